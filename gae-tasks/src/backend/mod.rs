@@ -1,0 +1,117 @@
+//! The contract with storage: [`Backend`] for every one, [`Pull`] for those a worker leases from.
+//!
+//! A backend stores records and bytes; it never knows task types. Every request carries its `now`.
+
+use std::fmt;
+use std::pin::Pin;
+
+use tokio::sync::watch;
+
+pub(crate) mod request;
+
+pub mod memory;
+#[cfg(feature = "sqlite")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
+pub mod sqlite;
+
+pub use request::{
+    Capabilities, Enqueue, Extend, Lease, LeaseRef, LeaseToken, Leased, LeasedTask, List, MAX_ERROR_BYTES, MAX_ERRORS,
+    MAX_LOST_ATTEMPTS, NewTask, QueueRecord, RouteStats, Routes, Settle, Settled, Settlement, Stats, Sweep, Swept,
+    TaskError, TaskFilter, TaskRecord, TaskState, Touch, Verdict,
+};
+
+use crate::error::Error;
+use crate::queue::{QueueConfig, QueueName};
+use crate::task::{Deferred, TaskId};
+use crate::time::Now;
+
+/// What an operation of a backend gives: boxed, so that backends can be trait objects.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What an operation of a backend gives, which may fail.
+pub type Answer<'a, T> = BoxFuture<'a, Result<T, Error>>;
+
+/// Where tasks are stored.
+///
+/// Sealed until 1.0: new methods may be added. An operation whose future is dropped may or may not have happened.
+pub trait Backend: fmt::Debug + Send + Sync + sealed::Sealed + 'static {
+    /// What it can promise.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Stores tasks in one transaction and answers for each.
+    ///
+    /// Storing the same task (by id) again is a no-op that answers as the first time did. A name in use answers with
+    /// the id that has it and `created: false`. Queues that do not exist are made with the default configuration.
+    fn enqueue(&self, request: Enqueue) -> Answer<'_, Vec<Result<Deferred, Error>>>;
+
+    /// The stored task of this id; a finished one is not stored.
+    fn get(&self, id: TaskId) -> Answer<'_, Option<TaskRecord>>;
+
+    /// A page of stored tasks.
+    fn list(&self, request: List) -> Answer<'_, Vec<TaskRecord>>;
+
+    /// Deletes a task in whatever state; a lease of it is lost. Its name leaves a tombstone.
+    ///
+    /// Answers whether it was stored.
+    fn delete(&self, request: Touch) -> Answer<'_, bool>;
+
+    /// Makes a waiting task due at once.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchTask`] if it is not stored, leased or dead.
+    fn run_now(&self, request: Touch) -> Answer<'_, ()>;
+
+    /// Gives a dead letter a new life: due at once, no attempts made, its errors kept.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchTask`] if it is not stored, or not dead.
+    fn replay(&self, request: Touch) -> Answer<'_, ()>;
+
+    /// Creates a queue or changes its configuration; it stays paused if it was.
+    fn put_queue(&self, queue: QueueName, config: QueueConfig) -> Answer<'_, ()>;
+
+    /// All queues by name.
+    fn queues(&self) -> Answer<'_, Vec<QueueRecord>>;
+
+    /// Pauses a queue, or lets it go on: a paused queue accepts tasks, none of which is leased. Made if missing.
+    fn set_paused(&self, queue: QueueName, paused: bool) -> Answer<'_, ()>;
+
+    /// Deletes all tasks of a queue but dead letters; names leave tombstones. Answers how many.
+    fn purge(&self, queue: QueueName, touch: Purge) -> Answer<'_, u64>;
+
+    /// How many tasks stand where, by queue and route.
+    fn stats(&self, now: Now) -> Answer<'_, Vec<RouteStats>>;
+}
+
+/// How a purge happens.
+#[derive(Debug, Clone, Copy)]
+pub struct Purge {
+    /// The moment it happens.
+    pub now: Now,
+    /// How long the names of the deleted tasks stay blocked.
+    pub tombstones: std::time::Duration,
+}
+
+/// A backend that workers lease from.
+pub trait Pull: Backend {
+    /// Leases due tasks for a worker. Changes nothing, and writes nothing, where none is due.
+    fn lease(&self, request: Lease) -> Answer<'_, Leased>;
+
+    /// Extends leases; answers for each whether it is still held. A lease that expired but was not yet given to
+    /// another is held on.
+    fn extend(&self, request: Extend) -> Answer<'_, Vec<bool>>;
+
+    /// Records outcomes in one transaction and answers for each.
+    fn settle(&self, request: Settle) -> Answer<'_, Vec<Settled>>;
+
+    /// Recovers lost leases, forgets old dead letters and tombstones.
+    fn sweep(&self, request: Sweep) -> Answer<'_, Swept>;
+
+    /// Changes whenever a task may have become due through this process.
+    fn wakeups(&self) -> watch::Receiver<u64>;
+}
+
+pub(crate) mod sealed {
+    /// Keeps the backend traits to this crate.
+    pub trait Sealed {}
+}

@@ -1,0 +1,478 @@
+//! What is asked of a backend, and what it answers: plain data, so that a new field breaks no signature.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::queue::{QueueConfig, QueueName, RetryConfig};
+use crate::task::{Kind, Route, Shape, TaskId, TaskName};
+use crate::time::{Now, Schedule, Timestamp};
+
+/// A task to be stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewTask {
+    /// Made by the client: storing the same task again is a no-op.
+    pub id: TaskId,
+    /// What it is.
+    pub kind: Kind,
+    /// The shape of its payload.
+    pub shape: Shape,
+    /// Its encoded args.
+    pub payload: Vec<u8>,
+    /// The queue it goes to.
+    pub queue: QueueName,
+    /// Its name, which no other task of the queue may have.
+    pub name: Option<TaskName>,
+    /// When it may be dispatched first.
+    pub schedule: Schedule,
+    /// A cap on its attempts that stops alone.
+    pub max_attempts: Option<u32>,
+    /// Its own retry settings in place of the queue's.
+    pub retry: Option<RetryConfig>,
+    /// The time one attempt may take; `None` is the task type's.
+    pub deadline: Option<Duration>,
+    /// Opaque: trace context and what later versions add.
+    pub attributes: Option<Vec<u8>>,
+}
+
+/// Store tasks.
+#[derive(Debug, Clone)]
+pub struct Enqueue {
+    /// The moment it happens.
+    pub now: Now,
+    /// The tasks: all in one transaction, answered one by one.
+    pub tasks: Vec<NewTask>,
+}
+
+/// A task as it is stored.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct TaskRecord {
+    /// Its id.
+    pub id: TaskId,
+    /// Its kind.
+    pub kind: Kind,
+    /// The shape of its payload.
+    pub shape: Shape,
+    /// Its encoded args.
+    pub payload: Vec<u8>,
+    /// The queue it is in.
+    pub queue: QueueName,
+    /// Its name.
+    pub name: Option<TaskName>,
+    /// Where it stands.
+    pub state: TaskState,
+    /// When it was stored.
+    pub created: Timestamp,
+    /// The earliest moment of its next attempt.
+    pub schedule_time: Timestamp,
+    /// When its first attempt that is known of began.
+    pub first_attempt: Option<Timestamp>,
+    /// Attempts that began and ended, in whatever way.
+    pub attempts: u32,
+    /// Lost leases: the first only marks the task, each further one was an attempt.
+    pub lost_leases: u32,
+    /// A cap on its attempts that stops alone.
+    pub max_attempts: Option<u32>,
+    /// Its own retry settings.
+    pub retry: Option<RetryConfig>,
+    /// The time one attempt may take.
+    pub deadline: Option<Duration>,
+    /// Opaque attributes.
+    pub attributes: Option<Vec<u8>>,
+    /// Its last errors, oldest first, at most [`MAX_ERRORS`].
+    pub errors: Vec<TaskError>,
+}
+
+/// Where a stored task stands; derived from its schedule time, lease and death.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum TaskState {
+    /// It waits for its schedule time, or for a worker if that has passed.
+    Scheduled,
+    /// A worker has it.
+    Leased,
+    /// It will not be attempted again.
+    Dead,
+}
+
+/// How one attempt failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TaskError {
+    /// Which attempt.
+    pub attempt: u32,
+    /// When it ended.
+    pub at: Timestamp,
+    /// The error and its sources in one line, at most [`MAX_ERROR_BYTES`] long.
+    pub message: String,
+}
+
+/// How many of its last errors stay on a task.
+pub const MAX_ERRORS: usize = 10;
+
+/// How many bytes of an error are kept.
+pub const MAX_ERROR_BYTES: usize = 2048;
+
+/// How many lost leases after the first, which only marks a task, make it a dead letter.
+pub const MAX_LOST_ATTEMPTS: u32 = 5;
+
+/// The error text that is kept of `message`: cut, at a character's end, to [`MAX_ERROR_BYTES`].
+pub(crate) fn bounded(mut message: String) -> String {
+    message.truncate(message.floor_char_boundary(MAX_ERROR_BYTES));
+    message
+}
+
+/// Which tasks are meant; a field that is `None` leaves none out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TaskFilter {
+    /// Those in this queue.
+    pub queue: Option<QueueName>,
+    /// Those of this kind.
+    pub kind: Option<Kind>,
+    /// Those in this state.
+    pub state: Option<TaskState>,
+}
+
+impl TaskFilter {
+    /// All tasks.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Of these the ones in `queue`.
+    pub fn queue(mut self, queue: QueueName) -> Self {
+        self.queue = Some(queue);
+        self
+    }
+
+    /// Of these the ones of `kind`.
+    pub fn kind(mut self, kind: Kind) -> Self {
+        self.kind = Some(kind);
+        self
+    }
+
+    /// Of these the ones in `state`.
+    pub fn state(mut self, state: TaskState) -> Self {
+        self.state = Some(state);
+        self
+    }
+}
+
+/// Read stored tasks, page by page in the order of their ids (that is: the time they were deferred).
+#[derive(Debug, Clone)]
+pub struct List {
+    /// Which tasks.
+    pub filter: TaskFilter,
+    /// Only those after this id: the last of the page before.
+    pub after: Option<TaskId>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// How many tasks stand where.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Waiting, due or not.
+    pub scheduled: u64,
+    /// Of the waiting ones, those whose schedule time has passed.
+    pub due: u64,
+    /// With a worker.
+    pub leased: u64,
+    /// Dead letters.
+    pub dead: u64,
+    /// The schedule time of the waiting task that is due first.
+    pub oldest_due: Option<Timestamp>,
+}
+
+impl Stats {
+    /// Tasks that are not over: waiting or with a worker.
+    pub fn open(&self) -> u64 {
+        self.scheduled + self.leased
+    }
+}
+
+/// One line of the stored routes: how many tasks of a route are open, for telling what no instance can run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RouteStats {
+    /// The queue.
+    pub queue: QueueName,
+    /// The route.
+    pub route: Route,
+    /// Its tasks.
+    pub stats: Stats,
+}
+
+/// A queue as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct QueueRecord {
+    /// Its name.
+    pub name: QueueName,
+    /// Its configuration.
+    pub config: QueueConfig,
+    /// Whether it is paused: its tasks wait.
+    pub paused: bool,
+}
+
+/// Lease due tasks.
+#[derive(Debug, Clone)]
+pub struct Lease {
+    /// The moment it happens.
+    pub now: Now,
+    /// From these queues.
+    pub queues: Arc<BTreeSet<QueueName>>,
+    /// What the worker can run.
+    pub routes: Routes,
+    /// At most so many tasks.
+    pub limit: usize,
+    /// How many the worker starts at once; marked tasks are leased among these only, never ahead.
+    pub starting: usize,
+    /// How long the leases last unless extended.
+    pub duration: Duration,
+}
+
+/// Which routes a worker can run.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Routes {
+    /// Any: whoever leases decides later.
+    Any,
+    /// These only; tasks of others are not leased and cost nothing.
+    Only(Arc<BTreeSet<Route>>),
+}
+
+impl Routes {
+    /// Whether a task of `route` is among them.
+    pub fn contains(&self, route: &Route) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Only(routes) => routes.contains(route),
+        }
+    }
+}
+
+/// Tasks that were leased.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Leased {
+    /// The tasks, marked ones first, then by schedule time.
+    pub tasks: Vec<LeasedTask>,
+    /// How long until the next task of these queues and routes can be leased; `None`: none is stored, or one is due now.
+    pub next: Option<Duration>,
+}
+
+impl Leased {
+    pub(crate) fn new(tasks: Vec<LeasedTask>, next: Option<Duration>) -> Self {
+        Self { tasks, next }
+    }
+}
+
+/// The exclusive right to run one attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LeaseRef {
+    /// The task.
+    pub id: TaskId,
+    /// Must match when the lease is extended or settled.
+    pub token: LeaseToken,
+}
+
+/// The value that tells one lease of a task from any other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LeaseToken(i64);
+
+impl LeaseToken {
+    /// A token unlike any other, never negative.
+    pub(crate) fn generate() -> Self {
+        let (bits, _) = uuid::Uuid::new_v4().as_u64_pair();
+        Self((bits >> 1).cast_signed())
+    }
+
+    /// A token as it was stored.
+    pub const fn from_bits(bits: i64) -> Self {
+        Self(bits)
+    }
+
+    /// The token as it is stored.
+    pub const fn to_bits(self) -> i64 {
+        self.0
+    }
+}
+
+/// A task with its lease.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct LeasedTask {
+    /// The lease.
+    pub lease: LeaseRef,
+    /// Its kind.
+    pub kind: Kind,
+    /// The shape of its payload.
+    pub shape: Shape,
+    /// Its encoded args.
+    pub payload: Vec<u8>,
+    /// The queue it is in.
+    pub queue: QueueName,
+    /// Its name.
+    pub name: Option<TaskName>,
+    /// Its schedule time.
+    pub schedule_time: Timestamp,
+    /// Attempts that began before this lease.
+    pub attempts: u32,
+    /// Whether a lease of it was lost before: it must be started at once.
+    pub marked: bool,
+    /// The time one attempt may take; `None` is the task type's.
+    pub deadline: Option<Duration>,
+    /// Opaque attributes.
+    pub attributes: Option<Vec<u8>>,
+}
+
+/// Extend leases.
+#[derive(Debug, Clone)]
+pub struct Extend {
+    /// The moment it happens.
+    pub now: Now,
+    /// The leases.
+    pub leases: Vec<LeaseRef>,
+    /// How long they last from now on.
+    pub duration: Duration,
+}
+
+/// Record outcomes.
+#[derive(Debug, Clone)]
+pub struct Settle {
+    /// The moment it happens.
+    pub now: Now,
+    /// The outcomes: all in one transaction, answered one by one.
+    pub settlements: Vec<Settlement>,
+    /// How long the names of finished tasks stay blocked.
+    pub tombstones: Duration,
+}
+
+/// The outcome of one leased task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Settlement {
+    /// The lease under which it was run.
+    pub lease: LeaseRef,
+    /// When the attempt began; `None` if it never did.
+    pub started: Option<Timestamp>,
+    /// How it ended.
+    pub verdict: Verdict,
+}
+
+impl Settlement {
+    /// `verdict` on the task of `lease`.
+    pub(crate) const fn new(lease: LeaseRef, verdict: Verdict) -> Self {
+        Self { lease, started: None, verdict }
+    }
+}
+
+/// What becomes of a leased task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// It is over.
+    Done,
+    /// It failed: it is scheduled again, or dies if it has been tried enough.
+    Retry {
+        /// The error and its sources in one line.
+        error: String,
+        /// The pause the handler asked for, in place of the backoff.
+        after: Option<Duration>,
+        /// A cap on attempts from the task type, which stops alone.
+        max_attempts: Option<u32>,
+    },
+    /// It failed for good: it dies.
+    Permanent {
+        /// The error and its sources in one line.
+        error: String,
+    },
+    /// It never began, or must go on elsewhere: it goes back as it was and no attempt is counted.
+    Release,
+}
+
+/// What became of one settled task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Settled {
+    /// It is over and deleted.
+    Done,
+    /// It is tried again at this time.
+    Scheduled(Timestamp),
+    /// It is a dead letter now.
+    Dead,
+    /// The token did not match: nothing changed, another worker may have it.
+    LeaseLost,
+}
+
+/// Recover lost leases and forget what has been kept long enough.
+#[derive(Debug, Clone)]
+pub struct Sweep {
+    /// The moment it happens.
+    pub now: Now,
+    /// How long dead letters are kept.
+    pub dead_letters: Duration,
+    /// How long the names of finished tasks stay blocked; a dead letter that is forgotten leaves a tombstone too.
+    pub tombstones: Duration,
+    /// At most so many changes of each sort, so that a sweep stays short.
+    pub limit: usize,
+}
+
+/// What a sweep did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Swept {
+    /// Lost leases: their tasks are due again.
+    pub recovered: u64,
+    /// Of these, tasks that lost too many leases and are dead letters now.
+    pub died: u64,
+    /// Dead letters and tombstones forgotten.
+    pub forgotten: u64,
+}
+
+/// Act on one task by hand.
+#[derive(Debug, Clone, Copy)]
+pub struct Touch {
+    /// The moment it happens.
+    pub now: Now,
+    /// The task.
+    pub id: TaskId,
+    /// How long the name of a deleted task stays blocked.
+    pub tombstones: Duration,
+}
+
+/// What a backend can promise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Capabilities {
+    /// The backend's name, for errors and logs.
+    pub backend: &'static str,
+    /// Whether stored tasks survive the end of the process.
+    pub durable: bool,
+    /// Most bytes of one payload.
+    pub max_payload: usize,
+    /// How far ahead a task may be scheduled; `None` is unlimited.
+    pub schedule_horizon: Option<Duration>,
+    /// The shortest dispatch deadline.
+    pub min_deadline: Duration,
+    /// The longest dispatch deadline.
+    pub max_deadline: Duration,
+    /// Whether workers lease from it (a push backend calls handlers over HTTP instead).
+    pub pull: bool,
+}
+
+impl std::iter::Sum for Stats {
+    fn sum<I: Iterator<Item = Self>>(lines: I) -> Self {
+        lines.fold(Self::default(), |sum, line| Self {
+            scheduled: sum.scheduled + line.scheduled,
+            due: sum.due + line.due,
+            leased: sum.leased + line.leased,
+            dead: sum.dead + line.dead,
+            oldest_due: [sum.oldest_due, line.oldest_due].into_iter().flatten().min(),
+        })
+    }
+}

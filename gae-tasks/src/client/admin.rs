@@ -1,0 +1,143 @@
+//! Looking at stored tasks and queues, and acting on them by hand.
+
+use super::Client;
+use crate::backend::{List, Purge, QueueRecord, RouteStats, Stats, TaskFilter, TaskRecord, Touch};
+use crate::error::Error;
+use crate::queue::{QueueConfig, QueueName};
+use crate::task::{Task, TaskId};
+
+/// Most tasks of one page of [`Client::list`].
+const MAX_PAGE: usize = 1000;
+
+impl Client {
+    /// The stored task of this id; `None` once it is over.
+    ///
+    /// # Errors
+    /// [`Error::Storage`], as for all that follow here.
+    pub async fn get(&self, id: TaskId) -> Result<Option<TaskRecord>, Error> {
+        self.0.backend.get(id).await
+    }
+
+    /// Up to `limit` (at most 1,000) stored tasks, in the order they were deferred, after the task `after`: the last
+    /// one of the page before.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn list(&self, filter: TaskFilter, after: Option<TaskId>, limit: usize) -> Result<Vec<TaskRecord>, Error> {
+        self.0.backend.list(List { filter, after, limit: limit.min(MAX_PAGE) }).await
+    }
+
+    /// Deletes a task, whatever its state; its name stays blocked for a while. Answers whether it was stored.
+    ///
+    /// A handler that is running it is cancelled when its worker next extends its leases.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn delete(&self, id: TaskId) -> Result<bool, Error> {
+        self.0.backend.delete(self.touch(id)).await
+    }
+
+    /// Makes a waiting task due at once.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchTask`] if it is not waiting.
+    pub async fn run_now(&self, id: TaskId) -> Result<(), Error> {
+        self.0.backend.run_now(self.touch(id)).await
+    }
+
+    /// Gives a dead letter a new life: it is due at once, with all its attempts before it.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchTask`] if it is no dead letter.
+    pub async fn replay(&self, id: TaskId) -> Result<(), Error> {
+        self.0.backend.replay(self.touch(id)).await
+    }
+
+    /// Creates a queue or changes its configuration. Queues without one are made as tasks arrive.
+    ///
+    /// # Errors
+    /// [`Error::QueueName`] if `queue` is no queue name.
+    pub async fn put_queue(&self, queue: impl Into<String>, config: QueueConfig) -> Result<(), Error> {
+        self.0.backend.put_queue(QueueName::new(queue)?, config).await
+    }
+
+    /// All queues, by name.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn queues(&self) -> Result<Vec<QueueRecord>, Error> {
+        self.0.backend.queues().await
+    }
+
+    /// Pauses a queue: it accepts tasks, and none is started until it is [resumed](Self::resume).
+    ///
+    /// # Errors
+    /// [`Error::QueueName`] if `queue` is no queue name.
+    pub async fn pause(&self, queue: impl Into<String>) -> Result<(), Error> {
+        self.0.backend.set_paused(QueueName::new(queue)?, true).await
+    }
+
+    /// Lets a paused queue go on.
+    ///
+    /// # Errors
+    /// [`Error::QueueName`] if `queue` is no queue name.
+    pub async fn resume(&self, queue: impl Into<String>) -> Result<(), Error> {
+        self.0.backend.set_paused(QueueName::new(queue)?, false).await
+    }
+
+    /// Deletes all tasks of a queue but its dead letters. Answers how many there were.
+    ///
+    /// # Errors
+    /// [`Error::QueueName`] if `queue` is no queue name.
+    pub async fn purge(&self, queue: impl Into<String>) -> Result<u64, Error> {
+        let touch = Purge { now: self.now(), tombstones: self.0.retention.tombstones };
+        self.0.backend.purge(QueueName::new(queue)?, touch).await
+    }
+
+    /// How many tasks stand where, of all queues together.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn stats(&self) -> Result<Stats, Error> {
+        Ok(self.stats_by_route().await?.iter().map(|line| line.stats).sum())
+    }
+
+    /// How many tasks of the type `T` stand where, under its kind and its aliases.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn stats_of<T: Task>(&self) -> Result<Stats, Error> {
+        let registration = T::registration();
+        let lines = self.stats_by_route().await?;
+        let of_task = lines.iter().filter(|line| {
+            let kind = line.route.kind().as_str();
+            kind == registration.kind || registration.aliases.contains(&kind)
+        });
+        Ok(of_task.map(|line| line.stats).sum())
+    }
+
+    /// How many tasks stand where, by queue and route.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn stats_by_route(&self) -> Result<Vec<RouteStats>, Error> {
+        self.0.backend.stats(self.now()).await
+    }
+
+    /// The routes of waiting tasks that this program cannot run. They stay stored until a program that can comes by.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn unroutable(&self) -> Result<Vec<RouteStats>, Error> {
+        let mut lines = self.stats_by_route().await?;
+        lines.retain(|line| {
+            line.stats.scheduled > 0
+                && self.0.registry.find(line.route.kind().as_str(), line.route.shape()).is_none()
+        });
+        Ok(lines)
+    }
+
+    fn touch(&self, id: TaskId) -> Touch {
+        Touch { now: self.now(), id, tombstones: self.0.retention.tombstones }
+    }
+}

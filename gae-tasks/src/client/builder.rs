@@ -1,0 +1,145 @@
+//! How a client is put together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Client, Inner, url};
+use crate::backend::{Backend, Pull};
+use crate::clock::{Clock, SystemClock};
+use crate::context::States;
+use crate::error::Error;
+use crate::queue::QueueName;
+use crate::registry::Registry;
+use crate::retention::Retention;
+
+/// Puts a [`Client`] together: its state, its tasks, its settings, and last its backend.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), gae_tasks::Error> {
+/// use gae_tasks::{Client, deferred};
+///
+/// struct Greeting(&'static str);
+///
+/// #[deferred]
+/// async fn greet(name: String, #[state] greeting: &Greeting) {
+///     println!("{} {name}", greeting.0);
+/// }
+///
+/// let tasks = Client::builder().state(Greeting("hello")).open("memory:").await?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "a builder does nothing until `open` or `build`"]
+#[derive(Debug)]
+pub struct ClientBuilder {
+    states: States,
+    registry: Option<Registry>,
+    clock: Arc<dyn Clock>,
+    default_queues: Vec<String>,
+    inline: bool,
+    retention: Retention,
+}
+
+impl Default for ClientBuilder {
+    fn default() -> Self {
+        Self {
+            states: States::default(),
+            registry: None,
+            clock: Arc::new(SystemClock),
+            default_queues: Vec::new(),
+            inline: false,
+            retention: Retention::default(),
+        }
+    }
+}
+
+impl ClientBuilder {
+    /// Gives handlers a value for their `#[state]` parameters of type `S`; one of each type, the last one given.
+    pub fn state<S: Send + Sync + 'static>(mut self, value: S) -> Self {
+        self.states.insert(value);
+        self
+    }
+
+    /// The tasks the client can run, in place of every linked one.
+    pub fn registry(mut self, registry: Registry) -> Self {
+        self.registry = Some(registry);
+        self
+    }
+
+    /// Runs tasks where they are deferred, in place of storing them: a handler's error is the error of its `defer`.
+    ///
+    /// Options such as `after` are checked and then ignored.
+    pub fn inline(mut self, inline: bool) -> Self {
+        self.inline = inline;
+        self
+    }
+
+    /// The queues, spread over, for tasks of the queue `default`: those whose attribute names none.
+    pub fn default_queues<Q: Into<String>>(mut self, queues: impl IntoIterator<Item = Q>) -> Self {
+        self.default_queues = queues.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// How long dead letters are kept; 30 days by default.
+    pub fn dead_letter_retention(mut self, retention: Duration) -> Self {
+        self.retention.dead_letters = retention;
+        self
+    }
+
+    /// How long the name of a task stays blocked after its end; 24 hours by default.
+    pub fn tombstone_retention(mut self, retention: Duration) -> Self {
+        self.retention.tombstones = retention;
+        self
+    }
+
+    /// The clock that the client and its workers read; the machine's by default.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// A client of the backend that `url` names: see [`Client::open`].
+    ///
+    /// # Errors
+    /// [`Error::Url`] if the URL names no backend of this build, [`Error::Storage`] if it cannot be opened,
+    /// [`Error::QueueName`] if a default queue is no queue name.
+    pub async fn open(self, url: &str) -> Result<Client, Error> {
+        let opened = url::open(url).await?;
+        self.finish(opened.clone(), Some(opened))
+    }
+
+    /// A client of the backend that the environment variable `GAE_TASKS_URL` names; `sqlite:gae-tasks.db` if unset.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    // The name users of object_store and others know; it takes `self` because it is the builder's last word.
+    #[allow(clippy::wrong_self_convention)]
+    pub async fn from_env(self) -> Result<Client, Error> {
+        self.open(&url::from_env()?).await
+    }
+
+    /// A client of this backend.
+    ///
+    /// # Errors
+    /// [`Error::QueueName`] if a default queue is no queue name.
+    pub fn build(self, backend: impl Pull) -> Result<Client, Error> {
+        let backend = Arc::new(backend);
+        self.finish(backend.clone(), Some(backend))
+    }
+
+    fn finish(self, backend: Arc<dyn Backend>, pull: Option<Arc<dyn Pull>>) -> Result<Client, Error> {
+        let default_queues = self.default_queues.into_iter().map(QueueName::new).collect::<Result<_, _>>()?;
+        Ok(Client(Arc::new(Inner {
+            capabilities: backend.capabilities(),
+            backend,
+            pull,
+            registry: Arc::new(self.registry.unwrap_or_else(Registry::linked)),
+            states: Arc::new(self.states),
+            clock: self.clock,
+            default_queues,
+            inline: self.inline,
+            retention: self.retention,
+        })))
+    }
+}

@@ -1,0 +1,212 @@
+//! What an application holds: the way to a backend, and everything that goes through it.
+
+mod admin;
+mod builder;
+mod current;
+mod url;
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+pub use builder::ClientBuilder;
+pub use current::ClientGuard;
+
+use crate::backend::{Backend, Capabilities, Enqueue, NewTask, Pull};
+use crate::clock::Clock;
+use crate::context::{Ambient, AttemptInfo, States, TaskContext};
+use crate::defer::{Defer, Prepared, inline_answer};
+use crate::dispatch::{DEFAULT_DEADLINE, Dispatcher};
+use crate::error::Error;
+use crate::queue::QueueName;
+use crate::registry::{Registration, Registry};
+use crate::retention::Retention;
+use crate::task::{Deferred, Kind, TaskId};
+use crate::time::{Now, Timestamp};
+
+/// The way to a queue: defers tasks, looks at them, and makes workers. Cloning is cheap and gives the same client.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), gae_tasks::Error> {
+/// use gae_tasks::{Client, deferred};
+///
+/// #[deferred]
+/// async fn greet(name: String) {
+///     println!("hello {name}");
+/// }
+///
+/// let tasks = Client::open("memory:").await?;
+/// greet::defer("you").on(&tasks).await?;
+/// assert_eq!(tasks.stats().await?.open(), 1);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Client(Arc<Inner>);
+
+struct Inner {
+    backend: Arc<dyn Backend>,
+    /// The same backend, where workers can lease from it.
+    pull: Option<Arc<dyn Pull>>,
+    capabilities: Capabilities,
+    registry: Arc<Registry>,
+    states: Arc<States>,
+    clock: Arc<dyn Clock>,
+    default_queues: Vec<QueueName>,
+    inline: bool,
+    retention: Retention,
+}
+
+impl Client {
+    /// A client of the backend that `url` names, with every linked task and no state.
+    ///
+    /// `memory:` is a new, empty queue in this process, for tests. `sqlite:FILE` is a file that is made if missing,
+    /// for any number of processes of one machine (feature `sqlite`).
+    ///
+    /// # Errors
+    /// [`Error::Url`] if the URL names no backend of this build, [`Error::Storage`] if it cannot be opened.
+    pub async fn open(url: &str) -> Result<Self, Error> {
+        Self::builder().open(url).await
+    }
+
+    /// A client of the backend that the environment variable `GAE_TASKS_URL` names; `sqlite:gae-tasks.db` if unset.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn from_env() -> Result<Self, Error> {
+        Self::builder().from_env().await
+    }
+
+    /// A builder, for a client with state, a chosen set of tasks, or other settings.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
+    }
+
+    /// What the backend can promise.
+    pub fn capabilities(&self) -> &Capabilities {
+        &self.0.capabilities
+    }
+
+    /// The tasks this client can run.
+    pub fn registry(&self) -> &Registry {
+        &self.0.registry
+    }
+
+    /// Stores many tasks, of one type or several, in one transaction.
+    ///
+    /// Nothing is stored if any of them cannot be: options and payloads are checked before. In inline mode they run
+    /// one after the other, up to the first failure.
+    ///
+    /// # Errors
+    /// As for a single [`Defer`]; [`Error::Partial`] says what became of each task where the backend refused some.
+    pub async fn defer_many(&self, tasks: impl IntoIterator<Item = Defer>) -> Result<Vec<Deferred>, Error> {
+        if self.is_inline() {
+            let mut answers = Vec::new();
+            for task in tasks {
+                answers.push(self.run_inline(task).await?);
+            }
+            return Ok(answers);
+        }
+        let prepared = tasks.into_iter().map(|task| task.prepare(self)).collect::<Result<Vec<_>, _>>()?;
+        let (tasks, must_be_new): (Vec<_>, Vec<_>) =
+            prepared.into_iter().map(|p| (p.task, p.must_be_new)).unzip();
+        let labels: Vec<_> = tasks.iter().map(|t| (t.name.clone(), t.queue.clone())).collect();
+        let answers = self.enqueue(tasks).await?;
+        let results: Vec<_> = answers
+            .into_iter()
+            .zip(labels.iter().zip(must_be_new))
+            .map(|(answer, ((name, queue), must_be_new))| {
+                let named = name.as_ref().filter(|_| must_be_new).map(|name| (name, queue));
+                answer.and_then(|answer| Prepared::judge(named, answer))
+            })
+            .collect();
+        if results.iter().any(Result::is_err) {
+            return Err(Error::Partial { results });
+        }
+        results.into_iter().collect()
+    }
+
+    pub(crate) async fn enqueue_one(&self, prepared: Prepared) -> Result<Deferred, Error> {
+        let label = prepared.task.name.clone().filter(|_| prepared.must_be_new).map(|n| (n, prepared.task.queue.clone()));
+        let backend = self.capabilities().backend;
+        let answer = self.enqueue(vec![prepared.task]).await?.pop();
+        let answer = answer.unwrap_or_else(|| {
+            Err(Error::Storage { backend, problem: "gave no answer".to_owned(), source: "no answer".into() })
+        })?;
+        Prepared::judge(label.as_ref().map(|(name, queue)| (name, queue)), answer)
+    }
+
+    async fn enqueue(&self, tasks: Vec<NewTask>) -> Result<Vec<Result<Deferred, Error>>, Error> {
+        self.0.backend.enqueue(Enqueue { now: self.now(), tasks }).await
+    }
+
+    /// Whether tasks run where they are deferred.
+    pub fn is_inline(&self) -> bool {
+        self.0.inline
+    }
+
+    /// Runs a task in place of storing it; its options never reach the function.
+    pub(crate) async fn run_inline(&self, defer: Defer) -> Result<Deferred, Error> {
+        let registration = defer.registration();
+        let prepared = defer.prepare(self)?;
+        let dispatcher = self.dispatcher();
+        dispatcher.verify()?;
+        let context = TaskContext::new(AttemptInfo {
+            id: prepared.task.id,
+            kind: Kind::from_static(registration.kind),
+            queue: prepared.task.queue,
+            name: prepared.task.name,
+            attempt: 1,
+            schedule_time: None,
+            deadline: prepared.task.deadline.or(registration.deadline).unwrap_or(DEFAULT_DEADLINE),
+        });
+        let outcome = dispatcher.dispatch(registration, &prepared.task.payload, &context).await;
+        inline_answer(registration.kind, prepared.task.id, outcome)
+    }
+
+    /// What runs handlers for this client.
+    pub(crate) fn dispatcher(&self) -> Dispatcher {
+        Dispatcher::new(
+            Arc::clone(&self.0.registry),
+            Arc::clone(&self.0.states),
+            Arc::clone(&self.0.clock),
+            Arc::new(self.clone()),
+        )
+    }
+
+    /// The queues a task goes to that is deferred without naming any.
+    pub(crate) fn queues_of(&self, registration: &Registration) -> Vec<QueueName> {
+        if registration.queues == [QueueName::DEFAULT.as_str()] && !self.0.default_queues.is_empty() {
+            return self.0.default_queues.clone();
+        }
+        registration.queues.iter().map(|queue| QueueName::from_static(queue)).collect()
+    }
+
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.0.clock
+    }
+
+    pub(crate) fn pull(&self) -> Option<&Arc<dyn Pull>> {
+        self.0.pull.as_ref()
+    }
+
+    pub(crate) fn retention(&self) -> Retention {
+        self.0.retention
+    }
+
+    fn now(&self) -> Now {
+        self.0.clock.now()
+    }
+
+    /// The time by the client's own clock, for judging how far ahead a schedule is.
+    pub(crate) fn wall_clock(&self) -> Timestamp {
+        self.now().resolve(|| Timestamp::from(std::time::SystemTime::now()))
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("backend", &self.0.backend).field("inline", &self.0.inline).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,75 @@
+//! Which backend a URL names.
+
+use std::env::{VarError, var};
+use std::sync::Arc;
+
+use crate::backend::Pull;
+use crate::backend::memory::Memory;
+use crate::error::Error;
+
+/// The environment variable that names the backend.
+const VARIABLE: &str = "GAE_TASKS_URL";
+
+/// The URL in the environment, or the embedded default.
+pub(super) fn from_env() -> Result<String, Error> {
+    match var(VARIABLE) {
+        Ok(url) => Ok(url),
+        Err(VarError::NotPresent) => Ok("sqlite:gae-tasks.db".to_owned()),
+        Err(VarError::NotUnicode(_)) => Err(refused(VARIABLE, "is set to something that is no text")),
+    }
+}
+
+/// Opens the backend that `url` names.
+pub(super) async fn open(url: &str) -> Result<Arc<dyn Pull>, Error> {
+    let Some((scheme, rest)) = url.split_once(':') else {
+        return Err(refused(url, "has no scheme"));
+    };
+    match scheme {
+        "memory" if rest.is_empty() => Ok(Arc::new(Memory::new())),
+        "memory" => Err(refused(url, "names a place, but `memory:` has none")),
+        "sqlite" => sqlite(url, rest).await,
+        "postgres" | "postgresql" | "cloudtasks" => Err(refused(url, "names a backend that this version does not have yet")),
+        _ => Err(refused(url, "has an unknown scheme")),
+    }
+}
+
+#[cfg(feature = "sqlite")]
+async fn sqlite(url: &str, rest: &str) -> Result<Arc<dyn Pull>, Error> {
+    // `sqlite:///var/lib/app.db` is how most tools write an absolute path.
+    let file = rest.strip_prefix("//").unwrap_or(rest);
+    if file.is_empty() || file.contains('?') || file == ":memory:" {
+        return Err(refused(url, "does not name a file"));
+    }
+    Ok(Arc::new(crate::backend::sqlite::Sqlite::open(file).await?))
+}
+
+#[cfg(not(feature = "sqlite"))]
+async fn sqlite(url: &str, _rest: &str) -> Result<Arc<dyn Pull>, Error> {
+    Err(refused(url, "needs the feature `sqlite` of gae-tasks, which is off in this build"))
+}
+
+fn refused(url: &str, problem: &str) -> Error {
+    Error::Url { url: without_password(url), problem: problem.to_owned() }
+}
+
+/// The URL fit for errors and logs.
+fn without_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let authority = rest.split('/').next().unwrap_or(rest);
+    match authority.rsplit_once('@').map(|(user_info, _)| user_info).and_then(|user_info| user_info.split_once(':')) {
+        Some((user, password)) => url.replacen(&format!("{scheme}://{user}:{password}@"), &format!("{scheme}://{user}:***@"), 1),
+        None => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_stay_out_of_errors() {
+        assert_eq!(without_password("postgres://ann:s3cret@db/shop"), "postgres://ann:***@db/shop");
+        assert_eq!(without_password("postgres://ann@db/shop:1"), "postgres://ann@db/shop:1");
+        assert_eq!(without_password("sqlite:a:b@c"), "sqlite:a:b@c");
+    }
+}

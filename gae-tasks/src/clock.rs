@@ -1,0 +1,41 @@
+//! The clock that the client, the worker and the push service read, so that tests can move it.
+
+use std::fmt;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use crate::backend::BoxFuture;
+use crate::time::Now;
+
+/// What tells the time; [`SystemClock`] except in tests.
+pub trait Clock: fmt::Debug + Send + Sync + 'static {
+    /// What "now" means in requests to the backend.
+    fn now(&self) -> Now;
+
+    /// Time since some fixed moment; never goes back, whatever happens to the wall clock.
+    fn monotonic(&self) -> Duration;
+
+    /// Waits until [`monotonic`](Self::monotonic) has advanced by `duration`.
+    ///
+    /// Called inside a tokio runtime with timers.
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
+}
+
+/// The clock of the machine: the storage tells the time, tokio measures it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Now {
+        Now::Storage
+    }
+
+    fn monotonic(&self) -> Duration {
+        static START: OnceLock<Instant> = OnceLock::new();
+        START.get_or_init(Instant::now).elapsed()
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(duration))
+    }
+}

@@ -1,0 +1,215 @@
+//! What a running attempt knows of itself, and the state that is injected into handlers.
+
+use std::any::{Any, TypeId, type_name};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::queue::QueueName;
+use crate::task::{Kind, TaskId, TaskName};
+use crate::time::Timestamp;
+
+/// The running attempt, as a handler sees it: a parameter marked `#[context]`, or [`current()`](crate::current).
+///
+/// ```
+/// use gae_tasks::{TaskContext, deferred};
+///
+/// #[deferred]
+/// async fn import(file: String, #[context] cx: &TaskContext) {
+///     println!("attempt {} at {file}", cx.attempt());
+/// }
+/// ```
+#[derive(Clone)]
+pub struct TaskContext(Arc<Inner>);
+
+struct Inner {
+    attempt: AttemptInfo,
+    cancelled: AtomicBool,
+    cancellation: Notify,
+}
+
+/// The facts of one attempt.
+#[derive(Debug, Clone)]
+pub(crate) struct AttemptInfo {
+    pub(crate) id: TaskId,
+    pub(crate) kind: Kind,
+    pub(crate) queue: QueueName,
+    pub(crate) name: Option<TaskName>,
+    pub(crate) attempt: u32,
+    pub(crate) schedule_time: Option<Timestamp>,
+    pub(crate) deadline: Duration,
+}
+
+impl TaskContext {
+    pub(crate) fn new(attempt: AttemptInfo) -> Self {
+        Self(Arc::new(Inner { attempt, cancelled: AtomicBool::new(false), cancellation: Notify::new() }))
+    }
+
+    /// The id of the task.
+    pub fn id(&self) -> TaskId {
+        self.0.attempt.id
+    }
+
+    /// The kind the task was deferred as; an alias where the function has moved since.
+    pub fn kind(&self) -> &Kind {
+        &self.0.attempt.kind
+    }
+
+    /// The queue the task is in.
+    pub fn queue(&self) -> &QueueName {
+        &self.0.attempt.queue
+    }
+
+    /// The name the caller gave the task.
+    pub fn name(&self) -> Option<&TaskName> {
+        self.0.attempt.name.as_ref()
+    }
+
+    /// Which attempt this is, counted from 1.
+    pub fn attempt(&self) -> u32 {
+        self.0.attempt.attempt
+    }
+
+    /// How many attempts came before this one: 0 on the first.
+    pub fn retry_count(&self) -> u32 {
+        self.0.attempt.attempt.saturating_sub(1)
+    }
+
+    /// The earliest moment of this attempt; `None` where it was never in a queue (inline, tests).
+    pub fn schedule_time(&self) -> Option<Timestamp> {
+        self.0.attempt.schedule_time
+    }
+
+    /// How long this attempt may take, from its dispatch on.
+    pub fn deadline(&self) -> Duration {
+        self.0.attempt.deadline
+    }
+
+    /// Whether the deadline has passed or the lease is lost: whatever the handler still does may be done twice.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.cancelled.load(Ordering::Acquire)
+    }
+
+    /// Waits until the deadline has passed or the lease is lost.
+    ///
+    /// An async handler is dropped then and need not ask; a plain function cannot be stopped and should, between
+    /// steps, look at [`is_cancelled`](Self::is_cancelled).
+    pub async fn cancelled(&self) {
+        let mut notified = std::pin::pin!(self.0.cancellation.notified());
+        loop {
+            notified.as_mut().enable();
+            if self.is_cancelled() {
+                return;
+            }
+            notified.as_mut().await;
+            notified.set(self.0.cancellation.notified());
+        }
+    }
+
+    pub(crate) fn cancel(&self) {
+        self.0.cancelled.store(true, Ordering::Release);
+        self.0.cancellation.notify_waiters();
+    }
+}
+
+impl fmt::Debug for TaskContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let a = &self.0.attempt;
+        f.debug_struct("TaskContext")
+            .field("id", &a.id)
+            .field("kind", &a.kind)
+            .field("queue", &a.queue)
+            .field("name", &a.name)
+            .field("attempt", &a.attempt)
+            .field("cancelled", &self.is_cancelled())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The values that handlers take as `#[state]`, one of each type.
+#[derive(Clone, Default)]
+pub(crate) struct States(HashMap<TypeId, (&'static str, Arc<dyn Any + Send + Sync>)>);
+
+impl States {
+    /// Adds `value`, in place of one of the same type.
+    pub(crate) fn insert<S: Send + Sync + 'static>(&mut self, value: S) {
+        self.0.insert(TypeId::of::<S>(), (type_name::<S>(), Arc::new(value)));
+    }
+
+    pub(crate) fn get<S: Send + Sync + 'static>(&self) -> Option<Arc<S>> {
+        let (_, value) = self.0.get(&TypeId::of::<S>())?;
+        Arc::clone(value).downcast().ok()
+    }
+
+    pub(crate) fn has(&self, id: TypeId) -> bool {
+        self.0.contains_key(&id)
+    }
+
+    /// The types that are there, for the error about one that is not.
+    pub(crate) fn type_names(&self) -> Vec<&'static str> {
+        let mut names: Vec<_> = self.0.values().map(|(name, _)| *name).collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+impl fmt::Debug for States {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.type_names()).finish()
+    }
+}
+
+tokio::task_local! {
+    static AMBIENT: Ambient;
+}
+
+/// What surrounds the running code: the attempt it belongs to and the client it defers with.
+#[derive(Clone, Default)]
+pub(crate) struct Ambient {
+    pub(crate) context: Option<TaskContext>,
+    /// The client as `Any`: it sits on a floor above this one.
+    pub(crate) client: Option<Arc<dyn Any + Send + Sync>>,
+}
+
+impl Ambient {
+    /// What surrounds the caller; empty outside of any scope.
+    pub(crate) fn current() -> Self {
+        AMBIENT.try_with(Self::clone).unwrap_or_default()
+    }
+
+    /// Looks at what surrounds the caller without cloning it.
+    pub(crate) fn with<R>(look: impl FnOnce(&Self) -> R) -> Option<R> {
+        AMBIENT.try_with(look).ok()
+    }
+
+    /// Runs `future` in these surroundings.
+    pub(crate) fn scope<F: Future>(self, future: F) -> impl Future<Output = F::Output> {
+        AMBIENT.scope(self, future)
+    }
+
+    /// Runs `work` on this thread in these surroundings.
+    pub(crate) fn sync_scope<R>(self, work: impl FnOnce() -> R) -> R {
+        AMBIENT.sync_scope(self, work)
+    }
+}
+
+/// The running attempt, wherever in its call tree this is asked; `None` outside a task.
+///
+/// Code that a handler moves to `tokio::spawn` or to a thread of its own is outside.
+pub fn current() -> Option<TaskContext> {
+    Ambient::with(|ambient| ambient.context.clone()).flatten()
+}
+
+/// Whether this code runs as part of a task.
+pub fn is_from_task_queue() -> bool {
+    Ambient::with(|ambient| ambient.context.is_some()).unwrap_or(false)
+}
+
+/// How many attempts of the running task came before this one; 0 on the first, and outside a task.
+pub fn retry_count() -> u32 {
+    current().map_or(0, |context| context.retry_count())
+}

@@ -1,0 +1,167 @@
+//! One attempt: finds the handler, calls it under its deadline, and tells how it ended.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use tracing::{Instrument, Span};
+
+use crate::clock::Clock;
+use crate::context::{Ambient, States, TaskContext};
+use crate::error::Error;
+use crate::handler::{Call, Work};
+use crate::outcome::Outcome;
+use crate::registry::{Registration, Registry};
+
+/// The time one attempt may take unless something else is said: Cloud Tasks' default.
+pub(crate) const DEFAULT_DEADLINE: Duration = Duration::from_secs(600);
+
+/// Runs attempts with the tasks and the state of one client.
+#[derive(Clone)]
+pub(crate) struct Dispatcher {
+    registry: Arc<Registry>,
+    states: Arc<States>,
+    clock: Arc<dyn Clock>,
+    /// The client that handlers defer with.
+    client: Arc<dyn Any + Send + Sync>,
+}
+
+impl Dispatcher {
+    pub(crate) fn new(
+        registry: Arc<Registry>,
+        states: Arc<States>,
+        clock: Arc<dyn Clock>,
+        client: Arc<dyn Any + Send + Sync>,
+    ) -> Self {
+        Self { registry, states, clock, client }
+    }
+
+    /// Checks that every task can be run here.
+    pub(crate) fn verify(&self) -> Result<(), Error> {
+        let problems = self.registry.problems(&self.states);
+        if problems.is_empty() { Ok(()) } else { Err(Error::Misconfigured { problems }) }
+    }
+
+    /// Makes one attempt, in a span of its own, and logs how it ended.
+    ///
+    /// If `context` is cancelled from outside (the lease is lost), an async handler is dropped and the answer is
+    /// [`Outcome::Released`].
+    pub(crate) async fn dispatch(&self, registration: &Registration, payload: &[u8], context: &TaskContext) -> Outcome {
+        let span = tracing::info_span!(
+            "task",
+            kind = context.kind().as_str(),
+            queue = context.queue().as_str(),
+            id = %context.id(),
+            attempt = context.attempt(),
+        );
+        let attempt = async {
+            let outcome = self.attempt(registration, payload, context).await;
+            report(&outcome, context);
+            outcome
+        };
+        attempt.instrument(span).await
+    }
+
+    async fn attempt(&self, registration: &Registration, payload: &[u8], context: &TaskContext) -> Outcome {
+        let work = match (registration.run)(&Call::new(payload, &self.states, context)) {
+            Ok(work) => work,
+            Err(error) => return Outcome::failed(None, error.into()),
+        };
+        let ambient = Ambient { context: Some(context.clone()), client: Some(Arc::clone(&self.client)) };
+        match work {
+            Work::Async(handler) => ambient.scope(self.run_async(handler, context)).await,
+            Work::Blocking(handler) => self.run_blocking(handler, ambient, context).await,
+        }
+    }
+
+    async fn run_async(
+        &self,
+        mut handler: Pin<Box<dyn Future<Output = Outcome> + Send>>,
+        context: &TaskContext,
+    ) -> Outcome {
+        let mut guarded = std::future::poll_fn(move |cx| {
+            catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(cx))).unwrap_or_else(|panic| Poll::Ready(panicked(panic)))
+        });
+        // Most handlers of a busy queue are ready at their first poll: no timer is made for them.
+        if let Poll::Ready(outcome) = std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut guarded).poll(cx))).await {
+            return outcome;
+        }
+        tokio::select! {
+            biased;
+            outcome = guarded => outcome,
+            () = context.cancelled() => Outcome::Released,
+            () = self.clock.sleep(context.deadline()) => {
+                context.cancel();
+                Outcome::failed(None, DeadlineMissed(context.deadline()).into())
+            }
+        }
+    }
+
+    /// A plain function cannot be stopped, so its end is waited for, however late it is.
+    async fn run_blocking(
+        &self,
+        handler: Box<dyn FnOnce() -> Outcome + Send>,
+        ambient: Ambient,
+        context: &TaskContext,
+    ) -> Outcome {
+        let span = Span::current();
+        let mut thread = tokio::task::spawn_blocking(move || {
+            span.in_scope(|| ambient.sync_scope(|| catch_unwind(AssertUnwindSafe(handler)).unwrap_or_else(panicked)))
+        });
+        let in_time = tokio::select! {
+            biased;
+            outcome = &mut thread => Some(outcome),
+            () = self.clock.sleep(context.deadline()) => None,
+        };
+        let ended = match in_time {
+            Some(ended) => ended,
+            None => {
+                context.cancel();
+                tracing::warn!(
+                    deadline = ?context.deadline(),
+                    "the deadline is missed; a plain function cannot be stopped and goes on until it returns"
+                );
+                thread.await
+            }
+        };
+        // The thread catches panics itself; what is left is a runtime that shuts down.
+        ended.unwrap_or(Outcome::Released)
+    }
+}
+
+impl std::fmt::Debug for Dispatcher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Dispatcher").field("states", &self.states).finish_non_exhaustive()
+    }
+}
+
+/// An attempt took longer than its dispatch deadline.
+#[derive(Debug, thiserror::Error)]
+#[error("the attempt took longer than its deadline of {0:?}")]
+struct DeadlineMissed(Duration);
+
+/// A handler panicked.
+#[derive(Debug, thiserror::Error)]
+#[error("the handler panicked: {0}")]
+struct Panicked(String);
+
+fn panicked(panic: Box<dyn Any + Send>) -> Outcome {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    Outcome::failed(None, Panicked(text.unwrap_or_else(|| "with a value that is no text".to_owned())).into())
+}
+
+fn report(outcome: &Outcome, context: &TaskContext) {
+    match outcome {
+        Outcome::Done => tracing::debug!("done"),
+        Outcome::Released => tracing::debug!("released: the attempt was stopped and is not counted"),
+        Outcome::Permanent(failure) => tracing::error!(error = %failure, "failed for good: now a dead letter"),
+        Outcome::Retry(failure) if failure.is_quiet() => tracing::debug!(error = %failure, "failed as expected"),
+        Outcome::Retry(failure) => {
+            tracing::warn!(error = %failure, attempt = context.attempt(), "failed, to be tried again");
+        }
+    }
+}

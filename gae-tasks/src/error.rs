@@ -1,0 +1,213 @@
+//! What can go wrong between a caller and the queue. What a handler does wrong is a [`Failure`](crate::Failure).
+
+use std::time::Duration;
+
+use crate::outcome::BoxError;
+use crate::payload::UnreadableError;
+use crate::task::{Deferred, TaskId};
+
+/// What went wrong, with which task or queue, and what to do about it.
+///
+/// `Display` never repeats the source: print the chain (`anyhow`'s `{:#}`, `eyre`) to see both. Payloads are in no message.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The URL names no backend, or not in the way that backend wants it.
+    #[error("the queue URL `{url}` {problem}; use `memory:` (tests) or `sqlite:FILE` (embedded)")]
+    #[non_exhaustive]
+    Url {
+        /// The URL, without its password.
+        url: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+
+    /// A queue name is not of the form `[A-Za-z0-9-]{1,100}`.
+    #[error("`{value}` is no queue name: use 1 to 100 letters, digits or hyphens")]
+    #[non_exhaustive]
+    QueueName {
+        /// What was given.
+        value: String,
+    },
+
+    /// A task name is not of the form `[A-Za-z0-9_-]{1,500}`.
+    #[error("`{value}` is no task name: use 1 to 500 letters, digits, hyphens or underscores")]
+    #[non_exhaustive]
+    TaskName {
+        /// What was given.
+        value: String,
+    },
+
+    /// A kind is not made of segments of `[A-Za-z0-9._-]` joined by `/`.
+    #[error("`{value}` is no task kind: use segments of letters, digits, `.`, `_` and `-`, joined by `/`")]
+    #[non_exhaustive]
+    Kind {
+        /// What was given.
+        value: String,
+    },
+
+    /// A task id is no UUID.
+    #[error("`{value}` is no task id: ids are UUIDs, as `Deferred::id` prints them")]
+    #[non_exhaustive]
+    TaskId {
+        /// What was given.
+        value: String,
+    },
+
+    /// A task was deferred where no client is known.
+    #[error(
+        "no client to defer `{kind}` with: call `client.install()` at start-up, wrap this code in `client.scope(..)`, \
+         or name one with `.on(&client)`"
+    )]
+    #[non_exhaustive]
+    NoClient {
+        /// The kind that was deferred.
+        kind: String,
+    },
+
+    /// A default client was installed in this process before.
+    #[error(
+        "a default client is already installed in this process: install one only, and use `client.scope(..)`, \
+         `client.enter()` or `.on(&client)` for others"
+    )]
+    AlreadyInstalled,
+
+    /// The encoded args are larger than the backend stores.
+    #[error(
+        "the payload of `{kind}` has {size} bytes, the limit is {limit}: store the data elsewhere and defer a \
+         reference to it"
+    )]
+    #[non_exhaustive]
+    PayloadTooLarge {
+        /// The kind that was deferred.
+        kind: String,
+        /// Bytes of the payload.
+        size: usize,
+        /// Bytes the backend accepts.
+        limit: usize,
+    },
+
+    /// The encoded args could not be read back, so no worker could run the task.
+    #[error("the arguments of `{kind}` cannot be stored")]
+    #[non_exhaustive]
+    Unreadable {
+        /// The kind that was deferred.
+        kind: String,
+        /// Which parameter, and why.
+        source: UnreadableError,
+    },
+
+    /// The schedule time is further ahead than the backend keeps tasks.
+    #[error("`{kind}` is scheduled {ahead:?} ahead, `{backend}` accepts at most {horizon:?}: defer it nearer to its time")]
+    #[non_exhaustive]
+    BeyondHorizon {
+        /// The kind that was deferred.
+        kind: String,
+        /// How far ahead it was scheduled.
+        ahead: Duration,
+        /// How far ahead the backend goes.
+        horizon: Duration,
+        /// The backend.
+        backend: &'static str,
+    },
+
+    /// The dispatch deadline is outside what the backend accepts.
+    #[error("the dispatch deadline of `{kind}` is {deadline:?}, `{backend}` accepts {least:?} to {most:?}")]
+    #[non_exhaustive]
+    DeadlineOutOfRange {
+        /// The kind that was deferred.
+        kind: String,
+        /// The deadline that was asked for.
+        deadline: Duration,
+        /// The shortest one accepted.
+        least: Duration,
+        /// The longest one accepted.
+        most: Duration,
+        /// The backend.
+        backend: &'static str,
+    },
+
+    /// A task that had to be new ([`must_be_new`](crate::Defer::must_be_new)) has a name in use.
+    #[error("a task named `{name}` is, or recently was, in queue `{queue}`: choose another name, or drop `must_be_new`")]
+    #[non_exhaustive]
+    NameTaken {
+        /// The name.
+        name: String,
+        /// The queue.
+        queue: String,
+    },
+
+    /// No task of this id is stored, or not in a state in which this can be done.
+    #[error("task {id} {problem}")]
+    #[non_exhaustive]
+    NoSuchTask {
+        /// The id.
+        id: TaskId,
+        /// Why it cannot be done.
+        problem: &'static str,
+    },
+
+    /// The backend cannot do this.
+    #[error("the `{backend}` backend does not support {what}")]
+    #[non_exhaustive]
+    Unsupported {
+        /// The backend.
+        backend: &'static str,
+        /// What was asked for.
+        what: &'static str,
+    },
+
+    /// The lease of a task ended before its outcome was recorded: another worker may run it.
+    #[error("the lease of task {id} is lost: it expired, or the task was deleted")]
+    #[non_exhaustive]
+    LeaseLost {
+        /// The task.
+        id: TaskId,
+    },
+
+    /// Tasks, state and queues of this program do not fit together; every problem is named.
+    #[error("{} of the task set-up must be mended:{}", count(.problems), bullets(.problems))]
+    #[non_exhaustive]
+    Misconfigured {
+        /// One text for each problem, with its fix.
+        problems: Vec<String>,
+    },
+
+    /// The storage failed. Nothing of the call was stored unless the text says otherwise.
+    #[error("the `{backend}` storage {problem}")]
+    #[non_exhaustive]
+    Storage {
+        /// The backend.
+        backend: &'static str,
+        /// What happened and what to do.
+        problem: String,
+        /// The storage's own error.
+        source: BoxError,
+    },
+
+    /// `defer_many` stored some of its tasks and not others.
+    #[error("{} of {} deferred tasks were not stored", .results.iter().filter(|r| r.is_err()).count(), .results.len())]
+    #[non_exhaustive]
+    Partial {
+        /// What became of each task, in the order they were given.
+        results: Vec<Result<Deferred, Error>>,
+    },
+
+    /// The task ran at once, as the client's inline mode wants it, and its handler failed.
+    #[error("task `{kind}` ran inline and failed")]
+    #[non_exhaustive]
+    Inline {
+        /// The kind that was deferred.
+        kind: String,
+        /// The handler's error.
+        source: BoxError,
+    },
+}
+
+fn count(problems: &[String]) -> String {
+    if problems.len() == 1 { "1 problem".to_owned() } else { format!("{} problems", problems.len()) }
+}
+
+fn bullets(problems: &[String]) -> String {
+    problems.iter().map(|problem| format!("\n  - {problem}")).collect()
+}

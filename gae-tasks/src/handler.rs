@@ -1,0 +1,160 @@
+//! The calling convention between dispatch and generated code: what a handler is called with and what it answers.
+
+use std::convert::Infallible;
+use std::error::Error as StdError;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::context::{States, TaskContext};
+use crate::outcome::{BoxError, Intent, Outcome, PermanentTaskFailure, SingularTaskFailure, TaskFailure};
+use crate::payload::{self, Args, UnreadableError};
+
+/// Prepares one call of the user's function: decodes the args, looks the state up.
+pub type Run = fn(&Call<'_>) -> Result<Work, CallError>;
+
+/// A call of the user's function that is ready to be made.
+pub enum Work {
+    /// An `async fn`: to be polled where the worker is.
+    Async(Pin<Box<dyn Future<Output = Outcome> + Send>>),
+    /// A plain `fn`: to be called on the blocking pool.
+    Blocking(Box<dyn FnOnce() -> Outcome + Send>),
+}
+
+impl std::fmt::Debug for Work {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Async(_) => "Work::Async",
+            Self::Blocking(_) => "Work::Blocking",
+        })
+    }
+}
+
+/// What one call of a handler is made from.
+#[derive(Debug)]
+pub struct Call<'a> {
+    payload: &'a [u8],
+    states: &'a States,
+    context: &'a TaskContext,
+}
+
+impl<'a> Call<'a> {
+    pub(crate) fn new(payload: &'a [u8], states: &'a States, context: &'a TaskContext) -> Self {
+        Self { payload, states, context }
+    }
+
+    /// The args, decoded.
+    ///
+    /// # Errors
+    /// The payload does not decode as `A`.
+    pub fn args<A: Args>(&self) -> Result<A, CallError> {
+        payload::decode(self.payload).map_err(CallError::Unreadable)
+    }
+
+    /// The state of type `S`.
+    ///
+    /// # Errors
+    /// The client has none of that type.
+    pub fn state<S: Send + Sync + 'static>(&self) -> Result<Arc<S>, CallError> {
+        self.states.get().ok_or(CallError::MissingState(std::any::type_name::<S>()))
+    }
+
+    /// The context of the attempt.
+    pub fn context(&self) -> TaskContext {
+        self.context.clone()
+    }
+}
+
+/// Why a handler could not even be called.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// The payload does not decode.
+    #[error("the stored payload cannot be read")]
+    Unreadable(#[source] UnreadableError),
+    /// A state is missing.
+    #[error("no state of type `{0}`: give it to the client's builder with `.state(..)`")]
+    MissingState(&'static str),
+}
+
+/// What a task function may return: `()`, or a `Result` whose error turns into a boxed error.
+#[diagnostic::on_unimplemented(
+    message = "a task cannot return `{Self}`",
+    label = "return `()` or `Result<_, E>` here",
+    note = "`E` can be any error type, `anyhow::Error`, `String` or `Box<dyn Error + Send + Sync>`"
+)]
+pub trait TaskOutput {
+    /// The error of a failed call.
+    type Error;
+    /// The output with its success value dropped.
+    ///
+    /// # Errors
+    /// The call failed.
+    fn into_result(self) -> Result<(), Self::Error>;
+}
+
+impl TaskOutput for () {
+    type Error = Infallible;
+    fn into_result(self) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
+impl<T, E: Into<BoxError>> TaskOutput for Result<T, E> {
+    type Error = E;
+    fn into_result(self) -> Result<(), E> {
+        self.map(drop)
+    }
+}
+
+/// Finds the intent of an error that hides its type from `dyn Error`: `anyhow` and `eyre` keep an attached failure
+/// reachable by their inherent `downcast_ref` only. Method resolution takes an inherent one before this trait's.
+pub trait DowncastRef {
+    /// None: this type has no inherent `downcast_ref`.
+    fn downcast_ref<T>(&self) -> Option<&T> {
+        None
+    }
+}
+
+impl<E: ?Sized> DowncastRef for E {}
+
+/// The intent among what the inherent `downcast_ref` of an error found.
+pub fn downcast_intent(
+    permanent: Option<&PermanentTaskFailure>,
+    singular: Option<&SingularTaskFailure>,
+    other: Option<&TaskFailure>,
+) -> Option<Intent> {
+    permanent
+        .map(PermanentTaskFailure::intent)
+        .or_else(|| singular.map(SingularTaskFailure::intent))
+        .or_else(|| other.map(TaskFailure::intent))
+}
+
+/// Looks through a reference at an error that is `AsRef<dyn Error>`: boxing an `anyhow::Error` loses its outermost type.
+#[derive(Debug)]
+pub struct Probe<'a, E>(pub &'a E);
+
+/// The intent of an error that can be seen as `dyn Error`.
+pub trait ProbeAsRef {
+    /// The intent found in the chain.
+    fn intent(&self) -> Option<Intent>;
+}
+
+impl<E: AsRef<dyn StdError + Send + Sync>> ProbeAsRef for &Probe<'_, E> {
+    fn intent(&self) -> Option<Intent> {
+        Intent::of(self.0.as_ref())
+    }
+}
+
+/// The fallback for all others, whose intent is found once they are boxed.
+pub trait ProbeNothing {
+    /// None.
+    fn intent(&self) -> Option<Intent> {
+        None
+    }
+}
+
+impl<E> ProbeNothing for Probe<'_, E> {}
+
+/// The outcome of a call that failed.
+pub fn failed(intent: Option<Intent>, error: impl Into<BoxError>) -> Outcome {
+    Outcome::failed(intent, error.into())
+}

@@ -1,0 +1,52 @@
+#![doc = include_str!("../../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+// vocabulary
+mod error;
+mod outcome;
+mod payload;
+mod queue;
+mod retention;
+mod task;
+mod time;
+
+// contract
+pub mod backend;
+mod clock;
+mod context;
+mod handler;
+mod registry;
+
+// engines
+mod dispatch;
+mod worker;
+
+// surface
+mod client;
+mod defer;
+mod retried;
+#[cfg(feature = "testing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+pub mod testing;
+
+// door
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
+
+pub use client::{Client, ClientBuilder, ClientGuard};
+pub use clock::{Clock, SystemClock};
+pub use context::{TaskContext, current, is_from_task_queue, retry_count};
+pub use defer::{Defer, DeferFuture};
+pub use error::Error;
+pub use gae_tasks_macros::deferred;
+pub use outcome::{BoxError, Failure, Outcome, PermanentTaskFailure, SingularTaskFailure, TaskFailure};
+#[cfg(feature = "json")]
+#[cfg_attr(docsrs, doc(cfg(feature = "json")))]
+pub use payload::Json;
+pub use payload::{Args, UnreadableError};
+pub use queue::{Attempts, QueueConfig, QueueName, RetryConfig};
+pub use registry::Registry;
+pub use task::{Deferred, Kind, Route, Shape, Task, TaskId, TaskName};
+pub use time::{Now, Schedule, Timestamp};
+pub use worker::{Signals, Worker, signals};

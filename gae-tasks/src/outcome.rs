@@ -1,0 +1,296 @@
+//! How an attempt ended, and the errors by which a handler decides it.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::time::Duration;
+
+/// Any error, as a handler may return it.
+pub type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// How an attempt ended.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The handler succeeded: the task is over.
+    Done,
+    /// The handler failed: the task is tried again as its queue's [`RetryConfig`](crate::RetryConfig) says.
+    Retry(Failure),
+    /// The handler failed for good: the task becomes a dead letter.
+    Permanent(Failure),
+    /// The attempt did not happen: the task goes back as it was.
+    Released,
+}
+
+impl Outcome {
+    /// The outcome of a handler that failed with `error`.
+    pub(crate) fn failed(intent: Option<Intent>, error: BoxError) -> Self {
+        let intent = intent.or_else(|| Intent::of(&*error));
+        let failure = Failure { error, intent };
+        match intent {
+            Some(Intent::Permanent) => Self::Permanent(failure),
+            _ => Self::Retry(failure),
+        }
+    }
+
+    /// The handler's error, if it failed.
+    pub fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Retry(failure) | Self::Permanent(failure) => Some(failure),
+            Self::Done | Self::Released => None,
+        }
+    }
+
+    /// The outcome as the handler's own result; a released attempt counts as one that did not fail.
+    ///
+    /// # Errors
+    /// The handler's error, if it failed.
+    pub fn into_result(self) -> Result<(), BoxError> {
+        match self {
+            Self::Retry(failure) | Self::Permanent(failure) => Err(failure.error),
+            Self::Done | Self::Released => Ok(()),
+        }
+    }
+}
+
+/// Why an attempt failed, and what the handler asked for.
+#[derive(Debug)]
+pub struct Failure {
+    error: BoxError,
+    intent: Option<Intent>,
+}
+
+impl Failure {
+    /// The handler's error.
+    pub fn error(&self) -> &(dyn StdError + Send + Sync + 'static) {
+        &*self.error
+    }
+
+    /// The pause before the next attempt that [`TaskFailure::retry_after`] asked for.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self.intent {
+            Some(Intent::RetryAfter(delay)) => Some(delay),
+            _ => None,
+        }
+    }
+
+    /// Whether the retry is expected ([`SingularTaskFailure`]) and logged at debug level.
+    pub fn is_quiet(&self) -> bool {
+        matches!(self.intent, Some(Intent::Singular))
+    }
+}
+
+impl fmt::Display for Failure {
+    /// The error and its sources in one line, each once.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&chain(&*self.error))
+    }
+}
+
+/// An error and its sources in one line, each once: many types print their source themselves.
+pub(crate) fn chain(error: &(dyn StdError + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let next = error.to_string();
+        if !error.is::<Marker>() && !text.ends_with(&next) {
+            text.push_str(": ");
+            text.push_str(&next);
+        }
+        source = error.source();
+    }
+    text
+}
+
+/// What an error found in a chain asks of the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Intent {
+    Permanent,
+    Singular,
+    RetryAfter(Duration),
+}
+
+impl Intent {
+    /// What `error` or any of its sources asks for; the first one found decides.
+    pub(crate) fn of(error: &(dyn StdError + 'static)) -> Option<Self> {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            // `#[error(transparent)]` skips the wrapped error itself and goes on with its source: the marker.
+            let marker = error
+                .downcast_ref::<Marker>()
+                .or_else(|| error.downcast_ref::<PermanentTaskFailure>().map(|e| &e.marker))
+                .or_else(|| error.downcast_ref::<SingularTaskFailure>().map(|e| &e.marker))
+                .or_else(|| error.downcast_ref::<TaskFailure>().map(|e| &e.marker));
+            if let Some(marker) = marker {
+                return Some(marker.intent);
+            }
+            next = error.source();
+        }
+        None
+    }
+}
+
+/// The private source of each failure type, which tells its intent where the failure itself is hidden.
+#[derive(Debug)]
+struct Marker {
+    intent: Intent,
+    source: Option<BoxError>,
+}
+
+impl fmt::Display for Marker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.intent {
+            Intent::Permanent => f.write_str("permanent task failure"),
+            Intent::Singular => f.write_str("singular task failure"),
+            Intent::RetryAfter(delay) => write!(f, "retry after {delay:?}"),
+        }
+    }
+}
+
+impl StdError for Marker {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
+macro_rules! failures {
+    ($($(#[$doc:meta])* $type:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $type {
+            message: String,
+            marker: Marker,
+        }
+
+        impl $type {
+            /// The same failure with `source` as its cause.
+            pub fn because(mut self, source: impl Into<BoxError>) -> Self {
+                self.marker.source = Some(source.into());
+                self
+            }
+
+            #[doc(hidden)]
+            pub fn intent(&self) -> Intent {
+                self.marker.intent
+            }
+
+            fn with(message: String, intent: Intent) -> Self {
+                Self { message, marker: Marker { intent, source: None } }
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.message)
+            }
+        }
+
+        impl StdError for $type {
+            fn source(&self) -> Option<&(dyn StdError + 'static)> {
+                Some(&self.marker)
+            }
+        }
+    )*};
+}
+
+failures! {
+    /// The task can never succeed: it becomes a dead letter at once, wherever in the error's chain this stands.
+    ///
+    /// ```
+    /// use gae_tasks::PermanentTaskFailure;
+    ///
+    /// fn parse(order: &str) -> Result<u64, PermanentTaskFailure> {
+    ///     order.parse().map_err(|e| PermanentTaskFailure::new("the order id is no number").because(e))
+    /// }
+    /// # assert!(parse("x").is_err());
+    /// ```
+    PermanentTaskFailure;
+
+    /// The attempt failed in an expected way: it is tried again as any other, but logged at debug level only.
+    ///
+    /// ```
+    /// use gae_tasks::SingularTaskFailure;
+    ///
+    /// fn wait_for_upload(there: bool) -> Result<(), SingularTaskFailure> {
+    ///     if there { Ok(()) } else { Err(SingularTaskFailure::new("the upload is not there yet")) }
+    /// }
+    /// # assert!(wait_for_upload(false).is_err());
+    /// ```
+    SingularTaskFailure;
+
+    /// A failure that says when the task is tried again.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use gae_tasks::TaskFailure;
+    ///
+    /// fn call_api(busy: bool) -> Result<(), TaskFailure> {
+    ///     if busy { Err(TaskFailure::retry_after(Duration::from_secs(30)).because("rate limited")) } else { Ok(()) }
+    /// }
+    /// # assert!(call_api(true).is_err());
+    /// ```
+    TaskFailure;
+}
+
+impl PermanentTaskFailure {
+    /// A permanent failure that says `message`.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self::with(message.into(), Intent::Permanent)
+    }
+}
+
+impl SingularTaskFailure {
+    /// A quiet failure that says `message`.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self::with(message.into(), Intent::Singular)
+    }
+}
+
+impl TaskFailure {
+    /// A failure after which the next attempt comes `delay` later, whatever the queue's backoff says.
+    pub fn retry_after(delay: Duration) -> Self {
+        Self::with(format!("to be retried after {delay:?}"), Intent::RetryAfter(delay))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    enum Wrapped {
+        #[error("the order is broken")]
+        Plain(#[source] PermanentTaskFailure),
+        #[error(transparent)]
+        Transparent(#[from] SingularTaskFailure),
+    }
+
+    fn intent(error: impl Into<BoxError>) -> Option<Intent> {
+        Intent::of(&*error.into())
+    }
+
+    #[test]
+    fn intent_survives_boxing_and_thiserror() {
+        assert_eq!(intent(PermanentTaskFailure::new("x")), Some(Intent::Permanent));
+        assert_eq!(intent(Wrapped::Plain(PermanentTaskFailure::new("x"))), Some(Intent::Permanent));
+        assert_eq!(intent(Wrapped::Transparent(SingularTaskFailure::new("x"))), Some(Intent::Singular));
+        assert_eq!(intent("plain text"), None);
+    }
+
+    #[test]
+    fn intent_is_found_below_another_failure_source() {
+        let error = TaskFailure::retry_after(Duration::from_secs(1)).because(PermanentTaskFailure::new("x"));
+        assert_eq!(intent(error), Some(Intent::RetryAfter(Duration::from_secs(1))), "the outermost decides");
+    }
+
+    #[test]
+    fn a_chain_prints_each_error_once_and_no_marker() {
+        let error = Wrapped::Plain(PermanentTaskFailure::new("no such user").because("404"));
+        assert_eq!(chain(&error), "the order is broken: no such user: 404");
+
+        #[derive(Debug, thiserror::Error)]
+        #[error("outer: {0}")]
+        struct PrintsItsSource(#[source] std::fmt::Error);
+        let text = chain(&PrintsItsSource(std::fmt::Error));
+        assert_eq!(text, format!("outer: {}", std::fmt::Error));
+    }
+}

@@ -1,0 +1,160 @@
+//! Args as bytes: postcard, one parameter after the other, checked to be readable before they are stored.
+
+use std::fmt;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::task::Task;
+
+/// The typed arguments of a task, as `#[deferred]` generates them from the function's parameters.
+///
+/// Implemented by the attribute only.
+pub trait Args: Sized + Send + 'static {
+    /// The task these are the arguments of.
+    type Task: Task<Args = Self>;
+
+    #[doc(hidden)]
+    fn encode(&self, payload: &mut Encoder) -> Result<(), UnreadableError>;
+
+    #[doc(hidden)]
+    fn decode(payload: &mut Decoder<'_>) -> Result<Self, UnreadableError>;
+
+    /// Each parameter with its value where its type is `Debug`, for near misses of asserts.
+    #[doc(hidden)]
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
+}
+
+/// Why a payload could not be written or read: the parameter and the codec's reason, never a value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{place} {reason}")]
+pub struct UnreadableError {
+    place: String,
+    reason: String,
+}
+
+impl UnreadableError {
+    fn of_parameter(parameter: &'static str, reason: impl Into<String>) -> Self {
+        Self { place: format!("parameter `{parameter}`"), reason: reason.into() }
+    }
+
+    fn of_payload(reason: impl Into<String>) -> Self {
+        Self { place: "the payload".to_owned(), reason: reason.into() }
+    }
+}
+
+/// Writes parameters one after the other.
+#[derive(Debug, Default)]
+pub struct Encoder {
+    bytes: Vec<u8>,
+}
+
+impl Encoder {
+    /// Appends the parameter `name`.
+    ///
+    /// # Errors
+    /// The codec cannot write the value.
+    pub fn parameter<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), UnreadableError> {
+        let bytes = std::mem::take(&mut self.bytes);
+        self.bytes = postcard::to_extend(value, bytes)
+            .map_err(|e| UnreadableError::of_parameter(name, format!("cannot be written: {e}")))?;
+        Ok(())
+    }
+}
+
+/// Reads parameters one after the other.
+#[derive(Debug)]
+pub struct Decoder<'a> {
+    rest: &'a [u8],
+}
+
+impl Decoder<'_> {
+    /// Takes the parameter `name` off the front.
+    ///
+    /// # Errors
+    /// The codec cannot read a value of this type there.
+    pub fn parameter<T: DeserializeOwned>(&mut self, name: &'static str) -> Result<T, UnreadableError> {
+        let (value, rest) = postcard::take_from_bytes(self.rest)
+            .map_err(|e| UnreadableError::of_parameter(name, format!("cannot be read back: {}", advice(e))))?;
+        self.rest = rest;
+        Ok(value)
+    }
+}
+
+fn advice(error: postcard::Error) -> String {
+    match error {
+        postcard::Error::WontImplement => {
+            "its type asks the format what comes next, which postcard does not tell (untagged or flattened enums, \
+             `serde_json::Value`): wrap it in `gae_tasks::Json<T>` (feature `json`)"
+                .to_owned()
+        }
+        error => error.to_string(),
+    }
+}
+
+/// The bytes of `args`.
+pub(crate) fn encode<A: Args>(args: &A) -> Result<Vec<u8>, UnreadableError> {
+    let mut encoder = Encoder::default();
+    args.encode(&mut encoder)?;
+    Ok(encoder.bytes)
+}
+
+/// The args in `bytes`, all of which must be used.
+pub(crate) fn decode<A: Args>(bytes: &[u8]) -> Result<A, UnreadableError> {
+    let mut decoder = Decoder { rest: bytes };
+    let args = A::decode(&mut decoder)?;
+    if decoder.rest.is_empty() {
+        Ok(args)
+    } else {
+        Err(UnreadableError::of_payload(format!("has {} bytes too many", decoder.rest.len())))
+    }
+}
+
+/// The bytes of `args`, proven to decode whole and to the same length.
+///
+/// Types exist that postcard writes but cannot read, or reads as something else (`skip_serializing_if`): found here,
+/// where the caller can mend it, and not by a worker at night. Lengths are compared, not bytes, because hash maps
+/// reorder.
+pub(crate) fn encode_readable<A: Args>(args: &A) -> Result<Vec<u8>, UnreadableError> {
+    let bytes = encode(args)?;
+    let again = encode(&decode::<A>(&bytes)?)?;
+    if again.len() == bytes.len() {
+        Ok(bytes)
+    } else {
+        Err(UnreadableError::of_payload(
+            "reads back as other values than were written (is there a `skip_serializing_if`?): store every field always",
+        ))
+    }
+}
+
+/// A parameter that travels as JSON inside the payload, for types that only a self-describing format can read back:
+/// `serde_json::Value`, untagged and flattened enums, `skip_serializing_if`.
+///
+/// ```
+/// use gae_tasks::{Json, deferred};
+///
+/// #[deferred]
+/// async fn import(document: Json<serde_json::Value>) {
+///     println!("{}", document.0["title"]);
+/// }
+/// ```
+#[cfg(feature = "json")]
+#[cfg_attr(docsrs, doc(cfg(feature = "json")))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Json<T>(pub T);
+
+#[cfg(feature = "json")]
+impl<T: Serialize> Serialize for Json<T> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let text = serde_json::to_string(&self.0).map_err(serde::ser::Error::custom)?;
+        serializer.serialize_str(&text)
+    }
+}
+
+#[cfg(feature = "json")]
+impl<'de, T: DeserializeOwned> serde::Deserialize<'de> for Json<T> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        serde_json::from_str(&text).map(Self).map_err(serde::de::Error::custom)
+    }
+}

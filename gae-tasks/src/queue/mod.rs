@@ -1,0 +1,11 @@
+//! Queues: their names, their configuration, and when a failed task is tried again.
+
+mod config;
+mod name;
+mod retry;
+mod spread;
+
+pub use config::QueueConfig;
+pub use name::QueueName;
+pub use retry::{Attempts, RetryConfig};
+pub(crate) use spread::spread;

@@ -1,0 +1,71 @@
+//! The name of a queue.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::error::Error;
+
+/// The name of a queue: `[A-Za-z0-9-]{1,100}`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct QueueName(Cow<'static, str>);
+
+impl QueueName {
+    /// The queue of a task that names none.
+    pub const DEFAULT: Self = Self(Cow::Borrowed("default"));
+
+    /// A queue name that the attribute has checked at compile time.
+    pub(crate) const fn from_static(name: &'static str) -> Self {
+        Self(Cow::Borrowed(name))
+    }
+
+    /// A queue name.
+    ///
+    /// # Errors
+    /// [`Error::QueueName`] if it is empty, longer than 100 characters, or has one other than `[A-Za-z0-9-]`.
+    pub fn new(name: impl Into<String>) -> Result<Self, Error> {
+        let name = name.into();
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+        if (1..=100).contains(&name.len()) && name.bytes().all(allowed) {
+            Ok(Self(Cow::Owned(name)))
+        } else {
+            Err(Error::QueueName { value: name })
+        }
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for QueueName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "QueueName({self})")
+    }
+}
+
+impl fmt::Display for QueueName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl AsRef<str> for QueueName {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queue_names_have_limits() {
+        assert!(QueueName::new("emails-2").is_ok());
+        assert!(QueueName::new("q".repeat(100)).is_ok());
+        for bad in [String::new(), "q".repeat(101), "a_b".into(), "a b".into(), "é".into()] {
+            assert!(QueueName::new(bad).is_err());
+        }
+    }
+}

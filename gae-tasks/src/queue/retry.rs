@@ -1,0 +1,230 @@
+//! When a failed task is tried again, and when no more: Cloud Tasks' own rules as pure functions.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::Timestamp;
+
+/// How the tasks of a queue are retried; fields, defaults and meaning are those of Cloud Tasks' `RetryConfig`.
+///
+/// The n-th retry comes `min(max_backoff, min_backoff · 2^e · max(1, n − e))` after the failure, with
+/// `e = min(n − 1, max_doublings)`: exponential at first, then linear. Retrying stops when **both**
+/// `max_attempts` and `max_retry_duration` are reached; a limit that is not set does not count.
+///
+/// Source: [`RetryConfig`](https://cloud.google.com/tasks/docs/reference/rest/v2/projects.locations.queues#RetryConfig).
+///
+/// ```
+/// use std::time::Duration;
+/// use gae_tasks::RetryConfig;
+///
+/// let patient = RetryConfig::new().with_min_backoff(Duration::from_secs(10)).with_max_attempts(Some(5));
+/// assert_eq!(patient.backoff(2), Duration::from_secs(20));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetryConfig {
+    max_attempts: Option<u32>,
+    max_retry_duration: Option<Duration>,
+    min_backoff: Duration,
+    max_backoff: Duration,
+    max_doublings: u32,
+}
+
+impl RetryConfig {
+    /// Cloud Tasks' defaults: 100 attempts, backoff from 100 ms to 1 h with 16 doublings.
+    pub const fn new() -> Self {
+        Self {
+            max_attempts: Some(100),
+            max_retry_duration: None,
+            min_backoff: Duration::from_millis(100),
+            max_backoff: Duration::from_secs(3600),
+            max_doublings: 16,
+        }
+    }
+
+    /// The most attempts, the first one included; at least 1. `None` is unlimited.
+    pub const fn with_max_attempts(mut self, attempts: Option<u32>) -> Self {
+        self.max_attempts = match attempts {
+            Some(0) => Some(1),
+            other => other,
+        };
+        self
+    }
+
+    /// For how long after its first attempt a task is retried; `None`, and zero, are unlimited.
+    pub const fn with_max_retry_duration(mut self, duration: Option<Duration>) -> Self {
+        self.max_retry_duration = match duration {
+            Some(Duration::ZERO) => None,
+            other => other,
+        };
+        self
+    }
+
+    /// The pause before the first retry.
+    pub const fn with_min_backoff(mut self, backoff: Duration) -> Self {
+        self.min_backoff = backoff;
+        self
+    }
+
+    /// The longest pause before a retry.
+    pub const fn with_max_backoff(mut self, backoff: Duration) -> Self {
+        self.max_backoff = backoff;
+        self
+    }
+
+    /// How often the pause doubles before it grows linearly.
+    pub const fn with_max_doublings(mut self, doublings: u32) -> Self {
+        self.max_doublings = doublings;
+        self
+    }
+
+    /// The most attempts, the first one included; `None` is unlimited.
+    pub const fn max_attempts(&self) -> Option<u32> {
+        self.max_attempts
+    }
+
+    /// For how long after its first attempt a task is retried; `None` is unlimited.
+    pub const fn max_retry_duration(&self) -> Option<Duration> {
+        self.max_retry_duration
+    }
+
+    /// The pause before the `retry`-th retry, counted from 1.
+    pub fn backoff(&self, retry: u32) -> Duration {
+        let retry = retry.max(1);
+        let doublings = (retry - 1).min(self.max_doublings);
+        let factor = 1_u128.checked_shl(doublings).unwrap_or(u128::MAX);
+        let steps = u128::from((retry - doublings).max(1));
+        let nanos = self.min_backoff.as_nanos().saturating_mul(factor).saturating_mul(steps);
+        // `max_backoff` fits a `Duration`, so the smaller of the two does.
+        let bounded = nanos.min(self.max_backoff.as_nanos());
+        Duration::new((bounded / 1_000_000_000) as u64, (bounded % 1_000_000_000) as u32)
+    }
+
+    /// When a task that failed at `now` is tried again; `None` when it has been tried enough.
+    pub fn next(&self, attempts: Attempts, now: Timestamp) -> Option<Timestamp> {
+        if self.is_exhausted(attempts, now) { None } else { Some(now.plus(self.backoff(attempts.made))) }
+    }
+
+    /// Whether a task that failed at `now` has been tried enough.
+    pub fn is_exhausted(&self, attempts: Attempts, now: Timestamp) -> bool {
+        if attempts.cap.is_some_and(|cap| attempts.made >= cap) {
+            return true;
+        }
+        let by_count = self.max_attempts.map(|max| attempts.made >= max);
+        let by_age = self.max_retry_duration.map(|max| now.since(attempts.first) >= max);
+        match (by_count, by_age) {
+            (None, None) => false,
+            (by_count, by_age) => by_count.unwrap_or(true) && by_age.unwrap_or(true),
+        }
+    }
+}
+
+impl Default for RetryConfig {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What has been tried of one task so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Attempts {
+    /// How many attempts were made, the failed one included.
+    pub made: u32,
+    /// When the first of them began.
+    pub first: Timestamp,
+    /// The task's own `max_attempts`: a cap that stops alone.
+    pub cap: Option<u32>,
+}
+
+impl Attempts {
+    /// `made` attempts, the first of which began at `first`, under the task's own `cap`.
+    pub const fn new(made: u32, first: Timestamp, cap: Option<u32>) -> Self {
+        Self { made, first, cap }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn config(min: f64, max: f64, doublings: u32) -> RetryConfig {
+        RetryConfig::new()
+            .with_min_backoff(Duration::from_secs_f64(min))
+            .with_max_backoff(Duration::from_secs_f64(max))
+            .with_max_doublings(doublings)
+    }
+
+    #[test]
+    fn backoff_follows_the_vectors_of_the_app_engine_sdk() {
+        let vectors: [(RetryConfig, [f64; 12]); 6] = [
+            (config(10., 300., 3), [10., 20., 40., 80., 160., 240., 300., 300., 300., 300., 300., 300.]),
+            (config(0.1, 3600., 16), [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 102.4, 204.8]),
+            (config(1., 8., 1), [1., 2., 4., 6., 8., 8., 8., 8., 8., 8., 8., 8.]),
+            (config(1., 10., 0), [1., 2., 3., 4., 5., 6., 7., 8., 9., 10., 10., 10.]),
+            (config(5., 5., 4), [5.; 12]),
+            (config(2., 1000., 4), [2., 4., 8., 16., 32., 64., 96., 128., 160., 192., 224., 256.]),
+        ];
+        for (config, delays) in vectors {
+            for (retry, delay) in (1..).zip(delays) {
+                assert_eq!(config.backoff(retry), Duration::from_secs_f64(delay), "{config:?} retry {retry}");
+            }
+        }
+    }
+
+    #[test]
+    fn both_limits_must_be_reached() {
+        let config = RetryConfig::new()
+            .with_max_attempts(Some(3))
+            .with_max_retry_duration(Some(Duration::from_secs(10)));
+        let first = Timestamp::from_micros(0);
+        let exhausted = |made, seconds| {
+            config.is_exhausted(Attempts::new(made, first, None), first.plus(Duration::from_secs(seconds)))
+        };
+        assert!(!exhausted(3, 9), "the duration is not reached");
+        assert!(!exhausted(2, 11), "the attempts are not reached");
+        assert!(exhausted(3, 10));
+    }
+
+    #[test]
+    fn without_limits_a_task_is_retried_for_ever() {
+        let config = RetryConfig::new().with_max_attempts(None);
+        let attempts = Attempts::new(u32::MAX, Timestamp::from_micros(0), None);
+        assert!(!config.is_exhausted(attempts, Timestamp::MAX));
+    }
+
+    #[test]
+    fn a_tasks_own_cap_stops_alone() {
+        let config = RetryConfig::new().with_max_attempts(None);
+        let at = Timestamp::from_micros(0);
+        assert!(config.is_exhausted(Attempts::new(2, at, Some(2)), at));
+        assert!(!config.is_exhausted(Attempts::new(1, at, Some(2)), at));
+    }
+
+    proptest! {
+        #[test]
+        fn backoff_grows_and_stays_in_bounds(
+            min in any::<u64>(), max in any::<u64>(), doublings in any::<u32>(), retry in 1..u32::MAX,
+        ) {
+            let config = RetryConfig::new()
+                .with_min_backoff(Duration::from_nanos(min))
+                .with_max_backoff(Duration::from_nanos(max))
+                .with_max_doublings(doublings);
+            let (this, next) = (config.backoff(retry), config.backoff(retry + 1));
+            prop_assert!(this <= next);
+            prop_assert!(this <= Duration::from_nanos(max));
+            prop_assert!(this >= Duration::from_nanos(min.min(max)));
+        }
+
+        #[test]
+        fn a_retry_is_never_before_its_failure(made in any::<u32>(), now in any::<i64>(), first in any::<i64>()) {
+            let now = Timestamp::from_micros(now);
+            let attempts = Attempts::new(made, Timestamp::from_micros(first), None);
+            if let Some(next) = RetryConfig::new().next(attempts, now) {
+                prop_assert!(next >= now);
+            }
+        }
+    }
+}

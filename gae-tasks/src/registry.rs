@@ -1,0 +1,291 @@
+//! Which handler runs which route: filled by the linker, looked up in constant time, verified as a whole.
+
+use std::any::TypeId;
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use linkme::distributed_slice;
+
+use crate::context::States;
+use crate::handler::Run;
+use crate::queue::QueueName;
+use crate::task::{Kind, Route, Shape, Task};
+
+/// Every task of every crate that is linked into this program.
+///
+/// The first element is a sentinel: one linker crashes on an empty slice.
+#[distributed_slice]
+pub static REGISTRATIONS: [Option<Registration>];
+
+#[distributed_slice(REGISTRATIONS)]
+static SENTINEL: Option<Registration> = None;
+
+/// What generated code says of one task function.
+pub struct Registration {
+    /// The kind it is deferred as.
+    pub kind: &'static str,
+    /// Kinds it was deferred as before it was renamed or moved.
+    pub aliases: &'static [&'static str],
+    /// The shape of its parameters.
+    pub shape: Shape,
+    /// The queues it is deferred to; never empty.
+    pub queues: &'static [&'static str],
+    /// The time one attempt may take; `None` is the default.
+    pub deadline: Option<Duration>,
+    /// A cap on its attempts below the queue's own.
+    pub max_attempts: Option<u32>,
+    /// The state it needs.
+    pub states: &'static [StateType],
+    /// Where its function stands.
+    pub location: Location,
+    /// Calls it.
+    pub run: Run,
+}
+
+impl fmt::Debug for Registration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registration")
+            .field("kind", &self.kind)
+            .field("shape", &self.shape)
+            .field("queues", &self.queues)
+            .field("location", &self.location)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Registration {
+    fn kinds(&self) -> impl Iterator<Item = &'static str> {
+        std::iter::once(self.kind).chain(self.aliases.iter().copied())
+    }
+
+    fn is_in_queue(&self, queues: &BTreeSet<&str>) -> bool {
+        self.queues.iter().any(|queue| queues.contains(queue))
+    }
+}
+
+/// The type of a `#[state]` parameter.
+pub struct StateType {
+    /// The type's id.
+    pub id: fn() -> TypeId,
+    /// The type's name, for errors.
+    pub name: fn() -> &'static str,
+}
+
+impl StateType {
+    /// The state type `S`.
+    pub const fn of<S: Send + Sync + 'static>() -> Self {
+        Self { id: TypeId::of::<S>, name: std::any::type_name::<S> }
+    }
+}
+
+/// A place in the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Location {
+    /// The file, as the compiler names it.
+    pub file: &'static str,
+    /// The line, from 1.
+    pub line: u32,
+    /// The column, from 1.
+    pub column: u32,
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
+/// The tasks a program can run.
+///
+/// A client has [all linked](Registry::linked) ones unless it is given another set.
+///
+/// ```
+/// use gae_tasks::{Registry, deferred};
+///
+/// #[deferred(queue = "emails")]
+/// async fn send_welcome(user_id: u64) {}
+///
+/// let chosen = Registry::new().with::<send_welcome>();
+/// assert_eq!(chosen.kinds().count(), 1);
+/// assert_eq!(Registry::linked().in_queues(["reports"]).kinds().count(), 0);
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Registry {
+    registrations: Vec<&'static Registration>,
+    lookup: OnceLock<Arc<HashMap<&'static str, &'static Registration>>>,
+}
+
+impl Registry {
+    /// A registry without tasks, to be filled by [`with`](Self::with).
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Every task of every crate that is linked into this program.
+    pub fn linked() -> Self {
+        Self::of(REGISTRATIONS.iter().flatten().collect())
+    }
+
+    /// This registry and the task `T`.
+    pub fn with<T: Task>(mut self) -> Self {
+        let added = T::registration();
+        if !self.registrations.iter().any(|registration| std::ptr::eq(*registration, added)) {
+            self.registrations.push(added);
+        }
+        Self::of(self.registrations)
+    }
+
+    /// Of these tasks the ones that are deferred to one of `queues`.
+    pub fn in_queues<'a>(self, queues: impl IntoIterator<Item = &'a str>) -> Self {
+        let queues = queues.into_iter().collect();
+        self.only(|registration| registration.is_in_queue(&queues))
+    }
+
+    /// Of these tasks the ones of `kinds`.
+    pub fn of_kinds<'a>(self, kinds: impl IntoIterator<Item = &'a str>) -> Self {
+        let kinds: BTreeSet<_> = kinds.into_iter().collect();
+        self.only(|registration| kinds.contains(registration.kind))
+    }
+
+    /// The kinds of these tasks, without aliases.
+    pub fn kinds(&self) -> impl Iterator<Item = &'static str> {
+        self.registrations.iter().map(|registration| registration.kind)
+    }
+
+    fn of(registrations: Vec<&'static Registration>) -> Self {
+        Self { registrations, lookup: OnceLock::new() }
+    }
+
+    fn only(self, keep: impl Fn(&Registration) -> bool) -> Self {
+        Self::of(self.registrations.into_iter().filter(|registration| keep(registration)).collect())
+    }
+
+    pub(crate) fn registrations(&self) -> &[&'static Registration] {
+        &self.registrations
+    }
+
+    /// The task that runs `route`.
+    pub(crate) fn find(&self, kind: &str, shape: Shape) -> Option<&'static Registration> {
+        self.by_kind(kind).filter(|registration| registration.shape == shape)
+    }
+
+    /// The task of `kind`, whatever the shape of its payload.
+    pub(crate) fn by_kind(&self, kind: &str) -> Option<&'static Registration> {
+        self.lookup().get(kind).copied()
+    }
+
+    fn lookup(&self) -> &HashMap<&'static str, &'static Registration> {
+        self.lookup.get_or_init(|| {
+            let entries = self.registrations.iter().flat_map(|r| r.kinds().map(move |kind| (kind, *r)));
+            Arc::new(entries.collect())
+        })
+    }
+
+    /// What these tasks can run: every kind and alias with its shape.
+    pub(crate) fn routes(&self) -> Vec<Route> {
+        let routes = self.registrations.iter().flat_map(|registration| {
+            registration.kinds().map(|kind| Route::new(Kind::from_static(kind), registration.shape))
+        });
+        routes.collect()
+    }
+
+    /// Every queue these tasks name.
+    pub(crate) fn queues(&self) -> BTreeSet<QueueName> {
+        let names = self.registrations.iter().flat_map(|registration| registration.queues);
+        names.map(|name| QueueName::from_static(name)).collect()
+    }
+
+    /// Everything that keeps these tasks from being run with `states`.
+    pub(crate) fn problems(&self, states: &States) -> Vec<String> {
+        let mut problems = Vec::new();
+        if self.registrations.is_empty() {
+            problems.push(
+                "no task is registered: annotate functions with `#[deferred]`, and name the crates they stand in with \
+                 `gae_tasks::link!(..)`, or the linker leaves them out"
+                    .to_owned(),
+            );
+        }
+        problems.extend(self.duplicates());
+        problems.extend(self.missing_states(states));
+        problems
+    }
+
+    fn duplicates(&self) -> Vec<String> {
+        let mut first: HashMap<&str, &Registration> = HashMap::new();
+        let mut problems = Vec::new();
+        for registration in &self.registrations {
+            for kind in registration.kinds() {
+                match first.get(kind) {
+                    None => _ = first.insert(kind, registration),
+                    Some(other) => problems.push(format!(
+                        "two tasks are of kind `{kind}`, at {} and at {}: give one another `name = \"..\"`",
+                        other.location, registration.location
+                    )),
+                }
+            }
+        }
+        problems
+    }
+
+    fn missing_states(&self, states: &States) -> Vec<String> {
+        let mut problems = Vec::new();
+        for registration in &self.registrations {
+            for state in registration.states {
+                if !states.has((state.id)()) {
+                    let there = match states.type_names() {
+                        names if names.is_empty() => "it has none".to_owned(),
+                        names => format!("it has {}", names.join(", ")),
+                    };
+                    problems.push(format!(
+                        "task `{}` at {} takes state of type `{}`, which the client lacks ({there}): add `.state(..)` \
+                         to its builder",
+                        registration.kind,
+                        registration.location,
+                        (state.name)(),
+                    ));
+                }
+            }
+        }
+        problems
+    }
+
+    /// Why a task of `kind` and `shape` has no handler here, and what may be meant.
+    pub(crate) fn explain_unroutable(&self, kind: &str, shape: Shape) -> String {
+        if let Some(registration) = self.by_kind(kind) {
+            return format!(
+                "the payload of `{kind}` has shape {shape}, the function at {} takes {}: its parameters have changed",
+                registration.location, registration.shape
+            );
+        }
+        let moved = self.kinds().find(|known| without_crate(known) == without_crate(kind));
+        let hint = match moved {
+            Some(known) => format!("; `{known}` may be the same function in another crate: add `alias = [\"{kind}\"]` to it"),
+            None => "; if its crate is a dependency, name it with `gae_tasks::link!(..)`, or the linker leaves it out"
+                .to_owned(),
+        };
+        format!("no task of kind `{kind}` is registered in this program{hint}")
+    }
+}
+
+/// A kind without the segment of its crate.
+fn without_crate(kind: &str) -> &str {
+    kind.split_once(['.', '/']).map_or(kind, |(_, rest)| rest)
+}
+
+/// Links crates whose tasks this program must be able to run, though it mentions nothing else of them.
+///
+/// The linker leaves out a dependency that is never mentioned, and with it the tasks it registers.
+///
+/// ```
+/// # mod demo { use ::gae_tasks as billing; use ::gae_tasks as emails;
+/// gae_tasks::link!(billing, emails);
+/// # }
+/// ```
+#[macro_export]
+macro_rules! link {
+    ($($krate:ident),+ $(,)?) => {
+        $(use $krate as _;)+
+    };
+}
