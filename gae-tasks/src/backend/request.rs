@@ -82,6 +82,8 @@ pub struct TaskRecord {
     pub attributes: Option<Vec<u8>>,
     /// Its last errors, oldest first, at most [`MAX_ERRORS`].
     pub errors: Vec<TaskError>,
+    /// When it became a dead letter.
+    pub died: Option<Timestamp>,
 }
 
 /// Where a stored task stands; derived from its schedule time, lease and death.
@@ -116,6 +118,15 @@ pub const MAX_ERROR_BYTES: usize = 2048;
 
 /// How many lost leases after the first, which only marks a task, make it a dead letter.
 pub const MAX_LOST_ATTEMPTS: u32 = 5;
+
+/// What backends themselves write into a task's errors and answers, the same in each.
+pub(crate) mod error_text {
+    pub(crate) const LEASE_LOST: &str = "the lease was lost: the worker was killed, or stopped answering, in this attempt";
+    pub(crate) const RUNNING: &str = "is running already";
+    pub(crate) const DEAD: &str = "is a dead letter: replay it";
+    pub(crate) const NOT_DEAD: &str = "is no dead letter";
+    pub(crate) const NOT_STORED: &str = "is not stored: it is over, or never was";
+}
 
 /// The error text that is kept of `message`: cut, at a character's end, to [`MAX_ERROR_BYTES`].
 pub(crate) fn bounded(mut message: String) -> String {
@@ -261,7 +272,7 @@ impl Routes {
 pub struct Leased {
     /// The tasks, marked ones first, then by schedule time.
     pub tasks: Vec<LeasedTask>,
-    /// How long until the next task of these queues and routes can be leased; `None`: none is stored, or one is due now.
+    /// How long until a further task of these queues and routes becomes due; `None`: none waits for its time.
     pub next: Option<Duration>,
 }
 

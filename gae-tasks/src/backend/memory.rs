@@ -1,0 +1,492 @@
+//! The backend in this process's memory: for tests, and the reference the others are compared with.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::watch;
+
+use super::request::{bounded, error_text};
+use super::{
+    Answer, Backend, Capabilities, Enqueue, Extend, Lease, LeaseRef, LeaseToken, Leased, LeasedTask, List, MAX_ERRORS,
+    MAX_LOST_ATTEMPTS, NewTask, Pull, Purge, QueueRecord, RouteStats, Settle, Settled, Settlement, Stats, Sweep, Swept,
+    TaskError, TaskRecord, TaskState, Touch, Verdict, sealed,
+};
+use crate::error::Error;
+use crate::queue::{Attempts, QueueConfig, QueueName, RetryConfig};
+use crate::task::{Deferred, Route, TaskId, TaskName};
+use crate::time::{Now, Timestamp};
+
+/// Tasks in this process's memory, gone with it.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), gae_tasks::Error> {
+/// use gae_tasks::{Client, backend::memory::Memory};
+///
+/// let tasks = Client::builder().build(Memory::new())?;
+/// assert_eq!(tasks.stats().await?.open(), 0);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Memory {
+    store: Mutex<Store>,
+    wakeups: watch::Sender<u64>,
+}
+
+impl Memory {
+    /// An empty queue.
+    pub fn new() -> Self {
+        Self { store: Mutex::default(), wakeups: watch::Sender::new(0) }
+    }
+
+    /// Works on the store; the answer is ready at once.
+    fn answer<'a, T: Send + 'a>(&self, work: impl FnOnce(&mut Store) -> T) -> Answer<'a, T> {
+        let answer = work(&mut self.lock());
+        Box::pin(std::future::ready(Ok(answer)))
+    }
+
+    /// Works on the store and wakes the workers: something may have become due.
+    fn answer_and_wake<'a, T: Send + 'a>(&self, work: impl FnOnce(&mut Store) -> T) -> Answer<'a, T> {
+        let answer = self.answer(work);
+        self.wake();
+        answer
+    }
+
+    fn wake(&self) {
+        self.wakeups.send_modify(|count| *count += 1);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Store> {
+        // No operation leaves the store half changed, so one that panicked leaves it usable.
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memory").field("tasks", &self.lock().tasks.len()).finish_non_exhaustive()
+    }
+}
+
+impl sealed::Sealed for Memory {}
+
+impl Backend for Memory {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            backend: "memory",
+            durable: false,
+            max_payload: 1024 * 1024,
+            schedule_horizon: None,
+            min_deadline: Duration::from_millis(1),
+            max_deadline: Duration::from_secs(24 * 60 * 60),
+            pull: true,
+        }
+    }
+
+    fn enqueue(&self, request: Enqueue) -> Answer<'_, Vec<Result<Deferred, Error>>> {
+        let now = moment(request.now);
+        self.answer_and_wake(|store| request.tasks.into_iter().map(|task| Ok(store.enqueue(task, now))).collect())
+    }
+
+    fn get(&self, id: TaskId) -> Answer<'_, Option<TaskRecord>> {
+        self.answer(|store| store.tasks.get(&id).map(|task| task.record.clone()))
+    }
+
+    fn list(&self, request: List) -> Answer<'_, Vec<TaskRecord>> {
+        self.answer(|store| {
+            let matches = |record: &&TaskRecord| {
+                let filter = &request.filter;
+                request.after.is_none_or(|after| record.id > after)
+                    && filter.queue.as_ref().is_none_or(|queue| record.queue == *queue)
+                    && filter.kind.as_ref().is_none_or(|kind| record.kind == *kind)
+                    && filter.state.is_none_or(|state| record.state == state)
+            };
+            store.tasks.values().map(|task| &task.record).filter(matches).take(request.limit).cloned().collect()
+        })
+    }
+
+    fn delete(&self, request: Touch) -> Answer<'_, bool> {
+        let now = moment(request.now);
+        self.answer(|store| store.remove(request.id, now.plus(request.tombstones)).is_some())
+    }
+
+    fn run_now(&self, request: Touch) -> Answer<'_, ()> {
+        let now = moment(request.now);
+        let answer = self.lock().run_now(request.id, now);
+        self.wake();
+        Box::pin(std::future::ready(answer))
+    }
+
+    fn replay(&self, request: Touch) -> Answer<'_, ()> {
+        let now = moment(request.now);
+        let answer = self.lock().replay(request.id, now);
+        self.wake();
+        Box::pin(std::future::ready(answer))
+    }
+
+    fn put_queue(&self, queue: QueueName, config: QueueConfig) -> Answer<'_, ()> {
+        self.answer(|store| store.queue(&queue).config = config)
+    }
+
+    fn queues(&self) -> Answer<'_, Vec<QueueRecord>> {
+        self.answer(|store| store.queues.values().cloned().collect())
+    }
+
+    fn set_paused(&self, queue: QueueName, paused: bool) -> Answer<'_, ()> {
+        self.answer_and_wake(|store| store.queue(&queue).paused = paused)
+    }
+
+    fn purge(&self, queue: QueueName, request: Purge) -> Answer<'_, u64> {
+        let until = moment(request.now).plus(request.tombstones);
+        self.answer(|store| {
+            let doomed = store.tasks.values().map(|task| &task.record);
+            let doomed = doomed.filter(|record| record.queue == queue && record.state != TaskState::Dead);
+            let doomed: Vec<_> = doomed.map(|record| record.id).collect();
+            doomed.iter().filter(|id| store.remove(**id, until).is_some()).count() as u64
+        })
+    }
+
+    fn stats(&self, now: Now) -> Answer<'_, Vec<RouteStats>> {
+        let now = moment(now);
+        self.answer(|store| store.stats(now))
+    }
+}
+
+impl Pull for Memory {
+    fn lease(&self, request: Lease) -> Answer<'_, Leased> {
+        let now = moment(request.now);
+        self.answer(|store| store.lease(&request, now))
+    }
+
+    fn extend(&self, request: Extend) -> Answer<'_, Vec<bool>> {
+        let until = moment(request.now).plus(request.duration);
+        self.answer(|store| {
+            let extend = |lease: LeaseRef| store.leased(lease).map(|task| task.expires = until).is_some();
+            request.leases.into_iter().map(extend).collect()
+        })
+    }
+
+    fn settle(&self, request: Settle) -> Answer<'_, Vec<Settled>> {
+        let now = moment(request.now);
+        let until = now.plus(request.tombstones);
+        let settle = |store: &mut Store| -> Vec<Settled> {
+            request.settlements.into_iter().map(|settlement| store.settle(settlement, now, until)).collect()
+        };
+        let settled = settle(&mut self.lock());
+        if settled.iter().any(|settled| matches!(settled, Settled::Scheduled(_))) {
+            self.wake();
+        }
+        Box::pin(std::future::ready(Ok(settled)))
+    }
+
+    fn sweep(&self, request: Sweep) -> Answer<'_, Swept> {
+        let now = moment(request.now);
+        let swept = self.lock().sweep(&request, now);
+        if swept.recovered > 0 {
+            self.wake();
+        }
+        Box::pin(std::future::ready(Ok(swept)))
+    }
+
+    fn wakeups(&self) -> watch::Receiver<u64> {
+        self.wakeups.subscribe()
+    }
+}
+
+fn moment(now: Now) -> Timestamp {
+    now.resolve(|| SystemTime::now().into())
+}
+
+#[derive(Default)]
+struct Store {
+    tasks: BTreeMap<TaskId, Stored>,
+    /// Every name in use, by queue: of stored tasks, and of those that are over.
+    names: HashMap<(QueueName, TaskName), Holder>,
+    queues: BTreeMap<QueueName, QueueRecord>,
+}
+
+/// A task with its lease.
+struct Stored {
+    record: TaskRecord,
+    token: Option<LeaseToken>,
+    /// When the lease ends; of no meaning without a token.
+    expires: Timestamp,
+}
+
+/// What holds a name.
+enum Holder {
+    Task(TaskId),
+    Tombstone { of: TaskId, until: Timestamp },
+}
+
+impl Store {
+    fn enqueue(&mut self, task: NewTask, now: Timestamp) -> Deferred {
+        if self.tasks.contains_key(&task.id) {
+            return Deferred::new(task.id, true);
+        }
+        if let Some(name) = &task.name {
+            let key = (task.queue.clone(), name.clone());
+            match self.names.get(&key) {
+                Some(Holder::Task(holder)) => return Deferred::new(*holder, false),
+                // The task may be this very one, already over: its first answer was lost.
+                Some(Holder::Tombstone { of, until }) if *until > now => return Deferred::new(*of, *of == task.id),
+                Some(Holder::Tombstone { .. }) | None => _ = self.names.insert(key, Holder::Task(task.id)),
+            }
+        }
+        self.queue(&task.queue);
+        let record = TaskRecord {
+            id: task.id,
+            kind: task.kind,
+            shape: task.shape,
+            payload: task.payload,
+            queue: task.queue,
+            name: task.name,
+            state: TaskState::Scheduled,
+            created: now,
+            schedule_time: task.schedule.resolve(now),
+            first_attempt: None,
+            attempts: 0,
+            lost_leases: 0,
+            max_attempts: task.max_attempts,
+            retry: task.retry,
+            deadline: task.deadline,
+            attributes: task.attributes,
+            errors: Vec::new(),
+            died: None,
+        };
+        self.tasks.insert(record.id, Stored { record, token: None, expires: now });
+        Deferred::new(task.id, true)
+    }
+
+    fn queue(&mut self, name: &QueueName) -> &mut QueueRecord {
+        self.queues.entry(name.clone()).or_insert_with(|| QueueRecord {
+            name: name.clone(),
+            config: QueueConfig::new(),
+            paused: false,
+        })
+    }
+
+    fn retry_of(&mut self, queue: &QueueName) -> RetryConfig {
+        self.queue(queue).config.retry().clone()
+    }
+
+    /// Deletes a task; its name is blocked until `until`.
+    fn remove(&mut self, id: TaskId, until: Timestamp) -> Option<Stored> {
+        let task = self.tasks.remove(&id)?;
+        if let Some(name) = &task.record.name {
+            let key = (task.record.queue.clone(), name.clone());
+            self.names.insert(key, Holder::Tombstone { of: id, until });
+        }
+        Some(task)
+    }
+
+    fn run_now(&mut self, id: TaskId, now: Timestamp) -> Result<(), Error> {
+        match self.tasks.get_mut(&id) {
+            Some(task) if task.record.state == TaskState::Scheduled => {
+                task.record.schedule_time = task.record.schedule_time.min(now);
+                Ok(())
+            }
+            Some(task) if task.record.state == TaskState::Leased => Err(refused(id, error_text::RUNNING)),
+            Some(_) => Err(refused(id, error_text::DEAD)),
+            None => Err(refused(id, error_text::NOT_STORED)),
+        }
+    }
+
+    fn replay(&mut self, id: TaskId, now: Timestamp) -> Result<(), Error> {
+        match self.tasks.get_mut(&id) {
+            Some(Stored { record, .. }) if record.state == TaskState::Dead => {
+                record.state = TaskState::Scheduled;
+                (record.schedule_time, record.died) = (now, None);
+                (record.attempts, record.lost_leases, record.first_attempt) = (0, 0, None);
+                Ok(())
+            }
+            Some(_) => Err(refused(id, error_text::NOT_DEAD)),
+            None => Err(refused(id, error_text::NOT_STORED)),
+        }
+    }
+
+    fn stats(&self, now: Timestamp) -> Vec<RouteStats> {
+        let mut lines: BTreeMap<(QueueName, Route), Stats> = BTreeMap::new();
+        for Stored { record, .. } in self.tasks.values() {
+            let route = Route::new(record.kind.clone(), record.shape);
+            let stats = lines.entry((record.queue.clone(), route)).or_default();
+            match record.state {
+                TaskState::Scheduled => {
+                    stats.scheduled += 1;
+                    stats.due += u64::from(record.schedule_time <= now);
+                    let oldest = stats.oldest_due.map_or(record.schedule_time, |at| at.min(record.schedule_time));
+                    stats.oldest_due = Some(oldest);
+                }
+                TaskState::Leased => stats.leased += 1,
+                TaskState::Dead => stats.dead += 1,
+            }
+        }
+        lines.into_iter().map(|((queue, route), stats)| RouteStats { queue, route, stats }).collect()
+    }
+
+    fn lease(&mut self, request: &Lease, now: Timestamp) -> Leased {
+        let mut waiting: Vec<(bool, Timestamp, TaskId)> = Vec::new();
+        for Stored { record, .. } in self.tasks.values() {
+            if record.state == TaskState::Scheduled
+                && request.queues.contains(&record.queue)
+                && !self.queues.get(&record.queue).is_some_and(|queue| queue.paused)
+                && request.routes.contains(&Route::new(record.kind.clone(), record.shape))
+            {
+                waiting.push((record.lost_leases == 0, record.schedule_time, record.id));
+            }
+        }
+        waiting.sort_unstable();
+        let (due, later): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|(_, at, _)| *at <= now);
+        let next = later.iter().map(|(_, at, _)| at.since(now)).min();
+        let (fresh, marked): (Vec<_>, Vec<_>) = due.into_iter().partition(|(fresh, ..)| *fresh);
+        let marked = marked.into_iter().take(request.starting);
+        let ids: Vec<_> = marked.chain(fresh).take(request.limit).map(|(_, _, id)| id).collect();
+        let until = now.plus(request.duration);
+        Leased::new(ids.into_iter().filter_map(|id| self.take(id, until)).collect(), next)
+    }
+
+    fn take(&mut self, id: TaskId, until: Timestamp) -> Option<LeasedTask> {
+        let task = self.tasks.get_mut(&id)?;
+        let token = LeaseToken::generate();
+        (task.token, task.expires) = (Some(token), until);
+        task.record.state = TaskState::Leased;
+        let record = &task.record;
+        Some(LeasedTask {
+            lease: LeaseRef { id, token },
+            kind: record.kind.clone(),
+            shape: record.shape,
+            payload: record.payload.clone(),
+            queue: record.queue.clone(),
+            name: record.name.clone(),
+            schedule_time: record.schedule_time,
+            attempts: record.attempts,
+            marked: record.lost_leases > 0,
+            deadline: record.deadline,
+            attributes: record.attributes.clone(),
+        })
+    }
+
+    fn leased(&mut self, lease: LeaseRef) -> Option<&mut Stored> {
+        self.tasks.get_mut(&lease.id).filter(|task| task.token == Some(lease.token))
+    }
+
+    fn settle(&mut self, settlement: Settlement, now: Timestamp, until: Timestamp) -> Settled {
+        let lease = settlement.lease;
+        let Some(task) = self.leased(lease) else { return Settled::LeaseLost };
+        let started = settlement.started.unwrap_or(now);
+        match settlement.verdict {
+            Verdict::Done => {
+                self.remove(lease.id, until);
+                Settled::Done
+            }
+            Verdict::Release => {
+                task.give_back();
+                Settled::Scheduled(task.record.schedule_time)
+            }
+            Verdict::Permanent { error } => {
+                task.count_attempt(started);
+                task.keep_error(error, now);
+                task.die(now);
+                Settled::Dead
+            }
+            Verdict::Retry { error, after, max_attempts } => {
+                task.count_attempt(started);
+                task.keep_error(error, now);
+                let cap = [task.record.max_attempts, max_attempts].into_iter().flatten().min();
+                let attempts = Attempts::new(task.record.attempts, task.record.first_attempt.unwrap_or(started), cap);
+                let queue = task.record.queue.clone();
+                let config = task.record.retry.clone().unwrap_or_else(|| self.retry_of(&queue));
+                self.tasks.get_mut(&lease.id).map_or(Settled::LeaseLost, |task| match config.next(attempts, now) {
+                    None => {
+                        task.die(now);
+                        Settled::Dead
+                    }
+                    Some(by_backoff) => {
+                        let next = after.map_or(by_backoff, |after| now.plus(after));
+                        task.give_back();
+                        task.record.schedule_time = next;
+                        Settled::Scheduled(next)
+                    }
+                })
+            }
+        }
+    }
+
+    fn sweep(&mut self, request: &Sweep, now: Timestamp) -> Swept {
+        let mut swept = Swept::default();
+        let expired = |task: &&mut Stored| task.token.is_some() && task.expires <= now;
+        for task in self.tasks.values_mut().filter(expired).take(request.limit) {
+            let queue = self.queues.get(&task.record.queue).map(|queue| queue.config.retry().clone());
+            let config = task.record.retry.clone().or(queue).unwrap_or_default();
+            swept.recovered += 1;
+            swept.died += u64::from(task.lose_lease(&config, now));
+        }
+        let old = |task: &&Stored| task.record.died.is_some_and(|died| died.plus(request.dead_letters) <= now);
+        let old: Vec<_> = self.tasks.values().filter(old).take(request.limit).map(|task| task.record.id).collect();
+        for id in old {
+            self.remove(id, now.plus(request.tombstones));
+            swept.forgotten += 1;
+        }
+        let before = self.names.len();
+        self.names.retain(|_, holder| !matches!(holder, Holder::Tombstone { until, .. } if *until <= now));
+        swept.forgotten += (before - self.names.len()) as u64;
+        swept
+    }
+}
+
+impl Stored {
+    fn give_back(&mut self) {
+        self.token = None;
+        self.record.state = TaskState::Scheduled;
+    }
+
+    fn die(&mut self, now: Timestamp) {
+        self.token = None;
+        self.record.state = TaskState::Dead;
+        self.record.died = Some(now);
+    }
+
+    fn count_attempt(&mut self, started: Timestamp) {
+        self.record.attempts = self.record.attempts.saturating_add(1);
+        self.record.first_attempt.get_or_insert(started);
+    }
+
+    fn keep_error(&mut self, message: String, at: Timestamp) {
+        let errors = &mut self.record.errors;
+        errors.push(TaskError { attempt: self.record.attempts, at, message: bounded(message) });
+        errors.drain(..errors.len().saturating_sub(MAX_ERRORS));
+    }
+
+    /// The worker is gone. The first time the task is only marked: it may never have started. From then on leased
+    /// means started, and the loss was an attempt. Answers whether the task is dead now.
+    fn lose_lease(&mut self, config: &RetryConfig, now: Timestamp) -> bool {
+        let started = self.record.lost_leases > 0;
+        self.record.lost_leases = self.record.lost_leases.saturating_add(1);
+        self.give_back();
+        self.record.schedule_time = self.record.schedule_time.min(now);
+        if !started {
+            return false;
+        }
+        self.count_attempt(now);
+        self.keep_error(error_text::LEASE_LOST.to_owned(), now);
+        let first = self.record.first_attempt.unwrap_or(now);
+        let attempts = Attempts::new(self.record.attempts, first, self.record.max_attempts);
+        let dead = config.is_exhausted(attempts, now) || self.record.lost_leases > MAX_LOST_ATTEMPTS;
+        if dead {
+            self.die(now);
+        }
+        dead
+    }
+}
+
+fn refused(id: TaskId, problem: &'static str) -> Error {
+    Error::NoSuchTask { id, problem }
+}
