@@ -30,6 +30,8 @@ struct Inner {
     attempt: AttemptInfo,
     cancelled: AtomicBool,
     cancellation: Notify,
+    /// Whether a plain function is running, which goes on even if nobody waits for it.
+    unstoppable: AtomicBool,
 }
 
 /// The facts of one attempt.
@@ -46,7 +48,12 @@ pub(crate) struct AttemptInfo {
 
 impl TaskContext {
     pub(crate) fn new(attempt: AttemptInfo) -> Self {
-        Self(Arc::new(Inner { attempt, cancelled: AtomicBool::new(false), cancellation: Notify::new() }))
+        Self(Arc::new(Inner {
+            attempt,
+            cancelled: AtomicBool::new(false),
+            cancellation: Notify::new(),
+            unstoppable: AtomicBool::new(false),
+        }))
     }
 
     /// The id of the task.
@@ -108,6 +115,14 @@ impl TaskContext {
             notified.as_mut().await;
             notified.set(self.0.cancellation.notified());
         }
+    }
+
+    pub(crate) fn is_unstoppable(&self) -> bool {
+        self.0.unstoppable.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_unstoppable(&self, unstoppable: bool) {
+        self.0.unstoppable.store(unstoppable, Ordering::Release);
     }
 
     pub(crate) fn cancel(&self) {

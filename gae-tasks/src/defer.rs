@@ -256,6 +256,6 @@ impl Prepared {
 pub(crate) fn inline_answer(kind: &str, id: TaskId, outcome: Outcome) -> Result<Deferred, Error> {
     match outcome.into_result() {
         Ok(()) => Ok(Deferred::new(id, true)),
-        Err(source) => Err(Error::Inline { kind: kind.to_owned(), source }),
+        Err(source) => Err(Error::TaskFailed { kind: kind.to_owned(), source }),
     }
 }

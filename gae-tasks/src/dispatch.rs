@@ -11,10 +11,9 @@ use tracing::{Instrument, Span};
 
 use crate::clock::Clock;
 use crate::context::{Ambient, States, TaskContext};
-use crate::error::Error;
 use crate::handler::{Call, Work};
 use crate::outcome::Outcome;
-use crate::registry::{Registration, Registry};
+use crate::registry::Registration;
 
 /// The time one attempt may take unless something else is said: Cloud Tasks' default.
 pub(crate) const DEFAULT_DEADLINE: Duration = Duration::from_secs(600);
@@ -22,7 +21,6 @@ pub(crate) const DEFAULT_DEADLINE: Duration = Duration::from_secs(600);
 /// Runs attempts with the tasks and the state of one client.
 #[derive(Clone)]
 pub(crate) struct Dispatcher {
-    registry: Arc<Registry>,
     states: Arc<States>,
     clock: Arc<dyn Clock>,
     /// The client that handlers defer with.
@@ -31,18 +29,11 @@ pub(crate) struct Dispatcher {
 
 impl Dispatcher {
     pub(crate) fn new(
-        registry: Arc<Registry>,
         states: Arc<States>,
         clock: Arc<dyn Clock>,
         client: Arc<dyn Any + Send + Sync>,
     ) -> Self {
-        Self { registry, states, clock, client }
-    }
-
-    /// Checks that every task can be run here.
-    pub(crate) fn verify(&self) -> Result<(), Error> {
-        let problems = self.registry.problems(&self.states);
-        if problems.is_empty() { Ok(()) } else { Err(Error::Misconfigured { problems }) }
+        Self { states, clock, client }
     }
 
     /// Makes one attempt, in a span of its own, and logs how it ended.
@@ -108,8 +99,13 @@ impl Dispatcher {
         context: &TaskContext,
     ) -> Outcome {
         let span = Span::current();
+        let running = context.clone();
+        running.set_unstoppable(true);
         let mut thread = tokio::task::spawn_blocking(move || {
-            span.in_scope(|| ambient.sync_scope(|| catch_unwind(AssertUnwindSafe(handler)).unwrap_or_else(panicked)))
+            let call = || catch_unwind(AssertUnwindSafe(handler)).unwrap_or_else(panicked);
+            let outcome = span.in_scope(|| ambient.sync_scope(call));
+            running.set_unstoppable(false);
+            outcome
         });
         let in_time = tokio::select! {
             biased;

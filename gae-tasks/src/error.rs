@@ -193,11 +193,11 @@ pub enum Error {
         results: Vec<Result<Deferred, Error>>,
     },
 
-    /// The task ran at once, as the client's inline mode wants it, and its handler failed.
-    #[error("task `{kind}` ran inline and failed")]
+    /// A task that ran at once, in inline mode or in a test's `drain`, failed.
+    #[error("task `{kind}` failed")]
     #[non_exhaustive]
-    Inline {
-        /// The kind that was deferred.
+    TaskFailed {
+        /// The kind of the task.
         kind: String,
         /// The handler's error.
         source: BoxError,

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::outcome::Outcome;
 use crate::queue::{QueueConfig, QueueName, RetryConfig};
 use crate::task::{Kind, Route, Shape, TaskId, TaskName};
 use crate::time::{Now, Schedule, Timestamp};
@@ -404,6 +405,20 @@ pub enum Verdict {
     },
     /// It never began, or must go on elsewhere: it goes back as it was and no attempt is counted.
     Release,
+}
+
+impl Verdict {
+    /// The verdict on a task whose attempt ended with `outcome`, under its type's cap on attempts.
+    pub(crate) fn of(outcome: &Outcome, max_attempts: Option<u32>) -> Self {
+        match outcome {
+            Outcome::Done => Self::Done,
+            Outcome::Released => Self::Release,
+            Outcome::Permanent(failure) => Self::Permanent { error: failure.to_string() },
+            Outcome::Retry(failure) => {
+                Self::Retry { error: failure.to_string(), after: failure.retry_after(), max_attempts }
+            }
+        }
+    }
 }
 
 /// What became of one settled task.

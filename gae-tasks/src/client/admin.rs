@@ -137,6 +137,12 @@ impl Client {
         Ok(lines)
     }
 
+    /// The backend itself.
+    #[cfg(feature = "testing")]
+    pub(crate) fn backend(&self) -> &std::sync::Arc<dyn crate::backend::Backend> {
+        &self.0.backend
+    }
+
     fn touch(&self, id: TaskId) -> Touch {
         Touch { now: self.now(), id, tombstones: self.0.retention.tombstones }
     }

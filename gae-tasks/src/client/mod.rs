@@ -8,6 +8,7 @@ mod url;
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use builder::ClientBuilder;
 pub use current::ClientGuard;
@@ -150,8 +151,11 @@ impl Client {
     pub(crate) async fn run_inline(&self, defer: Defer) -> Result<Deferred, Error> {
         let registration = defer.registration();
         let prepared = defer.prepare(self)?;
+        let problems = self.problems();
+        if !problems.is_empty() {
+            return Err(Error::Misconfigured { problems });
+        }
         let dispatcher = self.dispatcher();
-        dispatcher.verify()?;
         let context = TaskContext::new(AttemptInfo {
             id: prepared.task.id,
             kind: Kind::from_static(registration.kind),
@@ -168,7 +172,6 @@ impl Client {
     /// What runs handlers for this client.
     pub(crate) fn dispatcher(&self) -> Dispatcher {
         Dispatcher::new(
-            Arc::clone(&self.0.registry),
             Arc::clone(&self.0.states),
             Arc::clone(&self.0.clock),
             Arc::new(self.clone()),
@@ -181,6 +184,22 @@ impl Client {
             return self.0.default_queues.clone();
         }
         registration.queues.iter().map(|queue| QueueName::from_static(queue)).collect()
+    }
+
+    /// Everything that keeps this client's tasks from being run.
+    pub(crate) fn problems(&self) -> Vec<String> {
+        let mut problems = self.0.registry.problems(&self.0.states);
+        let limits = &self.0.capabilities;
+        for registration in self.0.registry.registrations() {
+            let in_range = |deadline: &Duration| (limits.min_deadline..=limits.max_deadline).contains(deadline);
+            if let Some(deadline) = registration.deadline.filter(|deadline| !in_range(deadline)) {
+                problems.push(format!(
+                    "task `{}` at {} has a deadline of {deadline:?}, `{}` accepts {:?} to {:?}",
+                    registration.kind, registration.location, limits.backend, limits.min_deadline, limits.max_deadline
+                ));
+            }
+        }
+        problems
     }
 
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {

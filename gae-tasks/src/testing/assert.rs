@@ -1,0 +1,115 @@
+//! Asserts about what was deferred, which print near misses.
+
+use std::fmt;
+
+use crate::backend::{List, TaskFilter, TaskState};
+use crate::client::Client;
+use crate::payload::{self, Args};
+use crate::task::{Kind, Task};
+
+/// Asserts that a task was deferred with a client and is not over; with a closure, that its args match.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), gae_tasks::Error> {
+/// use gae_tasks::testing::assert_deferred;
+/// use gae_tasks::{Client, deferred};
+///
+/// #[deferred]
+/// async fn send_welcome(user_id: u64) {}
+///
+/// let tasks = Client::open("memory:").await?;
+/// send_welcome::defer(42).on(&tasks).await?;
+/// assert_deferred!(tasks, send_welcome);
+/// assert_deferred!(tasks, send_welcome, |args| args.user_id == 42);
+/// # Ok(())
+/// # }
+/// ```
+#[macro_export]
+macro_rules! assert_deferred {
+    ($client:expr, $task:path $(,)?) => {
+        $crate::assert_deferred!($client, $task, |_| true)
+    };
+    ($client:expr, $task:path, $matches:expr $(,)?) => {{
+        let found = $crate::testing::matching::<$task>(&$client, $matches);
+        if found.matching == 0 {
+            $crate::testing::panic_not_deferred(&found);
+        }
+    }};
+}
+
+/// Asserts that no such task was deferred: the opposite of [`assert_deferred!`].
+#[macro_export]
+macro_rules! assert_not_deferred {
+    ($client:expr, $task:path $(,)?) => {
+        $crate::assert_not_deferred!($client, $task, |_| true)
+    };
+    ($client:expr, $task:path, $matches:expr $(,)?) => {{
+        let found = $crate::testing::matching::<$task>(&$client, $matches);
+        if found.matching > 0 {
+            ::std::panic!("{} matching tasks are deferred: {found}", found.matching);
+        }
+    }};
+}
+
+/// What an assert found.
+#[derive(Debug)]
+pub struct Found {
+    kind: &'static str,
+    /// How many tasks of the type match.
+    pub matching: usize,
+    /// The args of every task of the type.
+    args: Vec<String>,
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.args.len() {
+            0 => write!(f, "no `{}` is deferred", self.kind),
+            count => {
+                write!(f, "of `{}`, deferred {count} times:", self.kind)?;
+                self.args.iter().try_for_each(|args| write!(f, "\n  {args}"))
+            }
+        }
+    }
+}
+
+/// The stored tasks of the type `T`, and how many of them match.
+pub fn matching<T: Task>(client: &Client, matches: impl Fn(&T::Args) -> bool) -> Found {
+    let mut found = Found { kind: T::KIND, matching: 0, args: Vec::new() };
+    let mut after = None;
+    loop {
+        let filter = TaskFilter::new().kind(Kind::from_static(T::KIND));
+        let page = pollster::block_on(client.backend().list(List { filter, after, limit: 1000 }));
+        let page = page.unwrap_or_else(|error| panic!("the deferred tasks cannot be read: {error}"));
+        let Some(last) = page.last() else { return found };
+        after = Some(last.id);
+        for record in page.iter().filter(|record| record.state != TaskState::Dead) {
+            match payload::decode::<T::Args>(&record.payload) {
+                Ok(args) => {
+                    found.matching += usize::from(matches(&args));
+                    found.args.push(Described(&args).to_string());
+                }
+                Err(error) => found.args.push(format!("(unreadable: {error})")),
+            }
+        }
+    }
+}
+
+/// Fails a test with the near misses.
+///
+/// # Panics
+/// Always.
+#[track_caller]
+pub fn panic_not_deferred(found: &Found) -> ! {
+    panic!("no matching task {found}")
+}
+
+/// Args as text.
+struct Described<'a, A>(&'a A);
+
+impl<A: Args> fmt::Display for Described<'_, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.describe(f)
+    }
+}

@@ -1,0 +1,1 @@
+//! What every backend that workers lease from must do. Not a stable part of the public API.

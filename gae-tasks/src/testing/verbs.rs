@@ -1,0 +1,135 @@
+//! The three verbs: perform, drain, run.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::backend::{Lease, LeasedTask, Pull, Routes, Settle, Settlement, Verdict};
+use crate::client::Client;
+use crate::context::{AttemptInfo, TaskContext};
+use crate::defer::Defer;
+use crate::dispatch::DEFAULT_DEADLINE;
+use crate::error::Error;
+use crate::outcome::Outcome;
+use crate::queue::QueueName;
+use crate::task::{Kind, TaskId};
+
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+impl Client {
+    /// Calls one task's function without storing the task: `client.perform(send_welcome::defer(42, "hi")).await?`.
+    ///
+    /// # Errors
+    /// The task could not be called: its args or options are refused, or state is missing. How the function itself
+    /// ended is the [`Outcome`].
+    pub async fn perform(&self, task: Defer) -> Result<Outcome, Error> {
+        self.verify()?;
+        let registration = task.registration();
+        let task = task.prepare(self)?.task;
+        let context = TaskContext::new(AttemptInfo {
+            id: task.id,
+            kind: task.kind,
+            queue: task.queue,
+            name: task.name,
+            attempt: 1,
+            schedule_time: None,
+            deadline: task.deadline.or(registration.deadline).unwrap_or(DEFAULT_DEADLINE),
+        });
+        Ok(self.dispatcher().dispatch(registration, &task.payload, &context).await)
+    }
+
+    /// Runs stored tasks, one after the other, until none is due, including those that they defer. Answers how many
+    /// attempts were made.
+    ///
+    /// # Errors
+    /// [`Error::TaskFailed`] with the handler's error at the first failure, which is recorded as a worker does: the
+    /// task is scheduled again or a dead letter, and `drain` may be called again.
+    pub async fn drain(&self) -> Result<usize, Error> {
+        self.verify()?;
+        let backend = self.capabilities().backend;
+        let pull = self.pull().ok_or(Error::Unsupported { backend, what: "`drain`: it calls handlers over HTTP" })?;
+        let routes = Routes::Only(Arc::new(self.registry().routes().into_iter().collect()));
+        let mut attempts = 0;
+        loop {
+            let queues: BTreeSet<QueueName> = self.queues().await?.into_iter().map(|queue| queue.name).collect();
+            let request = Lease {
+                now: self.clock().now(),
+                queues: Arc::new(queues),
+                routes: routes.clone(),
+                limit: 1,
+                starting: 1,
+                duration: Duration::from_secs(30),
+            };
+            let Some(task) = pull.lease(request).await?.tasks.pop() else { return Ok(attempts) };
+            attempts += 1;
+            self.attempt(pull, task).await?;
+        }
+    }
+
+    /// Defers a task with this client and [drains](Self::drain).
+    ///
+    /// # Errors
+    /// As `defer` and as [`drain`](Self::drain).
+    pub async fn run(&self, task: Defer) -> Result<usize, Error> {
+        task.on(self).await?;
+        self.drain().await
+    }
+
+    async fn attempt(&self, pull: &Arc<dyn Pull>, task: LeasedTask) -> Result<(), Error> {
+        let kind = task.kind.to_string();
+        let Some(registration) = self.registry().find(&kind, task.shape) else { return Ok(()) };
+        let context = TaskContext::new(AttemptInfo {
+            id: task.lease.id,
+            kind: task.kind,
+            queue: task.queue,
+            name: task.name,
+            attempt: task.attempts.saturating_add(1),
+            schedule_time: Some(task.schedule_time),
+            deadline: task.deadline.or(registration.deadline).unwrap_or(DEFAULT_DEADLINE),
+        });
+        let started = self.wall_clock();
+        let outcome = self.dispatcher().dispatch(registration, &task.payload, &context).await;
+        let mut settlement = Settlement::new(task.lease, Verdict::of(&outcome, registration.max_attempts));
+        settlement.started = Some(started);
+        let settlements = vec![settlement];
+        let tombstones = self.retention().tombstones;
+        pull.settle(Settle { now: self.clock().now(), settlements, tombstones }).await?;
+        outcome.into_result().map_err(|source| Error::TaskFailed { kind, source })
+    }
+
+    fn verify(&self) -> Result<(), Error> {
+        let problems = self.problems();
+        if problems.is_empty() { Ok(()) } else { Err(Error::Misconfigured { problems }) }
+    }
+}
+
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+impl TaskContext {
+    /// A context made by hand, for calling a function that takes one: the first attempt of a task `test/task`.
+    ///
+    /// ```
+    /// use gae_tasks::TaskContext;
+    ///
+    /// assert_eq!(TaskContext::for_test().attempt(), 1);
+    /// ```
+    pub fn for_test() -> Self {
+        Self::for_test_attempt(1)
+    }
+
+    /// A context made by hand, for the attempt of this number, counted from 1.
+    pub fn for_test_attempt(attempt: u32) -> Self {
+        Self::new(AttemptInfo {
+            id: TaskId::generate(),
+            kind: Kind::from_static("test/task"),
+            queue: QueueName::DEFAULT,
+            name: None,
+            attempt: attempt.max(1),
+            schedule_time: None,
+            deadline: DEFAULT_DEADLINE,
+        })
+    }
+
+    /// Cancels the attempt, as a missed deadline does.
+    pub fn cancel_for_test(&self) {
+        self.cancel();
+    }
+}

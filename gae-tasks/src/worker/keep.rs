@@ -1,0 +1,149 @@
+//! The role that keeps leases: extends them from a thread of its own, so that a busy handler cannot starve it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::{Crew, pause};
+use crate::backend::{Extend, LeaseRef};
+use crate::context::TaskContext;
+use crate::error::Error;
+
+/// Every lease that a worker has, from the answer that gave it to the one that settled it.
+#[derive(Debug, Default)]
+pub(super) struct Held(Mutex<HashMap<LeaseRef, Lease>>);
+
+#[derive(Debug)]
+struct Lease {
+    /// When it was last asked for, by the monotonic clock: it lasts at least that much longer.
+    asked: Duration,
+    /// The attempt made under it, once it has begun.
+    context: Option<TaskContext>,
+}
+
+impl Held {
+    /// Adds leases that were asked for at `asked`.
+    pub(super) fn add(&self, leases: impl Iterator<Item = LeaseRef>, asked: Duration) {
+        self.lock().extend(leases.map(|lease| (lease, Lease { asked, context: None })));
+    }
+
+    /// Notes the attempt under a lease. Answers whether the lease is still held.
+    pub(super) fn started(&self, lease: LeaseRef, context: &TaskContext) -> bool {
+        self.lock().get_mut(&lease).map(|held| held.context = Some(context.clone())).is_some()
+    }
+
+    /// Forgets leases that are settled.
+    pub(super) fn remove<'a>(&self, leases: impl Iterator<Item = &'a LeaseRef>) {
+        let mut held = self.lock();
+        for lease in leases {
+            held.remove(lease);
+        }
+    }
+
+    /// The leases whose attempts can be stopped: all but those of plain functions that are running.
+    pub(super) fn stoppable(&self) -> Vec<LeaseRef> {
+        let stoppable = |lease: &Lease| !lease.context.as_ref().is_some_and(TaskContext::is_unstoppable);
+        self.lock().iter().filter(|(_, lease)| stoppable(lease)).map(|(lease, _)| *lease).collect()
+    }
+
+    fn all(&self) -> Vec<LeaseRef> {
+        self.lock().keys().copied().collect()
+    }
+
+    fn extended(&self, lease: &LeaseRef, asked: Duration) {
+        if let Some(held) = self.lock().get_mut(lease) {
+            held.asked = asked;
+        }
+    }
+
+    /// Gives a lease up: its attempt is cancelled.
+    fn lose(&self, lease: &LeaseRef) {
+        if let Some(context) = self.lock().remove(lease).and_then(|held| held.context) {
+            tracing::warn!(id = %lease.id, kind = %context.kind(), "the lease is lost, the attempt is cancelled");
+            context.cancel();
+        }
+    }
+
+    /// The leases that were not extended since `limit`.
+    fn asked_before(&self, limit: Duration) -> Vec<LeaseRef> {
+        self.lock().iter().filter(|(_, lease)| lease.asked < limit).map(|(lease, _)| *lease).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<LeaseRef, Lease>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The thread that extends leases; dropped, it ends.
+#[derive(Debug)]
+pub(super) struct Keeper {
+    _stop: oneshot::Sender<()>,
+}
+
+impl Keeper {
+    pub(super) fn start(crew: Arc<Crew>) -> Result<Self, Error> {
+        let (stop, stopped) = oneshot::channel::<()>();
+        let backend = crew.client.capabilities().backend;
+        let failed = |source: std::io::Error| Error::Storage {
+            backend,
+            problem: "cannot be watched: no thread for extending leases can be started".to_owned(),
+            source: source.into(),
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(failed)?;
+        let work = move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    _ = stopped => {}
+                    () = keep(&crew) => {}
+                }
+            });
+        };
+        thread::Builder::new().name("gae-tasks-keep".to_owned()).spawn(work).map_err(failed)?;
+        Ok(Self { _stop: stop })
+    }
+}
+
+async fn keep(crew: &Crew) {
+    let mut failures = 0;
+    loop {
+        let interval = if failures == 0 { crew.lease / 3 } else { pause(failures).min(crew.lease / 3) };
+        crew.clock.sleep(interval).await;
+        match extend(crew).await {
+            Ok(()) => failures = 0,
+            Err(error) => {
+                failures = failures.saturating_add(1);
+                tracing::error!(error = crate::outcome::chain(&error), "cannot extend leases, trying again");
+            }
+        }
+        // By our own clock these have run out: another worker may have the tasks.
+        if let Some(limit) = crew.clock.monotonic().checked_sub(crew.lease) {
+            crew.held.asked_before(limit).iter().for_each(|lease| crew.held.lose(lease));
+        }
+    }
+}
+
+async fn extend(crew: &Crew) -> Result<(), Error> {
+    let leases = crew.held.all();
+    if leases.is_empty() {
+        return Ok(());
+    }
+    let asked = crew.clock.monotonic();
+    let request = Extend { now: crew.clock.now(), leases: leases.clone(), duration: crew.lease };
+    let patience = crew.clock.sleep(crew.lease / 3);
+    let held = tokio::select! {
+        held = crew.pull.extend(request) => held?,
+        // An answer that comes this late is of no use: what can be told without it is told below.
+        () = patience => return Ok(()),
+    };
+    for (lease, held) in leases.iter().zip(held) {
+        if held {
+            crew.held.extended(lease, asked);
+        } else {
+            crew.held.lose(lease);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,217 @@
+//! The role that leases: as much as can be started soon, as soon as it may be there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::settle::Settler;
+use super::{Crew, pause, run};
+use crate::backend::{BoxFuture, Lease, Leased, Settlement, Verdict};
+
+/// Most tasks that are leased ahead of a free runner.
+const MAX_AHEAD: usize = 1000;
+
+/// A leased task that has not started after this goes back, for others to take.
+const MAX_WAIT: Duration = Duration::from_secs(5);
+
+/// Over how long the rate of ended attempts is averaged.
+const RATE_WINDOW: Duration = Duration::from_millis(500);
+
+/// Leases and hands to runners until `shutdown` is ready; gives the runners, whose attempts go on.
+pub(super) async fn until_shutdown(
+    crew: &Arc<Crew>,
+    settler: &Settler,
+    mut shutdown: BoxFuture<'static, ()>,
+) -> JoinSet<()> {
+    let mut poll = Poller {
+        crew,
+        settler,
+        runners: JoinSet::new(),
+        wakeups: crew.pull.wakeups(),
+        rate: Rate::default(),
+        look: Look::Now,
+        failures: 0,
+    };
+    loop {
+        poll.give_back_old();
+        let room = poll.room();
+        if room.total > 0 && poll.look == Look::Now {
+            // Not to be interrupted: the tasks in its answer would be leased to nobody.
+            poll.lease(room).await;
+        } else {
+            tokio::select! {
+                biased;
+                () = &mut shutdown => return poll.runners,
+                () = poll.wait() => {}
+            }
+        }
+    }
+}
+
+struct Poller<'a> {
+    crew: &'a Arc<Crew>,
+    settler: &'a Settler,
+    runners: JoinSet<()>,
+    wakeups: watch::Receiver<u64>,
+    rate: Rate,
+    look: Look,
+    failures: u32,
+}
+
+/// When it is worth asking the backend again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// As soon as there is room: more is due than was taken.
+    Now,
+    /// When something is deferred or becomes due, this long from now at the latest.
+    Within(Duration),
+}
+
+impl Poller<'_> {
+    async fn lease(&mut self, room: Room) {
+        self.wakeups.mark_unchanged();
+        let crew = self.crew;
+        let request = Lease {
+            now: crew.clock.now(),
+            queues: Arc::clone(&crew.queues),
+            routes: crew.routes.clone(),
+            limit: room.total,
+            starting: room.starting,
+            duration: crew.lease,
+        };
+        let asked = crew.clock.monotonic();
+        match crew.pull.lease(request).await {
+            Ok(leased) => {
+                self.failures = 0;
+                self.look = self.next_look(room, &leased);
+                self.hand_over(leased, asked);
+            }
+            Err(error) => {
+                tracing::error!(error = crate::outcome::chain(&error), "cannot lease tasks, trying again");
+                self.look = Look::Within(pause(self.failures));
+                self.failures = self.failures.saturating_add(1);
+            }
+        }
+    }
+
+    fn next_look(&self, room: Room, leased: &Leased) -> Look {
+        // Marked tasks are withheld while no runner is free, so their being seen, or no runner being free, means more.
+        let more = leased.tasks.len() >= room.total || room.starting == 0 || leased.tasks.iter().any(|task| task.marked);
+        if more {
+            return Look::Now;
+        }
+        let poll = self.crew.poll_interval;
+        Look::Within(leased.next.map_or(poll, |next| next.min(poll)))
+    }
+
+    fn hand_over(&mut self, leased: Leased, asked: Duration) {
+        if leased.tasks.is_empty() {
+            return;
+        }
+        let crew = self.crew;
+        crew.held.add(leased.tasks.iter().map(|task| task.lease), asked);
+        let wanted = crew.concurrency.min(crew.waiting.running() + crew.waiting.len() + leased.tasks.len());
+        while self.runners.len() < wanted {
+            self.runners.spawn(run::runner(Arc::clone(crew), self.settler.sender()));
+        }
+        crew.waiting.add(leased.tasks, crew.clock.monotonic());
+    }
+
+    async fn wait(&mut self) {
+        let crew = self.crew;
+        let within = match self.look {
+            Look::Within(duration) => duration,
+            Look::Now => crew.poll_interval,
+        };
+        // What waits too long is given back in time, even while every runner is busy.
+        let within = if crew.waiting.len() > 0 { within.min(MAX_WAIT) } else { within };
+        tokio::select! {
+            biased;
+            changed = self.wakeups.changed() => {
+                self.look = Look::Now;
+                if changed.is_err() {
+                    // The backend is gone with its sender; it is only asked now and then.
+                    crew.clock.sleep(crew.poll_interval).await;
+                }
+            }
+            () = crew.waiting.moved.notified() => {}
+            () = crew.clock.sleep(within) => self.look = Look::Now,
+        }
+    }
+
+    /// How many tasks to ask for. Ahead of free runners, only what starts within about a second at the rate at which
+    /// attempts have ended lately; and not before half of that is used up, so that leases come in batches.
+    fn room(&mut self) -> Room {
+        let crew = self.crew;
+        self.rate.update(crew.waiting.ended(), crew.clock.monotonic());
+        let outstanding = crew.waiting.running() + crew.waiting.len();
+        let starting = crew.concurrency.saturating_sub(outstanding);
+        let ahead = self.rate.per_second().min(MAX_AHEAD);
+        let target = crew.concurrency + ahead;
+        let worth_it = starting > 0 || outstanding < crew.concurrency + ahead / 2;
+        let enough = ahead == 0 || crew.waiting.len() <= ahead / 2;
+        let total = if worth_it && enough { target.saturating_sub(outstanding) } else { 0 };
+        Room { starting, total }
+    }
+
+    fn give_back_old(&self) {
+        let crew = self.crew;
+        let Some(limit) = crew.clock.monotonic().checked_sub(MAX_WAIT) else { return };
+        if crew.waiting.oldest().is_some_and(|oldest| oldest < limit) {
+            for task in crew.waiting.take_older_than(Some(limit)) {
+                self.settler.send(Settlement::new(task.lease, Verdict::Release));
+            }
+        }
+    }
+}
+
+/// How many tasks may be leased.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    /// Of them, how many start at once.
+    starting: usize,
+    total: usize,
+}
+
+/// How fast attempts end, averaged over the last moments.
+#[derive(Debug, Default)]
+struct Rate {
+    ended: u64,
+    at: Duration,
+    per_second: f64,
+}
+
+impl Rate {
+    fn update(&mut self, ended: u64, now: Duration) {
+        let elapsed = now.saturating_sub(self.at).as_secs_f64();
+        if elapsed < 0.001 {
+            return;
+        }
+        let latest = (ended - self.ended) as f64 / elapsed;
+        let weight = 1.0 - (-elapsed / RATE_WINDOW.as_secs_f64()).exp();
+        self.per_second += weight * (latest - self.per_second);
+        (self.ended, self.at) = (ended, now);
+    }
+
+    fn per_second(&self) -> usize {
+        self.per_second as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_follows_what_happened_lately() {
+        let mut rate = Rate::default();
+        for ms in 1..=2000 {
+            rate.update(ms * 10, Duration::from_millis(ms));
+        }
+        assert!((9_000..=10_000).contains(&rate.per_second()), "{rate:?}");
+        rate.update(20_000, Duration::from_secs(10));
+        assert_eq!(rate.per_second(), 0, "nothing has ended for 8 seconds");
+    }
+}

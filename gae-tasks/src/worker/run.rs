@@ -1,0 +1,141 @@
+//! The role that makes attempts: a fixed number of runners, each taking the next leased task that waits.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::Crew;
+use crate::backend::{LeasedTask, Settlement, Verdict};
+use crate::context::{AttemptInfo, TaskContext};
+use crate::dispatch::DEFAULT_DEADLINE;
+
+/// Leased tasks that wait for a runner.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    tasks: Mutex<VecDeque<(Duration, LeasedTask)>>,
+    arrived: Notify,
+    /// Told when a runner takes a task or has ended one: there may be room for more.
+    pub(super) moved: Notify,
+    running: AtomicUsize,
+    ended: AtomicU64,
+}
+
+impl Waiting {
+    /// Adds tasks that were leased at `now`; marked ones first in line.
+    pub(super) fn add(&self, tasks: Vec<LeasedTask>, now: Duration) {
+        let mut waiting = self.lock();
+        for task in tasks {
+            if task.marked {
+                waiting.push_front((now, task));
+            } else {
+                waiting.push_back((now, task));
+            }
+            self.arrived.notify_one();
+        }
+    }
+
+    /// Takes out the tasks that were leased before `limit`; all of them if it is `None`.
+    pub(super) fn take_older_than(&self, limit: Option<Duration>) -> Vec<LeasedTask> {
+        let mut waiting = self.lock();
+        let (old, young) = std::mem::take(&mut *waiting)
+            .into_iter()
+            .partition(|(since, _)| limit.is_none_or(|limit| *since < limit));
+        *waiting = young;
+        let old: VecDeque<_> = old;
+        old.into_iter().map(|(_, task)| task).collect()
+    }
+
+    /// When the task was leased that has waited longest.
+    pub(super) fn oldest(&self) -> Option<Duration> {
+        self.lock().iter().map(|(since, _)| *since).min()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    pub(super) fn running(&self) -> usize {
+        self.running.load(Ordering::Acquire)
+    }
+
+    /// How many attempts have ended since the worker started.
+    pub(super) fn ended(&self) -> u64 {
+        self.ended.load(Ordering::Relaxed)
+    }
+
+    async fn next(&self) -> LeasedTask {
+        loop {
+            if let Some(task) = self.start_next() {
+                return task;
+            }
+            self.arrived.notified().await;
+        }
+    }
+
+    /// The next task, counted as running before it stops counting as waiting.
+    fn start_next(&self) -> Option<LeasedTask> {
+        let mut waiting = self.lock();
+        let (_, task) = waiting.pop_front()?;
+        self.running.fetch_add(1, Ordering::AcqRel);
+        if !waiting.is_empty() {
+            // Permits do not add up: whoever takes one task passes the word on.
+            self.arrived.notify_one();
+        }
+        Some(task)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<(Duration, LeasedTask)>> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Counts an attempt as ended, also when its runner is aborted.
+struct Running<'a>(&'a Waiting);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, Ordering::AcqRel);
+        self.0.ended.fetch_add(1, Ordering::Relaxed);
+        self.0.moved.notify_one();
+    }
+}
+
+/// Runs one waiting task after the other, for ever.
+pub(super) async fn runner(crew: Arc<Crew>, settlements: UnboundedSender<Settlement>) {
+    loop {
+        let task = crew.waiting.next().await;
+        let _running = Running(&crew.waiting);
+        crew.waiting.moved.notify_one();
+        let settlement = attempt(&crew, &task).await;
+        // The settler outlives the runners; if it is gone, the lease expires and the task runs again.
+        _ = settlements.send(settlement);
+    }
+}
+
+async fn attempt(crew: &Crew, task: &LeasedTask) -> Settlement {
+    let Some(registration) = crew.client.registry().find(task.kind.as_str(), task.shape) else {
+        tracing::error!("{}", crew.client.registry().explain_unroutable(task.kind.as_str(), task.shape));
+        return Settlement::new(task.lease, Verdict::Release);
+    };
+    let context = TaskContext::new(AttemptInfo {
+        id: task.lease.id,
+        kind: task.kind.clone(),
+        queue: task.queue.clone(),
+        name: task.name.clone(),
+        attempt: task.attempts.saturating_add(1),
+        schedule_time: Some(task.schedule_time),
+        deadline: task.deadline.or(registration.deadline).unwrap_or(DEFAULT_DEADLINE),
+    });
+    if !crew.held.started(task.lease, &context) {
+        return Settlement::new(task.lease, Verdict::Release);
+    }
+    let started = crew.client.wall_clock();
+    let outcome = crew.dispatcher.dispatch(registration, &task.payload, &context).await;
+    let mut settlement = Settlement::new(task.lease, Verdict::of(&outcome, registration.max_attempts));
+    settlement.started = Some(started);
+    settlement
+}

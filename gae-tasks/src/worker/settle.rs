@@ -1,0 +1,88 @@
+//! The role that records outcomes: all that have gathered, in one request.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinHandle;
+
+use super::{Crew, pause};
+use crate::backend::{Settle, Settled, Settlement, Verdict};
+
+/// Most outcomes of one request.
+const MAX_BATCH: usize = 1000;
+
+/// The task that records outcomes; it ends once all its senders are gone and everything is recorded.
+#[derive(Debug)]
+pub(super) struct Settler {
+    settlements: UnboundedSender<Settlement>,
+    task: JoinHandle<()>,
+}
+
+impl Settler {
+    pub(super) fn start(crew: Arc<Crew>) -> Self {
+        let (settlements, received) = unbounded_channel();
+        Self { settlements, task: tokio::spawn(settle_all(crew, received)) }
+    }
+
+    pub(super) fn send(&self, settlement: Settlement) {
+        // The receiver is there as long as this is.
+        _ = self.settlements.send(settlement);
+    }
+
+    pub(super) fn sender(&self) -> UnboundedSender<Settlement> {
+        self.settlements.clone()
+    }
+
+    /// Waits until everything sent so far is recorded; the other senders must be gone.
+    pub(super) async fn finish(self) {
+        let Self { settlements, mut task } = self;
+        drop(settlements);
+        _ = (&mut task).await;
+    }
+}
+
+async fn settle_all(crew: Arc<Crew>, mut received: UnboundedReceiver<Settlement>) {
+    let mut batch = Vec::new();
+    while received.recv_many(&mut batch, MAX_BATCH).await > 0 {
+        settle(&crew, std::mem::take(&mut batch)).await;
+    }
+}
+
+/// Records a batch, however long the storage is away: until then the leases are kept.
+async fn settle(crew: &Crew, settlements: Vec<Settlement>) {
+    let mut failures = 0;
+    loop {
+        let request = Settle {
+            now: crew.clock.now(),
+            settlements: settlements.clone(),
+            tombstones: crew.retention.tombstones,
+        };
+        match crew.pull.settle(request).await {
+            Ok(answers) => {
+                report(&settlements, &answers, failures > 0);
+                crew.held.remove(settlements.iter().map(|settlement| &settlement.lease));
+                return;
+            }
+            Err(error) => {
+                tracing::error!(error = crate::outcome::chain(&error), "cannot record outcomes, trying again");
+                crew.clock.sleep(pause(failures)).await;
+                failures += 1;
+            }
+        }
+    }
+}
+
+fn report(settlements: &[Settlement], answers: &[Settled], repeated: bool) {
+    for (settlement, answer) in settlements.iter().zip(answers) {
+        let id = settlement.lease.id;
+        match answer {
+            // The request before may have been carried out and only its answer lost.
+            Settled::LeaseLost if repeated || settlement.verdict == Verdict::Release => {}
+            Settled::LeaseLost => tracing::warn!(%id, "its lease was lost before its outcome was recorded; it may run again"),
+            Settled::Dead if !matches!(settlement.verdict, Verdict::Permanent { .. }) => {
+                tracing::error!(%id, "tried enough: now a dead letter");
+            }
+            Settled::Dead | Settled::Done | Settled::Scheduled(_) => {}
+        }
+    }
+}
