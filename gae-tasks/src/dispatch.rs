@@ -28,11 +28,7 @@ pub(crate) struct Dispatcher {
 }
 
 impl Dispatcher {
-    pub(crate) fn new(
-        states: Arc<States>,
-        clock: Arc<dyn Clock>,
-        client: Arc<dyn Any + Send + Sync>,
-    ) -> Self {
+    pub(crate) fn new(states: Arc<States>, clock: Arc<dyn Clock>, client: Arc<dyn Any + Send + Sync>) -> Self {
         Self { states, clock, client }
     }
 
@@ -74,7 +70,8 @@ impl Dispatcher {
         context: &TaskContext,
     ) -> Outcome {
         let mut guarded = std::future::poll_fn(move |cx| {
-            catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(cx))).unwrap_or_else(|panic| Poll::Ready(panicked(panic)))
+            catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(cx)))
+                .unwrap_or_else(|panic| Poll::Ready(panicked(panic)))
         });
         // Most handlers of a busy queue are ready at their first poll: no timer is made for them.
         if let Poll::Ready(outcome) = std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut guarded).poll(cx))).await {

@@ -98,7 +98,9 @@ pub enum Error {
     },
 
     /// The schedule time is further ahead than the backend keeps tasks.
-    #[error("`{kind}` is scheduled {ahead:?} ahead, `{backend}` accepts at most {horizon:?}: defer it nearer to its time")]
+    #[error(
+        "`{kind}` is scheduled {ahead:?} ahead, `{backend}` accepts at most {horizon:?}: defer it nearer to its time"
+    )]
     #[non_exhaustive]
     BeyondHorizon {
         /// The kind that was deferred.
@@ -128,7 +130,9 @@ pub enum Error {
     },
 
     /// A task that had to be new ([`must_be_new`](crate::Defer::must_be_new)) has a name in use.
-    #[error("a task named `{name}` is, or recently was, in queue `{queue}`: choose another name, or drop `must_be_new`")]
+    #[error(
+        "a task named `{name}` is, or recently was, in queue `{queue}`: choose another name, or drop `must_be_new`"
+    )]
     #[non_exhaustive]
     NameTaken {
         /// The name.

@@ -10,17 +10,11 @@ use linkme::distributed_slice;
 
 use crate::context::States;
 use crate::handler::Run;
-use crate::queue::QueueName;
 use crate::task::{Kind, Route, Shape, Task};
 
 /// Every task of every crate that is linked into this program.
-///
-/// The first element is a sentinel: one linker crashes on an empty slice.
 #[distributed_slice]
-pub static REGISTRATIONS: [Option<Registration>];
-
-#[distributed_slice(REGISTRATIONS)]
-static SENTINEL: Option<Registration> = None;
+pub static REGISTRATIONS: [Registration];
 
 /// What generated code says of one task function.
 pub struct Registration {
@@ -66,6 +60,7 @@ impl Registration {
 }
 
 /// The type of a `#[state]` parameter.
+#[derive(Debug)]
 pub struct StateType {
     /// The type's id.
     pub id: fn() -> TypeId,
@@ -125,7 +120,7 @@ impl Registry {
 
     /// Every task of every crate that is linked into this program.
     pub fn linked() -> Self {
-        Self::of(REGISTRATIONS.iter().flatten().collect())
+        Self::of(REGISTRATIONS.iter().collect())
     }
 
     /// This registry and the task `T`.
@@ -189,12 +184,6 @@ impl Registry {
             registration.kinds().map(|kind| Route::new(Kind::from_static(kind), registration.shape))
         });
         routes.collect()
-    }
-
-    /// Every queue these tasks name.
-    pub(crate) fn queues(&self) -> BTreeSet<QueueName> {
-        let names = self.registrations.iter().flat_map(|registration| registration.queues);
-        names.map(|name| QueueName::from_static(name)).collect()
     }
 
     /// Everything that keeps these tasks from being run with `states`.
@@ -261,7 +250,9 @@ impl Registry {
         }
         let moved = self.kinds().find(|known| without_crate(known) == without_crate(kind));
         let hint = match moved {
-            Some(known) => format!("; `{known}` may be the same function in another crate: add `alias = [\"{kind}\"]` to it"),
+            Some(known) => {
+                format!("; `{known}` may be the same function in another crate: add `alias = [\"{kind}\"]` to it")
+            }
             None => "; if its crate is a dependency, name it with `gae_tasks::link!(..)`, or the linker leaves it out"
                 .to_owned(),
         };

@@ -122,7 +122,8 @@ pub const MAX_LOST_ATTEMPTS: u32 = 5;
 
 /// What backends themselves write into a task's errors and answers, the same in each.
 pub(crate) mod error_text {
-    pub(crate) const LEASE_LOST: &str = "the lease was lost: the worker was killed, or stopped answering, in this attempt";
+    pub(crate) const LEASE_LOST: &str =
+        "the lease was lost: the worker was killed, or stopped answering, in this attempt";
     pub(crate) const RUNNING: &str = "is running already";
     pub(crate) const DEAD: &str = "is a dead letter: replay it";
     pub(crate) const NOT_DEAD: &str = "is no dead letter";

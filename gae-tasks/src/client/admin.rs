@@ -23,7 +23,12 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Storage`].
-    pub async fn list(&self, filter: TaskFilter, after: Option<TaskId>, limit: usize) -> Result<Vec<TaskRecord>, Error> {
+    pub async fn list(
+        &self,
+        filter: TaskFilter,
+        after: Option<TaskId>,
+        limit: usize,
+    ) -> Result<Vec<TaskRecord>, Error> {
         self.0.backend.list(List { filter, after, limit: limit.min(MAX_PAGE) }).await
     }
 
@@ -131,8 +136,7 @@ impl Client {
     pub async fn unroutable(&self) -> Result<Vec<RouteStats>, Error> {
         let mut lines = self.stats_by_route().await?;
         lines.retain(|line| {
-            line.stats.scheduled > 0
-                && self.0.registry.find(line.route.kind().as_str(), line.route.shape()).is_none()
+            line.stats.scheduled > 0 && self.0.registry.find(line.route.kind().as_str(), line.route.shape()).is_none()
         });
         Ok(lines)
     }

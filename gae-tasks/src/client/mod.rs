@@ -5,7 +5,6 @@ mod builder;
 mod current;
 mod url;
 
-use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,14 +14,14 @@ pub use current::ClientGuard;
 
 use crate::backend::{Backend, Capabilities, Enqueue, NewTask, Pull};
 use crate::clock::Clock;
-use crate::context::{Ambient, AttemptInfo, States, TaskContext};
+use crate::context::{AttemptInfo, States, TaskContext};
 use crate::defer::{Defer, Prepared, inline_answer};
 use crate::dispatch::{DEFAULT_DEADLINE, Dispatcher};
 use crate::error::Error;
 use crate::queue::QueueName;
 use crate::registry::{Registration, Registry};
 use crate::retention::Retention;
-use crate::task::{Deferred, Kind, TaskId};
+use crate::task::{Deferred, Kind};
 use crate::time::{Now, Timestamp};
 
 /// The way to a queue: defers tasks, looks at them, and makes workers. Cloning is cheap and gives the same client.
@@ -110,8 +109,7 @@ impl Client {
             return Ok(answers);
         }
         let prepared = tasks.into_iter().map(|task| task.prepare(self)).collect::<Result<Vec<_>, _>>()?;
-        let (tasks, must_be_new): (Vec<_>, Vec<_>) =
-            prepared.into_iter().map(|p| (p.task, p.must_be_new)).unzip();
+        let (tasks, must_be_new): (Vec<_>, Vec<_>) = prepared.into_iter().map(|p| (p.task, p.must_be_new)).unzip();
         let labels: Vec<_> = tasks.iter().map(|t| (t.name.clone(), t.queue.clone())).collect();
         let answers = self.enqueue(tasks).await?;
         let results: Vec<_> = answers
@@ -129,7 +127,8 @@ impl Client {
     }
 
     pub(crate) async fn enqueue_one(&self, prepared: Prepared) -> Result<Deferred, Error> {
-        let label = prepared.task.name.clone().filter(|_| prepared.must_be_new).map(|n| (n, prepared.task.queue.clone()));
+        let label =
+            prepared.task.name.clone().filter(|_| prepared.must_be_new).map(|n| (n, prepared.task.queue.clone()));
         let backend = self.capabilities().backend;
         let answer = self.enqueue(vec![prepared.task]).await?.pop();
         let answer = answer.unwrap_or_else(|| {
@@ -171,11 +170,7 @@ impl Client {
 
     /// What runs handlers for this client.
     pub(crate) fn dispatcher(&self) -> Dispatcher {
-        Dispatcher::new(
-            Arc::clone(&self.0.states),
-            Arc::clone(&self.0.clock),
-            Arc::new(self.clone()),
-        )
+        Dispatcher::new(Arc::clone(&self.0.states), Arc::clone(&self.0.clock), Arc::new(self.clone()))
     }
 
     /// The queues a task goes to that is deferred without naming any.
@@ -226,6 +221,9 @@ impl Client {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("backend", &self.0.backend).field("inline", &self.0.inline).finish_non_exhaustive()
+        f.debug_struct("Client")
+            .field("backend", &self.0.backend)
+            .field("inline", &self.0.inline)
+            .finish_non_exhaustive()
     }
 }

@@ -28,7 +28,9 @@ pub(super) async fn open(url: &str) -> Result<Arc<dyn Pull>, Error> {
         "memory" if rest.is_empty() => Ok(Arc::new(Memory::new())),
         "memory" => Err(refused(url, "names a place, but `memory:` has none")),
         "sqlite" => sqlite(url, rest).await,
-        "postgres" | "postgresql" | "cloudtasks" => Err(refused(url, "names a backend that this version does not have yet")),
+        "postgres" | "postgresql" | "cloudtasks" => {
+            Err(refused(url, "names a backend that this version does not have yet"))
+        }
         _ => Err(refused(url, "has an unknown scheme")),
     }
 }
@@ -57,7 +59,9 @@ fn without_password(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
     let authority = rest.split('/').next().unwrap_or(rest);
     match authority.rsplit_once('@').map(|(user_info, _)| user_info).and_then(|user_info| user_info.split_once(':')) {
-        Some((user, password)) => url.replacen(&format!("{scheme}://{user}:{password}@"), &format!("{scheme}://{user}:***@"), 1),
+        Some((user, password)) => {
+            url.replacen(&format!("{scheme}://{user}:{password}@"), &format!("{scheme}://{user}:***@"), 1)
+        }
         None => url.to_owned(),
     }
 }

@@ -176,9 +176,8 @@ mod tests {
 
     #[test]
     fn both_limits_must_be_reached() {
-        let config = RetryConfig::new()
-            .with_max_attempts(Some(3))
-            .with_max_retry_duration(Some(Duration::from_secs(10)));
+        let config =
+            RetryConfig::new().with_max_attempts(Some(3)).with_max_retry_duration(Some(Duration::from_secs(10)));
         let first = Timestamp::from_micros(0);
         let exhausted = |made, seconds| {
             config.is_exhausted(Attempts::new(made, first, None), first.plus(Duration::from_secs(seconds)))

@@ -116,7 +116,11 @@ impl<B> Faulty<B> {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn call<'a, T: Send + 'a>(&'a self, operation: Operation, answer: impl FnOnce(&'a B) -> Answer<'a, T>) -> Answer<'a, T> {
+    fn call<'a, T: Send + 'a>(
+        &'a self,
+        operation: Operation,
+        answer: impl FnOnce(&'a B) -> Answer<'a, T>,
+    ) -> Answer<'a, T> {
         match self.fault(operation) {
             None => answer(&self.backend),
             Some(Fault::Fail) => Box::pin(std::future::ready(Err(injected(operation)))),
@@ -129,7 +133,11 @@ impl<B> Faulty<B> {
 }
 
 fn injected(operation: Operation) -> Error {
-    Error::Storage { backend: "faulty", problem: format!("failed in {operation:?}"), source: "injected by a test".into() }
+    Error::Storage {
+        backend: "faulty",
+        problem: format!("failed in {operation:?}"),
+        source: "injected by a test".into(),
+    }
 }
 
 impl<B: fmt::Debug> fmt::Debug for Faulty<B> {

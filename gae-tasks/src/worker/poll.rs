@@ -98,7 +98,8 @@ impl Poller<'_> {
 
     fn next_look(&self, room: Room, leased: &Leased) -> Look {
         // Marked tasks are withheld while no runner is free, so their being seen, or no runner being free, means more.
-        let more = leased.tasks.len() >= room.total || room.starting == 0 || leased.tasks.iter().any(|task| task.marked);
+        let more =
+            leased.tasks.len() >= room.total || room.starting == 0 || leased.tasks.iter().any(|task| task.marked);
         if more {
             return Look::Now;
         }

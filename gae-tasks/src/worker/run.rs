@@ -41,9 +41,8 @@ impl Waiting {
     /// Takes out the tasks that were leased before `limit`; all of them if it is `None`.
     pub(super) fn take_older_than(&self, limit: Option<Duration>) -> Vec<LeasedTask> {
         let mut waiting = self.lock();
-        let (old, young) = std::mem::take(&mut *waiting)
-            .into_iter()
-            .partition(|(since, _)| limit.is_none_or(|limit| *since < limit));
+        let (old, young) =
+            std::mem::take(&mut *waiting).into_iter().partition(|(since, _)| limit.is_none_or(|limit| *since < limit));
         *waiting = young;
         let old: VecDeque<_> = old;
         old.into_iter().map(|(_, task)| task).collect()

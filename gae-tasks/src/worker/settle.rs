@@ -52,11 +52,8 @@ async fn settle_all(crew: Arc<Crew>, mut received: UnboundedReceiver<Settlement>
 async fn settle(crew: &Crew, settlements: Vec<Settlement>) {
     let mut failures = 0;
     loop {
-        let request = Settle {
-            now: crew.clock.now(),
-            settlements: settlements.clone(),
-            tombstones: crew.retention.tombstones,
-        };
+        let request =
+            Settle { now: crew.clock.now(), settlements: settlements.clone(), tombstones: crew.retention.tombstones };
         match crew.pull.settle(request).await {
             Ok(answers) => {
                 report(&settlements, &answers, failures > 0);
@@ -78,7 +75,9 @@ fn report(settlements: &[Settlement], answers: &[Settled], repeated: bool) {
         match answer {
             // The request before may have been carried out and only its answer lost.
             Settled::LeaseLost if repeated || settlement.verdict == Verdict::Release => {}
-            Settled::LeaseLost => tracing::warn!(%id, "its lease was lost before its outcome was recorded; it may run again"),
+            Settled::LeaseLost => {
+                tracing::warn!(%id, "its lease was lost before its outcome was recorded; it may run again")
+            }
             Settled::Dead if !matches!(settlement.verdict, Verdict::Permanent { .. }) => {
                 tracing::error!(%id, "tried enough: now a dead letter");
             }

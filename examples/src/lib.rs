@@ -1,0 +1,1 @@
+//! Examples of gae-tasks: see `examples/`.

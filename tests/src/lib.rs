@@ -1,0 +1,1 @@
+//! The tests of gae-tasks that need more than one crate; see `tests/`, `ui/` and `crates/`.
