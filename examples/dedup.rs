@@ -1,0 +1,27 @@
+//! A task with a name is deferred once: `cargo run --example dedup`
+
+use gae_tasks::{Client, Error, deferred};
+
+#[deferred(queue = "emails")]
+async fn send_invoice(order: u64) {
+    println!("the invoice of order {order}, once");
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let tasks = Client::open("memory:").await?;
+    tasks.install()?;
+
+    for attempt in 1..=3 {
+        let answer = send_invoice::defer(7).named("invoice-7").await?;
+        println!("call {attempt}: created = {}", answer.created);
+    }
+    tasks.drain().await?;
+
+    // The name stays blocked for a day after the task has ended, and can be made an error.
+    match send_invoice::defer(7).named("invoice-7").must_be_new().await {
+        Err(error @ Error::NameTaken { .. }) => println!("refused: {error}"),
+        other => println!("unexpected: {other:?}"),
+    }
+    Ok(())
+}

@@ -1,0 +1,61 @@
+//! The results: an SQLite table of the application's own, given to the tasks as state.
+
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Result;
+use rusqlite::Connection;
+
+use crate::tasks::FileFacts;
+
+/// The table of results.
+#[derive(Debug)]
+pub struct Results(Mutex<Connection>);
+
+/// What is in the table.
+#[derive(Debug)]
+pub struct Totals {
+    pub files: u64,
+    pub lines: u64,
+    pub words: u64,
+    /// Files that were digested more than once.
+    pub repeated: u64,
+}
+
+impl Results {
+    /// Opens the table, and makes it if missing.
+    pub fn open(file: &Path) -> Result<Self> {
+        let connection = Connection::open(file)?;
+        connection.busy_timeout(Duration::from_secs(5))?;
+        connection.execute_batch(
+            "PRAGMA journal_mode = WAL;
+             CREATE TABLE IF NOT EXISTS result (
+                 path TEXT PRIMARY KEY, digest TEXT NOT NULL, lines INTEGER, words INTEGER, runs INTEGER DEFAULT 1
+             ) STRICT;",
+        )?;
+        Ok(Self(Mutex::new(connection)))
+    }
+
+    /// Stores the facts of one file; a second time, over the first.
+    pub fn store(&self, path: &str, facts: &FileFacts) -> Result<()> {
+        let connection = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        connection.execute(
+            "INSERT INTO result (path, digest, lines, words) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (path) DO UPDATE SET digest = ?2, lines = ?3, words = ?4, runs = runs + 1",
+            (path, &facts.digest, facts.lines as i64, facts.words as i64),
+        )?;
+        Ok(())
+    }
+
+    /// What is stored so far.
+    pub fn totals(&self) -> Result<Totals> {
+        let connection = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let query = "SELECT count(*), coalesce(sum(lines), 0), coalesce(sum(words), 0), count(*) FILTER (WHERE runs > 1)
+                     FROM result";
+        Ok(connection.query_row(query, (), |row| {
+            let number = |column| row.get::<_, i64>(column).map(i64::unsigned_abs);
+            Ok(Totals { files: number(0)?, lines: number(1)?, words: number(2)?, repeated: number(3)? })
+        })?)
+    }
+}

@@ -1,0 +1,52 @@
+//! The task: one file, digested and counted.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+use gae_tasks::{PermanentTaskFailure, deferred};
+use sha2::{Digest, Sha256};
+
+use crate::results::Results;
+
+/// How often each digest is digested again: some real work, as password hashes do it.
+const ROUNDS: usize = 20_000;
+
+/// Digests and counts one file, and stores what it found.
+///
+/// A plain `fn`: it runs on the blocking pool, where computing does no harm. A task may run more than once (its worker
+/// may be killed after the work and before it is recorded), so the result is stored under the file's path.
+#[deferred(queue = "files")]
+pub fn digest_file(path: String, #[state] results: &Results) -> Result<()> {
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            results.store(&path, &FileFacts::default())?;
+            return Err(PermanentTaskFailure::new("the file is gone").because(error).into());
+        }
+        Err(error) => return Err(error).with_context(|| format!("cannot read {path}")),
+    };
+    results.store(&path, &FileFacts::of(&bytes))
+}
+
+/// What is found in a file.
+#[derive(Debug, Default)]
+pub struct FileFacts {
+    pub digest: String,
+    pub lines: usize,
+    pub words: usize,
+}
+
+impl FileFacts {
+    fn of(bytes: &[u8]) -> Self {
+        let mut digest = Sha256::digest(bytes);
+        for _ in 0..ROUNDS {
+            digest = Sha256::digest(digest);
+        }
+        let text = String::from_utf8_lossy(bytes);
+        Self {
+            digest: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            lines: text.lines().count(),
+            words: text.split_whitespace().count(),
+        }
+    }
+}

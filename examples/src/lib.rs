@@ -1,1 +1,0 @@
-//! Examples of gae-tasks: see `examples/`.

@@ -1,0 +1,40 @@
+//! Handlers take what they need from the client: `cargo run --example state`
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+
+use gae_tasks::{Client, deferred};
+
+/// A mail server that only counts.
+struct Mailer {
+    from: &'static str,
+}
+
+/// Taken by value where a clone is what is wanted.
+#[derive(Clone, Default)]
+struct Sent(Arc<AtomicU64>);
+
+#[deferred(queue = "emails")]
+async fn send_welcome(user_id: u64, #[state] mailer: &Mailer, #[state] sent: Sent) {
+    println!("from {} to user {user_id}: welcome", mailer.from);
+    sent.0.fetch_add(1, Ordering::Relaxed);
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let sent = Sent::default();
+    let tasks = Client::builder().state(Mailer { from: "shop@example.org" }).state(sent.clone()).open("memory:").await?;
+
+    for user_id in 1..=3 {
+        send_welcome::defer(user_id).on(&tasks).await?;
+    }
+    tasks.drain().await?;
+    println!("{} mails sent", sent.0.load(Ordering::Relaxed));
+
+    // State that is missing is found before the first task runs, and named.
+    let without = Client::open("memory:").await?;
+    if let Err(error) = without.worker().await {
+        println!("{error}");
+    }
+    Ok(())
+}

@@ -1,0 +1,56 @@
+//! How code that defers is tested: `cargo test --example testing`
+
+use gae_tasks::{Client, deferred};
+
+#[deferred(queue = "emails")]
+async fn send_welcome(user_id: u64) -> Result<(), String> {
+    if user_id == 0 { Err("there is no user 0".to_owned()) } else { Ok(()) }
+}
+
+/// The code under test: it knows nothing of queues but `defer`.
+async fn sign_up(user_id: u64) -> Result<(), gae_tasks::Error> {
+    send_welcome::defer(user_id).await?;
+    Ok(())
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let tasks = Client::open("memory:").await?;
+    tasks.scope(sign_up(42)).await?;
+    println!("{} task deferred, {} run", tasks.stats().await?.open(), tasks.drain().await?);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use gae_tasks::testing::{ManualClock, assert_deferred, assert_not_deferred};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn signing_up_defers_a_welcome() {
+        let tasks = Client::open("memory:").await.unwrap();
+        tasks.scope(sign_up(42)).await.unwrap();
+        assert_deferred!(tasks, send_welcome, |args| args.user_id == 42);
+        assert_not_deferred!(tasks, send_welcome, |args| args.user_id == 43);
+    }
+
+    #[tokio::test]
+    async fn one_task_is_performed_without_a_queue() {
+        let tasks = Client::open("memory:").await.unwrap();
+        let outcome = tasks.perform(send_welcome::defer(0)).await.unwrap();
+        assert_eq!(outcome.failure().unwrap().to_string(), "there is no user 0");
+    }
+
+    #[tokio::test]
+    async fn time_is_moved_by_hand() {
+        let clock = ManualClock::new();
+        let tasks = Client::builder().clock(clock.clone()).open("memory:").await.unwrap();
+        send_welcome::defer(1).after(Duration::from_secs(3600)).on(&tasks).await.unwrap();
+        assert_eq!(tasks.drain().await.unwrap(), 0);
+        clock.advance(Duration::from_secs(3600));
+        assert_eq!(tasks.drain().await.unwrap(), 1);
+    }
+}
