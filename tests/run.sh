@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Runs every test. Installs what is missing: a C compiler, which the bundled SQLite is built with.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+if ! command -v cc >/dev/null; then
+  echo "no C compiler found: installing gcc"
+  sudo=$([ "$(id -u)" -eq 0 ] || echo sudo)
+  $sudo apt-get update -q
+  $sudo apt-get install -qy gcc libc6-dev
+fi
+
+cargo test --workspace --all-features "$@"

@@ -1,0 +1,113 @@
+//! The house rules that a machine can check: floors, first sentences, the door.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The floors of `gae-tasks/src`, lowest first; a module may use those of its own floor and below.
+const FLOORS: &[&[&str]] = &[
+    &["task", "payload", "outcome", "time", "error", "queue", "retention"],
+    &["backend", "registry", "context", "handler", "clock"],
+    &["dispatch"],
+    &["worker"],
+    &["client", "defer", "retried", "testing"],
+    &["__private", "private"],
+];
+
+/// Uses that go up, each for a reason that is told where it stands.
+const EXCEPTIONS: &[(&str, &str)] = &[
+    // `Task` and `Args` name each other, and a task type hands out its registration.
+    ("task", "registry"),
+    // A worker holds the client whose tasks it runs.
+    ("worker", "client"),
+];
+
+fn sources() -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../gae-tasks/src"), &mut files);
+    assert!(files.len() > 30, "the sources were not found");
+    files
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, files);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+}
+
+/// The module of `src` that a file belongs to.
+fn module(file: &Path) -> String {
+    let inside = file.to_str().unwrap().split("gae-tasks/src/").last().unwrap();
+    inside.split(['/', '.']).next().unwrap().to_owned()
+}
+
+fn floor(module: &str) -> Option<usize> {
+    FLOORS.iter().position(|floor| floor.contains(&module))
+}
+
+/// The modules that a file names by `crate::module`, outside of its own tests and docs.
+fn used(source: &str) -> Vec<String> {
+    let code = source.split("#[cfg(test)]").next().unwrap();
+    let code = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let uses = code.flat_map(|line| line.split("crate::").skip(1).map(str::to_owned));
+    uses.map(|rest| rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()).collect()
+}
+
+#[test]
+fn every_module_stands_on_a_floor() {
+    for file in sources() {
+        let module = module(&file);
+        assert!(module == "lib" || floor(&module).is_some(), "{} stands on no floor", file.display());
+    }
+}
+
+#[test]
+fn no_module_uses_one_above_it() {
+    let mut up = Vec::new();
+    for file in sources() {
+        let module = module(&file);
+        let Some(own) = floor(&module) else { continue };
+        for used in used(&fs::read_to_string(&file).unwrap()) {
+            let goes_up = floor(&used).is_some_and(|other| other > own);
+            if goes_up && !EXCEPTIONS.contains(&(module.as_str(), used.as_str())) {
+                up.push(format!("{} uses {used}", file.display()));
+            }
+        }
+    }
+    assert!(up.is_empty(), "{up:#?}");
+}
+
+#[test]
+fn backends_do_not_know_each_other_or_what_runs() {
+    for file in sources() {
+        let path = file.to_str().unwrap().to_owned();
+        if !path.contains("/backend/memory") && !path.contains("/backend/sqlite") {
+            continue;
+        }
+        for used in used(&fs::read_to_string(&file).unwrap()) {
+            assert!(!["registry", "context", "handler", "dispatch"].contains(&used.as_str()), "{path} uses {used}");
+        }
+    }
+}
+
+#[test]
+fn every_file_opens_with_a_sentence() {
+    for file in sources() {
+        let source = fs::read_to_string(&file).unwrap();
+        let opens = source.starts_with("//! ") || source.starts_with("#![doc = include_str!");
+        assert!(opens, "{} does not open with a `//!` sentence", file.display());
+    }
+}
+
+#[test]
+fn the_door_only_re_exports() {
+    let door = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../gae-tasks/src/private.rs")).unwrap();
+    for line in door.lines().filter(|line| !line.is_empty() && !line.starts_with("//")) {
+        let is_part_of_a_use = line.starts_with("pub use ") || line.starts_with("    ") || line == "};";
+        assert!(is_part_of_a_use, "the door has something of its own: {line}");
+    }
+}
