@@ -2,15 +2,20 @@
 
 use std::fmt;
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::backend::BoxFuture;
-use crate::time::Now;
+use crate::time::{Now, Timestamp};
 
 /// What tells the time; [`SystemClock`] except in tests.
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// What "now" means in requests to the backend.
     fn now(&self) -> Now;
+
+    /// The wall clock of this process, for what the storage is only told of: when an attempt began.
+    fn wall(&self) -> Timestamp {
+        self.now().resolve(|| SystemTime::now().into())
+    }
 
     /// Time since some fixed moment; never goes back, whatever happens to the wall clock.
     fn monotonic(&self) -> Duration;

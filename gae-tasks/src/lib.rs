@@ -34,7 +34,7 @@ pub mod testing;
 #[path = "private.rs"]
 pub mod __private;
 
-pub use client::{Client, ClientBuilder, ClientGuard};
+pub use client::{Client, ClientBuilder, ClientGuard, Worker, WorkerFuture};
 pub use clock::{Clock, SystemClock};
 pub use context::{TaskContext, current, is_from_task_queue, retry_count};
 pub use defer::{Defer, DeferFuture};
@@ -49,4 +49,4 @@ pub use queue::{Attempts, QueueConfig, QueueName, RetryConfig};
 pub use registry::Registry;
 pub use task::{Deferred, Kind, Route, Shape, Task, TaskId, TaskName};
 pub use time::{Now, Schedule, Timestamp};
-pub use worker::{Signals, Worker, signals};
+pub use worker::{Signals, signals};

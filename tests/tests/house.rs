@@ -17,8 +17,6 @@ const FLOORS: &[&[&str]] = &[
 const EXCEPTIONS: &[(&str, &str)] = &[
     // `Task` and `Args` name each other, and a task type hands out its registration.
     ("task", "registry"),
-    // A worker holds the client whose tasks it runs.
-    ("worker", "client"),
 ];
 
 fn sources() -> Vec<PathBuf> {

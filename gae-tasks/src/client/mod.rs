@@ -4,6 +4,7 @@ mod admin;
 mod builder;
 mod current;
 mod url;
+mod worker;
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 pub use builder::ClientBuilder;
 pub use current::ClientGuard;
+pub use worker::{Worker, WorkerFuture};
 
 use crate::backend::{Backend, Capabilities, Enqueue, NewTask, Pull};
 use crate::clock::Clock;
@@ -201,6 +203,10 @@ impl Client {
         &self.0.clock
     }
 
+    pub(crate) fn shared_registry(&self) -> &Arc<Registry> {
+        &self.0.registry
+    }
+
     pub(crate) fn pull(&self) -> Option<&Arc<dyn Pull>> {
         self.0.pull.as_ref()
     }
@@ -213,9 +219,9 @@ impl Client {
         self.0.clock.now()
     }
 
-    /// The time by the client's own clock, for judging how far ahead a schedule is.
+    /// The time by the client's own clock.
     pub(crate) fn wall_clock(&self) -> Timestamp {
-        self.now().resolve(|| Timestamp::from(std::time::SystemTime::now()))
+        self.0.clock.wall()
     }
 }
 

@@ -86,7 +86,7 @@ pub(super) struct Keeper {
 impl Keeper {
     pub(super) fn start(crew: Arc<Crew>) -> Result<Self, Error> {
         let (stop, stopped) = oneshot::channel::<()>();
-        let backend = crew.client.capabilities().backend;
+        let backend = crew.pull.capabilities().backend;
         let failed = |source: std::io::Error| Error::Storage {
             backend,
             problem: "cannot be watched: no thread for extending leases can be started".to_owned(),

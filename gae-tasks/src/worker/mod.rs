@@ -12,10 +12,7 @@ mod signals;
 mod sweep;
 
 use std::collections::BTreeSet;
-use std::fmt;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 pub use signals::{Signals, signals};
@@ -24,227 +21,47 @@ use self::keep::{Held, Keeper};
 use self::run::Waiting;
 use self::settle::Settler;
 use crate::backend::{BoxFuture, Pull, Routes};
-use crate::client::Client;
 use crate::clock::Clock;
 use crate::dispatch::Dispatcher;
 use crate::error::Error;
 use crate::queue::QueueName;
+use crate::registry::Registry;
 use crate::retention::Retention;
 
-/// How many attempts run at the same time unless [`Worker::concurrency`] says otherwise.
-const DEFAULT_CONCURRENCY: usize = 50;
-
-/// Runs stored tasks until it is shut down: `.await` it.
-///
-/// Storage errors never end it: it reports them, waits a little, and goes on.
-///
-/// # Errors
-/// The `.await` fails at once, with every problem named, if the registered tasks cannot be run
-/// ([`Error::Misconfigured`]), or if the backend calls handlers over HTTP ([`Error::Unsupported`]).
-///
-/// ```
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), gae_tasks::Error> {
-/// use std::time::Duration;
-/// use gae_tasks::{Client, deferred};
-///
-/// #[deferred]
-/// async fn greet(name: String) {
-///     println!("hello {name}");
-/// }
-///
-/// let tasks = Client::open("memory:").await?;
-/// greet::defer("you").on(&tasks).await?;
-///
-/// let soon = tokio::time::sleep(Duration::from_millis(50)); // a server takes `gae_tasks::signals()`
-/// tasks.worker().concurrency(10).with_graceful_shutdown(soon).await?;
-/// assert_eq!(tasks.stats().await?.open(), 0);
-/// # Ok(())
-/// # }
-/// ```
-#[must_use = "a worker runs nothing unless awaited"]
-pub struct Worker {
-    client: Client,
-    queues: Option<Vec<String>>,
-    concurrency: usize,
-    grace: Duration,
-    lease: Duration,
-    poll_interval: Duration,
-    shutdown: BoxFuture<'static, ()>,
+/// What a worker is made from.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) pull: Arc<dyn Pull>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) dispatcher: Dispatcher,
+    pub(crate) queues: BTreeSet<QueueName>,
+    pub(crate) concurrency: usize,
+    pub(crate) lease: Duration,
+    pub(crate) poll_interval: Duration,
+    pub(crate) retention: Retention,
 }
 
-impl Client {
-    /// A worker that runs this client's tasks.
-    pub fn worker(&self) -> Worker {
-        Worker {
-            client: self.clone(),
-            queues: None,
-            concurrency: DEFAULT_CONCURRENCY,
-            grace: Duration::from_secs(8),
-            lease: Duration::from_secs(30),
-            poll_interval: Duration::from_secs(1),
-            shutdown: Box::pin(std::future::pending()),
-        }
-    }
-}
-
-impl Worker {
-    /// A worker on `backend` that runs every linked task, with no state.
-    ///
-    /// # Errors
-    /// None today; what a backend may refuse later.
-    pub fn new(backend: impl Pull) -> Result<Self, Error> {
-        Ok(Client::builder().build(backend)?.worker())
-    }
-
-    /// The queues it serves; by default all that the registered tasks name.
-    ///
-    /// Tasks that were deferred to other queues by `.queue(..)` or `.spread(..)` are run only if named here.
-    pub fn queues<Q: Into<String>>(mut self, queues: impl IntoIterator<Item = Q>) -> Self {
-        self.queues = Some(queues.into_iter().map(Into::into).collect());
-        self
-    }
-
-    /// How many attempts run at the same time, at least 1; 50 by default.
-    pub fn concurrency(mut self, attempts: usize) -> Self {
-        self.concurrency = attempts.max(1);
-        self
-    }
-
-    /// Ends the worker when `signal` is ready: it leases no more, waits up to the [grace time](Self::grace) for what is
-    /// running, and gives the rest back. [`signals()`] is the signal for servers.
-    pub fn with_graceful_shutdown(mut self, signal: impl Future<Output = ()> + Send + 'static) -> Self {
-        self.shutdown = Box::pin(signal);
-        self
-    }
-
-    /// How long running attempts may go on after the shutdown signal; 8 seconds by default, as containers are killed
-    /// after 10. What still runs then is dropped and given back: no attempt is counted.
-    pub fn grace(mut self, grace: Duration) -> Self {
-        self.grace = grace;
-        self
-    }
-
-    /// How long a lease lasts unless it is extended, which happens three times as often; 30 seconds by default, at
-    /// least 1. If this machine dies, its tasks run elsewhere after that.
-    pub fn lease(mut self, duration: Duration) -> Self {
-        self.lease = duration.max(Duration::from_secs(1));
-        self
-    }
-
-    /// How often it looks for due tasks that nothing told it of; every second by default.
-    ///
-    /// Tasks that this process defers, and schedule times, are known at once; the slow look is for tasks that other
-    /// processes defer, and against lost wake-ups.
-    pub fn poll_interval(mut self, interval: Duration) -> Self {
-        self.poll_interval = interval.max(Duration::from_millis(1));
-        self
-    }
-
-    async fn run(self) -> Result<(), Error> {
-        let crew = Arc::new(self.crew()?);
-        crew.announce();
-        let keeper = Keeper::start(Arc::clone(&crew))?;
-        let settler = Settler::start(Arc::clone(&crew));
-        let sweeper = sweep::start(Arc::clone(&crew)).await;
-        let runners = poll::until_shutdown(&crew, &settler, self.shutdown).await;
-        sweeper.abort();
-        drain::finish(&crew, runners, settler, self.grace).await;
-        drop(keeper);
-        tracing::info!("the worker has stopped");
-        Ok(())
-    }
-
-    /// Checks that everything fits together, and puts it together.
-    fn crew(&self) -> Result<Crew, Error> {
-        let client = &self.client;
-        let backend = client.capabilities().backend;
-        let pull = client.pull().ok_or(Error::Unsupported { backend, what: "workers: it calls handlers over HTTP" })?;
-        let registry = client.registry();
-        let known: BTreeSet<QueueName> =
-            registry.registrations().iter().flat_map(|registration| client.queues_of(registration)).collect();
-        let mut problems = client.problems();
-        let queues = match &self.queues {
-            None => known,
-            Some(queues) => {
-                let named = queues.iter().map(|queue| QueueName::new(queue.clone()));
-                named.filter_map(|name| name.map_err(|error| problems.push(error.to_string())).ok()).collect()
-            }
-        };
-        if queues.is_empty() && problems.is_empty() {
-            problems.push("the worker has no queues: name at least one in `.queues([..])`".to_owned());
-        }
-        if !problems.is_empty() {
-            return Err(Error::Misconfigured { problems });
-        }
-        Ok(Crew {
-            pull: Arc::clone(pull),
-            clock: Arc::clone(client.clock()),
-            dispatcher: client.dispatcher(),
-            queues: Arc::new(queues),
-            routes: Routes::Only(Arc::new(registry.routes().into_iter().collect())),
-            client: client.clone(),
-            concurrency: self.concurrency,
-            lease: self.lease,
-            poll_interval: self.poll_interval,
-            retention: client.retention(),
-            waiting: Waiting::default(),
-            held: Held::default(),
-        })
-    }
-}
-
-impl IntoFuture for Worker {
-    type Output = Result<(), Error>;
-    type IntoFuture = WorkerFuture;
-
-    fn into_future(self) -> WorkerFuture {
-        WorkerFuture(Box::pin(self.run()))
-    }
-}
-
-impl fmt::Debug for Worker {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Worker")
-            .field("client", &self.client)
-            .field("queues", &self.queues)
-            .field("concurrency", &self.concurrency)
-            .finish_non_exhaustive()
-    }
-}
-
-/// A running worker: what `.await` on a [`Worker`] polls. If it is dropped, so are its handlers, and their tasks run
-/// again once their leases have expired.
-#[must_use = "futures do nothing unless awaited"]
-pub struct WorkerFuture(BoxFuture<'static, Result<(), Error>>);
-
-impl Future for WorkerFuture {
-    type Output = Result<(), Error>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.as_mut().poll(cx)
-    }
-}
-
-impl fmt::Debug for WorkerFuture {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("WorkerFuture")
-    }
+/// Works until `shutdown` is ready, and then for at most `grace` longer.
+pub(crate) async fn work(plan: Plan, shutdown: BoxFuture<'static, ()>, grace: Duration) -> Result<(), Error> {
+    let crew = Arc::new(Crew::new(plan));
+    crew.announce();
+    let keeper = Keeper::start(Arc::clone(&crew))?;
+    let settler = Settler::start(Arc::clone(&crew));
+    let sweeper = sweep::start(Arc::clone(&crew)).await;
+    let runners = poll::until_shutdown(&crew, &settler, shutdown).await;
+    drain::finish(&crew, runners, settler, grace).await;
+    drop((sweeper, keeper));
+    tracing::info!("the worker has stopped");
+    Ok(())
 }
 
 /// What the roles of one worker share.
 #[derive(Debug)]
 struct Crew {
-    pull: Arc<dyn Pull>,
-    clock: Arc<dyn Clock>,
-    dispatcher: Dispatcher,
+    plan: Plan,
     queues: Arc<BTreeSet<QueueName>>,
     routes: Routes,
-    client: Client,
-    concurrency: usize,
-    lease: Duration,
-    poll_interval: Duration,
-    retention: Retention,
     /// Leased, not started.
     waiting: Waiting,
     /// Every lease this worker has.
@@ -252,12 +69,30 @@ struct Crew {
 }
 
 impl Crew {
+    fn new(plan: Plan) -> Self {
+        Self {
+            queues: Arc::new(plan.queues.clone()),
+            routes: Routes::Only(Arc::new(plan.registry.routes().into_iter().collect())),
+            plan,
+            waiting: Waiting::default(),
+            held: Held::default(),
+        }
+    }
+
     fn announce(&self) {
         let queues: Vec<_> = self.queues.iter().map(QueueName::as_str).collect();
         tracing::info!(queues = queues.join(","), concurrency = self.concurrency, "the worker starts");
-        for registration in self.client.registry().registrations() {
+        for registration in self.registry.registrations() {
             tracing::debug!(kind = registration.kind, shape = %registration.shape, at = %registration.location, "task");
         }
+    }
+}
+
+impl std::ops::Deref for Crew {
+    type Target = Plan;
+
+    fn deref(&self) -> &Plan {
+        &self.plan
     }
 }
 

@@ -116,8 +116,8 @@ pub(super) async fn runner(crew: Arc<Crew>, settlements: UnboundedSender<Settlem
 }
 
 async fn attempt(crew: &Crew, task: &LeasedTask) -> Settlement {
-    let Some(registration) = crew.client.registry().find(task.kind.as_str(), task.shape) else {
-        tracing::error!("{}", crew.client.registry().explain_unroutable(task.kind.as_str(), task.shape));
+    let Some(registration) = crew.registry.find(task.kind.as_str(), task.shape) else {
+        tracing::error!("{}", crew.registry.explain_unroutable(task.kind.as_str(), task.shape));
         return Settlement::new(task.lease, Verdict::Release);
     };
     let context = TaskContext::new(AttemptInfo {
@@ -132,7 +132,7 @@ async fn attempt(crew: &Crew, task: &LeasedTask) -> Settlement {
     if !crew.held.started(task.lease, &context) {
         return Settlement::new(task.lease, Verdict::Release);
     }
-    let started = crew.client.wall_clock();
+    let started = crew.clock.wall();
     let outcome = crew.dispatcher.dispatch(registration, &task.payload, &context).await;
     let mut settlement = Settlement::new(task.lease, Verdict::of(&outcome, registration.max_attempts));
     settlement.started = Some(started);

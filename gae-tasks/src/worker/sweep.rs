@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 use super::Crew;
 use crate::backend::Sweep;
@@ -19,16 +19,20 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(60);
 const LIMIT: usize = 1000;
 
 /// Sweeps once, so that tasks of a worker that was killed are due at once, and from then on in the background.
-pub(super) async fn start(crew: Arc<Crew>) -> JoinHandle<()> {
+///
+/// Dropping the answer ends it.
+pub(super) async fn start(crew: Arc<Crew>) -> JoinSet<()> {
     sweep(&crew).await;
-    tokio::spawn(async move {
+    let mut background = JoinSet::new();
+    background.spawn(async move {
         let mut reporter = Reporter::default();
         loop {
             reporter.report(&crew).await;
             crew.clock.sleep(INTERVAL).await;
             sweep(&crew).await;
         }
-    })
+    });
+    background
 }
 
 async fn sweep(crew: &Crew) {
@@ -62,10 +66,12 @@ impl Reporter {
         }
         self.last = Some(now);
         // Storage errors are told by the sweep.
-        for line in crew.client.unroutable().await.unwrap_or_default() {
-            let (kind, shape) = (line.route.kind().as_str(), line.route.shape());
-            let problem = crew.client.registry().explain_unroutable(kind, shape);
-            if crew.queues.contains(&line.queue) && self.told.insert(problem.clone()) {
+        for line in crew.pull.stats(crew.clock.now()).await.unwrap_or_default() {
+            if line.stats.scheduled == 0 || crew.routes.contains(&line.route) || !crew.queues.contains(&line.queue) {
+                continue;
+            }
+            let problem = crew.registry.explain_unroutable(line.route.kind().as_str(), line.route.shape());
+            if self.told.insert(problem.clone()) {
                 tracing::error!(queue = %line.queue, tasks = line.stats.scheduled, "tasks wait that cannot be run: {problem}");
             }
         }
