@@ -1,0 +1,340 @@
+//! The worker as a program meets it: concurrency, shutdown, lost leases, storage that fails, time that jumps.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use gae_tasks::backend::memory::Memory;
+use gae_tasks::backend::{TaskFilter, TaskState};
+use gae_tasks::testing::{Fault, Faulty, ManualClock, Operation};
+use gae_tasks::{Client, Error, QueueConfig, Registry, RetryConfig, TaskContext, deferred};
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::JoinHandle;
+
+/// What the tasks of these tests meet: counters and gates of the test that deferred them.
+#[derive(Clone, Default)]
+struct Stage {
+    begun: Arc<AtomicUsize>,
+    ended: Arc<AtomicUsize>,
+    /// Attempts wait here until the test lets them go on.
+    gate: Arc<Gate>,
+    changed: Arc<Notify>,
+}
+
+struct Gate(Semaphore);
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self(Semaphore::new(0))
+    }
+}
+
+impl Stage {
+    async fn pass(&self) {
+        self.begun.fetch_add(1, Ordering::SeqCst);
+        self.changed.notify_waiters();
+        self.gate.0.acquire().await.unwrap().forget();
+        self.end();
+    }
+
+    fn end(&self) {
+        self.ended.fetch_add(1, Ordering::SeqCst);
+        self.changed.notify_waiters();
+    }
+
+    fn begun(&self) -> usize {
+        self.begun.load(Ordering::SeqCst)
+    }
+
+    fn ended(&self) -> usize {
+        self.ended.load(Ordering::SeqCst)
+    }
+
+    /// Waits until `holds`, which is asked again whenever an attempt begins or ends.
+    async fn until(&self, holds: impl Fn(&Self) -> bool) {
+        let waited = async {
+            loop {
+                let changed = self.changed.notified();
+                if holds(self) {
+                    return;
+                }
+                changed.await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), waited).await.expect("what the test waits for did not happen");
+    }
+}
+
+#[deferred]
+async fn passes_the_gate(number: u32, #[state] stage: &Stage) {
+    _ = number;
+    stage.pass().await;
+}
+
+#[deferred]
+fn blocks_until_cancelled(#[state] stage: &Stage, #[context] cx: &TaskContext) {
+    stage.begun.fetch_add(1, Ordering::SeqCst);
+    stage.changed.notify_waiters();
+    while !cx.is_cancelled() {
+        std::thread::yield_now();
+    }
+    stage.end();
+}
+
+#[deferred]
+async fn panics(#[state] stage: &Stage) {
+    stage.begun.fetch_add(1, Ordering::SeqCst);
+    stage.end();
+    panic!("as the test wants it");
+}
+
+#[deferred]
+async fn counts(#[state] stage: &Stage) {
+    stage.begun.fetch_add(1, Ordering::SeqCst);
+    stage.end();
+}
+
+#[deferred]
+async fn defers_another(#[state] stage: &Stage) -> Result<(), Error> {
+    counts::defer().await?;
+    stage.end();
+    Ok(())
+}
+
+fn client(stage: &Stage) -> Client {
+    Client::builder().state(stage.clone()).build(Memory::new()).unwrap()
+}
+
+/// A worker that runs until it is told to stop.
+struct Running {
+    stop: Arc<Notify>,
+    worker: JoinHandle<Result<(), Error>>,
+}
+
+impl Running {
+    fn start(worker: gae_tasks::Worker) -> Self {
+        let stop = Arc::new(Notify::new());
+        let stopped = Arc::clone(&stop);
+        let worker = worker.with_graceful_shutdown(async move { stopped.notified().await });
+        Self { stop, worker: tokio::spawn(worker.into_future()) }
+    }
+
+    async fn finish(self) -> Result<(), Error> {
+        self.stop.notify_one();
+        tokio::time::timeout(Duration::from_secs(20), self.worker).await.expect("the worker did not stop").unwrap()
+    }
+}
+
+#[tokio::test]
+async fn no_more_attempts_run_than_the_concurrency() {
+    let stage = Stage::default();
+    let tasks = client(&stage);
+    tasks.defer_many((0..10).map(passes_the_gate::defer)).await.unwrap();
+    let running = Running::start(tasks.worker().concurrency(3));
+    stage.until(|stage| stage.begun() == 3).await;
+    assert_eq!(tasks.stats().await.unwrap().leased, 3, "nothing is leased ahead of a slow handler");
+    stage.gate.0.add_permits(10);
+    stage.until(|stage| stage.ended() == 10).await;
+    running.finish().await.unwrap();
+    assert_eq!(tasks.stats().await.unwrap().open(), 0);
+}
+
+#[tokio::test]
+async fn thousands_of_tasks_run_once_each() {
+    let stage = Stage::default();
+    let tasks = client(&stage);
+    tasks.defer_many((0..5000).map(|_| counts::defer())).await.unwrap();
+    let running = Running::start(tasks.worker());
+    stage.until(|stage| stage.ended() == 5000).await;
+    running.finish().await.unwrap();
+    assert_eq!((stage.ended(), tasks.stats().await.unwrap().open()), (5000, 0));
+}
+
+#[tokio::test]
+async fn a_graceful_shutdown_waits_for_what_runs_and_leaves_the_rest() {
+    let stage = Stage::default();
+    let tasks = client(&stage);
+    tasks.defer_many((0..5).map(passes_the_gate::defer)).await.unwrap();
+    let running = Running::start(tasks.worker().concurrency(2));
+    stage.until(|stage| stage.begun() == 2).await;
+    running.stop.notify_one();
+    stage.gate.0.add_permits(2);
+    running.finish().await.unwrap();
+    let stats = tasks.stats().await.unwrap();
+    assert_eq!((stage.ended(), stats.scheduled, stats.leased), (2, 3, 0));
+}
+
+#[tokio::test]
+async fn what_outlives_the_grace_time_is_given_back_and_burns_no_attempt() {
+    let (stage, clock) = (Stage::default(), ManualClock::new());
+    let tasks = Client::builder().state(stage.clone()).clock(clock.clone()).build(Memory::new()).unwrap();
+    let id = passes_the_gate::defer(1).on(&tasks).await.unwrap().id;
+    let running = Running::start(tasks.worker().grace(Duration::from_secs(8)));
+    stage.until(|stage| stage.begun() == 1).await;
+    running.stop.notify_one();
+    let advancing = async {
+        loop {
+            clock.advance(Duration::from_secs(1));
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        ended = running.finish() => ended.unwrap(),
+        () = advancing => {}
+    }
+    let record = tasks.get(id).await.unwrap().unwrap();
+    assert_eq!((record.state, record.attempts, record.errors.len()), (TaskState::Scheduled, 0, 0));
+}
+
+#[tokio::test]
+async fn a_missed_deadline_drops_the_handler_and_is_retried() {
+    let (stage, clock) = (Stage::default(), ManualClock::new());
+    let tasks = Client::builder().state(stage.clone()).clock(clock.clone()).build(Memory::new()).unwrap();
+    let id = passes_the_gate::defer(1).deadline(Duration::from_secs(60)).on(&tasks).await.unwrap().id;
+    let running = Running::start(tasks.worker());
+    stage.until(|stage| stage.begun() == 1).await;
+    while tasks.get(id).await.unwrap().unwrap().errors.is_empty() {
+        clock.advance(Duration::from_secs(5));
+        tokio::task::yield_now().await;
+    }
+    running.finish().await.unwrap();
+    let error = &tasks.get(id).await.unwrap().unwrap().errors[0];
+    assert!(error.message.contains("deadline of 60s"), "{error:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plain_function_is_told_of_its_deadline_and_waited_for() {
+    let stage = Stage::default();
+    let tasks = client(&stage);
+    blocks_until_cancelled::defer().deadline(Duration::from_millis(20)).on(&tasks).await.unwrap();
+    let running = Running::start(tasks.worker());
+    stage.until(|stage| stage.ended() == 1).await;
+    running.finish().await.unwrap();
+    assert_eq!(tasks.stats().await.unwrap().open(), 0, "it succeeded, if late");
+}
+
+#[tokio::test]
+async fn a_panic_is_an_attempt_that_failed() {
+    let stage = Stage::default();
+    let tasks = client(&stage);
+    let id = panics::defer().max_attempts(1).on(&tasks).await.unwrap().id;
+    let running = Running::start(tasks.worker());
+    stage.until(|stage| stage.ended() == 1).await;
+    running.finish().await.unwrap();
+    let record = tasks.get(id).await.unwrap().unwrap();
+    assert_eq!(record.state, TaskState::Dead);
+    assert_eq!(record.errors[0].message, "the handler panicked: as the test wants it");
+}
+
+#[tokio::test]
+async fn a_handler_defers_with_the_client_of_its_worker() {
+    let stage = Stage::default();
+    let tasks = client(&stage);
+    defers_another::defer().on(&tasks).await.unwrap();
+    let running = Running::start(tasks.worker());
+    stage.until(|stage| stage.ended() == 2).await;
+    running.finish().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_deleted_task_is_cancelled_when_its_lease_is_extended() {
+    let (stage, clock) = (Stage::default(), ManualClock::new());
+    let tasks = Client::builder().state(stage.clone()).clock(clock.clone()).build(Memory::new()).unwrap();
+    let id = passes_the_gate::defer(1).on(&tasks).await.unwrap().id;
+    let running = Running::start(tasks.worker().concurrency(1));
+    stage.until(|stage| stage.begun() == 1).await;
+    tasks.delete(id).await.unwrap();
+    counts::defer().on(&tasks).await.unwrap();
+    // The only runner is free again once the handler is dropped.
+    while stage.ended() == 0 {
+        clock.advance(Duration::from_secs(1));
+        tokio::task::yield_now().await;
+    }
+    running.finish().await.unwrap();
+    assert_eq!(tasks.stats().await.unwrap().open(), 0);
+}
+
+#[tokio::test]
+async fn storage_that_fails_does_not_end_the_worker() {
+    let (stage, clock) = (Stage::default(), ManualClock::new());
+    let backend = Faulty::new(Memory::new())
+        .with(Operation::Sweep, 1, Fault::Fail)
+        .with(Operation::Lease, 1, Fault::Fail)
+        .with(Operation::Lease, 2, Fault::Fail)
+        .with(Operation::Settle, 1, Fault::Fail)
+        .with(Operation::Settle, 2, Fault::LoseAnswer);
+    let tasks = Client::builder().state(stage.clone()).clock(clock.clone()).build(backend).unwrap();
+    counts::defer().on(&tasks).await.unwrap();
+    let running = Running::start(tasks.worker());
+    while tasks.stats().await.unwrap().open() > 0 {
+        clock.advance(Duration::from_millis(100));
+        tokio::task::yield_now().await;
+    }
+    running.finish().await.unwrap();
+    assert_eq!(stage.ended(), 1);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_an_hour_loses_no_lease() {
+    let (stage, clock) = (Stage::default(), ManualClock::new());
+    let tasks = Client::builder().state(stage.clone()).clock(clock.clone()).build(Memory::new()).unwrap();
+    passes_the_gate::defer(1).on(&tasks).await.unwrap();
+    let running = Running::start(tasks.worker());
+    stage.until(|stage| stage.begun() == 1).await;
+    for hour in [clock.time().minus(Duration::from_secs(3600)), clock.time().plus(Duration::from_secs(3600))] {
+        clock.step_to(hour);
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+    }
+    stage.gate.0.add_permits(1);
+    stage.until(|stage| stage.ended() == 1).await;
+    running.finish().await.unwrap();
+    assert_eq!((stage.begun(), tasks.stats().await.unwrap().open()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_scheduled_task_starts_at_its_time_and_not_at_the_next_poll() {
+    let (stage, clock) = (Stage::default(), ManualClock::new());
+    let tasks = Client::builder().state(stage.clone()).clock(clock.clone()).build(Memory::new()).unwrap();
+    let running = Running::start(tasks.worker().poll_interval(Duration::from_secs(3600)));
+    counts::defer().after(Duration::from_millis(1500)).on(&tasks).await.unwrap();
+    while stage.ended() == 0 {
+        clock.advance(Duration::from_millis(100));
+        tokio::task::yield_now().await;
+        assert!(clock.time() < ManualClock::new().time().plus(Duration::from_secs(60)), "it was left to the poll");
+    }
+    running.finish().await.unwrap();
+}
+
+#[tokio::test]
+async fn every_problem_of_the_set_up_is_told_at_once() {
+    let tasks = Client::open("memory:").await.unwrap();
+    let Err(Error::Misconfigured { problems, .. }) = tasks.worker().queues(["no such queue!"]).await else {
+        panic!("a worker without its state was started")
+    };
+    let text = problems.join("\n");
+    assert!(text.contains("worker::Stage") && text.contains("`no such queue!` is no queue name"), "{text}");
+    assert!(problems.len() > 3, "one problem a task: {text}");
+}
+
+#[tokio::test]
+async fn a_program_without_tasks_is_told_so() {
+    let tasks = Client::builder().registry(Registry::new()).open("memory:").await.unwrap();
+    let error = tasks.worker().await.unwrap_err().to_string();
+    assert!(error.contains("no task is registered") && error.contains("link!"), "{error}");
+}
+
+#[tokio::test]
+async fn exhausted_tasks_become_dead_letters_with_their_errors() {
+    let stage = Stage::default();
+    let tasks = client(&stage);
+    let retry = RetryConfig::new().with_min_backoff(Duration::ZERO).with_max_attempts(Some(3));
+    tasks.put_queue("default", QueueConfig::new().with_retry(retry)).await.unwrap();
+    panics::defer().on(&tasks).await.unwrap();
+    let running = Running::start(tasks.worker());
+    stage.until(|stage| stage.ended() == 3).await;
+    running.finish().await.unwrap();
+    let dead = tasks.list(TaskFilter::new().state(TaskState::Dead), None, 10).await.unwrap();
+    assert_eq!((dead.len(), dead[0].attempts, dead[0].errors.len()), (1, 3, 3));
+}
