@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::error::Error as StdError;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -75,6 +76,57 @@ pub enum CallError {
     MissingState(&'static str),
 }
 
+/// Asks of a parameter's type what nothing else asks of it.
+pub fn parameter<T: Send + 'static>() {}
+
+/// Everything that is moved into the work of one call, as a tuple type.
+///
+/// Work must be `Send`, and is not if one of these is not. That was reported at the parameter or the state it is about,
+/// so then the work is taken without a word: the same mistake would be reported twice. Asked of `&&Moved`.
+pub struct Moved<T>(PhantomData<T>);
+
+impl<T> Moved<T> {
+    /// A value to call the methods of [`MovedSend`] and [`MovedOther`] on.
+    #[expect(clippy::new_without_default, reason = "generated code names what it calls")]
+    pub const fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<T> std::fmt::Debug for Moved<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Moved")
+    }
+}
+
+/// The work of a call whose every part is `Send`.
+pub trait MovedSend {
+    /// The work of an `async fn`.
+    fn future<F: Future<Output = Outcome> + Send + 'static>(&self, future: F) -> Work {
+        Work::Async(Box::pin(future))
+    }
+    /// The work of a plain `fn`.
+    fn call<F: FnOnce() -> Outcome + Send + 'static>(&self, call: F) -> Work {
+        Work::Blocking(Box::new(call))
+    }
+}
+
+impl<T: Send> MovedSend for &Moved<T> {}
+
+/// The work of a call that the compiler has refused.
+pub trait MovedOther {
+    /// The work of an `async fn`.
+    fn future<F: Future<Output = Outcome>>(&self, _: F) -> Work {
+        unreachable!("what is not `Send` is refused where it is a parameter")
+    }
+    /// The work of a plain `fn`.
+    fn call<F: FnOnce() -> Outcome>(&self, _: F) -> Work {
+        unreachable!("what is not `Send` is refused where it is a parameter")
+    }
+}
+
+impl<T> MovedOther for Moved<T> {}
+
 /// What a task function may return: `()`, or a `Result` whose error turns into a boxed error.
 #[diagnostic::on_unimplemented(
     message = "a task cannot return `{Self}`",
@@ -132,7 +184,7 @@ pub fn downcast_intent(
 #[derive(Debug)]
 pub struct Probe<'a, E>(pub &'a E);
 
-/// The intent of an error that can be seen as `dyn Error`.
+/// The intent of an error that can be seen as `dyn Error`: asked of `&&Probe`, which this trait is found for first.
 pub trait ProbeAsRef {
     /// The intent found in the chain.
     fn intent(&self) -> Option<Intent>;

@@ -9,8 +9,8 @@ use crate::task::Task;
 
 /// The typed arguments of a task, as `#[deferred]` generates them from the function's parameters.
 ///
-/// Implemented by the attribute only.
-pub trait Args: Sized + Send + 'static {
+/// Implemented by the attribute only, which proves each parameter `Send`.
+pub trait Args: Sized + 'static {
     /// The task these are the arguments of.
     type Task: Task<Args = Self>;
 
@@ -24,6 +24,41 @@ pub trait Args: Sized + Send + 'static {
     #[doc(hidden)]
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
 }
+
+/// Shows a parameter if its type is `Debug`. Asked of `&&Described`, which [`DescribedDebug`] is found for first.
+#[derive(Debug)]
+pub struct Described<'a, T>(pub &'a T);
+
+/// A parameter that can be shown.
+pub trait DescribedDebug<'a> {
+    /// Its value.
+    fn value(&self) -> &'a dyn fmt::Debug;
+}
+
+impl<'a, T: fmt::Debug> DescribedDebug<'a> for &Described<'a, T> {
+    fn value(&self) -> &'a dyn fmt::Debug {
+        self.0
+    }
+}
+
+/// A parameter of any other type.
+pub trait DescribedOther {
+    /// Two dots.
+    fn value(&self) -> &'static dyn fmt::Debug {
+        &Hidden
+    }
+}
+
+/// A value that cannot be shown.
+struct Hidden;
+
+impl fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("..")
+    }
+}
+
+impl<T> DescribedOther for Described<'_, T> {}
 
 /// Why a payload could not be written or read: the parameter and the codec's reason, never a value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -69,8 +69,8 @@ pub struct StateType {
 }
 
 impl StateType {
-    /// The state type `S`.
-    pub const fn of<S: Send + Sync + 'static>() -> Self {
+    /// The state type `S`; that it is `Send` and `Sync` is asked where it is [fetched](crate::handler::Call::state).
+    pub const fn of<S: 'static>() -> Self {
         Self { id: TypeId::of::<S>, name: std::any::type_name::<S> }
     }
 }

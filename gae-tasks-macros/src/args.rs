@@ -1,0 +1,228 @@
+//! The attribute: `#[deferred(key = value, ..)]` read into spanned values, every mistake of form recorded.
+
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use syn::ext::IdentExt;
+use syn::parse::{Parse, ParseStream, Parser};
+use syn::punctuated::Punctuated;
+use syn::{LitInt, LitStr, Path, Token, bracketed, parenthesized};
+
+use crate::check::Errors;
+use crate::names;
+
+/// What stands in the parentheses of `#[deferred(..)]`.
+#[derive(Default)]
+pub(crate) struct Attribute {
+    /// `queue` and `queues`; `None` if neither is there.
+    pub(crate) queues: Option<Vec<LitStr>>,
+    pub(crate) name: Option<LitStr>,
+    pub(crate) aliases: Vec<LitStr>,
+    pub(crate) args: ArgsName,
+    pub(crate) task: Option<Ident>,
+    pub(crate) deadline: Option<LitStr>,
+    pub(crate) max_attempts: Option<LitInt>,
+    pub(crate) krate: Option<Path>,
+    /// The keys that were there, to find those that stand twice or exclude each other.
+    keys: Vec<Ident>,
+}
+
+/// `args = Name` or `args(Name, derive(..))`.
+#[derive(Default)]
+pub(crate) struct ArgsName {
+    pub(crate) name: Option<Ident>,
+    pub(crate) derives: Vec<Path>,
+}
+
+/// Each key with an example of its value.
+const KEYS: [(&str, &str); 9] = [
+    ("queue", "queue = \"emails\""),
+    ("queues", "queues = [\"emails-1\", \"emails-2\"]"),
+    ("name", "name = \"shop/send_welcome\""),
+    ("alias", "alias = [\"shop.old_module/send_welcome\"]"),
+    ("args", "args = WelcomeArgs` or `args(WelcomeArgs, derive(Clone))"),
+    ("task", "task = SendWelcome"),
+    ("deadline", "deadline = \"30s\""),
+    ("max_attempts", "max_attempts = 5"),
+    ("crate", "crate = ::my_tasks"),
+];
+
+impl Attribute {
+    /// Reads the attribute's tokens; what cannot be read is recorded and left out.
+    pub(crate) fn parse(tokens: TokenStream, errors: &mut Errors) -> Self {
+        let mut attribute = Self::default();
+        let parser = |input: ParseStream<'_>| {
+            while !input.is_empty() {
+                attribute.entry(input, errors);
+            }
+            Ok(())
+        };
+        if let Err(error) = parser.parse2(tokens) {
+            errors.push(error);
+        }
+        attribute
+    }
+
+    /// One `key = value` and the comma behind it.
+    fn entry(&mut self, input: ParseStream<'_>, errors: &mut Errors) {
+        match input.call(Ident::parse_any) {
+            Ok(key) => self.keyed(&key, input, errors),
+            Err(error) => {
+                errors.at(error.span(), format!("expected a key of `#[deferred(..)]`: {}", listing()));
+                skip_to_comma(input);
+            }
+        }
+        if !input.is_empty() && input.parse::<Token![,]>().is_err() {
+            errors.at(input.span(), "expected a `,` between two keys");
+            skip_to_comma(input);
+            _ = input.parse::<Token![,]>();
+        }
+    }
+
+    fn keyed(&mut self, key: &Ident, input: ParseStream<'_>, errors: &mut Errors) {
+        let word = key.to_string();
+        let Some((_, example)) = KEYS.iter().find(|(known, _)| *known == word) else {
+            errors.at(key.span(), unknown(&word));
+            return skip_to_comma(input);
+        };
+        self.check_repetition(key, errors);
+        if self.value(&word, input).is_err() {
+            errors.at(key.span(), format!("the value of `{word}` cannot be read: write `{example}`"));
+            skip_to_comma(input);
+        }
+    }
+
+    fn check_repetition(&mut self, key: &Ident, errors: &mut Errors) {
+        let is_queue = |key: &Ident| key == "queue" || key == "queues";
+        if self.keys.contains(key) {
+            errors.at(key.span(), format!("`{key}` is given twice: keep one"));
+        } else if is_queue(key) && self.keys.iter().any(is_queue) {
+            errors.at(
+                key.span(),
+                "`queue` and `queues` exclude each other: keep `queue` for one queue, `queues` to spread over several",
+            );
+        }
+        self.keys.push(key.clone());
+    }
+
+    fn value(&mut self, key: &str, input: ParseStream<'_>) -> syn::Result<()> {
+        if key == "args" && input.peek(syn::token::Paren) {
+            self.args = input.parse()?;
+            return Ok(());
+        }
+        input.parse::<Token![=]>()?;
+        match key {
+            "queue" => self.queues = Some(vec![input.parse()?]),
+            "queues" => self.queues = Some(strings(input)?),
+            "name" => self.name = Some(input.parse()?),
+            "alias" if input.peek(LitStr) => self.aliases = vec![input.parse()?],
+            "alias" => self.aliases = strings(input)?,
+            "args" => self.args.name = Some(input.parse()?),
+            "task" => self.task = Some(input.parse()?),
+            "deadline" => self.deadline = Some(input.parse()?),
+            "max_attempts" => self.max_attempts = Some(input.parse()?),
+            _ => self.krate = Some(input.call(Path::parse_mod_style)?),
+        }
+        at_end_of_value(input)
+    }
+
+    /// The span of a key that is there.
+    pub(crate) fn key(&self, word: &str) -> Span {
+        self.keys.iter().find(|key| *key == word).map_or_else(Span::call_site, Ident::span)
+    }
+}
+
+impl Parse for ArgsName {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let content;
+        parenthesized!(content in input);
+        let mut args = Self::default();
+        while !content.is_empty() {
+            let word: Ident = content.parse()?;
+            if word == "derive" {
+                let derives;
+                parenthesized!(derives in content);
+                args.derives.extend(Punctuated::<Path, Token![,]>::parse_terminated(&derives)?);
+            } else if args.name.replace(word).is_some() {
+                return Err(content.error("two names"));
+            }
+            if !content.is_empty() {
+                content.parse::<Token![,]>()?;
+            }
+        }
+        Ok(args)
+    }
+}
+
+fn strings(input: ParseStream<'_>) -> syn::Result<Vec<LitStr>> {
+    let content;
+    bracketed!(content in input);
+    Ok(Punctuated::<LitStr, Token![,]>::parse_terminated(&content)?.into_iter().collect())
+}
+
+/// A value such as `"a" + B` begins well; only a comma or the end may follow.
+fn at_end_of_value(input: ParseStream<'_>) -> syn::Result<()> {
+    if input.is_empty() || input.peek(Token![,]) { Ok(()) } else { Err(input.error("expected a `,`")) }
+}
+
+fn skip_to_comma(input: ParseStream<'_>) {
+    while !input.is_empty() && !input.peek(Token![,]) {
+        _ = input.parse::<TokenTree>();
+    }
+}
+
+fn unknown(word: &str) -> String {
+    let known: Vec<_> = KEYS.iter().map(|(key, _)| *key).collect();
+    match names::nearest(word, &known) {
+        Some(key) => format!("unknown key `{word}`, did you mean `{key}`? {}", listing()),
+        None => format!("unknown key `{word}`: {}", listing()),
+    }
+}
+
+fn listing() -> String {
+    let keys: Vec<_> = KEYS.iter().map(|(key, _)| format!("`{key}`")).collect();
+    format!("the keys are {}", keys.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use quote::quote;
+
+    use super::*;
+
+    fn parse(tokens: TokenStream) -> (Attribute, Vec<String>) {
+        let mut errors = Errors::default();
+        let attribute = Attribute::parse(tokens, &mut errors);
+        let errors = errors.finish().err().into_iter().flatten().map(|e| e.to_string()).collect();
+        (attribute, errors)
+    }
+
+    #[test]
+    fn every_key_is_read() {
+        let (attribute, errors) = parse(quote! {
+            queues = ["a", "b",], name = "n", alias = "old", args(Name, derive(Clone, serde::Serialize)), task = T,
+            deadline = "30s", max_attempts = 3, crate = ::renamed::door,
+        });
+        assert!(errors.is_empty(), "{errors:?}");
+        assert_eq!(attribute.queues.unwrap().len(), 2);
+        assert_eq!(attribute.name.unwrap().value(), "n");
+        assert_eq!(attribute.aliases[0].value(), "old");
+        assert_eq!(attribute.args.name.unwrap(), "Name");
+        assert_eq!(attribute.args.derives.len(), 2);
+        assert_eq!(attribute.task.unwrap(), "T");
+        assert!(attribute.krate.unwrap().leading_colon.is_some());
+    }
+
+    #[test]
+    fn derives_need_no_name() {
+        let (attribute, errors) = parse(quote!(args(derive(Clone))));
+        assert!(errors.is_empty() && attribute.args.name.is_none() && attribute.args.derives.len() == 1);
+    }
+
+    #[test]
+    fn all_mistakes_are_found_at_once() {
+        let (_, errors) = parse(quote!(qeue = "a", name = 5, queue, deadline = "1s" + X, queue = "b"));
+        assert_eq!(errors.len(), 5, "{errors:?}");
+        assert!(errors[0].contains("did you mean `queue`"));
+        assert!(errors[1].contains("write `name = "));
+        assert!(errors[4].contains("twice"));
+    }
+}

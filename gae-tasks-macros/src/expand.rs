@@ -1,0 +1,276 @@
+//! The expansion of a task that keeps all rules: the user's function, its args, its task type, and one `const` block.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
+
+use crate::bounds;
+use crate::model::{Parameter, Role, Task};
+use crate::names;
+
+/// The function comes first: editors take the first place where a token of the user's turns up.
+pub(crate) fn expand(task: &Task) -> TokenStream {
+    let (function, args, marker) = (&task.function, args_struct(task), task_type(task));
+    let (cfgs, block) = (task.cfgs(), block(task));
+    quote! {
+        #function
+        #args
+        #marker
+        #(#cfgs)*
+        #[allow(
+            dead_code, deprecated, unreachable_code, unreachable_patterns, unused_imports, unused_variables,
+            clippy::all, clippy::pedantic
+        )]
+        const _: () = { #block };
+    }
+}
+
+fn args_struct(task: &Task) -> TokenStream {
+    let (args, derives, shared, vis) = (&task.args, &task.derives, task.shared(), &task.function.vis);
+    let function = names::plain(&task.function.sig.ident);
+    let doc = format!("The arguments of the task `{function}`.");
+    let fields = task.payload().map(|(field, parameter)| {
+        let (docs, ty) = (parameter.docs(), parameter.ty());
+        let doc = format!("The parameter `{}` of `{function}`.", names::plain(field));
+        let docs = or_else(docs, &doc);
+        quote!(#docs #vis #field: #ty)
+    });
+    let derive = (!derives.is_empty()).then(|| quote!(#[derive(#(#derives),*)]));
+    quote! {
+        #(#shared)*
+        #[doc = #doc]
+        #[allow(
+            dead_code, deprecated, missing_debug_implementations, non_snake_case, private_interfaces,
+            clippy::all, clippy::pedantic
+        )]
+        #derive
+        #vis struct #args { #(#fields,)* }
+    }
+}
+
+fn task_type(task: &Task) -> TokenStream {
+    let (name, shared, vis) = (&task.name, task.shared(), &task.function.vis);
+    let doc = format!("The task type of the function `{}`.", names::plain(&task.function.sig.ident));
+    let docs = or_else(task.summary().into_iter(), &doc);
+    quote! {
+        #(#shared)*
+        #docs
+        #[allow(dead_code, missing_debug_implementations, non_camel_case_types, clippy::all, clippy::pedantic)]
+        #vis enum #name {}
+    }
+}
+
+/// The user's docs, or `doc` if there are none: generated items survive `deny(missing_docs)`.
+fn or_else<'a>(docs: impl Iterator<Item = &'a syn::Attribute>, doc: &str) -> TokenStream {
+    let mut docs = docs.peekable();
+    if docs.peek().is_some() { quote!(#(#docs)*) } else { quote!(#[doc = #doc]) }
+}
+
+fn block(task: &Task) -> TokenStream {
+    let parts = [
+        inherent(task),
+        kind(task),
+        impl_task(task),
+        impl_args(task),
+        bounds::sendable(task),
+        run(task),
+        registration(task),
+    ];
+    parts.into_iter().collect()
+}
+
+/// The two `defer`s.
+fn inherent(task: &Task) -> TokenStream {
+    let (door, args, name, vis) = (&task.door, &task.args, &task.name, &task.function.vis);
+    let function = names::plain(&task.function.sig.ident);
+    let doc = format!("Defers a call of `{function}` with these arguments: to be awaited.");
+    let parameters = task.payload().map(|(field, parameter)| {
+        let ty = parameter.ty();
+        if parameter.is_string() { quote!(#field: impl ::core::convert::Into<#ty>) } else { quote!(#field: #ty) }
+    });
+    let values = task.payload().map(|(field, parameter)| {
+        if parameter.is_string() { quote!(#field: ::core::convert::Into::into(#field)) } else { quote!(#field: #field) }
+    });
+    quote! {
+        #[automatically_derived]
+        impl #name {
+            #[doc = #doc]
+            #[allow(non_snake_case)]
+            #vis fn defer(#(#parameters),*) -> #door::Defer {
+                #door::Defer::new(&#args { #(#values,)* })
+            }
+        }
+        #[automatically_derived]
+        impl #args {
+            #[doc = #doc]
+            #vis fn defer(self) -> #door::Defer {
+                #door::Defer::new(&self)
+            }
+        }
+    }
+}
+
+/// The kind as a constant, of the module path where no name is given.
+fn kind(task: &Task) -> TokenStream {
+    let door = &task.door;
+    if let Some(kind) = &task.settings.kind {
+        return quote!(const __KIND: &::core::primitive::str = #kind;);
+    }
+    let ident = &task.function.sig.ident;
+    let function = names::plain(ident);
+    // At the function's name, which is where a module path that makes no kind is reported.
+    quote_spanned! {ident.span()=>
+        const __PATH: &::core::primitive::str = ::core::concat!(::core::module_path!(), "/", #function);
+        const __BYTES: &[::core::primitive::u8] = &#door::kind_bytes::<{ #door::kind_len(__PATH) }>(__PATH);
+        const __KIND: &::core::primitive::str = #door::kind_str(__BYTES);
+    }
+}
+
+fn impl_task(task: &Task) -> TokenStream {
+    let (door, args, name, output, queues) = (&task.door, &task.args, &task.name, task.output(), &task.settings.queues);
+    quote! {
+        #[automatically_derived]
+        impl #door::Task for #name {
+            const KIND: &'static ::core::primitive::str = __KIND;
+            const QUEUES: &'static [&'static ::core::primitive::str] = &[#(#queues),*];
+            type Args = #args;
+            type Output = #output;
+            fn registration() -> &'static #door::Registration {
+                &__REGISTRATION
+            }
+        }
+    }
+}
+
+fn impl_args(task: &Task) -> TokenStream {
+    let (door, args, name) = (&task.door, &task.args, &task.name);
+    let encoded = task.payload().map(|(field, parameter)| bounds::encoded(task, field, parameter));
+    let decoded = task.payload().map(|(field, parameter)| bounds::decoded(task, field, parameter));
+    let described = task.payload().map(|(field, _)| {
+        let plain = names::plain(field);
+        quote!(.field(#plain, (&&#door::Described(&self.#field)).value()))
+    });
+    let args_name = args.to_string();
+    quote! {
+        #[automatically_derived]
+        impl #door::Args for #args {
+            type Task = #name;
+            fn encode(&self, __payload: &mut #door::Encoder) -> #door::Result<(), #door::UnreadableError> {
+                #(#encoded)*
+                #door::Result::Ok(())
+            }
+            fn decode(__payload: &mut #door::Decoder<'_>) -> #door::Result<Self, #door::UnreadableError> {
+                #door::Result::Ok(Self { #(#decoded,)* })
+            }
+            fn describe(&self, __f: &mut #door::fmt::Formatter<'_>) -> #door::fmt::Result {
+                use #door::{DescribedDebug as _, DescribedOther as _};
+                __f.debug_struct(#args_name) #(#described)* .finish()
+            }
+        }
+    }
+}
+
+/// The function that dispatch calls.
+fn run(task: &Task) -> TokenStream {
+    let (door, args, function) = (&task.door, &task.args, &task.function.sig.ident);
+    let states = task.states().enumerate().map(|(position, ty)| {
+        let (state, fetched) = (state(position), bounds::fetched(task, ty));
+        quote!(let #state = #fetched;)
+    });
+    let arguments = arguments(task);
+    let poll = task.function.sig.asyncness.is_some().then(|| quote!(.await));
+    let result = bounds::result(task, &quote!(#function(#(#arguments),*) #poll));
+    let outcome = quote! {
+        match #result {
+            #door::Result::Ok(()) => #door::Outcome::Done,
+            #door::Result::Err(__error) => {
+                let __intent = #door::downcast_intent(
+                    __error.downcast_ref(), __error.downcast_ref(), __error.downcast_ref(),
+                );
+                #door::failed(__intent.or((&&#door::Probe(&__error)).intent()), __error)
+            }
+        }
+    };
+    let work = bounds::work(task, &outcome);
+    quote! {
+        fn __run(__call: &#door::Call<'_>) -> #door::Result<#door::Work, #door::CallError> {
+            use #door::{DowncastRef as _, MovedOther as _, MovedSend as _, ProbeAsRef as _, ProbeNothing as _};
+            let __args = __call.args::<#args>()?;
+            let __context = __call.context();
+            #(#states)*
+            #door::Result::Ok(#work)
+        }
+    }
+}
+
+/// What the user's function is called with, in the order of its parameters.
+fn arguments(task: &Task) -> Vec<TokenStream> {
+    let mut states = 0;
+    let argument = |parameter: &Parameter| match &parameter.role {
+        Role::Payload(field) => quote!(__args.#field),
+        Role::Context { borrowed: true } => at_type(parameter, &quote!(&__context)),
+        Role::Context { borrowed: false } => at_type(parameter, &quote!(__context)),
+        Role::State { ty, borrowed } => {
+            let state = state(states);
+            states += 1;
+            if *borrowed { quote!(&*#state) } else { bounds::cloned(ty, &state) }
+        }
+    };
+    task.parameters.iter().map(argument).collect()
+}
+
+/// `value` where its type is written: the user's parameter may be of another.
+fn at_type(parameter: &Parameter, value: &TokenStream) -> TokenStream {
+    use syn::spanned::Spanned;
+    let tokens = value.clone().into_iter().map(|mut token| {
+        token.set_span(token.span().located_at(parameter.ty().span()));
+        token
+    });
+    tokens.collect()
+}
+
+fn state(position: usize) -> Ident {
+    format_ident!("__state_{position}")
+}
+
+/// The element of the distributed slice.
+fn registration(task: &Task) -> TokenStream {
+    let (door, settings) = (&task.door, &task.settings);
+    let (name, aliases) = (&task.name, &settings.aliases);
+    let types = task.payload().map(|(_, parameter)| names::type_text(parameter.ty()));
+    let states = task.states();
+    let deadline = option(
+        task,
+        settings.deadline.map(|deadline| {
+            let (seconds, nanos) = (deadline.as_secs(), deadline.subsec_nanos());
+            quote!(#door::Duration::new(#seconds, #nanos))
+        }),
+    );
+    let max_attempts = option(task, settings.max_attempts.map(|attempts| quote!(#attempts)));
+    let here = task.function.sig.ident.span();
+    let location = quote_spanned! {here=>
+        #door::Location { file: ::core::file!(), line: ::core::line!(), column: ::core::column!() }
+    };
+    quote! {
+        #[#door::linkme::distributed_slice(#door::REGISTRATIONS)]
+        #[linkme(crate = #door::linkme)]
+        static __REGISTRATION: #door::Registration = #door::Registration {
+            kind: __KIND,
+            aliases: &[#(#aliases),*],
+            shape: #door::Shape::of_types(&[#(#types),*]),
+            queues: <#name as #door::Task>::QUEUES,
+            deadline: #deadline,
+            max_attempts: #max_attempts,
+            states: &[#(#door::StateType::of::<#states>()),*],
+            location: #location,
+            run: __run,
+        };
+    }
+}
+
+fn option(task: &Task, value: Option<TokenStream>) -> TokenStream {
+    let door = &task.door;
+    match value {
+        Some(value) => quote!(#door::Option::Some(#value)),
+        None => quote!(#door::Option::None),
+    }
+}

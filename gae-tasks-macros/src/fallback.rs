@@ -1,0 +1,127 @@
+//! The expansion of a function that breaks a rule: the errors, the function, and inert items under the names that its
+//! callers use, so that the mistake is the only thing they hear of.
+
+use std::collections::HashSet;
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{ToTokens, format_ident, quote};
+
+use crate::check;
+use crate::model::{Parameter, Task};
+use crate::names;
+
+/// The errors and whatever keeps call sites quiet.
+pub(crate) fn expand(task: &Task, error: &syn::Error) -> TokenStream {
+    let (function, errors) = (&task.function, error.to_compile_error());
+    // No items can stand beside a method.
+    let items = (!check::is_method(task)).then(|| items(task));
+    quote!(#function #errors #items)
+}
+
+/// A field of the inert args, and the type parameter that stands for its type where that cannot be repeated.
+struct Field<'a> {
+    name: &'a Ident,
+    parameter: &'a Parameter,
+    generic: Option<Ident>,
+}
+
+fn items(task: &Task) -> TokenStream {
+    let fields = fields(task);
+    let args = args_name(task);
+    let (cfgs, vis) = (task.cfgs(), &task.function.vis);
+    let generics: Vec<_> = fields.iter().filter_map(|field| field.generic.as_ref()).collect();
+    let names = fields.iter().map(|field| field.name);
+    let types = fields.iter().map(|field| match &field.generic {
+        Some(generic) => generic.to_token_stream(),
+        None => field.parameter.ty().to_token_stream(),
+    });
+    let (marker, block) = (marker(task), block(task, &fields, &args, &generics));
+    quote! {
+        #(#cfgs)*
+        #[allow(dead_code, deprecated, missing_docs, non_snake_case, private_interfaces)]
+        #vis struct #args<#(#generics = ()),*> { #(#vis #names: #types,)* }
+        #marker
+        #(#cfgs)*
+        #[allow(dead_code, deprecated, missing_docs, unused_variables)]
+        const _: () = { #block };
+    }
+}
+
+fn fields(task: &Task) -> Vec<Field<'_>> {
+    let mut seen = HashSet::new();
+    let unique = task.payload().filter(|(name, _)| seen.insert(names::plain(name)));
+    let field = |(position, (name, parameter))| {
+        let generic = (!check::stands_alone(task, parameter)).then(|| format_ident!("__T{position}"));
+        Field { name, parameter, generic }
+    };
+    unique.enumerate().map(field).collect()
+}
+
+/// The name of the args, unless the task type has the same.
+fn args_name(task: &Task) -> Ident {
+    if task.args == task.name { format_ident!("__{}", task.args) } else { task.args.clone() }
+}
+
+/// The task type, unless it would hide a primitive one and so break the rest of the module.
+fn marker(task: &Task) -> Option<TokenStream> {
+    let (cfgs, vis, name) = (task.cfgs(), &task.function.vis, &task.name);
+    has_marker(task).then(|| {
+        quote! {
+            #(#cfgs)*
+            #[allow(dead_code, missing_docs, non_camel_case_types)]
+            #vis enum #name {}
+        }
+    })
+}
+
+fn has_marker(task: &Task) -> bool {
+    !names::is_primitive(&names::plain(&task.name))
+}
+
+fn block(task: &Task, fields: &[Field<'_>], args: &Ident, generics: &[&Ident]) -> TokenStream {
+    let (door, vis, name) = (&task.door, &task.function.vis, &task.name);
+    let on_args = quote! {
+        impl<#(#generics),*> #args<#(#generics),*> {
+            #vis fn defer(self) -> #door::Defer { loop {} }
+        }
+    };
+    if !has_marker(task) {
+        return on_args;
+    }
+    let parameters = fields.iter().map(|Field { name, parameter, generic }| {
+        let ty = parameter.ty();
+        match generic {
+            Some(_) => quote!(#name: impl ::core::marker::Sized),
+            None if parameter.is_string() => quote!(#name: impl ::core::convert::Into<#ty>),
+            None => quote!(#name: #ty),
+        }
+    });
+    let impls = impls(task, args);
+    quote! {
+        #on_args
+        impl #name {
+            #vis fn defer(#(#parameters),*) -> #door::Defer { loop {} }
+        }
+        #impls
+    }
+}
+
+/// Inert implementations of the traits that callers may ask of the two types.
+fn impls(task: &Task, args: &Ident) -> TokenStream {
+    let (door, name) = (&task.door, &task.name);
+    quote! {
+        impl #door::Task for #name {
+            const KIND: &'static ::core::primitive::str = "refused";
+            const QUEUES: &'static [&'static ::core::primitive::str] = &["default"];
+            type Args = #args;
+            type Output = ();
+            fn registration() -> &'static #door::Registration { loop {} }
+        }
+        impl #door::Args for #args {
+            type Task = #name;
+            fn encode(&self, _: &mut #door::Encoder) -> #door::Result<(), #door::UnreadableError> { loop {} }
+            fn decode(_: &mut #door::Decoder<'_>) -> #door::Result<Self, #door::UnreadableError> { loop {} }
+            fn describe(&self, _: &mut #door::fmt::Formatter<'_>) -> #door::fmt::Result { loop {} }
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! What the attribute and the function mean: one task, its names, its parameters and their roles.
+
+use std::time::Duration;
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, quote};
+use syn::punctuated::Punctuated;
+use syn::spanned::Spanned;
+use syn::{Attribute, Expr, FnArg, Lit, Meta, Pat, PatType, Path, ReturnType, Token, Type, parse_quote};
+
+use crate::args;
+use crate::item::Function;
+use crate::names;
+
+/// A function that is to be a task.
+pub(crate) struct Task {
+    pub(crate) function: Function,
+    pub(crate) settings: Settings,
+    /// The name of the task type.
+    pub(crate) name: Ident,
+    /// The name of the args struct.
+    pub(crate) args: Ident,
+    pub(crate) derives: Vec<Path>,
+    /// The path of the module that generated code may name.
+    pub(crate) door: TokenStream,
+    pub(crate) parameters: Vec<Parameter>,
+}
+
+/// The values of the attribute that end up in the registration.
+#[derive(Default)]
+pub(crate) struct Settings {
+    pub(crate) queues: Vec<String>,
+    /// The kind, where it is not made of the module path and the function's name.
+    pub(crate) kind: Option<String>,
+    pub(crate) aliases: Vec<String>,
+    pub(crate) deadline: Option<Duration>,
+    pub(crate) max_attempts: Option<u32>,
+}
+
+/// One parameter of the function.
+pub(crate) struct Parameter {
+    pub(crate) original: PatType,
+    pub(crate) role: Role,
+}
+
+/// Where a parameter's value comes from.
+pub(crate) enum Role {
+    /// It is sent, in this field of the args.
+    Payload(Ident),
+    /// It is the client's state of this type.
+    State { ty: Type, borrowed: bool },
+    /// It is the context of the attempt.
+    Context { borrowed: bool },
+}
+
+impl Task {
+    /// The task that is meant, even where rules are broken: [`crate::check`] tells, and the fallback needs it.
+    pub(crate) fn new(attribute: &args::Attribute, settings: Settings, function: Function) -> Self {
+        let ident = &function.sig.ident;
+        let krate = attribute.krate.clone().unwrap_or_else(|| parse_quote!(::gae_tasks));
+        let typed = function.sig.inputs.iter().filter_map(|input| match input {
+            FnArg::Typed(parameter) => Some(parameter),
+            FnArg::Receiver(_) => None,
+        });
+        Self {
+            settings,
+            name: attribute.task.clone().unwrap_or_else(|| ident.clone()),
+            args: attribute.args.name.clone().unwrap_or_else(|| names::args_of(ident)),
+            derives: attribute.args.derives.clone(),
+            door: quote!(#krate::__private),
+            parameters: parameters(typed),
+            function,
+        }
+    }
+
+    /// The parameters that are sent, each with its field.
+    pub(crate) fn payload(&self) -> impl Iterator<Item = (&Ident, &Parameter)> {
+        self.parameters.iter().filter_map(|parameter| match &parameter.role {
+            Role::Payload(field) => Some((field, parameter)),
+            _ => None,
+        })
+    }
+
+    /// The types of the injected states.
+    pub(crate) fn states(&self) -> impl Iterator<Item = &Type> {
+        self.parameters.iter().filter_map(|parameter| match &parameter.role {
+            Role::State { ty, .. } => Some(ty),
+            _ => None,
+        })
+    }
+
+    /// What the function returns.
+    pub(crate) fn output(&self) -> TokenStream {
+        match &self.function.sig.output {
+            ReturnType::Default => quote!(()),
+            ReturnType::Type(_, ty) => ty.to_token_stream(),
+        }
+    }
+
+    /// The function's `#[cfg]`, which every generated item shares.
+    pub(crate) fn cfgs(&self) -> Vec<Attribute> {
+        self.copied(|meta| meta.path().is_ident("cfg"))
+    }
+
+    /// The attributes that the generated public items share with the function: `#[cfg]`, `#[deprecated]`,
+    /// `#[doc(hidden)]` and the like, but not its text.
+    pub(crate) fn shared(&self) -> Vec<Attribute> {
+        self.copied(|meta| match meta {
+            Meta::List(list) if list.path.is_ident("doc") => true,
+            meta => meta.path().is_ident("cfg") || meta.path().is_ident("deprecated"),
+        })
+    }
+
+    fn copied(&self, wanted: impl Fn(&Meta) -> bool) -> Vec<Attribute> {
+        self.function.attrs.iter().filter_map(|attr| copy(attr, &wanted)).collect()
+    }
+
+    /// The first paragraph of the function's docs. The rest stays with the function: examples would be tested twice.
+    pub(crate) fn summary(&self) -> Vec<&Attribute> {
+        let docs = self.function.attrs.iter().filter(|attr| doc_text(attr).is_some());
+        docs.take_while(|attr| doc_text(attr).is_some_and(|text| !text.trim().is_empty())).collect()
+    }
+}
+
+impl Parameter {
+    /// The type as it is written.
+    pub(crate) fn ty(&self) -> &Type {
+        &self.original.ty
+    }
+
+    /// The docs the user wrote on the parameter.
+    pub(crate) fn docs(&self) -> impl Iterator<Item = &Attribute> {
+        self.original.attrs.iter().filter(|attr| attr.path().is_ident("doc"))
+    }
+
+    /// Whether `word` stands on it as an attribute.
+    pub(crate) fn has(&self, word: &str) -> bool {
+        self.original.attrs.iter().any(|attr| attr.path().is_ident(word))
+    }
+
+    /// Whether `defer` takes `impl Into` of it: its type is written as the standard library's `String`.
+    pub(crate) fn is_string(&self) -> bool {
+        matches!(names::type_text(self.ty()).as_str(), "String" | "std::string::String" | "::std::string::String")
+    }
+}
+
+fn parameters<'a>(typed: impl Iterator<Item = &'a PatType>) -> Vec<Parameter> {
+    let mut sent = 0;
+    let mut parameters = Vec::new();
+    for original in typed {
+        let mut parameter = Parameter { original: original.clone(), role: Role::Context { borrowed: false } };
+        parameter.role = match peeled(parameter.ty()) {
+            Type::Reference(reference) if parameter.has("state") => {
+                Role::State { ty: (*reference.elem).clone(), borrowed: true }
+            }
+            ty if parameter.has("state") => Role::State { ty: ty.clone(), borrowed: false },
+            ty if parameter.has("context") => Role::Context { borrowed: matches!(ty, Type::Reference(_)) },
+            _ => {
+                sent += 1;
+                Role::Payload(field_of(&original.pat, sent - 1))
+            }
+        };
+        parameters.push(parameter);
+    }
+    parameters
+}
+
+fn field_of(pat: &Pat, position: usize) -> Ident {
+    match pat {
+        Pat::Ident(pat) => pat.ident.clone(),
+        // Its own span would put the compiler's own errors about the field at a token that names none.
+        _ => Ident::new(&names::ignored_field(position), Span::call_site().located_at(pat.span())),
+    }
+}
+
+/// A type without the invisible groups that macros put around what they pass on.
+pub(crate) fn peeled(ty: &Type) -> &Type {
+    match ty {
+        Type::Group(group) => peeled(&group.elem),
+        Type::Paren(paren) => peeled(&paren.elem),
+        ty => ty,
+    }
+}
+
+/// `attr`, if it is wanted; of a `cfg_attr` only what is wanted in it.
+fn copy(attr: &Attribute, wanted: &impl Fn(&Meta) -> bool) -> Option<Attribute> {
+    let Meta::List(list) = &attr.meta else { return wanted(&attr.meta).then(|| attr.clone()) };
+    if !list.path.is_ident("cfg_attr") {
+        return wanted(&attr.meta).then(|| attr.clone());
+    }
+    let metas = attr.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated).ok()?;
+    let mut metas = metas.into_iter();
+    let condition = metas.next()?;
+    let metas: Vec<_> = metas.filter(wanted).collect();
+    (!metas.is_empty()).then(|| parse_quote!(#[cfg_attr(#condition, #(#metas),*)]))
+}
+
+fn doc_text(attr: &Attribute) -> Option<String> {
+    match &attr.meta {
+        Meta::NameValue(pair) if pair.path.is_ident("doc") => match &pair.value {
+            Expr::Lit(literal) => match &literal.lit {
+                Lit::Str(text) => Some(text.value()),
+                _ => None,
+            },
+            _ => None,
+        },
+        _ => None,
+    }
+}
