@@ -123,6 +123,19 @@ impl Running {
         self.stop.notify_one();
         tokio::time::timeout(Duration::from_secs(20), self.worker).await.expect("the worker did not stop").unwrap()
     }
+
+    async fn finish_while_time_passes(self, clock: &ManualClock) -> Result<(), Error> {
+        let passing = async {
+            loop {
+                clock.advance(Duration::from_millis(500));
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            ended = self.finish() => ended,
+            () = passing => unreachable!("time passes for ever"),
+        }
+    }
 }
 
 #[tokio::test]
@@ -172,16 +185,7 @@ async fn what_outlives_the_grace_time_is_given_back_and_burns_no_attempt() {
     let running = Running::start(tasks.worker().grace(Duration::from_secs(8)));
     stage.until(|stage| stage.begun() == 1).await;
     running.stop.notify_one();
-    let advancing = async {
-        loop {
-            clock.advance(Duration::from_secs(1));
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::select! {
-        ended = running.finish() => ended.unwrap(),
-        () = advancing => {}
-    }
+    running.finish_while_time_passes(&clock).await.unwrap();
     let record = tasks.get(id).await.unwrap().unwrap();
     assert_eq!((record.state, record.attempts, record.errors.len()), (TaskState::Scheduled, 0, 0));
 }
@@ -197,7 +201,7 @@ async fn a_missed_deadline_drops_the_handler_and_is_retried() {
         clock.advance(Duration::from_secs(5));
         tokio::task::yield_now().await;
     }
-    running.finish().await.unwrap();
+    running.finish_while_time_passes(&clock).await.unwrap();
     let error = &tasks.get(id).await.unwrap().unwrap().errors[0];
     assert!(error.message.contains("deadline of 60s"), "{error:?}");
 }
@@ -270,7 +274,7 @@ async fn storage_that_fails_does_not_end_the_worker() {
         clock.advance(Duration::from_millis(100));
         tokio::task::yield_now().await;
     }
-    running.finish().await.unwrap();
+    running.finish_while_time_passes(&clock).await.unwrap();
     assert_eq!(stage.ended(), 1);
 }
 
