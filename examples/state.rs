@@ -1,7 +1,7 @@
 //! Handlers take what they need from the client: `cargo run --example state`
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use gae_tasks::{Client, deferred};
 
@@ -23,7 +23,8 @@ async fn send_welcome(user_id: u64, #[state] mailer: &Mailer, #[state] sent: Sen
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let sent = Sent::default();
-    let tasks = Client::builder().state(Mailer { from: "shop@example.org" }).state(sent.clone()).open("memory:").await?;
+    let tasks =
+        Client::builder().state(Mailer { from: "shop@example.org" }).state(sent.clone()).open("memory:").await?;
 
     for user_id in 1..=3 {
         send_welcome::defer(user_id).on(&tasks).await?;

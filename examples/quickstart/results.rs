@@ -51,7 +51,8 @@ impl Results {
     /// What is stored so far.
     pub fn totals(&self) -> Result<Totals> {
         let connection = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let query = "SELECT count(*), coalesce(sum(lines), 0), coalesce(sum(words), 0), count(*) FILTER (WHERE runs > 1)
+        let query =
+            "SELECT count(*), coalesce(sum(lines), 0), coalesce(sum(words), 0), count(*) FILTER (WHERE runs > 1)
                      FROM result";
         Ok(connection.query_row(query, (), |row| {
             let number = |column| row.get::<_, i64>(column).map(i64::unsigned_abs);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::backend::{Lease, LeasedTask, Pull, Routes, Settle, Settlement, Verdict};
 use crate::client::Client;
-use crate::context::{AttemptInfo, TaskContext};
+use crate::context::{Ambient, AttemptInfo, TaskContext};
 use crate::defer::Defer;
 use crate::dispatch::DEFAULT_DEADLINE;
 use crate::error::Error;
@@ -126,6 +126,13 @@ impl TaskContext {
             schedule_time: None,
             deadline: DEFAULT_DEADLINE,
         })
+    }
+
+    /// Runs `future` as part of this attempt: [`current()`](crate::current) is this context there.
+    pub fn scope<F: Future>(&self, future: F) -> impl Future<Output = F::Output> {
+        let mut ambient = Ambient::current();
+        ambient.context = Some(self.clone());
+        ambient.scope(future)
     }
 
     /// Cancels the attempt, as a missed deadline does.

@@ -1,0 +1,11 @@
+//! A crate whose tasks are known only because a program names it in `gae_tasks::link!`.
+
+mod reports {
+    use gae_tasks::deferred;
+
+    /// Writes the text to the file.
+    #[deferred(queue = "linked")]
+    pub(super) fn write_report(file: String, text: String) -> std::io::Result<()> {
+        std::fs::write(file, text)
+    }
+}

@@ -1,0 +1,170 @@
+//! What an operator reads: one span an attempt, error chains once, hints, and never a payload.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use gae_tasks::{Client, Registry, SingularTaskFailure, TaskContext, deferred, log_as_retried};
+use tracing::Level;
+use tracing_subscriber::fmt::MakeWriter;
+
+#[derive(Debug, thiserror::Error)]
+#[error("the mail server refused: {0}")]
+struct Refused(#[source] io::Error);
+
+#[deferred(queue = "emails")]
+async fn send_secret(secret: String, fail: bool) -> Result<(), Refused> {
+    assert!(!secret.is_empty());
+    if fail { Err(Refused(io::Error::other("mailbox full"))) } else { Ok(()) }
+}
+
+#[deferred]
+async fn waits_quietly() -> Result<(), SingularTaskFailure> {
+    Err(SingularTaskFailure::new("the upload is not there yet"))
+}
+
+#[deferred]
+async fn complains(#[context] cx: &TaskContext) {
+    log_as_retried!(number = cx.attempt(), "complaint");
+}
+
+/// Log lines in memory.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+/// What is logged at `level` and above while `work` runs.
+async fn logged(level: Level, work: impl Future<Output = ()>) -> String {
+    let lines = Lines::default();
+    let subscriber =
+        tracing_subscriber::fmt().with_max_level(level).with_ansi(false).with_writer(lines.clone()).finish();
+    // The runtime of a test has one thread, so this covers what the worker spawns too.
+    let guard = tracing::subscriber::set_default(subscriber);
+    work.await;
+    drop(guard);
+    let bytes = lines.0.lock().unwrap().clone();
+    String::from_utf8(bytes).unwrap()
+}
+
+async fn client() -> Client {
+    Client::open("memory:").await.unwrap()
+}
+
+#[tokio::test]
+async fn a_failure_is_logged_once_with_its_chain_in_the_span_of_its_attempt() {
+    let tasks = client().await;
+    let id = send_secret::defer("s3cret", true).on(&tasks).await.unwrap().id.to_string();
+    let text = logged(Level::INFO, async {
+        tasks.drain().await.unwrap_err();
+    })
+    .await;
+    assert_eq!(text.lines().count(), 1, "{text}");
+    for part in [
+        "WARN",
+        "kind=\"logs/send_secret\"",
+        "queue=\"emails\"",
+        &id,
+        "attempt=1",
+        "the mail server refused: mailbox full",
+    ] {
+        assert!(text.contains(part), "`{part}` is missing: {text}");
+    }
+    assert_eq!(text.matches("mailbox full").count(), 1, "{text}");
+}
+
+#[tokio::test]
+async fn success_is_quiet() {
+    let tasks = client().await;
+    let text = logged(Level::INFO, async {
+        tasks.run(send_secret::defer("s3cret", false)).await.unwrap();
+    })
+    .await;
+    assert_eq!(text, "");
+}
+
+#[tokio::test]
+async fn a_singular_failure_is_logged_at_debug_only() {
+    let tasks = client().await;
+    let fail = async || {
+        tasks.run(waits_quietly::defer()).await.unwrap_err();
+    };
+    assert_eq!(logged(Level::INFO, fail()).await, "");
+    assert!(logged(Level::DEBUG, fail()).await.contains("not there yet"));
+}
+
+#[tokio::test]
+async fn a_payload_is_in_no_log() {
+    let tasks = client().await;
+    let text = logged(Level::DEBUG, async {
+        for fail in [true, false] {
+            send_secret::defer("s3cret", fail).on(&tasks).await.unwrap();
+        }
+        let soon = tokio::time::sleep(Duration::from_millis(30));
+        tasks.worker().with_graceful_shutdown(soon).await.unwrap();
+    })
+    .await;
+    assert!(text.contains("send_secret") && !text.contains("s3cret"), "{text}");
+}
+
+#[tokio::test]
+async fn a_task_without_a_handler_is_reported_with_the_fix() {
+    let tasks = Client::builder().registry(Registry::new().with::<complains>()).open("memory:").await.unwrap();
+    waits_quietly::defer().on(&tasks).await.unwrap();
+    let text = logged(Level::ERROR, async {
+        let soon = tokio::time::sleep(Duration::from_millis(30));
+        tasks.worker().with_graceful_shutdown(soon).await.unwrap();
+    })
+    .await;
+    assert!(text.contains("`logs/waits_quietly`") && text.contains("gae_tasks::link!(..)"), "{text}");
+}
+
+#[tokio::test]
+async fn a_task_that_moved_from_another_crate_is_named() {
+    assert!(!gae_tasks_tests_touched::GREETING.is_empty());
+    mod before {
+        #[gae_tasks::deferred(name = "shop/was_moved", queue = "touched")]
+        pub(super) async fn was_moved(_: u8) {}
+    }
+    let here = Registry::linked().of_kinds(["gae_tasks_tests_touched/was_moved"]);
+    let tasks = Client::builder().registry(here).open("memory:").await.unwrap();
+    before::was_moved::defer(1).on(&tasks).await.unwrap();
+    let text = logged(Level::ERROR, async {
+        let soon = tokio::time::sleep(Duration::from_millis(30));
+        tasks.worker().with_graceful_shutdown(soon).await.unwrap();
+    })
+    .await;
+    assert!(text.contains("alias = [\"shop/was_moved\"]"), "{text}");
+}
+
+#[tokio::test]
+async fn a_complaint_gets_louder_with_every_retry() {
+    let context = TaskContext::for_test_attempt(1);
+    assert_eq!(context.retry_count(), 0);
+    let outside = logged(Level::TRACE, async { log_as_retried!("complaint") }).await;
+    assert!(outside.contains("ERROR") && !outside.contains("critical"), "{outside}");
+    for (attempt, level) in [(1, "INFO"), (2, "WARN"), (3, "ERROR"), (4, "critical=true")] {
+        let text = logged(Level::TRACE, async {
+            TaskContext::for_test_attempt(attempt).scope(async { log_as_retried!("complaint") }).await;
+        })
+        .await;
+        assert!(text.contains(level), "attempt {attempt}: {text}");
+    }
+}
