@@ -37,6 +37,7 @@ async fn attempts_until_death(on: &Stage, verdict: Verdict, pause: u64) -> usize
     let (mut now, mut attempts) = (at(0), 1);
     while on.attempt(now, verdict.clone()).await != Settled::Dead {
         (now, attempts) = (now.plus(secs(pause)), attempts + 1);
+        assert!(attempts < 50, "the task does not die");
     }
     attempts
 }

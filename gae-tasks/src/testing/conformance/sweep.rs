@@ -136,6 +136,19 @@ pub(super) async fn marked_tasks_count_towards_the_limit(on: Stage) {
     assert_eq!(on.lease(Lease { limit: 2, starting: 9, ..on.leasing(now) }).await.tasks.len(), 2);
 }
 
+pub(super) async fn the_next_time_regards_marked_tasks_like_others(on: Stage) {
+    on.store(at(0), on.task()).await;
+    let now = on.lose(at(0)).await;
+    let pause = Verdict::Retry { error: String::new(), after: Some(secs(60)), max_attempts: None };
+    on.attempt(now, pause).await;
+    let next = async |starting| on.lease(Lease { starting, ..on.leasing(now) }).await.next;
+    assert_eq!((next(0).await, next(9).await), (Some(secs(60)), Some(secs(60))));
+    for (seconds, soonest) in [(90, 60), (10, 10)] {
+        on.store(now, NewTask { schedule: Schedule::After(secs(seconds)), ..on.task() }).await;
+        assert_eq!((next(0).await, next(9).await), (Some(secs(soonest)), Some(secs(soonest))));
+    }
+}
+
 pub(super) async fn only_the_lost_lease_is_recovered(on: Stage) {
     let lost = on.store(at(0), on.task()).await;
     on.lease_one(at(0)).await;
