@@ -435,10 +435,19 @@ impl Store {
             self.remove(id, now.plus(request.tombstones));
             swept.forgotten += 1;
         }
-        let before = self.names.len();
-        self.names.retain(|_, holder| !matches!(holder, Holder::Tombstone { until, .. } if *until <= now));
-        swept.forgotten += (before - self.names.len()) as u64;
+        swept.forgotten += self.forget_names(request.limit, now);
         swept
+    }
+
+    /// Forgets names whose time is over, at most so many; answers how many.
+    fn forget_names(&mut self, limit: usize, now: Timestamp) -> u64 {
+        let mut forgotten = 0;
+        self.names.retain(|_, holder| {
+            let over = matches!(holder, Holder::Tombstone { until, .. } if *until <= now) && forgotten < limit;
+            forgotten += usize::from(over);
+            !over
+        });
+        forgotten as u64
     }
 }
 

@@ -1,1 +1,0 @@
-//! What every backend that workers lease from must do. Not a stable part of the public API.

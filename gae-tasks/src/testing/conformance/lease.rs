@@ -1,0 +1,263 @@
+//! Leasing: due tasks that the worker can run, in order, each to one worker only.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use super::stage::{LEASE, Stage, at, ids, just_before, kind, name, queue, retry, secs};
+use crate::backend::{Lease, NewTask, Routes, TaskState, Verdict};
+use crate::queue::QueueName;
+use crate::task::{Route, Shape, TaskId};
+use crate::time::Schedule;
+
+fn only(routes: &[(&str, u64)]) -> Routes {
+    let route = |(name, shape): &(&str, u64)| Route::new(kind(name), Shape::from_bits(*shape));
+    Routes::Only(Arc::new(routes.iter().map(route).collect()))
+}
+
+async fn store_route(on: &Stage, name: &str, shape: u64) -> TaskId {
+    on.store(at(0), NewTask { kind: kind(name), shape: Shape::from_bits(shape), ..on.task() }).await
+}
+
+async fn store_later(on: &Stage, seconds: u64) -> TaskId {
+    on.store(at(0), NewTask { schedule: Schedule::After(secs(seconds)), ..on.task() }).await
+}
+
+pub(super) async fn a_task_is_leased_from_its_schedule_time_on(on: Stage) {
+    let id = store_later(&on, 10).await;
+    assert!(on.lease_all(just_before(at(10))).await.is_empty());
+    assert_eq!(ids(&on.lease_all(at(10)).await), [id]);
+}
+
+pub(super) async fn a_leased_task_carries_all_it_was_given(on: Stage) {
+    let task = NewTask {
+        kind: kind("shop/pay"),
+        shape: Shape::from_bits(99),
+        payload: vec![1, 0, 2],
+        name: name("pay-1"),
+        deadline: Some(secs(3)),
+        attributes: Some(vec![9]),
+        schedule: Schedule::After(secs(2)),
+        ..on.task()
+    };
+    on.store(at(0), task.clone()).await;
+    let leased = on.lease_one(at(5)).await;
+    assert_eq!((leased.lease.id, leased.kind, leased.shape), (task.id, task.kind, task.shape));
+    assert_eq!((leased.payload, leased.queue, leased.name), (task.payload, task.queue, task.name));
+    assert_eq!((leased.deadline, leased.attributes), (task.deadline, task.attributes));
+    assert_eq!((leased.schedule_time, leased.attempts, leased.marked), (at(2), 0, false));
+}
+
+pub(super) async fn a_leased_task_is_shown_as_leased(on: Stage) {
+    let id = on.store(at(0), on.task()).await;
+    let before = on.record(id).await;
+    on.lease_one(at(1)).await;
+    let after = on.record(id).await;
+    assert_eq!(after.state, TaskState::Leased);
+    assert_eq!((after.attempts, after.schedule_time), (0, before.schedule_time));
+}
+
+pub(super) async fn a_lease_tells_the_attempts_before_it(on: Stage) {
+    on.store(at(0), on.task()).await;
+    for attempts in 0..3 {
+        let now = at(i64::from(attempts) * 60);
+        let leased = on.lease_one(now).await;
+        assert_eq!(leased.attempts, attempts);
+        on.settle(now, leased.lease, retry()).await;
+    }
+}
+
+pub(super) async fn only_the_given_queues_are_leased_from(on: Stage) {
+    let mine = on.store(at(0), on.task()).await;
+    on.store(at(0), NewTask { queue: queue("other"), ..on.task() }).await;
+    assert_eq!(ids(&on.lease_all(at(0)).await), [mine]);
+}
+
+pub(super) async fn without_queues_nothing_is_leased(on: Stage) {
+    on.store(at(0), on.task()).await;
+    let leased = on.lease(Lease { queues: Arc::default(), ..on.leasing(at(0)) }).await;
+    assert!(leased.tasks.is_empty());
+    assert_eq!(leased.next, None);
+}
+
+pub(super) async fn only_the_given_routes_are_leased(on: Stage) {
+    let (a1, _a2) = (store_route(&on, "a", 1).await, store_route(&on, "a", 2).await);
+    let (_b1, b2) = (store_route(&on, "b", 1).await, store_route(&on, "b", 2).await);
+    let leased = on.lease(Lease { routes: only(&[("a", 1), ("b", 2), ("c", 3)]), ..on.leasing(at(0)) }).await;
+    assert_eq!(ids(&leased.tasks), [a1, b2]);
+}
+
+pub(super) async fn without_routes_nothing_is_leased(on: Stage) {
+    on.store(at(0), on.task()).await;
+    let leased = on.lease(Lease { routes: only(&[]), ..on.leasing(at(0)) }).await;
+    assert!(leased.tasks.is_empty());
+    assert_eq!(leased.next, None);
+}
+
+pub(super) async fn any_route_is_leased_where_any_is_asked_for(on: Stage) {
+    let expected = [store_route(&on, "a", 1).await, store_route(&on, "b", u64::MAX).await];
+    assert_eq!(ids(&on.lease_all(at(0)).await), expected);
+}
+
+pub(super) async fn a_kind_has_its_case(on: Stage) {
+    let lower = store_route(&on, "kind", 1).await;
+    store_route(&on, "Kind", 1).await;
+    let leased = on.lease(Lease { routes: only(&[("kind", 1)]), ..on.leasing(at(0)) }).await;
+    assert_eq!(ids(&leased.tasks), [lower]);
+}
+
+pub(super) async fn thousands_of_routes_and_hundreds_of_queues_are_no_problem(on: Stage) {
+    let id = store_route(&on, "kind1999", 1999).await;
+    let route = |i: u64| Route::new(kind(&format!("kind{i}")), Shape::from_bits(i));
+    let queues: BTreeSet<QueueName> = (0..300).map(|i| queue(&format!("q{i}"))).chain([queue("q")]).collect();
+    let routes = Routes::Only(Arc::new((0..2000).map(route).collect()));
+    let leased = on.lease(Lease { routes, queues: Arc::new(queues), ..on.leasing(at(0)) }).await;
+    assert_eq!(ids(&leased.tasks), [id]);
+}
+
+pub(super) async fn a_task_nobody_can_run_does_not_hold_up_the_others(on: Stage) {
+    for _ in 0..20 {
+        store_route(&on, "unroutable", 1).await;
+    }
+    let mine = store_route(&on, "mine", 1).await;
+    let request = Lease { routes: only(&[("mine", 1)]), limit: 1, ..on.leasing(at(0)) };
+    assert_eq!(ids(&on.lease(request).await.tasks), [mine]);
+}
+
+pub(super) async fn at_most_the_limit_is_leased(on: Stage) {
+    let stored = on.store_plain(at(0), 5).await;
+    let request = || Lease { limit: 3, ..on.leasing(at(0)) };
+    assert_eq!(ids(&on.lease(request()).await.tasks), stored[..3]);
+    assert_eq!(ids(&on.lease(request()).await.tasks), stored[3..]);
+}
+
+pub(super) async fn a_limit_of_nothing_leases_nothing(on: Stage) {
+    on.store(at(0), on.task()).await;
+    let request = Lease { limit: 0, starting: 0, ..on.leasing(at(0)) };
+    assert!(on.lease(request).await.tasks.is_empty());
+}
+
+pub(super) async fn tasks_are_leased_in_the_order_of_their_schedule_times(on: Stage) {
+    let plan = [(30, "q", "a"), (10, "r", "b"), (20, "q", "b"), (0, "r", "a"), (25, "q", "a")];
+    let mut expected = Vec::new();
+    for (seconds, name, of) in plan {
+        let schedule = Schedule::After(secs(seconds));
+        let task = NewTask { schedule, queue: queue(name), kind: kind(of), ..on.task() };
+        expected.push((seconds, on.store(at(0), task).await));
+    }
+    expected.sort();
+    let expected: Vec<_> = expected.into_iter().map(|(_, id)| id).collect();
+    let first = on.lease(Lease { limit: 2, ..on.leasing(at(60)) }).await;
+    assert_eq!(ids(&first.tasks), expected[..2]);
+    assert_eq!(ids(&on.lease_all(at(60)).await), expected[2..]);
+}
+
+pub(super) async fn tasks_of_one_schedule_time_are_leased_in_the_order_of_their_ids(on: Stage) {
+    let mut tasks: Vec<_> = (0..6).map(|_| on.task()).collect();
+    let expected: Vec<_> = tasks.iter().map(|task| task.id).collect();
+    tasks.reverse();
+    on.enqueue(at(0), tasks).await;
+    assert_eq!(ids(&on.lease_all(at(0)).await), expected);
+}
+
+pub(super) async fn a_paused_queue_is_left_alone_until_it_goes_on(on: Stage) {
+    let (waits, other) = (on.task(), NewTask { queue: queue("r"), ..on.task() });
+    on.enqueue(at(0), vec![waits.clone(), other.clone()]).await;
+    on.pause("q", true).await;
+    assert_eq!(ids(&on.lease_all(at(0)).await), [other.id]);
+    on.pause("q", false).await;
+    assert_eq!(ids(&on.lease_all(at(0)).await), [waits.id]);
+}
+
+pub(super) async fn a_lease_that_finds_nothing_changes_nothing(on: Stage) {
+    store_later(&on, 10).await;
+    let before = on.all().await;
+    let mut wakeups = on.backend.wakeups();
+    wakeups.mark_unchanged();
+    assert!(on.lease_all(at(0)).await.is_empty());
+    assert_eq!(on.all().await, before);
+    assert!(!wakeups.has_changed().expect("the backend is there"));
+}
+
+pub(super) async fn the_next_time_is_that_of_the_soonest_task(on: Stage) {
+    store_later(&on, 30).await;
+    store_later(&on, 10).await;
+    store_later(&on, 20).await;
+    assert_eq!(on.lease(on.leasing(at(0))).await.next, Some(secs(10)));
+    let leased = on.lease(on.leasing(at(12))).await;
+    assert_eq!((leased.tasks.len(), leased.next), (1, Some(secs(8))));
+}
+
+pub(super) async fn the_next_time_regards_only_what_the_worker_can_run(on: Stage) {
+    let soon = |seconds| Schedule::After(secs(seconds));
+    on.store(at(0), NewTask { schedule: soon(1), queue: queue("other"), ..on.task() }).await;
+    on.store(at(0), NewTask { schedule: soon(2), queue: queue("r"), ..on.task() }).await;
+    on.store(at(0), NewTask { schedule: soon(3), kind: kind("unroutable"), ..on.task() }).await;
+    on.store(at(0), NewTask { schedule: soon(4), shape: Shape::from_bits(8), ..on.task() }).await;
+    store_later(&on, 5).await;
+    on.pause("r", true).await;
+    let request = Lease { routes: only(&[("conformance/plain", 7)]), ..on.leasing(at(0)) };
+    assert_eq!(on.lease(request).await.next, Some(secs(5)));
+}
+
+pub(super) async fn there_is_no_next_time_where_nothing_waits_for_its_own(on: Stage) {
+    on.store_plain(at(0), 3).await;
+    let leased = on.lease(Lease { limit: 1, ..on.leasing(at(0)) }).await;
+    assert_eq!((leased.tasks.len(), leased.next), (1, None));
+}
+
+pub(super) async fn the_next_time_regards_retries(on: Stage) {
+    on.store(at(0), on.task()).await;
+    on.attempt(at(0), retry()).await;
+    assert_eq!(on.lease(on.leasing(at(0))).await.next, Some(Duration::from_millis(100)));
+}
+
+pub(super) async fn every_lease_has_a_token_of_its_own(on: Stage) {
+    on.store_plain(at(0), 20).await;
+    let mut tokens = BTreeSet::new();
+    for _ in 0..2 {
+        for task in on.lease_all(at(0)).await {
+            tokens.insert(task.lease.token);
+            on.settle(at(0), task.lease, Verdict::Release).await;
+        }
+    }
+    assert_eq!(tokens.len(), 40);
+}
+
+pub(super) async fn a_leased_task_is_not_leased_again(on: Stage) {
+    on.store(at(0), on.task()).await;
+    on.lease_one(at(0)).await;
+    assert!(on.lease_all(at(1)).await.is_empty());
+}
+
+pub(super) async fn an_expired_lease_is_recovered_by_a_sweep_only(on: Stage) {
+    on.store(at(0), on.task()).await;
+    on.lease_one(at(0)).await;
+    let leased = on.lease(on.leasing(at(0).plus(LEASE * 2))).await;
+    assert!(leased.tasks.is_empty());
+    assert_eq!(leased.next, None);
+}
+
+pub(super) async fn eight_concurrent_workers_share_no_task(on: Stage) {
+    let stored: BTreeSet<_> = on.store_plain(at(0), 200).await.into_iter().collect();
+    let mut workers = JoinSet::new();
+    for _ in 0..8 {
+        let (backend, request) = (Arc::clone(&on.backend), Lease { limit: 7, ..on.leasing(at(0)) });
+        workers.spawn(async move {
+            let mut mine = Vec::new();
+            loop {
+                let tasks = backend.lease(request.clone()).await.expect("lease answers").tasks;
+                if tasks.is_empty() || mine.len() > 200 {
+                    return mine;
+                }
+                mine.extend(ids(&tasks));
+                tokio::task::yield_now().await;
+            }
+        });
+    }
+    let leased: Vec<_> = workers.join_all().await.into_iter().flatten().collect();
+    assert_eq!(leased.len(), 200);
+    assert_eq!(leased.into_iter().collect::<BTreeSet<_>>(), stored);
+}

@@ -1,0 +1,310 @@
+//! The conformance suite: what every backend that workers lease from must do, one case for each promise.
+//!
+//! It is made for the backends of this crate and **not a stable part of the public API**: cases come and go in any
+//! release. Cases say when everything happens ([`Now::At`](crate::Now::At)), so none sleeps and none reads a clock.
+
+mod admin;
+mod enqueue;
+mod extend;
+mod extremes;
+mod lease;
+mod names;
+mod reading;
+mod retry;
+mod settle;
+mod stage;
+mod sweep;
+mod wakeups;
+
+pub use stage::settlement;
+
+/// Stamps every case of the conformance suite as a `#[tokio::test]` of its own, in a module of the given name.
+///
+/// The expression is evaluated for each case, in an async function: it gives a fresh, empty backend and whatever must
+/// live as long, such as its directory. Needs tokio with `macros` and `rt-multi-thread`. Not a stable part of the
+/// public API.
+///
+/// ```
+/// gae_tasks::conformance!(memory, (gae_tasks::backend::memory::Memory::new(), ()));
+/// ```
+#[macro_export]
+macro_rules! conformance {
+    ($module:ident, $factory:expr) => {
+        $crate::conformance! { @cases stamp ($module, $factory) }
+    };
+
+    // The list of all cases, the only one. A case that is missing here is dead code, which no build accepts.
+    (@cases $what:ident $with:tt) => {
+        $crate::conformance! { @$what $with
+            enqueue [
+                what_was_given_is_stored
+                a_new_task_has_no_past
+                an_empty_payload_is_stored
+                a_large_payload_is_stored
+                the_longest_names_are_stored
+                every_shape_is_stored
+                the_largest_numbers_are_stored
+                empty_attributes_are_not_missing_ones
+                an_empty_batch_stores_nothing
+                several_tasks_are_answered_in_order
+                one_task_twice_in_a_batch_is_stored_once
+                the_same_task_again_is_a_no_op
+                the_same_task_again_is_a_no_op_while_it_is_leased
+                the_same_task_again_is_a_no_op_when_it_is_dead
+                the_same_named_task_again_is_a_no_op_when_it_is_over
+                a_refused_task_again_is_refused_again
+                a_queue_is_made_on_demand
+                a_known_queue_stays_as_it_is
+                a_task_without_a_schedule_is_due_at_once
+                a_delay_counts_from_the_moment_of_storing
+                a_schedule_time_is_kept_to_the_microsecond
+                a_schedule_time_in_the_past_is_now
+                fifty_concurrent_callers_store_all_their_tasks
+                concurrent_callers_with_one_name_create_one_task
+            ]
+            names [
+                a_name_belongs_to_a_queue
+                a_name_has_its_case
+                the_first_of_a_batch_gets_the_name
+                a_waiting_task_holds_its_name
+                a_leased_task_holds_its_name
+                a_failed_task_holds_its_name
+                a_dead_letter_holds_its_name
+                a_replayed_task_holds_its_name
+                a_finished_task_blocks_its_name_for_exactly_the_time_given
+                a_deleted_task_blocks_its_name_for_exactly_the_time_given
+                a_deleted_dead_letter_blocks_its_name
+                a_purged_task_blocks_its_name_for_exactly_the_time_given
+                a_forgotten_dead_letter_blocks_its_name_for_a_while
+                a_tombstone_of_no_length_blocks_nothing
+                a_name_can_be_reused_again_and_again
+                a_sweep_does_not_forget_a_name_that_is_held_again
+                a_sweep_does_not_forget_a_name_too_early
+                unnamed_tasks_leave_no_tombstones
+            ]
+            lease [
+                a_task_is_leased_from_its_schedule_time_on
+                a_leased_task_carries_all_it_was_given
+                a_leased_task_is_shown_as_leased
+                a_lease_tells_the_attempts_before_it
+                only_the_given_queues_are_leased_from
+                without_queues_nothing_is_leased
+                only_the_given_routes_are_leased
+                without_routes_nothing_is_leased
+                any_route_is_leased_where_any_is_asked_for
+                a_kind_has_its_case
+                thousands_of_routes_and_hundreds_of_queues_are_no_problem
+                a_task_nobody_can_run_does_not_hold_up_the_others
+                at_most_the_limit_is_leased
+                a_limit_of_nothing_leases_nothing
+                tasks_are_leased_in_the_order_of_their_schedule_times
+                tasks_of_one_schedule_time_are_leased_in_the_order_of_their_ids
+                a_paused_queue_is_left_alone_until_it_goes_on
+                a_lease_that_finds_nothing_changes_nothing
+                the_next_time_is_that_of_the_soonest_task
+                the_next_time_regards_only_what_the_worker_can_run
+                there_is_no_next_time_where_nothing_waits_for_its_own
+                the_next_time_regards_retries
+                every_lease_has_a_token_of_its_own
+                a_leased_task_is_not_leased_again
+                an_expired_lease_is_recovered_by_a_sweep_only
+                eight_concurrent_workers_share_no_task
+            ]
+            extend [
+                a_held_lease_is_extended
+                an_extended_lease_lasts_from_the_extension_on
+                a_lease_can_be_shortened
+                a_wrong_token_extends_nothing
+                an_unknown_task_has_no_lease_to_extend
+                an_expired_lease_that_nobody_recovered_is_held_on
+                a_recovered_lease_is_not_extended
+                a_lease_that_another_got_is_not_extended
+                a_settled_lease_is_not_extended
+                several_leases_are_answered_in_order
+                no_leases_have_no_answers
+            ]
+            settle [
+                a_done_task_is_deleted
+                a_task_may_be_done_after_failures
+                a_wrong_token_changes_nothing
+                a_token_is_of_no_use_for_another_task
+                an_unknown_task_cannot_be_settled
+                a_waiting_task_cannot_be_settled
+                an_outcome_is_recorded_once
+                an_outcome_is_recorded_once_in_one_batch_too
+                a_deleted_task_cannot_be_settled
+                a_purged_task_cannot_be_settled
+                a_recovered_task_cannot_be_settled
+                a_task_that_another_got_cannot_be_settled
+                an_expired_lease_that_nobody_recovered_still_settles
+                a_lost_lease_does_not_harm_its_neighbours
+                no_settlements_have_no_answers
+                hundreds_of_outcomes_fit_one_batch
+                a_released_task_goes_back_as_it_was
+                a_released_task_is_due_at_once
+                a_released_task_may_be_released_for_ever
+                a_permanent_failure_makes_a_dead_letter
+                a_dead_letter_is_not_leased
+            ]
+            retry [
+                pauses_double_at_first_and_grow_linearly_then
+                pauses_grow_linearly_without_doublings
+                a_queue_that_was_not_configured_has_the_default_pauses
+                a_queue_configuration_holds_for_tasks_stored_before
+                each_queue_has_its_own_pauses
+                a_tasks_own_settings_replace_the_queues
+                a_failed_task_waits_for_its_time
+                a_pause_the_handler_asks_for_replaces_the_backoff
+                a_pause_the_handler_asks_for_does_not_prolong_a_life
+                attempts_are_counted
+                the_begin_of_the_first_attempt_is_kept
+                an_attempt_of_unknown_begin_began_when_it_ended
+                a_task_dies_at_its_queues_max_attempts
+                a_task_dies_at_its_queues_max_retry_duration
+                a_task_dies_when_both_limits_are_reached
+                a_retry_duration_counts_from_the_first_attempt
+                a_tasks_own_cap_stops_alone
+                a_task_types_cap_stops_alone
+                the_smaller_of_two_caps_counts
+                the_last_errors_are_kept_oldest_first
+                a_long_error_is_cut_at_a_characters_end
+                an_error_is_kept_character_by_character
+            ]
+            sweep [
+                a_sweep_of_nothing_does_nothing
+                a_lease_is_lost_exactly_at_its_end
+                the_first_lost_lease_only_marks_a_task
+                a_recovered_task_keeps_its_place
+                every_further_lost_lease_is_an_attempt
+                poison_becomes_a_dead_letter
+                a_tasks_own_cap_counts_lost_attempts
+                a_queues_limits_count_lost_attempts
+                a_mark_survives_a_release_and_a_retry
+                a_sweep_recovers_at_most_its_limit
+                marked_tasks_are_leased_only_to_be_started_at_once
+                marked_tasks_are_leased_before_all_others
+                marked_tasks_count_towards_the_limit
+                the_next_time_regards_marked_tasks_like_others
+                only_the_lost_lease_is_recovered
+                a_lost_lease_in_a_paused_queue_is_recovered
+                dead_letters_are_kept_for_exactly_the_time_given
+                a_sweep_forgets_at_most_its_limit_of_dead_letters
+                a_replayed_dead_letter_is_not_forgotten
+                tombstones_are_forgotten_and_counted
+                a_sweep_forgets_at_most_its_limit_of_tombstones
+            ]
+            admin [
+                a_waiting_task_can_be_made_due
+                a_due_task_made_due_keeps_its_place
+                a_failed_task_can_be_made_due_and_keeps_its_past
+                a_leased_task_cannot_be_made_due
+                a_dead_letter_cannot_be_made_due
+                an_unknown_task_can_neither_be_made_due_nor_replayed
+                a_replayed_dead_letter_has_a_new_life
+                a_replayed_dead_letter_is_leased_like_a_new_task
+                a_replayed_dead_letter_has_all_its_attempts_again
+                a_live_task_cannot_be_replayed
+                a_task_can_be_deleted_in_every_state
+                a_task_is_deleted_once
+                deleting_twice_does_not_shorten_nor_prolong_a_tombstone
+                a_purge_deletes_what_waits_and_what_is_leased
+                a_purge_of_an_empty_or_unknown_queue_deletes_nothing
+                a_purged_queue_goes_on
+                a_queue_configuration_is_kept
+                a_configured_queue_stays_paused
+                pausing_keeps_the_configuration
+                pausing_makes_a_missing_queue
+                queues_are_told_by_name
+            ]
+            reading [
+                a_task_that_never_was_is_not_found
+                the_backend_says_that_it_can_be_pulled_from
+                tasks_are_listed_in_the_order_of_their_ids
+                ids_are_ordered_as_bytes_without_a_sign
+                pages_have_neither_gaps_nor_repeats
+                a_page_may_begin_after_a_task_that_is_gone
+                a_page_of_nothing_is_empty
+                the_largest_page_holds_all
+                tasks_are_listed_by_state
+                tasks_are_listed_by_queue
+                tasks_are_listed_by_kind
+                filters_are_combined
+                listing_shows_what_getting_shows
+                nothing_stored_counts_nothing
+                tasks_are_counted_by_state
+                tasks_are_counted_by_queue_and_route
+                lines_are_told_by_queue_kind_and_shape
+                due_tasks_are_those_whose_time_has_come
+                the_oldest_due_time_is_that_of_the_first_waiting_task
+                numbers_follow_a_task_through_its_life
+            ]
+            wakeups [
+                a_stored_task_wakes
+                a_task_stored_for_later_wakes
+                every_listener_is_woken
+                a_queue_that_goes_on_wakes
+                a_task_made_due_wakes
+                a_replay_wakes
+                a_retry_wakes
+                a_release_wakes
+                a_recovered_lease_wakes
+                reading_and_finishing_wake_nobody
+            ]
+            extremes [
+                a_task_at_the_end_of_time_waits
+                a_task_at_the_end_of_time_is_leased_then
+                an_endless_delay_ends_with_time
+                moments_before_1970_are_moments
+                the_first_moment_is_a_moment
+                the_longest_wait_is_told
+                an_endless_lease_is_not_lost
+                an_endless_pause_ends_with_time
+                an_endless_backoff_ends_with_time
+                endless_tombstones_block_for_ever
+                dead_letters_can_be_kept_for_ever
+                the_largest_limits_lease_all
+                a_clock_that_goes_back_breaks_nothing
+            ]
+        }
+    };
+
+    (@stamp ($module:ident, $factory:expr) $($subject:ident [$($case:ident)*])*) => {
+        #[cfg(test)]
+        mod $module {
+            #[allow(unused_imports)]
+            use super::*;
+
+            async fn open() -> (impl $crate::backend::Pull, impl Sized) {
+                $factory
+            }
+
+            $(mod $subject {
+                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    let (backend, _kept) = super::open().await;
+                    $crate::testing::conformance::cases::$subject::$case(::std::sync::Arc::new(backend)).await;
+                })*
+            })*
+        }
+    };
+
+    (@declare () $($subject:ident [$($case:ident)*])*) => {
+        $(#[doc = concat!("The cases about ", stringify!($subject), ".")]
+        pub mod $subject {
+            use std::sync::Arc;
+
+            use crate::backend::Pull;
+            use crate::testing::conformance::{stage::Stage, $subject as of};
+
+            $(#[doc = concat!("Panics unless ", stringify!($case), ".")]
+            pub async fn $case(backend: Arc<dyn Pull>) {
+                of::$case(Stage::new(backend)).await;
+            })*
+        })*
+    };
+}
+
+/// Every case as a function of an empty backend.
+pub mod cases {
+    conformance! { @cases declare () }
+}

@@ -1,0 +1,157 @@
+//! Names: one task of a queue at a time, and for a while after it.
+
+use super::stage::{DEAD_LETTERS, Stage, TOMBSTONES, at, just_before, permanent, queue, retry, secs};
+use crate::backend::{NewTask, Settle, Settled, Verdict};
+use crate::task::{Deferred, TaskId};
+use crate::time::{Now, Schedule, Timestamp};
+
+async fn is_blocked(on: &Stage, now: Timestamp, holder: TaskId) -> bool {
+    let task = on.named("n");
+    let answer = on.offer(now, task.clone()).await;
+    if answer.created {
+        assert_eq!(answer.id, task.id);
+    } else {
+        assert_eq!(answer, Deferred::new(holder, false), "the answer names the holder");
+        assert_eq!(on.find(task.id).await, None, "the refused task is not stored");
+    }
+    !answer.created
+}
+
+pub(super) async fn a_name_belongs_to_a_queue(on: Stage) {
+    on.store(at(0), on.named("n")).await;
+    on.store(at(0), NewTask { queue: queue("r"), ..on.named("n") }).await;
+}
+
+pub(super) async fn a_name_has_its_case(on: Stage) {
+    on.store(at(0), on.named("Name")).await;
+    on.store(at(0), on.named("name")).await;
+}
+
+pub(super) async fn the_first_of_a_batch_gets_the_name(on: Stage) {
+    let (first, second) = (on.named("n"), on.named("n"));
+    let answers = on.enqueue(at(0), vec![first.clone(), second.clone()]).await;
+    assert_eq!(answers, [Deferred::new(first.id, true), Deferred::new(first.id, false)]);
+    assert_eq!(on.find(second.id).await, None);
+}
+
+pub(super) async fn a_waiting_task_holds_its_name(on: Stage) {
+    let holder = on.store(at(0), NewTask { schedule: Schedule::After(secs(99)), ..on.named("n") }).await;
+    assert!(is_blocked(&on, at(1), holder).await);
+}
+
+pub(super) async fn a_leased_task_holds_its_name(on: Stage) {
+    let holder = on.store(at(0), on.named("n")).await;
+    on.lease_one(at(0)).await;
+    assert!(is_blocked(&on, at(1), holder).await);
+}
+
+pub(super) async fn a_failed_task_holds_its_name(on: Stage) {
+    let holder = on.store(at(0), on.named("n")).await;
+    on.attempt(at(0), retry()).await;
+    assert!(is_blocked(&on, at(1), holder).await);
+}
+
+pub(super) async fn a_dead_letter_holds_its_name(on: Stage) {
+    let holder = on.store(at(0), on.named("n")).await;
+    on.attempt(at(0), permanent()).await;
+    let late = at(1).plus(TOMBSTONES);
+    on.sweep(late, 100).await;
+    assert!(is_blocked(&on, late, holder).await);
+}
+
+pub(super) async fn a_replayed_task_holds_its_name(on: Stage) {
+    let holder = on.store(at(0), on.named("n")).await;
+    on.attempt(at(0), permanent()).await;
+    on.replay(at(1), holder).await.expect("the dead letter is replayed");
+    assert!(is_blocked(&on, at(1), holder).await);
+    assert_eq!(on.attempt(at(1), Verdict::Done).await, Settled::Done);
+    assert!(is_blocked(&on, at(2), holder).await);
+}
+
+pub(super) async fn a_finished_task_blocks_its_name_for_exactly_the_time_given(on: Stage) {
+    let holder = on.store(at(0), on.named("n")).await;
+    on.attempt(at(5), Verdict::Done).await;
+    let until = at(5).plus(TOMBSTONES);
+    assert!(is_blocked(&on, at(5), holder).await);
+    assert!(is_blocked(&on, just_before(until), holder).await);
+    assert!(!is_blocked(&on, until, holder).await);
+}
+
+pub(super) async fn a_deleted_task_blocks_its_name_for_exactly_the_time_given(on: Stage) {
+    let holder = on.store(at(0), on.named("n")).await;
+    assert!(on.delete(at(5), holder).await);
+    let until = at(5).plus(TOMBSTONES);
+    assert!(is_blocked(&on, just_before(until), holder).await);
+    assert!(!is_blocked(&on, until, holder).await);
+}
+
+pub(super) async fn a_deleted_dead_letter_blocks_its_name(on: Stage) {
+    let holder = on.store(at(0), on.named("n")).await;
+    on.attempt(at(0), permanent()).await;
+    assert!(on.delete(at(5), holder).await);
+    assert!(is_blocked(&on, at(6), holder).await);
+    assert!(!is_blocked(&on, at(5).plus(TOMBSTONES), holder).await);
+}
+
+pub(super) async fn a_purged_task_blocks_its_name_for_exactly_the_time_given(on: Stage) {
+    let holder = on.store(at(0), on.named("n")).await;
+    assert_eq!(on.purge(at(5), "q").await, 1);
+    let until = at(5).plus(TOMBSTONES);
+    assert!(is_blocked(&on, just_before(until), holder).await);
+    assert!(!is_blocked(&on, until, holder).await);
+}
+
+pub(super) async fn a_forgotten_dead_letter_blocks_its_name_for_a_while(on: Stage) {
+    let holder = on.store(at(0), on.named("n")).await;
+    on.attempt(at(0), permanent()).await;
+    let forgotten = at(0).plus(DEAD_LETTERS);
+    on.sweep(forgotten, 100).await;
+    assert_eq!(on.find(holder).await, None);
+    let until = forgotten.plus(TOMBSTONES);
+    assert!(is_blocked(&on, just_before(until), holder).await);
+    assert!(!is_blocked(&on, until, holder).await);
+}
+
+pub(super) async fn a_tombstone_of_no_length_blocks_nothing(on: Stage) {
+    let holder = on.store(at(0), on.named("n")).await;
+    let lease = on.lease_one(at(0)).await.lease;
+    let settlements = vec![super::settlement(lease, None, Verdict::Done)];
+    let request = Settle { now: Now::At(at(0)), settlements, tombstones: secs(0) };
+    assert_eq!(on.backend.settle(request).await.expect("settle answers"), [Settled::Done]);
+    assert!(!is_blocked(&on, at(0), holder).await);
+}
+
+pub(super) async fn a_name_can_be_reused_again_and_again(on: Stage) {
+    let mut now = at(0);
+    for _ in 0..3 {
+        let holder = on.store(now, on.named("n")).await;
+        on.attempt(now, Verdict::Done).await;
+        assert!(is_blocked(&on, now, holder).await);
+        now = now.plus(TOMBSTONES);
+    }
+}
+
+pub(super) async fn a_sweep_does_not_forget_a_name_that_is_held_again(on: Stage) {
+    on.store(at(0), on.named("n")).await;
+    on.attempt(at(0), Verdict::Done).await;
+    let reused = at(0).plus(TOMBSTONES);
+    let holder = on.store(reused, on.named("n")).await;
+    on.sweep(reused.plus(TOMBSTONES), 100).await;
+    assert!(is_blocked(&on, reused.plus(TOMBSTONES), holder).await);
+}
+
+pub(super) async fn a_sweep_does_not_forget_a_name_too_early(on: Stage) {
+    let holder = on.store(at(0), on.named("n")).await;
+    on.attempt(at(0), Verdict::Done).await;
+    let early = just_before(at(0).plus(TOMBSTONES));
+    assert_eq!(on.sweep(early, 100).await.forgotten, 0);
+    assert!(is_blocked(&on, early, holder).await);
+}
+
+pub(super) async fn unnamed_tasks_leave_no_tombstones(on: Stage) {
+    on.store_plain(at(0), 3).await;
+    for task in on.lease_all(at(0)).await {
+        on.settle(at(0), task.lease, Verdict::Done).await;
+    }
+    assert_eq!(on.sweep(at(1).plus(TOMBSTONES), 100).await.forgotten, 0);
+}

@@ -1,0 +1,245 @@
+//! What the cases stand on: a backend under test, with the verbs of the contract shortened to what a case varies.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::backend::{
+    Enqueue, Extend, Lease, LeaseRef, Leased, LeasedTask, List, NewTask, Pull, Purge, RouteStats, Routes, Settle,
+    Settled, Settlement, Sweep, Swept, TaskFilter, TaskRecord, Touch, Verdict,
+};
+use crate::error::Error;
+use crate::queue::{QueueConfig, QueueName};
+use crate::task::{Deferred, Kind, Shape, TaskId, TaskName};
+use crate::time::{Now, Schedule, Timestamp};
+
+/// How long the leases of the cases last.
+pub(super) const LEASE: Duration = Duration::from_secs(30);
+
+/// How long the cases block the names of finished tasks.
+pub(super) const TOMBSTONES: Duration = Duration::from_secs(3600);
+
+/// How long the cases keep dead letters.
+pub(super) const DEAD_LETTERS: Duration = Duration::from_secs(7200);
+
+/// The moment `seconds` after the one at which every case begins.
+pub(super) const fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_micros(1_800_000_000_000_000 + seconds * 1_000_000)
+}
+
+/// The last moment before `moment`.
+pub(super) fn just_before(moment: Timestamp) -> Timestamp {
+    moment.minus(Duration::from_micros(1))
+}
+
+pub(super) const fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+pub(super) fn queue(name: &str) -> QueueName {
+    QueueName::new(name).expect("the case names its queue well")
+}
+
+pub(super) fn kind(kind: &str) -> Kind {
+    Kind::new(kind).expect("the case names its kind well")
+}
+
+pub(super) fn name(name: &str) -> Option<TaskName> {
+    Some(TaskName::new(name).expect("the case names its task well"))
+}
+
+pub(super) fn retry() -> Verdict {
+    Verdict::Retry { error: "it failed".to_owned(), after: None, max_attempts: None }
+}
+
+pub(super) fn permanent() -> Verdict {
+    Verdict::Permanent { error: "it failed for good".to_owned() }
+}
+
+/// `verdict` on an attempt under `lease` that began at `started`.
+pub fn settlement(lease: LeaseRef, started: Option<Timestamp>, verdict: Verdict) -> Settlement {
+    Settlement { lease, started, verdict }
+}
+
+/// A backend under test.
+#[derive(Debug)]
+pub(super) struct Stage {
+    pub(super) backend: Arc<dyn Pull>,
+    ids: AtomicU64,
+}
+
+impl Stage {
+    pub(super) fn new(backend: Arc<dyn Pull>) -> Self {
+        Self { backend, ids: AtomicU64::new(1) }
+    }
+
+    /// A plain task for queue `q`, due at once; each has an id after those before.
+    pub(super) fn task(&self) -> NewTask {
+        let id = u128::from(self.ids.fetch_add(1, Ordering::Relaxed));
+        NewTask {
+            id: TaskId::from_bytes(id.to_be_bytes()),
+            kind: kind("conformance/plain"),
+            shape: Shape::from_bits(7),
+            payload: b"payload".to_vec(),
+            queue: queue("q"),
+            name: None,
+            schedule: Schedule::Now,
+            max_attempts: None,
+            retry: None,
+            deadline: None,
+            attributes: None,
+        }
+    }
+
+    pub(super) fn named(&self, text: &str) -> NewTask {
+        NewTask { name: name(text), ..self.task() }
+    }
+
+    pub(super) async fn enqueue(&self, now: Timestamp, tasks: Vec<NewTask>) -> Vec<Deferred> {
+        let request = Enqueue { now: Now::At(now), tasks };
+        let answers = self.backend.enqueue(request).await.expect("enqueue answers");
+        answers.into_iter().map(|answer| answer.expect("the task is stored")).collect()
+    }
+
+    /// Enqueues one task, which may be refused for its name.
+    pub(super) async fn offer(&self, now: Timestamp, task: NewTask) -> Deferred {
+        let answers = self.enqueue(now, vec![task]).await;
+        assert_eq!(answers.len(), 1, "one task has one answer");
+        answers[0]
+    }
+
+    /// Enqueues one task that must be created.
+    pub(super) async fn store(&self, now: Timestamp, task: NewTask) -> TaskId {
+        let id = task.id;
+        assert_eq!(self.offer(now, task).await, Deferred::new(id, true));
+        id
+    }
+
+    /// Stores so many plain tasks, due at once.
+    pub(super) async fn store_plain(&self, now: Timestamp, count: usize) -> Vec<TaskId> {
+        let tasks: Vec<_> = (0..count).map(|_| self.task()).collect();
+        self.enqueue(now, tasks).await.into_iter().map(|deferred| deferred.id).collect()
+    }
+
+    /// A lease of any route from queues `q` and `r`.
+    pub(super) fn leasing(&self, now: Timestamp) -> Lease {
+        Lease {
+            now: Now::At(now),
+            queues: Arc::new(BTreeSet::from([queue("q"), queue("r")])),
+            routes: Routes::Any,
+            limit: 100,
+            starting: 100,
+            duration: LEASE,
+        }
+    }
+
+    pub(super) async fn lease(&self, request: Lease) -> Leased {
+        self.backend.lease(request).await.expect("lease answers")
+    }
+
+    /// Leases all that are due in queues `q` and `r`.
+    pub(super) async fn lease_all(&self, now: Timestamp) -> Vec<LeasedTask> {
+        self.lease(self.leasing(now)).await.tasks
+    }
+
+    /// Leases the only task that is due.
+    pub(super) async fn lease_one(&self, now: Timestamp) -> LeasedTask {
+        let mut tasks = self.lease_all(now).await;
+        assert_eq!(tasks.len(), 1, "one task is due at {now:?}: {tasks:?}");
+        tasks.remove(0)
+    }
+
+    pub(super) async fn extend(&self, now: Timestamp, leases: Vec<LeaseRef>, duration: Duration) -> Vec<bool> {
+        self.backend.extend(Extend { now: Now::At(now), leases, duration }).await.expect("extend answers")
+    }
+
+    pub(super) async fn settle_all(&self, now: Timestamp, settlements: Vec<Settlement>) -> Vec<Settled> {
+        let request = Settle { now: Now::At(now), settlements, tombstones: TOMBSTONES };
+        self.backend.settle(request).await.expect("settle answers")
+    }
+
+    pub(super) async fn settle(&self, now: Timestamp, lease: LeaseRef, verdict: Verdict) -> Settled {
+        let answers = self.settle_all(now, vec![settlement(lease, None, verdict)]).await;
+        assert_eq!(answers.len(), 1, "one settlement has one answer");
+        answers[0]
+    }
+
+    /// Leases the only due task and settles it at the same moment.
+    pub(super) async fn attempt(&self, now: Timestamp, verdict: Verdict) -> Settled {
+        let task = self.lease_one(now).await;
+        self.settle(now, task.lease, verdict).await
+    }
+
+    pub(super) async fn sweep(&self, now: Timestamp, limit: usize) -> Swept {
+        let request = Sweep { now: Now::At(now), dead_letters: DEAD_LETTERS, tombstones: TOMBSTONES, limit };
+        self.backend.sweep(request).await.expect("sweep answers")
+    }
+
+    /// Leases the only due task and lets the lease be lost; answers when it was recovered.
+    pub(super) async fn lose(&self, now: Timestamp) -> Timestamp {
+        self.lease_one(now).await;
+        let recovered = now.plus(LEASE);
+        assert_eq!(self.sweep(recovered, 100).await.recovered, 1);
+        recovered
+    }
+
+    pub(super) async fn find(&self, id: TaskId) -> Option<TaskRecord> {
+        self.backend.get(id).await.expect("get answers")
+    }
+
+    pub(super) async fn record(&self, id: TaskId) -> TaskRecord {
+        self.find(id).await.expect("the task is stored")
+    }
+
+    pub(super) async fn list(&self, filter: TaskFilter) -> Vec<TaskRecord> {
+        self.backend.list(List { filter, after: None, limit: 1000 }).await.expect("list answers")
+    }
+
+    pub(super) async fn all(&self) -> Vec<TaskRecord> {
+        self.list(TaskFilter::new()).await
+    }
+
+    pub(super) async fn stats(&self, now: Timestamp) -> Vec<RouteStats> {
+        self.backend.stats(Now::At(now)).await.expect("stats answers")
+    }
+
+    pub(super) async fn delete(&self, now: Timestamp, id: TaskId) -> bool {
+        self.backend.delete(touch(now, id)).await.expect("delete answers")
+    }
+
+    pub(super) async fn run_now(&self, now: Timestamp, id: TaskId) -> Result<(), Error> {
+        self.backend.run_now(touch(now, id)).await
+    }
+
+    pub(super) async fn replay(&self, now: Timestamp, id: TaskId) -> Result<(), Error> {
+        self.backend.replay(touch(now, id)).await
+    }
+
+    pub(super) async fn purge(&self, now: Timestamp, name: &str) -> u64 {
+        let touch = Purge { now: Now::At(now), tombstones: TOMBSTONES };
+        self.backend.purge(queue(name), touch).await.expect("purge answers")
+    }
+
+    pub(super) async fn pause(&self, name: &str, paused: bool) {
+        self.backend.set_paused(queue(name), paused).await.expect("pause answers");
+    }
+
+    pub(super) async fn configure(&self, name: &str, config: QueueConfig) {
+        self.backend.put_queue(queue(name), config).await.expect("put_queue answers");
+    }
+}
+
+fn touch(now: Timestamp, id: TaskId) -> Touch {
+    Touch { now: Now::At(now), id, tombstones: TOMBSTONES }
+}
+
+/// The ids of leased tasks, in the order they were leased.
+pub(super) fn ids(tasks: &[LeasedTask]) -> Vec<TaskId> {
+    tasks.iter().map(|task| task.lease.id).collect()
+}
+
+/// The ids of stored tasks, in the order they were listed.
+pub(super) fn stored(records: &[TaskRecord]) -> Vec<TaskId> {
+    records.iter().map(|record| record.id).collect()
+}

@@ -1,0 +1,223 @@
+//! Sweeping: lost leases are recovered, poison is recognised, and what is over is forgotten in time.
+
+use super::stage::{
+    DEAD_LETTERS, LEASE, Stage, TOMBSTONES, at, ids, just_before, permanent, queue, retry, secs, stored,
+};
+use crate::backend::{Lease, MAX_LOST_ATTEMPTS, NewTask, Settled, Swept, TaskFilter, TaskState, Verdict};
+use crate::queue::{QueueConfig, RetryConfig};
+use crate::time::{Schedule, Timestamp};
+
+pub(super) async fn a_sweep_of_nothing_does_nothing(on: Stage) {
+    assert_eq!(on.sweep(at(0), 100).await, Swept::default());
+    on.store(at(0), on.task()).await;
+    let before = on.all().await;
+    assert_eq!(on.sweep(at(9999), 100).await, Swept::default());
+    assert_eq!(on.all().await, before);
+}
+
+pub(super) async fn a_lease_is_lost_exactly_at_its_end(on: Stage) {
+    on.store(at(0), on.task()).await;
+    on.lease_one(at(0)).await;
+    assert_eq!(on.sweep(just_before(at(0).plus(LEASE)), 100).await.recovered, 0);
+    assert_eq!(on.sweep(at(0).plus(LEASE), 100).await.recovered, 1);
+    assert_eq!(on.sweep(at(0).plus(LEASE), 100).await.recovered, 0);
+}
+
+pub(super) async fn the_first_lost_lease_only_marks_a_task(on: Stage) {
+    let id = on.store(at(0), on.task()).await;
+    let now = on.lose(at(0)).await;
+    let record = on.record(id).await;
+    assert_eq!((record.state, record.lost_leases), (TaskState::Scheduled, 1));
+    assert_eq!((record.attempts, record.first_attempt, record.errors.len()), (0, None, 0));
+    assert!(on.lease_one(now).await.marked);
+}
+
+pub(super) async fn a_recovered_task_keeps_its_place(on: Stage) {
+    let id = on.store(at(0), on.task()).await;
+    on.lose(at(5)).await;
+    assert_eq!(on.record(id).await.schedule_time, at(0));
+}
+
+pub(super) async fn every_further_lost_lease_is_an_attempt(on: Stage) {
+    let id = on.store(at(0), on.task()).await;
+    let now = on.lose(at(0)).await;
+    let now = on.lose(now).await;
+    let record = on.record(id).await;
+    assert_eq!((record.attempts, record.lost_leases, record.state), (1, 2, TaskState::Scheduled));
+    assert_eq!((record.errors.len(), record.errors[0].attempt, record.errors[0].at), (1, 1, now));
+    assert!(record.errors[0].message.contains("lease was lost"), "{}", record.errors[0].message);
+    assert_eq!(on.lease_one(now).await.attempts, 1);
+}
+
+pub(super) async fn poison_becomes_a_dead_letter(on: Stage) {
+    let id = on.store(at(0), on.task()).await;
+    let mut now = on.lose(at(0)).await;
+    for _ in 1..MAX_LOST_ATTEMPTS {
+        now = on.lose(now).await;
+        assert_eq!(on.record(id).await.state, TaskState::Scheduled);
+    }
+    on.lease_one(now).await;
+    let now = now.plus(LEASE);
+    let swept = on.sweep(now, 100).await;
+    assert_eq!((swept.recovered, swept.died), (1, 1));
+    let record = on.record(id).await;
+    assert_eq!((record.state, record.died), (TaskState::Dead, Some(now)));
+    assert_eq!((record.attempts, record.lost_leases), (MAX_LOST_ATTEMPTS, MAX_LOST_ATTEMPTS + 1));
+}
+
+pub(super) async fn a_tasks_own_cap_counts_lost_attempts(on: Stage) {
+    let id = on.store(at(0), NewTask { max_attempts: Some(1), ..on.task() }).await;
+    let now = on.lose(at(0)).await;
+    on.lose(now).await;
+    assert_eq!(on.record(id).await.state, TaskState::Dead);
+}
+
+pub(super) async fn a_queues_limits_count_lost_attempts(on: Stage) {
+    on.configure("q", QueueConfig::new().with_retry(RetryConfig::new().with_max_attempts(Some(2)))).await;
+    let id = on.store(at(0), on.task()).await;
+    on.attempt(at(0), retry()).await;
+    let now = on.lose(at(60)).await;
+    assert_eq!(on.record(id).await.state, TaskState::Scheduled);
+    on.lose(now).await;
+    assert_eq!(on.record(id).await.state, TaskState::Dead);
+}
+
+pub(super) async fn a_mark_survives_a_release_and_a_retry(on: Stage) {
+    on.store(at(0), on.task()).await;
+    let now = on.lose(at(0)).await;
+    on.attempt(now, Verdict::Release).await;
+    assert!(on.lease_all(now).await[0].marked);
+    let now = now.plus(LEASE);
+    assert_eq!(on.sweep(now, 100).await.recovered, 1);
+    on.attempt(now, retry()).await;
+    assert!(on.lease_one(now.plus(secs(60))).await.marked);
+}
+
+pub(super) async fn a_sweep_recovers_at_most_its_limit(on: Stage) {
+    on.store_plain(at(0), 5).await;
+    on.lease_all(at(0)).await;
+    let now = at(0).plus(LEASE);
+    for recovered in [2, 2, 1, 0] {
+        assert_eq!(on.sweep(now, 2).await.recovered, recovered);
+    }
+}
+
+pub(super) async fn marked_tasks_are_leased_only_to_be_started_at_once(on: Stage) {
+    let marked = on.store_plain(at(0), 3).await;
+    on.lease_all(at(0)).await;
+    let now = at(0).plus(LEASE);
+    on.sweep(now, 100).await;
+    let fresh = on.store_plain(now, 3).await;
+    let none = on.lease(Lease { limit: 2, starting: 0, ..on.leasing(now) }).await;
+    assert_eq!(ids(&none.tasks), fresh[..2]);
+    let one = on.lease(Lease { limit: 2, starting: 1, ..on.leasing(now) }).await;
+    assert_eq!(ids(&one.tasks), [marked[0], fresh[2]]);
+    let rest = on.lease(Lease { limit: 10, starting: 10, ..on.leasing(now) }).await;
+    assert_eq!(ids(&rest.tasks), marked[1..]);
+}
+
+pub(super) async fn marked_tasks_are_leased_before_all_others(on: Stage) {
+    let marked = on.store(at(9), on.task()).await;
+    on.lose(at(9)).await;
+    let now = at(9).plus(LEASE);
+    let tasks = vec![on.task(), on.task()];
+    let fresh: Vec<_> = on.enqueue(at(0), tasks).await.into_iter().map(|deferred| deferred.id).collect();
+    let leased = on.lease_all(now).await;
+    assert_eq!(ids(&leased), [marked, fresh[0], fresh[1]]);
+    assert_eq!(leased.iter().map(|task| task.marked).collect::<Vec<_>>(), [true, false, false]);
+}
+
+pub(super) async fn marked_tasks_count_towards_the_limit(on: Stage) {
+    on.store_plain(at(0), 3).await;
+    on.lease_all(at(0)).await;
+    let now = at(0).plus(LEASE);
+    on.sweep(now, 100).await;
+    on.store_plain(now, 3).await;
+    assert_eq!(on.lease(Lease { limit: 2, starting: 9, ..on.leasing(now) }).await.tasks.len(), 2);
+}
+
+pub(super) async fn the_next_time_regards_marked_tasks_like_others(on: Stage) {
+    on.store(at(0), on.task()).await;
+    let now = on.lose(at(0)).await;
+    let pause = Verdict::Retry { error: String::new(), after: Some(secs(60)), max_attempts: None };
+    on.attempt(now, pause).await;
+    let next = async |starting| on.lease(Lease { starting, ..on.leasing(now) }).await.next;
+    assert_eq!((next(0).await, next(9).await), (Some(secs(60)), Some(secs(60))));
+    for (seconds, soonest) in [(90, 60), (10, 10)] {
+        on.store(now, NewTask { schedule: Schedule::After(secs(seconds)), ..on.task() }).await;
+        assert_eq!((next(0).await, next(9).await), (Some(secs(soonest)), Some(secs(soonest))));
+    }
+}
+
+pub(super) async fn only_the_lost_lease_is_recovered(on: Stage) {
+    let lost = on.store(at(0), on.task()).await;
+    on.lease_one(at(0)).await;
+    let held = on.store(at(10), NewTask { queue: queue("r"), ..on.task() }).await;
+    let lease = on.lease_one(at(10)).await.lease;
+    let later = on.store(at(10), NewTask { schedule: Schedule::After(secs(999)), ..on.task() }).await;
+    assert_eq!(on.sweep(at(0).plus(LEASE), 100).await.recovered, 1);
+    let state = |state| TaskFilter::new().state(state);
+    assert_eq!(stored(&on.list(state(TaskState::Scheduled)).await), [lost, later]);
+    assert_eq!(stored(&on.list(state(TaskState::Leased)).await), [held]);
+    assert_eq!(on.settle(at(0).plus(LEASE), lease, Verdict::Done).await, Settled::Done);
+}
+
+pub(super) async fn a_lost_lease_in_a_paused_queue_is_recovered(on: Stage) {
+    on.store(at(0), on.task()).await;
+    on.lease_one(at(0)).await;
+    on.pause("q", true).await;
+    assert_eq!(on.sweep(at(0).plus(LEASE), 100).await.recovered, 1);
+    assert!(on.lease_all(at(0).plus(LEASE)).await.is_empty());
+}
+
+async fn bury(on: &Stage, now: Timestamp, count: usize) {
+    on.store_plain(now, count).await;
+    for task in on.lease_all(now).await {
+        assert_eq!(on.settle(now, task.lease, permanent()).await, Settled::Dead);
+    }
+}
+
+pub(super) async fn dead_letters_are_kept_for_exactly_the_time_given(on: Stage) {
+    bury(&on, at(7), 1).await;
+    let until = at(7).plus(DEAD_LETTERS);
+    assert_eq!(on.sweep(just_before(until), 100).await.forgotten, 0);
+    assert_eq!(on.all().await.len(), 1);
+    assert_eq!(on.sweep(until, 100).await.forgotten, 1);
+    assert!(on.all().await.is_empty());
+}
+
+pub(super) async fn a_sweep_forgets_at_most_its_limit_of_dead_letters(on: Stage) {
+    bury(&on, at(0), 5).await;
+    for forgotten in [2, 2, 1, 0] {
+        assert_eq!(on.sweep(at(0).plus(DEAD_LETTERS), 2).await.forgotten, forgotten);
+    }
+}
+
+pub(super) async fn a_replayed_dead_letter_is_not_forgotten(on: Stage) {
+    bury(&on, at(0), 1).await;
+    let id = on.all().await[0].id;
+    on.replay(at(5), id).await.expect("the dead letter is replayed");
+    assert_eq!(on.sweep(at(0).plus(DEAD_LETTERS), 100).await.forgotten, 0);
+    assert_eq!(on.record(id).await.state, TaskState::Scheduled);
+}
+
+pub(super) async fn tombstones_are_forgotten_and_counted(on: Stage) {
+    for name in ["a", "b", "c"] {
+        on.store(at(0), on.named(name)).await;
+        on.attempt(at(0), Verdict::Done).await;
+    }
+    let until = at(0).plus(TOMBSTONES);
+    assert_eq!(on.sweep(just_before(until), 100).await.forgotten, 0);
+    assert_eq!(on.sweep(until, 100).await.forgotten, 3);
+    assert_eq!(on.sweep(until, 100).await.forgotten, 0);
+}
+
+pub(super) async fn a_sweep_forgets_at_most_its_limit_of_tombstones(on: Stage) {
+    for name in ["a", "b", "c", "d", "e"] {
+        on.store(at(0), on.named(name)).await;
+        on.attempt(at(0), Verdict::Done).await;
+    }
+    for forgotten in [2, 2, 1, 0] {
+        assert_eq!(on.sweep(at(0).plus(TOMBSTONES), 2).await.forgotten, forgotten);
+    }
+}

@@ -1,0 +1,139 @@
+//! One step of a random life, told without ids and tokens so that it means the same on every backend.
+
+use std::time::Duration;
+
+use gae_tasks::backend::Verdict;
+use gae_tasks::{QueueConfig, RetryConfig, Schedule, Timestamp};
+use proptest::option::of;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+/// What a task of a random life is like.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    pub(crate) queue: &'static str,
+    pub(crate) kind: &'static str,
+    pub(crate) shape: u64,
+    pub(crate) name: Option<&'static str>,
+    pub(crate) schedule: Schedule,
+    pub(crate) max_attempts: Option<u32>,
+    pub(crate) retry: Option<RetryConfig>,
+    pub(crate) payload: Vec<u8>,
+}
+
+/// How one of the leases given so far ends.
+#[derive(Debug, Clone)]
+pub(crate) struct End {
+    pub(crate) lease: usize,
+    pub(crate) began: Option<Duration>,
+    pub(crate) verdict: Verdict,
+}
+
+/// One step; numbers pick among the tasks and leases there are by then.
+#[derive(Debug, Clone)]
+pub(crate) enum Step {
+    Enqueue(Vec<Plan>),
+    EnqueueAgain(usize),
+    Lease { queues: Vec<&'static str>, routes: Option<Vec<(&'static str, u64)>>, limit: usize, starting: usize },
+    Extend(Vec<usize>, Duration),
+    Settle(Vec<End>),
+    Sweep,
+    RunNow(usize),
+    Replay(usize),
+    Delete(usize),
+    Purge(&'static str),
+    Pause(&'static str, bool),
+    Configure(&'static str, QueueConfig),
+    Pass(Duration),
+}
+
+const QUEUES: [&str; 3] = ["q", "r", "s"];
+const KINDS: [&str; 2] = ["a", "b"];
+const SHAPES: [u64; 2] = [1, u64::MAX];
+
+pub(crate) fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => prop::collection::vec(any_plan(), 0..4).prop_map(Step::Enqueue),
+        1 => any::<usize>().prop_map(Step::EnqueueAgain),
+        7 => any_lease(),
+        2 => (prop::collection::vec(any::<usize>(), 0..4), any_duration()).prop_map(|(of, time)| Step::Extend(of, time)),
+        6 => prop::collection::vec(any_end(), 0..5).prop_map(Step::Settle),
+        4 => Just(Step::Sweep),
+        1 => any::<usize>().prop_map(Step::RunNow),
+        2 => any::<usize>().prop_map(Step::Replay),
+        1 => any::<usize>().prop_map(Step::Delete),
+        1 => select(&QUEUES[..]).prop_map(Step::Purge),
+        1 => (select(&QUEUES[..]), any::<bool>()).prop_map(|(queue, paused)| Step::Pause(queue, paused)),
+        1 => (select(&QUEUES[..]), any_retry()).prop_map(|(queue, retry)| {
+            Step::Configure(queue, QueueConfig::new().with_retry(retry))
+        }),
+        6 => any_duration().prop_map(Step::Pass),
+    ]
+}
+
+fn any_plan() -> impl Strategy<Value = Plan> {
+    let identity = (select(&QUEUES[..]), select(&KINDS[..]), select(&SHAPES[..]), of(select(&["x", "y"][..])));
+    let limits = (of(1_u32..4), of(any_retry()), prop::collection::vec(any::<u8>(), 0..4));
+    (identity, any_schedule(), limits).prop_map(|((queue, kind, shape, name), schedule, limits)| {
+        let (max_attempts, retry, payload) = limits;
+        Plan { queue, kind, shape, name, schedule, max_attempts, retry, payload }
+    })
+}
+
+fn any_schedule() -> impl Strategy<Value = Schedule> {
+    prop_oneof![
+        4 => Just(Schedule::Now),
+        2 => any_duration().prop_map(Schedule::After),
+        1 => Just(Schedule::At(Timestamp::MAX)),
+        1 => Just(Schedule::At(Timestamp::from_micros(-1))),
+    ]
+}
+
+fn any_retry() -> impl Strategy<Value = RetryConfig> {
+    (of(1_u32..4), of(any_duration()), any_duration(), 0_u32..3).prop_map(|(attempts, patience, pause, doublings)| {
+        RetryConfig::new()
+            .with_max_attempts(attempts)
+            .with_max_retry_duration(patience)
+            .with_min_backoff(pause)
+            .with_max_doublings(doublings)
+    })
+}
+
+fn any_lease() -> impl Strategy<Value = Step> {
+    let queues = prop::sample::subsequence(&QUEUES[..], 1..=QUEUES.len());
+    let route = (select(&KINDS[..]), select(&SHAPES[..]));
+    (queues, of(prop::collection::vec(route, 0..4)), 0_usize..8, 0_usize..4)
+        .prop_map(|(queues, routes, limit, starting)| Step::Lease { queues, routes, limit, starting })
+}
+
+fn any_end() -> impl Strategy<Value = End> {
+    (any::<usize>(), of(any_duration()), any_verdict()).prop_map(|(lease, began, verdict)| End {
+        lease,
+        began,
+        verdict,
+    })
+}
+
+fn any_verdict() -> impl Strategy<Value = Verdict> {
+    let error = || select(&["", "it failed", "größer als gedacht"][..]).prop_map(str::to_owned);
+    prop_oneof![
+        2 => Just(Verdict::Done),
+        4 => (error(), of(any_duration()), of(1_u32..4)).prop_map(|(error, after, max_attempts)| {
+            Verdict::Retry { error, after, max_attempts }
+        }),
+        1 => error().prop_map(|error| Verdict::Permanent { error }),
+        1 => Just(Verdict::Release),
+    ]
+}
+
+fn any_duration() -> impl Strategy<Value = Duration> {
+    let seconds = |seconds| Just(Duration::from_secs(seconds));
+    prop_oneof![
+        Just(Duration::ZERO),
+        Just(Duration::from_micros(1)),
+        seconds(1),
+        seconds(30),
+        seconds(100),
+        seconds(4000)
+    ]
+}
