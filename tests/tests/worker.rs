@@ -279,6 +279,26 @@ async fn storage_that_fails_does_not_end_the_worker() {
 }
 
 #[tokio::test]
+async fn a_busy_worker_asks_the_storage_seldom() {
+    let stage = Stage::default();
+    let backend = Faulty::new(Memory::new());
+    let tasks = Client::builder().state(stage.clone()).build(backend.clone()).unwrap();
+    // Many fast tasks first, so that the worker leases ahead; then slow ones on all its runners.
+    tasks.defer_many((0..2000).map(|_| counts::defer())).await.unwrap();
+    tasks.defer_many((0..50).map(passes_the_gate::defer)).await.unwrap();
+    let running = Running::start(tasks.worker());
+    stage.until(|stage| stage.begun() == 2050).await;
+    let before = backend.calls(Operation::Lease);
+    for _ in 0..10_000 {
+        tokio::task::yield_now().await;
+    }
+    let asked = backend.calls(Operation::Lease) - before;
+    assert!(asked < 10, "it asked {asked} times with all runners busy");
+    stage.gate.0.add_permits(50);
+    running.finish().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_clock_that_is_set_back_an_hour_loses_no_lease() {
     let (stage, clock) = (Stage::default(), ManualClock::new());
     let tasks = Client::builder().state(stage.clone()).clock(clock.clone()).build(Memory::new()).unwrap();

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
@@ -15,7 +15,8 @@ use crate::queue::{QueueConfig, QueueName};
 use crate::task::{Deferred, TaskId};
 use crate::time::Now;
 
-/// A backend that fails, or loses an answer, when a test wants it to.
+/// A backend that fails, or loses an answer, when a test wants it to. Clones are the same backend: keep one to plan
+/// faults and count calls.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -34,9 +35,17 @@ use crate::time::Now;
 /// # Ok(())
 /// # }
 /// ```
-pub struct Faulty<B> {
+pub struct Faulty<B>(Arc<Inner<B>>);
+
+struct Inner<B> {
     backend: B,
     plan: Mutex<Plan>,
+}
+
+impl<B> Clone for Faulty<B> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
 }
 
 /// What a backend can be asked.
@@ -81,7 +90,7 @@ struct Plan {
 impl<B> Faulty<B> {
     /// `backend`, without faults so far.
     pub fn new(backend: B) -> Self {
-        Self { backend, plan: Mutex::default() }
+        Self(Arc::new(Inner { backend, plan: Mutex::default() }))
     }
 
     /// Lets the `nth` call of `operation` from now, counted from 1, fail.
@@ -113,7 +122,7 @@ impl<B> Faulty<B> {
     }
 
     fn plan(&self) -> MutexGuard<'_, Plan> {
-        self.plan.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn call<'a, T: Send + 'a>(
@@ -122,10 +131,10 @@ impl<B> Faulty<B> {
         answer: impl FnOnce(&'a B) -> Answer<'a, T>,
     ) -> Answer<'a, T> {
         match self.fault(operation) {
-            None => answer(&self.backend),
+            None => answer(&self.0.backend),
             Some(Fault::Fail) => Box::pin(std::future::ready(Err(injected(operation)))),
             Some(Fault::LoseAnswer) => {
-                let answer = answer(&self.backend);
+                let answer = answer(&self.0.backend);
                 Box::pin(async move { answer.await.and(Err(injected(operation))) })
             }
         }
@@ -142,7 +151,7 @@ fn injected(operation: Operation) -> Error {
 
 impl<B: fmt::Debug> fmt::Debug for Faulty<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Faulty").field("backend", &self.backend).finish_non_exhaustive()
+        f.debug_struct("Faulty").field("backend", &self.0.backend).finish_non_exhaustive()
     }
 }
 
@@ -152,7 +161,7 @@ impl<B> sealed::Sealed for Faulty<B> {}
 #[deny(clippy::missing_trait_methods)]
 impl<B: Backend> Backend for Faulty<B> {
     fn capabilities(&self) -> Capabilities {
-        self.backend.capabilities()
+        self.0.backend.capabilities()
     }
 
     fn enqueue(&self, request: Enqueue) -> Answer<'_, Vec<Result<Deferred, Error>>> {
@@ -219,6 +228,6 @@ impl<B: Pull> Pull for Faulty<B> {
     }
 
     fn wakeups(&self) -> watch::Receiver<u64> {
-        self.backend.wakeups()
+        self.0.backend.wakeups()
     }
 }

@@ -32,6 +32,7 @@ pub(super) async fn until_shutdown(
         wakeups: crew.pull.wakeups(),
         rate: Rate::default(),
         look: Look::Now,
+        withheld: false,
         failures: 0,
     };
     loop {
@@ -57,6 +58,8 @@ struct Poller<'a> {
     wakeups: watch::Receiver<u64>,
     rate: Rate,
     look: Look,
+    /// Whether there may be tasks that are only given to a free runner, and none was free.
+    withheld: bool,
     failures: u32,
 }
 
@@ -96,15 +99,14 @@ impl Poller<'_> {
         }
     }
 
-    fn next_look(&self, room: Room, leased: &Leased) -> Look {
-        // Marked tasks are withheld while no runner is free, so their being seen, or no runner being free, means more.
-        let more =
-            leased.tasks.len() >= room.total || room.starting == 0 || leased.tasks.iter().any(|task| task.marked);
-        if more {
-            return Look::Now;
-        }
+    fn next_look(&mut self, room: Room, leased: &Leased) -> Look {
         let poll = self.crew.poll_interval;
-        Look::Within(leased.next.map_or(poll, |next| next.min(poll)))
+        self.withheld = room.starting == 0 || leased.tasks.iter().any(|task| task.marked);
+        if leased.tasks.len() >= room.total {
+            Look::Now
+        } else {
+            Look::Within(leased.next.map_or(poll, |next| next.min(poll)))
+        }
     }
 
     fn hand_over(&mut self, leased: Leased, asked: Duration) {
@@ -137,7 +139,11 @@ impl Poller<'_> {
                     crew.clock.sleep(crew.poll_interval).await;
                 }
             }
-            () = crew.waiting.moved.notified() => {}
+            () = crew.waiting.moved.notified() => {
+                if self.withheld && self.room().starting > 0 {
+                    self.look = Look::Now;
+                }
+            }
             () = crew.clock.sleep(within) => self.look = Look::Now,
         }
     }

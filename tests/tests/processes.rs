@@ -1,0 +1,111 @@
+//! Several processes on one file: fresh ones, killed ones, told ones.
+#![cfg(all(feature = "sqlite", unix))]
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use gae_tasks::{Client, deferred};
+use tempfile::TempDir;
+
+/// The tasks of the other process, as this one knows them: the functions are in a crate that only `link!` names there.
+#[deferred(queue = "linked", name = "gae_tasks_tests_linked.reports/write_report")]
+fn write_report(_file: String, _text: String) {}
+
+#[deferred(queue = "linked", name = "gae_tasks_tests_linked.reports/write_and_hang")]
+fn write_and_hang(_file: String) {}
+
+struct Stage {
+    folder: TempDir,
+    url: String,
+    tasks: Client,
+}
+
+impl Stage {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("tasks.db").display());
+        let tasks = Client::open(&url).await.unwrap();
+        Self { folder, url, tasks }
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
+    fn instance(&self, verb: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_instance"));
+        command.args([verb, &self.url]).stdout(Stdio::piped());
+        command
+    }
+
+    fn work(&self) -> Process {
+        Process(self.instance("work").spawn().unwrap())
+    }
+}
+
+/// Killed when the test is over.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        _ = self.0.kill();
+        _ = self.0.wait();
+    }
+}
+
+async fn until(what: &str, holds: impl AsyncFn() -> bool) -> Duration {
+    let begun = Instant::now();
+    while !holds().await {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{what} did not happen");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    begun.elapsed()
+}
+
+#[tokio::test]
+async fn a_fresh_process_runs_a_task_as_the_first_thing_it_does() {
+    let stage = Stage::new().await;
+    let file = stage.file("report");
+    write_report::defer(&file, "from another process").on(&stage.tasks).await.unwrap();
+    let output = stage.instance("drain").output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "1\n");
+    assert_eq!(std::fs::read_to_string(file).unwrap(), "from another process");
+}
+
+#[tokio::test]
+async fn the_tasks_of_a_killed_process_go_on_at_once_in_another() {
+    let stage = Stage::new().await;
+    let file = stage.file("begun");
+    let id = write_and_hang::defer(&file).on(&stage.tasks).await.unwrap().id;
+    let first = stage.work();
+    until("the first attempt", async || Path::new(&file).exists()).await;
+    drop(first);
+    std::fs::remove_file(&file).unwrap();
+    let _second = stage.work();
+    let waited = until("the second attempt", async || Path::new(&file).exists()).await;
+    assert!(waited < Duration::from_secs(10), "it waited {waited:?}: for the lease of 30 s?");
+    let record = stage.tasks.get(id).await.unwrap().unwrap();
+    assert_eq!((record.lost_leases, record.attempts), (1, 0), "the first loss only marks a task");
+}
+
+#[tokio::test]
+async fn a_process_that_is_told_to_end_gives_its_tasks_back_in_time() {
+    let stage = Stage::new().await;
+    let file = stage.file("report");
+    let mut worker = stage.work();
+    write_report::defer(&file, "x").on(&stage.tasks).await.unwrap();
+    until("the report", async || stage.tasks.stats().await.unwrap().open() == 0).await;
+    let told = Command::new("kill").args(["-TERM", &worker.0.id().to_string()]).status().unwrap();
+    assert!(told.success());
+    until("the end of the process", async || worker_ended(&stage).await).await;
+    assert!(worker.0.wait().unwrap().success());
+    assert!(Path::new(&file).exists());
+}
+
+/// Whether no other process holds the file: its session's lock file is gone.
+async fn worker_ended(stage: &Stage) -> bool {
+    let entries = std::fs::read_dir(stage.folder.path()).unwrap();
+    entries.filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().contains("lock")).count() <= 1
+}
