@@ -1,0 +1,137 @@
+//! Acting on tasks and queues by hand.
+
+use rusqlite::{Connection, params};
+
+use super::connection::Durability;
+use super::error::Fault;
+use super::task::Task;
+use super::waiting;
+use super::writer::{Request, Store, moment};
+use crate::backend::request::error_text;
+use crate::backend::{Purge, Touch};
+use crate::error::Error;
+use crate::queue::{QueueConfig, QueueName};
+use crate::task::TaskId;
+use crate::time::Timestamp;
+
+pub(super) struct Delete(pub(super) Touch);
+
+impl Request for Delete {
+    type Answer = bool;
+    const DURABILITY: Durability = Durability::Full;
+
+    fn perform(&self, store: &mut Store) -> Result<bool, Fault> {
+        let Some(task) = Task::load(&store.connection, self.0.id)? else { return Ok(false) };
+        task.remove(&store.connection, &store.catalogue, moment(self.0.now).plus(self.0.tombstones))?;
+        Ok(true)
+    }
+}
+
+pub(super) struct RunNow(pub(super) Touch);
+
+impl Request for RunNow {
+    type Answer = Result<(), Error>;
+    const DURABILITY: Durability = Durability::Full;
+
+    fn perform(&self, store: &mut Store) -> Result<Self::Answer, Fault> {
+        let connection = &store.connection;
+        let Some(task) = Task::load(connection, self.0.id)? else { return refused(self.0.id, error_text::NOT_STORED) };
+        if task.died.is_some() {
+            return refused(task.id, error_text::DEAD);
+        }
+        if !waiting::take(connection, task.id, task.lane, task.is_marked(), task.schedule_time)? {
+            return refused(task.id, error_text::RUNNING);
+        }
+        let due = task.schedule_time.min(moment(self.0.now));
+        task.wait(connection, due).map(Ok)
+    }
+
+    fn wakes(answer: &Self::Answer) -> bool {
+        answer.is_ok()
+    }
+}
+
+pub(super) struct Replay(pub(super) Touch);
+
+impl Request for Replay {
+    type Answer = Result<(), Error>;
+    const DURABILITY: Durability = Durability::Full;
+
+    fn perform(&self, store: &mut Store) -> Result<Self::Answer, Fault> {
+        let connection = &store.connection;
+        let Some(mut task) = Task::load(connection, self.0.id)? else {
+            return refused(self.0.id, error_text::NOT_STORED);
+        };
+        if task.died.is_none() {
+            return refused(task.id, error_text::NOT_DEAD);
+        }
+        (task.died, task.attempts, task.lost_leases, task.first_attempt) = (None, 0, 0, None);
+        task.wait(connection, moment(self.0.now)).map(Ok)
+    }
+
+    fn wakes(answer: &Self::Answer) -> bool {
+        answer.is_ok()
+    }
+}
+
+fn refused(id: TaskId, problem: &'static str) -> Result<Result<(), Error>, Fault> {
+    Ok(Err(Error::NoSuchTask { id, problem }))
+}
+
+pub(super) struct PutQueue(pub(super) QueueName, pub(super) QueueConfig);
+
+impl Request for PutQueue {
+    type Answer = ();
+    const DURABILITY: Durability = Durability::Full;
+
+    fn perform(&self, store: &mut Store) -> Result<(), Fault> {
+        store.catalogue.configure(&store.connection, &self.0, self.1.clone())
+    }
+}
+
+pub(super) struct SetPaused(pub(super) QueueName, pub(super) bool);
+
+impl Request for SetPaused {
+    /// Whether the queue goes on.
+    type Answer = bool;
+    const DURABILITY: Durability = Durability::Full;
+
+    fn perform(&self, store: &mut Store) -> Result<bool, Fault> {
+        store.catalogue.pause(&store.connection, &self.0, self.1)?;
+        Ok(!self.1)
+    }
+
+    fn wakes(goes_on: &bool) -> bool {
+        *goes_on
+    }
+}
+
+pub(super) struct PurgeQueue(pub(super) QueueName, pub(super) Purge);
+
+impl Request for PurgeQueue {
+    type Answer = u64;
+    const DURABILITY: Durability = Durability::Full;
+
+    fn perform(&self, store: &mut Store) -> Result<u64, Fault> {
+        let until = moment(self.1.now).plus(self.1.tombstones);
+        let lanes = store.catalogue.lanes().filter(|lane| lane.queue == self.0);
+        lanes.map(|lane| purge_lane(&store.connection, lane.id, &self.0, until)).sum()
+    }
+}
+
+/// Deletes the tasks of a lane, set by set: a queue may have a million of them.
+fn purge_lane(connection: &Connection, lane: i64, queue: &QueueName, until: Timestamp) -> Result<u64, Fault> {
+    const NAMES: &str = "UPDATE gae_tasks_name SET until = ?2 WHERE queue = ?3 AND until IS NULL AND task IN \
+                         (SELECT id FROM gae_tasks_task WHERE lane = ?1 AND died IS NULL)";
+    const ERRORS: &str = "DELETE FROM gae_tasks_error WHERE task IN \
+                          (SELECT id FROM gae_tasks_task WHERE lane = ?1 AND died IS NULL AND errors > 0)";
+    const LEASES: &str = "DELETE FROM gae_tasks_lease WHERE task IN \
+                          (SELECT id FROM gae_tasks_task WHERE lane = ?1 AND died IS NULL)";
+    const WAITING: &str = "DELETE FROM gae_tasks_waiting WHERE lane = ?1";
+    const TASKS: &str = "DELETE FROM gae_tasks_task WHERE lane = ?1 AND died IS NULL";
+    connection.prepare_cached(NAMES)?.execute(params![lane, until.as_micros(), queue.as_str()])?;
+    for part in [ERRORS, LEASES, WAITING] {
+        connection.prepare_cached(part)?.execute(params![lane])?;
+    }
+    Ok(connection.prepare_cached(TASKS)?.execute(params![lane])? as u64)
+}

@@ -1,0 +1,131 @@
+//! How a connection is opened: its pragmas are set, read back, and asserted.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::error::{Fault, File, Problem};
+
+/// How long a connection waits for another program's transaction.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The first waits for a lock are short: most transactions of other processes last less than a millisecond.
+const WAITS: [u64; 6] = [100, 200, 400, 800, 1_500, 3_000];
+
+/// Pages the log grows to before it is copied into the file: a page that changes often in between is copied once.
+const CHECKPOINT_PAGES: i64 = 2_000;
+
+/// Bytes the log file is cut to after a peak.
+const LOG_BYTES: i64 = 64 * 1024 * 1024;
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    Write,
+    Read,
+}
+
+/// How much of a power loss a commit survives. Both survive a killed process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Durability {
+    /// What is lost runs again: leases and settlements.
+    Normal,
+    /// It must not be lost: the log is synced before the commit is answered.
+    Full,
+}
+
+impl Durability {
+    /// The value of `PRAGMA synchronous`.
+    pub(super) const fn level(self) -> i64 {
+        match self {
+            Self::Normal => 1,
+            Self::Full => 2,
+        }
+    }
+}
+
+/// The file's name in full, the file made if it is missing.
+pub(super) fn locate(path: &Path) -> Result<File, Problem> {
+    let refused = |error: io::Error| Problem::new(&File::new(path), Fault::Open(error));
+    if path.is_dir() {
+        return Err(refused(io::ErrorKind::IsADirectory.into()));
+    }
+    // The operating system tells a missing folder from a missing permission; SQLite does not.
+    fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(refused)?;
+    let full = fs::canonicalize(path).map_err(refused)?;
+    Ok(File::new(&full))
+}
+
+/// Opens a connection to a file that exists.
+pub(super) fn open(file: &File, access: Access) -> Result<Connection, Problem> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(file.path(), flags).map_err(|error| Problem::new(file, error))?;
+    set_up(&connection, access).map_err(|fault| Problem::new(file, fault))?;
+    Ok(connection)
+}
+
+fn set_up(connection: &Connection, access: Access) -> Result<(), Fault> {
+    connection.busy_handler(Some(wait))?;
+    connection.set_prepared_statement_cache_capacity(128);
+    use_log(connection)?;
+    set(connection, "synchronous", Durability::Full.level())?;
+    set(connection, "foreign_keys", 0)?;
+    set(connection, "temp_store", 2)?;
+    set(connection, "trusted_schema", 0)?;
+    set(connection, "journal_size_limit", LOG_BYTES)?;
+    set(connection, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    match access {
+        Access::Write => set(connection, "cache_size", -16_000),
+        Access::Read => {
+            set(connection, "cache_size", -2_000)?;
+            set(connection, "query_only", 1)
+        }
+    }
+}
+
+/// Sets a pragma and reads it back: SQLite answers nothing to a name or value it does not know.
+pub(super) fn set(connection: &Connection, pragma: &str, value: i64) -> Result<(), Fault> {
+    connection.pragma_update(None, pragma, value)?;
+    let found: i64 = connection.pragma_query_value(None, pragma, |row| row.get(0))?;
+    if found == value {
+        return Ok(());
+    }
+    Err(Fault::Unfit(format!("SQLite refuses `PRAGMA {pragma} = {value}` and keeps {found}")))
+}
+
+/// Switches the file to a write-ahead log, which needs a moment without other users the first time.
+fn use_log(connection: &Connection) -> Result<(), Fault> {
+    let mut tries = 0;
+    let mode: String = loop {
+        // SQLite does not always ask the busy handler here: two first openers would wait for each other.
+        match connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)) {
+            Err(error) if is_busy(&error) && wait(tries) => tries += 1,
+            answer => break answer?,
+        }
+    };
+    if mode == "wal" {
+        return Ok(());
+    }
+    Err(Fault::Unfit(format!("it stays in journal mode `{mode}`, but a write-ahead log is needed: use a local disk")))
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy)
+}
+
+/// Waits for a lock the `tries`-th time; `false` when it has been long enough.
+fn wait(tries: i32) -> bool {
+    const LATER: u64 = 5_000;
+    let tries = usize::try_from(tries).unwrap_or(usize::MAX);
+    let pause = Duration::from_micros(WAITS.get(tries).copied().unwrap_or(LATER));
+    let waited = Duration::from_micros(LATER).saturating_mul(u32::try_from(tries).unwrap_or(u32::MAX));
+    if waited >= PATIENCE {
+        return false;
+    }
+    thread::sleep(pause);
+    true
+}

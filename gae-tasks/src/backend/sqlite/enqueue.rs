@@ -1,0 +1,121 @@
+//! Storing tasks.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::connection::Durability;
+use super::error::Fault;
+use super::lane::{Catalogue, encoded};
+use super::name;
+use super::waiting;
+use super::writer::{Request, Store, moment};
+use crate::backend::{Enqueue, NewTask};
+use crate::error::Error;
+use crate::task::Deferred;
+use crate::time::Timestamp;
+
+/// What becomes of each task, in their order; the text says why one cannot be stored.
+pub(super) type Answers = Vec<Result<Deferred, Error>>;
+
+impl Request for Enqueue {
+    type Answer = Answers;
+    const DURABILITY: Durability = Durability::Full;
+
+    fn weight(&self) -> usize {
+        self.tasks.len()
+    }
+
+    fn perform(&self, store: &mut Store) -> Result<Answers, Fault> {
+        let now = moment(self.now);
+        let by_item = store.by_item;
+        let Store { connection, catalogue, .. } = store;
+        let mut enqueue = |task| match by_item {
+            true => enqueue_alone(connection, catalogue, task, now),
+            false => enqueue(connection, catalogue, task, now).map(Ok),
+        };
+        self.tasks.iter().map(&mut enqueue).collect()
+    }
+
+    fn wakes(answers: &Answers) -> bool {
+        answers.iter().flatten().any(|answer| answer.created)
+    }
+}
+
+fn enqueue(
+    connection: &Connection,
+    catalogue: &mut Catalogue,
+    task: &NewTask,
+    now: Timestamp,
+) -> Result<Deferred, Fault> {
+    if let Some(name) = &task.name {
+        // Asked before the name: the same task again is answered as the first time, whoever has its name.
+        if is_stored(connection, task)? {
+            return Ok(Deferred::new(task.id, true));
+        }
+        if let Some(answer) = name::take(connection, &task.queue, name, task.id, now)? {
+            return Ok(answer);
+        }
+    }
+    let lane = catalogue.lane_of(connection, task)?;
+    let due = task.schedule.resolve(now);
+    if insert(connection, task, lane, now, due)? {
+        waiting::put(connection, task.id, lane, false, due)?;
+    }
+    Ok(Deferred::new(task.id, true))
+}
+
+/// As [`enqueue`], but a task that cannot be stored leaves nothing behind, and its neighbours alone.
+fn enqueue_alone(
+    connection: &Connection,
+    catalogue: &mut Catalogue,
+    task: &NewTask,
+    now: Timestamp,
+) -> Result<Result<Deferred, Error>, Fault> {
+    connection.execute_batch("SAVEPOINT item")?;
+    match enqueue(connection, catalogue, task, now) {
+        Err(fault) if fault.is_of_data() => {
+            connection.execute_batch("ROLLBACK TO item; RELEASE item")?;
+            catalogue.forget();
+            catalogue.refresh(connection)?;
+            Ok(Err(refused(task, &fault)))
+        }
+        Err(fault) => Err(fault),
+        Ok(answer) => {
+            connection.execute_batch("RELEASE item")?;
+            Ok(Ok(answer))
+        }
+    }
+}
+
+fn refused(task: &NewTask, fault: &Fault) -> Error {
+    let source = match fault {
+        Fault::Sql(error) => error.to_string(),
+        _ => "the data does not fit".to_owned(),
+    };
+    let problem = format!("refuses the task {} of `{}`: a rule of the database is against it", task.id, task.kind);
+    Error::Storage { backend: super::NAME, problem, source: source.into() }
+}
+
+fn is_stored(connection: &Connection, task: &NewTask) -> Result<bool, Fault> {
+    let mut statement = connection.prepare_cached("SELECT 1 FROM gae_tasks_task WHERE id = ?1")?;
+    Ok(statement.query_row(params![task.id.as_bytes()], |_| Ok(())).optional()?.is_some())
+}
+
+/// Answers whether the task is new.
+fn insert(connection: &Connection, task: &NewTask, lane: i64, now: Timestamp, due: Timestamp) -> Result<bool, Fault> {
+    const INSERT: &str = "INSERT INTO gae_tasks_task (id, lane, created, schedule_time, max_attempts, deadline, name, \
+                          retry, attributes, payload) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \
+                          ON CONFLICT (id) DO NOTHING";
+    let inserted = connection.prepare_cached(INSERT)?.execute(params![
+        task.id.as_bytes(),
+        lane,
+        now.as_micros(),
+        due.as_micros(),
+        task.max_attempts,
+        task.deadline.map(|deadline| i64::try_from(deadline.as_nanos()).unwrap_or(i64::MAX)),
+        task.name.as_ref().map(crate::task::TaskName::as_str),
+        task.retry.as_ref().map(encoded).transpose()?,
+        task.attributes,
+        task.payload,
+    ])?;
+    Ok(inserted > 0)
+}

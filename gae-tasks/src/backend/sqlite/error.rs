@@ -1,0 +1,168 @@
+//! What can go wrong with the file, and what its owner can do about it.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use rusqlite::ErrorCode;
+
+use crate::error::Error;
+
+/// A fault with the file it happened to. `Clone`: the callers that share a transaction share its failure.
+#[derive(Debug, Clone)]
+pub(super) struct Problem {
+    file: File,
+    fault: Arc<Fault>,
+}
+
+/// What went wrong, whatever the file.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// SQLite said so.
+    Sql(rusqlite::Error),
+    /// The operating system said so when the file, or one beside it, was opened.
+    Open(io::Error),
+    /// The file cannot serve; the text says why and what to do.
+    Unfit(String),
+    /// A stored value is none this version can read.
+    Unreadable(String),
+    /// The thread that owns the file is gone.
+    Stopped,
+}
+
+impl Problem {
+    pub(super) fn new(file: &File, fault: impl Into<Fault>) -> Self {
+        Self { file: file.clone(), fault: Arc::new(fault.into()) }
+    }
+
+    /// Whether one member of a transaction may be to blame, so that the others are worth a try of their own.
+    ///
+    /// A locked file would only make each of them wait as long again.
+    pub(super) fn may_spare_others(&self) -> bool {
+        !matches!(
+            self.fault.code(),
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::NotADatabase)
+        )
+    }
+}
+
+impl Fault {
+    pub(super) fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::Sql(error) => error.sqlite_error_code(),
+            _ => None,
+        }
+    }
+
+    /// Whether the data that was given is at fault, and not the file.
+    pub(super) fn is_of_data(&self) -> bool {
+        matches!(self.code(), Some(ErrorCode::ConstraintViolation | ErrorCode::TooBig | ErrorCode::TypeMismatch))
+    }
+
+    /// Says that the stored `what` cannot be read, without its value: it might be a payload.
+    pub(super) fn unreadable(what: impl Into<String>) -> Self {
+        Self::Unreadable(what.into())
+    }
+}
+
+impl From<rusqlite::Error> for Fault {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let file = &self.file;
+        match &*self.fault {
+            Fault::Sql(error) => sql_problem(f, file, error.sqlite_error_code()),
+            Fault::Open(error) => write!(f, "cannot open `{file}`: {}", open_problem(error.kind())),
+            Fault::Unfit(problem) => write!(f, "cannot use `{file}`: {problem}"),
+            Fault::Unreadable(what) => write!(f, "cannot read {what} in `{file}`: was it written by a newer version?"),
+            Fault::Stopped => {
+                write!(f, "has stopped for `{file}` after an internal error: open it again (stored tasks are safe)")
+            }
+        }
+    }
+}
+
+fn sql_problem(f: &mut fmt::Formatter<'_>, file: &File, code: Option<ErrorCode>) -> fmt::Result {
+    match code {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            write!(
+                f,
+                "is kept waiting too long for `{file}`: another program holds it locked; let it end its transaction"
+            )
+        }
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
+            write!(f, "cannot write `{file}`: make the file and its folder writable for this program")
+        }
+        Some(ErrorCode::DiskFull) => {
+            write!(f, "finds no room for `{file}`: free space on its disk; nothing of this call was stored")
+        }
+        Some(ErrorCode::DatabaseCorrupt) => {
+            write!(f, "finds `{file}` damaged: restore it from a backup, or move it away to start with a new one")
+        }
+        Some(ErrorCode::NotADatabase) => write!(f, "cannot use `{file}`: it is no SQLite database; name another file"),
+        _ => write!(f, "failed on `{file}`"),
+    }
+}
+
+fn open_problem(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::NotFound => "its folder does not exist; create it first",
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "this program may not write it; make the file and its folder writable"
+        }
+        io::ErrorKind::IsADirectory => "it is a folder; name a file in it",
+        io::ErrorKind::NotADirectory => "a part of its path is a file and no folder",
+        _ => "the operating system refuses it",
+    }
+}
+
+impl std::error::Error for Problem {}
+
+impl From<Problem> for Error {
+    fn from(problem: Problem) -> Self {
+        let text = problem.to_string();
+        Self::Storage { backend: super::NAME, problem: text, source: Box::new(Source(problem.fault)) }
+    }
+}
+
+/// The fault itself, as the source beneath the text that says what to do.
+#[derive(Debug)]
+struct Source(Arc<Fault>);
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &*self.0 {
+            Fault::Sql(error) => error.fmt(f),
+            Fault::Open(error) => error.fmt(f),
+            Fault::Unfit(_) | Fault::Unreadable(_) => f.write_str("the file does not fit"),
+            Fault::Stopped => f.write_str("the storage's thread has ended"),
+        }
+    }
+}
+
+impl std::error::Error for Source {}
+
+/// The name of a database file, cheap to keep beside whatever may fail.
+#[derive(Debug, Clone)]
+pub(super) struct File(Arc<Path>);
+
+impl File {
+    pub(super) fn new(path: &Path) -> Self {
+        Self(path.into())
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl fmt::Display for File {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.display().fmt(f)
+    }
+}

@@ -1,0 +1,194 @@
+//! The embedded, durable backend: one SQLite file, shared by the processes of a host.
+
+mod admin;
+mod connection;
+mod enqueue;
+mod error;
+mod lane;
+mod lease;
+mod lost;
+mod name;
+mod reader;
+mod row;
+mod schema;
+mod session;
+mod settle;
+mod stats;
+mod sweep;
+mod task;
+mod waiting;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use self::admin::{Delete, PurgeQueue, PutQueue, Replay, RunNow, SetPaused};
+use self::reader::Reader;
+use self::writer::{Request, Writer, moment};
+use super::{
+    Answer, Backend, Capabilities, Enqueue, Extend, Lease, Leased, List, Pull, Purge, QueueRecord, RouteStats, Settle,
+    Settled, Sweep, Swept, TaskRecord, Touch, sealed,
+};
+use crate::error::Error;
+use crate::queue::{QueueConfig, QueueName};
+use crate::task::{Deferred, TaskId};
+use crate::time::Now;
+
+/// The backend's name in errors and logs.
+const NAME: &str = "sqlite";
+
+/// Tasks in a SQLite file.
+///
+/// A task whose `defer` was answered survives a killed process and a loss of power. Any number of processes of one host
+/// may share the file. All that callers ask for at the same time is written in one transaction by one thread, so many
+/// callers together are many times faster than one after another. It needs no async runtime.
+///
+/// Beside the file stand SQLite's own `-wal` and `-shm`, and one `-session-….lock` for each process that leases. Dropping
+/// the last handle finishes what was asked for and closes the file.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = std::env::temp_dir().join(format!("gae-tasks-doc-{}", std::process::id()));
+/// # std::fs::create_dir_all(&folder)?;
+/// # let file = folder.join("tasks.db");
+/// use gae_tasks::{Client, backend::sqlite::Sqlite};
+///
+/// let tasks = Client::builder().build(Sqlite::open(&file).await?)?;
+/// assert_eq!(tasks.stats().await?.open(), 0);
+/// # drop(tasks);
+/// # std::fs::remove_dir_all(folder)?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Sqlite {
+    // Dropped in this order: the last connection to close, the writer's, puts the log into the file.
+    reader: Reader,
+    writer: Writer,
+    wakeups: watch::Sender<u64>,
+}
+
+impl Sqlite {
+    /// Opens the file, and makes it if it is missing. Its folder must exist.
+    ///
+    /// The file may be the database of an application: all tables are named `gae_tasks_…`.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] if the file cannot be opened and written, is no SQLite database, is damaged, or was written by
+    /// a newer version of this crate.
+    pub async fn open(file: impl AsRef<Path>) -> Result<Self, Error> {
+        let wakeups = watch::Sender::new(0);
+        let writer = Writer::start(file.as_ref().to_owned(), wakeups.clone()).await?;
+        let reader = Reader::start(writer.file()).await?;
+        Ok(Self { reader, writer, wakeups })
+    }
+
+    fn write<R: Request>(&self, request: R) -> Answer<'_, R::Answer> {
+        let answer = self.writer.call(request);
+        Box::pin(async { Ok(answer.await?) })
+    }
+}
+
+impl fmt::Debug for Sqlite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sqlite")
+            .field("file", &self.writer.file().path())
+            .field("transactions", &self.writer.transactions())
+            .finish_non_exhaustive()
+    }
+}
+
+impl sealed::Sealed for Sqlite {}
+
+impl Backend for Sqlite {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            backend: NAME,
+            durable: true,
+            max_payload: 1024 * 1024,
+            schedule_horizon: None,
+            min_deadline: Duration::from_millis(1),
+            max_deadline: Duration::from_secs(24 * 60 * 60),
+            pull: true,
+        }
+    }
+
+    fn enqueue(&self, request: Enqueue) -> Answer<'_, Vec<Result<Deferred, Error>>> {
+        self.write(request)
+    }
+
+    fn get(&self, id: TaskId) -> Answer<'_, Option<TaskRecord>> {
+        let answer = self.reader.call(move |connection| row::get(connection, id));
+        Box::pin(async { Ok(answer.await?) })
+    }
+
+    fn list(&self, request: List) -> Answer<'_, Vec<TaskRecord>> {
+        let answer = self.reader.call(move |connection| row::list(connection, &request));
+        Box::pin(async { Ok(answer.await?) })
+    }
+
+    fn delete(&self, request: Touch) -> Answer<'_, bool> {
+        self.write(Delete(request))
+    }
+
+    fn run_now(&self, request: Touch) -> Answer<'_, ()> {
+        let answer = self.writer.call(RunNow(request));
+        Box::pin(async { answer.await? })
+    }
+
+    fn replay(&self, request: Touch) -> Answer<'_, ()> {
+        let answer = self.writer.call(Replay(request));
+        Box::pin(async { answer.await? })
+    }
+
+    fn put_queue(&self, queue: QueueName, config: QueueConfig) -> Answer<'_, ()> {
+        self.write(PutQueue(queue, config))
+    }
+
+    fn queues(&self) -> Answer<'_, Vec<QueueRecord>> {
+        let answer = self.reader.call(stats::queues);
+        Box::pin(async { Ok(answer.await?) })
+    }
+
+    fn set_paused(&self, queue: QueueName, paused: bool) -> Answer<'_, ()> {
+        let answer = self.writer.call(SetPaused(queue, paused));
+        Box::pin(async { Ok(answer.await.map(|_| ())?) })
+    }
+
+    fn purge(&self, queue: QueueName, request: Purge) -> Answer<'_, u64> {
+        self.write(PurgeQueue(queue, request))
+    }
+
+    fn stats(&self, now: Now) -> Answer<'_, Vec<RouteStats>> {
+        let answer = self.reader.call(move |connection| stats::stats(connection, moment(now)));
+        Box::pin(async { Ok(answer.await?) })
+    }
+}
+
+impl Pull for Sqlite {
+    fn lease(&self, request: Lease) -> Answer<'_, Leased> {
+        self.write(request)
+    }
+
+    fn extend(&self, request: Extend) -> Answer<'_, Vec<bool>> {
+        self.write(request)
+    }
+
+    fn settle(&self, request: Settle) -> Answer<'_, Vec<Settled>> {
+        self.write(request)
+    }
+
+    fn sweep(&self, request: Sweep) -> Answer<'_, Swept> {
+        self.write(request)
+    }
+
+    fn wakeups(&self) -> watch::Receiver<u64> {
+        self.wakeups.subscribe()
+    }
+}

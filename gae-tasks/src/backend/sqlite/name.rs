@@ -1,0 +1,50 @@
+//! Names in use: of stored tasks, and tombstones of those that are over.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::error::Fault;
+use super::row::task_id;
+use crate::queue::QueueName;
+use crate::task::{Deferred, TaskId, TaskName};
+use crate::time::Timestamp;
+
+/// Takes `name` for the task `id`, or gives the answer to its caller where the name is in use.
+pub(super) fn take(
+    connection: &Connection,
+    queue: &QueueName,
+    name: &TaskName,
+    id: TaskId,
+    now: Timestamp,
+) -> Result<Option<Deferred>, Fault> {
+    const HOLDER: &str = "SELECT task, until FROM gae_tasks_name WHERE queue = ?1 AND name = ?2";
+    let holder = connection
+        .prepare_cached(HOLDER)?
+        .query_row(params![queue.as_str(), name.as_str()], |row| Ok((task_id(row, 0)?, row.get::<_, Option<i64>>(1)?)))
+        .optional()?;
+    match holder {
+        Some((of, None)) => return Ok(Some(Deferred::new(of, false))),
+        // The task may be this very one, already over: its first answer was lost.
+        Some((of, Some(until))) if until > now.as_micros() => return Ok(Some(Deferred::new(of, of == id))),
+        Some(_) | None => {}
+    }
+    hold(connection, queue.as_str(), name.as_str(), id, None)?;
+    Ok(None)
+}
+
+/// Blocks the name of a task that is over until `until`.
+pub(super) fn bury(
+    connection: &Connection,
+    queue: &QueueName,
+    name: &str,
+    id: TaskId,
+    until: Timestamp,
+) -> Result<(), Fault> {
+    hold(connection, queue.as_str(), name, id, Some(until.as_micros()))
+}
+
+fn hold(connection: &Connection, queue: &str, name: &str, id: TaskId, until: Option<i64>) -> Result<(), Fault> {
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO gae_tasks_name (queue, name, task, until) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![queue, name, id.as_bytes(), until])?;
+    Ok(())
+}

@@ -1,0 +1,112 @@
+//! Stored tasks as rows: what is read of them for people.
+
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
+
+use super::error::Fault;
+use super::lane::{kind, queue_name, retry_config, shape};
+use crate::backend::{List, TaskError, TaskFilter, TaskRecord, TaskState};
+use crate::task::{TaskId, TaskName};
+use crate::time::Timestamp;
+
+const RECORD: &str = "SELECT t.id, l.kind, l.shape, t.payload, l.queue, t.name, t.created, t.schedule_time, \
+                      t.first_attempt, t.attempts, t.lost_leases, t.max_attempts, t.retry, t.deadline, t.attributes, \
+                      t.died, EXISTS (SELECT 1 FROM gae_tasks_lease WHERE task = t.id), t.errors \
+                      FROM gae_tasks_task t CROSS JOIN gae_tasks_lane l ON l.id = t.lane";
+
+/// The stored task `id`.
+pub(super) fn get(connection: &Connection, id: TaskId) -> Result<Option<TaskRecord>, Fault> {
+    let mut statement = connection.prepare_cached(&format!("{RECORD} WHERE t.id = ?1"))?;
+    let found = statement.query_row(params![id.as_bytes()], |row| Ok(record(connection, row))).optional()?;
+    found.transpose()
+}
+
+/// A page of stored tasks, in the order of their ids.
+pub(super) fn list(connection: &Connection, request: &List) -> Result<Vec<TaskRecord>, Fault> {
+    let TaskFilter { queue, kind, state } = &request.filter;
+    let after = request.after.map(|id| id.as_bytes().to_vec()).unwrap_or_default();
+    let limit = i64::try_from(request.limit).unwrap_or(i64::MAX);
+    let (queue, kind) = (queue.as_ref().map(AsRef::as_ref), kind.as_ref().map(AsRef::as_ref));
+    let mut values: Vec<&dyn ToSql> = vec![&after, &limit];
+    let mut query = format!("{RECORD} WHERE t.id > ?1");
+    let fields: [(&str, &Option<&str>); 2] = [("l.queue", &queue), ("l.kind", &kind)];
+    for (column, value) in fields.into_iter().filter(|(_, value)| value.is_some()) {
+        values.push(value);
+        query.push_str(&format!(" AND {column} = ?{}", values.len()));
+    }
+    query.push_str(state.map_or("", condition));
+    query.push_str(" ORDER BY t.id LIMIT ?2");
+    let mut statement = connection.prepare_cached(&query)?;
+    let mut rows = statement.query(&*values)?;
+    let mut page = Vec::new();
+    while let Some(row) = rows.next()? {
+        page.push(record(connection, row)?);
+    }
+    Ok(page)
+}
+
+const fn condition(state: TaskState) -> &'static str {
+    match state {
+        TaskState::Scheduled => " AND t.died IS NULL AND NOT EXISTS (SELECT 1 FROM gae_tasks_lease WHERE task = t.id)",
+        TaskState::Leased => " AND t.id IN (SELECT task FROM gae_tasks_lease)",
+        TaskState::Dead => " AND t.died IS NOT NULL",
+    }
+}
+
+fn record(connection: &Connection, row: &Row<'_>) -> Result<TaskRecord, Fault> {
+    let id = task_id(row, 0)?;
+    let died = time(row.get(15)?);
+    let state = match (died, row.get(16)?) {
+        (Some(_), _) => TaskState::Dead,
+        (None, true) => TaskState::Leased,
+        (None, false) => TaskState::Scheduled,
+    };
+    let errors = if row.get::<_, i64>(17)? > 0 { errors(connection, id)? } else { Vec::new() };
+    let retry: Option<Vec<u8>> = row.get(12)?;
+    Ok(TaskRecord {
+        id,
+        kind: kind(row.get(1)?)?,
+        shape: shape(row.get(2)?),
+        payload: row.get(3)?,
+        queue: queue_name(row.get(4)?)?,
+        name: task_name(row.get(5)?)?,
+        state,
+        created: Timestamp::from_micros(row.get(6)?),
+        schedule_time: Timestamp::from_micros(row.get(7)?),
+        first_attempt: time(row.get(8)?),
+        attempts: row.get(9)?,
+        lost_leases: row.get(10)?,
+        max_attempts: row.get(11)?,
+        retry: retry.map(|bytes| retry_config(&bytes)).transpose()?,
+        deadline: deadline(row.get(13)?),
+        attributes: row.get(14)?,
+        errors,
+        died,
+    })
+}
+
+fn errors(connection: &Connection, id: TaskId) -> Result<Vec<TaskError>, Fault> {
+    const ERRORS: &str = "SELECT attempt, at, message FROM gae_tasks_error WHERE task = ?1 ORDER BY n";
+    let mut statement = connection.prepare_cached(ERRORS)?;
+    let errors = statement.query_map(params![id.as_bytes()], |row| {
+        Ok(TaskError { attempt: row.get(0)?, at: Timestamp::from_micros(row.get(1)?), message: row.get(2)? })
+    })?;
+    Ok(errors.collect::<Result<_, _>>()?)
+}
+
+fn time(micros: Option<i64>) -> Option<Timestamp> {
+    micros.map(Timestamp::from_micros)
+}
+
+pub(super) fn task_id(row: &Row<'_>, column: usize) -> rusqlite::Result<TaskId> {
+    row.get(column).map(TaskId::from_bytes)
+}
+
+pub(super) fn task_name(text: Option<String>) -> Result<Option<TaskName>, Fault> {
+    text.map(TaskName::new).transpose().map_err(|_| Fault::unreadable("the name of a task"))
+}
+
+pub(super) fn deadline(nanos: Option<i64>) -> Option<Duration> {
+    nanos.map(|nanos| Duration::from_nanos(nanos.max(0).unsigned_abs()))
+}

@@ -1,0 +1,86 @@
+-- Times are microseconds since 1970. A task that is not dead stands in exactly one of two small tables: it waits, or
+-- it is leased. So its own row, with the payload, is written once and deleted once however often the task is handed on.
+
+CREATE TABLE gae_tasks_schema (
+    version INTEGER NOT NULL
+);
+
+CREATE TABLE gae_tasks_queue (
+    name TEXT NOT NULL PRIMARY KEY,
+    config BLOB NOT NULL,
+    paused INTEGER NOT NULL
+) WITHOUT ROWID;
+
+-- A queue together with a route: what a worker can or cannot lease, as one number.
+CREATE TABLE gae_tasks_lane (
+    id INTEGER PRIMARY KEY,
+    queue TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    shape INTEGER NOT NULL,
+    UNIQUE (queue, kind, shape)
+);
+
+CREATE TABLE gae_tasks_task (
+    id BLOB NOT NULL PRIMARY KEY,
+    lane INTEGER NOT NULL,
+    created INTEGER NOT NULL,
+    schedule_time INTEGER NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    lost_leases INTEGER NOT NULL DEFAULT 0,
+    errors INTEGER NOT NULL DEFAULT 0,
+    died INTEGER,
+    first_attempt INTEGER,
+    last_status INTEGER,
+    max_attempts INTEGER,
+    -- Nanoseconds.
+    deadline INTEGER,
+    name TEXT,
+    retry BLOB,
+    attributes BLOB,
+    payload BLOB NOT NULL
+) WITHOUT ROWID;
+
+CREATE INDEX gae_tasks_dead ON gae_tasks_task (died, lane) WHERE died IS NOT NULL;
+
+-- What is leased next, in the order of its key. Marked tasks lost a lease before.
+CREATE TABLE gae_tasks_waiting (
+    lane INTEGER NOT NULL,
+    marked INTEGER NOT NULL,
+    due INTEGER NOT NULL,
+    task BLOB NOT NULL,
+    PRIMARY KEY (lane, marked, due, task)
+) WITHOUT ROWID;
+
+-- Only as long as what is in progress, so it needs no index.
+CREATE TABLE gae_tasks_lease (
+    task BLOB NOT NULL PRIMARY KEY,
+    token INTEGER NOT NULL,
+    expires INTEGER NOT NULL,
+    session INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE gae_tasks_error (
+    task BLOB NOT NULL,
+    n INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    message TEXT NOT NULL,
+    PRIMARY KEY (task, n)
+) WITHOUT ROWID;
+
+-- Names in use: of stored tasks, and, until then, of those that are over.
+CREATE TABLE gae_tasks_name (
+    queue TEXT NOT NULL,
+    name TEXT NOT NULL,
+    task BLOB NOT NULL,
+    until INTEGER,
+    PRIMARY KEY (queue, name)
+) WITHOUT ROWID;
+
+CREATE INDEX gae_tasks_tombstone ON gae_tasks_name (until) WHERE until IS NOT NULL;
+
+-- Processes that lease; each holds a lock on its file beside the database for as long as it lives.
+CREATE TABLE gae_tasks_session (
+    id INTEGER PRIMARY KEY,
+    started INTEGER NOT NULL
+);

@@ -1,0 +1,73 @@
+//! How many tasks stand where: counted over the small tables and indexes, no task is read.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, Row, params};
+
+use super::error::Fault;
+use super::lane::{kind, queue_config, queue_name, shape};
+use crate::backend::{QueueRecord, RouteStats, Stats};
+use crate::queue::QueueName;
+use crate::task::Route;
+use crate::time::Timestamp;
+
+/// The lines of the statistics by queue and route.
+pub(super) fn stats(connection: &Connection, now: Timestamp) -> Result<Vec<RouteStats>, Fault> {
+    const WAITING: &str = "SELECT lane, count(*), coalesce(sum(due <= ?1), 0), min(due) FROM gae_tasks_waiting \
+                           GROUP BY lane";
+    const LEASED: &str = "SELECT t.lane, count(*) FROM gae_tasks_lease e CROSS JOIN gae_tasks_task t ON t.id = e.task \
+                          GROUP BY t.lane";
+    const DEAD: &str = "SELECT lane, count(*) FROM gae_tasks_task WHERE died IS NOT NULL GROUP BY lane";
+    let mut lanes: BTreeMap<i64, Stats> = BTreeMap::new();
+    let mut statement = connection.prepare_cached(WAITING)?;
+    let mut rows = statement.query(params![now.as_micros()])?;
+    while let Some(row) = rows.next()? {
+        let stats = lanes.entry(row.get(0)?).or_default();
+        (stats.scheduled, stats.due) = (count(row, 1)?, count(row, 2)?);
+        stats.oldest_due = row.get::<_, Option<i64>>(3)?.map(Timestamp::from_micros);
+    }
+    for (lane, leased) in counts(connection, LEASED)? {
+        lanes.entry(lane).or_default().leased = leased;
+    }
+    for (lane, dead) in counts(connection, DEAD)? {
+        lanes.entry(lane).or_default().dead = dead;
+    }
+    by_route(connection, &lanes)
+}
+
+/// The statistics with the names of their lanes, ordered by them.
+fn by_route(connection: &Connection, lanes: &BTreeMap<i64, Stats>) -> Result<Vec<RouteStats>, Fault> {
+    let mut lines: BTreeMap<(QueueName, Route), Stats> = BTreeMap::new();
+    let mut statement = connection.prepare_cached("SELECT queue, kind, shape FROM gae_tasks_lane WHERE id = ?1")?;
+    for (lane, stats) in lanes {
+        let mut rows = statement.query(params![lane])?;
+        if let Some(row) = rows.next()? {
+            let route = Route::new(kind(row.get(1)?)?, shape(row.get(2)?));
+            lines.insert((queue_name(row.get(0)?)?, route), *stats);
+        }
+    }
+    Ok(lines.into_iter().map(|((queue, route), stats)| RouteStats { queue, route, stats }).collect())
+}
+
+fn counts(connection: &Connection, query: &str) -> Result<Vec<(i64, u64)>, Fault> {
+    let mut statement = connection.prepare_cached(query)?;
+    let counts = statement.query_map([], |row| Ok((row.get(0)?, count(row, 1)?)))?;
+    Ok(counts.collect::<Result<_, _>>()?)
+}
+
+fn count(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    row.get::<_, i64>(column).map(|count| count.max(0).unsigned_abs())
+}
+
+/// All queues by name.
+pub(super) fn queues(connection: &Connection) -> Result<Vec<QueueRecord>, Fault> {
+    const QUEUES: &str = "SELECT name, config, paused FROM gae_tasks_queue ORDER BY name";
+    let mut statement = connection.prepare_cached(QUEUES)?;
+    let mut rows = statement.query([])?;
+    let mut queues = Vec::new();
+    while let Some(row) = rows.next()? {
+        let config = queue_config(row.get_ref(1)?.as_blob().ok())?;
+        queues.push(QueueRecord { name: queue_name(row.get(0)?)?, config, paused: row.get(2)? });
+    }
+    Ok(queues)
+}

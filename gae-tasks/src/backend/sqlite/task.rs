@@ -1,0 +1,137 @@
+//! A stored task without its payload: what happens to it when an attempt ends.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::error::Fault;
+use super::lane::{Catalogue, retry_config};
+use super::{name, waiting};
+use crate::backend::MAX_ERRORS;
+use crate::backend::request::bounded;
+use crate::queue::RetryConfig;
+use crate::task::TaskId;
+use crate::time::Timestamp;
+
+/// The facts of a stored task that decide what becomes of it.
+#[derive(Debug)]
+pub(super) struct Task {
+    pub(super) id: TaskId,
+    pub(super) lane: i64,
+    pub(super) schedule_time: Timestamp,
+    pub(super) attempts: u32,
+    pub(super) lost_leases: u32,
+    /// How many errors were ever kept; only the last of them still are.
+    errors: i64,
+    pub(super) died: Option<Timestamp>,
+    pub(super) first_attempt: Option<Timestamp>,
+    pub(super) max_attempts: Option<u32>,
+    name: Option<String>,
+    retry: Option<Vec<u8>>,
+}
+
+impl Task {
+    pub(super) fn load(connection: &Connection, id: TaskId) -> Result<Option<Self>, Fault> {
+        const LOAD: &str = "SELECT lane, schedule_time, attempts, lost_leases, errors, died, first_attempt, \
+                            max_attempts, name, retry FROM gae_tasks_task WHERE id = ?1";
+        let loaded = connection.prepare_cached(LOAD)?.query_row(params![id.as_bytes()], |row| {
+            Ok(Self {
+                id,
+                lane: row.get(0)?,
+                schedule_time: Timestamp::from_micros(row.get(1)?),
+                attempts: row.get(2)?,
+                lost_leases: row.get(3)?,
+                errors: row.get(4)?,
+                died: row.get::<_, Option<i64>>(5)?.map(Timestamp::from_micros),
+                first_attempt: row.get::<_, Option<i64>>(6)?.map(Timestamp::from_micros),
+                max_attempts: row.get(7)?,
+                name: row.get(8)?,
+                retry: row.get(9)?,
+            })
+        });
+        Ok(loaded.optional()?)
+    }
+
+    /// Whether a lease of it was lost: it is leased ahead no more.
+    pub(super) const fn is_marked(&self) -> bool {
+        self.lost_leases > 0
+    }
+
+    /// Its own retry settings, or its queue's.
+    pub(super) fn retry(&self, catalogue: &Catalogue) -> Result<RetryConfig, Fault> {
+        match &self.retry {
+            Some(bytes) => retry_config(bytes),
+            None => Ok(catalogue.retry_of(&catalogue.lane(self.lane)?.queue)),
+        }
+    }
+
+    pub(super) fn count_attempt(&mut self, started: Timestamp) {
+        self.attempts = self.attempts.saturating_add(1);
+        self.first_attempt.get_or_insert(started);
+    }
+
+    pub(super) fn keep_error(&mut self, connection: &Connection, message: &str, at: Timestamp) -> Result<(), Fault> {
+        const KEEP: &str = "INSERT INTO gae_tasks_error (task, n, attempt, at, message) VALUES (?1, ?2, ?3, ?4, ?5)";
+        self.errors += 1;
+        connection.prepare_cached(KEEP)?.execute(params![
+            self.id.as_bytes(),
+            self.errors,
+            self.attempts,
+            at.as_micros(),
+            bounded(message.to_owned())
+        ])?;
+        let over = self.errors - i64::try_from(MAX_ERRORS).unwrap_or(i64::MAX);
+        if over > 0 {
+            connection
+                .prepare_cached("DELETE FROM gae_tasks_error WHERE task = ?1 AND n <= ?2")?
+                .execute(params![self.id.as_bytes(), over])?;
+        }
+        Ok(())
+    }
+
+    /// Makes it a dead letter.
+    pub(super) fn die(mut self, connection: &Connection, now: Timestamp) -> Result<(), Fault> {
+        self.died = Some(now);
+        self.save(connection)
+    }
+
+    /// Lets it wait until `due`, with its changed facts.
+    pub(super) fn wait(mut self, connection: &Connection, due: Timestamp) -> Result<(), Fault> {
+        self.schedule_time = due;
+        self.save(connection)?;
+        self.put_back(connection)
+    }
+
+    /// Lets it wait as it did before.
+    pub(super) fn put_back(&self, connection: &Connection) -> Result<(), Fault> {
+        waiting::put(connection, self.id, self.lane, self.is_marked(), self.schedule_time)
+    }
+
+    fn save(&self, connection: &Connection) -> Result<(), Fault> {
+        const SAVE: &str = "UPDATE gae_tasks_task SET schedule_time = ?2, attempts = ?3, lost_leases = ?4, \
+                            errors = ?5, died = ?6, first_attempt = ?7 WHERE id = ?1";
+        connection.prepare_cached(SAVE)?.execute(params![
+            self.id.as_bytes(),
+            self.schedule_time.as_micros(),
+            self.attempts,
+            self.lost_leases,
+            self.errors,
+            self.died.map(Timestamp::as_micros),
+            self.first_attempt.map(Timestamp::as_micros),
+        ])?;
+        Ok(())
+    }
+
+    /// Deletes it, wherever it stands; its name is blocked until `until`.
+    pub(super) fn remove(self, connection: &Connection, catalogue: &Catalogue, until: Timestamp) -> Result<(), Fault> {
+        let id = params![self.id.as_bytes()];
+        connection.prepare_cached("DELETE FROM gae_tasks_task WHERE id = ?1")?.execute(id)?;
+        connection.prepare_cached("DELETE FROM gae_tasks_lease WHERE task = ?1")?.execute(id)?;
+        waiting::take(connection, self.id, self.lane, self.is_marked(), self.schedule_time)?;
+        if self.errors > 0 {
+            connection.prepare_cached("DELETE FROM gae_tasks_error WHERE task = ?1")?.execute(id)?;
+        }
+        if let Some(name) = &self.name {
+            name::bury(connection, &catalogue.lane(self.lane)?.queue, name, self.id, until)?;
+        }
+        Ok(())
+    }
+}

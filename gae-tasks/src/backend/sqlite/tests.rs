@@ -1,0 +1,109 @@
+//! What can only be seen from inside: the same answers as memory, query plans, pragmas, failed transactions.
+
+mod file;
+mod model;
+mod plans;
+mod transactions;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use super::Sqlite;
+use crate::backend::{Backend, Enqueue, Lease, Leased, NewTask, Pull, Routes, Settle, Settled, Settlement, Verdict};
+use crate::error::Error;
+use crate::queue::QueueName;
+use crate::task::{Deferred, Kind, Shape, TaskId};
+use crate::time::{Now, Schedule, Timestamp};
+
+/// Waits for an answer, as a caller without a runtime does.
+fn wait<T>(answer: impl Future<Output = T>) -> T {
+    pollster::block_on(answer)
+}
+
+/// A folder that is gone when the test is over.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let folder = std::env::temp_dir().join(format!("gae-tasks-sqlite-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        Self(folder)
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.join("tasks.db")
+    }
+
+    fn open(&self) -> Sqlite {
+        open(self.file()).unwrap()
+    }
+
+    fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(&self.0).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn open(file: impl AsRef<Path>) -> Result<Sqlite, Error> {
+    wait(Sqlite::open(file))
+}
+
+/// The error and its sources in one line.
+fn chain(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        text.push_str(&format!(": {error}"));
+        source = error.source();
+    }
+    text
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_micros(seconds * 1_000_000)
+}
+
+fn task(payload: &[u8]) -> NewTask {
+    NewTask {
+        id: TaskId::generate(),
+        kind: Kind::from_static("shop/send"),
+        shape: Shape::from_bits(7),
+        payload: payload.to_vec(),
+        queue: QueueName::DEFAULT,
+        name: None,
+        schedule: Schedule::Now,
+        max_attempts: None,
+        retry: None,
+        deadline: None,
+        attributes: None,
+    }
+}
+
+fn enqueue(backend: &Sqlite, tasks: Vec<NewTask>) -> Result<Vec<Result<Deferred, Error>>, Error> {
+    wait(backend.enqueue(Enqueue { now: Now::At(at(100)), tasks }))
+}
+
+fn lease(backend: &Sqlite, now: Timestamp, limit: usize) -> Leased {
+    let queues = Arc::new([QueueName::DEFAULT].into());
+    let duration = Duration::from_secs(30);
+    let request = Lease { now: Now::At(now), queues, routes: Routes::Any, limit, starting: limit, duration };
+    wait(backend.lease(request)).unwrap()
+}
+
+fn finish(backend: &Sqlite, leased: &Leased) -> Vec<Settled> {
+    let done = leased.tasks.iter().map(|task| Settlement::new(task.lease, Verdict::Done));
+    let settle = Settle { now: Now::At(at(200)), settlements: done.collect(), tombstones: Duration::ZERO };
+    wait(backend.settle(settle)).unwrap()
+}

@@ -1,0 +1,39 @@
+//! The order in which tasks are leased: the table that stands between a stored task and its next attempt.
+
+use rusqlite::{Connection, params};
+
+use super::error::Fault;
+use crate::task::TaskId;
+use crate::time::Timestamp;
+
+/// Lets a task wait until `due`.
+pub(super) fn put(connection: &Connection, id: TaskId, lane: i64, marked: bool, due: Timestamp) -> Result<(), Fault> {
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO gae_tasks_waiting (lane, marked, due, task) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![lane, marked, due.as_micros(), id.as_bytes()])?;
+    Ok(())
+}
+
+/// Takes a task out of the order; answers whether it was waiting.
+pub(super) fn take(
+    connection: &Connection,
+    id: TaskId,
+    lane: i64,
+    marked: bool,
+    due: Timestamp,
+) -> Result<bool, Fault> {
+    const TAKE: &str = "DELETE FROM gae_tasks_waiting WHERE lane = ?1 AND marked = ?2 AND due = ?3 AND task = ?4";
+    Ok(connection.prepare_cached(TAKE)?.execute(params![lane, marked, due.as_micros(), id.as_bytes()])? > 0)
+}
+
+/// Takes the first tasks of a lane, up to this one, out of the order.
+pub(super) fn take_up_to(
+    connection: &Connection,
+    lane: i64,
+    marked: bool,
+    (due, id): (i64, TaskId),
+) -> Result<(), Fault> {
+    const TAKE: &str = "DELETE FROM gae_tasks_waiting WHERE lane = ?1 AND marked = ?2 AND (due, task) <= (?3, ?4)";
+    connection.prepare_cached(TAKE)?.execute(params![lane, marked, due, id.as_bytes()])?;
+    Ok(())
+}
