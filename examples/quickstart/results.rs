@@ -11,21 +11,21 @@ use crate::tasks::FileFacts;
 
 /// The table of results.
 #[derive(Debug)]
-pub struct Results(Mutex<Connection>);
+pub(crate) struct Results(Mutex<Connection>);
 
 /// What is in the table.
 #[derive(Debug)]
-pub struct Totals {
-    pub files: u64,
-    pub lines: u64,
-    pub words: u64,
+pub(crate) struct Totals {
+    pub(crate) files: u64,
+    pub(crate) lines: u64,
+    pub(crate) words: u64,
     /// Files that were digested more than once.
-    pub repeated: u64,
+    pub(crate) repeated: u64,
 }
 
 impl Results {
     /// Opens the table, and makes it if missing.
-    pub fn open(file: &Path) -> Result<Self> {
+    pub(crate) fn open(file: &Path) -> Result<Self> {
         let connection = Connection::open(file)?;
         connection.busy_timeout(Duration::from_secs(5))?;
         connection.execute_batch(
@@ -38,7 +38,7 @@ impl Results {
     }
 
     /// Stores the facts of one file; a second time, over the first.
-    pub fn store(&self, path: &str, facts: &FileFacts) -> Result<()> {
+    pub(crate) fn store(&self, path: &str, facts: &FileFacts) -> Result<()> {
         let connection = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         connection.execute(
             "INSERT INTO result (path, digest, lines, words) VALUES (?1, ?2, ?3, ?4)
@@ -49,7 +49,7 @@ impl Results {
     }
 
     /// What is stored so far.
-    pub fn totals(&self) -> Result<Totals> {
+    pub(crate) fn totals(&self) -> Result<Totals> {
         let connection = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let query =
             "SELECT count(*), coalesce(sum(lines), 0), coalesce(sum(words), 0), count(*) FILTER (WHERE runs > 1)

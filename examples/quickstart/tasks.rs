@@ -16,7 +16,7 @@ const ROUNDS: usize = 20_000;
 /// A plain `fn`: it runs on the blocking pool, where computing does no harm. A task may run more than once (its worker
 /// may be killed after the work and before it is recorded), so the result is stored under the file's path.
 #[deferred(queue = "files")]
-pub fn digest_file(path: String, #[state] results: &Results) -> Result<()> {
+pub(crate) fn digest_file(path: String, #[state] results: &Results) -> Result<()> {
     let bytes = match fs::read(&path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -30,10 +30,10 @@ pub fn digest_file(path: String, #[state] results: &Results) -> Result<()> {
 
 /// What is found in a file.
 #[derive(Debug, Default)]
-pub struct FileFacts {
-    pub digest: String,
-    pub lines: usize,
-    pub words: usize,
+pub(crate) struct FileFacts {
+    pub(crate) digest: String,
+    pub(crate) lines: usize,
+    pub(crate) words: usize,
 }
 
 impl FileFacts {

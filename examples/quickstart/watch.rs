@@ -19,7 +19,7 @@ use crate::worker::Folder;
 const CHUNK: usize = 1000;
 
 /// Runs the whole show.
-pub async fn run(dir: PathBuf) -> Result<()> {
+pub(crate) async fn run(dir: PathBuf) -> Result<()> {
     let dir = dir.canonicalize().with_context(|| format!("there is no folder {}", dir.display()))?;
     let files = files(&dir)?;
     ensure!(!files.is_empty(), "{} has no files", dir.display());

@@ -12,6 +12,14 @@ use proptest::prelude::*;
 use world::World;
 
 /// A backend to be compared with the model, and what must live as long.
+#[cfg(feature = "sqlite")]
+async fn under_test() -> (Arc<dyn Pull>, impl Sized) {
+    let folder = tempfile::tempdir().unwrap();
+    (Arc::new(gae_tasks::backend::sqlite::Sqlite::open(folder.path().join("tasks.db")).await.unwrap()), folder)
+}
+
+/// Without another backend the model is compared with itself, which shows that the comparison is fair.
+#[cfg(not(feature = "sqlite"))]
 async fn under_test() -> (Arc<dyn Pull>, impl Sized) {
     (Arc::new(Memory::new()), ())
 }
