@@ -12,6 +12,16 @@ use proptest::prelude::*;
 use world::World;
 
 /// A backend to be compared with the model, and what must live as long.
+#[cfg(feature = "sqlite")]
+async fn under_test() -> (Arc<dyn Pull>, impl Sized) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("tasks.db");
+    let backend = gae_tasks::backend::sqlite::Sqlite::open(file).await.expect("a fresh file opens");
+    (Arc::new(backend), directory)
+}
+
+/// Without another backend the model is compared with itself.
+#[cfg(not(feature = "sqlite"))]
 async fn under_test() -> (Arc<dyn Pull>, impl Sized) {
     (Arc::new(Memory::new()), ())
 }
