@@ -293,8 +293,8 @@ macro_rules! conformance {
         pub mod $subject {
             use std::sync::Arc;
 
-            use crate::backend::Pull;
-            use crate::testing::conformance::{stage::Stage, $subject as of};
+            use $crate::backend::Pull;
+            use $crate::testing::conformance::{$subject as of, stage::Stage};
 
             $(#[doc = concat!("Panics unless ", stringify!($case), ".")]
             pub async fn $case(backend: Arc<dyn Pull>) {
