@@ -1,11 +1,14 @@
 //! Every backend keeps the contract: the whole suite, stamped once for each.
 
 use gae_tasks::backend::memory::Memory;
+#[cfg(feature = "sqlite")]
+use gae_tasks::backend::sqlite::Sqlite;
 
 gae_tasks::conformance!(memory, (Memory::new(), ()));
 
 #[cfg(feature = "sqlite")]
 gae_tasks::conformance!(sqlite, {
-    let folder = tempfile::tempdir().unwrap();
-    (gae_tasks::backend::sqlite::Sqlite::open(folder.path().join("tasks.db")).await.unwrap(), folder)
+    let directory = tempfile::tempdir().expect("a directory");
+    let backend = Sqlite::open(directory.path().join("tasks.db")).await.expect("a fresh file opens");
+    (backend, directory)
 });

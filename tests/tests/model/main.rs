@@ -14,11 +14,13 @@ use world::World;
 /// A backend to be compared with the model, and what must live as long.
 #[cfg(feature = "sqlite")]
 async fn under_test() -> (Arc<dyn Pull>, impl Sized) {
-    let folder = tempfile::tempdir().unwrap();
-    (Arc::new(gae_tasks::backend::sqlite::Sqlite::open(folder.path().join("tasks.db")).await.unwrap()), folder)
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("tasks.db");
+    let backend = gae_tasks::backend::sqlite::Sqlite::open(file).await.expect("a fresh file opens");
+    (Arc::new(backend), directory)
 }
 
-/// Without another backend the model is compared with itself, which shows that the comparison is fair.
+/// Without another backend the model is compared with itself.
 #[cfg(not(feature = "sqlite"))]
 async fn under_test() -> (Arc<dyn Pull>, impl Sized) {
     (Arc::new(Memory::new()), ())

@@ -149,7 +149,7 @@ fn without_token(mut task: LeasedTask) -> LeasedTask {
 
 /// One of the newer ones mostly: the older ones tend to be over.
 fn pick<T>(all: &[T], number: usize) -> Option<&T> {
-    let recent = if number.is_multiple_of(4) { all } else { &all[all.len().saturating_sub(8)..] };
+    let recent = if number.is_multiple_of(4) { all } else { &all[all.len().saturating_sub(5)..] };
     recent.get(number.checked_rem(recent.len())?)
 }
 

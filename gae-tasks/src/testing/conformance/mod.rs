@@ -105,7 +105,7 @@ macro_rules! conformance {
                 the_next_time_regards_only_what_the_worker_can_run
                 there_is_no_next_time_where_nothing_waits_for_its_own
                 the_next_time_regards_retries
-                every_lease_has_a_token_of_its_own
+                no_two_leases_of_a_task_have_the_same_token
                 a_leased_task_is_not_leased_again
                 an_expired_lease_is_recovered_by_a_sweep_only
                 eight_concurrent_workers_share_no_task
@@ -127,7 +127,7 @@ macro_rules! conformance {
                 a_done_task_is_deleted
                 a_task_may_be_done_after_failures
                 a_wrong_token_changes_nothing
-                a_token_is_of_no_use_for_another_task
+                a_token_of_one_lease_is_of_no_use_for_another
                 an_unknown_task_cannot_be_settled
                 a_waiting_task_cannot_be_settled
                 an_outcome_is_recorded_once
@@ -293,8 +293,8 @@ macro_rules! conformance {
         pub mod $subject {
             use std::sync::Arc;
 
-            use crate::backend::Pull;
-            use crate::testing::conformance::{stage::Stage, $subject as of};
+            use $crate::backend::Pull;
+            use $crate::testing::conformance::{$subject as of, stage::Stage};
 
             $(#[doc = concat!("Panics unless ", stringify!($case), ".")]
             pub async fn $case(backend: Arc<dyn Pull>) {

@@ -39,10 +39,12 @@ pub(super) async fn a_wrong_token_changes_nothing(on: Stage) {
     assert_eq!(on.settle(at(1), lease, Verdict::Done).await, Settled::Done);
 }
 
-pub(super) async fn a_token_is_of_no_use_for_another_task(on: Stage) {
-    on.store_plain(at(0), 2).await;
-    let tasks = on.lease_all(at(0)).await;
-    assert_lost(&on, LeaseRef { id: tasks[0].lease.id, token: tasks[1].lease.token }).await;
+pub(super) async fn a_token_of_one_lease_is_of_no_use_for_another(on: Stage) {
+    on.store(at(0), on.task()).await;
+    let one = on.lease_one(at(0)).await.lease;
+    on.store(at(0), on.task()).await;
+    let two = on.lease_one(at(0)).await.lease;
+    assert_lost(&on, LeaseRef { id: one.id, token: two.token }).await;
 }
 
 pub(super) async fn an_unknown_task_cannot_be_settled(on: Stage) {
