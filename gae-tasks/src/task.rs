@@ -255,7 +255,7 @@ impl TaskName {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Deferred {
-    /// The id of the task. Where the name was in use, that of the task that has it, or of this call if it is gone.
+    /// The id of the task; where the name was in use, that of the task that has it, or had it until it was over.
     pub id: TaskId,
     /// Whether this call created the task; `false` where the name was in use.
     pub created: bool,

@@ -272,7 +272,7 @@ impl Routes {
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Leased {
-    /// The tasks, marked ones first, then by schedule time.
+    /// The tasks, marked ones first, then by schedule time, then by id.
     pub tasks: Vec<LeasedTask>,
     /// How long until a further task of these queues and routes becomes due; `None`: none waits for its time.
     pub next: Option<Duration>,

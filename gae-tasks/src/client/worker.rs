@@ -201,4 +201,3 @@ impl fmt::Debug for WorkerFuture {
         f.write_str("WorkerFuture")
     }
 }
-
