@@ -72,8 +72,6 @@ impl Attribute {
         }
         if !input.is_empty() && input.parse::<Token![,]>().is_err() {
             errors.at(input.span(), "expected a `,` between two keys");
-            skip_to_comma(input);
-            _ = input.parse::<Token![,]>();
         }
     }
 
@@ -158,9 +156,13 @@ fn strings(input: ParseStream<'_>) -> syn::Result<Vec<LitStr>> {
     Ok(Punctuated::<LitStr, Token![,]>::parse_terminated(&content)?.into_iter().collect())
 }
 
-/// A value such as `"a" + B` begins well; only a comma or the end may follow.
+/// A value such as `"a" + B` begins well. A comma or the end follows, or the next key, if the comma was forgotten.
 fn at_end_of_value(input: ParseStream<'_>) -> syn::Result<()> {
-    if input.is_empty() || input.peek(Token![,]) { Ok(()) } else { Err(input.error("expected a `,`")) }
+    if input.is_empty() || input.peek(Token![,]) || input.peek(Ident::peek_any) {
+        Ok(())
+    } else {
+        Err(input.error("expected a `,`"))
+    }
 }
 
 fn skip_to_comma(input: ParseStream<'_>) {

@@ -1,9 +1,9 @@
 //! Every place where generated code asks a trait of the user's types, spanned on that type.
 //!
 //! Each bound is asked in exactly one place, so that a missing one is one error: `Serialize` where a parameter is
-//! encoded, `DeserializeOwned` where it is decoded, `Send` in a check that does nothing else, those of a state where
-//! it is fetched, and `TaskOutput` where the result is looked at. That the future is `Send` is asked only where the
-//! parameters are: an argument that is not would make it a second error about the same type.
+//! encoded, `Deserialize` where it is decoded, those of a state where it is fetched, `Send` of parameters and
+//! `TaskOutput` of the output in checks that do nothing else. What rests on these is asked of wrappers that take any
+//! type and know two ways: a future cannot be `Send` if a parameter is not, and one error about that is enough.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
@@ -19,22 +19,24 @@ pub(crate) fn encoded(task: &Task, field: &Ident, parameter: &Parameter) -> Toke
     quote_spanned!(ty.span()=> #door::Encoder::parameter::<#ty>(__payload, #name, &self.#field)?;)
 }
 
-/// Reads a parameter: `DeserializeOwned`.
+/// Reads a parameter: `Deserialize`.
 pub(crate) fn decoded(task: &Task, field: &Ident, parameter: &Parameter) -> TokenStream {
     let (door, ty, name) = (&task.door, parameter.ty(), names::plain(field));
     quote_spanned!(ty.span()=> #field: #door::Decoder::parameter::<#ty>(__payload, #name)?)
 }
 
-/// A function nobody calls, in which the compiler compares the parameters with `Send`.
-pub(crate) fn sendable(task: &Task) -> TokenStream {
-    let door = &task.door;
-    let checks = task.payload().map(|(_, parameter)| {
+/// A function nobody calls, in which the compiler compares parameters with `Send`, and the output with `TaskOutput`.
+pub(crate) fn checks(task: &Task) -> TokenStream {
+    let (door, output) = (&task.door, task.output());
+    let parameters = task.payload().map(|(_, parameter)| {
         let ty = parameter.ty();
         quote_spanned!(ty.span()=> #door::parameter::<#ty>();)
     });
+    let output = quote_spanned!(output.span()=> #door::output::<#output>(););
     quote! {
-        fn __parameters() {
-            #(#checks)*
+        fn __bounds() {
+            #(#parameters)*
+            #output
         }
     }
 }
@@ -50,10 +52,14 @@ pub(crate) fn cloned(ty: &Type, state: &Ident) -> TokenStream {
     quote_spanned!(ty.span()=> <#ty as ::core::clone::Clone>::clone(&*#state))
 }
 
-/// Drops the success value of a call: `TaskOutput`.
+/// Drops the success value of a call, if the output is one that [`checks`] lets pass.
 pub(crate) fn result(task: &Task, call: &TokenStream) -> TokenStream {
     let (door, output) = (&task.door, task.output());
-    quote_spanned!(output.span()=> <#output as #door::TaskOutput>::into_result(#call))
+    // Awaited before the wrapper exists: what lives across an await must be `Send`.
+    quote! {{
+        let __output = #call;
+        (&&#door::Returned::<#output>::new()).result(__output)
+    }}
 }
 
 /// Makes the work of a future or a closure: `Send`, if everything that is moved into it is.

@@ -57,7 +57,8 @@ fn queues(attribute: &Attribute, errors: &mut Errors) -> Vec<String> {
         errors.at(attribute.key("queues"), "`queues` is empty: name at least one queue, or leave the key out");
     }
     for queue in queues.iter().filter(|queue| !names::is_queue(&queue.value())) {
-        errors.on(queue, format!("`{}` is no queue name: use 1 to 100 of `A-Z`, `a-z`, `0-9` and `-`", queue.value()));
+        errors
+            .on(queue, format!("`{:?}` is no queue name: use 1 to 100 of `A-Z`, `a-z`, `0-9` and `-`", queue.value()));
     }
     unique(queues, errors)
 }
@@ -80,7 +81,7 @@ fn kind(name: &LitStr, errors: &mut Errors) -> String {
         errors.on(
             name,
             format!(
-                "`{value}` is no task kind: use segments of `A-Z`, `a-z`, `0-9`, `.`, `_` and `-`, none empty or of \
+                "`{value:?}` is no task kind: use segments of `A-Z`, `a-z`, `0-9`, `.`, `_` and `-`, none empty or of \
                  dots only, joined by `/`"
             ),
         );
@@ -96,7 +97,7 @@ fn deadline(text: &LitStr, errors: &mut Errors) -> Option<Duration> {
         Ok(deadline) => return Some(deadline),
         Err(_) => errors.on(
             text,
-            format!("`{}` is no duration: write a number and its unit, as in `30s`, `5m` or `1h 30m`", text.value()),
+            format!("`{:?}` is no duration: write a number and its unit, as in `30s`, `5m` or `1h 30m`", text.value()),
         ),
     }
     None
@@ -117,7 +118,7 @@ fn unique(list: &[LitStr], errors: &mut Errors) -> Vec<String> {
     for literal in list {
         let value = literal.value();
         if values.contains(&value) {
-            errors.on(literal, format!("`{value}` is listed twice: keep one"));
+            errors.on(literal, format!("`{value:?}` is listed twice: keep one"));
         } else {
             values.push(value);
         }
@@ -298,7 +299,7 @@ fn state(parameter: &Parameter, ty: &Type, borrowed: bool, errors: &mut Errors) 
     } else if has_word(ty.to_token_stream(), "impl") {
         errors.on(ty, "state is found by its type: name the type in place of `impl Trait`");
     } else if borrowed && matches!(peeled(ty), Type::TraitObject(_) | Type::Slice(_)) || names::type_text(ty) == "str" {
-        let text = ty.to_token_stream();
+        let text = names::type_text(peeled(ty)).replace('+', " + ");
         errors.on(ty, format!("state is found by its sized type: take `&Arc<{text}>`"));
     }
 }

@@ -1,7 +1,8 @@
 //! The expansion of a task that keeps all rules: the user's function, its args, its task type, and one `const` block.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
+use syn::spanned::Spanned;
 
 use crate::bounds;
 use crate::model::{Parameter, Role, Task};
@@ -71,7 +72,7 @@ fn block(task: &Task) -> TokenStream {
         kind(task),
         impl_task(task),
         impl_args(task),
-        bounds::sendable(task),
+        bounds::checks(task),
         run(task),
         registration(task),
     ];
@@ -111,13 +112,12 @@ fn inherent(task: &Task) -> TokenStream {
 
 /// The kind as a constant, of the module path where no name is given.
 fn kind(task: &Task) -> TokenStream {
-    let door = &task.door;
     if let Some(kind) = &task.settings.kind {
         return quote!(const __KIND: &::core::primitive::str = #kind;);
     }
     let ident = &task.function.sig.ident;
-    let function = names::plain(ident);
-    // At the function's name, which is where a module path that makes no kind is reported.
+    let (function, door) = (names::plain(ident), at(ident.span(), &task.door));
+    // All of it at the function's name, where a module path that makes no kind is reported.
     quote_spanned! {ident.span()=>
         const __PATH: &::core::primitive::str = ::core::concat!(::core::module_path!(), "/", #function);
         const __BYTES: &[::core::primitive::u8] = &#door::kind_bytes::<{ #door::kind_len(__PATH) }>(__PATH);
@@ -126,14 +126,16 @@ fn kind(task: &Task) -> TokenStream {
 }
 
 fn impl_task(task: &Task) -> TokenStream {
-    let (door, args, name, output, queues) = (&task.door, &task.args, &task.name, task.output(), &task.settings.queues);
+    let (door, args, name, queues) = (&task.door, &task.args, &task.name, &task.settings.queues);
+    let output = task.output();
+    let output = quote_spanned!(output.span()=> type Output = #output;);
     quote! {
         #[automatically_derived]
         impl #door::Task for #name {
             const KIND: &'static ::core::primitive::str = __KIND;
             const QUEUES: &'static [&'static ::core::primitive::str] = &[#(#queues),*];
             type Args = #args;
-            type Output = #output;
+            #output
             fn registration() -> &'static #door::Registration {
                 &__REGISTRATION
             }
@@ -182,18 +184,22 @@ fn run(task: &Task) -> TokenStream {
     let outcome = quote! {
         match #result {
             #door::Result::Ok(()) => #door::Outcome::Done,
-            #door::Result::Err(__error) => {
+            #door::Result::Err(__failed) => {
+                let __error = &__failed.error;
                 let __intent = #door::downcast_intent(
                     __error.downcast_ref(), __error.downcast_ref(), __error.downcast_ref(),
                 );
-                #door::failed(__intent.or((&&#door::Probe(&__error)).intent()), __error)
+                #door::failed(__intent.or((&&#door::Probe(__error)).intent()), __failed)
             }
         }
     };
     let work = bounds::work(task, &outcome);
     quote! {
         fn __run(__call: &#door::Call<'_>) -> #door::Result<#door::Work, #door::CallError> {
-            use #door::{DowncastRef as _, MovedOther as _, MovedSend as _, ProbeAsRef as _, ProbeNothing as _};
+            use #door::{
+                DowncastRef as _, MovedOther as _, MovedSend as _, ProbeAsRef as _, ProbeNothing as _,
+                ReturnedOther as _, ReturnedOutput as _,
+            };
             let __args = __call.args::<#args>()?;
             let __context = __call.context();
             #(#states)*
@@ -207,8 +213,8 @@ fn arguments(task: &Task) -> Vec<TokenStream> {
     let mut states = 0;
     let argument = |parameter: &Parameter| match &parameter.role {
         Role::Payload(field) => quote!(__args.#field),
-        Role::Context { borrowed: true } => at_type(parameter, &quote!(&__context)),
-        Role::Context { borrowed: false } => at_type(parameter, &quote!(__context)),
+        Role::Context { borrowed: true } => at(parameter.ty().span(), &quote!(&__context)),
+        Role::Context { borrowed: false } => at(parameter.ty().span(), &quote!(__context)),
         Role::State { ty, borrowed } => {
             let state = state(states);
             states += 1;
@@ -218,11 +224,10 @@ fn arguments(task: &Task) -> Vec<TokenStream> {
     task.parameters.iter().map(argument).collect()
 }
 
-/// `value` where its type is written: the user's parameter may be of another.
-fn at_type(parameter: &Parameter, value: &TokenStream) -> TokenStream {
-    use syn::spanned::Spanned;
-    let tokens = value.clone().into_iter().map(|mut token| {
-        token.set_span(token.span().located_at(parameter.ty().span()));
+/// Tokens of ours as if they stood at `span`, so that what the compiler has to say of them is said there.
+fn at(span: Span, tokens: &TokenStream) -> TokenStream {
+    let tokens = tokens.clone().into_iter().map(|mut token| {
+        token.set_span(token.span().located_at(span));
         token
     });
     tokens.collect()

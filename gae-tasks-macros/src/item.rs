@@ -63,5 +63,5 @@ pub(crate) fn is_ours(attr: &Attribute) -> bool {
 /// Whether a parameter's attribute is for us and must not reach the compiler: markers, docs (which move to the field
 /// of the args), and what is refused.
 fn is_taken(attr: &Attribute) -> bool {
-    is_ours(attr) || ["state", "context", "doc", "cfg", "cfg_attr"].iter().any(|word| attr.path().is_ident(word))
+    is_ours(attr) || ["state", "context", "doc", "cfg"].iter().any(|word| attr.path().is_ident(word))
 }

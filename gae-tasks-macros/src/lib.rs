@@ -20,12 +20,13 @@ use crate::check::Errors;
 use crate::item::Function;
 use crate::model::Task;
 
-/// Makes a task of a function.
+#[doc = include_str!("docs/deferred.md")]
 #[proc_macro_attribute]
 pub fn deferred(attribute: TokenStream, item: TokenStream) -> TokenStream {
     expansion(attribute.into(), item.into()).into()
 }
 
+/// The stages, one after the other; errors of all of them are reported together.
 fn expansion(attribute: proc_macro2::TokenStream, item: proc_macro2::TokenStream) -> proc_macro2::TokenStream {
     let mut errors = Errors::default();
     let attribute = args::Attribute::parse(attribute, &mut errors);
@@ -44,5 +45,70 @@ fn expansion(attribute: proc_macro2::TokenStream, item: proc_macro2::TokenStream
             let errors = errors.finish().err().map(|error| error.to_compile_error());
             quote!(#item #errors)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quote::ToTokens;
+    use syn::Item;
+
+    use super::*;
+
+    fn items(attribute: proc_macro2::TokenStream, item: proc_macro2::TokenStream) -> Vec<String> {
+        let file: syn::File = syn::parse2(expansion(attribute, item)).unwrap();
+        let name = |item: &Item| match item {
+            Item::Fn(item) => format!("fn {}", item.sig.ident),
+            Item::Struct(item) => format!("struct {}", item.ident),
+            Item::Enum(item) => format!("enum {}", item.ident),
+            Item::Const(item) => format!("const {}", item.ident),
+            Item::Macro(item) => format!("macro {}", item.mac.path.segments.last().unwrap().ident),
+            item => item.to_token_stream().to_string(),
+        };
+        file.items.iter().map(name).collect()
+    }
+
+    #[test]
+    fn a_task_is_four_items_and_the_function_is_the_first() {
+        let items = items(
+            quote!(queue = "a"),
+            quote!(
+                async fn send(id: u64, #[state] db: &Db) {}
+            ),
+        );
+        assert_eq!(items, ["fn send", "struct SendArgs", "enum send", "const _"]);
+    }
+
+    #[test]
+    fn a_mistake_leaves_the_names_that_callers_use() {
+        let items = items(
+            quote!(queue = "a_b"),
+            quote!(
+                async fn send(name: &str) {}
+            ),
+        );
+        assert_eq!(
+            items,
+            ["fn send", "macro compile_error", "macro compile_error", "struct SendArgs", "enum send", "const _"]
+        );
+    }
+
+    #[test]
+    fn a_body_that_is_half_typed_still_expands() {
+        let expanded = expansion(quote!(), quote!(async fn send() { let x = foo. })).to_string();
+        assert!(expanded.contains("let x = foo .") && !expanded.contains("compile_error"));
+    }
+
+    #[test]
+    fn only_the_door_and_absolute_paths_are_named() {
+        let expanded = expansion(
+            quote!(crate = ::door),
+            quote!(
+                fn send(id: u64) {}
+            ),
+        )
+        .to_string();
+        assert!(!expanded.contains("gae_tasks"));
+        assert!(!expanded.contains(" std ::") && !expanded.contains("serde"));
     }
 }

@@ -131,7 +131,7 @@ impl<T> MovedOther for Moved<T> {}
 #[diagnostic::on_unimplemented(
     message = "a task cannot return `{Self}`",
     label = "return `()` or `Result<_, E>` here",
-    note = "`E` can be any error type, `anyhow::Error`, `String` or `Box<dyn Error + Send + Sync>`"
+    note = "`E` can be any error type that is `Send + Sync`, `anyhow::Error`, `String` or `Box<dyn Error + Send + Sync>`"
 )]
 pub trait TaskOutput {
     /// The error of a failed call.
@@ -140,22 +140,89 @@ pub trait TaskOutput {
     ///
     /// # Errors
     /// The call failed.
-    fn into_result(self) -> Result<(), Self::Error>;
+    fn into_result(self) -> Result<(), Unboxed<Self::Error>>;
 }
 
+// Not recommended: the trait's own message says it all, and for an error type that is no `Error` the compiler would
+// tell of the standard library's conversions into `Box` instead.
+#[diagnostic::do_not_recommend]
 impl TaskOutput for () {
     type Error = Infallible;
-    fn into_result(self) -> Result<(), Infallible> {
+    fn into_result(self) -> Result<(), Unboxed<Infallible>> {
         Ok(())
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T, E: Into<BoxError>> TaskOutput for Result<T, E> {
     type Error = E;
-    fn into_result(self) -> Result<(), E> {
-        self.map(drop)
+    fn into_result(self) -> Result<(), Unboxed<E>> {
+        self.map(drop).map_err(|error| Unboxed { error, boxed: E::into })
     }
 }
+
+/// The error of a failed call, whose type generated code looks at before it is boxed.
+///
+/// It carries the conversion, so that generated code need not ask for it a second time.
+pub struct Unboxed<E> {
+    /// The error.
+    pub error: E,
+    boxed: fn(E) -> BoxError,
+}
+
+impl<E> std::fmt::Debug for Unboxed<E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Unboxed").finish_non_exhaustive()
+    }
+}
+
+/// Asks of a function's return type what nothing else asks of it.
+pub fn output<R: TaskOutput>() {}
+
+/// The return type of a task function. Asked of `&&Returned`.
+///
+/// As with [`Moved`]: a type that is no [`TaskOutput`] is reported where it is written, and taken here without a word.
+pub struct Returned<R>(PhantomData<R>);
+
+impl<R> Returned<R> {
+    /// A value to call the methods of [`ReturnedOutput`] and [`ReturnedOther`] on.
+    #[expect(clippy::new_without_default, reason = "generated code names what it calls")]
+    pub const fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<R> std::fmt::Debug for Returned<R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Returned")
+    }
+}
+
+/// What a task may return.
+pub trait ReturnedOutput<R: TaskOutput> {
+    /// Drops the success value of a call.
+    ///
+    /// # Errors
+    /// The call failed.
+    fn result(&self, output: R) -> Result<(), Unboxed<R::Error>> {
+        output.into_result()
+    }
+}
+
+impl<R: TaskOutput> ReturnedOutput<R> for &Returned<R> {}
+
+/// What the compiler has refused.
+pub trait ReturnedOther<R> {
+    /// Nothing that will run.
+    ///
+    /// # Errors
+    /// None.
+    fn result(&self, _: R) -> Result<(), Unboxed<Infallible>> {
+        unreachable!("a type that is no output of a task is refused where it is written")
+    }
+}
+
+impl<R> ReturnedOther<R> for Returned<R> {}
 
 /// Finds the intent of an error that hides its type from `dyn Error`: `anyhow` and `eyre` keep an attached failure
 /// reachable by their inherent `downcast_ref` only. Method resolution takes an inherent one before this trait's.
@@ -207,6 +274,6 @@ pub trait ProbeNothing {
 impl<E> ProbeNothing for Probe<'_, E> {}
 
 /// The outcome of a call that failed.
-pub fn failed(intent: Option<Intent>, error: impl Into<BoxError>) -> Outcome {
-    Outcome::failed(intent, error.into())
+pub fn failed<E>(intent: Option<Intent>, failed: Unboxed<E>) -> Outcome {
+    Outcome::failed(intent, (failed.boxed)(failed.error))
 }

@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::task::Task;
 
@@ -108,7 +107,8 @@ impl Decoder<'_> {
     ///
     /// # Errors
     /// The codec cannot read a value of this type there.
-    pub fn parameter<T: DeserializeOwned>(&mut self, name: &'static str) -> Result<T, UnreadableError> {
+    // Not `DeserializeOwned`, for which serde has no advice when it is missing.
+    pub fn parameter<T: for<'de> Deserialize<'de>>(&mut self, name: &'static str) -> Result<T, UnreadableError> {
         let (value, rest) = postcard::take_from_bytes(self.rest)
             .map_err(|e| UnreadableError::of_parameter(name, format!("cannot be read back: {}", advice(e))))?;
         self.rest = rest;
@@ -187,7 +187,7 @@ impl<T: Serialize> Serialize for Json<T> {
 }
 
 #[cfg(feature = "json")]
-impl<'de, T: DeserializeOwned> serde::Deserialize<'de> for Json<T> {
+impl<'de, T: serde::de::DeserializeOwned> Deserialize<'de> for Json<T> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
         serde_json::from_str(&text).map(Self).map_err(serde::de::Error::custom)

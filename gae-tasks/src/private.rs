@@ -11,8 +11,8 @@ pub use tracing;
 
 pub use crate::defer::Defer;
 pub use crate::handler::{
-    Call, CallError, DowncastRef, Moved, MovedOther, MovedSend, Probe, ProbeAsRef, ProbeNothing, Run, TaskOutput, Work,
-    downcast_intent, failed, parameter,
+    Call, CallError, DowncastRef, Moved, MovedOther, MovedSend, Probe, ProbeAsRef, ProbeNothing, Returned,
+    ReturnedOther, ReturnedOutput, Run, TaskOutput, Unboxed, Work, downcast_intent, failed, output, parameter,
 };
 pub use crate::outcome::Outcome;
 pub use crate::payload::{Args, Decoder, Described, DescribedDebug, DescribedOther, Encoder, UnreadableError};

@@ -1,0 +1,6 @@
+use gae_tasks::deferred;
+
+#[deferred(queue = "emails".trim())]
+async fn send_welcome() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use gae_tasks::deferred;
+
+#[deferred(qeue = "emails")]
+async fn send_welcome() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use gae_tasks::deferred;
+
+#[deferred(queue)]
+async fn send_welcome() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use gae_tasks::deferred;
+
+#[deferred(queue = 5)]
+async fn send_welcome() {}
+
+fn main() {}

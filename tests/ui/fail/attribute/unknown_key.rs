@@ -1,0 +1,6 @@
+use gae_tasks::deferred;
+
+#[deferred(cron = "0 4 * * *")]
+async fn nightly() {}
+
+fn main() {}

@@ -1,0 +1,14 @@
+use gae_tasks::deferred;
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct Order {
+    id: u64,
+}
+
+#[deferred]
+async fn bill(order: Order) {
+    println!("{}", order.id);
+}
+
+fn main() {}

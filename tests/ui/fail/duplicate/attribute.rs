@@ -1,0 +1,7 @@
+use gae_tasks::deferred;
+
+#[deferred(queue = "emails")]
+#[deferred(deadline = "30s")]
+async fn send_welcome() {}
+
+fn main() {}

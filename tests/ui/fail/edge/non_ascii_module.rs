@@ -1,0 +1,6 @@
+mod grüße {
+    #[gae_tasks::deferred]
+    pub async fn send() {}
+}
+
+fn main() {}

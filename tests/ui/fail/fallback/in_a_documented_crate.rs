@@ -1,0 +1,13 @@
+#![deny(missing_docs, warnings)]
+//! A crate whose lints are no further errors.
+
+use gae_tasks::deferred;
+
+/// Greets.
+#[deferred(queue = "")]
+#[deprecated]
+pub async fn send_welcome(template: String) {
+    println!("{template}");
+}
+
+fn main() {}

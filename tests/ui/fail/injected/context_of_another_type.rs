@@ -1,0 +1,8 @@
+use gae_tasks::deferred;
+
+#[deferred]
+async fn store(#[context] cx: &std::task::Waker) {
+    println!("{cx:?}");
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use gae_tasks::deferred;
+
+#[deferred]
+async fn store(#[state] value: &impl std::fmt::Debug) {
+    println!("{value:?}");
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use gae_tasks::deferred;
+
+#[deferred]
+async fn store(#[state] value: &str) {
+    println!("{value}");
+}
+
+fn main() {}

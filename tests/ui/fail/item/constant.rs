@@ -1,0 +1,6 @@
+use gae_tasks::deferred;
+
+#[deferred]
+pub const QUEUE: &str = "emails";
+
+fn main() {}

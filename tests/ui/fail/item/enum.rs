@@ -1,0 +1,8 @@
+use gae_tasks::deferred;
+
+#[deferred(queue = "emails")]
+pub enum Mail {
+    Welcome,
+}
+
+fn main() {}

@@ -1,0 +1,12 @@
+use gae_tasks::deferred;
+
+struct Mailer;
+
+#[deferred]
+impl Mailer {
+    fn send() {}
+}
+
+fn main() {
+    Mailer::send();
+}

@@ -1,0 +1,10 @@
+use gae_tasks::deferred;
+
+#[deferred]
+macro_rules! send {
+    () => {};
+}
+
+fn main() {
+    send!();
+}

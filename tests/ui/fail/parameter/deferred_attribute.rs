@@ -1,0 +1,8 @@
+use gae_tasks::deferred;
+
+#[deferred]
+async fn store(#[deferred(default)] value: u8) {
+    println!("{value}");
+}
+
+fn main() {}

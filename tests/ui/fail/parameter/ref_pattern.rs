@@ -1,0 +1,8 @@
+use gae_tasks::deferred;
+
+#[deferred]
+async fn store(ref value: String) {
+    println!("{value}");
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use gae_tasks::deferred;
+
+#[deferred]
+const fn store() {}
+
+fn main() {}

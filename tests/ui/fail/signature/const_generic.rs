@@ -1,0 +1,8 @@
+use gae_tasks::deferred;
+
+#[deferred]
+async fn store<const N: usize>(value: [u8; N]) {
+    drop(value);
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use gae_tasks::deferred;
+
+#[deferred]
+extern "C" fn store() {}
+
+fn main() {}

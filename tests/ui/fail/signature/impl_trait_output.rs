@@ -1,0 +1,6 @@
+use gae_tasks::deferred;
+
+#[deferred]
+fn store() -> impl std::fmt::Debug {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use gae_tasks::deferred;
+
+#[deferred]
+async fn grüße() {}
+
+fn main() {}

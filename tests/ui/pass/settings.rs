@@ -1,0 +1,16 @@
+use std::time::Duration;
+
+use gae_tasks::{Client, TaskContext, deferred};
+
+#[deferred(deadline = "1h 30m 10ms", max_attempts = 2)]
+async fn work(#[context] cx: &TaskContext) -> Result<(), String> {
+    assert_eq!(cx.deadline(), Duration::from_millis(90 * 60 * 1000 + 10));
+    Err("again".to_owned())
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let tasks = Client::open("memory:").await.unwrap();
+    let outcome = tasks.perform(work::defer()).await.unwrap();
+    assert_eq!(outcome.failure().unwrap().to_string(), "again");
+}
