@@ -16,11 +16,15 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The first waits for a lock are short: most transactions of other processes last less than a millisecond.
 const WAITS: [u64; 6] = [100, 200, 400, 800, 1_500, 3_000];
 
-/// Pages the log grows to before it is copied into the file: a page that changes often in between is copied once.
-const CHECKPOINT_PAGES: i64 = 2_000;
-
-/// Bytes the log file is cut to after a peak.
-const LOG_BYTES: i64 = 64 * 1024 * 1024;
+/// What every connection is set to, beside its log, durability and cache.
+pub(super) const PRAGMAS: [(&str, i64); 4] = [
+    ("temp_store", 2),
+    ("trusted_schema", 0),
+    // Bytes the log file is cut to after a peak.
+    ("journal_size_limit", 64 * 1024 * 1024),
+    // Pages the log grows to before it is copied into the file: one that changes often in between is copied once.
+    ("wal_autocheckpoint", 2_000),
+];
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,11 +77,9 @@ fn set_up(connection: &Connection, access: Access) -> Result<(), Fault> {
     connection.set_prepared_statement_cache_capacity(128);
     use_log(connection)?;
     set(connection, "synchronous", Durability::Full.level())?;
-    set(connection, "foreign_keys", 0)?;
-    set(connection, "temp_store", 2)?;
-    set(connection, "trusted_schema", 0)?;
-    set(connection, "journal_size_limit", LOG_BYTES)?;
-    set(connection, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    for (pragma, value) in PRAGMAS {
+        set(connection, pragma, value)?;
+    }
     match access {
         Access::Write => set(connection, "cache_size", -16_000),
         Access::Read => {
