@@ -141,7 +141,7 @@ struct Source<'a> {
 impl<'a> Source<'a> {
     /// Of many lanes each is likely to give few, and what is read is not always taken.
     fn new(lane: &'a Lane, limit: usize, lanes: usize) -> Self {
-        let step = if lanes == 1 { limit } else { (2 * limit / lanes).clamp(1, limit) };
+        let step = if lanes == 1 { limit } else { (limit.saturating_mul(2) / lanes).clamp(1, limit) };
         let first = (i64::MIN, TaskId::from_bytes([0; 16]));
         Self { lane, ready: VecDeque::new(), step, read: first, taken: None }
     }
@@ -180,7 +180,7 @@ impl Merge<'_> {
             let task = self.task(row, source.lane, source.read.1)?;
             source.ready.push_back((source.read, task));
         }
-        source.step = if source.ready.len() < source.step { 0 } else { source.step * 2 };
+        source.step = if source.ready.len() < source.step { 0 } else { source.step.saturating_mul(2) };
         Ok(())
     }
 

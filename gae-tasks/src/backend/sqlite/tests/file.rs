@@ -104,6 +104,28 @@ fn two_handles_on_one_file_see_each_other() {
     assert_eq!(lease(&one, at(100), 10).tasks.len(), 0, "a pause by the other");
 }
 
+/// The locks of a process on a file go with the first of its descriptors that is closed. Without the lock another
+/// process that ends takes itself for the last one, and removes the log that is in use.
+#[cfg(target_os = "linux")]
+#[test]
+fn opening_a_file_again_keeps_the_locks_of_the_first_handle() {
+    use std::os::unix::fs::MetadataExt;
+    let folder = Folder::new();
+    let locks = |folder: &Folder| {
+        let inode = format!(":{} ", fs::metadata(folder.file()).unwrap().ino());
+        fs::read_to_string("/proc/locks").unwrap().lines().filter(|line| line.contains(&inode)).count()
+    };
+    let one = folder.open();
+    enqueue(&one, vec![task(b"x")]).unwrap();
+    assert!(locks(&folder) > 0, "a handle holds a lock");
+    drop(Connection::open(folder.0.join("other.db")).unwrap());
+    let _other = folder.open();
+    _ = refusal(folder.0.join("tasks.db/below"));
+    assert!(locks(&folder) > 0, "and still does");
+    drop(one);
+    assert!(locks(&folder) > 0, "the other one too");
+}
+
 #[test]
 fn a_clean_end_leaves_only_the_database() {
     let folder = Folder::new();

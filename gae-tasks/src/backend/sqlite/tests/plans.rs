@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use super::super::connection::{Access, locate, open};
+use super::super::connection::create;
 use super::super::{admin, lease, lost, settle, stats, sweep, waiting};
 use super::{Folder, enqueue, lease as lease_some, task};
 
@@ -50,11 +50,11 @@ fn check(connection: &Connection, state: &str) {
 fn nothing_is_sorted_or_read_in_vain() {
     let folder = Folder::new();
     let sqlite = folder.open();
-    let connection = open(&locate(&folder.file()).unwrap(), Access::Write).unwrap();
+    let (_, connection) = create(&folder.file()).unwrap();
     check(&connection, "empty");
     enqueue(&sqlite, (0..10_000).map(|_| task(&[1; 70])).collect()).unwrap();
     lease_some(&sqlite, super::at(100), 500);
     check(&connection, "10,000 tasks");
     connection.execute_batch("ANALYZE").unwrap();
-    check(&open(&locate(&folder.file()).unwrap(), Access::Write).unwrap(), "10,000 tasks, analysed");
+    check(&create(&folder.file()).unwrap().1, "10,000 tasks, analysed");
 }
