@@ -119,19 +119,30 @@ impl Request for PurgeQueue {
     }
 }
 
+/// The tasks of a lane that are not dead.
+macro_rules! open_tasks {
+    () => {
+        "SELECT task FROM gae_tasks_waiting WHERE lane = ?1 UNION ALL SELECT e.task FROM gae_tasks_lease e \
+         CROSS JOIN gae_tasks_task t ON t.id = e.task WHERE t.lane = ?1"
+    };
+}
+
+pub(super) const NAMES: &str = concat!(
+    "UPDATE gae_tasks_name SET until = ?2 WHERE queue = ?3 AND until IS NULL AND task IN (",
+    open_tasks!(),
+    ")"
+);
+pub(super) const ERRORS: &str = concat!("DELETE FROM gae_tasks_error WHERE task IN (", open_tasks!(), ")");
+pub(super) const TASKS: &str = concat!("DELETE FROM gae_tasks_task WHERE id IN (", open_tasks!(), ")");
+
 /// Deletes the tasks of a lane, set by set: a queue may have a million of them.
 fn purge_lane(connection: &Connection, lane: i64, queue: &QueueName, until: Timestamp) -> Result<u64, Fault> {
-    const NAMES: &str = "UPDATE gae_tasks_name SET until = ?2 WHERE queue = ?3 AND until IS NULL AND task IN \
-                         (SELECT id FROM gae_tasks_task WHERE lane = ?1 AND died IS NULL)";
-    const ERRORS: &str = "DELETE FROM gae_tasks_error WHERE task IN \
-                          (SELECT id FROM gae_tasks_task WHERE lane = ?1 AND died IS NULL AND errors > 0)";
-    const LEASES: &str = "DELETE FROM gae_tasks_lease WHERE task IN \
-                          (SELECT id FROM gae_tasks_task WHERE lane = ?1 AND died IS NULL)";
+    const LEASES: &str = "DELETE FROM gae_tasks_lease WHERE NOT EXISTS (SELECT 1 FROM gae_tasks_task WHERE id = task)";
     const WAITING: &str = "DELETE FROM gae_tasks_waiting WHERE lane = ?1";
-    const TASKS: &str = "DELETE FROM gae_tasks_task WHERE lane = ?1 AND died IS NULL";
     connection.prepare_cached(NAMES)?.execute(params![lane, until.as_micros(), queue.as_str()])?;
-    for part in [ERRORS, LEASES, WAITING] {
-        connection.prepare_cached(part)?.execute(params![lane])?;
-    }
-    Ok(connection.prepare_cached(TASKS)?.execute(params![lane])? as u64)
+    connection.prepare_cached(ERRORS)?.execute(params![lane])?;
+    let deleted = connection.prepare_cached(TASKS)?.execute(params![lane])?;
+    connection.prepare_cached(LEASES)?.execute([])?;
+    connection.prepare_cached(WAITING)?.execute(params![lane])?;
+    Ok(deleted as u64)
 }

@@ -16,11 +16,15 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The first waits for a lock are short: most transactions of other processes last less than a millisecond.
 const WAITS: [u64; 6] = [100, 200, 400, 800, 1_500, 3_000];
 
-/// Pages the log grows to before it is copied into the file: a page that changes often in between is copied once.
-const CHECKPOINT_PAGES: i64 = 2_000;
-
-/// Bytes the log file is cut to after a peak.
-const LOG_BYTES: i64 = 64 * 1024 * 1024;
+/// What every connection is set to, beside its log, durability and cache.
+pub(super) const PRAGMAS: [(&str, i64); 4] = [
+    ("temp_store", 2),
+    ("trusted_schema", 0),
+    // Bytes the log file is cut to after a peak.
+    ("journal_size_limit", 64 * 1024 * 1024),
+    // Pages the log grows to before it is copied into the file: one that changes often in between is copied once.
+    ("wal_autocheckpoint", 2_000),
+];
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,23 +52,48 @@ impl Durability {
     }
 }
 
-/// The file's name in full, the file made if it is missing.
-pub(super) fn locate(path: &Path) -> Result<File, Problem> {
-    let refused = |error: io::Error| Problem::new(&File::new(path), Fault::Open(error));
-    if path.is_dir() {
-        return Err(refused(io::ErrorKind::IsADirectory.into()));
-    }
-    // The operating system tells a missing folder from a missing permission; SQLite does not.
-    fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(refused)?;
-    let full = fs::canonicalize(path).map_err(refused)?;
-    Ok(File::new(&full))
+/// Opens the file, made if it is missing, and tells its name in full.
+pub(super) fn create(path: &Path) -> Result<(File, Connection), Problem> {
+    let named = File::new(path);
+    let refused = |fault| Problem::new(&named, fault);
+    // Only asked, never opened: a program that closes a file by other means than SQLite's drops all locks that this
+    // process has on it, those of other connections too.
+    find_obstacle(path).map_err(|error| refused(Fault::Open(error)))?;
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_CREATE).map_err(refused)?;
+    let file = File::new(&fs::canonicalize(path).map_err(|error| refused(Fault::Open(error)))?);
+    set_up(&connection, Access::Write).map_err(|fault| Problem::new(&file, fault))?;
+    Ok((file, connection))
 }
 
-/// Opens a connection to a file that exists.
+/// What the operating system tells about a path, where SQLite says no more than that it cannot open it.
+fn find_obstacle(path: &Path) -> io::Result<()> {
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => fs::metadata(folder).map(|_| ()),
+            _ => Ok(()),
+        },
+        found => found.map(|_| ()),
+    }
+}
+
+/// Opens one more connection to a file.
 pub(super) fn open(file: &File, access: Access) -> Result<Connection, Problem> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(file.path(), flags).map_err(|error| Problem::new(file, error))?;
-    set_up(&connection, access).map_err(|fault| Problem::new(file, fault))?;
+    let open = || {
+        let connection = connect(file.path(), OpenFlags::empty())?;
+        set_up(&connection, access)?;
+        Ok(connection)
+    };
+    open().map_err(|fault: Fault| Problem::new(file, fault))
+}
+
+fn connect(path: &Path, more: OpenFlags) -> Result<Connection, Fault> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
+    let connection = Connection::open_with_flags(path, flags)?;
+    // SQLite makes do with reading where it may not write.
+    if connection.is_readonly(rusqlite::MAIN_DB)? {
+        return Err(Fault::Open(io::ErrorKind::PermissionDenied.into()));
+    }
     Ok(connection)
 }
 
@@ -73,11 +102,9 @@ fn set_up(connection: &Connection, access: Access) -> Result<(), Fault> {
     connection.set_prepared_statement_cache_capacity(128);
     use_log(connection)?;
     set(connection, "synchronous", Durability::Full.level())?;
-    set(connection, "foreign_keys", 0)?;
-    set(connection, "temp_store", 2)?;
-    set(connection, "trusted_schema", 0)?;
-    set(connection, "journal_size_limit", LOG_BYTES)?;
-    set(connection, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    for (pragma, value) in PRAGMAS {
+        set(connection, pragma, value)?;
+    }
     match access {
         Access::Write => set(connection, "cache_size", -16_000),
         Access::Read => {

@@ -17,6 +17,17 @@ use crate::backend::{Lease, LeaseRef, LeaseToken, Leased, LeasedTask};
 use crate::task::TaskId;
 use crate::time::Timestamp;
 
+/// The CROSS JOIN keeps SQLite from starting with the larger table.
+pub(super) const READ: &str = "SELECT w.due, w.task, t.name, t.schedule_time, t.attempts, t.deadline, t.attributes, \
+                               t.payload FROM gae_tasks_waiting w CROSS JOIN gae_tasks_task t ON t.id = w.task \
+                               WHERE w.lane = ?1 AND w.marked = ?2 AND w.due <= ?3 AND (w.due, w.task) > (?4, ?5) \
+                               ORDER BY w.due, w.task LIMIT ?6";
+
+pub(super) const LATER: &str = "SELECT due FROM gae_tasks_waiting WHERE lane = ?1 AND marked = ?2 AND due > ?3 \
+                               ORDER BY due LIMIT 1";
+
+pub(super) const DUE: &str = "SELECT 1 FROM gae_tasks_waiting WHERE lane = ?1 AND marked = ?2 AND due <= ?3 LIMIT 1";
+
 impl Request for Lease {
     type Answer = Leased;
     const DURABILITY: Durability = Durability::Normal;
@@ -54,8 +65,6 @@ impl Request for Lease {
 
 /// How long until a further task of these lanes becomes due.
 fn next(connection: &Connection, lanes: &[Arc<Lane>], now: Timestamp) -> Result<Option<Duration>, Fault> {
-    const LATER: &str = "SELECT due FROM gae_tasks_waiting WHERE lane = ?1 AND marked = ?2 AND due > ?3 \
-                         ORDER BY due LIMIT 1";
     let mut statement = connection.prepare_cached(LATER)?;
     let mut soonest: Option<i64> = None;
     for lane in lanes {
@@ -68,7 +77,6 @@ fn next(connection: &Connection, lanes: &[Arc<Lane>], now: Timestamp) -> Result<
 }
 
 fn is_due(connection: &Connection, lane: i64, marked: bool, now: Timestamp) -> Result<bool, Fault> {
-    const DUE: &str = "SELECT 1 FROM gae_tasks_waiting WHERE lane = ?1 AND marked = ?2 AND due <= ?3 LIMIT 1";
     Ok(connection.prepare_cached(DUE)?.exists(params![lane, marked, now.as_micros()])?)
 }
 
@@ -133,7 +141,7 @@ struct Source<'a> {
 impl<'a> Source<'a> {
     /// Of many lanes each is likely to give few, and what is read is not always taken.
     fn new(lane: &'a Lane, limit: usize, lanes: usize) -> Self {
-        let step = if lanes == 1 { limit } else { (2 * limit / lanes).clamp(1, limit) };
+        let step = if lanes == 1 { limit } else { (limit.saturating_mul(2) / lanes).clamp(1, limit) };
         let first = (i64::MIN, TaskId::from_bytes([0; 16]));
         Self { lane, ready: VecDeque::new(), step, read: first, taken: None }
     }
@@ -162,11 +170,6 @@ impl Merge<'_> {
     }
 
     fn read(&self, source: &mut Source<'_>) -> Result<(), Fault> {
-        // The CROSS JOIN keeps SQLite from starting with the larger table.
-        const READ: &str = "SELECT w.due, w.task, t.name, t.schedule_time, t.attempts, t.deadline, t.attributes, \
-                            t.payload FROM gae_tasks_waiting w CROSS JOIN gae_tasks_task t ON t.id = w.task \
-                            WHERE w.lane = ?1 AND w.marked = ?2 AND w.due <= ?3 AND (w.due, w.task) > (?4, ?5) \
-                            ORDER BY w.due, w.task LIMIT ?6";
         let mut statement = self.connection.prepare_cached(READ)?;
         let (due, id) = source.read;
         let limit = i64::try_from(source.step).unwrap_or(i64::MAX);
@@ -177,7 +180,7 @@ impl Merge<'_> {
             let task = self.task(row, source.lane, source.read.1)?;
             source.ready.push_back((source.read, task));
         }
-        source.step = if source.ready.len() < source.step { 0 } else { source.step * 2 };
+        source.step = if source.ready.len() < source.step { 0 } else { source.step.saturating_mul(2) };
         Ok(())
     }
 

@@ -12,6 +12,10 @@ use crate::queue::Attempts;
 use crate::task::TaskId;
 use crate::time::Timestamp;
 
+pub(super) const EXPIRED: &str = "SELECT task FROM gae_tasks_lease WHERE expires <= ?1 ORDER BY task LIMIT ?2";
+
+pub(super) const LEASED: &str = "SELECT task FROM gae_tasks_lease WHERE session = ?1 ORDER BY task LIMIT ?2";
+
 /// Takes the lease off a task. The first time the task is only marked: it may never have started. From then on leased
 /// means started, and the loss was an attempt. Answers whether the task is dead now.
 pub(super) fn recover(
@@ -44,13 +48,11 @@ pub(super) fn recover(
 
 /// Up to `limit` tasks whose lease has expired.
 pub(super) fn expired(connection: &Connection, now: Timestamp, limit: usize) -> Result<Vec<TaskId>, Fault> {
-    const EXPIRED: &str = "SELECT task FROM gae_tasks_lease WHERE expires <= ?1 ORDER BY task LIMIT ?2";
     ids(connection, EXPIRED, &now.as_micros(), limit)
 }
 
 /// Up to `limit` tasks leased by a session.
 pub(super) fn of_session(connection: &Connection, session: i64, limit: usize) -> Result<Vec<TaskId>, Fault> {
-    const LEASED: &str = "SELECT task FROM gae_tasks_lease WHERE session = ?1 ORDER BY task LIMIT ?2";
     ids(connection, LEASED, &session, limit)
 }
 

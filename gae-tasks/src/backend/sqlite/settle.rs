@@ -12,6 +12,12 @@ use crate::queue::Attempts;
 use crate::task::TaskId;
 use crate::time::Timestamp;
 
+pub(super) const GIVE_UP: &str = "DELETE FROM gae_tasks_lease WHERE task = ?1 AND token = ?2";
+
+pub(super) const REMOVE: &str = "DELETE FROM gae_tasks_task WHERE id = ?1 AND name IS NULL AND errors = 0";
+
+pub(super) const EXTEND: &str = "UPDATE gae_tasks_lease SET expires = ?3 WHERE task = ?1 AND token = ?2";
+
 impl Request for Settle {
     type Answer = Vec<Settled>;
     const DURABILITY: Durability = Durability::Normal;
@@ -76,13 +82,12 @@ fn settle(
 
 /// Ends a lease; answers whether it was held.
 fn give_up(connection: &Connection, lease: LeaseRef) -> Result<bool, Fault> {
-    let mut statement = connection.prepare_cached("DELETE FROM gae_tasks_lease WHERE task = ?1 AND token = ?2")?;
+    let mut statement = connection.prepare_cached(GIVE_UP)?;
     Ok(statement.execute(params![lease.id.as_bytes(), lease.token.to_bits()])? > 0)
 }
 
 /// Deletes a leased task of which nothing but its own row is left; answers whether it was one.
 fn remove_plain(connection: &Connection, id: TaskId) -> Result<bool, Fault> {
-    const REMOVE: &str = "DELETE FROM gae_tasks_task WHERE id = ?1 AND name IS NULL AND errors = 0";
     Ok(connection.prepare_cached(REMOVE)?.execute(params![id.as_bytes()])? > 0)
 }
 
@@ -104,7 +109,6 @@ impl Request for Extend {
     const DURABILITY: Durability = Durability::Normal;
 
     fn perform(&self, store: &mut Store) -> Result<Vec<bool>, Fault> {
-        const EXTEND: &str = "UPDATE gae_tasks_lease SET expires = ?3 WHERE task = ?1 AND token = ?2";
         let until = moment(self.now).plus(self.duration).as_micros();
         let mut statement = store.connection.prepare_cached(EXTEND)?;
         let mut extend = |lease: &LeaseRef| -> Result<bool, Fault> {

@@ -11,10 +11,11 @@ use crate::queue::QueueName;
 use crate::task::Route;
 use crate::time::Timestamp;
 
+pub(super) const WAITING: &str = "SELECT lane, count(*), coalesce(sum(due <= ?1), 0), min(due) FROM gae_tasks_waiting \
+                               GROUP BY lane";
+
 /// The lines of the statistics by queue and route.
 pub(super) fn stats(connection: &Connection, now: Timestamp) -> Result<Vec<RouteStats>, Fault> {
-    const WAITING: &str = "SELECT lane, count(*), coalesce(sum(due <= ?1), 0), min(due) FROM gae_tasks_waiting \
-                           GROUP BY lane";
     const LEASED: &str = "SELECT t.lane, count(*) FROM gae_tasks_lease e CROSS JOIN gae_tasks_task t ON t.id = e.task \
                           GROUP BY t.lane";
     const DEAD: &str = "SELECT lane, count(*) FROM gae_tasks_task WHERE died IS NOT NULL GROUP BY lane";

@@ -12,6 +12,11 @@ use crate::backend::{Sweep, Swept};
 use crate::task::TaskId;
 use crate::time::Timestamp;
 
+pub(super) const OLD_DEAD: &str =
+    "SELECT id FROM gae_tasks_task WHERE died IS NOT NULL AND died <= ?1 ORDER BY died LIMIT ?2";
+
+pub(super) const OLD_NAMES: &str = "SELECT 1 FROM gae_tasks_name WHERE until IS NOT NULL AND until <= ?1";
+
 impl Request for Sweep {
     type Answer = Swept;
     const DURABILITY: Durability = Durability::Normal;
@@ -56,8 +61,7 @@ impl Request for Sweep {
 impl Sweep {
     /// Dead letters that were kept long enough.
     fn old_dead(&self, connection: &Connection, now: Timestamp, limit: usize) -> Result<Vec<TaskId>, Fault> {
-        const OLD: &str = "SELECT id FROM gae_tasks_task WHERE died IS NOT NULL AND died <= ?1 ORDER BY died LIMIT ?2";
-        lost::ids(connection, OLD, &now.minus(self.dead_letters).as_micros(), limit)
+        lost::ids(connection, OLD_DEAD, &now.minus(self.dead_letters).as_micros(), limit)
     }
 
     /// Recovers the leases of processes that are gone, and forgets these.
@@ -100,8 +104,7 @@ fn has_ended_sessions(connection: &Connection, session: &Session) -> Result<bool
 }
 
 fn has_old_names(connection: &Connection, now: Timestamp) -> Result<bool, Fault> {
-    const OLD: &str = "SELECT 1 FROM gae_tasks_name WHERE until IS NOT NULL AND until <= ?1";
-    Ok(connection.prepare_cached(OLD)?.exists(params![now.as_micros()])?)
+    Ok(connection.prepare_cached(OLD_NAMES)?.exists(params![now.as_micros()])?)
 }
 
 fn forget_names(connection: &Connection, now: Timestamp, limit: usize) -> Result<u64, Fault> {

@@ -11,6 +11,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::Sqlite;
+use super::connection::{Durability, set};
+use super::error::Fault;
+use super::writer::{Request, Store};
 use crate::backend::{Backend, Enqueue, Lease, Leased, NewTask, Pull, Routes, Settle, Settled, Settlement, Verdict};
 use crate::error::Error;
 use crate::queue::QueueName;
@@ -106,4 +109,29 @@ fn finish(backend: &Sqlite, leased: &Leased) -> Vec<Settled> {
     let done = leased.tasks.iter().map(|task| Settlement::new(task.lease, Verdict::Done));
     let settle = Settle { now: Now::At(at(200)), settlements: done.collect(), tombstones: Duration::ZERO };
     wait(backend.settle(settle)).unwrap()
+}
+
+/// Leaves the file no room to grow, or gives it back.
+struct FullDisk(bool);
+
+impl Request for FullDisk {
+    type Answer = ();
+    const DURABILITY: Durability = Durability::Normal;
+
+    fn perform(&self, store: &mut Store) -> Result<(), Fault> {
+        let pages: i64 = store.connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
+        set(&store.connection, "max_page_count", if self.0 { pages } else { 1_000_000 })
+    }
+}
+
+/// Ends the writer's thread.
+struct Panics;
+
+impl Request for Panics {
+    type Answer = ();
+    const DURABILITY: Durability = Durability::Normal;
+
+    fn perform(&self, _: &mut Store) -> Result<(), Fault> {
+        panic!("the test wants it")
+    }
 }

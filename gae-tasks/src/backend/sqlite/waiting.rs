@@ -6,6 +6,12 @@ use super::error::Fault;
 use crate::task::TaskId;
 use crate::time::Timestamp;
 
+pub(super) const TAKE: &str =
+    "DELETE FROM gae_tasks_waiting WHERE lane = ?1 AND marked = ?2 AND due = ?3 AND task = ?4";
+
+pub(super) const TAKE_UP_TO: &str =
+    "DELETE FROM gae_tasks_waiting WHERE lane = ?1 AND marked = ?2 AND (due, task) <= (?3, ?4)";
+
 /// Lets a task wait until `due`.
 pub(super) fn put(connection: &Connection, id: TaskId, lane: i64, marked: bool, due: Timestamp) -> Result<(), Fault> {
     connection
@@ -22,7 +28,6 @@ pub(super) fn take(
     marked: bool,
     due: Timestamp,
 ) -> Result<bool, Fault> {
-    const TAKE: &str = "DELETE FROM gae_tasks_waiting WHERE lane = ?1 AND marked = ?2 AND due = ?3 AND task = ?4";
     Ok(connection.prepare_cached(TAKE)?.execute(params![lane, marked, due.as_micros(), id.as_bytes()])? > 0)
 }
 
@@ -33,7 +38,6 @@ pub(super) fn take_up_to(
     marked: bool,
     (due, id): (i64, TaskId),
 ) -> Result<(), Fault> {
-    const TAKE: &str = "DELETE FROM gae_tasks_waiting WHERE lane = ?1 AND marked = ?2 AND (due, task) <= (?3, ?4)";
-    connection.prepare_cached(TAKE)?.execute(params![lane, marked, due, id.as_bytes()])?;
+    connection.prepare_cached(TAKE_UP_TO)?.execute(params![lane, marked, due, id.as_bytes()])?;
     Ok(())
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
-use super::connection::{self, Access, Durability};
+use super::connection::{self, Durability};
 use super::error::{Fault, File, Problem};
 use super::lane::Catalogue;
 use super::schema;
@@ -129,8 +129,7 @@ impl Drop for Writer {
 }
 
 fn open(path: &std::path::Path) -> Result<(File, Store), Problem> {
-    let file = connection::locate(path)?;
-    let mut connection = connection::open(&file, Access::Write)?;
+    let (file, mut connection) = connection::create(path)?;
     schema::migrate(&mut connection).map_err(|fault| Problem::new(&file, fault))?;
     let session = Session::new(&file);
     Ok((file, Store { connection, catalogue: Catalogue::default(), session, by_item: false }))

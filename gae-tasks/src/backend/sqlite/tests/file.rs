@@ -1,1 +1,202 @@
-//! x
+//! Files that cannot serve, files that others share, and sessions.
+
+use std::fs;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use super::{Folder, at, chain, enqueue, finish, lease, open, task, wait};
+use crate::backend::{Backend, List, Pull, Sweep, Swept, TaskFilter};
+use crate::time::Now;
+
+fn sweep(sqlite: &super::Sqlite) -> Swept {
+    let keep = Duration::from_secs(1_000_000);
+    wait(sqlite.sweep(Sweep { now: Now::At(at(100)), dead_letters: keep, tombstones: keep, limit: 100 })).unwrap()
+}
+
+/// What opening `file` is refused with.
+fn refusal(file: impl AsRef<std::path::Path>) -> String {
+    chain(&open(file).unwrap_err())
+}
+
+#[test]
+fn a_file_that_cannot_serve_is_refused_with_the_fix() {
+    let folder = Folder::new();
+    let missing = refusal(folder.0.join("no/such/tasks.db"));
+    assert!(missing.contains("its folder does not exist; create it first") && missing.contains("no/such/tasks.db"));
+    assert!(refusal(&folder.0).contains("it is a folder; name a file in it"));
+    fs::write(folder.0.join("text.db"), "this is some text and no database at all".repeat(100)).unwrap();
+    let text = refusal(folder.0.join("text.db"));
+    assert!(text.contains("it is no SQLite database; name another file") && text.contains("text.db"), "{text}");
+    let below = refusal(folder.0.join("text.db/tasks.db"));
+    assert!(below.contains("a part of its path is a file and no folder"), "{below}");
+    assert_eq!(folder.names(), ["text.db"], "nothing is left behind");
+}
+
+#[test]
+fn a_damaged_file_is_named() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    enqueue(&sqlite, (0..500).map(|_| task(&[7; 500])).collect()).unwrap();
+    drop(sqlite);
+    let mut bytes = fs::read(folder.file()).unwrap();
+    bytes[4096..].fill(0x5a);
+    fs::write(folder.file(), bytes).unwrap();
+    let text = refusal(folder.file());
+    assert!(text.contains("damaged: restore it from a backup") && text.contains("tasks.db"), "{text}");
+}
+
+#[test]
+fn a_newer_file_is_refused_untouched() {
+    let folder = Folder::new();
+    drop(folder.open());
+    let connection = Connection::open(folder.file()).unwrap();
+    connection.execute("UPDATE gae_tasks_schema SET version = 99", []).unwrap();
+    let text = refusal(folder.file());
+    assert!(text.contains("of version 99, this program knows version 1: update gae-tasks"), "{text}");
+    connection.execute("UPDATE gae_tasks_schema SET version = 1", []).unwrap();
+    assert!(open(folder.file()).is_ok());
+}
+
+#[test]
+fn the_tables_stand_beside_those_of_an_application() {
+    let folder = Folder::new();
+    let connection = Connection::open(folder.file()).unwrap();
+    connection.execute_batch("PRAGMA user_version = 7; CREATE TABLE task (mine); CREATE TABLE schema (mine)").unwrap();
+    let sqlite = folder.open();
+    enqueue(&sqlite, vec![task(b"x")]).unwrap();
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    assert_eq!(version, 7);
+    let ours = "SELECT count(*) FROM sqlite_schema WHERE tbl_name NOT LIKE 'gae_tasks_%' AND name <> 'task' AND name <> 'schema'";
+    assert_eq!(connection.query_row(ours, [], |row| row.get::<_, i64>(0)).unwrap(), 0);
+}
+
+#[test]
+fn a_locked_file_is_an_error_in_time_and_works_again_later() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    let other = Connection::open(folder.file()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let text = chain(&enqueue(&sqlite, vec![task(b"s3cret")]).unwrap_err());
+    assert!(text.contains("another program holds it locked") && text.contains("tasks.db"), "{text}");
+    assert!(!text.contains("s3cret"));
+    other.execute_batch("ROLLBACK").unwrap();
+    assert!(enqueue(&sqlite, vec![task(b"x")]).is_ok());
+}
+
+#[test]
+fn two_handles_on_one_file_see_each_other() {
+    let folder = Folder::new();
+    let (one, other) = (folder.open(), folder.open());
+    enqueue(&one, vec![task(b"x")]).unwrap();
+    let leased = lease(&other, at(100), 10);
+    assert_eq!(leased.tasks.len(), 1);
+    assert_eq!(sweep(&one), Swept::default(), "the other's session lives");
+    assert_eq!(lease(&one, at(100), 10).tasks.len(), 0);
+    finish(&other, &leased);
+    let mut another = task(b"y");
+    another.kind = crate::task::Kind::from_static("shop/later");
+    enqueue(&other, vec![another]).unwrap();
+    assert_eq!(lease(&one, at(100), 10).tasks[0].kind.as_str(), "shop/later", "a lane that the other made");
+    wait(other.set_paused(crate::queue::QueueName::DEFAULT, true)).unwrap();
+    enqueue(&one, vec![task(b"z")]).unwrap();
+    assert_eq!(lease(&one, at(100), 10).tasks.len(), 0, "a pause by the other");
+}
+
+/// The locks of a process on a file go with the first of its descriptors that is closed. Without the lock another
+/// process that ends takes itself for the last one, and removes the log that is in use.
+#[cfg(target_os = "linux")]
+#[test]
+fn opening_a_file_again_keeps_the_locks_of_the_first_handle() {
+    use std::os::unix::fs::MetadataExt;
+    let folder = Folder::new();
+    let locks = |folder: &Folder| {
+        let inode = format!(":{} ", fs::metadata(folder.file()).unwrap().ino());
+        fs::read_to_string("/proc/locks").unwrap().lines().filter(|line| line.contains(&inode)).count()
+    };
+    let one = folder.open();
+    enqueue(&one, vec![task(b"x")]).unwrap();
+    assert!(locks(&folder) > 0, "a handle holds a lock");
+    drop(Connection::open(folder.0.join("other.db")).unwrap());
+    let _other = folder.open();
+    _ = refusal(folder.0.join("tasks.db/below"));
+    assert!(locks(&folder) > 0, "and still does");
+    drop(one);
+    assert!(locks(&folder) > 0, "the other one too");
+}
+
+#[test]
+fn a_clean_end_leaves_only_the_database() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    enqueue(&sqlite, vec![task(b"x")]).unwrap();
+    lease(&sqlite, at(100), 1);
+    assert!(folder.names().iter().any(|name| name.ends_with(".lock")));
+    drop(sqlite);
+    assert_eq!(folder.names(), ["tasks.db"]);
+    assert_eq!(lease(&folder.open(), at(100), 1).tasks.len(), 1, "what it held is free at once");
+}
+
+#[test]
+fn a_session_without_its_file_is_not_taken_for_dead() {
+    let folder = Folder::new();
+    let (one, other) = (folder.open(), folder.open());
+    enqueue(&one, vec![task(b"x")]).unwrap();
+    let leased = lease(&one, at(100), 1);
+    for name in folder.names().iter().filter(|name| name.ends_with(".lock")) {
+        fs::remove_file(folder.0.join(name)).unwrap();
+    }
+    assert_eq!(sweep(&other), Swept::default());
+    assert_eq!(finish(&one, &leased), [crate::backend::Settled::Done]);
+}
+
+/// Set for the child process of the kill test: the database it works on.
+const CHILD: &str = "GAE_TASKS_TEST_KILL";
+
+/// Not a test of its own: what the child process does until it is killed.
+#[test]
+fn child() {
+    let Ok(file) = std::env::var(CHILD) else { return };
+    let sqlite = open(&file).unwrap();
+    let first: Vec<_> = (0..100).map(|_| task(b"x")).collect();
+    enqueue(&sqlite, first).unwrap();
+    assert_eq!(lease(&sqlite, at(100), 5).tasks.len(), 5);
+    println!("leased");
+    loop {
+        let new = task(b"x");
+        println!("next {}", new.id);
+        if enqueue(&sqlite, vec![new]).is_ok() {
+            println!("stored");
+        }
+    }
+}
+
+#[test]
+fn a_killed_process_loses_nothing_and_its_leases_are_free_at_once() {
+    use std::io::{BufRead, BufReader};
+    let folder = Folder::new();
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["backend::sqlite::tests::file::child", "--exact", "--nocapture"])
+        .env(CHILD, folder.file())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    lines.find(|line| line.ends_with("leased")).unwrap();
+    let before: Vec<_> = lines.by_ref().take(60).collect();
+    let survivor = folder.open();
+    assert_eq!(sweep(&survivor), Swept::default(), "it lives");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let after: Vec<_> = lines.collect();
+    let told: Vec<_> = before.into_iter().chain(after).collect();
+    let stored: Vec<_> = told.windows(2).filter(|pair| pair[1] == "stored").map(|pair| pair[0].clone()).collect();
+    assert_eq!(sweep(&survivor).recovered, 5);
+    assert_eq!(lease(&survivor, at(100), 5).tasks.iter().filter(|task| task.marked).count(), 5);
+    let list = List { filter: TaskFilter::new(), after: None, limit: usize::MAX };
+    let ids: Vec<_> = wait(survivor.list(list)).unwrap().iter().map(|task| format!("next {}", task.id)).collect();
+    assert!(stored.len() > 10 && stored.iter().all(|id| ids.contains(id)), "{} of {}", stored.len(), ids.len());
+    let locks = folder.names().iter().filter(|name| name.ends_with(".lock")).count();
+    assert_eq!(locks, 1, "the survivor's own");
+}

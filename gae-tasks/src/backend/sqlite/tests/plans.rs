@@ -1,1 +1,60 @@
-//! x
+//! The plans SQLite makes for what happens all the time: none reads or sorts more than it needs, at any depth.
+
+use rusqlite::Connection;
+
+use super::super::connection::create;
+use super::super::{admin, lease, lost, settle, stats, sweep, waiting};
+use super::{Folder, enqueue, lease as lease_some, task};
+
+/// The plan of `query`, in one line.
+fn plan(connection: &Connection, query: &str) -> String {
+    let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {query}")).unwrap();
+    let count = statement.parameter_count();
+    let values = rusqlite::params_from_iter((0..count).map(|_| 1));
+    let lines = statement.query_map(values, |row| row.get::<_, String>(3)).unwrap();
+    lines.collect::<Result<Vec<_>, _>>().unwrap().join("; ")
+}
+
+fn check(connection: &Connection, state: &str) {
+    let by_order = "SEARCH w USING PRIMARY KEY (lane=? AND marked=?";
+    let head = "SEARCH gae_tasks_waiting USING PRIMARY KEY (lane=? AND marked=?";
+    let one_lease = "SEARCH gae_tasks_lease USING PRIMARY KEY (task=?)";
+    let expected = [
+        (lease::READ, by_order),
+        (lease::DUE, head),
+        (lease::LATER, head),
+        (waiting::TAKE_UP_TO, head),
+        (waiting::TAKE, "SEARCH gae_tasks_waiting USING PRIMARY KEY (lane=? AND marked=? AND due=? AND task=?)"),
+        (settle::GIVE_UP, one_lease),
+        (settle::EXTEND, one_lease),
+        (settle::REMOVE, "SEARCH gae_tasks_task USING PRIMARY KEY (id=?)"),
+        (lost::EXPIRED, "SCAN gae_tasks_lease"),
+        (lost::LEASED, "SCAN gae_tasks_lease"),
+        (sweep::OLD_DEAD, "SEARCH gae_tasks_task USING INDEX gae_tasks_dead (died>? AND died<?)"),
+        (sweep::OLD_NAMES, "SEARCH gae_tasks_name USING INDEX gae_tasks_tombstone (until>? AND until<?)"),
+        (stats::WAITING, "SCAN gae_tasks_waiting"),
+    ];
+    for query in [admin::TASKS, admin::ERRORS, admin::NAMES] {
+        let plan = plan(connection, query);
+        assert!(!plan.contains("SCAN gae_tasks_task"), "{state}: {query}\nreads every task: {plan}");
+    }
+    for (query, start) in expected {
+        let plan = plan(connection, query);
+        assert!(plan.replace("COVERING ", "").starts_with(start), "{state}: {query}\nhas the plan {plan}");
+        assert!(!plan.contains("TEMP B-TREE"), "{state}: {query}\nsorts: {plan}");
+        assert!(!plan.contains("SCAN gae_tasks_task"), "{state}: {query}\nreads every task: {plan}");
+    }
+}
+
+#[test]
+fn nothing_is_sorted_or_read_in_vain() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    let (_, connection) = create(&folder.file()).unwrap();
+    check(&connection, "empty");
+    enqueue(&sqlite, (0..10_000).map(|_| task(&[1; 70])).collect()).unwrap();
+    lease_some(&sqlite, super::at(100), 500);
+    check(&connection, "10,000 tasks");
+    connection.execute_batch("ANALYZE").unwrap();
+    check(&create(&folder.file()).unwrap().1, "10,000 tasks, analysed");
+}

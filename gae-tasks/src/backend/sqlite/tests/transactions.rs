@@ -1,1 +1,163 @@
-//! x
+//! What shares a transaction, what a commit survives, and what becomes of the members of one that fails.
+
+use std::sync::Barrier;
+use std::thread;
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use super::super::admin;
+use super::super::connection::{Access, Durability, PRAGMAS, create, open};
+use super::super::writer::Request;
+use super::{Folder, at, chain, enqueue, finish, lease, task, wait};
+use crate::backend::{Backend, Enqueue, Extend, Lease, List, Pull, Settle, Sweep, TaskFilter};
+use crate::task::Kind;
+use crate::time::Now;
+
+#[test]
+fn every_connection_has_its_pragmas() {
+    let folder = Folder::new();
+    let (file, first) = create(&folder.file()).unwrap();
+    let more = [Access::Write, Access::Read].map(|access| (access, open(&file, access).unwrap()));
+    for (access, connection) in [(Access::Write, first)].into_iter().chain(more) {
+        let value = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap();
+        for (pragma, expected) in PRAGMAS {
+            assert_eq!(value(pragma), expected, "{pragma} for {access:?}");
+        }
+        assert_eq!(value("synchronous"), Durability::Full.level());
+        assert_eq!(value("query_only"), i64::from(access == Access::Read));
+        let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
+        assert_eq!(mode, "wal");
+    }
+}
+
+#[test]
+fn what_was_promised_survives_a_power_loss_and_the_rest_a_kill() {
+    const { assert!(matches!(Enqueue::DURABILITY, Durability::Full)) };
+    const { assert!(matches!(admin::Replay::DURABILITY, Durability::Full)) };
+    const { assert!(matches!(admin::Delete::DURABILITY, Durability::Full)) };
+    const { assert!(matches!(admin::PurgeQueue::DURABILITY, Durability::Full)) };
+    const { assert!(matches!(Lease::DURABILITY, Durability::Normal)) };
+    const { assert!(matches!(Settle::DURABILITY, Durability::Normal)) };
+    const { assert!(matches!(Extend::DURABILITY, Durability::Normal)) };
+    const { assert!(matches!(Sweep::DURABILITY, Durability::Normal)) };
+}
+
+#[test]
+fn concurrent_callers_share_transactions() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    let (callers, each) = (50, 20);
+    let start = Barrier::new(callers);
+    let before = sqlite.writer.transactions();
+    thread::scope(|scope| {
+        for _ in 0..callers {
+            scope.spawn(|| {
+                start.wait();
+                for _ in 0..each {
+                    assert!(enqueue(&sqlite, vec![task(b"x")]).unwrap().pop().unwrap().unwrap().created);
+                }
+            });
+        }
+    });
+    let transactions = sqlite.writer.transactions() - before;
+    assert!(transactions < (callers * each / 2) as u64, "{transactions} transactions for {} calls", callers * each);
+    assert_eq!(open_tasks(&sqlite), callers * each);
+}
+
+#[test]
+fn a_lease_that_finds_nothing_writes_nothing() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    enqueue(&sqlite, vec![task(b"x")]).unwrap();
+    let before = sqlite.writer.transactions();
+    let early = lease(&sqlite, at(99), 10);
+    assert_eq!((early.tasks.len(), early.next), (0, Some(Duration::from_secs(1))));
+    let sweep = Sweep { now: Now::At(at(100)), dead_letters: Duration::ZERO, tombstones: Duration::ZERO, limit: 10 };
+    wait(sqlite.sweep(sweep)).unwrap();
+    assert_eq!(sqlite.writer.transactions(), before);
+    assert!(folder.names().iter().all(|name| !name.ends_with(".lock")), "no lease, no session");
+}
+
+#[test]
+fn a_task_the_database_refuses_fails_alone() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    let other = Connection::open(folder.file()).unwrap();
+    other
+        .execute_batch(
+            "CREATE TRIGGER rule BEFORE INSERT ON gae_tasks_task WHEN new.attempts = 0 AND new.attributes IS NOT NULL \
+             BEGIN SELECT raise(ABORT, 'against the rule'); END",
+        )
+        .unwrap();
+    let mut bad = task(b"s3cret");
+    bad.attributes = Some(vec![1]);
+    bad.name = Some(crate::task::TaskName::new("bad").unwrap());
+    bad.kind = Kind::from_static("shop/new-lane");
+    let answers = enqueue(&sqlite, vec![task(b"a"), bad.clone(), task(b"b")]).unwrap();
+    assert_eq!(answers.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
+    let text = chain(answers[1].as_ref().unwrap_err());
+    assert!(text.contains("against the rule") && !text.contains("s3cret"), "{text}");
+    other.execute_batch("DROP TRIGGER rule").unwrap();
+    let answers = enqueue(&sqlite, vec![bad]).unwrap();
+    assert!(answers[0].as_ref().unwrap().created, "the refused one left nothing behind, not even its name");
+}
+
+#[test]
+fn a_full_disk_fails_what_needs_room_and_nothing_else() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    enqueue(&sqlite, (0..50).map(|_| task(&[7; 2_000])).collect()).unwrap();
+    let leased = lease(&sqlite, at(100), 10);
+    wait(sqlite.writer.call(super::FullDisk(true))).unwrap();
+    thread::scope(|scope| {
+        let big = || enqueue(&sqlite, (0..200).map(|_| task(&[7; 4_000])).collect());
+        let calls: Vec<_> = (0..4).map(|_| scope.spawn(big)).collect();
+        let settled = scope.spawn(|| finish(&sqlite, &leased));
+        for call in calls {
+            let text = chain(&call.join().unwrap().unwrap_err());
+            assert!(text.contains("finds no room for") && text.contains("tasks.db"), "{text}");
+        }
+        assert_eq!(settled.join().unwrap().len(), 10);
+    });
+    assert_eq!(open_tasks(&sqlite), 40, "nothing half written");
+    wait(sqlite.writer.call(super::FullDisk(false))).unwrap();
+    assert!(enqueue(&sqlite, vec![task(&[7; 4_000])]).is_ok(), "it goes on when there is room again");
+}
+
+#[test]
+fn a_dead_writer_answers_everyone() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    enqueue(&sqlite, vec![task(b"x")]).unwrap();
+    for _ in 0..2 {
+        let text = chain(&wait(sqlite.writer.call(super::Panics)).unwrap_err().into());
+        assert!(text.contains("open it again"), "{text}");
+        assert!(enqueue(&sqlite, vec![task(b"x")]).is_err());
+    }
+    assert_eq!(open_tasks(&sqlite), 1, "reading still works");
+    drop(sqlite);
+    assert_eq!(open_tasks(&folder.open()), 1);
+}
+
+#[test]
+fn blocking_callers_need_no_runtime() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    thread::scope(|scope| {
+        for _ in 0..50 {
+            scope.spawn(|| {
+                enqueue(&sqlite, vec![task(b"x")]).unwrap();
+                let leased = lease(&sqlite, at(100), 2);
+                finish(&sqlite, &leased);
+            });
+        }
+    });
+    let rest = lease(&sqlite, at(100), 100);
+    finish(&sqlite, &rest);
+    assert_eq!(open_tasks(&sqlite), 0);
+}
+
+fn open_tasks(sqlite: &super::Sqlite) -> usize {
+    wait(sqlite.list(List { filter: TaskFilter::new(), after: None, limit: usize::MAX })).unwrap().len()
+}
