@@ -35,6 +35,13 @@ impl Held {
         self.lock().get_mut(&lease).map(|held| held.context = Some(context.clone())).is_some()
     }
 
+    /// The kind of the task of a lease, for logs; empty if its attempt has not begun.
+    pub(super) fn kind(&self, lease: &LeaseRef) -> String {
+        let held = self.lock();
+        let context = held.get(lease).and_then(|lease| lease.context.as_ref());
+        context.map(|context| context.kind().to_string()).unwrap_or_default()
+    }
+
     /// Forgets leases that are settled.
     pub(super) fn remove<'a>(&self, leases: impl Iterator<Item = &'a LeaseRef>) {
         let mut held = self.lock();

@@ -56,7 +56,7 @@ async fn settle(crew: &Crew, settlements: Vec<Settlement>) {
             Settle { now: crew.clock.now(), settlements: settlements.clone(), tombstones: crew.retention.tombstones };
         match crew.pull.settle(request).await {
             Ok(answers) => {
-                report(&settlements, &answers, failures > 0);
+                report(crew, &settlements, &answers, failures > 0);
                 crew.held.remove(settlements.iter().map(|settlement| &settlement.lease));
                 return;
             }
@@ -69,17 +69,19 @@ async fn settle(crew: &Crew, settlements: Vec<Settlement>) {
     }
 }
 
-fn report(settlements: &[Settlement], answers: &[Settled], repeated: bool) {
+fn report(crew: &Crew, settlements: &[Settlement], answers: &[Settled], repeated: bool) {
     for (settlement, answer) in settlements.iter().zip(answers) {
         let id = settlement.lease.id;
         match answer {
             // The request before may have been carried out and only its answer lost.
             Settled::LeaseLost if repeated || settlement.verdict == Verdict::Release => {}
             Settled::LeaseLost => {
-                tracing::warn!(%id, "its lease was lost before its outcome was recorded; it may run again")
+                let kind = crew.held.kind(&settlement.lease);
+                tracing::warn!(%id, kind, "its lease was lost before its outcome was recorded; it may run again")
             }
             Settled::Dead if !matches!(settlement.verdict, Verdict::Permanent { .. }) => {
-                tracing::error!(%id, "tried enough: now a dead letter");
+                let kind = crew.held.kind(&settlement.lease);
+                tracing::error!(%id, kind, "tried enough: now a dead letter");
             }
             Settled::Dead | Settled::Done | Settled::Scheduled(_) => {}
         }
