@@ -41,7 +41,7 @@ fn args_struct(task: &Task) -> TokenStream {
         #[doc = #doc]
         #[allow(
             dead_code, deprecated, missing_debug_implementations, non_snake_case, private_interfaces,
-            clippy::all, clippy::pedantic
+            clippy::all, clippy::pedantic, clippy::exhaustive_structs
         )]
         #derive
         #vis struct #args { #(#fields,)* }
@@ -55,7 +55,10 @@ fn task_type(task: &Task) -> TokenStream {
     quote! {
         #(#shared)*
         #docs
-        #[allow(dead_code, missing_debug_implementations, non_camel_case_types, clippy::all, clippy::pedantic)]
+        #[allow(
+            dead_code, missing_debug_implementations, non_camel_case_types,
+            clippy::all, clippy::pedantic, clippy::exhaustive_enums
+        )]
         #vis enum #name {}
     }
 }

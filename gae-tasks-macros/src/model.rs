@@ -48,7 +48,7 @@ pub(crate) enum Role {
     /// It is sent, in this field of the args.
     Payload(Ident),
     /// It is the client's state of this type.
-    State { ty: Type, borrowed: bool },
+    State { ty: Box<Type>, borrowed: bool },
     /// It is the context of the attempt.
     Context { borrowed: bool },
 }
@@ -84,7 +84,7 @@ impl Task {
     /// The types of the injected states.
     pub(crate) fn states(&self) -> impl Iterator<Item = &Type> {
         self.parameters.iter().filter_map(|parameter| match &parameter.role {
-            Role::State { ty, .. } => Some(ty),
+            Role::State { ty, .. } => Some(&**ty),
             _ => None,
         })
     }
@@ -151,9 +151,9 @@ fn parameters<'a>(typed: impl Iterator<Item = &'a PatType>) -> Vec<Parameter> {
         let mut parameter = Parameter { original: original.clone(), role: Role::Context { borrowed: false } };
         parameter.role = match peeled(parameter.ty()) {
             Type::Reference(reference) if parameter.has("state") => {
-                Role::State { ty: (*reference.elem).clone(), borrowed: true }
+                Role::State { ty: reference.elem.clone(), borrowed: true }
             }
-            ty if parameter.has("state") => Role::State { ty: ty.clone(), borrowed: false },
+            ty if parameter.has("state") => Role::State { ty: Box::new(ty.clone()), borrowed: false },
             ty if parameter.has("context") => Role::Context { borrowed: matches!(ty, Type::Reference(_)) },
             _ => {
                 sent += 1;
