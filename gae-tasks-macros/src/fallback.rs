@@ -35,10 +35,13 @@ fn items(task: &Task) -> TokenStream {
         Some(generic) => generic.to_token_stream(),
         None => field.parameter.ty().to_token_stream(),
     });
+    let derives = &task.derives;
+    let derive = (!derives.is_empty()).then(|| quote!(#[derive(#(#derives),*)]));
     let (marker, block) = (marker(task), block(task, &fields, &args, &generics));
     quote! {
         #(#cfgs)*
         #[allow(dead_code, deprecated, missing_docs, non_snake_case, private_interfaces)]
+        #derive
         #vis struct #args<#(#generics = ()),*> { #(#vis #names: #types,)* }
         #marker
         #(#cfgs)*

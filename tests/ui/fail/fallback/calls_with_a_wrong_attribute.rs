@@ -8,7 +8,7 @@ pub(crate) async fn send_welcome(user_id: u64, template: String, #[context] cx: 
 async fn caller() -> Result<(), Error> {
     let id = "42".parse().unwrap_or_default();
     send_welcome::defer(id, "hello").await?;
-    WelcomeArgs { user_id: 44, template: "data".into() }.defer().await?;
+    WelcomeArgs { user_id: 44, template: "data".into() }.clone().defer().await?;
     Ok(())
 }
 
