@@ -1,6 +1,6 @@
 //! Extending leases, and recording how attempts ended.
 
-use rusqlite::{Connection, params};
+use rusqlite::{CachedStatement, Connection, params};
 
 use super::connection::Durability;
 use super::error::Fault;
@@ -30,7 +30,9 @@ impl Request for Settle {
         let now = moment(self.now);
         let times = Times { now, until: now.plus(self.tombstones) };
         let Store { connection, catalogue, .. } = store;
-        self.settlements.iter().map(|settlement| settle(connection, catalogue, settlement, times)).collect()
+        let mut plain = Plain::prepare(connection)?;
+        let mut settle = |settlement: &Settlement| settle(connection, catalogue, &mut plain, settlement, times);
+        self.settlements.iter().map(&mut settle).collect()
     }
 
     fn wakes(settled: &Vec<Settled>) -> bool {
@@ -48,14 +50,15 @@ struct Times {
 fn settle(
     connection: &Connection,
     catalogue: &Catalogue,
+    plain: &mut Plain<'_>,
     settlement: &Settlement,
     times: Times,
 ) -> Result<Settled, Fault> {
     let id = settlement.lease.id;
-    if !give_up(connection, settlement.lease)? {
+    if !plain.give_up(settlement.lease)? {
         return Ok(Settled::LeaseLost);
     }
-    if settlement.verdict == Verdict::Done && remove_plain(connection, id)? {
+    if settlement.verdict == Verdict::Done && plain.remove(id)? {
         return Ok(Settled::Done);
     }
     let Some(task) = Task::load(connection, id)? else { return Ok(Settled::LeaseLost) };
@@ -80,15 +83,26 @@ fn settle(
     }
 }
 
-/// Ends a lease; answers whether it was held.
-fn give_up(connection: &Connection, lease: LeaseRef) -> Result<bool, Fault> {
-    let mut statement = connection.prepare_cached(GIVE_UP)?;
-    Ok(statement.execute(params![lease.id.as_bytes(), lease.token.to_bits()])? > 0)
+/// What nearly every settlement needs, looked up once for all of them.
+struct Plain<'a> {
+    give_up: CachedStatement<'a>,
+    remove: CachedStatement<'a>,
 }
 
-/// Deletes a leased task of which nothing but its own row is left; answers whether it was one.
-fn remove_plain(connection: &Connection, id: TaskId) -> Result<bool, Fault> {
-    Ok(connection.prepare_cached(REMOVE)?.execute(params![id.as_bytes()])? > 0)
+impl<'a> Plain<'a> {
+    fn prepare(connection: &'a Connection) -> Result<Self, Fault> {
+        Ok(Self { give_up: connection.prepare_cached(GIVE_UP)?, remove: connection.prepare_cached(REMOVE)? })
+    }
+
+    /// Ends a lease; answers whether it was held.
+    fn give_up(&mut self, lease: LeaseRef) -> Result<bool, Fault> {
+        Ok(self.give_up.execute(params![lease.id.as_bytes(), lease.token.to_bits()])? > 0)
+    }
+
+    /// Deletes a leased task of which nothing but its own row is left; answers whether it was one.
+    fn remove(&mut self, id: TaskId) -> Result<bool, Fault> {
+        Ok(self.remove.execute(params![id.as_bytes()])? > 0)
+    }
 }
 
 /// The task after an attempt that failed.

@@ -2,9 +2,11 @@
 
 use rusqlite::Connection;
 
-use super::super::connection::create;
+use super::super::connection::{Durability, create};
+use super::super::error::Fault;
+use super::super::writer::{Request, Store};
 use super::super::{admin, lease, lost, settle, stats, sweep, waiting};
-use super::{Folder, enqueue, lease as lease_some, task};
+use super::{Folder, enqueue, lease as lease_some, task, wait};
 
 /// The plan of `query`, in one line.
 fn plan(connection: &Connection, query: &str) -> String {
@@ -44,6 +46,29 @@ fn check(connection: &Connection, state: &str) {
         assert!(!plan.contains("TEMP B-TREE"), "{state}: {query}\nsorts: {plan}");
         assert!(!plan.contains("SCAN gae_tasks_task"), "{state}: {query}\nreads every task: {plan}");
     }
+}
+
+/// Asks how often a lease's query was planned anew.
+struct Replanned;
+
+impl Request for Replanned {
+    type Answer = i32;
+    const DURABILITY: Durability = Durability::Normal;
+
+    fn perform(&self, store: &mut Store) -> Result<i32, Fault> {
+        Ok(store.connection.prepare_cached(lease::READ)?.get_status(rusqlite::StatementStatus::RePrepare))
+    }
+}
+
+#[test]
+fn a_lease_is_planned_once() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    for _ in 0..5 {
+        enqueue(&sqlite, vec![task(b"x")]).unwrap();
+        assert_eq!(lease_some(&sqlite, super::at(100), 10).tasks.len(), 1);
+    }
+    assert!(wait(sqlite.writer.call(Replanned)).unwrap() <= 1);
 }
 
 #[test]
