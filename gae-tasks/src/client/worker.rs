@@ -24,7 +24,7 @@ const DEFAULT_CONCURRENCY: usize = 50;
 /// The `.await` fails at once, with every problem named, if the registered tasks cannot be run
 /// ([`Error::Misconfigured`]), or if the backend calls handlers over HTTP ([`Error::Unsupported`]).
 ///
-/// ```
+/// ```standalone_crate
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), gae_tasks::Error> {
 /// use std::time::Duration;

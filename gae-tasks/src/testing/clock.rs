@@ -11,7 +11,7 @@ use crate::time::{Now, Timestamp};
 
 /// A clock that stands still until [`advance`](Self::advance) moves it. Clones are the same clock.
 ///
-/// ```
+/// ```standalone_crate
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), gae_tasks::Error> {
 /// use std::time::Duration;

@@ -4,7 +4,7 @@
 //! runs what is stored, [`run`](crate::Client::run) defers and drains. Each test has a client of its own, so tests run
 //! in parallel:
 //!
-//! ```
+//! ```standalone_crate
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), gae_tasks::Error> {
 //! use gae_tasks::testing::assert_deferred;
