@@ -1,18 +1,4 @@
 //! A crate whose tasks are known only because a program names it in `gae_tasks::link!`.
 
-mod reports {
-    use gae_tasks::deferred;
-
-    /// Writes the text to the file.
-    #[deferred(queue = "linked")]
-    pub(super) fn write_report(file: String, text: String) -> std::io::Result<()> {
-        std::fs::write(file, text)
-    }
-
-    /// Shows that it has begun, and goes on until it is stopped.
-    #[deferred(queue = "linked")]
-    pub(super) async fn write_and_hang(file: String) -> std::io::Result<()> {
-        std::fs::write(file, "begun")?;
-        std::future::pending().await
-    }
-}
+mod chaos;
+mod reports;

@@ -1,0 +1,16 @@
+//! Tasks that leave a file behind.
+
+use gae_tasks::deferred;
+
+/// Writes the text to the file.
+#[deferred(queue = "linked")]
+pub(super) fn write_report(file: String, text: String) -> std::io::Result<()> {
+    std::fs::write(file, text)
+}
+
+/// Shows that it has begun, and goes on until it is stopped.
+#[deferred(queue = "linked")]
+pub(super) async fn write_and_hang(file: String) -> std::io::Result<()> {
+    std::fs::write(file, "begun")?;
+    std::future::pending().await
+}
