@@ -10,8 +10,8 @@ use tokio::sync::watch;
 use super::request::{bounded, error_text};
 use super::{
     Answer, Backend, Capabilities, Enqueue, Extend, Lease, LeaseRef, LeaseToken, Leased, LeasedTask, List, MAX_ERRORS,
-    MAX_LOST_ATTEMPTS, NewTask, Pull, Purge, QueueRecord, RouteStats, Settle, Settled, Settlement, Stats, Sweep, Swept,
-    TaskError, TaskRecord, TaskState, Touch, Verdict, sealed,
+    MAX_LOST_ATTEMPTS, NewTask, Pull, Purge, QueueRecord, RouteStats, Settle, Settled, Settlement, Standing, Stats,
+    Sweep, Swept, TaskError, TaskRecord, TaskState, Touch, Verdict, sealed,
 };
 use crate::error::Error;
 use crate::queue::{Attempts, QueueConfig, QueueName, RetryConfig};
@@ -333,22 +333,24 @@ impl Store {
     }
 
     fn lease(&mut self, request: &Lease, now: Timestamp) -> Leased {
-        let mut waiting: Vec<(bool, Timestamp, TaskId)> = Vec::new();
+        let mut waiting: Vec<(Standing, Timestamp, TaskId)> = Vec::new();
         for Stored { record, .. } in self.tasks.values() {
             if record.state == TaskState::Scheduled
                 && request.queues.contains(&record.queue)
                 && !self.queues.get(&record.queue).is_some_and(|queue| queue.paused)
                 && request.routes.contains(&Route::new(record.kind.clone(), record.shape))
             {
-                waiting.push((record.lost_leases == 0, record.schedule_time, record.id));
+                waiting.push((Standing::of(record.lost_leases), record.schedule_time, record.id));
             }
         }
         waiting.sort_unstable();
         let (due, later): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|(_, at, _)| *at <= now);
         let next = later.iter().map(|(_, at, _)| at.since(now)).min();
-        let (fresh, marked): (Vec<_>, Vec<_>) = due.into_iter().partition(|(fresh, ..)| *fresh);
-        let marked = marked.into_iter().take(request.starting);
-        let ids: Vec<_> = marked.chain(fresh).take(request.limit).map(|(_, _, id)| id).collect();
+        let mut ids = Vec::new();
+        for standing in Standing::ALL {
+            let room = request.room(standing, ids.len());
+            ids.extend(due.iter().filter(|(of, ..)| *of == standing).take(room).map(|(.., id)| *id));
+        }
         let until = now.plus(request.duration);
         Leased::new(ids.into_iter().filter_map(|id| self.take(id, until)).collect(), next)
     }
@@ -368,7 +370,7 @@ impl Store {
             name: record.name.clone(),
             schedule_time: record.schedule_time,
             attempts: record.attempts,
-            marked: record.lost_leases > 0,
+            standing: Standing::of(record.lost_leases),
             deadline: record.deadline,
             attributes: record.attributes.clone(),
         })

@@ -16,8 +16,8 @@ pub mod sqlite;
 
 pub use request::{
     Capabilities, Enqueue, Extend, Lease, LeaseRef, LeaseToken, Leased, LeasedTask, List, MAX_ERROR_BYTES, MAX_ERRORS,
-    MAX_LOST_ATTEMPTS, NewTask, QueueRecord, RouteStats, Routes, Settle, Settled, Settlement, Stats, Sweep, Swept,
-    TaskError, TaskFilter, TaskRecord, TaskState, Touch, Verdict,
+    MAX_LOST_ATTEMPTS, NewTask, QueueRecord, RouteStats, Routes, Settle, Settled, Settlement, Standing, Stats, Sweep,
+    Swept, TaskError, TaskFilter, TaskRecord, TaskState, Touch, Verdict,
 };
 
 use crate::error::Error;

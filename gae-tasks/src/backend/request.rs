@@ -244,8 +244,40 @@ pub struct Lease {
     pub limit: usize,
     /// How many the worker starts at once; marked tasks are leased among these only, never ahead.
     pub starting: usize,
+    /// How many of those may be suspects: one, unless the worker has one already.
+    pub suspects: usize,
     /// How long the leases last unless extended.
     pub duration: Duration,
+}
+
+/// What the lost leases of a task make of it.
+///
+/// Workers lease ahead, so a task whose lease is lost may never have started; and those beside the one that killed the
+/// worker are innocent. So a task is watched more closely with every loss, and taken for what kills workers only when
+/// it was alone under suspicion again and again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Standing {
+    /// None was lost: it may be leased ahead of a free runner.
+    Clear,
+    /// One was lost: it is leased only to be started at once, so that a further loss is an attempt.
+    Marked,
+    /// More were lost: a worker has one suspect at a time, so that what kills its worker takes no other suspect along.
+    Suspect,
+}
+
+impl Standing {
+    /// All of them, the one leased first before the others.
+    pub(crate) const ALL: [Self; 3] = [Self::Suspect, Self::Marked, Self::Clear];
+
+    /// The standing of a task that has lost so many leases.
+    pub const fn of(lost_leases: u32) -> Self {
+        match lost_leases {
+            0 => Self::Clear,
+            1 => Self::Marked,
+            _ => Self::Suspect,
+        }
+    }
 }
 
 /// Which routes a worker can run.
@@ -272,10 +304,22 @@ impl Routes {
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Leased {
-    /// The tasks, marked ones first, then by schedule time, then by id.
+    /// The tasks: suspects, then marked ones, then the others; each by schedule time, then by id.
     pub tasks: Vec<LeasedTask>,
     /// How long until a further task of these queues and routes becomes due; `None`: none waits for its time.
     pub next: Option<Duration>,
+}
+
+impl Lease {
+    /// How many tasks of `standing` may be leased where `taken` are.
+    pub(crate) fn room(&self, standing: Standing, taken: usize) -> usize {
+        let most = match standing {
+            Standing::Clear => self.limit,
+            Standing::Marked => self.starting.min(self.limit),
+            Standing::Suspect => self.suspects.min(self.starting).min(self.limit),
+        };
+        most.saturating_sub(taken)
+    }
 }
 
 impl Leased {
@@ -335,8 +379,8 @@ pub struct LeasedTask {
     pub schedule_time: Timestamp,
     /// Attempts that began before this lease.
     pub attempts: u32,
-    /// Whether a lease of it was lost before: it must be started at once.
-    pub marked: bool,
+    /// What the leases of it that were lost make of it.
+    pub standing: Standing,
     /// The time one attempt may take; `None` is the task type's.
     pub deadline: Option<Duration>,
     /// Opaque attributes.

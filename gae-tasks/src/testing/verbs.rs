@@ -57,6 +57,7 @@ impl Client {
                 routes: routes.clone(),
                 limit: 1,
                 starting: 1,
+                suspects: 1,
                 duration: Duration::from_secs(30),
             };
             let Some(task) = pull.lease(request).await?.tasks.pop() else { return Ok(attempts) };

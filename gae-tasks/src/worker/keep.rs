@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::{Crew, pause};
-use crate::backend::{Extend, LeaseRef};
+use crate::backend::{Extend, LeaseRef, LeasedTask, Standing};
 use crate::context::TaskContext;
 use crate::error::Error;
 
@@ -22,12 +22,19 @@ struct Lease {
     asked: Duration,
     /// The attempt made under it, once it has begun.
     context: Option<TaskContext>,
+    suspect: bool,
 }
 
 impl Held {
-    /// Adds leases that were asked for at `asked`.
-    pub(super) fn add(&self, leases: impl Iterator<Item = LeaseRef>, asked: Duration) {
-        self.lock().extend(leases.map(|lease| (lease, Lease { asked, context: None })));
+    /// Adds the leases of tasks that were asked for at `asked`.
+    pub(super) fn add(&self, tasks: &[LeasedTask], asked: Duration) {
+        let lease = |task: &LeasedTask| Lease { asked, context: None, suspect: task.standing == Standing::Suspect };
+        self.lock().extend(tasks.iter().map(|task| (task.lease, lease(task))));
+    }
+
+    /// Whether one of the tasks is a suspect.
+    pub(super) fn has_suspect(&self) -> bool {
+        self.lock().values().any(|lease| lease.suspect)
     }
 
     /// Notes the attempt under a lease. Answers whether the lease is still held.

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use super::settle::Settler;
 use super::{Crew, pause, run};
-use crate::backend::{BoxFuture, Lease, Leased, Settlement, Verdict};
+use crate::backend::{BoxFuture, Lease, Leased, LeasedTask, Settlement, Standing, Verdict};
 
 /// Most tasks that are leased ahead of a free runner.
 const MAX_AHEAD: usize = 1000;
@@ -58,7 +58,7 @@ struct Poller<'a> {
     wakeups: watch::Receiver<u64>,
     rate: Rate,
     look: Look,
-    /// Whether there may be tasks that are only given to a free runner, and none was free.
+    /// Whether there may be tasks that are only given to a free runner, or suspects beside the one at hand.
     withheld: bool,
     failures: u32,
 }
@@ -82,6 +82,7 @@ impl Poller<'_> {
             routes: crew.routes.clone(),
             limit: room.total,
             starting: room.starting,
+            suspects: usize::from(!crew.held.has_suspect()),
             duration: crew.lease,
         };
         let asked = crew.clock.monotonic();
@@ -101,7 +102,8 @@ impl Poller<'_> {
 
     fn next_look(&mut self, room: Room, leased: &Leased) -> Look {
         let poll = self.crew.poll_interval;
-        self.withheld = room.starting == 0 || leased.tasks.iter().any(|task| task.marked);
+        let watched = |task: &LeasedTask| task.standing != Standing::Clear;
+        self.withheld = room.starting == 0 || self.crew.held.has_suspect() || leased.tasks.iter().any(watched);
         if leased.tasks.len() >= room.total {
             Look::Now
         } else {
@@ -114,7 +116,7 @@ impl Poller<'_> {
             return;
         }
         let crew = self.crew;
-        crew.held.add(leased.tasks.iter().map(|task| task.lease), asked);
+        crew.held.add(&leased.tasks, asked);
         let wanted = crew.concurrency.min(crew.waiting.running() + crew.waiting.len() + leased.tasks.len());
         while self.runners.len() < wanted {
             self.runners.spawn(run::runner(Arc::clone(crew), self.settler.sender()));

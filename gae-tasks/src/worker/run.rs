@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::Crew;
-use crate::backend::{LeasedTask, Settlement, Verdict};
+use crate::backend::{LeasedTask, Settlement, Standing, Verdict};
 use crate::context::{AttemptInfo, TaskContext};
 use crate::dispatch::DEFAULT_DEADLINE;
 
@@ -25,11 +25,11 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    /// Adds tasks that were leased at `now`; marked ones first in line.
+    /// Adds tasks that were leased at `now`; those that must start at once are first in line.
     pub(super) fn add(&self, tasks: Vec<LeasedTask>, now: Duration) {
         let mut waiting = self.lock();
         for task in tasks {
-            if task.marked {
+            if task.standing != Standing::Clear {
                 waiting.push_front((now, task));
             } else {
                 waiting.push_back((now, task));

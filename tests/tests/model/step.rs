@@ -34,7 +34,13 @@ pub(crate) struct End {
 pub(crate) enum Step {
     Enqueue(Vec<Plan>),
     EnqueueAgain(usize),
-    Lease { queues: Vec<&'static str>, routes: Option<Vec<(&'static str, u64)>>, limit: usize, starting: usize },
+    Lease {
+        queues: Vec<&'static str>,
+        routes: Option<Vec<(&'static str, u64)>>,
+        limit: usize,
+        starting: usize,
+        suspects: usize,
+    },
     Extend(Vec<usize>, Duration),
     Settle(Vec<End>),
     Sweep,
@@ -102,8 +108,9 @@ fn any_retry() -> impl Strategy<Value = RetryConfig> {
 fn any_lease() -> impl Strategy<Value = Step> {
     let queues = prop::sample::subsequence(&QUEUES[..], 1..=QUEUES.len());
     let route = (select(&KINDS[..]), select(&SHAPES[..]));
-    (queues, of(prop::collection::vec(route, 0..4)), 0_usize..8, 0_usize..4)
-        .prop_map(|(queues, routes, limit, starting)| Step::Lease { queues, routes, limit, starting })
+    (queues, of(prop::collection::vec(route, 0..4)), 0_usize..8, 0_usize..4, 0_usize..3).prop_map(
+        |(queues, routes, limit, starting, suspects)| Step::Lease { queues, routes, limit, starting, suspects },
+    )
 }
 
 fn any_end() -> impl Strategy<Value = End> {

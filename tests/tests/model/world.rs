@@ -43,12 +43,12 @@ impl World {
                 let tasks: Vec<_> = pick(&self.offered, of).cloned().into_iter().collect();
                 self.compare(|_, on| on.enqueue(Enqueue { now, tasks: tasks.clone() })).await?;
             }
-            Step::Lease { queues, routes, limit, starting } => {
+            Step::Lease { queues, routes, limit, starting, suspects } => {
                 let queues = Arc::new(queues.into_iter().map(queue).collect());
                 let routes = routes.map_or(Routes::Any, |routes| {
                     Routes::Only(Arc::new(routes.into_iter().map(|(kind, shape)| route(kind, shape)).collect()))
                 });
-                self.lease(Lease { now, queues, routes, limit, starting, duration: LEASE }).await?;
+                self.lease(Lease { now, queues, routes, limit, starting, suspects, duration: LEASE }).await?;
             }
             Step::Extend(of, duration) => {
                 let leases = |side: usize| of.iter().filter_map(|of| Some(pick(&self.leases, *of)?[side])).collect();

@@ -39,7 +39,7 @@ impl Request for RunNow {
         if task.died.is_some() {
             return refused(task.id, error_text::DEAD);
         }
-        if !waiting::take(connection, task.id, task.lane, task.is_marked(), task.schedule_time)? {
+        if !waiting::take(connection, task.id, task.lane, task.standing(), task.schedule_time)? {
             return refused(task.id, error_text::RUNNING);
         }
         let due = task.schedule_time.min(moment(self.0.now));

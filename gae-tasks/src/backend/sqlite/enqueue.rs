@@ -8,7 +8,7 @@ use super::lane::{Catalogue, encoded};
 use super::name;
 use super::waiting;
 use super::writer::{Request, Store, moment};
-use crate::backend::{Enqueue, NewTask};
+use crate::backend::{Enqueue, NewTask, Standing};
 use crate::error::Error;
 use crate::task::Deferred;
 use crate::time::Timestamp;
@@ -58,7 +58,7 @@ fn enqueue(
     let lane = catalogue.lane_of(connection, task)?;
     let due = task.schedule.resolve(now);
     if insert(connection, task, lane, now, due)? {
-        waiting::put(connection, task.id, lane, false, due)?;
+        waiting::put(connection, task.id, lane, Standing::Clear, due)?;
     }
     Ok(Deferred::new(task.id, true))
 }

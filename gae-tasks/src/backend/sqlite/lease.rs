@@ -13,20 +13,20 @@ use super::lane::Lane;
 use super::row::{deadline, task_id, task_name};
 use super::waiting;
 use super::writer::{Request, Store, moment};
-use crate::backend::{Lease, LeaseRef, LeaseToken, Leased, LeasedTask};
+use crate::backend::{Lease, LeaseRef, LeaseToken, Leased, LeasedTask, Standing};
 use crate::task::TaskId;
 use crate::time::Timestamp;
 
 /// The CROSS JOIN keeps SQLite from starting with the larger table.
 pub(super) const READ: &str = "SELECT w.due, w.task, t.name, t.schedule_time, t.attempts, t.deadline, t.attributes, \
                                t.payload FROM gae_tasks_waiting w CROSS JOIN gae_tasks_task t ON t.id = w.task \
-                               WHERE w.lane = ?1 AND w.marked = ?2 AND w.due <= ?3 AND (w.due, w.task) > (?4, ?5) \
+                               WHERE w.lane = ?1 AND w.standing = ?2 AND w.due <= ?3 AND (w.due, w.task) > (?4, ?5) \
                                ORDER BY w.due, w.task LIMIT ?6";
 
-pub(super) const LATER: &str = "SELECT due FROM gae_tasks_waiting WHERE lane = ?1 AND marked = ?2 AND due > ?3 \
+pub(super) const LATER: &str = "SELECT due FROM gae_tasks_waiting WHERE lane = ?1 AND standing = ?2 AND due > ?3 \
                                ORDER BY due LIMIT 1";
 
-pub(super) const DUE: &str = "SELECT 1 FROM gae_tasks_waiting WHERE lane = ?1 AND marked = ?2 AND due <= ?3 LIMIT 1";
+pub(super) const DUE: &str = "SELECT 1 FROM gae_tasks_waiting WHERE lane = ?1 AND standing = ?2 AND due <= ?3 LIMIT 1";
 
 impl Request for Lease {
     type Answer = Leased;
@@ -37,9 +37,8 @@ impl Request for Lease {
         let now = moment(self.now);
         let lanes = store.catalogue.runnable(&self.queues, &self.routes);
         for lane in &*lanes {
-            let may_take = |marked: bool| self.limit > 0 && (!marked || self.starting > 0);
-            for marked in [false, true] {
-                if may_take(marked) && is_due(&store.connection, lane.id, marked, now)? {
+            for standing in Standing::ALL {
+                if self.room(standing, 0) > 0 && is_due(&store.connection, lane.id, standing, now)? {
                     return Ok(None);
                 }
             }
@@ -51,10 +50,10 @@ impl Request for Lease {
         let now = moment(self.now);
         let lanes = store.catalogue.runnable(&self.queues, &self.routes);
         let Store { connection, session, .. } = store;
-        let marked = due(connection, &lanes, true, now, self.starting.min(self.limit))?;
-        let fresh = due(connection, &lanes, false, now, self.limit - marked.len())?;
-        let mut tasks = marked;
-        tasks.extend(fresh);
+        let mut tasks = Vec::new();
+        for standing in Standing::ALL {
+            tasks.extend(due(connection, &lanes, standing, now, self.room(standing, tasks.len()))?);
+        }
         if !tasks.is_empty() {
             let session = session.begin(connection, now)?;
             write_leases(connection, &tasks, now.plus(self.duration), session)?;
@@ -68,16 +67,17 @@ fn next(connection: &Connection, lanes: &[Arc<Lane>], now: Timestamp) -> Result<
     let mut statement = connection.prepare_cached(LATER)?;
     let mut soonest: Option<i64> = None;
     for lane in lanes {
-        for marked in [false, true] {
-            let later = statement.query_row(params![lane.id, marked, now.as_micros()], |row| row.get(0)).optional()?;
+        for standing in Standing::ALL {
+            let later =
+                statement.query_row(params![lane.id, standing as i64, now.as_micros()], |row| row.get(0)).optional()?;
             soonest = [soonest, later].into_iter().flatten().min();
         }
     }
     Ok(soonest.map(|at| Timestamp::from_micros(at).since(now)))
 }
 
-fn is_due(connection: &Connection, lane: i64, marked: bool, now: Timestamp) -> Result<bool, Fault> {
-    Ok(connection.prepare_cached(DUE)?.exists(params![lane, marked, now.as_micros()])?)
+fn is_due(connection: &Connection, lane: i64, standing: Standing, now: Timestamp) -> Result<bool, Fault> {
+    Ok(connection.prepare_cached(DUE)?.exists(params![lane, standing as i64, now.as_micros()])?)
 }
 
 fn write_leases(connection: &Connection, tasks: &[LeasedTask], expires: Timestamp, session: i64) -> Result<(), Fault> {
@@ -94,14 +94,14 @@ fn write_leases(connection: &Connection, tasks: &[LeasedTask], expires: Timestam
 fn due(
     connection: &Connection,
     lanes: &[Arc<Lane>],
-    marked: bool,
+    standing: Standing,
     now: Timestamp,
     limit: usize,
 ) -> Result<Vec<LeasedTask>, Fault> {
     if limit == 0 || lanes.is_empty() {
         return Ok(Vec::new());
     }
-    let mut merge = Merge { connection, marked, now, token: LeaseToken::generate(), heads: BinaryHeap::new() };
+    let mut merge = Merge { connection, standing, now, token: LeaseToken::generate(), heads: BinaryHeap::new() };
     let mut sources: Vec<_> = lanes.iter().map(|lane| Source::new(lane, limit, lanes.len())).collect();
     for (index, source) in sources.iter_mut().enumerate() {
         merge.offer(source, index)?;
@@ -119,7 +119,7 @@ fn due(
     }
     for source in sources {
         if let Some(last) = source.taken {
-            waiting::take_up_to(connection, source.lane.id, marked, last)?;
+            waiting::take_up_to(connection, source.lane.id, standing, last)?;
         }
     }
     Ok(tasks)
@@ -150,7 +150,7 @@ impl<'a> Source<'a> {
 /// The merging of lanes by due time.
 struct Merge<'a> {
     connection: &'a Connection,
-    marked: bool,
+    standing: Standing,
     now: Timestamp,
     token: LeaseToken,
     /// The first task of each lane that has one, with the lane's place among the sources.
@@ -174,7 +174,8 @@ impl Merge<'_> {
         let (due, id) = source.read;
         let limit = i64::try_from(source.step).unwrap_or(i64::MAX);
         let now = self.now.as_micros();
-        let mut rows = statement.query(params![source.lane.id, self.marked, now, due, id.as_bytes(), limit])?;
+        let mut rows =
+            statement.query(params![source.lane.id, self.standing as i64, now, due, id.as_bytes(), limit])?;
         while let Some(row) = rows.next()? {
             source.read = (row.get(0)?, task_id(row, 1)?);
             let task = self.task(row, source.lane, source.read.1)?;
@@ -194,7 +195,7 @@ impl Merge<'_> {
             name: task_name(row.get(2)?)?,
             schedule_time: Timestamp::from_micros(row.get(3)?),
             attempts: row.get(4)?,
-            marked: self.marked,
+            standing: self.standing,
             deadline: deadline(row.get(5)?),
             attributes: row.get(6)?,
         })

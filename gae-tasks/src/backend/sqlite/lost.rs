@@ -6,8 +6,8 @@ use super::error::Fault;
 use super::lane::Catalogue;
 use super::row::task_id;
 use super::task::Task;
-use crate::backend::MAX_LOST_ATTEMPTS;
 use crate::backend::request::error_text;
+use crate::backend::{MAX_LOST_ATTEMPTS, Standing};
 use crate::queue::Attempts;
 use crate::task::TaskId;
 use crate::time::Timestamp;
@@ -26,7 +26,7 @@ pub(super) fn recover(
 ) -> Result<bool, Fault> {
     connection.prepare_cached("DELETE FROM gae_tasks_lease WHERE task = ?1")?.execute(params![id.as_bytes()])?;
     let Some(mut task) = Task::load(connection, id)? else { return Ok(false) };
-    let started = task.is_marked();
+    let started = task.standing() != Standing::Clear;
     task.lost_leases = task.lost_leases.saturating_add(1);
     let due = task.schedule_time.min(now);
     if !started {

@@ -5,8 +5,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::error::Fault;
 use super::lane::{Catalogue, retry_config};
 use super::{name, waiting};
-use crate::backend::MAX_ERRORS;
 use crate::backend::request::bounded;
+use crate::backend::{MAX_ERRORS, Standing};
 use crate::queue::RetryConfig;
 use crate::task::TaskId;
 use crate::time::Timestamp;
@@ -50,9 +50,8 @@ impl Task {
         Ok(loaded.optional()?)
     }
 
-    /// Whether a lease of it was lost: it is leased ahead no more.
-    pub(super) const fn is_marked(&self) -> bool {
-        self.lost_leases > 0
+    pub(super) const fn standing(&self) -> Standing {
+        Standing::of(self.lost_leases)
     }
 
     /// Its own retry settings, or its queue's.
@@ -102,7 +101,7 @@ impl Task {
 
     /// Lets it wait as it did before.
     pub(super) fn put_back(&self, connection: &Connection) -> Result<(), Fault> {
-        waiting::put(connection, self.id, self.lane, self.is_marked(), self.schedule_time)
+        waiting::put(connection, self.id, self.lane, self.standing(), self.schedule_time)
     }
 
     fn save(&self, connection: &Connection) -> Result<(), Fault> {
@@ -125,7 +124,7 @@ impl Task {
         let id = params![self.id.as_bytes()];
         connection.prepare_cached("DELETE FROM gae_tasks_task WHERE id = ?1")?.execute(id)?;
         connection.prepare_cached("DELETE FROM gae_tasks_lease WHERE task = ?1")?.execute(id)?;
-        waiting::take(connection, self.id, self.lane, self.is_marked(), self.schedule_time)?;
+        waiting::take(connection, self.id, self.lane, self.standing(), self.schedule_time)?;
         if self.errors > 0 {
             connection.prepare_cached("DELETE FROM gae_tasks_error WHERE task = ?1")?.execute(id)?;
         }

@@ -101,7 +101,8 @@ fn enqueue(backend: &Sqlite, tasks: Vec<NewTask>) -> Result<Vec<Result<Deferred,
 fn lease(backend: &Sqlite, now: Timestamp, limit: usize) -> Leased {
     let queues = Arc::new([QueueName::DEFAULT].into());
     let duration = Duration::from_secs(30);
-    let request = Lease { now: Now::At(now), queues, routes: Routes::Any, limit, starting: limit, duration };
+    let request =
+        Lease { now: Now::At(now), queues, routes: Routes::Any, limit, starting: limit, suspects: limit, duration };
     wait(backend.lease(request)).unwrap()
 }
 

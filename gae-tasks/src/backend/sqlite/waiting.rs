@@ -3,20 +3,27 @@
 use rusqlite::{Connection, params};
 
 use super::error::Fault;
+use crate::backend::Standing;
 use crate::task::TaskId;
 use crate::time::Timestamp;
 
 pub(super) const TAKE: &str =
-    "DELETE FROM gae_tasks_waiting WHERE lane = ?1 AND marked = ?2 AND due = ?3 AND task = ?4";
+    "DELETE FROM gae_tasks_waiting WHERE lane = ?1 AND standing = ?2 AND due = ?3 AND task = ?4";
 
 pub(super) const TAKE_UP_TO: &str =
-    "DELETE FROM gae_tasks_waiting WHERE lane = ?1 AND marked = ?2 AND (due, task) <= (?3, ?4)";
+    "DELETE FROM gae_tasks_waiting WHERE lane = ?1 AND standing = ?2 AND (due, task) <= (?3, ?4)";
 
 /// Lets a task wait until `due`.
-pub(super) fn put(connection: &Connection, id: TaskId, lane: i64, marked: bool, due: Timestamp) -> Result<(), Fault> {
+pub(super) fn put(
+    connection: &Connection,
+    id: TaskId,
+    lane: i64,
+    standing: Standing,
+    due: Timestamp,
+) -> Result<(), Fault> {
     connection
-        .prepare_cached("INSERT OR REPLACE INTO gae_tasks_waiting (lane, marked, due, task) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![lane, marked, due.as_micros(), id.as_bytes()])?;
+        .prepare_cached("INSERT OR REPLACE INTO gae_tasks_waiting (lane, standing, due, task) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![lane, standing as i64, due.as_micros(), id.as_bytes()])?;
     Ok(())
 }
 
@@ -25,19 +32,19 @@ pub(super) fn take(
     connection: &Connection,
     id: TaskId,
     lane: i64,
-    marked: bool,
+    standing: Standing,
     due: Timestamp,
 ) -> Result<bool, Fault> {
-    Ok(connection.prepare_cached(TAKE)?.execute(params![lane, marked, due.as_micros(), id.as_bytes()])? > 0)
+    Ok(connection.prepare_cached(TAKE)?.execute(params![lane, standing as i64, due.as_micros(), id.as_bytes()])? > 0)
 }
 
 /// Takes the first tasks of a lane, up to this one, out of the order.
 pub(super) fn take_up_to(
     connection: &Connection,
     lane: i64,
-    marked: bool,
+    standing: Standing,
     (due, id): (i64, TaskId),
 ) -> Result<(), Fault> {
-    connection.prepare_cached(TAKE_UP_TO)?.execute(params![lane, marked, due, id.as_bytes()])?;
+    connection.prepare_cached(TAKE_UP_TO)?.execute(params![lane, standing as i64, due, id.as_bytes()])?;
     Ok(())
 }

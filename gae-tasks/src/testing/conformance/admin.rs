@@ -1,7 +1,7 @@
 //! The administrator's hand: run now, replay, delete, purge, pause and configure.
 
 use super::stage::{LEASE, Stage, at, name, permanent, queue, retry, secs};
-use crate::backend::{NewTask, TaskFilter, TaskState};
+use crate::backend::{NewTask, Standing, TaskFilter, TaskState};
 use crate::error::Error;
 use crate::queue::{QueueConfig, RetryConfig};
 use crate::task::TaskId;
@@ -78,7 +78,7 @@ pub(super) async fn a_replayed_dead_letter_is_leased_like_a_new_task(on: Stage) 
     let id = bury(&on).await;
     on.replay(at(100), id).await.expect("the dead letter is replayed");
     let leased = on.lease_one(at(100)).await;
-    assert_eq!((leased.lease.id, leased.attempts, leased.marked), (id, 0, false));
+    assert_eq!((leased.lease.id, leased.attempts, leased.standing), (id, 0, Standing::Clear));
 }
 
 pub(super) async fn a_replayed_dead_letter_has_all_its_attempts_again(on: Stage) {

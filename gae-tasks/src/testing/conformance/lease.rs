@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::stage::{LEASE, Stage, at, ids, just_before, kind, name, queue, retry, secs};
-use crate::backend::{Lease, NewTask, Routes, TaskState, Verdict};
+use crate::backend::{Lease, NewTask, Routes, Standing, TaskState, Verdict};
 use crate::queue::QueueName;
 use crate::task::{Route, Shape, TaskId};
 use crate::time::Schedule;
@@ -47,7 +47,7 @@ pub(super) async fn a_leased_task_carries_all_it_was_given(on: Stage) {
     assert_eq!((leased.lease.id, leased.kind, leased.shape), (task.id, task.kind, task.shape));
     assert_eq!((leased.payload, leased.queue, leased.name), (task.payload, task.queue, task.name));
     assert_eq!((leased.deadline, leased.attributes), (task.deadline, task.attributes));
-    assert_eq!((leased.schedule_time, leased.attempts, leased.marked), (at(2), 0, false));
+    assert_eq!((leased.schedule_time, leased.attempts, leased.standing), (at(2), 0, Standing::Clear));
 }
 
 pub(super) async fn a_leased_task_is_shown_as_leased(on: Stage) {

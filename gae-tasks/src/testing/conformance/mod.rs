@@ -184,6 +184,7 @@ macro_rules! conformance {
                 marked_tasks_are_leased_only_to_be_started_at_once
                 marked_tasks_are_leased_before_all_others
                 marked_tasks_count_towards_the_limit
+                no_more_suspects_are_leased_than_asked_for
                 the_next_time_regards_marked_tasks_like_others
                 only_the_lost_lease_is_recovered
                 a_lost_lease_in_a_paused_queue_is_recovered

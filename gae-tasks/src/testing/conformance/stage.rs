@@ -130,6 +130,7 @@ impl Stage {
             routes: Routes::Any,
             limit: 100,
             starting: 100,
+            suspects: 100,
             duration: LEASE,
         }
     }

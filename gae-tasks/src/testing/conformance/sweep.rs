@@ -3,7 +3,7 @@
 use super::stage::{
     DEAD_LETTERS, LEASE, Stage, TOMBSTONES, at, ids, just_before, permanent, queue, retry, secs, stored,
 };
-use crate::backend::{Lease, MAX_LOST_ATTEMPTS, NewTask, Settled, Swept, TaskFilter, TaskState, Verdict};
+use crate::backend::{Lease, MAX_LOST_ATTEMPTS, NewTask, Settled, Standing, Swept, TaskFilter, TaskState, Verdict};
 use crate::queue::{QueueConfig, RetryConfig};
 use crate::time::{Schedule, Timestamp};
 
@@ -29,7 +29,7 @@ pub(super) async fn the_first_lost_lease_only_marks_a_task(on: Stage) {
     let record = on.record(id).await;
     assert_eq!((record.state, record.lost_leases), (TaskState::Scheduled, 1));
     assert_eq!((record.attempts, record.first_attempt, record.errors.len()), (0, None, 0));
-    assert!(on.lease_one(now).await.marked);
+    assert!(on.lease_one(now).await.standing == Standing::Marked);
 }
 
 pub(super) async fn a_recovered_task_keeps_its_place(on: Stage) {
@@ -86,11 +86,11 @@ pub(super) async fn a_mark_survives_a_release_and_a_retry(on: Stage) {
     on.store(at(0), on.task()).await;
     let now = on.lose(at(0)).await;
     on.attempt(now, Verdict::Release).await;
-    assert!(on.lease_all(now).await[0].marked);
+    assert!(on.lease_all(now).await[0].standing == Standing::Marked);
     let now = now.plus(LEASE);
     assert_eq!(on.sweep(now, 100).await.recovered, 1);
     on.attempt(now, retry()).await;
-    assert!(on.lease_one(now.plus(secs(60))).await.marked);
+    assert!(on.lease_one(now.plus(secs(60))).await.standing == Standing::Suspect);
 }
 
 pub(super) async fn a_sweep_recovers_at_most_its_limit(on: Stage) {
@@ -124,7 +124,10 @@ pub(super) async fn marked_tasks_are_leased_before_all_others(on: Stage) {
     let fresh: Vec<_> = on.enqueue(at(0), tasks).await.into_iter().map(|deferred| deferred.id).collect();
     let leased = on.lease_all(now).await;
     assert_eq!(ids(&leased), [marked, fresh[0], fresh[1]]);
-    assert_eq!(leased.iter().map(|task| task.marked).collect::<Vec<_>>(), [true, false, false]);
+    assert_eq!(
+        leased.iter().map(|task| task.standing).collect::<Vec<_>>(),
+        [Standing::Marked, Standing::Clear, Standing::Clear]
+    );
 }
 
 pub(super) async fn marked_tasks_count_towards_the_limit(on: Stage) {
@@ -134,6 +137,24 @@ pub(super) async fn marked_tasks_count_towards_the_limit(on: Stage) {
     on.sweep(now, 100).await;
     on.store_plain(now, 3).await;
     assert_eq!(on.lease(Lease { limit: 2, starting: 9, ..on.leasing(now) }).await.tasks.len(), 2);
+}
+
+pub(super) async fn no_more_suspects_are_leased_than_asked_for(on: Stage) {
+    let suspects = on.store_plain(at(0), 3).await;
+    on.lease_all(at(0)).await;
+    on.sweep(at(0).plus(LEASE), 100).await;
+    let marked = on.store(at(0).plus(LEASE), on.task()).await;
+    on.lease_all(at(0).plus(LEASE)).await;
+    let now = at(0).plus(LEASE).plus(LEASE);
+    on.sweep(now, 100).await;
+    let clear = on.store(now, on.task()).await;
+    let none = on.lease(Lease { suspects: 0, starting: 1, limit: 1, ..on.leasing(now) }).await;
+    assert_eq!(ids(&none.tasks), [marked]);
+    let one = on.lease(Lease { suspects: 1, ..on.leasing(now) }).await;
+    assert_eq!(ids(&one.tasks), [suspects[0], clear]);
+    assert_eq!(one.tasks[0].standing, Standing::Suspect);
+    let rest = on.lease(Lease { suspects: 9, starting: 1, ..on.leasing(now) }).await;
+    assert_eq!(ids(&rest.tasks), [suspects[1]]);
 }
 
 pub(super) async fn the_next_time_regards_marked_tasks_like_others(on: Stage) {

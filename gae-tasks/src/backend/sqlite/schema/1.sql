@@ -42,13 +42,13 @@ CREATE TABLE gae_tasks_task (
 
 CREATE INDEX gae_tasks_dead ON gae_tasks_task (died, lane) WHERE died IS NOT NULL;
 
--- What is leased next, in the order of its key. Marked tasks lost a lease before.
+-- What is leased next, in the order of its key. The standing tells how many leases were lost: none, one, more.
 CREATE TABLE gae_tasks_waiting (
     lane INTEGER NOT NULL,
-    marked INTEGER NOT NULL,
+    standing INTEGER NOT NULL,
     due INTEGER NOT NULL,
     task BLOB NOT NULL,
-    PRIMARY KEY (lane, marked, due, task)
+    PRIMARY KEY (lane, standing, due, task)
 ) WITHOUT ROWID;
 
 -- Only as long as what is in progress, so it needs no index.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use super::{Folder, at, chain, enqueue, finish, lease, open, task, wait};
-use crate::backend::{Backend, List, Pull, Sweep, Swept, TaskFilter};
+use crate::backend::{Backend, List, Pull, Standing, Sweep, Swept, TaskFilter};
 use crate::time::Now;
 
 fn sweep(sqlite: &super::Sqlite) -> Swept {
@@ -193,7 +193,7 @@ fn a_killed_process_loses_nothing_and_its_leases_are_free_at_once() {
     let told: Vec<_> = before.into_iter().chain(after).collect();
     let stored: Vec<_> = told.windows(2).filter(|pair| pair[1] == "stored").map(|pair| pair[0].clone()).collect();
     assert_eq!(sweep(&survivor).recovered, 5);
-    assert_eq!(lease(&survivor, at(100), 5).tasks.iter().filter(|task| task.marked).count(), 5);
+    assert_eq!(lease(&survivor, at(100), 5).tasks.iter().filter(|task| task.standing == Standing::Marked).count(), 5);
     let list = List { filter: TaskFilter::new(), after: None, limit: usize::MAX };
     let ids: Vec<_> = wait(survivor.list(list)).unwrap().iter().map(|task| format!("next {}", task.id)).collect();
     assert!(stored.len() > 10 && stored.iter().all(|id| ids.contains(id)), "{} of {}", stored.len(), ids.len());

@@ -147,6 +147,7 @@ impl Pair {
             routes: dice.one(&[Routes::Any, some]),
             limit: dice.roll(6) as usize,
             starting: dice.roll(3) as usize,
+            suspects: dice.roll(3) as usize,
             duration: Duration::from_secs(dice.one(&[2, 10])),
         };
         let one = wait(self.model.lease(request.clone())).unwrap();

@@ -18,15 +18,15 @@ fn plan(connection: &Connection, query: &str) -> String {
 }
 
 fn check(connection: &Connection, state: &str) {
-    let by_order = "SEARCH w USING PRIMARY KEY (lane=? AND marked=?";
-    let head = "SEARCH gae_tasks_waiting USING PRIMARY KEY (lane=? AND marked=?";
+    let by_order = "SEARCH w USING PRIMARY KEY (lane=? AND standing=?";
+    let head = "SEARCH gae_tasks_waiting USING PRIMARY KEY (lane=? AND standing=?";
     let one_lease = "SEARCH gae_tasks_lease USING PRIMARY KEY (task=?)";
     let expected = [
         (lease::READ, by_order),
         (lease::DUE, head),
         (lease::LATER, head),
         (waiting::TAKE_UP_TO, head),
-        (waiting::TAKE, "SEARCH gae_tasks_waiting USING PRIMARY KEY (lane=? AND marked=? AND due=? AND task=?)"),
+        (waiting::TAKE, "SEARCH gae_tasks_waiting USING PRIMARY KEY (lane=? AND standing=? AND due=? AND task=?)"),
         (settle::GIVE_UP, one_lease),
         (settle::EXTEND, one_lease),
         (settle::REMOVE, "SEARCH gae_tasks_task USING PRIMARY KEY (id=?)"),
