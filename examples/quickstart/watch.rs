@@ -24,6 +24,7 @@ pub(crate) async fn run(dir: PathBuf) -> Result<()> {
     let files = files(&dir)?;
     ensure!(!files.is_empty(), "{} has no files", dir.display());
     let folder = folder_for(&dir)?;
+    folder.forget_finished_run()?;
     let results = folder.results()?;
     let tasks = Client::builder().state(folder.results()?).open(&folder.queue()).await?;
 
@@ -42,7 +43,8 @@ pub(crate) async fn run(dir: PathBuf) -> Result<()> {
     ensure!(totals.files == files.len() as u64, "{} files, {} results", files.len(), totals.files);
     summary(&totals, totals.files - done_before, begun.elapsed());
     drop((tasks, results));
-    std::fs::remove_dir_all(folder.path())?;
+    folder.forget_queue()?;
+    println!("the results: {}", folder.results_file().display());
     Ok(())
 }
 
