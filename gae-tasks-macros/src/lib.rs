@@ -1,8 +1,8 @@
 //! The attribute macro of `gae-tasks`. Use it through that crate, whose documentation has the whole story.
 //!
-//! One stage, one file: [`args`] reads the attribute, [`item`] the function below it, [`model`] says what both mean,
-//! [`check`] knows the rules, [`expand`] and [`bounds`] write the code, and [`fallback`] what is left where a rule is
-//! broken. [`names`] is the spelling of it all.
+//! One stage, one file: `args` reads the attribute, `item` the function below it, `model` says what both mean,
+//! `check` knows the rules, `expand` and `bounds` write the code, and `fallback` what is left where a rule is
+//! broken. `names` is the spelling of it all.
 
 mod args;
 mod bounds;

@@ -94,7 +94,7 @@ impl Worker {
     }
 
     /// Ends the worker when `signal` is ready: it leases no more, waits up to the [grace time](Self::grace) for what is
-    /// running, and gives the rest back. [`signals()`] is the signal for servers.
+    /// running, and gives the rest back. [`signals()`](crate::signals) is the signal for servers.
     pub fn with_graceful_shutdown(mut self, signal: impl Future<Output = ()> + Send + 'static) -> Self {
         self.shutdown = Box::pin(signal);
         self
