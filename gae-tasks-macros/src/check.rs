@@ -265,9 +265,15 @@ fn payload(parameter: &Parameter, errors: &mut Errors) {
     let ty = parameter.ty();
     if has_word(ty.to_token_stream(), "impl") {
         errors.on(ty, "a task cannot take `impl Trait`, a stored payload has one type: name the type");
+    } else if is_context(ty) {
+        errors.on(ty, "the context is not sent: mark it `#[context]`");
     } else if borrows(ty.to_token_stream(), false) {
         errors.on(ty, format!("a task cannot borrow what it is sent: {}", owned(peeled(ty))));
     }
+}
+
+fn is_context(ty: &Type) -> bool {
+    names::type_text(ty).rsplit(':').next() == Some("TaskContext")
 }
 
 /// What to take in place of a borrowed type.
@@ -278,7 +284,7 @@ fn owned(ty: &Type) -> String {
     let text = names::type_text(&reference.elem);
     match peeled(&reference.elem) {
         _ if borrows(reference.elem.to_token_stream(), false) => "take an owned type".to_owned(),
-        _ if text.rsplit(':').next() == Some("TaskContext") => "mark it `#[context]`".to_owned(),
+        _ if is_context(&reference.elem) => "mark it `#[context]`".to_owned(),
         Type::Path(_) if text == "str" => "take `String`".to_owned(),
         Type::Slice(slice) => format!("take `Vec<{}>`", names::type_text(&slice.elem)),
         Type::TraitObject(_) => "take a type that can be stored, or mark it `#[state]`".to_owned(),

@@ -11,8 +11,11 @@ use crate::names;
 /// The function comes first: editors take the first place where a token of the user's turns up.
 pub(crate) fn expand(task: &Task) -> TokenStream {
     let (function, args, marker) = (&task.function, args_struct(task), task_type(task));
+    // What is sent must be owned, whether the body needs it or not.
+    let owned = function.sig.asyncness.is_none().then(|| quote!(#[allow(clippy::needless_pass_by_value)]));
     let (cfgs, block) = (task.cfgs(), block(task));
     quote! {
+        #owned
         #function
         #args
         #marker

@@ -90,6 +90,9 @@ impl Defer {
     }
 
     /// Puts it into this queue, in place of those the attribute names.
+    ///
+    /// A worker serves the queues that attributes name, unless it is told others:
+    /// [`Worker::queues`](crate::Worker::queues) must name this one somewhere.
     pub fn queue(self, queue: impl Into<String>) -> Self {
         self.spread([queue])
     }
@@ -126,15 +129,24 @@ impl Defer {
 
     /// Stores the task and blocks this thread until it is: for synchronous code, plain-`fn` tasks included.
     ///
-    /// In async code use `.await`: a thread of the runtime that waits here runs nothing else.
+    /// Needs no runtime. In async code use `.await`: a thread of the runtime that waits here runs nothing else.
     ///
     /// # Errors
     /// As `.await`.
+    ///
+    /// ```
+    /// # use gae_tasks::{Client, deferred};
+    /// #[deferred]
+    /// fn greet(name: String) {}
+    ///
+    /// fn synchronous(tasks: &Client) -> Result<(), gae_tasks::Error> {
+    ///     greet::defer("you").on(tasks).wait()?;
+    ///     Ok(())
+    /// }
+    /// ```
     pub fn wait(self) -> Result<Deferred, Error> {
-        // Whatever the backend or an inline handler spawns needs the caller's runtime, if there is one.
-        let runtime = tokio::runtime::Handle::try_current();
-        let _guard = runtime.as_ref().map(tokio::runtime::Handle::enter);
-        pollster::block_on(self.into_future())
+        let client = self.client()?;
+        if client.is_inline() { client.wait_inline(self) } else { pollster::block_on(self.on(&client).into_future()) }
     }
 
     /// The kind it is deferred as.
@@ -179,7 +191,7 @@ impl Defer {
             Some(queues) => queues.into_iter().map(QueueName::new).collect::<Result<Vec<_>, _>>()?,
             None => client.queues_of(registration),
         };
-        let queue = spread(&queues, name.as_ref(), id).ok_or(Error::QueueName { value: String::new() })?;
+        let queue = spread(&queues, name.as_ref(), id).ok_or_else(|| Error::NoQueue { kind: kind() })?;
         let task = NewTask {
             id,
             kind: Kind::from_static(registration.kind),

@@ -46,7 +46,7 @@ impl Dispatcher {
         );
         let attempt = async {
             let outcome = self.attempt(registration, payload, context).await;
-            report(&outcome, context);
+            report(&outcome);
             outcome
         };
         attempt.instrument(span).await
@@ -147,14 +147,14 @@ fn panicked(panic: Box<dyn Any + Send>) -> Outcome {
     Outcome::failed(None, Panicked(text.unwrap_or_else(|| "with a value that is no text".to_owned())).into())
 }
 
-fn report(outcome: &Outcome, context: &TaskContext) {
+fn report(outcome: &Outcome) {
     match outcome {
         Outcome::Done => tracing::debug!("done"),
         Outcome::Released => tracing::debug!("released: the attempt was stopped and is not counted"),
-        Outcome::Permanent(failure) => tracing::error!(error = %failure, "failed for good: now a dead letter"),
+        Outcome::Permanent(failure) => tracing::error!(error = %failure, "failed for good"),
         Outcome::Retry(failure) if failure.is_quiet() => tracing::debug!(error = %failure, "failed as expected"),
         Outcome::Retry(failure) => {
-            tracing::warn!(error = %failure, attempt = context.attempt(), "failed, to be tried again");
+            tracing::warn!(error = %failure, "failed");
         }
     }
 }

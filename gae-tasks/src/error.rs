@@ -30,6 +30,14 @@ pub enum Error {
         value: String,
     },
 
+    /// A task was to be spread over no queues.
+    #[error("`{kind}` is spread over no queues: name at least one in `.spread([..])`")]
+    #[non_exhaustive]
+    NoQueue {
+        /// The kind that was deferred.
+        kind: String,
+    },
+
     /// A task name is not of the form `[A-Za-z0-9_-]{1,500}`.
     #[error("`{value}` is no task name: use 1 to 500 letters, digits, hyphens or underscores")]
     #[non_exhaustive]
@@ -190,7 +198,7 @@ pub enum Error {
     },
 
     /// `defer_many` stored some of its tasks and not others.
-    #[error("{} of {} deferred tasks were not stored", .results.iter().filter(|r| r.is_err()).count(), .results.len())]
+    #[error("{}", partial(.results))]
     #[non_exhaustive]
     Partial {
         /// What became of each task, in the order they were given.
@@ -206,6 +214,16 @@ pub enum Error {
         /// The handler's error.
         source: BoxError,
     },
+}
+
+fn partial(results: &[Result<Deferred, Error>]) -> String {
+    let mut failed = results.iter().enumerate().filter_map(|(place, result)| Some((place, result.as_ref().err()?)));
+    let (place, first) = match failed.next() {
+        Some((place, error)) => (place + 1, error.to_string()),
+        None => (0, String::new()),
+    };
+    let (count, all) = (1 + failed.count(), results.len());
+    format!("{count} of {all} tasks were not stored, the others were; the first is number {place}: {first}")
 }
 
 fn count(problems: &[String]) -> String {

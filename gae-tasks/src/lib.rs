@@ -34,6 +34,7 @@ pub mod testing;
 #[path = "private.rs"]
 pub mod __private;
 
+pub use backend::{Capabilities, QueueRecord, RouteStats, Stats, TaskError, TaskFilter, TaskRecord, TaskState};
 pub use client::{Client, ClientBuilder, ClientGuard, Worker, WorkerFuture};
 pub use clock::{Clock, SystemClock};
 pub use context::{TaskContext, current, is_from_task_queue, retry_count};

@@ -197,7 +197,7 @@ impl Registry {
             );
         }
         problems.extend(self.duplicates());
-        problems.extend(self.missing_states(states));
+        problems.extend(self.registrations.iter().flat_map(|registration| self.problems_of(registration, states)));
         problems
     }
 
@@ -208,6 +208,10 @@ impl Registry {
             for kind in registration.kinds() {
                 match first.get(kind) {
                     None => _ = first.insert(kind, registration),
+                    Some(other) if std::ptr::eq(*other, *registration) => problems.push(format!(
+                        "the task `{kind}` at {} has its own kind as an alias: remove it",
+                        registration.location
+                    )),
                     Some(other) => problems.push(format!(
                         "two tasks are of kind `{kind}`, at {} and at {}: give one another `name = \"..\"`",
                         other.location, registration.location
@@ -218,26 +222,23 @@ impl Registry {
         problems
     }
 
-    fn missing_states(&self, states: &States) -> Vec<String> {
-        let mut problems = Vec::new();
-        for registration in &self.registrations {
-            for state in registration.states {
-                if !states.has((state.id)()) {
-                    let there = match states.type_names() {
-                        names if names.is_empty() => "it has none".to_owned(),
-                        names => format!("it has {}", names.join(", ")),
-                    };
-                    problems.push(format!(
-                        "task `{}` at {} takes state of type `{}`, which the client lacks ({there}): add `.state(..)` \
-                         to its builder",
-                        registration.kind,
-                        registration.location,
-                        (state.name)(),
-                    ));
-                }
-            }
-        }
-        problems
+    /// Everything that keeps one task from being run with `states`.
+    pub(crate) fn problems_of(&self, registration: &Registration, states: &States) -> Vec<String> {
+        let missing = registration.states.iter().filter(|state| !states.has((state.id)()));
+        let problem = |state: &StateType| {
+            let there = match states.type_names() {
+                names if names.is_empty() => "it has none".to_owned(),
+                names => format!("it has {}", names.join(", ")),
+            };
+            format!(
+                "task `{}` at {} takes state of type `{}`, which the client lacks ({there}): add `.state(..)` to its \
+                 builder",
+                registration.kind,
+                registration.location,
+                (state.name)(),
+            )
+        };
+        missing.map(problem).collect()
     }
 
     /// Why a task of `kind` and `shape` has no handler here, and what may be meant.
@@ -269,14 +270,12 @@ fn without_crate(kind: &str) -> &str {
 ///
 /// The linker leaves out a dependency that is never mentioned, and with it the tasks it registers.
 ///
-/// ```
-/// # mod demo { use ::gae_tasks as billing; use ::gae_tasks as emails;
+/// ```text
 /// gae_tasks::link!(billing, emails);
-/// # }
 /// ```
 #[macro_export]
 macro_rules! link {
     ($($krate:ident),+ $(,)?) => {
-        $(use $krate as _;)+
+        $(use ::$krate as _;)+
     };
 }

@@ -3,7 +3,7 @@
 /// Logs as urgently as the running task has been retried: info on the first attempt, warn on the first retry, error on
 /// the second, and error with the field `critical = true` from the third on. Outside a task: error.
 ///
-/// Takes what `tracing::event!` takes after the level.
+/// Takes fields and a message, as `tracing::info!` does.
 ///
 /// ```
 /// # let error = "connection refused";

@@ -180,6 +180,49 @@ async fn inline_runs_at_once_and_gives_the_handlers_error() {
     assert_eq!(tasks.stats().await.unwrap().open(), 0);
 }
 
+#[deferred]
+async fn takes_its_time(#[state] log: &Log) {
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    log.lock().unwrap().push("done".to_owned());
+}
+
+#[test]
+fn inline_tasks_can_be_waited_for_without_a_runtime_and_inside_one() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let log = Log::default();
+    let builder = Client::builder().state(log.clone()).inline(true);
+    let tasks = runtime().block_on(builder.open("memory:")).unwrap();
+    takes_its_time::defer().on(&tasks).wait().unwrap();
+    blocks::defer("plain").on(&tasks).wait().unwrap();
+    runtime().block_on(async { takes_its_time::defer().on(&tasks).wait().unwrap() });
+    assert_eq!(lines(&log), ["done", "plain", "done"]);
+}
+
+#[tokio::test]
+async fn an_inline_client_is_not_made_without_its_state() {
+    let error = Client::builder().inline(true).open("memory:").await.unwrap_err();
+    assert!(matches!(error, Error::Misconfigured { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn perform_needs_the_state_of_its_task_only() {
+    let tasks = Client::open("memory:").await.unwrap();
+    tasks.perform(follow_up::defer(1)).await.unwrap().into_result().unwrap();
+    let error = tasks.perform(send_welcome::defer(1, "x")).await.unwrap_err();
+    assert!(error.to_string().starts_with("1 problem "), "{error}");
+}
+
+#[tokio::test]
+async fn guards_may_be_dropped_in_any_order() {
+    let ((first, _), (second, _)) = (client().await, client().await);
+    let (outer, inner) = (first.enter(), second.enter());
+    drop(outer);
+    follow_up::defer(1).await.unwrap();
+    assert_eq!((first.stats().await.unwrap().open(), second.stats().await.unwrap().open()), (0, 1));
+    drop(inner);
+    assert!(Client::current().is_none());
+}
+
 #[tokio::test]
 async fn perform_calls_one_task_and_drain_raises_the_first_failure() {
     let (tasks, log) = client().await;
@@ -250,7 +293,7 @@ async fn options_out_of_range_are_refused_and_nothing_is_stored() {
         "no task name",
         "no task name",
         "no queue name",
-        "no queue",
+        "`client/follow_up` is spread over no queues",
         "0ns",
         "accepts",
     ];

@@ -49,12 +49,26 @@ fn floor(module: &str) -> Option<usize> {
     FLOORS.iter().position(|floor| floor.contains(&module))
 }
 
-/// The modules that a file names by `crate::module`, outside of its own tests and docs.
+/// The modules that a file names by `crate::module` or `crate::{module, ..}`, outside of its own tests and docs.
 fn used(source: &str) -> Vec<String> {
-    let code = source.split("#[cfg(test)]").next().unwrap();
-    let code = code.lines().filter(|line| !line.trim_start().starts_with("//"));
-    let uses = code.flat_map(|line| line.split("crate::").skip(1).map(str::to_owned));
-    uses.map(|rest| rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()).collect()
+    let code = source.split("#[cfg(test)]\nmod tests {").next().unwrap();
+    let code: Vec<_> = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+    let code = code.join("\n");
+    let name = |text: &str| text.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    let mut modules = Vec::new();
+    for rest in code.split("crate::").skip(1) {
+        match rest.strip_prefix('{') {
+            Some(list) => modules.extend(list.split('}').next().unwrap().split(',').map(name)),
+            None => modules.push(name(rest)),
+        }
+    }
+    modules
+}
+
+#[test]
+fn uses_are_found_however_they_are_written() {
+    let source = "use crate::{client::Client, time};\n#[cfg(test)]\nmod x;\nuse crate::defer::Defer;\n// crate::no";
+    assert_eq!(used(source), ["client", "time", "defer"]);
 }
 
 #[test]

@@ -137,6 +137,30 @@ async fn a_task_without_a_handler_is_reported_with_the_fix() {
 }
 
 #[tokio::test]
+async fn a_task_in_a_queue_that_no_worker_serves_is_reported() {
+    let tasks = client().await;
+    complains::defer().queue("forgotten").on(&tasks).await.unwrap();
+    let text = logged(Level::ERROR, async {
+        let soon = tokio::time::sleep(Duration::from_millis(30));
+        tasks.worker().with_graceful_shutdown(soon).await.unwrap();
+    })
+    .await;
+    assert!(text.contains("does not serve their queue `forgotten`") && text.contains(".queues([..])"), "{text}");
+}
+
+#[tokio::test]
+async fn a_dead_letter_is_logged_with_its_last_error() {
+    let tasks = client().await;
+    send_secret::defer("s3cret", true).max_attempts(1).on(&tasks).await.unwrap();
+    let text = logged(Level::ERROR, async {
+        let soon = tokio::time::sleep(Duration::from_millis(30));
+        tasks.worker().with_graceful_shutdown(soon).await.unwrap();
+    })
+    .await;
+    assert!(text.contains("now a dead letter") && text.contains("mailbox full"), "{text}");
+}
+
+#[tokio::test]
 async fn a_task_that_moved_from_another_crate_is_named() {
     assert!(!gae_tasks_tests_touched::GREETING.is_empty());
     mod before {

@@ -70,6 +70,14 @@ async fn two_tasks_of_one_kind_are_reported_with_both_places() {
 }
 
 #[tokio::test]
+async fn a_task_that_is_its_own_alias_is_told_so() {
+    #[deferred(queue = "self", alias = ["registry/renamed_and_back"])]
+    async fn renamed_and_back() {}
+    let text = problems(Registry::new().with::<renamed_and_back>()).await;
+    assert!(text.contains("has its own kind as an alias: remove it"), "{text}");
+}
+
+#[tokio::test]
 async fn a_task_runs_under_its_alias() {
     // Deferred by a program from before the function was renamed.
     mod before {

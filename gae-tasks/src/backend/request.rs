@@ -453,6 +453,14 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// The error it is passed for, if any.
+    pub(crate) fn error(&self) -> Option<&str> {
+        match self {
+            Self::Retry { error, .. } | Self::Permanent { error } => Some(error),
+            Self::Done | Self::Release => None,
+        }
+    }
+
     /// The verdict on a task whose attempt ended with `outcome`, under its type's cap on attempts.
     pub(crate) fn of(outcome: &Outcome, max_attempts: Option<u32>) -> Self {
         match outcome {

@@ -69,7 +69,8 @@ impl ClientBuilder {
 
     /// Runs tasks where they are deferred, in place of storing them: a handler's error is the error of its `defer`.
     ///
-    /// Options such as `after` are checked and then ignored.
+    /// Options such as `after` are checked and then ignored. As a worker, such a client is made only if all its tasks
+    /// can be run.
     pub fn inline(mut self, inline: bool) -> Self {
         self.inline = inline;
         self
@@ -103,7 +104,8 @@ impl ClientBuilder {
     ///
     /// # Errors
     /// [`Error::Url`] if the URL names no backend of this build, [`Error::Storage`] if it cannot be opened,
-    /// [`Error::QueueName`] if a default queue is no queue name.
+    /// [`Error::QueueName`] if a default queue is no queue name, [`Error::Misconfigured`] in inline mode if tasks cannot
+    /// be run.
     pub async fn open(self, url: &str) -> Result<Client, Error> {
         let opened = url::open(url).await?;
         self.finish(opened.clone(), Some(opened))
@@ -122,15 +124,27 @@ impl ClientBuilder {
     /// A client of this backend.
     ///
     /// # Errors
-    /// [`Error::QueueName`] if a default queue is no queue name.
+    /// [`Error::QueueName`] if a default queue is no queue name, [`Error::Misconfigured`] in inline mode if tasks cannot
+    /// be run.
     pub fn build(self, backend: impl Pull) -> Result<Client, Error> {
         let backend = Arc::new(backend);
         self.finish(backend.clone(), Some(backend))
     }
 
     fn finish(self, backend: Arc<dyn Backend>, pull: Option<Arc<dyn Pull>>) -> Result<Client, Error> {
-        let default_queues = self.default_queues.into_iter().map(QueueName::new).collect::<Result<_, _>>()?;
-        Ok(Client(Arc::new(Inner {
+        let default_queues = self.default_queues.iter().cloned().map(QueueName::new).collect::<Result<_, _>>()?;
+        let client = self.assemble(default_queues, backend, pull);
+        let problems = if client.is_inline() { client.problems() } else { Vec::new() };
+        if problems.is_empty() { Ok(client) } else { Err(Error::Misconfigured { problems }) }
+    }
+
+    fn assemble(
+        self,
+        default_queues: Vec<QueueName>,
+        backend: Arc<dyn Backend>,
+        pull: Option<Arc<dyn Pull>>,
+    ) -> Client {
+        Client(Arc::new(Inner {
             capabilities: backend.capabilities(),
             backend,
             pull,
@@ -140,6 +154,14 @@ impl ClientBuilder {
             default_queues,
             inline: self.inline,
             retention: self.retention,
-        })))
+        }))
+    }
+}
+
+impl Client {
+    /// A client of this backend, with every linked task, no state and no settings.
+    pub(super) fn of(backend: impl Pull) -> Self {
+        let backend = Arc::new(backend);
+        ClientBuilder::default().assemble(Vec::new(), backend.clone(), Some(backend))
     }
 }

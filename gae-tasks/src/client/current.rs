@@ -11,7 +11,8 @@ use crate::error::Error;
 static INSTALLED: OnceLock<Client> = OnceLock::new();
 
 thread_local! {
-    static ENTERED: RefCell<Vec<Client>> = const { RefCell::new(Vec::new()) };
+    /// The clients entered on this thread, each with the number its guard knows it by.
+    static ENTERED: RefCell<Vec<(u64, Client)>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Client {
@@ -33,15 +34,21 @@ impl Client {
     /// Makes this the client of this thread until the guard is dropped: in a test with a current-thread runtime, of
     /// everything it spawns too.
     pub fn enter(&self) -> ClientGuard {
-        ENTERED.with_borrow_mut(|entered| entered.push(self.clone()));
-        ClientGuard { not_send: PhantomData }
+        let number = ENTERED.with_borrow_mut(|entered| {
+            let number = entered.last().map_or(0, |(last, _)| last + 1);
+            entered.push((number, self.clone()));
+            number
+        });
+        ClientGuard { number, not_send: PhantomData }
     }
 
     /// The client that code here defers with: that of the innermost [`scope`](Self::scope) (a handler is in its
     /// worker's), else of the innermost [`enter`](Self::enter) of this thread, else the installed one.
     pub fn current() -> Option<Self> {
         let scoped = Ambient::with(|ambient| ambient.client.as_ref()?.downcast_ref::<Self>().cloned()).flatten();
-        scoped.or_else(|| ENTERED.with_borrow(|entered| entered.last().cloned())).or_else(|| INSTALLED.get().cloned())
+        scoped
+            .or_else(|| ENTERED.with_borrow(|entered| Some(entered.last()?.1.clone())))
+            .or_else(|| INSTALLED.get().cloned())
     }
 }
 
@@ -49,12 +56,14 @@ impl Client {
 #[must_use = "the client is left again when this is dropped"]
 #[derive(Debug)]
 pub struct ClientGuard {
+    number: u64,
     /// A guard must be dropped on the thread it was made on.
     not_send: PhantomData<*const ()>,
 }
 
 impl Drop for ClientGuard {
     fn drop(&mut self) {
-        ENTERED.with_borrow_mut(Vec::pop);
+        // Guards may be dropped in any order, and after the thread's own values at its end.
+        _ = ENTERED.try_with(|entered| entered.borrow_mut().retain(|(number, _)| *number != self.number));
     }
 }

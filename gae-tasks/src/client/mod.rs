@@ -20,10 +20,11 @@ use crate::context::{AttemptInfo, States, TaskContext};
 use crate::defer::{Defer, Prepared, inline_answer};
 use crate::dispatch::{DEFAULT_DEADLINE, Dispatcher};
 use crate::error::Error;
+use crate::outcome::{BoxError, Outcome};
 use crate::queue::QueueName;
 use crate::registry::{Registration, Registry};
 use crate::retention::Retention;
-use crate::task::{Deferred, Kind};
+use crate::task::{Deferred, TaskId};
 use crate::time::{Now, Timestamp};
 
 /// The way to a queue: defers tasks, looks at them, and makes workers. Cloning is cheap and gives the same client.
@@ -97,8 +98,9 @@ impl Client {
 
     /// Stores many tasks, of one type or several, in one transaction.
     ///
-    /// Nothing is stored if any of them cannot be: options and payloads are checked before. In inline mode they run
-    /// one after the other, up to the first failure.
+    /// Nothing is stored if any of them cannot be: options and payloads are checked before. They are stored with this
+    /// client, whatever their [`.on(..)`](Defer::on) says. In inline mode they run one after the other, up to the first
+    /// failure.
     ///
     /// # Errors
     /// As for a single [`Defer`]; [`Error::Partial`] says what became of each task where the backend refused some.
@@ -114,7 +116,7 @@ impl Client {
         let (tasks, must_be_new): (Vec<_>, Vec<_>) = prepared.into_iter().map(|p| (p.task, p.must_be_new)).unzip();
         let labels: Vec<_> = tasks.iter().map(|t| (t.name.clone(), t.queue.clone())).collect();
         let answers = self.enqueue(tasks).await?;
-        let results: Vec<_> = answers
+        let results: Vec<Result<Deferred, Error>> = answers
             .into_iter()
             .zip(labels.iter().zip(must_be_new))
             .map(|(answer, ((name, queue), must_be_new))| {
@@ -150,24 +152,44 @@ impl Client {
 
     /// Runs a task in place of storing it; its options never reach the function.
     pub(crate) async fn run_inline(&self, defer: Defer) -> Result<Deferred, Error> {
+        let (kind, task) = (defer.kind(), self.attempt_once(defer));
+        let (id, outcome) = task.await?;
+        inline_answer(kind, id, outcome)
+    }
+
+    /// [Runs a task inline](Self::run_inline) for a caller that blocks: on a thread with a runtime of its own, because
+    /// the handler may need one, and that of the caller, if there is any, may be the one that is blocked.
+    pub(crate) fn wait_inline(&self, defer: Defer) -> Result<Deferred, Error> {
+        let backend = self.capabilities().backend;
+        let failed =
+            |source: BoxError| Error::Storage { backend, problem: "cannot run a task inline".to_owned(), source };
+        let run = || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.map_err(|error| failed(error.into()))?.block_on(self.run_inline(defer))
+        };
+        let ended = std::thread::scope(|scope| scope.spawn(run).join());
+        ended.unwrap_or_else(|_| Err(failed("the thread that ran it panicked".into())))
+    }
+
+    /// Makes one attempt at a task that is not stored.
+    pub(crate) async fn attempt_once(&self, defer: Defer) -> Result<(TaskId, Outcome), Error> {
         let registration = defer.registration();
-        let prepared = defer.prepare(self)?;
-        let problems = self.problems();
+        let task = defer.prepare(self)?.task;
+        let problems = self.0.registry.problems_of(registration, &self.0.states);
         if !problems.is_empty() {
             return Err(Error::Misconfigured { problems });
         }
-        let dispatcher = self.dispatcher();
         let context = TaskContext::new(AttemptInfo {
-            id: prepared.task.id,
-            kind: Kind::from_static(registration.kind),
-            queue: prepared.task.queue,
-            name: prepared.task.name,
+            id: task.id,
+            kind: task.kind,
+            queue: task.queue,
+            name: task.name,
             attempt: 1,
             schedule_time: None,
-            deadline: prepared.task.deadline.or(registration.deadline).unwrap_or(DEFAULT_DEADLINE),
+            deadline: task.deadline.or(registration.deadline).unwrap_or(DEFAULT_DEADLINE),
         });
-        let outcome = dispatcher.dispatch(registration, &prepared.task.payload, &context).await;
-        inline_answer(registration.kind, prepared.task.id, outcome)
+        let outcome = self.dispatcher().dispatch(registration, &task.payload, &context).await;
+        Ok((task.id, outcome))
     }
 
     /// What runs handlers for this client.

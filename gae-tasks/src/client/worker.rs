@@ -71,12 +71,10 @@ impl Client {
 }
 
 impl Worker {
-    /// A worker on `backend` that runs every linked task, with no state.
-    ///
-    /// # Errors
-    /// None today; what a backend may refuse later.
-    pub fn new(backend: impl Pull) -> Result<Self, Error> {
-        Ok(Client::builder().build(backend)?.worker())
+    /// A worker on `backend` that runs every linked task, with no state: a backend that calls handlers over HTTP does
+    /// not compile here. With state and settings: [`Client::builder`].
+    pub fn new(backend: impl Pull) -> Self {
+        Client::of(backend).worker()
     }
 
     /// The queues it serves; by default all that the registered tasks name.

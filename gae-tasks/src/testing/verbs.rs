@@ -17,28 +17,17 @@ use crate::task::{Kind, TaskId};
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 impl Client {
     /// Calls one task's function without storing the task: `client.perform(send_welcome::defer(42, "hi")).await?`.
+    /// Needs no other state than that task's.
     ///
     /// # Errors
     /// The task could not be called: its args or options are refused, or state is missing. How the function itself
     /// ended is the [`Outcome`].
     pub async fn perform(&self, task: Defer) -> Result<Outcome, Error> {
-        self.verify()?;
-        let registration = task.registration();
-        let task = task.prepare(self)?.task;
-        let context = TaskContext::new(AttemptInfo {
-            id: task.id,
-            kind: task.kind,
-            queue: task.queue,
-            name: task.name,
-            attempt: 1,
-            schedule_time: None,
-            deadline: task.deadline.or(registration.deadline).unwrap_or(DEFAULT_DEADLINE),
-        });
-        Ok(self.dispatcher().dispatch(registration, &task.payload, &context).await)
+        Ok(self.attempt_once(task).await?.1)
     }
 
-    /// Runs stored tasks, one after the other, until none is due, including those that they defer. Answers how many
-    /// attempts were made.
+    /// Runs stored tasks, of all queues, one after the other, until none is due, including those that they defer.
+    /// Answers how many attempts were made.
     ///
     /// # Errors
     /// [`Error::TaskFailed`] with the handler's error at the first failure, which is recorded as a worker does: the

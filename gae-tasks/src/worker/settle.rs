@@ -84,11 +84,12 @@ fn report(crew: &Crew, settlements: &[Settlement], answers: &[Settled], repeated
                 let kind = crew.held.kind(&settlement.lease);
                 tracing::warn!(%id, kind, "its lease was lost before its outcome was recorded; it may run again")
             }
-            Settled::Dead if !matches!(settlement.verdict, Verdict::Permanent { .. }) => {
+            Settled::Dead => {
                 let kind = crew.held.kind(&settlement.lease);
-                tracing::error!(%id, kind, "tried enough: now a dead letter");
+                let error = settlement.verdict.error().unwrap_or_default();
+                tracing::error!(%id, kind, error, "now a dead letter: kept until it is replayed, deleted or too old");
             }
-            Settled::Dead | Settled::Done | Settled::Scheduled(_) => {}
+            Settled::Done | Settled::Scheduled(_) => {}
         }
     }
 }

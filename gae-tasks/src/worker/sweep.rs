@@ -51,7 +51,7 @@ async fn sweep(crew: &Crew) {
     }
 }
 
-/// Tells once of each route that waits here and that this program cannot run.
+/// Tells once of each route that waits here and that this worker does not run.
 #[derive(Debug, Default)]
 struct Reporter {
     told: HashSet<String>,
@@ -67,12 +67,22 @@ impl Reporter {
         self.last = Some(now);
         // Storage errors are told by the sweep.
         for line in crew.pull.stats(crew.clock.now()).await.unwrap_or_default() {
-            if line.stats.scheduled == 0 || crew.routes.contains(&line.route) || !crew.queues.contains(&line.queue) {
-                continue;
-            }
-            let problem = crew.registry.explain_unroutable(line.route.kind().as_str(), line.route.shape());
-            if self.told.insert(problem.clone()) {
-                tracing::error!(queue = %line.queue, tasks = line.stats.scheduled, "tasks wait that cannot be run: {problem}");
+            let problem = match (crew.routes.contains(&line.route), crew.queues.contains(&line.queue)) {
+                (false, true) => crew.registry.explain_unroutable(line.route.kind().as_str(), line.route.shape()),
+                (true, false) => format!(
+                    "this worker does not serve their queue `{}`: unless another one does, add it to `.queues([..])`",
+                    line.queue
+                ),
+                // Another program's queue and tasks, or nothing to complain of.
+                (false, false) | (true, true) => continue,
+            };
+            if line.stats.scheduled > 0 && self.told.insert(problem.clone()) {
+                tracing::error!(
+                    queue = %line.queue,
+                    kind = %line.route.kind(),
+                    tasks = line.stats.scheduled,
+                    "tasks wait that are not run here: {problem}"
+                );
             }
         }
     }
