@@ -30,8 +30,6 @@ struct Inner {
     attempt: AttemptInfo,
     cancelled: AtomicBool,
     cancellation: Notify,
-    /// Whether a plain function is running, which goes on even if nobody waits for it.
-    unstoppable: AtomicBool,
 }
 
 /// The facts of one attempt.
@@ -48,12 +46,7 @@ pub(crate) struct AttemptInfo {
 
 impl TaskContext {
     pub(crate) fn new(attempt: AttemptInfo) -> Self {
-        Self(Arc::new(Inner {
-            attempt,
-            cancelled: AtomicBool::new(false),
-            cancellation: Notify::new(),
-            unstoppable: AtomicBool::new(false),
-        }))
+        Self(Arc::new(Inner { attempt, cancelled: AtomicBool::new(false), cancellation: Notify::new() }))
     }
 
     /// The id of the task.
@@ -115,14 +108,6 @@ impl TaskContext {
             notified.as_mut().await;
             notified.set(self.0.cancellation.notified());
         }
-    }
-
-    pub(crate) fn is_unstoppable(&self) -> bool {
-        self.0.unstoppable.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn set_unstoppable(&self, unstoppable: bool) {
-        self.0.unstoppable.store(unstoppable, Ordering::Release);
     }
 
     pub(crate) fn cancel(&self) {

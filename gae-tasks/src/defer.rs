@@ -200,7 +200,8 @@ impl Defer {
             queue: queue.clone(),
             name,
             schedule: self.schedule,
-            max_attempts: self.max_attempts,
+            // Both caps: that of the type must hold where leases are lost too, and no worker tells it then.
+            max_attempts: [self.max_attempts, registration.max_attempts].into_iter().flatten().min(),
             retry: None,
             deadline: self.deadline,
             attributes: None,

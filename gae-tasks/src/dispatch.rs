@@ -45,7 +45,7 @@ impl Dispatcher {
             attempt = context.attempt(),
         );
         let attempt = async {
-            let outcome = self.attempt(registration, payload, context).await;
+            let outcome = caught(self.attempt(registration, payload, context)).await;
             report(&outcome);
             outcome
         };
@@ -69,17 +69,13 @@ impl Dispatcher {
         mut handler: Pin<Box<dyn Future<Output = Outcome> + Send>>,
         context: &TaskContext,
     ) -> Outcome {
-        let mut guarded = std::future::poll_fn(move |cx| {
-            catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(cx)))
-                .unwrap_or_else(|panic| Poll::Ready(panicked(panic)))
-        });
         // Most handlers of a busy queue are ready at their first poll: no timer is made for them.
-        if let Poll::Ready(outcome) = std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut guarded).poll(cx))).await {
+        if let Poll::Ready(outcome) = std::future::poll_fn(|cx| Poll::Ready(handler.as_mut().poll(cx))).await {
             return outcome;
         }
         tokio::select! {
             biased;
-            outcome = guarded => outcome,
+            outcome = handler => outcome,
             () = context.cancelled() => Outcome::Released,
             () = self.clock.sleep(context.deadline()) => {
                 context.cancel();
@@ -96,13 +92,9 @@ impl Dispatcher {
         context: &TaskContext,
     ) -> Outcome {
         let span = Span::current();
-        let running = context.clone();
-        running.set_unstoppable(true);
         let mut thread = tokio::task::spawn_blocking(move || {
             let call = || catch_unwind(AssertUnwindSafe(handler)).unwrap_or_else(panicked);
-            let outcome = span.in_scope(|| ambient.sync_scope(call));
-            running.set_unstoppable(false);
-            outcome
+            span.in_scope(|| ambient.sync_scope(call))
         });
         let in_time = tokio::select! {
             biased;
@@ -129,6 +121,21 @@ impl std::fmt::Debug for Dispatcher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Dispatcher").field("states", &self.states).finish_non_exhaustive()
     }
+}
+
+/// The outcome of an attempt that may panic wherever the user's code is run: in the handler, where args are decoded,
+/// where an error is formatted, where the handler is dropped.
+async fn caught(attempt: impl Future<Output = Outcome>) -> Outcome {
+    let mut attempt = Some(Box::pin(attempt));
+    std::future::poll_fn(move |cx| {
+        let Some(running) = &mut attempt else { return Poll::Ready(Outcome::Released) };
+        catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx))).unwrap_or_else(|panic| {
+            // What is left of it may panic again when it is dropped.
+            _ = catch_unwind(AssertUnwindSafe(|| attempt = None));
+            Poll::Ready(panicked(panic))
+        })
+    })
+    .await
 }
 
 /// An attempt took longer than its dispatch deadline.

@@ -25,7 +25,9 @@ impl Outcome {
     /// The outcome of a handler that failed with `error`.
     pub(crate) fn failed(intent: Option<Intent>, error: BoxError) -> Self {
         let intent = intent.or_else(|| Intent::of(&*error));
-        let failure = Failure { error, intent };
+        // Formatted here, where a `Display` that panics is the handler's panic, and nowhere else.
+        let text = chain(&*error);
+        let failure = Failure { error, intent, text };
         match intent {
             Some(Intent::Permanent) => Self::Permanent(failure),
             _ => Self::Retry(failure),
@@ -57,6 +59,7 @@ impl Outcome {
 pub struct Failure {
     error: BoxError,
     intent: Option<Intent>,
+    text: String,
 }
 
 impl Failure {
@@ -82,7 +85,7 @@ impl Failure {
 impl fmt::Display for Failure {
     /// The error and its sources in one line, each once.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&chain(&*self.error))
+        f.write_str(&self.text)
     }
 }
 

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use gae_tasks::backend::memory::Memory;
-use gae_tasks::backend::{TaskFilter, TaskState};
+use gae_tasks::backend::{Lease, Pull, Routes, TaskFilter, TaskState};
 use gae_tasks::testing::{Fault, Faulty, ManualClock, Operation};
-use gae_tasks::{Client, Error, QueueConfig, Registry, RetryConfig, TaskContext, deferred};
+use gae_tasks::{Client, Error, Now, QueueConfig, QueueName, Registry, RetryConfig, TaskContext, deferred};
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinHandle;
 
@@ -99,6 +99,57 @@ async fn defers_another(#[state] stage: &Stage) -> Result<(), Error> {
     counts::defer().await?;
     stage.end();
     Ok(())
+}
+
+/// An error whose text cannot be made.
+#[derive(Debug)]
+struct Unprintable;
+
+impl std::fmt::Display for Unprintable {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        Err(std::fmt::Error)
+    }
+}
+
+impl std::error::Error for Unprintable {}
+
+#[deferred]
+async fn fails_unprintably(#[state] stage: &Stage) -> Result<(), Unprintable> {
+    stage.end();
+    Err(Unprintable)
+}
+
+/// A value that does not want to be dropped.
+struct Stubborn;
+
+impl Drop for Stubborn {
+    fn drop(&mut self) {
+        panic!("dropped, as the test wants it");
+    }
+}
+
+#[deferred]
+async fn panics_when_dropped(#[state] stage: &Stage) {
+    let _stubborn = Stubborn;
+    stage.begun.fetch_add(1, Ordering::SeqCst);
+    stage.changed.notify_waiters();
+    std::future::pending().await
+}
+
+#[deferred]
+fn blocks_at_the_gate(#[state] stage: &Stage) {
+    stage.begun.fetch_add(1, Ordering::SeqCst);
+    stage.changed.notify_waiters();
+    while stage.gate.0.try_acquire().is_err() {
+        std::thread::yield_now();
+    }
+    stage.end();
+}
+
+#[deferred(max_attempts = 1)]
+async fn never_again(#[state] stage: &Stage) {
+    stage.begun.fetch_add(1, Ordering::SeqCst);
+    stage.end();
 }
 
 fn client(stage: &Stage) -> Client {
@@ -231,6 +282,101 @@ async fn a_panic_is_an_attempt_that_failed() {
 }
 
 #[tokio::test]
+async fn panics_outside_of_the_handler_cost_an_attempt_and_no_runner() {
+    let stage = Stage::default();
+    let tasks = client(&stage);
+    let unprintable = fails_unprintably::defer().max_attempts(1).on(&tasks).await.unwrap().id;
+    let short = Duration::from_millis(20);
+    let stubborn = panics_when_dropped::defer().max_attempts(1).deadline(short).on(&tasks).await.unwrap().id;
+    let running = Running::start(tasks.worker().concurrency(1));
+    stage.until(|stage| stage.begun() == 1).await;
+    counts::defer().on(&tasks).await.unwrap();
+    stage.until(|stage| stage.ended() == 2).await;
+    running.finish().await.unwrap();
+    for id in [unprintable, stubborn] {
+        let record = tasks.get(id).await.unwrap().unwrap();
+        assert_eq!(record.state, TaskState::Dead);
+        assert!(record.errors[0].message.starts_with("the handler panicked: "), "{record:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plain_function_that_outlives_its_worker_keeps_its_lease() {
+    let stage = Stage::default();
+    let tasks = client(&stage);
+    let id = blocks_at_the_gate::defer().on(&tasks).await.unwrap().id;
+    let lease = Duration::from_secs(1);
+    let first = Running::start(tasks.worker().grace(Duration::from_millis(10)).lease(lease));
+    stage.until(|stage| stage.begun() == 1).await;
+    first.finish().await.unwrap();
+    let second = Running::start(tasks.worker().lease(lease));
+    tokio::time::sleep(lease * 2).await;
+    assert_eq!((stage.begun(), tasks.get(id).await.unwrap().unwrap().lost_leases), (1, 0));
+    stage.gate.0.add_permits(1);
+    stage.until(|stage| stage.ended() == 1).await;
+    while tasks.get(id).await.unwrap().is_some() {
+        tokio::task::yield_now().await;
+    }
+    second.finish().await.unwrap();
+    assert_eq!(stage.begun(), 1);
+}
+
+#[tokio::test]
+async fn marked_tasks_do_not_wait_behind_a_backlog() {
+    let stage = Stage::default();
+    let backend = Faulty::new(Memory::new());
+    let tasks = Client::builder().state(stage.clone()).build(backend.clone()).unwrap();
+    let id = never_again::defer().on(&tasks).await.unwrap().id;
+    let lease = Lease {
+        now: Now::Storage,
+        queues: Arc::new([QueueName::DEFAULT].into()),
+        routes: Routes::Any,
+        limit: 1,
+        starting: 1,
+        suspects: 1,
+        duration: Duration::from_millis(200),
+    };
+    backend.lease(lease).await.unwrap();
+    tasks.defer_many((0..3000).map(passes_the_gate::defer)).await.unwrap();
+    let running = Running::start(tasks.worker().concurrency(2));
+    let opened = async {
+        loop {
+            stage.gate.0.add_permits(1);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let over = async {
+        while tasks.get(id).await.unwrap().is_some() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::select! {
+        () = opened => {}
+        () = over => {}
+    }
+    assert!(stage.ended() < 2900, "it ran last, after {}", stage.ended());
+    stage.gate.0.add_permits(5000);
+    running.finish().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_cap_of_a_task_type_holds_for_lost_leases_too() {
+    let tasks = client(&Stage::default());
+    let id = never_again::defer().on(&tasks).await.unwrap().id;
+    assert_eq!(tasks.get(id).await.unwrap().unwrap().max_attempts, Some(1));
+}
+
+#[tokio::test]
+async fn any_concurrency_is_accepted() {
+    let stage = Stage::default();
+    let tasks = client(&stage);
+    counts::defer().on(&tasks).await.unwrap();
+    let running = Running::start(tasks.worker().concurrency(usize::MAX));
+    stage.until(|stage| stage.ended() == 1).await;
+    running.finish().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_handler_defers_with_the_client_of_its_worker() {
     let stage = Stage::default();
     let tasks = client(&stage);
@@ -299,18 +445,23 @@ async fn a_busy_worker_asks_the_storage_seldom() {
 }
 
 #[tokio::test]
-async fn a_clock_that_is_set_back_an_hour_loses_no_lease() {
+async fn a_clock_that_jumps_an_hour_loses_no_lease() {
     let (stage, clock) = (Stage::default(), ManualClock::new());
     let tasks = Client::builder().state(stage.clone()).clock(clock.clone()).build(Memory::new()).unwrap();
-    passes_the_gate::defer(1).on(&tasks).await.unwrap();
+    let id = passes_the_gate::defer(1).on(&tasks).await.unwrap().id;
     let running = Running::start(tasks.worker());
     stage.until(|stage| stage.begun() == 1).await;
     for hour in [clock.time().minus(Duration::from_secs(3600)), clock.time().plus(Duration::from_secs(3600))] {
         clock.step_to(hour);
-        for _ in 0..20 {
-            tokio::task::yield_now().await;
+        // Long enough for many sweeps; slow enough for the thread that extends leases.
+        for _ in 0..200 {
+            clock.advance(Duration::from_millis(100));
+            for _ in 0..20 {
+                tokio::task::yield_now().await;
+            }
         }
     }
+    assert_eq!(tasks.get(id).await.unwrap().unwrap().lost_leases, 0);
     stage.gate.0.add_permits(1);
     stage.until(|stage| stage.ended() == 1).await;
     running.finish().await.unwrap();

@@ -16,6 +16,9 @@ use crate::worker::{self, Plan};
 /// How many attempts run at the same time unless [`Worker::concurrency`] says otherwise.
 const DEFAULT_CONCURRENCY: usize = 50;
 
+/// More attempts at the same time than this are a mistake.
+const MAX_CONCURRENCY: usize = 100_000;
+
 /// Runs stored tasks until it is shut down: `.await` it.
 ///
 /// Storage errors never end it: it reports them, waits a little, and goes on.
@@ -85,9 +88,9 @@ impl Worker {
         self
     }
 
-    /// How many attempts run at the same time, at least 1; 50 by default.
+    /// How many attempts run at the same time, from 1 to 100,000; 50 by default.
     pub fn concurrency(mut self, attempts: usize) -> Self {
-        self.concurrency = attempts.max(1);
+        self.concurrency = attempts.clamp(1, MAX_CONCURRENCY);
         self
     }
 
@@ -99,7 +102,9 @@ impl Worker {
     }
 
     /// How long running attempts may go on after the shutdown signal; 8 seconds by default, as containers are killed
-    /// after 10. What still runs then is dropped and given back: no attempt is counted.
+    /// after 10. What still runs then is cancelled and given back: no attempt is counted. What cannot be stopped (a plain
+    /// function, an async one that computes without awaiting) keeps its lease and goes on in the background until it
+    /// returns or the process ends.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self

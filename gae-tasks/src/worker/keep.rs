@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use super::{Crew, pause};
 use crate::backend::{Extend, LeaseRef, LeasedTask, Standing};
@@ -23,12 +23,19 @@ struct Lease {
     /// The attempt made under it, once it has begun.
     context: Option<TaskContext>,
     suspect: bool,
+    /// Whether its attempt has ended, so that only its outcome is to be recorded.
+    ended: bool,
 }
 
 impl Held {
     /// Adds the leases of tasks that were asked for at `asked`.
     pub(super) fn add(&self, tasks: &[LeasedTask], asked: Duration) {
-        let lease = |task: &LeasedTask| Lease { asked, context: None, suspect: task.standing == Standing::Suspect };
+        let lease = |task: &LeasedTask| Lease {
+            asked,
+            context: None,
+            suspect: task.standing == Standing::Suspect,
+            ended: false,
+        };
         self.lock().extend(tasks.iter().map(|task| (task.lease, lease(task))));
     }
 
@@ -57,10 +64,24 @@ impl Held {
         }
     }
 
-    /// The leases whose attempts can be stopped: all but those of plain functions that are running.
-    pub(super) fn stoppable(&self) -> Vec<LeaseRef> {
-        let stoppable = |lease: &Lease| !lease.context.as_ref().is_some_and(TaskContext::is_unstoppable);
-        self.lock().iter().filter(|(_, lease)| stoppable(lease)).map(|(lease, _)| *lease).collect()
+    /// Notes that the attempt under a lease has ended.
+    pub(super) fn ended(&self, lease: &LeaseRef) {
+        if let Some(held) = self.lock().get_mut(lease) {
+            held.ended = true;
+        }
+    }
+
+    /// Tells every attempt to end.
+    pub(super) fn cancel_all(&self) {
+        let contexts: Vec<_> = self.lock().values().filter_map(|lease| lease.context.clone()).collect();
+        contexts.iter().for_each(TaskContext::cancel);
+    }
+
+    /// Waits until every attempt that has ended is recorded; `recorded` tells of each.
+    pub(super) async fn only_unended(&self, recorded: &Notify) {
+        while self.lock().values().any(|lease| lease.ended) {
+            recorded.notified().await;
+        }
     }
 
     fn all(&self) -> Vec<LeaseRef> {
@@ -73,9 +94,14 @@ impl Held {
         }
     }
 
-    /// Gives a lease up: its attempt is cancelled.
+    /// Gives a lease up: its attempt is cancelled. Not if it has ended: then the lease may be gone because its outcome
+    /// is recorded, and else the settler tells of it.
     fn lose(&self, lease: &LeaseRef) {
-        if let Some(context) = self.lock().remove(lease).and_then(|held| held.context) {
+        let lost = {
+            let mut held = self.lock();
+            if held.get(lease).is_some_and(|held| held.ended) { None } else { held.remove(lease) }
+        };
+        if let Some(context) = lost.and_then(|held| held.context) {
             tracing::warn!(id = %lease.id, kind = %context.kind(), "the lease is lost, the attempt is cancelled");
             context.cancel();
         }
@@ -94,12 +120,14 @@ impl Held {
 /// The thread that extends leases; dropped, it ends.
 #[derive(Debug)]
 pub(super) struct Keeper {
-    _stop: oneshot::Sender<()>,
+    stop: oneshot::Sender<()>,
+    stopped: oneshot::Receiver<()>,
 }
 
 impl Keeper {
     pub(super) fn start(crew: Arc<Crew>) -> Result<Self, Error> {
-        let (stop, stopped) = oneshot::channel::<()>();
+        let (stop, to_be_stopped) = oneshot::channel::<()>();
+        let (ended, stopped) = oneshot::channel();
         let backend = crew.pull.capabilities().backend;
         let failed = |source: std::io::Error| Error::Storage {
             backend,
@@ -110,13 +138,22 @@ impl Keeper {
         let work = move || {
             runtime.block_on(async {
                 tokio::select! {
-                    _ = stopped => {}
+                    _ = to_be_stopped => {}
                     () = keep(&crew) => {}
                 }
             });
+            // Before the end is told, or the backend might be dropped on this thread while the program ends.
+            drop(crew);
+            _ = ended.send(());
         };
         thread::Builder::new().name("gae-tasks-keep".to_owned()).spawn(work).map_err(failed)?;
-        Ok(Self { _stop: stop })
+        Ok(Self { stop, stopped })
+    }
+
+    /// Ends the thread, and waits until it has let go of the backend.
+    pub(super) async fn finish(self) {
+        drop(self.stop);
+        _ = self.stopped.await;
     }
 }
 
@@ -146,11 +183,9 @@ async fn extend(crew: &Crew) -> Result<(), Error> {
     }
     let asked = crew.clock.monotonic();
     let request = Extend { now: crew.clock.now(), leases: leases.clone(), duration: crew.lease };
-    let patience = crew.clock.sleep(crew.lease / 3);
     let held = tokio::select! {
         held = crew.pull.extend(request) => held?,
-        // An answer that comes this late is of no use: what can be told without it is told below.
-        () = patience => return Ok(()),
+        () = crew.clock.sleep(crew.lease / 3) => return Err(no_answer(crew)),
     };
     for (lease, held) in leases.iter().zip(held) {
         if held {
@@ -160,4 +195,11 @@ async fn extend(crew: &Crew) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// The storage hangs: what it may say later is of no use.
+fn no_answer(crew: &Crew) -> Error {
+    let backend = crew.pull.capabilities().backend;
+    let problem = "has not answered for a third of the lease time".to_owned();
+    Error::Storage { backend, problem, source: "no answer".into() }
 }

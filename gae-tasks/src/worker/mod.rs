@@ -17,6 +17,7 @@ use std::time::Duration;
 
 pub use signals::{Signals, signals};
 
+use self::drain::Hands;
 use self::keep::{Held, Keeper};
 use self::run::Waiting;
 use self::settle::Settler;
@@ -50,8 +51,8 @@ pub(crate) async fn work(plan: Plan, shutdown: BoxFuture<'static, ()>, grace: Du
     let settler = Settler::start(Arc::clone(&crew));
     let sweeper = sweep::start(Arc::clone(&crew)).await;
     let runners = poll::until_shutdown(&crew, &settler, shutdown).await;
-    drain::finish(&crew, runners, settler, grace).await;
-    drop((sweeper, keeper));
+    drop(sweeper);
+    drain::finish(&crew, Hands { runners, settler, keeper }, grace).await;
     tracing::info!("the worker has stopped");
     Ok(())
 }

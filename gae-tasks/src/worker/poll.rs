@@ -33,6 +33,7 @@ pub(super) async fn until_shutdown(
         rate: Rate::default(),
         look: Look::Now,
         withheld: false,
+        urgent: false,
         failures: 0,
     };
     loop {
@@ -60,6 +61,8 @@ struct Poller<'a> {
     look: Look,
     /// Whether there may be tasks that are only given to a free runner, or suspects beside the one at hand.
     withheld: bool,
+    /// Whether the last lease gave tasks that must start at once.
+    urgent: bool,
     failures: u32,
 }
 
@@ -103,7 +106,8 @@ impl Poller<'_> {
     fn next_look(&mut self, room: Room, leased: &Leased) -> Look {
         let poll = self.crew.poll_interval;
         let watched = |task: &LeasedTask| task.standing != Standing::Clear;
-        self.withheld = room.starting == 0 || self.crew.held.has_suspect() || leased.tasks.iter().any(watched);
+        self.urgent = leased.tasks.iter().any(watched);
+        self.withheld = room.starting == 0 || self.crew.held.has_suspect() || self.urgent;
         if leased.tasks.len() >= room.total {
             Look::Now
         } else {
@@ -156,10 +160,13 @@ impl Poller<'_> {
         let crew = self.crew;
         self.rate.update(crew.waiting.ended(), crew.clock.monotonic());
         let outstanding = crew.waiting.running() + crew.waiting.len();
-        let starting = crew.concurrency.saturating_sub(outstanding);
-        let ahead = self.rate.per_second().min(MAX_AHEAD);
+        let free = crew.concurrency.saturating_sub(outstanding);
+        // While tasks that must start at once are due, nothing is leased ahead, or they would never find a free runner;
+        // and to learn of them one is asked for even if no runner is free just now: it is the next to start.
+        let ahead = if self.urgent { 0 } else { self.rate.per_second().min(MAX_AHEAD) };
+        let starting = if free == 0 && ahead > 0 && !crew.waiting.has_urgent() { 1 } else { free };
         let target = crew.concurrency + ahead;
-        let worth_it = starting > 0 || outstanding < crew.concurrency + ahead / 2;
+        let worth_it = free > 0 || outstanding < crew.concurrency + ahead / 2;
         let enough = ahead == 0 || crew.waiting.len() <= ahead / 2;
         let total = if worth_it && enough { target.saturating_sub(outstanding) } else { 0 };
         Room { starting, total }
@@ -169,7 +176,7 @@ impl Poller<'_> {
         let crew = self.crew;
         let Some(limit) = crew.clock.monotonic().checked_sub(MAX_WAIT) else { return };
         if crew.waiting.oldest().is_some_and(|oldest| oldest < limit) {
-            for task in crew.waiting.take_older_than(Some(limit)) {
+            for task in crew.waiting.take_older_than(limit) {
                 self.settler.send(Settlement::new(task.lease, Verdict::Release));
             }
         }

@@ -38,19 +38,32 @@ impl Waiting {
         }
     }
 
-    /// Takes out the tasks that were leased before `limit`; all of them if it is `None`.
-    pub(super) fn take_older_than(&self, limit: Option<Duration>) -> Vec<LeasedTask> {
+    /// Takes out the tasks that were leased before `limit`.
+    pub(super) fn take_older_than(&self, limit: Duration) -> Vec<LeasedTask> {
         let mut waiting = self.lock();
-        let (old, young) =
-            std::mem::take(&mut *waiting).into_iter().partition(|(since, _)| limit.is_none_or(|limit| *since < limit));
+        // Those that must start at once stand before older ones, so the line is not in the order of its ages.
+        let (old, young): (VecDeque<_>, _) =
+            std::mem::take(&mut *waiting).into_iter().partition(|(since, _)| *since < limit);
         *waiting = young;
-        let old: VecDeque<_> = old;
         old.into_iter().map(|(_, task)| task).collect()
     }
 
-    /// When the task was leased that has waited longest.
+    /// Takes out all tasks.
+    pub(super) fn take_all(&self) -> Vec<LeasedTask> {
+        self.lock().drain(..).map(|(_, task)| task).collect()
+    }
+
+    /// When the task was leased that stands last: no task but those that must start at once has waited longer than
+    /// the one that stands first.
     pub(super) fn oldest(&self) -> Option<Duration> {
-        self.lock().iter().map(|(since, _)| *since).min()
+        let waiting = self.lock();
+        let (first, last) = (waiting.front()?, waiting.back()?);
+        Some(first.0.min(last.0))
+    }
+
+    /// Whether a task waits that must start at once.
+    pub(super) fn has_urgent(&self) -> bool {
+        self.lock().front().is_some_and(|(_, task)| task.standing != Standing::Clear)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -110,6 +123,7 @@ pub(super) async fn runner(crew: Arc<Crew>, settlements: UnboundedSender<Settlem
         let _running = Running(&crew.waiting);
         crew.waiting.moved.notify_one();
         let settlement = attempt(&crew, &task).await;
+        crew.held.ended(&task.lease);
         // The settler outlives the runners; if it is gone, the lease expires and the task runs again.
         _ = settlements.send(settlement);
     }

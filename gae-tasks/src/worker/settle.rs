@@ -57,12 +57,9 @@ async fn settle(crew: &Crew, settlements: Vec<Settlement>) {
         match crew.pull.settle(request).await {
             Ok(answers) => {
                 report(crew, &settlements, &answers, failures > 0);
-                let had_suspect = crew.held.has_suspect();
                 crew.held.remove(settlements.iter().map(|settlement| &settlement.lease));
-                if had_suspect {
-                    // There is room for another one now.
-                    crew.waiting.moved.notify_one();
-                }
+                // There may be room for another suspect now, and a worker that ends waits for this.
+                crew.waiting.moved.notify_one();
                 return;
             }
             Err(error) => {

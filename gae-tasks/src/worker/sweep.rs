@@ -1,4 +1,4 @@
-//! The role that tidies: recovers leases that others lost, forgets what is old, tells of tasks nobody can run.
+//! The role that tidies: recovers leases that others lost, forgets what is old, tells of tasks that are not run.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -7,21 +7,25 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::Crew;
-use crate::backend::Sweep;
+use crate::backend::{RouteStats, Sweep};
 
 /// How often lost leases are looked for.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// How often unroutable tasks are looked for.
+/// How often tasks that are not run are looked for.
 const REPORT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Most changes of each sort in one sweep.
 const LIMIT: usize = 1000;
 
+/// How much the wall clock may differ from the monotonic one between two sweeps: more is a jump.
+const TOLERANCE: i64 = 1_000_000;
+
 /// Sweeps once, so that tasks of a worker that was killed are due at once, and from then on in the background.
 ///
 /// Dropping the answer ends it.
 pub(super) async fn start(crew: Arc<Crew>) -> JoinSet<()> {
+    let mut jumps = Jumps::new(&crew);
     sweep(&crew).await;
     let mut background = JoinSet::new();
     background.spawn(async move {
@@ -29,7 +33,9 @@ pub(super) async fn start(crew: Arc<Crew>) -> JoinSet<()> {
         loop {
             reporter.report(&crew).await;
             crew.clock.sleep(INTERVAL).await;
-            sweep(&crew).await;
+            if jumps.may_sweep(&crew) {
+                sweep(&crew).await;
+            }
         }
     });
     background
@@ -51,7 +57,36 @@ async fn sweep(crew: &Crew) {
     }
 }
 
-/// Tells once of each route that waits here and that this worker does not run.
+/// Watches the wall clock, by which leases expire: after a jump they seem to have expired though their workers live.
+/// Those extend them within a third of their time, so for one lease time nothing is taken for lost.
+struct Jumps {
+    offset: i64,
+    calm_from: Duration,
+}
+
+impl Jumps {
+    fn new(crew: &Crew) -> Self {
+        Self { offset: Self::offset(crew), calm_from: Duration::ZERO }
+    }
+
+    fn may_sweep(&mut self, crew: &Crew) -> bool {
+        let (before, now) = (self.offset, Self::offset(crew));
+        self.offset = now;
+        if now.abs_diff(before) > TOLERANCE.unsigned_abs() {
+            let micros = now.saturating_sub(before);
+            tracing::warn!(micros, "the wall clock has jumped: for one lease time no lease is taken for lost");
+            self.calm_from = crew.clock.monotonic() + crew.lease;
+        }
+        crew.clock.monotonic() >= self.calm_from
+    }
+
+    /// The wall clock less the monotonic one, in microseconds.
+    fn offset(crew: &Crew) -> i64 {
+        crew.clock.wall().minus(crew.clock.monotonic()).as_micros()
+    }
+}
+
+/// Tells once of each route that waits in the storage and that this worker does not run.
 #[derive(Debug, Default)]
 struct Reporter {
     told: HashSet<String>,
@@ -66,17 +101,10 @@ impl Reporter {
         }
         self.last = Some(now);
         // Storage errors are told by the sweep.
-        for line in crew.pull.stats(crew.clock.now()).await.unwrap_or_default() {
-            let problem = match (crew.routes.contains(&line.route), crew.queues.contains(&line.queue)) {
-                (false, true) => crew.registry.explain_unroutable(line.route.kind().as_str(), line.route.shape()),
-                (true, false) => format!(
-                    "this worker does not serve their queue `{}`: unless another one does, add it to `.queues([..])`",
-                    line.queue
-                ),
-                // Another program's queue and tasks, or nothing to complain of.
-                (false, false) | (true, true) => continue,
-            };
-            if line.stats.scheduled > 0 && self.told.insert(problem.clone()) {
+        let lines = crew.pull.stats(crew.clock.now()).await.unwrap_or_default();
+        for line in lines.iter().filter(|line| line.stats.scheduled > 0) {
+            let Some(problem) = problem(crew, line) else { continue };
+            if self.told.insert(problem.clone()) {
                 tracing::error!(
                     queue = %line.queue,
                     kind = %line.route.kind(),
@@ -85,5 +113,18 @@ impl Reporter {
                 );
             }
         }
+    }
+}
+
+/// Why the tasks of this line are not run here, if that needs somebody's attention.
+fn problem(crew: &Crew, line: &RouteStats) -> Option<String> {
+    match (crew.routes.contains(&line.route), crew.queues.contains(&line.queue)) {
+        (false, true) => Some(crew.registry.explain_unroutable(line.route.kind().as_str(), line.route.shape())),
+        (true, false) => Some(format!(
+            "this worker does not serve their queue `{}`: unless another one does, add it to `.queues([..])`",
+            line.queue
+        )),
+        // Another program's queue and tasks, or nothing to complain of.
+        (false, false) | (true, true) => None,
     }
 }
