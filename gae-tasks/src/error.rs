@@ -169,14 +169,6 @@ pub enum Error {
         what: &'static str,
     },
 
-    /// The lease of a task ended before its outcome was recorded: another worker may run it.
-    #[error("the lease of task {id} is lost: it expired, or the task was deleted")]
-    #[non_exhaustive]
-    LeaseLost {
-        /// The task.
-        id: TaskId,
-    },
-
     /// Tasks, state and queues of this program do not fit together; every problem is named.
     #[error("{} of the task set-up must be mended:{}", count(.problems), bullets(.problems))]
     #[non_exhaustive]

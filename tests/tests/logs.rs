@@ -149,6 +149,16 @@ async fn a_task_in_a_queue_that_no_worker_serves_is_reported() {
 }
 
 #[tokio::test]
+async fn a_queue_that_nobody_has_heard_of_is_told() {
+    let tasks = client().await;
+    let text = logged(Level::WARN, async {
+        tasks.worker().queues(["emial", "emails"]).with_graceful_shutdown(async {}).await.unwrap();
+    })
+    .await;
+    assert!(text.contains("queue=emial") && text.contains("emails") && text.lines().count() == 1, "{text}");
+}
+
+#[tokio::test]
 async fn a_dead_letter_is_logged_with_its_last_error() {
     let tasks = client().await;
     send_secret::defer("s3cret", true).max_attempts(1).on(&tasks).await.unwrap();

@@ -104,6 +104,29 @@ async fn a_process_that_is_told_to_end_gives_its_tasks_back_in_time() {
     assert!(Path::new(&file).exists());
 }
 
+#[tokio::test]
+async fn a_second_signal_ends_a_process_that_waits_for_a_task() {
+    let stage = Stage::new().await;
+    let file = stage.file("begun");
+    write_and_hang::defer(&file).on(&stage.tasks).await.unwrap();
+    let mut worker = stage.work();
+    until("the attempt", async || Path::new(&file).exists()).await;
+    let process = worker.0.id().to_string();
+    let tell = || Command::new("kill").args(["-TERM", &process]).status().unwrap();
+    tell();
+    // The second one counts once the first is heard, which nothing outside of the process tells.
+    let begun = Instant::now();
+    let status = loop {
+        tell();
+        if let Some(status) = worker.0.try_wait().unwrap() {
+            break status;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(5), "it waits for the task");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert_eq!(status.code(), Some(130));
+}
+
 /// Whether no other process holds the file: its session's lock file is gone.
 async fn worker_ended(stage: &Stage) -> bool {
     let entries = std::fs::read_dir(stage.folder.path()).unwrap();

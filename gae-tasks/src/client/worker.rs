@@ -128,6 +128,7 @@ impl Worker {
 
     async fn run(self) -> Result<(), Error> {
         let plan = self.plan()?;
+        warn_of_unknown(&self.client, &plan.queues).await;
         worker::work(plan, self.shutdown, self.grace).await
     }
 
@@ -164,6 +165,18 @@ impl Worker {
         };
         let names = queues.iter().map(|queue| QueueName::new(queue.clone()));
         names.filter_map(|name| name.map_err(|error| problems.push(error.to_string())).ok()).collect()
+    }
+}
+
+/// Queues are made as tasks arrive, so one that nobody has heard of may be right, and is more likely misspelt.
+async fn warn_of_unknown(client: &Client, served: &BTreeSet<QueueName>) {
+    let registrations = client.registry().registrations().iter();
+    let mut known: BTreeSet<_> = registrations.flat_map(|registration| client.queues_of(registration)).collect();
+    // What is wrong with the storage is told by the worker's roles.
+    known.extend(client.queues().await.unwrap_or_default().into_iter().map(|queue| queue.name));
+    for queue in served.difference(&known) {
+        let known = known.iter().map(QueueName::as_str).collect::<Vec<_>>().join(", ");
+        tracing::warn!(%queue, known, "the worker serves a queue that no task names and that is not stored: misspelt?");
     }
 }
 

@@ -42,6 +42,11 @@ pub(super) async fn until_shutdown(
         if room.total > 0 && poll.look == Look::Now {
             // Not to be interrupted: the tasks in its answer would be leased to nobody.
             poll.lease(room).await;
+            tokio::select! {
+                biased;
+                () = &mut shutdown => return poll.runners,
+                () = std::future::ready(()) => {}
+            }
         } else {
             tokio::select! {
                 biased;

@@ -17,15 +17,24 @@ use crate::backend::BoxFuture;
 /// # }
 /// ```
 pub fn signals() -> Signals {
-    Signals(Box::pin(async {
-        let mut source = Source::open();
-        source.next().await;
+    // Listened to from here on, not from the first poll on; outside a runtime there is nothing to listen with yet.
+    let source = tokio::runtime::Handle::try_current().ok().map(|_| Source::open());
+    Signals(Box::pin(async move {
+        source.unwrap_or_else(Source::open).next().await;
         tracing::info!("signal received: shutting down; a second one aborts");
-        tokio::spawn(async move {
-            source.next().await;
-            std::process::exit(130);
-        });
+        if let Err(error) = std::thread::Builder::new().name("gae-tasks-abort".to_owned()).spawn(abort_at_next) {
+            tracing::error!(%error, "no thread for a second signal: it will be ignored");
+        }
     }))
+}
+
+/// Waits on a thread of its own: the runtime of the worker may be what is stuck.
+fn abort_at_next() {
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(async { Source::open().next().await }),
+        Err(error) => return tracing::error!(%error, "a second signal will be ignored"),
+    }
+    std::process::exit(130);
 }
 
 /// The future of [`signals()`].
