@@ -1,4 +1,7 @@
 //! What is asked of a backend, and what it answers: plain data, so that a new field breaks no signature.
+//!
+//! Requests may gain fields in any release before 1.0: the traits are sealed, and only a direct call of a backend names
+//! all of a request's fields.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,7 +15,7 @@ use crate::time::{Now, Schedule, Timestamp};
 /// A task to be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewTask {
-    /// Made by the client: storing the same task again is a no-op.
+    /// Made by the client: storing the same task again is a no-op while it is stored, or its name remembered.
     pub id: TaskId,
     /// What it is.
     pub kind: Kind,
@@ -196,7 +199,7 @@ pub struct Stats {
     pub leased: u64,
     /// Dead letters.
     pub dead: u64,
-    /// The schedule time of the waiting task that is due first.
+    /// The soonest schedule time of all waiting tasks, whether it has passed or not.
     pub oldest_due: Option<Timestamp>,
 }
 
@@ -207,7 +210,8 @@ impl Stats {
     }
 }
 
-/// One line of the stored routes: how many tasks of a route are open, for telling what no instance can run.
+/// One line of the stored routes: how many tasks of a route are stored, dead letters included, for telling what no
+/// instance can run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RouteStats {
@@ -521,6 +525,15 @@ pub struct Touch {
     /// The task.
     pub id: TaskId,
     /// How long the name of a deleted task stays blocked.
+    pub tombstones: Duration,
+}
+
+/// Delete the tasks of a queue that are not dead.
+#[derive(Debug, Clone, Copy)]
+pub struct Purge {
+    /// The moment it happens.
+    pub now: Now,
+    /// How long the names of the deleted tasks stay blocked.
     pub tombstones: Duration,
 }
 
