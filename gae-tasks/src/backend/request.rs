@@ -75,7 +75,8 @@ pub struct TaskRecord {
     pub first_attempt: Option<Timestamp>,
     /// Attempts that began and ended, in whatever way.
     pub attempts: u32,
-    /// Lost leases: the first only marks the task, each further one was an attempt.
+    /// Leases lost since it was stored, replayed or answered with a retry: the first only marks the task, each further
+    /// one was an attempt.
     pub lost_leases: u32,
     /// A cap on its attempts that stops alone.
     pub max_attempts: Option<u32>,
@@ -259,7 +260,8 @@ pub struct Lease {
 ///
 /// Workers lease ahead, so a task whose lease is lost may never have started; and those beside the one that killed the
 /// worker are innocent. So a task is watched more closely with every loss, and taken for what kills workers only when
-/// it was alone under suspicion again and again.
+/// it was alone under suspicion again and again. One that answers, so that an attempt ends with
+/// [`Verdict::Retry`], is clear again; a release tells nothing and changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Standing {
