@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use crate::backend::request::Hidden;
 use crate::backend::{BoxFuture, NewTask};
 use crate::client::Client;
 use crate::error::Error;
@@ -39,7 +40,6 @@ use crate::time::{Schedule, Timestamp};
 /// # }
 /// ```
 #[must_use = "a task is deferred when this is awaited (or `.wait()`ed for)"]
-#[derive(Debug)]
 pub struct Defer {
     registration: &'static Registration,
     payload: Result<Vec<u8>, UnreadableError>,
@@ -216,6 +216,24 @@ impl Defer {
         }
         let prepared = self.prepare(&client)?;
         client.enqueue_one(prepared).await
+    }
+}
+
+/// Of the payload it tells the length only.
+impl std::fmt::Debug for Defer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { registration, payload, client, schedule, name, queues, must_be_new, max_attempts, deadline } = self;
+        f.debug_struct("Defer")
+            .field("registration", registration)
+            .field("payload", &payload.as_deref().map(Hidden))
+            .field("client", client)
+            .field("schedule", schedule)
+            .field("name", name)
+            .field("queues", queues)
+            .field("must_be_new", must_be_new)
+            .field("max_attempts", max_attempts)
+            .field("deadline", deadline)
+            .finish()
     }
 }
 

@@ -400,6 +400,8 @@ impl Store {
                 Settled::Dead
             }
             Verdict::Retry { error, after, max_attempts } => {
+                // A task that answers does not kill its worker.
+                task.record.lost_leases = 0;
                 task.count_attempt(started);
                 task.keep_error(error, now);
                 let cap = [task.record.max_attempts, max_attempts].into_iter().flatten().min();

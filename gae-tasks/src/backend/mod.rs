@@ -1,6 +1,10 @@
 //! The contract with storage: [`Backend`] for every one, [`Pull`] for those a worker leases from.
 //!
 //! A backend stores records and bytes; it never knows task types. Every request carries its `now`.
+//!
+//! The requests ([`Enqueue`], [`Lease`], [`Extend`], [`Settle`], [`Sweep`], [`Touch`], [`Purge`], [`List`], [`NewTask`]) are
+//! plain structs that clients and workers fill in. They may gain fields in any release before 1.0, so code that calls a
+//! backend directly must expect to be changed then.
 
 use std::fmt;
 use std::pin::Pin;
@@ -16,8 +20,8 @@ pub mod sqlite;
 
 pub use request::{
     Capabilities, Enqueue, Extend, Lease, LeaseRef, LeaseToken, Leased, LeasedTask, List, MAX_ERROR_BYTES, MAX_ERRORS,
-    MAX_LOST_ATTEMPTS, NewTask, QueueRecord, RouteStats, Routes, Settle, Settled, Settlement, Standing, Stats, Sweep,
-    Swept, TaskError, TaskFilter, TaskRecord, TaskState, Touch, Verdict,
+    MAX_LOST_ATTEMPTS, NewTask, Purge, QueueRecord, RouteStats, Routes, Settle, Settled, Settlement, Standing, Stats,
+    Sweep, Swept, TaskError, TaskFilter, TaskRecord, TaskState, Touch, Verdict,
 };
 
 use crate::error::Error;
@@ -40,8 +44,9 @@ pub trait Backend: fmt::Debug + Send + Sync + sealed::Sealed + 'static {
 
     /// Stores tasks in one transaction and answers for each.
     ///
-    /// Storing the same task (by id) again is a no-op that answers as the first time did. A name in use answers with
-    /// the id that has it and `created: false`. Queues that do not exist are made with the default configuration.
+    /// Storing the same task (by id) again is a no-op that answers as the first time did, as long as it is stored or
+    /// its name is remembered; an unnamed one that is over would be stored anew. A name in use answers with the id that
+    /// has it and `created: false`. Queues that do not exist are made with the default configuration.
     fn enqueue(&self, request: Enqueue) -> Answer<'_, Vec<Result<Deferred, Error>>>;
 
     /// The stored task of this id; a finished one is not stored.
@@ -81,15 +86,6 @@ pub trait Backend: fmt::Debug + Send + Sync + sealed::Sealed + 'static {
 
     /// How many tasks stand where, by queue and route.
     fn stats(&self, now: Now) -> Answer<'_, Vec<RouteStats>>;
-}
-
-/// How a purge happens.
-#[derive(Debug, Clone, Copy)]
-pub struct Purge {
-    /// The moment it happens.
-    pub now: Now,
-    /// How long the names of the deleted tasks stay blocked.
-    pub tombstones: std::time::Duration,
 }
 
 /// A backend that workers lease from.

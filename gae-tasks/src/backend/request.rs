@@ -1,6 +1,10 @@
 //! What is asked of a backend, and what it answers: plain data, so that a new field breaks no signature.
+//!
+//! Requests may gain fields in any release before 1.0: the traits are sealed, and only a direct call of a backend names
+//! all of a request's fields.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,9 +14,9 @@ use crate::task::{Kind, Route, Shape, TaskId, TaskName};
 use crate::time::{Now, Schedule, Timestamp};
 
 /// A task to be stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct NewTask {
-    /// Made by the client: storing the same task again is a no-op.
+    /// Made by the client: storing the same task again is a no-op while it is stored, or its name remembered.
     pub id: TaskId,
     /// What it is.
     pub kind: Kind,
@@ -46,7 +50,7 @@ pub struct Enqueue {
 }
 
 /// A task as it is stored.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct TaskRecord {
     /// Its id.
@@ -71,7 +75,8 @@ pub struct TaskRecord {
     pub first_attempt: Option<Timestamp>,
     /// Attempts that began and ended, in whatever way.
     pub attempts: u32,
-    /// Lost leases: the first only marks the task, each further one was an attempt.
+    /// Leases lost since it was stored, replayed or answered with a retry: the first only marks the task, each further
+    /// one was an attempt.
     pub lost_leases: u32,
     /// A cap on its attempts that stops alone.
     pub max_attempts: Option<u32>,
@@ -196,7 +201,7 @@ pub struct Stats {
     pub leased: u64,
     /// Dead letters.
     pub dead: u64,
-    /// The schedule time of the waiting task that is due first.
+    /// The soonest schedule time of all waiting tasks, whether it has passed or not.
     pub oldest_due: Option<Timestamp>,
 }
 
@@ -207,7 +212,8 @@ impl Stats {
     }
 }
 
-/// One line of the stored routes: how many tasks of a route are open, for telling what no instance can run.
+/// One line of the stored routes: how many tasks of a route are stored, dead letters included, for telling what no
+/// instance can run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RouteStats {
@@ -254,7 +260,8 @@ pub struct Lease {
 ///
 /// Workers lease ahead, so a task whose lease is lost may never have started; and those beside the one that killed the
 /// worker are innocent. So a task is watched more closely with every loss, and taken for what kills workers only when
-/// it was alone under suspicion again and again.
+/// it was alone under suspicion again and again. One that answers, so that an attempt ends with
+/// [`Verdict::Retry`], is clear again; a release tells nothing and changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Standing {
@@ -360,7 +367,7 @@ impl LeaseToken {
 }
 
 /// A task with its lease.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct LeasedTask {
     /// The lease.
@@ -524,6 +531,15 @@ pub struct Touch {
     pub tombstones: Duration,
 }
 
+/// Delete the tasks of a queue that are not dead.
+#[derive(Debug, Clone, Copy)]
+pub struct Purge {
+    /// The moment it happens.
+    pub now: Now,
+    /// How long the names of the deleted tasks stay blocked.
+    pub tombstones: Duration,
+}
+
 /// What a backend can promise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -553,5 +569,95 @@ impl std::iter::Sum for Stats {
             dead: sum.dead + line.dead,
             oldest_due: [sum.oldest_due, line.oldest_due].into_iter().flatten().min(),
         })
+    }
+}
+
+/// Opaque bytes in a `Debug` text: their length only, as they may hold what nobody should see.
+pub(crate) struct Hidden<'a>(pub(crate) &'a [u8]);
+
+impl fmt::Debug for Hidden<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
+}
+
+/// `Debug` for a struct with a payload and attributes: every field, but of those two the length only.
+macro_rules! debug_without_bytes {
+    ($type:ident: $($before:ident)*, payload, $($after:ident)*, attributes $(, $last:ident)*) => {
+        impl fmt::Debug for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                // Taken apart, so that a new field cannot be forgotten here.
+                let Self { $($before,)* payload, $($after,)* attributes $(, $last)* } = self;
+                f.debug_struct(stringify!($type))
+                    $(.field(stringify!($before), $before))*
+                    .field("payload", &Hidden(payload))
+                    $(.field(stringify!($after), $after))*
+                    .field("attributes", &attributes.as_deref().map(Hidden))
+                    $(.field(stringify!($last), $last))*
+                    .finish()
+            }
+        }
+    };
+}
+debug_without_bytes!(NewTask: id kind shape, payload, queue name schedule max_attempts retry deadline, attributes);
+debug_without_bytes!(TaskRecord: id kind shape, payload, queue name state created schedule_time first_attempt attempts
+    lost_leases max_attempts retry deadline, attributes, errors, died);
+debug_without_bytes!(LeasedTask: lease kind shape, payload, queue name schedule_time attempts standing deadline,
+    attributes);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn leased(payload: &[u8], attributes: Option<Vec<u8>>) -> LeasedTask {
+        LeasedTask {
+            lease: LeaseRef { id: TaskId::from_bytes([1; 16]), token: LeaseToken::from_bits(1) },
+            kind: Kind::from_static("shop/send"),
+            shape: Shape::from_bits(7),
+            payload: payload.to_vec(),
+            queue: QueueName::DEFAULT,
+            name: None,
+            schedule_time: Timestamp::from_micros(0),
+            attempts: 0,
+            standing: Standing::Clear,
+            deadline: None,
+            attributes,
+        }
+    }
+
+    #[test]
+    fn debug_tells_of_opaque_bytes_only_how_many() {
+        let text = format!("{:?}", leased(&[201; 67], Some(vec![202; 3])));
+        assert!(text.contains("payload: 67 bytes") && text.contains("attributes: Some(3 bytes)"), "{text}");
+        assert!(text.contains("shop/send") && !text.contains("201") && !text.contains("202"), "{text}");
+        let pretty = format!("{:#?}", Leased::new(vec![leased(&[201; 67], None)], None));
+        assert!(pretty.contains("payload: 67 bytes") && !pretty.contains("201"), "{pretty}");
+    }
+
+    #[test]
+    fn debug_of_new_and_stored_tasks_hides_bytes_too() {
+        let new = NewTask {
+            id: TaskId::from_bytes([1; 16]),
+            kind: Kind::from_static("shop/send"),
+            shape: Shape::from_bits(7),
+            payload: vec![201; 67],
+            queue: QueueName::DEFAULT,
+            name: None,
+            schedule: Schedule::Now,
+            max_attempts: None,
+            retry: None,
+            deadline: None,
+            attributes: Some(vec![202; 3]),
+        };
+        let memory = crate::backend::memory::Memory::new();
+        let request = Enqueue { now: Now::At(Timestamp::from_micros(0)), tasks: vec![new.clone()] };
+        let texts = [format!("{new:?}"), format!("{request:?}"), {
+            pollster::block_on(crate::backend::Backend::enqueue(&memory, request)).expect("memory stores it");
+            format!("{:?}", pollster::block_on(crate::backend::Backend::get(&memory, new.id)).expect("memory reads it"))
+        }];
+        for text in texts {
+            assert!(text.contains("payload: 67 bytes") && text.contains("attributes: Some(3 bytes)"), "{text}");
+            assert!(!text.contains("201") && !text.contains("202"), "{text}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::backend::{List, TaskFilter, TaskState};
+use crate::backend::{List, TaskFilter, TaskRecord, TaskState};
 use crate::client::Client;
 use crate::payload::{self, Args};
 use crate::task::{Kind, Task};
@@ -75,16 +75,17 @@ impl fmt::Display for Found {
 }
 
 /// The stored tasks of the type `T`, and how many of them match.
+///
+/// As for a worker, a task under an alias is one of the type, and one of other parameters cannot be decoded.
 pub fn matching<T: Task>(client: &Client, matches: impl Fn(&T::Args) -> bool) -> Found {
-    let mut found = Found { kind: T::KIND, matching: 0, args: Vec::new() };
-    let mut after = None;
-    loop {
-        let filter = TaskFilter::new().kind(Kind::from_static(T::KIND));
-        let page = pollster::block_on(client.backend().list(List { filter, after, limit: 1000 }));
-        let page = page.unwrap_or_else(|error| panic!("the deferred tasks cannot be read: {error}"));
-        let Some(last) = page.last() else { return found };
-        after = Some(last.id);
-        for record in page.iter().filter(|record| record.state != TaskState::Dead) {
+    let registration = T::registration();
+    let mut found = Found { kind: registration.kind, matching: 0, args: Vec::new() };
+    for kind in std::iter::once(registration.kind).chain(registration.aliases.iter().copied()) {
+        for record in open_tasks(client, kind) {
+            if record.shape != registration.shape {
+                found.args.push("(other parameters)".to_owned());
+                continue;
+            }
             match payload::decode::<T::Args>(&record.payload) {
                 Ok(args) => {
                     found.matching += usize::from(matches(&args));
@@ -93,6 +94,21 @@ pub fn matching<T: Task>(client: &Client, matches: impl Fn(&T::Args) -> bool) ->
                 Err(error) => found.args.push(format!("(unreadable: {error})")),
             }
         }
+    }
+    found
+}
+
+/// The stored tasks of a kind that are not dead.
+fn open_tasks(client: &Client, kind: &'static str) -> Vec<TaskRecord> {
+    let mut tasks = Vec::new();
+    let mut after = None;
+    loop {
+        let filter = TaskFilter::new().kind(Kind::from_static(kind));
+        let page = pollster::block_on(client.backend().list(List { filter, after, limit: 1000 }));
+        let page = page.unwrap_or_else(|error| panic!("the deferred tasks cannot be read: {error}"));
+        let Some(last) = page.last() else { return tasks };
+        after = Some(last.id);
+        tasks.extend(page.into_iter().filter(|record| record.state != TaskState::Dead));
     }
 }
 

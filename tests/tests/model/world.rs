@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use gae_tasks::backend::{
     Answer, Enqueue, Extend, Lease, LeaseRef, LeaseToken, LeasedTask, List, NewTask, Pull, Purge, Routes, Settle,
-    Sweep, TaskFilter, Touch,
+    Sweep, TaskFilter, TaskRecord, Touch,
 };
 use gae_tasks::testing::conformance::settlement;
 use gae_tasks::{Kind, Now, QueueName, Route, Shape, TaskId, TaskName, Timestamp};
@@ -89,6 +89,8 @@ impl World {
         let leases = model.tasks.iter().zip(&other.tasks).map(|(model, other)| [model.lease, other.lease]);
         self.leases.extend(leases);
         let unmarked = |tasks: Vec<LeasedTask>| tasks.into_iter().map(without_token).collect::<Vec<_>>();
+        let bytes = |tasks: &[LeasedTask]| tasks.iter().map(|task| task.payload.clone()).collect::<Vec<_>>();
+        same("payload", &bytes(&model.tasks), &bytes(&other.tasks))?;
         same("lease", &(unmarked(model.tasks), model.next), &(unmarked(other.tasks), other.next))
     }
 
@@ -108,7 +110,10 @@ impl World {
     /// Compares all that can be seen without changing anything.
     async fn look(&self) -> Result<(), TestCaseError> {
         let all = List { filter: TaskFilter::new(), after: None, limit: 1000 };
-        self.compare(|_, on| on.list(all.clone())).await?;
+        let [model, other] = self.both(|_, on| on.list(all.clone())).await?;
+        same("list", &model, &other)?;
+        let bytes = |record: &TaskRecord| (record.payload.clone(), record.attributes.clone());
+        same("payload", &model.iter().map(bytes).collect::<Vec<_>>(), &other.iter().map(bytes).collect::<Vec<_>>())?;
         self.compare(|_, on| on.stats(Now::At(self.now))).await?;
         self.compare(|_, on| on.queues()).await
     }
@@ -136,6 +141,7 @@ impl World {
     }
 }
 
+/// `Debug` tells of payloads their length only, so these are compared beside the answers that have them.
 fn same(what: &str, model: &impl Debug, other: &impl Debug) -> Result<(), TestCaseError> {
     prop_assert_eq!(format!("{model:#?}"), format!("{other:#?}"), "another {} than the model's", what);
     Ok(())

@@ -5,7 +5,7 @@
 
 use std::fs::{self, OpenOptions, TryLockError};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, params};
 
@@ -14,6 +14,12 @@ use super::lane::Catalogue;
 use super::lost;
 use crate::backend::LeaseToken;
 use crate::time::Timestamp;
+
+/// What stands in the name of a session's file, between that of the database and the session's id.
+const INFIX: &str = "-session-";
+
+/// What stands after it.
+const SUFFIX: &str = ".lock";
 
 /// The session under which one opened file leases.
 ///
@@ -25,6 +31,8 @@ pub(super) struct Session {
     lock: Option<fs::File>,
     /// Ended sessions of others, whose files go when the transaction that removes them is committed.
     buried: Vec<Dead>,
+    /// Whether files without a row have been looked for.
+    has_tidied: bool,
 }
 
 /// A session whose process is gone; its lock is ours now, so that nobody else buries it too.
@@ -46,7 +54,7 @@ pub(super) enum Sign {
 impl Session {
     pub(super) fn new(database: &File) -> Self {
         let id = LeaseToken::generate().to_bits();
-        Self { id, database: database.clone(), lock: None, buried: Vec::new() }
+        Self { id, database: database.clone(), lock: None, buried: Vec::new(), has_tidied: false }
     }
 
     /// The session's number, to be written into leases by the transaction that is under way.
@@ -62,15 +70,62 @@ impl Session {
     }
 
     fn make_lock(&self) -> io::Result<fs::File> {
-        let lock = OpenOptions::new().write(true).create_new(true).open(self.path(self.id))?;
-        lock.try_lock()?;
-        Ok(lock)
+        let path = self.path(self.id);
+        let lock = OpenOptions::new().write(true).create_new(true).open(&path)?;
+        locked_or_removed(lock, &path, |lock| Ok(lock.try_lock()?))
     }
 
     fn path(&self, id: i64) -> PathBuf {
         let mut name = self.database.path().as_os_str().to_owned();
-        name.push(format!("-session-{id:016x}.lock"));
+        name.push(format!("{INFIX}{id:016x}{SUFFIX}"));
         name.into()
+    }
+
+    /// The ids of other sessions that have a file.
+    fn others_with_files(&self) -> Vec<i64> {
+        let path = self.database.path();
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
+            return Vec::new();
+        };
+        let id = |entry: io::Result<fs::DirEntry>| {
+            let file = entry.ok()?.file_name();
+            let id = file.to_str()?.strip_prefix(name)?.strip_prefix(INFIX)?.strip_suffix(SUFFIX)?;
+            i64::from_str_radix(id, 16).ok().filter(|id| *id != self.id)
+        };
+        fs::read_dir(folder).map(|entries| entries.filter_map(id).collect()).unwrap_or_default()
+    }
+
+    /// Whether there may be files of processes that were killed before their row was committed, or after it was removed.
+    ///
+    /// Listing a folder each second would be too much: looked for at first, and when a killed process was found.
+    pub(super) fn has_strays(&mut self, connection: &Connection) -> Result<bool, Fault> {
+        if self.has_tidied {
+            return Ok(false);
+        }
+        for id in self.others_with_files() {
+            if !is_stored(connection, id)? {
+                return Ok(true);
+            }
+        }
+        self.has_tidied = true;
+        Ok(false)
+    }
+
+    /// Removes those files, within a transaction that writes: a session is born in one too, from making its file to
+    /// committing its row, so a file that has no row now and whose lock can be taken will never have one.
+    pub(super) fn remove_strays(&mut self, connection: &Connection) -> Result<(), Fault> {
+        if self.has_tidied {
+            return Ok(());
+        }
+        for id in self.others_with_files() {
+            if let Sign::Dead(dead) = self.sign_of(id)
+                && !is_stored(connection, id)?
+            {
+                _ = fs::remove_file(&dead.path);
+            }
+        }
+        self.has_tidied = true;
+        Ok(())
     }
 
     /// The other sessions that are stored.
@@ -97,6 +152,7 @@ impl Session {
     /// Remembers the file of a session that the transaction under way removes.
     pub(super) fn will_bury(&mut self, dead: Dead) {
         self.buried.push(dead);
+        self.has_tidied = false;
     }
 
     /// Removes the files of sessions that are removed for good.
@@ -130,13 +186,33 @@ impl Session {
     }
 }
 
+/// The lock that `take` takes on the file just made; the file goes if it cannot be had, or it would stand in the way of
+/// every further try.
+pub(super) fn locked_or_removed(
+    lock: fs::File,
+    path: &Path,
+    take: impl FnOnce(&fs::File) -> io::Result<()>,
+) -> io::Result<fs::File> {
+    match take(&lock) {
+        Ok(()) => Ok(lock),
+        Err(error) => {
+            _ = fs::remove_file(path);
+            Err(error)
+        }
+    }
+}
+
+fn is_stored(connection: &Connection, id: i64) -> Result<bool, Fault> {
+    Ok(connection.prepare_cached("SELECT 1 FROM gae_tasks_session WHERE id = ?1")?.exists(params![id])?)
+}
+
 /// Removes the row of a session.
 pub(super) fn forget(connection: &Connection, id: i64) -> Result<(), Fault> {
     connection.prepare_cached("DELETE FROM gae_tasks_session WHERE id = ?1")?.execute(params![id])?;
     Ok(())
 }
 
-fn unlockable(path: &std::path::Path, error: &io::Error) -> Fault {
+fn unlockable(path: &Path, error: &io::Error) -> Fault {
     Fault::Unfit(format!(
         "`{}` beside it, which shows that this process lives, cannot be made and locked ({error}): use a writable \
          folder on a local disk",

@@ -70,7 +70,9 @@ fn settle(
             task.die(connection, times.now).map(|()| Settled::Dead)
         }
         Verdict::Retry { error, after, max_attempts } => {
-            let task = failed(connection, task, settlement, error, times)?;
+            let mut task = failed(connection, task, settlement, error, times)?;
+            // A task that answers does not kill its worker.
+            task.lost_leases = 0;
             let cap = [task.max_attempts, *max_attempts].into_iter().flatten().min();
             let first = task.first_attempt.unwrap_or(times.now);
             let attempts = Attempts::new(task.attempts, first, cap);

@@ -28,13 +28,15 @@ impl Request for Sweep {
         let idle = lost::expired(connection, now, 1)?.is_empty()
             && self.old_dead(connection, now, 1)?.is_empty()
             && !has_old_names(connection, now)?
-            && !has_ended_sessions(connection, session)?;
+            && !has_ended_sessions(connection, session)?
+            && !session.has_strays(connection)?;
         Ok(idle.then(Swept::default))
     }
 
     fn perform(&self, store: &mut Store) -> Result<Swept, Fault> {
         let now = moment(self.now);
         let mut swept = Swept::default();
+        store.session.remove_strays(&store.connection)?;
         self.bury_sessions(store, now, &mut swept)?;
         let Store { connection, catalogue, .. } = store;
         let room = self.limit.saturating_sub(usize::try_from(swept.recovered).unwrap_or(usize::MAX));

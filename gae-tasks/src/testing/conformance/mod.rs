@@ -179,7 +179,9 @@ macro_rules! conformance {
                 poison_becomes_a_dead_letter
                 a_tasks_own_cap_counts_lost_attempts
                 a_queues_limits_count_lost_attempts
-                a_mark_survives_a_release_and_a_retry
+                a_mark_survives_a_release
+                a_task_that_answers_is_clear_again
+                a_task_that_answers_in_between_is_no_poison
                 a_sweep_recovers_at_most_its_limit
                 marked_tasks_are_leased_only_to_be_started_at_once
                 marked_tasks_are_leased_before_all_others

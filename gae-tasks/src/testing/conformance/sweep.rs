@@ -82,15 +82,41 @@ pub(super) async fn a_queues_limits_count_lost_attempts(on: Stage) {
     assert_eq!(on.record(id).await.state, TaskState::Dead);
 }
 
-pub(super) async fn a_mark_survives_a_release_and_a_retry(on: Stage) {
-    on.store(at(0), on.task()).await;
+pub(super) async fn a_mark_survives_a_release(on: Stage) {
+    let id = on.store(at(0), on.task()).await;
     let now = on.lose(at(0)).await;
     on.attempt(now, Verdict::Release).await;
-    assert!(on.lease_all(now).await[0].standing == Standing::Marked);
-    let now = now.plus(LEASE);
-    assert_eq!(on.sweep(now, 100).await.recovered, 1);
+    assert_eq!(on.lease_one(now).await.standing, Standing::Marked);
+    assert_eq!(on.sweep(now.plus(LEASE), 100).await.recovered, 1);
+    on.attempt(now.plus(LEASE), Verdict::Release).await;
+    assert_eq!(on.record(id).await.lost_leases, 2);
+    assert_eq!(on.lease_one(now.plus(LEASE)).await.standing, Standing::Suspect);
+}
+
+pub(super) async fn a_task_that_answers_is_clear_again(on: Stage) {
+    let id = on.store(at(0), on.task()).await;
+    let now = on.lose(at(0)).await;
+    let now = on.lose(now).await;
     on.attempt(now, retry()).await;
-    assert!(on.lease_one(now.plus(secs(60))).await.standing == Standing::Suspect);
+    let record = on.record(id).await;
+    assert_eq!((record.lost_leases, record.attempts, record.errors.len()), (0, 2, 2));
+    let ahead = Lease { starting: 0, suspects: 0, ..on.leasing(now.plus(secs(60))) };
+    assert_eq!(on.lease(ahead).await.tasks[0].standing, Standing::Clear);
+    assert_eq!(on.sweep(now.plus(secs(60)).plus(LEASE), 100).await.recovered, 1);
+    let record = on.record(id).await;
+    assert_eq!((record.lost_leases, record.attempts), (1, 2), "its next lost lease marks it anew");
+}
+
+pub(super) async fn a_task_that_answers_in_between_is_no_poison(on: Stage) {
+    let id = on.store(at(0), on.task()).await;
+    let mut now = at(0);
+    for _ in 0..MAX_LOST_ATTEMPTS {
+        now = on.lose(now).await;
+        now = on.lose(now).await;
+        on.attempt(now, retry()).await;
+        now = now.plus(secs(60));
+    }
+    assert_eq!(on.record(id).await.state, TaskState::Scheduled);
 }
 
 pub(super) async fn a_sweep_recovers_at_most_its_limit(on: Stage) {
@@ -158,10 +184,10 @@ pub(super) async fn no_more_suspects_are_leased_than_asked_for(on: Stage) {
 }
 
 pub(super) async fn the_next_time_regards_marked_tasks_like_others(on: Stage) {
-    on.store(at(0), on.task()).await;
-    let now = on.lose(at(0)).await;
-    let pause = Verdict::Retry { error: String::new(), after: Some(secs(60)), max_attempts: None };
-    on.attempt(now, pause).await;
+    // Marked tasks are due at once; only a clock that goes back makes them wait.
+    on.store(at(60), on.task()).await;
+    on.lose(at(60)).await;
+    let now = at(0);
     let next = async |starting| on.lease(Lease { starting, ..on.leasing(now) }).await.next;
     assert_eq!((next(0).await, next(9).await), (Some(secs(60)), Some(secs(60))));
     for (seconds, soonest) in [(90, 60), (10, 10)] {

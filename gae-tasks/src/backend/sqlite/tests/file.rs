@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
+use super::super::session::locked_or_removed;
 use super::{Folder, at, chain, enqueue, finish, lease, open, task, wait};
 use crate::backend::{Backend, List, Pull, Standing, Sweep, Swept, TaskFilter};
 use crate::time::Now;
@@ -149,6 +150,34 @@ fn a_session_without_its_file_is_not_taken_for_dead() {
     }
     assert_eq!(sweep(&other), Swept::default());
     assert_eq!(finish(&one, &leased), [crate::backend::Settled::Done]);
+}
+
+#[test]
+fn a_file_whose_lock_cannot_be_had_is_not_left_behind() {
+    let folder = Folder::new();
+    let path = folder.0.join("tasks.db-session-1.lock");
+    let refuse = |_: &fs::File| Err(std::io::Error::other("no locks here"));
+    let refused = locked_or_removed(fs::File::create_new(&path).unwrap(), &path, refuse).unwrap_err();
+    assert_eq!(refused.to_string(), "no locks here");
+    let again = locked_or_removed(fs::File::create_new(&path).unwrap(), &path, |lock| Ok(lock.try_lock()?));
+    assert!(again.is_ok() && path.exists());
+}
+
+#[test]
+fn files_without_a_session_are_removed_unless_somebody_holds_them() {
+    let folder = Folder::new();
+    let stray = |id: i64| folder.0.join(format!("tasks.db-session-{id:016x}.lock"));
+    let (one, other) = (folder.open(), folder.open());
+    enqueue(&one, vec![task(b"x")]).unwrap();
+    lease(&one, at(100), 1);
+    let before = folder.names();
+    fs::write(stray(5), "").unwrap();
+    let being_born = fs::File::create_new(stray(6)).unwrap();
+    being_born.lock().unwrap();
+    fs::write(folder.0.join("other.db-session-0000000000000007.lock"), "").unwrap();
+    assert_eq!(sweep(&other), Swept::default());
+    assert!(!stray(5).exists() && stray(6).exists(), "{:?}", folder.names());
+    assert_eq!(folder.names().len(), before.len() + 2, "nothing else is touched: {:?}", folder.names());
 }
 
 /// Set for the child process of the kill test: the database it works on.

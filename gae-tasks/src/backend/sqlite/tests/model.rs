@@ -159,6 +159,8 @@ impl Pair {
             let no_token = |id| LeaseRef { id, token: LeaseToken::from_bits(0) };
             tasks.into_iter().map(|task| LeasedTask { lease: no_token(task.lease.id), ..task }).collect()
         };
+        let payloads = |tasks: &[LeasedTask]| tasks.iter().map(|task| task.payload.clone()).collect::<Vec<_>>();
+        assert_eq!(payloads(&one.tasks), payloads(&other.tasks));
         (format!("{:?} {:?}", plain(one.tasks), one.next), format!("{:?} {:?}", plain(other.tasks), other.next))
     }
 

@@ -1,0 +1,49 @@
+//! What the asserts of the test kit find, and what `Debug` tells of a call that is to run later.
+//!
+//! Tasks of one kind with other parameters stand here for the versions of a program; so no worker is built.
+
+use gae_tasks::testing::{assert_deferred, assert_not_deferred, matching};
+use gae_tasks::{Client, deferred};
+
+#[deferred(name = "shop/send", alias = ["shop/old_send"])]
+async fn send(text: String) {
+    drop(text);
+}
+
+#[deferred(name = "shop/old_send")]
+async fn send_before_it_was_renamed(text: String) {
+    drop(text);
+}
+
+#[deferred(name = "shop/send")]
+async fn send_with_other_parameters(one: u8, two: u8) {
+    assert_ne!(one, two);
+}
+
+#[tokio::test]
+async fn tasks_of_other_parameters_are_never_decoded() {
+    let tasks = Client::open("memory:").await.unwrap();
+    // Read as a text, these bytes would be "A".
+    send_with_other_parameters::defer(1, b'A').on(&tasks).await.unwrap();
+    assert_not_deferred!(tasks, send);
+    let found = matching::<send>(&tasks, |_| true).to_string();
+    assert!(found.contains("(other parameters)") && !found.contains("text"), "{found}");
+    send::defer("A").on(&tasks).await.unwrap();
+    assert_deferred!(tasks, send, |args| args.text == "A");
+    assert_eq!(matching::<send>(&tasks, |_| true).matching, 1);
+}
+
+#[tokio::test]
+async fn tasks_under_an_alias_are_found() {
+    let tasks = Client::open("memory:").await.unwrap();
+    send_before_it_was_renamed::defer("A").on(&tasks).await.unwrap();
+    assert_deferred!(tasks, send, |args| args.text == "A");
+    assert_not_deferred!(tasks, send, |args| args.text == "B");
+}
+
+#[test]
+fn debug_of_a_defer_tells_only_the_length_of_its_payload() {
+    let text = format!("{:?}", send::defer("s3cret"));
+    assert!(text.contains("payload: Ok(7 bytes)"), "{text}");
+    assert!(!text.contains("s3cret") && !text.contains("115, 51"), "{text}");
+}
