@@ -9,14 +9,15 @@ use std::time::Duration;
 
 use tracing::{Instrument, Span};
 
+use crate::backend::{LeasedTask, NewTask};
 use crate::clock::Clock;
-use crate::context::{Ambient, States, TaskContext};
+use crate::context::{Ambient, AttemptInfo, States, TaskContext};
 use crate::handler::{Call, Work};
 use crate::outcome::Outcome;
 use crate::registry::Registration;
 
 /// The time one attempt may take unless something else is said: Cloud Tasks' default.
-pub(crate) const DEFAULT_DEADLINE: Duration = Duration::from_secs(600);
+const DEFAULT_DEADLINE: Duration = Duration::from_secs(600);
 
 /// Runs attempts with the tasks and the state of one client.
 #[derive(Clone)]
@@ -114,6 +115,34 @@ impl Dispatcher {
         };
         // The thread catches panics itself; what is left is a runtime that shuts down.
         ended.unwrap_or(Outcome::Released)
+    }
+}
+
+impl TaskContext {
+    /// The context of the next attempt at a leased task.
+    pub(crate) fn of_leased(task: &LeasedTask, registration: &Registration) -> Self {
+        Self::new(AttemptInfo {
+            id: task.lease.id,
+            kind: task.kind.clone(),
+            queue: task.queue.clone(),
+            name: task.name.clone(),
+            attempt: task.attempts.saturating_add(1),
+            schedule_time: Some(task.schedule_time),
+            deadline: task.deadline.or(registration.deadline).unwrap_or(DEFAULT_DEADLINE),
+        })
+    }
+
+    /// The context of the only attempt at a task that is not stored.
+    pub(crate) fn of_new(task: &NewTask, registration: &Registration) -> Self {
+        Self::new(AttemptInfo {
+            id: task.id,
+            kind: task.kind.clone(),
+            queue: task.queue.clone(),
+            name: task.name.clone(),
+            attempt: 1,
+            schedule_time: None,
+            deadline: task.deadline.or(registration.deadline).unwrap_or(DEFAULT_DEADLINE),
+        })
     }
 }
 

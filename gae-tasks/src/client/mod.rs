@@ -16,9 +16,9 @@ pub use worker::{Worker, WorkerFuture};
 
 use crate::backend::{Backend, Capabilities, Enqueue, NewTask, Pull};
 use crate::clock::Clock;
-use crate::context::{AttemptInfo, States, TaskContext};
+use crate::context::{States, TaskContext};
 use crate::defer::{Defer, Prepared, inline_answer};
-use crate::dispatch::{DEFAULT_DEADLINE, Dispatcher};
+use crate::dispatch::Dispatcher;
 use crate::error::Error;
 use crate::outcome::{BoxError, Outcome};
 use crate::queue::QueueName;
@@ -179,15 +179,7 @@ impl Client {
         if !problems.is_empty() {
             return Err(Error::Misconfigured { problems });
         }
-        let context = TaskContext::new(AttemptInfo {
-            id: task.id,
-            kind: task.kind,
-            queue: task.queue,
-            name: task.name,
-            attempt: 1,
-            schedule_time: None,
-            deadline: task.deadline.or(registration.deadline).unwrap_or(DEFAULT_DEADLINE),
-        });
+        let context = TaskContext::of_new(&task, registration);
         let outcome = self.dispatcher().dispatch(registration, &task.payload, &context).await;
         Ok((task.id, outcome))
     }

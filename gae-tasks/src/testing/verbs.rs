@@ -8,7 +8,6 @@ use crate::backend::{Lease, LeasedTask, Pull, Routes, Settle, Settlement, Verdic
 use crate::client::Client;
 use crate::context::{Ambient, AttemptInfo, TaskContext};
 use crate::defer::Defer;
-use crate::dispatch::DEFAULT_DEADLINE;
 use crate::error::Error;
 use crate::outcome::Outcome;
 use crate::queue::QueueName;
@@ -67,15 +66,7 @@ impl Client {
     async fn attempt(&self, pull: &Arc<dyn Pull>, task: LeasedTask) -> Result<(), Error> {
         let kind = task.kind.to_string();
         let Some(registration) = self.registry().find(&kind, task.shape) else { return Ok(()) };
-        let context = TaskContext::new(AttemptInfo {
-            id: task.lease.id,
-            kind: task.kind,
-            queue: task.queue,
-            name: task.name,
-            attempt: task.attempts.saturating_add(1),
-            schedule_time: Some(task.schedule_time),
-            deadline: task.deadline.or(registration.deadline).unwrap_or(DEFAULT_DEADLINE),
-        });
+        let context = TaskContext::of_leased(&task, registration);
         let started = self.wall_clock();
         let outcome = self.dispatcher().dispatch(registration, &task.payload, &context).await;
         let mut settlement = Settlement::new(task.lease, Verdict::of(&outcome, registration.max_attempts));
@@ -114,7 +105,7 @@ impl TaskContext {
             name: None,
             attempt: attempt.max(1),
             schedule_time: None,
-            deadline: DEFAULT_DEADLINE,
+            deadline: Duration::from_secs(600),
         })
     }
 

@@ -10,8 +10,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::Crew;
 use crate::backend::{LeasedTask, Settlement, Standing, Verdict};
-use crate::context::{AttemptInfo, TaskContext};
-use crate::dispatch::DEFAULT_DEADLINE;
+use crate::context::TaskContext;
 
 /// Leased tasks that wait for a runner.
 #[derive(Debug, Default)]
@@ -134,15 +133,7 @@ async fn attempt(crew: &Crew, task: &LeasedTask) -> Settlement {
         tracing::error!("{}", crew.registry.explain_unroutable(task.kind.as_str(), task.shape));
         return Settlement::new(task.lease, Verdict::Release);
     };
-    let context = TaskContext::new(AttemptInfo {
-        id: task.lease.id,
-        kind: task.kind.clone(),
-        queue: task.queue.clone(),
-        name: task.name.clone(),
-        attempt: task.attempts.saturating_add(1),
-        schedule_time: Some(task.schedule_time),
-        deadline: task.deadline.or(registration.deadline).unwrap_or(DEFAULT_DEADLINE),
-    });
+    let context = TaskContext::of_leased(task, registration);
     if !crew.held.started(task.lease, &context) {
         return Settlement::new(task.lease, Verdict::Release);
     }
