@@ -281,6 +281,8 @@ async fn options_out_of_range_are_refused_and_nothing_is_stored() {
         follow_up::defer(1).named("x".repeat(501)),
         follow_up::defer(1).queue("no spaces please"),
         follow_up::defer(1).spread(Vec::<String>::new()),
+        follow_up::defer(1).after(Duration::from_secs(1 << 30)),
+        follow_up::defer(1).at(SystemTime::now() + Duration::from_secs(1 << 30)),
         follow_up::defer(1).deadline(Duration::ZERO),
         follow_up::defer(1).deadline(Duration::from_secs(1 << 20)),
     ];
@@ -294,6 +296,8 @@ async fn options_out_of_range_are_refused_and_nothing_is_stored() {
         "no task name",
         "no queue name",
         "`client/follow_up` is spread over no queues",
+        "accepts at most 315360000s",
+        "accepts at most 315360000s",
         "0ns",
         "accepts",
     ];

@@ -75,6 +75,18 @@ async fn a_fresh_process_runs_a_task_as_the_first_thing_it_does() {
 }
 
 #[tokio::test]
+async fn the_url_comes_from_the_environment() {
+    let stage = Stage::new().await;
+    write_report::defer(stage.file("report"), "x").on(&stage.tasks).await.unwrap();
+    let mut drain = Command::new(env!("CARGO_BIN_EXE_instance"));
+    let output = drain.arg("drain").env("GAE_TASKS_URL", &stage.url).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "1\n");
+    let elsewhere = drain.env_remove("GAE_TASKS_URL").current_dir(stage.folder.path()).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&elsewhere.stdout), "0\n");
+    assert!(stage.folder.path().join("gae-tasks.db").exists(), "the default is a file in the current folder");
+}
+
+#[tokio::test]
 async fn the_tasks_of_a_killed_process_go_on_at_once_in_another() {
     let stage = Stage::new().await;
     let file = stage.file("begun");

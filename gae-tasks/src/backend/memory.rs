@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch;
 
-use super::request::{bounded, error_text};
+use super::request::{MAX_AHEAD, bounded, error_text};
 use super::{
     Answer, Backend, Capabilities, Enqueue, Extend, Lease, LeaseRef, LeaseToken, Leased, LeasedTask, List, MAX_ERRORS,
     MAX_LOST_ATTEMPTS, NewTask, Pull, Purge, QueueRecord, RouteStats, Settle, Settled, Settlement, Standing, Stats,
@@ -84,7 +84,7 @@ impl Backend for Memory {
             backend: "memory",
             durable: false,
             max_payload: 1024 * 1024,
-            schedule_horizon: None,
+            schedule_horizon: Some(MAX_AHEAD),
             min_deadline: Duration::from_millis(1),
             max_deadline: Duration::from_secs(24 * 60 * 60),
             pull: true,

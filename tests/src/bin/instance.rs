@@ -1,4 +1,4 @@
-//! An instance of a program, for tests that need another process: `instance drain URL` or `instance work URL`.
+//! An instance of a program, for tests that need another process: `instance drain [URL]` or `instance work [URL]`.
 
 use gae_tasks::Client;
 
@@ -9,7 +9,7 @@ gae_tasks::link!(gae_tasks_tests_linked);
 async fn main() -> Result<(), gae_tasks::Error> {
     let mut arguments = std::env::args().skip(1);
     let (verb, url) = (arguments.next().unwrap_or_default(), arguments.next().unwrap_or_default());
-    let tasks = Client::open(&url).await?;
+    let tasks = if url.is_empty() { Client::from_env().await? } else { Client::open(&url).await? };
     if verb == "work" {
         tasks.worker().with_graceful_shutdown(gae_tasks::signals()).await
     } else {

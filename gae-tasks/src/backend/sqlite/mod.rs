@@ -31,6 +31,7 @@ use tokio::sync::watch;
 use self::admin::{Delete, PurgeQueue, PutQueue, Replay, RunNow, SetPaused};
 use self::reader::Reader;
 use self::writer::{Request, Writer, moment};
+use super::request::MAX_AHEAD;
 use super::{
     Answer, Backend, Capabilities, Enqueue, Extend, Lease, Leased, List, Pull, Purge, QueueRecord, RouteStats, Settle,
     Settled, Sweep, Swept, TaskRecord, Touch, sealed,
@@ -112,7 +113,7 @@ impl Backend for Sqlite {
             backend: NAME,
             durable: true,
             max_payload: 1024 * 1024,
-            schedule_horizon: None,
+            schedule_horizon: Some(MAX_AHEAD),
             min_deadline: Duration::from_millis(1),
             max_deadline: Duration::from_secs(24 * 60 * 60),
             pull: true,
