@@ -11,8 +11,8 @@ use super::connection::Durability;
 use super::error::Fault;
 use super::lane::Lane;
 use super::row::{deadline, task_id, task_name};
-use super::waiting;
 use super::writer::{Request, Store, moment};
+use super::{unreadable, waiting};
 use crate::backend::request::Haul;
 use crate::backend::{Lease, LeaseRef, LeaseToken, Leased, LeasedTask, Standing};
 use crate::task::TaskId;
@@ -20,7 +20,7 @@ use crate::time::Timestamp;
 
 /// The order of what waits; the rows of tasks, with their payloads, are read only for those that are taken.
 pub(super) const READ: &str = "SELECT due, task FROM gae_tasks_waiting WHERE lane = ?1 AND standing = ?2 AND due <= ?3 \
-                               AND (due, task) > (?4, ?5) ORDER BY due, task LIMIT ?6";
+                               AND (due, task) > (?4, ?5) AND typeof(task) = 'blob' AND length(task) = 16 ORDER BY due, task LIMIT ?6";
 
 pub(super) const TASK: &str =
     "SELECT name, schedule_time, attempts, deadline, attributes, payload FROM gae_tasks_task WHERE id = ?1";
@@ -28,7 +28,8 @@ pub(super) const TASK: &str =
 pub(super) const LATER: &str = "SELECT due FROM gae_tasks_waiting WHERE lane = ?1 AND standing = ?2 AND due > ?3 \
                                ORDER BY due LIMIT 1";
 
-pub(super) const DUE: &str = "SELECT 1 FROM gae_tasks_waiting WHERE lane = ?1 AND standing = ?2 AND due <= ?3 LIMIT 1";
+pub(super) const DUE: &str = "SELECT 1 FROM gae_tasks_waiting WHERE lane = ?1 AND standing = ?2 AND due <= ?3 \
+                             AND typeof(task) = 'blob' AND length(task) = 16 LIMIT 1";
 
 impl Request for Lease {
     type Answer = Leased;
@@ -71,9 +72,10 @@ fn next(connection: &Connection, lanes: &[Arc<Lane>], now: Timestamp) -> Result<
     let mut soonest: Option<i64> = None;
     for lane in lanes {
         for standing in Standing::ALL {
-            let later =
-                statement.query_row(params![lane.id, standing as i64, now.as_micros()], |row| row.get(0)).optional()?;
-            soonest = [soonest, later].into_iter().flatten().min();
+            let later = statement
+                .query_row(params![lane.id, standing as i64, now.as_micros()], |row| Ok(row.get(0).ok()))
+                .optional()?;
+            soonest = [soonest, later.flatten()].into_iter().flatten().min();
         }
     }
     Ok(soonest.map(|at| Timestamp::from_micros(at).since(now)))
@@ -107,16 +109,33 @@ fn take(
     }
     let mut merge = Merge::start(connection, lanes, standing, now, limit)?;
     let mut reader = Reader::prepare(connection, standing)?;
+    let mut bad = Vec::new();
     let most = haul.tasks().len().saturating_add(limit);
     while haul.tasks().len() < most
         && !haul.is_full()
         && let Some((lane, id)) = merge.next()?
     {
-        if let Some(task) = reader.read(lane, id)? {
-            haul.add(task);
+        match reader.read(lane, id)? {
+            Some(task) => haul.add(task),
+            None => bad.push((lane.id, id)),
         }
     }
-    merge.take_out()
+    merge.take_out()?;
+    bad.into_iter().try_for_each(|(lane, id)| put_off(connection, lane, standing, id, now))
+}
+
+/// When a task that cannot be read is tried again: by then it may have been mended, or this program been updated.
+const PUT_OFF: Duration = Duration::from_secs(60 * 60);
+
+/// Lets a task that cannot be read wait, so that it is not met with every lease. One whose row is gone is gone.
+fn put_off(connection: &Connection, lane: i64, standing: Standing, id: TaskId, now: Timestamp) -> Result<(), Fault> {
+    let later = now.plus(PUT_OFF);
+    let mut statement = connection.prepare_cached("UPDATE gae_tasks_task SET schedule_time = ?2 WHERE id = ?1")?;
+    if statement.execute(params![id.as_bytes(), later.as_micros()])? > 0 {
+        unreadable::task(connection, id);
+        waiting::put(connection, id, lane, standing, later)?;
+    }
+    Ok(())
 }
 
 /// The place of a task in its lane.
@@ -213,7 +232,8 @@ impl Source<'_> {
         let mut rows =
             statement.query(params![self.lane.id, standing as i64, now.as_micros(), due, id.as_bytes(), limit])?;
         while let Some(row) = rows.next()? {
-            self.read = (row.get(0)?, task_id(row, 1)?);
+            let (Ok(due), Ok(id)) = (row.get(0), task_id(row, 1)) else { continue };
+            self.read = (due, id);
             self.ready.push_back(self.read);
         }
         self.step = if self.ready.len() < self.step { 0 } else { self.step.saturating_mul(2) };
@@ -223,6 +243,7 @@ impl Source<'_> {
 
 /// Reads the rows of tasks that are taken.
 struct Reader<'a> {
+    connection: &'a Connection,
     statement: CachedStatement<'a>,
     standing: Standing,
     token: LeaseToken,
@@ -230,25 +251,32 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn prepare(connection: &'a Connection, standing: Standing) -> Result<Self, Fault> {
-        Ok(Self { statement: connection.prepare_cached(TASK)?, standing, token: LeaseToken::generate() })
+        Ok(Self { connection, statement: connection.prepare_cached(TASK)?, standing, token: LeaseToken::generate() })
     }
 
+    /// The task; `None` if its row cannot be read, or is gone.
     fn read(&mut self, lane: &Lane, id: TaskId) -> Result<Option<LeasedTask>, Fault> {
         let lease = LeaseRef { id, token: self.token };
         let mut rows = self.statement.query(params![id.as_bytes()])?;
         let Some(row) = rows.next()? else { return Ok(None) };
-        Ok(Some(task(row, lane, lease, self.standing)?))
+        Ok(task(self.connection, row, lane, lease, self.standing).ok())
     }
 }
 
-fn task(row: &Row<'_>, lane: &Lane, lease: LeaseRef, standing: Standing) -> Result<LeasedTask, Fault> {
+fn task(
+    connection: &Connection,
+    row: &Row<'_>,
+    lane: &Lane,
+    lease: LeaseRef,
+    standing: Standing,
+) -> rusqlite::Result<LeasedTask> {
     Ok(LeasedTask {
         lease,
         kind: lane.route.kind().clone(),
         shape: lane.route.shape(),
         payload: row.get(5)?,
         queue: lane.queue.clone(),
-        name: task_name(row.get(0)?)?,
+        name: task_name(connection, lease.id, row, 0),
         schedule_time: Timestamp::from_micros(row.get(1)?),
         attempts: row.get(2)?,
         standing,
