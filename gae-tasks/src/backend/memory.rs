@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch;
 
-use super::request::{MAX_AHEAD, bounded, error_text};
+use super::request::{Haul, MAX_AHEAD, bounded, error_text};
 use super::{
     Answer, Backend, Capabilities, Enqueue, Extend, Lease, LeaseRef, LeaseToken, Leased, LeasedTask, List, MAX_ERRORS,
     MAX_LOST_ATTEMPTS, NewTask, Pull, Purge, QueueRecord, RouteStats, Settle, Settled, Settlement, Standing, Stats,
@@ -346,13 +346,19 @@ impl Store {
         waiting.sort_unstable();
         let (due, later): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|(_, at, _)| *at <= now);
         let next = later.iter().map(|(_, at, _)| at.since(now)).min();
-        let mut ids = Vec::new();
-        for standing in Standing::ALL {
-            let room = request.room(standing, ids.len());
-            ids.extend(due.iter().filter(|(of, ..)| *of == standing).take(room).map(|(.., id)| *id));
-        }
         let until = now.plus(request.duration);
-        Leased::new(ids.into_iter().filter_map(|id| self.take(id, until)).collect(), next)
+        let mut haul = Haul::default();
+        for standing in Standing::ALL {
+            let room = request.room(standing, haul.tasks().len());
+            for (.., id) in due.iter().filter(|(of, ..)| *of == standing).take(room) {
+                if !haul.is_full()
+                    && let Some(task) = self.take(*id, until)
+                {
+                    haul.add(task);
+                }
+            }
+        }
+        haul.leased(next)
     }
 
     fn take(&mut self, id: TaskId, until: Timestamp) -> Option<LeasedTask> {

@@ -249,7 +249,7 @@ pub struct Lease {
     pub queues: Arc<BTreeSet<QueueName>>,
     /// What the worker can run.
     pub routes: Routes,
-    /// At most so many tasks.
+    /// At most so many tasks; fewer, but one at least, where their payloads have some mebibytes.
     pub limit: usize,
     /// How many the worker starts at once; marked tasks are leased among these only, never ahead.
     pub starting: usize,
@@ -316,7 +316,8 @@ impl Routes {
 pub struct Leased {
     /// The tasks: suspects, then marked ones, then the others; each by schedule time, then by id.
     pub tasks: Vec<LeasedTask>,
-    /// How long until a further task of these queues and routes becomes due; `None`: none waits for its time.
+    /// How long until a further task of these queues and routes becomes due; `None`: none waits for its time. Zero if
+    /// the payloads were enough for one lease, so that more may be due than fitted into it.
     pub next: Option<Duration>,
 }
 
@@ -335,6 +336,38 @@ impl Lease {
 impl Leased {
     pub(crate) fn new(tasks: Vec<LeasedTask>, next: Option<Duration>) -> Self {
         Self { tasks, next }
+    }
+}
+
+/// How many bytes of payloads one lease brings: the task that reaches them is its last, so that one always fits.
+pub(crate) const MAX_LEASED_BYTES: usize = 8 * 1024 * 1024;
+
+/// What a lease has taken so far.
+#[derive(Debug, Default)]
+pub(crate) struct Haul {
+    tasks: Vec<LeasedTask>,
+    bytes: usize,
+}
+
+impl Haul {
+    pub(crate) fn tasks(&self) -> &[LeasedTask] {
+        &self.tasks
+    }
+
+    /// Whether its payloads are enough for one lease.
+    pub(crate) const fn is_full(&self) -> bool {
+        self.bytes >= MAX_LEASED_BYTES
+    }
+
+    pub(crate) fn add(&mut self, task: LeasedTask) {
+        self.bytes = self.bytes.saturating_add(task.payload.len());
+        self.tasks.push(task);
+    }
+
+    /// The answer, where the next of the tasks that are not due becomes so after `next`.
+    pub(crate) fn leased(self, next: Option<Duration>) -> Leased {
+        let next = if self.is_full() { Some(Duration::ZERO) } else { next };
+        Leased::new(self.tasks, next)
     }
 }
 

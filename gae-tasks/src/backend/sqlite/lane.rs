@@ -3,10 +3,11 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 
 use super::error::Fault;
-use crate::backend::{NewTask, Routes};
+use super::unreadable::{self, Columns};
+use crate::backend::{NewTask, QueueRecord, Routes};
 use crate::queue::{QueueConfig, QueueName, RetryConfig};
 use crate::task::{Kind, Route, Shape};
 
@@ -67,8 +68,9 @@ impl Catalogue {
         let mut statement = connection.prepare_cached("SELECT name, config, paused FROM gae_tasks_queue")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            let queue = Queue { config: queue_config(row.get_ref(1)?.as_blob().ok())?, paused: row.get(2)? };
-            self.queues.insert(queue_name(row.get(0)?)?, queue);
+            if let Some(QueueRecord { name, config, paused }) = queue_record(connection, row) {
+                self.queues.insert(name, Queue { config, paused });
+            }
         }
         Ok(())
     }
@@ -79,8 +81,12 @@ impl Catalogue {
         let mut statement = connection.prepare_cached(NEW)?;
         let mut rows = statement.query(params![self.newest])?;
         while let Some(row) = rows.next()? {
-            let route = Route::new(kind(row.get(2)?)?, shape(row.get(3)?));
-            self.know(Lane { id: row.get(0)?, queue: queue_name(row.get(1)?)?, route });
+            let id = row.get(0)?;
+            self.newest = self.newest.max(id);
+            match names_of_lane(row, 1) {
+                Some((queue, route)) => self.know(Lane { id, queue, route }),
+                None => unreadable::row(connection, "gae_tasks_lane", id),
+            }
         }
         Ok(())
     }
@@ -93,8 +99,9 @@ impl Catalogue {
         self.runnable = None;
     }
 
-    pub(super) fn lane(&self, id: i64) -> Result<&Arc<Lane>, Fault> {
-        self.lanes.get(&id).ok_or_else(|| Fault::unreadable("the lane of a task"))
+    /// The lane of this number; `None` if its row cannot be read.
+    pub(super) fn lane(&self, id: i64) -> Option<&Arc<Lane>> {
+        self.lanes.get(&id)
     }
 
     pub(super) fn lanes(&self) -> impl Iterator<Item = &Arc<Lane>> {
@@ -137,8 +144,14 @@ impl Catalogue {
     }
 
     pub(super) fn pause(&mut self, connection: &Connection, name: &QueueName, paused: bool) -> Result<(), Fault> {
-        let config = self.queues.get(name).map(|queue| queue.config.clone()).unwrap_or_default();
-        self.write_queue(connection, name, Queue { config, paused })
+        // Changed alone: a configuration that cannot be read, as that of a newer version, is kept.
+        self.ensure_queue(connection, name)?;
+        connection
+            .prepare_cached("UPDATE gae_tasks_queue SET paused = ?2 WHERE name = ?1")?
+            .execute(params![name.as_str(), paused])?;
+        _ = self.queues.get_mut(name).map(|queue| queue.paused = paused);
+        self.runnable = None;
+        Ok(())
     }
 
     fn write_queue(&mut self, connection: &Connection, name: &QueueName, queue: Queue) -> Result<(), Fault> {
@@ -184,6 +197,29 @@ fn is_same(one: &Routes, other: &Routes) -> bool {
     }
 }
 
+/// A queue whose name, configuration and pause stand in `row`. What cannot be read is as by default; without its name it
+/// is left aside.
+pub(super) fn queue_record(connection: &Connection, row: &Row<'_>) -> Option<QueueRecord> {
+    let Some(name) = row.get(0).ok().and_then(|name: String| QueueName::new(name).ok()) else {
+        unreadable::row(connection, "gae_tasks_queue", "without a name");
+        return None;
+    };
+    let columns = Columns::of(row);
+    let (bytes, paused): (Option<Vec<u8>>, Option<bool>) = (columns.get(1), columns.get(2));
+    let config = bytes.as_deref().and_then(decoded);
+    if config.is_none() || !columns.is_whole() {
+        unreadable::queue(connection, name.as_str());
+    }
+    Some(QueueRecord { name, config: config.unwrap_or_default(), paused: paused.unwrap_or_default() })
+}
+
+/// The queue, kind and shape of a lane, which stand in `row` from column `first` on.
+pub(super) fn names_of_lane(row: &Row<'_>, first: usize) -> Option<(QueueName, Route)> {
+    let queue = queue_name(row.get(first).ok()?).ok()?;
+    let kind = kind(row.get(first + 1).ok()?).ok()?;
+    Some((queue, Route::new(kind, shape(row.get(first + 2).ok()?))))
+}
+
 pub(super) fn queue_name(text: String) -> Result<QueueName, Fault> {
     QueueName::new(text).map_err(|_| Fault::unreadable("the name of a queue"))
 }
@@ -204,15 +240,8 @@ pub(super) fn encoded<T: serde::Serialize>(config: &T) -> Result<Vec<u8>, Fault>
     postcard::to_extend(config, vec![CONFIG_FORMAT]).map_err(|_| Fault::unreadable("a configuration"))
 }
 
-pub(super) fn queue_config(bytes: Option<&[u8]>) -> Result<QueueConfig, Fault> {
-    decoded(bytes.unwrap_or_default()).ok_or_else(|| Fault::unreadable("the configuration of a queue"))
-}
-
-pub(super) fn retry_config(bytes: &[u8]) -> Result<RetryConfig, Fault> {
-    decoded(bytes).ok_or_else(|| Fault::unreadable("the retry configuration of a task"))
-}
-
-fn decoded<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+/// A configuration as it was stored; `None` if it cannot be read.
+pub(super) fn decoded<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Option<T> {
     let (&CONFIG_FORMAT, rest) = bytes.split_first()? else { return None };
     postcard::from_bytes(rest).ok()
 }

@@ -5,28 +5,31 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
 use super::connection::Durability;
 use super::error::Fault;
 use super::lane::Lane;
 use super::row::{deadline, task_id, task_name};
-use super::waiting;
 use super::writer::{Request, Store, moment};
+use super::{unreadable, waiting};
+use crate::backend::request::Haul;
 use crate::backend::{Lease, LeaseRef, LeaseToken, Leased, LeasedTask, Standing};
 use crate::task::TaskId;
 use crate::time::Timestamp;
 
-/// The CROSS JOIN keeps SQLite from starting with the larger table.
-pub(super) const READ: &str = "SELECT w.due, w.task, t.name, t.schedule_time, t.attempts, t.deadline, t.attributes, \
-                               t.payload FROM gae_tasks_waiting w CROSS JOIN gae_tasks_task t ON t.id = w.task \
-                               WHERE w.lane = ?1 AND w.standing = ?2 AND w.due <= ?3 AND (w.due, w.task) > (?4, ?5) \
-                               ORDER BY w.due, w.task LIMIT ?6";
+/// The order of what waits; the rows of tasks, with their payloads, are read only for those that are taken.
+pub(super) const READ: &str = "SELECT due, task FROM gae_tasks_waiting WHERE lane = ?1 AND standing = ?2 AND due <= ?3 \
+                               AND (due, task) > (?4, ?5) AND typeof(task) = 'blob' AND length(task) = 16 ORDER BY due, task LIMIT ?6";
+
+pub(super) const TASK: &str =
+    "SELECT name, schedule_time, attempts, deadline, attributes, payload FROM gae_tasks_task WHERE id = ?1";
 
 pub(super) const LATER: &str = "SELECT due FROM gae_tasks_waiting WHERE lane = ?1 AND standing = ?2 AND due > ?3 \
                                ORDER BY due LIMIT 1";
 
-pub(super) const DUE: &str = "SELECT 1 FROM gae_tasks_waiting WHERE lane = ?1 AND standing = ?2 AND due <= ?3 LIMIT 1";
+pub(super) const DUE: &str = "SELECT 1 FROM gae_tasks_waiting WHERE lane = ?1 AND standing = ?2 AND due <= ?3 \
+                             AND typeof(task) = 'blob' AND length(task) = 16 LIMIT 1";
 
 impl Request for Lease {
     type Answer = Leased;
@@ -50,15 +53,16 @@ impl Request for Lease {
         let now = moment(self.now);
         let lanes = store.catalogue.runnable(&self.queues, &self.routes);
         let Store { connection, session, .. } = store;
-        let mut tasks = Vec::new();
+        let mut haul = Haul::default();
         for standing in Standing::ALL {
-            tasks.extend(due(connection, &lanes, standing, now, self.room(standing, tasks.len()))?);
+            let room = self.room(standing, haul.tasks().len());
+            take(connection, &lanes, standing, now, room, &mut haul)?;
         }
-        if !tasks.is_empty() {
+        if !haul.tasks().is_empty() {
             let session = session.begin(connection, now)?;
-            write_leases(connection, &tasks, now.plus(self.duration), session)?;
+            write_leases(connection, haul.tasks(), now.plus(self.duration), session)?;
         }
-        Ok(Leased::new(tasks, next(connection, &lanes, now)?))
+        Ok(haul.leased(next(connection, &lanes, now)?))
     }
 }
 
@@ -68,9 +72,10 @@ fn next(connection: &Connection, lanes: &[Arc<Lane>], now: Timestamp) -> Result<
     let mut soonest: Option<i64> = None;
     for lane in lanes {
         for standing in Standing::ALL {
-            let later =
-                statement.query_row(params![lane.id, standing as i64, now.as_micros()], |row| row.get(0)).optional()?;
-            soonest = [soonest, later].into_iter().flatten().min();
+            let later = statement
+                .query_row(params![lane.id, standing as i64, now.as_micros()], |row| Ok(row.get(0).ok()))
+                .optional()?;
+            soonest = [soonest, later.flatten()].into_iter().flatten().min();
         }
     }
     Ok(soonest.map(|at| Timestamp::from_micros(at).since(now)))
@@ -91,38 +96,46 @@ fn write_leases(connection: &Connection, tasks: &[LeasedTask], expires: Timestam
 }
 
 /// Takes up to `limit` due tasks out of the order, those first that have been due longest, whatever their lane.
-fn due(
+fn take(
     connection: &Connection,
     lanes: &[Arc<Lane>],
     standing: Standing,
     now: Timestamp,
     limit: usize,
-) -> Result<Vec<LeasedTask>, Fault> {
-    if limit == 0 || lanes.is_empty() {
-        return Ok(Vec::new());
+    haul: &mut Haul,
+) -> Result<(), Fault> {
+    if limit == 0 || lanes.is_empty() || haul.is_full() {
+        return Ok(());
     }
-    let mut merge = Merge { connection, standing, now, token: LeaseToken::generate(), heads: BinaryHeap::new() };
-    let mut sources: Vec<_> = lanes.iter().map(|lane| Source::new(lane, limit, lanes.len())).collect();
-    for (index, source) in sources.iter_mut().enumerate() {
-        merge.offer(source, index)?;
-    }
-    let mut tasks = Vec::new();
-    while tasks.len() < limit
-        && let Some(Reverse((.., index))) = merge.heads.pop()
+    let mut merge = Merge::start(connection, lanes, standing, now, limit)?;
+    let mut reader = Reader::prepare(connection, standing)?;
+    let mut bad = Vec::new();
+    let most = haul.tasks().len().saturating_add(limit);
+    while haul.tasks().len() < most
+        && !haul.is_full()
+        && let Some((lane, id)) = merge.next()?
     {
-        let Some(source) = sources.get_mut(index) else { break };
-        if let Some((key, task)) = source.ready.pop_front() {
-            source.taken = Some(key);
-            tasks.push(task);
-        }
-        merge.offer(source, index)?;
-    }
-    for source in sources {
-        if let Some(last) = source.taken {
-            waiting::take_up_to(connection, source.lane.id, standing, last)?;
+        match reader.read(lane, id)? {
+            Some(task) => haul.add(task),
+            None => bad.push((lane.id, id)),
         }
     }
-    Ok(tasks)
+    merge.take_out()?;
+    bad.into_iter().try_for_each(|(lane, id)| put_off(connection, lane, standing, id, now))
+}
+
+/// When a task that cannot be read is tried again: by then it may have been mended, or this program been updated.
+const PUT_OFF: Duration = Duration::from_secs(60 * 60);
+
+/// Lets a task that cannot be read wait, so that it is not met with every lease. One whose row is gone is gone.
+fn put_off(connection: &Connection, lane: i64, standing: Standing, id: TaskId, now: Timestamp) -> Result<(), Fault> {
+    let later = now.plus(PUT_OFF);
+    let mut statement = connection.prepare_cached("UPDATE gae_tasks_task SET schedule_time = ?2 WHERE id = ?1")?;
+    if statement.execute(params![id.as_bytes(), later.as_micros()])? > 0 {
+        unreadable::task(connection, id);
+        waiting::put(connection, id, lane, standing, later)?;
+    }
+    Ok(())
 }
 
 /// The place of a task in its lane.
@@ -131,7 +144,7 @@ type Key = (i64, TaskId);
 /// The due tasks of one lane, read a few at a time.
 struct Source<'a> {
     lane: &'a Lane,
-    ready: VecDeque<(Key, LeasedTask)>,
+    ready: VecDeque<Key>,
     /// How many are read next; zero when there are no more.
     step: usize,
     read: Key,
@@ -141,63 +154,133 @@ struct Source<'a> {
 impl<'a> Source<'a> {
     /// Of many lanes each is likely to give few, and what is read is not always taken.
     fn new(lane: &'a Lane, limit: usize, lanes: usize) -> Self {
-        let step = if lanes == 1 { limit } else { (limit.saturating_mul(2) / lanes).clamp(1, limit) };
+        let step = if lanes == 1 { limit } else { limit.saturating_mul(2) / lanes };
         let first = (i64::MIN, TaskId::from_bytes([0; 16]));
+        let step = step.clamp(1, limit.min(MOST_READ));
         Self { lane, ready: VecDeque::new(), step, read: first, taken: None }
     }
 }
+
+/// Most places that are read of a lane at first: payloads may fill a lease much sooner than its limit.
+const MOST_READ: usize = 1_024;
 
 /// The merging of lanes by due time.
 struct Merge<'a> {
     connection: &'a Connection,
     standing: Standing,
     now: Timestamp,
-    token: LeaseToken,
+    sources: Vec<Source<'a>>,
     /// The first task of each lane that has one, with the lane's place among the sources.
     heads: BinaryHeap<Reverse<(Key, usize)>>,
 }
 
-impl Merge<'_> {
-    /// Enters the source's next task into the contest.
-    fn offer(&mut self, source: &mut Source<'_>, index: usize) -> Result<(), Fault> {
-        if source.ready.is_empty() && source.step > 0 {
-            self.read(source)?;
+impl<'a> Merge<'a> {
+    fn start(
+        connection: &'a Connection,
+        lanes: &'a [Arc<Lane>],
+        standing: Standing,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Self, Fault> {
+        let sources = lanes.iter().map(|lane| Source::new(lane, limit, lanes.len())).collect();
+        let mut merge = Self { connection, standing, now, sources, heads: BinaryHeap::new() };
+        for index in 0..lanes.len() {
+            merge.offer(index)?;
         }
-        if let Some((key, _)) = source.ready.front() {
+        Ok(merge)
+    }
+
+    /// The task that has been due longest of those not yet given.
+    fn next(&mut self) -> Result<Option<(&'a Lane, TaskId)>, Fault> {
+        let Some(Reverse((key, index))) = self.heads.pop() else { return Ok(None) };
+        let Some(source) = self.sources.get_mut(index) else { return Ok(None) };
+        source.ready.pop_front();
+        source.taken = Some(key);
+        let lane = source.lane;
+        self.offer(index)?;
+        Ok(Some((lane, key.1)))
+    }
+
+    /// Enters the next task of a lane into the contest.
+    fn offer(&mut self, index: usize) -> Result<(), Fault> {
+        let Some(source) = self.sources.get_mut(index) else { return Ok(()) };
+        if source.ready.is_empty() && source.step > 0 {
+            source.read(self.connection, self.standing, self.now)?;
+        }
+        if let Some(key) = source.ready.front() {
             self.heads.push(Reverse((*key, index)));
         }
         Ok(())
     }
 
-    fn read(&self, source: &mut Source<'_>) -> Result<(), Fault> {
-        let mut statement = self.connection.prepare_cached(READ)?;
-        let (due, id) = source.read;
-        let limit = i64::try_from(source.step).unwrap_or(i64::MAX);
-        let now = self.now.as_micros();
-        let mut rows =
-            statement.query(params![source.lane.id, self.standing as i64, now, due, id.as_bytes(), limit])?;
-        while let Some(row) = rows.next()? {
-            source.read = (row.get(0)?, task_id(row, 1)?);
-            let task = self.task(row, source.lane, source.read.1)?;
-            source.ready.push_back((source.read, task));
+    /// Takes the tasks that were given out of the order: of each lane they are the first ones.
+    fn take_out(self) -> Result<(), Fault> {
+        for source in self.sources {
+            if let Some(last) = source.taken {
+                waiting::take_up_to(self.connection, source.lane.id, self.standing, last)?;
+            }
         }
-        source.step = if source.ready.len() < source.step { 0 } else { source.step.saturating_mul(2) };
         Ok(())
     }
+}
 
-    fn task(&self, row: &Row<'_>, lane: &Lane, id: TaskId) -> Result<LeasedTask, Fault> {
-        Ok(LeasedTask {
-            lease: LeaseRef { id, token: self.token },
-            kind: lane.route.kind().clone(),
-            shape: lane.route.shape(),
-            payload: row.get(7)?,
-            queue: lane.queue.clone(),
-            name: task_name(row.get(2)?)?,
-            schedule_time: Timestamp::from_micros(row.get(3)?),
-            attempts: row.get(4)?,
-            standing: self.standing,
-            deadline: deadline(row.get(5)?),
-            attributes: row.get(6)?,
-        })
+impl Source<'_> {
+    fn read(&mut self, connection: &Connection, standing: Standing, now: Timestamp) -> Result<(), Fault> {
+        let mut statement = connection.prepare_cached(READ)?;
+        let (due, id) = self.read;
+        let limit = i64::try_from(self.step).unwrap_or(i64::MAX);
+        let mut rows =
+            statement.query(params![self.lane.id, standing as i64, now.as_micros(), due, id.as_bytes(), limit])?;
+        while let Some(row) = rows.next()? {
+            let (Ok(due), Ok(id)) = (row.get(0), task_id(row, 1)) else { continue };
+            self.read = (due, id);
+            self.ready.push_back(self.read);
+        }
+        self.step = if self.ready.len() < self.step { 0 } else { self.step.saturating_mul(2) };
+        Ok(())
     }
+}
+
+/// Reads the rows of tasks that are taken.
+struct Reader<'a> {
+    connection: &'a Connection,
+    statement: CachedStatement<'a>,
+    standing: Standing,
+    token: LeaseToken,
+}
+
+impl<'a> Reader<'a> {
+    fn prepare(connection: &'a Connection, standing: Standing) -> Result<Self, Fault> {
+        Ok(Self { connection, statement: connection.prepare_cached(TASK)?, standing, token: LeaseToken::generate() })
+    }
+
+    /// The task; `None` if its row cannot be read, or is gone.
+    fn read(&mut self, lane: &Lane, id: TaskId) -> Result<Option<LeasedTask>, Fault> {
+        let lease = LeaseRef { id, token: self.token };
+        let mut rows = self.statement.query(params![id.as_bytes()])?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        Ok(task(self.connection, row, lane, lease, self.standing).ok())
+    }
+}
+
+fn task(
+    connection: &Connection,
+    row: &Row<'_>,
+    lane: &Lane,
+    lease: LeaseRef,
+    standing: Standing,
+) -> rusqlite::Result<LeasedTask> {
+    Ok(LeasedTask {
+        lease,
+        kind: lane.route.kind().clone(),
+        shape: lane.route.shape(),
+        payload: row.get(5)?,
+        queue: lane.queue.clone(),
+        name: task_name(connection, lease.id, row, 0),
+        schedule_time: Timestamp::from_micros(row.get(1)?),
+        attempts: row.get(2)?,
+        standing,
+        deadline: deadline(row.get(3)?),
+        attributes: row.get(4)?,
+    })
 }

@@ -12,9 +12,9 @@ use crate::queue::Attempts;
 use crate::task::TaskId;
 use crate::time::Timestamp;
 
-pub(super) const EXPIRED: &str = "SELECT task FROM gae_tasks_lease WHERE expires <= ?1 ORDER BY task LIMIT ?2";
+pub(super) const EXPIRED: &str = "SELECT task FROM gae_tasks_lease WHERE expires <= ?1 AND typeof(task) = 'blob' AND length(task) = 16 ORDER BY task LIMIT ?2";
 
-pub(super) const LEASED: &str = "SELECT task FROM gae_tasks_lease WHERE session = ?1 ORDER BY task LIMIT ?2";
+pub(super) const LEASED: &str = "SELECT task FROM gae_tasks_lease WHERE session = ?1 AND typeof(task) = 'blob' AND length(task) = 16 ORDER BY task LIMIT ?2";
 
 /// Takes the lease off a task. The first time the task is only marked: it may never have started. From then on leased
 /// means started, and the loss was an attempt. Answers whether the task is dead now.
@@ -36,7 +36,7 @@ pub(super) fn recover(
     task.count_attempt(now);
     task.keep_error(connection, error_text::LEASE_LOST, now)?;
     let attempts = Attempts::new(task.attempts, task.first_attempt.unwrap_or(now), task.max_attempts);
-    let dead = task.retry(catalogue)?.is_exhausted(attempts, now) || task.lost_leases > MAX_LOST_ATTEMPTS;
+    let dead = task.retry(connection, catalogue).is_exhausted(attempts, now) || task.lost_leases > MAX_LOST_ATTEMPTS;
     if dead {
         task.schedule_time = due;
         task.die(connection, now)?;
@@ -56,7 +56,7 @@ pub(super) fn of_session(connection: &Connection, session: i64, limit: usize) ->
     ids(connection, LEASED, &session, limit)
 }
 
-/// The tasks that `query` finds by `key`, at most `limit`.
+/// The tasks that `query` finds by `key`, at most `limit`; it leaves out what is no id.
 pub(super) fn ids(connection: &Connection, query: &str, key: &dyn ToSql, limit: usize) -> Result<Vec<TaskId>, Fault> {
     let mut statement = connection.prepare_cached(query)?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);

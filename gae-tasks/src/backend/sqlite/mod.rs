@@ -16,6 +16,7 @@ mod settle;
 mod stats;
 mod sweep;
 mod task;
+mod unreadable;
 mod waiting;
 mod writer;
 

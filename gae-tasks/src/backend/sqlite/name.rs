@@ -4,6 +4,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::Fault;
 use super::row::task_id;
+use super::unreadable;
 use crate::queue::QueueName;
 use crate::task::{Deferred, TaskId, TaskName};
 use crate::time::Timestamp;
@@ -19,9 +20,14 @@ pub(super) fn take(
     const HOLDER: &str = "SELECT task, until FROM gae_tasks_name WHERE queue = ?1 AND name = ?2";
     let holder = connection
         .prepare_cached(HOLDER)?
-        .query_row(params![queue.as_str(), name.as_str()], |row| Ok((task_id(row, 0)?, row.get::<_, Option<i64>>(1)?)))
+        .query_row(params![queue.as_str(), name.as_str()], |row| {
+            Ok(task_id(row, 0).ok().zip(row.get::<_, Option<i64>>(1).ok()))
+        })
         .optional()?;
-    match holder {
+    if holder == Some(None) {
+        unreadable::row(connection, "gae_tasks_name", format_args!("{queue} {name}"));
+    }
+    match holder.flatten() {
         Some((of, None)) => return Ok(Some(Deferred::new(of, false))),
         // The task may be this very one, already over: its first answer was lost.
         Some((of, Some(until))) if until > now.as_micros() => return Ok(Some(Deferred::new(of, of == id))),
@@ -40,6 +46,14 @@ pub(super) fn bury(
     until: Timestamp,
 ) -> Result<(), Fault> {
     hold(connection, queue.as_str(), name, id, Some(until.as_micros()))
+}
+
+/// Blocks the name of a task that is over until `until`, where the task's row does not tell the name.
+pub(super) fn bury_of(connection: &Connection, id: TaskId, until: Timestamp) -> Result<(), Fault> {
+    connection
+        .prepare_cached("UPDATE gae_tasks_name SET until = ?2 WHERE task = ?1 AND until IS NULL")?
+        .execute(params![id.as_bytes(), until.as_micros()])?;
+    Ok(())
 }
 
 fn hold(connection: &Connection, queue: &str, name: &str, id: TaskId, until: Option<i64>) -> Result<(), Fault> {

@@ -5,8 +5,10 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::error::Fault;
-use super::lane::{kind, queue_name, retry_config, shape};
+use super::lane::{decoded, kind, queue_name, shape};
+use super::unreadable;
 use crate::backend::{List, TaskError, TaskFilter, TaskRecord, TaskState};
+use crate::queue::RetryConfig;
 use crate::task::{TaskId, TaskName};
 use crate::time::Timestamp;
 
@@ -26,9 +28,8 @@ pub(super) fn get(connection: &Connection, id: TaskId) -> Result<Option<TaskReco
 pub(super) fn list(connection: &Connection, request: &List) -> Result<Vec<TaskRecord>, Fault> {
     let TaskFilter { queue, kind, state } = &request.filter;
     let after = request.after.map(|id| id.as_bytes().to_vec()).unwrap_or_default();
-    let limit = i64::try_from(request.limit).unwrap_or(i64::MAX);
     let (queue, kind) = (queue.as_ref().map(AsRef::as_ref), kind.as_ref().map(AsRef::as_ref));
-    let mut values: Vec<&dyn ToSql> = vec![&after, &limit];
+    let mut values: Vec<&dyn ToSql> = vec![&after];
     let mut query = format!("{RECORD} WHERE t.id > ?1");
     let fields: [(&str, &Option<&str>); 2] = [("l.queue", &queue), ("l.kind", &kind)];
     for (column, value) in fields.into_iter().filter(|(_, value)| value.is_some()) {
@@ -36,12 +37,19 @@ pub(super) fn list(connection: &Connection, request: &List) -> Result<Vec<TaskRe
         query.push_str(&format!(" AND {column} = ?{}", values.len()));
     }
     query.push_str(state.map_or("", condition));
-    query.push_str(" ORDER BY t.id LIMIT ?2");
+    query.push_str(" ORDER BY t.id");
     let mut statement = connection.prepare_cached(&query)?;
     let mut rows = statement.query(&*values)?;
     let mut page = Vec::new();
-    while let Some(row) = rows.next()? {
-        page.push(record(connection, row)?);
+    // Counted here, so that tasks that are left out make no page shorter: a short one is taken for the last.
+    while page.len() < request.limit
+        && let Some(row) = rows.next()?
+    {
+        match (record(connection, row), task_id(row, 0)) {
+            (Ok(record), _) => page.push(record),
+            (Err(_), Ok(id)) => unreadable::task(connection, id),
+            (Err(_), Err(_)) => unreadable::row(connection, "gae_tasks_task", "without an id"),
+        }
     }
     Ok(page)
 }
@@ -63,14 +71,15 @@ fn record(connection: &Connection, row: &Row<'_>) -> Result<TaskRecord, Fault> {
         (None, false) => TaskState::Scheduled,
     };
     let errors = if row.get::<_, i64>(17)? > 0 { errors(connection, id)? } else { Vec::new() };
-    let retry: Option<Vec<u8>> = row.get(12)?;
+    // No bytes are no settings that can be read.
+    let own_retry: Option<Vec<u8>> = row.get(12).unwrap_or(Some(Vec::new()));
     Ok(TaskRecord {
         id,
         kind: kind(row.get(1)?)?,
         shape: shape(row.get(2)?),
         payload: row.get(3)?,
         queue: queue_name(row.get(4)?)?,
-        name: task_name(row.get(5)?)?,
+        name: task_name(connection, id, row, 5),
         state,
         created: Timestamp::from_micros(row.get(6)?),
         schedule_time: Timestamp::from_micros(row.get(7)?),
@@ -78,7 +87,7 @@ fn record(connection: &Connection, row: &Row<'_>) -> Result<TaskRecord, Fault> {
         attempts: row.get(9)?,
         lost_leases: row.get(10)?,
         max_attempts: row.get(11)?,
-        retry: retry.map(|bytes| retry_config(&bytes)).transpose()?,
+        retry: retry(connection, id, own_retry.as_deref()),
         deadline: deadline(row.get(13)?),
         attributes: row.get(14)?,
         errors,
@@ -103,8 +112,24 @@ pub(super) fn task_id(row: &Row<'_>, column: usize) -> rusqlite::Result<TaskId> 
     row.get(column).map(TaskId::from_bytes)
 }
 
-pub(super) fn task_name(text: Option<String>) -> Result<Option<TaskName>, Fault> {
-    text.map(TaskName::new).transpose().map_err(|_| Fault::unreadable("the name of a task"))
+/// The name of a task; one that cannot be read is none.
+pub(super) fn task_name(connection: &Connection, id: TaskId, row: &Row<'_>, column: usize) -> Option<TaskName> {
+    let text: Result<Option<String>, _> = row.get(column);
+    let name = text.ok().map(|text| text.map(TaskName::new).transpose());
+    let Some(Ok(name)) = name else {
+        unreadable::part_of_task(connection, id, "the name of the task cannot be read, it is treated as unnamed");
+        return None;
+    };
+    name
+}
+
+/// A task's own retry settings; those that cannot be read are none.
+pub(super) fn retry(connection: &Connection, id: TaskId, bytes: Option<&[u8]>) -> Option<RetryConfig> {
+    let retry = decoded(bytes?);
+    if retry.is_none() {
+        unreadable::part_of_task(connection, id, "the task's own retry settings cannot be read, it has its queue's");
+    }
+    retry
 }
 
 pub(super) fn deadline(nanos: Option<i64>) -> Option<Duration> {

@@ -76,7 +76,7 @@ fn settle(
             let cap = [task.max_attempts, *max_attempts].into_iter().flatten().min();
             let first = task.first_attempt.unwrap_or(times.now);
             let attempts = Attempts::new(task.attempts, first, cap);
-            let Some(by_backoff) = task.retry(catalogue)?.next(attempts, times.now) else {
+            let Some(by_backoff) = task.retry(connection, catalogue).next(attempts, times.now) else {
                 return task.die(connection, times.now).map(|()| Settled::Dead);
             };
             let next = after.map_or(by_backoff, |after| times.now.plus(after));

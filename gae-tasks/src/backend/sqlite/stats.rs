@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, Row, params};
 
 use super::error::Fault;
-use super::lane::{kind, queue_config, queue_name, shape};
+use super::lane::{names_of_lane, queue_record};
+use super::unreadable;
 use crate::backend::{QueueRecord, RouteStats, Stats};
 use crate::queue::QueueName;
 use crate::task::Route;
@@ -23,9 +24,10 @@ pub(super) fn stats(connection: &Connection, now: Timestamp) -> Result<Vec<Route
     let mut statement = connection.prepare_cached(WAITING)?;
     let mut rows = statement.query(params![now.as_micros()])?;
     while let Some(row) = rows.next()? {
-        let stats = lanes.entry(row.get(0)?).or_default();
+        let Ok(lane) = row.get(0) else { continue };
+        let stats = lanes.entry(lane).or_default();
         (stats.scheduled, stats.due) = (count(row, 1)?, count(row, 2)?);
-        stats.oldest_due = row.get::<_, Option<i64>>(3)?.map(Timestamp::from_micros);
+        stats.oldest_due = row.get(3).ok().map(Timestamp::from_micros);
     }
     for (lane, leased) in counts(connection, LEASED)? {
         lanes.entry(lane).or_default().leased = leased;
@@ -43,8 +45,10 @@ fn by_route(connection: &Connection, lanes: &BTreeMap<i64, Stats>) -> Result<Vec
     for (lane, stats) in lanes {
         let mut rows = statement.query(params![lane])?;
         if let Some(row) = rows.next()? {
-            let route = Route::new(kind(row.get(1)?)?, shape(row.get(2)?));
-            lines.insert((queue_name(row.get(0)?)?, route), *stats);
+            match names_of_lane(row, 0) {
+                Some(names) => _ = lines.insert(names, *stats),
+                None => unreadable::row(connection, "gae_tasks_lane", lane),
+            }
         }
     }
     Ok(lines.into_iter().map(|((queue, route), stats)| RouteStats { queue, route, stats }).collect())
@@ -52,8 +56,13 @@ fn by_route(connection: &Connection, lanes: &BTreeMap<i64, Stats>) -> Result<Vec
 
 fn counts(connection: &Connection, query: &str) -> Result<Vec<(i64, u64)>, Fault> {
     let mut statement = connection.prepare_cached(query)?;
-    let counts = statement.query_map([], |row| Ok((row.get(0)?, count(row, 1)?)))?;
-    Ok(counts.collect::<Result<_, _>>()?)
+    let mut rows = statement.query([])?;
+    let mut counts = Vec::new();
+    while let Some(row) = rows.next()? {
+        // No lane has a number that is none.
+        counts.extend(row.get(0).ok().zip(count(row, 1).ok()));
+    }
+    Ok(counts)
 }
 
 fn count(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
@@ -67,8 +76,7 @@ pub(super) fn queues(connection: &Connection) -> Result<Vec<QueueRecord>, Fault>
     let mut rows = statement.query([])?;
     let mut queues = Vec::new();
     while let Some(row) = rows.next()? {
-        let config = queue_config(row.get_ref(1)?.as_blob().ok())?;
-        queues.push(QueueRecord { name: queue_name(row.get(0)?)?, config, paused: row.get(2)? });
+        queues.extend(queue_record(connection, row));
     }
     Ok(queues)
 }

@@ -12,8 +12,7 @@ use crate::backend::{Sweep, Swept};
 use crate::task::TaskId;
 use crate::time::Timestamp;
 
-pub(super) const OLD_DEAD: &str =
-    "SELECT id FROM gae_tasks_task WHERE died IS NOT NULL AND died <= ?1 ORDER BY died LIMIT ?2";
+pub(super) const OLD_DEAD: &str = "SELECT id FROM gae_tasks_task WHERE died IS NOT NULL AND died <= ?1 AND typeof(id) = 'blob' AND length(id) = 16 ORDER BY died LIMIT ?2";
 
 pub(super) const OLD_NAMES: &str = "SELECT 1 FROM gae_tasks_name WHERE until IS NOT NULL AND until <= ?1";
 

@@ -1,14 +1,15 @@
 //! A stored task without its payload: what happens to it when an attempt ends.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::error::Fault;
-use super::lane::{Catalogue, retry_config};
-use super::{name, waiting};
+use super::lane::Catalogue;
+use super::unreadable::{self, Columns};
+use super::{name, row, waiting};
 use crate::backend::request::bounded;
 use crate::backend::{MAX_ERRORS, Standing};
 use crate::queue::RetryConfig;
-use crate::task::TaskId;
+use crate::task::{TaskId, TaskName};
 use crate::time::Timestamp;
 
 /// The facts of a stored task that decide what becomes of it.
@@ -24,30 +25,44 @@ pub(super) struct Task {
     pub(super) died: Option<Timestamp>,
     pub(super) first_attempt: Option<Timestamp>,
     pub(super) max_attempts: Option<u32>,
-    name: Option<String>,
+    name: Option<TaskName>,
     retry: Option<Vec<u8>>,
+    /// Whether all of its row could be read; if not, it has what a new task has in the place.
+    is_whole: bool,
 }
 
 impl Task {
     pub(super) fn load(connection: &Connection, id: TaskId) -> Result<Option<Self>, Fault> {
         const LOAD: &str = "SELECT lane, schedule_time, attempts, lost_leases, errors, died, first_attempt, \
                             max_attempts, name, retry FROM gae_tasks_task WHERE id = ?1";
-        let loaded = connection.prepare_cached(LOAD)?.query_row(params![id.as_bytes()], |row| {
-            Ok(Self {
-                id,
-                lane: row.get(0)?,
-                schedule_time: Timestamp::from_micros(row.get(1)?),
-                attempts: row.get(2)?,
-                lost_leases: row.get(3)?,
-                errors: row.get(4)?,
-                died: row.get::<_, Option<i64>>(5)?.map(Timestamp::from_micros),
-                first_attempt: row.get::<_, Option<i64>>(6)?.map(Timestamp::from_micros),
-                max_attempts: row.get(7)?,
-                name: row.get(8)?,
-                retry: row.get(9)?,
-            })
-        });
-        Ok(loaded.optional()?)
+        let mut statement = connection.prepare_cached(LOAD)?;
+        let loaded = statement.query_row(params![id.as_bytes()], |row| Ok(Self::of(id, row))).optional()?;
+        if loaded.as_ref().is_some_and(|task| !task.is_whole) {
+            unreadable::part_of_task(connection, id, "a part of the task cannot be read, it is as that of a new one");
+        }
+        Ok(loaded)
+    }
+
+    fn of(id: TaskId, row: &Row<'_>) -> Self {
+        let columns = Columns::of(row);
+        let time = |column| columns.get::<Option<i64>>(column).flatten().map(Timestamp::from_micros);
+        let text = columns.get::<Option<String>>(8).flatten();
+        let is_named = text.is_some();
+        let name = text.and_then(|text| TaskName::new(text).ok());
+        Self {
+            id,
+            lane: columns.get(0).unwrap_or_default(),
+            schedule_time: time(1).unwrap_or_default(),
+            attempts: columns.get(2).unwrap_or_default(),
+            lost_leases: columns.get(3).unwrap_or_default(),
+            errors: columns.get(4).unwrap_or_default(),
+            died: time(5),
+            first_attempt: time(6),
+            max_attempts: columns.get(7).flatten(),
+            retry: columns.get(9).flatten(),
+            is_whole: columns.is_whole() && is_named == name.is_some(),
+            name,
+        }
     }
 
     pub(super) const fn standing(&self) -> Standing {
@@ -55,11 +70,10 @@ impl Task {
     }
 
     /// Its own retry settings, or its queue's.
-    pub(super) fn retry(&self, catalogue: &Catalogue) -> Result<RetryConfig, Fault> {
-        match &self.retry {
-            Some(bytes) => retry_config(bytes),
-            None => Ok(catalogue.retry_of(&catalogue.lane(self.lane)?.queue)),
-        }
+    pub(super) fn retry(&self, connection: &Connection, catalogue: &Catalogue) -> RetryConfig {
+        let own = row::retry(connection, self.id, self.retry.as_deref());
+        let of_queue = || catalogue.lane(self.lane).map(|lane| catalogue.retry_of(&lane.queue));
+        own.or_else(of_queue).unwrap_or_default()
     }
 
     pub(super) fn count_attempt(&mut self, started: Timestamp) {
@@ -68,7 +82,8 @@ impl Task {
     }
 
     pub(super) fn keep_error(&mut self, connection: &Connection, message: &str, at: Timestamp) -> Result<(), Fault> {
-        const KEEP: &str = "INSERT INTO gae_tasks_error (task, n, attempt, at, message) VALUES (?1, ?2, ?3, ?4, ?5)";
+        const KEEP: &str =
+            "INSERT OR REPLACE INTO gae_tasks_error (task, n, attempt, at, message) VALUES (?1, ?2, ?3, ?4, ?5)";
         self.errors += 1;
         connection.prepare_cached(KEEP)?.execute(params![
             self.id.as_bytes(),
@@ -128,9 +143,10 @@ impl Task {
         if self.errors > 0 {
             connection.prepare_cached("DELETE FROM gae_tasks_error WHERE task = ?1")?.execute(id)?;
         }
-        if let Some(name) = &self.name {
-            name::bury(connection, &catalogue.lane(self.lane)?.queue, name, self.id, until)?;
+        match (&self.name, catalogue.lane(self.lane)) {
+            (Some(name), Some(lane)) => name::bury(connection, &lane.queue, name.as_str(), self.id, until),
+            (None, _) if self.is_whole => Ok(()),
+            _ => name::bury_of(connection, self.id, until),
         }
-        Ok(())
     }
 }

@@ -4,6 +4,7 @@ mod file;
 mod model;
 mod plans;
 mod transactions;
+mod unreadable;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

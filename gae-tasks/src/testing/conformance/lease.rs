@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::stage::{LEASE, Stage, at, ids, just_before, kind, name, queue, retry, secs};
+use crate::backend::request::MAX_LEASED_BYTES;
 use crate::backend::{Lease, NewTask, Routes, Standing, TaskState, Verdict};
 use crate::queue::QueueName;
 use crate::task::{Route, Shape, TaskId};
@@ -137,6 +138,42 @@ pub(super) async fn a_limit_of_nothing_leases_nothing(on: Stage) {
     on.store(at(0), on.task()).await;
     let request = Lease { limit: 0, starting: 0, ..on.leasing(at(0)) };
     assert!(on.lease(request).await.tasks.is_empty());
+}
+
+/// Stores so many tasks of 1 MiB each, every other one of another route.
+async fn store_large(on: &Stage, count: usize) -> Vec<TaskId> {
+    let large = |number: usize| NewTask {
+        payload: vec![7; 1 << 20],
+        shape: Shape::from_bits(7 + number as u64 % 2),
+        ..on.task()
+    };
+    let mut ids = Vec::new();
+    for number in 0..count {
+        ids.push(on.store(at(0), large(number)).await);
+    }
+    ids
+}
+
+pub(super) async fn a_lease_brings_a_bounded_number_of_bytes(on: Stage) {
+    let most = MAX_LEASED_BYTES >> 20;
+    let stored = store_large(&on, most + 3).await;
+    let first = on.lease(on.leasing(at(0))).await;
+    assert_eq!((ids(&first.tasks), first.next), (stored[..most].to_vec(), Some(Duration::ZERO)));
+    let rest = on.lease(on.leasing(at(0))).await;
+    assert_eq!((ids(&rest.tasks), rest.next), (stored[most..].to_vec(), None));
+}
+
+pub(super) async fn bytes_are_bounded_across_standings_and_lanes(on: Stage) {
+    let most = MAX_LEASED_BYTES >> 20;
+    let marked = store_large(&on, most - 1).await;
+    on.lease_all(at(0)).await;
+    let now = at(0).plus(LEASE);
+    on.sweep(now, 100).await;
+    let clear = store_large(&on, 3).await;
+    let leased = on.lease(on.leasing(now)).await;
+    assert_eq!(ids(&leased.tasks), [&marked[..], &clear[..1]].concat());
+    assert_eq!(leased.next, Some(Duration::ZERO));
+    assert_eq!(ids(&on.lease_all(now).await), clear[1..]);
 }
 
 pub(super) async fn tasks_are_leased_in_the_order_of_their_schedule_times(on: Stage) {

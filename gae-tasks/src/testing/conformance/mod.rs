@@ -97,6 +97,8 @@ macro_rules! conformance {
                 a_task_nobody_can_run_does_not_hold_up_the_others
                 at_most_the_limit_is_leased
                 a_limit_of_nothing_leases_nothing
+                a_lease_brings_a_bounded_number_of_bytes
+                bytes_are_bounded_across_standings_and_lanes
                 tasks_are_leased_in_the_order_of_their_schedule_times
                 tasks_of_one_schedule_time_are_leased_in_the_order_of_their_ids
                 a_paused_queue_is_left_alone_until_it_goes_on

@@ -18,11 +18,11 @@ fn plan(connection: &Connection, query: &str) -> String {
 }
 
 fn check(connection: &Connection, state: &str) {
-    let by_order = "SEARCH w USING PRIMARY KEY (lane=? AND standing=?";
     let head = "SEARCH gae_tasks_waiting USING PRIMARY KEY (lane=? AND standing=?";
     let one_lease = "SEARCH gae_tasks_lease USING PRIMARY KEY (task=?)";
     let expected = [
-        (lease::READ, by_order),
+        (lease::READ, head),
+        (lease::TASK, "SEARCH gae_tasks_task USING PRIMARY KEY (id=?)"),
         (lease::DUE, head),
         (lease::LATER, head),
         (waiting::TAKE_UP_TO, head),
@@ -56,7 +56,10 @@ impl Request for Replanned {
     const DURABILITY: Durability = Durability::Normal;
 
     fn perform(&self, store: &mut Store) -> Result<i32, Fault> {
-        Ok(store.connection.prepare_cached(lease::READ)?.get_status(rusqlite::StatementStatus::RePrepare))
+        let planned = |query| -> Result<i32, Fault> {
+            Ok(store.connection.prepare_cached(query)?.get_status(rusqlite::StatementStatus::RePrepare))
+        };
+        Ok(planned(lease::READ)?.max(planned(lease::TASK)?))
     }
 }
 

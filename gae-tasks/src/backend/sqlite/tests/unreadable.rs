@@ -1,0 +1,186 @@
+//! Rows that cannot be read: none stops another.
+
+use std::time::Duration;
+
+use rusqlite::{Connection, params};
+
+use super::{Folder, at, chain, enqueue, finish, lease, task, wait};
+use crate::backend::{
+    Backend, LeasedTask, List, NewTask, Pull, Settle, Settled, Settlement, Sweep, Swept, TaskFilter, Touch, Verdict,
+};
+use crate::queue::{QueueConfig, QueueName, RetryConfig};
+use crate::task::{Kind, Shape, TaskId, TaskName};
+use crate::time::{Now, Timestamp};
+
+fn spoil(folder: &Folder, sql: &str, id: TaskId) {
+    let changed = Connection::open(folder.file()).unwrap().execute(sql, params![id.as_bytes()]).unwrap();
+    assert_eq!(changed, 1, "{sql}");
+}
+
+fn named(name: &str) -> NewTask {
+    NewTask { name: Some(TaskName::new(name).unwrap()), ..task(b"x") }
+}
+
+fn ids(tasks: &[LeasedTask]) -> Vec<TaskId> {
+    tasks.iter().map(|task| task.lease.id).collect()
+}
+
+fn listed(sqlite: &super::Sqlite, limit: usize) -> Vec<TaskId> {
+    let list = List { filter: TaskFilter::new(), after: None, limit };
+    wait(sqlite.list(list)).unwrap().iter().map(|task| task.id).collect()
+}
+
+fn sweep(sqlite: &super::Sqlite, now: Timestamp) -> Swept {
+    let keep = Duration::from_secs(1_000_000);
+    wait(sqlite.sweep(Sweep { now: Now::At(now), dead_letters: keep, tombstones: keep, limit: 100 })).unwrap()
+}
+
+fn fail(sqlite: &super::Sqlite, tasks: &[LeasedTask], now: Timestamp) -> Vec<Settled> {
+    let verdict = Verdict::Retry { error: "it failed".to_owned(), after: None, max_attempts: None };
+    let settlements = tasks.iter().map(|task| Settlement::new(task.lease, verdict.clone())).collect();
+    wait(sqlite.settle(Settle { now: Now::At(now), settlements, tombstones: Duration::ZERO })).unwrap()
+}
+
+#[test]
+fn a_task_whose_name_cannot_be_read_is_unnamed() {
+    for bad in ["'not a name!'", "x'ff00'", "cast(x'ff' AS TEXT)"] {
+        let folder = Folder::new();
+        let sqlite = folder.open();
+        let (spoilt, good) = (named("one"), named("two"));
+        enqueue(&sqlite, vec![spoilt.clone(), good.clone()]).unwrap();
+        spoil(&folder, &format!("UPDATE gae_tasks_task SET name = {bad} WHERE id = ?1"), spoilt.id);
+        assert_eq!(wait(sqlite.get(spoilt.id)).unwrap().unwrap().name, None);
+        let leased = lease(&sqlite, at(100), 10);
+        assert_eq!(ids(&leased.tasks), [spoilt.id, good.id]);
+        assert_eq!((&leased.tasks[0].name, &leased.tasks[1].name), (&None, &good.name));
+        assert_eq!(finish(&sqlite, &leased), [Settled::Done; 2]);
+        assert_eq!(sweep(&sqlite, at(300)).forgotten, 2, "its name is given up all the same");
+    }
+}
+
+#[test]
+fn a_queue_whose_configuration_cannot_be_read_has_the_default_one() {
+    for bad in ["x''", "x'63'", "'text'", "7"] {
+        let folder = Folder::new();
+        let sqlite = folder.open();
+        let strict = QueueConfig::new().with_retry(RetryConfig::new().with_max_attempts(Some(1)));
+        wait(sqlite.put_queue(QueueName::DEFAULT, strict.clone())).unwrap();
+        enqueue(&sqlite, vec![task(b"x")]).unwrap();
+        let other = Connection::open(folder.file()).unwrap();
+        other.execute(&format!("UPDATE gae_tasks_queue SET config = {bad}"), []).unwrap();
+        let elsewhere = NewTask { queue: QueueName::from_static("elsewhere"), ..task(b"y") };
+        assert!(enqueue(&sqlite, vec![elsewhere]).unwrap()[0].is_ok());
+        let queues = wait(sqlite.queues()).unwrap();
+        assert!(queues.len() == 2 && queues.iter().all(|queue| queue.config == QueueConfig::new()), "{queues:?}");
+        let leased = lease(&sqlite, at(100), 10);
+        assert!(matches!(fail(&sqlite, &leased.tasks, at(100))[..], [Settled::Scheduled(_)]));
+        wait(sqlite.set_paused(QueueName::DEFAULT, true)).unwrap();
+        let kept = format!("SELECT config IS {bad} FROM gae_tasks_queue WHERE name = 'default'");
+        assert!(other.query_row(&kept, [], |row| row.get::<_, bool>(0)).unwrap(), "a pause does not replace it");
+        wait(sqlite.put_queue(QueueName::DEFAULT, strict.clone())).unwrap();
+        let mended = wait(sqlite.queues()).unwrap();
+        assert!(mended[0].config == strict && mended[0].paused, "{mended:?}");
+    }
+}
+
+#[test]
+fn a_queue_or_lane_without_a_name_stops_no_other() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    let lost = NewTask { kind: Kind::from_static("shop/lost"), name: Some(TaskName::new("n").unwrap()), ..task(b"x") };
+    let good = task(b"y");
+    enqueue(&sqlite, vec![lost.clone(), good.clone()]).unwrap();
+    let held = lease(&sqlite, at(100), 1);
+    drop(sqlite);
+    let other = Connection::open(folder.file()).unwrap();
+    other.execute("INSERT INTO gae_tasks_queue VALUES ('not a name!', x'00', 0)", []).unwrap();
+    other.execute("UPDATE gae_tasks_lane SET kind = '//' WHERE kind = 'shop/lost'", []).unwrap();
+    let sqlite = folder.open();
+    assert_eq!(ids(&held.tasks), [lost.id]);
+    assert!(enqueue(&sqlite, vec![task(b"z")]).unwrap()[0].is_ok());
+    assert_eq!(ids(&lease(&sqlite, at(100), 1).tasks), [good.id]);
+    assert_eq!(wait(sqlite.queues()).unwrap().len(), 1);
+    assert_eq!(wait(sqlite.stats(Now::At(at(100)))).unwrap().len(), 1);
+    assert_eq!(listed(&sqlite, 10).len(), 2);
+    let touch = Touch { now: Now::At(at(100)), id: lost.id, tombstones: Duration::ZERO };
+    assert!(wait(sqlite.delete(touch)).unwrap(), "what cannot be read can be deleted");
+}
+
+#[test]
+fn a_task_whose_retry_cannot_be_read_has_its_queues() {
+    for bad in ["x'63'", "'text'", "x''"] {
+        let folder = Folder::new();
+        let sqlite = folder.open();
+        let own = Some(RetryConfig::new().with_max_attempts(Some(1)));
+        let (spoilt, good) = (NewTask { retry: own.clone(), ..task(b"x") }, NewTask { retry: own, ..task(b"y") });
+        enqueue(&sqlite, vec![spoilt.clone(), good]).unwrap();
+        spoil(&folder, &format!("UPDATE gae_tasks_task SET retry = {bad} WHERE id = ?1"), spoilt.id);
+        let leased = lease(&sqlite, at(100), 10);
+        let settled = fail(&sqlite, &leased.tasks, at(100));
+        assert!(matches!(settled[..], [Settled::Scheduled(_), Settled::Dead]), "{settled:?}");
+        let mut now = at(200);
+        for attempts in [1, 2] {
+            assert_eq!(ids(&lease(&sqlite, now, 10).tasks), [spoilt.id]);
+            now = now.plus(Duration::from_secs(30));
+            assert_eq!(sweep(&sqlite, now), Swept { recovered: 1, died: 0, forgotten: 0 });
+            assert_eq!(wait(sqlite.get(spoilt.id)).unwrap().map_or(attempts, |task| task.attempts), attempts);
+        }
+    }
+}
+
+#[test]
+fn a_task_that_cannot_be_read_stops_no_other() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    let (spoilt, good) = (task(b"s3cret"), task(b"y"));
+    enqueue(&sqlite, vec![spoilt.clone(), good.clone()]).unwrap();
+    spoil(&folder, "UPDATE gae_tasks_task SET payload = 's3cret' WHERE id = ?1", spoilt.id);
+    assert_eq!(listed(&sqlite, 1), [good.id], "a page is filled");
+    let text = chain(&wait(sqlite.get(spoilt.id)).unwrap_err());
+    assert!(!text.contains("s3cret"), "{text}");
+    assert_eq!(ids(&lease(&sqlite, at(100), 10).tasks), [good.id]);
+    let before = sqlite.writer.transactions();
+    let again = lease(&sqlite, at(101), 10);
+    assert!(again.tasks.is_empty() && again.next.is_some(), "it is put off");
+    assert_eq!(sqlite.writer.transactions(), before, "and costs nothing in between");
+    spoil(&folder, "UPDATE gae_tasks_task SET payload = x'01' WHERE id = ?1", spoilt.id);
+    assert_eq!(ids(&lease(&sqlite, at(100 + 3600), 10).tasks), [spoilt.id], "mended, it is leased");
+    let touch = Touch { now: Now::At(at(100)), id: spoilt.id, tombstones: Duration::ZERO };
+    assert!(wait(sqlite.delete(touch)).unwrap());
+}
+
+#[test]
+fn rows_of_no_task_stop_no_task() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    let (one, other) = (task(b"x"), NewTask { shape: Shape::from_bits(8), ..task(b"y") });
+    enqueue(&sqlite, vec![one.clone(), other.clone()]).unwrap();
+    let garbage = "INSERT INTO gae_tasks_waiting SELECT DISTINCT lane, 0, 0, x'00' FROM gae_tasks_waiting;
+                   INSERT INTO gae_tasks_waiting SELECT DISTINCT lane, 0, 0, zeroblob(16) FROM gae_tasks_waiting;
+                   INSERT INTO gae_tasks_lease VALUES (x'00', 1, 0, 1), ('text', 1, 0, 1);
+                   INSERT INTO gae_tasks_name VALUES ('default', 'n', 'text', NULL);
+                   INSERT INTO gae_tasks_task (id, lane, created, schedule_time, died, payload)
+                       VALUES (x'00', 1, 0, 0, -1000000000000000, x'00')";
+    Connection::open(folder.file()).unwrap().execute_batch(garbage).unwrap();
+    assert!(enqueue(&sqlite, vec![named("n")]).unwrap()[0].as_ref().unwrap().created);
+    assert_eq!(sweep(&sqlite, at(100)), Swept::default());
+    let leased = lease(&sqlite, at(100), 10);
+    assert_eq!(leased.tasks.len(), 3);
+    assert_eq!(finish(&sqlite, &leased), [Settled::Done; 3]);
+    assert!(lease(&sqlite, at(100), 10).tasks.is_empty());
+    assert!(listed(&sqlite, 10).is_empty());
+}
+
+#[test]
+fn numbers_that_cannot_be_read_stop_no_batch() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    let (spoilt, good) = (task(b"x"), task(b"y"));
+    enqueue(&sqlite, vec![spoilt.clone(), good]).unwrap();
+    let leased = lease(&sqlite, at(100), 10);
+    fail(&sqlite, &leased.tasks, at(100));
+    let leased = lease(&sqlite, at(200), 10);
+    spoil(&folder, "UPDATE gae_tasks_task SET attempts = -1, lost_leases = 'x', errors = 'x' WHERE id = ?1", spoilt.id);
+    assert!(matches!(fail(&sqlite, &leased.tasks, at(200))[..], [Settled::Scheduled(_), Settled::Scheduled(_)]));
+    assert_eq!(lease(&sqlite, at(300), 10).tasks.len(), 2);
+}

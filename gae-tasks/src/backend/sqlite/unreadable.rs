@@ -1,0 +1,79 @@
+//! What stands in a row and cannot be read: it is left aside and told of once, so that no row ever stops another.
+
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::sync::{Mutex, PoisonError};
+
+use rusqlite::types::FromSql;
+use rusqlite::{Connection, Row};
+
+use crate::task::TaskId;
+
+/// The columns of a row, of which some may be unreadable.
+pub(super) struct Columns<'a> {
+    row: &'a Row<'a>,
+    is_whole: Cell<bool>,
+}
+
+impl<'a> Columns<'a> {
+    pub(super) const fn of(row: &'a Row<'a>) -> Self {
+        Self { row, is_whole: Cell::new(true) }
+    }
+
+    /// The value of a column; `None` if it cannot be read.
+    pub(super) fn get<T: FromSql>(&self, column: usize) -> Option<T> {
+        let value = self.row.get(column).ok();
+        self.is_whole.set(self.is_whole.get() && value.is_some());
+        value
+    }
+
+    /// Whether all that was asked for could be read.
+    pub(super) const fn is_whole(&self) -> bool {
+        self.is_whole.get()
+    }
+}
+
+/// Tells of a queue whose configuration cannot be read.
+pub(super) fn queue(connection: &Connection, queue: &str) {
+    if is_news(connection, "queue", queue) {
+        let file = connection.path();
+        tracing::error!(queue, file, "its configuration cannot be read, it has the default one: `put_queue` it again");
+    }
+}
+
+/// Tells of a row that has not even the name of a queue, or of a lane's.
+pub(super) fn row(connection: &Connection, table: &'static str, row: impl Display) {
+    if is_news(connection, table, &row) {
+        let file = connection.path();
+        tracing::error!(table, %row, file, "a row cannot be read, it is left aside: delete it, or mend it");
+    }
+}
+
+/// Tells of a task of which `what` cannot be read, and what it is treated as.
+pub(super) fn part_of_task(connection: &Connection, id: TaskId, what: &'static str) {
+    if is_news(connection, what, id) {
+        let file = connection.path();
+        tracing::error!(%id, file, "{what}: delete the task if that is wrong");
+    }
+}
+
+/// Tells of a task that cannot be read at all.
+pub(super) fn task(connection: &Connection, id: TaskId) {
+    if is_news(connection, "task", id) {
+        let file = connection.path();
+        tracing::error!(%id, file, "the task cannot be read, it is left aside: delete it, or update gae-tasks here");
+    }
+}
+
+/// Whether this has not been told of before: it is met again with every look at the file.
+fn is_news(connection: &Connection, what: &'static str, whose: impl Display) -> bool {
+    /// So many are remembered; of more, some are told of again.
+    const MOST: usize = 10_000;
+    static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    if told.len() >= MOST {
+        told.clear();
+    }
+    told.insert(format!("{} {what} {whose}", connection.path().unwrap_or_default()))
+}
