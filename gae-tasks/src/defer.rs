@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::backend::request::Hidden;
+use crate::backend::opaque::Hidden;
 use crate::backend::{BoxFuture, NewTask};
 use crate::client::Client;
 use crate::error::Error;

@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch;
 
-use super::request::{Haul, MAX_AHEAD, bounded, error_text};
+use super::lease::Haul;
+use super::record::{MAX_AHEAD, bounded, error_text};
 use super::{
     Answer, Backend, Capabilities, Enqueue, Extend, Lease, LeaseRef, LeaseToken, Leased, LeasedTask, List, MAX_ERRORS,
     MAX_LOST_ATTEMPTS, NewTask, Pull, Purge, QueueRecord, RouteStats, Settle, Settled, Settlement, Standing, Stats,

@@ -11,18 +11,24 @@ use std::pin::Pin;
 
 use tokio::sync::watch;
 
-pub(crate) mod request;
+pub(crate) mod lease;
+pub(crate) mod opaque;
+pub(crate) mod record;
+mod request;
 
 pub mod memory;
 #[cfg(feature = "sqlite")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
 pub mod sqlite;
 
-pub use request::{
-    Capabilities, Enqueue, Extend, Lease, LeaseRef, LeaseToken, Leased, LeasedTask, List, MAX_ERROR_BYTES, MAX_ERRORS,
-    MAX_LOST_ATTEMPTS, NewTask, Purge, QueueRecord, RouteStats, Routes, Settle, Settled, Settlement, Standing, Stats,
-    Sweep, Swept, TaskError, TaskFilter, TaskRecord, TaskState, Touch, Verdict,
+pub use lease::{
+    Extend, Lease, LeaseRef, LeaseToken, Leased, LeasedTask, MAX_LOST_ATTEMPTS, Routes, Settle, Settled, Settlement,
+    Standing, Sweep, Swept, Verdict,
 };
+pub use record::{
+    Capabilities, MAX_ERROR_BYTES, MAX_ERRORS, QueueRecord, RouteStats, Stats, TaskError, TaskRecord, TaskState,
+};
+pub use request::{Enqueue, List, NewTask, Purge, TaskFilter, Touch};
 
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};

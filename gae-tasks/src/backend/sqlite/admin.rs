@@ -7,7 +7,7 @@ use super::error::Fault;
 use super::task::Task;
 use super::waiting;
 use super::writer::{Request, Store, moment};
-use crate::backend::request::error_text;
+use crate::backend::record::error_text;
 use crate::backend::{Purge, Touch};
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};

@@ -13,7 +13,7 @@ use super::lane::Lane;
 use super::row::{deadline, task_id, task_name};
 use super::writer::{Request, Store, moment};
 use super::{unreadable, waiting};
-use crate::backend::request::Haul;
+use crate::backend::lease::Haul;
 use crate::backend::{Lease, LeaseRef, LeaseToken, Leased, LeasedTask, Standing};
 use crate::task::TaskId;
 use crate::time::Timestamp;

@@ -6,7 +6,7 @@ use super::error::Fault;
 use super::lane::Catalogue;
 use super::row::task_id;
 use super::task::Task;
-use crate::backend::request::error_text;
+use crate::backend::record::error_text;
 use crate::backend::{MAX_LOST_ATTEMPTS, Standing};
 use crate::queue::Attempts;
 use crate::task::TaskId;

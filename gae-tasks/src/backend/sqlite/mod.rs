@@ -32,7 +32,7 @@ use tokio::sync::watch;
 use self::admin::{Delete, PurgeQueue, PutQueue, Replay, RunNow, SetPaused};
 use self::reader::Reader;
 use self::writer::{Request, Writer, moment};
-use super::request::MAX_AHEAD;
+use super::record::MAX_AHEAD;
 use super::{
     Answer, Backend, Capabilities, Enqueue, Extend, Lease, Leased, List, Pull, Purge, QueueRecord, RouteStats, Settle,
     Settled, Sweep, Swept, TaskRecord, Touch, sealed,

@@ -6,7 +6,7 @@ use super::error::Fault;
 use super::lane::Catalogue;
 use super::unreadable::{self, Columns};
 use super::{name, row, waiting};
-use crate::backend::request::bounded;
+use crate::backend::record::bounded;
 use crate::backend::{MAX_ERRORS, Standing};
 use crate::queue::RetryConfig;
 use crate::task::{TaskId, TaskName};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::stage::{LEASE, Stage, at, ids, just_before, kind, name, queue, retry, secs};
-use crate::backend::request::MAX_LEASED_BYTES;
+use crate::backend::lease::MAX_LEASED_BYTES;
 use crate::backend::{Lease, NewTask, Routes, Standing, TaskState, Verdict};
 use crate::queue::QueueName;
 use crate::task::{Route, Shape, TaskId};

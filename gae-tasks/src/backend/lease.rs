@@ -1,0 +1,332 @@
+//! What a backend is asked by workers, and what it answers: leases, outcomes, sweeps.
+//!
+//! Requests may gain fields in any release before 1.0: the traits are sealed, and only a direct call of a backend names
+//! all of a request's fields.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::outcome::Outcome;
+use crate::queue::QueueName;
+use crate::task::{Kind, Route, Shape, TaskId, TaskName};
+use crate::time::{Now, Timestamp};
+
+/// How many lost leases after the first, which only marks a task, make it a dead letter.
+pub const MAX_LOST_ATTEMPTS: u32 = 5;
+
+/// Lease due tasks.
+#[derive(Debug, Clone)]
+pub struct Lease {
+    /// The moment it happens.
+    pub now: Now,
+    /// From these queues.
+    pub queues: Arc<BTreeSet<QueueName>>,
+    /// What the worker can run.
+    pub routes: Routes,
+    /// At most so many tasks; fewer, but one at least, where their payloads have some mebibytes.
+    pub limit: usize,
+    /// How many the worker starts at once; marked tasks are leased among these only, never ahead.
+    pub starting: usize,
+    /// How many of those may be suspects: one, unless the worker has one already.
+    pub suspects: usize,
+    /// How long the leases last unless extended.
+    pub duration: Duration,
+}
+
+/// What the lost leases of a task make of it.
+///
+/// Workers lease ahead, so a task whose lease is lost may never have started; and those beside the one that killed the
+/// worker are innocent. So a task is watched more closely with every loss, and taken for what kills workers only when
+/// it was alone under suspicion again and again. One that answers, so that an attempt ends with
+/// [`Verdict::Retry`], is clear again; a release tells nothing and changes nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Standing {
+    /// None was lost: it may be leased ahead of a free runner.
+    Clear,
+    /// One was lost: it is leased only to be started at once, so that a further loss is an attempt.
+    Marked,
+    /// More were lost: a worker has one suspect at a time, so that what kills its worker takes no other suspect along.
+    Suspect,
+}
+
+impl Standing {
+    /// All of them, the one leased first before the others.
+    pub(crate) const ALL: [Self; 3] = [Self::Suspect, Self::Marked, Self::Clear];
+
+    /// The standing of a task that has lost so many leases.
+    pub const fn of(lost_leases: u32) -> Self {
+        match lost_leases {
+            0 => Self::Clear,
+            1 => Self::Marked,
+            _ => Self::Suspect,
+        }
+    }
+}
+
+/// Which routes a worker can run.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Routes {
+    /// Any: whoever leases decides later.
+    Any,
+    /// These only; tasks of others are not leased and cost nothing.
+    Only(Arc<BTreeSet<Route>>),
+}
+
+impl Routes {
+    /// Whether a task of `route` is among them.
+    pub fn contains(&self, route: &Route) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Only(routes) => routes.contains(route),
+        }
+    }
+}
+
+/// Tasks that were leased.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Leased {
+    /// The tasks: suspects, then marked ones, then the others; each by schedule time, then by id.
+    pub tasks: Vec<LeasedTask>,
+    /// How long until a further task of these queues and routes becomes due; `None`: none waits for its time. Zero if
+    /// the payloads were enough for one lease, so that more may be due than fitted into it.
+    pub next: Option<Duration>,
+}
+
+impl Lease {
+    /// How many tasks of `standing` may be leased where `taken` are.
+    pub(crate) fn room(&self, standing: Standing, taken: usize) -> usize {
+        let most = match standing {
+            Standing::Clear => self.limit,
+            Standing::Marked => self.starting.min(self.limit),
+            Standing::Suspect => self.suspects.min(self.starting).min(self.limit),
+        };
+        most.saturating_sub(taken)
+    }
+}
+
+impl Leased {
+    pub(crate) fn new(tasks: Vec<LeasedTask>, next: Option<Duration>) -> Self {
+        Self { tasks, next }
+    }
+}
+
+/// How many bytes of payloads one lease brings: the task that reaches them is its last, so that one always fits.
+pub(crate) const MAX_LEASED_BYTES: usize = 8 * 1024 * 1024;
+
+/// What a lease has taken so far.
+#[derive(Debug, Default)]
+pub(crate) struct Haul {
+    tasks: Vec<LeasedTask>,
+    bytes: usize,
+}
+
+impl Haul {
+    pub(crate) fn tasks(&self) -> &[LeasedTask] {
+        &self.tasks
+    }
+
+    /// Whether its payloads are enough for one lease.
+    pub(crate) const fn is_full(&self) -> bool {
+        self.bytes >= MAX_LEASED_BYTES
+    }
+
+    pub(crate) fn add(&mut self, task: LeasedTask) {
+        self.bytes = self.bytes.saturating_add(task.payload.len());
+        self.tasks.push(task);
+    }
+
+    /// The answer, where the next of the tasks that are not due becomes so after `next`.
+    pub(crate) fn leased(self, next: Option<Duration>) -> Leased {
+        let next = if self.is_full() { Some(Duration::ZERO) } else { next };
+        Leased::new(self.tasks, next)
+    }
+}
+
+/// The exclusive right to run one attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LeaseRef {
+    /// The task.
+    pub id: TaskId,
+    /// Must match when the lease is extended or settled.
+    pub token: LeaseToken,
+}
+
+/// The value that tells one lease of a task from any other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LeaseToken(i64);
+
+impl LeaseToken {
+    /// A token unlike any other, never negative.
+    pub(crate) fn generate() -> Self {
+        let (bits, _) = uuid::Uuid::new_v4().as_u64_pair();
+        Self((bits >> 1).cast_signed())
+    }
+
+    /// A token as it was stored.
+    pub const fn from_bits(bits: i64) -> Self {
+        Self(bits)
+    }
+
+    /// The token as it is stored.
+    pub const fn to_bits(self) -> i64 {
+        self.0
+    }
+}
+
+/// A task with its lease.
+#[derive(Clone, PartialEq)]
+#[non_exhaustive]
+pub struct LeasedTask {
+    /// The lease.
+    pub lease: LeaseRef,
+    /// Its kind.
+    pub kind: Kind,
+    /// The shape of its payload.
+    pub shape: Shape,
+    /// Its encoded args.
+    pub payload: Vec<u8>,
+    /// The queue it is in.
+    pub queue: QueueName,
+    /// Its name.
+    pub name: Option<TaskName>,
+    /// Its schedule time.
+    pub schedule_time: Timestamp,
+    /// Attempts that began before this lease.
+    pub attempts: u32,
+    /// What the leases of it that were lost make of it.
+    pub standing: Standing,
+    /// The time one attempt may take; `None` is the task type's.
+    pub deadline: Option<Duration>,
+    /// Opaque attributes.
+    pub attributes: Option<Vec<u8>>,
+}
+
+/// Extend leases.
+#[derive(Debug, Clone)]
+pub struct Extend {
+    /// The moment it happens.
+    pub now: Now,
+    /// The leases.
+    pub leases: Vec<LeaseRef>,
+    /// How long they last from now on.
+    pub duration: Duration,
+}
+
+/// Record outcomes.
+#[derive(Debug, Clone)]
+pub struct Settle {
+    /// The moment it happens.
+    pub now: Now,
+    /// The outcomes: all in one transaction, answered one by one.
+    pub settlements: Vec<Settlement>,
+    /// How long the names of finished tasks stay blocked.
+    pub tombstones: Duration,
+}
+
+/// The outcome of one leased task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Settlement {
+    /// The lease under which it was run.
+    pub lease: LeaseRef,
+    /// When the attempt began; `None` if it never did.
+    pub started: Option<Timestamp>,
+    /// How it ended.
+    pub verdict: Verdict,
+}
+
+impl Settlement {
+    /// `verdict` on the task of `lease`.
+    pub(crate) const fn new(lease: LeaseRef, verdict: Verdict) -> Self {
+        Self { lease, started: None, verdict }
+    }
+}
+
+/// What becomes of a leased task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// It is over.
+    Done,
+    /// It failed: it is scheduled again, or dies if it has been tried enough.
+    Retry {
+        /// The error and its sources in one line.
+        error: String,
+        /// The pause the handler asked for, in place of the backoff.
+        after: Option<Duration>,
+        /// A cap on attempts from the task type, which stops alone.
+        max_attempts: Option<u32>,
+    },
+    /// It failed for good: it dies.
+    Permanent {
+        /// The error and its sources in one line.
+        error: String,
+    },
+    /// It never began, or must go on elsewhere: it goes back as it was and no attempt is counted.
+    Release,
+}
+
+impl Verdict {
+    /// The error it is passed for, if any.
+    pub(crate) fn error(&self) -> Option<&str> {
+        match self {
+            Self::Retry { error, .. } | Self::Permanent { error } => Some(error),
+            Self::Done | Self::Release => None,
+        }
+    }
+
+    /// The verdict on a task whose attempt ended with `outcome`, under its type's cap on attempts.
+    pub(crate) fn of(outcome: &Outcome, max_attempts: Option<u32>) -> Self {
+        match outcome {
+            Outcome::Done => Self::Done,
+            Outcome::Released => Self::Release,
+            Outcome::Permanent(failure) => Self::Permanent { error: failure.to_string() },
+            Outcome::Retry(failure) => {
+                Self::Retry { error: failure.to_string(), after: failure.retry_after(), max_attempts }
+            }
+        }
+    }
+}
+
+/// What became of one settled task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Settled {
+    /// It is over and deleted.
+    Done,
+    /// It is tried again at this time.
+    Scheduled(Timestamp),
+    /// It is a dead letter now.
+    Dead,
+    /// The token did not match: nothing changed, another worker may have it.
+    LeaseLost,
+}
+
+/// Recover lost leases and forget what has been kept long enough.
+#[derive(Debug, Clone)]
+pub struct Sweep {
+    /// The moment it happens.
+    pub now: Now,
+    /// How long dead letters are kept.
+    pub dead_letters: Duration,
+    /// How long the names of finished tasks stay blocked; a dead letter that is forgotten leaves a tombstone too.
+    pub tombstones: Duration,
+    /// At most so many changes of each sort, so that a sweep stays short.
+    pub limit: usize,
+}
+
+/// What a sweep did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Swept {
+    /// Lost leases: their tasks are due again.
+    pub recovered: u64,
+    /// Of these, tasks that lost too many leases and are dead letters now.
+    pub died: u64,
+    /// Dead letters and tombstones forgotten.
+    pub forgotten: u64,
+}

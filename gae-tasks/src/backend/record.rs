@@ -1,0 +1,179 @@
+//! What is stored, as a backend shows it, and what it can promise.
+
+use std::time::Duration;
+
+use crate::queue::{QueueConfig, QueueName, RetryConfig};
+use crate::task::{Kind, Route, Shape, TaskId, TaskName};
+use crate::time::Timestamp;
+
+/// A task as it is stored.
+#[derive(Clone, PartialEq)]
+#[non_exhaustive]
+pub struct TaskRecord {
+    /// Its id.
+    pub id: TaskId,
+    /// Its kind.
+    pub kind: Kind,
+    /// The shape of its payload.
+    pub shape: Shape,
+    /// Its encoded args.
+    pub payload: Vec<u8>,
+    /// The queue it is in.
+    pub queue: QueueName,
+    /// Its name.
+    pub name: Option<TaskName>,
+    /// Where it stands.
+    pub state: TaskState,
+    /// When it was stored.
+    pub created: Timestamp,
+    /// The earliest moment of its next attempt.
+    pub schedule_time: Timestamp,
+    /// When its first attempt that is known of began.
+    pub first_attempt: Option<Timestamp>,
+    /// Attempts that began and ended, in whatever way.
+    pub attempts: u32,
+    /// Leases lost since it was stored, replayed or answered with a retry: the first only marks the task, each further
+    /// one was an attempt.
+    pub lost_leases: u32,
+    /// A cap on its attempts that stops alone.
+    pub max_attempts: Option<u32>,
+    /// Its own retry settings.
+    pub retry: Option<RetryConfig>,
+    /// The time one attempt may take.
+    pub deadline: Option<Duration>,
+    /// Opaque attributes.
+    pub attributes: Option<Vec<u8>>,
+    /// Its last errors, oldest first, at most [`MAX_ERRORS`].
+    pub errors: Vec<TaskError>,
+    /// When it became a dead letter.
+    pub died: Option<Timestamp>,
+}
+
+/// Where a stored task stands; derived from its schedule time, lease and death.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum TaskState {
+    /// It waits for its schedule time, or for a worker if that has passed.
+    Scheduled,
+    /// A worker has it.
+    Leased,
+    /// It will not be attempted again.
+    Dead,
+}
+
+/// How one attempt failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TaskError {
+    /// Which attempt.
+    pub attempt: u32,
+    /// When it ended.
+    pub at: Timestamp,
+    /// The error and its sources in one line, at most [`MAX_ERROR_BYTES`] long.
+    pub message: String,
+}
+
+/// How far ahead the backends of this crate schedule tasks: 10 years, as App Engine's queues did.
+pub(crate) const MAX_AHEAD: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
+/// How many of its last errors stay on a task.
+pub const MAX_ERRORS: usize = 10;
+
+/// How many bytes of an error are kept.
+pub const MAX_ERROR_BYTES: usize = 2048;
+
+/// What backends themselves write into a task's errors and answers, the same in each.
+pub(crate) mod error_text {
+    pub(crate) const LEASE_LOST: &str =
+        "the lease was lost: the worker was killed, or stopped answering, in this attempt";
+    pub(crate) const RUNNING: &str = "is running already";
+    pub(crate) const DEAD: &str = "is a dead letter: replay it";
+    pub(crate) const NOT_DEAD: &str = "is no dead letter";
+    pub(crate) const NOT_STORED: &str = "is not stored: it is over, or never was";
+}
+
+/// The error text that is kept of `message`: cut, at a character's end, to [`MAX_ERROR_BYTES`].
+pub(crate) fn bounded(mut message: String) -> String {
+    message.truncate(message.floor_char_boundary(MAX_ERROR_BYTES));
+    message
+}
+
+/// How many tasks stand where.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Waiting, due or not.
+    pub scheduled: u64,
+    /// Of the waiting ones, those whose schedule time has passed.
+    pub due: u64,
+    /// With a worker.
+    pub leased: u64,
+    /// Dead letters.
+    pub dead: u64,
+    /// The soonest schedule time of all waiting tasks, whether it has passed or not.
+    pub oldest_due: Option<Timestamp>,
+}
+
+impl Stats {
+    /// Tasks that are not over: waiting or with a worker.
+    pub fn open(&self) -> u64 {
+        self.scheduled + self.leased
+    }
+}
+
+/// One line of the stored routes: how many tasks of a route are stored, dead letters included, for telling what no
+/// instance can run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RouteStats {
+    /// The queue.
+    pub queue: QueueName,
+    /// The route.
+    pub route: Route,
+    /// Its tasks.
+    pub stats: Stats,
+}
+
+/// A queue as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct QueueRecord {
+    /// Its name.
+    pub name: QueueName,
+    /// Its configuration.
+    pub config: QueueConfig,
+    /// Whether it is paused: its tasks wait.
+    pub paused: bool,
+}
+
+/// What a backend can promise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Capabilities {
+    /// The backend's name, for errors and logs.
+    pub backend: &'static str,
+    /// Whether stored tasks survive the end of the process.
+    pub durable: bool,
+    /// Most bytes of one payload.
+    pub max_payload: usize,
+    /// How far ahead a task may be scheduled; `None` is unlimited.
+    pub schedule_horizon: Option<Duration>,
+    /// The shortest dispatch deadline.
+    pub min_deadline: Duration,
+    /// The longest dispatch deadline.
+    pub max_deadline: Duration,
+    /// Whether workers lease from it (a push backend calls handlers over HTTP instead).
+    pub pull: bool,
+}
+
+impl std::iter::Sum for Stats {
+    fn sum<I: Iterator<Item = Self>>(lines: I) -> Self {
+        lines.fold(Self::default(), |sum, line| Self {
+            scheduled: sum.scheduled + line.scheduled,
+            due: sum.due + line.due,
+            leased: sum.leased + line.leased,
+            dead: sum.dead + line.dead,
+            oldest_due: [sum.oldest_due, line.oldest_due].into_iter().flatten().min(),
+        })
+    }
+}
