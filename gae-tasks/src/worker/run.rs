@@ -52,8 +52,8 @@ impl Waiting {
         self.lock().drain(..).map(|(_, task)| task).collect()
     }
 
-    /// When the task was leased that stands last: no task but those that must start at once has waited longer than
-    /// the one that stands first.
+    /// About when the task was leased that has waited longest: the line is in the order of age but for those at its
+    /// front that must start at once, and behind these an older one is told of when they are old enough themselves.
     pub(super) fn oldest(&self) -> Option<Duration> {
         let waiting = self.lock();
         let (first, last) = (waiting.front()?, waiting.back()?);
