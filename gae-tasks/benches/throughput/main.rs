@@ -1,7 +1,7 @@
 //! Throughput of the embedded queue beside the limit, both measured in the same run.
 //!
 //! ```text
-//! cargo bench -p gae-tasks --bench throughput [-- ROUNDS]
+//! cargo bench -p gae-tasks --bench throughput [-- ROUNDS [PART OF A ROW'S NAME]]
 //! ```
 //!
 //! Every row is a ratio to a loop of bare SQL ([`raw`]) on one narrow table in a file of the same folder; rounds are
@@ -31,13 +31,16 @@ fn call() -> gae_tasks::Defer {
 }
 
 fn main() {
-    let rounds = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(3);
+    // Cargo adds an option of its own.
+    let mut arguments = std::env::args().skip(1).filter(|argument| !argument.starts_with("--"));
+    let rounds = arguments.next().and_then(|argument| argument.parse().ok()).unwrap_or(3);
+    let wanted = arguments.next().unwrap_or_default();
     let runtime = Runtime::new().unwrap();
     let folder = std::env::temp_dir().join(format!("gae-tasks-throughput-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     println!("medians of {rounds} interleaved rounds; rates are tasks/s");
     println!("{:<44} {:>10} {:>10}   ratio (least to most)", "", "raw", "gae-tasks");
-    for row in rows() {
+    for row in rows().iter().filter(|row| row.name.contains(&wanted)) {
         row.print(&runtime, &folder, rounds);
     }
     std::fs::remove_dir_all(folder).unwrap();
