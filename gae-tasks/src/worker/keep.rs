@@ -203,3 +203,50 @@ fn no_answer(crew: &Crew) -> Error {
     let problem = "has not answered for a third of the lease time".to_owned();
     Error::Storage { backend, problem, source: "no answer".into() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::LeaseToken;
+    use crate::context::AttemptInfo;
+    use crate::queue::QueueName;
+    use crate::task::{Kind, TaskId};
+
+    fn lease() -> LeaseRef {
+        LeaseRef { id: TaskId::from_bytes([1; 16]), token: LeaseToken::from_bits(1) }
+    }
+
+    /// A held lease with an attempt under it.
+    fn held() -> (Held, TaskContext) {
+        let held = Held::default();
+        let entry = Lease { asked: Duration::ZERO, context: None, suspect: false, ended: false };
+        held.lock().insert(lease(), entry);
+        let context = TaskContext::new(AttemptInfo {
+            id: lease().id,
+            kind: Kind::from_static("test/task"),
+            queue: QueueName::DEFAULT,
+            name: None,
+            attempt: 1,
+            schedule_time: None,
+            deadline: Duration::from_secs(1),
+        });
+        assert!(held.started(lease(), &context));
+        (held, context)
+    }
+
+    #[test]
+    fn an_attempt_whose_lease_is_lost_is_cancelled() {
+        let (held, context) = held();
+        held.lose(&lease());
+        assert!(context.is_cancelled() && held.all().is_empty());
+    }
+
+    #[test]
+    fn an_attempt_that_has_ended_does_not_lose_its_lease() {
+        // Its outcome may be recorded already, so that the storage knows the lease no more.
+        let (held, context) = held();
+        held.ended(&lease());
+        held.lose(&lease());
+        assert!(!context.is_cancelled() && held.all() == [lease()]);
+    }
+}
