@@ -176,7 +176,7 @@ impl Defer {
         let ahead = match self.schedule {
             Schedule::Now => Duration::ZERO,
             Schedule::After(delay) => delay,
-            Schedule::At(at) => at.since(client.wall_clock()),
+            Schedule::At(at) => at.since(client.clock().wall()),
         };
         if let Some(horizon) = limits.schedule_horizon.filter(|horizon| ahead > *horizon) {
             return Err(Error::BeyondHorizon { kind: kind(), ahead, horizon, backend: limits.backend });
@@ -272,14 +272,20 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// The backend's answer, as the caller asked to have it.
-    pub(crate) fn judge(must_be_new: Option<(&TaskName, &QueueName)>, answer: Deferred) -> Result<Deferred, Error> {
-        match must_be_new {
-            Some((name, queue)) if !answer.created => {
-                Err(Error::NameTaken { name: name.to_string(), queue: queue.to_string() })
-            }
-            _ => Ok(answer),
+    /// The name, with its queue, if it must be a new one.
+    pub(crate) fn new_name(&self) -> Option<(TaskName, QueueName)> {
+        let name = self.task.name.clone().filter(|_| self.must_be_new)?;
+        Some((name, self.task.queue.clone()))
+    }
+}
+
+/// The backend's answer, as the caller asked to have it.
+pub(crate) fn judge(answer: Deferred, new_name: Option<(TaskName, QueueName)>) -> Result<Deferred, Error> {
+    match new_name {
+        Some((name, queue)) if !answer.created => {
+            Err(Error::NameTaken { name: name.to_string(), queue: queue.to_string() })
         }
+        _ => Ok(answer),
     }
 }
 

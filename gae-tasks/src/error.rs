@@ -208,6 +208,11 @@ pub enum Error {
     },
 }
 
+/// An error that tells of all `problems`, unless there are none.
+pub(crate) fn no_problems(problems: Vec<String>) -> Result<(), Error> {
+    if problems.is_empty() { Ok(()) } else { Err(Error::Misconfigured { problems }) }
+}
+
 fn partial(results: &[Result<Deferred, Error>]) -> String {
     let mut failed = results.iter().enumerate().filter_map(|(place, result)| Some((place, result.as_ref().err()?)));
     let (place, first) = match failed.next() {

@@ -32,6 +32,12 @@ async fn complains(#[context] cx: &TaskContext) {
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
 
+impl Lines {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
 impl io::Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().unwrap().extend_from_slice(bytes);
@@ -60,8 +66,26 @@ async fn logged(level: Level, work: impl Future<Output = ()>) -> String {
     let guard = tracing::subscriber::set_default(subscriber);
     work.await;
     drop(guard);
-    let bytes = lines.0.lock().unwrap().clone();
-    String::from_utf8(bytes).unwrap()
+    lines.text()
+}
+
+/// What is logged at `level` and above by a worker that ends once the log says `expected`.
+async fn logged_until(level: Level, expected: &str, tasks: &Client) -> String {
+    let lines = Lines::default();
+    let subscriber =
+        tracing_subscriber::fmt().with_max_level(level).with_ansi(false).with_writer(lines.clone()).finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    let (said, expected) = (lines.clone(), expected.to_owned());
+    let shutdown = async move {
+        while !said.text().contains(&expected) {
+            tokio::task::yield_now().await;
+        }
+    };
+    let worker = tasks.worker().with_graceful_shutdown(shutdown).into_future();
+    let ended = tokio::time::timeout(Duration::from_secs(20), worker).await;
+    drop(guard);
+    ended.unwrap_or_else(|_| panic!("the log never said it: {}", lines.text())).unwrap();
+    lines.text()
 }
 
 async fn client() -> Client {
@@ -113,14 +137,10 @@ async fn a_singular_failure_is_logged_at_debug_only() {
 #[tokio::test]
 async fn a_payload_is_in_no_log() {
     let tasks = client().await;
-    let text = logged(Level::DEBUG, async {
-        for fail in [true, false] {
-            send_secret::defer("s3cret", fail).on(&tasks).await.unwrap();
-        }
-        let soon = tokio::time::sleep(Duration::from_millis(30));
-        tasks.worker().with_graceful_shutdown(soon).await.unwrap();
-    })
-    .await;
+    for fail in [true, false] {
+        send_secret::defer("s3cret", fail).max_attempts(1).on(&tasks).await.unwrap();
+    }
+    let text = logged_until(Level::DEBUG, "now a dead letter", &tasks).await;
     assert!(text.contains("send_secret") && !text.contains("s3cret"), "{text}");
 }
 
@@ -128,11 +148,7 @@ async fn a_payload_is_in_no_log() {
 async fn a_task_without_a_handler_is_reported_with_the_fix() {
     let tasks = Client::builder().registry(Registry::new().with::<complains>()).open("memory:").await.unwrap();
     waits_quietly::defer().on(&tasks).await.unwrap();
-    let text = logged(Level::ERROR, async {
-        let soon = tokio::time::sleep(Duration::from_millis(30));
-        tasks.worker().with_graceful_shutdown(soon).await.unwrap();
-    })
-    .await;
+    let text = logged_until(Level::ERROR, "`logs/waits_quietly`", &tasks).await;
     assert!(text.contains("`logs/waits_quietly`") && text.contains("gae_tasks::link!(..)"), "{text}");
 }
 
@@ -140,11 +156,7 @@ async fn a_task_without_a_handler_is_reported_with_the_fix() {
 async fn a_task_in_a_queue_that_no_worker_serves_is_reported() {
     let tasks = client().await;
     complains::defer().queue("forgotten").on(&tasks).await.unwrap();
-    let text = logged(Level::ERROR, async {
-        let soon = tokio::time::sleep(Duration::from_millis(30));
-        tasks.worker().with_graceful_shutdown(soon).await.unwrap();
-    })
-    .await;
+    let text = logged_until(Level::ERROR, "does not serve their queue `forgotten`", &tasks).await;
     assert!(text.contains("does not serve their queue `forgotten`") && text.contains(".queues([..])"), "{text}");
 }
 
@@ -162,11 +174,7 @@ async fn a_queue_that_nobody_has_heard_of_is_told() {
 async fn a_dead_letter_is_logged_with_its_last_error() {
     let tasks = client().await;
     send_secret::defer("s3cret", true).max_attempts(1).on(&tasks).await.unwrap();
-    let text = logged(Level::ERROR, async {
-        let soon = tokio::time::sleep(Duration::from_millis(30));
-        tasks.worker().with_graceful_shutdown(soon).await.unwrap();
-    })
-    .await;
+    let text = logged_until(Level::ERROR, "now a dead letter", &tasks).await;
     assert!(text.contains("now a dead letter") && text.contains("mailbox full"), "{text}");
 }
 
@@ -180,11 +188,7 @@ async fn a_task_that_moved_from_another_crate_is_named() {
     let here = Registry::linked().of_kinds(["gae_tasks_tests_touched/was_moved"]);
     let tasks = Client::builder().registry(here).open("memory:").await.unwrap();
     before::was_moved::defer(1).on(&tasks).await.unwrap();
-    let text = logged(Level::ERROR, async {
-        let soon = tokio::time::sleep(Duration::from_millis(30));
-        tasks.worker().with_graceful_shutdown(soon).await.unwrap();
-    })
-    .await;
+    let text = logged_until(Level::ERROR, "alias = [\"shop/was_moved\"]", &tasks).await;
     assert!(text.contains("alias = [\"shop/was_moved\"]"), "{text}");
 }
 

@@ -4,12 +4,11 @@ mod store;
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use tokio::sync::watch;
 
 use self::store::Store;
-use super::record::MAX_AHEAD;
 use super::{
     Answer, Backend, Capabilities, Enqueue, Extend, Lease, LeaseRef, Leased, List, Pull, Purge, QueueRecord,
     RouteStats, Settle, Settled, Sweep, Swept, TaskRecord, TaskState, Touch, sealed,
@@ -81,15 +80,7 @@ impl sealed::Sealed for Memory {}
 
 impl Backend for Memory {
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            backend: "memory",
-            durable: false,
-            max_payload: 1024 * 1024,
-            schedule_horizon: Some(MAX_AHEAD),
-            min_deadline: Duration::from_millis(1),
-            max_deadline: Duration::from_secs(24 * 60 * 60),
-            pull: true,
-        }
+        Capabilities::embedded("memory", false)
     }
 
     fn enqueue(&self, request: Enqueue) -> Answer<'_, Vec<Result<Deferred, Error>>> {

@@ -74,7 +74,7 @@ pub struct TaskError {
 }
 
 /// How far ahead the backends of this crate schedule tasks: 10 years, as App Engine's queues did.
-pub(crate) const MAX_AHEAD: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+const MAX_AHEAD: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 /// How many of its last errors stay on a task.
 pub const MAX_ERRORS: usize = 10;
@@ -164,6 +164,21 @@ pub struct Capabilities {
     pub max_deadline: Duration,
     /// Whether workers lease from it (a push backend calls handlers over HTTP instead).
     pub pull: bool,
+}
+
+impl Capabilities {
+    /// Those of a backend in the program's own process.
+    pub(super) const fn embedded(backend: &'static str, durable: bool) -> Self {
+        Self {
+            backend,
+            durable,
+            max_payload: 1024 * 1024,
+            schedule_horizon: Some(MAX_AHEAD),
+            min_deadline: Duration::from_millis(1),
+            max_deadline: Duration::from_secs(24 * 60 * 60),
+            pull: true,
+        }
+    }
 }
 
 impl std::iter::Sum for Stats {

@@ -7,7 +7,7 @@ use super::{Client, Inner, url};
 use crate::backend::{Backend, Pull};
 use crate::clock::{Clock, SystemClock};
 use crate::context::States;
-use crate::error::Error;
+use crate::error::{Error, no_problems};
 use crate::queue::QueueName;
 use crate::registry::Registry;
 use crate::retention::Retention;
@@ -134,8 +134,10 @@ impl ClientBuilder {
     fn finish(self, backend: Arc<dyn Backend>, pull: Option<Arc<dyn Pull>>) -> Result<Client, Error> {
         let default_queues = self.default_queues.iter().cloned().map(QueueName::new).collect::<Result<_, _>>()?;
         let client = self.assemble(default_queues, backend, pull);
-        let problems = if client.is_inline() { client.problems() } else { Vec::new() };
-        if problems.is_empty() { Ok(client) } else { Err(Error::Misconfigured { problems }) }
+        if client.is_inline() {
+            no_problems(client.problems())?;
+        }
+        Ok(client)
     }
 
     fn assemble(

@@ -14,18 +14,18 @@ pub use builder::ClientBuilder;
 pub use current::ClientGuard;
 pub use worker::{Worker, WorkerFuture};
 
-use crate::backend::{Backend, Capabilities, Enqueue, NewTask, Pull};
+use crate::backend::{Backend, Capabilities, Enqueue, Pull};
 use crate::clock::Clock;
 use crate::context::{States, TaskContext};
-use crate::defer::{Defer, Prepared, inline_answer};
+use crate::defer::{Defer, Prepared, inline_answer, judge};
 use crate::dispatch::Dispatcher;
-use crate::error::Error;
+use crate::error::{Error, no_problems};
 use crate::outcome::{BoxError, Outcome};
 use crate::queue::QueueName;
 use crate::registry::{Registration, Registry};
 use crate::retention::Retention;
 use crate::task::{Deferred, TaskId};
-use crate::time::{Now, Timestamp};
+use crate::time::Now;
 
 /// The way to a queue: defers tasks, looks at them, and makes workers. Cloning is cheap and gives the same client.
 ///
@@ -98,8 +98,7 @@ impl Client {
 
     /// Stores many tasks, of one type or several, in one transaction.
     ///
-    /// Nothing is stored if any of them cannot be: options and payloads are checked before. They are stored with this
-    /// client, whatever their [`.on(..)`](Defer::on) says. In inline mode they run one after the other, up to the first
+    /// Options and payloads of all are checked before any is stored. They are stored with this client, whatever their [`.on(..)`](Defer::on) says. In inline mode they run one after the other, up to the first
     /// failure.
     ///
     /// # Errors
@@ -113,17 +112,7 @@ impl Client {
             return Ok(answers);
         }
         let prepared = tasks.into_iter().map(|task| task.prepare(self)).collect::<Result<Vec<_>, _>>()?;
-        let (tasks, must_be_new): (Vec<_>, Vec<_>) = prepared.into_iter().map(|p| (p.task, p.must_be_new)).unzip();
-        let labels: Vec<_> = tasks.iter().map(|t| (t.name.clone(), t.queue.clone())).collect();
-        let answers = self.enqueue(tasks).await?;
-        let results: Vec<Result<Deferred, Error>> = answers
-            .into_iter()
-            .zip(labels.iter().zip(must_be_new))
-            .map(|(answer, ((name, queue), must_be_new))| {
-                let named = name.as_ref().filter(|_| must_be_new).map(|name| (name, queue));
-                answer.and_then(|answer| Prepared::judge(named, answer))
-            })
-            .collect();
+        let results = self.enqueue(prepared).await?;
         if results.iter().any(Result::is_err) {
             return Err(Error::Partial { results });
         }
@@ -131,18 +120,17 @@ impl Client {
     }
 
     pub(crate) async fn enqueue_one(&self, prepared: Prepared) -> Result<Deferred, Error> {
-        let label =
-            prepared.task.name.clone().filter(|_| prepared.must_be_new).map(|n| (n, prepared.task.queue.clone()));
         let backend = self.capabilities().backend;
-        let answer = self.enqueue(vec![prepared.task]).await?.pop();
-        let answer = answer.unwrap_or_else(|| {
+        self.enqueue(vec![prepared]).await?.pop().unwrap_or_else(|| {
             Err(Error::Storage { backend, problem: "gave no answer".to_owned(), source: "no answer".into() })
-        })?;
-        Prepared::judge(label.as_ref().map(|(name, queue)| (name, queue)), answer)
+        })
     }
 
-    async fn enqueue(&self, tasks: Vec<NewTask>) -> Result<Vec<Result<Deferred, Error>>, Error> {
-        self.0.backend.enqueue(Enqueue { now: self.now(), tasks }).await
+    async fn enqueue(&self, prepared: Vec<Prepared>) -> Result<Vec<Result<Deferred, Error>>, Error> {
+        let (new_names, tasks): (Vec<_>, Vec<_>) = prepared.into_iter().map(|p| (p.new_name(), p.task)).unzip();
+        let answers = self.0.backend.enqueue(Enqueue { now: self.now(), tasks }).await?;
+        let judged = answers.into_iter().zip(new_names).map(|(answer, new_name)| judge(answer?, new_name));
+        Ok(judged.collect())
     }
 
     /// Whether tasks run where they are deferred.
@@ -152,8 +140,8 @@ impl Client {
 
     /// Runs a task in place of storing it; its options never reach the function.
     pub(crate) async fn run_inline(&self, defer: Defer) -> Result<Deferred, Error> {
-        let (kind, task) = (defer.kind(), self.attempt_once(defer));
-        let (id, outcome) = task.await?;
+        let kind = defer.kind();
+        let (id, outcome) = self.attempt_once(defer).await?;
         inline_answer(kind, id, outcome)
     }
 
@@ -175,10 +163,7 @@ impl Client {
     pub(crate) async fn attempt_once(&self, defer: Defer) -> Result<(TaskId, Outcome), Error> {
         let registration = defer.registration();
         let task = defer.prepare(self)?.task;
-        let problems = self.0.registry.problems_of(registration, &self.0.states);
-        if !problems.is_empty() {
-            return Err(Error::Misconfigured { problems });
-        }
+        no_problems(self.0.registry.problems_of(registration, &self.0.states))?;
         let context = TaskContext::of_new(&task, registration);
         let outcome = self.dispatcher().dispatch(registration, &task.payload, &context).await;
         Ok((task.id, outcome))
@@ -231,11 +216,6 @@ impl Client {
 
     fn now(&self) -> Now {
         self.0.clock.now()
-    }
-
-    /// The time by the client's own clock.
-    pub(crate) fn wall_clock(&self) -> Timestamp {
-        self.0.clock.wall()
     }
 }
 

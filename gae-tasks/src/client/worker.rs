@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::Client;
 use crate::backend::{BoxFuture, Pull};
-use crate::error::Error;
+use crate::error::{Error, no_problems};
 use crate::queue::QueueName;
 use crate::worker::{self, Plan};
 
@@ -142,15 +142,13 @@ impl Worker {
         if queues.is_empty() && problems.is_empty() {
             problems.push("the worker has no queues: name at least one in `.queues([..])`".to_owned());
         }
-        if !problems.is_empty() {
-            return Err(Error::Misconfigured { problems });
-        }
+        no_problems(problems)?;
         Ok(Plan {
             pull: Arc::clone(pull),
             clock: Arc::clone(client.clock()),
             registry: Arc::clone(client.shared_registry()),
             dispatcher: client.dispatcher(),
-            queues,
+            queues: Arc::new(queues),
             concurrency: self.concurrency,
             lease: self.lease,
             poll_interval: self.poll_interval,

@@ -8,7 +8,7 @@ use crate::backend::{Lease, LeasedTask, Pull, Routes, Settle, Settlement, Verdic
 use crate::client::Client;
 use crate::context::{Ambient, AttemptInfo, TaskContext};
 use crate::defer::Defer;
-use crate::error::Error;
+use crate::error::{Error, no_problems};
 use crate::outcome::Outcome;
 use crate::queue::QueueName;
 use crate::task::{Kind, TaskId};
@@ -32,7 +32,7 @@ impl Client {
     /// [`Error::TaskFailed`] with the handler's error at the first failure, which is recorded as a worker does: the
     /// task is scheduled again or a dead letter, and `drain` may be called again.
     pub async fn drain(&self) -> Result<usize, Error> {
-        self.verify()?;
+        no_problems(self.problems())?;
         let backend = self.capabilities().backend;
         let pull = self.pull().ok_or(Error::Unsupported { backend, what: "`drain`: it calls handlers over HTTP" })?;
         let routes = Routes::Only(Arc::new(self.registry().routes().into_iter().collect()));
@@ -67,7 +67,7 @@ impl Client {
         let kind = task.kind.to_string();
         let Some(registration) = self.registry().find(&kind, task.shape) else { return Ok(()) };
         let context = TaskContext::of_leased(&task, registration);
-        let started = self.wall_clock();
+        let started = self.clock().wall();
         let outcome = self.dispatcher().dispatch(registration, &task.payload, &context).await;
         let mut settlement = Settlement::new(task.lease, Verdict::of(&outcome, registration.max_attempts));
         settlement.started = Some(started);
@@ -75,11 +75,6 @@ impl Client {
         let tombstones = self.retention().tombstones;
         pull.settle(Settle { now: self.clock().now(), settlements, tombstones }).await?;
         outcome.into_result().map_err(|source| Error::TaskFailed { kind, source })
-    }
-
-    fn verify(&self) -> Result<(), Error> {
-        let problems = self.problems();
-        if problems.is_empty() { Ok(()) } else { Err(Error::Misconfigured { problems }) }
     }
 }
 

@@ -36,7 +36,7 @@ pub(crate) struct Plan {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) dispatcher: Dispatcher,
-    pub(crate) queues: BTreeSet<QueueName>,
+    pub(crate) queues: Arc<BTreeSet<QueueName>>,
     pub(crate) concurrency: usize,
     pub(crate) lease: Duration,
     pub(crate) poll_interval: Duration,
@@ -61,7 +61,6 @@ pub(crate) async fn work(plan: Plan, shutdown: BoxFuture<'static, ()>, grace: Du
 #[derive(Debug)]
 struct Crew {
     plan: Plan,
-    queues: Arc<BTreeSet<QueueName>>,
     routes: Routes,
     /// Leased, not started.
     waiting: Waiting,
@@ -72,7 +71,6 @@ struct Crew {
 impl Crew {
     fn new(plan: Plan) -> Self {
         Self {
-            queues: Arc::new(plan.queues.clone()),
             routes: Routes::Only(Arc::new(plan.registry.routes().into_iter().collect())),
             plan,
             waiting: Waiting::default(),

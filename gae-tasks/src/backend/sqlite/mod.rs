@@ -25,14 +25,12 @@ mod tests;
 
 use std::fmt;
 use std::path::Path;
-use std::time::Duration;
 
 use tokio::sync::watch;
 
 use self::admin::{Delete, PurgeQueue, PutQueue, Replay, RunNow, SetPaused};
 use self::reader::Reader;
 use self::writer::{Request, Writer, moment};
-use super::record::MAX_AHEAD;
 use super::{
     Answer, Backend, Capabilities, Enqueue, Extend, Lease, Leased, List, Pull, Purge, QueueRecord, RouteStats, Settle,
     Settled, Sweep, Swept, TaskRecord, Touch, sealed,
@@ -110,15 +108,7 @@ impl sealed::Sealed for Sqlite {}
 
 impl Backend for Sqlite {
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            backend: NAME,
-            durable: true,
-            max_payload: 1024 * 1024,
-            schedule_horizon: Some(MAX_AHEAD),
-            min_deadline: Duration::from_millis(1),
-            max_deadline: Duration::from_secs(24 * 60 * 60),
-            pull: true,
-        }
+        Capabilities::embedded(NAME, true)
     }
 
     fn enqueue(&self, request: Enqueue) -> Answer<'_, Vec<Result<Deferred, Error>>> {
