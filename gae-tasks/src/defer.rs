@@ -187,17 +187,20 @@ impl Defer {
         }
         let id = TaskId::generate();
         let name = self.name.map(TaskName::new).transpose()?;
-        let queues = match self.queues {
-            Some(queues) => queues.into_iter().map(QueueName::new).collect::<Result<Vec<_>, _>>()?,
-            None => client.queues_of(registration),
+        let queue = match self.queues {
+            Some(queues) => {
+                let queues = queues.into_iter().map(QueueName::new).collect::<Result<Vec<_>, _>>()?;
+                spread(&queues, name.as_ref(), id).cloned()
+            }
+            None => client.queue_of(registration, name.as_ref(), id),
         };
-        let queue = spread(&queues, name.as_ref(), id).ok_or_else(|| Error::NoQueue { kind: kind() })?;
+        let queue = queue.ok_or_else(|| Error::NoQueue { kind: kind() })?;
         let task = NewTask {
             id,
             kind: Kind::from_static(registration.kind),
             shape: registration.shape,
             payload,
-            queue: queue.clone(),
+            queue,
             name,
             schedule: self.schedule,
             // Both caps: that of the type must hold where leases are lost too, and no worker tells it then.
@@ -212,10 +215,11 @@ impl Defer {
     async fn store(self) -> Result<Deferred, Error> {
         let client = self.client()?;
         if client.is_inline() {
-            return client.run_inline(self).await;
+            // In a box of its own: the future of every other call stays small.
+            return Box::pin(client.run_inline(self)).await;
         }
-        let prepared = self.prepare(&client)?;
-        client.enqueue_one(prepared).await
+        let answer = client.enqueue_one(self.prepare(&client)?);
+        answer.await
     }
 }
 

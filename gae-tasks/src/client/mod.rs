@@ -21,10 +21,10 @@ use crate::defer::{Defer, Prepared, inline_answer, judge};
 use crate::dispatch::Dispatcher;
 use crate::error::{Error, no_problems};
 use crate::outcome::{BoxError, Outcome};
-use crate::queue::QueueName;
+use crate::queue::{QueueName, spread};
 use crate::registry::{Registration, Registry};
 use crate::retention::Retention;
-use crate::task::{Deferred, TaskId};
+use crate::task::{Deferred, TaskId, TaskName};
 use crate::time::Now;
 
 /// The way to a queue: defers tasks, looks at them, and makes workers. Cloning is cheap and gives the same client.
@@ -119,11 +119,17 @@ impl Client {
         results.into_iter().collect()
     }
 
-    pub(crate) async fn enqueue_one(&self, prepared: Prepared) -> Result<Deferred, Error> {
-        let backend = self.capabilities().backend;
-        self.enqueue(vec![prepared]).await?.pop().unwrap_or_else(|| {
-            Err(Error::Storage { backend, problem: "gave no answer".to_owned(), source: "no answer".into() })
-        })
+    /// Not an `async fn`, whose future would have room for the task beside the backend's.
+    pub(crate) fn enqueue_one(&self, prepared: Prepared) -> impl Future<Output = Result<Deferred, Error>> + Send {
+        let new_name = prepared.new_name();
+        let answers = self.0.backend.enqueue(Enqueue { now: self.now(), tasks: vec![prepared.task] });
+        async {
+            let no_answer = || {
+                let backend = self.capabilities().backend;
+                Err(Error::Storage { backend, problem: "gave no answer".to_owned(), source: "no answer".into() })
+            };
+            judge(answers.await?.pop().unwrap_or_else(no_answer)?, new_name)
+        }
     }
 
     async fn enqueue(&self, prepared: Vec<Prepared>) -> Result<Vec<Result<Deferred, Error>>, Error> {
@@ -176,10 +182,29 @@ impl Client {
 
     /// The queues a task goes to that is deferred without naming any.
     pub(crate) fn queues_of(&self, registration: &Registration) -> Vec<QueueName> {
-        if registration.queues == [QueueName::DEFAULT.as_str()] && !self.0.default_queues.is_empty() {
-            return self.0.default_queues.clone();
+        match self.default_queues(registration) {
+            Some(queues) => queues.to_vec(),
+            None => registration.queues.iter().map(|queue| QueueName::from_static(queue)).collect(),
         }
-        registration.queues.iter().map(|queue| QueueName::from_static(queue)).collect()
+    }
+
+    /// Of these queues the one for the task with this name or, if it has none, this id.
+    pub(crate) fn queue_of(
+        &self,
+        registration: &Registration,
+        name: Option<&TaskName>,
+        id: TaskId,
+    ) -> Option<QueueName> {
+        match self.default_queues(registration) {
+            Some(queues) => spread(queues, name, id).cloned(),
+            None => spread(registration.queues, name, id).map(|queue| QueueName::from_static(queue)),
+        }
+    }
+
+    /// The client's own queues, if they stand in for those of the attribute.
+    fn default_queues(&self, registration: &Registration) -> Option<&[QueueName]> {
+        let is_default = registration.queues == [QueueName::DEFAULT.as_str()] && !self.0.default_queues.is_empty();
+        is_default.then_some(&self.0.default_queues)
     }
 
     /// Everything that keeps this client's tasks from being run.

@@ -1,11 +1,10 @@
 //! Which of several queues a task goes to.
 
-use super::QueueName;
 use crate::task::{TaskId, TaskName};
 
 /// The queue among `queues` for a task: a named one always goes where its name hashes to, because names belong to a
 /// queue; an unnamed one goes where the random part of its id points. `None` if there are no queues.
-pub(crate) fn spread<'a>(queues: &'a [QueueName], name: Option<&TaskName>, id: TaskId) -> Option<&'a QueueName> {
+pub(crate) fn spread<'a, Q>(queues: &'a [Q], name: Option<&TaskName>, id: TaskId) -> Option<&'a Q> {
     let number = match name {
         Some(name) => fnv1a(name.as_str().as_bytes()),
         None => {
@@ -26,6 +25,7 @@ fn fnv1a(bytes: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::queue::QueueName;
 
     fn queues(n: usize) -> Vec<QueueName> {
         (0..n).map(|i| QueueName::new(format!("q{i}")).unwrap()).collect()
@@ -49,6 +49,6 @@ mod tests {
 
     #[test]
     fn no_queues_give_none() {
-        assert_eq!(spread(&[], None, TaskId::generate()), None);
+        assert_eq!(spread::<QueueName>(&[], None, TaskId::generate()), None);
     }
 }

@@ -20,7 +20,7 @@ impl Request for Delete {
     type Answer = bool;
     const DURABILITY: Durability = Durability::Full;
 
-    fn perform(&self, store: &mut Store) -> Result<bool, Fault> {
+    fn perform(&mut self, store: &mut Store) -> Result<bool, Fault> {
         let Some(task) = Task::load(&store.connection, self.0.id)? else { return Ok(false) };
         task.remove(&store.connection, &store.catalogue, moment(self.0.now).plus(self.0.tombstones))?;
         Ok(true)
@@ -33,7 +33,7 @@ impl Request for RunNow {
     type Answer = Result<(), Error>;
     const DURABILITY: Durability = Durability::Full;
 
-    fn perform(&self, store: &mut Store) -> Result<Self::Answer, Fault> {
+    fn perform(&mut self, store: &mut Store) -> Result<Self::Answer, Fault> {
         let connection = &store.connection;
         let Some(task) = Task::load(connection, self.0.id)? else { return refused(self.0.id, error_text::NOT_STORED) };
         if task.died.is_some() {
@@ -57,7 +57,7 @@ impl Request for Replay {
     type Answer = Result<(), Error>;
     const DURABILITY: Durability = Durability::Full;
 
-    fn perform(&self, store: &mut Store) -> Result<Self::Answer, Fault> {
+    fn perform(&mut self, store: &mut Store) -> Result<Self::Answer, Fault> {
         let connection = &store.connection;
         let Some(mut task) = Task::load(connection, self.0.id)? else {
             return refused(self.0.id, error_text::NOT_STORED);
@@ -84,7 +84,7 @@ impl Request for PutQueue {
     type Answer = ();
     const DURABILITY: Durability = Durability::Full;
 
-    fn perform(&self, store: &mut Store) -> Result<(), Fault> {
+    fn perform(&mut self, store: &mut Store) -> Result<(), Fault> {
         store.catalogue.configure(&store.connection, &self.0, self.1.clone())
     }
 }
@@ -96,7 +96,7 @@ impl Request for SetPaused {
     type Answer = bool;
     const DURABILITY: Durability = Durability::Full;
 
-    fn perform(&self, store: &mut Store) -> Result<bool, Fault> {
+    fn perform(&mut self, store: &mut Store) -> Result<bool, Fault> {
         store.catalogue.pause(&store.connection, &self.0, self.1)?;
         Ok(!self.1)
     }
@@ -112,7 +112,7 @@ impl Request for PurgeQueue {
     type Answer = u64;
     const DURABILITY: Durability = Durability::Full;
 
-    fn perform(&self, store: &mut Store) -> Result<u64, Fault> {
+    fn perform(&mut self, store: &mut Store) -> Result<u64, Fault> {
         let until = moment(self.1.now).plus(self.1.tombstones);
         let lanes = store.catalogue.lanes().filter(|lane| lane.queue == self.0);
         lanes.map(|lane| purge_lane(&store.connection, lane.id, &self.0, until)).sum()

@@ -1,13 +1,15 @@
 //! Storing tasks.
 
+use std::mem;
+
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::connection::Durability;
 use super::error::Fault;
+use super::fresh::Fresh;
 use super::lane::{Catalogue, encoded};
-use super::name;
-use super::waiting;
-use super::writer::{Request, Store, moment};
+use super::writer::{Manner, Request, Store, moment};
+use super::{name, row, waiting};
 use crate::backend::{Enqueue, NewTask, Standing};
 use crate::error::Error;
 use crate::task::Deferred;
@@ -16,28 +18,63 @@ use crate::time::Timestamp;
 /// What becomes of each task, in their order; the text says why one cannot be stored.
 pub(super) type Answers = Vec<Result<Deferred, Error>>;
 
-impl Request for Enqueue {
+/// A call to store tasks. The room for its answers is made by the caller, who also frees it.
+pub(super) struct Storing {
+    request: Enqueue,
+    answers: Answers,
+}
+
+impl Storing {
+    pub(super) fn new(request: Enqueue) -> Self {
+        Self { answers: Vec::with_capacity(request.tasks.len()), request }
+    }
+}
+
+impl Request for Storing {
     type Answer = Answers;
     const DURABILITY: Durability = Durability::Full;
 
     fn weight(&self) -> usize {
-        self.tasks.len()
+        self.request.tasks.len()
     }
 
-    fn perform(&self, store: &mut Store) -> Result<Answers, Fault> {
-        let now = moment(self.now);
-        let by_item = store.by_item;
-        let Store { connection, catalogue, .. } = store;
-        let mut enqueue = |task| match by_item {
-            true => enqueue_alone(connection, catalogue, task, now),
-            false => enqueue(connection, catalogue, task, now).map(Ok),
+    const ONLY_ADDS: bool = true;
+
+    fn perform(&mut self, store: &mut Store) -> Result<Answers, Fault> {
+        let now = moment(self.request.now);
+        let Store { connection, catalogue, fresh, manner, .. } = store;
+        let mut enqueue = |task: &NewTask| match manner {
+            Manner::Gathered if Fresh::fits(task) => gather(connection, catalogue, fresh, task, now).map(Ok),
+            Manner::Gathered | Manner::RowByRow => enqueue(connection, catalogue, task, now).map(Ok),
+            Manner::Apart => enqueue_alone(connection, catalogue, task, now),
         };
-        self.tasks.iter().map(&mut enqueue).collect()
+        let mut answers = mem::take(&mut self.answers);
+        answers.clear();
+        for task in &self.request.tasks {
+            answers.push(enqueue(task)?);
+        }
+        Ok(answers)
     }
 
     fn wakes(answers: &Answers) -> bool {
         answers.iter().flatten().any(|answer| answer.created)
     }
+}
+
+/// As [`enqueue`], but the rows are written later, together with others.
+fn gather(
+    connection: &Connection,
+    catalogue: &mut Catalogue,
+    fresh: &mut Fresh,
+    task: &NewTask,
+    now: Timestamp,
+) -> Result<Deferred, Fault> {
+    let lane = catalogue.lane_of(connection, task)?;
+    fresh.add(task, lane, now, task.schedule.resolve(now));
+    if fresh.is_full() {
+        fresh.write(connection)?;
+    }
+    Ok(Deferred::new(task.id, true))
 }
 
 fn enqueue(
@@ -111,7 +148,7 @@ fn insert(connection: &Connection, task: &NewTask, lane: i64, now: Timestamp, du
         now.as_micros(),
         due.as_micros(),
         task.max_attempts,
-        task.deadline.map(|deadline| i64::try_from(deadline.as_nanos()).unwrap_or(i64::MAX)),
+        task.deadline.map(row::nanos),
         task.name.as_ref().map(crate::task::TaskName::as_str),
         task.retry.as_ref().map(encoded).transpose()?,
         task.attributes,

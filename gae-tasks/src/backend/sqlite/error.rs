@@ -27,6 +27,8 @@ pub(super) enum Fault {
     Unfit(String),
     /// A stored value is none this version can read.
     Unreadable(String),
+    /// A task that was taken for new is stored already.
+    Repeated,
     /// The thread that owns the file is gone.
     Stopped,
 }
@@ -44,6 +46,11 @@ impl Problem {
             self.fault.code(),
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::NotADatabase)
         )
+    }
+
+    /// Whether a task that was taken for new is stored already.
+    pub(super) fn is_repetition(&self) -> bool {
+        matches!(*self.fault, Fault::Repeated)
     }
 }
 
@@ -80,6 +87,7 @@ impl fmt::Display for Problem {
             Fault::Open(error) => write!(f, "cannot open `{file}`: {}", open_problem(error.kind())),
             Fault::Unfit(problem) => write!(f, "cannot use `{file}`: {problem}"),
             Fault::Unreadable(what) => write!(f, "cannot read {what} in `{file}`: was it written by a newer version?"),
+            Fault::Repeated => write!(f, "failed on `{file}`: a task of the call is stored already"),
             Fault::Stopped => {
                 write!(f, "has stopped for `{file}` after an internal error: open it again (stored tasks are safe)")
             }
@@ -139,7 +147,7 @@ impl fmt::Display for Source {
         match &*self.0 {
             Fault::Sql(error) => error.fmt(f),
             Fault::Open(error) => error.fmt(f),
-            Fault::Unfit(_) | Fault::Unreadable(_) => f.write_str("the file does not fit"),
+            Fault::Unfit(_) | Fault::Unreadable(_) | Fault::Repeated => f.write_str("the file does not fit"),
             Fault::Stopped => f.write_str("the storage's thread has ended"),
         }
     }

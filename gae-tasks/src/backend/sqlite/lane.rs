@@ -24,6 +24,8 @@ pub(super) struct Lane {
 pub(super) struct Catalogue {
     lanes: HashMap<i64, Arc<Lane>>,
     by_name: HashMap<QueueName, HashMap<Kind, Vec<(Shape, i64)>>>,
+    /// The lane asked for last: very often the next task goes there too.
+    recent: Option<Arc<Lane>>,
     newest: i64,
     queues: HashMap<QueueName, Queue>,
     /// SQLite's number of the last change by another connection that has been read.
@@ -110,6 +112,19 @@ impl Catalogue {
 
     /// The lane `task` goes to; made, with its queue, if it is the first one.
     pub(super) fn lane_of(&mut self, connection: &Connection, task: &NewTask) -> Result<i64, Fault> {
+        if let Some(lane) = &self.recent
+            && lane.route.shape() == task.shape
+            && lane.queue == task.queue
+            && *lane.route.kind() == task.kind
+        {
+            return Ok(lane.id);
+        }
+        let id = self.find_or_make(connection, task)?;
+        self.recent = self.lanes.get(&id).cloned();
+        Ok(id)
+    }
+
+    fn find_or_make(&mut self, connection: &Connection, task: &NewTask) -> Result<i64, Fault> {
         let known = self.by_name.get(&task.queue).and_then(|kinds| kinds.get(&task.kind));
         let known = known.and_then(|shapes| shapes.iter().find(|(shape, _)| *shape == task.shape));
         if let Some((_, id)) = known {

@@ -49,7 +49,7 @@ impl Request for Lease {
         Ok(Some(Leased::new(Vec::new(), next(&store.connection, &lanes, now)?)))
     }
 
-    fn perform(&self, store: &mut Store) -> Result<Leased, Fault> {
+    fn perform(&mut self, store: &mut Store) -> Result<Leased, Fault> {
         let now = moment(self.now);
         let lanes = store.catalogue.runnable(&self.queues, &self.routes);
         let Store { connection, session, .. } = store;

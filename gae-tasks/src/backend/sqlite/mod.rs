@@ -4,6 +4,8 @@ mod admin;
 mod connection;
 mod enqueue;
 mod error;
+mod fresh;
+mod inbox;
 mod lane;
 mod lease;
 mod lost;
@@ -29,6 +31,7 @@ use std::path::Path;
 use tokio::sync::watch;
 
 use self::admin::{Delete, PurgeQueue, PutQueue, Replay, RunNow, SetPaused};
+use self::enqueue::Storing;
 use self::reader::Reader;
 use self::writer::{Request, Writer, moment};
 use super::{
@@ -112,7 +115,7 @@ impl Backend for Sqlite {
     }
 
     fn enqueue(&self, request: Enqueue) -> Answer<'_, Vec<Result<Deferred, Error>>> {
-        self.write(request)
+        self.write(Storing::new(request))
     }
 
     fn get(&self, id: TaskId) -> Answer<'_, Option<TaskRecord>> {

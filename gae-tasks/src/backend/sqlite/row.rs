@@ -132,6 +132,11 @@ pub(super) fn retry(connection: &Connection, id: TaskId, bytes: Option<&[u8]>) -
     retry
 }
 
+/// A deadline as it is stored.
+pub(super) fn nanos(deadline: Duration) -> i64 {
+    i64::try_from(deadline.as_nanos()).unwrap_or(i64::MAX)
+}
+
 pub(super) fn deadline(nanos: Option<i64>) -> Option<Duration> {
     nanos.map(|nanos| Duration::from_nanos(nanos.max(0).unsigned_abs()))
 }

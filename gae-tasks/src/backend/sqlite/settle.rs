@@ -26,7 +26,7 @@ impl Request for Settle {
         self.settlements.len()
     }
 
-    fn perform(&self, store: &mut Store) -> Result<Vec<Settled>, Fault> {
+    fn perform(&mut self, store: &mut Store) -> Result<Vec<Settled>, Fault> {
         let now = moment(self.now);
         let times = Times { now, until: now.plus(self.tombstones) };
         let Store { connection, catalogue, .. } = store;
@@ -124,7 +124,7 @@ impl Request for Extend {
     type Answer = Vec<bool>;
     const DURABILITY: Durability = Durability::Normal;
 
-    fn perform(&self, store: &mut Store) -> Result<Vec<bool>, Fault> {
+    fn perform(&mut self, store: &mut Store) -> Result<Vec<bool>, Fault> {
         let until = moment(self.now).plus(self.duration).as_micros();
         let mut statement = store.connection.prepare_cached(EXTEND)?;
         let mut extend = |lease: &LeaseRef| -> Result<bool, Fault> {

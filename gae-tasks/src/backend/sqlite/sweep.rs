@@ -32,7 +32,7 @@ impl Request for Sweep {
         Ok(idle.then(Swept::default))
     }
 
-    fn perform(&self, store: &mut Store) -> Result<Swept, Fault> {
+    fn perform(&mut self, store: &mut Store) -> Result<Swept, Fault> {
         let now = moment(self.now);
         let mut swept = Swept::default();
         store.session.remove_strays(&store.connection)?;

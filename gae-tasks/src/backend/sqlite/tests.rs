@@ -120,7 +120,7 @@ impl Request for FullDisk {
     type Answer = ();
     const DURABILITY: Durability = Durability::Normal;
 
-    fn perform(&self, store: &mut Store) -> Result<(), Fault> {
+    fn perform(&mut self, store: &mut Store) -> Result<(), Fault> {
         let pages: i64 = store.connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
         set(&store.connection, "max_page_count", if self.0 { pages } else { 1_000_000 })
     }
@@ -133,7 +133,7 @@ impl Request for Panics {
     type Answer = ();
     const DURABILITY: Durability = Durability::Normal;
 
-    fn perform(&self, _: &mut Store) -> Result<(), Fault> {
+    fn perform(&mut self, _: &mut Store) -> Result<(), Fault> {
         panic!("the test wants it")
     }
 }

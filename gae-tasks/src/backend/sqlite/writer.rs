@@ -4,30 +4,29 @@ use std::mem;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
 use super::connection::{self, Durability};
 use super::error::{Fault, File, Problem};
+use super::fresh::Fresh;
+use super::inbox::{Inbox, Outlet};
 use super::lane::Catalogue;
 use super::schema;
 use super::session::Session;
 use crate::time::{Now, Timestamp};
 
-/// Most tasks of one transaction: more would make the first of them wait.
-const MAX_WEIGHT: usize = 4_096;
+/// So many callers that were just answered are worth waiting for: they are likely to ask again.
+const WORTH_WAITING: usize = 4;
 
-/// Callers that were just answered often ask again at once; from so many on a synced transaction waits for them.
-const WORTH_A_NAP: usize = 8;
+/// A transaction that has so many calls waits for no more: others compute while the disk is busy with it.
+const ENOUGH: usize = 640;
 
-/// How long it waits, at the most [`NAPS`] times.
-const NAP: Duration = Duration::from_micros(20);
-
-const NAPS: usize = 3;
+/// The longest wait of a transaction.
+const MAX_PATIENCE: Duration = Duration::from_millis(2);
 
 /// An operation on the file that changes it.
 pub(super) trait Request: Send + 'static {
@@ -49,8 +48,11 @@ pub(super) trait Request: Send + 'static {
         Ok(None)
     }
 
+    /// Whether [`perform`](Self::perform) only adds to [`Store::fresh`], and needs nothing of what is in there.
+    const ONLY_ADDS: bool = false;
+
     /// Does it, within a transaction; done again from the start if that is rolled back.
-    fn perform(&self, store: &mut Store) -> Result<Self::Answer, Fault>;
+    fn perform(&mut self, store: &mut Store) -> Result<Self::Answer, Fault>;
 
     /// Whether, with this answer, a task may have become due.
     fn wakes(_answer: &Self::Answer) -> bool {
@@ -63,14 +65,26 @@ pub(super) struct Store {
     pub(super) connection: Connection,
     pub(super) catalogue: Catalogue,
     pub(super) session: Session,
-    /// Whether each item must leave nothing behind when it fails, because its neighbours are kept.
-    pub(super) by_item: bool,
+    /// New tasks that are yet to be written.
+    pub(super) fresh: Fresh,
+    pub(super) manner: Manner,
+}
+
+/// How a transaction is put together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// Rows are gathered into statements that write many.
+    Gathered,
+    /// Row by row, so that each can be told from the others.
+    RowByRow,
+    /// Row by row, and each must leave nothing behind when it fails, because its neighbours are kept.
+    Apart,
 }
 
 /// A handle on the thread; dropped, it lets the thread finish what waits for it, and waits for that.
 #[derive(Debug)]
 pub(super) struct Writer {
-    sender: Option<Sender<Box<dyn Work>>>,
+    inbox: Inbox,
     thread: Option<JoinHandle<()>>,
     file: File,
     transactions: Arc<AtomicU64>,
@@ -79,7 +93,7 @@ pub(super) struct Writer {
 impl Writer {
     /// Opens the file on a thread of its own.
     pub(super) async fn start(path: PathBuf, wakeups: watch::Sender<u64>) -> Result<Self, Problem> {
-        let (sender, receiver) = channel();
+        let (inbox, outlet) = Inbox::new();
         let (opened, answer) = oneshot::channel();
         let transactions = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&transactions);
@@ -88,14 +102,14 @@ impl Writer {
         let run = move || match open(&path) {
             Ok((file, store)) => {
                 _ = opened.send(Ok(file.clone()));
-                Desk::new(receiver, store, file, wakeups, counter).run();
+                Desk::new(outlet, store, file, wakeups, counter).run();
             }
             Err(problem) => _ = opened.send(Err(problem)),
         };
         let thread = thread::Builder::new().name("gae-tasks-write".to_owned()).spawn(run);
         let thread = thread.map_err(|error| Problem::new(&unopened, Fault::Open(error)))?;
         let file = answer.await.map_err(stopped)??;
-        Ok(Self { sender: Some(sender), thread: Some(thread), file, transactions })
+        Ok(Self { inbox, thread: Some(thread), file, transactions })
     }
 
     pub(super) fn file(&self) -> &File {
@@ -108,22 +122,20 @@ impl Writer {
     }
 
     /// Has `request` done, together with whatever else waits.
-    pub(super) fn call<R: Request>(
-        &self,
-        request: R,
-    ) -> impl Future<Output = Result<R::Answer, Problem>> + Send + use<R> {
-        let (reply, answer) = oneshot::channel();
-        let call = Box::new(Call { request, answer: None, reply });
-        // If the thread is gone, `call` is dropped, and the answer below says so.
-        _ = self.sender.as_ref().map(|sender| sender.send(call));
-        let file = self.file.clone();
-        async move { answer.await.unwrap_or_else(|_| Err(Problem::new(&file, Fault::Stopped))) }
+    pub(super) fn call<R: Request>(&self, request: R) -> impl Future<Output = Result<R::Answer, Problem>> + Send {
+        let (reply, answered) = oneshot::channel();
+        // If the thread is gone, the call is dropped, and the answer below says so.
+        self.inbox.put(Box::new(Call { request, answer: None, reply: Some(reply) }));
+        async {
+            let answer = answered.await.ok().and_then(|call| call.answer);
+            answer.unwrap_or_else(|| Err(Problem::new(&self.file, Fault::Stopped)))
+        }
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        self.sender = None;
+        self.inbox.close();
         _ = self.thread.take().map(JoinHandle::join);
     }
 }
@@ -132,7 +144,8 @@ fn open(path: &std::path::Path) -> Result<(File, Store), Problem> {
     let (file, mut connection) = connection::create(path)?;
     schema::migrate(&mut connection).map_err(|fault| Problem::new(&file, fault))?;
     let session = Session::new(&file);
-    Ok((file, Store { connection, catalogue: Catalogue::default(), session, by_item: false }))
+    let (catalogue, fresh) = Default::default();
+    Ok((file, Store { connection, catalogue, session, fresh, manner: Manner::Gathered }))
 }
 
 /// The moment a request happens.
@@ -142,88 +155,62 @@ pub(super) fn moment(now: Now) -> Timestamp {
 
 /// The thread's own side.
 struct Desk {
-    receiver: Receiver<Box<dyn Work>>,
+    outlet: Outlet,
     store: Store,
     file: File,
     wakeups: watch::Sender<u64>,
     transactions: Arc<AtomicU64>,
     /// What `PRAGMA synchronous` stands at.
     synchronous: Durability,
-    /// What the next transaction is made of.
-    waiting: Vec<Box<dyn Work>>,
-    /// How many callers it may have.
+    /// How many callers the next transaction may have.
     expected: usize,
+    /// How long the last synced commit took: waiting for others longer than that costs more than a commit of their own.
+    patience: Duration,
 }
 
 impl Desk {
     fn new(
-        receiver: Receiver<Box<dyn Work>>,
+        outlet: Outlet,
         store: Store,
         file: File,
         wakeups: watch::Sender<u64>,
         transactions: Arc<AtomicU64>,
     ) -> Self {
-        let (synchronous, waiting) = (Durability::Full, Vec::new());
-        Self { receiver, store, file, wakeups, transactions, synchronous, waiting, expected: 0 }
+        let (synchronous, patience) = (Durability::Full, Duration::ZERO);
+        Self { outlet, store, file, wakeups, transactions, synchronous, expected: 0, patience }
     }
 
     fn run(mut self) {
-        while let Some(group) = self.gather() {
-            self.answer(group);
+        let mut group = Vec::new();
+        while self.gather(&mut group) {
+            self.answer(&mut group);
         }
         self.store.session.end(&mut self.store.connection, &mut self.store.catalogue);
     }
 
-    /// What waits, or else the next call that comes; `None` when none can come any more.
-    fn gather(&mut self) -> Option<Vec<Box<dyn Work>>> {
-        if self.waiting.is_empty() {
-            self.waiting.push(self.receiver.recv().ok()?);
-        }
-        self.fetch();
-        // Without these naps the first caller to come back makes all others wait for a transaction of its own.
-        if self.expected >= WORTH_A_NAP && self.waiting.iter().any(|work| work.durability() == Durability::Full) {
-            for _ in 0..NAPS {
-                let before = self.waiting.len();
-                if before >= self.expected {
-                    break;
-                }
-                thread::sleep(NAP);
-                self.fetch();
-                if self.waiting.len() == before {
-                    break;
-                }
-            }
-        }
-        Some(mem::take(&mut self.waiting))
-    }
-
-    /// Takes what has come in, as much as fits a transaction.
-    fn fetch(&mut self) {
-        let mut weight: usize = self.waiting.iter().map(|work| work.weight()).sum();
-        while weight < MAX_WEIGHT
-            && let Ok(work) = self.receiver.try_recv()
-        {
-            weight += work.weight();
-            self.waiting.push(work);
+    /// What waits, or else the next call that comes; `false` when none can come any more.
+    fn gather(&mut self, group: &mut Vec<Box<dyn Work>>) -> bool {
+        self.outlet.wait() && {
+            self.outlet.take(group);
+            true
         }
     }
 
-    fn answer(&mut self, mut group: Vec<Box<dyn Work>>) {
-        self.look(&mut group);
+    fn answer(&mut self, group: &mut Vec<Box<dyn Work>>) {
+        self.look(group);
         if group.is_empty() {
             return;
         }
-        self.store.by_item = false;
-        if let Err(problem) = self.transact(&mut group) {
-            self.answer_each(&mut group, &problem);
+        if let Err(problem) = self.transact_together(group) {
+            self.answer_each(group, &problem);
         }
-        // These cannot be callers that are answered now: so many may be waiting next time.
-        self.fetch();
-        self.expected = self.waiting.len() + group.len();
+        // Those that wait by now cannot be callers that are answered now: so many may be waiting next time.
+        let again = group.iter().filter(|work| work.durability() == Durability::Full).count();
+        self.expected = if again >= WORTH_WAITING { self.outlet.len() + again } else { 0 };
         if group.iter().any(|work| work.wakes()) {
             self.wakeups.send_modify(|count| *count = count.wrapping_add(1));
         }
-        for work in group {
+        for work in group.drain(..) {
             work.finish();
         }
     }
@@ -233,40 +220,49 @@ impl Desk {
         if !group.iter().all(|work| work.may_rest()) {
             return;
         }
-        let mut rest = Vec::new();
-        for mut work in mem::take(group) {
-            // A failed look is made good, or reported, by the transaction.
-            if self.store.catalogue.refresh(&self.store.connection).is_ok() && work.look(&mut self.store) {
-                work.finish();
-            } else {
-                rest.push(work);
-            }
+        // A failed look is made good, or reported, by the transaction.
+        let store = &mut self.store;
+        let mut look =
+            |work: &mut Box<dyn Work>| store.catalogue.refresh(&store.connection).is_ok() && work.look(store);
+        group.extract_if(.., |work| look(work)).for_each(|work| work.finish());
+    }
+
+    /// Performs all in one transaction, in the fastest manner that can be.
+    fn transact_together(&mut self, group: &mut Vec<Box<dyn Work>>) -> Result<(), Problem> {
+        self.store.manner = Manner::Gathered;
+        let done = self.transact(group);
+        if !matches!(&done, Err(problem) if problem.is_repetition()) {
+            return done;
         }
-        *group = rest;
+        self.store.manner = Manner::RowByRow;
+        self.transact(group)
     }
 
     /// After their common transaction failed with `problem`, gives each member one of its own, so that a bad one
     /// fails alone.
-    fn answer_each(&mut self, group: &mut [Box<dyn Work>], problem: &Problem) {
+    fn answer_each(&mut self, group: &mut Vec<Box<dyn Work>>, problem: &Problem) {
         if !problem.may_spare_others() {
             return group.iter_mut().for_each(|work| work.fail(problem.clone()));
         }
-        self.store.by_item = true;
-        for work in group {
-            if let Err(problem) = self.transact(std::slice::from_mut(work)) {
-                work.fail(problem);
+        self.store.manner = Manner::Apart;
+        for work in mem::take(group) {
+            let mut alone = vec![work];
+            if let Err(problem) = self.transact(&mut alone) {
+                alone.iter_mut().for_each(|work| work.fail(problem.clone()));
             }
+            group.append(&mut alone);
         }
     }
 
     /// Performs all in one transaction: all of it happens, or nothing.
-    fn transact(&mut self, group: &mut [Box<dyn Work>]) -> Result<(), Problem> {
+    fn transact(&mut self, group: &mut Vec<Box<dyn Work>>) -> Result<(), Problem> {
         let done = self.try_transact(group);
         if done.is_ok() {
             self.transactions.fetch_add(1, Ordering::Relaxed);
             self.store.session.bury();
             return Ok(());
         }
+        self.store.fresh.forget();
         self.store.catalogue.forget();
         self.store.session.spare();
         if !self.store.connection.is_autocommit() {
@@ -275,15 +271,49 @@ impl Desk {
         done.map_err(|fault| Problem::new(&self.file, fault))
     }
 
-    fn try_transact(&mut self, group: &mut [Box<dyn Work>]) -> Result<(), Fault> {
+    fn try_transact(&mut self, group: &mut Vec<Box<dyn Work>>) -> Result<(), Fault> {
         let durability = group.iter().map(|work| work.durability()).max();
         self.survive(durability.unwrap_or(Durability::Full))?;
         self.store.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         self.store.catalogue.refresh(&self.store.connection)?;
-        for work in group {
-            work.perform(&mut self.store)?;
+        let waits = durability == Some(Durability::Full) && self.store.manner == Manner::Gathered;
+        let (mut done, mut patience) = (0, self.patience);
+        loop {
+            for work in group.iter_mut().skip(done) {
+                if !work.only_adds() {
+                    self.store.fresh.write(&self.store.connection)?;
+                }
+                work.perform(&mut self.store)?;
+            }
+            done = group.len();
+            if !waits || !self.board(group, &mut patience) {
+                break;
+            }
         }
+        self.store.fresh.write(&self.store.connection)?;
+        self.commit()
+    }
+
+    /// Lets callers join the transaction that were answered by the last one and ask again: else the first of them to
+    /// come back would make all others wait for a transaction of its own. Takes off `patience` what it waits.
+    fn board(&self, group: &mut Vec<Box<dyn Work>>, patience: &mut Duration) -> bool {
+        let before = group.len();
+        let expected = self.expected.min(ENOUGH);
+        if before < expected && !patience.is_zero() {
+            let begun = Instant::now();
+            self.outlet.wait_for(expected - before, *patience);
+            self.outlet.take(group);
+            *patience = patience.saturating_sub(begun.elapsed());
+        }
+        group.len() > before
+    }
+
+    fn commit(&mut self) -> Result<(), Fault> {
+        let begun = Instant::now();
         self.store.connection.prepare_cached("COMMIT")?.execute([])?;
+        if self.synchronous == Durability::Full {
+            self.patience = begun.elapsed().min(MAX_PATIENCE);
+        }
         Ok(())
     }
 
@@ -298,8 +328,9 @@ impl Desk {
 }
 
 /// A call with its request's type forgotten.
-trait Work: Send {
+pub(super) trait Work: Send {
     fn weight(&self) -> usize;
+    fn only_adds(&self) -> bool;
     fn durability(&self) -> Durability;
     fn may_rest(&self) -> bool;
     fn look(&mut self, store: &mut Store) -> bool;
@@ -312,12 +343,17 @@ trait Work: Send {
 struct Call<R: Request> {
     request: R,
     answer: Option<Result<R::Answer, Problem>>,
-    reply: oneshot::Sender<Result<R::Answer, Problem>>,
+    /// The caller gets all of it back, to free itself what it has allocated: across threads that is slow.
+    reply: Option<oneshot::Sender<Box<Self>>>,
 }
 
 impl<R: Request> Work for Call<R> {
     fn weight(&self) -> usize {
         self.request.weight()
+    }
+
+    fn only_adds(&self) -> bool {
+        R::ONLY_ADDS
     }
 
     fn durability(&self) -> Durability {
@@ -346,10 +382,16 @@ impl<R: Request> Work for Call<R> {
         self.answer.as_ref().is_some_and(|answer| answer.as_ref().is_ok_and(R::wakes))
     }
 
-    fn finish(self: Box<Self>) {
-        if let Some(answer) = self.answer {
+    fn finish(mut self: Box<Self>) {
+        if let Some(reply) = self.reply.take() {
             // A caller that no longer waits has dropped its future, which may or may not have happened.
-            _ = self.reply.send(answer);
+            _ = reply.send(self);
         }
+    }
+}
+
+impl std::fmt::Debug for dyn Work {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Work").field("weight", &self.weight()).finish_non_exhaustive()
     }
 }

@@ -55,7 +55,7 @@ impl Request for Replanned {
     type Answer = i32;
     const DURABILITY: Durability = Durability::Normal;
 
-    fn perform(&self, store: &mut Store) -> Result<i32, Fault> {
+    fn perform(&mut self, store: &mut Store) -> Result<i32, Fault> {
         let planned = |query| -> Result<i32, Fault> {
             Ok(store.connection.prepare_cached(query)?.get_status(rusqlite::StatementStatus::RePrepare))
         };

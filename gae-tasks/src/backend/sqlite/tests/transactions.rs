@@ -8,9 +8,10 @@ use rusqlite::Connection;
 
 use super::super::admin;
 use super::super::connection::{Access, Durability, PRAGMAS, create, open};
+use super::super::enqueue::Storing;
 use super::super::writer::Request;
 use super::{Folder, at, chain, enqueue, finish, lease, task, wait};
-use crate::backend::{Backend, Enqueue, Extend, Lease, List, Pull, Settle, Sweep, TaskFilter};
+use crate::backend::{Backend, Extend, Lease, List, Pull, Settle, Sweep, TaskFilter};
 use crate::task::Kind;
 use crate::time::Now;
 
@@ -33,7 +34,7 @@ fn every_connection_has_its_pragmas() {
 
 #[test]
 fn what_was_promised_survives_a_power_loss_and_the_rest_a_kill() {
-    const { assert!(matches!(Enqueue::DURABILITY, Durability::Full)) };
+    const { assert!(matches!(Storing::DURABILITY, Durability::Full)) };
     const { assert!(matches!(admin::Replay::DURABILITY, Durability::Full)) };
     const { assert!(matches!(admin::Delete::DURABILITY, Durability::Full)) };
     const { assert!(matches!(admin::PurgeQueue::DURABILITY, Durability::Full)) };
@@ -101,6 +102,23 @@ fn a_task_the_database_refuses_fails_alone() {
     other.execute_batch("DROP TRIGGER rule").unwrap();
     let answers = enqueue(&sqlite, vec![bad]).unwrap();
     assert!(answers[0].as_ref().unwrap().created, "the refused one left nothing behind, not even its name");
+}
+
+#[test]
+fn a_task_that_is_stored_already_leaves_its_neighbours_alone() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    let first = task(b"first");
+    enqueue(&sqlite, vec![first.clone()]).unwrap();
+    assert_eq!(lease(&sqlite, at(100), 10).tasks.len(), 1);
+    let mut tasks: Vec<_> = (0..40).map(|_| task(b"more")).collect();
+    tasks[20] = first;
+    tasks.push(tasks[0].clone());
+    let answers = enqueue(&sqlite, tasks.clone()).unwrap();
+    let told: Vec<_> = answers.into_iter().map(|answer| answer.unwrap().id).collect();
+    assert_eq!(told, tasks.iter().map(|task| task.id).collect::<Vec<_>>());
+    assert_eq!(open_tasks(&sqlite), 40);
+    assert_eq!(lease(&sqlite, at(100), 100).tasks.len(), 39, "what was leased stays leased, and no task waits twice");
 }
 
 #[test]
