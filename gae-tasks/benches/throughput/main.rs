@@ -60,7 +60,7 @@ type OurLoop = dyn Fn(&Runtime, &Path, usize) -> Duration;
 
 fn rows() -> Vec<Row> {
     let mut rows = vec![enqueue_row(5_000, 1), enqueue_row(100_000, 50), enqueue_row(100_000, 1_000)];
-    rows.extend([20_000, 100_000].map(|tasks| Row {
+    rows.extend([20_000, 100_000, 1_000_000].map(|tasks| Row {
         name: format!("drain {tasks}: claim 100, delete 100, NORMAL"),
         tasks,
         raw: Box::new(|folder, tasks| {

@@ -119,12 +119,12 @@ impl Backend for Sqlite {
     }
 
     fn get(&self, id: TaskId) -> Answer<'_, Option<TaskRecord>> {
-        let answer = self.reader.call(move |connection| row::get(connection, id));
+        let answer = self.reader.get(move |connection| row::get(connection, id));
         Box::pin(async { Ok(answer.await?) })
     }
 
     fn list(&self, request: List) -> Answer<'_, Vec<TaskRecord>> {
-        let answer = self.reader.call(move |connection| row::list(connection, &request));
+        let answer = self.reader.scan(move |connection| row::list(connection, &request));
         Box::pin(async { Ok(answer.await?) })
     }
 
@@ -147,7 +147,7 @@ impl Backend for Sqlite {
     }
 
     fn queues(&self) -> Answer<'_, Vec<QueueRecord>> {
-        let answer = self.reader.call(stats::queues);
+        let answer = self.reader.scan(stats::queues);
         Box::pin(async { Ok(answer.await?) })
     }
 
@@ -161,7 +161,7 @@ impl Backend for Sqlite {
     }
 
     fn stats(&self, now: Now) -> Answer<'_, Vec<RouteStats>> {
-        let answer = self.reader.call(move |connection| stats::stats(connection, moment(now)));
+        let answer = self.reader.scan(move |connection| stats::stats(connection, moment(now)));
         Box::pin(async { Ok(answer.await?) })
     }
 }

@@ -1,6 +1,6 @@
 //! The thread that reads: looking at tasks and counting them keeps no writer waiting.
 
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 
 use rusqlite::Connection;
@@ -9,7 +9,19 @@ use tokio::sync::oneshot;
 use super::connection::{self, Access};
 use super::error::{Fault, File, Problem};
 
-type Read = Box<dyn FnOnce(&Connection) + Send>;
+/// How many single tasks are read before the connection is closed.
+///
+/// As rusqlite builds SQLite, the caches of all connections of a process are one: one that reads much takes pages over
+/// from the writer, which from then on drops every page after use, because all together are at their limit while its
+/// own share is not used up. That doubled the cost of a task among a million.
+const MAX_GETS: u32 = 32;
+
+/// What is to be read.
+struct Read {
+    /// Whether it may go through all that is stored.
+    scans: bool,
+    perform: Box<dyn FnOnce(Result<&Connection, Problem>) + Send>,
+}
 
 /// A handle on the thread; dropped, it lets the thread finish what waits for it, and waits for that.
 #[derive(Debug)]
@@ -28,7 +40,7 @@ impl Reader {
         let run = move || match connection::open(&on_thread, Access::Read) {
             Ok(connection) => {
                 _ = opened.send(Ok(()));
-                receiver.into_iter().for_each(|read| read(&connection));
+                answer_all(receiver, &on_thread, connection);
             }
             Err(problem) => _ = opened.send(Err(problem)),
         };
@@ -38,22 +50,60 @@ impl Reader {
         Ok(Self { sender: Some(sender), thread: Some(thread), file: file.clone() })
     }
 
-    /// Has `read` done, which sees one state of the file throughout.
-    pub(super) fn call<T, R>(&self, read: R) -> impl Future<Output = Result<T, Problem>> + Send + use<T, R>
+    /// Has `read` done, which looks for a single row and sees one state of the file throughout.
+    pub(super) fn get<T, R>(&self, read: R) -> impl Future<Output = Result<T, Problem>> + Send
+    where
+        T: Send + 'static,
+        R: FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+    {
+        self.call(false, read)
+    }
+
+    /// Has `read` done, which may go through all that is stored, and sees one state of the file throughout.
+    pub(super) fn scan<T, R>(&self, read: R) -> impl Future<Output = Result<T, Problem>> + Send
+    where
+        T: Send + 'static,
+        R: FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+    {
+        self.call(true, read)
+    }
+
+    fn call<T, R>(&self, scans: bool, read: R) -> impl Future<Output = Result<T, Problem>> + Send
     where
         T: Send + 'static,
         R: FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let work = move |connection: &Connection| _ = reply.send(in_one_state(connection, read));
-        // If the thread is gone, `work` is dropped, and the answer below says so.
-        _ = self.sender.as_ref().map(|sender| sender.send(Box::new(work)));
         let file = self.file.clone();
-        async move {
-            let answer = answer.await.unwrap_or(Err(Fault::Stopped));
-            answer.map_err(|fault| Problem::new(&file, fault))
+        let read =
+            move |connection: &Connection| in_one_state(connection, read).map_err(|fault| Problem::new(&file, fault));
+        let perform = Box::new(move |connection: Result<&_, _>| _ = reply.send(connection.and_then(read)));
+        // If the thread is gone, the read is dropped, and the answer below says so.
+        _ = self.sender.as_ref().map(|sender| sender.send(Read { scans, perform }));
+        async { answer.await.unwrap_or_else(|_| Err(Problem::new(&self.file, Fault::Stopped))) }
+    }
+}
+
+/// The thread's own side.
+fn answer_all(reads: Receiver<Read>, file: &File, connection: Connection) {
+    let mut opened = Some((connection, 0));
+    for Read { scans, perform } in reads {
+        let (connection, gets) = match opened.take().map_or_else(|| reopen(file), Ok) {
+            Ok(opened) => opened,
+            Err(problem) => {
+                perform(Err(problem));
+                continue;
+            }
+        };
+        perform(Ok(&connection));
+        if !scans && gets < MAX_GETS {
+            opened = Some((connection, gets + 1));
         }
     }
+}
+
+fn reopen(file: &File) -> Result<(Connection, u32), Problem> {
+    Ok((connection::open(file, Access::Read)?, 0))
 }
 
 fn in_one_state<T>(connection: &Connection, read: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, Fault> {
