@@ -109,7 +109,7 @@ fn set_up(connection: &Connection, access: Access) -> Result<(), Fault> {
         set(connection, pragma, value)?;
     }
     match access {
-        Access::Write => set(connection, "cache_size", -16_000),
+        Access::Write => set(connection, "cache_size", -8_000),
         Access::Read => {
             set(connection, "cache_size", -2_000)?;
             set(connection, "query_only", 1)
