@@ -80,9 +80,11 @@ fn nothing_is_sorted_or_read_in_vain() {
     let sqlite = folder.open();
     let (_, connection) = create(&folder.file()).unwrap();
     check(&connection, "empty");
-    enqueue(&sqlite, (0..10_000).map(|_| task(&[1; 70])).collect()).unwrap();
+    for _ in 0..25 {
+        enqueue(&sqlite, (0..4_000).map(|_| task(&[1; 70])).collect()).unwrap();
+    }
     lease_some(&sqlite, super::at(100), 500);
-    check(&connection, "10,000 tasks");
+    check(&connection, "100,000 tasks");
     connection.execute_batch("ANALYZE").unwrap();
-    check(&create(&folder.file()).unwrap().1, "10,000 tasks, analysed");
+    check(&create(&folder.file()).unwrap().1, "100,000 tasks, analysed");
 }
