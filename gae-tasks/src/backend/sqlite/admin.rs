@@ -2,11 +2,12 @@
 
 use rusqlite::{Connection, params};
 
+use super::call::Request;
 use super::connection::Durability;
 use super::error::Fault;
 use super::task::Task;
 use super::waiting;
-use super::writer::{Request, Store, moment};
+use super::writer::{Store, moment};
 use crate::backend::record::error_text;
 use crate::backend::{Purge, Touch};
 use crate::error::Error;

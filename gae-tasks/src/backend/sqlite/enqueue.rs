@@ -4,11 +4,12 @@ use std::mem;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::call::Request;
 use super::connection::Durability;
 use super::error::Fault;
 use super::fresh::Fresh;
 use super::lane::{Catalogue, encoded};
-use super::writer::{Manner, Request, Store, moment};
+use super::writer::{Manner, Store, moment};
 use super::{name, row, waiting};
 use crate::backend::{Enqueue, NewTask, Standing};
 use crate::error::Error;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::writer::Work;
+use super::call::Work;
 
 /// Most tasks of one transaction: more would make the first of them wait.
 const MAX_WEIGHT: usize = 4_096;
@@ -111,13 +111,13 @@ impl Outlet {
             mem::swap(&mut pending.work, group);
             return;
         }
-        let mut taken = 0;
-        let fits = |call: &Box<dyn Work>| {
-            let fits = taken < MAX_WEIGHT;
-            taken += if fits { call.weight() } else { 0 };
-            fits
-        };
-        let count = pending.work.iter().map(fits).take_while(|fits| *fits).count();
+        let (mut count, mut taken) = (0, 0);
+        while taken < MAX_WEIGHT
+            && let Some(call) = pending.work.get(count)
+        {
+            taken += call.weight();
+            count += 1;
+        }
         group.extend(pending.work.drain(..count));
         pending.weight -= taken;
         self.0.count.store(pending.work.len(), Ordering::Relaxed);

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
+use super::call::Request;
 use super::connection::Durability;
 use super::error::Fault;
 use super::lane::Lane;
 use super::row::{deadline, task_id, task_name};
-use super::writer::{Request, Store, moment};
+use super::writer::{Store, moment};
 use super::{unreadable, waiting};
 use crate::backend::lease::Haul;
 use crate::backend::{Lease, LeaseRef, LeaseToken, Leased, LeasedTask, Standing};

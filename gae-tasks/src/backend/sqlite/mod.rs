@@ -1,6 +1,7 @@
 //! The embedded, durable backend: one SQLite file, shared by the processes of a host.
 
 mod admin;
+mod call;
 mod connection;
 mod enqueue;
 mod error;
@@ -31,9 +32,10 @@ use std::path::Path;
 use tokio::sync::watch;
 
 use self::admin::{Delete, PurgeQueue, PutQueue, Replay, RunNow, SetPaused};
+use self::call::Request;
 use self::enqueue::Storing;
 use self::reader::Reader;
-use self::writer::{Request, Writer, moment};
+use self::writer::{Writer, moment};
 use super::{
     Answer, Backend, Capabilities, Enqueue, Extend, Lease, Leased, List, Pull, Purge, QueueRecord, RouteStats, Settle,
     Settled, Sweep, Swept, TaskRecord, Touch, sealed,

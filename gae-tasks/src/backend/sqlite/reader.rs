@@ -20,8 +20,10 @@ const MAX_GETS: u32 = 32;
 struct Read {
     /// Whether it may go through all that is stored.
     scans: bool,
-    perform: Box<dyn FnOnce(Result<&Connection, Problem>) + Send>,
+    perform: Perform,
 }
+
+type Perform = Box<dyn FnOnce(Result<&Connection, Problem>) + Send>;
 
 /// A handle on the thread; dropped, it lets the thread finish what waits for it, and waits for that.
 #[derive(Debug)]

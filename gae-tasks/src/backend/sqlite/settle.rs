@@ -2,11 +2,12 @@
 
 use rusqlite::{CachedStatement, Connection, params};
 
+use super::call::Request;
 use super::connection::Durability;
 use super::error::Fault;
 use super::lane::Catalogue;
 use super::task::Task;
-use super::writer::{Request, Store, moment};
+use super::writer::{Store, moment};
 use crate::backend::{Extend, LeaseRef, Settle, Settled, Settlement, Verdict};
 use crate::queue::Attempts;
 use crate::task::TaskId;

@@ -2,12 +2,13 @@
 
 use rusqlite::{Connection, params};
 
+use super::call::Request;
 use super::connection::Durability;
 use super::error::Fault;
 use super::lost;
 use super::session::{self, Session, Sign};
 use super::task::Task;
-use super::writer::{Request, Store, moment};
+use super::writer::{Store, moment};
 use crate::backend::{Sweep, Swept};
 use crate::task::TaskId;
 use crate::time::Timestamp;

@@ -12,9 +12,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::Sqlite;
+use super::call::Request;
 use super::connection::{Durability, set};
 use super::error::Fault;
-use super::writer::{Request, Store};
+use super::writer::Store;
 use crate::backend::{Backend, Enqueue, Lease, Leased, NewTask, Pull, Routes, Settle, Settled, Settlement, Verdict};
 use crate::error::Error;
 use crate::queue::QueueName;

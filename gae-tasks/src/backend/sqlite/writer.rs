@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
+use super::call::{Call, Request, Work};
 use super::connection::{self, Durability};
 use super::error::{Fault, File, Problem};
 use super::fresh::Fresh;
@@ -27,38 +28,6 @@ const ENOUGH: usize = 640;
 
 /// The longest wait of a transaction.
 const MAX_PATIENCE: Duration = Duration::from_millis(2);
-
-/// An operation on the file that changes it.
-pub(super) trait Request: Send + 'static {
-    type Answer: Send + 'static;
-
-    /// What its commit must survive.
-    const DURABILITY: Durability;
-
-    /// How many tasks it is about.
-    fn weight(&self) -> usize {
-        1
-    }
-
-    /// Whether [`look`](Self::look) may have an answer.
-    const MAY_REST: bool = false;
-
-    /// The answer, if it can be told without writing. Only asked where no transaction is under way anyway.
-    fn look(&self, _store: &mut Store) -> Result<Option<Self::Answer>, Fault> {
-        Ok(None)
-    }
-
-    /// Whether [`perform`](Self::perform) only adds to [`Store::fresh`], and needs nothing of what is in there.
-    const ONLY_ADDS: bool = false;
-
-    /// Does it, within a transaction; done again from the start if that is rolled back.
-    fn perform(&mut self, store: &mut Store) -> Result<Self::Answer, Fault>;
-
-    /// Whether, with this answer, a task may have become due.
-    fn wakes(_answer: &Self::Answer) -> bool {
-        false
-    }
-}
 
 /// What operations work on.
 pub(super) struct Store {
@@ -123,11 +92,11 @@ impl Writer {
 
     /// Has `request` done, together with whatever else waits.
     pub(super) fn call<R: Request>(&self, request: R) -> impl Future<Output = Result<R::Answer, Problem>> + Send {
-        let (reply, answered) = oneshot::channel();
+        let (call, answered) = Call::new(request);
         // If the thread is gone, the call is dropped, and the answer below says so.
-        self.inbox.put(Box::new(Call { request, answer: None, reply: Some(reply) }));
+        self.inbox.put(call);
         async {
-            let answer = answered.await.ok().and_then(|call| call.answer);
+            let answer = answered.await.ok().and_then(|call| call.into_answer());
             answer.unwrap_or_else(|| Err(Problem::new(&self.file, Fault::Stopped)))
         }
     }
@@ -324,74 +293,5 @@ impl Desk {
             self.synchronous = durability;
         }
         Ok(())
-    }
-}
-
-/// A call with its request's type forgotten.
-pub(super) trait Work: Send {
-    fn weight(&self) -> usize;
-    fn only_adds(&self) -> bool;
-    fn durability(&self) -> Durability;
-    fn may_rest(&self) -> bool;
-    fn look(&mut self, store: &mut Store) -> bool;
-    fn perform(&mut self, store: &mut Store) -> Result<(), Fault>;
-    fn fail(&mut self, problem: Problem);
-    fn wakes(&self) -> bool;
-    fn finish(self: Box<Self>);
-}
-
-struct Call<R: Request> {
-    request: R,
-    answer: Option<Result<R::Answer, Problem>>,
-    /// The caller gets all of it back, to free itself what it has allocated: across threads that is slow.
-    reply: Option<oneshot::Sender<Box<Self>>>,
-}
-
-impl<R: Request> Work for Call<R> {
-    fn weight(&self) -> usize {
-        self.request.weight()
-    }
-
-    fn only_adds(&self) -> bool {
-        R::ONLY_ADDS
-    }
-
-    fn durability(&self) -> Durability {
-        R::DURABILITY
-    }
-
-    fn may_rest(&self) -> bool {
-        R::MAY_REST
-    }
-
-    fn look(&mut self, store: &mut Store) -> bool {
-        self.answer = self.request.look(store).ok().flatten().map(Ok);
-        self.answer.is_some()
-    }
-
-    fn perform(&mut self, store: &mut Store) -> Result<(), Fault> {
-        self.answer = Some(Ok(self.request.perform(store)?));
-        Ok(())
-    }
-
-    fn fail(&mut self, problem: Problem) {
-        self.answer = Some(Err(problem));
-    }
-
-    fn wakes(&self) -> bool {
-        self.answer.as_ref().is_some_and(|answer| answer.as_ref().is_ok_and(R::wakes))
-    }
-
-    fn finish(mut self: Box<Self>) {
-        if let Some(reply) = self.reply.take() {
-            // A caller that no longer waits has dropped its future, which may or may not have happened.
-            _ = reply.send(self);
-        }
-    }
-}
-
-impl std::fmt::Debug for dyn Work {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Work").field("weight", &self.weight()).finish_non_exhaustive()
     }
 }

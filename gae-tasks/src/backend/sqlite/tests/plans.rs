@@ -2,9 +2,10 @@
 
 use rusqlite::Connection;
 
+use super::super::call::Request;
 use super::super::connection::{Durability, create};
 use super::super::error::Fault;
-use super::super::writer::{Request, Store};
+use super::super::writer::Store;
 use super::super::{admin, lease, lost, settle, stats, sweep, waiting};
 use super::{Folder, enqueue, lease as lease_some, task, wait};
 

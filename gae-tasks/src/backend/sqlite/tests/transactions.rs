@@ -7,9 +7,9 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use super::super::admin;
+use super::super::call::Request;
 use super::super::connection::{Access, Durability, PRAGMAS, create, open};
 use super::super::enqueue::Storing;
-use super::super::writer::Request;
 use super::{Folder, at, chain, enqueue, finish, lease, task, wait};
 use crate::backend::{Backend, Extend, Lease, List, Pull, Settle, Sweep, TaskFilter};
 use crate::task::Kind;
