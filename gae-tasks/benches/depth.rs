@@ -6,7 +6,7 @@
 //! ```
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -106,7 +106,7 @@ async fn lease_cost(sqlite: &Sqlite) -> Duration {
 }
 
 /// Runs a worker on the file as a process of its own for so many seconds; it tells about itself at the end.
-fn watch(what: &str, file: &PathBuf, seconds: u64) {
+fn watch(what: &str, file: &Path, seconds: u64) {
     println!("{what}:");
     let this = std::env::current_exe().unwrap();
     let status = Command::new(this).args(["worker", file.to_str().unwrap(), &seconds.to_string()]).status().unwrap();
