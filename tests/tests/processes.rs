@@ -97,9 +97,28 @@ async fn the_tasks_of_a_killed_process_go_on_at_once_in_another() {
     std::fs::remove_file(&file).unwrap();
     let _second = stage.work();
     let waited = until("the second attempt", async || Path::new(&file).exists()).await;
+    println!("a new process took {waited:?}");
     assert!(waited < Duration::from_secs(10), "it waited {waited:?}: for the lease of 30 s?");
     let record = stage.tasks.get(id).await.unwrap().unwrap();
     assert_eq!((record.lost_leases, record.attempts), (1, 0), "the first loss only marks a task");
+}
+
+#[tokio::test]
+async fn a_process_beside_a_killed_one_takes_over_at_once() {
+    let stage = Stage::new().await;
+    // Ten more than one process runs at a time, so that the second has some of them, and room for more.
+    let files: Vec<_> = (0..60).map(|number| stage.file(&number.to_string())).collect();
+    stage.tasks.defer_many(files.iter().map(write_and_hang::defer)).await.unwrap();
+    let exists = |file: &String| Path::new(file).exists();
+    let first = stage.work();
+    until("the first's attempts", async || files.iter().filter(|file| exists(file)).count() == 50).await;
+    let _second = stage.work();
+    until("every first attempt", async || files.iter().all(&exists)).await;
+    files.iter().for_each(|file| std::fs::remove_file(file).unwrap());
+    drop(first);
+    let waited = until("a second attempt", async || files.iter().any(&exists)).await;
+    println!("the process beside it took {waited:?}");
+    assert!(waited < Duration::from_secs(10), "it waited {waited:?}: for the lease of 30 s?");
 }
 
 #[tokio::test]

@@ -9,8 +9,8 @@ use tokio::task::JoinSet;
 use super::Crew;
 use crate::backend::{RouteStats, Sweep};
 
-/// How often lost leases are looked for.
-const INTERVAL: Duration = Duration::from_secs(1);
+/// How often lost leases are looked for: that a process is gone can be known at once.
+const INTERVAL: Duration = Duration::from_millis(500);
 
 /// How often tasks that are not run are looked for.
 const REPORT_INTERVAL: Duration = Duration::from_secs(60);
