@@ -125,3 +125,54 @@ fn the_door_only_re_exports() {
         assert!(is_part_of_a_use, "the door has something of its own: {line}");
     }
 }
+
+fn read(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Why what `PEERS.md` calls a test is none.
+fn missing(test: &str) -> Option<String> {
+    if test.starts_with("ui/") {
+        let is_there = Path::new(env!("CARGO_MANIFEST_DIR")).join(test).exists();
+        return (!is_there).then(|| format!("there is no case `{test}`"));
+    }
+    let (modules, name) = test.rsplit_once("::").unwrap_or_default();
+    let file = match modules.split_once("::").unwrap_or((modules, "")) {
+        ("conformance", subject) => format!("../gae-tasks/src/testing/conformance/{subject}.rs"),
+        ("sqlite", subject) => format!("../gae-tasks/src/backend/sqlite/tests/{subject}.rs"),
+        _ => format!("tests/{}.rs", modules.replace("::", "/")),
+    };
+    let source = read(&file);
+    let Some((before, _)) = source.split_once(&format!("fn {name}(")) else {
+        return Some(format!("there is no `{name}` in {file}"));
+    };
+    // A case of the suite that is not on its list does not build.
+    let is_a_test = file.contains("conformance") || before.trim_end_matches("async ").trim_end().ends_with(']');
+    (!is_a_test).then(|| format!("`{name}` in {file} is no test"))
+}
+
+#[test]
+fn every_test_against_the_mistakes_of_others_exists() {
+    let list = read("PEERS.md");
+    let rows: Vec<_> = list.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| what")).collect();
+    assert!(rows.len() > 40, "{} rows", rows.len());
+    let mut problems = Vec::new();
+    for row in rows {
+        let tests = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        let tests: Vec<_> = tests.split_whitespace().map(|test| test.trim_matches('`')).collect();
+        assert!(!tests.is_empty() && tests.len() < 6, "{row}");
+        problems.extend(tests.into_iter().filter_map(missing));
+    }
+    assert!(problems.is_empty(), "{problems:#?}");
+}
+
+#[test]
+fn a_crate_of_tasks_depends_on_nothing_else() {
+    // Its tasks have parameters, and it builds: nobody who annotates functions has to know of serde.
+    let manifest = read("crates/linked/Cargo.toml");
+    let (_, dependencies) = manifest.split_once("[dependencies]\n").unwrap();
+    let dependencies: Vec<_> = dependencies.lines().take_while(|line| !line.is_empty()).collect();
+    assert_eq!(dependencies, ["gae-tasks.workspace = true"]);
+    assert!(read("crates/linked/src/reports.rs").contains("fn write_report(file: String, text: String)"));
+}

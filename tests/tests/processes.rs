@@ -1,6 +1,7 @@
 //! Several processes on one file: fresh ones, killed ones, told ones.
 #![cfg(all(feature = "sqlite", unix))]
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -46,6 +47,19 @@ impl Stage {
 
 /// Killed when the test is over.
 struct Process(Child);
+
+impl Process {
+    fn signal(&self, signal: &str) {
+        let told = Command::new("kill").args([signal, &self.0.id().to_string()]).status().unwrap();
+        assert!(told.success());
+    }
+
+    /// Reads what it prints up to such a line.
+    fn until_it_says(&mut self, expected: &str) {
+        let mut lines = BufReader::new(self.0.stdout.as_mut().unwrap()).lines().map(Result::unwrap);
+        assert!(lines.any(|line| line.contains(expected)), "it never said `{expected}`");
+    }
+}
 
 impl Drop for Process {
     fn drop(&mut self) {
@@ -128,34 +142,44 @@ async fn a_process_that_is_told_to_end_gives_its_tasks_back_in_time() {
     let mut worker = stage.work();
     write_report::defer(&file, "x").on(&stage.tasks).await.unwrap();
     until("the report", async || stage.tasks.stats().await.unwrap().open() == 0).await;
-    let told = Command::new("kill").args(["-TERM", &worker.0.id().to_string()]).status().unwrap();
-    assert!(told.success());
+    worker.signal("-TERM");
     until("the end of the process", async || worker_ended(&stage).await).await;
     assert!(worker.0.wait().unwrap().success());
     assert!(Path::new(&file).exists());
 }
 
+/// The second signal may follow the first one at once, and be another one.
 #[tokio::test]
 async fn a_second_signal_ends_a_process_that_waits_for_a_task() {
+    for second in ["-TERM", "-INT"] {
+        let stage = Stage::new().await;
+        write_and_hang::defer(stage.file("begun")).on(&stage.tasks).await.unwrap();
+        let mut worker = stage.work();
+        worker.until_it_says("begun");
+        worker.signal("-TERM");
+        // Two signals of one kind are one to the system until the first is heard.
+        if second == "-TERM" {
+            worker.until_it_says("shutting down");
+        }
+        worker.signal(second);
+        assert_eq!(worker.0.wait().unwrap().code(), Some(130), "{second}");
+    }
+}
+
+#[tokio::test]
+async fn workers_with_the_same_settings_do_not_take_each_other_for_themselves() {
     let stage = Stage::new().await;
     let file = stage.file("begun");
-    write_and_hang::defer(&file).on(&stage.tasks).await.unwrap();
-    let mut worker = stage.work();
-    until("the attempt", async || Path::new(&file).exists()).await;
-    let process = worker.0.id().to_string();
-    let tell = || Command::new("kill").args(["-TERM", &process]).status().unwrap();
-    tell();
-    // The second one counts once the first is heard, which nothing outside of the process tells.
-    let begun = Instant::now();
-    let status = loop {
-        tell();
-        if let Some(status) = worker.0.try_wait().unwrap() {
-            break status;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(5), "it waits for the task");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    };
-    assert_eq!(status.code(), Some(130));
+    let (first, second) = (stage.work(), stage.work());
+    let id = write_and_hang::defer(&file).on(&stage.tasks).await.unwrap().id;
+    let holder = || std::fs::read_to_string(&file).unwrap_or_default();
+    until("the first attempt", async || !holder().is_empty()).await;
+    let (dies, lives) = if holder() == first.0.id().to_string() { (first, second) } else { (second, first) };
+    assert_eq!(holder(), dies.0.id().to_string());
+    drop(dies);
+    let waited = until("the second attempt", async || holder() == lives.0.id().to_string()).await;
+    assert!(waited < Duration::from_secs(10), "it waited {waited:?}: for the lease of 30 s?");
+    assert_eq!(stage.tasks.get(id).await.unwrap().unwrap().lost_leases, 1);
 }
 
 /// Whether no other process holds the file: its session's lock file is gone.

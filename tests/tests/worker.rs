@@ -1,4 +1,4 @@
-//! The worker as a program meets it: concurrency, shutdown, lost leases, storage that fails, time that jumps.
+//! The worker as a program meets it: concurrency, batches, shutdown, set-up. What it must come through: `hardships`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use gae_tasks::backend::memory::Memory;
 use gae_tasks::backend::{Lease, Pull, Routes, TaskFilter, TaskState};
-use gae_tasks::testing::{Fault, Faulty, ManualClock, Operation};
-use gae_tasks::{Client, Error, Now, QueueConfig, QueueName, Registry, RetryConfig, TaskContext, deferred};
+use gae_tasks::testing::{Faulty, ManualClock, Operation};
+use gae_tasks::{Client, Error, Now, QueueConfig, QueueName, Registry, RetryConfig, deferred};
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinHandle;
 
@@ -72,16 +72,6 @@ async fn passes_the_gate(number: u32, #[state] stage: &Stage) {
 }
 
 #[deferred]
-fn blocks_until_cancelled(#[state] stage: &Stage, #[context] cx: &TaskContext) {
-    stage.begun.fetch_add(1, Ordering::SeqCst);
-    stage.changed.notify_waiters();
-    while !cx.is_cancelled() {
-        std::thread::yield_now();
-    }
-    stage.end();
-}
-
-#[deferred]
 async fn panics(#[state] stage: &Stage) {
     stage.begun.fetch_add(1, Ordering::SeqCst);
     stage.end();
@@ -136,16 +126,6 @@ async fn panics_when_dropped(#[state] stage: &Stage) {
     std::future::pending().await
 }
 
-#[deferred]
-fn blocks_at_the_gate(#[state] stage: &Stage) {
-    stage.begun.fetch_add(1, Ordering::SeqCst);
-    stage.changed.notify_waiters();
-    while stage.gate.0.try_acquire().is_err() {
-        std::thread::yield_now();
-    }
-    stage.end();
-}
-
 #[deferred(max_attempts = 1)]
 async fn never_again(#[state] stage: &Stage) {
     stage.begun.fetch_add(1, Ordering::SeqCst);
@@ -173,19 +153,6 @@ impl Running {
     async fn finish(self) -> Result<(), Error> {
         self.stop.notify_one();
         tokio::time::timeout(Duration::from_secs(20), self.worker).await.expect("the worker did not stop").unwrap()
-    }
-
-    async fn finish_while_time_passes(self, clock: &ManualClock) -> Result<(), Error> {
-        let passing = async {
-            loop {
-                clock.advance(Duration::from_millis(500));
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::select! {
-            ended = self.finish() => ended,
-            () = passing => unreachable!("time passes for ever"),
-        }
     }
 }
 
@@ -229,67 +196,15 @@ async fn a_graceful_shutdown_waits_for_what_runs_and_leaves_the_rest() {
 }
 
 #[tokio::test]
-async fn what_outlives_the_grace_time_is_given_back_and_burns_no_attempt() {
-    let (stage, clock) = (Stage::default(), ManualClock::new());
-    let tasks = Client::builder().state(stage.clone()).clock(clock.clone()).build(Memory::new()).unwrap();
-    let id = passes_the_gate::defer(1).on(&tasks).await.unwrap().id;
-    let running = Running::start(tasks.worker().grace(Duration::from_secs(8)));
-    stage.until(|stage| stage.begun() == 1).await;
-    running.stop.notify_one();
-    running.finish_while_time_passes(&clock).await.unwrap();
-    let record = tasks.get(id).await.unwrap().unwrap();
-    assert_eq!((record.state, record.attempts, record.errors.len()), (TaskState::Scheduled, 0, 0));
-}
-
-#[tokio::test]
-async fn a_missed_deadline_drops_the_handler_and_is_retried() {
-    let (stage, clock) = (Stage::default(), ManualClock::new());
-    let tasks = Client::builder().state(stage.clone()).clock(clock.clone()).build(Memory::new()).unwrap();
-    let id = passes_the_gate::defer(1).deadline(Duration::from_secs(10)).on(&tasks).await.unwrap().id;
-    let running = Running::start(tasks.worker());
-    stage.until(|stage| stage.begun() == 1).await;
-    while tasks.get(id).await.unwrap().unwrap().errors.is_empty() {
-        clock.advance(Duration::from_secs(5));
-        tokio::task::yield_now().await;
-    }
-    running.finish_while_time_passes(&clock).await.unwrap();
-    let error = &tasks.get(id).await.unwrap().unwrap().errors[0];
-    assert!(error.message.contains("deadline of 10s"), "{error:?}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_plain_function_is_told_of_its_deadline_and_waited_for() {
-    let stage = Stage::default();
-    let tasks = client(&stage);
-    blocks_until_cancelled::defer().deadline(Duration::from_millis(20)).on(&tasks).await.unwrap();
-    let running = Running::start(tasks.worker());
-    stage.until(|stage| stage.ended() == 1).await;
-    running.finish().await.unwrap();
-    assert_eq!(tasks.stats().await.unwrap().open(), 0, "it succeeded, if late");
-}
-
-#[tokio::test]
-async fn a_panic_is_an_attempt_that_failed() {
-    let stage = Stage::default();
-    let tasks = client(&stage);
-    let id = panics::defer().max_attempts(1).on(&tasks).await.unwrap().id;
-    let running = Running::start(tasks.worker());
-    stage.until(|stage| stage.ended() == 1).await;
-    running.finish().await.unwrap();
-    let record = tasks.get(id).await.unwrap().unwrap();
-    assert_eq!(record.state, TaskState::Dead);
-    assert_eq!(record.errors[0].message, "the handler panicked: as the test wants it");
-}
-
-#[tokio::test]
 async fn panics_outside_of_the_handler_cost_an_attempt_and_no_runner() {
-    let stage = Stage::default();
-    let tasks = client(&stage);
+    let (stage, clock) = (Stage::default(), ManualClock::new());
+    let tasks = Client::builder().state(stage.clone()).clock(clock.clone()).build(Memory::new()).unwrap();
     let unprintable = fails_unprintably::defer().max_attempts(1).on(&tasks).await.unwrap().id;
-    let short = Duration::from_millis(20);
-    let stubborn = panics_when_dropped::defer().max_attempts(1).deadline(short).on(&tasks).await.unwrap().id;
+    let deadline = Duration::from_secs(10);
+    let stubborn = panics_when_dropped::defer().max_attempts(1).deadline(deadline).on(&tasks).await.unwrap().id;
     let running = Running::start(tasks.worker().concurrency(1));
     stage.until(|stage| stage.begun() == 1).await;
+    clock.advance(deadline);
     counts::defer().on(&tasks).await.unwrap();
     stage.until(|stage| stage.ended() == 2).await;
     running.finish().await.unwrap();
@@ -298,27 +213,6 @@ async fn panics_outside_of_the_handler_cost_an_attempt_and_no_runner() {
         assert_eq!(record.state, TaskState::Dead);
         assert!(record.errors[0].message.starts_with("the handler panicked: "), "{record:?}");
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_plain_function_that_outlives_its_worker_keeps_its_lease() {
-    let stage = Stage::default();
-    let tasks = client(&stage);
-    let id = blocks_at_the_gate::defer().on(&tasks).await.unwrap().id;
-    let lease = Duration::from_secs(1);
-    let first = Running::start(tasks.worker().grace(Duration::from_millis(10)).lease(lease));
-    stage.until(|stage| stage.begun() == 1).await;
-    first.finish().await.unwrap();
-    let second = Running::start(tasks.worker().lease(lease));
-    tokio::time::sleep(lease * 2).await;
-    assert_eq!((stage.begun(), tasks.get(id).await.unwrap().unwrap().lost_leases), (1, 0));
-    stage.gate.0.add_permits(1);
-    stage.until(|stage| stage.ended() == 1).await;
-    while tasks.get(id).await.unwrap().is_some() {
-        tokio::task::yield_now().await;
-    }
-    second.finish().await.unwrap();
-    assert_eq!(stage.begun(), 1);
 }
 
 #[tokio::test]
@@ -387,44 +281,6 @@ async fn a_handler_defers_with_the_client_of_its_worker() {
 }
 
 #[tokio::test]
-async fn a_deleted_task_is_cancelled_when_its_lease_is_extended() {
-    let (stage, clock) = (Stage::default(), ManualClock::new());
-    let tasks = Client::builder().state(stage.clone()).clock(clock.clone()).build(Memory::new()).unwrap();
-    let id = passes_the_gate::defer(1).on(&tasks).await.unwrap().id;
-    let running = Running::start(tasks.worker().concurrency(1));
-    stage.until(|stage| stage.begun() == 1).await;
-    tasks.delete(id).await.unwrap();
-    counts::defer().on(&tasks).await.unwrap();
-    // The only runner is free again once the handler is dropped.
-    while stage.ended() == 0 {
-        clock.advance(Duration::from_secs(1));
-        tokio::task::yield_now().await;
-    }
-    running.finish().await.unwrap();
-    assert_eq!(tasks.stats().await.unwrap().open(), 0);
-}
-
-#[tokio::test]
-async fn storage_that_fails_does_not_end_the_worker() {
-    let (stage, clock) = (Stage::default(), ManualClock::new());
-    let backend = Faulty::new(Memory::new())
-        .with(Operation::Sweep, 1, Fault::Fail)
-        .with(Operation::Lease, 1, Fault::Fail)
-        .with(Operation::Lease, 2, Fault::Fail)
-        .with(Operation::Settle, 1, Fault::Fail)
-        .with(Operation::Settle, 2, Fault::LoseAnswer);
-    let tasks = Client::builder().state(stage.clone()).clock(clock.clone()).build(backend).unwrap();
-    counts::defer().on(&tasks).await.unwrap();
-    let running = Running::start(tasks.worker());
-    while tasks.stats().await.unwrap().open() > 0 {
-        clock.advance(Duration::from_millis(100));
-        tokio::task::yield_now().await;
-    }
-    running.finish_while_time_passes(&clock).await.unwrap();
-    assert_eq!(stage.ended(), 1);
-}
-
-#[tokio::test]
 async fn a_busy_worker_asks_the_storage_seldom() {
     let stage = Stage::default();
     let backend = Faulty::new(Memory::new());
@@ -441,44 +297,6 @@ async fn a_busy_worker_asks_the_storage_seldom() {
     let asked = backend.calls(Operation::Lease) - before;
     assert!(asked < 10, "it asked {asked} times with all runners busy");
     stage.gate.0.add_permits(50);
-    running.finish().await.unwrap();
-}
-
-#[tokio::test]
-async fn a_clock_that_jumps_an_hour_loses_no_lease() {
-    let (stage, clock) = (Stage::default(), ManualClock::new());
-    let tasks = Client::builder().state(stage.clone()).clock(clock.clone()).build(Memory::new()).unwrap();
-    let id = passes_the_gate::defer(1).on(&tasks).await.unwrap().id;
-    let running = Running::start(tasks.worker());
-    stage.until(|stage| stage.begun() == 1).await;
-    for hour in [clock.time().minus(Duration::from_secs(3600)), clock.time().plus(Duration::from_secs(3600))] {
-        clock.step_to(hour);
-        // Long enough for many sweeps; slow enough for the thread that extends leases.
-        for _ in 0..200 {
-            clock.advance(Duration::from_millis(100));
-            for _ in 0..20 {
-                tokio::task::yield_now().await;
-            }
-        }
-    }
-    assert_eq!(tasks.get(id).await.unwrap().unwrap().lost_leases, 0);
-    stage.gate.0.add_permits(1);
-    stage.until(|stage| stage.ended() == 1).await;
-    running.finish().await.unwrap();
-    assert_eq!((stage.begun(), tasks.stats().await.unwrap().open()), (1, 0));
-}
-
-#[tokio::test]
-async fn a_scheduled_task_starts_at_its_time_and_not_at_the_next_poll() {
-    let (stage, clock) = (Stage::default(), ManualClock::new());
-    let tasks = Client::builder().state(stage.clone()).clock(clock.clone()).build(Memory::new()).unwrap();
-    let running = Running::start(tasks.worker().poll_interval(Duration::from_secs(3600)));
-    counts::defer().after(Duration::from_millis(1500)).on(&tasks).await.unwrap();
-    while stage.ended() == 0 {
-        clock.advance(Duration::from_millis(100));
-        tokio::task::yield_now().await;
-        assert!(clock.time() < ManualClock::new().time().plus(Duration::from_secs(60)), "it was left to the poll");
-    }
     running.finish().await.unwrap();
 }
 

@@ -20,18 +20,21 @@ pub fn signals() -> Signals {
     // Listened to from here on, not from the first poll on; outside a runtime there is nothing to listen with yet.
     let source = tokio::runtime::Handle::try_current().ok().map(|_| Source::open());
     Signals(Box::pin(async move {
-        source.unwrap_or_else(Source::open).next().await;
+        let mut source = source.unwrap_or_else(Source::open);
+        source.next().await;
         tracing::info!("signal received: shutting down; a second one aborts");
-        if let Err(error) = std::thread::Builder::new().name("gae-tasks-abort".to_owned()).spawn(abort_at_next) {
+        // The same source goes on listening: a second signal that follows at once is not missed.
+        let abort = move || abort_at_next(source);
+        if let Err(error) = std::thread::Builder::new().name("gae-tasks-abort".to_owned()).spawn(abort) {
             tracing::error!(%error, "no thread for a second signal: it will be ignored");
         }
     }))
 }
 
 /// Waits on a thread of its own: the runtime of the worker may be what is stuck.
-fn abort_at_next() {
+fn abort_at_next(mut source: Source) {
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(async { Source::open().next().await }),
+        Ok(runtime) => runtime.block_on(source.next()),
         Err(error) => return tracing::error!(%error, "a second signal will be ignored"),
     }
     std::process::exit(130);

@@ -11,7 +11,12 @@ async fn main() -> Result<(), gae_tasks::Error> {
     let (verb, url) = (arguments.next().unwrap_or_default(), arguments.next().unwrap_or_default());
     let tasks = if url.is_empty() { Client::from_env().await? } else { Client::open(&url).await? };
     if verb == "work" {
-        tasks.worker().with_graceful_shutdown(gae_tasks::signals()).await
+        let signals = gae_tasks::signals();
+        let shutdown = async {
+            signals.await;
+            println!("shutting down");
+        };
+        tasks.worker().with_graceful_shutdown(shutdown).await
     } else {
         println!("{}", tasks.drain().await?);
         Ok(())

@@ -3,6 +3,8 @@
 mod file;
 mod model;
 mod plans;
+mod sharing;
+mod statements;
 mod transactions;
 mod unreadable;
 

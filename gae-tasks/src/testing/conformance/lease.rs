@@ -251,6 +251,15 @@ pub(super) async fn the_next_time_regards_retries(on: Stage) {
     assert_eq!(on.lease(on.leasing(at(0))).await.next, Some(Duration::from_millis(100)));
 }
 
+pub(super) async fn a_delay_below_a_second_is_waited_for_and_no_longer(on: Stage) {
+    let delay = Duration::from_millis(250);
+    let id = on.store(at(0), NewTask { schedule: Schedule::After(delay), ..on.task() }).await;
+    let early = on.lease(on.leasing(at(0))).await;
+    assert_eq!((early.tasks.len(), early.next), (0, Some(delay)));
+    assert!(on.lease_all(just_before(at(0).plus(delay))).await.is_empty());
+    assert_eq!(on.lease_one(at(0).plus(delay)).await.lease.id, id);
+}
+
 pub(super) async fn no_two_leases_of_a_task_have_the_same_token(on: Stage) {
     on.store_plain(at(0), 4).await;
     let mut leases = BTreeSet::new();

@@ -107,6 +107,7 @@ macro_rules! conformance {
                 the_next_time_regards_only_what_the_worker_can_run
                 there_is_no_next_time_where_nothing_waits_for_its_own
                 the_next_time_regards_retries
+                a_delay_below_a_second_is_waited_for_and_no_longer
                 no_two_leases_of_a_task_have_the_same_token
                 a_leased_task_is_not_leased_again
                 an_expired_lease_is_recovered_by_a_sweep_only
@@ -156,6 +157,8 @@ macro_rules! conformance {
                 each_queue_has_its_own_pauses
                 a_tasks_own_settings_replace_the_queues
                 a_failed_task_waits_for_its_time
+                a_failed_task_is_leased_to_nobody
+                a_pause_below_a_second_is_kept
                 a_pause_the_handler_asks_for_replaces_the_backoff
                 a_pause_the_handler_asks_for_does_not_prolong_a_life
                 attempts_are_counted
@@ -193,6 +196,7 @@ macro_rules! conformance {
                 only_the_lost_lease_is_recovered
                 a_lost_lease_in_a_paused_queue_is_recovered
                 dead_letters_are_kept_for_exactly_the_time_given
+                the_storages_own_clock_forgets_nothing_young
                 a_sweep_forgets_at_most_its_limit_of_dead_letters
                 a_replayed_dead_letter_is_not_forgotten
                 tombstones_are_forgotten_and_counted

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::stage::{Stage, at, just_before, queue, retry, secs, settlement};
+use super::stage::{LEASE, Stage, at, just_before, queue, retry, secs, settlement};
 use crate::backend::{MAX_ERROR_BYTES, MAX_ERRORS, NewTask, Settled, TaskState, Verdict};
 use crate::queue::{QueueConfig, RetryConfig};
 use crate::time::Timestamp;
@@ -75,6 +75,28 @@ pub(super) async fn a_tasks_own_settings_replace_the_queues(on: Stage) {
     on.configure("q", QueueConfig::new().with_retry(config(5., 5., 4).with_max_attempts(Some(1)))).await;
     on.store(at(0), NewTask { retry: Some(config(2., 1000., 4)), ..on.task() }).await;
     assert_pauses(&on, &[2., 4., 8., 16., 32., 64., 96., 128., 160., 192., 224., 256.]).await;
+}
+
+pub(super) async fn a_failed_task_is_leased_to_nobody(on: Stage) {
+    let id = on.store(at(0), on.task()).await;
+    let lease = on.lease_one(at(0)).await.lease;
+    on.settle(at(0), lease, retry_after(secs(5))).await;
+    assert_eq!(on.extend(at(1), vec![lease], LEASE).await, [false]);
+    assert_eq!(on.sweep(at(0).plus(LEASE), 100).await.recovered, 0);
+    let stats = on.stats(at(0).plus(LEASE)).await[0].stats;
+    assert_eq!((stats.scheduled, stats.due, stats.leased), (1, 1, 0));
+    let again = on.lease_one(at(0).plus(LEASE)).await;
+    assert_eq!((again.lease.id, again.attempts), (id, 1));
+    assert_ne!(again.lease.token, lease.token);
+    assert_eq!(on.record(id).await.lost_leases, 0);
+}
+
+pub(super) async fn a_pause_below_a_second_is_kept(on: Stage) {
+    on.store(at(0), on.task()).await;
+    let pause = Duration::from_millis(1500);
+    assert_eq!(on.attempt(at(0), retry_after(pause)).await, Settled::Scheduled(at(0).plus(pause)));
+    assert!(on.lease_all(just_before(at(0).plus(pause))).await.is_empty());
+    assert_eq!(on.lease_all(at(0).plus(pause)).await.len(), 1);
 }
 
 pub(super) async fn a_failed_task_waits_for_its_time(on: Stage) {

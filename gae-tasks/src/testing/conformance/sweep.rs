@@ -1,11 +1,14 @@
 //! Sweeping: lost leases are recovered, poison is recognised, and what is over is forgotten in time.
 
 use super::stage::{
-    DEAD_LETTERS, LEASE, Stage, TOMBSTONES, at, ids, just_before, permanent, queue, retry, secs, stored,
+    DEAD_LETTERS, LEASE, Stage, TOMBSTONES, at, ids, just_before, permanent, queue, retry, secs, settlement, stored,
 };
-use crate::backend::{Lease, MAX_LOST_ATTEMPTS, NewTask, Settled, Standing, Swept, TaskFilter, TaskState, Verdict};
+use crate::backend::{
+    Enqueue, Lease, MAX_LOST_ATTEMPTS, NewTask, Settle, Settled, Standing, Sweep, Swept, TaskFilter, TaskState, Verdict,
+};
 use crate::queue::{QueueConfig, RetryConfig};
-use crate::time::{Schedule, Timestamp};
+use crate::task::Deferred;
+use crate::time::{Now, Schedule, Timestamp};
 
 pub(super) async fn a_sweep_of_nothing_does_nothing(on: Stage) {
     assert_eq!(on.sweep(at(0), 100).await, Swept::default());
@@ -231,6 +234,25 @@ pub(super) async fn dead_letters_are_kept_for_exactly_the_time_given(on: Stage) 
     assert_eq!(on.all().await.len(), 1);
     assert_eq!(on.sweep(until, 100).await.forgotten, 1);
     assert!(on.all().await.is_empty());
+}
+
+/// By the clock that users have, which the backend reads and compares with what it stored.
+pub(super) async fn the_storages_own_clock_forgets_nothing_young(on: Stage) {
+    let (now, tombstones) = (Now::Storage, TOMBSTONES);
+    let tasks = vec![on.task(), on.named("n")];
+    let [dead, done] = [tasks[0].id, tasks[1].id];
+    assert_eq!(on.backend.enqueue(Enqueue { now, tasks }).await.expect("enqueue answers").len(), 2);
+    let leased = on.lease(Lease { now, ..on.leasing(at(0)) }).await.tasks;
+    assert_eq!(ids(&leased), [dead, done]);
+    let verdicts = leased.iter().zip([permanent(), Verdict::Done]);
+    let settlements = verdicts.map(|(task, verdict)| settlement(task.lease, None, verdict)).collect();
+    on.backend.settle(Settle { now, settlements, tombstones }).await.expect("settle answers");
+    let sweep = Sweep { now, dead_letters: DEAD_LETTERS, tombstones, limit: 100 };
+    assert_eq!(on.backend.sweep(sweep).await.expect("sweep answers"), Swept::default());
+    assert_eq!(on.record(dead).await.state, TaskState::Dead);
+    let again = Enqueue { now, tasks: vec![on.named("n")] };
+    let answers = on.backend.enqueue(again).await.expect("enqueue answers");
+    assert!(matches!(answers[..], [Ok(answer)] if answer == Deferred::new(done, false)), "{answers:?}");
 }
 
 pub(super) async fn a_sweep_forgets_at_most_its_limit_of_dead_letters(on: Stage) {

@@ -8,9 +8,10 @@ pub(super) fn write_report(file: String, text: String) -> std::io::Result<()> {
     std::fs::write(file, text)
 }
 
-/// Shows that it has begun, and goes on until it is stopped.
+/// Shows that it has begun, and in which process, and goes on until it is stopped.
 #[deferred(queue = "linked")]
 pub(super) async fn write_and_hang(file: String) -> std::io::Result<()> {
-    std::fs::write(file, "begun")?;
+    std::fs::write(&file, std::process::id().to_string())?;
+    println!("begun");
     std::future::pending().await
 }

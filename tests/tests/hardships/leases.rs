@@ -1,0 +1,138 @@
+//! Leases that are lost: the attempt is stopped, and whatever it says later counts for nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gae_tasks::backend::{Lease, LeasedTask, Pull, Routes, Settle, Settled, Sweep, TaskState, Verdict};
+use gae_tasks::testing::Operation;
+use gae_tasks::testing::conformance::settlement;
+use gae_tasks::{Now, QueueName, TaskId};
+
+use super::stage::{Running, World, counts, passes_the_gate, plain_passes_the_gate, turns};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Another worker, to whom the first one seems to be gone, takes its task.
+async fn take_over(world: &World) -> LeasedTask {
+    let (later, keep) = (Now::At(world.clock.time().plus(3600 * SECOND)), Duration::MAX);
+    let sweep = Sweep { now: later, dead_letters: keep, tombstones: keep, limit: 100 };
+    assert_eq!(world.backend.sweep(sweep).await.unwrap().recovered, 1);
+    let lease = Lease {
+        now: Now::At(world.clock.time()),
+        queues: Arc::new([QueueName::DEFAULT].into()),
+        routes: Routes::Any,
+        limit: 1,
+        starting: 1,
+        suspects: 1,
+        duration: 3600 * SECOND,
+    };
+    world.backend.lease(lease).await.unwrap().tasks.remove(0)
+}
+
+/// What becomes of the task when the other worker is done with it.
+async fn done_by_the_other(world: &World, task: LeasedTask) -> Vec<Settled> {
+    let settlements = vec![settlement(task.lease, None, Verdict::Done)];
+    let settle = Settle { now: Now::At(world.clock.time()), settlements, tombstones: Duration::ZERO };
+    world.backend.settle(settle).await.unwrap()
+}
+
+async fn begun(world: &World) -> (TaskId, Running) {
+    let id = passes_the_gate::defer().on(&world.tasks).await.unwrap().id;
+    (id, world.start_one(world.tasks.worker()).await)
+}
+
+#[tokio::test]
+async fn an_attempt_whose_lease_another_got_is_stopped() {
+    let world = World::new();
+    let (id, running) = begun(&world).await;
+    let other = take_over(&world).await;
+    let before = world.record(id).await;
+    world.pass(10 * SECOND).await;
+    world.stage.until(|signs| signs.stopped == 1).await;
+    turns().await;
+    assert_eq!(world.record(id).await, before, "nothing is recorded by who lost it");
+    assert_eq!((before.state, before.attempts), (TaskState::Leased, 0));
+    assert_eq!(done_by_the_other(&world, other).await, [Settled::Done]);
+    running.finish().await;
+    assert_eq!(world.stage.signs().begun, 1);
+}
+
+#[tokio::test]
+async fn an_outcome_that_comes_too_late_changes_nothing() {
+    let world = World::new();
+    let (id, running) = begun(&world).await;
+    let other = take_over(&world).await;
+    let before = world.record(id).await;
+    world.stage.let_pass(1);
+    world.stage.until(|signs| signs.ended == 1).await;
+    world.until_called(Operation::Settle, 1).await;
+    turns().await;
+    assert_eq!(world.record(id).await, before);
+    assert_eq!(done_by_the_other(&world, other).await, [Settled::Done]);
+    running.finish().await;
+}
+
+#[tokio::test]
+async fn a_plain_function_whose_lease_another_got_is_told_and_counts_for_nothing() {
+    let world = World::new();
+    let id = plain_passes_the_gate::defer().on(&world.tasks).await.unwrap().id;
+    let running = world.start_one(world.tasks.worker()).await;
+    let other = take_over(&world).await;
+    let before = world.record(id).await;
+    world.pass(10 * SECOND).await;
+    world.stage.until(|signs| signs.told == 1).await;
+    world.stage.let_pass(1);
+    world.stage.until(|signs| signs.ended == 1).await;
+    world.until_called(Operation::Settle, 1).await;
+    turns().await;
+    assert_eq!(world.record(id).await, before);
+    assert_eq!(done_by_the_other(&world, other).await, [Settled::Done]);
+    running.finish().await;
+}
+
+#[tokio::test]
+async fn a_deleted_task_is_stopped_when_its_lease_is_extended() {
+    let world = World::new();
+    let id = passes_the_gate::defer().on(&world.tasks).await.unwrap().id;
+    let running = world.start_one(world.tasks.worker().concurrency(1)).await;
+    world.tasks.delete(id).await.unwrap();
+    counts::defer().on(&world.tasks).await.unwrap();
+    world.pass(10 * SECOND).await;
+    // The only runner is free again once the handler is dropped.
+    world.stage.until(|signs| (signs.stopped, signs.ended) == (1, 1)).await;
+    world.until_open(0).await;
+    running.finish().await;
+}
+
+#[tokio::test]
+async fn an_attempt_is_stopped_once_its_lease_has_run_out_unextended() {
+    let world = World::new();
+    let (_, running) = begun(&world).await;
+    world.backend.set_down(true);
+    world.pass(29 * SECOND).await;
+    assert_eq!(world.stage.signs().stopped, 0, "it holds its lease until then");
+    world.pass_until(30 * SECOND, |signs| signs.stopped == 1).await;
+    world.backend.set_down(false);
+    world.stage.let_pass(1);
+    world.pass(60 * SECOND).await;
+    world.until_open(0).await;
+    running.finish().await;
+}
+
+#[tokio::test]
+async fn a_plain_function_that_outlives_its_worker_keeps_its_lease() {
+    let world = World::new();
+    let id = plain_passes_the_gate::defer().deadline(3600 * SECOND).on(&world.tasks).await.unwrap().id;
+    let first = world.start_one(world.tasks.worker().grace(8 * SECOND)).await;
+    first.stop().await;
+    world.pass(10 * SECOND).await;
+    first.finish().await;
+    world.stage.until(|signs| signs.told == 1).await;
+    let second = Running::start(world.other_client().worker());
+    world.pass_while_leased(100 * SECOND).await;
+    assert_eq!((world.is_leased(id).await, world.record(id).await.lost_leases), (true, 0));
+    world.stage.let_pass(1);
+    world.until_open(0).await;
+    assert_eq!(world.stage.signs().begun, 1);
+    second.finish().await;
+}
