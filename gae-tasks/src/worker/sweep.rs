@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use super::Crew;
+use super::{Crew, pause};
 use crate::backend::{RouteStats, Sweep};
 
 /// How often lost leases are looked for: that a process is gone can be known at once.
@@ -25,59 +25,93 @@ const TOLERANCE: i64 = 1_000_000;
 ///
 /// Dropping the answer ends it.
 pub(super) async fn start(crew: Arc<Crew>) -> JoinSet<()> {
-    let mut jumps = Jumps::new(&crew);
-    sweep(&crew).await;
+    let mut calm = Calm::new(&crew);
+    calm.answered = sweep(&crew, LIMIT).await.then(|| crew.clock.monotonic());
     let mut background = JoinSet::new();
     background.spawn(async move {
         let mut reporter = Reporter::default();
         loop {
             reporter.report(&crew).await;
-            crew.clock.sleep(INTERVAL).await;
-            if jumps.may_sweep(&crew) {
-                sweep(&crew).await;
-            }
+            crew.clock.sleep(calm.interval()).await;
+            calm.sweep(&crew).await;
         }
     });
     background
 }
 
-async fn sweep(crew: &Crew) {
+/// Sweeps, with at most so many changes of each sort; answers whether the storage did.
+async fn sweep(crew: &Crew, limit: usize) -> bool {
     let request = Sweep {
         now: crew.clock.now(),
         dead_letters: crew.retention.dead_letters,
         tombstones: crew.retention.tombstones,
-        limit: LIMIT,
+        limit,
     };
     match crew.pull.sweep(request).await {
         Ok(swept) if swept.recovered > 0 => {
             tracing::warn!(tasks = swept.recovered, died = swept.died, "recovered the tasks of a worker that is gone");
         }
         Ok(_) => {}
-        Err(error) => tracing::error!(error = crate::outcome::chain(&error), "cannot sweep, trying again"),
+        Err(error) => {
+            tracing::error!(error = crate::outcome::chain(&error), "cannot sweep, trying again");
+            return false;
+        }
     }
+    true
 }
 
-/// Watches the wall clock, by which leases expire: after a jump they seem to have expired though their workers live.
-/// Those extend them within a third of their time, so for one lease time nothing is taken for lost.
-struct Jumps {
+/// Keeps from sweeping while leases seem to have expired though their workers live: after a jump of the wall clock, and
+/// when the storage was away for so long that nobody could extend them. Workers extend within a third of their leases'
+/// time, and record what has ended, so for one lease time nothing is taken for lost.
+struct Calm {
     offset: i64,
     calm_from: Duration,
+    /// When the storage last answered a sweep.
+    answered: Option<Duration>,
+    failures: u32,
 }
 
-impl Jumps {
+impl Calm {
     fn new(crew: &Crew) -> Self {
-        Self { offset: Self::offset(crew), calm_from: Duration::ZERO }
+        Self { offset: Self::offset(crew), calm_from: Duration::ZERO, answered: None, failures: 0 }
     }
 
-    fn may_sweep(&mut self, crew: &Crew) -> bool {
-        let (before, now) = (self.offset, Self::offset(crew));
-        self.offset = now;
-        if now.abs_diff(before) > TOLERANCE.unsigned_abs() {
-            let micros = now.saturating_sub(before);
-            tracing::warn!(micros, "the wall clock has jumped: for one lease time no lease is taken for lost");
+    async fn sweep(&mut self, crew: &Crew) {
+        if self.has_jumped(crew) {
             self.calm_from = crew.clock.monotonic() + crew.lease;
         }
-        crew.clock.monotonic() >= self.calm_from
+        if crew.clock.monotonic() < self.calm_from {
+            return;
+        }
+        let away = self.answered.map(|answered| crew.clock.monotonic().saturating_sub(answered));
+        // Whether it is back is asked by a sweep that may change nothing.
+        let was_away = away.is_some_and(|away| away > crew.lease / 3);
+        let answers = sweep(crew, if was_away { 0 } else { LIMIT }).await;
+        if answers && was_away {
+            tracing::warn!(?away, "the storage is back: for one lease time no lease is taken for lost");
+            self.calm_from = crew.clock.monotonic() + crew.lease;
+        }
+        if answers {
+            (self.answered, self.failures) = (Some(crew.clock.monotonic()), 0);
+        } else {
+            self.failures = self.failures.saturating_add(1);
+        }
+    }
+
+    /// Until the next sweep: longer while the storage is away.
+    fn interval(&self) -> Duration {
+        INTERVAL.max(pause(self.failures))
+    }
+
+    fn has_jumped(&mut self, crew: &Crew) -> bool {
+        let (before, now) = (self.offset, Self::offset(crew));
+        self.offset = now;
+        let has_jumped = now.abs_diff(before) > TOLERANCE.unsigned_abs();
+        if has_jumped {
+            let micros = now.saturating_sub(before);
+            tracing::warn!(micros, "the wall clock has jumped: for one lease time no lease is taken for lost");
+        }
+        has_jumped
     }
 
     /// The wall clock less the monotonic one, in microseconds.

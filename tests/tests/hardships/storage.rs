@@ -66,16 +66,16 @@ async fn storage_that_is_away_for_a_minute_is_asked_seldom_and_then_all_goes_on(
     world.stage.let_pass(1);
     world.pass(60 * SECOND).await;
     let asked = calls() - before;
-    // A sweep each second; leasing, extending and settling every 5 seconds, more often at first.
-    assert!((60..150).contains(&asked), "it asked {asked} times");
+    // Sweeping, leasing, extending and settling every 5 seconds, more often at first.
+    assert!((30..100).contains(&asked), "it asked {asked} times");
     world.stage.until(|signs| (signs.ended, signs.stopped) == (1, 2)).await;
     assert!(!running.has_ended());
     world.backend.set_down(false);
     world.stage.let_pass(10);
-    world.pass(40 * SECOND).await;
+    world.pass(80 * SECOND).await;
     world.until_open(0).await;
     running.finish().await;
-    assert!((23..=24).contains(&world.stage.signs().ended), "{:?}", world.stage.signs());
+    assert_eq!(world.stage.signs().ended, 23, "what ended meanwhile was recorded before its lease was taken for lost");
 }
 
 /// What another process stores wakes nobody here.
