@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
+use super::super::call::Request;
 use super::super::connection::{Access, Durability, PRAGMAS, create, set};
 use super::super::error::Fault;
-use super::super::writer::{Request, Store};
+use super::super::writer::Store;
 use super::{Folder, at, enqueue, finish, lease, open, task, wait};
 use crate::backend::{Backend, Extend, List, Pull, Settled, Sweep, TaskFilter, TaskState};
 use crate::queue::{QueueConfig, QueueName};
@@ -86,7 +87,7 @@ impl Request for Pragmas {
     type Answer = Vec<i64>;
     const DURABILITY: Durability = Durability::Full;
 
-    fn perform(&self, store: &mut Store) -> Result<Vec<i64>, Fault> {
+    fn perform(&mut self, store: &mut Store) -> Result<Vec<i64>, Fault> {
         pragmas(&store.connection)
     }
 }
@@ -111,7 +112,7 @@ fn the_connections_in_use_have_their_pragmas() {
     };
     for sqlite in [&one, &other] {
         assert_eq!(wait(sqlite.writer.call(Pragmas)).unwrap(), expected(Access::Write));
-        assert_eq!(wait(sqlite.reader.call(pragmas)).unwrap(), expected(Access::Read));
+        assert_eq!(wait(sqlite.reader.get(pragmas)).unwrap(), expected(Access::Read));
     }
 }
 
