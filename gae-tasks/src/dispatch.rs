@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tracing::{Instrument, Span};
 
+use crate::attributes::Attributes;
 use crate::backend::{LeasedTask, NewTask};
 use crate::clock::Clock;
 use crate::context::{Ambient, AttemptInfo, States, TaskContext};
@@ -129,6 +130,7 @@ impl TaskContext {
             attempt: task.attempts.saturating_add(1),
             schedule_time: Some(task.schedule_time),
             deadline: task.deadline.or(registration.deadline).unwrap_or(DEFAULT_DEADLINE),
+            traceparent: traceparent(task.attributes.as_deref()),
         })
     }
 
@@ -142,8 +144,13 @@ impl TaskContext {
             attempt: 1,
             schedule_time: None,
             deadline: task.deadline.or(registration.deadline).unwrap_or(DEFAULT_DEADLINE),
+            traceparent: traceparent(task.attributes.as_deref()),
         })
     }
+}
+
+fn traceparent(attributes: Option<&[u8]>) -> Option<String> {
+    attributes.and_then(|bytes| Attributes::decode(Some(bytes))?.traceparent)
 }
 
 impl std::fmt::Debug for Dispatcher {

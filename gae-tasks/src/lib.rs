@@ -2,6 +2,9 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 // vocabulary
+mod attributes;
+#[cfg(any(feature = "push", feature = "cloud-tasks"))]
+mod envelope;
 mod error;
 mod outcome;
 mod payload;
@@ -19,6 +22,9 @@ mod registry;
 
 // engines
 mod dispatch;
+#[cfg(feature = "push")]
+#[cfg_attr(docsrs, doc(cfg(feature = "push")))]
+pub mod push;
 mod worker;
 
 // surface

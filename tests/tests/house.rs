@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 /// The floors of `gae-tasks/src`, lowest first; a module may use those of its own floor and below.
 const FLOORS: &[&[&str]] = &[
-    &["task", "payload", "outcome", "time", "error", "queue", "retention"],
+    &["task", "payload", "outcome", "time", "error", "queue", "retention", "attributes", "envelope"],
     &["backend", "registry", "context", "handler", "clock"],
     &["dispatch"],
-    &["worker"],
+    &["worker", "push"],
     &["client", "defer", "retried", "testing"],
     &["__private", "private"],
 ];

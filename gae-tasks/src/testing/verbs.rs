@@ -101,6 +101,7 @@ impl TaskContext {
             attempt: attempt.max(1),
             schedule_time: None,
             deadline: Duration::from_secs(600),
+            traceparent: None,
         })
     }
 
