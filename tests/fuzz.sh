@@ -38,7 +38,7 @@ fuzz() {
   if "$program" "${limits[@]}" -max_total_time="$seconds" -print_final_stats=1 -verbosity=1 \
     -artifact_prefix="$kept/" "$found" "$kept" >"$log" 2>&1; then
     # Only what reaches a place in the code that no kept input reaches, however often it is passed: that stays small.
-    "$program" "${limits[@]}" -merge=1 -use_counters=0 "$kept" "$found" >"$log.merge" 2>&1
+    "$program" "${limits[@]}" -set_cover_merge=1 -use_counters=0 "$kept" "$found" >"$log.merge" 2>&1
     echo "ok      $1: $(sed -n 's/^stat::number_of_executed_units: *//p' "$log") inputs," \
       "$(sed -n 's/^stat::average_exec_per_sec: *//p' "$log") a second, $(ls "$kept" | wc -l) kept"
   else
