@@ -40,6 +40,8 @@ pub struct Faulty<B>(Arc<Inner<B>>);
 struct Inner<B> {
     backend: B,
     plan: Mutex<Plan>,
+    /// Changes whenever slow calls may go on.
+    gone_on: watch::Sender<u64>,
 }
 
 impl<B> Clone for Faulty<B> {
@@ -78,6 +80,10 @@ pub enum Fault {
     Fail,
     /// It is carried out and answers with an error: a connection that breaks at the commit.
     LoseAnswer,
+    /// It does nothing and answers that there is no room left.
+    DiskFull,
+    /// It is carried out once the test says so: [`Faulty::go_on`].
+    Slow,
 }
 
 #[derive(Default)]
@@ -90,7 +96,7 @@ struct Plan {
 impl<B> Faulty<B> {
     /// `backend`, without faults so far.
     pub fn new(backend: B) -> Self {
-        Self(Arc::new(Inner { backend, plan: Mutex::default() }))
+        Self(Arc::new(Inner { backend, plan: Mutex::default(), gone_on: watch::Sender::default() }))
     }
 
     /// Lets the `nth` call of `operation` from now, counted from 1, fail.
@@ -106,6 +112,11 @@ impl<B> Faulty<B> {
     /// Lets every call fail until it is up again.
     pub fn set_down(&self, down: bool) {
         self.plan().down = down;
+    }
+
+    /// Lets the [slow](Fault::Slow) calls go on that have been made so far.
+    pub fn go_on(&self) {
+        self.0.gone_on.send_modify(|times| *times += 1);
     }
 
     /// How often `operation` was called.
@@ -124,29 +135,41 @@ impl<B> Faulty<B> {
     fn plan(&self) -> MutexGuard<'_, Plan> {
         self.0.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
+impl<B: Backend> Faulty<B> {
     fn call<'a, T: Send + 'a>(
         &'a self,
         operation: Operation,
-        answer: impl FnOnce(&'a B) -> Answer<'a, T>,
+        answer: impl FnOnce(&'a B) -> Answer<'a, T> + Send + 'a,
     ) -> Answer<'a, T> {
         match self.fault(operation) {
             None => answer(&self.0.backend),
-            Some(Fault::Fail) => Box::pin(std::future::ready(Err(injected(operation)))),
+            Some(Fault::Fail) => Box::pin(std::future::ready(Err(injected(operation, "injected by a test")))),
+            Some(Fault::DiskFull) => Box::pin(std::future::ready(Err(injected(operation, NO_ROOM)))),
             Some(Fault::LoseAnswer) => {
                 let answer = answer(&self.0.backend);
-                Box::pin(async move { answer.await.and(Err(injected(operation))) })
+                Box::pin(async move { answer.await.and(Err(injected(operation, "injected by a test"))) })
+            }
+            Some(Fault::Slow) => {
+                let mut gone_on = self.0.gone_on.subscribe();
+                // Not asked yet: what is slow may be the way to the storage.
+                let answer = async move {
+                    // It cannot fail: this backend holds the sender.
+                    _ = gone_on.changed().await;
+                    answer(&self.0.backend).await
+                };
+                Box::pin(answer)
             }
         }
     }
 }
 
-fn injected(operation: Operation) -> Error {
-    Error::Storage {
-        backend: "faulty",
-        problem: format!("failed in {operation:?}"),
-        source: "injected by a test".into(),
-    }
+/// As SQLite says it.
+const NO_ROOM: &str = "database or disk is full";
+
+fn injected(operation: Operation, source: &'static str) -> Error {
+    Error::Storage { backend: "faulty", problem: format!("failed in {operation:?}"), source: source.into() }
 }
 
 impl<B: fmt::Debug> fmt::Debug for Faulty<B> {
@@ -165,66 +188,66 @@ impl<B: Backend> Backend for Faulty<B> {
     }
 
     fn enqueue(&self, request: Enqueue) -> Answer<'_, Vec<Result<Deferred, Error>>> {
-        self.call(Operation::Enqueue, |backend| backend.enqueue(request))
+        self.call(Operation::Enqueue, move |backend| backend.enqueue(request))
     }
 
     fn get(&self, id: TaskId) -> Answer<'_, Option<TaskRecord>> {
-        self.call(Operation::Get, |backend| backend.get(id))
+        self.call(Operation::Get, move |backend| backend.get(id))
     }
 
     fn list(&self, request: List) -> Answer<'_, Vec<TaskRecord>> {
-        self.call(Operation::List, |backend| backend.list(request))
+        self.call(Operation::List, move |backend| backend.list(request))
     }
 
     fn delete(&self, request: Touch) -> Answer<'_, bool> {
-        self.call(Operation::Delete, |backend| backend.delete(request))
+        self.call(Operation::Delete, move |backend| backend.delete(request))
     }
 
     fn run_now(&self, request: Touch) -> Answer<'_, ()> {
-        self.call(Operation::RunNow, |backend| backend.run_now(request))
+        self.call(Operation::RunNow, move |backend| backend.run_now(request))
     }
 
     fn replay(&self, request: Touch) -> Answer<'_, ()> {
-        self.call(Operation::Replay, |backend| backend.replay(request))
+        self.call(Operation::Replay, move |backend| backend.replay(request))
     }
 
     fn put_queue(&self, queue: QueueName, config: QueueConfig) -> Answer<'_, ()> {
-        self.call(Operation::PutQueue, |backend| backend.put_queue(queue, config))
+        self.call(Operation::PutQueue, move |backend| backend.put_queue(queue, config))
     }
 
     fn queues(&self) -> Answer<'_, Vec<QueueRecord>> {
-        self.call(Operation::Queues, |backend| backend.queues())
+        self.call(Operation::Queues, move |backend| backend.queues())
     }
 
     fn set_paused(&self, queue: QueueName, paused: bool) -> Answer<'_, ()> {
-        self.call(Operation::SetPaused, |backend| backend.set_paused(queue, paused))
+        self.call(Operation::SetPaused, move |backend| backend.set_paused(queue, paused))
     }
 
     fn purge(&self, queue: QueueName, request: Purge) -> Answer<'_, u64> {
-        self.call(Operation::Purge, |backend| backend.purge(queue, request))
+        self.call(Operation::Purge, move |backend| backend.purge(queue, request))
     }
 
     fn stats(&self, now: Now) -> Answer<'_, Vec<RouteStats>> {
-        self.call(Operation::Stats, |backend| backend.stats(now))
+        self.call(Operation::Stats, move |backend| backend.stats(now))
     }
 }
 
 #[deny(clippy::missing_trait_methods)]
 impl<B: Pull> Pull for Faulty<B> {
     fn lease(&self, request: Lease) -> Answer<'_, Leased> {
-        self.call(Operation::Lease, |backend| backend.lease(request))
+        self.call(Operation::Lease, move |backend| backend.lease(request))
     }
 
     fn extend(&self, request: Extend) -> Answer<'_, Vec<bool>> {
-        self.call(Operation::Extend, |backend| backend.extend(request))
+        self.call(Operation::Extend, move |backend| backend.extend(request))
     }
 
     fn settle(&self, request: Settle) -> Answer<'_, Vec<Settled>> {
-        self.call(Operation::Settle, |backend| backend.settle(request))
+        self.call(Operation::Settle, move |backend| backend.settle(request))
     }
 
     fn sweep(&self, request: Sweep) -> Answer<'_, Swept> {
-        self.call(Operation::Sweep, |backend| backend.sweep(request))
+        self.call(Operation::Sweep, move |backend| backend.sweep(request))
     }
 
     fn wakeups(&self) -> watch::Receiver<u64> {

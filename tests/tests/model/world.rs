@@ -1,138 +1,184 @@
-//! Two backends that live the same life, compared after every step.
+//! Two backends that live the same life, compared after every step: memory, and a file behind faults.
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
+use gae_tasks::backend::memory::Memory;
+use gae_tasks::backend::sqlite::Sqlite;
 use gae_tasks::backend::{
-    Answer, Enqueue, Extend, Lease, LeaseRef, LeaseToken, LeasedTask, List, NewTask, Pull, Purge, Routes, Settle,
-    Sweep, TaskFilter, TaskRecord, Touch,
+    Answer, Enqueue, Extend, Lease, LeaseRef, LeaseToken, Leased, LeasedTask, List, NewTask, Pull, Purge, Routes,
+    Settle, Sweep, TaskFilter, TaskRecord, Touch,
 };
 use gae_tasks::testing::conformance::settlement;
-use gae_tasks::{Kind, Now, QueueName, Route, Shape, TaskId, TaskName, Timestamp};
-use proptest::prelude::*;
+use gae_tasks::testing::{Fault, Faulty, ManualClock, Operation};
+use gae_tasks::{Clock, Kind, Now, QueueName, Route, Shape, TaskId, TaskName};
+use tempfile::TempDir;
 
-use crate::step::{End, Plan, Step};
+use crate::step::{Act, End, Plan, Step};
 
 const LEASE: Duration = Duration::from_secs(30);
 const TOMBSTONES: Duration = Duration::from_secs(60);
 const DEAD_LETTERS: Duration = Duration::from_secs(300);
 
+/// Longer than any lease is extended by.
+const ALL_LEASES_OVER: Duration = Duration::from_secs(4_001);
+
+/// How long a slow call is on its way.
+const SLOW: Duration = Duration::from_secs(1);
+
 /// The model and the backend that is compared with it.
 pub(crate) struct World {
-    backends: [Arc<dyn Pull>; 2],
-    now: Timestamp,
+    model: Memory,
+    other: Faulty<Sqlite>,
+    folder: TempDir,
+    clock: ManualClock,
     /// Every task that was offered.
     offered: Vec<NewTask>,
-    /// Every lease that was given, by either backend.
+    /// Every lease that was given, by the model and by the other.
     leases: Vec<[LeaseRef; 2]>,
 }
 
 impl World {
-    pub(crate) fn new(model: Arc<dyn Pull>, other: Arc<dyn Pull>) -> Self {
-        let now = Timestamp::from_micros(1_800_000_000_000_000);
-        Self { backends: [model, other], now, offered: Vec::new(), leases: Vec::new() }
+    pub(crate) async fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (other, model) = (open(&folder).await, Memory::new());
+        Self { model, other, folder, clock: ManualClock::new(), offered: Vec::new(), leases: Vec::new() }
     }
 
-    /// Takes a step on both and compares the answers, and what can be seen afterwards.
-    pub(crate) async fn take(&mut self, step: Step) -> Result<(), TestCaseError> {
-        let now = Now::At(self.now);
-        match step {
-            Step::Enqueue(plans) => self.enqueue(plans).await?,
-            Step::EnqueueAgain(of) => {
-                let tasks: Vec<_> = pick(&self.offered, of).cloned().into_iter().collect();
-                self.compare(|_, on| on.enqueue(Enqueue { now, tasks: tasks.clone() })).await?;
+    /// Takes a step on both and compares the answers.
+    pub(crate) async fn take(&mut self, Step { act, fault }: Step) {
+        let (now, tombstones) = (self.clock.now(), TOMBSTONES);
+        let touch = |of| Touch { now, id: self.id(of), tombstones };
+        match act {
+            Act::Enqueue(plans) => {
+                let first = self.offered.len();
+                self.offered.extend((first..).zip(plans).map(|(number, plan)| task(number, plan)));
+                let tasks = &self.offered[first..];
+                self.ask(Operation::Enqueue, fault, |_, on| enqueue(on, now, tasks)).await;
             }
-            Step::Lease { queues, routes, limit, starting, suspects } => {
+            Act::EnqueueAgain(of) => {
+                let tasks: Vec<_> = pick(&self.offered, of).cloned().into_iter().collect();
+                self.ask(Operation::Enqueue, fault, |_, on| enqueue(on, now, &tasks)).await;
+            }
+            Act::Lease { queues, routes, limit, starting, suspects } => {
                 let queues = Arc::new(queues.into_iter().map(queue).collect());
                 let routes = routes.map_or(Routes::Any, |routes| {
                     Routes::Only(Arc::new(routes.into_iter().map(|(kind, shape)| route(kind, shape)).collect()))
                 });
-                self.lease(Lease { now, queues, routes, limit, starting, suspects, duration: LEASE }).await?;
+                self.lease(Lease { now, queues, routes, limit, starting, suspects, duration: LEASE }, fault).await;
             }
-            Step::Extend(of, duration) => {
+            Act::Extend(of, duration) => {
                 let leases = |side: usize| of.iter().filter_map(|of| Some(pick(&self.leases, *of)?[side])).collect();
-                self.compare(|side, on| on.extend(Extend { now, leases: leases(side), duration })).await?;
+                let extend = |side| Extend { now, leases: leases(side), duration };
+                self.ask(Operation::Extend, fault, |side, on| on.extend(extend(side))).await;
             }
-            Step::Settle(ends) => self.settle(ends).await?,
-            Step::Pass(time) => self.now = self.now.plus(time),
-            other => self.administer(other).await?,
+            Act::Settle(ends) => self.settle(now, &ends, fault).await,
+            Act::Sweep => self.sweep(fault).await,
+            Act::RunNow(of) => _ = self.ask(Operation::RunNow, fault, |_, on| on.run_now(touch(of))).await,
+            Act::Replay(of) => _ = self.ask(Operation::Replay, fault, |_, on| on.replay(touch(of))).await,
+            Act::Delete(of) => _ = self.ask(Operation::Delete, fault, |_, on| on.delete(touch(of))).await,
+            Act::Purge(of) => {
+                let purge = Purge { now, tombstones };
+                self.ask(Operation::Purge, fault, |_, on| on.purge(queue(of), purge)).await;
+            }
+            Act::Pause(of, paused) => {
+                self.ask(Operation::SetPaused, fault, |_, on| on.set_paused(queue(of), paused)).await;
+            }
+            Act::Configure(of, config) => {
+                self.ask(Operation::PutQueue, fault, |_, on| on.put_queue(queue(of), config.clone())).await;
+            }
+            Act::Page(filter, limit) => {
+                let list = List { filter, after: self.offered.first().map(|task| task.id), limit };
+                self.ask(Operation::List, fault, |_, on| on.list(list.clone())).await;
+            }
+            Act::Pass(time) => self.clock.advance(time),
+            Act::Reopen => self.reopen().await,
         }
-        self.look().await
     }
 
-    async fn administer(&self, step: Step) -> Result<(), TestCaseError> {
-        let now = Now::At(self.now);
-        let touch = |of| Touch { now, id: self.id(of), tombstones: TOMBSTONES };
-        let sweep = Sweep { now, dead_letters: DEAD_LETTERS, tombstones: TOMBSTONES, limit: 1000 };
-        let purge = Purge { now, tombstones: TOMBSTONES };
-        match step {
-            Step::Sweep => self.compare(|_, on| on.sweep(sweep.clone())).await,
-            Step::RunNow(of) => self.compare_refusals(|on| on.run_now(touch(of))).await,
-            Step::Replay(of) => self.compare_refusals(|on| on.replay(touch(of))).await,
-            Step::Delete(of) => self.compare(|_, on| on.delete(touch(of))).await,
-            Step::Purge(of) => self.compare(|_, on| on.purge(queue(of), purge)).await,
-            Step::Pause(of, paused) => self.compare(|_, on| on.set_paused(queue(of), paused)).await,
-            Step::Configure(of, config) => self.compare(|_, on| on.put_queue(queue(of), config.clone())).await,
-            step => Err(TestCaseError::fail(format!("no step of an administrator: {step:?}"))),
+    /// Asks both the same and compares the answers; gives them, unless something went wrong.
+    async fn ask<T: Debug>(
+        &self,
+        operation: Operation,
+        fault: Option<Fault>,
+        call: impl Fn(usize, &dyn Pull) -> Answer<'_, T>,
+    ) -> Option<[T; 2]> {
+        if let Some(fault) = fault {
+            _ = self.other.clone().with(operation, 1, fault);
         }
+        let mut answer = call(1, &self.other);
+        if fault == Some(Fault::Slow) {
+            let is_pending = std::future::poll_fn(|cx| Poll::Ready(answer.as_mut().poll(cx).is_pending())).await;
+            assert!(is_pending, "{operation:?} was not slow");
+            self.clock.advance(SLOW);
+            self.other.go_on();
+        }
+        let other = answer.await;
+        match fault {
+            Some(Fault::Fail | Fault::DiskFull) => assert!(other.is_err(), "{operation:?} did not fail: {other:?}"),
+            Some(Fault::LoseAnswer) => {
+                assert!(other.is_err(), "{operation:?} was answered: {other:?}");
+                _ = call(0, &self.model).await;
+            }
+            _ => {
+                let model = call(0, &self.model).await;
+                same("answer", &model, &other);
+                return Some([model.ok()?, other.ok()?]);
+            }
+        }
+        None
     }
 
-    async fn enqueue(&mut self, plans: Vec<Plan>) -> Result<(), TestCaseError> {
-        let tasks: Vec<_> = (self.offered.len()..).zip(plans).map(|(number, plan)| task(number, plan)).collect();
-        self.offered.extend(tasks.iter().cloned());
-        self.compare(|_, on| on.enqueue(Enqueue { now: Now::At(self.now), tasks: tasks.clone() })).await
-    }
-
-    async fn lease(&mut self, request: Lease) -> Result<(), TestCaseError> {
-        let [model, other] = self.both(|_, on| on.lease(request.clone())).await?;
-        let leases = model.tasks.iter().zip(&other.tasks).map(|(model, other)| [model.lease, other.lease]);
-        self.leases.extend(leases);
-        let unmarked = |tasks: Vec<LeasedTask>| tasks.into_iter().map(without_token).collect::<Vec<_>>();
+    async fn lease(&mut self, request: Lease, fault: Option<Fault>) {
+        let answers = self.ask(Operation::Lease, fault, |_, on| {
+            let answer = on.lease(request.clone());
+            Box::pin(async { Ok(Answered::of(answer.await?)) })
+        });
+        let Some([model, other]) = answers.await else { return };
         let bytes = |tasks: &[LeasedTask]| tasks.iter().map(|task| task.payload.clone()).collect::<Vec<_>>();
-        same("payload", &bytes(&model.tasks), &bytes(&other.tasks))?;
-        same("lease", &(unmarked(model.tasks), model.next), &(unmarked(other.tasks), other.next))
+        same("payload", &bytes(&model.answer.tasks), &bytes(&other.answer.tasks));
+        self.leases.extend(model.tokens.into_iter().zip(other.tokens).map(|(model, other)| [model, other]));
     }
 
-    async fn settle(&self, ends: Vec<End>) -> Result<(), TestCaseError> {
+    async fn settle(&self, now: Now, ends: &[End], fault: Option<Fault>) {
         let settlements = |side: usize| {
             let settlement = |end: &End| {
-                let began = end.began.map(|before| self.now.minus(before));
+                let began = end.began.map(|before| now.resolve(|| unreachable!()).minus(before));
                 Some(settlement(pick(&self.leases, end.lease)?[side], began, end.verdict.clone()))
             };
             ends.iter().filter_map(settlement).collect()
         };
-        let now = Now::At(self.now);
         let request = |side| Settle { now, settlements: settlements(side), tombstones: TOMBSTONES };
-        self.compare(|side, on| on.settle(request(side))).await
+        self.ask(Operation::Settle, fault, |side, on| on.settle(request(side))).await;
+    }
+
+    async fn sweep(&self, fault: Option<Fault>) {
+        let now = self.clock.now();
+        let sweep = Sweep { now, dead_letters: DEAD_LETTERS, tombstones: TOMBSTONES, limit: 1000 };
+        self.ask(Operation::Sweep, fault, |_, on| on.sweep(sweep.clone())).await;
+    }
+
+    /// Opens the file again, once no lease is left: a file that is closed gives up its own.
+    pub(crate) async fn reopen(&mut self) {
+        self.clock.advance(ALL_LEASES_OVER);
+        self.sweep(None).await;
+        // The old handle must be gone before there is a new one.
+        let elsewhere = tempfile::tempdir().expect("a folder");
+        self.other = open(&elsewhere).await;
+        self.other = open(&self.folder).await;
     }
 
     /// Compares all that can be seen without changing anything.
-    async fn look(&self) -> Result<(), TestCaseError> {
-        let all = List { filter: TaskFilter::new(), after: None, limit: 1000 };
-        let [model, other] = self.both(|_, on| on.list(all.clone())).await?;
-        same("list", &model, &other)?;
+    pub(crate) async fn look(&self) {
+        let list = List { filter: TaskFilter::new(), after: None, limit: 1000 };
+        let all = self.ask(Operation::List, None, |_, on| on.list(list.clone())).await;
+        let [model, other] = all.expect("an answer");
         let bytes = |record: &TaskRecord| (record.payload.clone(), record.attributes.clone());
-        same("payload", &model.iter().map(bytes).collect::<Vec<_>>(), &other.iter().map(bytes).collect::<Vec<_>>())?;
-        self.compare(|_, on| on.stats(Now::At(self.now))).await?;
-        self.compare(|_, on| on.queues()).await
-    }
-
-    async fn both<T>(&self, act: impl Fn(usize, &dyn Pull) -> Answer<'_, T>) -> Result<[T; 2], TestCaseError> {
-        let [model, other] = &self.backends;
-        let failed = |error: gae_tasks::Error| TestCaseError::fail(format!("a backend failed: {error:?}"));
-        Ok([act(0, &**model).await.map_err(failed)?, act(1, &**other).await.map_err(failed)?])
-    }
-
-    async fn compare<T: Debug>(&self, act: impl Fn(usize, &dyn Pull) -> Answer<'_, T>) -> Result<(), TestCaseError> {
-        let [model, other] = self.both(act).await?;
-        same("answer", &model, &other)
-    }
-
-    /// Compares operations that may be refused.
-    async fn compare_refusals(&self, act: impl Fn(&dyn Pull) -> Answer<'_, ()>) -> Result<(), TestCaseError> {
-        let [model, other] = &self.backends;
-        same("answer", &act(&**model).await, &act(&**other).await)
+        same("payload", &model.iter().map(bytes).collect::<Vec<_>>(), &other.iter().map(bytes).collect::<Vec<_>>());
+        self.ask(Operation::Stats, None, |_, on| on.stats(self.clock.now())).await;
+        self.ask(Operation::Queues, None, |_, on| on.queues()).await;
     }
 
     /// An id that was offered, or one that never was.
@@ -141,16 +187,41 @@ impl World {
     }
 }
 
-/// `Debug` tells of payloads their length only, so these are compared beside the answers that have them.
-fn same(what: &str, model: &impl Debug, other: &impl Debug) -> Result<(), TestCaseError> {
-    prop_assert_eq!(format!("{model:#?}"), format!("{other:#?}"), "another {} than the model's", what);
-    Ok(())
+/// The answer to a lease. Tokens are random, so that they are kept apart from what is compared.
+struct Answered {
+    tokens: Vec<LeaseRef>,
+    answer: Leased,
 }
 
-/// Tokens are random, so they cannot be the same.
-fn without_token(mut task: LeasedTask) -> LeasedTask {
-    task.lease.token = LeaseToken::from_bits(0);
-    task
+impl Answered {
+    fn of(mut answer: Leased) -> Self {
+        let tokens = answer.tasks.iter().map(|task| task.lease).collect();
+        answer.tasks.iter_mut().for_each(|task| task.lease.token = LeaseToken::from_bits(0));
+        Self { tokens, answer }
+    }
+}
+
+impl Debug for Answered {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.answer.fmt(f)
+    }
+}
+
+async fn open(folder: &TempDir) -> Faulty<Sqlite> {
+    Faulty::new(Sqlite::open(folder.path().join("tasks.db")).await.expect("a file that opens"))
+}
+
+fn enqueue<'a>(
+    on: &'a dyn Pull,
+    now: Now,
+    tasks: &[NewTask],
+) -> Answer<'a, Vec<Result<gae_tasks::Deferred, gae_tasks::Error>>> {
+    on.enqueue(Enqueue { now, tasks: tasks.to_vec() })
+}
+
+/// `Debug` tells of payloads their length only, so these are compared beside the answers that have them.
+fn same(what: &str, model: &impl Debug, other: &impl Debug) {
+    assert_eq!(format!("{model:#?}"), format!("{other:#?}"), "another {what} than the model's");
 }
 
 /// One of the newer ones mostly: the older ones tend to be over.
@@ -173,8 +244,8 @@ fn task(number: usize, plan: Plan) -> NewTask {
         schedule: plan.schedule,
         max_attempts: plan.max_attempts,
         retry: plan.retry,
-        deadline: None,
-        attributes: None,
+        deadline: plan.deadline,
+        attributes: plan.attributes,
     }
 }
 
