@@ -42,7 +42,9 @@ impl Latency {
     pub(crate) fn bars(&self) -> String {
         let first = self.0.min().max(1).ilog2();
         let last = self.0.max().max(1).ilog2();
-        let counts = (first..=last).map(|power| (power, self.0.count_between(1 << power, (2 << power) - 1)));
+        // What took less than a microsecond is counted with the shortest.
+        let from = |power| if power == first { 0 } else { 1_u64 << power };
+        let counts = (first..=last).map(|power| (power, self.0.count_between(from(power), (2_u64 << power) - 1)));
         let counts: Vec<_> = counts.collect();
         let most = counts.iter().map(|(_, count)| *count).max().unwrap_or(0).max(1);
         let lines = counts.iter().map(|(power, count)| {

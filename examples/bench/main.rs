@@ -75,7 +75,7 @@ async fn measure(arguments: &Arguments, tasks: &Client, meter: &Meter) -> Result
         ("defer to the handler, end to end", meter.take()),
     ];
     for (what, latency) in at_rest.iter().chain(&loaded) {
-        println!("{what:<34} {}", latency.percentiles().map(|value| format!("{value:>9.2}")).concat());
+        println!("{what:<34} {}", latency.percentiles().map(|value| format!("{value:>9.3}")).concat());
     }
     let [_, (what, idle)] = &at_rest;
     let [(under_load, answers), ..] = &loaded;

@@ -16,7 +16,7 @@ const SHOWN: usize = 50;
 #[deferred(queue = "emails", deadline = "30s")]
 pub(crate) async fn send_welcome(to: String, name: String, #[state] outbox: &Outbox, #[context] cx: &TaskContext) {
     tokio::time::sleep(SLOW).await;
-    tracing::info!(id = %cx.id(), "mail sent");
+    tracing::info!("mail sent");
     let subject = format!("Welcome, {name}!");
     outbox.put(Mail { to, subject, attempt: cx.attempt() });
 }
