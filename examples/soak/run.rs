@@ -155,7 +155,7 @@ fn check_file(file: &Path, ledger: &Ledger) -> Result<()> {
 }
 
 fn summary(ledger: &Ledger, sampler: &Sampler, kills: u64) {
-    let counts = ledger.pages().counts;
+    let counts = ledger.counts();
     println!("\nin {:.0} s, with {kills} kills:", sampler.elapsed().as_secs_f64());
     println!("  {} tasks deferred, {} worked, {} died as planned", counts.deferred, counts.ended, counts.died);
     println!(
