@@ -132,6 +132,11 @@ impl Ledger {
         self.pages().open.keys().take(TOLD).copied().collect()
     }
 
+    /// How often something was seen so far.
+    pub(crate) fn counts(&self) -> Counts {
+        self.pages().counts
+    }
+
     pub(crate) fn pages(&self) -> MutexGuard<'_, Pages> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -184,6 +189,12 @@ impl Pages {
 mod tests {
     use super::*;
 
+    /// How many tasks worked a second time, and how many of them without need.
+    fn repeated(ledger: &Ledger) -> (u64, u64) {
+        let counts = ledger.counts();
+        (counts.repeated, counts.without_need)
+    }
+
     #[test]
     fn a_task_that_never_ran_stays_open() {
         let ledger = Ledger::default();
@@ -202,9 +213,9 @@ mod tests {
         ledger.line(1, &format!("ended {number}"));
         ledger.worker_is_gone(1);
         ledger.line(2, &format!("ended {number}"));
-        assert_eq!((ledger.pages().counts.repeated, ledger.pages().counts.without_need), (1, 0));
+        assert_eq!(repeated(&ledger), (1, 0));
         ledger.line(3, &format!("ended {number}"));
-        assert_eq!((ledger.pages().counts.repeated, ledger.pages().counts.without_need), (2, 1));
+        assert_eq!(repeated(&ledger), (2, 1));
     }
 
     #[test]
@@ -213,11 +224,11 @@ mod tests {
         let numbers = [Fate::Dies, Fate::Dies, Fate::Ends].map(|fate| ledger.open(fate));
         ledger.line(1, &format!("late {} 1", numbers[0]));
         ledger.died(numbers[0], "planned");
-        assert_eq!(ledger.pages().counts.problems, 0);
+        assert_eq!(ledger.counts().problems, 0);
         ledger.died(numbers[1], "never begun");
         ledger.died(numbers[2], "was to work");
         ledger.died(numbers[0], "twice");
-        assert_eq!((ledger.pages().counts.problems, ledger.pages().counts.died), (3, 1));
+        assert_eq!((ledger.counts().problems, ledger.counts().died), (3, 1));
     }
 
     #[test]
