@@ -3,6 +3,7 @@
 mod file;
 mod model;
 mod plans;
+mod power;
 mod sharing;
 mod statements;
 mod transactions;
