@@ -17,7 +17,8 @@
 //!   when the log is begun anew, before anything else is written to it.
 //!
 //! At which level a commit ran is not assumed but asked of the connection that made it. So a call that would answer
-//! before its commit is synced fails here. What is not modelled: sectors that change though nobody wrote to them, and
+//! before its commit is synced fails here. What is not modelled: bytes that change though nobody wrote to them, also those
+//! beside the written ones of one sector (SQLite takes disks for such that spare them: `SQLITE_POWERSAFE_OVERWRITE`), and
 //! disks that lie about a sync.
 
 mod check;
@@ -44,7 +45,7 @@ use crate::backend::{
 use crate::task::{TaskId, TaskName};
 use crate::time::{Now, Timestamp};
 
-const STEPS: usize = 300;
+const STEPS: usize = 250;
 const NO_TIME: Duration = Duration::ZERO;
 
 #[test]
@@ -65,7 +66,7 @@ fn no_loss_of_power_takes_back_what_was_acknowledged() {
     println!(
         "power was lost {log} times while the log was written, {copy} times in a checkpoint, {after} times after it"
     );
-    assert!(log > 50 && copy > 10 && after > 50, "too few to tell");
+    assert!(log > 50 && copy > 8 && after > 30, "too few to tell");
 }
 
 /// Random numbers, the same for the same seed.
@@ -139,7 +140,7 @@ impl Life {
     }
 
     fn enqueue(&mut self) {
-        let tasks: Vec<_> = (0..=self.dice.roll(20)).map(|_| self.new_task()).collect();
+        let tasks: Vec<_> = (0..=self.dice.roll(10)).map(|_| self.new_task()).collect();
         let ids = store(&self.sqlite, self.now(), tasks);
         self.promises.stored.extend(ids);
     }

@@ -81,7 +81,9 @@ impl Image {
             assert!(states.contains(&state(&connection)), "{place}: it is as it was after no step since the last sync");
         }
         kept(&sqlite, promises, place);
-        drained(&sqlite, place);
+        if self.is_drained {
+            drained(&sqlite, place);
+        }
     }
 }
 
@@ -116,7 +118,7 @@ fn open(sqlite: &Sqlite) -> BTreeSet<TaskId> {
 
 /// All rows of all tables, as one number.
 pub(super) fn state(connection: &Connection) -> u64 {
-    const TABLES: [&str; 8] = ["schema", "queue", "lane", "task", "waiting", "lease", "error", "name"];
+    const TABLES: [&str; 7] = ["queue", "lane", "task", "waiting", "lease", "error", "name"];
     let mut hasher = DefaultHasher::new();
     for table in TABLES {
         let mut rows = connection.prepare_cached(&format!("SELECT * FROM gae_tasks_{table} ORDER BY 1, 2")).unwrap();

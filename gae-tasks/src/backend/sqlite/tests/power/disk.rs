@@ -33,6 +33,8 @@ pub(super) struct Image {
     pub(super) states: Option<Vec<u64>>,
     /// Whether the call of the step had its answer by then.
     pub(super) is_answered: bool,
+    /// Whether a worker is to show that it can drain them.
+    pub(super) is_drained: bool,
 }
 
 /// The files of a life, watched step by step.
@@ -83,7 +85,8 @@ impl Disk {
         }
         self.states.push(Some(self.state));
         // More than one commit may have begun the log anew, or copied it, in between: nobody has seen these files.
-        if is_one_commit || !(begun_anew || copied) {
+        let is_seen = is_one_commit || !(begun_anew || copied);
+        if is_seen && self.synced.log != self.now.log && dice.roll(3) > 0 {
             images.push(self.lost_in_the_log(dice));
         }
         if copied && is_one_commit {
@@ -94,7 +97,9 @@ impl Disk {
             self.synced = self.now.clone();
             self.states = vec![Some(self.state)];
         }
-        images.push(self.lost_afterwards(dice));
+        if dice.roll(4) == 0 {
+            images.push(self.lost_afterwards(dice));
+        }
         images
     }
 
@@ -124,7 +129,8 @@ impl Disk {
 
     fn image(&self, dice: &mut Dice, files: Files, is_answered: bool) -> Image {
         let shared = (dice.roll(2) == 0).then(|| garbage(dice, 32 * 1024));
-        Image { files, shared, states: self.states.iter().copied().collect(), is_answered }
+        let (states, is_drained) = (self.states.iter().copied().collect(), dice.roll(4) == 0);
+        Image { files, shared, states, is_answered, is_drained }
     }
 }
 
@@ -133,7 +139,7 @@ fn torn_header(dice: &mut Dice, before: &Files, now: &Files, state: u64) -> Imag
     let mut files = before.clone();
     let written = dice.roll(HEADER + 1);
     files.log[..written].copy_from_slice(&now.log[..written]);
-    Image { files, shared: None, states: Some(vec![state]), is_answered: false }
+    Image { files, shared: None, states: Some(vec![state]), is_answered: false, is_drained: true }
 }
 
 /// `old` on its way to `new`: any sector that differs may be either, or something else.
@@ -156,7 +162,9 @@ fn written_in_part(dice: &mut Dice, old: &[u8], new: &[u8]) -> Vec<u8> {
             4 => vec![0; end - place],
             _ => (place..end).map(|at| old.get(at).copied().unwrap_or(0)).collect(),
         };
-        file[place..end].copy_from_slice(&rest);
+        // Bytes that nobody wrote stay as they are, even in a torn sector.
+        let written = |at: &usize| old.get(*at) != new.get(*at);
+        (place..end).filter(written).for_each(|at| file[at] = rest[at - place]);
     }
     // The new length may not be on the disk either.
     let shortest = sectors.get(kept).copied().unwrap_or(new.len()).max(old.len()).min(new.len());
