@@ -45,7 +45,7 @@ use crate::backend::{
 use crate::task::{TaskId, TaskName};
 use crate::time::{Now, Timestamp};
 
-const STEPS: usize = 250;
+const STEPS: usize = 200;
 const NO_TIME: Duration = Duration::ZERO;
 
 #[test]
@@ -66,7 +66,7 @@ fn no_loss_of_power_takes_back_what_was_acknowledged() {
     println!(
         "power was lost {log} times while the log was written, {copy} times in a checkpoint, {after} times after it"
     );
-    assert!(log > 50 && copy > 8 && after > 30, "too few to tell");
+    assert!(log > 50 && copy > 5 && after > 20, "too few to tell");
 }
 
 /// Random numbers, the same for the same seed.

@@ -7,7 +7,7 @@ use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 use rusqlite::Connection;
-use rusqlite::types::Value;
+use rusqlite::types::ValueRef;
 
 use super::super::{Folder, at, lease, wait};
 use super::disk::{Image, beside};
@@ -125,9 +125,18 @@ pub(super) fn state(connection: &Connection) -> u64 {
         let columns = rows.column_count();
         let mut rows = rows.query([]).unwrap();
         while let Some(row) = rows.next().unwrap() {
-            let values: Vec<Value> = (0..columns).map(|column| row.get(column).unwrap()).collect();
-            format!("{table} {values:?}").hash(&mut hasher);
+            table.hash(&mut hasher);
+            (0..columns).for_each(|column| add(&mut hasher, row.get_ref(column).unwrap()));
         }
     }
     hasher.finish()
+}
+
+fn add(hasher: &mut DefaultHasher, value: ValueRef<'_>) {
+    match value {
+        ValueRef::Null => 0.hash(hasher),
+        ValueRef::Integer(number) => number.hash(hasher),
+        ValueRef::Real(number) => number.to_bits().hash(hasher),
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.hash(hasher),
+    }
 }
