@@ -1,4 +1,4 @@
-//! A backend that fails when a test wants it to.
+//! A backend that fails, or is slow, when a test wants it to.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -15,7 +15,7 @@ use crate::queue::{QueueConfig, QueueName};
 use crate::task::{Deferred, TaskId};
 use crate::time::Now;
 
-/// A backend that fails, or loses an answer, when a test wants it to. Clones are the same backend: keep one to plan
+/// A backend that fails, loses an answer or is slow when a test wants it to. Clones are the same backend: keep one to plan
 /// faults and count calls.
 ///
 /// ```
@@ -40,8 +40,8 @@ pub struct Faulty<B>(Arc<Inner<B>>);
 struct Inner<B> {
     backend: B,
     plan: Mutex<Plan>,
-    /// Changes whenever slow calls may go on.
-    gone_on: watch::Sender<u64>,
+    /// Each stalled call listens to it.
+    gate: watch::Sender<()>,
 }
 
 impl<B> Clone for Faulty<B> {
@@ -72,7 +72,7 @@ pub enum Operation {
     Sweep,
 }
 
-/// How an operation fails.
+/// How an operation fails, or is held up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
@@ -80,10 +80,10 @@ pub enum Fault {
     Fail,
     /// It is carried out and answers with an error: a connection that breaks at the commit.
     LoseAnswer,
-    /// It does nothing and answers that there is no room left.
+    /// It does nothing and answers with the error of a full disk.
     DiskFull,
-    /// It is carried out once the test says so: [`Faulty::go_on`].
-    Slow,
+    /// It is carried out, and answers, only after [`Faulty::let_go`]; if its future is dropped before, it never happens.
+    Stall,
 }
 
 #[derive(Default)]
@@ -96,10 +96,10 @@ struct Plan {
 impl<B> Faulty<B> {
     /// `backend`, without faults so far.
     pub fn new(backend: B) -> Self {
-        Self(Arc::new(Inner { backend, plan: Mutex::default(), gone_on: watch::Sender::default() }))
+        Self(Arc::new(Inner { backend, plan: Mutex::default(), gate: watch::Sender::new(()) }))
     }
 
-    /// Lets the `nth` call of `operation` from now, counted from 1, fail.
+    /// Lets the `nth` call of `operation` from now, counted from 1, fail or stall.
     pub fn with(self, operation: Operation, nth: u64, fault: Fault) -> Self {
         {
             let mut plan = self.plan();
@@ -114,14 +114,43 @@ impl<B> Faulty<B> {
         self.plan().down = down;
     }
 
-    /// Lets the [slow](Fault::Slow) calls go on that have been made so far.
-    pub fn go_on(&self) {
-        self.0.gone_on.send_modify(|times| *times += 1);
-    }
-
     /// How often `operation` was called.
     pub fn calls(&self, operation: Operation) -> u64 {
         self.plan().calls.get(&operation).copied().unwrap_or(0)
+    }
+
+    /// How many calls are stalled now.
+    pub fn stalled(&self) -> usize {
+        self.0.gate.receiver_count()
+    }
+
+    /// Lets all stalled calls go on. Those that stall later wait for the next time.
+    ///
+    /// ```standalone_crate
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), gae_tasks::Error> {
+    /// use gae_tasks::backend::memory::Memory;
+    /// use gae_tasks::testing::{Fault, Faulty, Operation};
+    /// use gae_tasks::{Client, deferred};
+    ///
+    /// #[deferred]
+    /// async fn greet(name: String) {}
+    ///
+    /// let backend = Faulty::new(Memory::new()).with(Operation::Enqueue, 1, Fault::Stall);
+    /// let tasks = Client::builder().build(backend.clone())?;
+    /// let let_go = async {
+    ///     assert_eq!(backend.stalled(), 1);
+    ///     assert_eq!(tasks.stats().await?.open(), 0);
+    ///     backend.let_go();
+    ///     Ok::<_, gae_tasks::Error>(())
+    /// };
+    /// let (stored, looked) = tokio::join!(biased; greet::defer("you").on(&tasks), let_go);
+    /// assert!(stored?.created && looked.is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn let_go(&self) {
+        self.0.gate.send_replace(());
     }
 
     fn fault(&self, operation: Operation) -> Option<Fault> {
@@ -135,41 +164,46 @@ impl<B> Faulty<B> {
     fn plan(&self) -> MutexGuard<'_, Plan> {
         self.0.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-impl<B: Backend> Faulty<B> {
     fn call<'a, T: Send + 'a>(
         &'a self,
         operation: Operation,
         answer: impl FnOnce(&'a B) -> Answer<'a, T> + Send + 'a,
-    ) -> Answer<'a, T> {
+    ) -> Answer<'a, T>
+    where
+        B: Send + Sync,
+    {
         match self.fault(operation) {
             None => answer(&self.0.backend),
-            Some(Fault::Fail) => Box::pin(std::future::ready(Err(injected(operation, "injected by a test")))),
-            Some(Fault::DiskFull) => Box::pin(std::future::ready(Err(injected(operation, NO_ROOM)))),
+            Some(Fault::Fail) => Box::pin(std::future::ready(Err(injected(operation)))),
+            Some(Fault::DiskFull) => Box::pin(std::future::ready(Err(disk_full(operation)))),
+            Some(Fault::Stall) => {
+                let mut gate = self.0.gate.subscribe();
+                Box::pin(async move {
+                    // The gate cannot be gone: it is a part of `self`.
+                    _ = gate.changed().await;
+                    drop(gate);
+                    answer(&self.0.backend).await
+                })
+            }
             Some(Fault::LoseAnswer) => {
                 let answer = answer(&self.0.backend);
-                Box::pin(async move { answer.await.and(Err(injected(operation, "injected by a test"))) })
-            }
-            Some(Fault::Slow) => {
-                let mut gone_on = self.0.gone_on.subscribe();
-                // Not asked yet: what is slow may be the way to the storage.
-                let answer = async move {
-                    // It cannot fail: this backend holds the sender.
-                    _ = gone_on.changed().await;
-                    answer(&self.0.backend).await
-                };
-                Box::pin(answer)
+                Box::pin(async move { answer.await.and(Err(injected(operation))) })
             }
         }
     }
 }
 
-/// As SQLite says it.
-const NO_ROOM: &str = "database or disk is full";
+fn injected(operation: Operation) -> Error {
+    storage(format!("failed in {operation:?}"))
+}
 
-fn injected(operation: Operation, source: &'static str) -> Error {
-    Error::Storage { backend: "faulty", problem: format!("failed in {operation:?}"), source: source.into() }
+fn disk_full(operation: Operation) -> Error {
+    storage(format!("finds no room in {operation:?}: free space on its disk; nothing of this call was stored"))
+}
+
+fn storage(problem: String) -> Error {
+    Error::Storage { backend: "faulty", problem, source: "injected by a test".into() }
 }
 
 impl<B: fmt::Debug> fmt::Debug for Faulty<B> {

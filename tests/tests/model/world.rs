@@ -1,184 +1,228 @@
-//! Two backends that live the same life, compared after every step: memory, and a file behind faults.
+//! Two backends that live the same life, compared after every step.
 
 use std::fmt::Debug;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use gae_tasks::backend::memory::Memory;
-use gae_tasks::backend::sqlite::Sqlite;
 use gae_tasks::backend::{
-    Answer, Enqueue, Extend, Lease, LeaseRef, LeaseToken, Leased, LeasedTask, List, NewTask, Pull, Purge, Routes,
-    Settle, Sweep, TaskFilter, TaskRecord, Touch,
+    Answer, Backend, Enqueue, Extend, Lease, LeaseRef, LeaseToken, LeasedTask, List, NewTask, Pull, Purge, Routes,
+    Settle, Sweep, TaskFilter, TaskState, Touch, Verdict,
 };
 use gae_tasks::testing::conformance::settlement;
 use gae_tasks::testing::{Fault, Faulty, ManualClock, Operation};
-use gae_tasks::{Clock, Kind, Now, QueueName, Route, Shape, TaskId, TaskName};
-use tempfile::TempDir;
+use gae_tasks::{Error, Kind, Now, QueueName, Route, Shape, TaskId, TaskName, Timestamp};
+use proptest::prelude::*;
 
-use crate::step::{Act, End, Plan, Step};
+use crate::step::{Deed, End, Plan, Step, Upset};
+use crate::tested::Tested;
 
 const LEASE: Duration = Duration::from_secs(30);
 const TOMBSTONES: Duration = Duration::from_secs(60);
 const DEAD_LETTERS: Duration = Duration::from_secs(300);
 
-/// Longer than any lease is extended by.
-const ALL_LEASES_OVER: Duration = Duration::from_secs(4_001);
-
-/// How long a slow call is on its way.
-const SLOW: Duration = Duration::from_secs(1);
-
 /// The model and the backend that is compared with it.
 pub(crate) struct World {
     model: Memory,
-    other: Faulty<Sqlite>,
-    folder: TempDir,
+    tested: Tested,
     clock: ManualClock,
+    /// What goes wrong with the next call.
+    upset: Option<Upset>,
     /// Every task that was offered.
     offered: Vec<NewTask>,
-    /// Every lease that was given, by the model and by the other.
+    /// Every lease that was given and answered, by either backend.
     leases: Vec<[LeaseRef; 2]>,
 }
 
 impl World {
     pub(crate) async fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let (other, model) = (open(&folder).await, Memory::new());
-        Self { model, other, folder, clock: ManualClock::new(), offered: Vec::new(), leases: Vec::new() }
+        let clock = ManualClock::at(Timestamp::from_micros(1_800_000_000_000_000));
+        let (model, tested) = (Memory::new(), Tested::new().await);
+        Self { model, tested, clock, upset: None, offered: Vec::new(), leases: Vec::new() }
     }
 
-    /// Takes a step on both and compares the answers.
-    pub(crate) async fn take(&mut self, Step { act, fault }: Step) {
-        let (now, tombstones) = (self.clock.now(), TOMBSTONES);
-        let touch = |of| Touch { now, id: self.id(of), tombstones };
-        match act {
-            Act::Enqueue(plans) => {
-                let first = self.offered.len();
-                self.offered.extend((first..).zip(plans).map(|(number, plan)| task(number, plan)));
-                let tasks = &self.offered[first..];
-                self.ask(Operation::Enqueue, fault, |_, on| enqueue(on, now, tasks)).await;
+    /// Takes a step on both and compares the answers, and what can be seen afterwards.
+    pub(crate) async fn take(mut self, deed: Deed) -> Result<Self, TestCaseError> {
+        self.upset = deed.upset;
+        match deed.step {
+            Step::Pass(time) => self.clock.advance(time),
+            Step::Reopen => self.tested = self.reopened().await?,
+            Step::Enqueue(plans) => {
+                let tasks: Vec<_> =
+                    (self.offered.len()..).zip(plans).map(|(number, plan)| task(number, plan)).collect();
+                self.offered.extend(tasks.iter().cloned());
+                self.enqueue(tasks).await?;
             }
-            Act::EnqueueAgain(of) => {
-                let tasks: Vec<_> = pick(&self.offered, of).cloned().into_iter().collect();
-                self.ask(Operation::Enqueue, fault, |_, on| enqueue(on, now, &tasks)).await;
-            }
-            Act::Lease { queues, routes, limit, starting, suspects } => {
+            Step::EnqueueAgain(of) => self.enqueue(pick(&self.offered, of).cloned().into_iter().collect()).await?,
+            Step::Lease { queues, routes, limit, starting, suspects } => {
                 let queues = Arc::new(queues.into_iter().map(queue).collect());
                 let routes = routes.map_or(Routes::Any, |routes| {
                     Routes::Only(Arc::new(routes.into_iter().map(|(kind, shape)| route(kind, shape)).collect()))
                 });
-                self.lease(Lease { now, queues, routes, limit, starting, suspects, duration: LEASE }, fault).await;
+                self.lease(Lease { now: self.now(), queues, routes, limit, starting, suspects, duration: LEASE })
+                    .await?;
             }
-            Act::Extend(of, duration) => {
-                let leases = |side: usize| of.iter().filter_map(|of| Some(pick(&self.leases, *of)?[side])).collect();
-                let extend = |side| Extend { now, leases: leases(side), duration };
-                self.ask(Operation::Extend, fault, |side, on| on.extend(extend(side))).await;
-            }
-            Act::Settle(ends) => self.settle(now, &ends, fault).await,
-            Act::Sweep => self.sweep(fault).await,
-            Act::RunNow(of) => _ = self.ask(Operation::RunNow, fault, |_, on| on.run_now(touch(of))).await,
-            Act::Replay(of) => _ = self.ask(Operation::Replay, fault, |_, on| on.replay(touch(of))).await,
-            Act::Delete(of) => _ = self.ask(Operation::Delete, fault, |_, on| on.delete(touch(of))).await,
-            Act::Purge(of) => {
-                let purge = Purge { now, tombstones };
-                self.ask(Operation::Purge, fault, |_, on| on.purge(queue(of), purge)).await;
-            }
-            Act::Pause(of, paused) => {
-                self.ask(Operation::SetPaused, fault, |_, on| on.set_paused(queue(of), paused)).await;
-            }
-            Act::Configure(of, config) => {
-                self.ask(Operation::PutQueue, fault, |_, on| on.put_queue(queue(of), config.clone())).await;
-            }
-            Act::Page(filter, limit) => {
-                let list = List { filter, after: self.offered.first().map(|task| task.id), limit };
-                self.ask(Operation::List, fault, |_, on| on.list(list.clone())).await;
-            }
-            Act::Pass(time) => self.clock.advance(time),
-            Act::Reopen => self.reopen().await,
+            Step::Extend(..) | Step::Settle(_) | Step::SettleStale(_) | Step::Sweep => self.hold(deed.step).await?,
+            other => self.administer(other).await?,
         }
+        self.look().await?;
+        Ok(self)
     }
 
-    /// Asks both the same and compares the answers; gives them, unless something went wrong.
-    async fn ask<T: Debug>(
-        &self,
-        operation: Operation,
-        fault: Option<Fault>,
-        call: impl Fn(usize, &dyn Pull) -> Answer<'_, T>,
-    ) -> Option<[T; 2]> {
-        if let Some(fault) = fault {
-            _ = self.other.clone().with(operation, 1, fault);
-        }
-        let mut answer = call(1, &self.other);
-        if fault == Some(Fault::Slow) {
-            let is_pending = std::future::poll_fn(|cx| Poll::Ready(answer.as_mut().poll(cx).is_pending())).await;
-            assert!(is_pending, "{operation:?} was not slow");
-            self.clock.advance(SLOW);
-            self.other.go_on();
-        }
-        let other = answer.await;
-        match fault {
-            Some(Fault::Fail | Fault::DiskFull) => assert!(other.is_err(), "{operation:?} did not fail: {other:?}"),
-            Some(Fault::LoseAnswer) => {
-                assert!(other.is_err(), "{operation:?} was answered: {other:?}");
-                _ = call(0, &self.model).await;
+    fn now(&self) -> Now {
+        Now::At(self.clock.time())
+    }
+
+    /// The backend after its process was killed, or has ended in order: then it would give back what it has leased.
+    async fn reopened(&mut self) -> Result<Tested, TestCaseError> {
+        let filter = TaskFilter::new().state(TaskState::Leased);
+        let leased = self.model.list(List { filter, after: None, limit: 1 }).await.map_err(failed)?;
+        let tested = std::mem::replace(&mut self.tested, Tested::new().await);
+        Ok(if leased.is_empty() { tested.close_and_open().await } else { tested.kill_and_open().await })
+    }
+
+    async fn enqueue(&mut self, tasks: Vec<NewTask>) -> Result<(), TestCaseError> {
+        let request = Enqueue { now: self.now(), tasks };
+        self.compare(Operation::Enqueue, |_, on| on.enqueue(request.clone())).await
+    }
+
+    async fn lease(&mut self, request: Lease) -> Result<(), TestCaseError> {
+        let answers = self.ask(Operation::Lease, |_, on| on.lease(request.clone())).await?;
+        let Some([model, tested]) = answers else { return Ok(()) };
+        let (model, tested) = (model.map_err(failed)?, tested.map_err(failed)?);
+        let leases = model.tasks.iter().zip(&tested.tasks).map(|(model, tested)| [model.lease, tested.lease]);
+        self.leases.extend(leases);
+        let unmarked = |tasks: Vec<LeasedTask>| tasks.into_iter().map(without_token).collect::<Vec<_>>();
+        let bytes = |tasks: &[LeasedTask]| {
+            tasks.iter().map(|task| (task.payload.clone(), task.attributes.clone())).collect::<Vec<_>>()
+        };
+        same("payload", &bytes(&model.tasks), &bytes(&tested.tasks))?;
+        same("lease", &(unmarked(model.tasks), model.next), &(unmarked(tested.tasks), tested.next))
+    }
+
+    /// What a worker does with its leases, and with those of others.
+    async fn hold(&mut self, step: Step) -> Result<(), TestCaseError> {
+        let now = self.now();
+        match step {
+            Step::Extend(of, duration) => {
+                let picked: Vec<_> = of.iter().filter_map(|of| pick(&self.leases, *of)).copied().collect();
+                let leases = |side: usize| picked.iter().map(|lease| lease[side]).collect();
+                self.compare(Operation::Extend, |side, on| on.extend(Extend { now, leases: leases(side), duration }))
+                    .await
+            }
+            Step::Settle(ends) => {
+                let picked = ends.into_iter().filter_map(|end| Some((*pick(&self.leases, end.lease)?, end))).collect();
+                self.settle(picked).await
+            }
+            Step::SettleStale(of) => {
+                let lease = LeaseRef { id: self.id(of), token: LeaseToken::from_bits(-7) };
+                self.settle(vec![([lease; 2], End { lease: 0, began: None, verdict: Verdict::Done })]).await
             }
             _ => {
-                let model = call(0, &self.model).await;
-                same("answer", &model, &other);
-                return Some([model.ok()?, other.ok()?]);
+                let sweep = Sweep { now, dead_letters: DEAD_LETTERS, tombstones: TOMBSTONES, limit: 1000 };
+                self.compare(Operation::Sweep, |_, on| on.sweep(sweep.clone())).await
             }
         }
-        None
     }
 
-    async fn lease(&mut self, request: Lease, fault: Option<Fault>) {
-        let answers = self.ask(Operation::Lease, fault, |_, on| {
-            let answer = on.lease(request.clone());
-            Box::pin(async { Ok(Answered::of(answer.await?)) })
-        });
-        let Some([model, other]) = answers.await else { return };
-        let bytes = |tasks: &[LeasedTask]| tasks.iter().map(|task| task.payload.clone()).collect::<Vec<_>>();
-        same("payload", &bytes(&model.answer.tasks), &bytes(&other.answer.tasks));
-        self.leases.extend(model.tokens.into_iter().zip(other.tokens).map(|(model, other)| [model, other]));
-    }
-
-    async fn settle(&self, now: Now, ends: &[End], fault: Option<Fault>) {
+    async fn settle(&mut self, ends: Vec<([LeaseRef; 2], End)>) -> Result<(), TestCaseError> {
+        let time = self.clock.time();
         let settlements = |side: usize| {
-            let settlement = |end: &End| {
-                let began = end.began.map(|before| now.resolve(|| unreachable!()).minus(before));
-                Some(settlement(pick(&self.leases, end.lease)?[side], began, end.verdict.clone()))
+            let settled = |(lease, end): &([LeaseRef; 2], End)| {
+                settlement(lease[side], end.began.map(|before| time.minus(before)), end.verdict.clone())
             };
-            ends.iter().filter_map(settlement).collect()
+            ends.iter().map(settled).collect()
         };
-        let request = |side| Settle { now, settlements: settlements(side), tombstones: TOMBSTONES };
-        self.ask(Operation::Settle, fault, |side, on| on.settle(request(side))).await;
+        let request = |side| Settle { now: Now::At(time), settlements: settlements(side), tombstones: TOMBSTONES };
+        self.compare(Operation::Settle, |side, on| on.settle(request(side))).await
     }
 
-    async fn sweep(&self, fault: Option<Fault>) {
-        let now = self.clock.now();
-        let sweep = Sweep { now, dead_letters: DEAD_LETTERS, tombstones: TOMBSTONES, limit: 1000 };
-        self.ask(Operation::Sweep, fault, |_, on| on.sweep(sweep.clone())).await;
-    }
-
-    /// Opens the file again, once no lease is left: a file that is closed gives up its own.
-    pub(crate) async fn reopen(&mut self) {
-        self.clock.advance(ALL_LEASES_OVER);
-        self.sweep(None).await;
-        // The old handle must be gone before there is a new one.
-        let elsewhere = tempfile::tempdir().expect("a folder");
-        self.other = open(&elsewhere).await;
-        self.other = open(&self.folder).await;
+    async fn administer(&mut self, step: Step) -> Result<(), TestCaseError> {
+        let now = self.now();
+        let touch = |id| Touch { now, id, tombstones: TOMBSTONES };
+        let purge = Purge { now, tombstones: TOMBSTONES };
+        match step {
+            Step::RunNow(of) => {
+                let touch = touch(self.id(of));
+                self.compare(Operation::RunNow, |_, on| on.run_now(touch)).await
+            }
+            Step::Replay(of) => {
+                let touch = touch(self.id(of));
+                self.compare(Operation::Replay, |_, on| on.replay(touch)).await
+            }
+            Step::Delete(of) => {
+                let touch = touch(self.id(of));
+                self.compare(Operation::Delete, |_, on| on.delete(touch)).await
+            }
+            Step::Purge(of) => self.compare(Operation::Purge, |_, on| on.purge(queue(of), purge)).await,
+            Step::Pause(of, paused) => {
+                self.compare(Operation::SetPaused, |_, on| on.set_paused(queue(of), paused)).await
+            }
+            Step::Configure(of, config) => {
+                self.compare(Operation::PutQueue, |_, on| on.put_queue(queue(of), config.clone())).await
+            }
+            Step::List { filter, after, limit } => {
+                let list = List { filter, after: after.map(|of| self.id(of)), limit };
+                self.compare(Operation::List, |_, on| on.list(list.clone())).await
+            }
+            step => Err(TestCaseError::fail(format!("no step of an administrator: {step:?}"))),
+        }
     }
 
     /// Compares all that can be seen without changing anything.
-    pub(crate) async fn look(&self) {
-        let list = List { filter: TaskFilter::new(), after: None, limit: 1000 };
-        let all = self.ask(Operation::List, None, |_, on| on.list(list.clone())).await;
-        let [model, other] = all.expect("an answer");
-        let bytes = |record: &TaskRecord| (record.payload.clone(), record.attributes.clone());
-        same("payload", &model.iter().map(bytes).collect::<Vec<_>>(), &other.iter().map(bytes).collect::<Vec<_>>());
-        self.ask(Operation::Stats, None, |_, on| on.stats(self.clock.now())).await;
-        self.ask(Operation::Queues, None, |_, on| on.queues()).await;
+    async fn look(&mut self) -> Result<(), TestCaseError> {
+        same("view", &view(&self.model, self.now()).await?, &view(&self.tested.backend, self.now()).await?)
+    }
+
+    async fn compare<T: Debug>(
+        &mut self,
+        operation: Operation,
+        act: impl Fn(usize, &dyn Pull) -> Answer<'_, T>,
+    ) -> Result<(), TestCaseError> {
+        match self.ask(operation, act).await? {
+            Some([model, tested]) => same("answer", &model, &tested),
+            None => Ok(()),
+        }
+    }
+
+    /// Has both asked, with what goes wrong; the answers, unless the caller gets none.
+    async fn ask<T: Debug>(
+        &mut self,
+        operation: Operation,
+        act: impl Fn(usize, &dyn Pull) -> Answer<'_, T>,
+    ) -> Result<Option<[Result<T, Error>; 2]>, TestCaseError> {
+        let (model, tested) = (&self.model, &self.tested.backend);
+        let plan = |fault| drop(tested.clone().with(operation, 1, fault));
+        match self.upset.take() {
+            None => return Ok(Some([act(0, model).await, act(1, tested).await])),
+            Some(Upset::Fault(Fault::Stall)) => {
+                plan(Fault::Stall);
+                let (answer, ()) = tokio::join!(biased; act(1, tested), let_go(tested));
+                return Ok(Some([act(0, model).await, answer]));
+            }
+            Some(Upset::Fault(fault)) => {
+                plan(fault);
+                prop_assert!(act(1, tested).await.is_err(), "{:?} told of no error", fault);
+                if fault == Fault::LoseAnswer {
+                    // It may be refused all the same.
+                    _ = act(0, model).await;
+                }
+            }
+            Some(Upset::HangUp { stalled }) => {
+                if stalled {
+                    plan(Fault::Stall);
+                }
+                drop(act(1, tested));
+                // Whatever of it is under way is over when a later call is answered.
+                tested.enqueue(Enqueue { now: self.now(), tasks: Vec::new() }).await.map_err(failed)?;
+                let has_happened = view(model, self.now()).await? != view(tested, self.now()).await?;
+                prop_assert!(!(stalled && has_happened), "a stalled call that was dropped has happened");
+                if has_happened {
+                    act(0, model).await.map_err(failed)?;
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// An id that was offered, or one that never was.
@@ -187,41 +231,38 @@ impl World {
     }
 }
 
-/// The answer to a lease. Tokens are random, so that they are kept apart from what is compared.
-struct Answered {
-    tokens: Vec<LeaseRef>,
-    answer: Leased,
+/// While the only call is stalled, others are answered; then it may go on.
+async fn let_go<B: Pull>(tested: &Faulty<B>) {
+    assert_eq!(tested.stalled(), 1);
+    tested.queues().await.expect("another call is answered");
+    tested.let_go();
 }
 
-impl Answered {
-    fn of(mut answer: Leased) -> Self {
-        let tokens = answer.tasks.iter().map(|task| task.lease).collect();
-        answer.tasks.iter_mut().for_each(|task| task.lease.token = LeaseToken::from_bits(0));
-        Self { tokens, answer }
-    }
+/// All that can be seen, as text.
+async fn view(backend: &dyn Pull, now: Now) -> Result<String, TestCaseError> {
+    let all = List { filter: TaskFilter::new(), after: None, limit: 1000 };
+    let records = backend.list(all).await.map_err(failed)?;
+    // `Debug` tells of payloads their length only.
+    let bytes: Vec<_> = records.iter().map(|record| (&record.payload, &record.attributes)).collect();
+    let stats = backend.stats(now).await.map_err(failed)?;
+    let queues = backend.queues().await.map_err(failed)?;
+    Ok(format!("{records:#?}\n{bytes:?}\n{stats:#?}\n{queues:#?}"))
 }
 
-impl Debug for Answered {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.answer.fmt(f)
-    }
-}
-
-async fn open(folder: &TempDir) -> Faulty<Sqlite> {
-    Faulty::new(Sqlite::open(folder.path().join("tasks.db")).await.expect("a file that opens"))
-}
-
-fn enqueue<'a>(
-    on: &'a dyn Pull,
-    now: Now,
-    tasks: &[NewTask],
-) -> Answer<'a, Vec<Result<gae_tasks::Deferred, gae_tasks::Error>>> {
-    on.enqueue(Enqueue { now, tasks: tasks.to_vec() })
+fn failed(error: Error) -> TestCaseError {
+    TestCaseError::fail(format!("a backend failed: {error:?}"))
 }
 
 /// `Debug` tells of payloads their length only, so these are compared beside the answers that have them.
-fn same(what: &str, model: &impl Debug, other: &impl Debug) {
-    assert_eq!(format!("{model:#?}"), format!("{other:#?}"), "another {what} than the model's");
+fn same(what: &str, model: &impl Debug, other: &impl Debug) -> Result<(), TestCaseError> {
+    prop_assert_eq!(format!("{model:#?}"), format!("{other:#?}"), "another {} than the model's", what);
+    Ok(())
+}
+
+/// Tokens are random, so they cannot be the same.
+fn without_token(mut task: LeasedTask) -> LeasedTask {
+    task.lease.token = LeaseToken::from_bits(0);
+    task
 }
 
 /// One of the newer ones mostly: the older ones tend to be over.

@@ -1,4 +1,4 @@
-//! What can only be seen from inside: query plans, pragmas, failed transactions, what a crash leaves.
+//! What can only be seen from inside: losses of power, query plans, pragmas, failed transactions.
 
 mod file;
 mod plans;
