@@ -128,14 +128,20 @@ fn advice(error: postcard::Error) -> String {
 }
 
 /// The bytes of `args`.
-pub(crate) fn encode<A: Args>(args: &A) -> Result<Vec<u8>, UnreadableError> {
+///
+/// # Errors
+/// The codec cannot write them.
+pub fn encode<A: Args>(args: &A) -> Result<Vec<u8>, UnreadableError> {
     let mut encoder = Encoder::default();
     args.encode(&mut encoder)?;
     Ok(encoder.bytes)
 }
 
 /// The args in `bytes`, all of which must be used.
-pub(crate) fn decode<A: Args>(bytes: &[u8]) -> Result<A, UnreadableError> {
+///
+/// # Errors
+/// The codec cannot read them, or bytes are left over.
+pub fn decode<A: Args>(bytes: &[u8]) -> Result<A, UnreadableError> {
     let mut decoder = Decoder { rest: bytes };
     let args = A::decode(&mut decoder)?;
     if decoder.rest.is_empty() {

@@ -1,0 +1,92 @@
+//! What one task costs in process, without any storage: from the call of `defer` to the handler's outcome, and its parts.
+//!
+//! ```text
+//! cargo bench -p gae-tasks --bench dispatch --features testing [-- PART]
+//! ```
+
+use std::hint::black_box;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use gae_tasks::__private::{self as door, Call, CallError, Location, REGISTRATIONS, Registration, Shape, Work, linkme};
+use gae_tasks::{Client, Registry, Task, deferred};
+
+const TO: &str = "someone@mail.example.org";
+const SUBJECT: &str = "a subject that is forty characters long!";
+
+#[deferred(queue = "emails")]
+async fn send(user_id: u64, to: String, subject: String) {
+    black_box((user_id, to, subject));
+}
+
+/// Registers a task, of the kind that a hundred names and this one make, for each digit.
+macro_rules! neighbours {
+    ($($prefix:literal)*) => { $(neighbours!(@ten $prefix 0 1 2 3 4 5 6 7 8 9);)* };
+    (@ten $prefix:literal $($digit:literal)*) => { $(neighbours!(@ten_more $prefix $digit 0 1 2 3 4 5 6 7 8 9);)* };
+    (@ten_more $prefix:literal $tens:literal $($digit:literal)*) => {
+        $(const _: () = {
+            #[linkme::distributed_slice(REGISTRATIONS)]
+            #[linkme(crate = linkme)]
+            static NEIGHBOUR: Registration = neighbour(concat!(module_path!(), "/", $prefix, $tens, $digit));
+        };)*
+    };
+}
+
+neighbours!("send_welcome_" "send_report_" "resize_image_" "import_file_" "charge_card_" "close_account_" "ship_order_"
+    "index_page_" "warm_cache_" "expire_session_");
+
+/// A task that is looked past.
+const fn neighbour(kind: &'static str) -> Registration {
+    const fn refuse(_: &Call<'_>) -> Result<Work, CallError> {
+        Err(CallError::MissingState("nobody defers it"))
+    }
+    Registration {
+        kind,
+        aliases: &[],
+        shape: Shape::of_types(&["u64"]),
+        queues: &["default"],
+        deadline: None,
+        max_attempts: None,
+        states: &[],
+        location: Location { file: file!(), line: line!(), column: 1 },
+        run: refuse,
+    }
+}
+
+fn dispatch(criterion: &mut Criterion) {
+    let client = now(Client::open("memory:")).unwrap();
+    let registry: &Registry = client.registry();
+    let shape = send::registration().shape;
+    assert_eq!(registry.kinds().count(), 1_001);
+    let args = || SendArgs { user_id: black_box(42), to: TO.to_owned(), subject: SUBJECT.to_owned() };
+    let payload = door::encode(&args()).unwrap();
+    println!("a payload of {} bytes, a registry of {} tasks", payload.len(), registry.kinds().count());
+
+    criterion.bench_function("args", |b| b.iter(args));
+    let whole = args();
+    criterion.bench_function("encode", |b| b.iter(|| door::encode(black_box(&whole)).unwrap()));
+    criterion.bench_function("decode", |b| b.iter(|| door::decode::<SendArgs>(black_box(&payload)).unwrap()));
+    // Makes the args, encodes them, and proves that they can be read back.
+    criterion.bench_function("defer", |b| b.iter(|| send::defer(black_box(42), TO, SUBJECT)));
+    criterion.bench_function("look up", |b| b.iter(|| registry.find(black_box(send::KIND), shape).unwrap()));
+    criterion.bench_function("whole", |b| {
+        b.iter(|| {
+            let task = send::defer(black_box(42), TO, SUBJECT);
+            registry.find(black_box(send::KIND), shape).unwrap();
+            // Also checks its options, and makes its id and its context.
+            now(client.perform(task)).unwrap()
+        });
+    });
+}
+
+/// The output of a future that waits for nothing: without the cost of a runtime.
+fn now<F: Future>(future: F) -> F::Output {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => unreachable!("nothing is waited for"),
+    }
+}
+
+criterion_group!(benches, dispatch);
+criterion_main!(benches);
