@@ -6,11 +6,15 @@
 
 use std::hint::black_box;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use gae_tasks::__private::{self as door, Call, CallError, Location, REGISTRATIONS, Registration, Shape, Work, linkme};
-use gae_tasks::{Client, Registry, Task, deferred};
+use gae_tasks::backend::memory::Memory;
+use gae_tasks::backend::{Backend, Enqueue, Lease, LeasedTask, NewTask, Pull, Routes};
+use gae_tasks::{Client, Kind, Now, QueueName, Registry, Schedule, Task, TaskId, deferred};
 
 const TO: &str = "someone@mail.example.org";
 const SUBJECT: &str = "a subject that is forty characters long!";
@@ -62,6 +66,7 @@ fn dispatch(criterion: &mut Criterion) {
     let args = || SendArgs { user_id: black_box(42), to: TO.to_owned(), subject: SUBJECT.to_owned() };
     let payload = door::encode(&args()).unwrap();
     println!("a payload of {} bytes, a registry of {} tasks", payload.len(), registry.kinds().count());
+    let leased = lease(payload.clone());
 
     criterion.bench_function("args", |b| b.iter(args));
     let whole = args();
@@ -70,14 +75,49 @@ fn dispatch(criterion: &mut Criterion) {
     // Makes the args, encodes them, and proves that they can be read back.
     criterion.bench_function("defer", |b| b.iter(|| send::defer(black_box(42), TO, SUBJECT)));
     criterion.bench_function("look up", |b| b.iter(|| registry.find(black_box(send::KIND), shape).unwrap()));
+    // From the stored bytes to the outcome, as a worker does: with the look-up, the context and the decoding.
+    criterion.bench_function("attempt", |b| b.iter(|| now(client.attempt_leased(black_box(&leased))).unwrap()));
     criterion.bench_function("whole", |b| {
         b.iter(|| {
             let task = send::defer(black_box(42), TO, SUBJECT);
-            registry.find(black_box(send::KIND), shape).unwrap();
-            // Also checks its options, and makes its id and its context.
-            now(client.perform(task)).unwrap()
+            (task, now(client.attempt_leased(black_box(&leased))).unwrap())
         });
     });
+    // Without a look-up, but with an id, whose random bytes come from the kernel, and with every option checked.
+    criterion.bench_function("perform", |b| {
+        b.iter(|| now(client.perform(send::defer(black_box(42), TO, SUBJECT))).unwrap());
+    });
+}
+
+/// A task as a worker has it.
+fn lease(payload: Vec<u8>) -> LeasedTask {
+    let (kind, shape) = (Kind::new(send::KIND).unwrap(), send::registration().shape);
+    let queue = QueueName::new(send::QUEUE).unwrap();
+    let task = NewTask {
+        id: TaskId::from_bytes([1; 16]),
+        kind: kind.clone(),
+        shape,
+        payload,
+        queue: queue.clone(),
+        name: None,
+        schedule: Schedule::Now,
+        max_attempts: None,
+        retry: None,
+        deadline: None,
+        attributes: None,
+    };
+    let request = Lease {
+        now: Now::Storage,
+        queues: Arc::new([queue].into()),
+        routes: Routes::Any,
+        limit: 1,
+        starting: 1,
+        suspects: 1,
+        duration: Duration::from_secs(30),
+    };
+    let backend = Memory::new();
+    now(backend.enqueue(Enqueue { now: Now::Storage, tasks: vec![task] })).unwrap();
+    now(backend.lease(request)).unwrap().tasks.pop().unwrap()
 }
 
 /// The output of a future that waits for nothing: without the cost of a runtime.
