@@ -110,8 +110,8 @@ impl Log {
             match what {
                 "killed" => _ = killed.insert(process, micros),
                 "begin" => {
-                    let open = life.iter().filter(|attempt| !attempt.has_ended).map(|attempt| attempt.process);
-                    let alive = open.filter(|process| !killed.contains_key(process)).last();
+                    let mut open = life.iter().filter(|attempt| !attempt.has_ended).map(|attempt| attempt.process);
+                    let alive = open.find(|process| !killed.contains_key(process));
                     assert_eq!(alive, None, "task {number} runs there and in {process} at the same time");
                     life.push(Attempt { process, begun: micros, has_ended: false });
                 }
