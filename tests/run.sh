@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs every test. Installs what is missing: a C compiler, which the bundled SQLite is built with.
+# Runs every test. Installs what is missing: a C compiler, which the bundled SQLite is built with, and LLD.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -11,3 +11,9 @@ if ! command -v cc >/dev/null; then
 fi
 
 cargo test --workspace --all-features "$@"
+
+# Only whole runs: arguments choose some tests, and these are none of cargo's.
+if [ $# -eq 0 ]; then
+  printf '\nlinking\n'
+  tests/linking.sh
+fi

@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -162,12 +162,12 @@ impl std::fmt::Debug for Dispatcher {
 /// The outcome of an attempt that may panic wherever the user's code is run: in the handler, where args are decoded,
 /// where an error is formatted, where the handler is dropped.
 async fn caught(attempt: impl Future<Output = Outcome>) -> Outcome {
-    let mut attempt = Some(Box::pin(attempt));
+    let mut attempt = pin!(Some(attempt));
     std::future::poll_fn(move |cx| {
-        let Some(running) = &mut attempt else { return Poll::Ready(Outcome::Released) };
-        catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx))).unwrap_or_else(|panic| {
+        let Some(running) = attempt.as_mut().as_pin_mut() else { return Poll::Ready(Outcome::Released) };
+        catch_unwind(AssertUnwindSafe(|| running.poll(cx))).unwrap_or_else(|panic| {
             // What is left of it may panic again when it is dropped.
-            _ = catch_unwind(AssertUnwindSafe(|| attempt = None));
+            _ = catch_unwind(AssertUnwindSafe(|| attempt.set(None)));
             Poll::Ready(panicked(panic))
         })
     })

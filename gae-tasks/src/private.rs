@@ -15,6 +15,8 @@ pub use crate::handler::{
     ReturnedOther, ReturnedOutput, Run, TaskOutput, Unboxed, Work, downcast_intent, failed, output, parameter,
 };
 pub use crate::outcome::Outcome;
-pub use crate::payload::{Args, Decoder, Described, DescribedDebug, DescribedOther, Encoder, UnreadableError};
+pub use crate::payload::{
+    Args, Decoder, Described, DescribedDebug, DescribedOther, Encoder, UnreadableError, decode, encode,
+};
 pub use crate::registry::{Location, REGISTRATIONS, Registration, StateType};
 pub use crate::task::{Shape, Task, kind_bytes, kind_len, kind_str};

@@ -162,7 +162,8 @@ impl Registry {
     }
 
     /// The task that runs `route`.
-    pub(crate) fn find(&self, kind: &str, shape: Shape) -> Option<&'static Registration> {
+    #[doc(hidden)]
+    pub fn find(&self, kind: &str, shape: Shape) -> Option<&'static Registration> {
         self.by_kind(kind).filter(|registration| registration.shape == shape)
     }
 

@@ -78,7 +78,7 @@ fn reads_of_the_writer() -> u64 {
     let is_writer = |thread: &std::path::PathBuf| {
         fs::read_to_string(thread.join("comm")).is_ok_and(|name| name.trim() == "gae-tasks-write")
     };
-    let writer = threads.filter(is_writer).next().expect("the writer's thread");
+    let writer = threads.into_iter().find(is_writer).expect("the writer's thread");
     let counters = fs::read_to_string(writer.join("io")).expect("its counters");
     let line = counters.lines().find_map(|line| line.strip_prefix("syscr: ")).expect("the count of reads");
     line.parse().expect("a number")

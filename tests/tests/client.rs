@@ -39,6 +39,9 @@ async fn takes_json(value: Json<serde_json::Value>, #[state] log: &Log) {
     log.lock().unwrap().push(value.0.to_string());
 }
 
+#[deferred]
+async fn takes_number(_: Json<f64>) {}
+
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Lossy {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -259,6 +262,16 @@ async fn json_carries_what_the_format_cannot() {
     takes_json::defer(Json(value.clone())).on(&tasks).await.unwrap();
     tasks.drain().await.unwrap();
     assert_eq!(lines(&log), [value.to_string()]);
+}
+
+#[tokio::test]
+async fn json_brings_every_number_back() {
+    let (tasks, _) = client().await;
+    let ordinary = (0..200).map(|n| f64::from(n) * 1.1 / 1000.0);
+    for number in ordinary.chain([-2.693554001703998e265, f64::MAX, f64::MIN_POSITIVE]) {
+        takes_number::defer(Json(number)).on(&tasks).await.unwrap();
+        assert_deferred!(tasks, takes_number, |args| args.arg0.0 == number);
+    }
 }
 
 #[tokio::test]

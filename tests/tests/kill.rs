@@ -1,7 +1,7 @@
 //! Worker processes that are killed at random moments: nothing is lost, nothing runs twice at the same time.
 #![cfg(all(feature = "sqlite", unix))]
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::Path;
@@ -15,6 +15,11 @@ use proptest::test_runner::{RngAlgorithm, TestRng};
 
 const TASKS: u32 = 20_000;
 const WORKERS: usize = 3;
+/// Attempts that a worker makes at the same time, and the most tasks that it leases beyond those.
+const CONCURRENCY: usize = 50;
+const AHEAD: usize = 1_000;
+/// Far below the 30 seconds of a lease.
+const SOON: Duration = Duration::from_secs(10);
 /// Longer than the whole test takes when a lease is never waited for.
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -59,7 +64,8 @@ impl Killer {
         let victim = self.rng.next_u32() as usize % self.workers.len();
         let mut victim = self.workers.swap_remove(victim);
         let mut log = OpenOptions::new().append(true).create(true).open(&self.log).unwrap();
-        log.write_all(format!("killed 0 {}\n", victim.id()).as_bytes()).unwrap();
+        let micros = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_micros();
+        log.write_all(format!("killed 0 {} {micros}\n", victim.id()).as_bytes()).unwrap();
         victim.kill().unwrap();
         victim.wait().unwrap();
         self.kills += 1;
@@ -79,36 +85,80 @@ impl Drop for Killer {
     }
 }
 
-/// What happened to one task: the process of each attempt, in order.
-#[derive(Default)]
-struct Life {
-    attempts: Vec<u32>,
-    /// The process that has begun and not ended.
-    open: Option<u32>,
+/// One attempt as it stands in the log.
+struct Attempt {
+    process: u32,
+    begun: u64,
+    has_ended: bool,
 }
 
-/// Reads the log, and holds every line against what may happen.
-fn lives(log: &Path) -> (BTreeMap<u32, Life>, HashSet<u32>) {
-    let (mut lives, mut killed) = (BTreeMap::<u32, Life>::new(), HashSet::new());
-    for line in fs::read_to_string(log).unwrap().lines() {
-        let [what, number, process] = line.split(' ').collect::<Vec<_>>().try_into().unwrap();
-        let (number, process): (u32, u32) = (number.parse().unwrap(), process.parse().unwrap());
-        if what == "killed" {
-            killed.insert(process);
-            continue;
-        }
-        let life = lives.entry(number).or_default();
-        if what == "begin" {
-            if let Some(open) = life.open {
-                assert!(killed.contains(&open), "task {number} runs in {open} and in {process} at the same time");
+/// The attempts of each task, in order, and when each killed process was killed.
+struct Log {
+    lives: BTreeMap<u32, Vec<Attempt>>,
+    killed: BTreeMap<u32, u64>,
+}
+
+impl Log {
+    /// Reads the log, and holds every line against what may happen.
+    fn read(log: &Path) -> Self {
+        let (mut lives, mut killed) = (BTreeMap::<u32, Vec<Attempt>>::new(), BTreeMap::new());
+        for line in fs::read_to_string(log).unwrap().lines() {
+            let [what, number, process, micros] = line.split(' ').collect::<Vec<_>>().try_into().unwrap();
+            let (number, process): (u32, u32) = (number.parse().unwrap(), process.parse().unwrap());
+            let micros = micros.parse().unwrap();
+            let life = lives.entry(number).or_default();
+            match what {
+                "killed" => _ = killed.insert(process, micros),
+                "begin" => {
+                    let mut open = life.iter().filter(|attempt| !attempt.has_ended).map(|attempt| attempt.process);
+                    let alive = open.find(|process| !killed.contains_key(process));
+                    assert_eq!(alive, None, "task {number} runs there and in {process} at the same time");
+                    life.push(Attempt { process, begun: micros, has_ended: false });
+                }
+                _ => life.iter_mut().filter(|attempt| attempt.process == process).for_each(|one| one.has_ended = true),
             }
-            life.attempts.push(process);
-            life.open = Some(process);
-        } else if life.open == Some(process) {
-            life.open = None;
         }
+        // The number of the lines that tell of kills.
+        lives.remove(&0);
+        Self { lives, killed }
     }
-    (lives, killed)
+
+    /// What began anew because `process` was killed: for each task, after how long, and whether it had ended.
+    fn taken_over(&self, process: u32) -> Vec<(Duration, bool)> {
+        let killed = self.killed[&process];
+        let again = self.lives.values().flat_map(|life| life.windows(2)).filter(|pair| pair[0].process == process);
+        let took = |pair: &[Attempt]| (Duration::from_micros(pair[1].begun.saturating_sub(killed)), pair[0].has_ended);
+        again.map(took).collect()
+    }
+
+    /// Tasks are repeated for the sake of kills only, and no more of them than a worker can have in progress, and soon.
+    fn assert_only_what_was_in_flight_is_repeated(&self) {
+        for (number, life) in &self.lives {
+            let (_, before) = life.split_last().unwrap();
+            let all_killed = before.iter().all(|attempt| self.killed.contains_key(&attempt.process));
+            assert!(all_killed, "task {number} was repeated without need");
+        }
+        let mut first = Vec::new();
+        let (mut running, mut unrecorded, mut longest) = (0, 0, Duration::ZERO);
+        for process in self.killed.keys() {
+            let again = self.taken_over(*process);
+            let ended = again.iter().filter(|(_, has_ended)| *has_ended).count();
+            assert!(again.len() - ended <= CONCURRENCY, "{process} ran {} tasks at once", again.len() - ended);
+            assert!(ended <= AHEAD, "{process} had not recorded {ended} outcomes");
+            (running, unrecorded) = (running + again.len() - ended, unrecorded + ended);
+            first.extend(again.iter().map(|(after, _)| *after).min());
+            longest = longest.max(again.iter().map(|(after, _)| *after).max().unwrap_or_default());
+        }
+        first.sort();
+        let (median, last) = (first[first.len() / 2], first[first.len() - 1]);
+        println!("repeated: {running} tasks that ran at a kill, {unrecorded} whose outcome was not recorded yet");
+        println!(
+            "from a kill to the next attempt at one of its tasks: {median:.1?} median, {last:.1?} at most, {longest:.1?} \
+             to the last of them, {} kills",
+            first.len()
+        );
+        assert!(last < SOON, "{last:?} passed before anything of a killed worker went on: for the lease of 30 s?");
+    }
 }
 
 #[tokio::test]
@@ -133,12 +183,9 @@ async fn every_task_runs_though_its_workers_are_killed() {
     }
     println!("{TASKS} tasks, {} kills, {:.1?}", killer.kills, begun.elapsed());
 
-    let (lives, killed) = lives(Path::new(&log));
-    assert_eq!(lives.len() as u32, TASKS + 1, "a task was lost");
-    for (number, life) in &lives {
-        let (_, before) = life.attempts.split_last().unwrap();
-        assert!(before.iter().all(|process| killed.contains(process)), "task {number} was repeated without need");
-    }
+    let log = Log::read(Path::new(&log));
+    assert!(log.lives.keys().copied().eq(1..=TASKS + 1), "a task was lost");
+    log.assert_only_what_was_in_flight_is_repeated();
     let dead = tasks.list(TaskFilter::new().state(TaskState::Dead), None, 10).await.unwrap();
     assert_eq!(dead.iter().map(|record| record.id).collect::<Vec<_>>(), [poisoned], "an innocent task died");
     assert_eq!((dead[0].lost_leases, dead[0].attempts), (6, 5), "one lost lease marks, five lost attempts kill");

@@ -42,6 +42,9 @@ async fn sqlite(url: &str, rest: &str) -> Result<Arc<dyn Pull>, Error> {
     if file.is_empty() || file.contains('?') || file == ":memory:" {
         return Err(refused(url, "does not name a file"));
     }
+    if file.starts_with("file:") {
+        return Err(refused(url, "names a file in SQLite's own way, as a URI: write its path alone"));
+    }
     Ok(Arc::new(crate::backend::sqlite::Sqlite::open(file).await?))
 }
 
@@ -54,16 +57,15 @@ fn refused(url: &str, problem: &str) -> Error {
     Error::Url { url: without_password(url), problem: problem.to_owned() }
 }
 
-/// The URL fit for errors and logs.
+/// The URL fit for errors and logs: without all that may be part of a password, one that was not escaped included.
 fn without_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let authority = rest.split('/').next().unwrap_or(rest);
-    match authority.rsplit_once('@').map(|(user_info, _)| user_info).and_then(|user_info| user_info.split_once(':')) {
-        Some((user, password)) => {
-            url.replacen(&format!("{scheme}://{user}:{password}@"), &format!("{scheme}://{user}:***@"), 1)
-        }
-        None => url.to_owned(),
-    }
+    let parts = || {
+        let (scheme, rest) = url.split_once("://")?;
+        let (user_info, place) = rest.rsplit_once('@')?;
+        let (user, _) = user_info.split_once(':')?;
+        Some(format!("{scheme}://{user}:***@{place}"))
+    };
+    parts().unwrap_or_else(|| url.to_owned())
 }
 
 #[cfg(test)]
@@ -75,5 +77,20 @@ mod tests {
         assert_eq!(without_password("postgres://ann:s3cret@db/shop"), "postgres://ann:***@db/shop");
         assert_eq!(without_password("postgres://ann@db/shop:1"), "postgres://ann@db/shop:1");
         assert_eq!(without_password("sqlite:a:b@c"), "sqlite:a:b@c");
+    }
+
+    #[test]
+    fn a_password_that_was_not_escaped_stays_out_of_errors() {
+        assert_eq!(without_password("postgres://ann:s3/cr@e:t@db/shop"), "postgres://ann:***@db/shop");
+        assert_eq!(without_password("postgres://ann:s3?c#ret@db"), "postgres://ann:***@db");
+    }
+
+    #[cfg(feature = "sqlite")]
+    #[test]
+    fn a_file_named_as_a_uri_is_refused() {
+        for url in ["sqlite:file:tasks.db", "sqlite://file:tasks.db", "sqlite:file::memory:"] {
+            let refused = pollster::block_on(open(url)).map(drop);
+            assert!(matches!(&refused, Err(Error::Url { problem, .. }) if problem.contains("URI")), "{refused:?}");
+        }
     }
 }

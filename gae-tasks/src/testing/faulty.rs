@@ -1,4 +1,4 @@
-//! A backend that fails when a test wants it to.
+//! A backend that fails, or is slow, when a test wants it to.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -15,7 +15,7 @@ use crate::queue::{QueueConfig, QueueName};
 use crate::task::{Deferred, TaskId};
 use crate::time::Now;
 
-/// A backend that fails, or loses an answer, when a test wants it to. Clones are the same backend: keep one to plan
+/// A backend that fails, loses an answer or is slow when a test wants it to. Clones are the same backend: keep one to plan
 /// faults and count calls.
 ///
 /// ```
@@ -40,6 +40,8 @@ pub struct Faulty<B>(Arc<Inner<B>>);
 struct Inner<B> {
     backend: B,
     plan: Mutex<Plan>,
+    /// Each stalled call listens to it.
+    gate: watch::Sender<()>,
 }
 
 impl<B> Clone for Faulty<B> {
@@ -71,7 +73,7 @@ pub enum Operation {
     Sweep,
 }
 
-/// How an operation fails.
+/// How an operation fails, or is held up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
@@ -79,6 +81,10 @@ pub enum Fault {
     Fail,
     /// It is carried out and answers with an error: a connection that breaks at the commit.
     LoseAnswer,
+    /// It does nothing and answers with the error of a full disk.
+    DiskFull,
+    /// It is carried out, and answers, only after [`Faulty::let_go`]; if its future is dropped before, it never happens.
+    Stall,
 }
 
 #[derive(Default)]
@@ -91,10 +97,10 @@ struct Plan {
 impl<B> Faulty<B> {
     /// `backend`, without faults so far.
     pub fn new(backend: B) -> Self {
-        Self(Arc::new(Inner { backend, plan: Mutex::default() }))
+        Self(Arc::new(Inner { backend, plan: Mutex::default(), gate: watch::Sender::new(()) }))
     }
 
-    /// Lets the `nth` call of `operation` from now, counted from 1, fail.
+    /// Lets the `nth` call of `operation` from now, counted from 1, fail or stall.
     pub fn with(self, operation: Operation, nth: u64, fault: Fault) -> Self {
         {
             let mut plan = self.plan();
@@ -114,6 +120,40 @@ impl<B> Faulty<B> {
         self.plan().calls.get(&operation).copied().unwrap_or(0)
     }
 
+    /// How many calls are stalled now.
+    pub fn stalled(&self) -> usize {
+        self.0.gate.receiver_count()
+    }
+
+    /// Lets all stalled calls go on. Those that stall later wait for the next time.
+    ///
+    /// ```standalone_crate
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), gae_tasks::Error> {
+    /// use gae_tasks::backend::memory::Memory;
+    /// use gae_tasks::testing::{Fault, Faulty, Operation};
+    /// use gae_tasks::{Client, deferred};
+    ///
+    /// #[deferred]
+    /// async fn greet(name: String) {}
+    ///
+    /// let backend = Faulty::new(Memory::new()).with(Operation::Enqueue, 1, Fault::Stall);
+    /// let tasks = Client::builder().build(backend.clone())?;
+    /// let let_go = async {
+    ///     assert_eq!(backend.stalled(), 1);
+    ///     assert_eq!(tasks.stats().await?.open(), 0);
+    ///     backend.let_go();
+    ///     Ok::<_, gae_tasks::Error>(())
+    /// };
+    /// let (stored, looked) = tokio::join!(biased; greet::defer("you").on(&tasks), let_go);
+    /// assert!(stored?.created && looked.is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn let_go(&self) {
+        self.0.gate.send_replace(());
+    }
+
     fn fault(&self, operation: Operation) -> Option<Fault> {
         let mut plan = self.plan();
         let call = plan.calls.entry(operation).or_default();
@@ -129,11 +169,24 @@ impl<B> Faulty<B> {
     fn call<'a, T: Send + 'a>(
         &'a self,
         operation: Operation,
-        answer: impl FnOnce(&'a B) -> Answer<'a, T>,
-    ) -> Answer<'a, T> {
+        answer: impl FnOnce(&'a B) -> Answer<'a, T> + Send + 'a,
+    ) -> Answer<'a, T>
+    where
+        B: Send + Sync,
+    {
         match self.fault(operation) {
             None => answer(&self.0.backend),
             Some(Fault::Fail) => Box::pin(std::future::ready(Err(injected(operation)))),
+            Some(Fault::DiskFull) => Box::pin(std::future::ready(Err(disk_full(operation)))),
+            Some(Fault::Stall) => {
+                let mut gate = self.0.gate.subscribe();
+                Box::pin(async move {
+                    // The gate cannot be gone: it is a part of `self`.
+                    _ = gate.changed().await;
+                    drop(gate);
+                    answer(&self.0.backend).await
+                })
+            }
             Some(Fault::LoseAnswer) => {
                 let answer = answer(&self.0.backend);
                 Box::pin(async move { answer.await.and(Err(injected(operation))) })
@@ -143,11 +196,15 @@ impl<B> Faulty<B> {
 }
 
 fn injected(operation: Operation) -> Error {
-    Error::Storage {
-        backend: "faulty",
-        problem: format!("failed in {operation:?}"),
-        source: "injected by a test".into(),
-    }
+    storage(format!("failed in {operation:?}"))
+}
+
+fn disk_full(operation: Operation) -> Error {
+    storage(format!("finds no room in {operation:?}: free space on its disk; nothing of this call was stored"))
+}
+
+fn storage(problem: String) -> Error {
+    Error::Storage { backend: "faulty", problem, source: "injected by a test".into() }
 }
 
 impl<B: fmt::Debug> fmt::Debug for Faulty<B> {
@@ -166,70 +223,70 @@ impl<B: Backend> Backend for Faulty<B> {
     }
 
     fn enqueue(&self, request: Enqueue) -> Answer<'_, Vec<Result<Deferred, Error>>> {
-        self.call(Operation::Enqueue, |backend| backend.enqueue(request))
+        self.call(Operation::Enqueue, move |backend| backend.enqueue(request))
     }
 
     fn get(&self, id: TaskId) -> Answer<'_, Option<TaskRecord>> {
-        self.call(Operation::Get, |backend| backend.get(id))
+        self.call(Operation::Get, move |backend| backend.get(id))
     }
 
     fn list(&self, request: List) -> Answer<'_, Vec<TaskRecord>> {
-        self.call(Operation::List, |backend| backend.list(request))
+        self.call(Operation::List, move |backend| backend.list(request))
     }
 
     fn delete(&self, request: Touch) -> Answer<'_, bool> {
-        self.call(Operation::Delete, |backend| backend.delete(request))
+        self.call(Operation::Delete, move |backend| backend.delete(request))
     }
 
     fn run_now(&self, request: Touch) -> Answer<'_, ()> {
-        self.call(Operation::RunNow, |backend| backend.run_now(request))
+        self.call(Operation::RunNow, move |backend| backend.run_now(request))
     }
 
     fn replay(&self, request: Touch) -> Answer<'_, ()> {
-        self.call(Operation::Replay, |backend| backend.replay(request))
+        self.call(Operation::Replay, move |backend| backend.replay(request))
     }
 
     fn bury(&self, request: Bury) -> Answer<'_, ()> {
-        self.call(Operation::Bury, |backend| backend.bury(request))
+        self.call(Operation::Bury, move |backend| backend.bury(request))
     }
 
     fn put_queue(&self, queue: QueueName, config: QueueConfig) -> Answer<'_, ()> {
-        self.call(Operation::PutQueue, |backend| backend.put_queue(queue, config))
+        self.call(Operation::PutQueue, move |backend| backend.put_queue(queue, config))
     }
 
     fn queues(&self) -> Answer<'_, Vec<QueueRecord>> {
-        self.call(Operation::Queues, |backend| backend.queues())
+        self.call(Operation::Queues, move |backend| backend.queues())
     }
 
     fn set_paused(&self, queue: QueueName, paused: bool) -> Answer<'_, ()> {
-        self.call(Operation::SetPaused, |backend| backend.set_paused(queue, paused))
+        self.call(Operation::SetPaused, move |backend| backend.set_paused(queue, paused))
     }
 
     fn purge(&self, queue: QueueName, request: Purge) -> Answer<'_, u64> {
-        self.call(Operation::Purge, |backend| backend.purge(queue, request))
+        self.call(Operation::Purge, move |backend| backend.purge(queue, request))
     }
 
     fn stats(&self, now: Now) -> Answer<'_, Vec<RouteStats>> {
-        self.call(Operation::Stats, |backend| backend.stats(now))
+        self.call(Operation::Stats, move |backend| backend.stats(now))
     }
 }
 
 #[deny(clippy::missing_trait_methods)]
 impl<B: Pull> Pull for Faulty<B> {
     fn lease(&self, request: Lease) -> Answer<'_, Leased> {
-        self.call(Operation::Lease, |backend| backend.lease(request))
+        self.call(Operation::Lease, move |backend| backend.lease(request))
     }
 
     fn extend(&self, request: Extend) -> Answer<'_, Vec<bool>> {
-        self.call(Operation::Extend, |backend| backend.extend(request))
+        self.call(Operation::Extend, move |backend| backend.extend(request))
     }
 
     fn settle(&self, request: Settle) -> Answer<'_, Vec<Settled>> {
-        self.call(Operation::Settle, |backend| backend.settle(request))
+        self.call(Operation::Settle, move |backend| backend.settle(request))
     }
 
     fn sweep(&self, request: Sweep) -> Answer<'_, Swept> {
-        self.call(Operation::Sweep, |backend| backend.sweep(request))
+        self.call(Operation::Sweep, move |backend| backend.sweep(request))
     }
 
     fn wakeups(&self) -> watch::Receiver<u64> {

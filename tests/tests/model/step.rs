@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use gae_tasks::backend::Verdict;
-use gae_tasks::{QueueConfig, RetryConfig, Schedule, Timestamp};
+use gae_tasks::backend::{TaskFilter, TaskState, Verdict};
+use gae_tasks::testing::Fault;
+use gae_tasks::{Kind, QueueConfig, QueueName, RetryConfig, Schedule, Timestamp};
 use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -18,6 +19,8 @@ pub(crate) struct Plan {
     pub(crate) schedule: Schedule,
     pub(crate) max_attempts: Option<u32>,
     pub(crate) retry: Option<RetryConfig>,
+    pub(crate) deadline: Option<Duration>,
+    pub(crate) attributes: Option<Vec<u8>>,
     pub(crate) payload: Vec<u8>,
 }
 
@@ -43,6 +46,8 @@ pub(crate) enum Step {
     },
     Extend(Vec<usize>, Duration),
     Settle(Vec<End>),
+    /// With a token that was never given.
+    SettleStale(usize),
     Sweep,
     RunNow(usize),
     Replay(usize),
@@ -50,39 +55,149 @@ pub(crate) enum Step {
     Purge(&'static str),
     Pause(&'static str, bool),
     Configure(&'static str, QueueConfig),
+    List {
+        filter: TaskFilter,
+        after: Option<usize>,
+        limit: usize,
+    },
     Pass(Duration),
+    /// The process is killed, or if no task is leased ends in order, and another one opens the file.
+    Reopen,
+}
+
+/// What goes wrong with the call of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Upset {
+    /// The storage has the fault.
+    Fault(Fault),
+    /// The caller drops the call, at once or while it is stalled.
+    HangUp { stalled: bool },
+}
+
+/// A step, and what goes wrong with it.
+#[derive(Debug, Clone)]
+pub(crate) struct Deed {
+    pub(crate) step: Step,
+    pub(crate) upset: Option<Upset>,
+}
+
+/// As much of a life as decides which steps make sense.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Outline {
+    offered: usize,
+    has_leased: bool,
+}
+
+impl Outline {
+    pub(crate) fn with(mut self, step: &Step) -> Self {
+        match step {
+            Step::Enqueue(plans) => self.offered += plans.len(),
+            Step::Lease { .. } => self.has_leased |= self.offered > 0,
+            _ => {}
+        }
+        self
+    }
+
+    /// Whether there is something that the step can be about.
+    pub(crate) fn fits(&self, step: &Step) -> bool {
+        match step {
+            Step::Extend(..) | Step::Settle(_) => self.has_leased,
+            Step::EnqueueAgain(_) | Step::Sweep | Step::RunNow(_) | Step::Replay(_) | Step::Delete(_) => {
+                self.offered > 0
+            }
+            _ => true,
+        }
+    }
+
+    pub(crate) fn any_deed(&self) -> BoxedStrategy<Deed> {
+        let deed = |(step, upset)| Deed { upset: fitting(&step, upset), step };
+        if self.has_leased {
+            (any_step(), any_upset()).prop_map(deed).boxed()
+        } else if self.offered > 0 {
+            (any_first_step(), any_upset()).prop_map(deed).boxed()
+        } else {
+            (any_enqueue(), any_upset()).prop_map(deed).boxed()
+        }
+    }
+}
+
+/// A call can go wrong where there is one, and be dropped where it can be seen whether it happened.
+fn fitting(step: &Step, upset: Option<Upset>) -> Option<Upset> {
+    upset.filter(|upset| match (step, upset) {
+        (Step::Pass(_) | Step::Reopen, _) => false,
+        (Step::Enqueue(_) | Step::EnqueueAgain(_), Upset::HangUp { .. }) => true,
+        (_, upset) => matches!(upset, Upset::Fault(_)),
+    })
 }
 
 const QUEUES: [&str; 3] = ["q", "r", "s"];
 const KINDS: [&str; 2] = ["a", "b"];
 const SHAPES: [u64; 2] = [1, u64::MAX];
 
-pub(crate) fn any_step() -> impl Strategy<Value = Step> {
+fn any_step() -> impl Strategy<Value = Step> {
+    let indices = || prop::collection::vec(any::<usize>(), 0..4);
     prop_oneof![
-        6 => prop::collection::vec(any_plan(), 0..4).prop_map(Step::Enqueue),
-        1 => any::<usize>().prop_map(Step::EnqueueAgain),
-        7 => any_lease(),
-        2 => (prop::collection::vec(any::<usize>(), 0..4), any_duration()).prop_map(|(of, time)| Step::Extend(of, time)),
+        19 => any_first_step(),
+        2 => (indices(), any_duration()).prop_map(|(of, time)| Step::Extend(of, time)),
         6 => prop::collection::vec(any_end(), 0..5).prop_map(Step::Settle),
         4 => Just(Step::Sweep),
-        1 => any::<usize>().prop_map(Step::RunNow),
         2 => any::<usize>().prop_map(Step::Replay),
+        6 => any_duration().prop_map(Step::Pass),
+    ]
+}
+
+/// What can be done before any task is leased.
+fn any_first_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => any_enqueue(),
+        1 => any::<usize>().prop_map(Step::EnqueueAgain),
+        7 => any_lease(),
+        1 => any::<usize>().prop_map(Step::SettleStale),
+        1 => any::<usize>().prop_map(Step::RunNow),
         1 => any::<usize>().prop_map(Step::Delete),
         1 => select(&QUEUES[..]).prop_map(Step::Purge),
         1 => (select(&QUEUES[..]), any::<bool>()).prop_map(|(queue, paused)| Step::Pause(queue, paused)),
         1 => (select(&QUEUES[..]), any_retry()).prop_map(|(queue, retry)| {
             Step::Configure(queue, QueueConfig::new().with_retry(retry))
         }),
-        6 => any_duration().prop_map(Step::Pass),
+        2 => any_list(),
+        1 => Just(Step::Reopen),
     ]
+}
+
+fn any_enqueue() -> impl Strategy<Value = Step> {
+    prop::collection::vec(any_plan(), 0..4).prop_map(Step::Enqueue)
+}
+
+fn any_upset() -> impl Strategy<Value = Option<Upset>> {
+    let faults = [Fault::Fail, Fault::LoseAnswer, Fault::DiskFull, Fault::Stall];
+    prop_oneof![
+        8 => Just(None),
+        2 => select(faults.to_vec()).prop_map(|fault| Some(Upset::Fault(fault))),
+        1 => any::<bool>().prop_map(|stalled| Some(Upset::HangUp { stalled })),
+    ]
+}
+
+fn any_list() -> impl Strategy<Value = Step> {
+    let states = [TaskState::Scheduled, TaskState::Leased, TaskState::Dead];
+    let filter = (of(select(&QUEUES[..])), of(select(&KINDS[..])), of(select(states.to_vec())));
+    (filter, of(any::<usize>()), 0_usize..5).prop_map(|((queue, kind, state), after, limit)| {
+        let mut filter = TaskFilter::new();
+        filter.queue = queue.map(|queue| QueueName::new(queue).expect("a queue name"));
+        filter.kind = kind.map(|kind| Kind::new(kind).expect("a kind"));
+        filter.state = state;
+        Step::List { filter, after, limit }
+    })
 }
 
 fn any_plan() -> impl Strategy<Value = Plan> {
     let identity = (select(&QUEUES[..]), select(&KINDS[..]), select(&SHAPES[..]), of(select(&["x", "y"][..])));
-    let limits = (of(1_u32..4), of(any_retry()), prop::collection::vec(any::<u8>(), 0..4));
-    (identity, any_schedule(), limits).prop_map(|((queue, kind, shape, name), schedule, limits)| {
-        let (max_attempts, retry, payload) = limits;
-        Plan { queue, kind, shape, name, schedule, max_attempts, retry, payload }
+    let limits = (of(1_u32..4), of(any_retry()), of(Just(Duration::from_nanos(1_000_000_001))));
+    let small = || prop::collection::vec(any::<u8>(), 0..4);
+    let bytes = (prop_oneof![5 => small(), 1 => Just(vec![7; 5_000])], of(small()));
+    (identity, any_schedule(), limits, bytes).prop_map(|((queue, kind, shape, name), schedule, limits, bytes)| {
+        let ((max_attempts, retry, deadline), (payload, attributes)) = (limits, bytes);
+        Plan { queue, kind, shape, name, schedule, max_attempts, retry, deadline, attributes, payload }
     })
 }
 
@@ -122,7 +237,9 @@ fn any_end() -> impl Strategy<Value = End> {
 }
 
 fn any_verdict() -> impl Strategy<Value = Verdict> {
-    let error = || select(&["", "it failed", "größer als gedacht"][..]).prop_map(str::to_owned);
+    // One of them is longer than what is kept, and would be cut within a character.
+    let texts = ["".to_owned(), "it failed".to_owned(), "größer".to_owned(), "é".repeat(3_000)];
+    let error = || select(texts.to_vec());
     prop_oneof![
         2 => Just(Verdict::Done),
         4 => (error(), of(any_duration()), of(1_u32..4)).prop_map(|(error, after, max_attempts)| {

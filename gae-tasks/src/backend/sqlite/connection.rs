@@ -1,5 +1,6 @@
 //! How a connection is opened: its pragmas are set, read back, and asserted.
 
+use std::borrow::Cow;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -60,10 +61,18 @@ pub(super) fn create(path: &Path) -> Result<(File, Connection), Problem> {
     // Only asked, never opened: a program that closes a file by other means than SQLite's drops all locks that this
     // process has on it, those of other connections too.
     find_obstacle(path).map_err(|error| refused(Fault::Open(error)))?;
-    let connection = connect(path, OpenFlags::SQLITE_OPEN_CREATE).map_err(refused)?;
+    let connection = connect(&literal(path), OpenFlags::SQLITE_OPEN_CREATE).map_err(refused)?;
     let file = File::new(&fs::canonicalize(path).map_err(|error| refused(Fault::Open(error)))?);
     set_up(&connection, Access::Write).map_err(|fault| Problem::new(&file, fault))?;
     Ok((file, connection))
+}
+
+/// The path so that SQLite takes all of it for a name: what begins with `file:` is a URI to it, of another file.
+fn literal(path: &Path) -> Cow<'_, Path> {
+    if path.as_os_str().as_encoded_bytes().starts_with(b"file:") {
+        return Path::new(".").join(path).into();
+    }
+    path.into()
 }
 
 /// What the operating system tells about a path, where SQLite says no more than that it cannot open it.
@@ -158,4 +167,15 @@ fn wait(tries: i32) -> bool {
     }
     thread::sleep(pause);
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_looks_like_a_uri_is_a_name() {
+        assert_eq!(literal(Path::new("file:tasks.db")), Path::new("./file:tasks.db"));
+        assert_eq!(literal(Path::new("tasks/file:a.db")), Path::new("tasks/file:a.db"));
+    }
 }

@@ -1,8 +1,8 @@
-//! What can only be seen from inside: the same answers as memory, query plans, pragmas, failed transactions.
+//! What can only be seen from inside: losses of power, query plans, pragmas, failed transactions.
 
 mod file;
-mod model;
 mod plans;
+mod power;
 mod sharing;
 mod statements;
 mod transactions;

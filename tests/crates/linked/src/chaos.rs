@@ -1,9 +1,9 @@
-//! Tasks for the test that kills processes: each attempt leaves a line where it begins and where it ends.
+//! Tasks for the test that kills processes: each attempt leaves a line where it begins and where it ends, with the time.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::process;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use gae_tasks::deferred;
 
@@ -28,5 +28,6 @@ pub(super) fn poison(log: String, number: u32) -> io::Result<()> {
 
 /// Appends one line in one write, so that lines of several processes do not mix.
 fn append(log: &str, line: &str) -> io::Result<()> {
-    OpenOptions::new().append(true).create(true).open(log)?.write_all(format!("{line}\n").as_bytes())
+    let micros = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |time| time.as_micros());
+    OpenOptions::new().append(true).create(true).open(log)?.write_all(format!("{line} {micros}\n").as_bytes())
 }

@@ -10,8 +10,10 @@ use super::super::admin;
 use super::super::call::Request;
 use super::super::connection::{Access, Durability, PRAGMAS, create, open};
 use super::super::enqueue::Storing;
+use super::super::error::Fault;
+use super::super::writer::Store;
 use super::{Folder, at, chain, enqueue, finish, lease, task, wait};
-use crate::backend::{Backend, Extend, Lease, List, Pull, Settle, Sweep, TaskFilter};
+use crate::backend::{Backend, Extend, Lease, List, Pull, Settle, Settlement, Sweep, TaskFilter, Touch, Verdict};
 use crate::task::Kind;
 use crate::time::Now;
 
@@ -42,6 +44,64 @@ fn what_was_promised_survives_a_power_loss_and_the_rest_a_kill() {
     const { assert!(matches!(Settle::DURABILITY, Durability::Normal)) };
     const { assert!(matches!(Extend::DURABILITY, Durability::Normal)) };
     const { assert!(matches!(Sweep::DURABILITY, Durability::Normal)) };
+}
+
+/// Has statements run by the connection that writes, and reads what they noted.
+struct Noted(&'static str);
+
+impl Request for Noted {
+    type Answer = Vec<(String, i64)>;
+    const DURABILITY: Durability = Durability::Normal;
+
+    fn perform(&mut self, store: &mut Store) -> Result<Self::Answer, Fault> {
+        store.connection.execute_batch(self.0)?;
+        let mut notes =
+            store.connection.prepare("SELECT what, level FROM temp.note GROUP BY what, level ORDER BY what")?;
+        let notes = notes.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
+        store.connection.execute_batch("DELETE FROM temp.note")?;
+        Ok(notes)
+    }
+}
+
+/// Within each transaction, at the moment it writes, is noted what its commit will survive.
+const NOTE_LEVELS: &str = "CREATE TEMP TABLE note (what, level); \
+    CREATE TEMP TRIGGER a AFTER INSERT ON main.gae_tasks_task \
+    BEGIN INSERT INTO note SELECT 'task stored', synchronous FROM pragma_synchronous; END; \
+    CREATE TEMP TRIGGER b AFTER UPDATE ON main.gae_tasks_task WHEN new.died IS NULL AND old.died IS NOT NULL \
+    BEGIN INSERT INTO note SELECT 'task replayed', synchronous FROM pragma_synchronous; END; \
+    CREATE TEMP TRIGGER c AFTER DELETE ON main.gae_tasks_task \
+    BEGIN INSERT INTO note SELECT 'task gone', synchronous FROM pragma_synchronous; END; \
+    CREATE TEMP TRIGGER d AFTER INSERT ON main.gae_tasks_lease \
+    BEGIN INSERT INTO note SELECT 'lease given', synchronous FROM pragma_synchronous; END; \
+    CREATE TEMP TRIGGER e AFTER DELETE ON main.gae_tasks_lease \
+    BEGIN INSERT INTO note SELECT 'lease gone', synchronous FROM pragma_synchronous; END;";
+
+#[test]
+fn each_commit_runs_at_the_level_its_promise_needs() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    wait(sqlite.writer.call(Noted(NOTE_LEVELS))).unwrap();
+    let noted = |expected: &[(&str, Durability)]| {
+        let expected: Vec<_> = expected.iter().map(|(what, level)| ((*what).to_owned(), level.level())).collect();
+        assert_eq!(wait(sqlite.writer.call(Noted("SELECT 1"))).unwrap(), expected);
+    };
+    enqueue(&sqlite, (0..40).map(|_| task(b"x")).collect()).unwrap();
+    noted(&[("task stored", Durability::Full)]);
+    let leased = lease(&sqlite, at(100), 10);
+    noted(&[("lease given", Durability::Normal)]);
+    finish(&sqlite, &leased);
+    noted(&[("lease gone", Durability::Normal), ("task gone", Durability::Normal)]);
+    enqueue(&sqlite, vec![task(b"x")]).unwrap();
+    noted(&[("task stored", Durability::Full)]);
+    let dead = lease(&sqlite, at(100), 1).tasks[0].lease;
+    let settlements = vec![Settlement::new(dead, Verdict::Permanent { error: "it failed".to_owned() })];
+    wait(sqlite.settle(Settle { now: Now::At(at(100)), settlements, tombstones: Duration::ZERO })).unwrap();
+    noted(&[("lease given", Durability::Normal), ("lease gone", Durability::Normal)]);
+    let touch = Touch { now: Now::At(at(100)), id: dead.id, tombstones: Duration::ZERO };
+    wait(sqlite.replay(touch)).unwrap();
+    noted(&[("task replayed", Durability::Full)]);
+    wait(sqlite.delete(touch)).unwrap();
+    noted(&[("task gone", Durability::Full)]);
 }
 
 #[test]

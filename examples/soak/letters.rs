@@ -1,0 +1,24 @@
+//! The dead letters: each is looked at, struck off and deleted, as somebody who operates a queue would do.
+
+use anyhow::{Context, Result};
+use gae_tasks::{Client, TaskFilter, TaskState};
+
+use crate::ledger::Ledger;
+use crate::mix::letter_number;
+
+/// Dead letters of one look.
+const PAGE: usize = 500;
+
+/// Takes the dead letters that are there.
+pub(crate) async fn take(tasks: &Client, ledger: &Ledger) -> Result<()> {
+    let dead = TaskFilter::new().state(TaskState::Dead);
+    for letter in tasks.list(dead, None, PAGE).await.context("cannot list dead letters")? {
+        let error = letter.errors.last().map_or("no error", |error| &error.message);
+        match letter.name.as_ref().and_then(|name| letter_number(name.as_str())) {
+            Some(number) => ledger.died(number, error),
+            None => ledger.problem(format!("a task of the kind {} died, and was to work: {error}", letter.kind)),
+        }
+        tasks.delete(letter.id).await.context("cannot delete a dead letter")?;
+    }
+    Ok(())
+}

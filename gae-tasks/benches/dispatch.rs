@@ -1,0 +1,132 @@
+//! What one task costs in process, without any storage: from the call of `defer` to the handler's outcome, and its parts.
+//!
+//! ```text
+//! cargo bench -p gae-tasks --bench dispatch --features testing [-- PART]
+//! ```
+
+use std::hint::black_box;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use gae_tasks::__private::{self as door, Call, CallError, Location, REGISTRATIONS, Registration, Shape, Work, linkme};
+use gae_tasks::backend::memory::Memory;
+use gae_tasks::backend::{Backend, Enqueue, Lease, LeasedTask, NewTask, Pull, Routes};
+use gae_tasks::{Client, Kind, Now, QueueName, Registry, Schedule, Task, TaskId, deferred};
+
+const TO: &str = "someone@mail.example.org";
+const SUBJECT: &str = "a subject that is forty characters long!";
+
+#[deferred(queue = "emails")]
+async fn send(user_id: u64, to: String, subject: String) {
+    black_box((user_id, to, subject));
+}
+
+/// Registers a task, of the kind that a hundred names and this one make, for each digit.
+macro_rules! neighbours {
+    ($($prefix:literal)*) => { $(neighbours!(@ten $prefix 0 1 2 3 4 5 6 7 8 9);)* };
+    (@ten $prefix:literal $($digit:literal)*) => { $(neighbours!(@ten_more $prefix $digit 0 1 2 3 4 5 6 7 8 9);)* };
+    (@ten_more $prefix:literal $tens:literal $($digit:literal)*) => {
+        $(const _: () = {
+            #[linkme::distributed_slice(REGISTRATIONS)]
+            #[linkme(crate = linkme)]
+            static NEIGHBOUR: Registration = neighbour(concat!(module_path!(), "/", $prefix, $tens, $digit));
+        };)*
+    };
+}
+
+neighbours!("send_welcome_" "send_report_" "resize_image_" "import_file_" "charge_card_" "close_account_" "ship_order_"
+    "index_page_" "warm_cache_" "expire_session_");
+
+/// A task that is looked past.
+const fn neighbour(kind: &'static str) -> Registration {
+    const fn refuse(_: &Call<'_>) -> Result<Work, CallError> {
+        Err(CallError::MissingState("nobody defers it"))
+    }
+    Registration {
+        kind,
+        aliases: &[],
+        shape: Shape::of_types(&["u64"]),
+        queues: &["default"],
+        deadline: None,
+        max_attempts: None,
+        states: &[],
+        location: Location { file: file!(), line: line!(), column: 1 },
+        run: refuse,
+    }
+}
+
+fn dispatch(criterion: &mut Criterion) {
+    let client = now(Client::open("memory:")).unwrap();
+    let registry: &Registry = client.registry();
+    let shape = send::registration().shape;
+    assert_eq!(registry.kinds().count(), 1_001);
+    let args = || SendArgs { user_id: black_box(42), to: TO.to_owned(), subject: SUBJECT.to_owned() };
+    let payload = door::encode(&args()).unwrap();
+    println!("a payload of {} bytes, a registry of {} tasks", payload.len(), registry.kinds().count());
+    let leased = lease(payload.clone());
+
+    criterion.bench_function("args", |b| b.iter(args));
+    let whole = args();
+    criterion.bench_function("encode", |b| b.iter(|| door::encode(black_box(&whole)).unwrap()));
+    criterion.bench_function("decode", |b| b.iter(|| door::decode::<SendArgs>(black_box(&payload)).unwrap()));
+    // Makes the args, encodes them, and proves that they can be read back.
+    criterion.bench_function("defer", |b| b.iter(|| send::defer(black_box(42), TO, SUBJECT)));
+    criterion.bench_function("look up", |b| b.iter(|| registry.find(black_box(send::KIND), shape).unwrap()));
+    // From the stored bytes to the outcome, as a worker does: with the look-up, the context and the decoding.
+    criterion.bench_function("attempt", |b| b.iter(|| now(client.attempt_leased(black_box(&leased))).unwrap()));
+    criterion.bench_function("whole", |b| {
+        b.iter(|| {
+            let task = send::defer(black_box(42), TO, SUBJECT);
+            (task, now(client.attempt_leased(black_box(&leased))).unwrap())
+        });
+    });
+    // Without a look-up, but with an id, whose random bytes come from the kernel, and with every option checked.
+    criterion.bench_function("perform", |b| {
+        b.iter(|| now(client.perform(send::defer(black_box(42), TO, SUBJECT))).unwrap());
+    });
+}
+
+/// A task as a worker has it.
+fn lease(payload: Vec<u8>) -> LeasedTask {
+    let (kind, shape) = (Kind::new(send::KIND).unwrap(), send::registration().shape);
+    let queue = QueueName::new(send::QUEUE).unwrap();
+    let task = NewTask {
+        id: TaskId::from_bytes([1; 16]),
+        kind: kind.clone(),
+        shape,
+        payload,
+        queue: queue.clone(),
+        name: None,
+        schedule: Schedule::Now,
+        max_attempts: None,
+        retry: None,
+        deadline: None,
+        attributes: None,
+    };
+    let request = Lease {
+        now: Now::Storage,
+        queues: Arc::new([queue].into()),
+        routes: Routes::Any,
+        limit: 1,
+        starting: 1,
+        suspects: 1,
+        duration: Duration::from_secs(30),
+    };
+    let backend = Memory::new();
+    now(backend.enqueue(Enqueue { now: Now::Storage, tasks: vec![task] })).unwrap();
+    now(backend.lease(request)).unwrap().tasks.pop().unwrap()
+}
+
+/// The output of a future that waits for nothing: without the cost of a runtime.
+fn now<F: Future>(future: F) -> F::Output {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => unreachable!("nothing is waited for"),
+    }
+}
+
+criterion_group!(benches, dispatch);
+criterion_main!(benches);

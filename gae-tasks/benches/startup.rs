@@ -1,0 +1,166 @@
+//! What registered tasks cost a starting process: from its start to the line that the handler of its first task prints,
+//! with 10,000 tasks and with 1. It writes a workspace of its own, whose crates hold the tasks, and builds it once.
+//!
+//! ```text
+//! cargo bench -p gae-tasks --bench startup [-- STARTS]
+//! ```
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The compiler builds several crates at a time, but only slowly one of 10,000 tasks.
+const CRATES: usize = 10;
+const TASKS_OF_A_CRATE: usize = 1_000;
+
+/// Both programs, but for a line that links the crates.
+const PROGRAM: &str = r#"
+use gae_tasks::{Client, Registry, deferred};
+use tokio::sync::Notify;
+
+static HANDLED: Notify = Notify::const_new();
+
+#[deferred]
+async fn first(_user_id: u64, _to: String, _subject: String) {
+    println!("handled");
+    HANDLED.notify_one();
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), gae_tasks::Error> {
+    let tasks = Client::open("memory:").await?;
+    first::defer(42, "someone@mail.example.org", "a subject").on(&tasks).await?;
+    tasks.worker().with_graceful_shutdown(HANDLED.notified()).await?;
+    println!("{}", Registry::linked().kinds().count());
+    Ok(())
+}
+"#;
+
+// The crates of tasks are hardly optimised, which builds faster: their part in a start is data, and the code that reads
+// it stands in `gae-tasks`, which is optimised in full.
+const WORKSPACE: &str = r#"
+[workspace]
+resolver = "3"
+members = ["programs", "tasks-*"]
+
+[workspace.package]
+edition = "2024"
+
+[workspace.dependencies]
+gae-tasks = { path = "GAE_TASKS", default-features = false }
+tokio = { version = "1", default-features = false, features = ["macros", "rt", "sync", "time"] }
+
+[profile.release]
+opt-level = 1
+
+[profile.release.package."*"]
+opt-level = 3
+
+[profile.release.package.gae-tasks]
+opt-level = 3
+"#;
+
+fn main() {
+    let mut arguments = std::env::args().skip(1).filter(|argument| !argument.starts_with("--"));
+    let starts = arguments.next().and_then(|argument| argument.parse().ok()).unwrap_or(20);
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("startup");
+    write_workspace(&folder);
+    let programs = build(&folder);
+    let one = Program { file: programs.join("one"), tasks: 1 };
+    let many = Program { file: programs.join("many"), tasks: 1 + CRATES * TASKS_OF_A_CRATE };
+    // The first ones find nothing in the page cache.
+    _ = (one.start(), many.start());
+    // Taken in turn, so that both have the same machine.
+    let (ones, manys): (Vec<_>, Vec<_>) = (0..starts).map(|_| (one.start(), many.start())).unzip();
+    println!("{starts} starts in turn, from the start of the process to its first handled task");
+    println!("{:<13} {:>9} {:>9} {:>9}", "", "least", "median", "most");
+    let medians = [(one.tasks, ones), (many.tasks, manys)].map(|(tasks, mut times)| {
+        times.sort();
+        let [least, median, most] = [0, times.len() / 2, times.len() - 1].map(|at| times[at].as_secs_f64() * 1000.0);
+        println!("{tasks:>7} tasks {least:>6.2} ms {median:>6.2} ms {most:>6.2} ms");
+        median
+    });
+    println!("more by {:.2} ms", medians[1] - medians[0]);
+}
+
+struct Program {
+    file: PathBuf,
+    tasks: usize,
+}
+
+impl Program {
+    /// How long it takes to its first handled task.
+    fn start(&self) -> Duration {
+        let begun = Instant::now();
+        let mut process = Command::new(&self.file).stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let first = lines.next().unwrap().unwrap();
+        let took = begun.elapsed();
+        assert_eq!(first, "handled");
+        assert_eq!(lines.next().unwrap().unwrap(), self.tasks.to_string(), "tasks are registered");
+        assert!(process.wait().unwrap().success());
+        took
+    }
+}
+
+fn write_workspace(folder: &Path) {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    write(&folder.join("Cargo.toml"), WORKSPACE.trim_start().replace("GAE_TASKS", &own.display().to_string()));
+    // With the versions of the workspace this stands in, if it has noted any.
+    if let Ok(lock) = fs::read_to_string(own.join("../Cargo.lock")) {
+        write(&folder.join("Cargo.lock"), lock);
+    }
+    let crates: Vec<_> = (0..CRATES).map(|number| format!("tasks-{number}")).collect();
+    for name in &crates {
+        let tasks: String = (0..TASKS_OF_A_CRATE).map(task).collect();
+        write_crate(&folder.join(name), &["gae-tasks"]);
+        write(&folder.join(name).join("src/lib.rs"), format!("use gae_tasks::deferred;\n{tasks}"));
+    }
+    let programs = folder.join("programs");
+    let linked: Vec<_> = crates.iter().map(|name| name.replace('-', "_")).collect();
+    let used: Vec<_> = crates.iter().map(String::as_str).chain(["gae-tasks", "tokio"]).collect();
+    write_crate(&programs, &used);
+    write(&programs.join("src/bin/one.rs"), PROGRAM.to_owned());
+    write(&programs.join("src/bin/many.rs"), format!("gae_tasks::link!({});\n{PROGRAM}", linked.join(", ")));
+}
+
+fn task(number: usize) -> String {
+    format!(
+        "\n#[deferred]\npub async fn task_{number:03}(user_id: u64, to: String, subject: String) {{\n    \
+         std::hint::black_box((user_id, to, subject));\n}}\n"
+    )
+}
+
+fn write_crate(folder: &Path, dependencies: &[&str]) {
+    let name = folder.file_name().unwrap().to_str().unwrap();
+    let mut manifest = format!("[package]\nname = \"{name}\"\nedition.workspace = true\n\n[dependencies]\n");
+    for dependency in dependencies {
+        manifest += &match dependency.starts_with("tasks-") {
+            true => format!("{dependency} = {{ path = \"../{dependency}\" }}\n"),
+            false => format!("{dependency}.workspace = true\n"),
+        };
+    }
+    write(&folder.join("Cargo.toml"), manifest);
+}
+
+/// Leaves a file alone that is as it should be, so that nothing is built again for it.
+fn write(file: &Path, text: String) {
+    if fs::read_to_string(file).is_ok_and(|there| there == text) {
+        return;
+    }
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(file, text).unwrap();
+}
+
+/// Builds both programs; answers the folder they are in.
+fn build(folder: &Path) -> PathBuf {
+    let begun = Instant::now();
+    let target = folder.join("target");
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--quiet", "--release", "--package", "programs"]);
+    assert!(cargo.arg("--target-dir").arg(&target).current_dir(folder).status().unwrap().success());
+    println!("built in {} s", begun.elapsed().as_secs());
+    target.join("release")
+}

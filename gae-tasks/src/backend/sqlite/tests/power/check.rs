@@ -1,0 +1,142 @@
+//! What must be true of files that a loss of power left.
+
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::hash::{Hash, Hasher};
+use std::time::Duration;
+
+use rusqlite::Connection;
+use rusqlite::types::ValueRef;
+
+use super::super::{Folder, at, lease, wait};
+use super::disk::{Image, beside};
+use crate::backend::sqlite::Sqlite;
+use crate::backend::{Backend, List, Pull, Settle, Settlement, Sweep, TaskFilter, TaskState, Verdict};
+use crate::task::TaskId;
+use crate::time::Now;
+
+/// What callers were told, and may rely on.
+#[derive(Clone, Default)]
+pub(super) struct Promises {
+    /// Tasks that are stored, and over for nobody.
+    pub(super) stored: BTreeSet<TaskId>,
+    /// Tasks that were deleted by hand.
+    pub(super) deleted: BTreeSet<TaskId>,
+}
+
+impl Promises {
+    /// What was promised before a step and is not taken back by what it does.
+    pub(super) fn still_true_with(&self, later: &Self) -> Self {
+        Self { stored: self.stored.intersection(&later.stored).copied().collect(), deleted: self.deleted.clone() }
+    }
+}
+
+/// Rows that contradict others.
+const CONTRADICTIONS: [(&str, &str); 5] = [
+    (
+        "a task that is not dead stands in one of two tables",
+        "SELECT count(*) FROM gae_tasks_task t WHERE died IS NULL AND 1 <> \
+         (SELECT count(*) FROM gae_tasks_waiting w WHERE w.task = t.id) + \
+         (SELECT count(*) FROM gae_tasks_lease l WHERE l.task = t.id)",
+    ),
+    (
+        "what waits is a task",
+        "SELECT count(*) FROM gae_tasks_waiting w LEFT JOIN gae_tasks_task t ON t.id = w.task AND t.lane = w.lane \
+         AND t.schedule_time = w.due AND t.died IS NULL WHERE t.id IS NULL",
+    ),
+    (
+        "what is leased is a task",
+        "SELECT count(*) FROM gae_tasks_lease l LEFT JOIN gae_tasks_task t ON t.id = l.task AND t.died IS NULL \
+         WHERE t.id IS NULL",
+    ),
+    (
+        "a task that has a name holds it",
+        "SELECT count(*) FROM gae_tasks_task t LEFT JOIN gae_tasks_name n ON n.task = t.id AND n.name = t.name \
+         AND n.until IS NULL WHERE t.name IS NOT NULL AND n.task IS NULL",
+    ),
+    (
+        "an error belongs to a task",
+        "SELECT count(*) FROM gae_tasks_error e LEFT JOIN gae_tasks_task t ON t.id = e.task WHERE t.id IS NULL",
+    ),
+];
+
+impl Image {
+    pub(super) fn check(&self, promises: &Promises, place: &str) {
+        let folder = Folder::new();
+        fs::write(folder.file(), &self.files.database).unwrap();
+        fs::write(beside(&folder.file(), "-wal"), &self.files.log).unwrap();
+        if let Some(shared) = &self.shared {
+            fs::write(beside(&folder.file(), "-shm"), shared).unwrap();
+        }
+        let sqlite = folder.open();
+        let connection = Connection::open(folder.file()).unwrap();
+        let found: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+        assert_eq!(found, "ok", "{place}");
+        for (rule, contradictions) in CONTRADICTIONS {
+            let count: i64 = connection.query_row(contradictions, [], |row| row.get(0)).unwrap();
+            assert_eq!(count, 0, "{place}: {rule}");
+        }
+        if let Some(states) = &self.states {
+            assert!(states.contains(&state(&connection)), "{place}: it is as it was after no step since the last sync");
+        }
+        kept(&sqlite, promises, place);
+        if self.is_drained {
+            drained(&sqlite, place);
+        }
+    }
+}
+
+fn records(sqlite: &Sqlite) -> BTreeMap<TaskId, TaskState> {
+    let all = List { filter: TaskFilter::new(), after: None, limit: usize::MAX };
+    wait(sqlite.list(all)).unwrap().into_iter().map(|record| (record.id, record.state)).collect()
+}
+
+fn kept(sqlite: &Sqlite, promises: &Promises, place: &str) {
+    let found = records(sqlite);
+    let lost: Vec<_> = promises.stored.iter().filter(|id| !found.contains_key(id)).collect();
+    assert!(lost.is_empty(), "{place}: {lost:?} were acknowledged and are lost");
+    let back: Vec<_> = promises.deleted.iter().filter(|id| found.contains_key(id)).collect();
+    assert!(back.is_empty(), "{place}: {back:?} were deleted and are back");
+}
+
+/// A worker gets everything done.
+fn drained(sqlite: &Sqlite, place: &str) {
+    let expected: BTreeSet<_> = open(sqlite);
+    let (later, keep) = (at(1_000_000), Duration::from_secs(10_000_000));
+    wait(sqlite.sweep(Sweep { now: Now::At(later), dead_letters: keep, tombstones: keep, limit: usize::MAX })).unwrap();
+    let leased = lease(sqlite, later, 100_000);
+    let done: BTreeSet<_> = leased.tasks.iter().map(|task| task.lease.id).collect();
+    let settlements = leased.tasks.iter().map(|task| Settlement::new(task.lease, Verdict::Done)).collect();
+    wait(sqlite.settle(Settle { now: Now::At(later), settlements, tombstones: Duration::ZERO })).unwrap();
+    assert_eq!((done, open(sqlite)), (expected, BTreeSet::new()), "{place}: a worker gets everything done");
+}
+
+fn open(sqlite: &Sqlite) -> BTreeSet<TaskId> {
+    records(sqlite).into_iter().filter(|(_, state)| *state != TaskState::Dead).map(|(id, _)| id).collect()
+}
+
+/// All rows of all tables, as one number.
+pub(super) fn state(connection: &Connection) -> u64 {
+    const TABLES: [&str; 7] = ["queue", "lane", "task", "waiting", "lease", "error", "name"];
+    let mut hasher = DefaultHasher::new();
+    for table in TABLES {
+        let mut rows = connection.prepare_cached(&format!("SELECT * FROM gae_tasks_{table} ORDER BY 1, 2")).unwrap();
+        let columns = rows.column_count();
+        let mut rows = rows.query([]).unwrap();
+        while let Some(row) = rows.next().unwrap() {
+            table.hash(&mut hasher);
+            (0..columns).for_each(|column| add(&mut hasher, row.get_ref(column).unwrap()));
+        }
+    }
+    hasher.finish()
+}
+
+fn add(hasher: &mut DefaultHasher, value: ValueRef<'_>) {
+    match value {
+        ValueRef::Null => 0.hash(hasher),
+        ValueRef::Integer(number) => number.hash(hasher),
+        ValueRef::Real(number) => number.to_bits().hash(hasher),
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.hash(hasher),
+    }
+}

@@ -1,0 +1,86 @@
+//! `Client::open`: any text opens what it names or is refused, and makes no file of another name.
+
+use std::env::{current_dir, set_current_dir};
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use gae_tasks::{Client, Error};
+use pollster::block_on;
+use tempfile::TempDir;
+
+/// One check at a time: the current folder, which relative names start from, belongs to the whole process.
+static TURN: Mutex<()> = Mutex::new(());
+
+pub(super) fn check(bytes: &[u8]) {
+    let Ok(url) = str::from_utf8(bytes) else { return };
+    keeps_the_password(url);
+    let file = url.strip_prefix("sqlite:").map(|rest| rest.strip_prefix("//").unwrap_or(rest));
+    if file.is_some_and(may_leave_the_folder) {
+        return;
+    }
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    opens_or_is_refused(url, file, &Inside::new().folder);
+}
+
+/// The process is in a folder of its own, until this is dropped.
+struct Inside {
+    folder: TempDir,
+    before: PathBuf,
+}
+
+impl Inside {
+    fn new() -> Self {
+        let before = current_dir().expect("a current folder");
+        let folder = tempfile::tempdir().expect("a folder");
+        set_current_dir(&folder).expect("its own folder");
+        Self { folder, before }
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        // If it is gone, the next check finds that it has no current folder.
+        _ = set_current_dir(&self.before);
+    }
+}
+
+/// Whether a name, read in whatever way, could mean a file elsewhere; a program that fuzzes must not make one.
+fn may_leave_the_folder(file: &str) -> bool {
+    let is_elsewhere = file.starts_with('/') || file.contains("..");
+    is_elsewhere || (file.starts_with("file:") && file.contains(['/', '%']))
+}
+
+fn opens_or_is_refused(url: &str, file: Option<&str>, folder: &TempDir) {
+    let opened = block_on(Client::open(url));
+    let names = names_in(folder);
+    match (&opened, file) {
+        (Ok(client), None) => assert_eq!((client.capabilities().backend, url), ("memory", "memory:")),
+        (Ok(client), Some(file)) => {
+            assert_eq!(client.capabilities().backend, "sqlite");
+            assert!(Path::new(file).is_file(), "{url:?} made {names:?}");
+        }
+        (Err(Error::Url { .. }), _) => assert!(names.is_empty(), "{url:?} was refused and made {names:?}"),
+        (Err(error), _) => assert!(matches!(error, Error::Storage { .. }), "{url:?}: {error:?}"),
+    }
+    // Beside the file stand those that SQLite names after it.
+    let own = file.and_then(|file| Path::new(file).file_name()).unwrap_or_default();
+    let is_own = |name: &OsString| name.as_encoded_bytes().starts_with(own.as_encoded_bytes());
+    assert!(own != OsStr::new("") || names.is_empty(), "{url:?} made {names:?}");
+    assert!(names.iter().all(is_own), "{url:?} made {names:?}");
+}
+
+fn names_in(folder: &TempDir) -> Vec<OsString> {
+    let entries = fs::read_dir(folder).expect("the folder can be listed");
+    entries.map(|entry| entry.expect("its entry").file_name()).collect()
+}
+
+/// The text as a password, marked so that it is found again wherever it ends up.
+fn keeps_the_password(text: &str) {
+    let url = format!("postgres://ann:SECRET{text}SECRET@db/shop");
+    match block_on(Client::open(&url)) {
+        Err(error) => assert!(!format!("{error} {error:?}").contains("SECRET"), "{error}"),
+        Ok(_) => panic!("{url:?} was opened"),
+    }
+}

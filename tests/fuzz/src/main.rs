@@ -1,0 +1,14 @@
+//! Gives what the fuzzer thinks of to the target that `FUZZ_TARGET` names.
+#![no_main]
+
+use std::sync::LazyLock;
+
+use gae_tasks_tests_fuzzed::{TARGETS, Target};
+
+static TARGET: LazyLock<Target> = LazyLock::new(|| {
+    let wanted = std::env::var("FUZZ_TARGET").unwrap_or_default();
+    let found = TARGETS.iter().find(|target| target.name == wanted);
+    *found.unwrap_or_else(|| panic!("set FUZZ_TARGET to one of {:?}", TARGETS.iter().map(|target| target.name)))
+});
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| (TARGET.check)(bytes));

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Tells whether tasks stay registered whatever a program is built with: builds tests/crates/program with each setting and
+# each linker, and runs it. Installs LLD if it is missing; a linker that is not there is skipped, and said to be.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+host=$(rustc -vV | sed -n 's/^host: //p')
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+passed=0 failed=0
+
+# Registrations stand in our own crates, so the others are built once, without optimisation, where that is possible. With
+# a target named, the macros are built once for all settings.
+build=(
+  rustc --quiet --package gae-tasks-tests-program --target "$host" --target-dir target/linking
+  --config 'profile.release.package."*".opt-level=0'
+  --config 'profile.release.package."*".codegen-units=16'
+  --config 'profile.release.debug=false'
+)
+
+# check WHAT PROFILE LINKER [SETTING=VALUE ..]: the settings are those of the release profile.
+check() {
+  local what=$1 profile=$2 linker=$3 log=$scratch/log flags=()
+  shift 3
+  if [ "$linker" != default ]; then
+    flags=(-C "link-arg=-fuse-ld=$linker")
+    # There the compiler brings a linker of its own, an LLD too, and would not give it up.
+    [ "$host" != x86_64-unknown-linux-gnu ] || flags+=(-C linker-features=-lld)
+  fi
+  local program=target/linking/$host/${profile/dev/debug}/gae-tasks-tests-program
+  if env "${@/#/CARGO_PROFILE_RELEASE_}" cargo "${build[@]}" --profile "$profile" -- "${flags[@]}" >"$log" 2>&1 &&
+    "$program" "$scratch" >>"$log" 2>&1 && grep -qx '3 of 3 ran' "$log"; then
+    passed=$((passed + 1))
+    echo "ok      $what, linker: $linker"
+  else
+    failed=$((failed + 1))
+    echo "FAILED  $what, linker: $linker"
+    cat "$log"
+  fi
+}
+
+if ! command -v ld.lld >/dev/null && [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+  echo "no LLD found: installing lld"
+  (apt-get update -q && apt-get install -qy lld) >"$scratch/log" 2>&1 || cat "$scratch/log"
+fi
+linkers=(default)
+for linker in bfd lld; do
+  if command -v "ld.$linker" >/dev/null; then
+    linkers+=("$linker")
+  else
+    echo "skipped all settings with the linker $linker: it is not installed"
+  fi
+done
+
+# The linker's flags are given to the program alone, so another linker costs no more than one more link; but with LTO
+# that is most of the work, and what it leaves over for bfd is as without.
+all() {
+  for linker in "${linkers[@]}"; do
+    [[ $linker == bfd && $* == *LTO=* ]] || check "$1" "$2" "$linker" "${@:3}"
+  done
+}
+all "debug" dev
+all "release" release
+all "codegen-units = 1" release CODEGEN_UNITS=1
+# What is never used is dropped at any level above 0; the last line has all that users set for a small program.
+all "thin LTO" release LTO=thin OPT_LEVEL=1
+all "fat LTO" release LTO=fat OPT_LEVEL=1
+all "fat LTO, codegen-units = 1, strip, panic = abort" release LTO=fat CODEGEN_UNITS=1 STRIP=symbols PANIC=abort
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
