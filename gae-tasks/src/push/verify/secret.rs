@@ -116,7 +116,10 @@ fn problem(secret: &[u8]) -> Option<String> {
     let (least, most) = (SharedSecret::MIN_BYTES, SharedSecret::MAX_BYTES);
     let is_visible = |byte: &u8| matches!(byte, b' '..=b'~');
     if !(least..=most).contains(&secret.len()) {
-        return Some(format!("has {} bytes: take {least} to {most}, for example of `openssl rand -hex 32`", secret.len()));
+        return Some(format!(
+            "has {} bytes: take {least} to {most}, for example of `openssl rand -hex 32`",
+            secret.len()
+        ));
     }
     // Headers are trimmed on their way: such a secret would never match.
     let is_trimmed = secret.trim_ascii().len() == secret.len();

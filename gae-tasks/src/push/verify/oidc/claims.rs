@@ -29,7 +29,9 @@ impl Expected {
     fn check_issuer(&self, claims: &Claims) -> Result<(), Refused> {
         match claims.get("iss") {
             Some(Value::String(issuer)) if self.issuers.contains(issuer) => Ok(()),
-            Some(Value::String(issuer)) => Err(Refused::new(format!("the token is of another issuer, {}", shown(issuer)))),
+            Some(Value::String(issuer)) => {
+                Err(Refused::new(format!("the token is of another issuer, {}", shown(issuer))))
+            }
             _ => Err(Refused::new("the token names no issuer (`iss`)")),
         }
     }

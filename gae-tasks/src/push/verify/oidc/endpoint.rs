@@ -37,7 +37,9 @@ impl KeyEndpoint {
         let parsed = Url::parse(url).map_err(|error| wrong(format!("`{}` is no URL: {error}", url.escape_debug())))?;
         let is_here = matches!(parsed.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
         if parsed.scheme() != "https" && !(is_here && parsed.scheme() == "http") {
-            return Err(wrong("keys must be fetched by `https`, or from this machine: whoever can change them is believed".to_owned()));
+            return Err(wrong(
+                "keys must be fetched by `https`, or from this machine: whoever can change them is believed".to_owned(),
+            ));
         }
         let client = Client::builder().redirect(Policy::none()).https_only(!is_here);
         // A proxy would look for this machine elsewhere.
@@ -115,7 +117,9 @@ mod tests {
     fn keys_come_by_https_or_from_this_machine() {
         assert!(KeyEndpoint::new(KeyEndpoint::GOOGLE).is_ok());
         assert!(KeyEndpoint::new("http://127.0.0.1:8080/jwks").is_ok());
-        for url in ["http://www.googleapis.com/oauth2/v3/certs", "http://localhost.example.com/", "file:///keys", "keys"] {
+        for url in
+            ["http://www.googleapis.com/oauth2/v3/certs", "http://localhost.example.com/", "file:///keys", "keys"]
+        {
             assert!(KeyEndpoint::new(url).is_err(), "{url}");
         }
     }

@@ -20,7 +20,8 @@ const MAX_KEYS: usize = 100;
 /// # Errors
 /// What is wrong with a set that has none of them.
 pub(super) fn usable(jwks: &[u8]) -> Result<KeySet, String> {
-    let set: Map<String, Value> = serde_json::from_slice(jwks).map_err(|_| "the answer is no JSON object".to_owned())?;
+    let set: Map<String, Value> =
+        serde_json::from_slice(jwks).map_err(|_| "the answer is no JSON object".to_owned())?;
     let Some(Value::Array(keys)) = set.get("keys") else { return Err("the answer is no JWK set".to_owned()) };
     let keys: KeySet = keys.iter().filter_map(key).take(MAX_KEYS).collect();
     if keys.is_empty() { Err("the JWK set has no RSA key for signatures".to_owned()) } else { Ok(keys) }

@@ -113,9 +113,9 @@ impl fmt::Debug for Oidc {
 
 impl Verify for Oidc {
     fn verify<'a>(&'a self, request: &'a Parts) -> BoxFuture<'a, Result<Verified, Refused>> {
-        Box::pin(async move {
-            self.check(request).await.map_err(|refused| Refused::new(format!("OIDC token: {refused}")))
-        })
+        Box::pin(
+            async move { self.check(request).await.map_err(|refused| Refused::new(format!("OIDC token: {refused}"))) },
+        )
     }
 }
 
