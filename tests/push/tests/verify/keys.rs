@@ -157,6 +157,31 @@ async fn a_source_that_hangs_has_failed_after_five_seconds() {
 }
 
 #[tokio::test]
+async fn a_source_that_hangs_delays_known_keys_once_at_most_and_strangers_not_again() {
+    let (oidc, clock, published) = stage();
+    ask(&oidc, &token(&Key::one(), &clock)).await.unwrap();
+    published.answer(Answer::Nothing);
+    clock.advance(secs(2 * 3_600));
+    let waiting = tokio::spawn({
+        let (oidc, token) = (oidc.clone(), token(&Key::one(), &clock));
+        async move { ask(&oidc, &token).await }
+    });
+    while clock.sleepers() == 0 {
+        tokio::task::yield_now().await;
+    }
+    clock.advance(secs(5));
+    waiting.await.unwrap().unwrap();
+    // The next fetch hangs too; nobody waits for it.
+    clock.advance(secs(1));
+    for id in 0..100 {
+        ask(&oidc, &stranger(&id.to_string(), &clock)).await.unwrap_err();
+        ask(&oidc, &token(&Key::one(), &clock)).await.unwrap();
+    }
+    others_go_on().await;
+    assert_eq!(published.fetches(), 3);
+}
+
+#[tokio::test]
 async fn a_caller_that_leaves_does_not_end_the_fetch_for_others() {
     let (oidc, clock, published) = stage();
     published.answer(Answer::Nothing);

@@ -60,6 +60,13 @@ struct State {
     flight: Option<Flight>,
 }
 
+impl State {
+    /// Whether there are keys that are not too old to be believed.
+    fn has_keys(&self, now: Duration) -> bool {
+        !self.keys.is_empty() && now < self.fetched + KEPT
+    }
+}
+
 type Flight = watch::Receiver<()>;
 
 enum Look {
@@ -103,7 +110,7 @@ impl Shared {
     fn look(self: &Arc<Self>, id: &str, has_waited: bool) -> Look {
         let now = self.clock.monotonic();
         let mut state = self.state();
-        let Some(key) = state.keys.get(id).filter(|_| now < state.fetched + KEPT).cloned() else {
+        let Some(key) = state.keys.get(id).filter(|_| state.has_keys(now)).cloned() else {
             return self.look_for_unknown(&mut state, id, now, has_waited);
         };
         if now < state.fresh_until {
@@ -122,8 +129,11 @@ impl Shared {
         if state.unknown.has(id, now) {
             return Look::Refuse(Refused::new("the issuer has no key of the token's key id"));
         }
-        if let Some(flight) = self.flight(state, now) {
-            return Look::Wait(flight);
+        // While fetches fail, who names an unknown key beside known ones is not worth a request that is kept open.
+        let is_hopeless = state.failures > 0 && state.has_keys(now);
+        match self.flight(state, now) {
+            Some(flight) if !is_hopeless => return Look::Wait(flight),
+            _ => {}
         }
         if state.failures > 0 || state.keys.is_empty() {
             return Look::Refuse(Refused::new("the issuer's keys could not be fetched"));
