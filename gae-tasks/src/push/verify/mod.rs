@@ -1,6 +1,34 @@
 //! Who may push tasks: a request is believed only if one of these can prove where it comes from.
+//!
+//! | verifier | where |
+//! |---|---|
+//! | [`AppEngine`] | behind the front end of App Engine, which strips its own headers from what comes from outside |
+//! | `Oidc` (feature `oidc`) | anywhere: the queue signs each request with a token of a service account |
+//! | [`PlatformAuthenticated`] | Cloud Run with its own check on, which takes the signature off the token |
+//! | [`SharedSecret`] | queues of your own |
+//! | [`AnyOf`] | more than one of them |
+//!
+//! The headers `X-CloudTasks-*` prove nothing: [they tell of the task, not of who
+//! calls](https://cloud.google.com/tasks/docs/creating-http-target-tasks#handler).
+
+mod any_of;
+mod app_engine;
+#[cfg(feature = "oidc")]
+mod oidc;
+mod platform;
+mod secret;
+mod token;
+
+pub use any_of::AnyOf;
+pub use app_engine::AppEngine;
+#[cfg(feature = "oidc")]
+#[cfg_attr(docsrs, doc(cfg(feature = "oidc")))]
+pub use oidc::{FetchedKeys, KeyEndpoint, KeySource, Oidc, OidcBuilder};
+pub use platform::PlatformAuthenticated;
+pub use secret::SharedSecret;
 
 use std::fmt;
+use std::sync::Arc;
 
 use http::request::Parts;
 
@@ -30,6 +58,18 @@ pub trait Verify: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// Why it is not; the text is logged, so it must hold no token and no secret.
     fn verify<'a>(&'a self, request: &'a Parts) -> BoxFuture<'a, Result<Verified, Refused>>;
+}
+
+impl<V: Verify + ?Sized> Verify for Box<V> {
+    fn verify<'a>(&'a self, request: &'a Parts) -> BoxFuture<'a, Result<Verified, Refused>> {
+        self.as_ref().verify(request)
+    }
+}
+
+impl<V: Verify + ?Sized> Verify for Arc<V> {
+    fn verify<'a>(&'a self, request: &'a Parts) -> BoxFuture<'a, Result<Verified, Refused>> {
+        self.as_ref().verify(request)
+    }
 }
 
 /// The proof that a request comes from the queue; in the extensions of what a [`PushService`](super::PushService)
@@ -68,4 +108,9 @@ impl Refused {
     pub fn new(reason: impl Into<String>) -> Self {
         Self { reason: reason.into() }
     }
+}
+
+/// An answer that needs no waiting.
+fn at_once<'a>(answer: Result<Verified, Refused>) -> BoxFuture<'a, Result<Verified, Refused>> {
+    Box::pin(std::future::ready(answer))
 }
