@@ -68,7 +68,8 @@ impl Client {
         let Some(registration) = self.registry().find(&kind, task.shape) else { return Ok(()) };
         let context = TaskContext::of_leased(&task, registration);
         let started = self.clock().wall();
-        let outcome = self.dispatcher().dispatch(registration, &task.payload, &context).await;
+        let attributes = task.attributes.as_deref();
+        let outcome = self.dispatcher().dispatch(registration, &task.payload, attributes, &context).await;
         let mut settlement = Settlement::new(task.lease, Verdict::of(&outcome, registration.max_attempts));
         settlement.started = Some(started);
         let settlements = vec![settlement];
