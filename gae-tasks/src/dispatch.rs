@@ -1,5 +1,7 @@
 //! One attempt: finds the handler, calls it under its deadline, and tells how it ended.
 
+mod spilled;
+
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
@@ -15,6 +17,7 @@ use crate::clock::Clock;
 use crate::context::{Ambient, AttemptInfo, States, TaskContext};
 use crate::handler::{Call, Work};
 use crate::outcome::Outcome;
+use crate::payload_store::PayloadStore;
 use crate::registry::Registration;
 
 /// The time one attempt may take unless something else is said: Cloud Tasks' default.
@@ -27,42 +30,70 @@ pub(crate) struct Dispatcher {
     clock: Arc<dyn Clock>,
     /// The client that handlers defer with.
     client: Arc<dyn Any + Send + Sync>,
+    /// Where payloads are that do not travel with their tasks.
+    payloads: Option<Arc<dyn PayloadStore>>,
 }
 
 impl Dispatcher {
-    pub(crate) fn new(states: Arc<States>, clock: Arc<dyn Clock>, client: Arc<dyn Any + Send + Sync>) -> Self {
-        Self { states, clock, client }
+    pub(crate) fn new(
+        states: Arc<States>,
+        clock: Arc<dyn Clock>,
+        client: Arc<dyn Any + Send + Sync>,
+        payloads: Option<Arc<dyn PayloadStore>>,
+    ) -> Self {
+        Self { states, clock, client, payloads }
     }
 
     /// Makes one attempt, in a span of its own, and logs how it ended.
     ///
     /// If `context` is cancelled from outside (the lease is lost), an async handler is dropped and the answer is
-    /// [`Outcome::Released`].
-    pub(crate) async fn dispatch(&self, registration: &Registration, payload: &[u8], context: &TaskContext) -> Outcome {
+    /// [`Outcome::Released`]. If `attributes` say that the payload is in a payload store, it is loaded from there, and
+    /// deleted when the outcome is [`Outcome::Done`].
+    pub(crate) async fn dispatch(
+        &self,
+        registration: &Registration,
+        payload: &[u8],
+        attributes: Option<&[u8]>,
+        context: &TaskContext,
+    ) -> Outcome {
         let span = tracing::info_span!(
             "task",
             kind = context.kind().as_str(),
             queue = context.queue().as_str(),
             id = %context.id(),
             attempt = context.attempt(),
+            traceparent = context.traceparent(),
         );
         let attempt = async {
-            let outcome = caught(self.attempt(registration, payload, context)).await;
+            let outcome = match spilled::spilled(attributes) {
+                None => caught(self.attempt(registration, payload, context, context.deadline())).await,
+                // In a box of its own: the future of every other attempt stays small.
+                Some(spilled) => Box::pin(self.attempt_spilled(registration, &spilled, context)).await,
+            };
             report(&outcome);
             outcome
         };
         attempt.instrument(span).await
     }
 
-    async fn attempt(&self, registration: &Registration, payload: &[u8], context: &TaskContext) -> Outcome {
-        let work = match (registration.run)(&Call::new(payload, &self.states, context)) {
+    /// Calls the handler, which may take as long as is `left` of the deadline.
+    async fn attempt(
+        &self,
+        registration: &Registration,
+        payload: impl AsRef<[u8]>,
+        context: &TaskContext,
+        left: Duration,
+    ) -> Outcome {
+        let work = match (registration.run)(&Call::new(payload.as_ref(), &self.states, context)) {
             Ok(work) => work,
             Err(error) => return Outcome::failed(None, error.into()),
         };
+        // It may be large, and the handler has what it needs.
+        drop(payload);
         let ambient = Ambient { context: Some(context.clone()), client: Some(Arc::clone(&self.client)) };
         match work {
-            Work::Async(handler) => ambient.scope(self.run_async(handler, context)).await,
-            Work::Blocking(handler) => self.run_blocking(handler, ambient, context).await,
+            Work::Async(handler) => ambient.scope(self.run_async(handler, context, left)).await,
+            Work::Blocking(handler) => self.run_blocking(handler, ambient, context, left).await,
         }
     }
 
@@ -70,6 +101,7 @@ impl Dispatcher {
         &self,
         mut handler: Pin<Box<dyn Future<Output = Outcome> + Send>>,
         context: &TaskContext,
+        left: Duration,
     ) -> Outcome {
         // Most handlers of a busy queue are ready at their first poll: no timer is made for them.
         if let Poll::Ready(outcome) = std::future::poll_fn(|cx| Poll::Ready(handler.as_mut().poll(cx))).await {
@@ -79,7 +111,7 @@ impl Dispatcher {
             biased;
             outcome = handler => outcome,
             () = context.cancelled() => Outcome::Released,
-            () = self.clock.sleep(context.deadline()) => {
+            () = self.clock.sleep(left) => {
                 context.cancel();
                 Outcome::failed(None, DeadlineMissed(context.deadline()).into())
             }
@@ -92,6 +124,7 @@ impl Dispatcher {
         handler: Box<dyn FnOnce() -> Outcome + Send>,
         ambient: Ambient,
         context: &TaskContext,
+        left: Duration,
     ) -> Outcome {
         let span = Span::current();
         let mut thread = tokio::task::spawn_blocking(move || {
@@ -101,7 +134,7 @@ impl Dispatcher {
         let in_time = tokio::select! {
             biased;
             outcome = &mut thread => Some(outcome),
-            () = self.clock.sleep(context.deadline()) => None,
+            () = self.clock.sleep(left) => None,
         };
         let ended = match in_time {
             Some(ended) => ended,

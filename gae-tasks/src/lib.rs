@@ -18,6 +18,7 @@ pub mod backend;
 mod clock;
 mod context;
 mod handler;
+pub mod payload_store;
 mod registry;
 
 // engines
@@ -41,7 +42,7 @@ pub mod testing;
 pub mod __private;
 
 pub use backend::{Capabilities, QueueRecord, RouteStats, Stats, TaskError, TaskFilter, TaskRecord, TaskState};
-pub use client::{Client, ClientBuilder, ClientGuard, Worker, WorkerFuture};
+pub use client::{Client, ClientBuilder, ClientGuard, SweepPayloads, SweepPayloadsFuture, Worker, WorkerFuture};
 pub use clock::{Clock, SystemClock};
 pub use context::{TaskContext, current, is_from_task_queue, retry_count};
 pub use defer::{Defer, DeferFuture};

@@ -276,7 +276,8 @@ impl Store {
         let old = |task: &&Stored| task.record.died.is_some_and(|died| died.plus(request.dead_letters) <= now);
         let old: Vec<_> = self.tasks.values().filter(old).take(request.limit).map(|task| task.record.id).collect();
         for id in old {
-            self.remove(id, now.plus(request.tombstones));
+            let removed = self.remove(id, now.plus(request.tombstones));
+            swept.attributes.extend(removed.and_then(|task| task.record.attributes));
             swept.forgotten += 1;
         }
         swept.forgotten += self.forget_names(request.limit, now);
