@@ -1,1 +1,3 @@
 //! What the tests of push stand on: a Cloud Tasks server of their own, and an issuer of tokens.
+
+pub mod server;

@@ -17,6 +17,15 @@ use crate::queue::{QueueConfig, QueueName, RetryConfig};
 /// How Google writes "without limit".
 const UNLIMITED: i32 = -1;
 
+/// What `put_queue` writes. Field by field: a zero is one then, where it would else be left for Google to choose.
+const RETRY_FIELDS: [&str; 5] = [
+    "retryConfig.maxAttempts",
+    "retryConfig.maxRetryDuration",
+    "retryConfig.minBackoff",
+    "retryConfig.maxBackoff",
+    "retryConfig.maxDoublings",
+];
+
 impl Shared {
     /// Creates a queue, or changes how its tasks are retried; every other setting of it stays.
     pub(super) async fn put_queue(&self, queue: &QueueName, config: &QueueConfig) -> Result<(), Error> {
@@ -27,7 +36,7 @@ impl Shared {
 
     async fn upsert(&self, queue: &QueueName, retries: &RetryConfig) -> Result<(), Error> {
         let wanted = Queue::new().set_name(self.place.queue(queue)).set_retry_config(unlimited(retries));
-        let mask = FieldMask::default().set_paths(["retryConfig"]);
+        let mask = FieldMask::default().set_paths(RETRY_FIELDS);
         let attempt = || self.google.update_queue().set_queue(wanted.clone()).set_update_mask(mask.clone()).send();
         let called = call(self.time_limit, attempt).await;
         called.answer.map(drop).map_err(|failure| refused(self.asked_of(queue, "cloudtasks.queues.update"), failure))
