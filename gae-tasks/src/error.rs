@@ -13,7 +13,10 @@ use crate::task::{Deferred, TaskId};
 #[non_exhaustive]
 pub enum Error {
     /// The URL names no backend, or not in the way that backend wants it.
-    #[error("the queue URL `{url}` {problem}; use `memory:` (tests) or `sqlite:FILE` (embedded)")]
+    #[error(
+        "the queue URL `{url}` {problem}; use `memory:` (tests), `sqlite:FILE` (embedded) or \
+             `cloudtasks://PROJECT/LOCATION?..`"
+    )]
     #[non_exhaustive]
     Url {
         /// The URL, without its password.

@@ -16,6 +16,9 @@ pub(crate) mod opaque;
 pub(crate) mod record;
 mod request;
 
+#[cfg(feature = "cloud-tasks")]
+#[cfg_attr(docsrs, doc(cfg(feature = "cloud-tasks")))]
+pub mod cloud_tasks;
 pub mod memory;
 #[cfg(feature = "sqlite")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]

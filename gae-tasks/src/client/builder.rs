@@ -113,8 +113,8 @@ impl ClientBuilder {
     /// [`Error::PayloadStoreUrl`] and [`Error::PayloadStore`] if the payload store cannot be, [`Error::QueueName`] if a
     /// default queue is no queue name, [`Error::Misconfigured`] in inline mode if tasks cannot be run.
     pub async fn open(self, url: &str) -> Result<Client, Error> {
-        let opened = url::open(url).await?;
-        self.finish(opened.clone(), Some(opened))
+        let url::Opened { backend, pull } = url::open(url).await?;
+        self.finish(backend, pull)
     }
 
     /// A client of the backend that the environment variable `GAE_TASKS_URL` names; `sqlite:gae-tasks.db` if unset.
@@ -135,6 +135,14 @@ impl ClientBuilder {
     pub fn build(self, backend: impl Pull) -> Result<Client, Error> {
         let backend = Arc::new(backend);
         self.finish(backend.clone(), Some(backend))
+    }
+
+    /// A client of a backend that calls handlers over HTTP (or of any other: no worker can be made of the client).
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
+    pub fn build_push(self, backend: impl Backend) -> Result<Client, Error> {
+        self.finish(Arc::new(backend), None)
     }
 
     fn finish(mut self, backend: Arc<dyn Backend>, pull: Option<Arc<dyn Pull>>) -> Result<Client, Error> {
