@@ -18,7 +18,10 @@ use crate::outcome::Outcome;
 use crate::registry::Registration;
 
 /// The time one attempt may take unless something else is said: Cloud Tasks' default.
-const DEFAULT_DEADLINE: Duration = Duration::from_secs(600);
+pub(crate) const DEFAULT_DEADLINE: Duration = Duration::from_secs(600);
+
+/// Room for one attempt, given back when it is dropped.
+pub(crate) type Permit = Arc<dyn Any + Send + Sync>;
 
 /// Runs attempts with the tasks and the state of one client.
 #[derive(Clone)]
@@ -39,6 +42,18 @@ impl Dispatcher {
     /// If `context` is cancelled from outside (the lease is lost), an async handler is dropped and the answer is
     /// [`Outcome::Released`].
     pub(crate) async fn dispatch(&self, registration: &Registration, payload: &[u8], context: &TaskContext) -> Outcome {
+        self.dispatch_with(registration, payload, context, None).await
+    }
+
+    /// As [`dispatch`](Self::dispatch), with something to be dropped only when the handler has ended: a plain function
+    /// goes on though whoever waits for it has gone.
+    pub(crate) async fn dispatch_with(
+        &self,
+        registration: &Registration,
+        payload: &[u8],
+        context: &TaskContext,
+        permit: Option<Permit>,
+    ) -> Outcome {
         let span = tracing::info_span!(
             "task",
             kind = context.kind().as_str(),
@@ -47,14 +62,20 @@ impl Dispatcher {
             attempt = context.attempt(),
         );
         let attempt = async {
-            let outcome = caught(self.attempt(registration, payload, context)).await;
+            let outcome = caught(self.attempt(registration, payload, context, permit)).await;
             report(&outcome);
             outcome
         };
         attempt.instrument(span).await
     }
 
-    async fn attempt(&self, registration: &Registration, payload: &[u8], context: &TaskContext) -> Outcome {
+    async fn attempt(
+        &self,
+        registration: &Registration,
+        payload: &[u8],
+        context: &TaskContext,
+        permit: Option<Permit>,
+    ) -> Outcome {
         let work = match (registration.run)(&Call::new(payload, &self.states, context)) {
             Ok(work) => work,
             Err(error) => return Outcome::failed(None, error.into()),
@@ -62,7 +83,7 @@ impl Dispatcher {
         let ambient = Ambient { context: Some(context.clone()), client: Some(Arc::clone(&self.client)) };
         match work {
             Work::Async(handler) => ambient.scope(self.run_async(handler, context)).await,
-            Work::Blocking(handler) => self.run_blocking(handler, ambient, context).await,
+            Work::Blocking(handler) => self.run_blocking(handler, ambient, context, permit).await,
         }
     }
 
@@ -92,9 +113,11 @@ impl Dispatcher {
         handler: Box<dyn FnOnce() -> Outcome + Send>,
         ambient: Ambient,
         context: &TaskContext,
+        permit: Option<Permit>,
     ) -> Outcome {
         let span = Span::current();
         let mut thread = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
             let call = || catch_unwind(AssertUnwindSafe(handler)).unwrap_or_else(panicked);
             span.in_scope(|| ambient.sync_scope(call))
         });
@@ -177,7 +200,7 @@ async fn caught(attempt: impl Future<Output = Outcome>) -> Outcome {
 /// An attempt took longer than its dispatch deadline.
 #[derive(Debug, thiserror::Error)]
 #[error("the attempt took longer than its deadline of {0:?}")]
-struct DeadlineMissed(Duration);
+pub(crate) struct DeadlineMissed(Duration);
 
 /// A handler panicked.
 #[derive(Debug, thiserror::Error)]

@@ -3,6 +3,8 @@
 mod admin;
 mod builder;
 mod current;
+#[cfg(feature = "push")]
+mod push;
 mod url;
 mod worker;
 
@@ -12,6 +14,9 @@ use std::time::Duration;
 
 pub use builder::ClientBuilder;
 pub use current::ClientGuard;
+#[cfg(feature = "push")]
+#[cfg_attr(docsrs, doc(cfg(feature = "push")))]
+pub use push::PushServiceBuilder;
 pub use worker::{Worker, WorkerFuture};
 
 use crate::backend::{Backend, Capabilities, Enqueue, Pull};
