@@ -16,6 +16,7 @@ const MAGIC: [u8; 2] = *b"gt";
 const VERSION: u8 = 1;
 
 /// Bytes that nearly every envelope has room in, without its payload.
+#[cfg(any(test, feature = "cloud-tasks", feature = "testing"))]
 const ROOM: usize = 160;
 
 /// A task on its way through a push queue.
@@ -70,6 +71,7 @@ pub(crate) enum EnvelopeError {
 
 impl Envelope {
     /// The envelope as the body of a request.
+    #[cfg(any(test, feature = "cloud-tasks", feature = "testing"))]
     pub(crate) fn encode(&self) -> Vec<u8> {
         let wire = Wire {
             id: *self.id.as_bytes(),
