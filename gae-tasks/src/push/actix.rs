@@ -21,6 +21,9 @@ impl PushService {
     /// `App::new().wrap(middleware).service(push.actix())`. Make the service once and clone it into the factory of
     /// `HttpServer::new`, so that all threads share its limits.
     ///
+    /// actix-web notices that a caller has gone only with `HttpServer::h1_allow_half_closed(false)`. Without it an async
+    /// handler goes on until it ends, or its deadline is missed, beside the next attempt.
+    ///
     /// The proof that a request comes from the queue, [`Verified`], is in the extensions of the request afterwards:
     /// an outer middleware finds it in `response.request().extensions()`. A verifier finds the caller's
     /// `std::net::SocketAddr` in the extensions.

@@ -222,3 +222,32 @@ impl Drop for CancelOnDrop<'_> {
         self.0.cancel();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn limits(retry: RetryConfig, retries: u32, now: Timestamp) -> Limits {
+        let first = if retries == 0 { now } else { Timestamp::from_micros(0) };
+        Limits { retry, first, cap: None }
+    }
+
+    #[test]
+    fn a_task_that_waited_long_for_its_first_attempt_is_retried_still() {
+        let retry = RetryConfig::new().with_max_attempts(None).with_max_retry_duration(Some(10 * MINUTE));
+        let late = Timestamp::from_micros(0).plus(60 * MINUTE);
+        assert!(!limits(retry.clone(), 0, late).are_reached(1, late));
+        assert!(limits(retry, 1, late).are_reached(1, late));
+    }
+
+    #[test]
+    fn limits_of_the_retry_settings_stop_together_only() {
+        let retry = RetryConfig::new().with_max_attempts(Some(2)).with_max_retry_duration(Some(10 * MINUTE));
+        let (early, late) = (Timestamp::from_micros(0).plus(MINUTE), Timestamp::from_micros(0).plus(10 * MINUTE));
+        assert!(!limits(retry.clone(), 2, early).are_reached(3, early));
+        assert!(!limits(retry.clone(), 1, late).are_reached(1, late));
+        assert!(limits(retry, 1, late).are_reached(2, late));
+    }
+}

@@ -81,7 +81,7 @@ async fn every_outcome_has_its_status_under_the_users_middleware() {
 async fn serve(service: PushService) -> std::net::SocketAddr {
     let pass = |request: actix_web::dev::ServiceRequest, next: actix_web::middleware::Next<_>| next.call(request);
     let server = HttpServer::new(move || App::new().wrap(from_fn(pass)).service(service.actix()));
-    let server = server.workers(2).disable_signals().bind("127.0.0.1:0").unwrap();
+    let server = server.h1_allow_half_closed(false).workers(2).disable_signals().bind("127.0.0.1:0").unwrap();
     let address = server.addrs()[0];
     actix_web::rt::spawn(server.run());
     address
