@@ -203,21 +203,49 @@ fn is_path(prefix: &str) -> bool {
 /// A queue's own limits end a task whether or not a handler has recorded the dead letter.
 async fn warn_of_limits(queues: Answer<'_, Vec<QueueRecord>>) {
     match queues.await {
-        Ok(queues) => {
-            for queue in queues {
-                let retry = queue.config.retry();
-                if retry.max_attempts().is_some() || retry.max_retry_duration().is_some() {
-                    tracing::warn!(
-                        queue = queue.name.as_str(),
-                        max_attempts = retry.max_attempts(),
-                        max_retry_duration = ?retry.max_retry_duration(),
-                        "the queue has limits of its own: a task that reaches them is lost without a dead letter. Give \
-                         it unlimited attempts, as `put_queue` does: gae-tasks keeps the limits itself"
-                    );
-                }
-            }
-        }
+        Ok(queues) => queues.iter().filter(|queue| has_limits(queue)).for_each(|queue| {
+            tracing::warn!(
+                queue = queue.name.as_str(),
+                max_attempts = queue.config.retry().max_attempts(),
+                max_retry_duration = ?queue.config.retry().max_retry_duration(),
+                "the queue has limits of its own: a task that reaches them is lost without a dead letter. Give it \
+                 unlimited attempts, as `put_queue` does: gae-tasks keeps the limits itself"
+            );
+        }),
         // It may lack the permission; nothing depends on the answer.
         Err(error) => tracing::debug!(error = crate::outcome::chain(&error), "the queues' limits cannot be read"),
+    }
+}
+
+fn has_limits(queue: &QueueRecord) -> bool {
+    let retry = queue.config.retry();
+    retry.max_attempts().is_some() || retry.max_retry_duration().is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::queue::{QueueConfig, QueueName, RetryConfig};
+
+    #[test]
+    fn a_queue_is_warned_of_unless_it_has_no_limit_at_all() {
+        let has_limits = |retry| {
+            let config = QueueConfig::new().with_retry(retry);
+            has_limits(&QueueRecord { name: QueueName::DEFAULT, config, paused: false })
+        };
+        let unlimited = RetryConfig::new().with_max_attempts(None);
+        assert!(!has_limits(unlimited.clone()));
+        assert!(has_limits(RetryConfig::new()), "100 attempts");
+        assert!(has_limits(unlimited.with_max_retry_duration(Some(Duration::from_secs(60)))));
+    }
+
+    #[test]
+    fn a_prefix_is_a_path_that_needs_no_escapes() {
+        for good in ["", "/a", "/_cb/deferred", "/a.b/~c-d"] {
+            assert!(is_path(good), "{good}");
+        }
+        for bad in ["a", "/a//b", "//", "/a b", "/{kind}", "/a?b", "/ä", "http://a"] {
+            assert!(!is_path(bad), "{bad}");
+        }
     }
 }
