@@ -21,7 +21,10 @@ use crate::payload_store::PayloadStore;
 use crate::registry::Registration;
 
 /// The time one attempt may take unless something else is said: Cloud Tasks' default.
-const DEFAULT_DEADLINE: Duration = Duration::from_secs(600);
+pub(crate) const DEFAULT_DEADLINE: Duration = Duration::from_secs(600);
+
+/// Room for one attempt, given back when it is dropped.
+pub(crate) type Permit = Arc<dyn Any + Send + Sync>;
 
 /// Runs attempts with the tasks and the state of one client.
 #[derive(Clone)]
@@ -56,6 +59,19 @@ impl Dispatcher {
         attributes: Option<&[u8]>,
         context: &TaskContext,
     ) -> Outcome {
+        self.dispatch_with(registration, payload, attributes, context, None).await
+    }
+
+    /// As [`dispatch`](Self::dispatch), with something to be dropped only when the handler has ended: a plain function
+    /// goes on though whoever waits for it has gone.
+    pub(crate) async fn dispatch_with(
+        &self,
+        registration: &Registration,
+        payload: &[u8],
+        attributes: Option<&[u8]>,
+        context: &TaskContext,
+        permit: Option<Permit>,
+    ) -> Outcome {
         let span = tracing::info_span!(
             "task",
             kind = context.kind().as_str(),
@@ -66,9 +82,9 @@ impl Dispatcher {
         );
         let attempt = async {
             let outcome = match spilled::spilled(attributes) {
-                None => caught(self.attempt(registration, payload, context, context.deadline())).await,
+                None => caught(self.attempt(registration, payload, context, context.deadline(), permit)).await,
                 // In a box of its own: the future of every other attempt stays small.
-                Some(spilled) => Box::pin(self.attempt_spilled(registration, &spilled, context)).await,
+                Some(spilled) => Box::pin(self.attempt_spilled(registration, &spilled, context, permit)).await,
             };
             report(&outcome);
             outcome
@@ -83,6 +99,7 @@ impl Dispatcher {
         payload: impl AsRef<[u8]>,
         context: &TaskContext,
         left: Duration,
+        permit: Option<Permit>,
     ) -> Outcome {
         let work = match (registration.run)(&Call::new(payload.as_ref(), &self.states, context)) {
             Ok(work) => work,
@@ -93,7 +110,8 @@ impl Dispatcher {
         let ambient = Ambient { context: Some(context.clone()), client: Some(Arc::clone(&self.client)) };
         match work {
             Work::Async(handler) => ambient.scope(self.run_async(handler, context, left)).await,
-            Work::Blocking(handler) => self.run_blocking(handler, ambient, context, left).await,
+            // In a box of its own, as its thread is: the future of every other attempt stays small.
+            Work::Blocking(handler) => Box::pin(self.run_blocking(handler, ambient, context, left, permit)).await,
         }
     }
 
@@ -107,6 +125,16 @@ impl Dispatcher {
         if let Poll::Ready(outcome) = std::future::poll_fn(|cx| Poll::Ready(handler.as_mut().poll(cx))).await {
             return outcome;
         }
+        Box::pin(self.run_on(handler, context, left)).await
+    }
+
+    /// Waits for a handler that has begun, until its deadline.
+    async fn run_on(
+        &self,
+        handler: Pin<Box<dyn Future<Output = Outcome> + Send>>,
+        context: &TaskContext,
+        left: Duration,
+    ) -> Outcome {
         tokio::select! {
             biased;
             outcome = handler => outcome,
@@ -125,9 +153,11 @@ impl Dispatcher {
         ambient: Ambient,
         context: &TaskContext,
         left: Duration,
+        permit: Option<Permit>,
     ) -> Outcome {
         let span = Span::current();
         let mut thread = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
             let call = || catch_unwind(AssertUnwindSafe(handler)).unwrap_or_else(panicked);
             span.in_scope(|| ambient.sync_scope(call))
         });
@@ -210,7 +240,7 @@ async fn caught(attempt: impl Future<Output = Outcome>) -> Outcome {
 /// An attempt took longer than its dispatch deadline.
 #[derive(Debug, thiserror::Error)]
 #[error("the attempt took longer than its deadline of {0:?}")]
-struct DeadlineMissed(Duration);
+pub(crate) struct DeadlineMissed(Duration);
 
 /// A handler panicked.
 #[derive(Debug, thiserror::Error)]

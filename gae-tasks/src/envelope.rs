@@ -11,10 +11,12 @@ use crate::time::Timestamp;
 /// What every envelope begins with.
 const MAGIC: [u8; 2] = *b"gt";
 
-/// The version of what follows. Postcard does not describe itself: a changed type gets a new number here.
+/// The version of what follows. Postcard does not describe itself: a changed type gets a new number here; the id of the
+/// task comes first in every version.
 const VERSION: u8 = 1;
 
 /// Bytes that nearly every envelope has room in, without its payload.
+#[cfg(any(test, feature = "cloud-tasks", feature = "testing"))]
 const ROOM: usize = 160;
 
 /// A task on its way through a push queue.
@@ -27,7 +29,7 @@ pub(crate) struct Envelope {
     pub(crate) queue: QueueName,
     /// Whether the queue's own name of the task is one that the caller chose.
     pub(crate) named: bool,
-    /// When it was deferred.
+    /// When it was deferred or, if it is scheduled, when it is due first: its age is counted from there.
     pub(crate) created: Timestamp,
     /// A cap on its attempts that stops alone.
     pub(crate) max_attempts: Option<u32>,
@@ -69,6 +71,7 @@ pub(crate) enum EnvelopeError {
 
 impl Envelope {
     /// The envelope as the body of a request.
+    #[cfg(any(test, feature = "cloud-tasks", feature = "testing"))]
     pub(crate) fn encode(&self) -> Vec<u8> {
         let wire = Wire {
             id: *self.id.as_bytes(),
@@ -90,6 +93,14 @@ impl Envelope {
         let mut body = postcard::to_extend(&wire, body).unwrap_or_default();
         body.extend_from_slice(&self.payload);
         body
+    }
+
+    /// The id of the task in `body`, whatever the version of its envelope: each begins with its magic, a version and an
+    /// id.
+    #[cfg(feature = "push")]
+    pub(crate) fn id_in(body: &[u8]) -> Option<TaskId> {
+        let id = body.strip_prefix(&MAGIC)?.get(1..17)?;
+        Some(TaskId::from_bytes(id.try_into().ok()?))
     }
 
     /// The envelope in `body`, all of which must be used.

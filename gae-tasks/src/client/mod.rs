@@ -6,6 +6,8 @@ mod current;
 mod payloads;
 mod sweep_payloads;
 mod trace;
+#[cfg(feature = "push")]
+mod push;
 mod url;
 mod worker;
 
@@ -16,6 +18,9 @@ use std::time::Duration;
 pub use builder::ClientBuilder;
 pub use current::ClientGuard;
 pub use sweep_payloads::{SweepPayloads, SweepPayloadsFuture};
+#[cfg(feature = "push")]
+#[cfg_attr(docsrs, doc(cfg(feature = "push")))]
+pub use push::PushServiceBuilder;
 pub use worker::{Worker, WorkerFuture};
 
 use self::payloads::Payloads;

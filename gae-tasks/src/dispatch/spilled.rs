@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{DeadlineMissed, Dispatcher, caught};
+use super::{DeadlineMissed, Dispatcher, Permit, caught};
 use crate::attributes::{Attributes, Spilled};
 use crate::context::TaskContext;
 use crate::outcome::Outcome;
@@ -24,15 +24,22 @@ impl Dispatcher {
         registration: &Registration,
         spilled: &Spilled,
         context: &TaskContext,
+        permit: Option<Permit>,
     ) -> Outcome {
-        let outcome = caught(self.load_and_attempt(registration, spilled, context)).await;
+        let outcome = caught(self.load_and_attempt(registration, spilled, context, permit)).await;
         if matches!(outcome, Outcome::Done) {
             self.delete(spilled).await;
         }
         outcome
     }
 
-    async fn load_and_attempt(&self, registration: &Registration, spilled: &Spilled, context: &TaskContext) -> Outcome {
+    async fn load_and_attempt(
+        &self,
+        registration: &Registration,
+        spilled: &Spilled,
+        context: &TaskContext,
+        permit: Option<Permit>,
+    ) -> Outcome {
         let begun = self.clock.monotonic();
         let loaded = tokio::select! {
             biased;
@@ -46,7 +53,7 @@ impl Dispatcher {
         match loaded {
             Ok(Some(payload)) => {
                 let left = context.deadline().saturating_sub(self.clock.monotonic().saturating_sub(begun));
-                self.attempt(registration, payload, context, left).await
+                self.attempt(registration, payload, context, left, permit).await
             }
             // It is deleted when an attempt has succeeded: that one's answer was lost, and this is the same task again.
             Ok(None) => {

@@ -172,6 +172,8 @@ impl Backend for CloudTasks {
             min_deadline,
             max_deadline,
             pull: false,
+            targets: true,
+            headers: true,
         }
     }
 
