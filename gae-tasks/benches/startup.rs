@@ -38,8 +38,8 @@ async fn main() -> Result<(), gae_tasks::Error> {
 }
 "#;
 
-// The crates of tasks are hardly optimised, which builds faster: their part in a start is data, and the code that reads
-// it stands in `gae-tasks`, which is optimised in full.
+// The crates of tasks are not optimised, which builds faster: their part in a start is data, and the code that reads it
+// stands in `gae-tasks`, which is.
 const WORKSPACE: &str = r#"
 [workspace]
 resolver = "3"
@@ -53,12 +53,9 @@ gae-tasks = { path = "GAE_TASKS", default-features = false }
 tokio = { version = "1", default-features = false, features = ["macros", "rt", "sync", "time"] }
 
 [profile.release]
-opt-level = 1
+opt-level = 0
 
 [profile.release.package."*"]
-opt-level = 3
-
-[profile.release.package.gae-tasks]
 opt-level = 3
 "#;
 

@@ -61,7 +61,8 @@ impl Dispatcher {
         let ambient = Ambient { context: Some(context.clone()), client: Some(Arc::clone(&self.client)) };
         match work {
             Work::Async(handler) => ambient.scope(self.run_async(handler, context)).await,
-            Work::Blocking(handler) => self.run_blocking(handler, ambient, context).await,
+            // In a box of its own, as its thread is: the future of every other attempt stays small.
+            Work::Blocking(handler) => Box::pin(self.run_blocking(handler, ambient, context)).await,
         }
     }
 
@@ -74,6 +75,11 @@ impl Dispatcher {
         if let Poll::Ready(outcome) = std::future::poll_fn(|cx| Poll::Ready(handler.as_mut().poll(cx))).await {
             return outcome;
         }
+        Box::pin(self.run_on(handler, context)).await
+    }
+
+    /// Waits for a handler that has begun, until its deadline.
+    async fn run_on(&self, handler: Pin<Box<dyn Future<Output = Outcome> + Send>>, context: &TaskContext) -> Outcome {
         tokio::select! {
             biased;
             outcome = handler => outcome,
