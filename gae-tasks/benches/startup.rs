@@ -68,12 +68,8 @@ fn main() {
     let one = Program { file: programs.join("one"), tasks: 1 };
     let many = Program { file: programs.join("many"), tasks: 1 + CRATES * TASKS_OF_A_CRATE };
     // The first ones find nothing in the page cache.
-<<<<<<< HEAD
-    _ = (one.start(), many.start());
-=======
     one.start();
     many.start();
->>>>>>> h-bench2
     // Taken in turn, so that both have the same machine.
     let (ones, manys): (Vec<_>, Vec<_>) = (0..starts).map(|_| (one.start(), many.start())).unzip();
     println!("{starts} starts in turn, from the start of the process to its first handled task");
