@@ -99,4 +99,11 @@ mod tests {
         assert_eq!(without_password("postgres://ann@db/shop:1"), "postgres://ann@db/shop:1");
         assert_eq!(without_password("sqlite:a:b@c"), "sqlite:a:b@c");
     }
+
+    #[cfg(not(feature = "cloud-tasks"))]
+    #[test]
+    fn a_backend_that_is_off_names_its_feature() {
+        let error = pollster::block_on(open("cloudtasks://shop/europe-west1")).err().unwrap();
+        assert!(error.to_string().contains("needs the feature `cloud-tasks`"), "{error}");
+    }
 }

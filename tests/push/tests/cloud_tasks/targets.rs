@@ -115,3 +115,34 @@ async fn a_target_must_be_named() {
     let text = Client::open("cloudtasks://shop/europe-west1").await.unwrap_err().to_string();
     assert!(text.contains("`url=`") && text.contains("`target=app-engine`"), "{text}");
 }
+
+/// What the environment says is read by a process of its own: this test binary again, with one test.
+async fn in_environment(server: &Server, url: &str, variables: &[(&str, &str)]) {
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", "targets::a_client_of_the_environment_defers"]).env("GAE_TASKS_URL", url);
+    child.env("CLOUD_TASKS_EMULATOR_HOST", server.url().trim_start_matches("http://"));
+    child.envs(variables.iter().copied());
+    let output = tokio::task::spawn_blocking(move || child.output()).await.unwrap().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+#[tokio::test]
+async fn a_client_of_the_environment_defers() {
+    if std::env::var("GAE_TASKS_URL").is_ok() {
+        let tasks = Client::from_env().await.unwrap();
+        greet::defer("you").on(&tasks).await.unwrap();
+    } else {
+        let server = server().await;
+        in_environment(&server, "cloudtasks://shop/europe-west1?url=http://worker.test", &[]).await;
+        assert_eq!(only_task(&server)["httpRequest"]["url"], "http://worker.test/_cb/deferred/shop/greet");
+    }
+}
+
+#[tokio::test]
+async fn app_engine_says_itself_from_where_a_task_is_deferred() {
+    let server = server().await;
+    let here = [("GAE_SERVICE", "default"), ("GAE_VERSION", "20261124t1")];
+    in_environment(&server, "cloudtasks://shop/europe-west1?background_service=worker", &here).await;
+    let routing = &only_task(&server)["appEngineHttpRequest"]["appEngineRouting"];
+    assert_eq!((&routing["service"], &routing["version"]), (&"worker".into(), &"20261124t1".into()));
+}
