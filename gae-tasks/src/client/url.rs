@@ -116,4 +116,11 @@ mod tests {
             assert!(matches!(&refused, Err(Error::Url { problem, .. }) if problem.contains("URI")), "{refused:?}");
         }
     }
+
+    #[cfg(not(feature = "cloud-tasks"))]
+    #[test]
+    fn a_backend_that_is_off_names_its_feature() {
+        let error = pollster::block_on(open("cloudtasks://shop/europe-west1")).err().unwrap();
+        assert!(error.to_string().contains("needs the feature `cloud-tasks`"), "{error}");
+    }
 }

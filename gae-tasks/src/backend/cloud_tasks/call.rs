@@ -130,7 +130,10 @@ mod tests {
 
     use super::*;
 
-    const LIMIT: Duration = Duration::from_secs(10);
+    const LIMIT: Duration = Duration::from_secs(1);
+
+    /// What a busy machine may add.
+    const SLACK: Duration = Duration::from_secs(1);
 
     fn error(code: Code) -> GoogleError {
         GoogleError::service(Status::default().set_code(code))
@@ -147,7 +150,7 @@ mod tests {
         (called.await, count.into_inner())
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn what_may_pass_is_tried_again() {
         for code in [Code::Unavailable, Code::Internal, Code::DeadlineExceeded, Code::Aborted, Code::Unknown] {
             let (called, count) = after(vec![error(code), error(code)]).await;
@@ -157,7 +160,7 @@ mod tests {
         assert_eq!((called.answer.unwrap(), called.lost), (2, false), "neither was carried out");
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn what_will_not_pass_is_not_tried_again() {
         for code in [Code::NotFound, Code::PermissionDenied, Code::InvalidArgument, Code::AlreadyExists] {
             let (called, count) = after(vec![error(code)]).await;
@@ -165,7 +168,7 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn an_error_of_something_between_is_judged_by_its_status() {
         let http = |status| GoogleError::http(status, Default::default(), bytes::Bytes::from_static(b"<html>"));
         let (called, _) = after(vec![http(502), http(429), http(503)]).await;
@@ -174,16 +177,16 @@ mod tests {
         assert!(called.answer.is_err() && count == 1);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn nothing_takes_longer_than_the_time_limit() {
         let started = Instant::now();
         let never = call(LIMIT, || std::future::pending::<Result<(), _>>()).await;
         assert!(matches!(never.answer, Err(Failure::OutOfTime { last: None, .. })) && never.lost);
-        assert!(started.elapsed() <= LIMIT + Duration::from_millis(1), "{:?}", started.elapsed());
+        assert!(started.elapsed() <= LIMIT + SLACK, "{:?}", started.elapsed());
 
         let started = Instant::now();
         let refused = call(LIMIT, || std::future::ready(Err::<(), _>(GoogleError::connect("refused")))).await;
         assert!(matches!(refused.answer, Err(Failure::OutOfTime { last: Some(_), .. })) && !refused.lost);
-        assert!(started.elapsed() <= LIMIT, "{:?}", started.elapsed());
+        assert!(started.elapsed() <= LIMIT + SLACK, "{:?}", started.elapsed());
     }
 }

@@ -152,4 +152,59 @@ mod tests {
             assert_eq!(Mark::of(&HashMap::from([(MARK.to_owned(), text.to_owned())])), None, "{text}");
         }
     }
+
+    async fn draft(builder: super::super::CloudTasksBuilder, attributes: &Attributes) -> Result<Task, Error> {
+        let backend = builder.endpoint("http://127.0.0.1:9").anonymous().build().await.unwrap();
+        let task = NewTask {
+            id: TaskId::generate(),
+            kind: Kind::from_static("shop.emails/send"),
+            shape: Shape::from_bits(1),
+            payload: Vec::new(),
+            queue: crate::queue::QueueName::DEFAULT,
+            name: None,
+            schedule: crate::time::Schedule::Now,
+            max_attempts: None,
+            retry: None,
+            deadline: None,
+            attributes: attributes.encode(),
+        };
+        let now = Timestamp::from_micros(1_800_000_000_000_000);
+        Ok(Draft::of(&backend.shared, &task, now)?.request.task.unwrap())
+    }
+
+    fn http() -> super::super::CloudTasksBuilder {
+        super::super::CloudTasks::builder("shop", "europe-west1").http("https://w.run.app")
+    }
+
+    #[tokio::test]
+    async fn the_trace_and_the_headers_of_a_task_are_headers_of_its_request() {
+        let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let attributes = Attributes {
+            traceparent: Some(trace.to_owned()),
+            headers: vec![header("X-Shop", "own"), header("content-type", "text/html"), header("TRACEPARENT", "no")],
+            ..Attributes::default()
+        };
+        let task = draft(http().header("x-shop", "all").header("x-all", "1"), &attributes).await.unwrap();
+        let Some(MessageType::HttpRequest(request)) = task.message_type else { panic!("{task:?}") };
+        let mut headers: Vec<_> = request.headers.into_iter().filter(|(name, _)| name != MARK).collect();
+        headers.sort();
+        let expected =
+            [("Content-Type", "application/octet-stream"), ("X-Shop", "own"), ("traceparent", trace), ("x-all", "1")];
+        assert_eq!(headers, expected.map(|(name, value)| header(name, value)));
+    }
+
+    #[tokio::test]
+    async fn a_task_may_choose_its_service_on_app_engine_only() {
+        let target = crate::attributes::Target { service: "reports".to_owned(), version: None };
+        let attributes = Attributes { target: Some(target), ..Attributes::default() };
+        let app =
+            super::super::CloudTasks::builder("shop", "europe-west1").app_engine().deferring_from("default", "v7");
+        let task = draft(app, &attributes).await.unwrap();
+        let Some(MessageType::AppEngineHttpRequest(request)) = task.message_type else { panic!("{task:?}") };
+        let routing = request.app_engine_routing.unwrap();
+        assert_eq!((routing.service.as_str(), routing.version.as_str()), ("reports", ""));
+        let error = draft(http(), &attributes).await.unwrap_err();
+        assert!(matches!(error, Error::Unsupported { .. }), "{error}");
+    }
 }
