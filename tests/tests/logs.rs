@@ -145,6 +145,30 @@ async fn a_payload_is_in_no_log() {
 }
 
 #[tokio::test]
+async fn the_trace_is_told_where_there_is_one() {
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let traced = Client::builder().trace_context(|| Some(trace.to_owned())).open("memory:").await.unwrap();
+    for (tasks, expected) in [(traced, format!("traceparent=\"{trace}\"")), (client().await, String::new())] {
+        let text = logged(Level::INFO, async {
+            tasks.run(send_secret::defer("s3cret", true)).await.unwrap_err();
+        })
+        .await;
+        assert!(text.contains("mailbox full") && text.contains(&expected), "{text}");
+        assert_eq!(text.contains("traceparent"), !expected.is_empty(), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_trace_that_is_none_is_told_of_and_not_repeated() {
+    let tasks = Client::builder().trace_context(|| Some("s3cret".to_owned())).open("memory:").await.unwrap();
+    let text = logged(Level::WARN, async {
+        complains::defer().on(&tasks).await.unwrap();
+    })
+    .await;
+    assert!(text.contains("no `traceparent`") && !text.contains("s3cret"), "{text}");
+}
+
+#[tokio::test]
 async fn a_task_without_a_handler_is_reported_with_the_fix() {
     let tasks = Client::builder().registry(Registry::new().with::<complains>()).open("memory:").await.unwrap();
     waits_quietly::defer().on(&tasks).await.unwrap();
