@@ -2,7 +2,7 @@
 //! same body, over loopback, one core for the server and one for its callers. And how soon a fresh process answers.
 //!
 //! ```text
-//! cargo bench -p gae-tasks-tests-push --bench push [-- REQUESTS]
+//! cargo bench -p gae-tasks --features push,testing --bench push [-- REQUESTS]
 //! ```
 //!
 //! CPU time is the server thread's own, as Linux counts it. Threads are pinned where `taskset` is installed.
