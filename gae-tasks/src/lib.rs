@@ -42,10 +42,10 @@ pub mod testing;
 pub mod __private;
 
 pub use backend::{Capabilities, QueueRecord, RouteStats, Stats, TaskError, TaskFilter, TaskRecord, TaskState};
-pub use client::{Client, ClientBuilder, ClientGuard, SweepPayloads, SweepPayloadsFuture, Worker, WorkerFuture};
 #[cfg(feature = "push")]
 #[cfg_attr(docsrs, doc(cfg(feature = "push")))]
 pub use client::PushServiceBuilder;
+pub use client::{Client, ClientBuilder, ClientGuard, SweepPayloads, SweepPayloadsFuture, Worker, WorkerFuture};
 pub use clock::{Clock, SystemClock};
 pub use context::{TaskContext, current, is_from_task_queue, retry_count};
 pub use defer::{Defer, DeferFuture};

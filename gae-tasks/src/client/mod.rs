@@ -4,10 +4,10 @@ mod admin;
 mod builder;
 mod current;
 mod payloads;
-mod sweep_payloads;
-mod trace;
 #[cfg(feature = "push")]
 mod push;
+mod sweep_payloads;
+mod trace;
 mod url;
 mod worker;
 
@@ -17,10 +17,10 @@ use std::time::Duration;
 
 pub use builder::ClientBuilder;
 pub use current::ClientGuard;
-pub use sweep_payloads::{SweepPayloads, SweepPayloadsFuture};
 #[cfg(feature = "push")]
 #[cfg_attr(docsrs, doc(cfg(feature = "push")))]
 pub use push::PushServiceBuilder;
+pub use sweep_payloads::{SweepPayloads, SweepPayloadsFuture};
 pub use worker::{Worker, WorkerFuture};
 
 use self::payloads::Payloads;

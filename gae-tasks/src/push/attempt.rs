@@ -81,7 +81,8 @@ impl Delivery<'_> {
         let cancelling = CancelOnDrop(&context);
         let permit = Some(Arc::clone(&self.permit));
         let Envelope { payload, attributes, .. } = &envelope;
-        let outcome = self.plan.dispatcher.dispatch_with(registration, payload, attributes.as_deref(), &context, permit);
+        let outcome =
+            self.plan.dispatcher.dispatch_with(registration, payload, attributes.as_deref(), &context, permit);
         let outcome = outcome.await;
         std::mem::forget(cancelling);
         match outcome {

@@ -2,11 +2,12 @@
 //! same body, over loopback, one core for the server and one for its callers. And how soon a fresh process answers.
 //!
 //! ```text
-//! cargo bench -p gae-tasks-tests-push --bench push [-- REQUESTS]
+//! cargo bench -p gae-tasks --features push,testing --bench push [-- REQUESTS | alone]
 //! ```
 //!
 //! CPU time is the server thread's own, as Linux counts it. Threads are pinned where `taskset` is installed.
 
+mod alone;
 mod caller;
 mod servers;
 mod thousand;
@@ -29,6 +30,9 @@ fn main() {
     let arguments: Vec<_> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     if arguments.first().is_some_and(|argument| argument == "first") {
         return thousand::answer_first();
+    }
+    if arguments.first().is_some_and(|argument| argument == "alone") {
+        return alone::report();
     }
     let requests = arguments.first().and_then(|argument| argument.parse().ok()).unwrap_or(40_000);
     let servers = [Server::Bare, Server::Nested, Server::Routed];

@@ -110,15 +110,22 @@ pub(crate) fn service(client: &Client) -> PushService {
     client.push_service().verify(Secret).log_dead_letters().build().unwrap()
 }
 
-/// A request as Cloud Tasks sends it, as bytes.
-pub(crate) fn request(client: &Client) -> Vec<u8> {
+/// A request as Cloud Tasks sends it.
+pub(crate) fn push_request(client: &Client) -> http::Request<Bytes> {
     let task = send_welcome::defer(42, "someone@mail.example.org", "a subject that is forty characters long");
-    let request = client.push_request(task, 1).unwrap();
+    let mut request = client.push_request(task, 1).unwrap();
+    request.headers_mut().insert("x-queue-secret", SECRET.parse().unwrap());
+    request
+}
+
+/// The request as bytes.
+pub(crate) fn request(client: &Client) -> Vec<u8> {
+    let request = push_request(client);
     let mut text = format!("POST {} HTTP/1.1\r\nhost: shop.example.org\r\n", request.uri());
     for (name, value) in request.headers() {
         text.push_str(&format!("{name}: {}\r\n", value.to_str().unwrap()));
     }
-    text.push_str(&format!("x-queue-secret: {SECRET}\r\ncontent-length: {}\r\n\r\n", request.body().len()));
+    text.push_str(&format!("content-length: {}\r\n\r\n", request.body().len()));
     [text.as_bytes(), request.body()].concat()
 }
 
@@ -139,7 +146,7 @@ struct Head<'a> {
     payload: usize,
 }
 
-async fn bare(body: Bytes) -> StatusCode {
+pub(crate) async fn bare(body: Bytes) -> StatusCode {
     let Ok((head, payload)) = postcard::take_from_bytes::<Head<'_>>(&body[3..]) else {
         return StatusCode::BAD_REQUEST;
     };
