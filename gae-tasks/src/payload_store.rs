@@ -2,8 +2,8 @@
 //!
 //! A client with one ([`ClientBuilder::payload_store`](crate::ClientBuilder::payload_store)) puts each payload above the
 //! inline limit there before it stores the task, and the task carries the key. The payload is loaded for each attempt
-//! and deleted after the one that succeeds. It stays with a dead letter, and goes with it. What nobody needs any more and is left over (a process was killed in
-//! between, an answer was lost) is deleted by [`Client::sweep_payloads`](crate::Client::sweep_payloads).
+//! and deleted after the one that succeeds. It stays with a dead letter, and goes with it. What is left over (a process
+//! ended in between, an answer was lost) is deleted by [`Client::sweep_payloads`](crate::Client::sweep_payloads).
 //!
 //! Whoever can write into the store can change what tasks are called with: guard it as the queue itself.
 

@@ -4,7 +4,8 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use gae_tasks::{Client, Registry, SingularTaskFailure, TaskContext, deferred, log_as_retried};
+use gae_tasks::payload_store::{PayloadStore, Stored};
+use gae_tasks::{Client, Registry, SingularTaskFailure, TaskContext, Timestamp, deferred, log_as_retried};
 use tracing::Level;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -142,6 +143,47 @@ async fn a_payload_is_in_no_log() {
     }
     let text = logged_until(Level::DEBUG, "now a dead letter", &tasks).await;
     assert!(text.contains("send_secret") && !text.contains("s3cret"), "{text}");
+}
+
+/// A payload store that takes everything and has nothing.
+#[derive(Debug)]
+struct Void;
+
+impl PayloadStore for Void {
+    fn name(&self) -> String {
+        "the void".to_owned()
+    }
+
+    fn put<'a>(&'a self, _: &'a str, _: Vec<u8>) -> Stored<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn get<'a>(&'a self, _: &'a str) -> Stored<'a, Option<Vec<u8>>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn delete<'a>(&'a self, _: &'a str) -> Stored<'a, ()> {
+        Box::pin(async { Err("there is nothing".into()) })
+    }
+
+    fn put_before(&self, _: Timestamp) -> Stored<'_, Vec<String>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+}
+
+#[tokio::test]
+async fn a_task_whose_payload_is_gone_is_told_of_and_so_is_one_that_cannot_be_deleted() {
+    let tasks = Client::builder().payload_store(Void).inline_payload(0).open("memory:").await.unwrap();
+    let id = send_secret::defer("s3cret", false).on(&tasks).await.unwrap().id.to_string();
+    let text = logged(Level::WARN, async {
+        assert_eq!(tasks.drain().await.unwrap(), 1);
+    })
+    .await;
+    assert!(text.lines().next().is_some_and(|line| line.contains("its payload is gone")), "{text}");
+    for part in ["left to a sweep", "there is nothing", "store=\"the void\"", &id] {
+        assert!(text.contains(part), "`{part}` is missing: {text}");
+    }
+    assert!(!text.contains("s3cret") && text.lines().count() == 2, "{text}");
 }
 
 #[tokio::test]

@@ -1,6 +1,5 @@
 //! Payloads too large to travel with their tasks: settings, upload before a task is stored, deletion when that fails.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -225,10 +224,11 @@ const fn is_certain(error: &Error) -> bool {
 
 /// Waits for all of them at once, without a runtime.
 async fn all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
-    let mut waiting: Vec<(Pin<Box<F>>, Option<F::Output>)> = futures.map(|future| (Box::pin(future), None)).collect();
+    let mut futures: Vec<_> = futures.map(Box::pin).collect();
+    let mut answers: Vec<Option<F::Output>> = futures.iter().map(|_| None).collect();
     std::future::poll_fn(|cx| {
         let mut is_pending = false;
-        for (future, answer) in waiting.iter_mut().filter(|(_, answer)| answer.is_none()) {
+        for (future, answer) in futures.iter_mut().zip(&mut answers).filter(|(_, answer)| answer.is_none()) {
             match future.as_mut().poll(cx) {
                 Poll::Ready(ready) => *answer = Some(ready),
                 Poll::Pending => is_pending = true,
@@ -237,5 +237,5 @@ async fn all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
         if is_pending { Poll::Pending } else { Poll::Ready(()) }
     })
     .await;
-    waiting.into_iter().filter_map(|(_, answer)| answer).collect()
+    answers.into_iter().flatten().collect()
 }

@@ -169,3 +169,38 @@ impl fmt::Debug for SweepPayloadsFuture {
         f.write_str("SweepPayloadsFuture")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attributes::{Attributes, Spilled};
+    use crate::backend::memory::Memory;
+    use crate::backend::{Enqueue, NewTask};
+    use crate::payload_store::key;
+    use crate::task::{Kind, Shape};
+    use crate::time::Schedule;
+
+    #[test]
+    fn a_payload_is_needed_whatever_id_its_task_is_stored_under() {
+        let client = Client::builder().build(Memory::new()).unwrap();
+        let (deferred, orphan) = (TaskId::from_bytes([1; 16]), TaskId::from_bytes([2; 16]));
+        let spilled = Spilled::new(key(deferred), "shelf".to_owned(), b"payload");
+        let task = NewTask {
+            id: TaskId::from_bytes([3; 16]),
+            kind: Kind::from_static("shop/send"),
+            shape: Shape::from_bits(7),
+            payload: Vec::new(),
+            queue: QueueName::DEFAULT,
+            name: None,
+            schedule: Schedule::Now,
+            max_attempts: None,
+            retry: None,
+            deadline: None,
+            attributes: Attributes { spilled: Some(spilled), ..Attributes::default() }.encode(),
+        };
+        pollster::block_on(client.0.backend.enqueue(Enqueue { now: client.now(), tasks: vec![task] })).unwrap();
+        let mut orphans = HashMap::from([deferred, orphan].map(|id| (id, key(id))));
+        pollster::block_on(client.keep_listed(&mut orphans)).unwrap();
+        assert_eq!(orphans, HashMap::from([(orphan, key(orphan))]));
+    }
+}

@@ -106,8 +106,7 @@ impl ObjectPayloads {
             source: error.into(),
         })?;
         let prefix = Path::from(prefix);
-        let name = format!("gs://{bucket}/{prefix}");
-        Ok(Self { prefix, ..Self::named(store, name.trim_end_matches('/').to_owned()) })
+        Ok(Self { prefix: prefix.clone(), ..Self::named(store, bucket_name(bucket, &prefix)) })
     }
 
     #[cfg(not(feature = "gcs"))]
@@ -176,5 +175,25 @@ impl IntoPayloadStore for Arc<dyn ObjectStore> {
 impl fmt::Debug for ObjectPayloads {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("ObjectPayloads").field(&self.name).finish()
+    }
+}
+
+/// A bucket and a prefix as a URL, the same however it was written.
+#[cfg(feature = "gcs")]
+fn bucket_name(bucket: &str, prefix: &Path) -> String {
+    format!("gs://{bucket}/{prefix}").trim_end_matches('/').to_owned()
+}
+
+#[cfg(all(test, feature = "gcs"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_in_a_bucket_has_one_name() {
+        for (prefix, name) in
+            [("", "gs://shop"), ("/", "gs://shop"), ("a/b", "gs://shop/a/b"), ("a/b/", "gs://shop/a/b")]
+        {
+            assert_eq!(bucket_name("shop", &Path::from(prefix)), name);
+        }
     }
 }

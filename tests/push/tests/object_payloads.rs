@@ -216,7 +216,8 @@ async fn serve(bucket: Bucket) -> String {
 fn bucket_at(url: &str) -> ObjectPayloads {
     let options = ClientOptions::new().with_allow_http(true);
     let builder = GoogleCloudStorageBuilder::new().with_bucket_name("shop").with_base_url(url);
-    let store = builder.with_skip_signature(true).with_client_options(options).build().unwrap();
+    // A token of the test's own: without one, credentials would be looked for on the machine.
+    let store = builder.with_bearer_token("of-the-test").with_client_options(options).build().unwrap();
     ObjectPayloads::new(Arc::new(store)).prefix("tasks")
 }
 
@@ -244,11 +245,4 @@ async fn a_task_goes_by_a_bucket_of_google() {
     assert_eq!(bucket.lock().unwrap().keys().cloned().collect::<Vec<_>>(), [format!("tasks/{id}")]);
     assert_eq!((tasks.drain().await.unwrap(), ran.lock().unwrap().clone()), (1, vec![2_000_000]));
     assert!(bucket.lock().unwrap().is_empty());
-}
-
-#[test]
-fn a_bucket_is_named_by_its_url() {
-    for (url, name) in [("gs://shop", "gs://shop"), ("gs://shop/", "gs://shop"), ("gs://shop/a/b/", "gs://shop/a/b")] {
-        assert_eq!(ObjectPayloads::open(url).unwrap().name(), name);
-    }
 }
