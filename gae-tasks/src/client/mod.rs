@@ -201,6 +201,7 @@ impl Client {
     }
 
     /// Makes one attempt at a task that is not stored.
+    #[cfg(feature = "testing")]
     pub(crate) async fn attempt_once(&self, defer: Defer) -> Result<(TaskId, Outcome), Error> {
         let registration = defer.registration();
         self.attempt_prepared(registration, defer.prepare_inline(self)?).await

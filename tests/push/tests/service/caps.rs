@@ -143,13 +143,16 @@ async fn a_function_of_the_users_keeps_dead_letters() {
     let world = World::new();
     let kept: Arc<Mutex<Vec<DeadLetter>>> = Arc::default();
     let keeper = Arc::clone(&kept);
-    let builder =
-        world.client.push_service().verify(Secret).dead_letters_to(move |letter: DeadLetter| {
-            let keeper = Arc::clone(&keeper);
-            async move {
-                if letter.attempts == 1 { Err("the disk is full") } else { Ok(keeper.lock().unwrap().push(letter)) }
+    let builder = world.client.push_service().verify(Secret).dead_letters_to(move |letter: DeadLetter| {
+        let keeper = Arc::clone(&keeper);
+        async move {
+            if letter.attempts == 1 {
+                return Err("the disk is full");
             }
-        });
+            keeper.lock().unwrap().push(letter);
+            Ok(())
+        }
+    });
     let adapter = Tower(builder.build().unwrap());
     assert_eq!(adapter.send(world.request(end::defer("permanent"), 1)).await.0, 500);
     assert_eq!(adapter.send(world.request(end::defer("permanent"), 2)).await.0, 200);
