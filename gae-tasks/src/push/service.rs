@@ -34,7 +34,7 @@ use crate::task::Kind;
 /// It answers requests `POST {prefix}/{kind}`, and `POST /{kind}` of a kind it knows where a router has stripped the
 /// prefix. The module [`push`](crate::push) lists its answers.
 ///
-/// ```
+/// ```standalone_crate
 /// # use gae_tasks::backend::BoxFuture;
 /// # use gae_tasks::push::verify::{Refused, Verified, Verify};
 /// # #[derive(Debug)]

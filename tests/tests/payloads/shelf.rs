@@ -32,11 +32,14 @@ pub(super) enum Trouble {
     Panics,
 }
 
+/// What is kept, with the time at which it was put there.
+type Kept = BTreeMap<String, (Vec<u8>, Timestamp)>;
+
 /// A payload store that tells the time by a test's clock; clones are the same store.
 #[derive(Debug, Clone)]
 pub(super) struct Shelf {
     name: &'static str,
-    kept: Arc<Mutex<BTreeMap<String, (Vec<u8>, Timestamp)>>>,
+    kept: Arc<Mutex<Kept>>,
     trouble: Arc<Mutex<Trouble>>,
     clock: ManualClock,
 }
@@ -50,7 +53,7 @@ impl Shelf {
         *self.trouble.lock().unwrap() = trouble;
     }
 
-    pub(super) fn kept(&self) -> MutexGuard<'_, BTreeMap<String, (Vec<u8>, Timestamp)>> {
+    pub(super) fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap()
     }
 
