@@ -62,7 +62,7 @@ impl Dispatcher {
             attempt = context.attempt(),
         );
         let attempt = async {
-            let outcome = caught(self.attempt(registration, payload, context, permit)).await;
+            let outcome = caught(Box::pin(self.attempt(registration, payload, context, permit))).await;
             report(&outcome);
             outcome
         };
@@ -83,7 +83,7 @@ impl Dispatcher {
         let ambient = Ambient { context: Some(context.clone()), client: Some(Arc::clone(&self.client)) };
         match work {
             Work::Async(handler) => ambient.scope(self.run_async(handler, context)).await,
-            Work::Blocking(handler) => self.run_blocking(handler, ambient, context, permit).await,
+            Work::Blocking(handler) => Box::pin(self.run_blocking(handler, ambient, context, permit)).await,
         }
     }
 
@@ -184,8 +184,8 @@ impl std::fmt::Debug for Dispatcher {
 
 /// The outcome of an attempt that may panic wherever the user's code is run: in the handler, where args are decoded,
 /// where an error is formatted, where the handler is dropped.
-async fn caught(attempt: impl Future<Output = Outcome>) -> Outcome {
-    let mut attempt = Some(Box::pin(attempt));
+async fn caught(attempt: Pin<Box<impl Future<Output = Outcome>>>) -> Outcome {
+    let mut attempt = Some(attempt);
     std::future::poll_fn(move |cx| {
         let Some(running) = &mut attempt else { return Poll::Ready(Outcome::Released) };
         catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx))).unwrap_or_else(|panic| {
