@@ -180,7 +180,7 @@ mod tests {
     #[tokio::test]
     async fn nothing_takes_longer_than_the_time_limit() {
         let started = Instant::now();
-        let never = call(LIMIT, || std::future::pending::<Result<(), _>>()).await;
+        let never = call(LIMIT, std::future::pending::<Result<(), _>>).await;
         assert!(matches!(never.answer, Err(Failure::OutOfTime { last: None, .. })) && never.lost);
         assert!(started.elapsed() <= LIMIT + SLACK, "{:?}", started.elapsed());
 
