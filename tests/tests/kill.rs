@@ -157,7 +157,8 @@ impl Log {
              to the last of them, {} kills",
             first.len()
         );
-        assert!(last < SOON, "{last:?} passed before anything of a killed worker went on: for the lease of 30 s?");
+        // Not the last one: tasks that may have killed their worker are tried one at a time, each after those before it.
+        assert!(median < SOON, "{median:?} passed before anything of a killed worker went on: for the lease of 30 s?");
     }
 }
 
