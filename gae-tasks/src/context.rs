@@ -42,6 +42,7 @@ pub(crate) struct AttemptInfo {
     pub(crate) attempt: u32,
     pub(crate) schedule_time: Option<Timestamp>,
     pub(crate) deadline: Duration,
+    pub(crate) traceparent: Option<String>,
 }
 
 impl TaskContext {
@@ -87,6 +88,12 @@ impl TaskContext {
     /// How long this attempt may take, from its dispatch on.
     pub fn deadline(&self) -> Duration {
         self.0.attempt.deadline
+    }
+
+    /// The trace that deferred the task, as in the header `traceparent` of W3C's
+    /// [Trace Context](https://www.w3.org/TR/trace-context/), if it was told.
+    pub fn traceparent(&self) -> Option<&str> {
+        self.0.attempt.traceparent.as_deref()
     }
 
     /// Whether the deadline has passed or the lease is lost: whatever the handler still does may be done twice.

@@ -1,18 +1,24 @@
 //! A call that is to run later: what `send_welcome::defer(..)` gives.
 
+mod options;
+mod prepare;
+
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use self::options::Options;
+pub(crate) use self::prepare::Prepared;
+use crate::attributes::Target;
+use crate::backend::BoxFuture;
 use crate::backend::opaque::Hidden;
-use crate::backend::{BoxFuture, NewTask};
 use crate::client::Client;
 use crate::error::Error;
 use crate::outcome::Outcome;
 use crate::payload::{self, Args, UnreadableError};
-use crate::queue::{QueueName, spread};
+use crate::queue::{QueueName, RetryConfig};
 use crate::registry::Registration;
-use crate::task::{Deferred, Kind, Task, TaskId, TaskName};
+use crate::task::{Deferred, Task, TaskId, TaskName};
 use crate::time::{Schedule, Timestamp};
 
 /// A call that is to run later; `.await` stores it and gives a [`Deferred`].
@@ -50,6 +56,8 @@ pub struct Defer {
     must_be_new: bool,
     max_attempts: Option<u32>,
     deadline: Option<Duration>,
+    /// In a box of their own, as few have them.
+    options: Option<Box<Options>>,
 }
 
 impl Defer {
@@ -65,6 +73,7 @@ impl Defer {
             must_be_new: false,
             max_attempts: None,
             deadline: None,
+            options: None,
         }
     }
 
@@ -121,6 +130,40 @@ impl Defer {
         self
     }
 
+    /// How it is retried, in place of how its queue's tasks are.
+    pub fn retry(mut self, retry: RetryConfig) -> Self {
+        self.options().retry = Some(retry);
+        self
+    }
+
+    /// Sends it to this service of the platform, in place of the one the backend names: only to backends that have
+    /// [`targets`](crate::Capabilities::targets). 1 to 63 small letters, digits or, inside, hyphens.
+    pub fn target(mut self, service: impl Into<String>) -> Self {
+        self.options().target = Some(Target { service: service.into(), version: None });
+        self
+    }
+
+    /// As [`target`](Self::target), to this version of the service, whichever has its traffic.
+    pub fn target_version(mut self, service: impl Into<String>, version: impl Into<String>) -> Self {
+        self.options().target = Some(Target { service: service.into(), version: Some(version.into()) });
+        self
+    }
+
+    /// Adds a header to its requests: only with backends that have [`headers`](crate::Capabilities::headers). One of
+    /// the same name is replaced.
+    ///
+    /// Refused are `Host`, `Content-Length` and others that the queue or this crate sets, and names that begin with
+    /// `X-CloudTasks-`, `X-AppEngine-` or `X-Google-`. The value is of visible ASCII characters with spaces and tabs
+    /// between them. The queue stores it: it is no place for secrets.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options().header(name.into(), value.into());
+        self
+    }
+
+    fn options(&mut self) -> &mut Options {
+        self.options.get_or_insert_default()
+    }
+
     /// Defers it with this client, whatever client the surrounding code has.
     pub fn on(mut self, client: &Client) -> Self {
         self.client = Some(client.clone());
@@ -146,7 +189,16 @@ impl Defer {
     /// ```
     pub fn wait(self) -> Result<Deferred, Error> {
         let client = self.client()?;
-        if client.is_inline() { client.wait_inline(self) } else { pollster::block_on(self.on(&client).into_future()) }
+        // Prepared here, where the caller's trace and task are.
+        if client.is_inline() {
+            let (registration, task) = (self.registration, self.prepare_inline(&client)?);
+            return client.on_a_thread(client.run_prepared(registration, task));
+        }
+        let prepared = self.prepare(&client)?;
+        if prepared.spilled.is_some() {
+            return client.on_a_thread(client.enqueue_spilled(prepared));
+        }
+        pollster::block_on(client.enqueue_one(prepared))
     }
 
     /// The kind it is deferred as.
@@ -164,61 +216,17 @@ impl Defer {
         client.ok_or_else(|| Error::NoClient { kind: self.kind().to_owned() })
     }
 
-    /// The task to be stored, with every option checked against what the client's backend can do.
-    pub(crate) fn prepare(self, client: &Client) -> Result<Prepared, Error> {
-        let registration = self.registration;
-        let kind = || registration.kind.to_owned();
-        let payload = self.payload.map_err(|source| Error::Unreadable { kind: kind(), source })?;
-        let limits = client.capabilities();
-        if payload.len() > limits.max_payload {
-            return Err(Error::PayloadTooLarge { kind: kind(), size: payload.len(), limit: limits.max_payload });
-        }
-        let ahead = match self.schedule {
-            Schedule::Now => Duration::ZERO,
-            Schedule::After(delay) => delay,
-            Schedule::At(at) => at.since(client.clock().wall()),
-        };
-        if let Some(horizon) = limits.schedule_horizon.filter(|horizon| ahead > *horizon) {
-            return Err(Error::BeyondHorizon { kind: kind(), ahead, horizon, backend: limits.backend });
-        }
-        let (least, most) = (limits.min_deadline, limits.max_deadline);
-        if let Some(deadline) = self.deadline.filter(|deadline| !(least..=most).contains(deadline)) {
-            return Err(Error::DeadlineOutOfRange { kind: kind(), deadline, least, most, backend: limits.backend });
-        }
-        let id = TaskId::generate();
-        let name = self.name.map(TaskName::new).transpose()?;
-        let queue = match self.queues {
-            Some(queues) => {
-                let queues = queues.into_iter().map(QueueName::new).collect::<Result<Vec<_>, _>>()?;
-                spread(&queues, name.as_ref(), id).cloned()
-            }
-            None => client.queue_of(registration, name.as_ref(), id),
-        };
-        let queue = queue.ok_or_else(|| Error::NoQueue { kind: kind() })?;
-        let task = NewTask {
-            id,
-            kind: Kind::from_static(registration.kind),
-            shape: registration.shape,
-            payload,
-            queue,
-            name,
-            schedule: self.schedule,
-            // Both caps: that of the type must hold where leases are lost too, and no worker tells it then.
-            max_attempts: [self.max_attempts, registration.max_attempts].into_iter().flatten().min(),
-            retry: None,
-            deadline: self.deadline,
-            attributes: None,
-        };
-        Ok(Prepared { task, must_be_new: self.must_be_new })
-    }
-
     async fn store(self) -> Result<Deferred, Error> {
         let client = self.client()?;
         if client.is_inline() {
             // In a box of its own: the future of every other call stays small.
             return Box::pin(client.run_inline(self)).await;
         }
-        let answer = client.enqueue_one(self.prepare(&client)?);
+        let prepared = self.prepare(&client)?;
+        if prepared.spilled.is_some() {
+            return Box::pin(client.enqueue_spilled(prepared)).await;
+        }
+        let answer = client.enqueue_one(prepared);
         answer.await
     }
 }
@@ -226,7 +234,18 @@ impl Defer {
 /// Of the payload it tells the length only.
 impl std::fmt::Debug for Defer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { registration, payload, client, schedule, name, queues, must_be_new, max_attempts, deadline } = self;
+        let Self {
+            registration,
+            payload,
+            client,
+            schedule,
+            name,
+            queues,
+            must_be_new,
+            max_attempts,
+            deadline,
+            options,
+        } = self;
         f.debug_struct("Defer")
             .field("registration", registration)
             .field("payload", &payload.as_deref().map(Hidden))
@@ -237,6 +256,7 @@ impl std::fmt::Debug for Defer {
             .field("must_be_new", must_be_new)
             .field("max_attempts", max_attempts)
             .field("deadline", deadline)
+            .field("options", options)
             .finish()
     }
 }
@@ -265,21 +285,6 @@ impl Future for DeferFuture {
 impl std::fmt::Debug for DeferFuture {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("DeferFuture")
-    }
-}
-
-/// A task whose options are checked.
-#[derive(Debug)]
-pub(crate) struct Prepared {
-    pub(crate) task: NewTask,
-    pub(crate) must_be_new: bool,
-}
-
-impl Prepared {
-    /// The name, with its queue, if it must be a new one.
-    pub(crate) fn new_name(&self) -> Option<(TaskName, QueueName)> {
-        let name = self.task.name.clone().filter(|_| self.must_be_new)?;
-        Some((name, self.task.queue.clone()))
     }
 }
 

@@ -1,5 +1,7 @@
 //! One attempt: finds the handler, calls it under its deadline, and tells how it ended.
 
+mod spilled;
+
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
@@ -9,15 +11,20 @@ use std::time::Duration;
 
 use tracing::{Instrument, Span};
 
+use crate::attributes::Attributes;
 use crate::backend::{LeasedTask, NewTask};
 use crate::clock::Clock;
 use crate::context::{Ambient, AttemptInfo, States, TaskContext};
 use crate::handler::{Call, Work};
 use crate::outcome::Outcome;
+use crate::payload_store::PayloadStore;
 use crate::registry::Registration;
 
 /// The time one attempt may take unless something else is said: Cloud Tasks' default.
-const DEFAULT_DEADLINE: Duration = Duration::from_secs(600);
+pub(crate) const DEFAULT_DEADLINE: Duration = Duration::from_secs(600);
+
+/// Room for one attempt, given back when it is dropped.
+pub(crate) type Permit = Arc<dyn Any + Send + Sync>;
 
 /// Runs attempts with the tasks and the state of one client.
 #[derive(Clone)]
@@ -26,43 +33,85 @@ pub(crate) struct Dispatcher {
     clock: Arc<dyn Clock>,
     /// The client that handlers defer with.
     client: Arc<dyn Any + Send + Sync>,
+    /// Where payloads are that do not travel with their tasks.
+    payloads: Option<Arc<dyn PayloadStore>>,
 }
 
 impl Dispatcher {
-    pub(crate) fn new(states: Arc<States>, clock: Arc<dyn Clock>, client: Arc<dyn Any + Send + Sync>) -> Self {
-        Self { states, clock, client }
+    pub(crate) fn new(
+        states: Arc<States>,
+        clock: Arc<dyn Clock>,
+        client: Arc<dyn Any + Send + Sync>,
+        payloads: Option<Arc<dyn PayloadStore>>,
+    ) -> Self {
+        Self { states, clock, client, payloads }
     }
 
     /// Makes one attempt, in a span of its own, and logs how it ended.
     ///
     /// If `context` is cancelled from outside (the lease is lost), an async handler is dropped and the answer is
-    /// [`Outcome::Released`].
-    pub(crate) async fn dispatch(&self, registration: &Registration, payload: &[u8], context: &TaskContext) -> Outcome {
+    /// [`Outcome::Released`]. If `attributes` say that the payload is in a payload store, it is loaded from there, and
+    /// deleted when the outcome is [`Outcome::Done`].
+    pub(crate) async fn dispatch(
+        &self,
+        registration: &Registration,
+        payload: &[u8],
+        attributes: Option<&[u8]>,
+        context: &TaskContext,
+    ) -> Outcome {
+        self.dispatch_with(registration, payload, attributes, context, None).await
+    }
+
+    /// As [`dispatch`](Self::dispatch), with something to be dropped only when the handler has ended: a plain function
+    /// goes on though whoever waits for it has gone.
+    pub(crate) async fn dispatch_with(
+        &self,
+        registration: &Registration,
+        payload: &[u8],
+        attributes: Option<&[u8]>,
+        context: &TaskContext,
+        permit: Option<Permit>,
+    ) -> Outcome {
         let span = tracing::info_span!(
             "task",
             kind = context.kind().as_str(),
             queue = context.queue().as_str(),
             id = %context.id(),
             attempt = context.attempt(),
+            traceparent = context.traceparent(),
         );
         let attempt = async {
-            let outcome = caught(self.attempt(registration, payload, context)).await;
+            let outcome = match spilled::spilled(attributes) {
+                None => caught(self.attempt(registration, payload, context, context.deadline(), permit)).await,
+                // In a box of its own: the future of every other attempt stays small.
+                Some(spilled) => Box::pin(self.attempt_spilled(registration, &spilled, context, permit)).await,
+            };
             report(&outcome);
             outcome
         };
         attempt.instrument(span).await
     }
 
-    async fn attempt(&self, registration: &Registration, payload: &[u8], context: &TaskContext) -> Outcome {
-        let work = match (registration.run)(&Call::new(payload, &self.states, context)) {
+    /// Calls the handler, which may take as long as is `left` of the deadline.
+    async fn attempt(
+        &self,
+        registration: &Registration,
+        payload: impl AsRef<[u8]>,
+        context: &TaskContext,
+        left: Duration,
+        permit: Option<Permit>,
+    ) -> Outcome {
+        let work = match (registration.run)(&Call::new(payload.as_ref(), &self.states, context)) {
             Ok(work) => work,
             Err(error) => return Outcome::failed(None, error.into()),
         };
+        // It may be large, and the handler has what it needs.
+        drop(payload);
         let ambient = Ambient { context: Some(context.clone()), client: Some(Arc::clone(&self.client)) };
         match work {
-            Work::Async(handler) => ambient.scope(self.run_async(handler, context)).await,
+            Work::Async(handler) => ambient.scope(self.run_async(handler, context, left)).await,
             // In a box of its own, as its thread is: the future of every other attempt stays small.
-            Work::Blocking(handler) => Box::pin(self.run_blocking(handler, ambient, context)).await,
+            Work::Blocking(handler) => Box::pin(self.run_blocking(handler, ambient, context, left, permit)).await,
         }
     }
 
@@ -70,21 +119,27 @@ impl Dispatcher {
         &self,
         mut handler: Pin<Box<dyn Future<Output = Outcome> + Send>>,
         context: &TaskContext,
+        left: Duration,
     ) -> Outcome {
         // Most handlers of a busy queue are ready at their first poll: no timer is made for them.
         if let Poll::Ready(outcome) = std::future::poll_fn(|cx| Poll::Ready(handler.as_mut().poll(cx))).await {
             return outcome;
         }
-        Box::pin(self.run_on(handler, context)).await
+        Box::pin(self.run_on(handler, context, left)).await
     }
 
     /// Waits for a handler that has begun, until its deadline.
-    async fn run_on(&self, handler: Pin<Box<dyn Future<Output = Outcome> + Send>>, context: &TaskContext) -> Outcome {
+    async fn run_on(
+        &self,
+        handler: Pin<Box<dyn Future<Output = Outcome> + Send>>,
+        context: &TaskContext,
+        left: Duration,
+    ) -> Outcome {
         tokio::select! {
             biased;
             outcome = handler => outcome,
             () = context.cancelled() => Outcome::Released,
-            () = self.clock.sleep(context.deadline()) => {
+            () = self.clock.sleep(left) => {
                 context.cancel();
                 Outcome::failed(None, DeadlineMissed(context.deadline()).into())
             }
@@ -97,16 +152,19 @@ impl Dispatcher {
         handler: Box<dyn FnOnce() -> Outcome + Send>,
         ambient: Ambient,
         context: &TaskContext,
+        left: Duration,
+        permit: Option<Permit>,
     ) -> Outcome {
         let span = Span::current();
         let mut thread = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
             let call = || catch_unwind(AssertUnwindSafe(handler)).unwrap_or_else(panicked);
             span.in_scope(|| ambient.sync_scope(call))
         });
         let in_time = tokio::select! {
             biased;
             outcome = &mut thread => Some(outcome),
-            () = self.clock.sleep(context.deadline()) => None,
+            () = self.clock.sleep(left) => None,
         };
         let ended = match in_time {
             Some(ended) => ended,
@@ -135,6 +193,7 @@ impl TaskContext {
             attempt: task.attempts.saturating_add(1),
             schedule_time: Some(task.schedule_time),
             deadline: task.deadline.or(registration.deadline).unwrap_or(DEFAULT_DEADLINE),
+            traceparent: traceparent(task.attributes.as_deref()),
         })
     }
 
@@ -148,8 +207,13 @@ impl TaskContext {
             attempt: 1,
             schedule_time: None,
             deadline: task.deadline.or(registration.deadline).unwrap_or(DEFAULT_DEADLINE),
+            traceparent: traceparent(task.attributes.as_deref()),
         })
     }
+}
+
+fn traceparent(attributes: Option<&[u8]>) -> Option<String> {
+    attributes.and_then(|bytes| Attributes::decode(Some(bytes))?.traceparent)
 }
 
 impl std::fmt::Debug for Dispatcher {
@@ -176,7 +240,7 @@ async fn caught(attempt: impl Future<Output = Outcome>) -> Outcome {
 /// An attempt took longer than its dispatch deadline.
 #[derive(Debug, thiserror::Error)]
 #[error("the attempt took longer than its deadline of {0:?}")]
-struct DeadlineMissed(Duration);
+pub(crate) struct DeadlineMissed(Duration);
 
 /// A handler panicked.
 #[derive(Debug, thiserror::Error)]

@@ -13,7 +13,10 @@ use crate::task::{Deferred, TaskId};
 #[non_exhaustive]
 pub enum Error {
     /// The URL names no backend, or not in the way that backend wants it.
-    #[error("the queue URL `{url}` {problem}; use `memory:` (tests) or `sqlite:FILE` (embedded)")]
+    #[error(
+        "the queue URL `{url}` {problem}; use `memory:` (tests), `sqlite:FILE` (embedded) or \
+             `cloudtasks://PROJECT/LOCATION?..`"
+    )]
     #[non_exhaustive]
     Url {
         /// The URL, without its password.
@@ -80,10 +83,11 @@ pub enum Error {
     )]
     AlreadyInstalled,
 
-    /// The encoded args are larger than the backend stores.
+    /// The encoded args are larger than the backend stores, or with a payload store larger than its bound.
     #[error(
-        "the payload of `{kind}` has {size} bytes, the limit is {limit}: store the data elsewhere and defer a \
-         reference to it"
+        "the payload of `{kind}` has {size} bytes, the limit is {limit}: give the client a payload store \
+         (`.payload_store(..)`) or, if it has one, a higher bound (`.max_payload(..)`); or store the data elsewhere and \
+         defer a reference to it"
     )]
     #[non_exhaustive]
     PayloadTooLarge {
@@ -93,6 +97,31 @@ pub enum Error {
         size: usize,
         /// Bytes the backend accepts.
         limit: usize,
+    },
+
+    /// The payload store failed.
+    #[error("the payload store `{store}` {problem}")]
+    #[non_exhaustive]
+    PayloadStore {
+        /// The store.
+        store: String,
+        /// What happened, to which task, and what to do.
+        problem: String,
+        /// The store's own error.
+        source: BoxError,
+    },
+
+    /// The URL names no payload store.
+    #[error(
+        "the payload store URL `{url}` {problem}; use `file:///FOLDER`, `gs://BUCKET/PREFIX` (feature `gcs`) or \
+         `memory:` (tests)"
+    )]
+    #[non_exhaustive]
+    PayloadStoreUrl {
+        /// The URL.
+        url: String,
+        /// What is wrong with it.
+        problem: String,
     },
 
     /// The encoded args could not be read back, so no worker could run the task.
@@ -135,6 +164,33 @@ pub enum Error {
         most: Duration,
         /// The backend.
         backend: &'static str,
+    },
+
+    /// A task was deferred with an option that its backend lacks.
+    #[error(
+        "`{kind}` is deferred with `{option}`, which the `{backend}` backend does not have: leave it out, or defer to a \
+         backend that calls handlers over HTTP"
+    )]
+    #[non_exhaustive]
+    UnsupportedOption {
+        /// The kind that was deferred.
+        kind: String,
+        /// The method of [`Defer`](crate::Defer) that was called.
+        option: &'static str,
+        /// The backend.
+        backend: &'static str,
+    },
+
+    /// An option of a deferred task has a value that it cannot have.
+    #[error("`{option}` of `{kind}` {problem}")]
+    #[non_exhaustive]
+    InvalidOption {
+        /// The kind that was deferred.
+        kind: String,
+        /// The method of [`Defer`](crate::Defer) that was called.
+        option: &'static str,
+        /// What is wrong, and what it may be.
+        problem: String,
     },
 
     /// A task that had to be new ([`must_be_new`](crate::Defer::must_be_new)) has a name in use.

@@ -2,6 +2,9 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 // vocabulary
+mod attributes;
+#[cfg(any(feature = "push", feature = "cloud-tasks"))]
+mod envelope;
 mod error;
 mod outcome;
 mod payload;
@@ -15,10 +18,14 @@ pub mod backend;
 mod clock;
 mod context;
 mod handler;
+pub mod payload_store;
 mod registry;
 
 // engines
 mod dispatch;
+#[cfg(feature = "push")]
+#[cfg_attr(docsrs, doc(cfg(feature = "push")))]
+pub mod push;
 mod worker;
 
 // surface
@@ -35,7 +42,10 @@ pub mod testing;
 pub mod __private;
 
 pub use backend::{Capabilities, QueueRecord, RouteStats, Stats, TaskError, TaskFilter, TaskRecord, TaskState};
-pub use client::{Client, ClientBuilder, ClientGuard, Worker, WorkerFuture};
+#[cfg(feature = "push")]
+#[cfg_attr(docsrs, doc(cfg(feature = "push")))]
+pub use client::PushServiceBuilder;
+pub use client::{Client, ClientBuilder, ClientGuard, SweepPayloads, SweepPayloadsFuture, Worker, WorkerFuture};
 pub use clock::{Clock, SystemClock};
 pub use context::{TaskContext, current, is_from_task_queue, retry_count};
 pub use defer::{Defer, DeferFuture};

@@ -9,6 +9,8 @@ use uuid::Uuid;
 use crate::error::Error;
 use crate::payload::Args;
 use crate::registry::Registration;
+#[cfg(feature = "push")]
+use crate::time::Timestamp;
 
 /// A task type: what `#[deferred]` makes beside a function, under the function's own name.
 ///
@@ -195,6 +197,14 @@ impl TaskId {
     /// A new id, unlike any other.
     pub(crate) fn generate() -> Self {
         Self(Uuid::now_v7())
+    }
+
+    /// When it was made, if it tells: to the millisecond.
+    #[cfg(feature = "push")]
+    pub(crate) fn made(self) -> Option<Timestamp> {
+        let (seconds, nanos) = self.0.get_timestamp()?.to_unix();
+        let micros = i64::try_from(seconds).ok()?.checked_mul(1_000_000)?.checked_add(i64::from(nanos / 1000))?;
+        Some(Timestamp::from_micros(micros))
     }
 
     /// An id from its 16 bytes.

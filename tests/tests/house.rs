@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 /// The floors of `gae-tasks/src`, lowest first; a module may use those of its own floor and below.
 const FLOORS: &[&[&str]] = &[
-    &["task", "payload", "outcome", "time", "error", "queue", "retention"],
-    &["backend", "registry", "context", "handler", "clock"],
+    &["task", "payload", "outcome", "time", "error", "queue", "retention", "attributes", "envelope"],
+    &["backend", "registry", "context", "handler", "clock", "payload_store"],
     &["dispatch"],
-    &["worker"],
+    &["worker", "push"],
     &["client", "defer", "retried", "testing"],
     &["__private", "private"],
 ];
@@ -99,7 +99,8 @@ fn no_module_uses_one_above_it() {
 fn backends_do_not_know_each_other_or_what_runs() {
     for file in sources() {
         let path = file.to_str().unwrap().to_owned();
-        if !path.contains("/backend/memory") && !path.contains("/backend/sqlite") {
+        let folders = ["/backend/memory", "/backend/sqlite", "/backend/cloud_tasks"];
+        if !folders.iter().any(|folder| path.contains(folder)) {
             continue;
         }
         for used in used(&fs::read_to_string(&file).unwrap()) {

@@ -4,7 +4,8 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use gae_tasks::{Client, Registry, SingularTaskFailure, TaskContext, deferred, log_as_retried};
+use gae_tasks::payload_store::{PayloadStore, Stored};
+use gae_tasks::{Client, Registry, SingularTaskFailure, TaskContext, Timestamp, deferred, log_as_retried};
 use tracing::Level;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -142,6 +143,71 @@ async fn a_payload_is_in_no_log() {
     }
     let text = logged_until(Level::DEBUG, "now a dead letter", &tasks).await;
     assert!(text.contains("send_secret") && !text.contains("s3cret"), "{text}");
+}
+
+/// A payload store that takes everything and has nothing.
+#[derive(Debug)]
+struct Void;
+
+impl PayloadStore for Void {
+    fn name(&self) -> String {
+        "the void".to_owned()
+    }
+
+    fn put<'a>(&'a self, _: &'a str, _: Vec<u8>) -> Stored<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn get<'a>(&'a self, _: &'a str) -> Stored<'a, Option<Vec<u8>>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn delete<'a>(&'a self, _: &'a str) -> Stored<'a, ()> {
+        Box::pin(async { Err("there is nothing".into()) })
+    }
+
+    fn put_before(&self, _: Timestamp) -> Stored<'_, Vec<String>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+}
+
+#[tokio::test]
+async fn a_task_whose_payload_is_gone_is_told_of_and_so_is_one_that_cannot_be_deleted() {
+    let tasks = Client::builder().payload_store(Void).inline_payload(0).open("memory:").await.unwrap();
+    let id = send_secret::defer("s3cret", false).on(&tasks).await.unwrap().id.to_string();
+    let text = logged(Level::WARN, async {
+        assert_eq!(tasks.drain().await.unwrap(), 1);
+    })
+    .await;
+    assert!(text.lines().next().is_some_and(|line| line.contains("its payload is gone")), "{text}");
+    for part in ["left to a sweep", "there is nothing", "store=\"the void\"", &id] {
+        assert!(text.contains(part), "`{part}` is missing: {text}");
+    }
+    assert!(!text.contains("s3cret") && text.lines().count() == 2, "{text}");
+}
+
+#[tokio::test]
+async fn the_trace_is_told_where_there_is_one() {
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let traced = Client::builder().trace_context(|| Some(trace.to_owned())).open("memory:").await.unwrap();
+    for (tasks, expected) in [(traced, format!("traceparent=\"{trace}\"")), (client().await, String::new())] {
+        let text = logged(Level::INFO, async {
+            tasks.run(send_secret::defer("s3cret", true)).await.unwrap_err();
+        })
+        .await;
+        assert!(text.contains("mailbox full") && text.contains(&expected), "{text}");
+        assert_eq!(text.contains("traceparent"), !expected.is_empty(), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_trace_that_is_none_is_told_of_and_not_repeated() {
+    let tasks = Client::builder().trace_context(|| Some("s3cret".to_owned())).open("memory:").await.unwrap();
+    let text = logged(Level::WARN, async {
+        complains::defer().on(&tasks).await.unwrap();
+    })
+    .await;
+    assert!(text.contains("no `traceparent`") && !text.contains("s3cret"), "{text}");
 }
 
 #[tokio::test]

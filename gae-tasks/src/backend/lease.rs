@@ -320,7 +320,7 @@ pub struct Sweep {
 }
 
 /// What a sweep did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Swept {
     /// Lost leases: their tasks are due again.
@@ -329,4 +329,6 @@ pub struct Swept {
     pub died: u64,
     /// Dead letters and tombstones forgotten.
     pub forgotten: u64,
+    /// The attributes of these dead letters, where they had any: what else was kept for them may go too.
+    pub attributes: Vec<Vec<u8>>,
 }

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use self::store::Store;
 use super::{
-    Answer, Backend, Capabilities, Enqueue, Extend, Lease, LeaseRef, Leased, List, Pull, Purge, QueueRecord,
+    Answer, Backend, Bury, Capabilities, Enqueue, Extend, Lease, LeaseRef, Leased, List, Pull, Purge, QueueRecord,
     RouteStats, Settle, Settled, Sweep, Swept, TaskRecord, TaskState, Touch, sealed,
 };
 use crate::error::Error;
@@ -122,6 +122,11 @@ impl Backend for Memory {
         let answer = self.lock().replay(request.id, now);
         self.wake();
         Box::pin(std::future::ready(answer))
+    }
+
+    fn bury(&self, request: Bury) -> Answer<'_, ()> {
+        let now = moment(request.now);
+        self.answer(|store| store.bury(request, now))
     }
 
     fn put_queue(&self, queue: QueueName, config: QueueConfig) -> Answer<'_, ()> {

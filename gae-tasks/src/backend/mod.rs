@@ -16,6 +16,9 @@ pub(crate) mod opaque;
 pub(crate) mod record;
 mod request;
 
+#[cfg(feature = "cloud-tasks")]
+#[cfg_attr(docsrs, doc(cfg(feature = "cloud-tasks")))]
+pub mod cloud_tasks;
 pub mod memory;
 #[cfg(feature = "sqlite")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
@@ -28,7 +31,7 @@ pub use lease::{
 pub use record::{
     Capabilities, MAX_ERROR_BYTES, MAX_ERRORS, QueueRecord, RouteStats, Stats, TaskError, TaskRecord, TaskState,
 };
-pub use request::{Enqueue, List, NewTask, Purge, TaskFilter, Touch};
+pub use request::{Bury, Enqueue, List, NewTask, Purge, TaskFilter, Touch};
 
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
@@ -77,6 +80,14 @@ pub trait Backend: fmt::Debug + Send + Sync + sealed::Sealed + 'static {
     /// # Errors
     /// [`Error::NoSuchTask`] if it is not stored, or not dead.
     fn replay(&self, request: Touch) -> Answer<'_, ()>;
+
+    /// Stores a task that ended elsewhere as a dead letter, to be looked at and replayed here.
+    ///
+    /// A task of this id that is stored already stays as it is. Its name is kept only where no other task has it.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] if the backend keeps no dead letters.
+    fn bury(&self, request: Bury) -> Answer<'_, ()>;
 
     /// Creates a queue or changes its configuration; it stays paused if it was.
     fn put_queue(&self, queue: QueueName, config: QueueConfig) -> Answer<'_, ()>;

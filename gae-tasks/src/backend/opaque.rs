@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::lease::LeasedTask;
+use super::lease::{LeasedTask, Swept};
 use super::record::TaskRecord;
 use super::request::NewTask;
 
@@ -38,6 +38,18 @@ debug_without_bytes!(TaskRecord: id kind shape, payload, queue name state create
     lost_leases max_attempts retry deadline, attributes, errors, died);
 debug_without_bytes!(LeasedTask: lease kind shape, payload, queue name schedule_time attempts standing deadline,
     attributes);
+
+impl fmt::Debug for Swept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { recovered, died, forgotten, attributes } = self;
+        f.debug_struct("Swept")
+            .field("recovered", recovered)
+            .field("died", died)
+            .field("forgotten", forgotten)
+            .field("attributes", &attributes.len())
+            .finish()
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -164,6 +164,10 @@ pub struct Capabilities {
     pub max_deadline: Duration,
     /// Whether workers lease from it (a push backend calls handlers over HTTP instead).
     pub pull: bool,
+    /// Whether a task can name the service that is to run it: [`Defer::target`](crate::Defer::target).
+    pub targets: bool,
+    /// Whether a task's requests can have headers of its own: [`Defer::header`](crate::Defer::header).
+    pub headers: bool,
 }
 
 impl Capabilities {
@@ -177,6 +181,8 @@ impl Capabilities {
             min_deadline: Duration::from_millis(1),
             max_deadline: Duration::from_secs(24 * 60 * 60),
             pull: true,
+            targets: false,
+            headers: false,
         }
     }
 }

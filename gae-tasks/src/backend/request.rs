@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::record::TaskState;
 use crate::queue::{QueueName, RetryConfig};
 use crate::task::{Kind, Shape, TaskId, TaskName};
-use crate::time::{Now, Schedule};
+use crate::time::{Now, Schedule, Timestamp};
 
 /// A task to be stored.
 #[derive(Clone, PartialEq, Eq)]
@@ -103,6 +103,21 @@ pub struct Touch {
     pub id: TaskId,
     /// How long the name of a deleted task stays blocked.
     pub tombstones: Duration,
+}
+
+/// Store a task as a dead letter: it ended where dead letters are not kept.
+#[derive(Debug, Clone)]
+pub struct Bury {
+    /// The moment it became one.
+    pub now: Now,
+    /// The task, as it was deferred.
+    pub task: NewTask,
+    /// How many attempts were made.
+    pub attempts: u32,
+    /// When the first of them began, as far as is known.
+    pub first_attempt: Option<Timestamp>,
+    /// Why it is not attempted again: the last error and its sources in one line.
+    pub error: String,
 }
 
 /// Delete the tasks of a queue that are not dead.

@@ -7,7 +7,7 @@ use crate::queue::{QueueConfig, QueueName};
 use crate::task::{Task, TaskId};
 
 /// Most tasks of one page of [`Client::list`].
-const MAX_PAGE: usize = 1000;
+pub(super) const MAX_PAGE: usize = 1000;
 
 impl Client {
     /// The stored task of this id; `None` once it is over.
@@ -39,7 +39,10 @@ impl Client {
     /// # Errors
     /// [`Error::Storage`].
     pub async fn delete(&self, id: TaskId) -> Result<bool, Error> {
-        self.0.backend.delete(self.touch(id)).await
+        let spilled = self.spilled_of(id).await;
+        let was_stored = self.0.backend.delete(self.touch(id)).await?;
+        self.delete_payloads(spilled.iter().filter(|_| was_stored)).await;
+        Ok(was_stored)
     }
 
     /// Makes a waiting task due at once.
@@ -95,8 +98,12 @@ impl Client {
     /// # Errors
     /// [`Error::QueueName`] if `queue` is no queue name.
     pub async fn purge(&self, queue: impl Into<String>) -> Result<u64, Error> {
+        let queue = QueueName::new(queue)?;
         let touch = Purge { now: self.now(), tombstones: self.0.retention.tombstones };
-        self.0.backend.purge(QueueName::new(queue)?, touch).await
+        let spilled = self.spilled_in(&queue).await?;
+        let purged = self.0.backend.purge(queue, touch).await?;
+        self.delete_payloads_of(spilled).await;
+        Ok(purged)
     }
 
     /// How many tasks stand where, of all queues together.

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::payloads::{PayloadSettings, Payloads};
+use super::trace::TraceHook;
 use super::{Client, Inner, url};
 use crate::backend::{Backend, Pull};
 use crate::clock::{Clock, SystemClock};
@@ -39,6 +41,8 @@ pub struct ClientBuilder {
     default_queues: Vec<String>,
     inline: bool,
     retention: Retention,
+    pub(super) payloads: PayloadSettings,
+    pub(super) trace: TraceHook,
 }
 
 impl Default for ClientBuilder {
@@ -50,6 +54,8 @@ impl Default for ClientBuilder {
             default_queues: Vec::new(),
             inline: false,
             retention: Retention::default(),
+            payloads: PayloadSettings::default(),
+            trace: TraceHook::default(),
         }
     }
 }
@@ -104,11 +110,11 @@ impl ClientBuilder {
     ///
     /// # Errors
     /// [`Error::Url`] if the URL names no backend of this build, [`Error::Storage`] if it cannot be opened,
-    /// [`Error::QueueName`] if a default queue is no queue name, [`Error::Misconfigured`] in inline mode if tasks cannot
-    /// be run.
+    /// [`Error::PayloadStoreUrl`] and [`Error::PayloadStore`] if the payload store cannot be, [`Error::QueueName`] if a
+    /// default queue is no queue name, [`Error::Misconfigured`] in inline mode if tasks cannot be run.
     pub async fn open(self, url: &str) -> Result<Client, Error> {
-        let opened = url::open(url).await?;
-        self.finish(opened.clone(), Some(opened))
+        let url::Opened { backend, pull } = url::open(url).await?;
+        self.finish(backend, pull)
     }
 
     /// A client of the backend that the environment variable `GAE_TASKS_URL` names; `sqlite:gae-tasks.db` if unset.
@@ -131,9 +137,18 @@ impl ClientBuilder {
         self.finish(backend.clone(), Some(backend))
     }
 
-    fn finish(self, backend: Arc<dyn Backend>, pull: Option<Arc<dyn Pull>>) -> Result<Client, Error> {
+    /// A client of a backend that calls handlers over HTTP (or of any other: no worker can be made of the client).
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
+    pub fn build_push(self, backend: impl Backend) -> Result<Client, Error> {
+        self.finish(Arc::new(backend), None)
+    }
+
+    fn finish(mut self, backend: Arc<dyn Backend>, pull: Option<Arc<dyn Pull>>) -> Result<Client, Error> {
         let default_queues = self.default_queues.iter().cloned().map(QueueName::new).collect::<Result<_, _>>()?;
-        let client = self.assemble(default_queues, backend, pull);
+        let payloads = std::mem::take(&mut self.payloads).open()?;
+        let client = self.assemble(default_queues, payloads, backend, pull);
         if client.is_inline() {
             no_problems(client.problems())?;
         }
@@ -143,6 +158,7 @@ impl ClientBuilder {
     fn assemble(
         self,
         default_queues: Vec<QueueName>,
+        payloads: Payloads,
         backend: Arc<dyn Backend>,
         pull: Option<Arc<dyn Pull>>,
     ) -> Client {
@@ -156,6 +172,8 @@ impl ClientBuilder {
             default_queues,
             inline: self.inline,
             retention: self.retention,
+            payloads,
+            trace: self.trace,
         }))
     }
 }
@@ -164,6 +182,6 @@ impl Client {
     /// A client of this backend, with every linked task, no state and no settings.
     pub(super) fn of(backend: impl Pull) -> Self {
         let backend = Arc::new(backend);
-        ClientBuilder::default().assemble(Vec::new(), backend.clone(), Some(backend))
+        ClientBuilder::default().assemble(Vec::new(), Payloads::default(), backend.clone(), Some(backend))
     }
 }

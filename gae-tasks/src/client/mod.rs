@@ -3,6 +3,11 @@
 mod admin;
 mod builder;
 mod current;
+mod payloads;
+#[cfg(feature = "push")]
+mod push;
+mod sweep_payloads;
+mod trace;
 mod url;
 mod worker;
 
@@ -12,9 +17,15 @@ use std::time::Duration;
 
 pub use builder::ClientBuilder;
 pub use current::ClientGuard;
+#[cfg(feature = "push")]
+#[cfg_attr(docsrs, doc(cfg(feature = "push")))]
+pub use push::PushServiceBuilder;
+pub use sweep_payloads::{SweepPayloads, SweepPayloadsFuture};
 pub use worker::{Worker, WorkerFuture};
 
-use crate::backend::{Backend, Capabilities, Enqueue, Pull};
+use self::payloads::Payloads;
+use self::trace::TraceHook;
+use crate::backend::{Backend, Capabilities, Enqueue, NewTask, Pull};
 use crate::clock::Clock;
 use crate::context::{States, TaskContext};
 use crate::defer::{Defer, Prepared, inline_answer, judge};
@@ -59,13 +70,16 @@ struct Inner {
     default_queues: Vec<QueueName>,
     inline: bool,
     retention: Retention,
+    payloads: Payloads,
+    trace: TraceHook,
 }
 
 impl Client {
     /// A client of the backend that `url` names, with every linked task and no state.
     ///
     /// `memory:` is a new, empty queue in this process, for tests. `sqlite:FILE` is a file that is made if missing,
-    /// for any number of processes of one machine (feature `sqlite`).
+    /// for any number of processes of one machine (feature `sqlite`). `cloudtasks://PROJECT/LOCATION?..` is Google Cloud
+    /// Tasks, which calls handlers over HTTP (feature `cloud-tasks`); its parameters are told at `CloudTasks::open`.
     ///
     /// # Errors
     /// [`Error::Url`] if the URL names no backend of this build, [`Error::Storage`] if it cannot be opened.
@@ -98,8 +112,8 @@ impl Client {
 
     /// Stores many tasks, of one type or several, in one transaction.
     ///
-    /// Options and payloads of all are checked before any is stored. They are stored with this client, whatever their [`.on(..)`](Defer::on) says. In inline mode they run one after the other, up to the first
-    /// failure.
+    /// Options and payloads of all are checked before any is stored. They are stored with this client, whatever their
+    /// [`.on(..)`](Defer::on) says. In inline mode they run one after the other, up to the first failure.
     ///
     /// # Errors
     /// As for a single [`Defer`]; [`Error::Partial`] says what became of each task where the backend refused some.
@@ -111,7 +125,8 @@ impl Client {
             }
             return Ok(answers);
         }
-        let prepared = tasks.into_iter().map(|task| task.prepare(self)).collect::<Result<Vec<_>, _>>()?;
+        let mut prepared = tasks.into_iter().map(|task| task.prepare(self)).collect::<Result<Vec<_>, _>>()?;
+        self.put_all(&mut prepared).await?;
         let results = self.enqueue(prepared).await?;
         if results.iter().any(Result::is_err) {
             return Err(Error::Partial { results });
@@ -133,10 +148,19 @@ impl Client {
     }
 
     async fn enqueue(&self, prepared: Vec<Prepared>) -> Result<Vec<Result<Deferred, Error>>, Error> {
+        let spilled: Vec<_> = prepared.iter().map(|task| task.spilled.clone()).collect();
         let (new_names, tasks): (Vec<_>, Vec<_>) = prepared.into_iter().map(|p| (p.new_name(), p.task)).unzip();
-        let answers = self.0.backend.enqueue(Enqueue { now: self.now(), tasks }).await?;
+        let answers = match self.0.backend.enqueue(Enqueue { now: self.now(), tasks }).await {
+            Ok(answers) => answers,
+            Err(error) => {
+                self.delete_if_certain(&spilled, &error).await;
+                return Err(error);
+            }
+        };
         let judged = answers.into_iter().zip(new_names).map(|(answer, new_name)| judge(answer?, new_name));
-        Ok(judged.collect())
+        let judged: Vec<_> = judged.collect();
+        self.delete_unneeded(&spilled, &judged).await;
+        Ok(judged)
     }
 
     /// Whether tasks run where they are deferred.
@@ -146,38 +170,55 @@ impl Client {
 
     /// Runs a task in place of storing it; its options never reach the function.
     pub(crate) async fn run_inline(&self, defer: Defer) -> Result<Deferred, Error> {
-        let kind = defer.kind();
-        let (id, outcome) = self.attempt_once(defer).await?;
-        inline_answer(kind, id, outcome)
+        let registration = defer.registration();
+        self.run_prepared(registration, defer.prepare_inline(self)?).await
     }
 
-    /// [Runs a task inline](Self::run_inline) for a caller that blocks: on a thread with a runtime of its own, because
-    /// the handler may need one, and that of the caller, if there is any, may be the one that is blocked.
-    pub(crate) fn wait_inline(&self, defer: Defer) -> Result<Deferred, Error> {
+    /// As [`run_inline`](Self::run_inline), with its options checked.
+    pub(crate) async fn run_prepared(&self, registration: &Registration, task: NewTask) -> Result<Deferred, Error> {
+        let (id, outcome) = self.attempt_prepared(registration, task).await?;
+        inline_answer(registration.kind, id, outcome)
+    }
+
+    /// Does for a caller that blocks what may need a runtime (handlers that run inline, payload stores): on a thread with
+    /// a runtime of its own, because that of the caller, if there is any, may be the one that is blocked.
+    pub(crate) fn on_a_thread(
+        &self,
+        work: impl Future<Output = Result<Deferred, Error>> + Send,
+    ) -> Result<Deferred, Error> {
         let backend = self.capabilities().backend;
-        let failed =
-            |source: BoxError| Error::Storage { backend, problem: "cannot run a task inline".to_owned(), source };
+        let failed = |source: BoxError| Error::Storage {
+            backend,
+            problem: "is not reached: this call needs a thread with a runtime of its own".to_owned(),
+            source,
+        };
         let run = || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.map_err(|error| failed(error.into()))?.block_on(self.run_inline(defer))
+            runtime.map_err(|error| failed(error.into()))?.block_on(work)
         };
         let ended = std::thread::scope(|scope| scope.spawn(run).join());
-        ended.unwrap_or_else(|_| Err(failed("the thread that ran it panicked".into())))
+        ended.unwrap_or_else(|_| Err(failed("the thread panicked".into())))
     }
 
     /// Makes one attempt at a task that is not stored.
+    #[cfg(feature = "testing")]
     pub(crate) async fn attempt_once(&self, defer: Defer) -> Result<(TaskId, Outcome), Error> {
         let registration = defer.registration();
-        let task = defer.prepare(self)?.task;
+        self.attempt_prepared(registration, defer.prepare_inline(self)?).await
+    }
+
+    async fn attempt_prepared(&self, registration: &Registration, task: NewTask) -> Result<(TaskId, Outcome), Error> {
         no_problems(self.0.registry.problems_of(registration, &self.0.states))?;
         let context = TaskContext::of_new(&task, registration);
-        let outcome = self.dispatcher().dispatch(registration, &task.payload, &context).await;
+        let attributes = task.attributes.as_deref();
+        let outcome = self.dispatcher().dispatch(registration, &task.payload, attributes, &context).await;
         Ok((task.id, outcome))
     }
 
     /// What runs handlers for this client.
     pub(crate) fn dispatcher(&self) -> Dispatcher {
-        Dispatcher::new(Arc::clone(&self.0.states), Arc::clone(&self.0.clock), Arc::new(self.clone()))
+        let (states, clock) = (Arc::clone(&self.0.states), Arc::clone(&self.0.clock));
+        Dispatcher::new(states, clock, Arc::new(self.clone()), self.payload_store().cloned())
     }
 
     /// The queues a task goes to that is deferred without naming any.

@@ -3,8 +3,8 @@
 use std::env::{VarError, var};
 use std::sync::Arc;
 
-use crate::backend::Pull;
 use crate::backend::memory::Memory;
+use crate::backend::{Backend, Pull};
 use crate::error::Error;
 
 /// The environment variable that names the backend.
@@ -19,24 +19,36 @@ pub(super) fn from_env() -> Result<String, Error> {
     }
 }
 
+/// A backend, and the same as one that workers lease from, if it is one.
+pub(super) struct Opened {
+    pub(super) backend: Arc<dyn Backend>,
+    pub(super) pull: Option<Arc<dyn Pull>>,
+}
+
+impl Opened {
+    fn pull(backend: impl Pull) -> Self {
+        let backend = Arc::new(backend);
+        Self { backend: backend.clone(), pull: Some(backend) }
+    }
+}
+
 /// Opens the backend that `url` names.
-pub(super) async fn open(url: &str) -> Result<Arc<dyn Pull>, Error> {
+pub(super) async fn open(url: &str) -> Result<Opened, Error> {
     let Some((scheme, rest)) = url.split_once(':') else {
         return Err(refused(url, "has no scheme"));
     };
     match scheme {
-        "memory" if rest.is_empty() => Ok(Arc::new(Memory::new())),
+        "memory" if rest.is_empty() => Ok(Opened::pull(Memory::new())),
         "memory" => Err(refused(url, "names a place, but `memory:` has none")),
         "sqlite" => sqlite(url, rest).await,
-        "postgres" | "postgresql" | "cloudtasks" => {
-            Err(refused(url, "names a backend that this version does not have yet"))
-        }
+        "cloudtasks" => cloud_tasks(url).await,
+        "postgres" | "postgresql" => Err(refused(url, "names a backend that this version does not have yet")),
         _ => Err(refused(url, "has an unknown scheme")),
     }
 }
 
 #[cfg(feature = "sqlite")]
-async fn sqlite(url: &str, rest: &str) -> Result<Arc<dyn Pull>, Error> {
+async fn sqlite(url: &str, rest: &str) -> Result<Opened, Error> {
     // `sqlite:///var/lib/app.db` is how most tools write an absolute path.
     let file = rest.strip_prefix("//").unwrap_or(rest);
     if file.is_empty() || file.contains('?') || file == ":memory:" {
@@ -45,12 +57,23 @@ async fn sqlite(url: &str, rest: &str) -> Result<Arc<dyn Pull>, Error> {
     if file.starts_with("file:") {
         return Err(refused(url, "names a file in SQLite's own way, as a URI: write its path alone"));
     }
-    Ok(Arc::new(crate::backend::sqlite::Sqlite::open(file).await?))
+    Ok(Opened::pull(crate::backend::sqlite::Sqlite::open(file).await?))
 }
 
 #[cfg(not(feature = "sqlite"))]
-async fn sqlite(url: &str, _rest: &str) -> Result<Arc<dyn Pull>, Error> {
+async fn sqlite(url: &str, _rest: &str) -> Result<Opened, Error> {
     Err(refused(url, "needs the feature `sqlite` of gae-tasks, which is off in this build"))
+}
+
+#[cfg(feature = "cloud-tasks")]
+async fn cloud_tasks(url: &str) -> Result<Opened, Error> {
+    let backend = crate::backend::cloud_tasks::CloudTasks::open(url).await?;
+    Ok(Opened { backend: Arc::new(backend), pull: None })
+}
+
+#[cfg(not(feature = "cloud-tasks"))]
+async fn cloud_tasks(url: &str) -> Result<Opened, Error> {
+    Err(refused(url, "needs the feature `cloud-tasks` of gae-tasks, which is off in this build"))
 }
 
 fn refused(url: &str, problem: &str) -> Error {
@@ -92,5 +115,12 @@ mod tests {
             let refused = pollster::block_on(open(url)).map(drop);
             assert!(matches!(&refused, Err(Error::Url { problem, .. }) if problem.contains("URI")), "{refused:?}");
         }
+    }
+
+    #[cfg(not(feature = "cloud-tasks"))]
+    #[test]
+    fn a_backend_that_is_off_names_its_feature() {
+        let error = pollster::block_on(open("cloudtasks://shop/europe-west1")).err().unwrap();
+        assert!(error.to_string().contains("needs the feature `cloud-tasks`"), "{error}");
     }
 }

@@ -88,6 +88,21 @@ impl RetryConfig {
         self.max_retry_duration
     }
 
+    /// The pause before the first retry.
+    pub const fn min_backoff(&self) -> Duration {
+        self.min_backoff
+    }
+
+    /// The longest pause before a retry.
+    pub const fn max_backoff(&self) -> Duration {
+        self.max_backoff
+    }
+
+    /// How often the pause doubles before it grows linearly.
+    pub const fn max_doublings(&self) -> u32 {
+        self.max_doublings
+    }
+
     /// The pause before the `retry`-th retry, counted from 1.
     pub fn backoff(&self, retry: u32) -> Duration {
         let retry = retry.max(1);

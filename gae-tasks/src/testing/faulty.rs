@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use crate::backend::{
-    Answer, Backend, Capabilities, Enqueue, Extend, Lease, Leased, List, Pull, Purge, QueueRecord, RouteStats, Settle,
-    Settled, Sweep, Swept, TaskRecord, Touch, sealed,
+    Answer, Backend, Bury, Capabilities, Enqueue, Extend, Lease, Leased, List, Pull, Purge, QueueRecord, RouteStats,
+    Settle, Settled, Sweep, Swept, TaskRecord, Touch, sealed,
 };
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
@@ -61,6 +61,7 @@ pub enum Operation {
     Delete,
     RunNow,
     Replay,
+    Bury,
     PutQueue,
     Queues,
     SetPaused,
@@ -243,6 +244,10 @@ impl<B: Backend> Backend for Faulty<B> {
 
     fn replay(&self, request: Touch) -> Answer<'_, ()> {
         self.call(Operation::Replay, move |backend| backend.replay(request))
+    }
+
+    fn bury(&self, request: Bury) -> Answer<'_, ()> {
+        self.call(Operation::Bury, move |backend| backend.bury(request))
     }
 
     fn put_queue(&self, queue: QueueName, config: QueueConfig) -> Answer<'_, ()> {

@@ -32,6 +32,8 @@ mod clock;
 #[doc(hidden)]
 pub mod conformance;
 mod faulty;
+#[cfg(feature = "push")]
+mod push;
 mod verbs;
 
 pub use crate::{assert_deferred, assert_not_deferred};

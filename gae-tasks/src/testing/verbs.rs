@@ -81,7 +81,8 @@ impl Client {
     pub async fn attempt_leased(&self, task: &LeasedTask) -> Option<(&'static Registration, Outcome)> {
         let registration = self.registry().find(task.kind.as_str(), task.shape)?;
         let context = TaskContext::of_leased(task, registration);
-        Some((registration, self.dispatcher().dispatch(registration, &task.payload, &context).await))
+        let attributes = task.attributes.as_deref();
+        Some((registration, self.dispatcher().dispatch(registration, &task.payload, attributes, &context).await))
     }
 }
 
@@ -108,6 +109,7 @@ impl TaskContext {
             attempt: attempt.max(1),
             schedule_time: None,
             deadline: Duration::from_secs(600),
+            traceparent: None,
         })
     }
 

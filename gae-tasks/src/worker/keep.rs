@@ -229,6 +229,7 @@ mod tests {
             attempt: 1,
             schedule_time: None,
             deadline: Duration::from_secs(1),
+            traceparent: None,
         });
         assert!(held.started(lease(), &context));
         (held, context)

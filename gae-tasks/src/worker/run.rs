@@ -138,7 +138,8 @@ async fn attempt(crew: &Crew, task: &LeasedTask) -> Settlement {
         return Settlement::new(task.lease, Verdict::Release);
     }
     let started = crew.clock.wall();
-    let outcome = crew.dispatcher.dispatch(registration, &task.payload, &context).await;
+    let attributes = task.attributes.as_deref();
+    let outcome = crew.dispatcher.dispatch(registration, &task.payload, attributes, &context).await;
     let mut settlement = Settlement::new(task.lease, Verdict::of(&outcome, registration.max_attempts));
     settlement.started = Some(started);
     settlement

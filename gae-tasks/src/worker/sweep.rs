@@ -40,7 +40,7 @@ pub(super) async fn start(crew: Arc<Crew>) -> JoinSet<()> {
 }
 
 /// Sweeps, with at most so many changes of each sort; answers whether the storage did.
-async fn sweep(crew: &Crew, limit: usize) -> bool {
+async fn sweep(crew: &Arc<Crew>, limit: usize) -> bool {
     let request = Sweep {
         now: crew.clock.now(),
         dead_letters: crew.retention.dead_letters,
@@ -48,16 +48,32 @@ async fn sweep(crew: &Crew, limit: usize) -> bool {
         limit,
     };
     match crew.pull.sweep(request).await {
-        Ok(swept) if swept.recovered > 0 => {
-            tracing::warn!(tasks = swept.recovered, died = swept.died, "recovered the tasks of a worker that is gone");
+        Ok(swept) => {
+            if swept.recovered > 0 {
+                let (tasks, died) = (swept.recovered, swept.died);
+                tracing::warn!(tasks, died, "recovered the tasks of a worker that is gone");
+            }
+            forget_beside(crew, swept.attributes);
         }
-        Ok(_) => {}
         Err(error) => {
             tracing::error!(error = crate::outcome::chain(&error), "cannot sweep, trying again");
             return false;
         }
     }
     true
+}
+
+/// Deletes what was kept elsewhere for dead letters that are forgotten; nobody waits for that.
+fn forget_beside(crew: &Arc<Crew>, attributes: Vec<Vec<u8>>) {
+    if attributes.is_empty() {
+        return;
+    }
+    let crew = Arc::clone(crew);
+    tokio::spawn(async move {
+        for attributes in attributes {
+            crew.dispatcher.forget(&attributes).await;
+        }
+    });
 }
 
 /// Keeps from sweeping while leases seem to have expired though their workers live: after a jump of the wall clock, and
@@ -76,7 +92,7 @@ impl Calm {
         Self { offset: Self::offset(crew), calm_from: Duration::ZERO, answered: None, failures: 0 }
     }
 
-    async fn sweep(&mut self, crew: &Crew) {
+    async fn sweep(&mut self, crew: &Arc<Crew>) {
         if self.has_jumped(crew) {
             self.calm_from = crew.clock.monotonic() + crew.lease;
         }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use crate::backend::lease::Haul;
 use crate::backend::record::{bounded, error_text};
 use crate::backend::{
-    Lease, LeaseRef, LeaseToken, Leased, LeasedTask, MAX_ERRORS, MAX_LOST_ATTEMPTS, NewTask, QueueRecord, RouteStats,
-    Settled, Settlement, Standing, Stats, Sweep, Swept, TaskError, TaskRecord, TaskState, Verdict,
+    Bury, Lease, LeaseRef, LeaseToken, Leased, LeasedTask, MAX_ERRORS, MAX_LOST_ATTEMPTS, NewTask, QueueRecord,
+    RouteStats, Settled, Settlement, Standing, Stats, Sweep, Swept, TaskError, TaskRecord, TaskState, Verdict,
 };
 use crate::error::Error;
 use crate::queue::{Attempts, QueueConfig, QueueName, RetryConfig};
@@ -73,6 +73,31 @@ impl Store {
         };
         self.tasks.insert(record.id, Stored { record, token: None, expires: now });
         Deferred::new(task.id, true)
+    }
+
+    pub(super) fn bury(&mut self, request: Bury, now: Timestamp) {
+        let Bury { mut task, attempts, first_attempt, error, .. } = request;
+        let id = task.id;
+        if self.tasks.contains_key(&id) {
+            return;
+        }
+        let key = task.name.clone().map(|name| (task.queue.clone(), name));
+        task.name.take_if(|_| key.is_some_and(|key| self.holds(&key, now)));
+        self.enqueue(task, now);
+        if let Some(Stored { record, .. }) = self.tasks.get_mut(&id) {
+            (record.state, record.died) = (TaskState::Dead, Some(now));
+            (record.attempts, record.first_attempt) = (attempts, first_attempt);
+            record.errors = vec![TaskError { attempt: attempts, at: now, message: bounded(error) }];
+        }
+    }
+
+    /// Whether a name is in use.
+    fn holds(&self, key: &(QueueName, TaskName), now: Timestamp) -> bool {
+        match self.names.get(key) {
+            Some(Holder::Task(_)) => true,
+            Some(Holder::Tombstone { until, .. }) => *until > now,
+            None => false,
+        }
     }
 
     pub(super) fn queue(&mut self, name: &QueueName) -> &mut QueueRecord {
@@ -251,7 +276,8 @@ impl Store {
         let old = |task: &&Stored| task.record.died.is_some_and(|died| died.plus(request.dead_letters) <= now);
         let old: Vec<_> = self.tasks.values().filter(old).take(request.limit).map(|task| task.record.id).collect();
         for id in old {
-            self.remove(id, now.plus(request.tombstones));
+            let removed = self.remove(id, now.plus(request.tombstones));
+            swept.attributes.extend(removed.and_then(|task| task.record.attributes));
             swept.forgotten += 1;
         }
         swept.forgotten += self.forget_names(request.limit, now);

@@ -133,13 +133,19 @@ fn refused(task: &NewTask, fault: &Fault) -> Error {
     Error::Storage { backend: super::NAME, problem, source: source.into() }
 }
 
-fn is_stored(connection: &Connection, task: &NewTask) -> Result<bool, Fault> {
+pub(super) fn is_stored(connection: &Connection, task: &NewTask) -> Result<bool, Fault> {
     let mut statement = connection.prepare_cached("SELECT 1 FROM gae_tasks_task WHERE id = ?1")?;
     Ok(statement.query_row(params![task.id.as_bytes()], |_| Ok(())).optional()?.is_some())
 }
 
 /// Answers whether the task is new.
-fn insert(connection: &Connection, task: &NewTask, lane: i64, now: Timestamp, due: Timestamp) -> Result<bool, Fault> {
+pub(super) fn insert(
+    connection: &Connection,
+    task: &NewTask,
+    lane: i64,
+    now: Timestamp,
+    due: Timestamp,
+) -> Result<bool, Fault> {
     const INSERT: &str = "INSERT INTO gae_tasks_task (id, lane, created, schedule_time, max_attempts, deadline, name, \
                           retry, attributes, payload) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \
                           ON CONFLICT (id) DO NOTHING";

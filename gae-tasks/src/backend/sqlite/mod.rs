@@ -1,6 +1,7 @@
 //! The embedded, durable backend: one SQLite file, shared by the processes of a host.
 
 mod admin;
+mod bury;
 mod call;
 mod connection;
 mod enqueue;
@@ -37,8 +38,8 @@ use self::enqueue::Storing;
 use self::reader::Reader;
 use self::writer::{Writer, moment};
 use super::{
-    Answer, Backend, Capabilities, Enqueue, Extend, Lease, Leased, List, Pull, Purge, QueueRecord, RouteStats, Settle,
-    Settled, Sweep, Swept, TaskRecord, Touch, sealed,
+    Answer, Backend, Bury, Capabilities, Enqueue, Extend, Lease, Leased, List, Pull, Purge, QueueRecord, RouteStats,
+    Settle, Settled, Sweep, Swept, TaskRecord, Touch, sealed,
 };
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
@@ -142,6 +143,10 @@ impl Backend for Sqlite {
     fn replay(&self, request: Touch) -> Answer<'_, ()> {
         let answer = self.writer.call(Replay(request));
         Box::pin(async { answer.await? })
+    }
+
+    fn bury(&self, request: Bury) -> Answer<'_, ()> {
+        self.write(request)
     }
 
     fn put_queue(&self, queue: QueueName, config: QueueConfig) -> Answer<'_, ()> {

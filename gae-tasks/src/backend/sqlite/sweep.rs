@@ -46,6 +46,7 @@ impl Request for Sweep {
         }
         for id in self.old_dead(connection, now, self.limit)? {
             if let Some(task) = Task::load(connection, id)? {
+                swept.attributes.extend(task.attributes(connection)?);
                 task.remove(connection, catalogue, now.plus(self.tombstones))?;
                 swept.forgotten += 1;
             }

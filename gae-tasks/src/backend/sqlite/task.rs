@@ -76,6 +76,14 @@ impl Task {
         own.or_else(of_queue).unwrap_or_default()
     }
 
+    /// Its attributes; none, if they cannot be read.
+    pub(super) fn attributes(&self, connection: &Connection) -> Result<Option<Vec<u8>>, Fault> {
+        const ATTRIBUTES: &str = "SELECT attributes FROM gae_tasks_task WHERE id = ?1";
+        let mut statement = connection.prepare_cached(ATTRIBUTES)?;
+        let read = statement.query_row(params![self.id.as_bytes()], |row| Ok(row.get(0).ok().flatten()));
+        Ok(read.optional()?.flatten())
+    }
+
     pub(super) fn count_attempt(&mut self, started: Timestamp) {
         self.attempts = self.attempts.saturating_add(1);
         self.first_attempt.get_or_insert(started);

@@ -4,6 +4,7 @@
 //! release. Cases say when everything happens ([`Now::At`](crate::Now::At)), so none sleeps and none reads a clock.
 
 mod admin;
+mod bury;
 mod enqueue;
 mod extend;
 mod extremes;
@@ -224,6 +225,23 @@ macro_rules! conformance {
                 pausing_keeps_the_configuration
                 pausing_makes_a_missing_queue
                 queues_are_told_by_name
+            ]
+            bury [
+                a_buried_task_is_a_dead_letter_with_all_its_data
+                a_task_that_never_began_can_be_buried
+                a_task_is_buried_once
+                a_stored_task_is_not_buried
+                a_buried_task_is_listed_and_counted_as_dead
+                a_buried_task_is_not_leased
+                a_buried_task_is_replayed_with_all_its_data
+                a_buried_task_can_be_deleted
+                a_buried_task_keeps_its_name_where_nobody_has_it
+                a_buried_task_drops_a_name_that_another_has
+                a_buried_task_drops_a_name_that_is_blocked
+                a_buried_task_is_forgotten_when_it_is_too_old
+                a_sweep_tells_the_attributes_of_what_it_forgets
+                a_long_error_of_a_buried_task_is_cut
+                burying_makes_a_queue_and_leaves_a_known_one_as_it_is
             ]
             reading [
                 a_task_that_never_was_is_not_found

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 
 use super::super::session::locked_or_removed;
 use super::{Folder, at, chain, enqueue, finish, lease, open, task, wait};
-use crate::backend::{Backend, List, Pull, Standing, Sweep, Swept, TaskFilter};
+use crate::backend::{Backend, Bury, List, Pull, Standing, Sweep, Swept, TaskFilter};
 use crate::time::Now;
 
 fn sweep(sqlite: &super::Sqlite) -> Swept {
@@ -71,6 +71,22 @@ fn the_tables_stand_beside_those_of_an_application() {
     assert_eq!(version, 7);
     let ours = "SELECT count(*) FROM sqlite_schema WHERE tbl_name NOT LIKE 'gae_tasks_%' AND name <> 'task' AND name <> 'schema'";
     assert_eq!(connection.query_row(ours, [], |row| row.get::<_, i64>(0)).unwrap(), 0);
+}
+
+#[test]
+fn a_buried_task_survives_the_end_of_its_process() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    let task = crate::backend::NewTask { attributes: Some(vec![3, 2, 1]), ..task(b"x") };
+    let now = Now::At(at(1));
+    let bury = Bury { now, task: task.clone(), attempts: 3, first_attempt: Some(at(0)), error: "over".to_owned() };
+    wait(sqlite.bury(bury.clone())).unwrap();
+    let before = wait(sqlite.get(task.id)).unwrap().unwrap();
+    drop(sqlite);
+    let sqlite = folder.open();
+    wait(sqlite.bury(bury)).unwrap();
+    assert_eq!(wait(sqlite.get(task.id)).unwrap().unwrap(), before);
+    assert_eq!((before.attempts, before.attributes, before.errors.len()), (3, task.attributes, 1));
 }
 
 #[test]

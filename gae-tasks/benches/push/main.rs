@@ -1,0 +1,75 @@
+//! What a task costs the program that runs it: the push service beside a bare axum handler that reads and decodes the
+//! same body, over loopback, one core for the server and one for its callers. And how soon a fresh process answers.
+//!
+//! ```text
+//! cargo bench -p gae-tasks --features push,testing --bench push [-- REQUESTS | alone]
+//! ```
+//!
+//! CPU time is the server thread's own, as Linux counts it. Threads are pinned where `taskset` is installed.
+
+mod alone;
+mod caller;
+mod servers;
+mod thousand;
+mod thread;
+
+use std::time::Duration;
+
+use servers::Server;
+
+const ROUNDS: usize = 5;
+
+/// One round of one server.
+#[derive(Clone, Copy)]
+struct Round {
+    cpu: Duration,
+    rate: f64,
+}
+
+fn main() {
+    let arguments: Vec<_> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    if arguments.first().is_some_and(|argument| argument == "first") {
+        return thousand::answer_first();
+    }
+    if arguments.first().is_some_and(|argument| argument == "alone") {
+        return alone::report();
+    }
+    let requests = arguments.first().and_then(|argument| argument.parse().ok()).unwrap_or(40_000);
+    let servers = [Server::Bare, Server::Nested, Server::Routed];
+    let mut rounds = [const { Vec::new() }; 3];
+    for server in servers {
+        measure(server, requests / 10);
+    }
+    println!("{requests} requests a round by {} connections", caller::CONNECTIONS);
+    println!("{:<28} {:>12} {:>12}", "", "CPU us/req", "req/s");
+    for _ in 0..ROUNDS {
+        for (server, rounds) in servers.into_iter().zip(&mut rounds) {
+            let round = measure(server, requests);
+            println!("{:<28} {:>12.2} {:>12.0}", server.name(), round.cpu.as_secs_f64() * 1e6, round.rate);
+            rounds.push(round);
+        }
+    }
+    let bare = &rounds[0];
+    println!("medians of the ratios of each round to the bare handler (bars: CPU 1.15, rate 0.90)");
+    for (server, rounds) in servers.into_iter().zip(&rounds).skip(1) {
+        let cpu = median(rounds.iter().zip(bare).map(|(ours, bare)| ours.cpu.as_secs_f64() / bare.cpu.as_secs_f64()));
+        let rate = median(rounds.iter().zip(bare).map(|(ours, bare)| ours.rate / bare.rate));
+        println!("{:<28} {cpu:>12.2} {rate:>12.2}", server.name());
+    }
+    thousand::report();
+}
+
+fn measure(server: Server, requests: usize) -> Round {
+    let running = server.start();
+    let before = running.thread.cpu();
+    let took = caller::call(running.address, &running.request, requests);
+    let cpu = running.thread.cpu() - before;
+    running.stop();
+    Round { cpu: cpu / requests as u32, rate: requests as f64 / took.as_secs_f64() }
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<_> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}

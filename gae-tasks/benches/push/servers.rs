@@ -1,0 +1,161 @@
+//! The servers that are compared, each on a thread and a runtime of its own.
+
+use std::net::SocketAddr;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::http::StatusCode;
+use axum::routing::post;
+use gae_tasks::backend::BoxFuture;
+use gae_tasks::push::PushService;
+use gae_tasks::push::verify::{Refused, Verified, Verify};
+use gae_tasks::{Client, RetryConfig, deferred};
+use http::request::Parts;
+use serde::Deserialize;
+use subtle::ConstantTimeEq;
+use tokio::sync::oneshot;
+
+use crate::thread::Thread;
+
+const SECRET: &str = "a-secret-that-is-forty-characters-long-x";
+
+/// The task of the benchmark: a small one, which does nothing.
+#[deferred(name = "shop.emails/send_welcome", queue = "emails")]
+async fn send_welcome(user_id: u64, to: String, subject: String) {
+    std::hint::black_box((user_id, to, subject));
+}
+
+/// Whether the caller knows the secret, in constant time.
+#[derive(Debug)]
+pub(crate) struct Secret;
+
+impl Verify for Secret {
+    fn verify<'a>(&'a self, request: &'a Parts) -> BoxFuture<'a, Result<Verified, Refused>> {
+        let given = request.headers.get("x-queue-secret").map_or(&b""[..], |value| value.as_bytes());
+        let is_known = bool::from(given.ct_eq(SECRET.as_bytes()));
+        let answer = if is_known { Ok(Verified::new("secret")) } else { Err(Refused::new("the secret is wrong")) };
+        Box::pin(std::future::ready(answer))
+    }
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum Server {
+    /// An axum handler that decodes the body, and knows nothing else.
+    Bare,
+    /// The service under `nest_service`.
+    Nested,
+    /// The service under `route_service`.
+    Routed,
+}
+
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
+    pub(crate) thread: Thread,
+    /// The bytes of the request it is sent.
+    pub(crate) request: Vec<u8>,
+    stop: oneshot::Sender<()>,
+    ended: JoinHandle<()>,
+}
+
+impl Running {
+    pub(crate) fn stop(self) {
+        _ = self.stop.send(());
+        self.ended.join().unwrap();
+    }
+}
+
+impl Server {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Bare => "bare axum handler",
+            Self::Nested => "push, axum's nest_service",
+            Self::Routed => "push, axum's route_service",
+        }
+    }
+
+    pub(crate) fn start(self) -> Running {
+        let (started, start) = mpsc::channel();
+        let (stop, stopped) = oneshot::channel();
+        let ended = std::thread::spawn(move || {
+            let thread = Thread::current().pin(0);
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let client = Client::open("memory:").await.unwrap();
+                let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+                started.send((listener.local_addr().unwrap(), thread, request(&client))).unwrap();
+                let router = self.router(&client);
+                tokio::select! {
+                    served = async { axum::serve(listener, router).await } => served.unwrap(),
+                    _ = stopped => {}
+                }
+            });
+        });
+        let (address, thread, request) = start.recv().unwrap();
+        Running { address, thread, request, stop, ended }
+    }
+
+    fn router(self, client: &Client) -> Router {
+        match self {
+            Self::Bare => Router::new().route("/_cb/deferred/{*kind}", post(bare)),
+            Self::Nested => Router::new().nest_service("/_cb/deferred", service(client)),
+            Self::Routed => Router::new().route_service("/_cb/deferred/{*kind}", service(client)),
+        }
+    }
+}
+
+pub(crate) fn service(client: &Client) -> PushService {
+    client.push_service().verify(Secret).log_dead_letters().build().unwrap()
+}
+
+/// A request as Cloud Tasks sends it.
+pub(crate) fn push_request(client: &Client) -> http::Request<Bytes> {
+    let task = send_welcome::defer(42, "someone@mail.example.org", "a subject that is forty characters long");
+    let mut request = client.push_request(task, 1).unwrap();
+    request.headers_mut().insert("x-queue-secret", SECRET.parse().unwrap());
+    request
+}
+
+/// The request as bytes.
+pub(crate) fn request(client: &Client) -> Vec<u8> {
+    let request = push_request(client);
+    let mut text = format!("POST {} HTTP/1.1\r\nhost: shop.example.org\r\n", request.uri());
+    for (name, value) in request.headers() {
+        text.push_str(&format!("{name}: {}\r\n", value.to_str().unwrap()));
+    }
+    text.push_str(&format!("content-length: {}\r\n\r\n", request.body().len()));
+    [text.as_bytes(), request.body()].concat()
+}
+
+/// What the body holds before the payload.
+#[derive(Deserialize)]
+#[allow(dead_code)] // It is decoded, as the service does.
+struct Head<'a> {
+    id: [u8; 16],
+    kind: &'a str,
+    shape: u64,
+    queue: &'a str,
+    named: bool,
+    created: i64,
+    max_attempts: Option<u32>,
+    retry: Option<RetryConfig>,
+    deadline: Option<Duration>,
+    attributes: Option<&'a [u8]>,
+    payload: usize,
+}
+
+pub(crate) async fn bare(body: Bytes) -> StatusCode {
+    let Ok((head, payload)) = postcard::take_from_bytes::<Head<'_>>(&body[3..]) else {
+        return StatusCode::BAD_REQUEST;
+    };
+    std::hint::black_box(head);
+    match postcard::from_bytes::<(u64, String, String)>(payload) {
+        Ok((user_id, to, subject)) => {
+            send_welcome(user_id, to, subject).await;
+            StatusCode::OK
+        }
+        Err(_) => StatusCode::BAD_REQUEST,
+    }
+}

@@ -1,0 +1,152 @@
+//! What travels beside a payload and concerns neither its handler nor how it is stored: opaque bytes to backends.
+
+use serde::{Deserialize, Serialize};
+
+/// The first byte of encoded attributes. Postcard does not describe itself: a changed type gets a new number here.
+const FORMAT: u8 = 1;
+
+/// What a task carries beside its payload.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Attributes {
+    /// Where the payload is, if it was too large to travel itself.
+    pub(crate) spilled: Option<Spilled>,
+    /// The trace that deferred the task, as in W3C's header `traceparent`.
+    pub(crate) traceparent: Option<String>,
+    /// The service that is to run it, in place of the backend's own.
+    pub(crate) target: Option<Target>,
+    /// HTTP headers of its requests.
+    pub(crate) headers: Vec<(String, String)>,
+}
+
+/// A payload that is in a payload store, and what tells whether it is whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Spilled {
+    pub(crate) key: String,
+    /// The name of the store it was put into.
+    pub(crate) store: String,
+    length: u64,
+    checksum: u64,
+}
+
+impl Spilled {
+    /// `payload`, as it is put into `store`.
+    pub(crate) fn new(key: String, store: String, payload: &[u8]) -> Self {
+        Self { key, store, length: payload.len() as u64, checksum: checksum(payload) }
+    }
+
+    /// Whether these bytes are the ones that were put there.
+    pub(crate) fn is(&self, payload: &[u8]) -> bool {
+        payload.len() as u64 == self.length && checksum(payload) == self.checksum
+    }
+}
+
+/// FNV-1a, 64 bit: against accidents, not against who may write into the store.
+fn checksum(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// A service of the platform, and a version of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Target {
+    pub(crate) service: String,
+    /// `None` is the version that gets the service's traffic at the time of the attempt.
+    pub(crate) version: Option<String>,
+}
+
+impl Attributes {
+    /// The attributes as bytes; `None` if there are none.
+    pub(crate) fn encode(&self) -> Option<Vec<u8>> {
+        if *self == Self::default() {
+            return None;
+        }
+        // Strings and options: nothing of which postcard can refuse.
+        postcard::to_extend(self, vec![FORMAT]).ok()
+    }
+
+    /// The attributes in `bytes`; `None` if a newer version of this crate wrote them, or nobody did.
+    pub(crate) fn decode(bytes: Option<&[u8]>) -> Option<Self> {
+        let Some(bytes) = bytes else { return Some(Self::default()) };
+        let (&FORMAT, rest) = bytes.split_first()? else { return None };
+        postcard::from_bytes(rest).ok()
+    }
+}
+
+/// Whether `text` is a value of the header `traceparent`, as in W3C's Trace Context, §3.2: version, trace, parent and
+/// flags in hexadecimal digits of lower case. Later versions may say more after another hyphen.
+pub(crate) fn is_traceparent(text: &str) -> bool {
+    let mut parts = text.splitn(5, '-');
+    let mut hex = |digits: usize| {
+        let is_hex = |part: &&str| part.len() == digits && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        parts.next().filter(is_hex)
+    };
+    let (Some(version), Some(trace), Some(parent), Some(_flags)) = (hex(2), hex(32), hex(16), hex(2)) else {
+        return false;
+    };
+    let is_zero = |part: &str| part.bytes().all(|b| b == b'0');
+    let more_is_fine = match parts.next() {
+        Some(more) => version != "00" && more.len() <= 256 && more.bytes().all(|b| b.is_ascii_graphic()),
+        None => true,
+    };
+    version != "ff" && !is_zero(trace) && !is_zero(parent) && more_is_fine
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spilled_payload_is_told_from_any_other() {
+        let spilled = Spilled::new("key".to_owned(), "memory:".to_owned(), b"payload");
+        assert!(spilled.is(b"payload"));
+        for other in [&b"payloae"[..], b"payloa", b"payload\0", b""] {
+            assert!(!spilled.is(other), "{other:?}");
+        }
+        // The published vectors of FNV-1a: stored tasks carry these numbers.
+        assert_eq!((checksum(b""), checksum(b"foobar")), (0xcbf2_9ce4_8422_2325, 0x8594_4171_f739_67e8));
+    }
+
+    #[test]
+    fn trace_parents_are_those_of_the_standard() {
+        let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        assert!(is_traceparent(good) && is_traceparent(&good.replacen("00", "cc", 1)));
+        assert!(is_traceparent(&format!("{}-what.comes", good.replacen("00", "cc", 1))));
+        let bad = [
+            String::new(),
+            good.to_uppercase(),
+            good[..54].to_owned(),
+            format!("{good}0"),
+            format!("{good}-more"),
+            good.replacen("00", "ff", 1),
+            good.replace("0af7651916cd43dd8448eb211c80319c", &"0".repeat(32)),
+            good.replace("b7ad6b7169203331", &"0".repeat(16)),
+            format!("{good}\r\nx: y"),
+            format!("{}-\r\nx: y", good.replacen("00", "cc", 1)),
+        ];
+        for text in bad {
+            assert!(!is_traceparent(&text), "{text}");
+        }
+    }
+
+    #[test]
+    fn no_attributes_take_no_bytes() {
+        assert_eq!(Attributes::default().encode(), None);
+        assert_eq!(Attributes::decode(None), Some(Attributes::default()));
+    }
+
+    #[test]
+    fn attributes_are_read_back() {
+        let attributes = Attributes {
+            spilled: Some(Spilled::new("0190".to_owned(), "gs://shop/tasks".to_owned(), b"payload")),
+            traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
+            target: Some(Target { service: "worker".to_owned(), version: None }),
+            headers: vec![("x-shop".to_owned(), "7".to_owned())],
+        };
+        assert_eq!(Attributes::decode(attributes.encode().as_deref()), Some(attributes));
+    }
+
+    #[test]
+    fn attributes_of_another_format_are_not_guessed_at() {
+        assert_eq!(Attributes::decode(Some(&[FORMAT + 1, 0, 0, 0, 0])), None);
+        assert_eq!(Attributes::decode(Some(&[])), None);
+    }
+}

@@ -1,0 +1,302 @@
+//! How the backend is put together: where its queues are, and whom their tasks are sent to.
+
+use std::collections::HashMap;
+use std::env::var;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use google_cloud_auth::credentials::{Builder as DefaultCredentials, anonymous};
+use google_cloud_gax::retry_policy::NeverRetry;
+use google_cloud_tasks_v2::client::CloudTasks as Google;
+
+use super::error::failed;
+use super::name::Place;
+use super::runtime::Runtime;
+use super::target::{Http, Origin, Routing, Target, Token};
+use super::{CloudTasks, MAX_TASK_BYTES, Shared};
+use crate::error::{Error, no_problems};
+
+/// The environment variable that other clients of Cloud Tasks read too: `HOST:PORT` of a local server.
+const EMULATOR: &str = "CLOUD_TASKS_EMULATOR_HOST";
+
+/// Bytes that Google's limit leaves for everything that is not the payload.
+const ROOM: usize = 16 * 1024;
+
+/// Puts a [`CloudTasks`] together; every parameter of its [URL](CloudTasks::open) has a method here.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), gae_tasks::Error> {
+/// use gae_tasks::{Client, backend::cloud_tasks::CloudTasks};
+///
+/// let backend = CloudTasks::builder("shop-prod", "europe-west1")
+///     .http("https://worker-abc.a.run.app")
+///     .service_account("queue@shop-prod.iam.gserviceaccount.com")
+///     .build()
+///     .await?;
+/// let tasks = Client::builder().build_push(backend)?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "a builder does nothing until `build`"]
+#[derive(Debug, Clone)]
+pub struct CloudTasksBuilder {
+    place: Place,
+    url: Option<String>,
+    service_account: Option<String>,
+    audience: Option<String>,
+    routing: Routing,
+    background: Option<String>,
+    origin: Option<Origin>,
+    app_engine: bool,
+    prefix: String,
+    headers: Vec<(String, String)>,
+    endpoint: Option<String>,
+    anonymous: bool,
+    time_limit: Duration,
+    max_payload: usize,
+}
+
+impl CloudTasksBuilder {
+    pub(super) fn new(project: String, location: String) -> Self {
+        Self {
+            place: Place { project, location },
+            url: None,
+            service_account: None,
+            audience: None,
+            routing: Routing::default(),
+            background: None,
+            origin: None,
+            app_engine: false,
+            prefix: "/_cb/deferred".to_owned(),
+            headers: Vec::new(),
+            endpoint: None,
+            anonymous: false,
+            time_limit: Duration::from_secs(10),
+            max_payload: 100_000,
+        }
+    }
+
+    /// Sends tasks to this server, e.g. `https://worker-abc.a.run.app`, under the [prefix](Self::prefix).
+    pub fn http(mut self, url: impl Into<String>) -> Self {
+        self.url = Some(url.into());
+        self
+    }
+
+    /// The service account whose OIDC token each request to the server carries; this program must be allowed to act as
+    /// it (`roles/iam.serviceAccountUser`).
+    pub fn service_account(mut self, email: impl Into<String>) -> Self {
+        self.service_account = Some(email.into());
+        self
+    }
+
+    /// The audience of the token; by default the URL given to [`http`](Self::http).
+    pub fn audience(mut self, audience: impl Into<String>) -> Self {
+        self.audience = Some(audience.into());
+        self
+    }
+
+    /// Sends tasks to the project's App Engine application: to the service and the version that defer them, where those
+    /// can be told ([`deferring_from`](Self::deferring_from)), else to its default service.
+    ///
+    /// The default, without being asked for, on App Engine itself.
+    pub fn app_engine(mut self) -> Self {
+        self.app_engine = true;
+        self
+    }
+
+    /// Sends all tasks to this service of App Engine, wherever they are deferred.
+    pub fn service(mut self, service: impl Into<String>) -> Self {
+        self.routing.service = Some(service.into());
+        self
+    }
+
+    /// Sends all tasks to this version of the [`service`](Self::service); by default to the one that has its traffic when
+    /// the task is attempted.
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.routing.version = Some(version.into());
+        self
+    }
+
+    /// Sends what is deferred in App Engine's service `default` to this service, to the same version as the one that
+    /// defers; other services stay within themselves.
+    pub fn background_service(mut self, service: impl Into<String>) -> Self {
+        self.background = Some(service.into());
+        self
+    }
+
+    /// The service of App Engine, and its version, that this program is; by default what App Engine says in
+    /// `GAE_SERVICE` and `GAE_VERSION`.
+    pub fn deferring_from(mut self, service: impl Into<String>, version: impl Into<String>) -> Self {
+        self.origin = Some(Origin { service: service.into(), version: version.into() });
+        self
+    }
+
+    /// What the path of each request begins with; `/_cb/deferred` by default, as that of the push service.
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into();
+        self
+    }
+
+    /// A header of every request. It is stored with each task, so that it should hold no secret of production.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Where Cloud Tasks itself is, e.g. `http://127.0.0.1:8123` for a local server; by default Google, or what the
+    /// environment variable `CLOUD_TASKS_EMULATOR_HOST` (`HOST:PORT`) says.
+    pub fn endpoint(mut self, url: impl Into<String>) -> Self {
+        self.endpoint = Some(url.into());
+        self
+    }
+
+    /// Asks without credentials, as local servers want none. Implied by `CLOUD_TASKS_EMULATOR_HOST`; without this, the
+    /// program's [default credentials](https://cloud.google.com/docs/authentication/application-default-credentials)
+    /// are used.
+    pub fn anonymous(mut self) -> Self {
+        self.anonymous = true;
+        self
+    }
+
+    /// For how long one call may take, retries included; 10 seconds by default.
+    pub fn time_limit(mut self, limit: Duration) -> Self {
+        self.time_limit = limit;
+        self
+    }
+
+    /// The most bytes of a payload that is stored in the queue itself; 100,000 by default, up to 1,032,185. Google bills
+    /// a task for each 32 KB it begins.
+    pub fn max_payload(mut self, bytes: usize) -> Self {
+        self.max_payload = bytes;
+        self
+    }
+
+    /// The backend. Nothing is asked of Google yet.
+    ///
+    /// # Errors
+    /// [`Error::Misconfigured`] with everything that does not fit, [`Error::Storage`] if there are no credentials.
+    pub async fn build(mut self) -> Result<CloudTasks, Error> {
+        if self.endpoint.is_none()
+            && let Some(host) = environment(EMULATOR)
+        {
+            self.endpoint = Some(if host.contains("://") { host } else { format!("http://{host}") });
+            self.anonymous = true;
+        }
+        self.origin = self.origin.or_else(origin);
+        no_problems(self.problems())?;
+        let runtime = Runtime::start()?;
+        // On its own thread: the credentials keep a task running that renews them.
+        let google = runtime.run(google(self.endpoint.clone(), self.anonymous)).await?;
+        let shared = Shared {
+            google,
+            target: self.target(),
+            place: self.place,
+            prefix: self.prefix,
+            headers: self.headers,
+            time_limit: self.time_limit,
+            max_payload: self.max_payload,
+            retries: Mutex::new(HashMap::new()),
+        };
+        Ok(CloudTasks { shared: Arc::new(shared), runtime })
+    }
+
+    fn target(&self) -> Target {
+        if let Some(url) = &self.url {
+            let base = url.trim_end_matches('/').to_owned();
+            let audience = self.audience.clone().unwrap_or_else(|| base.clone());
+            let token = self.service_account.clone().map(|service_account| Token { service_account, audience });
+            return Target::Http(Http { base, token });
+        }
+        let origin = self.origin.clone().filter(|_| self.routing == Routing::default());
+        Target::AppEngine(match origin {
+            Some(origin) => origin.routing(self.background.clone()),
+            None => self.routing.clone(),
+        })
+    }
+
+    /// Everything that does not fit.
+    fn problems(&self) -> Vec<String> {
+        let mut problems = self.problems_of_target();
+        let Place { project, location } = &self.place;
+        let is_plain = |text: &str, more: &str| {
+            !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || more.contains(c))
+        };
+        if !is_plain(project, ":.") || !is_plain(location, "") {
+            problems
+                .push(format!("`{project}/{location}` names no project and region, as `shop-prod/europe-west1` does"));
+        }
+        let prefix = self.prefix.strip_prefix('/');
+        if prefix.is_none_or(|rest| rest.is_empty() || rest.split('/').any(|part| !is_plain(part, "._~"))) {
+            problems.push(format!("the prefix `{}` is no path such as `/_cb/deferred`", self.prefix));
+        }
+        if self.endpoint.as_deref().is_some_and(|endpoint| !is_http(endpoint)) {
+            let endpoint = self.endpoint.as_deref().unwrap_or_default();
+            problems.push(format!("the endpoint `{endpoint}` is no URL such as `http://127.0.0.1:8123`"));
+        }
+        if self.time_limit.is_zero() {
+            problems.push("the time limit is zero, which leaves no time for any call".to_owned());
+        }
+        if self.max_payload > MAX_TASK_BYTES - ROOM {
+            let most = MAX_TASK_BYTES - ROOM;
+            problems.push(format!("payloads of {} bytes fit no task, the most is {most}", self.max_payload));
+        }
+        problems
+    }
+
+    fn problems_of_target(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let token = self.service_account.is_some() || self.audience.is_some();
+        let routing = self.app_engine || self.routing != Routing::default() || self.background.is_some();
+        match &self.url {
+            Some(url) if !is_http(url) || url.contains(['?', '#', ' ']) => {
+                problems.push(format!("`{url}` is no URL that paths can follow, such as `https://worker-abc.a.run.app`"));
+            }
+            Some(_) if routing => problems.push("tasks go either to a URL or to App Engine, not to both".to_owned()),
+            Some(_) if self.service_account.is_none() && self.audience.is_some() => {
+                problems.push("an audience is of use only to the token of a service account: name one".to_owned());
+            }
+            None if token => problems.push("service account and audience are for tasks that go to a URL: name it".to_owned()),
+            None if !routing && self.origin.is_none() => problems.push(
+                "nothing says whom tasks are sent to: name a URL (`.http(..)`, or `url=` in the queue URL), or App Engine \
+                 (`.app_engine()`, or `target=app-engine`)"
+                    .to_owned(),
+            ),
+            _ => {}
+        }
+        if self.background.is_some() && self.routing != Routing::default() {
+            problems.push(
+                "a background service is of no use where all tasks go to one service: name one of the two".to_owned(),
+            );
+        }
+        problems
+    }
+}
+
+async fn google(endpoint: Option<String>, anonymous: bool) -> Result<Google, Error> {
+    let credentials =
+        if anonymous { Ok(anonymous::Builder::new().build()) } else { DefaultCredentials::default().build() };
+    let credentials = credentials.map_err(|error| {
+        let problem = "has no credentials to ask with: set `GOOGLE_APPLICATION_CREDENTIALS`, use `gcloud auth \
+                       application-default login`, or set `CLOUD_TASKS_EMULATOR_HOST` for a local server";
+        failed(problem.to_owned(), error.into())
+    })?;
+    // Retries are `call`'s.
+    let builder = Google::builder().with_credentials(credentials).with_retry_policy(NeverRetry);
+    let builder = endpoint.into_iter().fold(builder, |builder, endpoint| builder.with_endpoint(endpoint));
+    builder.build().await.map_err(|error| failed("cannot make its client".to_owned(), error.into()))
+}
+
+/// The service and the version that App Engine says this is.
+fn origin() -> Option<Origin> {
+    Some(Origin { service: environment("GAE_SERVICE")?, version: environment("GAE_VERSION")? })
+}
+
+fn environment(name: &str) -> Option<String> {
+    var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn is_http(url: &str) -> bool {
+    url.strip_prefix("http://")
+        .or_else(|| url.strip_prefix("https://"))
+        .is_some_and(|rest| !rest.starts_with(['/', ':']) && !rest.is_empty())
+}

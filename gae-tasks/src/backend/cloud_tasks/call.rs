@@ -1,0 +1,192 @@
+//! One call to Google: tried again where that can help, and never for longer than the time limit.
+
+use std::time::Duration;
+
+use google_cloud_gax::error::Error as GoogleError;
+use google_cloud_gax::error::rpc::Code;
+use tokio::time::{Instant, sleep, timeout};
+use uuid::Uuid;
+
+/// One attempt is given up after this part of the time limit, so that a connection that died without a word leaves time
+/// for others.
+const ATTEMPTS_IN_LIMIT: u32 = 3;
+
+/// The least time for one attempt.
+const LEAST_ATTEMPT: Duration = Duration::from_secs(1);
+
+/// The longest pause after the first failure; it doubles with each.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// What became of a call.
+#[derive(Debug)]
+pub(super) struct Called<T> {
+    pub(super) answer: Result<T, Failure>,
+    /// Whether an attempt before the answer may have been carried out: its own answer was lost.
+    pub(super) lost: bool,
+}
+
+/// Why a call came to nothing.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// An answer that another attempt would not change.
+    Refused(GoogleError),
+    /// The time limit has passed.
+    OutOfTime {
+        limit: Duration,
+        /// What the last attempt that ended met.
+        last: Option<GoogleError>,
+    },
+}
+
+/// Calls until there is an answer, or `limit` has passed. The call must be one that can be repeated.
+///
+/// The client's own loop of retries is not used: it tells of the last attempt only, and whether an earlier one may have
+/// been carried out is what tells an own lost answer from a name in use.
+pub(super) async fn call<T, F>(limit: Duration, attempt: impl Fn() -> F) -> Called<T>
+where
+    F: Future<Output = Result<T, GoogleError>>,
+{
+    let started = Instant::now();
+    let (mut lost, mut last, mut pause) = (false, None, FIRST_PAUSE);
+    loop {
+        let left = limit.saturating_sub(started.elapsed());
+        let share = (limit / ATTEMPTS_IN_LIMIT).max(LEAST_ATTEMPT).min(left);
+        match timeout(share, attempt()).await {
+            Ok(Ok(answer)) => return Called { answer: Ok(answer), lost },
+            Ok(Err(error)) => match advice(&error) {
+                Advice::GiveUp => return Called { answer: Err(Failure::Refused(error)), lost },
+                Advice::Retry { carried_out } => {
+                    tracing::debug!(%error, "a call to Cloud Tasks failed");
+                    lost |= carried_out;
+                    last = Some(error);
+                }
+            },
+            Err(_no_answer) => {
+                tracing::debug!(after = ?share, "a call to Cloud Tasks was not answered");
+                lost = true;
+            }
+        }
+        let rest = pause.mul_f64(0.5 + random() / 2.0);
+        if started.elapsed() + rest >= limit {
+            return Called { answer: Err(Failure::OutOfTime { limit, last }), lost };
+        }
+        sleep(rest).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+enum Advice {
+    GiveUp,
+    /// Another attempt may succeed; this one may have been carried out all the same.
+    Retry {
+        carried_out: bool,
+    },
+}
+
+fn advice(error: &GoogleError) -> Advice {
+    if error.is_transient_and_before_rpc() {
+        return Advice::Retry { carried_out: false };
+    }
+    // What is no answer of Google's is one of something between, which knows nothing of what happened behind it.
+    if error.is_io() || error.is_timeout() || error.is_deserialization() {
+        return Advice::Retry { carried_out: true };
+    }
+    match (error.status().map(|status| status.code), error.http_status_code()) {
+        (Some(Code::ResourceExhausted), _) | (None, Some(429)) => Advice::Retry { carried_out: false },
+        (Some(Code::Unavailable | Code::Internal | Code::DeadlineExceeded | Code::Aborted | Code::Unknown), _)
+        | (None, Some(408 | 500..=599)) => Advice::Retry { carried_out: true },
+        _ => Advice::GiveUp,
+    }
+}
+
+/// Whether Google says that what was to be made is there already.
+pub(super) fn is_duplicate(failure: &Failure) -> bool {
+    has_code(failure, Code::AlreadyExists)
+}
+
+/// Whether Google says that there is no such thing.
+pub(super) fn is_missing(failure: &Failure) -> bool {
+    has_code(failure, Code::NotFound)
+}
+
+fn has_code(failure: &Failure, code: Code) -> bool {
+    matches!(failure, Failure::Refused(error) if error.status().is_some_and(|status| status.code == code))
+}
+
+/// A number from 0 to 1: callers that failed together must not come back together.
+fn random() -> f64 {
+    let [a, b, ..] = *Uuid::new_v4().as_bytes();
+    f64::from(u16::from_be_bytes([a, b])) / f64::from(u16::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use google_cloud_gax::error::rpc::Status;
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(1);
+
+    /// What a busy machine may add.
+    const SLACK: Duration = Duration::from_secs(1);
+
+    fn error(code: Code) -> GoogleError {
+        GoogleError::service(Status::default().set_code(code))
+    }
+
+    async fn after(failures: Vec<GoogleError>) -> (Called<usize>, usize) {
+        let (failures, count) = (std::sync::Mutex::new(failures), AtomicUsize::new(0));
+        let called = call(LIMIT, || {
+            let attempt = count.fetch_add(1, Ordering::Relaxed);
+            let mut failures = failures.lock().unwrap();
+            let answer = if failures.is_empty() { Ok(attempt) } else { Err(failures.remove(0)) };
+            std::future::ready(answer)
+        });
+        (called.await, count.into_inner())
+    }
+
+    #[tokio::test]
+    async fn what_may_pass_is_tried_again() {
+        for code in [Code::Unavailable, Code::Internal, Code::DeadlineExceeded, Code::Aborted, Code::Unknown] {
+            let (called, count) = after(vec![error(code), error(code)]).await;
+            assert_eq!((called.answer.unwrap(), called.lost, count), (2, true, 3), "{code:?}");
+        }
+        let (called, _) = after(vec![error(Code::ResourceExhausted), GoogleError::connect("refused")]).await;
+        assert_eq!((called.answer.unwrap(), called.lost), (2, false), "neither was carried out");
+    }
+
+    #[tokio::test]
+    async fn what_will_not_pass_is_not_tried_again() {
+        for code in [Code::NotFound, Code::PermissionDenied, Code::InvalidArgument, Code::AlreadyExists] {
+            let (called, count) = after(vec![error(code)]).await;
+            assert!(matches!(called.answer, Err(Failure::Refused(_))) && !called.lost && count == 1, "{code:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_error_of_something_between_is_judged_by_its_status() {
+        let http = |status| GoogleError::http(status, Default::default(), bytes::Bytes::from_static(b"<html>"));
+        let (called, _) = after(vec![http(502), http(429), http(503)]).await;
+        assert_eq!((called.answer.unwrap(), called.lost), (3, true));
+        let (called, count) = after(vec![http(403)]).await;
+        assert!(called.answer.is_err() && count == 1);
+    }
+
+    #[tokio::test]
+    async fn nothing_takes_longer_than_the_time_limit() {
+        let started = Instant::now();
+        let never = call(LIMIT, std::future::pending::<Result<(), _>>).await;
+        assert!(matches!(never.answer, Err(Failure::OutOfTime { last: None, .. })) && never.lost);
+        assert!(started.elapsed() <= LIMIT + SLACK, "{:?}", started.elapsed());
+
+        let started = Instant::now();
+        let refused = call(LIMIT, || std::future::ready(Err::<(), _>(GoogleError::connect("refused")))).await;
+        assert!(matches!(refused.answer, Err(Failure::OutOfTime { last: Some(_), .. })) && !refused.lost);
+        assert!(started.elapsed() <= LIMIT + SLACK, "{:?}", started.elapsed());
+    }
+}

@@ -1,0 +1,88 @@
+//! Storing tasks: one call for each, a bounded number at a time, each of which can be repeated without a duplicate.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::StreamExt;
+
+use super::Shared;
+use super::call::{Failure, call, is_duplicate, is_missing};
+use super::error::{Asked, failed, not_stored};
+use super::request::{Draft, Mark};
+use crate::backend::NewTask;
+use crate::error::Error;
+use crate::task::Deferred;
+use crate::time::Timestamp;
+
+/// Calls at the same time for the tasks of one request.
+///
+/// Google's batch call is not used: it takes tasks of one queue only, answers with an operation that has to be asked
+/// for until it is done, and that tells of failures by place; single calls are idempotent by their names, and are as
+/// fast side by side.
+const AT_ONCE: usize = 32;
+
+impl Shared {
+    /// Stores tasks and answers for each.
+    pub(super) async fn enqueue(self: Arc<Self>, tasks: Vec<NewTask>, now: Timestamp) -> Vec<Result<Deferred, Error>> {
+        let out_of_time = AtomicBool::new(false);
+        let create = |task| {
+            let (shared, out_of_time) = (&self, &out_of_time);
+            async move {
+                // Where one has waited in vain, as many more would wait as long again.
+                if out_of_time.load(Ordering::Relaxed) {
+                    return Err(not_tried());
+                }
+                shared.create(task, now, out_of_time).await
+            }
+        };
+        futures_util::stream::iter(tasks).map(create).buffered(AT_ONCE).collect().await
+    }
+
+    async fn create(&self, task: NewTask, now: Timestamp, out_of_time: &AtomicBool) -> Result<Deferred, Error> {
+        let draft = Draft::of(self, &task, now)?;
+        let attempt = || self.google.create_task().with_request(draft.request.clone()).send();
+        let called = call(self.time_limit, attempt).await;
+        match called.answer {
+            Ok(_) => Ok(Deferred::new(draft.id, true)),
+            Err(failure) if is_duplicate(&failure) => {
+                let created = task.name.is_none() || called.lost && self.is_own(&draft).await;
+                Ok(Deferred::new(draft.id, created))
+            }
+            Err(failure) => {
+                out_of_time.fetch_or(matches!(failure, Failure::OutOfTime { .. }), Ordering::Relaxed);
+                Err(not_stored(self.asked_to_create(&task), &self.target, &task, now, called.lost, failure))
+            }
+        }
+    }
+
+    /// Whether the task that has the name is the one of this very call, whose answer was lost.
+    ///
+    /// One that is over already, as those are that are due at once, is taken for it: the name was free a moment ago, or
+    /// the answer of that moment would have been another.
+    async fn is_own(&self, draft: &Draft) -> bool {
+        let name = draft.request.task.as_ref().map_or("", |task| task.name.as_str());
+        match call(self.time_limit, || self.google.get_task().set_name(name).send()).await.answer {
+            Ok(stored) => Mark::of_task(&stored).is_some_and(|mark| mark.call == draft.mark.call),
+            Err(failure) => {
+                if !is_missing(&failure) {
+                    tracing::debug!(?failure, "cannot look at the task whose answer was lost");
+                }
+                true
+            }
+        }
+    }
+
+    fn asked_to_create<'a>(&'a self, task: &'a NewTask) -> Asked<'a> {
+        Asked {
+            place: &self.place,
+            queue: Some(&task.queue),
+            permission: "cloudtasks.tasks.create",
+            role: "roles/cloudtasks.enqueuer",
+        }
+    }
+}
+
+fn not_tried() -> Error {
+    let problem = "was not asked to store it, as it gave no answer about tasks before; it is not stored";
+    failed(problem.to_owned(), "the time limit passed for other tasks of the call".into())
+}

@@ -1,0 +1,122 @@
+//! Names: what tasks and queues are called at Google, and the ids that stand for them.
+
+use std::fmt;
+
+use uuid::Uuid;
+
+use crate::queue::QueueName;
+use crate::task::{TaskId, TaskName};
+
+/// The version of the ids that clients make.
+const MADE_BY_CLIENT: usize = 7;
+
+/// Where ids of named tasks are derived from; any constant would do, but it must never change.
+const NAMES: Uuid = Uuid::from_u128(0x6f0c_3a41_9d52_4f7e_8b1a_d2c4_55e0_7713);
+
+/// A project and a region of it.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) project: String,
+    pub(super) location: String,
+}
+
+impl Place {
+    pub(super) fn queue(&self, queue: &QueueName) -> String {
+        format!("{self}/queues/{queue}")
+    }
+
+    pub(super) fn task(&self, queue: &QueueName, name: &str) -> String {
+        format!("{self}/queues/{queue}/tasks/{name}")
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "projects/{}/locations/{}", self.project, self.location)
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// The last part of a resource's name.
+pub(super) fn last_part(resource: &str) -> &str {
+    resource.rsplit_once('/').map_or(resource, |(_, last)| last)
+}
+
+/// What a task without a name is called: its id backwards. Ids begin with the time and end at random, and names that
+/// begin alike would all meet at one place of Google's storage.
+pub(super) fn of_unnamed(id: TaskId) -> String {
+    let (front, back) = Uuid::from_u128(Uuid::from_bytes(*id.as_bytes()).to_u128_le()).as_u64_pair();
+    format!("{front:016x}-{back:016x}")
+}
+
+/// The id of the task that is called `name` in `queue`.
+pub(super) fn id_of(queue: &QueueName, name: &str) -> TaskId {
+    unnamed(name).unwrap_or_else(|| of_named(queue, name))
+}
+
+/// The id of the task with this name: the same whoever defers it, so that a duplicate is answered with it.
+pub(super) fn id_for(queue: &QueueName, name: &TaskName) -> TaskId {
+    of_named(queue, name.as_str())
+}
+
+/// Whether `id` is that of a task without a name.
+pub(super) fn is_unnamed(id: TaskId) -> bool {
+    Uuid::from_bytes(*id.as_bytes()).get_version_num() == MADE_BY_CLIENT
+}
+
+fn unnamed(name: &str) -> Option<TaskId> {
+    let (front, back) = name.split_once('-')?;
+    let number = |text: &str| u64::from_str_radix(text, 16).ok();
+    let backwards = Uuid::from_u64_pair(number(front)?, number(back)?);
+    let id = TaskId::from_bytes(*Uuid::from_u128_le(backwards.as_u128()).as_bytes());
+    // Only what is written as we write it: a caller's name may look much like it.
+    (is_unnamed(id) && of_unnamed(id) == name).then_some(id)
+}
+
+fn of_named(queue: &QueueName, name: &str) -> TaskId {
+    // A slash is in neither, so no two pairs are one text.
+    TaskId::from_bytes(*Uuid::new_v5(&NAMES, format!("{queue}/{name}").as_bytes()).as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_name_of_an_unnamed_task_gives_its_id_back() {
+        let ids: Vec<_> = (0..100).map(|_| TaskId::generate()).collect();
+        for id in &ids {
+            assert_eq!(id_of(&QueueName::DEFAULT, &of_unnamed(*id)), *id);
+            assert!(TaskName::new(of_unnamed(*id)).is_ok());
+        }
+        let mut starts: Vec<_> = ids.iter().map(|id| of_unnamed(*id)[..6].to_owned()).collect();
+        starts.sort();
+        starts.dedup();
+        assert!(starts.len() > 98, "the names begin alike: {starts:?}");
+    }
+
+    #[test]
+    fn the_id_of_a_named_task_follows_from_queue_and_name() {
+        let (name, other) = (TaskName::new("welcome-1").unwrap(), QueueName::new("emails").unwrap());
+        let id = id_for(&QueueName::DEFAULT, &name);
+        assert_eq!(id, id_of(&QueueName::DEFAULT, "welcome-1"));
+        assert_ne!(id, id_for(&other, &name));
+        assert!(!is_unnamed(id));
+        // Waiting tasks and tombstones are known by it.
+        assert_eq!(id.to_string(), "d04c1fdb-e9f6-5b63-987a-65626665d5c6");
+    }
+
+    proptest! {
+        #[test]
+        fn no_name_of_a_caller_is_taken_for_an_id(name in "[A-Za-z0-9_-]{1,40}") {
+            prop_assert!(!is_unnamed(id_of(&QueueName::DEFAULT, &name)));
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Queues: their settings in Google's words, and what is done to them by hand.
+
+use std::time::Duration;
+
+use google_cloud_tasks_v2::model::queue::State;
+use google_cloud_tasks_v2::model::{Queue, RetryConfig as GoogleRetries};
+use google_cloud_wkt::FieldMask;
+
+use super::Shared;
+use super::call::{call, is_missing};
+use super::error::{Asked, refused};
+use super::name::last_part;
+use crate::backend::QueueRecord;
+use crate::error::Error;
+use crate::queue::{QueueConfig, QueueName, RetryConfig};
+
+/// How Google writes "without limit".
+const UNLIMITED: i32 = -1;
+
+/// What `put_queue` writes. Field by field: a zero is one then, where it would else be left for Google to choose.
+const RETRY_FIELDS: [&str; 5] = [
+    "retryConfig.maxAttempts",
+    "retryConfig.maxRetryDuration",
+    "retryConfig.minBackoff",
+    "retryConfig.maxBackoff",
+    "retryConfig.maxDoublings",
+];
+
+impl Shared {
+    /// Creates a queue, or changes how its tasks are retried; every other setting of it stays.
+    pub(super) async fn put_queue(&self, queue: &QueueName, config: &QueueConfig) -> Result<(), Error> {
+        self.upsert(queue, config.retry()).await?;
+        self.remember(queue.clone(), config.retry().clone());
+        Ok(())
+    }
+
+    async fn upsert(&self, queue: &QueueName, retries: &RetryConfig) -> Result<(), Error> {
+        let wanted = Queue::new().set_name(self.place.queue(queue)).set_retry_config(unlimited(retries));
+        let mask = FieldMask::default().set_paths(RETRY_FIELDS);
+        let attempt = || self.google.update_queue().set_queue(wanted.clone()).set_update_mask(mask.clone()).send();
+        let called = call(self.time_limit, attempt).await;
+        called.answer.map(drop).map_err(|failure| refused(self.asked_of(queue, "cloudtasks.queues.update"), failure))
+    }
+
+    pub(super) async fn set_paused(&self, queue: &QueueName, paused: bool) -> Result<(), Error> {
+        let (name, permission) =
+            (self.place.queue(queue), if paused { "cloudtasks.queues.pause" } else { "cloudtasks.queues.resume" });
+        let attempt = || async {
+            if paused {
+                self.google.pause_queue().set_name(&name).send().await
+            } else {
+                self.google.resume_queue().set_name(&name).send().await
+            }
+        };
+        let mut answer = call(self.time_limit, attempt).await.answer;
+        if answer.as_ref().is_err_and(is_missing) {
+            self.upsert(queue, &RetryConfig::new()).await?;
+            answer = call(self.time_limit, attempt).await.answer;
+        }
+        answer.map(drop).map_err(|failure| refused(self.asked_of(queue, permission), failure))
+    }
+
+    pub(super) async fn purge(&self, queue: &QueueName) -> Result<(), Error> {
+        let name = self.place.queue(queue);
+        let called = call(self.time_limit, || self.google.purge_queue().set_name(&name).send()).await;
+        called.answer.map(drop).map_err(|failure| refused(self.asked_of(queue, "cloudtasks.queues.purge"), failure))
+    }
+
+    /// All queues by name.
+    pub(super) async fn queues(&self) -> Result<Vec<QueueRecord>, Error> {
+        let (parent, mut token, mut queues) = (self.place.to_string(), String::new(), Vec::new());
+        loop {
+            let attempt = || self.google.list_queues().set_parent(&parent).set_page_token(&token).send();
+            let page = call(self.time_limit, attempt).await.answer.map_err(|failure| {
+                let role = "roles/cloudtasks.viewer";
+                refused(Asked { place: &self.place, queue: None, permission: "cloudtasks.queues.list", role }, failure)
+            })?;
+            queues.extend(page.queues.iter().filter_map(|queue| self.record_of(queue)));
+            token = page.next_page_token;
+            if token.is_empty() {
+                queues.sort_by(|a, b| a.name.cmp(&b.name));
+                return Ok(queues);
+            }
+        }
+    }
+
+    /// `None` for a queue whose name is none of ours: App Engine's old queues may have longer ones.
+    fn record_of(&self, queue: &Queue) -> Option<QueueRecord> {
+        let name = QueueName::new(last_part(&queue.name)).ok()?;
+        let stored = queue.retry_config.as_ref().map_or_else(RetryConfig::new, limited);
+        // What is unlimited there by our own doing has its limits here.
+        let retries = self.retries_of(&name).filter(|_| stored.max_attempts().is_none()).unwrap_or(stored);
+        Some(QueueRecord {
+            name,
+            config: QueueConfig::new().with_retry(retries),
+            paused: queue.state != State::Running,
+        })
+    }
+
+    pub(super) fn asked_of<'a>(&'a self, queue: &'a QueueName, permission: &'static str) -> Asked<'a> {
+        Asked { place: &self.place, queue: Some(queue), permission, role: "roles/cloudtasks.queueAdmin" }
+    }
+}
+
+/// The pauses of `retries`, for as many attempts as it takes: the limits travel with each task, and the handler keeps
+/// them, because a task that Google gives up is gone without a trace.
+pub(super) fn unlimited(retries: &RetryConfig) -> GoogleRetries {
+    GoogleRetries::new()
+        .set_max_attempts(UNLIMITED)
+        .set_max_retry_duration(google_cloud_wkt::Duration::default())
+        .set_min_backoff(duration(retries.min_backoff().min(retries.max_backoff())))
+        .set_max_backoff(duration(retries.max_backoff()))
+        .set_max_doublings(i32::try_from(retries.max_doublings()).unwrap_or(i32::MAX))
+}
+
+/// Google's settings in our words.
+fn limited(retries: &GoogleRetries) -> RetryConfig {
+    let mut config = RetryConfig::new()
+        .with_max_attempts(u32::try_from(retries.max_attempts).ok().filter(|attempts| *attempts > 0))
+        .with_max_retry_duration(retries.max_retry_duration.map(std_duration))
+        .with_max_doublings(u32::try_from(retries.max_doublings).unwrap_or_default());
+    if let Some(least) = retries.min_backoff {
+        config = config.with_min_backoff(std_duration(least));
+    }
+    if let Some(most) = retries.max_backoff {
+        config = config.with_max_backoff(std_duration(most));
+    }
+    config
+}
+
+pub(super) fn duration(duration: Duration) -> google_cloud_wkt::Duration {
+    let nanos = i32::try_from(duration.subsec_nanos()).unwrap_or_default();
+    google_cloud_wkt::Duration::clamp(i64::try_from(duration.as_secs()).unwrap_or(i64::MAX), nanos)
+}
+
+fn std_duration(duration: google_cloud_wkt::Duration) -> Duration {
+    Duration::try_from(duration).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_of_ours_gives_no_task_up() {
+        let config = RetryConfig::new()
+            .with_max_attempts(Some(3))
+            .with_max_retry_duration(Some(Duration::from_secs(60)))
+            .with_min_backoff(Duration::from_millis(1500))
+            .with_max_doublings(u32::MAX);
+        let google = unlimited(&config);
+        assert_eq!((google.max_attempts, google.max_doublings), (-1, i32::MAX));
+        assert_eq!(google.min_backoff.map(std_duration), Some(Duration::from_millis(1500)));
+        assert_eq!(limited(&google).max_attempts(), None);
+        assert_eq!(limited(&google).max_retry_duration(), None);
+    }
+
+    #[test]
+    fn settings_of_others_are_read_as_they_are() {
+        let google = GoogleRetries::new()
+            .set_max_attempts(5)
+            .set_max_retry_duration(duration(Duration::from_secs(9)))
+            .set_min_backoff(duration(Duration::from_secs(1)))
+            .set_max_backoff(duration(Duration::from_secs(8)))
+            .set_max_doublings(1);
+        let config = limited(&google);
+        assert_eq!((config.max_attempts(), config.max_retry_duration()), (Some(5), Some(Duration::from_secs(9))));
+        assert_eq!((config.backoff(3), config.backoff(5)), (Duration::from_secs(4), Duration::from_secs(8)));
+    }
+}

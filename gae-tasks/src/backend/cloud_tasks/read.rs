@@ -1,0 +1,235 @@
+//! Looking at stored tasks and acting on one of them: Google knows tasks by queue and name, callers by their ids.
+
+use std::collections::BTreeMap;
+
+use futures_util::{StreamExt, TryStreamExt};
+use google_cloud_tasks_v2::model::Task;
+use google_cloud_tasks_v2::model::task::View;
+
+use super::Shared;
+use super::call::{Failure, call, is_missing};
+use super::error::{Asked, refused};
+use super::name::{id_of, is_unnamed, last_part, of_unnamed};
+use super::record::{record, summary};
+use crate::backend::record::error_text;
+use crate::backend::{List, RouteStats, Stats, TaskRecord, TaskState};
+use crate::error::Error;
+use crate::queue::QueueName;
+use crate::task::TaskId;
+use crate::time::Timestamp;
+
+/// Calls at the same time.
+const AT_ONCE: usize = 16;
+
+/// Tasks of one page without their bodies: the most that Google gives.
+const PAGE: i32 = 1000;
+
+/// Tasks of one page with their bodies, which may have a mebibyte each.
+const PAGE_WITH_BODIES: i32 = 50;
+
+/// Where a stored task is.
+struct Found {
+    queue: QueueName,
+    /// Its full name.
+    resource: String,
+}
+
+impl Shared {
+    pub(super) async fn get(&self, id: TaskId) -> Result<Option<TaskRecord>, Error> {
+        let Some(found) = self.find(id).await? else { return Ok(None) };
+        let attempt = || self.google.get_task().set_name(&found.resource).set_response_view(View::Full).send();
+        match call(self.time_limit, attempt).await.answer {
+            Ok(task) => Ok(record(&found.queue, &task)),
+            Err(failure) if is_missing(&failure) => Ok(None),
+            Err(failure) => Err(refused(self.asked_to_read("cloudtasks.tasks.fullView"), failure)),
+        }
+    }
+
+    /// A page in the order of the ids, which is not the order that Google keeps: all tasks of the queues are read, and
+    /// no more of them held than the page has.
+    pub(super) async fn list(&self, request: &List) -> Result<Vec<TaskRecord>, Error> {
+        let filter = &request.filter;
+        let mut page = BTreeMap::new();
+        for queue in self.queue_names(filter.queue.as_ref()).await? {
+            let mut pages = self.pages(&queue, View::Full);
+            while let Some(tasks) = pages.next().await? {
+                let records = tasks.iter().filter_map(|task| record(&queue, task)).filter(|record| {
+                    request.after.is_none_or(|after| record.id > after)
+                        && filter.kind.as_ref().is_none_or(|kind| record.kind == *kind)
+                        && filter.state.is_none_or(|state| record.state == state)
+                });
+                for record in records {
+                    page.insert(record.id, record);
+                    if page.len() > request.limit {
+                        page.pop_last();
+                    }
+                }
+            }
+        }
+        Ok(page.into_values().collect())
+    }
+
+    /// How many tasks of this crate stand where; their bodies are not read.
+    pub(super) async fn stats(&self, now: Timestamp) -> Result<Vec<RouteStats>, Error> {
+        let mut lines = BTreeMap::new();
+        for queue in self.queue_names(None).await? {
+            let mut pages = self.pages(&queue, View::Basic);
+            while let Some(tasks) = pages.next().await? {
+                for task in tasks.iter().filter_map(summary) {
+                    let stats: &mut Stats = lines.entry((queue.clone(), task.route)).or_default();
+                    if task.state == TaskState::Leased {
+                        stats.leased += 1;
+                        continue;
+                    }
+                    stats.scheduled += 1;
+                    stats.due += u64::from(task.schedule_time <= now);
+                    stats.oldest_due = stats.oldest_due.into_iter().chain([task.schedule_time]).min();
+                }
+            }
+        }
+        Ok(lines.into_iter().map(|((queue, route), stats)| RouteStats { queue, route, stats }).collect())
+    }
+
+    /// How many tasks a queue has, whoever made them.
+    pub(super) async fn count(&self, queue: &QueueName) -> Result<u64, Error> {
+        let (mut pages, mut count) = (self.pages(queue, View::Basic), 0);
+        while let Some(tasks) = pages.next().await? {
+            count += tasks.len() as u64;
+        }
+        Ok(count)
+    }
+
+    /// Answers whether it was stored.
+    pub(super) async fn delete(&self, id: TaskId) -> Result<bool, Error> {
+        let Some(found) = self.find(id).await? else { return Ok(false) };
+        let called = call(self.time_limit, || self.google.delete_task().set_name(&found.resource).send()).await;
+        match called.answer {
+            Ok(_) => Ok(true),
+            // It was there: an attempt of ours, whose answer was lost, has deleted it.
+            Err(failure) if is_missing(&failure) => Ok(called.lost),
+            Err(failure) => Err(refused(self.asked_to_write("cloudtasks.tasks.delete"), failure)),
+        }
+    }
+
+    pub(super) async fn run_now(&self, id: TaskId) -> Result<(), Error> {
+        let missing = Error::NoSuchTask { id, problem: error_text::NOT_STORED };
+        let Some(found) = self.find(id).await? else { return Err(missing) };
+        if found.state(self).await? == Some(TaskState::Leased) {
+            return Err(Error::NoSuchTask { id, problem: error_text::RUNNING });
+        }
+        match call(self.time_limit, || self.google.run_task().set_name(&found.resource).send()).await.answer {
+            Ok(_) => Ok(()),
+            Err(failure) if is_missing(&failure) => Err(missing),
+            Err(failure) => Err(refused(self.asked_to_write("cloudtasks.tasks.run"), failure)),
+        }
+    }
+
+    /// Where the task of this id is. An unnamed one is asked for in each queue; the name of a named one cannot be told
+    /// from its id, so that the names of all tasks are read until one fits.
+    async fn find(&self, id: TaskId) -> Result<Option<Found>, Error> {
+        let queues = self.queue_names(None).await?;
+        let found = queues.into_iter().map(|queue| async move {
+            if is_unnamed(id) { self.find_unnamed(queue, id).await } else { self.find_named(queue, id).await }
+        });
+        let found =
+            futures_util::stream::iter(found).buffer_unordered(AT_ONCE).try_filter_map(|found| async { Ok(found) });
+        std::pin::pin!(found).try_next().await
+    }
+
+    async fn find_unnamed(&self, queue: QueueName, id: TaskId) -> Result<Option<Found>, Error> {
+        let resource = self.place.task(&queue, &of_unnamed(id));
+        match call(self.time_limit, || self.google.get_task().set_name(&resource).send()).await.answer {
+            Ok(_) => Ok(Some(Found { queue, resource })),
+            Err(failure) if is_missing(&failure) => Ok(None),
+            Err(failure) => Err(refused(self.asked_to_read("cloudtasks.tasks.get"), failure)),
+        }
+    }
+
+    async fn find_named(&self, queue: QueueName, id: TaskId) -> Result<Option<Found>, Error> {
+        let mut pages = self.pages(&queue, View::Basic);
+        while let Some(tasks) = pages.next().await? {
+            if let Some(task) = tasks.into_iter().find(|task| id_of(&queue, last_part(&task.name)) == id) {
+                return Ok(Some(Found { queue, resource: task.name }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The queues that are meant: this one, or all.
+    async fn queue_names(&self, only: Option<&QueueName>) -> Result<Vec<QueueName>, Error> {
+        match only {
+            Some(queue) => Ok(vec![queue.clone()]),
+            None => Ok(self.queues().await?.into_iter().map(|queue| queue.name).collect()),
+        }
+    }
+
+    fn pages<'a>(&'a self, queue: &QueueName, view: View) -> Pages<'a> {
+        Pages { shared: self, parent: self.place.queue(queue), view, next: Some(String::new()) }
+    }
+
+    fn asked_to_read(&self, permission: &'static str) -> Asked<'_> {
+        Asked {
+            place: &self.place,
+            queue: None,
+            permission,
+            role: "roles/cloudtasks.viewer` and `roles/cloudtasks.enqueuer",
+        }
+    }
+
+    fn asked_to_write(&self, permission: &'static str) -> Asked<'_> {
+        Asked {
+            place: &self.place,
+            queue: None,
+            permission,
+            role: "roles/cloudtasks.taskRunner` or `roles/cloudtasks.taskDeleter",
+        }
+    }
+}
+
+impl Found {
+    async fn state(&self, shared: &Shared) -> Result<Option<TaskState>, Error> {
+        match call(shared.time_limit, || shared.google.get_task().set_name(&self.resource).send()).await.answer {
+            Ok(task) => Ok(summary(&task).map(|summary| summary.state)),
+            Err(failure) if is_missing(&failure) => Ok(None),
+            Err(failure) => Err(refused(shared.asked_to_read("cloudtasks.tasks.get"), failure)),
+        }
+    }
+}
+
+/// The tasks of a queue, page by page.
+struct Pages<'a> {
+    shared: &'a Shared,
+    parent: String,
+    view: View,
+    /// The token of the next page; `None` after the last.
+    next: Option<String>,
+}
+
+impl Pages<'_> {
+    /// The next page; `None` after the last. A queue that is not there has none.
+    async fn next(&mut self) -> Result<Option<Vec<Task>>, Error> {
+        let Some(token) = self.next.take() else { return Ok(None) };
+        let google = &self.shared.google;
+        let size = if self.view == View::Full { PAGE_WITH_BODIES } else { PAGE };
+        let attempt = || {
+            let list = google.list_tasks().set_parent(&self.parent).set_page_token(&token).set_page_size(size);
+            list.set_response_view(self.view.clone()).send()
+        };
+        match call(self.shared.time_limit, attempt).await.answer {
+            Ok(page) => {
+                self.next = Some(page.next_page_token).filter(|token| !token.is_empty());
+                Ok(Some(page.tasks))
+            }
+            Err(failure) if is_missing(&failure) => Ok(None),
+            Err(failure) => Err(self.refused(failure)),
+        }
+    }
+
+    fn refused(&self, failure: Failure) -> Error {
+        let permission = match self.view {
+            View::Full => "cloudtasks.tasks.list` and `cloudtasks.tasks.fullView",
+            _ => "cloudtasks.tasks.list",
+        };
+        refused(self.shared.asked_to_read(permission), failure)
+    }
+}

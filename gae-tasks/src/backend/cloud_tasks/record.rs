@@ -1,0 +1,99 @@
+//! From a task as Google keeps it to one as a backend shows it.
+
+use std::time::SystemTime;
+
+use google_cloud_gax::error::rpc::Code;
+use google_cloud_tasks_v2::model::Task;
+use google_cloud_tasks_v2::model::task::MessageType;
+
+use super::name::{id_of, last_part};
+use super::request::Mark;
+use crate::backend::record::bounded;
+use crate::backend::{TaskError, TaskRecord, TaskState};
+use crate::envelope::Envelope;
+use crate::queue::QueueName;
+use crate::task::{Route, TaskName};
+use crate::time::Timestamp;
+
+/// What is known of a stored task without its body.
+#[derive(Debug)]
+pub(super) struct Summary {
+    pub(super) route: Route,
+    pub(super) state: TaskState,
+    pub(super) schedule_time: Timestamp,
+}
+
+/// `None` for a task that something else than this crate made.
+pub(super) fn summary(task: &Task) -> Option<Summary> {
+    let Mark { shape, kind, .. } = Mark::of_task(task)?;
+    Some(Summary {
+        route: Route::new(kind, shape),
+        state: state(task),
+        schedule_time: task.schedule_time.map(moment).unwrap_or_default(),
+    })
+}
+
+/// The whole record of a task that came with its body. `None` for one that something else, or a newer version of this
+/// crate, made.
+pub(super) fn record(queue: &QueueName, task: &Task) -> Option<TaskRecord> {
+    let envelope = match Envelope::decode(body(task)?) {
+        Ok(envelope) => envelope,
+        Err(error) => {
+            tracing::debug!(task = task.name, %error, "a stored task cannot be shown");
+            return None;
+        }
+    };
+    let name = last_part(&task.name);
+    let state = state(task);
+    let running = u32::from(state == TaskState::Leased);
+    let dispatched = u32::try_from(task.dispatch_count).unwrap_or_default();
+    let dispatch = |attempt: &google_cloud_tasks_v2::model::Attempt| attempt.dispatch_time.map(moment);
+    Some(TaskRecord {
+        id: id_of(queue, name),
+        kind: envelope.kind,
+        shape: envelope.shape,
+        payload: envelope.payload,
+        queue: queue.clone(),
+        name: TaskName::new(name).ok().filter(|_| envelope.named),
+        state,
+        created: envelope.created,
+        schedule_time: task.schedule_time.map_or(envelope.created, moment),
+        first_attempt: task.first_attempt.as_ref().or(task.last_attempt.as_ref()).and_then(dispatch),
+        attempts: dispatched.saturating_sub(running),
+        lost_leases: 0,
+        max_attempts: envelope.max_attempts,
+        // Where the task has none of its own, those in the envelope are the queue's.
+        retry: envelope.retry.filter(|_| task.retry_config.is_some()),
+        deadline: envelope.deadline,
+        attributes: envelope.attributes,
+        errors: last_error(task, dispatched).into_iter().collect(),
+        died: None,
+    })
+}
+
+fn body(task: &Task) -> Option<&[u8]> {
+    match task.message_type.as_ref()? {
+        MessageType::AppEngineHttpRequest(request) => Some(&request.body),
+        MessageType::HttpRequest(request) => Some(&request.body),
+        _ => None,
+    }
+}
+
+/// A task is with a handler from its dispatch to the answer.
+fn state(task: &Task) -> TaskState {
+    match &task.last_attempt {
+        Some(last) if last.dispatch_time.is_some() && last.response_time.is_none() => TaskState::Leased,
+        _ => TaskState::Scheduled,
+    }
+}
+
+/// Google remembers the last answer only.
+fn last_error(task: &Task, attempt: u32) -> Option<TaskError> {
+    let last = task.last_attempt.as_ref()?;
+    let status = last.response_status.as_ref().filter(|status| status.code != Code::Ok as i32)?;
+    Some(TaskError { attempt, at: moment(last.response_time?), message: bounded(status.message.clone()) })
+}
+
+fn moment(at: google_cloud_wkt::Timestamp) -> Timestamp {
+    SystemTime::try_from(at).map_or(Timestamp::MAX, Timestamp::from)
+}

@@ -1,0 +1,210 @@
+//! From a task to what Google is asked to keep: a name, a schedule, a request with the envelope as its body.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use google_cloud_tasks_v2::model::task::MessageType;
+use google_cloud_tasks_v2::model::{CreateTaskRequest, Task};
+
+use super::name::{id_for, of_unnamed};
+use super::queue::{duration, unlimited};
+use super::target::Parts;
+use super::{NAME, Shared};
+use crate::attributes::Attributes;
+use crate::backend::NewTask;
+use crate::envelope::Envelope;
+use crate::error::Error;
+use crate::task::{Kind, Shape, TaskId};
+use crate::time::Timestamp;
+
+/// The header that tells of a stored task, without its body, what it is and which call made it.
+const MARK: &str = "X-Deferred-Task";
+
+/// A task on its way to Google.
+#[derive(Debug, Clone)]
+pub(super) struct Draft {
+    /// What callers know it by.
+    pub(super) id: TaskId,
+    pub(super) mark: Mark,
+    pub(super) request: CreateTaskRequest,
+}
+
+/// What a stored task's header tells of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Mark {
+    /// Made for one call: two calls with one name differ in it.
+    pub(super) call: TaskId,
+    pub(super) shape: Shape,
+    pub(super) kind: Kind,
+}
+
+impl Draft {
+    /// # Errors
+    /// The task asks for what this backend, or this version of it, cannot do.
+    pub(super) fn of(shared: &Shared, task: &NewTask, now: Timestamp) -> Result<Self, Error> {
+        let attributes = Attributes::decode(task.attributes.as_deref());
+        let attributes = attributes
+            .ok_or(Error::Unsupported { backend: NAME, what: "attributes that a newer version of gae-tasks wrote" })?;
+        let (id, name) = match &task.name {
+            Some(name) => (id_for(&task.queue, name), name.to_string()),
+            None => (task.id, of_unnamed(task.id)),
+        };
+        let mark = Mark { call: task.id, shape: task.shape, kind: task.kind.clone() };
+        let parts = Parts {
+            path: format!("{}/{}", shared.prefix, task.kind),
+            headers: headers(shared, &attributes, &mark),
+            body: Bytes::from(envelope(shared, task, id, now).encode()),
+        };
+        let stored = Task::new()
+            .set_name(shared.place.task(&task.queue, &name))
+            .set_or_clear_schedule_time(schedule(task, now))
+            .set_or_clear_dispatch_deadline(task.deadline.map(|deadline| {
+                let (least, most) = shared.target.deadlines();
+                // The handler keeps the exact one, which is in the envelope.
+                duration(deadline.clamp(least, most))
+            }))
+            .set_or_clear_retry_config(task.retry.as_ref().map(unlimited))
+            .set_message_type(shared.target.request(parts, attributes.target)?);
+        let request = CreateTaskRequest::new().set_parent(shared.place.queue(&task.queue)).set_task(stored);
+        Ok(Self { id, mark, request })
+    }
+}
+
+/// Google's moment; none for one that has come, which needs no clock to agree with ours.
+fn schedule(task: &NewTask, now: Timestamp) -> Option<google_cloud_wkt::Timestamp> {
+    let at = task.schedule.resolve(now);
+    let micros = at.as_micros();
+    let nanos = i32::try_from(micros.rem_euclid(1_000_000) * 1000).unwrap_or_default();
+    (at > now).then(|| google_cloud_wkt::Timestamp::clamp(micros.div_euclid(1_000_000), nanos))
+}
+
+fn envelope(shared: &Shared, task: &NewTask, id: TaskId, now: Timestamp) -> Envelope {
+    Envelope {
+        id,
+        kind: task.kind.clone(),
+        shape: task.shape,
+        queue: task.queue.clone(),
+        named: task.name.is_some(),
+        created: now,
+        max_attempts: task.max_attempts,
+        retry: task.retry.clone().or_else(|| shared.retries_of(&task.queue)),
+        deadline: task.deadline,
+        attributes: task.attributes.clone(),
+        payload: task.payload.clone(),
+    }
+}
+
+fn headers(shared: &Shared, attributes: &Attributes, mark: &Mark) -> HashMap<String, String> {
+    let mut headers: HashMap<String, String> = HashMap::new();
+    let own = [("Content-Type", "application/octet-stream".to_owned()), (MARK, mark.to_text())];
+    let trace = attributes.traceparent.clone().map(|trace| ("traceparent", trace));
+    let ours: Vec<_> = own.into_iter().chain(trace).collect();
+    let given = shared.headers.iter().chain(&attributes.headers);
+    for (name, value) in given.filter(|(name, _)| !ours.iter().any(|(own, _)| own.eq_ignore_ascii_case(name))) {
+        // The same header in another case would be a second one.
+        headers.retain(|other, _| !other.eq_ignore_ascii_case(name));
+        headers.insert(name.clone(), value.clone());
+    }
+    headers.extend(ours.into_iter().map(|(name, value)| (name.to_owned(), value)));
+    headers
+}
+
+impl Mark {
+    fn to_text(&self) -> String {
+        format!("{}/{}/{}", self.call, self.shape, self.kind)
+    }
+
+    /// What the headers of a stored task tell; its body is not needed. `None` if it is none of ours.
+    pub(super) fn of_task(task: &Task) -> Option<Self> {
+        match task.message_type.as_ref()? {
+            MessageType::AppEngineHttpRequest(request) => Self::of(&request.headers),
+            MessageType::HttpRequest(request) => Self::of(&request.headers),
+            _ => None,
+        }
+    }
+
+    /// What these headers tell; `None` if it is none of ours.
+    fn of(headers: &HashMap<String, String>) -> Option<Self> {
+        let (_, text) = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(MARK))?;
+        let (call, rest) = text.split_once('/')?;
+        let (shape, kind) = rest.split_once('/')?;
+        let shape = Shape::from_bits(u64::from_str_radix(shape, 16).ok()?);
+        Some(Self { call: call.parse().ok()?, shape, kind: Kind::new(kind).ok()? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_read_back_whatever_case_its_header_has() {
+        let mark = Mark {
+            call: TaskId::from_bytes([7; 16]),
+            shape: Shape::from_bits(0xbeef),
+            kind: Kind::from_static("shop.emails/send"),
+        };
+        for name in [MARK, "x-deferred-task"] {
+            let headers = HashMap::from([(name.to_owned(), mark.to_text())]);
+            assert_eq!(Mark::of(&headers), Some(mark.clone()));
+        }
+        for text in ["", "/", "a/b/c", "07070707-0707-0707-0707-070707070707/zz/a"] {
+            assert_eq!(Mark::of(&HashMap::from([(MARK.to_owned(), text.to_owned())])), None, "{text}");
+        }
+    }
+
+    async fn draft(builder: super::super::CloudTasksBuilder, attributes: &Attributes) -> Result<Task, Error> {
+        let backend = builder.endpoint("http://127.0.0.1:9").anonymous().build().await.unwrap();
+        let task = NewTask {
+            id: TaskId::generate(),
+            kind: Kind::from_static("shop.emails/send"),
+            shape: Shape::from_bits(1),
+            payload: Vec::new(),
+            queue: crate::queue::QueueName::DEFAULT,
+            name: None,
+            schedule: crate::time::Schedule::Now,
+            max_attempts: None,
+            retry: None,
+            deadline: None,
+            attributes: attributes.encode(),
+        };
+        let now = Timestamp::from_micros(1_800_000_000_000_000);
+        Ok(Draft::of(&backend.shared, &task, now)?.request.task.unwrap())
+    }
+
+    fn http() -> super::super::CloudTasksBuilder {
+        super::super::CloudTasks::builder("shop", "europe-west1").http("https://w.run.app")
+    }
+
+    #[tokio::test]
+    async fn the_trace_and_the_headers_of_a_task_are_headers_of_its_request() {
+        let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let attributes = Attributes {
+            traceparent: Some(trace.to_owned()),
+            headers: vec![header("X-Shop", "own"), header("content-type", "text/html"), header("TRACEPARENT", "no")],
+            ..Attributes::default()
+        };
+        let task = draft(http().header("x-shop", "all").header("x-all", "1"), &attributes).await.unwrap();
+        let Some(MessageType::HttpRequest(request)) = task.message_type else { panic!("{task:?}") };
+        let mut headers: Vec<_> = request.headers.into_iter().filter(|(name, _)| name != MARK).collect();
+        headers.sort();
+        let expected =
+            [("Content-Type", "application/octet-stream"), ("X-Shop", "own"), ("traceparent", trace), ("x-all", "1")];
+        assert_eq!(headers, expected.map(|(name, value)| header(name, value)));
+    }
+
+    #[tokio::test]
+    async fn a_task_may_choose_its_service_on_app_engine_only() {
+        let target = crate::attributes::Target { service: "reports".to_owned(), version: None };
+        let attributes = Attributes { target: Some(target), ..Attributes::default() };
+        let app =
+            super::super::CloudTasks::builder("shop", "europe-west1").app_engine().deferring_from("default", "v7");
+        let task = draft(app, &attributes).await.unwrap();
+        let Some(MessageType::AppEngineHttpRequest(request)) = task.message_type else { panic!("{task:?}") };
+        let routing = request.app_engine_routing.unwrap();
+        assert_eq!((routing.service.as_str(), routing.version.as_str()), ("reports", ""));
+        let error = draft(http(), &attributes).await.unwrap_err();
+        assert!(matches!(error, Error::Unsupported { .. }), "{error}");
+    }
+}

@@ -1,0 +1,50 @@
+//! A thread with a runtime of its own: the client's connections outlive the callers' runtimes, and callers need none.
+
+use std::thread;
+
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::oneshot;
+use tracing::Instrument;
+
+use super::NAME;
+use crate::error::Error;
+use crate::outcome::BoxError;
+
+/// What the client runs on.
+///
+/// Code that waits without a runtime (`Defer::wait`), or blocks the only thread of one, is served as any other; and a
+/// pool of connections that was made in a runtime that has ended would be of no use to the next one.
+#[derive(Debug)]
+pub(super) struct Runtime {
+    handle: Handle,
+    /// Dropped with this: ends the thread.
+    _stop: oneshot::Sender<()>,
+}
+
+impl Runtime {
+    pub(super) fn start() -> Result<Self, Error> {
+        let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| failed(error.into()))?;
+        let handle = runtime.handle().clone();
+        let (_stop, stopped) = oneshot::channel::<()>();
+        let run = move || {
+            _ = runtime.block_on(stopped);
+            // Whoever still waits for a call is told that it was cut off.
+            runtime.shutdown_background();
+        };
+        thread::Builder::new().name("gae-tasks-google".to_owned()).spawn(run).map_err(|error| failed(error.into()))?;
+        Ok(Self { handle, _stop })
+    }
+
+    /// Does `work` on the thread. It goes on if the caller stops to wait for it.
+    pub(super) fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> impl Future<Output = Result<T, Error>> + Send + 'static {
+        let working = self.handle.spawn(work.in_current_span());
+        async { working.await.unwrap_or_else(|error| Err(failed(error.into()))) }
+    }
+}
+
+fn failed(source: BoxError) -> Error {
+    Error::Storage { backend: NAME, problem: "has lost the thread that its client runs on".to_owned(), source }
+}

@@ -1,0 +1,34 @@
+//! Keeping dead letters of tasks that ended elsewhere.
+
+use super::call::Request;
+use super::connection::Durability;
+use super::enqueue::{insert, is_stored};
+use super::error::Fault;
+use super::name;
+use super::task::Task;
+use super::writer::{Store, moment};
+use crate::backend::Bury;
+
+impl Request for Bury {
+    type Answer = ();
+    const DURABILITY: Durability = Durability::Full;
+
+    fn perform(&mut self, store: &mut Store) -> Result<(), Fault> {
+        let (now, connection) = (moment(self.now), &store.connection);
+        if is_stored(connection, &self.task)? {
+            return Ok(());
+        }
+        let mut buried = self.task.clone();
+        if let Some(name) = &buried.name
+            && name::take(connection, &buried.queue, name, buried.id, now)?.is_some()
+        {
+            buried.name = None;
+        }
+        let lane = store.catalogue.lane_of(connection, &buried)?;
+        insert(connection, &buried, lane, now, buried.schedule.resolve(now))?;
+        let Some(mut task) = Task::load(connection, buried.id)? else { return Ok(()) };
+        (task.attempts, task.first_attempt) = (self.attempts, self.first_attempt);
+        task.keep_error(connection, &self.error, now)?;
+        task.die(connection, now)
+    }
+}

@@ -1,0 +1,251 @@
+//! How a push service is put together.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use super::Client;
+use crate::backend::Answer;
+use crate::backend::QueueRecord;
+use crate::error::{Error, no_problems};
+use crate::outcome::BoxError;
+use crate::push::verify::Verify;
+use crate::push::{DeadLetter, Plan, PushService, Sink};
+
+/// Where tasks are sent unless [`PushServiceBuilder::prefix`] says otherwise.
+const DEFAULT_PREFIX: &str = "/_cb/deferred";
+
+/// How many requests are under way at the same time unless [`PushServiceBuilder::concurrency`] says otherwise: what
+/// Cloud Run lets an instance have at most.
+const DEFAULT_CONCURRENCY: usize = 1000;
+
+/// Cloud Tasks stores tasks of up to 1 MiB; there is room for what a later limit adds.
+const DEFAULT_MAX_BODY: usize = 2 * 1024 * 1024;
+
+/// How long a body may take to arrive.
+const BODY_TIME: Duration = Duration::from_secs(30);
+
+/// How long a task may wait for an instance that can run it.
+const DEFAULT_GIVE_UP: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// Puts a [`PushService`] together: who is believed, what keeps dead letters, and its limits.
+#[must_use = "a builder does nothing until `build`"]
+#[derive(Debug)]
+pub struct PushServiceBuilder {
+    client: Client,
+    verifiers: Vec<Box<dyn Verify>>,
+    sink: Option<Sink>,
+    prefix: String,
+    concurrency: usize,
+    max_body: usize,
+    body_time: Duration,
+    give_up: Duration,
+    problems: Vec<String>,
+}
+
+#[cfg_attr(docsrs, doc(cfg(feature = "push")))]
+impl Client {
+    /// A service for the tasks that a queue sends over HTTP; handlers defer with this client.
+    pub fn push_service(&self) -> PushServiceBuilder {
+        PushServiceBuilder {
+            client: self.clone(),
+            verifiers: Vec::new(),
+            sink: None,
+            prefix: DEFAULT_PREFIX.to_owned(),
+            concurrency: DEFAULT_CONCURRENCY,
+            max_body: DEFAULT_MAX_BODY,
+            body_time: BODY_TIME,
+            give_up: DEFAULT_GIVE_UP,
+            problems: Vec::new(),
+        }
+    }
+}
+
+impl PushServiceBuilder {
+    /// Believes what `verifier` proves to come from the queue; of several, any one suffices.
+    pub fn verify(mut self, verifier: impl Verify) -> Self {
+        self.verifiers.push(Box::new(verifier));
+        self
+    }
+
+    /// The URL path before a task's kind; `/_cb/deferred` by default.
+    ///
+    /// Where a router strips it (axum's `nest_service`), paths `/{kind}` of known kinds are accepted beside it. With an
+    /// empty prefix they are accepted for all kinds, so that even tasks of unknown kinds are
+    /// [given up](Self::give_up_unroutable_after) there.
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into();
+        self
+    }
+
+    /// How many requests may be under way at the same time, at least 1; 1,000 by default. More are answered with 503,
+    /// which slows the queue down.
+    pub fn concurrency(mut self, requests: usize) -> Self {
+        self.concurrency = requests.max(1);
+        self
+    }
+
+    /// The most bytes of a body; 2 MiB by default.
+    pub fn max_body(mut self, bytes: usize) -> Self {
+        self.max_body = bytes;
+        self
+    }
+
+    /// How long a body may take to arrive; 30 seconds by default.
+    pub fn body_within(mut self, time: Duration) -> Self {
+        self.body_time = time;
+        self
+    }
+
+    /// How long after a task was first due it becomes a dead letter if nothing here can run it (unknown kind, other
+    /// parameters, newer version of gae-tasks); 7 days by default. Until then the queue tries it again.
+    pub fn give_up_unroutable_after(mut self, age: Duration) -> Self {
+        self.give_up = age;
+        self
+    }
+
+    /// Keeps dead letters in the storage of `client`, where they can be looked at and replayed; the backend must be one
+    /// that stores (SQLite, memory).
+    pub fn dead_letters(mut self, client: &Client) -> Self {
+        if client.pull().is_none() {
+            let backend = client.capabilities().backend;
+            self.problems.push(format!(
+                "the backend `{backend}` keeps no dead letters: give `.dead_letters(..)` a client with storage, such as \
+                 `sqlite:FILE`"
+            ));
+        }
+        self.sink = Some(Sink::Backend(Arc::clone(&client.0.backend), Arc::clone(client.clock())));
+        self
+    }
+
+    /// Hands dead letters to a function. The queue forgets the task once it has succeeded; if it fails, or takes longer
+    /// than 30 seconds, the task stays in the queue and comes again.
+    pub fn dead_letters_to<F, R, E>(mut self, keep: F) -> Self
+    where
+        F: Fn(DeadLetter) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<(), E>> + Send + 'static,
+        E: Into<BoxError>,
+    {
+        self.sink = Some(Sink::Function(Arc::new(move |letter| {
+            let kept = keep(letter);
+            Box::pin(async move { kept.await.map_err(Into::into) })
+        })));
+        self
+    }
+
+    /// Keeps no dead letters: they are logged as errors, and lost.
+    pub fn log_dead_letters(mut self) -> Self {
+        self.sink = Some(Sink::Log);
+        self
+    }
+
+    /// The service.
+    ///
+    /// Inside a tokio runtime, it also asks a backend that pushes for its queues, and warns of those with limits of
+    /// their own: these end a task without a dead letter.
+    ///
+    /// # Errors
+    /// [`Error::Misconfigured`] with every problem named: tasks that cannot be run, nobody to prove who calls, nothing
+    /// to keep dead letters.
+    pub fn build(self) -> Result<PushService, Error> {
+        let mut problems = self.client.problems();
+        problems.extend(self.problems);
+        if self.verifiers.is_empty() {
+            problems.push(NO_VERIFIER.to_owned());
+        }
+        if self.sink.is_none() {
+            problems.push(NO_SINK.to_owned());
+        }
+        let prefix = self.prefix.trim_end_matches('/').to_owned();
+        if !is_path(&prefix) {
+            problems.push(format!(
+                "`{prefix}` is no prefix of URLs: use segments of letters, digits, `.`, `_`, `-` and `~`, each after a `/`"
+            ));
+        }
+        no_problems(problems)?;
+        let client = self.client;
+        let service = PushService::new(Plan {
+            registry: Arc::clone(client.shared_registry()),
+            dispatcher: client.dispatcher(),
+            clock: Arc::clone(client.clock()),
+            verifiers: self.verifiers,
+            sink: self.sink.unwrap_or(Sink::Log),
+            prefix,
+            concurrency: self.concurrency,
+            max_body: self.max_body,
+            body_time: self.body_time,
+            give_up: self.give_up,
+            running: Arc::new(AtomicUsize::new(0)),
+        });
+        if !client.capabilities().pull
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(async move { warn_of_limits(client.0.backend.queues()).await });
+        }
+        Ok(service)
+    }
+}
+
+const NO_VERIFIER: &str = "nobody proves who sends tasks, so anybody could: add `.verify(..)` to the push service, with \
+                           `push::verify::Oidc` (HTTP targets), `AppEngine` (on App Engine), `PlatformAuthenticated` \
+                           (Cloud Run with IAM), `SharedSecret` (queues of your own), or an own `Verify`";
+
+const NO_SINK: &str = "nothing keeps dead letters, so the queue would forget tasks that failed for good: add \
+                       `.dead_letters(&client)` (a client with storage), `.dead_letters_to(async fn)`, or \
+                       `.log_dead_letters()` to lose them with a line in the log";
+
+fn is_path(prefix: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'~');
+    let mut segments = prefix.split('/');
+    segments.next() == Some("") && segments.all(|segment| !segment.is_empty() && segment.bytes().all(allowed))
+}
+
+/// A queue's own limits end a task whether or not a handler has recorded the dead letter.
+async fn warn_of_limits(queues: Answer<'_, Vec<QueueRecord>>) {
+    match queues.await {
+        Ok(queues) => queues.iter().filter(|queue| has_limits(queue)).for_each(|queue| {
+            tracing::warn!(
+                queue = queue.name.as_str(),
+                max_attempts = queue.config.retry().max_attempts(),
+                max_retry_duration = ?queue.config.retry().max_retry_duration(),
+                "the queue has limits of its own: a task that reaches them is lost without a dead letter. Give it \
+                 unlimited attempts, as `put_queue` does: gae-tasks keeps the limits itself"
+            );
+        }),
+        // It may lack the permission; nothing depends on the answer.
+        Err(error) => tracing::debug!(error = crate::outcome::chain(&error), "the queues' limits cannot be read"),
+    }
+}
+
+fn has_limits(queue: &QueueRecord) -> bool {
+    let retry = queue.config.retry();
+    retry.max_attempts().is_some() || retry.max_retry_duration().is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::queue::{QueueConfig, QueueName, RetryConfig};
+
+    #[test]
+    fn a_queue_is_warned_of_unless_it_has_no_limit_at_all() {
+        let has_limits = |retry| {
+            let config = QueueConfig::new().with_retry(retry);
+            has_limits(&QueueRecord { name: QueueName::DEFAULT, config, paused: false })
+        };
+        let unlimited = RetryConfig::new().with_max_attempts(None);
+        assert!(!has_limits(unlimited.clone()));
+        assert!(has_limits(RetryConfig::new()), "100 attempts");
+        assert!(has_limits(unlimited.with_max_retry_duration(Some(Duration::from_secs(60)))));
+    }
+
+    #[test]
+    fn a_prefix_is_a_path_that_needs_no_escapes() {
+        for good in ["", "/a", "/_cb/deferred", "/a.b/~c-d"] {
+            assert!(is_path(good), "{good}");
+        }
+        for bad in ["a", "/a//b", "//", "/a b", "/{kind}", "/a?b", "/ä", "http://a"] {
+            assert!(!is_path(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Options that few tasks have: target, headers, retries of their own.
+
+use std::fmt;
+
+use crate::attributes::Target;
+use crate::backend::Capabilities;
+use crate::error::Error;
+use crate::queue::RetryConfig;
+
+/// What all headers of a task may have together; Cloud Tasks takes less than 80 KB, its own ones included.
+const MAX_HEADER_BYTES: usize = 64 * 1024;
+
+/// Headers that the queue or this crate sets, and what a name may not begin with.
+const RESERVED: &[&str] =
+    &["host", "content-length", "content-type", "transfer-encoding", "connection", "user-agent", "traceparent"];
+const RESERVED_PREFIXES: &[&str] = &["x-cloudtasks-", "x-appengine-", "x-google-"];
+
+/// The options, as they were given.
+#[derive(Default)]
+pub(super) struct Options {
+    pub(super) retry: Option<RetryConfig>,
+    pub(super) target: Option<Target>,
+    pub(super) headers: Vec<(String, String)>,
+}
+
+impl Options {
+    /// A header more; in place of one of the same name.
+    pub(super) fn header(&mut self, name: String, value: String) {
+        self.headers.retain(|(other, _)| !other.eq_ignore_ascii_case(&name));
+        self.headers.push((name, value));
+    }
+
+    /// Whether a backend has these options.
+    pub(super) fn check_backend(&self, kind: &str, limits: &Capabilities) -> Result<(), Error> {
+        let lacks = |option| Err(Error::UnsupportedOption { kind: kind.to_owned(), option, backend: limits.backend });
+        match self {
+            Self { target: Some(_), .. } if !limits.targets => lacks(".target(..)"),
+            Self { headers, .. } if !headers.is_empty() && !limits.headers => lacks(".header(..)"),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether they are what such options can be.
+    pub(super) fn check(&self, kind: &str) -> Result<(), Error> {
+        let refused = |option, problem| Err(Error::InvalidOption { kind: kind.to_owned(), option, problem });
+        if let Some(problem) = self.target.as_ref().and_then(problem_of_target) {
+            return refused(".target(..)", problem);
+        }
+        if let Some(problem) = self.headers.iter().find_map(|(name, value)| problem_of_header(name, value)) {
+            return refused(".header(..)", problem);
+        }
+        let bytes: usize = self.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        if bytes > MAX_HEADER_BYTES {
+            let problem = format!("has {bytes} bytes in all its headers, at most {MAX_HEADER_BYTES} are sent");
+            return refused(".header(..)", problem);
+        }
+        Ok(())
+    }
+}
+
+/// App Engine's names of services and versions: they become a part of a host's name.
+fn problem_of_target(target: &Target) -> Option<String> {
+    let is_name = |name: &&str| {
+        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        (1..=63).contains(&name.len()) && name.bytes().all(allowed) && !name.starts_with('-') && !name.ends_with('-')
+    };
+    let mut names = std::iter::once(target.service.as_str()).chain(target.version.as_deref());
+    let bad = names.find(|name| !is_name(name))?;
+    Some(format!("names `{bad}`: use 1 to 63 small letters, digits or, inside, hyphens"))
+}
+
+/// Values are not repeated: they may be secret.
+fn problem_of_header(name: &str, value: &str) -> Option<String> {
+    let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    if name.is_empty() || !name.bytes().all(is_token) {
+        return Some(format!("has the name {name:?}, which is none of a header"));
+    }
+    let lower = name.to_ascii_lowercase();
+    if RESERVED.contains(&lower.as_str()) || RESERVED_PREFIXES.iter().any(|prefix| lower.starts_with(prefix)) {
+        return Some(format!("sets `{name}`, which the queue sets itself: choose another name, such as `X-Shop-..`"));
+    }
+    let is_text = value.bytes().all(|b| matches!(b, b' '..=b'~' | b'\t'));
+    let problem = "visible ASCII characters, with spaces and tabs between them";
+    (!is_text || value.trim() != value).then(|| format!("has a value for `{name}` of other characters than {problem}"))
+}
+
+/// Of headers it tells the names only.
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { retry, target, headers } = self;
+        let names: Vec<_> = headers.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Options").field("retry", retry).field("target", target).field("headers", &names).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(options: Options) -> String {
+        options.check("shop/send").map_or_else(|error| error.to_string(), |()| String::new())
+    }
+
+    fn header(name: &str, value: &str) -> String {
+        let mut options = Options::default();
+        options.header(name.to_owned(), value.to_owned());
+        refusal(options)
+    }
+
+    fn target(service: &str, version: Option<&str>) -> String {
+        let target = Target { service: service.to_owned(), version: version.map(str::to_owned) };
+        refusal(Options { target: Some(target), ..Options::default() })
+    }
+
+    #[test]
+    fn headers_of_ones_own_are_taken() {
+        for (name, value) in [("X-Shop", "7"), ("authorization", "Bearer a.b"), ("x", ""), ("X-Google", "a\tb c")] {
+            assert_eq!(header(name, value), "", "{name}");
+        }
+    }
+
+    #[test]
+    fn headers_that_the_queue_sets_are_refused_however_they_are_written() {
+        for name in ["Host", "CONTENT-LENGTH", "X-CloudTasks-TaskName", "x-appengine-queuename", "X-Google-x"] {
+            assert!(header(name, "x").contains("which the queue sets itself"), "{name}");
+        }
+        assert!(header("Traceparent", "x").contains("which the queue sets itself"));
+    }
+
+    #[test]
+    fn what_would_break_a_request_is_refused_and_no_value_is_told() {
+        for name in ["", "a b", "a:b", "ä", "a\r\nb"] {
+            assert!(header(name, "x").contains("none of a header"), "{name:?}");
+        }
+        for value in ["s3cret\r\nHost: evil", " s3cret", "s3cret ", "s3cret\0", "s3crät"] {
+            let text = header("x", value);
+            assert!(text.contains("other characters") && !text.contains("s3cr"), "{text}");
+        }
+        assert!(header("x", &"y".repeat(MAX_HEADER_BYTES)).contains("bytes in all its headers"));
+    }
+
+    #[test]
+    fn a_header_given_again_is_replaced() {
+        let mut options = Options::default();
+        for (name, value) in [("X-A", "1"), ("X-B", "2"), ("x-a", "3")] {
+            options.header(name.to_owned(), value.to_owned());
+        }
+        assert_eq!(options.headers, [("X-B".to_owned(), "2".to_owned()), ("x-a".to_owned(), "3".to_owned())]);
+        assert!(!format!("{options:?}").contains('3'), "{options:?}");
+    }
+
+    #[test]
+    fn targets_are_parts_of_a_hosts_name() {
+        assert_eq!(target("worker", Some("20260101t1200-a")), "");
+        for (service, version) in [("", None), ("Worker", None), ("-a", None), ("a.b", None), ("a", Some("v_1"))] {
+            assert!(target(service, version).contains("small letters"), "{service} {version:?}");
+        }
+        assert!(target(&"x".repeat(64), None).contains("1 to 63"));
+    }
+}

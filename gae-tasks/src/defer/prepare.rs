@@ -1,0 +1,125 @@
+//! From a call to a task: every option is checked against what the client's backend can do.
+
+use std::time::Duration;
+
+use super::Defer;
+use super::options::Options;
+use crate::attributes::{Attributes, Spilled};
+use crate::backend::{Capabilities, NewTask};
+use crate::client::Client;
+use crate::error::Error;
+use crate::payload_store;
+use crate::queue::{QueueName, spread};
+use crate::registry::Registration;
+use crate::task::{Kind, TaskId, TaskName};
+use crate::time::Schedule;
+
+/// A task whose options are checked.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) task: NewTask,
+    pub(crate) must_be_new: bool,
+    /// Where its payload is to be put first, if it does not travel with the task.
+    pub(crate) spilled: Option<Spilled>,
+}
+
+impl Prepared {
+    /// The name, with its queue, if it must be a new one.
+    pub(crate) fn new_name(&self) -> Option<(TaskName, QueueName)> {
+        let name = self.task.name.clone().filter(|_| self.must_be_new)?;
+        Some((name, self.task.queue.clone()))
+    }
+}
+
+impl Defer {
+    /// The task to be stored.
+    pub(crate) fn prepare(self, client: &Client) -> Result<Prepared, Error> {
+        if let Some(options) = &self.options {
+            options.check_backend(self.kind(), client.capabilities())?;
+        }
+        self.prepare_for(client, true)
+    }
+
+    /// The task to be run at once: whatever its backend has not got, nothing is left to the backend.
+    pub(crate) fn prepare_inline(self, client: &Client) -> Result<NewTask, Error> {
+        Ok(self.prepare_for(client, false)?.task)
+    }
+
+    fn prepare_for(self, client: &Client, is_stored: bool) -> Result<Prepared, Error> {
+        let registration = self.registration;
+        let kind = registration.kind;
+        let payload = self.payload.map_err(|source| Error::Unreadable { kind: kind.to_owned(), source })?;
+        let size = payload.len();
+        let store = client
+            .store_for(size)
+            .map_err(|limit| Error::PayloadTooLarge { kind: kind.to_owned(), size, limit })?
+            .filter(|_| is_stored);
+        check_schedule(kind, self.schedule, client)?;
+        check_deadline(kind, self.deadline, client.capabilities())?;
+        let Options { retry, target, headers } = match self.options {
+            Some(options) => options.check(kind).map(|()| *options)?,
+            None => Options::default(),
+        };
+        let id = TaskId::generate();
+        let name = self.name.map(TaskName::new).transpose()?;
+        let queue = queue(self.queues, registration, client, name.as_ref(), id)?;
+        let spilled = store.map(|store| Spilled::new(payload_store::key(id), store.name(), &payload));
+        let traceparent = client.traceparent();
+        let task = NewTask {
+            id,
+            kind: Kind::from_static(kind),
+            shape: registration.shape,
+            payload,
+            queue,
+            name,
+            schedule: self.schedule,
+            // Both caps: that of the type must hold where leases are lost too, and no worker tells it then.
+            max_attempts: [self.max_attempts, registration.max_attempts].into_iter().flatten().min(),
+            retry,
+            deadline: self.deadline,
+            attributes: Attributes { spilled: spilled.clone(), traceparent, target, headers }.encode(),
+        };
+        Ok(Prepared { task, must_be_new: self.must_be_new, spilled })
+    }
+}
+
+fn check_schedule(kind: &str, schedule: Schedule, client: &Client) -> Result<(), Error> {
+    let limits = client.capabilities();
+    let ahead = match schedule {
+        Schedule::Now => Duration::ZERO,
+        Schedule::After(delay) => delay,
+        Schedule::At(at) => at.since(client.clock().wall()),
+    };
+    match limits.schedule_horizon.filter(|horizon| ahead > *horizon) {
+        Some(horizon) => Err(Error::BeyondHorizon { kind: kind.to_owned(), ahead, horizon, backend: limits.backend }),
+        None => Ok(()),
+    }
+}
+
+fn check_deadline(kind: &str, deadline: Option<Duration>, limits: &Capabilities) -> Result<(), Error> {
+    let (least, most) = (limits.min_deadline, limits.max_deadline);
+    match deadline.filter(|deadline| !(least..=most).contains(deadline)) {
+        Some(deadline) => {
+            Err(Error::DeadlineOutOfRange { kind: kind.to_owned(), deadline, least, most, backend: limits.backend })
+        }
+        None => Ok(()),
+    }
+}
+
+/// The queue it goes to: of those the call names, or else of the task type's.
+fn queue(
+    named: Option<Vec<String>>,
+    registration: &Registration,
+    client: &Client,
+    name: Option<&TaskName>,
+    id: TaskId,
+) -> Result<QueueName, Error> {
+    let queue = match named {
+        Some(queues) => {
+            let queues = queues.into_iter().map(QueueName::new).collect::<Result<Vec<_>, _>>()?;
+            spread(&queues, name, id).cloned()
+        }
+        None => client.queue_of(registration, name, id),
+    };
+    queue.ok_or_else(|| Error::NoQueue { kind: registration.kind.to_owned() })
+}

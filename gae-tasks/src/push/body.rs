@@ -1,0 +1,94 @@
+//! Reads a request's body: bounded in size, whatever its headers say, and in time.
+
+use std::pin::{Pin, pin};
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use http_body::Body;
+
+use super::response::Answer;
+use crate::clock::Clock;
+use crate::outcome::BoxError;
+
+/// The whole body, which may have `limit` bytes and take `time`.
+pub(super) async fn read<B>(body: B, limit: usize, time: Duration, clock: &dyn Clock) -> Result<Bytes, Answer>
+where
+    B: Body,
+    B::Error: Into<BoxError>,
+{
+    if body.size_hint().lower() > limit as u64 {
+        return Err(Answer::TooLarge);
+    }
+    let mut collecting = pin!(collect(body, limit));
+    // Nearly every body arrives with its headers: no timer is made for those.
+    if let Poll::Ready(read) = std::future::poll_fn(|cx| Poll::Ready(collecting.as_mut().poll(cx))).await {
+        return read;
+    }
+    tokio::select! {
+        biased;
+        read = collecting => read,
+        () = clock.sleep(time) => {
+            tracing::warn!(?time, "a task's body took too long");
+            Err(Answer::BodyLate)
+        }
+    }
+}
+
+async fn collect<B>(body: B, limit: usize) -> Result<Bytes, Answer>
+where
+    B: Body,
+    B::Error: Into<BoxError>,
+{
+    let mut body = pin!(body);
+    let (mut first, mut more) = (Bytes::new(), BytesMut::new());
+    while let Some(data) = next(body.as_mut()).await? {
+        if first.len() + more.len() + data.len() > limit {
+            return Err(Answer::TooLarge);
+        }
+        // One frame is the rule, and not copied.
+        if first.is_empty() && more.is_empty() {
+            first = data;
+        } else {
+            if more.is_empty() {
+                more.extend_from_slice(&std::mem::take(&mut first));
+            }
+            more.extend_from_slice(&data);
+        }
+    }
+    Ok(if more.is_empty() { first } else { more.freeze() })
+}
+
+/// The next piece of data; trailers are passed over.
+async fn next<B>(mut body: Pin<&mut B>) -> Result<Option<Bytes>, Answer>
+where
+    B: Body,
+    B::Error: Into<BoxError>,
+{
+    loop {
+        let frame = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await;
+        match frame {
+            None => return Ok(None),
+            Some(Ok(frame)) => {
+                if let Ok(mut data) = frame.into_data() {
+                    return Ok(Some(data.copy_to_bytes(data.remaining())));
+                }
+            }
+            Some(Err(error)) => return Err(broken(error.into())),
+        }
+    }
+}
+
+/// Why a body ends too soon: the connection broke, or a layer of the user's has a limit of its own.
+fn broken(error: BoxError) -> Answer {
+    let error: &(dyn std::error::Error + 'static) = &*error;
+    let mut source = Some(error);
+    while let Some(error) = source {
+        if error.is::<http_body_util::LengthLimitError>() {
+            return Answer::TooLarge;
+        }
+        source = error.source();
+    }
+    tracing::warn!(error = crate::outcome::chain(error), "a task's body broke off");
+    Answer::BodyBroken
+}

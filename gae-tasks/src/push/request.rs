@@ -1,0 +1,220 @@
+//! What the platform says of an attempt: in headers, none of which is trusted to be well formed.
+
+use http::HeaderMap;
+use http::request::Parts;
+
+use crate::queue::QueueName;
+use crate::task::TaskName;
+use crate::time::Timestamp;
+
+/// What headers tell, for tasks of HTTP targets and of App Engine. Names of headers are in lower case, as `http` has them.
+const PREFIXES: [&str; 2] = ["x-cloudtasks-", "x-appengine-"];
+
+/// One attempt, as the platform describes it; what it does not tell, or garbles, is `None`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Told {
+    /// How many attempts came before.
+    pub(super) retries: u32,
+    pub(super) schedule_time: Option<Timestamp>,
+    pub(super) traceparent: Option<String>,
+}
+
+impl Told {
+    pub(super) fn by(headers: &HeaderMap) -> Self {
+        Self {
+            retries: platform(headers, "taskretrycount").and_then(count).unwrap_or(0),
+            schedule_time: platform(headers, "tasketa").and_then(seconds),
+            traceparent: headers
+                .get("traceparent")
+                .and_then(text)
+                .filter(|value| is_traceparent(value))
+                .map(str::to_owned),
+        }
+    }
+}
+
+/// The queue's own name for the task, if it is one that gae-tasks accepts.
+pub(super) fn task_name(headers: &HeaderMap) -> Option<TaskName> {
+    platform(headers, "taskname").and_then(|name| TaskName::new(name).ok())
+}
+
+/// The queue that the platform names.
+pub(super) fn queue_name(headers: &HeaderMap) -> Option<QueueName> {
+    platform(headers, "queuename").and_then(|name| QueueName::new(name).ok())
+}
+
+fn platform<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let mut full = String::with_capacity(32);
+    PREFIXES.iter().find_map(|prefix| {
+        full.clear();
+        full.push_str(prefix);
+        full.push_str(name);
+        headers.get(&full).and_then(text)
+    })
+}
+
+fn text(value: &http::HeaderValue) -> Option<&str> {
+    value.to_str().ok().map(str::trim)
+}
+
+/// A number of attempts; one too large for us is the largest we have.
+fn count(text: &str) -> Option<u32> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| text.parse().unwrap_or(u32::MAX - 1))
+}
+
+/// A moment in decimal seconds since 1970, with a fraction or without.
+fn seconds(text: &str) -> Option<Timestamp> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !digits(whole) || !digits(fraction) {
+        return None;
+    }
+    let micros = fraction.bytes().chain(std::iter::repeat(b'0')).take(6);
+    let micros = micros.fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0'));
+    let whole: i64 = whole.parse().ok()?;
+    Some(Timestamp::from_micros(whole.checked_mul(1_000_000)?.checked_add(micros)?))
+}
+
+/// Whether `value` is one of [W3C's Trace Context](https://www.w3.org/TR/trace-context/#traceparent-header): of version
+/// 0, or of a later one that goes on after the fields of version 0.
+fn is_traceparent(value: &str) -> bool {
+    let mut fields = value.splitn(5, '-');
+    let mut field = |len: usize| {
+        let is_hex = |text: &&str| text.len() == len && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        fields.next().filter(is_hex)
+    };
+    let (Some(version), Some(trace), Some(parent), Some(_flags)) = (field(2), field(32), field(16), field(2)) else {
+        return false;
+    };
+    let not_zero = |text: &str| text.bytes().any(|byte| byte != b'0');
+    version != "ff" && not_zero(trace) && not_zero(parent) && (version != "00" || fields.next().is_none())
+}
+
+/// Logs the headers at debug level: those that the platform does not log itself, and none that may hold a secret.
+pub(super) fn log_headers(parts: &Parts) {
+    if !tracing::enabled!(tracing::Level::DEBUG) {
+        return;
+    }
+    let mut headers = String::new();
+    for (name, value) in parts.headers.iter().filter(|(name, value)| is_told(name.as_str()) && !value.is_sensitive()) {
+        if !headers.is_empty() {
+            headers.push_str(", ");
+        }
+        headers.push_str(name.as_str());
+        headers.push_str(": ");
+        headers.push_str(&String::from_utf8_lossy(value.as_bytes()));
+    }
+    tracing::debug!(path = parts.uri.path(), headers, "a task's request");
+}
+
+/// Headers that platforms write into their own request logs, or add on their way.
+const LOGGED_ELSEWHERE: [&str; 11] = [
+    "accept",
+    "accept-encoding",
+    "connection",
+    "content-length",
+    "forwarded",
+    "host",
+    "referer",
+    "traceparent",
+    "user-agent",
+    "via",
+    "x-cloud-trace-context",
+];
+
+/// Prefixes of such headers.
+const FAMILIES_ELSEWHERE: [&str; 4] = ["x-appengine-", "x-cloudtasks-", "x-forwarded-", "x-google-"];
+
+/// What the names of headers with secrets have in them.
+const SECRET: [&str; 9] = ["assertion", "auth", "cookie", "jwt", "key", "pass", "secret", "signature", "token"];
+
+fn is_told(name: &str) -> bool {
+    !LOGGED_ELSEWHERE.contains(&name)
+        && !FAMILIES_ELSEWHERE.iter().any(|family| name.starts_with(family))
+        && !SECRET.iter().any(|word| name.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_str(value).unwrap())).collect()
+    }
+
+    #[test]
+    fn both_platforms_are_understood_however_their_headers_are_written() {
+        for prefix in ["X-CloudTasks-", "x-cloudtasks-", "X-AppEngine-", "X-APPENGINE-"] {
+            let name = |name: &str| http::HeaderName::from_bytes(format!("{prefix}{name}").as_bytes()).unwrap();
+            let mut headers = HeaderMap::new();
+            headers.insert(name("TaskRetryCount"), HeaderValue::from_static("3"));
+            headers.insert(name("TaskETA"), HeaderValue::from_static("1795357374.291664"));
+            headers.insert(name("QueueName"), HeaderValue::from_static("emails"));
+            headers.insert(name("TaskName"), HeaderValue::from_static("welcome-42"));
+            let told = Told::by(&headers);
+            assert_eq!(told.retries, 3);
+            assert_eq!(told.schedule_time, Some(Timestamp::from_micros(1_795_357_374_291_664)));
+            assert_eq!(queue_name(&headers).unwrap().as_str(), "emails");
+            assert_eq!(task_name(&headers).unwrap().as_str(), "welcome-42");
+        }
+    }
+
+    #[test]
+    fn what_is_garbled_counts_as_not_told() {
+        for value in ["", "-1", "+1", "1.5", "one", "0x1"] {
+            assert_eq!(Told::by(&headers(&[("x-cloudtasks-taskretrycount", value)])).retries, 0, "{value}");
+        }
+        for value in ["", "-1", "soon", "1e9", ".5", "1.-5", "99999999999999999999", "9223372036854775807"] {
+            assert_eq!(Told::by(&headers(&[("x-cloudtasks-tasketa", value)])).schedule_time, None, "{value}");
+        }
+        assert_eq!(Told::by(&headers(&[("x-appengine-taskretrycount", "99999999999")])).retries, u32::MAX - 1);
+        assert_eq!(seconds("12"), Some(Timestamp::from_micros(12_000_000)));
+        assert_eq!(seconds("12.1234567"), Some(Timestamp::from_micros(12_123_456)));
+    }
+
+    #[test]
+    fn only_a_valid_traceparent_is_passed_on() {
+        let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        assert!(is_traceparent(good));
+        assert!(is_traceparent("01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more"));
+        for bad in [
+            "",
+            "00",
+            "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+            "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
+            "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331",
+        ] {
+            assert!(!is_traceparent(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn headers_with_secrets_are_never_told() {
+        let secret =
+            ["authorization", "x-serverless-authorization", "cookie", "x-queue-secret", "x-goog-iap-jwt-assertion"];
+        for name in secret.into_iter().chain(["x-appengine-taskname", "user-agent"]) {
+            assert!(!is_told(name), "{name}");
+        }
+        assert!(is_told("content-type") && is_told("x-shop"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_panics(value in prop::collection::vec(any::<u8>(), 0..40)) {
+            let Ok(value) = HeaderValue::from_bytes(&value) else { return Ok(()) };
+            let mut headers = HeaderMap::new();
+            for name in ["taskretrycount", "tasketa", "taskname", "queuename"] {
+                headers.insert(http::HeaderName::try_from(format!("x-cloudtasks-{name}")).unwrap(), value.clone());
+            }
+            headers.insert("traceparent", value);
+            _ = (Told::by(&headers), task_name(&headers), queue_name(&headers));
+        }
+    }
+}

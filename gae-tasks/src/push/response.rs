@@ -1,0 +1,105 @@
+//! How a request ended, in the words of the queue.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ALLOW, HeaderValue, RETRY_AFTER};
+use http::{Response, StatusCode};
+use http_body_util::Full;
+
+/// What is answered to one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// The task is over: done, or a dead letter that is safe.
+    Done,
+    NotPost,
+    NoSuchPath,
+    Overloaded,
+    NotAuthentic,
+    TooLarge,
+    BodyBroken,
+    BodyLate,
+    /// No instance of this version can run the task.
+    Unroutable,
+    /// It failed as expected.
+    Singular,
+    /// It failed, and is to be tried again after this pause.
+    Failed(Option<Duration>),
+    DeadlineMissed,
+}
+
+impl Answer {
+    /// The status, and a word for people; the queue reads the status only.
+    fn status(self) -> (StatusCode, &'static str) {
+        match self {
+            Self::Done => (StatusCode::OK, ""),
+            Self::NotPost => (StatusCode::METHOD_NOT_ALLOWED, "tasks are sent with POST\n"),
+            Self::NoSuchPath => (StatusCode::NOT_FOUND, "no task has this URL\n"),
+            Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "too many tasks run here\n"),
+            Self::NotAuthentic => (StatusCode::FORBIDDEN, "not from the task queue\n"),
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "the body is too large\n"),
+            Self::BodyBroken => (StatusCode::BAD_REQUEST, "the body broke off\n"),
+            Self::BodyLate => (StatusCode::REQUEST_TIMEOUT, "the body took too long\n"),
+            Self::Unroutable => (StatusCode::NOT_FOUND, "this version cannot run the task\n"),
+            Self::Singular => (StatusCode::REQUEST_TIMEOUT, "not yet\n"),
+            Self::Failed(_) => (StatusCode::INTERNAL_SERVER_ERROR, "failed\n"),
+            Self::DeadlineMissed => (StatusCode::GATEWAY_TIMEOUT, "the deadline is missed\n"),
+        }
+    }
+
+    pub(super) fn into_response(self) -> Response<Full<Bytes>> {
+        let (status, text) = self.status();
+        let mut response = Response::new(Full::new(Bytes::from_static(text.as_bytes())));
+        *response.status_mut() = status;
+        match self {
+            Self::NotPost => _ = response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST")),
+            Self::Failed(Some(pause)) => {
+                // Whole seconds, and never sooner than the handler asked for.
+                let seconds = pause.as_secs().saturating_add(u64::from(pause.subsec_nanos() > 0));
+                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn retry_after(pause: Duration) -> String {
+        let response = Answer::Failed(Some(pause)).into_response();
+        response.headers()[RETRY_AFTER].to_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_pause_is_told_in_whole_seconds_and_never_shortened() {
+        assert_eq!(retry_after(Duration::from_millis(1)), "1");
+        assert_eq!(retry_after(Duration::from_secs(30)), "30");
+        assert_eq!(retry_after(Duration::MAX), u64::MAX.to_string());
+        assert!(!Answer::Failed(None).into_response().headers().contains_key(RETRY_AFTER));
+    }
+
+    #[test]
+    fn only_overload_slows_the_queue() {
+        let all = [
+            Answer::NotPost,
+            Answer::NoSuchPath,
+            Answer::NotAuthentic,
+            Answer::TooLarge,
+            Answer::BodyBroken,
+            Answer::BodyLate,
+            Answer::Unroutable,
+            Answer::Singular,
+            Answer::Failed(None),
+            Answer::DeadlineMissed,
+        ];
+        for answer in all {
+            let status = answer.into_response().status();
+            assert!(!status.is_success() && !status.is_redirection(), "{answer:?} would end the task");
+            assert!(status != StatusCode::SERVICE_UNAVAILABLE && status != StatusCode::TOO_MANY_REQUESTS, "{answer:?}");
+        }
+        assert_eq!(Answer::Overloaded.into_response().status(), StatusCode::SERVICE_UNAVAILABLE);
+    }
+}

@@ -1,0 +1,287 @@
+//! The service: guards every request, and survives what panics in it.
+
+use std::any::Any;
+use std::convert::Infallible;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Method, Request, Response};
+use http_body::Body;
+use http_body_util::Full;
+
+use super::attempt::Delivery;
+use super::dead_letter::Sink;
+use super::response::Answer;
+use super::verify::{Verified, Verify};
+use super::{body, request};
+use crate::backend::BoxFuture;
+use crate::clock::Clock;
+use crate::dispatch::Dispatcher;
+use crate::outcome::BoxError;
+use crate::registry::Registry;
+use crate::task::Kind;
+
+/// Runs the tasks that a queue sends over HTTP: a [tower](tower_service) service to mount on your own router, under your
+/// own middlewares. Clones are the same service. Made by [`Client::push_service`](crate::Client::push_service).
+///
+/// It answers requests `POST {prefix}/{kind}`, and `POST /{kind}` of a kind it knows where a router has stripped the
+/// prefix. The module [`push`](crate::push) lists its answers.
+///
+/// ```standalone_crate
+/// # use gae_tasks::backend::BoxFuture;
+/// # use gae_tasks::push::verify::{Refused, Verified, Verify};
+/// # #[derive(Debug)]
+/// # struct Never;
+/// # impl Verify for Never {
+/// #     fn verify<'a>(&'a self, _: &'a http::request::Parts) -> BoxFuture<'a, Result<Verified, Refused>> {
+/// #         Box::pin(std::future::ready(Err(Refused::new("never"))))
+/// #     }
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), gae_tasks::Error> {
+/// # let verifier = Never;
+/// use gae_tasks::{Client, deferred};
+///
+/// #[deferred]
+/// async fn greet(name: String) {
+///     println!("hello {name}");
+/// }
+///
+/// let tasks = Client::open("memory:").await?;
+/// let push = tasks.push_service().verify(verifier).dead_letters(&tasks).build()?;
+/// // axum:  Router::new().nest_service("/_cb/deferred", push)
+/// // actix: App::new().service(push.actix())
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct PushService(Arc<Plan>);
+
+/// What a service is made from.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) dispatcher: Dispatcher,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) verifiers: Vec<Box<dyn Verify>>,
+    pub(crate) sink: Sink,
+    /// What stands before `/{kind}`; empty if a router strips it.
+    pub(crate) prefix: String,
+    pub(crate) concurrency: usize,
+    pub(crate) max_body: usize,
+    pub(crate) body_time: Duration,
+    pub(crate) give_up: Duration,
+    /// How many requests are under way.
+    pub(crate) running: Arc<AtomicUsize>,
+}
+
+impl PushService {
+    pub(crate) fn new(plan: Plan) -> Self {
+        // The table of kinds is made now, not by the first request.
+        _ = plan.registry.by_kind("");
+        tracing::info!(prefix = plan.prefix, concurrency = plan.concurrency, "the push service is ready");
+        for registration in plan.registry.registrations() {
+            tracing::debug!(kind = registration.kind, shape = %registration.shape, at = %registration.location, "task");
+        }
+        Self(Arc::new(plan))
+    }
+
+    /// The URL path before a task's kind.
+    pub fn prefix(&self) -> &str {
+        &self.0.prefix
+    }
+
+    /// Marks a request of the program's own handlers, if one of the service's verifiers proves that it comes from the
+    /// queue: [`is_from_task_queue`](super::is_from_task_queue) of its extensions is true then. For a middleware; what is
+    /// not proven passes unmarked.
+    pub async fn mark<B>(&self, request: Request<B>) -> Request<B> {
+        let (mut parts, body) = request.into_parts();
+        parts.extensions.remove::<Verified>();
+        if let Ok(verified) = self.0.verify(&parts).await {
+            parts.extensions.insert(verified);
+        }
+        Request::from_parts(parts, body)
+    }
+
+    /// Answers one request. On its way it is as `Send` as its body.
+    pub(super) async fn answer<B>(self, request: Request<B>) -> Response<Full<Bytes>>
+    where
+        B: Body,
+        B::Error: Into<BoxError>,
+    {
+        let (parts, body) = request.into_parts();
+        let permit = match self.0.admit(&parts) {
+            Ok(permit) => permit,
+            Err(answer) => return answer.into_response(),
+        };
+        let verified = match self.0.verify(&parts).await {
+            Ok(verified) => verified,
+            Err(reasons) => {
+                tracing::error!(path = parts.uri.path(), reasons, "refused: not proven to come from the task queue");
+                return Answer::NotAuthentic.into_response();
+            }
+        };
+        request::log_headers(&parts);
+        let mut response = self.0.attempt(&parts, body, permit).await.into_response();
+        response.extensions_mut().insert(verified);
+        response
+    }
+}
+
+impl Plan {
+    /// Method, path, and room for one more.
+    fn admit(&self, parts: &Parts) -> Result<Arc<Permit>, Answer> {
+        if parts.method != Method::POST {
+            return Err(Answer::NotPost);
+        }
+        self.kind_in(parts.uri.path()).ok_or(Answer::NoSuchPath)?;
+        Permit::take(&self.running, self.concurrency).ok_or_else(|| {
+            tracing::warn!(concurrency = self.concurrency, "no room for another task: the queue is slowed down");
+            Answer::Overloaded
+        })
+    }
+
+    /// The kind that a path names. Without the prefix it must be known: another path may be anything.
+    fn kind_in<'a>(&self, path: &'a str) -> Option<&'a str> {
+        let after_prefix = path.strip_prefix(self.prefix.as_str()).and_then(|rest| rest.strip_prefix('/'));
+        if let Some(kind) = after_prefix {
+            // What is known needs no look at its letters.
+            if self.registry.by_kind(kind).is_some() || Kind::new(kind).is_ok() {
+                return Some(kind);
+            }
+        }
+        path.strip_prefix('/').filter(|kind| self.registry.by_kind(kind).is_some())
+    }
+
+    /// Asks one verifier after the other.
+    async fn verify(&self, parts: &Parts) -> Result<Verified, String> {
+        let mut reasons = String::new();
+        for verifier in &self.verifiers {
+            match verifier.verify(parts).await {
+                Ok(verified) => return Ok(verified),
+                Err(refused) => {
+                    if !reasons.is_empty() {
+                        reasons.push_str("; ");
+                    }
+                    reasons.push_str(&refused.to_string());
+                }
+            }
+        }
+        Err(reasons)
+    }
+
+    async fn attempt<B>(&self, parts: &Parts, body: B, permit: Arc<Permit>) -> Answer
+    where
+        B: Body,
+        B::Error: Into<BoxError>,
+    {
+        let body = match body::read(body, self.max_body, self.body_time, &*self.clock).await {
+            Ok(body) => body,
+            Err(answer) => {
+                if answer == Answer::TooLarge {
+                    tracing::error!(path = parts.uri.path(), limit = self.max_body, "a task's body is too large");
+                }
+                return answer;
+            }
+        };
+        let path_kind = self.kind_in(parts.uri.path()).unwrap_or_default();
+        Delivery { plan: self, path_kind, headers: &parts.headers, body, permit }.attempt().await
+    }
+}
+
+/// Counts a request as under way.
+#[derive(Debug)]
+struct Permit(Arc<AtomicUsize>);
+
+impl Permit {
+    fn take(running: &Arc<AtomicUsize>, limit: usize) -> Option<Arc<Self>> {
+        // A permit that is one too many gives itself back.
+        let before = running.fetch_add(1, Ordering::AcqRel);
+        let permit = Self(Arc::clone(running));
+        (before < limit).then(|| Arc::new(permit))
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl<B> tower_service::Service<Request<B>> for PushService
+where
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = PushFuture;
+
+    /// Always ready: over its limit the service answers at once.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> PushFuture {
+        PushFuture(Caught(Some(Box::pin(self.clone().answer(request)))))
+    }
+}
+
+impl fmt::Debug for PushService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PushService")
+            .field("prefix", &self.0.prefix)
+            .field("concurrency", &self.0.concurrency)
+            .field("running", &self.0.running)
+            .field("sink", &self.0.sink)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The answer of a [`PushService`] on its way. If it is dropped, so is an async handler, and the queue tries again.
+#[must_use = "futures do nothing unless awaited"]
+pub struct PushFuture(Caught<BoxFuture<'static, Response<Full<Bytes>>>>);
+
+impl Future for PushFuture {
+    type Output = Result<Response<Full<Bytes>>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx).map(Ok)
+    }
+}
+
+impl fmt::Debug for PushFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PushFuture")
+    }
+}
+
+/// Answers 500 where anything of the user's panics: a verifier, a sink, a body. Handlers have their own guard.
+pub(super) struct Caught<F>(pub(super) Option<F>);
+
+impl<F: Future<Output = Response<Full<Bytes>>> + Unpin> Future for Caught<F> {
+    type Output = Response<Full<Bytes>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(answering) = &mut self.0 else { return Poll::Ready(Answer::Failed(None).into_response()) };
+        catch_unwind(AssertUnwindSafe(|| Pin::new(answering).poll(cx))).unwrap_or_else(|panic| {
+            tracing::error!(panic = text(&*panic), "a request of the task queue panicked outside of its handler");
+            // What is left of it may panic again when it is dropped.
+            _ = catch_unwind(AssertUnwindSafe(|| self.0 = None));
+            Poll::Ready(Answer::Failed(None).into_response())
+        })
+    }
+}
+
+fn text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("with a value that is no text")
+}

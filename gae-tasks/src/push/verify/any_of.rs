@@ -1,0 +1,70 @@
+//! Several verifiers: the first that is convinced decides.
+
+use http::request::Parts;
+
+use super::{Refused, Verified, Verify};
+use crate::backend::BoxFuture;
+
+/// Believes what any of its verifiers believes: they are asked in turn, and the first success decides.
+///
+/// The refusal tells the reasons of all of them. Without any verifier everything is refused.
+///
+/// ```
+/// use gae_tasks::push::verify::{AnyOf, AppEngine, SharedSecret};
+///
+/// # fn main() -> Result<(), gae_tasks::Error> {
+/// let verify = AnyOf::new()
+///     .or(AppEngine::assume_headers_are_stripped())
+///     .or(SharedSecret::new("a long secret of your own")?);
+/// # assert!(!verify.is_empty());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Default)]
+pub struct AnyOf(Vec<Box<dyn Verify>>);
+
+impl AnyOf {
+    /// No verifier yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Asks `verify` too, after those that are there.
+    pub fn or(mut self, verify: impl Verify) -> Self {
+        self.0.push(Box::new(verify));
+        self
+    }
+
+    /// Whether there is no verifier: then everything is refused.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl FromIterator<Box<dyn Verify>> for AnyOf {
+    fn from_iter<I: IntoIterator<Item = Box<dyn Verify>>>(verifiers: I) -> Self {
+        Self(verifiers.into_iter().collect())
+    }
+}
+
+impl Verify for AnyOf {
+    fn verify<'a>(&'a self, request: &'a Parts) -> BoxFuture<'a, Result<Verified, Refused>> {
+        // One verifier is the usual case: it needs no second future around its own.
+        if let [only] = self.0.as_slice() {
+            return only.verify(request);
+        }
+        Box::pin(async move {
+            let mut reasons = Vec::new();
+            for verifier in &self.0 {
+                match verifier.verify(request).await {
+                    Ok(verified) => return Ok(verified),
+                    Err(refused) => reasons.push(refused.to_string()),
+                }
+            }
+            if reasons.is_empty() {
+                return Err(Refused::new("nothing is set up that could prove who calls"));
+            }
+            Err(Refused::new(reasons.join("; ")))
+        })
+    }
+}

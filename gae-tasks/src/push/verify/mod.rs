@@ -1,0 +1,116 @@
+//! Who may push tasks: a request is believed only if one of these can prove where it comes from.
+//!
+//! | verifier | where |
+//! |---|---|
+//! | [`AppEngine`] | behind the front end of App Engine, which strips its own headers from what comes from outside |
+//! | `Oidc` (feature `oidc`) | anywhere: the queue signs each request with a token of a service account |
+//! | [`PlatformAuthenticated`] | Cloud Run with its own check on, which takes the signature off the token |
+//! | [`SharedSecret`] | queues of your own |
+//! | [`AnyOf`] | more than one of them |
+//!
+//! The headers `X-CloudTasks-*` prove nothing: [they tell of the task, not of who
+//! calls](https://cloud.google.com/tasks/docs/creating-http-target-tasks#handler).
+
+mod any_of;
+mod app_engine;
+#[cfg(feature = "oidc")]
+mod oidc;
+mod platform;
+mod secret;
+mod token;
+
+pub use any_of::AnyOf;
+pub use app_engine::AppEngine;
+#[cfg(feature = "oidc")]
+#[cfg_attr(docsrs, doc(cfg(feature = "oidc")))]
+pub use oidc::{FetchedKeys, KeyEndpoint, KeySource, Oidc, OidcBuilder};
+pub use platform::PlatformAuthenticated;
+pub use secret::SharedSecret;
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::request::Parts;
+
+use crate::backend::BoxFuture;
+
+/// Proves that a request comes from the queue. Nothing of the body has been read by then.
+///
+/// ```
+/// use gae_tasks::backend::BoxFuture;
+/// use gae_tasks::push::verify::{Refused, Verified, Verify};
+///
+/// /// Trusts whoever comes through a local socket.
+/// #[derive(Debug)]
+/// struct LocalSocket;
+///
+/// impl Verify for LocalSocket {
+///     fn verify<'a>(&'a self, request: &'a http::request::Parts) -> BoxFuture<'a, Result<Verified, Refused>> {
+///         let is_local = request.extensions.get::<std::os::unix::net::SocketAddr>().is_some();
+///         let answer = if is_local { Ok(Verified::new("local socket")) } else { Err(Refused::new("it came by TCP")) };
+///         Box::pin(std::future::ready(answer))
+///     }
+/// }
+/// ```
+pub trait Verify: fmt::Debug + Send + Sync + 'static {
+    /// Whether the request is authentic.
+    ///
+    /// # Errors
+    /// Why it is not; the text is logged, so it must hold no token and no secret.
+    fn verify<'a>(&'a self, request: &'a Parts) -> BoxFuture<'a, Result<Verified, Refused>>;
+}
+
+impl<V: Verify + ?Sized> Verify for Box<V> {
+    fn verify<'a>(&'a self, request: &'a Parts) -> BoxFuture<'a, Result<Verified, Refused>> {
+        self.as_ref().verify(request)
+    }
+}
+
+impl<V: Verify + ?Sized> Verify for Arc<V> {
+    fn verify<'a>(&'a self, request: &'a Parts) -> BoxFuture<'a, Result<Verified, Refused>> {
+        self.as_ref().verify(request)
+    }
+}
+
+/// The proof that a request comes from the queue; in the extensions of what a [`PushService`](super::PushService)
+/// answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Verified {
+    /// By what it was proven.
+    pub by: &'static str,
+    /// Who it is from, where that is told: the e-mail of a service account.
+    pub subject: Option<String>,
+}
+
+impl Verified {
+    /// Proven by `by`.
+    pub const fn new(by: &'static str) -> Self {
+        Self { by, subject: None }
+    }
+
+    /// From `subject`.
+    pub fn with_subject(mut self, subject: impl Into<String>) -> Self {
+        self.subject = Some(subject.into());
+        self
+    }
+}
+
+/// Why a request is not believed. Without a token and without a secret: it is logged.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct Refused {
+    reason: String,
+}
+
+impl Refused {
+    /// Refused for this reason.
+    pub fn new(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into() }
+    }
+}
+
+/// An answer that needs no waiting.
+fn at_once<'a>(answer: Result<Verified, Refused>) -> BoxFuture<'a, Result<Verified, Refused>> {
+    Box::pin(std::future::ready(answer))
+}

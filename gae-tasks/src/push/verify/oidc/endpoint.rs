@@ -1,0 +1,126 @@
+//! Keys that an issuer publishes at a URL.
+
+use std::time::Duration;
+
+use http::header::{AGE, CACHE_CONTROL};
+use http::{HeaderMap, StatusCode};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Response, Url};
+
+use super::{FetchedKeys, KeySource};
+use crate::backend::BoxFuture;
+use crate::error::Error;
+use crate::outcome::BoxError;
+
+/// The largest answer that is read; Google's has about 2 KiB.
+const MAX_BYTES: usize = 256 * 1024;
+
+/// Fetches a JWK set by HTTPS. `Cache-Control: max-age`, less `Age`, says for how long it is fresh.
+///
+/// Redirects are not followed, and answers of more than 256 KiB are not read.
+#[derive(Debug, Clone)]
+pub struct KeyEndpoint {
+    url: Url,
+    client: Client,
+}
+
+impl KeyEndpoint {
+    /// Where [Google publishes its keys](https://accounts.google.com/.well-known/openid-configuration) (`jwks_uri`).
+    pub const GOOGLE: &str = "https://www.googleapis.com/oauth2/v3/certs";
+
+    /// The keys at `url`: `https`, or `http` on this very machine (`localhost`, `127.0.0.1`, `[::1]`).
+    ///
+    /// # Errors
+    /// [`Error::Misconfigured`] if the URL is none of these, or if the machine's certificates cannot be read.
+    pub fn new(url: &str) -> Result<Self, Error> {
+        let wrong = |problem: String| Error::Misconfigured { problems: vec![format!("OIDC keys: {problem}")] };
+        let parsed = Url::parse(url).map_err(|error| wrong(format!("`{}` is no URL: {error}", url.escape_debug())))?;
+        let is_here = matches!(parsed.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+        if parsed.scheme() != "https" && !(is_here && parsed.scheme() == "http") {
+            return Err(wrong(
+                "keys must be fetched by `https`, or from this machine: whoever can change them is believed".to_owned(),
+            ));
+        }
+        let client = Client::builder().redirect(Policy::none()).https_only(!is_here);
+        // A proxy would look for this machine elsewhere.
+        let client = if is_here { client.no_proxy() } else { client };
+        let client = client.build().map_err(|error| wrong(format!("no HTTPS: {error:?}")))?;
+        Ok(Self { url: parsed, client })
+    }
+}
+
+impl KeySource for KeyEndpoint {
+    fn fetch(&self) -> BoxFuture<'_, Result<FetchedKeys, BoxError>> {
+        Box::pin(async move {
+            let response = self.client.get(self.url.clone()).send().await?;
+            if response.status() != StatusCode::OK {
+                return Err(format!("the answer is {}", response.status()).into());
+            }
+            let max_age = max_age(response.headers());
+            Ok(FetchedKeys { jwks: body(response).await?, max_age })
+        })
+    }
+}
+
+async fn body(mut response: Response) -> Result<Vec<u8>, BoxError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        body.extend_from_slice(&chunk);
+        if body.len() > MAX_BYTES {
+            return Err(format!("the answer has more than {MAX_BYTES} bytes").into());
+        }
+    }
+    Ok(body)
+}
+
+/// For how long an answer is fresh (RFC 9111, 4.2); none if it does not say.
+fn max_age(headers: &HeaderMap) -> Option<Duration> {
+    let texts = headers.get_all(CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
+    let mut fresh = None;
+    for directive in texts.flat_map(|text| text.split(',')) {
+        let (name, value) = directive.split_once('=').unwrap_or((directive, ""));
+        match name.trim().to_ascii_lowercase().as_str() {
+            "no-store" | "no-cache" => return Some(Duration::ZERO),
+            "max-age" => fresh = value.trim().trim_matches('"').parse().ok(),
+            _ => {}
+        }
+    }
+    let age = headers.get(AGE).and_then(|value| value.to_str().ok()?.trim().parse().ok()).unwrap_or(0_u64);
+    fresh.map(|seconds: u64| Duration::from_secs(seconds.saturating_sub(age)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fresh(headers: &[(&'static str, &'static str)]) -> Option<u64> {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(*name, value.parse().unwrap());
+        }
+        max_age(&map).map(|age| age.as_secs())
+    }
+
+    #[test]
+    fn cache_headers_say_how_long_keys_are_fresh() {
+        let google = ("cache-control", "public, max-age=22594, must-revalidate, no-transform");
+        assert_eq!(fresh(&[google]), Some(22_594));
+        assert_eq!(fresh(&[google, ("age", "594")]), Some(22_000));
+        assert_eq!(fresh(&[google, ("age", "99999")]), Some(0));
+        assert_eq!(fresh(&[("cache-control", "private"), ("cache-control", "Max-Age=\"5\"")]), Some(5));
+        assert_eq!(fresh(&[("cache-control", "max-age=60, no-cache")]), Some(0));
+        assert_eq!(fresh(&[("cache-control", "max-age=soon")]), None);
+        assert_eq!(fresh(&[]), None);
+    }
+
+    #[test]
+    fn keys_come_by_https_or_from_this_machine() {
+        assert!(KeyEndpoint::new(KeyEndpoint::GOOGLE).is_ok());
+        assert!(KeyEndpoint::new("http://127.0.0.1:8080/jwks").is_ok());
+        for url in
+            ["http://www.googleapis.com/oauth2/v3/certs", "http://localhost.example.com/", "file:///keys", "keys"]
+        {
+            assert!(KeyEndpoint::new(url).is_err(), "{url}");
+        }
+    }
+}

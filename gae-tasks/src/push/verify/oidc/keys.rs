@@ -1,0 +1,197 @@
+//! The keys that are known, and when they are fetched again.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jsonwebtoken::DecodingKey;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+use super::KeySource;
+use super::jwks::{KeySet, usable};
+use super::unknown::Unknown;
+use crate::clock::Clock;
+use crate::push::verify::Refused;
+
+/// A fetch that takes longer has failed.
+const FETCH_LIMIT: Duration = Duration::from_secs(5);
+
+/// For how long keys are fresh whose source does not say.
+const MAX_AGE: Duration = Duration::from_secs(3600);
+const LEAST_MAX_AGE: Duration = Duration::from_secs(60);
+const MOST_MAX_AGE: Duration = Duration::from_secs(24 * 3600);
+
+/// For how long after that they are used while new ones are fetched; beyond, a token waits for the fetch.
+const GRACE: Duration = Duration::from_secs(3600);
+
+/// For how long they are used at all while no new ones can be had.
+const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// The pause after fetches that failed: doubled each time.
+const LEAST_PAUSE: Duration = Duration::from_secs(1);
+const MOST_PAUSE: Duration = Duration::from_secs(60);
+
+/// The keys of one issuer. Fetches are tasks of their own, so they end whether or not the caller waits.
+pub(super) struct Keys(Arc<Shared>);
+
+struct Shared {
+    source: Arc<dyn KeySource>,
+    clock: Arc<dyn Clock>,
+    /// The least time from one fetch to the next.
+    interval: Duration,
+    /// Never held while anything is waited for.
+    state: Mutex<State>,
+}
+
+/// Moments are of the monotonic clock.
+#[derive(Default)]
+struct State {
+    /// The last good ones.
+    keys: KeySet,
+    fetched: Duration,
+    fresh_until: Duration,
+    /// No fetch begins before.
+    next_fetch: Duration,
+    /// Fetches that failed since the last good one.
+    failures: u32,
+    unknown: Unknown,
+    /// Open as long as a fetch is under way, whatever becomes of it.
+    flight: Option<Flight>,
+}
+
+impl State {
+    /// Whether there are keys that are not too old to be believed.
+    fn has_keys(&self, now: Duration) -> bool {
+        !self.keys.is_empty() && now < self.fetched + KEPT
+    }
+}
+
+type Flight = watch::Receiver<()>;
+
+enum Look {
+    Known(Arc<DecodingKey>),
+    /// A fetch is under way that may bring it.
+    Wait(Flight),
+    Refuse(Refused),
+}
+
+impl Keys {
+    pub(super) fn new(source: Arc<dyn KeySource>, clock: Arc<dyn Clock>, interval: Duration) -> Self {
+        Self(Arc::new(Shared { source, clock, interval, state: Mutex::default() }))
+    }
+
+    /// The key of this id.
+    pub(super) async fn find(&self, id: &str) -> Result<Arc<DecodingKey>, Refused> {
+        // The fetch that is under way may have begun before the key was published: one more may follow it.
+        for has_waited in [false, true, true] {
+            match self.0.look(id, has_waited) {
+                Look::Known(key) => return Ok(key),
+                Look::Refuse(refused) => return Err(refused),
+                // It ends with the fetch: nothing is ever sent.
+                Look::Wait(mut flight) => _ = flight.changed().await,
+            }
+        }
+        Err(Refused::new("the issuer's keys are being fetched"))
+    }
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Keys").field(&self.0.source).finish()
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn look(self: &Arc<Self>, id: &str, has_waited: bool) -> Look {
+        let now = self.clock.monotonic();
+        let mut state = self.state();
+        let Some(key) = state.keys.get(id).filter(|_| state.has_keys(now)).cloned() else {
+            return self.look_for_unknown(&mut state, id, now, has_waited);
+        };
+        if now < state.fresh_until {
+            return Look::Known(key);
+        }
+        let flight = self.flight(&mut state, now);
+        // Where fetches fail, known keys are not held up by them.
+        let must_wait = now >= state.fresh_until + GRACE && state.failures == 0 && !has_waited;
+        match flight {
+            Some(flight) if must_wait => Look::Wait(flight),
+            _ => Look::Known(key),
+        }
+    }
+
+    fn look_for_unknown(self: &Arc<Self>, state: &mut State, id: &str, now: Duration, has_waited: bool) -> Look {
+        if state.unknown.has(id, now) {
+            return Look::Refuse(Refused::new("the issuer has no key of the token's key id"));
+        }
+        // While fetches fail, who names an unknown key beside known ones is not worth a request that is kept open.
+        let is_hopeless = state.failures > 0 && state.has_keys(now);
+        match self.flight(state, now) {
+            Some(flight) if !is_hopeless => return Look::Wait(flight),
+            _ => {}
+        }
+        if state.failures > 0 || state.keys.is_empty() {
+            return Look::Refuse(Refused::new("the issuer's keys could not be fetched"));
+        }
+        if has_waited {
+            state.unknown.insert(id, now);
+        }
+        Look::Refuse(Refused::new("the token's key is none of the issuer's keys, which were fetched just now"))
+    }
+
+    /// The fetch that is under way: begun now, if none is and one may be.
+    fn flight(self: &Arc<Self>, state: &mut State, now: Duration) -> Option<Flight> {
+        if let Some(flight) = state.flight.as_ref().filter(|flight| flight.has_changed().is_ok()) {
+            return Some(flight.clone());
+        }
+        if now < state.next_fetch {
+            return None;
+        }
+        let runtime = Handle::try_current().ok()?;
+        let (open, flight) = watch::channel(());
+        state.flight = Some(flight.clone());
+        // Told before it begins: a source that panics is not asked at once again.
+        state.next_fetch = now + self.interval;
+        let shared = Arc::clone(self);
+        runtime.spawn(async move {
+            let fetched = shared.fetch().await;
+            shared.land(fetched);
+            drop(open);
+        });
+        Some(flight)
+    }
+
+    async fn fetch(&self) -> Result<(KeySet, Duration), String> {
+        let fetched = tokio::select! {
+            biased;
+            fetched = self.source.fetch() => fetched.map_err(|error| format!("{error:?}"))?,
+            () = self.clock.sleep(FETCH_LIMIT) => return Err(format!("no answer within {FETCH_LIMIT:?}")),
+        };
+        let max_age = fetched.max_age.unwrap_or(MAX_AGE).clamp(LEAST_MAX_AGE, MOST_MAX_AGE);
+        Ok((usable(&fetched.jwks)?, max_age))
+    }
+
+    fn land(&self, fetched: Result<(KeySet, Duration), String>) {
+        let now = self.clock.monotonic();
+        let mut state = self.state();
+        match fetched {
+            Ok((keys, max_age)) => {
+                (state.keys, state.fetched, state.fresh_until) = (keys, now, now + max_age);
+                (state.failures, state.next_fetch) = (0, now + self.interval);
+            }
+            Err(problem) => {
+                state.failures = state.failures.saturating_add(1);
+                let pause = LEAST_PAUSE.saturating_mul(1 << (state.failures - 1).min(16)).min(MOST_PAUSE);
+                state.next_fetch = now + pause;
+                let known = state.keys.len();
+                drop(state);
+                tracing::warn!(source = ?self.source, known, "the keys of tokens could not be fetched: {problem}");
+            }
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! A secret that this program shares with a queue of your own.
+
+use std::fmt;
+
+use http::header::{AUTHORIZATION, HeaderName};
+use http::request::Parts;
+use subtle::{Choice, ConstantTimeEq};
+
+use super::token::bearer;
+use super::{Refused, Verified, Verify, at_once};
+use crate::backend::BoxFuture;
+use crate::error::Error;
+
+/// Believes requests that bring a secret in a header: for queues of your own.
+///
+/// Compared in constant time, so that answers tell nothing but the secret's length. Its `Debug` does not show it.
+///
+/// ```
+/// use gae_tasks::push::verify::SharedSecret;
+///
+/// # fn main() -> Result<(), gae_tasks::Error> {
+/// // For a change of secrets: first accept the new one too, then send it, then drop the old one.
+/// let verify = SharedSecret::new("the secret of this year")?.or("the secret of next year")?;
+/// assert!(!format!("{verify:?}").contains("year"));
+/// assert!(SharedSecret::new("too short").is_err());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct SharedSecret {
+    header: HeaderName,
+    secrets: Vec<Vec<u8>>,
+}
+
+impl SharedSecret {
+    /// The header that brings the secret, unless [`header`](Self::header) names another one.
+    pub const HEADER: &str = "x-gae-tasks-secret";
+
+    /// The least length of a secret, in bytes. Take a random one: `openssl rand -hex 32`.
+    pub const MIN_BYTES: usize = 16;
+
+    /// The greatest length of a secret, in bytes.
+    pub const MAX_BYTES: usize = 1024;
+
+    /// Accepts `secret`: 16 to 1,024 bytes of visible ASCII and inner spaces, what a header can bring.
+    ///
+    /// # Errors
+    /// [`Error::Misconfigured`] if it is not of that form.
+    pub fn new(secret: impl Into<Vec<u8>>) -> Result<Self, Error> {
+        Self { header: HeaderName::from_static(Self::HEADER), secrets: Vec::new() }.or(secret)
+    }
+
+    /// Accepts `secret` too, so that secrets can be changed without a pause.
+    ///
+    /// # Errors
+    /// [`Error::Misconfigured`] if it is not of the form that [`new`](Self::new) asks for.
+    pub fn or(mut self, secret: impl Into<Vec<u8>>) -> Result<Self, Error> {
+        let secret = secret.into();
+        if let Some(problem) = problem(&secret) {
+            return Err(Error::Misconfigured { problems: vec![format!("the shared secret {problem}")] });
+        }
+        self.secrets.push(secret);
+        Ok(self)
+    }
+
+    /// The header that brings the secret. In `authorization` it follows the word `Bearer`.
+    ///
+    /// # Errors
+    /// [`Error::Misconfigured`] if `name` is no name of a header.
+    pub fn header(mut self, name: &str) -> Result<Self, Error> {
+        self.header = name.parse().map_err(|_| Error::Misconfigured {
+            problems: vec![format!("`{}` is no name of a header for the shared secret", name.escape_debug())],
+        })?;
+        Ok(self)
+    }
+
+    fn check(&self, request: &Parts) -> Result<Verified, Refused> {
+        let given = self.given(request)?;
+        // All are compared whatever the first one says: how long it takes does not tell which one it was.
+        let is_one = self.secrets.iter().fold(Choice::from(0), |found, secret| found | secret.as_slice().ct_eq(given));
+        if bool::from(is_one) { Ok(Verified::new("shared secret")) } else { Err(self.refused("has another value")) }
+    }
+
+    fn given<'a>(&self, request: &'a Parts) -> Result<&'a [u8], Refused> {
+        if self.header == AUTHORIZATION {
+            let token = bearer(&request.headers, &AUTHORIZATION)?;
+            return Ok(token.ok_or_else(|| self.refused("is missing, or not `Bearer`"))?.as_bytes());
+        }
+        let mut values = request.headers.get_all(&self.header).iter();
+        match (values.next(), values.next()) {
+            (Some(value), None) => Ok(value.as_bytes()),
+            (None, _) => Err(self.refused("is missing")),
+            (Some(_), Some(_)) => Err(self.refused("is there more than once")),
+        }
+    }
+
+    fn refused(&self, problem: &str) -> Refused {
+        Refused::new(format!("shared secret: header `{}` {problem}", self.header))
+    }
+}
+
+impl fmt::Debug for SharedSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let secrets = self.secrets.len();
+        f.debug_struct("SharedSecret").field("header", &self.header).field("secrets", &secrets).finish()
+    }
+}
+
+impl Verify for SharedSecret {
+    fn verify<'a>(&'a self, request: &'a Parts) -> BoxFuture<'a, Result<Verified, Refused>> {
+        at_once(self.check(request))
+    }
+}
+
+fn problem(secret: &[u8]) -> Option<String> {
+    let (least, most) = (SharedSecret::MIN_BYTES, SharedSecret::MAX_BYTES);
+    let is_visible = |byte: &u8| matches!(byte, b' '..=b'~');
+    if !(least..=most).contains(&secret.len()) {
+        return Some(format!(
+            "has {} bytes: take {least} to {most}, for example of `openssl rand -hex 32`",
+            secret.len()
+        ));
+    }
+    // Headers are trimmed on their way: such a secret would never match.
+    let is_trimmed = secret.trim_ascii().len() == secret.len();
+    (!is_trimmed || !secret.iter().all(is_visible))
+        .then(|| "has characters that a header cannot bring: take letters and digits".to_owned())
+}

@@ -1,0 +1,118 @@
+//! A token as it comes in: found in a header and cut into its parts; nothing in it is believed yet.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::HeaderMap;
+use http::header::HeaderName;
+use serde_json::{Map, Value};
+
+use super::Refused;
+
+/// Where callers of Cloud Run put their token when `Authorization` is the application's.
+pub(super) const SERVERLESS_AUTHORIZATION: HeaderName = HeaderName::from_static("x-serverless-authorization");
+
+/// The longest header that is looked at, in bytes; tokens of Google have about 1,000.
+pub(super) const MAX_HEADER_BYTES: usize = 8 * 1024;
+
+/// A JSON object in a token.
+pub(super) type Claims = Map<String, Value>;
+
+/// The token after `Bearer`; none if the header is missing or of another scheme.
+pub(super) fn bearer<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Refused> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Refused::new(format!("header `{name}` is there more than once")));
+    }
+    if value.len() > MAX_HEADER_BYTES {
+        return Err(Refused::new(format!("header `{name}` has more than {MAX_HEADER_BYTES} bytes")));
+    }
+    let Ok(text) = value.to_str() else { return Err(Refused::new(format!("header `{name}` is not ASCII"))) };
+    let Some((scheme, token)) = text.split_once(' ') else { return Ok(None) };
+    Ok(scheme.eq_ignore_ascii_case("bearer").then(|| token.trim()))
+}
+
+/// A token cut into its parts: `header.claims.signature`.
+// The platform's token has no header and no signature to look at.
+#[cfg_attr(not(feature = "oidc"), allow(dead_code))]
+pub(super) struct Unread<'a> {
+    header: &'a str,
+    claims: &'a str,
+    /// What the signature is of: both of them.
+    pub(super) signed: &'a str,
+    pub(super) signature: &'a str,
+}
+
+impl<'a> Unread<'a> {
+    pub(super) fn cut(token: &'a str) -> Result<Self, Refused> {
+        let odd = || Refused::new("the token does not have three parts");
+        let (signed, signature) = token.rsplit_once('.').ok_or_else(odd)?;
+        let (header, claims) = signed.split_once('.').ok_or_else(odd)?;
+        if claims.contains('.') {
+            return Err(odd());
+        }
+        Ok(Self { header, claims, signed, signature })
+    }
+
+    #[cfg(feature = "oidc")]
+    pub(super) fn header(&self) -> Result<Claims, Refused> {
+        object(self.header, "header")
+    }
+
+    pub(super) fn claims(&self) -> Result<Claims, Refused> {
+        object(self.claims, "payload")
+    }
+}
+
+fn object(part: &str, what: &str) -> Result<Claims, Refused> {
+    let bytes = decoded(part).ok_or_else(|| Refused::new(format!("the token's {what} is not base64")))?;
+    serde_json::from_slice(&bytes).map_err(|_| Refused::new(format!("the token's {what} is no JSON object")))
+}
+
+/// The bytes of a part of a token.
+pub(super) fn decoded(part: &str) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(part).ok()
+}
+
+/// Service accounts that may call, by e-mail.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Accounts(Vec<String>);
+
+impl Accounts {
+    pub(super) fn add(&mut self, email: String) {
+        self.0.push(email);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Those that are no e-mail addresses.
+    #[cfg(feature = "oidc")]
+    pub(super) fn odd(&self) -> impl Iterator<Item = &String> {
+        self.0.iter().filter(|email| !email.contains('@') || email.trim() != email.as_str())
+    }
+
+    /// The e-mail that the token is of, if it is verified and one of these.
+    pub(super) fn check(&self, claims: &Claims) -> Result<String, Refused> {
+        let Some(Value::String(email)) = claims.get("email") else {
+            return Err(Refused::new("the token tells no e-mail (`email`)"));
+        };
+        if claims.get("email_verified") != Some(&Value::Bool(true)) {
+            return Err(Refused::new(format!("the token's e-mail {} is not verified", shown(email))));
+        }
+        if !self.0.contains(email) {
+            return Err(Refused::new(format!("the token is of {}, who may not call", shown(email))));
+        }
+        Ok(email.clone())
+    }
+}
+
+/// Text of a stranger for the log: one line of bounded length.
+pub(super) fn shown(text: &str) -> String {
+    const MAX_CHARS: usize = 200;
+    match text.char_indices().nth(MAX_CHARS) {
+        None => format!("{text:?}"),
+        Some((end, _)) => format!("{:?}...", &text[..end]),
+    }
+}

@@ -1,0 +1,178 @@
+//! Burying: tasks that ended elsewhere become dead letters here.
+
+use super::stage::{
+    DEAD_LETTERS, Stage, TOMBSTONES, at, ids, just_before, name, permanent, queue, retry, secs, stored,
+};
+use crate::backend::{Bury, MAX_ERROR_BYTES, NewTask, Standing, TaskFilter, TaskState, Verdict};
+use crate::queue::{QueueConfig, RetryConfig};
+use crate::task::{Deferred, TaskId};
+use crate::time::{Now, Schedule, Timestamp};
+
+/// Buries a task after 3 attempts, the first of which began 90 seconds before the case.
+async fn bury(on: &Stage, now: Timestamp, task: NewTask, error: &str) -> TaskId {
+    let id = task.id;
+    let first_attempt = Some(at(-90));
+    let request = Bury { now: Now::At(now), task, attempts: 3, first_attempt, error: error.to_owned() };
+    on.backend.bury(request).await.expect("bury answers");
+    id
+}
+
+/// A task that has everything.
+fn full(on: &Stage) -> NewTask {
+    NewTask {
+        payload: vec![0, 1, 2, 255],
+        name: name("full"),
+        schedule: Schedule::At(at(-100)),
+        max_attempts: Some(2),
+        retry: Some(RetryConfig::new().with_min_backoff(secs(7)).with_max_attempts(None)),
+        deadline: Some(secs(77)),
+        attributes: Some(vec![3, 2, 1]),
+        ..on.task()
+    }
+}
+
+pub(super) async fn a_buried_task_is_a_dead_letter_with_all_its_data(on: Stage) {
+    let task = full(&on);
+    let id = bury(&on, at(5), task.clone(), "it failed elsewhere").await;
+    let record = on.record(id).await;
+    assert_eq!((record.state, record.died, record.created), (TaskState::Dead, Some(at(5)), at(5)));
+    assert_eq!((record.attempts, record.first_attempt, record.lost_leases), (3, Some(at(-90)), 0));
+    assert_eq!((&record.kind, record.shape, &record.payload), (&task.kind, task.shape, &task.payload));
+    assert_eq!((&record.queue, &record.name, &record.retry), (&task.queue, &task.name, &task.retry));
+    assert_eq!((record.max_attempts, record.deadline), (task.max_attempts, task.deadline));
+    assert_eq!(record.attributes, task.attributes);
+    assert_eq!(record.errors.len(), 1);
+    let error = &record.errors[0];
+    assert_eq!((error.attempt, error.at, error.message.as_str()), (3, at(5), "it failed elsewhere"));
+}
+
+pub(super) async fn a_task_that_never_began_can_be_buried(on: Stage) {
+    let task = on.task();
+    let id = task.id;
+    let request = Bury { now: Now::At(at(0)), task, attempts: 0, first_attempt: None, error: String::new() };
+    on.backend.bury(request).await.expect("bury answers");
+    let record = on.record(id).await;
+    assert_eq!((record.state, record.attempts, record.first_attempt), (TaskState::Dead, 0, None));
+}
+
+pub(super) async fn a_task_is_buried_once(on: Stage) {
+    let task = full(&on);
+    bury(&on, at(0), task.clone(), "the first").await;
+    let before = on.all().await;
+    bury(&on, at(50), NewTask { payload: vec![9], ..task }, "the second").await;
+    assert_eq!((before.len(), on.all().await), (1, before));
+}
+
+pub(super) async fn a_stored_task_is_not_buried(on: Stage) {
+    let (leased, waits) = (on.task(), NewTask { schedule: Schedule::After(secs(500)), ..on.task() });
+    on.store(at(0), leased.clone()).await;
+    let lease = on.lease_one(at(0)).await.lease;
+    on.store(at(0), waits.clone()).await;
+    let before = on.all().await;
+    bury(&on, at(1), leased, "it runs here").await;
+    bury(&on, at(1), waits, "it waits here").await;
+    assert_eq!(on.all().await, before);
+    on.settle(at(2), lease, Verdict::Done).await;
+    assert_eq!(on.all().await.len(), 1);
+}
+
+pub(super) async fn a_buried_task_is_listed_and_counted_as_dead(on: Stage) {
+    let id = bury(&on, at(0), on.task(), "over").await;
+    on.store(at(0), on.task()).await;
+    assert_eq!(stored(&on.list(TaskFilter::new().state(TaskState::Dead)).await), [id]);
+    let stats = on.stats(at(0)).await[0].stats;
+    assert_eq!((stats.dead, stats.scheduled, stats.due, stats.leased), (1, 1, 1, 0));
+}
+
+pub(super) async fn a_buried_task_is_not_leased(on: Stage) {
+    bury(&on, at(0), on.task(), "over").await;
+    let other = on.store(at(0), on.task()).await;
+    assert_eq!(ids(&on.lease_all(at(9999)).await), [other]);
+    assert_eq!(on.lease(on.leasing(at(9999))).await.next, None);
+    assert_eq!(on.purge(at(9999), "q").await, 1);
+}
+
+pub(super) async fn a_buried_task_is_replayed_with_all_its_data(on: Stage) {
+    let task = full(&on);
+    let id = bury(&on, at(0), task.clone(), "over").await;
+    on.replay(at(100), id).await.expect("the dead letter is replayed");
+    let leased = on.lease_one(at(100)).await;
+    assert_eq!((leased.lease.id, leased.attempts, leased.standing), (id, 0, Standing::Clear));
+    assert_eq!((&leased.kind, leased.shape, &leased.payload), (&task.kind, task.shape, &task.payload));
+    assert_eq!((&leased.name, leased.deadline, &leased.attributes), (&task.name, task.deadline, &task.attributes));
+    on.settle(at(100), leased.lease, retry()).await;
+    let record = on.record(id).await;
+    assert_eq!((record.schedule_time, record.errors.len()), (at(107), 2), "its own pauses count again");
+    on.attempt(at(107), Verdict::Done).await;
+    assert_eq!(on.find(id).await, None);
+}
+
+pub(super) async fn a_buried_task_can_be_deleted(on: Stage) {
+    let id = bury(&on, at(0), full(&on), "over").await;
+    assert!(on.delete(at(1), id).await && on.all().await.is_empty());
+    let again = on.offer(at(2), on.named("full")).await;
+    assert_eq!(again, Deferred::new(id, false), "its name is blocked for a while");
+}
+
+pub(super) async fn a_buried_task_keeps_its_name_where_nobody_has_it(on: Stage) {
+    on.store(at(0), NewTask { queue: queue("r"), ..on.named("n") }).await;
+    let id = bury(&on, at(0), on.named("n"), "over").await;
+    assert_eq!(on.record(id).await.name, name("n"));
+    assert_eq!(on.offer(at(1), on.named("n")).await, Deferred::new(id, false));
+}
+
+pub(super) async fn a_buried_task_drops_a_name_that_another_has(on: Stage) {
+    let first = on.store(at(0), on.named("n")).await;
+    let buried = bury(&on, at(0), on.named("n"), "over").await;
+    assert_eq!((on.record(first).await.name, on.record(buried).await.name), (name("n"), None));
+    on.delete(at(1), buried).await;
+    assert_eq!(on.offer(at(2), on.named("n")).await, Deferred::new(first, false));
+}
+
+pub(super) async fn a_buried_task_drops_a_name_that_is_blocked(on: Stage) {
+    let first = on.store(at(0), on.named("n")).await;
+    on.attempt(at(0), Verdict::Done).await;
+    let until = at(0).plus(TOMBSTONES);
+    let early = bury(&on, just_before(until), on.named("n"), "over").await;
+    assert_eq!(on.record(early).await.name, None);
+    assert_eq!(on.offer(just_before(until), on.named("n")).await, Deferred::new(first, false));
+    let late = bury(&on, until, on.named("n"), "over").await;
+    assert_eq!(on.record(late).await.name, name("n"));
+}
+
+pub(super) async fn a_buried_task_is_forgotten_when_it_is_too_old(on: Stage) {
+    let id = bury(&on, at(7), full(&on), "over").await;
+    let until = at(7).plus(DEAD_LETTERS);
+    assert_eq!(on.sweep(just_before(until), 100).await.forgotten, 0);
+    assert_eq!(on.sweep(until, 100).await.forgotten, 1);
+    assert_eq!(on.find(id).await, None);
+}
+
+pub(super) async fn a_sweep_tells_the_attributes_of_what_it_forgets(on: Stage) {
+    bury(&on, at(0), full(&on), "over").await;
+    bury(&on, at(0), on.task(), "over").await;
+    on.store(at(0), NewTask { attributes: Some(vec![7]), ..on.task() }).await;
+    on.attempt(at(0), permanent()).await;
+    on.store(at(0), NewTask { attributes: Some(vec![8]), ..on.task() }).await;
+    let mut swept = on.sweep(at(0).plus(DEAD_LETTERS), 100).await;
+    swept.attributes.sort();
+    assert_eq!((swept.forgotten, swept.attributes), (3, vec![vec![3, 2, 1], vec![7]]));
+    assert_eq!(on.sweep(at(0).plus(DEAD_LETTERS), 100).await.attributes.len(), 0);
+}
+
+pub(super) async fn a_long_error_of_a_buried_task_is_cut(on: Stage) {
+    let long = "ä".repeat(MAX_ERROR_BYTES);
+    let id = bury(&on, at(0), on.task(), &long).await;
+    assert_eq!(on.record(id).await.errors[0].message, long[..MAX_ERROR_BYTES]);
+}
+
+pub(super) async fn burying_makes_a_queue_and_leaves_a_known_one_as_it_is(on: Stage) {
+    on.pause("r", true).await;
+    for name in ["fresh", "r"] {
+        bury(&on, at(0), NewTask { queue: queue(name), ..on.task() }, "over").await;
+    }
+    let queues = on.backend.queues().await.expect("queues answers");
+    let told: Vec<_> = queues.iter().map(|queue| (queue.name.as_str(), queue.paused)).collect();
+    assert_eq!(told, [("fresh", false), ("r", true)]);
+    assert_eq!(queues[0].config, QueueConfig::new());
+}

@@ -1,0 +1,56 @@
+//! The request of a push queue, made by hand.
+
+use bytes::Bytes;
+use http::Request;
+
+use crate::client::Client;
+use crate::defer::Defer;
+use crate::envelope::Envelope;
+use crate::error::Error;
+
+#[cfg_attr(docsrs, doc(cfg(all(feature = "testing", feature = "push"))))]
+impl Client {
+    /// The HTTP request by which a push queue sends `task`, as the attempt of this number, counted from 1: for testing
+    /// how a [`PushService`](crate::push::PushService) is mounted. Nothing is stored.
+    ///
+    /// Its path is `/_cb/deferred/{kind}`, its headers are those of Cloud Tasks. What proves its origin is not in it.
+    ///
+    /// # Errors
+    /// Its args or options are refused, as by `defer`.
+    pub fn push_request(&self, task: Defer, attempt: u32) -> Result<Request<Bytes>, Error> {
+        let task = task.prepare(self)?.task;
+        let now = self.clock().wall();
+        let due = task.schedule.resolve(now);
+        let name = task.name.as_ref().map_or_else(|| task.id.to_string(), ToString::to_string);
+        let uri = format!("/_cb/deferred/{}", task.kind);
+        let (micros, queue) = (due.as_micros(), task.queue.to_string());
+        let envelope = Envelope {
+            id: task.id,
+            kind: task.kind,
+            shape: task.shape,
+            queue: task.queue,
+            named: task.name.is_some(),
+            created: due,
+            max_attempts: task.max_attempts,
+            retry: task.retry,
+            deadline: task.deadline,
+            attributes: task.attributes,
+            payload: task.payload,
+        };
+        let request = Request::post(uri)
+            .header("content-type", "application/octet-stream")
+            .header("user-agent", "Google-Cloud-Tasks")
+            .header("x-cloudtasks-queuename", queue)
+            .header("x-cloudtasks-taskname", name)
+            .header("x-cloudtasks-taskretrycount", attempt.saturating_sub(1))
+            .header("x-cloudtasks-tasketa", format!("{}.{:06}", micros / 1_000_000, micros.rem_euclid(1_000_000)))
+            .body(Bytes::from(envelope.encode()));
+        let backend = self.capabilities().backend;
+        // Kinds, names and queues have no letters that a URL or a header would refuse.
+        request.map_err(|error| Error::Storage {
+            backend,
+            problem: "cannot make a request".to_owned(),
+            source: error.into(),
+        })
+    }
+}

@@ -1,0 +1,151 @@
+//! Looking at queues and tasks, and acting on them by hand.
+
+use std::time::Duration;
+
+use gae_tasks::{Error, QueueConfig, RetryConfig, TaskFilter, TaskId, TaskState};
+use gae_tasks_tests_push::server::Fault;
+
+use super::*;
+
+#[tokio::test]
+async fn a_queue_is_made_and_changed_and_never_gives_up() {
+    let server = Server::start().await;
+    let tasks = client(&server).await;
+    let retry = RetryConfig::new()
+        .with_max_attempts(Some(5))
+        .with_max_retry_duration(Some(Duration::from_secs(60)))
+        .with_min_backoff(Duration::from_secs(2))
+        .with_max_backoff(Duration::from_secs(90))
+        .with_max_doublings(0);
+    tasks.put_queue("emails", QueueConfig::new().with_retry(retry)).await.unwrap();
+    let stored = &server.queue(PLACE, "emails").unwrap()["retryConfig"];
+    assert_eq!((&stored["maxAttempts"], &stored["maxRetryDuration"]), (&(-1).into(), &"0s".into()));
+    assert_eq!((&stored["minBackoff"], &stored["maxBackoff"]), (&"2s".into(), &"90s".into()));
+    assert_eq!(stored["maxDoublings"], 0, "a zero is one");
+    tasks.pause("emails").await.unwrap();
+    tasks.put_queue("emails", QueueConfig::new()).await.unwrap();
+    let queue = server.queue(PLACE, "emails").unwrap();
+    assert_eq!((&queue["state"], &queue["retryConfig"]["minBackoff"]), (&"PAUSED".into(), &"0.100s".into()));
+}
+
+#[tokio::test]
+async fn a_queue_of_others_is_shown_with_its_own_limits() {
+    let server = server().await;
+    let queues = client(&server).await.queues().await.unwrap();
+    let names: Vec<_> = queues.iter().map(|queue| (queue.name.as_str(), queue.paused)).collect();
+    assert_eq!(names, [("default", false), ("emails", false)]);
+    assert_eq!(queues[0].config.retry(), &RetryConfig::new());
+}
+
+#[tokio::test]
+async fn a_queue_is_paused_and_goes_on() {
+    let server = server().await;
+    let tasks = client(&server).await;
+    let state = || server.queue(PLACE, "emails").unwrap()["state"].clone();
+    tasks.pause("emails").await.unwrap();
+    assert_eq!(state(), "PAUSED");
+    assert!(tasks.queues().await.unwrap()[1].paused);
+    tasks.resume("emails").await.unwrap();
+    assert_eq!(state(), "RUNNING");
+    tasks.pause("new").await.unwrap();
+    assert_eq!(server.queue(PLACE, "new").unwrap()["state"], "PAUSED", "it is made");
+}
+
+#[tokio::test]
+async fn a_purge_answers_how_many_tasks_there_were() {
+    let server = server().await;
+    let tasks = client(&server).await;
+    tasks.defer_many((0..7).map(|i| greet::defer(i.to_string()))).await.unwrap();
+    assert_eq!(tasks.purge("emails").await.unwrap(), 7);
+    assert!(server.tasks(PLACE, "emails").is_empty());
+}
+
+#[tokio::test]
+async fn tasks_are_listed_in_the_order_they_were_deferred() {
+    let server = server().await;
+    let tasks = client(&server).await;
+    let mut ids = Vec::new();
+    for i in 0..7 {
+        let queue = if i % 2 == 0 { "emails" } else { "default" };
+        ids.push(greet::defer(i.to_string()).queue(queue).on(&tasks).await.unwrap().id);
+    }
+    let listed = tasks.list(TaskFilter::new(), None, 100).await.unwrap();
+    assert_eq!(listed.iter().map(|record| record.id).collect::<Vec<TaskId>>(), ids);
+    let queue = TaskFilter::new().queue(gae_tasks::QueueName::new("emails").unwrap());
+    let rest = tasks.list(queue, Some(ids[1]), 2).await.unwrap();
+    assert_eq!(rest.iter().map(|record| record.id).collect::<Vec<TaskId>>(), [ids[2], ids[4]]);
+}
+
+#[tokio::test]
+async fn lists_are_read_page_by_page() {
+    let server = server().await;
+    let tasks = client(&server).await;
+    let mut ids: Vec<_> = Vec::new();
+    // More than one page of the service has.
+    for answer in tasks.defer_many((0..120).map(|i| greet::defer(i.to_string()))).await.unwrap() {
+        ids.push(answer.id);
+    }
+    let (mut seen, mut after) = (Vec::new(), None);
+    loop {
+        let page = tasks.list(TaskFilter::new().state(TaskState::Scheduled), after, 50).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some(last.id);
+        seen.extend(page.iter().map(|record| record.id));
+    }
+    assert_eq!(seen, ids);
+    assert!(tasks.list(TaskFilter::new().state(TaskState::Dead), None, 50).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn tasks_are_counted_without_their_bodies() {
+    let server = server().await;
+    let tasks = client(&server).await;
+    greet::defer("now").on(&tasks).await.unwrap();
+    greet::defer("later").after(Duration::from_secs(60)).on(&tasks).await.unwrap();
+    let stats = tasks.stats_of::<greet>().await.unwrap();
+    assert_eq!((stats.scheduled, stats.due, stats.leased, stats.dead), (2, 1, 0, 0));
+    assert!(tasks.unroutable().await.unwrap().is_empty());
+    let lines = tasks.stats_by_route().await.unwrap();
+    assert_eq!((lines.len(), lines[0].queue.as_str()), (1, "emails"));
+}
+
+#[tokio::test]
+async fn named_and_unnamed_tasks_are_found_and_deleted_by_their_ids() {
+    let server = server().await;
+    let tasks = client(&server).await;
+    for defer in [greet::defer("you"), greet::defer("you").named("you")] {
+        let id = defer.on(&tasks).await.unwrap().id;
+        assert_eq!(tasks.get(id).await.unwrap().unwrap().id, id);
+        assert!(tasks.delete(id).await.unwrap());
+        assert!(tasks.get(id).await.unwrap().is_none());
+        assert!(!tasks.delete(id).await.unwrap());
+        let error = tasks.run_now(id).await.unwrap_err();
+        assert!(matches!(error, Error::NoSuchTask { .. }), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn tasks_of_other_programs_are_not_shown() {
+    let server = server().await;
+    let tasks = client(&server).await;
+    let url = format!("{}/v2/{PLACE}/queues/emails/tasks", server.url());
+    let body = r#"{"task":{"http_request":{"url":"http://elsewhere.test","body":"e30"}}}"#;
+    let answer = reqwest::Client::new().post(url).body(body).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    assert!(tasks.list(TaskFilter::new(), None, 10).await.unwrap().is_empty());
+    assert_eq!(tasks.stats().await.unwrap().open(), 0);
+    assert_eq!(tasks.purge("emails").await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn calls_by_hand_are_repeated_too() {
+    let server = server().await;
+    let tasks = client(&server).await;
+    for call in ["PauseQueue", "ListQueues", "UpdateQueue"] {
+        server.fault(call, Fault::Refuse(503));
+        server.fault(call, Fault::LoseAnswer);
+    }
+    tasks.pause("emails").await.unwrap();
+    tasks.put_queue("emails", QueueConfig::new()).await.unwrap();
+    assert!(tasks.queues().await.unwrap()[1].paused);
+}

@@ -1,0 +1,175 @@
+//! Every refusal of the service becomes an error that says what to do.
+
+use std::time::{Duration, SystemTime};
+
+use gae_tasks::backend::{Backend, Enqueue, NewTask};
+use gae_tasks::testing::ManualClock;
+use gae_tasks::{Error, Kind, Now, QueueName, RetryConfig, Schedule, Shape, Worker};
+use gae_tasks_tests_push::server::Fault;
+
+use super::*;
+
+async fn refusal(tasks: &Client) -> Error {
+    greet::defer("you").on(tasks).await.unwrap_err()
+}
+
+#[tokio::test]
+async fn a_missing_queue_is_named_with_the_way_to_make_it() {
+    let server = Server::start().await;
+    let text = refusal(&client(&server).await).await.to_string();
+    for part in
+        ["has no queue `emails` in projects/shop/locations/europe-west1", "put_queue", "gcloud tasks queues create"]
+    {
+        assert!(text.contains(part), "{text}");
+    }
+    assert_eq!(server.calls("CreateTask"), 1, "it will not appear by being asked for");
+}
+
+#[tokio::test]
+async fn a_missing_permission_is_named_with_its_role() {
+    let server = Server::builder().deny("shop").start().await;
+    let error = refusal(&client(&server).await).await;
+    let text = chain(&error);
+    for part in ["cloudtasks.tasks.create", "roles/cloudtasks.enqueuer", "Permission denied on resource project shop."]
+    {
+        assert!(text.contains(part), "{text}");
+    }
+    let account = builder(&server).service_account("queue@shop.iam.gserviceaccount.com");
+    let text = refusal(&client_of(account).await).await.to_string();
+    assert!(text.contains("roles/iam.serviceAccountUser") && text.contains("`queue@shop"), "{text}");
+    let text = client(&server).await.pause("emails").await.unwrap_err().to_string();
+    assert!(text.contains("cloudtasks.queues.pause") && text.contains("roles/cloudtasks.queueAdmin"), "{text}");
+}
+
+#[tokio::test]
+async fn missing_credentials_are_named() {
+    let server = server().await;
+    server.fault("CreateTask", Fault::Refuse(401));
+    let text = refusal(&client(&server).await).await.to_string();
+    assert!(text.contains("gcloud auth application-default login"), "{text}");
+}
+
+#[tokio::test]
+async fn a_service_account_that_does_not_exist_is_named() {
+    let server = server().await;
+    server.fault("CreateTask", Fault::Refuse(404));
+    let account = builder(&server).service_account("nobody@shop.iam.gserviceaccount.com");
+    let text = refusal(&client_of(account).await).await.to_string();
+    assert!(text.contains("finds no service account `nobody@shop.iam.gserviceaccount.com`"), "{text}");
+}
+
+#[tokio::test]
+async fn limits_are_checked_before_anything_is_sent() {
+    let server = server().await;
+    let tasks = client(&server).await;
+    let far = greet::defer("you").after(Duration::from_secs(31 * 86_400)).on(&tasks).await.unwrap_err();
+    assert!(matches!(far, Error::BeyondHorizon { .. }), "{far}");
+    for seconds in [14, 1801] {
+        let deadline = greet::defer("you").deadline(Duration::from_secs(seconds)).on(&tasks).await.unwrap_err();
+        assert!(matches!(deadline, Error::DeadlineOutOfRange { .. }), "{deadline}");
+    }
+    let large = greet::defer("x".repeat(100_001)).on(&tasks).await.unwrap_err();
+    assert!(matches!(large, Error::PayloadTooLarge { limit: 100_000, .. }), "{large}");
+    assert_eq!(server.calls("CreateTask"), 0);
+}
+
+#[tokio::test]
+async fn the_limits_themselves_are_accepted() {
+    let server = server().await;
+    let tasks = client_of(builder(&server).max_payload(1_000_000)).await;
+    for seconds in [15, 1800] {
+        greet::defer("you").deadline(Duration::from_secs(seconds)).on(&tasks).await.unwrap();
+    }
+    greet::defer("x".repeat(999_997)).on(&tasks).await.unwrap();
+    greet::defer("you").after(Duration::from_secs(30 * 86_400 - 1)).on(&tasks).await.unwrap();
+    assert_eq!(server.tasks(PLACE, "emails").len(), 4);
+}
+
+#[tokio::test]
+async fn a_schedule_that_the_service_finds_too_far_is_told_as_such() {
+    let server = server().await;
+    // By a clock that is an hour ahead of the service's.
+    let clock = ManualClock::at((SystemTime::now() + Duration::from_secs(3600)).into());
+    let backend = builder(&server).build().await.unwrap();
+    let tasks = Client::builder().clock(clock).build_push(backend).unwrap();
+    let month = Duration::from_secs(30 * 86_400);
+    let error = greet::defer("you").after(month).on(&tasks).await.unwrap_err();
+    assert!(matches!(error, Error::BeyondHorizon { ahead, .. } if ahead == month), "{error}");
+    assert_eq!(server.calls("CreateTask"), 1);
+}
+
+/// A task as no client of ours would make it.
+fn unchecked(payload: usize) -> NewTask {
+    NewTask {
+        id: "0190163d-8694-739b-aea5-966c26f8ad91".parse().unwrap(),
+        kind: Kind::new("shop/greet").unwrap(),
+        shape: Shape::from_bits(1),
+        payload: vec![7; payload],
+        queue: QueueName::new("emails").unwrap(),
+        name: None,
+        schedule: Schedule::Now,
+        max_attempts: None,
+        retry: None,
+        deadline: Some(Duration::from_secs(1)),
+        attributes: None,
+    }
+}
+
+async fn enqueue(server: &Server, task: NewTask) -> Result<gae_tasks::Deferred, Error> {
+    let backend = builder(server).build().await.unwrap();
+    let request = Enqueue { now: Now::Storage, tasks: vec![task] };
+    backend.enqueue(request).await.unwrap().remove(0)
+}
+
+#[tokio::test]
+async fn a_task_that_the_service_finds_too_large_is_told_as_such() {
+    let server = server().await;
+    let error = enqueue(&server, unchecked(1_100_000)).await.unwrap_err();
+    assert!(matches!(error, Error::PayloadTooLarge { size: 1_100_000, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_deadline_that_the_service_does_not_know_is_kept_by_the_handler() {
+    let server = server().await;
+    let deferred = enqueue(&server, unchecked(10)).await.unwrap();
+    assert_eq!(only_task(&server)["dispatchDeadline"], "15s");
+    let record = client(&server).await.get(deferred.id).await.unwrap().unwrap();
+    assert_eq!(record.deadline, Some(Duration::from_secs(1)));
+}
+
+#[tokio::test]
+async fn a_task_that_is_stored_twice_is_there_once() {
+    let server = server().await;
+    let (first, second) =
+        (enqueue(&server, unchecked(10)).await.unwrap(), enqueue(&server, unchecked(10)).await.unwrap());
+    assert_eq!(first, second);
+    only_task(&server);
+}
+
+#[tokio::test]
+async fn a_tasks_own_retries_are_unlimited_at_the_queue() {
+    let server = server().await;
+    let retry = RetryConfig::new().with_max_attempts(Some(3)).with_min_backoff(Duration::from_secs(2));
+    let deferred = enqueue(&server, NewTask { retry: Some(retry.clone()), ..unchecked(10) }).await.unwrap();
+    let stored = &only_task(&server)["retryConfig"];
+    assert_eq!((&stored["maxAttempts"], &stored["minBackoff"]), (&(-1).into(), &"2s".into()));
+    assert_eq!(client(&server).await.get(deferred.id).await.unwrap().unwrap().retry, Some(retry));
+}
+
+#[tokio::test]
+async fn no_worker_leases_from_it() {
+    let server = server().await;
+    let error = client(&server).await.worker().await.unwrap_err();
+    assert_eq!(error.to_string(), "the `cloudtasks` backend does not support workers: it calls handlers over HTTP");
+    // Others do; that it is refused at compile time is shown in its documentation.
+    _ = Worker::new(gae_tasks::backend::memory::Memory::new());
+}
+
+#[tokio::test]
+async fn what_it_cannot_do_is_said() {
+    let server = server().await;
+    let tasks = client(&server).await;
+    let id = greet::defer("you").on(&tasks).await.unwrap().id;
+    let error = tasks.replay(id).await.unwrap_err();
+    assert!(matches!(error, Error::Unsupported { .. }), "{error}");
+}

@@ -1,0 +1,181 @@
+//! When a task has been tried, or has waited, enough: its dead letter is safe before the queue forgets it.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use gae_tasks::push::DeadLetter;
+use gae_tasks::testing::{Fault, Operation};
+use gae_tasks::{Registry, TaskState, deferred};
+use http::StatusCode;
+
+use super::stage::{Secret, World, end};
+use super::status::{Send, Tower};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+#[tokio::test]
+async fn the_last_attempt_makes_a_dead_letter_with_all_that_replay_needs() {
+    let world = World::new();
+    let adapter = Tower(world.service());
+    let task = || end::defer("fail").max_attempts(3).queue("orders").named("order-7");
+    for attempt in [1, 2] {
+        assert_eq!(adapter.send(world.request(task(), attempt)).await.0, StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(world.dead_letters().await, []);
+    }
+    assert_eq!(adapter.send(world.request(task(), 3)).await.0, StatusCode::OK);
+    let dead = world.dead_letters().await;
+    let letter = &dead[0];
+    assert_eq!((letter.state, letter.attempts, letter.queue.as_str()), (TaskState::Dead, 3, "orders"));
+    assert_eq!(letter.name.as_ref().unwrap().as_str(), "order-7");
+    assert_eq!(letter.errors[0].message, "cannot fail");
+    world.cemetery.replay(letter.id).await.unwrap();
+    assert_eq!(world.cemetery.stats().await.unwrap().due, 1);
+}
+
+#[deferred(name = "shop.orders/twice", max_attempts = 2)]
+async fn twice() -> Result<(), String> {
+    Err("as always".into())
+}
+
+#[tokio::test]
+async fn the_cap_of_the_task_type_holds_too() {
+    let world = World::with(Registry::new().with::<twice>());
+    let adapter = Tower(world.service());
+    assert_eq!(adapter.send(world.request(twice::defer().max_attempts(9), 1)).await.0, 500);
+    assert_eq!(adapter.send(world.request(twice::defer().max_attempts(9), 2)).await.0, 200);
+    assert_eq!(world.dead_letters().await.len(), 1);
+}
+
+#[tokio::test]
+async fn attempts_that_died_with_their_instance_count() {
+    let world = World::new();
+    let adapter = Tower(world.service());
+    assert_eq!(adapter.send(world.request(end::defer("done").max_attempts(2), 3)).await.0, StatusCode::OK);
+    assert_eq!(world.stage.signs().begun, 0, "it has been tried enough");
+    let dead = world.dead_letters().await;
+    assert_eq!(dead[0].attempts, 2);
+    assert!(dead[0].errors[0].message.starts_with("tried enough: 2 attempts"), "{}", dead[0].errors[0].message);
+}
+
+#[tokio::test]
+async fn without_caps_a_task_is_tried_for_ever() {
+    let world = World::new();
+    let adapter = Tower(world.service());
+    assert_eq!(adapter.send(world.request(end::defer("fail"), 100_000)).await.0, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(world.dead_letters().await, []);
+}
+
+#[tokio::test]
+async fn a_dead_letter_that_cannot_be_kept_stays_in_the_queue_until_it_can() {
+    let world = World::new();
+    let adapter = Tower(world.service());
+    let storage =
+        world.storage.clone().with(Operation::Bury, 1, Fault::Fail).with(Operation::Bury, 2, Fault::LoseAnswer);
+    let request = world.request(end::defer("permanent"), 1);
+    assert_eq!(adapter.send(request.clone()).await.0, 500);
+    assert_eq!(adapter.send(request.clone()).await.0, 500, "its answer was lost");
+    assert_eq!(adapter.send(request).await.0, 200);
+    assert_eq!(storage.calls(Operation::Bury), 3);
+    assert_eq!(world.dead_letters().await.len(), 1, "it is kept once");
+}
+
+#[tokio::test]
+async fn garbage_is_kept_once_however_often_it_comes() {
+    let world = World::new();
+    let adapter = Tower(world.service());
+    let mut request = world.request(end::defer("done"), 4);
+    *request.body_mut() = Bytes::from_static(b"hello");
+    assert_eq!(adapter.send(request.clone()).await.0, 200);
+    assert_eq!(adapter.send(request.clone()).await.0, 200);
+    *request.body_mut() = Bytes::from_static(b"hullo");
+    assert_eq!(adapter.send(request).await.0, 200);
+    let dead = world.dead_letters().await;
+    let mut payloads: Vec<_> = dead.iter().map(|letter| letter.payload.as_slice()).collect();
+    payloads.sort();
+    assert_eq!(payloads, [b"hello", b"hullo"]);
+    assert_eq!((dead[0].kind.as_str(), dead[0].attempts), ("shop.orders/end", 4));
+}
+
+#[tokio::test]
+async fn what_nobody_can_run_is_given_up_after_its_bound() {
+    let world = World::new();
+    let elsewhere = World::with(Registry::new().with::<twice>());
+    let adapter = Tower(world.builder().give_up_unroutable_after(2 * DAY).build().unwrap());
+    let unknown = elsewhere.request(twice::defer(), 1);
+    let mut newer = world.request(end::defer("done"), 1);
+    *newer.body_mut() = [b"gt\x09", &newer.body()[3..]].concat().into();
+
+    for request in [&unknown, &newer] {
+        assert_eq!(adapter.send(request.clone()).await.0, StatusCode::NOT_FOUND);
+    }
+    world.clock.advance(2 * DAY - Duration::from_secs(60));
+    assert_eq!(adapter.send(unknown.clone()).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(world.dead_letters().await, []);
+
+    world.clock.advance(Duration::from_secs(120));
+    let storage = world.storage.clone().with(Operation::Bury, 1, Fault::Fail);
+    assert_eq!(adapter.send(unknown.clone()).await.0, 500, "it is not safe yet");
+    for request in [unknown, newer] {
+        assert_eq!(adapter.send(request).await.0, StatusCode::OK);
+    }
+    assert_eq!(storage.calls(Operation::Bury), 3);
+    let dead = world.dead_letters().await;
+    let errors: Vec<_> = dead.iter().map(|letter| letter.errors[0].message.as_str()).collect();
+    assert!(errors.iter().any(|error| error.contains("no task of kind `shop.orders/twice`")), "{errors:?}");
+    assert!(errors.iter().any(|error| error.contains("in format 9")), "{errors:?}");
+}
+
+#[tokio::test]
+async fn a_task_scheduled_far_ahead_is_not_given_up_before_it_was_due() {
+    let world = World::new();
+    let elsewhere = World::with(Registry::new().with::<twice>());
+    let request = elsewhere.request(twice::defer().after(10 * DAY), 1);
+    let adapter = Tower(world.service());
+    world.clock.advance(10 * DAY);
+    assert_eq!(adapter.send(request.clone()).await.0, StatusCode::NOT_FOUND);
+    world.clock.advance(8 * DAY);
+    assert_eq!(adapter.send(request).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_function_of_the_users_keeps_dead_letters() {
+    let world = World::new();
+    let kept: Arc<Mutex<Vec<DeadLetter>>> = Arc::default();
+    let keeper = Arc::clone(&kept);
+    let builder = world.client.push_service().verify(Secret).dead_letters_to(move |letter: DeadLetter| {
+        let keeper = Arc::clone(&keeper);
+        async move {
+            if letter.attempts == 1 {
+                return Err("the disk is full");
+            }
+            keeper.lock().unwrap().push(letter);
+            Ok(())
+        }
+    });
+    let adapter = Tower(builder.build().unwrap());
+    assert_eq!(adapter.send(world.request(end::defer("permanent"), 1)).await.0, 500);
+    assert_eq!(adapter.send(world.request(end::defer("permanent"), 2)).await.0, 200);
+    let kept = kept.lock().unwrap();
+    assert_eq!((kept.len(), kept[0].error.as_str()), (1, "no such order"));
+    assert_eq!(kept[0].task.kind.as_str(), "shop.orders/end");
+}
+
+#[tokio::test]
+async fn a_sink_that_panics_or_hangs_keeps_the_task_queued() {
+    let world = World::new();
+    let builder = world.client.push_service().verify(Secret).dead_letters_to(|letter: DeadLetter| async move {
+        assert_ne!(letter.attempts, 1, "the sink is broken");
+        std::future::pending::<Result<(), String>>().await
+    });
+    let adapter = Tower(builder.build().unwrap());
+    assert_eq!(adapter.send(world.request(end::defer("permanent"), 1)).await.0, 500);
+    let late = async {
+        while world.clock.sleepers() == 0 {
+            tokio::task::yield_now().await;
+        }
+        world.clock.advance(Duration::from_secs(30));
+    };
+    let (answer, ()) = tokio::join!(adapter.send(world.request(end::defer("permanent"), 2)), late);
+    assert_eq!(answer.0, 500);
+}

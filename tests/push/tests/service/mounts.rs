@@ -1,0 +1,80 @@
+//! In axum, under a middleware of the user's: nested, as a route, as the fallback.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use axum::routing::get;
+use gae_tasks::push::is_from_task_queue;
+use http::StatusCode;
+use tokio::net::TcpListener;
+
+use super::stage::{SECRET, World, end};
+
+/// How many requests of the task queue a middleware of the user's has seen.
+type Seen = Arc<AtomicUsize>;
+
+async fn count(State(seen): State<Seen>, request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    if is_from_task_queue(response.extensions()) {
+        seen.fetch_add(1, Ordering::SeqCst);
+    }
+    response
+}
+
+async fn serve(router: Router) -> (SocketAddr, Seen) {
+    let seen = Seen::default();
+    let router = router.layer(from_fn_with_state(Arc::clone(&seen), count));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    (address, seen)
+}
+
+async fn post(address: SocketAddr, world: &World, path: &str, secret: &str) -> StatusCode {
+    let request = world.request(end::defer("done"), 1);
+    let (parts, body) = request.into_parts();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let mut headers = parts.headers;
+    headers.insert("x-secret", secret.parse().unwrap());
+    let sent = client.post(format!("http://{address}{path}")).headers(headers).body(body).send();
+    sent.await.unwrap().status()
+}
+
+#[tokio::test]
+async fn nested_under_the_prefix_and_the_users_middleware() {
+    let world = World::new();
+    let router = Router::new().route("/", get(|| async { "shop" })).nest_service("/_cb/deferred", world.service());
+    let (address, seen) = serve(router).await;
+    assert_eq!(post(address, &world, "/_cb/deferred/shop.orders/end", SECRET).await, StatusCode::OK);
+    assert_eq!(post(address, &world, "/_cb/deferred/shop.orders/end", "guess").await, StatusCode::FORBIDDEN);
+    assert_eq!(post(address, &world, "/_cb/deferred/shop.orders/other", SECRET).await, StatusCode::NOT_FOUND);
+    assert_eq!((seen.load(Ordering::SeqCst), world.stage.signs().ended), (1, 1));
+}
+
+#[tokio::test]
+async fn with_an_empty_prefix_a_nested_service_hears_of_unknown_kinds_too() {
+    let world = World::new();
+    let router = Router::new().nest_service("/tasks", world.builder().prefix("").build().unwrap());
+    let (address, _) = serve(router).await;
+    assert_eq!(post(address, &world, "/tasks/shop.orders/other", "guess").await, StatusCode::FORBIDDEN);
+    assert_eq!(post(address, &world, "/tasks/shop.orders/other", SECRET).await, StatusCode::OK, "its envelope decides");
+}
+
+#[tokio::test]
+async fn as_the_fallback_and_as_a_route() {
+    let world = World::new();
+    let fallback = Router::new().fallback_service(world.service());
+    let route = Router::new().route_service("/_cb/deferred/{*kind}", world.service());
+    for (number, router) in [fallback, route].into_iter().enumerate() {
+        let (address, seen) = serve(router).await;
+        assert_eq!(post(address, &world, "/_cb/deferred/shop.orders/end", SECRET).await, StatusCode::OK);
+        assert_eq!(post(address, &world, "/_cb/deferred", SECRET).await, StatusCode::NOT_FOUND);
+        assert_eq!(post(address, &world, "/_cb/deferred/a//b", SECRET).await, StatusCode::NOT_FOUND);
+        assert_eq!((seen.load(Ordering::SeqCst), world.stage.signs().ended), (1, number + 1));
+    }
+}

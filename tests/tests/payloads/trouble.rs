@@ -1,0 +1,109 @@
+//! Stores that fail, hang, lose what they took, or give back something else.
+
+use std::time::Duration;
+
+use gae_tasks::Error;
+use gae_tasks::backend::TaskState;
+
+use super::shelf::{DAY, Trouble, World, fails, takes, text};
+
+#[tokio::test]
+async fn an_attempt_without_its_payload_fails_and_is_made_again() {
+    for world in World::on_each().await {
+        let id = world.spill().await;
+        world.shelf.have(Trouble::Down);
+        assert!(matches!(world.tasks.drain().await, Err(Error::TaskFailed { .. })));
+        let error = world.last_error(id).await;
+        assert!(error.contains("`shelf`") && error.contains("the shelf is down"), "{error}");
+        assert_eq!(world.tasks.get(id).await.unwrap().unwrap().attempts, 1);
+        world.shelf.have(Trouble::None);
+        world.clock.advance(DAY);
+        assert_eq!(world.tasks.drain().await.unwrap(), 1);
+        assert_eq!((world.ran.lengths(), world.shelf.len()), (vec![1000], 0));
+    }
+}
+
+#[tokio::test]
+async fn what_was_changed_or_cut_off_is_never_run() {
+    for world in World::on_each().await {
+        type Harm = fn(&mut Vec<u8>);
+        let harms: [Harm; 4] =
+            [|it| it.truncate(500), |it| it.clear(), |it| it.push(b'x'), |it| *it.last_mut().unwrap() = b'y'];
+        for harm in harms {
+            let id = takes::defer(text(1000)).max_attempts(1).on(&world.tasks).await.unwrap().id;
+            harm(&mut world.shelf.kept().get_mut(&id.to_string()).unwrap().0);
+            assert!(world.tasks.drain().await.is_err());
+            let error = world.last_error(id).await;
+            assert!(error.contains("not what was put there") && error.contains(&id.to_string()), "{error}");
+            assert_eq!(
+                world.tasks.get(id).await.unwrap().unwrap().state,
+                TaskState::Dead,
+                "it is there to be looked at"
+            );
+        }
+        assert_eq!((world.ran.lengths().len(), world.shelf.len()), (0, 4));
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_loses_what_it_took_runs_nothing() {
+    for world in World::on_each().await {
+        world.shelf.have(Trouble::LosesWrites);
+        world.spill().await;
+        assert_eq!(world.tasks.drain().await.unwrap(), 1);
+        assert_eq!((world.ran.lengths().len(), world.tasks.stats().await.unwrap().open()), (0, 0));
+    }
+}
+
+#[tokio::test]
+async fn loading_is_a_part_of_the_deadline() {
+    let (world, _) = World::faulty();
+    let call = takes::defer(text(1000)).deadline(Duration::from_secs(9));
+    let id = call.on(&world.tasks).await.unwrap().id;
+    world.shelf.have(Trouble::Hangs);
+    let mut attempt = std::pin::pin!(world.tasks.drain());
+    while world.clock.sleepers() == 0 {
+        assert!(!is_ready(attempt.as_mut()).await, "the store has not answered");
+    }
+    world.clock.advance(Duration::from_millis(8999));
+    assert!(!is_ready(attempt.as_mut()).await, "the deadline is not over");
+    world.clock.advance(Duration::from_millis(1));
+    assert!(attempt.await.is_err());
+    let error = world.last_error(id).await;
+    assert!(error.contains("longer than its deadline of 9s"), "{error}");
+}
+
+/// Whether it is ready after a turn.
+async fn is_ready(future: std::pin::Pin<&mut impl Future>) -> bool {
+    let mut future = future;
+    std::future::poll_fn(|cx| std::task::Poll::Ready(future.as_mut().poll(cx).is_ready())).await
+}
+
+#[tokio::test]
+async fn a_payload_that_cannot_be_deleted_keeps_no_task_from_being_done() {
+    for world in World::on_each().await {
+        let id = world.spill().await;
+        world.shelf.have(Trouble::KeepsAll);
+        assert_eq!(world.tasks.drain().await.unwrap(), 1);
+        assert_eq!((world.tasks.get(id).await.unwrap(), world.shelf.len()), (None, 1));
+        let waits = world.spill().await;
+        assert!(world.tasks.delete(waits).await.unwrap());
+        world.shelf.have(Trouble::None);
+        world.clock.advance(DAY * 2);
+        assert_eq!(world.tasks.sweep_payloads(DAY).await.unwrap(), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_broken_store_ends_no_worker() {
+    for world in World::on_each().await {
+        let id = world.spill().await;
+        world.shelf.have(Trouble::Panics);
+        assert!(world.tasks.drain().await.is_err());
+        assert!(world.last_error(id).await.contains("panicked"));
+        world.shelf.have(Trouble::None);
+        world.clock.advance(DAY);
+        fails::defer("x").max_attempts(1).on(&world.tasks).await.unwrap();
+        world.work_until(|world| world.shelf.len() == 0 && world.ran.lengths().len() == 2).await;
+    }
+}
