@@ -1,5 +1,5 @@
 //! What a task costs the program that runs it: the push service beside a bare axum handler that reads and decodes the
-//! same body, over loopback, one core for the server and one for its callers. And how soon a fresh process answers.
+//! same body, over loopback, one core for the server and one for its callers.
 //!
 //! ```text
 //! cargo bench -p gae-tasks --features push,testing --bench push [-- REQUESTS | alone]
@@ -10,7 +10,6 @@
 mod alone;
 mod caller;
 mod servers;
-mod thousand;
 mod thread;
 
 use std::time::Duration;
@@ -28,9 +27,6 @@ struct Round {
 
 fn main() {
     let arguments: Vec<_> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
-    if arguments.first().is_some_and(|argument| argument == "first") {
-        return thousand::answer_first();
-    }
     if arguments.first().is_some_and(|argument| argument == "alone") {
         return alone::report();
     }
@@ -56,7 +52,6 @@ fn main() {
         let rate = median(rounds.iter().zip(bare).map(|(ours, bare)| ours.rate / bare.rate));
         println!("{:<28} {cpu:>12.2} {rate:>12.2}", server.name());
     }
-    thousand::report();
 }
 
 fn measure(server: Server, requests: usize) -> Round {

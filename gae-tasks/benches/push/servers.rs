@@ -71,28 +71,31 @@ impl Server {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Bare => "bare axum handler",
-            Self::Nested => "push, axum's nest_service",
-            Self::Routed => "push, axum's route_service",
+            Self::Nested => "nest_service of axum",
+            Self::Routed => "route_service of axum",
         }
     }
 
     pub(crate) fn start(self) -> Running {
         let (started, start) = mpsc::channel();
         let (stop, stopped) = oneshot::channel();
-        let ended = std::thread::spawn(move || {
-            let thread = Thread::current().pin(0);
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async {
-                let client = Client::open("memory:").await.unwrap();
-                let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-                started.send((listener.local_addr().unwrap(), thread, request(&client))).unwrap();
-                let router = self.router(&client);
-                tokio::select! {
-                    served = async { axum::serve(listener, router).await } => served.unwrap(),
-                    _ = stopped => {}
-                }
-            });
-        });
+        let ended = std::thread::Builder::new()
+            .name(self.name().to_owned())
+            .spawn(move || {
+                let thread = Thread::current().pin(0);
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                runtime.block_on(async {
+                    let client = Client::open("memory:").await.unwrap();
+                    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+                    started.send((listener.local_addr().unwrap(), thread, request(&client))).unwrap();
+                    let router = self.router(&client);
+                    tokio::select! {
+                        served = async { axum::serve(listener, router).await } => served.unwrap(),
+                        _ = stopped => {}
+                    }
+                });
+            })
+            .unwrap();
         let (address, thread, request) = start.recv().unwrap();
         Running { address, thread, request, stop, ended }
     }

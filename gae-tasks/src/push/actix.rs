@@ -44,7 +44,8 @@ async fn serve(service: PushService, request: HttpRequest, payload: web::Payload
     let Some(ours) = translated(&request, payload) else {
         return response_of(Answer::NoSuchPath.into_response()).await;
     };
-    let mut response = Caught(Some(Box::pin(service.answer(ours)))).await;
+    let (parts, body) = ours.into_parts();
+    let mut response = Caught(Some(Box::pin(service.answer(parts, body)))).await;
     if let Some(verified) = response.extensions_mut().remove::<Verified>() {
         request.extensions_mut().insert(verified);
     }

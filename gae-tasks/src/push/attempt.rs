@@ -11,7 +11,7 @@ use super::dead_letter::DeadLetter;
 use super::request::{self, Told};
 use super::response::Answer;
 use super::service::Plan;
-use crate::backend::NewTask;
+use crate::backend::{BoxFuture, NewTask};
 use crate::context::{AttemptInfo, TaskContext};
 use crate::dispatch::{DEFAULT_DEADLINE, DeadlineMissed};
 use crate::envelope::{Envelope, EnvelopeError};
@@ -37,7 +37,7 @@ pub(super) struct Delivery<'a> {
 }
 
 impl Delivery<'_> {
-    pub(super) async fn attempt(self) -> Answer {
+    pub(super) async fn attempt(&self) -> Answer {
         let told = Told::by(self.headers);
         let envelope = match Envelope::decode(&self.body) {
             Ok(envelope) => envelope,
@@ -54,12 +54,12 @@ impl Delivery<'_> {
         let Some(registration) = self.plan.registry.find(envelope.kind.as_str(), envelope.shape) else {
             let problem = self.plan.registry.explain_unroutable(envelope.kind.as_str(), envelope.shape);
             if self.is_given_up(Some(envelope.created)) {
-                return self.bury(envelope, told.retries, problem).await;
+                return self.bury(&envelope, told.retries, problem).await;
             }
             tracing::warn!(id = %envelope.id, "{problem}: the queue will try it elsewhere, or here after an update");
             return Answer::Unroutable;
         };
-        self.run(envelope, registration, told).await
+        self.run(&envelope, registration, told).await
     }
 
     /// Whether a task that nobody has been able to run since then has waited long enough.
@@ -67,16 +67,16 @@ impl Delivery<'_> {
         since.is_some_and(|since| self.plan.clock.wall().since(since) >= self.plan.give_up)
     }
 
-    async fn run(self, envelope: Envelope, registration: &Registration, told: Told) -> Answer {
+    async fn run(&self, envelope: &Envelope, registration: &Registration, told: Told) -> Answer {
         let began = self.plan.clock.wall();
-        let limits = Limits::of(&envelope, registration, told.retries, began);
+        let limits = Limits::of(envelope, registration, told.retries, began);
         if told.retries > 0 && limits.are_reached(told.retries, began) {
             let made = told.retries;
             let problem = format!("tried enough: {made} attempts were made, the last of which no instance answered");
             return self.bury(envelope, made, problem).await;
         }
         let made = told.retries.saturating_add(1);
-        let context = self.context(&envelope, registration, told);
+        let context = self.context(envelope, registration, told);
         // The caller may go away and drop all this: a plain function that goes on must learn of it.
         let cancelling = CancelOnDrop(&context);
         let permit = Some(Arc::clone(&self.permit));
@@ -110,26 +110,28 @@ impl Delivery<'_> {
     }
 
     /// Keeps a task that is not attempted again, and lets the queue forget it once it is safe.
-    async fn bury(&self, envelope: Envelope, attempts: u32, error: String) -> Answer {
+    ///
+    /// In a box, as all that is rare: the future of every request stays small.
+    fn bury(&self, envelope: &Envelope, attempts: u32, error: String) -> BoxFuture<'_, Answer> {
         let created = Some(envelope.created);
         let task = NewTask {
             id: envelope.id,
-            kind: envelope.kind,
+            kind: envelope.kind.clone(),
             shape: envelope.shape,
-            payload: envelope.payload,
-            queue: envelope.queue,
+            payload: envelope.payload.clone(),
+            queue: envelope.queue.clone(),
             name: if envelope.named { request::task_name(self.headers) } else { None },
             schedule: Schedule::Now,
             max_attempts: envelope.max_attempts,
-            retry: envelope.retry,
+            retry: envelope.retry.clone(),
             deadline: envelope.deadline,
-            attributes: envelope.attributes,
+            attributes: envelope.attributes.clone(),
         };
-        self.keep(DeadLetter { task, attempts, created, died: self.plan.clock.wall(), error }).await
+        Box::pin(self.keep(DeadLetter { task, attempts, created, died: self.plan.clock.wall(), error }))
     }
 
     /// As [`bury`](Self::bury), of a body that cannot be opened.
-    async fn bury_unreadable(&self, told: &Told, error: String) -> Answer {
+    fn bury_unreadable(&self, told: &Told, error: String) -> BoxFuture<'_, Answer> {
         let id = Envelope::id_in(&self.body).unwrap_or_else(|| self.id_of_unreadable());
         let task = NewTask {
             id,
@@ -146,7 +148,7 @@ impl Delivery<'_> {
         };
         let attempts = told.retries.saturating_add(1);
         let (created, died) = (id.made(), self.plan.clock.wall());
-        self.keep(DeadLetter { task, attempts, created, died, error }).await
+        Box::pin(self.keep(DeadLetter { task, attempts, created, died, error }))
     }
 
     /// The same id each time the queue sends the same bytes under the same name: they are kept once.

@@ -1,7 +1,7 @@
 //! Reads a request's body: bounded in size, whatever its headers say, and in time.
 
 use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -10,6 +10,9 @@ use http_body::Body;
 use super::response::Answer;
 use crate::clock::Clock;
 use crate::outcome::BoxError;
+
+/// How often a body is looked for before its time is measured.
+const LOOKS: u32 = 2;
 
 /// The whole body, which may have `limit` bytes and take `time`.
 pub(super) async fn read<B>(body: B, limit: usize, time: Duration, clock: &dyn Clock) -> Result<Bytes, Answer>
@@ -21,18 +24,23 @@ where
         return Err(Answer::TooLarge);
     }
     let mut collecting = pin!(collect(body, limit));
-    // Nearly every body arrives with its headers: no timer is made for those.
-    if let Poll::Ready(read) = std::future::poll_fn(|cx| Poll::Ready(collecting.as_mut().poll(cx))).await {
-        return read;
-    }
-    tokio::select! {
-        biased;
-        read = collecting => read,
-        () = clock.sleep(time) => {
-            tracing::warn!(?time, "a task's body took too long");
-            Err(Answer::BodyLate)
+    let (mut looks, mut late) = (0, None);
+    std::future::poll_fn(|cx| {
+        if let Poll::Ready(read) = collecting.as_mut().poll(cx) {
+            return Poll::Ready(read);
         }
-    }
+        // Nearly every body arrives with its headers, but hyper hands it over only once it was asked for: no timer is
+        // made for those.
+        if looks < LOOKS {
+            looks += 1;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        ready!(late.get_or_insert_with(|| clock.sleep(time)).as_mut().poll(cx));
+        tracing::warn!(?time, "a task's body took too long");
+        Poll::Ready(Err(Answer::BodyLate))
+    })
+    .await
 }
 
 async fn collect<B>(body: B, limit: usize) -> Result<Bytes, Answer>

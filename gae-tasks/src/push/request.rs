@@ -1,14 +1,29 @@
 //! What the platform says of an attempt: in headers, none of which is trusted to be well formed.
 
-use http::HeaderMap;
 use http::request::Parts;
+use http::{HeaderMap, HeaderName};
 
 use crate::queue::QueueName;
 use crate::task::TaskName;
 use crate::time::Timestamp;
 
-/// What headers tell, for tasks of HTTP targets and of App Engine. Names of headers are in lower case, as `http` has them.
-const PREFIXES: [&str; 2] = ["x-cloudtasks-", "x-appengine-"];
+/// A header under the name that tasks of HTTP targets have, and under the one of App Engine.
+type Names = [HeaderName; 2];
+
+macro_rules! names {
+    ($name:literal) => {
+        [
+            HeaderName::from_static(concat!("x-cloudtasks-", $name)),
+            HeaderName::from_static(concat!("x-appengine-", $name)),
+        ]
+    };
+}
+
+static RETRY_COUNT: Names = names!("taskretrycount");
+static ETA: Names = names!("tasketa");
+static TASK_NAME: Names = names!("taskname");
+static QUEUE_NAME: Names = names!("queuename");
+static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// One attempt, as the platform describes it; what it does not tell, or garbles, is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,10 +37,10 @@ pub(super) struct Told {
 impl Told {
     pub(super) fn by(headers: &HeaderMap) -> Self {
         Self {
-            retries: platform(headers, "taskretrycount").and_then(count).unwrap_or(0),
-            schedule_time: platform(headers, "tasketa").and_then(seconds),
+            retries: platform(headers, &RETRY_COUNT).and_then(count).unwrap_or(0),
+            schedule_time: platform(headers, &ETA).and_then(seconds),
             traceparent: headers
-                .get("traceparent")
+                .get(&TRACEPARENT)
                 .and_then(text)
                 .filter(|value| is_traceparent(value))
                 .map(str::to_owned),
@@ -35,22 +50,16 @@ impl Told {
 
 /// The queue's own name for the task, if it is one that gae-tasks accepts.
 pub(super) fn task_name(headers: &HeaderMap) -> Option<TaskName> {
-    platform(headers, "taskname").and_then(|name| TaskName::new(name).ok())
+    platform(headers, &TASK_NAME).and_then(|name| TaskName::new(name).ok())
 }
 
 /// The queue that the platform names.
 pub(super) fn queue_name(headers: &HeaderMap) -> Option<QueueName> {
-    platform(headers, "queuename").and_then(|name| QueueName::new(name).ok())
+    platform(headers, &QUEUE_NAME).and_then(|name| QueueName::new(name).ok())
 }
 
-fn platform<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let mut full = String::with_capacity(32);
-    PREFIXES.iter().find_map(|prefix| {
-        full.clear();
-        full.push_str(prefix);
-        full.push_str(name);
-        headers.get(&full).and_then(text)
-    })
+fn platform<'a>(headers: &'a HeaderMap, names: &Names) -> Option<&'a str> {
+    names.iter().find_map(|name| headers.get(name).and_then(text))
 }
 
 fn text(value: &http::HeaderValue) -> Option<&str> {

@@ -1,4 +1,13 @@
 //! A program of 1,000 tasks: how soon after `bind` a fresh process of it has answered its first request.
+//!
+//! ```text
+//! cargo bench -p gae-tasks --features push,testing --bench push_first
+//! ```
+
+#[allow(dead_code)] // The other benchmark uses all of them.
+mod servers;
+#[allow(dead_code)]
+mod thread;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -6,8 +15,6 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use gae_tasks::Client;
-
-use crate::servers;
 
 macro_rules! tenfold {
     ($($inner:tt)*) => {
@@ -28,11 +35,14 @@ tenfold! {
 const PROCESSES: usize = 21;
 
 /// Starts processes, one after the other, each of which measures itself.
-pub(crate) fn report() {
+fn main() {
+    if std::env::args().any(|argument| argument == "answer") {
+        return answer_first();
+    }
     let own = std::env::current_exe().unwrap();
     let mut times: Vec<_> = (0..PROCESSES)
         .map(|_| {
-            let output = Command::new(&own).arg("first").output().unwrap();
+            let output = Command::new(&own).arg("answer").output().unwrap();
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
             Duration::from_nanos(String::from_utf8(output.stdout).unwrap().trim().parse().unwrap())
         })
@@ -43,7 +53,7 @@ pub(crate) fn report() {
 }
 
 /// Serves one request, and prints the nanoseconds from `bind` to its answer.
-pub(crate) fn answer_first() {
+fn answer_first() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
     let bound = Instant::now();
