@@ -45,6 +45,8 @@ impl Verify for Secret {
 pub(crate) enum Server {
     /// An axum handler that decodes the body, and knows nothing else.
     Bare,
+    /// The same handler under `nest_service`, which strips the prefix.
+    BareNested,
     /// The service under `nest_service`.
     Nested,
     /// The service under `route_service`.
@@ -70,9 +72,10 @@ impl Running {
 impl Server {
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::Bare => "bare axum handler",
-            Self::Nested => "nest_service of axum",
-            Self::Routed => "route_service of axum",
+            Self::Bare => "bare handler, routed",
+            Self::BareNested => "bare handler, nested",
+            Self::Nested => "push, nested",
+            Self::Routed => "push, routed",
         }
     }
 
@@ -103,6 +106,7 @@ impl Server {
     fn router(self, client: &Client) -> Router {
         match self {
             Self::Bare => Router::new().route("/_cb/deferred/{*kind}", post(bare)),
+            Self::BareNested => Router::new().nest_service("/_cb/deferred", post(bare)),
             Self::Nested => Router::new().nest_service("/_cb/deferred", service(client)),
             Self::Routed => Router::new().route_service("/_cb/deferred/{*kind}", service(client)),
         }

@@ -97,9 +97,10 @@ impl Delivery<'_> {
     }
 
     fn context(&self, envelope: &Envelope, registration: &Registration, told: Told) -> TaskContext {
+        let is_own = envelope.kind.as_str() == registration.kind;
         TaskContext::new(AttemptInfo {
             id: envelope.id,
-            kind: envelope.kind.clone(),
+            kind: if is_own { Kind::from_static(registration.kind) } else { envelope.kind.clone() },
             queue: envelope.queue.clone(),
             name: if envelope.named { request::task_name(self.headers) } else { None },
             attempt: told.retries.saturating_add(1),
@@ -197,17 +198,20 @@ fn failed(failure: &Failure) -> Answer {
 }
 
 /// When a task has been tried enough; the queue itself has no limits.
-struct Limits {
-    retry: RetryConfig,
+struct Limits<'a> {
+    retry: &'a RetryConfig,
     first: Timestamp,
     cap: Option<u32>,
 }
 
-impl Limits {
-    fn of(envelope: &Envelope, registration: &Registration, retries: u32, now: Timestamp) -> Self {
+/// The limits of tasks that bring none.
+static UNLIMITED: RetryConfig = RetryConfig::new().with_max_attempts(None);
+
+impl<'a> Limits<'a> {
+    fn of(envelope: &'a Envelope, registration: &Registration, retries: u32, now: Timestamp) -> Self {
         let caps = [envelope.max_attempts, registration.max_attempts];
         Self {
-            retry: envelope.retry.clone().unwrap_or(RetryConfig::new().with_max_attempts(None)),
+            retry: envelope.retry.as_ref().unwrap_or(&UNLIMITED),
             // The first attempt begins now; later, nothing but the envelope tells when it did.
             first: if retries == 0 { now } else { envelope.created },
             cap: caps.into_iter().flatten().min(),
@@ -234,7 +238,7 @@ mod tests {
 
     const MINUTE: Duration = Duration::from_secs(60);
 
-    fn limits(retry: RetryConfig, retries: u32, now: Timestamp) -> Limits {
+    fn limits(retry: &RetryConfig, retries: u32, now: Timestamp) -> Limits<'_> {
         let first = if retries == 0 { now } else { Timestamp::from_micros(0) };
         Limits { retry, first, cap: None }
     }
@@ -243,16 +247,16 @@ mod tests {
     fn a_task_that_waited_long_for_its_first_attempt_is_retried_still() {
         let retry = RetryConfig::new().with_max_attempts(None).with_max_retry_duration(Some(10 * MINUTE));
         let late = Timestamp::from_micros(0).plus(60 * MINUTE);
-        assert!(!limits(retry.clone(), 0, late).are_reached(1, late));
-        assert!(limits(retry, 1, late).are_reached(1, late));
+        assert!(!limits(&retry, 0, late).are_reached(1, late));
+        assert!(limits(&retry, 1, late).are_reached(1, late));
     }
 
     #[test]
     fn limits_of_the_retry_settings_stop_together_only() {
         let retry = RetryConfig::new().with_max_attempts(Some(2)).with_max_retry_duration(Some(10 * MINUTE));
         let (early, late) = (Timestamp::from_micros(0).plus(MINUTE), Timestamp::from_micros(0).plus(10 * MINUTE));
-        assert!(!limits(retry.clone(), 2, early).are_reached(3, early));
-        assert!(!limits(retry.clone(), 1, late).are_reached(1, late));
-        assert!(limits(retry, 1, late).are_reached(2, late));
+        assert!(!limits(&retry, 2, early).are_reached(3, early));
+        assert!(!limits(&retry, 1, late).are_reached(1, late));
+        assert!(limits(&retry, 1, late).are_reached(2, late));
     }
 }
