@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 
 use super::Shared;
 use super::call::{Failure, call, is_duplicate, is_missing};
-use super::error::{Asked, failed, not_stored};
+use super::error::{Asked, Sent, failed, not_stored};
 use super::request::{Draft, Mark};
 use crate::backend::NewTask;
 use crate::error::Error;
@@ -50,7 +50,8 @@ impl Shared {
             }
             Err(failure) => {
                 out_of_time.fetch_or(matches!(failure, Failure::OutOfTime { .. }), Ordering::Relaxed);
-                Err(not_stored(self.asked_to_create(&task), &self.target, &task, now, called.lost, failure))
+                let (asked, target) = (self.asked_to_create(&task), &self.target);
+                Err(not_stored(Sent { asked, target, task: &task, now, lost: called.lost }, failure))
             }
         }
     }

@@ -8,7 +8,7 @@ use google_cloud_gax::error::rpc::Code;
 use super::call::Failure;
 use super::name::Place;
 use super::target::Target;
-use super::{MAX_TASK_BYTES, NAME};
+use super::{HORIZON, MAX_TASK_BYTES, NAME};
 use crate::backend::NewTask;
 use crate::error::Error;
 use crate::outcome::BoxError;
@@ -34,59 +34,67 @@ pub(super) fn refused(asked: Asked<'_>, failure: Failure) -> Error {
     }
 }
 
+/// A task that Google was asked to store.
+#[derive(Clone, Copy)]
+pub(super) struct Sent<'a> {
+    pub(super) asked: Asked<'a>,
+    pub(super) target: &'a Target,
+    pub(super) task: &'a NewTask,
+    pub(super) now: Timestamp,
+    /// Whether an answer was lost before the failure.
+    pub(super) lost: bool,
+}
+
 /// Why a task could not be stored.
-pub(super) fn not_stored(
-    asked: Asked<'_>,
-    target: &Target,
-    task: &NewTask,
-    now: Timestamp,
-    lost: bool,
-    failure: Failure,
-) -> Error {
-    let error = match failure {
-        Failure::OutOfTime { limit, last } => {
-            let stored = if lost {
-                "whether the task is stored is not known: deferred again under the same `.named(..)` it is stored once"
-            } else {
-                "nothing was stored"
-            };
-            return out_of_time(limit, last, stored);
+pub(super) fn not_stored(sent: Sent<'_>, failure: Failure) -> Error {
+    match failure {
+        Failure::OutOfTime { limit, last } if sent.lost => {
+            let unknown = "whether the task is stored is not known: deferred again under the same `.named(..)` it is \
+                           stored once";
+            out_of_time(limit, last, unknown)
         }
-        Failure::Refused(error) => error,
-    };
-    let code = error.status().map(|status| status.code);
-    let text = error.status().map_or("", |status| status.message.as_str());
-    let invalid = matches!(code, Some(Code::InvalidArgument | Code::FailedPrecondition | Code::OutOfRange));
-    let kind = || task.kind.to_string();
+        Failure::OutOfTime { limit, last } => out_of_time(limit, last, "nothing was stored"),
+        Failure::Refused(error) => {
+            beyond_limits(sent, &error).unwrap_or_else(|| failed(problem_of_task(sent, &error), error.into()))
+        }
+    }
+}
+
+/// What clients check before they ask, and Google may see otherwise: its clock is another, its limits may change.
+fn beyond_limits(sent: Sent<'_>, error: &GoogleError) -> Option<Error> {
+    let Sent { task, now, .. } = sent;
+    let status = error.status();
+    let text = status.map_or("", |status| status.message.as_str());
+    let invalid = status.is_some_and(|status| matches!(status.code, Code::InvalidArgument | Code::OutOfRange));
+    let kind = task.kind.to_string();
+    if is_too_large(invalid, text, error) {
+        return Some(Error::PayloadTooLarge { kind, size: task.payload.len(), limit: MAX_TASK_BYTES });
+    }
     if invalid && text.contains("scheduleTime") {
         let ahead = task.schedule.resolve(now).since(now);
-        return Error::BeyondHorizon { kind: kind(), ahead, horizon: super::HORIZON, backend: NAME };
+        return Some(Error::BeyondHorizon { kind, ahead, horizon: HORIZON, backend: NAME });
     }
-    if let Some(deadline) = task.deadline.filter(|_| invalid && text.contains("dispatchDeadline")) {
-        let (least, most) = target.deadlines();
-        return Error::DeadlineOutOfRange { kind: kind(), deadline, least, most, backend: NAME };
-    }
-    if is_too_large(invalid, text, &error) {
-        return Error::PayloadTooLarge { kind: kind(), size: task.payload.len(), limit: MAX_TASK_BYTES };
-    }
-    let problem = match (code, target.service_account()) {
-        (Some(Code::NotFound), Some(account)) if !names_queue(&error) => {
-            format!(
-                "finds no service account `{account}` to sign the tokens of `{}`: create it, or name another",
-                task.kind
-            )
+    let deadline = task.deadline.filter(|_| invalid && text.contains("dispatchDeadline"))?;
+    let (least, most) = sent.target.deadlines();
+    Some(Error::DeadlineOutOfRange { kind, deadline, least, most, backend: NAME })
+}
+
+fn problem_of_task(sent: Sent<'_>, error: &GoogleError) -> String {
+    let kind = &sent.task.kind;
+    match (error.status().map(|status| status.code), sent.target.service_account()) {
+        (Some(Code::NotFound), Some(account)) if !names_queue(error) => {
+            format!("finds no service account `{account}` to sign the tokens of `{kind}`: create it, or name another")
         }
         (Some(Code::PermissionDenied), Some(account)) => format!(
             "{}; it must also be allowed to act as `{account}`, whose tokens the tasks carry (role \
              `roles/iam.serviceAccountUser` on that account)",
-            problem(asked, &error)
+            problem(sent.asked, error)
         ),
         (Some(Code::InvalidArgument), _) => {
-            format!("does not accept a task of `{}`: its reason, below, names the option to change", task.kind)
+            format!("does not accept a task of `{kind}`: its reason, below, names the option to change")
         }
-        _ => problem(asked, &error),
-    };
-    failed(problem, error.into())
+        _ => problem(sent.asked, error),
+    }
 }
 
 fn is_too_large(invalid: bool, text: &str, error: &GoogleError) -> bool {
