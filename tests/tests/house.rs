@@ -142,6 +142,7 @@ fn missing(test: &str) -> Option<String> {
     let file = match modules.split_once("::").unwrap_or((modules, "")) {
         ("conformance", subject) => format!("../gae-tasks/src/testing/conformance/{subject}.rs"),
         ("sqlite", subject) => format!("../gae-tasks/src/backend/sqlite/tests/{subject}.rs"),
+        ("push", subject) => format!("push/tests/{}.rs", subject.replace("::", "/")),
         _ => format!("tests/{}.rs", modules.replace("::", "/")),
     };
     let source = read(&file);

@@ -65,6 +65,8 @@ impl Defer {
         let queue = queue(self.queues, registration, client, name.as_ref(), id)?;
         let spilled = store.map(|store| Spilled::new(payload_store::key(id), store.name(), &payload));
         let traceparent = client.traceparent();
+        // A queue that pushes hangs up after it, so it must know that of the type too; a worker knows it anyway.
+        let of_type = registration.deadline.filter(|_| is_stored && !client.capabilities().pull);
         let task = NewTask {
             id,
             kind: Kind::from_static(kind),
@@ -76,7 +78,7 @@ impl Defer {
             // Both caps: that of the type must hold where leases are lost too, and no worker tells it then.
             max_attempts: [self.max_attempts, registration.max_attempts].into_iter().flatten().min(),
             retry,
-            deadline: self.deadline,
+            deadline: self.deadline.or(of_type),
             attributes: Attributes { spilled: spilled.clone(), traceparent, target, headers }.encode(),
         };
         Ok(Prepared { task, must_be_new: self.must_be_new, spilled })

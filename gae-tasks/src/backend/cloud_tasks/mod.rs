@@ -163,14 +163,14 @@ impl sealed::Sealed for CloudTasks {}
 
 impl Backend for CloudTasks {
     fn capabilities(&self) -> Capabilities {
-        let (min_deadline, max_deadline) = self.shared.target.deadlines();
         Capabilities {
             backend: NAME,
             durable: true,
             max_payload: self.shared.max_payload,
             schedule_horizon: Some(HORIZON),
-            min_deadline,
-            max_deadline,
+            // Google's least is longer: it is told that one, and the handler keeps the exact one.
+            min_deadline: Duration::from_millis(1),
+            max_deadline: self.shared.target.deadlines().1,
             pull: false,
             targets: true,
             headers: true,

@@ -2,7 +2,11 @@
 //!
 //! To add one: a file here, a line in [`TARGETS`], and a folder of that name in `tests/fuzz/corpus` with an input or two.
 
+#[cfg(feature = "push")]
+mod envelope;
 mod payload;
+#[cfg(feature = "push")]
+mod token;
 mod url;
 
 /// A function that comes through any bytes.
@@ -15,5 +19,11 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: &[Target] =
-    &[Target { name: "payload", check: payload::check }, Target { name: "url", check: url::check }];
+pub const TARGETS: &[Target] = &[
+    Target { name: "payload", check: payload::check },
+    Target { name: "url", check: url::check },
+    #[cfg(feature = "push")]
+    Target { name: "envelope", check: envelope::check },
+    #[cfg(feature = "push")]
+    Target { name: "token", check: token::check },
+];

@@ -56,6 +56,7 @@ fn opens_or_is_refused(url: &str, file: Option<&str>, folder: &TempDir) {
     let opened = block_on(Client::open(url));
     let names = names_in(folder);
     match (&opened, file) {
+        (Ok(client), None) if url.starts_with("cloudtasks:") => assert_eq!(client.capabilities().backend, "cloudtasks"),
         (Ok(client), None) => assert_eq!((client.capabilities().backend, url), ("memory", "memory:")),
         (Ok(client), Some(file)) => {
             assert_eq!(client.capabilities().backend, "sqlite");

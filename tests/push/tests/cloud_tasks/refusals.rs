@@ -64,10 +64,8 @@ async fn limits_are_checked_before_anything_is_sent() {
     let tasks = client(&server).await;
     let far = greet::defer("you").after(Duration::from_secs(31 * 86_400)).on(&tasks).await.unwrap_err();
     assert!(matches!(far, Error::BeyondHorizon { .. }), "{far}");
-    for seconds in [14, 1801] {
-        let deadline = greet::defer("you").deadline(Duration::from_secs(seconds)).on(&tasks).await.unwrap_err();
-        assert!(matches!(deadline, Error::DeadlineOutOfRange { .. }), "{deadline}");
-    }
+    let deadline = greet::defer("you").deadline(Duration::from_secs(1801)).on(&tasks).await.unwrap_err();
+    assert!(matches!(deadline, Error::DeadlineOutOfRange { .. }), "{deadline}");
     let large = greet::defer("x".repeat(100_001)).on(&tasks).await.unwrap_err();
     assert!(matches!(large, Error::PayloadTooLarge { limit: 100_000, .. }), "{large}");
     assert_eq!(server.calls("CreateTask"), 0);
@@ -77,7 +75,7 @@ async fn limits_are_checked_before_anything_is_sent() {
 async fn the_limits_themselves_are_accepted() {
     let server = server().await;
     let tasks = client_of(builder(&server).max_payload(1_000_000)).await;
-    for seconds in [15, 1800] {
+    for seconds in [1, 1800] {
         greet::defer("you").deadline(Duration::from_secs(seconds)).on(&tasks).await.unwrap();
     }
     greet::defer("x".repeat(999_997)).on(&tasks).await.unwrap();

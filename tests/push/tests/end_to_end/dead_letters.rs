@@ -1,0 +1,52 @@
+//! What is not attempted again is kept before the queue forgets it.
+
+use gae_tasks::TaskState;
+use gae_tasks::backend::memory::Memory;
+use gae_tasks::testing::{Fault, Faulty, Operation};
+
+use super::shop::{Plan, Shop, flaky, refuse};
+
+#[tokio::test]
+async fn a_task_that_was_tried_enough_is_kept() {
+    let shop = Shop::open(Plan::http()).await;
+    let deferred = flaky::defer(3, "x").max_attempts(2).on(&shop.tasks).await.unwrap();
+    assert_eq!(shop.statuses(2).await, [500, 200]);
+    let letters = shop.dead_letters().await;
+    assert_eq!((letters[0].id, letters[0].state, letters[0].attempts), (deferred.id, TaskState::Dead, 2));
+    assert!(letters[0].errors[0].message.contains("not yet"), "{:?}", letters[0].errors);
+    assert_eq!(shop.waiting(), 0);
+}
+
+#[tokio::test]
+async fn a_failure_for_good_is_kept_at_once() {
+    let shop = Shop::open(Plan::http()).await;
+    refuse::defer("x").on(&shop.tasks).await.unwrap();
+    assert_eq!(shop.statuses(1).await, [200]);
+    let letters = shop.dead_letters().await;
+    assert_eq!((letters.len(), letters[0].attempts), (1, 1));
+    assert!(letters[0].errors[0].message.contains("no such order"), "{:?}", letters[0].errors);
+}
+
+#[tokio::test]
+async fn while_it_cannot_be_kept_the_queue_has_it() {
+    let storage = Faulty::new(Memory::new()).with(Operation::Bury, 1, Fault::Fail);
+    let shop = Shop::open(Plan { storage, ..Plan::http() }).await;
+    refuse::defer("x").on(&shop.tasks).await.unwrap();
+    assert_eq!(shop.statuses(2).await, [500, 200]);
+    assert_eq!((shop.dead_letters().await.len(), shop.waiting()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_replayed_one_is_run_where_it_is_kept() {
+    let shop = Shop::open(Plan::http()).await;
+    let id = flaky::defer(1, "x").max_attempts(1).on(&shop.tasks).await.unwrap().id;
+    assert_eq!(shop.statuses(1).await, [200]);
+    assert_eq!(shop.dead_letters().await.len(), 0, "it worked");
+    let dead = flaky::defer(2, "x").max_attempts(1).on(&shop.tasks).await.unwrap().id;
+    assert_eq!(shop.statuses(2).await, [200, 200]);
+    assert!(shop.cemetery.get(id).await.unwrap().is_none());
+    shop.cemetery.replay(dead).await.unwrap();
+    let failure = shop.cemetery.drain().await.unwrap_err().to_string();
+    assert!(failure.contains("shop/flaky"), "its first attempt fails again: {failure}");
+    assert_eq!(shop.seen().len(), 3);
+}
