@@ -1,6 +1,7 @@
 //! The body of a pushed task: the first byte is the number of retries so far, the others are the body.
 
 use std::cell::Cell;
+use std::io::Cursor;
 use std::panic;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Once};
@@ -69,8 +70,8 @@ async fn answer(retries: u8, body: &[u8]) -> (StatusCode, u32) {
     let request = Request::post("/_cb/deferred/fuzzed/greet")
         .header("x-cloudtasks-queuename", "default")
         .header("x-cloudtasks-taskname", "any")
-        .header("x-cloudtasks-taskretrycount", retries)
-        .body(Full::from(body.to_vec()))
+        .header("x-cloudtasks-taskretrycount", u32::from(retries))
+        .body(Full::new(Cursor::new(body.to_vec())))
         .expect("a request");
     let Ok(response) = service(&runs).call(request).await;
     (response.status(), runs.load(Ordering::Relaxed))

@@ -8,6 +8,8 @@ use gae_tasks::push::verify::SharedSecret;
 
 use super::shop::{PLACE, Plan, Shop, fan_out, flaky, write};
 
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
 const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 #[tokio::test]
@@ -86,8 +88,8 @@ async fn a_queue_that_cannot_prove_itself_keeps_its_tasks() {
 #[tokio::test]
 async fn a_secret_of_the_clients_headers_is_a_proof_too() {
     let plan = Plan {
-        backend: |backend| backend.header("Authorization", "Bearer 0123456789abcdef0123456789abcdef"),
-        service: |service| service.verify(SharedSecret::new("0123456789abcdef0123456789abcdef").unwrap()),
+        backend: |backend| backend.header(SharedSecret::HEADER, SECRET),
+        service: |service| service.verify(SharedSecret::new(SECRET).unwrap()),
         ..Plan::http()
     };
     let shop = Shop::open(plan).await;
