@@ -144,6 +144,9 @@ pub struct QueueRecord {
     pub config: QueueConfig,
     /// Whether it is paused: its tasks wait.
     pub paused: bool,
+    /// Whether the queue itself forgets a task that reaches a limit, without a dead letter: queues of Cloud Tasks do,
+    /// unless [`put_queue`](crate::Client::put_queue) has written them.
+    pub gives_up: bool,
 }
 
 /// What a backend can promise.

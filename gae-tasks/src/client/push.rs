@@ -203,7 +203,7 @@ fn is_path(prefix: &str) -> bool {
 /// A queue's own limits end a task whether or not a handler has recorded the dead letter.
 async fn warn_of_limits(queues: Answer<'_, Vec<QueueRecord>>) {
     match queues.await {
-        Ok(queues) => queues.iter().filter(|queue| has_limits(queue)).for_each(|queue| {
+        Ok(queues) => queues.iter().filter(|queue| queue.gives_up).for_each(|queue| {
             tracing::warn!(
                 queue = queue.name.as_str(),
                 max_attempts = queue.config.retry().max_attempts(),
@@ -217,27 +217,9 @@ async fn warn_of_limits(queues: Answer<'_, Vec<QueueRecord>>) {
     }
 }
 
-fn has_limits(queue: &QueueRecord) -> bool {
-    let retry = queue.config.retry();
-    retry.max_attempts().is_some() || retry.max_retry_duration().is_some()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::queue::{QueueConfig, QueueName, RetryConfig};
-
-    #[test]
-    fn a_queue_is_warned_of_unless_it_has_no_limit_at_all() {
-        let has_limits = |retry| {
-            let config = QueueConfig::new().with_retry(retry);
-            has_limits(&QueueRecord { name: QueueName::DEFAULT, config, paused: false })
-        };
-        let unlimited = RetryConfig::new().with_max_attempts(None);
-        assert!(!has_limits(unlimited.clone()));
-        assert!(has_limits(RetryConfig::new()), "100 attempts");
-        assert!(has_limits(unlimited.with_max_retry_duration(Some(Duration::from_secs(60)))));
-    }
 
     #[test]
     fn a_prefix_is_a_path_that_needs_no_escapes() {

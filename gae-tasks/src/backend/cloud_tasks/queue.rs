@@ -88,12 +88,14 @@ impl Shared {
     fn record_of(&self, queue: &Queue) -> Option<QueueRecord> {
         let name = QueueName::new(last_part(&queue.name)).ok()?;
         let stored = queue.retry_config.as_ref().map_or_else(RetryConfig::new, limited);
+        let gives_up = stored.max_attempts().is_some() || stored.max_retry_duration().is_some();
         // What is unlimited there by our own doing has its limits here.
         let retries = self.retries_of(&name).filter(|_| stored.max_attempts().is_none()).unwrap_or(stored);
         Some(QueueRecord {
             name,
             config: QueueConfig::new().with_retry(retries),
             paused: queue.state != State::Running,
+            gives_up,
         })
     }
 

@@ -105,6 +105,7 @@ impl Store {
             name: name.clone(),
             config: QueueConfig::new(),
             paused: false,
+            gives_up: false,
         })
     }
 

@@ -70,7 +70,7 @@ impl Catalogue {
         let mut statement = connection.prepare_cached("SELECT name, config, paused FROM gae_tasks_queue")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            if let Some(QueueRecord { name, config, paused }) = queue_record(connection, row) {
+            if let Some(QueueRecord { name, config, paused, .. }) = queue_record(connection, row) {
                 self.queues.insert(name, Queue { config, paused });
             }
         }
@@ -225,7 +225,7 @@ pub(super) fn queue_record(connection: &Connection, row: &Row<'_>) -> Option<Que
     if config.is_none() || !columns.is_whole() {
         unreadable::queue(connection, name.as_str());
     }
-    Some(QueueRecord { name, config: config.unwrap_or_default(), paused: paused.unwrap_or_default() })
+    Some(QueueRecord { name, config: config.unwrap_or_default(), paused: paused.unwrap_or_default(), gives_up: false })
 }
 
 /// The queue, kind and shape of a lane, which stand in `row` from column `first` on.

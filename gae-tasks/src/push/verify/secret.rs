@@ -13,6 +13,8 @@ use crate::error::Error;
 
 /// Believes requests that bring a secret in a header: for queues of your own.
 ///
+/// Who sends puts it into that header: with Cloud Tasks, `CloudTasks::builder(..).header(SharedSecret::HEADER, secret)`.
+///
 /// Compared in constant time, so that answers tell nothing but the secret's length. Its `Debug` does not show it.
 ///
 /// ```
