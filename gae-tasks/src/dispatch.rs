@@ -156,8 +156,13 @@ impl Dispatcher {
         permit: Option<Permit>,
     ) -> Outcome {
         let span = Span::current();
+        let begins = context.clone();
         let mut thread = tokio::task::spawn_blocking(move || {
             let _permit = permit;
+            // It has waited for a thread until nobody waits for it: whoever gave it up has it tried again.
+            if begins.is_cancelled() {
+                return Outcome::Released;
+            }
             let call = || catch_unwind(AssertUnwindSafe(handler)).unwrap_or_else(panicked);
             span.in_scope(|| ambient.sync_scope(call))
         });

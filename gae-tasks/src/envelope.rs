@@ -11,9 +11,41 @@ use crate::time::Timestamp;
 /// What every envelope begins with.
 const MAGIC: [u8; 2] = *b"gt";
 
-/// The version of what follows. Postcard does not describe itself: a changed type gets a new number here; the id of the
-/// task comes first in every version.
+/// The version of what follows the preamble. Postcard does not describe itself: a changed type gets a new number here.
 const VERSION: u8 = 1;
+
+/// What every version begins with, so that each can tell how long a task has waited for another: magic, version, id, and
+/// when the task was first due, in microseconds since 1970, big-endian.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Preamble {
+    pub(crate) id: TaskId,
+    pub(crate) first_due: Timestamp,
+}
+
+impl Preamble {
+    /// The preamble in `body`, whatever the version of its envelope.
+    #[cfg(feature = "push")]
+    pub(crate) fn of(body: &[u8]) -> Option<Self> {
+        Some(Self::split(body)?.1)
+    }
+
+    /// Version, preamble, and what follows.
+    fn split(body: &[u8]) -> Option<(u8, Self, &[u8])> {
+        let (version, rest) = body.strip_prefix(&MAGIC)?.split_first()?;
+        let (id, rest) = rest.split_first_chunk()?;
+        let (first_due, rest) = rest.split_first_chunk()?;
+        let first_due = Timestamp::from_micros(i64::from_be_bytes(*first_due));
+        (*version > 0).then_some((*version, Self { id: TaskId::from_bytes(*id), first_due }, rest))
+    }
+
+    #[cfg(any(test, feature = "cloud-tasks", feature = "testing"))]
+    fn encode(self, body: &mut Vec<u8>) {
+        body.extend(MAGIC);
+        body.push(VERSION);
+        body.extend(self.id.as_bytes());
+        body.extend(self.first_due.as_micros().to_be_bytes());
+    }
+}
 
 /// Bytes that nearly every envelope has room in, without its payload.
 #[cfg(any(test, feature = "cloud-tasks", feature = "testing"))]
@@ -30,7 +62,7 @@ pub(crate) struct Envelope {
     /// Whether the queue's own name of the task is one that the caller chose.
     pub(crate) named: bool,
     /// When it was deferred or, if it is scheduled, when it is due first: its age is counted from there.
-    pub(crate) created: Timestamp,
+    pub(crate) first_due: Timestamp,
     /// A cap on its attempts that stops alone.
     pub(crate) max_attempts: Option<u32>,
     /// The retry settings whose limits the handler is to keep, as the queue has none.
@@ -44,12 +76,10 @@ pub(crate) struct Envelope {
 /// The envelope as it is encoded; the payload follows.
 #[derive(Serialize, Deserialize)]
 struct Wire<'a> {
-    id: [u8; 16],
     kind: &'a str,
     shape: u64,
     queue: &'a str,
     named: bool,
-    created: i64,
     max_attempts: Option<u32>,
     retry: Option<RetryConfig>,
     deadline: Option<Duration>,
@@ -65,8 +95,13 @@ pub(crate) enum EnvelopeError {
     #[error("the body is no task of gae-tasks")]
     Malformed,
     /// Another instance may be able to open it.
-    #[error("the body is a task in format {0}, which a newer version of gae-tasks wrote")]
-    Newer(u8),
+    #[error("the body is a task in format {version}, which a newer version of gae-tasks wrote")]
+    Newer {
+        /// Of its format.
+        version: u8,
+        /// What can be read of it nevertheless.
+        preamble: Preamble,
+    },
 }
 
 impl Envelope {
@@ -74,12 +109,10 @@ impl Envelope {
     #[cfg(any(test, feature = "cloud-tasks", feature = "testing"))]
     pub(crate) fn encode(&self) -> Vec<u8> {
         let wire = Wire {
-            id: *self.id.as_bytes(),
             kind: self.kind.as_str(),
             shape: self.shape.to_bits(),
             queue: self.queue.as_str(),
             named: self.named,
-            created: self.created.as_micros(),
             max_attempts: self.max_attempts,
             retry: self.retry.clone(),
             deadline: self.deadline,
@@ -87,20 +120,11 @@ impl Envelope {
             payload: self.payload.len(),
         };
         let mut body = Vec::with_capacity(ROOM + self.payload.len());
-        body.extend(MAGIC);
-        body.push(VERSION);
+        Preamble { id: self.id, first_due: self.first_due }.encode(&mut body);
         // Numbers, strings and bytes: nothing of which postcard can refuse.
         let mut body = postcard::to_extend(&wire, body).unwrap_or_default();
         body.extend_from_slice(&self.payload);
         body
-    }
-
-    /// The id of the task in `body`, whatever the version of its envelope: each begins with its magic, a version and an
-    /// id.
-    #[cfg(feature = "push")]
-    pub(crate) fn id_in(body: &[u8]) -> Option<TaskId> {
-        let id = body.strip_prefix(&MAGIC)?.get(1..17)?;
-        Some(TaskId::from_bytes(id.try_into().ok()?))
     }
 
     /// The envelope in `body`, all of which must be used.
@@ -108,28 +132,27 @@ impl Envelope {
     /// # Errors
     /// The body is none, or one of a newer version.
     pub(crate) fn decode(body: &[u8]) -> Result<Self, EnvelopeError> {
-        let rest = body.strip_prefix(&MAGIC).ok_or(EnvelopeError::Malformed)?;
-        let (version, rest) = rest.split_first().ok_or(EnvelopeError::Malformed)?;
-        if *version != VERSION {
-            return Err(EnvelopeError::Newer(*version));
+        let (version, preamble, rest) = Preamble::split(body).ok_or(EnvelopeError::Malformed)?;
+        if version != VERSION {
+            return Err(EnvelopeError::Newer { version, preamble });
         }
         let (wire, rest): (Wire<'_>, _) = postcard::take_from_bytes(rest).map_err(|_| EnvelopeError::Malformed)?;
         if rest.len() != wire.payload {
             return Err(EnvelopeError::Malformed);
         }
-        wire.open(rest).ok_or(EnvelopeError::Malformed)
+        wire.open(preamble, rest).ok_or(EnvelopeError::Malformed)
     }
 }
 
 impl Wire<'_> {
-    fn open(self, payload: &[u8]) -> Option<Envelope> {
+    fn open(self, preamble: Preamble, payload: &[u8]) -> Option<Envelope> {
         Some(Envelope {
-            id: TaskId::from_bytes(self.id),
+            id: preamble.id,
             kind: Kind::new(self.kind).ok()?,
             shape: Shape::from_bits(self.shape),
             queue: QueueName::new(self.queue).ok()?,
             named: self.named,
-            created: Timestamp::from_micros(self.created),
+            first_due: preamble.first_due,
             max_attempts: self.max_attempts,
             retry: self.retry,
             deadline: self.deadline,
@@ -165,7 +188,7 @@ mod tests {
             shape: Shape::from_bits(u64::MAX),
             queue: QueueName::DEFAULT,
             named: true,
-            created: Timestamp::from_micros(1_800_000_000_000_000),
+            first_due: Timestamp::from_micros(1_800_000_000_000_000),
             max_attempts: Some(3),
             retry: Some(RetryConfig::new()),
             deadline: Some(Duration::from_secs(30)),
@@ -183,8 +206,11 @@ mod tests {
     fn an_envelope_of_a_newer_version_is_told_from_garbage() {
         let mut body = envelope().encode();
         body[2] = VERSION + 1;
-        assert_eq!(Envelope::decode(&body), Err(EnvelopeError::Newer(VERSION + 1)));
-        for garbage in [&b""[..], b"g", b"gt", b"{\"a\":1}", b"gt\x01"] {
+        let preamble = Preamble { id: envelope().id, first_due: envelope().first_due };
+        assert_eq!(Envelope::decode(&body), Err(EnvelopeError::Newer { version: VERSION + 1, preamble }));
+        body[2] = 0;
+        let short = [b"gt\x02", &[7; 23][..]].concat();
+        for garbage in [&b""[..], b"g", b"gt", b"{\"a\":1}", b"gt\x01", &short, &body] {
             assert_eq!(Envelope::decode(garbage), Err(EnvelopeError::Malformed), "{garbage:?}");
         }
     }
@@ -199,16 +225,21 @@ mod tests {
     #[test]
     fn the_first_version_never_changes() {
         // Waiting tasks are encoded so: another encoding here would lose them.
-        let body = envelope().encode();
-        assert_eq!(&body[..20], b"gt\x01\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x18");
-        assert_eq!(&body[20..44], b"shop.emails/send_welcome");
+        let mut expected = b"gt\x01".to_vec();
+        expected.extend([7; 16]);
+        expected.extend(1_800_000_000_000_000_i64.to_be_bytes());
+        expected.extend(GOLDEN);
+        assert_eq!(envelope().encode(), expected);
     }
+
+    /// Kind, shape, queue, whether named; cap, retry settings, deadline, attributes; length of the payload, and it.
+    const GOLDEN: &[u8] = b"\x18shop.emails/send_welcome\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x07default\x01\x01\x03\x01\x01d\x00\x00\x80\xc2\xd7/\x90\x1c\x00\x10\x01\x1e\x00\x01\x02\x01\x02\x03\x01\x02\x03";
 
     proptest! {
         #[test]
         fn any_body_is_opened_or_refused(body in prop::collection::vec(any::<u8>(), 0..200)) {
             _ = Envelope::decode(&body);
-            _ = Envelope::decode(&[b"gt\x01", &body[..]].concat());
+            _ = Envelope::decode(&[b"gt\x01", &[0; 24][..], &body[..]].concat());
         }
 
         #[test]

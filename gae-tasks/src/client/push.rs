@@ -40,7 +40,8 @@ pub struct PushServiceBuilder {
     max_body: usize,
     body_time: Duration,
     give_up: Duration,
-    problems: Vec<String>,
+    /// Of the sink.
+    problem: Option<String>,
 }
 
 #[cfg_attr(docsrs, doc(cfg(feature = "push")))]
@@ -56,7 +57,7 @@ impl Client {
             max_body: DEFAULT_MAX_BODY,
             body_time: BODY_TIME,
             give_up: DEFAULT_GIVE_UP,
-            problems: Vec::new(),
+            problem: None,
         }
     }
 }
@@ -70,9 +71,7 @@ impl PushServiceBuilder {
 
     /// The URL path before a task's kind; `/_cb/deferred` by default.
     ///
-    /// Where a router strips it (axum's `nest_service`), paths `/{kind}` of known kinds are accepted beside it. With an
-    /// empty prefix they are accepted for all kinds, so that even tasks of unknown kinds are
-    /// [given up](Self::give_up_unroutable_after) there.
+    /// A router may strip it, as axum's `nest_service` does.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
         self
@@ -107,13 +106,13 @@ impl PushServiceBuilder {
     /// Keeps dead letters in the storage of `client`, where they can be looked at and replayed; the backend must be one
     /// that stores (SQLite, memory).
     pub fn dead_letters(mut self, client: &Client) -> Self {
-        if client.pull().is_none() {
+        self.problem = client.pull().is_none().then(|| {
             let backend = client.capabilities().backend;
-            self.problems.push(format!(
+            format!(
                 "the backend `{backend}` keeps no dead letters: give `.dead_letters(..)` a client with storage, such as \
                  `sqlite:FILE`"
-            ));
-        }
+            )
+        });
         self.sink = Some(Sink::Backend(Arc::clone(&client.0.backend), Arc::clone(client.clock())));
         self
     }
@@ -126,6 +125,7 @@ impl PushServiceBuilder {
         R: Future<Output = Result<(), E>> + Send + 'static,
         E: Into<BoxError>,
     {
+        self.problem = None;
         self.sink = Some(Sink::Function(Arc::new(move |letter| {
             let kept = keep(letter);
             Box::pin(async move { kept.await.map_err(Into::into) })
@@ -135,6 +135,7 @@ impl PushServiceBuilder {
 
     /// Keeps no dead letters: they are logged as errors, and lost.
     pub fn log_dead_letters(mut self) -> Self {
+        self.problem = None;
         self.sink = Some(Sink::Log);
         self
     }
@@ -149,7 +150,7 @@ impl PushServiceBuilder {
     /// to keep dead letters.
     pub fn build(self) -> Result<PushService, Error> {
         let mut problems = self.client.problems();
-        problems.extend(self.problems);
+        problems.extend(self.problem);
         if self.verifiers.is_empty() {
             problems.push(NO_VERIFIER.to_owned());
         }

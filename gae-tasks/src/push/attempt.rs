@@ -8,28 +8,33 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use super::dead_letter::DeadLetter;
+use super::limits::{Limits, is_nearly_over};
 use super::request::{self, Told};
 use super::response::Answer;
 use super::service::Plan;
 use crate::backend::{BoxFuture, NewTask};
 use crate::context::{AttemptInfo, TaskContext};
 use crate::dispatch::{DEFAULT_DEADLINE, DeadlineMissed};
-use crate::envelope::{Envelope, EnvelopeError};
+use crate::envelope::{Envelope, EnvelopeError, Preamble};
 use crate::outcome::{Failure, Outcome, chain};
-use crate::queue::{Attempts, QueueName, RetryConfig};
+use crate::queue::QueueName;
 use crate::registry::Registration;
-use crate::task::{Kind, Shape, TaskId};
+use crate::task::{Kind, Shape, TaskId, TaskName};
 use crate::time::{Schedule, Timestamp};
 
 /// How long a dead letter may take to be kept.
 const SINK_TIME: Duration = Duration::from_secs(30);
 
+/// How far ahead of now a task may be due: what claims more was not written by any version of gae-tasks.
+const AHEAD: Duration = Duration::from_secs(40 * 24 * 60 * 60);
+
 /// One authentic request, its body read.
-#[derive(Debug)]
 pub(super) struct Delivery<'a> {
     pub(super) plan: &'a Plan,
     /// The kind that the URL names: for people, and for what is no task.
     pub(super) path_kind: &'a str,
+    /// Whether the URL is surely one of a task, as it has the prefix or names a known kind.
+    pub(super) is_ours: bool,
     pub(super) headers: &'a HeaderMap,
     pub(super) body: Bytes,
     /// Given back when the last code of the attempt has ended.
@@ -41,11 +46,11 @@ impl Delivery<'_> {
         let told = Told::by(self.headers);
         let envelope = match Envelope::decode(&self.body) {
             Ok(envelope) => envelope,
-            Err(error @ EnvelopeError::Malformed) => return self.bury_unreadable(&told, error.to_string()).await,
-            Err(error @ EnvelopeError::Newer(_)) => {
-                let since = Envelope::id_in(&self.body).and_then(TaskId::made);
-                if self.is_given_up(since) {
-                    return self.bury_unreadable(&told, error.to_string()).await;
+            Err(EnvelopeError::Malformed) if !self.is_ours => return Answer::NoSuchPath,
+            Err(error @ EnvelopeError::Malformed) => return self.bury_unreadable(error.to_string()).await,
+            Err(error @ EnvelopeError::Newer { preamble, .. }) => {
+                if self.is_given_up(preamble.first_due) || self.is_far_ahead(preamble) {
+                    return self.bury_unreadable(error.to_string()).await;
                 }
                 tracing::warn!("{error}: the queue will try it elsewhere, or here after an update");
                 return Answer::Unroutable;
@@ -53,8 +58,9 @@ impl Delivery<'_> {
         };
         let Some(registration) = self.plan.registry.find(envelope.kind.as_str(), envelope.shape) else {
             let problem = self.plan.registry.explain_unroutable(envelope.kind.as_str(), envelope.shape);
-            if self.is_given_up(Some(envelope.created)) {
-                return self.bury(&envelope, told.retries, problem).await;
+            if self.is_given_up(envelope.first_due) || is_nearly_over(&envelope, self.plan.clock.wall()) {
+                // None of the requests so far began anything here.
+                return self.bury(&envelope, 0, problem).await;
             }
             tracing::warn!(id = %envelope.id, "{problem}: the queue will try it elsewhere, or here after an update");
             return Answer::Unroutable;
@@ -63,17 +69,27 @@ impl Delivery<'_> {
     }
 
     /// Whether a task that nobody has been able to run since then has waited long enough.
-    fn is_given_up(&self, since: Option<Timestamp>) -> bool {
-        since.is_some_and(|since| self.plan.clock.wall().since(since) >= self.plan.give_up)
+    fn is_given_up(&self, since: Timestamp) -> bool {
+        self.plan.clock.wall().since(since) >= self.plan.give_up
+    }
+
+    fn is_far_ahead(&self, preamble: Preamble) -> bool {
+        preamble.first_due.since(self.plan.clock.wall()) > AHEAD
     }
 
     async fn run(&self, envelope: &Envelope, registration: &Registration, told: Told) -> Answer {
         let began = self.plan.clock.wall();
         let limits = Limits::of(envelope, registration, told.retries, began);
-        if told.retries > 0 && limits.are_reached(told.retries, began) {
+        if limits.are_reached_already(&told, began) {
             let made = told.retries;
-            let problem = format!("tried enough: {made} attempts were made, the last of which no instance answered");
-            return self.bury(envelope, made, problem).await;
+            let ended = match told.previous.filter(|status| *status != 0) {
+                Some(status) => format!("the last of which was answered with {status}"),
+                None => "the last of which no instance answered".to_owned(),
+            };
+            return self.bury(envelope, made, format!("tried enough: {made} attempts were made, {ended}")).await;
+        }
+        if limits.count() && !told.is_counted {
+            tracing::warn!(id = %envelope.id, "the queue does not number its requests: `max_attempts` is never reached");
         }
         let made = told.retries.saturating_add(1);
         let context = self.context(envelope, registration, told);
@@ -102,7 +118,7 @@ impl Delivery<'_> {
             id: envelope.id,
             kind: if is_own { Kind::from_static(registration.kind) } else { envelope.kind.clone() },
             queue: envelope.queue.clone(),
-            name: if envelope.named { request::task_name(self.headers) } else { None },
+            name: self.name(envelope),
             attempt: told.retries.saturating_add(1),
             schedule_time: told.schedule_time,
             deadline: envelope.deadline.or(registration.deadline).unwrap_or(DEFAULT_DEADLINE),
@@ -110,18 +126,23 @@ impl Delivery<'_> {
         })
     }
 
+    /// The name that the caller has given to the task.
+    fn name(&self, envelope: &Envelope) -> Option<TaskName> {
+        request::task_name(self.headers).filter(|_| envelope.named)
+    }
+
     /// Keeps a task that is not attempted again, and lets the queue forget it once it is safe.
     ///
     /// In a box, as all that is rare: the future of every request stays small.
     fn bury(&self, envelope: &Envelope, attempts: u32, error: String) -> BoxFuture<'_, Answer> {
-        let created = Some(envelope.created);
+        let created = Some(envelope.first_due);
         let task = NewTask {
             id: envelope.id,
             kind: envelope.kind.clone(),
             shape: envelope.shape,
             payload: envelope.payload.clone(),
             queue: envelope.queue.clone(),
-            name: if envelope.named { request::task_name(self.headers) } else { None },
+            name: self.name(envelope),
             schedule: Schedule::Now,
             max_attempts: envelope.max_attempts,
             retry: envelope.retry.clone(),
@@ -132,8 +153,9 @@ impl Delivery<'_> {
     }
 
     /// As [`bury`](Self::bury), of a body that cannot be opened.
-    fn bury_unreadable(&self, told: &Told, error: String) -> BoxFuture<'_, Answer> {
-        let id = Envelope::id_in(&self.body).unwrap_or_else(|| self.id_of_unreadable());
+    fn bury_unreadable(&self, error: String) -> BoxFuture<'_, Answer> {
+        let preamble = Preamble::of(&self.body);
+        let id = preamble.map_or_else(|| self.id_of_unreadable(), |preamble| preamble.id);
         let task = NewTask {
             id,
             kind: Kind::new(self.path_kind).unwrap_or(Kind::from_static("unreadable")),
@@ -147,9 +169,8 @@ impl Delivery<'_> {
             deadline: None,
             attributes: None,
         };
-        let attempts = told.retries.saturating_add(1);
-        let (created, died) = (id.made(), self.plan.clock.wall());
-        Box::pin(self.keep(DeadLetter { task, attempts, created, died, error }))
+        let (created, died) = (preamble.map(|preamble| preamble.first_due), self.plan.clock.wall());
+        Box::pin(self.keep(DeadLetter { task, attempts: 0, created, died, error }))
     }
 
     /// The same id each time the queue sends the same bytes under the same name: they are kept once.
@@ -197,66 +218,11 @@ fn failed(failure: &Failure) -> Answer {
     }
 }
 
-/// When a task has been tried enough; the queue itself has no limits.
-struct Limits<'a> {
-    retry: &'a RetryConfig,
-    first: Timestamp,
-    cap: Option<u32>,
-}
-
-/// The limits of tasks that bring none.
-static UNLIMITED: RetryConfig = RetryConfig::new().with_max_attempts(None);
-
-impl<'a> Limits<'a> {
-    fn of(envelope: &'a Envelope, registration: &Registration, retries: u32, now: Timestamp) -> Self {
-        let caps = [envelope.max_attempts, registration.max_attempts];
-        Self {
-            retry: envelope.retry.as_ref().unwrap_or(&UNLIMITED),
-            // The first attempt begins now; later, nothing but the envelope tells when it did.
-            first: if retries == 0 { now } else { envelope.created },
-            cap: caps.into_iter().flatten().min(),
-        }
-    }
-
-    fn are_reached(&self, made: u32, now: Timestamp) -> bool {
-        self.retry.is_exhausted(Attempts::new(made, self.first, self.cap), now)
-    }
-}
-
 /// Cancels an attempt that is given up.
 struct CancelOnDrop<'a>(&'a TaskContext);
 
 impl Drop for CancelOnDrop<'_> {
     fn drop(&mut self) {
         self.0.cancel();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MINUTE: Duration = Duration::from_secs(60);
-
-    fn limits(retry: &RetryConfig, retries: u32, now: Timestamp) -> Limits<'_> {
-        let first = if retries == 0 { now } else { Timestamp::from_micros(0) };
-        Limits { retry, first, cap: None }
-    }
-
-    #[test]
-    fn a_task_that_waited_long_for_its_first_attempt_is_retried_still() {
-        let retry = RetryConfig::new().with_max_attempts(None).with_max_retry_duration(Some(10 * MINUTE));
-        let late = Timestamp::from_micros(0).plus(60 * MINUTE);
-        assert!(!limits(&retry, 0, late).are_reached(1, late));
-        assert!(limits(&retry, 1, late).are_reached(1, late));
-    }
-
-    #[test]
-    fn limits_of_the_retry_settings_stop_together_only() {
-        let retry = RetryConfig::new().with_max_attempts(Some(2)).with_max_retry_duration(Some(10 * MINUTE));
-        let (early, late) = (Timestamp::from_micros(0).plus(MINUTE), Timestamp::from_micros(0).plus(10 * MINUTE));
-        assert!(!limits(&retry, 2, early).are_reached(3, early));
-        assert!(!limits(&retry, 1, late).are_reached(1, late));
-        assert!(limits(&retry, 1, late).are_reached(2, late));
     }
 }

@@ -18,7 +18,7 @@ pub struct DeadLetter {
     /// The task, as it was deferred. Where the body was no task at all: its bytes as the payload, with the kind that the
     /// URL names.
     pub task: NewTask,
-    /// How many attempts were made.
+    /// How many attempts were made, as the queue counts them; 0 if nothing here could run it.
     pub attempts: u32,
     /// When it was deferred or, if that is later, first due; `None` where the body did not tell.
     pub created: Option<Timestamp>,
@@ -47,7 +47,8 @@ impl Sink {
         match self {
             Self::Backend(backend, clock) => {
                 let DeadLetter { task, attempts, created, error, .. } = letter;
-                let bury = Bury { now: clock.now(), task, attempts, first_attempt: created, error };
+                let first_attempt = created.filter(|_| attempts > 0);
+                let bury = Bury { now: clock.now(), task, attempts, first_attempt, error };
                 backend.bury(bury).await.map_err(|error| chain(&error).into())
             }
             Self::Function(function) => function(letter).await,

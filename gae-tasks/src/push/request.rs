@@ -3,6 +3,7 @@
 use http::request::Parts;
 use http::{HeaderMap, HeaderName};
 
+use crate::attributes::is_traceparent;
 use crate::queue::QueueName;
 use crate::task::TaskName;
 use crate::time::Timestamp;
@@ -20,6 +21,7 @@ macro_rules! names {
 }
 
 static RETRY_COUNT: Names = names!("taskretrycount");
+static PREVIOUS_RESPONSE: Names = names!("taskpreviousresponse");
 static ETA: Names = names!("tasketa");
 static TASK_NAME: Names = names!("taskname");
 static QUEUE_NAME: Names = names!("queuename");
@@ -30,14 +32,21 @@ static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 pub(super) struct Told {
     /// How many attempts came before.
     pub(super) retries: u32,
+    /// Whether it says so.
+    pub(super) is_counted: bool,
+    /// The status that the attempt before was answered with; 0 if it was not, to some platforms.
+    pub(super) previous: Option<u16>,
     pub(super) schedule_time: Option<Timestamp>,
     pub(super) traceparent: Option<String>,
 }
 
 impl Told {
     pub(super) fn by(headers: &HeaderMap) -> Self {
+        let retries = platform(headers, &RETRY_COUNT).and_then(count);
         Self {
-            retries: platform(headers, &RETRY_COUNT).and_then(count).unwrap_or(0),
+            retries: retries.unwrap_or(0),
+            is_counted: retries.is_some(),
+            previous: platform(headers, &PREVIOUS_RESPONSE).and_then(|status| status.parse().ok()),
             schedule_time: platform(headers, &ETA).and_then(seconds),
             traceparent: headers
                 .get(&TRACEPARENT)
@@ -85,28 +94,17 @@ fn seconds(text: &str) -> Option<Timestamp> {
     Some(Timestamp::from_micros(whole.checked_mul(1_000_000)?.checked_add(micros)?))
 }
 
-/// Whether `value` is one of [W3C's Trace Context](https://www.w3.org/TR/trace-context/#traceparent-header): of version
-/// 0, or of a later one that goes on after the fields of version 0.
-fn is_traceparent(value: &str) -> bool {
-    let mut fields = value.splitn(5, '-');
-    let mut field = |len: usize| {
-        let is_hex = |text: &&str| text.len() == len && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        fields.next().filter(is_hex)
-    };
-    let (Some(version), Some(trace), Some(parent), Some(_flags)) = (field(2), field(32), field(16), field(2)) else {
-        return false;
-    };
-    let not_zero = |text: &str| text.bytes().any(|byte| byte != b'0');
-    version != "ff" && not_zero(trace) && not_zero(parent) && (version != "00" || fields.next().is_none())
-}
-
-/// Logs the headers at debug level: those that the platform does not log itself, and none that may hold a secret.
-pub(super) fn log_headers(parts: &Parts) {
+/// Logs the headers at debug level: those that the platform does not log itself, and none that may hold a secret, or
+/// does as `is_secret` says.
+pub(super) fn log_headers(parts: &Parts, is_secret: impl Fn(&HeaderName) -> bool) {
     if !tracing::enabled!(tracing::Level::DEBUG) {
         return;
     }
     let mut headers = String::new();
-    for (name, value) in parts.headers.iter().filter(|(name, value)| is_told(name.as_str()) && !value.is_sensitive()) {
+    for (name, value) in &parts.headers {
+        if !is_told(name.as_str()) || value.is_sensitive() || is_secret(name) {
+            continue;
+        }
         if !headers.is_empty() {
             headers.push_str(", ");
         }
@@ -136,7 +134,8 @@ const LOGGED_ELSEWHERE: [&str; 11] = [
 const FAMILIES_ELSEWHERE: [&str; 4] = ["x-appengine-", "x-cloudtasks-", "x-forwarded-", "x-google-"];
 
 /// What the names of headers with secrets have in them.
-const SECRET: [&str; 9] = ["assertion", "auth", "cookie", "jwt", "key", "pass", "secret", "signature", "token"];
+const SECRET: [&str; 11] =
+    ["assertion", "auth", "cookie", "credential", "jwt", "key", "pass", "secret", "session", "signature", "token"];
 
 fn is_told(name: &str) -> bool {
     !LOGGED_ELSEWHERE.contains(&name)
@@ -183,25 +182,6 @@ mod tests {
         assert_eq!(Told::by(&headers(&[("x-appengine-taskretrycount", "99999999999")])).retries, u32::MAX - 1);
         assert_eq!(seconds("12"), Some(Timestamp::from_micros(12_000_000)));
         assert_eq!(seconds("12.1234567"), Some(Timestamp::from_micros(12_123_456)));
-    }
-
-    #[test]
-    fn only_a_valid_traceparent_is_passed_on() {
-        let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-        assert!(is_traceparent(good));
-        assert!(is_traceparent("01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more"));
-        for bad in [
-            "",
-            "00",
-            "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-            "00-00000000000000000000000000000000-b7ad6b7169203331-01",
-            "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
-            "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
-            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more",
-            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331",
-        ] {
-            assert!(!is_traceparent(bad), "{bad}");
-        }
     }
 
     #[test]

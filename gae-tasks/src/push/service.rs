@@ -31,8 +31,12 @@ use crate::task::Kind;
 /// Runs the tasks that a queue sends over HTTP: a [tower](tower_service) service to mount on your own router, under your
 /// own middlewares. Clones are the same service. Made by [`Client::push_service`](crate::Client::push_service).
 ///
-/// It answers requests `POST {prefix}/{kind}`, and `POST /{kind}` of a kind it knows where a router has stripped the
-/// prefix. The module [`push`](crate::push) lists its answers.
+/// It answers requests `POST {prefix}/{kind}` and, where a router has stripped the prefix, `POST /{kind}`; without the
+/// prefix, what is no task of the proven queue is answered with 404. The module [`push`](crate::push) lists its answers.
+///
+/// The queue is to say in `X-CloudTasks-TaskRetryCount` (or App Engine's `X-AppEngine-TaskRetryCount`) how many requests
+/// for a task came before: `max_attempts` counts those, the ones that were refused or found no room included. In
+/// `..-TaskPreviousResponse` it may say how the last one was answered.
 ///
 /// ```standalone_crate
 /// # use gae_tasks::backend::BoxFuture;
@@ -116,48 +120,58 @@ impl PushService {
         B: Body,
         B::Error: Into<BoxError>,
     {
-        let (path_kind, permit) = match self.0.admit(&parts) {
-            Ok(admitted) => admitted,
+        let place = match self.0.place(&parts) {
+            Ok(place) => place,
             Err(answer) => return answer.into_response(),
         };
         let verified = match self.0.verify(&parts).await {
             Ok(verified) => verified,
+            // A URL that may be no task's, and a stranger: nothing that concerns tasks.
+            Err(_) if !place.is_ours => return Answer::NoSuchPath.into_response(),
             Err(reasons) => {
                 tracing::error!(path = parts.uri.path(), reasons, "refused: not proven to come from the task queue");
                 return Answer::NotAuthentic.into_response();
             }
         };
-        request::log_headers(&parts);
-        let mut response = self.0.attempt(&parts, path_kind, body, permit).await.into_response();
+        // Not before: strangers are to take no room from tasks.
+        let Some(permit) = self.0.permit() else { return Answer::Overloaded.into_response() };
+        request::log_headers(&parts, |header| self.0.verifiers.iter().any(|verifier| verifier.is_secret(header)));
+        let mut response = self.0.attempt(&parts, place, body, permit).await.into_response();
         response.extensions_mut().insert(verified);
         response
     }
 }
 
 impl Plan {
-    /// Method, path, and room for one more; answers the kind that the path names.
-    fn admit<'a>(&self, parts: &'a Parts) -> Result<(&'a str, Arc<Permit>), Answer> {
-        if parts.method != Method::POST {
-            return Err(Answer::NotPost);
+    /// What the path and the method of a request tell.
+    fn place<'a>(&self, parts: &'a Parts) -> Result<Place<'a>, Answer> {
+        let place = self.place_of(parts.uri.path()).ok_or(Answer::NoSuchPath)?;
+        match parts.method {
+            Method::POST => Ok(place),
+            _ if place.is_ours => Err(Answer::NotPost),
+            _ => Err(Answer::NoSuchPath),
         }
-        let kind = self.kind_in(parts.uri.path()).ok_or(Answer::NoSuchPath)?;
-        let permit = Permit::take(&self.running, self.concurrency).ok_or_else(|| {
-            tracing::warn!(concurrency = self.concurrency, "no room for another task: the queue is slowed down");
-            Answer::Overloaded
-        })?;
-        Ok((kind, permit))
     }
 
-    /// The kind that a path names. Without the prefix it must be known: another path may be anything.
-    fn kind_in<'a>(&self, path: &'a str) -> Option<&'a str> {
+    fn place_of<'a>(&self, path: &'a str) -> Option<Place<'a>> {
+        // What is known needs no look at its letters.
+        let is_known = |kind: &str| self.registry.by_kind(kind).is_some();
+        let is_kind = |kind: &str| is_known(kind) || Kind::new(kind).is_ok();
         let after_prefix = path.strip_prefix(self.prefix.as_str()).and_then(|rest| rest.strip_prefix('/'));
-        if let Some(kind) = after_prefix {
-            // What is known needs no look at its letters.
-            if self.registry.by_kind(kind).is_some() || Kind::new(kind).is_ok() {
-                return Some(kind);
-            }
+        if let Some(kind) = after_prefix.filter(|kind| is_kind(kind)) {
+            return Some(Place { kind, is_ours: true });
         }
-        path.strip_prefix('/').filter(|kind| self.registry.by_kind(kind).is_some())
+        let kind = path.strip_prefix('/').filter(|kind| is_kind(kind))?;
+        Some(Place { kind, is_ours: is_known(kind) })
+    }
+
+    /// Room for one more.
+    fn permit(&self) -> Option<Arc<Permit>> {
+        let permit = Permit::take(&self.running, self.concurrency);
+        if permit.is_none() {
+            tracing::warn!(concurrency = self.concurrency, "no room for another task: the queue is slowed down");
+        }
+        permit
     }
 
     /// Asks one verifier after the other.
@@ -177,7 +191,7 @@ impl Plan {
         Err(reasons)
     }
 
-    async fn attempt<B>(&self, parts: &Parts, path_kind: &str, body: B, permit: Arc<Permit>) -> Answer
+    async fn attempt<B>(&self, parts: &Parts, place: Place<'_>, body: B, permit: Arc<Permit>) -> Answer
     where
         B: Body,
         B::Error: Into<BoxError>,
@@ -191,10 +205,19 @@ impl Plan {
                 return answer;
             }
         };
-        let delivery = Delivery { plan: self, path_kind, headers: &parts.headers, body, permit };
+        let Place { kind: path_kind, is_ours } = place;
+        let delivery = Delivery { plan: self, path_kind, is_ours, headers: &parts.headers, body, permit };
         // In a box of its own: allocators are quick with up to about 1,000 bytes, which this and the rest would exceed.
         Box::pin(delivery.attempt()).await
     }
+}
+
+/// What a URL tells.
+#[derive(Debug, Clone, Copy)]
+struct Place<'a> {
+    kind: &'a str,
+    /// Whether it has the prefix, or a known kind: else a router may have stripped the prefix, or it is anything.
+    is_ours: bool,
 }
 
 /// Counts a request as under way.

@@ -30,7 +30,7 @@ impl Client {
             shape: task.shape,
             queue: task.queue,
             named: task.name.is_some(),
-            created: due,
+            first_due: due.max(now),
             max_attempts: task.max_attempts,
             retry: task.retry,
             deadline: task.deadline,

@@ -61,7 +61,8 @@ const MAX_TASK_BYTES: usize = 1_048_569;
 ///   [`RetryConfig`] are remembered by this process, travel with the tasks it defers, and are kept by the handler.
 /// - *No duplicates.* Every task has a name at Google, made of its id if it was given none, so that a call whose
 ///   answer was lost can be repeated, and is, within the [time limit](CloudTasksBuilder::time_limit).
-/// - *The id of a named task* follows from its queue and its name: a duplicate is answered with it. Names stay
+/// - *The id of a named task* follows from its queue and its name: a duplicate is answered with it. Its handler and its
+///   dead letter have the id of the one call that made it. Names stay
 ///   blocked for up to 24 hours after a task's end (9 days in queues made by `queue.yaml`), whatever the client's
 ///   retention says.
 /// - *Looking at tasks is slow*, and billed: `list` and `stats` read every stored task, and so do `get`, `delete` and

@@ -53,7 +53,7 @@ impl Draft {
         let parts = Parts {
             path: format!("{}/{}", shared.prefix, task.kind),
             headers: headers(shared, &attributes, &mark),
-            body: Bytes::from(envelope(shared, task, id, now).encode()),
+            body: Bytes::from(envelope(shared, task, now).encode()),
         };
         let stored = Task::new()
             .set_name(shared.place.task(&task.queue, &name))
@@ -78,14 +78,15 @@ fn schedule(task: &NewTask, now: Timestamp) -> Option<google_cloud_wkt::Timestam
     (at > now).then(|| google_cloud_wkt::Timestamp::clamp(micros.div_euclid(1_000_000), nanos))
 }
 
-fn envelope(shared: &Shared, task: &NewTask, id: TaskId, now: Timestamp) -> Envelope {
+fn envelope(shared: &Shared, task: &NewTask, now: Timestamp) -> Envelope {
     Envelope {
-        id,
+        // The call's own: a later task of the same name is another one, to its handler and as a dead letter.
+        id: task.id,
         kind: task.kind.clone(),
         shape: task.shape,
         queue: task.queue.clone(),
         named: task.name.is_some(),
-        created: now,
+        first_due: task.schedule.resolve(now).max(now),
         max_attempts: task.max_attempts,
         retry: task.retry.clone().or_else(|| shared.retries_of(&task.queue)),
         deadline: task.deadline,

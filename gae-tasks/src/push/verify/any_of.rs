@@ -67,4 +67,8 @@ impl Verify for AnyOf {
             Err(Refused::new(reasons.join("; ")))
         })
     }
+
+    fn is_secret(&self, header: &http::HeaderName) -> bool {
+        self.0.iter().any(|verifier| verifier.is_secret(header))
+    }
 }

@@ -58,6 +58,13 @@ pub trait Verify: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// Why it is not; the text is logged, so it must hold no token and no secret.
     fn verify<'a>(&'a self, request: &'a Parts) -> BoxFuture<'a, Result<Verified, Refused>>;
+
+    /// Whether this header brings the proof, and so is in no log. Headers named after tokens, keys, cookies and the like
+    /// are in none anyway.
+    fn is_secret(&self, header: &http::HeaderName) -> bool {
+        _ = header;
+        false
+    }
 }
 
 impl<V: Verify + ?Sized> Verify for Box<V> {

@@ -112,6 +112,10 @@ impl Verify for SharedSecret {
     fn verify<'a>(&'a self, request: &'a Parts) -> BoxFuture<'a, Result<Verified, Refused>> {
         at_once(self.check(request))
     }
+
+    fn is_secret(&self, header: &HeaderName) -> bool {
+        *header == self.header
+    }
 }
 
 fn problem(secret: &[u8]) -> Option<String> {

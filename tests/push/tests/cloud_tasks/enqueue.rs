@@ -33,7 +33,7 @@ async fn a_task_is_found_again_with_all_that_was_said_of_it() {
     assert_eq!(record.name.unwrap().as_str(), "welcome-1");
     assert_eq!((record.max_attempts, record.deadline), (Some(3), Some(Duration::from_secs(20))));
     let ahead = record.schedule_time.since(record.created);
-    assert!(ahead.abs_diff(Duration::from_secs(3600)) < Duration::from_millis(1), "{ahead:?}");
+    assert!(ahead.abs_diff(Duration::from_secs(3600)) < Duration::from_secs(5), "{ahead:?}");
     assert_eq!((record.attempts, record.errors.len(), record.retry), (0, 0, None));
     let task = only_task(&server);
     assert_eq!(task["dispatchDeadline"], "20s");

@@ -1,8 +1,10 @@
 //! What is not attempted again is kept before the queue forgets it.
 
-use gae_tasks::TaskState;
+use std::time::Duration;
+
 use gae_tasks::backend::memory::Memory;
-use gae_tasks::testing::{Fault, Faulty, Operation};
+use gae_tasks::testing::{Fault, Faulty, ManualClock, Operation};
+use gae_tasks::{ClientBuilder, RetryConfig, TaskState};
 
 use super::shop::{Plan, Shop, flaky, refuse};
 
@@ -34,6 +36,37 @@ async fn while_it_cannot_be_kept_the_queue_has_it() {
     refuse::defer("x").on(&shop.tasks).await.unwrap();
     assert_eq!(shop.statuses(2).await, [500, 200]);
     assert_eq!((shop.dead_letters().await.len(), shop.waiting()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_later_task_of_the_same_name_is_a_dead_letter_of_its_own() {
+    let shop = Shop::open(Plan::http()).await;
+    refuse::defer("first").named("order-7").on(&shop.tasks).await.unwrap();
+    assert_eq!(shop.statuses(1).await, [200]);
+    // Until then the name is blocked.
+    shop.queue.advance(Duration::from_secs(25 * 60 * 60));
+    let again = refuse::defer("second").named("order-7").on(&shop.tasks).await.unwrap();
+    assert!(again.created);
+    assert_eq!(shop.statuses(2).await, [200, 200]);
+    let mut payloads: Vec<_> = shop.dead_letters().await.into_iter().map(|letter| letter.payload).collect();
+    payloads.sort();
+    assert_eq!(payloads, [b"\x05first".to_vec(), b"\x06second".to_vec()]);
+}
+
+#[tokio::test]
+async fn the_time_for_retries_begins_when_a_task_is_due() {
+    let clock = ManualClock::at(std::time::SystemTime::now().into());
+    let time = clock.clone();
+    let client = Box::new(move |client: ClientBuilder| client.clock(time.clone()));
+    let shop = Shop::open(Plan { client, ..Plan::http() }).await;
+    let hour = Duration::from_secs(60 * 60);
+    let retry = RetryConfig::new().with_min_backoff(Duration::from_millis(1)).with_max_attempts(None);
+    let task = flaky::defer(2, "x").after(hour).retry(retry.with_max_retry_duration(Some(hour / 6)));
+    task.on(&shop.tasks).await.unwrap();
+    clock.advance(hour);
+    shop.queue.advance(hour);
+    assert_eq!(shop.statuses(2).await, [500, 200]);
+    assert_eq!((shop.seen().len(), shop.dead_letters().await.len()), (2, 0));
 }
 
 #[tokio::test]

@@ -1,7 +1,10 @@
 //! Payloads that are too large to travel with their tasks.
 
+use std::time::Duration;
+
 use gae_tasks::ClientBuilder;
 use gae_tasks::payload_store::{ObjectPayloads, PayloadStore};
+use gae_tasks::testing::ManualClock;
 use tempfile::TempDir;
 
 use super::shop::{Plan, Shop, flaky, refuse, write};
@@ -37,10 +40,17 @@ async fn a_large_payload_comes_whole_and_is_gone_with_its_task() {
 #[tokio::test]
 async fn it_lives_as_long_as_its_dead_letter() {
     let folder = tempfile::tempdir().unwrap();
-    let shop = Shop::open(with_a_folder(&folder)).await;
-    let id = refuse::defer("x".repeat(LARGE)).on(&shop.tasks).await.unwrap().id;
+    let clock = ManualClock::at(std::time::SystemTime::now().into());
+    let (plan, time) = (with_a_folder(&folder), clock.clone());
+    let client = Box::new(move |client| (plan.client)(client).clock(time.clone()));
+    let shop = Shop::open(Plan { client, ..Plan::http() }).await;
+    refuse::defer("x".repeat(LARGE)).named("large").on(&shop.tasks).await.unwrap();
     assert_eq!(shop.statuses(1).await, [200]);
     assert_eq!((shop.dead_letters().await.len(), files(&folder)), (1, 1));
+    clock.advance(Duration::from_secs(3 * 60 * 60));
+    let swept = shop.tasks.sweep_payloads(Duration::from_secs(60 * 60)).beside(&shop.cemetery).await.unwrap();
+    assert_eq!((swept, files(&folder)), (0, 1));
+    let id = shop.dead_letters().await[0].id;
     shop.cemetery.replay(id).await.unwrap();
     assert!(shop.cemetery.drain().await.is_err(), "it is refused again");
     assert_eq!(shop.seen().iter().map(|seen| seen.text.len()).collect::<Vec<_>>(), [LARGE, LARGE]);
@@ -62,7 +72,7 @@ async fn a_task_whose_payload_is_gone_is_over() {
     shop.tasks.pause("emails").await.unwrap();
     write::defer("x".repeat(LARGE)).on(&shop.tasks).await.unwrap();
     let store = ObjectPayloads::open(&format!("file://{}", folder.path().display())).unwrap();
-    let keys = store.put_before((std::time::SystemTime::now() + std::time::Duration::from_secs(60)).into()).await;
+    let keys = store.put_before((std::time::SystemTime::now() + Duration::from_secs(60)).into()).await;
     store.delete(&keys.unwrap()[0]).await.unwrap();
     shop.tasks.resume("emails").await.unwrap();
     assert_eq!(shop.statuses(1).await, [200]);

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use gae_tasks::push::DeadLetter;
 use gae_tasks::testing::{Fault, Operation};
 use gae_tasks::{Registry, TaskState, deferred};
-use http::StatusCode;
+use http::{HeaderValue, Request, StatusCode};
 
 use super::stage::{Secret, World, end};
 use super::status::{Send, Tower};
@@ -94,7 +94,7 @@ async fn garbage_is_kept_once_however_often_it_comes() {
     let mut payloads: Vec<_> = dead.iter().map(|letter| letter.payload.as_slice()).collect();
     payloads.sort();
     assert_eq!(payloads, [b"hello", b"hullo"]);
-    assert_eq!((dead[0].kind.as_str(), dead[0].attempts), ("shop.orders/end", 4));
+    assert_eq!((dead[0].kind.as_str(), dead[0].attempts), ("shop.orders/end", 0));
 }
 
 #[tokio::test]
@@ -103,7 +103,7 @@ async fn what_nobody_can_run_is_given_up_after_its_bound() {
     let elsewhere = World::with(Registry::new().with::<twice>());
     let adapter = Tower(world.builder().give_up_unroutable_after(2 * DAY).build().unwrap());
     let unknown = elsewhere.request(twice::defer(), 1);
-    let mut newer = world.request(end::defer("done"), 1);
+    let mut newer = world.request(end::defer("done").named("order-7"), 1);
     *newer.body_mut() = [b"gt\x09", &newer.body()[3..]].concat().into();
 
     for request in [&unknown, &newer] {
@@ -124,6 +124,45 @@ async fn what_nobody_can_run_is_given_up_after_its_bound() {
     let errors: Vec<_> = dead.iter().map(|letter| letter.errors[0].message.as_str()).collect();
     assert!(errors.iter().any(|error| error.contains("no task of kind `shop.orders/twice`")), "{errors:?}");
     assert!(errors.iter().any(|error| error.contains("in format 9")), "{errors:?}");
+}
+
+#[tokio::test]
+async fn what_only_looks_like_a_newer_task_is_kept_at_once() {
+    let world = World::new();
+    let adapter = Tower(world.service());
+    let mut request = world.request(end::defer("done"), 1);
+    *request.body_mut() = Bytes::from(vec![b'g', b't', 9].into_iter().chain([0x7f; 60]).collect::<Vec<_>>());
+    assert_eq!(adapter.send(request).await.0, StatusCode::OK);
+    assert_eq!(world.dead_letters().await.len(), 1);
+}
+
+/// As a queue sends it whose last request for the task was answered so.
+fn after(mut request: Request<Bytes>, status: &'static str) -> Request<Bytes> {
+    request.headers_mut().insert("x-cloudtasks-taskpreviousresponse", HeaderValue::from_static(status));
+    request
+}
+
+#[tokio::test]
+async fn a_task_that_was_only_refused_is_run_before_it_has_been_tried_enough() {
+    let world = World::new();
+    let adapter = Tower(world.service());
+    for status in ["404", "403", "503"] {
+        let request = after(world.request(end::defer("done").max_attempts(1), 2), status);
+        assert_eq!(adapter.send(request).await.0, StatusCode::OK);
+    }
+    assert_eq!((world.stage.signs().ended, world.dead_letters().await.len()), (3, 0));
+}
+
+#[tokio::test]
+async fn a_task_that_the_queue_will_soon_forget_is_kept() {
+    let world = World::new();
+    let adapter = Tower(world.service());
+    let request = world.request(end::defer("fail"), 900);
+    world.clock.advance(30 * DAY);
+    assert_eq!(adapter.send(after(request.clone(), "500")).await.0, StatusCode::INTERNAL_SERVER_ERROR);
+    world.clock.advance(DAY / 2);
+    assert_eq!(adapter.send(after(request, "500")).await.0, StatusCode::OK);
+    assert_eq!((world.stage.signs().ended, world.dead_letters().await.len()), (2, 1));
 }
 
 #[tokio::test]

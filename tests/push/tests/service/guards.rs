@@ -112,9 +112,10 @@ async fn over_its_limit_the_service_slows_the_queue_and_recovers() {
     let [first, second] = [1, 1]
         .map(|attempt| tokio::spawn(adapter.0.clone().oneshot(world.request(wait::defer(), attempt).map(Full::new))));
     world.stage.until(|signs| signs.begun == 2).await;
+    assert_eq!(adapter.send(world.request(end::defer("done"), 1)).await.0, StatusCode::SERVICE_UNAVAILABLE);
     let mut stranger = world.request(end::defer("done"), 1);
     stranger.headers_mut().remove("x-secret");
-    assert_eq!(adapter.send(stranger).await.0, StatusCode::SERVICE_UNAVAILABLE, "before identity");
+    assert_eq!(adapter.send(stranger).await.0, StatusCode::FORBIDDEN, "strangers take no room");
     world.stage.let_pass(2);
     for running in [first, second] {
         assert_eq!(running.await.unwrap().unwrap().status(), StatusCode::OK);

@@ -52,8 +52,25 @@ async fn nested_under_the_prefix_and_the_users_middleware() {
     let (address, seen) = serve(router).await;
     assert_eq!(post(address, &world, "/_cb/deferred/shop.orders/end", SECRET).await, StatusCode::OK);
     assert_eq!(post(address, &world, "/_cb/deferred/shop.orders/end", "guess").await, StatusCode::FORBIDDEN);
-    assert_eq!(post(address, &world, "/_cb/deferred/shop.orders/other", SECRET).await, StatusCode::NOT_FOUND);
+    assert_eq!(post(address, &world, "/_cb/deferred/shop.orders/other", "guess").await, StatusCode::NOT_FOUND);
     assert_eq!((seen.load(Ordering::SeqCst), world.stage.signs().ended), (1, 1));
+    let other = post(address, &world, "/_cb/deferred/shop.orders/other", SECRET).await;
+    assert_eq!(other, StatusCode::OK, "its envelope decides");
+}
+
+#[tokio::test]
+async fn without_the_prefix_what_is_no_task_of_ours_is_left_alone() {
+    let world = World::new();
+    let (address, _) = serve(Router::new().fallback_service(world.service())).await;
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let url = |path: &str| format!("http://{address}{path}");
+    let status = async |request: reqwest::RequestBuilder| request.send().await.unwrap().status();
+    assert_eq!(status(client.get(url("/about"))).await, StatusCode::NOT_FOUND);
+    assert_eq!(status(client.get(url("/_cb/deferred/about"))).await, StatusCode::METHOD_NOT_ALLOWED);
+    // A request of the same queue that is for somebody else.
+    let foreign = client.post(url("/cron/daily")).header("x-secret", SECRET).body("{}");
+    assert_eq!(status(foreign).await, StatusCode::NOT_FOUND);
+    assert_eq!(world.dead_letters().await, []);
 }
 
 #[tokio::test]
@@ -73,7 +90,7 @@ async fn as_the_fallback_and_as_a_route() {
     for (number, router) in [fallback, route].into_iter().enumerate() {
         let (address, seen) = serve(router).await;
         assert_eq!(post(address, &world, "/_cb/deferred/shop.orders/end", SECRET).await, StatusCode::OK);
-        assert_eq!(post(address, &world, "/_cb/deferred", SECRET).await, StatusCode::NOT_FOUND);
+        assert_eq!(post(address, &world, "/_cb/deferred", "guess").await, StatusCode::NOT_FOUND);
         assert_eq!(post(address, &world, "/_cb/deferred/a//b", SECRET).await, StatusCode::NOT_FOUND);
         assert_eq!((seen.load(Ordering::SeqCst), world.stage.signs().ended), (1, number + 1));
     }

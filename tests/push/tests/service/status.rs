@@ -66,6 +66,7 @@ async fn guards(world: &World, adapter: &impl Send) {
 
     let mut path = world.request(end::defer("done"), 1);
     *path.uri_mut() = "/_cb/other".parse().unwrap();
+    *path.body_mut() = "{}".into();
     assert_eq!(adapter.send(path).await.0, StatusCode::NOT_FOUND);
 
     let mut stranger = world.request(end::defer("done"), 1);

@@ -70,7 +70,8 @@ impl OidcBuilder {
     /// set, 1 second to 1 hour.
     ///
     /// This bounds what strangers can cause. An issuer that signs with a new key as soon as it publishes it (Google
-    /// publishes days ahead) is refused, and the queue tries again, for as long.
+    /// publishes days ahead) is refused for as long (for 30 seconds, where many
+    /// unknown ids are tried), and the queue tries again.
     pub fn refresh_interval(mut self, interval: Duration) -> Self {
         self.refresh_interval = interval;
         self

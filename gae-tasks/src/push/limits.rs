@@ -1,0 +1,152 @@
+//! When a task has been tried enough: the queue itself has no limits, so they are kept here.
+
+use std::time::Duration;
+
+use super::request::Told;
+use crate::envelope::Envelope;
+use crate::queue::{Attempts, RetryConfig};
+use crate::registry::Registration;
+use crate::time::Timestamp;
+
+/// How long after it was deferred a task that fails becomes a dead letter whatever its limits: Cloud Tasks forgets it
+/// after 31 days, without a word, and there is to be an attempt before that. Source: [quotas of Cloud
+/// Tasks](https://cloud.google.com/tasks/docs/quotas).
+const LIFE: Duration = Duration::from_secs((31 * 24 - 12) * 60 * 60);
+
+/// How many requests of a task may have been answered with 503 before they count as attempts: a service answers so when
+/// it has no room, and a platform when the task has killed its instance.
+const FORGIVEN: u32 = 20;
+
+/// The limits of tasks that bring none.
+static UNLIMITED: RetryConfig = RetryConfig::new().with_max_attempts(None);
+
+/// The limits of one task.
+#[derive(Debug)]
+pub(super) struct Limits<'a> {
+    retry: &'a RetryConfig,
+    first: Timestamp,
+    cap: Option<u32>,
+    ends: Option<Timestamp>,
+}
+
+impl<'a> Limits<'a> {
+    pub(super) fn of(envelope: &'a Envelope, registration: &Registration, retries: u32, now: Timestamp) -> Self {
+        let caps = [envelope.max_attempts, registration.max_attempts];
+        Self {
+            retry: envelope.retry.as_ref().unwrap_or(&UNLIMITED),
+            // The first attempt begins now; later, nothing but the envelope tells when it did.
+            first: if retries == 0 { now } else { envelope.first_due },
+            cap: caps.into_iter().flatten().min(),
+            ends: ends(envelope),
+        }
+    }
+
+    /// Whether a task that has failed is not to be tried again.
+    pub(super) fn are_reached(&self, made: u32, now: Timestamp) -> bool {
+        is_past(self.ends, now) || self.are_reached_but_for_its_life(made, now)
+    }
+
+    /// Whether a task that comes again is not even to be run: it has been tried enough, and nobody was left to say so.
+    ///
+    /// The answer to the attempt before tells what became of that.
+    pub(super) fn are_reached_already(&self, told: &Told, now: Timestamp) -> bool {
+        let made = told.retries;
+        match told.previous {
+            _ if made == 0 => false,
+            // It was not run, or failed as expected and was judged then.
+            Some(400 | 403 | 404 | 405 | 408 | 413) => false,
+            // It was judged then, so that nothing is left but a dead letter that could not be kept. It is older now.
+            Some(500) => self.are_reached_but_for_its_life(made, self.first),
+            Some(503) => self.are_reached(made.saturating_sub(FORGIVEN), now),
+            _ => self.are_reached(made, now),
+        }
+    }
+
+    /// Whether any of these limits is one that the number of attempts reaches.
+    pub(super) fn count(&self) -> bool {
+        self.cap.is_some() || self.retry.max_attempts().is_some()
+    }
+
+    fn are_reached_but_for_its_life(&self, made: u32, now: Timestamp) -> bool {
+        self.retry.is_exhausted(Attempts::new(made, self.first, self.cap), now)
+    }
+}
+
+/// Whether the queue will soon forget this task.
+pub(super) fn is_nearly_over(envelope: &Envelope, now: Timestamp) -> bool {
+    is_past(ends(envelope), now)
+}
+
+fn ends(envelope: &Envelope) -> Option<Timestamp> {
+    Some(envelope.id.made()?.plus(LIFE))
+}
+
+fn is_past(end: Option<Timestamp>, now: Timestamp) -> bool {
+    end.is_some_and(|end| now >= end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+    const START: Timestamp = Timestamp::from_micros(0);
+
+    fn limits(retry: &RetryConfig, retries: u32, now: Timestamp) -> Limits<'_> {
+        Limits { retry, first: if retries == 0 { now } else { START }, cap: None, ends: None }
+    }
+
+    fn told(retries: u32, previous: Option<u16>) -> Told {
+        Told { retries, previous, ..Told::default() }
+    }
+
+    #[test]
+    fn a_task_that_waited_long_for_its_first_attempt_is_retried_still() {
+        let retry = RetryConfig::new().with_max_attempts(None).with_max_retry_duration(Some(10 * MINUTE));
+        let late = START.plus(60 * MINUTE);
+        assert!(!limits(&retry, 0, late).are_reached(1, late));
+        assert!(limits(&retry, 1, late).are_reached(1, late));
+    }
+
+    #[test]
+    fn limits_of_the_retry_settings_stop_together_only() {
+        let retry = RetryConfig::new().with_max_attempts(Some(2)).with_max_retry_duration(Some(10 * MINUTE));
+        let (early, late) = (START.plus(MINUTE), START.plus(10 * MINUTE));
+        assert!(!limits(&retry, 2, early).are_reached(3, early));
+        assert!(!limits(&retry, 1, late).are_reached(1, late));
+        assert!(limits(&retry, 1, late).are_reached(2, late));
+    }
+
+    #[test]
+    fn what_was_refused_is_no_attempt_that_could_have_killed() {
+        let retry = RetryConfig::new().with_max_attempts(Some(2));
+        let limits = limits(&retry, 1, START);
+        for refused in [400, 403, 404, 408, 413, 503] {
+            assert!(!limits.are_reached_already(&told(2, Some(refused)), START), "{refused}");
+        }
+        for lost in [None, Some(0), Some(502), Some(504), Some(500)] {
+            assert!(limits.are_reached_already(&told(2, lost), START), "{lost:?}");
+            assert!(!limits.are_reached_already(&told(1, lost), START), "{lost:?}");
+        }
+        assert!(limits.are_reached_already(&told(2 + FORGIVEN, Some(503)), START), "or it would kill for ever");
+    }
+
+    #[test]
+    fn a_task_that_failed_in_time_has_its_last_retry() {
+        let retry = RetryConfig::new().with_max_attempts(None).with_max_retry_duration(Some(10 * MINUTE));
+        let late = START.plus(11 * MINUTE);
+        let limits = limits(&retry, 5, late);
+        assert!(!limits.are_reached_already(&told(5, Some(500)), late));
+        assert!(limits.are_reached_already(&told(5, Some(504)), late));
+        assert!(limits.are_reached(6, late));
+    }
+
+    #[test]
+    fn nothing_is_left_for_the_queue_to_forget() {
+        let ends = START.plus(LIFE);
+        let limits = Limits { retry: &UNLIMITED, first: START, cap: None, ends: Some(ends) };
+        assert!(!limits.are_reached(1000, ends.minus(MINUTE)));
+        assert!(limits.are_reached(1, ends));
+        assert!(!limits.are_reached_already(&told(1000, Some(500)), ends), "it is run once more");
+    }
+}
