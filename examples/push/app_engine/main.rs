@@ -1,0 +1,65 @@
+//! Two services on App Engine: `default` answers users, `worker` runs what they defer, both from this program.
+//!
+//! ```text
+//! cargo run --example app_engine -- --local
+//! ```
+//!
+//! With `--local` a small Cloud Tasks server runs in the same process, so that no account is needed. What a deployment
+//! needs is in the `README.md` beside this file.
+
+mod local;
+mod service;
+
+use std::net::Ipv4Addr;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use gae_tasks::Client;
+use gae_tasks::push::verify::AppEngine;
+use tokio::net::TcpListener;
+
+use crate::service::Counts;
+
+/// Counts in the background, in the tasks that App Engine sends.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// With a queue in this process, in place of Google's.
+    #[arg(long)]
+    local: bool,
+    /// Takes the headers of App Engine on trust: for Google's development server, which nobody else reaches.
+    #[arg(long)]
+    development: bool,
+    /// The port to listen on, `$PORT` by default; 0 takes any that is free.
+    #[arg(long, default_value_t = port())]
+    port: u16,
+}
+
+fn port() -> u16 {
+    std::env::var("PORT").ok().and_then(|port| port.parse().ok()).unwrap_or(8080)
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    tracing_subscriber::fmt().with_env_filter("info").with_writer(std::io::stderr).init();
+    let arguments = Arguments::parse();
+    let is_development = arguments.local || arguments.development;
+    let host = if is_development { Ipv4Addr::LOCALHOST } else { Ipv4Addr::UNSPECIFIED };
+    let listener = TcpListener::bind((host, arguments.port)).await;
+    let listener = listener.with_context(|| format!("cannot listen on port {}", arguments.port))?;
+    let address = listener.local_addr()?;
+
+    let counts = Counts::default();
+    let builder = Client::builder().state(counts.clone());
+    let (tasks, _queue) = if arguments.local {
+        let (tasks, queue) = local::client(builder, &format!("http://{address}")).await?;
+        (tasks, Some(queue))
+    } else {
+        // `cloudtasks://PROJECT/LOCATION?background_service=worker`, from app.yaml.
+        (builder.from_env().await?, None)
+    };
+    let platform = if is_development { AppEngine::assume_headers_are_stripped() } else { AppEngine::detect()? };
+    let router = service::router(tasks, platform, counts)?;
+    println!("http://{address}");
+    axum::serve(listener, router).with_graceful_shutdown(gae_tasks::signals()).await?;
+    Ok(())
+}
