@@ -9,13 +9,10 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::http::StatusCode;
 use axum::routing::post;
-use gae_tasks::backend::BoxFuture;
 use gae_tasks::push::PushService;
-use gae_tasks::push::verify::{Refused, Verified, Verify};
+use gae_tasks::push::verify::SharedSecret;
 use gae_tasks::{Client, RetryConfig, deferred};
-use http::request::Parts;
 use serde::Deserialize;
-use subtle::ConstantTimeEq;
 use tokio::sync::oneshot;
 
 use crate::thread::Thread;
@@ -26,19 +23,6 @@ const SECRET: &str = "a-secret-that-is-forty-characters-long-x";
 #[deferred(name = "shop.emails/send_welcome", queue = "emails")]
 async fn send_welcome(user_id: u64, to: String, subject: String) {
     std::hint::black_box((user_id, to, subject));
-}
-
-/// Whether the caller knows the secret, in constant time.
-#[derive(Debug)]
-pub(crate) struct Secret;
-
-impl Verify for Secret {
-    fn verify<'a>(&'a self, request: &'a Parts) -> BoxFuture<'a, Result<Verified, Refused>> {
-        let given = request.headers.get("x-queue-secret").map_or(&b""[..], |value| value.as_bytes());
-        let is_known = bool::from(given.ct_eq(SECRET.as_bytes()));
-        let answer = if is_known { Ok(Verified::new("secret")) } else { Err(Refused::new("the secret is wrong")) };
-        Box::pin(std::future::ready(answer))
-    }
 }
 
 #[derive(Clone, Copy)]
@@ -114,14 +98,14 @@ impl Server {
 }
 
 pub(crate) fn service(client: &Client) -> PushService {
-    client.push_service().verify(Secret).log_dead_letters().build().unwrap()
+    client.push_service().verify(SharedSecret::new(SECRET).unwrap()).log_dead_letters().build().unwrap()
 }
 
 /// A request as Cloud Tasks sends it.
 pub(crate) fn push_request(client: &Client) -> http::Request<Bytes> {
     let task = send_welcome::defer(42, "someone@mail.example.org", "a subject that is forty characters long");
     let mut request = client.push_request(task, 1).unwrap();
-    request.headers_mut().insert("x-queue-secret", SECRET.parse().unwrap());
+    request.headers_mut().insert(SharedSecret::HEADER, SECRET.parse().unwrap());
     request
 }
 
