@@ -1,7 +1,7 @@
 //! Two services on App Engine: `default` answers users, `worker` runs what they defer, both from this program.
 //!
 //! ```text
-//! cargo run --example app_engine -- --local
+//! cargo run -p gae-tasks-examples-push --example app_engine -- --local
 //! ```
 //!
 //! With `--local` a small Cloud Tasks server runs in the same process, so that no account is needed. What a deployment

@@ -1,7 +1,7 @@
 //! A service on Cloud Run: Cloud Tasks sends its tasks back to it, and each request proves itself by a token of Google's.
 //!
 //! ```text
-//! cargo run --example cloud_run -- --local
+//! cargo run -p gae-tasks-examples-push --example cloud_run -- --local
 //! ```
 //!
 //! With `--local` a small Cloud Tasks server runs in the same process, so that no account is needed. What a deployment
