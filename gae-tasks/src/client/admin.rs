@@ -61,7 +61,9 @@ impl Client {
         self.0.backend.replay(self.touch(id)).await
     }
 
-    /// Creates a queue or changes its configuration. Queues without one are made as tasks arrive.
+    /// Creates a queue or changes its configuration. Queues without one are made as tasks arrive, except by Cloud Tasks.
+    ///
+    /// On Cloud Tasks, call it in every process that defers: its retry limits travel with the tasks of those that did.
     ///
     /// # Errors
     /// [`Error::QueueName`] if `queue` is no queue name.

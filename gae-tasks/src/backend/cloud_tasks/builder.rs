@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::env::var;
+use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -38,7 +39,7 @@ const ROOM: usize = 16 * 1024;
 /// # }
 /// ```
 #[must_use = "a builder does nothing until `build`"]
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct CloudTasksBuilder {
     place: Place,
     url: Option<String>,
@@ -54,6 +55,29 @@ pub struct CloudTasksBuilder {
     anonymous: bool,
     time_limit: Duration,
     max_payload: usize,
+}
+
+/// Of headers it tells the names only: a value may be a secret.
+impl fmt::Debug for CloudTasksBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
+        f.debug_struct("CloudTasksBuilder")
+            .field("place", &self.place)
+            .field("url", &self.url)
+            .field("service_account", &self.service_account)
+            .field("audience", &self.audience)
+            .field("routing", &self.routing)
+            .field("background", &self.background)
+            .field("origin", &self.origin)
+            .field("app_engine", &self.app_engine)
+            .field("prefix", &self.prefix)
+            .field("headers", &headers)
+            .field("endpoint", &self.endpoint)
+            .field("anonymous", &self.anonymous)
+            .field("time_limit", &self.time_limit)
+            .field("max_payload", &self.max_payload)
+            .finish()
+    }
 }
 
 impl CloudTasksBuilder {

@@ -173,7 +173,7 @@ impl Backend for CloudTasks {
             min_deadline: Duration::from_millis(1),
             max_deadline: self.shared.target.deadlines().1,
             pull: false,
-            targets: true,
+            targets: matches!(self.shared.target, Target::AppEngine(_)),
             headers: true,
         }
     }

@@ -48,6 +48,21 @@ async fn elsewhere_app_engine_chooses_itself() {
 }
 
 #[tokio::test]
+async fn a_url_has_no_services_to_choose_from() {
+    let server = server().await;
+    let refused = greet::defer("you").target("reports").on(&client(&server).await).await.unwrap_err();
+    assert!(matches!(refused, Error::UnsupportedOption { .. }), "{refused}");
+    assert_eq!(server.calls("CreateTask"), 0);
+}
+
+#[test]
+fn a_builder_tells_no_values_of_headers() {
+    let builder = CloudTasks::builder("shop", "europe-west1").header("Authorization", "Bearer hush");
+    let text = format!("{builder:?}");
+    assert!(text.contains("Authorization") && !text.contains("hush"), "{text}");
+}
+
+#[tokio::test]
 async fn app_engine_takes_a_day_for_an_attempt() {
     let server = server().await;
     let tasks = client_of(app_engine(&server)).await;
