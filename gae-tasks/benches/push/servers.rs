@@ -120,16 +120,14 @@ pub(crate) fn request(client: &Client) -> Vec<u8> {
     [text.as_bytes(), request.body()].concat()
 }
 
-/// What the body holds before the payload.
+/// What the body holds between its preamble (magic, version, id, when it was first due) and the payload.
 #[derive(Deserialize)]
 #[allow(dead_code)] // It is decoded, as the service does.
 struct Head<'a> {
-    id: [u8; 16],
     kind: &'a str,
     shape: u64,
     queue: &'a str,
     named: bool,
-    created: i64,
     max_attempts: Option<u32>,
     retry: Option<RetryConfig>,
     deadline: Option<Duration>,
@@ -138,7 +136,7 @@ struct Head<'a> {
 }
 
 pub(crate) async fn bare(body: Bytes) -> StatusCode {
-    let Ok((head, payload)) = postcard::take_from_bytes::<Head<'_>>(&body[3..]) else {
+    let Ok((head, payload)) = postcard::take_from_bytes::<Head<'_>>(&body[27..]) else {
         return StatusCode::BAD_REQUEST;
     };
     std::hint::black_box(head);
