@@ -63,6 +63,11 @@ impl Attributes {
         postcard::to_extend(self, vec![FORMAT]).ok()
     }
 
+    /// Where the payload of a task with these attributes is, if it does not travel with it.
+    pub(crate) fn spilled_in(bytes: Option<&[u8]>) -> Option<Spilled> {
+        Self::decode(bytes)?.spilled
+    }
+
     /// The attributes in `bytes`; `None` if a newer version of this crate wrote them, or nobody did.
     pub(crate) fn decode(bytes: Option<&[u8]>) -> Option<Self> {
         let Some(bytes) = bytes else { return Some(Self::default()) };

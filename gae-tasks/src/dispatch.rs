@@ -16,7 +16,7 @@ use crate::backend::{LeasedTask, NewTask};
 use crate::clock::Clock;
 use crate::context::{Ambient, AttemptInfo, States, TaskContext};
 use crate::handler::{Call, Work};
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, panic_text};
 use crate::payload_store::PayloadStore;
 use crate::registry::Registration;
 
@@ -81,7 +81,7 @@ impl Dispatcher {
             traceparent = context.traceparent(),
         );
         let attempt = async {
-            let outcome = match spilled::spilled(attributes) {
+            let outcome = match Attributes::spilled_in(attributes) {
                 None => caught(self.attempt(registration, payload, context, context.deadline(), permit)).await,
                 // In a box of its own: the future of every other attempt stays small.
                 Some(spilled) => Box::pin(self.attempt_spilled(registration, &spilled, context, permit)).await,
@@ -253,9 +253,7 @@ pub(crate) struct DeadlineMissed(Duration);
 struct Panicked(String);
 
 fn panicked(panic: Box<dyn Any + Send>) -> Outcome {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-    Outcome::failed(None, Panicked(text.unwrap_or_else(|| "with a value that is no text".to_owned())).into())
+    Outcome::failed(None, Panicked(panic_text(&*panic).to_owned()).into())
 }
 
 fn report(outcome: &Outcome) {

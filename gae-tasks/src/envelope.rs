@@ -8,6 +8,9 @@ use crate::queue::{QueueName, RetryConfig};
 use crate::task::{Kind, Shape, TaskId};
 use crate::time::Timestamp;
 
+/// Where tasks are sent, before their kind, unless it is said otherwise.
+pub(crate) const PREFIX: &str = "/_cb/deferred";
+
 /// What every envelope begins with.
 const MAGIC: [u8; 2] = *b"gt";
 

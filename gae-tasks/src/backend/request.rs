@@ -6,6 +6,8 @@
 use std::time::Duration;
 
 use super::record::TaskState;
+#[cfg(any(feature = "cloud-tasks", all(feature = "push", feature = "testing")))]
+use crate::envelope::Envelope;
 use crate::queue::{QueueName, RetryConfig};
 use crate::task::{Kind, Shape, TaskId, TaskName};
 use crate::time::{Now, Schedule, Timestamp};
@@ -35,6 +37,26 @@ pub struct NewTask {
     pub deadline: Option<Duration>,
     /// Opaque: trace context and what later versions add.
     pub attributes: Option<Vec<u8>>,
+}
+
+#[cfg(any(feature = "cloud-tasks", all(feature = "push", feature = "testing")))]
+impl NewTask {
+    /// The task on its way through a push queue, deferred `now`.
+    pub(crate) fn envelope(self, now: Timestamp) -> Envelope {
+        Envelope {
+            id: self.id,
+            kind: self.kind,
+            shape: self.shape,
+            queue: self.queue,
+            named: self.name.is_some(),
+            first_due: self.schedule.resolve(now).max(now),
+            max_attempts: self.max_attempts,
+            retry: self.retry,
+            deadline: self.deadline,
+            attributes: self.attributes,
+            payload: self.payload,
+        }
+    }
 }
 
 /// Store tasks.

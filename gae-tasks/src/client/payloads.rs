@@ -5,7 +5,7 @@ use std::task::Poll;
 
 use super::{Client, ClientBuilder};
 use crate::attributes::{Attributes, Spilled};
-use crate::backend::{Capabilities, TaskRecord};
+use crate::backend::Capabilities;
 use crate::defer::Prepared;
 use crate::error::Error;
 use crate::payload_store::{IntoPayloadStore, PayloadStore};
@@ -207,13 +207,8 @@ impl Client {
     /// Where the payload of a stored task is, if this client could delete it; errors are those of what comes next.
     pub(super) async fn spilled_of(&self, id: TaskId) -> Option<Spilled> {
         self.payload_store()?;
-        spilled(&self.0.backend.get(id).await.ok()??)
+        Attributes::spilled_in(self.0.backend.get(id).await.ok()??.attributes.as_deref())
     }
-}
-
-/// Where the payload of this task is, if it is in a store.
-pub(super) fn spilled(record: &TaskRecord) -> Option<Spilled> {
-    Attributes::decode(record.attributes.as_deref())?.spilled
 }
 
 /// Whether a task was certainly not stored that this is the answer for. Where the storage failed perhaps only its answer

@@ -7,13 +7,11 @@ use std::time::Duration;
 use super::Client;
 use crate::backend::Answer;
 use crate::backend::QueueRecord;
+use crate::envelope::PREFIX;
 use crate::error::{Error, no_problems};
 use crate::outcome::BoxError;
-use crate::push::verify::Verify;
+use crate::push::verify::{AnyOf, Verify};
 use crate::push::{DeadLetter, Plan, PushService, Sink};
-
-/// Where tasks are sent unless [`PushServiceBuilder::prefix`] says otherwise.
-const DEFAULT_PREFIX: &str = "/_cb/deferred";
 
 /// How many requests are under way at the same time unless [`PushServiceBuilder::concurrency`] says otherwise: what
 /// Cloud Run lets an instance have at most.
@@ -33,15 +31,14 @@ const DEFAULT_GIVE_UP: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 #[derive(Debug)]
 pub struct PushServiceBuilder {
     client: Client,
-    verifiers: Vec<Box<dyn Verify>>,
-    sink: Option<Sink>,
+    verifiers: AnyOf,
+    /// Or why it is none.
+    sink: Option<Result<Sink, String>>,
     prefix: String,
     concurrency: usize,
     max_body: usize,
     body_time: Duration,
     give_up: Duration,
-    /// Of the sink.
-    problem: Option<String>,
 }
 
 #[cfg_attr(docsrs, doc(cfg(feature = "push")))]
@@ -50,14 +47,13 @@ impl Client {
     pub fn push_service(&self) -> PushServiceBuilder {
         PushServiceBuilder {
             client: self.clone(),
-            verifiers: Vec::new(),
+            verifiers: AnyOf::new(),
             sink: None,
-            prefix: DEFAULT_PREFIX.to_owned(),
+            prefix: PREFIX.to_owned(),
             concurrency: DEFAULT_CONCURRENCY,
             max_body: DEFAULT_MAX_BODY,
             body_time: BODY_TIME,
             give_up: DEFAULT_GIVE_UP,
-            problem: None,
         }
     }
 }
@@ -65,7 +61,7 @@ impl Client {
 impl PushServiceBuilder {
     /// Believes what `verifier` proves to come from the queue; of several, any one suffices.
     pub fn verify(mut self, verifier: impl Verify) -> Self {
-        self.verifiers.push(Box::new(verifier));
+        self.verifiers = self.verifiers.or(verifier);
         self
     }
 
@@ -106,14 +102,14 @@ impl PushServiceBuilder {
     /// Keeps dead letters in the storage of `client`, where they can be looked at and replayed; the backend must be one
     /// that stores (SQLite, memory).
     pub fn dead_letters(mut self, client: &Client) -> Self {
-        self.problem = client.pull().is_none().then(|| {
+        let sink = Sink::Backend(Arc::clone(&client.0.backend), Arc::clone(client.clock()));
+        self.sink = Some(client.pull().map(|_| sink).ok_or_else(|| {
             let backend = client.capabilities().backend;
             format!(
                 "the backend `{backend}` keeps no dead letters: give `.dead_letters(..)` a client with storage, such as \
                  `sqlite:FILE`"
             )
-        });
-        self.sink = Some(Sink::Backend(Arc::clone(&client.0.backend), Arc::clone(client.clock())));
+        }));
         self
     }
 
@@ -125,18 +121,16 @@ impl PushServiceBuilder {
         R: Future<Output = Result<(), E>> + Send + 'static,
         E: Into<BoxError>,
     {
-        self.problem = None;
-        self.sink = Some(Sink::Function(Arc::new(move |letter| {
+        self.sink = Some(Ok(Sink::Function(Arc::new(move |letter| {
             let kept = keep(letter);
             Box::pin(async move { kept.await.map_err(Into::into) })
-        })));
+        }))));
         self
     }
 
     /// Keeps no dead letters: they are logged as errors, and lost.
     pub fn log_dead_letters(mut self) -> Self {
-        self.problem = None;
-        self.sink = Some(Sink::Log);
+        self.sink = Some(Ok(Sink::Log));
         self
     }
 
@@ -150,13 +144,11 @@ impl PushServiceBuilder {
     /// to keep dead letters.
     pub fn build(self) -> Result<PushService, Error> {
         let mut problems = self.client.problems();
-        problems.extend(self.problem);
         if self.verifiers.is_empty() {
             problems.push(NO_VERIFIER.to_owned());
         }
-        if self.sink.is_none() {
-            problems.push(NO_SINK.to_owned());
-        }
+        let sink = self.sink.unwrap_or_else(|| Err(NO_SINK.to_owned()));
+        let sink = sink.map_err(|problem| problems.push(problem));
         let prefix = self.prefix.trim_end_matches('/').to_owned();
         if !is_path(&prefix) {
             problems.push(format!(
@@ -170,7 +162,7 @@ impl PushServiceBuilder {
             dispatcher: client.dispatcher(),
             clock: Arc::clone(client.clock()),
             verifiers: self.verifiers,
-            sink: self.sink.unwrap_or(Sink::Log),
+            sink: sink.unwrap_or(Sink::Log),
             prefix,
             concurrency: self.concurrency,
             max_body: self.max_body,

@@ -7,8 +7,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::Client;
-use super::payloads::spilled;
-use crate::backend::{BoxFuture, List, TaskFilter};
+use crate::attributes::Attributes;
+use crate::backend::{BoxFuture, List, TaskFilter, TaskRecord};
 use crate::error::Error;
 use crate::payload_store::task_of;
 use crate::queue::QueueName;
@@ -92,15 +92,15 @@ impl SweepPayloads {
 impl Client {
     /// Takes those out whose task is stored here.
     async fn keep_needed(&self, orphans: &mut HashMap<TaskId, String>) -> Result<(), Error> {
+        // Push queues may know a named task by another id than the one it was deferred with: only a look at all tells.
+        if !self.capabilities().pull {
+            return self.keep_listed(orphans).await;
+        }
         let ids: Vec<_> = orphans.keys().copied().collect();
         for id in ids {
             if self.get(id).await?.is_some() {
                 orphans.remove(&id);
             }
-        }
-        // Push queues may know a named task by another id than the one it was deferred with: only a look at all tells.
-        if !self.capabilities().pull {
-            self.keep_listed(orphans).await?;
         }
         Ok(())
     }
@@ -111,7 +111,7 @@ impl Client {
             let page = self.list(TaskFilter::new(), after, usize::MAX).await?;
             let Some(last) = page.last() else { return Ok(()) };
             after = Some(last.id);
-            for id in page.iter().filter_map(|record| task_of(&spilled(record)?.key)) {
+            for id in page.iter().filter_map(|record| task_of(&key_of(record)?)) {
                 orphans.remove(&id);
             }
         }
@@ -126,7 +126,7 @@ impl Client {
             let page = self.0.backend.list(List { filter, after, limit: super::admin::MAX_PAGE }).await?;
             let Some(last) = page.last() else { break };
             after = Some(last.id);
-            found.extend(page.iter().filter_map(|record| Some((record.id, spilled(record)?.key))));
+            found.extend(page.iter().filter_map(|record| Some((record.id, key_of(record)?))));
         }
         Ok(found)
     }
@@ -141,6 +141,11 @@ impl Client {
         }
         self.delete_keys(&keys).await;
     }
+}
+
+/// The key of this task's payload, if it is in a store.
+fn key_of(record: &TaskRecord) -> Option<String> {
+    Some(Attributes::spilled_in(record.attributes.as_deref())?.key)
 }
 
 impl IntoFuture for SweepPayloads {
@@ -173,7 +178,7 @@ impl fmt::Debug for SweepPayloadsFuture {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::attributes::{Attributes, Spilled};
+    use crate::attributes::Spilled;
     use crate::backend::memory::Memory;
     use crate::backend::{Enqueue, NewTask};
     use crate::payload_store::key;

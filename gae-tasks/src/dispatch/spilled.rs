@@ -12,11 +12,6 @@ use crate::registry::Registration;
 /// How long deleting a payload may take that nobody needs any more: what is left is swept later.
 const DELETE_LIMIT: Duration = Duration::from_secs(5);
 
-/// Where the payload of a task with these attributes is, if it does not travel with it.
-pub(super) fn spilled(attributes: Option<&[u8]>) -> Option<Spilled> {
-    Attributes::decode(Some(attributes?))?.spilled
-}
-
 impl Dispatcher {
     /// One attempt, loading included in its deadline.
     pub(super) async fn attempt_spilled(
@@ -70,7 +65,7 @@ impl Dispatcher {
 
     /// Deletes what was kept for a task that is over.
     pub(crate) async fn forget(&self, attributes: &[u8]) {
-        if let Some(spilled) = spilled(Some(attributes)) {
+        if let Some(spilled) = Attributes::spilled_in(Some(attributes)) {
             self.delete(&spilled).await;
         }
     }

@@ -11,7 +11,7 @@ use super::dead_letter::DeadLetter;
 use super::limits::{Limits, is_nearly_over};
 use super::request::{self, Told};
 use super::response::Answer;
-use super::service::Plan;
+use super::service::{Place, Plan};
 use crate::backend::{BoxFuture, NewTask};
 use crate::context::{AttemptInfo, TaskContext};
 use crate::dispatch::{DEFAULT_DEADLINE, DeadlineMissed};
@@ -31,10 +31,7 @@ const AHEAD: Duration = Duration::from_secs(40 * 24 * 60 * 60);
 /// One authentic request, its body read.
 pub(super) struct Delivery<'a> {
     pub(super) plan: &'a Plan,
-    /// The kind that the URL names: for people, and for what is no task.
-    pub(super) path_kind: &'a str,
-    /// Whether the URL is surely one of a task, as it has the prefix or names a known kind.
-    pub(super) is_ours: bool,
+    pub(super) place: Place<'a>,
     pub(super) headers: &'a HeaderMap,
     pub(super) body: Bytes,
     /// Given back when the last code of the attempt has ended.
@@ -46,7 +43,7 @@ impl Delivery<'_> {
         let told = Told::by(self.headers);
         let envelope = match Envelope::decode(&self.body) {
             Ok(envelope) => envelope,
-            Err(EnvelopeError::Malformed) if !self.is_ours => return Answer::NoSuchPath,
+            Err(EnvelopeError::Malformed) if !self.place.is_ours => return Answer::NoSuchPath,
             Err(error @ EnvelopeError::Malformed) => return self.bury_unreadable(error.to_string()).await,
             Err(error @ EnvelopeError::Newer { preamble, .. }) => {
                 if self.is_given_up(preamble.first_due) || self.is_far_ahead(preamble) {
@@ -158,7 +155,7 @@ impl Delivery<'_> {
         let id = preamble.map_or_else(|| self.id_of_unreadable(), |preamble| preamble.id);
         let task = NewTask {
             id,
-            kind: Kind::new(self.path_kind).unwrap_or(Kind::from_static("unreadable")),
+            kind: Kind::new(self.place.kind).unwrap_or(Kind::from_static("unreadable")),
             shape: Shape::from_bits(0),
             payload: self.body.to_vec(),
             queue: request::queue_name(self.headers).unwrap_or(QueueName::DEFAULT),

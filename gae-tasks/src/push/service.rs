@@ -1,6 +1,5 @@
 //! The service: guards every request, and survives what panics in it.
 
-use std::any::Any;
 use std::convert::Infallible;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,12 +18,12 @@ use http_body_util::Full;
 use super::attempt::Delivery;
 use super::dead_letter::Sink;
 use super::response::Answer;
-use super::verify::{Verified, Verify};
+use super::verify::{AnyOf, Verified, Verify};
 use super::{body, request};
 use crate::backend::BoxFuture;
 use crate::clock::Clock;
 use crate::dispatch::Dispatcher;
-use crate::outcome::BoxError;
+use crate::outcome::{BoxError, panic_text};
 use crate::registry::Registry;
 use crate::task::Kind;
 
@@ -74,7 +73,7 @@ pub(crate) struct Plan {
     pub(crate) registry: Arc<Registry>,
     pub(crate) dispatcher: Dispatcher,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) verifiers: Vec<Box<dyn Verify>>,
+    pub(crate) verifiers: AnyOf,
     pub(crate) sink: Sink,
     /// What stands before `/{kind}`; empty if a router strips it.
     pub(crate) prefix: String,
@@ -108,7 +107,7 @@ impl PushService {
     pub async fn mark<B>(&self, request: Request<B>) -> Request<B> {
         let (mut parts, body) = request.into_parts();
         parts.extensions.remove::<Verified>();
-        if let Ok(verified) = self.0.verify(&parts).await {
+        if let Ok(verified) = self.0.verifiers.verify(&parts).await {
             parts.extensions.insert(verified);
         }
         Request::from_parts(parts, body)
@@ -124,18 +123,19 @@ impl PushService {
             Ok(place) => place,
             Err(answer) => return answer.into_response(),
         };
-        let verified = match self.0.verify(&parts).await {
+        let verified = match self.0.verifiers.verify(&parts).await {
             Ok(verified) => verified,
             // A URL that may be no task's, and a stranger: nothing that concerns tasks.
             Err(_) if !place.is_ours => return Answer::NoSuchPath.into_response(),
-            Err(reasons) => {
+            Err(refused) => {
+                let reasons = refused.to_string();
                 tracing::error!(path = parts.uri.path(), reasons, "refused: not proven to come from the task queue");
                 return Answer::NotAuthentic.into_response();
             }
         };
         // Not before: strangers are to take no room from tasks.
         let Some(permit) = self.0.permit() else { return Answer::Overloaded.into_response() };
-        request::log_headers(&parts, |header| self.0.verifiers.iter().any(|verifier| verifier.is_secret(header)));
+        request::log_headers(&parts, |header| self.0.verifiers.is_secret(header));
         let mut response = self.0.attempt(&parts, place, body, permit).await.into_response();
         response.extensions_mut().insert(verified);
         response
@@ -174,23 +174,6 @@ impl Plan {
         permit
     }
 
-    /// Asks one verifier after the other.
-    async fn verify(&self, parts: &Parts) -> Result<Verified, String> {
-        let mut reasons = String::new();
-        for verifier in &self.verifiers {
-            match verifier.verify(parts).await {
-                Ok(verified) => return Ok(verified),
-                Err(refused) => {
-                    if !reasons.is_empty() {
-                        reasons.push_str("; ");
-                    }
-                    reasons.push_str(&refused.to_string());
-                }
-            }
-        }
-        Err(reasons)
-    }
-
     async fn attempt<B>(&self, parts: &Parts, place: Place<'_>, body: B, permit: Arc<Permit>) -> Answer
     where
         B: Body,
@@ -205,8 +188,7 @@ impl Plan {
                 return answer;
             }
         };
-        let Place { kind: path_kind, is_ours } = place;
-        let delivery = Delivery { plan: self, path_kind, is_ours, headers: &parts.headers, body, permit };
+        let delivery = Delivery { plan: self, place, headers: &parts.headers, body, permit };
         // In a box of its own: allocators are quick with up to about 1,000 bytes, which this and the rest would exceed.
         Box::pin(delivery.attempt()).await
     }
@@ -214,10 +196,11 @@ impl Plan {
 
 /// What a URL tells.
 #[derive(Debug, Clone, Copy)]
-struct Place<'a> {
-    kind: &'a str,
+pub(super) struct Place<'a> {
+    /// For people, and for what is no task.
+    pub(super) kind: &'a str,
     /// Whether it has the prefix, or a known kind: else a router may have stripped the prefix, or it is anything.
-    is_ours: bool,
+    pub(super) is_ours: bool,
 }
 
 /// Counts a request as under way.
@@ -298,15 +281,10 @@ impl<F: Future<Output = Response<Full<Bytes>>> + Unpin> Future for Caught<F> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Some(answering) = &mut self.0 else { return Poll::Ready(Answer::Failed(None).into_response()) };
         catch_unwind(AssertUnwindSafe(|| Pin::new(answering).poll(cx))).unwrap_or_else(|panic| {
-            tracing::error!(panic = text(&*panic), "a request of the task queue panicked outside of its handler");
+            tracing::error!(panic = panic_text(&*panic), "a request of the task queue panicked outside of its handler");
             // What is left of it may panic again when it is dropped.
             _ = catch_unwind(AssertUnwindSafe(|| self.0 = None));
             Poll::Ready(Answer::Failed(None).into_response())
         })
     }
-}
-
-fn text(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("with a value that is no text")
 }

@@ -5,7 +5,7 @@ use http::Request;
 
 use crate::client::Client;
 use crate::defer::Defer;
-use crate::envelope::Envelope;
+use crate::envelope::PREFIX;
 use crate::error::Error;
 
 #[cfg_attr(docsrs, doc(cfg(all(feature = "testing", feature = "push"))))]
@@ -22,21 +22,9 @@ impl Client {
         let now = self.clock().wall();
         let due = task.schedule.resolve(now);
         let name = task.name.as_ref().map_or_else(|| task.id.to_string(), ToString::to_string);
-        let uri = format!("/_cb/deferred/{}", task.kind);
+        let uri = format!("{PREFIX}/{}", task.kind);
         let (micros, queue) = (due.as_micros(), task.queue.to_string());
-        let envelope = Envelope {
-            id: task.id,
-            kind: task.kind,
-            shape: task.shape,
-            queue: task.queue,
-            named: task.name.is_some(),
-            first_due: due.max(now),
-            max_attempts: task.max_attempts,
-            retry: task.retry,
-            deadline: task.deadline,
-            attributes: task.attributes,
-            payload: task.payload,
-        };
+        let envelope = task.envelope(now);
         let request = Request::post(uri)
             .header("content-type", "application/octet-stream")
             .header("user-agent", "Google-Cloud-Tasks")

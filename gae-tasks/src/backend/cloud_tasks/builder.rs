@@ -15,6 +15,7 @@ use super::name::Place;
 use super::runtime::Runtime;
 use super::target::{Http, Origin, Routing, Target, Token};
 use super::{CloudTasks, MAX_TASK_BYTES, Shared};
+use crate::envelope::PREFIX;
 use crate::error::{Error, no_problems};
 
 /// The environment variable that other clients of Cloud Tasks read too: `HOST:PORT` of a local server.
@@ -91,7 +92,7 @@ impl CloudTasksBuilder {
             background: None,
             origin: None,
             app_engine: false,
-            prefix: "/_cb/deferred".to_owned(),
+            prefix: PREFIX.to_owned(),
             headers: Vec::new(),
             endpoint: None,
             anonymous: false,

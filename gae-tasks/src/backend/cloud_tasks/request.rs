@@ -78,21 +78,10 @@ fn schedule(task: &NewTask, now: Timestamp) -> Option<google_cloud_wkt::Timestam
     (at > now).then(|| google_cloud_wkt::Timestamp::clamp(micros.div_euclid(1_000_000), nanos))
 }
 
+/// Its id is the call's own: a later task of the same name is another one, to its handler and as a dead letter.
 fn envelope(shared: &Shared, task: &NewTask, now: Timestamp) -> Envelope {
-    Envelope {
-        // The call's own: a later task of the same name is another one, to its handler and as a dead letter.
-        id: task.id,
-        kind: task.kind.clone(),
-        shape: task.shape,
-        queue: task.queue.clone(),
-        named: task.name.is_some(),
-        first_due: task.schedule.resolve(now).max(now),
-        max_attempts: task.max_attempts,
-        retry: task.retry.clone().or_else(|| shared.retries_of(&task.queue)),
-        deadline: task.deadline,
-        attributes: task.attributes.clone(),
-        payload: task.payload.clone(),
-    }
+    let envelope = task.clone().envelope(now);
+    Envelope { retry: envelope.retry.or_else(|| shared.retries_of(&task.queue)), ..envelope }
 }
 
 fn headers(shared: &Shared, attributes: &Attributes, mark: &Mark) -> HashMap<String, String> {
