@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The first byte of encoded attributes. Postcard does not describe itself: a changed type gets a new number here.
-const FORMAT: u8 = 1;
+use crate::version;
 
 /// What a task carries beside its payload.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,7 +59,7 @@ impl Attributes {
             return None;
         }
         // Strings and options: nothing of which postcard can refuse.
-        postcard::to_extend(self, vec![FORMAT]).ok()
+        version::encode(self)
     }
 
     /// Where the payload of a task with these attributes is, if it does not travel with it.
@@ -71,8 +70,7 @@ impl Attributes {
     /// The attributes in `bytes`; `None` if a newer version of this crate wrote them, or nobody did.
     pub(crate) fn decode(bytes: Option<&[u8]>) -> Option<Self> {
         let Some(bytes) = bytes else { return Some(Self::default()) };
-        let (&FORMAT, rest) = bytes.split_first()? else { return None };
-        postcard::from_bytes(rest).ok()
+        version::decode(bytes).ok()
     }
 }
 
@@ -151,7 +149,7 @@ mod tests {
 
     #[test]
     fn attributes_of_another_format_are_not_guessed_at() {
-        assert_eq!(Attributes::decode(Some(&[FORMAT + 1, 0, 0, 0, 0])), None);
+        assert_eq!(Attributes::decode(Some(&[version::KNOWN + 1, 0, 0, 0, 0])), None);
         assert_eq!(Attributes::decode(Some(&[])), None);
     }
 }

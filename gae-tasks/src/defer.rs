@@ -195,6 +195,9 @@ impl Defer {
             return client.on_a_thread(client.run_prepared(registration, task));
         }
         let prepared = self.prepare(&client)?;
+        if !client.has_raised(&prepared.task.queue) {
+            pollster::block_on(client.raise_retention([&prepared.task.queue]))?;
+        }
         if prepared.spilled.is_some() {
             return client.on_a_thread(client.enqueue_spilled(prepared));
         }
@@ -223,6 +226,9 @@ impl Defer {
             return Box::pin(client.run_inline(self)).await;
         }
         let prepared = self.prepare(&client)?;
+        if !client.has_raised(&prepared.task.queue) {
+            Box::pin(client.raise_retention([&prepared.task.queue])).await?;
+        }
         if prepared.spilled.is_some() {
             return Box::pin(client.enqueue_spilled(prepared)).await;
         }

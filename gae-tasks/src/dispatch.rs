@@ -15,7 +15,7 @@ use crate::attributes::Attributes;
 use crate::backend::{LeasedTask, NewTask};
 use crate::clock::Clock;
 use crate::context::{Ambient, AttemptInfo, States, TaskContext};
-use crate::handler::{Call, Work};
+use crate::handler::{Call, CallError, Work};
 use crate::outcome::{Outcome, panic_text};
 use crate::payload_store::PayloadStore;
 use crate::registry::Registration;
@@ -103,6 +103,7 @@ impl Dispatcher {
     ) -> Outcome {
         let work = match (registration.run)(&Call::new(payload.as_ref(), &self.states, context)) {
             Ok(work) => work,
+            Err(error @ CallError::Unreadable(_)) => return Outcome::unreadable(error.into()),
             Err(error) => return Outcome::failed(None, error.into()),
         };
         // It may be large, and the handler has what it needs.
@@ -261,6 +262,9 @@ fn report(outcome: &Outcome) {
         Outcome::Done => tracing::debug!("done"),
         Outcome::Released => tracing::debug!("released: the attempt was stopped and is not counted"),
         Outcome::Permanent(failure) => tracing::error!(error = %failure, "failed for good"),
+        Outcome::Unreadable(failure) => {
+            tracing::error!(error = %failure, "the task goes back for a while; no attempt is counted");
+        }
         Outcome::Retry(failure) if failure.is_quiet() => tracing::debug!(error = %failure, "failed as expected"),
         Outcome::Retry(failure) => {
             tracing::warn!(error = %failure, "failed");

@@ -215,6 +215,17 @@ pub enum Error {
         problem: &'static str,
     },
 
+    /// A newer version of this crate configured the queue, in a way that this version cannot read.
+    #[error(
+        "queue `{queue}` was configured by a newer version of gae-tasks, so its configuration stays as it is: update \
+         gae-tasks in this program"
+    )]
+    #[non_exhaustive]
+    NewerQueue {
+        /// The queue.
+        queue: String,
+    },
+
     /// The backend cannot do this.
     #[error("the `{backend}` backend does not support {what}")]
     #[non_exhaustive]

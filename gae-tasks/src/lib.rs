@@ -12,6 +12,7 @@ mod queue;
 mod retention;
 mod task;
 mod time;
+mod version;
 
 // contract
 pub mod backend;
@@ -58,6 +59,7 @@ pub use payload::Json;
 pub use payload::{Args, UnreadableError};
 pub use queue::{Attempts, QueueConfig, QueueName, RetryConfig};
 pub use registry::Registry;
+pub use retention::Retention;
 pub use task::{Deferred, Kind, Route, Shape, Task, TaskId, TaskName};
 pub use time::{Now, Schedule, Timestamp};
 pub use worker::{Signals, signals};

@@ -18,6 +18,8 @@ pub enum Outcome {
     Retry(Failure),
     /// The handler failed for good: the task becomes a dead letter.
     Permanent(Failure),
+    /// The stored payload cannot be read, so that no attempt could be made: the task goes back for a while.
+    Unreadable(Failure),
     /// The attempt did not happen: the task goes back as it was.
     Released,
 }
@@ -35,10 +37,16 @@ impl Outcome {
         }
     }
 
+    /// The outcome of a call that could not be made because the payload cannot be read.
+    pub(crate) fn unreadable(error: BoxError) -> Self {
+        let text = chain(&*error);
+        Self::Unreadable(Failure { error, intent: None, text })
+    }
+
     /// The handler's error, if it failed.
     pub fn failure(&self) -> Option<&Failure> {
         match self {
-            Self::Retry(failure) | Self::Permanent(failure) => Some(failure),
+            Self::Retry(failure) | Self::Permanent(failure) | Self::Unreadable(failure) => Some(failure),
             Self::Done | Self::Released => None,
         }
     }
@@ -49,7 +57,7 @@ impl Outcome {
     /// The handler's error, if it failed.
     pub fn into_result(self) -> Result<(), BoxError> {
         match self {
-            Self::Retry(failure) | Self::Permanent(failure) => Err(failure.error),
+            Self::Retry(failure) | Self::Permanent(failure) | Self::Unreadable(failure) => Err(failure.error),
             Self::Done | Self::Released => Ok(()),
         }
     }

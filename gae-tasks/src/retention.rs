@@ -1,19 +1,27 @@
-//! How long what is over stays visible.
+//! How long what is over is kept, as far as somebody has stated it.
 
 use std::time::Duration;
 
-/// How long what is over is kept.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Retention {
+use serde::{Deserialize, Serialize};
+
+/// How long what is over is kept; `None` is not stated.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Retention {
     /// Dead letters, for a look and a replay.
-    pub(crate) dead_letters: Duration,
+    pub dead_letters: Option<Duration>,
     /// Names of finished tasks, against being deferred again.
-    pub(crate) tombstones: Duration,
+    pub tombstones: Option<Duration>,
 }
 
-impl Default for Retention {
-    fn default() -> Self {
-        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-        Self { dead_letters: DAY * 30, tombstones: DAY }
+impl Retention {
+    /// A retention that states nothing.
+    pub const fn new() -> Self {
+        Self { dead_letters: None, tombstones: None }
+    }
+
+    /// Whether it states anything.
+    pub const fn is_stated(self) -> bool {
+        self.dead_letters.is_some() || self.tombstones.is_some()
     }
 }

@@ -9,7 +9,6 @@ use uuid::Uuid;
 use crate::error::Error;
 use crate::payload::Args;
 use crate::registry::Registration;
-#[cfg(feature = "push")]
 use crate::time::Timestamp;
 
 /// A task type: what `#[deferred]` makes beside a function, under the function's own name.
@@ -205,6 +204,12 @@ impl TaskId {
     /// A new id, unlike any other.
     pub(crate) fn generate() -> Self {
         Self(Uuid::now_v7())
+    }
+
+    /// The lowest id that is made at `moment` or later.
+    pub(crate) fn first_of(moment: Timestamp) -> Self {
+        let millis = u64::try_from(moment.as_micros() / 1_000).unwrap_or_default();
+        Self(Uuid::from_u64_pair(millis << 16, 0))
     }
 
     /// When it was made, if it tells: to the millisecond.

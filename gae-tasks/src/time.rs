@@ -80,6 +80,15 @@ pub enum Schedule {
 }
 
 impl Schedule {
+    /// Whether it names a moment to wait for. A task that has none is due whatever a clock says later.
+    pub(crate) const fn is_timed(self) -> bool {
+        match self {
+            Self::Now => false,
+            Self::After(delay) => !delay.is_zero(),
+            Self::At(_) => true,
+        }
+    }
+
     /// The schedule time of a task that is stored at `now`.
     pub fn resolve(self, now: Timestamp) -> Timestamp {
         match self {

@@ -12,9 +12,6 @@ use crate::queue::QueueName;
 use crate::task::{Kind, Route, Shape, TaskId, TaskName};
 use crate::time::{Now, Timestamp};
 
-/// How many lost leases after the first, which only marks a task, make it a dead letter.
-pub const MAX_LOST_ATTEMPTS: u32 = 5;
-
 /// Lease due tasks.
 #[derive(Debug, Clone)]
 pub struct Lease {
@@ -28,8 +25,10 @@ pub struct Lease {
     pub limit: usize,
     /// How many the worker starts at once; marked tasks are leased among these only, never ahead.
     pub starting: usize,
-    /// How many of those may be suspects: one, unless the worker has one already.
+    /// How many of those may be suspects.
     pub suspects: usize,
+    /// Whether the worker has other suspects already, so that none of these is alone.
+    pub in_company: bool,
     /// How long the leases last unless extended.
     pub duration: Duration,
 }
@@ -37,31 +36,39 @@ pub struct Lease {
 /// What the lost leases of a task make of it.
 ///
 /// Workers lease ahead, so a task whose lease is lost may never have started; and those beside the one that killed the
-/// worker are innocent. So a task is watched more closely with every loss, and taken for what kills workers only when
-/// it was alone under suspicion again and again. One that answers, so that an attempt ends with
-/// [`Verdict::Retry`], is clear again; a release tells nothing and changes nothing.
+/// worker are innocent. So a task is watched more closely with every loss, and a loss counts as an attempt only where
+/// the task was the only suspect of its worker. A task that answers, so that an attempt ends with [`Verdict::Retry`],
+/// is clear again; a release changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Standing {
-    /// None was lost: it may be leased ahead of a free runner.
+    /// No lease was lost: the task may be leased ahead of a free runner.
     Clear,
-    /// One was lost: it is leased only to be started at once, so that a further loss is an attempt.
+    /// One lease was lost: the task is leased only to be started at once.
     Marked,
-    /// More were lost: a worker has one suspect at a time, so that what kills its worker takes no other suspect along.
+    /// Two leases were lost: a worker has few suspects at a time, one at first.
     Suspect,
+    /// A lease was lost while the task was a suspect: it is leased only by a worker that has no other suspect.
+    Isolated,
 }
 
 impl Standing {
     /// All of them, the one leased first before the others.
-    pub(crate) const ALL: [Self; 3] = [Self::Suspect, Self::Marked, Self::Clear];
+    pub(crate) const ALL: [Self; 4] = [Self::Isolated, Self::Suspect, Self::Marked, Self::Clear];
 
     /// The standing of a task that has lost so many leases.
     pub const fn of(lost_leases: u32) -> Self {
         match lost_leases {
             0 => Self::Clear,
             1 => Self::Marked,
-            _ => Self::Suspect,
+            2 => Self::Suspect,
+            _ => Self::Isolated,
         }
+    }
+
+    /// Whether the task is taken for one that may kill its worker.
+    pub const fn is_suspect(self) -> bool {
+        matches!(self, Self::Suspect | Self::Isolated)
     }
 }
 
@@ -97,14 +104,24 @@ pub struct Leased {
 }
 
 impl Lease {
-    /// How many tasks of `standing` may be leased where `taken` are.
-    pub(crate) fn room(&self, standing: Standing, taken: usize) -> usize {
+    /// How many tasks of `standing` may be leased where these are taken.
+    pub(crate) fn room(&self, standing: Standing, taken: &[LeasedTask]) -> usize {
+        // An isolated task is the first of a lease, and then its only suspect.
+        let has_isolated = taken.first().is_some_and(|task| task.standing == Standing::Isolated);
         let most = match standing {
             Standing::Clear => self.limit,
-            Standing::Marked => self.starting.min(self.limit),
-            Standing::Suspect => self.suspects.min(self.starting).min(self.limit),
+            Standing::Marked => self.starting,
+            Standing::Suspect if has_isolated => 0,
+            Standing::Suspect => self.suspects.min(self.starting),
+            Standing::Isolated if self.in_company => 0,
+            Standing::Isolated => self.suspects.min(self.starting).min(1),
         };
-        most.saturating_sub(taken)
+        most.min(self.limit).saturating_sub(taken.len())
+    }
+
+    /// Whether a task of `standing` is the only suspect of its worker as long as this lease of it lasts.
+    pub(crate) const fn isolates(&self, standing: Standing) -> bool {
+        standing.is_suspect() && !self.in_company && (self.suspects == 1 || matches!(standing, Standing::Isolated))
     }
 }
 
@@ -199,6 +216,8 @@ pub struct LeasedTask {
     pub attempts: u32,
     /// What the leases of it that were lost make of it.
     pub standing: Standing,
+    /// Whether it is a suspect that no other one may run beside: if this lease is lost, that was an attempt.
+    pub alone: bool,
     /// The time one attempt may take; `None` is the task type's.
     pub deadline: Option<Duration>,
     /// Opaque attributes.
@@ -223,8 +242,6 @@ pub struct Settle {
     pub now: Now,
     /// The outcomes: all in one transaction, answered one by one.
     pub settlements: Vec<Settlement>,
-    /// How long the names of finished tasks stay blocked.
-    pub tombstones: Duration,
 }
 
 /// The outcome of one leased task.
@@ -268,13 +285,27 @@ pub enum Verdict {
     },
     /// It never began, or must go on elsewhere: it goes back as it was and no attempt is counted.
     Release,
+    /// Its payload cannot be read here: it goes back for a while and no attempt is counted.
+    Unreadable {
+        /// The error and its sources in one line.
+        error: String,
+    },
+}
+
+/// The shortest and the longest time for which a task goes back whose payload could not be read.
+const UNREADABLE: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(60 * 60)];
+
+/// When a task that was stored at `created` is leased again whose payload could not be read at `now`: it waits about as
+/// long as it is stored already, so that it is met less and less often.
+pub(crate) fn after_unreadable(created: Timestamp, now: Timestamp) -> Timestamp {
+    now.plus(now.since(created).clamp(UNREADABLE[0], UNREADABLE[1]))
 }
 
 impl Verdict {
     /// The error it is passed for, if any.
     pub(crate) fn error(&self) -> Option<&str> {
         match self {
-            Self::Retry { error, .. } | Self::Permanent { error } => Some(error),
+            Self::Retry { error, .. } | Self::Permanent { error } | Self::Unreadable { error } => Some(error),
             Self::Done | Self::Release => None,
         }
     }
@@ -285,6 +316,7 @@ impl Verdict {
             Outcome::Done => Self::Done,
             Outcome::Released => Self::Release,
             Outcome::Permanent(failure) => Self::Permanent { error: failure.to_string() },
+            Outcome::Unreadable(failure) => Self::Unreadable { error: failure.to_string() },
             Outcome::Retry(failure) => {
                 Self::Retry { error: failure.to_string(), after: failure.retry_after(), max_attempts }
             }
@@ -306,17 +338,35 @@ pub enum Settled {
     LeaseLost,
 }
 
-/// Recover lost leases and forget what has been kept long enough.
+/// Recover lost leases and forget what has been kept long enough, as the queues' configurations say.
 #[derive(Debug, Clone)]
 pub struct Sweep {
     /// The moment it happens.
     pub now: Now,
-    /// How long dead letters are kept.
-    pub dead_letters: Duration,
-    /// How long the names of finished tasks stay blocked; a dead letter that is forgotten leaves a tombstone too.
-    pub tombstones: Duration,
+    /// The leases that count as lost unless they have changed since: each was seen unchanged, in the answers of sweeps,
+    /// for its own duration.
+    pub lost: Vec<HeldLease>,
     /// At most so many changes of each sort, so that a sweep stays short.
     pub limit: usize,
+}
+
+/// A lease as a sweep saw it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct HeldLease {
+    /// The lease.
+    pub lease: LeaseRef,
+    /// When it ends unless it is extended, by the clock of whoever gave or extended it.
+    pub expires: Timestamp,
+    /// For how long it was given or extended.
+    pub duration: Duration,
+}
+
+impl HeldLease {
+    /// The lease that ends at `expires`, `duration` after it was given or extended.
+    pub const fn new(lease: LeaseRef, expires: Timestamp, duration: Duration) -> Self {
+        Self { lease, expires, duration }
+    }
 }
 
 /// What a sweep did.
@@ -331,4 +381,7 @@ pub struct Swept {
     pub forgotten: u64,
     /// The attributes of these dead letters, where they had any: what else was kept for them may go too.
     pub attributes: Vec<Vec<u8>>,
+    /// Every lease that is left, while the storage could have recorded that it is extended. Empty where the storage's own
+    /// clock decides which leases are lost.
+    pub held: Vec<HeldLease>,
 }

@@ -10,11 +10,12 @@ use tokio::sync::watch;
 
 use self::store::Store;
 use super::{
-    Answer, Backend, Bury, Capabilities, Enqueue, Extend, Lease, LeaseRef, Leased, List, Pull, Purge, QueueRecord,
-    RouteStats, Settle, Settled, Sweep, Swept, TaskRecord, TaskState, Touch, sealed,
+    Answer, Backend, Bury, Capabilities, Enqueue, Extend, Lease, Leased, List, Pull, Purged, QueueRecord, RouteStats,
+    Settle, Settled, Sweep, Swept, TaskRecord, Touch, sealed,
 };
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
+use crate::retention::Retention;
 use crate::task::{Deferred, TaskId};
 use crate::time::{Now, Timestamp};
 
@@ -107,7 +108,7 @@ impl Backend for Memory {
 
     fn delete(&self, request: Touch) -> Answer<'_, bool> {
         let now = moment(request.now);
-        self.answer(|store| store.remove(request.id, now.plus(request.tombstones)).is_some())
+        self.answer(|store| store.remove(request.id, now).is_some())
     }
 
     fn run_now(&self, request: Touch) -> Answer<'_, ()> {
@@ -130,7 +131,11 @@ impl Backend for Memory {
     }
 
     fn put_queue(&self, queue: QueueName, config: QueueConfig) -> Answer<'_, ()> {
-        self.answer(|store| store.queue(&queue).config = config)
+        self.answer(|store| store.configure(&queue, |stored| stored.merged(config)))
+    }
+
+    fn raise_retention(&self, queue: QueueName, stated: Retention) -> Answer<'_, ()> {
+        self.answer(|store| store.configure(&queue, |stored| stored.raised(stated)))
     }
 
     fn queues(&self) -> Answer<'_, Vec<QueueRecord>> {
@@ -141,14 +146,9 @@ impl Backend for Memory {
         self.answer_and_wake(|store| store.queue(&queue).paused = paused)
     }
 
-    fn purge(&self, queue: QueueName, request: Purge) -> Answer<'_, u64> {
-        let until = moment(request.now).plus(request.tombstones);
-        self.answer(|store| {
-            let doomed = store.tasks.values().map(|task| &task.record);
-            let doomed = doomed.filter(|record| record.queue == queue && record.state != TaskState::Dead);
-            let doomed: Vec<_> = doomed.map(|record| record.id).collect();
-            doomed.iter().filter(|id| store.remove(**id, until).is_some()).count() as u64
-        })
+    fn purge(&self, queue: QueueName, now: Now) -> Answer<'_, Purged> {
+        let now = moment(now);
+        self.answer(|store| store.purge(&queue, now))
     }
 
     fn stats(&self, now: Now) -> Answer<'_, Vec<RouteStats>> {
@@ -164,18 +164,17 @@ impl Pull for Memory {
     }
 
     fn extend(&self, request: Extend) -> Answer<'_, Vec<bool>> {
-        let until = moment(request.now).plus(request.duration);
+        let now = moment(request.now);
         self.answer(|store| {
-            let extend = |lease: LeaseRef| store.leased(lease).map(|task| task.expires = until).is_some();
+            let extend = |lease| store.extend(lease, now, request.duration);
             request.leases.into_iter().map(extend).collect()
         })
     }
 
     fn settle(&self, request: Settle) -> Answer<'_, Vec<Settled>> {
         let now = moment(request.now);
-        let until = now.plus(request.tombstones);
         let settle = |store: &mut Store| -> Vec<Settled> {
-            request.settlements.into_iter().map(|settlement| store.settle(settlement, now, until)).collect()
+            request.settlements.into_iter().map(|settlement| store.settle(settlement, now)).collect()
         };
         let settled = settle(&mut self.lock());
         if settled.iter().any(|settled| matches!(settled, Settled::Scheduled(_))) {

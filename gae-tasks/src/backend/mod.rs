@@ -2,7 +2,7 @@
 //!
 //! A backend stores records and bytes; it never knows task types. Every request carries its `now`.
 //!
-//! The requests ([`Enqueue`], [`Lease`], [`Extend`], [`Settle`], [`Sweep`], [`Touch`], [`Purge`], [`List`], [`NewTask`]) are
+//! The requests ([`Enqueue`], [`Lease`], [`Extend`], [`Settle`], [`Sweep`], [`Touch`], [`List`], [`NewTask`]) are
 //! plain structs that clients and workers fill in. They may gain fields in any release before 1.0, so code that calls a
 //! backend directly must expect to be changed then.
 
@@ -25,16 +25,17 @@ pub mod memory;
 pub mod sqlite;
 
 pub use lease::{
-    Extend, Lease, LeaseRef, LeaseToken, Leased, LeasedTask, MAX_LOST_ATTEMPTS, Routes, Settle, Settled, Settlement,
-    Standing, Sweep, Swept, Verdict,
+    Extend, HeldLease, Lease, LeaseRef, LeaseToken, Leased, LeasedTask, Routes, Settle, Settled, Settlement, Standing,
+    Sweep, Swept, Verdict,
 };
 pub use record::{
     Capabilities, MAX_ERROR_BYTES, MAX_ERRORS, QueueRecord, RouteStats, Stats, TaskError, TaskRecord, TaskState,
 };
-pub use request::{Bury, Enqueue, List, NewTask, Purge, TaskFilter, Touch};
+pub use request::{Bury, Enqueue, List, NewTask, Purged, TaskFilter, Touch};
 
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
+use crate::retention::Retention;
 use crate::task::{Deferred, TaskId};
 use crate::time::Now;
 
@@ -89,8 +90,15 @@ pub trait Backend: fmt::Debug + Send + Sync + sealed::Sealed + 'static {
     /// [`Error::Unsupported`] if the backend keeps no dead letters.
     fn bury(&self, request: Bury) -> Answer<'_, ()>;
 
-    /// Creates a queue or changes its configuration; it stays paused if it was.
+    /// Creates a queue or changes the fields of its configuration that are set; it stays paused if it was.
+    ///
+    /// # Errors
+    /// [`Error::NewerQueue`] if a newer version of this crate wrote its configuration: it stays as it is.
     fn put_queue(&self, queue: QueueName, config: QueueConfig) -> Answer<'_, ()>;
+
+    /// Raises the retention of a queue to at least what is stated; made if missing. A queue that a newer version of this
+    /// crate configured stays as it is.
+    fn raise_retention(&self, queue: QueueName, stated: Retention) -> Answer<'_, ()>;
 
     /// All queues by name.
     fn queues(&self) -> Answer<'_, Vec<QueueRecord>>;
@@ -98,8 +106,9 @@ pub trait Backend: fmt::Debug + Send + Sync + sealed::Sealed + 'static {
     /// Pauses a queue, or lets it go on: a paused queue accepts tasks, none of which is leased. Made if missing.
     fn set_paused(&self, queue: QueueName, paused: bool) -> Answer<'_, ()>;
 
-    /// Deletes all tasks of a queue but dead letters; names leave tombstones. Answers how many.
-    fn purge(&self, queue: QueueName, touch: Purge) -> Answer<'_, u64>;
+    /// Deletes the tasks of a queue that are stored now, but dead letters and what a newer version of this crate stored;
+    /// names leave tombstones. A large queue is purged bit by bit: what was deleted stays so if the rest fails.
+    fn purge(&self, queue: QueueName, now: Now) -> Answer<'_, Purged>;
 
     /// How many tasks stand where, by queue and route.
     fn stats(&self, now: Now) -> Answer<'_, Vec<RouteStats>>;
@@ -107,17 +116,19 @@ pub trait Backend: fmt::Debug + Send + Sync + sealed::Sealed + 'static {
 
 /// A backend that workers lease from.
 pub trait Pull: Backend {
-    /// Leases due tasks for a worker. Changes nothing, and writes nothing, where none is due.
+    /// Leases due tasks for a worker, but none that a newer version of this crate stored. Changes nothing, and writes
+    /// nothing, where none is due.
     fn lease(&self, request: Lease) -> Answer<'_, Leased>;
 
-    /// Extends leases; answers for each whether it is still held. A lease that expired but was not yet given to
-    /// another is held on.
+    /// Extends leases; answers for each whether it is still held. A lease that expired but was not yet recovered is held
+    /// on.
     fn extend(&self, request: Extend) -> Answer<'_, Vec<bool>>;
 
     /// Records outcomes in one transaction and answers for each.
     fn settle(&self, request: Settle) -> Answer<'_, Vec<Settled>>;
 
-    /// Recovers lost leases, forgets old dead letters and tombstones.
+    /// Recovers lost leases, forgets old dead letters and tombstones, and lets no retry wait longer than its pause though
+    /// the clock was set back. What a newer version of this crate stored is recovered and never forgotten.
     fn sweep(&self, request: Sweep) -> Answer<'_, Swept>;
 
     /// Changes whenever a task may have become due through this process.

@@ -35,18 +35,19 @@ macro_rules! debug_without_bytes {
 }
 debug_without_bytes!(NewTask: id kind shape, payload, queue name schedule max_attempts retry deadline, attributes);
 debug_without_bytes!(TaskRecord: id kind shape, payload, queue name state created schedule_time first_attempt attempts
-    lost_leases max_attempts retry deadline, attributes, errors, died);
-debug_without_bytes!(LeasedTask: lease kind shape, payload, queue name schedule_time attempts standing deadline,
+    lost_leases lost_attempts max_attempts retry deadline, attributes, errors, died);
+debug_without_bytes!(LeasedTask: lease kind shape, payload, queue name schedule_time attempts standing alone deadline,
     attributes);
 
 impl fmt::Debug for Swept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { recovered, died, forgotten, attributes } = self;
+        let Self { recovered, died, forgotten, attributes, held } = self;
         f.debug_struct("Swept")
             .field("recovered", recovered)
             .field("died", died)
             .field("forgotten", forgotten)
             .field("attributes", &attributes.len())
+            .field("held", held)
             .finish()
     }
 }
@@ -70,6 +71,7 @@ mod tests {
             schedule_time: Timestamp::from_micros(0),
             attempts: 0,
             standing: Standing::Clear,
+            alone: false,
             deadline: None,
             attributes,
         }

@@ -32,9 +32,10 @@ pub struct TaskRecord {
     pub first_attempt: Option<Timestamp>,
     /// Attempts that began and ended, in whatever way.
     pub attempts: u32,
-    /// Leases lost since it was stored, replayed or answered with a retry: the first only marks the task, each further
-    /// one was an attempt.
+    /// Leases lost since it was stored, replayed or answered with a retry.
     pub lost_leases: u32,
+    /// Of these, those that were attempts: the task was the only suspect of its worker.
+    pub lost_attempts: u32,
     /// A cap on its attempts that stops alone.
     pub max_attempts: Option<u32>,
     /// Its own retry settings.
@@ -74,7 +75,7 @@ pub struct TaskError {
 }
 
 /// How far ahead the backends of this crate schedule tasks: 10 years, as App Engine's queues did.
-const MAX_AHEAD: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+pub(super) const MAX_AHEAD: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 /// How many of its last errors stay on a task.
 pub const MAX_ERRORS: usize = 10;
@@ -104,7 +105,7 @@ pub(crate) fn bounded(mut message: String) -> String {
 pub struct Stats {
     /// Waiting, due or not.
     pub scheduled: u64,
-    /// Of the waiting ones, those whose schedule time has passed.
+    /// Of the waiting ones, those that wait for nothing but a worker.
     pub due: u64,
     /// With a worker.
     pub leased: u64,
@@ -130,6 +131,9 @@ pub struct RouteStats {
     pub queue: QueueName,
     /// The route.
     pub route: Route,
+    /// Whether this program must be updated to run them: a newer version of this crate stored the tasks, or the
+    /// configuration of their queue.
+    pub is_newer: bool,
     /// Its tasks.
     pub stats: Stats,
 }
@@ -140,8 +144,9 @@ pub struct RouteStats {
 pub struct QueueRecord {
     /// Its name.
     pub name: QueueName,
-    /// Its configuration.
-    pub config: QueueConfig,
+    /// Its configuration; `None` if this program cannot read it, because a newer version of this crate stored it, or it
+    /// is damaged. Tasks of such a queue are not run here.
+    pub config: Option<QueueConfig>,
     /// Whether it is paused: its tasks wait.
     pub paused: bool,
     /// Whether the queue itself forgets a task that reaches a limit, without a dead letter: queues of Cloud Tasks do,
@@ -171,6 +176,9 @@ pub struct Capabilities {
     pub targets: bool,
     /// Whether a task's requests can have headers of its own: [`Defer::header`](crate::Defer::header).
     pub headers: bool,
+    /// Whether a queue says how long dead letters and the names of finished tasks are kept:
+    /// [`QueueConfig::with_dead_letter_retention`].
+    pub retention: bool,
 }
 
 impl Capabilities {
@@ -186,6 +194,7 @@ impl Capabilities {
             pull: true,
             targets: false,
             headers: false,
+            retention: true,
         }
     }
 }

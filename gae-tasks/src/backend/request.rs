@@ -11,6 +11,7 @@ use crate::envelope::Envelope;
 use crate::queue::{QueueName, RetryConfig};
 use crate::task::{Kind, Shape, TaskId, TaskName};
 use crate::time::{Now, Schedule, Timestamp};
+use crate::version;
 
 /// A task to be stored.
 #[derive(Clone, PartialEq, Eq)]
@@ -56,6 +57,14 @@ impl NewTask {
             attributes: self.attributes,
             payload: self.payload,
         }
+    }
+}
+
+impl NewTask {
+    /// The version of this crate's stored formats that a program must know to run the task.
+    pub(crate) fn version(&self) -> u8 {
+        let own_retry = if self.retry.is_some() { version::KNOWN } else { 0 };
+        version::of(self.attributes.as_deref()).max(own_retry)
     }
 }
 
@@ -123,8 +132,6 @@ pub struct Touch {
     pub now: Now,
     /// The task.
     pub id: TaskId,
-    /// How long the name of a deleted task stays blocked.
-    pub tombstones: Duration,
 }
 
 /// Store a task as a dead letter: it ended where dead letters are not kept.
@@ -142,11 +149,19 @@ pub struct Bury {
     pub error: String,
 }
 
-/// Delete the tasks of a queue that are not dead.
-#[derive(Debug, Clone, Copy)]
-pub struct Purge {
-    /// The moment it happens.
-    pub now: Now,
-    /// How long the names of the deleted tasks stay blocked.
-    pub tombstones: Duration,
+/// What a purge did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Purged {
+    /// How many tasks it deleted.
+    pub deleted: u64,
+    /// How many it left, because a newer version of this crate stored them, or their queue.
+    pub left: u64,
+}
+
+impl Purged {
+    /// A purge that deleted and left so many tasks.
+    pub const fn new(deleted: u64, left: u64) -> Self {
+        Self { deleted, left }
+    }
 }

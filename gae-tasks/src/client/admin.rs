@@ -1,7 +1,7 @@
 //! Looking at stored tasks and queues, and acting on them by hand.
 
 use super::Client;
-use crate::backend::{List, Purge, QueueRecord, RouteStats, Stats, TaskFilter, TaskRecord, Touch};
+use crate::backend::{List, Purged, QueueRecord, RouteStats, Stats, TaskFilter, TaskRecord, Touch};
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
 use crate::task::{Task, TaskId};
@@ -61,12 +61,14 @@ impl Client {
         self.0.backend.replay(self.touch(id)).await
     }
 
-    /// Creates a queue or changes its configuration. Queues without one are made as tasks arrive, except by Cloud Tasks.
+    /// Creates a queue, or changes its configuration: the fields that are set are written, the others stay as they are
+    /// stored. Queues without one are made as tasks arrive, except by Cloud Tasks.
     ///
     /// On Cloud Tasks, call it in every process that defers: its retry limits travel with the tasks of those that did.
     ///
     /// # Errors
-    /// [`Error::QueueName`] if `queue` is no queue name.
+    /// [`Error::QueueName`] if `queue` is not a valid queue name; [`Error::NewerQueue`] if a newer version of this crate
+    /// configured the queue; [`Error::Unsupported`] if the backend has no use for a field that is set.
     pub async fn put_queue(&self, queue: impl Into<String>, config: QueueConfig) -> Result<(), Error> {
         self.0.backend.put_queue(QueueName::new(queue)?, config).await
     }
@@ -95,15 +97,15 @@ impl Client {
         self.0.backend.set_paused(QueueName::new(queue)?, false).await
     }
 
-    /// Deletes all tasks of a queue but its dead letters. Answers how many there were.
+    /// Deletes the tasks of a queue that are stored now, but its dead letters and what a newer version of this crate
+    /// stored. A large queue is purged bit by bit: if that is interrupted, call it again.
     ///
     /// # Errors
-    /// [`Error::QueueName`] if `queue` is no queue name.
-    pub async fn purge(&self, queue: impl Into<String>) -> Result<u64, Error> {
+    /// [`Error::QueueName`] if `queue` is not a valid queue name.
+    pub async fn purge(&self, queue: impl Into<String>) -> Result<Purged, Error> {
         let queue = QueueName::new(queue)?;
-        let touch = Purge { now: self.now(), tombstones: self.0.retention.tombstones };
         let spilled = self.spilled_in(&queue).await?;
-        let purged = self.0.backend.purge(queue, touch).await?;
+        let purged = self.0.backend.purge(queue, self.now()).await?;
         self.delete_payloads_of(spilled).await;
         Ok(purged)
     }
@@ -138,14 +140,16 @@ impl Client {
         self.0.backend.stats(self.now()).await
     }
 
-    /// The routes of waiting tasks that this program cannot run. They stay stored until a program that can comes by.
+    /// The routes of waiting tasks that this program cannot run, those of newer versions of this crate among them. They
+    /// stay stored until a program that can comes by.
     ///
     /// # Errors
     /// [`Error::Storage`].
     pub async fn unroutable(&self) -> Result<Vec<RouteStats>, Error> {
         let mut lines = self.stats_by_route().await?;
         lines.retain(|line| {
-            line.stats.scheduled > 0 && self.0.registry.find(line.route.kind().as_str(), line.route.shape()).is_none()
+            let is_unknown = self.0.registry.find(line.route.kind().as_str(), line.route.shape()).is_none();
+            line.stats.scheduled > 0 && (is_unknown || line.is_newer)
         });
         Ok(lines)
     }
@@ -157,6 +161,6 @@ impl Client {
     }
 
     fn touch(&self, id: TaskId) -> Touch {
-        Touch { now: self.now(), id, tombstones: self.0.retention.tombstones }
+        Touch { now: self.now(), id }
     }
 }

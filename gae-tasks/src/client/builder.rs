@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::payloads::{PayloadSettings, Payloads};
+use super::retention::StatedRetention;
 use super::trace::TraceHook;
 use super::{Client, Inner, url};
 use crate::backend::{Backend, Pull};
@@ -88,15 +89,20 @@ impl ClientBuilder {
         self
     }
 
-    /// How long dead letters are kept; 30 days by default.
+    /// For how long at least dead letters are kept, in the queues that this client defers to or whose tasks it runs.
+    ///
+    /// The retention is a part of the queue's stored configuration: a smaller one there, or one that nobody has stated
+    /// (30 days), is raised to this one; a longer one, of another program, stays. To shorten it, use
+    /// [`put_queue`](Client::put_queue). Cloud Tasks keeps no dead letters, so there the client is not made.
     pub fn dead_letter_retention(mut self, retention: Duration) -> Self {
-        self.retention.dead_letters = retention;
+        self.retention.dead_letters = Some(retention);
         self
     }
 
-    /// How long the name of a task stays blocked after its end; 24 hours by default.
+    /// For how long at least the name of a task stays blocked after its end; unless somebody states it, 24 hours. Stored
+    /// with the queue, as [`dead_letter_retention`](Self::dead_letter_retention) is.
     pub fn tombstone_retention(mut self, retention: Duration) -> Self {
-        self.retention.tombstones = retention;
+        self.retention.tombstones = Some(retention);
         self
     }
 
@@ -111,7 +117,8 @@ impl ClientBuilder {
     /// # Errors
     /// [`Error::Url`] if the URL names no backend of this build, [`Error::Storage`] if it cannot be opened,
     /// [`Error::PayloadStoreUrl`] and [`Error::PayloadStore`] if the payload store cannot be, [`Error::QueueName`] if a
-    /// default queue is no queue name, [`Error::Misconfigured`] in inline mode if tasks cannot be run.
+    /// default queue is no queue name, [`Error::Misconfigured`] in inline mode if tasks cannot be run,
+    /// [`Error::Unsupported`] if a retention is stated and the backend keeps nothing.
     pub async fn open(self, url: &str) -> Result<Client, Error> {
         let url::Opened { backend, pull } = url::open(url).await?;
         self.finish(backend, pull)
@@ -148,6 +155,11 @@ impl ClientBuilder {
     fn finish(mut self, backend: Arc<dyn Backend>, pull: Option<Arc<dyn Pull>>) -> Result<Client, Error> {
         let default_queues = self.default_queues.iter().cloned().map(QueueName::new).collect::<Result<_, _>>()?;
         let payloads = std::mem::take(&mut self.payloads).open()?;
+        let capabilities = backend.capabilities();
+        if self.retention.is_stated() && !capabilities.retention {
+            let what = "a retention of dead letters or of names: state none in the builder";
+            return Err(Error::Unsupported { backend: capabilities.backend, what });
+        }
         let client = self.assemble(default_queues, payloads, backend, pull);
         if client.is_inline() {
             no_problems(client.problems())?;
@@ -171,7 +183,7 @@ impl ClientBuilder {
             clock: self.clock,
             default_queues,
             inline: self.inline,
-            retention: self.retention,
+            retention: StatedRetention::new(self.retention),
             payloads,
             trace: self.trace,
         }))

@@ -6,6 +6,7 @@ mod current;
 mod payloads;
 #[cfg(feature = "push")]
 mod push;
+mod retention;
 mod sweep_payloads;
 mod trace;
 mod url;
@@ -24,6 +25,7 @@ pub use sweep_payloads::{SweepPayloads, SweepPayloadsFuture};
 pub use worker::{Worker, WorkerFuture};
 
 use self::payloads::Payloads;
+use self::retention::StatedRetention;
 use self::trace::TraceHook;
 use crate::backend::{Backend, Capabilities, Enqueue, NewTask, Pull};
 use crate::clock::Clock;
@@ -34,7 +36,6 @@ use crate::error::{Error, no_problems};
 use crate::outcome::{BoxError, Outcome};
 use crate::queue::{QueueName, spread};
 use crate::registry::{Registration, Registry};
-use crate::retention::Retention;
 use crate::task::{Deferred, TaskId, TaskName};
 use crate::time::Now;
 
@@ -69,7 +70,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     default_queues: Vec<QueueName>,
     inline: bool,
-    retention: Retention,
+    retention: StatedRetention,
     payloads: Payloads,
     trace: TraceHook,
 }
@@ -126,6 +127,7 @@ impl Client {
             return Ok(answers);
         }
         let mut prepared = tasks.into_iter().map(|task| task.prepare(self)).collect::<Result<Vec<_>, _>>()?;
+        self.raise_retention(prepared.iter().map(|prepared| &prepared.task.queue)).await?;
         self.put_all(&mut prepared).await?;
         let results = self.enqueue(prepared).await?;
         if results.iter().any(Result::is_err) {
@@ -274,10 +276,6 @@ impl Client {
 
     pub(crate) fn pull(&self) -> Option<&Arc<dyn Pull>> {
         self.0.pull.as_ref()
-    }
-
-    pub(crate) fn retention(&self) -> Retention {
-        self.0.retention
     }
 
     fn now(&self) -> Now {

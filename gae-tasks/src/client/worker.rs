@@ -152,7 +152,7 @@ impl Worker {
             concurrency: self.concurrency,
             lease: self.lease,
             poll_interval: self.poll_interval,
-            retention: client.retention(),
+            retention: client.stated_retention(),
         })
     }
 

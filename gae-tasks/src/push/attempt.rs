@@ -102,10 +102,12 @@ impl Delivery<'_> {
             Outcome::Done => Answer::Done,
             Outcome::Released => Answer::Failed(None),
             Outcome::Permanent(failure) => self.bury(envelope, made, failure.to_string()).await,
-            Outcome::Retry(failure) if limits.are_reached(made, self.plan.clock.wall()) => {
+            Outcome::Retry(failure) | Outcome::Unreadable(failure)
+                if limits.are_reached(made, self.plan.clock.wall()) =>
+            {
                 self.bury(envelope, made, failure.to_string()).await
             }
-            Outcome::Retry(failure) => failed(&failure),
+            Outcome::Retry(failure) | Outcome::Unreadable(failure) => failed(&failure),
         }
     }
 

@@ -1,36 +1,146 @@
 //! The configuration of a queue, one type for every backend.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::RetryConfig;
+use crate::retention::Retention;
 
-/// The configuration of a queue.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How many lost attempts make a task a dead letter unless its queue says otherwise.
+const MAX_LOST_ATTEMPTS: u32 = 5;
+
+/// What a queue has that states no retries of its own.
+static RETRY: RetryConfig = RetryConfig::new();
+
+/// The configuration of a queue: the fields that were set, and a default for each that was not.
+///
+/// [`put_queue`](crate::Client::put_queue) writes the fields that were set and leaves the others as they are stored.
 ///
 /// ```
+/// use std::time::Duration;
 /// use gae_tasks::{QueueConfig, RetryConfig};
 ///
 /// let emails = QueueConfig::new().with_retry(RetryConfig::new().with_max_attempts(Some(10)));
 /// assert_eq!(emails.retry().max_attempts(), Some(10));
+/// assert_eq!(emails.dead_letter_retention(), Duration::from_secs(30 * 24 * 60 * 60));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct QueueConfig {
-    retry: RetryConfig,
+    retry: Option<RetryConfig>,
+    retention: Retention,
+    max_lost_attempts: Option<u32>,
 }
 
 impl QueueConfig {
-    /// Cloud Tasks' defaults.
+    /// A configuration with no field set.
     pub const fn new() -> Self {
-        Self { retry: RetryConfig::new() }
+        Self { retry: None, retention: Retention::new(), max_lost_attempts: None }
     }
 
     /// How failed tasks are retried.
     pub fn with_retry(mut self, retry: RetryConfig) -> Self {
-        self.retry = retry;
+        self.retry = Some(retry);
         self
     }
 
-    /// How failed tasks are retried.
-    pub const fn retry(&self) -> &RetryConfig {
-        &self.retry
+    /// How long dead letters are kept. Not on Cloud Tasks, which keeps none.
+    pub const fn with_dead_letter_retention(mut self, retention: Duration) -> Self {
+        self.retention.dead_letters = Some(retention);
+        self
+    }
+
+    /// How long the name of a task stays blocked after its end. Not on Cloud Tasks, which has a time of its own.
+    pub const fn with_tombstone_retention(mut self, retention: Duration) -> Self {
+        self.retention.tombstones = Some(retention);
+        self
+    }
+
+    /// How many attempts of a task may end by the loss of its worker before it is a dead letter; at least 1. Not on
+    /// Cloud Tasks, where no worker holds a task.
+    pub const fn with_max_lost_attempts(mut self, attempts: u32) -> Self {
+        self.max_lost_attempts = Some(if attempts == 0 { 1 } else { attempts });
+        self
+    }
+
+    /// How failed tasks are retried; by default as [`RetryConfig::new`] says.
+    pub fn retry(&self) -> &RetryConfig {
+        self.retry.as_ref().unwrap_or(&RETRY)
+    }
+
+    /// How long dead letters are kept; 30 days by default.
+    pub fn dead_letter_retention(&self) -> Duration {
+        self.retention.dead_letters.unwrap_or(DAY * 30)
+    }
+
+    /// How long the name of a task stays blocked after its end; 24 hours by default.
+    pub fn tombstone_retention(&self) -> Duration {
+        self.retention.tombstones.unwrap_or(DAY)
+    }
+
+    /// How many attempts of a task may end by the loss of its worker before it is a dead letter; 5 by default.
+    pub fn max_lost_attempts(&self) -> u32 {
+        self.max_lost_attempts.unwrap_or(MAX_LOST_ATTEMPTS)
+    }
+
+    /// Whether a field is set that only a backend with workers has a use for.
+    #[cfg(feature = "cloud-tasks")]
+    pub(crate) fn is_for_workers(&self) -> bool {
+        self.max_lost_attempts.is_some() || self.retention.is_stated()
+    }
+
+    /// This configuration with every field that is set in `other`.
+    pub(crate) fn merged(mut self, other: Self) -> Self {
+        self.retry = other.retry.or(self.retry);
+        self.retention.dead_letters = other.retention.dead_letters.or(self.retention.dead_letters);
+        self.retention.tombstones = other.retention.tombstones.or(self.retention.tombstones);
+        self.max_lost_attempts = other.max_lost_attempts.or(self.max_lost_attempts);
+        self
+    }
+
+    /// This configuration with at least the `stated` retention: a smaller or unset one is raised, a longer one stays.
+    pub(crate) fn raised(mut self, stated: Retention) -> Self {
+        self.retention.dead_letters = self.retention.dead_letters.max(stated.dead_letters);
+        self.retention.tombstones = self.retention.tombstones.max(stated.tombstones);
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keeping(days: u32) -> Retention {
+        Retention { dead_letters: Some(DAY * days), tombstones: Some(DAY * days) }
+    }
+
+    #[test]
+    fn only_the_fields_that_are_set_replace_others() {
+        let stored =
+            QueueConfig::new().with_retry(RetryConfig::new().with_max_attempts(Some(3))).with_max_lost_attempts(9);
+        let stored = stored.with_dead_letter_retention(DAY).with_tombstone_retention(DAY * 2);
+        assert_eq!(stored.clone().merged(QueueConfig::new()), stored);
+        let shorter = QueueConfig::new().with_dead_letter_retention(Duration::ZERO);
+        let merged = stored.clone().merged(shorter);
+        assert_eq!(merged.dead_letter_retention(), Duration::ZERO);
+        assert_eq!(merged, stored.with_dead_letter_retention(Duration::ZERO));
+    }
+
+    #[test]
+    fn a_stated_retention_raises_and_never_shortens() {
+        for (first, second) in [(7, 90), (90, 7)] {
+            let both = QueueConfig::new().raised(keeping(first)).raised(keeping(second));
+            assert_eq!((both.dead_letter_retention(), both.tombstone_retention()), (DAY * 90, DAY * 90));
+        }
+        assert_eq!(QueueConfig::new().raised(keeping(7)).dead_letter_retention(), DAY * 7, "unset is no 30 days");
+        let unstated = QueueConfig::new().raised(keeping(7)).raised(Retention::new());
+        assert_eq!(unstated, QueueConfig::new().raised(keeping(7)));
+    }
+
+    #[test]
+    fn a_task_may_be_lost_once_at_least() {
+        assert_eq!(QueueConfig::new().with_max_lost_attempts(0).max_lost_attempts(), 1);
     }
 }

@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use crate::backend::{
-    Answer, Backend, Bury, Capabilities, Enqueue, Extend, Lease, Leased, List, Pull, Purge, QueueRecord, RouteStats,
+    Answer, Backend, Bury, Capabilities, Enqueue, Extend, Lease, Leased, List, Pull, Purged, QueueRecord, RouteStats,
     Settle, Settled, Sweep, Swept, TaskRecord, Touch, sealed,
 };
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
+use crate::retention::Retention;
 use crate::task::{Deferred, TaskId};
 use crate::time::Now;
 
@@ -63,6 +64,7 @@ pub enum Operation {
     Replay,
     Bury,
     PutQueue,
+    RaiseRetention,
     Queues,
     SetPaused,
     Purge,
@@ -254,6 +256,10 @@ impl<B: Backend> Backend for Faulty<B> {
         self.call(Operation::PutQueue, move |backend| backend.put_queue(queue, config))
     }
 
+    fn raise_retention(&self, queue: QueueName, stated: Retention) -> Answer<'_, ()> {
+        self.call(Operation::RaiseRetention, move |backend| backend.raise_retention(queue, stated))
+    }
+
     fn queues(&self) -> Answer<'_, Vec<QueueRecord>> {
         self.call(Operation::Queues, move |backend| backend.queues())
     }
@@ -262,8 +268,8 @@ impl<B: Backend> Backend for Faulty<B> {
         self.call(Operation::SetPaused, move |backend| backend.set_paused(queue, paused))
     }
 
-    fn purge(&self, queue: QueueName, request: Purge) -> Answer<'_, u64> {
-        self.call(Operation::Purge, move |backend| backend.purge(queue, request))
+    fn purge(&self, queue: QueueName, now: Now) -> Answer<'_, Purged> {
+        self.call(Operation::Purge, move |backend| backend.purge(queue, now))
     }
 
     fn stats(&self, now: Now) -> Answer<'_, Vec<RouteStats>> {

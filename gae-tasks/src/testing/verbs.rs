@@ -47,6 +47,7 @@ impl Client {
                 limit: 1,
                 starting: 1,
                 suspects: 1,
+                in_company: false,
                 duration: Duration::from_secs(30),
             };
             let Some(task) = pull.lease(request).await?.tasks.pop() else { return Ok(attempts) };
@@ -71,8 +72,7 @@ impl Client {
         let mut settlement = Settlement::new(task.lease, Verdict::of(&outcome, registration.max_attempts));
         settlement.started = Some(started);
         let settlements = vec![settlement];
-        let tombstones = self.retention().tombstones;
-        pull.settle(Settle { now: self.clock().now(), settlements, tombstones }).await?;
+        pull.settle(Settle { now: self.clock().now(), settlements }).await?;
         outcome.into_result().map_err(|source| Error::TaskFailed { kind, source })
     }
 

@@ -7,14 +7,18 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
 
+use super::suspects::{Suspects, Window};
 use super::{Crew, pause};
-use crate::backend::{Extend, LeaseRef, LeasedTask, Standing};
+use crate::backend::{Extend, LeaseRef, LeasedTask, Settlement, Verdict};
 use crate::context::TaskContext;
 use crate::error::Error;
 
 /// Every lease that a worker has, from the answer that gave it to the one that settled it.
 #[derive(Debug, Default)]
-pub(super) struct Held(Mutex<HashMap<LeaseRef, Lease>>);
+pub(super) struct Held {
+    leases: Mutex<HashMap<LeaseRef, Lease>>,
+    window: Mutex<Window>,
+}
 
 #[derive(Debug)]
 struct Lease {
@@ -23,6 +27,8 @@ struct Lease {
     /// The attempt made under it, once it has begun.
     context: Option<TaskContext>,
     suspect: bool,
+    /// Whether no other suspect may be leased beside it.
+    alone: bool,
     /// Whether its attempt has ended, so that only its outcome is to be recorded.
     ended: bool,
 }
@@ -33,20 +39,28 @@ impl Held {
         let lease = |task: &LeasedTask| Lease {
             asked,
             context: None,
-            suspect: task.standing == Standing::Suspect,
+            suspect: task.standing.is_suspect(),
+            alone: task.alone,
             ended: false,
         };
         self.lock().extend(tasks.iter().map(|task| (task.lease, lease(task))));
     }
 
-    /// Whether one of the tasks is a suspect.
-    pub(super) fn has_suspect(&self) -> bool {
-        self.lock().values().any(|lease| lease.suspect)
+    /// How many suspects may be leased now, and whether there are others beside them.
+    pub(super) fn room_for_suspects(&self) -> (usize, bool) {
+        let suspects = {
+            let leases = self.lock();
+            let suspects = leases.values().filter(|lease| lease.suspect);
+            Suspects { held: suspects.clone().count(), isolated: suspects.clone().any(|lease| lease.alone) }
+        };
+        (self.window().room(suspects), suspects.held > 0)
     }
 
-    /// Notes the attempt under a lease. Answers whether the lease is still held.
-    pub(super) fn started(&self, lease: LeaseRef, context: &TaskContext) -> bool {
-        self.lock().get_mut(&lease).map(|held| held.context = Some(context.clone())).is_some()
+    /// Notes the attempt under a lease. Answers whether it may begin: the lease is held, and was asked for after `limit`.
+    pub(super) fn started(&self, lease: LeaseRef, context: &TaskContext, limit: Option<Duration>) -> bool {
+        let mut leases = self.lock();
+        let held = leases.get_mut(&lease).filter(|held| limit.is_none_or(|limit| held.asked >= limit));
+        held.map(|held| held.context = Some(context.clone())).is_some()
     }
 
     /// The kind of the task of a lease, for logs; empty if its attempt has not begun.
@@ -56,11 +70,14 @@ impl Held {
         context.map(|context| context.kind().to_string()).unwrap_or_default()
     }
 
-    /// Forgets leases that are settled.
-    pub(super) fn remove<'a>(&self, leases: impl Iterator<Item = &'a LeaseRef>) {
-        let mut held = self.lock();
-        for lease in leases {
-            held.remove(lease);
+    /// Forgets leases that are settled; a suspect whose attempt has ended survived it.
+    pub(super) fn remove(&self, settlements: &[Settlement]) {
+        let mut leases = self.lock();
+        for settlement in settlements {
+            let removed = leases.remove(&settlement.lease);
+            if removed.is_some_and(|lease| lease.suspect) && settlement.verdict != Verdict::Release {
+                self.window().survived();
+            }
         }
     }
 
@@ -107,13 +124,26 @@ impl Held {
         }
     }
 
-    /// The leases that were not extended since `limit`.
-    fn asked_before(&self, limit: Duration) -> Vec<LeaseRef> {
-        self.lock().iter().filter(|(_, lease)| lease.asked < limit).map(|(lease, _)| *lease).collect()
+    /// Cancels the attempts whose leases were asked for before `limit` and have run out by this worker's clock: another
+    /// one may have them. They are extended all the same, until the storage says that they are lost or they are
+    /// settled: an attempt that cannot be stopped keeps its task, if nobody else has taken it.
+    fn cancel_overdue(&self, limit: Duration) {
+        let is_overdue = |lease: &&Lease| lease.asked < limit && !lease.ended;
+        let overdue: Vec<_> =
+            self.lock().values().filter(is_overdue).filter_map(|lease| lease.context.clone()).collect();
+        for context in overdue.iter().filter(|context| !context.is_cancelled()) {
+            let (id, kind) = (context.id(), context.kind());
+            tracing::warn!(%id, %kind, "the lease could not be extended in time, the attempt is cancelled");
+            context.cancel();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<LeaseRef, Lease>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.leases.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn window(&self) -> MutexGuard<'_, Window> {
+        self.window.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -169,9 +199,8 @@ async fn keep(crew: &Crew) {
                 tracing::error!(error = crate::outcome::chain(&error), "cannot extend leases, trying again");
             }
         }
-        // By our own clock these have run out: another worker may have the tasks.
-        if let Some(limit) = crew.clock.monotonic().checked_sub(crew.lease) {
-            crew.held.asked_before(limit).iter().for_each(|lease| crew.held.lose(lease));
+        if let Some(limit) = crew.overdue() {
+            crew.held.cancel_overdue(limit);
         }
     }
 }
@@ -219,7 +248,7 @@ mod tests {
     /// A held lease with an attempt under it.
     fn held() -> (Held, TaskContext) {
         let held = Held::default();
-        let entry = Lease { asked: Duration::ZERO, context: None, suspect: false, ended: false };
+        let entry = Lease { asked: Duration::ZERO, context: None, suspect: false, alone: false, ended: false };
         held.lock().insert(lease(), entry);
         let context = TaskContext::new(AttemptInfo {
             id: lease().id,
@@ -231,7 +260,7 @@ mod tests {
             deadline: Duration::from_secs(1),
             traceparent: None,
         });
-        assert!(held.started(lease(), &context));
+        assert!(held.started(lease(), &context, None));
         (held, context)
     }
 

@@ -9,7 +9,9 @@ mod poll;
 mod run;
 mod settle;
 mod signals;
+mod suspects;
 mod sweep;
+mod watch;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -76,6 +78,11 @@ impl Crew {
             waiting: Waiting::default(),
             held: Held::default(),
         }
+    }
+
+    /// Leases that were asked for earlier, by the monotonic clock, have run out.
+    fn overdue(&self) -> Option<Duration> {
+        self.clock.monotonic().checked_sub(self.lease)
     }
 
     fn announce(&self) {

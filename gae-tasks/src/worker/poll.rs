@@ -64,7 +64,7 @@ struct Poller<'a> {
     wakeups: watch::Receiver<u64>,
     rate: Rate,
     look: Look,
-    /// Whether there may be tasks that are only given to a free runner, or suspects beside the one at hand.
+    /// Whether there may be tasks that were not asked for: those that are only given to a free runner, or more suspects.
     withheld: bool,
     /// Whether the last lease gave tasks that must start at once.
     urgent: bool,
@@ -90,7 +90,8 @@ impl Poller<'_> {
             routes: crew.routes.clone(),
             limit: room.total,
             starting: room.starting,
-            suspects: usize::from(!crew.held.has_suspect()),
+            suspects: room.suspects,
+            in_company: room.in_company,
             duration: crew.lease,
         };
         let asked = crew.clock.monotonic();
@@ -111,8 +112,9 @@ impl Poller<'_> {
     fn next_look(&mut self, room: Room, leased: &Leased) -> Look {
         let poll = self.crew.poll_interval;
         let watched = |task: &LeasedTask| task.standing != Standing::Clear;
+        let suspects = leased.tasks.iter().filter(|task| task.standing.is_suspect()).count();
         self.urgent = leased.tasks.iter().any(watched);
-        self.withheld = room.starting == 0 || self.crew.held.has_suspect() || self.urgent;
+        self.withheld = room.starting == 0 || suspects >= room.suspects || room.in_company || self.urgent;
         if leased.tasks.len() >= room.total {
             Look::Now
         } else {
@@ -174,7 +176,8 @@ impl Poller<'_> {
         let worth_it = free > 0 || outstanding < crew.concurrency + ahead / 2;
         let enough = ahead == 0 || crew.waiting.len() <= ahead / 2;
         let total = if worth_it && enough { target.saturating_sub(outstanding) } else { 0 };
-        Room { starting, total }
+        let (suspects, in_company) = crew.held.room_for_suspects();
+        Room { starting, suspects, in_company, total }
     }
 
     fn give_back_old(&self) {
@@ -193,6 +196,10 @@ impl Poller<'_> {
 struct Room {
     /// Of them, how many start at once.
     starting: usize,
+    /// Of those, how many may be suspects.
+    suspects: usize,
+    /// Whether there are suspects already.
+    in_company: bool,
     total: usize,
 }
 

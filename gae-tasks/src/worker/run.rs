@@ -134,7 +134,7 @@ async fn attempt(crew: &Crew, task: &LeasedTask) -> Settlement {
         return Settlement::new(task.lease, Verdict::Release);
     };
     let context = TaskContext::of_leased(task, registration);
-    if !crew.held.started(task.lease, &context) {
+    if !crew.held.started(task.lease, &context, crew.overdue()) {
         return Settlement::new(task.lease, Verdict::Release);
     }
     let started = crew.clock.wall();

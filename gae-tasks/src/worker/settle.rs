@@ -52,12 +52,11 @@ async fn settle_all(crew: Arc<Crew>, mut received: UnboundedReceiver<Settlement>
 async fn settle(crew: &Crew, settlements: Vec<Settlement>) {
     let mut failures = 0;
     loop {
-        let request =
-            Settle { now: crew.clock.now(), settlements: settlements.clone(), tombstones: crew.retention.tombstones };
+        let request = Settle { now: crew.clock.now(), settlements: settlements.clone() };
         match crew.pull.settle(request).await {
             Ok(answers) => {
                 report(crew, &settlements, &answers, failures > 0);
-                crew.held.remove(settlements.iter().map(|settlement| &settlement.lease));
+                crew.held.remove(&settlements);
                 // There may be room for another suspect now, and a worker that ends waits for this.
                 crew.waiting.moved.notify_one();
                 return;

@@ -1,17 +1,20 @@
 //! The model of a queue: what is stored, and what each request makes of it. The other backends are held to it.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use crate::backend::lease::Haul;
+use crate::backend::lease::after_unreadable;
 use crate::backend::record::{bounded, error_text};
 use crate::backend::{
-    Bury, Lease, LeaseRef, LeaseToken, Leased, LeasedTask, MAX_ERRORS, MAX_LOST_ATTEMPTS, NewTask, QueueRecord,
+    Bury, HeldLease, Lease, LeaseRef, LeaseToken, Leased, LeasedTask, MAX_ERRORS, NewTask, Purged, QueueRecord,
     RouteStats, Settled, Settlement, Standing, Stats, Sweep, Swept, TaskError, TaskRecord, TaskState, Verdict,
 };
 use crate::error::Error;
-use crate::queue::{Attempts, QueueConfig, QueueName, RetryConfig};
+use crate::queue::{Attempts, QueueConfig, QueueName};
 use crate::task::{Deferred, Route, TaskId, TaskName};
 use crate::time::Timestamp;
+use crate::version;
 
 /// All that is stored.
 #[derive(Default)]
@@ -25,9 +28,29 @@ pub(super) struct Store {
 /// A task with its lease.
 pub(super) struct Stored {
     pub(super) record: TaskRecord,
-    token: Option<LeaseToken>,
-    /// When the lease ends; of no meaning without a token.
+    /// The version of this crate's stored formats that a program must know to run it.
+    version: u8,
+    wait: Wait,
+    lease: Option<Held>,
+}
+
+/// What a task waits for that is scheduled.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wait {
+    /// A worker, whatever the clock says.
+    Worker,
+    /// Its schedule time.
+    Time,
+    /// Its schedule time, which was chosen at the moment given: its last attempt ended then.
+    Pause(Timestamp),
+}
+
+/// The lease of a stored task.
+pub(super) struct Held {
+    token: LeaseToken,
+    alone: bool,
     pub(super) expires: Timestamp,
+    pub(super) duration: Duration,
 }
 
 /// What holds a name.
@@ -51,6 +74,8 @@ impl Store {
             }
         }
         self.queue(&task.queue);
+        let version = task.version();
+        let wait = if task.schedule.is_timed() { Wait::Time } else { Wait::Worker };
         let record = TaskRecord {
             id: task.id,
             kind: task.kind,
@@ -64,6 +89,7 @@ impl Store {
             first_attempt: None,
             attempts: 0,
             lost_leases: 0,
+            lost_attempts: 0,
             max_attempts: task.max_attempts,
             retry: task.retry,
             deadline: task.deadline,
@@ -71,7 +97,7 @@ impl Store {
             errors: Vec::new(),
             died: None,
         };
-        self.tasks.insert(record.id, Stored { record, token: None, expires: now });
+        self.tasks.insert(record.id, Stored { record, version, wait, lease: None });
         Deferred::new(task.id, true)
     }
 
@@ -103,30 +129,47 @@ impl Store {
     pub(super) fn queue(&mut self, name: &QueueName) -> &mut QueueRecord {
         self.queues.entry(name.clone()).or_insert_with(|| QueueRecord {
             name: name.clone(),
-            config: QueueConfig::new(),
+            config: Some(QueueConfig::new()),
             paused: false,
             gives_up: false,
         })
     }
 
-    fn retry_of(&mut self, queue: &QueueName) -> RetryConfig {
-        self.queue(queue).config.retry().clone()
+    /// The configuration of a queue; every one that is stored here can be read.
+    pub(super) fn config(&self, queue: &QueueName) -> QueueConfig {
+        self.queues.get(queue).and_then(|queue| queue.config.clone()).unwrap_or_default()
     }
 
-    /// Deletes a task; its name is blocked until `until`.
-    pub(super) fn remove(&mut self, id: TaskId, until: Timestamp) -> Option<Stored> {
+    pub(super) fn configure(&mut self, queue: &QueueName, change: impl FnOnce(QueueConfig) -> QueueConfig) {
+        let config = self.config(queue);
+        self.queue(queue).config = Some(change(config));
+    }
+
+    /// Deletes a task that ends at `now`; its name is blocked as long as its queue says.
+    pub(super) fn remove(&mut self, id: TaskId, now: Timestamp) -> Option<Stored> {
         let task = self.tasks.remove(&id)?;
         if let Some(name) = &task.record.name {
             let key = (task.record.queue.clone(), name.clone());
+            let until = now.plus(self.config(&task.record.queue).tombstone_retention());
             self.names.insert(key, Holder::Tombstone { of: id, until });
         }
         Some(task)
+    }
+
+    pub(super) fn purge(&mut self, queue: &QueueName, now: Timestamp) -> Purged {
+        let is_meant = |task: &&Stored| task.record.queue == *queue && task.record.state != TaskState::Dead;
+        let meant: Vec<_> =
+            self.tasks.values().filter(is_meant).map(|task| (task.record.id, task.is_newer())).collect();
+        let (newer, doomed): (Vec<_>, Vec<_>) = meant.into_iter().partition(|(_, is_newer)| *is_newer);
+        doomed.iter().for_each(|(id, _)| drop(self.remove(*id, now)));
+        Purged::new(doomed.len() as u64, newer.len() as u64)
     }
 
     pub(super) fn run_now(&mut self, id: TaskId, now: Timestamp) -> Result<(), Error> {
         match self.tasks.get_mut(&id) {
             Some(task) if task.record.state == TaskState::Scheduled => {
                 task.record.schedule_time = task.record.schedule_time.min(now);
+                task.wait = Wait::Worker;
                 Ok(())
             }
             Some(task) if task.record.state == TaskState::Leased => Err(refused(id, error_text::RUNNING)),
@@ -137,10 +180,11 @@ impl Store {
 
     pub(super) fn replay(&mut self, id: TaskId, now: Timestamp) -> Result<(), Error> {
         match self.tasks.get_mut(&id) {
-            Some(Stored { record, .. }) if record.state == TaskState::Dead => {
-                record.state = TaskState::Scheduled;
+            Some(Stored { record, wait, .. }) if record.state == TaskState::Dead => {
+                (record.state, *wait) = (TaskState::Scheduled, Wait::Worker);
                 (record.schedule_time, record.died) = (now, None);
-                (record.attempts, record.lost_leases, record.first_attempt) = (0, 0, None);
+                (record.attempts, record.first_attempt) = (0, None);
+                (record.lost_leases, record.lost_attempts) = (0, 0);
                 Ok(())
             }
             Some(_) => Err(refused(id, error_text::NOT_DEAD)),
@@ -149,14 +193,15 @@ impl Store {
     }
 
     pub(super) fn stats(&self, now: Timestamp) -> Vec<RouteStats> {
-        let mut lines: BTreeMap<(QueueName, Route), Stats> = BTreeMap::new();
-        for Stored { record, .. } in self.tasks.values() {
+        let mut lines: BTreeMap<(QueueName, Route, bool), Stats> = BTreeMap::new();
+        for task in self.tasks.values() {
+            let record = &task.record;
             let route = Route::new(record.kind.clone(), record.shape);
-            let stats = lines.entry((record.queue.clone(), route)).or_default();
+            let stats = lines.entry((record.queue.clone(), route, task.is_newer())).or_default();
             match record.state {
                 TaskState::Scheduled => {
                     stats.scheduled += 1;
-                    stats.due += u64::from(record.schedule_time <= now);
+                    stats.due += u64::from(task.is_due(now));
                     let oldest = stats.oldest_due.map_or(record.schedule_time, |at| at.min(record.schedule_time));
                     stats.oldest_due = Some(oldest);
                 }
@@ -164,30 +209,30 @@ impl Store {
                 TaskState::Dead => stats.dead += 1,
             }
         }
-        lines.into_iter().map(|((queue, route), stats)| RouteStats { queue, route, stats }).collect()
+        let line = |((queue, route, is_newer), stats)| RouteStats { queue, route, is_newer, stats };
+        lines.into_iter().map(line).collect()
     }
 
     pub(super) fn lease(&mut self, request: &Lease, now: Timestamp) -> Leased {
-        let mut waiting: Vec<(Standing, Timestamp, TaskId)> = Vec::new();
-        for Stored { record, .. } in self.tasks.values() {
-            if record.state == TaskState::Scheduled
+        let may_run = |task: &&Stored| {
+            let record = &task.record;
+            record.state == TaskState::Scheduled
+                && !task.is_newer()
                 && request.queues.contains(&record.queue)
                 && !self.queues.get(&record.queue).is_some_and(|queue| queue.paused)
                 && request.routes.contains(&Route::new(record.kind.clone(), record.shape))
-            {
-                waiting.push((Standing::of(record.lost_leases), record.schedule_time, record.id));
-            }
-        }
-        waiting.sort_unstable();
-        let (due, later): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|(_, at, _)| *at <= now);
-        let next = later.iter().map(|(_, at, _)| at.since(now)).min();
-        let until = now.plus(request.duration);
+        };
+        let (due, later): (Vec<_>, Vec<_>) = self.tasks.values().filter(may_run).partition(|task| task.is_due(now));
+        let next = later.iter().map(|task| task.record.schedule_time.since(now)).min();
+        let place = |task: &Stored| (task.standing(), task.record.schedule_time, task.record.id);
+        let mut due: Vec<_> = due.into_iter().map(place).collect();
+        due.sort_unstable();
         let mut haul = Haul::default();
         for standing in Standing::ALL {
-            let room = request.room(standing, haul.tasks().len());
+            let room = request.room(standing, haul.tasks());
             for (.., id) in due.iter().filter(|(of, ..)| *of == standing).take(room) {
                 if !haul.is_full()
-                    && let Some(task) = self.take(*id, until)
+                    && let Some(task) = self.take(*id, request, now)
                 {
                     haul.add(task);
                 }
@@ -196,10 +241,11 @@ impl Store {
         haul.leased(next)
     }
 
-    fn take(&mut self, id: TaskId, until: Timestamp) -> Option<LeasedTask> {
+    fn take(&mut self, id: TaskId, request: &Lease, now: Timestamp) -> Option<LeasedTask> {
         let task = self.tasks.get_mut(&id)?;
-        let token = LeaseToken::generate();
-        (task.token, task.expires) = (Some(token), until);
+        let (token, standing, duration) = (LeaseToken::generate(), task.standing(), request.duration);
+        let alone = request.isolates(standing);
+        task.lease = Some(Held { token, alone, expires: now.plus(duration), duration });
         task.record.state = TaskState::Leased;
         let record = &task.record;
         Some(LeasedTask {
@@ -211,78 +257,94 @@ impl Store {
             name: record.name.clone(),
             schedule_time: record.schedule_time,
             attempts: record.attempts,
-            standing: Standing::of(record.lost_leases),
+            standing,
+            alone,
             deadline: record.deadline,
             attributes: record.attributes.clone(),
         })
     }
 
-    pub(super) fn leased(&mut self, lease: LeaseRef) -> Option<&mut Stored> {
-        self.tasks.get_mut(&lease.id).filter(|task| task.token == Some(lease.token))
+    /// The task of a lease that is held.
+    fn leased(&mut self, lease: LeaseRef) -> Option<&mut Stored> {
+        let holds = |task: &&mut Stored| task.lease.as_ref().is_some_and(|held| held.token == lease.token);
+        self.tasks.get_mut(&lease.id).filter(holds)
     }
 
-    pub(super) fn settle(&mut self, settlement: Settlement, now: Timestamp, until: Timestamp) -> Settled {
+    pub(super) fn extend(&mut self, lease: LeaseRef, now: Timestamp, duration: Duration) -> bool {
+        let held = self.leased(lease).and_then(|task| task.lease.as_mut());
+        held.map(|held| (held.expires, held.duration) = (now.plus(duration), duration)).is_some()
+    }
+
+    pub(super) fn settle(&mut self, settlement: Settlement, now: Timestamp) -> Settled {
         let lease = settlement.lease;
+        let Some(task) = self.leased(lease) else { return Settled::LeaseLost };
+        let queue = task.record.queue.clone();
+        let config = self.config(&queue);
         let Some(task) = self.leased(lease) else { return Settled::LeaseLost };
         let started = settlement.started.unwrap_or(now);
         match settlement.verdict {
             Verdict::Done => {
-                self.remove(lease.id, until);
+                self.remove(lease.id, now);
                 Settled::Done
             }
             Verdict::Release => {
                 task.give_back();
                 Settled::Scheduled(task.record.schedule_time)
             }
+            Verdict::Unreadable { error } => {
+                task.keep_error(error, now);
+                task.pause(after_unreadable(task.record.created, now), now)
+            }
             Verdict::Permanent { error } => {
                 task.count_attempt(started);
                 task.keep_error(error, now);
-                task.die(now);
-                Settled::Dead
+                task.die(now)
             }
             Verdict::Retry { error, after, max_attempts } => {
                 // A task that answers does not kill its worker.
-                task.record.lost_leases = 0;
+                (task.record.lost_leases, task.record.lost_attempts) = (0, 0);
                 task.count_attempt(started);
                 task.keep_error(error, now);
                 let cap = [task.record.max_attempts, max_attempts].into_iter().flatten().min();
                 let attempts = Attempts::new(task.record.attempts, task.record.first_attempt.unwrap_or(started), cap);
-                let queue = task.record.queue.clone();
-                let config = task.record.retry.clone().unwrap_or_else(|| self.retry_of(&queue));
-                self.tasks.get_mut(&lease.id).map_or(Settled::LeaseLost, |task| match config.next(attempts, now) {
-                    None => {
-                        task.die(now);
-                        Settled::Dead
-                    }
-                    Some(by_backoff) => {
-                        let next = after.map_or(by_backoff, |after| now.plus(after));
-                        task.give_back();
-                        task.record.schedule_time = next;
-                        Settled::Scheduled(next)
-                    }
-                })
+                let retry = task.record.retry.as_ref().unwrap_or_else(|| config.retry());
+                match retry.next(attempts, now) {
+                    None => task.die(now),
+                    Some(by_backoff) => task.pause(after.map_or(by_backoff, |after| now.plus(after)), now),
+                }
             }
         }
     }
 
     pub(super) fn sweep(&mut self, request: &Sweep, now: Timestamp) -> Swept {
         let mut swept = Swept::default();
-        let expired = |task: &&mut Stored| task.token.is_some() && task.expires <= now;
-        for task in self.tasks.values_mut().filter(expired).take(request.limit) {
-            let queue = self.queues.get(&task.record.queue).map(|queue| queue.config.retry().clone());
-            let config = task.record.retry.clone().or(queue).unwrap_or_default();
-            swept.recovered += 1;
-            swept.died += u64::from(task.lose_lease(&config, now));
+        self.tasks.values_mut().for_each(|task| task.shorten_pause(now));
+        for lost in request.lost.iter().take(request.limit) {
+            swept.recovered += u64::from(self.recover(lost, now, &mut swept.died));
         }
-        let old = |task: &&Stored| task.record.died.is_some_and(|died| died.plus(request.dead_letters) <= now);
+        let old = |task: &&Stored| {
+            let keep = self.config(&task.record.queue).dead_letter_retention();
+            !task.is_newer() && task.record.died.is_some_and(|died| died.plus(keep) <= now)
+        };
         let old: Vec<_> = self.tasks.values().filter(old).take(request.limit).map(|task| task.record.id).collect();
         for id in old {
-            let removed = self.remove(id, now.plus(request.tombstones));
+            let removed = self.remove(id, now);
             swept.attributes.extend(removed.and_then(|task| task.record.attributes));
             swept.forgotten += 1;
         }
         swept.forgotten += self.forget_names(request.limit, now);
+        swept.held = self.tasks.values().filter_map(Stored::held).collect();
         swept
+    }
+
+    /// Takes back a lease that has not changed; answers whether it was still there.
+    fn recover(&mut self, lost: &HeldLease, now: Timestamp, died: &mut u64) -> bool {
+        let Some(task) = self.tasks.get(&lost.lease.id).filter(|task| task.held() == Some(*lost)) else { return false };
+        let config = self.config(&task.record.queue);
+        if let Some(task) = self.tasks.get_mut(&lost.lease.id) {
+            *died += u64::from(task.lose_lease(&config, now));
+        }
+        true
     }
 
     /// Forgets names whose time is over, at most so many; answers how many.
@@ -298,15 +360,54 @@ impl Store {
 }
 
 impl Stored {
-    fn give_back(&mut self) {
-        self.token = None;
-        self.record.state = TaskState::Scheduled;
+    const fn standing(&self) -> Standing {
+        Standing::of(self.record.lost_leases)
     }
 
-    fn die(&mut self, now: Timestamp) {
-        self.token = None;
+    /// Whether a newer version of this crate stored it.
+    const fn is_newer(&self) -> bool {
+        self.version > version::KNOWN
+    }
+
+    /// Whether it waits for nothing but a worker.
+    fn is_due(&self, now: Timestamp) -> bool {
+        self.wait == Wait::Worker || self.record.schedule_time <= now
+    }
+
+    /// Its lease, as a sweep sees it.
+    fn held(&self) -> Option<HeldLease> {
+        let held = self.lease.as_ref()?;
+        Some(HeldLease::new(LeaseRef { id: self.record.id, token: held.token }, held.expires, held.duration))
+    }
+
+    /// It was due when it was leased, so it is due again.
+    fn give_back(&mut self) {
+        self.lease = None;
+        (self.record.state, self.wait) = (TaskState::Scheduled, Wait::Worker);
+    }
+
+    fn pause(&mut self, until: Timestamp, now: Timestamp) -> Settled {
+        self.give_back();
+        (self.record.schedule_time, self.wait) = (until, Wait::Pause(now));
+        Settled::Scheduled(until)
+    }
+
+    /// After the clock was set back, a pause lasts from now on as long as it was meant to.
+    fn shorten_pause(&mut self, now: Timestamp) {
+        if let Wait::Pause(since) = self.wait
+            && self.record.state == TaskState::Scheduled
+            && since > now
+        {
+            self.record.schedule_time = now.plus(self.record.schedule_time.since(since));
+            self.wait = Wait::Pause(now);
+        }
+    }
+
+    fn die(&mut self, now: Timestamp) -> Settled {
+        self.lease = None;
         self.record.state = TaskState::Dead;
         self.record.died = Some(now);
+        Settled::Dead
     }
 
     fn count_attempt(&mut self, started: Timestamp) {
@@ -320,21 +421,25 @@ impl Stored {
         errors.drain(..errors.len().saturating_sub(MAX_ERRORS));
     }
 
-    /// The worker is gone. The first time the task is only marked: it may never have started. From then on leased
-    /// means started, and the loss was an attempt. Answers whether the task is dead now.
-    fn lose_lease(&mut self, config: &RetryConfig, now: Timestamp) -> bool {
-        let started = self.record.lost_leases > 0;
+    /// The worker is gone. If the task was its only suspect, that was an attempt; else it may never have started, or
+    /// another task may be to blame. Answers whether the task is dead now.
+    fn lose_lease(&mut self, config: &QueueConfig, now: Timestamp) -> bool {
+        let was_alone = self.lease.as_ref().is_some_and(|held| held.alone);
         self.record.lost_leases = self.record.lost_leases.saturating_add(1);
         self.give_back();
         self.record.schedule_time = self.record.schedule_time.min(now);
-        if !started {
+        if !was_alone {
             return false;
         }
+        self.record.lost_attempts = self.record.lost_attempts.saturating_add(1);
         self.count_attempt(now);
         self.keep_error(error_text::LEASE_LOST.to_owned(), now);
         let first = self.record.first_attempt.unwrap_or(now);
         let attempts = Attempts::new(self.record.attempts, first, self.record.max_attempts);
-        let dead = config.is_exhausted(attempts, now) || self.record.lost_leases > MAX_LOST_ATTEMPTS;
+        let retry = self.record.retry.as_ref().unwrap_or_else(|| config.retry());
+        let is_lost = self.record.lost_attempts >= config.max_lost_attempts();
+        // Whether a task dies that a newer program stored is left to one that can read all of it.
+        let dead = !self.is_newer() && (retry.is_exhausted(attempts, now) || is_lost);
         if dead {
             self.die(now);
         }

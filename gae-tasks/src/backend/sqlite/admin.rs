@@ -1,19 +1,24 @@
 //! Acting on tasks and queues by hand.
 
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
 use rusqlite::{Connection, params};
 
 use super::call::Request;
 use super::connection::Durability;
 use super::error::Fault;
+use super::row::task_id;
 use super::task::Task;
-use super::waiting;
+use super::waiting::{self, Wait};
 use super::writer::{Store, moment};
 use crate::backend::record::error_text;
-use crate::backend::{Purge, Touch};
+use crate::backend::{Purged, Touch};
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
+use crate::retention::Retention;
 use crate::task::TaskId;
-use crate::time::Timestamp;
+use crate::time::Now;
 
 pub(super) struct Delete(pub(super) Touch);
 
@@ -23,7 +28,7 @@ impl Request for Delete {
 
     fn perform(&mut self, store: &mut Store) -> Result<bool, Fault> {
         let Some(task) = Task::load(&store.connection, self.0.id)? else { return Ok(false) };
-        task.remove(&store.connection, &store.catalogue, moment(self.0.now).plus(self.0.tombstones))?;
+        task.remove(&store.connection, &store.catalogue, moment(self.0.now))?;
         Ok(true)
     }
 }
@@ -44,7 +49,7 @@ impl Request for RunNow {
             return refused(task.id, error_text::RUNNING);
         }
         let due = task.schedule_time.min(moment(self.0.now));
-        task.wait(connection, due).map(Ok)
+        task.wait(connection, Wait::Worker(due)).map(Ok)
     }
 
     fn wakes(answer: &Self::Answer) -> bool {
@@ -66,8 +71,9 @@ impl Request for Replay {
         if task.died.is_none() {
             return refused(task.id, error_text::NOT_DEAD);
         }
-        (task.died, task.attempts, task.lost_leases, task.first_attempt) = (None, 0, 0, None);
-        task.wait(connection, moment(self.0.now)).map(Ok)
+        task.clear();
+        (task.died, task.attempts, task.first_attempt) = (None, 0, None);
+        task.wait(connection, Wait::Worker(moment(self.0.now))).map(Ok)
     }
 
     fn wakes(answer: &Self::Answer) -> bool {
@@ -82,11 +88,33 @@ fn refused(id: TaskId, problem: &'static str) -> Result<Result<(), Error>, Fault
 pub(super) struct PutQueue(pub(super) QueueName, pub(super) QueueConfig);
 
 impl Request for PutQueue {
+    type Answer = Result<(), Error>;
+    const DURABILITY: Durability = Durability::Full;
+
+    fn perform(&mut self, store: &mut Store) -> Result<Self::Answer, Fault> {
+        let Self(queue, config) = self;
+        let merge = |stored: QueueConfig| stored.merged(config.clone());
+        let done = store.catalogue.configure(&store.connection, queue, true, merge)?;
+        Ok(done.map_err(|_| Error::NewerQueue { queue: queue.to_string() }))
+    }
+
+    fn wakes(answer: &Self::Answer) -> bool {
+        // The tasks of a queue whose configuration was damaged can be run again.
+        answer.is_ok()
+    }
+}
+
+pub(super) struct RaiseRetention(pub(super) QueueName, pub(super) Retention);
+
+impl Request for RaiseRetention {
     type Answer = ();
     const DURABILITY: Durability = Durability::Full;
 
     fn perform(&mut self, store: &mut Store) -> Result<(), Fault> {
-        store.catalogue.configure(&store.connection, &self.0, self.1.clone())
+        let Self(queue, stated) = self;
+        // A queue that cannot be read keeps what it has.
+        _ = store.catalogue.configure(&store.connection, queue, false, |stored| stored.raised(*stated))?;
+        Ok(())
     }
 }
 
@@ -107,43 +135,59 @@ impl Request for SetPaused {
     }
 }
 
-pub(super) struct PurgeQueue(pub(super) QueueName, pub(super) Purge);
+/// The tasks of a queue that are not dead, as a purge finds them when it begins.
+pub(super) fn open_tasks(connection: &Connection, queue: &QueueName) -> Result<Vec<TaskId>, Fault> {
+    let mut statement = connection.prepare_cached(OPEN)?;
+    let ids = statement.query_map(params![queue.as_str()], |row| Ok(task_id(row, 0).ok()))?;
+    let ids: Result<Vec<_>, _> = ids.collect();
+    Ok(ids?.into_iter().flatten().collect())
+}
 
-impl Request for PurgeQueue {
-    type Answer = u64;
+pub(super) const OPEN: &str = "SELECT w.task FROM gae_tasks_lane l CROSS JOIN gae_tasks_waiting w ON w.lane = l.id \
+    WHERE l.queue = ?1 UNION ALL SELECT e.task FROM gae_tasks_lease e CROSS JOIN gae_tasks_task t ON t.id = e.task \
+    CROSS JOIN gae_tasks_lane l ON l.id = t.lane WHERE l.queue = ?1";
+
+/// How long a slice of a purge may work; its commit comes on top, and others wait for both.
+const SLICE: Duration = Duration::from_millis(20);
+
+/// Most tasks of a slice: the pages they stood in are written by its commit.
+const MAX_SLICE: usize = 2_000;
+
+/// Deletes some of the tasks that a purge has found, so that others have their turn before the next slice.
+pub(super) struct PurgeSlice {
+    pub(super) now: Now,
+    pub(super) ids: Arc<[TaskId]>,
+    /// How many of them the slices before have done.
+    pub(super) done: usize,
+}
+
+/// How far a slice has come.
+pub(super) struct Sliced {
+    pub(super) done: usize,
+    pub(super) purged: Purged,
+}
+
+impl Request for PurgeSlice {
+    type Answer = Sliced;
     const DURABILITY: Durability = Durability::Full;
 
-    fn perform(&mut self, store: &mut Store) -> Result<u64, Fault> {
-        let until = moment(self.1.now).plus(self.1.tombstones);
-        let lanes = store.catalogue.lanes().filter(|lane| lane.queue == self.0);
-        lanes.map(|lane| purge_lane(&store.connection, lane.id, &self.0, until)).sum()
+    fn perform(&mut self, store: &mut Store) -> Result<Sliced, Fault> {
+        let (now, begun) = (moment(self.now), Instant::now());
+        let mut slice = Sliced { done: self.done, purged: Purged::new(0, 0) };
+        for id in self.ids.iter().skip(self.done).take(MAX_SLICE) {
+            // One at least, however slow the disk is.
+            if slice.done > self.done && begun.elapsed() > SLICE {
+                break;
+            }
+            slice.done += 1;
+            let Some(task) = Task::load(&store.connection, *id)?.filter(|task| task.died.is_none()) else { continue };
+            if store.catalogue.is_readable(task.lane) {
+                task.remove(&store.connection, &store.catalogue, now)?;
+                slice.purged.deleted += 1;
+            } else {
+                slice.purged.left += 1;
+            }
+        }
+        Ok(slice)
     }
-}
-
-/// The tasks of a lane that are not dead.
-macro_rules! open_tasks {
-    () => {
-        "SELECT task FROM gae_tasks_waiting WHERE lane = ?1 UNION ALL SELECT e.task FROM gae_tasks_lease e \
-         CROSS JOIN gae_tasks_task t ON t.id = e.task WHERE t.lane = ?1"
-    };
-}
-
-pub(super) const NAMES: &str = concat!(
-    "UPDATE gae_tasks_name SET until = ?2 WHERE queue = ?3 AND until IS NULL AND task IN (",
-    open_tasks!(),
-    ")"
-);
-pub(super) const ERRORS: &str = concat!("DELETE FROM gae_tasks_error WHERE task IN (", open_tasks!(), ")");
-pub(super) const TASKS: &str = concat!("DELETE FROM gae_tasks_task WHERE id IN (", open_tasks!(), ")");
-
-/// Deletes the tasks of a lane, set by set: a queue may have a million of them.
-fn purge_lane(connection: &Connection, lane: i64, queue: &QueueName, until: Timestamp) -> Result<u64, Fault> {
-    const LEASES: &str = "DELETE FROM gae_tasks_lease WHERE NOT EXISTS (SELECT 1 FROM gae_tasks_task WHERE id = task)";
-    const WAITING: &str = "DELETE FROM gae_tasks_waiting WHERE lane = ?1";
-    connection.prepare_cached(NAMES)?.execute(params![lane, until.as_micros(), queue.as_str()])?;
-    connection.prepare_cached(ERRORS)?.execute(params![lane])?;
-    let deleted = connection.prepare_cached(TASKS)?.execute(params![lane])?;
-    connection.prepare_cached(LEASES)?.execute([])?;
-    connection.prepare_cached(WAITING)?.execute(params![lane])?;
-    Ok(deleted as u64)
 }

@@ -27,6 +27,7 @@ struct Row {
     id: TaskId,
     lane: i64,
     created: i64,
+    timed: bool,
     due: i64,
     max_attempts: Option<u32>,
     deadline: Option<i64>,
@@ -49,9 +50,9 @@ impl Fresh {
     pub(super) fn add(&mut self, task: &NewTask, lane: i64, now: Timestamp, due: Timestamp) {
         let payload = self.keep(&task.payload);
         let attributes = task.attributes.as_ref().map(|attributes| self.keep(attributes));
-        let (created, due) = (now.as_micros(), due.as_micros());
+        let (created, due, timed) = (now.as_micros(), due.as_micros(), task.schedule.is_timed());
         let (max_attempts, deadline) = (task.max_attempts, task.deadline.map(super::row::nanos));
-        self.rows.push(Row { id: task.id, lane, created, due, max_attempts, deadline, payload, attributes });
+        self.rows.push(Row { id: task.id, lane, created, timed, due, max_attempts, deadline, payload, attributes });
     }
 
     /// Whether the largest statement can be filled.
@@ -105,10 +106,10 @@ impl Statements {
     fn new(rows: usize) -> Self {
         let task = "INSERT INTO gae_tasks_task (id, lane, created, schedule_time, max_attempts, deadline, attributes, \
                     payload) VALUES ";
-        let waiting = "INSERT OR REPLACE INTO gae_tasks_waiting (lane, standing, due, task) VALUES ";
+        let waiting = "INSERT OR REPLACE INTO gae_tasks_waiting (lane, standing, timed, due, task) VALUES ";
         Self {
             task: many(task, "(?, ?, ?, ?, ?, ?, ?, ?)", rows) + " ON CONFLICT (id) DO NOTHING",
-            waiting: many(waiting, &format!("(?, {}, ?, ?)", Standing::Clear as i64), rows),
+            waiting: many(waiting, &format!("(?, {}, ?, ?, ?)", Standing::Clear as i64), rows),
         }
     }
 
@@ -125,10 +126,11 @@ impl Statements {
             task.raw_bind_parameter(column + 6, row.deadline)?;
             task.raw_bind_parameter(column + 7, row.attributes.clone().and_then(|range| bytes.get(range)))?;
             task.raw_bind_parameter(column + 8, bytes.get(row.payload.clone()))?;
-            let column = number * 3;
+            let column = number * 4;
             waiting.raw_bind_parameter(column + 1, row.lane)?;
-            waiting.raw_bind_parameter(column + 2, row.due)?;
-            waiting.raw_bind_parameter(column + 3, row.id.as_bytes())?;
+            waiting.raw_bind_parameter(column + 2, row.timed)?;
+            waiting.raw_bind_parameter(column + 3, row.due)?;
+            waiting.raw_bind_parameter(column + 4, row.id.as_bytes())?;
         }
         if task.raw_execute()? < rows.len() {
             return Err(Fault::Repeated);

@@ -8,22 +8,33 @@ use rusqlite::{Connection, Row, params};
 use super::error::Fault;
 use super::unreadable::{self, Columns};
 use crate::backend::{NewTask, QueueRecord, Routes};
-use crate::queue::{QueueConfig, QueueName, RetryConfig};
+use crate::queue::{QueueConfig, QueueName};
 use crate::task::{Kind, Route, Shape};
+use crate::version::{self, Unread};
 
-/// A queue together with a route, interned as one number, so that what a worker cannot run costs its leases nothing.
+/// A queue together with a route and a version, interned as one number, so that what a worker cannot run costs its
+/// leases nothing.
 #[derive(Debug)]
 pub(super) struct Lane {
     pub(super) id: i64,
     pub(super) queue: QueueName,
     pub(super) route: Route,
+    /// What a program must know to run its tasks.
+    pub(super) version: u8,
+}
+
+impl Lane {
+    /// Whether a newer version of this crate stored its tasks.
+    pub(super) const fn is_newer(&self) -> bool {
+        self.version > version::KNOWN
+    }
 }
 
 /// What the writer knows of lanes and queues.
 #[derive(Debug, Default)]
 pub(super) struct Catalogue {
     lanes: HashMap<i64, Arc<Lane>>,
-    by_name: HashMap<QueueName, HashMap<Kind, Vec<(Shape, i64)>>>,
+    by_name: HashMap<QueueName, HashMap<Kind, Vec<(Shape, u8, i64)>>>,
     /// The lane asked for last: very often the next task goes there too.
     recent: Option<Arc<Lane>>,
     newest: i64,
@@ -35,7 +46,7 @@ pub(super) struct Catalogue {
 
 #[derive(Debug)]
 struct Queue {
-    config: QueueConfig,
+    config: Result<QueueConfig, Unread>,
     paused: bool,
 }
 
@@ -70,7 +81,7 @@ impl Catalogue {
         let mut statement = connection.prepare_cached("SELECT name, config, paused FROM gae_tasks_queue")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            if let Some(QueueRecord { name, config, paused, .. }) = queue_record(connection, row) {
+            if let Some((name, config, paused)) = queue(connection, row) {
                 self.queues.insert(name, Queue { config, paused });
             }
         }
@@ -79,14 +90,14 @@ impl Catalogue {
 
     /// Lanes are only ever added, so the ones after the newest known are all there is to read.
     fn read_lanes(&mut self, connection: &Connection) -> Result<(), Fault> {
-        const NEW: &str = "SELECT id, queue, kind, shape FROM gae_tasks_lane WHERE id > ?1 ORDER BY id";
+        const NEW: &str = "SELECT id, queue, kind, shape, version FROM gae_tasks_lane WHERE id > ?1 ORDER BY id";
         let mut statement = connection.prepare_cached(NEW)?;
         let mut rows = statement.query(params![self.newest])?;
         while let Some(row) = rows.next()? {
             let id = row.get(0)?;
             self.newest = self.newest.max(id);
             match names_of_lane(row, 1) {
-                Some((queue, route)) => self.know(Lane { id, queue, route }),
+                Some((queue, route, version)) => self.know(Lane { id, queue, route, version }),
                 None => unreadable::row(connection, "gae_tasks_lane", id),
             }
         }
@@ -96,7 +107,7 @@ impl Catalogue {
     fn know(&mut self, lane: Lane) {
         self.newest = self.newest.max(lane.id);
         let kinds = self.by_name.entry(lane.queue.clone()).or_default();
-        kinds.entry(lane.route.kind().clone()).or_default().push((lane.route.shape(), lane.id));
+        kinds.entry(lane.route.kind().clone()).or_default().push((lane.route.shape(), lane.version, lane.id));
         self.lanes.insert(lane.id, Arc::new(lane));
         self.runnable = None;
     }
@@ -106,37 +117,36 @@ impl Catalogue {
         self.lanes.get(&id)
     }
 
-    pub(super) fn lanes(&self) -> impl Iterator<Item = &Arc<Lane>> {
-        self.lanes.values()
-    }
-
     /// The lane `task` goes to; made, with its queue, if it is the first one.
     pub(super) fn lane_of(&mut self, connection: &Connection, task: &NewTask) -> Result<i64, Fault> {
+        let version = task.version();
         if let Some(lane) = &self.recent
             && lane.route.shape() == task.shape
+            && lane.version == version
             && lane.queue == task.queue
             && *lane.route.kind() == task.kind
         {
             return Ok(lane.id);
         }
-        let id = self.find_or_make(connection, task)?;
+        let id = self.find_or_make(connection, task, version)?;
         self.recent = self.lanes.get(&id).cloned();
         Ok(id)
     }
 
-    fn find_or_make(&mut self, connection: &Connection, task: &NewTask) -> Result<i64, Fault> {
+    fn find_or_make(&mut self, connection: &Connection, task: &NewTask, version: u8) -> Result<i64, Fault> {
         let known = self.by_name.get(&task.queue).and_then(|kinds| kinds.get(&task.kind));
-        let known = known.and_then(|shapes| shapes.iter().find(|(shape, _)| *shape == task.shape));
-        if let Some((_, id)) = known {
+        let known = known.and_then(|lanes| lanes.iter().find(|(shape, of, _)| (*shape, *of) == (task.shape, version)));
+        if let Some((.., id)) = known {
             return Ok(*id);
         }
         self.ensure_queue(connection, &task.queue)?;
         let shape = task.shape.to_bits().cast_signed();
         connection
-            .prepare_cached("INSERT INTO gae_tasks_lane (queue, kind, shape) VALUES (?1, ?2, ?3)")?
-            .execute(params![task.queue.as_str(), task.kind.as_str(), shape])?;
+            .prepare_cached("INSERT INTO gae_tasks_lane (queue, kind, shape, version) VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![task.queue.as_str(), task.kind.as_str(), shape, version])?;
         let id = connection.last_insert_rowid();
-        self.know(Lane { id, queue: task.queue.clone(), route: Route::new(task.kind.clone(), task.shape) });
+        let route = Route::new(task.kind.clone(), task.shape);
+        self.know(Lane { id, queue: task.queue.clone(), route, version });
         Ok(id)
     }
 
@@ -145,17 +155,29 @@ impl Catalogue {
         if self.queues.contains_key(name) {
             return Ok(());
         }
-        self.write_queue(connection, name, Queue { config: QueueConfig::new(), paused: false })
+        self.write_queue(connection, name, QueueConfig::new(), false)
     }
 
+    /// Changes the configuration of a queue, made if missing.
+    ///
+    /// # Errors
+    /// Beside faults: why the stored one cannot be read. A damaged one is replaced if `mends`.
     pub(super) fn configure(
         &mut self,
         connection: &Connection,
         name: &QueueName,
-        config: QueueConfig,
-    ) -> Result<(), Fault> {
-        let paused = self.queues.get(name).is_some_and(|queue| queue.paused);
-        self.write_queue(connection, name, Queue { config, paused })
+        mends: bool,
+        change: impl FnOnce(QueueConfig) -> QueueConfig,
+    ) -> Result<Result<(), Unread>, Fault> {
+        let queue = self.queues.get(name);
+        let stored = match queue.map(|queue| &queue.config) {
+            None => QueueConfig::new(),
+            Some(Ok(config)) => config.clone(),
+            Some(Err(Unread::Damaged)) if mends => QueueConfig::new(),
+            Some(Err(unread)) => return Ok(Err(*unread)),
+        };
+        let paused = queue.is_some_and(|queue| queue.paused);
+        self.write_queue(connection, name, change(stored), paused).map(Ok)
     }
 
     pub(super) fn pause(&mut self, connection: &Connection, name: &QueueName, paused: bool) -> Result<(), Fault> {
@@ -169,18 +191,32 @@ impl Catalogue {
         Ok(())
     }
 
-    fn write_queue(&mut self, connection: &Connection, name: &QueueName, queue: Queue) -> Result<(), Fault> {
+    fn write_queue(
+        &mut self,
+        connection: &Connection,
+        name: &QueueName,
+        config: QueueConfig,
+        paused: bool,
+    ) -> Result<(), Fault> {
         connection
             .prepare_cached("INSERT OR REPLACE INTO gae_tasks_queue (name, config, paused) VALUES (?1, ?2, ?3)")?
-            .execute(params![name.as_str(), encoded(&queue.config)?, queue.paused])?;
-        self.queues.insert(name.clone(), queue);
+            .execute(params![name.as_str(), encoded(&config)?, paused])?;
+        self.queues.insert(name.clone(), Queue { config: Ok(config), paused });
         self.runnable = None;
         Ok(())
     }
 
-    /// How tasks of `queue` are retried that have no settings of their own.
-    pub(super) fn retry_of(&self, queue: &QueueName) -> RetryConfig {
-        self.queues.get(queue).map(|queue| queue.config.retry().clone()).unwrap_or_default()
+    /// The configuration of the queue of a lane; `None` if this program cannot read it.
+    pub(super) fn config(&self, lane: i64) -> Option<QueueConfig> {
+        match self.queues.get(&self.lane(lane)?.queue) {
+            Some(queue) => queue.config.clone().ok(),
+            None => Some(QueueConfig::new()),
+        }
+    }
+
+    /// Whether this program can read all that decides what becomes of the tasks of a lane.
+    pub(super) fn is_readable(&self, lane: i64) -> bool {
+        self.lane(lane).is_some_and(|lane| !lane.is_newer()) && self.config(lane).is_some()
     }
 
     /// The lanes a worker may lease from now: its queues and routes, without those that are paused.
@@ -193,7 +229,8 @@ impl Catalogue {
         }
         let may_run = |lane: &&Arc<Lane>| {
             queues.contains(&lane.queue)
-                && !self.queues.get(&lane.queue).is_some_and(|queue| queue.paused)
+                && !lane.is_newer()
+                && self.queues.get(&lane.queue).is_none_or(|queue| !queue.paused && queue.config.is_ok())
                 && routes.contains(&lane.route)
         };
         let lanes: Arc<[_]> = self.lanes.values().filter(may_run).cloned().collect();
@@ -212,27 +249,33 @@ fn is_same(one: &Routes, other: &Routes) -> bool {
     }
 }
 
-/// A queue whose name, configuration and pause stand in `row`. What cannot be read is as by default; without its name it
-/// is left aside.
+/// The queue whose name, configuration and pause stand in `row`.
 pub(super) fn queue_record(connection: &Connection, row: &Row<'_>) -> Option<QueueRecord> {
+    let (name, config, paused) = queue(connection, row)?;
+    Some(QueueRecord { name, config: config.ok(), paused, gives_up: false })
+}
+
+/// A queue as it stands in `row`; one without a name is left aside.
+pub(super) fn queue(connection: &Connection, row: &Row<'_>) -> Option<(QueueName, Result<QueueConfig, Unread>, bool)> {
     let Some(name) = row.get(0).ok().and_then(|name: String| QueueName::new(name).ok()) else {
         unreadable::row(connection, "gae_tasks_queue", "without a name");
         return None;
     };
     let columns = Columns::of(row);
     let (bytes, paused): (Option<Vec<u8>>, Option<bool>) = (columns.get(1), columns.get(2));
-    let config = bytes.as_deref().and_then(decoded);
-    if config.is_none() || !columns.is_whole() {
-        unreadable::queue(connection, name.as_str());
+    let config = bytes.map_or(Err(Unread::Damaged), |bytes| version::decode(&bytes));
+    if let Err(unread) = config {
+        unreadable::queue(connection, name.as_str(), unread);
     }
-    Some(QueueRecord { name, config: config.unwrap_or_default(), paused: paused.unwrap_or_default(), gives_up: false })
+    // What is paused or not is unknown where it cannot be read: the tasks of the queue wait.
+    Some((name, config, paused.unwrap_or(true)))
 }
 
-/// The queue, kind and shape of a lane, which stand in `row` from column `first` on.
-pub(super) fn names_of_lane(row: &Row<'_>, first: usize) -> Option<(QueueName, Route)> {
+/// The queue, kind, shape and version of a lane, which stand in `row` from column `first` on.
+pub(super) fn names_of_lane(row: &Row<'_>, first: usize) -> Option<(QueueName, Route, u8)> {
     let queue = queue_name(row.get(first).ok()?).ok()?;
     let kind = kind(row.get(first + 1).ok()?).ok()?;
-    Some((queue, Route::new(kind, shape(row.get(first + 2).ok()?))))
+    Some((queue, Route::new(kind, shape(row.get(first + 2).ok()?)), row.get(first + 3).ok()?))
 }
 
 pub(super) fn queue_name(text: String) -> Result<QueueName, Fault> {
@@ -247,16 +290,7 @@ pub(super) const fn shape(bits: i64) -> Shape {
     Shape::from_bits(bits.cast_unsigned())
 }
 
-/// The first byte of a stored configuration. Postcard does not describe itself: a changed type gets a new number here.
-const CONFIG_FORMAT: u8 = 1;
-
 /// A configuration as it is stored.
 pub(super) fn encoded<T: serde::Serialize>(config: &T) -> Result<Vec<u8>, Fault> {
-    postcard::to_extend(config, vec![CONFIG_FORMAT]).map_err(|_| Fault::unreadable("a configuration"))
-}
-
-/// A configuration as it was stored; `None` if it cannot be read.
-pub(super) fn decoded<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Option<T> {
-    let (&CONFIG_FORMAT, rest) = bytes.split_first()? else { return None };
-    postcard::from_bytes(rest).ok()
+    version::encode(config).ok_or_else(|| Fault::unreadable("a configuration"))
 }

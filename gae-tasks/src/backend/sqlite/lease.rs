@@ -12,24 +12,26 @@ use super::connection::Durability;
 use super::error::Fault;
 use super::lane::Lane;
 use super::row::{deadline, task_id, task_name};
+use super::unreadable;
+use super::waiting::{self, Wait};
 use super::writer::{Store, moment};
-use super::{unreadable, waiting};
 use crate::backend::lease::Haul;
 use crate::backend::{Lease, LeaseRef, LeaseToken, Leased, LeasedTask, Standing};
 use crate::task::TaskId;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, micros};
 
 /// The order of what waits; the rows of tasks, with their payloads, are read only for those that are taken.
-pub(super) const READ: &str = "SELECT due, task FROM gae_tasks_waiting WHERE lane = ?1 AND standing = ?2 AND due <= ?3 \
-                               AND (due, task) > (?4, ?5) AND typeof(task) = 'blob' AND length(task) = 16 ORDER BY due, task LIMIT ?6";
+pub(super) const READ: &str = "SELECT due, task FROM gae_tasks_waiting WHERE lane = ?1 AND standing = ?2 AND timed = ?3 \
+                               AND due <= ?4 AND (due, task) > (?5, ?6) AND typeof(task) = 'blob' AND length(task) = 16 \
+                               ORDER BY due, task LIMIT ?7";
 
 pub(super) const TASK: &str =
     "SELECT name, schedule_time, attempts, deadline, attributes, payload FROM gae_tasks_task WHERE id = ?1";
 
-pub(super) const LATER: &str = "SELECT due FROM gae_tasks_waiting WHERE lane = ?1 AND standing = ?2 AND due > ?3 \
-                               ORDER BY due LIMIT 1";
+pub(super) const LATER: &str = "SELECT due FROM gae_tasks_waiting WHERE lane = ?1 AND standing = ?2 AND timed = 1 \
+                               AND due > ?3 ORDER BY due LIMIT 1";
 
-pub(super) const DUE: &str = "SELECT 1 FROM gae_tasks_waiting WHERE lane = ?1 AND standing = ?2 AND due <= ?3 \
+pub(super) const DUE: &str = "SELECT 1 FROM gae_tasks_waiting WHERE lane = ?1 AND standing = ?2 AND timed = ?3 AND due <= ?4 \
                              AND typeof(task) = 'blob' AND length(task) = 16 LIMIT 1";
 
 impl Request for Lease {
@@ -42,7 +44,7 @@ impl Request for Lease {
         let lanes = store.catalogue.runnable(&self.queues, &self.routes);
         for lane in &*lanes {
             for standing in Standing::ALL {
-                if self.room(standing, 0) > 0 && is_due(&store.connection, lane.id, standing, now)? {
+                if self.room(standing, &[]) > 0 && is_due(&store.connection, lane.id, standing, now)? {
                     return Ok(None);
                 }
             }
@@ -56,12 +58,12 @@ impl Request for Lease {
         let Store { connection, session, .. } = store;
         let mut haul = Haul::default();
         for standing in Standing::ALL {
-            let room = self.room(standing, haul.tasks().len());
-            take(connection, &lanes, standing, now, room, &mut haul)?;
+            let room = self.room(standing, haul.tasks());
+            take(connection, &lanes, Rank { standing, alone: self.isolates(standing) }, now, room, &mut haul)?;
         }
         if !haul.tasks().is_empty() {
             let session = session.begin(connection, now)?;
-            write_leases(connection, haul.tasks(), now.plus(self.duration), session)?;
+            self.write(connection, haul.tasks(), now, session)?;
         }
         Ok(haul.leased(next(connection, &lanes, now)?))
     }
@@ -83,24 +85,38 @@ fn next(connection: &Connection, lanes: &[Arc<Lane>], now: Timestamp) -> Result<
 }
 
 fn is_due(connection: &Connection, lane: i64, standing: Standing, now: Timestamp) -> Result<bool, Fault> {
-    Ok(connection.prepare_cached(DUE)?.exists(params![lane, standing as i64, now.as_micros()])?)
+    let mut statement = connection.prepare_cached(DUE)?;
+    let mut exists =
+        |timed, until: Timestamp| statement.exists(params![lane, standing as i64, timed, until.as_micros()]);
+    Ok(exists(false, Timestamp::MAX)? || exists(true, now)?)
 }
 
-fn write_leases(connection: &Connection, tasks: &[LeasedTask], expires: Timestamp, session: i64) -> Result<(), Fault> {
-    const LEASE: &str =
-        "INSERT OR REPLACE INTO gae_tasks_lease (task, token, expires, session) VALUES (?1, ?2, ?3, ?4)";
-    let mut statement = connection.prepare_cached(LEASE)?;
-    for LeaseRef { id, token } in tasks.iter().map(|task| task.lease) {
-        statement.execute(params![id.as_bytes(), token.to_bits(), expires.as_micros(), session])?;
+/// The part of a lease that writes.
+impl Lease {
+    fn write(&self, connection: &Connection, tasks: &[LeasedTask], now: Timestamp, session: i64) -> Result<(), Fault> {
+        const LEASE: &str = "INSERT OR REPLACE INTO gae_tasks_lease (task, token, expires, duration, alone, session) \
+                             VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        let (expires, duration) = (now.plus(self.duration).as_micros(), micros(self.duration));
+        let mut statement = connection.prepare_cached(LEASE)?;
+        for LeasedTask { lease: LeaseRef { id, token }, alone, .. } in tasks {
+            statement.execute(params![id.as_bytes(), token.to_bits(), expires, duration, alone, session])?;
+        }
+        Ok(())
     }
-    Ok(())
+}
+
+/// What the tasks have in common that are taken together.
+#[derive(Debug, Clone, Copy)]
+struct Rank {
+    standing: Standing,
+    alone: bool,
 }
 
 /// Takes up to `limit` due tasks out of the order, those first that have been due longest, whatever their lane.
 fn take(
     connection: &Connection,
     lanes: &[Arc<Lane>],
-    standing: Standing,
+    rank: Rank,
     now: Timestamp,
     limit: usize,
     haul: &mut Haul,
@@ -108,8 +124,8 @@ fn take(
     if limit == 0 || lanes.is_empty() || haul.is_full() {
         return Ok(());
     }
-    let mut merge = Merge::start(connection, lanes, standing, now, limit)?;
-    let mut reader = Reader::prepare(connection, standing)?;
+    let mut merge = Merge::start(connection, lanes, rank.standing, now, limit)?;
+    let mut reader = Reader::prepare(connection, rank)?;
     let mut bad = Vec::new();
     let most = haul.tasks().len().saturating_add(limit);
     while haul.tasks().len() < most
@@ -122,7 +138,7 @@ fn take(
         }
     }
     merge.take_out()?;
-    bad.into_iter().try_for_each(|(lane, id)| put_off(connection, lane, standing, id, now))
+    bad.into_iter().try_for_each(|(lane, id)| put_off(connection, lane, rank.standing, id, now))
 }
 
 /// When a task that cannot be read is tried again: by then it may have been mended, or this program been updated.
@@ -134,7 +150,7 @@ fn put_off(connection: &Connection, lane: i64, standing: Standing, id: TaskId, n
     let mut statement = connection.prepare_cached("UPDATE gae_tasks_task SET schedule_time = ?2 WHERE id = ?1")?;
     if statement.execute(params![id.as_bytes(), later.as_micros()])? > 0 {
         unreadable::task(connection, id);
-        waiting::put(connection, id, lane, standing, later)?;
+        waiting::put(connection, id, lane, standing, Wait::Pause { until: later, since: now })?;
     }
     Ok(())
 }
@@ -142,9 +158,10 @@ fn put_off(connection: &Connection, lane: i64, standing: Standing, id: TaskId, n
 /// The place of a task in its lane.
 type Key = (i64, TaskId);
 
-/// The due tasks of one lane, read a few at a time.
+/// The due tasks of one lane, those that are timed or those that are not, read a few at a time.
 struct Source<'a> {
     lane: &'a Lane,
+    timed: bool,
     ready: VecDeque<Key>,
     /// How many are read next; zero when there are no more.
     step: usize,
@@ -154,11 +171,11 @@ struct Source<'a> {
 
 impl<'a> Source<'a> {
     /// Of many lanes each is likely to give few, and what is read is not always taken.
-    fn new(lane: &'a Lane, limit: usize, lanes: usize) -> Self {
+    fn new(lane: &'a Lane, timed: bool, limit: usize, lanes: usize) -> Self {
         let step = if lanes == 1 { limit } else { limit.saturating_mul(2) / lanes };
         let first = (i64::MIN, TaskId::from_bytes([0; 16]));
         let step = step.clamp(1, limit.min(MOST_READ));
-        Self { lane, ready: VecDeque::new(), step, read: first, taken: None }
+        Self { lane, timed, ready: VecDeque::new(), step, read: first, taken: None }
     }
 }
 
@@ -183,9 +200,10 @@ impl<'a> Merge<'a> {
         now: Timestamp,
         limit: usize,
     ) -> Result<Self, Fault> {
-        let sources = lanes.iter().map(|lane| Source::new(lane, limit, lanes.len())).collect();
+        let both = |lane: &'a Arc<Lane>| [false, true].map(|timed| Source::new(lane, timed, limit, lanes.len()));
+        let sources: Vec<_> = lanes.iter().flat_map(both).collect();
         let mut merge = Self { connection, standing, now, sources, heads: BinaryHeap::new() };
-        for index in 0..lanes.len() {
+        for index in 0..merge.sources.len() {
             merge.offer(index)?;
         }
         Ok(merge)
@@ -218,7 +236,7 @@ impl<'a> Merge<'a> {
     fn take_out(self) -> Result<(), Fault> {
         for source in self.sources {
             if let Some(last) = source.taken {
-                waiting::take_up_to(self.connection, source.lane.id, self.standing, last)?;
+                waiting::take_up_to(self.connection, source.lane.id, self.standing, source.timed, last)?;
             }
         }
         Ok(())
@@ -230,8 +248,9 @@ impl Source<'_> {
         let mut statement = connection.prepare_cached(READ)?;
         let (due, id) = self.read;
         let limit = i64::try_from(self.step).unwrap_or(i64::MAX);
+        let until = if self.timed { now } else { Timestamp::MAX }.as_micros();
         let mut rows =
-            statement.query(params![self.lane.id, standing as i64, now.as_micros(), due, id.as_bytes(), limit])?;
+            statement.query(params![self.lane.id, standing as i64, self.timed, until, due, id.as_bytes(), limit])?;
         while let Some(row) = rows.next()? {
             let (Ok(due), Ok(id)) = (row.get(0), task_id(row, 1)) else { continue };
             self.read = (due, id);
@@ -246,13 +265,13 @@ impl Source<'_> {
 struct Reader<'a> {
     connection: &'a Connection,
     statement: CachedStatement<'a>,
-    standing: Standing,
+    rank: Rank,
     token: LeaseToken,
 }
 
 impl<'a> Reader<'a> {
-    fn prepare(connection: &'a Connection, standing: Standing) -> Result<Self, Fault> {
-        Ok(Self { connection, statement: connection.prepare_cached(TASK)?, standing, token: LeaseToken::generate() })
+    fn prepare(connection: &'a Connection, rank: Rank) -> Result<Self, Fault> {
+        Ok(Self { connection, statement: connection.prepare_cached(TASK)?, rank, token: LeaseToken::generate() })
     }
 
     /// The task; `None` if its row cannot be read, or is gone.
@@ -260,7 +279,7 @@ impl<'a> Reader<'a> {
         let lease = LeaseRef { id, token: self.token };
         let mut rows = self.statement.query(params![id.as_bytes()])?;
         let Some(row) = rows.next()? else { return Ok(None) };
-        Ok(task(self.connection, row, lane, lease, self.standing).ok())
+        Ok(task(self.connection, row, lane, lease, self.rank).ok())
     }
 }
 
@@ -269,7 +288,7 @@ fn task(
     row: &Row<'_>,
     lane: &Lane,
     lease: LeaseRef,
-    standing: Standing,
+    rank: Rank,
 ) -> rusqlite::Result<LeasedTask> {
     Ok(LeasedTask {
         lease,
@@ -280,7 +299,8 @@ fn task(
         name: task_name(connection, lease.id, row, 0),
         schedule_time: Timestamp::from_micros(row.get(1)?),
         attempts: row.get(2)?,
-        standing,
+        standing: rank.standing,
+        alone: rank.alone,
         deadline: deadline(row.get(3)?),
         attributes: row.get(4)?,
     })

@@ -29,20 +29,22 @@ mod tests;
 
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use self::admin::{Delete, PurgeQueue, PutQueue, Replay, RunNow, SetPaused};
+use self::admin::{Delete, PurgeSlice, PutQueue, RaiseRetention, Replay, RunNow, SetPaused, open_tasks};
 use self::call::Request;
 use self::enqueue::Storing;
 use self::reader::Reader;
 use self::writer::{Writer, moment};
 use super::{
-    Answer, Backend, Bury, Capabilities, Enqueue, Extend, Lease, Leased, List, Pull, Purge, QueueRecord, RouteStats,
+    Answer, Backend, Bury, Capabilities, Enqueue, Extend, Lease, Leased, List, Pull, Purged, QueueRecord, RouteStats,
     Settle, Settled, Sweep, Swept, TaskRecord, Touch, sealed,
 };
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
+use crate::retention::Retention;
 use crate::task::{Deferred, TaskId};
 use crate::time::Now;
 
@@ -150,7 +152,12 @@ impl Backend for Sqlite {
     }
 
     fn put_queue(&self, queue: QueueName, config: QueueConfig) -> Answer<'_, ()> {
-        self.write(PutQueue(queue, config))
+        let answer = self.writer.call(PutQueue(queue, config));
+        Box::pin(async { answer.await? })
+    }
+
+    fn raise_retention(&self, queue: QueueName, stated: Retention) -> Answer<'_, ()> {
+        self.write(RaiseRetention(queue, stated))
     }
 
     fn queues(&self) -> Answer<'_, Vec<QueueRecord>> {
@@ -163,8 +170,17 @@ impl Backend for Sqlite {
         Box::pin(async { Ok(answer.await.map(|_| ())?) })
     }
 
-    fn purge(&self, queue: QueueName, request: Purge) -> Answer<'_, u64> {
-        self.write(PurgeQueue(queue, request))
+    fn purge(&self, queue: QueueName, now: Now) -> Answer<'_, Purged> {
+        Box::pin(async move {
+            let ids: Arc<[TaskId]> = self.reader.scan(move |file| open_tasks(file, &queue)).await?.into();
+            let (mut done, mut purged) = (0, Purged::new(0, 0));
+            while done < ids.len() {
+                let slice = self.writer.call(PurgeSlice { now, ids: Arc::clone(&ids), done }).await?;
+                done = slice.done;
+                purged = Purged::new(purged.deleted + slice.purged.deleted, purged.left + slice.purged.left);
+            }
+            Ok(purged)
+        })
     }
 
     fn stats(&self, now: Now) -> Answer<'_, Vec<RouteStats>> {

@@ -5,16 +5,17 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::error::Fault;
-use super::lane::{decoded, kind, queue_name, shape};
+use super::lane::{kind, queue_name, shape};
 use super::unreadable;
 use crate::backend::{List, TaskError, TaskFilter, TaskRecord, TaskState};
 use crate::queue::RetryConfig;
 use crate::task::{TaskId, TaskName};
 use crate::time::Timestamp;
+use crate::version::{self, Unread};
 
 const RECORD: &str = "SELECT t.id, l.kind, l.shape, t.payload, l.queue, t.name, t.created, t.schedule_time, \
                       t.first_attempt, t.attempts, t.lost_leases, t.max_attempts, t.retry, t.deadline, t.attributes, \
-                      t.died, EXISTS (SELECT 1 FROM gae_tasks_lease WHERE task = t.id), t.errors \
+                      t.died, EXISTS (SELECT 1 FROM gae_tasks_lease WHERE task = t.id), t.errors, t.lost_attempts \
                       FROM gae_tasks_task t CROSS JOIN gae_tasks_lane l ON l.id = t.lane";
 
 /// The stored task `id`.
@@ -86,6 +87,7 @@ fn record(connection: &Connection, row: &Row<'_>) -> Result<TaskRecord, Fault> {
         first_attempt: time(row.get(8)?),
         attempts: row.get(9)?,
         lost_leases: row.get(10)?,
+        lost_attempts: row.get(18)?,
         max_attempts: row.get(11)?,
         retry: retry(connection, id, own_retry.as_deref()),
         deadline: deadline(row.get(13)?),
@@ -125,11 +127,11 @@ pub(super) fn task_name(connection: &Connection, id: TaskId, row: &Row<'_>, colu
 
 /// A task's own retry settings; those that cannot be read are none.
 pub(super) fn retry(connection: &Connection, id: TaskId, bytes: Option<&[u8]>) -> Option<RetryConfig> {
-    let retry = decoded(bytes?);
-    if retry.is_none() {
+    let retry = version::decode(bytes?);
+    if retry == Err(Unread::Damaged) {
         unreadable::part_of_task(connection, id, "the task's own retry settings cannot be read, it has its queue's");
     }
-    retry
+    retry.ok()
 }
 
 /// A deadline as it is stored.

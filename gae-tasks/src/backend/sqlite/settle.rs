@@ -7,17 +7,19 @@ use super::connection::Durability;
 use super::error::Fault;
 use super::lane::Catalogue;
 use super::task::Task;
+use super::waiting::Wait;
 use super::writer::{Store, moment};
+use crate::backend::lease::after_unreadable;
 use crate::backend::{Extend, LeaseRef, Settle, Settled, Settlement, Verdict};
 use crate::queue::Attempts;
 use crate::task::TaskId;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, micros};
 
 pub(super) const GIVE_UP: &str = "DELETE FROM gae_tasks_lease WHERE task = ?1 AND token = ?2";
 
 pub(super) const REMOVE: &str = "DELETE FROM gae_tasks_task WHERE id = ?1 AND name IS NULL AND errors = 0";
 
-pub(super) const EXTEND: &str = "UPDATE gae_tasks_lease SET expires = ?3 WHERE task = ?1 AND token = ?2";
+pub(super) const EXTEND: &str = "UPDATE gae_tasks_lease SET expires = ?3, duration = ?4 WHERE task = ?1 AND token = ?2";
 
 impl Request for Settle {
     type Answer = Vec<Settled>;
@@ -29,10 +31,9 @@ impl Request for Settle {
 
     fn perform(&mut self, store: &mut Store) -> Result<Vec<Settled>, Fault> {
         let now = moment(self.now);
-        let times = Times { now, until: now.plus(self.tombstones) };
         let Store { connection, catalogue, .. } = store;
         let mut plain = Plain::prepare(connection)?;
-        let mut settle = |settlement: &Settlement| settle(connection, catalogue, &mut plain, settlement, times);
+        let mut settle = |settlement: &Settlement| settle(connection, catalogue, &mut plain, settlement, now);
         self.settlements.iter().map(&mut settle).collect()
     }
 
@@ -41,19 +42,12 @@ impl Request for Settle {
     }
 }
 
-/// When the settlements happen, and until when names stay blocked.
-#[derive(Clone, Copy)]
-struct Times {
-    now: Timestamp,
-    until: Timestamp,
-}
-
 fn settle(
     connection: &Connection,
     catalogue: &Catalogue,
     plain: &mut Plain<'_>,
     settlement: &Settlement,
-    times: Times,
+    now: Timestamp,
 ) -> Result<Settled, Fault> {
     let id = settlement.lease.id;
     if !plain.give_up(settlement.lease)? {
@@ -62,28 +56,41 @@ fn settle(
     if settlement.verdict == Verdict::Done && plain.remove(id)? {
         return Ok(Settled::Done);
     }
-    let Some(task) = Task::load(connection, id)? else { return Ok(Settled::LeaseLost) };
+    let Some(mut task) = Task::load(connection, id)? else { return Ok(Settled::LeaseLost) };
+    let started = settlement.started.unwrap_or(now);
     match &settlement.verdict {
-        Verdict::Done => task.remove(connection, catalogue, times.until).map(|()| Settled::Done),
-        Verdict::Release => task.put_back(connection).map(|()| Settled::Scheduled(task.schedule_time)),
+        Verdict::Done => task.remove(connection, catalogue, now).map(|()| Settled::Done),
+        Verdict::Release => task.give_back(connection).map(|()| Settled::Scheduled(task.schedule_time)),
+        Verdict::Unreadable { error } => {
+            task.keep_error(connection, error, now)?;
+            pause(connection, after_unreadable(task.created, now), task, now)
+        }
         Verdict::Permanent { error } => {
-            let task = failed(connection, task, settlement, error, times)?;
-            task.die(connection, times.now).map(|()| Settled::Dead)
+            task.count_attempt(started);
+            task.keep_error(connection, error, now)?;
+            task.die(connection, now).map(|()| Settled::Dead)
         }
         Verdict::Retry { error, after, max_attempts } => {
-            let mut task = failed(connection, task, settlement, error, times)?;
-            // A task that answers does not kill its worker.
-            task.lost_leases = 0;
-            let cap = [task.max_attempts, *max_attempts].into_iter().flatten().min();
-            let first = task.first_attempt.unwrap_or(times.now);
-            let attempts = Attempts::new(task.attempts, first, cap);
-            let Some(by_backoff) = task.retry(connection, catalogue).next(attempts, times.now) else {
-                return task.die(connection, times.now).map(|()| Settled::Dead);
+            task.clear();
+            task.count_attempt(started);
+            task.keep_error(connection, error, now)?;
+            let Some(queue) = catalogue.config(task.lane) else {
+                // A newer program has configured the queue meanwhile; it decides when it meets the task.
+                let due = task.schedule_time;
+                return task.wait(connection, Wait::Worker(due)).map(|()| Settled::Scheduled(due));
             };
-            let next = after.map_or(by_backoff, |after| times.now.plus(after));
-            task.wait(connection, next).map(|()| Settled::Scheduled(next))
+            let cap = [task.max_attempts, *max_attempts].into_iter().flatten().min();
+            let attempts = Attempts::new(task.attempts, task.first_attempt.unwrap_or(now), cap);
+            match task.retry(connection, &queue).next(attempts, now) {
+                None => task.die(connection, now).map(|()| Settled::Dead),
+                Some(by_backoff) => pause(connection, after.map_or(by_backoff, |after| now.plus(after)), task, now),
+            }
         }
     }
+}
+
+fn pause(connection: &Connection, until: Timestamp, task: Task, since: Timestamp) -> Result<Settled, Fault> {
+    task.wait(connection, Wait::Pause { until, since }).map(|()| Settled::Scheduled(until))
 }
 
 /// What nearly every settlement needs, looked up once for all of them.
@@ -108,28 +115,16 @@ impl<'a> Plain<'a> {
     }
 }
 
-/// The task after an attempt that failed.
-fn failed(
-    connection: &Connection,
-    mut task: Task,
-    settlement: &Settlement,
-    error: &str,
-    times: Times,
-) -> Result<Task, Fault> {
-    task.count_attempt(settlement.started.unwrap_or(times.now));
-    task.keep_error(connection, error, times.now)?;
-    Ok(task)
-}
-
 impl Request for Extend {
     type Answer = Vec<bool>;
     const DURABILITY: Durability = Durability::Normal;
 
     fn perform(&mut self, store: &mut Store) -> Result<Vec<bool>, Fault> {
         let until = moment(self.now).plus(self.duration).as_micros();
+        let duration = micros(self.duration);
         let mut statement = store.connection.prepare_cached(EXTEND)?;
         let mut extend = |lease: &LeaseRef| -> Result<bool, Fault> {
-            Ok(statement.execute(params![lease.id.as_bytes(), lease.token.to_bits(), until])? > 0)
+            Ok(statement.execute(params![lease.id.as_bytes(), lease.token.to_bits(), until, duration])? > 0)
         };
         self.leases.iter().map(&mut extend).collect()
     }

@@ -1,6 +1,6 @@
 //! How many tasks stand where: counted over the small tables and indexes, no task is read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, Row, params};
 
@@ -11,9 +11,10 @@ use crate::backend::{QueueRecord, RouteStats, Stats};
 use crate::queue::QueueName;
 use crate::task::Route;
 use crate::time::Timestamp;
+use crate::version;
 
-pub(super) const WAITING: &str = "SELECT lane, count(*), coalesce(sum(due <= ?1), 0), min(due) FROM gae_tasks_waiting \
-                               GROUP BY lane";
+pub(super) const WAITING: &str = "SELECT lane, count(*), coalesce(sum(timed = 0 OR due <= ?1), 0), min(due) \
+                                  FROM gae_tasks_waiting GROUP BY lane";
 
 /// The lines of the statistics by queue and route.
 pub(super) fn stats(connection: &Connection, now: Timestamp) -> Result<Vec<RouteStats>, Fault> {
@@ -40,18 +41,24 @@ pub(super) fn stats(connection: &Connection, now: Timestamp) -> Result<Vec<Route
 
 /// The statistics with the names of their lanes, ordered by them.
 fn by_route(connection: &Connection, lanes: &BTreeMap<i64, Stats>) -> Result<Vec<RouteStats>, Fault> {
-    let mut lines: BTreeMap<(QueueName, Route), Stats> = BTreeMap::new();
-    let mut statement = connection.prepare_cached("SELECT queue, kind, shape FROM gae_tasks_lane WHERE id = ?1")?;
+    const LANE: &str = "SELECT queue, kind, shape, version FROM gae_tasks_lane WHERE id = ?1";
+    let unread = queues(connection)?.into_iter().filter(|queue| queue.config.is_none());
+    let unread: BTreeSet<_> = unread.map(|queue| queue.name).collect();
+    let mut lines: BTreeMap<(QueueName, Route, bool), Stats> = BTreeMap::new();
+    let mut statement = connection.prepare_cached(LANE)?;
     for (lane, stats) in lanes {
         let mut rows = statement.query(params![lane])?;
-        if let Some(row) = rows.next()? {
-            match names_of_lane(row, 0) {
-                Some(names) => _ = lines.insert(names, *stats),
-                None => unreadable::row(connection, "gae_tasks_lane", lane),
-            }
-        }
+        let Some(row) = rows.next()? else { continue };
+        let Some((queue, route, of_lane)) = names_of_lane(row, 0) else {
+            unreadable::row(connection, "gae_tasks_lane", lane);
+            continue;
+        };
+        let is_newer = of_lane > version::KNOWN || unread.contains(&queue);
+        let line = lines.entry((queue, route, is_newer)).or_default();
+        *line = [*line, *stats].into_iter().sum();
     }
-    Ok(lines.into_iter().map(|((queue, route), stats)| RouteStats { queue, route, stats }).collect())
+    let line = |((queue, route, is_newer), stats)| RouteStats { queue, route, is_newer, stats };
+    Ok(lines.into_iter().map(line).collect())
 }
 
 fn counts(connection: &Connection, query: &str) -> Result<Vec<(i64, u64)>, Fault> {

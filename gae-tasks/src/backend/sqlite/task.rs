@@ -5,10 +5,11 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::error::Fault;
 use super::lane::Catalogue;
 use super::unreadable::{self, Columns};
-use super::{name, row, waiting};
-use crate::backend::record::bounded;
+use super::waiting::{self, Wait};
+use super::{name, row};
+use crate::backend::record::{MAX_AHEAD, bounded};
 use crate::backend::{MAX_ERRORS, Standing};
-use crate::queue::RetryConfig;
+use crate::queue::{QueueConfig, RetryConfig};
 use crate::task::{TaskId, TaskName};
 use crate::time::Timestamp;
 
@@ -17,9 +18,11 @@ use crate::time::Timestamp;
 pub(super) struct Task {
     pub(super) id: TaskId,
     pub(super) lane: i64,
+    pub(super) created: Timestamp,
     pub(super) schedule_time: Timestamp,
     pub(super) attempts: u32,
     pub(super) lost_leases: u32,
+    pub(super) lost_attempts: u32,
     /// How many errors were ever kept; only the last of them still are.
     errors: i64,
     pub(super) died: Option<Timestamp>,
@@ -34,7 +37,7 @@ pub(super) struct Task {
 impl Task {
     pub(super) fn load(connection: &Connection, id: TaskId) -> Result<Option<Self>, Fault> {
         const LOAD: &str = "SELECT lane, schedule_time, attempts, lost_leases, errors, died, first_attempt, \
-                            max_attempts, name, retry FROM gae_tasks_task WHERE id = ?1";
+                            max_attempts, name, retry, created, lost_attempts FROM gae_tasks_task WHERE id = ?1";
         let mut statement = connection.prepare_cached(LOAD)?;
         let loaded = statement.query_row(params![id.as_bytes()], |row| Ok(Self::of(id, row))).optional()?;
         if loaded.as_ref().is_some_and(|task| !task.is_whole) {
@@ -52,9 +55,11 @@ impl Task {
         Self {
             id,
             lane: columns.get(0).unwrap_or_default(),
+            created: time(10).unwrap_or_default(),
             schedule_time: time(1).unwrap_or_default(),
             attempts: columns.get(2).unwrap_or_default(),
             lost_leases: columns.get(3).unwrap_or_default(),
+            lost_attempts: columns.get(11).unwrap_or_default(),
             errors: columns.get(4).unwrap_or_default(),
             died: time(5),
             first_attempt: time(6),
@@ -70,10 +75,8 @@ impl Task {
     }
 
     /// Its own retry settings, or its queue's.
-    pub(super) fn retry(&self, connection: &Connection, catalogue: &Catalogue) -> RetryConfig {
-        let own = row::retry(connection, self.id, self.retry.as_deref());
-        let of_queue = || catalogue.lane(self.lane).map(|lane| catalogue.retry_of(&lane.queue));
-        own.or_else(of_queue).unwrap_or_default()
+    pub(super) fn retry(&self, connection: &Connection, queue: &QueueConfig) -> RetryConfig {
+        row::retry(connection, self.id, self.retry.as_deref()).unwrap_or_else(|| queue.retry().clone())
     }
 
     /// Its attributes; none, if they cannot be read.
@@ -109,27 +112,32 @@ impl Task {
         Ok(())
     }
 
+    /// Forgets the leases it has lost: a task that answers does not kill its worker.
+    pub(super) fn clear(&mut self) {
+        (self.lost_leases, self.lost_attempts) = (0, 0);
+    }
+
     /// Makes it a dead letter.
     pub(super) fn die(mut self, connection: &Connection, now: Timestamp) -> Result<(), Fault> {
         self.died = Some(now);
         self.save(connection)
     }
 
-    /// Lets it wait until `due`, with its changed facts.
-    pub(super) fn wait(mut self, connection: &Connection, due: Timestamp) -> Result<(), Fault> {
-        self.schedule_time = due;
+    /// Lets it wait, with its changed facts.
+    pub(super) fn wait(mut self, connection: &Connection, wait: Wait) -> Result<(), Fault> {
+        self.schedule_time = wait.due();
         self.save(connection)?;
-        self.put_back(connection)
+        waiting::put(connection, self.id, self.lane, self.standing(), wait)
     }
 
-    /// Lets it wait as it did before.
-    pub(super) fn put_back(&self, connection: &Connection) -> Result<(), Fault> {
-        waiting::put(connection, self.id, self.lane, self.standing(), self.schedule_time)
+    /// Gives it back: it was due when it was leased, so it is due again.
+    pub(super) fn give_back(&self, connection: &Connection) -> Result<(), Fault> {
+        waiting::put(connection, self.id, self.lane, self.standing(), Wait::Worker(self.schedule_time))
     }
 
     fn save(&self, connection: &Connection) -> Result<(), Fault> {
         const SAVE: &str = "UPDATE gae_tasks_task SET schedule_time = ?2, attempts = ?3, lost_leases = ?4, \
-                            errors = ?5, died = ?6, first_attempt = ?7 WHERE id = ?1";
+                            errors = ?5, died = ?6, first_attempt = ?7, lost_attempts = ?8 WHERE id = ?1";
         connection.prepare_cached(SAVE)?.execute(params![
             self.id.as_bytes(),
             self.schedule_time.as_micros(),
@@ -138,12 +146,13 @@ impl Task {
             self.errors,
             self.died.map(Timestamp::as_micros),
             self.first_attempt.map(Timestamp::as_micros),
+            self.lost_attempts,
         ])?;
         Ok(())
     }
 
-    /// Deletes it, wherever it stands; its name is blocked until `until`.
-    pub(super) fn remove(self, connection: &Connection, catalogue: &Catalogue, until: Timestamp) -> Result<(), Fault> {
+    /// Deletes it, wherever it stands; its name is blocked from `now` on for as long as its queue says.
+    pub(super) fn remove(self, connection: &Connection, catalogue: &Catalogue, now: Timestamp) -> Result<(), Fault> {
         let id = params![self.id.as_bytes()];
         connection.prepare_cached("DELETE FROM gae_tasks_task WHERE id = ?1")?.execute(id)?;
         connection.prepare_cached("DELETE FROM gae_tasks_lease WHERE task = ?1")?.execute(id)?;
@@ -151,6 +160,9 @@ impl Task {
         if self.errors > 0 {
             connection.prepare_cached("DELETE FROM gae_tasks_error WHERE task = ?1")?.execute(id)?;
         }
+        // Where the queue's own words cannot be read, the name is blocked for longer than anybody would have said.
+        let config = catalogue.config(self.lane);
+        let until = now.plus(config.map_or(MAX_AHEAD, |config| config.tombstone_retention()));
         match (&self.name, catalogue.lane(self.lane)) {
             (Some(name), Some(lane)) => name::bury(connection, &lane.queue, name.as_str(), self.id, until),
             (None, _) if self.is_whole => Ok(()),

@@ -1,6 +1,7 @@
 //! What can only be seen from inside: losses of power, query plans, pragmas, failed transactions.
 
 mod file;
+mod newer;
 mod plans;
 mod power;
 mod sharing;
@@ -18,7 +19,9 @@ use super::call::Request;
 use super::connection::{Durability, set};
 use super::error::Fault;
 use super::writer::Store;
-use crate::backend::{Backend, Enqueue, Lease, Leased, NewTask, Pull, Routes, Settle, Settled, Settlement, Verdict};
+use crate::backend::{
+    Backend, Enqueue, Lease, Leased, NewTask, Pull, Routes, Settle, Settled, Settlement, Sweep, Swept, Verdict,
+};
 use crate::error::Error;
 use crate::queue::QueueName;
 use crate::task::{Deferred, Kind, Shape, TaskId};
@@ -103,17 +106,31 @@ fn enqueue(backend: &Sqlite, tasks: Vec<NewTask>) -> Result<Vec<Result<Deferred,
 }
 
 fn lease(backend: &Sqlite, now: Timestamp, limit: usize) -> Leased {
-    let queues = Arc::new([QueueName::DEFAULT].into());
-    let duration = Duration::from_secs(30);
-    let request =
-        Lease { now: Now::At(now), queues, routes: Routes::Any, limit, starting: limit, suspects: limit, duration };
+    let request = Lease {
+        now: Now::At(now),
+        queues: Arc::new([QueueName::DEFAULT].into()),
+        routes: Routes::Any,
+        limit,
+        starting: limit,
+        suspects: limit,
+        in_company: false,
+        duration: Duration::from_secs(30),
+    };
     wait(backend.lease(request)).unwrap()
 }
 
 fn finish(backend: &Sqlite, leased: &Leased) -> Vec<Settled> {
     let done = leased.tasks.iter().map(|task| Settlement::new(task.lease, Verdict::Done));
-    let settle = Settle { now: Now::At(at(200)), settlements: done.collect(), tombstones: Duration::ZERO };
+    let settle = Settle { now: Now::At(at(200)), settlements: done.collect() };
     wait(backend.settle(settle)).unwrap()
+}
+
+/// Sweeps as one who has seen every lease unchanged that has expired by now; the answer does not show what is held.
+fn sweep(sqlite: &Sqlite, now: Timestamp) -> Swept {
+    let request = |lost| Sweep { now: Now::At(now), lost, limit: 100 };
+    let held = wait(sqlite.sweep(Sweep { limit: 0, ..request(Vec::new()) })).unwrap().held;
+    let lost = held.into_iter().filter(|held| held.expires <= now).collect();
+    Swept { held: Vec::new(), ..wait(sqlite.sweep(request(lost))).unwrap() }
 }
 
 /// Leaves the file no room to grow, or gives it back.

@@ -9,6 +9,7 @@ use rusqlite::types::FromSql;
 use rusqlite::{Connection, Row};
 
 use crate::task::TaskId;
+use crate::version::Unread;
 
 /// The columns of a row, of which some may be unreadable.
 pub(super) struct Columns<'a> {
@@ -34,11 +35,22 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// Tells of a queue whose configuration cannot be read.
-pub(super) fn queue(connection: &Connection, queue: &str) {
+/// Reports a queue whose configuration cannot be read.
+pub(super) fn queue(connection: &Connection, queue: &str, unread: Unread) {
     if is_news(connection, "queue", queue) {
         let file = connection.path();
-        tracing::error!(queue, file, "its configuration cannot be read, it has the default one: `put_queue` it again");
+        match unread {
+            Unread::Newer => tracing::error!(
+                queue,
+                file,
+                "a newer version of gae-tasks configured the queue, so its tasks are not run here: update this program"
+            ),
+            Unread::Damaged => tracing::error!(
+                queue,
+                file,
+                "the configuration of the queue cannot be read, so its tasks are not run: `put_queue` it again"
+            ),
+        }
     }
 }
 

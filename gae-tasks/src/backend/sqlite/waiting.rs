@@ -8,22 +8,54 @@ use crate::task::TaskId;
 use crate::time::Timestamp;
 
 pub(super) const TAKE: &str =
-    "DELETE FROM gae_tasks_waiting WHERE lane = ?1 AND standing = ?2 AND due = ?3 AND task = ?4";
+    "DELETE FROM gae_tasks_waiting WHERE lane = ?1 AND standing = ?2 AND timed IN (0, 1) AND due = ?3 AND task = ?4";
 
 pub(super) const TAKE_UP_TO: &str =
-    "DELETE FROM gae_tasks_waiting WHERE lane = ?1 AND standing = ?2 AND (due, task) <= (?3, ?4)";
+    "DELETE FROM gae_tasks_waiting WHERE lane = ?1 AND standing = ?2 AND timed = ?3 AND (due, task) <= (?4, ?5)";
 
-/// Lets a task wait until `due`.
-pub(super) fn put(
-    connection: &Connection,
-    id: TaskId,
-    lane: i64,
-    standing: Standing,
-    due: Timestamp,
-) -> Result<(), Fault> {
-    connection
-        .prepare_cached("INSERT OR REPLACE INTO gae_tasks_waiting (lane, standing, due, task) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![lane, standing as i64, due.as_micros(), id.as_bytes()])?;
+/// What a task waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// A worker, whatever the clock says; the moment is its place in the order.
+    Worker(Timestamp),
+    /// This moment.
+    Until(Timestamp),
+    /// This moment, which was chosen at the moment `since`: if the clock is set back, as long from then on.
+    Pause { until: Timestamp, since: Timestamp },
+}
+
+impl Wait {
+    /// Its place in the order, and from when on it is due if it is timed.
+    pub(super) const fn due(self) -> Timestamp {
+        match self {
+            Self::Worker(due) | Self::Until(due) | Self::Pause { until: due, .. } => due,
+        }
+    }
+
+    pub(super) const fn is_timed(self) -> bool {
+        !matches!(self, Self::Worker(_))
+    }
+
+    const fn since(self) -> Option<Timestamp> {
+        match self {
+            Self::Pause { since, .. } => Some(since),
+            Self::Worker(_) | Self::Until(_) => None,
+        }
+    }
+}
+
+/// Lets a task wait.
+pub(super) fn put(connection: &Connection, id: TaskId, lane: i64, standing: Standing, wait: Wait) -> Result<(), Fault> {
+    const PUT: &str = "INSERT OR REPLACE INTO gae_tasks_waiting (lane, standing, timed, due, task, since) \
+                       VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    connection.prepare_cached(PUT)?.execute(params![
+        lane,
+        standing as i64,
+        wait.is_timed(),
+        wait.due().as_micros(),
+        id.as_bytes(),
+        wait.since().map(Timestamp::as_micros),
+    ])?;
     Ok(())
 }
 
@@ -43,8 +75,9 @@ pub(super) fn take_up_to(
     connection: &Connection,
     lane: i64,
     standing: Standing,
+    timed: bool,
     (due, id): (i64, TaskId),
 ) -> Result<(), Fault> {
-    connection.prepare_cached(TAKE_UP_TO)?.execute(params![lane, standing as i64, due, id.as_bytes()])?;
+    connection.prepare_cached(TAKE_UP_TO)?.execute(params![lane, standing as i64, timed, due, id.as_bytes()])?;
     Ok(())
 }

@@ -1,9 +1,10 @@
 //! The administrator's hand: run now, replay, delete, purge, pause and configure.
 
-use super::stage::{LEASE, Stage, at, name, permanent, queue, retry, secs};
-use crate::backend::{NewTask, Standing, TaskFilter, TaskState};
+use super::stage::{LEASE, Stage, TOMBSTONES, at, name, permanent, queue, retry, secs};
+use crate::backend::{NewTask, Purged, Standing, TaskFilter, TaskState};
 use crate::error::Error;
 use crate::queue::{QueueConfig, RetryConfig};
+use crate::retention::Retention;
 use crate::task::TaskId;
 use crate::time::Schedule;
 
@@ -126,7 +127,7 @@ pub(super) async fn deleting_twice_does_not_shorten_nor_prolong_a_tombstone(on: 
     let id = on.store(at(0), on.named("n")).await;
     on.delete(at(0), id).await;
     on.delete(at(1000), id).await;
-    let again = on.offer(at(3600), NewTask { name: name("n"), ..on.task() }).await;
+    let again = on.offer(at(0).plus(TOMBSTONES), NewTask { name: name("n"), ..on.task() }).await;
     assert!(again.created);
 }
 
@@ -137,7 +138,7 @@ pub(super) async fn a_purge_deletes_what_waits_and_what_is_leased(on: Stage) {
     on.store(at(0), on.task()).await;
     store_later(&on).await;
     let other = on.store(at(0), NewTask { queue: queue("r"), ..on.task() }).await;
-    assert_eq!(on.purge(at(1), "q").await, 3);
+    assert_eq!(on.purge(at(1), "q").await, Purged::new(3, 0));
     let left: Vec<_> = on.all().await.into_iter().map(|record| record.id).collect();
     assert_eq!(left, [dead, other]);
 }
@@ -145,8 +146,8 @@ pub(super) async fn a_purge_deletes_what_waits_and_what_is_leased(on: Stage) {
 pub(super) async fn a_purge_of_an_empty_or_unknown_queue_deletes_nothing(on: Stage) {
     on.configure("empty", QueueConfig::new()).await;
     on.store(at(0), on.task()).await;
-    assert_eq!(on.purge(at(1), "empty").await, 0);
-    assert_eq!(on.purge(at(1), "unknown").await, 0);
+    assert_eq!(on.purge(at(1), "empty").await, Purged::new(0, 0));
+    assert_eq!(on.purge(at(1), "unknown").await, Purged::new(0, 0));
     assert_eq!(on.all().await.len(), 1);
 }
 
@@ -169,9 +170,45 @@ pub(super) async fn a_queue_configuration_is_kept(on: Stage) {
         .with_max_doublings(u32::MAX);
     let config = QueueConfig::new().with_retry(retry);
     on.configure("q", config.clone()).await;
-    assert_eq!(on.backend.queues().await.expect("queues answers")[0].config, config);
+    assert_eq!(on.config("q").await, config);
     on.configure("q", QueueConfig::new()).await;
-    assert_eq!(on.backend.queues().await.expect("queues answers")[0].config, QueueConfig::new());
+    assert_eq!(on.config("q").await, config, "no field is set, so none is changed");
+}
+
+pub(super) async fn only_the_fields_that_are_set_are_changed(on: Stage) {
+    let retry = RetryConfig::new().with_max_attempts(Some(9));
+    on.configure("q", QueueConfig::new().with_retry(retry.clone()).with_dead_letter_retention(secs(7))).await;
+    on.configure("q", QueueConfig::new().with_tombstone_retention(secs(8)).with_max_lost_attempts(2)).await;
+    on.configure("q", QueueConfig::new().with_dead_letter_retention(secs(3))).await;
+    let config = on.config("q").await;
+    assert_eq!((config.retry(), config.max_lost_attempts()), (&retry, 2));
+    assert_eq!((config.dead_letter_retention(), config.tombstone_retention()), (secs(3), secs(8)));
+}
+
+pub(super) async fn a_stated_retention_is_raised_and_never_shortened(on: Stage) {
+    let raise = async |days: u64| {
+        let mut stated = Retention::new();
+        stated.dead_letters = Some(secs(days * 24 * 3600));
+        on.backend.raise_retention(queue("q"), stated).await.expect("raise_retention answers");
+    };
+    for (stated, kept) in [(7, 7), (90, 90), (7, 90)] {
+        raise(stated).await;
+        assert_eq!(on.config("q").await.dead_letter_retention(), secs(kept * 24 * 3600));
+        assert_eq!(on.config("q").await.tombstone_retention(), TOMBSTONES, "it was not stated");
+    }
+    on.configure("q", QueueConfig::new().with_dead_letter_retention(secs(1))).await;
+    assert_eq!(on.config("q").await.dead_letter_retention(), secs(1));
+}
+
+pub(super) async fn raising_a_retention_keeps_all_else(on: Stage) {
+    let config = QueueConfig::new().with_retry(RetryConfig::new().with_max_attempts(Some(9)));
+    on.configure("q", config.clone()).await;
+    on.pause("q", true).await;
+    let mut stated = Retention::new();
+    stated.tombstones = Some(secs(7));
+    on.backend.raise_retention(queue("q"), stated).await.expect("raise_retention answers");
+    assert_eq!(on.config("q").await, config.with_tombstone_retention(secs(7)));
+    assert!(on.backend.queues().await.expect("queues answers")[0].paused);
 }
 
 pub(super) async fn a_configured_queue_stays_paused(on: Stage) {
@@ -187,7 +224,7 @@ pub(super) async fn pausing_keeps_the_configuration(on: Stage) {
     for paused in [true, true, false, false] {
         on.pause("q", paused).await;
         let queues = on.backend.queues().await.expect("queues answers");
-        assert_eq!((&queues[0].config, queues[0].paused), (&config, paused));
+        assert_eq!((queues[0].config.as_ref(), queues[0].paused), (Some(&config), paused));
     }
 }
 
@@ -195,7 +232,7 @@ pub(super) async fn pausing_makes_a_missing_queue(on: Stage) {
     on.pause("fresh", true).await;
     let queues = on.backend.queues().await.expect("queues answers");
     assert_eq!((&queues[0].name, queues[0].paused), (&queue("fresh"), true));
-    assert_eq!(queues[0].config, QueueConfig::new());
+    assert_eq!(queues[0].config, Some(QueueConfig::new()));
     on.store(at(0), NewTask { queue: queue("fresh"), ..on.task() }).await;
     assert_eq!(on.list(TaskFilter::new().queue(queue("fresh"))).await.len(), 1);
 }

@@ -164,7 +164,7 @@ pub(super) async fn a_queue_is_made_on_demand(on: Stage) {
     on.store(at(0), NewTask { queue: queue("fresh"), ..on.task() }).await;
     let queues = on.backend.queues().await.expect("queues answers");
     assert_eq!(queues.len(), 1);
-    assert_eq!((&queues[0].name, &queues[0].config), (&queue("fresh"), &QueueConfig::new()));
+    assert_eq!((&queues[0].name, &queues[0].config), (&queue("fresh"), &Some(QueueConfig::new())));
     assert!(!queues[0].paused);
 }
 
@@ -174,7 +174,7 @@ pub(super) async fn a_known_queue_stays_as_it_is(on: Stage) {
     on.pause("q", true).await;
     on.store(at(0), on.task()).await;
     let queues = on.backend.queues().await.expect("queues answers");
-    assert_eq!((&queues[0].config, queues[0].paused), (&config, true));
+    assert_eq!((queues[0].config.as_ref(), queues[0].paused), (Some(&config), true));
 }
 
 pub(super) async fn a_task_without_a_schedule_is_due_at_once(on: Stage) {

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::stage::{LEASE, Stage, at, name, permanent, retry, settlement};
-use crate::backend::{Lease, NewTask, Purge, Settle, Settled, Sweep, Touch, Verdict};
+use crate::backend::{Lease, NewTask, Settled, Verdict};
 use crate::queue::{QueueConfig, RetryConfig};
-use crate::time::{Now, Schedule, Timestamp};
+use crate::time::{Schedule, Timestamp};
 
 const FIRST: Timestamp = Timestamp::from_micros(i64::MIN);
 
@@ -77,17 +77,13 @@ pub(super) async fn an_endless_backoff_ends_with_time(on: Stage) {
 }
 
 pub(super) async fn endless_tombstones_block_for_ever(on: Stage) {
-    let (now, tombstones) = (Now::At(at(0)), Duration::MAX);
-    let (done, deleted, purged) = (on.named("done"), on.named("deleted"), on.named("purged"));
-    on.store(at(0), done).await;
-    let lease = on.lease_one(at(0)).await.lease;
-    let settlements = vec![settlement(lease, Some(at(0)), Verdict::Done)];
-    on.backend.settle(Settle { now, settlements, tombstones }).await.expect("settle answers");
-    let id = on.store(at(0), deleted).await;
-    assert!(on.backend.delete(Touch { now, id, tombstones }).await.expect("delete answers"));
-    let queue = purged.queue.clone();
-    on.store(at(0), purged).await;
-    assert_eq!(on.backend.purge(queue, Purge { now, tombstones }).await.expect("purge answers"), 1);
+    on.configure("q", QueueConfig::new().with_tombstone_retention(Duration::MAX)).await;
+    on.store(at(0), on.named("done")).await;
+    on.attempt(at(0), Verdict::Done).await;
+    let id = on.store(at(0), on.named("deleted")).await;
+    assert!(on.delete(at(0), id).await);
+    on.store(at(0), on.named("purged")).await;
+    assert_eq!(on.purge(at(0), "q").await.deleted, 1);
     on.sweep(at(1_000_000_000), 100).await;
     for text in ["done", "deleted", "purged"] {
         let again = on.offer(at(1_000_000_000), NewTask { name: name(text), ..on.task() }).await;
@@ -96,15 +92,10 @@ pub(super) async fn endless_tombstones_block_for_ever(on: Stage) {
 }
 
 pub(super) async fn dead_letters_can_be_kept_for_ever(on: Stage) {
+    on.configure("q", QueueConfig::new().with_dead_letter_retention(Duration::MAX)).await;
     on.store(at(0), on.task()).await;
     on.attempt(at(0), permanent()).await;
-    let request = Sweep {
-        now: Now::At(at(1_000_000_000)),
-        dead_letters: Duration::MAX,
-        tombstones: Duration::MAX,
-        limit: usize::MAX,
-    };
-    assert_eq!(on.backend.sweep(request).await.expect("sweep answers").forgotten, 0);
+    assert_eq!(on.sweep(at(1_000_000_000), usize::MAX).await.forgotten, 0);
     assert_eq!(on.all().await.len(), 1);
 }
 

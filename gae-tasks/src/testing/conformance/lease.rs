@@ -39,7 +39,7 @@ pub(super) async fn a_leased_task_carries_all_it_was_given(on: Stage) {
         payload: vec![1, 0, 2],
         name: name("pay-1"),
         deadline: Some(secs(3)),
-        attributes: Some(vec![9]),
+        attributes: Some(vec![1, 9]),
         schedule: Schedule::After(secs(2)),
         ..on.task()
     };

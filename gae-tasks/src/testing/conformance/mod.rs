@@ -5,11 +5,13 @@
 
 mod admin;
 mod bury;
+mod clock;
 mod enqueue;
 mod extend;
 mod extremes;
 mod lease;
 mod names;
+mod newer;
 mod reading;
 mod retry;
 mod settle;
@@ -78,6 +80,7 @@ macro_rules! conformance {
                 a_purged_task_blocks_its_name_for_exactly_the_time_given
                 a_forgotten_dead_letter_blocks_its_name_for_a_while
                 a_tombstone_of_no_length_blocks_nothing
+                each_queue_blocks_names_for_as_long_as_it_says
                 a_name_can_be_reused_again_and_again
                 a_sweep_does_not_forget_a_name_that_is_held_again
                 a_sweep_does_not_forget_a_name_too_early
@@ -181,8 +184,14 @@ macro_rules! conformance {
                 a_lease_is_lost_exactly_at_its_end
                 the_first_lost_lease_only_marks_a_task
                 a_recovered_task_keeps_its_place
-                every_further_lost_lease_is_an_attempt
+                the_second_lost_lease_makes_a_suspect
+                a_suspect_that_is_lost_alone_has_made_an_attempt
+                a_suspect_that_is_lost_in_company_is_isolated
+                a_suspect_is_alone_where_one_is_asked_for_and_none_is_held
+                an_isolated_task_is_its_workers_only_suspect
+                no_suspect_is_leased_beside_an_isolated_task
                 poison_becomes_a_dead_letter
+                how_many_lost_attempts_are_a_death_is_the_queues
                 a_tasks_own_cap_counts_lost_attempts
                 a_queues_limits_count_lost_attempts
                 a_mark_survives_a_release
@@ -193,7 +202,11 @@ macro_rules! conformance {
                 marked_tasks_are_leased_before_all_others
                 marked_tasks_count_towards_the_limit
                 no_more_suspects_are_leased_than_asked_for
-                the_next_time_regards_marked_tasks_like_others
+                an_expired_lease_is_held_until_somebody_calls_it_lost
+                a_lost_lease_is_recovered_whatever_the_clock_says
+                a_lease_that_was_extended_meanwhile_is_not_recovered
+                a_lease_of_another_token_is_not_recovered
+                each_queue_keeps_its_dead_letters_for_as_long_as_it_says
                 only_the_lost_lease_is_recovered
                 a_lost_lease_in_a_paused_queue_is_recovered
                 dead_letters_are_kept_for_exactly_the_time_given
@@ -221,6 +234,9 @@ macro_rules! conformance {
                 a_purge_of_an_empty_or_unknown_queue_deletes_nothing
                 a_purged_queue_goes_on
                 a_queue_configuration_is_kept
+                only_the_fields_that_are_set_are_changed
+                a_stated_retention_is_raised_and_never_shortened
+                raising_a_retention_keeps_all_else
                 a_configured_queue_stays_paused
                 pausing_keeps_the_configuration
                 pausing_makes_a_missing_queue
@@ -276,6 +292,27 @@ macro_rules! conformance {
                 a_release_wakes
                 a_recovered_lease_wakes
                 reading_and_finishing_wake_nobody
+            ]
+            clock [
+                a_task_without_a_delay_is_due_whatever_the_clock_says
+                a_task_with_a_time_of_its_own_is_never_early
+                a_task_that_was_due_once_stays_due
+                a_retry_waits_no_longer_than_its_pause_when_the_clock_is_set_back
+                a_pause_that_the_handler_asked_for_lasts_as_long_when_the_clock_is_set_back
+                a_sweep_shortens_every_pause_of_the_future
+                a_task_that_is_made_due_or_replayed_is_due_whatever_the_clock_says
+                dead_letters_of_the_future_are_kept
+                a_task_that_cannot_be_read_goes_back_for_a_while
+                a_task_that_cannot_be_read_keeps_its_standing
+                the_next_time_regards_only_what_waits_for_a_time
+            ]
+            newer [
+                a_newer_task_is_not_leased
+                a_task_of_this_version_is_leased_with_all_it_carries
+                a_newer_task_is_counted_by_itself
+                a_newer_task_can_be_deleted
+                a_purge_leaves_newer_tasks
+                a_newer_dead_letter_is_not_forgotten
             ]
             extremes [
                 a_task_at_the_end_of_time_waits

@@ -1,9 +1,10 @@
 //! Names: one task of a queue at a time, and for a while after it.
 
 use super::stage::{DEAD_LETTERS, Stage, TOMBSTONES, at, just_before, permanent, queue, retry, secs};
-use crate::backend::{NewTask, Settle, Settled, Verdict};
+use crate::backend::{NewTask, Settled, Verdict};
+use crate::queue::QueueConfig;
 use crate::task::{Deferred, TaskId};
-use crate::time::{Now, Schedule, Timestamp};
+use crate::time::{Schedule, Timestamp};
 
 async fn is_blocked(on: &Stage, now: Timestamp, holder: TaskId) -> bool {
     let task = on.named("n");
@@ -95,7 +96,7 @@ pub(super) async fn a_deleted_dead_letter_blocks_its_name(on: Stage) {
 
 pub(super) async fn a_purged_task_blocks_its_name_for_exactly_the_time_given(on: Stage) {
     let holder = on.store(at(0), on.named("n")).await;
-    assert_eq!(on.purge(at(5), "q").await, 1);
+    assert_eq!(on.purge(at(5), "q").await.deleted, 1);
     let until = at(5).plus(TOMBSTONES);
     assert!(is_blocked(&on, just_before(until), holder).await);
     assert!(!is_blocked(&on, until, holder).await);
@@ -113,12 +114,24 @@ pub(super) async fn a_forgotten_dead_letter_blocks_its_name_for_a_while(on: Stag
 }
 
 pub(super) async fn a_tombstone_of_no_length_blocks_nothing(on: Stage) {
+    on.configure("q", QueueConfig::new().with_tombstone_retention(secs(0))).await;
     let holder = on.store(at(0), on.named("n")).await;
-    let lease = on.lease_one(at(0)).await.lease;
-    let settlements = vec![super::settlement(lease, None, Verdict::Done)];
-    let request = Settle { now: Now::At(at(0)), settlements, tombstones: secs(0) };
-    assert_eq!(on.backend.settle(request).await.expect("settle answers"), [Settled::Done]);
+    assert_eq!(on.attempt(at(0), Verdict::Done).await, Settled::Done);
     assert!(!is_blocked(&on, at(0), holder).await);
+}
+
+pub(super) async fn each_queue_blocks_names_for_as_long_as_it_says(on: Stage) {
+    on.configure("r", QueueConfig::new().with_tombstone_retention(secs(7))).await;
+    for name in ["q", "r"] {
+        let task = NewTask { queue: queue(name), ..on.named("n") };
+        on.store(at(0), task).await;
+    }
+    for task in on.lease_all(at(0)).await {
+        on.settle(at(0), task.lease, Verdict::Done).await;
+    }
+    assert_eq!(on.sweep(at(7), 100).await.forgotten, 1);
+    let again = on.enqueue(at(7), vec![on.named("n"), NewTask { queue: queue("r"), ..on.named("n") }]).await;
+    assert_eq!((again[0].created, again[1].created), (false, true));
 }
 
 pub(super) async fn a_name_can_be_reused_again_and_again(on: Stage) {

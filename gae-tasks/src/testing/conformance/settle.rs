@@ -84,7 +84,7 @@ pub(super) async fn a_deleted_task_cannot_be_settled(on: Stage) {
 pub(super) async fn a_purged_task_cannot_be_settled(on: Stage) {
     on.store(at(0), on.task()).await;
     let lease = on.lease_one(at(0)).await.lease;
-    assert_eq!(on.purge(at(0), "q").await, 1);
+    assert_eq!(on.purge(at(0), "q").await.deleted, 1);
     assert_lost(&on, lease).await;
 }
 

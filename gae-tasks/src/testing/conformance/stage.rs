@@ -6,22 +6,25 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::backend::{
-    Enqueue, Extend, Lease, LeaseRef, Leased, LeasedTask, List, NewTask, Pull, Purge, RouteStats, Routes, Settle,
-    Settled, Settlement, Sweep, Swept, TaskFilter, TaskRecord, Touch, Verdict,
+    Enqueue, Extend, HeldLease, Lease, LeaseRef, Leased, LeasedTask, List, NewTask, Pull, Purged, RouteStats, Routes,
+    Settle, Settled, Settlement, Sweep, Swept, TaskFilter, TaskRecord, Touch, Verdict,
 };
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
 use crate::task::{Deferred, Kind, Shape, TaskId, TaskName};
 use crate::time::{Now, Schedule, Timestamp};
+use crate::version;
 
 /// How long the leases of the cases last.
 pub(super) const LEASE: Duration = Duration::from_secs(30);
 
-/// How long the cases block the names of finished tasks.
-pub(super) const TOMBSTONES: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How long the cases keep dead letters.
-pub(super) const DEAD_LETTERS: Duration = Duration::from_secs(7200);
+/// How long a queue that states nothing blocks the names of finished tasks.
+pub(super) const TOMBSTONES: Duration = DAY;
+
+/// How long a queue that states nothing keeps dead letters.
+pub(super) const DEAD_LETTERS: Duration = DAY.saturating_mul(30);
 
 /// The moment `seconds` after the one at which every case begins.
 pub(super) const fn at(seconds: i64) -> Timestamp {
@@ -131,6 +134,7 @@ impl Stage {
             limit: 100,
             starting: 100,
             suspects: 100,
+            in_company: false,
             duration: LEASE,
         }
     }
@@ -156,7 +160,7 @@ impl Stage {
     }
 
     pub(super) async fn settle_all(&self, now: Timestamp, settlements: Vec<Settlement>) -> Vec<Settled> {
-        let request = Settle { now: Now::At(now), settlements, tombstones: TOMBSTONES };
+        let request = Settle { now: Now::At(now), settlements };
         self.backend.settle(request).await.expect("settle answers")
     }
 
@@ -172,14 +176,31 @@ impl Stage {
         self.settle(now, task.lease, verdict).await
     }
 
-    pub(super) async fn sweep(&self, now: Timestamp, limit: usize) -> Swept {
-        let request = Sweep { now: Now::At(now), dead_letters: DEAD_LETTERS, tombstones: TOMBSTONES, limit };
+    /// Every lease that a sweep shows.
+    pub(super) async fn held(&self, now: Timestamp) -> Vec<HeldLease> {
+        let request = Sweep { now: Now::At(now), lost: Vec::new(), limit: 0 };
+        self.backend.sweep(request).await.expect("sweep answers").held
+    }
+
+    pub(super) async fn sweep_of(&self, now: Timestamp, lost: Vec<HeldLease>, limit: usize) -> Swept {
+        let request = Sweep { now: Now::At(now), lost, limit };
         self.backend.sweep(request).await.expect("sweep answers")
+    }
+
+    /// Sweeps as one who has seen every lease unchanged that has expired by now; its answer does not show what is held.
+    pub(super) async fn sweep(&self, now: Timestamp, limit: usize) -> Swept {
+        let lost = self.held(now).await.into_iter().filter(|held| held.expires <= now).collect();
+        Swept { held: Vec::new(), ..self.sweep_of(now, lost, limit).await }
     }
 
     /// Leases the only due task and lets the lease be lost; answers when it was recovered.
     pub(super) async fn lose(&self, now: Timestamp) -> Timestamp {
-        self.lease_one(now).await;
+        self.lose_as(self.leasing(now), now).await
+    }
+
+    /// As [`lose`](Self::lose), the task leased by this request.
+    pub(super) async fn lose_as(&self, request: Lease, now: Timestamp) -> Timestamp {
+        assert_eq!(self.lease(request).await.tasks.len(), 1, "one task is due at {now:?}");
         let recovered = now.plus(LEASE);
         assert_eq!(self.sweep(recovered, 100).await.recovered, 1);
         recovered
@@ -217,9 +238,8 @@ impl Stage {
         self.backend.replay(touch(now, id)).await
     }
 
-    pub(super) async fn purge(&self, now: Timestamp, name: &str) -> u64 {
-        let touch = Purge { now: Now::At(now), tombstones: TOMBSTONES };
-        self.backend.purge(queue(name), touch).await.expect("purge answers")
+    pub(super) async fn purge(&self, now: Timestamp, name: &str) -> Purged {
+        self.backend.purge(queue(name), Now::At(now)).await.expect("purge answers")
     }
 
     pub(super) async fn pause(&self, name: &str, paused: bool) {
@@ -229,10 +249,22 @@ impl Stage {
     pub(super) async fn configure(&self, name: &str, config: QueueConfig) {
         self.backend.put_queue(queue(name), config).await.expect("put_queue answers");
     }
+
+    /// The stored configuration of a queue.
+    pub(super) async fn config(&self, name: &str) -> QueueConfig {
+        let queues = self.backend.queues().await.expect("queues answers");
+        let record = queues.into_iter().find(|record| record.name == queue(name)).expect("the queue is stored");
+        record.config.expect("its configuration can be read")
+    }
+
+    /// A plain task that a newer version of this crate has stored.
+    pub(super) fn newer(&self) -> NewTask {
+        NewTask { attributes: Some(vec![version::KNOWN + 1, 7]), ..self.task() }
+    }
 }
 
 fn touch(now: Timestamp, id: TaskId) -> Touch {
-    Touch { now: Now::At(now), id, tombstones: TOMBSTONES }
+    Touch { now: Now::At(now), id }
 }
 
 /// The ids of leased tasks, in the order they were leased.

@@ -4,7 +4,7 @@ use super::stage::{
     DEAD_LETTERS, LEASE, Stage, TOMBSTONES, at, ids, just_before, permanent, queue, retry, secs, settlement, stored,
 };
 use crate::backend::{
-    Enqueue, Lease, MAX_LOST_ATTEMPTS, NewTask, Settle, Settled, Standing, Sweep, Swept, TaskFilter, TaskState, Verdict,
+    Enqueue, HeldLease, Lease, NewTask, Settle, Settled, Standing, Sweep, Swept, TaskFilter, TaskState, Verdict,
 };
 use crate::queue::{QueueConfig, RetryConfig};
 use crate::task::Deferred;
@@ -41,47 +41,139 @@ pub(super) async fn a_recovered_task_keeps_its_place(on: Stage) {
     assert_eq!(on.record(id).await.schedule_time, at(0));
 }
 
-pub(super) async fn every_further_lost_lease_is_an_attempt(on: Stage) {
+pub(super) async fn the_second_lost_lease_makes_a_suspect(on: Stage) {
     let id = on.store(at(0), on.task()).await;
     let now = on.lose(at(0)).await;
     let now = on.lose(now).await;
     let record = on.record(id).await;
-    assert_eq!((record.attempts, record.lost_leases, record.state), (1, 2, TaskState::Scheduled));
+    assert_eq!((record.lost_leases, record.lost_attempts, record.attempts), (2, 0, 0));
+    assert_eq!(on.lease_one(now).await.standing, Standing::Suspect);
+}
+
+/// Loses the leases of the only task until it is a suspect; answers when that was.
+async fn suspect(on: &Stage) -> Timestamp {
+    let now = on.lose(at(0)).await;
+    on.lose(now).await
+}
+
+/// A lease of a worker that has no other suspect and wants one.
+fn alone(on: &Stage, now: Timestamp) -> Lease {
+    Lease { suspects: 1, ..on.leasing(now) }
+}
+
+pub(super) async fn a_suspect_that_is_lost_alone_has_made_an_attempt(on: Stage) {
+    let id = on.store(at(0), on.task()).await;
+    let now = suspect(&on).await;
+    let now = on.lose_as(alone(&on, now), now).await;
+    let record = on.record(id).await;
+    assert_eq!((record.attempts, record.lost_attempts, record.lost_leases), (1, 1, 3));
+    assert_eq!((record.state, record.first_attempt), (TaskState::Scheduled, Some(now)));
     assert_eq!((record.errors.len(), record.errors[0].attempt, record.errors[0].at), (1, 1, now));
     assert!(record.errors[0].message.contains("lease was lost"), "{}", record.errors[0].message);
     assert_eq!(on.lease_one(now).await.attempts, 1);
 }
 
+pub(super) async fn a_suspect_that_is_lost_in_company_is_isolated(on: Stage) {
+    let id = on.store(at(0), on.task()).await;
+    let now = suspect(&on).await;
+    let in_company = Lease { in_company: true, suspects: 1, ..on.leasing(now) };
+    let now = on.lose_as(in_company, now).await;
+    let record = on.record(id).await;
+    assert_eq!((record.attempts, record.lost_attempts, record.lost_leases, record.errors.len()), (0, 0, 3, 0));
+    let leased = on.lease_one(now).await;
+    assert_eq!((leased.standing, leased.alone), (Standing::Isolated, true));
+}
+
+pub(super) async fn a_suspect_is_alone_where_one_is_asked_for_and_none_is_held(on: Stage) {
+    on.store(at(0), on.task()).await;
+    let now = suspect(&on).await;
+    for (suspects, in_company, is_alone) in [(2, false, false), (1, true, false), (1, false, true)] {
+        let leased = on.lease(Lease { suspects, in_company, ..on.leasing(now) }).await.tasks.remove(0);
+        assert_eq!((leased.standing, leased.alone), (Standing::Suspect, is_alone), "{suspects} {in_company}");
+        on.settle(now, leased.lease, Verdict::Release).await;
+    }
+}
+
+pub(super) async fn an_isolated_task_is_its_workers_only_suspect(on: Stage) {
+    let ids_of_all = on.store_plain(at(0), 3).await;
+    let mut now = at(0);
+    for _ in 0..3 {
+        assert_eq!(on.lease_all(now).await.len(), 3);
+        now = now.plus(LEASE);
+        on.sweep(now, 100).await;
+    }
+    let in_company = Lease { in_company: true, ..on.leasing(now) };
+    assert_eq!(ids(&on.lease(in_company).await.tasks), [], "the worker has other suspects");
+    let none = Lease { suspects: 0, ..on.leasing(now) };
+    assert_eq!(ids(&on.lease(none).await.tasks), []);
+    let none = Lease { starting: 0, ..on.leasing(now) };
+    assert_eq!(ids(&on.lease(none).await.tasks), []);
+    assert_eq!(ids(&on.lease_all(now).await), ids_of_all[..1]);
+    assert_eq!(ids(&on.lease_all(now).await), ids_of_all[1..2], "another worker's");
+}
+
+pub(super) async fn no_suspect_is_leased_beside_an_isolated_task(on: Stage) {
+    let first = on.store(at(0), on.task()).await;
+    let now = suspect(&on).await;
+    let now = on.lose(now).await;
+    let second = on.store(now, on.task()).await;
+    on.run_now(now, first).await.expect("it waits");
+    // The second becomes a suspect while the first waits.
+    let mut later = now;
+    for _ in 0..2 {
+        let leased = on.lease(Lease { in_company: true, ..on.leasing(later) }).await.tasks;
+        assert_eq!(ids(&leased), [second]);
+        later = later.plus(LEASE);
+        on.sweep(later, 100).await;
+    }
+    let clear = on.store(later, on.task()).await;
+    let leased = on.lease_all(later).await;
+    assert_eq!(ids(&leased), [first, clear]);
+    assert_eq!(leased.iter().map(|task| task.alone).collect::<Vec<_>>(), [true, false]);
+}
+
 pub(super) async fn poison_becomes_a_dead_letter(on: Stage) {
     let id = on.store(at(0), on.task()).await;
-    let mut now = on.lose(at(0)).await;
-    for _ in 1..MAX_LOST_ATTEMPTS {
-        now = on.lose(now).await;
+    let mut now = suspect(&on).await;
+    let max = QueueConfig::new().max_lost_attempts();
+    for _ in 1..max {
+        now = on.lose_as(alone(&on, now), now).await;
         assert_eq!(on.record(id).await.state, TaskState::Scheduled);
     }
-    on.lease_one(now).await;
+    on.lease(alone(&on, now)).await;
     let now = now.plus(LEASE);
     let swept = on.sweep(now, 100).await;
     assert_eq!((swept.recovered, swept.died), (1, 1));
     let record = on.record(id).await;
     assert_eq!((record.state, record.died), (TaskState::Dead, Some(now)));
-    assert_eq!((record.attempts, record.lost_leases), (MAX_LOST_ATTEMPTS, MAX_LOST_ATTEMPTS + 1));
+    assert_eq!((record.attempts, record.lost_attempts, record.lost_leases), (max, max, max + 2));
+}
+
+pub(super) async fn how_many_lost_attempts_are_a_death_is_the_queues(on: Stage) {
+    on.configure("q", QueueConfig::new().with_max_lost_attempts(2)).await;
+    let id = on.store(at(0), on.task()).await;
+    let now = suspect(&on).await;
+    let now = on.lose_as(alone(&on, now), now).await;
+    assert_eq!(on.record(id).await.state, TaskState::Scheduled);
+    on.lose_as(alone(&on, now), now).await;
+    assert_eq!(on.record(id).await.state, TaskState::Dead);
 }
 
 pub(super) async fn a_tasks_own_cap_counts_lost_attempts(on: Stage) {
     let id = on.store(at(0), NewTask { max_attempts: Some(1), ..on.task() }).await;
-    let now = on.lose(at(0)).await;
-    on.lose(now).await;
+    let now = suspect(&on).await;
+    assert_eq!(on.record(id).await.state, TaskState::Scheduled, "no loss was an attempt so far");
+    on.lose_as(alone(&on, now), now).await;
     assert_eq!(on.record(id).await.state, TaskState::Dead);
 }
 
 pub(super) async fn a_queues_limits_count_lost_attempts(on: Stage) {
     on.configure("q", QueueConfig::new().with_retry(RetryConfig::new().with_max_attempts(Some(2)))).await;
     let id = on.store(at(0), on.task()).await;
-    on.attempt(at(0), retry()).await;
-    let now = on.lose(at(60)).await;
+    let now = suspect(&on).await;
+    let now = on.lose_as(alone(&on, now), now).await;
     assert_eq!(on.record(id).await.state, TaskState::Scheduled);
-    on.lose(now).await;
+    on.lose_as(alone(&on, now), now).await;
     assert_eq!(on.record(id).await.state, TaskState::Dead);
 }
 
@@ -98,11 +190,11 @@ pub(super) async fn a_mark_survives_a_release(on: Stage) {
 
 pub(super) async fn a_task_that_answers_is_clear_again(on: Stage) {
     let id = on.store(at(0), on.task()).await;
-    let now = on.lose(at(0)).await;
-    let now = on.lose(now).await;
+    let now = suspect(&on).await;
+    let now = on.lose_as(alone(&on, now), now).await;
     on.attempt(now, retry()).await;
     let record = on.record(id).await;
-    assert_eq!((record.lost_leases, record.attempts, record.errors.len()), (0, 2, 2));
+    assert_eq!((record.lost_leases, record.lost_attempts, record.attempts, record.errors.len()), (0, 0, 2, 2));
     let ahead = Lease { starting: 0, suspects: 0, ..on.leasing(now.plus(secs(60))) };
     assert_eq!(on.lease(ahead).await.tasks[0].standing, Standing::Clear);
     assert_eq!(on.sweep(now.plus(secs(60)).plus(LEASE), 100).await.recovered, 1);
@@ -113,9 +205,10 @@ pub(super) async fn a_task_that_answers_is_clear_again(on: Stage) {
 pub(super) async fn a_task_that_answers_in_between_is_no_poison(on: Stage) {
     let id = on.store(at(0), on.task()).await;
     let mut now = at(0);
-    for _ in 0..MAX_LOST_ATTEMPTS {
+    for _ in 0..QueueConfig::new().max_lost_attempts() {
         now = on.lose(now).await;
         now = on.lose(now).await;
+        now = on.lose_as(alone(&on, now), now).await;
         on.attempt(now, retry()).await;
         now = now.plus(secs(60));
     }
@@ -181,22 +274,64 @@ pub(super) async fn no_more_suspects_are_leased_than_asked_for(on: Stage) {
     assert_eq!(ids(&none.tasks), [marked]);
     let one = on.lease(Lease { suspects: 1, ..on.leasing(now) }).await;
     assert_eq!(ids(&one.tasks), [suspects[0], clear]);
-    assert_eq!(one.tasks[0].standing, Standing::Suspect);
+    assert_eq!((one.tasks[0].standing, one.tasks[0].alone, one.tasks[1].alone), (Standing::Suspect, true, false));
     let rest = on.lease(Lease { suspects: 9, starting: 1, ..on.leasing(now) }).await;
     assert_eq!(ids(&rest.tasks), [suspects[1]]);
 }
 
-pub(super) async fn the_next_time_regards_marked_tasks_like_others(on: Stage) {
-    // Marked tasks are due at once; only a clock that goes back makes them wait.
-    on.store(at(60), on.task()).await;
-    on.lose(at(60)).await;
-    let now = at(0);
-    let next = async |starting| on.lease(Lease { starting, ..on.leasing(now) }).await.next;
-    assert_eq!((next(0).await, next(9).await), (Some(secs(60)), Some(secs(60))));
-    for (seconds, soonest) in [(90, 60), (10, 10)] {
-        on.store(now, NewTask { schedule: Schedule::After(secs(seconds)), ..on.task() }).await;
-        assert_eq!((next(0).await, next(9).await), (Some(secs(soonest)), Some(secs(soonest))));
+pub(super) async fn an_expired_lease_is_held_until_somebody_calls_it_lost(on: Stage) {
+    on.store(at(0), on.task()).await;
+    let lease = on.lease_one(at(0)).await.lease;
+    let swept = on.sweep_of(at(1_000_000), Vec::new(), 100).await;
+    assert_eq!((swept.recovered, swept.held), (0, vec![HeldLease::new(lease, at(0).plus(LEASE), LEASE)]));
+    assert_eq!(on.settle(at(1_000_000), lease, Verdict::Done).await, Settled::Done);
+    assert_eq!(on.held(at(1_000_000)).await, []);
+}
+
+pub(super) async fn a_lost_lease_is_recovered_whatever_the_clock_says(on: Stage) {
+    on.store(at(5000), on.task()).await;
+    on.lease_one(at(5000)).await;
+    let held = on.held(at(0)).await;
+    assert_eq!(on.sweep_of(at(0), held, 100).await.recovered, 1);
+    on.lease_one(at(0)).await;
+}
+
+pub(super) async fn a_lease_that_was_extended_meanwhile_is_not_recovered(on: Stage) {
+    on.store(at(0), on.task()).await;
+    let lease = on.lease_one(at(0)).await.lease;
+    let seen = on.held(at(1)).await;
+    assert_eq!(on.extend(at(10), vec![lease], secs(99)).await, [true]);
+    let swept = on.sweep_of(at(40), seen, 100).await;
+    assert_eq!((swept.recovered, swept.held), (0, vec![HeldLease::new(lease, at(109), secs(99))]));
+    assert_eq!(on.settle(at(40), lease, Verdict::Done).await, Settled::Done);
+}
+
+pub(super) async fn a_lease_of_another_token_is_not_recovered(on: Stage) {
+    on.store(at(0), on.task()).await;
+    let first = on.lease_one(at(0)).await.lease;
+    let seen = on.held(at(0)).await;
+    on.settle(at(0), first, Verdict::Release).await;
+    let second = on.lease_one(at(0)).await.lease;
+    assert_eq!(on.sweep_of(at(0), seen, 100).await.recovered, 0, "it ends at the same time");
+    assert_eq!(on.settle(at(40), second, Verdict::Done).await, Settled::Done);
+}
+
+pub(super) async fn each_queue_keeps_its_dead_letters_for_as_long_as_it_says(on: Stage) {
+    on.configure("q", QueueConfig::new().with_dead_letter_retention(secs(100))).await;
+    on.configure("r", QueueConfig::new().with_dead_letter_retention(secs(10))).await;
+    for name in ["q", "r"] {
+        let task = NewTask { queue: queue(name), ..on.task() };
+        on.store(at(0), task).await;
+        on.attempt(at(0), permanent()).await;
     }
+    let left = async |now| {
+        on.sweep(now, 100).await;
+        on.all().await.into_iter().map(|record| record.queue).collect::<Vec<_>>()
+    };
+    assert_eq!(left(at(9)).await.len(), 2);
+    assert_eq!(left(at(10)).await, [queue("q")]);
+    assert_eq!(left(at(99)).await, [queue("q")]);
+    assert_eq!(left(at(100)).await, []);
 }
 
 pub(super) async fn only_the_lost_lease_is_recovered(on: Stage) {
@@ -238,7 +373,7 @@ pub(super) async fn dead_letters_are_kept_for_exactly_the_time_given(on: Stage) 
 
 /// By the clock that users have, which the backend reads and compares with what it stored.
 pub(super) async fn the_storages_own_clock_forgets_nothing_young(on: Stage) {
-    let (now, tombstones) = (Now::Storage, TOMBSTONES);
+    let now = Now::Storage;
     let tasks = vec![on.task(), on.named("n")];
     let [dead, done] = [tasks[0].id, tasks[1].id];
     assert_eq!(on.backend.enqueue(Enqueue { now, tasks }).await.expect("enqueue answers").len(), 2);
@@ -246,8 +381,8 @@ pub(super) async fn the_storages_own_clock_forgets_nothing_young(on: Stage) {
     assert_eq!(ids(&leased), [dead, done]);
     let verdicts = leased.iter().zip([permanent(), Verdict::Done]);
     let settlements = verdicts.map(|(task, verdict)| settlement(task.lease, None, verdict)).collect();
-    on.backend.settle(Settle { now, settlements, tombstones }).await.expect("settle answers");
-    let sweep = Sweep { now, dead_letters: DEAD_LETTERS, tombstones, limit: 100 };
+    on.backend.settle(Settle { now, settlements }).await.expect("settle answers");
+    let sweep = Sweep { now, lost: Vec::new(), limit: 100 };
     assert_eq!(on.backend.sweep(sweep).await.expect("sweep answers"), Swept::default());
     assert_eq!(on.record(dead).await.state, TaskState::Dead);
     let again = Enqueue { now, tasks: vec![on.named("n")] };

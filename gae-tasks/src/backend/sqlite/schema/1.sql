@@ -11,13 +11,15 @@ CREATE TABLE gae_tasks_queue (
     paused INTEGER NOT NULL
 ) WITHOUT ROWID;
 
--- A queue together with a route: what a worker can or cannot lease, as one number.
+-- A queue together with a route and a version: what a worker can or cannot lease, as one number.
 CREATE TABLE gae_tasks_lane (
     id INTEGER PRIMARY KEY,
     queue TEXT NOT NULL,
     kind TEXT NOT NULL,
     shape INTEGER NOT NULL,
-    UNIQUE (queue, kind, shape)
+    -- What a program must know to run its tasks: the version of their attributes and own retry settings.
+    version INTEGER NOT NULL,
+    UNIQUE (queue, kind, shape, version)
 );
 
 CREATE TABLE gae_tasks_task (
@@ -27,10 +29,10 @@ CREATE TABLE gae_tasks_task (
     schedule_time INTEGER NOT NULL,
     attempts INTEGER NOT NULL DEFAULT 0,
     lost_leases INTEGER NOT NULL DEFAULT 0,
+    lost_attempts INTEGER NOT NULL DEFAULT 0,
     errors INTEGER NOT NULL DEFAULT 0,
     died INTEGER,
     first_attempt INTEGER,
-    last_status INTEGER,
     max_attempts INTEGER,
     -- Nanoseconds.
     deadline INTEGER,
@@ -40,22 +42,30 @@ CREATE TABLE gae_tasks_task (
     payload BLOB NOT NULL
 ) WITHOUT ROWID;
 
-CREATE INDEX gae_tasks_dead ON gae_tasks_task (died, lane) WHERE died IS NOT NULL;
+CREATE INDEX gae_tasks_dead ON gae_tasks_task (lane, died) WHERE died IS NOT NULL;
 
--- What is leased next, in the order of its key. The standing tells how many leases were lost: none, one, more.
+-- What is leased next, in the order of its key. The standing tells how many leases were lost: none, one, two, more.
+-- A task that is not timed is due whatever the clock says. A pause after a failure was chosen at the moment `since`.
 CREATE TABLE gae_tasks_waiting (
     lane INTEGER NOT NULL,
     standing INTEGER NOT NULL,
+    timed INTEGER NOT NULL,
     due INTEGER NOT NULL,
     task BLOB NOT NULL,
-    PRIMARY KEY (lane, standing, due, task)
+    since INTEGER,
+    PRIMARY KEY (lane, standing, timed, due, task)
 ) WITHOUT ROWID;
+
+CREATE INDEX gae_tasks_pause ON gae_tasks_waiting (since) WHERE since IS NOT NULL;
 
 -- Only as long as what is in progress, so it needs no index.
 CREATE TABLE gae_tasks_lease (
     task BLOB NOT NULL PRIMARY KEY,
     token INTEGER NOT NULL,
     expires INTEGER NOT NULL,
+    duration INTEGER NOT NULL,
+    -- Whether its task is a suspect that no other one may run beside.
+    alone INTEGER NOT NULL,
     session INTEGER NOT NULL
 ) WITHOUT ROWID;
 

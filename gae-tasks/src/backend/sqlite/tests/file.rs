@@ -2,18 +2,16 @@
 
 use std::fs;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use rusqlite::Connection;
 
 use super::super::session::locked_or_removed;
 use super::{Folder, at, chain, enqueue, finish, lease, open, task, wait};
-use crate::backend::{Backend, Bury, List, Pull, Standing, Sweep, Swept, TaskFilter};
+use crate::backend::{Backend, Bury, List, Standing, Swept, TaskFilter};
 use crate::time::Now;
 
 fn sweep(sqlite: &super::Sqlite) -> Swept {
-    let keep = Duration::from_secs(1_000_000);
-    wait(sqlite.sweep(Sweep { now: Now::At(at(100)), dead_letters: keep, tombstones: keep, limit: 100 })).unwrap()
+    super::sweep(sqlite, at(100))
 }
 
 /// What opening `file` is refused with.
@@ -77,7 +75,7 @@ fn the_tables_stand_beside_those_of_an_application() {
 fn a_buried_task_survives_the_end_of_its_process() {
     let folder = Folder::new();
     let sqlite = folder.open();
-    let task = crate::backend::NewTask { attributes: Some(vec![3, 2, 1]), ..task(b"x") };
+    let task = crate::backend::NewTask { attributes: Some(vec![1, 2, 3]), ..task(b"x") };
     let now = Now::At(at(1));
     let bury = Bury { now, task: task.clone(), attempts: 3, first_attempt: Some(at(0)), error: "over".to_owned() };
     wait(sqlite.bury(bury.clone())).unwrap();

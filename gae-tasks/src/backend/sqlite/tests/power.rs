@@ -40,13 +40,13 @@ use super::super::error::Fault;
 use super::super::writer::Store;
 use super::{Folder, at, task, wait};
 use crate::backend::{
-    Backend, Enqueue, LeaseRef, List, NewTask, Pull, Settle, Settlement, Sweep, TaskFilter, TaskState, Touch, Verdict,
+    Backend, Enqueue, LeaseRef, List, NewTask, Pull, Settle, Settlement, TaskFilter, TaskState, Touch, Verdict,
 };
+use crate::queue::{QueueConfig, QueueName};
 use crate::task::{TaskId, TaskName};
 use crate::time::{Now, Timestamp};
 
 const STEPS: usize = 200;
-const NO_TIME: Duration = Duration::ZERO;
 
 #[test]
 fn no_loss_of_power_takes_back_what_was_acknowledged() {
@@ -103,6 +103,8 @@ impl Life {
     fn begin(folder: &Folder) -> Self {
         let sqlite = folder.open();
         wait(sqlite.writer.call(OftenCopied)).unwrap();
+        let briefly = QueueConfig::new().with_tombstone_retention(Duration::from_secs(20));
+        wait(sqlite.put_queue(QueueName::DEFAULT, briefly)).unwrap();
         Self { sqlite, dice: Dice::new(), seconds: 100, leases: Vec::new(), promises: Promises::default() }
     }
 
@@ -167,7 +169,7 @@ impl Life {
         let settlements: Vec<_> =
             self.leases.drain(..count).map(|lease| Settlement::new(lease, Verdict::Done)).collect();
         let settlements: Vec<_> = settlements.into_iter().map(|one| self.judged(one)).collect();
-        let request = Settle { now: self.now(), settlements, tombstones: Duration::from_secs(20) };
+        let request = Settle { now: self.now(), settlements };
         wait(self.sqlite.settle(request)).unwrap();
     }
 
@@ -189,13 +191,11 @@ impl Life {
     fn sweep(&mut self) {
         // Some leases have run out by then.
         self.seconds += 20;
-        let keep = Duration::from_secs(1_000_000);
-        wait(self.sqlite.sweep(Sweep { now: self.now(), dead_letters: keep, tombstones: NO_TIME, limit: 100 }))
-            .unwrap();
+        super::sweep(&self.sqlite, self.time());
     }
 
     fn touch(&self, id: TaskId) -> Touch {
-        Touch { now: self.now(), id, tombstones: Duration::from_secs(20) }
+        Touch { now: self.now(), id }
     }
 
     /// Replays what happens to be dead.

@@ -60,8 +60,7 @@ fn a_file_that_another_process_locks_for_two_seconds_is_waited_for_by_all() {
         let leased = scope.spawn(|| lease(&sqlite, at(100), 1).tasks.len());
         let request = Extend { now: Now::At(at(100)), leases, duration: Duration::from_secs(30) };
         let extended = scope.spawn(|| wait(sqlite.extend(request)).unwrap());
-        let keep = Duration::from_secs(1_000_000);
-        let request = Sweep { now: Now::At(at(100)), dead_letters: keep, tombstones: keep, limit: 100 };
+        let request = Sweep { now: Now::At(at(100)), lost: Vec::new(), limit: 100 };
         let swept = scope.spawn(|| wait(sqlite.sweep(request)).unwrap());
         let queue = scope.spawn(|| wait(sqlite.put_queue(QueueName::DEFAULT, QueueConfig::new())));
         // Reading does not even wait.

@@ -13,9 +13,11 @@ use super::super::enqueue::Storing;
 use super::super::error::Fault;
 use super::super::writer::Store;
 use super::{Folder, at, chain, enqueue, finish, lease, task, wait};
-use crate::backend::{Backend, Extend, Lease, List, Pull, Settle, Settlement, Sweep, TaskFilter, Touch, Verdict};
+use crate::backend::{
+    Backend, Enqueue, Extend, Lease, List, NewTask, Pull, Settle, Settlement, Sweep, TaskFilter, Touch, Verdict,
+};
 use crate::task::Kind;
-use crate::time::Now;
+use crate::time::{Now, Schedule};
 
 #[test]
 fn every_connection_has_its_pragmas() {
@@ -39,7 +41,7 @@ fn what_was_promised_survives_a_power_loss_and_the_rest_a_kill() {
     const { assert!(matches!(Storing::DURABILITY, Durability::Full)) };
     const { assert!(matches!(admin::Replay::DURABILITY, Durability::Full)) };
     const { assert!(matches!(admin::Delete::DURABILITY, Durability::Full)) };
-    const { assert!(matches!(admin::PurgeQueue::DURABILITY, Durability::Full)) };
+    const { assert!(matches!(admin::PurgeSlice::DURABILITY, Durability::Full)) };
     const { assert!(matches!(Lease::DURABILITY, Durability::Normal)) };
     const { assert!(matches!(Settle::DURABILITY, Durability::Normal)) };
     const { assert!(matches!(Extend::DURABILITY, Durability::Normal)) };
@@ -95,9 +97,9 @@ fn each_commit_runs_at_the_level_its_promise_needs() {
     noted(&[("task stored", Durability::Full)]);
     let dead = lease(&sqlite, at(100), 1).tasks[0].lease;
     let settlements = vec![Settlement::new(dead, Verdict::Permanent { error: "it failed".to_owned() })];
-    wait(sqlite.settle(Settle { now: Now::At(at(100)), settlements, tombstones: Duration::ZERO })).unwrap();
+    wait(sqlite.settle(Settle { now: Now::At(at(100)), settlements })).unwrap();
     noted(&[("lease given", Durability::Normal), ("lease gone", Durability::Normal)]);
-    let touch = Touch { now: Now::At(at(100)), id: dead.id, tombstones: Duration::ZERO };
+    let touch = Touch { now: Now::At(at(100)), id: dead.id };
     wait(sqlite.replay(touch)).unwrap();
     noted(&[("task replayed", Durability::Full)]);
     wait(sqlite.delete(touch)).unwrap();
@@ -130,12 +132,12 @@ fn concurrent_callers_share_transactions() {
 fn a_lease_that_finds_nothing_writes_nothing() {
     let folder = Folder::new();
     let sqlite = folder.open();
-    enqueue(&sqlite, vec![task(b"x")]).unwrap();
+    let later = NewTask { schedule: Schedule::At(at(100)), ..task(b"x") };
+    wait(sqlite.enqueue(Enqueue { now: Now::At(at(0)), tasks: vec![later] })).unwrap();
     let before = sqlite.writer.transactions();
     let early = lease(&sqlite, at(99), 10);
     assert_eq!((early.tasks.len(), early.next), (0, Some(Duration::from_secs(1))));
-    let sweep = Sweep { now: Now::At(at(100)), dead_letters: Duration::ZERO, tombstones: Duration::ZERO, limit: 10 };
-    wait(sqlite.sweep(sweep)).unwrap();
+    super::sweep(&sqlite, at(100));
     assert_eq!(sqlite.writer.transactions(), before);
     assert!(folder.names().iter().all(|name| !name.ends_with(".lock")), "no lease, no session");
 }

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use rusqlite::{Connection, params};
 
-use super::{Folder, at, chain, enqueue, finish, lease, task, wait};
+use super::{Folder, at, chain, enqueue, finish, lease, sweep, task, wait};
 use crate::backend::{
-    Backend, LeasedTask, List, NewTask, Pull, Settle, Settled, Settlement, Sweep, Swept, TaskFilter, Touch, Verdict,
+    Backend, LeasedTask, List, NewTask, Pull, Settle, Settled, Settlement, Swept, TaskFilter, Touch, Verdict,
 };
 use crate::queue::{QueueConfig, QueueName, RetryConfig};
+use crate::retention::Retention;
 use crate::task::{Kind, Shape, TaskId, TaskName};
 use crate::time::{Now, Timestamp};
 
@@ -30,15 +31,10 @@ fn listed(sqlite: &super::Sqlite, limit: usize) -> Vec<TaskId> {
     wait(sqlite.list(list)).unwrap().iter().map(|task| task.id).collect()
 }
 
-fn sweep(sqlite: &super::Sqlite, now: Timestamp) -> Swept {
-    let keep = Duration::from_secs(1_000_000);
-    wait(sqlite.sweep(Sweep { now: Now::At(now), dead_letters: keep, tombstones: keep, limit: 100 })).unwrap()
-}
-
 fn fail(sqlite: &super::Sqlite, tasks: &[LeasedTask], now: Timestamp) -> Vec<Settled> {
     let verdict = Verdict::Retry { error: "it failed".to_owned(), after: None, max_attempts: None };
     let settlements = tasks.iter().map(|task| Settlement::new(task.lease, verdict.clone())).collect();
-    wait(sqlite.settle(Settle { now: Now::At(now), settlements, tombstones: Duration::ZERO })).unwrap()
+    wait(sqlite.settle(Settle { now: Now::At(now), settlements })).unwrap()
 }
 
 #[test]
@@ -54,13 +50,13 @@ fn a_task_whose_name_cannot_be_read_is_unnamed() {
         assert_eq!(ids(&leased.tasks), [spoilt.id, good.id]);
         assert_eq!((&leased.tasks[0].name, &leased.tasks[1].name), (&None, &good.name));
         assert_eq!(finish(&sqlite, &leased), [Settled::Done; 2]);
-        assert_eq!(sweep(&sqlite, at(300)).forgotten, 2, "its name is given up all the same");
+        assert_eq!(sweep(&sqlite, at(100_000)).forgotten, 2, "its name is given up all the same");
     }
 }
 
 #[test]
-fn a_queue_whose_configuration_cannot_be_read_has_the_default_one() {
-    for bad in ["x''", "x'63'", "'text'", "7"] {
+fn the_tasks_of_a_queue_whose_configuration_cannot_be_read_wait_until_it_is_put_again() {
+    for bad in ["x''", "x'00'", "'text'", "7"] {
         let folder = Folder::new();
         let sqlite = folder.open();
         let strict = QueueConfig::new().with_retry(RetryConfig::new().with_max_attempts(Some(1)));
@@ -71,16 +67,23 @@ fn a_queue_whose_configuration_cannot_be_read_has_the_default_one() {
         let elsewhere = NewTask { queue: QueueName::from_static("elsewhere"), ..task(b"y") };
         assert!(enqueue(&sqlite, vec![elsewhere]).unwrap()[0].is_ok());
         let queues = wait(sqlite.queues()).unwrap();
-        assert!(queues.len() == 2 && queues.iter().all(|queue| queue.config == QueueConfig::new()), "{queues:?}");
-        let leased = lease(&sqlite, at(100), 10);
-        assert!(matches!(fail(&sqlite, &leased.tasks, at(100))[..], [Settled::Scheduled(_)]));
+        let configs: Vec<_> = queues.iter().map(|queue| queue.config.clone()).collect();
+        assert_eq!(configs, [None, Some(QueueConfig::new())], "it never falls back to the default");
+        assert_eq!(lease(&sqlite, at(100), 10).tasks.len(), 0);
         wait(sqlite.set_paused(QueueName::DEFAULT, true)).unwrap();
+        wait(sqlite.raise_retention(QueueName::DEFAULT, stated())).unwrap();
         let kept = format!("SELECT config IS {bad} FROM gae_tasks_queue WHERE name = 'default'");
-        assert!(other.query_row(&kept, [], |row| row.get::<_, bool>(0)).unwrap(), "a pause does not replace it");
+        assert!(other.query_row(&kept, [], |row| row.get::<_, bool>(0)).unwrap(), "nothing else replaces it");
         wait(sqlite.put_queue(QueueName::DEFAULT, strict.clone())).unwrap();
         let mended = wait(sqlite.queues()).unwrap();
-        assert!(mended[0].config == strict && mended[0].paused, "{mended:?}");
+        assert!(mended[0].config.as_ref() == Some(&strict) && mended[0].paused, "{mended:?}");
+        wait(sqlite.set_paused(QueueName::DEFAULT, false)).unwrap();
+        assert_eq!(lease(&sqlite, at(100), 10).tasks.len(), 1);
     }
+}
+
+fn stated() -> Retention {
+    Retention { dead_letters: Some(Duration::from_secs(1)), tombstones: None }
 }
 
 #[test]
@@ -102,13 +105,13 @@ fn a_queue_or_lane_without_a_name_stops_no_other() {
     assert_eq!(wait(sqlite.queues()).unwrap().len(), 1);
     assert_eq!(wait(sqlite.stats(Now::At(at(100)))).unwrap().len(), 1);
     assert_eq!(listed(&sqlite, 10).len(), 2);
-    let touch = Touch { now: Now::At(at(100)), id: lost.id, tombstones: Duration::ZERO };
+    let touch = Touch { now: Now::At(at(100)), id: lost.id };
     assert!(wait(sqlite.delete(touch)).unwrap(), "what cannot be read can be deleted");
 }
 
 #[test]
 fn a_task_whose_retry_cannot_be_read_has_its_queues() {
-    for bad in ["x'63'", "'text'", "x''"] {
+    for bad in ["x'00'", "'text'", "x''"] {
         let folder = Folder::new();
         let sqlite = folder.open();
         let own = Some(RetryConfig::new().with_max_attempts(Some(1)));
@@ -119,8 +122,8 @@ fn a_task_whose_retry_cannot_be_read_has_its_queues() {
         let settled = fail(&sqlite, &leased.tasks, at(100));
         assert!(matches!(settled[..], [Settled::Scheduled(_), Settled::Dead]), "{settled:?}");
         let mut now = at(200);
-        for attempts in [1, 2] {
-            assert_eq!(ids(&lease(&sqlite, now, 10).tasks), [spoilt.id]);
+        for attempts in [1, 1, 2] {
+            assert_eq!(ids(&lease(&sqlite, now, 1).tasks), [spoilt.id]);
             now = now.plus(Duration::from_secs(30));
             assert_eq!(sweep(&sqlite, now), Swept { recovered: 1, ..Swept::default() });
             assert_eq!(wait(sqlite.get(spoilt.id)).unwrap().map_or(attempts, |task| task.attempts), attempts);
@@ -145,7 +148,7 @@ fn a_task_that_cannot_be_read_stops_no_other() {
     assert_eq!(sqlite.writer.transactions(), before, "and costs nothing in between");
     spoil(&folder, "UPDATE gae_tasks_task SET payload = x'01' WHERE id = ?1", spoilt.id);
     assert_eq!(ids(&lease(&sqlite, at(100 + 3600), 10).tasks), [spoilt.id], "mended, it is leased");
-    let touch = Touch { now: Now::At(at(100)), id: spoilt.id, tombstones: Duration::ZERO };
+    let touch = Touch { now: Now::At(at(100)), id: spoilt.id };
     assert!(wait(sqlite.delete(touch)).unwrap());
 }
 
@@ -155,9 +158,9 @@ fn rows_of_no_task_stop_no_task() {
     let sqlite = folder.open();
     let (one, other) = (task(b"x"), NewTask { shape: Shape::from_bits(8), ..task(b"y") });
     enqueue(&sqlite, vec![one.clone(), other.clone()]).unwrap();
-    let garbage = "INSERT INTO gae_tasks_waiting SELECT DISTINCT lane, 0, 0, x'00' FROM gae_tasks_waiting;
-                   INSERT INTO gae_tasks_waiting SELECT DISTINCT lane, 0, 0, zeroblob(16) FROM gae_tasks_waiting;
-                   INSERT INTO gae_tasks_lease VALUES (x'00', 1, 0, 1), ('text', 1, 0, 1);
+    let garbage = "INSERT INTO gae_tasks_waiting SELECT DISTINCT lane, 0, 0, 0, x'00', NULL FROM gae_tasks_waiting;
+                   INSERT INTO gae_tasks_waiting SELECT DISTINCT lane, 0, 0, 0, zeroblob(16), NULL FROM gae_tasks_waiting;
+                   INSERT INTO gae_tasks_lease VALUES (x'00', 1, 0, 0, 0, 1), ('text', 1, 0, 0, 0, 1);
                    INSERT INTO gae_tasks_name VALUES ('default', 'n', 'text', NULL);
                    INSERT INTO gae_tasks_task (id, lane, created, schedule_time, died, payload)
                        VALUES (x'00', 1, 0, 0, -1000000000000000, x'00')";
