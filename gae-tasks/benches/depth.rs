@@ -92,6 +92,7 @@ async fn lease_cost(sqlite: &Sqlite) -> Duration {
         limit: EACH,
         starting: EACH,
         suspects: 1,
+        in_company: false,
         duration: Duration::from_secs(600),
     };
     let mut times = Vec::new();

@@ -113,6 +113,7 @@ fn lease(payload: Vec<u8>) -> LeasedTask {
         limit: 1,
         starting: 1,
         suspects: 1,
+        in_company: false,
         duration: Duration::from_secs(30),
     };
     let backend = Memory::new();

@@ -81,10 +81,12 @@ impl Dispatcher {
             traceparent = context.traceparent(),
         );
         let attempt = async {
-            let outcome = match Attributes::spilled_in(attributes) {
-                None => caught(self.attempt(registration, payload, context, context.deadline(), permit)).await,
+            let outcome = match Attributes::decode(attributes).map(|attributes| attributes.spilled) {
+                // What it says is needed: where the payload is, for one.
+                None => Outcome::unreadable(UnreadableAttributes.into()),
+                Some(None) => caught(self.attempt(registration, payload, context, context.deadline(), permit)).await,
                 // In a box of its own: the future of every other attempt stays small.
-                Some(spilled) => Box::pin(self.attempt_spilled(registration, &spilled, context, permit)).await,
+                Some(Some(spilled)) => Box::pin(self.attempt_spilled(registration, &spilled, context, permit)).await,
             };
             report(&outcome);
             outcome
@@ -242,6 +244,13 @@ async fn caught(attempt: impl Future<Output = Outcome>) -> Outcome {
     })
     .await
 }
+
+/// A newer version of this crate wrote the attributes, or they are damaged.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the stored attributes of the task cannot be read: a newer version of gae-tasks wrote them, or they are damaged"
+)]
+struct UnreadableAttributes;
 
 /// An attempt took longer than its dispatch deadline.
 #[derive(Debug, thiserror::Error)]

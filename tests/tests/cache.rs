@@ -44,12 +44,13 @@ async fn run_some(sqlite: &Sqlite) {
         limit: EACH,
         starting: EACH,
         suspects: 1,
+        in_company: false,
         duration: Duration::from_secs(30),
     };
     let leased = sqlite.lease(lease).await.expect("a lease");
     assert_eq!(leased.tasks.len(), EACH);
     let settlements = leased.tasks.iter().map(|task| settlement(task.lease, None, Verdict::Done)).collect();
-    sqlite.settle(Settle { now: now(), settlements, tombstones: Duration::ZERO }).await.expect("settled");
+    sqlite.settle(Settle { now: now(), settlements }).await.expect("settled");
 }
 
 fn now() -> Now {

@@ -368,5 +368,5 @@ async fn a_paused_queue_waits_and_a_purged_one_is_empty() {
     assert_eq!(tasks.drain().await.unwrap(), 1);
     assert!(!tasks.delete(id).await.unwrap(), "it is over");
     follow_up::defer(2).on(&tasks).await.unwrap();
-    assert_eq!(tasks.purge("default").await.unwrap(), 1);
+    assert_eq!(tasks.purge("default").await.unwrap().deleted, 1);
 }

@@ -189,5 +189,7 @@ async fn every_task_runs_though_its_workers_are_killed() {
     log.assert_only_what_was_in_flight_is_repeated();
     let dead = tasks.list(TaskFilter::new().state(TaskState::Dead), None, 10).await.unwrap();
     assert_eq!(dead.iter().map(|record| record.id).collect::<Vec<_>>(), [poisoned], "an innocent task died");
-    assert_eq!((dead[0].lost_leases, dead[0].attempts), (6, 5), "one lost lease marks, five lost attempts kill");
+    assert_eq!((dead[0].lost_attempts, dead[0].attempts), (5, 5), "five lost attempts kill");
+    // The first marks it, the second makes it a suspect, one may be lost in company.
+    assert!((7..=8).contains(&dead[0].lost_leases), "{}", dead[0].lost_leases);
 }

@@ -228,6 +228,7 @@ async fn marked_tasks_do_not_wait_behind_a_backlog() {
         limit: 1,
         starting: 1,
         suspects: 1,
+        in_company: false,
         duration: Duration::from_millis(200),
     };
     backend.lease(lease).await.unwrap();

@@ -96,10 +96,11 @@ async fn a_handler_that_blocks_the_whole_runtime_keeps_its_lease() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
             stage.until(|signs| signs.begun == 1).await;
+            let sweep = |lost| Sweep { now: Now::At(clock.time()), lost, limit: 100 };
+            let seen = backend.sweep(sweep(Vec::new())).await.unwrap().held;
             pass_while_leased(&clock, &backend, 100 * SECOND).await;
-            let keep = Duration::MAX;
-            let sweep = Sweep { now: Now::At(clock.time()), dead_letters: keep, tombstones: keep, limit: 100 };
-            backend.sweep(sweep).await.unwrap().recovered
+            assert_eq!(seen.len(), 1);
+            backend.sweep(sweep(seen)).await.unwrap().recovered
         })
     });
     let running = world.start();

@@ -14,9 +14,9 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// Another worker, to whom the first one seems to be gone, takes its task.
 async fn take_over(world: &World) -> LeasedTask {
-    let (later, keep) = (Now::At(world.clock.time().plus(3600 * SECOND)), Duration::MAX);
-    let sweep = Sweep { now: later, dead_letters: keep, tombstones: keep, limit: 100 };
-    assert_eq!(world.backend.sweep(sweep).await.unwrap().recovered, 1);
+    let sweep = |lost| Sweep { now: Now::At(world.clock.time()), lost, limit: 100 };
+    let held = world.backend.sweep(sweep(Vec::new())).await.unwrap().held;
+    assert_eq!(world.backend.sweep(sweep(held)).await.unwrap().recovered, 1);
     let lease = Lease {
         now: Now::At(world.clock.time()),
         queues: Arc::new([QueueName::DEFAULT].into()),
@@ -24,6 +24,7 @@ async fn take_over(world: &World) -> LeasedTask {
         limit: 1,
         starting: 1,
         suspects: 1,
+        in_company: false,
         duration: 3600 * SECOND,
     };
     world.backend.lease(lease).await.unwrap().tasks.remove(0)
@@ -32,7 +33,7 @@ async fn take_over(world: &World) -> LeasedTask {
 /// What becomes of the task when the other worker is done with it.
 async fn done_by_the_other(world: &World, task: LeasedTask) -> Vec<Settled> {
     let settlements = vec![settlement(task.lease, None, Verdict::Done)];
-    let settle = Settle { now: Now::At(world.clock.time()), settlements, tombstones: Duration::ZERO };
+    let settle = Settle { now: Now::At(world.clock.time()), settlements };
     world.backend.settle(settle).await.unwrap()
 }
 

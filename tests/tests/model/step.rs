@@ -43,6 +43,7 @@ pub(crate) enum Step {
         limit: usize,
         starting: usize,
         suspects: usize,
+        in_company: bool,
     },
     Extend(Vec<usize>, Duration),
     Settle(Vec<End>),
@@ -61,6 +62,8 @@ pub(crate) enum Step {
         limit: usize,
     },
     Pass(Duration),
+    /// The clock is set back.
+    SetBack(Duration),
     /// The process is killed, or if no task is leased ends in order, and another one opens the file.
     Reopen,
 }
@@ -124,13 +127,13 @@ impl Outline {
 /// A call can go wrong where there is one, and be dropped where it can be seen whether it happened.
 fn fitting(step: &Step, upset: Option<Upset>) -> Option<Upset> {
     upset.filter(|upset| match (step, upset) {
-        (Step::Pass(_) | Step::Reopen, _) => false,
+        (Step::Pass(_) | Step::SetBack(_) | Step::Reopen, _) => false,
         (Step::Enqueue(_) | Step::EnqueueAgain(_), Upset::HangUp { .. }) => true,
         (_, upset) => matches!(upset, Upset::Fault(_)),
     })
 }
 
-const QUEUES: [&str; 3] = ["q", "r", "s"];
+pub(crate) const QUEUES: [&str; 3] = ["q", "r", "s"];
 const KINDS: [&str; 2] = ["a", "b"];
 const SHAPES: [u64; 2] = [1, u64::MAX];
 
@@ -143,6 +146,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         4 => Just(Step::Sweep),
         2 => any::<usize>().prop_map(Step::Replay),
         6 => any_duration().prop_map(Step::Pass),
+        1 => any_duration().prop_map(Step::SetBack),
     ]
 }
 
@@ -157,12 +161,21 @@ fn any_first_step() -> impl Strategy<Value = Step> {
         1 => any::<usize>().prop_map(Step::Delete),
         1 => select(&QUEUES[..]).prop_map(Step::Purge),
         1 => (select(&QUEUES[..]), any::<bool>()).prop_map(|(queue, paused)| Step::Pause(queue, paused)),
-        1 => (select(&QUEUES[..]), any_retry()).prop_map(|(queue, retry)| {
-            Step::Configure(queue, QueueConfig::new().with_retry(retry))
-        }),
+        1 => (select(&QUEUES[..]), any_config()).prop_map(|(queue, config)| Step::Configure(queue, config)),
         2 => any_list(),
         1 => Just(Step::Reopen),
     ]
+}
+
+/// A configuration with some of its fields set.
+fn any_config() -> impl Strategy<Value = QueueConfig> {
+    (of(any_retry()), of(any_duration()), of(any_duration()), of(0_u32..3)).prop_map(|(retry, dead, names, lost)| {
+        let config = QueueConfig::new();
+        let config = retry.map_or(config.clone(), |retry| config.with_retry(retry));
+        let config = dead.map_or(config.clone(), |dead| config.with_dead_letter_retention(dead));
+        let config = names.map_or(config.clone(), |names| config.with_tombstone_retention(names));
+        lost.map_or(config.clone(), |lost| config.with_max_lost_attempts(lost))
+    })
 }
 
 fn any_enqueue() -> impl Strategy<Value = Step> {
@@ -194,7 +207,10 @@ fn any_plan() -> impl Strategy<Value = Plan> {
     let identity = (select(&QUEUES[..]), select(&KINDS[..]), select(&SHAPES[..]), of(select(&["x", "y"][..])));
     let limits = (of(1_u32..4), of(any_retry()), of(Just(Duration::from_nanos(1_000_000_001))));
     let small = || prop::collection::vec(any::<u8>(), 0..4);
-    let bytes = (prop_oneof![5 => small(), 1 => Just(vec![7; 5_000])], of(small()));
+    // The first byte of attributes is their version: mostly one that can be read.
+    let attributes = (prop_oneof![5 => 0_u8..2, 1 => any::<u8>()], small());
+    let attributes = attributes.prop_map(|(version, rest)| [vec![version], rest].concat());
+    let bytes = (prop_oneof![5 => small(), 1 => Just(vec![7; 5_000])], of(attributes));
     (identity, any_schedule(), limits, bytes).prop_map(|((queue, kind, shape, name), schedule, limits, bytes)| {
         let ((max_attempts, retry, deadline), (payload, attributes)) = (limits, bytes);
         Plan { queue, kind, shape, name, schedule, max_attempts, retry, deadline, attributes, payload }
@@ -223,8 +239,16 @@ fn any_retry() -> impl Strategy<Value = RetryConfig> {
 fn any_lease() -> impl Strategy<Value = Step> {
     let queues = prop::sample::subsequence(&QUEUES[..], 1..=QUEUES.len());
     let route = (select(&KINDS[..]), select(&SHAPES[..]));
-    (queues, of(prop::collection::vec(route, 0..4)), 0_usize..8, 0_usize..4, 0_usize..3).prop_map(
-        |(queues, routes, limit, starting, suspects)| Step::Lease { queues, routes, limit, starting, suspects },
+    let room = (0_usize..8, 0_usize..4, 0_usize..3, any::<bool>());
+    (queues, of(prop::collection::vec(route, 0..4)), room).prop_map(
+        |(queues, routes, (limit, starting, suspects, in_company))| Step::Lease {
+            queues,
+            routes,
+            limit,
+            starting,
+            suspects,
+            in_company,
+        },
     )
 }
 
@@ -246,6 +270,7 @@ fn any_verdict() -> impl Strategy<Value = Verdict> {
             Verdict::Retry { error, after, max_attempts }
         }),
         1 => error().prop_map(|error| Verdict::Permanent { error }),
+        1 => error().prop_map(|error| Verdict::Unreadable { error }),
         1 => Just(Verdict::Release),
     ]
 }

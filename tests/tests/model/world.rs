@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use gae_tasks::backend::memory::Memory;
 use gae_tasks::backend::{
-    Answer, Backend, Enqueue, Extend, Lease, LeaseRef, LeaseToken, LeasedTask, List, NewTask, Pull, Purge, Routes,
-    Settle, Sweep, TaskFilter, TaskState, Touch, Verdict,
+    Answer, Backend, Enqueue, Extend, HeldLease, Lease, LeaseRef, LeaseToken, LeasedTask, List, NewTask, Pull, Routes,
+    Settle, Sweep, Swept, TaskFilter, TaskState, Touch, Verdict,
 };
 use gae_tasks::testing::conformance::settlement;
 use gae_tasks::testing::{Fault, Faulty, ManualClock, Operation};
-use gae_tasks::{Error, Kind, Now, QueueName, Route, Shape, TaskId, TaskName, Timestamp};
+use gae_tasks::{Error, Kind, Now, QueueConfig, QueueName, Route, Shape, TaskId, TaskName, Timestamp};
 use proptest::prelude::*;
 
-use crate::step::{Deed, End, Plan, Step, Upset};
+use crate::step::{Deed, End, Plan, QUEUES, Step, Upset};
 use crate::tested::Tested;
 
 const LEASE: Duration = Duration::from_secs(30);
@@ -38,6 +38,12 @@ impl World {
     pub(crate) async fn new() -> Self {
         let clock = ManualClock::at(Timestamp::from_micros(1_800_000_000_000_000));
         let (model, tested) = (Memory::new(), Tested::new().await);
+        let briefly = QueueConfig::new().with_tombstone_retention(TOMBSTONES).with_dead_letter_retention(DEAD_LETTERS);
+        for backend in [&model as &dyn Pull, &tested.backend] {
+            for name in QUEUES {
+                backend.put_queue(queue(name), briefly.clone()).await.expect("the queue is configured");
+            }
+        }
         Self { model, tested, clock, upset: None, offered: Vec::new(), leases: Vec::new() }
     }
 
@@ -46,6 +52,7 @@ impl World {
         self.upset = deed.upset;
         match deed.step {
             Step::Pass(time) => self.clock.advance(time),
+            Step::SetBack(time) => self.clock.step_to(self.clock.time().minus(time)),
             Step::Reopen => self.tested = self.reopened().await?,
             Step::Enqueue(plans) => {
                 let tasks: Vec<_> =
@@ -54,13 +61,13 @@ impl World {
                 self.enqueue(tasks).await?;
             }
             Step::EnqueueAgain(of) => self.enqueue(pick(&self.offered, of).cloned().into_iter().collect()).await?,
-            Step::Lease { queues, routes, limit, starting, suspects } => {
+            Step::Lease { queues, routes, limit, starting, suspects, in_company } => {
                 let queues = Arc::new(queues.into_iter().map(queue).collect());
                 let routes = routes.map_or(Routes::Any, |routes| {
                     Routes::Only(Arc::new(routes.into_iter().map(|(kind, shape)| route(kind, shape)).collect()))
                 });
-                self.lease(Lease { now: self.now(), queues, routes, limit, starting, suspects, duration: LEASE })
-                    .await?;
+                let (now, duration) = (self.now(), LEASE);
+                self.lease(Lease { now, queues, routes, limit, starting, suspects, in_company, duration }).await?;
             }
             Step::Extend(..) | Step::Settle(_) | Step::SettleStale(_) | Step::Sweep => self.hold(deed.step).await?,
             other => self.administer(other).await?,
@@ -118,11 +125,22 @@ impl World {
                 let lease = LeaseRef { id: self.id(of), token: LeaseToken::from_bits(-7) };
                 self.settle(vec![([lease; 2], End { lease: 0, began: None, verdict: Verdict::Done })]).await
             }
-            _ => {
-                let sweep = Sweep { now, dead_letters: DEAD_LETTERS, tombstones: TOMBSTONES, limit: 1000 };
-                self.compare(Operation::Sweep, |_, on| on.sweep(sweep.clone())).await
-            }
+            _ => self.sweep().await,
         }
+    }
+
+    /// Sweeps as one who has seen every lease unchanged that has expired by now.
+    async fn sweep(&mut self) -> Result<(), TestCaseError> {
+        let request = |lost, limit| Sweep { now: self.now(), lost, limit };
+        let mut sweeps = Vec::new();
+        for backend in [&self.model as &dyn Pull, &self.tested.backend] {
+            let held = backend.sweep(request(Vec::new(), 0)).await.map_err(failed)?.held;
+            let has_expired = |held: &HeldLease| held.expires <= self.clock.time();
+            sweeps.push(request(held.into_iter().filter(has_expired).collect(), 1000));
+        }
+        let answers = self.ask(Operation::Sweep, |side, on| on.sweep(sweeps[side].clone())).await?;
+        let Some([model, tested]) = answers else { return Ok(()) };
+        same("sweep", &model.map(without_tokens), &tested.map(without_tokens))
     }
 
     async fn settle(&mut self, ends: Vec<([LeaseRef; 2], End)>) -> Result<(), TestCaseError> {
@@ -133,14 +151,13 @@ impl World {
             };
             ends.iter().map(settled).collect()
         };
-        let request = |side| Settle { now: Now::At(time), settlements: settlements(side), tombstones: TOMBSTONES };
+        let request = |side| Settle { now: Now::At(time), settlements: settlements(side) };
         self.compare(Operation::Settle, |side, on| on.settle(request(side))).await
     }
 
     async fn administer(&mut self, step: Step) -> Result<(), TestCaseError> {
         let now = self.now();
-        let touch = |id| Touch { now, id, tombstones: TOMBSTONES };
-        let purge = Purge { now, tombstones: TOMBSTONES };
+        let touch = |id| Touch { now, id };
         match step {
             Step::RunNow(of) => {
                 let touch = touch(self.id(of));
@@ -154,7 +171,7 @@ impl World {
                 let touch = touch(self.id(of));
                 self.compare(Operation::Delete, |_, on| on.delete(touch)).await
             }
-            Step::Purge(of) => self.compare(Operation::Purge, |_, on| on.purge(queue(of), purge)).await,
+            Step::Purge(of) => self.compare(Operation::Purge, |_, on| on.purge(queue(of), now)).await,
             Step::Pause(of, paused) => {
                 self.compare(Operation::SetPaused, |_, on| on.set_paused(queue(of), paused)).await
             }
@@ -257,6 +274,11 @@ fn failed(error: Error) -> TestCaseError {
 fn same(what: &str, model: &impl Debug, other: &impl Debug) -> Result<(), TestCaseError> {
     prop_assert_eq!(format!("{model:#?}"), format!("{other:#?}"), "another {} than the model's", what);
     Ok(())
+}
+
+fn without_tokens(mut swept: Swept) -> Swept {
+    swept.held.iter_mut().for_each(|held| held.lease.token = LeaseToken::from_bits(0));
+    swept
 }
 
 /// Tokens are random, so they cannot be the same.

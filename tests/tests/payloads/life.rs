@@ -62,7 +62,7 @@ async fn a_purged_queue_takes_its_payloads_along_but_not_those_of_dead_letters()
         }
         takes::defer("x").on(&world.tasks).await.unwrap();
         let elsewhere = takes::defer(text(1000)).queue("elsewhere").on(&world.tasks).await.unwrap().id;
-        assert_eq!(world.tasks.purge("default").await.unwrap(), 4);
+        assert_eq!(world.tasks.purge("default").await.unwrap().deleted, 4);
         assert_eq!(world.shelf.keys(), [dead, elsewhere].map(|id| id.to_string()));
     }
 }

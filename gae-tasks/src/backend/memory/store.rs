@@ -318,7 +318,8 @@ impl Store {
 
     pub(super) fn sweep(&mut self, request: &Sweep, now: Timestamp) -> Swept {
         let mut swept = Swept::default();
-        self.tasks.values_mut().for_each(|task| task.shorten_pause(now));
+        let long = self.tasks.values_mut().filter(|task| task.has_long_pause(now));
+        long.take(request.limit).for_each(|task| task.shorten_pause(now));
         for lost in request.lost.iter().take(request.limit) {
             swept.recovered += u64::from(self.recover(lost, now, &mut swept.died));
         }
@@ -392,12 +393,14 @@ impl Stored {
         Settled::Scheduled(until)
     }
 
-    /// After the clock was set back, a pause lasts from now on as long as it was meant to.
+    /// Whether its pause was chosen in what is the future by now: the clock was set back.
+    fn has_long_pause(&self, now: Timestamp) -> bool {
+        self.record.state == TaskState::Scheduled && matches!(self.wait, Wait::Pause(since) if since > now)
+    }
+
+    /// Lets its pause last from now on as long as it was meant to.
     fn shorten_pause(&mut self, now: Timestamp) {
-        if let Wait::Pause(since) = self.wait
-            && self.record.state == TaskState::Scheduled
-            && since > now
-        {
+        if let Wait::Pause(since) = self.wait {
             self.record.schedule_time = now.plus(self.record.schedule_time.since(since));
             self.wait = Wait::Pause(now);
         }
