@@ -5,13 +5,13 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use super::Client;
-use crate::backend::Answer;
-use crate::backend::QueueRecord;
+use crate::backend::{Answer, QueueRecord};
 use crate::envelope::PREFIX;
 use crate::error::{Error, no_problems};
 use crate::outcome::BoxError;
 use crate::push::verify::{AnyOf, Verify};
 use crate::push::{DeadLetter, Plan, PushService, Sink};
+use crate::queue::{QueueConfig, RetryConfig};
 
 /// How many requests are under way at the same time unless [`PushServiceBuilder::concurrency`] says otherwise: what
 /// Cloud Run lets an instance have at most.
@@ -197,10 +197,11 @@ fn is_path(prefix: &str) -> bool {
 async fn warn_of_limits(queues: Answer<'_, Vec<QueueRecord>>) {
     match queues.await {
         Ok(queues) => queues.iter().filter(|queue| queue.gives_up).for_each(|queue| {
+            let retries = queue.config.as_ref().map(QueueConfig::retry);
             tracing::warn!(
                 queue = queue.name.as_str(),
-                max_attempts = queue.config.retry().max_attempts(),
-                max_retry_duration = ?queue.config.retry().max_retry_duration(),
+                max_attempts = retries.and_then(RetryConfig::max_attempts),
+                max_retry_duration = ?retries.and_then(RetryConfig::max_retry_duration),
                 "the queue has limits of its own: a task that reaches them is lost without a dead letter. Give it \
                  unlimited attempts, as `put_queue` does: gae-tasks keeps the limits itself"
             );

@@ -85,6 +85,12 @@ impl QueueConfig {
         self.max_lost_attempts.unwrap_or(MAX_LOST_ATTEMPTS)
     }
 
+    /// How failed tasks are retried, if that was set.
+    #[cfg(feature = "cloud-tasks")]
+    pub(crate) fn own_retry(&self) -> Option<&RetryConfig> {
+        self.retry.as_ref()
+    }
+
     /// Whether a field is set that only a backend with workers has a use for.
     #[cfg(feature = "cloud-tasks")]
     pub(crate) fn is_for_workers(&self) -> bool {

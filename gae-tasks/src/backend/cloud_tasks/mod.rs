@@ -25,10 +25,11 @@ use self::name::Place;
 use self::runtime::Runtime;
 use self::target::Target;
 use super::{
-    Answer, Backend, Bury, Capabilities, Enqueue, List, Purge, QueueRecord, RouteStats, TaskRecord, Touch, sealed,
+    Answer, Backend, Bury, Capabilities, Enqueue, List, Purged, QueueRecord, RouteStats, TaskRecord, Touch, sealed,
 };
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName, RetryConfig};
+use crate::retention::Retention;
 use crate::task::{Deferred, TaskId};
 use crate::time::{Now, Timestamp};
 
@@ -175,6 +176,7 @@ impl Backend for CloudTasks {
             pull: false,
             targets: matches!(self.shared.target, Target::AppEngine(_)),
             headers: true,
+            retention: false,
         }
     }
 
@@ -208,7 +210,14 @@ impl Backend for CloudTasks {
     }
 
     fn put_queue(&self, queue: QueueName, config: QueueConfig) -> Answer<'_, ()> {
+        if config.is_for_workers() {
+            return unsupported("dead letters, tombstones and lost leases of a queue: set its retries only");
+        }
         self.run(|shared| async move { shared.put_queue(&queue, &config).await })
+    }
+
+    fn raise_retention(&self, _queue: QueueName, _stated: Retention) -> Answer<'_, ()> {
+        unsupported("a retention of dead letters or of names")
     }
 
     fn queues(&self) -> Answer<'_, Vec<QueueRecord>> {
@@ -220,11 +229,11 @@ impl Backend for CloudTasks {
     }
 
     /// Google does not tell how many there were: they are counted before, and purged within a minute.
-    fn purge(&self, queue: QueueName, _touch: Purge) -> Answer<'_, u64> {
+    fn purge(&self, queue: QueueName, _now: Now) -> Answer<'_, Purged> {
         self.run(|shared| async move {
             let count = shared.count(&queue).await?;
             shared.purge(&queue).await?;
-            Ok(count)
+            Ok(Purged::new(count, 0))
         })
     }
 

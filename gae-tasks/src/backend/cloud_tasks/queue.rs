@@ -17,7 +17,8 @@ use crate::queue::{QueueConfig, QueueName, RetryConfig};
 /// How Google writes "without limit".
 const UNLIMITED: i32 = -1;
 
-/// What `put_queue` writes. Field by field: a zero is one then, where it would else be left for Google to choose.
+/// What `put_queue` writes, limits first. Field by field: a zero is one then, where it would else be left for Google to
+/// choose.
 const RETRY_FIELDS: [&str; 5] = [
     "retryConfig.maxAttempts",
     "retryConfig.maxRetryDuration",
@@ -29,14 +30,18 @@ const RETRY_FIELDS: [&str; 5] = [
 impl Shared {
     /// Creates a queue, or changes how its tasks are retried; every other setting of it stays.
     pub(super) async fn put_queue(&self, queue: &QueueName, config: &QueueConfig) -> Result<(), Error> {
-        self.upsert(queue, config.retry()).await?;
-        self.remember(queue.clone(), config.retry().clone());
+        let Some(retries) = config.own_retry() else {
+            // Its pauses stay as they are; it is ours to give tasks up.
+            return self.upsert(queue, config.retry(), &RETRY_FIELDS[..2]).await;
+        };
+        self.upsert(queue, retries, &RETRY_FIELDS).await?;
+        self.remember(queue.clone(), retries.clone());
         Ok(())
     }
 
-    async fn upsert(&self, queue: &QueueName, retries: &RetryConfig) -> Result<(), Error> {
+    async fn upsert(&self, queue: &QueueName, retries: &RetryConfig, fields: &[&str]) -> Result<(), Error> {
         let wanted = Queue::new().set_name(self.place.queue(queue)).set_retry_config(unlimited(retries));
-        let mask = FieldMask::default().set_paths(RETRY_FIELDS);
+        let mask = FieldMask::default().set_paths(fields.iter().copied());
         let attempt = || self.google.update_queue().set_queue(wanted.clone()).set_update_mask(mask.clone()).send();
         let called = call(self.time_limit, attempt).await;
         called.answer.map(drop).map_err(|failure| refused(self.asked_of(queue, "cloudtasks.queues.update"), failure))
@@ -54,7 +59,7 @@ impl Shared {
         };
         let mut answer = call(self.time_limit, attempt).await.answer;
         if answer.as_ref().is_err_and(is_missing) {
-            self.upsert(queue, &RetryConfig::new()).await?;
+            self.upsert(queue, &RetryConfig::new(), &RETRY_FIELDS).await?;
             answer = call(self.time_limit, attempt).await.answer;
         }
         answer.map(drop).map_err(|failure| refused(self.asked_of(queue, permission), failure))
@@ -93,7 +98,7 @@ impl Shared {
         let retries = self.retries_of(&name).filter(|_| stored.max_attempts().is_none()).unwrap_or(stored);
         Some(QueueRecord {
             name,
-            config: QueueConfig::new().with_retry(retries),
+            config: Some(QueueConfig::new().with_retry(retries)),
             paused: queue.state != State::Running,
             gives_up,
         })

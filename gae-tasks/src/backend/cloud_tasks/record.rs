@@ -61,6 +61,7 @@ pub(super) fn record(queue: &QueueName, task: &Task) -> Option<TaskRecord> {
         first_attempt: task.first_attempt.as_ref().or(task.last_attempt.as_ref()).and_then(dispatch),
         attempts: dispatched.saturating_sub(running),
         lost_leases: 0,
+        lost_attempts: 0,
         max_attempts: envelope.max_attempts,
         // Where the task has none of its own, those in the envelope are the queue's.
         retry: envelope.retry.filter(|_| task.retry_config.is_some()),

@@ -34,7 +34,7 @@ impl Lane {
 #[derive(Debug, Default)]
 pub(super) struct Catalogue {
     lanes: HashMap<i64, Arc<Lane>>,
-    by_name: HashMap<QueueName, HashMap<Kind, Vec<(Shape, u8, i64)>>>,
+    by_name: HashMap<QueueName, HashMap<Kind, Vec<Arc<Lane>>>>,
     /// The lane asked for last: very often the next task goes there too.
     recent: Option<Arc<Lane>>,
     newest: i64,
@@ -106,9 +106,10 @@ impl Catalogue {
 
     fn know(&mut self, lane: Lane) {
         self.newest = self.newest.max(lane.id);
+        let lane = Arc::new(lane);
         let kinds = self.by_name.entry(lane.queue.clone()).or_default();
-        kinds.entry(lane.route.kind().clone()).or_default().push((lane.route.shape(), lane.version, lane.id));
-        self.lanes.insert(lane.id, Arc::new(lane));
+        kinds.entry(lane.route.kind().clone()).or_default().push(Arc::clone(&lane));
+        self.lanes.insert(lane.id, lane);
         self.runnable = None;
     }
 
@@ -135,9 +136,9 @@ impl Catalogue {
 
     fn find_or_make(&mut self, connection: &Connection, task: &NewTask, version: u8) -> Result<i64, Fault> {
         let known = self.by_name.get(&task.queue).and_then(|kinds| kinds.get(&task.kind));
-        let known = known.and_then(|lanes| lanes.iter().find(|(shape, of, _)| (*shape, *of) == (task.shape, version)));
-        if let Some((.., id)) = known {
-            return Ok(*id);
+        let is_meant = |lane: &&Arc<Lane>| lane.route.shape() == task.shape && lane.version == version;
+        if let Some(lane) = known.and_then(|lanes| lanes.iter().find(is_meant)) {
+            return Ok(lane.id);
         }
         self.ensure_queue(connection, &task.queue)?;
         let shape = task.shape.to_bits().cast_signed();

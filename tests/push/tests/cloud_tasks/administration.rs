@@ -25,7 +25,34 @@ async fn a_queue_is_made_and_changed_and_never_gives_up() {
     tasks.pause("emails").await.unwrap();
     tasks.put_queue("emails", QueueConfig::new()).await.unwrap();
     let queue = server.queue(PLACE, "emails").unwrap();
-    assert_eq!((&queue["state"], &queue["retryConfig"]["minBackoff"]), (&"PAUSED".into(), &"0.100s".into()));
+    assert_eq!((&queue["state"], &queue["retryConfig"]["minBackoff"]), (&"PAUSED".into(), &"2s".into()), "not set");
+    tasks.put_queue("emails", QueueConfig::new().with_retry(RetryConfig::new())).await.unwrap();
+    assert_eq!(server.queue(PLACE, "emails").unwrap()["retryConfig"]["minBackoff"], "0.100s");
+}
+
+#[tokio::test]
+async fn a_queue_that_is_put_without_retries_gives_nothing_up_and_keeps_its_pauses() {
+    let server = server().await;
+    let before = server.queue(PLACE, "emails").unwrap()["retryConfig"]["minBackoff"].clone();
+    client(&server).await.put_queue("emails", QueueConfig::new()).await.unwrap();
+    let stored = &server.queue(PLACE, "emails").unwrap()["retryConfig"];
+    assert_eq!((&stored["maxAttempts"], &stored["minBackoff"]), (&(-1).into(), &before));
+}
+
+#[tokio::test]
+async fn what_only_workers_have_a_use_for_is_refused() {
+    let server = server().await;
+    let tasks = client(&server).await;
+    let day = Duration::from_secs(24 * 60 * 60);
+    let refused = [
+        QueueConfig::new().with_dead_letter_retention(day),
+        QueueConfig::new().with_tombstone_retention(day),
+        QueueConfig::new().with_max_lost_attempts(3),
+    ];
+    for config in refused {
+        let answer = tasks.put_queue("emails", config.clone()).await;
+        assert!(matches!(answer, Err(Error::Unsupported { backend: "cloud_tasks", .. })), "{config:?}: {answer:?}");
+    }
 }
 
 #[tokio::test]
@@ -34,7 +61,7 @@ async fn a_queue_of_others_is_shown_with_its_own_limits() {
     let queues = client(&server).await.queues().await.unwrap();
     let names: Vec<_> = queues.iter().map(|queue| (queue.name.as_str(), queue.paused)).collect();
     assert_eq!(names, [("default", false), ("emails", false)]);
-    assert_eq!(queues[0].config.retry(), &RetryConfig::new());
+    assert_eq!(queues[0].config.as_ref().unwrap().retry(), &RetryConfig::new());
     assert!(queues[0].gives_up, "after 100 attempts");
 }
 
@@ -68,7 +95,7 @@ async fn a_purge_answers_how_many_tasks_there_were() {
     let server = server().await;
     let tasks = client(&server).await;
     tasks.defer_many((0..7).map(|i| greet::defer(i.to_string()))).await.unwrap();
-    assert_eq!(tasks.purge("emails").await.unwrap(), 7);
+    assert_eq!(tasks.purge("emails").await.unwrap().deleted, 7);
     assert!(server.tasks(PLACE, "emails").is_empty());
 }
 
@@ -146,7 +173,7 @@ async fn tasks_of_other_programs_are_not_shown() {
     assert_eq!(answer.status(), 200);
     assert!(tasks.list(TaskFilter::new(), None, 10).await.unwrap().is_empty());
     assert_eq!(tasks.stats().await.unwrap().open(), 0);
-    assert_eq!(tasks.purge("emails").await.unwrap(), 1);
+    assert_eq!(tasks.purge("emails").await.unwrap().deleted, 1);
 }
 
 #[tokio::test]

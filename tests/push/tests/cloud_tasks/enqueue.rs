@@ -159,5 +159,5 @@ async fn the_limits_of_a_queue_put_by_this_process_travel_with_its_tasks() {
     assert!(size(limited) > size(plain), "the envelope holds the queue's settings");
     // They are the queue's, not the task's own.
     assert_eq!(tasks.get(limited).await.unwrap().unwrap().retry, None);
-    assert_eq!(tasks.queues().await.unwrap()[1].config.retry(), &retry);
+    assert_eq!(tasks.queues().await.unwrap()[1].config.as_ref().unwrap().retry(), &retry);
 }

@@ -1,0 +1,94 @@
+//! Suspects: tasks whose workers died twice. One at a time at first, then twice as many with each that survives.
+
+use std::time::Duration;
+
+use gae_tasks::backend::{Pull, Sweep};
+use gae_tasks::{Defer, Now};
+
+use super::recovery::leased_by_one_who_is_gone;
+use super::stage::{Signs, World, counts, fails, passes_the_gate, turns};
+
+/// Defers these, and lets their workers die until so many leases of each are lost.
+async fn with_lost(tasks: impl IntoIterator<Item = Defer>, lost_leases: usize) -> World {
+    let world = World::new();
+    world.tasks.defer_many(tasks).await.unwrap();
+    for _ in 0..lost_leases {
+        leased_by_one_who_is_gone(&world, Duration::from_secs(30)).await;
+        let sweep = |lost| Sweep { now: Now::At(world.clock.time()), lost, limit: 1000 };
+        let held = world.backend.sweep(sweep(Vec::new())).await.unwrap().held;
+        world.backend.sweep(sweep(held)).await.unwrap();
+    }
+    world
+}
+
+/// Waits until the attempts stand at `signs`, and then whether more begin.
+async fn settled_at(world: &World, signs: Signs) {
+    world.stage.until(|now| *now == signs).await;
+    turns().await;
+    turns().await;
+    assert_eq!(world.stage.signs(), signs);
+}
+
+fn begun(begun: usize, ended: usize) -> Signs {
+    Signs { begun, ended, ..Signs::default() }
+}
+
+#[tokio::test]
+async fn each_suspect_that_survives_doubles_how_many_run_at_once() {
+    let world = with_lost((0..20).map(|_| passes_the_gate::defer()), 2).await;
+    let running = world.start();
+    settled_at(&world, begun(1, 0)).await;
+    world.stage.let_pass(1);
+    settled_at(&world, begun(3, 1)).await;
+    world.stage.let_pass(1);
+    settled_at(&world, begun(6, 2)).await;
+    world.stage.let_pass(20);
+    world.until_open(0).await;
+    running.finish().await;
+}
+
+#[tokio::test]
+async fn a_suspect_that_fails_survives_too() {
+    let world = with_lost((0..3).map(|_| fails::defer()), 2).await;
+    let running = world.start();
+    settled_at(&world, begun(3, 3)).await;
+    running.finish().await;
+}
+
+/// No time passes: whatever makes room for the next one wakes the worker.
+#[tokio::test]
+async fn suspects_wait_for_nothing_but_each_other() {
+    for lost_leases in [2, 3] {
+        let world = with_lost((0..50).map(|_| counts::defer()), lost_leases).await;
+        let running = world.start();
+        world.stage.until(|signs| signs.ended == 50).await;
+        world.until_open(0).await;
+        running.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn a_suspect_lost_in_company_runs_alone() {
+    // Leased together twenty at a time, so each is isolated by now.
+    let world = with_lost((0..20).map(|_| passes_the_gate::defer()), 3).await;
+    let running = world.start();
+    for passed in 0..4 {
+        settled_at(&world, begun(passed + 1, passed)).await;
+        world.stage.let_pass(1);
+    }
+    world.stage.let_pass(20);
+    world.until_open(0).await;
+    running.finish().await;
+}
+
+#[tokio::test]
+async fn suspects_hold_up_nobody_else() {
+    let world = with_lost((0..5).map(|_| passes_the_gate::defer()), 2).await;
+    let running = world.start();
+    world.stage.until(|signs| signs.begun == 1).await;
+    world.tasks.defer_many((0..40).map(|_| counts::defer())).await.unwrap();
+    world.stage.until(|signs| signs.ended == 40).await;
+    world.stage.let_pass(5);
+    world.until_open(0).await;
+    running.finish().await;
+}
