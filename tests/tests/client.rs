@@ -370,3 +370,63 @@ async fn a_paused_queue_waits_and_a_purged_one_is_empty() {
     follow_up::defer(2).on(&tasks).await.unwrap();
     assert_eq!(tasks.purge("default").await.unwrap().deleted, 1);
 }
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long the queue `default` keeps dead letters and names.
+async fn kept(tasks: &Client) -> (Duration, Duration) {
+    let queues = tasks.queues().await.unwrap();
+    let config = queues.iter().find(|queue| queue.name.as_str() == "default").unwrap().config.clone().unwrap();
+    (config.dead_letter_retention(), config.tombstone_retention())
+}
+
+#[tokio::test]
+async fn a_stated_retention_is_stored_with_the_queues_that_are_deferred_to() {
+    let backend = Faulty::new(Memory::new());
+    let stated = Client::builder().tombstone_retention(DAY * 7).build(backend.clone()).unwrap();
+    follow_up::defer(1).on(&stated).await.unwrap();
+    follow_up::defer(2).on(&stated).wait().unwrap();
+    stated.defer_many([follow_up::defer(3), follow_up::defer(4).queue("other")]).await.unwrap();
+    assert_eq!(kept(&stated).await, (DAY * 30, DAY * 7));
+    assert_eq!(backend.calls(Operation::RaiseRetention), 2, "once a queue");
+    let unstated = Client::builder().build(backend.clone()).unwrap();
+    follow_up::defer(5).on(&unstated).await.unwrap();
+    assert_eq!(kept(&stated).await, (DAY * 30, DAY * 7));
+    assert_eq!(backend.calls(Operation::RaiseRetention), 2);
+}
+
+#[tokio::test]
+async fn a_retention_that_cannot_be_stored_fails_the_call_and_stores_nothing() {
+    let backend = Faulty::new(Memory::new());
+    let faulty = backend.clone().with(Operation::RaiseRetention, 1, Fault::Fail);
+    let stated = Client::builder().dead_letter_retention(DAY).build(faulty).unwrap();
+    assert!(follow_up::defer(1).on(&stated).await.is_err());
+    assert_eq!(stated.stats().await.unwrap().open(), 0);
+    follow_up::defer(1).on(&stated).await.unwrap();
+    assert_eq!(kept(&stated).await.0, DAY);
+}
+
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn of_two_programs_on_one_file_the_longer_retention_holds() {
+    for order in [[7, 90], [90, 7]] {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("tasks.db").display());
+        for days in order {
+            let program = Client::builder().dead_letter_retention(DAY * days).open(&url).await.unwrap();
+            follow_up::defer(days).on(&program).await.unwrap();
+        }
+        assert_eq!(kept(&Client::open(&url).await.unwrap()).await.0, DAY * 90, "{order:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_shorter_retention_is_put_by_hand_and_changes_nothing_else() {
+    let (tasks, _) = client().await;
+    let retry = gae_tasks::RetryConfig::new().with_max_attempts(Some(3));
+    tasks.put_queue("default", gae_tasks::QueueConfig::new().with_retry(retry.clone())).await.unwrap();
+    let shorter = gae_tasks::QueueConfig::new().with_dead_letter_retention(DAY);
+    tasks.put_queue("default", shorter).await.unwrap();
+    assert_eq!(kept(&tasks).await, (DAY, DAY));
+    assert_eq!(tasks.queues().await.unwrap()[0].config.as_ref().unwrap().retry(), &retry);
+}

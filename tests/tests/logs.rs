@@ -2,10 +2,15 @@
 
 use std::io;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use gae_tasks::backend::memory::Memory;
+use gae_tasks::backend::{Backend, Enqueue, NewTask};
 use gae_tasks::payload_store::{PayloadStore, Stored};
-use gae_tasks::{Client, Registry, SingularTaskFailure, TaskContext, Timestamp, deferred, log_as_retried};
+use gae_tasks::testing::{Faulty, ManualClock};
+use gae_tasks::{
+    Client, Now, Registry, Schedule, SingularTaskFailure, TaskContext, TaskId, Timestamp, deferred, log_as_retried,
+};
 use tracing::Level;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -271,4 +276,45 @@ async fn a_complaint_gets_louder_with_every_retry() {
         .await;
         assert!(text.contains(level), "attempt {attempt}: {text}");
     }
+}
+
+#[tokio::test]
+async fn tasks_of_the_future_are_reported_once_at_the_start() {
+    let clock = ManualClock::new();
+    let tasks = Client::builder().clock(clock.clone()).open("memory:").await.unwrap();
+    clock.step_to(SystemTime::now().into());
+    tasks.defer_many((0..150).map(|_| complains::defer().after(Duration::from_secs(9_999_999)))).await.unwrap();
+    let back = clock.time().minus(Duration::from_secs(3600));
+    clock.step_to(back);
+    let expected = "tasks=150";
+    let text = logged_until(Level::WARN, expected, &tasks).await;
+    assert_eq!(text.matches("created in the future").count(), 1, "{text}");
+    clock.step_to(back.plus(Duration::from_secs(3600)));
+    let text = logged_until(Level::INFO, "the worker starts", &tasks).await;
+    assert!(!text.contains("created in the future"), "{text}");
+}
+
+#[tokio::test]
+async fn tasks_of_a_newer_version_are_reported() {
+    let backend = Faulty::new(Memory::new());
+    let tasks = Client::builder().build(backend.clone()).unwrap();
+    let id = waits_quietly::defer().after(Duration::from_secs(9_999)).on(&tasks).await.unwrap().id;
+    let own = tasks.get(id).await.unwrap().unwrap();
+    let task = NewTask {
+        id: TaskId::from_bytes([1; 16]),
+        kind: own.kind,
+        shape: own.shape,
+        payload: b"s3cret".to_vec(),
+        queue: own.queue,
+        name: None,
+        schedule: Schedule::Now,
+        max_attempts: None,
+        retry: None,
+        deadline: None,
+        attributes: Some(vec![99]),
+    };
+    backend.enqueue(Enqueue { now: Now::Storage, tasks: vec![task] }).await.unwrap();
+    let text = logged_until(Level::ERROR, "newer version of gae-tasks", &tasks).await;
+    assert!(text.contains("logs/waits_quietly") && text.contains("update this program"), "{text}");
+    assert!(!text.contains("s3cret"), "{text}");
 }

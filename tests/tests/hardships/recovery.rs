@@ -197,7 +197,8 @@ async fn what_is_old_is_forgotten_though_the_clock_jumps() {
 #[tokio::test]
 async fn a_worker_stores_the_retention_that_its_client_states() {
     let world = World::new();
-    let stated = Client::builder().state(world.stage.clone()).clock(world.clock.clone()).dead_letter_retention(90 * HOUR);
+    let stated =
+        Client::builder().state(world.stage.clone()).clock(world.clock.clone()).dead_letter_retention(90 * HOUR);
     let faulty = world.backend.clone().with(Operation::RaiseRetention, 1, gae_tasks::testing::Fault::Fail);
     let tasks = stated.build(faulty).unwrap();
     let running = Running::start(tasks.worker());

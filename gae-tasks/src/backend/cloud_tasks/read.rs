@@ -87,7 +87,10 @@ impl Shared {
                 }
             }
         }
-        Ok(lines.into_iter().map(|((queue, route), stats)| RouteStats { queue, route, is_newer: false, stats }).collect())
+        Ok(lines
+            .into_iter()
+            .map(|((queue, route), stats)| RouteStats { queue, route, is_newer: false, stats })
+            .collect())
     }
 
     /// How many tasks a queue has, whoever made them.

@@ -51,7 +51,7 @@ async fn what_only_workers_have_a_use_for_is_refused() {
     ];
     for config in refused {
         let answer = tasks.put_queue("emails", config.clone()).await;
-        assert!(matches!(answer, Err(Error::Unsupported { backend: "cloud_tasks", .. })), "{config:?}: {answer:?}");
+        assert!(matches!(answer, Err(Error::Unsupported { backend: "cloudtasks", .. })), "{config:?}: {answer:?}");
     }
 }
 

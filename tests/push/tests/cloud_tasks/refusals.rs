@@ -171,3 +171,14 @@ async fn what_it_cannot_do_is_said() {
     let error = tasks.replay(id).await.unwrap_err();
     assert!(matches!(error, Error::Unsupported { .. }), "{error}");
 }
+
+#[tokio::test]
+async fn a_retention_is_refused_when_the_client_is_made() {
+    let server = server().await;
+    let day = Duration::from_secs(24 * 60 * 60);
+    for stated in [Client::builder().dead_letter_retention(day), Client::builder().tombstone_retention(day)] {
+        let refused = stated.build_push(builder(&server).build().await.unwrap()).unwrap_err();
+        assert!(matches!(refused, Error::Unsupported { backend: "cloudtasks", .. }), "{refused:?}");
+        assert!(refused.to_string().contains("state none in the builder"), "{refused}");
+    }
+}
