@@ -4,6 +4,7 @@ mod file;
 mod newer;
 mod plans;
 mod power;
+mod purge;
 mod sharing;
 mod statements;
 mod transactions;
