@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Searches for inputs that break what takes bytes from outside: tests/fuzz.sh [TARGET ..], by default each target in turn,
-# FUZZ_SECONDS (60) for each. Inputs that reach new code are added to tests/fuzz/corpus, which tests/tests/fuzz.rs replays;
+# FUZZ_SECONDS (60) for each. Inputs that reach new code are added to tests/fuzz/corpus, which tests/tests/it/fuzz.rs replays;
 # so is one that breaks something. Installs what is missing: a C++ compiler, which libFuzzer is built with.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -92,13 +92,15 @@ impl IntoResponse for Failed {
 
 #[cfg(test)]
 mod tests {
+    use gae_tasks::Registry;
     use gae_tasks::testing::assert_deferred;
 
     use super::*;
 
     async fn shop() -> Shop {
         let outbox = Outbox::default();
-        let tasks = Client::builder().state(outbox.clone()).open("memory:").await.unwrap();
+        let program = Client::builder().registry(Registry::new().with::<send_welcome>());
+        let tasks = program.state(outbox.clone()).open("memory:").await.unwrap();
         Shop { tasks, outbox }
     }
 

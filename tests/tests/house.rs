@@ -142,8 +142,13 @@ fn missing(test: &str) -> Option<String> {
     let file = match modules.split_once("::").unwrap_or((modules, "")) {
         ("conformance", subject) => format!("../gae-tasks/src/testing/conformance/{subject}.rs"),
         ("sqlite", subject) => format!("../gae-tasks/src/backend/sqlite/tests/{subject}.rs"),
-        ("push", subject) => format!("push/tests/{}.rs", subject.replace("::", "/")),
-        _ => format!("tests/{}.rs", modules.replace("::", "/")),
+        ("push", subject) => format!("push/tests/it/{}.rs", subject.replace("::", "/")),
+        _ => {
+            // In a test binary of that name, or in the one of all others.
+            let file = format!("{}.rs", modules.replace("::", "/"));
+            let own = format!("tests/{file}");
+            if Path::new(env!("CARGO_MANIFEST_DIR")).join(&own).exists() { own } else { format!("tests/it/{file}") }
+        }
     };
     let source = read(&file);
     let Some((before, _)) = source.split_once(&format!("fn {name}(")) else {

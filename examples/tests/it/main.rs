@@ -1,0 +1,31 @@
+//! The examples, started as a user starts them, and the tests that stand in their parts.
+#![allow(dead_code)] // What only an example itself uses.
+
+mod bench;
+#[path = "../../soak/crew.rs"]
+mod crew;
+#[path = "../../soak/growth.rs"]
+mod growth;
+#[path = "../../bench/latency.rs"]
+mod latency;
+#[path = "../../soak/ledger.rs"]
+mod ledger;
+#[path = "../../bench/load.rs"]
+mod load;
+#[path = "../../soak/mix.rs"]
+mod mix;
+#[path = "../../web/outbox.rs"]
+mod outbox;
+#[path = "../../web/page.rs"]
+mod page;
+#[path = "../../bench/place.rs"]
+mod place;
+#[path = "../../soak/sample.rs"]
+mod sample;
+#[path = "../../web/server.rs"]
+mod server;
+mod soak;
+mod started;
+#[path = "../../soak/tasks.rs"]
+mod tasks;
+mod web;

@@ -1,0 +1,204 @@
+//! The program under test: its tasks, its service on a socket, and the queue that calls it.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use gae_tasks::backend::cloud_tasks::{CloudTasks, CloudTasksBuilder};
+use gae_tasks::backend::memory::Memory;
+use gae_tasks::push::verify::AppEngine;
+use gae_tasks::push::{PushService, is_from_task_queue};
+use gae_tasks::testing::Faulty;
+use gae_tasks::{
+    Client, ClientBuilder, PermanentTaskFailure, PushServiceBuilder, QueueConfig, Registry, RetryConfig, TaskContext,
+    TaskFilter, TaskRecord, deferred,
+};
+use gae_tasks_tests_push::issuer::{ACCOUNT, AUDIENCE, Key, Published, claims, oidc};
+use gae_tasks_tests_push::server::{Delivery, Server, ServerBuilder};
+use http::HeaderMap;
+use tokio::net::TcpListener;
+
+pub(crate) const PLACE: &str = "projects/shop/locations/europe-west1";
+
+/// What a handler saw of one attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) text: String,
+    pub(crate) attempt: u32,
+    pub(crate) name: Option<String>,
+    pub(crate) traceparent: Option<String>,
+    pub(crate) deadline: Duration,
+}
+
+/// What the handlers have seen, in order.
+pub(crate) type Book = Arc<Mutex<Vec<Seen>>>;
+
+fn note(book: &Book, text: &str, cx: &TaskContext) {
+    let name = cx.name().map(ToString::to_string);
+    let traceparent = cx.traceparent().map(ToOwned::to_owned);
+    let (text, attempt, deadline) = (text.to_owned(), cx.attempt(), cx.deadline());
+    book.lock().unwrap().push(Seen { text, attempt, name, traceparent, deadline });
+}
+
+/// Works.
+#[deferred(name = "shop/note", queue = "emails", deadline = "20m")]
+pub(crate) async fn write(text: String, #[state] book: &Book, #[context] cx: &TaskContext) {
+    note(book, &text, cx);
+}
+
+/// Works from the given attempt on.
+#[deferred(name = "shop/flaky", queue = "emails")]
+pub(crate) async fn flaky(
+    works_at: u32,
+    text: String,
+    #[state] book: &Book,
+    #[context] cx: &TaskContext,
+) -> anyhow::Result<()> {
+    note(book, &text, cx);
+    anyhow::ensure!(cx.attempt() >= works_at, "not yet");
+    Ok(())
+}
+
+/// Fails for good.
+#[deferred(name = "shop/refuse", queue = "emails")]
+pub(crate) async fn refuse(text: String, #[state] book: &Book, #[context] cx: &TaskContext) -> anyhow::Result<()> {
+    note(book, &text, cx);
+    Err(PermanentTaskFailure::new("no such order").into())
+}
+
+/// Defers further tasks with the client it runs in.
+#[deferred(name = "shop/fan-out", queue = "emails")]
+pub(crate) async fn fan_out(count: u32) -> Result<(), gae_tasks::Error> {
+    for number in 0..count {
+        write::defer(format!("leaf {number}")).await?;
+    }
+    Ok(())
+}
+
+fn program(book: &Book) -> ClientBuilder {
+    let tasks = Registry::new().with::<write>().with::<flaky>().with::<refuse>().with::<fan_out>();
+    Client::builder().registry(tasks).state(Arc::clone(book))
+}
+
+/// A program whose tasks come back to it over HTTP.
+pub(crate) struct Shop {
+    pub(crate) queue: Server,
+    pub(crate) tasks: Client,
+    pub(crate) book: Book,
+    /// The client of what keeps dead letters.
+    pub(crate) cemetery: Client,
+    middleware: Middleware,
+}
+
+/// The requests that the user's middleware saw, with whether the answer was to the proven queue.
+type Middleware = Arc<Mutex<Vec<(HeaderMap, bool)>>>;
+
+async fn watch(State(seen): State<Middleware>, request: Request, next: Next) -> Response {
+    let headers = request.headers().clone();
+    let response = next.run(request).await;
+    seen.lock().unwrap().push((headers, is_from_task_queue(response.extensions())));
+    response
+}
+
+/// The parts of a [`Shop`] that tests choose.
+pub(crate) struct Plan {
+    pub(crate) server: ServerBuilder,
+    pub(crate) backend: fn(CloudTasksBuilder) -> CloudTasksBuilder,
+    /// For the cemetery's client too.
+    pub(crate) client: Box<dyn Fn(ClientBuilder) -> ClientBuilder>,
+    pub(crate) service: fn(PushServiceBuilder) -> PushServiceBuilder,
+    /// Where dead letters are kept.
+    pub(crate) storage: Faulty<Memory>,
+}
+
+impl Plan {
+    /// An HTTP target: the queue signs its requests, and the service checks that.
+    pub(crate) fn http() -> Self {
+        let sign = |audience: &str, email: &str| {
+            let mut claims = claims(gae_tasks::Clock::wall(&gae_tasks::SystemClock));
+            (claims["aud"], claims["email"]) = (audience.into(), email.into());
+            Key::one().token(&claims)
+        };
+        Self {
+            server: Server::builder().sign(sign),
+            backend: |backend| backend.service_account(ACCOUNT).audience(AUDIENCE),
+            client: Box::new(|client| client),
+            service: |service| service.verify(oidc(Published::keys(&[Key::one()])).build().unwrap()),
+            storage: Faulty::new(Memory::new()),
+        }
+    }
+
+    /// The service `default` of App Engine, whose background service is `worker`.
+    pub(crate) fn app_engine() -> Self {
+        Self {
+            server: Server::builder(),
+            backend: |_| {
+                let backend = CloudTasks::builder("shop", "europe-west1").anonymous().app_engine();
+                backend.background_service("worker").deferring_from("default", "v7")
+            },
+            service: |service| service.verify(AppEngine::assume_headers_are_stripped()),
+            ..Self::http()
+        }
+    }
+}
+
+impl Shop {
+    pub(crate) async fn open(plan: Plan) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        // For App Engine: wherever a task is sent, it comes here.
+        let server = plan.server.service("default", &url).service("worker", &url);
+        let queue = server.dispatching().start().await;
+        queue.create_queue(PLACE, "emails");
+        let backend = (plan.backend)(CloudTasks::builder("shop", "europe-west1").anonymous().http(url));
+        let backend = backend.endpoint(queue.url()).build().await.unwrap();
+        let book = Book::default();
+        let tasks = (plan.client)(program(&book)).build_push(backend).unwrap();
+        let retry =
+            RetryConfig::new().with_min_backoff(Duration::from_millis(1)).with_max_backoff(Duration::from_millis(1));
+        tasks.put_queue("emails", QueueConfig::new().with_retry(retry)).await.unwrap();
+        let storage = plan.storage;
+        let cemetery = (plan.client)(program(&book)).build(storage.clone()).unwrap();
+        let service = (plan.service)(tasks.push_service().dead_letters(&cemetery)).build().unwrap();
+        let middleware = serve(listener, service);
+        Self { queue, tasks, book, cemetery, middleware }
+    }
+
+    /// The attempts that have ended, once there are so many.
+    pub(crate) async fn deliveries(&self, count: usize) -> Vec<Delivery> {
+        self.queue.deliveries(count).await
+    }
+
+    /// The statuses of the attempts, once there are so many.
+    pub(crate) async fn statuses(&self, count: usize) -> Vec<u16> {
+        self.deliveries(count).await.iter().map(|delivery| delivery.status.unwrap_or_default()).collect()
+    }
+
+    pub(crate) fn seen(&self) -> Vec<Seen> {
+        self.book.lock().unwrap().clone()
+    }
+
+    /// The requests that the middleware has seen: their headers, and whether they were proven.
+    pub(crate) fn requests(&self) -> Vec<(HeaderMap, bool)> {
+        self.middleware.lock().unwrap().clone()
+    }
+
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue.tasks(PLACE, "emails").len()
+    }
+
+    pub(crate) async fn dead_letters(&self) -> Vec<TaskRecord> {
+        self.cemetery.list(TaskFilter::new(), None, 100).await.unwrap()
+    }
+}
+
+fn serve(listener: TcpListener, service: PushService) -> Middleware {
+    let seen = Middleware::default();
+    let router = Router::new().nest_service("/_cb/deferred", service);
+    let router = router.layer(from_fn_with_state(Arc::clone(&seen), watch));
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    seen
+}

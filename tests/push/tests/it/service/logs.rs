@@ -1,0 +1,93 @@
+//! What an operator reads, and what is in no log.
+
+use std::io;
+use std::sync::{Arc, LazyLock, Mutex};
+
+use http::StatusCode;
+use tracing::subscriber::NoSubscriber;
+use tracing::{Dispatch, Level};
+use tracing_subscriber::fmt::MakeWriter;
+
+use super::stage::{SECRET, World, end};
+use super::status::{Send, Tower};
+
+/// Log lines in memory.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+/// As long as there is one subscriber, the first thread to reach a line of the log decides for all threads whether anybody
+/// listens to it. This is another one, and it stays.
+static OTHER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::new()));
+
+async fn logged(level: Level, work: impl Future<Output = ()>) -> String {
+    let lines = Lines::default();
+    LazyLock::force(&OTHER);
+    let subscriber =
+        tracing_subscriber::fmt().with_max_level(level).with_ansi(false).with_writer(lines.clone()).finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    work.await;
+    drop(guard);
+    String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
+}
+
+#[tokio::test]
+async fn a_refusal_is_an_error_without_what_was_sent() {
+    let world = World::new();
+    let adapter = Tower(world.service());
+    let mut request = world.request(end::defer("done"), 1);
+    request.headers_mut().insert("x-secret", "gu3ss".parse().unwrap());
+    request.headers_mut().insert("authorization", "Bearer t0ken".parse().unwrap());
+    let text = logged(Level::TRACE, async {
+        assert_eq!(adapter.send(request).await.0, StatusCode::FORBIDDEN);
+    })
+    .await;
+    assert!(text.contains("ERROR") && text.contains("the secret is wrong"), "{text}");
+    assert!(!text.contains("gu3ss") && !text.contains("t0ken"), "{text}");
+}
+
+#[tokio::test]
+async fn headers_are_told_at_debug_but_for_secrets_and_what_the_platform_logs() {
+    let world = World::new();
+    let adapter = Tower(world.service());
+    let request = || {
+        let mut request = world.request(end::defer("done"), 1);
+        request.headers_mut().insert("authorization", "Bearer t0ken".parse().unwrap());
+        request.headers_mut().insert("x-shop", "s7".parse().unwrap());
+        request
+    };
+    let text = logged(Level::DEBUG, async { _ = adapter.send(request()).await }).await;
+    assert!(text.contains("x-shop: s7") && text.contains("content-type: application/octet-stream"), "{text}");
+    for absent in ["t0ken", SECRET, "Google-Cloud-Tasks", "x-cloudtasks"] {
+        assert!(!text.contains(absent), "`{absent}` is told: {text}");
+    }
+    let text = logged(Level::INFO, async { _ = adapter.send(request()).await }).await;
+    assert_eq!(text, "", "success is quiet");
+}
+
+#[tokio::test]
+async fn a_dead_letter_is_an_error_with_its_id() {
+    let world = World::new();
+    let adapter = Tower(world.service());
+    let text = logged(Level::INFO, async { _ = adapter.send(world.request(end::defer("permanent"), 1)).await }).await;
+    let id = world.dead_letters().await[0].id.to_string();
+    assert!(text.contains("now a dead letter") && text.contains(&id) && text.contains("no such order"), "{text}");
+}

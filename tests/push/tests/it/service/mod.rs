@@ -1,0 +1,12 @@
+//! The push service through tower: what it answers, whom it believes, what it keeps, and how it is mounted.
+
+mod build;
+mod caps;
+mod context;
+mod guards;
+mod hyper;
+mod logs;
+mod mounts;
+mod rolling;
+pub(crate) mod stage;
+pub(crate) mod status;

@@ -1,0 +1,321 @@
+//! Two backends that live the same life, compared after every step.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gae_tasks::backend::memory::Memory;
+use gae_tasks::backend::{
+    Answer, Backend, Enqueue, Extend, HeldLease, Lease, LeaseRef, LeaseToken, LeasedTask, List, NewTask, Pull, Routes,
+    Settle, Sweep, Swept, TaskFilter, TaskState, Touch, Verdict,
+};
+use gae_tasks::testing::conformance::settlement;
+use gae_tasks::testing::{Fault, Faulty, ManualClock, Operation};
+use gae_tasks::{Error, Kind, Now, QueueConfig, QueueName, Route, Shape, TaskId, TaskName, Timestamp};
+use proptest::prelude::*;
+
+use super::step::{Deed, End, Plan, QUEUES, Step, Upset};
+use super::tested::Tested;
+
+const LEASE: Duration = Duration::from_secs(30);
+const TOMBSTONES: Duration = Duration::from_secs(60);
+const DEAD_LETTERS: Duration = Duration::from_secs(300);
+
+/// The model and the backend that is compared with it.
+pub(crate) struct World {
+    model: Memory,
+    tested: Tested,
+    clock: ManualClock,
+    /// What goes wrong with the next call.
+    upset: Option<Upset>,
+    /// Every task that was offered.
+    offered: Vec<NewTask>,
+    /// Every lease that was given and answered, by either backend.
+    leases: Vec<[LeaseRef; 2]>,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        let clock = ManualClock::at(Timestamp::from_micros(1_800_000_000_000_000));
+        let (model, tested) = (Memory::new(), Tested::new().await);
+        let briefly = QueueConfig::new().with_tombstone_retention(TOMBSTONES).with_dead_letter_retention(DEAD_LETTERS);
+        for backend in [&model as &dyn Pull, &tested.backend] {
+            for name in QUEUES {
+                backend.put_queue(queue(name), briefly.clone()).await.expect("the queue is configured");
+            }
+        }
+        Self { model, tested, clock, upset: None, offered: Vec::new(), leases: Vec::new() }
+    }
+
+    /// Takes a step on both and compares the answers, and what can be seen afterwards.
+    pub(crate) async fn take(mut self, deed: Deed) -> Result<Self, TestCaseError> {
+        self.upset = deed.upset;
+        match deed.step {
+            Step::Pass(time) => self.clock.advance(time),
+            Step::SetBack(time) => self.clock.step_to(self.clock.time().minus(time)),
+            Step::Reopen => self.tested = self.reopened().await?,
+            Step::Enqueue(plans) => {
+                let tasks: Vec<_> =
+                    (self.offered.len()..).zip(plans).map(|(number, plan)| task(number, plan)).collect();
+                self.offered.extend(tasks.iter().cloned());
+                self.enqueue(tasks).await?;
+            }
+            Step::EnqueueAgain(of) => self.enqueue(pick(&self.offered, of).cloned().into_iter().collect()).await?,
+            Step::Lease { queues, routes, limit, starting, suspects, in_company } => {
+                let queues = Arc::new(queues.into_iter().map(queue).collect());
+                let routes = routes.map_or(Routes::Any, |routes| {
+                    Routes::Only(Arc::new(routes.into_iter().map(|(kind, shape)| route(kind, shape)).collect()))
+                });
+                let (now, duration) = (self.now(), LEASE);
+                self.lease(Lease { now, queues, routes, limit, starting, suspects, in_company, duration }).await?;
+            }
+            Step::Extend(..) | Step::Settle(_) | Step::SettleStale(_) | Step::Sweep => self.hold(deed.step).await?,
+            other => self.administer(other).await?,
+        }
+        self.look().await?;
+        Ok(self)
+    }
+
+    fn now(&self) -> Now {
+        Now::At(self.clock.time())
+    }
+
+    /// The backend after its process was killed, or has ended in order: then it would give back what it has leased.
+    async fn reopened(&mut self) -> Result<Tested, TestCaseError> {
+        let filter = TaskFilter::new().state(TaskState::Leased);
+        let leased = self.model.list(List { filter, after: None, limit: 1 }).await.map_err(failed)?;
+        let tested = std::mem::replace(&mut self.tested, Tested::new().await);
+        Ok(if leased.is_empty() { tested.close_and_open().await } else { tested.kill_and_open().await })
+    }
+
+    async fn enqueue(&mut self, tasks: Vec<NewTask>) -> Result<(), TestCaseError> {
+        let request = Enqueue { now: self.now(), tasks };
+        self.compare(Operation::Enqueue, |_, on| on.enqueue(request.clone())).await
+    }
+
+    async fn lease(&mut self, request: Lease) -> Result<(), TestCaseError> {
+        let answers = self.ask(Operation::Lease, |_, on| on.lease(request.clone())).await?;
+        let Some([model, tested]) = answers else { return Ok(()) };
+        let (model, tested) = (model.map_err(failed)?, tested.map_err(failed)?);
+        let leases = model.tasks.iter().zip(&tested.tasks).map(|(model, tested)| [model.lease, tested.lease]);
+        self.leases.extend(leases);
+        let unmarked = |tasks: Vec<LeasedTask>| tasks.into_iter().map(without_token).collect::<Vec<_>>();
+        let bytes = |tasks: &[LeasedTask]| {
+            tasks.iter().map(|task| (task.payload.clone(), task.attributes.clone())).collect::<Vec<_>>()
+        };
+        same("payload", &bytes(&model.tasks), &bytes(&tested.tasks))?;
+        same("lease", &(unmarked(model.tasks), model.next), &(unmarked(tested.tasks), tested.next))
+    }
+
+    /// What a worker does with its leases, and with those of others.
+    async fn hold(&mut self, step: Step) -> Result<(), TestCaseError> {
+        let now = self.now();
+        match step {
+            Step::Extend(of, duration) => {
+                let picked: Vec<_> = of.iter().filter_map(|of| pick(&self.leases, *of)).copied().collect();
+                let leases = |side: usize| picked.iter().map(|lease| lease[side]).collect();
+                self.compare(Operation::Extend, |side, on| on.extend(Extend { now, leases: leases(side), duration }))
+                    .await
+            }
+            Step::Settle(ends) => {
+                let picked = ends.into_iter().filter_map(|end| Some((*pick(&self.leases, end.lease)?, end))).collect();
+                self.settle(picked).await
+            }
+            Step::SettleStale(of) => {
+                let lease = LeaseRef { id: self.id(of), token: LeaseToken::from_bits(-7) };
+                self.settle(vec![([lease; 2], End { lease: 0, began: None, verdict: Verdict::Done })]).await
+            }
+            _ => self.sweep().await,
+        }
+    }
+
+    /// Sweeps as one who has seen every lease unchanged that has expired by now.
+    async fn sweep(&mut self) -> Result<(), TestCaseError> {
+        let request = |lost, limit| Sweep { now: self.now(), lost, limit };
+        let mut sweeps = Vec::new();
+        for backend in [&self.model as &dyn Pull, &self.tested.backend] {
+            let held = backend.sweep(request(Vec::new(), 0)).await.map_err(failed)?.held;
+            let has_expired = |held: &HeldLease| held.expires <= self.clock.time();
+            sweeps.push(request(held.into_iter().filter(has_expired).collect(), 1000));
+        }
+        let answers = self.ask(Operation::Sweep, |side, on| on.sweep(sweeps[side].clone())).await?;
+        let Some([model, tested]) = answers else { return Ok(()) };
+        same("sweep", &model.map(without_tokens), &tested.map(without_tokens))
+    }
+
+    async fn settle(&mut self, ends: Vec<([LeaseRef; 2], End)>) -> Result<(), TestCaseError> {
+        let time = self.clock.time();
+        let settlements = |side: usize| {
+            let settled = |(lease, end): &([LeaseRef; 2], End)| {
+                settlement(lease[side], end.began.map(|before| time.minus(before)), end.verdict.clone())
+            };
+            ends.iter().map(settled).collect()
+        };
+        let request = |side| Settle { now: Now::At(time), settlements: settlements(side) };
+        self.compare(Operation::Settle, |side, on| on.settle(request(side))).await
+    }
+
+    async fn administer(&mut self, step: Step) -> Result<(), TestCaseError> {
+        let now = self.now();
+        let touch = |id| Touch { now, id };
+        match step {
+            Step::RunNow(of) => {
+                let touch = touch(self.id(of));
+                self.compare(Operation::RunNow, |_, on| on.run_now(touch)).await
+            }
+            Step::Replay(of) => {
+                let touch = touch(self.id(of));
+                self.compare(Operation::Replay, |_, on| on.replay(touch)).await
+            }
+            Step::Delete(of) => {
+                let touch = touch(self.id(of));
+                self.compare(Operation::Delete, |_, on| on.delete(touch)).await
+            }
+            Step::Purge(of) => self.compare(Operation::Purge, |_, on| on.purge(queue(of), now)).await,
+            Step::Pause(of, paused) => {
+                self.compare(Operation::SetPaused, |_, on| on.set_paused(queue(of), paused)).await
+            }
+            Step::Configure(of, config) => {
+                self.compare(Operation::PutQueue, |_, on| on.put_queue(queue(of), config.clone())).await
+            }
+            Step::List { filter, after, limit } => {
+                let list = List { filter, after: after.map(|of| self.id(of)), limit };
+                self.compare(Operation::List, |_, on| on.list(list.clone())).await
+            }
+            step => Err(TestCaseError::fail(format!("no step of an administrator: {step:?}"))),
+        }
+    }
+
+    /// Compares all that can be seen without changing anything.
+    async fn look(&mut self) -> Result<(), TestCaseError> {
+        same("view", &view(&self.model, self.now()).await?, &view(&self.tested.backend, self.now()).await?)
+    }
+
+    async fn compare<T: Debug>(
+        &mut self,
+        operation: Operation,
+        act: impl Fn(usize, &dyn Pull) -> Answer<'_, T>,
+    ) -> Result<(), TestCaseError> {
+        match self.ask(operation, act).await? {
+            Some([model, tested]) => same("answer", &model, &tested),
+            None => Ok(()),
+        }
+    }
+
+    /// Has both asked, with what goes wrong; the answers, unless the caller gets none.
+    async fn ask<T: Debug>(
+        &mut self,
+        operation: Operation,
+        act: impl Fn(usize, &dyn Pull) -> Answer<'_, T>,
+    ) -> Result<Option<[Result<T, Error>; 2]>, TestCaseError> {
+        let (model, tested) = (&self.model, &self.tested.backend);
+        let plan = |fault| drop(tested.clone().with(operation, 1, fault));
+        match self.upset.take() {
+            None => return Ok(Some([act(0, model).await, act(1, tested).await])),
+            Some(Upset::Fault(Fault::Stall)) => {
+                plan(Fault::Stall);
+                let (answer, ()) = tokio::join!(biased; act(1, tested), let_go(tested));
+                return Ok(Some([act(0, model).await, answer]));
+            }
+            Some(Upset::Fault(fault)) => {
+                plan(fault);
+                prop_assert!(act(1, tested).await.is_err(), "{:?} told of no error", fault);
+                if fault == Fault::LoseAnswer {
+                    // It may be refused all the same.
+                    _ = act(0, model).await;
+                }
+            }
+            Some(Upset::HangUp { stalled }) => {
+                if stalled {
+                    plan(Fault::Stall);
+                }
+                drop(act(1, tested));
+                // Whatever of it is under way is over when a later call is answered.
+                tested.enqueue(Enqueue { now: self.now(), tasks: Vec::new() }).await.map_err(failed)?;
+                let has_happened = view(model, self.now()).await? != view(tested, self.now()).await?;
+                prop_assert!(!(stalled && has_happened), "a stalled call that was dropped has happened");
+                if has_happened {
+                    act(0, model).await.map_err(failed)?;
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// An id that was offered, or one that never was.
+    fn id(&self, of: usize) -> TaskId {
+        pick(&self.offered, of).map_or(TaskId::from_bytes([0xfe; 16]), |task| task.id)
+    }
+}
+
+/// While the only call is stalled, others are answered; then it may go on.
+async fn let_go<B: Pull>(tested: &Faulty<B>) {
+    assert_eq!(tested.stalled(), 1);
+    tested.queues().await.expect("another call is answered");
+    tested.let_go();
+}
+
+/// All that can be seen, as text.
+async fn view(backend: &dyn Pull, now: Now) -> Result<String, TestCaseError> {
+    let all = List { filter: TaskFilter::new(), after: None, limit: 1000 };
+    let records = backend.list(all).await.map_err(failed)?;
+    // `Debug` tells of payloads their length only.
+    let bytes: Vec<_> = records.iter().map(|record| (&record.payload, &record.attributes)).collect();
+    let stats = backend.stats(now).await.map_err(failed)?;
+    let queues = backend.queues().await.map_err(failed)?;
+    Ok(format!("{records:#?}\n{bytes:?}\n{stats:#?}\n{queues:#?}"))
+}
+
+fn failed(error: Error) -> TestCaseError {
+    TestCaseError::fail(format!("a backend failed: {error:?}"))
+}
+
+/// `Debug` tells of payloads their length only, so these are compared beside the answers that have them.
+fn same(what: &str, model: &impl Debug, other: &impl Debug) -> Result<(), TestCaseError> {
+    prop_assert_eq!(format!("{model:#?}"), format!("{other:#?}"), "another {} than the model's", what);
+    Ok(())
+}
+
+fn without_tokens(mut swept: Swept) -> Swept {
+    swept.held.iter_mut().for_each(|held| held.lease.token = LeaseToken::from_bits(0));
+    swept
+}
+
+/// Tokens are random, so they cannot be the same.
+fn without_token(mut task: LeasedTask) -> LeasedTask {
+    task.lease.token = LeaseToken::from_bits(0);
+    task
+}
+
+/// One of the newer ones mostly: the older ones tend to be over.
+fn pick<T>(all: &[T], number: usize) -> Option<&T> {
+    let recent = if number.is_multiple_of(4) { all } else { &all[all.len().saturating_sub(5)..] };
+    recent.get(number.checked_rem(recent.len())?)
+}
+
+/// The task of a plan; the order of ids is not the order of offering.
+fn task(number: usize, plan: Plan) -> NewTask {
+    let number = u64::try_from(number).expect("a short life");
+    let id = u128::from(number.wrapping_mul(0x9e37_79b9_7f4a_7c15)) << 64 | u128::from(number);
+    NewTask {
+        id: TaskId::from_bytes(id.to_be_bytes()),
+        kind: Kind::new(plan.kind).expect("a kind"),
+        shape: Shape::from_bits(plan.shape),
+        payload: plan.payload,
+        queue: queue(plan.queue),
+        name: plan.name.map(|name| TaskName::new(name).expect("a name")),
+        schedule: plan.schedule,
+        max_attempts: plan.max_attempts,
+        retry: plan.retry,
+        deadline: plan.deadline,
+        attributes: plan.attributes,
+    }
+}
+
+fn queue(name: &str) -> QueueName {
+    QueueName::new(name).expect("a queue name")
+}
+
+fn route(kind: &str, shape: u64) -> Route {
+    Route::new(Kind::new(kind).expect("a kind"), Shape::from_bits(shape))
+}

@@ -1,0 +1,213 @@
+//! Tasks of workers that are gone: they go on after their leases, whatever befell clocks, storage and those who look.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gae_tasks::backend::{Lease, LeasedTask, Pull, Routes, Sweep};
+use gae_tasks::testing::Operation;
+use gae_tasks::{Now, QueueName};
+
+use super::stage::{Running, World, counts, plain_passes_the_gate, program};
+
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// The leases that workers of one file may have.
+const LEASES: [Duration; 4] = [SECOND, Duration::from_millis(1200), Duration::from_secs(5), Duration::from_secs(30)];
+
+/// The tasks that a worker has leased, with a lease of `duration`, and that is gone by now.
+pub(super) async fn leased_by_one_who_is_gone(world: &World, duration: Duration) -> Vec<LeasedTask> {
+    let lease = Lease {
+        now: Now::At(world.clock.time()),
+        queues: Arc::new(BTreeSet::from([QueueName::DEFAULT])),
+        routes: Routes::Any,
+        limit: 1000,
+        starting: 1000,
+        suspects: 1000,
+        in_company: false,
+        duration,
+    };
+    world.backend.lease(lease).await.unwrap().tasks
+}
+
+/// A task for each of [`LEASES`], leased by somebody who is gone.
+async fn with_lost_leases() -> World {
+    let world = World::new();
+    for lease in LEASES {
+        counts::defer().on(&world.tasks).await.unwrap();
+        assert_eq!(leased_by_one_who_is_gone(&world, lease).await.len(), 1);
+    }
+    world
+}
+
+/// After a hiccup, each of those tasks runs within two of its leases and a second, and none before its lease is over.
+async fn assert_all_are_recovered(world: &World) {
+    let begun = world.clock.time();
+    for (place, lease) in LEASES.into_iter().enumerate() {
+        let within = (2 * lease + SECOND).saturating_sub(world.clock.time().since(begun));
+        if world.stage.signs().ended <= place {
+            world.pass_until(within + SECOND, |signs| signs.ended > place).await;
+        }
+    }
+    world.until_open(0).await;
+}
+
+#[tokio::test]
+async fn lost_leases_of_every_length_are_recovered() {
+    let world = with_lost_leases().await;
+    let running = world.start();
+    assert_all_are_recovered(&world).await;
+    running.finish().await;
+}
+
+#[tokio::test]
+async fn no_lease_is_recovered_before_it_is_over() {
+    let world = World::new();
+    counts::defer().on(&world.tasks).await.unwrap();
+    leased_by_one_who_is_gone(&world, 30 * SECOND).await;
+    let running = world.start();
+    world.pass(29 * SECOND).await;
+    assert_eq!(world.stage.signs().begun, 0);
+    world.pass_until(3 * SECOND, |signs| signs.ended == 1).await;
+    running.finish().await;
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_keeps_no_task_from_being_recovered() {
+    for ahead in [true, false] {
+        let world = with_lost_leases().await;
+        let running = world.start();
+        world.pass(Duration::from_millis(700)).await;
+        let now = world.clock.time();
+        world.clock.step_to(if ahead { now.plus(HOUR) } else { now.minus(HOUR) });
+        assert_all_are_recovered(&world).await;
+        running.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_every_few_seconds_keeps_no_task_from_being_recovered() {
+    let world = with_lost_leases().await;
+    let running = world.start();
+    for second in 0..80 {
+        let now = world.clock.time();
+        world.clock.step_to(if second % 2 == 0 { now.plus(HOUR) } else { now.minus(HOUR) });
+        world.pass(SECOND).await;
+    }
+    world.stage.until(|signs| signs.ended == LEASES.len()).await;
+    running.finish().await;
+}
+
+#[tokio::test]
+async fn storage_that_was_away_keeps_no_task_from_being_recovered() {
+    let world = with_lost_leases().await;
+    let running = world.start();
+    world.backend.set_down(true);
+    world.pass(60 * SECOND).await;
+    assert_eq!(world.stage.signs().begun, 0);
+    world.backend.set_down(false);
+    // It asks again within five seconds.
+    world.pass(5 * SECOND).await;
+    assert_all_are_recovered(&world).await;
+    running.finish().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_stood_still_recovers_what_was_lost() {
+    let world = with_lost_leases().await;
+    let running = world.start();
+    world.until_asleep(3).await;
+    world.clock.advance(60 * SECOND);
+    assert_all_are_recovered(&world).await;
+    running.finish().await;
+}
+
+/// How far apart what a worker has seen of a lease is, adds little to the time for which it was unchanged.
+#[tokio::test]
+async fn one_look_after_a_long_silence_takes_no_lease() {
+    let world = World::new();
+    counts::defer().on(&world.tasks).await.unwrap();
+    leased_by_one_who_is_gone(&world, 30 * SECOND).await;
+    let running = world.start();
+    world.until_asleep(3).await;
+    let sweeps = world.backend.calls(Operation::Sweep);
+    world.clock.advance(60 * SECOND);
+    world.until_called(Operation::Sweep, sweeps + 1).await;
+    world.until_asleep(3).await;
+    assert_eq!(world.stage.signs().begun, 0, "its holder may have stood still as well");
+    world.pass_until(30 * SECOND, |signs| signs.ended == 1).await;
+    running.finish().await;
+}
+
+#[tokio::test]
+async fn a_fresh_worker_after_a_jump_of_the_clock_takes_no_lease() {
+    let world = World::new();
+    let id = super::stage::passes_the_gate::defer().on(&world.tasks).await.unwrap().id;
+    let running = world.start_one(world.tasks.worker()).await;
+    world.clock.step_to(world.clock.time().plus(HOUR));
+    let fresh = Running::start(world.other_client().worker());
+    world.pass_while_leased(60 * SECOND).await;
+    assert_eq!((world.is_leased(id).await, world.record(id).await.lost_leases), (true, 0));
+    world.stage.let_pass(1);
+    world.until_open(0).await;
+    running.finish().await;
+    fresh.finish().await;
+    assert_eq!(world.stage.signs().begun, 1);
+}
+
+/// A plain function cannot be stopped, so its task stays its own when the storage is back before anybody took it.
+#[tokio::test]
+async fn a_plain_function_outlives_the_absence_of_the_storage() {
+    let world = World::new();
+    let id = plain_passes_the_gate::defer().deadline(HOUR).on(&world.tasks).await.unwrap().id;
+    let running = world.start_one(world.tasks.worker()).await;
+    let other = Running::start(world.other_client().worker());
+    world.backend.set_down(true);
+    world.pass(60 * SECOND).await;
+    world.stage.until(|signs| signs.told == 1).await;
+    world.backend.set_down(false);
+    world.pass(6 * SECOND).await;
+    world.pass_while_leased(100 * SECOND).await;
+    assert_eq!((world.is_leased(id).await, world.record(id).await.lost_leases), (true, 0));
+    world.stage.let_pass(1);
+    world.until_open(0).await;
+    assert_eq!(world.stage.signs().begun, 1);
+    running.finish().await;
+    other.finish().await;
+}
+
+/// What is gone is looked for until it is found, and dead letters and names are forgotten all along.
+#[tokio::test]
+async fn what_is_old_is_forgotten_though_the_clock_jumps() {
+    let world = World::new();
+    let config = gae_tasks::QueueConfig::new().with_tombstone_retention(20 * SECOND);
+    world.tasks.put_queue("default", config).await.unwrap();
+    counts::defer().named("n").on(&world.tasks).await.unwrap();
+    let running = world.start();
+    world.until_open(0).await;
+    world.clock.step_to(world.clock.time().plus(SECOND));
+    world.pass(30 * SECOND).await;
+    let sweep = Sweep { now: Now::At(world.clock.time()), lost: Vec::new(), limit: 100 };
+    assert_eq!(world.backend.sweep(sweep).await.unwrap().forgotten, 0, "it is forgotten already");
+    assert!(counts::defer().named("n").on(&world.tasks).await.unwrap().created);
+    running.finish().await;
+}
+
+#[tokio::test]
+async fn a_worker_stores_the_retention_that_its_client_states() {
+    let world = World::new();
+    let stated = program(&world.stage).clock(world.clock.clone()).dead_letter_retention(90 * HOUR);
+    let faulty = world.backend.clone().with(Operation::RaiseRetention, 1, gae_tasks::testing::Fault::Fail);
+    let tasks = stated.build(faulty).unwrap();
+    let running = Running::start(tasks.worker());
+    world.until_called(Operation::RaiseRetention, 1).await;
+    world.pass(2 * SECOND).await;
+    let queues = world.tasks.queues().await.unwrap();
+    let kept: Vec<_> = queues.iter().map(|queue| queue.config.clone().unwrap().dead_letter_retention()).collect();
+    assert_eq!(kept, [90 * HOUR], "though the first try failed");
+    let calls = world.backend.calls(Operation::RaiseRetention);
+    world.pass(5 * SECOND).await;
+    assert_eq!(world.backend.calls(Operation::RaiseRetention), calls, "once is enough");
+    running.finish().await;
+}

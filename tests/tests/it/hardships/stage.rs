@@ -1,0 +1,334 @@
+//! What the tests stand on: tasks that do what a test wants, and a worker on a clock that a test moves.
+
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use gae_tasks::backend::memory::Memory;
+use gae_tasks::backend::{TaskRecord, TaskState};
+use gae_tasks::testing::{Faulty, ManualClock, Operation};
+use gae_tasks::{Client, ClientBuilder, Error, TaskContext, TaskId, deferred};
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::task::JoinHandle;
+
+/// How long a test waits, in real time, for what must happen without any time passing.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What the tasks of one test have done so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Signs {
+    pub(super) begun: usize,
+    pub(super) ended: usize,
+    /// Handlers that were stopped before their end.
+    pub(super) stopped: usize,
+    /// Plain functions that saw that they are cancelled.
+    pub(super) told: usize,
+}
+
+/// What the tasks meet: where they leave signs, and the gates that a test opens for them.
+#[derive(Debug, Clone)]
+pub(super) struct Stage {
+    signs: Arc<watch::Sender<Signs>>,
+    gate: Arc<Semaphore>,
+    /// For handlers that block their thread.
+    door: Arc<(Mutex<bool>, Condvar)>,
+}
+
+impl Stage {
+    pub(super) fn new() -> Self {
+        Self { signs: Arc::default(), gate: Arc::new(Semaphore::new(0)), door: Arc::default() }
+    }
+
+    pub(super) fn signs(&self) -> Signs {
+        *self.signs.borrow()
+    }
+
+    pub(super) fn sign(&self, change: impl FnOnce(&mut Signs)) {
+        self.signs.send_modify(change);
+    }
+
+    /// Lets so many attempts go on.
+    pub(super) fn let_pass(&self, attempts: usize) {
+        self.gate.add_permits(attempts);
+    }
+
+    /// Lets handlers go on that block their thread, now or when this is dropped at the latest.
+    pub(super) fn door(&self) -> Door {
+        Door(Arc::clone(&self.door))
+    }
+
+    /// Waits until the tasks have done what `holds` looks for; no time passes meanwhile.
+    pub(super) async fn until(&self, holds: impl FnMut(&Signs) -> bool) {
+        let mut signs = self.signs.subscribe();
+        let waited = tokio::time::timeout(PATIENCE, signs.wait_for(holds)).await;
+        assert!(waited.is_ok(), "what the test waits for did not happen: {:?}", self.signs());
+    }
+}
+
+/// Opens the door when it is dropped, so that a failed test does not hang.
+pub(super) struct Door(Arc<(Mutex<bool>, Condvar)>);
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        *self.0.0.lock().unwrap() = true;
+        self.0.1.notify_all();
+    }
+}
+
+/// Counts a handler as stopped unless it ends.
+struct Attempt<'a>(&'a Stage);
+
+impl Attempt<'_> {
+    fn begin(stage: &Stage) -> Attempt<'_> {
+        stage.sign(|signs| signs.begun += 1);
+        Attempt(stage)
+    }
+
+    fn end(self) {
+        self.0.sign(|signs| signs.ended += 1);
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        self.0.sign(|signs| signs.stopped += 1);
+    }
+}
+
+/// Goes on when the test lets it pass.
+#[deferred]
+pub(super) async fn passes_the_gate(#[state] stage: &Stage) {
+    let attempt = Attempt::begin(stage);
+    stage.gate.acquire().await.unwrap().forget();
+    attempt.end();
+}
+
+/// Waits at the gate as well, and goes on waiting though it is cancelled.
+#[deferred]
+pub(super) fn plain_passes_the_gate(#[state] stage: &Stage, #[context] cx: &TaskContext) {
+    let attempt = Attempt::begin(stage);
+    tokio::runtime::Handle::current().block_on(async {
+        tokio::select! {
+            biased;
+            permit = stage.gate.acquire() => return permit.unwrap().forget(),
+            () = cx.cancelled() => stage.sign(|signs| signs.told += 1),
+        }
+        stage.gate.acquire().await.unwrap().forget();
+    });
+    attempt.end();
+}
+
+/// Blocks the thread of the runtime, as no async function should.
+#[deferred]
+pub(super) async fn blocks_the_runtime(#[state] stage: &Stage) {
+    let attempt = Attempt::begin(stage);
+    let (open, opened) = &*stage.door;
+    let mut open = open.lock().unwrap();
+    while !*open {
+        open = opened.wait(open).unwrap();
+    }
+    attempt.end();
+}
+
+#[deferred]
+pub(super) async fn counts(#[state] stage: &Stage) {
+    Attempt::begin(stage).end();
+}
+
+#[deferred]
+pub(super) async fn panics(#[state] stage: &Stage) {
+    Attempt::begin(stage).end();
+    panic!("as the test wants it");
+}
+
+#[deferred]
+pub(super) async fn fails(#[state] stage: &Stage) -> Result<(), &'static str> {
+    Attempt::begin(stage).end();
+    Err("as the test wants it")
+}
+
+/// The program of all tasks of these tests.
+pub(super) fn program(stage: &Stage) -> ClientBuilder {
+    let tests = module_path!().rsplit_once("::").expect("a module of the tests").0;
+    Client::builder().registry(crate::tasks_of(tests)).state(stage.clone())
+}
+
+/// A program with its storage, its clock and its tasks.
+pub(super) struct World {
+    pub(super) stage: Stage,
+    pub(super) clock: ManualClock,
+    pub(super) backend: Faulty<Memory>,
+    pub(super) tasks: Client,
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        let (stage, clock, backend) = (Stage::new(), ManualClock::new(), Faulty::new(Memory::new()));
+        let tasks = program(&stage).clock(clock.clone()).build(backend.clone()).unwrap();
+        Self { stage, clock, backend, tasks }
+    }
+
+    /// The client of another process on the same storage.
+    pub(super) fn other_client(&self) -> Client {
+        program(&self.stage).clock(self.clock.clone()).build(self.backend.clone()).unwrap()
+    }
+
+    pub(super) fn start(&self) -> Running {
+        Running::start(self.tasks.worker())
+    }
+
+    /// Waits until so many wait for the clock: a worker's three roles that lease, sweep and extend, and each attempt
+    /// for its deadline. Time that passes before somebody waits for it does not count for them.
+    pub(super) async fn until_asleep(&self, sleepers: usize) {
+        let asleep = async {
+            while self.clock.sleepers() < sleepers {
+                tokio::task::yield_now().await;
+            }
+        };
+        let waited = tokio::time::timeout(PATIENCE, asleep).await;
+        assert!(waited.is_ok(), "{} wait for the clock", self.clock.sleepers());
+    }
+
+    /// Starts a worker and waits until it runs its only task, and all its roles are asleep.
+    pub(super) async fn start_one(&self, worker: gae_tasks::Worker) -> Running {
+        let running = Running::start(worker);
+        self.stage.until(|signs| signs.begun == 1).await;
+        self.until_asleep(4).await;
+        running
+    }
+
+    /// Lets time pass until the tasks have done what `holds` looks for; answers how long it took. Threads have a
+    /// moment after each second.
+    pub(super) async fn pass_until(&self, limit: Duration, holds: impl Fn(&Signs) -> bool) -> Duration {
+        let begun = self.clock.time();
+        while !holds(&self.stage.signs()) {
+            assert!(self.clock.time().since(begun) < limit, "{:?} after {limit:?}", self.stage.signs());
+            self.pass(Duration::from_secs(1)).await;
+            _ = tokio::time::timeout(Duration::from_millis(20), self.stage.until(&holds)).await;
+        }
+        self.clock.time().since(begun)
+    }
+
+    pub(super) async fn record(&self, id: TaskId) -> TaskRecord {
+        self.tasks.get(id).await.unwrap().expect("the task is stored")
+    }
+
+    /// Waits until the storage counts so many open tasks; no time passes meanwhile.
+    pub(super) async fn until_open(&self, tasks: u64) {
+        let counted = async {
+            while self.tasks.stats().await.unwrap().open() != tasks {
+                tokio::task::yield_now().await;
+            }
+        };
+        let waited = tokio::time::timeout(PATIENCE, counted).await;
+        assert!(waited.is_ok(), "{:?}", self.tasks.stats().await);
+    }
+
+    pub(super) async fn is_leased(&self, id: TaskId) -> bool {
+        self.record(id).await.state == TaskState::Leased
+    }
+
+    /// Lets time pass, second by second; what waits for it in this thread has its turn after each.
+    pub(super) async fn pass(&self, time: Duration) {
+        pass(&self.clock, time).await;
+    }
+
+    /// As [`pass`](Self::pass), while a lease is held: no faster than the thread follows that extends leases.
+    pub(super) async fn pass_while_leased(&self, time: Duration) {
+        pass_while_leased(&self.clock, &self.backend, time).await;
+    }
+
+    /// Waits until an operation of the storage was called so often; no time passes meanwhile.
+    pub(super) async fn until_called(&self, operation: Operation, times: u64) {
+        let called = async {
+            while self.backend.calls(operation) < times {
+                tokio::task::yield_now().await;
+            }
+        };
+        let waited = tokio::time::timeout(PATIENCE, called).await;
+        assert!(waited.is_ok(), "{operation:?} was called {} times only", self.backend.calls(operation));
+    }
+}
+
+/// Lets time pass, second by second; what waits for it in this thread has its turn after each.
+async fn pass(clock: &ManualClock, time: Duration) {
+    let mut left = time;
+    while !left.is_zero() {
+        let step = left.min(Duration::from_secs(1));
+        clock.advance(step);
+        left -= step;
+        turns().await;
+    }
+}
+
+/// Lets time pass, no faster than leases are extended: every 10 seconds, by a thread that no yielding here waits for.
+///
+/// That thread may be slow to fall asleep, and then sleeps longer by the clock; so after a short look for it time goes
+/// on, and only shortly before a lease of 30 seconds is over it is waited for in earnest.
+pub(super) async fn pass_while_leased(clock: &ManualClock, backend: &Faulty<Memory>, time: Duration) {
+    let (mut extensions, mut since) = (backend.calls(Operation::Extend), 0);
+    for _ in 0..time.as_secs() {
+        pass(clock, Duration::from_secs(1)).await;
+        since += 1;
+        let real = match since {
+            ..=10 => continue,
+            11..=25 => Duration::from_millis(100),
+            _ => PATIENCE,
+        };
+        let extended = async {
+            while backend.calls(Operation::Extend) == extensions {
+                tokio::task::yield_now().await;
+            }
+        };
+        if tokio::time::timeout(real, extended).await.is_ok() {
+            (extensions, since) = (backend.calls(Operation::Extend), 0);
+        }
+        assert!(since < 28, "nothing extends the lease");
+    }
+}
+
+/// No attempt hangs though its test has failed.
+impl Drop for World {
+    fn drop(&mut self) {
+        self.stage.let_pass(1000);
+    }
+}
+
+/// Lets everything else in this thread have its turn, often enough for what follows from what.
+pub(super) async fn turns() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// A worker that runs until it is told to stop.
+pub(super) struct Running {
+    stop: Arc<Notify>,
+    worker: JoinHandle<Result<(), Error>>,
+}
+
+impl Running {
+    pub(super) fn start(worker: gae_tasks::Worker) -> Self {
+        let stop = Arc::new(Notify::new());
+        let stopped = Arc::clone(&stop);
+        let worker = worker.with_graceful_shutdown(async move { stopped.notified().await });
+        Self { stop, worker: tokio::spawn(worker.into_future()) }
+    }
+
+    /// Tells the worker to end, and lets it hear that.
+    pub(super) async fn stop(&self) {
+        self.stop.notify_one();
+        turns().await;
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.worker.is_finished()
+    }
+
+    /// Stops the worker; no time passes meanwhile.
+    pub(super) async fn finish(self) {
+        self.stop.notify_one();
+        let ended = tokio::time::timeout(PATIENCE, self.worker).await;
+        ended.expect("the worker did not stop").unwrap().unwrap();
+    }
+}

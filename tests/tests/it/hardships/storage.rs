@@ -1,0 +1,106 @@
+//! Storage that fails once, is away for a minute, or wakes nobody.
+
+use std::time::Duration;
+
+use gae_tasks::testing::{Fault, Operation};
+
+use super::stage::{World, counts, passes_the_gate};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Every operation that a worker calls, and how often it fails. What queues there are is asked once, to tell of misspelt
+/// ones; and a lease that was not extended in its second third is lost.
+const CALLED: [(Operation, u64); 6] = [
+    (Operation::Lease, 2),
+    (Operation::Extend, 1),
+    (Operation::Settle, 2),
+    (Operation::Sweep, 2),
+    (Operation::Stats, 2),
+    (Operation::Queues, 1),
+];
+
+/// Runs a long attempt with a worker whose storage fails in this way.
+async fn assert_the_worker_goes_on(operation: Operation, faults: u64, fault: Fault) {
+    let world = World::new();
+    _ = (1..=faults).fold(world.backend.clone(), |backend, nth| backend.with(operation, nth, fault));
+    passes_the_gate::defer().on(&world.tasks).await.unwrap();
+    let running = world.start();
+    // A lease whose answer is lost is nobody's until it has run out.
+    world.pass_until(200 * SECOND, |signs| signs.begun == 1).await;
+    world.until_asleep(4).await;
+    world.pass_while_leased(80 * SECOND).await;
+    world.stage.let_pass(1);
+    world.pass(10 * SECOND).await;
+    assert!(world.backend.calls(operation) >= faults, "{operation:?} is not called");
+    world.until_open(0).await;
+    let signs = world.stage.signs();
+    assert_eq!((signs.begun, signs.ended, running.has_ended()), (1, 1, false), "{operation:?} {fault:?}");
+    running.finish().await;
+}
+
+#[tokio::test]
+async fn no_failed_call_ends_the_worker_or_its_attempts() {
+    for (operation, faults) in CALLED {
+        assert_the_worker_goes_on(operation, faults, Fault::Fail).await;
+    }
+}
+
+#[tokio::test]
+async fn no_lost_answer_ends_the_worker_or_its_attempts() {
+    for (operation, faults) in CALLED {
+        assert_the_worker_goes_on(operation, faults, Fault::LoseAnswer).await;
+    }
+}
+
+#[tokio::test]
+async fn storage_that_is_away_for_a_minute_is_asked_seldom_and_then_all_goes_on() {
+    let world = World::new();
+    let running = world.start();
+    world.tasks.defer_many((0..3).map(|_| passes_the_gate::defer())).await.unwrap();
+    world.stage.until(|signs| signs.begun == 3).await;
+    world.tasks.defer_many((0..20).map(|_| counts::defer().after(30 * SECOND))).await.unwrap();
+    let calls = || CALLED.map(|(operation, _)| world.backend.calls(operation)).iter().sum::<u64>();
+    world.backend.set_down(true);
+    let before = calls();
+    // One ends while its outcome cannot be recorded, the others outlast their leases.
+    world.stage.let_pass(1);
+    world.pass(60 * SECOND).await;
+    let asked = calls() - before;
+    // Sweeping, leasing, extending and settling every 5 seconds, more often at first.
+    assert!((30..100).contains(&asked), "it asked {asked} times");
+    world.stage.until(|signs| (signs.ended, signs.stopped) == (1, 2)).await;
+    assert!(!running.has_ended());
+    world.backend.set_down(false);
+    world.stage.let_pass(10);
+    world.pass(80 * SECOND).await;
+    world.until_open(0).await;
+    running.finish().await;
+    assert_eq!(world.stage.signs().ended, 23, "what ended meanwhile was recorded before its lease was taken for lost");
+}
+
+/// What another process stores wakes nobody here.
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn a_task_that_nothing_tells_of_is_found_by_the_slow_look() {
+    use gae_tasks::backend::sqlite::Sqlite;
+    use gae_tasks::testing::{Faulty, ManualClock};
+
+    use super::stage::{Running, Stage, program};
+
+    let (stage, clock, folder) = (Stage::new(), ManualClock::new(), tempfile::tempdir().unwrap());
+    let file = folder.path().join("tasks.db");
+    let backend = Faulty::new(Sqlite::open(&file).await.unwrap());
+    let client = || program(&stage).clock(clock.clone());
+    let (here, elsewhere) =
+        (client().build(backend.clone()).unwrap(), client().build(Sqlite::open(&file).await.unwrap()));
+    let running = Running::start(here.worker());
+    // The one that leases, the one that sweeps and the one that extends are asleep.
+    while backend.calls(Operation::Lease) < 1 || clock.sleepers() < 3 {
+        tokio::task::yield_now().await;
+    }
+    counts::defer().on(&elsewhere.unwrap()).await.unwrap();
+    assert_eq!(backend.calls(Operation::Lease), 1);
+    clock.advance(SECOND);
+    stage.until(|signs| signs.ended == 1).await;
+    running.finish().await;
+}

@@ -1,0 +1,332 @@
+//! What an operator reads: one span an attempt, error chains once, hints, and never a payload.
+
+use std::io;
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::{Duration, SystemTime};
+
+use gae_tasks::backend::memory::Memory;
+use gae_tasks::backend::{Backend, Enqueue, NewTask};
+use gae_tasks::payload_store::{PayloadStore, Stored};
+use gae_tasks::testing::{Faulty, ManualClock};
+use gae_tasks::{
+    Client, ClientBuilder, Now, Registry, Schedule, SingularTaskFailure, TaskContext, TaskId, Timestamp, deferred,
+    log_as_retried,
+};
+use tracing::subscriber::{DefaultGuard, NoSubscriber};
+use tracing::{Dispatch, Level};
+use tracing_subscriber::fmt::MakeWriter;
+
+#[derive(Debug, thiserror::Error)]
+#[error("the mail server refused: {0}")]
+struct Refused(#[source] io::Error);
+
+#[deferred(queue = "emails")]
+async fn send_secret(secret: String, fail: bool) -> Result<(), Refused> {
+    assert!(!secret.is_empty());
+    if fail { Err(Refused(io::Error::other("mailbox full"))) } else { Ok(()) }
+}
+
+#[deferred]
+async fn waits_quietly() -> Result<(), SingularTaskFailure> {
+    Err(SingularTaskFailure::new("the upload is not there yet"))
+}
+
+#[deferred]
+async fn complains(#[context] cx: &TaskContext) {
+    log_as_retried!(number = cx.attempt(), "complaint");
+}
+
+/// Log lines in memory.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Lines {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+/// Writes down what this thread logs at `level` and above, until the guard is dropped.
+fn listen(level: Level, lines: &Lines) -> DefaultGuard {
+    /// As long as there is one subscriber, the first thread to reach a line of the log decides for all threads whether
+    /// anybody listens to it. This is another one, and it stays.
+    static OTHER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::new()));
+    LazyLock::force(&OTHER);
+    let subscriber = tracing_subscriber::fmt().with_max_level(level).with_ansi(false).with_writer(lines.clone());
+    tracing::subscriber::set_default(subscriber.finish())
+}
+
+/// What is logged at `level` and above while `work` runs.
+async fn logged(level: Level, work: impl Future<Output = ()>) -> String {
+    let lines = Lines::default();
+    // The runtime of a test has one thread, so this covers what the worker spawns too.
+    let guard = listen(level, &lines);
+    work.await;
+    drop(guard);
+    lines.text()
+}
+
+/// What is logged at `level` and above by a worker that ends once the log says `expected`.
+async fn logged_until(level: Level, expected: &str, tasks: &Client) -> String {
+    let lines = Lines::default();
+    let guard = listen(level, &lines);
+    let (said, expected) = (lines.clone(), expected.to_owned());
+    let shutdown = async move {
+        while !said.text().contains(&expected) {
+            tokio::task::yield_now().await;
+        }
+    };
+    let worker = tasks.worker().with_graceful_shutdown(shutdown).into_future();
+    let ended = tokio::time::timeout(Duration::from_secs(20), worker).await;
+    drop(guard);
+    ended.unwrap_or_else(|_| panic!("the log never said it: {}", lines.text())).unwrap();
+    lines.text()
+}
+
+fn program() -> ClientBuilder {
+    Client::builder().registry(crate::tasks_of(module_path!()))
+}
+
+async fn client() -> Client {
+    program().open("memory:").await.unwrap()
+}
+
+#[tokio::test]
+async fn a_failure_is_logged_once_with_its_chain_in_the_span_of_its_attempt() {
+    let tasks = client().await;
+    let id = send_secret::defer("s3cret", true).on(&tasks).await.unwrap().id.to_string();
+    let text = logged(Level::INFO, async {
+        tasks.drain().await.unwrap_err();
+    })
+    .await;
+    assert_eq!(text.lines().count(), 1, "{text}");
+    for part in [
+        "WARN",
+        "kind=\"it.logs/send_secret\"",
+        "queue=\"emails\"",
+        &id,
+        "attempt=1",
+        "the mail server refused: mailbox full",
+    ] {
+        assert!(text.contains(part), "`{part}` is missing: {text}");
+    }
+    assert_eq!(text.matches("mailbox full").count(), 1, "{text}");
+}
+
+#[tokio::test]
+async fn success_is_quiet() {
+    let tasks = client().await;
+    let text = logged(Level::INFO, async {
+        tasks.run(send_secret::defer("s3cret", false)).await.unwrap();
+    })
+    .await;
+    assert_eq!(text, "");
+}
+
+#[tokio::test]
+async fn a_singular_failure_is_logged_at_debug_only() {
+    let tasks = client().await;
+    let fail = async || {
+        tasks.run(waits_quietly::defer()).await.unwrap_err();
+    };
+    assert_eq!(logged(Level::INFO, fail()).await, "");
+    assert!(logged(Level::DEBUG, fail()).await.contains("not there yet"));
+}
+
+#[tokio::test]
+async fn a_payload_is_in_no_log() {
+    let tasks = client().await;
+    for fail in [true, false] {
+        send_secret::defer("s3cret", fail).max_attempts(1).on(&tasks).await.unwrap();
+    }
+    let text = logged_until(Level::DEBUG, "now a dead letter", &tasks).await;
+    assert!(text.contains("send_secret") && !text.contains("s3cret"), "{text}");
+}
+
+/// A payload store that takes everything and has nothing.
+#[derive(Debug)]
+struct Void;
+
+impl PayloadStore for Void {
+    fn name(&self) -> String {
+        "the void".to_owned()
+    }
+
+    fn put<'a>(&'a self, _: &'a str, _: Vec<u8>) -> Stored<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn get<'a>(&'a self, _: &'a str) -> Stored<'a, Option<Vec<u8>>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn delete<'a>(&'a self, _: &'a str) -> Stored<'a, ()> {
+        Box::pin(async { Err("there is nothing".into()) })
+    }
+
+    fn put_before(&self, _: Timestamp) -> Stored<'_, Vec<String>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+}
+
+#[tokio::test]
+async fn a_task_whose_payload_is_gone_is_told_of_and_so_is_one_that_cannot_be_deleted() {
+    let tasks = program().payload_store(Void).inline_payload(0).open("memory:").await.unwrap();
+    let id = send_secret::defer("s3cret", false).on(&tasks).await.unwrap().id.to_string();
+    let text = logged(Level::WARN, async {
+        assert_eq!(tasks.drain().await.unwrap(), 1);
+    })
+    .await;
+    assert!(text.lines().next().is_some_and(|line| line.contains("its payload is gone")), "{text}");
+    for part in ["left to a sweep", "there is nothing", "store=\"the void\"", &id] {
+        assert!(text.contains(part), "`{part}` is missing: {text}");
+    }
+    assert!(!text.contains("s3cret") && text.lines().count() == 2, "{text}");
+}
+
+#[tokio::test]
+async fn the_trace_is_told_where_there_is_one() {
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let traced = program().trace_context(|| Some(trace.to_owned())).open("memory:").await.unwrap();
+    for (tasks, expected) in [(traced, format!("traceparent=\"{trace}\"")), (client().await, String::new())] {
+        let text = logged(Level::INFO, async {
+            tasks.run(send_secret::defer("s3cret", true)).await.unwrap_err();
+        })
+        .await;
+        assert!(text.contains("mailbox full") && text.contains(&expected), "{text}");
+        assert_eq!(text.contains("traceparent"), !expected.is_empty(), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_trace_that_is_none_is_told_of_and_not_repeated() {
+    let tasks = program().trace_context(|| Some("s3cret".to_owned())).open("memory:").await.unwrap();
+    let text = logged(Level::WARN, async {
+        complains::defer().on(&tasks).await.unwrap();
+    })
+    .await;
+    assert!(text.contains("no `traceparent`") && !text.contains("s3cret"), "{text}");
+}
+
+#[tokio::test]
+async fn a_task_without_a_handler_is_reported_with_the_fix() {
+    let tasks = Client::builder().registry(Registry::new().with::<complains>()).open("memory:").await.unwrap();
+    waits_quietly::defer().on(&tasks).await.unwrap();
+    let text = logged_until(Level::ERROR, "`it.logs/waits_quietly`", &tasks).await;
+    assert!(text.contains("`it.logs/waits_quietly`") && text.contains("gae_tasks::link!(..)"), "{text}");
+}
+
+#[tokio::test]
+async fn a_task_in_a_queue_that_no_worker_serves_is_reported() {
+    let tasks = client().await;
+    complains::defer().queue("forgotten").on(&tasks).await.unwrap();
+    let text = logged_until(Level::ERROR, "does not serve their queue `forgotten`", &tasks).await;
+    assert!(text.contains("does not serve their queue `forgotten`") && text.contains(".queues([..])"), "{text}");
+}
+
+#[tokio::test]
+async fn a_queue_that_nobody_has_heard_of_is_told() {
+    let tasks = client().await;
+    let text = logged(Level::WARN, async {
+        tasks.worker().queues(["emial", "emails"]).with_graceful_shutdown(async {}).await.unwrap();
+    })
+    .await;
+    assert!(text.contains("queue=emial") && text.contains("emails") && text.lines().count() == 1, "{text}");
+}
+
+#[tokio::test]
+async fn a_dead_letter_is_logged_with_its_last_error() {
+    let tasks = client().await;
+    send_secret::defer("s3cret", true).max_attempts(1).on(&tasks).await.unwrap();
+    let text = logged_until(Level::ERROR, "now a dead letter", &tasks).await;
+    assert!(text.contains("now a dead letter") && text.contains("mailbox full"), "{text}");
+}
+
+#[tokio::test]
+async fn a_task_that_moved_from_another_crate_is_named() {
+    assert!(!gae_tasks_tests_touched::GREETING.is_empty());
+    mod before {
+        #[gae_tasks::deferred(name = "shop/was_moved", queue = "touched")]
+        pub(super) async fn was_moved(_: u8) {}
+    }
+    let here = Registry::linked().of_kinds(["gae_tasks_tests_touched/was_moved"]);
+    let tasks = Client::builder().registry(here).open("memory:").await.unwrap();
+    before::was_moved::defer(1).on(&tasks).await.unwrap();
+    let text = logged_until(Level::ERROR, "alias = [\"shop/was_moved\"]", &tasks).await;
+    assert!(text.contains("alias = [\"shop/was_moved\"]"), "{text}");
+}
+
+#[tokio::test]
+async fn a_complaint_gets_louder_with_every_retry() {
+    let context = TaskContext::for_test_attempt(1);
+    assert_eq!(context.retry_count(), 0);
+    let outside = logged(Level::TRACE, async { log_as_retried!("complaint") }).await;
+    assert!(outside.contains("ERROR") && !outside.contains("critical"), "{outside}");
+    for (attempt, level) in [(1, "INFO"), (2, "WARN"), (3, "ERROR"), (4, "critical=true")] {
+        let text = logged(Level::TRACE, async {
+            TaskContext::for_test_attempt(attempt).scope(async { log_as_retried!("complaint") }).await;
+        })
+        .await;
+        assert!(text.contains(level), "attempt {attempt}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn tasks_of_the_future_are_reported_once_at_the_start() {
+    let clock = ManualClock::new();
+    let tasks = program().clock(clock.clone()).open("memory:").await.unwrap();
+    clock.step_to(SystemTime::now().into());
+    tasks.defer_many((0..150).map(|_| complains::defer().after(Duration::from_secs(9_999_999)))).await.unwrap();
+    let back = clock.time().minus(Duration::from_secs(3600));
+    clock.step_to(back);
+    let expected = "tasks=150";
+    let text = logged_until(Level::WARN, expected, &tasks).await;
+    assert_eq!(text.matches("created in the future").count(), 1, "{text}");
+    clock.step_to(back.plus(Duration::from_secs(3600)));
+    let text = logged_until(Level::INFO, "the worker starts", &tasks).await;
+    assert!(!text.contains("created in the future"), "{text}");
+}
+
+#[tokio::test]
+async fn tasks_of_a_newer_version_are_reported() {
+    let backend = Faulty::new(Memory::new());
+    let tasks = program().build(backend.clone()).unwrap();
+    let id = waits_quietly::defer().after(Duration::from_secs(9_999)).on(&tasks).await.unwrap().id;
+    let own = tasks.get(id).await.unwrap().unwrap();
+    let task = NewTask {
+        id: TaskId::from_bytes([1; 16]),
+        kind: own.kind,
+        shape: own.shape,
+        payload: b"s3cret".to_vec(),
+        queue: own.queue,
+        name: None,
+        schedule: Schedule::Now,
+        max_attempts: None,
+        retry: None,
+        deadline: None,
+        attributes: Some(vec![99]),
+    };
+    backend.enqueue(Enqueue { now: Now::Storage, tasks: vec![task] }).await.unwrap();
+    let text = logged_until(Level::ERROR, "newer version of gae-tasks", &tasks).await;
+    assert!(text.contains("it.logs/waits_quietly") && text.contains("update this program"), "{text}");
+    assert!(!text.contains("s3cret"), "{text}");
+}
