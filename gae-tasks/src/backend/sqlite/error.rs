@@ -80,8 +80,14 @@ impl Fault {
 }
 
 impl From<rusqlite::Error> for Fault {
+    /// Without the text of a statement that cannot be prepared: users do not know it, and that of the tables is long.
     fn from(error: rusqlite::Error) -> Self {
-        Self::Sql(error)
+        match error {
+            rusqlite::Error::SqlInputError { error, msg, .. } => {
+                Self::Sql(rusqlite::Error::SqliteFailure(error, Some(msg)))
+            }
+            error => Self::Sql(error),
+        }
     }
 }
 

@@ -112,7 +112,7 @@ impl Drop for Writer {
 
 fn open(path: &Path) -> Result<(Opened, Store), Problem> {
     let (opened, mut connection) = connection::create(path)?;
-    schema::migrate(&mut connection).map_err(|fault| Problem::new(opened.file(), fault))?;
+    schema::ensure(&mut connection).map_err(|fault| Problem::new(opened.file(), fault))?;
     let session = Session::new(opened.file());
     let (catalogue, fresh) = Default::default();
     Ok((opened, Store { connection, catalogue, session, fresh, manner: Manner::Gathered }))
