@@ -40,7 +40,7 @@ impl Spilled {
 }
 
 /// FNV-1a, 64 bit: against accidents, not against who may write into the store.
-fn checksum(bytes: &[u8]) -> u64 {
+pub(crate) fn checksum(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 

@@ -11,6 +11,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::{Fault, File, Problem};
+use super::opened::Opened;
 
 /// How long a connection waits for another program's transaction.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -54,8 +55,8 @@ impl Durability {
     }
 }
 
-/// Opens the file, made if it is missing, and tells its name in full.
-pub(super) fn create(path: &Path) -> Result<(File, Connection), Problem> {
+/// Opens the file, made if it is missing, and tells what was opened.
+pub(super) fn create(path: &Path) -> Result<(Opened, Connection), Problem> {
     let named = File::new(path);
     let refused = |fault| Problem::new(&named, fault);
     // Only asked, never opened: a program that closes a file by other means than SQLite's drops all locks that this
@@ -63,8 +64,9 @@ pub(super) fn create(path: &Path) -> Result<(File, Connection), Problem> {
     find_obstacle(path).map_err(|error| refused(Fault::Open(error)))?;
     let connection = connect(&literal(path), OpenFlags::SQLITE_OPEN_CREATE).map_err(refused)?;
     let file = File::new(&fs::canonicalize(path).map_err(|error| refused(Fault::Open(error)))?);
+    let opened = Opened::new(&file).map_err(|error| Problem::new(&file, Fault::Open(error)))?;
     set_up(&connection, Access::Write).map_err(|fault| Problem::new(&file, fault))?;
-    Ok((file, connection))
+    Ok((opened, connection))
 }
 
 /// The path so that SQLite takes all of it for a name: what begins with `file:` is a URI to it, of another file.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rusqlite::ErrorCode;
@@ -27,6 +27,8 @@ pub(super) enum Fault {
     Unfit(String),
     /// A stored value is none this version can read.
     Unreadable(String),
+    /// The file at `path`, of the database that is open, is gone; the text says how.
+    CutOff { path: PathBuf, how: &'static str },
     /// A task that was taken for new is stored already.
     Repeated,
     /// The thread that owns the file is gone.
@@ -40,12 +42,16 @@ impl Problem {
 
     /// Whether one member of a transaction may be to blame, so that the others are worth a try of their own.
     ///
-    /// A locked file would only make each of them wait as long again.
+    /// A locked file would only make each of them wait as long again, and what was committed into a file that is gone
+    /// is done.
     pub(super) fn may_spare_others(&self) -> bool {
-        !matches!(
-            self.fault.code(),
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::NotADatabase)
-        )
+        let spares_nobody = [ErrorCode::DatabaseBusy, ErrorCode::DatabaseLocked, ErrorCode::NotADatabase];
+        !self.is_cut_off() && !self.fault.code().is_some_and(|code| spares_nobody.contains(&code))
+    }
+
+    /// Whether the file is no longer where it was opened.
+    pub(super) fn is_cut_off(&self) -> bool {
+        matches!(*self.fault, Fault::CutOff { .. })
     }
 
     /// Whether a task that was taken for new is stored already.
@@ -74,8 +80,14 @@ impl Fault {
 }
 
 impl From<rusqlite::Error> for Fault {
+    /// Without the text of a statement that cannot be prepared: users do not know it, and that of the tables is long.
     fn from(error: rusqlite::Error) -> Self {
-        Self::Sql(error)
+        match error {
+            rusqlite::Error::SqlInputError { error, msg, .. } => {
+                Self::Sql(rusqlite::Error::SqliteFailure(error, Some(msg)))
+            }
+            error => Self::Sql(error),
+        }
     }
 }
 
@@ -87,6 +99,7 @@ impl fmt::Display for Problem {
             Fault::Open(error) => write!(f, "cannot open `{file}`: {}", open_problem(error.kind())),
             Fault::Unfit(problem) => write!(f, "cannot use `{file}`: {problem}"),
             Fault::Unreadable(what) => write!(f, "cannot read {what} in `{file}`: was it written by a newer version?"),
+            Fault::CutOff { path, how } => cut_off(f, path, how),
             Fault::Repeated => write!(f, "failed on `{file}`: a task of the call is stored already"),
             Fault::Stopped => {
                 write!(f, "has stopped for `{file}` after an internal error: open it again (stored tasks are safe)")
@@ -115,6 +128,15 @@ fn sql_problem(f: &mut fmt::Formatter<'_>, file: &File, code: Option<ErrorCode>)
         Some(ErrorCode::NotADatabase) => write!(f, "cannot use `{file}`: it is no SQLite database; name another file"),
         _ => write!(f, "failed on `{file}`"),
     }
+}
+
+fn cut_off(f: &mut fmt::Formatter<'_>, path: &Path, how: &str) -> fmt::Result {
+    write!(
+        f,
+        "is cut off from its database: `{}` was {how} while it was open; put the same file back, or restart this \
+         program to go on with what is there (what this call was to change may be in the file that is gone)",
+        path.display()
+    )
 }
 
 fn open_problem(kind: io::ErrorKind) -> &'static str {
@@ -147,6 +169,7 @@ impl fmt::Display for Source {
         match &*self.0 {
             Fault::Sql(error) => error.fmt(f),
             Fault::Open(error) => error.fmt(f),
+            Fault::CutOff { .. } => f.write_str("the file is no longer where it was opened"),
             Fault::Unfit(_) | Fault::Unreadable(_) | Fault::Repeated => f.write_str("the file does not fit"),
             Fault::Stopped => f.write_str("the storage's thread has ended"),
         }
@@ -172,5 +195,18 @@ impl File {
 impl fmt::Display for File {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.display().fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_into_a_file_that_is_gone_is_not_done_again_for_each_caller() {
+        let file = File::new(Path::new("tasks.db"));
+        let cut_off = Fault::CutOff { path: "tasks.db".into(), how: "removed or moved away" };
+        assert!(!Problem::new(&file, cut_off).may_spare_others());
+        assert!(Problem::new(&file, Fault::Repeated).may_spare_others());
     }
 }

@@ -12,6 +12,7 @@ mod lane;
 mod lease;
 mod lost;
 mod name;
+mod opened;
 mod reader;
 mod row;
 mod schema;
@@ -60,6 +61,11 @@ const NAME: &str = "sqlite";
 /// Beside the file stand SQLite's own `-wal` and `-shm`, and one `-session-….lock` for each process that leases. Dropping
 /// the last handle finishes what was asked for and closes the file.
 ///
+/// Leave these files alone while a program has them open: move, replace or delete them when all have ended. On Unix every
+/// commit, before it is answered, makes sure that they are still where they were opened; if not, this and all further
+/// calls fail with an error that names the file, until the same files are back. A file that is removed *after* the answer
+/// takes its tasks along.
+///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -88,12 +94,12 @@ impl Sqlite {
     /// The file may be the database of an application: all tables are named `gae_tasks_…`.
     ///
     /// # Errors
-    /// [`Error::Storage`] if the file cannot be opened and written, is no SQLite database, is damaged, or was written by
-    /// a newer version of this crate.
+    /// [`Error::Storage`] if the file cannot be opened and written, is no SQLite database, is damaged, or if its tables
+    /// were made by a newer, or another development version of this crate.
     pub async fn open(file: impl AsRef<Path>) -> Result<Self, Error> {
         let wakeups = watch::Sender::new(0);
         let writer = Writer::start(file.as_ref().to_owned(), wakeups.clone()).await?;
-        let reader = Reader::start(writer.file()).await?;
+        let reader = Reader::start(writer.opened()).await?;
         Ok(Self { reader, writer, wakeups })
     }
 
@@ -106,7 +112,7 @@ impl Sqlite {
 impl fmt::Debug for Sqlite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sqlite")
-            .field("file", &self.writer.file().path())
+            .field("file", &self.writer.opened().file().path())
             .field("transactions", &self.writer.transactions())
             .finish_non_exhaustive()
     }

@@ -7,7 +7,8 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::connection::{self, Access};
-use super::error::{Fault, File, Problem};
+use super::error::{Fault, Problem};
+use super::opened::Opened;
 
 /// How many single tasks are read before the connection is closed.
 ///
@@ -30,26 +31,26 @@ type Perform = Box<dyn FnOnce(Result<&Connection, Problem>) + Send>;
 pub(super) struct Reader {
     sender: Option<Sender<Read>>,
     thread: Option<JoinHandle<()>>,
-    file: File,
+    opened: Opened,
 }
 
 impl Reader {
     /// Opens the file, which exists, on a thread of its own.
-    pub(super) async fn start(file: &File) -> Result<Self, Problem> {
+    pub(super) async fn start(opened: &Opened) -> Result<Self, Problem> {
         let (sender, receiver) = channel::<Read>();
-        let (opened, answer) = oneshot::channel();
-        let on_thread = file.clone();
-        let run = move || match connection::open(&on_thread, Access::Read) {
+        let (reply, answer) = oneshot::channel();
+        let (file, on_thread) = (opened.file(), opened.clone());
+        let run = move || match open(&on_thread) {
             Ok(connection) => {
-                _ = opened.send(Ok(()));
+                _ = reply.send(Ok(()));
                 answer_all(receiver, &on_thread, connection);
             }
-            Err(problem) => _ = opened.send(Err(problem)),
+            Err(problem) => _ = reply.send(Err(problem)),
         };
         let thread = thread::Builder::new().name("gae-tasks-read".to_owned()).spawn(run);
         let thread = thread.map_err(|error| Problem::new(file, Fault::Open(error)))?;
         answer.await.map_err(|_| Problem::new(file, Fault::Stopped))??;
-        Ok(Self { sender: Some(sender), thread: Some(thread), file: file.clone() })
+        Ok(Self { sender: Some(sender), thread: Some(thread), opened: opened.clone() })
     }
 
     /// Has `read` done, which looks for a single row and sees one state of the file throughout.
@@ -76,22 +77,24 @@ impl Reader {
         R: FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let file = self.file.clone();
-        let read =
-            move |connection: &Connection| in_one_state(connection, read).map_err(|fault| Problem::new(&file, fault));
+        let opened = self.opened.clone();
+        let read = move |connection: &Connection| {
+            let answer = in_one_state(connection, read).and_then(|answer| opened.check().map(|()| answer));
+            answer.map_err(|fault| Problem::new(opened.file(), fault))
+        };
         let perform = Box::new(move |connection: Result<&_, _>| _ = reply.send(connection.and_then(read)));
         // If the thread is gone, the read is dropped, and the answer below says so.
         _ = self.sender.as_ref().map(|sender| sender.send(Read { scans, perform }));
-        async { answer.await.unwrap_or_else(|_| Err(Problem::new(&self.file, Fault::Stopped))) }
+        async { answer.await.unwrap_or_else(|_| Err(Problem::new(self.opened.file(), Fault::Stopped))) }
     }
 }
 
 /// The thread's own side.
-fn answer_all(reads: Receiver<Read>, file: &File, connection: Connection) {
-    let mut opened = Some((connection, 0));
+fn answer_all(reads: Receiver<Read>, opened: &Opened, connection: Connection) {
+    let mut in_use = Some((connection, 0));
     for Read { scans, perform } in reads {
-        let (connection, gets) = match opened.take().map_or_else(|| reopen(file), Ok) {
-            Ok(opened) => opened,
+        let (connection, gets) = match in_use.take().map_or_else(|| Ok((open(opened)?, 0)), Ok) {
+            Ok(in_use) => in_use,
             Err(problem) => {
                 perform(Err(problem));
                 continue;
@@ -99,13 +102,15 @@ fn answer_all(reads: Receiver<Read>, file: &File, connection: Connection) {
         };
         perform(Ok(&connection));
         if !scans && gets < MAX_GETS {
-            opened = Some((connection, gets + 1));
+            in_use = Some((connection, gets + 1));
         }
     }
 }
 
-fn reopen(file: &File) -> Result<(Connection, u32), Problem> {
-    Ok((connection::open(file, Access::Read)?, 0))
+/// A connection to the file that was opened, and to no other that stands in its place.
+fn open(opened: &Opened) -> Result<Connection, Problem> {
+    opened.check().map_err(|fault| Problem::new(opened.file(), fault))?;
+    connection::open(opened.file(), Access::Read)
 }
 
 fn in_one_state<T>(connection: &Connection, read: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, Fault> {

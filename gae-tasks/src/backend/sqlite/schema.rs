@@ -1,48 +1,111 @@
-//! The tables, and how a file of an older version gets them.
+//! The tables: made in a file that has none, and known again by their version and a digest of their text.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, Row, params};
 
 use super::error::Fault;
+use crate::attributes::checksum;
 
-/// Each step from one version of the tables to the next; never changed once released, only added to.
-const STEPS: [&str; 1] = [include_str!("schema/1.sql")];
+/// The text of the tables. A file that was made with any other one is refused: until the first release, there are no
+/// steps from one to the next.
+const TABLES: &str = include_str!("schema/1.sql");
 
-/// The version this program knows.
-const KNOWN: i64 = STEPS.len() as i64;
+/// The version of the tables that this program knows.
+const KNOWN: i64 = 1;
 
-/// Brings the tables to this version's.
+/// What stands in a file.
+enum Found {
+    Nothing,
+    /// The tables that this program knows.
+    Known,
+    /// Those of a later version.
+    Newer(i64),
+    /// Those of another development version.
+    Other,
+}
+
+/// Makes the tables, if there are none.
 ///
-/// The version lives in a table of its own: `user_version` belongs to the program whose database this may be.
-pub(super) fn migrate(connection: &mut Connection) -> Result<(), Fault> {
-    if version(connection)? == KNOWN {
+/// # Errors
+/// [`Fault::Unfit`] if there are others than this program knows.
+pub(super) fn ensure(connection: &mut Connection) -> Result<(), Fault> {
+    ensure_as(connection, TABLES)
+}
+
+fn ensure_as(connection: &mut Connection, tables: &str) -> Result<(), Fault> {
+    let digest = checksum(tables.as_bytes()).cast_signed();
+    if find(connection, digest)?.is_known()? {
         return Ok(());
     }
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-    // Another process may have done it while this one waited.
-    let found = version(&transaction)?;
-    let missing = usize::try_from(found).ok().and_then(|found| STEPS.get(found..));
-    let Some(missing) = missing else { return Err(newer(found)) };
-    for step in missing {
-        transaction.execute_batch(step)?;
+    // Another process may have made them while this one waited.
+    if find(&transaction, digest)?.is_known()? {
+        return Ok(());
     }
-    transaction.execute("DELETE FROM gae_tasks_schema", [])?;
-    transaction.execute("INSERT INTO gae_tasks_schema (version) VALUES (?1)", params![KNOWN])?;
+    transaction.execute_batch(tables)?;
+    let insert = "INSERT INTO gae_tasks_schema (version, digest) VALUES (?1, ?2)";
+    transaction.execute(insert, params![KNOWN, digest])?;
     Ok(transaction.commit()?)
 }
 
-/// The version of the tables that are there; 0 is none.
-fn version(connection: &Connection) -> Result<i64, Fault> {
-    const TABLE: &str = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'gae_tasks_schema'";
-    if connection.query_row(TABLE, [], |_| Ok(())).optional()?.is_none() {
-        return Ok(0);
+/// The version stands in a table of its own: `user_version` belongs to the program whose database this may be.
+fn find(connection: &Connection, digest: i64) -> Result<Found, Fault> {
+    const OURS: &str = "SELECT count(*), total(name = 'gae_tasks_schema') FROM sqlite_schema \
+                        WHERE type = 'table' AND name GLOB 'gae_tasks_*'";
+    let (tables, has_version): (i64, f64) = connection.query_row(OURS, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    if tables == 0 {
+        return Ok(Found::Nothing);
     }
-    let version = connection.query_row("SELECT version FROM gae_tasks_schema", [], |row| row.get(0)).optional()?;
-    Ok(version.unwrap_or(0))
+    if has_version == 0.0 {
+        return Ok(Found::Other);
+    }
+    // All columns: other versions of the crate have others.
+    let mut statement = connection.prepare("SELECT * FROM gae_tasks_schema")?;
+    let number = |row: &Row<'_>, column| row.get::<_, i64>(column).ok();
+    let rows = statement.query_map([], |row| Ok((number(row, "version"), number(row, "digest"))))?;
+    let rows = rows.collect::<Result<Vec<_>, _>>()?;
+    if rows == [(Some(KNOWN), Some(digest))] {
+        return Ok(Found::Known);
+    }
+    let newest = rows.iter().filter_map(|(version, _)| *version).max();
+    Ok(newest.filter(|newest| *newest > KNOWN).map_or(Found::Other, Found::Newer))
 }
 
-fn newer(found: i64) -> Fault {
-    Fault::Unfit(format!(
-        "its tables are of version {found}, this program knows version {KNOWN}: update gae-tasks in this program, \
-         or name another file"
-    ))
+impl Found {
+    /// Whether the tables are there; an error if this program must not touch them.
+    fn is_known(self) -> Result<bool, Fault> {
+        let problem = match self {
+            Self::Nothing => return Ok(false),
+            Self::Known => return Ok(true),
+            Self::Newer(version) => format!(
+                "its tables are of version {version}, this program knows version {KNOWN}: update gae-tasks in this \
+                 program, or name another file"
+            ),
+            Self::Other => {
+                "its tables were made by another development version of gae-tasks: drain it with the program \
+                            that wrote it, or delete it"
+                    .to_owned()
+            }
+        };
+        Err(Fault::Unfit(problem))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_of_which_one_character_differs_are_refused() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        ensure(&mut connection).unwrap();
+        ensure(&mut connection).unwrap();
+        let changed = TABLES.replacen("paused INTEGER", "Paused INTEGER", 1);
+        assert_eq!(changed.len(), TABLES.len());
+        assert_ne!(changed, TABLES);
+        let refused = ensure_as(&mut connection, &changed).unwrap_err();
+        assert!(matches!(&refused, Fault::Unfit(text) if text.contains("another development version")), "{refused:?}");
+        let mut connection = Connection::open_in_memory().unwrap();
+        ensure_as(&mut connection, &changed).unwrap();
+        assert!(ensure(&mut connection).is_err());
+    }
 }

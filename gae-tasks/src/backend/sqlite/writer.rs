@@ -1,7 +1,7 @@
 //! The one thread that writes: whatever waits for it shares a transaction, and with it the disk's slowest act.
 
 use std::mem;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
@@ -16,6 +16,7 @@ use super::error::{Fault, File, Problem};
 use super::fresh::Fresh;
 use super::inbox::{Inbox, Outlet};
 use super::lane::Catalogue;
+use super::opened::Opened;
 use super::schema;
 use super::session::Session;
 use crate::time::{Now, Timestamp};
@@ -55,7 +56,7 @@ pub(super) enum Manner {
 pub(super) struct Writer {
     inbox: Inbox,
     thread: Option<JoinHandle<()>>,
-    file: File,
+    opened: Opened,
     transactions: Arc<AtomicU64>,
 }
 
@@ -63,26 +64,26 @@ impl Writer {
     /// Opens the file on a thread of its own.
     pub(super) async fn start(path: PathBuf, wakeups: watch::Sender<u64>) -> Result<Self, Problem> {
         let (inbox, outlet) = Inbox::new();
-        let (opened, answer) = oneshot::channel();
+        let (reply, answer) = oneshot::channel();
         let transactions = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&transactions);
         let unopened = File::new(&path);
         let stopped = |_| Problem::new(&unopened, Fault::Stopped);
         let run = move || match open(&path) {
-            Ok((file, store)) => {
-                _ = opened.send(Ok(file.clone()));
-                Desk::new(outlet, store, file, wakeups, counter).run();
+            Ok((opened, store)) => {
+                _ = reply.send(Ok(opened.clone()));
+                Desk::new(outlet, store, opened, wakeups, counter).run();
             }
-            Err(problem) => _ = opened.send(Err(problem)),
+            Err(problem) => _ = reply.send(Err(problem)),
         };
         let thread = thread::Builder::new().name("gae-tasks-write".to_owned()).spawn(run);
         let thread = thread.map_err(|error| Problem::new(&unopened, Fault::Open(error)))?;
-        let file = answer.await.map_err(stopped)??;
-        Ok(Self { inbox, thread: Some(thread), file, transactions })
+        let opened = answer.await.map_err(stopped)??;
+        Ok(Self { inbox, thread: Some(thread), opened, transactions })
     }
 
-    pub(super) fn file(&self) -> &File {
-        &self.file
+    pub(super) fn opened(&self) -> &Opened {
+        &self.opened
     }
 
     /// How many transactions were committed.
@@ -97,7 +98,7 @@ impl Writer {
         self.inbox.put(call);
         async {
             let answer = answered.await.ok().and_then(|call| call.into_answer());
-            answer.unwrap_or_else(|| Err(Problem::new(&self.file, Fault::Stopped)))
+            answer.unwrap_or_else(|| Err(Problem::new(self.opened.file(), Fault::Stopped)))
         }
     }
 }
@@ -109,12 +110,12 @@ impl Drop for Writer {
     }
 }
 
-fn open(path: &std::path::Path) -> Result<(File, Store), Problem> {
-    let (file, mut connection) = connection::create(path)?;
-    schema::migrate(&mut connection).map_err(|fault| Problem::new(&file, fault))?;
-    let session = Session::new(&file);
+fn open(path: &Path) -> Result<(Opened, Store), Problem> {
+    let (opened, mut connection) = connection::create(path)?;
+    schema::ensure(&mut connection).map_err(|fault| Problem::new(opened.file(), fault))?;
+    let session = Session::new(opened.file());
     let (catalogue, fresh) = Default::default();
-    Ok((file, Store { connection, catalogue, session, fresh, manner: Manner::Gathered }))
+    Ok((opened, Store { connection, catalogue, session, fresh, manner: Manner::Gathered }))
 }
 
 /// The moment a request happens.
@@ -126,7 +127,9 @@ pub(super) fn moment(now: Now) -> Timestamp {
 struct Desk {
     outlet: Outlet,
     store: Store,
-    file: File,
+    opened: Opened,
+    /// Whether the files were not where they were opened, when they were looked for last.
+    is_cut_off: bool,
     wakeups: watch::Sender<u64>,
     transactions: Arc<AtomicU64>,
     /// What `PRAGMA synchronous` stands at.
@@ -141,12 +144,13 @@ impl Desk {
     fn new(
         outlet: Outlet,
         store: Store,
-        file: File,
+        opened: Opened,
         wakeups: watch::Sender<u64>,
         transactions: Arc<AtomicU64>,
     ) -> Self {
-        let (synchronous, patience) = (Durability::Full, Duration::ZERO);
-        Self { outlet, store, file, wakeups, transactions, synchronous, expected: 0, patience }
+        let (is_cut_off, synchronous) = (false, Durability::Full);
+        let (expected, patience) = (0, Duration::ZERO);
+        Self { outlet, store, opened, is_cut_off, wakeups, transactions, synchronous, expected, patience }
     }
 
     fn run(mut self) {
@@ -189,6 +193,10 @@ impl Desk {
         if !group.iter().all(|work| work.may_rest()) {
             return;
         }
+        self.is_cut_off = self.opened.check().is_err();
+        if self.is_cut_off {
+            return;
+        }
         // A failed look is made good, or reported, by the transaction.
         let store = &mut self.store;
         let mut look =
@@ -225,7 +233,8 @@ impl Desk {
 
     /// Performs all in one transaction: all of it happens, or nothing.
     fn transact(&mut self, group: &mut Vec<Box<dyn Work>>) -> Result<(), Problem> {
-        let done = self.try_transact(group);
+        let done = self.try_transact(group).map_err(|fault| Problem::new(self.opened.file(), fault));
+        self.is_cut_off = matches!(&done, Err(problem) if problem.is_cut_off());
         if done.is_ok() {
             self.transactions.fetch_add(1, Ordering::Relaxed);
             self.store.session.bury();
@@ -237,10 +246,14 @@ impl Desk {
         if !self.store.connection.is_autocommit() {
             _ = self.store.connection.execute_batch("ROLLBACK");
         }
-        done.map_err(|fault| Problem::new(&self.file, fault))
+        done
     }
 
     fn try_transact(&mut self, group: &mut Vec<Box<dyn Work>>) -> Result<(), Fault> {
+        if self.is_cut_off {
+            // Nothing more is changed in a file that is gone: its callers are told that all of them failed.
+            self.opened.check()?;
+        }
         let durability = group.iter().map(|work| work.durability()).max();
         self.survive(durability.unwrap_or(Durability::Full))?;
         self.store.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
@@ -260,7 +273,9 @@ impl Desk {
             }
         }
         self.store.fresh.write(&self.store.connection)?;
-        self.commit()
+        self.commit()?;
+        // SQLite commits into a file that has lost its name as into any other.
+        self.opened.check()
     }
 
     /// Lets callers join the transaction that were answered by the last one and ask again: else the first of them to

@@ -1,8 +1,10 @@
 -- Times are microseconds since 1970. A task that is not dead stands in exactly one of two small tables: it waits, or
 -- it is leased. So its own row, with the payload, is written once and deleted once however often the task is handed on.
 
+-- One row: the version of these tables, and a digest of this text.
 CREATE TABLE gae_tasks_schema (
-    version INTEGER NOT NULL
+    version INTEGER NOT NULL,
+    digest INTEGER NOT NULL
 );
 
 CREATE TABLE gae_tasks_queue (

@@ -58,6 +58,38 @@ fn a_newer_file_is_refused_untouched() {
     assert!(open(folder.file()).is_ok());
 }
 
+/// What a file is refused with whose tables another development version made, as after `change`.
+#[track_caller]
+fn assert_of_another_version(change: &str) {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    enqueue(&sqlite, vec![task(b"x")]).unwrap();
+    drop(sqlite);
+    let connection = Connection::open(folder.file()).unwrap();
+    connection.execute_batch(change).unwrap();
+    let text = refusal(folder.file());
+    assert!(text.contains("tasks.db") && text.contains("another development version of gae-tasks"), "{text}");
+    assert!(text.contains("drain it with the program that wrote it, or delete it"), "{text}");
+    assert!(!text.contains("CREATE TABLE") && text.len() < 500, "{text}");
+    let tasks: i64 = connection.query_row("SELECT count(*) FROM gae_tasks_task", [], |row| row.get(0)).unwrap();
+    assert_eq!(tasks, 1, "nothing of it is changed");
+}
+
+#[test]
+fn a_file_whose_version_is_not_known_is_refused_in_a_few_words() {
+    assert_of_another_version("UPDATE gae_tasks_schema SET digest = digest + 1");
+    assert_of_another_version("UPDATE gae_tasks_schema SET version = 0");
+    assert_of_another_version("UPDATE gae_tasks_schema SET version = 'one'");
+    assert_of_another_version("DELETE FROM gae_tasks_schema");
+    assert_of_another_version("INSERT INTO gae_tasks_schema SELECT * FROM gae_tasks_schema");
+    assert_of_another_version("DROP TABLE gae_tasks_schema");
+    // As the first development versions wrote it.
+    assert_of_another_version(
+        "DROP TABLE gae_tasks_schema; CREATE TABLE gae_tasks_schema (version INTEGER NOT NULL); \
+         INSERT INTO gae_tasks_schema VALUES (1)",
+    );
+}
+
 #[test]
 fn the_tables_stand_beside_those_of_an_application() {
     let folder = Folder::new();
@@ -242,4 +274,57 @@ fn a_killed_process_loses_nothing_and_its_leases_are_free_at_once() {
     assert!(stored.len() > 10 && stored.iter().all(|id| ids.contains(id)), "{} of {}", stored.len(), ids.len());
     let locks = folder.names().iter().filter(|name| name.ends_with(".lock")).count();
     assert_eq!(locks, 1, "the survivor's own");
+}
+
+#[test]
+fn tables_that_cannot_be_made_are_not_printed() {
+    let folder = Folder::new();
+    let connection = Connection::open(folder.file()).unwrap();
+    connection.execute_batch("CREATE VIEW gae_tasks_lane AS SELECT 1").unwrap();
+    let text = refusal(folder.file());
+    assert!(text.contains("gae_tasks_lane") && text.contains("tasks.db"), "{text}");
+    assert!(!text.contains("CREATE TABLE") && text.len() < 300, "{text}");
+}
+
+/// Set for the child processes that open a fresh file at the same time: the database, and the file that begins it.
+const OPENS: &str = "GAE_TASKS_TEST_OPEN";
+
+/// Not a test of its own: what those child processes do.
+#[test]
+fn opening_child() {
+    let Ok(folder) = std::env::var(OPENS).map(std::path::PathBuf::from) else { return };
+    println!("ready");
+    while !folder.join("begin").exists() {
+        std::thread::yield_now();
+    }
+    let sqlite = open(folder.join("tasks.db")).unwrap();
+    enqueue(&sqlite, vec![task(b"x")]).unwrap();
+}
+
+#[test]
+fn processes_that_open_a_fresh_file_at_the_same_time_all_make_do_with_it() {
+    use std::io::{BufRead, BufReader};
+    for _ in 0..5 {
+        let folder = Folder::new();
+        let child = || {
+            let mut child = Command::new(std::env::current_exe().unwrap())
+                .args(["backend::sqlite::tests::file::opening_child", "--exact", "--nocapture"])
+                .env(OPENS, &folder.0)
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+            (child, lines)
+        };
+        let mut children: Vec<_> = (0..4).map(|_| child()).collect();
+        for (_, lines) in &mut children {
+            lines.map(Result::unwrap).find(|line| line.ends_with("ready")).unwrap();
+        }
+        fs::write(folder.0.join("begin"), "").unwrap();
+        for (mut child, lines) in children {
+            assert!(lines.count() > 0 && child.wait().unwrap().success());
+        }
+        let list = List { filter: TaskFilter::new(), after: None, limit: 100 };
+        assert_eq!(wait(folder.open().list(list)).unwrap().len(), 4);
+    }
 }

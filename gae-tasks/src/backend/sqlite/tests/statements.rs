@@ -61,7 +61,7 @@ fn statements() -> Vec<(String, String)> {
 fn every_statement_can_be_prepared() {
     let folder = Folder::new();
     let (_, mut connection) = create(&folder.file()).unwrap();
-    schema::migrate(&mut connection).unwrap();
+    schema::ensure(&mut connection).unwrap();
     let statements = statements();
     assert!(statements.len() > 30, "only {} were found", statements.len());
     for (file, statement) in &statements {

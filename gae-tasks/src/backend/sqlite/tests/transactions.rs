@@ -22,8 +22,8 @@ use crate::time::{Now, Schedule};
 #[test]
 fn every_connection_has_its_pragmas() {
     let folder = Folder::new();
-    let (file, first) = create(&folder.file()).unwrap();
-    let more = [Access::Write, Access::Read].map(|access| (access, open(&file, access).unwrap()));
+    let (opened, first) = create(&folder.file()).unwrap();
+    let more = [Access::Write, Access::Read].map(|access| (access, open(opened.file(), access).unwrap()));
     for (access, connection) in [(Access::Write, first)].into_iter().chain(more) {
         let value = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap();
         for (pragma, expected) in PRAGMAS {

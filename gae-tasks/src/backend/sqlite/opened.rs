@@ -1,0 +1,97 @@
+//! What was opened: a file that is removed or replaced while it is in use would take along what is committed to it.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use super::error::{Fault, File};
+
+/// The files of a database as they were when it was opened.
+///
+/// They are asked for by path and never opened: a descriptor that is closed drops all locks of the process on the file,
+/// SQLite's too.
+#[derive(Debug, Clone)]
+pub(super) struct Opened(Arc<Files>);
+
+#[derive(Debug)]
+struct Files {
+    file: File,
+    database: Identity,
+    companions: [Companion; 2],
+}
+
+/// What SQLite keeps beside a database in use. Without the same log and the same index of it, whose locks the writers
+/// take, processes would write over each other.
+#[derive(Debug)]
+struct Companion {
+    path: PathBuf,
+    /// Not known until SQLite has made it.
+    known: OnceLock<Identity>,
+}
+
+impl Opened {
+    /// Notes what `file` is, which has just been opened.
+    pub(super) fn new(file: &File) -> io::Result<Self> {
+        let companion = |suffix| {
+            let mut path = file.path().as_os_str().to_owned();
+            path.push(suffix);
+            Companion { path: path.into(), known: OnceLock::new() }
+        };
+        let (database, companions) = (Identity::of(file.path())?, ["-wal", "-shm"].map(companion));
+        Ok(Self(Arc::new(Files { file: file.clone(), database, companions })))
+    }
+
+    pub(super) fn file(&self) -> &File {
+        &self.0.file
+    }
+
+    /// Whether the files are still where they were opened.
+    ///
+    /// # Errors
+    /// [`Fault::CutOff`] if one of them is not.
+    pub(super) fn check(&self) -> Result<(), Fault> {
+        let Files { file, database, companions } = &*self.0;
+        compare(file.path(), *database)?;
+        for Companion { path, known } in companions {
+            match known.get() {
+                Some(known) => compare(path, *known)?,
+                None => _ = Identity::of(path).map(|found| known.set(found)),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn compare(path: &Path, known: Identity) -> Result<(), Fault> {
+    let how = match Identity::of(path) {
+        Ok(found) if found == known => return Ok(()),
+        Ok(_) => "replaced by another file",
+        Err(_) => "removed or moved away",
+    };
+    Err(Fault::CutOff { path: path.to_owned(), how })
+}
+
+/// What tells a file from any other on its host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Identity {
+    #[cfg(unix)]
+    device: u64,
+    #[cfg(unix)]
+    inode: u64,
+}
+
+impl Identity {
+    #[cfg(unix)]
+    fn of(path: &Path) -> io::Result<Self> {
+        use std::os::unix::fs::MetadataExt;
+        let found = fs::metadata(path)?;
+        Ok(Self { device: found.dev(), inode: found.ino() })
+    }
+
+    /// Elsewhere files have no number that std knows, and one that is open cannot be removed.
+    #[cfg(not(unix))]
+    fn of(_: &Path) -> io::Result<Self> {
+        Ok(Self {})
+    }
+}
