@@ -87,6 +87,8 @@ pub enum Fault {
     DiskFull,
     /// It is carried out, and answers, only after [`Faulty::let_go`]; if its future is dropped before, it never happens.
     Stall,
+    /// It is carried out at once and answers only after [`Faulty::let_go`].
+    Late,
 }
 
 #[derive(Default)]
@@ -187,6 +189,15 @@ impl<B> Faulty<B> {
                     _ = gate.changed().await;
                     drop(gate);
                     answer(&self.0.backend).await
+                })
+            }
+            Some(Fault::Late) => {
+                let (mut gate, answer) = (self.0.gate.subscribe(), answer(&self.0.backend));
+                Box::pin(async move {
+                    let answer = answer.await;
+                    // As above.
+                    _ = gate.changed().await;
+                    answer
                 })
             }
             Some(Fault::LoseAnswer) => {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gae_tasks::testing::{Fault, Operation};
 
-use super::stage::{World, counts, passes_the_gate};
+use super::stage::{Running, World, counts, passes_the_gate};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -78,6 +78,22 @@ async fn storage_that_is_away_for_a_minute_is_asked_seldom_and_then_all_goes_on(
     assert_eq!(world.stage.signs().ended, 23, "what ended meanwhile was recorded before its lease was taken for lost");
 }
 
+/// A task that is deferred while the answer of a lease is on its way is in no answer, so its wake-up must not be lost.
+#[tokio::test]
+async fn a_task_that_is_deferred_during_a_lease_is_not_slept_through() {
+    let world = World::new();
+    _ = world.backend.clone().with(Operation::Lease, 1, Fault::Late);
+    let running = Running::start(world.tasks.worker().poll_interval(3600 * SECOND));
+    world.until_called(Operation::Lease, 1).await;
+    while world.backend.stalled() == 0 {
+        tokio::task::yield_now().await;
+    }
+    counts::defer().on(&world.tasks).await.unwrap();
+    world.backend.let_go();
+    world.stage.until(|signs| signs.ended == 1).await;
+    running.finish().await;
+}
+
 /// What another process stores wakes nobody here.
 #[cfg(feature = "sqlite")]
 #[tokio::test]
@@ -85,7 +101,7 @@ async fn a_task_that_nothing_tells_of_is_found_by_the_slow_look() {
     use gae_tasks::backend::sqlite::Sqlite;
     use gae_tasks::testing::{Faulty, ManualClock};
 
-    use super::stage::{Running, Stage, program};
+    use super::stage::{Stage, program};
 
     let (stage, clock, folder) = (Stage::new(), ManualClock::new(), tempfile::tempdir().unwrap());
     let file = folder.path().join("tasks.db");

@@ -31,8 +31,7 @@ fn look(sqlite: &Sqlite) -> Result<usize, Error> {
     let (queues, routes) = (Arc::new([QueueName::from_static("empty")].into()), Routes::Any);
     let duration = Duration::from_secs(30);
     let now = Now::At(at(0));
-    let request =
-        Lease { now, queues, routes, limit: 9, starting: 9, suspects: 9, in_company: false, duration };
+    let request = Lease { now, queues, routes, limit: 9, starting: 9, suspects: 9, in_company: false, duration };
     wait(sqlite.lease(request)).map(|leased| leased.tasks.len())
 }
 

@@ -16,6 +16,7 @@ use super::{Folder, at, chain, enqueue, finish, lease, task, wait};
 use crate::backend::{
     Backend, Enqueue, Extend, Lease, List, NewTask, Pull, Settle, Settlement, Sweep, TaskFilter, Touch, Verdict,
 };
+use crate::queue::QueueName;
 use crate::task::Kind;
 use crate::time::{Now, Schedule};
 
@@ -203,6 +204,53 @@ fn a_full_disk_fails_what_needs_room_and_nothing_else() {
     assert_eq!(open_tasks(&sqlite), 40, "nothing half written");
     wait(sqlite.writer.call(super::FullDisk(false))).unwrap();
     assert!(enqueue(&sqlite, vec![task(&[7; 4_000])]).is_ok(), "it goes on when there is room again");
+}
+
+/// A lane that was made in a transaction that failed is in no file.
+#[test]
+fn a_lane_of_a_transaction_that_was_rolled_back_is_made_again() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    enqueue(&sqlite, vec![task(b"x")]).unwrap();
+    finish(&sqlite, &lease(&sqlite, at(100), 1));
+    let of_new_kind = |payload: &[u8]| NewTask {
+        kind: Kind::from_static("shop/new"),
+        queue: QueueName::from_static("new"),
+        ..task(payload)
+    };
+    wait(sqlite.writer.call(super::FullDisk(true))).unwrap();
+    assert!(enqueue(&sqlite, (0..200).map(|_| of_new_kind(&[7; 4_000])).collect()).is_err());
+    wait(sqlite.writer.call(super::FullDisk(false))).unwrap();
+    enqueue(&sqlite, vec![of_new_kind(b"x")]).unwrap();
+    drop(sqlite);
+    let listed = wait(folder.open().list(List { filter: TaskFilter::new(), after: None, limit: 9 })).unwrap();
+    assert_eq!(
+        listed.iter().map(|task| (task.kind.as_str(), task.queue.as_str())).collect::<Vec<_>>(),
+        [("shop/new", "new")]
+    );
+    let queues = wait(folder.open().queues()).unwrap();
+    assert!(queues.iter().any(|queue| queue.name.as_str() == "new"), "{queues:?}");
+}
+
+#[test]
+fn a_read_sees_one_state_of_the_file() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    let (looked, has_looked) = std::sync::mpsc::channel();
+    let (stored, has_stored) = std::sync::mpsc::channel();
+    let count = |file: &Connection| -> Result<i64, Fault> {
+        Ok(file.query_row("SELECT count(*) FROM gae_tasks_task", [], |row| row.get(0))?)
+    };
+    let read = sqlite.reader.scan(move |file| {
+        let before = count(file)?;
+        looked.send(()).unwrap();
+        has_stored.recv().unwrap();
+        Ok((before, count(file)?))
+    });
+    has_looked.recv().unwrap();
+    enqueue(&sqlite, vec![task(b"x")]).unwrap();
+    stored.send(()).unwrap();
+    assert_eq!(wait(read).unwrap(), (0, 0));
 }
 
 #[test]
