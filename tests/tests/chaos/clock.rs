@@ -5,7 +5,7 @@ use std::time::Duration;
 use gae_tasks::{Client, RetryConfig, TaskId};
 use gae_tasks_tests::chaos::{FileClock, Then, hold, obey};
 
-use super::stage::{HOUR, Process, SECOND, Stage, TOLERANCE, now};
+use super::stage::{HOUR, Process, SECOND, Stage, TOLERANCE, now, until};
 
 /// A client in this process, with a clock that is to be set together with those of the workers.
 async fn client(stage: &Stage) -> (Client, FileClock) {
@@ -66,9 +66,8 @@ async fn a_retry_comes_no_later_than_its_longest_backoff_though_the_clock_goes_b
     let retry = RetryConfig::new().with_min_backoff(BACKOFF).with_max_backoff(BACKOFF);
     let worker = stage.worker().start();
     let task = obey::defer(orders.file()).retry(retry).on(&tasks).await.unwrap().id;
-    stage.until_begun(&[task], 1).await;
-    // Until its failure is recorded.
-    tokio::time::sleep(SECOND / 2).await;
+    let has_failed = async || tasks.get(task).await.unwrap().is_some_and(|record| record.attempts == 1);
+    until("the record of the first failure", 5 * SECOND, has_failed).await;
     set_all(&clock, &[&worker], -HOUR);
     orders.done();
     tokio::time::sleep(BACKOFF + SECOND + TOLERANCE).await;

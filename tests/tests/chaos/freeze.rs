@@ -55,7 +55,7 @@ async fn processes_that_are_all_stopped_for_longer_than_their_leases_lose_nothin
     let orders = stage.orders("orders");
     let mut workers = Vec::new();
     let mut tasks = Vec::new();
-    for lease in [1.0, 1.0, 1.2, 5.0] {
+    for lease in [1.0, 1.0, 1.2, 2.0] {
         let tasks_of_it: Vec<_> = (0..3).map(|_| obey::defer(orders.file())).collect();
         let added = stage.tasks.defer_many(tasks_of_it).await.unwrap();
         tasks.extend(added.into_iter().map(|deferred| deferred.id));
@@ -69,7 +69,7 @@ async fn processes_that_are_all_stopped_for_longer_than_their_leases_lose_nothin
     for round in 0..4 {
         tokio::time::sleep(dice.millis(300..1_000)).await;
         signal_all("-STOP", &workers);
-        let freeze = if round == 0 { length(6, 60) } else { Duration::from_millis(1_500) };
+        let freeze = if round == 0 { length(3, 60) } else { Duration::from_millis(1_500) };
         tokio::time::sleep(freeze).await;
         signal_all("-CONT", shuffled(&workers, &mut dice));
     }
