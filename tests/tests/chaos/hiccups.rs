@@ -118,11 +118,11 @@ impl Scene {
         for (clue, victim) in &self.victims {
             let attempts = history.of(victim.task);
             let after = attempts.get(1).map(|next| next.begun.saturating_sub(killed[&victim.task]));
-            println!("observer of {} s: {clue:?} told after {after:.1?}", self.observer.lease);
+            println!("observer of {} s: {clue:?} recovered after {after:.1?}", self.observer.lease);
             if attempts[0].over.is_none_or(|(sign, _)| sign != Sign::Killed) {
                 problems.push(format!("{clue:?}: its task was taken before it was killed"));
             } else if after.is_none_or(|after| after > clue.limit() + TOLERANCE) {
-                problems.push(format!("{clue:?}: told after {after:.1?} in place of {:?}", clue.limit()));
+                problems.push(format!("{clue:?}: recovered after {after:.1?} in place of {:?}", clue.limit()));
             }
         }
         problems.extend(self.problems_of_the_living(&history, 0));

@@ -183,9 +183,11 @@ impl Process {
 
     /// Kills it; the log says so.
     pub(crate) fn kill(&mut self) {
-        append(&self.log, Sign::Killed, None, self.id()).unwrap();
+        // Before anybody can take over what it ran, and again for what it began until it was dead.
+        self.note_death();
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+        self.note_death();
     }
 
     pub(crate) fn signal(&self, signal: &str) {
@@ -197,7 +199,7 @@ impl Process {
         self.child.try_wait().unwrap()
     }
 
-    /// Notes in the log that it killed itself, so that what it ran is known to be over.
+    /// Notes in the log that it is dead, so that what it ran is known to be over.
     pub(crate) fn note_death(&self) {
         append(&self.log, Sign::Killed, None, self.id()).unwrap();
     }
