@@ -1,0 +1,11 @@
+//! What the processes under chaos share with the tests that start, stop and kill them.
+
+mod clock;
+mod log;
+mod orders;
+mod tasks;
+
+pub use clock::FileClock;
+pub use log::{Attempt, LOG, Line, Sign, append, read};
+pub use orders::{Order, Then};
+pub use tasks::{block, carry, fail_for_good, hold, obey};

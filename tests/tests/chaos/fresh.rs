@@ -1,0 +1,42 @@
+//! A worker that starts in the middle of trouble, and so has seen nothing of it.
+
+use gae_tasks_tests::chaos::obey;
+
+use super::stage::{HOUR, SECOND, Stage, TOLERANCE, now};
+
+/// Starts a worker when all clocks have been set, and one of those before it is dead.
+async fn start_after_a_jump_of(seconds: i64) {
+    let stage = Stage::new().await;
+    let orders = stage.orders("orders");
+    let queues = ["1", "1-2", "5", "30", "dead"];
+    let (mut workers, mut tasks) = (Vec::new(), Vec::new());
+    for (queue, lease) in queues.into_iter().zip([1.0, 1.2, 5.0, 30.0, 60.0]) {
+        tasks.push(obey::defer(orders.file()).queue(queue).on(&stage.tasks).await.unwrap().id);
+        workers.push(stage.worker().queues(&[queue]).lease(lease).start());
+        stage.until_begun(&tasks, tasks.len()).await;
+    }
+    workers.iter().for_each(|worker| worker.clock.set(seconds).unwrap());
+    workers.pop().unwrap().kill();
+    let dead = tasks.pop().unwrap();
+    let since = now();
+    let _fresh = stage.worker().queues(&queues).clock(seconds).start();
+    tokio::time::sleep(3 * SECOND + TOLERANCE).await;
+    let history = stage.history();
+    let taken: Vec<_> = tasks.iter().zip(queues).filter(|(task, _)| history.begun(**task) > 1).collect();
+    assert!(taken.is_empty(), "live leases that were taken: {taken:?}");
+    let next = history.of(dead).get(1).map(|next| next.begun - since);
+    assert!(next.is_some_and(|after| after < SECOND + TOLERANCE), "what a dead worker had goes on after {next:?}");
+    orders.done();
+    stage.until_open(0, 5 * SECOND).await;
+    stage.history().assert_nothing_ran_beside_itself();
+}
+
+#[tokio::test]
+async fn a_fresh_worker_takes_no_live_lease_after_the_clock_was_set_ahead() {
+    start_after_a_jump_of(HOUR).await;
+}
+
+#[tokio::test]
+async fn a_fresh_worker_takes_no_live_lease_after_the_clock_was_set_back() {
+    start_after_a_jump_of(-HOUR).await;
+}
