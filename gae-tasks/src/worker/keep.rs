@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 
 use super::{Crew, pause};
 use crate::backend::{Extend, LeaseRef, LeasedTask, Standing};
 use crate::context::TaskContext;
 use crate::error::Error;
+use crate::log;
 
 /// Every lease that a worker has, from the answer that gave it to the one that settled it.
 #[derive(Debug, Default)]
@@ -77,14 +78,12 @@ impl Held {
         contexts.iter().for_each(TaskContext::cancel);
     }
 
-    /// Waits until every attempt that has ended is recorded; `recorded` tells of each.
-    pub(super) async fn only_unended(&self, recorded: &Notify) {
-        while self.lock().values().any(|lease| lease.ended) {
-            recorded.notified().await;
-        }
+    /// Whether every attempt that has ended is recorded.
+    pub(super) fn all_recorded(&self) -> bool {
+        !self.lock().values().any(|lease| lease.ended)
     }
 
-    fn all(&self) -> Vec<LeaseRef> {
+    pub(super) fn all(&self) -> Vec<LeaseRef> {
         self.lock().keys().copied().collect()
     }
 
@@ -94,16 +93,22 @@ impl Held {
         }
     }
 
-    /// Gives a lease up: its attempt is cancelled. Not if it has ended: then the lease may be gone because its outcome
-    /// is recorded, and else the settler tells of it.
+    /// Extends a lease no more, though its outcome is not recorded: its attempt, if one goes on, is cancelled.
+    pub(super) fn forget(&self, lease: &LeaseRef) -> Option<TaskContext> {
+        let context = self.lock().remove(lease)?.context?;
+        context.cancel();
+        Some(context)
+    }
+
+    /// Gives a lease up. Not if its attempt has ended: then the lease may be gone because its outcome is recorded, and
+    /// else the settler tells of it.
     fn lose(&self, lease: &LeaseRef) {
-        let lost = {
-            let mut held = self.lock();
-            if held.get(lease).is_some_and(|held| held.ended) { None } else { held.remove(lease) }
-        };
-        if let Some(context) = lost.and_then(|held| held.context) {
-            tracing::warn!(id = %lease.id, kind = %context.kind(), "the lease is lost, the attempt is cancelled");
-            context.cancel();
+        if self.lock().get(lease).is_some_and(|held| held.ended) {
+            return;
+        }
+        if let Some(context) = self.forget(lease) {
+            let kind = context.kind();
+            log::say(|| tracing::warn!(id = %lease.id, %kind, "the lease is lost, the attempt is cancelled"));
         }
     }
 
@@ -166,7 +171,8 @@ async fn keep(crew: &Crew) {
             Ok(()) => failures = 0,
             Err(error) => {
                 failures = failures.saturating_add(1);
-                tracing::error!(error = crate::outcome::chain(&error), "cannot extend leases, trying again");
+                let error = crate::outcome::chain(&error);
+                log::say(|| tracing::error!(error, "cannot extend leases, trying again"));
             }
         }
         // By our own clock these have run out: another worker may have the tasks.
@@ -205,19 +211,19 @@ fn no_answer(crew: &Crew) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::backend::LeaseToken;
     use crate::context::AttemptInfo;
     use crate::queue::QueueName;
     use crate::task::{Kind, TaskId};
 
-    fn lease() -> LeaseRef {
+    pub(in crate::worker) fn lease() -> LeaseRef {
         LeaseRef { id: TaskId::from_bytes([1; 16]), token: LeaseToken::from_bits(1) }
     }
 
     /// A held lease with an attempt under it.
-    fn held() -> (Held, TaskContext) {
+    pub(in crate::worker) fn held() -> (Held, TaskContext) {
         let held = Held::default();
         let entry = Lease { asked: Duration::ZERO, context: None, suspect: false, ended: false };
         held.lock().insert(lease(), entry);
@@ -240,6 +246,13 @@ mod tests {
         let (held, context) = held();
         held.lose(&lease());
         assert!(context.is_cancelled() && held.all().is_empty());
+    }
+
+    #[test]
+    fn an_attempt_whose_lease_is_lost_is_cancelled_though_the_log_panics() {
+        let (held, context) = held();
+        crate::log::tests::broken(|| held.lose(&lease()));
+        assert!(context.is_cancelled());
     }
 
     #[test]

@@ -6,9 +6,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::drain::Shutdown;
 use super::settle::Settler;
 use super::{Crew, pause, run};
-use crate::backend::{BoxFuture, Lease, Leased, LeasedTask, Settlement, Standing, Verdict};
+use crate::backend::{Lease, Leased, LeasedTask, Settlement, Standing, Verdict};
 
 /// Most tasks that are leased ahead of a free runner.
 const MAX_AHEAD: usize = 1000;
@@ -20,11 +21,7 @@ const MAX_WAIT: Duration = Duration::from_secs(5);
 const RATE_WINDOW: Duration = Duration::from_millis(500);
 
 /// Leases and hands to runners until `shutdown` is ready; gives the runners, whose attempts go on.
-pub(super) async fn until_shutdown(
-    crew: &Arc<Crew>,
-    settler: &Settler,
-    mut shutdown: BoxFuture<'static, ()>,
-) -> JoinSet<()> {
+pub(super) async fn until_shutdown(crew: &Arc<Crew>, settler: &Settler, shutdown: &mut Shutdown) -> JoinSet<()> {
     let mut poll = Poller {
         crew,
         settler,
@@ -40,17 +37,17 @@ pub(super) async fn until_shutdown(
         poll.give_back_old();
         let room = poll.room();
         if room.total > 0 && poll.look == Look::Now {
-            // Not to be interrupted: the tasks in its answer would be leased to nobody.
-            poll.lease(room).await;
+            // Interrupted only when all time is over: the tasks in its answer would be leased to nobody.
+            _ = shutdown.lets(poll.lease(room)).await;
             tokio::select! {
                 biased;
-                () = &mut shutdown => return poll.runners,
+                () = shutdown.told() => return poll.runners,
                 () = std::future::ready(()) => {}
             }
         } else {
             tokio::select! {
                 biased;
-                () = &mut shutdown => return poll.runners,
+                () = shutdown.told() => return poll.runners,
                 () = poll.wait() => {}
             }
         }
@@ -127,9 +124,7 @@ impl Poller<'_> {
         let crew = self.crew;
         crew.held.add(&leased.tasks, asked);
         let wanted = crew.concurrency.min(crew.waiting.running() + crew.waiting.len() + leased.tasks.len());
-        while self.runners.len() < wanted {
-            self.runners.spawn(run::runner(Arc::clone(crew), self.settler.sender()));
-        }
+        run::hire(&mut self.runners, wanted, || run::runner(Arc::clone(crew), self.settler.sender()));
         crew.waiting.add(leased.tasks, crew.clock.monotonic());
     }
 

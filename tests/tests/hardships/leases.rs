@@ -8,7 +8,7 @@ use gae_tasks::testing::Operation;
 use gae_tasks::testing::conformance::settlement;
 use gae_tasks::{Now, QueueName, TaskId};
 
-use super::stage::{Running, World, counts, passes_the_gate, plain_passes_the_gate, turns};
+use super::stage::{Running, World, busy_runtime, counts, passes_the_gate, plain_passes_the_gate, turns};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -135,4 +135,22 @@ async fn a_plain_function_that_outlives_its_worker_keeps_its_lease() {
     world.until_open(0).await;
     assert_eq!(world.stage.signs().begun, 1);
     second.finish().await;
+}
+
+#[test]
+fn a_plain_function_whose_lease_is_lost_before_there_is_a_thread_for_it_is_not_begun() {
+    let (runtime, busy) = busy_runtime();
+    runtime.block_on(async {
+        let world = World::new();
+        let (_, running) = begun(&world).await;
+        let id = plain_passes_the_gate::defer().on(&world.tasks).await.unwrap().id;
+        world.until_asleep(5).await;
+        world.tasks.delete(id).await.unwrap();
+        // What an extension tells is known everywhere when the next one is asked for.
+        world.pass_until(60 * SECOND, |_| world.backend.calls(Operation::Extend) >= 2).await;
+        drop(busy);
+        world.stage.let_pass(2);
+        running.finish().await;
+        assert_eq!(world.stage.signs().begun, 1, "it ran without a lease");
+    });
 }

@@ -1,12 +1,13 @@
 //! What the tests stand on: tasks that do what a test wants, and a worker on a clock that a test moves.
 
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::time::Duration;
 
 use gae_tasks::backend::memory::Memory;
 use gae_tasks::backend::{TaskRecord, TaskState};
 use gae_tasks::testing::{Faulty, ManualClock, Operation};
 use gae_tasks::{Client, Error, TaskContext, TaskId, deferred};
+use tokio::runtime::{self, Runtime};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
 
@@ -219,6 +220,17 @@ impl World {
         assert!(waited.is_ok(), "{:?}", self.tasks.stats().await);
     }
 
+    /// Waits until no task is leased; no time passes meanwhile.
+    pub(super) async fn until_none_is_leased(&self) {
+        let counted = async {
+            while self.tasks.stats().await.unwrap().leased > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        let waited = tokio::time::timeout(PATIENCE, counted).await;
+        assert!(waited.is_ok(), "{:?}", self.tasks.stats().await);
+    }
+
     pub(super) async fn is_leased(&self, id: TaskId) -> bool {
         self.record(id).await.state == TaskState::Leased
     }
@@ -287,6 +299,14 @@ impl Drop for World {
     fn drop(&mut self) {
         self.stage.let_pass(1000);
     }
+}
+
+/// A runtime with one thread for plain functions, which is busy until what stands beside it is dropped.
+pub(super) fn busy_runtime() -> (Runtime, mpsc::Sender<()>) {
+    let runtime = runtime::Builder::new_current_thread().enable_time().max_blocking_threads(1).build().unwrap();
+    let (busy, is_free) = mpsc::channel();
+    runtime.spawn_blocking(move || is_free.recv());
+    (runtime, busy)
 }
 
 /// Lets everything else in this thread have its turn, often enough for what follows from what.
