@@ -3,22 +3,24 @@
 mod spilled;
 
 use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use tracing::{Instrument, Span};
+use tokio::task::JoinError;
+use tracing::Span;
 
 use crate::attributes::Attributes;
 use crate::backend::{LeasedTask, NewTask};
 use crate::clock::Clock;
 use crate::context::{Ambient, AttemptInfo, States, TaskContext};
 use crate::handler::{Call, CallError, Work};
-use crate::outcome::{Outcome, panic_text};
+use crate::log;
+use crate::outcome::Outcome;
 use crate::payload_store::PayloadStore;
 use crate::registry::Registration;
+use crate::unwind;
 
 /// The time one attempt may take unless something else is said: Cloud Tasks' default.
 pub(crate) const DEFAULT_DEADLINE: Duration = Duration::from_secs(600);
@@ -72,26 +74,21 @@ impl Dispatcher {
         context: &TaskContext,
         permit: Option<Permit>,
     ) -> Outcome {
-        let span = tracing::info_span!(
-            "task",
-            kind = context.kind().as_str(),
-            queue = context.queue().as_str(),
-            id = %context.id(),
-            attempt = context.attempt(),
-            traceparent = context.traceparent(),
-        );
-        let attempt = async {
+        let span = log::Scope::new(|| span(context));
+        let mut attempt = pin!(async {
             let outcome = match Attributes::decode(attributes).map(|attributes| attributes.spilled) {
                 // What it says is needed: where the payload is, for one.
                 None => Outcome::unreadable(UnreadableAttributes.into()),
-                Some(None) => caught(self.attempt(registration, payload, context, context.deadline(), permit)).await,
+                Some(None) => {
+                    caught(pin!(Some(self.attempt(registration, payload, context, context.deadline(), permit)))).await
+                }
                 // In a box of its own: the future of every other attempt stays small.
                 Some(Some(spilled)) => Box::pin(self.attempt_spilled(registration, &spilled, context, permit)).await,
             };
             report(&outcome);
             outcome
-        };
-        attempt.instrument(span).await
+        });
+        std::future::poll_fn(|cx| span.within(|| attempt.as_mut().poll(cx))).await
     }
 
     /// Calls the handler, which may take as long as is `left` of the deadline.
@@ -125,16 +122,20 @@ impl Dispatcher {
         left: Duration,
     ) -> Outcome {
         // Most handlers of a busy queue are ready at their first poll: no timer is made for them.
-        if let Poll::Ready(outcome) = std::future::poll_fn(|cx| Poll::Ready(handler.as_mut().poll(cx))).await {
-            return outcome;
-        }
-        Box::pin(self.run_on(handler, context, left)).await
+        let first = std::future::poll_fn(|cx| Poll::Ready(handler.as_mut().poll(cx))).await;
+        let outcome = match first {
+            Poll::Ready(outcome) => outcome,
+            Poll::Pending => Box::pin(self.run_on(handler.as_mut(), context, left)).await,
+        };
+        // One that is stopped may panic, which changes nothing of why it was.
+        unwind::discard(handler);
+        outcome
     }
 
     /// Waits for a handler that has begun, until its deadline.
     async fn run_on(
         &self,
-        handler: Pin<Box<dyn Future<Output = Outcome> + Send>>,
+        handler: Pin<&mut (dyn Future<Output = Outcome> + Send)>,
         context: &TaskContext,
         left: Duration,
     ) -> Outcome {
@@ -158,16 +159,16 @@ impl Dispatcher {
         left: Duration,
         permit: Option<Permit>,
     ) -> Outcome {
-        let span = Span::current();
+        let span = log::Scope::new(Span::current);
         let begins = context.clone();
         let mut thread = tokio::task::spawn_blocking(move || {
             let _permit = permit;
             // It has waited for a thread until nobody waits for it: whoever gave it up has it tried again.
             if begins.is_cancelled() {
+                unwind::discard(handler);
                 return Outcome::Released;
             }
-            let call = || catch_unwind(AssertUnwindSafe(handler)).unwrap_or_else(panicked);
-            span.in_scope(|| ambient.sync_scope(call))
+            span.within(|| ambient.sync_scope(|| unwind::catch(handler).unwrap_or_else(panicked)))
         });
         let in_time = tokio::select! {
             biased;
@@ -178,16 +179,32 @@ impl Dispatcher {
             Some(ended) => ended,
             None => {
                 context.cancel();
-                tracing::warn!(
-                    deadline = ?context.deadline(),
-                    "the deadline is missed; a plain function cannot be stopped and goes on until it returns"
-                );
+                log::say(|| {
+                    tracing::warn!(
+                        deadline = ?context.deadline(),
+                        "the deadline is missed; a plain function cannot be stopped and goes on until it returns"
+                    );
+                });
                 thread.await
             }
         };
-        // The thread catches panics itself; what is left is a runtime that shuts down.
-        ended.unwrap_or(Outcome::Released)
+        ended.unwrap_or_else(|error| match JoinError::try_into_panic(error) {
+            Ok(panic) => panicked(unwind::text(panic)),
+            // The runtime shuts down, and the function has not begun.
+            Err(_) => Outcome::Released,
+        })
     }
+}
+
+fn span(context: &TaskContext) -> Span {
+    tracing::info_span!(
+        "task",
+        kind = context.kind().as_str(),
+        queue = context.queue().as_str(),
+        id = %context.id(),
+        attempt = context.attempt(),
+        traceparent = context.traceparent(),
+    )
 }
 
 impl TaskContext {
@@ -232,17 +249,8 @@ impl std::fmt::Debug for Dispatcher {
 
 /// The outcome of an attempt that may panic wherever the user's code is run: in the handler, where args are decoded,
 /// where an error is formatted, where the handler is dropped.
-async fn caught(attempt: impl Future<Output = Outcome>) -> Outcome {
-    let mut attempt = pin!(Some(attempt));
-    std::future::poll_fn(move |cx| {
-        let Some(running) = attempt.as_mut().as_pin_mut() else { return Poll::Ready(Outcome::Released) };
-        catch_unwind(AssertUnwindSafe(|| running.poll(cx))).unwrap_or_else(|panic| {
-            // What is left of it may panic again when it is dropped.
-            _ = catch_unwind(AssertUnwindSafe(|| attempt.set(None)));
-            Poll::Ready(panicked(panic))
-        })
-    })
-    .await
+async fn caught(attempt: Pin<&mut Option<impl Future<Output = Outcome>>>) -> Outcome {
+    unwind::caught(attempt).await.unwrap_or_else(panicked)
 }
 
 /// A newer version of this crate wrote the attributes, or they are damaged.
@@ -262,12 +270,12 @@ pub(crate) struct DeadlineMissed(Duration);
 #[error("the handler panicked: {0}")]
 struct Panicked(String);
 
-fn panicked(panic: Box<dyn Any + Send>) -> Outcome {
-    Outcome::failed(None, Panicked(panic_text(&*panic).to_owned()).into())
+fn panicked(panic: String) -> Outcome {
+    Outcome::failed(None, Panicked(panic).into())
 }
 
 fn report(outcome: &Outcome) {
-    match outcome {
+    log::say(|| match outcome {
         Outcome::Done => tracing::debug!("done"),
         Outcome::Released => tracing::debug!("released: the attempt was stopped and is not counted"),
         Outcome::Permanent(failure) => tracing::error!(error = %failure, "failed for good"),
@@ -275,8 +283,61 @@ fn report(outcome: &Outcome) {
             tracing::error!(error = %failure, "the task goes back for a while; no attempt is counted");
         }
         Outcome::Retry(failure) if failure.is_quiet() => tracing::debug!(error = %failure, "failed as expected"),
-        Outcome::Retry(failure) => {
-            tracing::warn!(error = %failure, "failed");
+        Outcome::Retry(failure) => tracing::warn!(error = %failure, "failed"),
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::queue::QueueName;
+    use crate::task::{Kind, TaskId};
+
+    /// Panics when it is dropped.
+    struct Bomb;
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("a bomb was dropped");
         }
+    }
+
+    fn context() -> TaskContext {
+        TaskContext::new(AttemptInfo {
+            id: TaskId::from_bytes([1; 16]),
+            kind: Kind::from_static("test/task"),
+            queue: QueueName::DEFAULT,
+            name: None,
+            attempt: 1,
+            schedule_time: None,
+            deadline: DEFAULT_DEADLINE,
+            traceparent: None,
+        })
+    }
+
+    /// How a plain function that holds a bomb ends.
+    async fn ended(context: &TaskContext, permit: Option<Permit>, bomb: Option<Bomb>) -> Outcome {
+        let dispatcher = Dispatcher::new(Arc::default(), Arc::new(SystemClock), Arc::new(()), None);
+        let handler = Box::new(move || {
+            std::mem::forget(bomb);
+            Outcome::Done
+        });
+        dispatcher.run_blocking(handler, Ambient::default(), context, DEFAULT_DEADLINE, permit).await
+    }
+
+    #[tokio::test]
+    async fn a_cancelled_function_burns_no_attempt_though_its_args_panic_when_they_are_dropped() {
+        let context = context();
+        context.cancel();
+        assert!(matches!(ended(&context, None, Some(Bomb)).await, Outcome::Released));
+        assert!(matches!(ended(&self::context(), None, Some(Bomb)).await, Outcome::Done));
+    }
+
+    #[tokio::test]
+    async fn a_thread_that_panics_beside_its_function_counts_as_a_failure() {
+        let outcome = ended(&context(), Some(Arc::new(Bomb)), None).await;
+        let Outcome::Retry(failure) = outcome else { panic!("{outcome:?}") };
+        assert_eq!(failure.to_string(), "the handler panicked: a bomb was dropped");
     }
 }

@@ -6,12 +6,14 @@ mod attributes;
 #[cfg(any(feature = "push", feature = "cloud-tasks"))]
 mod envelope;
 mod error;
+mod log;
 mod outcome;
 mod payload;
 mod queue;
 mod retention;
 mod task;
 mod time;
+mod unwind;
 mod version;
 
 // contract

@@ -1,9 +1,11 @@
 //! How an attempt ended, and the errors by which a handler decides it.
 
-use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
+use std::mem;
 use std::time::Duration;
+
+use crate::unwind;
 
 /// Any error, as a handler may return it.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
@@ -57,7 +59,9 @@ impl Outcome {
     /// The handler's error, if it failed.
     pub fn into_result(self) -> Result<(), BoxError> {
         match self {
-            Self::Retry(failure) | Self::Permanent(failure) | Self::Unreadable(failure) => Err(failure.error),
+            Self::Retry(mut failure) | Self::Permanent(mut failure) | Self::Unreadable(mut failure) => {
+                Err(failure.take_error())
+            }
             Self::Done | Self::Released => Ok(()),
         }
     }
@@ -89,6 +93,18 @@ impl Failure {
     pub fn is_quiet(&self) -> bool {
         matches!(self.intent, Some(Intent::Singular))
     }
+
+    fn take_error(&mut self) -> BoxError {
+        // One without a size takes no memory.
+        mem::replace(&mut self.error, Box::new(fmt::Error))
+    }
+}
+
+impl Drop for Failure {
+    /// The attempt has ended as it has, though the handler's error panics where it is dropped.
+    fn drop(&mut self) {
+        unwind::discard(self.take_error());
+    }
 }
 
 impl fmt::Display for Failure {
@@ -96,12 +112,6 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
-}
-
-/// What a panic said.
-pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("with a value that is no text")
 }
 
 /// An error and its sources in one line, each once: many types print their source themselves.

@@ -25,7 +25,8 @@ pub struct Lease {
     pub limit: usize,
     /// How many the worker starts at once; marked tasks are leased among these only, never ahead.
     pub starting: usize,
-    /// How many of those may be suspects.
+    /// How many of those may be suspects. One that is leased where a single one is asked for, and the worker has no other,
+    /// is alone: the worker leases no other suspect before it has ended.
     pub suspects: usize,
     /// Whether the worker has other suspects already, so that none of these is alone.
     pub in_company: bool,
@@ -101,6 +102,8 @@ pub struct Leased {
     /// How long until a further task of these queues and routes becomes due; `None`: none waits for its time. Zero if
     /// the payloads were enough for one lease, so that more may be due than fitted into it.
     pub next: Option<Duration>,
+    /// Whether an isolated task is due that was not leased because the worker has other suspects.
+    pub isolated: bool,
 }
 
 impl Lease {
@@ -127,7 +130,7 @@ impl Lease {
 
 impl Leased {
     pub(crate) fn new(tasks: Vec<LeasedTask>, next: Option<Duration>) -> Self {
-        Self { tasks, next }
+        Self { tasks, next, isolated: false }
     }
 }
 
@@ -302,6 +305,11 @@ pub(crate) fn after_unreadable(created: Timestamp, now: Timestamp) -> Timestamp 
 }
 
 impl Verdict {
+    /// Whether its handler has answered.
+    pub(crate) const fn is_of_an_attempt(&self) -> bool {
+        !matches!(self, Self::Release | Self::Unreadable { .. })
+    }
+
     /// The error it is passed for, if any.
     pub(crate) fn error(&self) -> Option<&str> {
         match self {
@@ -379,6 +387,8 @@ pub struct Swept {
     pub died: u64,
     /// Dead letters and tombstones forgotten.
     pub forgotten: u64,
+    /// Pauses that begin anew because the clock was set back.
+    pub shortened: u64,
     /// The attributes of these dead letters, where they had any: what else was kept for them may go too.
     pub attributes: Vec<Vec<u8>>,
     /// Every lease that is left, while the storage could have recorded that it is extended. Empty where the storage's own

@@ -186,7 +186,7 @@ impl Pull for Memory {
     fn sweep(&self, request: Sweep) -> Answer<'_, Swept> {
         let now = moment(request.now);
         let swept = self.lock().sweep(&request, now);
-        if swept.recovered > 0 {
+        if swept.recovered > 0 || swept.shortened > 0 {
             self.wake();
         }
         Box::pin(std::future::ready(Ok(swept)))

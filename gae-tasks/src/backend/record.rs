@@ -75,7 +75,7 @@ pub struct TaskError {
 }
 
 /// How far ahead the backends of this crate schedule tasks: 10 years, as App Engine's queues did.
-pub(super) const MAX_AHEAD: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+const MAX_AHEAD: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 /// How many of its last errors stay on a task.
 pub const MAX_ERRORS: usize = 10;

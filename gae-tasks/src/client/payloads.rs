@@ -8,6 +8,7 @@ use crate::attributes::{Attributes, Spilled};
 use crate::backend::Capabilities;
 use crate::defer::Prepared;
 use crate::error::Error;
+use crate::log;
 use crate::payload_store::{IntoPayloadStore, PayloadStore};
 use crate::task::{Deferred, TaskId};
 
@@ -191,12 +192,14 @@ impl Client {
                     Ok(()) => deleted += 1,
                     Err(error) => {
                         let (store, error) = (store.name(), crate::outcome::chain(error.as_ref()));
-                        tracing::warn!(
-                            key,
-                            store,
-                            error,
-                            "cannot delete a payload that nothing needs: it is left to a sweep"
-                        );
+                        log::say(|| {
+                            tracing::warn!(
+                                key,
+                                store,
+                                error,
+                                "cannot delete a payload that nothing needs: it is left to a sweep"
+                            );
+                        });
                     }
                 }
             }

@@ -8,6 +8,7 @@ use super::Client;
 use crate::backend::{Answer, QueueRecord};
 use crate::envelope::PREFIX;
 use crate::error::{Error, no_problems};
+use crate::log;
 use crate::outcome::BoxError;
 use crate::push::verify::{AnyOf, Verify};
 use crate::push::{DeadLetter, Plan, PushService, Sink};
@@ -198,16 +199,20 @@ async fn warn_of_limits(queues: Answer<'_, Vec<QueueRecord>>) {
     match queues.await {
         Ok(queues) => queues.iter().filter(|queue| queue.gives_up).for_each(|queue| {
             let retries = queue.config.as_ref().map(QueueConfig::retry);
-            tracing::warn!(
-                queue = queue.name.as_str(),
-                max_attempts = retries.and_then(RetryConfig::max_attempts),
-                max_retry_duration = ?retries.and_then(RetryConfig::max_retry_duration),
-                "the queue has limits of its own: a task that reaches them is lost without a dead letter. Give it \
-                 unlimited attempts, as `put_queue` does: gae-tasks keeps the limits itself"
-            );
+            log::say(|| {
+                tracing::warn!(
+                    queue = queue.name.as_str(),
+                    max_attempts = retries.and_then(RetryConfig::max_attempts),
+                    max_retry_duration = ?retries.and_then(RetryConfig::max_retry_duration),
+                    "the queue has limits of its own: a task that reaches them is lost without a dead letter. Give it \
+                     unlimited attempts, as `put_queue` does: gae-tasks keeps the limits itself"
+                );
+            });
         }),
         // It may lack the permission; nothing depends on the answer.
-        Err(error) => tracing::debug!(error = crate::outcome::chain(&error), "the queues' limits cannot be read"),
+        Err(error) => log::say(|| {
+            tracing::debug!(error = crate::outcome::chain(&error), "the queues' limits cannot be read");
+        }),
     }
 }
 

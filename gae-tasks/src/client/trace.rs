@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{Client, ClientBuilder};
 use crate::attributes::is_traceparent;
 use crate::context::Ambient;
+use crate::log;
 
 /// Tells the trace that the calling code belongs to.
 #[derive(Clone, Default)]
@@ -31,7 +32,9 @@ impl Client {
         let told = told.filter(|text| {
             let is_one = is_traceparent(text);
             if !is_one {
-                tracing::warn!("`trace_context` gave what is no `traceparent`: the task belongs to no such trace");
+                log::say(|| {
+                    tracing::warn!("`trace_context` gave what is no `traceparent`: the task belongs to no such trace");
+                });
             }
             is_one
         });

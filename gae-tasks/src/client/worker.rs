@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::Client;
 use crate::backend::{BoxFuture, Pull};
 use crate::error::{Error, no_problems};
+use crate::log;
 use crate::queue::QueueName;
 use crate::worker::{self, Plan};
 
@@ -174,7 +175,9 @@ async fn warn_of_unknown(client: &Client, served: &BTreeSet<QueueName>) {
     known.extend(client.queues().await.unwrap_or_default().into_iter().map(|queue| queue.name));
     for queue in served.difference(&known) {
         let known = known.iter().map(QueueName::as_str).collect::<Vec<_>>().join(", ");
-        tracing::warn!(%queue, known, "the worker serves a queue that no task names and that is not stored: misspelt?");
+        log::say(|| {
+            tracing::warn!(%queue, known, "the worker serves a queue that no task names and that is not stored: misspelt?");
+        });
     }
 }
 

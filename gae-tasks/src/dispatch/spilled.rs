@@ -1,10 +1,12 @@
 //! Attempts at tasks whose payload is in a payload store: it is loaded before and deleted after.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use super::{DeadlineMissed, Dispatcher, Permit, caught};
 use crate::attributes::{Attributes, Spilled};
 use crate::context::TaskContext;
+use crate::log;
 use crate::outcome::Outcome;
 use crate::payload_store::load;
 use crate::registry::Registration;
@@ -21,7 +23,7 @@ impl Dispatcher {
         context: &TaskContext,
         permit: Option<Permit>,
     ) -> Outcome {
-        let outcome = caught(self.load_and_attempt(registration, spilled, context, permit)).await;
+        let outcome = caught(pin!(Some(self.load_and_attempt(registration, spilled, context, permit)))).await;
         if matches!(outcome, Outcome::Done) {
             self.delete(spilled).await;
         }
@@ -52,11 +54,13 @@ impl Dispatcher {
             }
             // It is deleted when an attempt has succeeded: that one's answer was lost, and this is the same task again.
             Ok(None) => {
-                tracing::warn!(
-                    key = spilled.key,
-                    store = spilled.store,
-                    "its payload is gone, as after an attempt that succeeded: taken for done, nothing is run"
-                );
+                log::say(|| {
+                    tracing::warn!(
+                        key = spilled.key,
+                        store = spilled.store,
+                        "its payload is gone, as after an attempt that succeeded: taken for done, nothing is run"
+                    );
+                });
                 Outcome::Done
             }
             Err(error) => Outcome::failed(None, error.into()),
@@ -79,16 +83,17 @@ impl Dispatcher {
                 () = self.clock.sleep(DELETE_LIMIT) => Err("no answer".into()),
             };
             if let Err(error) = deleted {
-                let error = crate::outcome::chain(error.as_ref());
-                tracing::warn!(
-                    key = spilled.key,
-                    error,
-                    "cannot delete the payload of a task that is over: it is left to a sweep of payloads"
-                );
+                log::say(|| {
+                    tracing::warn!(
+                        key = spilled.key,
+                        error = crate::outcome::chain(error.as_ref()),
+                        "cannot delete the payload of a task that is over: it is left to a sweep of payloads"
+                    );
+                });
             }
             Outcome::Done
         };
         // The store may be the user's own code.
-        _ = caught(delete).await;
+        _ = caught(pin!(Some(delete))).await;
     }
 }

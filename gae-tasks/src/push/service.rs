@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,9 +22,11 @@ use super::{body, request};
 use crate::backend::BoxFuture;
 use crate::clock::Clock;
 use crate::dispatch::Dispatcher;
-use crate::outcome::{BoxError, panic_text};
+use crate::log;
+use crate::outcome::BoxError;
 use crate::registry::Registry;
 use crate::task::Kind;
+use crate::unwind;
 
 /// Runs the tasks that a queue sends over HTTP: a [tower](tower_service) service to mount on your own router, under your
 /// own middlewares. Clones are the same service. Made by [`Client::push_service`](crate::Client::push_service).
@@ -280,10 +281,10 @@ impl<F: Future<Output = Response<Full<Bytes>>> + Unpin> Future for Caught<F> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Some(answering) = &mut self.0 else { return Poll::Ready(Answer::Failed(None).into_response()) };
-        catch_unwind(AssertUnwindSafe(|| Pin::new(answering).poll(cx))).unwrap_or_else(|panic| {
-            tracing::error!(panic = panic_text(&*panic), "a request of the task queue panicked outside of its handler");
+        unwind::catch(|| Pin::new(answering).poll(cx)).unwrap_or_else(|panic| {
+            log::say(|| tracing::error!(panic, "a request of the task queue panicked outside of its handler"));
             // What is left of it may panic again when it is dropped.
-            _ = catch_unwind(AssertUnwindSafe(|| self.0 = None));
+            unwind::discard(self.0.take());
             Poll::Ready(Answer::Failed(None).into_response())
         })
     }

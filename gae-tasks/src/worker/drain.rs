@@ -1,5 +1,6 @@
 //! The role that ends a worker: waits for what runs, stops what can be stopped, records everything.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,10 +9,63 @@ use tokio::task::JoinSet;
 use super::Crew;
 use super::keep::Keeper;
 use super::settle::Settler;
-use crate::backend::{Settlement, Verdict};
+use crate::backend::{BoxFuture, Settlement, Verdict};
+use crate::log;
 
-/// How long cancelled attempts may take to end, and the last outcomes to be recorded.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long after the grace time cancelled attempts may take to end, and the last outcomes to be recorded.
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// The signal to end, and the time that is left from then on.
+pub(super) struct Shutdown {
+    crew: Arc<Crew>,
+    signal: BoxFuture<'static, ()>,
+    grace: Duration,
+    /// When the signal came, by the monotonic clock.
+    told: Option<Duration>,
+}
+
+impl Shutdown {
+    pub(super) fn new(crew: Arc<Crew>, signal: BoxFuture<'static, ()>, grace: Duration) -> Self {
+        Self { crew, signal, grace, told: None }
+    }
+
+    /// Waits until the worker is told to end; nothing starts from then on.
+    pub(super) async fn told(&mut self) {
+        if self.told.is_some() {
+            return;
+        }
+        self.signal.as_mut().await;
+        self.told = Some(self.crew.clock.monotonic());
+        self.crew.waiting.close();
+        let running = self.crew.waiting.running();
+        log::say(|| tracing::info!(running, "shutting down: no more tasks are leased"));
+    }
+
+    /// Does `work` unless the worker was told to end. If that happens meanwhile, `work` has the grace time and no more.
+    pub(super) async fn lets<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        if self.told.is_some() {
+            return None;
+        }
+        let mut work = pin!(work);
+        tokio::select! {
+            biased;
+            done = &mut work => return Some(done),
+            () = self.told() => {}
+        }
+        self.within(Duration::ZERO, work).await
+    }
+
+    /// What `done` gives, if that is in time: at most `more` after the grace time.
+    async fn within<T>(&mut self, more: Duration, done: impl Future<Output = T>) -> Option<T> {
+        let now = self.crew.clock.monotonic();
+        let end = self.told.unwrap_or(now).saturating_add(self.grace).saturating_add(more);
+        tokio::select! {
+            biased;
+            done = done => Some(done),
+            () = self.crew.clock.sleep(end.saturating_sub(now)) => None,
+        }
+    }
+}
 
 /// What is still at work when a worker ends.
 pub(super) struct Hands {
@@ -20,34 +74,43 @@ pub(super) struct Hands {
     pub(super) keeper: Keeper,
 }
 
-/// Ends the attempts within `grace`. Burns no attempt: what did not end is cancelled and given back.
+/// Ends the attempts and records their outcomes: all of it within the grace time and, for what is cancelled then and
+/// what is still to be recorded, [`LAST_WORDS`]. Burns no attempt: what did not end is cancelled and given back.
 ///
 /// What cannot be stopped (a plain function, an async one that computes without awaiting) keeps its lease, or another
 /// worker would run it beside this one: it goes on in the background until it returns or the process ends.
-pub(super) async fn finish(crew: &Arc<Crew>, hands: Hands, grace: Duration) {
-    tracing::info!(running = crew.waiting.running(), "shutting down: no more tasks are leased");
+pub(super) async fn finish(mut shutdown: Shutdown, hands: Hands) {
+    let crew = &Arc::clone(&shutdown.crew);
     for task in crew.waiting.take_all() {
         hands.settler.send(Settlement::new(task.lease, Verdict::Release));
     }
-    if !within(crew, grace, nothing_runs(crew)).await {
-        tracing::warn!(running = crew.waiting.running(), "the grace time is over: what still runs is cancelled");
+    if shutdown.within(Duration::ZERO, nothing_runs(crew)).await.is_none() {
+        let running = crew.waiting.running();
+        log::say(|| tracing::warn!(running, "the grace time is over: what still runs is cancelled"));
         crew.held.cancel_all();
-        within(crew, LAST_WORDS, nothing_runs(crew)).await;
+        shutdown.within(LAST_WORDS, nothing_runs(crew)).await;
     }
-    if crew.waiting.running() == 0 {
-        let recorded = hands.finish();
-        if !within(crew, LAST_WORDS, recorded).await {
-            tracing::error!("the storage does not answer: tasks that have ended may run again");
-        }
-        return;
+    let all_recorded = if crew.waiting.running() == 0 {
+        shutdown.within(LAST_WORDS, hands.finish()).await.is_some()
+    } else {
+        // The settler has had all of the time already.
+        leave_behind(crew, hands);
+        crew.held.all_recorded()
+    };
+    if !all_recorded {
+        log::say(|| tracing::error!("the storage does not answer: tasks that have ended may run again"));
     }
-    tracing::warn!(
-        running = crew.waiting.running(),
-        "attempts that cannot be stopped go on in the background; their leases are kept as long as this process lives"
-    );
-    if !within(crew, LAST_WORDS, crew.held.only_unended(&crew.waiting.moved)).await {
-        tracing::error!("the storage does not answer: tasks that have ended may run again");
-    }
+}
+
+/// Keeps the leases of attempts that go on, and records how they end.
+fn leave_behind(crew: &Arc<Crew>, hands: Hands) {
+    let running = crew.waiting.running();
+    log::say(|| {
+        tracing::warn!(
+            running,
+            "attempts that cannot be stopped go on in the background; their leases are kept as long as this process lives"
+        );
+    });
     let crew = Arc::clone(crew);
     tokio::spawn(async move {
         nothing_runs(&crew).await;
@@ -62,15 +125,6 @@ impl Hands {
         runners.shutdown().await;
         settler.finish().await;
         keeper.finish().await;
-    }
-}
-
-/// Whether `done` is in time.
-async fn within(crew: &Crew, limit: Duration, done: impl Future<Output = ()>) -> bool {
-    tokio::select! {
-        biased;
-        () = done => true,
-        () = crew.clock.sleep(limit) => false,
     }
 }
 

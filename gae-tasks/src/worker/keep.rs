@@ -1,151 +1,18 @@
 //! The role that keeps leases: extends them from a thread of its own, so that a busy handler cannot starve it.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 
-use super::suspects::{Suspects, Window};
 use super::{Crew, pause};
-use crate::backend::{Extend, LeaseRef, LeasedTask, Settlement, Verdict};
-use crate::context::TaskContext;
+use crate::backend::Extend;
 use crate::error::Error;
+use crate::log;
 
-/// Every lease that a worker has, from the answer that gave it to the one that settled it.
-#[derive(Debug, Default)]
-pub(super) struct Held {
-    leases: Mutex<HashMap<LeaseRef, Lease>>,
-    window: Mutex<Window>,
-}
-
-#[derive(Debug)]
-struct Lease {
-    /// When it was last asked for, by the monotonic clock: it lasts at least that much longer.
-    asked: Duration,
-    /// The attempt made under it, once it has begun.
-    context: Option<TaskContext>,
-    suspect: bool,
-    /// Whether no other suspect may be leased beside it.
-    alone: bool,
-    /// Whether its attempt has ended, so that only its outcome is to be recorded.
-    ended: bool,
-}
-
-impl Held {
-    /// Adds the leases of tasks that were asked for at `asked`.
-    pub(super) fn add(&self, tasks: &[LeasedTask], asked: Duration) {
-        let lease = |task: &LeasedTask| Lease {
-            asked,
-            context: None,
-            suspect: task.standing.is_suspect(),
-            alone: task.alone,
-            ended: false,
-        };
-        self.lock().extend(tasks.iter().map(|task| (task.lease, lease(task))));
-    }
-
-    /// How many suspects may be leased now, and whether there are others beside them.
-    pub(super) fn room_for_suspects(&self) -> (usize, bool) {
-        let suspects = {
-            let leases = self.lock();
-            let suspects = leases.values().filter(|lease| lease.suspect);
-            Suspects { held: suspects.clone().count(), isolated: suspects.clone().any(|lease| lease.alone) }
-        };
-        (self.window().room(suspects), suspects.held > 0)
-    }
-
-    /// Notes the attempt under a lease. Answers whether it may begin: the lease is held, and was asked for after `limit`.
-    pub(super) fn started(&self, lease: LeaseRef, context: &TaskContext, limit: Option<Duration>) -> bool {
-        let mut leases = self.lock();
-        let held = leases.get_mut(&lease).filter(|held| limit.is_none_or(|limit| held.asked >= limit));
-        held.map(|held| held.context = Some(context.clone())).is_some()
-    }
-
-    /// The kind of the task of a lease, for logs; empty if its attempt has not begun.
-    pub(super) fn kind(&self, lease: &LeaseRef) -> String {
-        let held = self.lock();
-        let context = held.get(lease).and_then(|lease| lease.context.as_ref());
-        context.map(|context| context.kind().to_string()).unwrap_or_default()
-    }
-
-    /// Forgets leases that are settled; a suspect whose attempt has ended survived it.
-    pub(super) fn remove(&self, settlements: &[Settlement]) {
-        let mut leases = self.lock();
-        for settlement in settlements {
-            let removed = leases.remove(&settlement.lease);
-            if removed.is_some_and(|lease| lease.suspect) && settlement.verdict != Verdict::Release {
-                self.window().survived();
-            }
-        }
-    }
-
-    /// Notes that the attempt under a lease has ended.
-    pub(super) fn ended(&self, lease: &LeaseRef) {
-        if let Some(held) = self.lock().get_mut(lease) {
-            held.ended = true;
-        }
-    }
-
-    /// Tells every attempt to end.
-    pub(super) fn cancel_all(&self) {
-        let contexts: Vec<_> = self.lock().values().filter_map(|lease| lease.context.clone()).collect();
-        contexts.iter().for_each(TaskContext::cancel);
-    }
-
-    /// Waits until every attempt that has ended is recorded; `recorded` tells of each.
-    pub(super) async fn only_unended(&self, recorded: &Notify) {
-        while self.lock().values().any(|lease| lease.ended) {
-            recorded.notified().await;
-        }
-    }
-
-    fn all(&self) -> Vec<LeaseRef> {
-        self.lock().keys().copied().collect()
-    }
-
-    fn extended(&self, lease: &LeaseRef, asked: Duration) {
-        if let Some(held) = self.lock().get_mut(lease) {
-            held.asked = asked;
-        }
-    }
-
-    /// Gives a lease up: its attempt is cancelled. Not if it has ended: then the lease may be gone because its outcome
-    /// is recorded, and else the settler tells of it.
-    fn lose(&self, lease: &LeaseRef) {
-        let lost = {
-            let mut held = self.lock();
-            if held.get(lease).is_some_and(|held| held.ended) { None } else { held.remove(lease) }
-        };
-        if let Some(context) = lost.and_then(|held| held.context) {
-            tracing::warn!(id = %lease.id, kind = %context.kind(), "the lease is lost, the attempt is cancelled");
-            context.cancel();
-        }
-    }
-
-    /// Cancels the attempts whose leases were asked for before `limit` and have run out by this worker's clock: another
-    /// one may have them. They are extended all the same, until the storage says that they are lost or they are
-    /// settled: an attempt that cannot be stopped keeps its task, if nobody else has taken it.
-    fn cancel_overdue(&self, limit: Duration) {
-        let is_overdue = |lease: &&Lease| lease.asked < limit && !lease.ended;
-        let overdue: Vec<_> =
-            self.lock().values().filter(is_overdue).filter_map(|lease| lease.context.clone()).collect();
-        for context in overdue.iter().filter(|context| !context.is_cancelled()) {
-            let (id, kind) = (context.id(), context.kind());
-            tracing::warn!(%id, %kind, "the lease could not be extended in time, the attempt is cancelled");
-            context.cancel();
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<LeaseRef, Lease>> {
-        self.leases.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn window(&self) -> MutexGuard<'_, Window> {
-        self.window.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+/// The shortest sleep of what watches for leases that run out.
+const SHORTEST: Duration = Duration::from_millis(10);
 
 /// The thread that extends leases; dropped, it ends.
 #[derive(Debug)]
@@ -170,6 +37,7 @@ impl Keeper {
                 tokio::select! {
                     _ = to_be_stopped => {}
                     () = keep(&crew) => {}
+                    () = expire(&crew) => {}
                 }
             });
             // Before the end is told, or the backend might be dropped on this thread while the program ends.
@@ -196,9 +64,21 @@ async fn keep(crew: &Crew) {
             Ok(()) => failures = 0,
             Err(error) => {
                 failures = failures.saturating_add(1);
-                tracing::error!(error = crate::outcome::chain(&error), "cannot extend leases, trying again");
+                let error = crate::outcome::chain(&error);
+                log::say(|| tracing::error!(error, "cannot extend leases, trying again"));
             }
         }
+    }
+}
+
+/// Cancels attempts at the moment their leases run out, whatever the storage is doing: a worker that has seen a lease
+/// unchanged for its duration takes it no sooner.
+async fn expire(crew: &Crew) {
+    loop {
+        let left = |asked: Duration| (asked + crew.lease).saturating_sub(crew.clock.monotonic());
+        let longest = crew.lease / 3;
+        let sleep = crew.held.oldest().map_or(longest, left).clamp(SHORTEST, longest);
+        crew.clock.sleep(sleep).await;
         if let Some(limit) = crew.overdue() {
             crew.held.cancel_overdue(limit);
         }
@@ -231,52 +111,4 @@ fn no_answer(crew: &Crew) -> Error {
     let backend = crew.pull.capabilities().backend;
     let problem = "has not answered for a third of the lease time".to_owned();
     Error::Storage { backend, problem, source: "no answer".into() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::backend::LeaseToken;
-    use crate::context::AttemptInfo;
-    use crate::queue::QueueName;
-    use crate::task::{Kind, TaskId};
-
-    fn lease() -> LeaseRef {
-        LeaseRef { id: TaskId::from_bytes([1; 16]), token: LeaseToken::from_bits(1) }
-    }
-
-    /// A held lease with an attempt under it.
-    fn held() -> (Held, TaskContext) {
-        let held = Held::default();
-        let entry = Lease { asked: Duration::ZERO, context: None, suspect: false, alone: false, ended: false };
-        held.lock().insert(lease(), entry);
-        let context = TaskContext::new(AttemptInfo {
-            id: lease().id,
-            kind: Kind::from_static("test/task"),
-            queue: QueueName::DEFAULT,
-            name: None,
-            attempt: 1,
-            schedule_time: None,
-            deadline: Duration::from_secs(1),
-            traceparent: None,
-        });
-        assert!(held.started(lease(), &context, None));
-        (held, context)
-    }
-
-    #[test]
-    fn an_attempt_whose_lease_is_lost_is_cancelled() {
-        let (held, context) = held();
-        held.lose(&lease());
-        assert!(context.is_cancelled() && held.all().is_empty());
-    }
-
-    #[test]
-    fn an_attempt_that_has_ended_does_not_lose_its_lease() {
-        // Its outcome may be recorded already, so that the storage knows the lease no more.
-        let (held, context) = held();
-        held.ended(&lease());
-        held.lose(&lease());
-        assert!(!context.is_cancelled() && held.all() == [lease()]);
-    }
 }

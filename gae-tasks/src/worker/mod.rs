@@ -4,8 +4,10 @@
 //! records outcomes, `sweep` recovers what others lost, `drain` ends it all.
 
 mod drain;
+mod held;
 mod keep;
 mod poll;
+mod report;
 mod run;
 mod settle;
 mod signals;
@@ -19,14 +21,16 @@ use std::time::Duration;
 
 pub use signals::{Signals, signals};
 
-use self::drain::Hands;
-use self::keep::{Held, Keeper};
+use self::drain::{Hands, Shutdown};
+use self::held::Held;
+use self::keep::Keeper;
 use self::run::Waiting;
 use self::settle::Settler;
 use crate::backend::{BoxFuture, Pull, Routes};
 use crate::clock::Clock;
 use crate::dispatch::Dispatcher;
 use crate::error::Error;
+use crate::log;
 use crate::queue::QueueName;
 use crate::registry::Registry;
 use crate::retention::Retention;
@@ -45,17 +49,18 @@ pub(crate) struct Plan {
     pub(crate) retention: Retention,
 }
 
-/// Works until `shutdown` is ready, and then for at most `grace` longer.
-pub(crate) async fn work(plan: Plan, shutdown: BoxFuture<'static, ()>, grace: Duration) -> Result<(), Error> {
+/// Works until `signal` is ready, and then for at most `grace` and [`LAST_WORDS`](drain::LAST_WORDS) longer.
+pub(crate) async fn work(plan: Plan, signal: BoxFuture<'static, ()>, grace: Duration) -> Result<(), Error> {
     let crew = Arc::new(Crew::new(plan));
     crew.announce();
     let keeper = Keeper::start(Arc::clone(&crew))?;
     let settler = Settler::start(Arc::clone(&crew));
-    let sweeper = sweep::start(Arc::clone(&crew)).await;
-    let runners = poll::until_shutdown(&crew, &settler, shutdown).await;
+    let mut shutdown = Shutdown::new(Arc::clone(&crew), signal, grace);
+    let sweeper = shutdown.lets(sweep::start(Arc::clone(&crew))).await;
+    let runners = poll::until_shutdown(&crew, &settler, &mut shutdown).await;
     drop(sweeper);
-    drain::finish(&crew, Hands { runners, settler, keeper }, grace).await;
-    tracing::info!("the worker has stopped");
+    drain::finish(shutdown, Hands { runners, settler, keeper }).await;
+    log::say(|| tracing::info!("the worker has stopped"));
     Ok(())
 }
 
@@ -87,10 +92,12 @@ impl Crew {
 
     fn announce(&self) {
         let queues: Vec<_> = self.queues.iter().map(QueueName::as_str).collect();
-        tracing::info!(queues = queues.join(","), concurrency = self.concurrency, "the worker starts");
-        for registration in self.registry.registrations() {
-            tracing::debug!(kind = registration.kind, shape = %registration.shape, at = %registration.location, "task");
-        }
+        log::say(|| {
+            tracing::info!(queues = queues.join(","), concurrency = self.concurrency, "the worker starts");
+            for registration in self.registry.registrations() {
+                tracing::debug!(kind = registration.kind, shape = %registration.shape, at = %registration.location, "task");
+            }
+        });
     }
 }
 

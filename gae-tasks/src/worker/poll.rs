@@ -6,9 +6,11 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::drain::Shutdown;
 use super::settle::Settler;
 use super::{Crew, pause, run};
-use crate::backend::{BoxFuture, Lease, Leased, LeasedTask, Settlement, Standing, Verdict};
+use crate::backend::{Lease, Leased, LeasedTask, Settlement, Standing, Verdict};
+use crate::log;
 
 /// Most tasks that are leased ahead of a free runner.
 const MAX_AHEAD: usize = 1000;
@@ -20,11 +22,7 @@ const MAX_WAIT: Duration = Duration::from_secs(5);
 const RATE_WINDOW: Duration = Duration::from_millis(500);
 
 /// Leases and hands to runners until `shutdown` is ready; gives the runners, whose attempts go on.
-pub(super) async fn until_shutdown(
-    crew: &Arc<Crew>,
-    settler: &Settler,
-    mut shutdown: BoxFuture<'static, ()>,
-) -> JoinSet<()> {
+pub(super) async fn until_shutdown(crew: &Arc<Crew>, settler: &Settler, shutdown: &mut Shutdown) -> JoinSet<()> {
     let mut poll = Poller {
         crew,
         settler,
@@ -34,23 +32,24 @@ pub(super) async fn until_shutdown(
         look: Look::Now,
         withheld: false,
         urgent: false,
+        isolating: false,
         failures: 0,
     };
     loop {
         poll.give_back_old();
         let room = poll.room();
         if room.total > 0 && poll.look == Look::Now {
-            // Not to be interrupted: the tasks in its answer would be leased to nobody.
-            poll.lease(room).await;
+            // Interrupted only when all time is over: the tasks in its answer would be leased to nobody.
+            _ = shutdown.lets(poll.lease(room)).await;
             tokio::select! {
                 biased;
-                () = &mut shutdown => return poll.runners,
+                () = shutdown.told() => return poll.runners,
                 () = std::future::ready(()) => {}
             }
         } else {
             tokio::select! {
                 biased;
-                () = &mut shutdown => return poll.runners,
+                () = shutdown.told() => return poll.runners,
                 () = poll.wait() => {}
             }
         }
@@ -68,6 +67,8 @@ struct Poller<'a> {
     withheld: bool,
     /// Whether the last lease gave tasks that must start at once.
     urgent: bool,
+    /// Whether an isolated task waits for the end of the suspects at hand: no others are leased before it.
+    isolating: bool,
     failures: u32,
 }
 
@@ -76,8 +77,8 @@ struct Poller<'a> {
 enum Look {
     /// As soon as there is room: more is due than was taken.
     Now,
-    /// When something is deferred or becomes due, this long from now at the latest.
-    Within(Duration),
+    /// When something is deferred, at this moment of the monotonic clock at the latest.
+    At(Duration),
 }
 
 impl Poller<'_> {
@@ -102,8 +103,9 @@ impl Poller<'_> {
                 self.hand_over(leased, asked);
             }
             Err(error) => {
-                tracing::error!(error = crate::outcome::chain(&error), "cannot lease tasks, trying again");
-                self.look = Look::Within(pause(self.failures));
+                let error = crate::outcome::chain(&error);
+                log::say(|| tracing::error!(error, "cannot lease tasks, trying again"));
+                self.look = self.look_within(pause(self.failures));
                 self.failures = self.failures.saturating_add(1);
             }
         }
@@ -114,12 +116,17 @@ impl Poller<'_> {
         let watched = |task: &LeasedTask| task.standing != Standing::Clear;
         let suspects = leased.tasks.iter().filter(|task| task.standing.is_suspect()).count();
         self.urgent = leased.tasks.iter().any(watched);
+        self.isolating = leased.isolated;
         self.withheld = room.starting == 0 || suspects >= room.suspects || room.in_company || self.urgent;
         if leased.tasks.len() >= room.total {
             Look::Now
         } else {
-            Look::Within(leased.next.map_or(poll, |next| next.min(poll)))
+            self.look_within(leased.next.map_or(poll, |next| next.min(poll)))
         }
+    }
+
+    fn look_within(&self, duration: Duration) -> Look {
+        Look::At(self.crew.clock.monotonic().saturating_add(duration))
     }
 
     fn hand_over(&mut self, leased: Leased, asked: Duration) {
@@ -129,16 +136,14 @@ impl Poller<'_> {
         let crew = self.crew;
         crew.held.add(&leased.tasks, asked);
         let wanted = crew.concurrency.min(crew.waiting.running() + crew.waiting.len() + leased.tasks.len());
-        while self.runners.len() < wanted {
-            self.runners.spawn(run::runner(Arc::clone(crew), self.settler.sender()));
-        }
+        run::hire(&mut self.runners, wanted, || run::runner(Arc::clone(crew), self.settler.sender()));
         crew.waiting.add(leased.tasks, crew.clock.monotonic());
     }
 
     async fn wait(&mut self) {
         let crew = self.crew;
         let within = match self.look {
-            Look::Within(duration) => duration,
+            Look::At(moment) => moment.saturating_sub(crew.clock.monotonic()),
             Look::Now => crew.poll_interval,
         };
         // What waits too long is given back in time, even while every runner is busy.
@@ -177,6 +182,7 @@ impl Poller<'_> {
         let enough = ahead == 0 || crew.waiting.len() <= ahead / 2;
         let total = if worth_it && enough { target.saturating_sub(outstanding) } else { 0 };
         let (suspects, in_company) = crew.held.room_for_suspects();
+        let suspects = if self.isolating && in_company { 0 } else { suspects };
         Room { starting, suspects, in_company, total }
     }
 

@@ -1,15 +1,20 @@
 //! The role that records outcomes: all that have gathered, in one request.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 
 use super::{Crew, pause};
 use crate::backend::{Settle, Settled, Settlement, Verdict};
+use crate::log;
 
 /// Most outcomes of one request.
 const MAX_BATCH: usize = 1000;
+
+/// The longest pause before a failed request is tried again once the worker is told to end: little time is left.
+const MAX_LAST_PAUSE: Duration = Duration::from_millis(250);
 
 /// The task that records outcomes; it ends once all its senders are gone and everything is recorded.
 #[derive(Debug)]
@@ -57,16 +62,29 @@ async fn settle(crew: &Crew, settlements: Vec<Settlement>) {
             Ok(answers) => {
                 report(crew, &settlements, &answers, failures > 0);
                 crew.held.remove(&settlements);
-                // There may be room for another suspect now, and a worker that ends waits for this.
+                // There may be room for another suspect now.
                 crew.waiting.moved.notify_one();
                 return;
             }
             Err(error) => {
-                tracing::error!(error = crate::outcome::chain(&error), "cannot record outcomes, trying again");
-                crew.clock.sleep(pause(failures)).await;
-                failures += 1;
+                let error = crate::outcome::chain(&error);
+                log::say(|| tracing::error!(error, "cannot record outcomes, trying again"));
+                rest(crew, failures).await;
+                failures = failures.saturating_add(1);
             }
         }
+    }
+}
+
+/// Waits before a failed request is tried again: not longer than until the worker is told to end.
+async fn rest(crew: &Crew, failures: u32) {
+    let pause = pause(failures);
+    if crew.waiting.is_closed() {
+        return crew.clock.sleep(pause.min(MAX_LAST_PAUSE)).await;
+    }
+    tokio::select! {
+        () = crew.clock.sleep(pause) => {}
+        () = crew.waiting.closed() => {}
     }
 }
 
@@ -78,12 +96,16 @@ fn report(crew: &Crew, settlements: &[Settlement], answers: &[Settled], repeated
             Settled::LeaseLost if repeated || settlement.verdict == Verdict::Release => {}
             Settled::LeaseLost => {
                 let kind = crew.held.kind(&settlement.lease);
-                tracing::warn!(%id, kind, "its lease was lost before its outcome was recorded; it may run again")
+                log::say(|| {
+                    tracing::warn!(%id, kind, "its lease was lost before its outcome was recorded; it may run again");
+                });
             }
             Settled::Dead => {
                 let kind = crew.held.kind(&settlement.lease);
                 let error = settlement.verdict.error().unwrap_or_default();
-                tracing::error!(%id, kind, error, "now a dead letter: kept until it is replayed, deleted or too old");
+                log::say(|| {
+                    tracing::error!(%id, kind, error, "now a dead letter: kept until it is replayed, deleted or too old");
+                });
             }
             Settled::Done | Settled::Scheduled(_) => {}
         }

@@ -1,15 +1,33 @@
 //! The ready-made shutdown signal of servers.
 
 use std::fmt;
+use std::io;
 use std::pin::Pin;
+use std::process;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::task::{Context, Poll};
+use std::thread;
+
+use tokio::runtime::{self, Runtime};
+use tokio::sync::watch;
 
 use crate::backend::BoxFuture;
+use crate::log;
 
 /// Ready at the first SIGINT (Ctrl-C) or SIGTERM; the second one ends the process at once, with exit code 130.
 ///
 /// For [`Worker::with_graceful_shutdown`](crate::Worker::with_graceful_shutdown). What an aborted process was running
 /// is run again, as after a crash. On Windows: Ctrl-C only.
+///
+/// Signals are heard from this call on, by a thread of its own: a first one that comes before the worker starts is not
+/// missed, and the second one ends the process also where a handler blocks the whole runtime. It may be called outside
+/// of a runtime, and several times: the first signal makes all of these futures ready, and those that are made after it
+/// are ready at once.
+///
+/// If all of them have been dropped before the first signal, nobody is left to shut down gracefully, and the first
+/// signal ends the process as the second one would. A program that goes on without its worker and then handles signals
+/// itself keeps one of them.
 ///
 /// ```no_run
 /// # async fn run(tasks: gae_tasks::Client) -> Result<(), gae_tasks::Error> {
@@ -17,27 +35,24 @@ use crate::backend::BoxFuture;
 /// # }
 /// ```
 pub fn signals() -> Signals {
-    // Listened to from here on, not from the first poll on; outside a runtime there is nothing to listen with yet.
-    let source = tokio::runtime::Handle::try_current().ok().map(|_| Source::open());
+    let heard = heard();
     Signals(Box::pin(async move {
-        let mut source = source.unwrap_or_else(Source::open);
-        source.next().await;
-        tracing::info!("signal received: shutting down; a second one aborts");
-        // The same source goes on listening: a second signal that follows at once is not missed.
-        let abort = move || abort_at_next(source);
-        if let Err(error) = std::thread::Builder::new().name("gae-tasks-abort".to_owned()).spawn(abort) {
-            tracing::error!(%error, "no thread for a second signal: it will be ignored");
+        match heard {
+            // Its sender is there as long as the process is.
+            Ok(mut heard) => _ = heard.wait_for(|heard| *heard).await,
+            Err(error) => {
+                log::say(|| {
+                    tracing::error!(%error, "signals cannot be heard: they end the process without a graceful shutdown");
+                });
+                std::future::pending().await
+            }
+        }
+        // Here, not where it is heard: a log whose writer is stuck would keep the second signal from being heard.
+        static IS_SAID: AtomicBool = AtomicBool::new(false);
+        if !IS_SAID.swap(true, Ordering::Relaxed) {
+            log::say(|| tracing::info!("signal received: shutting down; a second one aborts"));
         }
     }))
-}
-
-/// Waits on a thread of its own: the runtime of the worker may be what is stuck.
-fn abort_at_next(mut source: Source) {
-    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(source.next()),
-        Err(error) => return tracing::error!(%error, "a second signal will be ignored"),
-    }
-    std::process::exit(130);
 }
 
 /// The future of [`signals()`].
@@ -58,46 +73,88 @@ impl fmt::Debug for Signals {
     }
 }
 
+/// The exit code of a process that a signal ends at once: the one of shells for Ctrl-C.
+const ABORTED: i32 = 130;
+
+/// Tells whether the first signal was heard, by the thread that listens; started if there is none yet.
+fn heard() -> io::Result<watch::Receiver<bool>> {
+    static LISTENER: Mutex<Option<Arc<watch::Sender<bool>>>> = Mutex::new(None);
+    let mut listener = LISTENER.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(sender) = &*listener {
+        return Ok(sender.subscribe());
+    }
+    // Subscribed to before anybody listens: without a receiver, a signal ends the process.
+    let (sender, receiver) = watch::channel(false);
+    let sender = Arc::new(sender);
+    start(Arc::clone(&sender))?;
+    *listener = Some(sender);
+    Ok(receiver)
+}
+
+/// Starts the thread that listens, and waits until it does.
+fn start(heard: Arc<watch::Sender<bool>>) -> io::Result<()> {
+    let (listens, listening) = mpsc::channel();
+    let listen = move || match open() {
+        Ok((runtime, source)) => {
+            _ = listens.send(Ok(()));
+            runtime.block_on(listen(source, &heard));
+        }
+        Err(error) => _ = listens.send(Err(error)),
+    };
+    thread::Builder::new().name("gae-tasks-stop".to_owned()).spawn(listen)?;
+    listening.recv().unwrap_or_else(|_| Err(io::Error::other("the thread that listens has ended")))
+}
+
+/// What signals come from, and a runtime that depends on nobody else's.
+fn open() -> io::Result<(Runtime, Source)> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    let source = {
+        let _entered = runtime.enter();
+        Source::open()?
+    };
+    Ok((runtime, source))
+}
+
+async fn listen(mut source: Source, heard: &watch::Sender<bool>) {
+    source.next().await;
+    if heard.receiver_count() > 0 {
+        heard.send_replace(true);
+        source.next().await;
+    }
+    process::exit(ABORTED);
+}
+
 #[cfg(unix)]
-struct Source(Option<(tokio::signal::unix::Signal, tokio::signal::unix::Signal)>);
+struct Source {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
 
 #[cfg(unix)]
 impl Source {
-    fn open() -> Self {
+    fn open() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
-            (Ok(interrupt), Ok(terminate)) => Self(Some((interrupt, terminate))),
-            (interrupt, terminate) => {
-                let error = interrupt.err().or(terminate.err());
-                tracing::error!(?error, "signals cannot be listened to: the process ends without a graceful shutdown");
-                Self(None)
-            }
-        }
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
 
     async fn next(&mut self) {
-        match &mut self.0 {
-            Some((interrupt, terminate)) => tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            },
-            None => std::future::pending().await,
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
         }
     }
 }
 
 #[cfg(not(unix))]
-struct Source;
+struct Source(tokio::signal::windows::CtrlC);
 
 #[cfg(not(unix))]
 impl Source {
-    fn open() -> Self {
-        Self
+    fn open() -> io::Result<Self> {
+        tokio::signal::windows::ctrl_c().map(Self)
     }
 
     async fn next(&mut self) {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending().await
-        }
+        _ = self.0.recv().await;
     }
 }

@@ -11,11 +11,25 @@ const MOST: usize = 1 << 20;
 pub(super) struct Window(usize);
 
 /// The suspects that a worker has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Suspects {
     pub(super) held: usize,
-    /// Whether no other one may be leased beside one of them.
-    pub(super) isolated: bool,
+    /// Those of them beside which no other one may be leased.
+    alone: usize,
+}
+
+impl Suspects {
+    /// Counts a task in, if it is a suspect.
+    pub(super) fn add(&mut self, suspect: bool, alone: bool) {
+        self.held += usize::from(suspect);
+        self.alone += usize::from(alone);
+    }
+
+    /// Counts a task out, if it is a suspect.
+    pub(super) fn remove(&mut self, suspect: bool, alone: bool) {
+        self.held -= usize::from(suspect);
+        self.alone -= usize::from(alone);
+    }
 }
 
 impl Default for Window {
@@ -27,7 +41,7 @@ impl Default for Window {
 impl Window {
     /// How many more may be leased beside these.
     pub(super) const fn room(&self, suspects: Suspects) -> usize {
-        if suspects.isolated { 0 } else { self.0.saturating_sub(suspects.held) }
+        if suspects.alone > 0 { 0 } else { self.0.saturating_sub(suspects.held) }
     }
 
     /// Notes that an attempt at a suspect has ended, in whatever way, and its worker lives.
@@ -41,7 +55,7 @@ mod tests {
     use super::*;
 
     fn beside(window: &Window, held: usize, isolated: bool) -> usize {
-        window.room(Suspects { held, isolated })
+        window.room(Suspects { held, alone: usize::from(isolated) })
     }
 
     #[test]

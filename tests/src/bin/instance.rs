@@ -1,24 +1,82 @@
-//! An instance of a program, for tests that need another process: `instance drain [URL]` or `instance work [URL]`.
+//! An instance of a program, for tests that need another process: `instance VERB [URL]`.
 
-use gae_tasks::Client;
+use std::future::Future;
+use std::io::Read;
+
+use gae_tasks::{Client, Error};
 
 // All that this program says of its tasks.
 gae_tasks::link!(gae_tasks_tests_linked);
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), gae_tasks::Error> {
+fn main() -> Result<(), Error> {
     let mut arguments = std::env::args().skip(1);
     let (verb, url) = (arguments.next().unwrap_or_default(), arguments.next().unwrap_or_default());
-    let tasks = if url.is_empty() { Client::from_env().await? } else { Client::open(&url).await? };
-    if verb == "work" {
-        let signals = gae_tasks::signals();
-        let shutdown = async {
-            signals.await;
-            println!("shutting down");
-        };
-        tasks.worker().with_graceful_shutdown(shutdown).await
-    } else {
-        println!("{}", tasks.drain().await?);
-        Ok(())
+    match verb.as_str() {
+        "work" => run(work(&url)),
+        "log" => {
+            tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+            run(work(&url))
+        }
+        "listen" => listen_early(&url),
+        "two" => run(work_twice(&url)),
+        "deaf" => drop_signals(),
+        _ => run(drain(&url)),
+    }
+}
+
+fn run(work: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+}
+
+async fn open(url: &str) -> Result<Client, Error> {
+    if url.is_empty() { Client::from_env().await } else { Client::open(url).await }
+}
+
+async fn drain(url: &str) -> Result<(), Error> {
+    println!("{}", open(url).await?.drain().await?);
+    Ok(())
+}
+
+async fn work(url: &str) -> Result<(), Error> {
+    let tasks = open(url).await?;
+    work_until(tasks, gae_tasks::signals()).await
+}
+
+async fn work_until(tasks: Client, signals: gae_tasks::Signals) -> Result<(), Error> {
+    let shutdown = async {
+        signals.await;
+        println!("shutting down");
+    };
+    tasks.worker().with_graceful_shutdown(shutdown).await
+}
+
+/// Listens outside of any runtime, and works once its input ends.
+fn listen_early(url: &str) -> Result<(), Error> {
+    let signals = gae_tasks::signals();
+    println!("listening");
+    _ = std::io::stdin().read_to_end(&mut Vec::new());
+    run(async { work_until(open(url).await?, signals).await })
+}
+
+/// Two workers, and a third one that has come to nothing.
+async fn work_twice(url: &str) -> Result<(), Error> {
+    let tasks = open(url).await?;
+    drop(gae_tasks::signals());
+    let both = [tasks.clone(), tasks].map(|tasks| tokio::spawn(work_until(tasks, gae_tasks::signals())));
+    println!("listening");
+    for worker in both {
+        worker.await.expect("a worker panicked")?;
+    }
+    // One that comes late is told at once.
+    gae_tasks::signals().await;
+    Ok(())
+}
+
+/// Goes on though nobody waits for its signals any more.
+fn drop_signals() -> Result<(), Error> {
+    drop(gae_tasks::signals());
+    println!("listening");
+    loop {
+        std::thread::park();
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use gae_tasks::{Client, deferred};
+use gae_tasks::{Client, TaskState, deferred};
 use tempfile::TempDir;
 
 /// The tasks of the other process, as this one knows them: the functions are in a crate that only `link!` names there.
@@ -15,6 +15,12 @@ fn write_report(_file: String, _text: String) {}
 
 #[deferred(queue = "linked", name = "gae_tasks_tests_linked.reports/write_and_hang")]
 fn write_and_hang(_file: String) {}
+
+#[deferred(queue = "linked", name = "gae_tasks_tests_linked.reports/block_the_runtime")]
+fn block_the_runtime() {}
+
+#[deferred(queue = "linked", name = "gae_tasks_tests_linked.reports/fail")]
+fn fail() {}
 
 struct Stage {
     folder: TempDir,
@@ -41,7 +47,11 @@ impl Stage {
     }
 
     fn work(&self) -> Process {
-        Process(self.instance("work").spawn().unwrap())
+        self.start("work")
+    }
+
+    fn start(&self, verb: &str) -> Process {
+        Process(self.instance(verb).stdin(Stdio::piped()).spawn().unwrap())
     }
 }
 
@@ -58,6 +68,18 @@ impl Process {
     fn until_it_says(&mut self, expected: &str) {
         let mut lines = BufReader::new(self.0.stdout.as_mut().unwrap()).lines().map(Result::unwrap);
         assert!(lines.any(|line| line.contains(expected)), "it never said `{expected}`");
+    }
+
+    /// How it ended: its exit code, or none if a signal ended it.
+    async fn code(&mut self) -> Option<i32> {
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                return status.code();
+            }
+            assert!(begun.elapsed() < Duration::from_secs(20), "the process does not end");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 }
 
@@ -162,8 +184,65 @@ async fn a_second_signal_ends_a_process_that_waits_for_a_task() {
             worker.until_it_says("shutting down");
         }
         worker.signal(second);
-        assert_eq!(worker.0.wait().unwrap().code(), Some(130), "{second}");
+        assert_eq!(worker.code().await, Some(130), "{second}");
     }
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_a_process_whose_runtime_is_blocked() {
+    let stage = Stage::new().await;
+    block_the_runtime::defer().on(&stage.tasks).await.unwrap();
+    let mut worker = stage.work();
+    worker.until_it_says("begun");
+    worker.signal("-TERM");
+    worker.signal("-INT");
+    assert_eq!(worker.code().await, Some(130));
+}
+
+#[tokio::test]
+async fn a_signal_is_heard_before_there_is_a_runtime() {
+    let stage = Stage::new().await;
+    let mut worker = stage.start("listen");
+    worker.until_it_says("listening");
+    worker.signal("-TERM");
+    drop(worker.0.stdin.take());
+    worker.until_it_says("shutting down");
+    assert_eq!(worker.code().await, Some(0));
+}
+
+#[tokio::test]
+async fn one_signal_tells_all_workers_of_a_process() {
+    let stage = Stage::new().await;
+    let mut workers = stage.start("two");
+    workers.until_it_says("listening");
+    workers.signal("-INT");
+    assert_eq!(workers.code().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_signal_that_nobody_waits_for_ends_the_process() {
+    let stage = Stage::new().await;
+    let mut process = stage.start("deaf");
+    process.until_it_says("listening");
+    process.signal("-TERM");
+    assert_eq!(process.code().await, Some(130));
+}
+
+/// A log to a pipe that nobody reads panics at every line.
+#[tokio::test]
+async fn a_log_that_cannot_be_written_changes_nothing() {
+    let stage = Stage::new().await;
+    let mut worker = Process(stage.instance("log").stderr(Stdio::piped()).spawn().unwrap());
+    drop(worker.0.stderr.take());
+    let failed = fail::defer().on(&stage.tasks).await.unwrap().id;
+    let file = stage.file("report");
+    write_report::defer(&file, "x").on(&stage.tasks).await.unwrap();
+    let is_dead = async || stage.tasks.get(failed).await.unwrap().unwrap().state == TaskState::Dead;
+    until("the second failure", is_dead).await;
+    until("the report", async || stage.tasks.stats().await.unwrap().open() == 0).await;
+    worker.signal("-TERM");
+    assert_eq!(worker.code().await, Some(0));
+    assert_eq!(stage.tasks.get(failed).await.unwrap().unwrap().attempts, 2);
 }
 
 #[tokio::test]

@@ -227,6 +227,7 @@ impl Store {
         let place = |task: &Stored| (task.standing(), task.record.schedule_time, task.record.id);
         let mut due: Vec<_> = due.into_iter().map(place).collect();
         due.sort_unstable();
+        let isolated = request.in_company && due.iter().any(|(standing, ..)| *standing == Standing::Isolated);
         let mut haul = Haul::default();
         for standing in Standing::ALL {
             let room = request.room(standing, haul.tasks());
@@ -238,7 +239,7 @@ impl Store {
                 }
             }
         }
-        haul.leased(next)
+        Leased { isolated, ..haul.leased(next) }
     }
 
     fn take(&mut self, id: TaskId, request: &Lease, now: Timestamp) -> Option<LeasedTask> {
@@ -319,7 +320,10 @@ impl Store {
     pub(super) fn sweep(&mut self, request: &Sweep, now: Timestamp) -> Swept {
         let mut swept = Swept::default();
         let long = self.tasks.values_mut().filter(|task| task.has_long_pause(now));
-        long.take(request.limit).for_each(|task| task.shorten_pause(now));
+        for task in long.take(request.limit) {
+            task.shorten_pause(now);
+            swept.shortened += 1;
+        }
         for lost in request.lost.iter().take(request.limit) {
             swept.recovered += u64::from(self.recover(lost, now, &mut swept.died));
         }
@@ -381,10 +385,10 @@ impl Stored {
         Some(HeldLease::new(LeaseRef { id: self.record.id, token: held.token }, held.expires, held.duration))
     }
 
-    /// It was due when it was leased, so it is due again.
+    /// It waits as it did before it was leased.
     fn give_back(&mut self) {
         self.lease = None;
-        (self.record.state, self.wait) = (TaskState::Scheduled, Wait::Worker);
+        self.record.state = TaskState::Scheduled;
     }
 
     fn pause(&mut self, until: Timestamp, now: Timestamp) -> Settled {
@@ -430,7 +434,6 @@ impl Stored {
         let was_alone = self.lease.as_ref().is_some_and(|held| held.alone);
         self.record.lost_leases = self.record.lost_leases.saturating_add(1);
         self.give_back();
-        self.record.schedule_time = self.record.schedule_time.min(now);
         if !was_alone {
             return false;
         }

@@ -11,6 +11,7 @@ use super::call::Request;
 use super::connection::Durability;
 use super::error::Fault;
 use super::lane::Lane;
+use super::lost::Waited;
 use super::row::{deadline, task_id, task_name};
 use super::unreadable;
 use super::waiting::{self, Wait};
@@ -21,7 +22,7 @@ use crate::task::TaskId;
 use crate::time::{Timestamp, micros};
 
 /// The order of what waits; the rows of tasks, with their payloads, are read only for those that are taken.
-pub(super) const READ: &str = "SELECT due, task FROM gae_tasks_waiting WHERE lane = ?1 AND standing = ?2 AND timed = ?3 \
+pub(super) const READ: &str = "SELECT due, task, since FROM gae_tasks_waiting WHERE lane = ?1 AND standing = ?2 AND timed = ?3 \
                                AND due <= ?4 AND (due, task) > (?5, ?6) AND typeof(task) = 'blob' AND length(task) = 16 \
                                ORDER BY due, task LIMIT ?7";
 
@@ -49,24 +50,33 @@ impl Request for Lease {
                 }
             }
         }
-        Ok(Some(Leased::new(Vec::new(), next(&store.connection, &lanes, now)?)))
+        let isolated = self.leaves_isolated(&store.connection, &lanes, now)?;
+        Ok(Some(Leased { isolated, ..Leased::new(Vec::new(), next(&store.connection, &lanes, now)?) }))
     }
 
     fn perform(&mut self, store: &mut Store) -> Result<Leased, Fault> {
         let now = moment(self.now);
         let lanes = store.catalogue.runnable(&self.queues, &self.routes);
         let Store { connection, session, .. } = store;
-        let mut haul = Haul::default();
+        let mut catch = Catch::default();
         for standing in Standing::ALL {
-            let room = self.room(standing, haul.tasks());
-            take(connection, &lanes, Rank { standing, alone: self.isolates(standing) }, now, room, &mut haul)?;
+            let room = self.room(standing, catch.haul.tasks());
+            take(connection, &lanes, Rank { standing, alone: self.isolates(standing) }, now, room, &mut catch)?;
         }
-        if !haul.tasks().is_empty() {
+        if !catch.waited.is_empty() {
             let session = session.begin(connection, now)?;
-            self.write(connection, haul.tasks(), now, session)?;
+            self.write(connection, &catch, now, session)?;
         }
-        Ok(haul.leased(next(connection, &lanes, now)?))
+        let isolated = self.leaves_isolated(connection, &lanes, now)?;
+        Ok(Leased { isolated, ..catch.haul.leased(next(connection, &lanes, now)?) })
     }
+}
+
+/// What a lease has taken so far, and how each task waited.
+#[derive(Default)]
+struct Catch {
+    haul: Haul,
+    waited: Vec<Waited>,
 }
 
 /// How long until a further task of these lanes becomes due.
@@ -91,17 +101,30 @@ fn is_due(connection: &Connection, lane: i64, standing: Standing, now: Timestamp
     Ok(exists(false, Timestamp::MAX)? || exists(true, now)?)
 }
 
-/// The part of a lease that writes.
+/// The parts of a lease.
 impl Lease {
-    fn write(&self, connection: &Connection, tasks: &[LeasedTask], now: Timestamp, session: i64) -> Result<(), Fault> {
-        const LEASE: &str = "INSERT OR REPLACE INTO gae_tasks_lease (task, token, expires, duration, alone, session) \
-                             VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    fn write(&self, connection: &Connection, catch: &Catch, now: Timestamp, session: i64) -> Result<(), Fault> {
+        const LEASE: &str = "INSERT OR REPLACE INTO gae_tasks_lease \
+                             (task, token, expires, duration, alone, timed, since, session) \
+                             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
         let (expires, duration) = (now.plus(self.duration).as_micros(), micros(self.duration));
         let mut statement = connection.prepare_cached(LEASE)?;
-        for LeasedTask { lease: LeaseRef { id, token }, alone, .. } in tasks {
-            statement.execute(params![id.as_bytes(), token.to_bits(), expires, duration, alone, session])?;
+        for (task, (timed, since)) in catch.haul.tasks().iter().zip(&catch.waited) {
+            let LeasedTask { lease: LeaseRef { id, token }, alone, .. } = task;
+            let (id, token) = (id.as_bytes(), token.to_bits());
+            statement.execute(params![id, token, expires, duration, alone, timed, since, session])?;
         }
         Ok(())
+    }
+
+    /// Whether an isolated task is due that this lease leaves because the worker has other suspects.
+    fn leaves_isolated(&self, connection: &Connection, lanes: &[Arc<Lane>], now: Timestamp) -> Result<bool, Fault> {
+        for lane in lanes.iter().filter(|_| self.in_company) {
+            if is_due(connection, lane.id, Standing::Isolated, now)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 
@@ -119,7 +142,7 @@ fn take(
     rank: Rank,
     now: Timestamp,
     limit: usize,
-    haul: &mut Haul,
+    Catch { haul, waited }: &mut Catch,
 ) -> Result<(), Fault> {
     if limit == 0 || lanes.is_empty() || haul.is_full() {
         return Ok(());
@@ -130,10 +153,13 @@ fn take(
     let most = haul.tasks().len().saturating_add(limit);
     while haul.tasks().len() < most
         && !haul.is_full()
-        && let Some((lane, id)) = merge.next()?
+        && let Some((lane, id, how)) = merge.next()?
     {
         match reader.read(lane, id)? {
-            Some(task) => haul.add(task),
+            Some(task) => {
+                haul.add(task);
+                waited.push(how);
+            }
             None => bad.push((lane.id, id)),
         }
     }
@@ -162,7 +188,8 @@ type Key = (i64, TaskId);
 struct Source<'a> {
     lane: &'a Lane,
     timed: bool,
-    ready: VecDeque<Key>,
+    /// Their places, and since when they pause.
+    ready: VecDeque<(Key, Option<i64>)>,
     /// How many are read next; zero when there are no more.
     step: usize,
     read: Key,
@@ -210,14 +237,14 @@ impl<'a> Merge<'a> {
     }
 
     /// The task that has been due longest of those not yet given.
-    fn next(&mut self) -> Result<Option<(&'a Lane, TaskId)>, Fault> {
+    fn next(&mut self) -> Result<Option<(&'a Lane, TaskId, Waited)>, Fault> {
         let Some(Reverse((key, index))) = self.heads.pop() else { return Ok(None) };
         let Some(source) = self.sources.get_mut(index) else { return Ok(None) };
-        source.ready.pop_front();
+        let since = source.ready.pop_front().and_then(|(_, since)| since);
         source.taken = Some(key);
-        let lane = source.lane;
+        let (lane, waited) = (source.lane, (source.timed, since));
         self.offer(index)?;
-        Ok(Some((lane, key.1)))
+        Ok(Some((lane, key.1, waited)))
     }
 
     /// Enters the next task of a lane into the contest.
@@ -226,7 +253,7 @@ impl<'a> Merge<'a> {
         if source.ready.is_empty() && source.step > 0 {
             source.read(self.connection, self.standing, self.now)?;
         }
-        if let Some(key) = source.ready.front() {
+        if let Some((key, _)) = source.ready.front() {
             self.heads.push(Reverse((*key, index)));
         }
         Ok(())
@@ -254,7 +281,7 @@ impl Source<'_> {
         while let Some(row) = rows.next()? {
             let (Ok(due), Ok(id)) = (row.get(0), task_id(row, 1)) else { continue };
             self.read = (due, id);
-            self.ready.push_back(self.read);
+            self.ready.push_back((self.read, row.get(2).unwrap_or_default()));
         }
         self.step = if self.ready.len() < self.step { 0 } else { self.step.saturating_mul(2) };
         Ok(())

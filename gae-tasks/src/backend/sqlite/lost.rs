@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, ToSql, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::error::Fault;
 use super::lane::Catalogue;
 use super::row::task_id;
 use super::task::Task;
+use super::unreadable;
 use super::waiting::Wait;
 use crate::backend::record::error_text;
 use crate::backend::{HeldLease, LeaseRef, LeaseToken};
@@ -20,6 +21,9 @@ pub(super) const LEASED: &str = "SELECT task FROM gae_tasks_lease WHERE session 
 pub(super) const HELD: &str =
     "SELECT task, token, expires, duration FROM gae_tasks_lease WHERE typeof(task) = 'blob' AND length(task) = 16";
 
+/// How a leased task waited before, as it stands in columns: whether it is timed, and since when it pauses.
+pub(super) type Waited = (bool, Option<i64>);
+
 /// Takes the lease off a task. If the task was its worker's only suspect, that was an attempt; else the task may never
 /// have started, or another one may be to blame. Answers whether the task is dead now.
 pub(super) fn recover(
@@ -28,27 +32,46 @@ pub(super) fn recover(
     id: TaskId,
     now: Timestamp,
 ) -> Result<bool, Fault> {
-    const TAKE: &str = "DELETE FROM gae_tasks_lease WHERE task = ?1 RETURNING alone";
-    let taken =
-        connection.prepare_cached(TAKE)?.query_row(params![id.as_bytes()], |row| Ok(row.get(0).ok())).optional()?;
+    const TAKE: &str = "DELETE FROM gae_tasks_lease WHERE task = ?1 RETURNING timed, since, alone";
+    let taken = connection
+        .prepare_cached(TAKE)?
+        .query_row(params![id.as_bytes()], |row| Ok((waited(row), row.get(2).unwrap_or_default())));
+    let ((timed, since), was_alone): (Waited, bool) = taken.optional()?.unwrap_or_default();
     let Some(mut task) = Task::load(connection, id)? else { return Ok(false) };
+    let wait = Wait::of(timed, since, task.schedule_time);
     task.lost_leases = task.lost_leases.saturating_add(1);
-    let due = task.schedule_time.min(now);
-    if taken.flatten() != Some(true) {
-        task.wait(connection, Wait::Worker(due))?;
+    if !was_alone {
+        task.wait(connection, wait)?;
         return Ok(false);
     }
     task.lost_attempts = task.lost_attempts.saturating_add(1);
     task.count_attempt(now);
     task.keep_error(connection, error_text::LEASE_LOST, now)?;
-    let dead = is_over(connection, catalogue, &task, now);
-    if dead {
-        task.schedule_time = due;
+    if is_over(connection, catalogue, &task, now) {
         task.die(connection, now)?;
-    } else {
-        task.wait(connection, Wait::Worker(due))?;
+        return Ok(true);
     }
-    Ok(dead)
+    task.wait(connection, wait)?;
+    Ok(false)
+}
+
+/// How a leased task waited before; `None` if it is not leased.
+pub(super) fn wait(connection: &Connection, id: TaskId) -> Result<Option<Waited>, Fault> {
+    const WAITED: &str = "SELECT timed, since FROM gae_tasks_lease WHERE task = ?1";
+    Ok(connection.prepare_cached(WAITED)?.query_row(params![id.as_bytes()], |row| Ok(waited(row))).optional()?)
+}
+
+fn waited(row: &Row<'_>) -> Waited {
+    (row.get(0).unwrap_or_default(), row.get(1).unwrap_or_default())
+}
+
+/// Where a session holds several leases of tasks that ran alone, several workers of one process have them. Whatever
+/// killed that process, it was not all of them, so the loss of none is an attempt.
+pub(super) fn acquit(connection: &Connection, session: i64) -> Result<(), Fault> {
+    const ACQUIT: &str = "UPDATE gae_tasks_lease SET alone = 0 WHERE session = ?1 AND alone = 1 \
+                          AND (SELECT count(*) FROM gae_tasks_lease WHERE session = ?1 AND alone = 1) > 1";
+    connection.prepare_cached(ACQUIT)?.execute(params![session])?;
+    Ok(())
 }
 
 /// Whether a task whose worker is gone again has been tried enough. If a newer version of this crate stored it, or its
@@ -59,39 +82,41 @@ fn is_over(connection: &Connection, catalogue: &Catalogue, task: &Task, now: Tim
     task.retry(connection, &config).is_exhausted(attempts, now) || task.lost_attempts >= config.max_lost_attempts()
 }
 
-/// Every lease.
+/// Every lease that can be read.
 pub(super) fn held(connection: &Connection) -> Result<Vec<HeldLease>, Fault> {
     let mut statement = connection.prepare_cached(HELD)?;
     let mut rows = statement.query([])?;
     let mut held = Vec::new();
     while let Some(row) = rows.next()? {
-        let lease = LeaseRef { id: task_id(row, 0)?, token: LeaseToken::from_bits(row.get(1).unwrap_or_default()) };
-        let expires = Timestamp::from_micros(row.get(2).unwrap_or_default());
-        held.push(HeldLease::new(lease, expires, duration(row.get(3).unwrap_or_default())));
+        match held_lease(row) {
+            Ok(lease) => held.push(lease),
+            Err(_) => unreadable::row(connection, "gae_tasks_lease", format_args!("of task {}", task_id(row, 0)?)),
+        }
     }
     Ok(held)
 }
 
-/// Whether a lease is as it was seen.
-pub(super) fn is_unchanged(connection: &Connection, lease: &HeldLease) -> Result<bool, Fault> {
-    const SAME: &str = "SELECT 1 FROM gae_tasks_lease WHERE task = ?1 AND token = ?2 AND expires = ?3";
+fn held_lease(row: &Row<'_>) -> rusqlite::Result<HeldLease> {
+    let lease = LeaseRef { id: task_id(row, 0)?, token: LeaseToken::from_bits(row.get(1)?) };
+    let duration = Duration::from_micros(row.get::<_, i64>(3)?.max(0).unsigned_abs());
+    Ok(HeldLease::new(lease, Timestamp::from_micros(row.get(2)?), duration))
+}
+
+/// The session of a lease, if the lease is as it was seen.
+pub(super) fn unchanged(connection: &Connection, lease: &HeldLease) -> Result<Option<i64>, Fault> {
+    const SAME: &str = "SELECT session FROM gae_tasks_lease WHERE task = ?1 AND token = ?2 AND expires = ?3";
     let HeldLease { lease: LeaseRef { id, token }, expires, .. } = lease;
-    Ok(connection.prepare_cached(SAME)?.exists(params![id.as_bytes(), token.to_bits(), expires.as_micros()])?)
+    let mut statement = connection.prepare_cached(SAME)?;
+    let session = statement.query_row(params![id.as_bytes(), token.to_bits(), expires.as_micros()], |row| {
+        Ok(row.get(0).unwrap_or_default())
+    });
+    Ok(session.optional()?)
 }
 
-/// Up to `limit` tasks leased by a session.
+/// Up to `limit` tasks leased by a session; it leaves out what is no id.
 pub(super) fn of_session(connection: &Connection, session: i64, limit: usize) -> Result<Vec<TaskId>, Fault> {
-    ids(connection, LEASED, &session, limit)
-}
-
-/// The tasks that `query` finds by `key`, at most `limit`; it leaves out what is no id.
-pub(super) fn ids(connection: &Connection, query: &str, key: &dyn ToSql, limit: usize) -> Result<Vec<TaskId>, Fault> {
-    let mut statement = connection.prepare_cached(query)?;
+    let mut statement = connection.prepare_cached(LEASED)?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let ids = statement.query_map(params![key, limit], |row| task_id(row, 0))?;
+    let ids = statement.query_map(params![session, limit], |row| task_id(row, 0))?;
     Ok(ids.collect::<Result<_, _>>()?)
-}
-
-fn duration(micros: i64) -> Duration {
-    Duration::from_micros(micros.max(0).unsigned_abs())
 }

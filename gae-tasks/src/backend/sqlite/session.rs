@@ -69,6 +69,15 @@ impl Session {
         Ok(self.id)
     }
 
+    /// Writes something, if other sessions hold leases: who reads that a lease is as it was must have been able to record
+    /// that it is extended, and its holder too. On a full disk neither is.
+    pub(super) fn prove_writable(&self, connection: &Connection) -> Result<(), Fault> {
+        const WRITE: &str = "UPDATE gae_tasks_schema SET version = version \
+                             WHERE EXISTS (SELECT 1 FROM gae_tasks_lease WHERE session <> ?1)";
+        connection.prepare_cached(WRITE)?.execute(params![self.id])?;
+        Ok(())
+    }
+
     fn make_lock(&self) -> io::Result<fs::File> {
         let path = self.path(self.id);
         let lock = OpenOptions::new().write(true).create_new(true).open(&path)?;

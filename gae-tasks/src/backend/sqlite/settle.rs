@@ -6,6 +6,7 @@ use super::call::Request;
 use super::connection::Durability;
 use super::error::Fault;
 use super::lane::Catalogue;
+use super::lost;
 use super::task::Task;
 use super::waiting::Wait;
 use super::writer::{Store, moment};
@@ -50,6 +51,8 @@ fn settle(
     now: Timestamp,
 ) -> Result<Settled, Fault> {
     let id = settlement.lease.id;
+    // Only one that goes back as it was needs to know how that was.
+    let wait = if settlement.verdict == Verdict::Release { lost::wait(connection, id)? } else { None };
     if !plain.give_up(settlement.lease)? {
         return Ok(Settled::LeaseLost);
     }
@@ -60,7 +63,11 @@ fn settle(
     let started = settlement.started.unwrap_or(now);
     match &settlement.verdict {
         Verdict::Done => task.remove(connection, catalogue, now).map(|()| Settled::Done),
-        Verdict::Release => task.give_back(connection).map(|()| Settled::Scheduled(task.schedule_time)),
+        Verdict::Release => {
+            let due = task.schedule_time;
+            let wait = wait.map_or(Wait::Worker(due), |(timed, since)| Wait::of(timed, since, due));
+            task.give_back(connection, wait).map(|()| Settled::Scheduled(due))
+        }
         Verdict::Unreadable { error } => {
             task.keep_error(connection, error, now)?;
             pause(connection, after_unreadable(task.created, now), task, now)

@@ -17,12 +17,11 @@ use crate::time::Timestamp;
 
 pub(super) const OLD_DEAD: &str = "SELECT id FROM gae_tasks_task WHERE lane = ?1 AND died IS NOT NULL AND died <= ?2 AND typeof(id) = 'blob' AND length(id) = 16 ORDER BY died LIMIT ?3";
 
-pub(super) const LANE_WITH_DEAD: &str =
-    "SELECT lane FROM gae_tasks_task WHERE lane > ?1 AND died IS NOT NULL ORDER BY lane, died LIMIT 1";
+pub(super) const LANE_WITH_DEAD: &str = "SELECT lane FROM gae_tasks_task WHERE lane > ?1 AND died IS NOT NULL AND typeof(lane) = 'integer' ORDER BY lane, died LIMIT 1";
 
 pub(super) const OLD_NAMES: &str = "SELECT 1 FROM gae_tasks_name WHERE until IS NOT NULL AND until <= ?1";
 
-pub(super) const LONG_PAUSES: &str = "SELECT task, lane, standing, due, since FROM gae_tasks_waiting WHERE since IS NOT NULL AND since > ?1 AND typeof(task) = 'blob' AND length(task) = 16 LIMIT ?2";
+pub(super) const LONG_PAUSES: &str = "SELECT task, lane, standing, due, since FROM gae_tasks_waiting WHERE since IS NOT NULL AND since > ?1 AND typeof(since) = 'integer' AND typeof(task) = 'blob' AND length(task) = 16 LIMIT ?2";
 
 impl Request for Sweep {
     type Answer = Swept;
@@ -49,7 +48,10 @@ impl Request for Sweep {
         self.bury_sessions(store, now, &mut swept)?;
         let Store { connection, catalogue, .. } = store;
         for lost in &self.lost {
-            if self.room(&swept) > 0 && lost::is_unchanged(connection, lost)? {
+            if self.room(&swept) > 0
+                && let Some(session) = lost::unchanged(connection, lost)?
+            {
+                lost::acquit(connection, session)?;
                 swept.recovered += 1;
                 swept.died += u64::from(lost::recover(connection, catalogue, lost.lease.id, now)?);
             }
@@ -64,13 +66,17 @@ impl Request for Sweep {
         swept.forgotten += forget_names(connection, now, self.limit)?;
         for pause in long_pauses(connection, now, self.limit)? {
             pause.shorten(connection, now)?;
+            swept.shortened += 1;
         }
         swept.held = lost::held(connection)?;
+        if !swept.held.is_empty() {
+            store.session.prove_writable(&store.connection)?;
+        }
         Ok(swept)
     }
 
     fn wakes(swept: &Swept) -> bool {
-        swept.recovered > 0
+        swept.recovered > 0 || swept.shortened > 0
     }
 }
 
@@ -88,7 +94,10 @@ impl Sweep {
             let sign = session.sign_of(id);
             let held = match &sign {
                 Sign::Alive => continue,
-                Sign::Dead(_) => lost::of_session(connection, id, self.room(swept))?,
+                Sign::Dead(_) => {
+                    lost::acquit(connection, id)?;
+                    lost::of_session(connection, id, self.room(swept))?
+                }
                 Sign::Unknown => Vec::new(),
             };
             for id in held {

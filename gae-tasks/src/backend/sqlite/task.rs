@@ -1,5 +1,7 @@
 //! A stored task without its payload: what happens to it when an attempt ends.
 
+use std::time::Duration;
+
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::error::Fault;
@@ -7,11 +9,14 @@ use super::lane::Catalogue;
 use super::unreadable::{self, Columns};
 use super::waiting::{self, Wait};
 use super::{name, row};
-use crate::backend::record::{MAX_AHEAD, bounded};
+use crate::backend::record::bounded;
 use crate::backend::{MAX_ERRORS, Standing};
 use crate::queue::{QueueConfig, RetryConfig};
 use crate::task::{TaskId, TaskName};
 use crate::time::Timestamp;
+
+/// How long a name is blocked whose queue cannot be read.
+const LONGEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// The facts of a stored task that decide what becomes of it.
 #[derive(Debug)]
@@ -130,9 +135,9 @@ impl Task {
         waiting::put(connection, self.id, self.lane, self.standing(), wait)
     }
 
-    /// Gives it back: it was due when it was leased, so it is due again.
-    pub(super) fn give_back(&self, connection: &Connection) -> Result<(), Fault> {
-        waiting::put(connection, self.id, self.lane, self.standing(), Wait::Worker(self.schedule_time))
+    /// Lets it wait as it did before, with no facts changed.
+    pub(super) fn give_back(&self, connection: &Connection, wait: Wait) -> Result<(), Fault> {
+        waiting::put(connection, self.id, self.lane, self.standing(), wait)
     }
 
     fn save(&self, connection: &Connection) -> Result<(), Fault> {
@@ -160,9 +165,9 @@ impl Task {
         if self.errors > 0 {
             connection.prepare_cached("DELETE FROM gae_tasks_error WHERE task = ?1")?.execute(id)?;
         }
-        // Where the queue's own words cannot be read, the name is blocked for longer than anybody would have said.
+        // Where the queue's own words cannot be read, the name is blocked for longer than most would have said.
         let config = catalogue.config(self.lane);
-        let until = now.plus(config.map_or(MAX_AHEAD, |config| config.tombstone_retention()));
+        let until = now.plus(config.map_or(LONGEST, |config| config.tombstone_retention()));
         match (&self.name, catalogue.lane(self.lane)) {
             (Some(name), Some(lane)) => name::bury(connection, &lane.queue, name.as_str(), self.id, until),
             (None, _) if self.is_whole => Ok(()),

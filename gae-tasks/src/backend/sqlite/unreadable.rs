@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, Row};
 
+use crate::log;
 use crate::task::TaskId;
 use crate::version::Unread;
 
@@ -39,7 +40,7 @@ impl<'a> Columns<'a> {
 pub(super) fn queue(connection: &Connection, queue: &str, unread: Unread) {
     if is_news(connection, "queue", queue) {
         let file = connection.path();
-        match unread {
+        log::say(|| match unread {
             Unread::Newer => tracing::error!(
                 queue,
                 file,
@@ -50,7 +51,7 @@ pub(super) fn queue(connection: &Connection, queue: &str, unread: Unread) {
                 file,
                 "the configuration of the queue cannot be read, so its tasks are not run: `put_queue` it again"
             ),
-        }
+        });
     }
 }
 
@@ -58,7 +59,9 @@ pub(super) fn queue(connection: &Connection, queue: &str, unread: Unread) {
 pub(super) fn row(connection: &Connection, table: &'static str, row: impl Display) {
     if is_news(connection, table, &row) {
         let file = connection.path();
-        tracing::error!(table, %row, file, "a row cannot be read, it is left aside: delete it, or mend it");
+        log::say(
+            || tracing::error!(table, %row, file, "a row cannot be read, it is left aside: delete it, or mend it"),
+        );
     }
 }
 
@@ -66,7 +69,7 @@ pub(super) fn row(connection: &Connection, table: &'static str, row: impl Displa
 pub(super) fn part_of_task(connection: &Connection, id: TaskId, what: &'static str) {
     if is_news(connection, what, id) {
         let file = connection.path();
-        tracing::error!(%id, file, "{what}: delete the task if that is wrong");
+        log::say(|| tracing::error!(%id, file, "{what}: delete the task if that is wrong"));
     }
 }
 
@@ -74,7 +77,9 @@ pub(super) fn part_of_task(connection: &Connection, id: TaskId, what: &'static s
 pub(super) fn task(connection: &Connection, id: TaskId) {
     if is_news(connection, "task", id) {
         let file = connection.path();
-        tracing::error!(%id, file, "the task cannot be read, it is left aside: delete it, or update gae-tasks here");
+        log::say(|| {
+            tracing::error!(%id, file, "the task cannot be read, it is left aside: delete it, or update gae-tasks here");
+        });
     }
 }
 
@@ -88,4 +93,22 @@ fn is_news(connection: &Connection, what: &'static str, whose: impl Display) -> 
         told.clear();
     }
     told.insert(format!("{} {what} {whose}", connection.path().unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::tests::broken;
+
+    #[test]
+    fn a_log_that_panics_does_not_end_the_thread_that_tells_of_a_row() {
+        let connection = Connection::open_in_memory().unwrap();
+        let id = TaskId::from_bytes([255; 16]);
+        broken(|| {
+            queue(&connection, "a log that panics", Unread::Newer);
+            row(&connection, "a table", "a log that panics");
+            part_of_task(&connection, id, "a log that panics");
+            task(&connection, id);
+        });
+    }
 }

@@ -36,6 +36,15 @@ impl Wait {
         !matches!(self, Self::Worker(_))
     }
 
+    /// How a task waits whose place in the order is `due`, as it stands in columns.
+    pub(super) const fn of(timed: bool, since: Option<i64>, due: Timestamp) -> Self {
+        match (timed, since) {
+            (false, _) => Self::Worker(due),
+            (true, None) => Self::Until(due),
+            (true, Some(since)) => Self::Pause { until: due, since: Timestamp::from_micros(since) },
+        }
+    }
+
     const fn since(self) -> Option<Timestamp> {
         match self {
             Self::Pause { since, .. } => Some(since),

@@ -31,13 +31,28 @@ pub(super) async fn a_task_with_a_time_of_its_own_is_never_early(on: Stage) {
     assert_eq!(on.lease_all(at(3660)).await.len(), 3);
 }
 
-pub(super) async fn a_task_that_was_due_once_stays_due(on: Stage) {
-    let timed = NewTask { schedule: Schedule::At(at(3600)), ..on.task() };
-    let id = on.store(at(0), timed).await;
+pub(super) async fn a_task_that_goes_back_waits_as_it_did_before(on: Stage) {
+    // Leased while the clock was an hour ahead, and never begun.
+    let timed = on.store(at(0), NewTask { schedule: Schedule::At(at(3600)), ..on.task() }).await;
     on.attempt(at(3600), Verdict::Release).await;
-    on.attempt(at(0), Verdict::Release).await;
+    assert!(on.lease_all(at(3599)).await.is_empty());
+    on.lose(at(3600)).await;
+    assert!(on.lease_all(at(3599)).await.is_empty());
+    assert_eq!(on.lease_one(at(3600)).await.lease.id, timed);
+    let plain = on.store(at(3600), on.task()).await;
+    on.attempt(at(3600), Verdict::Release).await;
     on.lose(at(0)).await;
-    assert_eq!(on.lease_one(at(0)).await.lease.id, id);
+    assert_eq!(on.lease_one(at(0)).await.lease.id, plain);
+}
+
+pub(super) async fn a_retry_that_goes_back_waits_no_longer_than_its_pause_when_the_clock_is_set_back(on: Stage) {
+    let id = on.store(at(3600), on.task()).await;
+    let verdict = Verdict::Retry { error: String::new(), after: Some(secs(10)), max_attempts: None };
+    on.attempt(at(3600), verdict).await;
+    on.attempt(at(3610), Verdict::Release).await;
+    assert!(on.lease_all(at(0)).await.is_empty());
+    assert_eq!(on.sweep(at(0), 100).await.shortened, 1);
+    assert_eq!(on.lease_one(at(10)).await.lease.id, id);
 }
 
 pub(super) async fn a_retry_waits_no_longer_than_its_pause_when_the_clock_is_set_back(on: Stage) {

@@ -296,7 +296,8 @@ macro_rules! conformance {
             clock [
                 a_task_without_a_delay_is_due_whatever_the_clock_says
                 a_task_with_a_time_of_its_own_is_never_early
-                a_task_that_was_due_once_stays_due
+                a_task_that_goes_back_waits_as_it_did_before
+                a_retry_that_goes_back_waits_no_longer_than_its_pause_when_the_clock_is_set_back
                 a_retry_waits_no_longer_than_its_pause_when_the_clock_is_set_back
                 a_pause_that_the_handler_asked_for_lasts_as_long_when_the_clock_is_set_back
                 a_sweep_shortens_every_pause_of_the_future

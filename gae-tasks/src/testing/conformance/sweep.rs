@@ -102,8 +102,8 @@ pub(super) async fn an_isolated_task_is_its_workers_only_suspect(on: Stage) {
         now = now.plus(LEASE);
         on.sweep(now, 100).await;
     }
-    let in_company = Lease { in_company: true, ..on.leasing(now) };
-    assert_eq!(ids(&on.lease(in_company).await.tasks), [], "the worker has other suspects");
+    let in_company = on.lease(Lease { in_company: true, ..on.leasing(now) }).await;
+    assert_eq!((ids(&in_company.tasks), in_company.isolated), (vec![], true), "the worker has other suspects");
     let none = Lease { suspects: 0, ..on.leasing(now) };
     assert_eq!(ids(&on.lease(none).await.tasks), []);
     let none = Lease { starting: 0, ..on.leasing(now) };

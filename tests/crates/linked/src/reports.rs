@@ -15,3 +15,18 @@ pub(super) async fn write_and_hang(file: String) -> std::io::Result<()> {
     println!("begun");
     std::future::pending().await
 }
+
+/// Shows that it has begun and blocks the runtime, as no async function should.
+#[deferred(queue = "linked")]
+pub(super) async fn block_the_runtime() {
+    println!("begun");
+    loop {
+        std::thread::park();
+    }
+}
+
+/// Fails.
+#[deferred(queue = "linked", max_attempts = 2)]
+pub(super) async fn fail() -> Result<(), &'static str> {
+    Err("as the test wants it")
+}

@@ -5,6 +5,7 @@
 mod clock;
 mod handlers;
 mod leases;
+mod panics;
 mod payloads;
 mod recovery;
 mod retries;

@@ -117,7 +117,7 @@ async fn storage_that_was_away_keeps_no_task_from_being_recovered() {
 async fn a_worker_that_stood_still_recovers_what_was_lost() {
     let world = with_lost_leases().await;
     let running = world.start();
-    world.until_asleep(3).await;
+    world.until_asleep(4).await;
     world.clock.advance(60 * SECOND);
     assert_all_are_recovered(&world).await;
     running.finish().await;
@@ -130,11 +130,11 @@ async fn one_look_after_a_long_silence_takes_no_lease() {
     counts::defer().on(&world.tasks).await.unwrap();
     leased_by_one_who_is_gone(&world, 30 * SECOND).await;
     let running = world.start();
-    world.until_asleep(3).await;
+    world.until_asleep(4).await;
     let sweeps = world.backend.calls(Operation::Sweep);
     world.clock.advance(60 * SECOND);
     world.until_called(Operation::Sweep, sweeps + 1).await;
-    world.until_asleep(3).await;
+    world.until_asleep(4).await;
     assert_eq!(world.stage.signs().begun, 0, "its holder may have stood still as well");
     world.pass_until(30 * SECOND, |signs| signs.ended == 1).await;
     running.finish().await;

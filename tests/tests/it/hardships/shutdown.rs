@@ -5,7 +5,7 @@ use std::time::Duration;
 use gae_tasks::backend::{TaskFilter, TaskState};
 use gae_tasks::testing::{Fault, Operation};
 
-use super::stage::{Running, World, counts, passes_the_gate, turns};
+use super::stage::{Running, World, busy_runtime, counts, passes_the_gate, plain_passes_the_gate, turns};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -92,4 +92,173 @@ async fn what_was_leased_ahead_and_does_not_start_goes_back_while_the_worker_goe
     world.stage.let_pass(20);
     world.until_open(0).await;
     running.finish().await;
+}
+
+/// A worker whose five attempts have ended while the storage is away, for so long before the worker is told to end.
+async fn ended_while_the_storage_is_away(world: &World, before: Duration) -> Running {
+    world.tasks.defer_many((0..5).map(|_| passes_the_gate::defer())).await.unwrap();
+    let running = Running::start(world.tasks.worker().grace(8 * SECOND));
+    world.stage.until(|signs| signs.begun == 5).await;
+    world.backend.set_down(true);
+    world.stage.let_pass(5);
+    world.stage.until(|signs| signs.ended == 5).await;
+    world.pass(before).await;
+    running.stop().await;
+    running
+}
+
+#[tokio::test]
+async fn outcomes_are_recorded_though_the_storage_is_away_for_most_of_the_grace_time() {
+    // After 20 seconds a role tries it again every 5 seconds only.
+    for before in [Duration::ZERO, 20 * SECOND] {
+        let world = World::new();
+        let running = ended_while_the_storage_is_away(&world, before).await;
+        world.pass(6 * SECOND).await;
+        assert!(!running.has_ended());
+        world.backend.set_down(false);
+        world.pass(SECOND).await;
+        running.finish().await;
+        assert_eq!(world.tasks.stats().await.unwrap().open(), 0, "{before:?}");
+        assert_eq!(world.stage.signs().begun, 5, "{before:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_worker_that_cannot_record_ends_a_second_after_the_grace_time() {
+    let world = World::new();
+    let running = ended_while_the_storage_is_away(&world, Duration::ZERO).await;
+    world.pass(9 * SECOND - Duration::from_micros(1)).await;
+    assert!(!running.has_ended());
+    world.pass(Duration::from_micros(1)).await;
+    running.finish().await;
+}
+
+#[tokio::test]
+async fn an_attempt_that_is_stopped_takes_no_second_from_the_last_outcomes() {
+    let world = World::new();
+    world.tasks.defer_many([passes_the_gate::defer(), plain_passes_the_gate::defer()]).await.unwrap();
+    let running = Running::start(world.tasks.worker().grace(8 * SECOND));
+    world.stage.until(|signs| signs.begun == 2).await;
+    world.backend.set_down(true);
+    running.stop().await;
+    world.pass(8 * SECOND).await;
+    world.stage.until(|signs| (signs.stopped, signs.told) == (1, 1)).await;
+    assert!(!running.has_ended());
+    world.pass(SECOND).await;
+    running.finish().await;
+}
+
+#[tokio::test]
+async fn a_worker_ends_only_when_everything_is_recorded() {
+    let world = World::new();
+    let backend = world.backend.clone().with(Operation::Settle, 1, Fault::Stall);
+    let id = passes_the_gate::defer().on(&world.tasks).await.unwrap().id;
+    let running = world.start_one(world.tasks.worker()).await;
+    world.stage.let_pass(1);
+    world.until_called(Operation::Settle, 1).await;
+    running.stop().await;
+    assert_eq!((running.has_ended(), world.is_leased(id).await), (false, true));
+    backend.let_go();
+    running.finish().await;
+    assert_eq!(world.tasks.stats().await.unwrap().open(), 0);
+}
+
+#[tokio::test]
+async fn a_worker_that_leaves_an_attempt_behind_has_recorded_everything_else() {
+    let world = World::new();
+    plain_passes_the_gate::defer().on(&world.tasks).await.unwrap();
+    let running = world.start_one(world.tasks.worker().grace(8 * SECOND)).await;
+    let backend = world.backend.clone().with(Operation::Settle, 1, Fault::Stall);
+    counts::defer().on(&world.tasks).await.unwrap();
+    world.until_called(Operation::Settle, 1).await;
+    running.stop().await;
+    world.pass(9 * SECOND - Duration::from_micros(1)).await;
+    assert!(!running.has_ended());
+    backend.let_go();
+    world.until_open(1).await;
+    world.pass(Duration::from_micros(1)).await;
+    running.finish().await;
+    assert_eq!(world.tasks.stats().await.unwrap().leased, 1, "what goes on in the background");
+}
+
+/// Waits until a call of the storage is stalled; no time passes meanwhile.
+async fn until_stalled(world: &World) {
+    while world.backend.stalled() == 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_leased_as_a_worker_is_told_to_end_goes_back() {
+    let world = World::new();
+    let running = Running::start(world.tasks.worker().concurrency(2));
+    passes_the_gate::defer().on(&world.tasks).await.unwrap();
+    world.stage.until(|signs| signs.begun == 1).await;
+    turns().await;
+    let backend = world.backend.clone().with(Operation::Lease, 1, Fault::Stall);
+    let id = passes_the_gate::defer().on(&world.tasks).await.unwrap().id;
+    until_stalled(&world).await;
+    running.stop().await;
+    assert!(!running.has_ended());
+    world.stage.let_pass(2);
+    backend.let_go();
+    running.finish().await;
+    let record = world.record(id).await;
+    assert_eq!((record.state, record.attempts, record.lost_leases), (TaskState::Scheduled, 0, 0));
+    assert_eq!(world.stage.signs().begun, 1);
+}
+
+#[tokio::test]
+async fn nothing_starts_while_a_worker_that_is_told_to_end_waits_for_the_storage() {
+    let world = World::new();
+    let running = with_tasks_leased_ahead(&world).await;
+    let backend = world.backend.clone().with(Operation::Lease, 1, Fault::Stall);
+    world.stage.let_pass(1);
+    world.stage.until(|signs| signs.begun == 502).await;
+    while world.backend.stalled() == 0 {
+        world.pass(Duration::from_millis(100)).await;
+    }
+    running.stop().await;
+    world.stage.let_pass(20);
+    turns().await;
+    backend.let_go();
+    running.finish().await;
+    assert_eq!(world.stage.signs().begun, 502);
+    assert_eq!(world.tasks.stats().await.unwrap().leased, 0);
+}
+
+#[tokio::test]
+async fn a_worker_ends_after_the_grace_time_though_the_storage_never_answers() {
+    for operation in [Operation::Sweep, Operation::Lease] {
+        let world = World::new();
+        let _backend = world.backend.clone().with(operation, 1, Fault::Stall);
+        counts::defer().on(&world.tasks).await.unwrap();
+        let running = Running::start(world.tasks.worker().grace(8 * SECOND));
+        until_stalled(&world).await;
+        running.stop().await;
+        world.pass(8 * SECOND - Duration::from_micros(1)).await;
+        assert!(!running.has_ended(), "{operation:?}");
+        world.pass(Duration::from_micros(1)).await;
+        running.finish().await;
+        assert_eq!(world.stage.signs().begun, 0, "{operation:?}");
+    }
+}
+
+#[test]
+fn a_plain_function_for_which_there_is_no_thread_until_the_grace_time_is_over_is_not_begun() {
+    let (runtime, busy) = busy_runtime();
+    runtime.block_on(async {
+        let world = World::new();
+        let id = plain_passes_the_gate::defer().on(&world.tasks).await.unwrap().id;
+        let running = Running::start(world.tasks.worker().grace(8 * SECOND));
+        world.until_asleep(5).await;
+        running.stop().await;
+        world.pass(9 * SECOND).await;
+        running.finish().await;
+        drop(busy);
+        world.stage.let_pass(1);
+        world.until_none_is_leased().await;
+        let record = world.record(id).await;
+        assert_eq!((record.state, record.attempts, world.stage.signs().begun), (TaskState::Scheduled, 0, 0));
+    });
 }

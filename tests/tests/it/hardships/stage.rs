@@ -1,12 +1,13 @@
 //! What the tests stand on: tasks that do what a test wants, and a worker on a clock that a test moves.
 
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::time::Duration;
 
 use gae_tasks::backend::memory::Memory;
 use gae_tasks::backend::{TaskRecord, TaskState};
 use gae_tasks::testing::{Faulty, ManualClock, Operation};
 use gae_tasks::{Client, ClientBuilder, Error, TaskContext, TaskId, deferred};
+use tokio::runtime::{self, Runtime};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
 
@@ -177,8 +178,8 @@ impl World {
         Running::start(self.tasks.worker())
     }
 
-    /// Waits until so many wait for the clock: a worker's three roles that lease, sweep and extend, and each attempt
-    /// for its deadline. Time that passes before somebody waits for it does not count for them.
+    /// Waits until so many wait for the clock: a worker's roles that lease, sweep, extend leases and watch for
+    /// those that run out, and each attempt for its deadline. Time that passes before somebody waits for it does not count for them.
     pub(super) async fn until_asleep(&self, sleepers: usize) {
         let asleep = async {
             while self.clock.sleepers() < sleepers {
@@ -193,7 +194,7 @@ impl World {
     pub(super) async fn start_one(&self, worker: gae_tasks::Worker) -> Running {
         let running = Running::start(worker);
         self.stage.until(|signs| signs.begun == 1).await;
-        self.until_asleep(4).await;
+        self.until_asleep(5).await;
         running
     }
 
@@ -217,6 +218,17 @@ impl World {
     pub(super) async fn until_open(&self, tasks: u64) {
         let counted = async {
             while self.tasks.stats().await.unwrap().open() != tasks {
+                tokio::task::yield_now().await;
+            }
+        };
+        let waited = tokio::time::timeout(PATIENCE, counted).await;
+        assert!(waited.is_ok(), "{:?}", self.tasks.stats().await);
+    }
+
+    /// Waits until no task is leased; no time passes meanwhile.
+    pub(super) async fn until_none_is_leased(&self) {
+        let counted = async {
+            while self.tasks.stats().await.unwrap().leased > 0 {
                 tokio::task::yield_now().await;
             }
         };
@@ -292,6 +304,14 @@ impl Drop for World {
     fn drop(&mut self) {
         self.stage.let_pass(1000);
     }
+}
+
+/// A runtime with one thread for plain functions, which is busy until what stands beside it is dropped.
+pub(super) fn busy_runtime() -> (Runtime, mpsc::Sender<()>) {
+    let runtime = runtime::Builder::new_current_thread().enable_time().max_blocking_threads(1).build().unwrap();
+    let (busy, is_free) = mpsc::channel();
+    runtime.spawn_blocking(move || is_free.recv());
+    (runtime, busy)
 }
 
 /// Lets everything else in this thread have its turn, often enough for what follows from what.

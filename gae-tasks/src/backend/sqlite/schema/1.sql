@@ -68,6 +68,9 @@ CREATE TABLE gae_tasks_lease (
     duration INTEGER NOT NULL,
     -- Whether its task is a suspect that no other one may run beside.
     alone INTEGER NOT NULL,
+    -- How its task waited, to be given back as it was.
+    timed INTEGER NOT NULL,
+    since INTEGER,
     session INTEGER NOT NULL
 ) WITHOUT ROWID;
 

@@ -160,7 +160,7 @@ fn rows_of_no_task_stop_no_task() {
     enqueue(&sqlite, vec![one.clone(), other.clone()]).unwrap();
     let garbage = "INSERT INTO gae_tasks_waiting SELECT DISTINCT lane, 0, 0, 0, x'00', NULL FROM gae_tasks_waiting;
                    INSERT INTO gae_tasks_waiting SELECT DISTINCT lane, 0, 0, 0, zeroblob(16), NULL FROM gae_tasks_waiting;
-                   INSERT INTO gae_tasks_lease VALUES (x'00', 1, 0, 0, 0, 1), ('text', 1, 0, 0, 0, 1);
+                   INSERT INTO gae_tasks_lease VALUES (x'00', 1, 0, 0, 0, 0, NULL, 1), ('text', 1, 0, 0, 0, 0, NULL, 1);
                    INSERT INTO gae_tasks_name VALUES ('default', 'n', 'text', NULL);
                    INSERT INTO gae_tasks_task (id, lane, created, schedule_time, died, payload)
                        VALUES (x'00', 1, 0, 0, -1000000000000000, x'00')";
@@ -186,4 +186,24 @@ fn numbers_that_cannot_be_read_stop_no_batch() {
     spoil(&folder, "UPDATE gae_tasks_task SET attempts = -1, lost_leases = 'x', errors = 'x' WHERE id = ?1", spoilt.id);
     assert!(matches!(fail(&sqlite, &leased.tasks, at(200))[..], [Settled::Scheduled(_), Settled::Scheduled(_)]));
     assert_eq!(lease(&sqlite, at(300), 10).tasks.len(), 2);
+}
+
+#[test]
+fn no_value_that_cannot_be_read_stops_a_sweep() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    let tasks: Vec<_> = (0..4).map(|_| task(b"x")).collect();
+    let ids: Vec<_> = tasks.iter().map(|task| task.id).collect();
+    enqueue(&sqlite, tasks).unwrap();
+    let leased = lease(&sqlite, at(100), 3);
+    let verdicts = [Verdict::Permanent { error: String::new() }, Verdict::Release];
+    let settlements = leased.tasks.iter().zip(verdicts).map(|(task, verdict)| Settlement::new(task.lease, verdict));
+    wait(sqlite.settle(Settle { now: Now::At(at(100)), settlements: settlements.collect() })).unwrap();
+    spoil(&folder, "UPDATE gae_tasks_task SET lane = 'x' WHERE id = ?1", ids[0]);
+    spoil(&folder, "UPDATE gae_tasks_waiting SET timed = 1, since = 'x' WHERE task = ?1", ids[1]);
+    spoil(&folder, "UPDATE gae_tasks_lease SET expires = 'x' WHERE task = ?1", ids[2]);
+    let good = lease(&sqlite, at(100), 10);
+    assert!(good.tasks.iter().any(|task| task.lease.id == ids[3]));
+    assert_eq!(sweep(&sqlite, at(130)).recovered, good.tasks.len() as u64);
+    assert_eq!(lease(&sqlite, at(130), 10).tasks.iter().filter(|task| task.lease.id == ids[3]).count(), 1);
 }

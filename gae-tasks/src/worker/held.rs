@@ -1,0 +1,296 @@
+//! The leases that a worker has, and the attempts under them.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::suspects::{Suspects, Window};
+use crate::backend::{LeaseRef, LeasedTask, Settlement};
+use crate::context::TaskContext;
+use crate::log;
+
+/// Every lease that a worker has, from the answer that gave it to the one that settled it.
+#[derive(Debug, Default)]
+pub(super) struct Held(Mutex<Leases>);
+
+#[derive(Debug, Default)]
+struct Leases {
+    by_ref: HashMap<LeaseRef, Lease>,
+    /// How many of them are of suspects.
+    suspects: Suspects,
+    window: Window,
+}
+
+#[derive(Debug)]
+struct Lease {
+    /// When it was last asked for, by the monotonic clock: it lasts at least that much longer.
+    asked: Duration,
+    /// The attempt made under it, once it has begun.
+    context: Option<TaskContext>,
+    suspect: bool,
+    /// Whether no other suspect may be leased beside it.
+    alone: bool,
+    /// Whether the storage says that it is lost; its attempt may go on if it cannot be stopped.
+    lost: bool,
+    /// Whether its attempt has ended, so that only its outcome is to be recorded.
+    ended: bool,
+}
+
+impl Lease {
+    fn of(task: &LeasedTask, asked: Duration) -> Self {
+        let (suspect, alone) = (task.standing.is_suspect(), task.alone);
+        Self { asked, context: None, suspect, alone, lost: false, ended: false }
+    }
+
+    /// The attempt that goes on under it.
+    fn running(&self) -> Option<&TaskContext> {
+        self.context.as_ref().filter(|context| !self.ended && !context.is_cancelled())
+    }
+}
+
+impl Leases {
+    fn insert(&mut self, lease: LeaseRef, entry: Lease) {
+        self.suspects.add(entry.suspect, entry.alone);
+        self.by_ref.insert(lease, entry);
+    }
+
+    fn remove(&mut self, lease: &LeaseRef) -> Option<Lease> {
+        let entry = self.by_ref.remove(lease)?;
+        self.suspects.remove(entry.suspect, entry.alone);
+        Some(entry)
+    }
+}
+
+impl Held {
+    /// Adds the leases of tasks that were asked for at `asked`.
+    pub(super) fn add(&self, tasks: &[LeasedTask], asked: Duration) {
+        let mut leases = self.lock();
+        tasks.iter().for_each(|task| leases.insert(task.lease, Lease::of(task, asked)));
+    }
+
+    /// How many suspects may be leased now, and whether there are others beside them.
+    pub(super) fn room_for_suspects(&self) -> (usize, bool) {
+        let leases = self.lock();
+        (leases.window.room(leases.suspects), leases.suspects.held > 0)
+    }
+
+    /// Notes the attempt under a lease. Answers whether it may begin: the lease is held, and was asked for after `limit`.
+    pub(super) fn started(&self, lease: LeaseRef, context: &TaskContext, limit: Option<Duration>) -> bool {
+        let mut leases = self.lock();
+        let entry = leases.by_ref.get_mut(&lease);
+        let valid = entry.filter(|entry| !entry.lost && limit.is_none_or(|limit| entry.asked >= limit));
+        valid.map(|entry| entry.context = Some(context.clone())).is_some()
+    }
+
+    /// The kind of the task of a lease, for logs; empty if its attempt has not begun.
+    pub(super) fn kind(&self, lease: &LeaseRef) -> String {
+        let leases = self.lock();
+        let context = leases.by_ref.get(lease).and_then(|entry| entry.context.as_ref());
+        context.map(|context| context.kind().to_string()).unwrap_or_default()
+    }
+
+    /// Forgets leases that are settled; a suspect whose attempt has ended survived it.
+    pub(super) fn remove(&self, settlements: &[Settlement]) {
+        let mut leases = self.lock();
+        for settlement in settlements {
+            let was_suspect = leases.remove(&settlement.lease).is_some_and(|entry| entry.suspect);
+            if was_suspect && settlement.verdict.is_of_an_attempt() {
+                leases.window.survived();
+            }
+        }
+    }
+
+    /// Notes that the attempt under a lease has ended.
+    pub(super) fn ended(&self, lease: &LeaseRef) {
+        if let Some(entry) = self.lock().by_ref.get_mut(lease) {
+            entry.ended = true;
+        }
+    }
+
+    /// Tells every attempt to end.
+    pub(super) fn cancel_all(&self) {
+        let contexts: Vec<_> = self.lock().by_ref.values().filter_map(|entry| entry.context.clone()).collect();
+        contexts.iter().for_each(TaskContext::cancel);
+    }
+
+    /// Whether every attempt that has ended is recorded.
+    pub(super) fn all_recorded(&self) -> bool {
+        !self.lock().by_ref.values().any(|entry| entry.ended)
+    }
+
+    /// The leases to be extended.
+    pub(super) fn all(&self) -> Vec<LeaseRef> {
+        self.lock().by_ref.iter().filter(|(_, entry)| !entry.lost).map(|(lease, _)| *lease).collect()
+    }
+
+    /// Whether a lease is one of these.
+    pub(super) fn contains(&self, lease: &LeaseRef) -> bool {
+        self.lock().by_ref.contains_key(lease)
+    }
+
+    pub(super) fn extended(&self, lease: &LeaseRef, asked: Duration) {
+        if let Some(entry) = self.lock().by_ref.get_mut(lease) {
+            entry.asked = asked;
+        }
+    }
+
+    /// Extends a lease no more, though its outcome is not recorded: its attempt, if one goes on, is cancelled.
+    pub(super) fn forget(&self, lease: &LeaseRef) {
+        let removed = self.lock().remove(lease);
+        if let Some(context) = removed.and_then(|entry| entry.context) {
+            context.cancel();
+        }
+    }
+
+    /// Gives a lease up that the storage knows no more: its attempt is cancelled, and what it says later counts for
+    /// nothing. Not if it has ended: then the lease may be gone because its outcome is recorded, and else the settler
+    /// reports it.
+    pub(super) fn lose(&self, lease: &LeaseRef) {
+        let context = {
+            let mut leases = self.lock();
+            match leases.by_ref.get_mut(lease) {
+                Some(entry) if !entry.ended && entry.context.is_some() => {
+                    // A suspect counts as one until it has ended, as it may still kill the process.
+                    entry.lost = true;
+                    entry.context.clone()
+                }
+                Some(entry) if !entry.ended => leases.remove(lease).and_then(|entry| entry.context),
+                _ => None,
+            }
+        };
+        if let Some(context) = context {
+            context.cancel();
+            let kind = context.kind();
+            log::say(|| tracing::warn!(id = %lease.id, %kind, "the lease is lost, the attempt is cancelled"));
+        }
+    }
+
+    /// When the oldest lease was asked for under which an attempt runs.
+    pub(super) fn oldest(&self) -> Option<Duration> {
+        let leases = self.lock();
+        leases.by_ref.values().filter(|entry| entry.running().is_some()).map(|entry| entry.asked).min()
+    }
+
+    /// Cancels the attempts whose leases were asked for before `limit` and have run out by this worker's clock: another
+    /// one may have them. They are extended all the same, until the storage says that they are lost or they are
+    /// settled: an attempt that cannot be stopped keeps its task, if nobody else has taken it.
+    pub(super) fn cancel_overdue(&self, limit: Duration) {
+        let overdue: Vec<_> = {
+            let leases = self.lock();
+            let overdue = leases.by_ref.values().filter(|entry| entry.asked < limit);
+            overdue.filter_map(|entry| entry.running().cloned()).collect()
+        };
+        for context in &overdue {
+            context.cancel();
+            let (id, kind) = (context.id(), context.kind());
+            log::say(|| tracing::warn!(%id, %kind, "the lease was not extended in time, the attempt is cancelled"));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Leases> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::backend::{LeaseToken, Verdict};
+    use crate::context::AttemptInfo;
+    use crate::queue::QueueName;
+    use crate::task::{Kind, TaskId};
+
+    pub(in crate::worker) fn lease() -> LeaseRef {
+        LeaseRef { id: TaskId::from_bytes([1; 16]), token: LeaseToken::from_bits(1) }
+    }
+
+    /// A held lease with an attempt under it.
+    pub(in crate::worker) fn held() -> (Held, TaskContext) {
+        let held = Held::default();
+        let asked = Duration::ZERO;
+        held.lock()
+            .insert(lease(), Lease { asked, context: None, suspect: true, alone: true, lost: false, ended: false });
+        let context = TaskContext::new(AttemptInfo {
+            id: lease().id,
+            kind: Kind::from_static("test/task"),
+            queue: QueueName::DEFAULT,
+            name: None,
+            attempt: 1,
+            schedule_time: None,
+            deadline: Duration::from_secs(1),
+            traceparent: None,
+        });
+        assert!(held.started(lease(), &context, None));
+        (held, context)
+    }
+
+    #[test]
+    fn an_attempt_whose_lease_is_lost_is_cancelled() {
+        let (held, context) = held();
+        held.lose(&lease());
+        assert!(context.is_cancelled() && held.all().is_empty() && held.contains(&lease()));
+    }
+
+    #[test]
+    fn an_attempt_whose_lease_is_lost_is_cancelled_though_the_log_panics() {
+        let (held, context) = held();
+        crate::log::tests::broken(|| held.lose(&lease()));
+        assert!(context.is_cancelled());
+    }
+
+    #[test]
+    fn an_attempt_that_has_ended_does_not_lose_its_lease() {
+        // Its outcome may be recorded already, so that the storage knows the lease no more.
+        let (held, context) = held();
+        held.ended(&lease());
+        held.lose(&lease());
+        assert!(!context.is_cancelled() && held.all() == [lease()]);
+    }
+
+    #[test]
+    fn a_lease_that_has_run_out_begins_no_attempt() {
+        let (held, context) = held();
+        assert!(held.started(lease(), &context, Some(Duration::ZERO)));
+        assert!(!held.started(lease(), &context, Some(Duration::from_secs(1))));
+        held.extended(&lease(), Duration::from_secs(1));
+        assert!(held.started(lease(), &context, Some(Duration::from_secs(1))));
+    }
+
+    #[test]
+    fn an_attempt_whose_lease_has_run_out_is_cancelled_and_its_lease_kept() {
+        let (held, context) = held();
+        held.cancel_overdue(Duration::ZERO);
+        assert!(!context.is_cancelled());
+        assert_eq!(held.oldest(), Some(Duration::ZERO));
+        held.cancel_overdue(Duration::from_nanos(1));
+        assert!(context.is_cancelled() && held.all() == [lease()]);
+        assert_eq!(held.oldest(), None, "there is nothing more to be cancelled");
+    }
+
+    #[test]
+    fn an_attempt_that_has_ended_is_not_cancelled_when_its_lease_runs_out() {
+        let (held, context) = held();
+        held.ended(&lease());
+        held.cancel_overdue(Duration::from_secs(9));
+        assert!(!context.is_cancelled() && held.oldest().is_none());
+    }
+
+    #[test]
+    fn a_suspect_counts_until_its_attempt_is_settled() {
+        let (held, _context) = held();
+        held.lose(&lease());
+        assert_eq!(held.room_for_suspects(), (0, true), "it may still run");
+        held.remove(&[Settlement::new(lease(), Verdict::Release)]);
+        assert_eq!(held.room_for_suspects(), (1, false));
+    }
+
+    #[test]
+    fn only_a_suspect_that_was_attempted_doubles_the_room() {
+        let unreadable = Verdict::Unreadable { error: String::new() };
+        for (verdict, room) in [(Verdict::Release, 1), (unreadable, 1), (Verdict::Done, 2)] {
+            let (held, _context) = held();
+            held.remove(&[Settlement::new(lease(), verdict)]);
+            assert_eq!(held.room_for_suspects(), (room, false));
+        }
+    }
+}
