@@ -5,7 +5,20 @@ use std::path::{Path, PathBuf};
 
 /// The floors of `gae-tasks/src`, lowest first; a module may use those of its own floor and below.
 const FLOORS: &[&[&str]] = &[
-    &["task", "payload", "outcome", "time", "error", "queue", "retention", "version", "unwind", "log", "attributes", "envelope"],
+    &[
+        "task",
+        "payload",
+        "outcome",
+        "time",
+        "error",
+        "queue",
+        "retention",
+        "version",
+        "unwind",
+        "log",
+        "attributes",
+        "envelope",
+    ],
     &["backend", "registry", "context", "handler", "clock", "payload_store"],
     &["dispatch"],
     &["worker", "push"],
@@ -116,6 +129,38 @@ fn every_file_opens_with_a_sentence() {
         let opens = source.starts_with("//! ") || source.starts_with("#![doc = include_str!");
         assert!(opens, "{} does not open with a `//!` sentence", file.display());
     }
+}
+
+/// Where a line may be written to the log without more ado.
+const UNSAID: &[&str] = &[
+    // The user's own line, in a handler's guard.
+    "/retried.rs",
+    "/worker/poll.rs",
+    "/worker/sweep.rs",
+    "/backend/cloud_tasks/",
+];
+
+#[test]
+fn a_log_that_panics_loses_its_line_only() {
+    let (mut bare, levels) = (Vec::new(), ["error!(", "warn!(", "info!(", "debug!(", "trace!("]);
+    for file in sources() {
+        let (path, source) = (file.to_str().unwrap().to_owned(), fs::read_to_string(&file).unwrap());
+        if UNSAID.iter().any(|unsaid| path.contains(unsaid)) {
+            continue;
+        }
+        let source = source.split("#[cfg(test)]").next().unwrap();
+        let code: Vec<_> = source.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+        let code = code.join("\n");
+        for (at, _) in code.match_indices("tracing::") {
+            let (before, rest) = code.split_at(at);
+            let is_line = levels.iter().any(|level| rest["tracing::".len()..].starts_with(level));
+            let said = before.rsplit_once("log::say").map_or("", |(_, said)| said);
+            if is_line && said.matches('(').count() <= said.matches(')').count() {
+                bare.push(format!("{path}: {}", rest.lines().next().unwrap()));
+            }
+        }
+    }
+    assert!(bare.is_empty(), "to be said by `log::say(|| ..)`: {bare:#?}");
 }
 
 #[test]

@@ -102,10 +102,13 @@ impl Worker {
         self
     }
 
-    /// How long running attempts may go on after the shutdown signal; 8 seconds by default, as containers are killed
-    /// after 10. What still runs then is cancelled and given back: no attempt is counted. What cannot be stopped (a plain
-    /// function, an async one that computes without awaiting) keeps its lease and goes on in the background until it
-    /// returns or the process ends.
+    /// How long running attempts may go on after the shutdown signal, and their outcomes wait for storage that is away;
+    /// 8 seconds by default, as containers are killed after 10. What still runs then is cancelled and given back: no
+    /// attempt is counted. For that, and for outcomes that are yet to be recorded, there is one more second: the worker
+    /// ends at most a second after the grace time, and as soon as nothing runs and everything is recorded.
+    ///
+    /// What cannot be stopped (a plain function, an async one that computes without awaiting) keeps its lease and goes on
+    /// in the background until it returns or the process ends.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self

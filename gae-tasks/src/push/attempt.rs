@@ -16,6 +16,7 @@ use crate::backend::{BoxFuture, NewTask};
 use crate::context::{AttemptInfo, TaskContext};
 use crate::dispatch::{DEFAULT_DEADLINE, DeadlineMissed};
 use crate::envelope::{Envelope, EnvelopeError, Preamble};
+use crate::log;
 use crate::outcome::{Failure, Outcome, chain};
 use crate::queue::QueueName;
 use crate::registry::Registration;
@@ -49,7 +50,7 @@ impl Delivery<'_> {
                 if self.is_given_up(preamble.first_due) || self.is_far_ahead(preamble) {
                     return self.bury_unreadable(error.to_string()).await;
                 }
-                tracing::warn!("{error}: the queue will try it elsewhere, or here after an update");
+                log::say(|| tracing::warn!("{error}: the queue will try it elsewhere, or here after an update"));
                 return Answer::Unroutable;
             }
         };
@@ -59,7 +60,9 @@ impl Delivery<'_> {
                 // None of the requests so far began anything here.
                 return self.bury(&envelope, 0, problem).await;
             }
-            tracing::warn!(id = %envelope.id, "{problem}: the queue will try it elsewhere, or here after an update");
+            log::say(
+                || tracing::warn!(id = %envelope.id, "{problem}: the queue will try it elsewhere, or here after an update"),
+            );
             return Answer::Unroutable;
         };
         self.run(&envelope, registration, told).await
@@ -86,7 +89,9 @@ impl Delivery<'_> {
             return self.bury(envelope, made, format!("tried enough: {made} attempts were made, {ended}")).await;
         }
         if limits.count() && !told.is_counted {
-            tracing::warn!(id = %envelope.id, "the queue does not number its requests: `max_attempts` is never reached");
+            log::say(
+                || tracing::warn!(id = %envelope.id, "the queue does not number its requests: `max_attempts` is never reached"),
+            );
         }
         let made = told.retries.saturating_add(1);
         let context = self.context(envelope, registration, told);
@@ -194,12 +199,14 @@ impl Delivery<'_> {
         };
         match kept {
             Ok(()) => {
-                tracing::error!(%id, %kind, attempts, error, "now a dead letter: the queue forgets it");
+                log::say(|| tracing::error!(%id, %kind, attempts, error, "now a dead letter: the queue forgets it"));
                 Answer::Done
             }
             Err(problem) => {
                 let problem = chain(&*problem);
-                tracing::error!(%id, %kind, attempts, error, problem, "a dead letter cannot be kept: it stays queued");
+                log::say(
+                    || tracing::error!(%id, %kind, attempts, error, problem, "a dead letter cannot be kept: it stays queued"),
+                );
                 Answer::Failed(None)
             }
         }

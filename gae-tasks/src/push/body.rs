@@ -9,6 +9,7 @@ use http_body::Body;
 
 use super::response::Answer;
 use crate::clock::Clock;
+use crate::log;
 use crate::outcome::BoxError;
 
 /// How often a body is looked for before its time is measured.
@@ -37,7 +38,7 @@ where
             return Poll::Pending;
         }
         ready!(late.get_or_insert_with(|| clock.sleep(time)).as_mut().poll(cx));
-        tracing::warn!(?time, "a task's body took too long");
+        log::say(|| tracing::warn!(?time, "a task's body took too long"));
         Poll::Ready(Err(Answer::BodyLate))
     })
     .await
@@ -97,6 +98,6 @@ fn broken(error: BoxError) -> Answer {
         }
         source = error.source();
     }
-    tracing::warn!(error = crate::outcome::chain(error), "a task's body broke off");
+    log::say(|| tracing::warn!(error = crate::outcome::chain(error), "a task's body broke off"));
     Answer::BodyBroken
 }

@@ -4,6 +4,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName};
 
 use crate::attributes::is_traceparent;
+use crate::log;
 use crate::queue::QueueName;
 use crate::task::TaskName;
 use crate::time::Timestamp;
@@ -112,7 +113,7 @@ pub(super) fn log_headers(parts: &Parts, is_secret: impl Fn(&HeaderName) -> bool
         headers.push_str(": ");
         headers.push_str(&String::from_utf8_lossy(value.as_bytes()));
     }
-    tracing::debug!(path = parts.uri.path(), headers, "a task's request");
+    log::say(|| tracing::debug!(path = parts.uri.path(), headers, "a task's request"));
 }
 
 /// Headers that platforms write into their own request logs, or add on their way.

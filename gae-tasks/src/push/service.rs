@@ -90,10 +90,12 @@ impl PushService {
     pub(crate) fn new(plan: Plan) -> Self {
         // The table of kinds is made now, not by the first request.
         _ = plan.registry.by_kind("");
-        tracing::info!(prefix = plan.prefix, concurrency = plan.concurrency, "the push service is ready");
-        for registration in plan.registry.registrations() {
-            tracing::debug!(kind = registration.kind, shape = %registration.shape, at = %registration.location, "task");
-        }
+        log::say(|| {
+            tracing::info!(prefix = plan.prefix, concurrency = plan.concurrency, "the push service is ready");
+            for registration in plan.registry.registrations() {
+                tracing::debug!(kind = registration.kind, shape = %registration.shape, at = %registration.location, "task");
+            }
+        });
         Self(Arc::new(plan))
     }
 
@@ -130,7 +132,9 @@ impl PushService {
             Err(_) if !place.is_ours => return Answer::NoSuchPath.into_response(),
             Err(refused) => {
                 let reasons = refused.to_string();
-                tracing::error!(path = parts.uri.path(), reasons, "refused: not proven to come from the task queue");
+                log::say(|| {
+                    tracing::error!(path = parts.uri.path(), reasons, "refused: not proven to come from the task queue")
+                });
                 return Answer::NotAuthentic.into_response();
             }
         };
@@ -170,7 +174,9 @@ impl Plan {
     fn permit(&self) -> Option<Arc<Permit>> {
         let permit = Permit::take(&self.running, self.concurrency);
         if permit.is_none() {
-            tracing::warn!(concurrency = self.concurrency, "no room for another task: the queue is slowed down");
+            log::say(|| {
+                tracing::warn!(concurrency = self.concurrency, "no room for another task: the queue is slowed down")
+            });
         }
         permit
     }
@@ -184,7 +190,9 @@ impl Plan {
             Ok(body) => body,
             Err(answer) => {
                 if answer == Answer::TooLarge {
-                    tracing::error!(path = parts.uri.path(), limit = self.max_body, "a task's body is too large");
+                    log::say(|| {
+                        tracing::error!(path = parts.uri.path(), limit = self.max_body, "a task's body is too large")
+                    });
                 }
                 return answer;
             }

@@ -11,6 +11,9 @@ use crate::backend::Extend;
 use crate::error::Error;
 use crate::log;
 
+/// Who wakes later than this part of a lease has stood still.
+const LATE: u32 = 10;
+
 /// The shortest sleep of what watches for leases that run out.
 const SHORTEST: Duration = Duration::from_millis(10);
 
@@ -73,13 +76,21 @@ async fn keep(crew: &Crew) {
 
 /// Cancels attempts at the moment their leases run out, whatever the storage is doing: a worker that has seen a lease
 /// unchanged for its duration takes it no sooner.
+///
+/// Where this worker itself stood still meanwhile, others may have stood still with it. Then the leases are extended
+/// first, if they still can be; an attempt goes on until that is known anyway.
 async fn expire(crew: &Crew) {
+    let mut has_stood_still = false;
     loop {
-        let left = |asked: Duration| (asked + crew.lease).saturating_sub(crew.clock.monotonic());
-        let longest = crew.lease / 3;
-        let sleep = crew.held.oldest().map_or(longest, left).clamp(SHORTEST, longest);
+        let begun = crew.clock.monotonic();
+        let left = |asked: Duration| (asked + crew.lease).saturating_sub(begun);
+        let until_next = || crew.held.oldest().map_or(Duration::MAX, left).clamp(SHORTEST, crew.lease / 3);
+        let sleep = if has_stood_still { crew.lease / LATE } else { until_next() };
         crew.clock.sleep(sleep).await;
-        if let Some(limit) = crew.overdue() {
+        let late = crew.clock.monotonic().saturating_sub(begun + sleep);
+        // Once in a row: on a machine that is always late, leases run out all the same.
+        has_stood_still = late > crew.lease / LATE && !has_stood_still;
+        if let Some(limit) = crew.overdue().filter(|_| !has_stood_still) {
             crew.held.cancel_overdue(limit);
         }
     }

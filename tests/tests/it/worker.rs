@@ -212,10 +212,12 @@ async fn panics_outside_of_the_handler_cost_an_attempt_and_no_runner() {
     counts::defer().on(&tasks).await.unwrap();
     stage.until(|stage| stage.ended() == 2).await;
     running.finish().await.unwrap();
-    for id in [unprintable, stubborn] {
+    // A handler that is stopped at its deadline may panic when it is dropped: that changes nothing of why it was.
+    for (id, why) in [(unprintable, "the handler panicked: "), (stubborn, "the attempt took longer than its deadline")]
+    {
         let record = tasks.get(id).await.unwrap().unwrap();
         assert_eq!(record.state, TaskState::Dead);
-        assert!(record.errors[0].message.starts_with("the handler panicked: "), "{record:?}");
+        assert!(record.errors[0].message.starts_with(why), "{record:?}");
     }
 }
 

@@ -140,6 +140,28 @@ async fn one_look_after_a_long_silence_takes_no_lease() {
     running.finish().await;
 }
 
+/// All processes stand still for longer than a lease: who has one extends it before anybody else may take it.
+#[tokio::test]
+async fn a_worker_that_stood_still_keeps_its_leases() {
+    let world = World::new();
+    let id = super::stage::passes_the_gate::defer().on(&world.tasks).await.unwrap().id;
+    let running = world.start_one(world.tasks.worker()).await;
+    let other = Running::start(world.other_client().worker());
+    world.pass_while_leased(5 * SECOND).await;
+    for _ in 0..3 {
+        let extensions = world.backend.calls(Operation::Extend);
+        world.clock.advance(60 * SECOND);
+        world.until_called(Operation::Extend, extensions + 1).await;
+        world.pass_while_leased(15 * SECOND).await;
+    }
+    assert_eq!((world.is_leased(id).await, world.record(id).await.lost_leases), (true, 0));
+    assert_eq!((world.stage.signs().begun, world.stage.signs().stopped), (1, 0));
+    world.stage.let_pass(1);
+    world.until_open(0).await;
+    running.finish().await;
+    other.finish().await;
+}
+
 #[tokio::test]
 async fn a_fresh_worker_after_a_jump_of_the_clock_takes_no_lease() {
     let world = World::new();

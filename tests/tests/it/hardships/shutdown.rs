@@ -1,9 +1,12 @@
 //! The end of a worker: what runs is waited for, what waits goes back.
 
+use std::io::{self, Seek};
+use std::sync::Arc;
 use std::time::Duration;
 
 use gae_tasks::backend::{TaskFilter, TaskState};
 use gae_tasks::testing::{Fault, Operation};
+use tracing::Level;
 
 use super::stage::{Running, World, busy_runtime, counts, passes_the_gate, plain_passes_the_gate, turns};
 
@@ -95,9 +98,9 @@ async fn what_was_leased_ahead_and_does_not_start_goes_back_while_the_worker_goe
 }
 
 /// A worker whose five attempts have ended while the storage is away, for so long before the worker is told to end.
-async fn ended_while_the_storage_is_away(world: &World, before: Duration) -> Running {
+async fn ended_while_the_storage_is_away(world: &World, before: Duration, grace: Duration) -> Running {
     world.tasks.defer_many((0..5).map(|_| passes_the_gate::defer())).await.unwrap();
-    let running = Running::start(world.tasks.worker().grace(8 * SECOND));
+    let running = Running::start(world.tasks.worker().grace(grace));
     world.stage.until(|signs| signs.begun == 5).await;
     world.backend.set_down(true);
     world.stage.let_pass(5);
@@ -109,24 +112,24 @@ async fn ended_while_the_storage_is_away(world: &World, before: Duration) -> Run
 
 #[tokio::test]
 async fn outcomes_are_recorded_though_the_storage_is_away_for_most_of_the_grace_time() {
-    // After 20 seconds a role tries it again every 5 seconds only.
-    for before in [Duration::ZERO, 20 * SECOND] {
+    // The last: after 16 seconds without storage, it is asked every 5 seconds only, and would be again after 4.
+    for (before, grace, away) in [(0, 8, 6), (20, 8, 6), (16, 2, 1)] {
         let world = World::new();
-        let running = ended_while_the_storage_is_away(&world, before).await;
-        world.pass(6 * SECOND).await;
+        let running = ended_while_the_storage_is_away(&world, before * SECOND, grace * SECOND).await;
+        world.pass(away * SECOND).await;
         assert!(!running.has_ended());
         world.backend.set_down(false);
         world.pass(SECOND).await;
         running.finish().await;
-        assert_eq!(world.tasks.stats().await.unwrap().open(), 0, "{before:?}");
-        assert_eq!(world.stage.signs().begun, 5, "{before:?}");
+        assert_eq!(world.tasks.stats().await.unwrap().open(), 0, "{before} {grace}");
+        assert_eq!(world.stage.signs().begun, 5, "{before} {grace}");
     }
 }
 
 #[tokio::test]
 async fn a_worker_that_cannot_record_ends_a_second_after_the_grace_time() {
     let world = World::new();
-    let running = ended_while_the_storage_is_away(&world, Duration::ZERO).await;
+    let running = ended_while_the_storage_is_away(&world, Duration::ZERO, 8 * SECOND).await;
     world.pass(9 * SECOND - Duration::from_micros(1)).await;
     assert!(!running.has_ended());
     world.pass(Duration::from_micros(1)).await;
@@ -163,9 +166,13 @@ async fn a_worker_ends_only_when_everything_is_recorded() {
     assert_eq!(world.tasks.stats().await.unwrap().open(), 0);
 }
 
-#[tokio::test]
-async fn a_worker_that_leaves_an_attempt_behind_has_recorded_everything_else() {
+/// What a worker logs as an error while it leaves an attempt behind, and the outcome of another waits for the storage
+/// until shortly before the end, or longer.
+async fn told_when_an_attempt_is_left_behind(is_recorded: bool) -> String {
     let world = World::new();
+    let lines = Arc::new(tempfile::tempfile().unwrap());
+    let log = tracing_subscriber::fmt().with_max_level(Level::ERROR).with_writer(Arc::clone(&lines)).finish();
+    let _guard = tracing::subscriber::set_default(log);
     plain_passes_the_gate::defer().on(&world.tasks).await.unwrap();
     let running = world.start_one(world.tasks.worker().grace(8 * SECOND)).await;
     let backend = world.backend.clone().with(Operation::Settle, 1, Fault::Stall);
@@ -174,11 +181,23 @@ async fn a_worker_that_leaves_an_attempt_behind_has_recorded_everything_else() {
     running.stop().await;
     world.pass(9 * SECOND - Duration::from_micros(1)).await;
     assert!(!running.has_ended());
-    backend.let_go();
-    world.until_open(1).await;
+    if is_recorded {
+        backend.let_go();
+        world.until_open(1).await;
+        turns().await;
+    }
     world.pass(Duration::from_micros(1)).await;
     running.finish().await;
-    assert_eq!(world.tasks.stats().await.unwrap().leased, 1, "what goes on in the background");
+    assert_eq!(world.tasks.stats().await.unwrap().leased, 2 - u64::from(is_recorded), "what goes on keeps its lease");
+    (&*lines).rewind().unwrap();
+    io::read_to_string(&*lines).unwrap()
+}
+
+#[tokio::test]
+async fn a_worker_that_leaves_an_attempt_behind_tells_whether_everything_else_is_recorded() {
+    assert_eq!(told_when_an_attempt_is_left_behind(true).await, "");
+    let told = told_when_an_attempt_is_left_behind(false).await;
+    assert!(told.contains("tasks that have ended may run again"), "{told}");
 }
 
 /// Waits until a call of the storage is stalled; no time passes meanwhile.
@@ -241,6 +260,8 @@ async fn a_worker_ends_after_the_grace_time_though_the_storage_never_answers() {
         world.pass(Duration::from_micros(1)).await;
         running.finish().await;
         assert_eq!(world.stage.signs().begun, 0, "{operation:?}");
+        let leases = u64::from(operation == Operation::Lease);
+        assert_eq!(world.backend.calls(Operation::Lease), leases, "{operation:?}: it leased after its time");
     }
 }
 

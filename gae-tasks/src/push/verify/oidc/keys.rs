@@ -12,6 +12,7 @@ use super::KeySource;
 use super::jwks::{KeySet, usable};
 use super::unknown::Unknown;
 use crate::clock::Clock;
+use crate::log;
 use crate::push::verify::Refused;
 
 /// A fetch that takes longer has failed.
@@ -190,7 +191,9 @@ impl Shared {
                 state.next_fetch = now + pause;
                 let known = state.keys.len();
                 drop(state);
-                tracing::warn!(source = ?self.source, known, "the keys of tokens could not be fetched: {problem}");
+                log::say(
+                    || tracing::warn!(source = ?self.source, known, "the keys of tokens could not be fetched: {problem}"),
+                );
             }
         }
     }
