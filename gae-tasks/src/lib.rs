@@ -9,6 +9,7 @@ mod error;
 mod outcome;
 mod payload;
 mod queue;
+mod random;
 mod retention;
 mod task;
 mod time;

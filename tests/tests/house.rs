@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// The floors of `gae-tasks/src`, lowest first; a module may use those of its own floor and below.
 const FLOORS: &[&[&str]] = &[
-    &["task", "payload", "outcome", "time", "error", "queue", "retention", "attributes", "envelope"],
+    &["task", "payload", "outcome", "time", "error", "queue", "retention", "attributes", "envelope", "random"],
     &["backend", "registry", "context", "handler", "clock", "payload_store"],
     &["dispatch"],
     &["worker", "push"],
