@@ -10,6 +10,7 @@ mod log;
 mod outcome;
 mod payload;
 mod queue;
+mod random;
 mod retention;
 mod task;
 mod time;

@@ -18,6 +18,7 @@ const FLOORS: &[&[&str]] = &[
         "log",
         "attributes",
         "envelope",
+        "random",
     ],
     &["backend", "registry", "context", "handler", "clock", "payload_store"],
     &["dispatch"],

@@ -182,8 +182,7 @@ pub struct LeaseToken(i64);
 impl LeaseToken {
     /// A token unlike any other, never negative.
     pub(crate) fn generate() -> Self {
-        let (bits, _) = uuid::Uuid::new_v4().as_u64_pair();
-        Self((bits >> 1).cast_signed())
+        Self((crate::random::bits() >> 1).cast_signed())
     }
 
     /// A token as it was stored.

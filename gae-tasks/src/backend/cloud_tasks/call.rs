@@ -5,7 +5,6 @@ use std::time::Duration;
 use google_cloud_gax::error::Error as GoogleError;
 use google_cloud_gax::error::rpc::Code;
 use tokio::time::{Instant, sleep, timeout};
-use uuid::Uuid;
 
 /// One attempt is given up after this part of the time limit, so that a connection that died without a word leaves time
 /// for others.
@@ -118,8 +117,7 @@ fn has_code(failure: &Failure, code: Code) -> bool {
 
 /// A number from 0 to 1: callers that failed together must not come back together.
 fn random() -> f64 {
-    let [a, b, ..] = *Uuid::new_v4().as_bytes();
-    f64::from(u16::from_be_bytes([a, b])) / f64::from(u16::MAX)
+    f64::from((crate::random::bits() >> 32) as u32) / f64::from(u32::MAX)
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::error::{Fault, File, Problem};
 use super::opened::Opened;
+use super::process::Process;
 
 /// How long a connection waits for another program's transaction.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -59,12 +60,13 @@ impl Durability {
 pub(super) fn create(path: &Path) -> Result<(Opened, Connection), Problem> {
     let named = File::new(path);
     let refused = |fault| Problem::new(&named, fault);
+    let process = Process::enter().map_err(refused)?;
     // Only asked, never opened: a program that closes a file by other means than SQLite's drops all locks that this
     // process has on it, those of other connections too.
     find_obstacle(path).map_err(|error| refused(Fault::Open(error)))?;
     let connection = connect(&literal(path), OpenFlags::SQLITE_OPEN_CREATE).map_err(refused)?;
     let file = File::new(&fs::canonicalize(path).map_err(|error| refused(Fault::Open(error)))?);
-    let opened = Opened::new(&file).map_err(|error| Problem::new(&file, Fault::Open(error)))?;
+    let opened = Opened::new(&file, process).map_err(|error| Problem::new(&file, Fault::Open(error)))?;
     set_up(&connection, Access::Write).map_err(|fault| Problem::new(&file, fault))?;
     Ok((opened, connection))
 }

@@ -29,6 +29,8 @@ pub(super) enum Fault {
     Unreadable(String),
     /// The file at `path`, of the database that is open, is gone; the text says how.
     CutOff { path: PathBuf, how: &'static str },
+    /// This process is the child of one that uses SQLite.
+    Forked,
     /// A task that was taken for new is stored already.
     Repeated,
     /// The thread that owns the file is gone.
@@ -100,6 +102,11 @@ impl fmt::Display for Problem {
             Fault::Unfit(problem) => write!(f, "cannot use `{file}`: {problem}"),
             Fault::Unreadable(what) => write!(f, "cannot read {what} in `{file}`: was it written by a newer version?"),
             Fault::CutOff { path, how } => cut_off(f, path, how),
+            Fault::Forked => write!(
+                f,
+                "cannot use `{file}` here: this process was forked from one that had a database open, which SQLite does \
+                 not survive; fork first, then open the file in each process for itself"
+            ),
             Fault::Repeated => write!(f, "failed on `{file}`: a task of the call is stored already"),
             Fault::Stopped => {
                 write!(f, "has stopped for `{file}` after an internal error: open it again (stored tasks are safe)")
@@ -170,6 +177,7 @@ impl fmt::Display for Source {
             Fault::Sql(error) => error.fmt(f),
             Fault::Open(error) => error.fmt(f),
             Fault::CutOff { .. } => f.write_str("the file is no longer where it was opened"),
+            Fault::Forked => f.write_str("another process opened it"),
             Fault::Unfit(_) | Fault::Unreadable(_) | Fault::Repeated => f.write_str("the file does not fit"),
             Fault::Stopped => f.write_str("the storage's thread has ended"),
         }

@@ -13,6 +13,7 @@ mod lease;
 mod lost;
 mod name;
 mod opened;
+mod process;
 mod reader;
 mod row;
 mod schema;
@@ -65,6 +66,11 @@ const NAME: &str = "sqlite";
 /// commit, before it is answered, makes sure that they are still where they were opened; if not, this and all further
 /// calls fail with an error that names the file, until the same files are back. A file that is removed *after* the answer
 /// takes its tasks along.
+///
+/// SQLite does not survive `fork` (without `exec`): in a child that is forked while a file is open, all calls fail, and so
+/// does opening any file; fork first, and open the file in each process for itself. Such a child also keeps the lock
+/// that shows that its parent lives: if the parent is killed, what it had leased is free when the leases expire, and not
+/// at once.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -213,6 +219,10 @@ impl Pull for Sqlite {
     }
 
     fn wakeups(&self) -> watch::Receiver<u64> {
-        self.wakeups.subscribe()
+        if self.writer.opened().is_by_this_process() {
+            return self.wakeups.subscribe();
+        }
+        // The sender's lock may be held for ever in a child: one of its own, which says that no more will come.
+        watch::Sender::new(0).subscribe()
     }
 }

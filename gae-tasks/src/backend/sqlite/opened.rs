@@ -5,7 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use super::error::{Fault, File};
+use super::error::{Fault, File, Problem};
+use super::process::Process;
 
 /// The files of a database as they were when it was opened.
 ///
@@ -17,6 +18,7 @@ pub(super) struct Opened(Arc<Files>);
 #[derive(Debug)]
 struct Files {
     file: File,
+    process: Process,
     database: Identity,
     companions: [Companion; 2],
 }
@@ -31,19 +33,32 @@ struct Companion {
 }
 
 impl Opened {
-    /// Notes what `file` is, which has just been opened.
-    pub(super) fn new(file: &File) -> io::Result<Self> {
+    /// Notes what `file` is, which `process` has just opened.
+    pub(super) fn new(file: &File, process: Process) -> io::Result<Self> {
         let companion = |suffix| {
             let mut path = file.path().as_os_str().to_owned();
             path.push(suffix);
             Companion { path: path.into(), known: OnceLock::new() }
         };
         let (database, companions) = (Identity::of(file.path())?, ["-wal", "-shm"].map(companion));
-        Ok(Self(Arc::new(Files { file: file.clone(), database, companions })))
+        Ok(Self(Arc::new(Files { file: file.clone(), process, database, companions })))
     }
 
     pub(super) fn file(&self) -> &File {
         &self.0.file
+    }
+
+    /// Whether this process opened the file, and is no child of the one that did.
+    pub(super) fn is_by_this_process(&self) -> bool {
+        self.0.process.is_this()
+    }
+
+    /// The problem that a child has which is forked from the process that opened the file.
+    ///
+    /// # Errors
+    /// [`Fault::Forked`] in a child. To be asked before anything that may wait for another thread: a child has none.
+    pub(super) fn check_process(&self) -> Result<(), Problem> {
+        if self.is_by_this_process() { Ok(()) } else { Err(Problem::new(self.file(), Fault::Forked)) }
     }
 
     /// Whether the files are still where they were opened.
@@ -51,7 +66,7 @@ impl Opened {
     /// # Errors
     /// [`Fault::CutOff`] if one of them is not.
     pub(super) fn check(&self) -> Result<(), Fault> {
-        let Files { file, database, companions } = &*self.0;
+        let Files { file, database, companions, .. } = &*self.0;
         compare(file.path(), *database)?;
         for Companion { path, known } in companions {
             match known.get() {

@@ -1,5 +1,6 @@
 //! The thread that reads: looking at tasks and counting them keeps no writer waiting.
 
+use std::mem;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 
@@ -83,9 +84,15 @@ impl Reader {
             answer.map_err(|fault| Problem::new(opened.file(), fault))
         };
         let perform = Box::new(move |connection: Result<&_, _>| _ = reply.send(connection.and_then(read)));
-        // If the thread is gone, the read is dropped, and the answer below says so.
-        _ = self.sender.as_ref().map(|sender| sender.send(Read { scans, perform }));
-        async { answer.await.unwrap_or_else(|_| Err(Problem::new(self.opened.file(), Fault::Stopped))) }
+        let here = self.opened.check_process();
+        if here.is_ok() {
+            // If the thread is gone, the read is dropped, and the answer below says so.
+            _ = self.sender.as_ref().map(|sender| sender.send(Read { scans, perform }));
+        }
+        async {
+            here?;
+            answer.await.unwrap_or_else(|_| Err(Problem::new(self.opened.file(), Fault::Stopped)))
+        }
     }
 }
 
@@ -122,6 +129,10 @@ fn in_one_state<T>(connection: &Connection, read: impl FnOnce(&Connection) -> Re
 
 impl Drop for Reader {
     fn drop(&mut self) {
+        if !self.opened.is_by_this_process() {
+            // Both ends of the thread are the parent's.
+            return mem::forget((self.sender.take(), self.thread.take()));
+        }
         self.sender = None;
         _ = self.thread.take().map(JoinHandle::join);
     }

@@ -72,7 +72,7 @@ fn find(connection: &Connection, digest: i64) -> Result<Found, Fault> {
 
 impl Found {
     /// Whether the tables are there; an error if this program must not touch them.
-    fn is_known(self) -> Result<bool, Fault> {
+    fn is_known(&self) -> Result<bool, Fault> {
         let problem = match self {
             Self::Nothing => return Ok(false),
             Self::Known => return Ok(true),

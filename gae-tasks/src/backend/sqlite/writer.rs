@@ -94,9 +94,13 @@ impl Writer {
     /// Has `request` done, together with whatever else waits.
     pub(super) fn call<R: Request>(&self, request: R) -> impl Future<Output = Result<R::Answer, Problem>> + Send {
         let (call, answered) = Call::new(request);
-        // If the thread is gone, the call is dropped, and the answer below says so.
-        self.inbox.put(call);
+        let here = self.opened.check_process();
+        if here.is_ok() {
+            // If the thread is gone, the call is dropped, and the answer below says so.
+            self.inbox.put(call);
+        }
         async {
+            here?;
             let answer = answered.await.ok().and_then(|call| call.into_answer());
             answer.unwrap_or_else(|| Err(Problem::new(self.opened.file(), Fault::Stopped)))
         }
@@ -105,6 +109,10 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
+        if !self.opened.is_by_this_process() {
+            // The thread is the parent's, as are the file and its session.
+            return mem::forget(self.thread.take());
+        }
         self.inbox.close();
         _ = self.thread.take().map(JoinHandle::join);
     }

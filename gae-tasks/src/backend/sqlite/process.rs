@@ -1,0 +1,49 @@
+//! The process that opened a file: SQLite does not survive a fork, so a child must not touch what it inherits.
+
+use std::process;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::error::Fault;
+
+/// The process that has files open, in the upper half, and how many, in the lower.
+///
+/// What SQLite knows of locks is memory, which a child inherits, while the locks themselves stay with the parent. So the
+/// child would read and write without any, also in a file that it opens anew; and if another thread was in SQLite at the
+/// time of the fork, a lock of SQLite's own is held in the child for ever. No lock here, for the same reason.
+static IN_USE: AtomicU64 = AtomicU64::new(0);
+
+/// One open file, and the process that opened it.
+#[derive(Debug)]
+pub(super) struct Process(u32);
+
+impl Process {
+    /// Begins to use SQLite in this process.
+    ///
+    /// # Errors
+    /// [`Fault::Forked`] if this process was forked from one that did at the time.
+    pub(super) fn enter() -> Result<Self, Fault> {
+        let this = process::id();
+        let enter = |in_use: u64| {
+            let is_free = in_use & u64::from(u32::MAX) == 0;
+            let is_ours = in_use >> 32 == u64::from(this);
+            (is_free || is_ours).then(|| if is_free { u64::from(this) << 32 | 1 } else { in_use + 1 })
+        };
+        match IN_USE.fetch_update(Ordering::Relaxed, Ordering::Relaxed, enter) {
+            Ok(_) => Ok(Self(this)),
+            Err(_) => Err(Fault::Forked),
+        }
+    }
+
+    /// Whether this is the process that opened the file, and no child of it.
+    pub(super) fn is_this(&self) -> bool {
+        process::id() == self.0
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.is_this() {
+            IN_USE.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
