@@ -4,8 +4,10 @@
 //! cargo run --release --example quickstart -- [DIR]
 //! ```
 //!
-//! Kill it yourself as well (`pkill -9 quickstart`) and start it again: it goes on where it was.
+//! Kill it yourself as well, the worker or both (`pkill -9 quickstart`): start it again, and it goes on where it was.
 
+mod files;
+mod folder;
 mod results;
 mod tasks;
 mod watch;
@@ -15,16 +17,16 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-use crate::worker::Folder;
+use crate::folder::Run;
 
 #[tokio::main]
 async fn main() -> Result<()> {
     tracing_subscriber::fmt().with_env_filter("warn").with_writer(std::io::stderr).init();
-    let mut arguments = std::env::args().skip(1);
-    match arguments.next().as_deref() {
+    let mut arguments = std::env::args_os().skip(1);
+    match arguments.next() {
         // How the quickstart starts its own worker, in a process that it can kill.
-        Some("--worker") => worker::work(&Folder::at(arguments.next().context("--worker FOLDER")?.into())).await,
-        Some("--help" | "-h") => {
+        Some(flag) if flag == "--worker" => worker::work(&Run::at(arguments.next().context("--worker RUN")?)).await,
+        Some(flag) if flag == "--help" || flag == "-h" => {
             println!("usage: quickstart [DIR]   (default: the repository the quickstart was built from)");
             Ok(())
         }

@@ -1,6 +1,7 @@
 //! The task: one file, digested and counted.
 
 use std::fs;
+use std::io::ErrorKind;
 
 use anyhow::{Context, Result};
 use gae_tasks::{PermanentTaskFailure, deferred};
@@ -15,21 +16,27 @@ const ROUNDS: usize = 100_000;
 ///
 /// A plain `fn`: it runs on the blocking pool, where computing does no harm. A task may run more than once (its worker
 /// may be killed after the work and before it is recorded), so the result is stored under the file's path.
-#[deferred(queue = "files")]
+///
+/// A file that cannot be read is tried three times, one that is gone only once: then the task is a dead letter.
+#[deferred(queue = "files", max_attempts = 3)]
 pub(crate) fn digest_file(path: String, #[state] results: &Results) -> Result<()> {
     let bytes = match fs::read(&path) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            results.store(&path, &FileFacts::default())?;
-            return Err(PermanentTaskFailure::new("the file is gone").because(error).into());
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Err(PermanentTaskFailure::new(format!("{path} is gone")).because(error).into());
         }
         Err(error) => return Err(error).with_context(|| format!("cannot read {path}")),
     };
     results.store(&path, &FileFacts::of(&bytes))
 }
 
+/// A task name for a path: names are letters, digits, hyphens and underscores.
+pub(crate) fn name_of(path: &str) -> String {
+    hex(&Sha256::digest(path))
+}
+
 /// What is found in a file.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct FileFacts {
     pub(crate) digest: String,
     pub(crate) lines: usize,
@@ -43,10 +50,10 @@ impl FileFacts {
             digest = Sha256::digest(digest);
         }
         let text = String::from_utf8_lossy(bytes);
-        Self {
-            digest: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
-            lines: text.lines().count(),
-            words: text.split_whitespace().count(),
-        }
+        Self { digest: hex(&digest), lines: text.lines().count(), words: text.split_whitespace().count() }
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,51 +1,90 @@
 //! Defers one task for each file, starts a worker, kills it half-way, starts another, and watches.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use gae_tasks::Client;
+use gae_tasks::backend::{TaskFilter, TaskState};
 use indicatif::{ProgressBar, ProgressStyle};
-use sha2::{Digest, Sha256};
-use walkdir::{DirEntry, WalkDir};
 
-use crate::results::{Results, Totals};
-use crate::tasks::digest_file;
-use crate::worker::Folder;
+use crate::files;
+use crate::folder::{Folder, Run};
+use crate::results::Results;
+use crate::tasks::{digest_file, name_of};
+use crate::worker::Worker;
 
 /// Tasks of one transaction.
 const CHUNK: usize = 1000;
 
+/// How often the queue is looked at.
+const INTERVAL: Duration = Duration::from_millis(20);
+
+/// Most dead letters that are shown.
+const SHOWN: usize = 10;
+
 /// Runs the whole show.
 pub(crate) async fn run(dir: PathBuf) -> Result<()> {
     let dir = dir.canonicalize().with_context(|| format!("there is no folder {}", dir.display()))?;
-    let files = files(&dir)?;
+    let files = files::below(&dir);
     ensure!(!files.is_empty(), "{} has no files", dir.display());
-    let folder = folder_for(&dir)?;
-    folder.forget_finished_run()?;
-    let results = folder.results()?;
-    let tasks = Client::builder().state(folder.results()?).open(&folder.queue()).await?;
+    let folder = Folder::lock(&dir)?;
+    let mut opened = open(&folder).await?;
+    let mut lost = digest(&files, &opened).await?;
+    if lost > 0 {
+        println!("beginning anew, as the results of {lost} files were lost");
+        opened = Opened::new(folder.new_run()?).await?;
+        lost = digest(&files, &opened).await?;
+    }
+    ensure!(
+        lost == 0,
+        "the results of {lost} files were lost: does another program change {}?",
+        folder.path().display()
+    );
+    summary(&opened).await
+}
 
-    let done_before = results.totals()?.files;
-    if done_before > 0 {
-        println!("going on where the last run was stopped: {done_before} of {} files are done", files.len());
+/// The files of a run, opened.
+struct Opened {
+    run: Run,
+    tasks: Client,
+    results: Results,
+}
+
+/// Opens the run that was stopped, or a new one.
+async fn open(folder: &Folder) -> Result<Opened> {
+    if let Some(run) = folder.unfinished_run()? {
+        match Opened::new(run).await {
+            Ok(opened) => {
+                println!("going on where the last run was stopped: {} files are done", opened.results.totals()?.files);
+                return Ok(opened);
+            }
+            Err(error) => println!("beginning anew, as the last run cannot go on: {error:#}"),
+        }
     }
-    defer(&tasks, &files).await?;
-    let begun = Instant::now();
-    show(&folder, &results, files.len() as u64).await?;
-    while tasks.stats().await?.open() > 0 {
-        // The last result is stored a moment before its task is recorded as done.
-        tokio::time::sleep(Duration::from_millis(10)).await;
+    Opened::new(folder.new_run()?).await
+}
+
+impl Opened {
+    async fn new(run: Run) -> Result<Self> {
+        let results = run.results()?;
+        let tasks = Client::open(&run.queue()).await?;
+        // Nobody would run tasks that a quickstart of another version has deferred.
+        ensure!(tasks.unroutable().await?.is_empty(), "{} holds tasks of another version", run.queue());
+        Ok(Self { run, tasks, results })
     }
-    let totals = results.totals()?;
-    ensure!(totals.files == files.len() as u64, "{} files, {} results", files.len(), totals.files);
-    summary(&totals, totals.files - done_before, begun.elapsed());
-    drop((tasks, results));
-    folder.forget_queue()?;
-    println!("the results: {}", folder.results_file().display());
-    Ok(())
+}
+
+/// Has every file digested. Returns how many have neither a result nor a dead letter: somebody has removed them.
+async fn digest(files: &[String], Opened { run, tasks, results }: &Opened) -> Result<u64> {
+    defer(tasks, files).await?;
+    show(run, tasks).await?;
+    run.finish()?;
+    let mut missing = 0;
+    for path in files {
+        missing += u64::from(!results.has(path)?);
+    }
+    Ok(missing.saturating_sub(tasks.stats().await?.dead))
 }
 
 /// Defers a task for every file; its name makes sure that a restarted quickstart defers none a second time.
@@ -60,95 +99,64 @@ async fn defer(tasks: &Client, files: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Shows the progress until every file has a result; kills the worker half-way.
-async fn show(folder: &Folder, results: &Results, files: u64) -> Result<()> {
-    let bar = ProgressBar::new(files);
-    bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} files, {per_sec}, {elapsed}")?);
-    let mut worker = Worker::start(folder)?;
-    let mut to_be_killed = results.totals()?.files < files / 2;
+/// Shows the progress of a worker until no task is open.
+///
+/// That all files have a result is no end to wait for: the last result is stored a moment before its task is recorded
+/// as done, and a file that is gone never has one.
+async fn show(run: &Run, tasks: &Client) -> Result<()> {
+    let begun = Instant::now();
+    let total = tasks.stats().await?.open();
+    if total == 0 {
+        return Ok(());
+    }
+    let bar = ProgressBar::new(total);
+    bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} tasks, {per_sec}, {elapsed}")?);
+    let worker = Worker::start(run)?;
+    println!("worker {} runs them", worker.id());
+    watch(worker, tasks, &bar).await?;
+    bar.finish();
+    let took = begun.elapsed();
+    println!("{total} tasks in {took:.1?}: {:.0} tasks/s", total as f64 / took.as_secs_f64());
+    Ok(())
+}
+
+/// Kills the worker half-way, and replaces one that others have killed, until no task is open.
+async fn watch(mut worker: Worker<'_>, tasks: &Client, bar: &ProgressBar) -> Result<()> {
+    let total = bar.length().unwrap_or(0);
+    let mut to_be_killed = total > 1;
     loop {
-        let done = results.totals()?.files;
+        let done = total.saturating_sub(tasks.stats().await?.open());
         bar.set_position(done);
-        if to_be_killed && done >= files / 2 {
-            to_be_killed = false;
-            worker.kill()?;
-            bar.suspend(|| println!("killed the worker (SIGKILL) after {done} of {files} files; starting another"));
-            worker = Worker::start(folder)?;
-        }
-        if done >= files {
-            bar.finish();
+        if done == total {
             return Ok(());
         }
-        worker.check()?;
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        let id = worker.id();
+        if let Some(status) = worker.ended()? {
+            worker.replace()?;
+            bar.suspend(|| println!("worker {id} has ended ({status}); worker {} goes on", worker.id()));
+        } else if to_be_killed && done >= total / 2 {
+            to_be_killed = false;
+            worker.replace()?;
+            let next = worker.id();
+            bar.suspend(|| println!("killed worker {id} after {done} of {total} tasks; worker {next} goes on"));
+        }
+        tokio::time::sleep(INTERVAL).await;
     }
 }
 
-fn summary(totals: &Totals, done: u64, took: Duration) {
-    println!(
-        "{} files, {} lines, {} words: every file exactly once in the result, {} digested twice because of the kill",
-        totals.files, totals.lines, totals.words, totals.repeated
-    );
-    println!("{done} tasks in {took:.1?}: {:.0} tasks/s", done as f64 / took.as_secs_f64());
-}
-
-/// A worker process, killed when this is dropped.
-struct Worker(Child);
-
-impl Worker {
-    fn start(folder: &Folder) -> Result<Self> {
-        let program = std::env::current_exe()?;
-        let child = Command::new(program).arg("--worker").arg(folder.path()).spawn();
-        child.map(Self).context("cannot start the worker process")
-    }
-
-    fn kill(&mut self) -> Result<()> {
-        self.0.kill()?;
-        self.0.wait()?;
-        Ok(())
-    }
-
-    fn check(&mut self) -> Result<()> {
-        match self.0.try_wait()? {
-            Some(status) => bail!("the worker process has ended: {status}"),
-            None => Ok(()),
+/// Prints what is in the results, and why a file is not.
+async fn summary(Opened { run, tasks, results }: &Opened) -> Result<()> {
+    let totals = results.totals()?;
+    println!("{} files, {} lines, {} words", totals.files, totals.lines, totals.words);
+    let dead = tasks.stats().await?.dead;
+    if dead > 0 {
+        println!("{dead} files could not be digested; their dead letters say:");
+        for letter in tasks.list(TaskFilter::new().state(TaskState::Dead), None, SHOWN).await? {
+            println!("  {}", letter.errors.last().map_or("no error", |error| &error.message));
         }
     }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        // It may have ended already.
-        _ = self.kill();
-    }
-}
-
-/// Every file below `dir`, without hidden folders and build output.
-fn files(dir: &Path) -> Result<Vec<String>> {
-    let is_wanted = |entry: &DirEntry| {
-        let name = entry.file_name().to_string_lossy();
-        entry.depth() == 0 || !(name.starts_with('.') || entry.file_type().is_dir() && name == "target")
-    };
-    let mut files = Vec::new();
-    for entry in WalkDir::new(dir).into_iter().filter_entry(is_wanted) {
-        let entry = entry?;
-        if entry.file_type().is_file() {
-            files.push(entry.path().to_str().context("a file name is no text")?.to_owned());
-        }
-    }
-    Ok(files)
-}
-
-/// A folder of the quickstart's own for each folder it digests, so that a second run finds the first one's.
-fn folder_for(dir: &Path) -> Result<Folder> {
-    let mut hasher = DefaultHasher::new();
-    dir.hash(&mut hasher);
-    let path = std::env::temp_dir().join(format!("gae-tasks-quickstart-{:016x}", hasher.finish()));
-    std::fs::create_dir_all(&path)?;
-    Ok(Folder::at(path))
-}
-
-/// A task name for a path: names are letters, digits, hyphens and underscores.
-fn name_of(path: &str) -> String {
-    Sha256::digest(path).iter().map(|byte| format!("{byte:02x}")).collect()
+    let every = if dead > 0 { "every other" } else { "every" };
+    println!("{every} file exactly once in the result, {} digested twice because of the kill", totals.repeated);
+    println!("the results: {}", run.results_file().display());
+    Ok(())
 }

@@ -1,68 +1,97 @@
-//! The worker process.
+//! The worker process: what it does, and how it is started, killed and replaced.
 
-use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use gae_tasks::Client;
+use tokio::sync::oneshot;
 
-use crate::results::Results;
+use crate::folder::Run;
 
-const QUEUE: &str = "queue.db";
-const RESULTS: &str = "results.db";
+/// Most processes that are started one after the other. A task that kills its worker is a dead letter before that.
+const MOST_STARTED: u32 = 10;
 
-/// Where the quickstart keeps its files.
-#[derive(Debug)]
-pub(crate) struct Folder(PathBuf);
-
-impl Folder {
-    pub(crate) const fn at(path: PathBuf) -> Self {
-        Self(path)
-    }
-
-    pub(crate) const fn path(&self) -> &PathBuf {
-        &self.0
-    }
-
-    /// The URL of the queue.
-    pub(crate) fn queue(&self) -> String {
-        format!("sqlite:{}", self.0.join(QUEUE).display())
-    }
-
-    /// The table of results.
-    pub(crate) fn results(&self) -> Result<Results> {
-        Results::open(&self.results_file())
-    }
-
-    pub(crate) fn results_file(&self) -> PathBuf {
-        self.0.join(RESULTS)
-    }
-
-    /// Forgets the queue of a run that is finished: its results are kept until the next one.
-    pub(crate) fn forget_queue(&self) -> Result<()> {
-        self.remove(QUEUE)
-    }
-
-    /// Forgets the results of a finished run, which has left no queue.
-    pub(crate) fn forget_finished_run(&self) -> Result<()> {
-        if self.0.join(QUEUE).exists() { Ok(()) } else { self.remove(RESULTS) }
-    }
-
-    /// Removes a database: the file, its log, and what else is named after it.
-    fn remove(&self, database: &str) -> Result<()> {
-        for entry in std::fs::read_dir(&self.0)? {
-            let entry = entry?;
-            if entry.file_name().to_string_lossy().starts_with(database) {
-                std::fs::remove_file(entry.path())?;
-            }
+/// Runs tasks until the process is told to end, or killed, or the one that has started it is gone.
+pub(crate) async fn work(run: &Run) -> Result<()> {
+    let starter_is_gone = end_of_input();
+    let tasks = Client::builder().state(run.results()?).open(&run.queue()).await?;
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    let shutdown = async {
+        tokio::select! {
+            () = gae_tasks::signals() => {}
+            () = starter_is_gone => {}
         }
+    };
+    tasks.worker().concurrency(threads).with_graceful_shutdown(shutdown).await?;
+    Ok(())
+}
+
+/// Ready when standard input ends: its other end is closed by the operating system when the starter ends, however that
+/// ends.
+///
+/// A thread waits for it, not the runtime, which would wait for the thread when the worker is told to end.
+fn end_of_input() -> impl Future<Output = ()> {
+    let (ended, end) = oneshot::channel::<()>();
+    std::thread::spawn(move || {
+        // An error, too, means that nobody is there.
+        _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        drop(ended);
+    });
+    async { _ = end.await }
+}
+
+/// A worker process as its starter sees it; killed when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Worker<'a> {
+    run: &'a Run,
+    /// It holds the other end of the worker's standard input, and writes nothing.
+    process: Child,
+    started: u32,
+}
+
+impl<'a> Worker<'a> {
+    pub(crate) fn start(run: &'a Run) -> Result<Self> {
+        Ok(Self { run, process: process(run)?, started: 1 })
+    }
+
+    /// Starts another in place of one that has ended, or kills it before.
+    pub(crate) fn replace(&mut self) -> Result<()> {
+        ensure!(
+            self.started < MOST_STARTED,
+            "{MOST_STARTED} workers have ended before the work was done: start the quickstart again to go on"
+        );
+        self.kill()?;
+        self.process = process(self.run)?;
+        self.started += 1;
+        Ok(())
+    }
+
+    /// The process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// How the process ended, if it has.
+    pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.process.try_wait()?)
+    }
+
+    fn kill(&mut self) -> Result<()> {
+        self.process.kill()?;
+        self.process.wait()?;
         Ok(())
     }
 }
 
-/// Runs tasks until the process is told to end, or killed.
-pub(crate) async fn work(folder: &Folder) -> Result<()> {
-    let tasks = Client::builder().state(folder.results()?).open(&folder.queue()).await?;
-    let threads = std::thread::available_parallelism().map_or(2, usize::from);
-    tasks.worker().concurrency(threads).with_graceful_shutdown(gae_tasks::signals()).await?;
-    Ok(())
+impl Drop for Worker<'_> {
+    fn drop(&mut self) {
+        // It may have ended already.
+        _ = self.kill();
+    }
+}
+
+fn process(run: &Run) -> Result<Child> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg("--worker").arg(run.path()).stdin(Stdio::piped());
+    command.spawn().context("cannot start the worker process")
 }
