@@ -4,6 +4,7 @@
 
 #[path = "../quickstart/results.rs"]
 mod results;
+#[path = "it/started.rs"]
 mod started;
 #[path = "../quickstart/tasks.rs"]
 mod tasks;
