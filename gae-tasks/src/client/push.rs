@@ -103,7 +103,7 @@ impl PushServiceBuilder {
     /// Keeps dead letters in the storage of `client`, where they can be looked at and replayed; the backend must be one
     /// that stores (SQLite, memory).
     pub fn dead_letters(mut self, client: &Client) -> Self {
-        let sink = Sink::Backend(Arc::clone(&client.0.backend), Arc::clone(client.clock()));
+        let sink = Sink::Backend(Arc::clone(&client.0.backend), Arc::clone(client.clock()), client.stated_retention());
         self.sink = Some(client.pull().map(|_| sink).ok_or_else(|| {
             let backend = client.capabilities().backend;
             format!(

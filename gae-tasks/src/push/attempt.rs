@@ -56,16 +56,20 @@ impl Delivery<'_> {
         };
         let Some(registration) = self.plan.registry.find(envelope.kind.as_str(), envelope.shape) else {
             let problem = self.plan.registry.explain_unroutable(envelope.kind.as_str(), envelope.shape);
-            if self.is_given_up(envelope.first_due) || is_nearly_over(&envelope, self.plan.clock.wall()) {
-                // None of the requests so far began anything here.
-                return self.bury(&envelope, 0, problem).await;
-            }
-            log::say(
-                || tracing::warn!(id = %envelope.id, "{problem}: the queue will try it elsewhere, or here after an update"),
-            );
-            return Answer::Unroutable;
+            return self.leave(&envelope, problem).await;
         };
         self.run(&envelope, registration, told).await
+    }
+
+    /// Leaves a task that nothing was begun of to another instance, or to this one after an update; not for ever.
+    async fn leave(&self, envelope: &Envelope, problem: String) -> Answer {
+        if self.is_given_up(envelope.first_due) || is_nearly_over(envelope, self.plan.clock.wall()) {
+            return self.bury(envelope, 0, problem).await;
+        }
+        log::say(
+            || tracing::warn!(id = %envelope.id, "{problem}: the queue will try it elsewhere, or here after an update"),
+        );
+        Answer::Unroutable
     }
 
     /// Whether a task that nobody has been able to run since then has waited long enough.
@@ -107,12 +111,11 @@ impl Delivery<'_> {
             Outcome::Done => Answer::Done,
             Outcome::Released => Answer::Failed(None),
             Outcome::Permanent(failure) => self.bury(envelope, made, failure.to_string()).await,
-            Outcome::Retry(failure) | Outcome::Unreadable(failure)
-                if limits.are_reached(made, self.plan.clock.wall()) =>
-            {
+            Outcome::Unreadable(failure) => self.leave(envelope, failure.to_string()).await,
+            Outcome::Retry(failure) if limits.are_reached(made, self.plan.clock.wall()) => {
                 self.bury(envelope, made, failure.to_string()).await
             }
-            Outcome::Retry(failure) | Outcome::Unreadable(failure) => failed(&failure),
+            Outcome::Retry(failure) => failed(&failure),
         }
     }
 

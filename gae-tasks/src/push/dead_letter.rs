@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::backend::{Backend, BoxFuture, Bury, NewTask};
 use crate::clock::Clock;
 use crate::outcome::{BoxError, chain};
+use crate::retention::Retention;
 use crate::time::Timestamp;
 
 /// A task that will not be attempted again, as [`dead_letters_to`](crate::PushServiceBuilder::dead_letters_to) hands it
@@ -34,8 +35,9 @@ pub(crate) type Function = dyn Fn(DeadLetter) -> BoxFuture<'static, Result<(), B
 /// What keeps dead letters.
 #[derive(Clone)]
 pub(crate) enum Sink {
-    /// A backend that stores: they can be looked at and replayed there. Its own clock tells the time there.
-    Backend(Arc<dyn Backend>, Arc<dyn Clock>),
+    /// A backend that stores: they can be looked at and replayed there, by its own clock and for as long as its client
+    /// states.
+    Backend(Arc<dyn Backend>, Arc<dyn Clock>, Retention),
     Function(Arc<Function>),
     /// Nothing: they are only logged, as the user asked for.
     Log,
@@ -45,9 +47,13 @@ impl Sink {
     /// Keeps a dead letter; the answer comes once it is safe.
     pub(super) async fn keep(&self, letter: DeadLetter) -> Result<(), BoxError> {
         match self {
-            Self::Backend(backend, clock) => {
+            Self::Backend(backend, clock, stated) => {
                 let DeadLetter { task, attempts, created, error, .. } = letter;
                 let first_attempt = created.filter(|_| attempts > 0);
+                if stated.is_stated() {
+                    let raised = backend.raise_retention(task.queue.clone(), *stated).await;
+                    raised.map_err(|error| chain(&error))?;
+                }
                 let bury = Bury { now: clock.now(), task, attempts, first_attempt, error };
                 backend.bury(bury).await.map_err(|error| chain(&error).into())
             }
@@ -60,7 +66,7 @@ impl Sink {
 impl fmt::Debug for Sink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Backend(backend, _) => f.debug_tuple("Backend").field(backend).finish(),
+            Self::Backend(backend, ..) => f.debug_tuple("Backend").field(backend).finish(),
             Self::Function(_) => f.write_str("Function"),
             Self::Log => f.write_str("Log"),
         }
