@@ -11,9 +11,8 @@ use gae_tasks::backend::{BoxFuture, TaskRecord, TaskState};
 use gae_tasks::testing::{Fault, ManualClock, Operation};
 use gae_tasks::{Clock, Defer, Now, PermanentTaskFailure, Timestamp, deferred};
 use tracing::span;
-use tracing::subscriber::{DefaultGuard, set_default};
 
-use super::stage::{Running, Stage, World, counts, fails, panics, passes_the_gate, program, turns};
+use super::stage::{Running, Stage, World, counts, fails, panics, passes_the_gate, program, set_log, turns};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -200,11 +199,6 @@ enum BrokenLog {
 
 impl BrokenLog {
     const ALL: [Self; 5] = [Self::Events, Self::NewSpans, Self::Enters, Self::Exits, Self::Closes];
-
-    fn set(self) -> DefaultGuard {
-        // The runtime of a test has one thread, so this covers what the worker spawns too.
-        set_default(self)
-    }
 }
 
 impl tracing::Subscriber for BrokenLog {
@@ -243,7 +237,7 @@ impl tracing::Subscriber for BrokenLog {
 async fn a_log_that_panics_changes_nothing_for_any_task() {
     for log in BrokenLog::ALL {
         let world = World::new();
-        let guard = log.set();
+        let guard = set_log(log);
         let failed = fails::defer().on(&world.tasks).await.unwrap().id;
         let panicked = panics::defer().on(&world.tasks).await.unwrap().id;
         let dead = fails_for_good::defer().on(&world.tasks).await.unwrap().id;
@@ -265,7 +259,7 @@ async fn a_log_that_panics_changes_nothing_for_any_task() {
 #[tokio::test]
 async fn a_log_that_panics_keeps_no_outcome_from_being_recorded() {
     let world = World::new();
-    let _guard = BrokenLog::Events.set();
+    let _guard = set_log(BrokenLog::Events);
     let backend = world.backend.clone().with(Operation::Settle, 1, Fault::Fail);
     let running = world.start();
     counts::defer().on(&world.tasks).await.unwrap();
@@ -278,7 +272,7 @@ async fn a_log_that_panics_keeps_no_outcome_from_being_recorded() {
 #[tokio::test]
 async fn a_log_that_panics_disturbs_no_shutdown() {
     let world = World::new();
-    let _guard = BrokenLog::Events.set();
+    let _guard = set_log(BrokenLog::Events);
     let id = passes_the_gate::defer().on(&world.tasks).await.unwrap().id;
     let running = world.start_one(world.tasks.worker().grace(SECOND)).await;
     running.stop().await;
@@ -290,7 +284,7 @@ async fn a_log_that_panics_disturbs_no_shutdown() {
 
 #[tokio::test]
 async fn a_log_that_panics_fails_no_call_of_the_client() {
-    let _guard = BrokenLog::Events.set();
+    let _guard = set_log(BrokenLog::Events);
     let builder = program(&Stage::new()).trace_context(|| Some("no traceparent".to_owned()));
     let tasks = builder.build(Memory::new()).unwrap();
     counts::defer().on(&tasks).await.unwrap();

@@ -8,7 +8,7 @@ use gae_tasks::backend::{TaskFilter, TaskState};
 use gae_tasks::testing::{Fault, Operation};
 use tracing::Level;
 
-use super::stage::{Running, World, busy_runtime, counts, passes_the_gate, plain_passes_the_gate, turns};
+use super::stage::{Running, World, busy_runtime, counts, passes_the_gate, plain_passes_the_gate, set_log, turns};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -172,7 +172,7 @@ async fn told_when_an_attempt_is_left_behind(is_recorded: bool) -> String {
     let world = World::new();
     let lines = Arc::new(tempfile::tempfile().unwrap());
     let log = tracing_subscriber::fmt().with_max_level(Level::ERROR).with_writer(Arc::clone(&lines)).finish();
-    let _guard = tracing::subscriber::set_default(log);
+    let _guard = set_log(log);
     plain_passes_the_gate::defer().on(&world.tasks).await.unwrap();
     let running = world.start_one(world.tasks.worker().grace(8 * SECOND)).await;
     let backend = world.backend.clone().with(Operation::Settle, 1, Fault::Stall);

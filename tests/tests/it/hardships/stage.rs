@@ -10,6 +10,8 @@ use gae_tasks::{Client, ClientBuilder, Error, TaskContext, TaskId, deferred};
 use tokio::runtime::{self, Runtime};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
+use tracing::subscriber::{DefaultGuard, NoSubscriber, set_default};
+use tracing::{Dispatch, Subscriber};
 
 /// How long a test waits, in real time, for what must happen without any time passing.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -304,6 +306,14 @@ impl Drop for World {
     fn drop(&mut self) {
         self.stage.let_pass(1000);
     }
+}
+
+/// Has this thread log to `log`, and with it all that a test's worker spawns.
+///
+/// Beside a second log, to nowhere: while there is only one in the process, a line that a thread without a log meets
+/// first is off for all threads.
+pub(super) fn set_log(log: impl Subscriber + Send + Sync) -> (Dispatch, DefaultGuard) {
+    (Dispatch::new(NoSubscriber::new()), set_default(log))
 }
 
 /// A runtime with one thread for plain functions, which is busy until what stands beside it is dropped.
