@@ -13,12 +13,17 @@ use rusqlite::{Connection, OpenFlags};
 use super::error::{Fault, File, Problem};
 use super::opened::Opened;
 use super::process::Process;
+use super::turn::Turn;
 
 /// How long a connection waits for another program's transaction.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The first waits for a lock are short: most transactions of other processes last less than a millisecond.
-const WAITS: [u64; 6] = [100, 200, 400, 800, 1_500, 3_000];
+/// The first waits for a lock are short: most transactions of other processes last less than a millisecond. In
+/// microseconds.
+const WAITS: [u64; 4] = [100, 200, 400, 800];
+
+/// All further ones, in microseconds: shorter than others step aside.
+const LATER: u64 = 1_000;
 
 /// What every connection is set to, beside its log, durability and cache.
 pub(super) const PRAGMAS: [(&str, i64); 4] = [
@@ -140,6 +145,22 @@ pub(super) fn set(connection: &Connection, pragma: &str, value: i64) -> Result<(
     Err(Fault::Unfit(format!("SQLite refuses `PRAGMA {pragma} = {value}` and keeps {found}")))
 }
 
+/// Begins a transaction that writes; waits for its turn if another process has one.
+pub(super) fn begin(connection: &Connection, turn: &mut Turn) -> Result<(), Fault> {
+    let begin = || connection.prepare_cached("BEGIN IMMEDIATE")?.execute([]).map(|_| ());
+    turn.step_aside();
+    connection.busy_handler(None)?;
+    let begun = begin();
+    connection.busy_handler(Some(wait))?;
+    match begun {
+        Err(error) if is_busy(&error) => {
+            let _claim = turn.claim();
+            Ok(begin()?)
+        }
+        begun => Ok(begun?),
+    }
+}
+
 /// Switches the file to a write-ahead log, which needs a moment without other users the first time.
 fn use_log(connection: &Connection) -> Result<(), Fault> {
     let mut tries = 0;
@@ -162,7 +183,6 @@ fn is_busy(error: &rusqlite::Error) -> bool {
 
 /// Waits for a lock the `tries`-th time; `false` when it has been long enough.
 fn wait(tries: i32) -> bool {
-    const LATER: u64 = 5_000;
     let tries = usize::try_from(tries).unwrap_or(usize::MAX);
     let pause = Duration::from_micros(WAITS.get(tries).copied().unwrap_or(LATER));
     let waited = Duration::from_micros(LATER).saturating_mul(u32::try_from(tries).unwrap_or(u32::MAX));

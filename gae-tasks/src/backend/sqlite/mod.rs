@@ -22,6 +22,7 @@ mod settle;
 mod stats;
 mod sweep;
 mod task;
+mod turn;
 mod unreadable;
 mod waiting;
 mod writer;

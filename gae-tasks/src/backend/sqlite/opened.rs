@@ -20,32 +20,27 @@ struct Files {
     file: File,
     process: Process,
     database: Identity,
-    companions: [Companion; 2],
-}
-
-/// What SQLite keeps beside a database in use. Without the same log and the same index of it, whose locks the writers
-/// take, processes would write over each other.
-#[derive(Debug)]
-struct Companion {
-    path: PathBuf,
+    log_path: PathBuf,
     /// Not known until SQLite has made it.
-    known: OnceLock<Identity>,
+    log: OnceLock<Identity>,
 }
 
 impl Opened {
     /// Notes what `file` is, which `process` has just opened.
     pub(super) fn new(file: &File, process: Process) -> io::Result<Self> {
-        let companion = |suffix| {
-            let mut path = file.path().as_os_str().to_owned();
-            path.push(suffix);
-            Companion { path: path.into(), known: OnceLock::new() }
-        };
-        let (database, companions) = (Identity::of(file.path())?, ["-wal", "-shm"].map(companion));
-        Ok(Self(Arc::new(Files { file: file.clone(), process, database, companions })))
+        let mut log_path = file.path().as_os_str().to_owned();
+        log_path.push("-wal");
+        let (database, log_path, log) = (Identity::of(file.path())?, log_path.into(), OnceLock::new());
+        Ok(Self(Arc::new(Files { file: file.clone(), process, database, log_path, log })))
     }
 
     pub(super) fn file(&self) -> &File {
         &self.0.file
+    }
+
+    /// Where the log stands.
+    pub(super) fn log_path(&self) -> &Path {
+        &self.0.log_path
     }
 
     /// Whether this process opened the file, and is no child of the one that did.
@@ -66,13 +61,11 @@ impl Opened {
     /// # Errors
     /// [`Fault::CutOff`] if one of them is not.
     pub(super) fn check(&self) -> Result<(), Fault> {
-        let Files { file, database, companions, .. } = &*self.0;
+        let Files { file, database, log_path, log, .. } = &*self.0;
         compare(file.path(), *database)?;
-        for Companion { path, known } in companions {
-            match known.get() {
-                Some(known) => compare(path, *known)?,
-                None => _ = Identity::of(path).map(|found| known.set(found)),
-            }
+        match log.get() {
+            Some(known) => compare(log_path, *known)?,
+            None => _ = Identity::of(log_path).map(|found| log.set(found)),
         }
         Ok(())
     }

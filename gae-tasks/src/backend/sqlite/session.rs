@@ -176,9 +176,14 @@ impl Session {
         self.buried.clear();
     }
 
+    /// Whether anything was leased under it.
+    pub(super) fn has_begun(&self) -> bool {
+        self.lock.is_some()
+    }
+
     /// Ends this session in order. If that fails, the next sweep by anyone does it.
     pub(super) fn end(&mut self, connection: &mut Connection, catalogue: &mut Catalogue) {
-        if self.lock.is_some() && self.try_end(connection, catalogue).is_ok() {
+        if self.try_end(connection, catalogue).is_ok() {
             _ = fs::remove_file(self.path(self.id));
         }
     }

@@ -1,6 +1,7 @@
 //! What can only be seen from inside: losses of power, query plans, pragmas, failed transactions.
 
 mod file;
+mod flood;
 mod moved;
 mod newer;
 mod plans;

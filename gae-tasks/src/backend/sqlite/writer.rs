@@ -19,6 +19,7 @@ use super::lane::Catalogue;
 use super::opened::Opened;
 use super::schema;
 use super::session::Session;
+use super::turn::Turn;
 use crate::time::{Now, Timestamp};
 
 /// So many callers that were just answered are worth waiting for: they are likely to ask again.
@@ -138,6 +139,7 @@ struct Desk {
     opened: Opened,
     /// Whether the files were not where they were opened, when they were looked for last.
     is_cut_off: bool,
+    turn: Turn,
     wakeups: watch::Sender<u64>,
     transactions: Arc<AtomicU64>,
     /// What `PRAGMA synchronous` stands at.
@@ -156,9 +158,9 @@ impl Desk {
         wakeups: watch::Sender<u64>,
         transactions: Arc<AtomicU64>,
     ) -> Self {
-        let (is_cut_off, synchronous) = (false, Durability::Full);
-        let (expected, patience) = (0, Duration::ZERO);
-        Self { outlet, store, opened, is_cut_off, wakeups, transactions, synchronous, expected, patience }
+        let (turn, is_cut_off) = (Turn::new(&opened), false);
+        let (synchronous, expected, patience) = (Durability::Full, 0, Duration::ZERO);
+        Self { outlet, store, opened, is_cut_off, turn, wakeups, transactions, synchronous, expected, patience }
     }
 
     fn run(mut self) {
@@ -166,7 +168,10 @@ impl Desk {
         while self.gather(&mut group) {
             self.answer(&mut group);
         }
-        self.store.session.end(&mut self.store.connection, &mut self.store.catalogue);
+        if self.store.session.has_begun() {
+            let _claim = self.turn.claim();
+            self.store.session.end(&mut self.store.connection, &mut self.store.catalogue);
+        }
     }
 
     /// What waits, or else the next call that comes; `false` when none can come any more.
@@ -264,7 +269,7 @@ impl Desk {
         }
         let durability = group.iter().map(|work| work.durability()).max();
         self.survive(durability.unwrap_or(Durability::Full))?;
-        self.store.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        connection::begin(&self.store.connection, &mut self.turn)?;
         self.store.catalogue.refresh(&self.store.connection)?;
         let waits = durability == Some(Durability::Full) && self.store.manner == Manner::Gathered;
         let (mut done, mut patience) = (0, self.patience);

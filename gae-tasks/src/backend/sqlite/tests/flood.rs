@@ -1,0 +1,165 @@
+//! Beside a process that writes without a pause, a single call is answered soon.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+
+use super::super::Sqlite;
+use super::super::turn::{COURTESY, SPELL, Turn};
+use super::{Folder, at, enqueue, lease, open, task};
+
+/// Set for the child process that floods: the database.
+const CHILD: &str = "GAE_TASKS_TEST_FLOOD";
+
+const CALLERS: usize = 50;
+
+/// Not a test of its own: what the child process does until it is killed.
+#[test]
+fn child() {
+    let Ok(file) = std::env::var(CHILD) else { return };
+    let sqlite = open(file).unwrap();
+    println!("flooding");
+    let store = || {
+        loop {
+            _ = enqueue(&sqlite, vec![task(b"x")]);
+        }
+    };
+    thread::scope(|scope| (0..CALLERS).for_each(|_| _ = scope.spawn(store)));
+}
+
+/// Killed when the test is over.
+struct Flooder(Child);
+
+impl Flooder {
+    fn start(folder: &Folder) -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["backend::sqlite::tests::flood::child", "--exact", "--nocapture"])
+            .env(CHILD, folder.file())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
+        lines.map(Result::unwrap).find(|line| line.ends_with("flooding")).unwrap();
+        Self(child)
+    }
+}
+
+impl Drop for Flooder {
+    fn drop(&mut self) {
+        _ = self.0.kill();
+        _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_single_call_is_answered_soon_though_other_processes_flood() {
+    for flooders in [1, 2] {
+        let folder = Folder::new();
+        let sqlite = folder.open();
+        let _flooders: Vec<_> = (0..flooders).map(|_| Flooder::start(&folder)).collect();
+        let (begun, mut longest, mut calls) = (Instant::now(), Duration::ZERO, 0);
+        while begun.elapsed() < Duration::from_millis(2_500) {
+            let called = Instant::now();
+            enqueue(&sqlite, vec![task(b"single")]).unwrap();
+            (longest, calls) = (longest.max(called.elapsed()), calls + 1);
+            thread::sleep(Duration::from_millis(5));
+        }
+        println!("{flooders} flooders: {calls} calls, {longest:.1?} at most");
+        assert!(longest < Duration::from_secs(2), "{longest:?} beside {flooders}");
+    }
+}
+
+/// Asserts that `work` shows others that it waits while one of them has a transaction, and has its turn then.
+fn assert_waits_its_turn(folder: &Folder, watcher: &Turn, work: impl FnOnce() + Send) {
+    let other = Connection::open(folder.file()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert!(!watcher.has_next());
+    thread::scope(|scope| {
+        let working = scope.spawn(work);
+        let begun = Instant::now();
+        while !watcher.has_next() {
+            assert!(begun.elapsed() < Duration::from_secs(4), "it waits and does not show it");
+        }
+        other.execute_batch("COMMIT").unwrap();
+        working.join().unwrap();
+    });
+    assert!(!watcher.has_next(), "it had its turn");
+}
+
+#[test]
+fn who_waits_for_another_transaction_is_the_next() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    let watcher = turn(&sqlite);
+    assert_waits_its_turn(&folder, &watcher, || _ = enqueue(&sqlite, vec![task(b"x")]).unwrap());
+    lease(&sqlite, at(100), 1);
+    assert_waits_its_turn(&folder, &watcher, || drop(sqlite));
+    assert!(!folder.names().iter().any(|name| name.ends_with(".lock")), "the session has ended");
+}
+
+#[test]
+fn a_writer_steps_aside_for_the_next_one_but_not_for_ever() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    let mut other = turn(&sqlite);
+    let claim = other.claim();
+    for _ in 0..3 {
+        thread::sleep(SPELL);
+        let begun = Instant::now();
+        enqueue(&sqlite, vec![task(b"x")]).unwrap();
+        assert!(begun.elapsed() >= COURTESY, "it did not step aside");
+    }
+    drop(claim);
+}
+
+/// As one that was stopped while it waited.
+#[test]
+fn the_next_one_keeps_nobody_from_writing_that_never_comes() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    let mut stopped = turn(&sqlite);
+    let claim = stopped.claim();
+    let other = Connection::open(folder.file()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    thread::scope(|scope| {
+        let (reply, answer) = mpsc::channel();
+        let sqlite = &sqlite;
+        scope.spawn(move || reply.send(enqueue(sqlite, vec![task(b"x")])));
+        assert!(answer.recv_timeout(Duration::from_millis(50)).is_err(), "it waits");
+        other.execute_batch("COMMIT").unwrap();
+        let answer = answer.recv_timeout(Duration::from_secs(4));
+        drop(claim);
+        assert!(answer.is_ok_and(|answer| answer.is_ok()), "it waits for ever");
+    });
+}
+
+#[test]
+fn a_writer_steps_aside_once_in_a_while_only_and_only_while_one_waits() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    let (mut one, mut other) = (turn(&sqlite), turn(&sqlite));
+    let took = |turn: &mut Turn| {
+        let begun = Instant::now();
+        turn.step_aside();
+        begun.elapsed()
+    };
+    let claim = other.claim();
+    thread::sleep(SPELL);
+    assert!(took(&mut one) >= COURTESY);
+    let at_once = (0..100).any(|_| took(&mut one) < COURTESY);
+    assert!(at_once, "its spell has just begun anew");
+    drop(claim);
+    let at_once = (0..100).any(|_| {
+        thread::sleep(SPELL);
+        took(&mut one) < COURTESY
+    });
+    assert!(at_once, "nobody waits any more");
+}
+
+fn turn(sqlite: &Sqlite) -> Turn {
+    Turn::new(sqlite.writer.opened())
+}
