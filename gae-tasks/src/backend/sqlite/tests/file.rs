@@ -163,7 +163,7 @@ fn opening_a_file_again_keeps_the_locks_of_the_first_handle() {
     // one that is missing again and again is gone.
     let is_locked = |folder: &Folder| {
         (0..200).any(|look| {
-            std::thread::sleep(Duration::from_millis(look.min(5)));
+            std::thread::sleep(std::time::Duration::from_millis(look.min(5)));
             fs::read_to_string("/proc/locks").unwrap().lines().any(|line| line.contains(&inode(folder)))
         })
     };
