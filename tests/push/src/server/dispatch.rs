@@ -74,9 +74,11 @@ impl Inner {
     /// Dispatches what is due for as long as it is polled.
     pub(super) async fn dispatch_all(self: Arc<Self>) {
         loop {
-            let ready = self.state().begin_due(self.now());
+            // One moment for both: what becomes due in between would be waited for without a timer.
+            let now = self.now();
+            let ready = self.state().begin_due(now);
             ready.into_iter().for_each(|ready| self.dispatch(ready));
-            let next = self.state().next().map(|next| next.duration_since(self.now()).unwrap_or_default());
+            let next = self.state().next().map(|next| next.duration_since(now).unwrap_or_default());
             let changed = self.changed.notified();
             match next {
                 // What is due and did not begin waits for another to end, which is a change.
