@@ -5,6 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 host=$(rustc -vV | sed -n 's/^host: //p')
+target=${CARGO_TARGET_DIR:-target}/linking
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 passed=0 failed=0
@@ -12,7 +13,7 @@ passed=0 failed=0
 # Registrations stand in our own crates, so the others are built once, without optimisation, where that is possible. With
 # a target named, the macros are built once for all settings.
 build=(
-  rustc --quiet --package gae-tasks-tests-program --target "$host" --target-dir target/linking
+  rustc --quiet --package gae-tasks-tests-program --target "$host" --target-dir "$target"
   --config 'profile.release.package."*".opt-level=0'
   --config 'profile.release.package."*".codegen-units=16'
   --config 'profile.release.debug=false'
@@ -27,7 +28,7 @@ check() {
     # There the compiler brings a linker of its own, an LLD too, and would not give it up.
     [ "$host" != x86_64-unknown-linux-gnu ] || flags+=(-C linker-features=-lld)
   fi
-  local program=target/linking/$host/${profile/dev/debug}/gae-tasks-tests-program
+  local program=$target/$host/${profile/dev/debug}/gae-tasks-tests-program
   if env "${@/#/CARGO_PROFILE_RELEASE_}" cargo "${build[@]}" --profile "$profile" -- "${flags[@]}" >"$log" 2>&1 &&
     "$program" "$scratch" >>"$log" 2>&1 && grep -qx '3 of 3 ran' "$log"; then
     passed=$((passed + 1))

@@ -10,6 +10,11 @@ if ! command -v cc >/dev/null; then
   $sudo apt-get install -qy gcc libc6-dev
 fi
 
+# Nothing is built twice here, so what would make that faster is not kept.
+export CARGO_INCREMENTAL=0
+# As in Cargo.toml; trybuild, which has a workspace of its own, reads it here.
+export CARGO_PROFILE_DEV_DEBUG=line-tables-only
+
 cargo test --workspace --all-features "$@"
 
 # Only whole runs: arguments choose some tests, and these are none of cargo's.
