@@ -50,6 +50,8 @@ pub use clock::{Clock, SystemClock};
 pub use context::{TaskContext, current, is_from_task_queue, retry_count};
 pub use defer::{Defer, DeferFuture};
 pub use error::Error;
+#[doc = include_str!("docs/deferred.md")]
+#[doc(inline)]
 pub use gae_tasks_macros::deferred;
 pub use outcome::{BoxError, Failure, Outcome, PermanentTaskFailure, SingularTaskFailure, TaskFailure};
 #[cfg(feature = "json")]
