@@ -28,8 +28,8 @@ search() {
   mkdir -p "$output/$name"
   # Without .gitignore, so that Cargo.lock is copied.
   cargo mutants --package gae-tasks "${files[@]}" --output "$output/$name" --gitignore=false --baseline=skip \
-    --timeout 60 --build-timeout 600 --test-package gae-tasks,gae-tasks-tests --features gae-tasks/push \
-    "$@" -- --lib --test "$tests" || status=$?
+    --cap-lints=true --timeout 60 --build-timeout 600 --test-package gae-tasks,gae-tasks-tests --features gae-tasks/push \
+    --cargo-arg=--lib --cargo-arg=--test="$tests" "$@" || status=$?
   case $status in
     0 | 3) ;; # 3: some were noticed by a test that never ended.
     2) missed=2 ;;
