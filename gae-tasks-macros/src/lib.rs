@@ -20,7 +20,8 @@ use crate::check::Errors;
 use crate::item::Function;
 use crate::model::Task;
 
-// Documented in gae-tasks: examples here would need that crate, and a proc macro's dependencies are built apart from all else.
+// Documented in gae-tasks: examples here would need that crate, and what a proc macro depends on is built apart from all
+// else.
 #[doc(hidden)]
 #[proc_macro_attribute]
 pub fn deferred(attribute: TokenStream, item: TokenStream) -> TokenStream {
