@@ -167,6 +167,20 @@ fn a_log_that_alone_is_removed_takes_no_task_along() {
     assert!(!stored(&folder.open()).unwrap().is_empty(), "its end puts the log into the file");
 }
 
+/// What the kernel says of the name by which the log was opened is not believed alone.
+#[test]
+fn a_log_that_is_put_back_under_its_name_is_gone_on_with() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    store(&sqlite).unwrap();
+    let (log, kept) = (&files(&folder)[1], folder.0.join("kept"));
+    fs::hard_link(log, &kept).unwrap();
+    fs::remove_file(log).unwrap();
+    assert!(store(&sqlite).is_err());
+    fs::hard_link(&kept, log).unwrap();
+    store(&sqlite).unwrap();
+}
+
 #[test]
 fn a_file_that_is_named_by_a_link_is_in_its_own_place() {
     let folder = Folder::new();
