@@ -95,6 +95,25 @@ async fn a_task_that_is_deferred_during_a_lease_is_not_slept_through() {
     running.finish().await;
 }
 
+/// Attempts that end now and then put off no look that is due.
+#[tokio::test]
+async fn attempts_that_end_do_not_put_off_a_scheduled_task() {
+    let world = World::new();
+    let running = Running::start(world.tasks.worker().poll_interval(2 * SECOND));
+    world.tasks.defer_many((0..20).map(|_| passes_the_gate::defer())).await.unwrap();
+    world.stage.until(|signs| signs.begun == 20).await;
+    counts::defer().after(Duration::from_millis(1500)).on(&world.tasks).await.unwrap();
+    for ended in 1..=5 {
+        world.pass(Duration::from_millis(600)).await;
+        world.stage.let_pass(1);
+        world.stage.until(|signs| signs.ended >= ended).await;
+    }
+    assert_eq!(world.stage.signs().begun, 21, "three seconds have passed");
+    world.stage.let_pass(20);
+    world.until_open(0).await;
+    running.finish().await;
+}
+
 /// What another process stores wakes nobody here.
 #[cfg(feature = "sqlite")]
 #[tokio::test]
