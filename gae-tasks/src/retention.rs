@@ -1,10 +1,10 @@
-//! How long what is over is kept, as far as somebody has stated it.
+//! How long dead letters and the names of finished tasks are kept, where somebody has stated it.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// How long what is over is kept; `None` is not stated.
+/// How long dead letters and the names of finished tasks are kept; `None` is not stated.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Retention {

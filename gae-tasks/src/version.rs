@@ -1,4 +1,4 @@
-//! The version of what is stored beside payloads: attributes, retry settings and queue configurations.
+//! The version of the data stored beside payloads: attributes, retry settings and queue configurations.
 //!
 //! Postcard does not describe itself, so the first byte of stored bytes is the version that must understand them. A
 //! program that meets a higher one leaves the task, or the queue, to a newer program.

@@ -55,7 +55,7 @@ impl Shutdown {
         self.within(Duration::ZERO, work).await
     }
 
-    /// What `done` gives, if that is in time: at most `more` after the grace time.
+    /// The output of `done`, if it is ready in time: at most `more` after the grace time.
     async fn within<T>(&mut self, more: Duration, done: impl Future<Output = T>) -> Option<T> {
         let now = self.crew.clock.monotonic();
         let end = self.told.unwrap_or(now).saturating_add(self.grace).saturating_add(more);
@@ -74,8 +74,8 @@ pub(super) struct Hands {
     pub(super) keeper: Keeper,
 }
 
-/// Ends the attempts and records their outcomes: all of it within the grace time and, for what is cancelled then and
-/// what is still to be recorded, [`LAST_WORDS`]. Burns no attempt: what did not end is cancelled and given back.
+/// Ends the attempts and records their outcomes within the grace time. Attempts that are cancelled at its end, and outcomes
+/// that are not recorded by then, have [`LAST_WORDS`] more. No attempt is burnt: one that did not end is given back.
 ///
 /// What cannot be stopped (a plain function, an async one that computes without awaiting) keeps its lease, or another
 /// worker would run it beside this one: it goes on in the background until it returns or the process ends.

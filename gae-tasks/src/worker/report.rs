@@ -1,4 +1,4 @@
-//! What an operator should know of a storage: tasks that are not run here, and tasks of the future.
+//! What an operator should know about the stored tasks: those that are not run here, and those of the future.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -30,7 +30,7 @@ impl Reporter {
         let soon = crew.clock.wall().plus(TOLERANCE);
         let (mut tasks, mut after) = (0, Some(TaskId::first_of(soon)));
         while after.is_some() {
-            // Storage errors are reported by the sweep.
+            // The sweep reports storage errors.
             let request = List { filter: TaskFilter::new(), after, limit: PAGE };
             let page = crew.pull.list(request).await.unwrap_or_default();
             tasks += page.iter().filter(|record| record.created > soon && record.died.is_none()).count();
@@ -47,13 +47,14 @@ impl Reporter {
         }
     }
 
+    /// Reports the routes that wait and are not run here, at most once a minute.
     pub(super) async fn report(&mut self, crew: &Crew) {
         let now = crew.clock.monotonic();
         if self.last.is_some_and(|last| now.saturating_sub(last) < REPORT_INTERVAL) {
             return;
         }
         self.last = Some(now);
-        // Storage errors are told by the sweep.
+        // The sweep reports storage errors.
         let lines = crew.pull.stats(crew.clock.now()).await.unwrap_or_default();
         for line in lines.iter().filter(|line| line.stats.scheduled > 0) {
             let Some(problem) = problem(crew, line) else { continue };

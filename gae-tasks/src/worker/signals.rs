@@ -76,7 +76,7 @@ impl fmt::Debug for Signals {
 /// The exit code of a process that a signal ends at once: the one of shells for Ctrl-C.
 const ABORTED: i32 = 130;
 
-/// Tells whether the first signal was heard, by the thread that listens; started if there is none yet.
+/// A receiver that holds whether the first signal was heard. The thread that listens is started if there is none yet.
 fn heard() -> io::Result<watch::Receiver<bool>> {
     static LISTENER: Mutex<Option<Arc<watch::Sender<bool>>>> = Mutex::new(None);
     let mut listener = LISTENER.lock().unwrap_or_else(PoisonError::into_inner);

@@ -59,7 +59,7 @@ impl Sweeper {
         match crew.pull.sweep(request).await {
             Ok(swept) => {
                 self.failures = 0;
-                // Its own are no matter of time: it knows whether it works on them.
+                // The worker knows which of its own leases it still works on.
                 let of_others = swept.held.into_iter().filter(|held| !crew.held.contains(&held.lease));
                 self.watch.look(of_others.collect(), asked, crew.clock.monotonic());
                 if swept.recovered > 0 {

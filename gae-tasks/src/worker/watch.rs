@@ -1,4 +1,4 @@
-//! Which leases are lost, as far as only time can tell: those that stay as they are for their own duration.
+//! Which leases are lost where only time decides: those that stay unchanged for their own duration.
 
 use std::collections::HashMap;
 use std::time::Duration;

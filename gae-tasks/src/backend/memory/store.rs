@@ -397,7 +397,7 @@ impl Stored {
         Settled::Scheduled(until)
     }
 
-    /// Whether its pause was chosen in what is the future by now: the clock was set back.
+    /// Whether its pause began in the future: the clock was set back.
     fn has_long_pause(&self, now: Timestamp) -> bool {
         self.record.state == TaskState::Scheduled && matches!(self.wait, Wait::Pause(since) if since > now)
     }

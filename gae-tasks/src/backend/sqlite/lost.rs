@@ -113,7 +113,7 @@ pub(super) fn unchanged(connection: &Connection, lease: &HeldLease) -> Result<Op
     Ok(session.optional()?)
 }
 
-/// Up to `limit` tasks leased by a session; it leaves out what is no id.
+/// Up to `limit` tasks leased by a session. Rows without a valid id are left out.
 pub(super) fn of_session(connection: &Connection, session: i64, limit: usize) -> Result<Vec<TaskId>, Fault> {
     let mut statement = connection.prepare_cached(LEASED)?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);

@@ -78,7 +78,7 @@ struct Log {
     identity: Identity,
     /// SQLite has no locks on the log, so that a descriptor of it may be closed again.
     _opened: fs::File,
-    /// Where the kernel tells by which name that descriptor is to be found by now.
+    /// The kernel's link to the file's current name.
     link: Option<PathBuf>,
 }
 
@@ -110,7 +110,7 @@ fn compare(path: &Path, known: Identity) -> Result<(), Fault> {
     Err(Fault::CutOff { path: path.to_owned(), how })
 }
 
-/// What tells a file from any other on its host.
+/// The numbers by which a file differs from any other on its host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Identity {
     #[cfg(unix)]

@@ -139,7 +139,7 @@ fn old_dead(
     Ok(old)
 }
 
-/// A pause that was chosen in what is the future by now: the clock was set back.
+/// A pause that began in the future: the clock was set back.
 struct LongPause {
     task: TaskId,
     lane: i64,

@@ -21,10 +21,10 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// Between two looks at the lock of those who wait.
 const LOOK: Duration = Duration::from_micros(200);
 
-/// What the writer of one opened file knows of those of other processes.
+/// Whether writers of other processes wait for the file.
 ///
-/// The next to write holds a lock on the log's file. SQLite has no locks there, so that a descriptor of our own takes none
-/// along; and the log is there for as long as somebody uses the database, so that nothing else has to be left beside it.
+/// The next to write holds a lock on the log's file. SQLite takes no locks there, so closing a descriptor of ours drops none
+/// of its locks; and the log exists as long as somebody uses the database, so no other file is left beside it.
 #[derive(Debug)]
 pub(super) struct Turn {
     /// `None` where such a lock would keep SQLite from reading the log.

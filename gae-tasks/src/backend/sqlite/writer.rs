@@ -264,7 +264,7 @@ impl Desk {
 
     fn try_transact(&mut self, group: &mut Vec<Box<dyn Work>>) -> Result<(), Fault> {
         if self.is_cut_off {
-            // Nothing more is changed in a file that is gone: its callers are told that all of them failed.
+            // Nothing more is changed in a file that is gone, so every caller fails.
             self.opened.check()?;
         }
         let durability = group.iter().map(|work| work.durability()).max();
