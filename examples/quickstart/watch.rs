@@ -144,7 +144,7 @@ async fn watch(mut worker: Worker<'_>, tasks: &Client, bar: &ProgressBar) -> Res
     }
 }
 
-/// Prints what is in the results, and why a file is not.
+/// Prints the results, and why a file has none.
 async fn summary(Opened { run, tasks, results }: &Opened) -> Result<()> {
     let totals = results.totals()?;
     println!("{} files, {} lines, {} words", totals.files, totals.lines, totals.words);

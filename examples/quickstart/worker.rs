@@ -11,7 +11,7 @@ use crate::folder::Run;
 /// Most processes that are started one after the other. A task that kills its worker is a dead letter before that.
 const MOST_STARTED: u32 = 10;
 
-/// Runs tasks until the process is told to end, or killed, or the one that has started it is gone.
+/// Runs tasks until the process is told to end, or is killed, or its starter is gone.
 pub(crate) async fn work(run: &Run) -> Result<()> {
     let starter_is_gone = end_of_input();
     let tasks = Client::builder().state(run.results()?).open(&run.queue()).await?;

@@ -80,7 +80,7 @@ pub enum Schedule {
 }
 
 impl Schedule {
-    /// Whether it names a moment to wait for. A task that has none is due whatever a clock says later.
+    /// Whether it names a moment to wait for. A task without one is due, whatever a clock says later.
     pub(crate) const fn is_timed(self) -> bool {
         match self {
             Self::Now => false,

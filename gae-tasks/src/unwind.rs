@@ -26,7 +26,7 @@ pub(crate) async fn caught<F: Future>(mut work: Pin<&mut Option<F>>) -> Result<F
         };
         polled.map_or_else(
             |panic| {
-                // What is left of it may panic again when it is dropped.
+                // The rest of it may panic again when it is dropped.
                 _ = catch(|| work.set(None));
                 Poll::Ready(Err(panic))
             },
@@ -43,7 +43,7 @@ pub(crate) fn discard<T>(value: T) {
     }
 }
 
-/// What a panic said.
+/// The message of a panic.
 pub(crate) fn text(panic: Box<dyn Any + Send>) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
@@ -52,7 +52,7 @@ pub(crate) fn text(panic: Box<dyn Any + Send>) -> String {
     text
 }
 
-/// Drops what a panic in a drop said, if it is text: anything else may panic once more, and so on.
+/// Drops the payload of a panic in a drop, if it is text: anything else may panic once more, and so on.
 fn forget(panic: Box<dyn Any + Send>) {
     if !panic.is::<&str>() && !panic.is::<String>() {
         mem::forget(panic);

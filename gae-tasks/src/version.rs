@@ -32,7 +32,7 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Unread> {
     }
 }
 
-/// The version that must understand `bytes`; zero where there are none.
+/// The version that a program needs to read `bytes`; zero if there are no bytes.
 pub(crate) fn of(bytes: Option<&[u8]>) -> u8 {
     bytes.and_then(|bytes| bytes.first().copied()).unwrap_or_default()
 }

@@ -116,7 +116,7 @@ fn text<T>(answer: Result<T, Error>) -> String {
     answer.err().map_or_else(|| "no error".to_owned(), |error| format!("{:#}", anyhow::Error::new(error)))
 }
 
-/// What a child is told of all that it tries.
+/// The answers that a child gets to all that it tries.
 fn tried_in_child(client: &Client, sqlite: &Sqlite, url: &str, elsewhere: &str) -> String {
     let tried = [
         text(wait(async { no_op::defer().on(client).await })),

@@ -294,11 +294,11 @@ pub enum Verdict {
     },
 }
 
-/// The shortest and the longest time for which a task goes back whose payload could not be read.
+/// The shortest and the longest pause of a task whose payload could not be read.
 const UNREADABLE: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(60 * 60)];
 
-/// When a task that was stored at `created` is leased again whose payload could not be read at `now`: it waits about as
-/// long as it is stored already, so that it is met less and less often.
+/// When a task that was stored at `created`, and whose payload could not be read at `now`, is leased again. Its pause
+/// is about as long as it has been stored, so it is leased less and less often.
 pub(crate) fn after_unreadable(created: Timestamp, now: Timestamp) -> Timestamp {
     now.plus(now.since(created).clamp(UNREADABLE[0], UNREADABLE[1]))
 }
@@ -363,7 +363,7 @@ pub struct Sweep {
 pub struct HeldLease {
     /// The lease.
     pub lease: LeaseRef,
-    /// When it ends unless it is extended, by the clock of whoever gave or extended it.
+    /// When the lease ends unless it is extended, by the clock that gave or extended it.
     pub expires: Timestamp,
     /// For how long it was given or extended.
     pub duration: Duration,

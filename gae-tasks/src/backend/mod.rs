@@ -96,8 +96,8 @@ pub trait Backend: fmt::Debug + Send + Sync + sealed::Sealed + 'static {
     /// [`Error::NewerQueue`] if a newer version of this crate wrote its configuration: it stays as it is.
     fn put_queue(&self, queue: QueueName, config: QueueConfig) -> Answer<'_, ()>;
 
-    /// Raises the retention of a queue to at least what is stated; made if missing. A queue that a newer version of this
-    /// crate configured stays as it is.
+    /// Raises the retention of a queue to at least `stated`; a missing queue is made. A queue that a newer version of
+    /// this crate configured stays as it is.
     fn raise_retention(&self, queue: QueueName, stated: Retention) -> Answer<'_, ()>;
 
     /// All queues by name.
@@ -106,8 +106,9 @@ pub trait Backend: fmt::Debug + Send + Sync + sealed::Sealed + 'static {
     /// Pauses a queue, or lets it go on: a paused queue accepts tasks, none of which is leased. Made if missing.
     fn set_paused(&self, queue: QueueName, paused: bool) -> Answer<'_, ()>;
 
-    /// Deletes the tasks of a queue that are stored now, but dead letters and what a newer version of this crate stored;
-    /// names leave tombstones. A large queue is purged bit by bit: what was deleted stays so if the rest fails.
+    /// Deletes the tasks of a queue that are stored now, except dead letters and tasks that a newer version of this
+    /// crate stored; names leave tombstones. A large queue is purged in several steps: if one fails, the earlier ones
+    /// stay done.
     fn purge(&self, queue: QueueName, now: Now) -> Answer<'_, Purged>;
 
     /// How many tasks stand where, by queue and route.

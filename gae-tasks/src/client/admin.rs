@@ -97,8 +97,8 @@ impl Client {
         self.0.backend.set_paused(QueueName::new(queue)?, false).await
     }
 
-    /// Deletes the tasks of a queue that are stored now, but its dead letters and what a newer version of this crate
-    /// stored. A large queue is purged bit by bit: if that is interrupted, call it again.
+    /// Deletes the tasks of a queue that are stored now, except its dead letters and tasks that a newer version of this
+    /// crate stored. A large queue is purged in several steps: if the call is interrupted, call it again.
     ///
     /// # Errors
     /// [`Error::QueueName`] if `queue` is not a valid queue name.

@@ -89,17 +89,18 @@ impl ClientBuilder {
         self
     }
 
-    /// For how long at least dead letters are kept, in the queues that this client defers to or whose tasks it runs.
+    /// The shortest time for which dead letters are kept in the queues that this client defers to or works on.
     ///
-    /// The retention is a part of the queue's stored configuration: a smaller one there, or one that nobody has stated
-    /// (30 days), is raised to this one; a longer one, of another program, stays. To shorten it, use
-    /// [`put_queue`](Client::put_queue). Cloud Tasks keeps no dead letters, so there the client is not made.
+    /// The retention is a part of the queue's stored configuration. A shorter one there, or the default of 30 days, is
+    /// raised to this one; a longer one, which another program has set, stays. To shorten it, use
+    /// [`put_queue`](Client::put_queue). Cloud Tasks keeps no dead letters, so a client for it cannot be built
+    /// with this.
     pub fn dead_letter_retention(mut self, retention: Duration) -> Self {
         self.retention.dead_letters = Some(retention);
         self
     }
 
-    /// For how long at least the name of a task stays blocked after its end; unless somebody states it, 24 hours. Stored
+    /// The shortest time for which the name of a task stays blocked after its end; 24 hours by default. It is stored
     /// with the queue, as [`dead_letter_retention`](Self::dead_letter_retention) is.
     pub fn tombstone_retention(mut self, retention: Duration) -> Self {
         self.retention.tombstones = Some(retention);

@@ -12,7 +12,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How many lost attempts make a task a dead letter unless its queue says otherwise.
 const MAX_LOST_ATTEMPTS: u32 = 5;
 
-/// What a queue has that states no retries of its own.
+/// The retries of a queue that states none of its own.
 static RETRY: RetryConfig = RetryConfig::new();
 
 /// The configuration of a queue: the fields that were set, and a default for each that was not.

@@ -41,7 +41,7 @@ impl Shutdown {
         log::say(|| tracing::info!(running, "shutting down: no more tasks are leased"));
     }
 
-    /// Does `work` unless the worker was told to end. If that happens meanwhile, `work` has the grace time and no more.
+    /// Does `work` unless the worker was told to end. If the signal comes during `work`, only the grace time is left.
     pub(super) async fn lets<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
         if self.told.is_some() {
             return None;

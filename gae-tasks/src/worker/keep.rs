@@ -77,8 +77,8 @@ async fn keep(crew: &Crew) {
 /// Cancels attempts at the moment their leases run out, whatever the storage is doing: a worker that has seen a lease
 /// unchanged for its duration takes it no sooner.
 ///
-/// Where this worker itself stood still meanwhile, others may have stood still with it. Then the leases are extended
-/// first, if they still can be; an attempt goes on until that is known anyway.
+/// If this worker itself was frozen, others may have been frozen with it. The leases are then extended first, if they
+/// still can be; an attempt goes on until that is known.
 async fn expire(crew: &Crew) {
     let mut has_stood_still = false;
     loop {

@@ -8,7 +8,7 @@ use crate::backend::{List, RouteStats, TaskFilter};
 use crate::log;
 use crate::task::TaskId;
 
-/// How often tasks that are not run are looked for.
+/// How often a worker looks for tasks that it does not run.
 const REPORT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Tasks that were created later than so far ahead were created in the future.

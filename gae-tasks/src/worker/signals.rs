@@ -105,7 +105,7 @@ fn start(heard: Arc<watch::Sender<bool>>) -> io::Result<()> {
     listening.recv().unwrap_or_else(|_| Err(io::Error::other("the thread that listens has ended")))
 }
 
-/// What signals come from, and a runtime that depends on nobody else's.
+/// The source of signals, and a runtime of its own that listens to it.
 fn open() -> io::Result<(Runtime, Source)> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let source = {

@@ -9,7 +9,7 @@ use crate::time::Timestamp;
 /// Into how many parts of a lease's duration the time falls at most that one look can add.
 ///
 /// Between two looks that are far apart, this worker, the holder of the lease, or both of them may have been frozen, and
-/// nobody may have reached the storage. A holder extends its lease three times as often as it must, so where it lives it
+/// nobody may have reached the storage. A holder extends its lease three times as often as it must, so a living one
 /// does so before a few such looks add up.
 const PARTS: u32 = 3;
 
@@ -155,8 +155,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever freezes: a holder that extends within a third of the duration, and as soon as it is awake again, is
-        /// never robbed by looks that are that far apart or farther.
+        /// Whichever process freezes: a holder that extends within a third of the duration, and as soon as it is awake
+        /// again, loses no lease to looks that are at least that far apart.
         #[test]
         fn no_live_lease_is_taken(pauses in prop::collection::vec(0_u64..100_000, 1..60), millis in 1_000_u64..60_000) {
             let duration = Duration::from_millis(millis);

@@ -15,7 +15,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 gae_tasks::link!(gae_tasks_tests);
 
-/// How long a caller waits that was told of an error.
+/// How long a caller waits after an error.
 const PAUSE: Duration = Duration::from_millis(50);
 
 #[tokio::main(flavor = "current_thread")]

@@ -67,7 +67,7 @@ async fn work_twice(url: &str) -> Result<(), Error> {
     for worker in both {
         worker.await.expect("a worker panicked")?;
     }
-    // One that comes late is told at once.
+    // A late listener hears of the signal at once.
     gae_tasks::signals().await;
     Ok(())
 }

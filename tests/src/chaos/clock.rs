@@ -23,8 +23,8 @@ impl FileClock {
         &self.0
     }
 
-    /// Sets the clock so many seconds ahead of the machine's, or behind it if negative. Whoever reads it meanwhile gets
-    /// the old time or the new one.
+    /// Sets the clock so many seconds ahead of the machine's, or behind it if negative. A reader gets the old time or
+    /// the new one.
     ///
     /// # Errors
     /// If the file cannot be written.

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use gae_tasks::{TaskContext, TaskId};
 
-/// The environment variable that tells a process where the log is.
+/// The environment variable with the path of the log.
 pub const LOG: &str = "CHAOS_LOG";
 
 /// What a line of the log says.

@@ -1,4 +1,4 @@
-//! What a test tells attempts that are in progress in other processes: files, as a test can write them at any time.
+//! Orders of a test to attempts in other processes: files, since a test can write them at any time.
 
 use std::fs;
 use std::io;

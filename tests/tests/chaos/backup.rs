@@ -17,7 +17,7 @@ async fn defer(tasks: &Client, calls: impl Iterator<Item = Defer>) -> Vec<TaskId
 async fn a_backup_taken_in_full_use_is_whole_and_goes_on_by_itself() {
     let stage = Stage::new().await;
     let orders = stage.orders("orders");
-    // In progress at the moment of the backup: in the copy only their leases tell that nobody works on them.
+    // In progress at the moment of the backup: in the copy only their leases show that nobody works on them.
     let held = defer(&stage.tasks, (0..5).map(|_| obey::defer(orders.file()))).await;
     let waiting = defer(&stage.tasks, (0..300).map(|_| hold::defer(0_u64).queue("waiting"))).await;
     let workers = [2.0, 5.0].map(|lease| stage.worker().lease(lease).start());

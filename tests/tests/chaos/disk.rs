@@ -12,7 +12,7 @@ use super::stage::{Process, SECOND, Stage, until};
 /// Where the small file system is, once the test runs where it can be seen.
 const FOLDER: &str = "CHAOS_DISK";
 
-/// What is taken of it by others, and free later.
+/// The part of the disk that other programs take, and free later.
 const MOST: usize = 24 * 1024 * 1024;
 
 const CALLERS: usize = 4;
@@ -85,7 +85,7 @@ async fn on_a_small_disk(folder: &Path) {
     println!("{} stored, {} refused, {} begun", stored.len(), failed(&producer), history.attempts.len());
     history.assert_nothing_ran_beside_itself();
     assert!(stored.iter().all(|task| history.over(*task).0 > 0), "a stored task is lost");
-    // The last calls of a killed producer may be stored and not told of; a refused one must not be.
+    // The last calls of a killed producer may be stored without an acknowledgement; a refused one must not be stored.
     assert!(history.attempts.len() <= held.len() + stored.len() + CALLERS, "stored though they were refused");
     assert!(held.iter().all(|task| history.begun(*task) == 1), "what had ended before ran again: {history:?}");
     assert!(holder.ended().is_none() && worker.ended().is_none());

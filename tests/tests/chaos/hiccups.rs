@@ -17,7 +17,7 @@ const HOLDERS: [f64; 4] = [1.0, 1.2, 5.0, 30.0];
 enum Clue {
     /// Its lock is free.
     Lock,
-    /// There is no lock to be seen, so only its lease tells, which has so many seconds.
+    /// No lock shows whether it lives, so only its lease does, which has so many seconds.
     Lease(f64),
 }
 
@@ -104,7 +104,7 @@ impl Scene {
         holders.chain(Some(&self.observer).filter(|live| outlasts(live.lease, self.observer_absence)))
     }
 
-    /// Kills those that are to die, and answers what is against the promises.
+    /// Kills those that are to die, and returns what breaks the promises.
     async fn problems(mut self) -> Vec<String> {
         self.add_victims().await;
         let mut killed = BTreeMap::new();

@@ -41,7 +41,7 @@ async fn what_a_killed_producer_was_told_is_stored_runs_once() {
     }
 }
 
-/// Kills a producer, and answers what it was told is stored.
+/// Kills a producer, and returns the tasks that were acknowledged to it.
 fn killed(mut producer: Process) -> Vec<gae_tasks::TaskId> {
     producer.kill();
     let failed: Vec<_> = producer.printed().into_iter().filter(|line| line.starts_with("failed")).collect();

@@ -11,7 +11,7 @@ fn start(stage: &Stage, days: u64) -> Process {
     stage.worker().lease(1.0).option("retention", days).start()
 }
 
-/// Makes a dead letter, which whoever works runs.
+/// Makes a dead letter; any worker runs its task.
 async fn dead_letter(stage: &Stage) -> TaskId {
     let id = fail_for_good::defer().on(&stage.tasks).await.unwrap().id;
     until("a dead letter", 5 * SECOND, async || stage.dead().await == 1).await;

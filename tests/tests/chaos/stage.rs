@@ -45,7 +45,7 @@ impl Stage {
         Self::within(beside, folder).await
     }
 
-    /// A stage whose storage is in this folder; the log stands elsewhere.
+    /// A stage whose storage is in this folder; the log is elsewhere.
     pub(crate) async fn in_folder(folder: &Path) -> Self {
         Self::within(tempfile::tempdir().unwrap(), folder.to_owned()).await
     }
@@ -234,7 +234,7 @@ pub(crate) fn signal_all<'a>(signal: &str, processes: impl IntoIterator<Item = &
     assert!(Command::new("kill").arg(signal).args(ids).status().unwrap().success(), "kill {signal}");
 }
 
-/// One attempt at a task, as the log tells it.
+/// One attempt at a task, as the log shows it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Made {
     pub(crate) process: u32,

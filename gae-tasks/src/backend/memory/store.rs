@@ -34,7 +34,7 @@ pub(super) struct Stored {
     lease: Option<Held>,
 }
 
-/// What a task waits for that is scheduled.
+/// What a scheduled task waits for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Wait {
     /// A worker, whatever the clock says.

@@ -61,7 +61,7 @@ impl Durability {
     }
 }
 
-/// Opens the file, made if it is missing, and tells what was opened.
+/// Opens the file, creating it if it is missing, and returns which file was opened.
 pub(super) fn create(path: &Path) -> Result<(Opened, Connection), Problem> {
     let named = File::new(path);
     let refused = |fault| Problem::new(&named, fault);

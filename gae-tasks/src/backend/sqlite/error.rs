@@ -44,8 +44,8 @@ impl Problem {
 
     /// Whether one member of a transaction may be to blame, so that the others are worth a try of their own.
     ///
-    /// A locked file would only make each of them wait as long again, and what was committed into a file that is gone
-    /// is done.
+    /// With a locked file each of them would only wait as long again, and a commit to a file that is gone cannot be
+    /// taken back.
     pub(super) fn may_spare_others(&self) -> bool {
         let spares_nobody = [ErrorCode::DatabaseBusy, ErrorCode::DatabaseLocked, ErrorCode::NotADatabase];
         !self.is_cut_off() && !self.fault.code().is_some_and(|code| spares_nobody.contains(&code))

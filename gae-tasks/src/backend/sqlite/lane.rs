@@ -250,7 +250,7 @@ fn is_same(one: &Routes, other: &Routes) -> bool {
     }
 }
 
-/// The queue whose name, configuration and pause stand in `row`.
+/// The queue whose name, configuration and pause `row` has.
 pub(super) fn queue_record(connection: &Connection, row: &Row<'_>) -> Option<QueueRecord> {
     let (name, config, paused) = queue(connection, row)?;
     Some(QueueRecord { name, config: config.ok(), paused, gives_up: false })
@@ -268,7 +268,7 @@ pub(super) fn queue(connection: &Connection, row: &Row<'_>) -> Option<(QueueName
     if let Err(unread) = config {
         unreadable::queue(connection, name.as_str(), unread);
     }
-    // What is paused or not is unknown where it cannot be read: the tasks of the queue wait.
+    // Whether the queue is paused cannot be read, so its tasks wait.
     Some((name, config, paused.unwrap_or(true)))
 }
 

@@ -72,7 +72,7 @@ impl Request for Lease {
     }
 }
 
-/// What a lease has taken so far, and how each task waited.
+/// The tasks that a lease has taken so far, and how each of them waited.
 #[derive(Default)]
 struct Catch {
     haul: Haul,

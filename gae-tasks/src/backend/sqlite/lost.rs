@@ -74,8 +74,8 @@ pub(super) fn acquit(connection: &Connection, session: i64) -> Result<(), Fault>
     Ok(())
 }
 
-/// Whether a task whose worker is gone again has been tried enough. If a newer version of this crate stored it, or its
-/// queue, that is left to a program that can read all of it.
+/// Whether a task whose worker is gone again has been tried enough. If a newer version of this crate stored the task or
+/// its queue, the decision is left to a program that can read both.
 fn is_over(connection: &Connection, catalogue: &Catalogue, task: &Task, now: Timestamp) -> bool {
     let Some(config) = catalogue.config(task.lane).filter(|_| catalogue.is_readable(task.lane)) else { return false };
     let attempts = Attempts::new(task.attempts, task.first_attempt.unwrap_or(now), task.max_attempts);

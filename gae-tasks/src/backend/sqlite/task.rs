@@ -15,7 +15,7 @@ use crate::queue::{QueueConfig, RetryConfig};
 use crate::task::{TaskId, TaskName};
 use crate::time::Timestamp;
 
-/// How long a name is blocked whose queue cannot be read.
+/// How long a name is blocked if its queue cannot be read.
 const LONGEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// The facts of a stored task that decide what becomes of it.

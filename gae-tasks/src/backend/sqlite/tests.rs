@@ -128,7 +128,7 @@ fn finish(backend: &Sqlite, leased: &Leased) -> Vec<Settled> {
     wait(backend.settle(settle)).unwrap()
 }
 
-/// Sweeps as one who has seen every lease unchanged that has expired by now; the answer does not show what is held.
+/// Sweeps as a worker that has seen every expired lease unchanged; the answer does not show the held leases.
 fn sweep(sqlite: &Sqlite, now: Timestamp) -> Swept {
     let request = |lost| Sweep { now: Now::At(now), lost, limit: 100 };
     let held = wait(sqlite.sweep(Sweep { limit: 0, ..request(Vec::new()) })).unwrap().held;

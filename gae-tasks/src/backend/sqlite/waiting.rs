@@ -36,7 +36,7 @@ impl Wait {
         !matches!(self, Self::Worker(_))
     }
 
-    /// How a task waits whose place in the order is `due`, as it stands in columns.
+    /// How a task with the place `due` in the order waits, from its columns.
     pub(super) const fn of(timed: bool, since: Option<i64>, due: Timestamp) -> Self {
         match (timed, since) {
             (false, _) => Self::Worker(due),

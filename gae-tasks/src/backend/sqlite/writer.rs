@@ -137,7 +137,7 @@ struct Desk {
     outlet: Outlet,
     store: Store,
     opened: Opened,
-    /// Whether the files were not where they were opened, when they were looked for last.
+    /// Whether the last check found the files moved or gone.
     is_cut_off: bool,
     turn: Turn,
     wakeups: watch::Sender<u64>,

@@ -1,4 +1,4 @@
-//! What a newer version of this crate stored: it waits, and nothing is lost of it.
+//! Tasks and queues that a newer version of this crate stored: they wait, and lose nothing.
 
 use super::stage::{DEAD_LETTERS, Stage, at, ids, queue};
 use crate::backend::{Bury, NewTask, Purged, TaskState};

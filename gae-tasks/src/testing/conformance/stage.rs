@@ -187,7 +187,7 @@ impl Stage {
         self.backend.sweep(request).await.expect("sweep answers")
     }
 
-    /// Sweeps as one who has seen every lease unchanged that has expired by now; its answer does not show what is held.
+    /// Sweeps as a worker that has seen every expired lease unchanged; the answer does not show the held leases.
     pub(super) async fn sweep(&self, now: Timestamp, limit: usize) -> Swept {
         let lost = self.held(now).await.into_iter().filter(|held| held.expires <= now).collect();
         Swept { held: Vec::new(), ..self.sweep_of(now, lost, limit).await }

@@ -112,7 +112,7 @@ async fn an_attempt_is_stopped_once_its_lease_has_run_out_unextended() {
     world.backend.set_down(true);
     world.pass(29 * SECOND).await;
     assert_eq!(world.stage.signs().stopped, 0, "it holds its lease until then");
-    // Nobody may take it before, so it is stopped right then, whatever the storage and its failures are up to.
+    // No other worker may take it before, so it is stopped right then, even if the storage fails.
     world.pass_until(3 * SECOND, |signs| signs.stopped == 1).await;
     world.backend.set_down(false);
     world.stage.let_pass(1);
@@ -148,7 +148,7 @@ fn a_plain_function_whose_lease_is_lost_before_there_is_a_thread_for_it_is_not_b
         let id = plain_passes_the_gate::defer().on(&world.tasks).await.unwrap().id;
         world.until_asleep(6).await;
         world.tasks.delete(id).await.unwrap();
-        // What an extension tells is known everywhere when the next one is asked for.
+        // The answer of an extension is known everywhere when the next one is asked for.
         world.pass_until(60 * SECOND, |_| world.backend.calls(Operation::Extend) >= 2).await;
         drop(busy);
         world.stage.let_pass(2);

@@ -83,7 +83,7 @@ fn plain_counts(#[state] stage: &Stage) {
     stage.sign(|signs| signs.begun += 1);
 }
 
-/// What is stored of a task that the only runner of a worker has run, before another one.
+/// The record of a task after the only runner of a worker has run it, and another task after it.
 async fn recorded(task: Defer) -> TaskRecord {
     let world = World::new();
     let id = task.on(&world.tasks).await.unwrap().id;

@@ -123,7 +123,7 @@ async fn a_worker_that_stood_still_recovers_what_was_lost() {
     running.finish().await;
 }
 
-/// How far apart what a worker has seen of a lease is, adds little to the time for which it was unchanged.
+/// Looks that are far apart add little to the time for which a worker has seen a lease unchanged.
 #[tokio::test]
 async fn one_look_after_a_long_silence_takes_no_lease() {
     let world = World::new();
@@ -199,7 +199,7 @@ async fn a_plain_function_outlives_the_absence_of_the_storage() {
     other.finish().await;
 }
 
-/// What is gone is looked for until it is found, and dead letters and names are forgotten all along.
+/// A lost lease is recovered in the end, and dead letters and names are forgotten throughout.
 #[tokio::test]
 async fn what_is_old_is_forgotten_though_the_clock_jumps() {
     let world = World::new();

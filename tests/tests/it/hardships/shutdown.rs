@@ -97,7 +97,7 @@ async fn what_was_leased_ahead_and_does_not_start_goes_back_while_the_worker_goe
     running.finish().await;
 }
 
-/// A worker whose five attempts have ended while the storage is away, for so long before the worker is told to end.
+/// A worker whose five attempts have ended while the storage is away; `before` later the worker is told to end.
 async fn ended_while_the_storage_is_away(world: &World, before: Duration, grace: Duration) -> Running {
     world.tasks.defer_many((0..5).map(|_| passes_the_gate::defer())).await.unwrap();
     let running = Running::start(world.tasks.worker().grace(grace));
@@ -166,7 +166,7 @@ async fn a_worker_ends_only_when_everything_is_recorded() {
     assert_eq!(world.tasks.stats().await.unwrap().open(), 0);
 }
 
-/// What a worker logs as an error while it leaves an attempt behind, and the outcome of another waits for the storage
+/// The errors that a worker logs when it leaves an attempt behind, while the outcome of another waits for the storage
 /// until shortly before the end, or longer.
 async fn told_when_an_attempt_is_left_behind(is_recorded: bool) -> String {
     let world = World::new();

@@ -58,7 +58,7 @@ fn a_newer_file_is_refused_untouched() {
     assert!(open(folder.file()).is_ok());
 }
 
-/// What a file is refused with whose tables another development version made, as after `change`.
+/// The error for a file whose tables another development version made, as after `change`.
 #[track_caller]
 fn assert_of_another_version(change: &str) {
     let folder = Folder::new();

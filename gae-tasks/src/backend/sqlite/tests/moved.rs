@@ -1,4 +1,4 @@
-//! A file that is removed, replaced or moved while it is in use: nobody is told that a task is stored that is gone.
+//! A file that is removed, replaced or moved while it is in use: no task that went with it is acknowledged.
 #![cfg(unix)]
 
 use std::fs;
