@@ -1,6 +1,6 @@
 //! A clock that stands still until a test moves it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -32,7 +32,14 @@ use crate::time::{Now, Timestamp};
 /// # }
 /// ```
 #[derive(Debug, Clone)]
-pub struct ManualClock(Arc<watch::Sender<Moment>>);
+pub struct ManualClock(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    moment: watch::Sender<Moment>,
+    /// The monotonic times at which those who sleep wake.
+    wakings: Mutex<Vec<Duration>>,
+}
 
 #[derive(Debug, Clone, Copy)]
 struct Moment {
@@ -48,17 +55,18 @@ impl ManualClock {
 
     /// A clock that stands at `now`.
     pub fn at(now: Timestamp) -> Self {
-        Self(Arc::new(watch::Sender::new(Moment { wall: now, monotonic: Duration::ZERO })))
+        let moment = watch::Sender::new(Moment { wall: now, monotonic: Duration::ZERO });
+        Self(Arc::new(Shared { moment, wakings: Mutex::default() }))
     }
 
     /// What the clock says.
     pub fn time(&self) -> Timestamp {
-        self.0.borrow().wall
+        self.0.moment.borrow().wall
     }
 
     /// Lets time pass: all that waits for it goes on.
     pub fn advance(&self, duration: Duration) {
-        self.0.send_modify(|moment| {
+        self.0.moment.send_modify(|moment| {
             moment.wall = moment.wall.plus(duration);
             moment.monotonic += duration;
         });
@@ -66,12 +74,15 @@ impl ManualClock {
 
     /// Sets the wall clock, forwards or backwards, without any time passing: an administrator, or NTP.
     pub fn step_to(&self, now: Timestamp) {
-        self.0.send_modify(|moment| moment.wall = now);
+        self.0.moment.send_modify(|moment| moment.wall = now);
     }
 
-    /// How many parties wait for this clock now; lets a test know that a worker has gone to sleep.
+    /// How many parties wait for a time that has not come; lets a test know that a worker has gone to sleep.
+    ///
+    /// A party whose time has come does not count, though its thread may not have noticed yet.
     pub fn sleepers(&self) -> usize {
-        self.0.receiver_count()
+        let now = self.monotonic();
+        self.0.wakings().iter().filter(|waking| **waking > now).count()
     }
 }
 
@@ -87,17 +98,49 @@ impl Clock for ManualClock {
     }
 
     fn monotonic(&self) -> Duration {
-        self.0.borrow().monotonic
+        self.0.moment.borrow().monotonic
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
         let until = self.monotonic().saturating_add(duration);
-        let mut moments = self.0.subscribe();
+        let mut moments = self.0.moment.subscribe();
+        let sleeper = Sleeper::new(&self.0, until);
         Box::pin(async move {
+            let _sleeper = sleeper;
             if moments.wait_for(|moment| moment.monotonic >= until).await.is_err() {
                 // Nobody is left to move the clock.
                 std::future::pending().await
             }
         })
+    }
+}
+
+impl Shared {
+    fn wakings(&self) -> MutexGuard<'_, Vec<Duration>> {
+        self.wakings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Counts as asleep until it is dropped.
+#[derive(Debug)]
+struct Sleeper {
+    clock: Weak<Shared>,
+    until: Duration,
+}
+
+impl Sleeper {
+    fn new(clock: &Arc<Shared>, until: Duration) -> Self {
+        clock.wakings().push(until);
+        Self { clock: Arc::downgrade(clock), until }
+    }
+}
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        let Some(clock) = self.clock.upgrade() else { return };
+        let mut wakings = clock.wakings();
+        if let Some(index) = wakings.iter().position(|waking| *waking == self.until) {
+            wakings.swap_remove(index);
+        }
     }
 }

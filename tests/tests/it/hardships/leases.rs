@@ -110,10 +110,11 @@ async fn an_attempt_is_stopped_once_its_lease_has_run_out_unextended() {
     let world = World::new();
     let (_, running) = begun(&world).await;
     world.backend.set_down(true);
-    world.pass(29 * SECOND).await;
+    world.pass_among(5, 30 * SECOND).await;
     assert_eq!(world.stage.signs().stopped, 0, "it holds its lease until then");
     // No other worker may take it before, so it is stopped right then, even if the storage fails.
-    world.pass_until(3 * SECOND, |signs| signs.stopped == 1).await;
+    world.pass(Duration::from_millis(10)).await;
+    world.stage.until(|signs| signs.stopped == 1).await;
     world.backend.set_down(false);
     world.stage.let_pass(1);
     world.pass(60 * SECOND).await;

@@ -247,6 +247,14 @@ impl World {
         pass(&self.clock, time).await;
     }
 
+    /// As [`pass`](Self::pass), no faster than `sleepers` parties follow, the thread that extends leases among them.
+    pub(super) async fn pass_among(&self, sleepers: usize, time: Duration) {
+        for _ in 0..time.as_secs() {
+            self.pass(Duration::from_secs(1)).await;
+            self.until_asleep(sleepers).await;
+        }
+    }
+
     /// As [`pass`](Self::pass), while a lease is held: no faster than the thread follows that extends leases.
     pub(super) async fn pass_while_leased(&self, time: Duration) {
         pass_while_leased(&self.clock, &self.backend, time).await;
