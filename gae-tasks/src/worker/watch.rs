@@ -105,6 +105,15 @@ mod tests {
     }
 
     #[test]
+    fn the_shortest_lease_says_how_often_to_look() {
+        for (millis, interval) in [(100, 50), (1_000, 250), (1_200, 300), (5_000, 500), (30_000, 500)] {
+            let mut watch = Watch::default();
+            watch.look(vec![held(7, Duration::from_millis(millis))], SECOND, SECOND);
+            assert_eq!(watch.interval(), Duration::from_millis(interval), "for a lease of {millis} ms");
+        }
+    }
+
+    #[test]
     fn what_the_wall_clock_says_does_not_matter() {
         for expires in [i64::MIN, 0, i64::MAX] {
             let mut watch = Watch::default();

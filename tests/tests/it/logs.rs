@@ -301,9 +301,22 @@ async fn tasks_of_the_future_are_reported_once_at_the_start() {
     let expected = "tasks=150";
     let text = logged_until(Level::WARN, expected, &tasks).await;
     assert_eq!(text.matches("created in the future").count(), 1, "{text}");
-    clock.step_to(back.plus(Duration::from_secs(3600)));
-    let text = logged_until(Level::INFO, "the worker starts", &tasks).await;
+}
+
+#[tokio::test]
+async fn a_clock_that_is_a_second_behind_is_not_reported() {
+    let clock = ManualClock::new();
+    let tasks = program().clock(clock.clone()).open("memory:").await.unwrap();
+    let id = complains::defer().queue("unserved").on(&tasks).await.unwrap().id;
+    let created = tasks.get(id).await.unwrap().unwrap().created;
+    // What is reported after the tasks of the future would have been.
+    let report = "tasks wait that are not run here";
+    clock.step_to(created.minus(Duration::from_secs(1)));
+    let text = logged_until(Level::WARN, report, &tasks).await;
     assert!(!text.contains("created in the future"), "{text}");
+    clock.step_to(created.minus(Duration::from_micros(1_000_001)));
+    let text = logged_until(Level::WARN, report, &tasks).await;
+    assert!(text.contains("created in the future"), "{text}");
 }
 
 #[tokio::test]

@@ -147,11 +147,17 @@ pub(super) const OPEN: &str = "SELECT w.task FROM gae_tasks_lane l CROSS JOIN ga
     WHERE l.queue = ?1 UNION ALL SELECT e.task FROM gae_tasks_lease e CROSS JOIN gae_tasks_task t ON t.id = e.task \
     CROSS JOIN gae_tasks_lane l ON l.id = t.lane WHERE l.queue = ?1";
 
-/// How long a slice of a purge may work; its commit comes on top, and others wait for both.
-const SLICE: Duration = Duration::from_millis(20);
+/// What one slice of a purge may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Most {
+    /// Its commit comes on top, and others wait for both.
+    pub(super) time: Duration,
+    /// The pages in which they stood are written by the commit.
+    pub(super) tasks: usize,
+}
 
-/// Most tasks of a slice: the pages they stood in are written by its commit.
-const MAX_SLICE: usize = 2_000;
+/// So much that others wait for at most 50 ms.
+pub(super) const SLICE: Most = Most { time: Duration::from_millis(20), tasks: 2_000 };
 
 /// Deletes some of the tasks that a purge has found, so that others have their turn before the next slice.
 pub(super) struct PurgeSlice {
@@ -159,6 +165,7 @@ pub(super) struct PurgeSlice {
     pub(super) ids: Arc<[TaskId]>,
     /// How many of them the slices before have done.
     pub(super) done: usize,
+    pub(super) most: Most,
 }
 
 /// How far a slice has come.
@@ -174,9 +181,9 @@ impl Request for PurgeSlice {
     fn perform(&mut self, store: &mut Store) -> Result<Sliced, Fault> {
         let (now, begun) = (moment(self.now), Instant::now());
         let mut slice = Sliced { done: self.done, purged: Purged::new(0, 0) };
-        for id in self.ids.iter().skip(self.done).take(MAX_SLICE) {
+        for id in self.ids.iter().skip(self.done).take(self.most.tasks) {
             // One at least, however slow the disk is.
-            if slice.done > self.done && begun.elapsed() > SLICE {
+            if slice.done > self.done && begun.elapsed() > self.most.time {
                 break;
             }
             slice.done += 1;

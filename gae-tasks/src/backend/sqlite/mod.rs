@@ -36,7 +36,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use self::admin::{Delete, PurgeSlice, PutQueue, RaiseRetention, Replay, RunNow, SetPaused, open_tasks};
+use self::admin::{Delete, PurgeSlice, PutQueue, RaiseRetention, Replay, RunNow, SLICE, SetPaused, open_tasks};
 use self::call::Request;
 use self::enqueue::Storing;
 use self::reader::Reader;
@@ -188,7 +188,7 @@ impl Backend for Sqlite {
             let ids: Arc<[TaskId]> = self.reader.scan(move |file| open_tasks(file, &queue)).await?.into();
             let (mut done, mut purged) = (0, Purged::new(0, 0));
             while done < ids.len() {
-                let slice = self.writer.call(PurgeSlice { now, ids: Arc::clone(&ids), done }).await?;
+                let slice = self.writer.call(PurgeSlice { now, ids: Arc::clone(&ids), done, most: SLICE }).await?;
                 done = slice.done;
                 purged = Purged::new(purged.deleted + slice.purged.deleted, purged.left + slice.purged.left);
             }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gae_tasks::backend::{Lease, LeasedTask, Pull, Routes, Sweep};
-use gae_tasks::testing::Operation;
-use gae_tasks::{Now, QueueName};
+use gae_tasks::testing::{ManualClock, Operation};
+use gae_tasks::{Now, QueueName, Timestamp};
 
-use super::stage::{Running, World, counts, plain_passes_the_gate, program};
+use super::stage::{Running, Stage, World, counts, plain_passes_the_gate, program};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -18,17 +18,20 @@ const LEASES: [Duration; 4] = [SECOND, Duration::from_millis(1200), Duration::fr
 
 /// The tasks that a worker has leased, with a lease of `duration`, and that is gone by now.
 pub(super) async fn leased_by_one_who_is_gone(world: &World, duration: Duration) -> Vec<LeasedTask> {
-    let lease = Lease {
-        now: Now::At(world.clock.time()),
+    world.backend.lease(lease_of(1_000, world.clock.time(), duration)).await.unwrap().tasks
+}
+
+fn lease_of(limit: usize, now: Timestamp, duration: Duration) -> Lease {
+    Lease {
+        now: Now::At(now),
         queues: Arc::new(BTreeSet::from([QueueName::DEFAULT])),
         routes: Routes::Any,
-        limit: 1000,
-        starting: 1000,
-        suspects: 1000,
+        limit,
+        starting: limit,
+        suspects: limit,
         in_company: false,
         duration,
-    };
-    world.backend.lease(lease).await.unwrap().tasks
+    }
 }
 
 /// A task for each of [`LEASES`], leased by somebody who is gone.
@@ -120,6 +123,31 @@ async fn a_worker_that_stood_still_recovers_what_was_lost() {
     world.until_asleep(4).await;
     world.clock.advance(60 * SECOND);
     assert_all_are_recovered(&world).await;
+    running.finish().await;
+}
+
+/// The lock of a killed process is free, so nothing has to be waited for, however much it held.
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn all_that_a_killed_process_held_is_recovered_without_any_time_passing() {
+    use gae_tasks::backend::sqlite::Sqlite;
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tasks.db");
+    let (stage, clock) = (Stage::new(), ManualClock::new());
+    let tasks = program(&stage).clock(clock.clone()).build(Sqlite::open(&file).await.unwrap()).unwrap();
+    tasks.defer_many((0..2_500).map(|_| counts::defer())).await.unwrap();
+    let holder = Sqlite::open(&file).await.unwrap();
+    assert_eq!(holder.lease(lease_of(2_500, clock.time(), 30 * SECOND)).await.unwrap().tasks.len(), 2_500);
+    // From now on somebody else has leased them, whose lock is free.
+    rusqlite::Connection::open(&file)
+        .unwrap()
+        .execute_batch("UPDATE gae_tasks_session SET id = 1; UPDATE gae_tasks_lease SET session = 1")
+        .unwrap();
+    std::fs::write(folder.path().join("tasks.db-session-0000000000000001.lock"), "").unwrap();
+
+    let running = Running::start(tasks.worker());
+    stage.until(|signs| signs.ended == 2_500).await;
     running.finish().await;
 }
 

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
-use super::super::admin::{PurgeSlice, open_tasks};
+use super::super::admin::{Most, PurgeSlice, SLICE, Sliced, open_tasks};
 use super::{Folder, Sqlite, at, enqueue, finish, lease, task, wait};
 use crate::backend::{Backend, NewTask, Pull, Purged, Settle, Settlement, Stats, Verdict};
 use crate::queue::QueueName;
@@ -28,6 +29,15 @@ fn purge(sqlite: &Sqlite) -> Purged {
     wait(sqlite.purge(QueueName::DEFAULT, now())).unwrap()
 }
 
+/// The tasks that a purge finds now.
+fn found(sqlite: &Sqlite) -> Arc<[TaskId]> {
+    wait(sqlite.reader.scan(|file| open_tasks(file, &QueueName::DEFAULT))).unwrap().into()
+}
+
+fn slice(sqlite: &Sqlite, ids: &Arc<[TaskId]>, done: usize, most: Most) -> Sliced {
+    wait(sqlite.writer.call(PurgeSlice { now: now(), ids: Arc::clone(ids), done, most })).unwrap()
+}
+
 #[test]
 fn a_large_queue_is_purged_in_many_transactions() {
     let folder = Folder::new();
@@ -45,15 +55,28 @@ fn a_purge_deletes_only_what_was_stored_when_it_began() {
     let folder = Folder::new();
     let sqlite = folder.open();
     store(&sqlite, 3_000);
-    let ids: Arc<[TaskId]> = wait(sqlite.reader.scan(|file| open_tasks(file, &QueueName::DEFAULT))).unwrap().into();
-    let first = wait(sqlite.writer.call(PurgeSlice { now: now(), ids: Arc::clone(&ids), done: 0 })).unwrap();
+    let ids = found(&sqlite);
+    let first = slice(&sqlite, &ids, 0, SLICE);
     assert!((1..3_000).contains(&first.done), "a slice is no more than a part");
     store(&sqlite, 1_000);
     let mut done = first.done;
     while done < ids.len() {
-        done = wait(sqlite.writer.call(PurgeSlice { now: now(), ids: Arc::clone(&ids), done })).unwrap().done;
+        done = slice(&sqlite, &ids, done, SLICE).done;
     }
     assert_eq!(count(&sqlite).scheduled, 1_000);
+}
+
+#[test]
+fn a_slice_ends_with_its_time_or_with_its_tasks() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    store(&sqlite, 1_000);
+    let ids = found(&sqlite);
+    let out_of_time = slice(&sqlite, &ids, 0, Most { time: Duration::ZERO, tasks: 1_000 });
+    assert_eq!(out_of_time.done, 1, "one at least, however slow the disk is");
+    let out_of_tasks = slice(&sqlite, &ids, 1, Most { time: Duration::MAX, tasks: 10 });
+    assert_eq!((out_of_tasks.done, out_of_tasks.purged), (11, Purged::new(10, 0)));
+    assert_eq!(count(&sqlite).scheduled, 989);
 }
 
 #[test]
@@ -79,13 +102,13 @@ fn what_became_of_a_task_meanwhile_decides() {
     let sqlite = folder.open();
     let tasks: Vec<NewTask> = (0..3).map(|_| task(b"x")).collect();
     enqueue(&sqlite, tasks).unwrap();
-    let ids: Arc<[TaskId]> = wait(sqlite.reader.scan(|file| open_tasks(file, &QueueName::DEFAULT))).unwrap().into();
+    let ids = found(&sqlite);
     assert_eq!(ids.len(), 3);
     finish(&sqlite, &lease(&sqlite, at(100), 1));
     let dead = lease(&sqlite, at(100), 1).tasks.remove(0);
     let settlements = vec![Settlement::new(dead.lease, Verdict::Permanent { error: String::new() })];
     wait(sqlite.settle(Settle { now: now(), settlements })).unwrap();
-    let slice = wait(sqlite.writer.call(PurgeSlice { now: now(), ids, done: 0 })).unwrap();
+    let slice = slice(&sqlite, &ids, 0, SLICE);
     assert_eq!((slice.done, slice.purged), (3, Purged::new(1, 0)));
     assert_eq!(count(&sqlite).dead, 1);
 }
