@@ -353,7 +353,8 @@ pub struct Sweep {
     /// The leases that count as lost unless they have changed since: each was seen unchanged, in the answers of sweeps,
     /// for its own duration.
     pub lost: Vec<HeldLease>,
-    /// At most so many changes of each sort, so that a sweep stays short.
+    /// At most so many changes of each sort, so that a sweep stays short; fewer, but one at least, where dead letters with
+    /// large payloads are forgotten.
     pub limit: usize,
 }
 
@@ -388,9 +389,11 @@ pub struct Swept {
     pub forgotten: u64,
     /// Pauses that begin anew because the clock was set back.
     pub shortened: u64,
-    /// The attributes of these dead letters, where they had any: what else was kept for them may go too.
+    /// The attributes of the dead letters that were forgotten, where they had any: what else was kept for them may go too.
     pub attributes: Vec<Vec<u8>>,
-    /// Every lease that is left, while the storage could have recorded that it is extended. Empty where the storage's own
-    /// clock decides which leases are lost.
+    /// Whether more is left to be done than fitted into one sweep.
+    pub more: bool,
+    /// All leases left, read while the storage accepted writes. Empty where the storage's own clock decides which leases
+    /// are lost.
     pub held: Vec<HeldLease>,
 }

@@ -41,13 +41,14 @@ debug_without_bytes!(LeasedTask: lease kind shape, payload, queue name schedule_
 
 impl fmt::Debug for Swept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { recovered, died, forgotten, shortened, attributes, held } = self;
+        let Self { recovered, died, forgotten, shortened, attributes, more, held } = self;
         f.debug_struct("Swept")
             .field("recovered", recovered)
             .field("died", died)
             .field("forgotten", forgotten)
             .field("shortened", shortened)
             .field("attributes", &attributes.len())
+            .field("more", more)
             .field("held", held)
             .finish()
     }

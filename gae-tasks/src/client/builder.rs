@@ -187,6 +187,7 @@ impl ClientBuilder {
             retention: StatedRetention::new(self.retention),
             payloads,
             trace: self.trace,
+            suspects: Arc::default(),
         }))
     }
 }

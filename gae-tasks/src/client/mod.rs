@@ -38,6 +38,7 @@ use crate::queue::{QueueName, spread};
 use crate::registry::{Registration, Registry};
 use crate::task::{Deferred, TaskId, TaskName};
 use crate::time::Now;
+use crate::worker::Suspects;
 
 /// The way to a queue: defers tasks, looks at them, and makes workers. Cloning is cheap and gives the same client.
 ///
@@ -73,6 +74,8 @@ struct Inner {
     retention: StatedRetention,
     payloads: Payloads,
     trace: TraceHook,
+    /// Shared by all its workers.
+    suspects: Arc<Suspects>,
 }
 
 impl Client {
@@ -268,6 +271,10 @@ impl Client {
 
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
         &self.0.clock
+    }
+
+    pub(crate) fn suspects(&self) -> &Arc<Suspects> {
+        &self.0.suspects
     }
 
     pub(crate) fn shared_registry(&self) -> &Arc<Registry> {

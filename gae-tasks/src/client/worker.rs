@@ -132,8 +132,9 @@ impl Worker {
 
     async fn run(self) -> Result<(), Error> {
         let plan = self.plan()?;
-        warn_of_unknown(&self.client, &plan.queues).await;
-        worker::work(plan, self.shutdown, self.grace).await
+        let queues = Arc::clone(&plan.queues);
+        let first = async move { warn_of_unknown(&self.client, &queues).await };
+        worker::work(plan, first, self.shutdown, self.grace).await
     }
 
     /// Checks that everything fits together, and puts it together.
@@ -157,6 +158,7 @@ impl Worker {
             lease: self.lease,
             poll_interval: self.poll_interval,
             retention: client.stated_retention(),
+            suspects: Arc::clone(client.suspects()),
         })
     }
 

@@ -1,24 +1,19 @@
 //! The leases that a worker has, and the attempts under them.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::suspects::{Suspects, Window};
+use super::suspects::Suspects;
 use crate::backend::{LeaseRef, LeasedTask, Settlement};
 use crate::context::TaskContext;
 use crate::log;
 
 /// Every lease that a worker has, from the answer that gave it to the one that settled it.
 #[derive(Debug, Default)]
-pub(super) struct Held(Mutex<Leases>);
-
-#[derive(Debug, Default)]
-struct Leases {
-    by_ref: HashMap<LeaseRef, Lease>,
-    /// How many of them are of suspects.
-    suspects: Suspects,
-    window: Window,
+pub(super) struct Held {
+    leases: Mutex<HashMap<LeaseRef, Lease>>,
+    suspects: Arc<Suspects>,
 }
 
 #[derive(Debug)]
@@ -48,36 +43,39 @@ impl Lease {
     }
 }
 
-impl Leases {
-    fn insert(&mut self, lease: LeaseRef, entry: Lease) {
-        self.suspects.add(entry.suspect, entry.alone);
-        self.by_ref.insert(lease, entry);
-    }
-
-    fn remove(&mut self, lease: &LeaseRef) -> Option<Lease> {
-        let entry = self.by_ref.remove(lease)?;
-        self.suspects.remove(entry.suspect, entry.alone);
-        Some(entry)
-    }
-}
-
 impl Held {
+    /// No leases yet, by a worker that shares its process with these suspects.
+    pub(super) fn beside(suspects: Arc<Suspects>) -> Self {
+        Self { leases: Mutex::default(), suspects }
+    }
+
     /// Adds the leases of tasks that were asked for at `asked`.
     pub(super) fn add(&self, tasks: &[LeasedTask], asked: Duration) {
         let mut leases = self.lock();
-        tasks.iter().for_each(|task| leases.insert(task.lease, Lease::of(task, asked)));
+        for task in tasks {
+            self.insert(&mut leases, task.lease, Lease::of(task, asked));
+        }
     }
 
-    /// How many suspects may be leased now, and whether there are others beside them.
-    pub(super) fn room_for_suspects(&self) -> (usize, bool) {
-        let leases = self.lock();
-        (leases.window.room(leases.suspects), leases.suspects.held > 0)
+    fn insert(&self, leases: &mut HashMap<LeaseRef, Lease>, lease: LeaseRef, entry: Lease) {
+        if entry.suspect {
+            self.suspects.add(entry.alone);
+        }
+        leases.insert(lease, entry);
     }
 
-    /// Notes the attempt under a lease. Answers whether it may begin: the lease is held, and was asked for after `limit`.
+    fn take_out(&self, leases: &mut HashMap<LeaseRef, Lease>, lease: &LeaseRef) -> Option<Lease> {
+        let entry = leases.remove(lease)?;
+        if entry.suspect {
+            self.suspects.remove(entry.alone);
+        }
+        Some(entry)
+    }
+
+    /// Notes the attempt under a lease; returns whether it may begin: the lease is held, and was asked for after `limit`.
     pub(super) fn started(&self, lease: LeaseRef, context: &TaskContext, limit: Option<Duration>) -> bool {
         let mut leases = self.lock();
-        let entry = leases.by_ref.get_mut(&lease);
+        let entry = leases.get_mut(&lease);
         let valid = entry.filter(|entry| !entry.lost && limit.is_none_or(|limit| entry.asked >= limit));
         valid.map(|entry| entry.context = Some(context.clone())).is_some()
     }
@@ -85,7 +83,7 @@ impl Held {
     /// The kind of the task of a lease, for logs; empty if its attempt has not begun.
     pub(super) fn kind(&self, lease: &LeaseRef) -> String {
         let leases = self.lock();
-        let context = leases.by_ref.get(lease).and_then(|entry| entry.context.as_ref());
+        let context = leases.get(lease).and_then(|entry| entry.context.as_ref());
         context.map(|context| context.kind().to_string()).unwrap_or_default()
     }
 
@@ -93,50 +91,51 @@ impl Held {
     pub(super) fn remove(&self, settlements: &[Settlement]) {
         let mut leases = self.lock();
         for settlement in settlements {
-            let was_suspect = leases.remove(&settlement.lease).is_some_and(|entry| entry.suspect);
-            if was_suspect && settlement.verdict.is_of_an_attempt() {
-                leases.window.survived();
+            let is_attempt = settlement.verdict.is_of_an_attempt();
+            if is_attempt && leases.get(&settlement.lease).is_some_and(|entry| entry.suspect) {
+                self.suspects.survived();
             }
+            self.take_out(&mut leases, &settlement.lease);
         }
     }
 
     /// Notes that the attempt under a lease has ended.
     pub(super) fn ended(&self, lease: &LeaseRef) {
-        if let Some(entry) = self.lock().by_ref.get_mut(lease) {
+        if let Some(entry) = self.lock().get_mut(lease) {
             entry.ended = true;
         }
     }
 
-    /// Tells every attempt to end.
+    /// Cancels every attempt.
     pub(super) fn cancel_all(&self) {
-        let contexts: Vec<_> = self.lock().by_ref.values().filter_map(|entry| entry.context.clone()).collect();
+        let contexts: Vec<_> = self.lock().values().filter_map(|entry| entry.context.clone()).collect();
         contexts.iter().for_each(TaskContext::cancel);
     }
 
     /// Whether every attempt that has ended is recorded.
     pub(super) fn all_recorded(&self) -> bool {
-        !self.lock().by_ref.values().any(|entry| entry.ended)
+        !self.lock().values().any(|entry| entry.ended)
     }
 
     /// The leases to be extended.
     pub(super) fn all(&self) -> Vec<LeaseRef> {
-        self.lock().by_ref.iter().filter(|(_, entry)| !entry.lost).map(|(lease, _)| *lease).collect()
+        self.lock().iter().filter(|(_, entry)| !entry.lost).map(|(lease, _)| *lease).collect()
     }
 
     /// Whether a lease is one of these.
     pub(super) fn contains(&self, lease: &LeaseRef) -> bool {
-        self.lock().by_ref.contains_key(lease)
+        self.lock().contains_key(lease)
     }
 
     pub(super) fn extended(&self, lease: &LeaseRef, asked: Duration) {
-        if let Some(entry) = self.lock().by_ref.get_mut(lease) {
+        if let Some(entry) = self.lock().get_mut(lease) {
             entry.asked = asked;
         }
     }
 
     /// Extends a lease no more, though its outcome is not recorded: its attempt, if one goes on, is cancelled.
     pub(super) fn forget(&self, lease: &LeaseRef) {
-        let removed = self.lock().remove(lease);
+        let removed = self.take_out(&mut self.lock(), lease);
         if let Some(context) = removed.and_then(|entry| entry.context) {
             context.cancel();
         }
@@ -148,13 +147,13 @@ impl Held {
     pub(super) fn lose(&self, lease: &LeaseRef) {
         let context = {
             let mut leases = self.lock();
-            match leases.by_ref.get_mut(lease) {
+            match leases.get_mut(lease) {
                 Some(entry) if !entry.ended && entry.context.is_some() => {
                     // A suspect counts as one until it has ended, as it may still kill the process.
                     entry.lost = true;
                     entry.context.clone()
                 }
-                Some(entry) if !entry.ended => leases.remove(lease).and_then(|entry| entry.context),
+                Some(entry) if !entry.ended => self.take_out(&mut leases, lease).and_then(|entry| entry.context),
                 _ => None,
             }
         };
@@ -168,7 +167,7 @@ impl Held {
     /// When the oldest lease was asked for under which an attempt runs.
     pub(super) fn oldest(&self) -> Option<Duration> {
         let leases = self.lock();
-        leases.by_ref.values().filter(|entry| entry.running().is_some()).map(|entry| entry.asked).min()
+        leases.values().filter(|entry| entry.running().is_some()).map(|entry| entry.asked).min()
     }
 
     /// Cancels the attempts whose leases were asked for before `limit` and have run out by this worker's clock: another
@@ -177,7 +176,7 @@ impl Held {
     pub(super) fn cancel_overdue(&self, limit: Duration) {
         let overdue: Vec<_> = {
             let leases = self.lock();
-            let overdue = leases.by_ref.values().filter(|entry| entry.asked < limit);
+            let overdue = leases.values().filter(|entry| entry.asked < limit);
             overdue.filter_map(|entry| entry.running().cloned()).collect()
         };
         for context in &overdue {
@@ -187,13 +186,22 @@ impl Held {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Leases> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, HashMap<LeaseRef, Lease>> {
+        self.leases.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A worker that is dropped leaves no suspect behind.
+impl Drop for Held {
+    fn drop(&mut self) {
+        let leases = std::mem::take(&mut *self.lock());
+        leases.values().filter(|entry| entry.suspect).for_each(|entry| self.suspects.remove(entry.alone));
     }
 }
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::suspects::tests::room;
     use super::*;
     use crate::backend::{LeaseToken, Verdict};
     use crate::context::AttemptInfo;
@@ -208,8 +216,8 @@ pub(super) mod tests {
     pub(in crate::worker) fn held() -> (Held, TaskContext) {
         let held = Held::default();
         let asked = Duration::ZERO;
-        held.lock()
-            .insert(lease(), Lease { asked, context: None, suspect: true, alone: true, lost: false, ended: false });
+        let entry = Lease { asked, context: None, suspect: true, alone: true, lost: false, ended: false };
+        held.insert(&mut held.lock(), lease(), entry);
         let context = TaskContext::new(AttemptInfo {
             id: lease().id,
             kind: Kind::from_static("test/task"),
@@ -279,18 +287,27 @@ pub(super) mod tests {
     fn a_suspect_counts_until_its_attempt_is_settled() {
         let (held, _context) = held();
         held.lose(&lease());
-        assert_eq!(held.room_for_suspects(), (0, true), "it may still run");
+        assert_eq!(room(&held.suspects), (0, true), "it may still run");
         held.remove(&[Settlement::new(lease(), Verdict::Release)]);
-        assert_eq!(held.room_for_suspects(), (1, false));
+        assert_eq!(room(&held.suspects), (1, false));
+    }
+
+    #[test]
+    fn a_worker_that_is_dropped_leaves_no_suspect_behind() {
+        let (held, _context) = held();
+        let suspects = Arc::clone(&held.suspects);
+        assert_eq!(room(&suspects), (0, true));
+        drop(held);
+        assert_eq!(room(&suspects), (1, false));
     }
 
     #[test]
     fn only_a_suspect_that_was_attempted_doubles_the_room() {
         let unreadable = Verdict::Unreadable { error: String::new() };
-        for (verdict, room) in [(Verdict::Release, 1), (unreadable, 1), (Verdict::Done, 2)] {
+        for (verdict, expected) in [(Verdict::Release, 1), (unreadable, 1), (Verdict::Done, 2)] {
             let (held, _context) = held();
             held.remove(&[Settlement::new(lease(), verdict)]);
-            assert_eq!(held.room_for_suspects(), (room, false));
+            assert_eq!(room(&held.suspects), (expected, false));
         }
     }
 }

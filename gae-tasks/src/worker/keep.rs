@@ -83,11 +83,11 @@ async fn expire(crew: &Crew) {
     let mut has_stood_still = false;
     loop {
         let begun = crew.clock.monotonic();
-        let left = |asked: Duration| (asked + crew.lease).saturating_sub(begun);
+        let left = |asked: Duration| asked.saturating_add(crew.lease).saturating_sub(begun);
         let until_next = || crew.held.oldest().map_or(Duration::MAX, left).clamp(SHORTEST, crew.lease / 3);
         let sleep = if has_stood_still { crew.lease / LATE } else { until_next() };
         crew.clock.sleep(sleep).await;
-        let late = crew.clock.monotonic().saturating_sub(begun + sleep);
+        let late = crew.clock.monotonic().saturating_sub(begun.saturating_add(sleep));
         // Once in a row: on a machine that is always late, leases run out all the same.
         has_stood_still = late > crew.lease / LATE && !has_stood_still;
         if let Some(limit) = crew.overdue().filter(|_| !has_stood_still) {

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use signals::{Signals, signals};
+pub(crate) use suspects::Suspects;
 
 use self::drain::{Hands, Shutdown};
 use self::held::Held;
@@ -47,15 +48,23 @@ pub(crate) struct Plan {
     pub(crate) lease: Duration,
     pub(crate) poll_interval: Duration,
     pub(crate) retention: Retention,
+    pub(crate) suspects: Arc<Suspects>,
 }
 
-/// Works until `signal` is ready, and then for at most `grace` and [`LAST_WORDS`](drain::LAST_WORDS) longer.
-pub(crate) async fn work(plan: Plan, signal: BoxFuture<'static, ()>, grace: Duration) -> Result<(), Error> {
+/// Does `first`, and works until `signal` is ready, and then for at most `grace` and [`LAST_WORDS`](drain::LAST_WORDS)
+/// longer.
+pub(crate) async fn work(
+    plan: Plan,
+    first: impl Future<Output = ()>,
+    signal: BoxFuture<'static, ()>,
+    grace: Duration,
+) -> Result<(), Error> {
     let crew = Arc::new(Crew::new(plan));
     crew.announce();
     let keeper = Keeper::start(Arc::clone(&crew))?;
     let settler = Settler::start(Arc::clone(&crew));
     let mut shutdown = Shutdown::new(Arc::clone(&crew), signal, grace);
+    shutdown.lets(first).await;
     let sweeper = shutdown.lets(sweep::start(Arc::clone(&crew))).await;
     let runners = poll::until_shutdown(&crew, &settler, &mut shutdown).await;
     drop(sweeper);
@@ -79,9 +88,9 @@ impl Crew {
     fn new(plan: Plan) -> Self {
         Self {
             routes: Routes::Only(Arc::new(plan.registry.routes().into_iter().collect())),
-            plan,
             waiting: Waiting::default(),
-            held: Held::default(),
+            held: Held::beside(Arc::clone(&plan.suspects)),
+            plan,
         }
     }
 

@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 
 use super::drain::Shutdown;
 use super::settle::Settler;
+use super::suspects::Claim;
 use super::{Crew, pause, run};
 use crate::backend::{Lease, Leased, LeasedTask, Settlement, Standing, Verdict};
 use crate::log;
@@ -28,6 +29,7 @@ pub(super) async fn until_shutdown(crew: &Arc<Crew>, settler: &Settler, shutdown
         settler,
         runners: JoinSet::new(),
         wakeups: crew.pull.wakeups(),
+        more_suspects: crew.suspects.room(),
         rate: Rate::default(),
         look: Look::Now,
         withheld: false,
@@ -61,6 +63,8 @@ struct Poller<'a> {
     settler: &'a Settler,
     runners: JoinSet<()>,
     wakeups: watch::Receiver<u64>,
+    /// Changes when a suspect of any worker of the client has ended.
+    more_suspects: watch::Receiver<()>,
     rate: Rate,
     look: Look,
     /// Whether there may be tasks that were not asked for: those that are only given to a free runner, or more suspects.
@@ -83,23 +87,28 @@ enum Look {
 
 impl Poller<'_> {
     async fn lease(&mut self, room: Room) {
-        self.wakeups.mark_unchanged();
         let crew = self.crew;
+        self.wakeups.mark_unchanged();
+        self.more_suspects.mark_unchanged();
+        let mut claim = crew.suspects.claim().await;
+        if self.isolating && claim.in_company {
+            claim.room = 0;
+        }
         let request = Lease {
             now: crew.clock.now(),
             queues: Arc::clone(&crew.queues),
             routes: crew.routes.clone(),
             limit: room.total,
             starting: room.starting,
-            suspects: room.suspects,
-            in_company: room.in_company,
+            suspects: claim.room,
+            in_company: claim.in_company,
             duration: crew.lease,
         };
         let asked = crew.clock.monotonic();
         match crew.pull.lease(request).await {
             Ok(leased) => {
                 self.failures = 0;
-                self.look = self.next_look(room, &leased);
+                self.look = self.next_look(room, &claim, &leased);
                 self.hand_over(leased, asked);
             }
             Err(error) => {
@@ -111,13 +120,13 @@ impl Poller<'_> {
         }
     }
 
-    fn next_look(&mut self, room: Room, leased: &Leased) -> Look {
+    fn next_look(&mut self, room: Room, claim: &Claim<'_>, leased: &Leased) -> Look {
         let poll = self.crew.poll_interval;
         let watched = |task: &LeasedTask| task.standing != Standing::Clear;
         let suspects = leased.tasks.iter().filter(|task| task.standing.is_suspect()).count();
         self.urgent = leased.tasks.iter().any(watched);
         self.isolating = leased.isolated;
-        self.withheld = room.starting == 0 || suspects >= room.suspects || room.in_company || self.urgent;
+        self.withheld = room.starting == 0 || suspects >= claim.room || claim.in_company || self.urgent;
         if leased.tasks.len() >= room.total {
             Look::Now
         } else {
@@ -157,12 +166,16 @@ impl Poller<'_> {
                     crew.clock.sleep(crew.poll_interval).await;
                 }
             }
-            () = crew.waiting.moved.notified() => {
-                if self.withheld && self.room().starting > 0 {
-                    self.look = Look::Now;
-                }
-            }
+            () = crew.waiting.moved.notified() => self.look_for_withheld(),
+            // Its sender is there as long as the crew is.
+            _ = self.more_suspects.changed() => self.look_for_withheld(),
             () = crew.clock.sleep(within) => self.look = Look::Now,
+        }
+    }
+
+    fn look_for_withheld(&mut self) {
+        if self.withheld && self.room().starting > 0 {
+            self.look = Look::Now;
         }
     }
 
@@ -181,9 +194,7 @@ impl Poller<'_> {
         let worth_it = free > 0 || outstanding < crew.concurrency + ahead / 2;
         let enough = ahead == 0 || crew.waiting.len() <= ahead / 2;
         let total = if worth_it && enough { target.saturating_sub(outstanding) } else { 0 };
-        let (suspects, in_company) = crew.held.room_for_suspects();
-        let suspects = if self.isolating && in_company { 0 } else { suspects };
-        Room { starting, suspects, in_company, total }
+        Room { starting, total }
     }
 
     fn give_back_old(&self) {
@@ -202,10 +213,6 @@ impl Poller<'_> {
 struct Room {
     /// Of them, how many start at once.
     starting: usize,
-    /// Of those, how many may be suspects.
-    suspects: usize,
-    /// Whether there are suspects already.
-    in_company: bool,
     total: usize,
 }
 

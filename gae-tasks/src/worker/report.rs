@@ -1,6 +1,7 @@
 //! What an operator should know about the stored tasks: those that are not run here, and those of the future.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Crew;
@@ -17,57 +18,62 @@ const TOLERANCE: Duration = Duration::from_secs(1);
 /// How many tasks are read at a time when those of the future are counted.
 const PAGE: usize = 100;
 
-/// Reports once each route that waits in the storage and that this worker does not run.
-#[derive(Debug, Default)]
-pub(super) struct Reporter {
-    told: HashSet<String>,
-    last: Option<Duration>,
+/// Of so many tasks of the future, no more are counted.
+const MOST: usize = 10_000;
+
+/// Reports the tasks of the future once, and then, for ever, each route that waits in the storage and that this worker
+/// does not run.
+pub(super) async fn report(crew: Arc<Crew>) {
+    report_future(&crew).await;
+    let mut told = HashSet::new();
+    loop {
+        report_unrunnable(&crew, &mut told).await;
+        crew.clock.sleep(REPORT_INTERVAL).await;
+    }
 }
 
-impl Reporter {
-    /// Reports how many stored tasks were created in the future, as it looks where the clock was set back.
-    pub(super) async fn report_future(&self, crew: &Crew) {
-        let soon = crew.clock.wall().plus(TOLERANCE);
-        let (mut tasks, mut after) = (0, Some(TaskId::first_of(soon)));
-        while after.is_some() {
-            // The sweep reports storage errors.
-            let request = List { filter: TaskFilter::new(), after, limit: PAGE };
-            let page = crew.pull.list(request).await.unwrap_or_default();
-            tasks += page.iter().filter(|record| record.created > soon && record.died.is_none()).count();
-            after = page.last().map(|record| record.id);
-        }
-        if tasks > 0 {
-            log::say(|| {
-                tracing::warn!(
-                    tasks,
-                    "stored tasks were created in the future: the clock was ahead, or is behind now; those with a time of \
-                 their own wait for it by this clock, all others run at once"
-                )
-            });
+/// Reports how many stored tasks were created in the future, which happens when the clock was set back.
+async fn report_future(crew: &Crew) {
+    let soon = crew.clock.wall().plus(TOLERANCE);
+    let (mut tasks, mut after) = (0, TaskId::first_of(soon));
+    while tasks < MOST {
+        // The sweep reports storage errors.
+        let request = List { filter: TaskFilter::new(), after: Some(after), limit: PAGE };
+        let page = crew.pull.list(request).await.unwrap_or_default();
+        tasks += page.iter().filter(|record| record.created > soon && record.died.is_none()).count();
+        match page.last() {
+            Some(last) if page.len() >= PAGE => after = last.id,
+            _ => break,
         }
     }
+    if tasks > 0 {
+        let or_more = tasks >= MOST;
+        log::say(|| {
+            tracing::warn!(
+                tasks,
+                or_more,
+                "stored tasks were created in the future: the clock was ahead, or is behind now; those with a time of \
+                 their own wait for it by this clock, all others run at once"
+            )
+        });
+    }
+}
 
-    /// Reports the routes that wait and are not run here, at most once a minute.
-    pub(super) async fn report(&mut self, crew: &Crew) {
-        let now = crew.clock.monotonic();
-        if self.last.is_some_and(|last| now.saturating_sub(last) < REPORT_INTERVAL) {
-            return;
-        }
-        self.last = Some(now);
-        // The sweep reports storage errors.
-        let lines = crew.pull.stats(crew.clock.now()).await.unwrap_or_default();
-        for line in lines.iter().filter(|line| line.stats.scheduled > 0) {
-            let Some(problem) = problem(crew, line) else { continue };
-            if self.told.insert(problem.clone()) {
-                log::say(|| {
-                    tracing::error!(
-                        queue = %line.queue,
-                        kind = %line.route.kind(),
-                        tasks = line.stats.scheduled,
-                        "tasks wait that are not run here: {problem}"
-                    )
-                });
-            }
+/// Reports the routes that wait and are not run here, and that were not told before.
+async fn report_unrunnable(crew: &Crew, told: &mut HashSet<String>) {
+    // The sweep reports storage errors.
+    let lines = crew.pull.stats(crew.clock.now()).await.unwrap_or_default();
+    for line in lines.iter().filter(|line| line.stats.scheduled > 0) {
+        let Some(problem) = problem(crew, line) else { continue };
+        if told.insert(problem.clone()) {
+            log::say(|| {
+                tracing::error!(
+                    queue = %line.queue,
+                    kind = %line.route.kind(),
+                    tasks = line.stats.scheduled,
+                    "tasks wait that are not run here: {problem}"
+                )
+            });
         }
     }
 }

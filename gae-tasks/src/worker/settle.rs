@@ -62,8 +62,6 @@ async fn settle(crew: &Crew, settlements: Vec<Settlement>) {
             Ok(answers) => {
                 report(crew, &settlements, &answers, failures > 0);
                 crew.held.remove(&settlements);
-                // There may be room for another suspect now.
-                crew.waiting.moved.notify_one();
                 return;
             }
             Err(error) => {

@@ -1,13 +1,11 @@
 //! The role that tidies: recovers leases that others lost, and forgets what is old.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use super::report::Reporter;
 use super::watch::Watch;
-use super::{Crew, pause};
+use super::{Crew, report};
 use crate::backend::Sweep;
 use crate::log;
 
@@ -21,12 +19,11 @@ pub(super) async fn start(crew: Arc<Crew>) -> JoinSet<()> {
     let mut sweeper = Sweeper::default();
     sweeper.sweep(&crew).await;
     let mut background = JoinSet::new();
+    // Apart: to look at all that is stored may take long.
+    background.spawn(report::report(Arc::clone(&crew)));
     background.spawn(async move {
-        let mut reporter = Reporter::default();
-        reporter.report_future(&crew).await;
         loop {
-            reporter.report(&crew).await;
-            crew.clock.sleep(sweeper.interval()).await;
+            crew.clock.sleep(sweeper.watch.interval()).await;
             sweeper.sweep(&crew).await;
         }
     });
@@ -43,22 +40,24 @@ struct Sweeper {
 }
 
 impl Sweeper {
-    /// Sweeps until nothing is left that can be recovered by now.
+    /// Sweeps until nothing is left that can be done by now.
     async fn sweep(&mut self, crew: &Arc<Crew>) {
         self.raise_retention(crew).await;
-        let mut recovered = self.sweep_once(crew).await;
-        while recovered.is_some_and(|tasks| tasks >= LIMIT as u64) || (recovered.is_some() && self.watch.has_lost()) {
-            recovered = self.sweep_once(crew).await.filter(|tasks| *tasks > 0);
+        let mut swept = self.sweep_once(crew).await;
+        while swept.is_some_and(|swept| swept.more) || (swept.is_some() && self.watch.has_lost()) {
+            // What the storage refuses is left to the next look.
+            swept = self.sweep_once(crew).await.filter(|swept| swept.has_changed);
         }
     }
 
-    /// Sweeps once; answers how many leases it recovered, if the storage answered.
-    async fn sweep_once(&mut self, crew: &Arc<Crew>) -> Option<u64> {
+    /// Sweeps once; `None` if the storage did not answer.
+    async fn sweep_once(&mut self, crew: &Arc<Crew>) -> Option<Sweeping> {
         let request = Sweep { now: crew.clock.now(), lost: self.watch.lost(), limit: LIMIT };
         let asked = crew.clock.monotonic();
         match crew.pull.sweep(request).await {
             Ok(swept) => {
                 self.failures = 0;
+                let has_changed = swept.recovered + swept.forgotten + swept.shortened > 0;
                 // The worker knows which of its own leases it still works on.
                 let of_others = swept.held.into_iter().filter(|held| !crew.held.contains(&held.lease));
                 self.watch.look(of_others.collect(), asked, crew.clock.monotonic());
@@ -67,20 +66,18 @@ impl Sweeper {
                     log::say(|| tracing::warn!(tasks, died, "recovered the tasks of a worker that is gone"));
                 }
                 forget_beside(crew, swept.attributes);
-                Some(swept.recovered)
+                Some(Sweeping { has_changed, more: swept.more })
             }
             Err(error) => {
                 self.failures = self.failures.saturating_add(1);
-                let error = crate::outcome::chain(&error);
-                log::say(|| tracing::error!(error, "cannot sweep, trying again"));
+                // Less and less often, as it is asked again soon.
+                if self.failures.is_power_of_two() {
+                    let error = crate::outcome::chain(&error);
+                    log::say(|| tracing::error!(error, "cannot sweep, trying again"));
+                }
                 None
             }
         }
-    }
-
-    /// Until the next sweep: longer while the storage is away.
-    fn interval(&self) -> Duration {
-        self.watch.interval().max(if self.failures > 0 { pause(self.failures) } else { Duration::ZERO })
     }
 
     /// Stores the retention that the client's builder stated with the queues that the worker serves.
@@ -98,6 +95,14 @@ impl Sweeper {
         }
         self.is_raised = true;
     }
+}
+
+/// How far a sweep has come.
+#[derive(Debug, Clone, Copy)]
+struct Sweeping {
+    has_changed: bool,
+    /// Whether more is left to be done.
+    more: bool,
 }
 
 /// Deletes what was kept elsewhere for dead letters that are forgotten; nobody waits for that.

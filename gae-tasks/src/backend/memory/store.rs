@@ -337,7 +337,10 @@ impl Store {
             swept.attributes.extend(removed.and_then(|task| task.record.attributes));
             swept.forgotten += 1;
         }
-        swept.forgotten += self.forget_names(request.limit, now);
+        let names = self.forget_names(request.limit, now);
+        let most = request.limit as u64;
+        swept.more = [swept.recovered, swept.forgotten, names, swept.shortened].iter().any(|done| *done >= most);
+        swept.forgotten += names;
         swept.held = self.tasks.values().filter_map(Stored::held).collect();
         swept
     }

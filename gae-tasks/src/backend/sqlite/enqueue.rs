@@ -10,7 +10,7 @@ use super::error::Fault;
 use super::fresh::Fresh;
 use super::lane::{Catalogue, encoded};
 use super::waiting::{self, Wait};
-use super::writer::{Manner, Store, moment};
+use super::writer::{Manner, Store, moment, one};
 use super::{name, row};
 use crate::backend::{Enqueue, NewTask, Standing};
 use crate::error::Error;
@@ -47,8 +47,11 @@ impl Request for Storing {
         let Store { connection, catalogue, fresh, manner, .. } = store;
         let mut enqueue = |task: &NewTask| match manner {
             Manner::Gathered if Fresh::fits(task) => gather(connection, catalogue, fresh, task, now).map(Ok),
-            Manner::Gathered | Manner::RowByRow => enqueue(connection, catalogue, task, now).map(Ok),
-            Manner::Apart => enqueue_alone(connection, catalogue, task, now),
+            _ => {
+                let stored =
+                    one(*manner, connection, catalogue, |catalogue| enqueue(connection, catalogue, task, now))?;
+                Ok(stored.map_err(|fault| refused(task, &fault)))
+            }
         };
         let mut answers = mem::take(&mut self.answers);
         answers.clear();
@@ -103,34 +106,8 @@ fn enqueue(
     Ok(Deferred::new(task.id, true))
 }
 
-/// As [`enqueue`], but a task that cannot be stored leaves nothing behind, and its neighbours alone.
-fn enqueue_alone(
-    connection: &Connection,
-    catalogue: &mut Catalogue,
-    task: &NewTask,
-    now: Timestamp,
-) -> Result<Result<Deferred, Error>, Fault> {
-    connection.execute_batch("SAVEPOINT item")?;
-    match enqueue(connection, catalogue, task, now) {
-        Err(fault) if fault.is_of_data() => {
-            connection.execute_batch("ROLLBACK TO item; RELEASE item")?;
-            catalogue.forget();
-            catalogue.refresh(connection)?;
-            Ok(Err(refused(task, &fault)))
-        }
-        Err(fault) => Err(fault),
-        Ok(answer) => {
-            connection.execute_batch("RELEASE item")?;
-            Ok(Ok(answer))
-        }
-    }
-}
-
 fn refused(task: &NewTask, fault: &Fault) -> Error {
-    let source = match fault {
-        Fault::Sql(error) => error.to_string(),
-        _ => "the data does not fit".to_owned(),
-    };
+    let source = fault.rule();
     let problem = format!("refuses the task {} of `{}`: a rule of the database is against it", task.id, task.kind);
     Error::Storage { backend: super::NAME, problem, source: source.into() }
 }

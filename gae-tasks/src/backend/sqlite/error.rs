@@ -75,6 +75,14 @@ impl Fault {
         matches!(self.code(), Some(ErrorCode::ConstraintViolation | ErrorCode::TooBig | ErrorCode::TypeMismatch))
     }
 
+    /// What the database has against data that it refuses, without the data.
+    pub(super) fn rule(&self) -> String {
+        match self {
+            Self::Sql(error) => error.to_string(),
+            _ => "the data does not fit".to_owned(),
+        }
+    }
+
     /// Says that the stored `what` cannot be read, without its value: it might be a payload.
     pub(super) fn unreadable(what: impl Into<String>) -> Self {
         Self::Unreadable(what.into())

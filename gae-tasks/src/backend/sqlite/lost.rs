@@ -65,15 +65,6 @@ fn waited(row: &Row<'_>) -> Waited {
     (row.get(0).unwrap_or_default(), row.get(1).unwrap_or_default())
 }
 
-/// Where a session holds several leases of tasks that ran alone, several workers of one process have them. Whatever
-/// killed that process, it was not all of them, so the loss of none is an attempt.
-pub(super) fn acquit(connection: &Connection, session: i64) -> Result<(), Fault> {
-    const ACQUIT: &str = "UPDATE gae_tasks_lease SET alone = 0 WHERE session = ?1 AND alone = 1 \
-                          AND (SELECT count(*) FROM gae_tasks_lease WHERE session = ?1 AND alone = 1) > 1";
-    connection.prepare_cached(ACQUIT)?.execute(params![session])?;
-    Ok(())
-}
-
 /// Whether a task whose worker is gone again has been tried enough. If a newer version of this crate stored the task or
 /// its queue, the decision is left to a program that can read both.
 fn is_over(connection: &Connection, catalogue: &Catalogue, task: &Task, now: Timestamp) -> bool {
@@ -102,15 +93,11 @@ fn held_lease(row: &Row<'_>) -> rusqlite::Result<HeldLease> {
     Ok(HeldLease::new(lease, Timestamp::from_micros(row.get(2)?), duration))
 }
 
-/// The session of a lease, if the lease is as it was seen.
-pub(super) fn unchanged(connection: &Connection, lease: &HeldLease) -> Result<Option<i64>, Fault> {
-    const SAME: &str = "SELECT session FROM gae_tasks_lease WHERE task = ?1 AND token = ?2 AND expires = ?3";
+/// Whether the lease is as it was seen.
+pub(super) fn is_unchanged(connection: &Connection, lease: &HeldLease) -> Result<bool, Fault> {
+    const SAME: &str = "SELECT 1 FROM gae_tasks_lease WHERE task = ?1 AND token = ?2 AND expires = ?3";
     let HeldLease { lease: LeaseRef { id, token }, expires, .. } = lease;
-    let mut statement = connection.prepare_cached(SAME)?;
-    let session = statement.query_row(params![id.as_bytes(), token.to_bits(), expires.as_micros()], |row| {
-        Ok(row.get(0).unwrap_or_default())
-    });
-    Ok(session.optional()?)
+    Ok(connection.prepare_cached(SAME)?.exists(params![id.as_bytes(), token.to_bits(), expires.as_micros()])?)
 }
 
 /// Up to `limit` tasks leased by a session. Rows without a valid id are left out.

@@ -8,8 +8,9 @@ use super::error::Fault;
 use super::lane::Catalogue;
 use super::lost;
 use super::task::Task;
+use super::unreadable;
 use super::waiting::Wait;
-use super::writer::{Store, moment};
+use super::writer::{Store, moment, one};
 use crate::backend::lease::after_unreadable;
 use crate::backend::{Extend, LeaseRef, Settle, Settled, Settlement, Verdict};
 use crate::queue::Attempts;
@@ -32,9 +33,16 @@ impl Request for Settle {
 
     fn perform(&mut self, store: &mut Store) -> Result<Vec<Settled>, Fault> {
         let now = moment(self.now);
-        let Store { connection, catalogue, .. } = store;
+        let Store { connection, catalogue, manner, .. } = store;
         let mut plain = Plain::prepare(connection)?;
-        let mut settle = |settlement: &Settlement| settle(connection, catalogue, &mut plain, settlement, now);
+        let mut settle = |settlement: &Settlement| {
+            let work = |catalogue: &mut Catalogue| settle(connection, catalogue, &mut plain, settlement, now);
+            Ok(one(*manner, connection, catalogue, work)?.unwrap_or_else(|refusal| {
+                // Nobody extends it any more; it is recovered when the rule allows that.
+                unreadable::refused(connection, settlement.lease.id, &refusal);
+                Settled::LeaseLost
+            }))
+        };
         self.settlements.iter().map(&mut settle).collect()
     }
 

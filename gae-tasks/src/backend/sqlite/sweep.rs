@@ -1,6 +1,6 @@
 //! Recovering what dead workers held, and forgetting what was kept long enough.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::call::Request;
 use super::connection::Durability;
@@ -10,18 +10,28 @@ use super::lost;
 use super::row::task_id;
 use super::session::{self, Session, Sign};
 use super::task::Task;
-use super::writer::{Store, moment};
+use super::unreadable;
+use super::writer::{Manner, Store, moment, one};
 use crate::backend::{Sweep, Swept};
 use crate::task::TaskId;
 use crate::time::Timestamp;
 
-pub(super) const OLD_DEAD: &str = "SELECT id FROM gae_tasks_task WHERE lane = ?1 AND died IS NOT NULL AND died <= ?2 AND typeof(id) = 'blob' AND length(id) = 16 ORDER BY died LIMIT ?3";
+pub(super) const OLD_DEAD: &str = "SELECT id, length(payload) FROM gae_tasks_task WHERE lane = ?1 AND died IS NOT NULL \
+                                   AND died <= ?2 AND typeof(id) = 'blob' AND length(id) = 16 ORDER BY died LIMIT ?3";
 
-pub(super) const LANE_WITH_DEAD: &str = "SELECT lane FROM gae_tasks_task WHERE lane > ?1 AND died IS NOT NULL AND typeof(lane) = 'integer' ORDER BY lane, died LIMIT 1";
+pub(super) const LANE_WITH_DEAD: &str = "SELECT lane FROM gae_tasks_task WHERE lane > ?1 AND died IS NOT NULL \
+                                         AND typeof(lane) = 'integer' ORDER BY lane, died LIMIT 1";
 
 pub(super) const OLD_NAMES: &str = "SELECT 1 FROM gae_tasks_name WHERE until IS NOT NULL AND until <= ?1";
 
-pub(super) const LONG_PAUSES: &str = "SELECT task, lane, standing, due, since FROM gae_tasks_waiting WHERE since IS NOT NULL AND since > ?1 AND typeof(since) = 'integer' AND typeof(task) = 'blob' AND length(task) = 16 LIMIT ?2";
+pub(super) const LONG_PAUSES: &str = "SELECT task, lane, standing, due, since FROM gae_tasks_waiting \
+                                      WHERE since IS NOT NULL AND since > ?1 AND typeof(since) = 'integer' \
+                                      AND typeof(lane) = 'integer' AND typeof(standing) = 'integer' \
+                                      AND typeof(due) = 'integer' AND typeof(task) = 'blob' AND length(task) = 16 LIMIT ?2";
+
+/// How many bytes of payloads one sweep forgets: the dead letter that reaches them is its last. They are written by the
+/// commit, and others wait for it.
+const MAX_FORGOTTEN_BYTES: u64 = 4 * 1024 * 1024;
 
 impl Request for Sweep {
     type Answer = Swept;
@@ -46,31 +56,23 @@ impl Request for Sweep {
         let mut swept = Swept::default();
         store.session.remove_strays(&store.connection)?;
         self.bury_sessions(store, now, &mut swept)?;
-        let Store { connection, catalogue, .. } = store;
+        let Store { connection, catalogue, manner, .. } = store;
         for lost in &self.lost {
-            if self.room(&swept) > 0
-                && let Some(session) = lost::unchanged(connection, lost)?
-            {
-                lost::acquit(connection, session)?;
-                swept.recovered += 1;
-                swept.died += u64::from(lost::recover(connection, catalogue, lost.lease.id, now)?);
+            if self.room(&swept) > 0 && lost::is_unchanged(connection, lost)? {
+                recover(*manner, connection, catalogue, lost.lease.id, now, &mut swept)?;
             }
         }
-        for id in old_dead(connection, catalogue, now, self.limit)? {
-            if let Some(task) = Task::load(connection, id)? {
-                swept.attributes.extend(task.attributes(connection)?);
-                task.remove(connection, catalogue, now)?;
-                swept.forgotten += 1;
-            }
-        }
-        swept.forgotten += forget_names(connection, now, self.limit)?;
+        swept.more |= self.room(&swept) == 0;
+        self.forget(store, now, &mut swept)?;
+        let connection = &store.connection;
         for pause in long_pauses(connection, now, self.limit)? {
             pause.shorten(connection, now)?;
             swept.shortened += 1;
         }
+        swept.more |= self.is_limit(swept.shortened);
         swept.held = lost::held(connection)?;
         if !swept.held.is_empty() {
-            store.session.prove_writable(&store.connection)?;
+            Session::prove_writable(connection)?;
         }
         Ok(swept)
     }
@@ -87,22 +89,49 @@ impl Sweep {
         self.limit.saturating_sub(usize::try_from(swept.recovered).unwrap_or(usize::MAX))
     }
 
+    /// Whether so many changes of one sort are all that are allowed.
+    fn is_limit(&self, changes: u64) -> bool {
+        changes >= self.limit as u64
+    }
+
+    /// Forgets dead letters and names that were kept long enough.
+    fn forget(&self, store: &mut Store, now: Timestamp, swept: &mut Swept) -> Result<(), Fault> {
+        let Store { connection, catalogue, manner, .. } = store;
+        let old = old_dead(connection, catalogue, now, self.limit)?;
+        swept.more |= old.len() >= self.limit;
+        let mut bytes = 0;
+        for (id, payload) in old {
+            if bytes >= MAX_FORGOTTEN_BYTES {
+                swept.more = true;
+                break;
+            }
+            bytes += payload;
+            let Some(task) = Task::load(connection, id)? else { continue };
+            let attributes = task.attributes(connection)?;
+            let remove = |catalogue: &mut Catalogue| task.remove(connection, catalogue, now);
+            if one(*manner, connection, catalogue, remove)?.is_ok() {
+                swept.attributes.extend(attributes);
+                swept.forgotten += 1;
+            }
+        }
+        let names = forget_names(connection, now, self.limit)?;
+        swept.more |= self.is_limit(names);
+        swept.forgotten += names;
+        Ok(())
+    }
+
     /// Recovers the leases of processes that are gone, and forgets these.
     fn bury_sessions(&self, store: &mut Store, now: Timestamp, swept: &mut Swept) -> Result<(), Fault> {
-        let Store { connection, catalogue, session, .. } = store;
+        let Store { connection, catalogue, session, manner, .. } = store;
         for id in session.others(connection)? {
             let sign = session.sign_of(id);
             let held = match &sign {
                 Sign::Alive => continue,
-                Sign::Dead(_) => {
-                    lost::acquit(connection, id)?;
-                    lost::of_session(connection, id, self.room(swept))?
-                }
+                Sign::Dead(_) => lost::of_session(connection, id, self.room(swept))?,
                 Sign::Unknown => Vec::new(),
             };
             for id in held {
-                swept.recovered += 1;
-                swept.died += u64::from(lost::recover(connection, catalogue, id, now)?);
+                recover(*manner, connection, catalogue, id, now, swept)?;
             }
             if lost::of_session(connection, id, 1)?.is_empty() {
                 session::forget(connection, id)?;
@@ -115,14 +144,34 @@ impl Sweep {
     }
 }
 
-/// Dead letters that were kept for as long as their queue says, at most `limit`; none that a newer version of this crate
-/// stored, or whose queue it configured.
+/// Recovers a lost lease, unless the database refuses that.
+fn recover(
+    manner: Manner,
+    connection: &Connection,
+    catalogue: &mut Catalogue,
+    id: TaskId,
+    now: Timestamp,
+    swept: &mut Swept,
+) -> Result<(), Fault> {
+    let recover = |catalogue: &mut Catalogue| lost::recover(connection, catalogue, id, now);
+    match one(manner, connection, catalogue, recover)? {
+        Ok(is_dead) => {
+            swept.recovered += 1;
+            swept.died += u64::from(is_dead);
+        }
+        Err(refusal) => unreadable::refused(connection, id, &refusal),
+    }
+    Ok(())
+}
+
+/// Dead letters that were kept for as long as their queue says, at most `limit`, with the bytes of their payloads; none
+/// that a newer version of this crate stored, or whose queue it configured.
 fn old_dead(
     connection: &Connection,
     catalogue: &Catalogue,
     now: Timestamp,
     limit: usize,
-) -> Result<Vec<TaskId>, Fault> {
+) -> Result<Vec<(TaskId, u64)>, Fault> {
     let (mut old, mut last) = (Vec::new(), i64::MIN);
     let mut lanes = connection.prepare_cached(LANE_WITH_DEAD)?;
     let mut dead = connection.prepare_cached(OLD_DEAD)?;
@@ -133,8 +182,9 @@ fn old_dead(
         let Some(config) = catalogue.config(lane).filter(|_| catalogue.is_readable(lane)) else { continue };
         let before = now.minus(config.dead_letter_retention()).as_micros();
         let room = i64::try_from(limit - old.len()).unwrap_or(i64::MAX);
-        let ids = dead.query_map(params![lane, before, room], |row| task_id(row, 0))?;
-        old.extend(ids.collect::<Result<Vec<_>, _>>()?);
+        let bytes = |row: &Row<'_>| row.get::<_, i64>(1).map_or(0, i64::unsigned_abs);
+        let found = dead.query_map(params![lane, before, room], |row| Ok((task_id(row, 0)?, bytes(row))))?;
+        old.extend(found.collect::<Result<Vec<_>, _>>()?);
     }
     Ok(old)
 }

@@ -1,4 +1,4 @@
-//! What stands in a row and cannot be read: it is left aside and told of once, so that no row ever stops another.
+//! What stands in a row and cannot be read: it is left aside and reported once, so that no row ever stops another.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, Row};
 
+use super::error::Fault;
 use crate::log;
 use crate::task::TaskId;
 use crate::version::Unread;
@@ -55,7 +56,17 @@ pub(super) fn queue(connection: &Connection, queue: &str, unread: Unread) {
     }
 }
 
-/// Tells of a row that has not even the name of a queue, or of a lane's.
+/// Reports a task that a rule of the database keeps as it is.
+pub(super) fn refused(connection: &Connection, id: TaskId, refusal: &Fault) {
+    if is_news(connection, "refused", id) {
+        let (file, error) = (connection.path(), refusal.rule());
+        log::say(|| {
+            tracing::error!(%id, file, error, "a rule of the database forbids to change the task: drop the rule, or mend the task");
+        });
+    }
+}
+
+/// Reports a row that has not even the name of a queue, or of a lane's.
 pub(super) fn row(connection: &Connection, table: &'static str, row: impl Display) {
     if is_news(connection, table, &row) {
         let file = connection.path();
@@ -65,7 +76,7 @@ pub(super) fn row(connection: &Connection, table: &'static str, row: impl Displa
     }
 }
 
-/// Tells of a task of which `what` cannot be read, and what it is treated as.
+/// Reports a task of which `what` cannot be read, and what it is treated as.
 pub(super) fn part_of_task(connection: &Connection, id: TaskId, what: &'static str) {
     if is_news(connection, what, id) {
         let file = connection.path();
@@ -73,7 +84,7 @@ pub(super) fn part_of_task(connection: &Connection, id: TaskId, what: &'static s
     }
 }
 
-/// Tells of a task that cannot be read at all.
+/// Reports a task that cannot be read at all.
 pub(super) fn task(connection: &Connection, id: TaskId) {
     if is_news(connection, "task", id) {
         let file = connection.path();
@@ -83,9 +94,9 @@ pub(super) fn task(connection: &Connection, id: TaskId) {
     }
 }
 
-/// Whether this has not been told of before: it is met again with every look at the file.
+/// Whether this has not been reported before: it is met again with every look at the file.
 fn is_news(connection: &Connection, what: &'static str, whose: impl Display) -> bool {
-    /// So many are remembered; of more, some are told of again.
+    /// So many are remembered; of more, some are reported again.
     const MOST: usize = 10_000;
     static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
@@ -109,6 +120,7 @@ mod tests {
             row(&connection, "a table", "a log that panics");
             part_of_task(&connection, id, "a log that panics");
             task(&connection, id);
+            refused(&connection, id, &Fault::Repeated);
         });
     }
 }

@@ -52,6 +52,33 @@ pub(super) enum Manner {
     Apart,
 }
 
+/// Does `work` for one of many. Where each stands apart, one that the database refuses leaves nothing behind and is
+/// returned as the inner error; else it fails all.
+pub(super) fn one<T>(
+    manner: Manner,
+    connection: &Connection,
+    catalogue: &mut Catalogue,
+    work: impl FnOnce(&mut Catalogue) -> Result<T, Fault>,
+) -> Result<Result<T, Fault>, Fault> {
+    if manner != Manner::Apart {
+        return work(catalogue).map(Ok);
+    }
+    connection.execute_batch("SAVEPOINT item")?;
+    match work(catalogue) {
+        Err(fault) if fault.is_of_data() => {
+            connection.execute_batch("ROLLBACK TO item; RELEASE item")?;
+            catalogue.forget();
+            catalogue.refresh(connection)?;
+            Ok(Err(fault))
+        }
+        Err(fault) => Err(fault),
+        Ok(done) => {
+            connection.execute_batch("RELEASE item")?;
+            Ok(Ok(done))
+        }
+    }
+}
+
 /// A handle on the thread; dropped, it lets the thread finish what waits for it, and waits for that.
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -79,7 +106,9 @@ impl Writer {
         };
         let thread = thread::Builder::new().name("gae-tasks-write".to_owned()).spawn(run);
         let thread = thread.map_err(|error| Problem::new(&unopened, Fault::Open(error)))?;
+        let mut start = Start { inbox: Some(inbox) };
         let opened = answer.await.map_err(stopped)??;
+        let inbox = start.inbox.take().ok_or_else(|| Problem::new(&unopened, Fault::Stopped))?;
         Ok(Self { inbox, thread: Some(thread), opened, transactions })
     }
 
@@ -116,6 +145,19 @@ impl Drop for Writer {
         }
         self.inbox.close();
         _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+/// A writer whose file is being opened; if nobody waits for that any more, its thread ends.
+struct Start {
+    inbox: Option<Inbox>,
+}
+
+impl Drop for Start {
+    fn drop(&mut self) {
+        if let Some(inbox) = &self.inbox {
+            inbox.close();
+        }
     }
 }
 

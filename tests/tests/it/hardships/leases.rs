@@ -110,7 +110,7 @@ async fn an_attempt_is_stopped_once_its_lease_has_run_out_unextended() {
     let world = World::new();
     let (_, running) = begun(&world).await;
     world.backend.set_down(true);
-    world.pass_among(5, 30 * SECOND).await;
+    world.pass_among(6, 30 * SECOND).await;
     assert_eq!(world.stage.signs().stopped, 0, "it holds its lease until then");
     // No other worker may take it before, so it is stopped right then, even if the storage fails.
     world.pass(Duration::from_millis(10)).await;
@@ -147,7 +147,7 @@ fn a_plain_function_whose_lease_is_lost_before_there_is_a_thread_for_it_is_not_b
         let world = World::new();
         let (_, running) = begun(&world).await;
         let id = plain_passes_the_gate::defer().on(&world.tasks).await.unwrap().id;
-        world.until_asleep(6).await;
+        world.until_asleep(7).await;
         world.tasks.delete(id).await.unwrap();
         // The answer of an extension is known everywhere when the next one is asked for.
         world.pass_until(60 * SECOND, |_| world.backend.calls(Operation::Extend) >= 2).await;

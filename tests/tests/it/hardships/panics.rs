@@ -174,7 +174,7 @@ async fn a_panic_anywhere_in_an_attempt_costs_its_task_an_attempt_and_nobody_els
     let tasks = program(&stage).clock(clock.clone()).build(Memory::new()).unwrap();
     let running = Running::start(tasks.worker().concurrency(1));
     // All roles are asleep: the next to ask for the time of day is an attempt.
-    while clock.clock.sleepers() < 4 {
+    while clock.clock.sleepers() < 5 {
         tokio::task::yield_now().await;
     }
     clock.is_broken.store(true, Ordering::Relaxed);

@@ -1,14 +1,13 @@
 //! Tasks of workers that are gone: they go on after their leases, whatever befell clocks, storage and those who look.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use gae_tasks::backend::{Lease, LeasedTask, Pull, Routes, Sweep};
 use gae_tasks::testing::{ManualClock, Operation};
-use gae_tasks::{Now, QueueName, Timestamp};
+use gae_tasks::{Now, QueueConfig, QueueName, RetryConfig, Timestamp};
 
-use super::stage::{Running, Stage, World, counts, plain_passes_the_gate, program};
+use super::stage::{Running, Stage, World, counts, fails, plain_passes_the_gate, program, turns};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -21,10 +20,33 @@ pub(super) async fn leased_by_one_who_is_gone(world: &World, duration: Duration)
     world.backend.lease(lease_of(1_000, world.clock.time(), duration)).await.unwrap().tasks
 }
 
+/// What is left after one sweep is swept at once, until nothing is left.
+#[tokio::test]
+async fn all_that_is_old_is_forgotten_without_any_time_passing() {
+    let world = World::new();
+    let config =
+        QueueConfig::new().with_dead_letter_retention(HOUR).with_retry(RetryConfig::new().with_max_attempts(Some(1)));
+    world.tasks.put_queue("default", config).await.unwrap();
+    world.tasks.defer_many((0..2_500).map(|_| fails::defer())).await.unwrap();
+    let running = world.start();
+    world.stage.until(|signs| signs.ended == 2_500).await;
+    world.until_open(0).await;
+    running.finish().await;
+    world.clock.advance(2 * HOUR);
+    let running = world.start();
+    let forgotten = async {
+        while world.tasks.stats().await.unwrap().dead > 0 {
+            turns().await;
+        }
+    };
+    tokio::time::timeout(10 * SECOND, forgotten).await.expect("a part of the dead letters is left");
+    running.finish().await;
+}
+
 fn lease_of(limit: usize, now: Timestamp, duration: Duration) -> Lease {
     Lease {
         now: Now::At(now),
-        queues: Arc::new(BTreeSet::from([QueueName::DEFAULT])),
+        queues: Arc::new(["default", "one", "other"].map(|queue| QueueName::new(queue).unwrap()).into()),
         routes: Routes::Any,
         limit,
         starting: limit,
@@ -120,7 +142,7 @@ async fn storage_that_was_away_keeps_no_task_from_being_recovered() {
 async fn a_worker_that_stood_still_recovers_what_was_lost() {
     let world = with_lost_leases().await;
     let running = world.start();
-    world.until_asleep(4).await;
+    world.until_asleep(5).await;
     world.clock.advance(60 * SECOND);
     assert_all_are_recovered(&world).await;
     running.finish().await;
@@ -158,11 +180,11 @@ async fn one_look_after_a_long_silence_takes_no_lease() {
     counts::defer().on(&world.tasks).await.unwrap();
     leased_by_one_who_is_gone(&world, 30 * SECOND).await;
     let running = world.start();
-    world.until_asleep(4).await;
+    world.until_asleep(5).await;
     let sweeps = world.backend.calls(Operation::Sweep);
     world.clock.advance(60 * SECOND);
     world.until_called(Operation::Sweep, sweeps + 1).await;
-    world.until_asleep(4).await;
+    world.until_asleep(5).await;
     assert_eq!(world.stage.signs().begun, 0, "its holder may have stood still as well");
     world.pass_until(30 * SECOND, |signs| signs.ended == 1).await;
     running.finish().await;
@@ -214,8 +236,7 @@ async fn a_plain_function_outlives_the_absence_of_the_storage() {
     let running = world.start_one(world.tasks.worker()).await;
     let other = Running::start(world.other_client().worker());
     world.backend.set_down(true);
-    world.pass(60 * SECOND).await;
-    world.stage.until(|signs| signs.told == 1).await;
+    world.pass_until(60 * SECOND, |signs| signs.told == 1).await;
     world.backend.set_down(false);
     world.pass(6 * SECOND).await;
     world.pass_while_leased(100 * SECOND).await;

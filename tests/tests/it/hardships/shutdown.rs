@@ -248,7 +248,7 @@ async fn nothing_starts_while_a_worker_that_is_told_to_end_waits_for_the_storage
 
 #[tokio::test]
 async fn a_worker_ends_after_the_grace_time_though_the_storage_never_answers() {
-    for operation in [Operation::Sweep, Operation::Lease] {
+    for operation in [Operation::Queues, Operation::Sweep, Operation::Lease] {
         let world = World::new();
         let _backend = world.backend.clone().with(operation, 1, Fault::Stall);
         counts::defer().on(&world.tasks).await.unwrap();
@@ -272,7 +272,7 @@ fn a_plain_function_for_which_there_is_no_thread_until_the_grace_time_is_over_is
         let world = World::new();
         let id = plain_passes_the_gate::defer().on(&world.tasks).await.unwrap().id;
         let running = Running::start(world.tasks.worker().grace(8 * SECOND));
-        world.until_asleep(5).await;
+        world.until_asleep(6).await;
         running.stop().await;
         world.pass(9 * SECOND).await;
         running.finish().await;

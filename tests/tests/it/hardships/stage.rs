@@ -180,8 +180,8 @@ impl World {
         Running::start(self.tasks.worker())
     }
 
-    /// Waits until so many wait for the clock: a worker's roles that lease, sweep, extend leases and watch for
-    /// those that run out, and each attempt for its deadline. Time that passes before somebody waits for it does not count for them.
+    /// Waits until so many wait for the clock: a worker's roles that lease, sweep, report, extend leases and
+    /// watch for those that run out, and each attempt for its deadline. Time that passes before somebody waits for it does not count for them.
     pub(super) async fn until_asleep(&self, sleepers: usize) {
         let asleep = async {
             while self.clock.sleepers() < sleepers {
@@ -196,7 +196,7 @@ impl World {
     pub(super) async fn start_one(&self, worker: gae_tasks::Worker) -> Running {
         let running = Running::start(worker);
         self.stage.until(|signs| signs.begun == 1).await;
-        self.until_asleep(5).await;
+        self.until_asleep(6).await;
         running
     }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use gae_tasks::testing::{Fault, Operation};
 
+use super::recovery::leased_by_one_who_is_gone;
 use super::stage::{Running, World, counts, passes_the_gate};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -27,7 +28,7 @@ async fn assert_the_worker_goes_on(operation: Operation, faults: u64, fault: Fau
     let running = world.start();
     // A lease whose answer is lost is nobody's until it has run out.
     world.pass_until(200 * SECOND, |signs| signs.begun == 1).await;
-    world.until_asleep(4).await;
+    world.until_asleep(5).await;
     world.pass_while_leased(80 * SECOND).await;
     world.stage.let_pass(1);
     world.pass(10 * SECOND).await;
@@ -52,6 +53,34 @@ async fn no_lost_answer_ends_the_worker_or_its_attempts() {
     }
 }
 
+/// What hangs is given up in time: leases are extended again before they are lost.
+#[tokio::test]
+async fn an_extension_without_an_answer_holds_up_no_further_one() {
+    let world = World::new();
+    let _backend = world.backend.clone().with(Operation::Extend, 1, Fault::Stall);
+    passes_the_gate::defer().on(&world.tasks).await.unwrap();
+    let running = world.start_one(world.tasks.worker()).await;
+    world.pass_among(6, 60 * SECOND).await;
+    assert_eq!(world.stage.signs().stopped, 0, "its lease was lost");
+    world.stage.let_pass(1);
+    world.until_open(0).await;
+    running.finish().await;
+}
+
+/// Whoever reads all that is stored may take long, or for ever: nothing else waits for that.
+#[tokio::test]
+async fn a_report_without_an_answer_holds_up_no_recovery() {
+    for operation in [Operation::List, Operation::Stats] {
+        let world = World::new();
+        counts::defer().on(&world.tasks).await.unwrap();
+        leased_by_one_who_is_gone(&world, 5 * SECOND).await;
+        let _backend = world.backend.clone().with(operation, 1, Fault::Stall);
+        let running = world.start();
+        world.pass_until(7 * SECOND, |signs| signs.ended == 1).await;
+        running.finish().await;
+    }
+}
+
 #[tokio::test]
 async fn storage_that_is_away_for_a_minute_is_asked_seldom_and_then_all_goes_on() {
     let world = World::new();
@@ -66,8 +95,8 @@ async fn storage_that_is_away_for_a_minute_is_asked_seldom_and_then_all_goes_on(
     world.stage.let_pass(1);
     world.pass(60 * SECOND).await;
     let asked = calls() - before;
-    // Sweeping, leasing, extending and settling every 5 seconds, more often at first.
-    assert!((30..100).contains(&asked), "it asked {asked} times");
+    // Leasing, extending and settling every 5 seconds, more often at first; sweeping with every step of the clock.
+    assert!((90..160).contains(&asked), "it asked {asked} times");
     // The thread that extends leases may be slow to fall asleep, and then it gives them up later by the clock.
     world.pass_until(60 * SECOND, |signs| (signs.ended, signs.stopped) == (1, 2)).await;
     assert!(!running.has_ended());
@@ -130,8 +159,8 @@ async fn a_task_that_nothing_tells_of_is_found_by_the_slow_look() {
     let (here, elsewhere) =
         (client().build(backend.clone()).unwrap(), client().build(Sqlite::open(&file).await.unwrap()));
     let running = Running::start(here.worker());
-    // The one that leases, the one that sweeps and the one that extends are asleep.
-    while backend.calls(Operation::Lease) < 1 || clock.sleepers() < 3 {
+    // The ones that lease, sweep, report and extend are asleep.
+    while backend.calls(Operation::Lease) < 1 || clock.sleepers() < 4 {
         tokio::task::yield_now().await;
     }
     counts::defer().on(&elsewhere.unwrap()).await.unwrap();

@@ -6,7 +6,7 @@ use gae_tasks::backend::{Pull, Sweep};
 use gae_tasks::{Defer, Now};
 
 use super::recovery::leased_by_one_who_is_gone;
-use super::stage::{Signs, World, counts, fails, passes_the_gate, turns};
+use super::stage::{Running, Signs, World, counts, fails, passes_the_gate, turns};
 
 /// Defers these, and lets their workers die until so many leases of each are lost.
 async fn with_lost(tasks: impl IntoIterator<Item = Defer>, lost_leases: usize) -> World {
@@ -91,4 +91,23 @@ async fn suspects_hold_up_nobody_else() {
     world.stage.let_pass(5);
     world.until_open(0).await;
     running.finish().await;
+}
+
+/// Whatever kills the process kills all workers in it, so it is enough that one of them has a suspect.
+#[tokio::test]
+async fn the_suspects_of_all_workers_of_a_client_count_together() {
+    let tasks = ["one", "other"].map(|queue| passes_the_gate::defer().queue(queue));
+    let world = with_lost(tasks, 3).await;
+    let running = ["one", "other"].map(|queue| Running::start(world.tasks.worker().queues([queue])));
+    settled_at(&world, begun(1, 0)).await;
+    world.pass(Duration::from_secs(5)).await;
+    settled_at(&world, begun(1, 0)).await;
+    world.stage.let_pass(1);
+    // No time passes: the end of the first wakes the worker of the second.
+    settled_at(&world, begun(2, 1)).await;
+    world.stage.let_pass(1);
+    world.until_open(0).await;
+    for running in running {
+        running.finish().await;
+    }
 }

@@ -28,6 +28,8 @@ pub(super) enum Trouble {
     LosesWrites,
     /// Nothing can be deleted.
     KeepsAll,
+    /// Whoever deletes has no answer, for ever.
+    HangsAtDelete,
     /// The code of the store is broken.
     Panics,
 }
@@ -94,8 +96,10 @@ impl PayloadStore for Shelf {
     }
 
     fn delete<'a>(&'a self, key: &'a str) -> Stored<'a, ()> {
-        if *self.trouble.lock().unwrap() == Trouble::KeepsAll {
-            return Box::pin(async { Err("the shelf keeps it".into()) });
+        match *self.trouble.lock().unwrap() {
+            Trouble::KeepsAll => return Box::pin(async { Err("the shelf keeps it".into()) }),
+            Trouble::HangsAtDelete => return Box::pin(std::future::pending()),
+            _ => {}
         }
         self.answer(|shelf, _| _ = shelf.kept().remove(key))
     }

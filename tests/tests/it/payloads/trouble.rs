@@ -73,6 +73,21 @@ async fn loading_is_a_part_of_the_deadline() {
     assert!(error.contains("longer than its deadline of 9s"), "{error}");
 }
 
+#[tokio::test]
+async fn a_payload_whose_deletion_hangs_keeps_no_task_from_being_done() {
+    let (world, _) = World::faulty();
+    let id = world.spill().await;
+    world.shelf.have(Trouble::HangsAtDelete);
+    let mut attempt = std::pin::pin!(world.tasks.drain());
+    while world.clock.sleepers() == 0 || world.ran.lengths().is_empty() {
+        assert!(!is_ready(attempt.as_mut()).await, "the store has not answered");
+    }
+    world.clock.advance(Duration::from_secs(5));
+    assert_eq!(attempt.await.unwrap(), 1);
+    assert!(world.tasks.get(id).await.unwrap().is_none());
+    assert_eq!(world.shelf.len(), 1, "it is left to a sweep of payloads");
+}
+
 /// Whether it is ready after a turn.
 async fn is_ready(future: std::pin::Pin<&mut impl Future>) -> bool {
     let mut future = future;

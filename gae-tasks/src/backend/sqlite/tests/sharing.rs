@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::task::{Context, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use super::super::call::Request;
 use super::super::connection::{Access, Durability, PRAGMAS, create, set};
 use super::super::error::Fault;
 use super::super::writer::Store;
-use super::{Folder, at, enqueue, finish, lease, open, task, wait};
+use super::{Folder, Sqlite, at, enqueue, finish, lease, open, task, wait};
 use crate::backend::{Backend, Extend, List, Pull, Settled, Sweep, TaskFilter, TaskState};
 use crate::queue::{QueueConfig, QueueName};
 use crate::time::Now;
@@ -136,6 +137,34 @@ fn handles_with_the_same_settings_are_different_workers() {
     assert_eq!(lease(&other, at(100), 10).tasks.len(), 1, "what the first held is free, though the other lives");
     assert_eq!(finish(&other, &first), [Settled::LeaseLost]);
     assert_eq!(finish(&other, &second), [Settled::Done]);
+}
+
+/// As a program does that waits for a locked file with a time limit, again and again.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_opening_that_nobody_waits_for_leaves_nothing_open() {
+    let folder = Folder::new();
+    let locking = Connection::open(folder.file()).unwrap();
+    locking.execute_batch("PRAGMA journal_mode = WAL; BEGIN EXCLUSIVE").unwrap();
+    let open = || {
+        let links = std::fs::read_dir("/proc/self/fd").unwrap().filter_map(|entry| entry.ok()?.path().read_link().ok());
+        links.filter(|link| link.starts_with(&folder.0)).count()
+    };
+    let until = |holds: &dyn Fn(usize) -> bool| {
+        let begun = Instant::now();
+        while !holds(open()) {
+            assert!(begun.elapsed() < Duration::from_secs(30), "{} are open", open());
+            thread::yield_now();
+        }
+    };
+    let own = open();
+    let mut opening = Box::pin(Sqlite::open(folder.file()));
+    assert!(opening.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    until(&|open| open > own);
+    drop(opening);
+    locking.execute_batch("COMMIT").unwrap();
+    drop(locking);
+    until(&|open| open == 0);
 }
 
 /// What an application has in its database, migrations by another tool included.

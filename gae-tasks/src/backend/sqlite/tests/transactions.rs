@@ -12,12 +12,13 @@ use super::super::connection::{Access, Durability, PRAGMAS, create, open};
 use super::super::enqueue::Storing;
 use super::super::error::Fault;
 use super::super::writer::Store;
-use super::{Folder, at, chain, enqueue, finish, lease, task, wait};
+use super::{Folder, at, chain, enqueue, finish, lease, sweep, task, wait};
 use crate::backend::{
-    Backend, Enqueue, Extend, Lease, List, NewTask, Pull, Settle, Settlement, Sweep, TaskFilter, Touch, Verdict,
+    Backend, Enqueue, Extend, Lease, List, NewTask, Pull, Settle, Settled, Settlement, Sweep, TaskFilter, TaskState,
+    Touch, Verdict,
 };
 use crate::queue::QueueName;
-use crate::task::Kind;
+use crate::task::{Kind, TaskId};
 use crate::time::{Now, Schedule};
 
 #[test]
@@ -165,6 +166,90 @@ fn a_task_the_database_refuses_fails_alone() {
     other.execute_batch("DROP TRIGGER rule").unwrap();
     let answers = enqueue(&sqlite, vec![bad]).unwrap();
     assert!(answers[0].as_ref().unwrap().created, "the refused one left nothing behind, not even its name");
+}
+
+/// Has the database refuse every change of a task.
+fn forbid(folder: &Folder, id: TaskId) -> Connection {
+    let other = Connection::open(folder.file()).unwrap();
+    let id: String = id.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let rules = ["UPDATE", "DELETE"].map(|change| {
+        format!(
+            "CREATE TRIGGER rule_{change} BEFORE {change} ON gae_tasks_task WHEN old.id = x'{id}' \
+             BEGIN SELECT raise(ABORT, 'against the rule'); END;"
+        )
+    });
+    other.execute_batch(&rules.concat()).unwrap();
+    other
+}
+
+fn allow(other: &Connection) {
+    other.execute_batch("DROP TRIGGER rule_UPDATE; DROP TRIGGER rule_DELETE").unwrap();
+}
+
+#[test]
+fn an_outcome_the_database_refuses_keeps_no_other_from_being_recorded() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    let tasks: Vec<_> = (0..3).map(|_| task(b"x")).collect();
+    let bad = tasks[1].id;
+    enqueue(&sqlite, tasks).unwrap();
+    let leased = lease(&sqlite, at(100), 10);
+    let other = forbid(&folder, bad);
+    assert_eq!(finish(&sqlite, &leased), [Settled::Done, Settled::LeaseLost, Settled::Done]);
+    let record = wait(sqlite.get(bad)).unwrap().unwrap();
+    assert_eq!((record.state, record.lost_leases), (TaskState::Leased, 0), "nothing of it has changed");
+    allow(&other);
+    assert_eq!(sweep(&sqlite, at(200)).recovered, 1, "it goes on when the rule is gone");
+}
+
+#[test]
+fn a_task_the_database_keeps_as_it_is_stops_no_sweep() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    let tasks: Vec<_> = (0..3).map(|_| task(b"x")).collect();
+    let bad = tasks[0].id;
+    enqueue(&sqlite, tasks).unwrap();
+    lease(&sqlite, at(100), 10);
+    let other = forbid(&folder, bad);
+    assert_eq!(sweep(&sqlite, at(200)).recovered, 2);
+    assert_eq!(sweep(&sqlite, at(200)).recovered, 0);
+    allow(&other);
+    assert_eq!(sweep(&sqlite, at(200)).recovered, 1);
+}
+
+#[test]
+fn a_dead_letter_the_database_keeps_stops_no_sweep() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    let tasks: Vec<_> = (0..3).map(|_| task(b"x")).collect();
+    let bad = tasks[0].id;
+    enqueue(&sqlite, tasks).unwrap();
+    let died = lease(&sqlite, at(100), 10).tasks.into_iter();
+    let settlements = died.map(|task| Settlement::new(task.lease, Verdict::Permanent { error: String::new() }));
+    wait(sqlite.settle(Settle { now: Now::At(at(100)), settlements: settlements.collect() })).unwrap();
+    let other = forbid(&folder, bad);
+    let late = at(100 * 24 * 60 * 60);
+    assert_eq!(sweep(&sqlite, late).forgotten, 2);
+    assert_eq!(sweep(&sqlite, late).forgotten, 0);
+    allow(&other);
+    assert_eq!(sweep(&sqlite, late).forgotten, 1);
+}
+
+/// The pages of large payloads are written by the commit, for which every other process waits.
+#[test]
+fn a_sweep_forgets_no_more_than_some_mebibytes() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    let payload = vec![0; 1024 * 1024];
+    enqueue(&sqlite, (0..10).map(|_| task(&payload)).collect()).unwrap();
+    for _ in 0..2 {
+        let died = lease(&sqlite, at(100), 10).tasks.into_iter();
+        let settlements = died.map(|task| Settlement::new(task.lease, Verdict::Permanent { error: String::new() }));
+        wait(sqlite.settle(Settle { now: Now::At(at(100)), settlements: settlements.collect() })).unwrap();
+    }
+    let late = at(100 * 24 * 60 * 60);
+    let sweeps: Vec<_> = (0..4).map(|_| sweep(&sqlite, late)).map(|swept| (swept.forgotten, swept.more)).collect();
+    assert_eq!(sweeps, [(4, true), (4, true), (2, false), (0, false)]);
 }
 
 #[test]

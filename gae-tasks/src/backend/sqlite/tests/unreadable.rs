@@ -189,6 +189,21 @@ fn numbers_that_cannot_be_read_stop_no_batch() {
 }
 
 #[test]
+fn no_pause_that_cannot_be_read_stops_a_sweep() {
+    for column in ["lane", "standing", "due"] {
+        let folder = Folder::new();
+        let sqlite = folder.open();
+        let (spoilt, good) = (task(b"x"), task(b"y"));
+        enqueue(&sqlite, vec![spoilt.clone(), good]).unwrap();
+        fail(&sqlite, &lease(&sqlite, at(1_000), 10).tasks, at(1_000));
+        spoil(&folder, &format!("UPDATE gae_tasks_waiting SET {column} = 'x' WHERE task = ?1"), spoilt.id);
+        // The clock is set back.
+        assert_eq!(sweep(&sqlite, at(500)), Swept { shortened: 1, ..Swept::default() }, "{column}");
+        assert_eq!(sweep(&sqlite, at(500)), Swept::default(), "{column}");
+    }
+}
+
+#[test]
 fn no_value_that_cannot_be_read_stops_a_sweep() {
     let folder = Folder::new();
     let sqlite = folder.open();
