@@ -173,6 +173,37 @@ async fn all_that_a_killed_process_held_is_recovered_without_any_time_passing() 
     running.finish().await;
 }
 
+/// A lease that cannot be taken back, here because of a rule of the application's, is tried again with the next look only.
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn a_lease_that_stays_lost_keeps_no_worker_busy() {
+    use gae_tasks::backend::sqlite::Sqlite;
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tasks.db");
+    let (stage, clock) = (Stage::new(), ManualClock::new());
+    let tasks = program(&stage).clock(clock.clone()).build(Sqlite::open(&file).await.unwrap()).unwrap();
+    tasks.defer_many((0..2).map(|_| counts::defer())).await.unwrap();
+    let holder = Sqlite::open(&file).await.unwrap();
+    assert_eq!(holder.lease(lease_of(2, clock.time(), 5 * SECOND)).await.unwrap().tasks.len(), 2);
+    let rule = "CREATE TRIGGER rule BEFORE UPDATE ON gae_tasks_task WHEN old.id = (SELECT min(id) FROM gae_tasks_task) \
+                BEGIN SELECT raise(ABORT, 'against the rule'); END";
+    rusqlite::Connection::open(&file).unwrap().execute_batch(rule).unwrap();
+    let running = Running::start(tasks.worker());
+    let asleep = async || {
+        while clock.sleepers() < 5 {
+            tokio::task::yield_now().await;
+        }
+    };
+    for _ in 0..20 {
+        tokio::time::timeout(10 * SECOND, asleep()).await.expect("it sweeps without end");
+        clock.advance(SECOND);
+    }
+    stage.until(|signs| signs.ended == 1).await;
+    assert_eq!(tasks.stats().await.unwrap().leased, 1);
+    running.finish().await;
+}
+
 /// Looks that are far apart add little to the time for which a worker has seen a lease unchanged.
 #[tokio::test]
 async fn one_look_after_a_long_silence_takes_no_lease() {

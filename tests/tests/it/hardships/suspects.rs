@@ -12,13 +12,18 @@ use super::stage::{Running, Signs, World, counts, fails, passes_the_gate, turns}
 async fn with_lost(tasks: impl IntoIterator<Item = Defer>, lost_leases: usize) -> World {
     let world = World::new();
     world.tasks.defer_many(tasks).await.unwrap();
+    lose(&world, lost_leases).await;
+    world
+}
+
+/// Lets the workers of all that is stored die so often.
+async fn lose(world: &World, lost_leases: usize) {
     for _ in 0..lost_leases {
-        leased_by_one_who_is_gone(&world, Duration::from_secs(30)).await;
+        leased_by_one_who_is_gone(world, Duration::from_secs(30)).await;
         let sweep = |lost| Sweep { now: Now::At(world.clock.time()), lost, limit: 1000 };
         let held = world.backend.sweep(sweep(Vec::new())).await.unwrap().held;
         world.backend.sweep(sweep(held)).await.unwrap();
     }
-    world
 }
 
 /// Waits until the attempts stand at `signs`, and then whether more begin.
@@ -76,6 +81,31 @@ async fn a_suspect_lost_in_company_runs_alone() {
         settled_at(&world, begun(passed + 1, passed)).await;
         world.stage.let_pass(1);
     }
+    world.stage.let_pass(20);
+    world.until_open(0).await;
+    running.finish().await;
+}
+
+/// Else an isolated task would wait for as long as there are other suspects.
+#[tokio::test]
+async fn no_suspect_is_leased_while_an_isolated_one_waits_for_the_others() {
+    let world = with_lost([passes_the_gate::defer().queue("other")], 1).await;
+    world.tasks.defer_many((0..20).map(|_| passes_the_gate::defer())).await.unwrap();
+    lose(&world, 2).await;
+    world.tasks.pause("other").await.unwrap();
+    let running = Running::start(world.tasks.worker().queues(["default", "other"]));
+    settled_at(&world, begun(1, 0)).await;
+    world.stage.let_pass(1);
+    settled_at(&world, begun(3, 1)).await;
+    world.stage.let_pass(1);
+    settled_at(&world, begun(6, 2)).await;
+    world.tasks.resume("other").await.unwrap();
+    for ended in 3..6 {
+        world.stage.let_pass(1);
+        settled_at(&world, begun(6, ended)).await;
+    }
+    world.stage.let_pass(1);
+    settled_at(&world, begun(7, 6)).await;
     world.stage.let_pass(20);
     world.until_open(0).await;
     running.finish().await;
