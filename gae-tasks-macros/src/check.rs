@@ -57,8 +57,10 @@ fn queues(attribute: &Attribute, errors: &mut Errors) -> Vec<String> {
         errors.at(attribute.key("queues"), "`queues` is empty: name at least one queue, or leave the key out");
     }
     for queue in queues.iter().filter(|queue| !names::is_queue(&queue.value())) {
-        errors
-            .on(queue, format!("`{:?}` is no queue name: use 1 to 100 of `A-Z`, `a-z`, `0-9` and `-`", queue.value()));
+        errors.on(
+            queue,
+            format!("`{:?}` is not a valid queue name: use 1 to 100 of `A-Z`, `a-z`, `0-9` and `-`", queue.value()),
+        );
     }
     unique(queues, errors)
 }
@@ -81,7 +83,7 @@ fn kind(name: &LitStr, errors: &mut Errors) -> String {
         errors.on(
             name,
             format!(
-                "`{value:?}` is no task kind: use segments of `A-Z`, `a-z`, `0-9`, `.`, `_` and `-`, none empty or of \
+                "`{value:?}` is not a valid task kind: use segments of `A-Z`, `a-z`, `0-9`, `.`, `_` and `-`, none empty or of \
                  dots only, joined by `/`"
             ),
         );
@@ -97,7 +99,10 @@ fn deadline(text: &LitStr, errors: &mut Errors) -> Option<Duration> {
         Ok(deadline) => return Some(deadline),
         Err(_) => errors.on(
             text,
-            format!("`{:?}` is no duration: write a number and its unit, as in `30s`, `5m` or `1h 30m`", text.value()),
+            format!(
+                "`{:?}` is not a valid duration: write a number and its unit, as in `30s`, `5m` or `1h 30m`",
+                text.value()
+            ),
         ),
     }
     None
@@ -242,7 +247,7 @@ fn markers(parameter: &Parameter, errors: &mut Errors) {
                  whole functions",
             );
         } else if item::is_ours(attr) {
-            errors.on(attr, "`#[deferred]` is no parameter attribute: a parameter takes `#[state]` or `#[context]`");
+            errors.on(attr, "`#[deferred]` is not a parameter attribute: a parameter takes `#[state]` or `#[context]`");
         }
     }
     let marked = |word: &&str| parameter.original.attrs.iter().filter(|attr| attr.path().is_ident(word)).count();

@@ -147,6 +147,20 @@ mod tests {
         assert_eq!(Attributes::decode(attributes.encode().as_deref()), Some(attributes));
     }
 
+    /// What is stored outlives this program: bytes that change need a new version.
+    #[test]
+    fn the_bytes_of_attributes_stay() {
+        let spilled = Spilled { key: "k".to_owned(), store: "s".to_owned(), length: 1, checksum: 2 };
+        let attributes = Attributes {
+            spilled: Some(spilled),
+            traceparent: Some("t".to_owned()),
+            target: Some(Target { service: "w".to_owned(), version: Some("v".to_owned()) }),
+            headers: vec![("h".to_owned(), "x".to_owned())],
+        };
+        let bytes = b"\x01\x01\x01k\x01s\x01\x02\x01\x01t\x01\x01w\x01\x01v\x01\x01h\x01x";
+        assert_eq!(attributes.encode().as_deref(), Some(&bytes[..]));
+    }
+
     #[test]
     fn attributes_of_another_format_are_not_guessed_at() {
         assert_eq!(Attributes::decode(Some(&[version::KNOWN + 1, 0, 0, 0, 0])), None);

@@ -77,7 +77,7 @@ impl Dispatcher {
         let span = log::Scope::new(|| span(context));
         let mut attempt = pin!(async {
             let outcome = match Attributes::decode(attributes).map(|attributes| attributes.spilled) {
-                // What it says is needed: where the payload is, for one.
+                // Not run without them: they may say where the payload is.
                 None => Outcome::unreadable(UnreadableAttributes.into()),
                 Some(None) => {
                     caught(pin!(Some(self.attempt(registration, payload, context, context.deadline(), permit)))).await

@@ -26,7 +26,7 @@ pub enum Error {
     },
 
     /// A queue name is not of the form `[A-Za-z0-9-]{1,100}`.
-    #[error("`{value}` is no queue name: use 1 to 100 letters, digits or hyphens")]
+    #[error("`{value}` is not a valid queue name: use 1 to 100 letters, digits or hyphens")]
     #[non_exhaustive]
     QueueName {
         /// What was given.
@@ -42,7 +42,7 @@ pub enum Error {
     },
 
     /// A task name is not of the form `[A-Za-z0-9_-]{1,500}`.
-    #[error("`{value}` is no task name: use 1 to 500 letters, digits, hyphens or underscores")]
+    #[error("`{value}` is not a valid task name: use 1 to 500 letters, digits, hyphens or underscores")]
     #[non_exhaustive]
     TaskName {
         /// What was given.
@@ -50,7 +50,7 @@ pub enum Error {
     },
 
     /// A kind is not made of segments of `[A-Za-z0-9._-]` joined by `/`.
-    #[error("`{value}` is no task kind: use segments of letters, digits, `.`, `_` and `-`, joined by `/`")]
+    #[error("`{value}` is not a valid task kind: use segments of letters, digits, `.`, `_` and `-`, joined by `/`")]
     #[non_exhaustive]
     Kind {
         /// What was given.
@@ -58,7 +58,7 @@ pub enum Error {
     },
 
     /// A task id is no UUID.
-    #[error("`{value}` is no task id: ids are UUIDs, as `Deferred::id` prints them")]
+    #[error("`{value}` is not a valid task id: ids are UUIDs, as `Deferred::id` prints them")]
     #[non_exhaustive]
     TaskId {
         /// What was given.

@@ -1,4 +1,4 @@
-//! Log lines and spans that end nothing: a log writer that panics loses its line, and the work goes on.
+//! Log lines and spans whose panics are caught: a log writer that panics loses its line, and the work goes on.
 
 use std::mem;
 

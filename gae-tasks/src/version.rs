@@ -14,7 +14,7 @@ pub(crate) const KNOWN: u8 = 1;
 pub(crate) enum Unread {
     /// A newer program wrote them.
     Newer,
-    /// No program wrote them like this.
+    /// They are not a valid encoding.
     Damaged,
 }
 
@@ -26,7 +26,10 @@ pub(crate) fn encode<T: Serialize>(value: &T) -> Option<Vec<u8>> {
 /// The value that is stored as `bytes`.
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Unread> {
     match bytes.split_first() {
-        Some((&KNOWN, rest)) => postcard::from_bytes(rest).map_err(|_| Unread::Damaged),
+        Some((&KNOWN, rest)) => match postcard::take_from_bytes(rest) {
+            Ok((value, [])) => Ok(value),
+            _ => Err(Unread::Damaged),
+        },
         Some((&version, _)) if version > KNOWN => Err(Unread::Newer),
         _ => Err(Unread::Damaged),
     }
@@ -52,7 +55,7 @@ mod tests {
         let mut bytes = encode(&7_u32).unwrap();
         bytes[0] = KNOWN + 1;
         assert_eq!(decode::<u32>(&bytes), Err(Unread::Newer));
-        for damaged in [&[][..], &[0, 7], &[KNOWN]] {
+        for damaged in [&[][..], &[0, 7], &[KNOWN], &[KNOWN, 7, 7]] {
             assert_eq!(decode::<u32>(damaged), Err(Unread::Damaged), "{damaged:?}");
         }
         assert_eq!((of(None), of(Some(&[])), of(Some(&[9, 1]))), (0, 0, 9));

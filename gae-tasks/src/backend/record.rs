@@ -131,8 +131,9 @@ pub struct RouteStats {
     pub queue: QueueName,
     /// The route.
     pub route: Route,
-    /// Whether this program must be updated to run them: a newer version of this crate stored the tasks, or the
-    /// configuration of their queue.
+    /// Whether this program cannot run them as it is: a newer version of this crate stored the tasks or configured their
+    /// queue, so that the program must be updated; or the configuration of their queue is damaged, so that
+    /// [`put_queue`](crate::Client::put_queue) must write it again.
     pub is_newer: bool,
     /// Its tasks.
     pub stats: Stats,

@@ -155,7 +155,8 @@ pub struct Bury {
 pub struct Purged {
     /// How many tasks it deleted.
     pub deleted: u64,
-    /// How many it left, because a newer version of this crate stored them, or their queue.
+    /// How many it left, because a newer version of this crate stored them or configured their queue, or because the
+    /// configuration of their queue is damaged.
     pub left: u64,
 }
 

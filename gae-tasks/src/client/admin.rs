@@ -62,7 +62,10 @@ impl Client {
     }
 
     /// Creates a queue, or changes its configuration: the fields that are set are written, the others stay as they are
-    /// stored. Queues without one are made as tasks arrive, except by Cloud Tasks.
+    /// stored. The retry settings are one field. Queues without a configuration are made as tasks arrive, except by Cloud
+    /// Tasks.
+    ///
+    /// A retention may be shortened here. A program whose builder states a longer one raises it again when it starts.
     ///
     /// On Cloud Tasks, call it in every process that defers: its retry limits travel with the tasks of those that did.
     ///
@@ -70,7 +73,12 @@ impl Client {
     /// [`Error::QueueName`] if `queue` is not a valid queue name; [`Error::NewerQueue`] if a newer version of this crate
     /// configured the queue; [`Error::Unsupported`] if the backend has no use for a field that is set.
     pub async fn put_queue(&self, queue: impl Into<String>, config: QueueConfig) -> Result<(), Error> {
-        self.0.backend.put_queue(QueueName::new(queue)?, config).await
+        let queue = QueueName::new(queue)?;
+        if config.own_retention().is_stated() {
+            // Before, or the next task would raise what is shortened here.
+            self.raise_retention([&queue]).await?;
+        }
+        self.0.backend.put_queue(queue, config).await
     }
 
     /// All queues, by name.
@@ -84,7 +92,7 @@ impl Client {
     /// Pauses a queue: it accepts tasks, and none is started until it is [resumed](Self::resume).
     ///
     /// # Errors
-    /// [`Error::QueueName`] if `queue` is no queue name.
+    /// [`Error::QueueName`] if `queue` is not a valid queue name.
     pub async fn pause(&self, queue: impl Into<String>) -> Result<(), Error> {
         self.0.backend.set_paused(QueueName::new(queue)?, true).await
     }
@@ -92,7 +100,7 @@ impl Client {
     /// Lets a paused queue go on.
     ///
     /// # Errors
-    /// [`Error::QueueName`] if `queue` is no queue name.
+    /// [`Error::QueueName`] if `queue` is not a valid queue name.
     pub async fn resume(&self, queue: impl Into<String>) -> Result<(), Error> {
         self.0.backend.set_paused(QueueName::new(queue)?, false).await
     }

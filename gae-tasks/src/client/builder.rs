@@ -89,12 +89,12 @@ impl ClientBuilder {
         self
     }
 
-    /// The shortest time for which dead letters are kept in the queues that this client defers to or works on.
+    /// For how long at least dead letters are kept in the queues that this client defers to or works on.
     ///
-    /// The retention is a part of the queue's stored configuration. A shorter one there, or the default of 30 days, is
-    /// raised to this one; a longer one, which another program has set, stays. To shorten it, use
-    /// [`put_queue`](Client::put_queue). Cloud Tasks keeps no dead letters, so a client for it cannot be built
-    /// with this.
+    /// The retention is a part of the queue's stored configuration. This one replaces a shorter one there, or none (which
+    /// means 30 days); a longer one, which another program has set, stays. [`put_queue`](Client::put_queue) shortens it,
+    /// until a program that states a longer one starts. Cloud Tasks keeps no dead letters, so a client for it cannot be
+    /// built with this.
     pub fn dead_letter_retention(mut self, retention: Duration) -> Self {
         self.retention.dead_letters = Some(retention);
         self
@@ -118,7 +118,7 @@ impl ClientBuilder {
     /// # Errors
     /// [`Error::Url`] if the URL names no backend of this build, [`Error::Storage`] if it cannot be opened,
     /// [`Error::PayloadStoreUrl`] and [`Error::PayloadStore`] if the payload store cannot be, [`Error::QueueName`] if a
-    /// default queue is no queue name, [`Error::Misconfigured`] in inline mode if tasks cannot be run,
+    /// default queue is not a valid queue name, [`Error::Misconfigured`] in inline mode if tasks cannot be run,
     /// [`Error::Unsupported`] if a retention is stated and the backend keeps nothing.
     pub async fn open(self, url: &str) -> Result<Client, Error> {
         let url::Opened { backend, pull } = url::open(url).await?;
@@ -138,8 +138,9 @@ impl ClientBuilder {
     /// A client of this backend.
     ///
     /// # Errors
-    /// [`Error::QueueName`] if a default queue is no queue name, [`Error::Misconfigured`] in inline mode if tasks cannot
-    /// be run.
+    /// [`Error::QueueName`] if a default queue is not a valid queue name, [`Error::PayloadStoreUrl`] and
+    /// [`Error::PayloadStore`] if the payload store cannot be opened, [`Error::Misconfigured`] in inline mode if tasks
+    /// cannot be run, [`Error::Unsupported`] if a retention is stated and the backend keeps nothing.
     pub fn build(self, backend: impl Pull) -> Result<Client, Error> {
         let backend = Arc::new(backend);
         self.finish(backend.clone(), Some(backend))

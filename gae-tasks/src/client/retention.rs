@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::queue::QueueName;
 use crate::retention::Retention;
 
-/// What the builder stated, and the queues that have it by now.
+/// What the builder stated, and the queues it is stored with.
 #[derive(Debug, Default)]
 pub(super) struct StatedRetention {
     stated: Retention,
@@ -43,7 +43,7 @@ impl Client {
         self.0.retention.stated
     }
 
-    /// Whether a task may go to `queue` without a word on retention before.
+    /// Whether the stated retention is stored with `queue`, or none is stated.
     pub(crate) fn has_raised(&self, queue: &QueueName) -> bool {
         self.0.retention.is_raised(queue)
     }

@@ -61,7 +61,7 @@ impl Delivery<'_> {
         self.run(&envelope, registration, told).await
     }
 
-    /// Leaves a task that nothing was begun of to another instance, or to this one after an update; not for ever.
+    /// Leaves a task that has not begun here to another instance, or to this one after an update, until it is given up.
     async fn leave(&self, envelope: &Envelope, problem: String) -> Answer {
         if self.is_given_up(envelope.first_due) || is_nearly_over(envelope, self.plan.clock.wall()) {
             return self.bury(envelope, 0, problem).await;

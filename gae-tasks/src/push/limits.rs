@@ -18,7 +18,7 @@ const LIFE: Duration = Duration::from_secs((31 * 24 - 12) * 60 * 60);
 const FORGIVEN: u32 = 20;
 
 /// The limits of tasks that bring none.
-static UNLIMITED: RetryConfig = RetryConfig::new().with_max_attempts(None);
+static DEFAULT: RetryConfig = RetryConfig::new();
 
 /// The limits of one task.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl<'a> Limits<'a> {
     pub(super) fn of(envelope: &'a Envelope, registration: &Registration, retries: u32, now: Timestamp) -> Self {
         let caps = [envelope.max_attempts, registration.max_attempts];
         Self {
-            retry: envelope.retry.as_ref().unwrap_or(&UNLIMITED),
+            retry: envelope.retry.as_ref().unwrap_or(&DEFAULT),
             // The first attempt begins now; later, nothing but the envelope tells when it did.
             first: if retries == 0 { now } else { envelope.first_due },
             cap: caps.into_iter().flatten().min(),
@@ -144,7 +144,8 @@ mod tests {
     #[test]
     fn nothing_is_left_for_the_queue_to_forget() {
         let ends = START.plus(LIFE);
-        let limits = Limits { retry: &UNLIMITED, first: START, cap: None, ends: Some(ends) };
+        let unlimited = RetryConfig::new().with_max_attempts(None);
+        let limits = Limits { retry: &unlimited, first: START, cap: None, ends: Some(ends) };
         assert!(!limits.are_reached(1000, ends.minus(MINUTE)));
         assert!(limits.are_reached(1, ends));
         assert!(!limits.are_reached_already(&told(1000, Some(500)), ends), "it is run once more");

@@ -12,7 +12,7 @@
 //! | 200 | forgets the task | done; or failed for good, or tried enough, and the dead letter is safe |
 //! | 400 | retries | the body broke off |
 //! | 403 | retries | nobody could prove that the request comes from the queue; logged as an error |
-//! | 404 | retries | no task has this URL; or the task's kind or shape, or the envelope's version, is unknown here: another instance may know it |
+//! | 404 | retries | no task has this URL; or the task's kind or shape, or the envelope's version, is unknown here, or its payload or attributes cannot be read here: another instance may be able to |
 //! | 405 | | not POST |
 //! | 408 | retries | [`SingularTaskFailure`](crate::SingularTaskFailure); or the body took too long |
 //! | 413 | retries | the body is too large |

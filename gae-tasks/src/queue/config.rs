@@ -40,26 +40,26 @@ impl QueueConfig {
         Self { retry: None, retention: Retention::new(), max_lost_attempts: None }
     }
 
-    /// How failed tasks are retried.
+    /// How failed tasks are retried; all of these settings are one field.
     pub fn with_retry(mut self, retry: RetryConfig) -> Self {
         self.retry = Some(retry);
         self
     }
 
-    /// How long dead letters are kept. Not on Cloud Tasks, which keeps none.
+    /// How long dead letters are kept; 30 days by default. Not on Cloud Tasks, which keeps none.
     pub const fn with_dead_letter_retention(mut self, retention: Duration) -> Self {
         self.retention.dead_letters = Some(retention);
         self
     }
 
-    /// How long the name of a task stays blocked after its end. Not on Cloud Tasks, which has a time of its own.
+    /// How long the name of a task stays blocked after its end; 24 hours by default. Not on Cloud Tasks, which has a time of its own.
     pub const fn with_tombstone_retention(mut self, retention: Duration) -> Self {
         self.retention.tombstones = Some(retention);
         self
     }
 
-    /// How many attempts of a task may end by the loss of its worker before it is a dead letter; at least 1. Not on
-    /// Cloud Tasks, where no worker holds a task.
+    /// How many attempts of a task may end by the loss of its worker before it is a dead letter; at least 1, 5 by default.
+    /// Not on Cloud Tasks, where no worker holds a task.
     pub const fn with_max_lost_attempts(mut self, attempts: u32) -> Self {
         self.max_lost_attempts = Some(if attempts == 0 { 1 } else { attempts });
         self
@@ -85,6 +85,11 @@ impl QueueConfig {
         self.max_lost_attempts.unwrap_or(MAX_LOST_ATTEMPTS)
     }
 
+    /// The retention that was set.
+    pub(crate) const fn own_retention(&self) -> Retention {
+        self.retention
+    }
+
     /// How failed tasks are retried, if that was set.
     #[cfg(feature = "cloud-tasks")]
     pub(crate) fn own_retry(&self) -> Option<&RetryConfig> {
@@ -106,7 +111,7 @@ impl QueueConfig {
         self
     }
 
-    /// This configuration with at least the `stated` retention: a smaller or unset one is raised, a longer one stays.
+    /// This configuration with at least the `stated` retention: it replaces a shorter or unset one, a longer one stays.
     pub(crate) fn raised(mut self, stated: Retention) -> Self {
         self.retention.dead_letters = self.retention.dead_letters.max(stated.dead_letters);
         self.retention.tombstones = self.retention.tombstones.max(stated.tombstones);
@@ -117,6 +122,7 @@ impl QueueConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::version;
 
     fn keeping(days: u32) -> Retention {
         Retention { dead_letters: Some(DAY * days), tombstones: Some(DAY * days) }
@@ -132,6 +138,19 @@ mod tests {
         let merged = stored.clone().merged(shorter);
         assert_eq!(merged.dead_letter_retention(), Duration::ZERO);
         assert_eq!(merged, stored.with_dead_letter_retention(Duration::ZERO));
+    }
+
+    /// What is stored outlives this program: bytes that change need a new version.
+    #[test]
+    fn the_bytes_of_a_configuration_stay() {
+        let second = Duration::from_secs(1);
+        let retry = RetryConfig::new().with_max_attempts(Some(3)).with_max_retry_duration(Some(second * 9));
+        let retry = retry.with_min_backoff(second).with_max_backoff(second * 2).with_max_doublings(4);
+        let config = QueueConfig::new().with_retry(retry.clone()).with_dead_letter_retention(second * 5);
+        let config = config.with_tombstone_retention(second * 7).with_max_lost_attempts(6);
+        assert_eq!(version::encode(&retry).unwrap(), [1, 1, 3, 1, 9, 0, 1, 0, 2, 0, 4]);
+        let bytes = [1, 1, 1, 3, 1, 9, 0, 1, 0, 2, 0, 4, 1, 5, 0, 1, 7, 0, 1, 6];
+        assert_eq!(version::encode(&config).unwrap(), bytes);
     }
 
     #[test]

@@ -29,6 +29,8 @@ use crate::log;
 /// signal ends the process as the second one would. A program that goes on without its worker and then handles signals
 /// itself keeps one of them.
 ///
+/// A child of `fork` has no such thread, and hears nothing: fork first, then call this.
+///
 /// ```no_run
 /// # async fn run(tasks: gae_tasks::Client) -> Result<(), gae_tasks::Error> {
 /// tasks.worker().with_graceful_shutdown(gae_tasks::signals()).await

@@ -317,9 +317,9 @@ async fn options_out_of_range_are_refused_and_nothing_is_stored() {
     }
     let expected = [
         "2097156 bytes, the limit is 1048576",
-        "no task name",
-        "no task name",
-        "no queue name",
+        "not a valid task name",
+        "not a valid task name",
+        "not a valid queue name",
         "`it.client/follow_up` is spread over no queues",
         "accepts at most 315360000s",
         "accepts at most 315360000s",

@@ -314,7 +314,7 @@ async fn every_problem_of_the_set_up_is_told_at_once() {
         panic!("a worker without its state was started")
     };
     let text = problems.join("\n");
-    assert!(text.contains("worker::Stage") && text.contains("`no such queue!` is no queue name"), "{text}");
+    assert!(text.contains("worker::Stage") && text.contains("`no such queue!` is not a valid queue name"), "{text}");
     assert!(problems.len() > 3, "one problem a task: {text}");
 }
 

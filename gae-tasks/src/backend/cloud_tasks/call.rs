@@ -6,6 +6,8 @@ use google_cloud_gax::error::Error as GoogleError;
 use google_cloud_gax::error::rpc::Code;
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::log;
+
 /// One attempt is given up after this part of the time limit, so that a connection that died without a word leaves time
 /// for others.
 const ATTEMPTS_IN_LIMIT: u32 = 3;
@@ -58,13 +60,13 @@ where
             Ok(Err(error)) => match advice(&error) {
                 Advice::GiveUp => return Called { answer: Err(Failure::Refused(error)), lost },
                 Advice::Retry { carried_out } => {
-                    tracing::debug!(%error, "a call to Cloud Tasks failed");
+                    log::say(|| tracing::debug!(%error, "a call to Cloud Tasks failed"));
                     lost |= carried_out;
                     last = Some(error);
                 }
             },
             Err(_no_answer) => {
-                tracing::debug!(after = ?share, "a call to Cloud Tasks was not answered");
+                log::say(|| tracing::debug!(after = ?share, "a call to Cloud Tasks was not answered"));
                 lost = true;
             }
         }

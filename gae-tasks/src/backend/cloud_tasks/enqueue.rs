@@ -11,6 +11,7 @@ use super::error::{Asked, Sent, failed, not_stored};
 use super::request::{Draft, Mark};
 use crate::backend::NewTask;
 use crate::error::Error;
+use crate::log;
 use crate::task::Deferred;
 use crate::time::Timestamp;
 
@@ -66,7 +67,7 @@ impl Shared {
             Ok(stored) => Mark::of_task(&stored).is_some_and(|mark| mark.call == draft.mark.call),
             Err(failure) => {
                 if !is_missing(&failure) {
-                    tracing::debug!(?failure, "cannot look at the task whose answer was lost");
+                    log::say(|| tracing::debug!(?failure, "cannot look at the task whose answer was lost"));
                 }
                 true
             }

@@ -11,6 +11,7 @@ use super::request::Mark;
 use crate::backend::record::bounded;
 use crate::backend::{TaskError, TaskRecord, TaskState};
 use crate::envelope::Envelope;
+use crate::log;
 use crate::queue::QueueName;
 use crate::task::{Route, TaskName};
 use crate::time::Timestamp;
@@ -39,7 +40,7 @@ pub(super) fn record(queue: &QueueName, task: &Task) -> Option<TaskRecord> {
     let envelope = match Envelope::decode(body(task)?) {
         Ok(envelope) => envelope,
         Err(error) => {
-            tracing::debug!(task = task.name, %error, "a stored task cannot be shown");
+            log::say(|| tracing::debug!(task = task.name, %error, "a stored task cannot be shown"));
             return None;
         }
     };

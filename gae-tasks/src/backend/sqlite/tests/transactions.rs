@@ -81,6 +81,11 @@ const NOTE_LEVELS: &str = "CREATE TEMP TABLE note (what, level); \
     BEGIN INSERT INTO note SELECT 'lease gone', synchronous FROM pragma_synchronous; END;";
 
 #[test]
+fn the_levels_are_those_of_sqlite() {
+    assert_eq!([Durability::Normal, Durability::Full].map(Durability::level), [1, 2], "NORMAL and FULL");
+}
+
+#[test]
 fn each_commit_runs_at_the_level_its_promise_needs() {
     let folder = Folder::new();
     let sqlite = folder.open();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use gae_tasks::push::DeadLetter;
 use gae_tasks::testing::{Fault, Operation};
-use gae_tasks::{Registry, TaskState, deferred};
+use gae_tasks::{Client, Registry, TaskState, deferred};
 use http::{HeaderValue, Request, StatusCode};
 
 use super::stage::{Secret, World, end};
@@ -58,12 +58,49 @@ async fn attempts_that_died_with_their_instance_count() {
     assert!(dead[0].errors[0].message.starts_with("tried enough: 2 attempts"), "{}", dead[0].errors[0].message);
 }
 
+/// A bad deploy, or damage on the way: another instance may be able to read it.
 #[tokio::test]
-async fn without_caps_a_task_is_tried_for_ever() {
+async fn a_payload_that_cannot_be_read_burns_no_attempt() {
     let world = World::new();
     let adapter = Tower(world.service());
-    assert_eq!(adapter.send(world.request(end::defer("fail"), 100_000)).await.0, StatusCode::INTERNAL_SERVER_ERROR);
+    let unreadable = || {
+        let mut request = world.request(end::defer("done").max_attempts(1), 1);
+        let body = request.body().to_vec();
+        let text = body.windows(5).position(|bytes| bytes == b"\x04done").unwrap();
+        *request.body_mut() = [&body[..text + 1], &[0xff; 4], &body[text + 5..]].concat().into();
+        request
+    };
+    let request = unreadable();
+    assert_eq!(adapter.send(request.clone()).await.0, StatusCode::NOT_FOUND);
+    world.clock.advance(7 * DAY - Duration::from_secs(1));
+    assert_eq!(adapter.send(request.clone()).await.0, StatusCode::NOT_FOUND);
     assert_eq!(world.dead_letters().await, []);
+    world.clock.advance(Duration::from_secs(1));
+    assert_eq!(adapter.send(request).await.0, StatusCode::OK, "nobody could read it for a week");
+    let dead = world.dead_letters().await;
+    assert_eq!((dead.len(), dead[0].attempts, world.stage.signs().begun), (1, 0, 0));
+}
+
+#[tokio::test]
+async fn a_dead_letter_is_kept_for_as_long_as_its_client_states() {
+    let world = World::new();
+    let keeps = Client::builder().clock(world.clock.clone()).dead_letter_retention(90 * DAY);
+    let keeps = keeps.build(world.storage.clone()).unwrap();
+    let service = world.client.push_service().verify(Secret).dead_letters(&keeps).build().unwrap();
+    assert_eq!(Tower(service).send(world.request(end::defer("permanent").queue("orders"), 1)).await.0, 200);
+    let queues = keeps.queues().await.unwrap();
+    let orders = queues.iter().find(|queue| queue.name.as_str() == "orders").unwrap();
+    assert_eq!(orders.config.as_ref().unwrap().dead_letter_retention(), 90 * DAY);
+}
+
+#[tokio::test]
+async fn without_caps_a_task_has_the_default_ones() {
+    let world = World::new();
+    let adapter = Tower(world.service());
+    assert_eq!(adapter.send(world.request(end::defer("fail"), 98)).await.0, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(world.dead_letters().await, []);
+    assert_eq!(adapter.send(world.request(end::defer("fail"), 99)).await.0, StatusCode::OK);
+    assert_eq!(world.dead_letters().await[0].attempts, 100);
 }
 
 #[tokio::test]
