@@ -70,6 +70,7 @@ impl Sweeper {
             }
             Err(error) => {
                 self.failures = self.failures.saturating_add(1);
+                self.watch.missed();
                 // Less and less often, as it is asked again soon.
                 if self.failures.is_power_of_two() {
                     let error = crate::outcome::chain(&error);

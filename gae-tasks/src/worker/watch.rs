@@ -49,6 +49,14 @@ impl Watch {
         self.answered = Some(answered);
     }
 
+    /// Notes that a look failed: holders may have been unable to extend their leases, and have half of them again to do it.
+    pub(super) fn missed(&mut self) {
+        for seen in self.seen.values_mut() {
+            seen.unchanged = seen.unchanged.min(seen.duration / 2);
+        }
+        self.answered = None;
+    }
+
     /// The leases that were seen unchanged for their own duration.
     pub(super) fn lost(&self) -> Vec<HeldLease> {
         let lost = self.seen.iter().filter(|(_, seen)| seen.unchanged >= seen.duration);
@@ -153,6 +161,31 @@ mod tests {
             watch.look(vec![held(7, SECOND)], asked, asked + 5 * SECOND);
         }
         assert_eq!(watch.lost(), [], "the storage never showed for how long the lease was as it is");
+    }
+
+    #[test]
+    fn after_a_look_that_failed_a_holder_has_half_of_its_lease_again() {
+        for seconds in [0, 3, 9, 60] {
+            let mut watch = Watch::default();
+            let lease = held(7, 30 * SECOND);
+            for look in 0..=29 {
+                watch.look(vec![lease], look * SECOND, look * SECOND);
+            }
+            watch.missed();
+            let after = lost_after(&mut watch, lease, (29 + seconds) * SECOND);
+            assert!(after >= 15 * SECOND && after <= 16 * SECOND, "{after:?} after {seconds} s");
+        }
+    }
+
+    #[test]
+    fn a_look_that_failed_adds_nothing() {
+        let mut watch = Watch::default();
+        let lease = held(7, 30 * SECOND);
+        for look in 0..=5 {
+            watch.look(vec![lease], look * SECOND, look * SECOND);
+        }
+        watch.missed();
+        assert!(lost_after(&mut watch, lease, 60 * SECOND) >= 25 * SECOND);
     }
 
     #[test]

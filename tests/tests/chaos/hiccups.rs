@@ -282,7 +282,7 @@ async fn the_observers_runtime_blocked() {
         scene.stage.until_begun(&[task], 1).await;
         tokio::time::sleep(length(4, 60)).await;
         spell.done();
-        until("the end of the spell", SECOND, async || scene.stage.history().over(task) == (1, 0)).await;
+        until("the end of the spell", SECOND + TOLERANCE, async || scene.stage.history().over(task) == (1, 0)).await;
     })
     .await;
 }

@@ -61,15 +61,19 @@ fn a_single_call_is_answered_soon_though_other_processes_flood() {
         let folder = Folder::new();
         let sqlite = folder.open();
         let _flooders: Vec<_> = (0..flooders).map(|_| Flooder::start(&folder)).collect();
-        let (begun, mut longest, mut calls) = (Instant::now(), Duration::ZERO, 0);
+        let (begun, mut waits) = (Instant::now(), Vec::new());
         while begun.elapsed() < Duration::from_millis(2_500) {
             let called = Instant::now();
             enqueue(&sqlite, vec![task(b"single")]).unwrap();
-            (longest, calls) = (longest.max(called.elapsed()), calls + 1);
+            waits.push(called.elapsed());
             thread::sleep(Duration::from_millis(5));
         }
-        println!("{flooders} flooders: {calls} calls, {longest:.1?} at most");
-        assert!(longest < Duration::from_secs(2), "{longest:?} beside {flooders}");
+        waits.sort_unstable();
+        let (usual, longest) = (waits[waits.len() / 2], waits[waits.len() - 1]);
+        println!("{flooders} flooders: {} calls, {usual:.1?} as a rule, {longest:.1?} at most", waits.len());
+        // A machine that is busy with other tests delays single calls, and not half of them; the bench has all bounds.
+        assert!(usual < Duration::from_millis(150), "{usual:?} beside {flooders}");
+        assert!(longest < Duration::from_millis(1_500), "{longest:?} beside {flooders}");
     }
 }
 
