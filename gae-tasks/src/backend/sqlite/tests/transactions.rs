@@ -240,6 +240,37 @@ fn a_dead_letter_the_database_keeps_stops_no_sweep() {
     assert_eq!(sweep(&sqlite, late).forgotten, 1);
 }
 
+/// Lets no row be changed that is there already, as on a disk where not even a page finds room.
+struct Unwritable;
+
+impl Request for Unwritable {
+    type Answer = ();
+    const DURABILITY: Durability = Durability::Normal;
+
+    fn perform(&mut self, store: &mut Store) -> Result<(), Fault> {
+        let tables = ["schema", "lease", "session", "task", "waiting"].map(|table| {
+            format!(
+                "CREATE TEMP TRIGGER full_{table} BEFORE UPDATE ON main.gae_tasks_{table} \
+                 BEGIN SELECT raise(ABORT, 'no room'); END;"
+            )
+        });
+        Ok(store.connection.execute_batch(&tables.concat())?)
+    }
+}
+
+/// Else a lease would seem to be given up whose holder cannot record that it is extended.
+#[test]
+fn no_lease_is_shown_while_nothing_can_be_written() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    enqueue(&sqlite, vec![task(b"x")]).unwrap();
+    let look = || wait(sqlite.sweep(Sweep { now: Now::At(at(100)), lost: Vec::new(), limit: 100 }));
+    let leased = lease(&sqlite, at(100), 1);
+    assert_eq!(look().unwrap().held.len(), leased.tasks.len());
+    wait(sqlite.writer.call(Unwritable)).unwrap();
+    look().unwrap_err();
+}
+
 /// The pages of large payloads are written by the commit, for which every other process waits.
 #[test]
 fn a_sweep_forgets_no_more_than_some_mebibytes() {
