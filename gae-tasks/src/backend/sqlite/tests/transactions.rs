@@ -1,6 +1,6 @@
 //! What shares a transaction, what a commit survives, and what becomes of the members of one that fails.
 
-use std::sync::Barrier;
+use std::sync::{Barrier, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -133,6 +133,41 @@ fn concurrent_callers_share_transactions() {
     let transactions = sqlite.writer.transactions() - before;
     assert!(transactions < (callers * each / 2) as u64, "{transactions} transactions for {} calls", callers * each);
     assert_eq!(open_tasks(&sqlite), callers * each);
+}
+
+/// Keeps the writer busy until it is let go.
+struct Busy(mpsc::Sender<()>, mpsc::Receiver<()>);
+
+impl Request for Busy {
+    type Answer = ();
+    const DURABILITY: Durability = Durability::Full;
+
+    fn perform(&mut self, _: &mut Store) -> Result<(), Fault> {
+        self.0.send(()).unwrap();
+        self.1.recv().unwrap();
+        Ok(())
+    }
+}
+
+/// New rows are gathered, and must be there for who comes next in the same transaction.
+#[test]
+fn what_is_stored_is_seen_by_the_next_in_its_transaction() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    let ((enter, entered), (go, gone)) = (mpsc::channel(), mpsc::channel());
+    let busy = sqlite.writer.call(Busy(enter, gone));
+    entered.recv().unwrap();
+    let (new, now) = (task(b"x"), Now::At(at(100)));
+    let touch = Touch { now, id: new.id };
+    let stored = sqlite.writer.call(Storing::new(Enqueue { now, tasks: vec![new] }));
+    let deleted = sqlite.writer.call(admin::Delete(touch));
+    let before = sqlite.writer.transactions();
+    go.send(()).unwrap();
+    wait(busy).unwrap();
+    assert!(wait(stored).unwrap()[0].is_ok());
+    assert!(wait(deleted).unwrap(), "the task is not there yet");
+    assert_eq!(sqlite.writer.transactions() - before, 2, "they shared one");
+    assert_eq!(open_tasks(&sqlite), 0);
 }
 
 #[test]
@@ -357,8 +392,8 @@ fn a_lane_of_a_transaction_that_was_rolled_back_is_made_again() {
 fn a_read_sees_one_state_of_the_file() {
     let folder = Folder::new();
     let sqlite = folder.open();
-    let (looked, has_looked) = std::sync::mpsc::channel();
-    let (stored, has_stored) = std::sync::mpsc::channel();
+    let (looked, has_looked) = mpsc::channel();
+    let (stored, has_stored) = mpsc::channel();
     let count = |file: &Connection| -> Result<i64, Fault> {
         Ok(file.query_row("SELECT count(*) FROM gae_tasks_task", [], |row| row.get(0))?)
     };

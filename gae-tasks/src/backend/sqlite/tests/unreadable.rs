@@ -74,7 +74,9 @@ fn the_tasks_of_a_queue_whose_configuration_cannot_be_read_wait_until_it_is_put_
         wait(sqlite.raise_retention(QueueName::DEFAULT, stated())).unwrap();
         let kept = format!("SELECT config IS {bad} FROM gae_tasks_queue WHERE name = 'default'");
         assert!(other.query_row(&kept, [], |row| row.get::<_, bool>(0)).unwrap(), "nothing else replaces it");
+        let workers = sqlite.wakeups();
         wait(sqlite.put_queue(QueueName::DEFAULT, strict.clone())).unwrap();
+        assert!(workers.has_changed().unwrap(), "its tasks can be run again");
         let mended = wait(sqlite.queues()).unwrap();
         assert!(mended[0].config.as_ref() == Some(&strict) && mended[0].paused, "{mended:?}");
         wait(sqlite.set_paused(QueueName::DEFAULT, false)).unwrap();
