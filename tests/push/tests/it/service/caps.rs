@@ -97,9 +97,9 @@ async fn a_dead_letter_is_kept_for_as_long_as_its_client_states() {
 async fn without_caps_a_task_has_the_default_ones() {
     let world = World::new();
     let adapter = Tower(world.service());
-    assert_eq!(adapter.send(world.request(end::defer("fail"), 98)).await.0, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(adapter.send(world.request(end::defer("fail"), 99)).await.0, StatusCode::INTERNAL_SERVER_ERROR);
     assert_eq!(world.dead_letters().await, []);
-    assert_eq!(adapter.send(world.request(end::defer("fail"), 99)).await.0, StatusCode::OK);
+    assert_eq!(adapter.send(world.request(end::defer("fail"), 100)).await.0, StatusCode::OK);
     assert_eq!(world.dead_letters().await[0].attempts, 100);
 }
 
@@ -194,7 +194,7 @@ async fn a_task_that_was_only_refused_is_run_before_it_has_been_tried_enough() {
 async fn a_task_that_the_queue_will_soon_forget_is_kept() {
     let world = World::new();
     let adapter = Tower(world.service());
-    let request = world.request(end::defer("fail"), 900);
+    let request = world.request(end::defer("fail"), 90);
     world.clock.advance(30 * DAY);
     assert_eq!(adapter.send(after(request.clone(), "500")).await.0, StatusCode::INTERNAL_SERVER_ERROR);
     world.clock.advance(DAY / 2);
