@@ -225,4 +225,19 @@ mod tests {
         assert!(!Problem::new(&file, cut_off).may_spare_others());
         assert!(Problem::new(&file, Fault::Repeated).may_spare_others());
     }
+
+    #[test]
+    fn only_a_repetition_is_done_again_row_by_row() {
+        let file = File::new(Path::new("tasks.db"));
+        assert!(Problem::new(&file, Fault::Repeated).is_repetition());
+        assert!(!Problem::new(&file, Fault::Stopped).is_repetition());
+    }
+
+    /// A test that runs as root may write everywhere.
+    #[test]
+    fn a_file_that_may_not_be_written_is_told_so() {
+        for kind in [io::ErrorKind::PermissionDenied, io::ErrorKind::ReadOnlyFilesystem] {
+            assert!(open_problem(kind).contains("may not write"), "{kind:?}");
+        }
+    }
 }

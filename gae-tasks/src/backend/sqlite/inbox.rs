@@ -143,3 +143,104 @@ impl Shared {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::call::{Call, Request};
+    use super::super::connection::Durability;
+    use super::super::error::Fault;
+    use super::super::writer::Store;
+    use super::*;
+
+    /// Longer than any test takes.
+    const LONG: Duration = Duration::from_secs(60);
+
+    struct Weighs(usize);
+
+    impl Request for Weighs {
+        type Answer = ();
+        const DURABILITY: Durability = Durability::Normal;
+
+        fn weight(&self) -> usize {
+            self.0
+        }
+
+        fn perform(&mut self, _: &mut Store) -> Result<(), Fault> {
+            Ok(())
+        }
+    }
+
+    fn put(inbox: &Inbox, weights: impl IntoIterator<Item = usize>) {
+        weights.into_iter().for_each(|weight| inbox.put(Call::new(Weighs(weight)).0));
+    }
+
+    /// The weights of what is taken, and how much is left.
+    fn take(outlet: &Outlet) -> (Vec<usize>, usize, usize) {
+        let mut group = Vec::new();
+        outlet.take(&mut group);
+        (group.iter().map(|call| call.weight()).collect(), outlet.len(), outlet.0.lock().weight)
+    }
+
+    #[test]
+    fn a_transaction_is_as_heavy_as_it_may_be_and_by_one_call_more_at_most() {
+        let (inbox, outlet) = Inbox::new();
+        put(&inbox, [2_000; 4]);
+        assert_eq!(take(&outlet), (vec![2_000; 3], 1, 2_000));
+        assert_eq!(take(&outlet), (vec![2_000], 0, 0));
+        put(&inbox, [MAX_WEIGHT, 1]);
+        assert_eq!(take(&outlet), (vec![MAX_WEIGHT], 1, 1));
+        put(&inbox, [MAX_WEIGHT - 1]);
+        assert_eq!(take(&outlet), (vec![1, MAX_WEIGHT - 1], 0, 0));
+        put(&inbox, [MAX_WEIGHT * 2]);
+        assert_eq!(take(&outlet), (vec![MAX_WEIGHT * 2], 0, 0), "one at least");
+    }
+
+    #[test]
+    fn what_comes_later_is_added_to_a_group() {
+        let (inbox, outlet) = Inbox::new();
+        let mut group = Vec::new();
+        for weight in [1, 2] {
+            put(&inbox, [weight]);
+            outlet.take(&mut group);
+        }
+        assert_eq!(group.iter().map(|call| call.weight()).collect::<Vec<_>>(), [1, 2]);
+    }
+
+    #[test]
+    fn so_many_calls_are_waited_for() {
+        let (inbox, outlet) = Inbox::new();
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| {
+                outlet.wait_for(2, LONG);
+                outlet.len()
+            });
+            while inbox.0.lock().wanted != 2 {
+                thread::yield_now();
+            }
+            put(&inbox, [1]);
+            assert_eq!(inbox.0.lock().wanted, 2, "one call wakes nobody");
+            put(&inbox, [1]);
+            assert_eq!(waiting.join().unwrap(), 2);
+        });
+        outlet.wait_for(2, LONG);
+        assert_eq!(inbox.0.lock().wanted, 0, "nobody has to be woken");
+    }
+
+    #[test]
+    fn a_wait_ends_with_its_patience_and_when_nothing_can_come() {
+        let (inbox, outlet) = Inbox::new();
+        let begun = Instant::now();
+        outlet.wait_for(1, Duration::from_millis(1));
+        outlet.wait_for(1, Duration::ZERO);
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| outlet.wait_for(1, LONG));
+            while inbox.0.lock().wanted != 1 {
+                thread::yield_now();
+            }
+            inbox.close();
+            waiting.join().unwrap();
+        });
+        outlet.wait_for(1, LONG);
+        assert!(begun.elapsed() < LONG / 2 && !outlet.wait());
+    }
+}

@@ -14,8 +14,8 @@ use super::super::error::Fault;
 use super::super::writer::Store;
 use super::{Folder, at, chain, enqueue, finish, lease, sweep, task, wait};
 use crate::backend::{
-    Backend, Enqueue, Extend, Lease, List, NewTask, Pull, Settle, Settled, Settlement, Sweep, TaskFilter, TaskState,
-    Touch, Verdict,
+    Backend, Enqueue, Extend, Lease, LeaseRef, LeaseToken, List, NewTask, Pull, Settle, Settled, Settlement, Sweep,
+    TaskFilter, TaskState, Touch, Verdict,
 };
 use crate::queue::QueueName;
 use crate::task::{Kind, TaskId};
@@ -147,6 +147,16 @@ impl Request for Busy {
         self.1.recv().unwrap();
         Ok(())
     }
+}
+
+#[test]
+fn a_call_weighs_as_much_as_it_has_tasks() {
+    let now = Now::At(at(100));
+    assert_eq!(Storing::new(Enqueue { now, tasks: vec![task(b"x"), task(b"y")] }).weight(), 2);
+    let settlements =
+        vec![Settlement::new(LeaseRef { id: TaskId::generate(), token: LeaseToken::from_bits(1) }, Verdict::Done); 3];
+    assert_eq!(Settle { now, settlements }.weight(), 3);
+    assert_eq!(Busy(mpsc::channel().0, mpsc::channel().1).weight(), 1);
 }
 
 /// New rows are gathered, and must be there for who comes next in the same transaction.
