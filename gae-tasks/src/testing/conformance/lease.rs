@@ -109,6 +109,25 @@ pub(super) async fn a_kind_has_its_case(on: Stage) {
     assert_eq!(ids(&leased.tasks), [lower]);
 }
 
+/// As several workers of one program ask for them, in turn.
+pub(super) async fn each_lease_has_routes_and_queues_of_its_own(on: Stage) {
+    let tasks = [store_route(&on, "one", 1).await, store_route(&on, "other", 1).await];
+    let elsewhere = on.store(at(0), NewTask { queue: queue("r"), ..on.task() }).await;
+    let all = on.leasing(at(0));
+    let [one, other] = ["one", "other"].map(|kind| Lease { routes: only(&[(kind, 1)]), ..all.clone() });
+    for request in [&one, &other, &one] {
+        let leased = on.lease(request.clone()).await.tasks;
+        let expected = tasks[usize::from(request.routes.contains(&Route::new(kind("other"), Shape::from_bits(1))))];
+        assert_eq!(ids(&leased), [expected]);
+        on.settle(at(0), leased[0].lease, Verdict::Release).await;
+    }
+    let only_r = Lease { queues: Arc::new(BTreeSet::from([queue("r")])), ..all.clone() };
+    assert_eq!(ids(&on.lease(only_r).await.tasks), [elsewhere]);
+    let mut rest = ids(&on.lease(all).await.tasks);
+    rest.sort_unstable();
+    assert_eq!(rest, tasks);
+}
+
 pub(super) async fn thousands_of_routes_and_hundreds_of_queues_are_no_problem(on: Stage) {
     let id = store_route(&on, "kind1999", 1999).await;
     let route = |i: u64| Route::new(kind(&format!("kind{i}")), Shape::from_bits(i));

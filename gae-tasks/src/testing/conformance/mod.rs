@@ -97,6 +97,7 @@ macro_rules! conformance {
                 without_routes_nothing_is_leased
                 any_route_is_leased_where_any_is_asked_for
                 a_kind_has_its_case
+                each_lease_has_routes_and_queues_of_its_own
                 thousands_of_routes_and_hundreds_of_queues_are_no_problem
                 a_task_nobody_can_run_does_not_hold_up_the_others
                 at_most_the_limit_is_leased
@@ -190,6 +191,7 @@ macro_rules! conformance {
                 a_suspect_is_alone_where_one_is_asked_for_and_none_is_held
                 an_isolated_task_is_its_workers_only_suspect
                 no_suspect_is_leased_beside_an_isolated_task
+                an_isolated_task_that_is_left_is_told_beside_what_is_leased
                 poison_becomes_a_dead_letter
                 how_many_lost_attempts_are_a_death_is_the_queues
                 a_tasks_own_cap_counts_lost_attempts

@@ -132,6 +132,17 @@ pub(super) async fn no_suspect_is_leased_beside_an_isolated_task(on: Stage) {
     assert_eq!(leased.iter().map(|task| task.alone).collect::<Vec<_>>(), [true, false]);
 }
 
+pub(super) async fn an_isolated_task_that_is_left_is_told_beside_what_is_leased(on: Stage) {
+    let isolated = on.store(at(0), on.task()).await;
+    let now = suspect(&on).await;
+    let now = on.lose(now).await;
+    let clear = on.store(now, on.task()).await;
+    let leased = on.lease(Lease { in_company: true, ..on.leasing(now) }).await;
+    assert_eq!((ids(&leased.tasks), leased.isolated), (vec![clear], true));
+    let leased = on.lease(on.leasing(now)).await;
+    assert_eq!((ids(&leased.tasks), leased.isolated), (vec![isolated], false));
+}
+
 pub(super) async fn poison_becomes_a_dead_letter(on: Stage) {
     let id = on.store(at(0), on.task()).await;
     let mut now = suspect(&on).await;
