@@ -198,6 +198,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_name_without_a_folder_is_in_the_folder_of_the_process() {
+        assert!(find_obstacle(Path::new("there-is-no-such-file.db")).is_ok());
+        assert!(find_obstacle(Path::new("there-is-no-such-folder/tasks.db")).is_err());
+    }
+
+    #[test]
     fn a_name_that_looks_like_a_uri_is_a_name() {
         assert_eq!(literal(Path::new("file:tasks.db")), Path::new("./file:tasks.db"));
         assert_eq!(literal(Path::new("tasks/file:a.db")), Path::new("tasks/file:a.db"));
