@@ -83,7 +83,7 @@ impl Delivery<'_> {
 
     async fn run(&self, envelope: &Envelope, registration: &Registration, told: Told) -> Answer {
         let began = self.plan.clock.wall();
-        let limits = Limits::of(envelope, registration, told.retries, began);
+        let limits = Limits::of(envelope, registration.max_attempts, told.retries, began);
         if limits.are_reached_already(&told, began) {
             let made = told.retries;
             let ended = match told.previous.filter(|status| *status != 0) {

@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::request::Told;
 use crate::envelope::Envelope;
 use crate::queue::{Attempts, RetryConfig};
-use crate::registry::Registration;
 use crate::time::Timestamp;
 
 /// How long after it was deferred a task that fails becomes a dead letter whatever its limits: Cloud Tasks forgets it
@@ -30,8 +29,9 @@ pub(super) struct Limits<'a> {
 }
 
 impl<'a> Limits<'a> {
-    pub(super) fn of(envelope: &'a Envelope, registration: &Registration, retries: u32, now: Timestamp) -> Self {
-        let caps = [envelope.max_attempts, registration.max_attempts];
+    /// The limits of a task in `envelope`, whose type has the cap `of_type`.
+    pub(super) fn of(envelope: &'a Envelope, of_type: Option<u32>, retries: u32, now: Timestamp) -> Self {
+        let caps = [envelope.max_attempts, of_type];
         Self {
             retry: envelope.retry.as_ref().unwrap_or(&DEFAULT),
             // The first attempt begins now; later, nothing but the envelope tells when it did.
@@ -88,6 +88,8 @@ fn is_past(end: Option<Timestamp>, now: Timestamp) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::queue::QueueName;
+    use crate::task::{Kind, Shape, TaskId};
 
     const MINUTE: Duration = Duration::from_secs(60);
     const START: Timestamp = Timestamp::from_micros(0);
@@ -98,6 +100,70 @@ mod tests {
 
     fn told(retries: u32, previous: Option<u16>) -> Told {
         Told { retries, previous, ..Told::default() }
+    }
+
+    fn envelope() -> Envelope {
+        Envelope {
+            id: TaskId::first_of(START.plus(MINUTE)),
+            kind: Kind::from_static("shop/send"),
+            shape: Shape::from_bits(7),
+            queue: QueueName::DEFAULT,
+            named: false,
+            first_due: START,
+            max_attempts: None,
+            retry: None,
+            deadline: None,
+            attributes: None,
+            payload: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_queue_forgets_a_task_half_a_day_after_its_life() {
+        assert_eq!(LIFE + 12 * 60 * MINUTE, Duration::from_secs(31 * 86_400));
+    }
+
+    #[test]
+    fn the_life_of_a_task_is_counted_from_its_id() {
+        let envelope = Envelope { id: TaskId::generate(), ..envelope() };
+        let made = envelope.id.made().unwrap();
+        let ends = made.plus(LIFE);
+        assert!(is_nearly_over(&envelope, ends) && !is_nearly_over(&envelope, ends.minus(Duration::from_millis(1))));
+        let limits = Limits::of(&envelope, None, 1, made);
+        assert!(limits.are_reached(1, ends) && !limits.are_reached(1, ends.minus(MINUTE)));
+    }
+
+    #[test]
+    fn the_first_attempt_begins_when_it_is_made_and_later_ones_are_counted_from_when_it_was_due() {
+        let retry = RetryConfig::new().with_max_attempts(None).with_max_retry_duration(Some(10 * MINUTE));
+        let envelope = Envelope { retry: Some(retry), ..envelope() };
+        let late = START.plus(60 * MINUTE);
+        assert!(!Limits::of(&envelope, None, 0, late).are_reached(1, late));
+        assert!(Limits::of(&envelope, None, 1, late).are_reached(1, late));
+    }
+
+    #[test]
+    fn the_lowest_cap_holds_and_without_any_the_default_limits() {
+        let reached = |own, of_type, made| {
+            let envelope = Envelope { max_attempts: own, ..envelope() };
+            Limits::of(&envelope, of_type, 1, START).are_reached(made, START)
+        };
+        assert!(reached(Some(2), Some(3), 2) && reached(Some(3), Some(2), 2) && !reached(Some(3), Some(3), 2));
+        assert!(reached(None, None, 100) && !reached(None, None, 99));
+    }
+
+    #[test]
+    fn a_cap_and_the_retry_settings_count_attempts() {
+        let unlimited = RetryConfig::new().with_max_attempts(None);
+        let counts = |retry, cap| Limits { cap, ..limits(retry, 1, START) }.count();
+        assert!(!counts(&unlimited, None) && counts(&unlimited, Some(1)) && counts(&DEFAULT, None));
+    }
+
+    #[test]
+    fn a_task_that_comes_for_the_first_time_is_run() {
+        let expired = Limits { ends: Some(START), ..limits(&DEFAULT, 0, START) };
+        assert!(!expired.are_reached_already(&told(0, None), START.plus(MINUTE)));
+        assert!(expired.are_reached_already(&told(1, None), START.plus(MINUTE)));
     }
 
     #[test]

@@ -291,6 +291,15 @@ async fn a_complaint_gets_louder_with_every_retry() {
 }
 
 #[tokio::test]
+async fn a_worker_tells_what_it_serves_and_runs() {
+    let tasks = client().await;
+    let text = logged_until(Level::DEBUG, "the worker starts", &tasks).await;
+    let start = text.lines().find(|line| line.contains("the worker starts")).unwrap();
+    assert!(start.contains("emails") && start.contains("concurrency=50"), "{start}");
+    assert!(text.contains("kind=\"it.logs/send_secret\""), "{text}");
+}
+
+#[tokio::test]
 async fn tasks_of_the_future_are_reported_once_at_the_start() {
     let clock = ManualClock::new();
     let tasks = program().clock(clock.clone()).open("memory:").await.unwrap();
