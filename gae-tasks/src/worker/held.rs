@@ -240,6 +240,24 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn a_lease_that_is_lost_before_its_attempt_begins_is_forgotten() {
+        let held = Held::default();
+        let asked = Duration::ZERO;
+        let entry = Lease { asked, context: None, suspect: false, alone: false, lost: false, ended: false };
+        held.insert(&mut held.lock(), lease(), entry);
+        held.lose(&lease());
+        assert!(!held.contains(&lease()));
+    }
+
+    #[test]
+    fn a_lease_tells_the_kind_of_its_task_once_that_has_begun() {
+        let (held, _context) = held();
+        assert_eq!(held.kind(&lease()), "test/task");
+        held.forget(&lease());
+        assert_eq!(held.kind(&lease()), "");
+    }
+
+    #[test]
     fn an_attempt_whose_lease_is_lost_is_cancelled_though_the_log_panics() {
         let (held, context) = held();
         crate::log::tests::broken(|| held.lose(&lease()));

@@ -122,6 +122,55 @@ async fn an_attempt_is_stopped_once_its_lease_has_run_out_unextended() {
     running.finish().await;
 }
 
+/// What watches for leases that run out has slept since before this one was given.
+#[tokio::test]
+async fn a_lease_that_was_given_to_an_idle_worker_runs_out_in_time() {
+    let world = World::new();
+    let running = world.start();
+    world.until_asleep(5).await;
+    world.pass_among(5, 5 * SECOND).await;
+    passes_the_gate::defer().on(&world.tasks).await.unwrap();
+    world.stage.until(|signs| signs.begun == 1).await;
+    world.until_asleep(6).await;
+    world.backend.set_down(true);
+    world.pass_among(6, 30 * SECOND).await;
+    assert_eq!(world.stage.signs().stopped, 0);
+    world.pass(Duration::from_millis(10)).await;
+    world.stage.until(|signs| signs.stopped == 1).await;
+    world.backend.set_down(false);
+    world.stage.let_pass(1);
+    world.pass_until(100 * SECOND, |signs| signs.ended == 1).await;
+    running.finish().await;
+}
+
+#[tokio::test]
+async fn a_lease_is_extended_three_times_as_often_as_it_must_be() {
+    let world = World::new();
+    let (_, running) = begun(&world).await;
+    world.pass_among(6, 65 * SECOND).await;
+    assert_eq!(world.backend.calls(Operation::Extend), 6);
+    world.stage.let_pass(1);
+    world.until_open(0).await;
+    running.finish().await;
+}
+
+/// However long the storage has been away, a short lease has its chance.
+#[tokio::test]
+async fn a_short_lease_is_tried_to_be_extended_as_often_while_the_storage_is_away() {
+    let world = World::new();
+    passes_the_gate::defer().on(&world.tasks).await.unwrap();
+    let running = world.start_one(world.tasks.worker().lease(3 * SECOND)).await;
+    world.backend.set_down(true);
+    world.pass_among(6, 20 * SECOND).await;
+    let before = world.backend.calls(Operation::Extend);
+    world.pass_among(6, 10 * SECOND).await;
+    assert!(world.backend.calls(Operation::Extend) - before >= 9);
+    world.backend.set_down(false);
+    world.stage.let_pass(2);
+    world.pass_until(100 * SECOND, |signs| signs.ended == 1).await;
+    running.finish().await;
+}
+
 #[tokio::test]
 async fn a_plain_function_that_outlives_its_worker_keeps_its_lease() {
     let world = World::new();

@@ -143,6 +143,27 @@ async fn attempts_that_end_do_not_put_off_a_scheduled_task() {
     running.finish().await;
 }
 
+/// Else its session would end when the last thread comes round to it, or never.
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn a_worker_that_has_ended_has_let_go_of_the_storage() {
+    use gae_tasks::backend::sqlite::Sqlite;
+
+    use super::stage::{Stage, program};
+
+    for _ in 0..20 {
+        let (stage, folder) = (Stage::new(), tempfile::tempdir().unwrap());
+        let tasks = program(&stage).build(Sqlite::open(folder.path().join("tasks.db")).await.unwrap()).unwrap();
+        counts::defer().on(&tasks).await.unwrap();
+        let running = Running::start(tasks.worker());
+        stage.until(|signs| signs.ended == 1).await;
+        running.finish().await;
+        drop(tasks);
+        let names = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        assert_eq!(names.collect::<Vec<_>>(), ["tasks.db"], "the last to close it tidies up");
+    }
+}
+
 /// What another process stores wakes nobody here.
 #[cfg(feature = "sqlite")]
 #[tokio::test]
