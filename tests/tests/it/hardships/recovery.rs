@@ -230,7 +230,7 @@ async fn a_worker_that_stood_still_keeps_its_leases() {
     let other = Running::start(world.other_client().worker());
     world.pass_while_leased(5 * SECOND).await;
     // Often, as either of the two that are late may be the first to wake.
-    for _ in 0..10 {
+    for _ in 0..6 {
         let extensions = world.backend.calls(Operation::Extend);
         world.clock.advance(60 * SECOND);
         world.until_called(Operation::Extend, extensions + 1).await;
