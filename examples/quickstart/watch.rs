@@ -101,8 +101,8 @@ async fn defer(tasks: &Client, files: &[String]) -> Result<()> {
 
 /// Shows the progress of a worker until no task is open.
 ///
-/// That all files have a result is no end to wait for: the last result is stored a moment before its task is recorded
-/// as done, and a file that is gone never has one.
+/// It does not wait until each file has a result: the last result is stored a moment before its task is recorded as done,
+/// and a file that is gone never has one.
 async fn show(run: &Run, tasks: &Client) -> Result<()> {
     let begun = Instant::now();
     let total = tasks.stats().await?.open();

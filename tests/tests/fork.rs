@@ -1,4 +1,4 @@
-//! A process that forks while it uses the queue: the child is told at once, and nothing that both make ever meets.
+//! A process that forks while it uses the queue: the child gets an error at once, and nothing that both make ever meets.
 //!
 //! The children write what they found into files, as they must not print: another thread may have held that lock.
 #![cfg(all(feature = "sqlite", unix))]

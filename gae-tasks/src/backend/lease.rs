@@ -25,10 +25,10 @@ pub struct Lease {
     pub limit: usize,
     /// How many the worker starts at once; marked tasks are leased among these only, never ahead.
     pub starting: usize,
-    /// How many of those may be suspects. One that is leased where a single one is asked for, and the worker has no other,
-    /// is alone: the worker leases no other suspect before it has ended.
+    /// How many of those may be suspects. One that is leased where a single one is asked for, and there is no other, is
+    /// alone: no other suspect is leased by the workers of the client before it has ended.
     pub suspects: usize,
-    /// Whether the worker has other suspects already, so that none of these is alone.
+    /// Whether the workers of the client have other suspects already, so that none of these is alone.
     pub in_company: bool,
     /// How long the leases last unless extended.
     pub duration: Duration,
@@ -38,7 +38,7 @@ pub struct Lease {
 ///
 /// Workers lease ahead, so a task whose lease is lost may never have started; and those beside the one that killed the
 /// worker are innocent. So a task is watched more closely with every loss, and a loss counts as an attempt only where
-/// the task was the only suspect of its worker. A task that answers, so that an attempt ends with [`Verdict::Retry`],
+/// the task was the only suspect of its client's workers. A task that answers, so that an attempt ends with [`Verdict::Retry`],
 /// is clear again; a release changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -47,9 +47,9 @@ pub enum Standing {
     Clear,
     /// One lease was lost: the task is leased only to be started at once.
     Marked,
-    /// Two leases were lost: a worker has few suspects at a time, one at first.
+    /// Two leases were lost: the workers of a client have few suspects at a time, one at first.
     Suspect,
-    /// A lease was lost while the task was a suspect: it is leased only by a worker that has no other suspect.
+    /// A lease was lost while the task was a suspect: it is leased only where there is no other suspect.
     Isolated,
 }
 
@@ -102,7 +102,7 @@ pub struct Leased {
     /// How long until a further task of these queues and routes becomes due; `None`: none waits for its time. Zero if
     /// the payloads were enough for one lease, so that more may be due than fitted into it.
     pub next: Option<Duration>,
-    /// Whether an isolated task is due that was not leased because the worker has other suspects.
+    /// Whether an isolated task is due that was not leased because there are other suspects.
     pub isolated: bool,
 }
 
@@ -122,7 +122,7 @@ impl Lease {
         most.min(self.limit).saturating_sub(taken.len())
     }
 
-    /// Whether a task of `standing` is the only suspect of its worker as long as this lease of it lasts.
+    /// Whether a task of `standing` is the only suspect of its client's workers as long as this lease of it lasts.
     pub(crate) const fn isolates(&self, standing: Standing) -> bool {
         standing.is_suspect() && !self.in_company && (self.suspects == 1 || matches!(standing, Standing::Isolated))
     }

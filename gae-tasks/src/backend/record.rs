@@ -34,7 +34,7 @@ pub struct TaskRecord {
     pub attempts: u32,
     /// Leases lost since it was stored, replayed or answered with a retry.
     pub lost_leases: u32,
-    /// Of these, those that were attempts: the task was the only suspect of its worker.
+    /// Of these, those that were attempts: the task was the only suspect of its client's workers.
     pub lost_attempts: u32,
     /// A cap on its attempts that stops alone.
     pub max_attempts: Option<u32>,

@@ -75,7 +75,7 @@ impl Client {
     pub async fn put_queue(&self, queue: impl Into<String>, config: QueueConfig) -> Result<(), Error> {
         let queue = QueueName::new(queue)?;
         if config.own_retention().is_stated() {
-            // Before, or the next task would raise what is shortened here.
+            // The stated retention is stored first: stored later, it would raise what is shortened here.
             self.raise_retention([&queue]).await?;
         }
         self.0.backend.put_queue(queue, config).await

@@ -117,7 +117,7 @@ impl Worker {
     /// How long a lease lasts unless it is extended, which happens three times as often; 30 seconds by default, at
     /// least 1. If this machine dies, its tasks run elsewhere after that.
     ///
-    /// On SQLite a killed worker's tasks are known to be free at once. Where the file that tells is gone, as in a restored
+    /// On SQLite a killed worker's tasks are known to be free at once. Where the lock file that shows it is gone, as in a restored
     /// backup, a worker must have seen a lease unchanged for as long as it lasts: one that never lives that long recovers
     /// none.
     pub fn lease(mut self, duration: Duration) -> Self {

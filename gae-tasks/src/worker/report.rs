@@ -59,7 +59,7 @@ async fn report_future(crew: &Crew) {
     }
 }
 
-/// Reports the routes that wait and are not run here, and that were not told before.
+/// Reports the routes that wait and are not run here, and that were not reported before.
 async fn report_unrunnable(crew: &Crew, told: &mut HashSet<String>) {
     // The sweep reports storage errors.
     let lines = crew.pull.stats(crew.clock.now()).await.unwrap_or_default();

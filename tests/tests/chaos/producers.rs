@@ -1,4 +1,4 @@
-//! Producers that are killed at random moments: what they were told is stored is stored.
+//! Producers that are killed at random moments: every task that was acknowledged is stored.
 
 use std::collections::BTreeSet;
 use std::time::Instant;

@@ -431,8 +431,8 @@ impl Stored {
         errors.drain(..errors.len().saturating_sub(MAX_ERRORS));
     }
 
-    /// The worker is gone. If the task was its only suspect, that was an attempt; else it may never have started, or
-    /// another task may be to blame. Answers whether the task is dead now.
+    /// The worker is gone. If the task was the only suspect, that was an attempt; else it may never have started, or another
+    /// task may be to blame. Returns whether the task is dead now.
     fn lose_lease(&mut self, config: &QueueConfig, now: Timestamp) -> bool {
         let was_alone = self.lease.as_ref().is_some_and(|held| held.alone);
         self.record.lost_leases = self.record.lost_leases.saturating_add(1);

@@ -117,7 +117,7 @@ impl Lease {
         Ok(())
     }
 
-    /// Whether an isolated task is due that this lease leaves because the worker has other suspects.
+    /// Whether an isolated task is due that this lease leaves because there are other suspects.
     fn leaves_isolated(&self, connection: &Connection, lanes: &[Arc<Lane>], now: Timestamp) -> Result<bool, Fault> {
         for lane in lanes.iter().filter(|_| self.in_company) {
             if is_due(connection, lane.id, Standing::Isolated, now)? {

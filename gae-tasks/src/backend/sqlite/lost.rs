@@ -24,8 +24,8 @@ pub(super) const HELD: &str =
 /// How a leased task waited before, as it stands in columns: whether it is timed, and since when it pauses.
 pub(super) type Waited = (bool, Option<i64>);
 
-/// Takes the lease off a task. If the task was its worker's only suspect, that was an attempt; else the task may never
-/// have started, or another one may be to blame. Answers whether the task is dead now.
+/// Takes the lease off a task. If the task was the only suspect, that was an attempt; else the task may never have started,
+/// or another one may be to blame. Returns whether the task is dead now.
 pub(super) fn recover(
     connection: &Connection,
     catalogue: &Catalogue,

@@ -101,7 +101,7 @@ impl Sqlite {
     /// The file may be the database of an application: all tables are named `gae_tasks_…`.
     ///
     /// # Errors
-    /// [`Error::Storage`] if the file cannot be opened and written, is no SQLite database, is damaged, or if its tables
+    /// [`Error::Storage`] if the file cannot be opened and written, is not a SQLite database, is damaged, or if its tables
     /// were made by a newer, or another development version of this crate.
     pub async fn open(file: impl AsRef<Path>) -> Result<Self, Error> {
         let wakeups = watch::Sender::new(0);

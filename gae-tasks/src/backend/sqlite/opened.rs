@@ -43,7 +43,7 @@ impl Opened {
         &self.0.log_path
     }
 
-    /// Whether this process opened the file, and is no child of the one that did.
+    /// Whether this process itself opened the file, and not the one that it was forked from.
     pub(super) fn is_by_this_process(&self) -> bool {
         self.0.process.is_this()
     }

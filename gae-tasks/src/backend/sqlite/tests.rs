@@ -12,7 +12,9 @@ mod statements;
 mod transactions;
 mod unreadable;
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -23,7 +25,8 @@ use super::connection::{Durability, set};
 use super::error::Fault;
 use super::writer::Store;
 use crate::backend::{
-    Backend, Enqueue, Lease, Leased, NewTask, Pull, Routes, Settle, Settled, Settlement, Sweep, Swept, Verdict,
+    Backend, Enqueue, Lease, Leased, LeasedTask, NewTask, Pull, Routes, Settle, Settled, Settlement, Sweep, Swept,
+    Verdict,
 };
 use crate::error::Error;
 use crate::queue::QueueName;
@@ -122,10 +125,35 @@ fn lease(backend: &Sqlite, now: Timestamp, limit: usize) -> Leased {
     wait(backend.lease(request)).unwrap()
 }
 
+/// Records the same outcome for all of these.
+fn settle_all(backend: &Sqlite, now: Timestamp, leased: &[LeasedTask], verdict: &Verdict) -> Vec<Settled> {
+    let settlements = leased.iter().map(|task| Settlement::new(task.lease, verdict.clone())).collect();
+    wait(backend.settle(Settle { now: Now::At(now), settlements })).unwrap()
+}
+
 fn finish(backend: &Sqlite, leased: &Leased) -> Vec<Settled> {
-    let done = leased.tasks.iter().map(|task| Settlement::new(task.lease, Verdict::Done));
-    let settle = Settle { now: Now::At(at(200)), settlements: done.collect() };
-    wait(backend.settle(settle)).unwrap()
+    settle_all(backend, at(200), &leased.tasks, &Verdict::Done)
+}
+
+/// Makes dead letters of all that is due.
+fn bury_due(backend: &Sqlite) {
+    let failed = Verdict::Permanent { error: String::new() };
+    while let due @ [_, ..] = &*lease(backend, at(100), 10).tasks {
+        settle_all(backend, at(100), due, &failed);
+    }
+}
+
+/// A test of this program, run by another process, as soon as it has said so.
+fn start_child(test: &str, variable: &str, folder: &Folder, says: &str) -> Child {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args([test, "--exact", "--nocapture"])
+        .env(variable, folder.file())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
+    lines.map(Result::unwrap).find(|line| line.ends_with(says)).unwrap();
+    child
 }
 
 /// Sweeps as a worker that has seen every expired lease unchanged; the answer does not show the held leases.

@@ -106,9 +106,9 @@ impl Writer {
         };
         let thread = thread::Builder::new().name("gae-tasks-write".to_owned()).spawn(run);
         let thread = thread.map_err(|error| Problem::new(&unopened, Fault::Open(error)))?;
-        let mut start = Start { inbox: Some(inbox) };
+        let closing = CloseOnDrop(&inbox);
         let opened = answer.await.map_err(stopped)??;
-        let inbox = start.inbox.take().ok_or_else(|| Problem::new(&unopened, Fault::Stopped))?;
+        mem::forget(closing);
         Ok(Self { inbox, thread: Some(thread), opened, transactions })
     }
 
@@ -148,16 +148,12 @@ impl Drop for Writer {
     }
 }
 
-/// A writer whose file is being opened; if nobody waits for that any more, its thread ends.
-struct Start {
-    inbox: Option<Inbox>,
-}
+/// If nobody waits for the file to be opened any more, the thread that opens it ends.
+struct CloseOnDrop<'a>(&'a Inbox);
 
-impl Drop for Start {
+impl Drop for CloseOnDrop<'_> {
     fn drop(&mut self) {
-        if let Some(inbox) = &self.inbox {
-            inbox.close();
-        }
+        self.0.close();
     }
 }
 

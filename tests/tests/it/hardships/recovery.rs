@@ -148,24 +148,43 @@ async fn a_worker_that_stood_still_recovers_what_was_lost() {
     running.finish().await;
 }
 
+/// A program, and tasks in its file that another handle has leased.
+#[cfg(feature = "sqlite")]
+struct LeasedFile {
+    stage: Stage,
+    clock: ManualClock,
+    tasks: gae_tasks::Client,
+    /// Lives, and extends nothing.
+    _holder: gae_tasks::backend::sqlite::Sqlite,
+    folder: tempfile::TempDir,
+}
+
+#[cfg(feature = "sqlite")]
+async fn leased_in_a_file(tasks: usize, duration: Duration) -> LeasedFile {
+    use gae_tasks::backend::sqlite::Sqlite;
+
+    let (stage, clock, folder) = (Stage::new(), ManualClock::new(), tempfile::tempdir().unwrap());
+    let open = || Sqlite::open(folder.path().join("tasks.db"));
+    let client = program(&stage).clock(clock.clone()).build(open().await.unwrap()).unwrap();
+    client.defer_many((0..tasks).map(|_| counts::defer())).await.unwrap();
+    let holder = open().await.unwrap();
+    assert_eq!(holder.lease(lease_of(tasks, clock.time(), duration)).await.unwrap().tasks.len(), tasks);
+    LeasedFile { stage, clock, tasks: client, _holder: holder, folder }
+}
+
+/// Changes the file as another program.
+#[cfg(feature = "sqlite")]
+fn change(folder: &tempfile::TempDir, sql: &str) {
+    rusqlite::Connection::open(folder.path().join("tasks.db")).unwrap().execute_batch(sql).unwrap();
+}
+
 /// The lock of a killed process is free, so nothing has to be waited for, however much it held.
 #[cfg(feature = "sqlite")]
 #[tokio::test]
 async fn all_that_a_killed_process_held_is_recovered_without_any_time_passing() {
-    use gae_tasks::backend::sqlite::Sqlite;
-
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("tasks.db");
-    let (stage, clock) = (Stage::new(), ManualClock::new());
-    let tasks = program(&stage).clock(clock.clone()).build(Sqlite::open(&file).await.unwrap()).unwrap();
-    tasks.defer_many((0..2_500).map(|_| counts::defer())).await.unwrap();
-    let holder = Sqlite::open(&file).await.unwrap();
-    assert_eq!(holder.lease(lease_of(2_500, clock.time(), 30 * SECOND)).await.unwrap().tasks.len(), 2_500);
+    let LeasedFile { stage, tasks, folder, .. } = &leased_in_a_file(2_500, 30 * SECOND).await;
     // From now on somebody else has leased them, whose lock is free.
-    rusqlite::Connection::open(&file)
-        .unwrap()
-        .execute_batch("UPDATE gae_tasks_session SET id = 1; UPDATE gae_tasks_lease SET session = 1")
-        .unwrap();
+    change(folder, "UPDATE gae_tasks_session SET id = 1; UPDATE gae_tasks_lease SET session = 1");
     std::fs::write(folder.path().join("tasks.db-session-0000000000000001.lock"), "").unwrap();
 
     let running = Running::start(tasks.worker());
@@ -177,18 +196,10 @@ async fn all_that_a_killed_process_held_is_recovered_without_any_time_passing() 
 #[cfg(feature = "sqlite")]
 #[tokio::test]
 async fn a_lease_that_stays_lost_keeps_no_worker_busy() {
-    use gae_tasks::backend::sqlite::Sqlite;
-
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("tasks.db");
-    let (stage, clock) = (Stage::new(), ManualClock::new());
-    let tasks = program(&stage).clock(clock.clone()).build(Sqlite::open(&file).await.unwrap()).unwrap();
-    tasks.defer_many((0..2).map(|_| counts::defer())).await.unwrap();
-    let holder = Sqlite::open(&file).await.unwrap();
-    assert_eq!(holder.lease(lease_of(2, clock.time(), 5 * SECOND)).await.unwrap().tasks.len(), 2);
+    let LeasedFile { stage, clock, tasks, folder, .. } = &leased_in_a_file(2, 5 * SECOND).await;
     let rule = "CREATE TRIGGER rule BEFORE UPDATE ON gae_tasks_task WHEN old.id = (SELECT min(id) FROM gae_tasks_task) \
                 BEGIN SELECT raise(ABORT, 'against the rule'); END";
-    rusqlite::Connection::open(&file).unwrap().execute_batch(rule).unwrap();
+    change(folder, rule);
     let running = Running::start(tasks.worker());
     let asleep = async || {
         while clock.sleepers() < 5 {

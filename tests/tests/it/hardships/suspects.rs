@@ -38,15 +38,20 @@ fn begun(begun: usize, ended: usize) -> Signs {
     Signs { begun, ended, ..Signs::default() }
 }
 
+/// Lets two suspects pass, one after the other: one runs at first, then two, then four.
+async fn two_survive(world: &World) {
+    settled_at(world, begun(1, 0)).await;
+    world.stage.let_pass(1);
+    settled_at(world, begun(3, 1)).await;
+    world.stage.let_pass(1);
+    settled_at(world, begun(6, 2)).await;
+}
+
 #[tokio::test]
 async fn each_suspect_that_survives_doubles_how_many_run_at_once() {
     let world = with_lost((0..20).map(|_| passes_the_gate::defer()), 2).await;
     let running = world.start();
-    settled_at(&world, begun(1, 0)).await;
-    world.stage.let_pass(1);
-    settled_at(&world, begun(3, 1)).await;
-    world.stage.let_pass(1);
-    settled_at(&world, begun(6, 2)).await;
+    two_survive(&world).await;
     world.stage.let_pass(20);
     world.until_open(0).await;
     running.finish().await;
@@ -94,11 +99,7 @@ async fn no_suspect_is_leased_while_an_isolated_one_waits_for_the_others() {
     lose(&world, 2).await;
     world.tasks.pause("other").await.unwrap();
     let running = Running::start(world.tasks.worker().queues(["default", "other"]));
-    settled_at(&world, begun(1, 0)).await;
-    world.stage.let_pass(1);
-    settled_at(&world, begun(3, 1)).await;
-    world.stage.let_pass(1);
-    settled_at(&world, begun(6, 2)).await;
+    two_survive(&world).await;
     world.tasks.resume("other").await.unwrap();
     for ended in 3..6 {
         world.stage.let_pass(1);

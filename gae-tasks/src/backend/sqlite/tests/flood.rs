@@ -1,7 +1,6 @@
 //! Beside a process that writes without a pause, a single call is answered soon.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,7 +9,7 @@ use rusqlite::Connection;
 
 use super::super::Sqlite;
 use super::super::turn::{COURTESY, SPELL, Turn};
-use super::{Folder, at, enqueue, lease, open, task};
+use super::{Folder, at, enqueue, lease, open, start_child, task};
 
 /// Set for the child process that floods: the database.
 const CHILD: &str = "GAE_TASKS_TEST_FLOOD";
@@ -36,15 +35,7 @@ struct Flooder(Child);
 
 impl Flooder {
     fn start(folder: &Folder) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["backend::sqlite::tests::flood::child", "--exact", "--nocapture"])
-            .env(CHILD, folder.file())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
-        lines.map(Result::unwrap).find(|line| line.ends_with("flooding")).unwrap();
-        Self(child)
+        Self(start_child("backend::sqlite::tests::flood::child", CHILD, folder, "flooding"))
     }
 }
 

@@ -4,10 +4,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, params};
 
-use super::{Folder, at, enqueue, lease, sweep, task, wait};
-use crate::backend::{
-    Backend, List, NewTask, Pull, Purged, Settle, Settled, Settlement, TaskFilter, TaskRecord, TaskState, Verdict,
-};
+use super::{Folder, at, enqueue, lease, settle_all, sweep, task, wait};
+use crate::backend::{Backend, List, NewTask, Purged, Settled, TaskFilter, TaskRecord, TaskState, Verdict};
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
 use crate::retention::Retention;
@@ -35,8 +33,7 @@ fn record(sqlite: &super::Sqlite, id: TaskId) -> TaskRecord {
 }
 
 fn settle(sqlite: &super::Sqlite, task: &crate::backend::LeasedTask, verdict: Verdict) -> Settled {
-    let settlements = vec![Settlement::new(task.lease, verdict)];
-    wait(sqlite.settle(Settle { now: Now::At(at(100)), settlements })).unwrap().remove(0)
+    settle_all(sqlite, at(100), std::slice::from_ref(task), &verdict).remove(0)
 }
 
 #[test]

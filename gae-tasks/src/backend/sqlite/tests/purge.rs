@@ -5,8 +5,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::super::admin::{Most, PurgeSlice, SLICE, Sliced, open_tasks};
-use super::{Folder, Sqlite, at, enqueue, finish, lease, task, wait};
-use crate::backend::{Backend, NewTask, Pull, Purged, Settle, Settlement, Stats, Verdict};
+use super::{Folder, Sqlite, at, enqueue, finish, lease, settle_all, task, wait};
+use crate::backend::{Backend, NewTask, Purged, Stats, Verdict};
 use crate::queue::QueueName;
 use crate::task::TaskId;
 use crate::time::Now;
@@ -105,9 +105,7 @@ fn what_became_of_a_task_meanwhile_decides() {
     let ids = found(&sqlite);
     assert_eq!(ids.len(), 3);
     finish(&sqlite, &lease(&sqlite, at(100), 1));
-    let dead = lease(&sqlite, at(100), 1).tasks.remove(0);
-    let settlements = vec![Settlement::new(dead.lease, Verdict::Permanent { error: String::new() })];
-    wait(sqlite.settle(Settle { now: now(), settlements })).unwrap();
+    settle_all(&sqlite, at(100), &lease(&sqlite, at(100), 1).tasks, &Verdict::Permanent { error: String::new() });
     let slice = slice(&sqlite, &ids, 0, SLICE);
     assert_eq!((slice.done, slice.purged), (3, Purged::new(1, 0)));
     assert_eq!(count(&sqlite).dead, 1);

@@ -1,7 +1,6 @@
 //! A file that others use too: other processes that lease, that hold it locked, and the application it belongs to.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::task::{Context, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,7 +11,7 @@ use super::super::call::Request;
 use super::super::connection::{Access, Durability, PRAGMAS, create, set};
 use super::super::error::Fault;
 use super::super::writer::Store;
-use super::{Folder, Sqlite, at, enqueue, finish, lease, open, task, wait};
+use super::{Folder, Sqlite, at, enqueue, finish, lease, open, start_child, task, wait};
 use crate::backend::{Backend, Extend, List, Pull, Settled, Sweep, TaskFilter, TaskState};
 use crate::queue::{QueueConfig, QueueName};
 use crate::time::Now;
@@ -36,15 +35,7 @@ fn child() {
 
 /// Another process that has the file locked by now.
 fn lock_elsewhere(folder: &Folder) -> Child {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["backend::sqlite::tests::sharing::child", "--exact", "--nocapture"])
-        .env(CHILD, folder.file())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
-    lines.map(Result::unwrap).find(|line| line.ends_with("locked")).unwrap();
-    child
+    start_child("backend::sqlite::tests::sharing::child", CHILD, folder, "locked")
 }
 
 #[test]

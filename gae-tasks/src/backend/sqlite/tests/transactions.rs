@@ -12,7 +12,7 @@ use super::super::connection::{Access, Durability, PRAGMAS, create, open};
 use super::super::enqueue::Storing;
 use super::super::error::Fault;
 use super::super::writer::Store;
-use super::{Folder, at, chain, enqueue, finish, lease, sweep, task, wait};
+use super::{Folder, at, bury_due, chain, enqueue, finish, lease, sweep, task, wait};
 use crate::backend::{
     Backend, Enqueue, Extend, Lease, LeaseRef, LeaseToken, List, NewTask, Pull, Settle, Settled, Settlement, Sweep,
     TaskFilter, TaskState, Touch, Verdict,
@@ -218,6 +218,14 @@ fn a_task_the_database_refuses_fails_alone() {
     assert!(answers[0].as_ref().unwrap().created, "the refused one left nothing behind, not even its name");
 }
 
+/// Stores three tasks, and returns their ids.
+fn store_three(sqlite: &super::Sqlite) -> [TaskId; 3] {
+    let tasks = [(); 3].map(|()| task(b"x"));
+    let ids = [0, 1, 2].map(|index: usize| tasks[index].id);
+    enqueue(sqlite, tasks.into()).unwrap();
+    ids
+}
+
 /// Has the database refuse every change of a task.
 fn forbid(folder: &Folder, id: TaskId) -> Connection {
     let other = Connection::open(folder.file()).unwrap();
@@ -240,9 +248,7 @@ fn allow(other: &Connection) {
 fn an_outcome_the_database_refuses_keeps_no_other_from_being_recorded() {
     let folder = Folder::new();
     let sqlite = folder.open();
-    let tasks: Vec<_> = (0..3).map(|_| task(b"x")).collect();
-    let bad = tasks[1].id;
-    enqueue(&sqlite, tasks).unwrap();
+    let [_, bad, _] = store_three(&sqlite);
     let leased = lease(&sqlite, at(100), 10);
     let other = forbid(&folder, bad);
     assert_eq!(finish(&sqlite, &leased), [Settled::Done, Settled::LeaseLost, Settled::Done]);
@@ -256,9 +262,7 @@ fn an_outcome_the_database_refuses_keeps_no_other_from_being_recorded() {
 fn a_task_the_database_keeps_as_it_is_stops_no_sweep() {
     let folder = Folder::new();
     let sqlite = folder.open();
-    let tasks: Vec<_> = (0..3).map(|_| task(b"x")).collect();
-    let bad = tasks[0].id;
-    enqueue(&sqlite, tasks).unwrap();
+    let [bad, ..] = store_three(&sqlite);
     lease(&sqlite, at(100), 10);
     let other = forbid(&folder, bad);
     assert_eq!(sweep(&sqlite, at(200)).recovered, 2);
@@ -271,12 +275,8 @@ fn a_task_the_database_keeps_as_it_is_stops_no_sweep() {
 fn a_dead_letter_the_database_keeps_stops_no_sweep() {
     let folder = Folder::new();
     let sqlite = folder.open();
-    let tasks: Vec<_> = (0..3).map(|_| task(b"x")).collect();
-    let bad = tasks[0].id;
-    enqueue(&sqlite, tasks).unwrap();
-    let died = lease(&sqlite, at(100), 10).tasks.into_iter();
-    let settlements = died.map(|task| Settlement::new(task.lease, Verdict::Permanent { error: String::new() }));
-    wait(sqlite.settle(Settle { now: Now::At(at(100)), settlements: settlements.collect() })).unwrap();
+    let [bad, ..] = store_three(&sqlite);
+    bury_due(&sqlite);
     let other = forbid(&folder, bad);
     let late = at(100 * 24 * 60 * 60);
     assert_eq!(sweep(&sqlite, late).forgotten, 2);
@@ -323,11 +323,7 @@ fn a_sweep_forgets_no_more_than_some_mebibytes() {
     let sqlite = folder.open();
     let payload = vec![0; 1024 * 1024];
     enqueue(&sqlite, (0..10).map(|_| task(&payload)).collect()).unwrap();
-    for _ in 0..2 {
-        let died = lease(&sqlite, at(100), 10).tasks.into_iter();
-        let settlements = died.map(|task| Settlement::new(task.lease, Verdict::Permanent { error: String::new() }));
-        wait(sqlite.settle(Settle { now: Now::At(at(100)), settlements: settlements.collect() })).unwrap();
-    }
+    bury_due(&sqlite);
     let late = at(100 * 24 * 60 * 60);
     let sweeps: Vec<_> = (0..4).map(|_| sweep(&sqlite, late)).map(|swept| (swept.forgotten, swept.more)).collect();
     assert_eq!(sweeps, [(4, true), (4, true), (2, false), (0, false)]);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, params};
 
-use super::{Folder, at, chain, enqueue, finish, lease, sweep, task, wait};
+use super::{Folder, at, chain, enqueue, finish, lease, settle_all, sweep, task, wait};
 use crate::backend::{
     Backend, LeasedTask, List, NewTask, Pull, Settle, Settled, Settlement, Swept, TaskFilter, Touch, Verdict,
 };
@@ -33,8 +33,7 @@ fn listed(sqlite: &super::Sqlite, limit: usize) -> Vec<TaskId> {
 
 fn fail(sqlite: &super::Sqlite, tasks: &[LeasedTask], now: Timestamp) -> Vec<Settled> {
     let verdict = Verdict::Retry { error: "it failed".to_owned(), after: None, max_attempts: None };
-    let settlements = tasks.iter().map(|task| Settlement::new(task.lease, verdict.clone())).collect();
-    wait(sqlite.settle(Settle { now: Now::At(now), settlements })).unwrap()
+    settle_all(sqlite, now, tasks, &verdict)
 }
 
 #[test]
