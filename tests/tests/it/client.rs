@@ -442,3 +442,11 @@ async fn a_shorter_retention_is_put_by_hand_and_changes_nothing_else() {
     assert_eq!(kept(&tasks).await, (DAY, DAY));
     assert_eq!(tasks.queues().await.unwrap()[0].config.as_ref().unwrap().retry(), &retry);
 }
+
+#[tokio::test]
+async fn a_retention_that_is_shortened_before_the_first_task_stays_short() {
+    let tasks = Client::builder().dead_letter_retention(DAY * 90).build(Memory::new()).unwrap();
+    tasks.put_queue("default", gae_tasks::QueueConfig::new().with_dead_letter_retention(DAY * 7)).await.unwrap();
+    follow_up::defer(1).on(&tasks).await.unwrap();
+    assert_eq!(kept(&tasks).await.0, DAY * 7);
+}

@@ -209,6 +209,7 @@ mod tests {
     #[test]
     fn so_many_calls_are_waited_for() {
         let (inbox, outlet) = Inbox::new();
+        let begun = Instant::now();
         thread::scope(|scope| {
             let waiting = scope.spawn(|| {
                 outlet.wait_for(2, LONG);
@@ -224,6 +225,7 @@ mod tests {
         });
         outlet.wait_for(2, LONG);
         assert_eq!(inbox.0.lock().wanted, 0, "nobody has to be woken");
+        assert!(begun.elapsed() < LONG / 2, "it was not woken");
     }
 
     #[test]
