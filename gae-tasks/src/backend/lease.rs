@@ -294,15 +294,6 @@ pub enum Verdict {
     },
 }
 
-/// The shortest and the longest pause of a task whose payload could not be read.
-const UNREADABLE: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(60 * 60)];
-
-/// When a task that was stored at `created`, and whose payload could not be read at `now`, is leased again. Its pause
-/// is about as long as it has been stored, so it is leased less and less often.
-pub(crate) fn after_unreadable(created: Timestamp, now: Timestamp) -> Timestamp {
-    now.plus(now.since(created).clamp(UNREADABLE[0], UNREADABLE[1]))
-}
-
 impl Verdict {
     /// Whether its handler has answered.
     pub(crate) const fn is_of_an_attempt(&self) -> bool {

@@ -3,12 +3,13 @@
 mod store;
 
 use std::fmt;
+use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use tokio::sync::watch;
 
-use self::store::Store;
+use self::store::{Store, Stored};
 use super::{
     Answer, Backend, Bury, Capabilities, Enqueue, Extend, Lease, Leased, List, Pull, Purged, QueueRecord, RouteStats,
     Settle, Settled, Sweep, Swept, TaskRecord, Touch, sealed,
@@ -90,19 +91,14 @@ impl Backend for Memory {
     }
 
     fn get(&self, id: TaskId) -> Answer<'_, Option<TaskRecord>> {
-        self.answer(|store| store.tasks.get(&id).map(|task| task.record.clone()))
+        self.answer(|store| store.tasks.get(&id).map(Stored::record))
     }
 
     fn list(&self, request: List) -> Answer<'_, Vec<TaskRecord>> {
         self.answer(|store| {
-            let matches = |record: &&TaskRecord| {
-                let filter = &request.filter;
-                request.after.is_none_or(|after| record.id > after)
-                    && filter.queue.as_ref().is_none_or(|queue| record.queue == *queue)
-                    && filter.kind.as_ref().is_none_or(|kind| record.kind == *kind)
-                    && filter.state.is_none_or(|state| record.state == state)
-            };
-            store.tasks.values().map(|task| &task.record).filter(matches).take(request.limit).cloned().collect()
+            let later = store.tasks.range((request.after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded));
+            let meant = later.map(|(_, stored)| stored).filter(|stored| stored.is_meant(&request.filter));
+            meant.take(request.limit).map(Stored::record).collect()
         })
     }
 

@@ -12,6 +12,7 @@ use std::pin::Pin;
 use tokio::sync::watch;
 
 pub(crate) mod lease;
+pub(crate) mod lifecycle;
 pub(crate) mod opaque;
 pub(crate) mod record;
 mod request;

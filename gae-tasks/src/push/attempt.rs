@@ -12,7 +12,8 @@ use super::limits::{Limits, is_nearly_over};
 use super::request::{self, Told};
 use super::response::Answer;
 use super::service::{Place, Plan};
-use crate::backend::{BoxFuture, NewTask};
+use crate::backend::lifecycle::{Change, Facts};
+use crate::backend::{BoxFuture, NewTask, Verdict};
 use crate::context::{AttemptInfo, TaskContext};
 use crate::dispatch::{DEFAULT_DEADLINE, DeadlineMissed};
 use crate::envelope::{Envelope, EnvelopeError, Preamble};
@@ -97,7 +98,6 @@ impl Delivery<'_> {
                 || tracing::warn!(id = %envelope.id, "the queue does not number its requests: `max_attempts` is never reached"),
             );
         }
-        let made = told.retries.saturating_add(1);
         let context = self.context(envelope, registration, told);
         // The caller may go away and drop all this: a plain function that goes on must learn of it.
         let cancelling = CancelOnDrop(&context);
@@ -107,15 +107,15 @@ impl Delivery<'_> {
             self.plan.dispatcher.dispatch_with(registration, payload, attributes.as_deref(), &context, permit);
         let outcome = outcome.await;
         std::mem::forget(cancelling);
-        match outcome {
-            Outcome::Done => Answer::Done,
-            Outcome::Released => Answer::Failed(None),
-            Outcome::Permanent(failure) => self.bury(envelope, made, failure.to_string()).await,
-            Outcome::Unreadable(failure) => self.leave(envelope, failure.to_string()).await,
-            Outcome::Retry(failure) if limits.are_reached(made, self.plan.clock.wall()) => {
-                self.bury(envelope, made, failure.to_string()).await
+        let verdict = Verdict::of(&outcome, registration.max_attempts);
+        match (limits.settle(&verdict, self.plan.clock.wall()), outcome) {
+            (Change::Over, _) => Answer::Done,
+            (Change::To { facts: Facts { died: Some(_), attempts, .. }, error }, _) => {
+                self.bury(envelope, attempts, error.unwrap_or_default().to_owned()).await
             }
-            Outcome::Retry(failure) => failed(&failure),
+            (_, Outcome::Unreadable(failure)) => self.leave(envelope, failure.to_string()).await,
+            (_, Outcome::Retry(failure)) => failed(&failure),
+            _ => Answer::Failed(None),
         }
     }
 

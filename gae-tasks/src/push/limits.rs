@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use super::request::Told;
+use crate::backend::Verdict;
+use crate::backend::lifecycle::{self, Change, Ended, Facts, Rules};
 use crate::envelope::Envelope;
-use crate::queue::{Attempts, RetryConfig};
-use crate::time::Timestamp;
+use crate::queue::QueueConfig;
+use crate::time::{Schedule, Timestamp};
 
 /// How long after it was deferred a task that fails becomes a dead letter whatever its limits: Cloud Tasks forgets it
 /// after 31 days, without a word, and there is to be an attempt before that. Source: [quotas of Cloud
@@ -16,34 +18,30 @@ const LIFE: Duration = Duration::from_secs((31 * 24 - 12) * 60 * 60);
 /// it has no room, and a platform when the task has killed its instance.
 const FORGIVEN: u32 = 20;
 
-/// The limits of tasks that bring none.
-static DEFAULT: RetryConfig = RetryConfig::new();
-
 /// The limits of one task.
 #[derive(Debug)]
-pub(super) struct Limits<'a> {
-    retry: &'a RetryConfig,
-    first: Timestamp,
+pub(super) struct Limits {
+    facts: Facts,
+    rules: Rules,
+    /// The cap of the task's type.
     cap: Option<u32>,
-    ends: Option<Timestamp>,
 }
 
-impl<'a> Limits<'a> {
-    /// The limits of a task in `envelope`, whose type has the cap `of_type`.
-    pub(super) fn of(envelope: &'a Envelope, of_type: Option<u32>, retries: u32, now: Timestamp) -> Self {
-        let caps = [envelope.max_attempts, of_type];
-        Self {
-            retry: envelope.retry.as_ref().unwrap_or(&DEFAULT),
-            // The first attempt begins now; later, nothing but the envelope tells when it did.
-            first: if retries == 0 { now } else { envelope.first_due },
-            cap: caps.into_iter().flatten().min(),
-            ends: ends(envelope),
-        }
+impl Limits {
+    /// The limits of a task in `envelope`, whose type has the cap `of_type`; without any they are those of a queue that
+    /// states none.
+    pub(super) fn of(envelope: &Envelope, of_type: Option<u32>, retries: u32, now: Timestamp) -> Self {
+        let mut facts = Facts::new(Schedule::Now, envelope.max_attempts, envelope.first_due);
+        // The first attempt begins now; later, nothing but the envelope tells when it did.
+        facts.first_attempt = Some(if retries == 0 { now } else { envelope.first_due });
+        facts.attempts = retries;
+        let rules = Rules::of(&QueueConfig::new(), envelope.retry.clone());
+        Self { facts, rules: Rules { ends: ends(envelope), ..rules }, cap: of_type }
     }
 
-    /// Whether a task that has failed is not to be tried again.
-    pub(super) fn are_reached(&self, made: u32, now: Timestamp) -> bool {
-        is_past(self.ends, now) || self.are_reached_but_for_its_life(made, now)
+    /// What becomes of the task after one more attempt.
+    pub(super) fn settle<'a>(&self, verdict: &'a Verdict, now: Timestamp) -> Change<'a> {
+        lifecycle::settle(self.facts, Ended { verdict, began: None }, Some(&self.rules), now)
     }
 
     /// Whether a task that comes again is not even to be run: it has been tried enough, and nobody was left to say so.
@@ -56,19 +54,23 @@ impl<'a> Limits<'a> {
             // It was not run, or failed as expected and was judged then.
             Some(400 | 403 | 404 | 405 | 408 | 413) => false,
             // It was judged then, so that nothing is left but a dead letter that could not be kept. It is older now.
-            Some(500) => self.are_reached_but_for_its_life(made, self.first),
-            Some(503) => self.are_reached(made.saturating_sub(FORGIVEN), now),
-            _ => self.are_reached(made, now),
+            Some(500) => {
+                let rules = Rules { ends: None, ..self.rules.clone() };
+                self.facts.first_attempt.is_some_and(|first| self.are_reached(&rules, made, first))
+            }
+            Some(503) => self.are_reached(&self.rules, made.saturating_sub(FORGIVEN), now),
+            _ => self.are_reached(&self.rules, made, now),
         }
     }
 
     /// Whether any of these limits is one that the number of attempts reaches.
     pub(super) fn count(&self) -> bool {
-        self.cap.is_some() || self.retry.max_attempts().is_some()
+        self.facts.max_attempts.or(self.cap).or(self.rules.retry.max_attempts()).is_some()
     }
 
-    fn are_reached_but_for_its_life(&self, made: u32, now: Timestamp) -> bool {
-        self.retry.is_exhausted(Attempts::new(made, self.first, self.cap), now)
+    /// Whether a task that has failed is not to be tried again.
+    fn are_reached(&self, rules: &Rules, made: u32, now: Timestamp) -> bool {
+        Facts { attempts: made, ..self.facts }.is_exhausted(rules, self.cap, now)
     }
 }
 
@@ -88,14 +90,29 @@ fn is_past(end: Option<Timestamp>, now: Timestamp) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::queue::QueueName;
+    use crate::queue::{QueueName, RetryConfig};
     use crate::task::{Kind, Shape, TaskId};
 
     const MINUTE: Duration = Duration::from_secs(60);
     const START: Timestamp = Timestamp::from_micros(0);
 
-    fn limits(retry: &RetryConfig, retries: u32, now: Timestamp) -> Limits<'_> {
-        Limits { retry, first: if retries == 0 { now } else { START }, cap: None, ends: None }
+    fn limits(retry: &RetryConfig, retries: u32, now: Timestamp) -> Limits {
+        let envelope = Envelope { retry: Some(retry.clone()), ..envelope() };
+        ending(Limits::of(&envelope, None, retries, now), None)
+    }
+
+    fn ending(limits: Limits, ends: Option<Timestamp>) -> Limits {
+        Limits { rules: Rules { ends, ..limits.rules }, ..limits }
+    }
+
+    impl Limits {
+        /// Whether a task whose attempt number `made` fails is not to be tried again.
+        fn are_reached_by(&self, made: u32, now: Timestamp) -> bool {
+            let verdict = Verdict::Retry { error: String::new(), after: None, max_attempts: self.cap };
+            let limits =
+                Limits { facts: Facts { attempts: made - 1, ..self.facts }, rules: self.rules.clone(), cap: None };
+            matches!(limits.settle(&verdict, now), Change::To { facts, .. } if facts.died.is_some())
+        }
     }
 
     fn told(retries: u32, previous: Option<u16>) -> Told {
@@ -130,7 +147,7 @@ mod tests {
         let ends = made.plus(LIFE);
         assert!(is_nearly_over(&envelope, ends) && !is_nearly_over(&envelope, ends.minus(Duration::from_millis(1))));
         let limits = Limits::of(&envelope, None, 1, made);
-        assert!(limits.are_reached(1, ends) && !limits.are_reached(1, ends.minus(MINUTE)));
+        assert!(limits.are_reached_by(1, ends) && !limits.are_reached_by(1, ends.minus(MINUTE)));
     }
 
     #[test]
@@ -138,15 +155,15 @@ mod tests {
         let retry = RetryConfig::new().with_max_attempts(None).with_max_retry_duration(Some(10 * MINUTE));
         let envelope = Envelope { retry: Some(retry), ..envelope() };
         let late = START.plus(60 * MINUTE);
-        assert!(!Limits::of(&envelope, None, 0, late).are_reached(1, late));
-        assert!(Limits::of(&envelope, None, 1, late).are_reached(1, late));
+        assert!(!Limits::of(&envelope, None, 0, late).are_reached_by(1, late));
+        assert!(Limits::of(&envelope, None, 1, late).are_reached_by(1, late));
     }
 
     #[test]
     fn the_lowest_cap_holds_and_without_any_the_default_limits() {
         let reached = |own, of_type, made| {
             let envelope = Envelope { max_attempts: own, ..envelope() };
-            Limits::of(&envelope, of_type, 1, START).are_reached(made, START)
+            Limits::of(&envelope, of_type, 1, START).are_reached_by(made, START)
         };
         assert!(reached(Some(2), Some(3), 2) && reached(Some(3), Some(2), 2) && !reached(Some(3), Some(3), 2));
         assert!(reached(None, None, 100) && !reached(None, None, 99));
@@ -156,12 +173,12 @@ mod tests {
     fn a_cap_and_the_retry_settings_count_attempts() {
         let unlimited = RetryConfig::new().with_max_attempts(None);
         let counts = |retry, cap| Limits { cap, ..limits(retry, 1, START) }.count();
-        assert!(!counts(&unlimited, None) && counts(&unlimited, Some(1)) && counts(&DEFAULT, None));
+        assert!(!counts(&unlimited, None) && counts(&unlimited, Some(1)) && counts(&RetryConfig::new(), None));
     }
 
     #[test]
     fn a_task_that_comes_for_the_first_time_is_run() {
-        let expired = Limits { ends: Some(START), ..limits(&DEFAULT, 0, START) };
+        let expired = ending(limits(&RetryConfig::new(), 0, START), Some(START));
         assert!(!expired.are_reached_already(&told(0, None), START.plus(MINUTE)));
         assert!(expired.are_reached_already(&told(1, None), START.plus(MINUTE)));
     }
@@ -170,17 +187,17 @@ mod tests {
     fn a_task_that_waited_long_for_its_first_attempt_is_retried_still() {
         let retry = RetryConfig::new().with_max_attempts(None).with_max_retry_duration(Some(10 * MINUTE));
         let late = START.plus(60 * MINUTE);
-        assert!(!limits(&retry, 0, late).are_reached(1, late));
-        assert!(limits(&retry, 1, late).are_reached(1, late));
+        assert!(!limits(&retry, 0, late).are_reached_by(1, late));
+        assert!(limits(&retry, 1, late).are_reached_by(1, late));
     }
 
     #[test]
     fn limits_of_the_retry_settings_stop_together_only() {
         let retry = RetryConfig::new().with_max_attempts(Some(2)).with_max_retry_duration(Some(10 * MINUTE));
         let (early, late) = (START.plus(MINUTE), START.plus(10 * MINUTE));
-        assert!(!limits(&retry, 2, early).are_reached(3, early));
-        assert!(!limits(&retry, 1, late).are_reached(1, late));
-        assert!(limits(&retry, 1, late).are_reached(2, late));
+        assert!(!limits(&retry, 2, early).are_reached_by(3, early));
+        assert!(!limits(&retry, 1, late).are_reached_by(1, late));
+        assert!(limits(&retry, 1, late).are_reached_by(2, late));
     }
 
     #[test]
@@ -204,16 +221,16 @@ mod tests {
         let limits = limits(&retry, 5, late);
         assert!(!limits.are_reached_already(&told(5, Some(500)), late));
         assert!(limits.are_reached_already(&told(5, Some(504)), late));
-        assert!(limits.are_reached(6, late));
+        assert!(limits.are_reached_by(6, late));
     }
 
     #[test]
     fn nothing_is_left_for_the_queue_to_forget() {
         let ends = START.plus(LIFE);
         let unlimited = RetryConfig::new().with_max_attempts(None);
-        let limits = Limits { retry: &unlimited, first: START, cap: None, ends: Some(ends) };
-        assert!(!limits.are_reached(1000, ends.minus(MINUTE)));
-        assert!(limits.are_reached(1, ends));
+        let limits = ending(limits(&unlimited, 1, START), Some(ends));
+        assert!(!limits.are_reached_by(1000, ends.minus(MINUTE)));
+        assert!(limits.are_reached_by(1, ends));
         assert!(!limits.are_reached_already(&told(1000, Some(500)), ends), "it is run once more");
     }
 }

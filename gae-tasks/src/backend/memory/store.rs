@@ -1,17 +1,17 @@
-//! The model of a queue: what is stored, and what each request makes of it. The other backends are held to it.
+//! The model of a queue: what is stored, and the changes that the lifecycle makes of it. The other backends are held to it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use crate::backend::lease::Haul;
-use crate::backend::lease::after_unreadable;
+use crate::backend::lifecycle::{self, Change, Ended, Facts, Holder, Rules};
 use crate::backend::record::{bounded, error_text};
 use crate::backend::{
     Bury, HeldLease, Lease, LeaseRef, LeaseToken, Leased, LeasedTask, MAX_ERRORS, NewTask, Purged, QueueRecord,
-    RouteStats, Settled, Settlement, Standing, Stats, Sweep, Swept, TaskError, TaskRecord, TaskState, Verdict,
+    RouteStats, Settled, Settlement, Standing, Stats, Sweep, Swept, TaskError, TaskFilter, TaskRecord, TaskState,
 };
 use crate::error::Error;
-use crate::queue::{Attempts, QueueConfig, QueueName};
+use crate::queue::{QueueConfig, QueueName};
 use crate::task::{Deferred, Route, TaskId, TaskName};
 use crate::time::Timestamp;
 use crate::version;
@@ -27,36 +27,18 @@ pub(super) struct Store {
 
 /// A task with its lease.
 pub(super) struct Stored {
-    pub(super) record: TaskRecord,
-    /// The version of this crate's stored formats that a program must know to run it.
-    version: u8,
-    wait: Wait,
+    task: NewTask,
+    facts: Facts,
+    errors: Vec<TaskError>,
     lease: Option<Held>,
 }
 
-/// What a scheduled task waits for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Wait {
-    /// A worker, whatever the clock says.
-    Worker,
-    /// Its schedule time.
-    Time,
-    /// Its schedule time, which was chosen at the moment given: its last attempt ended then.
-    Pause(Timestamp),
-}
-
 /// The lease of a stored task.
-pub(super) struct Held {
+struct Held {
     token: LeaseToken,
     alone: bool,
-    pub(super) expires: Timestamp,
-    pub(super) duration: Duration,
-}
-
-/// What holds a name.
-enum Holder {
-    Task(TaskId),
-    Tombstone { of: TaskId, until: Timestamp },
+    expires: Timestamp,
+    duration: Duration,
 }
 
 impl Store {
@@ -66,39 +48,15 @@ impl Store {
         }
         if let Some(name) = &task.name {
             let key = (task.queue.clone(), name.clone());
-            match self.names.get(&key) {
-                Some(Holder::Task(holder)) => return Deferred::new(*holder, false),
-                // The task may be this very one, already over: its first answer was lost.
-                Some(Holder::Tombstone { of, until }) if *until > now => return Deferred::new(*of, *of == task.id),
-                Some(Holder::Tombstone { .. }) | None => _ = self.names.insert(key, Holder::Task(task.id)),
+            if let Some(answer) = lifecycle::refuse_name(self.names.get(&key).copied(), task.id, now) {
+                return answer;
             }
+            self.names.insert(key, Holder::Task(task.id));
         }
         self.queue(&task.queue);
-        let version = task.version();
-        let wait = if task.schedule.is_timed() { Wait::Time } else { Wait::Worker };
-        let record = TaskRecord {
-            id: task.id,
-            kind: task.kind,
-            shape: task.shape,
-            payload: task.payload,
-            queue: task.queue,
-            name: task.name,
-            state: TaskState::Scheduled,
-            created: now,
-            schedule_time: task.schedule.resolve(now),
-            first_attempt: None,
-            attempts: 0,
-            lost_leases: 0,
-            lost_attempts: 0,
-            max_attempts: task.max_attempts,
-            retry: task.retry,
-            deadline: task.deadline,
-            attributes: task.attributes,
-            errors: Vec::new(),
-            died: None,
-        };
-        self.tasks.insert(record.id, Stored { record, version, wait, lease: None });
-        Deferred::new(task.id, true)
+        let (id, facts) = (task.id, Facts::new(task.schedule, task.max_attempts, now));
+        self.tasks.insert(id, Stored { task, facts, errors: Vec::new(), lease: None });
+        Deferred::new(id, true)
     }
 
     pub(super) fn bury(&mut self, request: Bury, now: Timestamp) {
@@ -107,22 +65,12 @@ impl Store {
         if self.tasks.contains_key(&id) {
             return;
         }
-        let key = task.name.clone().map(|name| (task.queue.clone(), name));
-        task.name.take_if(|_| key.is_some_and(|key| self.holds(&key, now)));
+        let holder = task.name.clone().and_then(|name| self.names.get(&(task.queue.clone(), name)).copied());
+        task.name.take_if(|_| lifecycle::refuse_name(holder, id, now).is_some());
         self.enqueue(task, now);
-        if let Some(Stored { record, .. }) = self.tasks.get_mut(&id) {
-            (record.state, record.died) = (TaskState::Dead, Some(now));
-            (record.attempts, record.first_attempt) = (attempts, first_attempt);
-            record.errors = vec![TaskError { attempt: attempts, at: now, message: bounded(error) }];
-        }
-    }
-
-    /// Whether a name is in use.
-    fn holds(&self, key: &(QueueName, TaskName), now: Timestamp) -> bool {
-        match self.names.get(key) {
-            Some(Holder::Task(_)) => true,
-            Some(Holder::Tombstone { until, .. }) => *until > now,
-            None => false,
+        if let Some(stored) = self.tasks.get_mut(&id) {
+            stored.facts = lifecycle::bury(stored.facts, attempts, first_attempt, now);
+            stored.keep_error(&error, now);
         }
     }
 
@@ -147,63 +95,48 @@ impl Store {
 
     /// Deletes a task that ends at `now`; its name is blocked as long as its queue says.
     pub(super) fn remove(&mut self, id: TaskId, now: Timestamp) -> Option<Stored> {
-        let task = self.tasks.remove(&id)?;
-        if let Some(name) = &task.record.name {
-            let key = (task.record.queue.clone(), name.clone());
-            let until = now.plus(self.config(&task.record.queue).tombstone_retention());
-            self.names.insert(key, Holder::Tombstone { of: id, until });
+        let stored = self.tasks.remove(&id)?;
+        if let Some(name) = &stored.task.name {
+            let until = lifecycle::tombstone(Some(&self.config(&stored.task.queue)), now);
+            self.names.insert((stored.task.queue.clone(), name.clone()), Holder::Tombstone { of: id, until });
         }
-        Some(task)
+        Some(stored)
     }
 
     pub(super) fn purge(&mut self, queue: &QueueName, now: Timestamp) -> Purged {
-        let is_meant = |task: &&Stored| task.record.queue == *queue && task.record.state != TaskState::Dead;
+        let is_meant = |stored: &&Stored| stored.task.queue == *queue && stored.state() != TaskState::Dead;
         let meant: Vec<_> =
-            self.tasks.values().filter(is_meant).map(|task| (task.record.id, task.is_newer())).collect();
+            self.tasks.values().filter(is_meant).map(|stored| (stored.task.id, stored.is_newer())).collect();
         let (newer, doomed): (Vec<_>, Vec<_>) = meant.into_iter().partition(|(_, is_newer)| *is_newer);
         doomed.iter().for_each(|(id, _)| drop(self.remove(*id, now)));
         Purged::new(doomed.len() as u64, newer.len() as u64)
     }
 
     pub(super) fn run_now(&mut self, id: TaskId, now: Timestamp) -> Result<(), Error> {
-        match self.tasks.get_mut(&id) {
-            Some(task) if task.record.state == TaskState::Scheduled => {
-                task.record.schedule_time = task.record.schedule_time.min(now);
-                task.wait = Wait::Worker;
-                Ok(())
-            }
-            Some(task) if task.record.state == TaskState::Leased => Err(refused(id, error_text::RUNNING)),
-            Some(_) => Err(refused(id, error_text::DEAD)),
-            None => Err(refused(id, error_text::NOT_STORED)),
-        }
+        self.change(id, |stored| lifecycle::run_now(stored.facts, stored.lease.is_some(), now))
     }
 
     pub(super) fn replay(&mut self, id: TaskId, now: Timestamp) -> Result<(), Error> {
-        match self.tasks.get_mut(&id) {
-            Some(Stored { record, wait, .. }) if record.state == TaskState::Dead => {
-                (record.state, *wait) = (TaskState::Scheduled, Wait::Worker);
-                (record.schedule_time, record.died) = (now, None);
-                (record.attempts, record.first_attempt) = (0, None);
-                (record.lost_leases, record.lost_attempts) = (0, 0);
-                Ok(())
-            }
-            Some(_) => Err(refused(id, error_text::NOT_DEAD)),
-            None => Err(refused(id, error_text::NOT_STORED)),
-        }
+        self.change(id, |stored| lifecycle::replay(stored.facts, now))
+    }
+
+    fn change(&mut self, id: TaskId, change: impl FnOnce(&Stored) -> Result<Facts, &'static str>) -> Result<(), Error> {
+        let refused = |problem| Error::NoSuchTask { id, problem };
+        let stored = self.tasks.get_mut(&id).ok_or(refused(error_text::NOT_STORED))?;
+        stored.facts = change(stored).map_err(refused)?;
+        Ok(())
     }
 
     pub(super) fn stats(&self, now: Timestamp) -> Vec<RouteStats> {
         let mut lines: BTreeMap<(QueueName, Route, bool), Stats> = BTreeMap::new();
-        for task in self.tasks.values() {
-            let record = &task.record;
-            let route = Route::new(record.kind.clone(), record.shape);
-            let stats = lines.entry((record.queue.clone(), route, task.is_newer())).or_default();
-            match record.state {
+        for stored in self.tasks.values() {
+            let line = (stored.task.queue.clone(), stored.route(), stored.is_newer());
+            let (stats, wait) = (lines.entry(line).or_default(), stored.facts.wait);
+            match stored.state() {
                 TaskState::Scheduled => {
                     stats.scheduled += 1;
-                    stats.due += u64::from(task.is_due(now));
-                    let oldest = stats.oldest_due.map_or(record.schedule_time, |at| at.min(record.schedule_time));
-                    stats.oldest_due = Some(oldest);
+                    stats.due += u64::from(wait.is_over(now));
+                    stats.oldest_due = Some(stats.oldest_due.map_or(wait.due(), |at| at.min(wait.due())));
                 }
                 TaskState::Leased => stats.leased += 1,
                 TaskState::Dead => stats.dead += 1,
@@ -214,17 +147,18 @@ impl Store {
     }
 
     pub(super) fn lease(&mut self, request: &Lease, now: Timestamp) -> Leased {
-        let may_run = |task: &&Stored| {
-            let record = &task.record;
-            record.state == TaskState::Scheduled
-                && !task.is_newer()
-                && request.queues.contains(&record.queue)
-                && !self.queues.get(&record.queue).is_some_and(|queue| queue.paused)
-                && request.routes.contains(&Route::new(record.kind.clone(), record.shape))
+        let may_run = |stored: &&Stored| {
+            let queue = &stored.task.queue;
+            stored.state() == TaskState::Scheduled
+                && !stored.is_newer()
+                && request.queues.contains(queue)
+                && !self.queues.get(queue).is_some_and(|queue| queue.paused)
+                && request.routes.contains(&stored.route())
         };
-        let (due, later): (Vec<_>, Vec<_>) = self.tasks.values().filter(may_run).partition(|task| task.is_due(now));
-        let next = later.iter().map(|task| task.record.schedule_time.since(now)).min();
-        let place = |task: &Stored| (task.standing(), task.record.schedule_time, task.record.id);
+        let waiting = self.tasks.values().filter(may_run);
+        let (due, later): (Vec<_>, Vec<_>) = waiting.partition(|stored| stored.facts.wait.is_over(now));
+        let next = later.iter().map(|stored| stored.facts.wait.due().since(now)).min();
+        let place = |stored: &Stored| (stored.facts.standing(), stored.facts.wait.due(), stored.task.id);
         let mut due: Vec<_> = due.into_iter().map(place).collect();
         due.sort_unstable();
         let isolated = request.in_company && due.iter().any(|(standing, ..)| *standing == Standing::Isolated);
@@ -243,98 +177,93 @@ impl Store {
     }
 
     fn take(&mut self, id: TaskId, request: &Lease, now: Timestamp) -> Option<LeasedTask> {
-        let task = self.tasks.get_mut(&id)?;
-        let (token, standing, duration) = (LeaseToken::generate(), task.standing(), request.duration);
+        let stored = self.tasks.get_mut(&id)?;
+        let (token, standing, duration) = (LeaseToken::generate(), stored.facts.standing(), request.duration);
         let alone = request.isolates(standing);
-        task.lease = Some(Held { token, alone, expires: now.plus(duration), duration });
-        task.record.state = TaskState::Leased;
-        let record = &task.record;
+        stored.lease = Some(Held { token, alone, expires: now.plus(duration), duration });
+        let task = &stored.task;
         Some(LeasedTask {
             lease: LeaseRef { id, token },
-            kind: record.kind.clone(),
-            shape: record.shape,
-            payload: record.payload.clone(),
-            queue: record.queue.clone(),
-            name: record.name.clone(),
-            schedule_time: record.schedule_time,
-            attempts: record.attempts,
+            kind: task.kind.clone(),
+            shape: task.shape,
+            payload: task.payload.clone(),
+            queue: task.queue.clone(),
+            name: task.name.clone(),
+            schedule_time: stored.facts.wait.due(),
+            attempts: stored.facts.attempts,
             standing,
             alone,
-            deadline: record.deadline,
-            attributes: record.attributes.clone(),
+            deadline: task.deadline,
+            attributes: task.attributes.clone(),
         })
     }
 
     /// The task of a lease that is held.
     fn leased(&mut self, lease: LeaseRef) -> Option<&mut Stored> {
-        let holds = |task: &&mut Stored| task.lease.as_ref().is_some_and(|held| held.token == lease.token);
+        let holds = |stored: &&mut Stored| stored.lease.as_ref().is_some_and(|held| held.token == lease.token);
         self.tasks.get_mut(&lease.id).filter(holds)
     }
 
     pub(super) fn extend(&mut self, lease: LeaseRef, now: Timestamp, duration: Duration) -> bool {
-        let held = self.leased(lease).and_then(|task| task.lease.as_mut());
+        let held = self.leased(lease).and_then(|stored| stored.lease.as_mut());
         held.map(|held| (held.expires, held.duration) = (now.plus(duration), duration)).is_some()
     }
 
     pub(super) fn settle(&mut self, settlement: Settlement, now: Timestamp) -> Settled {
-        let lease = settlement.lease;
-        let Some(task) = self.leased(lease) else { return Settled::LeaseLost };
-        let queue = task.record.queue.clone();
-        let config = self.config(&queue);
-        let Some(task) = self.leased(lease) else { return Settled::LeaseLost };
-        let started = settlement.started.unwrap_or(now);
-        match settlement.verdict {
-            Verdict::Done => {
-                self.remove(lease.id, now);
-                Settled::Done
-            }
-            Verdict::Release => {
-                task.give_back();
-                Settled::Scheduled(task.record.schedule_time)
-            }
-            Verdict::Unreadable { error } => {
-                task.keep_error(error, now);
-                task.pause(after_unreadable(task.record.created, now), now)
-            }
-            Verdict::Permanent { error } => {
-                task.count_attempt(started);
-                task.keep_error(error, now);
-                task.die(now)
-            }
-            Verdict::Retry { error, after, max_attempts } => {
-                // A task that answers does not kill its worker.
-                (task.record.lost_leases, task.record.lost_attempts) = (0, 0);
-                task.count_attempt(started);
-                task.keep_error(error, now);
-                let cap = [task.record.max_attempts, max_attempts].into_iter().flatten().min();
-                let attempts = Attempts::new(task.record.attempts, task.record.first_attempt.unwrap_or(started), cap);
-                let retry = task.record.retry.as_ref().unwrap_or_else(|| config.retry());
-                match retry.next(attempts, now) {
-                    None => task.die(now),
-                    Some(by_backoff) => task.pause(after.map_or(by_backoff, |after| now.plus(after)), now),
-                }
-            }
+        let Settlement { lease, started, verdict } = settlement;
+        let Some(stored) = self.leased(lease) else { return Settled::LeaseLost };
+        let (facts, ended) = (stored.facts, Ended { verdict: &verdict, began: started });
+        let rules = self.rules(lease.id);
+        self.apply(lease.id, lifecycle::settle(facts, ended, rules.as_ref(), now), now)
+    }
+
+    /// What limits the attempts of a stored task.
+    fn rules(&self, id: TaskId) -> Option<Rules> {
+        let stored = self.tasks.get(&id).filter(|stored| !stored.is_newer())?;
+        Some(Rules::of(&self.config(&stored.task.queue), stored.task.retry.clone()))
+    }
+
+    /// Ends the lease of a task with a change.
+    fn apply(&mut self, id: TaskId, change: Change<'_>, now: Timestamp) -> Settled {
+        if change == Change::Over {
+            self.remove(id, now);
+            return Settled::Done;
+        }
+        let Some(stored) = self.tasks.get_mut(&id) else { return Settled::LeaseLost };
+        stored.lease = None;
+        if let Change::To { facts, error } = change {
+            stored.facts = facts;
+            _ = error.map(|error| stored.keep_error(error, now));
+        }
+        match stored.facts.died {
+            Some(_) => Settled::Dead,
+            None => Settled::Scheduled(stored.facts.wait.due()),
         }
     }
 
     pub(super) fn sweep(&mut self, request: &Sweep, now: Timestamp) -> Swept {
         let mut swept = Swept::default();
-        let long = self.tasks.values_mut().filter(|task| task.has_long_pause(now));
-        for task in long.take(request.limit) {
-            task.shorten_pause(now);
+        let is_waiting = |stored: &&mut Stored| stored.state() == TaskState::Scheduled;
+        let long = self.tasks.values_mut().filter(is_waiting);
+        let long = long.filter_map(|stored| Some((stored.facts.wait.shortened(now)?, stored)));
+        for (wait, stored) in long.take(request.limit) {
+            stored.facts.wait = wait;
             swept.shortened += 1;
         }
         for lost in request.lost.iter().take(request.limit) {
-            swept.recovered += u64::from(self.recover(lost, now, &mut swept.died));
+            if let Some(settled) = self.recover(lost, now) {
+                swept.recovered += 1;
+                swept.died += u64::from(settled == Settled::Dead);
+            }
         }
-        let old = |task: &&Stored| {
-            let keep = self.config(&task.record.queue).dead_letter_retention();
-            !task.is_newer() && task.record.died.is_some_and(|died| died.plus(keep) <= now)
+        let old = |stored: &&Stored| {
+            let config = self.config(&stored.task.queue);
+            !stored.is_newer() && stored.facts.died.is_some_and(|died| lifecycle::is_forgotten(died, &config, now))
         };
-        let old: Vec<_> = self.tasks.values().filter(old).take(request.limit).map(|task| task.record.id).collect();
+        let old: Vec<_> = self.tasks.values().filter(old).take(request.limit).map(|stored| stored.task.id).collect();
         for id in old {
             let removed = self.remove(id, now);
-            swept.attributes.extend(removed.and_then(|task| task.record.attributes));
+            swept.attributes.extend(removed.and_then(|stored| stored.task.attributes));
             swept.forgotten += 1;
         }
         let names = self.forget_names(request.limit, now);
@@ -345,14 +274,13 @@ impl Store {
         swept
     }
 
-    /// Takes back a lease that has not changed; answers whether it was still there.
-    fn recover(&mut self, lost: &HeldLease, now: Timestamp, died: &mut u64) -> bool {
-        let Some(task) = self.tasks.get(&lost.lease.id).filter(|task| task.held() == Some(*lost)) else { return false };
-        let config = self.config(&task.record.queue);
-        if let Some(task) = self.tasks.get_mut(&lost.lease.id) {
-            *died += u64::from(task.lose_lease(&config, now));
-        }
-        true
+    /// Takes back a lease, if it has not changed; gives what became of its task.
+    fn recover(&mut self, lost: &HeldLease, now: Timestamp) -> Option<Settled> {
+        let id = lost.lease.id;
+        let stored = self.tasks.get(&id).filter(|stored| stored.held() == Some(*lost))?;
+        let alone = stored.lease.as_ref().is_some_and(|held| held.alone);
+        let change = lifecycle::lose(stored.facts, alone, self.rules(id).as_ref(), now);
+        Some(self.apply(id, change, now))
     }
 
     /// Forgets names whose time is over, at most so many; answers how many.
@@ -368,94 +296,61 @@ impl Store {
 }
 
 impl Stored {
-    const fn standing(&self) -> Standing {
-        Standing::of(self.record.lost_leases)
+    /// The task as it is shown.
+    pub(super) fn record(&self) -> TaskRecord {
+        let (task, facts) = (&self.task, &self.facts);
+        TaskRecord {
+            id: task.id,
+            kind: task.kind.clone(),
+            shape: task.shape,
+            payload: task.payload.clone(),
+            queue: task.queue.clone(),
+            name: task.name.clone(),
+            state: self.state(),
+            created: facts.created,
+            schedule_time: facts.wait.due(),
+            first_attempt: facts.first_attempt,
+            attempts: facts.attempts,
+            lost_leases: facts.lost_leases,
+            lost_attempts: facts.lost_attempts,
+            max_attempts: task.max_attempts,
+            retry: task.retry.clone(),
+            deadline: task.deadline,
+            attributes: task.attributes.clone(),
+            errors: self.errors.clone(),
+            died: facts.died,
+        }
+    }
+
+    /// Whether `filter` means it.
+    pub(super) fn is_meant(&self, filter: &TaskFilter) -> bool {
+        filter.queue.as_ref().is_none_or(|queue| self.task.queue == *queue)
+            && filter.kind.as_ref().is_none_or(|kind| self.task.kind == *kind)
+            && filter.state.is_none_or(|state| self.state() == state)
+    }
+
+    const fn state(&self) -> TaskState {
+        self.facts.state(self.lease.is_some())
+    }
+
+    fn route(&self) -> Route {
+        Route::new(self.task.kind.clone(), self.task.shape)
     }
 
     /// Whether a newer version of this crate stored it.
-    const fn is_newer(&self) -> bool {
-        self.version > version::KNOWN
-    }
-
-    /// Whether it waits for nothing but a worker.
-    fn is_due(&self, now: Timestamp) -> bool {
-        self.wait == Wait::Worker || self.record.schedule_time <= now
+    fn is_newer(&self) -> bool {
+        self.task.version() > version::KNOWN
     }
 
     /// Its lease, as a sweep sees it.
     fn held(&self) -> Option<HeldLease> {
         let held = self.lease.as_ref()?;
-        Some(HeldLease::new(LeaseRef { id: self.record.id, token: held.token }, held.expires, held.duration))
+        Some(HeldLease::new(LeaseRef { id: self.task.id, token: held.token }, held.expires, held.duration))
     }
 
-    /// It waits as it did before it was leased.
-    fn give_back(&mut self) {
-        self.lease = None;
-        self.record.state = TaskState::Scheduled;
+    fn keep_error(&mut self, message: &str, at: Timestamp) {
+        let error = TaskError { attempt: self.facts.attempts, at, message: bounded(message.to_owned()) };
+        self.errors.push(error);
+        self.errors.drain(..self.errors.len().saturating_sub(MAX_ERRORS));
     }
-
-    fn pause(&mut self, until: Timestamp, now: Timestamp) -> Settled {
-        self.give_back();
-        (self.record.schedule_time, self.wait) = (until, Wait::Pause(now));
-        Settled::Scheduled(until)
-    }
-
-    /// Whether its pause began in the future: the clock was set back.
-    fn has_long_pause(&self, now: Timestamp) -> bool {
-        self.record.state == TaskState::Scheduled && matches!(self.wait, Wait::Pause(since) if since > now)
-    }
-
-    /// Lets its pause last from now on as long as it was meant to.
-    fn shorten_pause(&mut self, now: Timestamp) {
-        if let Wait::Pause(since) = self.wait {
-            self.record.schedule_time = now.plus(self.record.schedule_time.since(since));
-            self.wait = Wait::Pause(now);
-        }
-    }
-
-    fn die(&mut self, now: Timestamp) -> Settled {
-        self.lease = None;
-        self.record.state = TaskState::Dead;
-        self.record.died = Some(now);
-        Settled::Dead
-    }
-
-    fn count_attempt(&mut self, started: Timestamp) {
-        self.record.attempts = self.record.attempts.saturating_add(1);
-        self.record.first_attempt.get_or_insert(started);
-    }
-
-    fn keep_error(&mut self, message: String, at: Timestamp) {
-        let errors = &mut self.record.errors;
-        errors.push(TaskError { attempt: self.record.attempts, at, message: bounded(message) });
-        errors.drain(..errors.len().saturating_sub(MAX_ERRORS));
-    }
-
-    /// The worker is gone. If the task was the only suspect, that was an attempt; else it may never have started, or another
-    /// task may be to blame. Returns whether the task is dead now.
-    fn lose_lease(&mut self, config: &QueueConfig, now: Timestamp) -> bool {
-        let was_alone = self.lease.as_ref().is_some_and(|held| held.alone);
-        self.record.lost_leases = self.record.lost_leases.saturating_add(1);
-        self.give_back();
-        if !was_alone {
-            return false;
-        }
-        self.record.lost_attempts = self.record.lost_attempts.saturating_add(1);
-        self.count_attempt(now);
-        self.keep_error(error_text::LEASE_LOST.to_owned(), now);
-        let first = self.record.first_attempt.unwrap_or(now);
-        let attempts = Attempts::new(self.record.attempts, first, self.record.max_attempts);
-        let retry = self.record.retry.as_ref().unwrap_or_else(|| config.retry());
-        let is_lost = self.record.lost_attempts >= config.max_lost_attempts();
-        // Whether a task dies that a newer program stored is left to one that can read all of it.
-        let dead = !self.is_newer() && (retry.is_exhausted(attempts, now) || is_lost);
-        if dead {
-            self.die(now);
-        }
-        dead
-    }
-}
-
-fn refused(id: TaskId, problem: &'static str) -> Error {
-    Error::NoSuchTask { id, problem }
 }

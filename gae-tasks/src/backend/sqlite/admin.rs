@@ -10,8 +10,9 @@ use super::connection::Durability;
 use super::error::Fault;
 use super::row::task_id;
 use super::task::Task;
-use super::waiting::{self, Wait};
+use super::waiting;
 use super::writer::{Store, moment};
+use crate::backend::lifecycle::{self, Facts};
 use crate::backend::record::error_text;
 use crate::backend::{Purged, Touch};
 use crate::error::Error;
@@ -42,14 +43,9 @@ impl Request for RunNow {
     fn perform(&mut self, store: &mut Store) -> Result<Self::Answer, Fault> {
         let connection = &store.connection;
         let Some(task) = Task::load(connection, self.0.id)? else { return refused(self.0.id, error_text::NOT_STORED) };
-        if task.died.is_some() {
-            return refused(task.id, error_text::DEAD);
-        }
-        if !waiting::take(connection, task.id, task.lane, task.standing(), task.schedule_time)? {
-            return refused(task.id, error_text::RUNNING);
-        }
-        let due = task.schedule_time.min(moment(self.0.now));
-        task.wait(connection, Wait::Worker(due)).map(Ok)
+        // A dead letter does not wait either, which is not asked for.
+        let is_leased = !waiting::take(connection, task.id, task.lane, task.facts.standing(), task.facts.wait.due())?;
+        change(connection, task, |facts| lifecycle::run_now(facts, is_leased, moment(self.0.now)))
     }
 
     fn wakes(answer: &Self::Answer) -> bool {
@@ -65,19 +61,27 @@ impl Request for Replay {
 
     fn perform(&mut self, store: &mut Store) -> Result<Self::Answer, Fault> {
         let connection = &store.connection;
-        let Some(mut task) = Task::load(connection, self.0.id)? else {
-            return refused(self.0.id, error_text::NOT_STORED);
-        };
-        if task.died.is_none() {
-            return refused(task.id, error_text::NOT_DEAD);
-        }
-        task.clear();
-        (task.died, task.attempts, task.first_attempt) = (None, 0, None);
-        task.wait(connection, Wait::Worker(moment(self.0.now))).map(Ok)
+        let Some(task) = Task::load(connection, self.0.id)? else { return refused(self.0.id, error_text::NOT_STORED) };
+        change(connection, task, |facts| lifecycle::replay(facts, moment(self.0.now)))
     }
 
     fn wakes(answer: &Self::Answer) -> bool {
         answer.is_ok()
+    }
+}
+
+/// Lets a task wait with other facts, unless it is refused.
+fn change(
+    connection: &Connection,
+    mut task: Task,
+    change: impl FnOnce(Facts) -> Result<Facts, &'static str>,
+) -> Result<Result<(), Error>, Fault> {
+    match change(task.facts) {
+        Ok(facts) => {
+            task.facts = facts;
+            task.save(connection).map(Ok)
+        }
+        Err(problem) => refused(task.id, problem),
     }
 }
 
@@ -187,7 +191,9 @@ impl Request for PurgeSlice {
                 break;
             }
             slice.done += 1;
-            let Some(task) = Task::load(&store.connection, *id)?.filter(|task| task.died.is_none()) else { continue };
+            let Some(task) = Task::load(&store.connection, *id)?.filter(|task| task.facts.died.is_none()) else {
+                continue;
+            };
             if store.catalogue.is_readable(task.lane) {
                 task.remove(&store.connection, &store.catalogue, now)?;
                 slice.purged.deleted += 1;

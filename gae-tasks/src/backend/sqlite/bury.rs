@@ -8,6 +8,7 @@ use super::name;
 use super::task::Task;
 use super::writer::{Store, moment};
 use crate::backend::Bury;
+use crate::backend::lifecycle::{self, Change};
 
 impl Request for Bury {
     type Answer = ();
@@ -26,9 +27,9 @@ impl Request for Bury {
         }
         let lane = store.catalogue.lane_of(connection, &buried)?;
         insert(connection, &buried, lane, now, buried.schedule.resolve(now))?;
-        let Some(mut task) = Task::load(connection, buried.id)? else { return Ok(()) };
-        (task.attempts, task.first_attempt) = (self.attempts, self.first_attempt);
-        task.keep_error(connection, &self.error, now)?;
-        task.die(connection, now)
+        let Some(task) = Task::load(connection, buried.id)? else { return Ok(()) };
+        let facts = lifecycle::bury(task.facts, self.attempts, self.first_attempt, now);
+        let change = Change::To { facts, error: Some(&self.error) };
+        task.apply(connection, &store.catalogue, change, now).map(|_| ())
     }
 }

@@ -9,9 +9,9 @@ use super::connection::Durability;
 use super::error::Fault;
 use super::fresh::Fresh;
 use super::lane::{Catalogue, encoded};
-use super::waiting::{self, Wait};
 use super::writer::{Manner, Store, moment, one};
-use super::{name, row};
+use super::{name, row, waiting};
+use crate::backend::lifecycle::Wait;
 use crate::backend::{Enqueue, NewTask, Standing};
 use crate::error::Error;
 use crate::task::Deferred;
@@ -100,8 +100,7 @@ fn enqueue(
     let lane = catalogue.lane_of(connection, task)?;
     let due = task.schedule.resolve(now);
     if insert(connection, task, lane, now, due)? {
-        let wait = if task.schedule.is_timed() { Wait::Until(due) } else { Wait::Worker(due) };
-        waiting::put(connection, task.id, lane, Standing::Clear, wait)?;
+        waiting::put(connection, task.id, lane, Standing::Clear, Wait::scheduled(task.schedule, now))?;
     }
     Ok(Deferred::new(task.id, true))
 }

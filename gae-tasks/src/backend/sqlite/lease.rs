@@ -14,9 +14,10 @@ use super::lane::Lane;
 use super::lost::Waited;
 use super::row::{deadline, task_id, task_name};
 use super::unreadable;
-use super::waiting::{self, Wait};
+use super::waiting;
 use super::writer::{Store, moment};
 use crate::backend::lease::Haul;
+use crate::backend::lifecycle::Wait;
 use crate::backend::{Lease, LeaseRef, LeaseToken, Leased, LeasedTask, Standing};
 use crate::task::TaskId;
 use crate::time::{Timestamp, micros};
@@ -112,7 +113,16 @@ impl Lease {
         for (task, (timed, since)) in catch.haul.tasks().iter().zip(&catch.waited) {
             let LeasedTask { lease: LeaseRef { id, token }, alone, .. } = task;
             let (id, token) = (id.as_bytes(), token.to_bits());
-            statement.execute(params![id, token, expires, duration, alone, timed, since, session])?;
+            statement.execute(params![
+                id,
+                token,
+                expires,
+                duration,
+                alone,
+                timed,
+                since.map(Timestamp::as_micros),
+                session
+            ])?;
         }
         Ok(())
     }
@@ -189,7 +199,7 @@ struct Source<'a> {
     lane: &'a Lane,
     timed: bool,
     /// Their places, and since when they pause.
-    ready: VecDeque<(Key, Option<i64>)>,
+    ready: VecDeque<(Key, Option<Timestamp>)>,
     /// How many are read next; zero when there are no more.
     step: usize,
     read: Key,
@@ -281,7 +291,8 @@ impl Source<'_> {
         while let Some(row) = rows.next()? {
             let (Ok(due), Ok(id)) = (row.get(0), task_id(row, 1)) else { continue };
             self.read = (due, id);
-            self.ready.push_back((self.read, row.get(2).unwrap_or_default()));
+            let since: Option<i64> = row.get(2).unwrap_or_default();
+            self.ready.push_back((self.read, since.map(Timestamp::from_micros)));
         }
         self.step = if self.ready.len() < self.step { 0 } else { self.step.saturating_mul(2) };
         Ok(())

@@ -9,10 +9,8 @@ use super::lane::Catalogue;
 use super::row::task_id;
 use super::task::Task;
 use super::unreadable;
-use super::waiting::Wait;
-use crate::backend::record::error_text;
-use crate::backend::{HeldLease, LeaseRef, LeaseToken};
-use crate::queue::Attempts;
+use crate::backend::lifecycle;
+use crate::backend::{HeldLease, LeaseRef, LeaseToken, Settled};
 use crate::task::TaskId;
 use crate::time::Timestamp;
 
@@ -21,11 +19,10 @@ pub(super) const LEASED: &str = "SELECT task FROM gae_tasks_lease WHERE session 
 pub(super) const HELD: &str =
     "SELECT task, token, expires, duration FROM gae_tasks_lease WHERE typeof(task) = 'blob' AND length(task) = 16";
 
-/// How a leased task waited before, as it stands in columns: whether it is timed, and since when it pauses.
-pub(super) type Waited = (bool, Option<i64>);
+/// How a leased task waited before: whether it is timed, and since when it pauses.
+pub(super) type Waited = (bool, Option<Timestamp>);
 
-/// Takes the lease off a task. If the task was the only suspect, that was an attempt; else the task may never have started,
-/// or another one may be to blame. Returns whether the task is dead now.
+/// Takes the lease off a task whose worker is gone. Returns whether the task is dead now.
 pub(super) fn recover(
     connection: &Connection,
     catalogue: &Catalogue,
@@ -35,42 +32,24 @@ pub(super) fn recover(
     const TAKE: &str = "DELETE FROM gae_tasks_lease WHERE task = ?1 RETURNING timed, since, alone";
     let taken = connection
         .prepare_cached(TAKE)?
-        .query_row(params![id.as_bytes()], |row| Ok((waited(row), row.get(2).unwrap_or_default())));
-    let ((timed, since), was_alone): (Waited, bool) = taken.optional()?.unwrap_or_default();
+        .query_row(params![id.as_bytes()], |row| Ok((how(row), row.get(2).unwrap_or_default())));
+    let ((is_timed, since), was_alone): (Waited, bool) = taken.optional()?.unwrap_or_default();
     let Some(mut task) = Task::load(connection, id)? else { return Ok(false) };
-    let wait = Wait::of(timed, since, task.schedule_time);
-    task.lost_leases = task.lost_leases.saturating_add(1);
-    if !was_alone {
-        task.wait(connection, wait)?;
-        return Ok(false);
-    }
-    task.lost_attempts = task.lost_attempts.saturating_add(1);
-    task.count_attempt(now);
-    task.keep_error(connection, error_text::LEASE_LOST, now)?;
-    if is_over(connection, catalogue, &task, now) {
-        task.die(connection, now)?;
-        return Ok(true);
-    }
-    task.wait(connection, wait)?;
-    Ok(false)
+    task.waited(is_timed, since);
+    let rules = task.rules(connection, catalogue);
+    let change = lifecycle::lose(task.facts, was_alone, rules.as_ref(), now);
+    Ok(task.apply(connection, catalogue, change, now)? == Settled::Dead)
 }
 
 /// How a leased task waited before; `None` if it is not leased.
-pub(super) fn wait(connection: &Connection, id: TaskId) -> Result<Option<Waited>, Fault> {
+pub(super) fn waited(connection: &Connection, id: TaskId) -> Result<Option<Waited>, Fault> {
     const WAITED: &str = "SELECT timed, since FROM gae_tasks_lease WHERE task = ?1";
-    Ok(connection.prepare_cached(WAITED)?.query_row(params![id.as_bytes()], |row| Ok(waited(row))).optional()?)
+    Ok(connection.prepare_cached(WAITED)?.query_row(params![id.as_bytes()], |row| Ok(how(row))).optional()?)
 }
 
-fn waited(row: &Row<'_>) -> Waited {
-    (row.get(0).unwrap_or_default(), row.get(1).unwrap_or_default())
-}
-
-/// Whether a task whose worker is gone again has been tried enough. If a newer version of this crate stored the task or
-/// its queue, the decision is left to a program that can read both.
-fn is_over(connection: &Connection, catalogue: &Catalogue, task: &Task, now: Timestamp) -> bool {
-    let Some(config) = catalogue.config(task.lane).filter(|_| catalogue.is_readable(task.lane)) else { return false };
-    let attempts = Attempts::new(task.attempts, task.first_attempt.unwrap_or(now), task.max_attempts);
-    task.retry(connection, &config).is_exhausted(attempts, now) || task.lost_attempts >= config.max_lost_attempts()
+fn how(row: &Row<'_>) -> Waited {
+    let since: Option<i64> = row.get(1).unwrap_or_default();
+    (row.get(0).unwrap_or_default(), since.map(Timestamp::from_micros))
 }
 
 /// Every lease that can be read.

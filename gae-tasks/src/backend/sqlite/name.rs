@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::error::Fault;
 use super::row::task_id;
 use super::unreadable;
+use crate::backend::lifecycle::{self, Holder};
 use crate::queue::QueueName;
 use crate::task::{Deferred, TaskId, TaskName};
 use crate::time::Timestamp;
@@ -27,11 +28,12 @@ pub(super) fn take(
     if holder == Some(None) {
         unreadable::row(connection, "gae_tasks_name", format_args!("{queue} {name}"));
     }
-    match holder.flatten() {
-        Some((of, None)) => return Ok(Some(Deferred::new(of, false))),
-        // The task may be this very one, already over: its first answer was lost.
-        Some((of, Some(until))) if until > now.as_micros() => return Ok(Some(Deferred::new(of, of == id))),
-        Some(_) | None => {}
+    let holder = holder.flatten().map(|(of, until)| match until {
+        None => Holder::Task(of),
+        Some(until) => Holder::Tombstone { of, until: Timestamp::from_micros(until) },
+    });
+    if let Some(answer) = lifecycle::refuse_name(holder, id, now) {
+        return Ok(Some(answer));
     }
     hold(connection, queue.as_str(), name.as_str(), id, None)?;
     Ok(None)

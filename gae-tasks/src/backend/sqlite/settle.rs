@@ -9,11 +9,9 @@ use super::lane::Catalogue;
 use super::lost;
 use super::task::Task;
 use super::unreadable;
-use super::waiting::Wait;
 use super::writer::{Store, moment, one};
-use crate::backend::lease::after_unreadable;
+use crate::backend::lifecycle::{self, Ended};
 use crate::backend::{Extend, LeaseRef, Settle, Settled, Settlement, Verdict};
-use crate::queue::Attempts;
 use crate::task::TaskId;
 use crate::time::{Timestamp, micros};
 
@@ -58,54 +56,24 @@ fn settle(
     settlement: &Settlement,
     now: Timestamp,
 ) -> Result<Settled, Fault> {
-    let id = settlement.lease.id;
+    let Settlement { lease, started: began, verdict } = settlement;
+    let id = lease.id;
     // Only one that goes back as it was needs to know how that was.
-    let wait = if settlement.verdict == Verdict::Release { lost::wait(connection, id)? } else { None };
-    if !plain.give_up(settlement.lease)? {
+    let waited = if *verdict == Verdict::Release { lost::waited(connection, id)? } else { None };
+    if !plain.give_up(*lease)? {
         return Ok(Settled::LeaseLost);
     }
-    if settlement.verdict == Verdict::Done && plain.remove(id)? {
+    // What is done is over whatever the facts are.
+    if *verdict == Verdict::Done && plain.remove(id)? {
         return Ok(Settled::Done);
     }
     let Some(mut task) = Task::load(connection, id)? else { return Ok(Settled::LeaseLost) };
-    let started = settlement.started.unwrap_or(now);
-    match &settlement.verdict {
-        Verdict::Done => task.remove(connection, catalogue, now).map(|()| Settled::Done),
-        Verdict::Release => {
-            let due = task.schedule_time;
-            let wait = wait.map_or(Wait::Worker(due), |(timed, since)| Wait::of(timed, since, due));
-            task.give_back(connection, wait).map(|()| Settled::Scheduled(due))
-        }
-        Verdict::Unreadable { error } => {
-            task.keep_error(connection, error, now)?;
-            pause(connection, after_unreadable(task.created, now), task, now)
-        }
-        Verdict::Permanent { error } => {
-            task.count_attempt(started);
-            task.keep_error(connection, error, now)?;
-            task.die(connection, now).map(|()| Settled::Dead)
-        }
-        Verdict::Retry { error, after, max_attempts } => {
-            task.clear();
-            task.count_attempt(started);
-            task.keep_error(connection, error, now)?;
-            let Some(queue) = catalogue.config(task.lane) else {
-                // A newer program has configured the queue meanwhile; it decides when it meets the task.
-                let due = task.schedule_time;
-                return task.wait(connection, Wait::Worker(due)).map(|()| Settled::Scheduled(due));
-            };
-            let cap = [task.max_attempts, *max_attempts].into_iter().flatten().min();
-            let attempts = Attempts::new(task.attempts, task.first_attempt.unwrap_or(now), cap);
-            match task.retry(connection, &queue).next(attempts, now) {
-                None => task.die(connection, now).map(|()| Settled::Dead),
-                Some(by_backoff) => pause(connection, after.map_or(by_backoff, |after| now.plus(after)), task, now),
-            }
-        }
+    if let Some((is_timed, since)) = waited {
+        task.waited(is_timed, since);
     }
-}
-
-fn pause(connection: &Connection, until: Timestamp, task: Task, since: Timestamp) -> Result<Settled, Fault> {
-    task.wait(connection, Wait::Pause { until, since }).map(|()| Settled::Scheduled(until))
+    let rules = task.rules(connection, catalogue);
+    let change = lifecycle::settle(task.facts, Ended { verdict, began: *began }, rules.as_ref(), now);
+    task.apply(connection, catalogue, change, now)
 }
 
 /// What nearly every settlement needs, looked up once for all of them.

@@ -12,6 +12,7 @@ use super::session::{self, Session, Sign};
 use super::task::Task;
 use super::unreadable;
 use super::writer::{Manner, Store, moment, one};
+use crate::backend::lifecycle::{Wait, forgotten_before};
 use crate::backend::{Sweep, Swept};
 use crate::task::TaskId;
 use crate::time::Timestamp;
@@ -180,7 +181,7 @@ fn old_dead(
     {
         last = lane;
         let Some(config) = catalogue.config(lane).filter(|_| catalogue.is_readable(lane)) else { continue };
-        let before = now.minus(config.dead_letter_retention()).as_micros();
+        let before = forgotten_before(&config, now).as_micros();
         let room = i64::try_from(limit - old.len()).unwrap_or(i64::MAX);
         let bytes = |row: &Row<'_>| row.get::<_, i64>(1).map_or(0, i64::unsigned_abs);
         let found = dead.query_map(params![lane, before, room], |row| Ok((task_id(row, 0)?, bytes(row))))?;
@@ -194,8 +195,7 @@ struct LongPause {
     task: TaskId,
     lane: i64,
     standing: i64,
-    due: Timestamp,
-    since: Timestamp,
+    wait: Wait,
 }
 
 fn long_pauses(connection: &Connection, now: Timestamp, limit: usize) -> Result<Vec<LongPause>, Fault> {
@@ -207,8 +207,7 @@ fn long_pauses(connection: &Connection, now: Timestamp, limit: usize) -> Result<
             task: task_id(row, 0)?,
             lane: row.get(1)?,
             standing: row.get(2)?,
-            due: time(3)?,
-            since: time(4)?,
+            wait: Wait::Pause { until: time(3)?, since: time(4)? },
         })
     })?;
     Ok(pauses.collect::<Result<_, _>>()?)
@@ -220,8 +219,9 @@ impl LongPause {
         const MOVE: &str = "UPDATE gae_tasks_waiting SET due = ?5, since = ?6 \
                             WHERE lane = ?1 AND standing = ?2 AND timed = 1 AND due = ?3 AND task = ?4";
         const TELL: &str = "UPDATE gae_tasks_task SET schedule_time = ?2 WHERE id = ?1";
-        let (task, due) = (self.task.as_bytes(), now.plus(self.due.since(self.since)).as_micros());
-        let moved = params![self.lane, self.standing, self.due.as_micros(), task, due, now.as_micros()];
+        let Some(wait) = self.wait.shortened(now) else { return Ok(()) };
+        let (task, due, since) = (self.task.as_bytes(), wait.due().as_micros(), wait.since().map(Timestamp::as_micros));
+        let moved = params![self.lane, self.standing, self.wait.due().as_micros(), task, due, since];
         connection.prepare_cached(MOVE)?.execute(moved)?;
         connection.prepare_cached(TELL)?.execute(params![task, due])?;
         Ok(())

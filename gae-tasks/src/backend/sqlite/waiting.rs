@@ -4,6 +4,7 @@ use rusqlite::{Connection, params};
 
 use super::error::Fault;
 use crate::backend::Standing;
+use crate::backend::lifecycle::Wait;
 use crate::task::TaskId;
 use crate::time::Timestamp;
 
@@ -12,46 +13,6 @@ pub(super) const TAKE: &str =
 
 pub(super) const TAKE_UP_TO: &str =
     "DELETE FROM gae_tasks_waiting WHERE lane = ?1 AND standing = ?2 AND timed = ?3 AND (due, task) <= (?4, ?5)";
-
-/// What a task waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wait {
-    /// A worker, whatever the clock says; the moment is its place in the order.
-    Worker(Timestamp),
-    /// This moment.
-    Until(Timestamp),
-    /// This moment, which was chosen at the moment `since`: if the clock is set back, as long from then on.
-    Pause { until: Timestamp, since: Timestamp },
-}
-
-impl Wait {
-    /// Its place in the order, and from when on it is due if it is timed.
-    pub(super) const fn due(self) -> Timestamp {
-        match self {
-            Self::Worker(due) | Self::Until(due) | Self::Pause { until: due, .. } => due,
-        }
-    }
-
-    pub(super) const fn is_timed(self) -> bool {
-        !matches!(self, Self::Worker(_))
-    }
-
-    /// How a task with the place `due` in the order waits, from its columns.
-    pub(super) const fn of(timed: bool, since: Option<i64>, due: Timestamp) -> Self {
-        match (timed, since) {
-            (false, _) => Self::Worker(due),
-            (true, None) => Self::Until(due),
-            (true, Some(since)) => Self::Pause { until: due, since: Timestamp::from_micros(since) },
-        }
-    }
-
-    const fn since(self) -> Option<Timestamp> {
-        match self {
-            Self::Pause { since, .. } => Some(since),
-            Self::Worker(_) | Self::Until(_) => None,
-        }
-    }
-}
 
 /// Lets a task wait.
 pub(super) fn put(connection: &Connection, id: TaskId, lane: i64, standing: Standing, wait: Wait) -> Result<(), Fault> {

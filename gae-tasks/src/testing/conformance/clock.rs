@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::stage::{DEAD_LETTERS, LEASE, Stage, at, permanent, queue, retry, secs};
-use crate::backend::lease::after_unreadable;
+use crate::backend::lifecycle::after_unreadable;
 use crate::backend::{NewTask, Settled, TaskState, Verdict};
 use crate::queue::{QueueConfig, RetryConfig};
 use crate::time::Schedule;
