@@ -39,7 +39,7 @@ async fn main() -> anyhow::Result<()> {
     tasks.worker().with_graceful_shutdown(tokio::time::sleep(Duration::from_secs(1))).await?;
 
     for letter in tasks.list(TaskFilter::new().state(TaskState::Dead), None, 10).await? {
-        println!("dead letter: {} ({})", letter.kind, letter.errors.last().map_or("", |error| &error.message));
+        println!("dead letter: {} ({})", letter.spec.kind, letter.errors.last().map_or("", |error| &error.message));
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use gae_tasks::backend::sqlite::Sqlite;
 use gae_tasks::backend::{Backend, Enqueue, Lease, NewTask, Pull, Routes};
-use gae_tasks::{Client, Kind, Now, QueueName, Route, Schedule, Shape, Task, TaskId, Timestamp, deferred};
+use gae_tasks::{Client, Kind, Now, QueueName, Route, Schedule, Shape, Task, TaskId, TaskSpec, Timestamp, deferred};
 
 /// What the deep queue is compared with.
 const SHALLOW: usize = 10_000;
@@ -68,19 +68,9 @@ async fn filled(folder: &Path, name: &str, tasks: usize, unroutable: usize) -> S
 
 fn task(number: usize, kind: &'static str, shape: Shape) -> NewTask {
     let payload = b"\x2a\x18someone@mail.example.org\x27a subject that is forty characters long".to_vec();
-    NewTask {
-        id: TaskId::from_bytes((number as u128).to_be_bytes()),
-        kind: Kind::new(kind).unwrap(),
-        shape,
-        payload,
-        queue: QueueName::DEFAULT,
-        name: None,
-        schedule: Schedule::At(Timestamp::from_micros(number as i64)),
-        max_attempts: None,
-        retry: None,
-        deadline: None,
-        attributes: None,
-    }
+    let id = TaskId::from_bytes((number as u128).to_be_bytes());
+    NewTask::new(TaskSpec::new(id, Kind::new(kind).unwrap(), shape, QueueName::DEFAULT), payload)
+        .with(|task| task.schedule = Schedule::At(Timestamp::from_micros(number as i64)))
 }
 
 async fn lease_cost(sqlite: &Sqlite) -> Duration {

@@ -14,7 +14,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use gae_tasks::__private::{self as door, Call, CallError, Location, REGISTRATIONS, Registration, Shape, Work, linkme};
 use gae_tasks::backend::memory::Memory;
 use gae_tasks::backend::{Backend, Enqueue, Lease, LeasedTask, NewTask, Pull, Routes};
-use gae_tasks::{Client, Kind, Now, QueueName, Registry, Schedule, Task, TaskId, deferred};
+use gae_tasks::{Client, Kind, Now, QueueName, Registry, Task, TaskId, TaskSpec, deferred};
 
 const TO: &str = "someone@mail.example.org";
 const SUBJECT: &str = "a subject that is forty characters long!";
@@ -93,19 +93,7 @@ fn dispatch(criterion: &mut Criterion) {
 fn lease(payload: Vec<u8>) -> LeasedTask {
     let (kind, shape) = (Kind::new(send::KIND).unwrap(), send::registration().shape);
     let queue = QueueName::new(send::QUEUE).unwrap();
-    let task = NewTask {
-        id: TaskId::from_bytes([1; 16]),
-        kind: kind.clone(),
-        shape,
-        payload,
-        queue: queue.clone(),
-        name: None,
-        schedule: Schedule::Now,
-        max_attempts: None,
-        retry: None,
-        deadline: None,
-        attributes: None,
-    };
+    let task = NewTask::new(TaskSpec::new(TaskId::from_bytes([1; 16]), kind.clone(), shape, queue.clone()), payload);
     let request = Lease {
         now: Now::Storage,
         queues: Arc::new([queue].into()),

@@ -11,14 +11,14 @@ use self::options::Options;
 pub(crate) use self::prepare::Prepared;
 use crate::attributes::Target;
 use crate::backend::BoxFuture;
-use crate::backend::opaque::Hidden;
+
 use crate::client::Client;
 use crate::error::Error;
 use crate::outcome::Outcome;
 use crate::payload::{self, Args, UnreadableError};
 use crate::queue::{QueueName, RetryConfig};
 use crate::registry::Registration;
-use crate::task::{Deferred, Task, TaskId, TaskName};
+use crate::task::{Deferred, Hidden, Task, TaskId, TaskName};
 use crate::time::{Schedule, Timestamp};
 
 /// A call that is to run later; `.await` stores it and gives a [`Deferred`].
@@ -195,8 +195,8 @@ impl Defer {
             return client.on_a_thread(client.run_prepared(registration, task));
         }
         let prepared = self.prepare(&client)?;
-        if !client.has_raised(&prepared.task.queue) {
-            pollster::block_on(client.raise_retention([&prepared.task.queue]))?;
+        if !client.has_raised(&prepared.task.spec.queue) {
+            pollster::block_on(client.raise_retention([&prepared.task.spec.queue]))?;
         }
         if prepared.spilled.is_some() {
             return client.on_a_thread(client.enqueue_spilled(prepared));
@@ -226,8 +226,8 @@ impl Defer {
             return Box::pin(client.run_inline(self)).await;
         }
         let prepared = self.prepare(&client)?;
-        if !client.has_raised(&prepared.task.queue) {
-            Box::pin(client.raise_retention([&prepared.task.queue])).await?;
+        if !client.has_raised(&prepared.task.spec.queue) {
+            Box::pin(client.raise_retention([&prepared.task.spec.queue])).await?;
         }
         if prepared.spilled.is_some() {
             return Box::pin(client.enqueue_spilled(prepared)).await;

@@ -212,27 +212,27 @@ impl TaskContext {
     pub(crate) fn of_leased(task: &LeasedTask, registration: &Registration) -> Self {
         Self::new(AttemptInfo {
             id: task.lease.id,
-            kind: task.kind.clone(),
-            queue: task.queue.clone(),
-            name: task.name.clone(),
+            kind: task.spec.kind.clone(),
+            queue: task.spec.queue.clone(),
+            name: task.spec.name.clone(),
             attempt: task.attempts.saturating_add(1),
             schedule_time: Some(task.schedule_time),
-            deadline: task.deadline.or(registration.deadline).unwrap_or(DEFAULT_DEADLINE),
-            traceparent: traceparent(task.attributes.as_deref()),
+            deadline: task.spec.deadline.or(registration.deadline).unwrap_or(DEFAULT_DEADLINE),
+            traceparent: traceparent(task.spec.attributes.as_deref()),
         })
     }
 
     /// The context of the only attempt at a task that is not stored.
     pub(crate) fn of_new(task: &NewTask, registration: &Registration) -> Self {
         Self::new(AttemptInfo {
-            id: task.id,
-            kind: task.kind.clone(),
-            queue: task.queue.clone(),
-            name: task.name.clone(),
+            id: task.spec.id,
+            kind: task.spec.kind.clone(),
+            queue: task.spec.queue.clone(),
+            name: task.spec.name.clone(),
             attempt: 1,
             schedule_time: None,
-            deadline: task.deadline.or(registration.deadline).unwrap_or(DEFAULT_DEADLINE),
-            traceparent: traceparent(task.attributes.as_deref()),
+            deadline: task.spec.deadline.or(registration.deadline).unwrap_or(DEFAULT_DEADLINE),
+            traceparent: traceparent(task.spec.attributes.as_deref()),
         })
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::queue::{QueueName, RetryConfig};
-use crate::task::{Kind, Shape, TaskId};
+use crate::task::{Kind, Shape, TaskId, TaskSpec};
 use crate::time::Timestamp;
 
 /// Where tasks are sent, before their kind, unless it is said otherwise.
@@ -57,22 +57,12 @@ const ROOM: usize = 160;
 /// A task on its way through a push queue.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Envelope {
-    pub(crate) id: TaskId,
-    /// What it is: decides, whatever the URL says.
-    pub(crate) kind: Kind,
-    pub(crate) shape: Shape,
-    pub(crate) queue: QueueName,
+    /// Its kind decides, whatever the URL says. Its name travels outside.
+    pub(crate) spec: TaskSpec,
     /// Whether the queue's own name of the task is one that the caller chose.
     pub(crate) named: bool,
     /// When it was deferred or, if it is scheduled, when it is due first: its age is counted from there.
     pub(crate) first_due: Timestamp,
-    /// A cap on its attempts that stops alone.
-    pub(crate) max_attempts: Option<u32>,
-    /// The retry settings whose limits the handler is to keep, as the queue has none.
-    pub(crate) retry: Option<RetryConfig>,
-    /// The time one attempt may take; `None` is the task type's.
-    pub(crate) deadline: Option<Duration>,
-    pub(crate) attributes: Option<Vec<u8>>,
     pub(crate) payload: Vec<u8>,
 }
 
@@ -111,19 +101,20 @@ impl Envelope {
     /// The envelope as the body of a request.
     #[cfg(any(test, feature = "cloud-tasks", feature = "testing"))]
     pub(crate) fn encode(&self) -> Vec<u8> {
+        let TaskSpec { id, kind, shape, queue, max_attempts, retry, deadline, attributes, .. } = &self.spec;
         let wire = Wire {
-            kind: self.kind.as_str(),
-            shape: self.shape.to_bits(),
-            queue: self.queue.as_str(),
+            kind: kind.as_str(),
+            shape: shape.to_bits(),
+            queue: queue.as_str(),
             named: self.named,
-            max_attempts: self.max_attempts,
-            retry: self.retry.clone(),
-            deadline: self.deadline,
-            attributes: self.attributes.as_deref(),
+            max_attempts: *max_attempts,
+            retry: retry.clone(),
+            deadline: *deadline,
+            attributes: attributes.as_deref(),
             payload: self.payload.len(),
         };
         let mut body = Vec::with_capacity(ROOM + self.payload.len());
-        Preamble { id: self.id, first_due: self.first_due }.encode(&mut body);
+        Preamble { id: *id, first_due: self.first_due }.encode(&mut body);
         // Numbers, strings and bytes: nothing of which postcard can refuse.
         let mut body = postcard::to_extend(&wire, body).unwrap_or_default();
         body.extend_from_slice(&self.payload);
@@ -149,19 +140,11 @@ impl Envelope {
 
 impl Wire<'_> {
     fn open(self, preamble: Preamble, payload: &[u8]) -> Option<Envelope> {
-        Some(Envelope {
-            id: preamble.id,
-            kind: Kind::new(self.kind).ok()?,
-            shape: Shape::from_bits(self.shape),
-            queue: QueueName::new(self.queue).ok()?,
-            named: self.named,
-            first_due: preamble.first_due,
-            max_attempts: self.max_attempts,
-            retry: self.retry,
-            deadline: self.deadline,
-            attributes: self.attributes.map(<[u8]>::to_vec),
-            payload: payload.to_vec(),
-        })
+        let (kind, queue) = (Kind::new(self.kind).ok()?, QueueName::new(self.queue).ok()?);
+        let mut spec = TaskSpec::new(preamble.id, kind, Shape::from_bits(self.shape), queue);
+        (spec.max_attempts, spec.retry, spec.deadline) = (self.max_attempts, self.retry, self.deadline);
+        spec.attributes = self.attributes.map(<[u8]>::to_vec);
+        Some(Envelope { spec, named: self.named, first_due: preamble.first_due, payload: payload.to_vec() })
     }
 }
 
@@ -169,10 +152,7 @@ impl Wire<'_> {
 impl std::fmt::Debug for Envelope {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Envelope")
-            .field("id", &self.id)
-            .field("kind", &self.kind)
-            .field("shape", &self.shape)
-            .field("queue", &self.queue)
+            .field("spec", &self.spec)
             .field("payload", &format_args!("{} bytes", self.payload.len()))
             .finish_non_exhaustive()
     }
@@ -185,19 +165,11 @@ mod tests {
     use super::*;
 
     fn envelope() -> Envelope {
-        Envelope {
-            id: TaskId::from_bytes([7; 16]),
-            kind: Kind::from_static("shop.emails/send_welcome"),
-            shape: Shape::from_bits(u64::MAX),
-            queue: QueueName::DEFAULT,
-            named: true,
-            first_due: Timestamp::from_micros(1_800_000_000_000_000),
-            max_attempts: Some(3),
-            retry: Some(RetryConfig::new()),
-            deadline: Some(Duration::from_secs(30)),
-            attributes: Some(vec![1, 2]),
-            payload: vec![1, 2, 3],
-        }
+        let kind = Kind::from_static("shop.emails/send_welcome");
+        let mut spec = TaskSpec::new(TaskId::from_bytes([7; 16]), kind, Shape::from_bits(u64::MAX), QueueName::DEFAULT);
+        (spec.max_attempts, spec.retry) = (Some(3), Some(RetryConfig::new()));
+        (spec.deadline, spec.attributes) = (Some(Duration::from_secs(30)), Some(vec![1, 2]));
+        Envelope { spec, named: true, first_due: Timestamp::from_micros(1_800_000_000_000_000), payload: vec![1, 2, 3] }
     }
 
     #[test]
@@ -209,7 +181,7 @@ mod tests {
     fn an_envelope_of_a_newer_version_is_told_from_garbage() {
         let mut body = envelope().encode();
         body[2] = VERSION + 1;
-        let preamble = Preamble { id: envelope().id, first_due: envelope().first_due };
+        let preamble = Preamble { id: envelope().spec.id, first_due: envelope().first_due };
         assert_eq!(Envelope::decode(&body), Err(EnvelopeError::Newer { version: VERSION + 1, preamble }));
         body[2] = 0;
         let short = [b"gt\x02", &[7; 23][..]].concat();

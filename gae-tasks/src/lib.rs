@@ -65,6 +65,6 @@ pub use payload::{Args, UnreadableError};
 pub use queue::{Attempts, QueueConfig, QueueName, RetryConfig};
 pub use registry::Registry;
 pub use retention::Retention;
-pub use task::{Deferred, Kind, Route, Shape, Task, TaskId, TaskName};
+pub use task::{Deferred, Kind, Route, Shape, Task, TaskId, TaskName, TaskSpec};
 pub use time::{Now, Schedule, Timestamp};
 pub use worker::{Signals, signals};

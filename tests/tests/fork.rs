@@ -14,7 +14,7 @@ use std::time::Duration;
 use gae_tasks::backend::memory::Memory;
 use gae_tasks::backend::sqlite::Sqlite;
 use gae_tasks::backend::{Backend, Enqueue, Extend, Lease, Leased, NewTask, Pull, Routes};
-use gae_tasks::{Client, Error, Now, QueueName, TaskId, deferred};
+use gae_tasks::{Client, Error, Now, QueueName, TaskId, TaskSpec, deferred};
 use gae_tasks_tests_forked::Child;
 use tempfile::TempDir;
 
@@ -242,18 +242,16 @@ fn ids_of_parent_and_child_never_meet() {
 #[test]
 fn lease_tokens_of_parent_and_child_never_meet() {
     let _alone = alone();
-    let task = |number: usize| NewTask {
-        id: TaskId::from_bytes((number as u128).to_be_bytes()),
-        kind: gae_tasks::Kind::new("tests/task").unwrap(),
-        shape: gae_tasks::Shape::from_bits(1),
-        payload: Vec::new(),
-        queue: QueueName::DEFAULT,
-        name: None,
-        schedule: gae_tasks::Schedule::Now,
-        max_attempts: None,
-        retry: None,
-        deadline: None,
-        attributes: None,
+    let task = |number: usize| {
+        NewTask::new(
+            TaskSpec::new(
+                TaskId::from_bytes((number as u128).to_be_bytes()),
+                gae_tasks::Kind::new("tests/task").unwrap(),
+                gae_tasks::Shape::from_bits(1),
+                QueueName::DEFAULT,
+            ),
+            Vec::new(),
+        )
     };
     assert_never_meet(|count| {
         let memory = Memory::new();

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::outcome::Outcome;
 use crate::queue::QueueName;
-use crate::task::{Kind, Route, Shape, TaskId, TaskName};
+use crate::task::{Route, TaskId, TaskSpec};
 use crate::time::{Now, Timestamp};
 
 /// Lease due tasks.
@@ -202,16 +202,10 @@ impl LeaseToken {
 pub struct LeasedTask {
     /// The lease.
     pub lease: LeaseRef,
-    /// Its kind.
-    pub kind: Kind,
-    /// The shape of its payload.
-    pub shape: Shape,
+    /// Its fields, as it was deferred.
+    pub spec: TaskSpec,
     /// Its encoded args.
     pub payload: Vec<u8>,
-    /// The queue it is in.
-    pub queue: QueueName,
-    /// Its name.
-    pub name: Option<TaskName>,
     /// Its schedule time.
     pub schedule_time: Timestamp,
     /// Attempts that began before this lease.
@@ -220,10 +214,6 @@ pub struct LeasedTask {
     pub standing: Standing,
     /// Whether it is a suspect that no other one may run beside: if this lease is lost, that was an attempt.
     pub alone: bool,
-    /// The time one attempt may take; `None` is the task type's.
-    pub deadline: Option<Duration>,
-    /// Opaque attributes.
-    pub attributes: Option<Vec<u8>>,
 }
 
 /// Extend leases.

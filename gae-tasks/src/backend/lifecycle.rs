@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use super::lease::{Standing, Verdict};
-use super::record::{TaskState, error_text};
+use super::record::{TaskError, TaskRecord, TaskState, error_text};
 use crate::queue::{Attempts, QueueConfig, RetryConfig};
-use crate::task::{Deferred, TaskId};
+use crate::task::{Deferred, TaskId, TaskSpec};
 use crate::time::{Schedule, Timestamp};
 
 /// The facts of a stored task that decide what becomes of it.
@@ -149,6 +149,27 @@ impl Facts {
             (Some(_), _) => TaskState::Dead,
             (None, true) => TaskState::Leased,
             (None, false) => TaskState::Scheduled,
+        }
+    }
+
+    /// The record of the task with these facts.
+    pub(crate) fn record(
+        &self,
+        spec: TaskSpec,
+        payload: Vec<u8>,
+        is_leased: bool,
+        errors: Vec<TaskError>,
+    ) -> TaskRecord {
+        TaskRecord {
+            state: self.state(is_leased),
+            schedule_time: self.wait.due(),
+            first_attempt: self.first_attempt,
+            attempts: self.attempts,
+            lost_leases: self.lost_leases,
+            lost_attempts: self.lost_attempts,
+            errors,
+            died: self.died,
+            ..TaskRecord::new(spec, payload, self.created)
         }
     }
 

@@ -5,39 +5,28 @@ use std::fmt;
 use super::lease::{LeasedTask, Swept};
 use super::record::TaskRecord;
 use super::request::NewTask;
+use crate::task::Hidden;
 
-/// Opaque bytes in a `Debug` text: their length only, as they may hold what nobody should see.
-pub(crate) struct Hidden<'a>(pub(crate) &'a [u8]);
-
-impl fmt::Debug for Hidden<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} bytes", self.0.len())
-    }
-}
-
-/// `Debug` for a struct with a payload and attributes: every field, but of those two the length only.
-macro_rules! debug_without_bytes {
-    ($type:ident: $($before:ident)*, payload, $($after:ident)*, attributes $(, $last:ident)*) => {
+/// `Debug` for a struct with a payload: every field, but of the payload the length only.
+macro_rules! debug_without_payload {
+    ($type:ident: $($before:ident)*, payload, $($after:ident)*) => {
         impl fmt::Debug for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 // Taken apart, so that a new field cannot be forgotten here.
-                let Self { $($before,)* payload, $($after,)* attributes $(, $last)* } = self;
+                let Self { $($before,)* payload, $($after),* } = self;
                 f.debug_struct(stringify!($type))
                     $(.field(stringify!($before), $before))*
                     .field("payload", &Hidden(payload))
                     $(.field(stringify!($after), $after))*
-                    .field("attributes", &attributes.as_deref().map(Hidden))
-                    $(.field(stringify!($last), $last))*
                     .finish()
             }
         }
     };
 }
-debug_without_bytes!(NewTask: id kind shape, payload, queue name schedule max_attempts retry deadline, attributes);
-debug_without_bytes!(TaskRecord: id kind shape, payload, queue name state created schedule_time first_attempt attempts
-    lost_leases lost_attempts max_attempts retry deadline, attributes, errors, died);
-debug_without_bytes!(LeasedTask: lease kind shape, payload, queue name schedule_time attempts standing alone deadline,
-    attributes);
+debug_without_payload!(NewTask: spec, payload, schedule);
+debug_without_payload!(TaskRecord: spec, payload, state created schedule_time first_attempt attempts lost_leases
+    lost_attempts errors died);
+debug_without_payload!(LeasedTask: lease spec, payload, schedule_time attempts standing alone);
 
 impl fmt::Debug for Swept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -59,23 +48,24 @@ mod tests {
     use super::*;
     use crate::backend::{Enqueue, LeaseRef, LeaseToken, Leased, Standing};
     use crate::queue::QueueName;
-    use crate::task::{Kind, Shape, TaskId};
-    use crate::time::{Now, Schedule, Timestamp};
+    use crate::task::{Kind, Shape, TaskId, TaskSpec};
+    use crate::time::{Now, Timestamp};
+
+    fn spec(attributes: Option<Vec<u8>>) -> TaskSpec {
+        let (id, kind) = (TaskId::from_bytes([1; 16]), Kind::from_static("shop/send"));
+        TaskSpec { attributes, ..TaskSpec::new(id, kind, Shape::from_bits(7), QueueName::DEFAULT) }
+    }
 
     fn leased(payload: &[u8], attributes: Option<Vec<u8>>) -> LeasedTask {
+        let spec = spec(attributes);
         LeasedTask {
-            lease: LeaseRef { id: TaskId::from_bytes([1; 16]), token: LeaseToken::from_bits(1) },
-            kind: Kind::from_static("shop/send"),
-            shape: Shape::from_bits(7),
+            lease: LeaseRef { id: spec.id, token: LeaseToken::from_bits(1) },
+            spec,
             payload: payload.to_vec(),
-            queue: QueueName::DEFAULT,
-            name: None,
             schedule_time: Timestamp::from_micros(0),
             attempts: 0,
             standing: Standing::Clear,
             alone: false,
-            deadline: None,
-            attributes,
         }
     }
 
@@ -90,24 +80,15 @@ mod tests {
 
     #[test]
     fn debug_of_new_and_stored_tasks_hides_bytes_too() {
-        let new = NewTask {
-            id: TaskId::from_bytes([1; 16]),
-            kind: Kind::from_static("shop/send"),
-            shape: Shape::from_bits(7),
-            payload: vec![201; 67],
-            queue: QueueName::DEFAULT,
-            name: None,
-            schedule: Schedule::Now,
-            max_attempts: None,
-            retry: None,
-            deadline: None,
-            attributes: Some(vec![202; 3]),
-        };
+        let new = NewTask::new(spec(Some(vec![202; 3])), vec![201; 67]);
         let memory = crate::backend::memory::Memory::new();
         let request = Enqueue { now: Now::At(Timestamp::from_micros(0)), tasks: vec![new.clone()] };
         let texts = [format!("{new:?}"), format!("{request:?}"), {
             pollster::block_on(crate::backend::Backend::enqueue(&memory, request)).expect("memory stores it");
-            format!("{:?}", pollster::block_on(crate::backend::Backend::get(&memory, new.id)).expect("memory reads it"))
+            format!(
+                "{:?}",
+                pollster::block_on(crate::backend::Backend::get(&memory, new.spec.id)).expect("memory reads it")
+            )
         }];
         for text in texts {
             assert!(text.contains("payload: 67 bytes") && text.contains("attributes: Some(3 bytes)"), "{text}");

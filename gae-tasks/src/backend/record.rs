@@ -2,26 +2,18 @@
 
 use std::time::Duration;
 
-use crate::queue::{QueueConfig, QueueName, RetryConfig};
-use crate::task::{Kind, Route, Shape, TaskId, TaskName};
+use crate::queue::{QueueConfig, QueueName};
+use crate::task::{Route, TaskSpec};
 use crate::time::Timestamp;
 
 /// A task as it is stored.
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct TaskRecord {
-    /// Its id.
-    pub id: TaskId,
-    /// Its kind.
-    pub kind: Kind,
-    /// The shape of its payload.
-    pub shape: Shape,
+    /// Its fields, as it was deferred.
+    pub spec: TaskSpec,
     /// Its encoded args.
     pub payload: Vec<u8>,
-    /// The queue it is in.
-    pub queue: QueueName,
-    /// Its name.
-    pub name: Option<TaskName>,
     /// Where it stands.
     pub state: TaskState,
     /// When it was stored.
@@ -36,18 +28,29 @@ pub struct TaskRecord {
     pub lost_leases: u32,
     /// Of these, those that were attempts: the task was the only suspect of its client's workers.
     pub lost_attempts: u32,
-    /// A cap on its attempts that stops alone.
-    pub max_attempts: Option<u32>,
-    /// Its own retry settings.
-    pub retry: Option<RetryConfig>,
-    /// The time one attempt may take.
-    pub deadline: Option<Duration>,
-    /// Opaque attributes.
-    pub attributes: Option<Vec<u8>>,
     /// Its last errors, oldest first, at most [`MAX_ERRORS`].
     pub errors: Vec<TaskError>,
     /// When it became a dead letter.
     pub died: Option<Timestamp>,
+}
+
+impl TaskRecord {
+    /// A task that was stored at `created`, waits since then and has made no attempt.
+    pub const fn new(spec: TaskSpec, payload: Vec<u8>, created: Timestamp) -> Self {
+        Self {
+            spec,
+            payload,
+            state: TaskState::Scheduled,
+            created,
+            schedule_time: created,
+            first_attempt: None,
+            attempts: 0,
+            lost_leases: 0,
+            lost_attempts: 0,
+            errors: Vec::new(),
+            died: None,
+        }
+    }
 }
 
 /// Where a stored task stands; derived from its schedule time, lease and death.

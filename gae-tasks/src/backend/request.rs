@@ -3,68 +3,44 @@
 //! Requests may gain fields in any release before 1.0: the traits are sealed, and only a direct call of a backend names
 //! all of a request's fields.
 
-use std::time::Duration;
-
 use super::record::TaskState;
 #[cfg(any(feature = "cloud-tasks", all(feature = "push", feature = "testing")))]
 use crate::envelope::Envelope;
-use crate::queue::{QueueName, RetryConfig};
-use crate::task::{Kind, Shape, TaskId, TaskName};
+use crate::queue::QueueName;
+use crate::task::{Kind, TaskId, TaskSpec};
 use crate::time::{Now, Schedule, Timestamp};
-use crate::version;
 
 /// A task to be stored.
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NewTask {
-    /// Made by the client: storing the same task again is a no-op while it is stored, or its name remembered.
-    pub id: TaskId,
-    /// What it is.
-    pub kind: Kind,
-    /// The shape of its payload.
-    pub shape: Shape,
+    /// Its fields; storing a task with the same id again is a no-op.
+    pub spec: TaskSpec,
     /// Its encoded args.
     pub payload: Vec<u8>,
-    /// The queue it goes to.
-    pub queue: QueueName,
-    /// Its name, which no other task of the queue may have.
-    pub name: Option<TaskName>,
     /// When it may be dispatched first.
     pub schedule: Schedule,
-    /// A cap on its attempts that stops alone.
-    pub max_attempts: Option<u32>,
-    /// Its own retry settings in place of the queue's.
-    pub retry: Option<RetryConfig>,
-    /// The time one attempt may take; `None` is the task type's.
-    pub deadline: Option<Duration>,
-    /// Opaque: trace context and what later versions add.
-    pub attributes: Option<Vec<u8>>,
+}
+
+impl NewTask {
+    /// A task that may be dispatched at once.
+    pub const fn new(spec: TaskSpec, payload: Vec<u8>) -> Self {
+        Self { spec, payload, schedule: Schedule::Now }
+    }
+
+    /// This task, changed by `change`.
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
 }
 
 #[cfg(any(feature = "cloud-tasks", all(feature = "push", feature = "testing")))]
 impl NewTask {
     /// The task on its way through a push queue, deferred `now`.
     pub(crate) fn envelope(self, now: Timestamp) -> Envelope {
-        Envelope {
-            id: self.id,
-            kind: self.kind,
-            shape: self.shape,
-            queue: self.queue,
-            named: self.name.is_some(),
-            first_due: self.schedule.resolve(now).max(now),
-            max_attempts: self.max_attempts,
-            retry: self.retry,
-            deadline: self.deadline,
-            attributes: self.attributes,
-            payload: self.payload,
-        }
-    }
-}
-
-impl NewTask {
-    /// The version of this crate's stored formats that a program must know to run the task.
-    pub(crate) fn version(&self) -> u8 {
-        let own_retry = if self.retry.is_some() { version::KNOWN } else { 0 };
-        version::of(self.attributes.as_deref()).max(own_retry)
+        let first_due = self.schedule.resolve(now).max(now);
+        Envelope { named: self.spec.name.is_some(), first_due, spec: self.spec, payload: self.payload }
     }
 }
 

@@ -130,7 +130,7 @@ impl Client {
             return Ok(answers);
         }
         let mut prepared = tasks.into_iter().map(|task| task.prepare(self)).collect::<Result<Vec<_>, _>>()?;
-        self.raise_retention(prepared.iter().map(|prepared| &prepared.task.queue)).await?;
+        self.raise_retention(prepared.iter().map(|prepared| &prepared.task.spec.queue)).await?;
         self.put_all(&mut prepared).await?;
         let results = self.enqueue(prepared).await?;
         if results.iter().any(Result::is_err) {
@@ -215,9 +215,9 @@ impl Client {
     async fn attempt_prepared(&self, registration: &Registration, task: NewTask) -> Result<(TaskId, Outcome), Error> {
         no_problems(self.0.registry.problems_of(registration, &self.0.states))?;
         let context = TaskContext::of_new(&task, registration);
-        let attributes = task.attributes.as_deref();
+        let attributes = task.spec.attributes.as_deref();
         let outcome = self.dispatcher().dispatch(registration, &task.payload, attributes, &context).await;
-        Ok((task.id, outcome))
+        Ok((task.spec.id, outcome))
     }
 
     /// What runs handlers for this client.

@@ -155,7 +155,7 @@ impl Client {
             problem: format!(
                 "did not take the payload of `{}` ({size} bytes), so the task is not stored: see that the store is there \
                  and that this program may write to it, and defer again",
-                prepared.task.kind
+                prepared.task.spec.kind
             ),
             source,
         })
@@ -210,7 +210,7 @@ impl Client {
     /// Where the payload of a stored task is, if this client could delete it; errors are those of what comes next.
     pub(super) async fn spilled_of(&self, id: TaskId) -> Option<Spilled> {
         self.payload_store()?;
-        Attributes::spilled_in(self.0.backend.get(id).await.ok()??.attributes.as_deref())
+        Attributes::spilled_in(self.0.backend.get(id).await.ok()??.spec.attributes.as_deref())
     }
 }
 

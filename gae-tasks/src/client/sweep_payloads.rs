@@ -110,7 +110,7 @@ impl Client {
         while !orphans.is_empty() {
             let page = self.list(TaskFilter::new(), after, usize::MAX).await?;
             let Some(last) = page.last() else { return Ok(()) };
-            after = Some(last.id);
+            after = Some(last.spec.id);
             for id in page.iter().filter_map(|record| task_of(&key_of(record)?)) {
                 orphans.remove(&id);
             }
@@ -125,8 +125,8 @@ impl Client {
             let filter = TaskFilter::new().queue(queue.clone());
             let page = self.0.backend.list(List { filter, after, limit: super::admin::MAX_PAGE }).await?;
             let Some(last) = page.last() else { break };
-            after = Some(last.id);
-            found.extend(page.iter().filter_map(|record| Some((record.id, key_of(record)?))));
+            after = Some(last.spec.id);
+            found.extend(page.iter().filter_map(|record| Some((record.spec.id, key_of(record)?))));
         }
         Ok(found)
     }
@@ -145,7 +145,7 @@ impl Client {
 
 /// The key of this task's payload, if it is in a store.
 fn key_of(record: &TaskRecord) -> Option<String> {
-    Some(Attributes::spilled_in(record.attributes.as_deref())?.key)
+    Some(Attributes::spilled_in(record.spec.attributes.as_deref())?.key)
 }
 
 impl IntoFuture for SweepPayloads {
@@ -182,27 +182,17 @@ mod tests {
     use crate::backend::memory::Memory;
     use crate::backend::{Enqueue, NewTask};
     use crate::payload_store::key;
-    use crate::task::{Kind, Shape};
-    use crate::time::Schedule;
+    use crate::task::{Kind, Shape, TaskSpec};
 
     #[test]
     fn a_payload_is_needed_whatever_id_its_task_is_stored_under() {
         let client = Client::builder().build(Memory::new()).unwrap();
         let (deferred, orphan) = (TaskId::from_bytes([1; 16]), TaskId::from_bytes([2; 16]));
         let spilled = Spilled::new(key(deferred), "shelf".to_owned(), b"payload");
-        let task = NewTask {
-            id: TaskId::from_bytes([3; 16]),
-            kind: Kind::from_static("shop/send"),
-            shape: Shape::from_bits(7),
-            payload: Vec::new(),
-            queue: QueueName::DEFAULT,
-            name: None,
-            schedule: Schedule::Now,
-            max_attempts: None,
-            retry: None,
-            deadline: None,
-            attributes: Attributes { spilled: Some(spilled), ..Attributes::default() }.encode(),
-        };
+        let (id, kind) = (TaskId::from_bytes([3; 16]), Kind::from_static("shop/send"));
+        let attributes = Attributes { spilled: Some(spilled), ..Attributes::default() }.encode();
+        let spec = TaskSpec { attributes, ..TaskSpec::new(id, kind, Shape::from_bits(7), QueueName::DEFAULT) };
+        let task = NewTask::new(spec, Vec::new());
         pollster::block_on(client.0.backend.enqueue(Enqueue { now: client.now(), tasks: vec![task] })).unwrap();
         let mut orphans = HashMap::from([deferred, orphan].map(|id| (id, key(id))));
         pollster::block_on(client.keep_listed(&mut orphans)).unwrap();

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::payload_store;
 use crate::queue::{QueueName, spread};
 use crate::registry::Registration;
-use crate::task::{Kind, TaskId, TaskName};
+use crate::task::{Kind, TaskId, TaskName, TaskSpec};
 use crate::time::Schedule;
 
 /// A task whose options are checked.
@@ -26,8 +26,8 @@ pub(crate) struct Prepared {
 impl Prepared {
     /// The name, with its queue, if it must be a new one.
     pub(crate) fn new_name(&self) -> Option<(TaskName, QueueName)> {
-        let name = self.task.name.clone().filter(|_| self.must_be_new)?;
-        Some((name, self.task.queue.clone()))
+        let name = self.task.spec.name.clone().filter(|_| self.must_be_new)?;
+        Some((name, self.task.spec.queue.clone()))
     }
 }
 
@@ -67,20 +67,16 @@ impl Defer {
         let traceparent = client.traceparent();
         // A queue that pushes hangs up after it, so it must know that of the type too; a worker knows it anyway.
         let of_type = registration.deadline.filter(|_| is_stored && !client.capabilities().pull);
-        let task = NewTask {
-            id,
-            kind: Kind::from_static(kind),
-            shape: registration.shape,
-            payload,
-            queue,
+        let spec = TaskSpec {
             name,
-            schedule: self.schedule,
             // Both caps: that of the type must hold where leases are lost too, and no worker tells it then.
             max_attempts: [self.max_attempts, registration.max_attempts].into_iter().flatten().min(),
             retry,
             deadline: self.deadline.or(of_type),
             attributes: Attributes { spilled: spilled.clone(), traceparent, target, headers }.encode(),
+            ..TaskSpec::new(id, Kind::from_static(kind), registration.shape, queue)
         };
+        let task = NewTask { spec, payload, schedule: self.schedule };
         Ok(Prepared { task, must_be_new: self.must_be_new, spilled })
     }
 }

@@ -21,8 +21,8 @@ use crate::log;
 use crate::outcome::{Failure, Outcome, chain};
 use crate::queue::QueueName;
 use crate::registry::Registration;
-use crate::task::{Kind, Shape, TaskId, TaskName};
-use crate::time::{Schedule, Timestamp};
+use crate::task::{Kind, Shape, TaskId, TaskName, TaskSpec};
+use crate::time::Timestamp;
 
 /// How long a dead letter may take to be kept.
 const SINK_TIME: Duration = Duration::from_secs(30);
@@ -55,8 +55,8 @@ impl Delivery<'_> {
                 return Answer::Unroutable;
             }
         };
-        let Some(registration) = self.plan.registry.find(envelope.kind.as_str(), envelope.shape) else {
-            let problem = self.plan.registry.explain_unroutable(envelope.kind.as_str(), envelope.shape);
+        let Some(registration) = self.plan.registry.find(envelope.spec.kind.as_str(), envelope.spec.shape) else {
+            let problem = self.plan.registry.explain_unroutable(envelope.spec.kind.as_str(), envelope.spec.shape);
             return self.leave(&envelope, problem).await;
         };
         self.run(&envelope, registration, told).await
@@ -68,7 +68,7 @@ impl Delivery<'_> {
             return self.bury(envelope, 0, problem).await;
         }
         log::say(
-            || tracing::warn!(id = %envelope.id, "{problem}: the queue will try it elsewhere, or here after an update"),
+            || tracing::warn!(id = %envelope.spec.id, "{problem}: the queue will try it elsewhere, or here after an update"),
         );
         Answer::Unroutable
     }
@@ -95,14 +95,14 @@ impl Delivery<'_> {
         }
         if limits.count() && !told.is_counted {
             log::say(
-                || tracing::warn!(id = %envelope.id, "the queue does not number its requests: `max_attempts` is never reached"),
+                || tracing::warn!(id = %envelope.spec.id, "the queue does not number its requests: `max_attempts` is never reached"),
             );
         }
         let context = self.context(envelope, registration, told);
         // The caller may go away and drop all this: a plain function that goes on must learn of it.
         let cancelling = CancelOnDrop(&context);
         let permit = Some(Arc::clone(&self.permit));
-        let Envelope { payload, attributes, .. } = &envelope;
+        let Envelope { spec: TaskSpec { attributes, .. }, payload, .. } = envelope;
         let outcome =
             self.plan.dispatcher.dispatch_with(registration, payload, attributes.as_deref(), &context, permit);
         let outcome = outcome.await;
@@ -120,15 +120,15 @@ impl Delivery<'_> {
     }
 
     fn context(&self, envelope: &Envelope, registration: &Registration, told: Told) -> TaskContext {
-        let is_own = envelope.kind.as_str() == registration.kind;
+        let is_own = envelope.spec.kind.as_str() == registration.kind;
         TaskContext::new(AttemptInfo {
-            id: envelope.id,
-            kind: if is_own { Kind::from_static(registration.kind) } else { envelope.kind.clone() },
-            queue: envelope.queue.clone(),
+            id: envelope.spec.id,
+            kind: if is_own { Kind::from_static(registration.kind) } else { envelope.spec.kind.clone() },
+            queue: envelope.spec.queue.clone(),
             name: self.name(envelope),
             attempt: told.retries.saturating_add(1),
             schedule_time: told.schedule_time,
-            deadline: envelope.deadline.or(registration.deadline).unwrap_or(DEFAULT_DEADLINE),
+            deadline: envelope.spec.deadline.or(registration.deadline).unwrap_or(DEFAULT_DEADLINE),
             traceparent: told.traceparent,
         })
     }
@@ -143,19 +143,8 @@ impl Delivery<'_> {
     /// In a box, as all that is rare: the future of every request stays small.
     fn bury(&self, envelope: &Envelope, attempts: u32, error: String) -> BoxFuture<'_, Answer> {
         let created = Some(envelope.first_due);
-        let task = NewTask {
-            id: envelope.id,
-            kind: envelope.kind.clone(),
-            shape: envelope.shape,
-            payload: envelope.payload.clone(),
-            queue: envelope.queue.clone(),
-            name: self.name(envelope),
-            schedule: Schedule::Now,
-            max_attempts: envelope.max_attempts,
-            retry: envelope.retry.clone(),
-            deadline: envelope.deadline,
-            attributes: envelope.attributes.clone(),
-        };
+        let spec = TaskSpec { name: self.name(envelope), ..envelope.spec.clone() };
+        let task = NewTask::new(spec, envelope.payload.clone());
         Box::pin(self.keep(DeadLetter { task, attempts, created, died: self.plan.clock.wall(), error }))
     }
 
@@ -163,19 +152,9 @@ impl Delivery<'_> {
     fn bury_unreadable(&self, error: String) -> BoxFuture<'_, Answer> {
         let preamble = Preamble::of(&self.body);
         let id = preamble.map_or_else(|| self.id_of_unreadable(), |preamble| preamble.id);
-        let task = NewTask {
-            id,
-            kind: Kind::new(self.place.kind).unwrap_or(Kind::from_static("unreadable")),
-            shape: Shape::from_bits(0),
-            payload: self.body.to_vec(),
-            queue: request::queue_name(self.headers).unwrap_or(QueueName::DEFAULT),
-            name: None,
-            schedule: Schedule::Now,
-            max_attempts: None,
-            retry: None,
-            deadline: None,
-            attributes: None,
-        };
+        let kind = Kind::new(self.place.kind).unwrap_or(Kind::from_static("unreadable"));
+        let queue = request::queue_name(self.headers).unwrap_or(QueueName::DEFAULT);
+        let task = NewTask::new(TaskSpec::new(id, kind, Shape::from_bits(0), queue), self.body.to_vec());
         let (created, died) = (preamble.map(|preamble| preamble.first_due), self.plan.clock.wall());
         Box::pin(self.keep(DeadLetter { task, attempts: 0, created, died, error }))
     }
@@ -193,7 +172,7 @@ impl Delivery<'_> {
     }
 
     async fn keep(&self, letter: DeadLetter) -> Answer {
-        let (id, kind, attempts) = (letter.task.id, letter.task.kind.clone(), letter.attempts);
+        let (id, kind, attempts) = (letter.task.spec.id, letter.task.spec.kind.clone(), letter.attempts);
         let error = letter.error.clone();
         let kept = tokio::select! {
             biased;

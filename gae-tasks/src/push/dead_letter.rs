@@ -51,7 +51,7 @@ impl Sink {
                 let DeadLetter { task, attempts, created, error, .. } = letter;
                 let first_attempt = created.filter(|_| attempts > 0);
                 if stated.is_stated() {
-                    let raised = backend.raise_retention(task.queue.clone(), *stated).await;
+                    let raised = backend.raise_retention(task.spec.queue.clone(), *stated).await;
                     raised.map_err(|error| chain(&error))?;
                 }
                 let bury = Bury { now: clock.now(), task, attempts, first_attempt, error };

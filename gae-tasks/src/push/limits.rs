@@ -31,11 +31,11 @@ impl Limits {
     /// The limits of a task in `envelope`, whose type has the cap `of_type`; without any they are those of a queue that
     /// states none.
     pub(super) fn of(envelope: &Envelope, of_type: Option<u32>, retries: u32, now: Timestamp) -> Self {
-        let mut facts = Facts::new(Schedule::Now, envelope.max_attempts, envelope.first_due);
+        let mut facts = Facts::new(Schedule::Now, envelope.spec.max_attempts, envelope.first_due);
         // The first attempt begins now; later, nothing but the envelope tells when it did.
         facts.first_attempt = Some(if retries == 0 { now } else { envelope.first_due });
         facts.attempts = retries;
-        let rules = Rules::of(&QueueConfig::new(), envelope.retry.clone());
+        let rules = Rules::of(&QueueConfig::new(), envelope.spec.retry.clone());
         Self { facts, rules: Rules { ends: ends(envelope), ..rules }, cap: of_type }
     }
 
@@ -80,7 +80,7 @@ pub(super) fn is_nearly_over(envelope: &Envelope, now: Timestamp) -> bool {
 }
 
 fn ends(envelope: &Envelope) -> Option<Timestamp> {
-    Some(envelope.id.made()?.plus(LIFE))
+    Some(envelope.spec.id.made()?.plus(LIFE))
 }
 
 fn is_past(end: Option<Timestamp>, now: Timestamp) -> bool {
@@ -91,13 +91,13 @@ fn is_past(end: Option<Timestamp>, now: Timestamp) -> bool {
 mod tests {
     use super::*;
     use crate::queue::{QueueName, RetryConfig};
-    use crate::task::{Kind, Shape, TaskId};
+    use crate::task::{Kind, Shape, TaskId, TaskSpec};
 
     const MINUTE: Duration = Duration::from_secs(60);
     const START: Timestamp = Timestamp::from_micros(0);
 
     fn limits(retry: &RetryConfig, retries: u32, now: Timestamp) -> Limits {
-        let envelope = Envelope { retry: Some(retry.clone()), ..envelope() };
+        let envelope = with(|spec| spec.retry = Some(retry.clone()));
         ending(Limits::of(&envelope, None, retries, now), None)
     }
 
@@ -120,19 +120,16 @@ mod tests {
     }
 
     fn envelope() -> Envelope {
-        Envelope {
-            id: TaskId::first_of(START.plus(MINUTE)),
-            kind: Kind::from_static("shop/send"),
-            shape: Shape::from_bits(7),
-            queue: QueueName::DEFAULT,
-            named: false,
-            first_due: START,
-            max_attempts: None,
-            retry: None,
-            deadline: None,
-            attributes: None,
-            payload: Vec::new(),
-        }
+        let (id, kind) = (TaskId::first_of(START.plus(MINUTE)), Kind::from_static("shop/send"));
+        let spec = TaskSpec::new(id, kind, Shape::from_bits(7), QueueName::DEFAULT);
+        Envelope { spec, named: false, first_due: START, payload: Vec::new() }
+    }
+
+    /// The envelope with other fields of its task.
+    fn with(change: impl FnOnce(&mut TaskSpec)) -> Envelope {
+        let mut envelope = envelope();
+        change(&mut envelope.spec);
+        envelope
     }
 
     #[test]
@@ -142,8 +139,8 @@ mod tests {
 
     #[test]
     fn the_life_of_a_task_is_counted_from_its_id() {
-        let envelope = Envelope { id: TaskId::generate(), ..envelope() };
-        let made = envelope.id.made().unwrap();
+        let envelope = with(|spec| spec.id = TaskId::generate());
+        let made = envelope.spec.id.made().unwrap();
         let ends = made.plus(LIFE);
         assert!(is_nearly_over(&envelope, ends) && !is_nearly_over(&envelope, ends.minus(Duration::from_millis(1))));
         let limits = Limits::of(&envelope, None, 1, made);
@@ -153,7 +150,7 @@ mod tests {
     #[test]
     fn the_first_attempt_begins_when_it_is_made_and_later_ones_are_counted_from_when_it_was_due() {
         let retry = RetryConfig::new().with_max_attempts(None).with_max_retry_duration(Some(10 * MINUTE));
-        let envelope = Envelope { retry: Some(retry), ..envelope() };
+        let envelope = with(|spec| spec.retry = Some(retry));
         let late = START.plus(60 * MINUTE);
         assert!(!Limits::of(&envelope, None, 0, late).are_reached_by(1, late));
         assert!(Limits::of(&envelope, None, 1, late).are_reached_by(1, late));
@@ -162,7 +159,7 @@ mod tests {
     #[test]
     fn the_lowest_cap_holds_and_without_any_the_default_limits() {
         let reached = |own, of_type, made| {
-            let envelope = Envelope { max_attempts: own, ..envelope() };
+            let envelope = with(|spec| spec.max_attempts = own);
             Limits::of(&envelope, of_type, 1, START).are_reached_by(made, START)
         };
         assert!(reached(Some(2), Some(3), 2) && reached(Some(3), Some(2), 2) && !reached(Some(3), Some(3), 2));

@@ -82,7 +82,7 @@ pub fn matching<T: Task>(client: &Client, matches: impl Fn(&T::Args) -> bool) ->
     let mut found = Found { kind: registration.kind, matching: 0, args: Vec::new() };
     for kind in std::iter::once(registration.kind).chain(registration.aliases.iter().copied()) {
         for record in open_tasks(client, kind) {
-            if record.shape != registration.shape {
+            if record.spec.shape != registration.shape {
                 found.args.push("(other parameters)".to_owned());
                 continue;
             }
@@ -107,7 +107,7 @@ fn open_tasks(client: &Client, kind: &'static str) -> Vec<TaskRecord> {
         let page = pollster::block_on(client.backend().list(List { filter, after, limit: 1000 }));
         let page = page.unwrap_or_else(|error| panic!("the deferred tasks cannot be read: {error}"));
         let Some(last) = page.last() else { return tasks };
-        after = Some(last.id);
+        after = Some(last.spec.id);
         tasks.extend(page.into_iter().filter(|record| record.state != TaskState::Dead));
     }
 }

@@ -21,9 +21,9 @@ impl Client {
         let task = task.prepare(self)?.task;
         let now = self.clock().wall();
         let due = task.schedule.resolve(now);
-        let name = task.name.as_ref().map_or_else(|| task.id.to_string(), ToString::to_string);
-        let uri = format!("{PREFIX}/{}", task.kind);
-        let (micros, queue) = (due.as_micros(), task.queue.to_string());
+        let name = task.spec.name.as_ref().map_or_else(|| task.spec.id.to_string(), ToString::to_string);
+        let uri = format!("{PREFIX}/{}", task.spec.kind);
+        let (micros, queue) = (due.as_micros(), task.spec.queue.to_string());
         let envelope = task.envelope(now);
         let request = Request::post(uri)
             .header("content-type", "application/octet-stream")

@@ -68,7 +68,7 @@ impl Client {
     async fn attempt(&self, pull: &Arc<dyn Pull>, task: LeasedTask) -> Result<(), Error> {
         let started = self.clock().wall();
         let Some((registration, outcome)) = self.attempt_leased(&task).await else { return Ok(()) };
-        let kind = task.kind.to_string();
+        let kind = task.spec.kind.to_string();
         let mut settlement = Settlement::new(task.lease, Verdict::of(&outcome, registration.max_attempts));
         settlement.started = Some(started);
         let settlements = vec![settlement];
@@ -79,9 +79,9 @@ impl Client {
     /// A worker's way from a leased task to its outcome, by itself for benchmarks; nothing for an unroutable task.
     #[doc(hidden)]
     pub async fn attempt_leased(&self, task: &LeasedTask) -> Option<(&'static Registration, Outcome)> {
-        let registration = self.registry().find(task.kind.as_str(), task.shape)?;
+        let registration = self.registry().find(task.spec.kind.as_str(), task.spec.shape)?;
         let context = TaskContext::of_leased(task, registration);
-        let attributes = task.attributes.as_deref();
+        let attributes = task.spec.attributes.as_deref();
         Some((registration, self.dispatcher().dispatch(registration, &task.payload, attributes, &context).await))
     }
 }

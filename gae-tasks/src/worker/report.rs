@@ -42,7 +42,7 @@ async fn report_future(crew: &Crew) {
         let page = crew.pull.list(request).await.unwrap_or_default();
         tasks += page.iter().filter(|record| record.created > soon && record.died.is_none()).count();
         match page.last() {
-            Some(last) if page.len() >= PAGE => after = last.id,
+            Some(last) if page.len() >= PAGE => after = last.spec.id,
             _ => break,
         }
     }

@@ -184,14 +184,14 @@ impl Drop for Running<'_> {
 
 /// Makes one attempt. Where anything beside the handler panics, the attempt has failed.
 async fn attempt(crew: &Crew, task: &LeasedTask) -> Settlement {
-    let Some(registration) = crew.registry.find(task.kind.as_str(), task.shape) else {
-        log::say(|| tracing::error!("{}", crew.registry.explain_unroutable(task.kind.as_str(), task.shape)));
+    let Some(registration) = crew.registry.find(task.spec.kind.as_str(), task.spec.shape) else {
+        log::say(|| tracing::error!("{}", crew.registry.explain_unroutable(task.spec.kind.as_str(), task.spec.shape)));
         return Settlement::new(task.lease, Verdict::Release);
     };
     let made = unwind::caught(pin!(Some(make(crew, task, registration)))).await;
     made.unwrap_or_else(|panic| {
         log::say(
-            || tracing::error!(id = %task.lease.id, kind = %task.kind, panic, "an attempt panicked beside its handler"),
+            || tracing::error!(id = %task.lease.id, kind = %task.spec.kind, panic, "an attempt panicked beside its handler"),
         );
         let outcome = Outcome::failed(None, Panicked(panic).into());
         Settlement::new(task.lease, Verdict::of(&outcome, registration.max_attempts))
@@ -204,7 +204,7 @@ async fn make(crew: &Crew, task: &LeasedTask, registration: &Registration) -> Se
         return Settlement::new(task.lease, Verdict::Release);
     }
     let started = crew.clock.wall();
-    let attributes = task.attributes.as_deref();
+    let attributes = task.spec.attributes.as_deref();
     let outcome = crew.dispatcher.dispatch(registration, &task.payload, attributes, &context).await;
     let mut settlement = Settlement::new(task.lease, Verdict::of(&outcome, registration.max_attempts));
     settlement.started = Some(started);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use gae_tasks::backend::sqlite::Sqlite;
 use gae_tasks::backend::{Backend, Enqueue, Lease, List, NewTask, Pull, Routes, Settle, TaskFilter, Verdict};
 use gae_tasks::testing::conformance::settlement;
-use gae_tasks::{Kind, Now, QueueName, Schedule, Shape, TaskId, Timestamp};
+use gae_tasks::{Kind, Now, QueueName, Shape, TaskId, TaskSpec, Timestamp};
 
 const TASKS: u128 = 24_000;
 const ROUNDS: u64 = 50;
@@ -58,19 +58,15 @@ fn now() -> Now {
 }
 
 fn task(number: u128) -> NewTask {
-    NewTask {
-        id: TaskId::from_bytes(number.to_be_bytes()),
-        kind: Kind::new("cache/task").expect("a kind"),
-        shape: Shape::from_bits(1),
-        payload: vec![7; 800],
-        queue: QueueName::DEFAULT,
-        name: None,
-        schedule: Schedule::Now,
-        max_attempts: None,
-        retry: None,
-        deadline: None,
-        attributes: None,
-    }
+    NewTask::new(
+        TaskSpec::new(
+            TaskId::from_bytes(number.to_be_bytes()),
+            Kind::new("cache/task").expect("a kind"),
+            Shape::from_bits(1),
+            QueueName::DEFAULT,
+        ),
+        vec![7; 800],
+    )
 }
 
 /// How often the writer's thread has read from files.

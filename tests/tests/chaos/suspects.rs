@@ -48,7 +48,7 @@ async fn one_task_that_kills_among_many_innocent_suspects_dies_alone() {
     }
     println!("{deaths} workers killed, {:.1?}", begun.elapsed());
     let dead = stage.tasks.list(TaskFilter::new().state(TaskState::Dead), None, 10).await.unwrap();
-    assert_eq!(dead.iter().map(|record| record.id).collect::<Vec<_>>(), [killer]);
+    assert_eq!(dead.iter().map(|record| record.spec.id).collect::<Vec<_>>(), [killer]);
     let history = stage.history();
     let done = tasks.iter().filter(|task| **task != killer && history.over(**task).0 == 1).count();
     assert_eq!(done, 200, "innocent tasks done");

@@ -126,8 +126,8 @@ async fn default_queues_are_for_tasks_that_name_none() {
     follow_up::defer(1).on(&tasks).await.unwrap();
     spread_out::defer(1).on(&tasks).await.unwrap();
     let records = tasks.list(TaskFilter::new(), None, 10).await.unwrap();
-    assert_eq!(records[0].queue.as_str(), "low");
-    assert_ne!(records[1].queue.as_str(), "low");
+    assert_eq!(records[0].spec.queue.as_str(), "low");
+    assert_ne!(records[1].spec.queue.as_str(), "low");
 }
 
 #[tokio::test]
@@ -366,7 +366,7 @@ async fn dead_letters_are_listed_and_replayed() {
     tasks.run(works_the_second_time::defer().max_attempts(1)).await.unwrap_err();
     let dead = tasks.list(TaskFilter::new().state(TaskState::Dead), None, 10).await.unwrap();
     assert_eq!((dead.len(), dead[0].errors[0].message.as_str()), (1, "not yet"));
-    tasks.replay(dead[0].id).await.unwrap();
+    tasks.replay(dead[0].spec.id).await.unwrap();
     assert_eq!(tasks.drain().await.unwrap(), 1);
 }
 

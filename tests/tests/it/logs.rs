@@ -9,7 +9,7 @@ use gae_tasks::backend::{Backend, Enqueue, NewTask};
 use gae_tasks::payload_store::{PayloadStore, Stored};
 use gae_tasks::testing::{Faulty, ManualClock};
 use gae_tasks::{
-    Client, ClientBuilder, Now, Registry, Schedule, SingularTaskFailure, TaskContext, TaskId, Timestamp, deferred,
+    Client, ClientBuilder, Now, Registry, SingularTaskFailure, TaskContext, TaskId, TaskSpec, Timestamp, deferred,
     log_as_retried,
 };
 use tracing::subscriber::{DefaultGuard, NoSubscriber};
@@ -334,19 +334,11 @@ async fn tasks_of_a_newer_version_are_reported() {
     let tasks = program().build(backend.clone()).unwrap();
     let id = waits_quietly::defer().after(Duration::from_secs(9_999)).on(&tasks).await.unwrap().id;
     let own = tasks.get(id).await.unwrap().unwrap();
-    let task = NewTask {
-        id: TaskId::from_bytes([1; 16]),
-        kind: own.kind,
-        shape: own.shape,
-        payload: b"s3cret".to_vec(),
-        queue: own.queue,
-        name: None,
-        schedule: Schedule::Now,
-        max_attempts: None,
-        retry: None,
-        deadline: None,
-        attributes: Some(vec![99]),
-    };
+    let task = NewTask::new(
+        TaskSpec::new(TaskId::from_bytes([1; 16]), own.spec.kind, own.spec.shape, own.spec.queue),
+        b"s3cret".to_vec(),
+    )
+    .with(|task| task.spec.attributes = Some(vec![99]));
     backend.enqueue(Enqueue { now: Now::Storage, tasks: vec![task] }).await.unwrap();
     let text = logged_until(Level::ERROR, "newer version of gae-tasks", &tasks).await;
     assert!(text.contains("it.logs/waits_quietly") && text.contains("update this program"), "{text}");

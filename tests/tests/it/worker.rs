@@ -264,7 +264,7 @@ async fn marked_tasks_do_not_wait_behind_a_backlog() {
 async fn the_cap_of_a_task_type_holds_for_lost_leases_too() {
     let tasks = client(&Stage::default());
     let id = never_again::defer().on(&tasks).await.unwrap().id;
-    assert_eq!(tasks.get(id).await.unwrap().unwrap().max_attempts, Some(1));
+    assert_eq!(tasks.get(id).await.unwrap().unwrap().spec.max_attempts, Some(1));
 }
 
 #[tokio::test]

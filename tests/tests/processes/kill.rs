@@ -188,7 +188,7 @@ async fn every_task_runs_though_its_workers_are_killed() {
     assert!(log.lives.keys().copied().eq(1..=TASKS + 1), "a task was lost");
     log.assert_only_what_was_in_flight_is_repeated();
     let dead = tasks.list(TaskFilter::new().state(TaskState::Dead), None, 10).await.unwrap();
-    assert_eq!(dead.iter().map(|record| record.id).collect::<Vec<_>>(), [poisoned], "an innocent task died");
+    assert_eq!(dead.iter().map(|record| record.spec.id).collect::<Vec<_>>(), [poisoned], "an innocent task died");
     assert_eq!((dead[0].lost_attempts, dead[0].attempts), (5, 5), "five lost attempts kill");
     // The first marks it, the second makes it a suspect, one may be lost in company.
     assert!((7..=8).contains(&dead[0].lost_leases), "{}", dead[0].lost_leases);

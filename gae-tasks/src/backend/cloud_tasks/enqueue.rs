@@ -46,7 +46,7 @@ impl Shared {
         match called.answer {
             Ok(_) => Ok(Deferred::new(draft.id, true)),
             Err(failure) if is_duplicate(&failure) => {
-                let created = task.name.is_none() || called.lost && self.is_own(&draft).await;
+                let created = task.spec.name.is_none() || called.lost && self.is_own(&draft).await;
                 Ok(Deferred::new(draft.id, created))
             }
             Err(failure) => {
@@ -77,7 +77,7 @@ impl Shared {
     fn asked_to_create<'a>(&'a self, task: &'a NewTask) -> Asked<'a> {
         Asked {
             place: &self.place,
-            queue: Some(&task.queue),
+            queue: Some(&task.spec.queue),
             permission: "cloudtasks.tasks.create",
             role: "roles/cloudtasks.enqueuer",
         }

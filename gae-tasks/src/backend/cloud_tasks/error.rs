@@ -66,7 +66,7 @@ fn beyond_limits(sent: Sent<'_>, error: &GoogleError) -> Option<Error> {
     let status = error.status();
     let text = status.map_or("", |status| status.message.as_str());
     let invalid = status.is_some_and(|status| matches!(status.code, Code::InvalidArgument | Code::OutOfRange));
-    let kind = task.kind.to_string();
+    let kind = task.spec.kind.to_string();
     if is_too_large(invalid, text, error) {
         return Some(Error::PayloadTooLarge { kind, size: task.payload.len(), limit: MAX_TASK_BYTES });
     }
@@ -74,13 +74,13 @@ fn beyond_limits(sent: Sent<'_>, error: &GoogleError) -> Option<Error> {
         let ahead = task.schedule.resolve(now).since(now);
         return Some(Error::BeyondHorizon { kind, ahead, horizon: HORIZON, backend: NAME });
     }
-    let deadline = task.deadline.filter(|_| invalid && text.contains("dispatchDeadline"))?;
+    let deadline = task.spec.deadline.filter(|_| invalid && text.contains("dispatchDeadline"))?;
     let (least, most) = sent.target.deadlines();
     Some(Error::DeadlineOutOfRange { kind, deadline, least, most, backend: NAME })
 }
 
 fn problem_of_task(sent: Sent<'_>, error: &GoogleError) -> String {
-    let kind = &sent.task.kind;
+    let kind = &sent.task.spec.kind;
     match (error.status().map(|status| status.code), sent.target.service_account()) {
         (Some(Code::NotFound), Some(account)) if !names_queue(error) => {
             format!("finds no service account `{account}` to sign the tokens of `{kind}`: create it, or name another")

@@ -54,12 +54,12 @@ impl Shared {
             let mut pages = self.pages(&queue, View::Full);
             while let Some(tasks) = pages.next().await? {
                 let records = tasks.iter().filter_map(|task| record(&queue, task)).filter(|record| {
-                    request.after.is_none_or(|after| record.id > after)
-                        && filter.kind.as_ref().is_none_or(|kind| record.kind == *kind)
+                    request.after.is_none_or(|after| record.spec.id > after)
+                        && filter.kind.as_ref().is_none_or(|kind| record.spec.kind == *kind)
                         && filter.state.is_none_or(|state| record.state == state)
                 });
                 for record in records {
-                    page.insert(record.id, record);
+                    page.insert(record.spec.id, record);
                     if page.len() > request.limit {
                         page.pop_last();
                     }

@@ -13,7 +13,7 @@ use crate::backend::{TaskError, TaskRecord, TaskState};
 use crate::envelope::Envelope;
 use crate::log;
 use crate::queue::QueueName;
-use crate::task::{Route, TaskName};
+use crate::task::{Route, TaskName, TaskSpec};
 use crate::time::Timestamp;
 
 /// What is known of a stored task without its body.
@@ -49,27 +49,23 @@ pub(super) fn record(queue: &QueueName, task: &Task) -> Option<TaskRecord> {
     let running = u32::from(state == TaskState::Leased);
     let dispatched = u32::try_from(task.dispatch_count).unwrap_or_default();
     let dispatch = |attempt: &google_cloud_tasks_v2::model::Attempt| attempt.dispatch_time.map(moment);
-    Some(TaskRecord {
+    // Where the task has no retry settings of its own, those in the envelope are the queue's.
+    let retry = envelope.spec.retry.filter(|_| task.retry_config.is_some());
+    let spec = TaskSpec {
         id: id_of(queue, name),
-        kind: envelope.kind,
-        shape: envelope.shape,
-        payload: envelope.payload,
         queue: queue.clone(),
         name: TaskName::new(name).ok().filter(|_| envelope.named),
+        retry,
+        ..envelope.spec
+    };
+    let created = task.create_time.map_or(envelope.first_due, moment);
+    Some(TaskRecord {
         state,
-        created: task.create_time.map_or(envelope.first_due, moment),
         schedule_time: task.schedule_time.map_or(envelope.first_due, moment),
         first_attempt: task.first_attempt.as_ref().or(task.last_attempt.as_ref()).and_then(dispatch),
         attempts: dispatched.saturating_sub(running),
-        lost_leases: 0,
-        lost_attempts: 0,
-        max_attempts: envelope.max_attempts,
-        // Where the task has none of its own, those in the envelope are the queue's.
-        retry: envelope.retry.filter(|_| task.retry_config.is_some()),
-        deadline: envelope.deadline,
-        attributes: envelope.attributes,
         errors: last_error(task, dispatched).into_iter().collect(),
-        died: None,
+        ..TaskRecord::new(spec, envelope.payload, created)
     })
 }
 

@@ -42,30 +42,30 @@ impl Draft {
     /// # Errors
     /// The task asks for what this backend, or this version of it, cannot do.
     pub(super) fn of(shared: &Shared, task: &NewTask, now: Timestamp) -> Result<Self, Error> {
-        let attributes = Attributes::decode(task.attributes.as_deref());
+        let attributes = Attributes::decode(task.spec.attributes.as_deref());
         let attributes = attributes
             .ok_or(Error::Unsupported { backend: NAME, what: "attributes that a newer version of gae-tasks wrote" })?;
-        let (id, name) = match &task.name {
-            Some(name) => (id_for(&task.queue, name), name.to_string()),
-            None => (task.id, of_unnamed(task.id)),
+        let (id, name) = match &task.spec.name {
+            Some(name) => (id_for(&task.spec.queue, name), name.to_string()),
+            None => (task.spec.id, of_unnamed(task.spec.id)),
         };
-        let mark = Mark { call: task.id, shape: task.shape, kind: task.kind.clone() };
+        let mark = Mark { call: task.spec.id, shape: task.spec.shape, kind: task.spec.kind.clone() };
         let parts = Parts {
-            path: format!("{}/{}", shared.prefix, task.kind),
+            path: format!("{}/{}", shared.prefix, task.spec.kind),
             headers: headers(shared, &attributes, &mark),
             body: Bytes::from(envelope(shared, task, now).encode()),
         };
         let stored = Task::new()
-            .set_name(shared.place.task(&task.queue, &name))
+            .set_name(shared.place.task(&task.spec.queue, &name))
             .set_or_clear_schedule_time(schedule(task, now))
-            .set_or_clear_dispatch_deadline(task.deadline.map(|deadline| {
+            .set_or_clear_dispatch_deadline(task.spec.deadline.map(|deadline| {
                 let (least, most) = shared.target.deadlines();
                 // The handler keeps the exact one, which is in the envelope.
                 duration(deadline.clamp(least, most))
             }))
-            .set_or_clear_retry_config(task.retry.as_ref().map(unlimited))
+            .set_or_clear_retry_config(task.spec.retry.as_ref().map(unlimited))
             .set_message_type(shared.target.request(parts, attributes.target)?);
-        let request = CreateTaskRequest::new().set_parent(shared.place.queue(&task.queue)).set_task(stored);
+        let request = CreateTaskRequest::new().set_parent(shared.place.queue(&task.spec.queue)).set_task(stored);
         Ok(Self { id, mark, request })
     }
 }
@@ -80,8 +80,9 @@ fn schedule(task: &NewTask, now: Timestamp) -> Option<google_cloud_wkt::Timestam
 
 /// Its id is the call's own: a later task of the same name is another one, to its handler and as a dead letter.
 fn envelope(shared: &Shared, task: &NewTask, now: Timestamp) -> Envelope {
-    let envelope = task.clone().envelope(now);
-    Envelope { retry: envelope.retry.or_else(|| shared.retries_of(&task.queue)), ..envelope }
+    let mut envelope = task.clone().envelope(now);
+    envelope.spec.retry = envelope.spec.retry.or_else(|| shared.retries_of(&task.spec.queue));
+    envelope
 }
 
 fn headers(shared: &Shared, attributes: &Attributes, mark: &Mark) -> HashMap<String, String> {
@@ -126,6 +127,8 @@ impl Mark {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::queue::QueueName;
+    use crate::task::TaskSpec;
 
     #[test]
     fn a_mark_is_read_back_whatever_case_its_header_has() {
@@ -145,19 +148,9 @@ mod tests {
 
     async fn draft(builder: super::super::CloudTasksBuilder, attributes: &Attributes) -> Result<Task, Error> {
         let backend = builder.endpoint("http://127.0.0.1:9").anonymous().build().await.unwrap();
-        let task = NewTask {
-            id: TaskId::generate(),
-            kind: Kind::from_static("shop.emails/send"),
-            shape: Shape::from_bits(1),
-            payload: Vec::new(),
-            queue: crate::queue::QueueName::DEFAULT,
-            name: None,
-            schedule: crate::time::Schedule::Now,
-            max_attempts: None,
-            retry: None,
-            deadline: None,
-            attributes: attributes.encode(),
-        };
+        let (id, kind, queue) = (TaskId::generate(), Kind::from_static("shop.emails/send"), QueueName::DEFAULT);
+        let spec = TaskSpec::new(id, kind, Shape::from_bits(1), queue);
+        let task = NewTask::new(TaskSpec { attributes: attributes.encode(), ..spec }, Vec::new());
         let now = Timestamp::from_micros(1_800_000_000_000_000);
         Ok(Draft::of(&backend.shared, &task, now)?.request.task.unwrap())
     }

@@ -43,30 +43,30 @@ struct Held {
 
 impl Store {
     pub(super) fn enqueue(&mut self, task: NewTask, now: Timestamp) -> Deferred {
-        if self.tasks.contains_key(&task.id) {
-            return Deferred::new(task.id, true);
+        if self.tasks.contains_key(&task.spec.id) {
+            return Deferred::new(task.spec.id, true);
         }
-        if let Some(name) = &task.name {
-            let key = (task.queue.clone(), name.clone());
-            if let Some(answer) = lifecycle::refuse_name(self.names.get(&key).copied(), task.id, now) {
+        if let Some(name) = &task.spec.name {
+            let key = (task.spec.queue.clone(), name.clone());
+            if let Some(answer) = lifecycle::refuse_name(self.names.get(&key).copied(), task.spec.id, now) {
                 return answer;
             }
-            self.names.insert(key, Holder::Task(task.id));
+            self.names.insert(key, Holder::Task(task.spec.id));
         }
-        self.queue(&task.queue);
-        let (id, facts) = (task.id, Facts::new(task.schedule, task.max_attempts, now));
+        self.queue(&task.spec.queue);
+        let (id, facts) = (task.spec.id, Facts::new(task.schedule, task.spec.max_attempts, now));
         self.tasks.insert(id, Stored { task, facts, errors: Vec::new(), lease: None });
         Deferred::new(id, true)
     }
 
     pub(super) fn bury(&mut self, request: Bury, now: Timestamp) {
         let Bury { mut task, attempts, first_attempt, error, .. } = request;
-        let id = task.id;
+        let id = task.spec.id;
         if self.tasks.contains_key(&id) {
             return;
         }
-        let holder = task.name.clone().and_then(|name| self.names.get(&(task.queue.clone(), name)).copied());
-        task.name.take_if(|_| lifecycle::refuse_name(holder, id, now).is_some());
+        let holder = task.spec.name.clone().and_then(|name| self.names.get(&(task.spec.queue.clone(), name)).copied());
+        task.spec.name.take_if(|_| lifecycle::refuse_name(holder, id, now).is_some());
         self.enqueue(task, now);
         if let Some(stored) = self.tasks.get_mut(&id) {
             stored.facts = lifecycle::bury(stored.facts, attempts, first_attempt, now);
@@ -96,17 +96,17 @@ impl Store {
     /// Deletes a task that ends at `now`; its name is blocked as long as its queue says.
     pub(super) fn remove(&mut self, id: TaskId, now: Timestamp) -> Option<Stored> {
         let stored = self.tasks.remove(&id)?;
-        if let Some(name) = &stored.task.name {
-            let until = lifecycle::tombstone(Some(&self.config(&stored.task.queue)), now);
-            self.names.insert((stored.task.queue.clone(), name.clone()), Holder::Tombstone { of: id, until });
+        if let Some(name) = &stored.task.spec.name {
+            let until = lifecycle::tombstone(Some(&self.config(&stored.task.spec.queue)), now);
+            self.names.insert((stored.task.spec.queue.clone(), name.clone()), Holder::Tombstone { of: id, until });
         }
         Some(stored)
     }
 
     pub(super) fn purge(&mut self, queue: &QueueName, now: Timestamp) -> Purged {
-        let is_meant = |stored: &&Stored| stored.task.queue == *queue && stored.state() != TaskState::Dead;
+        let is_meant = |stored: &&Stored| stored.task.spec.queue == *queue && stored.state() != TaskState::Dead;
         let meant: Vec<_> =
-            self.tasks.values().filter(is_meant).map(|stored| (stored.task.id, stored.is_newer())).collect();
+            self.tasks.values().filter(is_meant).map(|stored| (stored.task.spec.id, stored.is_newer())).collect();
         let (newer, doomed): (Vec<_>, Vec<_>) = meant.into_iter().partition(|(_, is_newer)| *is_newer);
         doomed.iter().for_each(|(id, _)| drop(self.remove(*id, now)));
         Purged::new(doomed.len() as u64, newer.len() as u64)
@@ -130,7 +130,7 @@ impl Store {
     pub(super) fn stats(&self, now: Timestamp) -> Vec<RouteStats> {
         let mut lines: BTreeMap<(QueueName, Route, bool), Stats> = BTreeMap::new();
         for stored in self.tasks.values() {
-            let line = (stored.task.queue.clone(), stored.route(), stored.is_newer());
+            let line = (stored.task.spec.queue.clone(), stored.route(), stored.is_newer());
             let (stats, wait) = (lines.entry(line).or_default(), stored.facts.wait);
             match stored.state() {
                 TaskState::Scheduled => {
@@ -148,7 +148,7 @@ impl Store {
 
     pub(super) fn lease(&mut self, request: &Lease, now: Timestamp) -> Leased {
         let may_run = |stored: &&Stored| {
-            let queue = &stored.task.queue;
+            let queue = &stored.task.spec.queue;
             stored.state() == TaskState::Scheduled
                 && !stored.is_newer()
                 && request.queues.contains(queue)
@@ -158,7 +158,7 @@ impl Store {
         let waiting = self.tasks.values().filter(may_run);
         let (due, later): (Vec<_>, Vec<_>) = waiting.partition(|stored| stored.facts.wait.is_over(now));
         let next = later.iter().map(|stored| stored.facts.wait.due().since(now)).min();
-        let place = |stored: &Stored| (stored.facts.standing(), stored.facts.wait.due(), stored.task.id);
+        let place = |stored: &Stored| (stored.facts.standing(), stored.facts.wait.due(), stored.task.spec.id);
         let mut due: Vec<_> = due.into_iter().map(place).collect();
         due.sort_unstable();
         let isolated = request.in_company && due.iter().any(|(standing, ..)| *standing == Standing::Isolated);
@@ -181,21 +181,9 @@ impl Store {
         let (token, standing, duration) = (LeaseToken::generate(), stored.facts.standing(), request.duration);
         let alone = request.isolates(standing);
         stored.lease = Some(Held { token, alone, expires: now.plus(duration), duration });
-        let task = &stored.task;
-        Some(LeasedTask {
-            lease: LeaseRef { id, token },
-            kind: task.kind.clone(),
-            shape: task.shape,
-            payload: task.payload.clone(),
-            queue: task.queue.clone(),
-            name: task.name.clone(),
-            schedule_time: stored.facts.wait.due(),
-            attempts: stored.facts.attempts,
-            standing,
-            alone,
-            deadline: task.deadline,
-            attributes: task.attributes.clone(),
-        })
+        let NewTask { spec, payload, .. } = stored.task.clone();
+        let (schedule_time, attempts) = (stored.facts.wait.due(), stored.facts.attempts);
+        Some(LeasedTask { lease: LeaseRef { id, token }, spec, payload, schedule_time, attempts, standing, alone })
     }
 
     /// The task of a lease that is held.
@@ -220,7 +208,7 @@ impl Store {
     /// What limits the attempts of a stored task.
     fn rules(&self, id: TaskId) -> Option<Rules> {
         let stored = self.tasks.get(&id).filter(|stored| !stored.is_newer())?;
-        Some(Rules::of(&self.config(&stored.task.queue), stored.task.retry.clone()))
+        Some(Rules::of(&self.config(&stored.task.spec.queue), stored.task.spec.retry.clone()))
     }
 
     /// Ends the lease of a task with a change.
@@ -257,13 +245,14 @@ impl Store {
             }
         }
         let old = |stored: &&Stored| {
-            let config = self.config(&stored.task.queue);
+            let config = self.config(&stored.task.spec.queue);
             !stored.is_newer() && stored.facts.died.is_some_and(|died| lifecycle::is_forgotten(died, &config, now))
         };
-        let old: Vec<_> = self.tasks.values().filter(old).take(request.limit).map(|stored| stored.task.id).collect();
+        let old: Vec<_> =
+            self.tasks.values().filter(old).take(request.limit).map(|stored| stored.task.spec.id).collect();
         for id in old {
             let removed = self.remove(id, now);
-            swept.attributes.extend(removed.and_then(|stored| stored.task.attributes));
+            swept.attributes.extend(removed.and_then(|stored| stored.task.spec.attributes));
             swept.forgotten += 1;
         }
         let names = self.forget_names(request.limit, now);
@@ -298,34 +287,14 @@ impl Store {
 impl Stored {
     /// The task as it is shown.
     pub(super) fn record(&self) -> TaskRecord {
-        let (task, facts) = (&self.task, &self.facts);
-        TaskRecord {
-            id: task.id,
-            kind: task.kind.clone(),
-            shape: task.shape,
-            payload: task.payload.clone(),
-            queue: task.queue.clone(),
-            name: task.name.clone(),
-            state: self.state(),
-            created: facts.created,
-            schedule_time: facts.wait.due(),
-            first_attempt: facts.first_attempt,
-            attempts: facts.attempts,
-            lost_leases: facts.lost_leases,
-            lost_attempts: facts.lost_attempts,
-            max_attempts: task.max_attempts,
-            retry: task.retry.clone(),
-            deadline: task.deadline,
-            attributes: task.attributes.clone(),
-            errors: self.errors.clone(),
-            died: facts.died,
-        }
+        let NewTask { spec, payload, .. } = &self.task;
+        self.facts.record(spec.clone(), payload.clone(), self.lease.is_some(), self.errors.clone())
     }
 
     /// Whether `filter` means it.
     pub(super) fn is_meant(&self, filter: &TaskFilter) -> bool {
-        filter.queue.as_ref().is_none_or(|queue| self.task.queue == *queue)
-            && filter.kind.as_ref().is_none_or(|kind| self.task.kind == *kind)
+        filter.queue.as_ref().is_none_or(|queue| self.task.spec.queue == *queue)
+            && filter.kind.as_ref().is_none_or(|kind| self.task.spec.kind == *kind)
             && filter.state.is_none_or(|state| self.state() == state)
     }
 
@@ -334,18 +303,18 @@ impl Stored {
     }
 
     fn route(&self) -> Route {
-        Route::new(self.task.kind.clone(), self.task.shape)
+        self.task.spec.route()
     }
 
     /// Whether a newer version of this crate stored it.
     fn is_newer(&self) -> bool {
-        self.task.version() > version::KNOWN
+        self.task.spec.version() > version::KNOWN
     }
 
     /// Its lease, as a sweep sees it.
     fn held(&self) -> Option<HeldLease> {
         let held = self.lease.as_ref()?;
-        Some(HeldLease::new(LeaseRef { id: self.task.id, token: held.token }, held.expires, held.duration))
+        Some(HeldLease::new(LeaseRef { id: self.task.spec.id, token: held.token }, held.expires, held.duration))
     }
 
     fn keep_error(&mut self, message: &str, at: Timestamp) {

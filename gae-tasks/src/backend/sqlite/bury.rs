@@ -20,14 +20,14 @@ impl Request for Bury {
             return Ok(());
         }
         let mut buried = self.task.clone();
-        if let Some(name) = &buried.name
-            && name::take(connection, &buried.queue, name, buried.id, now)?.is_some()
+        if let Some(name) = &buried.spec.name
+            && name::take(connection, &buried.spec.queue, name, buried.spec.id, now)?.is_some()
         {
-            buried.name = None;
+            buried.spec.name = None;
         }
         let lane = store.catalogue.lane_of(connection, &buried)?;
         insert(connection, &buried, lane, now, buried.schedule.resolve(now))?;
-        let Some(task) = Task::load(connection, buried.id)? else { return Ok(()) };
+        let Some(task) = Task::load(connection, buried.spec.id)? else { return Ok(()) };
         let facts = lifecycle::bury(task.facts, self.attempts, self.first_attempt, now);
         let change = Change::To { facts, error: Some(&self.error) };
         task.apply(connection, &store.catalogue, change, now).map(|_| ())

@@ -79,7 +79,7 @@ fn gather(
     if fresh.is_full() {
         fresh.write(connection)?;
     }
-    Ok(Deferred::new(task.id, true))
+    Ok(Deferred::new(task.spec.id, true))
 }
 
 fn enqueue(
@@ -88,32 +88,33 @@ fn enqueue(
     task: &NewTask,
     now: Timestamp,
 ) -> Result<Deferred, Fault> {
-    if let Some(name) = &task.name {
+    if let Some(name) = &task.spec.name {
         // Asked before the name: the same task again is answered as the first time, whoever has its name.
         if is_stored(connection, task)? {
-            return Ok(Deferred::new(task.id, true));
+            return Ok(Deferred::new(task.spec.id, true));
         }
-        if let Some(answer) = name::take(connection, &task.queue, name, task.id, now)? {
+        if let Some(answer) = name::take(connection, &task.spec.queue, name, task.spec.id, now)? {
             return Ok(answer);
         }
     }
     let lane = catalogue.lane_of(connection, task)?;
     let due = task.schedule.resolve(now);
     if insert(connection, task, lane, now, due)? {
-        waiting::put(connection, task.id, lane, Standing::Clear, Wait::scheduled(task.schedule, now))?;
+        waiting::put(connection, task.spec.id, lane, Standing::Clear, Wait::scheduled(task.schedule, now))?;
     }
-    Ok(Deferred::new(task.id, true))
+    Ok(Deferred::new(task.spec.id, true))
 }
 
 fn refused(task: &NewTask, fault: &Fault) -> Error {
     let source = fault.rule();
-    let problem = format!("refuses the task {} of `{}`: a rule of the database is against it", task.id, task.kind);
+    let problem =
+        format!("refuses the task {} of `{}`: a rule of the database is against it", task.spec.id, task.spec.kind);
     Error::Storage { backend: super::NAME, problem, source: source.into() }
 }
 
 pub(super) fn is_stored(connection: &Connection, task: &NewTask) -> Result<bool, Fault> {
     let mut statement = connection.prepare_cached("SELECT 1 FROM gae_tasks_task WHERE id = ?1")?;
-    Ok(statement.query_row(params![task.id.as_bytes()], |_| Ok(())).optional()?.is_some())
+    Ok(statement.query_row(params![task.spec.id.as_bytes()], |_| Ok(())).optional()?.is_some())
 }
 
 /// Answers whether the task is new.
@@ -128,15 +129,15 @@ pub(super) fn insert(
                           retry, attributes, payload) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \
                           ON CONFLICT (id) DO NOTHING";
     let inserted = connection.prepare_cached(INSERT)?.execute(params![
-        task.id.as_bytes(),
+        task.spec.id.as_bytes(),
         lane,
         now.as_micros(),
         due.as_micros(),
-        task.max_attempts,
-        task.deadline.map(row::nanos),
-        task.name.as_ref().map(crate::task::TaskName::as_str),
-        task.retry.as_ref().map(encoded).transpose()?,
-        task.attributes,
+        task.spec.max_attempts,
+        task.spec.deadline.map(row::nanos),
+        task.spec.name.as_ref().map(crate::task::TaskName::as_str),
+        task.spec.retry.as_ref().map(encoded).transpose()?,
+        task.spec.attributes,
         task.payload,
     ])?;
     Ok(inserted > 0)

@@ -44,15 +44,25 @@ impl Default for Fresh {
 impl Fresh {
     /// Whether a task has nothing that the gathered rows have no column for.
     pub(super) const fn fits(task: &NewTask) -> bool {
-        task.name.is_none() && task.retry.is_none()
+        task.spec.name.is_none() && task.spec.retry.is_none()
     }
 
     pub(super) fn add(&mut self, task: &NewTask, lane: i64, now: Timestamp, due: Timestamp) {
         let payload = self.keep(&task.payload);
-        let attributes = task.attributes.as_ref().map(|attributes| self.keep(attributes));
+        let attributes = task.spec.attributes.as_ref().map(|attributes| self.keep(attributes));
         let (created, due, timed) = (now.as_micros(), due.as_micros(), task.schedule.is_timed());
-        let (max_attempts, deadline) = (task.max_attempts, task.deadline.map(super::row::nanos));
-        self.rows.push(Row { id: task.id, lane, created, timed, due, max_attempts, deadline, payload, attributes });
+        let (max_attempts, deadline) = (task.spec.max_attempts, task.spec.deadline.map(super::row::nanos));
+        self.rows.push(Row {
+            id: task.spec.id,
+            lane,
+            created,
+            timed,
+            due,
+            max_attempts,
+            deadline,
+            payload,
+            attributes,
+        });
     }
 
     /// Whether the largest statement can be filled.

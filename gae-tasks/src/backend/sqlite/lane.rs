@@ -120,12 +120,12 @@ impl Catalogue {
 
     /// The lane `task` goes to; made, with its queue, if it is the first one.
     pub(super) fn lane_of(&mut self, connection: &Connection, task: &NewTask) -> Result<i64, Fault> {
-        let version = task.version();
+        let version = task.spec.version();
         if let Some(lane) = &self.recent
-            && lane.route.shape() == task.shape
+            && lane.route.shape() == task.spec.shape
             && lane.version == version
-            && lane.queue == task.queue
-            && *lane.route.kind() == task.kind
+            && lane.queue == task.spec.queue
+            && *lane.route.kind() == task.spec.kind
         {
             return Ok(lane.id);
         }
@@ -135,19 +135,19 @@ impl Catalogue {
     }
 
     fn find_or_make(&mut self, connection: &Connection, task: &NewTask, version: u8) -> Result<i64, Fault> {
-        let known = self.by_name.get(&task.queue).and_then(|kinds| kinds.get(&task.kind));
-        let is_meant = |lane: &&Arc<Lane>| lane.route.shape() == task.shape && lane.version == version;
+        let known = self.by_name.get(&task.spec.queue).and_then(|kinds| kinds.get(&task.spec.kind));
+        let is_meant = |lane: &&Arc<Lane>| lane.route.shape() == task.spec.shape && lane.version == version;
         if let Some(lane) = known.and_then(|lanes| lanes.iter().find(is_meant)) {
             return Ok(lane.id);
         }
-        self.ensure_queue(connection, &task.queue)?;
-        let shape = task.shape.to_bits().cast_signed();
+        self.ensure_queue(connection, &task.spec.queue)?;
+        let shape = task.spec.shape.to_bits().cast_signed();
         connection
             .prepare_cached("INSERT INTO gae_tasks_lane (queue, kind, shape, version) VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![task.queue.as_str(), task.kind.as_str(), shape, version])?;
+            .execute(params![task.spec.queue.as_str(), task.spec.kind.as_str(), shape, version])?;
         let id = connection.last_insert_rowid();
-        let route = Route::new(task.kind.clone(), task.shape);
-        self.know(Lane { id, queue: task.queue.clone(), route, version });
+        let route = Route::new(task.spec.kind.clone(), task.spec.shape);
+        self.know(Lane { id, queue: task.spec.queue.clone(), route, version });
         Ok(id)
     }
 

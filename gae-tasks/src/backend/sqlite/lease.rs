@@ -12,14 +12,14 @@ use super::connection::Durability;
 use super::error::Fault;
 use super::lane::Lane;
 use super::lost::Waited;
-use super::row::{deadline, task_id, task_name};
+use super::row::{deadline, retry, task_id, task_name};
 use super::unreadable;
 use super::waiting;
 use super::writer::{Store, moment};
 use crate::backend::lease::Haul;
 use crate::backend::lifecycle::Wait;
 use crate::backend::{Lease, LeaseRef, LeaseToken, Leased, LeasedTask, Standing};
-use crate::task::TaskId;
+use crate::task::{TaskId, TaskSpec};
 use crate::time::{Timestamp, micros};
 
 /// The order of what waits; the rows of tasks, with their payloads, are read only for those that are taken.
@@ -27,8 +27,7 @@ pub(super) const READ: &str = "SELECT due, task, since FROM gae_tasks_waiting WH
                                AND due <= ?4 AND (due, task) > (?5, ?6) AND typeof(task) = 'blob' AND length(task) = 16 \
                                ORDER BY due, task LIMIT ?7";
 
-pub(super) const TASK: &str =
-    "SELECT name, schedule_time, attempts, deadline, attributes, payload FROM gae_tasks_task WHERE id = ?1";
+pub(super) const TASK: &str = "SELECT name, schedule_time, attempts, deadline, attributes, payload, retry, max_attempts FROM gae_tasks_task WHERE id = ?1";
 
 pub(super) const LATER: &str = "SELECT due FROM gae_tasks_waiting WHERE lane = ?1 AND standing = ?2 AND timed = 1 \
                                AND due > ?3 ORDER BY due LIMIT 1";
@@ -328,18 +327,24 @@ fn task(
     lease: LeaseRef,
     rank: Rank,
 ) -> rusqlite::Result<LeasedTask> {
+    // No bytes are no settings that can be read.
+    let own_retry: Option<Vec<u8>> = row.get(6).unwrap_or(Some(Vec::new()));
+    let (kind, shape, queue) = (lane.route.kind().clone(), lane.route.shape(), lane.queue.clone());
+    let spec = TaskSpec {
+        name: task_name(connection, lease.id, row, 0),
+        max_attempts: row.get(7).unwrap_or_default(),
+        retry: retry(connection, lease.id, own_retry.as_deref()),
+        deadline: deadline(row.get(3)?),
+        attributes: row.get(4)?,
+        ..TaskSpec::new(lease.id, kind, shape, queue)
+    };
     Ok(LeasedTask {
         lease,
-        kind: lane.route.kind().clone(),
-        shape: lane.route.shape(),
+        spec,
         payload: row.get(5)?,
-        queue: lane.queue.clone(),
-        name: task_name(connection, lease.id, row, 0),
         schedule_time: Timestamp::from_micros(row.get(1)?),
         attempts: row.get(2)?,
         standing: rank.standing,
         alone: rank.alone,
-        deadline: deadline(row.get(3)?),
-        attributes: row.get(4)?,
     })
 }

@@ -7,9 +7,10 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 use super::error::Fault;
 use super::lane::{kind, queue_name, shape};
 use super::unreadable;
+use crate::backend::lifecycle::{Facts, Wait};
 use crate::backend::{List, TaskError, TaskFilter, TaskRecord, TaskState};
 use crate::queue::RetryConfig;
-use crate::task::{TaskId, TaskName};
+use crate::task::{TaskId, TaskName, TaskSpec};
 use crate::time::Timestamp;
 use crate::version::{self, Unread};
 
@@ -65,36 +66,29 @@ const fn condition(state: TaskState) -> &'static str {
 
 fn record(connection: &Connection, row: &Row<'_>) -> Result<TaskRecord, Fault> {
     let id = task_id(row, 0)?;
-    let died = time(row.get(15)?);
-    let state = match (died, row.get(16)?) {
-        (Some(_), _) => TaskState::Dead,
-        (None, true) => TaskState::Leased,
-        (None, false) => TaskState::Scheduled,
-    };
     let errors = if row.get::<_, i64>(17)? > 0 { errors(connection, id)? } else { Vec::new() };
     // No bytes are no settings that can be read.
     let own_retry: Option<Vec<u8>> = row.get(12).unwrap_or(Some(Vec::new()));
-    Ok(TaskRecord {
-        id,
-        kind: kind(row.get(1)?)?,
-        shape: shape(row.get(2)?),
-        payload: row.get(3)?,
-        queue: queue_name(row.get(4)?)?,
+    let spec = TaskSpec {
         name: task_name(connection, id, row, 5),
-        state,
-        created: Timestamp::from_micros(row.get(6)?),
-        schedule_time: Timestamp::from_micros(row.get(7)?),
-        first_attempt: time(row.get(8)?),
-        attempts: row.get(9)?,
-        lost_leases: row.get(10)?,
-        lost_attempts: row.get(18)?,
         max_attempts: row.get(11)?,
         retry: retry(connection, id, own_retry.as_deref()),
         deadline: deadline(row.get(13)?),
         attributes: row.get(14)?,
-        errors,
-        died,
-    })
+        ..TaskSpec::new(id, kind(row.get(1)?)?, shape(row.get(2)?), queue_name(row.get(4)?)?)
+    };
+    let facts = Facts {
+        created: Timestamp::from_micros(row.get(6)?),
+        // How a task waits is not shown.
+        wait: Wait::Worker(Timestamp::from_micros(row.get(7)?)),
+        attempts: row.get(9)?,
+        first_attempt: time(row.get(8)?),
+        lost_leases: row.get(10)?,
+        lost_attempts: row.get(18)?,
+        max_attempts: spec.max_attempts,
+        died: time(row.get(15)?),
+    };
+    Ok(facts.record(spec, row.get(3)?, row.get(16)?, errors))
 }
 
 fn errors(connection: &Connection, id: TaskId) -> Result<Vec<TaskError>, Fault> {

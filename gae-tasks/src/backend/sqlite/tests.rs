@@ -30,8 +30,8 @@ use crate::backend::{
 };
 use crate::error::Error;
 use crate::queue::QueueName;
-use crate::task::{Deferred, Kind, Shape, TaskId};
-use crate::time::{Now, Schedule, Timestamp};
+use crate::task::{Deferred, Kind, Shape, TaskId, TaskSpec};
+use crate::time::{Now, Timestamp};
 
 /// Waits for an answer, as a caller without a runtime does.
 fn wait<T>(answer: impl Future<Output = T>) -> T {
@@ -92,19 +92,10 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn task(payload: &[u8]) -> NewTask {
-    NewTask {
-        id: TaskId::generate(),
-        kind: Kind::from_static("shop/send"),
-        shape: Shape::from_bits(7),
-        payload: payload.to_vec(),
-        queue: QueueName::DEFAULT,
-        name: None,
-        schedule: Schedule::Now,
-        max_attempts: None,
-        retry: None,
-        deadline: None,
-        attributes: None,
-    }
+    NewTask::new(
+        TaskSpec::new(TaskId::generate(), Kind::from_static("shop/send"), Shape::from_bits(7), QueueName::DEFAULT),
+        payload.to_vec(),
+    )
 }
 
 fn enqueue(backend: &Sqlite, tasks: Vec<NewTask>) -> Result<Vec<Result<Deferred, Error>>, Error> {

@@ -71,7 +71,7 @@ pub(super) async fn a_replayed_dead_letter_has_a_new_life(on: Stage) {
     let record = on.record(id).await;
     assert_eq!((record.state, record.died, record.schedule_time), (TaskState::Scheduled, None, at(100)));
     assert_eq!((record.attempts, record.lost_leases, record.first_attempt), (0, 0, None));
-    assert_eq!((record.errors, record.name, record.payload), (dead.errors, dead.name, dead.payload));
+    assert_eq!((record.errors, record.spec.name, record.payload), (dead.errors, dead.spec.name, dead.payload));
     assert_eq!(record.created, dead.created);
 }
 
@@ -83,7 +83,7 @@ pub(super) async fn a_replayed_dead_letter_is_leased_like_a_new_task(on: Stage) 
 }
 
 pub(super) async fn a_replayed_dead_letter_has_all_its_attempts_again(on: Stage) {
-    let id = on.store(at(0), NewTask { max_attempts: Some(2), ..on.task() }).await;
+    let id = on.store(at(0), on.task().with(|task| task.spec.max_attempts = Some(2))).await;
     for now in [at(0), at(60)] {
         on.attempt(now, retry()).await;
     }
@@ -127,7 +127,7 @@ pub(super) async fn deleting_twice_does_not_shorten_nor_prolong_a_tombstone(on: 
     let id = on.store(at(0), on.named("n")).await;
     on.delete(at(0), id).await;
     on.delete(at(1000), id).await;
-    let again = on.offer(at(0).plus(TOMBSTONES), NewTask { name: name("n"), ..on.task() }).await;
+    let again = on.offer(at(0).plus(TOMBSTONES), on.task().with(|task| task.spec.name = name("n"))).await;
     assert!(again.created);
 }
 
@@ -137,9 +137,9 @@ pub(super) async fn a_purge_deletes_what_waits_and_what_is_leased(on: Stage) {
     on.lease_one(at(0)).await;
     on.store(at(0), on.task()).await;
     store_later(&on).await;
-    let other = on.store(at(0), NewTask { queue: queue("r"), ..on.task() }).await;
+    let other = on.store(at(0), on.task().with(|task| task.spec.queue = queue("r"))).await;
     assert_eq!(on.purge(at(1), "q").await, Purged::new(3, 0));
-    let left: Vec<_> = on.all().await.into_iter().map(|record| record.id).collect();
+    let left: Vec<_> = on.all().await.into_iter().map(|record| record.spec.id).collect();
     assert_eq!(left, [dead, other]);
 }
 
@@ -233,7 +233,7 @@ pub(super) async fn pausing_makes_a_missing_queue(on: Stage) {
     let queues = on.backend.queues().await.expect("queues answers");
     assert_eq!((&queues[0].name, queues[0].paused), (&queue("fresh"), true));
     assert_eq!(queues[0].config, Some(QueueConfig::new()));
-    on.store(at(0), NewTask { queue: queue("fresh"), ..on.task() }).await;
+    on.store(at(0), on.task().with(|task| task.spec.queue = queue("fresh"))).await;
     assert_eq!(on.list(TaskFilter::new().queue(queue("fresh"))).await.len(), 1);
 }
 

@@ -10,7 +10,7 @@ use crate::time::{Now, Schedule, Timestamp};
 
 /// Buries a task after 3 attempts, the first of which began 90 seconds before the case.
 async fn bury(on: &Stage, now: Timestamp, task: NewTask, error: &str) -> TaskId {
-    let id = task.id;
+    let id = task.spec.id;
     let first_attempt = Some(at(-90));
     let request = Bury { now: Now::At(now), task, attempts: 3, first_attempt, error: error.to_owned() };
     on.backend.bury(request).await.expect("bury answers");
@@ -19,16 +19,15 @@ async fn bury(on: &Stage, now: Timestamp, task: NewTask, error: &str) -> TaskId 
 
 /// A task that has everything.
 fn full(on: &Stage) -> NewTask {
-    NewTask {
-        payload: vec![0, 1, 2, 255],
-        name: name("full"),
-        schedule: Schedule::At(at(-100)),
-        max_attempts: Some(2),
-        retry: Some(RetryConfig::new().with_min_backoff(secs(7)).with_max_attempts(None)),
-        deadline: Some(secs(77)),
-        attributes: Some(vec![1, 2, 3]),
-        ..on.task()
-    }
+    on.task().with(|task| {
+        task.spec.name = name("full");
+        task.spec.max_attempts = Some(2);
+        task.spec.retry = Some(RetryConfig::new().with_min_backoff(secs(7)).with_max_attempts(None));
+        task.spec.deadline = Some(secs(77));
+        task.spec.attributes = Some(vec![1, 2, 3]);
+        task.payload = vec![0, 1, 2, 255];
+        task.schedule = Schedule::At(at(-100));
+    })
 }
 
 pub(super) async fn a_buried_task_is_a_dead_letter_with_all_its_data(on: Stage) {
@@ -37,10 +36,16 @@ pub(super) async fn a_buried_task_is_a_dead_letter_with_all_its_data(on: Stage) 
     let record = on.record(id).await;
     assert_eq!((record.state, record.died, record.created), (TaskState::Dead, Some(at(5)), at(5)));
     assert_eq!((record.attempts, record.first_attempt, record.lost_leases), (3, Some(at(-90)), 0));
-    assert_eq!((&record.kind, record.shape, &record.payload), (&task.kind, task.shape, &task.payload));
-    assert_eq!((&record.queue, &record.name, &record.retry), (&task.queue, &task.name, &task.retry));
-    assert_eq!((record.max_attempts, record.deadline), (task.max_attempts, task.deadline));
-    assert_eq!(record.attributes, task.attributes);
+    assert_eq!(
+        (&record.spec.kind, record.spec.shape, &record.payload),
+        (&task.spec.kind, task.spec.shape, &task.payload)
+    );
+    assert_eq!(
+        (&record.spec.queue, &record.spec.name, &record.spec.retry),
+        (&task.spec.queue, &task.spec.name, &task.spec.retry)
+    );
+    assert_eq!((record.spec.max_attempts, record.spec.deadline), (task.spec.max_attempts, task.spec.deadline));
+    assert_eq!(record.spec.attributes, task.spec.attributes);
     assert_eq!(record.errors.len(), 1);
     let error = &record.errors[0];
     assert_eq!((error.attempt, error.at, error.message.as_str()), (3, at(5), "it failed elsewhere"));
@@ -48,7 +53,7 @@ pub(super) async fn a_buried_task_is_a_dead_letter_with_all_its_data(on: Stage) 
 
 pub(super) async fn a_task_that_never_began_can_be_buried(on: Stage) {
     let task = on.task();
-    let id = task.id;
+    let id = task.spec.id;
     let request = Bury { now: Now::At(at(0)), task, attempts: 0, first_attempt: None, error: String::new() };
     on.backend.bury(request).await.expect("bury answers");
     let record = on.record(id).await;
@@ -98,8 +103,14 @@ pub(super) async fn a_buried_task_is_replayed_with_all_its_data(on: Stage) {
     on.replay(at(100), id).await.expect("the dead letter is replayed");
     let leased = on.lease_one(at(100)).await;
     assert_eq!((leased.lease.id, leased.attempts, leased.standing), (id, 0, Standing::Clear));
-    assert_eq!((&leased.kind, leased.shape, &leased.payload), (&task.kind, task.shape, &task.payload));
-    assert_eq!((&leased.name, leased.deadline, &leased.attributes), (&task.name, task.deadline, &task.attributes));
+    assert_eq!(
+        (&leased.spec.kind, leased.spec.shape, &leased.payload),
+        (&task.spec.kind, task.spec.shape, &task.payload)
+    );
+    assert_eq!(
+        (&leased.spec.name, leased.spec.deadline, &leased.spec.attributes),
+        (&task.spec.name, task.spec.deadline, &task.spec.attributes)
+    );
     on.settle(at(100), leased.lease, retry()).await;
     let record = on.record(id).await;
     assert_eq!((record.schedule_time, record.errors.len()), (at(107), 2), "its own pauses count again");
@@ -115,16 +126,16 @@ pub(super) async fn a_buried_task_can_be_deleted(on: Stage) {
 }
 
 pub(super) async fn a_buried_task_keeps_its_name_where_nobody_has_it(on: Stage) {
-    on.store(at(0), NewTask { queue: queue("r"), ..on.named("n") }).await;
+    on.store(at(0), on.named("n").with(|task| task.spec.queue = queue("r"))).await;
     let id = bury(&on, at(0), on.named("n"), "over").await;
-    assert_eq!(on.record(id).await.name, name("n"));
+    assert_eq!(on.record(id).await.spec.name, name("n"));
     assert_eq!(on.offer(at(1), on.named("n")).await, Deferred::new(id, false));
 }
 
 pub(super) async fn a_buried_task_drops_a_name_that_another_has(on: Stage) {
     let first = on.store(at(0), on.named("n")).await;
     let buried = bury(&on, at(0), on.named("n"), "over").await;
-    assert_eq!((on.record(first).await.name, on.record(buried).await.name), (name("n"), None));
+    assert_eq!((on.record(first).await.spec.name, on.record(buried).await.spec.name), (name("n"), None));
     on.delete(at(1), buried).await;
     assert_eq!(on.offer(at(2), on.named("n")).await, Deferred::new(first, false));
 }
@@ -134,10 +145,10 @@ pub(super) async fn a_buried_task_drops_a_name_that_is_blocked(on: Stage) {
     on.attempt(at(0), Verdict::Done).await;
     let until = at(0).plus(TOMBSTONES);
     let early = bury(&on, just_before(until), on.named("n"), "over").await;
-    assert_eq!(on.record(early).await.name, None);
+    assert_eq!(on.record(early).await.spec.name, None);
     assert_eq!(on.offer(just_before(until), on.named("n")).await, Deferred::new(first, false));
     let late = bury(&on, until, on.named("n"), "over").await;
-    assert_eq!(on.record(late).await.name, name("n"));
+    assert_eq!(on.record(late).await.spec.name, name("n"));
 }
 
 pub(super) async fn a_buried_task_is_forgotten_when_it_is_too_old(on: Stage) {
@@ -151,9 +162,9 @@ pub(super) async fn a_buried_task_is_forgotten_when_it_is_too_old(on: Stage) {
 pub(super) async fn a_sweep_tells_the_attributes_of_what_it_forgets(on: Stage) {
     bury(&on, at(0), full(&on), "over").await;
     bury(&on, at(0), on.task(), "over").await;
-    on.store(at(0), NewTask { attributes: Some(vec![1, 7]), ..on.task() }).await;
+    on.store(at(0), on.task().with(|task| task.spec.attributes = Some(vec![1, 7]))).await;
     on.attempt(at(0), permanent()).await;
-    on.store(at(0), NewTask { attributes: Some(vec![1, 8]), ..on.task() }).await;
+    on.store(at(0), on.task().with(|task| task.spec.attributes = Some(vec![1, 8]))).await;
     let mut swept = on.sweep(at(0).plus(DEAD_LETTERS), 100).await;
     swept.attributes.sort();
     assert_eq!((swept.forgotten, swept.attributes), (3, vec![vec![1, 2, 3], vec![1, 7]]));
@@ -169,7 +180,7 @@ pub(super) async fn a_long_error_of_a_buried_task_is_cut(on: Stage) {
 pub(super) async fn burying_makes_a_queue_and_leaves_a_known_one_as_it_is(on: Stage) {
     on.pause("r", true).await;
     for name in ["fresh", "r"] {
-        bury(&on, at(0), NewTask { queue: queue(name), ..on.task() }, "over").await;
+        bury(&on, at(0), on.task().with(|task| task.spec.queue = queue(name)), "over").await;
     }
     let queues = on.backend.queues().await.expect("queues answers");
     let told: Vec<_> = queues.iter().map(|queue| (queue.name.as_str(), queue.paused)).collect();

@@ -109,7 +109,7 @@ pub(super) async fn dead_letters_of_the_future_are_kept(on: Stage) {
 
 pub(super) async fn a_task_that_cannot_be_read_goes_back_for_a_while(on: Stage) {
     let unreadable = || Verdict::Unreadable { error: "what".to_owned() };
-    let id = on.store(at(0), NewTask { max_attempts: Some(1), ..on.task() }).await;
+    let id = on.store(at(0), on.task().with(|task| task.spec.max_attempts = Some(1))).await;
     let mut now = at(10);
     for wait in [60, 70, 140, 280, 560, 1120, 2240, 3600, 3600] {
         assert_eq!(on.attempt(now, unreadable()).await, Settled::Scheduled(now.plus(secs(wait))));
@@ -129,7 +129,7 @@ pub(super) async fn a_task_that_cannot_be_read_keeps_its_standing(on: Stage) {
 }
 
 pub(super) async fn the_next_time_regards_only_what_waits_for_a_time(on: Stage) {
-    on.store(at(3600), NewTask { queue: queue("q"), ..on.task() }).await;
+    on.store(at(3600), on.task().with(|task| task.spec.queue = queue("q"))).await;
     on.lease_one(at(3600)).await;
     on.sweep(at(3600).plus(LEASE), 100).await;
     on.store(at(0), NewTask { schedule: Schedule::After(secs(10)), ..on.task() }).await;

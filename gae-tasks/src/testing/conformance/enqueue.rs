@@ -13,26 +13,25 @@ use crate::task::{Deferred, Shape};
 use crate::time::{Now, Schedule, Timestamp};
 
 pub(super) async fn what_was_given_is_stored(on: Stage) {
-    let task = NewTask {
-        kind: kind("shop.emails/send_welcome"),
-        shape: Shape::from_bits(0x0123_4567_89ab_cdef),
-        payload: (0..=255).collect(),
-        queue: queue("emails"),
-        name: name("welcome-42_x"),
-        schedule: Schedule::After(secs(60)),
-        max_attempts: Some(7),
-        retry: Some(RetryConfig::new().with_max_doublings(3).with_max_retry_duration(Some(secs(99)))),
-        deadline: Some(Duration::from_millis(1500)),
-        attributes: Some(vec![0, 1, 255]),
-        ..on.task()
-    };
+    let task = on.task().with(|task| {
+        task.spec.kind = kind("shop.emails/send_welcome");
+        task.spec.shape = Shape::from_bits(0x0123_4567_89ab_cdef);
+        task.spec.queue = queue("emails");
+        task.spec.name = name("welcome-42_x");
+        task.spec.max_attempts = Some(7);
+        task.spec.retry = Some(RetryConfig::new().with_max_doublings(3).with_max_retry_duration(Some(secs(99))));
+        task.spec.deadline = Some(Duration::from_millis(1500));
+        task.spec.attributes = Some(vec![0, 1, 255]);
+        task.payload = (0..=255).collect();
+        task.schedule = Schedule::After(secs(60));
+    });
     on.store(at(5), task.clone()).await;
-    let record = on.record(task.id).await;
-    assert_eq!((record.id, record.kind, record.shape), (task.id, task.kind, task.shape));
-    assert_eq!((record.payload, record.queue, record.name), (task.payload, task.queue, task.name));
+    let record = on.record(task.spec.id).await;
+    assert_eq!((record.spec.id, record.spec.kind, record.spec.shape), (task.spec.id, task.spec.kind, task.spec.shape));
+    assert_eq!((record.payload, record.spec.queue, record.spec.name), (task.payload, task.spec.queue, task.spec.name));
     assert_eq!((record.created, record.schedule_time), (at(5), at(65)));
-    assert_eq!((record.max_attempts, record.retry), (task.max_attempts, task.retry));
-    assert_eq!((record.deadline, record.attributes), (task.deadline, task.attributes));
+    assert_eq!((record.spec.max_attempts, record.spec.retry), (task.spec.max_attempts, task.spec.retry));
+    assert_eq!((record.spec.deadline, record.spec.attributes), (task.spec.deadline, task.spec.attributes));
 }
 
 pub(super) async fn a_new_task_has_no_past(on: Stage) {
@@ -41,8 +40,8 @@ pub(super) async fn a_new_task_has_no_past(on: Stage) {
     assert_eq!(record.state, TaskState::Scheduled);
     assert_eq!((record.attempts, record.lost_leases, record.errors.len()), (0, 0, 0));
     assert_eq!((record.first_attempt, record.died), (None, None));
-    assert_eq!((record.name, record.max_attempts, record.retry), (None, None, None));
-    assert_eq!((record.deadline, record.attributes), (None, None));
+    assert_eq!((record.spec.name, record.spec.max_attempts, record.spec.retry), (None, None, None));
+    assert_eq!((record.spec.deadline, record.spec.attributes), (None, None));
 }
 
 pub(super) async fn an_empty_payload_is_stored(on: Stage) {
@@ -61,18 +60,22 @@ pub(super) async fn a_large_payload_is_stored(on: Stage) {
 pub(super) async fn the_longest_names_are_stored(on: Stage) {
     let (queue, name) = (queue(&"q".repeat(100)), name(&"n".repeat(500)));
     let kind = kind(&["long.module.path"; 60].join("/"));
-    let task = NewTask { queue: queue.clone(), name: name.clone(), kind: kind.clone(), ..on.task() };
+    let task = on.task().with(|task| {
+        task.spec.queue = queue.clone();
+        task.spec.name = name.clone();
+        task.spec.kind = kind.clone();
+    });
     let record = on.store(at(0), task).await;
     let record = on.record(record).await;
-    assert_eq!((record.queue, record.name, record.kind), (queue, name, kind));
+    assert_eq!((record.spec.queue, record.spec.name, record.spec.kind), (queue, name, kind));
 }
 
 pub(super) async fn every_shape_is_stored(on: Stage) {
     for bits in [0, 1, u64::MAX / 2, u64::MAX / 2 + 1, u64::MAX] {
         let shape = Shape::from_bits(bits);
-        let id = on.store(at(0), NewTask { shape, ..on.task() }).await;
-        assert_eq!(on.record(id).await.shape, shape);
-        assert_eq!(on.lease_one(at(0)).await.shape, shape);
+        let id = on.store(at(0), on.task().with(|task| task.spec.shape = shape)).await;
+        assert_eq!(on.record(id).await.spec.shape, shape);
+        assert_eq!(on.lease_one(at(0)).await.spec.shape, shape);
     }
 }
 
@@ -82,15 +85,18 @@ pub(super) async fn the_largest_numbers_are_stored(on: Stage) {
         .with_max_retry_duration(Some(Duration::MAX))
         .with_max_backoff(Duration::MAX)
         .with_max_doublings(u32::MAX);
-    let task = NewTask { max_attempts: Some(u32::MAX), retry: Some(retry.clone()), ..on.task() };
+    let task = on.task().with(|task| {
+        task.spec.max_attempts = Some(u32::MAX);
+        task.spec.retry = Some(retry.clone());
+    });
     let record = on.store(at(0), task).await;
     let record = on.record(record).await;
-    assert_eq!((record.max_attempts, record.retry), (Some(u32::MAX), Some(retry)));
+    assert_eq!((record.spec.max_attempts, record.spec.retry), (Some(u32::MAX), Some(retry)));
 }
 
 pub(super) async fn empty_attributes_are_not_missing_ones(on: Stage) {
-    let empty = on.store(at(0), NewTask { attributes: Some(Vec::new()), ..on.task() }).await;
-    assert_eq!(on.record(empty).await.attributes, Some(Vec::new()));
+    let empty = on.store(at(0), on.task().with(|task| task.spec.attributes = Some(Vec::new()))).await;
+    assert_eq!(on.record(empty).await.spec.attributes, Some(Vec::new()));
 }
 
 pub(super) async fn an_empty_batch_stores_nothing(on: Stage) {
@@ -106,23 +112,23 @@ pub(super) async fn several_tasks_are_answered_in_order(on: Stage) {
     let created: Vec<_> = answers.iter().map(|answer| answer.created).collect();
     assert_eq!(created, [true, false, true, true]);
     for (task, answer) in tasks.iter().zip(&answers).filter(|(_, answer)| answer.created) {
-        assert_eq!(answer.id, task.id);
+        assert_eq!(answer.id, task.spec.id);
     }
 }
 
 pub(super) async fn one_task_twice_in_a_batch_is_stored_once(on: Stage) {
     let task = on.named("once");
     let answers = on.enqueue(at(0), vec![task.clone(), task.clone()]).await;
-    assert_eq!(answers, [Deferred::new(task.id, true); 2]);
-    assert_eq!(stored(&on.all().await), [task.id]);
+    assert_eq!(answers, [Deferred::new(task.spec.id, true); 2]);
+    assert_eq!(stored(&on.all().await), [task.spec.id]);
 }
 
 pub(super) async fn the_same_task_again_is_a_no_op(on: Stage) {
     let task = NewTask { schedule: Schedule::After(secs(10)), ..on.task() };
     on.store(at(0), task.clone()).await;
-    let before = on.record(task.id).await;
+    let before = on.record(task.spec.id).await;
     on.store(at(5), task.clone()).await;
-    assert_eq!(on.record(task.id).await, before);
+    assert_eq!(on.record(task.spec.id).await, before);
 }
 
 pub(super) async fn the_same_task_again_is_a_no_op_while_it_is_leased(on: Stage) {
@@ -139,7 +145,7 @@ pub(super) async fn the_same_task_again_is_a_no_op_when_it_is_dead(on: Stage) {
     on.store(at(0), task.clone()).await;
     on.attempt(at(0), permanent()).await;
     on.store(at(1), task.clone()).await;
-    assert_eq!(on.record(task.id).await.state, TaskState::Dead);
+    assert_eq!(on.record(task.spec.id).await.state, TaskState::Dead);
 }
 
 pub(super) async fn the_same_named_task_again_is_a_no_op_when_it_is_over(on: Stage) {
@@ -148,7 +154,7 @@ pub(super) async fn the_same_named_task_again_is_a_no_op_when_it_is_over(on: Sta
     on.attempt(at(0), Verdict::Done).await;
     // The first answer was lost on its way: it is given again.
     on.store(at(1), task.clone()).await;
-    assert_eq!(on.find(task.id).await, None);
+    assert_eq!(on.find(task.spec.id).await, None);
 }
 
 pub(super) async fn a_refused_task_again_is_refused_again(on: Stage) {
@@ -157,11 +163,11 @@ pub(super) async fn a_refused_task_again_is_refused_again(on: Stage) {
     for _ in 0..2 {
         assert_eq!(on.offer(at(0), late.clone()).await, Deferred::new(holder, false));
     }
-    assert_eq!(on.find(late.id).await, None);
+    assert_eq!(on.find(late.spec.id).await, None);
 }
 
 pub(super) async fn a_queue_is_made_on_demand(on: Stage) {
-    on.store(at(0), NewTask { queue: queue("fresh"), ..on.task() }).await;
+    on.store(at(0), on.task().with(|task| task.spec.queue = queue("fresh"))).await;
     let queues = on.backend.queues().await.expect("queues answers");
     assert_eq!(queues.len(), 1);
     assert_eq!((&queues[0].name, &queues[0].config), (&queue("fresh"), &Some(QueueConfig::new())));
@@ -202,9 +208,9 @@ pub(super) async fn a_schedule_time_in_the_past_is_now(on: Stage) {
 pub(super) async fn fifty_concurrent_callers_store_all_their_tasks(on: Stage) {
     let mut callers = JoinSet::new();
     for _ in 0..50 {
-        let (backend, task) = (Arc::clone(&on.backend), NewTask { queue: QueueName::DEFAULT, ..on.task() });
+        let (backend, task) = (Arc::clone(&on.backend), on.task().with(|task| task.spec.queue = QueueName::DEFAULT));
         callers.spawn(async move {
-            let id = task.id;
+            let id = task.spec.id;
             let answers = backend.enqueue(Enqueue { now: Now::At(at(0)), tasks: vec![task] }).await;
             let answers = answers.expect("enqueue answers");
             assert!(matches!(answers[..], [Ok(answer)] if answer == Deferred::new(id, true)), "{answers:?}");

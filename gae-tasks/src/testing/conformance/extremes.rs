@@ -86,7 +86,7 @@ pub(super) async fn endless_tombstones_block_for_ever(on: Stage) {
     assert_eq!(on.purge(at(0), "q").await.deleted, 1);
     on.sweep(at(1_000_000_000), 100).await;
     for text in ["done", "deleted", "purged"] {
-        let again = on.offer(at(1_000_000_000), NewTask { name: name(text), ..on.task() }).await;
+        let again = on.offer(at(1_000_000_000), on.task().with(|task| task.spec.name = name(text))).await;
         assert!(!again.created, "{text}");
     }
 }

@@ -19,7 +19,14 @@ fn only(routes: &[(&str, u64)]) -> Routes {
 }
 
 async fn store_route(on: &Stage, name: &str, shape: u64) -> TaskId {
-    on.store(at(0), NewTask { kind: kind(name), shape: Shape::from_bits(shape), ..on.task() }).await
+    on.store(
+        at(0),
+        on.task().with(|task| {
+            task.spec.kind = kind(name);
+            task.spec.shape = Shape::from_bits(shape);
+        }),
+    )
+    .await
 }
 
 async fn store_later(on: &Stage, seconds: u64) -> TaskId {
@@ -33,21 +40,20 @@ pub(super) async fn a_task_is_leased_from_its_schedule_time_on(on: Stage) {
 }
 
 pub(super) async fn a_leased_task_carries_all_it_was_given(on: Stage) {
-    let task = NewTask {
-        kind: kind("shop/pay"),
-        shape: Shape::from_bits(99),
-        payload: vec![1, 0, 2],
-        name: name("pay-1"),
-        deadline: Some(secs(3)),
-        attributes: Some(vec![1, 9]),
-        schedule: Schedule::After(secs(2)),
-        ..on.task()
-    };
+    let task = on.task().with(|task| {
+        task.spec.kind = kind("shop/pay");
+        task.spec.shape = Shape::from_bits(99);
+        task.spec.name = name("pay-1");
+        task.spec.deadline = Some(secs(3));
+        task.spec.attributes = Some(vec![1, 9]);
+        task.payload = vec![1, 0, 2];
+        task.schedule = Schedule::After(secs(2));
+    });
     on.store(at(0), task.clone()).await;
     let leased = on.lease_one(at(5)).await;
-    assert_eq!((leased.lease.id, leased.kind, leased.shape), (task.id, task.kind, task.shape));
-    assert_eq!((leased.payload, leased.queue, leased.name), (task.payload, task.queue, task.name));
-    assert_eq!((leased.deadline, leased.attributes), (task.deadline, task.attributes));
+    assert_eq!((leased.lease.id, leased.spec.kind, leased.spec.shape), (task.spec.id, task.spec.kind, task.spec.shape));
+    assert_eq!((leased.payload, leased.spec.queue, leased.spec.name), (task.payload, task.spec.queue, task.spec.name));
+    assert_eq!((leased.spec.deadline, leased.spec.attributes), (task.spec.deadline, task.spec.attributes));
     assert_eq!((leased.schedule_time, leased.attempts, leased.standing), (at(2), 0, Standing::Clear));
 }
 
@@ -72,7 +78,7 @@ pub(super) async fn a_lease_tells_the_attempts_before_it(on: Stage) {
 
 pub(super) async fn only_the_given_queues_are_leased_from(on: Stage) {
     let mine = on.store(at(0), on.task()).await;
-    on.store(at(0), NewTask { queue: queue("other"), ..on.task() }).await;
+    on.store(at(0), on.task().with(|task| task.spec.queue = queue("other"))).await;
     assert_eq!(ids(&on.lease_all(at(0)).await), [mine]);
 }
 
@@ -112,7 +118,7 @@ pub(super) async fn a_kind_has_its_case(on: Stage) {
 /// As several workers of one program ask for them, in turn.
 pub(super) async fn each_lease_has_routes_and_queues_of_its_own(on: Stage) {
     let tasks = [store_route(&on, "one", 1).await, store_route(&on, "other", 1).await];
-    let elsewhere = on.store(at(0), NewTask { queue: queue("r"), ..on.task() }).await;
+    let elsewhere = on.store(at(0), on.task().with(|task| task.spec.queue = queue("r"))).await;
     let all = on.leasing(at(0));
     let [one, other] = ["one", "other"].map(|kind| Lease { routes: only(&[(kind, 1)]), ..all.clone() });
     for request in [&one, &other, &one] {
@@ -161,10 +167,11 @@ pub(super) async fn a_limit_of_nothing_leases_nothing(on: Stage) {
 
 /// Stores so many tasks of 1 MiB each, every other one of another route.
 async fn store_large(on: &Stage, count: usize) -> Vec<TaskId> {
-    let large = |number: usize| NewTask {
-        payload: vec![7; 1 << 20],
-        shape: Shape::from_bits(7 + number as u64 % 2),
-        ..on.task()
+    let large = |number: usize| {
+        on.task().with(|task| {
+            task.spec.shape = Shape::from_bits(7 + number as u64 % 2);
+            task.payload = vec![7; 1 << 20];
+        })
     };
     let mut ids = Vec::new();
     for number in 0..count {
@@ -200,7 +207,11 @@ pub(super) async fn tasks_are_leased_in_the_order_of_their_schedule_times(on: St
     let mut expected = Vec::new();
     for (seconds, name, of) in plan {
         let schedule = Schedule::After(secs(seconds));
-        let task = NewTask { schedule, queue: queue(name), kind: kind(of), ..on.task() };
+        let task = on.task().with(|task| {
+            task.spec.queue = queue(name);
+            task.spec.kind = kind(of);
+            task.schedule = schedule;
+        });
         expected.push((seconds, on.store(at(0), task).await));
     }
     expected.sort();
@@ -212,19 +223,19 @@ pub(super) async fn tasks_are_leased_in_the_order_of_their_schedule_times(on: St
 
 pub(super) async fn tasks_of_one_schedule_time_are_leased_in_the_order_of_their_ids(on: Stage) {
     let mut tasks: Vec<_> = (0..6).map(|_| on.task()).collect();
-    let expected: Vec<_> = tasks.iter().map(|task| task.id).collect();
+    let expected: Vec<_> = tasks.iter().map(|task| task.spec.id).collect();
     tasks.reverse();
     on.enqueue(at(0), tasks).await;
     assert_eq!(ids(&on.lease_all(at(0)).await), expected);
 }
 
 pub(super) async fn a_paused_queue_is_left_alone_until_it_goes_on(on: Stage) {
-    let (waits, other) = (on.task(), NewTask { queue: queue("r"), ..on.task() });
+    let (waits, other) = (on.task(), on.task().with(|task| task.spec.queue = queue("r")));
     on.enqueue(at(0), vec![waits.clone(), other.clone()]).await;
     on.pause("q", true).await;
-    assert_eq!(ids(&on.lease_all(at(0)).await), [other.id]);
+    assert_eq!(ids(&on.lease_all(at(0)).await), [other.spec.id]);
     on.pause("q", false).await;
-    assert_eq!(ids(&on.lease_all(at(0)).await), [waits.id]);
+    assert_eq!(ids(&on.lease_all(at(0)).await), [waits.spec.id]);
 }
 
 pub(super) async fn a_lease_that_finds_nothing_changes_nothing(on: Stage) {
@@ -248,10 +259,38 @@ pub(super) async fn the_next_time_is_that_of_the_soonest_task(on: Stage) {
 
 pub(super) async fn the_next_time_regards_only_what_the_worker_can_run(on: Stage) {
     let soon = |seconds| Schedule::After(secs(seconds));
-    on.store(at(0), NewTask { schedule: soon(1), queue: queue("other"), ..on.task() }).await;
-    on.store(at(0), NewTask { schedule: soon(2), queue: queue("r"), ..on.task() }).await;
-    on.store(at(0), NewTask { schedule: soon(3), kind: kind("unroutable"), ..on.task() }).await;
-    on.store(at(0), NewTask { schedule: soon(4), shape: Shape::from_bits(8), ..on.task() }).await;
+    on.store(
+        at(0),
+        on.task().with(|task| {
+            task.spec.queue = queue("other");
+            task.schedule = soon(1);
+        }),
+    )
+    .await;
+    on.store(
+        at(0),
+        on.task().with(|task| {
+            task.spec.queue = queue("r");
+            task.schedule = soon(2);
+        }),
+    )
+    .await;
+    on.store(
+        at(0),
+        on.task().with(|task| {
+            task.spec.kind = kind("unroutable");
+            task.schedule = soon(3);
+        }),
+    )
+    .await;
+    on.store(
+        at(0),
+        on.task().with(|task| {
+            task.spec.shape = Shape::from_bits(8);
+            task.schedule = soon(4);
+        }),
+    )
+    .await;
     store_later(&on, 5).await;
     on.pause("r", true).await;
     let request = Lease { routes: only(&[("conformance/plain", 7)]), ..on.leasing(at(0)) };

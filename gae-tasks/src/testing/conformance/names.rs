@@ -10,17 +10,17 @@ async fn is_blocked(on: &Stage, now: Timestamp, holder: TaskId) -> bool {
     let task = on.named("n");
     let answer = on.offer(now, task.clone()).await;
     if answer.created {
-        assert_eq!(answer.id, task.id);
+        assert_eq!(answer.id, task.spec.id);
     } else {
         assert_eq!(answer, Deferred::new(holder, false), "the answer names the holder");
-        assert_eq!(on.find(task.id).await, None, "the refused task is not stored");
+        assert_eq!(on.find(task.spec.id).await, None, "the refused task is not stored");
     }
     !answer.created
 }
 
 pub(super) async fn a_name_belongs_to_a_queue(on: Stage) {
     on.store(at(0), on.named("n")).await;
-    on.store(at(0), NewTask { queue: queue("r"), ..on.named("n") }).await;
+    on.store(at(0), on.named("n").with(|task| task.spec.queue = queue("r"))).await;
 }
 
 pub(super) async fn a_name_has_its_case(on: Stage) {
@@ -31,8 +31,8 @@ pub(super) async fn a_name_has_its_case(on: Stage) {
 pub(super) async fn the_first_of_a_batch_gets_the_name(on: Stage) {
     let (first, second) = (on.named("n"), on.named("n"));
     let answers = on.enqueue(at(0), vec![first.clone(), second.clone()]).await;
-    assert_eq!(answers, [Deferred::new(first.id, true), Deferred::new(first.id, false)]);
-    assert_eq!(on.find(second.id).await, None);
+    assert_eq!(answers, [Deferred::new(first.spec.id, true), Deferred::new(first.spec.id, false)]);
+    assert_eq!(on.find(second.spec.id).await, None);
 }
 
 pub(super) async fn a_waiting_task_holds_its_name(on: Stage) {
@@ -123,14 +123,14 @@ pub(super) async fn a_tombstone_of_no_length_blocks_nothing(on: Stage) {
 pub(super) async fn each_queue_blocks_names_for_as_long_as_it_says(on: Stage) {
     on.configure("r", QueueConfig::new().with_tombstone_retention(secs(7))).await;
     for name in ["q", "r"] {
-        let task = NewTask { queue: queue(name), ..on.named("n") };
+        let task = on.named("n").with(|task| task.spec.queue = queue(name));
         on.store(at(0), task).await;
     }
     for task in on.lease_all(at(0)).await {
         on.settle(at(0), task.lease, Verdict::Done).await;
     }
     assert_eq!(on.sweep(at(7), 100).await.forgotten, 1);
-    let again = on.enqueue(at(7), vec![on.named("n"), NewTask { queue: queue("r"), ..on.named("n") }]).await;
+    let again = on.enqueue(at(7), vec![on.named("n"), on.named("n").with(|task| task.spec.queue = queue("r"))]).await;
     assert_eq!((again[0].created, again[1].created), (false, true));
 }
 

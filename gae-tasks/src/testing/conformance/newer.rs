@@ -1,7 +1,7 @@
 //! Tasks and queues that a newer version of this crate stored: they wait, and lose nothing.
 
 use super::stage::{DEAD_LETTERS, Stage, at, ids, queue};
-use crate::backend::{Bury, NewTask, Purged, TaskState};
+use crate::backend::{Bury, Purged, TaskState};
 use crate::queue::RetryConfig;
 use crate::time::Now;
 use crate::version;
@@ -14,7 +14,10 @@ pub(super) async fn a_newer_task_is_not_leased(on: Stage) {
 }
 
 pub(super) async fn a_task_of_this_version_is_leased_with_all_it_carries(on: Stage) {
-    let task = NewTask { attributes: Some(vec![version::KNOWN]), retry: Some(RetryConfig::new()), ..on.task() };
+    let task = on.task().with(|task| {
+        task.spec.attributes = Some(vec![version::KNOWN]);
+        task.spec.retry = Some(RetryConfig::new());
+    });
     let id = on.store(at(0), task).await;
     assert_eq!(on.lease_one(at(0)).await.lease.id, id);
 }
@@ -37,14 +40,14 @@ pub(super) async fn a_newer_task_can_be_deleted(on: Stage) {
 pub(super) async fn a_purge_leaves_newer_tasks(on: Stage) {
     let newer = on.store(at(0), on.newer()).await;
     on.store_plain(at(0), 2).await;
-    on.store(at(0), NewTask { queue: queue("r"), ..on.newer() }).await;
+    on.store(at(0), on.newer().with(|task| task.spec.queue = queue("r"))).await;
     assert_eq!(on.purge(at(0), "q").await, Purged::new(2, 1));
     assert!(on.find(newer).await.is_some());
 }
 
 pub(super) async fn a_newer_dead_letter_is_not_forgotten(on: Stage) {
     let task = on.newer();
-    let id = task.id;
+    let id = task.spec.id;
     let bury = Bury { now: Now::At(at(0)), task, attempts: 1, first_attempt: None, error: "over".to_owned() };
     on.backend.bury(bury).await.expect("bury answers");
     assert_eq!(on.sweep(at(0).plus(DEAD_LETTERS), 100).await.forgotten, 0);

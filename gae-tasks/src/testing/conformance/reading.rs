@@ -10,10 +10,11 @@ async fn mixture(on: &Stage) -> Vec<TaskId> {
     let mut all = Vec::new();
     for (count, outcome) in [(3, Some(permanent())), (2, None), (4, Some(Verdict::Release))] {
         let tasks: Vec<_> = (0..count)
-            .map(|i| NewTask {
-                kind: kind(if i % 2 == 0 { "even" } else { "odd" }),
-                queue: queue(if i < 2 { "q" } else { "r" }),
-                ..on.task()
+            .map(|i| {
+                on.task().with(|task| {
+                    task.spec.kind = kind(if i % 2 == 0 { "even" } else { "odd" });
+                    task.spec.queue = queue(if i < 2 { "q" } else { "r" });
+                })
             })
             .collect();
         all.extend(on.enqueue(at(0), tasks).await.into_iter().map(|deferred| deferred.id));
@@ -39,7 +40,7 @@ pub(super) async fn the_backend_says_that_it_can_be_pulled_from(on: Stage) {
 
 pub(super) async fn tasks_are_listed_in_the_order_of_their_ids(on: Stage) {
     let mut tasks: Vec<_> = (0..5).map(|_| on.task()).collect();
-    let expected: Vec<_> = tasks.iter().map(|task| task.id).collect();
+    let expected: Vec<_> = tasks.iter().map(|task| task.spec.id).collect();
     tasks.reverse();
     on.enqueue(at(0), tasks).await;
     assert_eq!(stored(&on.all().await), expected);
@@ -48,7 +49,7 @@ pub(super) async fn tasks_are_listed_in_the_order_of_their_ids(on: Stage) {
 pub(super) async fn ids_are_ordered_as_bytes_without_a_sign(on: Stage) {
     let expected: Vec<_> = [0x00, 0x7f, 0x80, 0xff].map(|byte| TaskId::from_bytes([byte; 16])).into();
     for id in expected.iter().rev() {
-        on.store(at(0), NewTask { id: *id, ..on.task() }).await;
+        on.store(at(0), on.task().with(|task| task.spec.id = *id)).await;
     }
     assert_eq!(stored(&on.all().await), expected);
 }
@@ -119,7 +120,7 @@ pub(super) async fn filters_are_combined(on: Stage) {
 pub(super) async fn listing_shows_what_getting_shows(on: Stage) {
     mixture(&on).await;
     for record in on.all().await {
-        assert_eq!(on.record(record.id).await, record);
+        assert_eq!(on.record(record.spec.id).await, record);
     }
 }
 
@@ -156,7 +157,11 @@ pub(super) async fn tasks_are_counted_by_queue_and_route(on: Stage) {
 pub(super) async fn lines_are_told_by_queue_kind_and_shape(on: Stage) {
     let lines = [("b", "x", 1), ("a", "y", 1), ("a", "x", u64::MAX), ("a", "x", 2)];
     for (of, name, shape) in lines {
-        let task = NewTask { queue: queue(of), kind: kind(name), shape: Shape::from_bits(shape), ..on.task() };
+        let task = on.task().with(|task| {
+            task.spec.queue = queue(of);
+            task.spec.kind = kind(name);
+            task.spec.shape = Shape::from_bits(shape);
+        });
         on.store(at(0), task).await;
     }
     let told: Vec<_> = on
@@ -190,7 +195,7 @@ pub(super) async fn the_oldest_due_time_is_that_of_the_first_waiting_task(on: St
 }
 
 pub(super) async fn numbers_follow_a_task_through_its_life(on: Stage) {
-    let id = on.store(at(0), NewTask { max_attempts: Some(1), ..on.task() }).await;
+    let id = on.store(at(0), on.task().with(|task| task.spec.max_attempts = Some(1))).await;
     let mut told = Vec::new();
     let mut tell = async || {
         let stats = on.stats(at(0)).await[0].stats;

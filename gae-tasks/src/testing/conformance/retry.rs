@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::stage::{LEASE, Stage, at, just_before, queue, retry, secs, settlement};
-use crate::backend::{MAX_ERROR_BYTES, MAX_ERRORS, NewTask, Settled, TaskState, Verdict};
+use crate::backend::{MAX_ERROR_BYTES, MAX_ERRORS, Settled, TaskState, Verdict};
 use crate::queue::{QueueConfig, RetryConfig};
 use crate::time::Timestamp;
 
@@ -73,7 +73,7 @@ pub(super) async fn each_queue_has_its_own_pauses(on: Stage) {
 
 pub(super) async fn a_tasks_own_settings_replace_the_queues(on: Stage) {
     on.configure("q", QueueConfig::new().with_retry(config(5., 5., 4).with_max_attempts(Some(1)))).await;
-    on.store(at(0), NewTask { retry: Some(config(2., 1000., 4)), ..on.task() }).await;
+    on.store(at(0), on.task().with(|task| task.spec.retry = Some(config(2., 1000., 4)))).await;
     assert_pauses(&on, &[2., 4., 8., 16., 32., 64., 96., 128., 160., 192., 224., 256.]).await;
 }
 
@@ -116,7 +116,7 @@ pub(super) async fn a_pause_the_handler_asks_for_replaces_the_backoff(on: Stage)
 }
 
 pub(super) async fn a_pause_the_handler_asks_for_does_not_prolong_a_life(on: Stage) {
-    on.store(at(0), NewTask { max_attempts: Some(1), ..on.task() }).await;
+    on.store(at(0), on.task().with(|task| task.spec.max_attempts = Some(1))).await;
     assert_eq!(on.attempt(at(0), retry_after(secs(1))).await, Settled::Dead);
 }
 
@@ -166,13 +166,13 @@ pub(super) async fn a_task_dies_when_both_limits_are_reached(on: Stage) {
     on.configure("q", QueueConfig::new().with_retry(both.clone())).await;
     on.store(at(0), on.task()).await;
     assert_eq!(attempts_until_death(&on, retry(), 30).await, 5);
-    on.store(at(0), NewTask { retry: Some(both.with_max_attempts(Some(7))), ..on.task() }).await;
+    on.store(at(0), on.task().with(|task| task.spec.retry = Some(both.with_max_attempts(Some(7))))).await;
     assert_eq!(attempts_until_death(&on, retry(), 30).await, 7);
 }
 
 pub(super) async fn a_retry_duration_counts_from_the_first_attempt(on: Stage) {
     let patience = RetryConfig::new().with_max_attempts(None).with_max_retry_duration(Some(secs(10)));
-    on.store(at(0), NewTask { retry: Some(patience), ..on.task() }).await;
+    on.store(at(0), on.task().with(|task| task.spec.retry = Some(patience))).await;
     let lease = on.lease_one(at(500)).await.lease;
     let failed = settlement(lease, Some(at(500)), retry());
     assert_ne!(on.settle_all(at(509), vec![failed]).await, [Settled::Dead]);
@@ -181,7 +181,14 @@ pub(super) async fn a_retry_duration_counts_from_the_first_attempt(on: Stage) {
 
 pub(super) async fn a_tasks_own_cap_stops_alone(on: Stage) {
     let endless = RetryConfig::new().with_max_attempts(None).with_max_retry_duration(Some(secs(1_000_000)));
-    on.store(at(0), NewTask { max_attempts: Some(2), retry: Some(endless), ..on.task() }).await;
+    on.store(
+        at(0),
+        on.task().with(|task| {
+            task.spec.max_attempts = Some(2);
+            task.spec.retry = Some(endless);
+        }),
+    )
+    .await;
     assert_eq!(attempts_until_death(&on, retry(), 60).await, 2);
 }
 
@@ -193,14 +200,14 @@ pub(super) async fn a_task_types_cap_stops_alone(on: Stage) {
 
 pub(super) async fn the_smaller_of_two_caps_counts(on: Stage) {
     for (task, task_type) in [(2, 5), (5, 2)] {
-        on.store(at(0), NewTask { max_attempts: Some(task), ..on.task() }).await;
+        on.store(at(0), on.task().with(|new| new.spec.max_attempts = Some(task))).await;
         let verdict = Verdict::Retry { error: String::new(), after: None, max_attempts: Some(task_type) };
         assert_eq!(attempts_until_death(&on, verdict, 60).await, 2);
     }
 }
 
 pub(super) async fn the_last_errors_are_kept_oldest_first(on: Stage) {
-    let id = on.store(at(0), NewTask { queue: queue("r"), ..on.task() }).await;
+    let id = on.store(at(0), on.task().with(|task| task.spec.queue = queue("r"))).await;
     let moment = |attempt: u32| at(i64::from(attempt) * 1000);
     for attempt in 1..=13 {
         on.attempt(moment(attempt), failing(&format!("error {attempt}"))).await;

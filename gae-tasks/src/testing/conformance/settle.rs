@@ -1,7 +1,7 @@
 //! Settling: an outcome is recorded once, by whoever holds the lease, and by nobody else.
 
 use super::stage::{LEASE, Stage, at, permanent, queue, retry, secs, settlement};
-use crate::backend::{Lease, LeaseRef, LeaseToken, NewTask, Settled, TaskState, Verdict};
+use crate::backend::{Lease, LeaseRef, LeaseToken, Settled, TaskState, Verdict};
 use crate::task::TaskId;
 
 fn every_verdict() -> [Verdict; 4] {
@@ -58,7 +58,7 @@ pub(super) async fn a_waiting_task_cannot_be_settled(on: Stage) {
 
 pub(super) async fn an_outcome_is_recorded_once(on: Stage) {
     for verdict in every_verdict() {
-        on.store(at(0), NewTask { queue: queue("r"), ..on.task() }).await;
+        on.store(at(0), on.task().with(|task| task.spec.queue = queue("r"))).await;
         let lease = on.lease(Lease { limit: 1, ..on.leasing(at(0)) }).await.tasks[0].lease;
         assert_ne!(on.settle(at(0), lease, verdict).await, Settled::LeaseLost);
         assert_lost(&on, lease).await;
@@ -120,7 +120,7 @@ pub(super) async fn a_lost_lease_does_not_harm_its_neighbours(on: Stage) {
     let expected =
         [Settled::Done, Settled::LeaseLost, Settled::Dead, Settled::Scheduled(at(0)), Settled::Scheduled(backoff)];
     assert_eq!(on.settle_all(at(0), batch).await, expected);
-    let left: Vec<_> = on.all().await.into_iter().map(|record| (record.id, record.state)).collect();
+    let left: Vec<_> = on.all().await.into_iter().map(|record| (record.spec.id, record.state)).collect();
     let (dead, waits) = (TaskState::Dead, TaskState::Scheduled);
     assert_eq!(left, [(leases[2].id, dead), (leases[3].id, waits), (leases[4].id, waits)]);
 }
@@ -156,7 +156,7 @@ pub(super) async fn a_released_task_is_due_at_once(on: Stage) {
 }
 
 pub(super) async fn a_released_task_may_be_released_for_ever(on: Stage) {
-    let id = on.store(at(0), NewTask { max_attempts: Some(1), ..on.task() }).await;
+    let id = on.store(at(0), on.task().with(|task| task.spec.max_attempts = Some(1))).await;
     for second in 0..20 {
         let lease = on.lease_one(at(second)).await.lease;
         // It began, and was stopped to go on elsewhere.

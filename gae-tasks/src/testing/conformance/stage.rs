@@ -11,8 +11,8 @@ use crate::backend::{
 };
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
-use crate::task::{Deferred, Kind, Shape, TaskId, TaskName};
-use crate::time::{Now, Schedule, Timestamp};
+use crate::task::{Deferred, Kind, Shape, TaskId, TaskName, TaskSpec};
+use crate::time::{Now, Timestamp};
 use crate::version;
 
 /// How long the leases of the cases last.
@@ -80,23 +80,19 @@ impl Stage {
     /// A plain task for queue `q`, due at once; each has an id after those before.
     pub(super) fn task(&self) -> NewTask {
         let id = u128::from(self.ids.fetch_add(1, Ordering::Relaxed));
-        NewTask {
-            id: TaskId::from_bytes(id.to_be_bytes()),
-            kind: kind("conformance/plain"),
-            shape: Shape::from_bits(7),
-            payload: b"payload".to_vec(),
-            queue: queue("q"),
-            name: None,
-            schedule: Schedule::Now,
-            max_attempts: None,
-            retry: None,
-            deadline: None,
-            attributes: None,
-        }
+        NewTask::new(
+            TaskSpec::new(
+                TaskId::from_bytes(id.to_be_bytes()),
+                kind("conformance/plain"),
+                Shape::from_bits(7),
+                queue("q"),
+            ),
+            b"payload".to_vec(),
+        )
     }
 
     pub(super) fn named(&self, text: &str) -> NewTask {
-        NewTask { name: name(text), ..self.task() }
+        self.task().with(|task| task.spec.name = name(text))
     }
 
     pub(super) async fn enqueue(&self, now: Timestamp, tasks: Vec<NewTask>) -> Vec<Deferred> {
@@ -114,7 +110,7 @@ impl Stage {
 
     /// Enqueues one task that must be created.
     pub(super) async fn store(&self, now: Timestamp, task: NewTask) -> TaskId {
-        let id = task.id;
+        let id = task.spec.id;
         assert_eq!(self.offer(now, task).await, Deferred::new(id, true));
         id
     }
@@ -259,7 +255,7 @@ impl Stage {
 
     /// A plain task that a newer version of this crate has stored.
     pub(super) fn newer(&self) -> NewTask {
-        NewTask { attributes: Some(vec![version::KNOWN + 1, 7]), ..self.task() }
+        self.task().with(|task| task.spec.attributes = Some(vec![version::KNOWN + 1, 7]))
     }
 }
 
@@ -274,5 +270,5 @@ pub(super) fn ids(tasks: &[LeasedTask]) -> Vec<TaskId> {
 
 /// The ids of stored tasks, in the order they were listed.
 pub(super) fn stored(records: &[TaskRecord]) -> Vec<TaskId> {
-    records.iter().map(|record| record.id).collect()
+    records.iter().map(|record| record.spec.id).collect()
 }

@@ -171,7 +171,7 @@ pub(super) async fn how_many_lost_attempts_are_a_death_is_the_queues(on: Stage) 
 }
 
 pub(super) async fn a_tasks_own_cap_counts_lost_attempts(on: Stage) {
-    let id = on.store(at(0), NewTask { max_attempts: Some(1), ..on.task() }).await;
+    let id = on.store(at(0), on.task().with(|task| task.spec.max_attempts = Some(1))).await;
     let now = suspect(&on).await;
     assert_eq!(on.record(id).await.state, TaskState::Scheduled, "no loss was an attempt so far");
     on.lose_as(alone(&on, now), now).await;
@@ -331,13 +331,13 @@ pub(super) async fn each_queue_keeps_its_dead_letters_for_as_long_as_it_says(on:
     on.configure("q", QueueConfig::new().with_dead_letter_retention(secs(100))).await;
     on.configure("r", QueueConfig::new().with_dead_letter_retention(secs(10))).await;
     for name in ["q", "r"] {
-        let task = NewTask { queue: queue(name), ..on.task() };
+        let task = on.task().with(|task| task.spec.queue = queue(name));
         on.store(at(0), task).await;
         on.attempt(at(0), permanent()).await;
     }
     let left = async |now| {
         on.sweep(now, 100).await;
-        on.all().await.into_iter().map(|record| record.queue).collect::<Vec<_>>()
+        on.all().await.into_iter().map(|record| record.spec.queue).collect::<Vec<_>>()
     };
     assert_eq!(left(at(9)).await.len(), 2);
     assert_eq!(left(at(10)).await, [queue("q")]);
@@ -348,7 +348,7 @@ pub(super) async fn each_queue_keeps_its_dead_letters_for_as_long_as_it_says(on:
 pub(super) async fn only_the_lost_lease_is_recovered(on: Stage) {
     let lost = on.store(at(0), on.task()).await;
     on.lease_one(at(0)).await;
-    let held = on.store(at(10), NewTask { queue: queue("r"), ..on.task() }).await;
+    let held = on.store(at(10), on.task().with(|task| task.spec.queue = queue("r"))).await;
     let lease = on.lease_one(at(10)).await.lease;
     let later = on.store(at(10), NewTask { schedule: Schedule::After(secs(999)), ..on.task() }).await;
     assert_eq!(on.sweep(at(0).plus(LEASE), 100).await.recovered, 1);
@@ -386,7 +386,7 @@ pub(super) async fn dead_letters_are_kept_for_exactly_the_time_given(on: Stage) 
 pub(super) async fn the_storages_own_clock_forgets_nothing_young(on: Stage) {
     let now = Now::Storage;
     let tasks = vec![on.task(), on.named("n")];
-    let [dead, done] = [tasks[0].id, tasks[1].id];
+    let [dead, done] = [tasks[0].spec.id, tasks[1].spec.id];
     assert_eq!(on.backend.enqueue(Enqueue { now, tasks }).await.expect("enqueue answers").len(), 2);
     let leased = on.lease(Lease { now, ..on.leasing(at(0)) }).await.tasks;
     assert_eq!(ids(&leased), [dead, done]);
@@ -410,7 +410,7 @@ pub(super) async fn a_sweep_forgets_at_most_its_limit_of_dead_letters(on: Stage)
 
 pub(super) async fn a_replayed_dead_letter_is_not_forgotten(on: Stage) {
     bury(&on, at(0), 1).await;
-    let id = on.all().await[0].id;
+    let id = on.all().await[0].spec.id;
     on.replay(at(5), id).await.expect("the dead letter is replayed");
     assert_eq!(on.sweep(at(0).plus(DEAD_LETTERS), 100).await.forgotten, 0);
     assert_eq!(on.record(id).await.state, TaskState::Scheduled);

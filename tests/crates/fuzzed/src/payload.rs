@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use gae_tasks::backend::memory::Memory;
 use gae_tasks::backend::{Backend, Enqueue, NewTask};
 use gae_tasks::testing::matching;
-use gae_tasks::{Client, Defer, Json, Kind, Now, QueueName, Schedule, Task, TaskId, deferred};
+use gae_tasks::{Client, Defer, Json, Kind, Now, QueueName, Task, TaskId, TaskSpec, deferred};
 use pollster::block_on;
 use serde::{Deserialize, Serialize};
 
@@ -115,17 +115,13 @@ fn payload_of(task: Defer) -> Vec<u8> {
 }
 
 fn task<T: Task>(payload: &[u8]) -> NewTask {
-    NewTask {
-        id: TaskId::from_bytes([1; 16]),
-        kind: Kind::new(T::KIND).expect("a kind"),
-        shape: T::registration().shape,
-        payload: payload.to_vec(),
-        queue: QueueName::DEFAULT,
-        name: None,
-        schedule: Schedule::Now,
-        max_attempts: None,
-        retry: None,
-        deadline: None,
-        attributes: None,
-    }
+    NewTask::new(
+        TaskSpec::new(
+            TaskId::from_bytes([1; 16]),
+            Kind::new(T::KIND).expect("a kind"),
+            T::registration().shape,
+            QueueName::DEFAULT,
+        ),
+        payload.to_vec(),
+    )
 }

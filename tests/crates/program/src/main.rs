@@ -5,7 +5,7 @@ use std::path::Path;
 
 use gae_tasks::backend::memory::Memory;
 use gae_tasks::backend::{Backend, Enqueue, NewTask, TaskRecord};
-use gae_tasks::{Client, Defer, Kind, Now, Schedule, Task, TaskId, deferred};
+use gae_tasks::{Client, Defer, Kind, Now, Task, TaskId, TaskSpec, deferred};
 
 // All that this program says of the crate.
 gae_tasks::link!(gae_tasks_tests_linked);
@@ -59,19 +59,10 @@ async fn stored(task: Defer) -> Result<TaskRecord, Box<dyn Error>> {
 }
 
 fn of_kind(kind: &str, record: TaskRecord) -> Result<NewTask, gae_tasks::Error> {
-    Ok(NewTask {
-        id: TaskId::from_bytes([1; 16]),
-        kind: Kind::new(kind)?,
-        shape: record.shape,
-        payload: record.payload,
-        queue: record.queue,
-        name: None,
-        schedule: Schedule::Now,
-        max_attempts: None,
-        retry: None,
-        deadline: None,
-        attributes: None,
-    })
+    Ok(NewTask::new(
+        TaskSpec::new(TaskId::from_bytes([1; 16]), Kind::new(kind)?, record.spec.shape, record.spec.queue),
+        record.payload,
+    ))
 }
 
 fn check(holds: bool, problem: &str) -> Result<(), Box<dyn Error>> {

@@ -11,7 +11,7 @@ use gae_tasks::backend::{
 };
 use gae_tasks::testing::conformance::settlement;
 use gae_tasks::testing::{Fault, Faulty, ManualClock, Operation};
-use gae_tasks::{Error, Kind, Now, QueueConfig, QueueName, Route, Shape, TaskId, TaskName, Timestamp};
+use gae_tasks::{Error, Kind, Now, QueueConfig, QueueName, Route, Shape, TaskId, TaskName, TaskSpec, Timestamp};
 use proptest::prelude::*;
 
 use super::step::{Deed, End, Plan, QUEUES, Step, Upset};
@@ -101,7 +101,7 @@ impl World {
         self.leases.extend(leases);
         let unmarked = |tasks: Vec<LeasedTask>| tasks.into_iter().map(without_token).collect::<Vec<_>>();
         let bytes = |tasks: &[LeasedTask]| {
-            tasks.iter().map(|task| (task.payload.clone(), task.attributes.clone())).collect::<Vec<_>>()
+            tasks.iter().map(|task| (task.payload.clone(), task.spec.attributes.clone())).collect::<Vec<_>>()
         };
         same("payload", &bytes(&model.tasks), &bytes(&tested.tasks))?;
         same("lease", &(unmarked(model.tasks), model.next), &(unmarked(tested.tasks), tested.next))
@@ -244,7 +244,7 @@ impl World {
 
     /// An id that was offered, or one that never was.
     fn id(&self, of: usize) -> TaskId {
-        pick(&self.offered, of).map_or(TaskId::from_bytes([0xfe; 16]), |task| task.id)
+        pick(&self.offered, of).map_or(TaskId::from_bytes([0xfe; 16]), |task| task.spec.id)
     }
 }
 
@@ -260,7 +260,7 @@ async fn view(backend: &dyn Pull, now: Now) -> Result<String, TestCaseError> {
     let all = List { filter: TaskFilter::new(), after: None, limit: 1000 };
     let records = backend.list(all).await.map_err(failed)?;
     // `Debug` tells of payloads their length only.
-    let bytes: Vec<_> = records.iter().map(|record| (&record.payload, &record.attributes)).collect();
+    let bytes: Vec<_> = records.iter().map(|record| (&record.payload, &record.spec.attributes)).collect();
     let stats = backend.stats(now).await.map_err(failed)?;
     let queues = backend.queues().await.map_err(failed)?;
     Ok(format!("{records:#?}\n{bytes:?}\n{stats:#?}\n{queues:#?}"))
@@ -297,19 +297,23 @@ fn pick<T>(all: &[T], number: usize) -> Option<&T> {
 fn task(number: usize, plan: Plan) -> NewTask {
     let number = u64::try_from(number).expect("a short life");
     let id = u128::from(number.wrapping_mul(0x9e37_79b9_7f4a_7c15)) << 64 | u128::from(number);
-    NewTask {
-        id: TaskId::from_bytes(id.to_be_bytes()),
-        kind: Kind::new(plan.kind).expect("a kind"),
-        shape: Shape::from_bits(plan.shape),
-        payload: plan.payload,
-        queue: queue(plan.queue),
-        name: plan.name.map(|name| TaskName::new(name).expect("a name")),
-        schedule: plan.schedule,
-        max_attempts: plan.max_attempts,
-        retry: plan.retry,
-        deadline: plan.deadline,
-        attributes: plan.attributes,
-    }
+    NewTask::new(
+        TaskSpec::new(
+            TaskId::from_bytes(id.to_be_bytes()),
+            Kind::new(plan.kind).expect("a kind"),
+            Shape::from_bits(plan.shape),
+            queue(plan.queue),
+        ),
+        plan.payload,
+    )
+    .with(|task| {
+        task.spec.name = plan.name.map(|name| TaskName::new(name).expect("a name"));
+        task.spec.max_attempts = plan.max_attempts;
+        task.spec.retry = plan.retry;
+        task.spec.deadline = plan.deadline;
+        task.spec.attributes = plan.attributes;
+        task.schedule = plan.schedule;
+    })
 }
 
 fn queue(name: &str) -> QueueName {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gae_tasks::backend::{Backend, Enqueue, NewTask, TaskRecord, TaskState};
-use gae_tasks::{Client, Error, Now, Registry, Task, TaskContext, TaskId, deferred};
+use gae_tasks::{Client, Error, Now, Registry, Task, TaskContext, TaskId, TaskSpec, deferred};
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::stage::{Stage, World, counts, program};
@@ -20,19 +20,16 @@ async fn of_another_program(_: u8) {}
 
 /// A copy of a stored task, with these bytes in place of its payload; there is one of each number.
 fn with_payload(number: u8, record: &TaskRecord, payload: &[u8]) -> NewTask {
-    NewTask {
-        id: TaskId::from_bytes([number; 16]),
-        kind: record.kind.clone(),
-        shape: record.shape,
-        payload: payload.to_vec(),
-        queue: record.queue.clone(),
-        name: None,
-        schedule: gae_tasks::Schedule::Now,
-        max_attempts: Some(1),
-        retry: None,
-        deadline: None,
-        attributes: None,
-    }
+    NewTask::new(
+        TaskSpec::new(
+            TaskId::from_bytes([number; 16]),
+            record.spec.kind.clone(),
+            record.spec.shape,
+            record.spec.queue.clone(),
+        ),
+        payload.to_vec(),
+    )
+    .with(|task| task.spec.max_attempts = Some(1))
 }
 
 #[tokio::test]
@@ -43,7 +40,7 @@ async fn a_payload_that_cannot_be_decoded_goes_back_without_an_attempt() {
     let (too_short, no_text): (&[u8], &[u8]) = (&[200, 1], &[2, 0xff, 0xfe]);
     let garbage = [too_short, no_text, &[], b"\x04goodand more"];
     let tasks: Vec<_> = (1..).zip(garbage).map(|(number, payload)| with_payload(number, &record, payload)).collect();
-    let ids: Vec<_> = tasks.iter().map(|task| task.id).collect();
+    let ids: Vec<_> = tasks.iter().map(|task| task.spec.id).collect();
     world.backend.enqueue(Enqueue { now: Now::At(world.clock.time()), tasks }).await.unwrap();
     counts::defer().on(&world.tasks).await.unwrap();
     let running = world.start();
@@ -144,8 +141,8 @@ async fn attributes_travel_beside_the_payload() {
     let world = World::new();
     let plain = looks::defer(7).on(&world.tasks).await.unwrap().id;
     let record = world.record(plain).await;
-    let task = NewTask { attributes: Some(vec![1, 0, 0, 0, 0]), ..with_payload(1, &record, &record.payload) };
-    let id = task.id;
+    let task = with_payload(1, &record, &record.payload).with(|task| task.spec.attributes = Some(vec![1, 0, 0, 0, 0]));
+    let id = task.spec.id;
     world.backend.enqueue(Enqueue { now: Now::At(world.clock.time()), tasks: vec![task] }).await.unwrap();
     assert_eq!(world.record(id).await.payload, record.payload);
     assert_eq!(world.tasks.drain().await.unwrap(), 2);
@@ -159,7 +156,7 @@ async fn a_task_is_not_run_without_its_attributes() {
     let plain = looks::defer(7).on(&world.tasks).await.unwrap().id;
     let record = world.record(plain).await;
     for (number, attributes) in (1..).zip([vec![1, 9], vec![0], vec![2, 0, 0, 0, 0]]) {
-        let task = NewTask { attributes: Some(attributes), ..with_payload(number, &record, &record.payload) };
+        let task = with_payload(number, &record, &record.payload).with(|task| task.spec.attributes = Some(attributes));
         world.backend.enqueue(Enqueue { now: Now::At(world.clock.time()), tasks: vec![task] }).await.unwrap();
     }
     let running = world.start();

@@ -49,10 +49,10 @@ async fn a_large_payload_drops_no_other_option() {
     let small = call(10).on(&tasks).await.unwrap().id;
     let large = call(1_000_000).on(&tasks).await.unwrap().id;
     let [small, large] = [tasks.get(small).await, tasks.get(large).await].map(|found| found.unwrap().unwrap());
-    assert_eq!((large.schedule_time, &large.queue), (small.schedule_time, &small.queue));
-    assert_eq!((large.max_attempts, large.deadline), (Some(3), Some(Duration::from_secs(9))));
-    assert_eq!((&large.retry, large.name.unwrap().as_str()), (&Some(retry.clone()), "n1000000"));
-    let attributes = String::from_utf8_lossy(large.attributes.as_deref().unwrap()).into_owned();
+    assert_eq!((large.schedule_time, &large.spec.queue), (small.schedule_time, &small.spec.queue));
+    assert_eq!((large.spec.max_attempts, large.spec.deadline), (Some(3), Some(Duration::from_secs(9))));
+    assert_eq!((&large.spec.retry, large.spec.name.unwrap().as_str()), (&Some(retry.clone()), "n1000000"));
+    let attributes = String::from_utf8_lossy(large.spec.attributes.as_deref().unwrap()).into_owned();
     assert!(attributes.contains(trace), "{attributes}");
     assert!(matches!(call(1_000_000).on(&tasks).await, Err(Error::NameTaken { .. })));
     assert_eq!(shelf.len(), 1, "what was refused has left nothing behind");

@@ -107,16 +107,16 @@ fn the_tables_stand_beside_those_of_an_application() {
 fn a_buried_task_survives_the_end_of_its_process() {
     let folder = Folder::new();
     let sqlite = folder.open();
-    let task = crate::backend::NewTask { attributes: Some(vec![1, 2, 3]), ..task(b"x") };
+    let task = task(b"x").with(|task| task.spec.attributes = Some(vec![1, 2, 3]));
     let now = Now::At(at(1));
     let bury = Bury { now, task: task.clone(), attempts: 3, first_attempt: Some(at(0)), error: "over".to_owned() };
     wait(sqlite.bury(bury.clone())).unwrap();
-    let before = wait(sqlite.get(task.id)).unwrap().unwrap();
+    let before = wait(sqlite.get(task.spec.id)).unwrap().unwrap();
     drop(sqlite);
     let sqlite = folder.open();
     wait(sqlite.bury(bury)).unwrap();
-    assert_eq!(wait(sqlite.get(task.id)).unwrap().unwrap(), before);
-    assert_eq!((before.attempts, before.attributes, before.errors.len()), (3, task.attributes, 1));
+    assert_eq!(wait(sqlite.get(task.spec.id)).unwrap().unwrap(), before);
+    assert_eq!((before.attempts, before.spec.attributes, before.errors.len()), (3, task.spec.attributes, 1));
 }
 
 #[test]
@@ -143,9 +143,9 @@ fn two_handles_on_one_file_see_each_other() {
     assert_eq!(lease(&one, at(100), 10).tasks.len(), 0);
     finish(&other, &leased);
     let mut another = task(b"y");
-    another.kind = crate::task::Kind::from_static("shop/later");
+    another.spec.kind = crate::task::Kind::from_static("shop/later");
     enqueue(&other, vec![another]).unwrap();
-    assert_eq!(lease(&one, at(100), 10).tasks[0].kind.as_str(), "shop/later", "a lane that the other made");
+    assert_eq!(lease(&one, at(100), 10).tasks[0].spec.kind.as_str(), "shop/later", "a lane that the other made");
     wait(other.set_paused(crate::queue::QueueName::DEFAULT, true)).unwrap();
     enqueue(&one, vec![task(b"z")]).unwrap();
     assert_eq!(lease(&one, at(100), 10).tasks.len(), 0, "a pause by the other");
@@ -245,7 +245,7 @@ fn child() {
     println!("leased");
     loop {
         let new = task(b"x");
-        println!("next {}", new.id);
+        println!("next {}", new.spec.id);
         if enqueue(&sqlite, vec![new]).is_ok() {
             println!("stored");
         }
@@ -275,7 +275,7 @@ fn a_killed_process_loses_nothing_and_its_leases_are_free_at_once() {
     assert_eq!(sweep(&survivor).recovered, 5);
     assert_eq!(lease(&survivor, at(100), 5).tasks.iter().filter(|task| task.standing == Standing::Marked).count(), 5);
     let list = List { filter: TaskFilter::new(), after: None, limit: usize::MAX };
-    let ids: Vec<_> = wait(survivor.list(list)).unwrap().iter().map(|task| format!("next {}", task.id)).collect();
+    let ids: Vec<_> = wait(survivor.list(list)).unwrap().iter().map(|task| format!("next {}", task.spec.id)).collect();
     assert!(stored.len() > 10 && stored.iter().all(|id| ids.contains(id)), "{} of {}", stored.len(), ids.len());
     let locks = folder.names().iter().filter(|name| name.ends_with(".lock")).count();
     assert_eq!(locks, 1, "the survivor's own");

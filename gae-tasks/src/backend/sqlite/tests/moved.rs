@@ -41,7 +41,7 @@ fn assert_cut_off(sqlite: &Sqlite, path: &str, what: &str) {
         store(sqlite).unwrap_err(),
         look(sqlite).unwrap_err(),
         stored(sqlite).unwrap_err(),
-        wait(sqlite.get(task(b"x").id)).unwrap_err(),
+        wait(sqlite.get(task(b"x").spec.id)).unwrap_err(),
     ];
     for text in errors.iter().map(chain) {
         assert!(text.contains(path) && text.contains(what) && text.contains("the same file back"), "{text}");
@@ -92,7 +92,7 @@ fn a_read_of_a_removed_file_is_an_error() {
     let folder = Folder::new();
     let sqlite = folder.open();
     store(&sqlite).unwrap();
-    let id = stored(&sqlite).unwrap()[0].id;
+    let id = stored(&sqlite).unwrap()[0].spec.id;
     assert!(wait(sqlite.get(id)).unwrap().is_some());
     fs::remove_file(folder.file()).unwrap();
     // The first is read by the connection that is open, the others by new ones.
@@ -147,9 +147,12 @@ fn a_folder_that_is_moved_away_and_back_is_gone_on_with() {
     assert_eq!(finish(&sqlite, &held), [crate::backend::Settled::Done]);
     enqueue(&sqlite, vec![task(b"after")]).unwrap();
     assert_eq!(look(&sqlite).unwrap(), 0);
-    let ids: Vec<_> = stored(&sqlite).unwrap().iter().map(|task| task.id).collect();
-    assert!(refused.iter().all(|task| !ids.contains(&task.id)), "what comes after the first error changes nothing");
-    assert_eq!(ids.iter().filter(|id| **id != unsure.id).count(), 1);
+    let ids: Vec<_> = stored(&sqlite).unwrap().iter().map(|task| task.spec.id).collect();
+    assert!(
+        refused.iter().all(|task| !ids.contains(&task.spec.id)),
+        "what comes after the first error changes nothing"
+    );
+    assert_eq!(ids.iter().filter(|id| **id != unsure.spec.id).count(), 1);
     drop(sqlite);
     assert_eq!(stored(&open(place.join("tasks.db")).unwrap()).unwrap().len(), ids.len());
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rusqlite::{Connection, params};
 
 use super::{Folder, at, enqueue, lease, settle_all, sweep, task, wait};
-use crate::backend::{Backend, List, NewTask, Purged, Settled, TaskFilter, TaskRecord, TaskState, Verdict};
+use crate::backend::{Backend, List, Purged, Settled, TaskFilter, TaskRecord, TaskState, Verdict};
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
 use crate::retention::Retention;
@@ -78,8 +78,15 @@ fn a_purge_leaves_the_tasks_of_a_newer_queue() {
 fn a_failure_in_a_queue_that_became_newer_is_left_to_a_newer_program() {
     let folder = Folder::new();
     let sqlite = folder.open();
-    let id = task(b"x").id;
-    enqueue(&sqlite, vec![NewTask { id, max_attempts: Some(1), ..task(b"x") }]).unwrap();
+    let id = task(b"x").spec.id;
+    enqueue(
+        &sqlite,
+        vec![task(b"x").with(|task| {
+            task.spec.id = id;
+            task.spec.max_attempts = Some(1);
+        })],
+    )
+    .unwrap();
     let leased = lease(&sqlite, at(100), 10).tasks.remove(0);
     configure_newer(&folder);
     let verdict = Verdict::Retry { error: "it failed".to_owned(), after: None, max_attempts: None };
@@ -92,7 +99,7 @@ fn a_failure_in_a_queue_that_became_newer_is_left_to_a_newer_program() {
 fn a_name_in_a_queue_that_became_newer_stays_blocked() {
     let folder = Folder::new();
     let sqlite = folder.open();
-    let named = || NewTask { name: Some(TaskName::new("n").unwrap()), ..task(b"x") };
+    let named = || task(b"x").with(|task| task.spec.name = Some(TaskName::new("n").unwrap()));
     enqueue(&sqlite, vec![named()]).unwrap();
     let leased = lease(&sqlite, at(100), 10).tasks.remove(0);
     configure_newer(&folder);
@@ -114,8 +121,8 @@ fn dead_letters_of_a_newer_queue_are_kept() {
 
 /// A task that a newer program has stored and was running when it was killed.
 fn newer_and_lost(folder: &Folder, sqlite: &super::Sqlite) -> TaskId {
-    let new = NewTask { max_attempts: Some(1), ..task(b"x") };
-    let id = new.id;
+    let new = task(b"x").with(|task| task.spec.max_attempts = Some(1));
+    let id = new.spec.id;
     enqueue(sqlite, vec![new]).unwrap();
     for seconds in [100, 200] {
         assert_eq!(lease(sqlite, at(seconds), 1).tasks.len(), 1);
@@ -143,7 +150,7 @@ fn a_lost_lease_of_a_newer_task_is_counted_and_no_death() {
 fn own_retry_settings_of_this_version_make_a_lane_of_this_version() {
     let folder = Folder::new();
     let sqlite = folder.open();
-    enqueue(&sqlite, vec![NewTask { retry: Some(crate::queue::RetryConfig::new()), ..task(b"x") }]).unwrap();
+    enqueue(&sqlite, vec![task(b"x").with(|task| task.spec.retry = Some(crate::queue::RetryConfig::new()))]).unwrap();
     let connection = Connection::open(folder.file()).unwrap();
     let version: u8 = connection.query_row("SELECT version FROM gae_tasks_lane", params![], |row| row.get(0)).unwrap();
     assert_eq!(version, crate::version::KNOWN);

@@ -137,7 +137,7 @@ impl Life {
 
     fn new_task(&mut self) -> NewTask {
         let mut new = task(&vec![7; self.dice.roll(3) * self.dice.roll(1_000)]);
-        new.name = (self.dice.roll(4) == 0).then(|| TaskName::new(new.id.to_string()).unwrap());
+        new.spec.name = (self.dice.roll(4) == 0).then(|| TaskName::new(new.spec.id.to_string()).unwrap());
         new
     }
 
@@ -202,7 +202,7 @@ impl Life {
     fn replay(&mut self) {
         let dead = List { filter: TaskFilter::new().state(TaskState::Dead), after: None, limit: 1 };
         if let Some(record) = wait(self.sqlite.list(dead)).unwrap().pop() {
-            wait(self.sqlite.replay(self.touch(record.id))).unwrap();
+            wait(self.sqlite.replay(self.touch(record.spec.id))).unwrap();
         }
     }
 

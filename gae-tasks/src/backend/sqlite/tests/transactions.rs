@@ -168,7 +168,7 @@ fn what_is_stored_is_seen_by_the_next_in_its_transaction() {
     let busy = sqlite.writer.call(Busy(enter, gone));
     entered.recv().unwrap();
     let (new, now) = (task(b"x"), Now::At(at(100)));
-    let touch = Touch { now, id: new.id };
+    let touch = Touch { now, id: new.spec.id };
     let stored = sqlite.writer.call(Storing::new(Enqueue { now, tasks: vec![new] }));
     let deleted = sqlite.writer.call(admin::Delete(touch));
     let before = sqlite.writer.transactions();
@@ -206,9 +206,9 @@ fn a_task_the_database_refuses_fails_alone() {
         )
         .unwrap();
     let mut bad = task(b"s3cret");
-    bad.attributes = Some(vec![1]);
-    bad.name = Some(crate::task::TaskName::new("bad").unwrap());
-    bad.kind = Kind::from_static("shop/new-lane");
+    bad.spec.attributes = Some(vec![1]);
+    bad.spec.name = Some(crate::task::TaskName::new("bad").unwrap());
+    bad.spec.kind = Kind::from_static("shop/new-lane");
     let answers = enqueue(&sqlite, vec![task(b"a"), bad.clone(), task(b"b")]).unwrap();
     assert_eq!(answers.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
     let text = chain(answers[1].as_ref().unwrap_err());
@@ -221,7 +221,7 @@ fn a_task_the_database_refuses_fails_alone() {
 /// Stores three tasks, and returns their ids.
 fn store_three(sqlite: &super::Sqlite) -> [TaskId; 3] {
     let tasks = [(); 3].map(|()| task(b"x"));
-    let ids = [0, 1, 2].map(|index: usize| tasks[index].id);
+    let ids = [0, 1, 2].map(|index: usize| tasks[index].spec.id);
     enqueue(sqlite, tasks.into()).unwrap();
     ids
 }
@@ -341,7 +341,7 @@ fn a_task_that_is_stored_already_leaves_its_neighbours_alone() {
     tasks.push(tasks[0].clone());
     let answers = enqueue(&sqlite, tasks.clone()).unwrap();
     let told: Vec<_> = answers.into_iter().map(|answer| answer.unwrap().id).collect();
-    assert_eq!(told, tasks.iter().map(|task| task.id).collect::<Vec<_>>());
+    assert_eq!(told, tasks.iter().map(|task| task.spec.id).collect::<Vec<_>>());
     assert_eq!(open_tasks(&sqlite), 40);
     assert_eq!(lease(&sqlite, at(100), 100).tasks.len(), 39, "what was leased stays leased, and no task waits twice");
 }
@@ -375,10 +375,11 @@ fn a_lane_of_a_transaction_that_was_rolled_back_is_made_again() {
     let sqlite = folder.open();
     enqueue(&sqlite, vec![task(b"x")]).unwrap();
     finish(&sqlite, &lease(&sqlite, at(100), 1));
-    let of_new_kind = |payload: &[u8]| NewTask {
-        kind: Kind::from_static("shop/new"),
-        queue: QueueName::from_static("new"),
-        ..task(payload)
+    let of_new_kind = |payload: &[u8]| {
+        task(payload).with(|task| {
+            task.spec.kind = Kind::from_static("shop/new");
+            task.spec.queue = QueueName::from_static("new");
+        })
     };
     wait(sqlite.writer.call(super::FullDisk(true))).unwrap();
     assert!(enqueue(&sqlite, (0..200).map(|_| of_new_kind(&[7; 4_000])).collect()).is_err());
@@ -387,7 +388,7 @@ fn a_lane_of_a_transaction_that_was_rolled_back_is_made_again() {
     drop(sqlite);
     let listed = wait(folder.open().list(List { filter: TaskFilter::new(), after: None, limit: 9 })).unwrap();
     assert_eq!(
-        listed.iter().map(|task| (task.kind.as_str(), task.queue.as_str())).collect::<Vec<_>>(),
+        listed.iter().map(|task| (task.spec.kind.as_str(), task.spec.queue.as_str())).collect::<Vec<_>>(),
         [("shop/new", "new")]
     );
     let queues = wait(folder.open().queues()).unwrap();

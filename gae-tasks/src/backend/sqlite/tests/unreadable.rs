@@ -19,7 +19,7 @@ fn spoil(folder: &Folder, sql: &str, id: TaskId) {
 }
 
 fn named(name: &str) -> NewTask {
-    NewTask { name: Some(TaskName::new(name).unwrap()), ..task(b"x") }
+    task(b"x").with(|task| task.spec.name = Some(TaskName::new(name).unwrap()))
 }
 
 fn ids(tasks: &[LeasedTask]) -> Vec<TaskId> {
@@ -28,7 +28,7 @@ fn ids(tasks: &[LeasedTask]) -> Vec<TaskId> {
 
 fn listed(sqlite: &super::Sqlite, limit: usize) -> Vec<TaskId> {
     let list = List { filter: TaskFilter::new(), after: None, limit };
-    wait(sqlite.list(list)).unwrap().iter().map(|task| task.id).collect()
+    wait(sqlite.list(list)).unwrap().iter().map(|task| task.spec.id).collect()
 }
 
 fn fail(sqlite: &super::Sqlite, tasks: &[LeasedTask], now: Timestamp) -> Vec<Settled> {
@@ -43,11 +43,11 @@ fn a_task_whose_name_cannot_be_read_is_unnamed() {
         let sqlite = folder.open();
         let (spoilt, good) = (named("one"), named("two"));
         enqueue(&sqlite, vec![spoilt.clone(), good.clone()]).unwrap();
-        spoil(&folder, &format!("UPDATE gae_tasks_task SET name = {bad} WHERE id = ?1"), spoilt.id);
-        assert_eq!(wait(sqlite.get(spoilt.id)).unwrap().unwrap().name, None);
+        spoil(&folder, &format!("UPDATE gae_tasks_task SET name = {bad} WHERE id = ?1"), spoilt.spec.id);
+        assert_eq!(wait(sqlite.get(spoilt.spec.id)).unwrap().unwrap().spec.name, None);
         let leased = lease(&sqlite, at(100), 10);
-        assert_eq!(ids(&leased.tasks), [spoilt.id, good.id]);
-        assert_eq!((&leased.tasks[0].name, &leased.tasks[1].name), (&None, &good.name));
+        assert_eq!(ids(&leased.tasks), [spoilt.spec.id, good.spec.id]);
+        assert_eq!((&leased.tasks[0].spec.name, &leased.tasks[1].spec.name), (&None, &good.spec.name));
         assert_eq!(finish(&sqlite, &leased), [Settled::Done; 2]);
         assert_eq!(sweep(&sqlite, at(100_000)).forgotten, 2, "its name is given up all the same");
     }
@@ -63,7 +63,7 @@ fn the_tasks_of_a_queue_whose_configuration_cannot_be_read_wait_until_it_is_put_
         enqueue(&sqlite, vec![task(b"x")]).unwrap();
         let other = Connection::open(folder.file()).unwrap();
         other.execute(&format!("UPDATE gae_tasks_queue SET config = {bad}"), []).unwrap();
-        let elsewhere = NewTask { queue: QueueName::from_static("elsewhere"), ..task(b"y") };
+        let elsewhere = task(b"y").with(|task| task.spec.queue = QueueName::from_static("elsewhere"));
         assert!(enqueue(&sqlite, vec![elsewhere]).unwrap()[0].is_ok());
         let queues = wait(sqlite.queues()).unwrap();
         let configs: Vec<_> = queues.iter().map(|queue| queue.config.clone()).collect();
@@ -91,7 +91,10 @@ fn stated() -> Retention {
 fn a_queue_or_lane_without_a_name_stops_no_other() {
     let folder = Folder::new();
     let sqlite = folder.open();
-    let lost = NewTask { kind: Kind::from_static("shop/lost"), name: Some(TaskName::new("n").unwrap()), ..task(b"x") };
+    let lost = task(b"x").with(|task| {
+        task.spec.kind = Kind::from_static("shop/lost");
+        task.spec.name = Some(TaskName::new("n").unwrap());
+    });
     let good = task(b"y");
     enqueue(&sqlite, vec![lost.clone(), good.clone()]).unwrap();
     let held = lease(&sqlite, at(100), 1);
@@ -100,13 +103,13 @@ fn a_queue_or_lane_without_a_name_stops_no_other() {
     other.execute("INSERT INTO gae_tasks_queue VALUES ('not a name!', x'00', 0)", []).unwrap();
     other.execute("UPDATE gae_tasks_lane SET kind = '//' WHERE kind = 'shop/lost'", []).unwrap();
     let sqlite = folder.open();
-    assert_eq!(ids(&held.tasks), [lost.id]);
+    assert_eq!(ids(&held.tasks), [lost.spec.id]);
     assert!(enqueue(&sqlite, vec![task(b"z")]).unwrap()[0].is_ok());
-    assert_eq!(ids(&lease(&sqlite, at(100), 1).tasks), [good.id]);
+    assert_eq!(ids(&lease(&sqlite, at(100), 1).tasks), [good.spec.id]);
     assert_eq!(wait(sqlite.queues()).unwrap().len(), 1);
     assert_eq!(wait(sqlite.stats(Now::At(at(100)))).unwrap().len(), 1);
     assert_eq!(listed(&sqlite, 10).len(), 2);
-    let touch = Touch { now: Now::At(at(100)), id: lost.id };
+    let touch = Touch { now: Now::At(at(100)), id: lost.spec.id };
     assert!(wait(sqlite.delete(touch)).unwrap(), "what cannot be read can be deleted");
 }
 
@@ -116,18 +119,19 @@ fn a_task_whose_retry_cannot_be_read_has_its_queues() {
         let folder = Folder::new();
         let sqlite = folder.open();
         let own = Some(RetryConfig::new().with_max_attempts(Some(1)));
-        let (spoilt, good) = (NewTask { retry: own.clone(), ..task(b"x") }, NewTask { retry: own, ..task(b"y") });
+        let (spoilt, good) =
+            (task(b"x").with(|task| task.spec.retry = own.clone()), task(b"y").with(|task| task.spec.retry = own));
         enqueue(&sqlite, vec![spoilt.clone(), good]).unwrap();
-        spoil(&folder, &format!("UPDATE gae_tasks_task SET retry = {bad} WHERE id = ?1"), spoilt.id);
+        spoil(&folder, &format!("UPDATE gae_tasks_task SET retry = {bad} WHERE id = ?1"), spoilt.spec.id);
         let leased = lease(&sqlite, at(100), 10);
         let settled = fail(&sqlite, &leased.tasks, at(100));
         assert!(matches!(settled[..], [Settled::Scheduled(_), Settled::Dead]), "{settled:?}");
         let mut now = at(200);
         for attempts in [1, 1, 2] {
-            assert_eq!(ids(&lease(&sqlite, now, 1).tasks), [spoilt.id]);
+            assert_eq!(ids(&lease(&sqlite, now, 1).tasks), [spoilt.spec.id]);
             now = now.plus(Duration::from_secs(30));
             assert_eq!(sweep(&sqlite, now), Swept { recovered: 1, ..Swept::default() });
-            assert_eq!(wait(sqlite.get(spoilt.id)).unwrap().map_or(attempts, |task| task.attempts), attempts);
+            assert_eq!(wait(sqlite.get(spoilt.spec.id)).unwrap().map_or(attempts, |task| task.attempts), attempts);
         }
     }
 }
@@ -138,18 +142,18 @@ fn a_task_that_cannot_be_read_stops_no_other() {
     let sqlite = folder.open();
     let (spoilt, good) = (task(b"s3cret"), task(b"y"));
     enqueue(&sqlite, vec![spoilt.clone(), good.clone()]).unwrap();
-    spoil(&folder, "UPDATE gae_tasks_task SET payload = 's3cret' WHERE id = ?1", spoilt.id);
-    assert_eq!(listed(&sqlite, 1), [good.id], "a page is filled");
-    let text = chain(&wait(sqlite.get(spoilt.id)).unwrap_err());
+    spoil(&folder, "UPDATE gae_tasks_task SET payload = 's3cret' WHERE id = ?1", spoilt.spec.id);
+    assert_eq!(listed(&sqlite, 1), [good.spec.id], "a page is filled");
+    let text = chain(&wait(sqlite.get(spoilt.spec.id)).unwrap_err());
     assert!(!text.contains("s3cret"), "{text}");
-    assert_eq!(ids(&lease(&sqlite, at(100), 10).tasks), [good.id]);
+    assert_eq!(ids(&lease(&sqlite, at(100), 10).tasks), [good.spec.id]);
     let before = sqlite.writer.transactions();
     let again = lease(&sqlite, at(101), 10);
     assert!(again.tasks.is_empty() && again.next.is_some(), "it is put off");
     assert_eq!(sqlite.writer.transactions(), before, "and costs nothing in between");
-    spoil(&folder, "UPDATE gae_tasks_task SET payload = x'01' WHERE id = ?1", spoilt.id);
-    assert_eq!(ids(&lease(&sqlite, at(100 + 3600), 10).tasks), [spoilt.id], "mended, it is leased");
-    let touch = Touch { now: Now::At(at(100)), id: spoilt.id };
+    spoil(&folder, "UPDATE gae_tasks_task SET payload = x'01' WHERE id = ?1", spoilt.spec.id);
+    assert_eq!(ids(&lease(&sqlite, at(100 + 3600), 10).tasks), [spoilt.spec.id], "mended, it is leased");
+    let touch = Touch { now: Now::At(at(100)), id: spoilt.spec.id };
     assert!(wait(sqlite.delete(touch)).unwrap());
 }
 
@@ -157,7 +161,7 @@ fn a_task_that_cannot_be_read_stops_no_other() {
 fn rows_of_no_task_stop_no_task() {
     let folder = Folder::new();
     let sqlite = folder.open();
-    let (one, other) = (task(b"x"), NewTask { shape: Shape::from_bits(8), ..task(b"y") });
+    let (one, other) = (task(b"x"), task(b"y").with(|task| task.spec.shape = Shape::from_bits(8)));
     enqueue(&sqlite, vec![one.clone(), other.clone()]).unwrap();
     let garbage = "INSERT INTO gae_tasks_waiting SELECT DISTINCT lane, 0, 0, 0, x'00', NULL FROM gae_tasks_waiting;
                    INSERT INTO gae_tasks_waiting SELECT DISTINCT lane, 0, 0, 0, zeroblob(16), NULL FROM gae_tasks_waiting;
@@ -184,7 +188,11 @@ fn numbers_that_cannot_be_read_stop_no_batch() {
     let leased = lease(&sqlite, at(100), 10);
     fail(&sqlite, &leased.tasks, at(100));
     let leased = lease(&sqlite, at(200), 10);
-    spoil(&folder, "UPDATE gae_tasks_task SET attempts = -1, lost_leases = 'x', errors = 'x' WHERE id = ?1", spoilt.id);
+    spoil(
+        &folder,
+        "UPDATE gae_tasks_task SET attempts = -1, lost_leases = 'x', errors = 'x' WHERE id = ?1",
+        spoilt.spec.id,
+    );
     assert!(matches!(fail(&sqlite, &leased.tasks, at(200))[..], [Settled::Scheduled(_), Settled::Scheduled(_)]));
     assert_eq!(lease(&sqlite, at(300), 10).tasks.len(), 2);
 }
@@ -197,7 +205,7 @@ fn no_pause_that_cannot_be_read_stops_a_sweep() {
         let (spoilt, good) = (task(b"x"), task(b"y"));
         enqueue(&sqlite, vec![spoilt.clone(), good]).unwrap();
         fail(&sqlite, &lease(&sqlite, at(1_000), 10).tasks, at(1_000));
-        spoil(&folder, &format!("UPDATE gae_tasks_waiting SET {column} = 'x' WHERE task = ?1"), spoilt.id);
+        spoil(&folder, &format!("UPDATE gae_tasks_waiting SET {column} = 'x' WHERE task = ?1"), spoilt.spec.id);
         // The clock is set back.
         assert_eq!(sweep(&sqlite, at(500)), Swept { shortened: 1, ..Swept::default() }, "{column}");
         assert_eq!(sweep(&sqlite, at(500)), Swept::default(), "{column}");
@@ -209,7 +217,7 @@ fn no_value_that_cannot_be_read_stops_a_sweep() {
     let folder = Folder::new();
     let sqlite = folder.open();
     let tasks: Vec<_> = (0..4).map(|_| task(b"x")).collect();
-    let ids: Vec<_> = tasks.iter().map(|task| task.id).collect();
+    let ids: Vec<_> = tasks.iter().map(|task| task.spec.id).collect();
     enqueue(&sqlite, tasks).unwrap();
     let leased = lease(&sqlite, at(100), 3);
     let verdicts = [Verdict::Permanent { error: String::new() }, Verdict::Release];

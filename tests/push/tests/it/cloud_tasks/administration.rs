@@ -109,10 +109,10 @@ async fn tasks_are_listed_in_the_order_they_were_deferred() {
         ids.push(greet::defer(i.to_string()).queue(queue).on(&tasks).await.unwrap().id);
     }
     let listed = tasks.list(TaskFilter::new(), None, 100).await.unwrap();
-    assert_eq!(listed.iter().map(|record| record.id).collect::<Vec<TaskId>>(), ids);
+    assert_eq!(listed.iter().map(|record| record.spec.id).collect::<Vec<TaskId>>(), ids);
     let queue = TaskFilter::new().queue(gae_tasks::QueueName::new("emails").unwrap());
     let rest = tasks.list(queue, Some(ids[1]), 2).await.unwrap();
-    assert_eq!(rest.iter().map(|record| record.id).collect::<Vec<TaskId>>(), [ids[2], ids[4]]);
+    assert_eq!(rest.iter().map(|record| record.spec.id).collect::<Vec<TaskId>>(), [ids[2], ids[4]]);
 }
 
 #[tokio::test]
@@ -128,8 +128,8 @@ async fn lists_are_read_page_by_page() {
     loop {
         let page = tasks.list(TaskFilter::new().state(TaskState::Scheduled), after, 50).await.unwrap();
         let Some(last) = page.last() else { break };
-        after = Some(last.id);
-        seen.extend(page.iter().map(|record| record.id));
+        after = Some(last.spec.id);
+        seen.extend(page.iter().map(|record| record.spec.id));
     }
     assert_eq!(seen, ids);
     assert!(tasks.list(TaskFilter::new().state(TaskState::Dead), None, 50).await.unwrap().is_empty());
@@ -154,7 +154,7 @@ async fn named_and_unnamed_tasks_are_found_and_deleted_by_their_ids() {
     let tasks = client(&server).await;
     for defer in [greet::defer("you"), greet::defer("you").named("you")] {
         let id = defer.on(&tasks).await.unwrap().id;
-        assert_eq!(tasks.get(id).await.unwrap().unwrap().id, id);
+        assert_eq!(tasks.get(id).await.unwrap().unwrap().spec.id, id);
         assert!(tasks.delete(id).await.unwrap());
         assert!(tasks.get(id).await.unwrap().is_none());
         assert!(!tasks.delete(id).await.unwrap());

@@ -29,12 +29,12 @@ async fn a_task_is_found_again_with_all_that_was_said_of_it() {
     let defer = greet::defer("you").after(Duration::from_secs(3600)).named("welcome-1").max_attempts(3);
     let deferred = defer.deadline(Duration::from_secs(20)).on(&tasks).await.unwrap();
     let record = tasks.get(deferred.id).await.unwrap().unwrap();
-    assert_eq!((record.kind.as_str(), record.queue.as_str()), ("shop/greet", "emails"));
-    assert_eq!(record.name.unwrap().as_str(), "welcome-1");
-    assert_eq!((record.max_attempts, record.deadline), (Some(3), Some(Duration::from_secs(20))));
+    assert_eq!((record.spec.kind.as_str(), record.spec.queue.as_str()), ("shop/greet", "emails"));
+    assert_eq!(record.spec.name.unwrap().as_str(), "welcome-1");
+    assert_eq!((record.spec.max_attempts, record.spec.deadline), (Some(3), Some(Duration::from_secs(20))));
     let ahead = record.schedule_time.since(record.created);
     assert!(ahead.abs_diff(Duration::from_secs(3600)) < Duration::from_secs(5), "{ahead:?}");
-    assert_eq!((record.attempts, record.errors.len(), record.retry), (0, 0, None));
+    assert_eq!((record.attempts, record.errors.len(), record.spec.retry), (0, 0, None));
     let task = only_task(&server);
     assert_eq!(task["dispatchDeadline"], "20s");
     assert!(task["name"].as_str().unwrap().ends_with("/tasks/welcome-1"), "{task}");
@@ -158,6 +158,6 @@ async fn the_limits_of_a_queue_put_by_this_process_travel_with_its_tasks() {
     };
     assert!(size(limited) > size(plain), "the envelope holds the queue's settings");
     // They are the queue's, not the task's own.
-    assert_eq!(tasks.get(limited).await.unwrap().unwrap().retry, None);
+    assert_eq!(tasks.get(limited).await.unwrap().unwrap().spec.retry, None);
     assert_eq!(tasks.queues().await.unwrap()[1].config.as_ref().unwrap().retry(), &retry);
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use gae_tasks::backend::{Backend, Enqueue, NewTask};
 use gae_tasks::testing::ManualClock;
-use gae_tasks::{Error, Kind, Now, QueueName, RetryConfig, Schedule, Shape, Worker};
+use gae_tasks::{Error, Kind, Now, QueueName, RetryConfig, Shape, TaskSpec, Worker};
 use gae_tasks_tests_push::server::Fault;
 
 use super::*;
@@ -98,19 +98,16 @@ async fn a_schedule_that_the_service_finds_too_far_is_told_as_such() {
 
 /// A task as no client of ours would make it.
 fn unchecked(payload: usize) -> NewTask {
-    NewTask {
-        id: "0190163d-8694-739b-aea5-966c26f8ad91".parse().unwrap(),
-        kind: Kind::new("shop/greet").unwrap(),
-        shape: Shape::from_bits(1),
-        payload: vec![7; payload],
-        queue: QueueName::new("emails").unwrap(),
-        name: None,
-        schedule: Schedule::Now,
-        max_attempts: None,
-        retry: None,
-        deadline: Some(Duration::from_secs(1)),
-        attributes: None,
-    }
+    NewTask::new(
+        TaskSpec::new(
+            "0190163d-8694-739b-aea5-966c26f8ad91".parse().unwrap(),
+            Kind::new("shop/greet").unwrap(),
+            Shape::from_bits(1),
+            QueueName::new("emails").unwrap(),
+        ),
+        vec![7; payload],
+    )
+    .with(|task| task.spec.deadline = Some(Duration::from_secs(1)))
 }
 
 async fn enqueue(server: &Server, task: NewTask) -> Result<gae_tasks::Deferred, Error> {
@@ -132,7 +129,7 @@ async fn a_deadline_that_the_service_does_not_know_is_kept_by_the_handler() {
     let deferred = enqueue(&server, unchecked(10)).await.unwrap();
     assert_eq!(only_task(&server)["dispatchDeadline"], "15s");
     let record = client(&server).await.get(deferred.id).await.unwrap().unwrap();
-    assert_eq!(record.deadline, Some(Duration::from_secs(1)));
+    assert_eq!(record.spec.deadline, Some(Duration::from_secs(1)));
 }
 
 #[tokio::test]
@@ -148,10 +145,10 @@ async fn a_task_that_is_stored_twice_is_there_once() {
 async fn a_tasks_own_retries_are_unlimited_at_the_queue() {
     let server = server().await;
     let retry = RetryConfig::new().with_max_attempts(Some(3)).with_min_backoff(Duration::from_secs(2));
-    let deferred = enqueue(&server, NewTask { retry: Some(retry.clone()), ..unchecked(10) }).await.unwrap();
+    let deferred = enqueue(&server, unchecked(10).with(|task| task.spec.retry = Some(retry.clone()))).await.unwrap();
     let stored = &only_task(&server)["retryConfig"];
     assert_eq!((&stored["maxAttempts"], &stored["minBackoff"]), (&(-1).into(), &"2s".into()));
-    assert_eq!(client(&server).await.get(deferred.id).await.unwrap().unwrap().retry, Some(retry));
+    assert_eq!(client(&server).await.get(deferred.id).await.unwrap().unwrap().spec.retry, Some(retry));
 }
 
 #[tokio::test]

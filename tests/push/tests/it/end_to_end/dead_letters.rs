@@ -14,7 +14,7 @@ async fn a_task_that_was_tried_enough_is_kept() {
     let deferred = flaky::defer(3, "x").max_attempts(2).on(&shop.tasks).await.unwrap();
     assert_eq!(shop.statuses(2).await, [500, 200]);
     let letters = shop.dead_letters().await;
-    assert_eq!((letters[0].id, letters[0].state, letters[0].attempts), (deferred.id, TaskState::Dead, 2));
+    assert_eq!((letters[0].spec.id, letters[0].state, letters[0].attempts), (deferred.id, TaskState::Dead, 2));
     assert!(letters[0].errors[0].message.contains("not yet"), "{:?}", letters[0].errors);
     assert_eq!(shop.waiting(), 0);
 }

@@ -50,7 +50,7 @@ async fn it_lives_as_long_as_its_dead_letter() {
     clock.advance(Duration::from_secs(3 * 60 * 60));
     let swept = shop.tasks.sweep_payloads(Duration::from_secs(60 * 60)).beside(&shop.cemetery).await.unwrap();
     assert_eq!((swept, files(&folder)), (0, 1));
-    let id = shop.dead_letters().await[0].id;
+    let id = shop.dead_letters().await[0].spec.id;
     shop.cemetery.replay(id).await.unwrap();
     assert!(shop.cemetery.drain().await.is_err(), "it is refused again");
     assert_eq!(shop.seen().iter().map(|seen| seen.text.len()).collect::<Vec<_>>(), [LARGE, LARGE]);

@@ -26,10 +26,10 @@ async fn the_last_attempt_makes_a_dead_letter_with_all_that_replay_needs() {
     assert_eq!(adapter.send(world.request(task(), 3)).await.0, StatusCode::OK);
     let dead = world.dead_letters().await;
     let letter = &dead[0];
-    assert_eq!((letter.state, letter.attempts, letter.queue.as_str()), (TaskState::Dead, 3, "orders"));
-    assert_eq!(letter.name.as_ref().unwrap().as_str(), "order-7");
+    assert_eq!((letter.state, letter.attempts, letter.spec.queue.as_str()), (TaskState::Dead, 3, "orders"));
+    assert_eq!(letter.spec.name.as_ref().unwrap().as_str(), "order-7");
     assert_eq!(letter.errors[0].message, "cannot fail");
-    world.cemetery.replay(letter.id).await.unwrap();
+    world.cemetery.replay(letter.spec.id).await.unwrap();
     assert_eq!(world.cemetery.stats().await.unwrap().due, 1);
 }
 
@@ -131,7 +131,7 @@ async fn garbage_is_kept_once_however_often_it_comes() {
     let mut payloads: Vec<_> = dead.iter().map(|letter| letter.payload.as_slice()).collect();
     payloads.sort();
     assert_eq!(payloads, [b"hello", b"hullo"]);
-    assert_eq!((dead[0].kind.as_str(), dead[0].attempts), ("shop.orders/end", 0));
+    assert_eq!((dead[0].spec.kind.as_str(), dead[0].attempts), ("shop.orders/end", 0));
 }
 
 #[tokio::test]
@@ -235,7 +235,7 @@ async fn a_function_of_the_users_keeps_dead_letters() {
     assert_eq!(adapter.send(world.request(end::defer("permanent"), 2)).await.0, 200);
     let kept = kept.lock().unwrap();
     assert_eq!((kept.len(), kept[0].error.as_str()), (1, "no such order"));
-    assert_eq!(kept[0].task.kind.as_str(), "shop.orders/end");
+    assert_eq!(kept[0].task.spec.kind.as_str(), "shop.orders/end");
 }
 
 #[tokio::test]

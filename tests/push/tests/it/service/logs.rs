@@ -88,6 +88,6 @@ async fn a_dead_letter_is_an_error_with_its_id() {
     let world = World::new();
     let adapter = Tower(world.service());
     let text = logged(Level::INFO, async { _ = adapter.send(world.request(end::defer("permanent"), 1)).await }).await;
-    let id = world.dead_letters().await[0].id.to_string();
+    let id = world.dead_letters().await[0].spec.id.to_string();
     assert!(text.contains("now a dead letter") && text.contains(&id) && text.contains("no such order"), "{text}");
 }

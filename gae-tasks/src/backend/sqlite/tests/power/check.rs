@@ -87,7 +87,7 @@ impl Image {
 
 fn records(sqlite: &Sqlite) -> BTreeMap<TaskId, TaskState> {
     let all = List { filter: TaskFilter::new(), after: None, limit: usize::MAX };
-    wait(sqlite.list(all)).unwrap().into_iter().map(|record| (record.id, record.state)).collect()
+    wait(sqlite.list(all)).unwrap().into_iter().map(|record| (record.spec.id, record.state)).collect()
 }
 
 fn kept(sqlite: &Sqlite, promises: &Promises, place: &str) {

@@ -1,0 +1,124 @@
+//! The id of a task: unlike any other, and ordered by time.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use uuid::{Builder, Uuid};
+
+use crate::error::Error;
+use crate::random;
+use crate::time::Timestamp;
+
+/// The id of one task: 128 bits made by the client that deferred it, ordered by time.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TaskId(Uuid);
+
+impl TaskId {
+    /// A new id, unlike any other and after all that this process made before.
+    ///
+    /// A UUID of version 7 (RFC 9562, §6.2, method 3), made without the lock that `uuid` takes: a child that is forked
+    /// while another thread holds a lock finds it held for ever. Parent and child are told apart by the random half.
+    pub(crate) fn generate() -> Self {
+        let tick = next_tick();
+        let [a, b] = u16::to_be_bytes((tick & 0xfff) as u16);
+        let [c, d, e, f, g, h, i, j] = random::bits().to_be_bytes();
+        Self(Builder::from_unix_timestamp_millis(tick >> 12, &[a, b, c, d, e, f, g, h, i, j]).into_uuid())
+    }
+
+    /// The lowest id that is made at `moment` or later.
+    pub(crate) fn first_of(moment: Timestamp) -> Self {
+        let millis = u64::try_from(moment.as_micros() / 1_000).unwrap_or_default();
+        Self(Uuid::from_u64_pair(millis << 16, 0))
+    }
+
+    /// When it was made, if it tells: to the millisecond.
+    #[cfg(feature = "push")]
+    pub(crate) fn made(self) -> Option<Timestamp> {
+        let (seconds, nanos) = self.0.get_timestamp()?.to_unix();
+        let micros = i64::try_from(seconds).ok()?.checked_mul(1_000_000)?.checked_add(i64::from(nanos / 1000))?;
+        Some(Timestamp::from_micros(micros))
+    }
+
+    /// An id from its 16 bytes.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
+    }
+
+    /// The 16 bytes of the id.
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+}
+
+/// The time in 4,096ths of a millisecond, or a little more: never the same twice, and never less than before.
+fn next_tick() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let millis = now.as_secs() * 1_000 + u64::from(now.subsec_millis());
+    let now = millis * 4_096 + u64::from(now.subsec_nanos()) % 1_000_000 * 4_096 / 1_000_000;
+    let next = |last: u64| now.max(last + 1);
+    LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(next(last))).map_or_else(next, next)
+}
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for TaskId {
+    type Err = Error;
+
+    /// # Errors
+    /// [`Error::TaskId`] if the text is not a UUID.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Uuid::parse_str(text).map(Self).map_err(|_| Error::TaskId { value: text.to_owned() })
+    }
+}
+
+impl fmt::Debug for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TaskId({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_ordered_by_time_and_read_back() {
+        let (first, second) = (TaskId::generate(), TaskId::generate());
+        assert!(first < second);
+        assert_eq!(first.to_string().parse::<TaskId>().unwrap(), first);
+        assert!("nonsense".parse::<TaskId>().is_err());
+        assert_eq!((first.0.get_version_num(), first.0.get_variant()), (7, uuid::Variant::RFC4122));
+    }
+
+    #[test]
+    fn ids_tell_when_they_were_made_and_differ_by_chance_too() {
+        let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
+        let before = now();
+        let ids: Vec<_> = (0..1_000).map(|_| TaskId::generate()).collect();
+        let after = now();
+        for id in &ids {
+            let (seconds, nanos) = id.0.get_timestamp().unwrap().to_unix();
+            let made = seconds * 1_000 + u64::from(nanos) / 1_000_000;
+            assert!((before..=after + 50).contains(&made), "{before} {made} {after}");
+        }
+        let halves: std::collections::BTreeSet<_> = ids.iter().map(|id| id.0.as_u64_pair().1).collect();
+        assert_eq!(halves.len(), ids.len(), "as parent and child of a fork may make the other half alike");
+    }
+
+    #[test]
+    fn ids_that_threads_make_at_the_same_time_differ_in_their_time_too() {
+        let make = || (0..20_000).map(|_| TaskId::generate()).collect::<Vec<_>>();
+        let threads: Vec<_> = (0..4).map(|_| std::thread::spawn(make)).collect();
+        let made: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+        assert!(made.iter().all(|ids| ids.is_sorted()), "each thread's in the order in which it made them");
+        let firsts: std::collections::BTreeSet<_> = made.iter().flatten().map(|id| id.0.as_u64_pair().0).collect();
+        assert_eq!(firsts.len(), 80_000);
+    }
+}

@@ -1,0 +1,224 @@
+//! What a task is: its kind, the shape of its payload, and both together, the route.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::error::Error;
+
+/// The stable identity of a task type: segments of `[A-Za-z0-9._-]` joined by `/`.
+///
+/// By default the module path and the function's name, e.g. `shop.emails/send_welcome`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Kind(Cow<'static, str>);
+
+impl Kind {
+    /// The kind of a registered task type, whose syntax the attribute has checked.
+    pub(crate) const fn from_static(kind: &'static str) -> Self {
+        Self(Cow::Borrowed(kind))
+    }
+
+    /// A kind from outside.
+    ///
+    /// # Errors
+    /// [`Error::Kind`] if `kind` has an empty segment, one of dots only, or a character other than `[A-Za-z0-9._/-]`.
+    pub fn new(kind: impl Into<String>) -> Result<Self, Error> {
+        let kind = kind.into();
+        if is_kind(&kind) { Ok(Self(Cow::Owned(kind))) } else { Err(Error::Kind { value: kind }) }
+    }
+
+    /// The kind as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn is_kind(kind: &str) -> bool {
+    // Whether the segment so far has anything but dots; asked of every request of a push queue, so in one go.
+    let mut is_segment = false;
+    for byte in kind.bytes() {
+        match byte {
+            b'/' if is_segment => is_segment = false,
+            b'.' => {}
+            b'_' | b'-' => is_segment = true,
+            byte if byte.is_ascii_alphanumeric() => is_segment = true,
+            _ => return false,
+        }
+    }
+    is_segment
+}
+
+/// The length of the kind made of a `module::path/function`: `::` becomes `.`, and `r#` goes.
+#[doc(hidden)]
+pub const fn kind_len(path: &str) -> usize {
+    let (path, mut read, mut len) = (path.as_bytes(), 0, 0);
+    while read < path.len() {
+        let (byte, used) = kind_step(path, read);
+        len += byte.is_some() as usize;
+        read += used;
+    }
+    len
+}
+
+/// The bytes of the kind made of a `module::path/function`.
+#[doc(hidden)]
+pub const fn kind_bytes<const LEN: usize>(path: &str) -> [u8; LEN] {
+    let (path, mut read, mut written, mut kind) = (path.as_bytes(), 0, 0, [0; LEN]);
+    while read < path.len() {
+        let (byte, used) = kind_step(path, read);
+        if let Some(byte) = byte {
+            kind[written] = byte;
+            written += 1;
+        }
+        read += used;
+    }
+    kind
+}
+
+/// The next byte of a kind, if any, and how many bytes of the path it uses up.
+const fn kind_step(path: &[u8], at: usize) -> (Option<u8>, usize) {
+    match path[at] {
+        b':' => (Some(b'.'), 2),
+        b'r' if at + 1 < path.len() && path[at + 1] == b'#' => (None, 2),
+        byte if byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'/' => (Some(byte), 1),
+        _ => panic!(
+            "the module path or the function's name is not ASCII, so no kind can be made of it: add `name = \"..\"`"
+        ),
+    }
+}
+
+/// The kind whose bytes these are.
+#[doc(hidden)]
+pub const fn kind_str(kind: &[u8]) -> &str {
+    match core::str::from_utf8(kind) {
+        Ok(kind) => kind,
+        Err(_) => unreachable!(),
+    }
+}
+
+/// The fingerprint of a task's parameters.
+///
+/// Payloads are positional, so bytes of another shape could decode into wrong values; they are never decoded.
+/// The first byte is the version of the algorithm that made it, so a newer algorithm strands nothing.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Shape(u64);
+
+impl Shape {
+    /// A shape as it was stored.
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// The shape as it is stored.
+    pub const fn to_bits(self) -> u64 {
+        self.0
+    }
+
+    /// Algorithm version 0: FNV-1a over the parameters' types as they are written in the function.
+    #[doc(hidden)]
+    pub const fn of_types(types: &[&str]) -> Self {
+        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+        let mut i = 0;
+        while i < types.len() {
+            let bytes = types[i].as_bytes();
+            let mut j = 0;
+            while j < bytes.len() {
+                hash = (hash ^ bytes[j] as u64).wrapping_mul(0x0100_0000_01b3);
+                j += 1;
+            }
+            // A separator no type is written with, so ("ab", "c") and ("a", "bc") differ.
+            hash = (hash ^ 0xff).wrapping_mul(0x0100_0000_01b3);
+            i += 1;
+        }
+        Self(hash >> 8)
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// A kind together with a payload shape: what an instance can or cannot run.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Route {
+    kind: Kind,
+    shape: Shape,
+}
+
+impl Route {
+    /// The route of `kind` with payloads of `shape`.
+    pub const fn new(kind: Kind, shape: Shape) -> Self {
+        Self { kind, shape }
+    }
+
+    /// The kind.
+    pub const fn kind(&self) -> &Kind {
+        &self.kind
+    }
+
+    /// The shape of the payload.
+    pub const fn shape(&self) -> Shape {
+        self.shape
+    }
+}
+
+impl fmt::Debug for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Kind({self})")
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl AsRef<str> for Kind {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl fmt::Debug for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Shape({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_url_paths() {
+        for good in ["shop.emails/send_welcome", "a", "a-b/c.d/e_f"] {
+            assert!(Kind::new(good).is_ok(), "{good}");
+        }
+        for bad in ["", "/", "a/", "/a", "a//b", ".", "..", "a/../b", "a b", "ä", "a?b"] {
+            assert!(Kind::new(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_kind_is_made_of_a_module_path() {
+        const PATH: &str = "shop::r#type::emails/r#send";
+        const KIND: [u8; kind_len(PATH)] = kind_bytes(PATH);
+        assert_eq!(kind_str(&KIND), "shop.type.emails/send");
+    }
+
+    #[test]
+    fn shapes_tell_parameters_apart() {
+        assert_ne!(Shape::of_types(&["ab", "c"]), Shape::of_types(&["a", "bc"]));
+        assert_ne!(Shape::of_types(&[]), Shape::of_types(&[""]));
+        assert_eq!(Shape::of_types(&["u64", "String"]), Shape::of_types(&["u64", "String"]));
+    }
+
+    #[test]
+    fn version_0_shapes_never_change() {
+        // Stored tasks carry these numbers: another result here would strand them.
+        assert_eq!(Shape::of_types(&[]).to_bits(), 0x00cb_f29c_e484_2223);
+        assert_eq!(Shape::of_types(&["u64"]).to_bits() >> 56, 0);
+    }
+}

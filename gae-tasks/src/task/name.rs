@@ -1,0 +1,81 @@
+//! Names of tasks, which de-duplicate them, and the answer to who defers.
+
+use std::fmt;
+
+use super::id::TaskId;
+use crate::error::Error;
+
+/// The id a caller chose for one task, so that it is deferred once: `[A-Za-z0-9_-]{1,500}`.
+///
+/// Names belong to a queue: the same name in two queues is two tasks.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TaskName(String);
+
+impl TaskName {
+    /// A name for a task.
+    ///
+    /// # Errors
+    /// [`Error::TaskName`] if it is empty, longer than 500 characters, or has one other than `[A-Za-z0-9_-]`.
+    pub fn new(name: impl Into<String>) -> Result<Self, Error> {
+        let name = name.into();
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
+        if (1..=500).contains(&name.len()) && name.bytes().all(allowed) {
+            Ok(Self(name))
+        } else {
+            Err(Error::TaskName { value: name })
+        }
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for TaskName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TaskName({self})")
+    }
+}
+
+impl fmt::Display for TaskName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl AsRef<str> for TaskName {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+/// The answer to a defer: the task is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Deferred {
+    /// The id of the task; where the name was in use, that of the task that has it, or had it until it was over.
+    pub id: TaskId,
+    /// Whether this call created the task; `false` where the name was in use.
+    pub created: bool,
+}
+
+impl Deferred {
+    pub(crate) const fn new(id: TaskId, created: bool) -> Self {
+        Self { id, created }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn task_names_have_limits() {
+        assert!(TaskName::new("welcome-42_x").is_ok());
+        assert!(TaskName::new("x".repeat(500)).is_ok());
+        for bad in [String::new(), "x".repeat(501), "a b".into(), "a/b".into(), "é".into()] {
+            assert!(TaskName::new(bad).is_err());
+        }
+    }
+}
