@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gae_tasks::backend::sqlite::Sqlite;
-use gae_tasks::backend::{Backend, Enqueue, Lease, NewTask, Pull, Routes};
+use gae_tasks::backend::{Backend, Enqueue, Lease, NewTask, Pull, Room, Routes};
 use gae_tasks::{Client, Kind, Now, QueueName, Route, Schedule, Shape, Task, TaskId, TaskSpec, Timestamp, deferred};
 
 /// What the deep queue is compared with.
@@ -75,16 +75,8 @@ fn task(number: usize, kind: &'static str, shape: Shape) -> NewTask {
 
 async fn lease_cost(sqlite: &Sqlite) -> Duration {
     let routes = BTreeSet::from([Route::new(Kind::new(no_op::KIND).unwrap(), no_op::registration().shape)]);
-    let request = Lease {
-        now: Now::Storage,
-        queues: Arc::new([QueueName::DEFAULT].into()),
-        routes: Routes::Only(Arc::new(routes)),
-        limit: EACH,
-        starting: EACH,
-        suspects: 1,
-        in_company: false,
-        duration: Duration::from_secs(600),
-    };
+    let (queues, routes) = (Arc::new([QueueName::DEFAULT].into()), Routes::Only(Arc::new(routes)));
+    let request = Lease::new(Now::Storage, queues, routes, Room::new(EACH), Duration::from_secs(600));
     let mut times = Vec::new();
     for _ in 0..LEASES {
         let begun = Instant::now();

@@ -13,7 +13,7 @@ use std::time::Duration;
 use criterion::{Criterion, criterion_group, criterion_main};
 use gae_tasks::__private::{self as door, Call, CallError, Location, REGISTRATIONS, Registration, Shape, Work, linkme};
 use gae_tasks::backend::memory::Memory;
-use gae_tasks::backend::{Backend, Enqueue, Lease, LeasedTask, NewTask, Pull, Routes};
+use gae_tasks::backend::{Backend, Enqueue, Lease, LeasedTask, NewTask, Pull, Room, Routes};
 use gae_tasks::{Client, Kind, Now, QueueName, Registry, Task, TaskId, TaskSpec, deferred};
 
 const TO: &str = "someone@mail.example.org";
@@ -94,16 +94,8 @@ fn lease(payload: Vec<u8>) -> LeasedTask {
     let (kind, shape) = (Kind::new(send::KIND).unwrap(), send::registration().shape);
     let queue = QueueName::new(send::QUEUE).unwrap();
     let task = NewTask::new(TaskSpec::new(TaskId::from_bytes([1; 16]), kind.clone(), shape, queue.clone()), payload);
-    let request = Lease {
-        now: Now::Storage,
-        queues: Arc::new([queue].into()),
-        routes: Routes::Any,
-        limit: 1,
-        starting: 1,
-        suspects: 1,
-        in_company: false,
-        duration: Duration::from_secs(30),
-    };
+    let lease = Duration::from_secs(30);
+    let request = Lease::new(Now::Storage, Arc::new([queue].into()), Routes::Any, Room::new(1), lease);
     let backend = Memory::new();
     now(backend.enqueue(Enqueue { now: Now::Storage, tasks: vec![task] })).unwrap();
     now(backend.lease(request)).unwrap().tasks.pop().unwrap()

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use gae_tasks::backend::memory::Memory;
 use gae_tasks::backend::sqlite::Sqlite;
-use gae_tasks::backend::{Backend, Enqueue, Extend, Lease, Leased, NewTask, Pull, Routes};
+use gae_tasks::backend::{Backend, Enqueue, Extend, Lease, Leased, NewTask, Pull, Room, Routes};
 use gae_tasks::{Client, Error, Now, QueueName, TaskId, TaskSpec, deferred};
 use gae_tasks_tests_forked::Child;
 use tempfile::TempDir;
@@ -99,16 +99,7 @@ impl Stage {
 fn lease(backend: &impl Pull, limit: usize) -> Result<Leased, Error> {
     let queues = Arc::new([QueueName::DEFAULT].into());
     let (now, routes, duration) = (Now::Storage, Routes::Any, Duration::from_secs(600));
-    wait(backend.lease(Lease {
-        now,
-        queues,
-        routes,
-        limit,
-        starting: limit,
-        suspects: limit,
-        in_company: false,
-        duration,
-    }))
+    wait(backend.lease(Lease::new(now, queues, routes, Room::new(limit), duration)))
 }
 
 /// The text of the error, and those of its sources.

@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use super::lease::{Standing, Verdict};
+use super::lease::Standing;
 use super::record::{TaskError, TaskRecord, TaskState, error_text};
+use super::settle::Verdict;
 use crate::queue::{Attempts, QueueConfig, RetryConfig};
 use crate::task::{Deferred, TaskId, TaskSpec};
 use crate::time::{Schedule, Timestamp};

@@ -1,5 +1,6 @@
 //! The backend in this process's memory: for tests, and the reference the others are compared with.
 
+mod order;
 mod store;
 
 use std::fmt;

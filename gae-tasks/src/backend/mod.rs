@@ -11,11 +11,13 @@ use std::pin::Pin;
 
 use tokio::sync::watch;
 
+pub(crate) mod haul;
 pub(crate) mod lease;
 pub(crate) mod lifecycle;
 pub(crate) mod opaque;
 pub(crate) mod record;
 mod request;
+mod settle;
 
 #[cfg(feature = "cloud-tasks")]
 #[cfg_attr(docsrs, doc(cfg(feature = "cloud-tasks")))]
@@ -25,14 +27,12 @@ pub mod memory;
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
 pub mod sqlite;
 
-pub use lease::{
-    Extend, HeldLease, Lease, LeaseRef, LeaseToken, Leased, LeasedTask, Routes, Settle, Settled, Settlement, Standing,
-    Sweep, Swept, Verdict,
-};
+pub use lease::{Extend, Lease, LeaseRef, LeaseToken, Leased, LeasedTask, Room, Routes, Standing};
 pub use record::{
     Capabilities, MAX_ERROR_BYTES, MAX_ERRORS, QueueRecord, RouteStats, Stats, TaskError, TaskRecord, TaskState,
 };
 pub use request::{Bury, Enqueue, List, NewTask, Purged, TaskFilter, Touch};
+pub use settle::{HeldLease, Settle, Settled, Settlement, Sweep, Swept, Verdict};
 
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use super::lease::{LeasedTask, Swept};
+use super::lease::LeasedTask;
 use super::record::TaskRecord;
 use super::request::NewTask;
+use super::settle::Swept;
 use crate::task::Hidden;
 
 /// `Debug` for a struct with a payload: every field, but of the payload the length only.

@@ -1,6 +1,6 @@
 //! How a worker is put together.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -53,6 +53,7 @@ pub struct Worker {
     client: Client,
     queues: Option<Vec<String>>,
     concurrency: usize,
+    queue_concurrency: Vec<(String, usize)>,
     grace: Duration,
     lease: Duration,
     poll_interval: Duration,
@@ -66,6 +67,7 @@ impl Client {
             client: self.clone(),
             queues: None,
             concurrency: DEFAULT_CONCURRENCY,
+            queue_concurrency: Vec::new(),
             grace: Duration::from_secs(8),
             lease: Duration::from_secs(30),
             poll_interval: Duration::from_secs(1),
@@ -90,8 +92,29 @@ impl Worker {
     }
 
     /// How many attempts run at the same time, from 1 to 100,000; 50 by default.
+    ///
+    /// Queues take turns: a free runner takes a task of the queue that had its last turn the longest time ago, so that a
+    /// long backlog of one queue keeps no other waiting. Where the attempts of one queue are so long that they hold all
+    /// runners, only a [bound](Self::queue_concurrency) keeps some free for the others.
     pub fn concurrency(mut self, attempts: usize) -> Self {
         self.concurrency = attempts.clamp(1, MAX_CONCURRENCY);
+        self
+    }
+
+    /// How many of these attempts may be of one queue; at least 1, without a bound by default.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), gae_tasks::Error> {
+    /// # let tasks = gae_tasks::Client::open("memory:").await?;
+    /// // Of 16 runners, 8 are always left to other queues.
+    /// let worker = tasks.worker().queues(["bulk", "emails"]).concurrency(16).queue_concurrency("bulk", 8);
+    /// # drop(worker);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn queue_concurrency(mut self, queue: impl Into<String>, attempts: usize) -> Self {
+        self.queue_concurrency.push((queue.into(), attempts.max(1)));
         self
     }
 
@@ -151,6 +174,7 @@ impl Worker {
         if queues.is_empty() && problems.is_empty() {
             problems.push("the worker has no queues: name at least one in `.queues([..])`".to_owned());
         }
+        let queue_concurrency = self.bounds(&queues, &mut problems);
         no_problems(problems)?;
         Ok(Plan {
             pull: Arc::clone(pull),
@@ -159,11 +183,27 @@ impl Worker {
             dispatcher: client.dispatcher(),
             queues: Arc::new(queues),
             concurrency: self.concurrency,
+            queue_concurrency,
             lease: self.lease,
             poll_interval: self.poll_interval,
             retention: client.stated_retention(),
             suspects: Arc::clone(client.suspects()),
         })
+    }
+
+    fn bounds(&self, served: &BTreeSet<QueueName>, problems: &mut Vec<String>) -> HashMap<QueueName, usize> {
+        let mut bounds = HashMap::new();
+        for (queue, attempts) in &self.queue_concurrency {
+            match QueueName::new(queue.clone()) {
+                Ok(queue) if served.contains(&queue) => _ = bounds.insert(queue, *attempts),
+                Ok(queue) => problems.push(format!(
+                    "`.queue_concurrency(\"{queue}\", {attempts})` is of a queue that the worker does not serve: name it in \
+                     `.queues([..])`, or remove the bound"
+                )),
+                Err(error) => problems.push(error.to_string()),
+            }
+        }
+        bounds
     }
 
     fn served_queues(&self, problems: &mut Vec<String>) -> BTreeSet<QueueName> {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::backend::{Lease, LeasedTask, Pull, Routes, Settle, Settlement, Verdict};
+use crate::backend::{Lease, LeasedTask, Pull, Room, Routes, Settle, Settlement, Verdict};
 use crate::client::Client;
 use crate::context::{Ambient, AttemptInfo, TaskContext};
 use crate::defer::Defer;
@@ -40,16 +40,8 @@ impl Client {
         let mut attempts = 0;
         loop {
             let queues: BTreeSet<QueueName> = self.queues().await?.into_iter().map(|queue| queue.name).collect();
-            let request = Lease {
-                now: self.clock().now(),
-                queues: Arc::new(queues),
-                routes: routes.clone(),
-                limit: 1,
-                starting: 1,
-                suspects: 1,
-                in_company: false,
-                duration: Duration::from_secs(30),
-            };
+            let lease = Duration::from_secs(30);
+            let request = Lease::new(self.clock().now(), Arc::new(queues), routes.clone(), Room::new(1), lease);
             let Some(task) = pull.lease(request).await?.tasks.pop() else { return Ok(attempts) };
             attempts += 1;
             self.attempt(pull, task).await?;

@@ -3,6 +3,7 @@
 //! Its roles run side by side, one file each: `poll` leases, `run` makes attempts, `keep` extends leases, `settle`
 //! records outcomes, `sweep` recovers what others lost, `drain` ends it all.
 
+mod ahead;
 mod drain;
 mod held;
 mod keep;
@@ -13,9 +14,10 @@ mod settle;
 mod signals;
 mod suspects;
 mod sweep;
+mod waiting;
 mod watch;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,8 +27,8 @@ pub(crate) use suspects::Suspects;
 use self::drain::{Hands, Shutdown};
 use self::held::Held;
 use self::keep::Keeper;
-use self::run::Waiting;
 use self::settle::Settler;
+use self::waiting::Waiting;
 use crate::backend::{BoxFuture, Pull, Routes};
 use crate::clock::Clock;
 use crate::dispatch::Dispatcher;
@@ -45,6 +47,8 @@ pub(crate) struct Plan {
     pub(crate) dispatcher: Dispatcher,
     pub(crate) queues: Arc<BTreeSet<QueueName>>,
     pub(crate) concurrency: usize,
+    /// Of some queues, how many attempts may run at the same time.
+    pub(crate) queue_concurrency: HashMap<QueueName, usize>,
     pub(crate) lease: Duration,
     pub(crate) poll_interval: Duration,
     pub(crate) retention: Retention,
@@ -88,7 +92,7 @@ impl Crew {
     fn new(plan: Plan) -> Self {
         Self {
             routes: Routes::Only(Arc::new(plan.registry.routes().into_iter().collect())),
-            waiting: Waiting::default(),
+            waiting: Waiting::new(plan.queue_concurrency.clone()),
             held: Held::beside(Arc::clone(&plan.suspects)),
             plan,
         }

@@ -6,21 +6,17 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::ahead::{Ahead, Load, Rate};
 use super::drain::Shutdown;
 use super::settle::Settler;
 use super::suspects::Claim;
 use super::{Crew, pause, run};
-use crate::backend::{Lease, Leased, LeasedTask, Settlement, Standing, Verdict};
+use crate::backend::{Lease, Leased, LeasedTask, Room, Settlement, Standing, Verdict};
 use crate::log;
-
-/// Most tasks that are leased ahead of a free runner.
-const MAX_AHEAD: usize = 1000;
+use crate::queue::QueueName;
 
 /// A leased task that has not started after this goes back, for others to take.
 const MAX_WAIT: Duration = Duration::from_secs(5);
-
-/// Over how long the rate of ended attempts is averaged.
-const RATE_WINDOW: Duration = Duration::from_millis(500);
 
 /// Leases and hands to runners until `shutdown` is ready; gives the runners, whose attempts go on.
 pub(super) async fn until_shutdown(crew: &Arc<Crew>, settler: &Settler, shutdown: &mut Shutdown) -> JoinSet<()> {
@@ -33,16 +29,18 @@ pub(super) async fn until_shutdown(crew: &Arc<Crew>, settler: &Settler, shutdown
         rate: Rate::default(),
         look: Look::Now,
         withheld: false,
+        is_bounded: false,
+        last_turn: None,
         urgent: false,
         isolating: false,
         failures: 0,
     };
     loop {
         poll.give_back_old();
-        let room = poll.room();
-        if room.total > 0 && poll.look == Look::Now {
+        let ahead = poll.ahead();
+        if ahead.total > 0 && poll.look == Look::Now {
             // Interrupted only when all time is over: the tasks in its answer would be leased to nobody.
-            _ = shutdown.lets(poll.lease(room)).await;
+            _ = shutdown.lets(poll.lease(ahead)).await;
             tokio::select! {
                 biased;
                 () = shutdown.told() => return poll.runners,
@@ -69,6 +67,10 @@ struct Poller<'a> {
     look: Look,
     /// Whether there may be tasks that were not asked for: those that are only given to a free runner, or more suspects.
     withheld: bool,
+    /// Whether the last lease left a queue alone because it has as many attempts as it may.
+    is_bounded: bool,
+    /// The queue that had the last turn in a lease.
+    last_turn: Option<QueueName>,
     /// Whether the last lease gave tasks that must start at once.
     urgent: bool,
     /// Whether an isolated task waits for the end of the suspects at hand: no others are leased before it.
@@ -86,7 +88,7 @@ enum Look {
 }
 
 impl Poller<'_> {
-    async fn lease(&mut self, room: Room) {
+    async fn lease(&mut self, ahead: Ahead) {
         let crew = self.crew;
         self.wakeups.mark_unchanged();
         self.more_suspects.mark_unchanged();
@@ -94,21 +96,16 @@ impl Poller<'_> {
         if self.isolating && claim.in_company {
             claim.room = 0;
         }
-        let request = Lease {
-            now: crew.clock.now(),
-            queues: Arc::clone(&crew.queues),
-            routes: crew.routes.clone(),
-            limit: room.total,
-            starting: room.starting,
-            suspects: claim.room,
-            in_company: claim.in_company,
-            duration: crew.lease,
-        };
+        let mut room = Room::new(ahead.total);
+        (room.starting, room.suspects, room.in_company) = (ahead.starting, claim.room, claim.in_company);
+        let (queues, routes) = (Arc::clone(&crew.queues), crew.routes.clone());
+        let mut request = Lease::new(crew.clock.now(), queues, routes, room, crew.lease);
+        (request.last_turn, request.bounds) = (self.last_turn.clone(), crew.waiting.bounds());
         let asked = crew.clock.monotonic();
         match crew.pull.lease(request).await {
             Ok(leased) => {
                 self.failures = 0;
-                self.look = self.next_look(room, &claim, &leased);
+                self.look = self.next_look(ahead, &claim, &leased);
                 self.hand_over(leased, asked);
             }
             Err(error) => {
@@ -120,14 +117,17 @@ impl Poller<'_> {
         }
     }
 
-    fn next_look(&mut self, room: Room, claim: &Claim<'_>, leased: &Leased) -> Look {
+    fn next_look(&mut self, ahead: Ahead, claim: &Claim<'_>, leased: &Leased) -> Look {
         let poll = self.crew.poll_interval;
         let watched = |task: &LeasedTask| task.standing != Standing::Clear;
         let suspects = leased.tasks.iter().filter(|task| task.standing.is_suspect()).count();
         self.urgent = leased.tasks.iter().any(watched);
         self.isolating = leased.isolated;
-        self.withheld = room.starting == 0 || suspects >= claim.room || claim.in_company || self.urgent;
-        if leased.tasks.len() >= room.total {
+        if let Some(last) = leased.tasks.iter().rfind(|task| task.standing == Standing::Clear) {
+            self.last_turn = Some(last.spec.queue.clone());
+        }
+        self.withheld = withholds(ahead.starting, suspects, claim.room, claim.in_company, self.urgent);
+        if leased.tasks.len() >= ahead.total {
             Look::Now
         } else {
             self.look_within(leased.next.map_or(poll, |next| next.min(poll)))
@@ -139,14 +139,12 @@ impl Poller<'_> {
     }
 
     fn hand_over(&mut self, leased: Leased, asked: Duration) {
-        if leased.tasks.is_empty() {
-            return;
-        }
         let crew = self.crew;
         crew.held.add(&leased.tasks, asked);
         let wanted = crew.concurrency.min(crew.waiting.running() + crew.waiting.len() + leased.tasks.len());
         run::hire(&mut self.runners, wanted, || run::runner(Arc::clone(crew), self.settler.sender()));
         crew.waiting.add(leased.tasks, crew.clock.monotonic());
+        self.is_bounded = crew.waiting.bounds().values().any(|left| *left == 0);
     }
 
     async fn wait(&mut self) {
@@ -174,27 +172,24 @@ impl Poller<'_> {
     }
 
     fn look_for_withheld(&mut self) {
-        if self.withheld && self.room().starting > 0 {
+        let is_free = self.ahead().starting > 0;
+        if is_free && (self.withheld || self.is_bounded && self.crew.waiting.bounds().values().any(|left| *left > 0)) {
             self.look = Look::Now;
         }
     }
 
-    /// How many tasks to ask for. Ahead of free runners, only what starts within about a second at the rate at which
-    /// attempts have ended lately; and not before half of that is used up, so that leases come in batches.
-    fn room(&mut self) -> Room {
-        let crew = self.crew;
-        self.rate.update(crew.waiting.ended(), crew.clock.monotonic());
-        let outstanding = crew.waiting.running() + crew.waiting.len();
-        let free = crew.concurrency.saturating_sub(outstanding);
-        // While tasks that must start at once are due, nothing is leased ahead, or they would never find a free runner;
-        // and to learn of them one is asked for even if no runner is free just now: it is the next to start.
-        let ahead = if self.urgent { 0 } else { self.rate.per_second().min(MAX_AHEAD) };
-        let starting = if free == 0 && ahead > 0 && !crew.waiting.has_urgent() { 1 } else { free };
-        let target = crew.concurrency + ahead;
-        let worth_it = free > 0 || outstanding < crew.concurrency + ahead / 2;
-        let enough = ahead == 0 || crew.waiting.len() <= ahead / 2;
-        let total = if worth_it && enough { target.saturating_sub(outstanding) } else { 0 };
-        Room { starting, total }
+    /// How many tasks to ask for.
+    fn ahead(&mut self) -> Ahead {
+        let Crew { waiting, .. } = &**self.crew;
+        self.rate.update(waiting.ended(), self.crew.clock.monotonic());
+        Ahead::under(Load {
+            concurrency: self.crew.concurrency,
+            running: waiting.running(),
+            waiting: waiting.len(),
+            has_urgent: waiting.has_urgent(),
+            is_urgent: self.urgent,
+            per_second: self.rate.per_second(),
+        })
     }
 
     fn give_back_old(&self) {
@@ -208,37 +203,10 @@ impl Poller<'_> {
     }
 }
 
-/// How many tasks may be leased.
-#[derive(Debug, Clone, Copy)]
-struct Room {
-    /// Of them, how many start at once.
-    starting: usize,
-    total: usize,
-}
-
-/// How fast attempts end, averaged over the last moments.
-#[derive(Debug, Default)]
-struct Rate {
-    ended: u64,
-    at: Duration,
-    per_second: f64,
-}
-
-impl Rate {
-    fn update(&mut self, ended: u64, now: Duration) {
-        let elapsed = now.saturating_sub(self.at).as_secs_f64();
-        if elapsed < 0.001 {
-            return;
-        }
-        let latest = (ended - self.ended) as f64 / elapsed;
-        let weight = 1.0 - (-elapsed / RATE_WINDOW.as_secs_f64()).exp();
-        self.per_second += weight * (latest - self.per_second);
-        (self.ended, self.at) = (ended, now);
-    }
-
-    fn per_second(&self) -> usize {
-        self.per_second as usize
-    }
+/// Whether a lease may have left tasks alone that a free runner could start: it was asked for none to be started at once,
+/// it gave as many suspects as there was room for, or none as there are others, or tasks that must start at once.
+const fn withholds(starting: usize, suspects: usize, room: usize, in_company: bool, is_urgent: bool) -> bool {
+    starting == 0 || suspects >= room || in_company || is_urgent
 }
 
 #[cfg(test)]
@@ -246,13 +214,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_rate_follows_what_happened_lately() {
-        let mut rate = Rate::default();
-        for ms in 1..=2000 {
-            rate.update(ms * 10, Duration::from_millis(ms));
-        }
-        assert!((9_000..=10_000).contains(&rate.per_second()), "{rate:?}");
-        rate.update(20_000, Duration::from_secs(10));
-        assert_eq!(rate.per_second(), 0, "nothing has ended for 8 seconds");
+    fn a_lease_that_had_room_for_everything_withholds_nothing() {
+        assert!(!withholds(1, 0, 1, false, false));
+        assert!(withholds(0, 0, 1, false, false), "nothing was to be started");
+        assert!(withholds(1, 1, 1, false, false) && withholds(1, 2, 1, false, false), "there was no more room");
+        assert!(withholds(1, 0, 1, true, false) && withholds(1, 0, 1, false, true));
     }
 }

@@ -1,135 +1,20 @@
 //! The role that makes attempts: a fixed number of runners, each taking the next leased task that waits.
 
-use std::collections::VecDeque;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use tokio::sync::mpsc::UnboundedSender;
-use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use super::Crew;
 use super::held::Held;
-use crate::backend::{LeaseRef, LeasedTask, Settlement, Standing, Verdict};
+use super::waiting::Waiting;
+use crate::backend::{LeasedTask, Settlement, Verdict};
 use crate::context::TaskContext;
 use crate::log;
 use crate::outcome::Outcome;
 use crate::registry::Registration;
 use crate::unwind;
-
-/// Leased tasks that wait for a runner.
-#[derive(Debug, Default)]
-pub(super) struct Waiting {
-    tasks: Mutex<VecDeque<(Duration, LeasedTask)>>,
-    arrived: Notify,
-    /// Told when a runner takes a task or has ended one: there may be room for more.
-    pub(super) moved: Notify,
-    running: AtomicUsize,
-    ended: AtomicU64,
-    /// Whether the worker was told to end.
-    is_closed: watch::Sender<bool>,
-}
-
-impl Waiting {
-    /// Adds tasks that were leased at `now`; those that must start at once are first in line.
-    pub(super) fn add(&self, tasks: Vec<LeasedTask>, now: Duration) {
-        let mut waiting = self.lock();
-        for task in tasks {
-            if task.standing != Standing::Clear {
-                waiting.push_front((now, task));
-            } else {
-                waiting.push_back((now, task));
-            }
-            self.arrived.notify_one();
-        }
-    }
-
-    /// Takes out the tasks that were leased before `limit`.
-    pub(super) fn take_older_than(&self, limit: Duration) -> Vec<LeasedTask> {
-        let mut waiting = self.lock();
-        // Those that must start at once stand before older ones, so the line is not in the order of its ages.
-        let (old, young): (VecDeque<_>, _) =
-            std::mem::take(&mut *waiting).into_iter().partition(|(since, _)| *since < limit);
-        *waiting = young;
-        old.into_iter().map(|(_, task)| task).collect()
-    }
-
-    /// Takes out all tasks.
-    pub(super) fn take_all(&self) -> Vec<LeasedTask> {
-        self.lock().drain(..).map(|(_, task)| task).collect()
-    }
-
-    /// About when the task was leased that has waited longest: the line is in the order of age but for those at its
-    /// front that must start at once, and behind these an older one is told of when they are old enough themselves.
-    pub(super) fn oldest(&self) -> Option<Duration> {
-        let waiting = self.lock();
-        let (first, last) = (waiting.front()?, waiting.back()?);
-        Some(first.0.min(last.0))
-    }
-
-    /// Whether a task waits that must start at once.
-    pub(super) fn has_urgent(&self) -> bool {
-        self.lock().front().is_some_and(|(_, task)| task.standing != Standing::Clear)
-    }
-
-    /// Lets no more tasks start.
-    pub(super) fn close(&self) {
-        self.is_closed.send_replace(true);
-    }
-
-    pub(super) fn is_closed(&self) -> bool {
-        *self.is_closed.borrow()
-    }
-
-    /// Waits until no more tasks start.
-    pub(super) async fn closed(&self) {
-        // Its sender is there as long as this is.
-        _ = self.is_closed.subscribe().wait_for(|is_closed| *is_closed).await;
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.lock().len()
-    }
-
-    pub(super) fn running(&self) -> usize {
-        self.running.load(Ordering::Acquire)
-    }
-
-    /// How many attempts have ended since the worker started.
-    pub(super) fn ended(&self) -> u64 {
-        self.ended.load(Ordering::Relaxed)
-    }
-
-    async fn next(&self) -> LeasedTask {
-        loop {
-            if let Some(task) = self.start_next() {
-                return task;
-            }
-            self.arrived.notified().await;
-        }
-    }
-
-    /// The next task, counted as running before it stops counting as waiting.
-    fn start_next(&self) -> Option<LeasedTask> {
-        let mut waiting = self.lock();
-        if self.is_closed() {
-            return None;
-        }
-        let (_, task) = waiting.pop_front()?;
-        self.running.fetch_add(1, Ordering::AcqRel);
-        if !waiting.is_empty() {
-            // Permits do not add up: whoever takes one task passes the word on.
-            self.arrived.notify_one();
-        }
-        Some(task)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, VecDeque<(Duration, LeasedTask)>> {
-        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// Has as many runners as `wanted`: those that have ended are replaced.
 pub(super) fn hire<R>(runners: &mut JoinSet<()>, wanted: usize, mut runner: impl FnMut() -> R)
@@ -148,7 +33,7 @@ where
 pub(super) async fn runner(crew: Arc<Crew>, settlements: UnboundedSender<Settlement>) {
     loop {
         let task = crew.waiting.next().await;
-        let running = Running { waiting: &crew.waiting, held: &crew.held, lease: task.lease, is_settled: false };
+        let running = Running { waiting: &crew.waiting, held: &crew.held, task: &task, is_settled: false };
         crew.waiting.moved.notify_one();
         let settlement = attempt(&crew, &task).await;
         running.settle(settlement, &settlements);
@@ -159,14 +44,14 @@ pub(super) async fn runner(crew: Arc<Crew>, settlements: UnboundedSender<Settlem
 struct Running<'a> {
     waiting: &'a Waiting,
     held: &'a Held,
-    lease: LeaseRef,
+    task: &'a LeasedTask,
     /// Whether the settler has its outcome, and keeps the lease until that is recorded.
     is_settled: bool,
 }
 
 impl Running<'_> {
     fn settle(mut self, settlement: Settlement, settlements: &UnboundedSender<Settlement>) {
-        self.held.ended(&self.lease);
+        self.held.ended(&self.task.lease);
         self.is_settled = settlements.send(settlement).is_ok();
     }
 }
@@ -174,11 +59,9 @@ impl Running<'_> {
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         if !self.is_settled {
-            self.held.forget(&self.lease);
+            self.held.forget(&self.task.lease);
         }
-        self.waiting.running.fetch_sub(1, Ordering::AcqRel);
-        self.waiting.ended.fetch_add(1, Ordering::Relaxed);
-        self.waiting.moved.notify_one();
+        self.waiting.end(&self.task.spec.queue);
     }
 }
 
@@ -219,32 +102,34 @@ struct Panicked(String);
 #[cfg(test)]
 mod tests {
     use std::future::{pending, ready};
+    use std::time::Duration;
 
-    use super::super::held::tests::{held, lease};
+    use super::super::held::tests::{held, lease, leased};
     use super::*;
 
-    fn running<'a>(waiting: &'a Waiting, held: &'a Held) -> Running<'a> {
-        waiting.running.fetch_add(1, Ordering::AcqRel);
-        Running { waiting, held, lease: lease(), is_settled: false }
+    fn running<'a>(waiting: &'a Waiting, held: &'a Held, task: &'a LeasedTask) -> Running<'a> {
+        waiting.add(vec![task.clone()], Duration::ZERO);
+        pollster::block_on(waiting.next());
+        Running { waiting, held, task, is_settled: false }
     }
 
     #[test]
     fn a_runner_that_ends_leaves_no_lease_behind() {
-        let ((held, context), waiting) = (held(), Waiting::default());
-        drop(running(&waiting, &held));
+        let ((held, context), waiting, task) = (held(), Waiting::default(), leased());
+        drop(running(&waiting, &held, &task));
         assert!(held.all().is_empty() && context.is_cancelled());
         assert_eq!((waiting.running(), waiting.ended()), (0, 1));
     }
 
     #[test]
     fn a_lease_is_kept_until_its_outcome_is_recorded_and_no_longer_where_nobody_records() {
-        let ((held, context), waiting) = (held(), Waiting::default());
+        let ((held, context), waiting, task) = (held(), Waiting::default(), leased());
         let (settlements, received) = tokio::sync::mpsc::unbounded_channel();
         let settlement = || Settlement::new(lease(), Verdict::Done);
-        running(&waiting, &held).settle(settlement(), &settlements);
+        running(&waiting, &held, &task).settle(settlement(), &settlements);
         assert!(held.all() == [lease()] && !held.all_recorded() && !context.is_cancelled());
         drop(received);
-        running(&waiting, &held).settle(settlement(), &settlements);
+        running(&waiting, &held, &task).settle(settlement(), &settlements);
         assert!(held.all().is_empty());
     }
 

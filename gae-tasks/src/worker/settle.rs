@@ -90,8 +90,7 @@ fn report(crew: &Crew, settlements: &[Settlement], answers: &[Settled], repeated
     for (settlement, answer) in settlements.iter().zip(answers) {
         let id = settlement.lease.id;
         match answer {
-            // The request before may have been carried out and only its answer lost.
-            Settled::LeaseLost if repeated || settlement.verdict == Verdict::Release => {}
+            Settled::LeaseLost if !is_worth_telling(&settlement.verdict, repeated) => {}
             Settled::LeaseLost => {
                 let kind = crew.held.kind(&settlement.lease);
                 log::say(|| {
@@ -107,5 +106,22 @@ fn report(crew: &Crew, settlements: &[Settlement], answers: &[Settled], repeated
             }
             Settled::Done | Settled::Scheduled(_) => {}
         }
+    }
+}
+
+/// Whether somebody should know that the lease of an attempt that ended so was lost.
+fn is_worth_telling(verdict: &Verdict, repeated: bool) -> bool {
+    // The request before may have been carried out and only its answer lost.
+    !repeated && *verdict != Verdict::Release
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lost_lease_is_told_of_where_an_outcome_is_lost_with_it() {
+        assert!(is_worth_telling(&Verdict::Done, false));
+        assert!(!is_worth_telling(&Verdict::Release, false) && !is_worth_telling(&Verdict::Done, true));
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gae_tasks::backend::sqlite::Sqlite;
-use gae_tasks::backend::{Backend, Enqueue, Lease, List, NewTask, Pull, Routes, Settle, TaskFilter, Verdict};
+use gae_tasks::backend::{Backend, Enqueue, Lease, List, NewTask, Pull, Room, Routes, Settle, TaskFilter, Verdict};
 use gae_tasks::testing::conformance::settlement;
 use gae_tasks::{Kind, Now, QueueName, Shape, TaskId, TaskSpec, Timestamp};
 
@@ -37,16 +37,8 @@ async fn a_scan_does_not_cost_the_writer_its_cache() {
 }
 
 async fn run_some(sqlite: &Sqlite) {
-    let lease = Lease {
-        now: now(),
-        queues: Arc::new([QueueName::DEFAULT].into()),
-        routes: Routes::Any,
-        limit: EACH,
-        starting: EACH,
-        suspects: 1,
-        in_company: false,
-        duration: Duration::from_secs(30),
-    };
+    let queues = Arc::new([QueueName::DEFAULT].into());
+    let lease = Lease::new(now(), queues, Routes::Any, Room::new(EACH), Duration::from_secs(30));
     let leased = sqlite.lease(lease).await.expect("a lease");
     assert_eq!(leased.tasks.len(), EACH);
     let settlements = leased.tasks.iter().map(|task| settlement(task.lease, None, Verdict::Done)).collect();

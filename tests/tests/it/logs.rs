@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, SystemTime};
 
 use gae_tasks::backend::memory::Memory;
-use gae_tasks::backend::{Backend, Enqueue, NewTask};
+use gae_tasks::backend::{Backend, Bury, Enqueue, NewTask};
 use gae_tasks::payload_store::{PayloadStore, Stored};
 use gae_tasks::testing::{Faulty, ManualClock};
 use gae_tasks::{
@@ -241,6 +241,23 @@ async fn a_task_in_a_queue_that_no_worker_serves_is_reported() {
     complains::defer().queue("forgotten").on(&tasks).await.unwrap();
     let text = logged_until(Level::ERROR, "does not serve their queue `forgotten`", &tasks).await;
     assert!(text.contains("does not serve their queue `forgotten`") && text.contains(".queues([..])"), "{text}");
+}
+
+#[tokio::test]
+async fn what_waits_and_is_run_here_is_not_reported_nor_are_dead_letters() {
+    let backend = Faulty::new(Memory::new());
+    let tasks = program().build(backend.clone()).unwrap();
+    let later = Duration::from_secs(9_999);
+    let id = complains::defer().after(later).on(&tasks).await.unwrap().id;
+    let shape = tasks.get(id).await.unwrap().unwrap().spec.shape;
+    let kind = gae_tasks::Kind::new("elsewhere/dead").unwrap();
+    let spec = TaskSpec::new(TaskId::from_bytes([1; 16]), kind, shape, gae_tasks::QueueName::DEFAULT);
+    let task = NewTask::new(spec, Vec::new());
+    let dead = Bury { now: Now::Storage, task, attempts: 1, first_attempt: None, error: "over".to_owned() };
+    backend.bury(dead).await.unwrap();
+    complains::defer().queue("forgotten").after(later).on(&tasks).await.unwrap();
+    let text = logged_until(Level::ERROR, "tasks wait that are not run here", &tasks).await;
+    assert!(text.contains("`forgotten`") && text.matches("not run here").count() == 1, "{text}");
 }
 
 #[tokio::test]

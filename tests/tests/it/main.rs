@@ -9,6 +9,7 @@ mod macro_outcome;
 mod options;
 mod payloads;
 mod registry;
+mod turns;
 mod worker;
 
 use gae_tasks::Registry;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use gae_tasks::backend::memory::Memory;
-use gae_tasks::backend::{Lease, Pull, Routes, TaskFilter, TaskState};
+use gae_tasks::backend::{Lease, Pull, Room, Routes, TaskFilter, TaskState};
 use gae_tasks::testing::{Faulty, ManualClock, Operation};
 use gae_tasks::{Client, ClientBuilder, Error, Now, QueueConfig, QueueName, Registry, RetryConfig, deferred};
 use tokio::sync::{Notify, Semaphore};
@@ -227,16 +227,8 @@ async fn marked_tasks_do_not_wait_behind_a_backlog() {
     let backend = Faulty::new(Memory::new());
     let tasks = program(&stage).build(backend.clone()).unwrap();
     let id = never_again::defer().on(&tasks).await.unwrap().id;
-    let lease = Lease {
-        now: Now::Storage,
-        queues: Arc::new([QueueName::DEFAULT].into()),
-        routes: Routes::Any,
-        limit: 1,
-        starting: 1,
-        suspects: 1,
-        in_company: false,
-        duration: Duration::from_millis(200),
-    };
+    let queues = Arc::new([QueueName::DEFAULT].into());
+    let lease = Lease::new(Now::Storage, queues, Routes::Any, Room::new(1), Duration::from_millis(200));
     backend.lease(lease).await.unwrap();
     tasks.defer_many((0..3000).map(passes_the_gate::defer)).await.unwrap();
     let running = Running::start(tasks.worker().concurrency(2));

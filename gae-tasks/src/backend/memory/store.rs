@@ -1,9 +1,10 @@
 //! The model of a queue: what is stored, and the changes that the lifecycle makes of it. The other backends are held to it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
-use crate::backend::lease::Haul;
+use super::order::{Lane, Order};
+use crate::backend::haul::{Haul, Turns};
 use crate::backend::lifecycle::{self, Change, Ended, Facts, Holder, Rules};
 use crate::backend::record::{bounded, error_text};
 use crate::backend::{
@@ -23,6 +24,7 @@ pub(super) struct Store {
     /// Every name in use, by queue: of stored tasks, and of those that are over.
     names: HashMap<(QueueName, TaskName), Holder>,
     pub(super) queues: BTreeMap<QueueName, QueueRecord>,
+    order: Order,
 }
 
 /// A task with its lease.
@@ -56,7 +58,23 @@ impl Store {
         self.queue(&task.spec.queue);
         let (id, facts) = (task.spec.id, Facts::new(task.schedule, task.spec.max_attempts, now));
         self.tasks.insert(id, Stored { task, facts, errors: Vec::new(), lease: None });
+        self.wait(id);
         Deferred::new(id, true)
+    }
+
+    /// Enters a task into the order if it waits, and this program can run it.
+    fn wait(&mut self, id: TaskId) {
+        let is_meant = |stored: &&Stored| stored.state() == TaskState::Scheduled && !stored.is_newer();
+        if let Some(stored) = self.tasks.get(&id).filter(is_meant) {
+            self.order.add(&stored.task.spec.queue, stored.lane(), &stored.facts, id);
+        }
+    }
+
+    /// Takes a task out of the order, before anything of it changes.
+    fn unwait(&mut self, id: TaskId) {
+        if let Some(stored) = self.tasks.get(&id) {
+            self.order.remove(&stored.task.spec.queue, &stored.lane(), &stored.facts, id);
+        }
     }
 
     pub(super) fn bury(&mut self, request: Bury, now: Timestamp) {
@@ -68,6 +86,7 @@ impl Store {
         let holder = task.spec.name.clone().and_then(|name| self.names.get(&(task.spec.queue.clone(), name)).copied());
         task.spec.name.take_if(|_| lifecycle::refuse_name(holder, id, now).is_some());
         self.enqueue(task, now);
+        self.unwait(id);
         if let Some(stored) = self.tasks.get_mut(&id) {
             stored.facts = lifecycle::bury(stored.facts, attempts, first_attempt, now);
             stored.keep_error(&error, now);
@@ -95,6 +114,7 @@ impl Store {
 
     /// Deletes a task that ends at `now`; its name is blocked as long as its queue says.
     pub(super) fn remove(&mut self, id: TaskId, now: Timestamp) -> Option<Stored> {
+        self.unwait(id);
         let stored = self.tasks.remove(&id)?;
         if let Some(name) = &stored.task.spec.name {
             let until = lifecycle::tombstone(Some(&self.config(&stored.task.spec.queue)), now);
@@ -122,15 +142,17 @@ impl Store {
 
     fn change(&mut self, id: TaskId, change: impl FnOnce(&Stored) -> Result<Facts, &'static str>) -> Result<(), Error> {
         let refused = |problem| Error::NoSuchTask { id, problem };
-        let stored = self.tasks.get_mut(&id).ok_or(refused(error_text::NOT_STORED))?;
-        stored.facts = change(stored).map_err(refused)?;
+        let facts = change(self.tasks.get(&id).ok_or(refused(error_text::NOT_STORED))?).map_err(refused)?;
+        self.unwait(id);
+        _ = self.tasks.get_mut(&id).map(|stored| stored.facts = facts);
+        self.wait(id);
         Ok(())
     }
 
     pub(super) fn stats(&self, now: Timestamp) -> Vec<RouteStats> {
         let mut lines: BTreeMap<(QueueName, Route, bool), Stats> = BTreeMap::new();
         for stored in self.tasks.values() {
-            let line = (stored.task.spec.queue.clone(), stored.route(), stored.is_newer());
+            let line = (stored.task.spec.queue.clone(), stored.task.spec.route(), stored.is_newer());
             let (stats, wait) = (lines.entry(line).or_default(), stored.facts.wait);
             match stored.state() {
                 TaskState::Scheduled => {
@@ -147,39 +169,66 @@ impl Store {
     }
 
     pub(super) fn lease(&mut self, request: &Lease, now: Timestamp) -> Leased {
-        let may_run = |stored: &&Stored| {
-            let queue = &stored.task.spec.queue;
-            stored.state() == TaskState::Scheduled
-                && !stored.is_newer()
-                && request.queues.contains(queue)
-                && !self.queues.get(queue).is_some_and(|queue| queue.paused)
-                && request.routes.contains(&stored.route())
+        let is_paused = |queue: &QueueName| self.queues.get(queue).is_some_and(|queue| queue.paused);
+        let queues: Vec<_> = self.order.queues(request).filter(|queue| !is_paused(queue)).cloned().collect();
+        let mut haul = Haul::new(request);
+        let mut isolated = false;
+        for standing in [Standing::Isolated, Standing::Suspect, Standing::Marked] {
+            let due = |queue| self.order.due(queue, &request.routes, standing, now, usize::MAX);
+            let mut due: Vec<_> = queues.iter().flat_map(due).collect();
+            due.sort_unstable();
+            isolated |= standing == Standing::Isolated && request.room.in_company && !due.is_empty();
+            self.take_each(due, request, &mut haul, standing, now);
+        }
+        self.take_turns(&queues, request, &mut haul, now);
+        let next = queues.iter().filter_map(|queue| self.order.next(queue, &request.routes, now)).min();
+        Leased { isolated, ..haul.leased(next.map(|next| next.since(now))) }
+    }
+
+    /// Takes clear tasks, of each queue as many as it may give in its turn, until there is no more room, or nothing due.
+    fn take_turns(&mut self, queues: &[QueueName], request: &Lease, haul: &mut Haul, now: Timestamp) {
+        let due = |store: &Self, queue: &QueueName, limit| {
+            store.order.due(queue, &request.routes, Standing::Clear, now, limit)
         };
-        let waiting = self.tasks.values().filter(may_run);
-        let (due, later): (Vec<_>, Vec<_>) = waiting.partition(|stored| stored.facts.wait.is_over(now));
-        let next = later.iter().map(|stored| stored.facts.wait.due().since(now)).min();
-        let place = |stored: &Stored| (stored.facts.standing(), stored.facts.wait.due(), stored.task.spec.id);
-        let mut due: Vec<_> = due.into_iter().map(place).collect();
-        due.sort_unstable();
-        let isolated = request.in_company && due.iter().any(|(standing, ..)| *standing == Standing::Isolated);
-        let mut haul = Haul::default();
-        for standing in Standing::ALL {
-            let room = request.room(standing, haul.tasks());
-            for (.., id) in due.iter().filter(|(of, ..)| *of == standing).take(room) {
-                if !haul.is_full()
-                    && let Some(task) = self.take(*id, request, now)
-                {
-                    haul.add(task);
-                }
+        let is_due = |queue: &&QueueName| haul.room_of(queue) > 0 && !due(self, queue, 1).is_empty();
+        let queues: Vec<_> = queues.iter().filter(is_due).collect();
+        let turns = Turns::new(haul.room(Standing::Clear), request.last_turn.as_ref(), &queues);
+        let mut line: VecDeque<_> = queues.into();
+        line.rotate_left(turns.first);
+        while let Some(queue) = line.pop_front() {
+            let most = turns.length.min(haul.room(Standing::Clear)).min(haul.room_of(queue));
+            let due = due(self, queue, most);
+            if due.len() >= most && most > 0 {
+                line.push_back(queue);
+            }
+            self.take_each(due, request, haul, Standing::Clear, now);
+        }
+    }
+
+    /// Takes these tasks, as far as there is room for them.
+    fn take_each(
+        &mut self,
+        due: Vec<(Timestamp, TaskId)>,
+        request: &Lease,
+        haul: &mut Haul,
+        standing: Standing,
+        now: Timestamp,
+    ) {
+        for (_, id) in due {
+            if haul.room(standing) > 0
+                && self.tasks.get(&id).is_some_and(|stored| haul.room_of(&stored.task.spec.queue) > 0)
+                && let Some(task) = self.take(id, request, now)
+            {
+                haul.add(task);
             }
         }
-        Leased { isolated, ..haul.leased(next) }
     }
 
     fn take(&mut self, id: TaskId, request: &Lease, now: Timestamp) -> Option<LeasedTask> {
+        self.unwait(id);
         let stored = self.tasks.get_mut(&id)?;
         let (token, standing, duration) = (LeaseToken::generate(), stored.facts.standing(), request.duration);
-        let alone = request.isolates(standing);
+        let alone = request.room.isolates(standing);
         stored.lease = Some(Held { token, alone, expires: now.plus(duration), duration });
         let NewTask { spec, payload, .. } = stored.task.clone();
         let (schedule_time, attempts) = (stored.facts.wait.due(), stored.facts.attempts);
@@ -223,19 +272,20 @@ impl Store {
             stored.facts = facts;
             _ = error.map(|error| stored.keep_error(error, now));
         }
-        match stored.facts.died {
-            Some(_) => Settled::Dead,
-            None => Settled::Scheduled(stored.facts.wait.due()),
-        }
+        let settled = stored.facts.died.map_or(Settled::Scheduled(stored.facts.wait.due()), |_| Settled::Dead);
+        self.wait(id);
+        settled
     }
 
     pub(super) fn sweep(&mut self, request: &Sweep, now: Timestamp) -> Swept {
         let mut swept = Swept::default();
-        let is_waiting = |stored: &&mut Stored| stored.state() == TaskState::Scheduled;
-        let long = self.tasks.values_mut().filter(is_waiting);
-        let long = long.filter_map(|stored| Some((stored.facts.wait.shortened(now)?, stored)));
-        for (wait, stored) in long.take(request.limit) {
-            stored.facts.wait = wait;
+        let is_waiting = |stored: &&Stored| stored.state() == TaskState::Scheduled;
+        let long = self.tasks.values().filter(is_waiting);
+        let long = long.filter_map(|stored| Some((stored.task.spec.id, stored.facts.wait.shortened(now)?)));
+        for (id, wait) in long.take(request.limit).collect::<Vec<_>>() {
+            self.unwait(id);
+            _ = self.tasks.get_mut(&id).map(|stored| stored.facts.wait = wait);
+            self.wait(id);
             swept.shortened += 1;
         }
         for lost in request.lost.iter().take(request.limit) {
@@ -302,8 +352,8 @@ impl Stored {
         self.facts.state(self.lease.is_some())
     }
 
-    fn route(&self) -> Route {
-        self.task.spec.route()
+    fn lane(&self) -> Lane {
+        (self.task.spec.route(), self.task.spec.version())
     }
 
     /// Whether a newer version of this crate stored it.

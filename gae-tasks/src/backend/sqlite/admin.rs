@@ -1,5 +1,6 @@
 //! Acting on tasks and queues by hand.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,6 +9,7 @@ use rusqlite::{Connection, params};
 use super::call::Request;
 use super::connection::Durability;
 use super::error::Fault;
+use super::ready;
 use super::row::task_id;
 use super::task::Task;
 use super::waiting;
@@ -29,8 +31,8 @@ impl Request for Delete {
 
     fn perform(&mut self, store: &mut Store) -> Result<bool, Fault> {
         let Some(task) = Task::load(&store.connection, self.0.id)? else { return Ok(false) };
-        task.remove(&store.connection, &store.catalogue, moment(self.0.now))?;
-        Ok(true)
+        let waited = task.remove(&store.connection, &store.catalogue, moment(self.0.now))?;
+        waited.map_or(Ok(true), |(lane, standing)| ready::refresh(&store.connection, lane, standing).map(|()| true))
     }
 }
 
@@ -185,6 +187,7 @@ impl Request for PurgeSlice {
     fn perform(&mut self, store: &mut Store) -> Result<Sliced, Fault> {
         let (now, begun) = (moment(self.now), Instant::now());
         let mut slice = Sliced { done: self.done, purged: Purged::new(0, 0) };
+        let mut lanes = BTreeSet::new();
         for id in self.ids.iter().skip(self.done).take(self.most.tasks) {
             // One at least, however slow the disk is.
             if slice.done > self.done && begun.elapsed() > self.most.time {
@@ -195,12 +198,13 @@ impl Request for PurgeSlice {
                 continue;
             };
             if store.catalogue.is_readable(task.lane) {
-                task.remove(&store.connection, &store.catalogue, now)?;
+                lanes.extend(task.remove(&store.connection, &store.catalogue, now)?);
                 slice.purged.deleted += 1;
             } else {
                 slice.purged.left += 1;
             }
         }
+        lanes.into_iter().try_for_each(|(lane, standing)| ready::refresh(&store.connection, lane, standing))?;
         Ok(slice)
     }
 }

@@ -1,11 +1,14 @@
 //! New tasks on their way into the file: gathered, so that one statement writes the rows of many.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::ops::Range;
 
 use rusqlite::Connection;
 
 use super::error::Fault;
+use super::ready;
+use crate::backend::lifecycle::Wait;
 use crate::backend::{NewTask, Standing};
 use crate::task::TaskId;
 use crate::time::Timestamp;
@@ -96,9 +99,23 @@ impl Fresh {
             }
         }
         if !self.rows.is_empty() {
+            for (lane, due) in self.first_of_lanes() {
+                ready::add(connection, lane, Standing::Clear as i64, due)?;
+            }
             self.forget();
         }
         Ok(())
+    }
+
+    /// The lanes of the rows, with the moment at which the first of each is due.
+    fn first_of_lanes(&self) -> BTreeMap<i64, i64> {
+        let mut lanes = BTreeMap::new();
+        for row in &self.rows {
+            let wait = Wait::of(row.timed, None, Timestamp::from_micros(row.due));
+            let due = ready::due(wait);
+            lanes.entry(row.lane).and_modify(|first: &mut i64| *first = due.min(*first)).or_insert(due);
+        }
+        lanes
     }
 }
 

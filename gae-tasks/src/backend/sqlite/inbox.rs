@@ -63,6 +63,16 @@ impl Inbox {
     }
 }
 
+/// What ended a wait for calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Arrival {
+    Calls,
+    /// The wait was long enough.
+    Nothing,
+    /// No more calls can come.
+    End,
+}
+
 /// The writer's side; dropped, also by a panic, it drops what is in and all that is put in later.
 #[derive(Debug)]
 pub(super) struct Outlet(Arc<Shared>);
@@ -73,15 +83,28 @@ impl Outlet {
         self.0.count.load(Ordering::Relaxed)
     }
 
-    /// Sleeps until a call is in; `false` when none can come any more.
-    pub(super) fn wait(&self) -> bool {
+    /// Sleeps until a call is in, or none can come any more; as long as `patience` at most, if there is one.
+    pub(super) fn wait(&self, patience: Option<Duration>) -> Arrival {
         let mut pending = self.0.lock();
-        while pending.work.is_empty() && !pending.closed {
+        let mut is_over = false;
+        while pending.work.is_empty() && !pending.closed && !is_over {
             pending.wanted = 1;
-            pending = self.0.arrived.wait(pending).unwrap_or_else(PoisonError::into_inner);
+            pending = match patience {
+                None => self.0.arrived.wait(pending).unwrap_or_else(PoisonError::into_inner),
+                Some(patience) => {
+                    let waited = self.0.arrived.wait_timeout(pending, patience);
+                    let (pending, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+                    is_over = waited.timed_out();
+                    pending
+                }
+            };
         }
         pending.wanted = 0;
-        !pending.work.is_empty()
+        match pending.work.is_empty() {
+            false => Arrival::Calls,
+            true if pending.closed => Arrival::End,
+            true => Arrival::Nothing,
+        }
     }
 
     /// Waits for the first call of those that come soon, or else for so many; as long as `patience` at most.
@@ -229,6 +252,17 @@ mod tests {
     }
 
     #[test]
+    fn who_waits_for_calls_is_told_when_there_are_none() {
+        let (inbox, outlet) = Inbox::new();
+        assert_eq!(outlet.wait(Some(Duration::from_millis(1))), Arrival::Nothing);
+        put(&inbox, [1]);
+        assert_eq!((outlet.wait(Some(LONG)), outlet.wait(None)), (Arrival::Calls, Arrival::Calls));
+        take(&outlet);
+        inbox.close();
+        assert_eq!(outlet.wait(Some(LONG)), Arrival::End);
+    }
+
+    #[test]
     fn a_wait_ends_with_its_patience_and_when_nothing_can_come() {
         let (inbox, outlet) = Inbox::new();
         let begun = Instant::now();
@@ -243,6 +277,6 @@ mod tests {
             waiting.join().unwrap();
         });
         outlet.wait_for(1, LONG);
-        assert!(begun.elapsed() < LONG / 2 && !outlet.wait());
+        assert!(begun.elapsed() < LONG / 2 && outlet.wait(None) == Arrival::End);
     }
 }

@@ -41,7 +41,12 @@ pub(super) struct Catalogue {
     queues: HashMap<QueueName, Queue>,
     /// SQLite's number of the last change by another connection that has been read.
     seen: Option<i64>,
-    runnable: Option<Runnable>,
+    /// How often queues had been changed when they were read.
+    queue_changes: Option<i64>,
+    /// What the workers of this process can run, each with its own queues and routes.
+    runnable: Vec<Arc<Runnable>>,
+    /// Their queues and routes, whatever lanes there are.
+    served: Vec<(Arc<BTreeSet<QueueName>>, Routes)>,
 }
 
 #[derive(Debug)]
@@ -50,34 +55,59 @@ struct Queue {
     paused: bool,
 }
 
-/// The lanes of the worker that leased last: a process has one, with the same queues and routes each time.
+/// The lanes that a worker can run, in the order of their queues' names.
 #[derive(Debug)]
-struct Runnable {
+pub(super) struct Runnable {
     queues: Arc<BTreeSet<QueueName>>,
     routes: Routes,
-    lanes: Arc<[Arc<Lane>]>,
+    lanes: Vec<Arc<Lane>>,
+    places: HashMap<i64, usize>,
 }
+
+impl Runnable {
+    pub(super) fn lanes(&self) -> &[Arc<Lane>] {
+        &self.lanes
+    }
+
+    /// The place of a lane among these.
+    pub(super) fn place(&self, lane: i64) -> Option<usize> {
+        self.places.get(&lane).copied()
+    }
+}
+
+/// So many workers of one process are told apart; of more, some look up their lanes again and again.
+const MOST_RUNNABLE: usize = 8;
 
 impl Catalogue {
     /// Forgets all, as after a transaction that was rolled back.
     pub(super) fn forget(&mut self) {
-        *self = Self::default();
+        *self = Self { served: std::mem::take(&mut self.served), ..Self::default() };
+    }
+
+    /// Whether no other connection has changed anything since it was read.
+    pub(super) fn is_current(&self, connection: &Connection) -> Result<bool, Fault> {
+        Ok(self.seen == Some(data_version(connection)?))
     }
 
     /// Reads what other connections have changed; costs next to nothing when they have not.
     pub(super) fn refresh(&mut self, connection: &Connection) -> Result<(), Fault> {
-        let version = connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
+        let version = data_version(connection)?;
         if self.seen == Some(version) {
             return Ok(());
         }
-        self.read_queues(connection)?;
+        let changes = Some(queue_changes(connection)?);
+        if self.queue_changes != changes {
+            self.read_queues(connection)?;
+            self.queue_changes = changes;
+        }
         self.read_lanes(connection)?;
-        (self.seen, self.runnable) = (Some(version), None);
+        self.seen = Some(version);
         Ok(())
     }
 
     fn read_queues(&mut self, connection: &Connection) -> Result<(), Fault> {
         self.queues.clear();
+        self.runnable.clear();
         let mut statement = connection.prepare_cached("SELECT name, config, paused FROM gae_tasks_queue")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
@@ -110,7 +140,7 @@ impl Catalogue {
         let kinds = self.by_name.entry(lane.queue.clone()).or_default();
         kinds.entry(lane.route.kind().clone()).or_default().push(Arc::clone(&lane));
         self.lanes.insert(lane.id, lane);
-        self.runnable = None;
+        self.runnable.clear();
     }
 
     /// The lane of this number; `None` if its row cannot be read.
@@ -188,8 +218,7 @@ impl Catalogue {
             .prepare_cached("UPDATE gae_tasks_queue SET paused = ?2 WHERE name = ?1")?
             .execute(params![name.as_str(), paused])?;
         _ = self.queues.get_mut(name).map(|queue| queue.paused = paused);
-        self.runnable = None;
-        Ok(())
+        self.changed(connection)
     }
 
     fn write_queue(
@@ -203,7 +232,13 @@ impl Catalogue {
             .prepare_cached("INSERT OR REPLACE INTO gae_tasks_queue (name, config, paused) VALUES (?1, ?2, ?3)")?
             .execute(params![name.as_str(), encoded(&config)?, paused])?;
         self.queues.insert(name.clone(), Queue { config: Ok(config), paused });
-        self.runnable = None;
+        self.changed(connection)
+    }
+
+    /// Notes that this program has changed a queue.
+    fn changed(&mut self, connection: &Connection) -> Result<(), Fault> {
+        self.queue_changes = Some(queue_changes(connection)?);
+        self.runnable.clear();
         Ok(())
     }
 
@@ -221,12 +256,10 @@ impl Catalogue {
     }
 
     /// The lanes a worker may lease from now: its queues and routes, without those that are paused.
-    pub(super) fn runnable(&mut self, queues: &Arc<BTreeSet<QueueName>>, routes: &Routes) -> Arc<[Arc<Lane>]> {
-        if let Some(known) = &self.runnable
-            && Arc::ptr_eq(&known.queues, queues)
-            && is_same(&known.routes, routes)
-        {
-            return Arc::clone(&known.lanes);
+    pub(super) fn runnable(&mut self, queues: &Arc<BTreeSet<QueueName>>, routes: &Routes) -> Arc<Runnable> {
+        let is_meant = |known: &&Arc<Runnable>| Arc::ptr_eq(&known.queues, queues) && is_same(&known.routes, routes);
+        if let Some(known) = self.runnable.iter().find(is_meant) {
+            return Arc::clone(known);
         }
         let may_run = |lane: &&Arc<Lane>| {
             queues.contains(&lane.queue)
@@ -234,11 +267,33 @@ impl Catalogue {
                 && self.queues.get(&lane.queue).is_none_or(|queue| !queue.paused && queue.config.is_ok())
                 && routes.contains(&lane.route)
         };
-        let lanes: Arc<[_]> = self.lanes.values().filter(may_run).cloned().collect();
-        self.runnable =
-            Some(Runnable { queues: Arc::clone(queues), routes: routes.clone(), lanes: Arc::clone(&lanes) });
-        lanes
+        let mut lanes: Vec<_> = self.lanes.values().filter(may_run).cloned().collect();
+        lanes.sort_unstable_by(|one, other| (&one.queue, one.id).cmp(&(&other.queue, other.id)));
+        let places = lanes.iter().enumerate().map(|(place, lane)| (lane.id, place)).collect();
+        let runnable = Arc::new(Runnable { queues: Arc::clone(queues), routes: routes.clone(), lanes, places });
+        self.runnable.truncate(MOST_RUNNABLE - 1);
+        self.runnable.insert(0, Arc::clone(&runnable));
+        self.served.retain(|(known, of)| !(Arc::ptr_eq(known, queues) && is_same(of, routes)));
+        self.served.truncate(MOST_RUNNABLE - 1);
+        self.served.insert(0, (Arc::clone(queues), routes.clone()));
+        runnable
     }
+
+    /// The queues and routes of the workers that have leased lately.
+    pub(super) fn served(&self) -> Vec<(Arc<BTreeSet<QueueName>>, Routes)> {
+        self.served.clone()
+    }
+}
+
+/// SQLite's number of the last change by another connection.
+fn data_version(connection: &Connection) -> Result<i64, Fault> {
+    Ok(connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?)
+}
+
+/// How often queues were changed, by whomever.
+fn queue_changes(connection: &Connection) -> Result<i64, Fault> {
+    let mut statement = connection.prepare_cached("SELECT queue_changes FROM gae_tasks_schema")?;
+    Ok(statement.query_row([], |row| row.get(0))?)
 }
 
 /// Whether both are the same value in memory: comparing hundreds of routes at each lease would cost more than it saves.

@@ -1,22 +1,22 @@
 //! Leasing: the tasks that are due first, of all lanes a worker can run.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
-use std::sync::Arc;
+use std::collections::{BTreeSet, BinaryHeap, VecDeque};
 use std::time::Duration;
 
-use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
+use rusqlite::{CachedStatement, Connection, Row, params};
 
 use super::call::Request;
 use super::connection::Durability;
 use super::error::Fault;
-use super::lane::Lane;
+use super::lane::{Lane, Runnable};
 use super::lost::Waited;
+use super::ready;
 use super::row::{deadline, retry, task_id, task_name};
 use super::unreadable;
 use super::waiting;
 use super::writer::{Store, moment};
-use crate::backend::lease::Haul;
+use crate::backend::haul::{Haul, Turns};
 use crate::backend::lifecycle::Wait;
 use crate::backend::{Lease, LeaseRef, LeaseToken, Leased, LeasedTask, Standing};
 use crate::task::{TaskId, TaskSpec};
@@ -29,12 +29,6 @@ pub(super) const READ: &str = "SELECT due, task, since FROM gae_tasks_waiting WH
 
 pub(super) const TASK: &str = "SELECT name, schedule_time, attempts, deadline, attributes, payload, retry, max_attempts FROM gae_tasks_task WHERE id = ?1";
 
-pub(super) const LATER: &str = "SELECT due FROM gae_tasks_waiting WHERE lane = ?1 AND standing = ?2 AND timed = 1 \
-                               AND due > ?3 ORDER BY due LIMIT 1";
-
-pub(super) const DUE: &str = "SELECT 1 FROM gae_tasks_waiting WHERE lane = ?1 AND standing = ?2 AND timed = ?3 AND due <= ?4 \
-                             AND typeof(task) = 'blob' AND length(task) = 16 LIMIT 1";
-
 impl Request for Lease {
     type Answer = Leased;
     const DURABILITY: Durability = Durability::Normal;
@@ -42,68 +36,56 @@ impl Request for Lease {
 
     fn look(&self, store: &mut Store) -> Result<Option<Leased>, Fault> {
         let now = moment(self.now);
-        let lanes = store.catalogue.runnable(&self.queues, &self.routes);
-        for lane in &*lanes {
-            for standing in Standing::ALL {
-                if self.room(standing, &[]) > 0 && is_due(&store.connection, lane.id, standing, now)? {
-                    return Ok(None);
-                }
+        let runnable = store.catalogue.runnable(&self.queues, &self.routes);
+        let (connection, haul) = (&store.connection, Haul::new(self));
+        for standing in Standing::ALL {
+            let mut due = ready::due_lanes(connection, &runnable, standing, now)?.into_iter();
+            if haul.room(standing) > 0 && due.any(|place| haul.room_of(&runnable.lanes()[place].queue) > 0) {
+                return Ok(None);
             }
         }
-        let isolated = self.leaves_isolated(&store.connection, &lanes, now)?;
-        Ok(Some(Leased { isolated, ..Leased::new(Vec::new(), next(&store.connection, &lanes, now)?) }))
+        let isolated = self.leaves_isolated(connection, &runnable, now)?;
+        Ok(Some(Leased { isolated, ..Leased::new(Vec::new(), next(connection, &runnable, now)?) }))
     }
 
     fn perform(&mut self, store: &mut Store) -> Result<Leased, Fault> {
         let now = moment(self.now);
-        let lanes = store.catalogue.runnable(&self.queues, &self.routes);
+        let runnable = store.catalogue.runnable(&self.queues, &self.routes);
         let Store { connection, session, .. } = store;
-        let mut catch = Catch::default();
-        for standing in Standing::ALL {
-            let room = self.room(standing, catch.haul.tasks());
-            take(connection, &lanes, Rank { standing, alone: self.isolates(standing) }, now, room, &mut catch)?;
+        let mut catch = Catch { haul: Haul::new(self), waited: Vec::new(), reader: Reader::prepare(connection)? };
+        for standing in [Standing::Isolated, Standing::Suspect, Standing::Marked] {
+            let due = ready::due_lanes(connection, &runnable, standing, now)?;
+            let lanes: Vec<_> = due.into_iter().map(|place| &*runnable.lanes()[place]).collect();
+            let rank = Rank { standing, alone: self.room.isolates(standing) };
+            let mut merge = Merge::start(connection, lanes, rank, now, catch.haul.room(standing))?;
+            take(&mut merge, usize::MAX, &mut catch)?;
+            merge.finish(now)?;
         }
+        self.take_turns(connection, &runnable, &mut catch, now)?;
         if !catch.waited.is_empty() {
             let session = session.begin(connection, now)?;
             self.write(connection, &catch, now, session)?;
         }
-        let isolated = self.leaves_isolated(connection, &lanes, now)?;
-        Ok(Leased { isolated, ..catch.haul.leased(next(connection, &lanes, now)?) })
+        let isolated = self.leaves_isolated(connection, &runnable, now)?;
+        Ok(Leased { isolated, ..catch.haul.leased(next(connection, &runnable, now)?) })
     }
 }
 
 /// The tasks that a lease has taken so far, and how each of them waited.
-#[derive(Default)]
-struct Catch {
+struct Catch<'a> {
     haul: Haul,
     waited: Vec<Waited>,
+    reader: Reader<'a>,
 }
 
 /// How long until a further task of these lanes becomes due.
-fn next(connection: &Connection, lanes: &[Arc<Lane>], now: Timestamp) -> Result<Option<Duration>, Fault> {
-    let mut statement = connection.prepare_cached(LATER)?;
-    let mut soonest: Option<i64> = None;
-    for lane in lanes {
-        for standing in Standing::ALL {
-            let later = statement
-                .query_row(params![lane.id, standing as i64, now.as_micros()], |row| Ok(row.get(0).ok()))
-                .optional()?;
-            soonest = [soonest, later.flatten()].into_iter().flatten().min();
-        }
-    }
-    Ok(soonest.map(|at| Timestamp::from_micros(at).since(now)))
-}
-
-fn is_due(connection: &Connection, lane: i64, standing: Standing, now: Timestamp) -> Result<bool, Fault> {
-    let mut statement = connection.prepare_cached(DUE)?;
-    let mut exists =
-        |timed, until: Timestamp| statement.exists(params![lane, standing as i64, timed, until.as_micros()]);
-    Ok(exists(false, Timestamp::MAX)? || exists(true, now)?)
+fn next(connection: &Connection, runnable: &Runnable, now: Timestamp) -> Result<Option<Duration>, Fault> {
+    Ok(ready::later(connection, runnable, now)?.map(|at| at.since(now)))
 }
 
 /// The parts of a lease.
 impl Lease {
-    fn write(&self, connection: &Connection, catch: &Catch, now: Timestamp, session: i64) -> Result<(), Fault> {
+    fn write(&self, connection: &Connection, catch: &Catch<'_>, now: Timestamp, session: i64) -> Result<(), Fault> {
         const LEASE: &str = "INSERT OR REPLACE INTO gae_tasks_lease \
                              (task, token, expires, duration, alone, timed, since, session) \
                              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
@@ -127,13 +109,43 @@ impl Lease {
     }
 
     /// Whether an isolated task is due that this lease leaves because there are other suspects.
-    fn leaves_isolated(&self, connection: &Connection, lanes: &[Arc<Lane>], now: Timestamp) -> Result<bool, Fault> {
-        for lane in lanes.iter().filter(|_| self.in_company) {
-            if is_due(connection, lane.id, Standing::Isolated, now)? {
-                return Ok(true);
+    fn leaves_isolated(&self, connection: &Connection, runnable: &Runnable, now: Timestamp) -> Result<bool, Fault> {
+        Ok(self.room.in_company && !ready::due_lanes(connection, runnable, Standing::Isolated, now)?.is_empty())
+    }
+
+    /// Takes clear tasks, of each queue as many as it may give in its turn, until there is no more room, or nothing due.
+    fn take_turns(
+        &self,
+        connection: &Connection,
+        runnable: &Runnable,
+        catch: &mut Catch<'_>,
+        now: Timestamp,
+    ) -> Result<(), Fault> {
+        let due = ready::due_lanes(connection, runnable, Standing::Clear, now)?;
+        let due: Vec<_> = due.into_iter().map(|place| &*runnable.lanes()[place]).collect();
+        let of_queues = due.chunk_by(|one, other| one.queue == other.queue);
+        let of_queues: Vec<_> = of_queues.filter(|lanes| catch.haul.room_of(&lanes[0].queue) > 0).collect();
+        let queues: Vec<_> = of_queues.iter().map(|lanes| &lanes[0].queue).collect();
+        let room = catch.haul.room(Standing::Clear);
+        let turns = Turns::new(room, self.last_turn.as_ref(), &queues);
+        let mut line: VecDeque<(&[&Lane], Option<Merge<'_>>)> =
+            of_queues.into_iter().map(|lanes| (lanes, None)).collect();
+        line.rotate_left(turns.first);
+        let rank = Rank { standing: Standing::Clear, alone: false };
+        while catch.haul.room(Standing::Clear) > 0
+            && let Some((lanes, merge)) = line.pop_front()
+        {
+            let mut merge = match merge {
+                Some(merge) => merge,
+                None => Merge::start(connection, lanes.to_vec(), rank, now, turns.length.min(room))?,
+            };
+            if take(&mut merge, turns.length, catch)? {
+                line.push_back((lanes, Some(merge)));
+            } else {
+                merge.finish(now)?;
             }
         }
-        Ok(false)
+        line.into_iter().filter_map(|(_, merge)| merge).try_for_each(|merge| merge.finish(now))
     }
 }
 
@@ -144,36 +156,21 @@ struct Rank {
     alone: bool,
 }
 
-/// Takes up to `limit` due tasks out of the order, those first that have been due longest, whatever their lane.
-fn take(
-    connection: &Connection,
-    lanes: &[Arc<Lane>],
-    rank: Rank,
-    now: Timestamp,
-    limit: usize,
-    Catch { haul, waited }: &mut Catch,
-) -> Result<(), Fault> {
-    if limit == 0 || lanes.is_empty() || haul.is_full() {
-        return Ok(());
-    }
-    let mut merge = Merge::start(connection, lanes, rank.standing, now, limit)?;
-    let mut reader = Reader::prepare(connection, rank)?;
-    let mut bad = Vec::new();
+/// Takes up to `limit` due tasks out of the order, those first that have been due longest; answers whether there may be
+/// more.
+fn take(merge: &mut Merge<'_>, limit: usize, catch: &mut Catch<'_>) -> Result<bool, Fault> {
+    let Catch { haul, waited, reader } = catch;
     let most = haul.tasks().len().saturating_add(limit);
-    while haul.tasks().len() < most
-        && !haul.is_full()
-        && let Some((lane, id, how)) = merge.next()?
-    {
-        match reader.read(lane, id)? {
-            Some(task) => {
+    while haul.tasks().len() < most && haul.room(merge.rank.standing) > 0 {
+        match merge.next(reader, |lane| haul.room_of(&lane.queue) > 0)? {
+            Some((task, how)) => {
                 haul.add(task);
                 waited.push(how);
             }
-            None => bad.push((lane.id, id)),
+            None => return Ok(false),
         }
     }
-    merge.take_out()?;
-    bad.into_iter().try_for_each(|(lane, id)| put_off(connection, lane, rank.standing, id, now))
+    Ok(true)
 }
 
 /// When a task that cannot be read is tried again: by then it may have been mended, or this program been updated.
@@ -221,46 +218,59 @@ const MOST_READ: usize = 1_024;
 /// The merging of lanes by due time.
 struct Merge<'a> {
     connection: &'a Connection,
-    standing: Standing,
+    rank: Rank,
     now: Timestamp,
     sources: Vec<Source<'a>>,
     /// The first task of each lane that has one, with the lane's place among the sources.
     heads: BinaryHeap<Reverse<(Key, usize)>>,
+    /// Tasks that were met and cannot be read.
+    bad: Vec<(i64, TaskId)>,
 }
 
 impl<'a> Merge<'a> {
     fn start(
         connection: &'a Connection,
-        lanes: &'a [Arc<Lane>],
-        standing: Standing,
+        lanes: Vec<&'a Lane>,
+        rank: Rank,
         now: Timestamp,
         limit: usize,
     ) -> Result<Self, Fault> {
-        let both = |lane: &'a Arc<Lane>| [false, true].map(|timed| Source::new(lane, timed, limit, lanes.len()));
-        let sources: Vec<_> = lanes.iter().flat_map(both).collect();
-        let mut merge = Self { connection, standing, now, sources, heads: BinaryHeap::new() };
+        let many = lanes.len();
+        let both = |lane: &'a Lane| [false, true].map(|timed| Source::new(lane, timed, limit, many));
+        let sources = if limit == 0 { Vec::new() } else { lanes.into_iter().flat_map(both).collect() };
+        let (heads, bad) = Default::default();
+        let mut merge = Self { connection, rank, now, sources, heads, bad };
         for index in 0..merge.sources.len() {
             merge.offer(index)?;
         }
         Ok(merge)
     }
 
-    /// The task that has been due longest of those not yet given.
-    fn next(&mut self) -> Result<Option<(&'a Lane, TaskId, Waited)>, Fault> {
-        let Some(Reverse((key, index))) = self.heads.pop() else { return Ok(None) };
-        let Some(source) = self.sources.get_mut(index) else { return Ok(None) };
-        let since = source.ready.pop_front().and_then(|(_, since)| since);
-        source.taken = Some(key);
-        let (lane, waited) = (source.lane, (source.timed, since));
-        self.offer(index)?;
-        Ok(Some((lane, key.1, waited)))
+    /// The task that has been due longest of those not yet given, of lanes that may give one.
+    fn next(
+        &mut self,
+        reader: &mut Reader<'_>,
+        may_give: impl Fn(&Lane) -> bool,
+    ) -> Result<Option<(LeasedTask, Waited)>, Fault> {
+        while let Some(Reverse((key, index))) = self.heads.pop() {
+            let Some(source) = self.sources.get_mut(index).filter(|source| may_give(source.lane)) else { continue };
+            let since = source.ready.pop_front().and_then(|(_, since)| since);
+            source.taken = Some(key);
+            let (lane, waited) = (source.lane, (source.timed, since));
+            self.offer(index)?;
+            match reader.read(lane, key.1, self.rank)? {
+                Some(task) => return Ok(Some((task, waited))),
+                None => self.bad.push((lane.id, key.1)),
+            }
+        }
+        Ok(None)
     }
 
     /// Enters the next task of a lane into the contest.
     fn offer(&mut self, index: usize) -> Result<(), Fault> {
         let Some(source) = self.sources.get_mut(index) else { return Ok(()) };
         if source.ready.is_empty() && source.step > 0 {
-            source.read(self.connection, self.standing, self.now)?;
+            source.read(self.connection, self.rank.standing, self.now)?;
         }
         if let Some((key, _)) = source.ready.front() {
             self.heads.push(Reverse((*key, index)));
@@ -268,14 +278,18 @@ impl<'a> Merge<'a> {
         Ok(())
     }
 
-    /// Takes the tasks that were given out of the order: of each lane they are the first ones.
-    fn take_out(self) -> Result<(), Fault> {
-        for source in self.sources {
+    /// Takes the tasks that were given out of the order: of each lane they are the first ones. Those that cannot be read
+    /// wait.
+    fn finish(self, now: Timestamp) -> Result<(), Fault> {
+        let Self { connection, rank: Rank { standing, .. }, .. } = self;
+        for source in &self.sources {
             if let Some(last) = source.taken {
-                waiting::take_up_to(self.connection, source.lane.id, self.standing, source.timed, last)?;
+                waiting::take_up_to(connection, source.lane.id, standing, source.timed, last)?;
             }
         }
-        Ok(())
+        self.bad.into_iter().try_for_each(|(lane, id)| put_off(connection, lane, standing, id, now))?;
+        let touched = self.sources.iter().filter(|source| source.taken.is_some()).map(|source| source.lane.id);
+        touched.collect::<BTreeSet<_>>().into_iter().try_for_each(|lane| ready::refresh(connection, lane, standing))
     }
 }
 
@@ -302,21 +316,20 @@ impl Source<'_> {
 struct Reader<'a> {
     connection: &'a Connection,
     statement: CachedStatement<'a>,
-    rank: Rank,
     token: LeaseToken,
 }
 
 impl<'a> Reader<'a> {
-    fn prepare(connection: &'a Connection, rank: Rank) -> Result<Self, Fault> {
-        Ok(Self { connection, statement: connection.prepare_cached(TASK)?, rank, token: LeaseToken::generate() })
+    fn prepare(connection: &'a Connection) -> Result<Self, Fault> {
+        Ok(Self { connection, statement: connection.prepare_cached(TASK)?, token: LeaseToken::generate() })
     }
 
     /// The task; `None` if its row cannot be read, or is gone.
-    fn read(&mut self, lane: &Lane, id: TaskId) -> Result<Option<LeasedTask>, Fault> {
+    fn read(&mut self, lane: &Lane, id: TaskId, rank: Rank) -> Result<Option<LeasedTask>, Fault> {
         let lease = LeaseRef { id, token: self.token };
         let mut rows = self.statement.query(params![id.as_bytes()])?;
         let Some(row) = rows.next()? else { return Ok(None) };
-        Ok(task(self.connection, row, lane, lease, self.rank).ok())
+        Ok(task(self.connection, row, lane, lease, rank).ok())
     }
 }
 

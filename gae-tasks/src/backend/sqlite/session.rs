@@ -12,6 +12,7 @@ use rusqlite::{Connection, params};
 use super::error::{Fault, File};
 use super::lane::Catalogue;
 use super::lost;
+use super::ready;
 use crate::backend::LeaseToken;
 use crate::time::Timestamp;
 
@@ -33,6 +34,8 @@ pub(super) struct Session {
     buried: Vec<Dead>,
     /// Whether files without a row have been looked for.
     has_tidied: bool,
+    /// Whether missing rows of lanes have been looked for.
+    is_mended: bool,
 }
 
 /// A session whose process is gone; its lock is ours now, so that nobody else buries it too.
@@ -54,7 +57,7 @@ pub(super) enum Sign {
 impl Session {
     pub(super) fn new(database: &File) -> Self {
         let id = LeaseToken::generate().to_bits();
-        Self { id, database: database.clone(), lock: None, buried: Vec::new(), has_tidied: false }
+        Self { id, database: database.clone(), lock: None, buried: Vec::new(), has_tidied: false, is_mended: false }
     }
 
     /// The session's number, to be written into leases by the transaction that is under way.
@@ -135,6 +138,22 @@ impl Session {
         Ok(())
     }
 
+    /// Whether there are tasks that no lease would find; looked for once.
+    pub(super) fn is_to_mend(&mut self, connection: &Connection) -> Result<bool, Fault> {
+        self.is_mended = self.is_mended || ready::missing(connection)?.is_empty();
+        Ok(!self.is_mended)
+    }
+
+    /// Lets leases find them.
+    pub(super) fn mend(&mut self, connection: &Connection) -> Result<bool, Fault> {
+        let is_to_mend = self.is_to_mend(connection)?;
+        if is_to_mend {
+            ready::mend(connection)?;
+            self.is_mended = true;
+        }
+        Ok(is_to_mend)
+    }
+
     /// The other sessions that are stored.
     pub(super) fn others(&self, connection: &Connection) -> Result<Vec<i64>, Fault> {
         let mut statement = connection.prepare_cached("SELECT id FROM gae_tasks_session WHERE id <> ?1")?;
@@ -172,6 +191,7 @@ impl Session {
     /// Keeps these files: the transaction was rolled back.
     pub(super) fn spare(&mut self) {
         self.buried.clear();
+        self.is_mended = false;
     }
 
     /// Whether anything was leased under it.

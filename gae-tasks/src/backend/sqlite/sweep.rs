@@ -7,6 +7,7 @@ use super::connection::Durability;
 use super::error::Fault;
 use super::lane::Catalogue;
 use super::lost;
+use super::ready;
 use super::row::task_id;
 use super::session::{self, Session, Sign};
 use super::task::Task;
@@ -48,7 +49,8 @@ impl Request for Sweep {
             && long_pauses(connection, now, 1)?.is_empty()
             && !has_old_names(connection, now)?
             && !has_ended_sessions(connection, session)?
-            && !session.has_strays(connection)?;
+            && !session.has_strays(connection)?
+            && !session.is_to_mend(connection)?;
         Ok(idle.then(Swept::default))
     }
 
@@ -56,6 +58,7 @@ impl Request for Sweep {
         let now = moment(self.now);
         let mut swept = Swept::default();
         store.session.remove_strays(&store.connection)?;
+        swept.more |= store.session.mend(&store.connection)?;
         self.bury_sessions(store, now, &mut swept)?;
         let Store { connection, catalogue, manner, .. } = store;
         for lost in &self.lost {
@@ -203,12 +206,9 @@ fn long_pauses(connection: &Connection, now: Timestamp, limit: usize) -> Result<
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let pauses = statement.query_map(params![now.as_micros(), limit], |row| {
         let time = |column| row.get(column).map(Timestamp::from_micros);
-        Ok(LongPause {
-            task: task_id(row, 0)?,
-            lane: row.get(1)?,
-            standing: row.get(2)?,
-            wait: Wait::Pause { until: time(3)?, since: time(4)? },
-        })
+        let (lane, standing) = (row.get(1)?, row.get(2)?);
+        let wait = Wait::Pause { until: time(3)?, since: time(4)? };
+        Ok(LongPause { task: task_id(row, 0)?, lane, standing, wait })
     })?;
     Ok(pauses.collect::<Result<_, _>>()?)
 }
@@ -224,7 +224,7 @@ impl LongPause {
         let moved = params![self.lane, self.standing, self.wait.due().as_micros(), task, due, since];
         connection.prepare_cached(MOVE)?.execute(moved)?;
         connection.prepare_cached(TELL)?.execute(params![task, due])?;
-        Ok(())
+        ready::add(connection, self.lane, self.standing, ready::due(wait))
     }
 }
 

@@ -8,7 +8,7 @@ use super::unreadable::{self, Columns};
 use super::{name, row, waiting};
 use crate::backend::lifecycle::{Change, Facts, Rules, Wait, tombstone};
 use crate::backend::record::bounded;
-use crate::backend::{MAX_ERRORS, Settled};
+use crate::backend::{MAX_ERRORS, Settled, Standing};
 use crate::task::{TaskId, TaskName};
 use crate::time::Timestamp;
 
@@ -95,7 +95,7 @@ impl Task {
         now: Timestamp,
     ) -> Result<Settled, Fault> {
         match change {
-            Change::Over => return self.remove(connection, catalogue, now).map(|()| Settled::Done),
+            Change::Over => return self.remove(connection, catalogue, now).map(|_| Settled::Done),
             Change::Back => self.put(connection)?,
             Change::To { facts, error } => {
                 self.facts = facts;
@@ -149,20 +149,28 @@ impl Task {
         waiting::put(connection, self.id, self.lane, self.facts.standing(), self.facts.wait)
     }
 
-    /// Deletes it, wherever it stands; its name is blocked from `now` on for as long as its queue says.
-    pub(super) fn remove(self, connection: &Connection, catalogue: &Catalogue, now: Timestamp) -> Result<(), Fault> {
+    /// Deletes it, wherever it stands; its name is blocked from `now` on for as long as its queue says. If it waited, its
+    /// lane and standing are returned: what is left of the lane is to be [noted](super::ready::refresh).
+    pub(super) fn remove(
+        self,
+        connection: &Connection,
+        catalogue: &Catalogue,
+        now: Timestamp,
+    ) -> Result<Option<(i64, Standing)>, Fault> {
+        let (lane, standing) = (self.lane, self.facts.standing());
         let id = params![self.id.as_bytes()];
         connection.prepare_cached("DELETE FROM gae_tasks_task WHERE id = ?1")?.execute(id)?;
         connection.prepare_cached("DELETE FROM gae_tasks_lease WHERE task = ?1")?.execute(id)?;
-        waiting::take(connection, self.id, self.lane, self.facts.standing(), self.facts.wait.due())?;
+        let waited = waiting::take(connection, self.id, lane, standing, self.facts.wait.due())?;
         if self.errors > 0 {
             connection.prepare_cached("DELETE FROM gae_tasks_error WHERE task = ?1")?.execute(id)?;
         }
         let until = tombstone(catalogue.config(self.lane).as_ref(), now);
-        match (&self.name, catalogue.lane(self.lane)) {
-            (Some(name), Some(lane)) => name::bury(connection, &lane.queue, name.as_str(), self.id, until),
-            (None, _) if self.is_whole => Ok(()),
-            _ => name::bury_of(connection, self.id, until),
+        match (&self.name, catalogue.lane(lane)) {
+            (Some(name), Some(lane)) => name::bury(connection, &lane.queue, name.as_str(), self.id, until)?,
+            (None, _) if self.is_whole => {}
+            _ => name::bury_of(connection, self.id, until)?,
         }
+        Ok(waited.then_some((lane, standing)))
     }
 }

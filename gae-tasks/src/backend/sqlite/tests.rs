@@ -7,6 +7,7 @@ mod newer;
 mod plans;
 mod power;
 mod purge;
+mod ready;
 mod sharing;
 mod statements;
 mod transactions;
@@ -25,8 +26,8 @@ use super::connection::{Durability, set};
 use super::error::Fault;
 use super::writer::Store;
 use crate::backend::{
-    Backend, Enqueue, Lease, Leased, LeasedTask, NewTask, Pull, Routes, Settle, Settled, Settlement, Sweep, Swept,
-    Verdict,
+    Backend, Enqueue, Lease, Leased, LeasedTask, NewTask, Pull, Room, Routes, Settle, Settled, Settlement, Sweep,
+    Swept, Verdict,
 };
 use crate::error::Error;
 use crate::queue::QueueName;
@@ -103,16 +104,8 @@ fn enqueue(backend: &Sqlite, tasks: Vec<NewTask>) -> Result<Vec<Result<Deferred,
 }
 
 fn lease(backend: &Sqlite, now: Timestamp, limit: usize) -> Leased {
-    let request = Lease {
-        now: Now::At(now),
-        queues: Arc::new([QueueName::DEFAULT].into()),
-        routes: Routes::Any,
-        limit,
-        starting: limit,
-        suspects: limit,
-        in_company: false,
-        duration: Duration::from_secs(30),
-    };
+    let queues = Arc::new([QueueName::DEFAULT].into());
+    let request = Lease::new(Now::At(now), queues, Routes::Any, Room::new(limit), Duration::from_secs(30));
     wait(backend.lease(request)).unwrap()
 }
 

@@ -3,6 +3,7 @@
 use rusqlite::{Connection, params};
 
 use super::error::Fault;
+use super::ready;
 use crate::backend::Standing;
 use crate::backend::lifecycle::Wait;
 use crate::task::TaskId;
@@ -26,10 +27,10 @@ pub(super) fn put(connection: &Connection, id: TaskId, lane: i64, standing: Stan
         id.as_bytes(),
         wait.since().map(Timestamp::as_micros),
     ])?;
-    Ok(())
+    ready::add(connection, lane, standing as i64, ready::due(wait))
 }
 
-/// Takes a task out of the order; answers whether it was waiting.
+/// Takes a task out of the order; answers whether it was waiting. Then its lane is to be [refreshed](ready::refresh).
 pub(super) fn take(
     connection: &Connection,
     id: TaskId,
@@ -40,7 +41,7 @@ pub(super) fn take(
     Ok(connection.prepare_cached(TAKE)?.execute(params![lane, standing as i64, due.as_micros(), id.as_bytes()])? > 0)
 }
 
-/// Takes the first tasks of a lane, up to this one, out of the order.
+/// Takes the first tasks of a lane, up to this one, out of the order. The lane is to be [refreshed](ready::refresh) then.
 pub(super) fn take_up_to(
     connection: &Connection,
     lane: i64,

@@ -14,8 +14,9 @@ use super::call::{Call, Request, Work};
 use super::connection::{self, Durability};
 use super::error::{Fault, File, Problem};
 use super::fresh::Fresh;
-use super::inbox::{Inbox, Outlet};
+use super::inbox::{Arrival, Inbox, Outlet};
 use super::lane::Catalogue;
+use super::news::{self, News};
 use super::opened::Opened;
 use super::schema;
 use super::session::Session;
@@ -39,6 +40,7 @@ pub(super) struct Store {
     /// New tasks that are yet to be written.
     pub(super) fresh: Fresh,
     pub(super) manner: Manner,
+    pub(super) news: News,
 }
 
 /// How a transaction is put together.
@@ -161,8 +163,8 @@ fn open(path: &Path) -> Result<(Opened, Store), Problem> {
     let (opened, mut connection) = connection::create(path)?;
     schema::ensure(&mut connection).map_err(|fault| Problem::new(opened.file(), fault))?;
     let session = Session::new(opened.file());
-    let (catalogue, fresh) = Default::default();
-    Ok((opened, Store { connection, catalogue, session, fresh, manner: Manner::Gathered }))
+    let (catalogue, fresh, news) = Default::default();
+    Ok((opened, Store { connection, catalogue, session, fresh, manner: Manner::Gathered, news }))
 }
 
 /// The moment a request happens.
@@ -214,10 +216,27 @@ impl Desk {
 
     /// What waits, or else the next call that comes; `false` when none can come any more.
     fn gather(&mut self, group: &mut Vec<Box<dyn Work>>) -> bool {
-        self.outlet.wait() && {
-            self.outlet.take(group);
-            true
+        loop {
+            let workers = self.wakeups.receiver_count();
+            match self.outlet.wait((workers > 0).then_some(news::INTERVAL)) {
+                Arrival::Calls => break self.outlet.take(group),
+                Arrival::Nothing => self.look_for_news(),
+                Arrival::End => return false,
+            }
         }
+        true
+    }
+
+    /// Wakes the workers if another process has let a task become due. What fails is left to their next look.
+    fn look_for_news(&mut self) {
+        let Store { connection, catalogue, news, .. } = &mut self.store;
+        if news.have_come(connection, catalogue, moment(Now::Storage)).is_ok_and(|have_come| have_come) {
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
+        self.wakeups.send_modify(|count| *count = count.wrapping_add(1));
     }
 
     fn answer(&mut self, group: &mut Vec<Box<dyn Work>>) {
@@ -232,7 +251,7 @@ impl Desk {
         let again = group.iter().filter(|work| work.durability() == Durability::Full).count();
         self.expected = if again >= WORTH_WAITING { self.outlet.len() + again } else { 0 };
         if group.iter().any(|work| work.wakes()) {
-            self.wakeups.send_modify(|count| *count = count.wrapping_add(1));
+            self.wake();
         }
         for work in group.drain(..) {
             work.finish();

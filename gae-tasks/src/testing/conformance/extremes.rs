@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::stage::{LEASE, Stage, at, name, permanent, retry, settlement};
-use crate::backend::{Lease, NewTask, Settled, Verdict};
+use super::stage::{LEASE, ROOM, Stage, at, name, permanent, retry, settlement};
+use crate::backend::{Lease, NewTask, Room, Settled, Verdict};
 use crate::queue::{QueueConfig, RetryConfig};
 use crate::time::{Schedule, Timestamp};
 
@@ -101,7 +101,7 @@ pub(super) async fn dead_letters_can_be_kept_for_ever(on: Stage) {
 
 pub(super) async fn the_largest_limits_lease_all(on: Stage) {
     on.store_plain(at(0), 3).await;
-    let request = Lease { limit: usize::MAX, starting: usize::MAX, ..on.leasing(at(0)) };
+    let request = Lease { room: Room { total: usize::MAX, starting: usize::MAX, ..ROOM }, ..on.leasing(at(0)) };
     assert_eq!(on.lease(request).await.tasks.len(), 3);
 }
 

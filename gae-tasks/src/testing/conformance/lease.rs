@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use super::stage::{LEASE, Stage, at, ids, just_before, kind, name, queue, retry, secs};
-use crate::backend::lease::MAX_LEASED_BYTES;
-use crate::backend::{Lease, NewTask, Routes, Standing, TaskState, Verdict};
+use super::stage::{LEASE, ROOM, Stage, at, ids, just_before, kind, name, queue, retry, secs};
+use crate::backend::haul::MAX_LEASED_BYTES;
+use crate::backend::{Lease, NewTask, Room, Routes, Standing, TaskState, Verdict};
 use crate::queue::QueueName;
 use crate::task::{Route, Shape, TaskId};
 use crate::time::Schedule;
@@ -148,20 +148,20 @@ pub(super) async fn a_task_nobody_can_run_does_not_hold_up_the_others(on: Stage)
         store_route(&on, "unroutable", 1).await;
     }
     let mine = store_route(&on, "mine", 1).await;
-    let request = Lease { routes: only(&[("mine", 1)]), limit: 1, ..on.leasing(at(0)) };
+    let request = Lease { room: Room { total: 1, ..ROOM }, routes: only(&[("mine", 1)]), ..on.leasing(at(0)) };
     assert_eq!(ids(&on.lease(request).await.tasks), [mine]);
 }
 
 pub(super) async fn at_most_the_limit_is_leased(on: Stage) {
     let stored = on.store_plain(at(0), 5).await;
-    let request = || Lease { limit: 3, ..on.leasing(at(0)) };
+    let request = || Lease { room: Room { total: 3, ..ROOM }, ..on.leasing(at(0)) };
     assert_eq!(ids(&on.lease(request()).await.tasks), stored[..3]);
     assert_eq!(ids(&on.lease(request()).await.tasks), stored[3..]);
 }
 
 pub(super) async fn a_limit_of_nothing_leases_nothing(on: Stage) {
     on.store(at(0), on.task()).await;
-    let request = Lease { limit: 0, starting: 0, ..on.leasing(at(0)) };
+    let request = Lease { room: Room { total: 0, starting: 0, ..ROOM }, ..on.leasing(at(0)) };
     assert!(on.lease(request).await.tasks.is_empty());
 }
 
@@ -203,22 +203,76 @@ pub(super) async fn bytes_are_bounded_across_standings_and_lanes(on: Stage) {
 }
 
 pub(super) async fn tasks_are_leased_in_the_order_of_their_schedule_times(on: Stage) {
-    let plan = [(30, "q", "a"), (10, "r", "b"), (20, "q", "b"), (0, "r", "a"), (25, "q", "a")];
+    let plan = [(30, "a"), (10, "b"), (20, "b"), (0, "a"), (25, "a")];
     let mut expected = Vec::new();
-    for (seconds, name, of) in plan {
+    for (seconds, of) in plan {
         let schedule = Schedule::After(secs(seconds));
-        let task = on.task().with(|task| {
-            task.spec.queue = queue(name);
-            task.spec.kind = kind(of);
-            task.schedule = schedule;
-        });
+        let task = on.task().with(|task| (task.spec.kind, task.schedule) = (kind(of), schedule));
         expected.push((seconds, on.store(at(0), task).await));
     }
     expected.sort();
     let expected: Vec<_> = expected.into_iter().map(|(_, id)| id).collect();
-    let first = on.lease(Lease { limit: 2, ..on.leasing(at(60)) }).await;
+    let first = on.lease(Lease { room: Room { total: 2, ..ROOM }, ..on.leasing(at(60)) }).await;
     assert_eq!(ids(&first.tasks), expected[..2]);
     assert_eq!(ids(&on.lease_all(at(60)).await), expected[2..]);
+}
+
+async fn store_in(on: &Stage, name: &str, count: usize) -> Vec<TaskId> {
+    let tasks: Vec<_> = (0..count).map(|_| on.task().with(|task| task.spec.queue = queue(name))).collect();
+    on.enqueue(at(0), tasks).await.into_iter().map(|deferred| deferred.id).collect()
+}
+
+/// A lease of so many tasks, after a turn of the queue `last`.
+fn turn(on: &Stage, total: usize, last: Option<&str>) -> Lease {
+    Lease { room: Room { total, ..ROOM }, last_turn: last.map(queue), ..on.leasing(at(0)) }
+}
+
+pub(super) async fn queues_take_turns_whatever_waits_longest(on: Stage) {
+    let bulk = store_in(&on, "q", 100).await;
+    let few = store_in(&on, "r", 3).await;
+    let first = on.lease(turn(&on, 10, None)).await;
+    assert_eq!(ids(&first.tasks), [&bulk[..5], &few[..], &bulk[5..7]].concat());
+}
+
+pub(super) async fn the_queue_after_the_last_turn_is_next(on: Stage) {
+    let (q, r) = (store_in(&on, "q", 9).await, store_in(&on, "r", 9).await);
+    for (last, expected) in [(Some("q"), r[0]), (Some("r"), q[0]), (Some("a"), q[1]), (Some("z"), q[2]), (None, q[3])] {
+        assert_eq!(ids(&on.lease(turn(&on, 1, last)).await.tasks), [expected], "{last:?}");
+    }
+}
+
+pub(super) async fn every_one_of_many_queues_has_its_turn(on: Stage) {
+    const QUEUES: usize = 200;
+    let names: Vec<_> = (0..QUEUES).map(|number| format!("q{number:03}")).collect();
+    let queues = Arc::new(names.iter().map(|name| queue(name)).collect::<BTreeSet<_>>());
+    for name in &names {
+        store_in(&on, name, 20).await;
+    }
+    let (mut last_turn, mut seen) = (None, BTreeSet::new());
+    // A turn is of a few tasks where there are so many queues.
+    for _ in 0..QUEUES * 8 / 100 {
+        let lease = Lease { queues: Arc::clone(&queues), last_turn, ..on.leasing(at(0)) };
+        let leased = on.lease(lease).await.tasks;
+        assert_eq!(leased.len(), 100);
+        seen.extend(leased.iter().map(|task| task.spec.queue.clone()));
+        last_turn = leased.last().map(|task| task.spec.queue.clone());
+    }
+    assert_eq!(seen.len(), QUEUES);
+}
+
+pub(super) async fn of_a_bounded_queue_no_more_is_leased_than_its_bound(on: Stage) {
+    let (q, r) = (store_in(&on, "q", 5).await, store_in(&on, "r", 2).await);
+    let bounded = |most| Lease { bounds: [(queue("q"), most)].into(), ..on.leasing(at(0)) };
+    assert_eq!(ids(&on.lease(bounded(2)).await.tasks), [&q[..2], &r[..]].concat());
+    assert!(on.lease(bounded(0)).await.tasks.is_empty());
+    assert_eq!(ids(&on.lease(bounded(9)).await.tasks), q[2..]);
+}
+
+pub(super) async fn a_bound_holds_for_marked_tasks_too(on: Stage) {
+    let q = store_in(&on, "q", 3).await;
+    on.lose_all(at(0)).await;
+    let bounded = Lease { bounds: [(queue("q"), 1)].into(), ..on.leasing(at(0).plus(LEASE)) };
+    assert_eq!(ids(&on.lease(bounded).await.tasks), q[..1]);
 }
 
 pub(super) async fn tasks_of_one_schedule_time_are_leased_in_the_order_of_their_ids(on: Stage) {
@@ -299,7 +353,7 @@ pub(super) async fn the_next_time_regards_only_what_the_worker_can_run(on: Stage
 
 pub(super) async fn there_is_no_next_time_where_nothing_waits_for_its_own(on: Stage) {
     on.store_plain(at(0), 3).await;
-    let leased = on.lease(Lease { limit: 1, ..on.leasing(at(0)) }).await;
+    let leased = on.lease(Lease { room: Room { total: 1, ..ROOM }, ..on.leasing(at(0)) }).await;
     assert_eq!((leased.tasks.len(), leased.next), (1, None));
 }
 
@@ -348,7 +402,8 @@ pub(super) async fn eight_concurrent_workers_share_no_task(on: Stage) {
     let stored: BTreeSet<_> = on.store_plain(at(0), 200).await.into_iter().collect();
     let mut workers = JoinSet::new();
     for _ in 0..8 {
-        let (backend, request) = (Arc::clone(&on.backend), Lease { limit: 7, ..on.leasing(at(0)) });
+        let (backend, request) =
+            (Arc::clone(&on.backend), Lease { room: Room { total: 7, ..ROOM }, ..on.leasing(at(0)) });
         workers.spawn(async move {
             let mut mine = Vec::new();
             loop {

@@ -106,6 +106,11 @@ macro_rules! conformance {
                 bytes_are_bounded_across_standings_and_lanes
                 tasks_are_leased_in_the_order_of_their_schedule_times
                 tasks_of_one_schedule_time_are_leased_in_the_order_of_their_ids
+                queues_take_turns_whatever_waits_longest
+                the_queue_after_the_last_turn_is_next
+                every_one_of_many_queues_has_its_turn
+                of_a_bounded_queue_no_more_is_leased_than_its_bound
+                a_bound_holds_for_marked_tasks_too
                 a_paused_queue_is_left_alone_until_it_goes_on
                 a_lease_that_finds_nothing_changes_nothing
                 the_next_time_is_that_of_the_soonest_task

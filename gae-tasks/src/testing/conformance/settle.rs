@@ -1,7 +1,7 @@
 //! Settling: an outcome is recorded once, by whoever holds the lease, and by nobody else.
 
-use super::stage::{LEASE, Stage, at, permanent, queue, retry, secs, settlement};
-use crate::backend::{Lease, LeaseRef, LeaseToken, Settled, TaskState, Verdict};
+use super::stage::{LEASE, ROOM, Stage, at, permanent, queue, retry, secs, settlement};
+use crate::backend::{Lease, LeaseRef, LeaseToken, Room, Settled, TaskState, Verdict};
 use crate::task::TaskId;
 
 fn every_verdict() -> [Verdict; 4] {
@@ -59,7 +59,7 @@ pub(super) async fn a_waiting_task_cannot_be_settled(on: Stage) {
 pub(super) async fn an_outcome_is_recorded_once(on: Stage) {
     for verdict in every_verdict() {
         on.store(at(0), on.task().with(|task| task.spec.queue = queue("r"))).await;
-        let lease = on.lease(Lease { limit: 1, ..on.leasing(at(0)) }).await.tasks[0].lease;
+        let lease = on.lease(Lease { room: Room { total: 1, ..ROOM }, ..on.leasing(at(0)) }).await.tasks[0].lease;
         assert_ne!(on.settle(at(0), lease, verdict).await, Settled::LeaseLost);
         assert_lost(&on, lease).await;
         on.delete(at(0), lease.id).await;
@@ -135,7 +135,8 @@ pub(super) async fn no_settlements_have_no_answers(on: Stage) {
 
 pub(super) async fn hundreds_of_outcomes_fit_one_batch(on: Stage) {
     on.store_plain(at(0), 700).await;
-    let leased = on.lease(Lease { limit: 1000, starting: 1000, ..on.leasing(at(0)) }).await.tasks;
+    let leased =
+        on.lease(Lease { room: Room { total: 1000, starting: 1000, ..ROOM }, ..on.leasing(at(0)) }).await.tasks;
     let batch = leased.iter().map(|task| settlement(task.lease, None, Verdict::Done)).collect();
     assert_eq!(on.settle_all(at(0), batch).await, vec![Settled::Done; 700]);
     assert!(on.all().await.is_empty());

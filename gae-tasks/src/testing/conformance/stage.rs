@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::backend::{
-    Enqueue, Extend, HeldLease, Lease, LeaseRef, Leased, LeasedTask, List, NewTask, Pull, Purged, RouteStats, Routes,
-    Settle, Settled, Settlement, Sweep, Swept, TaskFilter, TaskRecord, Touch, Verdict,
+    Enqueue, Extend, HeldLease, Lease, LeaseRef, Leased, LeasedTask, List, NewTask, Pull, Purged, Room, RouteStats,
+    Routes, Settle, Settled, Settlement, Sweep, Swept, TaskFilter, TaskRecord, Touch, Verdict,
 };
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
@@ -17,6 +17,9 @@ use crate::version;
 
 /// How long the leases of the cases last.
 pub(super) const LEASE: Duration = Duration::from_secs(30);
+
+/// How many tasks they are of.
+pub(super) const ROOM: Room = Room::new(100);
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -123,16 +126,8 @@ impl Stage {
 
     /// A lease of any route from queues `q` and `r`.
     pub(super) fn leasing(&self, now: Timestamp) -> Lease {
-        Lease {
-            now: Now::At(now),
-            queues: Arc::new(BTreeSet::from([queue("q"), queue("r")])),
-            routes: Routes::Any,
-            limit: 100,
-            starting: 100,
-            suspects: 100,
-            in_company: false,
-            duration: LEASE,
-        }
+        let queues = Arc::new(BTreeSet::from([queue("q"), queue("r")]));
+        Lease::new(Now::At(now), queues, Routes::Any, ROOM, LEASE)
     }
 
     pub(super) async fn lease(&self, request: Lease) -> Leased {
@@ -200,6 +195,12 @@ impl Stage {
         let recovered = now.plus(LEASE);
         assert_eq!(self.sweep(recovered, 100).await.recovered, 1);
         recovered
+    }
+
+    /// Leases all that are due and lets the leases be lost.
+    pub(super) async fn lose_all(&self, now: Timestamp) {
+        let leased = self.lease_all(now).await.len() as u64;
+        assert_eq!(self.sweep(now.plus(LEASE), 100).await.recovered, leased);
     }
 
     pub(super) async fn find(&self, id: TaskId) -> Option<TaskRecord> {

@@ -1,10 +1,11 @@
 //! Sweeping: lost leases are recovered, poison is recognised, and what is over is forgotten in time.
 
 use super::stage::{
-    DEAD_LETTERS, LEASE, Stage, TOMBSTONES, at, ids, just_before, permanent, queue, retry, secs, settlement, stored,
+    DEAD_LETTERS, LEASE, ROOM, Stage, TOMBSTONES, at, ids, just_before, permanent, queue, retry, secs, settlement,
+    stored,
 };
 use crate::backend::{
-    Enqueue, HeldLease, Lease, NewTask, Settle, Settled, Standing, Sweep, Swept, TaskFilter, TaskState, Verdict,
+    Enqueue, HeldLease, Lease, NewTask, Room, Settle, Settled, Standing, Sweep, Swept, TaskFilter, TaskState, Verdict,
 };
 use crate::queue::{QueueConfig, RetryConfig};
 use crate::task::Deferred;
@@ -58,7 +59,7 @@ async fn suspect(on: &Stage) -> Timestamp {
 
 /// A lease of a worker that has no other suspect and wants one.
 fn alone(on: &Stage, now: Timestamp) -> Lease {
-    Lease { suspects: 1, ..on.leasing(now) }
+    Lease { room: Room { suspects: 1, ..ROOM }, ..on.leasing(now) }
 }
 
 pub(super) async fn a_suspect_that_is_lost_alone_has_made_an_attempt(on: Stage) {
@@ -76,7 +77,7 @@ pub(super) async fn a_suspect_that_is_lost_alone_has_made_an_attempt(on: Stage) 
 pub(super) async fn a_suspect_that_is_lost_in_company_is_isolated(on: Stage) {
     let id = on.store(at(0), on.task()).await;
     let now = suspect(&on).await;
-    let in_company = Lease { in_company: true, suspects: 1, ..on.leasing(now) };
+    let in_company = Lease { room: Room { in_company: true, suspects: 1, ..ROOM }, ..on.leasing(now) };
     let now = on.lose_as(in_company, now).await;
     let record = on.record(id).await;
     assert_eq!((record.attempts, record.lost_attempts, record.lost_leases, record.errors.len()), (0, 0, 3, 0));
@@ -88,7 +89,8 @@ pub(super) async fn a_suspect_is_alone_where_one_is_asked_for_and_none_is_held(o
     on.store(at(0), on.task()).await;
     let now = suspect(&on).await;
     for (suspects, in_company, is_alone) in [(2, false, false), (1, true, false), (1, false, true)] {
-        let leased = on.lease(Lease { suspects, in_company, ..on.leasing(now) }).await.tasks.remove(0);
+        let leased =
+            on.lease(Lease { room: Room { suspects, in_company, ..ROOM }, ..on.leasing(now) }).await.tasks.remove(0);
         assert_eq!((leased.standing, leased.alone), (Standing::Suspect, is_alone), "{suspects} {in_company}");
         on.settle(now, leased.lease, Verdict::Release).await;
     }
@@ -102,11 +104,11 @@ pub(super) async fn an_isolated_task_is_its_workers_only_suspect(on: Stage) {
         now = now.plus(LEASE);
         on.sweep(now, 100).await;
     }
-    let in_company = on.lease(Lease { in_company: true, ..on.leasing(now) }).await;
+    let in_company = on.lease(Lease { room: Room { in_company: true, ..ROOM }, ..on.leasing(now) }).await;
     assert_eq!((ids(&in_company.tasks), in_company.isolated), (vec![], true), "the worker has other suspects");
-    let none = Lease { suspects: 0, ..on.leasing(now) };
+    let none = Lease { room: Room { suspects: 0, ..ROOM }, ..on.leasing(now) };
     assert_eq!(ids(&on.lease(none).await.tasks), []);
-    let none = Lease { starting: 0, ..on.leasing(now) };
+    let none = Lease { room: Room { starting: 0, ..ROOM }, ..on.leasing(now) };
     assert_eq!(ids(&on.lease(none).await.tasks), []);
     assert_eq!(ids(&on.lease_all(now).await), ids_of_all[..1]);
     assert_eq!(ids(&on.lease_all(now).await), ids_of_all[1..2], "another worker's");
@@ -121,7 +123,7 @@ pub(super) async fn no_suspect_is_leased_beside_an_isolated_task(on: Stage) {
     // The second becomes a suspect while the first waits.
     let mut later = now;
     for _ in 0..2 {
-        let leased = on.lease(Lease { in_company: true, ..on.leasing(later) }).await.tasks;
+        let leased = on.lease(Lease { room: Room { in_company: true, ..ROOM }, ..on.leasing(later) }).await.tasks;
         assert_eq!(ids(&leased), [second]);
         later = later.plus(LEASE);
         on.sweep(later, 100).await;
@@ -137,7 +139,7 @@ pub(super) async fn an_isolated_task_that_is_left_is_told_beside_what_is_leased(
     let now = suspect(&on).await;
     let now = on.lose(now).await;
     let clear = on.store(now, on.task()).await;
-    let leased = on.lease(Lease { in_company: true, ..on.leasing(now) }).await;
+    let leased = on.lease(Lease { room: Room { in_company: true, ..ROOM }, ..on.leasing(now) }).await;
     assert_eq!((ids(&leased.tasks), leased.isolated), (vec![clear], true));
     let leased = on.lease(on.leasing(now)).await;
     assert_eq!((ids(&leased.tasks), leased.isolated), (vec![isolated], false));
@@ -206,7 +208,7 @@ pub(super) async fn a_task_that_answers_is_clear_again(on: Stage) {
     on.attempt(now, retry()).await;
     let record = on.record(id).await;
     assert_eq!((record.lost_leases, record.lost_attempts, record.attempts, record.errors.len()), (0, 0, 2, 2));
-    let ahead = Lease { starting: 0, suspects: 0, ..on.leasing(now.plus(secs(60))) };
+    let ahead = Lease { room: Room { starting: 0, suspects: 0, ..ROOM }, ..on.leasing(now.plus(secs(60))) };
     assert_eq!(on.lease(ahead).await.tasks[0].standing, Standing::Clear);
     assert_eq!(on.sweep(now.plus(secs(60)).plus(LEASE), 100).await.recovered, 1);
     let record = on.record(id).await;
@@ -241,11 +243,11 @@ pub(super) async fn marked_tasks_are_leased_only_to_be_started_at_once(on: Stage
     let now = at(0).plus(LEASE);
     on.sweep(now, 100).await;
     let fresh = on.store_plain(now, 3).await;
-    let none = on.lease(Lease { limit: 2, starting: 0, ..on.leasing(now) }).await;
+    let none = on.lease(Lease { room: Room { total: 2, starting: 0, ..ROOM }, ..on.leasing(now) }).await;
     assert_eq!(ids(&none.tasks), fresh[..2]);
-    let one = on.lease(Lease { limit: 2, starting: 1, ..on.leasing(now) }).await;
+    let one = on.lease(Lease { room: Room { total: 2, starting: 1, ..ROOM }, ..on.leasing(now) }).await;
     assert_eq!(ids(&one.tasks), [marked[0], fresh[2]]);
-    let rest = on.lease(Lease { limit: 10, starting: 10, ..on.leasing(now) }).await;
+    let rest = on.lease(Lease { room: Room { total: 10, starting: 10, ..ROOM }, ..on.leasing(now) }).await;
     assert_eq!(ids(&rest.tasks), marked[1..]);
 }
 
@@ -269,7 +271,10 @@ pub(super) async fn marked_tasks_count_towards_the_limit(on: Stage) {
     let now = at(0).plus(LEASE);
     on.sweep(now, 100).await;
     on.store_plain(now, 3).await;
-    assert_eq!(on.lease(Lease { limit: 2, starting: 9, ..on.leasing(now) }).await.tasks.len(), 2);
+    assert_eq!(
+        on.lease(Lease { room: Room { total: 2, starting: 9, ..ROOM }, ..on.leasing(now) }).await.tasks.len(),
+        2
+    );
 }
 
 pub(super) async fn no_more_suspects_are_leased_than_asked_for(on: Stage) {
@@ -281,12 +286,12 @@ pub(super) async fn no_more_suspects_are_leased_than_asked_for(on: Stage) {
     let now = at(0).plus(LEASE).plus(LEASE);
     on.sweep(now, 100).await;
     let clear = on.store(now, on.task()).await;
-    let none = on.lease(Lease { suspects: 0, starting: 1, limit: 1, ..on.leasing(now) }).await;
+    let none = on.lease(Lease { room: Room { suspects: 0, starting: 1, total: 1, ..ROOM }, ..on.leasing(now) }).await;
     assert_eq!(ids(&none.tasks), [marked]);
-    let one = on.lease(Lease { suspects: 1, ..on.leasing(now) }).await;
+    let one = on.lease(Lease { room: Room { suspects: 1, ..ROOM }, ..on.leasing(now) }).await;
     assert_eq!(ids(&one.tasks), [suspects[0], clear]);
     assert_eq!((one.tasks[0].standing, one.tasks[0].alone, one.tasks[1].alone), (Standing::Suspect, true, false));
-    let rest = on.lease(Lease { suspects: 9, starting: 1, ..on.leasing(now) }).await;
+    let rest = on.lease(Lease { room: Room { suspects: 9, starting: 1, ..ROOM }, ..on.leasing(now) }).await;
     assert_eq!(ids(&rest.tasks), [suspects[1]]);
 }
 

@@ -44,6 +44,8 @@ pub(crate) enum Step {
         starting: usize,
         suspects: usize,
         in_company: bool,
+        last_turn: Option<&'static str>,
+        bound: Option<(&'static str, usize)>,
     },
     Extend(Vec<usize>, Duration),
     Settle(Vec<End>),
@@ -240,14 +242,17 @@ fn any_lease() -> impl Strategy<Value = Step> {
     let queues = prop::sample::subsequence(&QUEUES[..], 1..=QUEUES.len());
     let route = (select(&KINDS[..]), select(&SHAPES[..]));
     let room = (0_usize..8, 0_usize..4, 0_usize..3, any::<bool>());
-    (queues, of(prop::collection::vec(route, 0..4)), room).prop_map(
-        |(queues, routes, (limit, starting, suspects, in_company))| Step::Lease {
+    let turns = (of(select(&QUEUES[..])), of((select(&QUEUES[..]), 0_usize..3)));
+    (queues, of(prop::collection::vec(route, 0..4)), room, turns).prop_map(
+        |(queues, routes, (limit, starting, suspects, in_company), (last_turn, bound))| Step::Lease {
             queues,
             routes,
             limit,
             starting,
             suspects,
             in_company,
+            last_turn,
+            bound,
         },
     )
 }

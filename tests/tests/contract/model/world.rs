@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use gae_tasks::backend::memory::Memory;
 use gae_tasks::backend::{
-    Answer, Backend, Enqueue, Extend, HeldLease, Lease, LeaseRef, LeaseToken, LeasedTask, List, NewTask, Pull, Routes,
-    Settle, Sweep, Swept, TaskFilter, TaskState, Touch, Verdict,
+    Answer, Backend, Enqueue, Extend, HeldLease, Lease, LeaseRef, LeaseToken, LeasedTask, List, NewTask, Pull, Room,
+    Routes, Settle, Sweep, Swept, TaskFilter, TaskState, Touch, Verdict,
 };
 use gae_tasks::testing::conformance::settlement;
 use gae_tasks::testing::{Fault, Faulty, ManualClock, Operation};
@@ -61,13 +61,17 @@ impl World {
                 self.enqueue(tasks).await?;
             }
             Step::EnqueueAgain(of) => self.enqueue(pick(&self.offered, of).cloned().into_iter().collect()).await?,
-            Step::Lease { queues, routes, limit, starting, suspects, in_company } => {
+            Step::Lease { queues, routes, limit, starting, suspects, in_company, last_turn, bound } => {
                 let queues = Arc::new(queues.into_iter().map(queue).collect());
                 let routes = routes.map_or(Routes::Any, |routes| {
                     Routes::Only(Arc::new(routes.into_iter().map(|(kind, shape)| route(kind, shape)).collect()))
                 });
-                let (now, duration) = (self.now(), LEASE);
-                self.lease(Lease { now, queues, routes, limit, starting, suspects, in_company, duration }).await?;
+                let mut room = Room::new(limit);
+                (room.starting, room.suspects, room.in_company) = (starting, suspects, in_company);
+                let mut request = Lease::new(self.now(), queues, routes, room, LEASE);
+                request.last_turn = last_turn.map(queue);
+                request.bounds = bound.into_iter().map(|(name, most)| (queue(name), most)).collect();
+                self.lease(request).await?;
             }
             Step::Extend(..) | Step::Settle(_) | Step::SettleStale(_) | Step::Sweep => self.hold(deed.step).await?,
             other => self.administer(other).await?,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gae_tasks::backend::{Lease, LeasedTask, Pull, Routes, Settle, Settled, Sweep, TaskState, Verdict};
+use gae_tasks::backend::{Lease, LeasedTask, Pull, Room, Routes, Settle, Settled, Sweep, TaskState, Verdict};
 use gae_tasks::testing::Operation;
 use gae_tasks::testing::conformance::settlement;
 use gae_tasks::{Now, QueueName, TaskId};
@@ -17,16 +17,9 @@ async fn take_over(world: &World) -> LeasedTask {
     let sweep = |lost| Sweep { now: Now::At(world.clock.time()), lost, limit: 100 };
     let held = world.backend.sweep(sweep(Vec::new())).await.unwrap().held;
     assert_eq!(world.backend.sweep(sweep(held)).await.unwrap().recovered, 1);
-    let lease = Lease {
-        now: Now::At(world.clock.time()),
-        queues: Arc::new([QueueName::DEFAULT].into()),
-        routes: Routes::Any,
-        limit: 1,
-        starting: 1,
-        suspects: 1,
-        in_company: false,
-        duration: 3600 * SECOND,
-    };
+    let queues = Arc::new([QueueName::DEFAULT].into());
+    let now = Now::At(world.clock.time());
+    let lease = Lease::new(now, queues, Routes::Any, Room::new(1), 3600 * SECOND);
     world.backend.lease(lease).await.unwrap().tasks.remove(0)
 }
 

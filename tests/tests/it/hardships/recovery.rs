@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gae_tasks::backend::{Lease, LeasedTask, Pull, Routes, Sweep};
+use gae_tasks::backend::{Lease, LeasedTask, Pull, Room, Routes, Sweep};
 use gae_tasks::testing::{ManualClock, Operation};
 use gae_tasks::{Now, QueueConfig, QueueName, RetryConfig, Timestamp};
 
@@ -44,16 +44,8 @@ async fn all_that_is_old_is_forgotten_without_any_time_passing() {
 }
 
 fn lease_of(limit: usize, now: Timestamp, duration: Duration) -> Lease {
-    Lease {
-        now: Now::At(now),
-        queues: Arc::new(["default", "one", "other"].map(|queue| QueueName::new(queue).unwrap()).into()),
-        routes: Routes::Any,
-        limit,
-        starting: limit,
-        suspects: limit,
-        in_company: false,
-        duration,
-    }
+    let queues = Arc::new(["default", "one", "other"].map(|queue| QueueName::new(queue).unwrap()).into());
+    Lease::new(Now::At(now), queues, Routes::Any, Room::new(limit), duration)
 }
 
 /// A task for each of [`LEASES`], leased by somebody who is gone.

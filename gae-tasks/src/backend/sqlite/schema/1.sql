@@ -1,10 +1,12 @@
 -- Times are microseconds since 1970. A task that is not dead stands in exactly one of two small tables: it waits, or
 -- it is leased. So its own row, with the payload, is written once and deleted once however often the task is handed on.
 
--- One row: the version of these tables, and a digest of this text.
+-- One row: the version of these tables, a digest of this text, and how often any queue was changed: a program that
+-- knows the number knows all queues.
 CREATE TABLE gae_tasks_schema (
     version INTEGER NOT NULL,
-    digest INTEGER NOT NULL
+    digest INTEGER NOT NULL,
+    queue_changes INTEGER NOT NULL DEFAULT 0
 );
 
 CREATE TABLE gae_tasks_queue (
@@ -12,6 +14,15 @@ CREATE TABLE gae_tasks_queue (
     config BLOB NOT NULL,
     paused INTEGER NOT NULL
 ) WITHOUT ROWID;
+
+CREATE TRIGGER gae_tasks_queue_added AFTER INSERT ON gae_tasks_queue
+BEGIN UPDATE gae_tasks_schema SET queue_changes = queue_changes + 1; END;
+
+CREATE TRIGGER gae_tasks_queue_changed AFTER UPDATE ON gae_tasks_queue
+BEGIN UPDATE gae_tasks_schema SET queue_changes = queue_changes + 1; END;
+
+CREATE TRIGGER gae_tasks_queue_removed AFTER DELETE ON gae_tasks_queue
+BEGIN UPDATE gae_tasks_schema SET queue_changes = queue_changes + 1; END;
 
 -- A queue together with a route and a version: what a worker can or cannot lease, as one number.
 CREATE TABLE gae_tasks_lane (
@@ -57,6 +68,17 @@ CREATE TABLE gae_tasks_waiting (
     since INTEGER,
     PRIMARY KEY (lane, standing, timed, due, task)
 ) WITHOUT ROWID;
+
+-- The lanes that have tasks waiting, with the moment at which the first of each standing is due: what a lease looks at
+-- first. The least number of all stands for one that is due whatever the clock says.
+CREATE TABLE gae_tasks_ready (
+    standing INTEGER NOT NULL,
+    lane INTEGER NOT NULL,
+    due INTEGER NOT NULL,
+    PRIMARY KEY (standing, lane)
+) WITHOUT ROWID;
+
+CREATE INDEX gae_tasks_ready_due ON gae_tasks_ready (standing, due);
 
 CREATE INDEX gae_tasks_pause ON gae_tasks_waiting (since) WHERE since IS NOT NULL;
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::super::Sqlite;
 use super::{Folder, at, chain, enqueue, finish, lease, open, task, wait};
-use crate::backend::{Backend, Lease, List, Pull, Routes, TaskFilter, TaskRecord};
+use crate::backend::{Backend, Lease, List, Pull, Room, Routes, TaskFilter, TaskRecord};
 use crate::error::Error;
 use crate::queue::QueueName;
 use crate::time::Now;
@@ -31,7 +31,7 @@ fn look(sqlite: &Sqlite) -> Result<usize, Error> {
     let (queues, routes) = (Arc::new([QueueName::from_static("empty")].into()), Routes::Any);
     let duration = Duration::from_secs(30);
     let now = Now::At(at(0));
-    let request = Lease { now, queues, routes, limit: 9, starting: 9, suspects: 9, in_company: false, duration };
+    let request = Lease::new(now, queues, routes, Room::new(9), duration);
     wait(sqlite.lease(request)).map(|leased| leased.tasks.len())
 }
 

@@ -6,7 +6,7 @@ use super::super::call::Request;
 use super::super::connection::{Durability, create};
 use super::super::error::Fault;
 use super::super::writer::Store;
-use super::super::{admin, lease, lost, settle, stats, sweep, waiting};
+use super::super::{admin, lease, lost, ready, settle, stats, sweep, waiting};
 use super::{Folder, enqueue, lease as lease_some, task, wait};
 
 /// The plan of `query`, in one line.
@@ -24,8 +24,10 @@ fn check(connection: &Connection, state: &str) {
     let expected = [
         (lease::READ, head),
         (lease::TASK, "SEARCH gae_tasks_task USING PRIMARY KEY (id=?)"),
-        (lease::DUE, head),
-        (lease::LATER, head),
+        (ready::FIRST, "SEARCH gae_tasks_waiting USING PRIMARY KEY (lane=? AND standing=?)"),
+        (ready::OF_LANE, "SEARCH gae_tasks_ready USING PRIMARY KEY (standing=? AND lane=?)"),
+        (ready::DUE, "SEARCH gae_tasks_ready USING INDEX gae_tasks_ready_due (standing=? AND due<?)"),
+        (ready::LATER, "SEARCH gae_tasks_ready USING INDEX gae_tasks_ready_due (standing=? AND due>?)"),
         (waiting::TAKE_UP_TO, head),
         (
             waiting::TAKE,

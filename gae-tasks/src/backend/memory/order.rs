@@ -1,0 +1,95 @@
+//! The order in which tasks are leased: those that wait, by queue, lane and standing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::backend::lifecycle::Facts;
+use crate::backend::{Lease, Routes, Standing};
+use crate::queue::QueueName;
+use crate::task::{Route, TaskId};
+use crate::time::Timestamp;
+
+/// Where a waiting task stands among those of its lane: its standing, whether it is timed, when it is due.
+type Place = (Standing, bool, Timestamp, TaskId);
+
+const FIRST: TaskId = TaskId::from_bytes([0; 16]);
+const LAST: TaskId = TaskId::from_bytes([u8::MAX; 16]);
+
+/// What a program must be able to run, and the version that it must know.
+pub(super) type Lane = (Route, u8);
+
+/// All tasks that wait. What has none waiting is not in here.
+#[derive(Default)]
+pub(super) struct Order(BTreeMap<QueueName, BTreeMap<Lane, BTreeSet<Place>>>);
+
+impl Order {
+    /// Enters a task that waits.
+    pub(super) fn add(&mut self, queue: &QueueName, lane: Lane, facts: &Facts, id: TaskId) {
+        self.0.entry(queue.clone()).or_default().entry(lane).or_default().insert(place(facts, id));
+    }
+
+    /// Takes out a task, if it waits.
+    pub(super) fn remove(&mut self, queue: &QueueName, lane: &Lane, facts: &Facts, id: TaskId) {
+        let Some(lanes) = self.0.get_mut(queue) else { return };
+        if let Some(places) = lanes.get_mut(lane) {
+            places.remove(&place(facts, id));
+            if places.is_empty() {
+                lanes.remove(lane);
+            }
+        }
+        if lanes.is_empty() {
+            self.0.remove(queue);
+        }
+    }
+
+    /// The queues that `lease` is of and that have tasks waiting, in the order of their names.
+    pub(super) fn queues<'a>(&'a self, lease: &'a Lease) -> impl Iterator<Item = &'a QueueName> {
+        self.0.keys().filter(|queue| lease.queues.contains(*queue))
+    }
+
+    /// The first tasks of a queue that are due, by schedule time, then by id.
+    pub(super) fn due(
+        &self,
+        queue: &QueueName,
+        routes: &Routes,
+        standing: Standing,
+        now: Timestamp,
+        limit: usize,
+    ) -> Vec<(Timestamp, TaskId)> {
+        let mut due = Vec::new();
+        for places in self.places(queue, routes) {
+            // What is not timed is due whatever the clock says.
+            for (is_timed, until) in [(false, Timestamp::MAX), (true, now)] {
+                let first = (standing, is_timed, Timestamp::from_micros(i64::MIN), FIRST);
+                let last = (standing, is_timed, until, LAST);
+                due.extend(places.range(first..=last).take(limit).map(|(_, _, due, id)| (*due, *id)));
+            }
+        }
+        due.sort_unstable();
+        due.truncate(limit);
+        due
+    }
+
+    /// When the first task of a queue becomes due, of those lanes and standings that have none due.
+    pub(super) fn next(&self, queue: &QueueName, routes: &Routes, now: Timestamp) -> Option<Timestamp> {
+        let first = |(places, standing): (&BTreeSet<Place>, _)| {
+            let first = (standing, false, Timestamp::from_micros(i64::MIN), FIRST);
+            let last = (standing, true, Timestamp::MAX, LAST);
+            places
+                .range(first..=last)
+                .next()
+                .filter(|(_, is_timed, due, _)| *is_timed && *due > now)
+                .map(|place| place.2)
+        };
+        let of_each = |places| Standing::ALL.into_iter().map(move |standing| (places, standing));
+        self.places(queue, routes).flat_map(of_each).filter_map(first).min()
+    }
+
+    fn places<'a>(&'a self, queue: &QueueName, routes: &'a Routes) -> impl Iterator<Item = &'a BTreeSet<Place>> {
+        let of_queue = self.0.get(queue).into_iter().flatten();
+        of_queue.filter(|((route, _), _)| routes.contains(route)).map(|(_, places)| places)
+    }
+}
+
+fn place(facts: &Facts, id: TaskId) -> Place {
+    (facts.standing(), facts.wait.is_timed(), facts.wait.due(), id)
+}

@@ -1,0 +1,162 @@
+//! Settling and sweeping: what a backend is told of leased tasks, and what it answers.
+//!
+//! Requests may gain fields in any release before 1.0: the traits are sealed, and only a direct call of a backend names
+//! all of a request's fields.
+
+use std::time::Duration;
+
+use super::lease::LeaseRef;
+use crate::outcome::Outcome;
+use crate::time::{Now, Timestamp};
+
+/// Record outcomes.
+#[derive(Debug, Clone)]
+pub struct Settle {
+    /// The moment it happens.
+    pub now: Now,
+    /// The outcomes: all in one transaction, answered one by one.
+    pub settlements: Vec<Settlement>,
+}
+
+/// The outcome of one leased task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Settlement {
+    /// The lease under which it was run.
+    pub lease: LeaseRef,
+    /// When the attempt began; `None` if it never did.
+    pub started: Option<Timestamp>,
+    /// How it ended.
+    pub verdict: Verdict,
+}
+
+impl Settlement {
+    /// `verdict` on the task of `lease`.
+    pub(crate) const fn new(lease: LeaseRef, verdict: Verdict) -> Self {
+        Self { lease, started: None, verdict }
+    }
+}
+
+/// What becomes of a leased task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// It is over.
+    Done,
+    /// It failed: it is scheduled again, or dies if it has been tried enough.
+    Retry {
+        /// The error and its sources in one line.
+        error: String,
+        /// The pause the handler asked for, in place of the backoff.
+        after: Option<Duration>,
+        /// A cap on attempts from the task type, which stops alone.
+        max_attempts: Option<u32>,
+    },
+    /// It failed for good: it dies.
+    Permanent {
+        /// The error and its sources in one line.
+        error: String,
+    },
+    /// It never began, or must go on elsewhere: it goes back as it was and no attempt is counted.
+    Release,
+    /// Its payload cannot be read here: it goes back for a while and no attempt is counted.
+    Unreadable {
+        /// The error and its sources in one line.
+        error: String,
+    },
+}
+
+impl Verdict {
+    /// Whether its handler has answered.
+    pub(crate) const fn is_of_an_attempt(&self) -> bool {
+        !matches!(self, Self::Release | Self::Unreadable { .. })
+    }
+
+    /// The error it is passed for, if any.
+    pub(crate) fn error(&self) -> Option<&str> {
+        match self {
+            Self::Retry { error, .. } | Self::Permanent { error } | Self::Unreadable { error } => Some(error),
+            Self::Done | Self::Release => None,
+        }
+    }
+
+    /// The verdict on a task whose attempt ended with `outcome`, under its type's cap on attempts.
+    pub(crate) fn of(outcome: &Outcome, max_attempts: Option<u32>) -> Self {
+        match outcome {
+            Outcome::Done => Self::Done,
+            Outcome::Released => Self::Release,
+            Outcome::Permanent(failure) => Self::Permanent { error: failure.to_string() },
+            Outcome::Unreadable(failure) => Self::Unreadable { error: failure.to_string() },
+            Outcome::Retry(failure) => {
+                Self::Retry { error: failure.to_string(), after: failure.retry_after(), max_attempts }
+            }
+        }
+    }
+}
+
+/// What became of one settled task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Settled {
+    /// It is over and deleted.
+    Done,
+    /// It is tried again at this time.
+    Scheduled(Timestamp),
+    /// It is a dead letter now.
+    Dead,
+    /// The token did not match: nothing changed, another worker may have it.
+    LeaseLost,
+}
+
+/// Recover lost leases and forget what has been kept long enough, as the queues' configurations say.
+#[derive(Debug, Clone)]
+pub struct Sweep {
+    /// The moment it happens.
+    pub now: Now,
+    /// The leases that count as lost unless they have changed since: each was seen unchanged, in the answers of sweeps,
+    /// for its own duration.
+    pub lost: Vec<HeldLease>,
+    /// At most so many changes of each sort, so that a sweep stays short; fewer, but one at least, where dead letters with
+    /// large payloads are forgotten.
+    pub limit: usize,
+}
+
+/// A lease as a sweep saw it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct HeldLease {
+    /// The lease.
+    pub lease: LeaseRef,
+    /// When the lease ends unless it is extended, by the clock that gave or extended it.
+    pub expires: Timestamp,
+    /// For how long it was given or extended.
+    pub duration: Duration,
+}
+
+impl HeldLease {
+    /// The lease that ends at `expires`, `duration` after it was given or extended.
+    pub const fn new(lease: LeaseRef, expires: Timestamp, duration: Duration) -> Self {
+        Self { lease, expires, duration }
+    }
+}
+
+/// What a sweep did.
+#[derive(Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Swept {
+    /// Lost leases: their tasks are due again.
+    pub recovered: u64,
+    /// Of these, tasks that lost too many leases and are dead letters now.
+    pub died: u64,
+    /// Dead letters and tombstones forgotten.
+    pub forgotten: u64,
+    /// Pauses that begin anew because the clock was set back.
+    pub shortened: u64,
+    /// The attributes of the dead letters that were forgotten, where they had any: what else was kept for them may go too.
+    pub attributes: Vec<Vec<u8>>,
+    /// Whether more is left to be done than fitted into one sweep.
+    pub more: bool,
+    /// All leases left, read while the storage accepted writes. Empty where the storage's own clock decides which leases
+    /// are lost.
+    pub held: Vec<HeldLease>,
+}

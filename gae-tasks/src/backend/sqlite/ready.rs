@@ -1,0 +1,166 @@
+//! The lanes that have tasks waiting: a lease looks at these first, so that what is not due costs nothing.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::error::Fault;
+use super::lane::Runnable;
+use crate::backend::Standing;
+use crate::backend::lifecycle::Wait;
+use crate::time::Timestamp;
+
+/// Stands for a task that is due whatever the clock says.
+const AT_ONCE: i64 = i64::MIN;
+
+/// Of so few lanes each is asked for; of more, all rows are read that are due.
+const FEW: usize = 16;
+
+pub(super) const FIRST: &str = "SELECT timed, due FROM gae_tasks_waiting WHERE lane = ?1 AND standing = ?2 \
+                                AND typeof(timed) = 'integer' AND typeof(due) = 'integer' AND typeof(task) = 'blob' \
+                                AND length(task) = 16 ORDER BY timed, due LIMIT 1";
+
+pub(super) const OF_LANE: &str = "SELECT due FROM gae_tasks_ready WHERE standing = ?1 AND lane = ?2";
+
+pub(super) const DUE: &str = "SELECT lane FROM gae_tasks_ready WHERE standing = ?1 AND due <= ?2";
+
+pub(super) const LATER: &str = "SELECT lane, due FROM gae_tasks_ready WHERE standing = ?1 AND due >= ?2 ORDER BY due";
+
+const WATCHED: &str = "SELECT 1 FROM gae_tasks_ready WHERE standing > 0 LIMIT 1";
+
+/// When a task that waits so is due, as it stands in a row.
+pub(super) const fn due(wait: Wait) -> i64 {
+    if wait.is_timed() { wait.due().as_micros() } else { AT_ONCE }
+}
+
+/// Notes that a task waits in a lane.
+pub(super) fn add(connection: &Connection, lane: i64, standing: i64, due: i64) -> Result<(), Fault> {
+    const ADD: &str = "INSERT INTO gae_tasks_ready (standing, lane, due) VALUES (?1, ?2, ?3) \
+                       ON CONFLICT (standing, lane) DO UPDATE SET due = excluded.due WHERE excluded.due < due";
+    connection.prepare_cached(ADD)?.execute(params![standing, lane, due])?;
+    Ok(())
+}
+
+/// Notes what is left of a lane from which tasks were taken.
+pub(super) fn refresh(connection: &Connection, lane: i64, standing: Standing) -> Result<(), Fault> {
+    const CHANGE: &str = "UPDATE gae_tasks_ready SET due = ?3 WHERE standing = ?1 AND lane = ?2 AND due <> ?3";
+    const REMOVE: &str = "DELETE FROM gae_tasks_ready WHERE standing = ?1 AND lane = ?2";
+    let first = connection
+        .prepare_cached(FIRST)?
+        .query_row(params![lane, standing as i64], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    match first.map(|(is_timed, due): (bool, i64)| if is_timed { due } else { AT_ONCE }) {
+        Some(due) => connection.prepare_cached(CHANGE)?.execute(params![standing as i64, lane, due])?,
+        None => connection.prepare_cached(REMOVE)?.execute(params![standing as i64, lane])?,
+    };
+    Ok(())
+}
+
+/// Lanes and standings that have tasks waiting and no row, which no program of ours leaves out.
+pub(super) fn missing(connection: &Connection) -> Result<Vec<(i64, Standing)>, Fault> {
+    const NEXT: &str = "SELECT lane, standing FROM gae_tasks_waiting WHERE (lane, standing) > (?1, ?2) \
+                        AND typeof(lane) = 'integer' AND typeof(standing) = 'integer' ORDER BY lane, standing LIMIT 1";
+    let mut next = connection.prepare_cached(NEXT)?;
+    let mut of_lane = connection.prepare_cached(OF_LANE)?;
+    let (mut last, mut missing) = ((i64::MIN, i64::MIN), Vec::new());
+    while let Some((lane, standing)) =
+        next.query_row(params![last.0, last.1], |row| Ok((row.get(0)?, row.get(1)?))).optional()?
+    {
+        last = (lane, standing);
+        if let Some(known) = Standing::ALL.into_iter().find(|known| *known as i64 == standing)
+            && !of_lane.exists(params![standing, lane])?
+        {
+            missing.push((lane, known));
+        }
+    }
+    Ok(missing)
+}
+
+/// Adds the rows that are missing.
+pub(super) fn mend(connection: &Connection) -> Result<(), Fault> {
+    missing(connection)?.into_iter().try_for_each(|(lane, standing)| {
+        add(connection, lane, standing as i64, AT_ONCE)?;
+        refresh(connection, lane, standing)
+    })
+}
+
+/// The places among `runnable` of the lanes that have a task of `standing` due, in their order.
+pub(super) fn due_lanes(
+    connection: &Connection,
+    runnable: &Runnable,
+    standing: Standing,
+    now: Timestamp,
+) -> Result<Vec<usize>, Fault> {
+    if runnable.lanes().is_empty() || is_rare(standing) && !has_watched(connection)? {
+        return Ok(Vec::new());
+    }
+    let mut due = Vec::new();
+    if runnable.lanes().len() <= FEW {
+        let mut of_lane = connection.prepare_cached(OF_LANE)?;
+        for (place, lane) in runnable.lanes().iter().enumerate() {
+            let found = of_lane.query_row(params![standing as i64, lane.id], |row| row.get::<_, i64>(0)).optional()?;
+            due.extend(found.filter(|due| *due <= now.as_micros()).map(|_| place));
+        }
+        return Ok(due);
+    }
+    let mut statement = connection.prepare_cached(DUE)?;
+    let mut rows = statement.query(params![standing as i64, now.as_micros()])?;
+    while let Some(row) = rows.next()? {
+        due.extend(runnable.place(row.get(0)?));
+    }
+    due.sort_unstable();
+    Ok(due)
+}
+
+/// When the first task becomes due after `now`, of the lanes and standings that have none due.
+pub(super) fn later(connection: &Connection, runnable: &Runnable, now: Timestamp) -> Result<Option<Timestamp>, Fault> {
+    from(connection, runnable, now.as_micros().saturating_add(1))
+}
+
+/// When the first task is due of all that wait, whether that has passed or not.
+pub(super) fn first(connection: &Connection, runnable: &Runnable) -> Result<Option<Timestamp>, Fault> {
+    from(connection, runnable, AT_ONCE)
+}
+
+/// When the first task is due of those lanes and standings that have none due before the moment `least`.
+fn from(connection: &Connection, runnable: &Runnable, least: i64) -> Result<Option<Timestamp>, Fault> {
+    let has_watched = has_watched(connection)?;
+    let mut soonest = None;
+    for standing in Standing::ALL.into_iter().filter(|standing| has_watched || !is_rare(*standing)) {
+        let first = first_of(connection, runnable, standing, least)?;
+        soonest = soonest.into_iter().chain(first).min();
+    }
+    Ok(soonest.map(Timestamp::from_micros))
+}
+
+fn first_of(
+    connection: &Connection,
+    runnable: &Runnable,
+    standing: Standing,
+    least: i64,
+) -> Result<Option<i64>, Fault> {
+    if runnable.lanes().len() <= FEW {
+        let mut of_lane = connection.prepare_cached(OF_LANE)?;
+        let mut first: Option<i64> = None;
+        for lane in runnable.lanes() {
+            let due = of_lane.query_row(params![standing as i64, lane.id], |row| row.get(0)).optional()?;
+            first = first.into_iter().chain(due.filter(|due| *due >= least)).min();
+        }
+        return Ok(first);
+    }
+    let mut statement = connection.prepare_cached(LATER)?;
+    let mut rows = statement.query(params![standing as i64, least])?;
+    while let Some(row) = rows.next()? {
+        if runnable.place(row.get(0)?).is_some() {
+            return Ok(Some(row.get(1)?));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether few tasks have this standing: only those that have lost leases.
+const fn is_rare(standing: Standing) -> bool {
+    !matches!(standing, Standing::Clear)
+}
+
+fn has_watched(connection: &Connection) -> Result<bool, Fault> {
+    Ok(connection.prepare_cached(WATCHED)?.exists([])?)
+}

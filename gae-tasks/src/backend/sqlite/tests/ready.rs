@@ -1,0 +1,143 @@
+//! The lanes that have tasks waiting: rows that say so, and what other processes change.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use super::super::connection::create;
+use super::super::lane::Catalogue;
+use super::super::news::News;
+use super::{Folder, at, enqueue, lease, settle_all, sweep, task, wait};
+use crate::backend::{Backend, Enqueue, NewTask, Pull, Routes, Touch, Verdict};
+use crate::queue::QueueName;
+use crate::time::{Now, Schedule};
+
+fn rows(folder: &Folder) -> Vec<(i64, i64)> {
+    let other = Connection::open(folder.file()).unwrap();
+    let mut statement = other.prepare("SELECT standing, due FROM gae_tasks_ready ORDER BY standing, lane").unwrap();
+    statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().collect::<Result<_, _>>().unwrap()
+}
+
+#[test]
+fn a_lane_has_a_row_while_it_has_tasks_waiting() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    assert_eq!(rows(&folder), []);
+    enqueue(&sqlite, vec![task(b"a"), task(b"b")]).unwrap();
+    assert_eq!(rows(&folder), [(0, i64::MIN)]);
+    lease(&sqlite, at(100), 1);
+    assert_eq!(rows(&folder), [(0, i64::MIN)]);
+    let leased = lease(&sqlite, at(100), 1).tasks;
+    assert_eq!(rows(&folder), []);
+    settle_all(&sqlite, at(100), &leased, &Verdict::Release);
+    assert_eq!(rows(&folder), [(0, i64::MIN)]);
+}
+
+#[test]
+fn the_row_of_a_lane_tells_when_its_first_task_is_due() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    let later = |seconds| NewTask { schedule: Schedule::At(at(seconds)), ..task(b"x") };
+    for (seconds, first) in [(300, 300), (200, 200), (400, 200)] {
+        enqueue(&sqlite, vec![later(seconds)]).unwrap();
+        assert_eq!(rows(&folder), [(0, at(first).as_micros())]);
+    }
+    assert_eq!(lease(&sqlite, at(300), 1).tasks.len(), 1);
+    assert_eq!(rows(&folder), [(0, at(300).as_micros())]);
+}
+
+#[test]
+fn a_deleted_task_leaves_no_row_behind() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    let (one, other) = (task(b"a"), task(b"b"));
+    enqueue(&sqlite, vec![one.clone(), other]).unwrap();
+    let touch = Touch { now: Now::At(at(100)), id: one.spec.id };
+    assert!(wait(sqlite.delete(touch)).unwrap());
+    assert_eq!(rows(&folder), [(0, i64::MIN)]);
+    wait(sqlite.purge(QueueName::DEFAULT, Now::At(at(100)))).unwrap();
+    assert_eq!(rows(&folder), []);
+}
+
+#[test]
+fn a_sweep_finds_tasks_that_no_lease_would_find() {
+    let folder = Folder::new();
+    enqueue(&folder.open(), vec![task(b"a")]).unwrap();
+    Connection::open(folder.file()).unwrap().execute("DELETE FROM gae_tasks_ready", []).unwrap();
+    let sqlite = folder.open();
+    assert!(lease(&sqlite, at(100), 1).tasks.is_empty());
+    sweep(&sqlite, at(100));
+    assert_eq!(lease(&sqlite, at(100), 1).tasks.len(), 1);
+}
+
+/// A worker's side of the file: what it knows, and has been told.
+struct Side {
+    connection: Connection,
+    catalogue: Catalogue,
+    news: News,
+}
+
+impl Side {
+    fn of(folder: &Folder) -> Self {
+        let (_, connection) = create(&folder.file()).unwrap();
+        let mut catalogue = Catalogue::default();
+        catalogue.refresh(&connection).unwrap();
+        catalogue.runnable(&Arc::new([QueueName::DEFAULT].into()), &Routes::Any);
+        Self { connection, catalogue, news: News::default() }
+    }
+
+    fn have_come(&mut self, seconds: i64) -> bool {
+        self.news.have_come(&self.connection, &mut self.catalogue, at(seconds)).unwrap()
+    }
+}
+
+#[test]
+fn a_task_that_another_process_makes_due_is_news_once() {
+    let folder = Folder::new();
+    let other = folder.open();
+    let mut side = Side::of(&folder);
+    assert!(!side.have_come(100));
+    enqueue(&other, vec![task(b"a")]).unwrap();
+    assert!(side.have_come(0), "whatever the clock says, and in a queue that is new");
+    assert!(!side.have_come(0), "nothing has changed since");
+}
+
+#[test]
+fn a_task_that_becomes_due_sooner_than_any_that_is_known_is_news() {
+    let folder = Folder::new();
+    let other = folder.open();
+    let mut side = Side::of(&folder);
+    let store = |seconds| {
+        let later = NewTask { schedule: Schedule::At(at(seconds)), ..task(b"x") };
+        wait(other.enqueue(Enqueue { now: Now::At(at(0)), tasks: vec![later] })).unwrap();
+    };
+    for (seconds, is_news) in [(300, true), (400, false), (200, true), (250, false)] {
+        store(seconds);
+        assert_eq!(side.have_come(0), is_news, "{seconds}");
+    }
+    store(500);
+    assert!(side.have_come(200), "the first is due by now");
+}
+
+#[test]
+fn what_happens_in_queues_that_are_not_served_is_no_news() {
+    let folder = Folder::new();
+    let other = folder.open();
+    let mut side = Side::of(&folder);
+    let elsewhere = task(b"x").with(|task| task.spec.queue = QueueName::from_static("elsewhere"));
+    enqueue(&other, vec![elsewhere]).unwrap();
+    assert!(!side.have_come(100));
+}
+
+#[test]
+fn an_idle_worker_is_woken_by_another_process() {
+    let folder = Folder::new();
+    let (worker, other) = (folder.open(), folder.open());
+    let mut wakeups = worker.wakeups();
+    assert!(lease(&worker, at(100), 1).tasks.is_empty());
+    enqueue(&other, vec![task(b"a")]).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let woken = async { tokio::time::timeout(Duration::from_secs(20), wakeups.changed()).await };
+    runtime.block_on(woken).expect("it is woken").unwrap();
+}
