@@ -1,4 +1,4 @@
-//! What a lease has taken so far, and whose turn it is.
+//! What a lease has taken so far, and how long a queue's turn is.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -9,8 +9,8 @@ use crate::queue::QueueName;
 /// How many bytes of payloads one lease brings: the task that reaches them is its last, so that one always fits.
 pub(crate) const MAX_LEASED_BYTES: usize = 8 * 1024 * 1024;
 
-/// So many tasks are worth a turn of their own: a turn costs about as much as half a task.
-const WORTH_A_TURN: usize = 8;
+/// So many tasks are worth a turn of their own: a turn costs about as much as two tasks.
+const WORTH_A_TURN: usize = 32;
 
 /// What a lease has taken so far.
 #[derive(Debug)]
@@ -62,24 +62,19 @@ impl Haul {
     }
 }
 
-/// The turns of the queues that have clear tasks due, in one lease.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Turns {
-    /// How many tasks a queue gives in its turn.
-    pub(crate) length: usize,
-    /// Which of the queues, which are in the order of their names, is the first.
-    pub(crate) first: usize,
+/// How many tasks a queue gives in its turn, in a lease with room for so many, where so many queues have tasks due: as many
+/// as is fair, or as it pays.
+pub(crate) fn turn_length(room: usize, queues: usize) -> usize {
+    (room / queues.max(1)).max(least(room))
 }
 
-impl Turns {
-    /// Those of a lease with room for so many tasks, where `due` has a queue's place by name: a turn is as long as is fair,
-    /// or as it pays.
-    pub(crate) fn new(room: usize, last_turn: Option<&QueueName>, due: &[&QueueName]) -> Self {
-        let queues = due.len().max(1);
-        let length = (room / queues).max(WORTH_A_TURN.min(room / WORTH_A_TURN)).max(1);
-        let first = last_turn.map_or(0, |last| due.partition_point(|queue| *queue <= last)) % queues;
-        Self { length, first }
-    }
+/// So many queues that have tasks due make turns as short as they get.
+pub(crate) fn many_queues(room: usize) -> usize {
+    room / least(room) + 1
+}
+
+fn least(room: usize) -> usize {
+    WORTH_A_TURN.min(room / 8).max(1)
 }
 
 #[cfg(test)]
@@ -88,29 +83,19 @@ mod tests {
 
     use super::*;
 
-    fn names(count: usize) -> Vec<QueueName> {
-        (0..count).map(|number| QueueName::new(format!("q{number:04}")).unwrap()).collect()
-    }
-
     #[test]
-    fn the_queue_after_the_last_one_is_next() {
-        let names = names(3);
-        let first = |last: Option<usize>, due: &[usize]| {
-            let due: Vec<_> = due.iter().map(|place| &names[*place]).collect();
-            Turns::new(10, last.map(|place| &names[place]), &due).first
-        };
-        assert_eq!([first(None, &[0, 1, 2]), first(Some(0), &[0, 1, 2]), first(Some(2), &[0, 1, 2])], [0, 1, 0]);
-        assert_eq!([first(Some(1), &[0, 2]), first(Some(1), &[0, 1]), first(Some(0), &[])], [1, 0, 0]);
+    fn a_turn_is_a_share_of_the_lease_or_a_few_tasks() {
+        let lengths = [1, 2, 10, 100, 5_000].map(|queues| turn_length(1_000, queues));
+        assert_eq!(lengths, [1_000, 500, 100, 32, 32]);
+        assert_eq!([turn_length(50, 10), turn_length(16, 10), turn_length(1, 9), turn_length(0, 0)], [6, 2, 1, 1]);
     }
 
     proptest! {
         #[test]
-        fn a_turn_is_fair_or_short(room in 0..2_000_usize, queues in 1..2_000_usize) {
-            let (names, length) = (names(queues), |names: &[QueueName]| Turns::new(room, None, &names.iter().collect::<Vec<_>>()).length);
-            let length = length(&names);
-            prop_assert!(length >= 1);
-            prop_assert!(length <= (room / queues).max(WORTH_A_TURN), "{length}");
-            prop_assert!(length * queues >= room.saturating_sub(queues), "one round is about all");
+        fn more_than_many_queues_make_no_turn_shorter(room in 0..2_000_usize, more in 0..2_000_usize) {
+            let many = many_queues(room);
+            prop_assert_eq!(turn_length(room, many), turn_length(room, many + more));
+            prop_assert!(turn_length(room, many) * many >= room, "one round of them is all");
         }
     }
 }

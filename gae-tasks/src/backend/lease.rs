@@ -23,7 +23,8 @@ pub struct Lease {
     pub routes: Routes,
     /// How many tasks.
     pub room: Room,
-    /// The queue that had the last turn: those after it, in the order of their names, are next.
+    /// The queue that had the last turn: those after it, in the order in which the storage first got a task of them, are
+    /// next.
     pub last_turn: Option<QueueName>,
     /// Queues of which at most so many tasks are leased, though there may be room for more.
     pub bounds: HashMap<QueueName, usize>,
@@ -32,7 +33,7 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// A lease of tasks of all standings that the queues, whose first by name has the first turn, have due.
+    /// A lease of tasks that the queues have due; the queue that the storage has known longest has the first turn.
     pub fn new(now: Now, queues: Arc<BTreeSet<QueueName>>, routes: Routes, room: Room, duration: Duration) -> Self {
         Self { now, queues, routes, room, last_turn: None, bounds: HashMap::new(), duration }
     }

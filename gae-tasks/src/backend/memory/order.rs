@@ -41,7 +41,7 @@ impl Order {
         }
     }
 
-    /// The queues that `lease` is of and that have tasks waiting, in the order of their names.
+    /// The queues that `lease` is of and that have tasks waiting.
     pub(super) fn queues<'a>(&'a self, lease: &'a Lease) -> impl Iterator<Item = &'a QueueName> {
         self.0.keys().filter(|queue| lease.queues.contains(*queue))
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 use super::order::{Lane, Order};
-use crate::backend::haul::{Haul, Turns};
+use crate::backend::haul::{Haul, turn_length};
 use crate::backend::lifecycle::{self, Change, Ended, Facts, Holder, Rules};
 use crate::backend::record::{bounded, error_text};
 use crate::backend::{
@@ -25,6 +25,8 @@ pub(super) struct Store {
     names: HashMap<(QueueName, TaskName), Holder>,
     pub(super) queues: BTreeMap<QueueName, QueueRecord>,
     order: Order,
+    /// Which of the queues got a task first, which next, and so on: they take turns in this order.
+    places: HashMap<QueueName, usize>,
 }
 
 /// A task with its lease.
@@ -56,6 +58,8 @@ impl Store {
             self.names.insert(key, Holder::Task(task.spec.id));
         }
         self.queue(&task.spec.queue);
+        let place = self.places.len();
+        self.places.entry(task.spec.queue.clone()).or_insert(place);
         let (id, facts) = (task.spec.id, Facts::new(task.schedule, task.spec.max_attempts, now));
         self.tasks.insert(id, Stored { task, facts, errors: Vec::new(), lease: None });
         self.wait(id);
@@ -170,7 +174,8 @@ impl Store {
 
     pub(super) fn lease(&mut self, request: &Lease, now: Timestamp) -> Leased {
         let is_paused = |queue: &QueueName| self.queues.get(queue).is_some_and(|queue| queue.paused);
-        let queues: Vec<_> = self.order.queues(request).filter(|queue| !is_paused(queue)).cloned().collect();
+        let mut queues: Vec<_> = self.order.queues(request).filter(|queue| !is_paused(queue)).cloned().collect();
+        queues.sort_unstable_by_key(|queue| self.places.get(queue));
         let mut haul = Haul::new(request);
         let mut isolated = false;
         for standing in [Standing::Isolated, Standing::Suspect, Standing::Marked] {
@@ -192,11 +197,13 @@ impl Store {
         };
         let is_due = |queue: &&QueueName| haul.room_of(queue) > 0 && !due(self, queue, 1).is_empty();
         let queues: Vec<_> = queues.iter().filter(is_due).collect();
-        let turns = Turns::new(haul.room(Standing::Clear), request.last_turn.as_ref(), &queues);
+        let length = turn_length(haul.room(Standing::Clear), queues.len());
+        let last = request.last_turn.as_ref().and_then(|last| self.places.get(last));
+        let next = queues.partition_point(|queue| last.is_some_and(|last| self.places.get(*queue) <= Some(last)));
         let mut line: VecDeque<_> = queues.into();
-        line.rotate_left(turns.first);
+        line.rotate_left(next);
         while let Some(queue) = line.pop_front() {
-            let most = turns.length.min(haul.room(Standing::Clear)).min(haul.room_of(queue));
+            let most = length.min(haul.room(Standing::Clear)).min(haul.room_of(queue));
             let due = due(self, queue, most);
             if due.len() >= most && most > 0 {
                 line.push_back(queue);

@@ -21,6 +21,8 @@ pub(super) struct Lane {
     pub(super) route: Route,
     /// What a program must know to run its tasks.
     pub(super) version: u8,
+    /// Its queue's place in the order of turns.
+    pub(super) turn: i64,
 }
 
 impl Lane {
@@ -55,7 +57,7 @@ struct Queue {
     paused: bool,
 }
 
-/// The lanes that a worker can run, in the order of their queues' names.
+/// The lanes that a worker can run, in the order of their queues' turns.
 #[derive(Debug)]
 pub(super) struct Runnable {
     queues: Arc<BTreeSet<QueueName>>,
@@ -120,14 +122,14 @@ impl Catalogue {
 
     /// Lanes are only ever added, so the ones after the newest known are all there is to read.
     fn read_lanes(&mut self, connection: &Connection) -> Result<(), Fault> {
-        const NEW: &str = "SELECT id, queue, kind, shape, version FROM gae_tasks_lane WHERE id > ?1 ORDER BY id";
+        const NEW: &str = "SELECT id, queue, kind, shape, version, turn FROM gae_tasks_lane WHERE id > ?1 ORDER BY id";
         let mut statement = connection.prepare_cached(NEW)?;
         let mut rows = statement.query(params![self.newest])?;
         while let Some(row) = rows.next()? {
             let id = row.get(0)?;
             self.newest = self.newest.max(id);
-            match names_of_lane(row, 1) {
-                Some((queue, route, version)) => self.know(Lane { id, queue, route, version }),
+            match names_of_lane(row, 1).zip(row.get(5).ok()) {
+                Some(((queue, route, version), turn)) => self.know(Lane { id, queue, route, version, turn }),
                 None => unreadable::row(connection, "gae_tasks_lane", id),
             }
         }
@@ -172,12 +174,13 @@ impl Catalogue {
         }
         self.ensure_queue(connection, &task.spec.queue)?;
         let shape = task.spec.shape.to_bits().cast_signed();
-        connection
-            .prepare_cached("INSERT INTO gae_tasks_lane (queue, kind, shape, version) VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![task.spec.queue.as_str(), task.spec.kind.as_str(), shape, version])?;
-        let id = connection.last_insert_rowid();
+        const MAKE: &str = "INSERT INTO gae_tasks_lane (queue, kind, shape, version, turn) VALUES (?1, ?2, ?3, ?4, \
+                            coalesce((SELECT min(turn) FROM gae_tasks_lane WHERE queue = ?1), \
+                            (SELECT coalesce(max(id), 0) + 1 FROM gae_tasks_lane))) RETURNING id, turn";
+        let values = params![task.spec.queue.as_str(), task.spec.kind.as_str(), shape, version];
+        let (id, turn) = connection.prepare_cached(MAKE)?.query_row(values, |row| Ok((row.get(0)?, row.get(1)?)))?;
         let route = Route::new(task.spec.kind.clone(), task.spec.shape);
-        self.know(Lane { id, queue: task.spec.queue.clone(), route, version });
+        self.know(Lane { id, queue: task.spec.queue.clone(), route, version, turn });
         Ok(id)
     }
 
@@ -242,6 +245,11 @@ impl Catalogue {
         Ok(())
     }
 
+    /// A queue's place in the order of turns; none before it got its first task.
+    pub(super) fn turn_of(&self, queue: &QueueName) -> Option<i64> {
+        Some(self.by_name.get(queue)?.values().flatten().next()?.turn)
+    }
+
     /// The configuration of the queue of a lane; `None` if this program cannot read it.
     pub(super) fn config(&self, lane: i64) -> Option<QueueConfig> {
         match self.queues.get(&self.lane(lane)?.queue) {
@@ -268,7 +276,7 @@ impl Catalogue {
                 && routes.contains(&lane.route)
         };
         let mut lanes: Vec<_> = self.lanes.values().filter(may_run).cloned().collect();
-        lanes.sort_unstable_by(|one, other| (&one.queue, one.id).cmp(&(&other.queue, other.id)));
+        lanes.sort_unstable_by_key(|lane| (lane.turn, lane.id));
         let places = lanes.iter().enumerate().map(|(place, lane)| (lane.id, place)).collect();
         let runnable = Arc::new(Runnable { queues: Arc::clone(queues), routes: routes.clone(), lanes, places });
         self.runnable.truncate(MOST_RUNNABLE - 1);

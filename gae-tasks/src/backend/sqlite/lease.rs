@@ -11,12 +11,12 @@ use super::connection::Durability;
 use super::error::Fault;
 use super::lane::{Lane, Runnable};
 use super::lost::Waited;
-use super::ready;
+use super::ready::{self, Turns};
 use super::row::{deadline, retry, task_id, task_name};
 use super::unreadable;
 use super::waiting;
 use super::writer::{Store, moment};
-use crate::backend::haul::{Haul, Turns};
+use crate::backend::haul::{Haul, many_queues, turn_length};
 use crate::backend::lifecycle::Wait;
 use crate::backend::{Lease, LeaseRef, LeaseToken, Leased, LeasedTask, Standing};
 use crate::task::{TaskId, TaskSpec};
@@ -38,9 +38,9 @@ impl Request for Lease {
         let now = moment(self.now);
         let runnable = store.catalogue.runnable(&self.queues, &self.routes);
         let (connection, haul) = (&store.connection, Haul::new(self));
-        for standing in Standing::ALL {
-            let mut due = ready::due_lanes(connection, &runnable, standing, now)?.into_iter();
-            if haul.room(standing) > 0 && due.any(|place| haul.room_of(&runnable.lanes()[place].queue) > 0) {
+        for standing in Standing::ALL.into_iter().filter(|standing| haul.room(*standing) > 0) {
+            let may_give = |place: usize| haul.room_of(&runnable.lanes()[place].queue) > 0;
+            if ready::is_due(connection, &runnable, standing, now, may_give)? {
                 return Ok(None);
             }
         }
@@ -51,7 +51,7 @@ impl Request for Lease {
     fn perform(&mut self, store: &mut Store) -> Result<Leased, Fault> {
         let now = moment(self.now);
         let runnable = store.catalogue.runnable(&self.queues, &self.routes);
-        let Store { connection, session, .. } = store;
+        let Store { connection, session, catalogue, .. } = store;
         let mut catch = Catch { haul: Haul::new(self), waited: Vec::new(), reader: Reader::prepare(connection)? };
         for standing in [Standing::Isolated, Standing::Suspect, Standing::Marked] {
             let due = ready::due_lanes(connection, &runnable, standing, now)?;
@@ -61,7 +61,8 @@ impl Request for Lease {
             take(&mut merge, usize::MAX, &mut catch)?;
             merge.finish(now)?;
         }
-        self.take_turns(connection, &runnable, &mut catch, now)?;
+        let last = self.last_turn.as_ref().and_then(|last| catalogue.turn_of(last));
+        self.take_turns(Turns::after(connection, &runnable, last, now), &mut catch, now)?;
         if !catch.waited.is_empty() {
             let session = session.begin(connection, now)?;
             self.write(connection, &catch, now, session)?;
@@ -114,38 +115,41 @@ impl Lease {
     }
 
     /// Takes clear tasks, of each queue as many as it may give in its turn, until there is no more room, or nothing due.
-    fn take_turns(
-        &self,
-        connection: &Connection,
-        runnable: &Runnable,
-        catch: &mut Catch<'_>,
-        now: Timestamp,
-    ) -> Result<(), Fault> {
-        let due = ready::due_lanes(connection, runnable, Standing::Clear, now)?;
-        let due: Vec<_> = due.into_iter().map(|place| &*runnable.lanes()[place]).collect();
-        let of_queues = due.chunk_by(|one, other| one.queue == other.queue);
-        let of_queues: Vec<_> = of_queues.filter(|lanes| catch.haul.room_of(&lanes[0].queue) > 0).collect();
-        let queues: Vec<_> = of_queues.iter().map(|lanes| &lanes[0].queue).collect();
+    fn take_turns(&self, mut turns: Turns<'_>, catch: &mut Catch<'_>, now: Timestamp) -> Result<(), Fault> {
         let room = catch.haul.room(Standing::Clear);
-        let turns = Turns::new(room, self.last_turn.as_ref(), &queues);
-        let mut line: VecDeque<(&[&Lane], Option<Merge<'_>>)> =
-            of_queues.into_iter().map(|lanes| (lanes, None)).collect();
-        line.rotate_left(turns.first);
-        let rank = Rank { standing: Standing::Clear, alone: false };
-        while catch.haul.room(Standing::Clear) > 0
-            && let Some((lanes, merge)) = line.pop_front()
+        let mut first_round = VecDeque::new();
+        while first_round.len() < many_queues(room)
+            && let Some(lanes) = self.next_queue(&mut turns, catch)?
         {
-            let mut merge = match merge {
-                Some(merge) => merge,
-                None => Merge::start(connection, lanes.to_vec(), rank, now, turns.length.min(room))?,
+            first_round.push_back(lanes);
+        }
+        let length = turn_length(room, first_round.len());
+        let mut again: VecDeque<Merge<'_>> = VecDeque::new();
+        let rank = Rank { standing: Standing::Clear, alone: false };
+        while catch.haul.room(Standing::Clear) > 0 {
+            let next =
+                first_round.pop_front().map_or_else(|| self.next_queue(&mut turns, catch), |lanes| Ok(Some(lanes)));
+            let mut merge = match (next?, again.pop_front()) {
+                (Some(lanes), later) => {
+                    later.into_iter().for_each(|later| again.push_front(later));
+                    Merge::start(catch.reader.connection, lanes, rank, now, length.min(room))?
+                }
+                (None, Some(again)) => again,
+                (None, None) => break,
             };
-            if take(&mut merge, turns.length, catch)? {
-                line.push_back((lanes, Some(merge)));
-            } else {
-                merge.finish(now)?;
+            if take(&mut merge, length, catch)? { again.push_back(merge) } else { merge.finish(now)? }
+        }
+        again.into_iter().try_for_each(|merge| merge.finish(now))
+    }
+
+    /// The next queue that may give a task.
+    fn next_queue<'a>(&self, turns: &mut Turns<'a>, catch: &Catch<'_>) -> Result<Option<Vec<&'a Lane>>, Fault> {
+        while let Some(lanes) = turns.next()? {
+            if lanes.first().is_some_and(|lane| catch.haul.room_of(&lane.queue) > 0) {
+                return Ok(Some(lanes));
             }
         }
-        line.into_iter().filter_map(|(_, merge)| merge).try_for_each(|merge| merge.finish(now))
+        Ok(None)
     }
 }
 
@@ -205,6 +209,8 @@ struct Source<'a> {
 impl<'a> Source<'a> {
     /// Of many lanes each is likely to give few, and what is read is not always taken.
     fn new(lane: &'a Lane, timed: bool, limit: usize, lanes: usize) -> Self {
+        // One more than may be taken: what is left of the lane need not be asked for then.
+        let limit = limit.saturating_add(1);
         let step = if lanes == 1 { limit } else { limit.saturating_mul(2) / lanes };
         let first = (i64::MIN, TaskId::from_bytes([0; 16]));
         let step = step.clamp(1, limit.min(MOST_READ));
@@ -289,7 +295,11 @@ impl<'a> Merge<'a> {
         }
         self.bad.into_iter().try_for_each(|(lane, id)| put_off(connection, lane, standing, id, now))?;
         let touched = self.sources.iter().filter(|source| source.taken.is_some()).map(|source| source.lane.id);
-        touched.collect::<BTreeSet<_>>().into_iter().try_for_each(|lane| ready::refresh(connection, lane, standing))
+        let mut touched: BTreeSet<_> = touched.collect();
+        // What is not timed and waits on is due at once, as before.
+        let as_before = self.sources.iter().filter(|source| !source.timed && !source.ready.is_empty());
+        as_before.for_each(|source| _ = touched.remove(&source.lane.id));
+        touched.into_iter().try_for_each(|lane| ready::refresh(connection, lane, standing))
     }
 }
 

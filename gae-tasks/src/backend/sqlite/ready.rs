@@ -1,9 +1,11 @@
 //! The lanes that have tasks waiting: a lease looks at these first, so that what is not due costs nothing.
 
+use std::collections::{BTreeSet, VecDeque};
+
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::Fault;
-use super::lane::Runnable;
+use super::lane::{Lane, Runnable};
 use crate::backend::Standing;
 use crate::backend::lifecycle::Wait;
 use crate::time::Timestamp;
@@ -11,16 +13,26 @@ use crate::time::Timestamp;
 /// Stands for a task that is due whatever the clock says.
 const AT_ONCE: i64 = i64::MIN;
 
-/// Of so few lanes each is asked for; of more, all rows are read that are due.
+/// Of so few lanes each is asked for; of more, the rows are read that are due.
 const FEW: usize = 16;
+
+/// How many rows are read at a time.
+const MANY: usize = 64;
 
 pub(super) const FIRST: &str = "SELECT timed, due FROM gae_tasks_waiting WHERE lane = ?1 AND standing = ?2 \
                                 AND typeof(timed) = 'integer' AND typeof(due) = 'integer' AND typeof(task) = 'blob' \
                                 AND length(task) = 16 ORDER BY timed, due LIMIT 1";
 
-pub(super) const OF_LANE: &str = "SELECT due FROM gae_tasks_ready WHERE standing = ?1 AND lane = ?2";
+pub(super) const OF_LANE: &str = "SELECT due FROM gae_tasks_ready WHERE standing = ?1 AND turn = ?2 AND lane = ?3";
 
 pub(super) const DUE: &str = "SELECT lane FROM gae_tasks_ready WHERE standing = ?1 AND due <= ?2";
+
+// The sign keeps SQLite from the other index, whose order is that of the moments.
+pub(super) const TURNS: &str = "SELECT turn FROM gae_tasks_ready WHERE standing = 0 AND turn > ?1 AND turn <= ?2 \
+                                AND +due <= ?3 ORDER BY turn LIMIT ?4";
+
+pub(super) const OF_TURN: &str =
+    "SELECT lane FROM gae_tasks_ready WHERE standing = 0 AND turn = ?1 AND +due <= ?2 ORDER BY lane";
 
 pub(super) const LATER: &str = "SELECT lane, due FROM gae_tasks_ready WHERE standing = ?1 AND due >= ?2 ORDER BY due";
 
@@ -33,16 +45,19 @@ pub(super) const fn due(wait: Wait) -> i64 {
 
 /// Notes that a task waits in a lane.
 pub(super) fn add(connection: &Connection, lane: i64, standing: i64, due: i64) -> Result<(), Fault> {
-    const ADD: &str = "INSERT INTO gae_tasks_ready (standing, lane, due) VALUES (?1, ?2, ?3) \
-                       ON CONFLICT (standing, lane) DO UPDATE SET due = excluded.due WHERE excluded.due < due";
+    const ADD: &str = "INSERT INTO gae_tasks_ready (standing, turn, lane, due) \
+                       SELECT ?1, turn, id, ?3 FROM gae_tasks_lane WHERE id = ?2 \
+                       ON CONFLICT (standing, turn, lane) DO UPDATE SET due = excluded.due WHERE excluded.due < due";
     connection.prepare_cached(ADD)?.execute(params![standing, lane, due])?;
     Ok(())
 }
 
 /// Notes what is left of a lane from which tasks were taken.
 pub(super) fn refresh(connection: &Connection, lane: i64, standing: Standing) -> Result<(), Fault> {
-    const CHANGE: &str = "UPDATE gae_tasks_ready SET due = ?3 WHERE standing = ?1 AND lane = ?2 AND due <> ?3";
-    const REMOVE: &str = "DELETE FROM gae_tasks_ready WHERE standing = ?1 AND lane = ?2";
+    const CHANGE: &str = "UPDATE gae_tasks_ready SET due = ?3 WHERE standing = ?1 \
+                          AND turn = (SELECT turn FROM gae_tasks_lane WHERE id = ?2) AND lane = ?2 AND due <> ?3";
+    const REMOVE: &str = "DELETE FROM gae_tasks_ready WHERE standing = ?1 \
+                          AND turn = (SELECT turn FROM gae_tasks_lane WHERE id = ?2) AND lane = ?2";
     let first = connection
         .prepare_cached(FIRST)?
         .query_row(params![lane, standing as i64], |row| Ok((row.get(0)?, row.get(1)?)))
@@ -58,15 +73,16 @@ pub(super) fn refresh(connection: &Connection, lane: i64, standing: Standing) ->
 pub(super) fn missing(connection: &Connection) -> Result<Vec<(i64, Standing)>, Fault> {
     const NEXT: &str = "SELECT lane, standing FROM gae_tasks_waiting WHERE (lane, standing) > (?1, ?2) \
                         AND typeof(lane) = 'integer' AND typeof(standing) = 'integer' ORDER BY lane, standing LIMIT 1";
+    const IS_THERE: &str = "SELECT 1 FROM gae_tasks_ready WHERE standing = ?1 AND lane = ?2";
     let mut next = connection.prepare_cached(NEXT)?;
-    let mut of_lane = connection.prepare_cached(OF_LANE)?;
+    let mut is_there = connection.prepare_cached(IS_THERE)?;
     let (mut last, mut missing) = ((i64::MIN, i64::MIN), Vec::new());
     while let Some((lane, standing)) =
         next.query_row(params![last.0, last.1], |row| Ok((row.get(0)?, row.get(1)?))).optional()?
     {
         last = (lane, standing);
         if let Some(known) = Standing::ALL.into_iter().find(|known| *known as i64 == standing)
-            && !of_lane.exists(params![standing, lane])?
+            && !is_there.exists(params![standing, lane])?
         {
             missing.push((lane, known));
         }
@@ -82,6 +98,22 @@ pub(super) fn mend(connection: &Connection) -> Result<(), Fault> {
     })
 }
 
+/// Whether a task of `standing` is due in a lane that may give one.
+pub(super) fn is_due(
+    connection: &Connection,
+    runnable: &Runnable,
+    standing: Standing,
+    now: Timestamp,
+    may_give: impl Fn(usize) -> bool,
+) -> Result<bool, Fault> {
+    let mut found = false;
+    each_due(connection, runnable, standing, now, |place| {
+        found |= may_give(place);
+        !found
+    })?;
+    Ok(found)
+}
+
 /// The places among `runnable` of the lanes that have a task of `standing` due, in their order.
 pub(super) fn due_lanes(
     connection: &Connection,
@@ -89,25 +121,100 @@ pub(super) fn due_lanes(
     standing: Standing,
     now: Timestamp,
 ) -> Result<Vec<usize>, Fault> {
-    if runnable.lanes().is_empty() || is_rare(standing) && !has_watched(connection)? {
-        return Ok(Vec::new());
-    }
     let mut due = Vec::new();
+    each_due(connection, runnable, standing, now, |place| {
+        due.push(place);
+        true
+    })?;
+    due.sort_unstable();
+    Ok(due)
+}
+
+/// Shows the lanes that have a task of `standing` due, until enough of them have been seen.
+fn each_due(
+    connection: &Connection,
+    runnable: &Runnable,
+    standing: Standing,
+    now: Timestamp,
+    mut see: impl FnMut(usize) -> bool,
+) -> Result<(), Fault> {
+    if runnable.lanes().is_empty() || is_rare(standing) && !has_watched(connection)? {
+        return Ok(());
+    }
     if runnable.lanes().len() <= FEW {
         let mut of_lane = connection.prepare_cached(OF_LANE)?;
         for (place, lane) in runnable.lanes().iter().enumerate() {
-            let found = of_lane.query_row(params![standing as i64, lane.id], |row| row.get::<_, i64>(0)).optional()?;
-            due.extend(found.filter(|due| *due <= now.as_micros()).map(|_| place));
+            let due = of_lane.query_row(params![standing as i64, lane.turn, lane.id], |row| row.get::<_, i64>(0));
+            if due.optional()?.is_some_and(|due| due <= now.as_micros()) && !see(place) {
+                break;
+            }
         }
-        return Ok(due);
+        return Ok(());
     }
     let mut statement = connection.prepare_cached(DUE)?;
     let mut rows = statement.query(params![standing as i64, now.as_micros()])?;
     while let Some(row) = rows.next()? {
-        due.extend(runnable.place(row.get(0)?));
+        if runnable.place(row.get(0)?).is_some_and(|place| !see(place)) {
+            break;
+        }
     }
-    due.sort_unstable();
-    Ok(due)
+    Ok(())
+}
+
+/// The queues that have clear tasks due, one after the other, beginning after a turn and going round once. Those whose turn
+/// has passed meanwhile are not looked at again.
+pub(super) struct Turns<'a> {
+    connection: &'a Connection,
+    runnable: &'a Runnable,
+    now: Timestamp,
+    /// What is left of the round: turns after the first number, up to the second.
+    rest: Vec<(i64, i64)>,
+    read: VecDeque<i64>,
+}
+
+impl<'a> Turns<'a> {
+    pub(super) fn after(connection: &'a Connection, runnable: &'a Runnable, last: Option<i64>, now: Timestamp) -> Self {
+        let rest = match last {
+            Some(last) => vec![(i64::MIN, last), (last, i64::MAX)],
+            None => vec![(i64::MIN, i64::MAX)],
+        };
+        Self { connection, runnable, now, rest, read: VecDeque::new() }
+    }
+
+    /// The lanes of the next queue that have a task due.
+    pub(super) fn next(&mut self) -> Result<Option<Vec<&'a Lane>>, Fault> {
+        loop {
+            let Some(turn) = self.read.pop_front() else { if self.read_more()? { continue } else { return Ok(None) } };
+            let lanes = self.lanes_of(turn)?;
+            if !lanes.is_empty() {
+                return Ok(Some(lanes));
+            }
+        }
+    }
+
+    fn read_more(&mut self) -> Result<bool, Fault> {
+        let Some((after, last)) = self.rest.pop() else { return Ok(false) };
+        let mut statement = self.connection.prepare_cached(TURNS)?;
+        let limit = i64::try_from(MANY).unwrap_or(i64::MAX);
+        let turns = statement.query_map(params![after, last, self.now.as_micros(), limit], |row| row.get(0))?;
+        self.read = turns.collect::<Result<_, _>>()?;
+        if let Some(read) = self.read.back().filter(|_| self.read.len() >= MANY) {
+            self.rest.push((*read, last));
+        }
+        // A queue has a row for each of its lanes.
+        self.read = std::mem::take(&mut self.read).into_iter().collect::<BTreeSet<_>>().into_iter().collect();
+        Ok(true)
+    }
+
+    fn lanes_of(&self, turn: i64) -> Result<Vec<&'a Lane>, Fault> {
+        let mut statement = self.connection.prepare_cached(OF_TURN)?;
+        let mut rows = statement.query(params![turn, self.now.as_micros()])?;
+        let mut lanes = Vec::new();
+        while let Some(row) = rows.next()? {
+            lanes.extend(self.runnable.place(row.get(0)?).map(|place| &*self.runnable.lanes()[place]));
+        }
+        Ok(lanes)
+    }
 }
 
 /// When the first task becomes due after `now`, of the lanes and standings that have none due.
@@ -141,7 +248,7 @@ fn first_of(
         let mut of_lane = connection.prepare_cached(OF_LANE)?;
         let mut first: Option<i64> = None;
         for lane in runnable.lanes() {
-            let due = of_lane.query_row(params![standing as i64, lane.id], |row| row.get(0)).optional()?;
+            let due = of_lane.query_row(params![standing as i64, lane.turn, lane.id], |row| row.get(0)).optional()?;
             first = first.into_iter().chain(due.filter(|due| *due >= least)).min();
         }
         return Ok(first);

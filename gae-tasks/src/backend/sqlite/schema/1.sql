@@ -32,6 +32,8 @@ CREATE TABLE gae_tasks_lane (
     shape INTEGER NOT NULL,
     -- What a program must know to run its tasks: the version of their attributes and own retry settings.
     version INTEGER NOT NULL,
+    -- Queues have their turns in this order: that in which they got their first tasks.
+    turn INTEGER NOT NULL,
     UNIQUE (queue, kind, shape, version)
 );
 
@@ -73,9 +75,10 @@ CREATE TABLE gae_tasks_waiting (
 -- first. The least number of all stands for one that is due whatever the clock says.
 CREATE TABLE gae_tasks_ready (
     standing INTEGER NOT NULL,
+    turn INTEGER NOT NULL,
     lane INTEGER NOT NULL,
     due INTEGER NOT NULL,
-    PRIMARY KEY (standing, lane)
+    PRIMARY KEY (standing, turn, lane)
 ) WITHOUT ROWID;
 
 CREATE INDEX gae_tasks_ready_due ON gae_tasks_ready (standing, due);

@@ -25,8 +25,10 @@ fn check(connection: &Connection, state: &str) {
         (lease::READ, head),
         (lease::TASK, "SEARCH gae_tasks_task USING PRIMARY KEY (id=?)"),
         (ready::FIRST, "SEARCH gae_tasks_waiting USING PRIMARY KEY (lane=? AND standing=?)"),
-        (ready::OF_LANE, "SEARCH gae_tasks_ready USING PRIMARY KEY (standing=? AND lane=?)"),
+        (ready::OF_LANE, "SEARCH gae_tasks_ready USING PRIMARY KEY (standing=? AND turn=? AND lane=?)"),
         (ready::DUE, "SEARCH gae_tasks_ready USING INDEX gae_tasks_ready_due (standing=? AND due<?)"),
+        (ready::TURNS, "SEARCH gae_tasks_ready USING PRIMARY KEY (standing=? AND turn>? AND turn<?)"),
+        (ready::OF_TURN, "SEARCH gae_tasks_ready USING PRIMARY KEY (standing=? AND turn=?)"),
         (ready::LATER, "SEARCH gae_tasks_ready USING INDEX gae_tasks_ready_due (standing=? AND due>?)"),
         (waiting::TAKE_UP_TO, head),
         (
