@@ -34,6 +34,9 @@ pub(super) const TURNS: &str = "SELECT turn FROM gae_tasks_ready WHERE standing 
 pub(super) const OF_TURN: &str =
     "SELECT lane FROM gae_tasks_ready WHERE standing = 0 AND turn = ?1 AND +due <= ?2 ORDER BY lane";
 
+pub(super) const IS_THERE: &str = "SELECT 1 FROM gae_tasks_ready WHERE standing = ?1 AND lane = ?2 \
+                                   AND turn = (SELECT turn FROM gae_tasks_lane WHERE id = ?2)";
+
 pub(super) const LATER: &str = "SELECT lane, due FROM gae_tasks_ready WHERE standing = ?1 AND due >= ?2 ORDER BY due";
 
 const WATCHED: &str = "SELECT 1 FROM gae_tasks_ready WHERE standing > 0 LIMIT 1";
@@ -73,7 +76,6 @@ pub(super) fn refresh(connection: &Connection, lane: i64, standing: Standing) ->
 pub(super) fn missing(connection: &Connection) -> Result<Vec<(i64, Standing)>, Fault> {
     const NEXT: &str = "SELECT lane, standing FROM gae_tasks_waiting WHERE (lane, standing) > (?1, ?2) \
                         AND typeof(lane) = 'integer' AND typeof(standing) = 'integer' ORDER BY lane, standing LIMIT 1";
-    const IS_THERE: &str = "SELECT 1 FROM gae_tasks_ready WHERE standing = ?1 AND lane = ?2";
     let mut next = connection.prepare_cached(NEXT)?;
     let mut is_there = connection.prepare_cached(IS_THERE)?;
     let (mut last, mut missing) = ((i64::MIN, i64::MIN), Vec::new());

@@ -29,6 +29,7 @@ fn check(connection: &Connection, state: &str) {
         (ready::DUE, "SEARCH gae_tasks_ready USING INDEX gae_tasks_ready_due (standing=? AND due<?)"),
         (ready::TURNS, "SEARCH gae_tasks_ready USING PRIMARY KEY (standing=? AND turn>? AND turn<?)"),
         (ready::OF_TURN, "SEARCH gae_tasks_ready USING PRIMARY KEY (standing=? AND turn=?)"),
+        (ready::IS_THERE, "SEARCH gae_tasks_ready USING PRIMARY KEY (standing=? AND turn=? AND lane=?)"),
         (ready::LATER, "SEARCH gae_tasks_ready USING INDEX gae_tasks_ready_due (standing=? AND due>?)"),
         (waiting::TAKE_UP_TO, head),
         (
