@@ -150,8 +150,8 @@ impl Worker {
 
     /// How often it looks for due tasks that nothing told it of; every second by default.
     ///
-    /// Tasks that this process defers, and schedule times, are known at once; the slow look is for tasks that other
-    /// processes defer, and against lost wake-ups.
+    /// Tasks that this process defers, and schedule times, are known at once, and tasks that other processes defer within
+    /// milliseconds; the slow look is against lost wake-ups.
     pub fn poll_interval(mut self, interval: Duration) -> Self {
         self.poll_interval = interval.max(Duration::from_millis(1));
         self

@@ -95,7 +95,8 @@ mod tests {
         let mut now = from;
         for _ in 0..1_000 {
             watch.look(vec![lease], now, now);
-            if !watch.lost().is_empty() {
+            assert_eq!(watch.has_lost(), !watch.lost().is_empty());
+            if watch.has_lost() {
                 return now - from;
             }
             now += watch.interval();

@@ -33,6 +33,8 @@ struct Pending {
     /// How many calls the writer sleeps for; zero while it is awake, and need not be woken.
     wanted: usize,
     closed: bool,
+    /// Whether the writer is to look around.
+    rung: bool,
 }
 
 impl Inbox {
@@ -57,6 +59,17 @@ impl Inbox {
         }
     }
 
+    /// Lets the writer look around, once it has nothing else to do.
+    pub(super) fn ring(&self) {
+        let mut pending = self.0.lock();
+        pending.rung = true;
+        let is_asleep = pending.wanted > 0;
+        drop(pending);
+        if is_asleep {
+            self.0.arrived.notify_one();
+        }
+    }
+
     /// Lets the writer end once it has taken out what is in.
     pub(super) fn close(&self) {
         self.0.close();
@@ -67,6 +80,8 @@ impl Inbox {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Arrival {
     Calls,
+    /// Somebody has rung.
+    Ring,
     /// The wait was long enough.
     Nothing,
     /// No more calls can come.
@@ -87,7 +102,7 @@ impl Outlet {
     pub(super) fn wait(&self, patience: Option<Duration>) -> Arrival {
         let mut pending = self.0.lock();
         let mut is_over = false;
-        while pending.work.is_empty() && !pending.closed && !is_over {
+        while pending.work.is_empty() && !pending.closed && !is_over && !pending.rung {
             pending.wanted = 1;
             pending = match patience {
                 None => self.0.arrived.wait(pending).unwrap_or_else(PoisonError::into_inner),
@@ -103,6 +118,7 @@ impl Outlet {
         match pending.work.is_empty() {
             false => Arrival::Calls,
             true if pending.closed => Arrival::End,
+            true if std::mem::take(&mut pending.rung) => Arrival::Ring,
             true => Arrival::Nothing,
         }
     }
@@ -260,6 +276,23 @@ mod tests {
         take(&outlet);
         inbox.close();
         assert_eq!(outlet.wait(Some(LONG)), Arrival::End);
+    }
+
+    #[test]
+    fn who_rings_wakes_the_writer_once() {
+        let (inbox, outlet) = Inbox::new();
+        inbox.ring();
+        assert_eq!(outlet.wait(None), Arrival::Ring);
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| outlet.wait(None));
+            while inbox.0.lock().wanted != 1 {
+                thread::yield_now();
+            }
+            inbox.ring();
+            assert_eq!(waiting.join().unwrap(), Arrival::Ring);
+        });
+        assert_eq!(outlet.wait(Some(Duration::ZERO)), Arrival::Nothing);
+        assert!(!inbox.0.lock().rung);
     }
 
     #[test]

@@ -86,11 +86,6 @@ impl Catalogue {
         *self = Self { served: std::mem::take(&mut self.served), ..Self::default() };
     }
 
-    /// Whether no other connection has changed anything since it was read.
-    pub(super) fn is_current(&self, connection: &Connection) -> Result<bool, Fault> {
-        Ok(self.seen == Some(data_version(connection)?))
-    }
-
     /// Reads what other connections have changed; costs next to nothing when they have not.
     pub(super) fn refresh(&mut self, connection: &Connection) -> Result<(), Fault> {
         let version = data_version(connection)?;
@@ -294,7 +289,7 @@ impl Catalogue {
 }
 
 /// SQLite's number of the last change by another connection.
-fn data_version(connection: &Connection) -> Result<i64, Fault> {
+pub(super) fn data_version(connection: &Connection) -> Result<i64, Fault> {
     Ok(connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?)
 }
 

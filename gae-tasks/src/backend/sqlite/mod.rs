@@ -10,6 +10,7 @@ mod fresh;
 mod inbox;
 mod lane;
 mod lease;
+mod listener;
 mod lost;
 mod name;
 mod news;
@@ -223,6 +224,7 @@ impl Pull for Sqlite {
 
     fn wakeups(&self) -> watch::Receiver<u64> {
         if self.writer.opened().is_by_this_process() {
+            self.writer.listen();
             return self.wakeups.subscribe();
         }
         // The sender's lock may be held for ever in a child: one of its own, which says that no more will come.

@@ -2,8 +2,8 @@
 
 use std::mem;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -16,7 +16,8 @@ use super::error::{Fault, File, Problem};
 use super::fresh::Fresh;
 use super::inbox::{Arrival, Inbox, Outlet};
 use super::lane::Catalogue;
-use super::news::{self, News};
+use super::listener::Listener;
+use super::news::{self, Attention, Found, News};
 use super::opened::Opened;
 use super::schema;
 use super::session::Session;
@@ -88,6 +89,18 @@ pub(super) struct Writer {
     thread: Option<JoinHandle<()>>,
     opened: Opened,
     transactions: Arc<AtomicU64>,
+    /// Started with the first worker.
+    listener: OnceLock<Option<Listener>>,
+    listening: Arc<Listening>,
+}
+
+/// What the writer and who listens for it know of each other.
+#[derive(Debug, Default)]
+struct Listening {
+    /// Whether somebody rings when another process has written.
+    is_on: AtomicBool,
+    /// How many milliseconds to wait before ringing.
+    deaf: Arc<AtomicU64>,
 }
 
 impl Writer {
@@ -97,12 +110,14 @@ impl Writer {
         let (reply, answer) = oneshot::channel();
         let transactions = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&transactions);
+        let listening = Arc::<Listening>::default();
+        let of_writer = Arc::clone(&listening);
         let unopened = File::new(&path);
         let stopped = |_| Problem::new(&unopened, Fault::Stopped);
         let run = move || match open(&path) {
             Ok((opened, store)) => {
                 _ = reply.send(Ok(opened.clone()));
-                Desk::new(outlet, store, opened, wakeups, counter).run();
+                Desk::new(outlet, store, opened, wakeups, counter, of_writer).run();
             }
             Err(problem) => _ = reply.send(Err(problem)),
         };
@@ -111,11 +126,17 @@ impl Writer {
         let closing = CloseOnDrop(&inbox);
         let opened = answer.await.map_err(stopped)??;
         mem::forget(closing);
-        Ok(Self { inbox, thread: Some(thread), opened, transactions })
+        Ok(Self { inbox, thread: Some(thread), opened, transactions, listener: OnceLock::new(), listening })
     }
 
     pub(super) fn opened(&self) -> &Opened {
         &self.opened
+    }
+
+    /// Hears of what other processes write, from now on.
+    pub(super) fn listen(&self) {
+        let start = || Listener::start(&self.opened, &self.inbox, Arc::clone(&self.listening.deaf));
+        self.listening.is_on.store(self.listener.get_or_init(start).is_some(), Ordering::Relaxed);
     }
 
     /// How many transactions were committed.
@@ -142,9 +163,11 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         if !self.opened.is_by_this_process() {
-            // The thread is the parent's, as are the file and its session.
+            // The threads are the parent's, as are the file and its session.
+            _ = self.listener.take().flatten().map(Listener::forget);
             return mem::forget(self.thread.take());
         }
+        drop(self.listener.take());
         self.inbox.close();
         _ = self.thread.take().map(JoinHandle::join);
     }
@@ -182,6 +205,8 @@ struct Desk {
     turn: Turn,
     wakeups: watch::Sender<u64>,
     transactions: Arc<AtomicU64>,
+    listening: Arc<Listening>,
+    attention: Attention,
     /// What `PRAGMA synchronous` stands at.
     synchronous: Durability,
     /// How many callers the next transaction may have.
@@ -197,10 +222,24 @@ impl Desk {
         opened: Opened,
         wakeups: watch::Sender<u64>,
         transactions: Arc<AtomicU64>,
+        listening: Arc<Listening>,
     ) -> Self {
         let (turn, is_cut_off) = (Turn::new(&opened), false);
         let (synchronous, expected, patience) = (Durability::Full, 0, Duration::ZERO);
-        Self { outlet, store, opened, is_cut_off, turn, wakeups, transactions, synchronous, expected, patience }
+        Self {
+            outlet,
+            store,
+            opened,
+            is_cut_off,
+            turn,
+            wakeups,
+            transactions,
+            listening,
+            attention: Attention::default(),
+            synchronous,
+            expected,
+            patience,
+        }
     }
 
     fn run(mut self) {
@@ -217,9 +256,15 @@ impl Desk {
     /// What waits, or else the next call that comes; `false` when none can come any more.
     fn gather(&mut self, group: &mut Vec<Box<dyn Work>>) -> bool {
         loop {
-            let workers = self.wakeups.receiver_count();
-            match self.outlet.wait((workers > 0).then_some(news::INTERVAL)) {
+            let has_workers = self.wakeups.receiver_count() > 0;
+            let is_deaf = has_workers && !self.listening.is_on.load(Ordering::Relaxed);
+            let patience = if is_deaf { Some(news::INTERVAL) } else { self.attention.again() };
+            match self.outlet.wait(patience) {
                 Arrival::Calls => break self.outlet.take(group),
+                Arrival::Ring => {
+                    self.attention.rouse();
+                    self.look_for_news();
+                }
                 Arrival::Nothing => self.look_for_news(),
                 Arrival::End => return false,
             }
@@ -230,7 +275,11 @@ impl Desk {
     /// Wakes the workers if another process has let a task become due. What fails is left to their next look.
     fn look_for_news(&mut self) {
         let Store { connection, catalogue, news, .. } = &mut self.store;
-        if news.have_come(connection, catalogue, moment(Now::Storage)).is_ok_and(|have_come| have_come) {
+        let found = news.look(connection, catalogue, moment(Now::Storage)).unwrap_or(Found::Nothing);
+        self.attention.note(found);
+        let deaf = u64::try_from(self.attention.deaf().as_millis()).unwrap_or_default();
+        self.listening.deaf.store(deaf, Ordering::Relaxed);
+        if found == Found::News {
             self.wake();
         }
     }

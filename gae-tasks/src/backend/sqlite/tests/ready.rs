@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use super::super::connection::create;
 use super::super::lane::Catalogue;
-use super::super::news::News;
+use super::super::news::{Found, News};
 use super::{Folder, at, enqueue, lease, settle_all, sweep, task, wait};
 use crate::backend::{Backend, Enqueue, NewTask, Pull, Routes, Touch, Verdict};
 use crate::queue::QueueName;
@@ -87,8 +87,8 @@ impl Side {
         Self { connection, catalogue, news: News::default() }
     }
 
-    fn have_come(&mut self, seconds: i64) -> bool {
-        self.news.have_come(&self.connection, &mut self.catalogue, at(seconds)).unwrap()
+    fn look(&mut self, seconds: i64) -> Found {
+        self.news.look(&self.connection, &mut self.catalogue, at(seconds)).unwrap()
     }
 }
 
@@ -97,10 +97,11 @@ fn a_task_that_another_process_makes_due_is_news_once() {
     let folder = Folder::new();
     let other = folder.open();
     let mut side = Side::of(&folder);
-    assert!(!side.have_come(100));
+    assert_eq!(side.look(100), Found::NoNews, "a first look");
+    assert_eq!(side.look(100), Found::Nothing);
     enqueue(&other, vec![task(b"a")]).unwrap();
-    assert!(side.have_come(0), "whatever the clock says, and in a queue that is new");
-    assert!(!side.have_come(0), "nothing has changed since");
+    assert_eq!(side.look(0), Found::News, "whatever the clock says, and in a queue that is new");
+    assert_eq!(side.look(0), Found::Nothing, "nothing has changed since");
 }
 
 #[test]
@@ -112,12 +113,13 @@ fn a_task_that_becomes_due_sooner_than_any_that_is_known_is_news() {
         let later = NewTask { schedule: Schedule::At(at(seconds)), ..task(b"x") };
         wait(other.enqueue(Enqueue { now: Now::At(at(0)), tasks: vec![later] })).unwrap();
     };
-    for (seconds, is_news) in [(300, true), (400, false), (200, true), (250, false)] {
+    let plan = [(300, Found::News), (400, Found::NoNews), (200, Found::News), (250, Found::NoNews)];
+    for (seconds, found) in plan {
         store(seconds);
-        assert_eq!(side.have_come(0), is_news, "{seconds}");
+        assert_eq!(side.look(0), found, "{seconds}");
     }
     store(500);
-    assert!(side.have_come(200), "the first is due by now");
+    assert_eq!(side.look(200), Found::News, "the first is due by now");
 }
 
 #[test]
@@ -127,7 +129,7 @@ fn what_happens_in_queues_that_are_not_served_is_no_news() {
     let mut side = Side::of(&folder);
     let elsewhere = task(b"x").with(|task| task.spec.queue = QueueName::from_static("elsewhere"));
     enqueue(&other, vec![elsewhere]).unwrap();
-    assert!(!side.have_come(100));
+    assert_eq!(side.look(100), Found::NoNews);
 }
 
 #[test]
