@@ -11,7 +11,6 @@ use self::options::Options;
 pub(crate) use self::prepare::Prepared;
 use crate::attributes::Target;
 use crate::backend::BoxFuture;
-
 use crate::client::Client;
 use crate::error::Error;
 use crate::outcome::Outcome;

@@ -133,7 +133,8 @@ pub trait Pull: Backend {
     /// the clock was set back. What a newer version of this crate stored is recovered and never forgotten.
     fn sweep(&self, request: Sweep) -> Answer<'_, Swept>;
 
-    /// Changes whenever a task may have become due through this process.
+    /// Changes whenever a task may have become due, and sometimes in vain: through this process, and where the backend
+    /// hears of others, through them.
     fn wakeups(&self) -> watch::Receiver<u64>;
 }
 

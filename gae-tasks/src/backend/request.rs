@@ -1,7 +1,6 @@
 //! What any backend is asked: plain data, so that a new field breaks no signature.
 //!
-//! Requests may gain fields in any release before 1.0: the traits are sealed, and only a direct call of a backend names
-//! all of a request's fields.
+//! Requests may gain fields in any release before 1.0, as the traits are sealed until then.
 
 use super::record::TaskState;
 #[cfg(any(feature = "cloud-tasks", all(feature = "push", feature = "testing")))]
@@ -14,7 +13,7 @@ use crate::time::{Now, Schedule, Timestamp};
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NewTask {
-    /// Its fields; storing a task with the same id again is a no-op.
+    /// Its fields.
     pub spec: TaskSpec,
     /// Its encoded args.
     pub payload: Vec<u8>,

@@ -1,7 +1,6 @@
 //! Settling and sweeping: what a backend is told of leased tasks, and what it answers.
 //!
-//! Requests may gain fields in any release before 1.0: the traits are sealed, and only a direct call of a backend names
-//! all of a request's fields.
+//! Requests may gain fields in any release before 1.0, as the traits are sealed until then.
 
 use std::time::Duration;
 

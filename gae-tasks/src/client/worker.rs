@@ -93,15 +93,16 @@ impl Worker {
 
     /// How many attempts run at the same time, from 1 to 100,000; 50 by default.
     ///
-    /// Queues take turns: a free runner takes a task of the queue that had its last turn the longest time ago, so that a
-    /// long backlog of one queue keeps no other waiting. Where the attempts of one queue are so long that they hold all
+    /// Queues take turns, so that a long backlog of one keeps no other waiting. Where the attempts of one queue are so long that they hold all
     /// runners, only a [bound](Self::queue_concurrency) keeps some free for the others.
     pub fn concurrency(mut self, attempts: usize) -> Self {
         self.concurrency = attempts.clamp(1, MAX_CONCURRENCY);
         self
     }
 
-    /// How many of these attempts may be of one queue; at least 1, without a bound by default.
+    /// How many of these attempts may be of one queue; at least 1, without a bound by default. The last call for a queue
+    /// counts. Each worker has a bound of its own, and leases no task ahead of it, so that a bounded queue of very short
+    /// tasks is worked on more slowly.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -245,6 +246,7 @@ impl fmt::Debug for Worker {
             .field("client", &self.client)
             .field("queues", &self.queues)
             .field("concurrency", &self.concurrency)
+            .field("queue_concurrency", &self.queue_concurrency)
             .finish_non_exhaustive()
     }
 }

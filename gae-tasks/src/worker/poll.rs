@@ -1,5 +1,6 @@
 //! The role that leases: as much as can be started soon, as soon as it may be there.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ pub(super) async fn until_shutdown(crew: &Arc<Crew>, settler: &Settler, shutdown
         rate: Rate::default(),
         look: Look::Now,
         withheld: false,
-        is_bounded: false,
+        full: Vec::new(),
         last_turn: None,
         urgent: false,
         isolating: false,
@@ -67,8 +68,8 @@ struct Poller<'a> {
     look: Look,
     /// Whether there may be tasks that were not asked for: those that are only given to a free runner, or more suspects.
     withheld: bool,
-    /// Whether the last lease left a queue alone because it has as many attempts as it may.
-    is_bounded: bool,
+    /// Queues of which the last lease may have left tasks, because of their bounds.
+    full: Vec<QueueName>,
     /// The queue that had the last turn in a lease.
     last_turn: Option<QueueName>,
     /// Whether the last lease gave tasks that must start at once.
@@ -101,10 +102,11 @@ impl Poller<'_> {
         let (queues, routes) = (Arc::clone(&crew.queues), crew.routes.clone());
         let mut request = Lease::new(crew.clock.now(), queues, routes, room, crew.lease);
         (request.last_turn, request.bounds) = (self.last_turn.clone(), crew.waiting.bounds());
-        let asked = crew.clock.monotonic();
+        let (asked, bounds) = (crew.clock.monotonic(), request.bounds.clone());
         match crew.pull.lease(request).await {
             Ok(leased) => {
                 self.failures = 0;
+                self.full = full(bounds, &leased.tasks);
                 self.look = self.next_look(ahead, &claim, &leased);
                 self.hand_over(leased, asked);
             }
@@ -144,7 +146,6 @@ impl Poller<'_> {
         let wanted = crew.concurrency.min(crew.waiting.running() + crew.waiting.len() + leased.tasks.len());
         run::hire(&mut self.runners, wanted, || run::runner(Arc::clone(crew), self.settler.sender()));
         crew.waiting.add(leased.tasks, crew.clock.monotonic());
-        self.is_bounded = crew.waiting.bounds().values().any(|left| *left == 0);
     }
 
     async fn wait(&mut self) {
@@ -173,7 +174,9 @@ impl Poller<'_> {
 
     fn look_for_withheld(&mut self) {
         let is_free = self.ahead().starting > 0;
-        if is_free && (self.withheld || self.is_bounded && self.crew.waiting.bounds().values().any(|left| *left > 0)) {
+        let has_room =
+            |left: &HashMap<_, usize>| self.full.iter().any(|queue| left.get(queue).is_some_and(|left| *left > 0));
+        if is_free && (self.withheld || has_room(&self.crew.waiting.bounds())) {
             self.look = Look::Now;
         }
     }
@@ -201,6 +204,12 @@ impl Poller<'_> {
             }
         }
     }
+}
+
+/// The queues of which a lease that brought these tasks took as many as their bounds allowed.
+fn full(bounds: HashMap<QueueName, usize>, tasks: &[LeasedTask]) -> Vec<QueueName> {
+    let taken = |queue: &QueueName| tasks.iter().filter(|task| task.spec.queue == *queue).count();
+    bounds.into_iter().filter(|(queue, most)| taken(queue) >= *most).map(|(queue, _)| queue).collect()
 }
 
 /// Whether a lease may have left tasks alone that a free runner could start: it was asked for none to be started at once,

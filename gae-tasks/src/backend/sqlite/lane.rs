@@ -1,7 +1,7 @@
 //! Lanes and queues: small tables that the writer knows by heart, kept fresh when other processes change them.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use rusqlite::{Connection, Row, params};
 
@@ -48,7 +48,7 @@ pub(super) struct Catalogue {
     /// What the workers of this process can run, each with its own queues and routes.
     runnable: Vec<Arc<Runnable>>,
     /// Their queues and routes, whatever lanes there are.
-    served: Vec<(Arc<BTreeSet<QueueName>>, Routes)>,
+    served: Vec<(Weak<BTreeSet<QueueName>>, Routes)>,
 }
 
 #[derive(Debug)]
@@ -60,7 +60,8 @@ struct Queue {
 /// The lanes that a worker can run, in the order of their queues' turns.
 #[derive(Debug)]
 pub(super) struct Runnable {
-    queues: Arc<BTreeSet<QueueName>>,
+    /// A worker that has ended is forgotten.
+    queues: Weak<BTreeSet<QueueName>>,
     routes: Routes,
     lanes: Vec<Arc<Lane>>,
     places: HashMap<i64, usize>,
@@ -260,7 +261,9 @@ impl Catalogue {
 
     /// The lanes a worker may lease from now: its queues and routes, without those that are paused.
     pub(super) fn runnable(&mut self, queues: &Arc<BTreeSet<QueueName>>, routes: &Routes) -> Arc<Runnable> {
-        let is_meant = |known: &&Arc<Runnable>| Arc::ptr_eq(&known.queues, queues) && is_same(&known.routes, routes);
+        // The memory of a value that a weak reference knows is not given to another one.
+        let is_its = |known: &Weak<_>| std::ptr::eq(known.as_ptr(), Arc::as_ptr(queues));
+        let is_meant = |known: &&Arc<Runnable>| is_its(&known.queues) && is_same(&known.routes, routes);
         if let Some(known) = self.runnable.iter().find(is_meant) {
             return Arc::clone(known);
         }
@@ -273,18 +276,17 @@ impl Catalogue {
         let mut lanes: Vec<_> = self.lanes.values().filter(may_run).cloned().collect();
         lanes.sort_unstable_by_key(|lane| (lane.turn, lane.id));
         let places = lanes.iter().enumerate().map(|(place, lane)| (lane.id, place)).collect();
-        let runnable = Arc::new(Runnable { queues: Arc::clone(queues), routes: routes.clone(), lanes, places });
+        let runnable = Arc::new(Runnable { queues: Arc::downgrade(queues), routes: routes.clone(), lanes, places });
         self.runnable.truncate(MOST_RUNNABLE - 1);
         self.runnable.insert(0, Arc::clone(&runnable));
-        self.served.retain(|(known, of)| !(Arc::ptr_eq(known, queues) && is_same(of, routes)));
-        self.served.truncate(MOST_RUNNABLE - 1);
-        self.served.insert(0, (Arc::clone(queues), routes.clone()));
+        self.served.retain(|(known, of)| known.strong_count() > 0 && !(is_its(known) && is_same(of, routes)));
+        self.served.push((Arc::downgrade(queues), routes.clone()));
         runnable
     }
 
-    /// The queues and routes of the workers that have leased lately.
+    /// The queues and routes of the workers that have leased.
     pub(super) fn served(&self) -> Vec<(Arc<BTreeSet<QueueName>>, Routes)> {
-        self.served.clone()
+        self.served.iter().filter_map(|(queues, routes)| Some((queues.upgrade()?, routes.clone()))).collect()
     }
 }
 

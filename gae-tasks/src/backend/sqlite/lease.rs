@@ -44,6 +44,7 @@ impl Request for Lease {
                 return Ok(None);
             }
         }
+        store.news.note(&self.queues, ready::first(connection, &runnable)?);
         let isolated = self.leaves_isolated(connection, &runnable, now)?;
         Ok(Some(Leased { isolated, ..Leased::new(Vec::new(), next(connection, &runnable, now)?) }))
     }
@@ -51,7 +52,7 @@ impl Request for Lease {
     fn perform(&mut self, store: &mut Store) -> Result<Leased, Fault> {
         let now = moment(self.now);
         let runnable = store.catalogue.runnable(&self.queues, &self.routes);
-        let Store { connection, session, catalogue, .. } = store;
+        let Store { connection, session, catalogue, news, .. } = store;
         let mut catch = Catch { haul: Haul::new(self), waited: Vec::new(), reader: Reader::prepare(connection)? };
         for standing in [Standing::Isolated, Standing::Suspect, Standing::Marked] {
             let due = ready::due_lanes(connection, &runnable, standing, now)?;
@@ -62,11 +63,12 @@ impl Request for Lease {
             merge.finish(now)?;
         }
         let last = self.last_turn.as_ref().and_then(|last| catalogue.turn_of(last));
-        self.take_turns(Turns::after(connection, &runnable, last, now), &mut catch, now)?;
+        self.take_turns(Turns::after(connection, &runnable, last, now)?, &mut catch, now)?;
         if !catch.waited.is_empty() {
             let session = session.begin(connection, now)?;
             self.write(connection, &catch, now, session)?;
         }
+        news.note(&self.queues, ready::first(connection, &runnable)?);
         let isolated = self.leaves_isolated(connection, &runnable, now)?;
         Ok(Leased { isolated, ..catch.haul.leased(next(connection, &runnable, now)?) })
     }
@@ -127,15 +129,16 @@ impl Lease {
         let mut again: VecDeque<Merge<'_>> = VecDeque::new();
         let rank = Rank { standing: Standing::Clear, alone: false };
         while catch.haul.room(Standing::Clear) > 0 {
-            let next =
-                first_round.pop_front().map_or_else(|| self.next_queue(&mut turns, catch), |lanes| Ok(Some(lanes)));
-            let mut merge = match (next?, again.pop_front()) {
-                (Some(lanes), later) => {
-                    later.into_iter().for_each(|later| again.push_front(later));
-                    Merge::start(catch.reader.connection, lanes, rank, now, length.min(room))?
-                }
-                (None, Some(again)) => again,
-                (None, None) => break,
+            let next = match first_round.pop_front() {
+                Some(lanes) => Some(lanes),
+                None => self.next_queue(&mut turns, catch)?,
+            };
+            let mut merge = match next {
+                Some(lanes) => Merge::start(catch.reader.connection, lanes, rank, now, length.min(room))?,
+                None => match again.pop_front() {
+                    Some(merge) => merge,
+                    None => break,
+                },
             };
             if take(&mut merge, length, catch)? { again.push_back(merge) } else { merge.finish(now)? }
         }

@@ -2,25 +2,41 @@
 //!
 //! The kernel tells of them on Linux. Elsewhere nobody listens, and the writer looks for [news](super::news) at intervals.
 
+use std::sync::atomic::{AtomicBool, AtomicU64};
+
 #[cfg(target_os = "linux")]
 pub(super) use self::linux::Listener;
 #[cfg(not(target_os = "linux"))]
 pub(super) use self::none::Listener;
 
+/// What the writer and who listens for it know of each other.
+#[derive(Debug, Default)]
+pub(super) struct Listening {
+    /// Whether somebody rings when another process has written.
+    pub(super) is_on: AtomicBool,
+    /// How many milliseconds to wait before ringing.
+    pub(super) pause: AtomicU64,
+}
+
 #[cfg(target_os = "linux")]
 mod linux {
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::atomic::Ordering;
     use std::thread;
     use std::time::{Duration, Instant};
 
+    use nix::errno::Errno;
     use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
 
     use super::super::inbox::Inbox;
     use super::super::opened::Opened;
+    use super::Listening;
 
     /// The least time between two rings: a writer that is busy writes all the time.
     const LEAST: Duration = Duration::from_millis(5);
+
+    /// After so much silence, what is written is of concern until it has been looked at.
+    const SILENCE: Duration = Duration::from_millis(250);
 
     /// A thread that listens; it ends when this is dropped.
     #[derive(Debug)]
@@ -30,17 +46,21 @@ mod linux {
     }
 
     impl Listener {
-        /// Rings at the writer whenever the log is written; nobody listens if the system refuses that.
-        /// It waits for `deaf` milliseconds before it does.
-        pub(in super::super) fn start(opened: &Opened, inbox: &Inbox, deaf: Arc<AtomicU64>) -> Option<Self> {
+        /// Lets a thread ring at the writer whenever the log is written; it does not if the system refuses that.
+        pub(in super::super) fn start(opened: &Opened, inbox: &Inbox, listening: &Arc<Listening>) -> Option<Self> {
             let inotify = Arc::new(Inotify::init(InitFlags::IN_CLOEXEC).ok()?);
             let log = inotify.add_watch(opened.log_path(), AddWatchFlags::IN_MODIFY).ok()?;
-            let (heard, inbox) = (Arc::clone(&inotify), inbox.clone());
-            thread::Builder::new()
-                .name("gae-tasks-hear".to_owned())
-                .spawn(move || listen(&heard, &inbox, &deaf))
-                .ok()?;
-            Some(Self { inotify, log })
+            let (heard, inbox, of_thread) = (Arc::clone(&inotify), inbox.clone(), Arc::clone(listening));
+            listening.is_on.store(true, Ordering::Relaxed);
+            let run = move || {
+                listen(&heard, &inbox, &of_thread);
+                // The writer looks at intervals from now on.
+                of_thread.is_on.store(false, Ordering::Relaxed);
+                inbox.ring();
+            };
+            let started = thread::Builder::new().name("gae-tasks-hear".to_owned()).spawn(run);
+            listening.is_on.fetch_and(started.is_ok(), Ordering::Relaxed);
+            started.ok().map(|_| Self { inotify, log })
         }
 
         /// Leaves alone what a child has in common with its parent.
@@ -56,16 +76,22 @@ mod linux {
         }
     }
 
-    fn listen(inotify: &Inotify, inbox: &Inbox, deaf: &AtomicU64) {
-        let mut rung = None;
-        while let Ok(events) = inotify.read_events() {
-            if events.iter().any(|event| event.mask.contains(AddWatchFlags::IN_IGNORED)) {
-                break;
+    fn listen(inotify: &Inotify, inbox: &Inbox, listening: &Listening) {
+        let mut rung: Option<Instant> = None;
+        loop {
+            match inotify.read_events() {
+                Ok(events) if events.iter().any(|event| event.mask.contains(AddWatchFlags::IN_IGNORED)) => return,
+                Ok(_) => {}
+                Err(Errno::EINTR) => continue,
+                Err(_) => return,
             }
-            let pause = Duration::from_millis(deaf.load(Ordering::Relaxed));
-            let is_early = rung.is_some_and(|rung: Instant| rung.elapsed() < LEAST);
+            let pause = Duration::from_millis(listening.pause.load(Ordering::Relaxed));
             // A commit is heard of before it is done, and what is written meanwhile is heard of afterwards.
-            thread::sleep(if is_early { pause.max(LEAST) } else { pause });
+            thread::sleep(match rung.map(|rung| rung.elapsed()) {
+                Some(since) if since < LEAST => pause.max(LEAST),
+                Some(since) if since < SILENCE => pause,
+                _ => Duration::from_millis(1),
+            });
             rung = Some(Instant::now());
             inbox.ring();
         }
@@ -75,17 +101,17 @@ mod linux {
 #[cfg(not(target_os = "linux"))]
 mod none {
     use std::sync::Arc;
-    use std::sync::atomic::AtomicU64;
 
     use super::super::inbox::Inbox;
     use super::super::opened::Opened;
+    use super::Listening;
 
-    /// Nobody.
+    /// Listening is not supported on this system.
     #[derive(Debug)]
     pub(in super::super) struct Listener;
 
     impl Listener {
-        pub(in super::super) fn start(_: &Opened, _: &Inbox, _: Arc<AtomicU64>) -> Option<Self> {
+        pub(in super::super) fn start(_: &Opened, _: &Inbox, _: &Arc<Listening>) -> Option<Self> {
             None
         }
 

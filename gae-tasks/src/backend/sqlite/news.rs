@@ -1,5 +1,7 @@
 //! News from other processes: what they have made due for the workers of this one.
 
+use std::collections::BTreeSet;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -7,83 +9,118 @@ use rusqlite::Connection;
 use super::error::Fault;
 use super::lane::{Catalogue, data_version};
 use super::ready;
+use crate::queue::QueueName;
 use crate::time::Timestamp;
 
 /// How often an idle writer looks where nobody [listens](super::listener), while there are workers. Each look takes some
 /// tens of microseconds.
 pub(super) const INTERVAL: Duration = Duration::from_millis(25);
 
-/// A commit is heard of before it is done: pauses before further looks, where nothing has changed yet.
-const AGAIN: [Duration; 3] = [Duration::from_millis(4), Duration::from_millis(12), Duration::from_millis(36)];
+/// Pauses between the looks after a ring: a commit is heard of before it can be seen, by as much as the disk needs.
+const AGAIN: [Duration; 5] = [
+    Duration::from_millis(4),
+    Duration::from_millis(12),
+    Duration::from_millis(36),
+    Duration::from_millis(150),
+    Duration::from_millis(500),
+];
 
-/// So often nothing has changed that there will be no further look.
-const SETTLED: usize = AGAIN.len() + 1;
+/// How many looks of the series are left out once something has changed.
+const SHORTENED: usize = 3;
 
-/// The shortest and the longest time from a write that is heard of to a look: it grows while what is written is of no
+/// The shortest and the longest pause from a write that is heard of to the ring: it grows while what is written is of no
 /// concern to the workers.
-const DEAF: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(48)];
+const PAUSE: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(48)];
 
-/// What a look around has found.
+/// What a look has found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Found {
     /// No other process has changed anything.
-    Nothing,
+    Unchanged,
     /// Nothing that concerns the workers.
-    NoNews,
-    News,
+    Irrelevant,
+    /// Tasks are due that the workers have left alone before, or others beside them.
+    StillDue,
+    /// A task is due sooner than any that its worker knows of.
+    Sooner,
 }
 
-/// When to look around.
+/// When to look.
 #[derive(Debug)]
-pub(super) struct Attention {
-    /// How often nothing had changed, since something was heard.
-    in_vain: usize,
-    deaf: Duration,
+pub(super) struct Search {
+    /// How many looks of the series after a ring were made.
+    looks: usize,
+    pause: Duration,
 }
 
-impl Default for Attention {
+impl Default for Search {
     fn default() -> Self {
-        Self { in_vain: SETTLED, deaf: DEAF[0] }
+        Self { looks: AGAIN.len() + 1, pause: PAUSE[0] }
     }
 }
 
-impl Attention {
-    /// Somebody has rung.
-    pub(super) const fn rouse(&mut self) {
-        self.in_vain = 0;
+impl Search {
+    /// Somebody has rung: a series of looks begins.
+    pub(super) const fn begin(&mut self) {
+        self.looks = 0;
+    }
+
+    /// No more looks: there are no workers.
+    pub(super) const fn end(&mut self) {
+        self.looks = AGAIN.len() + 1;
     }
 
     /// Notes what a look has found.
     pub(super) fn note(&mut self, found: Found) {
+        self.looks = (self.looks + 1).min(AGAIN.len() + 1);
+        if found != Found::Unchanged {
+            // Another commit may be under way still.
+            self.looks = self.looks.max(SHORTENED + 1);
+        }
         match found {
-            Found::Nothing if self.in_vain < AGAIN.len() => self.in_vain += 1,
-            Found::Nothing | Found::NoNews => (self.in_vain, self.deaf) = (SETTLED, (self.deaf * 2).min(DEAF[1])),
-            Found::News => (self.in_vain, self.deaf) = (SETTLED, DEAF[0]),
+            Found::Unchanged => {}
+            Found::Irrelevant | Found::StillDue => self.pause = (self.pause * 2).min(PAUSE[1]),
+            Found::Sooner => self.pause = PAUSE[0],
         }
     }
 
-    /// How long until the next look, if there is to be one though nobody rings.
+    /// How long until the next look of the series, if there is one.
     pub(super) fn again(&self) -> Option<Duration> {
-        AGAIN.get(self.in_vain.checked_sub(1)?).copied()
+        AGAIN.get(self.looks.checked_sub(1)?).copied()
     }
 
     /// How long to wait before ringing.
-    pub(super) const fn deaf(&self) -> Duration {
-        self.deaf
+    pub(super) const fn pause(&self) -> Duration {
+        self.pause
     }
 }
 
-/// What the workers of this process were told last.
+/// What the workers of this process know.
 #[derive(Debug, Default)]
 pub(super) struct News {
     /// The last change of another connection that was looked at.
     seen: Option<i64>,
-    /// When the first task is due that they can run.
-    first: Option<Timestamp>,
+    /// By worker, when the first of the tasks was due that its last lease, or a look, left.
+    known: Vec<(Weak<BTreeSet<QueueName>>, Option<Timestamp>)>,
 }
 
 impl News {
-    /// Looks whether another process has let a task become due, now or sooner than any that the workers know of.
+    /// Notes when the first task is due that a worker may lease next; returns when that was before, if it was known.
+    pub(super) fn note(
+        &mut self,
+        queues: &Arc<BTreeSet<QueueName>>,
+        first: Option<Timestamp>,
+    ) -> Option<Option<Timestamp>> {
+        let is_its = |known: &Weak<_>| std::ptr::eq(known.as_ptr(), Arc::as_ptr(queues));
+        if let Some((_, known)) = self.known.iter_mut().find(|(known, _)| is_its(known)) {
+            return Some(std::mem::replace(known, first));
+        }
+        self.known.retain(|(known, _)| known.strong_count() > 0);
+        self.known.push((Arc::downgrade(queues), first));
+        None
+    }
+
+    /// Looks whether another process has let a task become due for the workers.
     pub(super) fn look(
         &mut self,
         connection: &Connection,
@@ -92,18 +129,28 @@ impl News {
     ) -> Result<Found, Fault> {
         let version = Some(data_version(connection)?);
         if self.seen == version {
-            return Ok(Found::Nothing);
+            return Ok(Found::Unchanged);
         }
         catalogue.refresh(connection)?;
-        self.seen = version;
-        let mut first = None;
+        let mut found = Found::Irrelevant;
         for (queues, routes) in catalogue.served() {
             let runnable = catalogue.runnable(&queues, &routes);
-            first = first.into_iter().chain(ready::first(connection, &runnable)?).min();
+            let Some(first) = ready::first(connection, &runnable)? else {
+                self.note(&queues, None);
+                continue;
+            };
+            match self.note(&queues, Some(first)).flatten() {
+                Some(known) if known <= first => {
+                    if first <= now && found == Found::Irrelevant {
+                        found = Found::StillDue;
+                    }
+                }
+                _ => found = Found::Sooner,
+            }
         }
-        let known = std::mem::replace(&mut self.first, first);
-        let is_news = first.is_some_and(|first| first <= now || known.is_none_or(|known| first < known));
-        Ok(if is_news { Found::News } else { Found::NoNews })
+        // Last, so that a look that fails is made again.
+        self.seen = version;
+        Ok(found)
     }
 }
 
@@ -112,38 +159,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_writer_that_was_roused_looks_again_for_a_while() {
-        let mut attention = Attention::default();
-        assert_eq!(attention.again(), None);
-        attention.rouse();
+    fn a_ring_begins_a_series_of_looks() {
+        let mut search = Search::default();
+        assert_eq!(search.again(), None);
+        search.begin();
         for pause in AGAIN {
-            attention.note(Found::Nothing);
-            assert_eq!(attention.again(), Some(pause));
+            search.note(Found::Unchanged);
+            assert_eq!(search.again(), Some(pause));
         }
-        attention.note(Found::Nothing);
-        assert_eq!(attention.again(), None);
+        search.note(Found::Unchanged);
+        assert_eq!(search.again(), None);
     }
 
     #[test]
-    fn what_has_changed_ends_the_search() {
-        for found in [Found::NoNews, Found::News] {
-            let mut attention = Attention::default();
-            attention.rouse();
-            attention.note(Found::Nothing);
-            attention.note(found);
-            assert_eq!(attention.again(), None);
+    fn what_has_changed_shortens_the_series() {
+        for found in [Found::Irrelevant, Found::StillDue, Found::Sooner] {
+            let mut search = Search::default();
+            search.begin();
+            search.note(found);
+            assert_eq!(search.again(), Some(AGAIN[SHORTENED]), "another commit may be under way");
         }
     }
 
     #[test]
-    fn who_hears_of_others_only_listens_less_and_less() {
-        let mut attention = Attention::default();
-        let deaf = std::array::from_fn(|_| {
-            attention.note(Found::NoNews);
-            attention.deaf().as_millis()
+    fn who_hears_of_others_only_rings_later_and_later() {
+        let mut search = Search::default();
+        let pauses = std::array::from_fn(|_| {
+            search.note(Found::Irrelevant);
+            search.pause().as_millis()
         });
-        assert_eq!(deaf, [2, 4, 8, 16, 32, 48, 48]);
-        attention.note(Found::News);
-        assert_eq!(attention.deaf(), DEAF[0]);
+        assert_eq!(pauses, [2, 4, 8, 16, 32, 48, 48]);
+        search.note(Found::Unchanged);
+        assert_eq!(search.pause(), PAUSE[1]);
+        search.note(Found::Sooner);
+        assert_eq!(search.pause(), PAUSE[0]);
     }
 }

@@ -1,8 +1,8 @@
 //! The lanes that have tasks waiting: a lease looks at these first, so that what is not due costs nothing.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::error::Fault;
 use super::lane::{Lane, Runnable};
@@ -10,14 +10,14 @@ use crate::backend::Standing;
 use crate::backend::lifecycle::Wait;
 use crate::time::Timestamp;
 
-/// Stands for a task that is due whatever the clock says.
+/// The `due` of a task that is due whatever the clock says.
 const AT_ONCE: i64 = i64::MIN;
 
-/// Of so few lanes each is asked for; of more, the rows are read that are due.
+/// Up to so many lanes are looked up one by one; for more, the rows that are due are read.
 const FEW: usize = 16;
 
 /// How many rows are read at a time.
-const MANY: usize = 64;
+const MANY: i64 = 256;
 
 pub(super) const FIRST: &str = "SELECT timed, due FROM gae_tasks_waiting WHERE lane = ?1 AND standing = ?2 \
                                 AND typeof(timed) = 'integer' AND typeof(due) = 'integer' AND typeof(task) = 'blob' \
@@ -28,11 +28,8 @@ pub(super) const OF_LANE: &str = "SELECT due FROM gae_tasks_ready WHERE standing
 pub(super) const DUE: &str = "SELECT lane FROM gae_tasks_ready WHERE standing = ?1 AND due <= ?2";
 
 // The sign keeps SQLite from the other index, whose order is that of the moments.
-pub(super) const TURNS: &str = "SELECT turn FROM gae_tasks_ready WHERE standing = 0 AND turn > ?1 AND turn <= ?2 \
-                                AND +due <= ?3 ORDER BY turn LIMIT ?4";
-
-pub(super) const OF_TURN: &str =
-    "SELECT lane FROM gae_tasks_ready WHERE standing = 0 AND turn = ?1 AND +due <= ?2 ORDER BY lane";
+pub(super) const TURNS: &str = "SELECT turn, lane FROM gae_tasks_ready WHERE standing = 0 AND (turn, lane) > (?1, ?2) \
+                                AND turn <= ?3 AND +due <= ?4 ORDER BY turn, lane LIMIT ?5";
 
 pub(super) const IS_THERE: &str = "SELECT 1 FROM gae_tasks_ready WHERE standing = ?1 AND lane = ?2 \
                                    AND turn = (SELECT turn FROM gae_tasks_lane WHERE id = ?2)";
@@ -146,7 +143,7 @@ fn each_due(
     if runnable.lanes().len() <= FEW {
         let mut of_lane = connection.prepare_cached(OF_LANE)?;
         for (place, lane) in runnable.lanes().iter().enumerate() {
-            let due = of_lane.query_row(params![standing as i64, lane.turn, lane.id], |row| row.get::<_, i64>(0));
+            let due = of_lane.query_row(params![standing as i64, lane.turn, lane.id], |row| Ok(moment(row)));
             if due.optional()?.is_some_and(|due| due <= now.as_micros()) && !see(place) {
                 break;
             }
@@ -156,7 +153,7 @@ fn each_due(
     let mut statement = connection.prepare_cached(DUE)?;
     let mut rows = statement.query(params![standing as i64, now.as_micros()])?;
     while let Some(row) = rows.next()? {
-        if runnable.place(row.get(0)?).is_some_and(|place| !see(place)) {
+        if row.get(0).ok().and_then(|lane| runnable.place(lane)).is_some_and(|place| !see(place)) {
             break;
         }
     }
@@ -169,53 +166,63 @@ pub(super) struct Turns<'a> {
     connection: &'a Connection,
     runnable: &'a Runnable,
     now: Timestamp,
-    /// What is left of the round: turns after the first number, up to the second.
-    rest: Vec<(i64, i64)>,
-    read: VecDeque<i64>,
+    /// What is left of the round: lanes after the first turn and lane, up to the second turn.
+    rest: Vec<((i64, i64), i64)>,
+    /// The next queues, by turn, with their lanes that have tasks due.
+    read: VecDeque<(i64, Vec<&'a Lane>)>,
 }
 
 impl<'a> Turns<'a> {
-    pub(super) fn after(connection: &'a Connection, runnable: &'a Runnable, last: Option<i64>, now: Timestamp) -> Self {
-        let rest = match last {
-            Some(last) => vec![(i64::MIN, last), (last, i64::MAX)],
-            None => vec![(i64::MIN, i64::MAX)],
-        };
-        Self { connection, runnable, now, rest, read: VecDeque::new() }
+    pub(super) fn after(
+        connection: &'a Connection,
+        runnable: &'a Runnable,
+        last: Option<i64>,
+        now: Timestamp,
+    ) -> Result<Self, Fault> {
+        let mut turns = Self { connection, runnable, now, rest: Vec::new(), read: VecDeque::new() };
+        if runnable.lanes().len() > FEW {
+            let first = last.unwrap_or(i64::MIN);
+            turns.rest = vec![((i64::MIN, i64::MIN), first), ((first, i64::MAX), i64::MAX)];
+            return Ok(turns);
+        }
+        let due = due_lanes(connection, runnable, Standing::Clear, now)?;
+        due.into_iter().for_each(|place| turns.add(&runnable.lanes()[place]));
+        let passed = turns.read.iter().take_while(|(turn, _)| last.is_some_and(|last| *turn <= last)).count();
+        turns.read.rotate_left(passed);
+        Ok(turns)
     }
 
     /// The lanes of the next queue that have a task due.
     pub(super) fn next(&mut self) -> Result<Option<Vec<&'a Lane>>, Fault> {
-        loop {
-            let Some(turn) = self.read.pop_front() else { if self.read_more()? { continue } else { return Ok(None) } };
-            let lanes = self.lanes_of(turn)?;
-            if !lanes.is_empty() {
-                return Ok(Some(lanes));
-            }
+        // The last queue that was read may have more lanes.
+        while self.read.len() < 2 && self.read_more()? {}
+        Ok(self.read.pop_front().map(|(_, lanes)| lanes))
+    }
+
+    fn add(&mut self, lane: &'a Lane) {
+        match self.read.back_mut() {
+            Some((turn, lanes)) if *turn == lane.turn => lanes.push(lane),
+            _ => self.read.push_back((lane.turn, vec![lane])),
         }
     }
 
     fn read_more(&mut self) -> Result<bool, Fault> {
-        let Some((after, last)) = self.rest.pop() else { return Ok(false) };
+        let Some(((turn, lane), until)) = self.rest.pop() else { return Ok(false) };
         let mut statement = self.connection.prepare_cached(TURNS)?;
-        let limit = i64::try_from(MANY).unwrap_or(i64::MAX);
-        let turns = statement.query_map(params![after, last, self.now.as_micros(), limit], |row| row.get(0))?;
-        self.read = turns.collect::<Result<_, _>>()?;
-        if let Some(read) = self.read.back().filter(|_| self.read.len() >= MANY) {
-            self.rest.push((*read, last));
-        }
-        // A queue has a row for each of its lanes.
-        self.read = std::mem::take(&mut self.read).into_iter().collect::<BTreeSet<_>>().into_iter().collect();
-        Ok(true)
-    }
-
-    fn lanes_of(&self, turn: i64) -> Result<Vec<&'a Lane>, Fault> {
-        let mut statement = self.connection.prepare_cached(OF_TURN)?;
-        let mut rows = statement.query(params![turn, self.now.as_micros()])?;
-        let mut lanes = Vec::new();
+        let mut rows = statement.query(params![turn, lane, until, self.now.as_micros(), MANY])?;
+        let (mut count, mut last) = (0, None);
         while let Some(row) = rows.next()? {
-            lanes.extend(self.runnable.place(row.get(0)?).map(|place| &*self.runnable.lanes()[place]));
+            count += 1;
+            let Some(place) = row.get(0).ok().zip(row.get(1).ok()) else { continue };
+            last = Some(place);
+            if let Some(place) = self.runnable.place(place.1) {
+                self.add(&self.runnable.lanes()[place]);
+            }
         }
-        Ok(lanes)
+        if let Some(last) = last.filter(|_| count >= MANY) {
+            self.rest.push((last, until));
+        }
+        Ok(true)
     }
 }
 
@@ -250,7 +257,8 @@ fn first_of(
         let mut of_lane = connection.prepare_cached(OF_LANE)?;
         let mut first: Option<i64> = None;
         for lane in runnable.lanes() {
-            let due = of_lane.query_row(params![standing as i64, lane.turn, lane.id], |row| row.get(0)).optional()?;
+            let due = of_lane.query_row(params![standing as i64, lane.turn, lane.id], |row| Ok(moment(row)));
+            let due = due.optional()?;
             first = first.into_iter().chain(due.filter(|due| *due >= least)).min();
         }
         return Ok(first);
@@ -258,11 +266,16 @@ fn first_of(
     let mut statement = connection.prepare_cached(LATER)?;
     let mut rows = statement.query(params![standing as i64, least])?;
     while let Some(row) = rows.next()? {
-        if runnable.place(row.get(0)?).is_some() {
-            return Ok(Some(row.get(1)?));
+        if row.get(0).ok().and_then(|lane| runnable.place(lane)).is_some() {
+            return Ok(row.get(1).ok());
         }
     }
     Ok(None)
+}
+
+/// The moment that stands in a row; one that cannot be read is at once, so that a lease looks.
+fn moment(row: &Row<'_>) -> i64 {
+    row.get(0).unwrap_or(AT_ONCE)
 }
 
 /// Whether few tasks have this standing: only those that have lost leases.

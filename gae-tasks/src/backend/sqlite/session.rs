@@ -36,6 +36,8 @@ pub(super) struct Session {
     has_tidied: bool,
     /// Whether missing rows of lanes have been looked for.
     is_mended: bool,
+    /// Whether the transaction under way adds some.
+    is_mending: bool,
 }
 
 /// A session whose process is gone; its lock is ours now, so that nobody else buries it too.
@@ -57,7 +59,15 @@ pub(super) enum Sign {
 impl Session {
     pub(super) fn new(database: &File) -> Self {
         let id = LeaseToken::generate().to_bits();
-        Self { id, database: database.clone(), lock: None, buried: Vec::new(), has_tidied: false, is_mended: false }
+        Self {
+            id,
+            database: database.clone(),
+            lock: None,
+            buried: Vec::new(),
+            has_tidied: false,
+            is_mended: false,
+            is_mending: false,
+        }
     }
 
     /// The session's number, to be written into leases by the transaction that is under way.
@@ -149,7 +159,7 @@ impl Session {
         let is_to_mend = self.is_to_mend(connection)?;
         if is_to_mend {
             ready::mend(connection)?;
-            self.is_mended = true;
+            (self.is_mended, self.is_mending) = (true, true);
         }
         Ok(is_to_mend)
     }
@@ -183,6 +193,7 @@ impl Session {
 
     /// Removes the files of sessions that are removed for good.
     pub(super) fn bury(&mut self) {
+        self.is_mending = false;
         for dead in self.buried.drain(..) {
             _ = fs::remove_file(dead.path);
         }
@@ -191,7 +202,7 @@ impl Session {
     /// Keeps these files: the transaction was rolled back.
     pub(super) fn spare(&mut self) {
         self.buried.clear();
-        self.is_mended = false;
+        self.is_mended &= !std::mem::take(&mut self.is_mending);
     }
 
     /// Whether anything was leased under it.

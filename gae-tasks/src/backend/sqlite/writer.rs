@@ -2,7 +2,7 @@
 
 use std::mem;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
@@ -16,8 +16,8 @@ use super::error::{Fault, File, Problem};
 use super::fresh::Fresh;
 use super::inbox::{Arrival, Inbox, Outlet};
 use super::lane::Catalogue;
-use super::listener::Listener;
-use super::news::{self, Attention, Found, News};
+use super::listener::{Listener, Listening};
+use super::news::{self, Found, News, Search};
 use super::opened::Opened;
 use super::schema;
 use super::session::Session;
@@ -94,15 +94,6 @@ pub(super) struct Writer {
     listening: Arc<Listening>,
 }
 
-/// What the writer and who listens for it know of each other.
-#[derive(Debug, Default)]
-struct Listening {
-    /// Whether somebody rings when another process has written.
-    is_on: AtomicBool,
-    /// How many milliseconds to wait before ringing.
-    deaf: Arc<AtomicU64>,
-}
-
 impl Writer {
     /// Opens the file on a thread of its own.
     pub(super) async fn start(path: PathBuf, wakeups: watch::Sender<u64>) -> Result<Self, Problem> {
@@ -135,8 +126,7 @@ impl Writer {
 
     /// Hears of what other processes write, from now on.
     pub(super) fn listen(&self) {
-        let start = || Listener::start(&self.opened, &self.inbox, Arc::clone(&self.listening.deaf));
-        self.listening.is_on.store(self.listener.get_or_init(start).is_some(), Ordering::Relaxed);
+        self.listener.get_or_init(|| Listener::start(&self.opened, &self.inbox, &self.listening));
     }
 
     /// How many transactions were committed.
@@ -206,7 +196,7 @@ struct Desk {
     wakeups: watch::Sender<u64>,
     transactions: Arc<AtomicU64>,
     listening: Arc<Listening>,
-    attention: Attention,
+    search: Search,
     /// What `PRAGMA synchronous` stands at.
     synchronous: Durability,
     /// How many callers the next transaction may have.
@@ -235,7 +225,7 @@ impl Desk {
             wakeups,
             transactions,
             listening,
-            attention: Attention::default(),
+            search: Search::default(),
             synchronous,
             expected,
             patience,
@@ -258,11 +248,11 @@ impl Desk {
         loop {
             let has_workers = self.wakeups.receiver_count() > 0;
             let is_deaf = has_workers && !self.listening.is_on.load(Ordering::Relaxed);
-            let patience = if is_deaf { Some(news::INTERVAL) } else { self.attention.again() };
+            let patience = if is_deaf { Some(news::INTERVAL) } else { self.search.again() };
             match self.outlet.wait(patience) {
                 Arrival::Calls => break self.outlet.take(group),
                 Arrival::Ring => {
-                    self.attention.rouse();
+                    self.search.begin();
                     self.look_for_news();
                 }
                 Arrival::Nothing => self.look_for_news(),
@@ -274,12 +264,15 @@ impl Desk {
 
     /// Wakes the workers if another process has let a task become due. What fails is left to their next look.
     fn look_for_news(&mut self) {
+        if self.wakeups.receiver_count() == 0 {
+            return self.search.end();
+        }
         let Store { connection, catalogue, news, .. } = &mut self.store;
-        let found = news.look(connection, catalogue, moment(Now::Storage)).unwrap_or(Found::Nothing);
-        self.attention.note(found);
-        let deaf = u64::try_from(self.attention.deaf().as_millis()).unwrap_or_default();
-        self.listening.deaf.store(deaf, Ordering::Relaxed);
-        if found == Found::News {
+        let found = news.look(connection, catalogue, moment(Now::Storage)).unwrap_or(Found::Unchanged);
+        self.search.note(found);
+        let pause = u64::try_from(self.search.pause().as_millis()).unwrap_or_default();
+        self.listening.pause.store(pause, Ordering::Relaxed);
+        if matches!(found, Found::StillDue | Found::Sooner) {
             self.wake();
         }
     }

@@ -232,8 +232,9 @@ pub(super) async fn a_sweep_recovers_at_most_its_limit(on: Stage) {
     on.store_plain(at(0), 5).await;
     on.lease_all(at(0)).await;
     let now = at(0).plus(LEASE);
-    for recovered in [2, 2, 1, 0] {
-        assert_eq!(on.sweep(now, 2).await.recovered, recovered);
+    for (recovered, more) in [(2, true), (2, true), (1, false), (0, false)] {
+        let swept = on.sweep(now, 2).await;
+        assert_eq!((swept.recovered, swept.more), (recovered, more));
     }
 }
 

@@ -1,5 +1,6 @@
 //! The lanes that have tasks waiting: rows that say so, and what other processes change.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use super::super::connection::create;
 use super::super::lane::Catalogue;
 use super::super::news::{Found, News};
 use super::{Folder, at, enqueue, lease, settle_all, sweep, task, wait};
-use crate::backend::{Backend, Enqueue, NewTask, Pull, Routes, Touch, Verdict};
+use crate::backend::{Backend, Enqueue, Lease, NewTask, Pull, Room, Routes, Touch, Verdict};
 use crate::queue::QueueName;
 use crate::time::{Now, Schedule};
 
@@ -71,8 +72,31 @@ fn a_sweep_finds_tasks_that_no_lease_would_find() {
     assert_eq!(lease(&sqlite, at(100), 1).tasks.len(), 1);
 }
 
+#[test]
+fn what_is_left_of_a_task_that_is_gone_is_taken_out_of_the_order() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    enqueue(&sqlite, vec![task(b"a")]).unwrap();
+    let other = Connection::open(folder.file()).unwrap();
+    other.execute("DELETE FROM gae_tasks_task", []).unwrap();
+    assert!(lease(&sqlite, at(100), 1).tasks.is_empty());
+    let waiting: i64 = other.query_row("SELECT count(*) FROM gae_tasks_waiting", [], |row| row.get(0)).unwrap();
+    assert_eq!((waiting, rows(&folder)), (0, Vec::new()));
+}
+
+#[test]
+fn a_task_that_cannot_be_read_is_tried_again_after_an_hour() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    enqueue(&sqlite, vec![task(b"a")]).unwrap();
+    Connection::open(folder.file()).unwrap().execute("UPDATE gae_tasks_task SET payload = 'text'", []).unwrap();
+    assert!(lease(&sqlite, at(100), 1).tasks.is_empty());
+    assert_eq!(rows(&folder), [(0, at(100 + 3600).as_micros())]);
+}
+
 /// A worker's side of the file: what it knows, and has been told.
 struct Side {
+    queues: Arc<BTreeSet<QueueName>>,
     connection: Connection,
     catalogue: Catalogue,
     news: News,
@@ -83,8 +107,9 @@ impl Side {
         let (_, connection) = create(&folder.file()).unwrap();
         let mut catalogue = Catalogue::default();
         catalogue.refresh(&connection).unwrap();
-        catalogue.runnable(&Arc::new([QueueName::DEFAULT].into()), &Routes::Any);
-        Self { connection, catalogue, news: News::default() }
+        let queues = Arc::new([QueueName::DEFAULT].into());
+        catalogue.runnable(&queues, &Routes::Any);
+        Self { queues, connection, catalogue, news: News::default() }
     }
 
     fn look(&mut self, seconds: i64) -> Found {
@@ -97,11 +122,13 @@ fn a_task_that_another_process_makes_due_is_news_once() {
     let folder = Folder::new();
     let other = folder.open();
     let mut side = Side::of(&folder);
-    assert_eq!(side.look(100), Found::NoNews, "a first look");
-    assert_eq!(side.look(100), Found::Nothing);
+    assert_eq!(side.look(100), Found::Irrelevant, "a first look");
+    assert_eq!(side.look(100), Found::Unchanged);
     enqueue(&other, vec![task(b"a")]).unwrap();
-    assert_eq!(side.look(0), Found::News, "whatever the clock says, and in a queue that is new");
-    assert_eq!(side.look(0), Found::Nothing, "nothing has changed since");
+    assert_eq!(side.look(0), Found::Sooner, "whatever the clock says, and in a queue that is new");
+    assert_eq!(side.look(0), Found::Unchanged, "nothing has changed since");
+    enqueue(&other, vec![task(b"b")]).unwrap();
+    assert_eq!(side.look(0), Found::StillDue, "the worker may have left the first one alone");
 }
 
 #[test]
@@ -113,13 +140,27 @@ fn a_task_that_becomes_due_sooner_than_any_that_is_known_is_news() {
         let later = NewTask { schedule: Schedule::At(at(seconds)), ..task(b"x") };
         wait(other.enqueue(Enqueue { now: Now::At(at(0)), tasks: vec![later] })).unwrap();
     };
-    let plan = [(300, Found::News), (400, Found::NoNews), (200, Found::News), (250, Found::NoNews)];
+    let plan = [(300, Found::Sooner), (400, Found::Irrelevant), (200, Found::Sooner), (250, Found::Irrelevant)];
     for (seconds, found) in plan {
         store(seconds);
         assert_eq!(side.look(0), found, "{seconds}");
     }
     store(500);
-    assert_eq!(side.look(200), Found::News, "the first is due by now");
+    assert_eq!(side.look(200), Found::StillDue, "the first is due by now");
+}
+
+#[test]
+fn what_a_lease_has_left_is_what_a_worker_knows() {
+    let folder = Folder::new();
+    let other = folder.open();
+    let mut side = Side::of(&folder);
+    let store = |task| wait(other.enqueue(Enqueue { now: Now::At(at(0)), tasks: vec![task] })).unwrap();
+    store(task(b"a"));
+    assert_eq!(side.look(0), Found::Sooner);
+    lease(&other, at(0), 1);
+    side.news.note(&side.queues, None);
+    store(NewTask { schedule: Schedule::At(at(50)), ..task(b"b") });
+    assert_eq!(side.look(0), Found::Sooner, "later than the one that is leased by now");
 }
 
 #[test]
@@ -129,7 +170,7 @@ fn what_happens_in_queues_that_are_not_served_is_no_news() {
     let mut side = Side::of(&folder);
     let elsewhere = task(b"x").with(|task| task.spec.queue = QueueName::from_static("elsewhere"));
     enqueue(&other, vec![elsewhere]).unwrap();
-    assert_eq!(side.look(100), Found::NoNews);
+    assert_eq!(side.look(100), Found::Irrelevant);
 }
 
 #[test]
@@ -137,7 +178,10 @@ fn an_idle_worker_is_woken_by_another_process() {
     let folder = Folder::new();
     let (worker, other) = (folder.open(), folder.open());
     let mut wakeups = worker.wakeups();
-    assert!(lease(&worker, at(100), 1).tasks.is_empty());
+    let queues = Arc::new([QueueName::DEFAULT].into());
+    let duration = Duration::from_secs(30);
+    let request = Lease::new(Now::Storage, Arc::clone(&queues), Routes::Any, Room::new(1), duration);
+    assert!(wait(worker.lease(request)).unwrap().tasks.is_empty());
     enqueue(&other, vec![task(b"a")]).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let woken = async { tokio::time::timeout(Duration::from_secs(20), wakeups.changed()).await };

@@ -133,6 +133,27 @@ fn handles_with_the_same_settings_are_different_workers() {
 /// As a program does that waits for a locked file with a time limit, again and again.
 #[cfg(target_os = "linux")]
 #[test]
+fn the_file_of_a_session_that_was_never_stored_is_removed() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    let stray = "tasks.db-session-00000000000000ff.lock";
+    std::fs::write(folder.0.join(stray), "").unwrap();
+    super::sweep(&sqlite, at(100));
+    assert!(!folder.names().iter().any(|name| name == stray), "{:?}", folder.names());
+}
+
+#[test]
+fn a_session_whose_file_is_gone_and_that_leases_nothing_is_forgotten() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    let other = Connection::open(folder.file()).unwrap();
+    other.execute("INSERT INTO gae_tasks_session (id, started) VALUES (255, 0)", []).unwrap();
+    super::sweep(&sqlite, at(100));
+    let sessions: i64 = other.query_row("SELECT count(*) FROM gae_tasks_session", [], |row| row.get(0)).unwrap();
+    assert_eq!(sessions, 0);
+}
+
+#[test]
 fn an_opening_that_nobody_waits_for_leaves_nothing_open() {
     let folder = Folder::new();
     let locking = Connection::open(folder.file()).unwrap();
