@@ -28,6 +28,7 @@ impl Haul {
         Self { room: lease.room, tasks: Vec::new(), bytes: 0, bounds: lease.bounds.clone() }
     }
 
+    #[cfg(feature = "sqlite")]
     pub(crate) fn tasks(&self) -> &[LeasedTask] {
         &self.tasks
     }
@@ -69,6 +70,7 @@ pub(crate) fn turn_length(room: usize, queues: usize) -> usize {
 }
 
 /// So many queues that have tasks due make turns as short as they get.
+#[cfg(any(test, feature = "sqlite"))]
 pub(crate) fn many_queues(room: usize) -> usize {
     room / least(room) + 1
 }

@@ -56,6 +56,7 @@ impl Wait {
     }
 
     /// When its pause was chosen, if it is one.
+    #[cfg(any(test, feature = "sqlite"))]
     pub(crate) const fn since(self) -> Option<Timestamp> {
         match self {
             Self::Pause { since, .. } => Some(since),
@@ -64,6 +65,7 @@ impl Wait {
     }
 
     /// The wait of these parts.
+    #[cfg(any(test, feature = "sqlite"))]
     pub(crate) const fn of(is_timed: bool, since: Option<Timestamp>, due: Timestamp) -> Self {
         match (is_timed, since) {
             (false, _) => Self::Worker(due),
