@@ -85,8 +85,7 @@ impl Room {
 /// Workers lease ahead, so a task whose lease is lost may never have started; and those beside the one that killed the
 /// worker are innocent. So a task is watched more closely with every loss, and a loss counts as an attempt only where
 /// the task was the only suspect of its client's workers. A task that answers, so that an attempt ends with
-/// [`Verdict::Retry`](super::Verdict::Retry),
-/// is clear again; a release changes nothing.
+/// [`Verdict::Retry`](super::Verdict::Retry), is clear again; a release changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Standing {
