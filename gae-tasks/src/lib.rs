@@ -13,6 +13,7 @@ mod queue;
 mod random;
 mod retention;
 mod task;
+mod text;
 mod time;
 mod unwind;
 mod version;

@@ -19,6 +19,7 @@ const FLOORS: &[&[&str]] = &[
         "attributes",
         "envelope",
         "random",
+        "text",
     ],
     &["backend", "registry", "context", "handler", "clock", "payload_store"],
     &["dispatch"],

@@ -1,9 +1,9 @@
 //! The name of a queue.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use crate::error::Error;
+use crate::text::show_as_text;
 
 /// The name of a queue: `[A-Za-z0-9-]{1,100}`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,23 +38,7 @@ impl QueueName {
     }
 }
 
-impl fmt::Debug for QueueName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "QueueName({self})")
-    }
-}
-
-impl fmt::Display for QueueName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl AsRef<str> for QueueName {
-    fn as_ref(&self) -> &str {
-        &self.0
-    }
-}
+show_as_text!(QueueName);
 
 #[cfg(test)]
 mod tests {

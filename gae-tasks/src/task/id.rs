@@ -9,6 +9,7 @@ use uuid::{Builder, Uuid};
 
 use crate::error::Error;
 use crate::random;
+use crate::text::debug_as_text;
 use crate::time::Timestamp;
 
 /// The id of one task: 128 bits made by the client that deferred it, ordered by time.
@@ -78,11 +79,7 @@ impl FromStr for TaskId {
     }
 }
 
-impl fmt::Debug for TaskId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TaskId({self})")
-    }
-}
+debug_as_text!(TaskId);
 
 #[cfg(test)]
 mod tests {

@@ -1,9 +1,8 @@
 //! Names of tasks, which de-duplicate them, and the answer to who defers.
 
-use std::fmt;
-
 use super::id::TaskId;
 use crate::error::Error;
+use crate::text::show_as_text;
 
 /// The id a caller chose for one task, so that it is deferred once: `[A-Za-z0-9_-]{1,500}`.
 ///
@@ -32,23 +31,7 @@ impl TaskName {
     }
 }
 
-impl fmt::Debug for TaskName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TaskName({self})")
-    }
-}
-
-impl fmt::Display for TaskName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl AsRef<str> for TaskName {
-    fn as_ref(&self) -> &str {
-        self.as_str()
-    }
-}
+show_as_text!(TaskName);
 
 /// The answer to a defer: the task is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

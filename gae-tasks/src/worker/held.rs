@@ -203,28 +203,13 @@ impl Drop for Held {
 pub(super) mod tests {
     use super::super::suspects::tests::room;
     use super::*;
-    use crate::backend::{LeaseToken, Standing, Verdict};
+    use crate::backend::{LeaseToken, Verdict};
     use crate::context::AttemptInfo;
     use crate::queue::QueueName;
-    use crate::task::{Kind, Shape, TaskId, TaskSpec};
-    use crate::time::Timestamp;
+    use crate::task::{Kind, TaskId};
 
     pub(in crate::worker) fn lease() -> LeaseRef {
         LeaseRef { id: TaskId::from_bytes([1; 16]), token: LeaseToken::from_bits(1) }
-    }
-
-    /// The task of the lease.
-    pub(in crate::worker) fn leased() -> LeasedTask {
-        let kind = Kind::from_static("test/task");
-        LeasedTask {
-            lease: lease(),
-            spec: TaskSpec::new(lease().id, kind, Shape::from_bits(1), QueueName::DEFAULT),
-            payload: Vec::new(),
-            schedule_time: Timestamp::from_micros(0),
-            attempts: 0,
-            standing: Standing::Clear,
-            alone: false,
-        }
     }
 
     /// A held lease with an attempt under it.

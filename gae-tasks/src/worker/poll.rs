@@ -220,7 +220,17 @@ const fn withholds(starting: usize, suspects: usize, room: usize, in_company: bo
 
 #[cfg(test)]
 mod tests {
+    use super::super::waiting::tests::task;
     use super::*;
+
+    #[test]
+    fn a_queue_is_full_where_a_lease_took_all_that_its_bound_left() {
+        let [bulk, other] = ["bulk", "other"].map(|name| QueueName::new(name).unwrap());
+        let taken = [1, 2].map(|number| task("bulk", number, Standing::Clear));
+        let bounds = |most| HashMap::from([(bulk.clone(), most), (other.clone(), 9)]);
+        assert_eq!((full(bounds(2), &taken), full(bounds(3), &taken)), (vec![bulk.clone()], vec![]));
+        assert_eq!(full(bounds(0), &[]), vec![bulk]);
+    }
 
     #[test]
     fn a_lease_that_had_room_for_everything_withholds_nothing() {

@@ -104,8 +104,10 @@ mod tests {
     use std::future::{pending, ready};
     use std::time::Duration;
 
-    use super::super::held::tests::{held, lease, leased};
+    use super::super::held::tests::{held, lease};
+    use super::super::waiting::tests::task;
     use super::*;
+    use crate::backend::Standing;
 
     fn running<'a>(waiting: &'a Waiting, held: &'a Held, task: &'a LeasedTask) -> Running<'a> {
         waiting.add(vec![task.clone()], Duration::ZERO);
@@ -115,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_runner_that_ends_leaves_no_lease_behind() {
-        let ((held, context), waiting, task) = (held(), Waiting::default(), leased());
+        let ((held, context), waiting, task) = (held(), Waiting::default(), task("default", 1, Standing::Clear));
         drop(running(&waiting, &held, &task));
         assert!(held.all().is_empty() && context.is_cancelled());
         assert_eq!((waiting.running(), waiting.ended()), (0, 1));
@@ -123,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_lease_is_kept_until_its_outcome_is_recorded_and_no_longer_where_nobody_records() {
-        let ((held, context), waiting, task) = (held(), Waiting::default(), leased());
+        let ((held, context), waiting, task) = (held(), Waiting::default(), task("default", 1, Standing::Clear));
         let (settlements, received) = tokio::sync::mpsc::unbounded_channel();
         let settlement = || Settlement::new(lease(), Verdict::Done);
         running(&waiting, &held, &task).settle(settlement(), &settlements);

@@ -223,13 +223,13 @@ impl Line {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::backend::{LeaseRef, LeaseToken};
     use crate::task::{Kind, Shape, TaskId, TaskSpec};
     use crate::time::Timestamp;
 
-    fn task(queue: &str, number: u8, standing: Standing) -> LeasedTask {
+    pub(in crate::worker) fn task(queue: &str, number: u8, standing: Standing) -> LeasedTask {
         let id = TaskId::from_bytes([number; 16]);
         LeasedTask {
             lease: LeaseRef { id, token: LeaseToken::from_bits(1) },

@@ -109,7 +109,8 @@ async fn a_bounded_queue_leaves_runners_to_the_others() {
     tasks.defer_many((0..10).map(|_| slow::defer())).await.unwrap();
     let end = Arc::new(tokio::sync::Notify::new());
     let ended = Arc::clone(&end);
-    let worker = tasks.worker().concurrency(4).queue_concurrency("slow", 2);
+    // Nothing but the end of an attempt lets it look again.
+    let worker = tasks.worker().concurrency(4).queue_concurrency("slow", 2).poll_interval(Duration::from_secs(3600));
     let worker = worker.with_graceful_shutdown(async move { ended.notified().await });
     let worker = tokio::spawn(worker.into_future());
     stage.until(|stage| stage.count("slow") == 2).await;

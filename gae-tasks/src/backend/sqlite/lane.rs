@@ -261,9 +261,7 @@ impl Catalogue {
 
     /// The lanes a worker may lease from now: its queues and routes, without those that are paused.
     pub(super) fn runnable(&mut self, queues: &Arc<BTreeSet<QueueName>>, routes: &Routes) -> Arc<Runnable> {
-        // The memory of a value that a weak reference knows is not given to another one.
-        let is_its = |known: &Weak<_>| std::ptr::eq(known.as_ptr(), Arc::as_ptr(queues));
-        let is_meant = |known: &&Arc<Runnable>| is_its(&known.queues) && is_same(&known.routes, routes);
+        let is_meant = |known: &&Arc<Runnable>| is_of(&known.queues, queues) && is_same(&known.routes, routes);
         if let Some(known) = self.runnable.iter().find(is_meant) {
             return Arc::clone(known);
         }
@@ -279,7 +277,7 @@ impl Catalogue {
         let runnable = Arc::new(Runnable { queues: Arc::downgrade(queues), routes: routes.clone(), lanes, places });
         self.runnable.truncate(MOST_RUNNABLE - 1);
         self.runnable.insert(0, Arc::clone(&runnable));
-        self.served.retain(|(known, of)| known.strong_count() > 0 && !(is_its(known) && is_same(of, routes)));
+        self.served.retain(|(known, of)| known.strong_count() > 0 && !(is_of(known, queues) && is_same(of, routes)));
         self.served.push((Arc::downgrade(queues), routes.clone()));
         runnable
     }
@@ -299,6 +297,12 @@ pub(super) fn data_version(connection: &Connection) -> Result<i64, Fault> {
 fn queue_changes(connection: &Connection) -> Result<i64, Fault> {
     let mut statement = connection.prepare_cached("SELECT queue_changes FROM gae_tasks_schema")?;
     Ok(statement.query_row([], |row| row.get(0))?)
+}
+
+/// Whether these are the queues of the worker that is remembered so. What a weak reference points to is not given to another
+/// value, even after its worker has ended.
+pub(super) fn is_of(known: &Weak<BTreeSet<QueueName>>, queues: &Arc<BTreeSet<QueueName>>) -> bool {
+    std::ptr::eq(known.as_ptr(), Arc::as_ptr(queues))
 }
 
 /// Whether both are the same value in memory: comparing hundreds of routes at each lease would cost more than it saves.

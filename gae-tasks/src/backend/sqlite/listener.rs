@@ -1,6 +1,6 @@
-//! Hears of writes to the log as they happen, those of other processes among them: a worker that rests costs nothing.
+//! Hears of writes to the log as they happen, also by other processes, so that an idle worker costs nothing.
 //!
-//! The kernel tells of them on Linux. Elsewhere nobody listens, and the writer looks for [news](super::news) at intervals.
+//! Linux reports such writes. On other systems the writer looks for [news](super::news) at intervals.
 
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
@@ -9,12 +9,12 @@ pub(super) use self::linux::Listener;
 #[cfg(not(target_os = "linux"))]
 pub(super) use self::none::Listener;
 
-/// What the writer and who listens for it know of each other.
+/// What the writer and its listener share.
 #[derive(Debug, Default)]
 pub(super) struct Listening {
-    /// Whether somebody rings when another process has written.
+    /// Whether the listener runs; if not, the writer looks at intervals.
     pub(super) is_on: AtomicBool,
-    /// How many milliseconds to wait before ringing.
+    /// How many milliseconds the listener waits before it rings.
     pub(super) pause: AtomicU64,
 }
 
@@ -35,7 +35,7 @@ mod linux {
     /// The least time between two rings: a writer that is busy writes all the time.
     const LEAST: Duration = Duration::from_millis(5);
 
-    /// After so much silence, what is written is of concern until it has been looked at.
+    /// After so long without a ring, the next write is rung for at once.
     const SILENCE: Duration = Duration::from_millis(250);
 
     /// A thread that listens; it ends when this is dropped.
@@ -46,7 +46,7 @@ mod linux {
     }
 
     impl Listener {
-        /// Lets a thread ring at the writer whenever the log is written; it does not if the system refuses that.
+        /// Starts a thread that rings at the writer whenever the log is written; `None` if the system refuses a watch.
         pub(in super::super) fn start(opened: &Opened, inbox: &Inbox, listening: &Arc<Listening>) -> Option<Self> {
             let inotify = Arc::new(Inotify::init(InitFlags::IN_CLOEXEC).ok()?);
             let log = inotify.add_watch(opened.log_path(), AddWatchFlags::IN_MODIFY).ok()?;
@@ -71,7 +71,7 @@ mod linux {
 
     impl Drop for Listener {
         fn drop(&mut self) {
-            // The kernel tells of that too, which ends the thread.
+            // The kernel reports the removal as an event, which ends the thread.
             _ = self.inotify.rm_watch(self.log);
         }
     }
@@ -86,7 +86,7 @@ mod linux {
                 Err(_) => return,
             }
             let pause = Duration::from_millis(listening.pause.load(Ordering::Relaxed));
-            // A commit is heard of before it is done, and what is written meanwhile is heard of afterwards.
+            // The commit ends meanwhile, and the kernel keeps what is written meanwhile for the next round.
             thread::sleep(match rung.map(|rung| rung.elapsed()) {
                 Some(since) if since < LEAST => pause.max(LEAST),
                 Some(since) if since < SILENCE => pause,

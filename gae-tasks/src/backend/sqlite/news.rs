@@ -7,7 +7,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use super::error::Fault;
-use super::lane::{Catalogue, data_version};
+use super::lane::{Catalogue, data_version, is_of};
 use super::ready;
 use crate::queue::QueueName;
 use crate::time::Timestamp;
@@ -16,7 +16,8 @@ use crate::time::Timestamp;
 /// tens of microseconds.
 pub(super) const INTERVAL: Duration = Duration::from_millis(25);
 
-/// Pauses between the looks after a ring: a commit is heard of before it can be seen, by as much as the disk needs.
+/// Pauses between the looks after a ring. The listener hears of a commit before the writer can see it: the disk syncs in
+/// between.
 const AGAIN: [Duration; 5] = [
     Duration::from_millis(4),
     Duration::from_millis(12),
@@ -25,11 +26,11 @@ const AGAIN: [Duration; 5] = [
     Duration::from_millis(500),
 ];
 
-/// How many looks of the series are left out once something has changed.
+/// How many pauses of the series are skipped once a look has found a change.
 const SHORTENED: usize = 3;
 
-/// The shortest and the longest pause from a write that is heard of to the ring: it grows while what is written is of no
-/// concern to the workers.
+/// The shortest and the longest pause between a write and its ring. The pause grows while other processes write nothing
+/// that concerns the workers.
 const PAUSE: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(48)];
 
 /// What a look has found.
@@ -111,8 +112,7 @@ impl News {
         queues: &Arc<BTreeSet<QueueName>>,
         first: Option<Timestamp>,
     ) -> Option<Option<Timestamp>> {
-        let is_its = |known: &Weak<_>| std::ptr::eq(known.as_ptr(), Arc::as_ptr(queues));
-        if let Some((_, known)) = self.known.iter_mut().find(|(known, _)| is_its(known)) {
+        if let Some((_, known)) = self.known.iter_mut().find(|(known, _)| is_of(known, queues)) {
             return Some(std::mem::replace(known, first));
         }
         self.known.retain(|(known, _)| known.strong_count() > 0);

@@ -9,9 +9,11 @@ use rusqlite::Connection;
 use super::super::connection::create;
 use super::super::lane::Catalogue;
 use super::super::news::{Found, News};
+use super::super::ready::Turns;
 use super::{Folder, at, enqueue, lease, settle_all, sweep, task, wait};
 use crate::backend::{Backend, Enqueue, Lease, NewTask, Pull, Room, Routes, Touch, Verdict};
 use crate::queue::QueueName;
+use crate::task::Shape;
 use crate::time::{Now, Schedule};
 
 fn rows(folder: &Folder) -> Vec<(i64, i64)> {
@@ -161,6 +163,43 @@ fn what_a_lease_has_left_is_what_a_worker_knows() {
     side.news.note(&side.queues, None);
     store(NewTask { schedule: Schedule::At(at(50)), ..task(b"b") });
     assert_eq!(side.look(0), Found::Sooner, "later than the one that is leased by now");
+}
+
+#[test]
+fn a_worker_that_has_ended_is_looked_for_no_more() {
+    let folder = Folder::new();
+    let other = folder.open();
+    let mut side = Side::of(&folder);
+    side.queues = Arc::default();
+    enqueue(&other, vec![task(b"a")]).unwrap();
+    assert_eq!(side.look(100), Found::Irrelevant);
+}
+
+#[test]
+fn each_queue_has_one_turn_with_all_of_its_lanes() {
+    const QUEUES: usize = 200;
+    let folder = Folder::new();
+    let other = folder.open();
+    // More lanes than are read at a time, and a queue's lanes stand on both sides of the cut.
+    let names: Vec<_> = (0..QUEUES).map(|number| QueueName::new(format!("queue-{number}")).unwrap()).collect();
+    let tasks = names.iter().flat_map(|name| (0..3).map(move |shape| (name, shape))).map(|(name, shape)| {
+        task(b"x").with(|task| (task.spec.queue, task.spec.shape) = (name.clone(), Shape::from_bits(shape)))
+    });
+    enqueue(&other, tasks.collect()).unwrap();
+    let Side { connection, mut catalogue, .. } = Side::of(&folder);
+    let runnable = catalogue.runnable(&Arc::new(names.iter().cloned().collect()), &Routes::Any);
+    for last in [None, Some(&names[0]), Some(&names[84]), Some(&names[85]), Some(&names[QUEUES - 1])] {
+        let turn = last.and_then(|last| catalogue.turn_of(last));
+        let mut turns = Turns::after(&connection, &runnable, turn, at(0)).unwrap();
+        let mut seen = Vec::new();
+        while let Some(lanes) = turns.next().unwrap() {
+            assert_eq!(lanes.len(), 3, "of {}", lanes[0].queue);
+            seen.push(lanes[0].queue.clone());
+        }
+        let first = last.map_or(0, |last| names.iter().position(|name| name == last).unwrap() + 1);
+        let expected: Vec<_> = names.iter().cycle().skip(first).take(QUEUES).cloned().collect();
+        assert_eq!(seen, expected, "after {last:?}");
+    }
 }
 
 #[test]
