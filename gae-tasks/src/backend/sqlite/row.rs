@@ -1,12 +1,15 @@
 //! Stored tasks as rows: what is read of them for people.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::error::Fault;
+use super::held;
 use super::lane::{kind, queue_name, shape};
 use super::unreadable;
+use super::waiting::waits;
 use crate::backend::lifecycle::{Facts, Wait};
 use crate::backend::{List, TaskError, TaskFilter, TaskRecord, TaskState};
 use crate::queue::RetryConfig;
@@ -14,10 +17,10 @@ use crate::task::{TaskId, TaskName, TaskSpec};
 use crate::time::Timestamp;
 use crate::version::{self, Unread};
 
-const RECORD: &str = "SELECT t.id, l.kind, l.shape, t.payload, l.queue, t.name, t.created, t.schedule_time, \
+const RECORD: &str = concat!("SELECT t.id, l.kind, l.shape, t.payload, l.queue, t.name, t.created, t.schedule_time, \
                       t.first_attempt, t.attempts, t.lost_leases, t.max_attempts, t.retry, t.deadline, t.attributes, \
-                      t.died, EXISTS (SELECT 1 FROM gae_tasks_lease WHERE task = t.id), t.errors, t.lost_attempts \
-                      FROM gae_tasks_task t CROSS JOIN gae_tasks_lane l ON l.id = t.lane";
+                      t.died, NOT ", waits!(), ", t.errors, t.lost_attempts \
+                      FROM gae_tasks_task t CROSS JOIN gae_tasks_lane l ON l.id = t.lane");
 
 /// The stored task `id`.
 pub(super) fn get(connection: &Connection, id: TaskId) -> Result<Option<TaskRecord>, Fault> {
@@ -29,6 +32,9 @@ pub(super) fn get(connection: &Connection, id: TaskId) -> Result<Option<TaskReco
 /// A page of stored tasks, in the order of their ids.
 pub(super) fn list(connection: &Connection, request: &List) -> Result<Vec<TaskRecord>, Fault> {
     let TaskFilter { queue, kind, state } = &request.filter;
+    if *state == Some(TaskState::Leased) {
+        return leased(connection, request);
+    }
     let after = request.after.map(|id| id.as_bytes().to_vec()).unwrap_or_default();
     let (queue, kind) = (queue.as_ref().map(AsRef::as_ref), kind.as_ref().map(AsRef::as_ref));
     let mut values: Vec<&dyn ToSql> = vec![&after];
@@ -56,10 +62,33 @@ pub(super) fn list(connection: &Connection, request: &List) -> Result<Vec<TaskRe
     Ok(page)
 }
 
+/// A page of those that are leased; no other is looked at.
+fn leased(connection: &Connection, request: &List) -> Result<Vec<TaskRecord>, Fault> {
+    let TaskFilter { queue, kind, .. } = &request.filter;
+    let ids = held::leases(connection)?.into_iter().map(|(held, _)| held.lease.id);
+    let ids: BTreeSet<_> = ids.filter(|id| request.after.is_none_or(|after| *id > after)).collect();
+    let mut page = Vec::new();
+    for id in ids {
+        let Ok(record) = get(connection, id) else {
+            unreadable::task(connection, id);
+            continue;
+        };
+        let is_meant = |record: &TaskRecord| {
+            queue.as_ref().is_none_or(|queue| *queue == record.spec.queue)
+                && kind.as_ref().is_none_or(|kind| *kind == record.spec.kind)
+        };
+        page.extend(record.filter(is_meant));
+        if page.len() >= request.limit {
+            break;
+        }
+    }
+    Ok(page)
+}
+
 const fn condition(state: TaskState) -> &'static str {
     match state {
-        TaskState::Scheduled => " AND t.died IS NULL AND NOT EXISTS (SELECT 1 FROM gae_tasks_lease WHERE task = t.id)",
-        TaskState::Leased => " AND t.id IN (SELECT task FROM gae_tasks_lease)",
+        TaskState::Scheduled => concat!(" AND t.died IS NULL AND ", waits!()),
+        TaskState::Leased => concat!(" AND t.died IS NULL AND NOT ", waits!()),
         TaskState::Dead => " AND t.died IS NOT NULL",
     }
 }

@@ -21,6 +21,7 @@ use super::news::{self, Found, News, Search};
 use super::opened::Opened;
 use super::schema;
 use super::session::Session;
+use super::stray::Strays;
 use super::turn::Turn;
 use crate::time::{Now, Timestamp};
 
@@ -42,6 +43,7 @@ pub(super) struct Store {
     pub(super) fresh: Fresh,
     pub(super) manner: Manner,
     pub(super) news: News,
+    pub(super) strays: Strays,
 }
 
 /// How a transaction is put together.
@@ -176,8 +178,8 @@ fn open(path: &Path) -> Result<(Opened, Store), Problem> {
     let (opened, mut connection) = connection::create(path)?;
     schema::ensure(&mut connection).map_err(|fault| Problem::new(opened.file(), fault))?;
     let session = Session::new(opened.file());
-    let (catalogue, fresh, news) = Default::default();
-    Ok((opened, Store { connection, catalogue, session, fresh, manner: Manner::Gathered, news }))
+    let (catalogue, fresh, news, strays) = Default::default();
+    Ok((opened, Store { connection, catalogue, session, fresh, manner: Manner::Gathered, news, strays }))
 }
 
 /// The moment a request happens.
