@@ -200,7 +200,7 @@ impl Defer {
         if prepared.spilled.is_some() {
             return client.on_a_thread(client.enqueue_spilled(prepared));
         }
-        pollster::block_on(client.enqueue_one(prepared))
+        client.enqueue_one_blocking(prepared)
     }
 
     /// The kind it is deferred as.

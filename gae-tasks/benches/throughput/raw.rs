@@ -135,8 +135,7 @@ impl Raw {
         let mut task = self.file.prepare_cached(TASK).unwrap();
         for some in ids.chunks(160) {
             let token = token(&some[0]);
-            let tasks: Vec<u8> =
-                self.file.prepare_cached(LEASE).unwrap().query_row([token], |row| row.get(0)).unwrap();
+            let tasks: Vec<u8> = self.file.prepare_cached(LEASE).unwrap().query_row([token], |row| row.get(0)).unwrap();
             std::hint::black_box(tasks);
             some.iter().for_each(|id| assert_eq!(task.execute([id]).unwrap(), 1));
             self.file.prepare_cached("DELETE FROM gae_tasks_lease WHERE id = ?1").unwrap().execute([token]).unwrap();
@@ -170,8 +169,7 @@ fn inserts(rows: usize) -> (String, String) {
     let mut task = "INSERT INTO gae_tasks_task (id, lane, created, schedule_time, max_attempts, deadline, attributes, \
                     payload) VALUES "
         .to_owned();
-    let mut waiting =
-        "INSERT OR REPLACE INTO gae_tasks_waiting (lane, standing, timed, due, task) VALUES ".to_owned();
+    let mut waiting = "INSERT OR REPLACE INTO gae_tasks_waiting (lane, standing, timed, due, task) VALUES ".to_owned();
     for row in 0..rows {
         let separator = if row > 0 { ", " } else { "" };
         write!(task, "{separator}(?, ?, ?, ?, ?, ?, ?, ?)").unwrap();

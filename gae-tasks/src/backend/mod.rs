@@ -60,6 +60,14 @@ pub trait Backend: fmt::Debug + Send + Sync + sealed::Sealed + 'static {
     /// has it and `created: false`. Queues that do not exist are made with the default configuration.
     fn enqueue(&self, request: Enqueue) -> Answer<'_, Vec<Result<Deferred, Error>>>;
 
+    /// As [`enqueue`](Self::enqueue), for a caller that blocks its thread until the answer is there.
+    ///
+    /// # Errors
+    /// As `enqueue`.
+    fn enqueue_blocking(&self, request: Enqueue) -> Result<Vec<Result<Deferred, Error>>, Error> {
+        pollster::block_on(self.enqueue(request))
+    }
+
     /// The stored task of this id; a finished one is not stored.
     fn get(&self, id: TaskId) -> Answer<'_, Option<TaskRecord>>;
 

@@ -217,7 +217,8 @@ impl<'a> Held<'a> {
     pub(super) fn end_of(&mut self, id: TaskId) -> Result<(), Fault> {
         if self.rows.is_none() {
             self.keep(all(self.connection)?);
-            let of_row = |(row, batch): (&i64, &Batch)| batch.tasks.iter().map(|(id, _)| (id, *row)).collect::<Vec<_>>();
+            let of_row =
+                |(row, batch): (&i64, &Batch)| batch.tasks.iter().map(|(id, _)| (id, *row)).collect::<Vec<_>>();
             self.rows = Some(self.batches.iter().flat_map(of_row).collect());
         }
         let row = self.rows.as_mut().and_then(|rows| rows.remove(&id));

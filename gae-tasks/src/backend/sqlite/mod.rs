@@ -4,6 +4,7 @@ mod admin;
 mod bury;
 mod call;
 mod connection;
+mod desk;
 mod enqueue;
 mod error;
 mod fresh;
@@ -13,6 +14,7 @@ mod lane;
 mod lease;
 mod listener;
 mod lost;
+mod manner;
 mod name;
 mod news;
 mod opened;
@@ -24,6 +26,7 @@ mod schema;
 mod session;
 mod settle;
 mod stats;
+mod store;
 mod stray;
 mod sweep;
 mod task;
@@ -45,7 +48,8 @@ use self::admin::{Delete, PurgeSlice, PutQueue, RaiseRetention, Replay, RunNow, 
 use self::call::Request;
 use self::enqueue::Storing;
 use self::reader::Reader;
-use self::writer::{Writer, moment};
+use self::store::moment;
+use self::writer::Writer;
 use super::{
     Answer, Backend, Bury, Capabilities, Enqueue, Extend, Lease, Leased, List, Pull, Purged, QueueRecord, RouteStats,
     Settle, Settled, Sweep, Swept, TaskRecord, Touch, sealed,
@@ -139,6 +143,10 @@ impl Backend for Sqlite {
 
     fn enqueue(&self, request: Enqueue) -> Answer<'_, Vec<Result<Deferred, Error>>> {
         self.write(Storing::new(request))
+    }
+
+    fn enqueue_blocking(&self, request: Enqueue) -> Result<Vec<Result<Deferred, Error>>, Error> {
+        Ok(self.writer.call_here(Storing::new(request))?)
     }
 
     fn get(&self, id: TaskId) -> Answer<'_, Option<TaskRecord>> {

@@ -17,10 +17,14 @@ use crate::task::{TaskId, TaskName, TaskSpec};
 use crate::time::Timestamp;
 use crate::version::{self, Unread};
 
-const RECORD: &str = concat!("SELECT t.id, l.kind, l.shape, t.payload, l.queue, t.name, t.created, t.schedule_time, \
+const RECORD: &str = concat!(
+    "SELECT t.id, l.kind, l.shape, t.payload, l.queue, t.name, t.created, t.schedule_time, \
                       t.first_attempt, t.attempts, t.lost_leases, t.max_attempts, t.retry, t.deadline, t.attributes, \
-                      t.died, NOT ", waits!(), ", t.errors, t.lost_attempts \
-                      FROM gae_tasks_task t CROSS JOIN gae_tasks_lane l ON l.id = t.lane");
+                      t.died, NOT ",
+    waits!(),
+    ", t.errors, t.lost_attempts \
+                      FROM gae_tasks_task t CROSS JOIN gae_tasks_lane l ON l.id = t.lane"
+);
 
 /// The stored task `id`.
 pub(super) fn get(connection: &Connection, id: TaskId) -> Result<Option<TaskRecord>, Fault> {

@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, params};
 
 use super::error::{Fault, File};
-use super::lane::Catalogue;
 use super::held::Held;
+use super::lane::Catalogue;
 use super::lost;
+use super::manner::Manner;
 use super::ready;
-use super::writer::Manner;
 use crate::backend::LeaseToken;
 use crate::time::Timestamp;
 

@@ -8,12 +8,13 @@ use super::error::Fault;
 use super::held::{self, Held, Waited};
 use super::lane::Catalogue;
 use super::lost;
+use super::manner::one;
 use super::ready;
 use super::row::task_id;
 use super::session::{self, Session, Sign};
+use super::store::{Store, moment};
 use super::task::Task;
 use super::unreadable;
-use super::writer::{Store, moment, one};
 use crate::backend::lifecycle::{Wait, forgotten_before};
 use crate::backend::{Sweep, Swept};
 use crate::task::TaskId;
@@ -115,8 +116,7 @@ impl Sweep {
             if self.room(swept) == 0 {
                 break;
             }
-            let lose =
-                |catalogue: &mut Catalogue| lost::lose(connection, catalogue, id, Waited::default(), false, now);
+            let lose = |catalogue: &mut Catalogue| lost::lose(connection, catalogue, id, Waited::default(), false, now);
             match one(*manner, connection, catalogue, lose)? {
                 Ok(is_dead) => count(swept, Some(is_dead)),
                 Err(refusal) => unreadable::refused(connection, id, &refusal),

@@ -24,7 +24,7 @@ use super::Sqlite;
 use super::call::Request;
 use super::connection::{Durability, set};
 use super::error::Fault;
-use super::writer::Store;
+use super::store::Store;
 use crate::backend::{
     Backend, Enqueue, Lease, Leased, LeasedTask, NewTask, Pull, Room, Routes, Settle, Settled, Settlement, Sweep,
     Swept, Verdict,

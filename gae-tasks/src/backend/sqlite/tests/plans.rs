@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use super::super::call::Request;
 use super::super::connection::{Durability, create};
 use super::super::error::Fault;
-use super::super::writer::Store;
+use super::super::store::Store;
 use super::super::{admin, held, lease, ready, settle, stats, stray, sweep, waiting};
 use super::{Folder, enqueue, lease as lease_some, task, wait};
 

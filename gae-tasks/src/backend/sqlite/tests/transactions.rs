@@ -11,7 +11,7 @@ use super::super::call::Request;
 use super::super::connection::{Access, Durability, PRAGMAS, create, open};
 use super::super::enqueue::Storing;
 use super::super::error::Fault;
-use super::super::writer::Store;
+use super::super::store::Store;
 use super::{Folder, at, bury_due, chain, enqueue, finish, lease, sweep, task, wait};
 use crate::backend::{
     Backend, Enqueue, Extend, Lease, LeaseRef, LeaseToken, List, NewTask, Pull, Settle, Settled, Settlement, Sweep,
