@@ -295,7 +295,7 @@ const fn last_of(first: i64) -> i64 {
     first.saturating_add(ROWS - 1)
 }
 
-/// Every lease that can be read, with its session.
+/// Every lease that can be read, with its session, in the order of their tasks.
 pub(super) fn leases(connection: &Connection) -> Result<Vec<(HeldLease, i64)>, Fault> {
     let mut leases = Vec::new();
     for (row, Batch { terms, tasks, .. }) in all(connection)? {
@@ -303,6 +303,7 @@ pub(super) fn leases(connection: &Connection) -> Result<Vec<(HeldLease, i64)>, F
         let held = |(id, _)| HeldLease::new(LeaseRef { id, token }, terms.expires, terms.duration);
         leases.extend(tasks.iter().map(|task| (held(task), terms.session)));
     }
+    leases.sort_unstable_by_key(|(held, _): &(HeldLease, i64)| held.lease.id);
     Ok(leases)
 }
 

@@ -285,7 +285,8 @@ impl<'a> Merge<'a> {
                 source.read = key;
                 source.ready.push_back((key, since));
                 heads.push(Reverse((key, place)));
-                return Ok(true);
+                // A bounded queue gives no more, though it has more.
+                return Ok(haul.room_of(&source.lane.queue) > 0);
             }
             source.taken = Some(key);
             let lease = reader.lease(key.1, *rank);

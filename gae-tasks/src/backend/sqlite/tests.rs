@@ -1,7 +1,9 @@
 //! What can only be seen from inside: losses of power, query plans, pragmas, failed transactions.
 
+mod desk;
 mod file;
 mod flood;
+mod held;
 mod moved;
 mod newer;
 mod plans;
@@ -16,9 +18,11 @@ mod unreadable;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
+
+use rusqlite::{Connection, params};
 
 use super::Sqlite;
 use super::call::Request;
@@ -127,6 +131,16 @@ fn bury_due(backend: &Sqlite) {
     }
 }
 
+/// Changes one row, by the id of a task.
+fn spoil(folder: &Folder, sql: &str, id: TaskId) {
+    let changed = Connection::open(folder.file()).unwrap().execute(sql, params![id.as_bytes()]).unwrap();
+    assert_eq!(changed, 1, "{sql}");
+}
+
+fn ids(tasks: &[LeasedTask]) -> Vec<TaskId> {
+    tasks.iter().map(|task| task.lease.id).collect()
+}
+
 /// A test of this program, run by another process, as soon as it has said so.
 fn start_child(test: &str, variable: &str, folder: &Folder, says: &str) -> Child {
     let mut child = Command::new(std::env::current_exe().unwrap())
@@ -170,5 +184,19 @@ impl Request for Panics {
 
     fn perform(&mut self, _: &mut Store) -> Result<(), Fault> {
         panic!("the test wants it")
+    }
+}
+
+/// Keeps the writer busy until it is let go.
+struct Busy(mpsc::Sender<()>, mpsc::Receiver<()>);
+
+impl Request for Busy {
+    type Answer = ();
+    const DURABILITY: Durability = Durability::Full;
+
+    fn perform(&mut self, _: &mut Store) -> Result<(), Fault> {
+        self.0.send(()).unwrap();
+        self.1.recv().unwrap();
+        Ok(())
     }
 }

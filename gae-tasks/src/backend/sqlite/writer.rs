@@ -69,6 +69,11 @@ impl Writer {
         &self.opened
     }
 
+    #[cfg(test)]
+    pub(super) fn inbox(&self) -> &Inbox {
+        &self.inbox
+    }
+
     /// Hears of what other processes write, from now on.
     pub(super) fn listen(&self) {
         self.listener.get_or_init(|| Listener::start(&self.opened, &self.inbox, &self.listening));

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 
-use super::{Folder, at, chain, enqueue, finish, lease, settle_all, sweep, task, wait};
+use super::{Folder, at, chain, enqueue, finish, ids, lease, settle_all, spoil, sweep, task, wait};
 use crate::backend::{
     Backend, LeasedTask, List, NewTask, Pull, Settle, Settled, Settlement, Swept, TaskFilter, Touch, Verdict,
 };
@@ -13,17 +13,8 @@ use crate::retention::Retention;
 use crate::task::{Kind, Shape, TaskId, TaskName};
 use crate::time::{Now, Timestamp};
 
-fn spoil(folder: &Folder, sql: &str, id: TaskId) {
-    let changed = Connection::open(folder.file()).unwrap().execute(sql, params![id.as_bytes()]).unwrap();
-    assert_eq!(changed, 1, "{sql}");
-}
-
 fn named(name: &str) -> NewTask {
     task(b"x").with(|task| task.spec.name = Some(TaskName::new(name).unwrap()))
-}
-
-fn ids(tasks: &[LeasedTask]) -> Vec<TaskId> {
-    tasks.iter().map(|task| task.lease.id).collect()
 }
 
 fn listed(sqlite: &super::Sqlite, limit: usize) -> Vec<TaskId> {
