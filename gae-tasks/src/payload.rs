@@ -116,7 +116,9 @@ impl<'a> Decoder<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
+}
 
+impl Decoder<'_> {
     /// How many bytes have not been read.
     pub(crate) fn left(&self) -> usize {
         self.rest.len()

@@ -49,7 +49,8 @@ use crate::time::{Now, Timestamp};
 ///
 /// - *Queues* must exist before tasks are deferred to them: [`Client::put_queue`](crate::Client::put_queue) or `gcloud
 ///   tasks queues create`. One that `put_queue` has written never gives a task up; the limits of its
-///   [`RetryConfig`] are remembered by this process, travel with the tasks it defers, and are kept by the handler.
+///   [`RetryConfig`](crate::RetryConfig) are remembered by this process, travel with the tasks it defers, and are kept
+///   by the handler.
 /// - *No duplicates.* Every task has a name at Google, made of its id if it was given none, so that a call whose
 ///   answer was lost can be repeated, and is, within the [time limit](CloudTasksBuilder::time_limit).
 /// - *The id of a named task* follows from its queue and its name: a duplicate is answered with it. Its handler and its
