@@ -83,8 +83,11 @@ impl Code {
                 at += 2;
             }
             let is_type = path.first().is_some_and(|name| name.starts_with(char::is_uppercase));
-            if !is_member && (path.len() > 1 || is_type) {
-                self.paths.push(path);
+            if !path.is_empty() {
+                if !is_member && (path.len() > 1 || is_type) {
+                    self.paths.push(path);
+                }
+                continue;
             }
             if let Some(TokenTree::Group(group)) = tokens.get(at) {
                 self.scan(group.stream());

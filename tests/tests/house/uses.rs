@@ -210,6 +210,7 @@ fn uses_are_found_however_they_are_written() {
         "impl std::ops::Deref for X { type Target = crate::b::Item; }",
         "fn f() { assert!(x, \"{}\", crate::b::call()) }",
         "use crate::b::*; fn f() { assert!(matches!(x, Item)) }",
+        "fn f() { select!(x = y => return crate::b::call()) }",
         "pub use crate::b::Item; fn f(_: Item) {}",
         "macro_rules! m { () => { $crate::b::call() } }",
         "mod inner { fn f() { super::super::b::call() } }",
