@@ -4,7 +4,8 @@ use super::Client;
 use crate::backend::{List, Purged, QueueRecord, RouteStats, Stats, TaskFilter, TaskRecord, Touch};
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
-use crate::task::{Task, TaskId};
+use crate::task::TaskId;
+use crate::task_type::Task;
 
 /// Most tasks of one page of [`Client::list`].
 pub(super) const MAX_PAGE: usize = 1000;

@@ -1,61 +1,18 @@
-//! Payloads too large to travel with their tasks: settings, upload before a task is stored, deletion when that fails.
+//! Payloads too large to travel with their tasks: upload before a task is stored, deletion when that fails.
 
 use std::sync::Arc;
 use std::task::Poll;
 
 use super::{Client, ClientBuilder};
 use crate::attributes::{Attributes, Spilled};
-use crate::backend::Capabilities;
 use crate::defer::Prepared;
 use crate::error::Error;
 use crate::log;
 use crate::payload_store::{IntoPayloadStore, PayloadStore};
 use crate::task::{Deferred, TaskId};
 
-/// Bytes of a payload that travels with its task; what Google tells for a task of Cloud Tasks.
-const INLINE: usize = 100 * 1024;
-
-/// Bytes of a payload that goes to a store.
-const MOST: usize = 64 * 1024 * 1024;
-
 /// How many payloads are put, or deleted, at the same time.
 const AT_ONCE: usize = 16;
-
-/// Where payloads go, and from which size on.
-#[derive(Debug)]
-pub(super) struct PayloadSettings {
-    store: Option<Result<Arc<dyn PayloadStore>, Error>>,
-    inline: usize,
-    most: usize,
-}
-
-impl Default for PayloadSettings {
-    fn default() -> Self {
-        Self { store: None, inline: INLINE, most: MOST }
-    }
-}
-
-impl PayloadSettings {
-    /// The settings, if a store that was given can be had.
-    pub(super) fn open(self) -> Result<Payloads, Error> {
-        let Self { store, inline, most } = self;
-        Ok(Payloads { store: store.transpose()?, inline, most })
-    }
-}
-
-/// What became of the settings.
-#[derive(Debug)]
-pub(super) struct Payloads {
-    pub(super) store: Option<Arc<dyn PayloadStore>>,
-    inline: usize,
-    most: usize,
-}
-
-impl Default for Payloads {
-    fn default() -> Self {
-        Self { store: None, inline: INLINE, most: MOST }
-    }
-}
 
 impl ClientBuilder {
     /// Where payloads go that are larger than the [inline limit](Self::inline_payload): a folder or an object store by
@@ -90,22 +47,6 @@ impl ClientBuilder {
     pub fn max_payload(mut self, bytes: usize) -> Self {
         self.payloads.most = bytes;
         self
-    }
-}
-
-impl Payloads {
-    /// The store for a payload of so many bytes; `None` if it travels with its task.
-    ///
-    /// # Errors
-    /// The limit, if it is larger than that.
-    pub(super) fn store_for(&self, size: usize, backend: &Capabilities) -> Result<Option<&dyn PayloadStore>, usize> {
-        match &self.store {
-            None if size > backend.max_payload => Err(backend.max_payload),
-            None => Ok(None),
-            Some(_) if size <= self.inline.min(backend.max_payload) => Ok(None),
-            Some(_) if size > self.most => Err(self.most),
-            Some(store) => Ok(Some(store.as_ref())),
-        }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::client::Client;
 use crate::error::Error;
 use crate::payload_store;
 use crate::queue::{QueueName, spread};
-use crate::registry::Registration;
+use crate::registration::Registration;
 use crate::task::{Kind, TaskId, TaskName, TaskSpec};
 use crate::time::Schedule;
 

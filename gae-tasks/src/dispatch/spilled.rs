@@ -1,6 +1,7 @@
 //! Attempts at tasks whose payload is in a payload store: it is loaded before and deleted after.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{DeadlineMissed, Dispatcher, Permit, caught};
@@ -9,7 +10,7 @@ use crate::context::TaskContext;
 use crate::log;
 use crate::outcome::Outcome;
 use crate::payload_store::load;
-use crate::registry::Registration;
+use crate::registration::Registration;
 
 /// How long deleting a payload may take that nobody needs any more: what is left is swept later.
 const DELETE_LIMIT: Duration = Duration::from_secs(5);
@@ -21,7 +22,7 @@ impl Dispatcher {
         registration: &Registration,
         spilled: &Spilled,
         context: &TaskContext,
-        permit: Option<Permit>,
+        permit: Option<Arc<dyn Permit>>,
     ) -> Outcome {
         let outcome = caught(pin!(Some(self.load_and_attempt(registration, spilled, context, permit)))).await;
         if matches!(outcome, Outcome::Done) {
@@ -35,7 +36,7 @@ impl Dispatcher {
         registration: &Registration,
         spilled: &Spilled,
         context: &TaskContext,
-        permit: Option<Permit>,
+        permit: Option<Arc<dyn Permit>>,
     ) -> Outcome {
         let begun = self.clock.monotonic();
         let loaded = tokio::select! {

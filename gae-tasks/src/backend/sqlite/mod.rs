@@ -47,6 +47,7 @@ use tokio::sync::watch;
 use self::admin::{Delete, PurgeSlice, PutQueue, RaiseRetention, Replay, RunNow, SLICE, SetPaused, open_tasks};
 use self::call::Request;
 use self::enqueue::Storing;
+use self::error::NAME;
 use self::reader::Reader;
 use self::store::moment;
 use self::writer::Writer;
@@ -59,9 +60,6 @@ use crate::queue::{QueueConfig, QueueName};
 use crate::retention::Retention;
 use crate::task::{Deferred, TaskId};
 use crate::time::Now;
-
-/// The backend's name in errors and logs.
-const NAME: &str = "sqlite";
 
 /// Tasks in a SQLite file.
 ///
