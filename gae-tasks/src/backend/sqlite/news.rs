@@ -31,7 +31,7 @@ const SHORTENED: usize = 3;
 
 /// The shortest and the longest pause between a write and its ring. The pause grows while other processes write nothing
 /// that concerns the workers.
-const PAUSE: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(48)];
+const PAUSE: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(96)];
 
 /// What a look has found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -188,7 +188,7 @@ mod tests {
             search.note(Found::Irrelevant);
             search.pause().as_millis()
         });
-        assert_eq!(pauses, [2, 4, 8, 16, 32, 48, 48]);
+        assert_eq!(pauses, [2, 4, 8, 16, 32, 64, 96, 96]);
         search.note(Found::Unchanged);
         assert_eq!(search.pause(), PAUSE[1]);
         search.note(Found::Sooner);

@@ -171,7 +171,7 @@ fn a_dead_letter_is_not_astray() {
 fn all_tasks_are_looked_at_in_turn() {
     let folder = Folder::new();
     let sqlite = folder.open();
-    enqueue(&sqlite, (0..1_200).map(|_| task(b"x")).collect()).unwrap();
+    enqueue(&sqlite, (0..300).map(|_| task(b"x")).collect()).unwrap();
     let stray = task(b"x");
     enqueue(&sqlite, vec![stray.clone()]).unwrap();
     spoil(&folder, "DELETE FROM gae_tasks_waiting WHERE task = ?1", stray.spec.id);
