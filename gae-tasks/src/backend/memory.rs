@@ -83,7 +83,7 @@ impl sealed::Sealed for Memory {}
 
 impl Backend for Memory {
     fn capabilities(&self) -> Capabilities {
-        Capabilities::embedded("memory", false)
+        Capabilities::new("memory")
     }
 
     fn enqueue(&self, request: Enqueue) -> Answer<'_, Vec<Result<Deferred, Error>>> {

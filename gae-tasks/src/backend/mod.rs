@@ -2,9 +2,8 @@
 //!
 //! A backend stores records and bytes; it never knows task types. Every request carries its `now`.
 //!
-//! The requests ([`Enqueue`], [`Lease`], [`Extend`], [`Settle`], [`Sweep`], [`Touch`], [`List`], [`NewTask`]) are
-//! plain structs that clients and workers fill in. They may gain fields in any release before 1.0, so code that calls a
-//! backend directly must expect to be changed then.
+//! Requests and answers are plain data: structs with a constructor for what each of them needs, and public fields for the
+//! rest. They gain fields without breaking anyone.
 
 use std::fmt;
 use std::pin::Pin;

@@ -47,7 +47,7 @@ impl fmt::Debug for Swept {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::{Enqueue, LeaseRef, LeaseToken, Leased, Standing};
+    use crate::backend::{Enqueue, LeaseRef, LeaseToken, Leased};
     use crate::queue::QueueName;
     use crate::task::{Kind, Shape, TaskId, TaskSpec};
     use crate::time::{Now, Timestamp};
@@ -59,15 +59,8 @@ mod tests {
 
     fn leased(payload: &[u8], attributes: Option<Vec<u8>>) -> LeasedTask {
         let spec = spec(attributes);
-        LeasedTask {
-            lease: LeaseRef { id: spec.id, token: LeaseToken::from_bits(1) },
-            spec,
-            payload: payload.to_vec(),
-            schedule_time: Timestamp::from_micros(0),
-            attempts: 0,
-            standing: Standing::Clear,
-            alone: false,
-        }
+        let lease = LeaseRef::new(spec.id, LeaseToken::from_bits(1));
+        LeasedTask::new(lease, spec, payload.to_vec(), Timestamp::from_micros(0))
     }
 
     #[test]
@@ -83,7 +76,7 @@ mod tests {
     fn debug_of_new_and_stored_tasks_hides_bytes_too() {
         let new = NewTask::new(spec(Some(vec![202; 3])), vec![201; 67]);
         let memory = crate::backend::memory::Memory::new();
-        let request = Enqueue { now: Now::At(Timestamp::from_micros(0)), tasks: vec![new.clone()] };
+        let request = Enqueue::new(Now::At(Timestamp::from_micros(0)), vec![new.clone()]);
         let texts = [format!("{new:?}"), format!("{request:?}"), {
             pollster::block_on(crate::backend::Backend::enqueue(&memory, request)).expect("memory stores it");
             format!(

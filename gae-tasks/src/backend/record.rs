@@ -77,6 +77,13 @@ pub struct TaskError {
     pub message: String,
 }
 
+impl TaskError {
+    /// The failure of an attempt, counted from 1, that ended `at`. Of the message [`MAX_ERROR_BYTES`] are kept.
+    pub fn new(attempt: u32, at: Timestamp, message: impl Into<String>) -> Self {
+        Self { attempt, at, message: bounded(message.into()) }
+    }
+}
+
 /// How far ahead the backends of this crate schedule tasks: 10 years, as App Engine's queues did.
 const MAX_AHEAD: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
@@ -102,7 +109,7 @@ pub(crate) fn bounded(mut message: String) -> String {
     message
 }
 
-/// How many tasks stand where.
+/// How many tasks stand where; by default none anywhere.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -142,6 +149,13 @@ pub struct RouteStats {
     pub stats: Stats,
 }
 
+impl RouteStats {
+    /// The tasks of `route` in `queue`, all of which this program can read.
+    pub const fn new(queue: QueueName, route: Route, stats: Stats) -> Self {
+        Self { queue, route, is_newer: false, stats }
+    }
+}
+
 /// A queue as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -156,6 +170,13 @@ pub struct QueueRecord {
     /// Whether the queue itself forgets a task that reaches a limit, without a dead letter: queues of Cloud Tasks do,
     /// unless [`put_queue`](crate::Client::put_queue) has written them.
     pub gives_up: bool,
+}
+
+impl QueueRecord {
+    /// A queue that is not paused; `config` is `None` if it cannot be read.
+    pub const fn new(name: QueueName, config: Option<QueueConfig>) -> Self {
+        Self { name, config, paused: false, gives_up: false }
+    }
 }
 
 /// What a backend can promise.
@@ -186,11 +207,12 @@ pub struct Capabilities {
 }
 
 impl Capabilities {
-    /// Those of a backend in the program's own process.
-    pub(super) const fn embedded(backend: &'static str, durable: bool) -> Self {
+    /// Those of a backend of this name in the program's own process: workers lease from it; payloads have up to 1 MiB,
+    /// deadlines a millisecond to a day; tasks are scheduled up to 10 years ahead and do not survive the process.
+    pub const fn new(backend: &'static str) -> Self {
         Self {
             backend,
-            durable,
+            durable: false,
             max_payload: 1024 * 1024,
             schedule_horizon: Some(MAX_AHEAD),
             min_deadline: Duration::from_millis(1),

@@ -1,6 +1,4 @@
 //! What any backend is asked: plain data, so that a new field breaks no signature.
-//!
-//! Requests may gain fields in any release before 1.0, as the traits are sealed until then.
 
 use super::record::TaskState;
 #[cfg(any(feature = "cloud-tasks", all(feature = "push", feature = "testing")))]
@@ -45,11 +43,19 @@ impl NewTask {
 
 /// Store tasks.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Enqueue {
     /// The moment it happens.
     pub now: Now,
     /// The tasks: all in one transaction, answered one by one.
     pub tasks: Vec<NewTask>,
+}
+
+impl Enqueue {
+    /// Store these tasks at `now`.
+    pub const fn new(now: Now, tasks: Vec<NewTask>) -> Self {
+        Self { now, tasks }
+    }
 }
 
 /// Which tasks are meant; a field that is `None` leaves none out.
@@ -91,6 +97,7 @@ impl TaskFilter {
 
 /// Read stored tasks, page by page in the order of their ids (that is: the time they were deferred).
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct List {
     /// Which tasks.
     pub filter: TaskFilter,
@@ -100,8 +107,22 @@ pub struct List {
     pub limit: usize,
 }
 
+impl List {
+    /// The first page of the tasks that `filter` means, with at most `limit` of them.
+    pub const fn new(filter: TaskFilter, limit: usize) -> Self {
+        Self { filter, after: None, limit }
+    }
+
+    /// The page after this task, the last one of the page before; `None` is the first page.
+    pub fn after(mut self, task: impl Into<Option<TaskId>>) -> Self {
+        self.after = task.into();
+        self
+    }
+}
+
 /// Act on one task by hand.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct Touch {
     /// The moment it happens.
     pub now: Now,
@@ -109,8 +130,16 @@ pub struct Touch {
     pub id: TaskId,
 }
 
+impl Touch {
+    /// Act on the task `id` at `now`.
+    pub const fn new(now: Now, id: TaskId) -> Self {
+        Self { now, id }
+    }
+}
+
 /// Store a task as a dead letter: it ended where dead letters are not kept.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Bury {
     /// The moment it became one.
     pub now: Now,
@@ -122,6 +151,13 @@ pub struct Bury {
     pub first_attempt: Option<Timestamp>,
     /// Why it is not attempted again: the last error and its sources in one line.
     pub error: String,
+}
+
+impl Bury {
+    /// Store `task` as a dead letter that died at `now` of `error`, after so many attempts.
+    pub const fn new(now: Now, task: NewTask, attempts: u32, first_attempt: Option<Timestamp>, error: String) -> Self {
+        Self { now, task, attempts, first_attempt, error }
+    }
 }
 
 /// What a purge did.

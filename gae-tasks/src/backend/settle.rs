@@ -1,6 +1,4 @@
 //! Settling and sweeping: what a backend is told of leased tasks, and what it answers.
-//!
-//! Requests may gain fields in any release before 1.0, as the traits are sealed until then.
 
 use std::time::Duration;
 
@@ -10,11 +8,19 @@ use crate::time::{Now, Timestamp};
 
 /// Record outcomes.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Settle {
     /// The moment it happens.
     pub now: Now,
     /// The outcomes: all in one transaction, answered one by one.
     pub settlements: Vec<Settlement>,
+}
+
+impl Settle {
+    /// Record these outcomes at `now`.
+    pub const fn new(now: Now, settlements: Vec<Settlement>) -> Self {
+        Self { now, settlements }
+    }
 }
 
 /// The outcome of one leased task.
@@ -30,8 +36,8 @@ pub struct Settlement {
 }
 
 impl Settlement {
-    /// `verdict` on the task of `lease`.
-    pub(crate) const fn new(lease: LeaseRef, verdict: Verdict) -> Self {
+    /// `verdict` on the task of `lease`, of which no attempt is known to have begun.
+    pub const fn new(lease: LeaseRef, verdict: Verdict) -> Self {
         Self { lease, started: None, verdict }
     }
 }
@@ -109,6 +115,7 @@ pub enum Settled {
 
 /// Recover lost leases and forget what has been kept long enough, as the queues' configurations say.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Sweep {
     /// The moment it happens.
     pub now: Now,
@@ -118,6 +125,13 @@ pub struct Sweep {
     /// At most so many changes of each sort, so that a sweep stays short; fewer, but one at least, where dead letters with
     /// large payloads are forgotten.
     pub limit: usize,
+}
+
+impl Sweep {
+    /// Recover the leases `lost` at `now`, with at most `limit` changes of each sort.
+    pub const fn new(now: Now, lost: Vec<HeldLease>, limit: usize) -> Self {
+        Self { now, lost, limit }
+    }
 }
 
 /// A lease as a sweep saw it.
@@ -139,7 +153,7 @@ impl HeldLease {
     }
 }
 
-/// What a sweep did.
+/// What a sweep did; by default nothing.
 #[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Swept {

@@ -29,7 +29,7 @@ impl Client {
         after: Option<TaskId>,
         limit: usize,
     ) -> Result<Vec<TaskRecord>, Error> {
-        self.0.backend.list(List { filter, after, limit: limit.min(MAX_PAGE) }).await
+        self.0.backend.list(List::new(filter, limit.min(MAX_PAGE)).after(after)).await
     }
 
     /// Deletes a task, whatever its state; its name stays blocked for a while. Answers whether it was stored.
@@ -169,6 +169,6 @@ impl Client {
     }
 
     fn touch(&self, id: TaskId) -> Touch {
-        Touch { now: self.now(), id }
+        Touch::new(self.now(), id)
     }
 }

@@ -142,7 +142,7 @@ impl Client {
     /// Not an `async fn`, whose future would have room for the task beside the backend's.
     pub(crate) fn enqueue_one(&self, prepared: Prepared) -> impl Future<Output = Result<Deferred, Error>> + Send {
         let new_name = prepared.new_name();
-        let answers = self.0.backend.enqueue(Enqueue { now: self.now(), tasks: vec![prepared.task] });
+        let answers = self.0.backend.enqueue(Enqueue::new(self.now(), vec![prepared.task]));
         async {
             let no_answer = || {
                 let backend = self.capabilities().backend;
@@ -155,7 +155,7 @@ impl Client {
     async fn enqueue(&self, prepared: Vec<Prepared>) -> Result<Vec<Result<Deferred, Error>>, Error> {
         let spilled: Vec<_> = prepared.iter().map(|task| task.spilled.clone()).collect();
         let (new_names, tasks): (Vec<_>, Vec<_>) = prepared.into_iter().map(|p| (p.new_name(), p.task)).unzip();
-        let answers = match self.0.backend.enqueue(Enqueue { now: self.now(), tasks }).await {
+        let answers = match self.0.backend.enqueue(Enqueue::new(self.now(), tasks)).await {
             Ok(answers) => answers,
             Err(error) => {
                 self.delete_if_certain(&spilled, &error).await;

@@ -104,7 +104,7 @@ fn open_tasks(client: &Client, kind: &'static str) -> Vec<TaskRecord> {
     let mut after = None;
     loop {
         let filter = TaskFilter::new().kind(Kind::from_static(kind));
-        let page = pollster::block_on(client.backend().list(List { filter, after, limit: 1000 }));
+        let page = pollster::block_on(client.backend().list(List::new(filter, 1000).after(after)));
         let page = page.unwrap_or_else(|error| panic!("the deferred tasks cannot be read: {error}"));
         let Some(last) = page.last() else { return tasks };
         after = Some(last.spec.id);

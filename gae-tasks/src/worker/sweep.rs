@@ -52,7 +52,7 @@ impl Sweeper {
 
     /// Sweeps once; `None` if the storage did not answer.
     async fn sweep_once(&mut self, crew: &Arc<Crew>) -> Option<Sweeping> {
-        let request = Sweep { now: crew.clock.now(), lost: self.watch.lost(), limit: LIMIT };
+        let request = Sweep::new(crew.clock.now(), self.watch.lost(), LIMIT);
         let asked = crew.clock.monotonic();
         match crew.pull.sweep(request).await {
             Ok(swept) => {

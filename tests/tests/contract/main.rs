@@ -1,4 +1,5 @@
 //! Every backend keeps the contract of `Backend` and `Pull`: case by case, and through random lives.
 
+mod answers;
 mod conformance;
 mod model;

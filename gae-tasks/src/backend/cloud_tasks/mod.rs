@@ -166,7 +166,6 @@ impl sealed::Sealed for CloudTasks {}
 impl Backend for CloudTasks {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
-            backend: NAME,
             durable: true,
             max_payload: self.shared.max_payload,
             schedule_horizon: Some(HORIZON),
@@ -177,6 +176,7 @@ impl Backend for CloudTasks {
             targets: matches!(self.shared.target, Target::AppEngine(_)),
             headers: true,
             retention: false,
+            ..Capabilities::new(NAME)
         }
     }
 

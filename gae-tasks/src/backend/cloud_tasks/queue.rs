@@ -96,12 +96,8 @@ impl Shared {
         let gives_up = stored.max_attempts().is_some() || stored.max_retry_duration().is_some();
         // What is unlimited there by our own doing has its limits here.
         let retries = self.retries_of(&name).filter(|_| stored.max_attempts().is_none()).unwrap_or(stored);
-        Some(QueueRecord {
-            name,
-            config: Some(QueueConfig::new().with_retry(retries)),
-            paused: queue.state != State::Running,
-            gives_up,
-        })
+        let record = QueueRecord::new(name, Some(QueueConfig::new().with_retry(retries)));
+        Some(QueueRecord { paused: queue.state != State::Running, gives_up, ..record })
     }
 
     pub(super) fn asked_of<'a>(&'a self, queue: &'a QueueName, permission: &'static str) -> Asked<'a> {

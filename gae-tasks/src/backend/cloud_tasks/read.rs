@@ -87,10 +87,7 @@ impl Shared {
                 }
             }
         }
-        Ok(lines
-            .into_iter()
-            .map(|((queue, route), stats)| RouteStats { queue, route, is_newer: false, stats })
-            .collect())
+        Ok(lines.into_iter().map(|((queue, route), stats)| RouteStats::new(queue, route, stats)).collect())
     }
 
     /// How many tasks a queue has, whoever made them.

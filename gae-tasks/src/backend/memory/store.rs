@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::order::{Lane, Order};
 use crate::backend::haul::{Haul, turn_length};
 use crate::backend::lifecycle::{self, Change, Ended, Facts, Holder, Rules};
-use crate::backend::record::{bounded, error_text};
+use crate::backend::record::error_text;
 use crate::backend::{
     Bury, HeldLease, Lease, LeaseRef, LeaseToken, Leased, LeasedTask, MAX_ERRORS, NewTask, Purged, QueueRecord,
     RouteStats, Settled, Settlement, Standing, Stats, Sweep, Swept, TaskError, TaskFilter, TaskRecord, TaskState,
@@ -98,12 +98,8 @@ impl Store {
     }
 
     pub(super) fn queue(&mut self, name: &QueueName) -> &mut QueueRecord {
-        self.queues.entry(name.clone()).or_insert_with(|| QueueRecord {
-            name: name.clone(),
-            config: Some(QueueConfig::new()),
-            paused: false,
-            gives_up: false,
-        })
+        let new = || QueueRecord::new(name.clone(), Some(QueueConfig::new()));
+        self.queues.entry(name.clone()).or_insert_with(new)
     }
 
     /// The configuration of a queue; every one that is stored here can be read.
@@ -239,7 +235,7 @@ impl Store {
         stored.lease = Some(Held { token, alone, expires: now.plus(duration), duration });
         let NewTask { spec, payload, .. } = stored.task.clone();
         let (schedule_time, attempts) = (stored.facts.wait.due(), stored.facts.attempts);
-        Some(LeasedTask { lease: LeaseRef { id, token }, spec, payload, schedule_time, attempts, standing, alone })
+        Some(LeasedTask { lease: LeaseRef::new(id, token), spec, payload, schedule_time, attempts, standing, alone })
     }
 
     /// The task of a lease that is held.
@@ -371,11 +367,11 @@ impl Stored {
     /// Its lease, as a sweep sees it.
     fn held(&self) -> Option<HeldLease> {
         let held = self.lease.as_ref()?;
-        Some(HeldLease::new(LeaseRef { id: self.task.spec.id, token: held.token }, held.expires, held.duration))
+        Some(HeldLease::new(LeaseRef::new(self.task.spec.id, held.token), held.expires, held.duration))
     }
 
     fn keep_error(&mut self, message: &str, at: Timestamp) {
-        let error = TaskError { attempt: self.facts.attempts, at, message: bounded(message.to_owned()) };
+        let error = TaskError::new(self.facts.attempts, at, message);
         self.errors.push(error);
         self.errors.drain(..self.errors.len().saturating_sub(MAX_ERRORS));
     }

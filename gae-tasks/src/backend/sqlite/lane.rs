@@ -317,7 +317,7 @@ fn is_same(one: &Routes, other: &Routes) -> bool {
 /// The queue whose name, configuration and pause `row` has.
 pub(super) fn queue_record(connection: &Connection, row: &Row<'_>) -> Option<QueueRecord> {
     let (name, config, paused) = queue(connection, row)?;
-    Some(QueueRecord { name, config: config.ok(), paused, gives_up: false })
+    Some(QueueRecord { paused, ..QueueRecord::new(name, config.ok()) })
 }
 
 /// A queue as it stands in `row`; one without a name is left aside.

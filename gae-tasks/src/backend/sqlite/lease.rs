@@ -339,7 +339,7 @@ impl<'a> Reader<'a> {
 
     /// The task; `None` if its row cannot be read, or is gone.
     fn read(&mut self, lane: &Lane, id: TaskId, rank: Rank) -> Result<Option<LeasedTask>, Fault> {
-        let lease = LeaseRef { id, token: self.token };
+        let lease = LeaseRef::new(id, self.token);
         let mut rows = self.statement.query(params![id.as_bytes()])?;
         let Some(row) = rows.next()? else { return Ok(None) };
         Ok(task(self.connection, row, lane, lease, rank).ok())

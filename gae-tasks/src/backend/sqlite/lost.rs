@@ -67,7 +67,7 @@ pub(super) fn held(connection: &Connection) -> Result<Vec<HeldLease>, Fault> {
 }
 
 fn held_lease(row: &Row<'_>) -> rusqlite::Result<HeldLease> {
-    let lease = LeaseRef { id: task_id(row, 0)?, token: LeaseToken::from_bits(row.get(1)?) };
+    let lease = LeaseRef::new(task_id(row, 0)?, LeaseToken::from_bits(row.get(1)?));
     let duration = Duration::from_micros(row.get::<_, i64>(3)?.max(0).unsigned_abs());
     Ok(HeldLease::new(lease, Timestamp::from_micros(row.get(2)?), duration))
 }

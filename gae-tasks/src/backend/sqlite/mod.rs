@@ -132,7 +132,7 @@ impl sealed::Sealed for Sqlite {}
 
 impl Backend for Sqlite {
     fn capabilities(&self) -> Capabilities {
-        Capabilities::embedded(NAME, true)
+        Capabilities { durable: true, ..Capabilities::new(NAME) }
     }
 
     fn enqueue(&self, request: Enqueue) -> Answer<'_, Vec<Result<Deferred, Error>>> {

@@ -12,7 +12,7 @@ use crate::time::{Now, Schedule, Timestamp};
 async fn bury(on: &Stage, now: Timestamp, task: NewTask, error: &str) -> TaskId {
     let id = task.spec.id;
     let first_attempt = Some(at(-90));
-    let request = Bury { now: Now::At(now), task, attempts: 3, first_attempt, error: error.to_owned() };
+    let request = Bury::new(Now::At(now), task, 3, first_attempt, error.to_owned());
     on.backend.bury(request).await.expect("bury answers");
     id
 }
@@ -54,7 +54,7 @@ pub(super) async fn a_buried_task_is_a_dead_letter_with_all_its_data(on: Stage) 
 pub(super) async fn a_task_that_never_began_can_be_buried(on: Stage) {
     let task = on.task();
     let id = task.spec.id;
-    let request = Bury { now: Now::At(at(0)), task, attempts: 0, first_attempt: None, error: String::new() };
+    let request = Bury::new(Now::At(at(0)), task, 0, None, String::new());
     on.backend.bury(request).await.expect("bury answers");
     let record = on.record(id).await;
     assert_eq!((record.state, record.attempts, record.first_attempt), (TaskState::Dead, 0, None));

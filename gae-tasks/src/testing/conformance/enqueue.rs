@@ -211,7 +211,7 @@ pub(super) async fn fifty_concurrent_callers_store_all_their_tasks(on: Stage) {
         let (backend, task) = (Arc::clone(&on.backend), on.task().with(|task| task.spec.queue = QueueName::DEFAULT));
         callers.spawn(async move {
             let id = task.spec.id;
-            let answers = backend.enqueue(Enqueue { now: Now::At(at(0)), tasks: vec![task] }).await;
+            let answers = backend.enqueue(Enqueue::new(Now::At(at(0)), vec![task])).await;
             let answers = answers.expect("enqueue answers");
             assert!(matches!(answers[..], [Ok(answer)] if answer == Deferred::new(id, true)), "{answers:?}");
             id
@@ -228,7 +228,7 @@ pub(super) async fn concurrent_callers_with_one_name_create_one_task(on: Stage) 
     for _ in 0..20 {
         let (backend, task) = (Arc::clone(&on.backend), on.named("only-one"));
         callers.spawn(async move {
-            let answers = backend.enqueue(Enqueue { now: Now::At(at(0)), tasks: vec![task] }).await;
+            let answers = backend.enqueue(Enqueue::new(Now::At(at(0)), vec![task])).await;
             answers.expect("enqueue answers").remove(0).expect("the name is looked at")
         });
     }

@@ -60,7 +60,7 @@ pub(super) async fn pages_have_neither_gaps_nor_repeats(on: Stage) {
         let (mut seen, mut after) = (Vec::new(), None);
         // One page more than there can be: a backend that repeats itself must not hang the suite.
         for _ in 0..=expected.len() {
-            let request = List { filter: TaskFilter::new(), after, limit };
+            let request = List::new(TaskFilter::new(), limit).after(after);
             let page = stored(&on.backend.list(request).await.expect("list answers"));
             assert!(page.len() <= limit);
             let Some(last) = page.last() else { break };
@@ -74,19 +74,19 @@ pub(super) async fn pages_have_neither_gaps_nor_repeats(on: Stage) {
 pub(super) async fn a_page_may_begin_after_a_task_that_is_gone(on: Stage) {
     let all = on.store_plain(at(0), 4).await;
     on.delete(at(0), all[1]).await;
-    let request = List { filter: TaskFilter::new(), after: Some(all[1]), limit: 100 };
+    let request = List::new(TaskFilter::new(), 100).after(Some(all[1]));
     assert_eq!(stored(&on.backend.list(request).await.expect("list answers")), all[2..]);
 }
 
 pub(super) async fn a_page_of_nothing_is_empty(on: Stage) {
     on.store(at(0), on.task()).await;
-    let request = List { filter: TaskFilter::new(), after: None, limit: 0 };
+    let request = List::new(TaskFilter::new(), 0);
     assert!(on.backend.list(request).await.expect("list answers").is_empty());
 }
 
 pub(super) async fn the_largest_page_holds_all(on: Stage) {
     on.store_plain(at(0), 3).await;
-    let request = List { filter: TaskFilter::new(), after: None, limit: usize::MAX };
+    let request = List::new(TaskFilter::new(), usize::MAX);
     assert_eq!(on.backend.list(request).await.expect("list answers").len(), 3);
 }
 
@@ -113,7 +113,7 @@ pub(super) async fn filters_are_combined(on: Stage) {
     let all = mixture(&on).await;
     let filter = TaskFilter::new().queue(queue("q")).kind(kind("even")).state(TaskState::Scheduled);
     assert_eq!(stored(&on.list(filter.clone()).await), [all[5]]);
-    let request = List { filter, after: Some(all[5]), limit: 100 };
+    let request = List::new(filter, 100).after(Some(all[5]));
     assert!(on.backend.list(request).await.expect("list answers").is_empty());
 }
 

@@ -95,7 +95,7 @@ fn deferred_again<T: Task>(payload: &[u8]) -> Option<Vec<u8>> {
 /// The args in these bytes, as a worker reads them, on their way to be deferred.
 fn read<T: Task>(payload: &[u8]) -> Option<Defer> {
     let backend = Memory::new();
-    let enqueue = Enqueue { now: Now::Storage, tasks: vec![task::<T>(payload)] };
+    let enqueue = Enqueue::new(Now::Storage, vec![task::<T>(payload)]);
     assert!(block_on(backend.enqueue(enqueue)).is_ok_and(|answers| answers.iter().all(Result::is_ok)));
     let client = Client::builder().build(backend).expect("a client");
     let args = RefCell::new(None);
