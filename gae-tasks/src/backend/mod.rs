@@ -17,6 +17,7 @@ pub(crate) mod opaque;
 pub(crate) mod record;
 mod request;
 mod settle;
+mod shared;
 
 #[cfg(feature = "cloud-tasks")]
 #[cfg_attr(docsrs, doc(cfg(feature = "cloud-tasks")))]

@@ -15,7 +15,7 @@ impl Client {
     /// # Errors
     /// [`Error::Storage`], as for all that follow here.
     pub async fn get(&self, id: TaskId) -> Result<Option<TaskRecord>, Error> {
-        self.0.backend.get(id).await
+        self.backend().get(id).await
     }
 
     /// Up to `limit` (at most 1,000) stored tasks, in the order they were deferred, after the task `after`: the last
@@ -29,7 +29,7 @@ impl Client {
         after: Option<TaskId>,
         limit: usize,
     ) -> Result<Vec<TaskRecord>, Error> {
-        self.0.backend.list(List::new(filter, limit.min(MAX_PAGE)).after(after)).await
+        self.backend().list(List::new(filter, limit.min(MAX_PAGE)).after(after)).await
     }
 
     /// Deletes a task, whatever its state; its name stays blocked for a while. Answers whether it was stored.
@@ -40,7 +40,7 @@ impl Client {
     /// [`Error::Storage`].
     pub async fn delete(&self, id: TaskId) -> Result<bool, Error> {
         let spilled = self.spilled_of(id).await;
-        let was_stored = self.0.backend.delete(self.touch(id)).await?;
+        let was_stored = self.backend().delete(self.touch(id)).await?;
         self.delete_payloads(spilled.iter().filter(|_| was_stored)).await;
         Ok(was_stored)
     }
@@ -50,7 +50,7 @@ impl Client {
     /// # Errors
     /// [`Error::NoSuchTask`] if it is not waiting.
     pub async fn run_now(&self, id: TaskId) -> Result<(), Error> {
-        self.0.backend.run_now(self.touch(id)).await
+        self.backend().run_now(self.touch(id)).await
     }
 
     /// Gives a dead letter a new life: it is due at once, with all its attempts before it.
@@ -58,7 +58,7 @@ impl Client {
     /// # Errors
     /// [`Error::NoSuchTask`] if it is no dead letter.
     pub async fn replay(&self, id: TaskId) -> Result<(), Error> {
-        self.0.backend.replay(self.touch(id)).await
+        self.backend().replay(self.touch(id)).await
     }
 
     /// Creates a queue, or changes its configuration: the fields that are set are written, the others stay as they are
@@ -78,7 +78,7 @@ impl Client {
             // The stated retention is stored first: stored later, it would raise what is shortened here.
             self.raise_retention([&queue]).await?;
         }
-        self.0.backend.put_queue(queue, config).await
+        self.backend().put_queue(queue, config).await
     }
 
     /// All queues, by name.
@@ -86,7 +86,7 @@ impl Client {
     /// # Errors
     /// [`Error::Storage`].
     pub async fn queues(&self) -> Result<Vec<QueueRecord>, Error> {
-        self.0.backend.queues().await
+        self.backend().queues().await
     }
 
     /// Pauses a queue: it accepts tasks, and none is started until it is [resumed](Self::resume).
@@ -94,7 +94,7 @@ impl Client {
     /// # Errors
     /// [`Error::QueueName`] if `queue` is not a valid queue name.
     pub async fn pause(&self, queue: impl Into<String>) -> Result<(), Error> {
-        self.0.backend.set_paused(QueueName::new(queue)?, true).await
+        self.backend().set_paused(QueueName::new(queue)?, true).await
     }
 
     /// Lets a paused queue go on.
@@ -102,7 +102,7 @@ impl Client {
     /// # Errors
     /// [`Error::QueueName`] if `queue` is not a valid queue name.
     pub async fn resume(&self, queue: impl Into<String>) -> Result<(), Error> {
-        self.0.backend.set_paused(QueueName::new(queue)?, false).await
+        self.backend().set_paused(QueueName::new(queue)?, false).await
     }
 
     /// Deletes the tasks of a queue that are stored now, except its dead letters and tasks that a newer version of this
@@ -113,7 +113,7 @@ impl Client {
     pub async fn purge(&self, queue: impl Into<String>) -> Result<Purged, Error> {
         let queue = QueueName::new(queue)?;
         let spilled = self.spilled_in(&queue).await?;
-        let purged = self.0.backend.purge(queue, self.now()).await?;
+        let purged = self.backend().purge(queue, self.now()).await?;
         self.delete_payloads_of(spilled).await;
         Ok(purged)
     }
@@ -145,7 +145,7 @@ impl Client {
     /// # Errors
     /// [`Error::Storage`].
     pub async fn stats_by_route(&self) -> Result<Vec<RouteStats>, Error> {
-        self.0.backend.stats(self.now()).await
+        self.backend().stats(self.now()).await
     }
 
     /// The routes of waiting tasks that this program cannot run, those of newer versions of this crate among them. They
@@ -160,12 +160,6 @@ impl Client {
             line.stats.scheduled > 0 && (is_unknown || line.is_newer)
         });
         Ok(lines)
-    }
-
-    /// The backend itself.
-    #[cfg(feature = "testing")]
-    pub(crate) fn backend(&self) -> &std::sync::Arc<dyn crate::backend::Backend> {
-        &self.0.backend
     }
 
     fn touch(&self, id: TaskId) -> Touch {

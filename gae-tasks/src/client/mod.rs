@@ -7,6 +7,7 @@ mod payloads;
 #[cfg(feature = "push")]
 mod push;
 mod retention;
+mod storage;
 mod sweep_payloads;
 mod trace;
 mod url;
@@ -26,6 +27,7 @@ pub use worker::{Worker, WorkerFuture};
 
 use self::payloads::Payloads;
 use self::retention::StatedRetention;
+use self::storage::Storage;
 use self::trace::TraceHook;
 use crate::backend::{Backend, Capabilities, Enqueue, NewTask, Pull};
 use crate::clock::Clock;
@@ -62,9 +64,7 @@ use crate::worker::Suspects;
 pub struct Client(Arc<Inner>);
 
 struct Inner {
-    backend: Arc<dyn Backend>,
-    /// The same backend, where workers can lease from it.
-    pull: Option<Arc<dyn Pull>>,
+    storage: Storage,
     capabilities: Capabilities,
     registry: Arc<Registry>,
     states: Arc<States>,
@@ -142,7 +142,7 @@ impl Client {
     /// Not an `async fn`, whose future would have room for the task beside the backend's.
     pub(crate) fn enqueue_one(&self, prepared: Prepared) -> impl Future<Output = Result<Deferred, Error>> + Send {
         let new_name = prepared.new_name();
-        let answers = self.0.backend.enqueue(Enqueue::new(self.now(), vec![prepared.task]));
+        let answers = self.backend().enqueue(Enqueue::new(self.now(), vec![prepared.task]));
         async {
             let no_answer = || {
                 let backend = self.capabilities().backend;
@@ -155,7 +155,7 @@ impl Client {
     async fn enqueue(&self, prepared: Vec<Prepared>) -> Result<Vec<Result<Deferred, Error>>, Error> {
         let spilled: Vec<_> = prepared.iter().map(|task| task.spilled.clone()).collect();
         let (new_names, tasks): (Vec<_>, Vec<_>) = prepared.into_iter().map(|p| (p.new_name(), p.task)).unzip();
-        let answers = match self.0.backend.enqueue(Enqueue::new(self.now(), tasks)).await {
+        let answers = match self.backend().enqueue(Enqueue::new(self.now(), tasks)).await {
             Ok(answers) => answers,
             Err(error) => {
                 self.delete_if_certain(&spilled, &error).await;
@@ -281,8 +281,12 @@ impl Client {
         &self.0.registry
     }
 
+    pub(crate) fn backend(&self) -> &dyn Backend {
+        self.0.storage.backend()
+    }
+
     pub(crate) fn pull(&self) -> Option<&Arc<dyn Pull>> {
-        self.0.pull.as_ref()
+        self.0.storage.pull()
     }
 
     fn now(&self) -> Now {
@@ -293,7 +297,7 @@ impl Client {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
-            .field("backend", &self.0.backend)
+            .field("backend", &self.backend())
             .field("inline", &self.0.inline)
             .finish_non_exhaustive()
     }

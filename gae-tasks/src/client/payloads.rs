@@ -210,7 +210,7 @@ impl Client {
     /// Where the payload of a stored task is, if this client could delete it; errors are those of what comes next.
     pub(super) async fn spilled_of(&self, id: TaskId) -> Option<Spilled> {
         self.payload_store()?;
-        Attributes::spilled_in(self.0.backend.get(id).await.ok()??.spec.attributes.as_deref())
+        Attributes::spilled_in(self.backend().get(id).await.ok()??.spec.attributes.as_deref())
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use super::Client;
-use crate::backend::{Answer, QueueRecord};
+use crate::backend::{Answer, Pull, QueueRecord};
 use crate::envelope::PREFIX;
 use crate::error::{Error, no_problems};
 use crate::log;
@@ -103,8 +103,10 @@ impl PushServiceBuilder {
     /// Keeps dead letters in the storage of `client`, where they can be looked at and replayed; the backend must be one
     /// that stores (SQLite, memory).
     pub fn dead_letters(mut self, client: &Client) -> Self {
-        let sink = Sink::Backend(Arc::clone(&client.0.backend), Arc::clone(client.clock()), client.stated_retention());
-        self.sink = Some(client.pull().map(|_| sink).ok_or_else(|| {
+        let sink = |pull: &Arc<dyn Pull>| {
+            Sink::Backend(Arc::clone(pull) as _, Arc::clone(client.clock()), client.stated_retention())
+        };
+        self.sink = Some(client.pull().map(sink).ok_or_else(|| {
             let backend = client.capabilities().backend;
             format!(
                 "the backend `{backend}` keeps no dead letters: give `.dead_letters(..)` a client with storage, such as \
@@ -174,7 +176,7 @@ impl PushServiceBuilder {
         if !client.capabilities().pull
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
-            runtime.spawn(async move { warn_of_limits(client.0.backend.queues()).await });
+            runtime.spawn(async move { warn_of_limits(client.backend().queues()).await });
         }
         Ok(service)
     }

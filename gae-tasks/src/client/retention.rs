@@ -31,7 +31,7 @@ impl Client {
         let retention = &self.0.retention;
         for queue in queues {
             if !retention.is_raised(queue) {
-                self.0.backend.raise_retention(queue.clone(), retention.stated).await?;
+                self.backend().raise_retention(queue.clone(), retention.stated).await?;
                 retention.raised.lock().unwrap_or_else(PoisonError::into_inner).insert(queue.clone());
             }
         }

@@ -123,7 +123,7 @@ impl Client {
         let (mut found, mut after) = (Vec::new(), None);
         while self.payload_store().is_some() {
             let filter = TaskFilter::new().queue(queue.clone());
-            let page = self.0.backend.list(List::new(filter, super::admin::MAX_PAGE).after(after)).await?;
+            let page = self.backend().list(List::new(filter, super::admin::MAX_PAGE).after(after)).await?;
             let Some(last) = page.last() else { break };
             after = Some(last.spec.id);
             found.extend(page.iter().filter_map(|record| Some((record.spec.id, key_of(record)?))));
@@ -135,7 +135,7 @@ impl Client {
     pub(super) async fn delete_payloads_of(&self, spilled: Vec<(TaskId, String)>) {
         let mut keys = Vec::new();
         for (id, key) in &spilled {
-            if matches!(self.0.backend.get(*id).await, Ok(None)) {
+            if matches!(self.backend().get(*id).await, Ok(None)) {
                 keys.push(key.as_str());
             }
         }
@@ -193,7 +193,7 @@ mod tests {
         let attributes = Attributes { spilled: Some(spilled), ..Attributes::default() }.encode();
         let spec = TaskSpec { attributes, ..TaskSpec::new(id, kind, Shape::from_bits(7), QueueName::DEFAULT) };
         let task = NewTask::new(spec, Vec::new());
-        pollster::block_on(client.0.backend.enqueue(Enqueue::new(client.now(), vec![task]))).unwrap();
+        pollster::block_on(client.backend().enqueue(Enqueue::new(client.now(), vec![task]))).unwrap();
         let mut orphans = HashMap::from([deferred, orphan].map(|id| (id, key(id))));
         pollster::block_on(client.keep_listed(&mut orphans)).unwrap();
         assert_eq!(orphans, HashMap::from([(orphan, key(orphan))]));
