@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::queue::{QueueConfig, QueueName};
+use crate::queue::{QueueConfig, QueueName, RetryConfig};
 use crate::task::{Route, TaskSpec};
 use crate::time::Timestamp;
 
@@ -162,20 +162,27 @@ impl RouteStats {
 pub struct QueueRecord {
     /// Its name.
     pub name: QueueName,
-    /// Its configuration; `None` if this program cannot read it, because a newer version of this crate stored it, or it
+    /// Its configuration as it is stored; `None` if this program cannot read it, because a newer version of this crate stored it, or it
     /// is damaged. Tasks of such a queue are not run here.
     pub config: Option<QueueConfig>,
     /// Whether it is paused: its tasks wait.
     pub paused: bool,
-    /// Whether the queue itself forgets a task that reaches a limit, without a dead letter: queues of Cloud Tasks do,
-    /// unless [`put_queue`](crate::Client::put_queue) has written them.
-    pub gives_up: bool,
 }
 
 impl QueueRecord {
     /// A queue that is not paused; `config` is `None` if it cannot be read.
     pub const fn new(name: QueueName, config: Option<QueueConfig>) -> Self {
-        Self { name, config, paused: false, gives_up: false }
+        Self { name, config, paused: false }
+    }
+
+    /// Whether the storage forgets a task of this queue that reaches a limit, without a dead letter: the queue has limits,
+    /// and the backend, which can do so much, keeps no dead letters.
+    ///
+    /// Queues of Cloud Tasks do, unless [`put_queue`](crate::Client::put_queue) has written them: it makes them unlimited,
+    /// and the limits travel with the tasks.
+    pub fn forgets_tasks(&self, backend: &Capabilities) -> bool {
+        let is_limited = |retry: &RetryConfig| retry.max_attempts().is_some() || retry.max_retry_duration().is_some();
+        !backend.dead_letters && self.config.as_ref().is_some_and(|config| is_limited(config.retry()))
     }
 }
 
@@ -201,6 +208,9 @@ pub struct Capabilities {
     pub targets: bool,
     /// Whether a task's requests can have headers of its own: [`Defer::header`](crate::Defer::header).
     pub headers: bool,
+    /// Whether a task that is not attempted again stays as a dead letter. If not, the storage forgets a task that reaches
+    /// the limits of its queue.
+    pub dead_letters: bool,
     /// Whether a queue says how long dead letters and the names of finished tasks are kept:
     /// [`QueueConfig::with_dead_letter_retention`].
     pub retention: bool,
@@ -208,7 +218,8 @@ pub struct Capabilities {
 
 impl Capabilities {
     /// Those of a backend of this name in the program's own process: workers lease from it; payloads have up to 1 MiB,
-    /// deadlines a millisecond to a day; tasks are scheduled up to 10 years ahead and do not survive the process.
+    /// deadlines a millisecond to a day; tasks are scheduled up to 10 years ahead and do not survive the process; dead
+    /// letters are kept for as long as their queue says.
     pub const fn new(backend: &'static str) -> Self {
         Self {
             backend,
@@ -220,6 +231,7 @@ impl Capabilities {
             pull: true,
             targets: false,
             headers: false,
+            dead_letters: true,
             retention: true,
         }
     }
@@ -234,5 +246,25 @@ impl std::iter::Sum for Stats {
             dead: sum.dead + line.dead,
             oldest_due: [sum.oldest_due, line.oldest_due].into_iter().flatten().min(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_with_limits_forgets_tasks_where_no_dead_letters_are_kept() {
+        let keeps = Capabilities::new("test");
+        let forgets = Capabilities { dead_letters: false, ..keeps.clone() };
+        let unlimited = RetryConfig::new().with_max_attempts(None);
+        let limited = [RetryConfig::new(), unlimited.clone().with_max_retry_duration(Some(Duration::from_secs(60)))];
+        let queue = |retry| QueueRecord::new(QueueName::DEFAULT, Some(QueueConfig::new().with_retry(retry)));
+        for retry in limited {
+            assert!(queue(retry.clone()).forgets_tasks(&forgets), "{retry:?}");
+            assert!(!queue(retry.clone()).forgets_tasks(&keeps), "{retry:?}");
+        }
+        assert!(!queue(unlimited).forgets_tasks(&forgets));
+        assert!(!QueueRecord::new(QueueName::DEFAULT, None).forgets_tasks(&forgets), "nobody knows");
     }
 }

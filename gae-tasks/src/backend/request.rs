@@ -1,8 +1,6 @@
 //! What any backend is asked: plain data, so that a new field breaks no signature.
 
 use super::record::TaskState;
-#[cfg(any(feature = "cloud-tasks", all(feature = "push", feature = "testing")))]
-use crate::envelope::Envelope;
 use crate::queue::QueueName;
 use crate::task::{Kind, TaskId, TaskSpec};
 use crate::time::{Now, Schedule, Timestamp};
@@ -29,15 +27,6 @@ impl NewTask {
     pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
         change(&mut self);
         self
-    }
-}
-
-#[cfg(any(feature = "cloud-tasks", all(feature = "push", feature = "testing")))]
-impl NewTask {
-    /// The task on its way through a push queue, deferred `now`.
-    pub(crate) fn envelope(self, now: Timestamp) -> Envelope {
-        let first_due = self.schedule.resolve(now).max(now);
-        Envelope { named: self.spec.name.is_some(), first_due, spec: self.spec, payload: self.payload }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use super::Client;
-use crate::backend::{Answer, Pull, QueueRecord};
+use crate::backend::{Backend, Pull};
 use crate::envelope::PREFIX;
 use crate::error::{Error, no_problems};
 use crate::log;
@@ -176,7 +176,7 @@ impl PushServiceBuilder {
         if !client.capabilities().pull
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
-            runtime.spawn(async move { warn_of_limits(client.backend().queues()).await });
+            runtime.spawn(async move { warn_of_limits(client.backend()).await });
         }
         Ok(service)
     }
@@ -197,9 +197,10 @@ fn is_path(prefix: &str) -> bool {
 }
 
 /// A queue's own limits end a task whether or not a handler has recorded the dead letter.
-async fn warn_of_limits(queues: Answer<'_, Vec<QueueRecord>>) {
-    match queues.await {
-        Ok(queues) => queues.iter().filter(|queue| queue.gives_up).for_each(|queue| {
+async fn warn_of_limits(backend: &dyn Backend) {
+    let capabilities = backend.capabilities();
+    match backend.queues().await {
+        Ok(queues) => queues.iter().filter(|queue| queue.forgets_tasks(&capabilities)).for_each(|queue| {
             let retries = queue.config.as_ref().map(QueueConfig::retry);
             log::say(|| {
                 tracing::warn!(

@@ -175,6 +175,7 @@ impl Backend for CloudTasks {
             pull: false,
             targets: matches!(self.shared.target, Target::AppEngine(_)),
             headers: true,
+            dead_letters: false,
             retention: false,
             ..Capabilities::new(NAME)
         }
