@@ -162,7 +162,7 @@ impl RouteStats {
 pub struct QueueRecord {
     /// Its name.
     pub name: QueueName,
-    /// Its configuration as it is stored; `None` if this program cannot read it, because a newer version of this crate stored it, or it
+    /// Its configuration; `None` if this program cannot read it, because a newer version of this crate stored it, or it
     /// is damaged. Tasks of such a queue are not run here.
     pub config: Option<QueueConfig>,
     /// Whether it is paused: its tasks wait.
@@ -175,14 +175,15 @@ impl QueueRecord {
         Self { name, config, paused: false }
     }
 
-    /// Whether the storage forgets a task of this queue that reaches a limit, without a dead letter: the queue has limits,
-    /// and the backend, which can do so much, keeps no dead letters.
+    /// Whether a task of this queue that reaches a limit is gone without a dead letter: its retries have limits, and its
+    /// dead letters are kept for no time.
     ///
-    /// Queues of Cloud Tasks do, unless [`put_queue`](crate::Client::put_queue) has written them: it makes them unlimited,
-    /// and the limits travel with the tasks.
-    pub fn forgets_tasks(&self, backend: &Capabilities) -> bool {
+    /// Queues of Cloud Tasks are shown so, unless [`put_queue`](crate::Client::put_queue) has written them: it makes them
+    /// unlimited, and the limits travel with the tasks.
+    pub fn forgets_tasks(&self) -> bool {
         let is_limited = |retry: &RetryConfig| retry.max_attempts().is_some() || retry.max_retry_duration().is_some();
-        !backend.dead_letters && self.config.as_ref().is_some_and(|config| is_limited(config.retry()))
+        let forgets = |config: &QueueConfig| config.dead_letter_retention().is_zero() && is_limited(config.retry());
+        self.config.as_ref().is_some_and(forgets)
     }
 }
 
@@ -208,8 +209,8 @@ pub struct Capabilities {
     pub targets: bool,
     /// Whether a task's requests can have headers of its own: [`Defer::header`](crate::Defer::header).
     pub headers: bool,
-    /// Whether a task that is not attempted again stays as a dead letter. If not, the storage forgets a task that reaches
-    /// the limits of its queue.
+    /// Whether the storage keeps dead letters. If not, a queue with limits of its own
+    /// [forgets tasks](QueueRecord::forgets_tasks).
     pub dead_letters: bool,
     /// Whether a queue says how long dead letters and the names of finished tasks are kept:
     /// [`QueueConfig::with_dead_letter_retention`].
@@ -254,17 +255,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_queue_with_limits_forgets_tasks_where_no_dead_letters_are_kept() {
-        let keeps = Capabilities::new("test");
-        let forgets = Capabilities { dead_letters: false, ..keeps.clone() };
+    fn a_queue_with_limits_that_keeps_no_dead_letters_forgets_tasks() {
         let unlimited = RetryConfig::new().with_max_attempts(None);
         let limited = [RetryConfig::new(), unlimited.clone().with_max_retry_duration(Some(Duration::from_secs(60)))];
-        let queue = |retry| QueueRecord::new(QueueName::DEFAULT, Some(QueueConfig::new().with_retry(retry)));
-        for retry in limited {
-            assert!(queue(retry.clone()).forgets_tasks(&forgets), "{retry:?}");
-            assert!(!queue(retry.clone()).forgets_tasks(&keeps), "{retry:?}");
+        let queue = |config| QueueRecord::new(QueueName::DEFAULT, config);
+        let keeps = |retry: &RetryConfig| QueueConfig::new().with_retry(retry.clone());
+        let forgets = |retry: &RetryConfig| keeps(retry).with_dead_letter_retention(Duration::ZERO);
+        for retry in &limited {
+            assert!(queue(Some(forgets(retry))).forgets_tasks(), "{retry:?}");
+            assert!(!queue(Some(keeps(retry))).forgets_tasks(), "{retry:?}");
         }
-        assert!(!queue(unlimited).forgets_tasks(&forgets));
-        assert!(!QueueRecord::new(QueueName::DEFAULT, None).forgets_tasks(&forgets), "nobody knows");
+        assert!(!queue(Some(forgets(&unlimited))).forgets_tasks());
+        assert!(!queue(None).forgets_tasks(), "nobody knows");
     }
 }

@@ -173,7 +173,7 @@ impl PushServiceBuilder {
             give_up: self.give_up,
             running: Arc::new(AtomicUsize::new(0)),
         });
-        if !client.capabilities().pull
+        if !client.capabilities().dead_letters
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
             runtime.spawn(async move { warn_of_limits(client.backend()).await });
@@ -198,9 +198,8 @@ fn is_path(prefix: &str) -> bool {
 
 /// A queue's own limits end a task whether or not a handler has recorded the dead letter.
 async fn warn_of_limits(backend: &dyn Backend) {
-    let capabilities = backend.capabilities();
     match backend.queues().await {
-        Ok(queues) => queues.iter().filter(|queue| queue.forgets_tasks(&capabilities)).for_each(|queue| {
+        Ok(queues) => queues.iter().filter(|queue| queue.forgets_tasks()).for_each(|queue| {
             let retries = queue.config.as_ref().map(QueueConfig::retry);
             log::say(|| {
                 tracing::warn!(

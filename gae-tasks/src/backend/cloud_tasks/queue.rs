@@ -80,7 +80,7 @@ impl Shared {
                 let role = "roles/cloudtasks.viewer";
                 refused(Asked { place: &self.place, queue: None, permission: "cloudtasks.queues.list", role }, failure)
             })?;
-            queues.extend(page.queues.iter().filter_map(record_of));
+            queues.extend(page.queues.iter().filter_map(|queue| self.record_of(queue)));
             token = page.next_page_token;
             if token.is_empty() {
                 queues.sort_by(|a, b| a.name.cmp(&b.name));
@@ -89,17 +89,23 @@ impl Shared {
         }
     }
 
+    /// `None` for a queue whose name is none of ours: App Engine's old queues may have longer ones.
+    fn record_of(&self, queue: &Queue) -> Option<QueueRecord> {
+        let name = QueueName::new(last_part(&queue.name)).ok()?;
+        let stored = queue.retry_config.as_ref().map_or_else(RetryConfig::new, limited);
+        let config = if stored.max_attempts().is_some() || stored.max_retry_duration().is_some() {
+            // Google forgets a task that reaches them.
+            QueueConfig::new().with_dead_letter_retention(Duration::ZERO).with_retry(stored)
+        } else {
+            // What is unlimited there by our own doing has its limits here.
+            QueueConfig::new().with_retry(self.retries_of(&name).unwrap_or(stored))
+        };
+        Some(QueueRecord { paused: queue.state != State::Running, ..QueueRecord::new(name, Some(config)) })
+    }
+
     pub(super) fn asked_of<'a>(&'a self, queue: &'a QueueName, permission: &'static str) -> Asked<'a> {
         Asked { place: &self.place, queue: Some(queue), permission, role: "roles/cloudtasks.queueAdmin" }
     }
-}
-
-/// `None` for a queue whose name is none of ours: App Engine's old queues may have longer ones.
-fn record_of(queue: &Queue) -> Option<QueueRecord> {
-    let name = QueueName::new(last_part(&queue.name)).ok()?;
-    let stored = queue.retry_config.as_ref().map_or_else(RetryConfig::new, limited);
-    let record = QueueRecord::new(name, Some(QueueConfig::new().with_retry(stored)));
-    Some(QueueRecord { paused: queue.state != State::Running, ..record })
 }
 
 /// The pauses of `retries`, for as many attempts as it takes: the limits travel with each task, and the handler keeps
