@@ -32,7 +32,7 @@ pub use record::{
     Capabilities, MAX_ERROR_BYTES, MAX_ERRORS, QueueRecord, RouteStats, Stats, TaskError, TaskRecord, TaskState,
 };
 pub use request::{Bury, Enqueue, List, NewTask, Purged, TaskFilter, Touch};
-pub use settle::{HeldLease, Settle, Settled, Settlement, Sweep, Swept, Verdict};
+pub use settle::{ForgottenTask, HeldLease, Settle, Settled, Settlement, Sweep, Swept, Verdict};
 
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};

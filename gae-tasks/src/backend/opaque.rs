@@ -5,7 +5,7 @@ use std::fmt;
 use super::lease::LeasedTask;
 use super::record::TaskRecord;
 use super::request::NewTask;
-use super::settle::Swept;
+use super::settle::ForgottenTask;
 use crate::task::Hidden;
 
 /// `Debug` for a struct with a payload: every field, but of the payload the length only.
@@ -29,18 +29,10 @@ debug_without_payload!(TaskRecord: spec, payload, state created schedule_time fi
     lost_attempts errors died);
 debug_without_payload!(LeasedTask: lease spec, payload, schedule_time attempts standing alone);
 
-impl fmt::Debug for Swept {
+impl fmt::Debug for ForgottenTask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { recovered, died, forgotten, shortened, attributes, more, held } = self;
-        f.debug_struct("Swept")
-            .field("recovered", recovered)
-            .field("died", died)
-            .field("forgotten", forgotten)
-            .field("shortened", shortened)
-            .field("attributes", &attributes.len())
-            .field("more", more)
-            .field("held", held)
-            .finish()
+        let Self { id, attributes } = self;
+        f.debug_struct("ForgottenTask").field("id", id).field("attributes", &attributes.as_deref().map(Hidden)).finish()
     }
 }
 
@@ -70,6 +62,14 @@ mod tests {
         assert!(text.contains("shop/send") && !text.contains("201") && !text.contains("202"), "{text}");
         let pretty = format!("{:#?}", Leased::new(vec![leased(&[201; 67], None)], None));
         assert!(pretty.contains("payload: 67 bytes") && !pretty.contains("201"), "{pretty}");
+    }
+
+    #[test]
+    fn debug_of_what_was_forgotten_hides_bytes_too() {
+        let mut swept = crate::backend::Swept::default();
+        swept.forgotten_tasks.push(ForgottenTask::new(TaskId::from_bytes([1; 16]), Some(vec![202; 3])));
+        let text = format!("{swept:?}");
+        assert!(text.contains("attributes: Some(3 bytes)") && !text.contains("202"), "{text}");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::lease::LeaseRef;
 use crate::outcome::Outcome;
+use crate::task::TaskId;
 use crate::time::{Now, Timestamp};
 
 /// Record outcomes.
@@ -154,7 +155,7 @@ impl HeldLease {
 }
 
 /// What a sweep did; by default nothing.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Swept {
     /// Lost leases: their tasks are due again.
@@ -165,11 +166,28 @@ pub struct Swept {
     pub forgotten: u64,
     /// Pauses that begin anew because the clock was set back.
     pub shortened: u64,
-    /// The attributes of the dead letters that were forgotten, where they had any: what else was kept for them may go too.
-    pub attributes: Vec<Vec<u8>>,
+    /// The dead letters that were forgotten: what a wrapper keeps for them beside the storage may go too.
+    pub forgotten_tasks: Vec<ForgottenTask>,
     /// Whether more is left to be done than fitted into one sweep.
     pub more: bool,
     /// All leases left, read while the storage accepted writes. Empty where the storage's own clock decides which leases
     /// are lost.
     pub held: Vec<HeldLease>,
+}
+
+/// A dead letter that was forgotten, as far as a wrapper needs to know it.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ForgottenTask {
+    /// Its id.
+    pub id: TaskId,
+    /// Its attributes: opaque bytes to backends.
+    pub attributes: Option<Vec<u8>>,
+}
+
+impl ForgottenTask {
+    /// The dead letter of this id, with these attributes.
+    pub const fn new(id: TaskId, attributes: Option<Vec<u8>>) -> Self {
+        Self { id, attributes }
+    }
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use gae_tasks::backend::{
-    HeldLease, LeaseRef, LeaseToken, Leased, LeasedTask, NewTask, Purged, Settled, Settlement, Standing, Swept, Verdict,
+    ForgottenTask, HeldLease, LeaseRef, LeaseToken, Leased, LeasedTask, NewTask, Purged, Settled, Settlement, Standing,
+    Swept, Verdict,
 };
 use gae_tasks::{
     Capabilities, Deferred, Kind, QueueConfig, QueueName, QueueRecord, Route, RouteStats, Shape, Stats, TaskError,
@@ -71,6 +72,8 @@ fn a_sweep_is_told_of_from_outside() {
     let mut swept = Swept::default();
     assert_eq!((swept.recovered, swept.died, swept.forgotten, swept.shortened, swept.more), (0, 0, 0, 0, false));
     swept.held.push(held);
+    swept.forgotten_tasks.push(ForgottenTask::new(ID, Some(vec![1])));
+    assert_eq!((swept.forgotten_tasks[0].id, swept.forgotten_tasks[0].attributes.as_deref()), (ID, Some(&[1][..])));
     assert_eq!((held.lease, held.expires, held.duration), (lease(), at(30), Duration::from_secs(30)));
 }
 

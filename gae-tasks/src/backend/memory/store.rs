@@ -8,8 +8,9 @@ use crate::backend::haul::{Haul, turn_length};
 use crate::backend::lifecycle::{self, Change, Ended, Facts, Holder, Rules};
 use crate::backend::record::error_text;
 use crate::backend::{
-    Bury, HeldLease, Lease, LeaseRef, LeaseToken, Leased, LeasedTask, MAX_ERRORS, NewTask, Purged, QueueRecord,
-    RouteStats, Settled, Settlement, Standing, Stats, Sweep, Swept, TaskError, TaskFilter, TaskRecord, TaskState,
+    Bury, ForgottenTask, HeldLease, Lease, LeaseRef, LeaseToken, Leased, LeasedTask, MAX_ERRORS, NewTask, Purged,
+    QueueRecord, RouteStats, Settled, Settlement, Standing, Stats, Sweep, Swept, TaskError, TaskFilter, TaskRecord,
+    TaskState,
 };
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
@@ -304,8 +305,8 @@ impl Store {
         let old: Vec<_> =
             self.tasks.values().filter(old).take(request.limit).map(|stored| stored.task.spec.id).collect();
         for id in old {
-            let removed = self.remove(id, now);
-            swept.attributes.extend(removed.and_then(|stored| stored.task.spec.attributes));
+            let attributes = self.remove(id, now).and_then(|stored| stored.task.spec.attributes);
+            swept.forgotten_tasks.push(ForgottenTask::new(id, attributes));
             swept.forgotten += 1;
         }
         let names = self.forget_names(request.limit, now);

@@ -3,7 +3,7 @@
 use super::stage::{
     DEAD_LETTERS, Stage, TOMBSTONES, at, ids, just_before, name, permanent, queue, retry, secs, stored,
 };
-use crate::backend::{Bury, MAX_ERROR_BYTES, NewTask, Standing, TaskFilter, TaskState, Verdict};
+use crate::backend::{Bury, ForgottenTask, MAX_ERROR_BYTES, NewTask, Standing, TaskFilter, TaskState, Verdict};
 use crate::queue::{QueueConfig, RetryConfig};
 use crate::task::{Deferred, TaskId};
 use crate::time::{Now, Schedule, Timestamp};
@@ -160,15 +160,21 @@ pub(super) async fn a_buried_task_is_forgotten_when_it_is_too_old(on: Stage) {
 }
 
 pub(super) async fn a_sweep_tells_the_attributes_of_what_it_forgets(on: Stage) {
-    bury(&on, at(0), full(&on), "over").await;
-    bury(&on, at(0), on.task(), "over").await;
-    on.store(at(0), on.task().with(|task| task.spec.attributes = Some(vec![1, 7]))).await;
+    let full = bury(&on, at(0), full(&on), "over").await;
+    let plain = bury(&on, at(0), on.task(), "over").await;
+    let died = on.store(at(0), on.task().with(|task| task.spec.attributes = Some(vec![1, 7]))).await;
     on.attempt(at(0), permanent()).await;
     on.store(at(0), on.task().with(|task| task.spec.attributes = Some(vec![1, 8]))).await;
     let mut swept = on.sweep(at(0).plus(DEAD_LETTERS), 100).await;
-    swept.attributes.sort();
-    assert_eq!((swept.forgotten, swept.attributes), (3, vec![vec![1, 2, 3], vec![1, 7]]));
-    assert_eq!(on.sweep(at(0).plus(DEAD_LETTERS), 100).await.attributes.len(), 0);
+    swept.forgotten_tasks.sort_by_key(|task| task.id);
+    let mut expected = vec![
+        ForgottenTask::new(full, Some(vec![1, 2, 3])),
+        ForgottenTask::new(plain, None),
+        ForgottenTask::new(died, Some(vec![1, 7])),
+    ];
+    expected.sort_by_key(|task| task.id);
+    assert_eq!((swept.forgotten, swept.forgotten_tasks), (3, expected));
+    assert_eq!(on.sweep(at(0).plus(DEAD_LETTERS), 100).await.forgotten_tasks.len(), 0);
 }
 
 pub(super) async fn a_long_error_of_a_buried_task_is_cut(on: Stage) {

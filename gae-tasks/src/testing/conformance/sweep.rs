@@ -416,6 +416,7 @@ pub(super) async fn a_sweep_forgets_at_most_its_limit_of_dead_letters(on: Stage)
     for (forgotten, more) in [(2, true), (2, true), (2, true), (1, false), (0, false)] {
         let swept = on.sweep(at(0).plus(DEAD_LETTERS), 2).await;
         assert_eq!((swept.forgotten, swept.more), (forgotten, more));
+        assert_eq!(swept.forgotten_tasks.len() as u64, forgotten);
     }
 }
 
