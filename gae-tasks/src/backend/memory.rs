@@ -18,7 +18,7 @@ use super::{
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
 use crate::retention::Retention;
-use crate::task::{Deferred, TaskId};
+use crate::task::{Deferred, TaskId, TaskName};
 use crate::time::{Now, Timestamp};
 
 /// Tasks in this process's memory, gone with it.
@@ -93,6 +93,10 @@ impl Backend for Memory {
 
     fn get(&self, id: TaskId) -> Answer<'_, Option<TaskRecord>> {
         self.answer(|store| store.tasks.get(&id).map(Stored::record))
+    }
+
+    fn find(&self, queue: QueueName, name: TaskName) -> Answer<'_, Option<TaskRecord>> {
+        self.answer(|store| store.named(queue, name).map(Stored::record))
     }
 
     fn list(&self, request: List) -> Answer<'_, Vec<TaskRecord>> {

@@ -37,7 +37,7 @@ pub use settle::{ForgottenTask, HeldLease, Settle, Settled, Settlement, Sweep, S
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
 use crate::retention::Retention;
-use crate::task::{Deferred, TaskId};
+use crate::task::{Deferred, TaskId, TaskName};
 use crate::time::Now;
 
 /// What an operation of a backend gives: boxed, so that backends can be trait objects.
@@ -62,6 +62,9 @@ pub trait Backend: fmt::Debug + Send + Sync + sealed::Sealed + 'static {
 
     /// The stored task of this id; a finished one is not stored.
     fn get(&self, id: TaskId) -> Answer<'_, Option<TaskRecord>>;
+
+    /// The stored task, dead letters included, that has this name in this queue; a tombstone is none.
+    fn find(&self, queue: QueueName, name: TaskName) -> Answer<'_, Option<TaskRecord>>;
 
     /// A page of stored tasks.
     fn list(&self, request: List) -> Answer<'_, Vec<TaskRecord>>;

@@ -11,7 +11,7 @@ use super::{
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
 use crate::retention::Retention;
-use crate::task::{Deferred, TaskId};
+use crate::task::{Deferred, TaskId, TaskName};
 use crate::time::Now;
 
 impl<B: sealed::Sealed + ?Sized> sealed::Sealed for Arc<B> {}
@@ -29,6 +29,10 @@ impl<B: Backend + ?Sized> Backend for Arc<B> {
 
     fn get(&self, id: TaskId) -> Answer<'_, Option<TaskRecord>> {
         (**self).get(id)
+    }
+
+    fn find(&self, queue: QueueName, name: TaskName) -> Answer<'_, Option<TaskRecord>> {
+        (**self).find(queue, name)
     }
 
     fn list(&self, request: List) -> Answer<'_, Vec<TaskRecord>> {

@@ -4,7 +4,7 @@ use super::Client;
 use crate::backend::{List, Purged, QueueRecord, RouteStats, Stats, TaskFilter, TaskRecord, Touch};
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
-use crate::task::{Task, TaskId};
+use crate::task::{Task, TaskId, TaskName};
 
 /// Most tasks of one page of [`Client::list`].
 pub(super) const MAX_PAGE: usize = 1000;
@@ -16,6 +16,32 @@ impl Client {
     /// [`Error::Storage`], as for all that follow here.
     pub async fn get(&self, id: TaskId) -> Result<Option<TaskRecord>, Error> {
         self.backend().get(id).await
+    }
+
+    /// The stored task that was [named](crate::Defer::named) `name` in this queue, dead letters included; `None` once it
+    /// is over.
+    ///
+    /// # Errors
+    /// [`Error::QueueName`] and [`Error::TaskName`] if one of them is not valid, [`Error::Storage`].
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), gae_tasks::Error> {
+    /// use gae_tasks::{Client, deferred};
+    ///
+    /// #[deferred(queue = "emails")]
+    /// async fn send_welcome(user_id: u64) {}
+    ///
+    /// let tasks = Client::open("memory:").await?;
+    /// let welcome = send_welcome::defer(42).named("welcome-42").on(&tasks).await?;
+    /// let found = tasks.find("emails", "welcome-42").await?;
+    /// assert_eq!(found.map(|task| task.spec.id), Some(welcome.id));
+    /// assert!(tasks.find("emails", "welcome-43").await?.is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn find(&self, queue: impl Into<String>, name: impl Into<String>) -> Result<Option<TaskRecord>, Error> {
+        self.backend().find(QueueName::new(queue)?, TaskName::new(name)?).await
     }
 
     /// Up to `limit` (at most 1,000) stored tasks, in the order they were deferred, after the task `after`: the last

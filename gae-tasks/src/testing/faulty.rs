@@ -13,7 +13,7 @@ use crate::backend::{
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
 use crate::retention::Retention;
-use crate::task::{Deferred, TaskId};
+use crate::task::{Deferred, TaskId, TaskName};
 use crate::time::Now;
 
 /// A backend that fails, loses an answer or is slow when a test wants it to. Clones are the same backend: keep one to plan
@@ -58,6 +58,7 @@ impl<B> Clone for Faulty<B> {
 pub enum Operation {
     Enqueue,
     Get,
+    Find,
     List,
     Delete,
     RunNow,
@@ -241,6 +242,10 @@ impl<B: Backend> Backend for Faulty<B> {
 
     fn get(&self, id: TaskId) -> Answer<'_, Option<TaskRecord>> {
         self.call(Operation::Get, move |backend| backend.get(id))
+    }
+
+    fn find(&self, queue: QueueName, name: TaskName) -> Answer<'_, Option<TaskRecord>> {
+        self.call(Operation::Find, move |backend| backend.find(queue, name))
     }
 
     fn list(&self, request: List) -> Answer<'_, Vec<TaskRecord>> {

@@ -30,7 +30,7 @@ use super::{
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName, RetryConfig};
 use crate::retention::Retention;
-use crate::task::{Deferred, TaskId};
+use crate::task::{Deferred, TaskId, TaskName};
 use crate::time::{Now, Timestamp};
 
 /// The backend's name, in errors and as the scheme of its URLs.
@@ -188,6 +188,10 @@ impl Backend for CloudTasks {
 
     fn get(&self, id: TaskId) -> Answer<'_, Option<TaskRecord>> {
         self.run(|shared| async move { shared.get(id).await })
+    }
+
+    fn find(&self, queue: QueueName, name: TaskName) -> Answer<'_, Option<TaskRecord>> {
+        self.run(|shared| async move { shared.find(queue, &name).await })
     }
 
     fn list(&self, request: List) -> Answer<'_, Vec<TaskRecord>> {

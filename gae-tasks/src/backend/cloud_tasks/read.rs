@@ -15,7 +15,7 @@ use crate::backend::record::error_text;
 use crate::backend::{List, RouteStats, Stats, TaskRecord, TaskState};
 use crate::error::Error;
 use crate::queue::QueueName;
-use crate::task::TaskId;
+use crate::task::{TaskId, TaskName};
 use crate::time::Timestamp;
 
 /// Calls at the same time.
@@ -36,7 +36,19 @@ struct Found {
 
 impl Shared {
     pub(super) async fn get(&self, id: TaskId) -> Result<Option<TaskRecord>, Error> {
-        let Some(found) = self.find(id).await? else { return Ok(None) };
+        match self.locate(id).await? {
+            Some(found) => self.read(found).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The task that has this name in this queue: Google knows it by them.
+    pub(super) async fn find(&self, queue: QueueName, name: &TaskName) -> Result<Option<TaskRecord>, Error> {
+        let resource = self.place.task(&queue, name.as_str());
+        self.read(Found { queue, resource }).await
+    }
+
+    async fn read(&self, found: Found) -> Result<Option<TaskRecord>, Error> {
         let attempt = || self.google.get_task().set_name(&found.resource).set_response_view(View::Full).send();
         match call(self.time_limit, attempt).await.answer {
             Ok(task) => Ok(record(&found.queue, &task)),
@@ -101,7 +113,7 @@ impl Shared {
 
     /// Answers whether it was stored.
     pub(super) async fn delete(&self, id: TaskId) -> Result<bool, Error> {
-        let Some(found) = self.find(id).await? else { return Ok(false) };
+        let Some(found) = self.locate(id).await? else { return Ok(false) };
         let called = call(self.time_limit, || self.google.delete_task().set_name(&found.resource).send()).await;
         match called.answer {
             Ok(_) => Ok(true),
@@ -113,7 +125,7 @@ impl Shared {
 
     pub(super) async fn run_now(&self, id: TaskId) -> Result<(), Error> {
         let missing = Error::NoSuchTask { id, problem: error_text::NOT_STORED };
-        let Some(found) = self.find(id).await? else { return Err(missing) };
+        let Some(found) = self.locate(id).await? else { return Err(missing) };
         if found.state(self).await? == Some(TaskState::Leased) {
             return Err(Error::NoSuchTask { id, problem: error_text::RUNNING });
         }
@@ -126,17 +138,17 @@ impl Shared {
 
     /// Where the task of this id is. An unnamed one is asked for in each queue; the name of a named one cannot be told
     /// from its id, so that the names of all tasks are read until one fits.
-    async fn find(&self, id: TaskId) -> Result<Option<Found>, Error> {
+    async fn locate(&self, id: TaskId) -> Result<Option<Found>, Error> {
         let queues = self.queue_names(None).await?;
         let found = queues.into_iter().map(|queue| async move {
-            if is_unnamed(id) { self.find_unnamed(queue, id).await } else { self.find_named(queue, id).await }
+            if is_unnamed(id) { self.locate_unnamed(queue, id).await } else { self.locate_named(queue, id).await }
         });
         let found =
             futures_util::stream::iter(found).buffer_unordered(AT_ONCE).try_filter_map(|found| async { Ok(found) });
         std::pin::pin!(found).try_next().await
     }
 
-    async fn find_unnamed(&self, queue: QueueName, id: TaskId) -> Result<Option<Found>, Error> {
+    async fn locate_unnamed(&self, queue: QueueName, id: TaskId) -> Result<Option<Found>, Error> {
         let resource = self.place.task(&queue, &of_unnamed(id));
         match call(self.time_limit, || self.google.get_task().set_name(&resource).send()).await.answer {
             Ok(_) => Ok(Some(Found { queue, resource })),
@@ -145,7 +157,7 @@ impl Shared {
         }
     }
 
-    async fn find_named(&self, queue: QueueName, id: TaskId) -> Result<Option<Found>, Error> {
+    async fn locate_named(&self, queue: QueueName, id: TaskId) -> Result<Option<Found>, Error> {
         let mut pages = self.pages(&queue, View::Basic);
         while let Some(tasks) = pages.next().await? {
             if let Some(task) = tasks.into_iter().find(|task| id_of(&queue, last_part(&task.name)) == id) {

@@ -67,6 +67,14 @@ impl Store {
         Deferred::new(id, true)
     }
 
+    /// The stored task that has this name.
+    pub(super) fn named(&self, queue: QueueName, name: TaskName) -> Option<&Stored> {
+        match self.names.get(&(queue, name))? {
+            Holder::Task(id) => self.tasks.get(id),
+            Holder::Tombstone { .. } => None,
+        }
+    }
+
     /// Enters a task into the order if it waits, and this program can run it.
     fn wait(&mut self, id: TaskId) {
         let is_meant = |stored: &&Stored| stored.state() == TaskState::Scheduled && !stored.is_newer();

@@ -44,6 +44,7 @@ use self::call::Request;
 use self::enqueue::Storing;
 use self::reader::Reader;
 use self::writer::{Writer, moment};
+use super::lifecycle::Holder;
 use super::{
     Answer, Backend, Bury, Capabilities, Enqueue, Extend, Lease, Leased, List, Pull, Purged, QueueRecord, RouteStats,
     Settle, Settled, Sweep, Swept, TaskRecord, Touch, sealed,
@@ -51,7 +52,7 @@ use super::{
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
 use crate::retention::Retention;
-use crate::task::{Deferred, TaskId};
+use crate::task::{Deferred, TaskId, TaskName};
 use crate::time::Now;
 
 /// The backend's name in errors and logs.
@@ -141,6 +142,14 @@ impl Backend for Sqlite {
 
     fn get(&self, id: TaskId) -> Answer<'_, Option<TaskRecord>> {
         let answer = self.reader.get(move |connection| row::get(connection, id));
+        Box::pin(async { Ok(answer.await?) })
+    }
+
+    fn find(&self, queue: QueueName, name: TaskName) -> Answer<'_, Option<TaskRecord>> {
+        let answer = self.reader.get(move |connection| match name::holder(connection, &queue, &name)? {
+            Some(Holder::Task(id)) => row::get(connection, id),
+            Some(Holder::Tombstone { .. }) | None => Ok(None),
+        });
         Box::pin(async { Ok(answer.await?) })
     }
 

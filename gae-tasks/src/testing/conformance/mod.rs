@@ -85,6 +85,14 @@ macro_rules! conformance {
                 a_sweep_does_not_forget_a_name_that_is_held_again
                 a_sweep_does_not_forget_a_name_too_early
                 unnamed_tasks_leave_no_tombstones
+                a_task_is_found_by_its_name_in_every_state
+                a_name_is_looked_for_in_its_queue_only
+                a_name_that_was_never_held_finds_nothing
+                a_finished_task_is_not_found_by_its_name
+                a_deleted_task_is_not_found_by_its_name
+                a_name_that_is_held_again_finds_its_new_task
+                a_refused_task_is_not_found_by_the_name
+                a_buried_task_is_found_by_its_name
             ]
             lease [
                 a_task_is_leased_from_its_schedule_time_on

@@ -207,6 +207,11 @@ impl Stage {
         self.backend.get(id).await.expect("get answers")
     }
 
+    pub(super) async fn find_named(&self, of: &str, name: &str) -> Option<TaskRecord> {
+        let name = TaskName::new(name).expect("the case names its task well");
+        self.backend.find(queue(of), name).await.expect("find answers")
+    }
+
     pub(super) async fn record(&self, id: TaskId) -> TaskRecord {
         self.find(id).await.expect("the task is stored")
     }

@@ -58,6 +58,7 @@ pub(crate) enum Step {
     Purge(&'static str),
     Pause(&'static str, bool),
     Configure(&'static str, QueueConfig),
+    Find(&'static str, &'static str),
     List {
         filter: TaskFilter,
         after: Option<usize>,
@@ -136,6 +137,7 @@ fn fitting(step: &Step, upset: Option<Upset>) -> Option<Upset> {
 }
 
 pub(crate) const QUEUES: [&str; 3] = ["q", "r", "s"];
+const NAMES: [&str; 2] = ["x", "y"];
 const KINDS: [&str; 2] = ["a", "b"];
 const SHAPES: [u64; 2] = [1, u64::MAX];
 
@@ -165,6 +167,7 @@ fn any_first_step() -> impl Strategy<Value = Step> {
         1 => (select(&QUEUES[..]), any::<bool>()).prop_map(|(queue, paused)| Step::Pause(queue, paused)),
         1 => (select(&QUEUES[..]), any_config()).prop_map(|(queue, config)| Step::Configure(queue, config)),
         2 => any_list(),
+        1 => (select(&QUEUES[..]), select(&NAMES[..])).prop_map(|(queue, name)| Step::Find(queue, name)),
         1 => Just(Step::Reopen),
     ]
 }
@@ -206,7 +209,7 @@ fn any_list() -> impl Strategy<Value = Step> {
 }
 
 fn any_plan() -> impl Strategy<Value = Plan> {
-    let identity = (select(&QUEUES[..]), select(&KINDS[..]), select(&SHAPES[..]), of(select(&["x", "y"][..])));
+    let identity = (select(&QUEUES[..]), select(&KINDS[..]), select(&SHAPES[..]), of(select(&NAMES[..])));
     let limits = (of(1_u32..4), of(any_retry()), of(Just(Duration::from_nanos(1_000_000_001))));
     let small = || prop::collection::vec(any::<u8>(), 0..4);
     // The first byte of attributes is their version: mostly one that can be read.

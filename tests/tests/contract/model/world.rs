@@ -181,6 +181,10 @@ impl World {
             Step::Configure(of, config) => {
                 self.compare(Operation::PutQueue, |_, on| on.put_queue(queue(of), config.clone())).await
             }
+            Step::Find(of, name) => {
+                let name = TaskName::new(name).expect("a task name");
+                self.compare(Operation::Find, |_, on| on.find(queue(of), name.clone())).await
+            }
             Step::List { filter, after, limit } => {
                 let list = List::new(filter, limit).after(after.map(|of| self.id(of)));
                 self.compare(Operation::List, |_, on| on.list(list.clone())).await

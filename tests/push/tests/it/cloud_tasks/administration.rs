@@ -191,3 +191,20 @@ async fn calls_by_hand_are_repeated_too() {
     tasks.put_queue("emails", QueueConfig::new()).await.unwrap();
     assert!(tasks.queues().await.unwrap()[1].paused);
 }
+
+#[tokio::test]
+async fn a_task_is_found_by_its_name_in_its_queue() {
+    let server = server().await;
+    let tasks = client(&server).await;
+    let named = greet::defer("you").named("welcome-1").on(&tasks).await.unwrap().id;
+    let found = tasks.find("emails", "welcome-1").await.unwrap().unwrap();
+    assert_eq!((found.spec.id, found.spec.name.unwrap().as_str()), (named, "welcome-1"));
+    assert!(!found.payload.is_empty());
+    for (queue, name) in [("default", "welcome-1"), ("emails", "welcome-2"), ("unknown", "welcome-1")] {
+        assert_eq!(tasks.find(queue, name).await.unwrap(), None, "{queue} {name}");
+    }
+    tasks.delete(named).await.unwrap();
+    assert_eq!(tasks.find("emails", "welcome-1").await.unwrap(), None);
+    let refused = tasks.find("emails", "not a name").await;
+    assert!(matches!(refused, Err(Error::TaskName { .. })), "{refused:?}");
+}
