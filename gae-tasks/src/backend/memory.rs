@@ -92,18 +92,24 @@ impl Backend for Memory {
     }
 
     fn get(&self, id: TaskId) -> Answer<'_, Option<TaskRecord>> {
-        self.answer(|store| store.tasks.get(&id).map(Stored::record))
+        self.answer(|store| store.tasks.get(&id).map(|stored| stored.record(true)))
     }
 
     fn find(&self, queue: QueueName, name: TaskName) -> Answer<'_, Option<TaskRecord>> {
-        self.answer(|store| store.named(queue, name).map(Stored::record))
+        self.answer(|store| store.named(queue, name).map(|stored| stored.record(true)))
     }
 
     fn list(&self, request: List) -> Answer<'_, Vec<TaskRecord>> {
         self.answer(|store| {
-            let later = store.tasks.range((request.after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded));
-            let meant = later.map(|(_, stored)| stored).filter(|stored| stored.is_meant(&request.filter));
-            meant.take(request.limit).map(Stored::record).collect()
+            let bound = request.after.map_or(Bound::Unbounded, Bound::Excluded);
+            let meant = |(_, stored): (_, &Stored)| {
+                stored.is_meant(&request.filter).then(|| stored.record(request.with_payloads))
+            };
+            if request.newest_first {
+                let earlier = store.tasks.range((Bound::Unbounded, bound)).rev();
+                return earlier.filter_map(meant).take(request.limit).collect();
+            }
+            store.tasks.range((bound, Bound::Unbounded)).filter_map(meant).take(request.limit).collect()
         })
     }
 

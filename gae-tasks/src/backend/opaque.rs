@@ -8,6 +8,30 @@ use super::request::NewTask;
 use super::settle::ForgottenTask;
 use crate::task::Hidden;
 
+/// A payload as `Debug` shows it: its length, if it was read.
+struct Shown<'a>(Option<&'a [u8]>);
+
+impl<'a> From<&'a Vec<u8>> for Shown<'a> {
+    fn from(payload: &'a Vec<u8>) -> Self {
+        Self(Some(payload))
+    }
+}
+
+impl<'a> From<&'a Option<Vec<u8>>> for Shown<'a> {
+    fn from(payload: &'a Option<Vec<u8>>) -> Self {
+        Self(payload.as_deref())
+    }
+}
+
+impl fmt::Debug for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(payload) => Hidden(payload).fmt(f),
+            None => f.write_str("not read"),
+        }
+    }
+}
+
 /// `Debug` for a struct with a payload: every field, but of the payload the length only.
 macro_rules! debug_without_payload {
     ($type:ident: $($before:ident)*, payload, $($after:ident)*) => {
@@ -17,7 +41,7 @@ macro_rules! debug_without_payload {
                 let Self { $($before,)* payload, $($after),* } = self;
                 f.debug_struct(stringify!($type))
                     $(.field(stringify!($before), $before))*
-                    .field("payload", &Hidden(payload))
+                    .field("payload", &Shown::from(payload))
                     $(.field(stringify!($after), $after))*
                     .finish()
             }

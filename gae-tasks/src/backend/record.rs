@@ -12,8 +12,8 @@ use crate::time::Timestamp;
 pub struct TaskRecord {
     /// Its fields, as it was deferred.
     pub spec: TaskSpec,
-    /// Its encoded args.
-    pub payload: Vec<u8>,
+    /// Its encoded args; `None` if they were not asked for. No bytes where they are in a payload store.
+    pub payload: Option<Vec<u8>>,
     /// Where it stands.
     pub state: TaskState,
     /// When it was stored.
@@ -36,7 +36,7 @@ pub struct TaskRecord {
 
 impl TaskRecord {
     /// A task that was stored at `created`, waits since then and has made no attempt.
-    pub const fn new(spec: TaskSpec, payload: Vec<u8>, created: Timestamp) -> Self {
+    pub const fn new(spec: TaskSpec, payload: Option<Vec<u8>>, created: Timestamp) -> Self {
         Self {
             spec,
             payload,

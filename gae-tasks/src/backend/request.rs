@@ -84,27 +84,44 @@ impl TaskFilter {
     }
 }
 
-/// Read stored tasks, page by page in the order of their ids (that is: the time they were deferred).
+/// Read stored tasks, page by page in the order of their ids (that is: the time they were deferred), or the other way
+/// round.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct List {
     /// Which tasks.
     pub filter: TaskFilter,
-    /// Only those after this id: the last of the page before.
+    /// Only those that come after this id in the order: the last of the page before.
     pub after: Option<TaskId>,
     /// At most so many.
     pub limit: usize,
+    /// Whether the largest id comes first.
+    pub newest_first: bool,
+    /// Whether the payloads are read too.
+    pub with_payloads: bool,
 }
 
 impl List {
-    /// The first page of the tasks that `filter` means, with at most `limit` of them.
+    /// The first page of the tasks that `filter` means, with at most `limit` of them, the oldest first, without payloads.
     pub const fn new(filter: TaskFilter, limit: usize) -> Self {
-        Self { filter, after: None, limit }
+        Self { filter, after: None, limit, newest_first: false, with_payloads: false }
     }
 
     /// The page after this task, the last one of the page before; `None` is the first page.
     pub fn after(mut self, task: impl Into<Option<TaskId>>) -> Self {
         self.after = task.into();
+        self
+    }
+
+    /// The task that was deferred last comes first.
+    pub const fn newest_first(mut self) -> Self {
+        self.newest_first = true;
+        self
+    }
+
+    /// Reads the payloads too.
+    pub const fn with_payloads(mut self) -> Self {
+        self.with_payloads = true;
         self
     }
 }

@@ -1,13 +1,10 @@
 //! Looking at stored tasks and queues, and acting on them by hand.
 
 use super::Client;
-use crate::backend::{List, Purged, QueueRecord, RouteStats, Stats, TaskFilter, TaskRecord, Touch};
+use crate::backend::{Purged, QueueRecord, RouteStats, Stats, TaskRecord, Touch};
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
 use crate::task::{Task, TaskId, TaskName};
-
-/// Most tasks of one page of [`Client::list`].
-pub(super) const MAX_PAGE: usize = 1000;
 
 impl Client {
     /// The stored task of this id; `None` once it is over.
@@ -42,20 +39,6 @@ impl Client {
     /// ```
     pub async fn find(&self, queue: impl Into<String>, name: impl Into<String>) -> Result<Option<TaskRecord>, Error> {
         self.backend().find(QueueName::new(queue)?, TaskName::new(name)?).await
-    }
-
-    /// Up to `limit` (at most 1,000) stored tasks, in the order they were deferred, after the task `after`: the last
-    /// one of the page before.
-    ///
-    /// # Errors
-    /// [`Error::Storage`].
-    pub async fn list(
-        &self,
-        filter: TaskFilter,
-        after: Option<TaskId>,
-        limit: usize,
-    ) -> Result<Vec<TaskRecord>, Error> {
-        self.backend().list(List::new(filter, limit.min(MAX_PAGE)).after(after)).await
     }
 
     /// Deletes a task, whatever its state; its name stays blocked for a while. Answers whether it was stored.

@@ -3,6 +3,7 @@
 mod admin;
 mod builder;
 mod current;
+mod list;
 mod payloads;
 #[cfg(feature = "push")]
 mod push;
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 pub use builder::ClientBuilder;
 pub use current::ClientGuard;
+pub use list::{ListTasks, ListTasksFuture};
 #[cfg(feature = "push")]
 #[cfg_attr(docsrs, doc(cfg(feature = "push")))]
 pub use push::PushServiceBuilder;

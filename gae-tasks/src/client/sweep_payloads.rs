@@ -123,7 +123,7 @@ impl Client {
         let (mut found, mut after) = (Vec::new(), None);
         while self.payload_store().is_some() {
             let filter = TaskFilter::new().queue(queue.clone());
-            let page = self.backend().list(List::new(filter, super::admin::MAX_PAGE).after(after)).await?;
+            let page = self.backend().list(List::new(filter, super::list::MAX_PAGE).after(after)).await?;
             let Some(last) = page.last() else { break };
             after = Some(last.spec.id);
             found.extend(page.iter().filter_map(|record| Some((record.spec.id, key_of(record)?))));

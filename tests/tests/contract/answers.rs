@@ -38,7 +38,7 @@ fn a_leased_task_is_built_from_outside() {
 
 #[test]
 fn a_stored_task_is_built_from_outside() {
-    let mut record = TaskRecord::new(spec(), b"args".to_vec(), at(1));
+    let mut record = TaskRecord::new(spec(), Some(b"args".to_vec()), at(1));
     record.state = TaskState::Dead;
     record.died = Some(at(2));
     record.errors.push(TaskError::new(3, at(2), "it failed"));

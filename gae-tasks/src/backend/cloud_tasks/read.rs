@@ -66,19 +66,24 @@ impl Shared {
             let mut pages = self.pages(&queue, View::Full);
             while let Some(tasks) = pages.next().await? {
                 let records = tasks.iter().filter_map(|task| record(&queue, task)).filter(|record| {
-                    request.after.is_none_or(|after| record.spec.id > after)
+                    let is_later =
+                        |after| if request.newest_first { record.spec.id < after } else { record.spec.id > after };
+                    request.after.is_none_or(is_later)
                         && filter.kind.as_ref().is_none_or(|kind| record.spec.kind == *kind)
                         && filter.state.is_none_or(|state| record.state == state)
                 });
-                for record in records {
+                for mut record in records {
+                    // Google gives bodies with all that they hold, and they hold more than payloads.
+                    record.payload.take_if(|_| !request.with_payloads);
                     page.insert(record.spec.id, record);
                     if page.len() > request.limit {
-                        page.pop_last();
+                        _ = if request.newest_first { page.pop_first() } else { page.pop_last() };
                     }
                 }
             }
         }
-        Ok(page.into_values().collect())
+        let page = page.into_values();
+        Ok(if request.newest_first { page.rev().collect() } else { page.collect() })
     }
 
     /// How many tasks of this crate stand where; their bodies are not read.

@@ -64,7 +64,7 @@ pub(super) fn record(queue: &QueueName, task: &Task) -> Option<TaskRecord> {
         first_attempt: task.first_attempt.as_ref().or(task.last_attempt.as_ref()).and_then(dispatch),
         attempts: dispatched.saturating_sub(running),
         errors: last_error(task, dispatched).into_iter().collect(),
-        ..TaskRecord::new(spec, envelope.payload, created)
+        ..TaskRecord::new(spec, Some(envelope.payload), created)
     })
 }
 

@@ -348,9 +348,10 @@ impl Store {
 
 impl Stored {
     /// The task as it is shown.
-    pub(super) fn record(&self) -> TaskRecord {
+    pub(super) fn record(&self, with_payload: bool) -> TaskRecord {
         let NewTask { spec, payload, .. } = &self.task;
-        self.facts.record(spec.clone(), payload.clone(), self.lease.is_some(), self.errors.clone())
+        let payload = with_payload.then(|| payload.clone());
+        self.facts.record(spec.clone(), payload, self.lease.is_some(), self.errors.clone())
     }
 
     /// Whether `filter` means it.

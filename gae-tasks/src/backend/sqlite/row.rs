@@ -1,5 +1,6 @@
 //! Stored tasks as rows: what is read of them for people.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
@@ -26,20 +27,23 @@ pub(super) fn get(connection: &Connection, id: TaskId) -> Result<Option<TaskReco
     found.transpose()
 }
 
-/// A page of stored tasks, in the order of their ids.
+/// A page of stored tasks, in the order of their ids or the other way round.
 pub(super) fn list(connection: &Connection, request: &List) -> Result<Vec<TaskRecord>, Fault> {
     let TaskFilter { queue, kind, state } = &request.filter;
-    let after = request.after.map(|id| id.as_bytes().to_vec()).unwrap_or_default();
+    let after = request.after.map(|id| id.as_bytes().to_vec());
     let (queue, kind) = (queue.as_ref().map(AsRef::as_ref), kind.as_ref().map(AsRef::as_ref));
-    let mut values: Vec<&dyn ToSql> = vec![&after];
-    let mut query = format!("{RECORD} WHERE t.id > ?1");
-    let fields: [(&str, &Option<&str>); 2] = [("l.queue", &queue), ("l.kind", &kind)];
-    for (column, value) in fields.into_iter().filter(|(_, value)| value.is_some()) {
+    let (is_later, order) = if request.newest_first { ("t.id <", "t.id DESC") } else { ("t.id >", "t.id") };
+    let mut values: Vec<&dyn ToSql> = Vec::new();
+    let mut query = format!("{} WHERE TRUE", columns(request.with_payloads));
+    let after = after.as_ref().map(|after| (is_later, after as &dyn ToSql));
+    let queue = queue.as_ref().map(|queue| ("l.queue =", queue as &dyn ToSql));
+    let kind = kind.as_ref().map(|kind| ("l.kind =", kind as &dyn ToSql));
+    for (condition, value) in [after, queue, kind].into_iter().flatten() {
         values.push(value);
-        query.push_str(&format!(" AND {column} = ?{}", values.len()));
+        query.push_str(&format!(" AND {condition} ?{}", values.len()));
     }
     query.push_str(state.map_or("", condition));
-    query.push_str(" ORDER BY t.id");
+    query.push_str(&format!(" ORDER BY {order}"));
     let mut statement = connection.prepare_cached(&query)?;
     let mut rows = statement.query(&*values)?;
     let mut page = Vec::new();
@@ -54,6 +58,11 @@ pub(super) fn list(connection: &Connection, request: &List) -> Result<Vec<TaskRe
         }
     }
     Ok(page)
+}
+
+/// What is read of a task. Its payload may have pages of its own, which are left alone unless they are asked for.
+pub(super) fn columns(with_payloads: bool) -> Cow<'static, str> {
+    if with_payloads { Cow::Borrowed(RECORD) } else { Cow::Owned(RECORD.replace("t.payload", "NULL")) }
 }
 
 const fn condition(state: TaskState) -> &'static str {

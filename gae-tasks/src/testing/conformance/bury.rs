@@ -37,8 +37,8 @@ pub(super) async fn a_buried_task_is_a_dead_letter_with_all_its_data(on: Stage) 
     assert_eq!((record.state, record.died, record.created), (TaskState::Dead, Some(at(5)), at(5)));
     assert_eq!((record.attempts, record.first_attempt, record.lost_leases), (3, Some(at(-90)), 0));
     assert_eq!(
-        (&record.spec.kind, record.spec.shape, &record.payload),
-        (&task.spec.kind, task.spec.shape, &task.payload)
+        (&record.spec.kind, record.spec.shape, record.payload),
+        (&task.spec.kind, task.spec.shape, Some(task.payload))
     );
     assert_eq!(
         (&record.spec.queue, &record.spec.name, &record.spec.retry),

@@ -283,6 +283,11 @@ macro_rules! conformance {
                 a_page_may_begin_after_a_task_that_is_gone
                 a_page_of_nothing_is_empty
                 the_largest_page_holds_all
+                the_newest_task_is_listed_first_where_that_is_asked_for
+                pages_of_the_newest_first_have_neither_gaps_nor_repeats
+                a_page_of_the_newest_may_begin_after_a_task_that_is_gone
+                the_newest_are_listed_by_filters_too
+                payloads_are_listed_only_where_they_are_asked_for
                 tasks_are_listed_by_state
                 tasks_are_listed_by_queue
                 tasks_are_listed_by_kind

@@ -217,7 +217,7 @@ impl Stage {
     }
 
     pub(super) async fn list(&self, filter: TaskFilter) -> Vec<TaskRecord> {
-        self.backend.list(List::new(filter, 1000)).await.expect("list answers")
+        self.backend.list(List::new(filter, 1000).with_payloads()).await.expect("list answers")
     }
 
     pub(super) async fn all(&self) -> Vec<TaskRecord> {

@@ -111,7 +111,8 @@ fn read<T: Task>(payload: &[u8]) -> Option<Defer> {
 fn payload_of(task: Defer) -> Vec<u8> {
     let client = block_on(Client::open("memory:")).expect("a client");
     let id = task.on(&client).wait().expect("what was read can be deferred").id;
-    block_on(client.get(id)).ok().flatten().expect("it is stored").payload
+    let stored = block_on(client.get(id)).ok().flatten().expect("it is stored");
+    stored.payload.expect("`get` reads it")
 }
 
 fn task<T: Task>(payload: &[u8]) -> NewTask {

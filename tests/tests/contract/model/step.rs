@@ -63,6 +63,8 @@ pub(crate) enum Step {
         filter: TaskFilter,
         after: Option<usize>,
         limit: usize,
+        newest_first: bool,
+        with_payloads: bool,
     },
     Pass(Duration),
     /// The clock is set back.
@@ -199,12 +201,13 @@ fn any_upset() -> impl Strategy<Value = Option<Upset>> {
 fn any_list() -> impl Strategy<Value = Step> {
     let states = [TaskState::Scheduled, TaskState::Leased, TaskState::Dead];
     let filter = (of(select(&QUEUES[..])), of(select(&KINDS[..])), of(select(states.to_vec())));
-    (filter, of(any::<usize>()), 0_usize..5).prop_map(|((queue, kind, state), after, limit)| {
+    let page = (of(any::<usize>()), 0_usize..5, any::<bool>(), any::<bool>());
+    (filter, page).prop_map(|((queue, kind, state), (after, limit, newest_first, with_payloads))| {
         let mut filter = TaskFilter::new();
         filter.queue = queue.map(|queue| QueueName::new(queue).expect("a queue name"));
         filter.kind = kind.map(|kind| Kind::new(kind).expect("a kind"));
         filter.state = state;
-        Step::List { filter, after, limit }
+        Step::List { filter, after, limit, newest_first, with_payloads }
     })
 }
 

@@ -185,8 +185,9 @@ impl World {
                 let name = TaskName::new(name).expect("a task name");
                 self.compare(Operation::Find, |_, on| on.find(queue(of), name.clone())).await
             }
-            Step::List { filter, after, limit } => {
-                let list = List::new(filter, limit).after(after.map(|of| self.id(of)));
+            Step::List { filter, after, limit, newest_first, with_payloads } => {
+                let mut list = List::new(filter, limit).after(after.map(|of| self.id(of)));
+                (list.newest_first, list.with_payloads) = (newest_first, with_payloads);
                 self.compare(Operation::List, |_, on| on.list(list.clone())).await
             }
             step => Err(TestCaseError::fail(format!("no step of an administrator: {step:?}"))),
@@ -264,7 +265,7 @@ async fn let_go<B: Pull>(tested: &Faulty<B>) {
 
 /// All that can be seen, as text.
 async fn view(backend: &dyn Pull, now: Now) -> Result<String, TestCaseError> {
-    let all = List::new(TaskFilter::new(), 1000);
+    let all = List::new(TaskFilter::new(), 1000).with_payloads();
     let records = backend.list(all).await.map_err(failed)?;
     // `Debug` tells of payloads their length only.
     let bytes: Vec<_> = records.iter().map(|record| (&record.payload, &record.spec.attributes)).collect();

@@ -141,7 +141,8 @@ async fn attributes_travel_beside_the_payload() {
     let world = World::new();
     let plain = looks::defer(7).on(&world.tasks).await.unwrap().id;
     let record = world.record(plain).await;
-    let task = with_payload(1, &record, &record.payload).with(|task| task.spec.attributes = Some(vec![1, 0, 0, 0, 0]));
+    let task = with_payload(1, &record, record.payload.as_ref().unwrap())
+        .with(|task| task.spec.attributes = Some(vec![1, 0, 0, 0, 0]));
     let id = task.spec.id;
     world.backend.enqueue(Enqueue::new(Now::At(world.clock.time()), vec![task])).await.unwrap();
     assert_eq!(world.record(id).await.payload, record.payload);
@@ -156,7 +157,8 @@ async fn a_task_is_not_run_without_its_attributes() {
     let plain = looks::defer(7).on(&world.tasks).await.unwrap().id;
     let record = world.record(plain).await;
     for (number, attributes) in (1..).zip([vec![1, 9], vec![0], vec![2, 0, 0, 0, 0]]) {
-        let task = with_payload(number, &record, &record.payload).with(|task| task.spec.attributes = Some(attributes));
+        let task = with_payload(number, &record, record.payload.as_ref().unwrap())
+            .with(|task| task.spec.attributes = Some(attributes));
         world.backend.enqueue(Enqueue::new(Now::At(world.clock.time()), vec![task])).await.unwrap();
     }
     let running = world.start();

@@ -27,7 +27,7 @@ fn ids(tasks: &[LeasedTask]) -> Vec<TaskId> {
 }
 
 fn listed(sqlite: &super::Sqlite, limit: usize) -> Vec<TaskId> {
-    let list = List::new(TaskFilter::new(), limit);
+    let list = List::new(TaskFilter::new(), limit).with_payloads();
     wait(sqlite.list(list)).unwrap().iter().map(|task| task.spec.id).collect()
 }
 
@@ -51,6 +51,18 @@ fn a_task_whose_name_cannot_be_read_is_unnamed() {
         assert_eq!(finish(&sqlite, &leased), [Settled::Done; 2]);
         assert_eq!(sweep(&sqlite, at(100_000)).forgotten, 2, "its name is given up all the same");
     }
+}
+
+#[test]
+fn a_list_shows_a_task_whose_payload_cannot_be_read_where_nobody_asks_for_it() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    let (spoilt, good) = (task(b"x"), task(b"x"));
+    enqueue(&sqlite, vec![spoilt.clone(), good.clone()]).unwrap();
+    spoil(&folder, "UPDATE gae_tasks_task SET payload = 'text' WHERE id = ?1", spoilt.spec.id);
+    let all = wait(sqlite.list(List::new(TaskFilter::new(), 9))).unwrap();
+    assert_eq!(all.iter().map(|task| task.spec.id).collect::<Vec<_>>(), [spoilt.spec.id, good.spec.id]);
+    assert_eq!(listed(&sqlite, 9), [good.spec.id]);
 }
 
 #[test]

@@ -116,6 +116,11 @@ async fn tasks_are_listed_in_the_order_they_were_deferred() {
     let queue = TaskFilter::new().queue(gae_tasks::QueueName::new("emails").unwrap());
     let rest = tasks.list(queue, Some(ids[1]), 2).await.unwrap();
     assert_eq!(rest.iter().map(|record| record.spec.id).collect::<Vec<TaskId>>(), [ids[2], ids[4]]);
+    let newest = tasks.list(TaskFilter::new(), Some(ids[5]), 2).newest_first().await.unwrap();
+    assert_eq!(newest.iter().map(|record| record.spec.id).collect::<Vec<TaskId>>(), [ids[4], ids[3]]);
+    assert!(newest.iter().all(|record| record.payload.is_none()), "nobody asked for them");
+    let whole = tasks.list(TaskFilter::new(), None, 1).with_payloads().await.unwrap();
+    assert_eq!(whole[0].payload.as_deref(), Some(&b"\x010"[..]));
 }
 
 #[tokio::test]
@@ -199,7 +204,7 @@ async fn a_task_is_found_by_its_name_in_its_queue() {
     let named = greet::defer("you").named("welcome-1").on(&tasks).await.unwrap().id;
     let found = tasks.find("emails", "welcome-1").await.unwrap().unwrap();
     assert_eq!((found.spec.id, found.spec.name.unwrap().as_str()), (named, "welcome-1"));
-    assert!(!found.payload.is_empty());
+    assert!(!found.payload.unwrap().is_empty());
     for (queue, name) in [("default", "welcome-1"), ("emails", "welcome-2"), ("unknown", "welcome-1")] {
         assert_eq!(tasks.find(queue, name).await.unwrap(), None, "{queue} {name}");
     }
