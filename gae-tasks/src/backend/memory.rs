@@ -12,8 +12,8 @@ use tokio::sync::watch;
 
 use self::store::{Store, Stored};
 use super::{
-    Answer, Backend, Bury, Capabilities, Enqueue, Extend, Lease, Leased, List, Pull, Purged, QueueRecord, RouteStats,
-    Settle, Settled, Sweep, Swept, TaskRecord, Touch, sealed,
+    Answer, Backend, Bury, Capabilities, DeleteQueue, Enqueue, Extend, Lease, Leased, List, Pull, Purged, QueueRecord,
+    RouteStats, Settle, Settled, Sweep, Swept, TaskRecord, Touch, sealed,
 };
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
@@ -156,6 +156,12 @@ impl Backend for Memory {
     fn purge(&self, queue: QueueName, now: Now) -> Answer<'_, Purged> {
         let now = moment(now);
         self.answer(|store| store.purge(&queue, now))
+    }
+
+    fn delete_queue(&self, request: DeleteQueue) -> Answer<'_, Purged> {
+        let now = moment(request.now);
+        let answer = self.lock().delete_queue(&request, now);
+        Box::pin(std::future::ready(answer))
     }
 
     fn stats(&self, now: Now) -> Answer<'_, Vec<RouteStats>> {

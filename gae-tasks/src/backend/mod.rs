@@ -31,7 +31,7 @@ pub use lease::{Extend, Lease, LeaseRef, LeaseToken, Leased, LeasedTask, Room, R
 pub use record::{
     Capabilities, MAX_ERROR_BYTES, MAX_ERRORS, QueueRecord, RouteStats, Stats, TaskError, TaskRecord, TaskState,
 };
-pub use request::{Bury, Enqueue, List, NewTask, Purged, TaskFilter, Touch};
+pub use request::{Bury, DeleteQueue, Enqueue, List, NewTask, Purged, TaskFilter, Touch};
 pub use settle::{ForgottenTask, HeldLease, Settle, Settled, Settlement, Sweep, Swept, Verdict};
 
 use crate::error::Error;
@@ -114,6 +114,16 @@ pub trait Backend: fmt::Debug + Send + Sync + sealed::Sealed + 'static {
     /// crate stored; names leave tombstones. A large queue is purged in several steps: if one fails, the earlier ones
     /// stay done.
     fn purge(&self, queue: QueueName, now: Now) -> Answer<'_, Purged>;
+
+    /// Deletes a queue with its configuration, and where the request says so its tasks and dead letters first, in several
+    /// steps as [`purge`](Self::purge). Names leave tombstones. Answers how many tasks and dead letters were deleted, and
+    /// how many are left: those that a newer version of this crate stored, and those stored meanwhile. If any is left, the
+    /// queue stays. One that is not stored is deleted already.
+    ///
+    /// # Errors
+    /// [`Error::QueueInUse`] if it holds tasks or dead letters and the request spares them; [`Error::NewerQueue`] if a newer
+    /// version of this crate wrote its configuration. Nothing is deleted then.
+    fn delete_queue(&self, request: DeleteQueue) -> Answer<'_, Purged>;
 
     /// How many tasks stand where, by queue and route.
     fn stats(&self, now: Now) -> Answer<'_, Vec<RouteStats>>;

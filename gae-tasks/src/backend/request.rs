@@ -166,6 +166,31 @@ impl Bury {
     }
 }
 
+/// Delete a queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DeleteQueue {
+    /// The moment it happens.
+    pub now: Now,
+    /// The queue.
+    pub queue: QueueName,
+    /// Whether its tasks and dead letters are deleted too; if not, a queue that holds any is refused.
+    pub with_tasks: bool,
+}
+
+impl DeleteQueue {
+    /// Delete `queue` at `now`, if it is empty.
+    pub const fn new(now: Now, queue: QueueName) -> Self {
+        Self { now, queue, with_tasks: false }
+    }
+
+    /// Deletes its tasks and dead letters too.
+    pub const fn with_tasks(mut self) -> Self {
+        self.with_tasks = true;
+        self
+    }
+}
+
 /// What a purge did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]

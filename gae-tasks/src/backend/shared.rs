@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::{
-    Answer, Backend, Bury, Capabilities, Enqueue, Extend, Lease, Leased, List, Pull, Purged, QueueRecord, RouteStats,
-    Settle, Settled, Sweep, Swept, TaskRecord, Touch, sealed,
+    Answer, Backend, Bury, Capabilities, DeleteQueue, Enqueue, Extend, Lease, Leased, List, Pull, Purged, QueueRecord,
+    RouteStats, Settle, Settled, Sweep, Swept, TaskRecord, Touch, sealed,
 };
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
@@ -73,6 +73,10 @@ impl<B: Backend + ?Sized> Backend for Arc<B> {
 
     fn purge(&self, queue: QueueName, now: Now) -> Answer<'_, Purged> {
         (**self).purge(queue, now)
+    }
+
+    fn delete_queue(&self, request: DeleteQueue) -> Answer<'_, Purged> {
+        (**self).delete_queue(request)
     }
 
     fn stats(&self, now: Now) -> Answer<'_, Vec<RouteStats>> {

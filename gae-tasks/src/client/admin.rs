@@ -1,7 +1,7 @@
 //! Looking at stored tasks and queues, and acting on them by hand.
 
 use super::Client;
-use crate::backend::{Purged, QueueRecord, RouteStats, Stats, TaskRecord, Touch};
+use crate::backend::{DeleteQueue, Purged, QueueRecord, RouteStats, Stats, TaskRecord, Touch};
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
 use crate::task::{Task, TaskId, TaskName};
@@ -124,6 +124,59 @@ impl Client {
         let spilled = self.spilled_in(&queue).await?;
         let purged = self.backend().purge(queue, self.now()).await?;
         self.delete_payloads_of(spilled).await;
+        Ok(purged)
+    }
+
+    /// Deletes a queue that holds neither tasks nor dead letters, with its configuration; one that is not stored is deleted
+    /// already. The next task that is deferred to it makes it anew, with the default configuration; names of tasks that it
+    /// had stay blocked for as long as it said.
+    ///
+    /// On Cloud Tasks tasks that are deferred meanwhile are deleted with the queue, and Google refuses to make another one
+    /// of its name for some days (3 to 7, its documentation says): tasks cannot be deferred to it until then.
+    ///
+    /// # Errors
+    /// [`Error::QueueName`] if `queue` is not a valid queue name; [`Error::QueueInUse`] if it holds tasks or dead letters;
+    /// [`Error::NewerQueue`] if a newer version of this crate configured it.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), gae_tasks::Error> {
+    /// use gae_tasks::{Client, Error, deferred};
+    ///
+    /// #[deferred(queue = "emails")]
+    /// async fn send_welcome(user_id: u64) {}
+    ///
+    /// let tasks = Client::open("memory:").await?;
+    /// send_welcome::defer(42).on(&tasks).await?;
+    /// assert!(matches!(tasks.delete_queue("emails").await, Err(Error::QueueInUse { tasks: 1, .. })));
+    /// assert_eq!(tasks.delete_queue_with_tasks("emails").await?.deleted, 1);
+    /// assert!(tasks.queues().await?.is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn delete_queue(&self, queue: impl Into<String>) -> Result<(), Error> {
+        self.remove_queue(DeleteQueue::new(self.now(), QueueName::new(queue)?)).await.map(drop)
+    }
+
+    /// Deletes a queue as [`delete_queue`](Self::delete_queue) does, and all of its tasks and dead letters first: what runs
+    /// is cancelled when its worker next extends its leases. A large queue is deleted in several steps: if the call is
+    /// interrupted, call it again.
+    ///
+    /// Answers how many tasks and dead letters were deleted, and how many are left because a newer version of this crate
+    /// stored them: the queue stays then.
+    ///
+    /// # Errors
+    /// [`Error::QueueName`] if `queue` is not a valid queue name; [`Error::NewerQueue`] if a newer version of this crate
+    /// configured it.
+    pub async fn delete_queue_with_tasks(&self, queue: impl Into<String>) -> Result<Purged, Error> {
+        self.remove_queue(DeleteQueue::new(self.now(), QueueName::new(queue)?).with_tasks()).await
+    }
+
+    async fn remove_queue(&self, request: DeleteQueue) -> Result<Purged, Error> {
+        let queue = request.queue.clone();
+        let purged = self.backend().delete_queue(request).await?;
+        // It is made anew without it.
+        self.forget_raised(&queue);
         Ok(purged)
     }
 

@@ -38,6 +38,11 @@ impl Client {
         Ok(())
     }
 
+    /// Stores the stated retention with this queue once more, when it is met next.
+    pub(super) fn forget_raised(&self, queue: &QueueName) {
+        self.0.retention.raised.lock().unwrap_or_else(PoisonError::into_inner).remove(queue);
+    }
+
     /// The retention that the builder stated.
     pub(super) fn stated_retention(&self) -> Retention {
         self.0.retention.stated

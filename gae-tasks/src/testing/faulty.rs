@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use crate::backend::{
-    Answer, Backend, Bury, Capabilities, Enqueue, Extend, Lease, Leased, List, Pull, Purged, QueueRecord, RouteStats,
-    Settle, Settled, Sweep, Swept, TaskRecord, Touch, sealed,
+    Answer, Backend, Bury, Capabilities, DeleteQueue, Enqueue, Extend, Lease, Leased, List, Pull, Purged, QueueRecord,
+    RouteStats, Settle, Settled, Sweep, Swept, TaskRecord, Touch, sealed,
 };
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
@@ -69,6 +69,7 @@ pub enum Operation {
     Queues,
     SetPaused,
     Purge,
+    DeleteQueue,
     Stats,
     Lease,
     Extend,
@@ -286,6 +287,10 @@ impl<B: Backend> Backend for Faulty<B> {
 
     fn purge(&self, queue: QueueName, now: Now) -> Answer<'_, Purged> {
         self.call(Operation::Purge, move |backend| backend.purge(queue, now))
+    }
+
+    fn delete_queue(&self, request: DeleteQueue) -> Answer<'_, Purged> {
+        self.call(Operation::DeleteQueue, move |backend| backend.delete_queue(request))
     }
 
     fn stats(&self, now: Now) -> Answer<'_, Vec<RouteStats>> {

@@ -25,7 +25,8 @@ use self::name::Place;
 use self::runtime::Runtime;
 use self::target::Target;
 use super::{
-    Answer, Backend, Bury, Capabilities, Enqueue, List, Purged, QueueRecord, RouteStats, TaskRecord, Touch, sealed,
+    Answer, Backend, Bury, Capabilities, DeleteQueue, Enqueue, List, Purged, QueueRecord, RouteStats, TaskRecord,
+    Touch, sealed,
 };
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName, RetryConfig};
@@ -147,6 +148,10 @@ impl Shared {
         self.retries.lock().unwrap_or_else(PoisonError::into_inner).get(queue).cloned()
     }
 
+    fn forget(&self, queue: &QueueName) {
+        self.retries.lock().unwrap_or_else(PoisonError::into_inner).remove(queue);
+    }
+
     fn remember(&self, queue: QueueName, retries: RetryConfig) {
         self.retries.lock().unwrap_or_else(PoisonError::into_inner).insert(queue, retries);
     }
@@ -240,6 +245,10 @@ impl Backend for CloudTasks {
             shared.purge(&queue).await?;
             Ok(Purged::new(count, 0))
         })
+    }
+
+    fn delete_queue(&self, request: DeleteQueue) -> Answer<'_, Purged> {
+        self.run(|shared| async move { shared.delete_queue(&request).await })
     }
 
     fn stats(&self, now: Now) -> Answer<'_, Vec<RouteStats>> {

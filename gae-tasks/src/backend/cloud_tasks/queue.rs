@@ -10,7 +10,7 @@ use super::Shared;
 use super::call::{call, is_missing};
 use super::error::{Asked, refused};
 use super::name::last_part;
-use crate::backend::QueueRecord;
+use crate::backend::{DeleteQueue, Purged, QueueRecord};
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName, RetryConfig};
 
@@ -69,6 +69,27 @@ impl Shared {
         let name = self.place.queue(queue);
         let called = call(self.time_limit, || self.google.purge_queue().set_name(&name).send()).await;
         called.answer.map(drop).map_err(|failure| refused(self.asked_of(queue, "cloudtasks.queues.purge"), failure))
+    }
+
+    /// Google deletes the tasks of a queue with it, those too that are stored meanwhile. A queue that is not there is
+    /// deleted already: an attempt of ours may have done it, whose answer was lost.
+    pub(super) async fn delete_queue(&self, request: &DeleteQueue) -> Result<Purged, Error> {
+        let DeleteQueue { queue, with_tasks, .. } = request;
+        let tasks = self.count(queue).await?;
+        if tasks > 0 && !with_tasks {
+            return Err(Error::QueueInUse { queue: queue.to_string(), tasks, dead_letters: 0 });
+        }
+        let name = self.place.queue(queue);
+        let called = call(self.time_limit, || self.google.delete_queue().set_name(&name).send()).await;
+        match called.answer {
+            Err(failure) if !is_missing(&failure) => {
+                Err(refused(self.asked_of(queue, "cloudtasks.queues.delete"), failure))
+            }
+            _ => {
+                self.forget(queue);
+                Ok(Purged::new(tasks, 0))
+            }
+        }
     }
 
     /// All queues by name.

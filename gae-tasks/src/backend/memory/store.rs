@@ -8,9 +8,9 @@ use crate::backend::haul::{Haul, turn_length};
 use crate::backend::lifecycle::{self, Change, Ended, Facts, Holder, Rules};
 use crate::backend::record::error_text;
 use crate::backend::{
-    Bury, ForgottenTask, HeldLease, Lease, LeaseRef, LeaseToken, Leased, LeasedTask, MAX_ERRORS, NewTask, Purged,
-    QueueRecord, RouteStats, Settled, Settlement, Standing, Stats, Sweep, Swept, TaskError, TaskFilter, TaskRecord,
-    TaskState,
+    Bury, DeleteQueue, ForgottenTask, HeldLease, Lease, LeaseRef, LeaseToken, Leased, LeasedTask, MAX_ERRORS, NewTask,
+    Purged, QueueRecord, RouteStats, Settled, Settlement, Standing, Stats, Sweep, Swept, TaskError, TaskFilter,
+    TaskRecord, TaskState,
 };
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
@@ -139,6 +139,24 @@ impl Store {
         let (newer, doomed): (Vec<_>, Vec<_>) = meant.into_iter().partition(|(_, is_newer)| *is_newer);
         doomed.iter().for_each(|(id, _)| drop(self.remove(*id, now)));
         Purged::new(doomed.len() as u64, newer.len() as u64)
+    }
+
+    pub(super) fn delete_queue(&mut self, request: &DeleteQueue, now: Timestamp) -> Result<Purged, Error> {
+        let queue = &request.queue;
+        let held = || self.tasks.values().filter(|stored| stored.task.spec.queue == *queue);
+        let dead_letters = held().filter(|stored| stored.state() == TaskState::Dead).count() as u64;
+        let tasks = held().count() as u64 - dead_letters;
+        if !request.with_tasks && tasks + dead_letters > 0 {
+            return Err(Error::QueueInUse { queue: queue.to_string(), tasks, dead_letters });
+        }
+        let doomed: Vec<_> = held().filter(|stored| !stored.is_newer()).map(|stored| stored.task.spec.id).collect();
+        doomed.iter().for_each(|id| drop(self.remove(*id, now)));
+        let deleted = doomed.len() as u64;
+        let left = tasks + dead_letters - deleted;
+        if left == 0 {
+            self.queues.remove(queue);
+        }
+        Ok(Purged::new(deleted, left))
     }
 
     pub(super) fn run_now(&mut self, id: TaskId, now: Timestamp) -> Result<(), Error> {

@@ -169,6 +169,8 @@ pub(super) const SLICE: Most = Most { time: Duration::from_millis(20), tasks: 2_
 pub(super) struct PurgeSlice {
     pub(super) now: Now,
     pub(super) ids: Arc<[TaskId]>,
+    /// Whether those that are dead by now are deleted too.
+    pub(super) with_dead: bool,
     /// How many of them the slices before have done.
     pub(super) done: usize,
     pub(super) most: Most,
@@ -194,9 +196,8 @@ impl Request for PurgeSlice {
                 break;
             }
             slice.done += 1;
-            let Some(task) = Task::load(&store.connection, *id)?.filter(|task| task.facts.died.is_none()) else {
-                continue;
-            };
+            let is_meant = |task: &Task| self.with_dead || task.facts.died.is_none();
+            let Some(task) = Task::load(&store.connection, *id)?.filter(is_meant) else { continue };
             if store.catalogue.is_readable(task.lane) {
                 lanes.extend(task.remove(&store.connection, &store.catalogue, now)?);
                 slice.purged.deleted += 1;

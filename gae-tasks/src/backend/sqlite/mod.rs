@@ -4,6 +4,7 @@ mod admin;
 mod bury;
 mod call;
 mod connection;
+mod delete_queue;
 mod enqueue;
 mod error;
 mod fresh;
@@ -39,15 +40,15 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use self::admin::{Delete, PurgeSlice, PutQueue, RaiseRetention, Replay, RunNow, SLICE, SetPaused, open_tasks};
+use self::admin::{Delete, PutQueue, RaiseRetention, Replay, RunNow, SetPaused, open_tasks};
 use self::call::Request;
 use self::enqueue::Storing;
 use self::reader::Reader;
 use self::writer::{Writer, moment};
 use super::lifecycle::Holder;
 use super::{
-    Answer, Backend, Bury, Capabilities, Enqueue, Extend, Lease, Leased, List, Pull, Purged, QueueRecord, RouteStats,
-    Settle, Settled, Sweep, Swept, TaskRecord, Touch, sealed,
+    Answer, Backend, Bury, Capabilities, DeleteQueue, Enqueue, Extend, Lease, Leased, List, Pull, Purged, QueueRecord,
+    RouteStats, Settle, Settled, Sweep, Swept, TaskRecord, Touch, sealed,
 };
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
@@ -198,14 +199,12 @@ impl Backend for Sqlite {
     fn purge(&self, queue: QueueName, now: Now) -> Answer<'_, Purged> {
         Box::pin(async move {
             let ids: Arc<[TaskId]> = self.reader.scan(move |file| open_tasks(file, &queue)).await?.into();
-            let (mut done, mut purged) = (0, Purged::new(0, 0));
-            while done < ids.len() {
-                let slice = self.writer.call(PurgeSlice { now, ids: Arc::clone(&ids), done, most: SLICE }).await?;
-                done = slice.done;
-                purged = Purged::new(purged.deleted + slice.purged.deleted, purged.left + slice.purged.left);
-            }
-            Ok(purged)
+            self.delete_all(ids, now, false).await
         })
+    }
+
+    fn delete_queue(&self, request: DeleteQueue) -> Answer<'_, Purged> {
+        Box::pin(self.remove_queue(request))
     }
 
     fn stats(&self, now: Now) -> Answer<'_, Vec<RouteStats>> {

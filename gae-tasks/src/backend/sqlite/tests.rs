@@ -1,5 +1,6 @@
 //! What can only be seen from inside: losses of power, query plans, pragmas, failed transactions.
 
+mod delete_queue;
 mod file;
 mod flood;
 mod moved;

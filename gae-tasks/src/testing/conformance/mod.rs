@@ -6,6 +6,7 @@
 mod admin;
 mod bury;
 mod clock;
+mod delete_queue;
 mod enqueue;
 mod extend;
 mod extremes;
@@ -326,6 +327,22 @@ macro_rules! conformance {
                 a_task_that_cannot_be_read_goes_back_for_a_while
                 a_task_that_cannot_be_read_keeps_its_standing
                 the_next_time_regards_only_what_waits_for_a_time
+            ]
+            delete_queue [
+                an_empty_queue_is_deleted_with_its_configuration
+                a_queue_that_is_not_stored_is_deleted_already
+                a_queue_with_tasks_is_refused_and_stays_as_it_is
+                a_queue_with_dead_letters_is_refused
+                a_queue_with_leased_tasks_is_refused
+                a_queue_whose_tasks_are_over_is_deleted
+                all_tasks_of_a_queue_are_deleted_where_that_is_asked_for
+                a_lease_of_a_deleted_queue_is_lost
+                a_deleted_queue_leaves_others_alone
+                a_deleted_queues_names_stay_blocked_for_as_long_as_it_said
+                a_deleted_queue_is_made_anew_by_its_next_task
+                a_refused_name_makes_no_queue
+                a_queue_with_newer_tasks_stays
+                thousands_of_tasks_are_deleted_with_their_queue
             ]
             newer [
                 a_newer_task_is_not_leased

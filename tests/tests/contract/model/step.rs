@@ -56,6 +56,8 @@ pub(crate) enum Step {
     Replay(usize),
     Delete(usize),
     Purge(&'static str),
+    /// With its tasks, or only if it has none.
+    DeleteQueue(&'static str, bool),
     Pause(&'static str, bool),
     Configure(&'static str, QueueConfig),
     Find(&'static str, &'static str),
@@ -166,6 +168,7 @@ fn any_first_step() -> impl Strategy<Value = Step> {
         1 => any::<usize>().prop_map(Step::RunNow),
         1 => any::<usize>().prop_map(Step::Delete),
         1 => select(&QUEUES[..]).prop_map(Step::Purge),
+        1 => (select(&QUEUES[..]), any::<bool>()).prop_map(|(queue, tasks)| Step::DeleteQueue(queue, tasks)),
         1 => (select(&QUEUES[..]), any::<bool>()).prop_map(|(queue, paused)| Step::Pause(queue, paused)),
         1 => (select(&QUEUES[..]), any_config()).prop_map(|(queue, config)| Step::Configure(queue, config)),
         2 => any_list(),

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use gae_tasks::backend::memory::Memory;
 use gae_tasks::backend::{
-    Answer, Backend, Enqueue, Extend, HeldLease, Lease, LeaseRef, LeaseToken, LeasedTask, List, NewTask, Pull, Room,
-    Routes, Settle, Sweep, Swept, TaskFilter, TaskState, Touch, Verdict,
+    Answer, Backend, DeleteQueue, Enqueue, Extend, HeldLease, Lease, LeaseRef, LeaseToken, LeasedTask, List, NewTask,
+    Pull, Room, Routes, Settle, Sweep, Swept, TaskFilter, TaskState, Touch, Verdict,
 };
 use gae_tasks::testing::conformance::settlement;
 use gae_tasks::testing::{Fault, Faulty, ManualClock, Operation};
@@ -175,6 +175,11 @@ impl World {
                 self.compare(Operation::Delete, |_, on| on.delete(touch)).await
             }
             Step::Purge(of) => self.compare(Operation::Purge, |_, on| on.purge(queue(of), now)).await,
+            Step::DeleteQueue(of, with_tasks) => {
+                let mut delete = DeleteQueue::new(now, queue(of));
+                delete.with_tasks = with_tasks;
+                self.compare(Operation::DeleteQueue, |_, on| on.delete_queue(delete.clone())).await
+            }
             Step::Pause(of, paused) => {
                 self.compare(Operation::SetPaused, |_, on| on.set_paused(queue(of), paused)).await
             }

@@ -213,3 +213,19 @@ async fn a_task_is_found_by_its_name_in_its_queue() {
     let refused = tasks.find("emails", "not a name").await;
     assert!(matches!(refused, Err(Error::TaskName { .. })), "{refused:?}");
 }
+
+#[tokio::test]
+async fn a_queue_is_deleted_if_it_is_empty_or_with_its_tasks() {
+    let server = server().await;
+    let tasks = client(&server).await;
+    tasks.defer_many((0..3).map(|i| greet::defer(i.to_string()))).await.unwrap();
+    let refused = tasks.delete_queue("emails").await.unwrap_err();
+    assert!(matches!(refused, Error::QueueInUse { tasks: 3, dead_letters: 0, .. }), "{refused}");
+    assert_eq!(server.tasks(PLACE, "emails").len(), 3);
+    tasks.delete_queue("default").await.unwrap();
+    assert!(server.queue(PLACE, "default").is_none());
+    server.fault("DeleteQueue", Fault::LoseAnswer);
+    assert_eq!(tasks.delete_queue_with_tasks("emails").await.unwrap().deleted, 3, "done before the answer was lost");
+    assert!(tasks.queues().await.unwrap().is_empty());
+    tasks.delete_queue("emails").await.unwrap();
+}
