@@ -25,6 +25,7 @@ mod context;
 mod handler;
 pub mod payload_store;
 mod registry;
+mod spilling;
 
 // engines
 mod dispatch;

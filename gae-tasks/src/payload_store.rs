@@ -9,6 +9,7 @@
 
 #[cfg(feature = "object-store")]
 mod object;
+mod shelf;
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 #[cfg(feature = "object-store")]
 #[cfg_attr(docsrs, doc(cfg(feature = "object-store")))]
 pub use object::ObjectPayloads;
+pub(crate) use shelf::Shelf;
 
 use crate::attributes::Spilled;
 use crate::backend::BoxFuture;

@@ -21,7 +21,7 @@ const FLOORS: &[&[&str]] = &[
         "random",
         "text",
     ],
-    &["backend", "registry", "context", "handler", "clock", "payload_store"],
+    &["backend", "registry", "context", "handler", "clock", "payload_store", "spilling"],
     &["dispatch"],
     &["worker", "push"],
     &["client", "defer", "retried", "testing"],

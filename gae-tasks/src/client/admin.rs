@@ -48,10 +48,7 @@ impl Client {
     /// # Errors
     /// [`Error::Storage`].
     pub async fn delete(&self, id: TaskId) -> Result<bool, Error> {
-        let spilled = self.spilled_of(id).await;
-        let was_stored = self.backend().delete(self.touch(id)).await?;
-        self.delete_payloads(spilled.iter().filter(|_| was_stored)).await;
-        Ok(was_stored)
+        self.backend().delete(self.touch(id)).await
     }
 
     /// Makes a waiting task due at once.
@@ -120,11 +117,7 @@ impl Client {
     /// # Errors
     /// [`Error::QueueName`] if `queue` is not a valid queue name.
     pub async fn purge(&self, queue: impl Into<String>) -> Result<Purged, Error> {
-        let queue = QueueName::new(queue)?;
-        let spilled = self.spilled_in(&queue).await?;
-        let purged = self.backend().purge(queue, self.now()).await?;
-        self.delete_payloads_of(spilled).await;
-        Ok(purged)
+        self.backend().purge(QueueName::new(queue)?, self.now()).await
     }
 
     /// Deletes a queue that holds neither tasks nor dead letters, with its configuration; one that is not stored is deleted

@@ -153,9 +153,9 @@ impl ClientBuilder {
         self.finish(Storage::Push(Arc::new(backend)))
     }
 
-    fn finish(mut self, storage: Storage) -> Result<Client, Error> {
+    fn finish(mut self, mut storage: Storage) -> Result<Client, Error> {
         let default_queues = self.default_queues.iter().cloned().map(QueueName::new).collect::<Result<_, _>>()?;
-        let payloads = std::mem::take(&mut self.payloads).open()?;
+        let payloads = std::mem::take(&mut self.payloads).open(&self.clock, &mut storage)?;
         let capabilities = storage.backend().capabilities();
         if self.retention.is_stated() && !capabilities.retention {
             let what = "a retention of dead letters or of names: state none in the builder";
@@ -188,6 +188,7 @@ impl ClientBuilder {
 impl Client {
     /// A client of this backend, with every linked task, no state and no settings.
     pub(super) fn of(backend: impl Pull) -> Self {
-        ClientBuilder::default().assemble(Vec::new(), Payloads::default(), Storage::Pull(Arc::new(backend)))
+        let storage = Storage::Pull(Arc::new(backend));
+        ClientBuilder::default().assemble(Vec::new(), Payloads::none(&storage), storage)
     }
 }

@@ -131,9 +131,8 @@ impl Client {
             }
             return Ok(answers);
         }
-        let mut prepared = tasks.into_iter().map(|task| task.prepare(self)).collect::<Result<Vec<_>, _>>()?;
+        let prepared = tasks.into_iter().map(|task| task.prepare(self)).collect::<Result<Vec<_>, _>>()?;
         self.raise_retention(prepared.iter().map(|prepared| &prepared.task.spec.queue)).await?;
-        self.put_all(&mut prepared).await?;
         let results = self.enqueue(prepared).await?;
         if results.iter().any(Result::is_err) {
             return Err(Error::Partial { results });
@@ -155,19 +154,9 @@ impl Client {
     }
 
     async fn enqueue(&self, prepared: Vec<Prepared>) -> Result<Vec<Result<Deferred, Error>>, Error> {
-        let spilled: Vec<_> = prepared.iter().map(|task| task.spilled.clone()).collect();
         let (new_names, tasks): (Vec<_>, Vec<_>) = prepared.into_iter().map(|p| (p.new_name(), p.task)).unzip();
-        let answers = match self.backend().enqueue(Enqueue::new(self.now(), tasks)).await {
-            Ok(answers) => answers,
-            Err(error) => {
-                self.delete_if_certain(&spilled, &error).await;
-                return Err(error);
-            }
-        };
-        let judged = answers.into_iter().zip(new_names).map(|(answer, new_name)| judge(answer?, new_name));
-        let judged: Vec<_> = judged.collect();
-        self.delete_unneeded(&spilled, &judged).await;
-        Ok(judged)
+        let answers = self.backend().enqueue(Enqueue::new(self.now(), tasks)).await?;
+        Ok(answers.into_iter().zip(new_names).map(|(answer, new_name)| judge(answer?, new_name)).collect())
     }
 
     /// Whether tasks run where they are deferred.
@@ -225,7 +214,7 @@ impl Client {
     /// What runs handlers for this client.
     pub(crate) fn dispatcher(&self) -> Dispatcher {
         let (states, clock) = (Arc::clone(&self.0.states), Arc::clone(&self.0.clock));
-        Dispatcher::new(states, clock, Arc::new(self.clone()), self.payload_store().cloned())
+        Dispatcher::new(states, clock, Arc::new(self.clone()), self.shelf().cloned())
     }
 
     /// The queues a task goes to that is deferred without naming any.

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use crate::backend::{Backend, Pull};
+use crate::payload_store::Shelf;
+use crate::spilling::Spilling;
 
 /// What keeps a client's tasks.
 #[derive(Debug, Clone)]
@@ -19,6 +21,14 @@ impl Storage {
             Self::Pull(pull) => &**pull,
             Self::Push(backend) => &**backend,
         }
+    }
+
+    /// Lets payloads of more than `inline` bytes spill into a payload store.
+    pub(super) fn spill(&mut self, shelf: &Shelf, inline: usize) {
+        *self = match self {
+            Self::Pull(pull) => Self::Pull(Arc::new(Spilling::new(Arc::clone(pull), shelf.clone(), inline))),
+            Self::Push(backend) => Self::Push(Arc::new(Spilling::new(Arc::clone(backend), shelf.clone(), inline))),
+        };
     }
 
     pub(super) const fn pull(&self) -> Option<&Arc<dyn Pull>> {

@@ -6,7 +6,7 @@ use tokio::task::JoinSet;
 
 use super::watch::Watch;
 use super::{Crew, report};
-use crate::backend::{ForgottenTask, Sweep};
+use crate::backend::Sweep;
 use crate::log;
 
 /// Most changes of each sort in one sweep.
@@ -65,7 +65,6 @@ impl Sweeper {
                     let (tasks, died) = (swept.recovered, swept.died);
                     log::say(|| tracing::warn!(tasks, died, "recovered the tasks of a worker that is gone"));
                 }
-                forget_beside(crew, swept.forgotten_tasks);
                 Some(Sweeping { has_changed, more: swept.more })
             }
             Err(error) => {
@@ -104,17 +103,4 @@ struct Sweeping {
     has_changed: bool,
     /// Whether more is left to be done.
     more: bool,
-}
-
-/// Deletes what was kept elsewhere for dead letters that are forgotten; nobody waits for that.
-fn forget_beside(crew: &Arc<Crew>, forgotten: Vec<ForgottenTask>) {
-    if forgotten.is_empty() {
-        return;
-    }
-    let crew = Arc::clone(crew);
-    tokio::spawn(async move {
-        for attributes in forgotten.into_iter().filter_map(|task| task.attributes) {
-            crew.dispatcher.forget(&attributes).await;
-        }
-    });
 }

@@ -3,3 +3,5 @@
 mod answers;
 mod conformance;
 mod model;
+mod shelf;
+mod spilling;
