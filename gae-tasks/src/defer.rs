@@ -200,7 +200,7 @@ impl Defer {
         if client.spills(&prepared.task) {
             return client.on_a_thread(client.enqueue_one(prepared));
         }
-        pollster::block_on(client.enqueue_one(prepared))
+        client.enqueue_one_blocking(prepared)
     }
 
     /// The kind it is deferred as.

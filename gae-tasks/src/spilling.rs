@@ -168,6 +168,14 @@ impl<B: Backend> Backend for Spilling<B> {
         if put.is_empty() { self.backend.enqueue(request) } else { Box::pin(self.enqueue_spilled(request, put)) }
     }
 
+    fn enqueue_blocking(&self, mut request: Enqueue) -> Result<Vec<Result<Deferred, Error>>, Error> {
+        let put: Vec<_> = request.tasks.iter_mut().filter_map(|task| self.take_out(task)).collect();
+        if put.is_empty() {
+            return self.backend.enqueue_blocking(request);
+        }
+        pollster::block_on(self.enqueue_spilled(request, put))
+    }
+
     fn get(&self, id: TaskId) -> Answer<'_, Option<TaskRecord>> {
         self.backend.get(id)
     }

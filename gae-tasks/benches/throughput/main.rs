@@ -4,8 +4,8 @@
 //! cargo bench -p gae-tasks --bench throughput [-- ROUNDS [PART OF A ROW'S NAME]]
 //! ```
 //!
-//! Every row is a ratio to a loop of bare SQL ([`raw`]) on one narrow table in a file of the same folder; rounds are
-//! interleaved, and the median of the ratios is what counts.
+//! Every row is a ratio to a loop of bare SQL ([`raw`]), the statements of the backend on its own tables in a file of the
+//! same folder; rounds are interleaved, and the median of the ratios is what counts.
 
 mod raw;
 
@@ -39,7 +39,7 @@ fn main() {
     let folder = std::env::temp_dir().join(format!("gae-tasks-throughput-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     println!("medians of {rounds} interleaved rounds; rates are tasks/s");
-    println!("{:<44} {:>10} {:>10}   ratio (least to most)", "", "raw", "gae-tasks");
+    println!("{:<54} {:>10} {:>10}   ratio (least to most)", "", "raw", "gae-tasks");
     for row in rows().iter().filter(|row| row.name.contains(&wanted)) {
         row.print(&runtime, &folder, rounds);
     }
@@ -59,7 +59,13 @@ type RawLoop = dyn Fn(&Path, usize) -> Duration;
 type OurLoop = dyn Fn(&Runtime, &Path, usize) -> Duration;
 
 fn rows() -> Vec<Row> {
-    let mut rows = vec![enqueue_row(5_000, 1), enqueue_row(100_000, 50), enqueue_row(100_000, 1_000)];
+    let mut rows = vec![
+        wait_row(5_000),
+        enqueue_row(5_000, 1),
+        enqueue_row(100_000, 50),
+        enqueue_row(100_000, 1_000),
+        many_row(100_000, 1_000),
+    ];
     rows.extend([20_000, 100_000, 1_000_000].map(|tasks| Row {
         name: format!("drain {tasks}: claim 100, delete 100, NORMAL"),
         tasks,
@@ -81,10 +87,44 @@ fn rows() -> Vec<Row> {
 
 fn enqueue_row(tasks: usize, callers: usize) -> Row {
     Row {
-        name: format!("{callers} callers of defer: {callers} rows a FULL commit"),
+        name: format!("{callers} callers of defer, .await: {callers} rows a FULL commit"),
         tasks,
         raw: Box::new(move |folder, tasks| Raw::new(folder, "FULL").insert(tasks, callers)),
         ours: Box::new(move |runtime, folder, tasks| runtime.block_on(enqueue(folder, tasks, callers))),
+    }
+}
+
+/// One caller that blocks its thread.
+fn wait_row(tasks: usize) -> Row {
+    Row {
+        name: "1 caller of defer, .wait(): 1 row a FULL commit".to_owned(),
+        tasks,
+        raw: Box::new(|folder, tasks| Raw::new(folder, "FULL").insert(tasks, 1)),
+        ours: Box::new(|runtime, folder, tasks| {
+            let client = runtime.block_on(client(folder));
+            let begun = Instant::now();
+            (0..tasks).for_each(|_| _ = call().on(&client).wait().unwrap());
+            begun.elapsed()
+        }),
+    }
+}
+
+/// One caller that defers so many at a time.
+fn many_row(tasks: usize, many: usize) -> Row {
+    Row {
+        name: format!("{many} a call of defer_many: {many} rows a FULL commit"),
+        tasks,
+        raw: Box::new(move |folder, tasks| Raw::new(folder, "FULL").insert(tasks, many)),
+        ours: Box::new(move |runtime, folder, tasks| {
+            runtime.block_on(async {
+                let client = client(folder).await;
+                let begun = Instant::now();
+                for _ in 0..tasks / many {
+                    client.defer_many((0..many).map(|_| call())).await.unwrap();
+                }
+                begun.elapsed()
+            })
+        }),
     }
 }
 
@@ -100,7 +140,7 @@ impl Row {
         }
         let (raw, our, ratio) = (median(&mut raws), median(&mut ours), median(&mut ratios));
         let (least, most) = (ratios[0], ratios[ratios.len() - 1]);
-        println!("{:<44} {raw:>10.0} {our:>10.0}   {ratio:.2} ({least:.2} to {most:.2})", self.name);
+        println!("{:<54} {raw:>10.0} {our:>10.0}   {ratio:.2} ({least:.2} to {most:.2})", self.name);
     }
 
     fn rate(&self, took: Duration) -> f64 {

@@ -27,11 +27,13 @@ pub mod memory;
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
 pub mod sqlite;
 
+#[doc(hidden)]
 pub use lease::{Extend, Lease, LeaseRef, LeaseToken, Leased, LeasedTask, Room, Routes, Standing};
 pub use record::{
     Capabilities, MAX_ERROR_BYTES, MAX_ERRORS, QueueRecord, RouteStats, Stats, TaskError, TaskRecord, TaskState,
 };
 pub use request::{Bury, DeleteQueue, Enqueue, List, NewTask, Purged, TaskFilter, Touch};
+#[doc(hidden)]
 pub use settle::{ForgottenTask, HeldLease, Settle, Settled, Settlement, Sweep, Swept, Verdict};
 
 use crate::error::Error;
@@ -59,6 +61,14 @@ pub trait Backend: fmt::Debug + Send + Sync + sealed::Sealed + 'static {
     /// its name is remembered; an unnamed one that is over would be stored anew. A name in use answers with the id that
     /// has it and `created: false`. Queues that do not exist are made with the default configuration.
     fn enqueue(&self, request: Enqueue) -> Answer<'_, Vec<Result<Deferred, Error>>>;
+
+    /// As [`enqueue`](Self::enqueue), for a caller that blocks its thread until the answer is there.
+    ///
+    /// # Errors
+    /// As `enqueue`.
+    fn enqueue_blocking(&self, request: Enqueue) -> Result<Vec<Result<Deferred, Error>>, Error> {
+        pollster::block_on(self.enqueue(request))
+    }
 
     /// The stored task of this id; a finished one is not stored.
     fn get(&self, id: TaskId) -> Answer<'_, Option<TaskRecord>>;
@@ -129,25 +139,35 @@ pub trait Backend: fmt::Debug + Send + Sync + sealed::Sealed + 'static {
     fn stats(&self, now: Now) -> Answer<'_, Vec<RouteStats>>;
 }
 
-/// A backend that workers lease from.
+/// A backend that workers lease from: what [`Worker::new`](crate::Worker::new) and
+/// [`ClientBuilder::build`](crate::ClientBuilder::build) take.
+///
+/// Its calls are for workers, and no part of the public API: they and what they take and answer are hidden from the
+/// documentation, and change in any release. An application asks the [`Client`](crate::Client), which has verbs for all that
+/// a [`Backend`] can be asked.
 pub trait Pull: Backend {
     /// Leases due tasks for a worker, but none that a newer version of this crate stored. Changes nothing, and writes
     /// nothing, where none is due.
+    #[doc(hidden)]
     fn lease(&self, request: Lease) -> Answer<'_, Leased>;
 
     /// Extends leases; answers for each whether it is still held. A lease that expired but was not yet recovered is held
     /// on.
+    #[doc(hidden)]
     fn extend(&self, request: Extend) -> Answer<'_, Vec<bool>>;
 
     /// Records outcomes in one transaction and answers for each.
+    #[doc(hidden)]
     fn settle(&self, request: Settle) -> Answer<'_, Vec<Settled>>;
 
     /// Recovers lost leases, forgets old dead letters and tombstones, and lets no retry wait longer than its pause though
     /// the clock was set back. What a newer version of this crate stored is recovered and never forgotten.
+    #[doc(hidden)]
     fn sweep(&self, request: Sweep) -> Answer<'_, Swept>;
 
     /// Changes whenever a task may have become due, and sometimes in vain: through this process, and where the backend
     /// hears of others, through them.
+    #[doc(hidden)]
     fn wakeups(&self) -> watch::Receiver<u64>;
 }
 

@@ -166,7 +166,7 @@ pub struct Swept {
     pub forgotten: u64,
     /// Pauses that begin anew because the clock was set back.
     pub shortened: u64,
-    /// The dead letters that were forgotten: what a wrapper keeps for them beside the storage may go too.
+    /// The dead letters that were forgotten, in no order: what a wrapper keeps for them beside the storage may go too.
     pub forgotten_tasks: Vec<ForgottenTask>,
     /// Whether more is left to be done than fitted into one sweep.
     pub more: bool,

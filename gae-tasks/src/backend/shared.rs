@@ -27,6 +27,10 @@ impl<B: Backend + ?Sized> Backend for Arc<B> {
         (**self).enqueue(request)
     }
 
+    fn enqueue_blocking(&self, request: Enqueue) -> Result<Vec<Result<Deferred, Error>>, Error> {
+        (**self).enqueue_blocking(request)
+    }
+
     fn get(&self, id: TaskId) -> Answer<'_, Option<TaskRecord>> {
         (**self).get(id)
     }

@@ -144,13 +144,22 @@ impl Client {
     pub(crate) fn enqueue_one(&self, prepared: Prepared) -> impl Future<Output = Result<Deferred, Error>> + Send {
         let new_name = prepared.new_name();
         let answers = self.backend().enqueue(Enqueue::new(self.now(), vec![prepared.task]));
-        async {
-            let no_answer = || {
-                let backend = self.capabilities().backend;
-                Err(Error::Storage { backend, problem: "gave no answer".to_owned(), source: "no answer".into() })
-            };
-            judge(answers.await?.pop().unwrap_or_else(no_answer)?, new_name)
-        }
+        async { judge(self.one_of(answers.await?)?, new_name) }
+    }
+
+    /// As [`enqueue_one`](Self::enqueue_one), and blocks this thread.
+    pub(crate) fn enqueue_one_blocking(&self, prepared: Prepared) -> Result<Deferred, Error> {
+        let new_name = prepared.new_name();
+        let request = Enqueue::new(self.now(), vec![prepared.task]);
+        judge(self.one_of(self.backend().enqueue_blocking(request)?)?, new_name)
+    }
+
+    /// The answer for the only task of a request.
+    fn one_of(&self, mut answers: Vec<Result<Deferred, Error>>) -> Result<Deferred, Error> {
+        answers.pop().unwrap_or_else(|| {
+            let backend = self.capabilities().backend;
+            Err(Error::Storage { backend, problem: "gave no answer".to_owned(), source: "no answer".into() })
+        })
     }
 
     async fn enqueue(&self, prepared: Vec<Prepared>) -> Result<Vec<Result<Deferred, Error>>, Error> {

@@ -24,7 +24,7 @@ impl TaskId {
     pub(crate) fn generate() -> Self {
         let tick = next_tick();
         let [a, b] = u16::to_be_bytes((tick & 0xfff) as u16);
-        let [c, d, e, f, g, h, i, j] = random::bits().to_be_bytes();
+        let [c, d, e, f, g, h, i, j] = random::fast_bits().to_be_bytes();
         Self(Builder::from_unix_timestamp_millis(tick >> 12, &[a, b, c, d, e, f, g, h, i, j]).into_uuid())
     }
 

@@ -241,6 +241,11 @@ impl<B: Backend> Backend for Faulty<B> {
         self.call(Operation::Enqueue, move |backend| backend.enqueue(request))
     }
 
+    fn enqueue_blocking(&self, request: Enqueue) -> Result<Vec<Result<Deferred, Error>>, Error> {
+        // With the same faults.
+        pollster::block_on(self.enqueue(request))
+    }
+
     fn get(&self, id: TaskId) -> Answer<'_, Option<TaskRecord>> {
         self.call(Operation::Get, move |backend| backend.get(id))
     }

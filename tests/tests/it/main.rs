@@ -9,6 +9,8 @@ mod macro_outcome;
 mod options;
 mod payloads;
 mod registry;
+#[cfg(feature = "sqlite")]
+mod runtime;
 mod turns;
 mod worker;
 

@@ -9,11 +9,12 @@ use rusqlite::{Connection, params};
 use super::call::Request;
 use super::connection::Durability;
 use super::error::Fault;
+use super::held::{self, Held};
 use super::ready;
 use super::row::task_id;
+use super::store::{Store, moment};
 use super::task::Task;
 use super::waiting;
-use super::writer::{Store, moment};
 use crate::backend::lifecycle::{self, Facts};
 use crate::backend::record::error_text;
 use crate::backend::{Purged, Touch};
@@ -30,9 +31,19 @@ impl Request for Delete {
     const DURABILITY: Durability = Durability::Full;
 
     fn perform(&mut self, store: &mut Store) -> Result<bool, Fault> {
-        let Some(task) = Task::load(&store.connection, self.0.id)? else { return Ok(false) };
-        let waited = task.remove(&store.connection, &store.catalogue, moment(self.0.now))?;
-        waited.map_or(Ok(true), |(lane, standing)| ready::refresh(&store.connection, lane, standing).map(|()| true))
+        let Store { connection, catalogue, .. } = store;
+        let Some(task) = Task::load(connection, self.0.id)? else { return Ok(false) };
+        let (id, is_dead) = (task.id, task.facts.died.is_some());
+        match task.remove(connection, catalogue, moment(self.0.now))? {
+            Some((lane, standing)) => ready::refresh(connection, lane, standing)?,
+            None if is_dead => {}
+            None => {
+                let mut held = Held::new(connection);
+                held.end_of(id)?;
+                held.write()?;
+            }
+        }
+        Ok(true)
     }
 }
 
@@ -143,15 +154,30 @@ impl Request for SetPaused {
 
 /// The tasks of a queue that are not dead, as a purge finds them when it begins.
 pub(super) fn open_tasks(connection: &Connection, queue: &QueueName) -> Result<Vec<TaskId>, Fault> {
-    let mut statement = connection.prepare_cached(OPEN)?;
-    let ids = statement.query_map(params![queue.as_str()], |row| Ok(task_id(row, 0).ok()))?;
-    let ids: Result<Vec<_>, _> = ids.collect();
-    Ok(ids?.into_iter().flatten().collect())
+    let mut waiting = connection.prepare_cached(WAITING)?;
+    let ids = waiting.query_map(params![queue.as_str()], |row| Ok(task_id(row, 0).ok()))?;
+    let mut ids: Vec<_> = ids.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
+    ids.extend(leased_tasks(connection, queue)?);
+    Ok(ids)
 }
 
-pub(super) const OPEN: &str = "SELECT w.task FROM gae_tasks_lane l CROSS JOIN gae_tasks_waiting w ON w.lane = l.id \
-    WHERE l.queue = ?1 UNION ALL SELECT e.task FROM gae_tasks_lease e CROSS JOIN gae_tasks_task t ON t.id = e.task \
-    CROSS JOIN gae_tasks_lane l ON l.id = t.lane WHERE l.queue = ?1";
+/// The tasks of a queue that are leased.
+pub(super) fn leased_tasks(connection: &Connection, queue: &QueueName) -> Result<Vec<TaskId>, Fault> {
+    let mut is_of_queue = connection.prepare_cached(IS_OF_QUEUE)?;
+    let mut ids = Vec::new();
+    for (held, _) in held::leases(connection)? {
+        if is_of_queue.exists(params![held.lease.id.as_bytes(), queue.as_str()])? {
+            ids.push(held.lease.id);
+        }
+    }
+    Ok(ids)
+}
+
+pub(super) const WAITING: &str = "SELECT w.task FROM gae_tasks_lane l CROSS JOIN gae_tasks_waiting w ON w.lane = l.id \
+                                  WHERE l.queue = ?1";
+
+pub(super) const IS_OF_QUEUE: &str = "SELECT 1 FROM gae_tasks_task t CROSS JOIN gae_tasks_lane l ON l.id = t.lane \
+                                      WHERE t.id = ?1 AND l.queue = ?2";
 
 /// What one slice of a purge may take.
 #[derive(Debug, Clone, Copy)]
@@ -189,7 +215,7 @@ impl Request for PurgeSlice {
     fn perform(&mut self, store: &mut Store) -> Result<Sliced, Fault> {
         let (now, begun) = (moment(self.now), Instant::now());
         let mut slice = Sliced { done: self.done, purged: Purged::new(0, 0) };
-        let mut lanes = BTreeSet::new();
+        let (mut lanes, mut held) = (BTreeSet::new(), Held::new(&store.connection));
         for id in self.ids.iter().skip(self.done).take(self.most.tasks) {
             // One at least, however slow the disk is.
             if slice.done > self.done && begun.elapsed() > self.most.time {
@@ -199,12 +225,17 @@ impl Request for PurgeSlice {
             let is_meant = |task: &Task| self.with_dead || task.facts.died.is_none();
             let Some(task) = Task::load(&store.connection, *id)?.filter(is_meant) else { continue };
             if store.catalogue.is_readable(task.lane) {
-                lanes.extend(task.remove(&store.connection, &store.catalogue, now)?);
+                let waited = task.remove(&store.connection, &store.catalogue, now)?;
+                if waited.is_none() {
+                    held.end_of(*id)?;
+                }
+                lanes.extend(waited);
                 slice.purged.deleted += 1;
             } else {
                 slice.purged.left += 1;
             }
         }
+        held.write()?;
         lanes.into_iter().try_for_each(|(lane, standing)| ready::refresh(&store.connection, lane, standing))?;
         Ok(slice)
     }

@@ -5,8 +5,8 @@ use super::connection::Durability;
 use super::enqueue::{insert, is_stored};
 use super::error::Fault;
 use super::name;
+use super::store::{Store, moment};
 use super::task::Task;
-use super::writer::{Store, moment};
 use crate::backend::Bury;
 use crate::backend::lifecycle::{self, Change};
 

@@ -4,7 +4,7 @@ use tokio::sync::oneshot;
 
 use super::connection::Durability;
 use super::error::{Fault, Problem};
-use super::writer::Store;
+use super::store::Store;
 
 /// An operation on the file that changes it.
 pub(super) trait Request: Send + 'static {

@@ -161,6 +161,15 @@ pub(super) fn begin(connection: &Connection, turn: &mut Turn) -> Result<(), Faul
     }
 }
 
+/// As [`begin`], but where another process writes, or waits for its turn, it fails.
+pub(super) fn begin_at_once(connection: &Connection, turn: &mut Turn) -> Result<(), Fault> {
+    turn.step_aside();
+    connection.busy_handler(None)?;
+    let begun = connection.prepare_cached("BEGIN IMMEDIATE")?.execute([]);
+    connection.busy_handler(Some(wait))?;
+    Ok(begun.map(|_| ())?)
+}
+
 /// Switches the file to a write-ahead log, which needs a moment without other users the first time.
 fn use_log(connection: &Connection) -> Result<(), Fault> {
     let mut tries = 0;

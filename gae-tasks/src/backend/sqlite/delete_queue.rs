@@ -5,12 +5,12 @@ use std::sync::Arc;
 use rusqlite::{Connection, params};
 
 use super::Sqlite;
-use super::admin::{OPEN, PurgeSlice, SLICE, open_tasks};
+use super::admin::{PurgeSlice, SLICE, WAITING, leased_tasks, open_tasks};
 use super::call::Request;
 use super::connection::Durability;
 use super::error::Fault;
 use super::row::task_id;
-use super::writer::Store;
+use super::store::Store;
 use crate::backend::{DeleteQueue, Purged};
 use crate::error::Error;
 use crate::queue::QueueName;
@@ -99,11 +99,14 @@ impl Request for RemoveRow {
         if let Err(error) = may_go(store, &self.0) {
             return Ok(Err(error));
         }
-        for query in [OPEN, DEAD] {
+        for query in [WAITING, DEAD] {
             let mut first = store.connection.prepare_cached(&format!("{query} LIMIT 1"))?;
             if first.exists(params![self.0.as_str()])? {
                 return Ok(Ok(false));
             }
+        }
+        if !leased_tasks(&store.connection, &self.0)?.is_empty() {
+            return Ok(Ok(false));
         }
         store.catalogue.remove_queue(&store.connection, &self.0)?;
         Ok(Ok(true))

@@ -59,6 +59,11 @@ impl Inbox {
         }
     }
 
+    /// Whether no call is in.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.count.load(Ordering::Relaxed) == 0
+    }
+
     /// Lets the writer look around, once it has nothing else to do.
     pub(super) fn ring(&self) {
         let mut pending = self.0.lock();
@@ -96,6 +101,14 @@ impl Outlet {
     /// How many calls are in.
     pub(super) fn len(&self) -> usize {
         self.0.count.load(Ordering::Relaxed)
+    }
+
+    /// Stays awake for a moment, in which a call may come.
+    pub(super) fn linger(&self) {
+        let begun = Instant::now();
+        while self.len() == 0 && begun.elapsed() < SPIN {
+            thread::yield_now();
+        }
     }
 
     /// Sleeps until a call is in, or none can come any more; as long as `patience` at most, if there is one.
@@ -188,7 +201,7 @@ mod tests {
     use super::super::call::{Call, Request};
     use super::super::connection::Durability;
     use super::super::error::Fault;
-    use super::super::writer::Store;
+    use super::super::store::Store;
     use super::*;
 
     /// Longer than any test takes.

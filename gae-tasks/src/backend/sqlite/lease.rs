@@ -9,23 +9,31 @@ use rusqlite::{CachedStatement, Connection, Row, params};
 use super::call::Request;
 use super::connection::Durability;
 use super::error::Fault;
+use super::held::{self, Members, Terms, Waited};
 use super::lane::{Lane, Runnable};
-use super::lost::Waited;
 use super::ready::{self, Turns};
 use super::row::{deadline, retry, task_id, task_name};
+use super::store::{Store, moment};
 use super::unreadable;
 use super::waiting;
-use super::writer::{Store, moment};
 use crate::backend::haul::{Haul, many_queues, turn_length};
 use crate::backend::lifecycle::Wait;
 use crate::backend::{Lease, LeaseRef, LeaseToken, Leased, LeasedTask, Standing};
 use crate::task::{TaskId, TaskSpec};
-use crate::time::{Timestamp, micros};
+use crate::time::Timestamp;
 
 /// The order of what waits; the rows of tasks, with their payloads, are read only for those that are taken.
 pub(super) const READ: &str = "SELECT due, task, since FROM gae_tasks_waiting WHERE lane = ?1 AND standing = ?2 AND timed = ?3 \
-                               AND due <= ?4 AND (due, task) > (?5, ?6) AND typeof(task) = 'blob' AND length(task) = 16 \
+                               AND due <= ?4 AND (due, task) > (?5, ?6) AND typeof(due) = 'integer' AND typeof(task) = 'blob' AND length(task) = 16 \
                                ORDER BY due, task LIMIT ?7";
+
+/// The same with the rows of the tasks, for where all that is read is taken.
+pub(super) const WITH_TASKS: &str = "SELECT w.due, w.task, w.since, t.name, t.schedule_time, t.attempts, t.deadline, \
+                                     t.attributes, t.payload, t.retry, t.max_attempts \
+                                     FROM gae_tasks_waiting w LEFT JOIN gae_tasks_task t ON t.id = w.task \
+                                     WHERE w.lane = ?1 AND w.standing = ?2 AND w.timed = ?3 AND w.due <= ?4 \
+                                     AND (w.due, w.task) > (?5, ?6) AND typeof(w.due) = 'integer' AND typeof(w.task) = 'blob' \
+                                     AND length(w.task) = 16 ORDER BY w.due, w.task";
 
 pub(super) const TASK: &str = "SELECT name, schedule_time, attempts, deadline, attributes, payload, retry, max_attempts FROM gae_tasks_task WHERE id = ?1";
 
@@ -89,24 +97,15 @@ fn next(connection: &Connection, runnable: &Runnable, now: Timestamp) -> Result<
 /// The parts of a lease.
 impl Lease {
     fn write(&self, connection: &Connection, catch: &Catch<'_>, now: Timestamp, session: i64) -> Result<(), Fault> {
-        const LEASE: &str = "INSERT OR REPLACE INTO gae_tasks_lease \
-                             (task, token, expires, duration, alone, timed, since, session) \
-                             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-        let (expires, duration) = (now.plus(self.duration).as_micros(), micros(self.duration));
-        let mut statement = connection.prepare_cached(LEASE)?;
-        for (task, (timed, since)) in catch.haul.tasks().iter().zip(&catch.waited) {
-            let LeasedTask { lease: LeaseRef { id, token }, alone, .. } = task;
-            let (id, token) = (id.as_bytes(), token.to_bits());
-            statement.execute(params![
-                id,
-                token,
-                expires,
-                duration,
-                alone,
-                timed,
-                since.map(Timestamp::as_micros),
-                session
-            ])?;
+        let (expires, duration) = (now.plus(self.duration), self.duration);
+        let mut taken = catch.haul.tasks().iter().zip(&catch.waited).peekable();
+        while let Some((LeasedTask { lease, alone, .. }, how)) = taken.next() {
+            let mut tasks = Members::default();
+            tasks.push(lease.id, *how);
+            while let Some((next, how)) = taken.next_if(|(next, _)| next.lease.token == lease.token) {
+                tasks.push(next.lease.id, *how);
+            }
+            held::give(connection, lease.token, Terms { expires, duration, session, alone: *alone }, &tasks)?;
         }
         Ok(())
     }
@@ -166,6 +165,9 @@ struct Rank {
 /// Takes up to `limit` due tasks out of the order, those first that have been due longest; answers whether there may be
 /// more.
 fn take(merge: &mut Merge<'_>, limit: usize, catch: &mut Catch<'_>) -> Result<bool, Fault> {
+    if let Some(source) = merge.only_source() {
+        return merge.take_all(source, limit, catch);
+    }
     let Catch { haul, waited, reader } = catch;
     let most = haul.tasks().len().saturating_add(limit);
     while haul.tasks().len() < most && haul.room(merge.rank.standing) > 0 {
@@ -197,6 +199,9 @@ fn put_off(connection: &Connection, lane: i64, standing: Standing, id: TaskId, n
 /// The place of a task in its lane.
 type Key = (i64, TaskId);
 
+/// Before any other.
+const FIRST: Key = (i64::MIN, TaskId::from_bytes([0; 16]));
+
 /// The due tasks of one lane, those that are timed or those that are not, read a few at a time.
 struct Source<'a> {
     lane: &'a Lane,
@@ -215,9 +220,8 @@ impl<'a> Source<'a> {
         // One more than may be taken: what is left of the lane need not be asked for then.
         let limit = limit.saturating_add(1);
         let step = if lanes == 1 { limit } else { limit.saturating_mul(2) / lanes };
-        let first = (i64::MIN, TaskId::from_bytes([0; 16]));
         let step = step.clamp(1, limit.min(MOST_READ));
-        Self { lane, timed, ready: VecDeque::new(), step, read: first, taken: None }
+        Self { lane, timed, ready: VecDeque::new(), step, read: FIRST, taken: None }
     }
 }
 
@@ -249,10 +253,53 @@ impl<'a> Merge<'a> {
         let sources = if limit == 0 { Vec::new() } else { lanes.into_iter().flat_map(both).collect() };
         let (heads, bad) = Default::default();
         let mut merge = Self { connection, rank, now, sources, heads, bad };
-        for index in 0..merge.sources.len() {
-            merge.offer(index)?;
+        for (index, source) in merge.sources.iter_mut().enumerate() {
+            source.read(connection, rank.standing, now, 1)?;
+            merge.heads.extend(source.ready.front().map(|(key, _)| Reverse((*key, index))));
         }
         Ok(merge)
+    }
+
+    /// The only source that has tasks due, if there is one.
+    fn only_source(&self) -> Option<usize> {
+        let mut with_tasks = self.sources.iter().enumerate().filter(|(_, source)| !source.ready.is_empty());
+        with_tasks.next().map(|(place, _)| place).filter(|_| with_tasks.next().is_none())
+    }
+
+    /// As [`take`], where no other source has tasks due: what waits and its tasks are read together.
+    fn take_all(&mut self, place: usize, limit: usize, catch: &mut Catch<'_>) -> Result<bool, Fault> {
+        let Self { connection, rank, now, sources, heads, bad } = self;
+        let Catch { haul, waited, reader } = catch;
+        let Some(source) = sources.get_mut(place) else { return Ok(false) };
+        let mut statement = connection.prepare_cached(WITH_TASKS)?;
+        let (due, id) = source.taken.unwrap_or(FIRST);
+        let until = source.until(*now);
+        let mut rows =
+            statement.query(params![source.lane.id, rank.standing as i64, source.timed, until, due, id.as_bytes()])?;
+        let most = haul.tasks().len().saturating_add(limit);
+        heads.clear();
+        source.ready.clear();
+        while let Some(row) = rows.next()? {
+            let Some((key, since)) = place_of(row) else { continue };
+            if haul.tasks().len() >= most || haul.room(rank.standing) == 0 || haul.room_of(&source.lane.queue) == 0 {
+                source.read = key;
+                source.ready.push_back((key, since));
+                heads.push(Reverse((key, place)));
+                // A bounded queue gives no more, though it has more.
+                return Ok(haul.room_of(&source.lane.queue) > 0);
+            }
+            source.taken = Some(key);
+            let lease = reader.lease(key.1, *rank);
+            match task(connection, row, 3, source.lane, lease, *rank) {
+                Ok(task) => {
+                    haul.add(task);
+                    waited.push((source.timed, since));
+                }
+                Err(_) => bad.push((source.lane.id, key.1)),
+            }
+        }
+        source.step = 0;
+        Ok(false)
     }
 
     /// The task that has been due longest of those not yet given, of lanes that may give one.
@@ -279,7 +326,7 @@ impl<'a> Merge<'a> {
     fn offer(&mut self, index: usize) -> Result<(), Fault> {
         let Some(source) = self.sources.get_mut(index) else { return Ok(()) };
         if source.ready.is_empty() && source.step > 0 {
-            source.read(self.connection, self.rank.standing, self.now)?;
+            source.read(self.connection, self.rank.standing, self.now, source.step)?;
         }
         if let Some((key, _)) = source.ready.front() {
             self.heads.push(Reverse((*key, index)));
@@ -307,69 +354,99 @@ impl<'a> Merge<'a> {
 }
 
 impl Source<'_> {
-    fn read(&mut self, connection: &Connection, standing: Standing, now: Timestamp) -> Result<(), Fault> {
+    /// The places that are due up to this moment, as it is stored.
+    fn until(&self, now: Timestamp) -> i64 {
+        if self.timed { now } else { Timestamp::MAX }.as_micros()
+    }
+
+    /// Reads the next places, up to `most`.
+    fn read(&mut self, connection: &Connection, standing: Standing, now: Timestamp, most: usize) -> Result<(), Fault> {
         let mut statement = connection.prepare_cached(READ)?;
         let (due, id) = self.read;
-        let limit = i64::try_from(self.step).unwrap_or(i64::MAX);
-        let until = if self.timed { now } else { Timestamp::MAX }.as_micros();
+        let (limit, until) = (i64::try_from(most).unwrap_or(i64::MAX), self.until(now));
         let mut rows =
             statement.query(params![self.lane.id, standing as i64, self.timed, until, due, id.as_bytes(), limit])?;
+        let mut read = 0;
         while let Some(row) = rows.next()? {
-            let (Ok(due), Ok(id)) = (row.get(0), task_id(row, 1)) else { continue };
-            self.read = (due, id);
-            let since: Option<i64> = row.get(2).unwrap_or_default();
-            self.ready.push_back((self.read, since.map(Timestamp::from_micros)));
+            read += 1;
+            let Some((key, since)) = place_of(row) else { continue };
+            self.read = key;
+            self.ready.push_back((key, since));
         }
-        self.step = if self.ready.len() < self.step { 0 } else { self.step.saturating_mul(2) };
+        match read {
+            less if less < most => self.step = 0,
+            1 => {}
+            _ => self.step = self.step.saturating_mul(2),
+        }
         Ok(())
     }
+}
+
+/// A place in the order, and since when its task pauses.
+fn place_of(row: &Row<'_>) -> Option<(Key, Option<Timestamp>)> {
+    let since: Option<i64> = row.get(2).unwrap_or_default();
+    Some(((row.get(0).ok()?, task_id(row, 1).ok()?), since.map(Timestamp::from_micros)))
 }
 
 /// Reads the rows of tasks that are taken.
 struct Reader<'a> {
     connection: &'a Connection,
     statement: CachedStatement<'a>,
-    token: LeaseToken,
+    /// The token of clear tasks, and for how many more it is.
+    token: (LeaseToken, usize),
 }
 
 impl<'a> Reader<'a> {
     fn prepare(connection: &'a Connection) -> Result<Self, Fault> {
-        Ok(Self { connection, statement: connection.prepare_cached(TASK)?, token: LeaseToken::generate() })
+        Ok(Self { connection, statement: connection.prepare_cached(TASK)?, token: (held::token(), held::MOST) })
+    }
+
+    /// A lease of a task that is taken. Those that have lost leases have a token each.
+    fn lease(&mut self, id: TaskId, rank: Rank) -> LeaseRef {
+        if rank.standing != Standing::Clear {
+            return LeaseRef { id, token: held::token() };
+        }
+        if self.token.1 == 0 {
+            self.token = (held::token(), held::MOST);
+        }
+        self.token.1 -= 1;
+        LeaseRef { id, token: self.token.0 }
     }
 
     /// The task; `None` if its row cannot be read, or is gone.
     fn read(&mut self, lane: &Lane, id: TaskId, rank: Rank) -> Result<Option<LeasedTask>, Fault> {
-        let lease = LeaseRef::new(id, self.token);
+        let lease = self.lease(id, rank);
         let mut rows = self.statement.query(params![id.as_bytes()])?;
         let Some(row) = rows.next()? else { return Ok(None) };
-        Ok(task(self.connection, row, lane, lease, rank).ok())
+        Ok(task(self.connection, row, 0, lane, lease, rank).ok())
     }
 }
 
 fn task(
     connection: &Connection,
     row: &Row<'_>,
+    first: usize,
     lane: &Lane,
     lease: LeaseRef,
     rank: Rank,
 ) -> rusqlite::Result<LeasedTask> {
     // No bytes are no settings that can be read.
-    let own_retry: Option<Vec<u8>> = row.get(6).unwrap_or(Some(Vec::new()));
+    let own_retry: Option<Vec<u8>> = row.get(first + 6).unwrap_or(Some(Vec::new()));
     let (kind, shape, queue) = (lane.route.kind().clone(), lane.route.shape(), lane.queue.clone());
     let spec = TaskSpec {
-        name: task_name(connection, lease.id, row, 0),
-        max_attempts: row.get(7).unwrap_or_default(),
+        name: task_name(connection, lease.id, row, first),
+        max_attempts: row.get(first + 7).unwrap_or_default(),
         retry: retry(connection, lease.id, own_retry.as_deref()),
-        deadline: deadline(row.get(3)?),
-        attributes: row.get(4)?,
+        deadline: deadline(row.get(first + 3)?),
+        attributes: row.get(first + 4)?,
         ..TaskSpec::new(lease.id, kind, shape, queue)
     };
     Ok(LeasedTask {
         lease,
         spec,
-        payload: row.get(5)?,
-        schedule_time: Timestamp::from_micros(row.get(1)?),
-        attempts: row.get(2)?,
+        payload: row.get(first + 5)?,
+        schedule_time: Timestamp::from_micros(row.get(first + 1)?),
+        attempts: row.get(first + 2)?,
         standing: rank.standing,
         alone: rank.alone,
     })

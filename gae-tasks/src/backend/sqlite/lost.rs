@@ -1,39 +1,52 @@
 //! Lost leases: what becomes of tasks whose worker is gone.
 
-use std::time::Duration;
-
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::Connection;
 
 use super::error::Fault;
+use super::held::{self, Held, Terms, Waited};
 use super::lane::Catalogue;
-use super::row::task_id;
+use super::manner::{Manner, one};
 use super::task::Task;
 use super::unreadable;
 use crate::backend::lifecycle;
-use crate::backend::{HeldLease, LeaseRef, LeaseToken, Settled};
+use crate::backend::{HeldLease, LeaseRef, Settled};
 use crate::task::TaskId;
 use crate::time::Timestamp;
 
-pub(super) const LEASED: &str = "SELECT task FROM gae_tasks_lease WHERE session = ?1 AND typeof(task) = 'blob' AND length(task) = 16 ORDER BY task LIMIT ?2";
-
-pub(super) const HELD: &str =
-    "SELECT task, token, expires, duration FROM gae_tasks_lease WHERE typeof(task) = 'blob' AND length(task) = 16";
-
-/// How a leased task waited before: whether it is timed, and since when it pauses.
-pub(super) type Waited = (bool, Option<Timestamp>);
-
-/// Takes the lease off a task whose worker is gone. Returns whether the task is dead now.
+/// Recovers a lease, if it is held. Returns whether the task is dead now; `None` if nothing was recovered.
+///
+/// A task that the database keeps as it is, by a rule, keeps its lease.
 pub(super) fn recover(
+    manner: Manner,
+    held: &mut Held<'_>,
+    connection: &Connection,
+    catalogue: &mut Catalogue,
+    lease: LeaseRef,
+    now: Timestamp,
+) -> Result<Option<bool>, Fault> {
+    let Some((waited, Terms { alone, .. })) = held.find(lease)? else { return Ok(None) };
+    let lose = |catalogue: &mut Catalogue| lose(connection, catalogue, lease.id, waited, alone, now);
+    match one(manner, connection, catalogue, lose)? {
+        Ok(is_dead) => {
+            held.end(lease)?;
+            Ok(Some(is_dead))
+        }
+        Err(refusal) => {
+            unreadable::refused(connection, lease.id, &refusal);
+            Ok(None)
+        }
+    }
+}
+
+/// What becomes of a task that has lost its lease. Returns whether it is dead now.
+pub(super) fn lose(
     connection: &Connection,
     catalogue: &Catalogue,
     id: TaskId,
+    (is_timed, since): Waited,
+    was_alone: bool,
     now: Timestamp,
 ) -> Result<bool, Fault> {
-    const TAKE: &str = "DELETE FROM gae_tasks_lease WHERE task = ?1 RETURNING timed, since, alone";
-    let taken = connection
-        .prepare_cached(TAKE)?
-        .query_row(params![id.as_bytes()], |row| Ok((how(row), row.get(2).unwrap_or_default())));
-    let ((is_timed, since), was_alone): (Waited, bool) = taken.optional()?.unwrap_or_default();
     let Some(mut task) = Task::load(connection, id)? else { return Ok(false) };
     task.waited(is_timed, since);
     let rules = task.rules(connection, catalogue);
@@ -41,48 +54,13 @@ pub(super) fn recover(
     Ok(task.apply(connection, catalogue, change, now)? == Settled::Dead)
 }
 
-/// How a leased task waited before; `None` if it is not leased.
-pub(super) fn waited(connection: &Connection, id: TaskId) -> Result<Option<Waited>, Fault> {
-    const WAITED: &str = "SELECT timed, since FROM gae_tasks_lease WHERE task = ?1";
-    Ok(connection.prepare_cached(WAITED)?.query_row(params![id.as_bytes()], |row| Ok(how(row))).optional()?)
-}
-
-fn how(row: &Row<'_>) -> Waited {
-    let since: Option<i64> = row.get(1).unwrap_or_default();
-    (row.get(0).unwrap_or_default(), since.map(Timestamp::from_micros))
-}
-
-/// Every lease that can be read.
-pub(super) fn held(connection: &Connection) -> Result<Vec<HeldLease>, Fault> {
-    let mut statement = connection.prepare_cached(HELD)?;
-    let mut rows = statement.query([])?;
-    let mut held = Vec::new();
-    while let Some(row) = rows.next()? {
-        match held_lease(row) {
-            Ok(lease) => held.push(lease),
-            Err(_) => unreadable::row(connection, "gae_tasks_lease", format_args!("of task {}", task_id(row, 0)?)),
-        }
-    }
-    Ok(held)
-}
-
-fn held_lease(row: &Row<'_>) -> rusqlite::Result<HeldLease> {
-    let lease = LeaseRef::new(task_id(row, 0)?, LeaseToken::from_bits(row.get(1)?));
-    let duration = Duration::from_micros(row.get::<_, i64>(3)?.max(0).unsigned_abs());
-    Ok(HeldLease::new(lease, Timestamp::from_micros(row.get(2)?), duration))
-}
-
 /// Whether the lease is as it was seen.
-pub(super) fn is_unchanged(connection: &Connection, lease: &HeldLease) -> Result<bool, Fault> {
-    const SAME: &str = "SELECT 1 FROM gae_tasks_lease WHERE task = ?1 AND token = ?2 AND expires = ?3";
-    let HeldLease { lease: LeaseRef { id, token }, expires, .. } = lease;
-    Ok(connection.prepare_cached(SAME)?.exists(params![id.as_bytes(), token.to_bits(), expires.as_micros()])?)
+pub(super) fn is_unchanged(held: &mut Held<'_>, lease: &HeldLease) -> Result<bool, Fault> {
+    Ok(held.find(lease.lease)?.is_some_and(|(_, terms)| terms.expires == lease.expires))
 }
 
-/// Up to `limit` tasks leased by a session. Rows without a valid id are left out.
-pub(super) fn of_session(connection: &Connection, session: i64, limit: usize) -> Result<Vec<TaskId>, Fault> {
-    let mut statement = connection.prepare_cached(LEASED)?;
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let ids = statement.query_map(params![session, limit], |row| task_id(row, 0))?;
-    Ok(ids.collect::<Result<_, _>>()?)
+/// Up to `limit` leases of a session.
+pub(super) fn of_session(connection: &Connection, session: i64, limit: usize) -> Result<Vec<LeaseRef>, Fault> {
+    let leases = held::leases(connection)?.into_iter().filter(|(_, of)| *of == session);
+    Ok(leases.map(|(held, _)| held.lease).take(limit).collect())
 }

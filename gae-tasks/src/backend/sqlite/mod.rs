@@ -5,14 +5,17 @@ mod bury;
 mod call;
 mod connection;
 mod delete_queue;
+mod desk;
 mod enqueue;
 mod error;
 mod fresh;
+mod held;
 mod inbox;
 mod lane;
 mod lease;
 mod listener;
 mod lost;
+mod manner;
 mod name;
 mod news;
 mod opened;
@@ -24,6 +27,8 @@ mod schema;
 mod session;
 mod settle;
 mod stats;
+mod store;
+mod stray;
 mod sweep;
 mod task;
 mod turn;
@@ -44,7 +49,8 @@ use self::admin::{Delete, PutQueue, RaiseRetention, Replay, RunNow, SetPaused, o
 use self::call::Request;
 use self::enqueue::Storing;
 use self::reader::Reader;
-use self::writer::{Writer, moment};
+use self::store::moment;
+use self::writer::Writer;
 use super::lifecycle::Holder;
 use super::{
     Answer, Backend, Bury, Capabilities, DeleteQueue, Enqueue, Extend, Lease, Leased, List, Pull, Purged, QueueRecord,
@@ -139,6 +145,10 @@ impl Backend for Sqlite {
 
     fn enqueue(&self, request: Enqueue) -> Answer<'_, Vec<Result<Deferred, Error>>> {
         self.write(Storing::new(request))
+    }
+
+    fn enqueue_blocking(&self, request: Enqueue) -> Result<Vec<Result<Deferred, Error>>, Error> {
+        Ok(self.writer.call_here(Storing::new(request))?)
     }
 
     fn get(&self, id: TaskId) -> Answer<'_, Option<TaskRecord>> {

@@ -1,13 +1,16 @@
 //! Stored tasks as rows: what is read of them for people.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::error::Fault;
+use super::held;
 use super::lane::{kind, queue_name, shape};
 use super::unreadable;
+use super::waiting::waits;
 use crate::backend::lifecycle::{Facts, Wait};
 use crate::backend::{List, TaskError, TaskFilter, TaskRecord, TaskState};
 use crate::queue::RetryConfig;
@@ -15,14 +18,22 @@ use crate::task::{TaskId, TaskName, TaskSpec};
 use crate::time::Timestamp;
 use crate::version::{self, Unread};
 
-const RECORD: &str = "SELECT t.id, l.kind, l.shape, t.payload, l.queue, t.name, t.created, t.schedule_time, \
+const RECORD: &str = concat!(
+    "SELECT t.id, l.kind, l.shape, t.payload, l.queue, t.name, t.created, t.schedule_time, \
                       t.first_attempt, t.attempts, t.lost_leases, t.max_attempts, t.retry, t.deadline, t.attributes, \
-                      t.died, EXISTS (SELECT 1 FROM gae_tasks_lease WHERE task = t.id), t.errors, t.lost_attempts \
-                      FROM gae_tasks_task t CROSS JOIN gae_tasks_lane l ON l.id = t.lane";
+                      t.died, NOT ",
+    waits!(),
+    ", t.errors, t.lost_attempts \
+                      FROM gae_tasks_task t CROSS JOIN gae_tasks_lane l ON l.id = t.lane"
+);
 
 /// The stored task `id`.
 pub(super) fn get(connection: &Connection, id: TaskId) -> Result<Option<TaskRecord>, Fault> {
-    let mut statement = connection.prepare_cached(&format!("{RECORD} WHERE t.id = ?1"))?;
+    read(connection, id, true)
+}
+
+fn read(connection: &Connection, id: TaskId, with_payload: bool) -> Result<Option<TaskRecord>, Fault> {
+    let mut statement = connection.prepare_cached(&format!("{} WHERE t.id = ?1", columns(with_payload)))?;
     let found = statement.query_row(params![id.as_bytes()], |row| Ok(record(connection, row))).optional()?;
     found.transpose()
 }
@@ -30,6 +41,9 @@ pub(super) fn get(connection: &Connection, id: TaskId) -> Result<Option<TaskReco
 /// A page of stored tasks, in the order of their ids or the other way round.
 pub(super) fn list(connection: &Connection, request: &List) -> Result<Vec<TaskRecord>, Fault> {
     let TaskFilter { queue, kind, state } = &request.filter;
+    if *state == Some(TaskState::Leased) {
+        return leased(connection, request);
+    }
     let after = request.after.map(|id| id.as_bytes().to_vec());
     let (queue, kind) = (queue.as_ref().map(AsRef::as_ref), kind.as_ref().map(AsRef::as_ref));
     let (is_later, order) = if request.newest_first { ("t.id <", "t.id DESC") } else { ("t.id >", "t.id") };
@@ -65,10 +79,36 @@ pub(super) fn columns(with_payloads: bool) -> Cow<'static, str> {
     if with_payloads { Cow::Borrowed(RECORD) } else { Cow::Owned(RECORD.replace("t.payload", "NULL")) }
 }
 
+/// A page of those that are leased; no other is looked at.
+fn leased(connection: &Connection, request: &List) -> Result<Vec<TaskRecord>, Fault> {
+    let List { filter: TaskFilter { queue, kind, .. }, after, limit, newest_first, with_payloads } = request;
+    let is_later = |id: &TaskId| after.is_none_or(|after| if *newest_first { *id < after } else { *id > after });
+    let ids = held::leases(connection)?.into_iter().map(|(held, _)| held.lease.id);
+    let mut ids: Vec<_> = ids.filter(is_later).collect::<BTreeSet<_>>().into_iter().collect();
+    if *newest_first {
+        ids.reverse();
+    }
+    let is_meant = |record: &TaskRecord| {
+        queue.as_ref().is_none_or(|queue| *queue == record.spec.queue)
+            && kind.as_ref().is_none_or(|kind| *kind == record.spec.kind)
+    };
+    let mut page = Vec::new();
+    for id in ids {
+        if page.len() >= *limit {
+            break;
+        }
+        match read(connection, id, *with_payloads) {
+            Ok(record) => page.extend(record.filter(is_meant)),
+            Err(_) => unreadable::task(connection, id),
+        }
+    }
+    Ok(page)
+}
+
 const fn condition(state: TaskState) -> &'static str {
     match state {
-        TaskState::Scheduled => " AND t.died IS NULL AND NOT EXISTS (SELECT 1 FROM gae_tasks_lease WHERE task = t.id)",
-        TaskState::Leased => " AND t.id IN (SELECT task FROM gae_tasks_lease)",
+        TaskState::Scheduled => concat!(" AND t.died IS NULL AND ", waits!()),
+        TaskState::Leased => concat!(" AND t.died IS NULL AND NOT ", waits!()),
         TaskState::Dead => " AND t.died IS NOT NULL",
     }
 }

@@ -10,8 +10,10 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, params};
 
 use super::error::{Fault, File};
+use super::held::Held;
 use super::lane::Catalogue;
 use super::lost;
+use super::manner::Manner;
 use super::ready;
 use crate::backend::LeaseToken;
 use crate::time::Timestamp;
@@ -221,9 +223,11 @@ impl Session {
         let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         catalogue.refresh(&transaction)?;
         let now = Timestamp::from(std::time::SystemTime::now());
+        let mut held = Held::new(&transaction);
         for lost in lost::of_session(&transaction, self.id, usize::MAX)? {
-            lost::recover(&transaction, catalogue, lost, now)?;
+            lost::recover(Manner::RowByRow, &mut held, &transaction, catalogue, lost, now)?;
         }
+        held.write()?;
         forget(&transaction, self.id)?;
         Ok(transaction.commit()?)
     }

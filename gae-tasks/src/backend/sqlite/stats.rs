@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::error::Fault;
+use super::held;
 use super::lane::{names_of_lane, queue_record};
 use super::unreadable;
 use crate::backend::{QueueRecord, RouteStats, Stats};
@@ -18,9 +19,8 @@ pub(super) const WAITING: &str = "SELECT lane, count(*), coalesce(sum(timed = 0 
 
 /// The lines of the statistics by queue and route.
 pub(super) fn stats(connection: &Connection, now: Timestamp) -> Result<Vec<RouteStats>, Fault> {
-    const LEASED: &str = "SELECT t.lane, count(*) FROM gae_tasks_lease e CROSS JOIN gae_tasks_task t ON t.id = e.task \
-                          GROUP BY t.lane";
     const DEAD: &str = "SELECT lane, count(*) FROM gae_tasks_task WHERE died IS NOT NULL GROUP BY lane";
+    let mut lane = connection.prepare_cached("SELECT lane FROM gae_tasks_task WHERE id = ?1")?;
     let mut lanes: BTreeMap<i64, Stats> = BTreeMap::new();
     let mut statement = connection.prepare_cached(WAITING)?;
     let mut rows = statement.query(params![now.as_micros()])?;
@@ -30,8 +30,9 @@ pub(super) fn stats(connection: &Connection, now: Timestamp) -> Result<Vec<Route
         (stats.scheduled, stats.due) = (count(row, 1)?, count(row, 2)?);
         stats.oldest_due = row.get(3).ok().map(Timestamp::from_micros);
     }
-    for (lane, leased) in counts(connection, LEASED)? {
-        lanes.entry(lane).or_default().leased = leased;
+    for (held, _) in held::leases(connection)? {
+        let lane = lane.query_row(params![held.lease.id.as_bytes()], |row| Ok(row.get(0).ok())).optional()?;
+        lane.flatten().into_iter().for_each(|lane| lanes.entry(lane).or_default().leased += 1);
     }
     for (lane, dead) in counts(connection, DEAD)? {
         lanes.entry(lane).or_default().dead = dead;

@@ -5,14 +5,16 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::call::Request;
 use super::connection::Durability;
 use super::error::Fault;
+use super::held::{self, Held, Waited};
 use super::lane::Catalogue;
 use super::lost;
+use super::manner::one;
 use super::ready;
 use super::row::task_id;
 use super::session::{self, Session, Sign};
+use super::store::{Store, moment};
 use super::task::Task;
 use super::unreadable;
-use super::writer::{Manner, Store, moment, one};
 use crate::backend::lifecycle::{Wait, forgotten_before};
 use crate::backend::{ForgottenTask, Sweep, Swept};
 use crate::task::TaskId;
@@ -42,9 +44,11 @@ impl Request for Sweep {
 
     fn look(&self, store: &mut Store) -> Result<Option<Swept>, Fault> {
         let now = moment(self.now);
-        let Store { connection, catalogue, session, .. } = store;
+        let Store { connection, catalogue, session, strays, .. } = store;
+        let has_strays = strays.look(connection)?;
         // A lease that is held is seen within a transaction only: it shows that its holder could have extended it.
-        let idle = !connection.prepare_cached(lost::HELD)?.exists([])?
+        let idle = !has_strays
+            && held::leases(connection)?.is_empty()
             && old_dead(connection, catalogue, now, 1)?.is_empty()
             && long_pauses(connection, now, 1)?.is_empty()
             && !has_old_names(connection, now)?
@@ -60,12 +64,8 @@ impl Request for Sweep {
         store.session.remove_strays(&store.connection)?;
         swept.more |= store.session.mend(&store.connection)?;
         self.bury_sessions(store, now, &mut swept)?;
-        let Store { connection, catalogue, manner, .. } = store;
-        for lost in &self.lost {
-            if self.room(&swept) > 0 && lost::is_unchanged(connection, lost)? {
-                recover(*manner, connection, catalogue, lost.lease.id, now, &mut swept)?;
-            }
-        }
+        self.recover_lost(store, now, &mut swept)?;
+        self.put_back_strays(store, now, &mut swept)?;
         swept.more |= self.room(&swept) == 0;
         self.forget(store, now, &mut swept)?;
         let connection = &store.connection;
@@ -74,7 +74,7 @@ impl Request for Sweep {
             swept.shortened += 1;
         }
         swept.more |= self.is_limit(swept.shortened);
-        swept.held = lost::held(connection)?;
+        swept.held = held::leases(connection)?.into_iter().map(|(held, _)| held).collect();
         if !swept.held.is_empty() {
             Session::prove_writable(connection)?;
         }
@@ -96,6 +96,33 @@ impl Sweep {
     /// Whether so many changes of one sort are all that are allowed.
     fn is_limit(&self, changes: u64) -> bool {
         changes >= self.limit as u64
+    }
+
+    fn recover_lost(&self, store: &mut Store, now: Timestamp, swept: &mut Swept) -> Result<(), Fault> {
+        let Store { connection, catalogue, manner, .. } = store;
+        let mut held = Held::new(connection);
+        for lost in &self.lost {
+            if self.room(swept) > 0 && lost::is_unchanged(&mut held, lost)? {
+                count(swept, lost::recover(*manner, &mut held, connection, catalogue, lost.lease, now)?);
+            }
+        }
+        held.write()
+    }
+
+    /// Lets tasks wait again whose lease is lost without a trace, as if a sweep had seen it.
+    fn put_back_strays(&self, store: &mut Store, now: Timestamp, swept: &mut Swept) -> Result<(), Fault> {
+        let Store { connection, catalogue, manner, strays, .. } = store;
+        for id in strays.still_astray(connection)? {
+            if self.room(swept) == 0 {
+                break;
+            }
+            let lose = |catalogue: &mut Catalogue| lost::lose(connection, catalogue, id, Waited::default(), false, now);
+            match one(*manner, connection, catalogue, lose)? {
+                Ok(is_dead) => count(swept, Some(is_dead)),
+                Err(refusal) => unreadable::refused(connection, id, &refusal),
+            }
+        }
+        Ok(())
     }
 
     /// Forgets dead letters and names that were kept long enough.
@@ -134,9 +161,11 @@ impl Sweep {
                 Sign::Dead(_) => lost::of_session(connection, id, self.room(swept))?,
                 Sign::Unknown => Vec::new(),
             };
-            for id in held {
-                recover(*manner, connection, catalogue, id, now, swept)?;
+            let mut rows = Held::new(connection);
+            for lease in held {
+                count(swept, lost::recover(*manner, &mut rows, connection, catalogue, lease, now)?);
             }
+            rows.write()?;
             if lost::of_session(connection, id, 1)?.is_empty() {
                 session::forget(connection, id)?;
                 if let Sign::Dead(dead) = sign {
@@ -148,24 +177,10 @@ impl Sweep {
     }
 }
 
-/// Recovers a lost lease, unless the database refuses that.
-fn recover(
-    manner: Manner,
-    connection: &Connection,
-    catalogue: &mut Catalogue,
-    id: TaskId,
-    now: Timestamp,
-    swept: &mut Swept,
-) -> Result<(), Fault> {
-    let recover = |catalogue: &mut Catalogue| lost::recover(connection, catalogue, id, now);
-    match one(manner, connection, catalogue, recover)? {
-        Ok(is_dead) => {
-            swept.recovered += 1;
-            swept.died += u64::from(is_dead);
-        }
-        Err(refusal) => unreadable::refused(connection, id, &refusal),
-    }
-    Ok(())
+/// Notes a task whose lease is lost, if it is one, and whether it is dead now.
+fn count(swept: &mut Swept, recovered: Option<bool>) {
+    swept.recovered += u64::from(recovered.is_some());
+    swept.died += u64::from(recovered == Some(true));
 }
 
 /// Dead letters that were kept for as long as their queue says, at most `limit`, with the bytes of their payloads; none

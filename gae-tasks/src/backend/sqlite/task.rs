@@ -86,7 +86,7 @@ impl Task {
         Ok(read.optional()?.flatten())
     }
 
-    /// Ends its lease, of which no row is left, with a change.
+    /// Makes a change of a leased task, which [ends](super::held::Held::end) its lease.
     pub(super) fn apply(
         mut self,
         connection: &Connection,
@@ -150,7 +150,8 @@ impl Task {
     }
 
     /// Deletes it, wherever it stands; its name is blocked from `now` on for as long as its queue says. If it waited, its
-    /// lane and standing are returned: what is left of the lane is to be [noted](super::ready::refresh).
+    /// lane and standing are returned: what is left of the lane is to be [noted](super::ready::refresh). If it is leased,
+    /// its lease is to be [ended](super::held::Held::end_of).
     pub(super) fn remove(
         self,
         connection: &Connection,
@@ -160,7 +161,6 @@ impl Task {
         let (lane, standing) = (self.lane, self.facts.standing());
         let id = params![self.id.as_bytes()];
         connection.prepare_cached("DELETE FROM gae_tasks_task WHERE id = ?1")?.execute(id)?;
-        connection.prepare_cached("DELETE FROM gae_tasks_lease WHERE task = ?1")?.execute(id)?;
         let waited = waiting::take(connection, self.id, lane, standing, self.facts.wait.due())?;
         if self.errors > 0 {
             connection.prepare_cached("DELETE FROM gae_tasks_error WHERE task = ?1")?.execute(id)?;

@@ -1,8 +1,10 @@
 //! What can only be seen from inside: losses of power, query plans, pragmas, failed transactions.
 
 mod delete_queue;
+mod desk;
 mod file;
 mod flood;
+mod held;
 mod moved;
 mod newer;
 mod plans;
@@ -17,15 +19,17 @@ mod unreadable;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
+
+use rusqlite::{Connection, params};
 
 use super::Sqlite;
 use super::call::Request;
 use super::connection::{Durability, set};
 use super::error::Fault;
-use super::writer::Store;
+use super::store::Store;
 use crate::backend::{
     Backend, Enqueue, Lease, Leased, LeasedTask, NewTask, Pull, Room, Routes, Settle, Settled, Settlement, Sweep,
     Swept, Verdict,
@@ -128,6 +132,16 @@ fn bury_due(backend: &Sqlite) {
     }
 }
 
+/// Changes one row, by the id of a task.
+fn spoil(folder: &Folder, sql: &str, id: TaskId) {
+    let changed = Connection::open(folder.file()).unwrap().execute(sql, params![id.as_bytes()]).unwrap();
+    assert_eq!(changed, 1, "{sql}");
+}
+
+fn ids(tasks: &[LeasedTask]) -> Vec<TaskId> {
+    tasks.iter().map(|task| task.lease.id).collect()
+}
+
 /// A test of this program, run by another process, as soon as it has said so.
 fn start_child(test: &str, variable: &str, folder: &Folder, says: &str) -> Child {
     let mut child = Command::new(std::env::current_exe().unwrap())
@@ -171,5 +185,19 @@ impl Request for Panics {
 
     fn perform(&mut self, _: &mut Store) -> Result<(), Fault> {
         panic!("the test wants it")
+    }
+}
+
+/// Keeps the writer busy until it is let go.
+struct Busy(mpsc::Sender<()>, mpsc::Receiver<()>);
+
+impl Request for Busy {
+    type Answer = ();
+    const DURABILITY: Durability = Durability::Full;
+
+    fn perform(&mut self, _: &mut Store) -> Result<(), Fault> {
+        self.0.send(()).unwrap();
+        self.1.recv().unwrap();
+        Ok(())
     }
 }

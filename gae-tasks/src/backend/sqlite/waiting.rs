@@ -15,6 +15,15 @@ pub(super) const TAKE: &str =
 pub(super) const TAKE_UP_TO: &str =
     "DELETE FROM gae_tasks_waiting WHERE lane = ?1 AND standing = ?2 AND timed = ?3 AND (due, task) <= (?4, ?5)";
 
+/// A condition: the task `t` of a query waits.
+macro_rules! waits {
+    () => {
+        "EXISTS (SELECT 1 FROM gae_tasks_waiting w WHERE w.lane = t.lane AND w.standing IN (0, 1, 2, 3) \
+         AND w.timed IN (0, 1) AND w.due = t.schedule_time AND w.task = t.id)"
+    };
+}
+pub(super) use waits;
+
 /// Lets a task wait.
 pub(super) fn put(connection: &Connection, id: TaskId, lane: i64, standing: Standing, wait: Wait) -> Result<(), Fault> {
     const PUT: &str = "INSERT OR REPLACE INTO gae_tasks_waiting (lane, standing, timed, due, task, since) \

@@ -85,19 +85,19 @@ CREATE INDEX gae_tasks_ready_due ON gae_tasks_ready (standing, due);
 
 CREATE INDEX gae_tasks_pause ON gae_tasks_waiting (since) WHERE since IS NOT NULL;
 
--- Only as long as what is in progress, so it needs no index.
+-- Only as long as what is in progress, so it needs no index. Tasks that were leased together share a row, but one that
+-- has lost leases has its own.
 CREATE TABLE gae_tasks_lease (
-    task BLOB NOT NULL PRIMARY KEY,
-    token INTEGER NOT NULL,
+    -- The token, or as many more as the row was split off after: the tokens are multiples of 256.
+    id INTEGER PRIMARY KEY,
     expires INTEGER NOT NULL,
     duration INTEGER NOT NULL,
+    session INTEGER NOT NULL,
     -- Whether its task is a suspect that no other one may run beside.
     alone INTEGER NOT NULL,
-    -- How its task waited, to be given back as it was.
-    timed INTEGER NOT NULL,
-    since INTEGER,
-    session INTEGER NOT NULL
-) WITHOUT ROWID;
+    -- Of each task 24 bytes: its id, and how it waited, to be given back as it was.
+    tasks BLOB NOT NULL
+);
 
 CREATE TABLE gae_tasks_error (
     task BLOB NOT NULL,

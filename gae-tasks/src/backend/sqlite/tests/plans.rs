@@ -5,8 +5,8 @@ use rusqlite::Connection;
 use super::super::call::Request;
 use super::super::connection::{Durability, create};
 use super::super::error::Fault;
-use super::super::writer::Store;
-use super::super::{admin, lease, lost, ready, row, settle, stats, sweep, waiting};
+use super::super::store::Store;
+use super::super::{admin, held, lease, ready, row, settle, stats, stray, sweep, waiting};
 use super::{Folder, enqueue, lease as lease_some, task, wait};
 
 /// The plan of `query`, in one line.
@@ -20,9 +20,9 @@ fn plan(connection: &Connection, query: &str) -> String {
 
 fn check(connection: &Connection, state: &str) {
     let head = "SEARCH gae_tasks_waiting USING PRIMARY KEY (lane=? AND standing=? AND timed=?";
-    let one_lease = "SEARCH gae_tasks_lease USING PRIMARY KEY (task=?)";
     let expected = [
         (lease::READ, head),
+        (lease::WITH_TASKS, "SEARCH w USING PRIMARY KEY (lane=? AND standing=? AND timed=?"),
         (lease::TASK, "SEARCH gae_tasks_task USING PRIMARY KEY (id=?)"),
         (ready::FIRST, "SEARCH gae_tasks_waiting USING PRIMARY KEY (lane=? AND standing=?)"),
         (ready::OF_LANE, "SEARCH gae_tasks_ready USING PRIMARY KEY (standing=? AND turn=? AND lane=?)"),
@@ -35,18 +35,19 @@ fn check(connection: &Connection, state: &str) {
             waiting::TAKE,
             "SEARCH gae_tasks_waiting USING PRIMARY KEY (lane=? AND standing=? AND timed=? AND due=? AND task=?)",
         ),
-        (settle::GIVE_UP, one_lease),
-        (settle::EXTEND, one_lease),
         (settle::REMOVE, "SEARCH gae_tasks_task USING PRIMARY KEY (id=?)"),
-        (lost::HELD, "SCAN gae_tasks_lease"),
-        (lost::LEASED, "SCAN gae_tasks_lease"),
+        (held::ROW, "SEARCH gae_tasks_lease USING INTEGER PRIMARY KEY (rowid=?)"),
+        (held::OF_TOKEN, "SEARCH gae_tasks_lease USING INTEGER PRIMARY KEY (rowid>?"),
+        (held::ALL, "SCAN gae_tasks_lease"),
+        (stray::LOOK, "SEARCH t USING PRIMARY KEY (id>?)"),
+        (admin::IS_OF_QUEUE, "SEARCH t USING PRIMARY KEY (id=?)"),
         (sweep::OLD_DEAD, "SEARCH gae_tasks_task USING INDEX gae_tasks_dead (lane=? AND died>? AND died<?)"),
         (sweep::LANE_WITH_DEAD, "SEARCH gae_tasks_task USING INDEX gae_tasks_dead (lane>?)"),
         (sweep::LONG_PAUSES, "SEARCH gae_tasks_waiting USING INDEX gae_tasks_pause (since>?)"),
         (sweep::OLD_NAMES, "SEARCH gae_tasks_name USING INDEX gae_tasks_tombstone (until>? AND until<?)"),
         (stats::WAITING, "SCAN gae_tasks_waiting"),
     ];
-    let purge = plan(connection, admin::OPEN);
+    let purge = plan(connection, admin::WAITING);
     assert!(!purge.contains("SCAN t") && !purge.contains("SCAN w"), "{state}: a purge reads every task: {purge}");
     for (query, start) in expected {
         let plan = plan(connection, query);
@@ -67,7 +68,7 @@ impl Request for Replanned {
         let planned = |query| -> Result<i32, Fault> {
             Ok(store.connection.prepare_cached(query)?.get_status(rusqlite::StatementStatus::RePrepare))
         };
-        Ok(planned(lease::READ)?.max(planned(lease::TASK)?))
+        Ok(planned(lease::READ)?.max(planned(lease::WITH_TASKS)?))
     }
 }
 

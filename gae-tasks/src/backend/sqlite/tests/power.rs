@@ -37,7 +37,7 @@ use super::super::Sqlite;
 use super::super::call::Request;
 use super::super::connection::{Durability, set};
 use super::super::error::Fault;
-use super::super::writer::Store;
+use super::super::store::Store;
 use super::{Folder, at, task, wait};
 use crate::backend::{
     Backend, Enqueue, LeaseRef, List, NewTask, Pull, Settle, Settlement, TaskFilter, TaskState, Touch, Verdict,

@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use super::super::call::Request;
 use super::super::connection::{Access, Durability, PRAGMAS, create, set};
 use super::super::error::Fault;
-use super::super::writer::Store;
+use super::super::store::Store;
 use super::{Folder, Sqlite, at, enqueue, finish, lease, open, start_child, task, wait};
 use crate::backend::{Backend, Extend, List, Pull, Settled, Sweep, TaskFilter, TaskState};
 use crate::queue::{QueueConfig, QueueName};

@@ -11,8 +11,8 @@ use super::super::call::Request;
 use super::super::connection::{Access, Durability, PRAGMAS, create, open};
 use super::super::enqueue::Storing;
 use super::super::error::Fault;
-use super::super::writer::Store;
-use super::{Folder, at, bury_due, chain, enqueue, finish, lease, sweep, task, wait};
+use super::super::store::Store;
+use super::{Busy, Folder, at, bury_due, chain, enqueue, finish, lease, sweep, task, wait};
 use crate::backend::{
     Backend, Enqueue, Extend, Lease, LeaseRef, LeaseToken, List, NewTask, Pull, Settle, Settled, Settlement, Sweep,
     TaskFilter, TaskState, Touch, Verdict,
@@ -133,20 +133,6 @@ fn concurrent_callers_share_transactions() {
     let transactions = sqlite.writer.transactions() - before;
     assert!(transactions < (callers * each / 2) as u64, "{transactions} transactions for {} calls", callers * each);
     assert_eq!(open_tasks(&sqlite), callers * each);
-}
-
-/// Keeps the writer busy until it is let go.
-struct Busy(mpsc::Sender<()>, mpsc::Receiver<()>);
-
-impl Request for Busy {
-    type Answer = ();
-    const DURABILITY: Durability = Durability::Full;
-
-    fn perform(&mut self, _: &mut Store) -> Result<(), Fault> {
-        self.0.send(()).unwrap();
-        self.1.recv().unwrap();
-        Ok(())
-    }
 }
 
 #[test]

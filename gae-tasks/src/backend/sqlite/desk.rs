@@ -1,0 +1,288 @@
+//! Where transactions are made: the writer's thread has the desk, or for a moment a caller that blocks.
+
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use super::call::Work;
+use super::connection::{self, Durability};
+use super::error::{Fault, Problem};
+use super::inbox::Outlet;
+use super::listener::Listening;
+use super::manner::Manner;
+use super::news::{self, Found, Search};
+use super::opened::Opened;
+use super::store::{Store, moment};
+use super::turn::Turn;
+use crate::time::Now;
+
+/// So many callers that were just answered are worth waiting for: they are likely to ask again.
+const WORTH_WAITING: usize = 4;
+
+/// A transaction that has so many calls waits for no more: others compute while the disk is busy with it.
+const ENOUGH: usize = 640;
+
+/// The longest wait of a transaction.
+const MAX_PATIENCE: Duration = Duration::from_millis(2);
+
+/// The file, and how its transactions are made.
+pub(super) struct Desk {
+    store: Store,
+    opened: Opened,
+    /// Whether the last check found the files moved or gone.
+    is_cut_off: bool,
+    turn: Turn,
+    wakeups: watch::Sender<u64>,
+    transactions: Arc<AtomicU64>,
+    listening: Arc<Listening>,
+    search: Search,
+    /// What `PRAGMA synchronous` stands at.
+    synchronous: Durability,
+    /// How many callers the next transaction may have.
+    expected: usize,
+    /// How long the last synced commit took: waiting for others longer than that costs more than a commit of their own.
+    patience: Duration,
+}
+
+impl Desk {
+    pub(super) fn new(
+        store: Store,
+        opened: Opened,
+        wakeups: watch::Sender<u64>,
+        transactions: Arc<AtomicU64>,
+        listening: Arc<Listening>,
+    ) -> Self {
+        let (turn, is_cut_off) = (Turn::new(&opened), false);
+        let (synchronous, expected, patience) = (Durability::Full, 0, Duration::ZERO);
+        Self {
+            store,
+            opened,
+            is_cut_off,
+            turn,
+            wakeups,
+            transactions,
+            listening,
+            search: Search::default(),
+            synchronous,
+            expected,
+            patience,
+        }
+    }
+
+    /// How long calls are waited for until there may be news from other processes.
+    pub(super) fn patience(&mut self) -> Option<Duration> {
+        let has_workers = self.wakeups.receiver_count() > 0;
+        let is_deaf = has_workers && !self.listening.is_on.load(Ordering::Relaxed);
+        if is_deaf { Some(news::INTERVAL) } else { self.search.again() }
+    }
+
+    /// Begins to look for news.
+    pub(super) fn look_around(&mut self) {
+        self.search.begin();
+        self.look_for_news();
+    }
+
+    /// Wakes the workers if another process has let a task become due. What fails is left to their next look.
+    pub(super) fn look_for_news(&mut self) {
+        if self.wakeups.receiver_count() == 0 {
+            return self.search.end();
+        }
+        let Store { connection, catalogue, news, .. } = &mut self.store;
+        let found = news.look(connection, catalogue, moment(Now::Storage)).unwrap_or(Found::Unchanged);
+        self.search.note(found);
+        let pause = u64::try_from(self.search.pause().as_millis()).unwrap_or_default();
+        self.listening.pause.store(pause, Ordering::Relaxed);
+        if matches!(found, Found::StillDue | Found::Sooner) {
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
+        self.wakeups.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Answers all of them; callers that come meanwhile may join.
+    pub(super) fn answer(&mut self, group: &mut Vec<Box<dyn Work>>, outlet: &Outlet) {
+        self.look(group);
+        if group.is_empty() {
+            return;
+        }
+        if let Err(problem) = self.transact_together(group, outlet) {
+            self.answer_each(group, &problem);
+        }
+        // Those that wait by now cannot be callers that are answered now: so many may be waiting next time.
+        let again = group.iter().filter(|work| work.durability() == Durability::Full).count();
+        self.expected = if again >= WORTH_WAITING { outlet.len() + again } else { 0 };
+        self.finish(group);
+    }
+
+    /// Answers a caller on its own thread, if that needs no wait for another process; else it stays in `group`, as it does
+    /// where many callers come together: those share their transactions.
+    pub(super) fn answer_here(&mut self, group: &mut Vec<Box<dyn Work>>) {
+        self.store.manner = Manner::Gathered;
+        // What went wrong goes wrong again where it is dealt with.
+        if self.expected == 0 && self.transact(group, Entry::AtOnce).is_ok() {
+            self.finish(group);
+        }
+    }
+
+    /// Hands out the answers.
+    fn finish(&self, group: &mut Vec<Box<dyn Work>>) {
+        if group.iter().any(|work| work.wakes()) {
+            self.wake();
+        }
+        for work in group.drain(..) {
+            work.finish();
+        }
+    }
+
+    /// Answers what there is nothing to write for, if that is so of all.
+    fn look(&mut self, group: &mut Vec<Box<dyn Work>>) {
+        if !group.iter().all(|work| work.may_rest()) {
+            return;
+        }
+        self.is_cut_off = self.opened.check().is_err();
+        if self.is_cut_off {
+            return;
+        }
+        // A failed look is made good, or reported, by the transaction.
+        let store = &mut self.store;
+        let mut look =
+            |work: &mut Box<dyn Work>| store.catalogue.refresh(&store.connection).is_ok() && work.look(store);
+        group.extract_if(.., |work| look(work)).for_each(|work| work.finish());
+    }
+
+    /// Performs all in one transaction, in the fastest manner that can be.
+    fn transact_together(&mut self, group: &mut Vec<Box<dyn Work>>, outlet: &Outlet) -> Result<(), Problem> {
+        self.store.manner = Manner::Gathered;
+        let done = self.transact(group, Entry::WithOthers(outlet));
+        if !matches!(&done, Err(problem) if problem.is_repetition()) {
+            return done;
+        }
+        self.store.manner = Manner::RowByRow;
+        self.transact(group, Entry::InTurn)
+    }
+
+    /// After their common transaction failed with `problem`, gives each member one of its own, so that a bad one
+    /// fails alone.
+    fn answer_each(&mut self, group: &mut Vec<Box<dyn Work>>, problem: &Problem) {
+        if !problem.may_spare_others() {
+            return group.iter_mut().for_each(|work| work.fail(problem.clone()));
+        }
+        self.store.manner = Manner::Apart;
+        for work in mem::take(group) {
+            let mut alone = vec![work];
+            if let Err(problem) = self.transact(&mut alone, Entry::InTurn) {
+                alone.iter_mut().for_each(|work| work.fail(problem.clone()));
+            }
+            group.append(&mut alone);
+        }
+    }
+
+    /// Performs all in one transaction: all of it happens, or nothing.
+    fn transact(&mut self, group: &mut Vec<Box<dyn Work>>, entry: Entry<'_>) -> Result<(), Problem> {
+        let done = self.try_transact(group, entry).map_err(|fault| Problem::new(self.opened.file(), fault));
+        self.is_cut_off = matches!(&done, Err(problem) if problem.is_cut_off());
+        if done.is_ok() {
+            self.transactions.fetch_add(1, Ordering::Relaxed);
+            self.store.session.bury();
+            return Ok(());
+        }
+        self.store.fresh.forget();
+        self.store.catalogue.forget();
+        self.store.session.spare();
+        if !self.store.connection.is_autocommit() {
+            _ = self.store.connection.execute_batch("ROLLBACK");
+        }
+        done
+    }
+
+    fn try_transact(&mut self, group: &mut Vec<Box<dyn Work>>, entry: Entry<'_>) -> Result<(), Fault> {
+        if self.is_cut_off {
+            // Nothing more is changed in a file that is gone, so every caller fails.
+            self.opened.check()?;
+        }
+        let durability = group.iter().map(|work| work.durability()).max();
+        self.survive(durability.unwrap_or(Durability::Full))?;
+        match entry {
+            Entry::AtOnce => connection::begin_at_once(&self.store.connection, &mut self.turn)?,
+            Entry::InTurn | Entry::WithOthers(_) => connection::begin(&self.store.connection, &mut self.turn)?,
+        }
+        self.store.catalogue.refresh(&self.store.connection)?;
+        let outlet = match entry {
+            Entry::WithOthers(outlet) if durability == Some(Durability::Full) => Some(outlet),
+            _ => None,
+        };
+        let (mut done, mut patience) = (0, self.patience);
+        loop {
+            for work in group.iter_mut().skip(done) {
+                if !work.only_adds() {
+                    self.store.fresh.write(&self.store.connection)?;
+                }
+                work.perform(&mut self.store)?;
+            }
+            done = group.len();
+            if !outlet.is_some_and(|outlet| self.board(group, outlet, &mut patience)) {
+                break;
+            }
+        }
+        self.store.fresh.write(&self.store.connection)?;
+        self.commit()?;
+        // SQLite commits into a file that has lost its name as into any other.
+        self.opened.check()
+    }
+
+    /// Lets callers join the transaction that were answered by the last one and ask again: else the first of them to
+    /// come back would make all others wait for a transaction of its own. Takes off `patience` what it waits.
+    fn board(&self, group: &mut Vec<Box<dyn Work>>, outlet: &Outlet, patience: &mut Duration) -> bool {
+        let before = group.len();
+        let expected = self.expected.min(ENOUGH);
+        if before < expected && !patience.is_zero() {
+            let begun = Instant::now();
+            outlet.wait_for(expected - before, *patience);
+            outlet.take(group);
+            *patience = patience.saturating_sub(begun.elapsed());
+        }
+        group.len() > before
+    }
+
+    fn commit(&mut self) -> Result<(), Fault> {
+        let begun = Instant::now();
+        self.store.connection.prepare_cached("COMMIT")?.execute([])?;
+        if self.synchronous == Durability::Full {
+            self.patience = begun.elapsed().min(MAX_PATIENCE);
+        }
+        Ok(())
+    }
+
+    /// Makes the next commit survive what it must.
+    fn survive(&mut self, durability: Durability) -> Result<(), Fault> {
+        if self.synchronous != durability {
+            connection::set(&self.store.connection, "synchronous", durability.level())?;
+            self.synchronous = durability;
+        }
+        Ok(())
+    }
+
+    /// Ends the session in order, if there is one.
+    pub(super) fn end(&mut self) {
+        if self.store.session.has_begun() {
+            let _claim = self.turn.claim();
+            self.store.session.end(&mut self.store.connection, &mut self.store.catalogue);
+        }
+    }
+}
+
+/// How a transaction begins.
+#[derive(Debug, Clone, Copy)]
+enum Entry<'a> {
+    /// Only if no other process writes.
+    AtOnce,
+    /// When it is this process's turn.
+    InTurn,
+    /// As in turn, and callers that come may join.
+    WithOthers(&'a Outlet),
+}

@@ -1,0 +1,325 @@
+//! The leases that are held: tasks that were leased together share a row, as long as they fit into one page.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Row, params};
+
+use super::error::Fault;
+use super::unreadable;
+use crate::backend::{HeldLease, LeaseRef, LeaseToken};
+use crate::task::TaskId;
+use crate::time::Timestamp;
+
+/// Most tasks of a row: with more, a row of SQLite would take a second page.
+pub(super) const MOST: usize = 160;
+
+/// So many numbers, one after the other, are those of the rows that share a token: the first is the token itself. A row is
+/// split for each of its tasks at most.
+const ROWS: i64 = 256;
+
+pub(super) const ROW: &str = "SELECT id, expires, duration, session, alone, tasks FROM gae_tasks_lease WHERE id = ?1";
+
+/// The rows of a token, for where a lease is not found in the first.
+pub(super) const OF_TOKEN: &str =
+    "SELECT id, expires, duration, session, alone, tasks FROM gae_tasks_lease WHERE id BETWEEN ?1 AND ?2";
+
+pub(super) const ALL: &str = "SELECT id, expires, duration, session, alone, tasks FROM gae_tasks_lease";
+
+/// How a leased task waited before: whether it is timed, and since when it pauses.
+pub(super) type Waited = (bool, Option<Timestamp>);
+
+/// A token for tasks that are leased together: the number of their row.
+pub(super) fn token() -> LeaseToken {
+    LeaseToken::from_bits(LeaseToken::generate().to_bits() & !(ROWS - 1))
+}
+
+/// What a row says of the lease of each of its tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Terms {
+    pub(super) expires: Timestamp,
+    pub(super) duration: Duration,
+    pub(super) session: i64,
+    /// Whether its task is a suspect that no other one may run beside.
+    pub(super) alone: bool,
+}
+
+/// Tasks as they stand in a row: the id of each, and how it waited.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Members(Vec<u8>);
+
+impl Members {
+    /// Bytes of a task in a row: its id, and how it waited.
+    const SIZE: usize = 24;
+
+    /// Stands for a task that is not timed.
+    const UNTIMED: i64 = i64::MIN;
+
+    /// Stands for one that is, and makes no pause.
+    const TIMED: i64 = i64::MAX;
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let is_whole = !bytes.is_empty() && bytes.len().is_multiple_of(Self::SIZE);
+        is_whole.then(|| Self(bytes.to_vec()))
+    }
+
+    pub(super) fn push(&mut self, id: TaskId, (is_timed, since): Waited) {
+        let how = match since {
+            _ if !is_timed => Self::UNTIMED,
+            None => Self::TIMED,
+            Some(since) => since.as_micros(),
+        };
+        self.0.extend_from_slice(id.as_bytes());
+        self.0.extend_from_slice(&how.to_le_bytes());
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len() / Self::SIZE
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (TaskId, Waited)> {
+        self.0.as_chunks::<{ Self::SIZE }>().0.iter().map(Self::member)
+    }
+
+    fn member(bytes: &[u8; Self::SIZE]) -> (TaskId, Waited) {
+        let (mut id, mut how) = ([0; 16], [0; 8]);
+        id.copy_from_slice(&bytes[..16]);
+        how.copy_from_slice(&bytes[16..]);
+        let waited = match i64::from_le_bytes(how) {
+            Self::UNTIMED => (false, None),
+            Self::TIMED => (true, None),
+            since => (true, Some(Timestamp::from_micros(since))),
+        };
+        (TaskId::from_bytes(id), waited)
+    }
+
+    fn place(&self, id: TaskId) -> Option<usize> {
+        self.0.as_chunks::<{ Self::SIZE }>().0.iter().position(|member| member.starts_with(id.as_bytes()))
+    }
+
+    fn waited(&self, id: TaskId) -> Option<Waited> {
+        let bytes = self.0.as_chunks().0.get(self.place(id)?)?;
+        Some(Self::member(bytes).1)
+    }
+
+    /// Takes a task out; answers whether it was there.
+    fn remove(&mut self, id: TaskId) -> bool {
+        let place = self.place(id);
+        if let Some(place) = place {
+            self.0.drain(place * Self::SIZE..(place + 1) * Self::SIZE);
+        }
+        place.is_some()
+    }
+}
+
+/// Writes the row of tasks that are leased under `token`.
+pub(super) fn give(connection: &Connection, token: LeaseToken, terms: Terms, tasks: &Members) -> Result<(), Fault> {
+    write(connection, token.to_bits(), terms, tasks)
+}
+
+fn write(connection: &Connection, id: i64, terms: Terms, tasks: &Members) -> Result<(), Fault> {
+    const WRITE: &str = "INSERT INTO gae_tasks_lease (id, expires, duration, session, alone, tasks) \
+                         VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO UPDATE \
+                         SET expires = excluded.expires, duration = excluded.duration, tasks = excluded.tasks";
+    let Terms { expires, duration, session, alone } = terms;
+    let (expires, duration) = (expires.as_micros(), crate::time::micros(duration));
+    connection.prepare_cached(WRITE)?.execute(params![id, expires, duration, session, alone, tasks.0])?;
+    Ok(())
+}
+
+/// A row.
+#[derive(Debug)]
+struct Batch {
+    terms: Terms,
+    tasks: Members,
+    is_changed: bool,
+}
+
+impl Batch {
+    /// The row; `None` if it cannot be read.
+    fn read(row: &Row<'_>) -> Option<(i64, Self)> {
+        let ValueRef::Blob(tasks) = row.get_ref(5).ok()? else { return None };
+        let tasks = Members::read(tasks)?;
+        let expires = Timestamp::from_micros(row.get(1).ok()?);
+        let duration = Duration::from_micros(row.get::<_, i64>(2).ok()?.max(0).unsigned_abs());
+        let terms = Terms { expires, duration, session: row.get(3).ok()?, alone: row.get(4).ok()? };
+        Some((row.get(0).ok()?, Self { terms, tasks, is_changed: false }))
+    }
+}
+
+/// The rows that a request has looked at, to be [written](Self::write) when it is done.
+#[derive(Debug)]
+pub(super) struct Held<'a> {
+    connection: &'a Connection,
+    batches: BTreeMap<i64, Batch>,
+    /// The tokens of which all rows have been read.
+    whole: BTreeSet<i64>,
+    /// The rows of all tasks, once one was looked for without its token.
+    rows: Option<HashMap<TaskId, i64>>,
+}
+
+impl<'a> Held<'a> {
+    pub(super) const fn new(connection: &'a Connection) -> Self {
+        Self { connection, batches: BTreeMap::new(), whole: BTreeSet::new(), rows: None }
+    }
+
+    /// How the task of a lease waited, and on what terms it is leased; `None` if the lease is not held.
+    pub(super) fn find(&mut self, lease: LeaseRef) -> Result<Option<(Waited, Terms)>, Fault> {
+        let Some(row) = self.row_of(lease)? else { return Ok(None) };
+        Ok(self.batches.get(&row).and_then(|batch| Some((batch.tasks.waited(lease.id)?, batch.terms))))
+    }
+
+    fn row_of(&mut self, LeaseRef { id, token }: LeaseRef) -> Result<Option<i64>, Fault> {
+        let first = token.to_bits();
+        if first % ROWS != 0 {
+            return Ok(None);
+        }
+        if !self.batches.contains_key(&first) && !self.whole.contains(&first) {
+            let mut statement = self.connection.prepare_cached(ROW)?;
+            let rows = statement.query(params![first])?;
+            self.batches.extend(readable(self.connection, rows)?);
+        }
+        if self.batches.get(&first).is_some_and(|batch| batch.tasks.place(id).is_some()) {
+            return Ok(Some(first));
+        }
+        self.read_rows_of(first)?;
+        let mut rows = self.batches.range(first..=last_of(first));
+        Ok(rows.find(|(_, batch)| batch.tasks.place(id).is_some()).map(|(row, _)| *row))
+    }
+
+    /// Reads all rows of the token whose first row this is.
+    fn read_rows_of(&mut self, first: i64) -> Result<(), Fault> {
+        if self.whole.insert(first) {
+            let mut statement = self.connection.prepare_cached(OF_TOKEN)?;
+            let rows = statement.query(params![first, last_of(first)])?;
+            self.keep(readable(self.connection, rows)?);
+        }
+        Ok(())
+    }
+
+    /// Keeps rows that were read, but where one was read before: it may have changed.
+    fn keep(&mut self, read: Vec<(i64, Batch)>) {
+        for (row, batch) in read {
+            self.batches.entry(row).or_insert(batch);
+        }
+    }
+
+    /// Ends a lease that was [found](Self::find).
+    pub(super) fn end(&mut self, lease: LeaseRef) -> Result<(), Fault> {
+        if let Some(batch) = self.row_of(lease)?.and_then(|row| self.batches.get_mut(&row)) {
+            batch.is_changed |= batch.tasks.remove(lease.id);
+        }
+        Ok(())
+    }
+
+    /// Ends the lease of a task, whoever has it.
+    pub(super) fn end_of(&mut self, id: TaskId) -> Result<(), Fault> {
+        if self.rows.is_none() {
+            self.keep(all(self.connection)?);
+            let of_row =
+                |(row, batch): (&i64, &Batch)| batch.tasks.iter().map(|(id, _)| (id, *row)).collect::<Vec<_>>();
+            self.rows = Some(self.batches.iter().flat_map(of_row).collect());
+        }
+        let row = self.rows.as_mut().and_then(|rows| rows.remove(&id));
+        if let Some(batch) = row.and_then(|row| self.batches.get_mut(&row)) {
+            batch.is_changed |= batch.tasks.remove(id);
+        }
+        Ok(())
+    }
+
+    /// Extends leases; answers for each whether it is held.
+    pub(super) fn extend(
+        &mut self,
+        leases: &[LeaseRef],
+        expires: Timestamp,
+        duration: Duration,
+    ) -> Result<Vec<bool>, Fault> {
+        let mut extended: BTreeMap<i64, Vec<TaskId>> = BTreeMap::new();
+        let mut answers = Vec::with_capacity(leases.len());
+        for lease in leases {
+            let row = self.row_of(*lease)?;
+            answers.push(row.is_some());
+            let _: Option<()> = row.map(|row| extended.entry(row).or_default().push(lease.id));
+        }
+        for (row, mut ids) in extended {
+            ids.sort_unstable();
+            ids.dedup();
+            let row = self.split(row, &ids)?;
+            if let Some(batch) = self.batches.get_mut(&row) {
+                batch.terms = Terms { expires, duration, ..batch.terms };
+                batch.is_changed = true;
+            }
+        }
+        Ok(answers)
+    }
+
+    /// The row of these tasks of a row alone: what the others have must not be extended with them.
+    fn split(&mut self, row: i64, ids: &[TaskId]) -> Result<i64, Fault> {
+        let first = row - row % ROWS;
+        if self.batches.get(&row).is_none_or(|batch| batch.tasks.len() <= ids.len()) {
+            return Ok(row);
+        }
+        self.read_rows_of(first)?;
+        let free = (first..=last_of(first)).find(|row| !self.batches.contains_key(row));
+        let Some((free, batch)) = free.zip(self.batches.get_mut(&row)) else { return Ok(row) };
+        let mut tasks = Members::default();
+        for id in ids {
+            if let Some(waited) = batch.tasks.waited(*id) {
+                batch.tasks.remove(*id);
+                tasks.push(*id, waited);
+            }
+        }
+        batch.is_changed = true;
+        let new = Batch { terms: batch.terms, tasks, is_changed: true };
+        self.batches.insert(free, new);
+        Ok(free)
+    }
+
+    /// Writes what has changed.
+    pub(super) fn write(self) -> Result<(), Fault> {
+        const REMOVE: &str = "DELETE FROM gae_tasks_lease WHERE id = ?1";
+        for (row, batch) in self.batches.iter().filter(|(_, batch)| batch.is_changed) {
+            if batch.tasks.0.is_empty() {
+                self.connection.prepare_cached(REMOVE)?.execute(params![row])?;
+            } else {
+                write(self.connection, *row, batch.terms, &batch.tasks)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The last number of a row of the token whose first row this is.
+const fn last_of(first: i64) -> i64 {
+    first.saturating_add(ROWS - 1)
+}
+
+/// Every lease that can be read, with its session, in the order of their tasks.
+pub(super) fn leases(connection: &Connection) -> Result<Vec<(HeldLease, i64)>, Fault> {
+    let mut leases = Vec::new();
+    for (row, Batch { terms, tasks, .. }) in all(connection)? {
+        let token = LeaseToken::from_bits(row - row % ROWS);
+        let held = |(id, _)| HeldLease::new(LeaseRef { id, token }, terms.expires, terms.duration);
+        leases.extend(tasks.iter().map(|task| (held(task), terms.session)));
+    }
+    leases.sort_unstable_by_key(|(held, _): &(HeldLease, i64)| held.lease.id);
+    Ok(leases)
+}
+
+fn all(connection: &Connection) -> Result<Vec<(i64, Batch)>, Fault> {
+    let mut statement = connection.prepare_cached(ALL)?;
+    let rows = statement.query([])?;
+    readable(connection, rows)
+}
+
+fn readable(connection: &Connection, mut rows: rusqlite::Rows<'_>) -> Result<Vec<(i64, Batch)>, Fault> {
+    let mut batches = Vec::new();
+    while let Some(row) = rows.next()? {
+        match Batch::read(row) {
+            Some(batch) => batches.push(batch),
+            None => unreadable::row(connection, "gae_tasks_lease", row.get::<_, i64>(0).unwrap_or_default()),
+        }
+    }
+    Ok(batches)
+}

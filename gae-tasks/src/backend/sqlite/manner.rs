@@ -1,0 +1,44 @@
+//! How the work of a transaction is done: gathered, row by row, or each apart from the others.
+
+use rusqlite::Connection;
+
+use super::error::Fault;
+use super::lane::Catalogue;
+
+/// How a transaction is put together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// Rows are gathered into statements that write many.
+    Gathered,
+    /// Row by row, so that each can be told from the others.
+    RowByRow,
+    /// Row by row, and each must leave nothing behind when it fails, because its neighbours are kept.
+    Apart,
+}
+
+/// Does `work` for one of many. Where each stands apart, one that the database refuses leaves nothing behind and is
+/// returned as the inner error; else it fails all.
+pub(super) fn one<T>(
+    manner: Manner,
+    connection: &Connection,
+    catalogue: &mut Catalogue,
+    work: impl FnOnce(&mut Catalogue) -> Result<T, Fault>,
+) -> Result<Result<T, Fault>, Fault> {
+    if manner != Manner::Apart {
+        return work(catalogue).map(Ok);
+    }
+    connection.execute_batch("SAVEPOINT item")?;
+    match work(catalogue) {
+        Err(fault) if fault.is_of_data() => {
+            connection.execute_batch("ROLLBACK TO item; RELEASE item")?;
+            catalogue.forget();
+            catalogue.refresh(connection)?;
+            Ok(Err(fault))
+        }
+        Err(fault) => Err(fault),
+        Ok(done) => {
+            connection.execute_batch("RELEASE item")?;
+            Ok(Ok(done))
+        }
+    }
+}

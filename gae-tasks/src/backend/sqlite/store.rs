@@ -1,0 +1,30 @@
+//! What requests work on: the file, and what this process knows of it.
+
+use std::time::SystemTime;
+
+use rusqlite::Connection;
+
+use super::fresh::Fresh;
+use super::lane::Catalogue;
+use super::manner::Manner;
+use super::news::News;
+use super::session::Session;
+use super::stray::Strays;
+use crate::time::{Now, Timestamp};
+
+/// What operations work on.
+pub(super) struct Store {
+    pub(super) connection: Connection,
+    pub(super) catalogue: Catalogue,
+    pub(super) session: Session,
+    /// New tasks that are yet to be written.
+    pub(super) fresh: Fresh,
+    pub(super) manner: Manner,
+    pub(super) news: News,
+    pub(super) strays: Strays,
+}
+
+/// The moment a request happens.
+pub(super) fn moment(now: Now) -> Timestamp {
+    now.resolve(|| SystemTime::now().into())
+}

@@ -1,0 +1,102 @@
+//! Who makes a transaction: the writer's thread, or a caller that blocks.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc;
+use std::thread::{self, ThreadId};
+
+use rusqlite::Connection;
+
+use super::super::Sqlite;
+use super::super::call::Request;
+use super::super::connection::Durability;
+use super::super::error::Fault;
+use super::super::store::Store;
+use super::super::turn::Turn;
+use super::{Busy, Folder, Panics, wait};
+
+/// Tells which thread does it.
+struct WhoIs;
+
+impl Request for WhoIs {
+    type Answer = ThreadId;
+    const DURABILITY: Durability = Durability::Full;
+
+    fn perform(&mut self, _: &mut Store) -> Result<ThreadId, Fault> {
+        Ok(thread::current().id())
+    }
+}
+
+/// Whether a call that blocks is made on the caller's own thread.
+fn is_here(sqlite: &Sqlite) -> bool {
+    sqlite.writer.call_here(WhoIs).unwrap() == thread::current().id()
+}
+
+#[test]
+fn a_caller_that_blocks_makes_its_transaction_itself() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    let before = sqlite.writer.transactions();
+    assert!(is_here(&sqlite) && is_here(&sqlite));
+    assert_eq!(sqlite.writer.transactions() - before, 2);
+    assert_ne!(wait(sqlite.writer.call(WhoIs)).unwrap(), thread::current().id(), "one that does not block never does");
+}
+
+#[test]
+fn while_the_writer_is_busy_a_caller_that_blocks_waits_with_the_others() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    let ((enter, entered), (go, gone)) = (mpsc::channel(), mpsc::channel());
+    let busy = sqlite.writer.call(Busy(enter, gone));
+    entered.recv().unwrap();
+    thread::scope(|scope| {
+        let caller = scope.spawn(|| is_here(&sqlite));
+        while sqlite.writer.inbox().is_empty() {
+            thread::yield_now();
+        }
+        go.send(()).unwrap();
+        assert!(!caller.join().unwrap());
+    });
+    wait(busy).unwrap();
+}
+
+#[test]
+fn while_another_process_writes_a_caller_that_blocks_waits_with_the_others() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    let other = Connection::open(folder.file()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let turn = Turn::new(sqlite.writer.opened());
+    thread::scope(|scope| {
+        let caller = scope.spawn(|| is_here(&sqlite));
+        // The writer's thread waits for its turn.
+        while !turn.has_next() {
+            thread::yield_now();
+        }
+        other.execute_batch("COMMIT").unwrap();
+        assert!(!caller.join().unwrap());
+    });
+}
+
+#[test]
+fn callers_that_come_together_share_transactions_though_they_block() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    let ((enter, entered), (go, gone)) = (mpsc::channel(), mpsc::channel());
+    let busy = sqlite.writer.call(Busy(enter, gone));
+    entered.recv().unwrap();
+    let calls: Vec<_> = (0..10).map(|_| sqlite.writer.call(WhoIs)).collect();
+    go.send(()).unwrap();
+    wait(busy).unwrap();
+    calls.into_iter().for_each(|call| _ = wait(call).unwrap());
+    assert!(!is_here(&sqlite), "the others may come again");
+    assert!(is_here(&sqlite), "none did");
+}
+
+#[test]
+fn a_panic_at_the_desk_is_told_to_all_that_come() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    assert!(catch_unwind(AssertUnwindSafe(|| sqlite.writer.call_here(Panics))).is_err());
+    assert!(sqlite.writer.call_here(WhoIs).is_err());
+    assert!(wait(sqlite.writer.call(WhoIs)).is_err());
+}

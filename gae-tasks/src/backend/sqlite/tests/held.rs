@@ -1,0 +1,256 @@
+//! Rows of leases: each lease is as if it had a row of its own.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use rusqlite::Connection;
+
+use super::super::held::{self, Held, Members, Terms, Waited};
+use super::super::schema;
+use super::{Folder, at, enqueue, finish, ids, lease, settle_all, spoil, sweep, task, wait};
+use crate::backend::{
+    Backend, Extend, LeaseRef, LeasedTask, Pull, Settled, Swept, TaskFilter, TaskState, Touch, Verdict,
+};
+use crate::task::TaskId;
+use crate::time::{Now, Timestamp};
+
+fn rows(folder: &Folder) -> i64 {
+    let other = Connection::open(folder.file()).unwrap();
+    other.query_row("SELECT count(*) FROM gae_tasks_lease", [], |row| row.get(0)).unwrap()
+}
+
+fn touch(id: TaskId) -> Touch {
+    Touch::new(Now::At(at(100)), id)
+}
+
+#[test]
+fn tasks_that_are_leased_together_share_rows_of_a_page() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    enqueue(&sqlite, (0..held::MOST + 1).map(|_| task(b"x")).collect()).unwrap();
+    let leased = lease(&sqlite, at(100), 1_000);
+    assert_eq!(rows(&folder), 2);
+    let other = Connection::open(folder.file()).unwrap();
+    let overflown = "SELECT count(*) FROM dbstat WHERE name = 'gae_tasks_lease' AND pagetype = 'overflow'";
+    // Not every SQLite has this table.
+    if let Ok(overflown) = other.query_row(overflown, [], |row| row.get::<_, i64>(0)) {
+        assert_eq!(overflown, 0);
+    }
+    assert!(finish(&sqlite, &leased).iter().all(|settled| *settled == Settled::Done));
+    assert_eq!(rows(&folder), 0);
+}
+
+#[test]
+fn a_task_that_has_lost_leases_has_a_row_of_its_own() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    enqueue(&sqlite, (0..3).map(|_| task(b"x")).collect()).unwrap();
+    assert_eq!(lease(&sqlite, at(100), 10).tasks.len(), 3);
+    assert_eq!((rows(&folder), sweep(&sqlite, at(200)).recovered), (1, 3));
+    let marked = lease(&sqlite, at(200), 10).tasks;
+    let mut tokens: Vec<_> = marked.iter().map(|task| task.lease.token).collect();
+    tokens.dedup();
+    assert_eq!((rows(&folder), tokens.len()), (3, 3));
+}
+
+#[test]
+fn what_is_not_extended_runs_out_though_its_neighbours_go_on() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    enqueue(&sqlite, (0..3).map(|_| task(b"x")).collect()).unwrap();
+    let leased = lease(&sqlite, at(100), 10).tasks;
+    let leases = vec![leased[0].lease, leased[2].lease];
+    let extend = Extend::new(Now::At(at(110)), leases, Duration::from_secs(30));
+    assert_eq!(wait(sqlite.extend(extend)).unwrap(), [true, true]);
+    assert_eq!(sweep(&sqlite, at(131)).recovered, 1);
+    assert_eq!(ids(&lease(&sqlite, at(131), 10).tasks), [leased[1].lease.id]);
+    let settled = settle_all(&sqlite, at(132), &leased, &Verdict::Done);
+    assert_eq!(settled, [Settled::Done, Settled::LeaseLost, Settled::Done], "and each has its token as before");
+}
+
+#[test]
+fn a_deleted_task_takes_its_lease_along() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    let again = task(b"x");
+    enqueue(&sqlite, vec![again.clone(), task(b"y")]).unwrap();
+    let stale: Vec<_> =
+        lease(&sqlite, at(100), 10).tasks.into_iter().filter(|task| task.spec.id == again.spec.id).collect();
+    assert!(wait(sqlite.delete(touch(again.spec.id))).unwrap());
+    enqueue(&sqlite, vec![again]).unwrap();
+    let leased = lease(&sqlite, at(100), 10).tasks;
+    let extend = Extend::new(Now::At(at(100)), vec![stale[0].lease], Duration::from_secs(30));
+    assert_eq!(wait(sqlite.extend(extend)).unwrap(), [false]);
+    assert_eq!(settle_all(&sqlite, at(100), &stale, &Verdict::Done), [Settled::LeaseLost]);
+    assert_eq!(settle_all(&sqlite, at(100), &leased, &Verdict::Done), [Settled::Done]);
+}
+
+#[test]
+fn a_purge_ends_the_leases_of_what_it_deletes() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    enqueue(&sqlite, (0..200).map(|_| task(b"x")).collect()).unwrap();
+    lease(&sqlite, at(100), 170);
+    let purged = wait(sqlite.purge(crate::queue::QueueName::DEFAULT, Now::At(at(100)))).unwrap();
+    assert_eq!((purged.deleted, rows(&folder)), (200, 0));
+}
+
+/// The ids of leased tasks, as they are listed.
+fn leased_ids(sqlite: &super::super::Sqlite) -> Vec<TaskId> {
+    let filter = TaskFilter::new().state(TaskState::Leased);
+    let listed = wait(sqlite.list(crate::backend::List::new(filter, 100))).unwrap();
+    listed.into_iter().map(|record| record.spec.id).collect()
+}
+
+#[test]
+fn a_task_whose_lease_is_gone_or_spoilt_is_put_back() {
+    let ways = [
+        "DELETE FROM gae_tasks_lease",
+        "UPDATE gae_tasks_lease SET expires = 'x'",
+        "UPDATE gae_tasks_lease SET tasks = x'00'",
+        "UPDATE gae_tasks_lease SET tasks = 'text'",
+    ];
+    for way in ways {
+        let folder = Folder::new();
+        let sqlite = folder.open();
+        enqueue(&sqlite, vec![task(b"x"), task(b"y")]).unwrap();
+        let stale = lease(&sqlite, at(100), 1).tasks;
+        Connection::open(folder.file()).unwrap().execute_batch(way).unwrap();
+        assert_eq!(sweep(&sqlite, at(100)), Swept { recovered: 1, ..Swept::default() }, "{way}");
+        assert_eq!(sweep(&sqlite, at(100)), Swept::default(), "{way}: once");
+        let leased = lease(&sqlite, at(100), 10).tasks;
+        assert!(leased.iter().any(|task| task.lease.id == stale[0].lease.id), "{way}");
+        assert_eq!(settle_all(&sqlite, at(100), &stale, &Verdict::Done), [Settled::LeaseLost], "{way}");
+        assert!(leased_ids(&sqlite).contains(&stale[0].lease.id));
+    }
+}
+
+#[test]
+fn what_is_dead_waits_or_is_leased_is_not_astray() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    enqueue(&sqlite, (0..5).map(|_| task(b"x")).collect()).unwrap();
+    let leased = lease(&sqlite, at(100), 3).tasks;
+    settle_all(&sqlite, at(100), &leased[..1], &Verdict::Permanent { error: String::new() });
+    let retry = Verdict::Retry { error: String::new(), after: Some(Duration::from_secs(60)), max_attempts: None };
+    settle_all(&sqlite, at(100), &leased[1..2], &retry);
+    for _ in 0..3 {
+        assert_eq!(sweep(&sqlite, at(100)), Swept::default());
+    }
+    assert_eq!(leased_ids(&sqlite), [leased[2].lease.id]);
+}
+
+#[test]
+fn all_tasks_are_looked_at_in_turn() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    enqueue(&sqlite, (0..1_200).map(|_| task(b"x")).collect()).unwrap();
+    let stray = task(b"x");
+    enqueue(&sqlite, vec![stray.clone()]).unwrap();
+    spoil(&folder, "DELETE FROM gae_tasks_waiting WHERE task = ?1", stray.spec.id);
+    // Each look goes on where the one before ended; a sweep of these tests looks twice.
+    let recovered: Vec<_> = (0..3).map(|_| sweep(&sqlite, at(100)).recovered).collect();
+    assert_eq!(recovered.iter().sum::<u64>(), 1, "{recovered:?}");
+}
+
+/// What is done to leases.
+#[derive(Debug, Clone)]
+enum Step {
+    Give(Vec<Waited>),
+    Extend(Vec<usize>, u64),
+    End(usize),
+    EndOf(usize),
+}
+
+fn waited() -> impl Strategy<Value = Waited> {
+    let since = prop_oneof![Just(None), (0..1_000_i64).prop_map(|since| Some(Timestamp::from_micros(since)))];
+    prop_oneof![Just((false, None)), since.prop_map(|since| (true, since))]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        prop::collection::vec(waited(), 1..8).prop_map(Step::Give),
+        (prop::collection::vec(0..20_usize, 1..8), 1..1_000_u64).prop_map(|(which, until)| Step::Extend(which, until)),
+        (0..20_usize).prop_map(Step::End),
+        (0..20_usize).prop_map(Step::EndOf),
+    ]
+}
+
+/// Each lease by itself.
+type Model = BTreeMap<TaskId, (LeaseRef, Waited, Timestamp)>;
+
+fn perform(connection: &Connection, model: &mut Model, step: Step, next: &mut u64) {
+    let nth = |model: &Model, n: usize| model.values().nth(n % model.len().max(1)).map(|(lease, ..)| *lease);
+    let mut held = Held::new(connection);
+    match step {
+        Step::Give(waited) => {
+            let (token, expires, mut members) = (held::token(), at(100), Members::default());
+            for how in waited {
+                *next += 1;
+                let id = TaskId::from_bytes(u128::from(*next).to_be_bytes());
+                members.push(id, how);
+                model.insert(id, (LeaseRef { id, token }, how, expires));
+            }
+            let terms = Terms { expires, duration: Duration::from_secs(1), session: 1, alone: false };
+            held::give(connection, token, terms, &members).unwrap();
+        }
+        Step::Extend(which, until) => {
+            let leases: Vec<_> = which.into_iter().filter_map(|n| nth(model, n)).collect();
+            let extended = held.extend(&leases, at(until as i64), Duration::from_secs(2)).unwrap();
+            assert_eq!(extended, vec![true; leases.len()]);
+            leases.iter().for_each(|lease| model.get_mut(&lease.id).unwrap().2 = at(until as i64));
+        }
+        Step::End(n) => {
+            let Some(lease) = nth(model, n) else { return };
+            held.end(lease).unwrap();
+            assert!(held.find(lease).unwrap().is_none());
+            model.remove(&lease.id);
+        }
+        Step::EndOf(n) => {
+            let Some(lease) = nth(model, n) else { return };
+            held.end_of(lease.id).unwrap();
+            assert!(held.find(lease).unwrap().is_none());
+            model.remove(&lease.id);
+        }
+    }
+    held.write().unwrap();
+}
+
+proptest! {
+    #[test]
+    fn each_lease_is_as_if_it_had_a_row_of_its_own(steps in prop::collection::vec(step(), 1..30)) {
+        let mut connection = Connection::open_in_memory().unwrap();
+        schema::ensure(&mut connection).unwrap();
+        let (mut model, mut next) = (Model::new(), 0);
+        for step in steps {
+            perform(&connection, &mut model, step, &mut next);
+            let mut stored: Vec<_> = held::leases(&connection).unwrap().into_iter().map(|(held, _)| held).collect();
+            stored.sort_unstable_by_key(|held| held.lease.id);
+            let stored: Vec<_> = stored.into_iter().map(|held| (held.lease, held.expires)).collect();
+            let expected: Vec<_> = model.values().map(|(lease, _, expires)| (*lease, *expires)).collect();
+            prop_assert_eq!(stored, expected);
+            for (lease, waited, _) in model.values() {
+                let found = Held::new(&connection).find(*lease).unwrap();
+                prop_assert_eq!(found.map(|(waited, _)| waited), Some(*waited));
+            }
+        }
+    }
+}
+
+#[test]
+fn every_task_of_a_row_can_be_split_off() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    enqueue(&sqlite, (0..held::MOST).map(|_| task(b"x")).collect()).unwrap();
+    let leased: Vec<LeasedTask> = lease(&sqlite, at(100), 1_000).tasks;
+    for (number, task) in leased.iter().enumerate() {
+        let duration = Duration::from_secs(30 + number as u64);
+        let extend = Extend::new(Now::At(at(100)), vec![task.lease], duration);
+        assert_eq!(wait(sqlite.extend(extend)).unwrap(), [true]);
+    }
+    assert_eq!(rows(&folder), held::MOST as i64);
+    assert_eq!(sweep(&sqlite, at(140)).recovered, 11);
+    let settled = settle_all(&sqlite, at(140), &leased, &Verdict::Done);
+    assert_eq!(settled.iter().filter(|settled| **settled == Settled::Done).count(), held::MOST - 11);
+}
