@@ -170,37 +170,30 @@ impl fmt::Debug for States {
     }
 }
 
+/// What surrounds the handlers of one consumer: they defer with its client.
+pub(crate) trait Surroundings: Send + Sync {
+    /// Does `work`, on this thread, in these surroundings.
+    fn within(&self, work: &mut dyn FnMut());
+}
+
 tokio::task_local! {
-    static AMBIENT: Ambient;
+    static RUNNING: TaskContext;
 }
 
-/// What surrounds the running code: the attempt it belongs to and the client it defers with.
-#[derive(Clone, Default)]
-pub(crate) struct Ambient {
-    pub(crate) context: Option<TaskContext>,
-    /// The client as `Any`: it sits on a floor above this one.
-    pub(crate) client: Option<Arc<dyn Any + Send + Sync>>,
-}
-
-impl Ambient {
-    /// What surrounds the caller; empty outside of any scope.
-    pub(crate) fn current() -> Self {
-        AMBIENT.try_with(Self::clone).unwrap_or_default()
+impl TaskContext {
+    /// Runs `future` as part of this attempt.
+    pub(crate) fn around<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
+        RUNNING.scope(self.clone(), future)
     }
 
-    /// Looks at what surrounds the caller without cloning it.
-    pub(crate) fn with<R>(look: impl FnOnce(&Self) -> R) -> Option<R> {
-        AMBIENT.try_with(look).ok()
+    /// Does `work` on this thread as part of this attempt.
+    pub(crate) fn around_call<R>(&self, work: impl FnOnce() -> R) -> R {
+        RUNNING.sync_scope(self.clone(), work)
     }
 
-    /// Runs `future` in these surroundings.
-    pub(crate) fn scope<F: Future>(self, future: F) -> impl Future<Output = F::Output> {
-        AMBIENT.scope(self, future)
-    }
-
-    /// Runs `work` on this thread in these surroundings.
-    pub(crate) fn sync_scope<R>(self, work: impl FnOnce() -> R) -> R {
-        AMBIENT.sync_scope(self, work)
+    /// Looks at the running attempt without cloning it; `None` outside a task.
+    pub(crate) fn with_current<R>(look: impl FnOnce(&Self) -> R) -> Option<R> {
+        RUNNING.try_with(look).ok()
     }
 }
 
@@ -208,15 +201,15 @@ impl Ambient {
 ///
 /// Code that a handler moves to `tokio::spawn` or to a thread of its own is outside.
 pub fn current() -> Option<TaskContext> {
-    Ambient::with(|ambient| ambient.context.clone()).flatten()
+    TaskContext::with_current(Clone::clone)
 }
 
 /// Whether this code runs as part of a task.
 pub fn is_from_task_queue() -> bool {
-    Ambient::with(|ambient| ambient.context.is_some()).unwrap_or(false)
+    TaskContext::with_current(|_| ()).is_some()
 }
 
 /// How many attempts of the running task came before this one; 0 on the first, and outside a task.
 pub fn retry_count() -> u32 {
-    current().map_or(0, |context| context.retry_count())
+    TaskContext::with_current(TaskContext::retry_count).unwrap_or(0)
 }

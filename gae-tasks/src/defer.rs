@@ -14,10 +14,11 @@ use crate::backend::BoxFuture;
 use crate::client::Client;
 use crate::error::Error;
 use crate::outcome::Outcome;
-use crate::payload::{self, Args, UnreadableError};
+use crate::payload::UnreadableError;
 use crate::queue::{QueueName, RetryConfig};
-use crate::registry::Registration;
-use crate::task::{Deferred, Hidden, Task, TaskId, TaskName};
+use crate::registration::Registration;
+use crate::task::{Deferred, Hidden, TaskId, TaskName};
+use crate::task_type::{Args, Task, encode_readable};
 use crate::time::{Schedule, Timestamp};
 
 /// A call that is to run later; `.await` stores it and gives a [`Deferred`].
@@ -64,7 +65,7 @@ impl Defer {
     pub fn new<A: Args>(args: &A) -> Self {
         Self {
             registration: A::Task::registration(),
-            payload: payload::encode_readable(args),
+            payload: encode_readable(args),
             client: None,
             schedule: Schedule::Now,
             name: None,

@@ -1,8 +1,8 @@
 //! One attempt: finds the handler, calls it under its deadline, and tells how it ended.
 
 mod spilled;
+mod surrounded;
 
-use std::any::Any;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
@@ -11,30 +11,31 @@ use std::time::Duration;
 use tokio::task::JoinError;
 use tracing::Span;
 
+use self::surrounded::Surrounded;
 use crate::attributes::Attributes;
 use crate::backend::{LeasedTask, NewTask};
 use crate::clock::Clock;
-use crate::context::{Ambient, AttemptInfo, States, TaskContext};
+use crate::context::{AttemptInfo, States, Surroundings, TaskContext};
 use crate::handler::{Call, CallError, Work};
 use crate::log;
 use crate::outcome::Outcome;
 use crate::payload_store::Shelf;
-use crate::registry::Registration;
+use crate::registration::Registration;
 use crate::unwind;
 
 /// The time one attempt may take unless something else is said: Cloud Tasks' default.
 pub(crate) const DEFAULT_DEADLINE: Duration = Duration::from_secs(600);
 
 /// Room for one attempt, given back when it is dropped.
-pub(crate) type Permit = Arc<dyn Any + Send + Sync>;
+pub(crate) trait Permit: Send + Sync {}
 
 /// Runs attempts with the tasks and the state of one client.
 #[derive(Clone)]
 pub(crate) struct Dispatcher {
     states: Arc<States>,
     clock: Arc<dyn Clock>,
-    /// The client that handlers defer with.
-    client: Arc<dyn Any + Send + Sync>,
+    /// The client that handlers defer with, put around each by itself.
+    client: Arc<dyn Surroundings>,
     /// Where payloads are that do not travel with their tasks.
     payloads: Option<Shelf>,
 }
@@ -43,7 +44,7 @@ impl Dispatcher {
     pub(crate) fn new(
         states: Arc<States>,
         clock: Arc<dyn Clock>,
-        client: Arc<dyn Any + Send + Sync>,
+        client: Arc<dyn Surroundings>,
         payloads: Option<Shelf>,
     ) -> Self {
         Self { states, clock, client, payloads }
@@ -71,7 +72,7 @@ impl Dispatcher {
         payload: &[u8],
         attributes: Option<&[u8]>,
         context: &TaskContext,
-        permit: Option<Permit>,
+        permit: Option<Arc<dyn Permit>>,
     ) -> Outcome {
         let span = log::Scope::new(|| span(context));
         let mut attempt = pin!(async {
@@ -97,7 +98,7 @@ impl Dispatcher {
         payload: impl AsRef<[u8]>,
         context: &TaskContext,
         left: Duration,
-        permit: Option<Permit>,
+        permit: Option<Arc<dyn Permit>>,
     ) -> Outcome {
         let work = match (registration.run)(&Call::new(payload.as_ref(), &self.states, context)) {
             Ok(work) => work,
@@ -106,38 +107,27 @@ impl Dispatcher {
         };
         // It may be large, and the handler has what it needs.
         drop(payload);
-        let ambient = Ambient { context: Some(context.clone()), client: Some(Arc::clone(&self.client)) };
         match work {
-            Work::Async(handler) => ambient.scope(self.run_async(handler, context, left)).await,
+            Work::Async(handler) => {
+                let handler = Surrounded::new(&*self.client, handler);
+                context.around(self.run_async(handler, context, left)).await
+            }
             // In a box of its own, as its thread is: the future of every other attempt stays small.
-            Work::Blocking(handler) => Box::pin(self.run_blocking(handler, ambient, context, left, permit)).await,
+            Work::Blocking(handler) => Box::pin(self.run_blocking(handler, context, left, permit)).await,
         }
     }
 
-    async fn run_async(
-        &self,
-        mut handler: Pin<Box<dyn Future<Output = Outcome> + Send>>,
-        context: &TaskContext,
-        left: Duration,
-    ) -> Outcome {
+    async fn run_async(&self, mut handler: Surrounded<'_>, context: &TaskContext, left: Duration) -> Outcome {
         // Most handlers of a busy queue are ready at their first poll: no timer is made for them.
-        let first = std::future::poll_fn(|cx| Poll::Ready(handler.as_mut().poll(cx))).await;
-        let outcome = match first {
+        let first = std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut handler).poll(cx))).await;
+        match first {
             Poll::Ready(outcome) => outcome,
-            Poll::Pending => Box::pin(self.run_on(handler.as_mut(), context, left)).await,
-        };
-        // One that is stopped may panic, which changes nothing of why it was.
-        unwind::discard(handler);
-        outcome
+            Poll::Pending => Box::pin(self.run_on(&mut handler, context, left)).await,
+        }
     }
 
     /// Waits for a handler that has begun, until its deadline.
-    async fn run_on(
-        &self,
-        handler: Pin<&mut (dyn Future<Output = Outcome> + Send)>,
-        context: &TaskContext,
-        left: Duration,
-    ) -> Outcome {
+    async fn run_on(&self, handler: &mut Surrounded<'_>, context: &TaskContext, left: Duration) -> Outcome {
         tokio::select! {
             biased;
             outcome = handler => outcome,
@@ -153,21 +143,27 @@ impl Dispatcher {
     async fn run_blocking(
         &self,
         handler: Box<dyn FnOnce() -> Outcome + Send>,
-        ambient: Ambient,
         context: &TaskContext,
         left: Duration,
-        permit: Option<Permit>,
+        permit: Option<Arc<dyn Permit>>,
     ) -> Outcome {
         let span = log::Scope::new(Span::current);
-        let begins = context.clone();
+        let (client, attempt) = (Arc::clone(&self.client), context.clone());
         let mut thread = tokio::task::spawn_blocking(move || {
             let _permit = permit;
             // It has waited for a thread until nobody waits for it: whoever gave it up has it tried again.
-            if begins.is_cancelled() {
+            if attempt.is_cancelled() {
                 unwind::discard(handler);
                 return Outcome::Released;
             }
-            span.within(|| ambient.sync_scope(|| unwind::catch(handler).unwrap_or_else(panicked)))
+            let (mut handler, mut outcome) = (Some(handler), Outcome::Released);
+            let mut call = || {
+                if let Some(handler) = handler.take() {
+                    outcome = unwind::catch(handler).unwrap_or_else(panicked);
+                }
+            };
+            span.within(|| attempt.around_call(|| client.within(&mut call)));
+            outcome
         });
         let in_time = tokio::select! {
             biased;
@@ -315,14 +311,25 @@ mod tests {
         })
     }
 
+    impl Permit for Bomb {}
+
+    /// Nothing is around handlers.
+    struct Bare;
+
+    impl Surroundings for Bare {
+        fn within(&self, work: &mut dyn FnMut()) {
+            work();
+        }
+    }
+
     /// How a plain function that holds a bomb ends.
-    async fn ended(context: &TaskContext, permit: Option<Permit>, bomb: Option<Bomb>) -> Outcome {
-        let dispatcher = Dispatcher::new(Arc::default(), Arc::new(SystemClock), Arc::new(()), None);
+    async fn ended(context: &TaskContext, permit: Option<Arc<dyn Permit>>, bomb: Option<Bomb>) -> Outcome {
+        let dispatcher = Dispatcher::new(Arc::default(), Arc::new(SystemClock), Arc::new(Bare), None);
         let handler = Box::new(move || {
             std::mem::forget(bomb);
             Outcome::Done
         });
-        dispatcher.run_blocking(handler, Ambient::default(), context, DEFAULT_DEADLINE, permit).await
+        dispatcher.run_blocking(handler, context, DEFAULT_DEADLINE, permit).await
     }
 
     #[tokio::test]

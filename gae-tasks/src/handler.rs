@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::context::{States, TaskContext};
 use crate::outcome::{BoxError, Intent, Outcome, PermanentTaskFailure, SingularTaskFailure, TaskFailure};
-use crate::payload::{self, Args, UnreadableError};
+use crate::payload::UnreadableError;
 
 /// Prepares one call of the user's function: decodes the args, looks the state up.
 pub type Run = fn(&Call<'_>) -> Result<Work, CallError>;
@@ -43,12 +43,8 @@ impl<'a> Call<'a> {
         Self { payload, states, context }
     }
 
-    /// The args, decoded.
-    ///
-    /// # Errors
-    /// The payload does not decode as `A`.
-    pub fn args<A: Args>(&self) -> Result<A, CallError> {
-        payload::decode(self.payload).map_err(CallError::Unreadable)
+    pub(crate) fn payload(&self) -> &'a [u8] {
+        self.payload
     }
 
     /// The state of type `S`.

@@ -24,8 +24,10 @@ mod clock;
 mod context;
 mod handler;
 pub mod payload_store;
+mod registration;
 mod registry;
 mod spilling;
+mod task_type;
 
 // engines
 mod dispatch;
@@ -66,10 +68,11 @@ pub use outcome::{BoxError, Failure, Outcome, PermanentTaskFailure, SingularTask
 #[cfg(feature = "json")]
 #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
 pub use payload::Json;
-pub use payload::{Args, UnreadableError};
+pub use payload::UnreadableError;
 pub use queue::{Attempts, QueueConfig, QueueName, RetryConfig};
 pub use registry::Registry;
 pub use retention::Retention;
-pub use task::{Deferred, Kind, Route, Shape, Task, TaskId, TaskName, TaskSpec};
+pub use task::{Deferred, Kind, Route, Shape, TaskId, TaskName, TaskSpec};
+pub use task_type::{Args, Task};
 pub use time::{Now, Schedule, Timestamp};
 pub use worker::{Signals, signals};

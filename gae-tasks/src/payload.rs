@@ -1,28 +1,8 @@
-//! Args as bytes: postcard, one parameter after the other, checked to be readable before they are stored.
+//! Parameters as bytes: postcard, one after the other.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-
-use crate::task::Task;
-
-/// The typed arguments of a task, as `#[deferred]` generates them from the function's parameters.
-///
-/// Implemented by the attribute only, which proves each parameter `Send`.
-pub trait Args: Sized + 'static {
-    /// The task these are the arguments of.
-    type Task: Task<Args = Self>;
-
-    #[doc(hidden)]
-    fn encode(&self, payload: &mut Encoder) -> Result<(), UnreadableError>;
-
-    #[doc(hidden)]
-    fn decode(payload: &mut Decoder<'_>) -> Result<Self, UnreadableError>;
-
-    /// Each parameter with its value where its type is `Debug`, for near misses of asserts.
-    #[doc(hidden)]
-    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
-}
 
 /// Shows a parameter if its type is `Debug`. Asked of `&&Described`, which [`DescribedDebug`] is found for first.
 #[derive(Debug)]
@@ -72,7 +52,7 @@ impl UnreadableError {
         Self { place: format!("parameter `{parameter}`"), reason: reason.into() }
     }
 
-    fn of_payload(reason: impl Into<String>) -> Self {
+    pub(crate) fn of_payload(reason: impl Into<String>) -> Self {
         Self { place: "the payload".to_owned(), reason: reason.into() }
     }
 }
@@ -84,6 +64,16 @@ pub struct Encoder {
 }
 
 impl Encoder {
+    /// One that has room for `len` bytes, and makes more where they are not enough.
+    pub(crate) fn with_room(len: usize) -> Self {
+        Self { bytes: Vec::with_capacity(len) }
+    }
+
+    /// What was written.
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
     /// Appends the parameter `name`.
     ///
     /// # Errors
@@ -121,7 +111,19 @@ pub struct Decoder<'a> {
     rest: &'a [u8],
 }
 
+impl<'a> Decoder<'a> {
+    /// Reads from the front of `bytes`.
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+}
+
 impl Decoder<'_> {
+    /// How many bytes have not been read.
+    pub(crate) fn left(&self) -> usize {
+        self.rest.len()
+    }
+
     /// Takes the parameter `name` off the front.
     ///
     /// # Errors
@@ -143,54 +145,6 @@ fn advice(error: postcard::Error) -> String {
                 .to_owned()
         }
         error => error.to_string(),
-    }
-}
-
-/// Room for this many bytes is made at once; longer payloads grow.
-const TYPICAL_LEN: usize = 128;
-
-/// The bytes of `args`.
-///
-/// # Errors
-/// The codec cannot write them.
-pub fn encode<A: Args>(args: &A) -> Result<Vec<u8>, UnreadableError> {
-    encode_expecting(args, TYPICAL_LEN)
-}
-
-fn encode_expecting<A: Args>(args: &A, len: usize) -> Result<Vec<u8>, UnreadableError> {
-    let mut encoder = Encoder { bytes: Vec::with_capacity(len) };
-    args.encode(&mut encoder)?;
-    Ok(encoder.bytes)
-}
-
-/// The args in `bytes`, all of which must be used.
-///
-/// # Errors
-/// The codec cannot read them, or bytes are left over.
-pub fn decode<A: Args>(bytes: &[u8]) -> Result<A, UnreadableError> {
-    let mut decoder = Decoder { rest: bytes };
-    let args = A::decode(&mut decoder)?;
-    if decoder.rest.is_empty() {
-        Ok(args)
-    } else {
-        Err(UnreadableError::of_payload(format!("has {} bytes too many", decoder.rest.len())))
-    }
-}
-
-/// The bytes of `args`, proven to decode whole and to the same length.
-///
-/// Types exist that postcard writes but cannot read, or reads as something else (`skip_serializing_if`): found here,
-/// where the caller can mend it, and not by a worker at night. Lengths are compared, not bytes, because hash maps
-/// reorder.
-pub(crate) fn encode_readable<A: Args>(args: &A) -> Result<Vec<u8>, UnreadableError> {
-    let bytes = encode(args)?;
-    let again = encode_expecting(&decode::<A>(&bytes)?, bytes.len())?;
-    if again.len() == bytes.len() {
-        Ok(bytes)
-    } else {
-        Err(UnreadableError::of_payload(
-            "reads back as other values than were written (is there a `skip_serializing_if`?): store every field always",
-        ))
     }
 }
 

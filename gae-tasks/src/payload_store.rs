@@ -10,143 +10,18 @@
 #[cfg(feature = "object-store")]
 mod object;
 mod shelf;
-
-use std::fmt;
-use std::sync::Arc;
+mod store;
+mod url;
 
 #[cfg(feature = "object-store")]
 #[cfg_attr(docsrs, doc(cfg(feature = "object-store")))]
 pub use object::ObjectPayloads;
 pub(crate) use shelf::Shelf;
+pub use store::{IntoPayloadStore, PayloadStore, Stored};
 
 use crate::attributes::Spilled;
-use crate::backend::BoxFuture;
-use crate::error::Error;
 use crate::outcome::BoxError;
 use crate::task::TaskId;
-use crate::time::Timestamp;
-
-/// What an operation of a payload store gives.
-pub type Stored<'a, T> = BoxFuture<'a, Result<T, BoxError>>;
-
-/// Keeps payloads under keys: task ids, so that each is new and tells nothing.
-///
-/// `ObjectPayloads` (feature `object-store`) is one for folders, memory and object stores; others can be written:
-///
-/// ```
-/// use std::collections::HashMap;
-/// use std::sync::Mutex;
-/// use std::time::SystemTime;
-///
-/// use gae_tasks::payload_store::{PayloadStore, Stored};
-/// use gae_tasks::{Client, Timestamp};
-///
-/// #[derive(Debug, Default)]
-/// struct Shelf(Mutex<HashMap<String, (Vec<u8>, Timestamp)>>);
-///
-/// impl PayloadStore for Shelf {
-///     fn name(&self) -> String {
-///         "shelf".to_owned()
-///     }
-///
-///     fn put<'a>(&'a self, key: &'a str, payload: Vec<u8>) -> Stored<'a, ()> {
-///         self.0.lock().unwrap().insert(key.to_owned(), (payload, SystemTime::now().into()));
-///         Box::pin(async { Ok(()) })
-///     }
-///
-///     fn get<'a>(&'a self, key: &'a str) -> Stored<'a, Option<Vec<u8>>> {
-///         let found = self.0.lock().unwrap().get(key).map(|(payload, _)| payload.clone());
-///         Box::pin(async { Ok(found) })
-///     }
-///
-///     fn delete<'a>(&'a self, key: &'a str) -> Stored<'a, ()> {
-///         self.0.lock().unwrap().remove(key);
-///         Box::pin(async { Ok(()) })
-///     }
-///
-///     fn put_before(&self, moment: Timestamp) -> Stored<'_, Vec<String>> {
-///         let shelf = self.0.lock().unwrap();
-///         let old = shelf.iter().filter(|(_, (_, put))| *put < moment).map(|(key, _)| key.clone()).collect();
-///         Box::pin(async { Ok(old) })
-///     }
-/// }
-///
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), gae_tasks::Error> {
-/// let tasks = Client::builder().payload_store(Shelf::default()).open("memory:").await?;
-/// # Ok(())
-/// # }
-/// ```
-pub trait PayloadStore: fmt::Debug + Send + Sync + 'static {
-    /// The place, without any secret: for errors and logs, and to tell this store from another. Two programs that see
-    /// the same payloads should give it the same name.
-    fn name(&self) -> String;
-
-    /// Keeps a payload; once this has answered, it survives what a stored task survives.
-    ///
-    /// # Errors
-    /// It may or may not be kept.
-    fn put<'a>(&'a self, key: &'a str, payload: Vec<u8>) -> Stored<'a, ()>;
-
-    /// The payload under this key; `None` only if there is certainly none.
-    ///
-    /// # Errors
-    /// The store does not answer: the attempt is made again later.
-    fn get<'a>(&'a self, key: &'a str) -> Stored<'a, Option<Vec<u8>>>;
-
-    /// Deletes the payload under this key, if there is one.
-    ///
-    /// # Errors
-    /// The store does not answer.
-    fn delete<'a>(&'a self, key: &'a str) -> Stored<'a, ()>;
-
-    /// The keys of all payloads that were put before `moment`.
-    ///
-    /// # Errors
-    /// The store does not answer.
-    fn put_before(&self, moment: Timestamp) -> Stored<'_, Vec<String>>;
-}
-
-/// What [`ClientBuilder::payload_store`](crate::ClientBuilder::payload_store) takes: a [`PayloadStore`], or with the
-/// feature `object-store` a URL or an `Arc<dyn ObjectStore>`.
-pub trait IntoPayloadStore {
-    /// The store.
-    ///
-    /// # Errors
-    /// [`Error::PayloadStoreUrl`] if a URL names none, [`Error::PayloadStore`] if it cannot be opened.
-    fn into_payload_store(self) -> Result<Arc<dyn PayloadStore>, Error>;
-}
-
-impl<S: PayloadStore> IntoPayloadStore for S {
-    fn into_payload_store(self) -> Result<Arc<dyn PayloadStore>, Error> {
-        Ok(Arc::new(self))
-    }
-}
-
-impl IntoPayloadStore for Arc<dyn PayloadStore> {
-    fn into_payload_store(self) -> Result<Self, Error> {
-        Ok(self)
-    }
-}
-
-impl IntoPayloadStore for &str {
-    #[cfg(feature = "object-store")]
-    fn into_payload_store(self) -> Result<Arc<dyn PayloadStore>, Error> {
-        ObjectPayloads::open(self)?.into_payload_store()
-    }
-
-    #[cfg(not(feature = "object-store"))]
-    fn into_payload_store(self) -> Result<Arc<dyn PayloadStore>, Error> {
-        let problem = "needs the feature `object-store` of gae-tasks, which is off in this build".to_owned();
-        Err(Error::PayloadStoreUrl { url: self.to_owned(), problem })
-    }
-}
-
-impl IntoPayloadStore for String {
-    fn into_payload_store(self) -> Result<Arc<dyn PayloadStore>, Error> {
-        self.as_str().into_payload_store()
-    }
-}
 
 /// The key of a task's payload.
 pub(crate) fn key(id: TaskId) -> String {

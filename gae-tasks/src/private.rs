@@ -15,8 +15,7 @@ pub use crate::handler::{
     ReturnedOther, ReturnedOutput, Run, TaskOutput, Unboxed, Work, downcast_intent, failed, output, parameter,
 };
 pub use crate::outcome::Outcome;
-pub use crate::payload::{
-    Args, Decoder, Described, DescribedDebug, DescribedOther, Encoder, UnreadableError, decode, encode,
-};
-pub use crate::registry::{Location, REGISTRATIONS, Registration, StateType};
-pub use crate::task::{Shape, Task, kind_bytes, kind_len, kind_str};
+pub use crate::payload::{Decoder, Described, DescribedDebug, DescribedOther, Encoder, UnreadableError};
+pub use crate::registration::{Location, REGISTRATIONS, Registration, StateType};
+pub use crate::task::{Shape, kind_bytes, kind_len, kind_str};
+pub use crate::task_type::{Args, Task, decode, encode};

@@ -1,96 +1,12 @@
-//! Which handler runs which route: filled by the linker, looked up in constant time, verified as a whole.
+//! Which handler runs which route: looked up in constant time, verified as a whole.
 
-use std::any::TypeId;
 use std::collections::{BTreeSet, HashMap};
-use std::fmt;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
-
-use linkme::distributed_slice;
 
 use crate::context::States;
-use crate::handler::Run;
-use crate::task::{Kind, Route, Shape, Task};
-
-/// Every task of every crate that is linked into this program.
-#[distributed_slice]
-pub static REGISTRATIONS: [Registration];
-
-/// What generated code says of one task function.
-pub struct Registration {
-    /// The kind it is deferred as.
-    pub kind: &'static str,
-    /// Kinds it was deferred as before it was renamed or moved.
-    pub aliases: &'static [&'static str],
-    /// The shape of its parameters.
-    pub shape: Shape,
-    /// The queues it is deferred to; never empty.
-    pub queues: &'static [&'static str],
-    /// The time one attempt may take; `None` is the default.
-    pub deadline: Option<Duration>,
-    /// A cap on its attempts below the queue's own.
-    pub max_attempts: Option<u32>,
-    /// The state it needs.
-    pub states: &'static [StateType],
-    /// Where its function stands.
-    pub location: Location,
-    /// Calls it.
-    pub run: Run,
-}
-
-impl fmt::Debug for Registration {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Registration")
-            .field("kind", &self.kind)
-            .field("shape", &self.shape)
-            .field("queues", &self.queues)
-            .field("location", &self.location)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Registration {
-    fn kinds(&self) -> impl Iterator<Item = &'static str> {
-        std::iter::once(self.kind).chain(self.aliases.iter().copied())
-    }
-
-    fn is_in_queue(&self, queues: &BTreeSet<&str>) -> bool {
-        self.queues.iter().any(|queue| queues.contains(queue))
-    }
-}
-
-/// The type of a `#[state]` parameter.
-#[derive(Debug)]
-pub struct StateType {
-    /// The type's id.
-    pub id: fn() -> TypeId,
-    /// The type's name, for errors.
-    pub name: fn() -> &'static str,
-}
-
-impl StateType {
-    /// The state type `S`; that it is `Send` and `Sync` is asked where it is [fetched](crate::handler::Call::state).
-    pub const fn of<S: 'static>() -> Self {
-        Self { id: TypeId::of::<S>, name: std::any::type_name::<S> }
-    }
-}
-
-/// A place in the source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Location {
-    /// The file, as the compiler names it.
-    pub file: &'static str,
-    /// The line, from 1.
-    pub line: u32,
-    /// The column, from 1.
-    pub column: u32,
-}
-
-impl fmt::Display for Location {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}", self.file, self.line, self.column)
-    }
-}
+use crate::registration::{REGISTRATIONS, Registration, StateType};
+use crate::task::{Kind, Route, Shape};
+use crate::task_type::Task;
 
 /// The tasks a program can run.
 ///

@@ -4,7 +4,8 @@ use super::Client;
 use crate::backend::{DeleteQueue, Purged, QueueRecord, RouteStats, Stats, TaskRecord, Touch};
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
-use crate::task::{Task, TaskId, TaskName};
+use crate::task::{TaskId, TaskName};
+use crate::task_type::Task;
 
 impl Client {
     /// The stored task of this id; `None` once it is over.
@@ -169,7 +170,7 @@ impl Client {
         let queue = request.queue.clone();
         let purged = self.backend().delete_queue(request).await?;
         // It is made anew without it.
-        self.forget_raised(&queue);
+        self.0.retention.forget(&queue);
         Ok(purged)
     }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::payloads::{PayloadSettings, Payloads};
 use super::retention::StatedRetention;
+use super::spilling::{PayloadSettings, Payloads};
 use super::storage::Storage;
 use super::trace::TraceHook;
 use super::{Client, Inner, url};
@@ -44,7 +44,7 @@ pub struct ClientBuilder {
     inline: bool,
     retention: Retention,
     pub(super) payloads: PayloadSettings,
-    pub(super) trace: TraceHook,
+    trace: TraceHook,
 }
 
 impl Default for ClientBuilder {
@@ -111,6 +111,17 @@ impl ClientBuilder {
     /// The clock that the client and its workers read; the machine's by default.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Asks `hook` at every `defer`, on the thread that polls it, for the current trace: the value of a header
+    /// `traceparent` of W3C's [Trace Context](https://www.w3.org/TR/trace-context/#traceparent-header).
+    ///
+    /// It travels beside the task, is a field of the span of every attempt, and handlers read it with
+    /// [`TaskContext::traceparent`](crate::TaskContext::traceparent). Where the hook gives none, what a handler defers
+    /// belongs to the trace of its own task. A value that is no `traceparent` is left out, with a warning.
+    pub fn trace_context(mut self, hook: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
+        self.trace = TraceHook::new(hook);
         self
     }
 
@@ -186,6 +197,31 @@ impl ClientBuilder {
 }
 
 impl Client {
+    /// A client of the backend that `url` names, with every linked task and no state.
+    ///
+    /// `memory:` is a new, empty queue in this process, for tests. `sqlite:FILE` is a file that is made if missing,
+    /// for any number of processes of one machine (feature `sqlite`). `cloudtasks://PROJECT/LOCATION?..` is Google Cloud
+    /// Tasks, which calls handlers over HTTP (feature `cloud-tasks`); its parameters are told at `CloudTasks::open`.
+    ///
+    /// # Errors
+    /// [`Error::Url`] if the URL names no backend of this build, [`Error::Storage`] if it cannot be opened.
+    pub async fn open(url: &str) -> Result<Self, Error> {
+        Self::builder().open(url).await
+    }
+
+    /// A client of the backend that the environment variable `GAE_TASKS_URL` names; `sqlite:gae-tasks.db` if unset.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn from_env() -> Result<Self, Error> {
+        Self::builder().from_env().await
+    }
+
+    /// A builder, for a client with state, a chosen set of tasks, or other settings.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
+    }
+
     /// A client of this backend, with every linked task, no state and no settings.
     pub(super) fn of(backend: impl Pull) -> Self {
         let storage = Storage::Pull(Arc::new(backend));

@@ -2,13 +2,18 @@
 
 use std::cell::RefCell;
 use std::marker::PhantomData;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use super::Client;
-use crate::context::Ambient;
+use crate::context::Surroundings;
 use crate::error::Error;
 
 static INSTALLED: OnceLock<Client> = OnceLock::new();
+
+tokio::task_local! {
+    /// The client of the innermost scope.
+    static SCOPED: Client;
+}
 
 thread_local! {
     /// The clients entered on this thread, each with the number its guard knows it by.
@@ -26,9 +31,7 @@ impl Client {
 
     /// Makes this the client of `future`, but not of what it spawns.
     pub fn scope<F: Future>(&self, future: F) -> impl Future<Output = F::Output> {
-        let mut ambient = Ambient::current();
-        ambient.client = Some(Arc::new(self.clone()));
-        ambient.scope(future)
+        SCOPED.scope(self.clone(), future)
     }
 
     /// Makes this the client of this thread until the guard is dropped: in a test with a current-thread runtime, of
@@ -45,10 +48,17 @@ impl Client {
     /// The client that code here defers with: that of the innermost [`scope`](Self::scope) (a handler is in its
     /// worker's), else of the innermost [`enter`](Self::enter) of this thread, else the installed one.
     pub fn current() -> Option<Self> {
-        let scoped = Ambient::with(|ambient| ambient.client.as_ref()?.downcast_ref::<Self>().cloned()).flatten();
+        let scoped = SCOPED.try_with(Self::clone).ok();
         scoped
             .or_else(|| ENTERED.with_borrow(|entered| Some(entered.last()?.1.clone())))
             .or_else(|| INSTALLED.get().cloned())
+    }
+}
+
+/// The handlers that a client has run defer with it.
+impl Surroundings for Client {
+    fn within(&self, work: &mut dyn FnMut()) {
+        SCOPED.sync_scope(self.clone(), work);
     }
 }
 

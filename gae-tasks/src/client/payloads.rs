@@ -1,61 +1,8 @@
 //! Payloads too large to travel with their tasks: where they go, and from which size on.
 
-use std::sync::Arc;
-
-use super::storage::Storage;
 use super::{Client, ClientBuilder};
 use crate::backend::NewTask;
-use crate::clock::Clock;
-use crate::error::Error;
-use crate::payload_store::{IntoPayloadStore, PayloadStore, Shelf};
-
-/// Bytes of a payload that travels with its task; what Google tells for a task of Cloud Tasks.
-const INLINE: usize = 100 * 1024;
-
-/// Bytes of a payload that goes to a store.
-const MOST: usize = 64 * 1024 * 1024;
-
-/// Where payloads go, and from which size on.
-#[derive(Debug)]
-pub(super) struct PayloadSettings {
-    store: Option<Result<Arc<dyn PayloadStore>, Error>>,
-    inline: usize,
-    most: usize,
-}
-
-impl Default for PayloadSettings {
-    fn default() -> Self {
-        Self { store: None, inline: INLINE, most: MOST }
-    }
-}
-
-impl PayloadSettings {
-    /// What becomes of the settings around `storage`, if a store that was given can be had.
-    pub(super) fn open(self, clock: &Arc<dyn Clock>, storage: &mut Storage) -> Result<Payloads, Error> {
-        let Self { store, inline, most } = self;
-        let Some(store) = store.transpose()? else { return Ok(Payloads::none(storage)) };
-        let inline = inline.min(storage.backend().capabilities().max_payload);
-        let shelf = Shelf::new(store, Arc::clone(clock));
-        storage.spill(&shelf, inline);
-        Ok(Payloads { shelf: Some(shelf), inline, most: most.max(inline) })
-    }
-}
-
-/// Where a client's payloads are, and how large they may be.
-#[derive(Debug)]
-pub(super) struct Payloads {
-    shelf: Option<Shelf>,
-    inline: usize,
-    most: usize,
-}
-
-impl Payloads {
-    /// Without a store all travel with their tasks.
-    pub(super) fn none(storage: &Storage) -> Self {
-        let most = storage.backend().capabilities().max_payload;
-        Self { shelf: None, inline: most, most }
-    }
-}
+use crate::payload_store::{IntoPayloadStore, Shelf};
 
 impl ClientBuilder {
     /// Where payloads go that are larger than the [inline limit](Self::inline_payload): a folder or an object store by

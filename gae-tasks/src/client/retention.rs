@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
-use super::Client;
+use crate::backend::Backend;
 use crate::error::Error;
 use crate::queue::QueueName;
 use crate::retention::Retention;
@@ -20,36 +20,33 @@ impl StatedRetention {
         Self { stated, raised: Mutex::default() }
     }
 
-    fn is_raised(&self, queue: &QueueName) -> bool {
+    /// Whether it is stored with `queue`, or none is stated.
+    pub(super) fn is_raised(&self, queue: &QueueName) -> bool {
         !self.stated.is_stated() || self.raised.lock().unwrap_or_else(PoisonError::into_inner).contains(queue)
     }
-}
 
-impl Client {
-    /// Stores the stated retention with these queues, once each.
-    pub(crate) async fn raise_retention(&self, queues: impl IntoIterator<Item = &QueueName>) -> Result<(), Error> {
-        let retention = &self.0.retention;
+    /// What the builder stated.
+    pub(super) fn stated(&self) -> Retention {
+        self.stated
+    }
+
+    /// Stores it with these queues, once each.
+    pub(super) async fn raise(
+        &self,
+        backend: &dyn Backend,
+        queues: impl IntoIterator<Item = &QueueName>,
+    ) -> Result<(), Error> {
         for queue in queues {
-            if !retention.is_raised(queue) {
-                self.backend().raise_retention(queue.clone(), retention.stated).await?;
-                retention.raised.lock().unwrap_or_else(PoisonError::into_inner).insert(queue.clone());
+            if !self.is_raised(queue) {
+                backend.raise_retention(queue.clone(), self.stated).await?;
+                self.raised.lock().unwrap_or_else(PoisonError::into_inner).insert(queue.clone());
             }
         }
         Ok(())
     }
 
-    /// Stores the stated retention with this queue once more, when it is met next.
-    pub(super) fn forget_raised(&self, queue: &QueueName) {
-        self.0.retention.raised.lock().unwrap_or_else(PoisonError::into_inner).remove(queue);
-    }
-
-    /// The retention that the builder stated.
-    pub(super) fn stated_retention(&self) -> Retention {
-        self.0.retention.stated
-    }
-
-    /// Whether the stated retention is stored with `queue`, or none is stated.
-    pub(crate) fn has_raised(&self, queue: &QueueName) -> bool {
-        self.0.retention.is_raised(queue)
+    /// Stores it with this queue once more, when it is met next.
+    pub(super) fn forget(&self, queue: &QueueName) {
+        self.raised.lock().unwrap_or_else(PoisonError::into_inner).remove(queue);
     }
 }

@@ -3,32 +3,22 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Client, ClientBuilder};
 use crate::attributes::is_traceparent;
-use crate::context::Ambient;
+use crate::context::TaskContext;
 use crate::log;
 
 /// Tells the trace that the calling code belongs to.
 #[derive(Clone, Default)]
 pub(super) struct TraceHook(Option<Arc<dyn Fn() -> Option<String> + Send + Sync>>);
 
-impl ClientBuilder {
-    /// Asks `hook` at every `defer`, on the thread that polls it, for the current trace: the value of a header
-    /// `traceparent` of W3C's [Trace Context](https://www.w3.org/TR/trace-context/#traceparent-header).
-    ///
-    /// It travels beside the task, is a field of the span of every attempt, and handlers read it with
-    /// [`TaskContext::traceparent`](crate::TaskContext::traceparent). Where the hook gives none, what a handler defers
-    /// belongs to the trace of its own task. A value that is no `traceparent` is left out, with a warning.
-    pub fn trace_context(mut self, hook: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
-        self.trace = TraceHook(Some(Arc::new(hook)));
-        self
+impl TraceHook {
+    pub(super) fn new(hook: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(hook)))
     }
-}
 
-impl Client {
     /// The trace that a task belongs to which is deferred here and now.
-    pub(crate) fn traceparent(&self) -> Option<String> {
-        let told = self.0.trace.0.as_ref().and_then(|hook| hook());
+    pub(super) fn traceparent(&self) -> Option<String> {
+        let told = self.0.as_ref().and_then(|hook| hook());
         let told = told.filter(|text| {
             let is_one = is_traceparent(text);
             if !is_one {
@@ -38,7 +28,7 @@ impl Client {
             }
             is_one
         });
-        told.or_else(|| Ambient::with(|ambient| Some(ambient.context.as_ref()?.traceparent()?.to_owned())).flatten())
+        told.or_else(|| TaskContext::with_current(|context| Some(context.traceparent()?.to_owned())).flatten())
     }
 }
 

@@ -9,7 +9,7 @@ use crate::backend::{Capabilities, NewTask};
 use crate::client::Client;
 use crate::error::Error;
 use crate::queue::{QueueName, spread};
-use crate::registry::Registration;
+use crate::registration::Registration;
 use crate::task::{Kind, TaskId, TaskName, TaskSpec};
 use crate::time::Schedule;
 

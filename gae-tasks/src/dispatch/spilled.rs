@@ -1,6 +1,7 @@
 //! Attempts at tasks whose payload is in a payload store: it is loaded first, under the attempt's deadline.
 
 use std::pin::pin;
+use std::sync::Arc;
 
 use super::{DeadlineMissed, Dispatcher, Permit, caught};
 #[cfg(feature = "push")]
@@ -10,7 +11,7 @@ use crate::context::TaskContext;
 use crate::log;
 use crate::outcome::Outcome;
 use crate::payload_store::load;
-use crate::registry::Registration;
+use crate::registration::Registration;
 
 impl Dispatcher {
     /// One attempt, loading included in its deadline.
@@ -19,7 +20,7 @@ impl Dispatcher {
         registration: &Registration,
         spilled: &Spilled,
         context: &TaskContext,
-        permit: Option<Permit>,
+        permit: Option<Arc<dyn Permit>>,
     ) -> Outcome {
         caught(pin!(Some(self.load_and_attempt(registration, spilled, context, permit)))).await
     }
@@ -29,7 +30,7 @@ impl Dispatcher {
         registration: &Registration,
         spilled: &Spilled,
         context: &TaskContext,
-        permit: Option<Permit>,
+        permit: Option<Arc<dyn Permit>>,
     ) -> Outcome {
         let begun = self.clock.monotonic();
         let store = self.payloads.as_ref().map(|shelf| &*shelf.store);

@@ -10,7 +10,7 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 
-use super::{IntoPayloadStore, PayloadStore, Stored};
+use super::store::{IntoPayloadStore, PayloadStore, Stored};
 use crate::error::Error;
 use crate::outcome::BoxError;
 use crate::task::TaskId;

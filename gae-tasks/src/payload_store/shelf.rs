@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use super::PayloadStore;
+use super::store::PayloadStore;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::task::Kind;

@@ -1,6 +1,5 @@
 //! Makes the attempt that a request asks for, unless the task has been tried enough or nothing here can run it.
 
-use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,18 +8,18 @@ use http::HeaderMap;
 
 use super::dead_letter::DeadLetter;
 use super::limits::{Limits, is_nearly_over};
+use super::plan::{Place, Plan};
 use super::request::{self, Told};
 use super::response::Answer;
-use super::service::{Place, Plan};
 use crate::backend::lifecycle::{Change, Facts};
 use crate::backend::{BoxFuture, NewTask, Verdict};
 use crate::context::{AttemptInfo, TaskContext};
-use crate::dispatch::{DEFAULT_DEADLINE, DeadlineMissed};
+use crate::dispatch::{DEFAULT_DEADLINE, DeadlineMissed, Permit};
 use crate::envelope::{Envelope, EnvelopeError, Preamble};
 use crate::log;
 use crate::outcome::{Failure, Outcome, chain};
 use crate::queue::QueueName;
-use crate::registry::Registration;
+use crate::registration::Registration;
 use crate::task::{Kind, Shape, TaskId, TaskName, TaskSpec};
 use crate::time::Timestamp;
 
@@ -37,7 +36,7 @@ pub(super) struct Delivery<'a> {
     pub(super) headers: &'a HeaderMap,
     pub(super) body: Bytes,
     /// Given back when the last code of the attempt has ended.
-    pub(super) permit: Arc<dyn Any + Send + Sync>,
+    pub(super) permit: Arc<dyn Permit>,
 }
 
 impl Delivery<'_> {

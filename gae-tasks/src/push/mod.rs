@@ -36,6 +36,7 @@ mod attempt;
 mod body;
 mod dead_letter;
 mod limits;
+mod plan;
 mod request;
 mod response;
 mod service;
@@ -43,7 +44,7 @@ pub mod verify;
 
 pub use dead_letter::DeadLetter;
 pub(crate) use dead_letter::Sink;
-pub(crate) use service::Plan;
+pub(crate) use plan::Plan;
 pub use service::{PushFuture, PushService};
 
 /// Whether a request or a response with these extensions was proven to come from the queue: what a [`PushService`]

@@ -6,26 +6,22 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Method, Request, Response};
+use http::{Request, Response};
 use http_body::Body;
 use http_body_util::Full;
 
 use super::attempt::Delivery;
-use super::dead_letter::Sink;
+use super::plan::{Place, Plan};
 use super::response::Answer;
-use super::verify::{AnyOf, Verified, Verify};
+use super::verify::{Verified, Verify};
 use super::{body, request};
 use crate::backend::BoxFuture;
-use crate::clock::Clock;
-use crate::dispatch::Dispatcher;
+use crate::dispatch::Permit;
 use crate::log;
 use crate::outcome::BoxError;
-use crate::registry::Registry;
-use crate::task::Kind;
 use crate::unwind;
 
 /// Runs the tasks that a queue sends over HTTP: a [tower](tower_service) service to mount on your own router, under your
@@ -67,24 +63,6 @@ use crate::unwind;
 /// ```
 #[derive(Clone)]
 pub struct PushService(Arc<Plan>);
-
-/// What a service is made from.
-#[derive(Debug)]
-pub(crate) struct Plan {
-    pub(crate) registry: Arc<Registry>,
-    pub(crate) dispatcher: Dispatcher,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) verifiers: AnyOf,
-    pub(crate) sink: Sink,
-    /// What stands before `/{kind}`; empty if a router strips it.
-    pub(crate) prefix: String,
-    pub(crate) concurrency: usize,
-    pub(crate) max_body: usize,
-    pub(crate) body_time: Duration,
-    pub(crate) give_up: Duration,
-    /// How many requests are under way.
-    pub(crate) running: Arc<AtomicUsize>,
-}
 
 impl PushService {
     pub(crate) fn new(plan: Plan) -> Self {
@@ -148,31 +126,9 @@ impl PushService {
 }
 
 impl Plan {
-    /// What the path and the method of a request tell.
-    fn place<'a>(&self, parts: &'a Parts) -> Result<Place<'a>, Answer> {
-        let place = self.place_of(parts.uri.path()).ok_or(Answer::NoSuchPath)?;
-        match parts.method {
-            Method::POST => Ok(place),
-            _ if place.is_ours => Err(Answer::NotPost),
-            _ => Err(Answer::NoSuchPath),
-        }
-    }
-
-    fn place_of<'a>(&self, path: &'a str) -> Option<Place<'a>> {
-        // What is known needs no look at its letters.
-        let is_known = |kind: &str| self.registry.by_kind(kind).is_some();
-        let is_kind = |kind: &str| is_known(kind) || Kind::new(kind).is_ok();
-        let after_prefix = path.strip_prefix(self.prefix.as_str()).and_then(|rest| rest.strip_prefix('/'));
-        if let Some(kind) = after_prefix.filter(|kind| is_kind(kind)) {
-            return Some(Place { kind, is_ours: true });
-        }
-        let kind = path.strip_prefix('/').filter(|kind| is_kind(kind))?;
-        Some(Place { kind, is_ours: is_known(kind) })
-    }
-
     /// Room for one more.
-    fn permit(&self) -> Option<Arc<Permit>> {
-        let permit = Permit::take(&self.running, self.concurrency);
+    fn permit(&self) -> Option<Arc<Room>> {
+        let permit = Room::take(&self.running, self.concurrency);
         if permit.is_none() {
             log::say(|| {
                 tracing::warn!(concurrency = self.concurrency, "no room for another task: the queue is slowed down")
@@ -181,7 +137,7 @@ impl Plan {
         permit
     }
 
-    async fn attempt<B>(&self, parts: &Parts, place: Place<'_>, body: B, permit: Arc<Permit>) -> Answer
+    async fn attempt<B>(&self, parts: &Parts, place: Place<'_>, body: B, permit: Arc<dyn Permit>) -> Answer
     where
         B: Body,
         B::Error: Into<BoxError>,
@@ -203,20 +159,11 @@ impl Plan {
     }
 }
 
-/// What a URL tells.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Place<'a> {
-    /// For people, and for what is no task.
-    pub(super) kind: &'a str,
-    /// Whether it has the prefix, or a known kind: else a router may have stripped the prefix, or it is anything.
-    pub(super) is_ours: bool,
-}
-
 /// Counts a request as under way.
 #[derive(Debug)]
-struct Permit(Arc<AtomicUsize>);
+struct Room(Arc<AtomicUsize>);
 
-impl Permit {
+impl Room {
     fn take(running: &Arc<AtomicUsize>, limit: usize) -> Option<Arc<Self>> {
         // A permit that is one too many gives itself back.
         let before = running.fetch_add(1, Ordering::AcqRel);
@@ -225,7 +172,9 @@ impl Permit {
     }
 }
 
-impl Drop for Permit {
+impl Permit for Room {}
+
+impl Drop for Room {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }

@@ -1,6 +1,5 @@
-//! Names of tasks, which de-duplicate them, and the answer to who defers.
+//! Names of tasks, which de-duplicate them.
 
-use super::id::TaskId;
 use crate::error::Error;
 use crate::text::show_as_text;
 
@@ -32,23 +31,6 @@ impl TaskName {
 }
 
 show_as_text!(TaskName);
-
-/// The answer to a defer: the task is stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Deferred {
-    /// The id of the task; where the name was in use, that of the task that has it, or had it until it was over.
-    pub id: TaskId,
-    /// Whether this call created the task; `false` where the name was in use.
-    pub created: bool,
-}
-
-impl Deferred {
-    /// The task of this id, which the call `created` or found.
-    pub const fn new(id: TaskId, created: bool) -> Self {
-        Self { id, created }
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -4,8 +4,8 @@ use std::fmt;
 
 use crate::backend::{List, TaskFilter, TaskRecord, TaskState};
 use crate::client::Client;
-use crate::payload::{self, Args};
-use crate::task::{Kind, Task};
+use crate::task::Kind;
+use crate::task_type::{Args, Task, decode};
 
 /// Asserts that a task was deferred with a client and is not over; with a closure, that its args match.
 ///
@@ -86,7 +86,7 @@ pub fn matching<T: Task>(client: &Client, matches: impl Fn(&T::Args) -> bool) ->
                 found.args.push("(other parameters)".to_owned());
                 continue;
             }
-            match payload::decode::<T::Args>(record.payload.as_deref().unwrap_or_default()) {
+            match decode::<T::Args>(record.payload.as_deref().unwrap_or_default()) {
                 Ok(args) => {
                     found.matching += usize::from(matches(&args));
                     found.args.push(Described(&args).to_string());

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use crate::backend::{Lease, LeasedTask, Pull, Room, Routes, Settle, Settlement, Verdict};
 use crate::client::Client;
-use crate::context::{Ambient, AttemptInfo, TaskContext};
+use crate::context::{AttemptInfo, TaskContext};
 use crate::defer::Defer;
 use crate::error::{Error, no_problems};
 use crate::outcome::Outcome;
 use crate::queue::QueueName;
-use crate::registry::Registration;
+use crate::registration::Registration;
 use crate::task::{Kind, TaskId};
 
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
@@ -107,9 +107,7 @@ impl TaskContext {
 
     /// Runs `future` as part of this attempt: [`current()`](crate::current) is this context there.
     pub fn scope<F: Future>(&self, future: F) -> impl Future<Output = F::Output> {
-        let mut ambient = Ambient::current();
-        ambient.context = Some(self.clone());
-        ambient.scope(future)
+        self.around(future)
     }
 
     /// Cancels the attempt, as a missed deadline does.

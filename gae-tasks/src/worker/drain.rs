@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use super::Crew;
+use super::crew::Crew;
 use super::keep::Keeper;
 use super::settle::Settler;
 use crate::backend::{BoxFuture, Settlement, Verdict};

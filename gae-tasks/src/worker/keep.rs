@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::{Crew, pause};
+use super::crew::{Crew, pause};
 use crate::backend::Extend;
 use crate::error::Error;
 use crate::log;

@@ -8,10 +8,11 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::ahead::{Ahead, Load, Rate};
+use super::crew::{Crew, pause};
 use super::drain::Shutdown;
+use super::run;
 use super::settle::Settler;
 use super::suspects::Claim;
-use super::{Crew, pause, run};
 use crate::backend::{Lease, Leased, LeasedTask, Room, Settlement, Standing, Verdict};
 use crate::log;
 use crate::queue::QueueName;

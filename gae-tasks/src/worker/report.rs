@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Crew;
+use super::crew::Crew;
 use crate::backend::{List, RouteStats, TaskFilter};
 use crate::log;
 use crate::task::TaskId;

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinSet;
 
-use super::Crew;
+use super::crew::Crew;
 use super::held::Held;
 use super::waiting::Waiting;
 use crate::backend::{LeasedTask, Settlement, Verdict};
 use crate::context::TaskContext;
 use crate::log;
 use crate::outcome::Outcome;
-use crate::registry::Registration;
+use crate::registration::Registration;
 use crate::unwind;
 
 /// Has as many runners as `wanted`: those that have ended are replaced.

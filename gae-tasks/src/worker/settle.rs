@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 
-use super::{Crew, pause};
+use super::crew::{Crew, pause};
 use crate::backend::{Settle, Settled, Settlement, Verdict};
 use crate::log;
 

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
+use super::crew::Crew;
+use super::report;
 use super::watch::Watch;
-use super::{Crew, report};
 use crate::backend::Sweep;
 use crate::log;
 

@@ -68,6 +68,12 @@ async fn slow(#[state] stage: &Stage) {
     stage.gate.0.acquire().await.unwrap().forget();
 }
 
+#[deferred(queue = "slow-too")]
+async fn slow_too(#[state] stage: &Stage) {
+    stage.begin("slow-too");
+    stage.gate.0.acquire().await.unwrap().forget();
+}
+
 fn program(stage: &Stage) -> ClientBuilder {
     Client::builder().registry(crate::tasks_of(module_path!())).state(stage.clone())
 }
@@ -100,6 +106,27 @@ async fn ten_tasks_do_not_wait_for_the_long_backlog_of_another_queue_on_sqlite()
     let tasks = program(&stage).build(Sqlite::open(folder.path().join("tasks.db")).await.unwrap()).unwrap();
     let last = last_small(&stage, &tasks).await;
     assert!(last < 40, "the last one is number {last}");
+}
+
+/// Each lease brings one task, so the turns go on from lease to lease.
+#[tokio::test]
+async fn a_worker_that_leases_one_task_at_a_time_takes_them_in_turn() {
+    let stage = Stage::default();
+    let tasks = program(&stage).build(Memory::new()).unwrap();
+    tasks.defer_many((0..6).map(|_| slow::defer())).await.unwrap();
+    tasks.defer_many((0..6).map(|_| slow_too::defer())).await.unwrap();
+    let all_have_begun = {
+        let stage = stage.clone();
+        async move {
+            for begun in 1..=12 {
+                stage.until(|stage| stage.begun().len() == begun).await;
+                stage.gate.0.add_permits(1);
+            }
+        }
+    };
+    tasks.worker().concurrency(1).with_graceful_shutdown(all_have_begun).await.unwrap();
+    let first: Vec<_> = stage.begun().into_iter().take(6).collect();
+    assert_eq!(first.iter().filter(|name| **name == "slow").count(), 3, "{first:?}");
 }
 
 #[tokio::test]

@@ -10,11 +10,13 @@ use google_cloud_auth::credentials::{Builder as DefaultCredentials, anonymous};
 use google_cloud_gax::retry_policy::NeverRetry;
 use google_cloud_tasks_v2::client::CloudTasks as Google;
 
+use super::CloudTasks;
 use super::error::failed;
+use super::limits::MAX_TASK_BYTES;
 use super::name::Place;
 use super::runtime::Runtime;
+use super::shared::Shared;
 use super::target::{Http, Origin, Routing, Target, Token};
-use super::{CloudTasks, MAX_TASK_BYTES, Shared};
 use crate::envelope::PREFIX;
 use crate::error::{Error, no_problems};
 
@@ -78,6 +80,13 @@ impl fmt::Debug for CloudTasksBuilder {
             .field("time_limit", &self.time_limit)
             .field("max_payload", &self.max_payload)
             .finish()
+    }
+}
+
+impl CloudTasks {
+    /// Queues of this project in this region, e.g. `europe-west1`.
+    pub fn builder(project: impl Into<String>, location: impl Into<String>) -> CloudTasksBuilder {
+        CloudTasksBuilder::new(project.into(), location.into())
     }
 }
 

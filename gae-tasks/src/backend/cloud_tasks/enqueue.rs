@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::StreamExt;
 
-use super::Shared;
 use super::call::{Failure, call, is_duplicate, is_missing};
 use super::error::{Asked, Sent, failed, not_stored};
 use super::request::{Draft, Mark};
+use super::shared::Shared;
 use crate::backend::NewTask;
 use crate::error::Error;
 use crate::log;

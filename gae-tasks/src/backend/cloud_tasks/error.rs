@@ -6,9 +6,9 @@ use google_cloud_gax::error::Error as GoogleError;
 use google_cloud_gax::error::rpc::Code;
 
 use super::call::Failure;
+use super::limits::{HORIZON, MAX_TASK_BYTES, NAME};
 use super::name::Place;
 use super::target::Target;
-use super::{HORIZON, MAX_TASK_BYTES, NAME};
 use crate::backend::NewTask;
 use crate::error::Error;
 use crate::outcome::BoxError;

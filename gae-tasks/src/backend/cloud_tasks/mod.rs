@@ -4,45 +4,35 @@ mod builder;
 mod call;
 mod enqueue;
 mod error;
+mod limits;
 mod name;
 mod queue;
 mod read;
 mod record;
 mod request;
 mod runtime;
+mod shared;
 mod target;
 mod url;
 
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use google_cloud_tasks_v2::client::CloudTasks as Google;
-
 pub use self::builder::CloudTasksBuilder;
-use self::name::Place;
+use self::limits::{HORIZON, NAME};
 use self::runtime::Runtime;
+use self::shared::Shared;
 use self::target::Target;
 use super::{
     Answer, Backend, Bury, Capabilities, DeleteQueue, Enqueue, List, Purged, QueueRecord, RouteStats, TaskRecord,
     Touch, sealed,
 };
 use crate::error::Error;
-use crate::queue::{QueueConfig, QueueName, RetryConfig};
+use crate::queue::{QueueConfig, QueueName};
 use crate::retention::Retention;
 use crate::task::{Deferred, TaskId, TaskName};
 use crate::time::{Now, Timestamp};
-
-/// The backend's name, in errors and as the scheme of its URLs.
-const NAME: &str = "cloudtasks";
-
-/// How far ahead Google schedules tasks. Source: `Task.schedule_time` of the API.
-const HORIZON: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-
-/// The most bytes of a stored task, with everything that belongs to it. Google's documentation says 1 MiB; measured, it
-/// is a little less.
-const MAX_TASK_BYTES: usize = 1_048_569;
 
 /// Queues of Google Cloud Tasks. They are there for a program of any size, and call it over HTTP: its
 /// push service runs what they bring.
@@ -60,7 +50,8 @@ const MAX_TASK_BYTES: usize = 1_048_569;
 ///
 /// - *Queues* must exist before tasks are deferred to them: [`Client::put_queue`](crate::Client::put_queue) or `gcloud
 ///   tasks queues create`. One that `put_queue` has written never gives a task up; the limits of its
-///   [`RetryConfig`] are remembered by this process, travel with the tasks it defers, and are kept by the handler.
+///   [`RetryConfig`](crate::RetryConfig) are remembered by this process, travel with the tasks it defers, and are kept
+///   by the handler.
 /// - *No duplicates.* Every task has a name at Google, made of its id if it was given none, so that a call whose
 ///   answer was lost can be repeated, and is, within the [time limit](CloudTasksBuilder::time_limit).
 /// - *The id of a named task* follows from its queue and its name: a duplicate is answered with it. Its handler and its
@@ -84,54 +75,7 @@ pub struct CloudTasks {
     runtime: Runtime,
 }
 
-/// What calls need, wherever they run.
-struct Shared {
-    google: Google,
-    place: Place,
-    target: Target,
-    prefix: String,
-    headers: Vec<(String, String)>,
-    time_limit: Duration,
-    max_payload: usize,
-    /// Of the queues that this process has configured.
-    retries: Mutex<HashMap<QueueName, RetryConfig>>,
-}
-
 impl CloudTasks {
-    /// Queues of this project in this region, e.g. `europe-west1`.
-    pub fn builder(project: impl Into<String>, location: impl Into<String>) -> CloudTasksBuilder {
-        CloudTasksBuilder::new(project.into(), location.into())
-    }
-
-    /// The queues that a URL names: `cloudtasks://PROJECT/LOCATION`, and after a `?` any of these, joined by `&`:
-    ///
-    /// | parameter | meaning |
-    /// |---|---|
-    /// | `url` | [the server](CloudTasksBuilder::http) that tasks are sent to, e.g. `https://worker-abc.a.run.app` |
-    /// | `service_account` | [whose OIDC token](CloudTasksBuilder::service_account) its requests carry |
-    /// | `audience` | [of that token](CloudTasksBuilder::audience); by default the `url` |
-    /// | `target` | `app-engine`: tasks are sent to [App Engine](CloudTasksBuilder::app_engine); on App Engine the default |
-    /// | `service` | [the service](CloudTasksBuilder::service) of App Engine for all tasks |
-    /// | `version` | [its version](CloudTasksBuilder::version) |
-    /// | `background_service` | [the service](CloudTasksBuilder::background_service) for what `default` defers |
-    /// | `prefix` | [what paths begin with](CloudTasksBuilder::prefix); `/_cb/deferred` |
-    /// | `endpoint` | [where Cloud Tasks is](CloudTasksBuilder::endpoint), e.g. `http://127.0.0.1:8123` |
-    /// | `credentials` | `anonymous`: [none](CloudTasksBuilder::anonymous), for local servers |
-    /// | `time_limit` | [of a call](CloudTasksBuilder::time_limit); `10s` |
-    /// | `max_payload` | [bytes](CloudTasksBuilder::max_payload); `100000` |
-    ///
-    /// Characters of a value that mean something in a URL (`&`, `+`, `%`, `#`) are written as `%XX`.
-    ///
-    /// # Errors
-    /// [`Error::Url`] if it is no such URL, and as [`CloudTasksBuilder::build`].
-    pub async fn open(url: &str) -> Result<Self, Error> {
-        let refused = |problem: String| Error::Url { url: url.to_owned(), problem };
-        let rest = url
-            .strip_prefix("cloudtasks:")
-            .ok_or_else(|| refused("has another scheme than `cloudtasks`".to_owned()))?;
-        url::parse(rest).map_err(refused)?.build().await
-    }
-
     /// Does `work` where the client is at home; without a runtime here, and whatever becomes of the caller.
     fn run<T, F>(&self, work: impl FnOnce(Arc<Shared>) -> F) -> Answer<'_, T>
     where
@@ -139,21 +83,6 @@ impl CloudTasks {
         F: Future<Output = Result<T, Error>> + Send + 'static,
     {
         Box::pin(self.runtime.run(work(Arc::clone(&self.shared))))
-    }
-}
-
-impl Shared {
-    /// The retry settings that this process has given to a queue.
-    fn retries_of(&self, queue: &QueueName) -> Option<RetryConfig> {
-        self.retries.lock().unwrap_or_else(PoisonError::into_inner).get(queue).cloned()
-    }
-
-    fn forget(&self, queue: &QueueName) {
-        self.retries.lock().unwrap_or_else(PoisonError::into_inner).remove(queue);
-    }
-
-    fn remember(&self, queue: QueueName, retries: RetryConfig) {
-        self.retries.lock().unwrap_or_else(PoisonError::into_inner).insert(queue, retries);
     }
 }
 

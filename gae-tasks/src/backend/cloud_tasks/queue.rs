@@ -6,10 +6,10 @@ use google_cloud_tasks_v2::model::queue::State;
 use google_cloud_tasks_v2::model::{Queue, RetryConfig as GoogleRetries};
 use google_cloud_wkt::FieldMask;
 
-use super::Shared;
 use super::call::{call, is_missing};
 use super::error::{Asked, refused};
 use super::name::last_part;
+use super::shared::Shared;
 use crate::backend::{DeleteQueue, Purged, QueueRecord};
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName, RetryConfig};

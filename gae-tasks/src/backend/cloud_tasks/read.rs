@@ -6,11 +6,11 @@ use futures_util::{StreamExt, TryStreamExt};
 use google_cloud_tasks_v2::model::Task;
 use google_cloud_tasks_v2::model::task::View;
 
-use super::Shared;
 use super::call::{Failure, call, is_missing};
 use super::error::{Asked, refused};
 use super::name::{id_of, is_unnamed, last_part, of_unnamed};
 use super::record::{record, summary};
+use super::shared::Shared;
 use crate::backend::record::error_text;
 use crate::backend::{List, RouteStats, Stats, TaskRecord, TaskState};
 use crate::error::Error;

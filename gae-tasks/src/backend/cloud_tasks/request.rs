@@ -6,10 +6,11 @@ use bytes::Bytes;
 use google_cloud_tasks_v2::model::task::MessageType;
 use google_cloud_tasks_v2::model::{CreateTaskRequest, Task};
 
+use super::limits::NAME;
 use super::name::{id_for, of_unnamed};
 use super::queue::{duration, unlimited};
+use super::shared::Shared;
 use super::target::Parts;
-use super::{NAME, Shared};
 use crate::attributes::Attributes;
 use crate::backend::NewTask;
 use crate::envelope::Envelope;

@@ -6,7 +6,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 use tracing::Instrument;
 
-use super::NAME;
+use super::limits::NAME;
 use crate::error::Error;
 use crate::outcome::BoxError;
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use google_cloud_tasks_v2::model::task::MessageType;
 use google_cloud_tasks_v2::model::{AppEngineHttpRequest, AppEngineRouting, HttpMethod, HttpRequest, OidcToken};
 
-use super::NAME;
+use super::limits::NAME;
 use crate::attributes;
 use crate::error::Error;
 

@@ -2,7 +2,40 @@
 
 use std::time::Duration;
 
+use super::CloudTasks;
 use super::builder::CloudTasksBuilder;
+use crate::error::Error;
+
+impl CloudTasks {
+    /// The queues that a URL names: `cloudtasks://PROJECT/LOCATION`, and after a `?` any of these, joined by `&`:
+    ///
+    /// | parameter | meaning |
+    /// |---|---|
+    /// | `url` | [the server](CloudTasksBuilder::http) that tasks are sent to, e.g. `https://worker-abc.a.run.app` |
+    /// | `service_account` | [whose OIDC token](CloudTasksBuilder::service_account) its requests carry |
+    /// | `audience` | [of that token](CloudTasksBuilder::audience); by default the `url` |
+    /// | `target` | `app-engine`: tasks are sent to [App Engine](CloudTasksBuilder::app_engine); on App Engine the default |
+    /// | `service` | [the service](CloudTasksBuilder::service) of App Engine for all tasks |
+    /// | `version` | [its version](CloudTasksBuilder::version) |
+    /// | `background_service` | [the service](CloudTasksBuilder::background_service) for what `default` defers |
+    /// | `prefix` | [what paths begin with](CloudTasksBuilder::prefix); `/_cb/deferred` |
+    /// | `endpoint` | [where Cloud Tasks is](CloudTasksBuilder::endpoint), e.g. `http://127.0.0.1:8123` |
+    /// | `credentials` | `anonymous`: [none](CloudTasksBuilder::anonymous), for local servers |
+    /// | `time_limit` | [of a call](CloudTasksBuilder::time_limit); `10s` |
+    /// | `max_payload` | [bytes](CloudTasksBuilder::max_payload); `100000` |
+    ///
+    /// Characters of a value that mean something in a URL (`&`, `+`, `%`, `#`) are written as `%XX`.
+    ///
+    /// # Errors
+    /// [`Error::Url`] if it is no such URL, and as [`CloudTasksBuilder::build`].
+    pub async fn open(url: &str) -> Result<Self, Error> {
+        let refused = |problem: String| Error::Url { url: url.to_owned(), problem };
+        let rest = url
+            .strip_prefix("cloudtasks:")
+            .ok_or_else(|| refused("has another scheme than `cloudtasks`".to_owned()))?;
+        parse(rest).map_err(refused)?.build().await
+    }
+}
 
 /// What a parameter does to the builder; the problem, if its value is none.
 type Apply = fn(CloudTasksBuilder, &str) -> Result<CloudTasksBuilder, String>;
@@ -33,7 +66,7 @@ const PARAMETERS: &[(&str, Apply)] = &[
 ];
 
 /// The builder for what follows `cloudtasks:` in a URL, or what is wrong with that.
-pub(super) fn parse(rest: &str) -> Result<CloudTasksBuilder, String> {
+fn parse(rest: &str) -> Result<CloudTasksBuilder, String> {
     let rest = rest.strip_prefix("//").unwrap_or(rest);
     let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
     let place = path.strip_suffix('/').unwrap_or(path).split_once('/');
@@ -94,7 +127,7 @@ mod tests {
 
     #[test]
     fn every_parameter_is_documented() {
-        let docs = include_str!("mod.rs");
+        let docs = include_str!("url.rs");
         for (name, _) in PARAMETERS {
             assert!(docs.contains(&format!("/// | `{name}` |")), "`{name}` is not documented at `CloudTasks::open`");
         }

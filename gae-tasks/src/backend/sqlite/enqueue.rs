@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::call::Request;
 use super::connection::Durability;
-use super::error::Fault;
+use super::error::{Fault, NAME};
 use super::fresh::Fresh;
 use super::lane::{Catalogue, encoded};
 use super::manner::{Manner, one};
@@ -110,7 +110,7 @@ fn refused(task: &NewTask, fault: &Fault) -> Error {
     let source = fault.rule();
     let problem =
         format!("refuses the task {} of `{}`: a rule of the database is against it", task.spec.id, task.spec.kind);
-    Error::Storage { backend: super::NAME, problem, source: source.into() }
+    Error::Storage { backend: NAME, problem, source: source.into() }
 }
 
 pub(super) fn is_stored(connection: &Connection, task: &NewTask) -> Result<bool, Fault> {

@@ -9,6 +9,9 @@ use rusqlite::ErrorCode;
 
 use crate::error::Error;
 
+/// The backend's name in errors and logs.
+pub(super) const NAME: &str = "sqlite";
+
 /// A fault with the file it happened to. `Clone`: the callers that share a transaction share its failure.
 #[derive(Debug, Clone)]
 pub(super) struct Problem {
@@ -171,7 +174,7 @@ impl std::error::Error for Problem {}
 impl From<Problem> for Error {
     fn from(problem: Problem) -> Self {
         let text = problem.to_string();
-        Self::Storage { backend: super::NAME, problem: text, source: Box::new(Source(problem.fault)) }
+        Self::Storage { backend: NAME, problem: text, source: Box::new(Source(problem.fault)) }
     }
 }
 

@@ -48,6 +48,7 @@ use tokio::sync::watch;
 use self::admin::{Delete, PutQueue, RaiseRetention, Replay, RunNow, SetPaused, open_tasks};
 use self::call::Request;
 use self::enqueue::Storing;
+use self::error::NAME;
 use self::reader::Reader;
 use self::store::moment;
 use self::writer::Writer;
@@ -61,9 +62,6 @@ use crate::queue::{QueueConfig, QueueName};
 use crate::retention::Retention;
 use crate::task::{Deferred, TaskId, TaskName};
 use crate::time::Now;
-
-/// The backend's name in errors and logs.
-const NAME: &str = "sqlite";
 
 /// Tasks in a SQLite file.
 ///

@@ -16,8 +16,9 @@ const AT_ONCE: i64 = i64::MIN;
 /// Up to so many lanes are looked up one by one; for more, the rows that are due are read.
 const FEW: usize = 16;
 
-/// How many rows are read at a time.
-const MANY: i64 = 256;
+/// So many lanes that are due are put in their order here; more are read in it, so many at a time, past those that are not
+/// due.
+const MANY: usize = 256;
 
 pub(super) const FIRST: &str = "SELECT timed, due FROM gae_tasks_waiting WHERE lane = ?1 AND standing = ?2 \
                                 AND typeof(timed) = 'integer' AND typeof(due) = 'integer' AND typeof(task) = 'blob' \
@@ -180,12 +181,17 @@ impl<'a> Turns<'a> {
         now: Timestamp,
     ) -> Result<Self, Fault> {
         let mut turns = Self { connection, runnable, now, rest: Vec::new(), read: VecDeque::new() };
-        if runnable.lanes().len() > FEW {
+        let mut due = Vec::new();
+        each_due(connection, runnable, Standing::Clear, now, |place| {
+            due.push(place);
+            due.len() <= MANY
+        })?;
+        if due.len() > MANY {
             let first = last.unwrap_or(i64::MIN);
             turns.rest = vec![((i64::MIN, i64::MIN), first), ((first, i64::MAX), i64::MAX)];
             return Ok(turns);
         }
-        let due = due_lanes(connection, runnable, Standing::Clear, now)?;
+        due.sort_unstable();
         due.into_iter().for_each(|place| turns.add(&runnable.lanes()[place]));
         let passed = turns.read.iter().take_while(|(turn, _)| last.is_some_and(|last| *turn <= last)).count();
         turns.read.rotate_left(passed);
@@ -209,7 +215,7 @@ impl<'a> Turns<'a> {
     fn read_more(&mut self) -> Result<bool, Fault> {
         let Some(((turn, lane), until)) = self.rest.pop() else { return Ok(false) };
         let mut statement = self.connection.prepare_cached(TURNS)?;
-        let mut rows = statement.query(params![turn, lane, until, self.now.as_micros(), MANY])?;
+        let mut rows = statement.query(params![turn, lane, until, self.now.as_micros(), MANY as i64])?;
         let (mut count, mut last) = (0, None);
         while let Some(row) = rows.next()? {
             count += 1;

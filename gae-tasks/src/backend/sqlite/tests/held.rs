@@ -8,6 +8,7 @@ use rusqlite::Connection;
 
 use super::super::held::{self, Held, Members, Terms, Waited};
 use super::super::schema;
+use super::super::stray::Strays;
 use super::{Folder, at, enqueue, finish, ids, lease, settle_all, spoil, sweep, task, wait};
 use crate::backend::{
     Backend, Extend, LeaseRef, LeasedTask, Pull, Settled, Swept, TaskFilter, TaskState, Touch, Verdict,
@@ -139,6 +140,31 @@ fn what_is_dead_waits_or_is_leased_is_not_astray() {
         assert_eq!(sweep(&sqlite, at(100)), Swept::default());
     }
     assert_eq!(leased_ids(&sqlite), [leased[2].lease.id]);
+}
+
+#[test]
+fn a_task_that_was_put_back_and_leased_meanwhile_is_not_astray() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    enqueue(&sqlite, vec![task(b"x"), task(b"y")]).unwrap();
+    lease(&sqlite, at(100), 1);
+    let other = Connection::open(folder.file()).unwrap();
+    other.execute("DELETE FROM gae_tasks_lease", []).unwrap();
+    let mut strays = Strays::default();
+    assert!(strays.look(&other).unwrap());
+    assert_eq!(sweep(&sqlite, at(100)).recovered, 1, "another worker finds it first");
+    assert_eq!(lease(&sqlite, at(100), 10).tasks.len(), 2);
+    assert_eq!(strays.still_astray(&other).unwrap(), []);
+}
+
+#[test]
+fn a_dead_letter_is_not_astray() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    enqueue(&sqlite, vec![task(b"x")]).unwrap();
+    super::bury_due(&sqlite);
+    let other = Connection::open(folder.file()).unwrap();
+    assert!(!Strays::default().look(&other).unwrap());
 }
 
 #[test]

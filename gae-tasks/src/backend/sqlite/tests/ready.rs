@@ -61,6 +61,10 @@ fn a_deleted_task_leaves_no_row_behind() {
     assert_eq!(rows(&folder), [(0, i64::MIN)]);
     wait(sqlite.purge(QueueName::DEFAULT, Now::At(at(100)))).unwrap();
     assert_eq!(rows(&folder), []);
+    let only = task(b"c");
+    enqueue(&sqlite, vec![only.clone()]).unwrap();
+    assert!(wait(sqlite.delete(Touch { now: Now::At(at(100)), id: only.spec.id })).unwrap());
+    assert_eq!(rows(&folder), []);
 }
 
 #[test]

@@ -31,12 +31,26 @@ pub struct OidcBuilder {
     reads_serverless: bool,
 }
 
+impl Oidc {
+    /// Tokens of [Google](https://accounts.google.com/.well-known/openid-configuration): of Cloud Tasks, of Cloud
+    /// Scheduler, and of whoever may act for a service account.
+    pub fn google() -> OidcBuilder {
+        OidcBuilder::google()
+    }
+
+    /// Tokens of another issuer, whose name is `issuer` letter by letter, signed by the keys of `keys`: a local server,
+    /// tests.
+    pub fn issued_by(issuer: impl Into<String>, keys: impl KeySource) -> OidcBuilder {
+        OidcBuilder::issued_by(issuer.into(), Arc::new(keys))
+    }
+}
+
 impl OidcBuilder {
-    pub(super) fn google() -> Self {
+    fn google() -> Self {
         Self::new(vec!["https://accounts.google.com".to_owned(), "accounts.google.com".to_owned()], None)
     }
 
-    pub(super) fn issued_by(issuer: String, source: Arc<dyn KeySource>) -> Self {
+    fn issued_by(issuer: String, source: Arc<dyn KeySource>) -> Self {
         Self::new(vec![issuer], Some(source))
     }
 

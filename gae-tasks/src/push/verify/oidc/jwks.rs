@@ -6,11 +6,13 @@ use std::sync::Arc;
 use jsonwebtoken::DecodingKey;
 use serde_json::{Map, Value};
 
-use super::MAX_KEY_ID_BYTES;
 use crate::push::verify::token::decoded;
 
 /// Keys by their ids.
 pub(super) type KeySet = HashMap<String, Arc<DecodingKey>>;
+
+/// The longest key id that is looked up, in bytes; those of Google have 40.
+pub(super) const MAX_KEY_ID_BYTES: usize = 256;
 
 /// More are not kept; Google has two or three.
 const MAX_KEYS: usize = 100;

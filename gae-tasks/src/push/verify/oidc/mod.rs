@@ -26,10 +26,8 @@ use super::{Refused, Verified, Verify};
 use crate::backend::BoxFuture;
 use crate::clock::Clock;
 use claims::Expected;
+use jwks::MAX_KEY_ID_BYTES;
 use keys::Keys;
-
-/// The longest key id that is looked up, in bytes; those of Google have 40.
-const MAX_KEY_ID_BYTES: usize = 256;
 
 /// Believes requests with a token that an issuer, Google unless told otherwise, has signed for this program and for a
 /// service account that may call.
@@ -71,18 +69,6 @@ struct Inner {
 }
 
 impl Oidc {
-    /// Tokens of [Google](https://accounts.google.com/.well-known/openid-configuration): of Cloud Tasks, of Cloud
-    /// Scheduler, and of whoever may act for a service account.
-    pub fn google() -> OidcBuilder {
-        OidcBuilder::google()
-    }
-
-    /// Tokens of another issuer, whose name is `issuer` letter by letter, signed by the keys of `keys`: a local server,
-    /// tests.
-    pub fn issued_by(issuer: impl Into<String>, keys: impl KeySource) -> OidcBuilder {
-        OidcBuilder::issued_by(issuer.into(), Arc::new(keys))
-    }
-
     async fn check(&self, request: &Parts) -> Result<Verified, Refused> {
         let token = Unread::cut(self.token(request)?)?;
         let key_id = key_id(&token.header()?)?;

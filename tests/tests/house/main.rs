@@ -1,7 +1,14 @@
-//! The house rules that a machine can check: floors, first sentences, the door.
+//! The house rules that a machine can check: floors, circles, first sentences, the door.
+
+mod circles;
+mod code;
+mod uses;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::LazyLock;
+
+use crate::uses::{Sources, Use};
 
 /// The floors of `gae-tasks/src`, lowest first; a module may use those of its own floor and below.
 const FLOORS: &[&[&str]] = &[
@@ -21,132 +28,102 @@ const FLOORS: &[&[&str]] = &[
         "random",
         "text",
     ],
-    &["backend", "registry", "context", "handler", "clock", "payload_store", "spilling"],
+    &["backend", "registration", "registry", "task_type", "context", "handler", "clock", "payload_store", "spilling"],
     &["dispatch"],
     &["worker", "push"],
     &["client", "defer", "retried", "testing"],
-    &["__private", "private"],
+    &["private"],
 ];
 
-/// Uses that go up, each for a reason that is told where it stands.
-const EXCEPTIONS: &[(&str, &str)] = &[
-    // `Task` and `Args` name each other, and a task type hands out its registration.
-    ("task", "registry"),
-    // What its macro expands to names the door, as all expansions do.
-    ("retried", "__private"),
-];
+/// The files of `gae-tasks/src`.
+static SOURCES: LazyLock<Sources> = LazyLock::new(|| {
+    let sources = uses::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../gae-tasks/src"));
+    assert!(sources.len() > 30, "the sources were not found");
+    sources
+});
 
-fn sources() -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../gae-tasks/src"), &mut files);
-    assert!(files.len() > 30, "the sources were not found");
-    files
-}
-
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            collect(&path, files);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
-        }
-    }
-}
+/// Who uses what among them.
+static USES: LazyLock<Vec<Use>> = LazyLock::new(|| {
+    let uses = uses::uses(&SOURCES);
+    assert!(uses.len() > 500, "{} uses", uses.len());
+    uses
+});
 
 /// The module of `src` that a file belongs to.
-fn module(file: &Path) -> String {
-    let inside = file.to_str().unwrap().split("gae-tasks/src/").last().unwrap();
-    inside.split(['/', '.']).next().unwrap().to_owned()
+fn module(file: &str) -> &str {
+    file.split(['/', '.']).next().unwrap()
 }
 
 fn floor(module: &str) -> Option<usize> {
     FLOORS.iter().position(|floor| floor.contains(&module))
 }
 
-/// The modules that a file names by `crate::module` or `crate::{module, ..}`, outside of its own tests and docs.
-fn used(source: &str) -> Vec<String> {
-    let code = source.split("#[cfg(test)]\nmod tests {").next().unwrap();
-    let code: Vec<_> = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
-    let code = code.join("\n");
-    let name = |text: &str| text.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
-    let mut modules = Vec::new();
-    for rest in code.split("crate::").skip(1) {
-        match rest.strip_prefix('{') {
-            Some(list) => modules.extend(list.split('}').next().unwrap().split(',').map(name)),
-            None => modules.push(name(rest)),
-        }
-    }
-    modules
-}
-
-#[test]
-fn uses_are_found_however_they_are_written() {
-    let source = "use crate::{client::Client, time};\n#[cfg(test)]\nmod x;\nuse crate::defer::Defer;\n// crate::no";
-    assert_eq!(used(source), ["client", "time", "defer"]);
-}
-
 #[test]
 fn every_module_stands_on_a_floor() {
-    for file in sources() {
-        let module = module(&file);
-        assert!(module == "lib" || floor(&module).is_some(), "{} stands on no floor", file.display());
+    for file in SOURCES.keys() {
+        assert!(file == "lib.rs" || floor(module(file)).is_some(), "{file} stands on no floor");
     }
 }
 
 #[test]
 fn no_module_uses_one_above_it() {
-    let mut up = Vec::new();
-    for file in sources() {
-        let module = module(&file);
-        let Some(own) = floor(&module) else { continue };
-        for used in used(&fs::read_to_string(&file).unwrap()) {
-            let goes_up = floor(&used).is_some_and(|other| other > own);
-            if goes_up && !EXCEPTIONS.contains(&(module.as_str(), used.as_str())) {
-                up.push(format!("{} uses {used}", file.display()));
-            }
-        }
-    }
+    let goes_up = |one: &&Use| floor(module(&one.from)) < floor(module(&one.to));
+    let up: Vec<_> = USES.iter().filter(goes_up).map(Use::to_string).collect();
     assert!(up.is_empty(), "{up:#?}");
 }
 
 #[test]
-fn backends_do_not_know_each_other_or_what_runs() {
-    for file in sources() {
-        let path = file.to_str().unwrap().to_owned();
-        let folders = ["/backend/memory", "/backend/sqlite", "/backend/cloud_tasks"];
-        if !folders.iter().any(|folder| path.contains(folder)) {
-            continue;
-        }
-        for used in used(&fs::read_to_string(&file).unwrap()) {
-            assert!(!["registry", "context", "handler", "dispatch"].contains(&used.as_str()), "{path} uses {used}");
-        }
+fn no_file_uses_one_that_uses_it() {
+    let circles = circles::circles(&USES);
+    let told: Vec<Vec<_>> = circles.iter().map(|circle| circle.iter().map(|one| one.to_string()).collect()).collect();
+    assert!(told.is_empty(), "circles: {told:#?}");
+}
+
+#[test]
+fn backends_know_neither_each_other_nor_what_runs_and_only_the_surface_knows_them() {
+    let others = ["registration", "registry", "task_type", "context", "handler", "dispatch"];
+    let folders = ["backend/memory", "backend/sqlite", "backend/cloud_tasks"];
+    let backend = |file: &str| folders.iter().find(|folder| file.starts_with(*folder));
+    for one in &*USES {
+        let (from, to) = (backend(&one.from), backend(&one.to));
+        assert!(from.is_none() || !others.contains(&module(&one.to)), "{one}");
+        let is_surface = floor(module(&one.from)) == floor("client");
+        assert!(to.is_none() || from == to || from.is_none() && is_surface, "{one}");
+    }
+}
+
+/// Where a type may be forgotten.
+const UNTYPED: &[&str] = &[
+    // The user's state, one value of each type; the text of a panic.
+    "context.rs",
+    "unwind.rs",
+];
+
+#[test]
+fn no_type_is_hidden_from_the_floors() {
+    for (file, source) in SOURCES.iter().filter(|(file, _)| !UNTYPED.contains(&file.as_str())) {
+        assert!(!source.contains("dyn Any"), "{file}: a `dyn Any` hides what it is from the rule of floors");
     }
 }
 
 #[test]
 fn every_file_opens_with_a_sentence() {
-    for file in sources() {
-        let source = fs::read_to_string(&file).unwrap();
+    for (file, source) in &*SOURCES {
         let opens = source.starts_with("//! ") || source.starts_with("#![doc = include_str!");
-        assert!(opens, "{} does not open with a `//!` sentence", file.display());
+        assert!(opens, "{file} does not open with a `//!` sentence");
     }
 }
 
 /// Where a line may be written to the log without more ado.
 const UNSAID: &[&str] = &[
     // The user's own line, in a handler's guard.
-    "/retried.rs",
+    "retried.rs",
 ];
 
 #[test]
 fn a_log_that_panics_loses_its_line_only() {
     let (mut bare, levels) = (Vec::new(), ["error!(", "warn!(", "info!(", "debug!(", "trace!("]);
-    for file in sources() {
-        let (path, source) = (file.to_str().unwrap().to_owned(), fs::read_to_string(&file).unwrap());
-        if UNSAID.iter().any(|unsaid| path.contains(unsaid)) {
-            continue;
-        }
+    for (path, source) in SOURCES.iter().filter(|(path, _)| !UNSAID.contains(&path.as_str())) {
         let source = source.split("#[cfg(test)]").next().unwrap();
         let code: Vec<_> = source.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
         let code = code.join("\n");
@@ -164,8 +141,7 @@ fn a_log_that_panics_loses_its_line_only() {
 
 #[test]
 fn the_door_only_re_exports() {
-    let door = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../gae-tasks/src/private.rs")).unwrap();
-    for line in door.lines().filter(|line| !line.is_empty() && !line.starts_with("//")) {
+    for line in SOURCES["private.rs"].lines().filter(|line| !line.is_empty() && !line.starts_with("//")) {
         let is_part_of_a_use = line.starts_with("pub use ") || line.starts_with("    ") || line == "};";
         assert!(is_part_of_a_use, "the door has something of its own: {line}");
     }
@@ -190,8 +166,9 @@ fn missing(test: &str) -> Option<String> {
         _ => {
             // In a test binary of that name, or in the one of all others.
             let file = format!("{}.rs", modules.replace("::", "/"));
-            let own = format!("tests/{file}");
-            if Path::new(env!("CARGO_MANIFEST_DIR")).join(&own).exists() { own } else { format!("tests/it/{file}") }
+            let own = [format!("tests/{file}"), format!("tests/{modules}/main.rs")];
+            let own = own.into_iter().find(|own| Path::new(env!("CARGO_MANIFEST_DIR")).join(own).exists());
+            own.unwrap_or_else(|| format!("tests/it/{file}"))
         }
     };
     let source = read(&file);

@@ -1,0 +1,13 @@
+//! What Google's queues are called here, and what they take.
+
+use std::time::Duration;
+
+/// The backend's name, in errors and as the scheme of its URLs.
+pub(super) const NAME: &str = "cloudtasks";
+
+/// How far ahead Google schedules tasks. Source: `Task.schedule_time` of the API.
+pub(super) const HORIZON: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// The most bytes of a stored task, with everything that belongs to it. Google's documentation says 1 MiB; measured, it
+/// is a little less.
+pub(super) const MAX_TASK_BYTES: usize = 1_048_569;

@@ -1,0 +1,39 @@
+//! What the calls of one backend share.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use google_cloud_tasks_v2::client::CloudTasks as Google;
+
+use super::name::Place;
+use super::target::Target;
+use crate::queue::{QueueName, RetryConfig};
+
+/// What calls need, wherever they run.
+pub(super) struct Shared {
+    pub(super) google: Google,
+    pub(super) place: Place,
+    pub(super) target: Target,
+    pub(super) prefix: String,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) time_limit: Duration,
+    pub(super) max_payload: usize,
+    /// Of the queues that this process has configured.
+    pub(super) retries: Mutex<HashMap<QueueName, RetryConfig>>,
+}
+
+impl Shared {
+    /// The retry settings that this process has given to a queue.
+    pub(super) fn retries_of(&self, queue: &QueueName) -> Option<RetryConfig> {
+        self.retries.lock().unwrap_or_else(PoisonError::into_inner).get(queue).cloned()
+    }
+
+    pub(super) fn forget(&self, queue: &QueueName) {
+        self.retries.lock().unwrap_or_else(PoisonError::into_inner).remove(queue);
+    }
+
+    pub(super) fn remember(&self, queue: QueueName, retries: RetryConfig) {
+        self.retries.lock().unwrap_or_else(PoisonError::into_inner).insert(queue, retries);
+    }
+}

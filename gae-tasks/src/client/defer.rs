@@ -1,0 +1,111 @@
+//! What a client does with the calls that it is given: stores them, or runs them where they are deferred.
+
+use super::Client;
+use crate::backend::{Enqueue, NewTask};
+use crate::context::TaskContext;
+use crate::defer::{Defer, Prepared, inline_answer, judge};
+use crate::error::{Error, no_problems};
+use crate::outcome::{BoxError, Outcome};
+use crate::registration::Registration;
+use crate::task::{Deferred, TaskId};
+
+impl Client {
+    /// Stores many tasks, of one type or several, in one transaction.
+    ///
+    /// Options and payloads of all are checked before any is stored. They are stored with this client, whatever their
+    /// [`.on(..)`](Defer::on) says. In inline mode they run one after the other, up to the first failure.
+    ///
+    /// # Errors
+    /// As for a single [`Defer`]; [`Error::Partial`] says what became of each task where the backend refused some.
+    pub async fn defer_many(&self, tasks: impl IntoIterator<Item = Defer>) -> Result<Vec<Deferred>, Error> {
+        if self.is_inline() {
+            let mut answers = Vec::new();
+            for task in tasks {
+                answers.push(self.run_inline(task).await?);
+            }
+            return Ok(answers);
+        }
+        let prepared = tasks.into_iter().map(|task| task.prepare(self)).collect::<Result<Vec<_>, _>>()?;
+        self.raise_retention(prepared.iter().map(|prepared| &prepared.task.spec.queue)).await?;
+        let results = self.enqueue(prepared).await?;
+        if results.iter().any(Result::is_err) {
+            return Err(Error::Partial { results });
+        }
+        results.into_iter().collect()
+    }
+
+    /// Not an `async fn`, whose future would have room for the task beside the backend's.
+    pub(crate) fn enqueue_one(&self, prepared: Prepared) -> impl Future<Output = Result<Deferred, Error>> + Send {
+        let new_name = prepared.new_name();
+        let answers = self.backend().enqueue(Enqueue::new(self.now(), vec![prepared.task]));
+        async { judge(self.one_of(answers.await?)?, new_name) }
+    }
+
+    /// As [`enqueue_one`](Self::enqueue_one), and blocks this thread.
+    pub(crate) fn enqueue_one_blocking(&self, prepared: Prepared) -> Result<Deferred, Error> {
+        let new_name = prepared.new_name();
+        let request = Enqueue::new(self.now(), vec![prepared.task]);
+        judge(self.one_of(self.backend().enqueue_blocking(request)?)?, new_name)
+    }
+
+    /// The answer for the only task of a request.
+    fn one_of(&self, mut answers: Vec<Result<Deferred, Error>>) -> Result<Deferred, Error> {
+        answers.pop().unwrap_or_else(|| {
+            let backend = self.capabilities().backend;
+            Err(Error::Storage { backend, problem: "gave no answer".to_owned(), source: "no answer".into() })
+        })
+    }
+
+    async fn enqueue(&self, prepared: Vec<Prepared>) -> Result<Vec<Result<Deferred, Error>>, Error> {
+        let (new_names, tasks): (Vec<_>, Vec<_>) = prepared.into_iter().map(|p| (p.new_name(), p.task)).unzip();
+        let answers = self.backend().enqueue(Enqueue::new(self.now(), tasks)).await?;
+        Ok(answers.into_iter().zip(new_names).map(|(answer, new_name)| judge(answer?, new_name)).collect())
+    }
+
+    /// Runs a task in place of storing it; its options never reach the function.
+    pub(crate) async fn run_inline(&self, defer: Defer) -> Result<Deferred, Error> {
+        let registration = defer.registration();
+        self.run_prepared(registration, defer.prepare_inline(self)?).await
+    }
+
+    /// As [`run_inline`](Self::run_inline), with its options checked.
+    pub(crate) async fn run_prepared(&self, registration: &Registration, task: NewTask) -> Result<Deferred, Error> {
+        let (id, outcome) = self.attempt_prepared(registration, task).await?;
+        inline_answer(registration.kind, id, outcome)
+    }
+
+    /// Does for a caller that blocks what may need a runtime (handlers that run inline, payload stores): on a thread with
+    /// a runtime of its own, because that of the caller, if there is any, may be the one that is blocked.
+    pub(crate) fn on_a_thread(
+        &self,
+        work: impl Future<Output = Result<Deferred, Error>> + Send,
+    ) -> Result<Deferred, Error> {
+        let backend = self.capabilities().backend;
+        let failed = |source: BoxError| Error::Storage {
+            backend,
+            problem: "is not reached: this call needs a thread with a runtime of its own".to_owned(),
+            source,
+        };
+        let run = || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.map_err(|error| failed(error.into()))?.block_on(work)
+        };
+        let ended = std::thread::scope(|scope| scope.spawn(run).join());
+        ended.unwrap_or_else(|_| Err(failed("the thread panicked".into())))
+    }
+
+    /// Makes one attempt at a task that is not stored.
+    #[cfg(feature = "testing")]
+    pub(crate) async fn attempt_once(&self, defer: Defer) -> Result<(TaskId, Outcome), Error> {
+        let registration = defer.registration();
+        self.attempt_prepared(registration, defer.prepare_inline(self)?).await
+    }
+
+    async fn attempt_prepared(&self, registration: &Registration, task: NewTask) -> Result<(TaskId, Outcome), Error> {
+        no_problems(self.0.registry.problems_of(registration, &self.0.states))?;
+        let context = TaskContext::of_new(&task, registration);
+        let attributes = task.spec.attributes.as_deref();
+        let outcome = self.dispatcher().dispatch(registration, &task.payload, attributes, &context).await;
+        Ok((task.spec.id, outcome))
+    }
+}

@@ -1,0 +1,56 @@
+//! Which payloads do not travel with their tasks, and the store that they go to.
+
+use std::sync::Arc;
+
+use super::storage::Storage;
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::payload_store::{PayloadStore, Shelf};
+
+/// Bytes of a payload that travels with its task; what Google tells for a task of Cloud Tasks.
+const INLINE: usize = 100 * 1024;
+
+/// Bytes of a payload that goes to a store.
+const MOST: usize = 64 * 1024 * 1024;
+
+/// Where payloads go, and from which size on.
+#[derive(Debug)]
+pub(super) struct PayloadSettings {
+    pub(super) store: Option<Result<Arc<dyn PayloadStore>, Error>>,
+    pub(super) inline: usize,
+    pub(super) most: usize,
+}
+
+impl Default for PayloadSettings {
+    fn default() -> Self {
+        Self { store: None, inline: INLINE, most: MOST }
+    }
+}
+
+impl PayloadSettings {
+    /// What becomes of the settings around `storage`, if a store that was given can be had.
+    pub(super) fn open(self, clock: &Arc<dyn Clock>, storage: &mut Storage) -> Result<Payloads, Error> {
+        let Self { store, inline, most } = self;
+        let Some(store) = store.transpose()? else { return Ok(Payloads::none(storage)) };
+        let inline = inline.min(storage.backend().capabilities().max_payload);
+        let shelf = Shelf::new(store, Arc::clone(clock));
+        storage.spill(&shelf, inline);
+        Ok(Payloads { shelf: Some(shelf), inline, most: most.max(inline) })
+    }
+}
+
+/// Where a client's payloads are, and how large they may be.
+#[derive(Debug)]
+pub(super) struct Payloads {
+    pub(super) shelf: Option<Shelf>,
+    pub(super) inline: usize,
+    pub(super) most: usize,
+}
+
+impl Payloads {
+    /// Without a store all travel with their tasks.
+    pub(super) fn none(storage: &Storage) -> Self {
+        let most = storage.backend().capabilities().max_payload;
+        Self { shelf: None, inline: most, most }
+    }
+}

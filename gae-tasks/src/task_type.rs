@@ -1,0 +1,110 @@
+//! What the attribute makes beside a function: the [`Task`] type and its [`Args`], which are stored as bytes that are
+//! checked to be readable.
+
+use std::fmt;
+
+use crate::handler::{Call, CallError};
+use crate::payload::{Decoder, Encoder, UnreadableError};
+use crate::registration::Registration;
+
+/// A task type: what `#[deferred]` makes beside a function, under the function's own name.
+///
+/// It has no values. It names the task where a type is asked for, as in
+/// `client.stats_of::<send_welcome>()` or `Registry::new().with::<send_welcome>()`.
+///
+/// Implemented by the attribute only.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no task",
+    label = "this type was not made by `#[deferred]`",
+    note = "name the function that carries `#[deferred]`: its task type has the same name"
+)]
+pub trait Task: 'static {
+    /// The stable identity of the task type, e.g. `shop.emails/send_welcome`.
+    const KIND: &'static str;
+    /// The queues it is deferred to; never empty. Several are spread over.
+    const QUEUES: &'static [&'static str];
+    /// The first of [`Self::QUEUES`].
+    const QUEUE: &'static str = Self::QUEUES[0];
+    /// The typed arguments that are stored with each task.
+    type Args: Args<Task = Self>;
+    /// What the function returns.
+    type Output;
+
+    #[doc(hidden)]
+    fn registration() -> &'static Registration;
+}
+
+/// The typed arguments of a task, as `#[deferred]` generates them from the function's parameters.
+///
+/// Implemented by the attribute only, which proves each parameter `Send`.
+pub trait Args: Sized + 'static {
+    /// The task these are the arguments of.
+    type Task: Task<Args = Self>;
+
+    #[doc(hidden)]
+    fn encode(&self, payload: &mut Encoder) -> Result<(), UnreadableError>;
+
+    #[doc(hidden)]
+    fn decode(payload: &mut Decoder<'_>) -> Result<Self, UnreadableError>;
+
+    /// Each parameter with its value where its type is `Debug`, for near misses of asserts.
+    #[doc(hidden)]
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
+}
+
+impl Call<'_> {
+    /// The args, decoded.
+    ///
+    /// # Errors
+    /// The payload does not decode as `A`.
+    pub fn args<A: Args>(&self) -> Result<A, CallError> {
+        decode(self.payload()).map_err(CallError::Unreadable)
+    }
+}
+
+/// Room for this many bytes is made at once; longer payloads grow.
+const TYPICAL_LEN: usize = 128;
+
+/// The bytes of `args`.
+///
+/// # Errors
+/// The codec cannot write them.
+pub fn encode<A: Args>(args: &A) -> Result<Vec<u8>, UnreadableError> {
+    encode_expecting(args, TYPICAL_LEN)
+}
+
+fn encode_expecting<A: Args>(args: &A, len: usize) -> Result<Vec<u8>, UnreadableError> {
+    let mut encoder = Encoder::with_room(len);
+    args.encode(&mut encoder)?;
+    Ok(encoder.into_bytes())
+}
+
+/// The args in `bytes`, all of which must be used.
+///
+/// # Errors
+/// The codec cannot read them, or bytes are left over.
+pub fn decode<A: Args>(bytes: &[u8]) -> Result<A, UnreadableError> {
+    let mut decoder = Decoder::new(bytes);
+    let args = A::decode(&mut decoder)?;
+    match decoder.left() {
+        0 => Ok(args),
+        left => Err(UnreadableError::of_payload(format!("has {left} bytes too many"))),
+    }
+}
+
+/// The bytes of `args`, proven to decode whole and to the same length.
+///
+/// Types exist that postcard writes but cannot read, or reads as something else (`skip_serializing_if`): found here,
+/// where the caller can mend it, and not by a worker at night. Lengths are compared, not bytes, because hash maps
+/// reorder.
+pub(crate) fn encode_readable<A: Args>(args: &A) -> Result<Vec<u8>, UnreadableError> {
+    let bytes = encode(args)?;
+    let again = encode_expecting(&decode::<A>(&bytes)?, bytes.len())?;
+    if again.len() == bytes.len() {
+        Ok(bytes)
+    } else {
+        Err(UnreadableError::of_payload(
+            "reads back as other values than were written (is there a `skip_serializing_if`?): store every field always",
+        ))
+    }
+}

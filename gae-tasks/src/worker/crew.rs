@@ -1,0 +1,83 @@
+//! What a worker is made from, and what its roles share.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::held::Held;
+use super::suspects::Suspects;
+use super::waiting::Waiting;
+use crate::backend::{Pull, Routes};
+use crate::clock::Clock;
+use crate::dispatch::Dispatcher;
+use crate::log;
+use crate::queue::QueueName;
+use crate::registry::Registry;
+use crate::retention::Retention;
+
+/// What a worker is made from.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) pull: Arc<dyn Pull>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) dispatcher: Dispatcher,
+    pub(crate) queues: Arc<BTreeSet<QueueName>>,
+    pub(crate) concurrency: usize,
+    /// Of some queues, how many attempts may run at the same time.
+    pub(crate) queue_concurrency: HashMap<QueueName, usize>,
+    pub(crate) lease: Duration,
+    pub(crate) poll_interval: Duration,
+    pub(crate) retention: Retention,
+    pub(crate) suspects: Arc<Suspects>,
+}
+
+/// What the roles of one worker share.
+#[derive(Debug)]
+pub(super) struct Crew {
+    plan: Plan,
+    pub(super) routes: Routes,
+    /// Leased, not started.
+    pub(super) waiting: Waiting,
+    /// Every lease this worker has.
+    pub(super) held: Held,
+}
+
+impl Crew {
+    pub(super) fn new(plan: Plan) -> Self {
+        Self {
+            routes: Routes::Only(Arc::new(plan.registry.routes().into_iter().collect())),
+            waiting: Waiting::new(plan.queue_concurrency.clone()),
+            held: Held::beside(Arc::clone(&plan.suspects)),
+            plan,
+        }
+    }
+
+    /// Leases that were asked for earlier, by the monotonic clock, have run out.
+    pub(super) fn overdue(&self) -> Option<Duration> {
+        self.clock.monotonic().checked_sub(self.lease)
+    }
+
+    pub(super) fn announce(&self) {
+        let queues: Vec<_> = self.queues.iter().map(QueueName::as_str).collect();
+        log::say(|| {
+            tracing::info!(queues = queues.join(","), concurrency = self.concurrency, "the worker starts");
+            for registration in self.registry.registrations() {
+                tracing::debug!(kind = registration.kind, shape = %registration.shape, at = %registration.location, "task");
+            }
+        });
+    }
+}
+
+impl std::ops::Deref for Crew {
+    type Target = Plan;
+
+    fn deref(&self) -> &Plan {
+        &self.plan
+    }
+}
+
+/// The pause before a failed storage operation is tried again: it grows, to at most 5 seconds.
+pub(super) fn pause(failures: u32) -> Duration {
+    Duration::from_millis(100).saturating_mul(1 << failures.min(6)).min(Duration::from_secs(5))
+}
