@@ -60,7 +60,7 @@ async fn filled(folder: &Path, name: &str, tasks: usize, unroutable: usize) -> S
     for (kind, from, count) in [("nobody/knows", 0, unroutable), (no_op::KIND, unroutable, tasks)] {
         for first in (from..from + count).step_by(1_000) {
             let tasks = (first..first + 1_000).map(|number| task(number, kind, shape)).collect();
-            sqlite.enqueue(Enqueue { now: Now::Storage, tasks }).await.unwrap();
+            sqlite.enqueue(Enqueue::new(Now::Storage, tasks)).await.unwrap();
         }
     }
     sqlite

@@ -97,7 +97,7 @@ fn lease(payload: Vec<u8>) -> LeasedTask {
     let lease = Duration::from_secs(30);
     let request = Lease::new(Now::Storage, Arc::new([queue].into()), Routes::Any, Room::new(1), lease);
     let backend = Memory::new();
-    now(backend.enqueue(Enqueue { now: Now::Storage, tasks: vec![task] })).unwrap();
+    now(backend.enqueue(Enqueue::new(Now::Storage, vec![task]))).unwrap();
     now(backend.lease(request)).unwrap().tasks.pop().unwrap()
 }
 

@@ -198,8 +198,8 @@ impl Defer {
         if !client.has_raised(&prepared.task.spec.queue) {
             pollster::block_on(client.raise_retention([&prepared.task.spec.queue]))?;
         }
-        if prepared.spilled.is_some() {
-            return client.on_a_thread(client.enqueue_spilled(prepared));
+        if client.spills(&prepared.task) {
+            return client.on_a_thread(client.enqueue_one(prepared));
         }
         client.enqueue_one_blocking(prepared)
     }
@@ -228,9 +228,6 @@ impl Defer {
         let prepared = self.prepare(&client)?;
         if !client.has_raised(&prepared.task.spec.queue) {
             Box::pin(client.raise_retention([&prepared.task.spec.queue])).await?;
-        }
-        if prepared.spilled.is_some() {
-            return Box::pin(client.enqueue_spilled(prepared)).await;
         }
         let answer = client.enqueue_one(prepared);
         answer.await

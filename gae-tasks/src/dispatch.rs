@@ -19,7 +19,7 @@ use crate::context::{AttemptInfo, States, Surroundings, TaskContext};
 use crate::handler::{Call, CallError, Work};
 use crate::log;
 use crate::outcome::Outcome;
-use crate::payload_store::PayloadStore;
+use crate::payload_store::Shelf;
 use crate::registration::Registration;
 use crate::unwind;
 
@@ -37,7 +37,7 @@ pub(crate) struct Dispatcher {
     /// The client that handlers defer with, put around each by itself.
     client: Arc<dyn Surroundings>,
     /// Where payloads are that do not travel with their tasks.
-    payloads: Option<Arc<dyn PayloadStore>>,
+    payloads: Option<Shelf>,
 }
 
 impl Dispatcher {
@@ -45,7 +45,7 @@ impl Dispatcher {
         states: Arc<States>,
         clock: Arc<dyn Clock>,
         client: Arc<dyn Surroundings>,
-        payloads: Option<Arc<dyn PayloadStore>>,
+        payloads: Option<Shelf>,
     ) -> Self {
         Self { states, clock, client, payloads }
     }
@@ -53,8 +53,7 @@ impl Dispatcher {
     /// Makes one attempt, in a span of its own, and logs how it ended.
     ///
     /// If `context` is cancelled from outside (the lease is lost), an async handler is dropped and the answer is
-    /// [`Outcome::Released`]. If `attributes` say that the payload is in a payload store, it is loaded from there, and
-    /// deleted when the outcome is [`Outcome::Done`].
+    /// [`Outcome::Released`]. If `attributes` say that the payload is in a payload store, it is loaded from there.
     pub(crate) async fn dispatch(
         &self,
         registration: &Registration,

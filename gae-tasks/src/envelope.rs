@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::queue::{QueueName, RetryConfig};
 use crate::task::{Kind, Shape, TaskId, TaskSpec};
+#[cfg(any(feature = "cloud-tasks", all(feature = "push", feature = "testing")))]
+use crate::time::Schedule;
 use crate::time::Timestamp;
 
 /// Where tasks are sent, before their kind, unless it is said otherwise.
@@ -98,6 +100,12 @@ pub(crate) enum EnvelopeError {
 }
 
 impl Envelope {
+    /// A task on its way, deferred `now`.
+    #[cfg(any(feature = "cloud-tasks", all(feature = "push", feature = "testing")))]
+    pub(crate) fn new(spec: TaskSpec, payload: Vec<u8>, schedule: Schedule, now: Timestamp) -> Self {
+        Self { named: spec.name.is_some(), first_due: schedule.resolve(now).max(now), spec, payload }
+    }
+
     /// The envelope as the body of a request.
     #[cfg(any(test, feature = "cloud-tasks", feature = "testing"))]
     pub(crate) fn encode(&self) -> Vec<u8> {

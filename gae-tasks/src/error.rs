@@ -226,6 +226,21 @@ pub enum Error {
         queue: String,
     },
 
+    /// A queue that was to be deleted holds tasks or dead letters.
+    #[error(
+        "queue `{queue}` holds {tasks} tasks and {dead_letters} dead letters, so it is not deleted: let a worker finish \
+         them, or purge it, and replay or delete its dead letters; or delete all with it (`delete_queue_with_tasks`)"
+    )]
+    #[non_exhaustive]
+    QueueInUse {
+        /// The queue.
+        queue: String,
+        /// How many tasks wait or run.
+        tasks: u64,
+        /// How many dead letters it keeps.
+        dead_letters: u64,
+    },
+
     /// The backend cannot do this.
     #[error("the `{backend}` backend does not support {what}")]
     #[non_exhaustive]

@@ -26,6 +26,7 @@ mod handler;
 pub mod payload_store;
 mod registration;
 mod registry;
+mod spilling;
 mod task_type;
 
 // engines
@@ -52,7 +53,10 @@ pub use backend::{Capabilities, QueueRecord, RouteStats, Stats, TaskError, TaskF
 #[cfg(feature = "push")]
 #[cfg_attr(docsrs, doc(cfg(feature = "push")))]
 pub use client::PushServiceBuilder;
-pub use client::{Client, ClientBuilder, ClientGuard, SweepPayloads, SweepPayloadsFuture, Worker, WorkerFuture};
+pub use client::{
+    Client, ClientBuilder, ClientGuard, ListTasks, ListTasksFuture, SweepPayloads, SweepPayloadsFuture, Worker,
+    WorkerFuture,
+};
 pub use clock::{Clock, SystemClock};
 pub use context::{TaskContext, current, is_from_task_queue, retry_count};
 pub use defer::{Defer, DeferFuture};

@@ -9,12 +9,14 @@
 
 #[cfg(feature = "object-store")]
 mod object;
+mod shelf;
 mod store;
 mod url;
 
 #[cfg(feature = "object-store")]
 #[cfg_attr(docsrs, doc(cfg(feature = "object-store")))]
 pub use object::ObjectPayloads;
+pub(crate) use shelf::Shelf;
 pub use store::{IntoPayloadStore, PayloadStore, Stored};
 
 use crate::attributes::Spilled;

@@ -142,7 +142,7 @@ fn a_child_is_told_at_once_and_its_parent_goes_on() {
     });
     assert!(!stage.file("elsewhere.db").exists());
     let leases: Vec<_> = held.tasks.iter().map(|task| task.lease).collect();
-    let extend = Extend { now: Now::Storage, leases, duration: Duration::from_secs(600) };
+    let extend = Extend::new(Now::Storage, leases, Duration::from_secs(600));
     assert_eq!(wait(sqlite.extend(extend)).unwrap(), [true; 10]);
     let open = wait(client.stats()).unwrap().open();
     assert_eq!(open, 10 + stored.len() as u64, "what was answered is stored");
@@ -248,7 +248,7 @@ fn lease_tokens_of_parent_and_child_never_meet() {
     };
     assert_never_meet(|count| {
         let memory = Memory::new();
-        wait(memory.enqueue(Enqueue { now: Now::Storage, tasks: (0..count).map(task).collect() })).unwrap();
+        wait(memory.enqueue(Enqueue::new(Now::Storage, (0..count).map(task).collect()))).unwrap();
         lease(&memory, count).unwrap().tasks.iter().map(|task| task.lease.token.to_bits().to_string()).collect()
     });
 }

@@ -1,6 +1,4 @@
 //! Leasing: what a backend is asked by workers that want tasks, and what it answers.
-//!
-//! Requests may gain fields in any release before 1.0, as the traits are sealed until then.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -155,7 +153,8 @@ pub struct Leased {
 }
 
 impl Leased {
-    pub(crate) fn new(tasks: Vec<LeasedTask>, next: Option<Duration>) -> Self {
+    /// These tasks, where a further one becomes due after `next`; no isolated task is left.
+    pub const fn new(tasks: Vec<LeasedTask>, next: Option<Duration>) -> Self {
         Self { tasks, next, isolated: false }
     }
 }
@@ -167,6 +166,13 @@ pub struct LeaseRef {
     pub id: TaskId,
     /// Must match when the lease is extended or settled.
     pub token: LeaseToken,
+}
+
+impl LeaseRef {
+    /// The lease of the task `id` that has this token.
+    pub const fn new(id: TaskId, token: LeaseToken) -> Self {
+        Self { id, token }
+    }
 }
 
 /// The value that tells one lease of a task from any other.
@@ -210,8 +216,16 @@ pub struct LeasedTask {
     pub alone: bool,
 }
 
+impl LeasedTask {
+    /// The task of `lease` with its payload, due since `schedule_time`: its first attempt, and no lease of it was lost.
+    pub const fn new(lease: LeaseRef, spec: TaskSpec, payload: Vec<u8>, schedule_time: Timestamp) -> Self {
+        Self { lease, spec, payload, schedule_time, attempts: 0, standing: Standing::Clear, alone: false }
+    }
+}
+
 /// Extend leases.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Extend {
     /// The moment it happens.
     pub now: Now,
@@ -219,4 +233,11 @@ pub struct Extend {
     pub leases: Vec<LeaseRef>,
     /// How long they last from now on.
     pub duration: Duration,
+}
+
+impl Extend {
+    /// Let these leases last for `duration` from `now` on.
+    pub const fn new(now: Now, leases: Vec<LeaseRef>, duration: Duration) -> Self {
+        Self { now, leases, duration }
+    }
 }

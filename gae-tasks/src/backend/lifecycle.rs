@@ -159,7 +159,7 @@ impl Facts {
     pub(crate) fn record(
         &self,
         spec: TaskSpec,
-        payload: Vec<u8>,
+        payload: Option<Vec<u8>>,
         is_leased: bool,
         errors: Vec<TaskError>,
     ) -> TaskRecord {

@@ -12,13 +12,13 @@ use tokio::sync::watch;
 
 use self::store::{Store, Stored};
 use super::{
-    Answer, Backend, Bury, Capabilities, Enqueue, Extend, Lease, Leased, List, Pull, Purged, QueueRecord, RouteStats,
-    Settle, Settled, Sweep, Swept, TaskRecord, Touch, sealed,
+    Answer, Backend, Bury, Capabilities, DeleteQueue, Enqueue, Extend, Lease, Leased, List, Pull, Purged, QueueRecord,
+    RouteStats, Settle, Settled, Sweep, Swept, TaskRecord, Touch, sealed,
 };
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
 use crate::retention::Retention;
-use crate::task::{Deferred, TaskId};
+use crate::task::{Deferred, TaskId, TaskName};
 use crate::time::{Now, Timestamp};
 
 /// Tasks in this process's memory, gone with it.
@@ -83,7 +83,7 @@ impl sealed::Sealed for Memory {}
 
 impl Backend for Memory {
     fn capabilities(&self) -> Capabilities {
-        Capabilities::embedded("memory", false)
+        Capabilities::new("memory")
     }
 
     fn enqueue(&self, request: Enqueue) -> Answer<'_, Vec<Result<Deferred, Error>>> {
@@ -92,14 +92,24 @@ impl Backend for Memory {
     }
 
     fn get(&self, id: TaskId) -> Answer<'_, Option<TaskRecord>> {
-        self.answer(|store| store.tasks.get(&id).map(Stored::record))
+        self.answer(|store| store.tasks.get(&id).map(|stored| stored.record(true)))
+    }
+
+    fn find(&self, queue: QueueName, name: TaskName) -> Answer<'_, Option<TaskRecord>> {
+        self.answer(|store| store.named(queue, name).map(|stored| stored.record(true)))
     }
 
     fn list(&self, request: List) -> Answer<'_, Vec<TaskRecord>> {
         self.answer(|store| {
-            let later = store.tasks.range((request.after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded));
-            let meant = later.map(|(_, stored)| stored).filter(|stored| stored.is_meant(&request.filter));
-            meant.take(request.limit).map(Stored::record).collect()
+            let bound = request.after.map_or(Bound::Unbounded, Bound::Excluded);
+            let meant = |(_, stored): (_, &Stored)| {
+                stored.is_meant(&request.filter).then(|| stored.record(request.with_payloads))
+            };
+            if request.newest_first {
+                let earlier = store.tasks.range((Bound::Unbounded, bound)).rev();
+                return earlier.filter_map(meant).take(request.limit).collect();
+            }
+            store.tasks.range((bound, Bound::Unbounded)).filter_map(meant).take(request.limit).collect()
         })
     }
 
@@ -146,6 +156,12 @@ impl Backend for Memory {
     fn purge(&self, queue: QueueName, now: Now) -> Answer<'_, Purged> {
         let now = moment(now);
         self.answer(|store| store.purge(&queue, now))
+    }
+
+    fn delete_queue(&self, request: DeleteQueue) -> Answer<'_, Purged> {
+        let now = moment(request.now);
+        let answer = self.lock().delete_queue(&request, now);
+        Box::pin(std::future::ready(answer))
     }
 
     fn stats(&self, now: Now) -> Answer<'_, Vec<RouteStats>> {

@@ -2,9 +2,8 @@
 //!
 //! A backend stores records and bytes; it never knows task types. Every request carries its `now`.
 //!
-//! The requests ([`Enqueue`], [`Lease`], [`Extend`], [`Settle`], [`Sweep`], [`Touch`], [`List`], [`NewTask`]) are
-//! plain structs that clients and workers fill in. They may gain fields in any release before 1.0, so code that calls a
-//! backend directly must expect to be changed then.
+//! Requests and answers are plain data: structs with a constructor for what each of them needs, and public fields for the
+//! rest. They gain fields without breaking anyone.
 
 use std::fmt;
 use std::pin::Pin;
@@ -18,6 +17,7 @@ pub(crate) mod opaque;
 pub(crate) mod record;
 mod request;
 mod settle;
+mod shared;
 
 #[cfg(feature = "cloud-tasks")]
 #[cfg_attr(docsrs, doc(cfg(feature = "cloud-tasks")))]
@@ -27,17 +27,19 @@ pub mod memory;
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
 pub mod sqlite;
 
+#[doc(hidden)]
 pub use lease::{Extend, Lease, LeaseRef, LeaseToken, Leased, LeasedTask, Room, Routes, Standing};
 pub use record::{
     Capabilities, MAX_ERROR_BYTES, MAX_ERRORS, QueueRecord, RouteStats, Stats, TaskError, TaskRecord, TaskState,
 };
-pub use request::{Bury, Enqueue, List, NewTask, Purged, TaskFilter, Touch};
-pub use settle::{HeldLease, Settle, Settled, Settlement, Sweep, Swept, Verdict};
+pub use request::{Bury, DeleteQueue, Enqueue, List, NewTask, Purged, TaskFilter, Touch};
+#[doc(hidden)]
+pub use settle::{ForgottenTask, HeldLease, Settle, Settled, Settlement, Sweep, Swept, Verdict};
 
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
 use crate::retention::Retention;
-use crate::task::{Deferred, TaskId};
+use crate::task::{Deferred, TaskId, TaskName};
 use crate::time::Now;
 
 /// What an operation of a backend gives: boxed, so that backends can be trait objects.
@@ -70,6 +72,9 @@ pub trait Backend: fmt::Debug + Send + Sync + sealed::Sealed + 'static {
 
     /// The stored task of this id; a finished one is not stored.
     fn get(&self, id: TaskId) -> Answer<'_, Option<TaskRecord>>;
+
+    /// The stored task, dead letters included, that has this name in this queue; a tombstone is none.
+    fn find(&self, queue: QueueName, name: TaskName) -> Answer<'_, Option<TaskRecord>>;
 
     /// A page of stored tasks.
     fn list(&self, request: List) -> Answer<'_, Vec<TaskRecord>>;
@@ -120,29 +125,49 @@ pub trait Backend: fmt::Debug + Send + Sync + sealed::Sealed + 'static {
     /// stay done.
     fn purge(&self, queue: QueueName, now: Now) -> Answer<'_, Purged>;
 
+    /// Deletes a queue with its configuration, and where the request says so its tasks and dead letters first, in several
+    /// steps as [`purge`](Self::purge). Names leave tombstones. Answers how many tasks and dead letters were deleted, and
+    /// how many are left: those that a newer version of this crate stored, and those stored meanwhile. If any is left, the
+    /// queue stays. One that is not stored is deleted already.
+    ///
+    /// # Errors
+    /// [`Error::QueueInUse`] if it holds tasks or dead letters and the request spares them; [`Error::NewerQueue`] if a newer
+    /// version of this crate wrote its configuration. Nothing is deleted then.
+    fn delete_queue(&self, request: DeleteQueue) -> Answer<'_, Purged>;
+
     /// How many tasks stand where, by queue and route.
     fn stats(&self, now: Now) -> Answer<'_, Vec<RouteStats>>;
 }
 
-/// A backend that workers lease from.
+/// A backend that workers lease from: what [`Worker::new`](crate::Worker::new) and
+/// [`ClientBuilder::build`](crate::ClientBuilder::build) take.
+///
+/// Its calls are for workers, and no part of the public API: they and what they take and answer are hidden from the
+/// documentation, and change in any release. An application asks the [`Client`](crate::Client), which has verbs for all that
+/// a [`Backend`] can be asked.
 pub trait Pull: Backend {
     /// Leases due tasks for a worker, but none that a newer version of this crate stored. Changes nothing, and writes
     /// nothing, where none is due.
+    #[doc(hidden)]
     fn lease(&self, request: Lease) -> Answer<'_, Leased>;
 
     /// Extends leases; answers for each whether it is still held. A lease that expired but was not yet recovered is held
     /// on.
+    #[doc(hidden)]
     fn extend(&self, request: Extend) -> Answer<'_, Vec<bool>>;
 
     /// Records outcomes in one transaction and answers for each.
+    #[doc(hidden)]
     fn settle(&self, request: Settle) -> Answer<'_, Vec<Settled>>;
 
     /// Recovers lost leases, forgets old dead letters and tombstones, and lets no retry wait longer than its pause though
     /// the clock was set back. What a newer version of this crate stored is recovered and never forgotten.
+    #[doc(hidden)]
     fn sweep(&self, request: Sweep) -> Answer<'_, Swept>;
 
     /// Changes whenever a task may have become due, and sometimes in vain: through this process, and where the backend
     /// hears of others, through them.
+    #[doc(hidden)]
     fn wakeups(&self) -> watch::Receiver<u64>;
 }
 

@@ -5,8 +5,32 @@ use std::fmt;
 use super::lease::LeasedTask;
 use super::record::TaskRecord;
 use super::request::NewTask;
-use super::settle::Swept;
+use super::settle::ForgottenTask;
 use crate::task::Hidden;
+
+/// A payload as `Debug` shows it: its length, if it was read.
+struct Shown<'a>(Option<&'a [u8]>);
+
+impl<'a> From<&'a Vec<u8>> for Shown<'a> {
+    fn from(payload: &'a Vec<u8>) -> Self {
+        Self(Some(payload))
+    }
+}
+
+impl<'a> From<&'a Option<Vec<u8>>> for Shown<'a> {
+    fn from(payload: &'a Option<Vec<u8>>) -> Self {
+        Self(payload.as_deref())
+    }
+}
+
+impl fmt::Debug for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(payload) => Hidden(payload).fmt(f),
+            None => f.write_str("not read"),
+        }
+    }
+}
 
 /// `Debug` for a struct with a payload: every field, but of the payload the length only.
 macro_rules! debug_without_payload {
@@ -17,7 +41,7 @@ macro_rules! debug_without_payload {
                 let Self { $($before,)* payload, $($after),* } = self;
                 f.debug_struct(stringify!($type))
                     $(.field(stringify!($before), $before))*
-                    .field("payload", &Hidden(payload))
+                    .field("payload", &Shown::from(payload))
                     $(.field(stringify!($after), $after))*
                     .finish()
             }
@@ -29,25 +53,17 @@ debug_without_payload!(TaskRecord: spec, payload, state created schedule_time fi
     lost_attempts errors died);
 debug_without_payload!(LeasedTask: lease spec, payload, schedule_time attempts standing alone);
 
-impl fmt::Debug for Swept {
+impl fmt::Debug for ForgottenTask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { recovered, died, forgotten, shortened, attributes, more, held } = self;
-        f.debug_struct("Swept")
-            .field("recovered", recovered)
-            .field("died", died)
-            .field("forgotten", forgotten)
-            .field("shortened", shortened)
-            .field("attributes", &attributes.len())
-            .field("more", more)
-            .field("held", held)
-            .finish()
+        let Self { id, attributes } = self;
+        f.debug_struct("ForgottenTask").field("id", id).field("attributes", &attributes.as_deref().map(Hidden)).finish()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::{Enqueue, LeaseRef, LeaseToken, Leased, Standing};
+    use crate::backend::{Enqueue, LeaseRef, LeaseToken, Leased};
     use crate::queue::QueueName;
     use crate::task::{Kind, Shape, TaskId, TaskSpec};
     use crate::time::{Now, Timestamp};
@@ -59,15 +75,8 @@ mod tests {
 
     fn leased(payload: &[u8], attributes: Option<Vec<u8>>) -> LeasedTask {
         let spec = spec(attributes);
-        LeasedTask {
-            lease: LeaseRef { id: spec.id, token: LeaseToken::from_bits(1) },
-            spec,
-            payload: payload.to_vec(),
-            schedule_time: Timestamp::from_micros(0),
-            attempts: 0,
-            standing: Standing::Clear,
-            alone: false,
-        }
+        let lease = LeaseRef::new(spec.id, LeaseToken::from_bits(1));
+        LeasedTask::new(lease, spec, payload.to_vec(), Timestamp::from_micros(0))
     }
 
     #[test]
@@ -80,10 +89,18 @@ mod tests {
     }
 
     #[test]
+    fn debug_of_what_was_forgotten_hides_bytes_too() {
+        let mut swept = crate::backend::Swept::default();
+        swept.forgotten_tasks.push(ForgottenTask::new(TaskId::from_bytes([1; 16]), Some(vec![202; 3])));
+        let text = format!("{swept:?}");
+        assert!(text.contains("attributes: Some(3 bytes)") && !text.contains("202"), "{text}");
+    }
+
+    #[test]
     fn debug_of_new_and_stored_tasks_hides_bytes_too() {
         let new = NewTask::new(spec(Some(vec![202; 3])), vec![201; 67]);
         let memory = crate::backend::memory::Memory::new();
-        let request = Enqueue { now: Now::At(Timestamp::from_micros(0)), tasks: vec![new.clone()] };
+        let request = Enqueue::new(Now::At(Timestamp::from_micros(0)), vec![new.clone()]);
         let texts = [format!("{new:?}"), format!("{request:?}"), {
             pollster::block_on(crate::backend::Backend::enqueue(&memory, request)).expect("memory stores it");
             format!(

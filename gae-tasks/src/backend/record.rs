@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::queue::{QueueConfig, QueueName};
+use crate::queue::{QueueConfig, QueueName, RetryConfig};
 use crate::task::{Route, TaskSpec};
 use crate::time::Timestamp;
 
@@ -12,8 +12,8 @@ use crate::time::Timestamp;
 pub struct TaskRecord {
     /// Its fields, as it was deferred.
     pub spec: TaskSpec,
-    /// Its encoded args.
-    pub payload: Vec<u8>,
+    /// Its encoded args; `None` if they were not asked for. No bytes where they are in a payload store.
+    pub payload: Option<Vec<u8>>,
     /// Where it stands.
     pub state: TaskState,
     /// When it was stored.
@@ -36,7 +36,7 @@ pub struct TaskRecord {
 
 impl TaskRecord {
     /// A task that was stored at `created`, waits since then and has made no attempt.
-    pub const fn new(spec: TaskSpec, payload: Vec<u8>, created: Timestamp) -> Self {
+    pub const fn new(spec: TaskSpec, payload: Option<Vec<u8>>, created: Timestamp) -> Self {
         Self {
             spec,
             payload,
@@ -77,6 +77,13 @@ pub struct TaskError {
     pub message: String,
 }
 
+impl TaskError {
+    /// The failure of an attempt, counted from 1, that ended `at`. Of the message [`MAX_ERROR_BYTES`] are kept.
+    pub fn new(attempt: u32, at: Timestamp, message: impl Into<String>) -> Self {
+        Self { attempt, at, message: bounded(message.into()) }
+    }
+}
+
 /// How far ahead the backends of this crate schedule tasks: 10 years, as App Engine's queues did.
 const MAX_AHEAD: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
@@ -102,7 +109,7 @@ pub(crate) fn bounded(mut message: String) -> String {
     message
 }
 
-/// How many tasks stand where.
+/// How many tasks stand where; by default none anywhere.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -142,6 +149,13 @@ pub struct RouteStats {
     pub stats: Stats,
 }
 
+impl RouteStats {
+    /// The tasks of `route` in `queue`, all of which this program can read.
+    pub const fn new(queue: QueueName, route: Route, stats: Stats) -> Self {
+        Self { queue, route, is_newer: false, stats }
+    }
+}
+
 /// A queue as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -153,9 +167,24 @@ pub struct QueueRecord {
     pub config: Option<QueueConfig>,
     /// Whether it is paused: its tasks wait.
     pub paused: bool,
-    /// Whether the queue itself forgets a task that reaches a limit, without a dead letter: queues of Cloud Tasks do,
-    /// unless [`put_queue`](crate::Client::put_queue) has written them.
-    pub gives_up: bool,
+}
+
+impl QueueRecord {
+    /// A queue that is not paused; `config` is `None` if it cannot be read.
+    pub const fn new(name: QueueName, config: Option<QueueConfig>) -> Self {
+        Self { name, config, paused: false }
+    }
+
+    /// Whether a task of this queue that reaches a limit is gone without a dead letter: its retries have limits, and its
+    /// dead letters are kept for no time.
+    ///
+    /// Queues of Cloud Tasks are shown so, unless [`put_queue`](crate::Client::put_queue) has written them: it makes them
+    /// unlimited, and the limits travel with the tasks.
+    pub fn forgets_tasks(&self) -> bool {
+        let is_limited = |retry: &RetryConfig| retry.max_attempts().is_some() || retry.max_retry_duration().is_some();
+        let forgets = |config: &QueueConfig| config.dead_letter_retention().is_zero() && is_limited(config.retry());
+        self.config.as_ref().is_some_and(forgets)
+    }
 }
 
 /// What a backend can promise.
@@ -180,17 +209,22 @@ pub struct Capabilities {
     pub targets: bool,
     /// Whether a task's requests can have headers of its own: [`Defer::header`](crate::Defer::header).
     pub headers: bool,
+    /// Whether the storage keeps dead letters. If not, a queue with limits of its own
+    /// [forgets tasks](QueueRecord::forgets_tasks).
+    pub dead_letters: bool,
     /// Whether a queue says how long dead letters and the names of finished tasks are kept:
     /// [`QueueConfig::with_dead_letter_retention`].
     pub retention: bool,
 }
 
 impl Capabilities {
-    /// Those of a backend in the program's own process.
-    pub(super) const fn embedded(backend: &'static str, durable: bool) -> Self {
+    /// Those of a backend of this name in the program's own process: workers lease from it; payloads have up to 1 MiB,
+    /// deadlines a millisecond to a day; tasks are scheduled up to 10 years ahead and do not survive the process; dead
+    /// letters are kept for as long as their queue says.
+    pub const fn new(backend: &'static str) -> Self {
         Self {
             backend,
-            durable,
+            durable: false,
             max_payload: 1024 * 1024,
             schedule_horizon: Some(MAX_AHEAD),
             min_deadline: Duration::from_millis(1),
@@ -198,6 +232,7 @@ impl Capabilities {
             pull: true,
             targets: false,
             headers: false,
+            dead_letters: true,
             retention: true,
         }
     }
@@ -212,5 +247,25 @@ impl std::iter::Sum for Stats {
             dead: sum.dead + line.dead,
             oldest_due: [sum.oldest_due, line.oldest_due].into_iter().flatten().min(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_with_limits_that_keeps_no_dead_letters_forgets_tasks() {
+        let unlimited = RetryConfig::new().with_max_attempts(None);
+        let limited = [RetryConfig::new(), unlimited.clone().with_max_retry_duration(Some(Duration::from_secs(60)))];
+        let queue = |config| QueueRecord::new(QueueName::DEFAULT, config);
+        let keeps = |retry: &RetryConfig| QueueConfig::new().with_retry(retry.clone());
+        let forgets = |retry: &RetryConfig| keeps(retry).with_dead_letter_retention(Duration::ZERO);
+        for retry in &limited {
+            assert!(queue(Some(forgets(retry))).forgets_tasks(), "{retry:?}");
+            assert!(!queue(Some(keeps(retry))).forgets_tasks(), "{retry:?}");
+        }
+        assert!(!queue(Some(forgets(&unlimited))).forgets_tasks());
+        assert!(!queue(None).forgets_tasks(), "nobody knows");
     }
 }

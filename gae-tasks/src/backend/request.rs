@@ -1,10 +1,6 @@
 //! What any backend is asked: plain data, so that a new field breaks no signature.
-//!
-//! Requests may gain fields in any release before 1.0, as the traits are sealed until then.
 
 use super::record::TaskState;
-#[cfg(any(feature = "cloud-tasks", all(feature = "push", feature = "testing")))]
-use crate::envelope::Envelope;
 use crate::queue::QueueName;
 use crate::task::{Kind, TaskId, TaskSpec};
 use crate::time::{Now, Schedule, Timestamp};
@@ -34,22 +30,21 @@ impl NewTask {
     }
 }
 
-#[cfg(any(feature = "cloud-tasks", all(feature = "push", feature = "testing")))]
-impl NewTask {
-    /// The task on its way through a push queue, deferred `now`.
-    pub(crate) fn envelope(self, now: Timestamp) -> Envelope {
-        let first_due = self.schedule.resolve(now).max(now);
-        Envelope { named: self.spec.name.is_some(), first_due, spec: self.spec, payload: self.payload }
-    }
-}
-
 /// Store tasks.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Enqueue {
     /// The moment it happens.
     pub now: Now,
     /// The tasks: all in one transaction, answered one by one.
     pub tasks: Vec<NewTask>,
+}
+
+impl Enqueue {
+    /// Store these tasks at `now`.
+    pub const fn new(now: Now, tasks: Vec<NewTask>) -> Self {
+        Self { now, tasks }
+    }
 }
 
 /// Which tasks are meant; a field that is `None` leaves none out.
@@ -89,19 +84,51 @@ impl TaskFilter {
     }
 }
 
-/// Read stored tasks, page by page in the order of their ids (that is: the time they were deferred).
+/// Read stored tasks, page by page in the order of their ids (that is: the time they were deferred), or the other way
+/// round.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct List {
     /// Which tasks.
     pub filter: TaskFilter,
-    /// Only those after this id: the last of the page before.
+    /// Only those that come after this id in the order: the last of the page before.
     pub after: Option<TaskId>,
     /// At most so many.
     pub limit: usize,
+    /// Whether the largest id comes first.
+    pub newest_first: bool,
+    /// Whether the payloads are read too.
+    pub with_payloads: bool,
+}
+
+impl List {
+    /// The first page of the tasks that `filter` means, with at most `limit` of them, the oldest first, without payloads.
+    pub const fn new(filter: TaskFilter, limit: usize) -> Self {
+        Self { filter, after: None, limit, newest_first: false, with_payloads: false }
+    }
+
+    /// The page after this task, the last one of the page before; `None` is the first page.
+    pub fn after(mut self, task: impl Into<Option<TaskId>>) -> Self {
+        self.after = task.into();
+        self
+    }
+
+    /// The task that was deferred last comes first.
+    pub const fn newest_first(mut self) -> Self {
+        self.newest_first = true;
+        self
+    }
+
+    /// Reads the payloads too.
+    pub const fn with_payloads(mut self) -> Self {
+        self.with_payloads = true;
+        self
+    }
 }
 
 /// Act on one task by hand.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct Touch {
     /// The moment it happens.
     pub now: Now,
@@ -109,8 +136,16 @@ pub struct Touch {
     pub id: TaskId,
 }
 
+impl Touch {
+    /// Act on the task `id` at `now`.
+    pub const fn new(now: Now, id: TaskId) -> Self {
+        Self { now, id }
+    }
+}
+
 /// Store a task as a dead letter: it ended where dead letters are not kept.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Bury {
     /// The moment it became one.
     pub now: Now,
@@ -122,6 +157,38 @@ pub struct Bury {
     pub first_attempt: Option<Timestamp>,
     /// Why it is not attempted again: the last error and its sources in one line.
     pub error: String,
+}
+
+impl Bury {
+    /// Store `task` as a dead letter that died at `now` of `error`, after so many attempts.
+    pub const fn new(now: Now, task: NewTask, attempts: u32, first_attempt: Option<Timestamp>, error: String) -> Self {
+        Self { now, task, attempts, first_attempt, error }
+    }
+}
+
+/// Delete a queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DeleteQueue {
+    /// The moment it happens.
+    pub now: Now,
+    /// The queue.
+    pub queue: QueueName,
+    /// Whether its tasks and dead letters are deleted too; if not, a queue that holds any is refused.
+    pub with_tasks: bool,
+}
+
+impl DeleteQueue {
+    /// Delete `queue` at `now`, if it is empty.
+    pub const fn new(now: Now, queue: QueueName) -> Self {
+        Self { now, queue, with_tasks: false }
+    }
+
+    /// Deletes its tasks and dead letters too.
+    pub const fn with_tasks(mut self) -> Self {
+        self.with_tasks = true;
+        self
+    }
 }
 
 /// What a purge did.

@@ -1,20 +1,27 @@
 //! Settling and sweeping: what a backend is told of leased tasks, and what it answers.
-//!
-//! Requests may gain fields in any release before 1.0, as the traits are sealed until then.
 
 use std::time::Duration;
 
 use super::lease::LeaseRef;
 use crate::outcome::Outcome;
+use crate::task::TaskId;
 use crate::time::{Now, Timestamp};
 
 /// Record outcomes.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Settle {
     /// The moment it happens.
     pub now: Now,
     /// The outcomes: all in one transaction, answered one by one.
     pub settlements: Vec<Settlement>,
+}
+
+impl Settle {
+    /// Record these outcomes at `now`.
+    pub const fn new(now: Now, settlements: Vec<Settlement>) -> Self {
+        Self { now, settlements }
+    }
 }
 
 /// The outcome of one leased task.
@@ -30,8 +37,8 @@ pub struct Settlement {
 }
 
 impl Settlement {
-    /// `verdict` on the task of `lease`.
-    pub(crate) const fn new(lease: LeaseRef, verdict: Verdict) -> Self {
+    /// `verdict` on the task of `lease`, of which no attempt is known to have begun.
+    pub const fn new(lease: LeaseRef, verdict: Verdict) -> Self {
         Self { lease, started: None, verdict }
     }
 }
@@ -109,6 +116,7 @@ pub enum Settled {
 
 /// Recover lost leases and forget what has been kept long enough, as the queues' configurations say.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Sweep {
     /// The moment it happens.
     pub now: Now,
@@ -118,6 +126,13 @@ pub struct Sweep {
     /// At most so many changes of each sort, so that a sweep stays short; fewer, but one at least, where dead letters with
     /// large payloads are forgotten.
     pub limit: usize,
+}
+
+impl Sweep {
+    /// Recover the leases `lost` at `now`, with at most `limit` changes of each sort.
+    pub const fn new(now: Now, lost: Vec<HeldLease>, limit: usize) -> Self {
+        Self { now, lost, limit }
+    }
 }
 
 /// A lease as a sweep saw it.
@@ -139,8 +154,8 @@ impl HeldLease {
     }
 }
 
-/// What a sweep did.
-#[derive(Clone, Default, PartialEq, Eq)]
+/// What a sweep did; by default nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Swept {
     /// Lost leases: their tasks are due again.
@@ -151,11 +166,28 @@ pub struct Swept {
     pub forgotten: u64,
     /// Pauses that begin anew because the clock was set back.
     pub shortened: u64,
-    /// The attributes of the dead letters that were forgotten, where they had any: what else was kept for them may go too.
-    pub attributes: Vec<Vec<u8>>,
+    /// The dead letters that were forgotten, in no order: what a wrapper keeps for them beside the storage may go too.
+    pub forgotten_tasks: Vec<ForgottenTask>,
     /// Whether more is left to be done than fitted into one sweep.
     pub more: bool,
     /// All leases left, read while the storage accepted writes. Empty where the storage's own clock decides which leases
     /// are lost.
     pub held: Vec<HeldLease>,
+}
+
+/// A dead letter that was forgotten, as far as a wrapper needs to know it.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ForgottenTask {
+    /// Its id.
+    pub id: TaskId,
+    /// Its attributes: opaque bytes to backends.
+    pub attributes: Option<Vec<u8>>,
+}
+
+impl ForgottenTask {
+    /// The dead letter of this id, with these attributes.
+    pub const fn new(id: TaskId, attributes: Option<Vec<u8>>) -> Self {
+        Self { id, attributes }
+    }
 }

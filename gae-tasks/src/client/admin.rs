@@ -1,14 +1,11 @@
 //! Looking at stored tasks and queues, and acting on them by hand.
 
 use super::Client;
-use crate::backend::{List, Purged, QueueRecord, RouteStats, Stats, TaskFilter, TaskRecord, Touch};
+use crate::backend::{DeleteQueue, Purged, QueueRecord, RouteStats, Stats, TaskRecord, Touch};
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
-use crate::task::TaskId;
+use crate::task::{TaskId, TaskName};
 use crate::task_type::Task;
-
-/// Most tasks of one page of [`Client::list`].
-pub(super) const MAX_PAGE: usize = 1000;
 
 impl Client {
     /// The stored task of this id; `None` once it is over.
@@ -16,21 +13,33 @@ impl Client {
     /// # Errors
     /// [`Error::Storage`], as for all that follow here.
     pub async fn get(&self, id: TaskId) -> Result<Option<TaskRecord>, Error> {
-        self.0.backend.get(id).await
+        self.backend().get(id).await
     }
 
-    /// Up to `limit` (at most 1,000) stored tasks, in the order they were deferred, after the task `after`: the last
-    /// one of the page before.
+    /// The stored task that was [named](crate::Defer::named) `name` in this queue, dead letters included; `None` once it
+    /// is over.
     ///
     /// # Errors
-    /// [`Error::Storage`].
-    pub async fn list(
-        &self,
-        filter: TaskFilter,
-        after: Option<TaskId>,
-        limit: usize,
-    ) -> Result<Vec<TaskRecord>, Error> {
-        self.0.backend.list(List { filter, after, limit: limit.min(MAX_PAGE) }).await
+    /// [`Error::QueueName`] and [`Error::TaskName`] if one of them is not valid, [`Error::Storage`].
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), gae_tasks::Error> {
+    /// use gae_tasks::{Client, deferred};
+    ///
+    /// #[deferred(queue = "emails")]
+    /// async fn send_welcome(user_id: u64) {}
+    ///
+    /// let tasks = Client::open("memory:").await?;
+    /// let welcome = send_welcome::defer(42).named("welcome-42").on(&tasks).await?;
+    /// let found = tasks.find("emails", "welcome-42").await?;
+    /// assert_eq!(found.map(|task| task.spec.id), Some(welcome.id));
+    /// assert!(tasks.find("emails", "welcome-43").await?.is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn find(&self, queue: impl Into<String>, name: impl Into<String>) -> Result<Option<TaskRecord>, Error> {
+        self.backend().find(QueueName::new(queue)?, TaskName::new(name)?).await
     }
 
     /// Deletes a task, whatever its state; its name stays blocked for a while. Answers whether it was stored.
@@ -40,10 +49,7 @@ impl Client {
     /// # Errors
     /// [`Error::Storage`].
     pub async fn delete(&self, id: TaskId) -> Result<bool, Error> {
-        let spilled = self.spilled_of(id).await;
-        let was_stored = self.0.backend.delete(self.touch(id)).await?;
-        self.delete_payloads(spilled.iter().filter(|_| was_stored)).await;
-        Ok(was_stored)
+        self.backend().delete(self.touch(id)).await
     }
 
     /// Makes a waiting task due at once.
@@ -51,7 +57,7 @@ impl Client {
     /// # Errors
     /// [`Error::NoSuchTask`] if it is not waiting.
     pub async fn run_now(&self, id: TaskId) -> Result<(), Error> {
-        self.0.backend.run_now(self.touch(id)).await
+        self.backend().run_now(self.touch(id)).await
     }
 
     /// Gives a dead letter a new life: it is due at once, with all its attempts before it.
@@ -59,7 +65,7 @@ impl Client {
     /// # Errors
     /// [`Error::NoSuchTask`] if it is no dead letter.
     pub async fn replay(&self, id: TaskId) -> Result<(), Error> {
-        self.0.backend.replay(self.touch(id)).await
+        self.backend().replay(self.touch(id)).await
     }
 
     /// Creates a queue, or changes its configuration: the fields that are set are written, the others stay as they are
@@ -79,7 +85,7 @@ impl Client {
             // The stated retention is stored first: stored later, it would raise what is shortened here.
             self.raise_retention([&queue]).await?;
         }
-        self.0.backend.put_queue(queue, config).await
+        self.backend().put_queue(queue, config).await
     }
 
     /// All queues, by name.
@@ -87,7 +93,7 @@ impl Client {
     /// # Errors
     /// [`Error::Storage`].
     pub async fn queues(&self) -> Result<Vec<QueueRecord>, Error> {
-        self.0.backend.queues().await
+        self.backend().queues().await
     }
 
     /// Pauses a queue: it accepts tasks, and none is started until it is [resumed](Self::resume).
@@ -95,7 +101,7 @@ impl Client {
     /// # Errors
     /// [`Error::QueueName`] if `queue` is not a valid queue name.
     pub async fn pause(&self, queue: impl Into<String>) -> Result<(), Error> {
-        self.0.backend.set_paused(QueueName::new(queue)?, true).await
+        self.backend().set_paused(QueueName::new(queue)?, true).await
     }
 
     /// Lets a paused queue go on.
@@ -103,7 +109,7 @@ impl Client {
     /// # Errors
     /// [`Error::QueueName`] if `queue` is not a valid queue name.
     pub async fn resume(&self, queue: impl Into<String>) -> Result<(), Error> {
-        self.0.backend.set_paused(QueueName::new(queue)?, false).await
+        self.backend().set_paused(QueueName::new(queue)?, false).await
     }
 
     /// Deletes the tasks of a queue that are stored now, except its dead letters and tasks that a newer version of this
@@ -112,10 +118,59 @@ impl Client {
     /// # Errors
     /// [`Error::QueueName`] if `queue` is not a valid queue name.
     pub async fn purge(&self, queue: impl Into<String>) -> Result<Purged, Error> {
-        let queue = QueueName::new(queue)?;
-        let spilled = self.spilled_in(&queue).await?;
-        let purged = self.0.backend.purge(queue, self.now()).await?;
-        self.delete_payloads_of(spilled).await;
+        self.backend().purge(QueueName::new(queue)?, self.now()).await
+    }
+
+    /// Deletes a queue that holds neither tasks nor dead letters, with its configuration; one that is not stored is deleted
+    /// already. The next task that is deferred to it makes it anew, with the default configuration; names of tasks that it
+    /// had stay blocked for as long as it said.
+    ///
+    /// On Cloud Tasks tasks that are deferred meanwhile are deleted with the queue, and Google refuses to make another one
+    /// of its name for some days (3 to 7, its documentation says): tasks cannot be deferred to it until then.
+    ///
+    /// # Errors
+    /// [`Error::QueueName`] if `queue` is not a valid queue name; [`Error::QueueInUse`] if it holds tasks or dead letters;
+    /// [`Error::NewerQueue`] if a newer version of this crate configured it.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), gae_tasks::Error> {
+    /// use gae_tasks::{Client, Error, deferred};
+    ///
+    /// #[deferred(queue = "emails")]
+    /// async fn send_welcome(user_id: u64) {}
+    ///
+    /// let tasks = Client::open("memory:").await?;
+    /// send_welcome::defer(42).on(&tasks).await?;
+    /// assert!(matches!(tasks.delete_queue("emails").await, Err(Error::QueueInUse { tasks: 1, .. })));
+    /// assert_eq!(tasks.delete_queue_with_tasks("emails").await?.deleted, 1);
+    /// assert!(tasks.queues().await?.is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn delete_queue(&self, queue: impl Into<String>) -> Result<(), Error> {
+        self.remove_queue(DeleteQueue::new(self.now(), QueueName::new(queue)?)).await.map(drop)
+    }
+
+    /// Deletes a queue as [`delete_queue`](Self::delete_queue) does, and all of its tasks and dead letters first: what runs
+    /// is cancelled when its worker next extends its leases. A large queue is deleted in several steps: if the call is
+    /// interrupted, call it again.
+    ///
+    /// Answers how many tasks and dead letters were deleted, and how many are left because a newer version of this crate
+    /// stored them: the queue stays then.
+    ///
+    /// # Errors
+    /// [`Error::QueueName`] if `queue` is not a valid queue name; [`Error::NewerQueue`] if a newer version of this crate
+    /// configured it.
+    pub async fn delete_queue_with_tasks(&self, queue: impl Into<String>) -> Result<Purged, Error> {
+        self.remove_queue(DeleteQueue::new(self.now(), QueueName::new(queue)?).with_tasks()).await
+    }
+
+    async fn remove_queue(&self, request: DeleteQueue) -> Result<Purged, Error> {
+        let queue = request.queue.clone();
+        let purged = self.backend().delete_queue(request).await?;
+        // It is made anew without it.
+        self.0.retention.forget(&queue);
         Ok(purged)
     }
 
@@ -146,7 +201,7 @@ impl Client {
     /// # Errors
     /// [`Error::Storage`].
     pub async fn stats_by_route(&self) -> Result<Vec<RouteStats>, Error> {
-        self.0.backend.stats(self.now()).await
+        self.backend().stats(self.now()).await
     }
 
     /// The routes of waiting tasks that this program cannot run, those of newer versions of this crate among them. They
@@ -163,13 +218,7 @@ impl Client {
         Ok(lines)
     }
 
-    /// The backend itself.
-    #[cfg(feature = "testing")]
-    pub(crate) fn backend(&self) -> &std::sync::Arc<dyn crate::backend::Backend> {
-        &self.0.backend
-    }
-
     fn touch(&self, id: TaskId) -> Touch {
-        Touch { now: self.now(), id }
+        Touch::new(self.now(), id)
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::retention::StatedRetention;
 use super::spilling::{PayloadSettings, Payloads};
+use super::storage::Storage;
 use super::trace::TraceHook;
 use super::{Client, Inner, url};
 use crate::backend::{Backend, Pull};
@@ -132,8 +133,7 @@ impl ClientBuilder {
     /// default queue is not a valid queue name, [`Error::Misconfigured`] in inline mode if tasks cannot be run,
     /// [`Error::Unsupported`] if a retention is stated and the backend keeps nothing.
     pub async fn open(self, url: &str) -> Result<Client, Error> {
-        let url::Opened { backend, pull } = url::open(url).await?;
-        self.finish(backend, pull)
+        self.finish(url::open(url).await?)
     }
 
     /// A client of the backend that the environment variable `GAE_TASKS_URL` names; `sqlite:gae-tasks.db` if unset.
@@ -153,8 +153,7 @@ impl ClientBuilder {
     /// [`Error::PayloadStore`] if the payload store cannot be opened, [`Error::Misconfigured`] in inline mode if tasks
     /// cannot be run, [`Error::Unsupported`] if a retention is stated and the backend keeps nothing.
     pub fn build(self, backend: impl Pull) -> Result<Client, Error> {
-        let backend = Arc::new(backend);
-        self.finish(backend.clone(), Some(backend))
+        self.finish(Storage::Pull(Arc::new(backend)))
     }
 
     /// A client of a backend that calls handlers over HTTP (or of any other: no worker can be made of the client).
@@ -162,35 +161,28 @@ impl ClientBuilder {
     /// # Errors
     /// As [`build`](Self::build).
     pub fn build_push(self, backend: impl Backend) -> Result<Client, Error> {
-        self.finish(Arc::new(backend), None)
+        self.finish(Storage::Push(Arc::new(backend)))
     }
 
-    fn finish(mut self, backend: Arc<dyn Backend>, pull: Option<Arc<dyn Pull>>) -> Result<Client, Error> {
+    fn finish(mut self, mut storage: Storage) -> Result<Client, Error> {
         let default_queues = self.default_queues.iter().cloned().map(QueueName::new).collect::<Result<_, _>>()?;
-        let payloads = std::mem::take(&mut self.payloads).open()?;
-        let capabilities = backend.capabilities();
+        let payloads = std::mem::take(&mut self.payloads).open(&self.clock, &mut storage)?;
+        let capabilities = storage.backend().capabilities();
         if self.retention.is_stated() && !capabilities.retention {
             let what = "a retention of dead letters or of names: state none in the builder";
             return Err(Error::Unsupported { backend: capabilities.backend, what });
         }
-        let client = self.assemble(default_queues, payloads, backend, pull);
+        let client = self.assemble(default_queues, payloads, storage);
         if client.is_inline() {
             no_problems(client.problems())?;
         }
         Ok(client)
     }
 
-    fn assemble(
-        self,
-        default_queues: Vec<QueueName>,
-        payloads: Payloads,
-        backend: Arc<dyn Backend>,
-        pull: Option<Arc<dyn Pull>>,
-    ) -> Client {
+    fn assemble(self, default_queues: Vec<QueueName>, payloads: Payloads, storage: Storage) -> Client {
         Client(Arc::new(Inner {
-            capabilities: backend.capabilities(),
-            backend,
-            pull,
+            capabilities: storage.backend().capabilities(),
+            storage,
             registry: Arc::new(self.registry.unwrap_or_else(Registry::linked)),
             states: Arc::new(self.states),
             clock: self.clock,
@@ -232,7 +224,7 @@ impl Client {
 
     /// A client of this backend, with every linked task, no state and no settings.
     pub(super) fn of(backend: impl Pull) -> Self {
-        let backend = Arc::new(backend);
-        ClientBuilder::default().assemble(Vec::new(), Payloads::default(), backend.clone(), Some(backend))
+        let storage = Storage::Pull(Arc::new(backend));
+        ClientBuilder::default().assemble(Vec::new(), Payloads::none(&storage), storage)
     }
 }

@@ -25,9 +25,8 @@ impl Client {
             }
             return Ok(answers);
         }
-        let mut prepared = tasks.into_iter().map(|task| task.prepare(self)).collect::<Result<Vec<_>, _>>()?;
+        let prepared = tasks.into_iter().map(|task| task.prepare(self)).collect::<Result<Vec<_>, _>>()?;
         self.raise_retention(prepared.iter().map(|prepared| &prepared.task.spec.queue)).await?;
-        self.put_all(&mut prepared).await?;
         let results = self.enqueue(prepared).await?;
         if results.iter().any(Result::is_err) {
             return Err(Error::Partial { results });
@@ -38,15 +37,15 @@ impl Client {
     /// Not an `async fn`, whose future would have room for the task beside the backend's.
     pub(crate) fn enqueue_one(&self, prepared: Prepared) -> impl Future<Output = Result<Deferred, Error>> + Send {
         let new_name = prepared.new_name();
-        let answers = self.0.backend.enqueue(Enqueue { now: self.now(), tasks: vec![prepared.task] });
+        let answers = self.backend().enqueue(Enqueue::new(self.now(), vec![prepared.task]));
         async { judge(self.one_of(answers.await?)?, new_name) }
     }
 
     /// As [`enqueue_one`](Self::enqueue_one), and blocks this thread.
     pub(crate) fn enqueue_one_blocking(&self, prepared: Prepared) -> Result<Deferred, Error> {
         let new_name = prepared.new_name();
-        let request = Enqueue { now: self.now(), tasks: vec![prepared.task] };
-        judge(self.one_of(self.0.backend.enqueue_blocking(request)?)?, new_name)
+        let request = Enqueue::new(self.now(), vec![prepared.task]);
+        judge(self.one_of(self.backend().enqueue_blocking(request)?)?, new_name)
     }
 
     /// The answer for the only task of a request.
@@ -58,19 +57,9 @@ impl Client {
     }
 
     async fn enqueue(&self, prepared: Vec<Prepared>) -> Result<Vec<Result<Deferred, Error>>, Error> {
-        let spilled: Vec<_> = prepared.iter().map(|task| task.spilled.clone()).collect();
         let (new_names, tasks): (Vec<_>, Vec<_>) = prepared.into_iter().map(|p| (p.new_name(), p.task)).unzip();
-        let answers = match self.0.backend.enqueue(Enqueue { now: self.now(), tasks }).await {
-            Ok(answers) => answers,
-            Err(error) => {
-                self.delete_if_certain(&spilled, &error).await;
-                return Err(error);
-            }
-        };
-        let judged = answers.into_iter().zip(new_names).map(|(answer, new_name)| judge(answer?, new_name));
-        let judged: Vec<_> = judged.collect();
-        self.delete_unneeded(&spilled, &judged).await;
-        Ok(judged)
+        let answers = self.backend().enqueue(Enqueue::new(self.now(), tasks)).await?;
+        Ok(answers.into_iter().zip(new_names).map(|(answer, new_name)| judge(answer?, new_name)).collect())
     }
 
     /// Runs a task in place of storing it; its options never reach the function.

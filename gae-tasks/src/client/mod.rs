@@ -4,11 +4,13 @@ mod admin;
 mod builder;
 mod current;
 mod defer;
+mod list;
 mod payloads;
 #[cfg(feature = "push")]
 mod push;
 mod retention;
 mod spilling;
+mod storage;
 mod sweep_payloads;
 mod trace;
 mod url;
@@ -20,6 +22,7 @@ use std::time::Duration;
 
 pub use builder::ClientBuilder;
 pub use current::ClientGuard;
+pub use list::{ListTasks, ListTasksFuture};
 #[cfg(feature = "push")]
 #[cfg_attr(docsrs, doc(cfg(feature = "push")))]
 pub use push::PushServiceBuilder;
@@ -28,6 +31,7 @@ pub use worker::{Worker, WorkerFuture};
 
 use self::retention::StatedRetention;
 use self::spilling::Payloads;
+use self::storage::Storage;
 use self::trace::TraceHook;
 use crate::backend::{Backend, Capabilities, Pull};
 use crate::clock::Clock;
@@ -64,9 +68,7 @@ use crate::worker::Suspects;
 pub struct Client(Arc<Inner>);
 
 struct Inner {
-    backend: Arc<dyn Backend>,
-    /// The same backend, where workers can lease from it.
-    pull: Option<Arc<dyn Pull>>,
+    storage: Storage,
     capabilities: Capabilities,
     registry: Arc<Registry>,
     states: Arc<States>,
@@ -99,7 +101,7 @@ impl Client {
     /// What runs handlers for this client.
     pub(crate) fn dispatcher(&self) -> Dispatcher {
         let (states, clock) = (Arc::clone(&self.0.states), Arc::clone(&self.0.clock));
-        Dispatcher::new(states, clock, Arc::new(self.clone()), self.payload_store().cloned())
+        Dispatcher::new(states, clock, Arc::new(self.clone()), self.shelf().cloned())
     }
 
     /// The queues a task goes to that is deferred without naming any.
@@ -157,13 +159,17 @@ impl Client {
         &self.0.registry
     }
 
+    pub(crate) fn backend(&self) -> &dyn Backend {
+        self.0.storage.backend()
+    }
+
     pub(crate) fn pull(&self) -> Option<&Arc<dyn Pull>> {
-        self.0.pull.as_ref()
+        self.0.storage.pull()
     }
 
     /// Stores the stated retention with these queues, once each.
     pub(crate) async fn raise_retention(&self, queues: impl IntoIterator<Item = &QueueName>) -> Result<(), Error> {
-        self.0.retention.raise(&*self.0.backend, queues).await
+        self.0.retention.raise(self.backend(), queues).await
     }
 
     /// The retention that the builder stated.
@@ -189,7 +195,7 @@ impl Client {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
-            .field("backend", &self.0.backend)
+            .field("backend", &self.backend())
             .field("inline", &self.0.inline)
             .finish_non_exhaustive()
     }

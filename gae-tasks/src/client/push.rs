@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use super::Client;
-use crate::backend::{Answer, QueueRecord};
+use crate::backend::{Backend, Pull};
 use crate::envelope::PREFIX;
 use crate::error::{Error, no_problems};
 use crate::log;
@@ -103,8 +103,10 @@ impl PushServiceBuilder {
     /// Keeps dead letters in the storage of `client`, where they can be looked at and replayed; the backend must be one
     /// that stores (SQLite, memory).
     pub fn dead_letters(mut self, client: &Client) -> Self {
-        let sink = Sink::Backend(Arc::clone(&client.0.backend), Arc::clone(client.clock()), client.stated_retention());
-        self.sink = Some(client.pull().map(|_| sink).ok_or_else(|| {
+        let sink = |pull: &Arc<dyn Pull>| {
+            Sink::Backend(Arc::clone(pull) as _, Arc::clone(client.clock()), client.stated_retention())
+        };
+        self.sink = Some(client.pull().map(sink).ok_or_else(|| {
             let backend = client.capabilities().backend;
             format!(
                 "the backend `{backend}` keeps no dead letters: give `.dead_letters(..)` a client with storage, such as \
@@ -171,10 +173,10 @@ impl PushServiceBuilder {
             give_up: self.give_up,
             running: Arc::new(AtomicUsize::new(0)),
         });
-        if !client.capabilities().pull
+        if !client.capabilities().dead_letters
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
-            runtime.spawn(async move { warn_of_limits(client.0.backend.queues()).await });
+            runtime.spawn(async move { warn_of_limits(client.backend()).await });
         }
         Ok(service)
     }
@@ -195,9 +197,9 @@ fn is_path(prefix: &str) -> bool {
 }
 
 /// A queue's own limits end a task whether or not a handler has recorded the dead letter.
-async fn warn_of_limits(queues: Answer<'_, Vec<QueueRecord>>) {
-    match queues.await {
-        Ok(queues) => queues.iter().filter(|queue| queue.gives_up).for_each(|queue| {
+async fn warn_of_limits(backend: &dyn Backend) {
+    match backend.queues().await {
+        Ok(queues) => queues.iter().filter(|queue| queue.forgets_tasks()).for_each(|queue| {
             let retries = queue.config.as_ref().map(QueueConfig::retry);
             log::say(|| {
                 tracing::warn!(

@@ -44,4 +44,9 @@ impl StatedRetention {
         }
         Ok(())
     }
+
+    /// Stores it with this queue once more, when it is met next.
+    pub(super) fn forget(&self, queue: &QueueName) {
+        self.raised.lock().unwrap_or_else(PoisonError::into_inner).remove(queue);
+    }
 }

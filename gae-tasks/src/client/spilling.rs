@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::backend::Capabilities;
+use super::storage::Storage;
+use crate::clock::Clock;
 use crate::error::Error;
-use crate::payload_store::PayloadStore;
+use crate::payload_store::{PayloadStore, Shelf};
 
 /// Bytes of a payload that travels with its task; what Google tells for a task of Cloud Tasks.
 const INLINE: usize = 100 * 1024;
@@ -27,39 +28,29 @@ impl Default for PayloadSettings {
 }
 
 impl PayloadSettings {
-    /// The settings, if a store that was given can be had.
-    pub(super) fn open(self) -> Result<Payloads, Error> {
+    /// What becomes of the settings around `storage`, if a store that was given can be had.
+    pub(super) fn open(self, clock: &Arc<dyn Clock>, storage: &mut Storage) -> Result<Payloads, Error> {
         let Self { store, inline, most } = self;
-        Ok(Payloads { store: store.transpose()?, inline, most })
+        let Some(store) = store.transpose()? else { return Ok(Payloads::none(storage)) };
+        let inline = inline.min(storage.backend().capabilities().max_payload);
+        let shelf = Shelf::new(store, Arc::clone(clock));
+        storage.spill(&shelf, inline);
+        Ok(Payloads { shelf: Some(shelf), inline, most: most.max(inline) })
     }
 }
 
-/// What became of the settings.
+/// Where a client's payloads are, and how large they may be.
 #[derive(Debug)]
 pub(super) struct Payloads {
-    pub(super) store: Option<Arc<dyn PayloadStore>>,
-    inline: usize,
-    most: usize,
-}
-
-impl Default for Payloads {
-    fn default() -> Self {
-        Self { store: None, inline: INLINE, most: MOST }
-    }
+    pub(super) shelf: Option<Shelf>,
+    pub(super) inline: usize,
+    pub(super) most: usize,
 }
 
 impl Payloads {
-    /// The store for a payload of so many bytes; `None` if it travels with its task.
-    ///
-    /// # Errors
-    /// The limit, if it is larger than that.
-    pub(super) fn store_for(&self, size: usize, backend: &Capabilities) -> Result<Option<&dyn PayloadStore>, usize> {
-        match &self.store {
-            None if size > backend.max_payload => Err(backend.max_payload),
-            None => Ok(None),
-            Some(_) if size <= self.inline.min(backend.max_payload) => Ok(None),
-            Some(_) if size > self.most => Err(self.most),
-            Some(store) => Ok(Some(store.as_ref())),
-        }
+    /// Without a store all travel with their tasks.
+    pub(super) fn none(storage: &Storage) -> Self {
+        let most = storage.backend().capabilities().max_payload;
+        Self { shelf: None, inline: most, most }
     }
 }

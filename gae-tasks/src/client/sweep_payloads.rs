@@ -8,10 +8,9 @@ use std::time::Duration;
 
 use super::Client;
 use crate::attributes::Attributes;
-use crate::backend::{BoxFuture, List, TaskFilter, TaskRecord};
+use crate::backend::{BoxFuture, TaskFilter, TaskRecord};
 use crate::error::Error;
 use crate::payload_store::task_of;
-use crate::queue::QueueName;
 use crate::task::TaskId;
 
 /// The least age of what is deleted: time for a task whose payload is there already to be stored, on whatever clock.
@@ -67,12 +66,13 @@ impl SweepPayloads {
     }
 
     async fn sweep(self) -> Result<u64, Error> {
-        let Some(store) = self.client.payload_store() else {
+        let Some(shelf) = self.client.shelf() else {
             let problem =
                 "the client has no payload store to sweep: add `.payload_store(..)` to its builder".to_owned();
             return Err(Error::Misconfigured { problems: vec![problem] });
         };
         let before = self.client.clock().wall().minus(self.older_than);
+        let store = &shelf.store;
         let keys = store.put_before(before).await.map_err(|source| Error::PayloadStore {
             store: store.name(),
             problem: "does not tell which payloads it has, so none was swept: try again later".to_owned(),
@@ -84,8 +84,7 @@ impl SweepPayloads {
         for client in std::iter::once(&self.client).chain(&self.others) {
             client.keep_needed(&mut orphans).await?;
         }
-        let keys: Vec<_> = orphans.values().map(String::as_str).collect();
-        Ok(self.client.delete_keys(&keys).await)
+        Ok(shelf.delete_all(&orphans.into_values().collect::<Vec<_>>()).await)
     }
 }
 
@@ -116,30 +115,6 @@ impl Client {
             }
         }
         Ok(())
-    }
-
-    /// The keys of payloads of a queue's tasks, with these; none without a payload store.
-    pub(super) async fn spilled_in(&self, queue: &QueueName) -> Result<Vec<(TaskId, String)>, Error> {
-        let (mut found, mut after) = (Vec::new(), None);
-        while self.payload_store().is_some() {
-            let filter = TaskFilter::new().queue(queue.clone());
-            let page = self.0.backend.list(List { filter, after, limit: super::admin::MAX_PAGE }).await?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.spec.id);
-            found.extend(page.iter().filter_map(|record| Some((record.spec.id, key_of(record)?))));
-        }
-        Ok(found)
-    }
-
-    /// Deletes those of these payloads whose tasks are gone: a dead letter of a purged queue keeps its own.
-    pub(super) async fn delete_payloads_of(&self, spilled: Vec<(TaskId, String)>) {
-        let mut keys = Vec::new();
-        for (id, key) in &spilled {
-            if matches!(self.0.backend.get(*id).await, Ok(None)) {
-                keys.push(key.as_str());
-            }
-        }
-        self.delete_keys(&keys).await;
     }
 }
 
@@ -182,6 +157,7 @@ mod tests {
     use crate::backend::memory::Memory;
     use crate::backend::{Enqueue, NewTask};
     use crate::payload_store::key;
+    use crate::queue::QueueName;
     use crate::task::{Kind, Shape, TaskSpec};
 
     #[test]
@@ -193,7 +169,7 @@ mod tests {
         let attributes = Attributes { spilled: Some(spilled), ..Attributes::default() }.encode();
         let spec = TaskSpec { attributes, ..TaskSpec::new(id, kind, Shape::from_bits(7), QueueName::DEFAULT) };
         let task = NewTask::new(spec, Vec::new());
-        pollster::block_on(client.0.backend.enqueue(Enqueue { now: client.now(), tasks: vec![task] })).unwrap();
+        pollster::block_on(client.backend().enqueue(Enqueue::new(client.now(), vec![task]))).unwrap();
         let mut orphans = HashMap::from([deferred, orphan].map(|id| (id, key(id))));
         pollster::block_on(client.keep_listed(&mut orphans)).unwrap();
         assert_eq!(orphans, HashMap::from([(orphan, key(orphan))]));

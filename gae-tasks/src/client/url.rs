@@ -3,8 +3,8 @@
 use std::env::{VarError, var};
 use std::sync::Arc;
 
+use super::storage::Storage;
 use crate::backend::memory::Memory;
-use crate::backend::{Backend, Pull};
 use crate::error::Error;
 
 /// The environment variable that names the backend.
@@ -19,26 +19,13 @@ pub(super) fn from_env() -> Result<String, Error> {
     }
 }
 
-/// A backend, and the same as one that workers lease from, if it is one.
-pub(super) struct Opened {
-    pub(super) backend: Arc<dyn Backend>,
-    pub(super) pull: Option<Arc<dyn Pull>>,
-}
-
-impl Opened {
-    fn pull(backend: impl Pull) -> Self {
-        let backend = Arc::new(backend);
-        Self { backend: backend.clone(), pull: Some(backend) }
-    }
-}
-
 /// Opens the backend that `url` names.
-pub(super) async fn open(url: &str) -> Result<Opened, Error> {
+pub(super) async fn open(url: &str) -> Result<Storage, Error> {
     let Some((scheme, rest)) = url.split_once(':') else {
         return Err(refused(url, "has no scheme"));
     };
     match scheme {
-        "memory" if rest.is_empty() => Ok(Opened::pull(Memory::new())),
+        "memory" if rest.is_empty() => Ok(Storage::Pull(Arc::new(Memory::new()))),
         "memory" => Err(refused(url, "names a place, but `memory:` has none")),
         "sqlite" => sqlite(url, rest).await,
         "cloudtasks" => cloud_tasks(url).await,
@@ -48,7 +35,7 @@ pub(super) async fn open(url: &str) -> Result<Opened, Error> {
 }
 
 #[cfg(feature = "sqlite")]
-async fn sqlite(url: &str, rest: &str) -> Result<Opened, Error> {
+async fn sqlite(url: &str, rest: &str) -> Result<Storage, Error> {
     // `sqlite:///var/lib/app.db` is how most tools write an absolute path.
     let file = rest.strip_prefix("//").unwrap_or(rest);
     if file.is_empty() || file.contains('?') || file == ":memory:" {
@@ -57,22 +44,22 @@ async fn sqlite(url: &str, rest: &str) -> Result<Opened, Error> {
     if file.starts_with("file:") {
         return Err(refused(url, "names a file in SQLite's own way, as a URI: write its path alone"));
     }
-    Ok(Opened::pull(crate::backend::sqlite::Sqlite::open(file).await?))
+    Ok(Storage::Pull(Arc::new(crate::backend::sqlite::Sqlite::open(file).await?)))
 }
 
 #[cfg(not(feature = "sqlite"))]
-async fn sqlite(url: &str, _rest: &str) -> Result<Opened, Error> {
+async fn sqlite(url: &str, _rest: &str) -> Result<Storage, Error> {
     Err(refused(url, "needs the feature `sqlite` of gae-tasks, which is off in this build"))
 }
 
 #[cfg(feature = "cloud-tasks")]
-async fn cloud_tasks(url: &str) -> Result<Opened, Error> {
+async fn cloud_tasks(url: &str) -> Result<Storage, Error> {
     let backend = crate::backend::cloud_tasks::CloudTasks::open(url).await?;
-    Ok(Opened { backend: Arc::new(backend), pull: None })
+    Ok(Storage::Push(Arc::new(backend)))
 }
 
 #[cfg(not(feature = "cloud-tasks"))]
-async fn cloud_tasks(url: &str) -> Result<Opened, Error> {
+async fn cloud_tasks(url: &str) -> Result<Storage, Error> {
     Err(refused(url, "needs the feature `cloud-tasks` of gae-tasks, which is off in this build"))
 }
 

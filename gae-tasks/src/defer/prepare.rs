@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use super::Defer;
 use super::options::Options;
-use crate::attributes::{Attributes, Spilled};
+use crate::attributes::Attributes;
 use crate::backend::{Capabilities, NewTask};
 use crate::client::Client;
 use crate::error::Error;
-use crate::payload_store;
 use crate::queue::{QueueName, spread};
 use crate::registration::Registration;
 use crate::task::{Kind, TaskId, TaskName, TaskSpec};
@@ -19,8 +18,6 @@ use crate::time::Schedule;
 pub(crate) struct Prepared {
     pub(crate) task: NewTask,
     pub(crate) must_be_new: bool,
-    /// Where its payload is to be put first, if it does not travel with the task.
-    pub(crate) spilled: Option<Spilled>,
 }
 
 impl Prepared {
@@ -49,11 +46,10 @@ impl Defer {
         let registration = self.registration;
         let kind = registration.kind;
         let payload = self.payload.map_err(|source| Error::Unreadable { kind: kind.to_owned(), source })?;
-        let size = payload.len();
-        let store = client
-            .store_for(size)
-            .map_err(|limit| Error::PayloadTooLarge { kind: kind.to_owned(), size, limit })?
-            .filter(|_| is_stored);
+        let (size, limit) = (payload.len(), client.max_payload());
+        if size > limit {
+            return Err(Error::PayloadTooLarge { kind: kind.to_owned(), size, limit });
+        }
         check_schedule(kind, self.schedule, client)?;
         check_deadline(kind, self.deadline, client.capabilities())?;
         let Options { retry, target, headers } = match self.options {
@@ -63,7 +59,6 @@ impl Defer {
         let id = TaskId::generate();
         let name = self.name.map(TaskName::new).transpose()?;
         let queue = queue(self.queues, registration, client, name.as_ref(), id)?;
-        let spilled = store.map(|store| Spilled::new(payload_store::key(id), store.name(), &payload));
         let traceparent = client.traceparent();
         // A queue that pushes hangs up after it, so it must know that of the type too; a worker knows it anyway.
         let of_type = registration.deadline.filter(|_| is_stored && !client.capabilities().pull);
@@ -73,11 +68,11 @@ impl Defer {
             max_attempts: [self.max_attempts, registration.max_attempts].into_iter().flatten().min(),
             retry,
             deadline: self.deadline.or(of_type),
-            attributes: Attributes { spilled: spilled.clone(), traceparent, target, headers }.encode(),
+            attributes: Attributes { spilled: None, traceparent, target, headers }.encode(),
             ..TaskSpec::new(id, Kind::from_static(kind), registration.shape, queue)
         };
         let task = NewTask { spec, payload, schedule: self.schedule };
-        Ok(Prepared { task, must_be_new: self.must_be_new, spilled })
+        Ok(Prepared { task, must_be_new: self.must_be_new })
     }
 }
 

@@ -1,19 +1,17 @@
-//! Attempts at tasks whose payload is in a payload store: it is loaded before and deleted after.
+//! Attempts at tasks whose payload is in a payload store: it is loaded first, under the attempt's deadline.
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::{DeadlineMissed, Dispatcher, Permit, caught};
-use crate::attributes::{Attributes, Spilled};
+#[cfg(feature = "push")]
+use crate::attributes::Attributes;
+use crate::attributes::Spilled;
 use crate::context::TaskContext;
 use crate::log;
 use crate::outcome::Outcome;
 use crate::payload_store::load;
 use crate::registration::Registration;
-
-/// How long deleting a payload may take that nobody needs any more: what is left is swept later.
-const DELETE_LIMIT: Duration = Duration::from_secs(5);
 
 impl Dispatcher {
     /// One attempt, loading included in its deadline.
@@ -24,11 +22,7 @@ impl Dispatcher {
         context: &TaskContext,
         permit: Option<Arc<dyn Permit>>,
     ) -> Outcome {
-        let outcome = caught(pin!(Some(self.load_and_attempt(registration, spilled, context, permit)))).await;
-        if matches!(outcome, Outcome::Done) {
-            self.delete(spilled).await;
-        }
-        outcome
+        caught(pin!(Some(self.load_and_attempt(registration, spilled, context, permit)))).await
     }
 
     async fn load_and_attempt(
@@ -39,9 +33,10 @@ impl Dispatcher {
         permit: Option<Arc<dyn Permit>>,
     ) -> Outcome {
         let begun = self.clock.monotonic();
+        let store = self.payloads.as_ref().map(|shelf| &*shelf.store);
         let loaded = tokio::select! {
             biased;
-            loaded = load(self.payloads.as_deref(), spilled) => loaded,
+            loaded = load(store, spilled) => loaded,
             () = context.cancelled() => return Outcome::Released,
             () = self.clock.sleep(context.deadline()) => {
                 context.cancel();
@@ -68,33 +63,11 @@ impl Dispatcher {
         }
     }
 
-    /// Deletes what was kept for a task that is over.
-    pub(crate) async fn forget(&self, attributes: &[u8]) {
-        if let Some(spilled) = Attributes::spilled_in(Some(attributes)) {
-            self.delete(&spilled).await;
+    /// Deletes the payload of a task that is over, where no wrapper of a backend does.
+    #[cfg(feature = "push")]
+    pub(crate) async fn forget(&self, attributes: Option<&[u8]>) {
+        if let (Some(shelf), Some(spilled)) = (&self.payloads, Attributes::spilled_in(attributes)) {
+            shelf.forget(&[spilled.key]).await;
         }
-    }
-
-    async fn delete(&self, spilled: &Spilled) {
-        let Some(store) = &self.payloads else { return };
-        let delete = async {
-            let deleted = tokio::select! {
-                biased;
-                deleted = store.delete(&spilled.key) => deleted,
-                () = self.clock.sleep(DELETE_LIMIT) => Err("no answer".into()),
-            };
-            if let Err(error) = deleted {
-                log::say(|| {
-                    tracing::warn!(
-                        key = spilled.key,
-                        error = crate::outcome::chain(error.as_ref()),
-                        "cannot delete the payload of a task that is over: it is left to a sweep of payloads"
-                    );
-                });
-            }
-            Outcome::Done
-        };
-        // The store may be the user's own code.
-        _ = caught(pin!(Some(delete))).await;
     }
 }

@@ -105,6 +105,9 @@ impl Delivery<'_> {
         let outcome =
             self.plan.dispatcher.dispatch_with(registration, payload, attributes.as_deref(), &context, permit);
         let outcome = outcome.await;
+        if matches!(outcome, Outcome::Done) {
+            Box::pin(self.plan.dispatcher.forget(attributes.as_deref())).await;
+        }
         std::mem::forget(cancelling);
         let verdict = Verdict::of(&outcome, registration.max_attempts);
         match (limits.settle(&verdict, self.plan.clock.wall()), outcome) {

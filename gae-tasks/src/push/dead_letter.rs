@@ -54,7 +54,7 @@ impl Sink {
                     let raised = backend.raise_retention(task.spec.queue.clone(), *stated).await;
                     raised.map_err(|error| chain(&error))?;
                 }
-                let bury = Bury { now: clock.now(), task, attempts, first_attempt, error };
+                let bury = Bury::new(clock.now(), task, attempts, first_attempt, error);
                 backend.bury(bury).await.map_err(|error| chain(&error).into())
             }
             Self::Function(function) => function(letter).await,

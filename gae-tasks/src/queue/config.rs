@@ -46,7 +46,7 @@ impl QueueConfig {
         self
     }
 
-    /// How long dead letters are kept; 30 days by default. Not on Cloud Tasks, which keeps none.
+    /// How long dead letters are kept; 30 days by default. On Cloud Tasks, which keeps none, only zero is accepted.
     pub const fn with_dead_letter_retention(mut self, retention: Duration) -> Self {
         self.retention.dead_letters = Some(retention);
         self
@@ -96,10 +96,11 @@ impl QueueConfig {
         self.retry.as_ref()
     }
 
-    /// Whether a field is set that only a backend with workers has a use for.
+    /// Whether a field is set that only a backend with workers has a use for; any keeps dead letters for no time.
     #[cfg(feature = "cloud-tasks")]
     pub(crate) fn is_for_workers(&self) -> bool {
-        self.max_lost_attempts.is_some() || self.retention.is_stated()
+        let keeps = self.retention.dead_letters.is_some_and(|retention| !retention.is_zero());
+        keeps || self.retention.tombstones.is_some() || self.max_lost_attempts.is_some()
     }
 
     /// This configuration with every field that is set in `other`.

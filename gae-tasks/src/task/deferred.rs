@@ -13,7 +13,8 @@ pub struct Deferred {
 }
 
 impl Deferred {
-    pub(crate) const fn new(id: TaskId, created: bool) -> Self {
+    /// The task of this id, which the call `created` or found.
+    pub const fn new(id: TaskId, created: bool) -> Self {
         Self { id, created }
     }
 }

@@ -86,7 +86,7 @@ pub fn matching<T: Task>(client: &Client, matches: impl Fn(&T::Args) -> bool) ->
                 found.args.push("(other parameters)".to_owned());
                 continue;
             }
-            match decode::<T::Args>(&record.payload) {
+            match decode::<T::Args>(record.payload.as_deref().unwrap_or_default()) {
                 Ok(args) => {
                     found.matching += usize::from(matches(&args));
                     found.args.push(Described(&args).to_string());
@@ -104,7 +104,7 @@ fn open_tasks(client: &Client, kind: &'static str) -> Vec<TaskRecord> {
     let mut after = None;
     loop {
         let filter = TaskFilter::new().kind(Kind::from_static(kind));
-        let page = pollster::block_on(client.backend().list(List { filter, after, limit: 1000 }));
+        let page = pollster::block_on(client.backend().list(List::new(filter, 1000).after(after).with_payloads()));
         let page = page.unwrap_or_else(|error| panic!("the deferred tasks cannot be read: {error}"));
         let Some(last) = page.last() else { return tasks };
         after = Some(last.spec.id);

@@ -7,13 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use crate::backend::{
-    Answer, Backend, Bury, Capabilities, Enqueue, Extend, Lease, Leased, List, Pull, Purged, QueueRecord, RouteStats,
-    Settle, Settled, Sweep, Swept, TaskRecord, Touch, sealed,
+    Answer, Backend, Bury, Capabilities, DeleteQueue, Enqueue, Extend, Lease, Leased, List, Pull, Purged, QueueRecord,
+    RouteStats, Settle, Settled, Sweep, Swept, TaskRecord, Touch, sealed,
 };
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
 use crate::retention::Retention;
-use crate::task::{Deferred, TaskId};
+use crate::task::{Deferred, TaskId, TaskName};
 use crate::time::Now;
 
 /// A backend that fails, loses an answer or is slow when a test wants it to. Clones are the same backend: keep one to plan
@@ -58,6 +58,7 @@ impl<B> Clone for Faulty<B> {
 pub enum Operation {
     Enqueue,
     Get,
+    Find,
     List,
     Delete,
     RunNow,
@@ -68,6 +69,7 @@ pub enum Operation {
     Queues,
     SetPaused,
     Purge,
+    DeleteQueue,
     Stats,
     Lease,
     Extend,
@@ -248,6 +250,10 @@ impl<B: Backend> Backend for Faulty<B> {
         self.call(Operation::Get, move |backend| backend.get(id))
     }
 
+    fn find(&self, queue: QueueName, name: TaskName) -> Answer<'_, Option<TaskRecord>> {
+        self.call(Operation::Find, move |backend| backend.find(queue, name))
+    }
+
     fn list(&self, request: List) -> Answer<'_, Vec<TaskRecord>> {
         self.call(Operation::List, move |backend| backend.list(request))
     }
@@ -286,6 +292,10 @@ impl<B: Backend> Backend for Faulty<B> {
 
     fn purge(&self, queue: QueueName, now: Now) -> Answer<'_, Purged> {
         self.call(Operation::Purge, move |backend| backend.purge(queue, now))
+    }
+
+    fn delete_queue(&self, request: DeleteQueue) -> Answer<'_, Purged> {
+        self.call(Operation::DeleteQueue, move |backend| backend.delete_queue(request))
     }
 
     fn stats(&self, now: Now) -> Answer<'_, Vec<RouteStats>> {

@@ -5,7 +5,7 @@ use http::Request;
 
 use crate::client::Client;
 use crate::defer::Defer;
-use crate::envelope::PREFIX;
+use crate::envelope::{Envelope, PREFIX};
 use crate::error::Error;
 
 #[cfg_attr(docsrs, doc(cfg(all(feature = "testing", feature = "push"))))]
@@ -24,7 +24,7 @@ impl Client {
         let name = task.spec.name.as_ref().map_or_else(|| task.spec.id.to_string(), ToString::to_string);
         let uri = format!("{PREFIX}/{}", task.spec.kind);
         let (micros, queue) = (due.as_micros(), task.spec.queue.to_string());
-        let envelope = task.envelope(now);
+        let envelope = Envelope::new(task.spec, task.payload, task.schedule, now);
         let request = Request::post(uri)
             .header("content-type", "application/octet-stream")
             .header("user-agent", "Google-Cloud-Tasks")

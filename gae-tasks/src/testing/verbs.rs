@@ -64,7 +64,7 @@ impl Client {
         let mut settlement = Settlement::new(task.lease, Verdict::of(&outcome, registration.max_attempts));
         settlement.started = Some(started);
         let settlements = vec![settlement];
-        pull.settle(Settle { now: self.clock().now(), settlements }).await?;
+        pull.settle(Settle::new(self.clock().now(), settlements)).await?;
         outcome.into_result().map_err(|source| Error::TaskFailed { kind, source })
     }
 

@@ -209,7 +209,7 @@ pub(super) mod tests {
     use crate::task::{Kind, TaskId};
 
     pub(in crate::worker) fn lease() -> LeaseRef {
-        LeaseRef { id: TaskId::from_bytes([1; 16]), token: LeaseToken::from_bits(1) }
+        LeaseRef::new(TaskId::from_bytes([1; 16]), LeaseToken::from_bits(1))
     }
 
     /// A held lease with an attempt under it.

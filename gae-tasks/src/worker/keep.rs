@@ -102,7 +102,7 @@ async fn extend(crew: &Crew) -> Result<(), Error> {
         return Ok(());
     }
     let asked = crew.clock.monotonic();
-    let request = Extend { now: crew.clock.now(), leases: leases.clone(), duration: crew.lease };
+    let request = Extend::new(crew.clock.now(), leases.clone(), crew.lease);
     let held = tokio::select! {
         held = crew.pull.extend(request) => held?,
         () = crew.clock.sleep(crew.lease / 3) => return Err(no_answer(crew)),

@@ -38,7 +38,7 @@ async fn report_future(crew: &Crew) {
     let (mut tasks, mut after) = (0, TaskId::first_of(soon));
     while tasks < MOST {
         // The sweep reports storage errors.
-        let request = List { filter: TaskFilter::new(), after: Some(after), limit: PAGE };
+        let request = List::new(TaskFilter::new(), PAGE).after(Some(after));
         let page = crew.pull.list(request).await.unwrap_or_default();
         tasks += page.iter().filter(|record| record.created > soon && record.died.is_none()).count();
         match page.last() {

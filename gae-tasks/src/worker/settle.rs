@@ -57,7 +57,7 @@ async fn settle_all(crew: Arc<Crew>, mut received: UnboundedReceiver<Settlement>
 async fn settle(crew: &Crew, settlements: Vec<Settlement>) {
     let mut failures = 0;
     loop {
-        let request = Settle { now: crew.clock.now(), settlements: settlements.clone() };
+        let request = Settle::new(crew.clock.now(), settlements.clone());
         match crew.pull.settle(request).await {
             Ok(answers) => {
                 report(crew, &settlements, &answers, failures > 0);

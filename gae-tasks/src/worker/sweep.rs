@@ -53,7 +53,7 @@ impl Sweeper {
 
     /// Sweeps once; `None` if the storage did not answer.
     async fn sweep_once(&mut self, crew: &Arc<Crew>) -> Option<Sweeping> {
-        let request = Sweep { now: crew.clock.now(), lost: self.watch.lost(), limit: LIMIT };
+        let request = Sweep::new(crew.clock.now(), self.watch.lost(), LIMIT);
         let asked = crew.clock.monotonic();
         match crew.pull.sweep(request).await {
             Ok(swept) => {
@@ -66,7 +66,6 @@ impl Sweeper {
                     let (tasks, died) = (swept.recovered, swept.died);
                     log::say(|| tracing::warn!(tasks, died, "recovered the tasks of a worker that is gone"));
                 }
-                forget_beside(crew, swept.attributes);
                 Some(Sweeping { has_changed, more: swept.more })
             }
             Err(error) => {
@@ -105,17 +104,4 @@ struct Sweeping {
     has_changed: bool,
     /// Whether more is left to be done.
     more: bool,
-}
-
-/// Deletes what was kept elsewhere for dead letters that are forgotten; nobody waits for that.
-fn forget_beside(crew: &Arc<Crew>, attributes: Vec<Vec<u8>>) {
-    if attributes.is_empty() {
-        return;
-    }
-    let crew = Arc::clone(crew);
-    tokio::spawn(async move {
-        for attributes in attributes {
-            crew.dispatcher.forget(&attributes).await;
-        }
-    });
 }

@@ -231,20 +231,10 @@ pub(super) mod tests {
 
     pub(in crate::worker) fn task(queue: &str, number: u8, standing: Standing) -> LeasedTask {
         let id = TaskId::from_bytes([number; 16]);
-        LeasedTask {
-            lease: LeaseRef { id, token: LeaseToken::from_bits(1) },
-            spec: TaskSpec::new(
-                id,
-                Kind::from_static("test/task"),
-                Shape::from_bits(1),
-                QueueName::new(queue).unwrap(),
-            ),
-            payload: Vec::new(),
-            schedule_time: Timestamp::from_micros(0),
-            attempts: 0,
-            standing,
-            alone: false,
-        }
+        let kind = Kind::from_static("test/task");
+        let spec = TaskSpec::new(id, kind, Shape::from_bits(1), QueueName::new(queue).unwrap());
+        let lease = LeaseRef::new(id, LeaseToken::from_bits(1));
+        LeasedTask { standing, ..LeasedTask::new(lease, spec, Vec::new(), Timestamp::from_micros(0)) }
     }
 
     fn clear(queue: &str, numbers: std::ops::Range<u8>) -> Vec<LeasedTask> {

@@ -86,7 +86,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn held(expires: i64, duration: Duration) -> HeldLease {
-        let lease = LeaseRef { id: TaskId::from_bytes([1; 16]), token: LeaseToken::from_bits(1) };
+        let lease = LeaseRef::new(TaskId::from_bytes([1; 16]), LeaseToken::from_bits(1));
         HeldLease::new(lease, Timestamp::from_micros(expires), duration)
     }
 

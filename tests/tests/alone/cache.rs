@@ -22,10 +22,10 @@ async fn a_scan_does_not_cost_the_writer_its_cache() {
     let sqlite = Sqlite::open(folder.path().join("tasks.db")).await.expect("a fresh file opens");
     for first in (0..TASKS).step_by(1_000) {
         let tasks = (first..first + 1_000).map(task).collect();
-        sqlite.enqueue(Enqueue { now: now(), tasks }).await.expect("room for them");
+        sqlite.enqueue(Enqueue::new(now(), tasks)).await.expect("room for them");
     }
     for _ in 0..3 {
-        let all = List { filter: TaskFilter::new(), after: None, limit: usize::MAX };
+        let all = List::new(TaskFilter::new(), usize::MAX);
         assert_eq!(sqlite.list(all).await.expect("a list").len() as u128, TASKS);
     }
     let before = reads_of_the_writer();
@@ -42,7 +42,7 @@ async fn run_some(sqlite: &Sqlite) {
     let leased = sqlite.lease(lease).await.expect("a lease");
     assert_eq!(leased.tasks.len(), EACH);
     let settlements = leased.tasks.iter().map(|task| settlement(task.lease, None, Verdict::Done)).collect();
-    sqlite.settle(Settle { now: now(), settlements }).await.expect("settled");
+    sqlite.settle(Settle::new(now(), settlements)).await.expect("settled");
 }
 
 fn now() -> Now {

@@ -1,10 +1,20 @@
 //! Every backend keeps the contract: the whole suite, stamped once for each.
 
+use std::sync::Arc;
+
+use gae_tasks::backend::Pull;
 use gae_tasks::backend::memory::Memory;
 #[cfg(feature = "sqlite")]
 use gae_tasks::backend::sqlite::Sqlite;
+use gae_tasks::testing::conformance::spilling;
+use gae_tasks::testing::{Faulty, ManualClock};
+
+use super::shelf::Shelf;
 
 gae_tasks::conformance!(memory, (Memory::new(), ()));
+
+// Without its type, as clients and wrappers hold it.
+gae_tasks::conformance!(shared, (Arc::new(Memory::new()) as Arc<dyn Pull>, ()));
 
 #[cfg(feature = "sqlite")]
 gae_tasks::conformance!(sqlite, {
@@ -12,3 +22,26 @@ gae_tasks::conformance!(sqlite, {
     let backend = Sqlite::open(directory.path().join("tasks.db")).await.expect("a fresh file opens");
     (backend, directory)
 });
+
+gae_tasks::conformance!(faulty_memory, (Faulty::new(Memory::new()), ()));
+
+#[cfg(feature = "sqlite")]
+gae_tasks::conformance!(faulty_sqlite, {
+    let directory = tempfile::tempdir().expect("a directory");
+    let backend = Sqlite::open(directory.path().join("tasks.db")).await.expect("a fresh file opens");
+    (Faulty::new(backend), directory)
+});
+
+// Nearly every payload spills. Leases and records have an empty one then, however large it is, and attributes that say
+// where it is; loading is for the attempt. `spilling` tells what becomes of the payloads.
+gae_tasks::conformance!(
+    spilling_memory,
+    (spilling(Faulty::new(Memory::new()), Shelf::default(), ManualClock::new(), 2), ()),
+    differs in [
+        "a_new_task_has_no_past",
+        "a_large_payload_is_stored",
+        "a_lease_brings_a_bounded_number_of_bytes",
+        "bytes_are_bounded_across_standings_and_lanes",
+        "payloads_are_listed_only_where_they_are_asked_for",
+    ]
+);

@@ -28,7 +28,7 @@ const FLOORS: &[&[&str]] = &[
         "random",
         "text",
     ],
-    &["backend", "registration", "registry", "task_type", "context", "handler", "clock", "payload_store"],
+    &["backend", "registration", "registry", "task_type", "context", "handler", "clock", "payload_store", "spilling"],
     &["dispatch"],
     &["worker", "push"],
     &["client", "defer", "retried", "testing"],

@@ -253,7 +253,7 @@ async fn what_waits_and_is_run_here_is_not_reported_nor_are_dead_letters() {
     let kind = gae_tasks::Kind::new("elsewhere/dead").unwrap();
     let spec = TaskSpec::new(TaskId::from_bytes([1; 16]), kind, shape, gae_tasks::QueueName::DEFAULT);
     let task = NewTask::new(spec, Vec::new());
-    let dead = Bury { now: Now::Storage, task, attempts: 1, first_attempt: None, error: "over".to_owned() };
+    let dead = Bury::new(Now::Storage, task, 1, None, "over".to_owned());
     backend.bury(dead).await.unwrap();
     complains::defer().queue("forgotten").after(later).on(&tasks).await.unwrap();
     let text = logged_until(Level::ERROR, "tasks wait that are not run here", &tasks).await;
@@ -356,7 +356,7 @@ async fn tasks_of_a_newer_version_are_reported() {
         b"s3cret".to_vec(),
     )
     .with(|task| task.spec.attributes = Some(vec![99]));
-    backend.enqueue(Enqueue { now: Now::Storage, tasks: vec![task] }).await.unwrap();
+    backend.enqueue(Enqueue::new(Now::Storage, vec![task])).await.unwrap();
     let text = logged_until(Level::ERROR, "newer version of gae-tasks", &tasks).await;
     assert!(text.contains("it.logs/waits_quietly") && text.contains("update this program"), "{text}");
     assert!(!text.contains("s3cret"), "{text}");

@@ -25,12 +25,13 @@ use self::runtime::Runtime;
 use self::shared::Shared;
 use self::target::Target;
 use super::{
-    Answer, Backend, Bury, Capabilities, Enqueue, List, Purged, QueueRecord, RouteStats, TaskRecord, Touch, sealed,
+    Answer, Backend, Bury, Capabilities, DeleteQueue, Enqueue, List, Purged, QueueRecord, RouteStats, TaskRecord,
+    Touch, sealed,
 };
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
 use crate::retention::Retention;
-use crate::task::{Deferred, TaskId};
+use crate::task::{Deferred, TaskId, TaskName};
 use crate::time::{Now, Timestamp};
 
 /// Queues of Google Cloud Tasks. They are there for a program of any size, and call it over HTTP: its
@@ -99,7 +100,6 @@ impl sealed::Sealed for CloudTasks {}
 impl Backend for CloudTasks {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
-            backend: NAME,
             durable: true,
             max_payload: self.shared.max_payload,
             schedule_horizon: Some(HORIZON),
@@ -109,7 +109,9 @@ impl Backend for CloudTasks {
             pull: false,
             targets: matches!(self.shared.target, Target::AppEngine(_)),
             headers: true,
+            dead_letters: false,
             retention: false,
+            ..Capabilities::new(NAME)
         }
     }
 
@@ -120,6 +122,10 @@ impl Backend for CloudTasks {
 
     fn get(&self, id: TaskId) -> Answer<'_, Option<TaskRecord>> {
         self.run(|shared| async move { shared.get(id).await })
+    }
+
+    fn find(&self, queue: QueueName, name: TaskName) -> Answer<'_, Option<TaskRecord>> {
+        self.run(|shared| async move { shared.find(queue, &name).await })
     }
 
     fn list(&self, request: List) -> Answer<'_, Vec<TaskRecord>> {
@@ -168,6 +174,10 @@ impl Backend for CloudTasks {
             shared.purge(&queue).await?;
             Ok(Purged::new(count, 0))
         })
+    }
+
+    fn delete_queue(&self, request: DeleteQueue) -> Answer<'_, Purged> {
+        self.run(|shared| async move { shared.delete_queue(&request).await })
     }
 
     fn stats(&self, now: Now) -> Answer<'_, Vec<RouteStats>> {

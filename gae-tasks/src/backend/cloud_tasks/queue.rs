@@ -10,7 +10,7 @@ use super::call::{call, is_missing};
 use super::error::{Asked, refused};
 use super::name::last_part;
 use super::shared::Shared;
-use crate::backend::QueueRecord;
+use crate::backend::{DeleteQueue, Purged, QueueRecord};
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName, RetryConfig};
 
@@ -71,6 +71,27 @@ impl Shared {
         called.answer.map(drop).map_err(|failure| refused(self.asked_of(queue, "cloudtasks.queues.purge"), failure))
     }
 
+    /// Google deletes the tasks of a queue with it, those too that are stored meanwhile. A queue that is not there is
+    /// deleted already: an attempt of ours may have done it, whose answer was lost.
+    pub(super) async fn delete_queue(&self, request: &DeleteQueue) -> Result<Purged, Error> {
+        let DeleteQueue { queue, with_tasks, .. } = request;
+        let tasks = self.count(queue).await?;
+        if tasks > 0 && !with_tasks {
+            return Err(Error::QueueInUse { queue: queue.to_string(), tasks, dead_letters: 0 });
+        }
+        let name = self.place.queue(queue);
+        let called = call(self.time_limit, || self.google.delete_queue().set_name(&name).send()).await;
+        match called.answer {
+            Err(failure) if !is_missing(&failure) => {
+                Err(refused(self.asked_of(queue, "cloudtasks.queues.delete"), failure))
+            }
+            _ => {
+                self.forget(queue);
+                Ok(Purged::new(tasks, 0))
+            }
+        }
+    }
+
     /// All queues by name.
     pub(super) async fn queues(&self) -> Result<Vec<QueueRecord>, Error> {
         let (parent, mut token, mut queues) = (self.place.to_string(), String::new(), Vec::new());
@@ -93,15 +114,14 @@ impl Shared {
     fn record_of(&self, queue: &Queue) -> Option<QueueRecord> {
         let name = QueueName::new(last_part(&queue.name)).ok()?;
         let stored = queue.retry_config.as_ref().map_or_else(RetryConfig::new, limited);
-        let gives_up = stored.max_attempts().is_some() || stored.max_retry_duration().is_some();
-        // What is unlimited there by our own doing has its limits here.
-        let retries = self.retries_of(&name).filter(|_| stored.max_attempts().is_none()).unwrap_or(stored);
-        Some(QueueRecord {
-            name,
-            config: Some(QueueConfig::new().with_retry(retries)),
-            paused: queue.state != State::Running,
-            gives_up,
-        })
+        let config = if stored.max_attempts().is_some() || stored.max_retry_duration().is_some() {
+            // Google forgets a task that reaches them.
+            QueueConfig::new().with_dead_letter_retention(Duration::ZERO).with_retry(stored)
+        } else {
+            // What is unlimited there by our own doing has its limits here.
+            QueueConfig::new().with_retry(self.retries_of(&name).unwrap_or(stored))
+        };
+        Some(QueueRecord { paused: queue.state != State::Running, ..QueueRecord::new(name, Some(config)) })
     }
 
     pub(super) fn asked_of<'a>(&'a self, queue: &'a QueueName, permission: &'static str) -> Asked<'a> {

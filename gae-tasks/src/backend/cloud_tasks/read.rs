@@ -15,7 +15,7 @@ use crate::backend::record::error_text;
 use crate::backend::{List, RouteStats, Stats, TaskRecord, TaskState};
 use crate::error::Error;
 use crate::queue::QueueName;
-use crate::task::TaskId;
+use crate::task::{TaskId, TaskName};
 use crate::time::Timestamp;
 
 /// Calls at the same time.
@@ -36,7 +36,19 @@ struct Found {
 
 impl Shared {
     pub(super) async fn get(&self, id: TaskId) -> Result<Option<TaskRecord>, Error> {
-        let Some(found) = self.find(id).await? else { return Ok(None) };
+        match self.locate(id).await? {
+            Some(found) => self.read(found).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The task that has this name in this queue: Google knows it by them.
+    pub(super) async fn find(&self, queue: QueueName, name: &TaskName) -> Result<Option<TaskRecord>, Error> {
+        let resource = self.place.task(&queue, name.as_str());
+        self.read(Found { queue, resource }).await
+    }
+
+    async fn read(&self, found: Found) -> Result<Option<TaskRecord>, Error> {
         let attempt = || self.google.get_task().set_name(&found.resource).set_response_view(View::Full).send();
         match call(self.time_limit, attempt).await.answer {
             Ok(task) => Ok(record(&found.queue, &task)),
@@ -54,19 +66,24 @@ impl Shared {
             let mut pages = self.pages(&queue, View::Full);
             while let Some(tasks) = pages.next().await? {
                 let records = tasks.iter().filter_map(|task| record(&queue, task)).filter(|record| {
-                    request.after.is_none_or(|after| record.spec.id > after)
+                    let is_later =
+                        |after| if request.newest_first { record.spec.id < after } else { record.spec.id > after };
+                    request.after.is_none_or(is_later)
                         && filter.kind.as_ref().is_none_or(|kind| record.spec.kind == *kind)
                         && filter.state.is_none_or(|state| record.state == state)
                 });
-                for record in records {
+                for mut record in records {
+                    // Google gives bodies with all that they hold, and they hold more than payloads.
+                    record.payload.take_if(|_| !request.with_payloads);
                     page.insert(record.spec.id, record);
                     if page.len() > request.limit {
-                        page.pop_last();
+                        _ = if request.newest_first { page.pop_first() } else { page.pop_last() };
                     }
                 }
             }
         }
-        Ok(page.into_values().collect())
+        let page = page.into_values();
+        Ok(if request.newest_first { page.rev().collect() } else { page.collect() })
     }
 
     /// How many tasks of this crate stand where; their bodies are not read.
@@ -87,10 +104,7 @@ impl Shared {
                 }
             }
         }
-        Ok(lines
-            .into_iter()
-            .map(|((queue, route), stats)| RouteStats { queue, route, is_newer: false, stats })
-            .collect())
+        Ok(lines.into_iter().map(|((queue, route), stats)| RouteStats::new(queue, route, stats)).collect())
     }
 
     /// How many tasks a queue has, whoever made them.
@@ -104,7 +118,7 @@ impl Shared {
 
     /// Answers whether it was stored.
     pub(super) async fn delete(&self, id: TaskId) -> Result<bool, Error> {
-        let Some(found) = self.find(id).await? else { return Ok(false) };
+        let Some(found) = self.locate(id).await? else { return Ok(false) };
         let called = call(self.time_limit, || self.google.delete_task().set_name(&found.resource).send()).await;
         match called.answer {
             Ok(_) => Ok(true),
@@ -116,7 +130,7 @@ impl Shared {
 
     pub(super) async fn run_now(&self, id: TaskId) -> Result<(), Error> {
         let missing = Error::NoSuchTask { id, problem: error_text::NOT_STORED };
-        let Some(found) = self.find(id).await? else { return Err(missing) };
+        let Some(found) = self.locate(id).await? else { return Err(missing) };
         if found.state(self).await? == Some(TaskState::Leased) {
             return Err(Error::NoSuchTask { id, problem: error_text::RUNNING });
         }
@@ -129,17 +143,17 @@ impl Shared {
 
     /// Where the task of this id is. An unnamed one is asked for in each queue; the name of a named one cannot be told
     /// from its id, so that the names of all tasks are read until one fits.
-    async fn find(&self, id: TaskId) -> Result<Option<Found>, Error> {
+    async fn locate(&self, id: TaskId) -> Result<Option<Found>, Error> {
         let queues = self.queue_names(None).await?;
         let found = queues.into_iter().map(|queue| async move {
-            if is_unnamed(id) { self.find_unnamed(queue, id).await } else { self.find_named(queue, id).await }
+            if is_unnamed(id) { self.locate_unnamed(queue, id).await } else { self.locate_named(queue, id).await }
         });
         let found =
             futures_util::stream::iter(found).buffer_unordered(AT_ONCE).try_filter_map(|found| async { Ok(found) });
         std::pin::pin!(found).try_next().await
     }
 
-    async fn find_unnamed(&self, queue: QueueName, id: TaskId) -> Result<Option<Found>, Error> {
+    async fn locate_unnamed(&self, queue: QueueName, id: TaskId) -> Result<Option<Found>, Error> {
         let resource = self.place.task(&queue, &of_unnamed(id));
         match call(self.time_limit, || self.google.get_task().set_name(&resource).send()).await.answer {
             Ok(_) => Ok(Some(Found { queue, resource })),
@@ -148,7 +162,7 @@ impl Shared {
         }
     }
 
-    async fn find_named(&self, queue: QueueName, id: TaskId) -> Result<Option<Found>, Error> {
+    async fn locate_named(&self, queue: QueueName, id: TaskId) -> Result<Option<Found>, Error> {
         let mut pages = self.pages(&queue, View::Basic);
         while let Some(tasks) = pages.next().await? {
             if let Some(task) = tasks.into_iter().find(|task| id_of(&queue, last_part(&task.name)) == id) {

@@ -8,7 +8,6 @@ use google_cloud_tasks_v2::model::task::MessageType;
 
 use super::name::{id_of, last_part};
 use super::request::Mark;
-use crate::backend::record::bounded;
 use crate::backend::{TaskError, TaskRecord, TaskState};
 use crate::envelope::Envelope;
 use crate::log;
@@ -65,7 +64,7 @@ pub(super) fn record(queue: &QueueName, task: &Task) -> Option<TaskRecord> {
         first_attempt: task.first_attempt.as_ref().or(task.last_attempt.as_ref()).and_then(dispatch),
         attempts: dispatched.saturating_sub(running),
         errors: last_error(task, dispatched).into_iter().collect(),
-        ..TaskRecord::new(spec, envelope.payload, created)
+        ..TaskRecord::new(spec, Some(envelope.payload), created)
     })
 }
 
@@ -89,7 +88,7 @@ fn state(task: &Task) -> TaskState {
 fn last_error(task: &Task, attempt: u32) -> Option<TaskError> {
     let last = task.last_attempt.as_ref()?;
     let status = last.response_status.as_ref().filter(|status| status.code != Code::Ok as i32)?;
-    Some(TaskError { attempt, at: moment(last.response_time?), message: bounded(status.message.clone()) })
+    Some(TaskError::new(attempt, moment(last.response_time?), &*status.message))
 }
 
 fn moment(at: google_cloud_wkt::Timestamp) -> Timestamp {

@@ -81,7 +81,7 @@ fn schedule(task: &NewTask, now: Timestamp) -> Option<google_cloud_wkt::Timestam
 
 /// Its id is the call's own: a later task of the same name is another one, to its handler and as a dead letter.
 fn envelope(shared: &Shared, task: &NewTask, now: Timestamp) -> Envelope {
-    let mut envelope = task.clone().envelope(now);
+    let mut envelope = Envelope::new(task.spec.clone(), task.payload.clone(), task.schedule, now);
     envelope.spec.retry = envelope.spec.retry.or_else(|| shared.retries_of(&task.spec.queue));
     envelope
 }

@@ -29,6 +29,10 @@ impl Shared {
         self.retries.lock().unwrap_or_else(PoisonError::into_inner).get(queue).cloned()
     }
 
+    pub(super) fn forget(&self, queue: &QueueName) {
+        self.retries.lock().unwrap_or_else(PoisonError::into_inner).remove(queue);
+    }
+
     pub(super) fn remember(&self, queue: QueueName, retries: RetryConfig) {
         self.retries.lock().unwrap_or_else(PoisonError::into_inner).insert(queue, retries);
     }

@@ -6,10 +6,11 @@ use std::time::Duration;
 use super::order::{Lane, Order};
 use crate::backend::haul::{Haul, turn_length};
 use crate::backend::lifecycle::{self, Change, Ended, Facts, Holder, Rules};
-use crate::backend::record::{bounded, error_text};
+use crate::backend::record::error_text;
 use crate::backend::{
-    Bury, HeldLease, Lease, LeaseRef, LeaseToken, Leased, LeasedTask, MAX_ERRORS, NewTask, Purged, QueueRecord,
-    RouteStats, Settled, Settlement, Standing, Stats, Sweep, Swept, TaskError, TaskFilter, TaskRecord, TaskState,
+    Bury, DeleteQueue, ForgottenTask, HeldLease, Lease, LeaseRef, LeaseToken, Leased, LeasedTask, MAX_ERRORS, NewTask,
+    Purged, QueueRecord, RouteStats, Settled, Settlement, Standing, Stats, Sweep, Swept, TaskError, TaskFilter,
+    TaskRecord, TaskState,
 };
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
@@ -66,6 +67,14 @@ impl Store {
         Deferred::new(id, true)
     }
 
+    /// The stored task that has this name.
+    pub(super) fn named(&self, queue: QueueName, name: TaskName) -> Option<&Stored> {
+        match self.names.get(&(queue, name))? {
+            Holder::Task(id) => self.tasks.get(id),
+            Holder::Tombstone { .. } => None,
+        }
+    }
+
     /// Enters a task into the order if it waits, and this program can run it.
     fn wait(&mut self, id: TaskId) {
         let is_meant = |stored: &&Stored| stored.state() == TaskState::Scheduled && !stored.is_newer();
@@ -98,12 +107,8 @@ impl Store {
     }
 
     pub(super) fn queue(&mut self, name: &QueueName) -> &mut QueueRecord {
-        self.queues.entry(name.clone()).or_insert_with(|| QueueRecord {
-            name: name.clone(),
-            config: Some(QueueConfig::new()),
-            paused: false,
-            gives_up: false,
-        })
+        let new = || QueueRecord::new(name.clone(), Some(QueueConfig::new()));
+        self.queues.entry(name.clone()).or_insert_with(new)
     }
 
     /// The configuration of a queue; every one that is stored here can be read.
@@ -134,6 +139,24 @@ impl Store {
         let (newer, doomed): (Vec<_>, Vec<_>) = meant.into_iter().partition(|(_, is_newer)| *is_newer);
         doomed.iter().for_each(|(id, _)| drop(self.remove(*id, now)));
         Purged::new(doomed.len() as u64, newer.len() as u64)
+    }
+
+    pub(super) fn delete_queue(&mut self, request: &DeleteQueue, now: Timestamp) -> Result<Purged, Error> {
+        let queue = &request.queue;
+        let held = || self.tasks.values().filter(|stored| stored.task.spec.queue == *queue);
+        let dead_letters = held().filter(|stored| stored.state() == TaskState::Dead).count() as u64;
+        let tasks = held().count() as u64 - dead_letters;
+        if !request.with_tasks && tasks + dead_letters > 0 {
+            return Err(Error::QueueInUse { queue: queue.to_string(), tasks, dead_letters });
+        }
+        let doomed: Vec<_> = held().filter(|stored| !stored.is_newer()).map(|stored| stored.task.spec.id).collect();
+        doomed.iter().for_each(|id| drop(self.remove(*id, now)));
+        let deleted = doomed.len() as u64;
+        let left = tasks + dead_letters - deleted;
+        if left == 0 {
+            self.queues.remove(queue);
+        }
+        Ok(Purged::new(deleted, left))
     }
 
     pub(super) fn run_now(&mut self, id: TaskId, now: Timestamp) -> Result<(), Error> {
@@ -239,7 +262,7 @@ impl Store {
         stored.lease = Some(Held { token, alone, expires: now.plus(duration), duration });
         let NewTask { spec, payload, .. } = stored.task.clone();
         let (schedule_time, attempts) = (stored.facts.wait.due(), stored.facts.attempts);
-        Some(LeasedTask { lease: LeaseRef { id, token }, spec, payload, schedule_time, attempts, standing, alone })
+        Some(LeasedTask { lease: LeaseRef::new(id, token), spec, payload, schedule_time, attempts, standing, alone })
     }
 
     /// The task of a lease that is held.
@@ -308,8 +331,8 @@ impl Store {
         let old: Vec<_> =
             self.tasks.values().filter(old).take(request.limit).map(|stored| stored.task.spec.id).collect();
         for id in old {
-            let removed = self.remove(id, now);
-            swept.attributes.extend(removed.and_then(|stored| stored.task.spec.attributes));
+            let attributes = self.remove(id, now).and_then(|stored| stored.task.spec.attributes);
+            swept.forgotten_tasks.push(ForgottenTask::new(id, attributes));
             swept.forgotten += 1;
         }
         let names = self.forget_names(request.limit, now);
@@ -343,9 +366,10 @@ impl Store {
 
 impl Stored {
     /// The task as it is shown.
-    pub(super) fn record(&self) -> TaskRecord {
+    pub(super) fn record(&self, with_payload: bool) -> TaskRecord {
         let NewTask { spec, payload, .. } = &self.task;
-        self.facts.record(spec.clone(), payload.clone(), self.lease.is_some(), self.errors.clone())
+        let payload = with_payload.then(|| payload.clone());
+        self.facts.record(spec.clone(), payload, self.lease.is_some(), self.errors.clone())
     }
 
     /// Whether `filter` means it.
@@ -371,11 +395,11 @@ impl Stored {
     /// Its lease, as a sweep sees it.
     fn held(&self) -> Option<HeldLease> {
         let held = self.lease.as_ref()?;
-        Some(HeldLease::new(LeaseRef { id: self.task.spec.id, token: held.token }, held.expires, held.duration))
+        Some(HeldLease::new(LeaseRef::new(self.task.spec.id, held.token), held.expires, held.duration))
     }
 
     fn keep_error(&mut self, message: &str, at: Timestamp) {
-        let error = TaskError { attempt: self.facts.attempts, at, message: bounded(message.to_owned()) };
+        let error = TaskError::new(self.facts.attempts, at, message);
         self.errors.push(error);
         self.errors.drain(..self.errors.len().saturating_sub(MAX_ERRORS));
     }

@@ -157,7 +157,14 @@ pub(super) fn open_tasks(connection: &Connection, queue: &QueueName) -> Result<V
     let mut waiting = connection.prepare_cached(WAITING)?;
     let ids = waiting.query_map(params![queue.as_str()], |row| Ok(task_id(row, 0).ok()))?;
     let mut ids: Vec<_> = ids.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
+    ids.extend(leased_tasks(connection, queue)?);
+    Ok(ids)
+}
+
+/// The tasks of a queue that are leased.
+pub(super) fn leased_tasks(connection: &Connection, queue: &QueueName) -> Result<Vec<TaskId>, Fault> {
     let mut is_of_queue = connection.prepare_cached(IS_OF_QUEUE)?;
+    let mut ids = Vec::new();
     for (held, _) in held::leases(connection)? {
         if is_of_queue.exists(params![held.lease.id.as_bytes(), queue.as_str()])? {
             ids.push(held.lease.id);
@@ -188,6 +195,8 @@ pub(super) const SLICE: Most = Most { time: Duration::from_millis(20), tasks: 2_
 pub(super) struct PurgeSlice {
     pub(super) now: Now,
     pub(super) ids: Arc<[TaskId]>,
+    /// Whether those that are dead by now are deleted too.
+    pub(super) with_dead: bool,
     /// How many of them the slices before have done.
     pub(super) done: usize,
     pub(super) most: Most,
@@ -213,9 +222,8 @@ impl Request for PurgeSlice {
                 break;
             }
             slice.done += 1;
-            let Some(task) = Task::load(&store.connection, *id)?.filter(|task| task.facts.died.is_none()) else {
-                continue;
-            };
+            let is_meant = |task: &Task| self.with_dead || task.facts.died.is_none();
+            let Some(task) = Task::load(&store.connection, *id)?.filter(is_meant) else { continue };
             if store.catalogue.is_readable(task.lane) {
                 let waited = task.remove(&store.connection, &store.catalogue, now)?;
                 if waited.is_none() {

@@ -106,6 +106,8 @@ impl Catalogue {
     fn read_queues(&mut self, connection: &Connection) -> Result<(), Fault> {
         self.queues.clear();
         self.runnable.clear();
+        // Its queue may have been deleted: it is made again for the next task.
+        self.recent = None;
         let mut statement = connection.prepare_cached("SELECT name, config, paused FROM gae_tasks_queue")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
@@ -165,10 +167,11 @@ impl Catalogue {
     fn find_or_make(&mut self, connection: &Connection, task: &NewTask, version: u8) -> Result<i64, Fault> {
         let known = self.by_name.get(&task.spec.queue).and_then(|kinds| kinds.get(&task.spec.kind));
         let is_meant = |lane: &&Arc<Lane>| lane.route.shape() == task.spec.shape && lane.version == version;
-        if let Some(lane) = known.and_then(|lanes| lanes.iter().find(is_meant)) {
-            return Ok(lane.id);
-        }
+        let known = known.and_then(|lanes| lanes.iter().find(is_meant)).map(|lane| lane.id);
         self.ensure_queue(connection, &task.spec.queue)?;
+        if let Some(id) = known {
+            return Ok(id);
+        }
         let shape = task.spec.shape.to_bits().cast_signed();
         const MAKE: &str = "INSERT INTO gae_tasks_lane (queue, kind, shape, version, turn) VALUES (?1, ?2, ?3, ?4, \
                             coalesce((SELECT min(turn) FROM gae_tasks_lane WHERE queue = ?1), \
@@ -217,6 +220,19 @@ impl Catalogue {
             .prepare_cached("UPDATE gae_tasks_queue SET paused = ?2 WHERE name = ?1")?
             .execute(params![name.as_str(), paused])?;
         _ = self.queues.get_mut(name).map(|queue| queue.paused = paused);
+        self.changed(connection)
+    }
+
+    /// Why the configuration of a queue cannot be read, if it cannot.
+    pub(super) fn unread(&self, name: &QueueName) -> Option<Unread> {
+        self.queues.get(name)?.config.as_ref().err().copied()
+    }
+
+    /// Forgets a queue. Its lanes stay: other processes know them by their numbers.
+    pub(super) fn remove_queue(&mut self, connection: &Connection, name: &QueueName) -> Result<(), Fault> {
+        connection.prepare_cached("DELETE FROM gae_tasks_queue WHERE name = ?1")?.execute(params![name.as_str()])?;
+        self.queues.remove(name);
+        self.recent = None;
         self.changed(connection)
     }
 
@@ -317,7 +333,7 @@ fn is_same(one: &Routes, other: &Routes) -> bool {
 /// The queue whose name, configuration and pause `row` has.
 pub(super) fn queue_record(connection: &Connection, row: &Row<'_>) -> Option<QueueRecord> {
     let (name, config, paused) = queue(connection, row)?;
-    Some(QueueRecord { name, config: config.ok(), paused, gives_up: false })
+    Some(QueueRecord { paused, ..QueueRecord::new(name, config.ok()) })
 }
 
 /// A queue as it stands in `row`; one without a name is left aside.

@@ -4,6 +4,7 @@ mod admin;
 mod bury;
 mod call;
 mod connection;
+mod delete_queue;
 mod desk;
 mod enqueue;
 mod error;
@@ -44,21 +45,22 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use self::admin::{Delete, PurgeSlice, PutQueue, RaiseRetention, Replay, RunNow, SLICE, SetPaused, open_tasks};
+use self::admin::{Delete, PutQueue, RaiseRetention, Replay, RunNow, SetPaused, open_tasks};
 use self::call::Request;
 use self::enqueue::Storing;
 use self::error::NAME;
 use self::reader::Reader;
 use self::store::moment;
 use self::writer::Writer;
+use super::lifecycle::Holder;
 use super::{
-    Answer, Backend, Bury, Capabilities, Enqueue, Extend, Lease, Leased, List, Pull, Purged, QueueRecord, RouteStats,
-    Settle, Settled, Sweep, Swept, TaskRecord, Touch, sealed,
+    Answer, Backend, Bury, Capabilities, DeleteQueue, Enqueue, Extend, Lease, Leased, List, Pull, Purged, QueueRecord,
+    RouteStats, Settle, Settled, Sweep, Swept, TaskRecord, Touch, sealed,
 };
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
 use crate::retention::Retention;
-use crate::task::{Deferred, TaskId};
+use crate::task::{Deferred, TaskId, TaskName};
 use crate::time::Now;
 
 /// Tasks in a SQLite file.
@@ -136,7 +138,7 @@ impl sealed::Sealed for Sqlite {}
 
 impl Backend for Sqlite {
     fn capabilities(&self) -> Capabilities {
-        Capabilities::embedded(NAME, true)
+        Capabilities { durable: true, ..Capabilities::new(NAME) }
     }
 
     fn enqueue(&self, request: Enqueue) -> Answer<'_, Vec<Result<Deferred, Error>>> {
@@ -149,6 +151,14 @@ impl Backend for Sqlite {
 
     fn get(&self, id: TaskId) -> Answer<'_, Option<TaskRecord>> {
         let answer = self.reader.get(move |connection| row::get(connection, id));
+        Box::pin(async { Ok(answer.await?) })
+    }
+
+    fn find(&self, queue: QueueName, name: TaskName) -> Answer<'_, Option<TaskRecord>> {
+        let answer = self.reader.get(move |connection| match name::holder(connection, &queue, &name)? {
+            Some(Holder::Task(id)) => row::get(connection, id),
+            Some(Holder::Tombstone { .. }) | None => Ok(None),
+        });
         Box::pin(async { Ok(answer.await?) })
     }
 
@@ -197,14 +207,12 @@ impl Backend for Sqlite {
     fn purge(&self, queue: QueueName, now: Now) -> Answer<'_, Purged> {
         Box::pin(async move {
             let ids: Arc<[TaskId]> = self.reader.scan(move |file| open_tasks(file, &queue)).await?.into();
-            let (mut done, mut purged) = (0, Purged::new(0, 0));
-            while done < ids.len() {
-                let slice = self.writer.call(PurgeSlice { now, ids: Arc::clone(&ids), done, most: SLICE }).await?;
-                done = slice.done;
-                purged = Purged::new(purged.deleted + slice.purged.deleted, purged.left + slice.purged.left);
-            }
-            Ok(purged)
+            self.delete_all(ids, now, false).await
         })
+    }
+
+    fn delete_queue(&self, request: DeleteQueue) -> Answer<'_, Purged> {
+        Box::pin(self.remove_queue(request))
     }
 
     fn stats(&self, now: Now) -> Answer<'_, Vec<RouteStats>> {

@@ -18,6 +18,15 @@ pub(super) fn take(
     id: TaskId,
     now: Timestamp,
 ) -> Result<Option<Deferred>, Fault> {
+    if let Some(answer) = lifecycle::refuse_name(holder(connection, queue, name)?, id, now) {
+        return Ok(Some(answer));
+    }
+    hold(connection, queue.as_str(), name.as_str(), id, None)?;
+    Ok(None)
+}
+
+/// What has `name`.
+pub(super) fn holder(connection: &Connection, queue: &QueueName, name: &TaskName) -> Result<Option<Holder>, Fault> {
     const HOLDER: &str = "SELECT task, until FROM gae_tasks_name WHERE queue = ?1 AND name = ?2";
     let holder = connection
         .prepare_cached(HOLDER)?
@@ -28,15 +37,10 @@ pub(super) fn take(
     if holder == Some(None) {
         unreadable::row(connection, "gae_tasks_name", format_args!("{queue} {name}"));
     }
-    let holder = holder.flatten().map(|(of, until)| match until {
+    Ok(holder.flatten().map(|(of, until)| match until {
         None => Holder::Task(of),
         Some(until) => Holder::Tombstone { of, until: Timestamp::from_micros(until) },
-    });
-    if let Some(answer) = lifecycle::refuse_name(holder, id, now) {
-        return Ok(Some(answer));
-    }
-    hold(connection, queue.as_str(), name.as_str(), id, None)?;
-    Ok(None)
+    }))
 }
 
 /// Blocks the name of a task that is over until `until`.

@@ -1,5 +1,6 @@
 //! Stored tasks as rows: what is read of them for people.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -28,28 +29,35 @@ const RECORD: &str = concat!(
 
 /// The stored task `id`.
 pub(super) fn get(connection: &Connection, id: TaskId) -> Result<Option<TaskRecord>, Fault> {
-    let mut statement = connection.prepare_cached(&format!("{RECORD} WHERE t.id = ?1"))?;
+    read(connection, id, true)
+}
+
+fn read(connection: &Connection, id: TaskId, with_payload: bool) -> Result<Option<TaskRecord>, Fault> {
+    let mut statement = connection.prepare_cached(&format!("{} WHERE t.id = ?1", columns(with_payload)))?;
     let found = statement.query_row(params![id.as_bytes()], |row| Ok(record(connection, row))).optional()?;
     found.transpose()
 }
 
-/// A page of stored tasks, in the order of their ids.
+/// A page of stored tasks, in the order of their ids or the other way round.
 pub(super) fn list(connection: &Connection, request: &List) -> Result<Vec<TaskRecord>, Fault> {
     let TaskFilter { queue, kind, state } = &request.filter;
     if *state == Some(TaskState::Leased) {
         return leased(connection, request);
     }
-    let after = request.after.map(|id| id.as_bytes().to_vec()).unwrap_or_default();
+    let after = request.after.map(|id| id.as_bytes().to_vec());
     let (queue, kind) = (queue.as_ref().map(AsRef::as_ref), kind.as_ref().map(AsRef::as_ref));
-    let mut values: Vec<&dyn ToSql> = vec![&after];
-    let mut query = format!("{RECORD} WHERE t.id > ?1");
-    let fields: [(&str, &Option<&str>); 2] = [("l.queue", &queue), ("l.kind", &kind)];
-    for (column, value) in fields.into_iter().filter(|(_, value)| value.is_some()) {
+    let (is_later, order) = if request.newest_first { ("t.id <", "t.id DESC") } else { ("t.id >", "t.id") };
+    let mut values: Vec<&dyn ToSql> = Vec::new();
+    let mut query = format!("{} WHERE TRUE", columns(request.with_payloads));
+    let after = after.as_ref().map(|after| (is_later, after as &dyn ToSql));
+    let queue = queue.as_ref().map(|queue| ("l.queue =", queue as &dyn ToSql));
+    let kind = kind.as_ref().map(|kind| ("l.kind =", kind as &dyn ToSql));
+    for (condition, value) in [after, queue, kind].into_iter().flatten() {
         values.push(value);
-        query.push_str(&format!(" AND {column} = ?{}", values.len()));
+        query.push_str(&format!(" AND {condition} ?{}", values.len()));
     }
     query.push_str(state.map_or("", condition));
-    query.push_str(" ORDER BY t.id");
+    query.push_str(&format!(" ORDER BY {order}"));
     let mut statement = connection.prepare_cached(&query)?;
     let mut rows = statement.query(&*values)?;
     let mut page = Vec::new();
@@ -66,24 +74,32 @@ pub(super) fn list(connection: &Connection, request: &List) -> Result<Vec<TaskRe
     Ok(page)
 }
 
+/// What is read of a task. Its payload may have pages of its own, which are left alone unless they are asked for.
+pub(super) fn columns(with_payloads: bool) -> Cow<'static, str> {
+    if with_payloads { Cow::Borrowed(RECORD) } else { Cow::Owned(RECORD.replace("t.payload", "NULL")) }
+}
+
 /// A page of those that are leased; no other is looked at.
 fn leased(connection: &Connection, request: &List) -> Result<Vec<TaskRecord>, Fault> {
-    let TaskFilter { queue, kind, .. } = &request.filter;
+    let List { filter: TaskFilter { queue, kind, .. }, after, limit, newest_first, with_payloads } = request;
+    let is_later = |id: &TaskId| after.is_none_or(|after| if *newest_first { *id < after } else { *id > after });
     let ids = held::leases(connection)?.into_iter().map(|(held, _)| held.lease.id);
-    let ids: BTreeSet<_> = ids.filter(|id| request.after.is_none_or(|after| *id > after)).collect();
+    let mut ids: Vec<_> = ids.filter(is_later).collect::<BTreeSet<_>>().into_iter().collect();
+    if *newest_first {
+        ids.reverse();
+    }
+    let is_meant = |record: &TaskRecord| {
+        queue.as_ref().is_none_or(|queue| *queue == record.spec.queue)
+            && kind.as_ref().is_none_or(|kind| *kind == record.spec.kind)
+    };
     let mut page = Vec::new();
     for id in ids {
-        let Ok(record) = get(connection, id) else {
-            unreadable::task(connection, id);
-            continue;
-        };
-        let is_meant = |record: &TaskRecord| {
-            queue.as_ref().is_none_or(|queue| *queue == record.spec.queue)
-                && kind.as_ref().is_none_or(|kind| *kind == record.spec.kind)
-        };
-        page.extend(record.filter(is_meant));
-        if page.len() >= request.limit {
+        if page.len() >= *limit {
             break;
+        }
+        match read(connection, id, *with_payloads) {
+            Ok(record) => page.extend(record.filter(is_meant)),
+            Err(_) => unreadable::task(connection, id),
         }
     }
     Ok(page)

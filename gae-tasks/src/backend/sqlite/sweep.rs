@@ -16,7 +16,7 @@ use super::store::{Store, moment};
 use super::task::Task;
 use super::unreadable;
 use crate::backend::lifecycle::{Wait, forgotten_before};
-use crate::backend::{Sweep, Swept};
+use crate::backend::{ForgottenTask, Sweep, Swept};
 use crate::task::TaskId;
 use crate::time::Timestamp;
 
@@ -141,7 +141,7 @@ impl Sweep {
             let attributes = task.attributes(connection)?;
             let remove = |catalogue: &mut Catalogue| task.remove(connection, catalogue, now);
             if one(*manner, connection, catalogue, remove)?.is_ok() {
-                swept.attributes.extend(attributes);
+                swept.forgotten_tasks.push(ForgottenTask::new(id, attributes));
                 swept.forgotten += 1;
             }
         }

@@ -1,5 +1,6 @@
 //! What can only be seen from inside: losses of power, query plans, pragmas, failed transactions.
 
+mod delete_queue;
 mod desk;
 mod file;
 mod flood;
@@ -104,7 +105,7 @@ fn task(payload: &[u8]) -> NewTask {
 }
 
 fn enqueue(backend: &Sqlite, tasks: Vec<NewTask>) -> Result<Vec<Result<Deferred, Error>>, Error> {
-    wait(backend.enqueue(Enqueue { now: Now::At(at(100)), tasks }))
+    wait(backend.enqueue(Enqueue::new(Now::At(at(100)), tasks)))
 }
 
 fn lease(backend: &Sqlite, now: Timestamp, limit: usize) -> Leased {
@@ -116,7 +117,7 @@ fn lease(backend: &Sqlite, now: Timestamp, limit: usize) -> Leased {
 /// Records the same outcome for all of these.
 fn settle_all(backend: &Sqlite, now: Timestamp, leased: &[LeasedTask], verdict: &Verdict) -> Vec<Settled> {
     let settlements = leased.iter().map(|task| Settlement::new(task.lease, verdict.clone())).collect();
-    wait(backend.settle(Settle { now: Now::At(now), settlements })).unwrap()
+    wait(backend.settle(Settle::new(Now::At(now), settlements))).unwrap()
 }
 
 fn finish(backend: &Sqlite, leased: &Leased) -> Vec<Settled> {
@@ -156,7 +157,7 @@ fn start_child(test: &str, variable: &str, folder: &Folder, says: &str) -> Child
 
 /// Sweeps as a worker that has seen every expired lease unchanged; the answer does not show the held leases.
 fn sweep(sqlite: &Sqlite, now: Timestamp) -> Swept {
-    let request = |lost| Sweep { now: Now::At(now), lost, limit: 100 };
+    let request = |lost| Sweep::new(Now::At(now), lost, 100);
     let held = wait(sqlite.sweep(Sweep { limit: 0, ..request(Vec::new()) })).unwrap().held;
     let lost = held.into_iter().filter(|held| held.expires <= now).collect();
     Swept { held: Vec::new(), ..wait(sqlite.sweep(request(lost))).unwrap() }

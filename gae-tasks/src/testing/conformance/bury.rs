@@ -3,7 +3,7 @@
 use super::stage::{
     DEAD_LETTERS, Stage, TOMBSTONES, at, ids, just_before, name, permanent, queue, retry, secs, stored,
 };
-use crate::backend::{Bury, MAX_ERROR_BYTES, NewTask, Standing, TaskFilter, TaskState, Verdict};
+use crate::backend::{Bury, ForgottenTask, MAX_ERROR_BYTES, NewTask, Standing, TaskFilter, TaskState, Verdict};
 use crate::queue::{QueueConfig, RetryConfig};
 use crate::task::{Deferred, TaskId};
 use crate::time::{Now, Schedule, Timestamp};
@@ -12,7 +12,7 @@ use crate::time::{Now, Schedule, Timestamp};
 async fn bury(on: &Stage, now: Timestamp, task: NewTask, error: &str) -> TaskId {
     let id = task.spec.id;
     let first_attempt = Some(at(-90));
-    let request = Bury { now: Now::At(now), task, attempts: 3, first_attempt, error: error.to_owned() };
+    let request = Bury::new(Now::At(now), task, 3, first_attempt, error.to_owned());
     on.backend.bury(request).await.expect("bury answers");
     id
 }
@@ -37,8 +37,8 @@ pub(super) async fn a_buried_task_is_a_dead_letter_with_all_its_data(on: Stage) 
     assert_eq!((record.state, record.died, record.created), (TaskState::Dead, Some(at(5)), at(5)));
     assert_eq!((record.attempts, record.first_attempt, record.lost_leases), (3, Some(at(-90)), 0));
     assert_eq!(
-        (&record.spec.kind, record.spec.shape, &record.payload),
-        (&task.spec.kind, task.spec.shape, &task.payload)
+        (&record.spec.kind, record.spec.shape, record.payload),
+        (&task.spec.kind, task.spec.shape, Some(task.payload))
     );
     assert_eq!(
         (&record.spec.queue, &record.spec.name, &record.spec.retry),
@@ -54,7 +54,7 @@ pub(super) async fn a_buried_task_is_a_dead_letter_with_all_its_data(on: Stage) 
 pub(super) async fn a_task_that_never_began_can_be_buried(on: Stage) {
     let task = on.task();
     let id = task.spec.id;
-    let request = Bury { now: Now::At(at(0)), task, attempts: 0, first_attempt: None, error: String::new() };
+    let request = Bury::new(Now::At(at(0)), task, 0, None, String::new());
     on.backend.bury(request).await.expect("bury answers");
     let record = on.record(id).await;
     assert_eq!((record.state, record.attempts, record.first_attempt), (TaskState::Dead, 0, None));
@@ -160,15 +160,21 @@ pub(super) async fn a_buried_task_is_forgotten_when_it_is_too_old(on: Stage) {
 }
 
 pub(super) async fn a_sweep_tells_the_attributes_of_what_it_forgets(on: Stage) {
-    bury(&on, at(0), full(&on), "over").await;
-    bury(&on, at(0), on.task(), "over").await;
-    on.store(at(0), on.task().with(|task| task.spec.attributes = Some(vec![1, 7]))).await;
+    let full = bury(&on, at(0), full(&on), "over").await;
+    let plain = bury(&on, at(0), on.task(), "over").await;
+    let died = on.store(at(0), on.task().with(|task| task.spec.attributes = Some(vec![1, 7]))).await;
     on.attempt(at(0), permanent()).await;
     on.store(at(0), on.task().with(|task| task.spec.attributes = Some(vec![1, 8]))).await;
     let mut swept = on.sweep(at(0).plus(DEAD_LETTERS), 100).await;
-    swept.attributes.sort();
-    assert_eq!((swept.forgotten, swept.attributes), (3, vec![vec![1, 2, 3], vec![1, 7]]));
-    assert_eq!(on.sweep(at(0).plus(DEAD_LETTERS), 100).await.attributes.len(), 0);
+    swept.forgotten_tasks.sort_by_key(|task| task.id);
+    let mut expected = vec![
+        ForgottenTask::new(full, Some(vec![1, 2, 3])),
+        ForgottenTask::new(plain, None),
+        ForgottenTask::new(died, Some(vec![1, 7])),
+    ];
+    expected.sort_by_key(|task| task.id);
+    assert_eq!((swept.forgotten, swept.forgotten_tasks), (3, expected));
+    assert_eq!(on.sweep(at(0).plus(DEAD_LETTERS), 100).await.forgotten_tasks.len(), 0);
 }
 
 pub(super) async fn a_long_error_of_a_buried_task_is_cut(on: Stage) {

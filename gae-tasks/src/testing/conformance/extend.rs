@@ -28,13 +28,13 @@ pub(super) async fn a_lease_can_be_shortened(on: Stage) {
 pub(super) async fn a_wrong_token_extends_nothing(on: Stage) {
     on.store(at(0), on.task()).await;
     let lease = on.lease_one(at(0)).await.lease;
-    let wrong = LeaseRef { token: LeaseToken::from_bits(lease.token.to_bits() ^ 1), ..lease };
+    let wrong = LeaseRef::new(lease.id, LeaseToken::from_bits(lease.token.to_bits() ^ 1));
     assert_eq!(on.extend(at(20), vec![wrong], LEASE).await, [false]);
     assert_eq!(on.sweep(at(0).plus(LEASE), 100).await.recovered, 1);
 }
 
 pub(super) async fn an_unknown_task_has_no_lease_to_extend(on: Stage) {
-    let unknown = LeaseRef { id: TaskId::from_bytes([9; 16]), token: LeaseToken::from_bits(1) };
+    let unknown = LeaseRef::new(TaskId::from_bytes([9; 16]), LeaseToken::from_bits(1));
     assert_eq!(on.extend(at(0), vec![unknown], LEASE).await, [false]);
 }
 

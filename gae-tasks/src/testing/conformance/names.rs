@@ -1,10 +1,10 @@
 //! Names: one task of a queue at a time, and for a while after it.
 
-use super::stage::{DEAD_LETTERS, Stage, TOMBSTONES, at, just_before, permanent, queue, retry, secs};
-use crate::backend::{NewTask, Settled, Verdict};
+use super::stage::{DEAD_LETTERS, LEASE, Stage, TOMBSTONES, at, just_before, permanent, queue, retry, secs};
+use crate::backend::{Bury, NewTask, Settled, TaskState, Verdict};
 use crate::queue::QueueConfig;
 use crate::task::{Deferred, TaskId};
-use crate::time::{Schedule, Timestamp};
+use crate::time::{Now, Schedule, Timestamp};
 
 async fn is_blocked(on: &Stage, now: Timestamp, holder: TaskId) -> bool {
     let task = on.named("n");
@@ -167,4 +167,82 @@ pub(super) async fn unnamed_tasks_leave_no_tombstones(on: Stage) {
         on.settle(at(0), task.lease, Verdict::Done).await;
     }
     assert_eq!(on.sweep(at(1).plus(TOMBSTONES), 100).await.forgotten, 0);
+}
+
+/// The task that is found as `n` in the queue `q`.
+async fn found(on: &Stage) -> Option<TaskId> {
+    on.find_named("q", "n").await.map(|record| record.spec.id)
+}
+
+pub(super) async fn a_task_is_found_by_its_name_in_every_state(on: Stage) {
+    let id = on.store(at(0), on.named("n")).await;
+    on.store(at(0), on.named("other")).await;
+    assert_eq!(on.find_named("q", "n").await, Some(on.record(id).await), "it is shown as it is by its id");
+    on.lease_all(at(0)).await;
+    assert_eq!(on.find_named("q", "n").await.map(|record| record.state), Some(TaskState::Leased));
+    let now = at(0).plus(LEASE);
+    on.sweep(now, 100).await;
+    assert_eq!(on.find_named("q", "n").await, Some(on.record(id).await));
+    for task in on.lease_all(now).await {
+        on.settle(now, task.lease, permanent()).await;
+    }
+    assert_eq!(on.find_named("q", "n").await.map(|record| (record.spec.id, record.state)), Some((id, TaskState::Dead)));
+    on.replay(now, id).await.expect("the dead letter is replayed");
+    assert_eq!(found(&on).await, Some(id));
+}
+
+pub(super) async fn a_name_is_looked_for_in_its_queue_only(on: Stage) {
+    on.store(at(0), on.named("n")).await;
+    assert_eq!(on.find_named("r", "n").await, None, "no such queue");
+    let other = on.store(at(0), on.named("n").with(|task| task.spec.queue = queue("r"))).await;
+    assert_eq!(on.find_named("r", "n").await.map(|record| record.spec.id), Some(other));
+    assert_eq!(on.find_named("q", "N").await, None, "a name has its case");
+}
+
+pub(super) async fn a_name_that_was_never_held_finds_nothing(on: Stage) {
+    assert_eq!(found(&on).await, None);
+    on.store(at(0), on.task()).await;
+    assert_eq!(found(&on).await, None);
+}
+
+pub(super) async fn a_finished_task_is_not_found_by_its_name(on: Stage) {
+    on.store(at(0), on.named("n")).await;
+    on.attempt(at(0), Verdict::Done).await;
+    assert_eq!(found(&on).await, None);
+}
+
+pub(super) async fn a_deleted_task_is_not_found_by_its_name(on: Stage) {
+    let waits = on.store(at(0), on.named("n")).await;
+    on.delete(at(0), waits).await;
+    assert_eq!(found(&on).await, None);
+    on.store(at(0), on.named("m")).await;
+    on.purge(at(0), "q").await;
+    assert_eq!(on.find_named("q", "m").await, None);
+}
+
+pub(super) async fn a_name_that_is_held_again_finds_its_new_task(on: Stage) {
+    on.store(at(0), on.named("n")).await;
+    on.attempt(at(0), Verdict::Done).await;
+    let later = at(0).plus(TOMBSTONES);
+    assert_eq!(found(&on).await, None);
+    let again = on.store(later, on.named("n")).await;
+    assert_eq!(found(&on).await, Some(again));
+}
+
+pub(super) async fn a_refused_task_is_not_found_by_the_name(on: Stage) {
+    let first = on.store(at(0), on.named("n")).await;
+    assert!(!on.offer(at(0), on.named("n")).await.created);
+    assert_eq!(found(&on).await, Some(first));
+}
+
+pub(super) async fn a_buried_task_is_found_by_its_name(on: Stage) {
+    let task = on.named("n");
+    let id = task.spec.id;
+    let bury = Bury::new(Now::At(at(0)), task, 1, None, "over".to_owned());
+    on.backend.bury(bury).await.expect("bury answers");
+    assert_eq!(found(&on).await, Some(id));
+    // Its name belongs to another task, so this one was buried without it.
+    let bury = Bury::new(Now::At(at(0)), on.named("n"), 1, None, "over".to_owned());
+    on.backend.bury(bury).await.expect("bury answers");
+    assert_eq!(found(&on).await, Some(id));
 }

@@ -48,7 +48,7 @@ pub(super) async fn a_purge_leaves_newer_tasks(on: Stage) {
 pub(super) async fn a_newer_dead_letter_is_not_forgotten(on: Stage) {
     let task = on.newer();
     let id = task.spec.id;
-    let bury = Bury { now: Now::At(at(0)), task, attempts: 1, first_attempt: None, error: "over".to_owned() };
+    let bury = Bury::new(Now::At(at(0)), task, 1, None, "over".to_owned());
     on.backend.bury(bury).await.expect("bury answers");
     assert_eq!(on.sweep(at(0).plus(DEAD_LETTERS), 100).await.forgotten, 0);
     assert_eq!(on.record(id).await.state, TaskState::Dead);

@@ -1,7 +1,7 @@
 //! Reading: what is listed, in which order, and what is counted where.
 
 use super::stage::{LEASE, Stage, at, kind, permanent, queue, retry, secs, stored};
-use crate::backend::{Lease, List, NewTask, RouteStats, Stats, TaskFilter, TaskState, Verdict};
+use crate::backend::{Lease, List, NewTask, RouteStats, Stats, TaskFilter, TaskRecord, TaskState, Verdict};
 use crate::task::{Shape, TaskId};
 use crate::time::Schedule;
 
@@ -60,7 +60,7 @@ pub(super) async fn pages_have_neither_gaps_nor_repeats(on: Stage) {
         let (mut seen, mut after) = (Vec::new(), None);
         // One page more than there can be: a backend that repeats itself must not hang the suite.
         for _ in 0..=expected.len() {
-            let request = List { filter: TaskFilter::new(), after, limit };
+            let request = List::new(TaskFilter::new(), limit).after(after);
             let page = stored(&on.backend.list(request).await.expect("list answers"));
             assert!(page.len() <= limit);
             let Some(last) = page.last() else { break };
@@ -74,20 +74,87 @@ pub(super) async fn pages_have_neither_gaps_nor_repeats(on: Stage) {
 pub(super) async fn a_page_may_begin_after_a_task_that_is_gone(on: Stage) {
     let all = on.store_plain(at(0), 4).await;
     on.delete(at(0), all[1]).await;
-    let request = List { filter: TaskFilter::new(), after: Some(all[1]), limit: 100 };
+    let request = List::new(TaskFilter::new(), 100).after(Some(all[1]));
     assert_eq!(stored(&on.backend.list(request).await.expect("list answers")), all[2..]);
 }
 
 pub(super) async fn a_page_of_nothing_is_empty(on: Stage) {
     on.store(at(0), on.task()).await;
-    let request = List { filter: TaskFilter::new(), after: None, limit: 0 };
+    let request = List::new(TaskFilter::new(), 0);
     assert!(on.backend.list(request).await.expect("list answers").is_empty());
 }
 
 pub(super) async fn the_largest_page_holds_all(on: Stage) {
     on.store_plain(at(0), 3).await;
-    let request = List { filter: TaskFilter::new(), after: None, limit: usize::MAX };
+    let request = List::new(TaskFilter::new(), usize::MAX);
     assert_eq!(on.backend.list(request).await.expect("list answers").len(), 3);
+}
+
+/// A page of the newest tasks, after the page that ended with `after`.
+async fn newest(on: &Stage, filter: TaskFilter, after: Option<TaskId>, limit: usize) -> Vec<TaskId> {
+    let request = List::new(filter, limit).after(after).newest_first();
+    stored(&on.backend.list(request).await.expect("list answers"))
+}
+
+pub(super) async fn the_newest_task_is_listed_first_where_that_is_asked_for(on: Stage) {
+    let mut all = on.store_plain(at(0), 5).await;
+    for byte in [0x7f, 0x80, 0xff] {
+        let id = TaskId::from_bytes([byte; 16]);
+        all.push(on.store(at(0), on.task().with(|task| task.spec.id = id)).await);
+    }
+    all.reverse();
+    assert_eq!(newest(&on, TaskFilter::new(), None, usize::MAX).await, all);
+    assert_eq!(newest(&on, TaskFilter::new(), None, 2).await, all[..2]);
+    assert!(newest(&on, TaskFilter::new(), None, 0).await.is_empty());
+}
+
+pub(super) async fn pages_of_the_newest_first_have_neither_gaps_nor_repeats(on: Stage) {
+    let mut expected = on.store_plain(at(0), 10).await;
+    expected.reverse();
+    for limit in [1, 3, 5, 10, 11] {
+        let (mut seen, mut after) = (Vec::new(), None);
+        for _ in 0..=expected.len() {
+            let page = newest(&on, TaskFilter::new(), after, limit).await;
+            assert!(page.len() <= limit);
+            let Some(last) = page.last() else { break };
+            after = Some(*last);
+            seen.extend(page);
+        }
+        assert_eq!(seen, expected, "pages of {limit}");
+    }
+}
+
+pub(super) async fn a_page_of_the_newest_may_begin_after_a_task_that_is_gone(on: Stage) {
+    let all = on.store_plain(at(0), 4).await;
+    on.delete(at(0), all[2]).await;
+    assert_eq!(newest(&on, TaskFilter::new(), Some(all[2]), 100).await, [all[1], all[0]]);
+}
+
+pub(super) async fn the_newest_are_listed_by_filters_too(on: Stage) {
+    let all = mixture(&on).await;
+    let waiting = TaskFilter::new().state(TaskState::Scheduled);
+    assert_eq!(newest(&on, waiting.clone(), None, 2).await, [all[8], all[7]]);
+    assert_eq!(newest(&on, waiting.kind(kind("even")), Some(all[7]), 9).await, [all[5]]);
+    assert_eq!(newest(&on, TaskFilter::new().queue(queue("r")), None, 9).await, [all[8], all[7], all[2]]);
+}
+
+pub(super) async fn payloads_are_listed_only_where_they_are_asked_for(on: Stage) {
+    let large = NewTask { payload: vec![7; 100_000], ..on.task() };
+    let ids = [on.store(at(0), large).await, on.store(at(0), NewTask { payload: Vec::new(), ..on.task() }).await];
+    let list = async |request| on.backend.list(request).await.expect("list answers");
+    let lengths = |records: Vec<TaskRecord>| -> Vec<_> {
+        records.into_iter().map(|record| (record.spec.id, record.payload.map(|bytes| bytes.len()))).collect()
+    };
+    let request = List::new(TaskFilter::new(), 9);
+    assert_eq!(lengths(list(request.clone()).await), [(ids[0], None), (ids[1], None)]);
+    let with = lengths(list(request.clone().with_payloads()).await);
+    assert_eq!(with, [(ids[0], Some(100_000)), (ids[1], Some(0))]);
+    // All else is told either way.
+    for record in list(request).await {
+        let id = record.spec.id;
+        assert_eq!(TaskRecord { payload: None, ..on.record(id).await }, record);
+        assert!(on.record(id).await.payload.is_some(), "a single task is read whole");
+    }
 }
 
 pub(super) async fn tasks_are_listed_by_state(on: Stage) {
@@ -113,7 +180,7 @@ pub(super) async fn filters_are_combined(on: Stage) {
     let all = mixture(&on).await;
     let filter = TaskFilter::new().queue(queue("q")).kind(kind("even")).state(TaskState::Scheduled);
     assert_eq!(stored(&on.list(filter.clone()).await), [all[5]]);
-    let request = List { filter, after: Some(all[5]), limit: 100 };
+    let request = List::new(filter, 100).after(Some(all[5]));
     assert!(on.backend.list(request).await.expect("list answers").is_empty());
 }
 

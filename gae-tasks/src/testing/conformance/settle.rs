@@ -35,7 +35,7 @@ pub(super) async fn a_task_may_be_done_after_failures(on: Stage) {
 pub(super) async fn a_wrong_token_changes_nothing(on: Stage) {
     on.store(at(0), on.task()).await;
     let lease = on.lease_one(at(0)).await.lease;
-    assert_lost(&on, LeaseRef { token: LeaseToken::from_bits(lease.token.to_bits() ^ 1), ..lease }).await;
+    assert_lost(&on, LeaseRef::new(lease.id, LeaseToken::from_bits(lease.token.to_bits() ^ 1))).await;
     assert_eq!(on.settle(at(1), lease, Verdict::Done).await, Settled::Done);
 }
 
@@ -44,16 +44,16 @@ pub(super) async fn a_token_of_one_lease_is_of_no_use_for_another(on: Stage) {
     let one = on.lease_one(at(0)).await.lease;
     on.store(at(0), on.task()).await;
     let two = on.lease_one(at(0)).await.lease;
-    assert_lost(&on, LeaseRef { id: one.id, token: two.token }).await;
+    assert_lost(&on, LeaseRef::new(one.id, two.token)).await;
 }
 
 pub(super) async fn an_unknown_task_cannot_be_settled(on: Stage) {
-    assert_lost(&on, LeaseRef { id: TaskId::from_bytes([9; 16]), token: LeaseToken::from_bits(0) }).await;
+    assert_lost(&on, LeaseRef::new(TaskId::from_bytes([9; 16]), LeaseToken::from_bits(0))).await;
 }
 
 pub(super) async fn a_waiting_task_cannot_be_settled(on: Stage) {
     let id = on.store(at(0), on.task()).await;
-    assert_lost(&on, LeaseRef { id, token: LeaseToken::from_bits(0) }).await;
+    assert_lost(&on, LeaseRef::new(id, LeaseToken::from_bits(0))).await;
 }
 
 pub(super) async fn an_outcome_is_recorded_once(on: Stage) {

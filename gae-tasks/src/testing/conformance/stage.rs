@@ -65,7 +65,7 @@ pub(super) fn permanent() -> Verdict {
 
 /// `verdict` on an attempt under `lease` that began at `started`.
 pub fn settlement(lease: LeaseRef, started: Option<Timestamp>, verdict: Verdict) -> Settlement {
-    Settlement { lease, started, verdict }
+    Settlement { started, ..Settlement::new(lease, verdict) }
 }
 
 /// A backend under test.
@@ -99,7 +99,7 @@ impl Stage {
     }
 
     pub(super) async fn enqueue(&self, now: Timestamp, tasks: Vec<NewTask>) -> Vec<Deferred> {
-        let request = Enqueue { now: Now::At(now), tasks };
+        let request = Enqueue::new(Now::At(now), tasks);
         let answers = self.backend.enqueue(request).await.expect("enqueue answers");
         answers.into_iter().map(|answer| answer.expect("the task is stored")).collect()
     }
@@ -147,11 +147,11 @@ impl Stage {
     }
 
     pub(super) async fn extend(&self, now: Timestamp, leases: Vec<LeaseRef>, duration: Duration) -> Vec<bool> {
-        self.backend.extend(Extend { now: Now::At(now), leases, duration }).await.expect("extend answers")
+        self.backend.extend(Extend::new(Now::At(now), leases, duration)).await.expect("extend answers")
     }
 
     pub(super) async fn settle_all(&self, now: Timestamp, settlements: Vec<Settlement>) -> Vec<Settled> {
-        let request = Settle { now: Now::At(now), settlements };
+        let request = Settle::new(Now::At(now), settlements);
         self.backend.settle(request).await.expect("settle answers")
     }
 
@@ -169,12 +169,12 @@ impl Stage {
 
     /// Every lease that a sweep shows.
     pub(super) async fn held(&self, now: Timestamp) -> Vec<HeldLease> {
-        let request = Sweep { now: Now::At(now), lost: Vec::new(), limit: 0 };
+        let request = Sweep::new(Now::At(now), Vec::new(), 0);
         self.backend.sweep(request).await.expect("sweep answers").held
     }
 
     pub(super) async fn sweep_of(&self, now: Timestamp, lost: Vec<HeldLease>, limit: usize) -> Swept {
-        let request = Sweep { now: Now::At(now), lost, limit };
+        let request = Sweep::new(Now::At(now), lost, limit);
         self.backend.sweep(request).await.expect("sweep answers")
     }
 
@@ -207,12 +207,17 @@ impl Stage {
         self.backend.get(id).await.expect("get answers")
     }
 
+    pub(super) async fn find_named(&self, of: &str, name: &str) -> Option<TaskRecord> {
+        let name = TaskName::new(name).expect("the case names its task well");
+        self.backend.find(queue(of), name).await.expect("find answers")
+    }
+
     pub(super) async fn record(&self, id: TaskId) -> TaskRecord {
         self.find(id).await.expect("the task is stored")
     }
 
     pub(super) async fn list(&self, filter: TaskFilter) -> Vec<TaskRecord> {
-        self.backend.list(List { filter, after: None, limit: 1000 }).await.expect("list answers")
+        self.backend.list(List::new(filter, 1000).with_payloads()).await.expect("list answers")
     }
 
     pub(super) async fn all(&self) -> Vec<TaskRecord> {
@@ -261,7 +266,7 @@ impl Stage {
 }
 
 fn touch(now: Timestamp, id: TaskId) -> Touch {
-    Touch { now: Now::At(now), id }
+    Touch::new(Now::At(now), id)
 }
 
 /// The ids of leased tasks, in the order they were leased.

@@ -393,16 +393,16 @@ pub(super) async fn the_storages_own_clock_forgets_nothing_young(on: Stage) {
     let now = Now::Storage;
     let tasks = vec![on.task(), on.named("n")];
     let [dead, done] = [tasks[0].spec.id, tasks[1].spec.id];
-    assert_eq!(on.backend.enqueue(Enqueue { now, tasks }).await.expect("enqueue answers").len(), 2);
+    assert_eq!(on.backend.enqueue(Enqueue::new(now, tasks)).await.expect("enqueue answers").len(), 2);
     let leased = on.lease(Lease { now, ..on.leasing(at(0)) }).await.tasks;
     assert_eq!(ids(&leased), [dead, done]);
     let verdicts = leased.iter().zip([permanent(), Verdict::Done]);
     let settlements = verdicts.map(|(task, verdict)| settlement(task.lease, None, verdict)).collect();
-    on.backend.settle(Settle { now, settlements }).await.expect("settle answers");
-    let sweep = Sweep { now, lost: Vec::new(), limit: 100 };
+    on.backend.settle(Settle::new(now, settlements)).await.expect("settle answers");
+    let sweep = Sweep::new(now, Vec::new(), 100);
     assert_eq!(on.backend.sweep(sweep).await.expect("sweep answers"), Swept::default());
     assert_eq!(on.record(dead).await.state, TaskState::Dead);
-    let again = Enqueue { now, tasks: vec![on.named("n")] };
+    let again = Enqueue::new(now, vec![on.named("n")]);
     let answers = on.backend.enqueue(again).await.expect("enqueue answers");
     assert!(matches!(answers[..], [Ok(answer)] if answer == Deferred::new(done, false)), "{answers:?}");
 }
@@ -416,6 +416,7 @@ pub(super) async fn a_sweep_forgets_at_most_its_limit_of_dead_letters(on: Stage)
     for (forgotten, more) in [(2, true), (2, true), (2, true), (1, false), (0, false)] {
         let swept = on.sweep(at(0).plus(DEAD_LETTERS), 2).await;
         assert_eq!((swept.forgotten, swept.more), (forgotten, more));
+        assert_eq!(swept.forgotten_tasks.len() as u64, forgotten);
     }
 }
 

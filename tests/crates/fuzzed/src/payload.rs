@@ -95,7 +95,7 @@ fn deferred_again<T: Task>(payload: &[u8]) -> Option<Vec<u8>> {
 /// The args in these bytes, as a worker reads them, on their way to be deferred.
 fn read<T: Task>(payload: &[u8]) -> Option<Defer> {
     let backend = Memory::new();
-    let enqueue = Enqueue { now: Now::Storage, tasks: vec![task::<T>(payload)] };
+    let enqueue = Enqueue::new(Now::Storage, vec![task::<T>(payload)]);
     assert!(block_on(backend.enqueue(enqueue)).is_ok_and(|answers| answers.iter().all(Result::is_ok)));
     let client = Client::builder().build(backend).expect("a client");
     let args = RefCell::new(None);
@@ -111,7 +111,8 @@ fn read<T: Task>(payload: &[u8]) -> Option<Defer> {
 fn payload_of(task: Defer) -> Vec<u8> {
     let client = block_on(Client::open("memory:")).expect("a client");
     let id = task.on(&client).wait().expect("what was read can be deferred").id;
-    block_on(client.get(id)).ok().flatten().expect("it is stored").payload
+    let stored = block_on(client.get(id)).ok().flatten().expect("it is stored");
+    stored.payload.expect("`get` reads it")
 }
 
 fn task<T: Task>(payload: &[u8]) -> NewTask {

@@ -43,7 +43,7 @@ async fn run(task: Defer, kind: &str) -> Result<(), Box<dyn Error>> {
     let record = stored(task).await?;
     let backend = Memory::new();
     let tasks = vec![of_kind(kind, record)?];
-    let answers = backend.enqueue(Enqueue { now: Now::Storage, tasks }).await?;
+    let answers = backend.enqueue(Enqueue::new(Now::Storage, tasks)).await?;
     check(answers.iter().all(Result::is_ok), "the task is not stored")?;
     let client = Client::builder().build(backend)?;
     let known: Vec<_> = client.registry().kinds().collect();
@@ -61,7 +61,7 @@ async fn stored(task: Defer) -> Result<TaskRecord, Box<dyn Error>> {
 fn of_kind(kind: &str, record: TaskRecord) -> Result<NewTask, gae_tasks::Error> {
     Ok(NewTask::new(
         TaskSpec::new(TaskId::from_bytes([1; 16]), Kind::new(kind)?, record.spec.shape, record.spec.queue),
-        record.payload,
+        record.payload.unwrap_or_default(),
     ))
 }
 

@@ -56,12 +56,17 @@ pub(crate) enum Step {
     Replay(usize),
     Delete(usize),
     Purge(&'static str),
+    /// With its tasks, or only if it has none.
+    DeleteQueue(&'static str, bool),
     Pause(&'static str, bool),
     Configure(&'static str, QueueConfig),
+    Find(&'static str, &'static str),
     List {
         filter: TaskFilter,
         after: Option<usize>,
         limit: usize,
+        newest_first: bool,
+        with_payloads: bool,
     },
     Pass(Duration),
     /// The clock is set back.
@@ -136,6 +141,7 @@ fn fitting(step: &Step, upset: Option<Upset>) -> Option<Upset> {
 }
 
 pub(crate) const QUEUES: [&str; 3] = ["q", "r", "s"];
+const NAMES: [&str; 2] = ["x", "y"];
 const KINDS: [&str; 2] = ["a", "b"];
 const SHAPES: [u64; 2] = [1, u64::MAX];
 
@@ -162,9 +168,11 @@ fn any_first_step() -> impl Strategy<Value = Step> {
         1 => any::<usize>().prop_map(Step::RunNow),
         1 => any::<usize>().prop_map(Step::Delete),
         1 => select(&QUEUES[..]).prop_map(Step::Purge),
+        1 => (select(&QUEUES[..]), any::<bool>()).prop_map(|(queue, tasks)| Step::DeleteQueue(queue, tasks)),
         1 => (select(&QUEUES[..]), any::<bool>()).prop_map(|(queue, paused)| Step::Pause(queue, paused)),
         1 => (select(&QUEUES[..]), any_config()).prop_map(|(queue, config)| Step::Configure(queue, config)),
         2 => any_list(),
+        1 => (select(&QUEUES[..]), select(&NAMES[..])).prop_map(|(queue, name)| Step::Find(queue, name)),
         1 => Just(Step::Reopen),
     ]
 }
@@ -196,17 +204,18 @@ fn any_upset() -> impl Strategy<Value = Option<Upset>> {
 fn any_list() -> impl Strategy<Value = Step> {
     let states = [TaskState::Scheduled, TaskState::Leased, TaskState::Dead];
     let filter = (of(select(&QUEUES[..])), of(select(&KINDS[..])), of(select(states.to_vec())));
-    (filter, of(any::<usize>()), 0_usize..5).prop_map(|((queue, kind, state), after, limit)| {
+    let page = (of(any::<usize>()), 0_usize..5, any::<bool>(), any::<bool>());
+    (filter, page).prop_map(|((queue, kind, state), (after, limit, newest_first, with_payloads))| {
         let mut filter = TaskFilter::new();
         filter.queue = queue.map(|queue| QueueName::new(queue).expect("a queue name"));
         filter.kind = kind.map(|kind| Kind::new(kind).expect("a kind"));
         filter.state = state;
-        Step::List { filter, after, limit }
+        Step::List { filter, after, limit, newest_first, with_payloads }
     })
 }
 
 fn any_plan() -> impl Strategy<Value = Plan> {
-    let identity = (select(&QUEUES[..]), select(&KINDS[..]), select(&SHAPES[..]), of(select(&["x", "y"][..])));
+    let identity = (select(&QUEUES[..]), select(&KINDS[..]), select(&SHAPES[..]), of(select(&NAMES[..])));
     let limits = (of(1_u32..4), of(any_retry()), of(Just(Duration::from_nanos(1_000_000_001))));
     let small = || prop::collection::vec(any::<u8>(), 0..4);
     // The first byte of attributes is their version: mostly one that can be read.

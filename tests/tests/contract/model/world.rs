@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use gae_tasks::backend::memory::Memory;
 use gae_tasks::backend::{
-    Answer, Backend, Enqueue, Extend, HeldLease, Lease, LeaseRef, LeaseToken, LeasedTask, List, NewTask, Pull, Room,
-    Routes, Settle, Sweep, Swept, TaskFilter, TaskState, Touch, Verdict,
+    Answer, Backend, DeleteQueue, Enqueue, Extend, HeldLease, Lease, LeaseRef, LeaseToken, LeasedTask, List, NewTask,
+    Pull, Room, Routes, Settle, Sweep, Swept, TaskFilter, TaskState, Touch, Verdict,
 };
 use gae_tasks::testing::conformance::settlement;
 use gae_tasks::testing::{Fault, Faulty, ManualClock, Operation};
@@ -87,13 +87,13 @@ impl World {
     /// The backend after its process was killed, or has ended in order: then it would give back what it has leased.
     async fn reopened(&mut self) -> Result<Tested, TestCaseError> {
         let filter = TaskFilter::new().state(TaskState::Leased);
-        let leased = self.model.list(List { filter, after: None, limit: 1 }).await.map_err(failed)?;
+        let leased = self.model.list(List::new(filter, 1)).await.map_err(failed)?;
         let tested = std::mem::replace(&mut self.tested, Tested::new().await);
         Ok(if leased.is_empty() { tested.close_and_open().await } else { tested.kill_and_open().await })
     }
 
     async fn enqueue(&mut self, tasks: Vec<NewTask>) -> Result<(), TestCaseError> {
-        let request = Enqueue { now: self.now(), tasks };
+        let request = Enqueue::new(self.now(), tasks);
         self.compare(Operation::Enqueue, |_, on| on.enqueue(request.clone())).await
     }
 
@@ -118,15 +118,14 @@ impl World {
             Step::Extend(of, duration) => {
                 let picked: Vec<_> = of.iter().filter_map(|of| pick(&self.leases, *of)).copied().collect();
                 let leases = |side: usize| picked.iter().map(|lease| lease[side]).collect();
-                self.compare(Operation::Extend, |side, on| on.extend(Extend { now, leases: leases(side), duration }))
-                    .await
+                self.compare(Operation::Extend, |side, on| on.extend(Extend::new(now, leases(side), duration))).await
             }
             Step::Settle(ends) => {
                 let picked = ends.into_iter().filter_map(|end| Some((*pick(&self.leases, end.lease)?, end))).collect();
                 self.settle(picked).await
             }
             Step::SettleStale(of) => {
-                let lease = LeaseRef { id: self.id(of), token: LeaseToken::from_bits(-7) };
+                let lease = LeaseRef::new(self.id(of), LeaseToken::from_bits(-7));
                 self.settle(vec![([lease; 2], End { lease: 0, began: None, verdict: Verdict::Done })]).await
             }
             _ => self.sweep().await,
@@ -135,7 +134,7 @@ impl World {
 
     /// Sweeps as one who has seen every lease unchanged that has expired by now.
     async fn sweep(&mut self) -> Result<(), TestCaseError> {
-        let request = |lost, limit| Sweep { now: self.now(), lost, limit };
+        let request = |lost, limit| Sweep::new(self.now(), lost, limit);
         let mut sweeps = Vec::new();
         for backend in [&self.model as &dyn Pull, &self.tested.backend] {
             let held = backend.sweep(request(Vec::new(), 0)).await.map_err(failed)?.held;
@@ -155,13 +154,13 @@ impl World {
             };
             ends.iter().map(settled).collect()
         };
-        let request = |side| Settle { now: Now::At(time), settlements: settlements(side) };
+        let request = |side| Settle::new(Now::At(time), settlements(side));
         self.compare(Operation::Settle, |side, on| on.settle(request(side))).await
     }
 
     async fn administer(&mut self, step: Step) -> Result<(), TestCaseError> {
         let now = self.now();
-        let touch = |id| Touch { now, id };
+        let touch = |id| Touch::new(now, id);
         match step {
             Step::RunNow(of) => {
                 let touch = touch(self.id(of));
@@ -176,14 +175,24 @@ impl World {
                 self.compare(Operation::Delete, |_, on| on.delete(touch)).await
             }
             Step::Purge(of) => self.compare(Operation::Purge, |_, on| on.purge(queue(of), now)).await,
+            Step::DeleteQueue(of, with_tasks) => {
+                let mut delete = DeleteQueue::new(now, queue(of));
+                delete.with_tasks = with_tasks;
+                self.compare(Operation::DeleteQueue, |_, on| on.delete_queue(delete.clone())).await
+            }
             Step::Pause(of, paused) => {
                 self.compare(Operation::SetPaused, |_, on| on.set_paused(queue(of), paused)).await
             }
             Step::Configure(of, config) => {
                 self.compare(Operation::PutQueue, |_, on| on.put_queue(queue(of), config.clone())).await
             }
-            Step::List { filter, after, limit } => {
-                let list = List { filter, after: after.map(|of| self.id(of)), limit };
+            Step::Find(of, name) => {
+                let name = TaskName::new(name).expect("a task name");
+                self.compare(Operation::Find, |_, on| on.find(queue(of), name.clone())).await
+            }
+            Step::List { filter, after, limit, newest_first, with_payloads } => {
+                let mut list = List::new(filter, limit).after(after.map(|of| self.id(of)));
+                (list.newest_first, list.with_payloads) = (newest_first, with_payloads);
                 self.compare(Operation::List, |_, on| on.list(list.clone())).await
             }
             step => Err(TestCaseError::fail(format!("no step of an administrator: {step:?}"))),
@@ -235,7 +244,7 @@ impl World {
                 }
                 drop(act(1, tested));
                 // Whatever of it is under way is over when a later call is answered.
-                tested.enqueue(Enqueue { now: self.now(), tasks: Vec::new() }).await.map_err(failed)?;
+                tested.enqueue(Enqueue::new(self.now(), Vec::new())).await.map_err(failed)?;
                 let has_happened = view(model, self.now()).await? != view(tested, self.now()).await?;
                 prop_assert!(!(stalled && has_happened), "a stalled call that was dropped has happened");
                 if has_happened {
@@ -261,7 +270,7 @@ async fn let_go<B: Pull>(tested: &Faulty<B>) {
 
 /// All that can be seen, as text.
 async fn view(backend: &dyn Pull, now: Now) -> Result<String, TestCaseError> {
-    let all = List { filter: TaskFilter::new(), after: None, limit: 1000 };
+    let all = List::new(TaskFilter::new(), 1000).with_payloads();
     let records = backend.list(all).await.map_err(failed)?;
     // `Debug` tells of payloads their length only.
     let bytes: Vec<_> = records.iter().map(|record| (&record.payload, &record.spec.attributes)).collect();
@@ -281,6 +290,7 @@ fn same(what: &str, model: &impl Debug, other: &impl Debug) -> Result<(), TestCa
 }
 
 fn without_tokens(mut swept: Swept) -> Swept {
+    swept.forgotten_tasks.sort_by_key(|task| task.id);
     swept.held.iter_mut().for_each(|held| held.lease.token = LeaseToken::from_bits(0));
     swept
 }

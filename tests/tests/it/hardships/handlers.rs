@@ -96,7 +96,7 @@ async fn a_handler_that_blocks_the_whole_runtime_keeps_its_lease() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
             stage.until(|signs| signs.begun == 1).await;
-            let sweep = |lost| Sweep { now: Now::At(clock.time()), lost, limit: 100 };
+            let sweep = |lost| Sweep::new(Now::At(clock.time()), lost, 100);
             let seen = backend.sweep(sweep(Vec::new())).await.unwrap().held;
             pass_while_leased(&clock, &backend, 100 * SECOND).await;
             assert_eq!(seen.len(), 1);

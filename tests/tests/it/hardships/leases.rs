@@ -14,7 +14,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// Another worker, to whom the first one seems to be gone, takes its task.
 async fn take_over(world: &World) -> LeasedTask {
-    let sweep = |lost| Sweep { now: Now::At(world.clock.time()), lost, limit: 100 };
+    let sweep = |lost| Sweep::new(Now::At(world.clock.time()), lost, 100);
     let held = world.backend.sweep(sweep(Vec::new())).await.unwrap().held;
     assert_eq!(world.backend.sweep(sweep(held)).await.unwrap().recovered, 1);
     let queues = Arc::new([QueueName::DEFAULT].into());
@@ -26,7 +26,7 @@ async fn take_over(world: &World) -> LeasedTask {
 /// What becomes of the task when the other worker is done with it.
 async fn done_by_the_other(world: &World, task: LeasedTask) -> Vec<Settled> {
     let settlements = vec![settlement(task.lease, None, Verdict::Done)];
-    let settle = Settle { now: Now::At(world.clock.time()), settlements };
+    let settle = Settle::new(Now::At(world.clock.time()), settlements);
     world.backend.settle(settle).await.unwrap()
 }
 

@@ -41,7 +41,7 @@ async fn a_payload_that_cannot_be_decoded_goes_back_without_an_attempt() {
     let garbage = [too_short, no_text, &[], b"\x04goodand more"];
     let tasks: Vec<_> = (1..).zip(garbage).map(|(number, payload)| with_payload(number, &record, payload)).collect();
     let ids: Vec<_> = tasks.iter().map(|task| task.spec.id).collect();
-    world.backend.enqueue(Enqueue { now: Now::At(world.clock.time()), tasks }).await.unwrap();
+    world.backend.enqueue(Enqueue::new(Now::At(world.clock.time()), tasks)).await.unwrap();
     counts::defer().on(&world.tasks).await.unwrap();
     let running = world.start();
     world.stage.until(|signs| signs.ended == 5).await;
@@ -141,9 +141,10 @@ async fn attributes_travel_beside_the_payload() {
     let world = World::new();
     let plain = looks::defer(7).on(&world.tasks).await.unwrap().id;
     let record = world.record(plain).await;
-    let task = with_payload(1, &record, &record.payload).with(|task| task.spec.attributes = Some(vec![1, 0, 0, 0, 0]));
+    let task = with_payload(1, &record, record.payload.as_ref().unwrap())
+        .with(|task| task.spec.attributes = Some(vec![1, 0, 0, 0, 0]));
     let id = task.spec.id;
-    world.backend.enqueue(Enqueue { now: Now::At(world.clock.time()), tasks: vec![task] }).await.unwrap();
+    world.backend.enqueue(Enqueue::new(Now::At(world.clock.time()), vec![task])).await.unwrap();
     assert_eq!(world.record(id).await.payload, record.payload);
     assert_eq!(world.tasks.drain().await.unwrap(), 2);
     assert_eq!(world.stage.signs().ended, 2);
@@ -156,8 +157,9 @@ async fn a_task_is_not_run_without_its_attributes() {
     let plain = looks::defer(7).on(&world.tasks).await.unwrap().id;
     let record = world.record(plain).await;
     for (number, attributes) in (1..).zip([vec![1, 9], vec![0], vec![2, 0, 0, 0, 0]]) {
-        let task = with_payload(number, &record, &record.payload).with(|task| task.spec.attributes = Some(attributes));
-        world.backend.enqueue(Enqueue { now: Now::At(world.clock.time()), tasks: vec![task] }).await.unwrap();
+        let task = with_payload(number, &record, record.payload.as_ref().unwrap())
+            .with(|task| task.spec.attributes = Some(attributes));
+        world.backend.enqueue(Enqueue::new(Now::At(world.clock.time()), vec![task])).await.unwrap();
     }
     let running = world.start();
     world.stage.until(|signs| signs.ended == 1).await;

@@ -294,7 +294,7 @@ async fn what_is_old_is_forgotten_though_the_clock_jumps() {
     world.until_open(0).await;
     world.clock.step_to(world.clock.time().plus(SECOND));
     world.pass(30 * SECOND).await;
-    let sweep = Sweep { now: Now::At(world.clock.time()), lost: Vec::new(), limit: 100 };
+    let sweep = Sweep::new(Now::At(world.clock.time()), Vec::new(), 100);
     assert_eq!(world.backend.sweep(sweep).await.unwrap().forgotten, 0, "it is forgotten already");
     assert!(counts::defer().named("n").on(&world.tasks).await.unwrap().created);
     running.finish().await;

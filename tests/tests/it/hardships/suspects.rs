@@ -20,7 +20,7 @@ async fn with_lost(tasks: impl IntoIterator<Item = Defer>, lost_leases: usize) -
 async fn lose(world: &World, lost_leases: usize) {
     for _ in 0..lost_leases {
         leased_by_one_who_is_gone(world, Duration::from_secs(30)).await;
-        let sweep = |lost| Sweep { now: Now::At(world.clock.time()), lost, limit: 1000 };
+        let sweep = |lost| Sweep::new(Now::At(world.clock.time()), lost, 1000);
         let held = world.backend.sweep(sweep(Vec::new())).await.unwrap().held;
         world.backend.sweep(sweep(held)).await.unwrap();
     }

@@ -109,7 +109,7 @@ fn a_buried_task_survives_the_end_of_its_process() {
     let sqlite = folder.open();
     let task = task(b"x").with(|task| task.spec.attributes = Some(vec![1, 2, 3]));
     let now = Now::At(at(1));
-    let bury = Bury { now, task: task.clone(), attempts: 3, first_attempt: Some(at(0)), error: "over".to_owned() };
+    let bury = Bury::new(now, task.clone(), 3, Some(at(0)), "over".to_owned());
     wait(sqlite.bury(bury.clone())).unwrap();
     let before = wait(sqlite.get(task.spec.id)).unwrap().unwrap();
     drop(sqlite);
@@ -274,7 +274,7 @@ fn a_killed_process_loses_nothing_and_its_leases_are_free_at_once() {
     let stored: Vec<_> = told.windows(2).filter(|pair| pair[1] == "stored").map(|pair| pair[0].clone()).collect();
     assert_eq!(sweep(&survivor).recovered, 5);
     assert_eq!(lease(&survivor, at(100), 5).tasks.iter().filter(|task| task.standing == Standing::Marked).count(), 5);
-    let list = List { filter: TaskFilter::new(), after: None, limit: usize::MAX };
+    let list = List::new(TaskFilter::new(), usize::MAX);
     let ids: Vec<_> = wait(survivor.list(list)).unwrap().iter().map(|task| format!("next {}", task.spec.id)).collect();
     assert!(stored.len() > 10 && stored.iter().all(|id| ids.contains(id)), "{} of {}", stored.len(), ids.len());
     let locks = folder.names().iter().filter(|name| name.ends_with(".lock")).count();
@@ -329,7 +329,7 @@ fn processes_that_open_a_fresh_file_at_the_same_time_all_make_do_with_it() {
         for (mut child, lines) in children {
             assert!(lines.count() > 0 && child.wait().unwrap().success());
         }
-        let list = List { filter: TaskFilter::new(), after: None, limit: 100 };
+        let list = List::new(TaskFilter::new(), 100);
         assert_eq!(wait(folder.open().list(list)).unwrap().len(), 4);
     }
 }

@@ -22,7 +22,7 @@ fn rows(folder: &Folder) -> i64 {
 }
 
 fn touch(id: TaskId) -> Touch {
-    Touch { now: Now::At(at(100)), id }
+    Touch::new(Now::At(at(100)), id)
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn what_is_not_extended_runs_out_though_its_neighbours_go_on() {
     enqueue(&sqlite, (0..3).map(|_| task(b"x")).collect()).unwrap();
     let leased = lease(&sqlite, at(100), 10).tasks;
     let leases = vec![leased[0].lease, leased[2].lease];
-    let extend = Extend { now: Now::At(at(110)), leases, duration: Duration::from_secs(30) };
+    let extend = Extend::new(Now::At(at(110)), leases, Duration::from_secs(30));
     assert_eq!(wait(sqlite.extend(extend)).unwrap(), [true, true]);
     assert_eq!(sweep(&sqlite, at(131)).recovered, 1);
     assert_eq!(ids(&lease(&sqlite, at(131), 10).tasks), [leased[1].lease.id]);
@@ -81,7 +81,7 @@ fn a_deleted_task_takes_its_lease_along() {
     assert!(wait(sqlite.delete(touch(again.spec.id))).unwrap());
     enqueue(&sqlite, vec![again]).unwrap();
     let leased = lease(&sqlite, at(100), 10).tasks;
-    let extend = Extend { now: Now::At(at(100)), leases: vec![stale[0].lease], duration: Duration::from_secs(30) };
+    let extend = Extend::new(Now::At(at(100)), vec![stale[0].lease], Duration::from_secs(30));
     assert_eq!(wait(sqlite.extend(extend)).unwrap(), [false]);
     assert_eq!(settle_all(&sqlite, at(100), &stale, &Verdict::Done), [Settled::LeaseLost]);
     assert_eq!(settle_all(&sqlite, at(100), &leased, &Verdict::Done), [Settled::Done]);
@@ -100,7 +100,7 @@ fn a_purge_ends_the_leases_of_what_it_deletes() {
 /// The ids of leased tasks, as they are listed.
 fn leased_ids(sqlite: &super::super::Sqlite) -> Vec<TaskId> {
     let filter = TaskFilter::new().state(TaskState::Leased);
-    let listed = wait(sqlite.list(crate::backend::List { filter, after: None, limit: 100 })).unwrap();
+    let listed = wait(sqlite.list(crate::backend::List::new(filter, 100))).unwrap();
     listed.into_iter().map(|record| record.spec.id).collect()
 }
 
@@ -272,7 +272,7 @@ fn every_task_of_a_row_can_be_split_off() {
     let leased: Vec<LeasedTask> = lease(&sqlite, at(100), 1_000).tasks;
     for (number, task) in leased.iter().enumerate() {
         let duration = Duration::from_secs(30 + number as u64);
-        let extend = Extend { now: Now::At(at(100)), leases: vec![task.lease], duration };
+        let extend = Extend::new(Now::At(at(100)), vec![task.lease], duration);
         assert_eq!(wait(sqlite.extend(extend)).unwrap(), [true]);
     }
     assert_eq!(rows(&folder), held::MOST as i64);

@@ -23,7 +23,7 @@ fn store(sqlite: &Sqlite) -> Result<(), Error> {
 }
 
 fn stored(sqlite: &Sqlite) -> Result<Vec<TaskRecord>, Error> {
-    wait(sqlite.list(List { filter: TaskFilter::new(), after: None, limit: 100 }))
+    wait(sqlite.list(List::new(TaskFilter::new(), 100)))
 }
 
 /// A lease from a queue that has no tasks, which needs no transaction.

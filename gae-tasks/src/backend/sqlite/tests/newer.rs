@@ -154,6 +154,6 @@ fn own_retry_settings_of_this_version_make_a_lane_of_this_version() {
     let connection = Connection::open(folder.file()).unwrap();
     let version: u8 = connection.query_row("SELECT version FROM gae_tasks_lane", params![], |row| row.get(0)).unwrap();
     assert_eq!(version, crate::version::KNOWN);
-    let all = List { filter: TaskFilter::new(), after: None, limit: 10 };
+    let all = List::new(TaskFilter::new(), 10);
     assert_eq!(wait(sqlite.list(all)).unwrap().len(), 1);
 }

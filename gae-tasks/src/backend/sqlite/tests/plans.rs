@@ -6,7 +6,7 @@ use super::super::call::Request;
 use super::super::connection::{Durability, create};
 use super::super::error::Fault;
 use super::super::store::Store;
-use super::super::{admin, held, lease, ready, settle, stats, stray, sweep, waiting};
+use super::super::{admin, held, lease, ready, row, settle, stats, stray, sweep, waiting};
 use super::{Folder, enqueue, lease as lease_some, task, wait};
 
 /// The plan of `query`, in one line.
@@ -96,4 +96,47 @@ fn nothing_is_sorted_or_read_in_vain() {
     check(&connection, "100,000 tasks");
     connection.execute_batch("ANALYZE").unwrap();
     check(&create(&folder.file()).unwrap().1, "100,000 tasks, analysed");
+}
+
+/// How often the program of `query` reads the column `name` of a task's row.
+fn reads(connection: &Connection, query: &str, name: &str) -> usize {
+    let column: i64 = {
+        let mut columns = connection.prepare("PRAGMA table_info(gae_tasks_task)").unwrap();
+        let named = columns.query_map([], |row| Ok((row.get::<_, String>(1)?, row.get(0)?))).unwrap();
+        named.map(Result::unwrap).find(|(column, _)| column == name).unwrap().1
+    };
+    let root: i64 = {
+        let root = "SELECT rootpage FROM sqlite_schema WHERE name = 'gae_tasks_task'";
+        connection.query_row(root, [], |row| row.get(0)).unwrap()
+    };
+    let mut program = connection.prepare(&format!("EXPLAIN {query}")).unwrap();
+    let steps =
+        program.query_map([], |row| Ok((row.get::<_, String>(1)?, row.get::<_, i64>(2)?, row.get::<_, i64>(3)?)));
+    let steps: Vec<_> = steps.unwrap().map(Result::unwrap).collect();
+    let cursor = steps.iter().find(|(step, _, page)| step == "OpenRead" && *page == root).unwrap().1;
+    steps.iter().filter(|(step, of, read)| step == "Column" && *of == cursor && *read == column).count()
+}
+
+#[test]
+fn a_list_reads_no_payloads_unless_they_are_asked_for() {
+    let folder = Folder::new();
+    drop(folder.open());
+    let (_, connection) = create(&folder.file()).unwrap();
+    for (with_payloads, expected) in [(false, 0), (true, 1)] {
+        let query = format!("{} WHERE TRUE ORDER BY t.id", row::columns(with_payloads));
+        assert_eq!(reads(&connection, &query, "payload"), expected, "{query}");
+        assert_eq!(reads(&connection, &query, "attributes"), 1, "{query}");
+    }
+}
+
+#[test]
+fn a_list_neither_sorts_nor_reads_what_comes_before_it() {
+    let folder = Folder::new();
+    drop(folder.open());
+    let (_, connection) = create(&folder.file()).unwrap();
+    for (order, after) in [("t.id", "t.id > ?1"), ("t.id DESC", "t.id < ?1")] {
+        let query = format!("{} WHERE TRUE AND {after} ORDER BY {order}", row::columns(false));
+        let plan = plan(&connection, &query);
+        assert!(plan.starts_with("SEARCH t USING PRIMARY KEY (id") && !plan.contains("TEMP B-TREE"), "{query}: {plan}");
+    }
 }

@@ -169,7 +169,7 @@ impl Life {
         let settlements: Vec<_> =
             self.leases.drain(..count).map(|lease| Settlement::new(lease, Verdict::Done)).collect();
         let settlements: Vec<_> = settlements.into_iter().map(|one| self.judged(one)).collect();
-        let request = Settle { now: self.now(), settlements };
+        let request = Settle::new(self.now(), settlements);
         wait(self.sqlite.settle(request)).unwrap();
     }
 
@@ -195,12 +195,12 @@ impl Life {
     }
 
     fn touch(&self, id: TaskId) -> Touch {
-        Touch { now: self.now(), id }
+        Touch::new(self.now(), id)
     }
 
     /// Replays what happens to be dead.
     fn replay(&mut self) {
-        let dead = List { filter: TaskFilter::new().state(TaskState::Dead), after: None, limit: 1 };
+        let dead = List::new(TaskFilter::new().state(TaskState::Dead), 1);
         if let Some(record) = wait(self.sqlite.list(dead)).unwrap().pop() {
             wait(self.sqlite.replay(self.touch(record.spec.id))).unwrap();
         }
@@ -217,7 +217,7 @@ impl Life {
 
 /// Has the tasks stored; answers with the acknowledged ids.
 fn store(sqlite: &Sqlite, now: Now, tasks: Vec<NewTask>) -> BTreeSet<TaskId> {
-    wait(sqlite.enqueue(Enqueue { now, tasks })).unwrap().into_iter().map(|answer| answer.unwrap().id).collect()
+    wait(sqlite.enqueue(Enqueue::new(now, tasks))).unwrap().into_iter().map(|answer| answer.unwrap().id).collect()
 }
 
 /// Lets the log be copied into the file every few commits.

@@ -35,7 +35,7 @@ fn found(sqlite: &Sqlite) -> Arc<[TaskId]> {
 }
 
 fn slice(sqlite: &Sqlite, ids: &Arc<[TaskId]>, done: usize, most: Most) -> Sliced {
-    wait(sqlite.writer.call(PurgeSlice { now: now(), ids: Arc::clone(ids), done, most })).unwrap()
+    wait(sqlite.writer.call(PurgeSlice { now: now(), ids: Arc::clone(ids), with_dead: false, done, most })).unwrap()
 }
 
 #[test]

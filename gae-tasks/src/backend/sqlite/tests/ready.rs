@@ -56,7 +56,7 @@ fn a_deleted_task_leaves_no_row_behind() {
     let sqlite = folder.open();
     let (one, other) = (task(b"a"), task(b"b"));
     enqueue(&sqlite, vec![one.clone(), other]).unwrap();
-    let touch = Touch { now: Now::At(at(100)), id: one.spec.id };
+    let touch = Touch::new(Now::At(at(100)), one.spec.id);
     assert!(wait(sqlite.delete(touch)).unwrap());
     assert_eq!(rows(&folder), [(0, i64::MIN)]);
     wait(sqlite.purge(QueueName::DEFAULT, Now::At(at(100)))).unwrap();
@@ -144,7 +144,7 @@ fn a_task_that_becomes_due_sooner_than_any_that_is_known_is_news() {
     let mut side = Side::of(&folder);
     let store = |seconds| {
         let later = NewTask { schedule: Schedule::At(at(seconds)), ..task(b"x") };
-        wait(other.enqueue(Enqueue { now: Now::At(at(0)), tasks: vec![later] })).unwrap();
+        wait(other.enqueue(Enqueue::new(Now::At(at(0)), vec![later]))).unwrap();
     };
     let plan = [(300, Found::Sooner), (400, Found::Irrelevant), (200, Found::Sooner), (250, Found::Irrelevant)];
     for (seconds, found) in plan {
@@ -160,7 +160,7 @@ fn what_a_lease_has_left_is_what_a_worker_knows() {
     let folder = Folder::new();
     let other = folder.open();
     let mut side = Side::of(&folder);
-    let store = |task| wait(other.enqueue(Enqueue { now: Now::At(at(0)), tasks: vec![task] })).unwrap();
+    let store = |task| wait(other.enqueue(Enqueue::new(Now::At(at(0)), vec![task]))).unwrap();
     store(task(b"a"));
     assert_eq!(side.look(0), Found::Sooner);
     lease(&other, at(0), 1);

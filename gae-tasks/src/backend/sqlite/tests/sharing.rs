@@ -50,13 +50,13 @@ fn a_file_that_another_process_locks_for_two_seconds_is_waited_for_by_all() {
     thread::scope(|scope| {
         let stored = scope.spawn(|| enqueue(&sqlite, vec![task(b"c")]).unwrap().remove(0).unwrap());
         let leased = scope.spawn(|| lease(&sqlite, at(100), 1).tasks.len());
-        let request = Extend { now: Now::At(at(100)), leases, duration: Duration::from_secs(30) };
+        let request = Extend::new(Now::At(at(100)), leases, Duration::from_secs(30));
         let extended = scope.spawn(|| wait(sqlite.extend(request)).unwrap());
-        let request = Sweep { now: Now::At(at(100)), lost: Vec::new(), limit: 100 };
+        let request = Sweep::new(Now::At(at(100)), Vec::new(), 100);
         let swept = scope.spawn(|| wait(sqlite.sweep(request)).unwrap());
         let queue = scope.spawn(|| wait(sqlite.put_queue(QueueName::DEFAULT, QueueConfig::new())));
         // Reading does not even wait.
-        let list = List { filter: TaskFilter::new().state(TaskState::Leased), after: None, limit: 10 };
+        let list = List::new(TaskFilter::new().state(TaskState::Leased), 10);
         assert_eq!(wait(sqlite.list(list)).unwrap().len(), 1);
         // A program that starts now waits as well.
         let opened =

@@ -104,9 +104,9 @@ fn each_commit_runs_at_the_level_its_promise_needs() {
     noted(&[("task stored", Durability::Full)]);
     let dead = lease(&sqlite, at(100), 1).tasks[0].lease;
     let settlements = vec![Settlement::new(dead, Verdict::Permanent { error: "it failed".to_owned() })];
-    wait(sqlite.settle(Settle { now: Now::At(at(100)), settlements })).unwrap();
+    wait(sqlite.settle(Settle::new(Now::At(at(100)), settlements))).unwrap();
     noted(&[("lease given", Durability::Normal), ("lease gone", Durability::Normal)]);
-    let touch = Touch { now: Now::At(at(100)), id: dead.id };
+    let touch = Touch::new(Now::At(at(100)), dead.id);
     wait(sqlite.replay(touch)).unwrap();
     noted(&[("task replayed", Durability::Full)]);
     wait(sqlite.delete(touch)).unwrap();
@@ -138,10 +138,10 @@ fn concurrent_callers_share_transactions() {
 #[test]
 fn a_call_weighs_as_much_as_it_has_tasks() {
     let now = Now::At(at(100));
-    assert_eq!(Storing::new(Enqueue { now, tasks: vec![task(b"x"), task(b"y")] }).weight(), 2);
+    assert_eq!(Storing::new(Enqueue::new(now, vec![task(b"x"), task(b"y")])).weight(), 2);
     let settlements =
-        vec![Settlement::new(LeaseRef { id: TaskId::generate(), token: LeaseToken::from_bits(1) }, Verdict::Done); 3];
-    assert_eq!(Settle { now, settlements }.weight(), 3);
+        vec![Settlement::new(LeaseRef::new(TaskId::generate(), LeaseToken::from_bits(1)), Verdict::Done); 3];
+    assert_eq!(Settle::new(now, settlements).weight(), 3);
     assert_eq!(Busy(mpsc::channel().0, mpsc::channel().1).weight(), 1);
 }
 
@@ -154,8 +154,8 @@ fn what_is_stored_is_seen_by_the_next_in_its_transaction() {
     let busy = sqlite.writer.call(Busy(enter, gone));
     entered.recv().unwrap();
     let (new, now) = (task(b"x"), Now::At(at(100)));
-    let touch = Touch { now, id: new.spec.id };
-    let stored = sqlite.writer.call(Storing::new(Enqueue { now, tasks: vec![new] }));
+    let touch = Touch::new(now, new.spec.id);
+    let stored = sqlite.writer.call(Storing::new(Enqueue::new(now, vec![new])));
     let deleted = sqlite.writer.call(admin::Delete(touch));
     let before = sqlite.writer.transactions();
     go.send(()).unwrap();
@@ -171,7 +171,7 @@ fn a_lease_that_finds_nothing_writes_nothing() {
     let folder = Folder::new();
     let sqlite = folder.open();
     let later = NewTask { schedule: Schedule::At(at(100)), ..task(b"x") };
-    wait(sqlite.enqueue(Enqueue { now: Now::At(at(0)), tasks: vec![later] })).unwrap();
+    wait(sqlite.enqueue(Enqueue::new(Now::At(at(0)), vec![later]))).unwrap();
     let before = sqlite.writer.transactions();
     let early = lease(&sqlite, at(99), 10);
     assert_eq!((early.tasks.len(), early.next), (0, Some(Duration::from_secs(1))));
@@ -295,7 +295,7 @@ fn no_lease_is_shown_while_nothing_can_be_written() {
     let folder = Folder::new();
     let sqlite = folder.open();
     enqueue(&sqlite, vec![task(b"x")]).unwrap();
-    let look = || wait(sqlite.sweep(Sweep { now: Now::At(at(100)), lost: Vec::new(), limit: 100 }));
+    let look = || wait(sqlite.sweep(Sweep::new(Now::At(at(100)), Vec::new(), 100)));
     let leased = lease(&sqlite, at(100), 1);
     assert_eq!(look().unwrap().held.len(), leased.tasks.len());
     wait(sqlite.writer.call(Unwritable)).unwrap();
@@ -372,7 +372,7 @@ fn a_lane_of_a_transaction_that_was_rolled_back_is_made_again() {
     wait(sqlite.writer.call(super::FullDisk(false))).unwrap();
     enqueue(&sqlite, vec![of_new_kind(b"x")]).unwrap();
     drop(sqlite);
-    let listed = wait(folder.open().list(List { filter: TaskFilter::new(), after: None, limit: 9 })).unwrap();
+    let listed = wait(folder.open().list(List::new(TaskFilter::new(), 9))).unwrap();
     assert_eq!(
         listed.iter().map(|task| (task.spec.kind.as_str(), task.spec.queue.as_str())).collect::<Vec<_>>(),
         [("shop/new", "new")]
@@ -436,5 +436,5 @@ fn blocking_callers_need_no_runtime() {
 }
 
 fn open_tasks(sqlite: &super::Sqlite) -> usize {
-    wait(sqlite.list(List { filter: TaskFilter::new(), after: None, limit: usize::MAX })).unwrap().len()
+    wait(sqlite.list(List::new(TaskFilter::new(), usize::MAX))).unwrap().len()
 }

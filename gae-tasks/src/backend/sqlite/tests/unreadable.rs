@@ -18,7 +18,7 @@ fn named(name: &str) -> NewTask {
 }
 
 fn listed(sqlite: &super::Sqlite, limit: usize) -> Vec<TaskId> {
-    let list = List { filter: TaskFilter::new(), after: None, limit };
+    let list = List::new(TaskFilter::new(), limit).with_payloads();
     wait(sqlite.list(list)).unwrap().iter().map(|task| task.spec.id).collect()
 }
 
@@ -42,6 +42,18 @@ fn a_task_whose_name_cannot_be_read_is_unnamed() {
         assert_eq!(finish(&sqlite, &leased), [Settled::Done; 2]);
         assert_eq!(sweep(&sqlite, at(100_000)).forgotten, 2, "its name is given up all the same");
     }
+}
+
+#[test]
+fn a_list_shows_a_task_whose_payload_cannot_be_read_where_nobody_asks_for_it() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    let (spoilt, good) = (task(b"x"), task(b"x"));
+    enqueue(&sqlite, vec![spoilt.clone(), good.clone()]).unwrap();
+    spoil(&folder, "UPDATE gae_tasks_task SET payload = 'text' WHERE id = ?1", spoilt.spec.id);
+    let all = wait(sqlite.list(List::new(TaskFilter::new(), 9))).unwrap();
+    assert_eq!(all.iter().map(|task| task.spec.id).collect::<Vec<_>>(), [spoilt.spec.id, good.spec.id]);
+    assert_eq!(listed(&sqlite, 9), [good.spec.id]);
 }
 
 #[test]
@@ -100,7 +112,7 @@ fn a_queue_or_lane_without_a_name_stops_no_other() {
     assert_eq!(wait(sqlite.queues()).unwrap().len(), 1);
     assert_eq!(wait(sqlite.stats(Now::At(at(100)))).unwrap().len(), 1);
     assert_eq!(listed(&sqlite, 10).len(), 2);
-    let touch = Touch { now: Now::At(at(100)), id: lost.spec.id };
+    let touch = Touch::new(Now::At(at(100)), lost.spec.id);
     assert!(wait(sqlite.delete(touch)).unwrap(), "what cannot be read can be deleted");
 }
 
@@ -144,7 +156,7 @@ fn a_task_that_cannot_be_read_stops_no_other() {
     assert_eq!(sqlite.writer.transactions(), before, "and costs nothing in between");
     spoil(&folder, "UPDATE gae_tasks_task SET payload = x'01' WHERE id = ?1", spoilt.spec.id);
     assert_eq!(ids(&lease(&sqlite, at(100 + 3600), 10).tasks), [spoilt.spec.id], "mended, it is leased");
-    let touch = Touch { now: Now::At(at(100)), id: spoilt.spec.id };
+    let touch = Touch::new(Now::At(at(100)), spoilt.spec.id);
     assert!(wait(sqlite.delete(touch)).unwrap());
 }
 
@@ -214,7 +226,7 @@ fn no_value_that_cannot_be_read_stops_a_sweep() {
     let leased = lease(&sqlite, at(100), 3);
     let verdicts = [Verdict::Permanent { error: String::new() }, Verdict::Release];
     let settlements = leased.tasks.iter().zip(verdicts).map(|(task, verdict)| Settlement::new(task.lease, verdict));
-    wait(sqlite.settle(Settle { now: Now::At(at(100)), settlements: settlements.collect() })).unwrap();
+    wait(sqlite.settle(Settle::new(Now::At(at(100)), settlements.collect()))).unwrap();
     spoil(&folder, "UPDATE gae_tasks_task SET lane = 'x' WHERE id = ?1", ids[0]);
     spoil(&folder, "UPDATE gae_tasks_waiting SET timed = 1, since = 'x' WHERE task = ?1", ids[1]);
     spoil(&folder, "UPDATE gae_tasks_lease SET expires = 'x' WHERE instr(tasks, ?1)", ids[2]);

@@ -58,11 +58,14 @@ async fn what_only_workers_have_a_use_for_is_refused() {
 #[tokio::test]
 async fn a_queue_of_others_is_shown_with_its_own_limits() {
     let server = server().await;
-    let queues = client(&server).await.queues().await.unwrap();
+    let tasks = client(&server).await;
+    let queues = tasks.queues().await.unwrap();
     let names: Vec<_> = queues.iter().map(|queue| (queue.name.as_str(), queue.paused)).collect();
     assert_eq!(names, [("default", false), ("emails", false)]);
     assert_eq!(queues[0].config.as_ref().unwrap().retry(), &RetryConfig::new());
-    assert!(queues[0].gives_up, "after 100 attempts");
+    assert!(queues[0].forgets_tasks(), "after 100 attempts");
+    tasks.put_queue("default", queues[0].config.clone().unwrap()).await.unwrap();
+    assert!(!tasks.queues().await.unwrap()[0].forgets_tasks(), "what was read can be written");
 }
 
 #[tokio::test]
@@ -72,7 +75,7 @@ async fn a_queue_that_was_put_never_gives_up_whatever_its_limits() {
     let retry = RetryConfig::new().with_max_retry_duration(Some(Duration::from_secs(60)));
     tasks.put_queue("emails", QueueConfig::new().with_retry(retry)).await.unwrap();
     for tasks in [&tasks, &client(&server).await] {
-        assert!(!tasks.queues().await.unwrap()[1].gives_up);
+        assert!(!tasks.queues().await.unwrap()[1].forgets_tasks());
     }
 }
 
@@ -113,6 +116,11 @@ async fn tasks_are_listed_in_the_order_they_were_deferred() {
     let queue = TaskFilter::new().queue(gae_tasks::QueueName::new("emails").unwrap());
     let rest = tasks.list(queue, Some(ids[1]), 2).await.unwrap();
     assert_eq!(rest.iter().map(|record| record.spec.id).collect::<Vec<TaskId>>(), [ids[2], ids[4]]);
+    let newest = tasks.list(TaskFilter::new(), Some(ids[5]), 2).newest_first().await.unwrap();
+    assert_eq!(newest.iter().map(|record| record.spec.id).collect::<Vec<TaskId>>(), [ids[4], ids[3]]);
+    assert!(newest.iter().all(|record| record.payload.is_none()), "nobody asked for them");
+    let whole = tasks.list(TaskFilter::new(), None, 1).with_payloads().await.unwrap();
+    assert_eq!(whole[0].payload.as_deref(), Some(&b"\x010"[..]));
 }
 
 #[tokio::test]
@@ -187,4 +195,37 @@ async fn calls_by_hand_are_repeated_too() {
     tasks.pause("emails").await.unwrap();
     tasks.put_queue("emails", QueueConfig::new()).await.unwrap();
     assert!(tasks.queues().await.unwrap()[1].paused);
+}
+
+#[tokio::test]
+async fn a_task_is_found_by_its_name_in_its_queue() {
+    let server = server().await;
+    let tasks = client(&server).await;
+    let named = greet::defer("you").named("welcome-1").on(&tasks).await.unwrap().id;
+    let found = tasks.find("emails", "welcome-1").await.unwrap().unwrap();
+    assert_eq!((found.spec.id, found.spec.name.unwrap().as_str()), (named, "welcome-1"));
+    assert!(!found.payload.unwrap().is_empty());
+    for (queue, name) in [("default", "welcome-1"), ("emails", "welcome-2"), ("unknown", "welcome-1")] {
+        assert_eq!(tasks.find(queue, name).await.unwrap(), None, "{queue} {name}");
+    }
+    tasks.delete(named).await.unwrap();
+    assert_eq!(tasks.find("emails", "welcome-1").await.unwrap(), None);
+    let refused = tasks.find("emails", "not a name").await;
+    assert!(matches!(refused, Err(Error::TaskName { .. })), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_queue_is_deleted_if_it_is_empty_or_with_its_tasks() {
+    let server = server().await;
+    let tasks = client(&server).await;
+    tasks.defer_many((0..3).map(|i| greet::defer(i.to_string()))).await.unwrap();
+    let refused = tasks.delete_queue("emails").await.unwrap_err();
+    assert!(matches!(refused, Error::QueueInUse { tasks: 3, dead_letters: 0, .. }), "{refused}");
+    assert_eq!(server.tasks(PLACE, "emails").len(), 3);
+    tasks.delete_queue("default").await.unwrap();
+    assert!(server.queue(PLACE, "default").is_none());
+    server.fault("DeleteQueue", Fault::LoseAnswer);
+    assert_eq!(tasks.delete_queue_with_tasks("emails").await.unwrap().deleted, 3, "done before the answer was lost");
+    assert!(tasks.queues().await.unwrap().is_empty());
+    tasks.delete_queue("emails").await.unwrap();
 }

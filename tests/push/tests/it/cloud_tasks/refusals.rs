@@ -112,7 +112,7 @@ fn unchecked(payload: usize) -> NewTask {
 
 async fn enqueue(server: &Server, task: NewTask) -> Result<gae_tasks::Deferred, Error> {
     let backend = builder(server).build().await.unwrap();
-    let request = Enqueue { now: Now::Storage, tasks: vec![task] };
+    let request = Enqueue::new(Now::Storage, vec![task]);
     backend.enqueue(request).await.unwrap().remove(0)
 }
 

@@ -191,7 +191,7 @@ impl Shop {
     }
 
     pub(crate) async fn dead_letters(&self) -> Vec<TaskRecord> {
-        self.cemetery.list(TaskFilter::new(), None, 100).await.unwrap()
+        self.cemetery.list(TaskFilter::new(), None, 100).with_payloads().await.unwrap()
     }
 }
 

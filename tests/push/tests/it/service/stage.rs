@@ -175,6 +175,6 @@ impl World {
     }
 
     pub(crate) async fn dead_letters(&self) -> Vec<TaskRecord> {
-        self.cemetery.list(TaskFilter::new(), None, 100).await.unwrap()
+        self.cemetery.list(TaskFilter::new(), None, 100).with_payloads().await.unwrap()
     }
 }

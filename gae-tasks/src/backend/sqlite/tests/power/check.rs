@@ -87,7 +87,7 @@ impl Image {
 }
 
 fn records(sqlite: &Sqlite) -> BTreeMap<TaskId, TaskState> {
-    let all = List { filter: TaskFilter::new(), after: None, limit: usize::MAX };
+    let all = List::new(TaskFilter::new(), usize::MAX);
     wait(sqlite.list(all)).unwrap().into_iter().map(|record| (record.spec.id, record.state)).collect()
 }
 

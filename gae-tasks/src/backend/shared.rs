@@ -1,0 +1,112 @@
+//! A backend behind an `Arc` is one too, so that wrappers go around any, `Arc<dyn Pull>` included.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::{
+    Answer, Backend, Bury, Capabilities, DeleteQueue, Enqueue, Extend, Lease, Leased, List, Pull, Purged, QueueRecord,
+    RouteStats, Settle, Settled, Sweep, Swept, TaskRecord, Touch, sealed,
+};
+use crate::error::Error;
+use crate::queue::{QueueConfig, QueueName};
+use crate::retention::Retention;
+use crate::task::{Deferred, TaskId, TaskName};
+use crate::time::Now;
+
+impl<B: sealed::Sealed + ?Sized> sealed::Sealed for Arc<B> {}
+
+// A method that is added to the trait must not be answered here by its default.
+#[deny(clippy::missing_trait_methods)]
+impl<B: Backend + ?Sized> Backend for Arc<B> {
+    fn capabilities(&self) -> Capabilities {
+        (**self).capabilities()
+    }
+
+    fn enqueue(&self, request: Enqueue) -> Answer<'_, Vec<Result<Deferred, Error>>> {
+        (**self).enqueue(request)
+    }
+
+    fn enqueue_blocking(&self, request: Enqueue) -> Result<Vec<Result<Deferred, Error>>, Error> {
+        (**self).enqueue_blocking(request)
+    }
+
+    fn get(&self, id: TaskId) -> Answer<'_, Option<TaskRecord>> {
+        (**self).get(id)
+    }
+
+    fn find(&self, queue: QueueName, name: TaskName) -> Answer<'_, Option<TaskRecord>> {
+        (**self).find(queue, name)
+    }
+
+    fn list(&self, request: List) -> Answer<'_, Vec<TaskRecord>> {
+        (**self).list(request)
+    }
+
+    fn delete(&self, request: Touch) -> Answer<'_, bool> {
+        (**self).delete(request)
+    }
+
+    fn run_now(&self, request: Touch) -> Answer<'_, ()> {
+        (**self).run_now(request)
+    }
+
+    fn replay(&self, request: Touch) -> Answer<'_, ()> {
+        (**self).replay(request)
+    }
+
+    fn bury(&self, request: Bury) -> Answer<'_, ()> {
+        (**self).bury(request)
+    }
+
+    fn put_queue(&self, queue: QueueName, config: QueueConfig) -> Answer<'_, ()> {
+        (**self).put_queue(queue, config)
+    }
+
+    fn raise_retention(&self, queue: QueueName, stated: Retention) -> Answer<'_, ()> {
+        (**self).raise_retention(queue, stated)
+    }
+
+    fn queues(&self) -> Answer<'_, Vec<QueueRecord>> {
+        (**self).queues()
+    }
+
+    fn set_paused(&self, queue: QueueName, paused: bool) -> Answer<'_, ()> {
+        (**self).set_paused(queue, paused)
+    }
+
+    fn purge(&self, queue: QueueName, now: Now) -> Answer<'_, Purged> {
+        (**self).purge(queue, now)
+    }
+
+    fn delete_queue(&self, request: DeleteQueue) -> Answer<'_, Purged> {
+        (**self).delete_queue(request)
+    }
+
+    fn stats(&self, now: Now) -> Answer<'_, Vec<RouteStats>> {
+        (**self).stats(now)
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+impl<B: Pull + ?Sized> Pull for Arc<B> {
+    fn lease(&self, request: Lease) -> Answer<'_, Leased> {
+        (**self).lease(request)
+    }
+
+    fn extend(&self, request: Extend) -> Answer<'_, Vec<bool>> {
+        (**self).extend(request)
+    }
+
+    fn settle(&self, request: Settle) -> Answer<'_, Vec<Settled>> {
+        (**self).settle(request)
+    }
+
+    fn sweep(&self, request: Sweep) -> Answer<'_, Swept> {
+        (**self).sweep(request)
+    }
+
+    fn wakeups(&self) -> watch::Receiver<u64> {
+        (**self).wakeups()
+    }
+}

@@ -1,0 +1,40 @@
+//! What keeps a client's tasks: a backend that workers lease from, or one that calls handlers over HTTP.
+
+use std::sync::Arc;
+
+use crate::backend::{Backend, Pull};
+use crate::payload_store::Shelf;
+use crate::spilling::Spilling;
+
+/// What keeps a client's tasks.
+#[derive(Debug, Clone)]
+pub(super) enum Storage {
+    /// Workers lease from it.
+    Pull(Arc<dyn Pull>),
+    /// It calls handlers over HTTP, or is to be asked for no leases.
+    Push(Arc<dyn Backend>),
+}
+
+impl Storage {
+    pub(super) fn backend(&self) -> &dyn Backend {
+        match self {
+            Self::Pull(pull) => &**pull,
+            Self::Push(backend) => &**backend,
+        }
+    }
+
+    /// Lets payloads of more than `inline` bytes spill into a payload store.
+    pub(super) fn spill(&mut self, shelf: &Shelf, inline: usize) {
+        *self = match self {
+            Self::Pull(pull) => Self::Pull(Arc::new(Spilling::new(Arc::clone(pull), shelf.clone(), inline))),
+            Self::Push(backend) => Self::Push(Arc::new(Spilling::new(Arc::clone(backend), shelf.clone(), inline))),
+        };
+    }
+
+    pub(super) const fn pull(&self) -> Option<&Arc<dyn Pull>> {
+        match self {
+            Self::Pull(pull) => Some(pull),
+            Self::Push(_) => None,
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! A client's payload store with what is asked of it: many payloads at once, none of which may hang or break its caller.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use super::store::PayloadStore;
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::task::Kind;
+use crate::{log, unwind};
+
+/// How many payloads are put, or deleted, at the same time.
+const AT_ONCE: usize = 32;
+
+/// How long deleting payloads may take of tasks that are over: what is left is swept later.
+const DELETE_LIMIT: Duration = Duration::from_secs(5);
+
+/// A payload store, and the clock by which it is waited for.
+#[derive(Debug, Clone)]
+pub(crate) struct Shelf {
+    pub(crate) store: Arc<dyn PayloadStore>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Shelf {
+    pub(crate) fn new(store: Arc<dyn PayloadStore>, clock: Arc<dyn Clock>) -> Self {
+        Self { store, clock }
+    }
+
+    /// Puts payloads under their keys; an error is the first of them.
+    pub(crate) async fn put_all(&self, payloads: Vec<(String, Vec<u8>, Kind)>) -> Result<(), Error> {
+        let mut payloads = payloads.into_iter();
+        loop {
+            let some: Vec<_> = payloads.by_ref().take(AT_ONCE).collect();
+            if some.is_empty() {
+                return Ok(());
+            }
+            let answers = all(some.into_iter().map(|(key, payload, kind)| self.put(key, payload, kind))).await;
+            answers.into_iter().collect::<Result<Vec<()>, _>>()?;
+        }
+    }
+
+    async fn put(&self, key: String, payload: Vec<u8>, kind: Kind) -> Result<(), Error> {
+        let size = payload.len();
+        self.store.put(&key, payload).await.map_err(|source| Error::PayloadStore {
+            store: self.store.name(),
+            problem: format!(
+                "did not take the payload of `{kind}` ({size} bytes), so the task is not stored: see that the store is \
+                 there and that this program may write to it, and defer again"
+            ),
+            source,
+        })
+    }
+
+    /// Deletes payloads; one that cannot be deleted is told of, and left to a sweep. Answers how many were deleted.
+    pub(crate) async fn delete_all(&self, keys: &[String]) -> u64 {
+        let mut deleted = 0;
+        for some in keys.chunks(AT_ONCE) {
+            deleted += all(some.iter().map(|key| self.delete(key))).await.into_iter().map(u64::from).sum::<u64>();
+        }
+        deleted
+    }
+
+    async fn delete(&self, key: &str) -> bool {
+        // The store may be the user's own code.
+        let error = match unwind::caught(pin!(Some(async { self.store.delete(key).await }))).await {
+            Ok(Ok(())) => return true,
+            Ok(Err(error)) => crate::outcome::chain(error.as_ref()),
+            Err(panic) => format!("it panicked: {panic}"),
+        };
+        log::say(|| {
+            let store = self.store.name();
+            tracing::warn!(key, store, error, "cannot delete a payload that nothing needs: it is left to a sweep");
+        });
+        false
+    }
+
+    /// Deletes payloads of tasks that are over. Waits for that, but not for long.
+    pub(crate) async fn forget(&self, keys: &[String]) {
+        if keys.is_empty() {
+            return;
+        }
+        if tokio::runtime::Handle::try_current().is_err() {
+            // Nothing measures time here.
+            self.delete_all(keys).await;
+            return;
+        }
+        tokio::select! {
+            biased;
+            _ = self.delete_all(keys) => {}
+            () = self.clock.sleep(DELETE_LIMIT) => log::say(|| {
+                let (payloads, store) = (keys.len(), self.store.name());
+                tracing::warn!(payloads, store, "deleting payloads takes too long: what is left is left to a sweep");
+            }),
+        }
+    }
+
+    /// As [`forget`](Self::forget), beside the caller, where there is a runtime to do it.
+    pub(crate) async fn forget_beside(&self, keys: Vec<String>) {
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) if !keys.is_empty() => {
+                let shelf = self.clone();
+                runtime.spawn(async move { shelf.forget(&keys).await });
+            }
+            _ => self.forget(&keys).await,
+        }
+    }
+}
+
+/// Waits for all of them at once, without a runtime.
+async fn all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
+    let mut futures: Vec<_> = futures.map(Box::pin).collect();
+    let mut answers: Vec<Option<F::Output>> = futures.iter().map(|_| None).collect();
+    std::future::poll_fn(|cx| {
+        let mut is_pending = false;
+        for (future, answer) in futures.iter_mut().zip(&mut answers).filter(|(_, answer)| answer.is_none()) {
+            match future.as_mut().poll(cx) {
+                Poll::Ready(ready) => *answer = Some(ready),
+                Poll::Pending => is_pending = true,
+            }
+        }
+        if is_pending { Poll::Pending } else { Poll::Ready(()) }
+    })
+    .await;
+    answers.into_iter().flatten().collect()
+}

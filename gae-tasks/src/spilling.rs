@@ -1,0 +1,296 @@
+//! A backend whose large payloads are in a payload store: put before their tasks are stored, deleted after these are over.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use crate::attributes::{Attributes, Spilled};
+use crate::backend::{
+    Answer, Backend, Bury, Capabilities, DeleteQueue, Enqueue, Extend, Lease, LeaseRef, Leased, LeasedTask, List,
+    NewTask, Pull, Purged, QueueRecord, RouteStats, Settle, Settled, Sweep, Swept, TaskFilter, TaskRecord, Touch,
+    sealed,
+};
+use crate::error::Error;
+use crate::payload_store::{Shelf, key};
+use crate::queue::{QueueConfig, QueueName};
+use crate::retention::Retention;
+use crate::task::{Deferred, Kind, TaskId, TaskName};
+use crate::time::Now;
+
+/// So many tasks are looked at together when a queue is emptied.
+const PAGE: usize = 1000;
+
+/// A backend around which payloads above a limit are in a payload store.
+///
+/// A payload is put before its task is stored. It is deleted after an answer that says that its task is over, or was not
+/// stored; where an answer is lost it stays, for a sweep of payloads. Payloads are never loaded here: their tasks are
+/// leased and shown with an empty one, and attributes that say where it is.
+#[derive(Debug)]
+pub(crate) struct Spilling<B> {
+    backend: B,
+    shelf: Shelf,
+    inline: usize,
+    /// The keys of payloads of tasks that were leased here, until their outcomes are recorded.
+    leased: Mutex<HashMap<LeaseRef, String>>,
+}
+
+/// What of a task is put first: its key, payload and kind.
+type Put = (TaskId, (String, Vec<u8>, Kind));
+
+impl<B: Backend> Spilling<B> {
+    /// `backend`, whose payloads of more than `inline` bytes, or more than it takes, are put into `shelf`.
+    pub(crate) fn new(backend: B, shelf: Shelf, inline: usize) -> Self {
+        let inline = inline.min(backend.capabilities().max_payload);
+        Self { backend, shelf, inline, leased: Mutex::default() }
+    }
+
+    /// Takes the payload out of a task that is too large; its attributes say where it will be. A task whose attributes
+    /// cannot be read keeps it.
+    fn take_out(&self, task: &mut NewTask) -> Option<Put> {
+        if task.payload.len() <= self.inline {
+            return None;
+        }
+        let attributes = Attributes::decode(task.spec.attributes.as_deref())?;
+        let payload = std::mem::take(&mut task.payload);
+        let spilled = Spilled::new(key(task.spec.id), self.shelf.store.name(), &payload);
+        let put = (spilled.key.clone(), payload, task.spec.kind.clone());
+        task.spec.attributes = Attributes { spilled: Some(spilled), ..attributes }.encode();
+        Some((task.spec.id, put))
+    }
+
+    async fn enqueue_spilled(&self, request: Enqueue, put: Vec<Put>) -> Result<Vec<Result<Deferred, Error>>, Error> {
+        let ids: Vec<_> = request.tasks.iter().map(|task| task.spec.id).collect();
+        let spilled: HashMap<_, _> = put.iter().map(|(id, (key, ..))| (*id, key.clone())).collect();
+        if let Err(error) = self.shelf.put_all(put.into_iter().map(|(_, put)| put).collect()).await {
+            // A task that is enqueued once more may be stored already.
+            self.delete_orphans(spilled.into_iter().collect()).await;
+            return Err(error);
+        }
+        let is_unneeded = |answer: &Result<Deferred, Error>| match answer {
+            Ok(deferred) => !deferred.created,
+            Err(error) => is_certain(error),
+        };
+        let answers = self.backend.enqueue(request).await;
+        let unneeded: Vec<_> = match &answers {
+            Ok(answers) => {
+                let refused = ids.iter().zip(answers).filter(|(_, answer)| is_unneeded(answer));
+                refused.filter_map(|(id, _)| spilled.get(id).cloned()).collect()
+            }
+            Err(error) if is_certain(error) => spilled.into_values().collect(),
+            Err(_) => Vec::new(),
+        };
+        self.shelf.delete_all(&unneeded).await;
+        answers
+    }
+
+    /// The payloads of a queue's tasks, dead letters included.
+    async fn spilled_in(&self, queue: &QueueName) -> Result<Vec<(TaskId, String)>, Error> {
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let request = List::new(TaskFilter::new().queue(queue.clone()), PAGE).after(after);
+            let page = self.backend.list(request).await?;
+            let Some(last) = page.last() else { return Ok(found) };
+            after = Some(last.spec.id);
+            found.extend(
+                page.iter().filter_map(|record| Some((record.spec.id, key_in(record.spec.attributes.as_deref())?))),
+            );
+        }
+    }
+
+    /// Deletes those of these payloads whose tasks are not stored.
+    async fn delete_orphans(&self, spilled: Vec<(TaskId, String)>) {
+        let mut keys = Vec::new();
+        for (id, key) in spilled {
+            if matches!(self.backend.get(id).await, Ok(None)) {
+                keys.push(key);
+            }
+        }
+        self.shelf.delete_all(&keys).await;
+    }
+
+    /// Empties a queue, and deletes the payloads of those of its tasks that are gone then.
+    async fn emptied<T>(
+        &self,
+        queue: QueueName,
+        emptied: impl AsyncFnOnce(&B) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let spilled = self.spilled_in(&queue).await?;
+        let answer = emptied(&self.backend).await?;
+        self.delete_orphans(spilled).await;
+        Ok(answer)
+    }
+}
+
+impl<B> Spilling<B> {
+    fn leased(&self) -> MutexGuard<'_, HashMap<LeaseRef, String>> {
+        self.leased.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remember(&self, tasks: &[LeasedTask]) {
+        let spilled = tasks.iter().filter_map(|task| Some((task.lease, key_in(task.spec.attributes.as_deref())?)));
+        let spilled: Vec<_> = spilled.collect();
+        if !spilled.is_empty() {
+            self.leased().extend(spilled);
+        }
+    }
+
+    /// Forgets leases that have ended so; the payloads of tasks that are over.
+    fn over(&self, leases: &[LeaseRef], settled: &[Settled]) -> Vec<String> {
+        let mut leased = self.leased();
+        let ended = leases.iter().zip(settled).filter_map(|(lease, settled)| Some((leased.remove(lease)?, settled)));
+        ended.filter(|(_, settled)| **settled == Settled::Done).map(|(key, _)| key).collect()
+    }
+}
+
+/// Where the payload of a task with these attributes is, if it does not travel with it.
+fn key_in(attributes: Option<&[u8]>) -> Option<String> {
+    Some(Attributes::spilled_in(Some(attributes?))?.key)
+}
+
+/// Whether a task was certainly not stored that this is the answer for. Where the storage failed perhaps only its answer
+/// was lost: a task without its payload would be worse than a payload too many.
+const fn is_certain(error: &Error) -> bool {
+    !matches!(error, Error::Storage { .. })
+}
+
+impl<B> sealed::Sealed for Spilling<B> {}
+
+// A method that is added to the trait must be thought of here.
+#[deny(clippy::missing_trait_methods)]
+impl<B: Backend> Backend for Spilling<B> {
+    fn capabilities(&self) -> Capabilities {
+        self.backend.capabilities()
+    }
+
+    fn enqueue(&self, mut request: Enqueue) -> Answer<'_, Vec<Result<Deferred, Error>>> {
+        let put: Vec<_> = request.tasks.iter_mut().filter_map(|task| self.take_out(task)).collect();
+        if put.is_empty() { self.backend.enqueue(request) } else { Box::pin(self.enqueue_spilled(request, put)) }
+    }
+
+    fn enqueue_blocking(&self, mut request: Enqueue) -> Result<Vec<Result<Deferred, Error>>, Error> {
+        let put: Vec<_> = request.tasks.iter_mut().filter_map(|task| self.take_out(task)).collect();
+        if put.is_empty() {
+            return self.backend.enqueue_blocking(request);
+        }
+        pollster::block_on(self.enqueue_spilled(request, put))
+    }
+
+    fn get(&self, id: TaskId) -> Answer<'_, Option<TaskRecord>> {
+        self.backend.get(id)
+    }
+
+    fn find(&self, queue: QueueName, name: TaskName) -> Answer<'_, Option<TaskRecord>> {
+        self.backend.find(queue, name)
+    }
+
+    fn list(&self, request: List) -> Answer<'_, Vec<TaskRecord>> {
+        self.backend.list(request)
+    }
+
+    fn delete(&self, request: Touch) -> Answer<'_, bool> {
+        Box::pin(async move {
+            // If this fails, so does what comes next, or the payload is left to a sweep.
+            let record = self.backend.get(request.id).await.ok().flatten();
+            let key = record.and_then(|record| key_in(record.spec.attributes.as_deref()));
+            let was_stored = self.backend.delete(request).await?;
+            if let Some(key) = key.filter(|_| was_stored) {
+                self.shelf.delete_all(&[key]).await;
+            }
+            Ok(was_stored)
+        })
+    }
+
+    fn run_now(&self, request: Touch) -> Answer<'_, ()> {
+        self.backend.run_now(request)
+    }
+
+    fn replay(&self, request: Touch) -> Answer<'_, ()> {
+        self.backend.replay(request)
+    }
+
+    fn bury(&self, request: Bury) -> Answer<'_, ()> {
+        self.backend.bury(request)
+    }
+
+    fn put_queue(&self, queue: QueueName, config: QueueConfig) -> Answer<'_, ()> {
+        self.backend.put_queue(queue, config)
+    }
+
+    fn raise_retention(&self, queue: QueueName, stated: Retention) -> Answer<'_, ()> {
+        self.backend.raise_retention(queue, stated)
+    }
+
+    fn queues(&self) -> Answer<'_, Vec<QueueRecord>> {
+        self.backend.queues()
+    }
+
+    fn set_paused(&self, queue: QueueName, paused: bool) -> Answer<'_, ()> {
+        self.backend.set_paused(queue, paused)
+    }
+
+    fn purge(&self, queue: QueueName, now: Now) -> Answer<'_, Purged> {
+        Box::pin(self.emptied(queue.clone(), async move |backend| backend.purge(queue, now).await))
+    }
+
+    fn delete_queue(&self, request: DeleteQueue) -> Answer<'_, Purged> {
+        if !request.with_tasks {
+            return self.backend.delete_queue(request);
+        }
+        Box::pin(self.emptied(request.queue.clone(), async move |backend| backend.delete_queue(request).await))
+    }
+
+    fn stats(&self, now: Now) -> Answer<'_, Vec<RouteStats>> {
+        self.backend.stats(now)
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+impl<B: Pull> Pull for Spilling<B> {
+    fn lease(&self, request: Lease) -> Answer<'_, Leased> {
+        let answer = self.backend.lease(request);
+        Box::pin(async {
+            let leased = answer.await?;
+            self.remember(&leased.tasks);
+            Ok(leased)
+        })
+    }
+
+    fn extend(&self, request: Extend) -> Answer<'_, Vec<bool>> {
+        let leases = request.leases.clone();
+        let answer = self.backend.extend(request);
+        Box::pin(async move {
+            let held = answer.await?;
+            let mut leased = self.leased();
+            leases.iter().zip(&held).filter(|(_, held)| !**held).for_each(|(lease, _)| _ = leased.remove(lease));
+            drop(leased);
+            Ok(held)
+        })
+    }
+
+    fn settle(&self, request: Settle) -> Answer<'_, Vec<Settled>> {
+        let leases: Vec<_> = request.settlements.iter().map(|settlement| settlement.lease).collect();
+        let answer = self.backend.settle(request);
+        Box::pin(async move {
+            let settled = answer.await?;
+            let over = self.over(&leases, &settled);
+            self.shelf.forget(&over).await;
+            Ok(settled)
+        })
+    }
+
+    fn sweep(&self, request: Sweep) -> Answer<'_, Swept> {
+        let answer = self.backend.sweep(request);
+        Box::pin(async {
+            let swept = answer.await?;
+            let keys = swept.forgotten_tasks.iter().filter_map(|task| key_in(task.attributes.as_deref())).collect();
+            // A sweep waits for nothing but the storage.
+            self.shelf.forget_beside(keys).await;
+            Ok(swept)
+        })
+    }
+
+    fn wakeups(&self) -> watch::Receiver<u64> {
+        self.backend.wakeups()
+    }
+}
