@@ -1,5 +1,5 @@
 //! What a large queue costs: a lease with many tasks waiting, or with many at the head that this worker cannot run;
-//! the memory of a worker, and what an idle one takes.
+//! the memory of a worker, what an idle one takes, and a drain of the memory backend.
 //!
 //! ```text
 //! cargo bench -p gae-tasks --bench depth [-- TASKS]
@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use gae_tasks::backend::sqlite::Sqlite;
@@ -22,8 +23,13 @@ const SHALLOW: usize = 10_000;
 const EACH: usize = 100;
 const LEASES: usize = 60;
 
+/// How many tasks have run.
+static RUN: AtomicUsize = AtomicUsize::new(0);
+
 #[deferred]
-async fn no_op(_user_id: u64, _to: String, _subject: String) {}
+async fn no_op(_user_id: u64, _to: String, _subject: String) {
+    RUN.fetch_add(1, Ordering::Relaxed);
+}
 
 #[tokio::main]
 async fn main() {
@@ -46,6 +52,39 @@ async fn main() {
     watch("a worker that runs the tasks of that file", &folder.join("waiting.db"), 8);
     watch("an idle worker", &folder.join("idle.db"), 20);
     std::fs::remove_dir_all(folder).unwrap();
+    let ratios: Vec<_> = {
+        let mut ratios = Vec::new();
+        for _ in 0..5 {
+            let few = drained(10_000).await;
+            ratios.push(few.as_secs_f64() / drained(300_000).await.as_secs_f64());
+        }
+        ratios.sort_by(f64::total_cmp);
+        ratios
+    };
+    println!(
+        "memory backend, tasks/s of 300000 against 10000: {:.2} ({:.2} to {:.2})",
+        ratios[ratios.len() / 2],
+        ratios[0],
+        ratios[ratios.len() - 1]
+    );
+}
+
+/// How long the memory backend takes for one of so many tasks.
+async fn drained(tasks: usize) -> Duration {
+    let client = Client::open("memory:").await.unwrap();
+    let call = || no_op::defer(42, "someone@mail.example.org", "a subject that is forty characters long");
+    for _ in 0..tasks / 1_000 {
+        client.defer_many((0..1_000).map(|_| call())).await.unwrap();
+    }
+    RUN.store(0, Ordering::Relaxed);
+    let begun = Instant::now();
+    let all_have_run = async move {
+        while RUN.load(Ordering::Relaxed) < tasks {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    client.worker().with_graceful_shutdown(all_have_run).await.unwrap();
+    begun.elapsed() / u32::try_from(tasks).unwrap()
 }
 
 fn print(what: &str, tasks: usize, cost: Duration, shallow: Duration) {
