@@ -176,6 +176,9 @@ impl Client {
 
     /// How many tasks stand where, of all queues together.
     ///
+    /// This counts all tasks that wait: on SQLite a few tenths of a second for each million, on a thread and a connection of
+    /// its own, so that `defer` and workers go on meanwhile. A worker asks when it starts and once a minute.
+    ///
     /// # Errors
     /// [`Error::Storage`].
     pub async fn stats(&self) -> Result<Stats, Error> {
