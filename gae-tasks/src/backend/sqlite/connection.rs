@@ -161,13 +161,20 @@ pub(super) fn begin(connection: &Connection, turn: &mut Turn) -> Result<(), Faul
     }
 }
 
-/// As [`begin`], but where another process writes, or waits for its turn, it fails.
-pub(super) fn begin_at_once(connection: &Connection, turn: &mut Turn) -> Result<(), Fault> {
-    turn.step_aside();
+/// As [`begin`], but does not wait: answers whether it has begun, which it has not where another process writes, or has
+/// waited for its turn.
+pub(super) fn begin_at_once(connection: &Connection, turn: &mut Turn) -> Result<bool, Fault> {
+    if turn.is_owed() {
+        return Ok(false);
+    }
+    let begin = || connection.prepare_cached("BEGIN IMMEDIATE")?.execute([]).map(|_| ());
     connection.busy_handler(None)?;
-    let begun = connection.prepare_cached("BEGIN IMMEDIATE")?.execute([]);
+    let begun = begin();
     connection.busy_handler(Some(wait))?;
-    Ok(begun.map(|_| ())?)
+    match begun {
+        Err(error) if is_busy(&error) => Ok(false),
+        begun => Ok(begun.map(|()| true)?),
+    }
 }
 
 /// Switches the file to a write-ahead log, which needs a moment without other users the first time.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use rusqlite::Connection;
 use tokio::sync::watch;
 
 use super::call::Work;
@@ -123,8 +124,11 @@ impl Desk {
     /// where many callers come together: those share their transactions.
     pub(super) fn answer_here(&mut self, group: &mut Vec<Box<dyn Work>>) {
         self.store.manner = Manner::Gathered;
-        // What went wrong goes wrong again where it is dealt with.
-        if self.expected == 0 && self.transact(group, Entry::AtOnce).is_ok() {
+        // What goes wrong goes wrong again where it is dealt with.
+        if self.expected == 0
+            && self.begin(group, connection::begin_at_once).is_ok_and(|has_begun| has_begun)
+            && self.complete(group, None).is_ok()
+        {
             self.finish(group);
         }
     }
@@ -158,12 +162,12 @@ impl Desk {
     /// Performs all in one transaction, in the fastest manner that can be.
     fn transact_together(&mut self, group: &mut Vec<Box<dyn Work>>, outlet: &Outlet) -> Result<(), Problem> {
         self.store.manner = Manner::Gathered;
-        let done = self.transact(group, Entry::WithOthers(outlet));
+        let done = self.transact(group, Some(outlet));
         if !matches!(&done, Err(problem) if problem.is_repetition()) {
             return done;
         }
         self.store.manner = Manner::RowByRow;
-        self.transact(group, Entry::InTurn)
+        self.transact(group, None)
     }
 
     /// After their common transaction failed with `problem`, gives each member one of its own, so that a bad one
@@ -175,20 +179,53 @@ impl Desk {
         self.store.manner = Manner::Apart;
         for work in mem::take(group) {
             let mut alone = vec![work];
-            if let Err(problem) = self.transact(&mut alone, Entry::InTurn) {
+            if let Err(problem) = self.transact(&mut alone, None) {
                 alone.iter_mut().for_each(|work| work.fail(problem.clone()));
             }
             group.append(&mut alone);
         }
     }
 
-    /// Performs all in one transaction: all of it happens, or nothing.
-    fn transact(&mut self, group: &mut Vec<Box<dyn Work>>, entry: Entry<'_>) -> Result<(), Problem> {
-        let done = self.try_transact(group, entry).map_err(|fault| Problem::new(self.opened.file(), fault));
+    /// Performs all in one transaction: all of it happens, or nothing. Callers that come may join, if there is an outlet.
+    fn transact(&mut self, group: &mut Vec<Box<dyn Work>>, outlet: Option<&Outlet>) -> Result<(), Problem> {
+        self.begin(group, |connection, turn| connection::begin(connection, turn).map(|()| true))?;
+        self.complete(group, outlet)
+    }
+
+    /// Begins a transaction that survives what those in the group must; answers whether it has begun.
+    fn begin(
+        &mut self,
+        group: &[Box<dyn Work>],
+        begin: impl FnOnce(&Connection, &mut Turn) -> Result<bool, Fault>,
+    ) -> Result<bool, Problem> {
+        let begun = self.try_begin(group, begin).map_err(|fault| Problem::new(self.opened.file(), fault));
+        if let Err(problem) = &begun {
+            self.is_cut_off = problem.is_cut_off();
+        }
+        begun
+    }
+
+    fn try_begin(
+        &mut self,
+        group: &[Box<dyn Work>],
+        begin: impl FnOnce(&Connection, &mut Turn) -> Result<bool, Fault>,
+    ) -> Result<bool, Fault> {
+        if self.is_cut_off {
+            // Nothing more is changed in a file that is gone, so every caller fails.
+            self.opened.check()?;
+        }
+        self.survive(durability(group))?;
+        begin(&self.store.connection, &mut self.turn)
+    }
+
+    /// Performs all in the transaction that has begun.
+    fn complete(&mut self, group: &mut Vec<Box<dyn Work>>, outlet: Option<&Outlet>) -> Result<(), Problem> {
+        let done = self.try_complete(group, outlet).map_err(|fault| Problem::new(self.opened.file(), fault));
         self.is_cut_off = matches!(&done, Err(problem) if problem.is_cut_off());
         if done.is_ok() {
             self.transactions.fetch_add(1, Ordering::Relaxed);
             self.store.session.bury();
+            self.store.strays.go_on();
             return Ok(());
         }
         self.store.fresh.forget();
@@ -200,22 +237,9 @@ impl Desk {
         done
     }
 
-    fn try_transact(&mut self, group: &mut Vec<Box<dyn Work>>, entry: Entry<'_>) -> Result<(), Fault> {
-        if self.is_cut_off {
-            // Nothing more is changed in a file that is gone, so every caller fails.
-            self.opened.check()?;
-        }
-        let durability = group.iter().map(|work| work.durability()).max();
-        self.survive(durability.unwrap_or(Durability::Full))?;
-        match entry {
-            Entry::AtOnce => connection::begin_at_once(&self.store.connection, &mut self.turn)?,
-            Entry::InTurn | Entry::WithOthers(_) => connection::begin(&self.store.connection, &mut self.turn)?,
-        }
+    fn try_complete(&mut self, group: &mut Vec<Box<dyn Work>>, outlet: Option<&Outlet>) -> Result<(), Fault> {
         self.store.catalogue.refresh(&self.store.connection)?;
-        let outlet = match entry {
-            Entry::WithOthers(outlet) if durability == Some(Durability::Full) => Some(outlet),
-            _ => None,
-        };
+        let outlet = outlet.filter(|_| self.synchronous == Durability::Full);
         let (mut done, mut patience) = (0, self.patience);
         loop {
             for work in group.iter_mut().skip(done) {
@@ -276,13 +300,7 @@ impl Desk {
     }
 }
 
-/// How a transaction begins.
-#[derive(Debug, Clone, Copy)]
-enum Entry<'a> {
-    /// Only if no other process writes.
-    AtOnce,
-    /// When it is this process's turn.
-    InTurn,
-    /// As in turn, and callers that come may join.
-    WithOthers(&'a Outlet),
+/// What a transaction of these must survive.
+fn durability(group: &[Box<dyn Work>]) -> Durability {
+    group.iter().map(|work| work.durability()).max().unwrap_or(Durability::Full)
 }

@@ -36,7 +36,7 @@ pub(super) enum Fault {
     Forked,
     /// A task that was taken for new is stored already.
     Repeated,
-    /// The thread that owns the file is gone.
+    /// The thread that writes has ended.
     Stopped,
 }
 

@@ -12,7 +12,7 @@ use crate::backend::{HeldLease, LeaseRef, LeaseToken};
 use crate::task::TaskId;
 use crate::time::Timestamp;
 
-/// Most tasks of a row: with more, a row of SQLite would take a second page.
+/// Most tasks of a row: with more, it would take a second page of SQLite's usual 4,096 bytes.
 pub(super) const MOST: usize = 160;
 
 /// So many numbers, one after the other, are those of the rows that share a token: the first is the token itself. A row is
@@ -41,7 +41,7 @@ pub(super) struct Terms {
     pub(super) expires: Timestamp,
     pub(super) duration: Duration,
     pub(super) session: i64,
-    /// Whether its task is a suspect that no other one may run beside.
+    /// Whether the only task of the row is a suspect that no other one may run beside.
     pub(super) alone: bool,
 }
 
@@ -121,7 +121,8 @@ pub(super) fn give(connection: &Connection, token: LeaseToken, terms: Terms, tas
 fn write(connection: &Connection, id: i64, terms: Terms, tasks: &Members) -> Result<(), Fault> {
     const WRITE: &str = "INSERT INTO gae_tasks_lease (id, expires, duration, session, alone, tasks) \
                          VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO UPDATE \
-                         SET expires = excluded.expires, duration = excluded.duration, tasks = excluded.tasks";
+                         SET expires = excluded.expires, duration = excluded.duration, session = excluded.session, \
+                         alone = excluded.alone, tasks = excluded.tasks";
     let Terms { expires, duration, session, alone } = terms;
     let (expires, duration) = (expires.as_micros(), crate::time::micros(duration));
     connection.prepare_cached(WRITE)?.execute(params![id, expires, duration, session, alone, tasks.0])?;
@@ -155,13 +156,15 @@ pub(super) struct Held<'a> {
     batches: BTreeMap<i64, Batch>,
     /// The tokens of which all rows have been read.
     whole: BTreeSet<i64>,
+    /// Rows that cannot be read.
+    unreadable: BTreeSet<i64>,
     /// The rows of all tasks, once one was looked for without its token.
     rows: Option<HashMap<TaskId, i64>>,
 }
 
 impl<'a> Held<'a> {
     pub(super) const fn new(connection: &'a Connection) -> Self {
-        Self { connection, batches: BTreeMap::new(), whole: BTreeSet::new(), rows: None }
+        Self { connection, batches: BTreeMap::new(), whole: BTreeSet::new(), unreadable: BTreeSet::new(), rows: None }
     }
 
     /// How the task of a lease waited, and on what terms it is leased; `None` if the lease is not held.
@@ -178,7 +181,7 @@ impl<'a> Held<'a> {
         if !self.batches.contains_key(&first) && !self.whole.contains(&first) {
             let mut statement = self.connection.prepare_cached(ROW)?;
             let rows = statement.query(params![first])?;
-            self.batches.extend(readable(self.connection, rows)?);
+            self.keep(read(rows)?);
         }
         if self.batches.get(&first).is_some_and(|batch| batch.tasks.place(id).is_some()) {
             return Ok(Some(first));
@@ -193,16 +196,17 @@ impl<'a> Held<'a> {
         if self.whole.insert(first) {
             let mut statement = self.connection.prepare_cached(OF_TOKEN)?;
             let rows = statement.query(params![first, last_of(first)])?;
-            self.keep(readable(self.connection, rows)?);
+            self.keep(read(rows)?);
         }
         Ok(())
     }
 
     /// Keeps rows that were read, but where one was read before: it may have changed.
-    fn keep(&mut self, read: Vec<(i64, Batch)>) {
-        for (row, batch) in read {
+    fn keep(&mut self, read: Read) {
+        for (row, batch) in read.batches {
             self.batches.entry(row).or_insert(batch);
         }
+        self.unreadable.extend(read.unreadable);
     }
 
     /// Ends a lease that was [found](Self::find).
@@ -261,8 +265,11 @@ impl<'a> Held<'a> {
             return Ok(row);
         }
         self.read_rows_of(first)?;
-        let free = (first..=last_of(first)).find(|row| !self.batches.contains_key(row));
-        let Some((free, batch)) = free.zip(self.batches.get_mut(&row)) else { return Ok(row) };
+        let mut numbers = first..=last_of(first);
+        let free = numbers.find(|row| !self.batches.contains_key(row) && !self.unreadable.contains(row));
+        let Some((free, batch)) = free.zip(self.batches.get_mut(&row)) else {
+            return Err(Fault::Unfit("leases of one token are in more rows than there can be".to_owned()));
+        };
         let mut tasks = Members::default();
         for id in ids {
             if let Some(waited) = batch.tasks.waited(*id) {
@@ -278,7 +285,6 @@ impl<'a> Held<'a> {
 
     /// Writes what has changed.
     pub(super) fn write(self) -> Result<(), Fault> {
-        const REMOVE: &str = "DELETE FROM gae_tasks_lease WHERE id = ?1";
         for (row, batch) in self.batches.iter().filter(|(_, batch)| batch.is_changed) {
             if batch.tasks.0.is_empty() {
                 self.connection.prepare_cached(REMOVE)?.execute(params![row])?;
@@ -295,10 +301,10 @@ const fn last_of(first: i64) -> i64 {
     first.saturating_add(ROWS - 1)
 }
 
-/// Every lease that can be read, with its session, in the order of their tasks.
+/// Every lease that can be read, with its session, sorted by task id.
 pub(super) fn leases(connection: &Connection) -> Result<Vec<(HeldLease, i64)>, Fault> {
     let mut leases = Vec::new();
-    for (row, Batch { terms, tasks, .. }) in all(connection)? {
+    for (row, Batch { terms, tasks, .. }) in all(connection)?.batches {
         let token = LeaseToken::from_bits(row - row % ROWS);
         let held = |(id, _)| HeldLease::new(LeaseRef { id, token }, terms.expires, terms.duration);
         leases.extend(tasks.iter().map(|task| (held(task), terms.session)));
@@ -307,19 +313,43 @@ pub(super) fn leases(connection: &Connection) -> Result<Vec<(HeldLease, i64)>, F
     Ok(leases)
 }
 
-fn all(connection: &Connection) -> Result<Vec<(i64, Batch)>, Fault> {
-    let mut statement = connection.prepare_cached(ALL)?;
-    let rows = statement.query([])?;
-    readable(connection, rows)
+/// Deletes the rows that cannot be read: their tasks are put back, and must not be leased by such a row as well once it is
+/// mended.
+pub(super) fn remove_unreadable(connection: &Connection) -> Result<(), Fault> {
+    for row in all(connection)?.unreadable {
+        unreadable::lease(connection, row);
+        connection.prepare_cached(REMOVE)?.execute(params![row])?;
+    }
+    Ok(())
 }
 
-fn readable(connection: &Connection, mut rows: rusqlite::Rows<'_>) -> Result<Vec<(i64, Batch)>, Fault> {
-    let mut batches = Vec::new();
+/// Whether there is a row that cannot be read.
+pub(super) fn has_unreadable(connection: &Connection) -> Result<bool, Fault> {
+    Ok(!all(connection)?.unreadable.is_empty())
+}
+
+const REMOVE: &str = "DELETE FROM gae_tasks_lease WHERE id = ?1";
+
+/// Rows that were read.
+#[derive(Debug, Default)]
+struct Read {
+    batches: Vec<(i64, Batch)>,
+    unreadable: Vec<i64>,
+}
+
+fn all(connection: &Connection) -> Result<Read, Fault> {
+    let mut statement = connection.prepare_cached(ALL)?;
+    let rows = statement.query([])?;
+    read(rows)
+}
+
+fn read(mut rows: rusqlite::Rows<'_>) -> Result<Read, Fault> {
+    let mut read = Read::default();
     while let Some(row) = rows.next()? {
         match Batch::read(row) {
-            Some(batch) => batches.push(batch),
-            None => unreadable::row(connection, "gae_tasks_lease", row.get::<_, i64>(0).unwrap_or_default()),
+            Some(batch) => read.batches.push(batch),
+            None => read.unreadable.extend(row.get::<_, i64>(0)),
         }
     }
-    Ok(batches)
+    Ok(read)
 }

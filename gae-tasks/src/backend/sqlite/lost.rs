@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use super::error::Fault;
-use super::held::{self, Held, Terms, Waited};
+use super::held::{Held, Terms, Waited};
 use super::lane::Catalogue;
 use super::manner::{Manner, one};
 use super::task::Task;
@@ -27,9 +27,9 @@ pub(super) fn recover(
     let Some((waited, Terms { alone, .. })) = held.find(lease)? else { return Ok(None) };
     let lose = |catalogue: &mut Catalogue| lose(connection, catalogue, lease.id, waited, alone, now);
     match one(manner, connection, catalogue, lose)? {
-        Ok(is_dead) => {
+        Ok(recovered) => {
             held.end(lease)?;
-            Ok(Some(is_dead))
+            Ok(recovered)
         }
         Err(refusal) => {
             unreadable::refused(connection, lease.id, &refusal);
@@ -38,7 +38,7 @@ pub(super) fn recover(
     }
 }
 
-/// What becomes of a task that has lost its lease. Returns whether it is dead now.
+/// What becomes of a task that has lost its lease. Returns whether it is dead now; `None` if it is not stored.
 pub(super) fn lose(
     connection: &Connection,
     catalogue: &Catalogue,
@@ -46,12 +46,25 @@ pub(super) fn lose(
     (is_timed, since): Waited,
     was_alone: bool,
     now: Timestamp,
-) -> Result<bool, Fault> {
-    let Some(mut task) = Task::load(connection, id)? else { return Ok(false) };
+) -> Result<Option<bool>, Fault> {
+    let Some(mut task) = Task::load(connection, id)? else { return Ok(None) };
     task.waited(is_timed, since);
     let rules = task.rules(connection, catalogue);
     let change = lifecycle::lose(task.facts, was_alone, rules.as_ref(), now);
-    Ok(task.apply(connection, catalogue, change, now)? == Settled::Dead)
+    Ok(Some(task.apply(connection, catalogue, change, now)? == Settled::Dead))
+}
+
+/// Lets a task wait again that neither waits nor is leased, as if it had lost a lease. How it waited is not known any more:
+/// it waits for its schedule time, if that is later than now, and than the moment it was stored.
+pub(super) fn put_back(
+    connection: &Connection,
+    catalogue: &Catalogue,
+    id: TaskId,
+    now: Timestamp,
+) -> Result<Option<bool>, Fault> {
+    let Some(task) = Task::load(connection, id)? else { return Ok(None) };
+    let due = task.facts.wait.due();
+    lose(connection, catalogue, id, (due > now && due > task.facts.created, None), false, now)
 }
 
 /// Whether the lease is as it was seen.
@@ -59,8 +72,7 @@ pub(super) fn is_unchanged(held: &mut Held<'_>, lease: &HeldLease) -> Result<boo
     Ok(held.find(lease.lease)?.is_some_and(|(_, terms)| terms.expires == lease.expires))
 }
 
-/// Up to `limit` leases of a session.
-pub(super) fn of_session(connection: &Connection, session: i64, limit: usize) -> Result<Vec<LeaseRef>, Fault> {
-    let leases = held::leases(connection)?.into_iter().filter(|(_, of)| *of == session);
-    Ok(leases.map(|(held, _)| held.lease).take(limit).collect())
+/// The leases of a session, among all.
+pub(super) fn of_session(leases: &[(HeldLease, i64)], session: i64) -> Vec<LeaseRef> {
+    leases.iter().filter(|(_, of)| *of == session).map(|(held, _)| held.lease).collect()
 }

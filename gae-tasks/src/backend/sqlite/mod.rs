@@ -66,8 +66,8 @@ use crate::time::Now;
 /// Tasks in a SQLite file.
 ///
 /// A task whose `defer` was answered survives a killed process and a loss of power. Any number of processes of one host
-/// may share the file. All that callers ask for at the same time is written in one transaction by one thread, so many
-/// callers together are many times faster than one after another. It needs no async runtime.
+/// may share the file. All that callers ask for at the same time is written in one transaction, so many callers together
+/// are many times faster than one after another. It needs no async runtime.
 ///
 /// Beside the file stand SQLite's own `-wal` and `-shm`, and one `-session-….lock` for each process that leases. Dropping
 /// the last handle finishes what was asked for and closes the file.

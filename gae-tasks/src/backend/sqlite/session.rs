@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, params};
 
 use super::error::{Fault, File};
-use super::held::Held;
+use super::held::{self, Held};
 use super::lane::Catalogue;
 use super::lost;
 use super::manner::Manner;
@@ -120,7 +120,7 @@ impl Session {
     /// Whether there may be files of processes that were killed before their row was committed, or after it was removed.
     ///
     /// Listing a folder each second would be too much: looked for at first, and when a killed process was found.
-    pub(super) fn has_strays(&mut self, connection: &Connection) -> Result<bool, Fault> {
+    pub(super) fn has_dead_files(&mut self, connection: &Connection) -> Result<bool, Fault> {
         if self.has_tidied {
             return Ok(false);
         }
@@ -135,7 +135,7 @@ impl Session {
 
     /// Removes those files, within a transaction that writes: a session is born in one too, from making its file to
     /// committing its row, so a file that has no row now and whose lock can be taken will never have one.
-    pub(super) fn remove_strays(&mut self, connection: &Connection) -> Result<(), Fault> {
+    pub(super) fn remove_dead_files(&mut self, connection: &Connection) -> Result<(), Fault> {
         if self.has_tidied {
             return Ok(());
         }
@@ -224,7 +224,7 @@ impl Session {
         catalogue.refresh(&transaction)?;
         let now = Timestamp::from(std::time::SystemTime::now());
         let mut held = Held::new(&transaction);
-        for lost in lost::of_session(&transaction, self.id, usize::MAX)? {
+        for lost in lost::of_session(&held::leases(&transaction)?, self.id) {
             lost::recover(Manner::RowByRow, &mut held, &transaction, catalogue, lost, now)?;
         }
         held.write()?;

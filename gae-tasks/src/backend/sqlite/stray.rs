@@ -14,62 +14,64 @@ use crate::task::TaskId;
 /// hour.
 const AT_ONCE: i64 = 128;
 
-/// Whether tasks, in the order of their ids, have a row that says that they wait, or are dead.
+/// Tasks in the order of their ids, and whether each of them waits, is dead, or cannot be told to be either.
 pub(super) const LOOK: &str = concat!(
-    "SELECT t.id, t.died IS NOT NULL OR ",
+    "SELECT t.id, t.died IS NOT NULL OR typeof(t.schedule_time) <> 'integer' OR typeof(t.lane) <> 'integer' \
+     OR NOT EXISTS (SELECT 1 FROM gae_tasks_lane l WHERE l.id = t.lane) OR ",
     waits!(),
-    " FROM gae_tasks_task t WHERE t.id > ?1 ORDER BY t.id LIMIT ?2"
+    " FROM gae_tasks_task t WHERE t.id > ?1 AND t.id <= ?2 ORDER BY t.id LIMIT ?3"
 );
 
-/// How far the tasks have been looked at; after the last of them begins a new round.
+const LAST: &str =
+    "SELECT id FROM gae_tasks_task WHERE typeof(id) = 'blob' AND length(id) = 16 ORDER BY id DESC LIMIT 1";
+
+/// Looks at all tasks, some with each sweep.
 #[derive(Debug, Default)]
 pub(super) struct Strays {
-    after: Option<TaskId>,
-    found: Vec<TaskId>,
+    round: Round,
+    /// How far the round is once the transaction under way is committed.
+    next: Option<Round>,
+}
+
+/// How far the tasks have been looked at that were stored when the round began. It ends though others come all the time.
+#[derive(Debug, Clone, Copy, Default)]
+struct Round {
+    /// The last that was looked at, and the last of all.
+    at: Option<(TaskId, TaskId)>,
 }
 
 impl Strays {
-    /// Looks at the next tasks; answers whether one is astray.
-    pub(super) fn look(&mut self, connection: &Connection) -> Result<bool, Fault> {
+    /// The tasks that are astray, of those that are looked at next. They are the same until [`go_on`](Self::go_on).
+    pub(super) fn look(&mut self, connection: &Connection) -> Result<Vec<TaskId>, Fault> {
+        let (after, until) = match self.round.at {
+            Some((after, until)) => (after, until),
+            None => match connection.prepare_cached(LAST)?.query_row([], |row| task_id(row, 0)) {
+                Ok(last) => (TaskId::from_bytes([0; 16]), last),
+                Err(rusqlite::Error::QueryReturnedNoRows) => return Ok(Vec::new()),
+                Err(error) => return Err(error.into()),
+            },
+        };
         let mut statement = connection.prepare_cached(LOOK)?;
-        let after = self.after.map(|id| id.as_bytes().to_vec()).unwrap_or_default();
-        let mut rows = statement.query(params![after, AT_ONCE])?;
-        let (mut seen, mut found) = (0, Vec::new());
-        self.after = None;
+        let mut rows = statement.query(params![after.as_bytes(), until.as_bytes(), AT_ONCE])?;
+        let (mut seen, mut last, mut found) = (0, after, Vec::new());
         while let Some(row) = rows.next()? {
             seen += 1;
             let Ok(id) = task_id(row, 0) else { continue };
-            self.after = Some(id);
-            if !row.get::<_, bool>(1).unwrap_or_default() {
+            last = id;
+            if !row.get(1).unwrap_or(true) {
                 found.push(id);
             }
         }
-        if seen < AT_ONCE {
-            self.after = None;
-        }
+        self.next = Some(Round { at: (seen == AT_ONCE && last < until).then_some((last, until)) });
         if !found.is_empty() {
             let leased: HashSet<_> = held::leases(connection)?.into_iter().map(|(held, _)| held.lease.id).collect();
             found.retain(|id| !leased.contains(id));
         }
-        self.found = found;
-        Ok(!self.found.is_empty())
+        Ok(found)
     }
 
-    /// Those found by the last look that are still astray, looked at within the transaction that puts them back.
-    pub(super) fn still_astray(&mut self, connection: &Connection) -> Result<Vec<TaskId>, Fault> {
-        const LOOK_AGAIN: &str =
-            concat!("SELECT 1 FROM gae_tasks_task t WHERE t.id = ?1 AND t.died IS NULL AND NOT ", waits!());
-        if self.found.is_empty() {
-            return Ok(Vec::new());
-        }
-        let leased: HashSet<_> = held::leases(connection)?.into_iter().map(|(held, _)| held.lease.id).collect();
-        let mut statement = connection.prepare_cached(LOOK_AGAIN)?;
-        let mut astray = Vec::new();
-        for id in std::mem::take(&mut self.found) {
-            if !leased.contains(&id) && statement.exists(params![id.as_bytes()])? {
-                astray.push(id);
-            }
-        }
-        Ok(astray)
+    /// Goes on to the next tasks: what the last look found is dealt with, and committed.
+    pub(super) fn go_on(&mut self) {
+        self.round = self.next.take().unwrap_or(self.round);
     }
 }

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::call::Request;
 use super::connection::Durability;
 use super::error::Fault;
-use super::held::{self, Held, Waited};
+use super::held::{self, Held};
 use super::lane::Catalogue;
 use super::lost;
 use super::manner::one;
@@ -16,7 +16,7 @@ use super::store::{Store, moment};
 use super::task::Task;
 use super::unreadable;
 use crate::backend::lifecycle::{Wait, forgotten_before};
-use crate::backend::{ForgottenTask, Sweep, Swept};
+use crate::backend::{ForgottenTask, HeldLease, Sweep, Swept};
 use crate::task::TaskId;
 use crate::time::Timestamp;
 
@@ -45,24 +45,30 @@ impl Request for Sweep {
     fn look(&self, store: &mut Store) -> Result<Option<Swept>, Fault> {
         let now = moment(self.now);
         let Store { connection, catalogue, session, strays, .. } = store;
-        let has_strays = strays.look(connection)?;
+        let strays_found = strays.look(connection)?;
+        let leases = held::leases(connection)?;
         // A lease that is held is seen within a transaction only: it shows that its holder could have extended it.
-        let idle = !has_strays
-            && held::leases(connection)?.is_empty()
+        let idle = strays_found.is_empty()
+            && leases.is_empty()
+            && !held::has_unreadable(connection)?
             && old_dead(connection, catalogue, now, 1)?.is_empty()
             && long_pauses(connection, now, 1)?.is_empty()
             && !has_old_names(connection, now)?
-            && !has_ended_sessions(connection, session)?
-            && !session.has_strays(connection)?
+            && !has_ended_sessions(connection, session, &leases)?
+            && !session.has_dead_files(connection)?
             && !session.is_to_mend(connection)?;
+        if idle {
+            strays.go_on();
+        }
         Ok(idle.then(Swept::default))
     }
 
     fn perform(&mut self, store: &mut Store) -> Result<Swept, Fault> {
         let now = moment(self.now);
         let mut swept = Swept::default();
-        store.session.remove_strays(&store.connection)?;
+        store.session.remove_dead_files(&store.connection)?;
         swept.more |= store.session.mend(&store.connection)?;
+        held::remove_unreadable(&store.connection)?;
         self.bury_sessions(store, now, &mut swept)?;
         self.recover_lost(store, now, &mut swept)?;
         self.put_back_strays(store, now, &mut swept)?;
@@ -109,16 +115,13 @@ impl Sweep {
         held.write()
     }
 
-    /// Lets tasks wait again whose lease is lost without a trace, as if a sweep had seen it.
+    /// Lets tasks wait again whose lease is lost without a trace.
     fn put_back_strays(&self, store: &mut Store, now: Timestamp, swept: &mut Swept) -> Result<(), Fault> {
         let Store { connection, catalogue, manner, strays, .. } = store;
-        for id in strays.still_astray(connection)? {
-            if self.room(swept) == 0 {
-                break;
-            }
-            let lose = |catalogue: &mut Catalogue| lost::lose(connection, catalogue, id, Waited::default(), false, now);
-            match one(*manner, connection, catalogue, lose)? {
-                Ok(is_dead) => count(swept, Some(is_dead)),
+        for id in strays.look(connection)?.into_iter().take(self.room(swept)) {
+            let put_back = |catalogue: &mut Catalogue| lost::put_back(connection, catalogue, id, now);
+            match one(*manner, connection, catalogue, put_back)? {
+                Ok(put_back) => count(swept, put_back),
                 Err(refusal) => unreadable::refused(connection, id, &refusal),
             }
         }
@@ -154,19 +157,25 @@ impl Sweep {
     /// Recovers the leases of processes that are gone, and forgets these.
     fn bury_sessions(&self, store: &mut Store, now: Timestamp, swept: &mut Swept) -> Result<(), Fault> {
         let Store { connection, catalogue, session, manner, .. } = store;
-        for id in session.others(connection)? {
+        let others = session.others(connection)?;
+        let leases = if others.is_empty() { Vec::new() } else { held::leases(connection)? };
+        for id in others {
             let sign = session.sign_of(id);
-            let held = match &sign {
+            let own = lost::of_session(&leases, id);
+            let mut left = own.len();
+            match &sign {
                 Sign::Alive => continue,
-                Sign::Dead(_) => lost::of_session(connection, id, self.room(swept))?,
-                Sign::Unknown => Vec::new(),
-            };
-            let mut rows = Held::new(connection);
-            for lease in held {
-                count(swept, lost::recover(*manner, &mut rows, connection, catalogue, lease, now)?);
+                Sign::Unknown => {}
+                Sign::Dead(_) => {
+                    let mut held = Held::new(connection);
+                    for lease in own.into_iter().take(self.room(swept)) {
+                        count(swept, lost::recover(*manner, &mut held, connection, catalogue, lease, now)?);
+                        left -= usize::from(held.find(lease)?.is_none());
+                    }
+                    held.write()?;
+                }
             }
-            rows.write()?;
-            if lost::of_session(connection, id, 1)?.is_empty() {
+            if left == 0 {
                 session::forget(connection, id)?;
                 if let Sign::Dead(dead) = sign {
                     session.will_bury(dead);
@@ -244,12 +253,12 @@ impl LongPause {
 }
 
 /// Whether a session is over, or so it seems, and can be forgotten.
-fn has_ended_sessions(connection: &Connection, session: &Session) -> Result<bool, Fault> {
+fn has_ended_sessions(connection: &Connection, session: &Session, leases: &[(HeldLease, i64)]) -> Result<bool, Fault> {
     for id in session.others(connection)? {
         match session.sign_of(id) {
             Sign::Alive => {}
             Sign::Dead(_) => return Ok(true),
-            Sign::Unknown if lost::of_session(connection, id, 1)?.is_empty() => return Ok(true),
+            Sign::Unknown if lost::of_session(leases, id).is_empty() => return Ok(true),
             Sign::Unknown => {}
         }
     }

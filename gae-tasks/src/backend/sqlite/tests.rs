@@ -13,6 +13,7 @@ mod purge;
 mod ready;
 mod sharing;
 mod statements;
+mod stray;
 mod transactions;
 mod unreadable;
 

@@ -56,6 +56,18 @@ impl Turn {
         self.since = Instant::now();
     }
 
+    /// Whether this process has written for so long that another one, which waits, is the next.
+    pub(super) fn is_owed(&mut self) -> bool {
+        if self.since.elapsed() < SPELL {
+            return false;
+        }
+        let is_owed = self.has_next();
+        if !is_owed {
+            self.since = Instant::now();
+        }
+        is_owed
+    }
+
     /// Whether another process is the next.
     pub(super) fn has_next(&self) -> bool {
         let Some(log) = &self.log else { return false };

@@ -76,6 +76,14 @@ pub(super) fn row(connection: &Connection, table: &'static str, row: impl Displa
     }
 }
 
+/// Reports a row of leases that cannot be read.
+pub(super) fn lease(connection: &Connection, row: i64) {
+    let file = connection.path();
+    log::say(|| {
+        tracing::error!(row, file, "a row of leases cannot be read, it is deleted: its tasks run again");
+    });
+}
+
 /// Reports a task of which `what` cannot be read, and what it is treated as.
 pub(super) fn part_of_task(connection: &Connection, id: TaskId, what: &'static str) {
     if is_news(connection, what, id) {

@@ -3,7 +3,7 @@
 use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -29,7 +29,7 @@ pub(super) struct Writer {
     inbox: Inbox,
     thread: Option<JoinHandle<()>>,
     /// What the thread works at, shared with callers that block.
-    desk: Option<Arc<Mutex<Desk>>>,
+    desk: Option<Arc<Shared>>,
     opened: Opened,
     transactions: Arc<AtomicU64>,
     /// Started with the first worker.
@@ -50,7 +50,8 @@ impl Writer {
         let stopped = |_| Problem::new(&unopened, Fault::Stopped);
         let run = move || match open(&path) {
             Ok((opened, store)) => {
-                let desk = Arc::new(Mutex::new(Desk::new(store, opened.clone(), wakeups, counter, of_writer)));
+                let desk = Desk::new(store, opened.clone(), wakeups, counter, of_writer);
+                let desk = Arc::new(Mutex::new(Some(desk)));
                 _ = reply.send(Ok((opened, Arc::clone(&desk))));
                 run(&outlet, &desk);
             }
@@ -105,9 +106,9 @@ impl Writer {
         let (call, answered) = Call::new(request);
         let mut group: Vec<Box<dyn Work>> = vec![call];
         if self.inbox.is_empty()
-            && let Some(Ok(mut desk)) = self.desk.as_deref().map(Mutex::try_lock)
+            && let Some(Ok(desk)) = self.desk.as_deref().map(Mutex::try_lock)
         {
-            desk.answer_here(&mut group);
+            at(desk, |desk| desk.answer_here(&mut group));
         }
         group.into_iter().for_each(|call| self.inbox.put(call));
         let answer = pollster::block_on(answered).ok().and_then(|call| call.into_answer());
@@ -146,27 +147,60 @@ fn open(path: &Path) -> Result<(Opened, Store), Problem> {
     Ok((opened, Store { connection, catalogue, session, fresh, manner: Manner::Gathered, news, strays }))
 }
 
-/// What the thread does: it answers calls until none can come any more. If there was a panic at the desk, here or in a
+/// The desk, until somebody panics there.
+type Shared = Mutex<Option<Desk>>;
+
+/// Does `work` at the desk, if there still is one. A panic takes the desk away: its connection would keep the file locked
+/// for every process as long as the handle lives.
+fn at<T>(desk: MutexGuard<'_, Option<Desk>>, work: impl FnOnce(&mut Desk) -> T) -> Option<T> {
+    struct Seat<'a>(MutexGuard<'a, Option<Desk>>, bool);
+    impl Drop for Seat<'_> {
+        fn drop(&mut self) {
+            if !self.1 {
+                drop(self.0.take());
+            }
+        }
+    }
+    let mut seat = Seat(desk, false);
+    let done = seat.0.as_mut().map(work);
+    seat.1 = true;
+    done
+}
+
+/// What the thread does: it answers calls until none can come any more. If somebody has panicked at the desk, here or in a
 /// caller's thread, it ends, and all that wait are told.
-fn run(outlet: &Outlet, desk: &Mutex<Desk>) {
+fn run(outlet: &Outlet, shared: &Shared) {
     let (mut group, mut answered, mut is_brisk) = (Vec::new(), None, false);
     loop {
         if is_brisk {
             outlet.linger();
         }
-        let Ok(patience) = desk.lock().map(|mut desk| desk.patience()) else { return };
+        let Some(patience) = shared.lock().ok().and_then(|desk| at(desk, Desk::patience)) else { return };
         let arrival = outlet.wait(patience);
         is_brisk = arrival == Arrival::Calls && answered.is_some_and(|at: Instant| at.elapsed() < BRISK);
-        let Ok(mut desk) = desk.lock() else { return };
-        match arrival {
+        let Ok(desk) = shared.lock() else { return };
+        let goes_on = at(desk, |desk| match arrival {
             Arrival::Calls => {
                 outlet.take(&mut group);
                 desk.answer(&mut group, outlet);
                 answered = Some(Instant::now());
+                true
             }
-            Arrival::Ring => desk.look_around(),
-            Arrival::Nothing => desk.look_for_news(),
-            Arrival::End => return desk.end(),
+            Arrival::Ring => {
+                desk.look_around();
+                true
+            }
+            Arrival::Nothing => {
+                desk.look_for_news();
+                true
+            }
+            Arrival::End => {
+                desk.end();
+                false
+            }
+        });
+        if goes_on != Some(true) {
+            return;
         }
     }
 }

@@ -88,12 +88,13 @@ CREATE INDEX gae_tasks_pause ON gae_tasks_waiting (since) WHERE since IS NOT NUL
 -- Only as long as what is in progress, so it needs no index. Tasks that were leased together share a row, but one that
 -- has lost leases has its own.
 CREATE TABLE gae_tasks_lease (
-    -- The token, or as many more as the row was split off after: the tokens are multiples of 256.
+    -- The first row of a token has the token itself, a multiple of 256; a row that is split off has the next free one of
+    -- the 255 numbers after it.
     id INTEGER PRIMARY KEY,
     expires INTEGER NOT NULL,
     duration INTEGER NOT NULL,
     session INTEGER NOT NULL,
-    -- Whether its task is a suspect that no other one may run beside.
+    -- Whether the only task of the row is a suspect that no other one may run beside.
     alone INTEGER NOT NULL,
     -- Of each task 24 bytes: its id, and how it waited, to be given back as it was.
     tasks BLOB NOT NULL

@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use super::super::Sqlite;
 use super::super::call::Request;
 use super::super::connection::Durability;
-use super::super::error::Fault;
+use super::super::error::{Fault, Problem};
 use super::super::store::Store;
 use super::super::turn::Turn;
 use super::{Busy, Folder, Panics, wait};
@@ -103,10 +103,39 @@ fn callers_that_come_together_share_transactions_though_they_block() {
 }
 
 #[test]
-fn a_panic_at_the_desk_is_told_to_all_that_come() {
+fn a_panic_at_the_desk_is_told_to_all_that_come_and_frees_the_file() {
+    let panics: [fn(&Sqlite); 2] = [
+        |sqlite| assert!(catch_unwind(AssertUnwindSafe(|| sqlite.writer.call_here(Panics))).is_err()),
+        |sqlite| assert!(wait(sqlite.writer.call(Panics)).is_err()),
+    ];
+    for panic in panics {
+        let folder = Folder::new();
+        let sqlite = folder.open();
+        until_here(&sqlite);
+        panic(&sqlite);
+        assert!(sqlite.writer.call_here(WhoIs).is_err());
+        assert!(wait(sqlite.writer.call(WhoIs)).is_err());
+        Connection::open(folder.file()).unwrap().execute_batch("BEGIN IMMEDIATE; COMMIT").unwrap();
+        assert!(until_opened(&folder).is_ok());
+    }
+}
+
+/// Opens the file once more, as the error advises.
+fn until_opened(folder: &Folder) -> Result<ThreadId, Problem> {
+    wait(folder.open().writer.call(WhoIs))
+}
+
+#[test]
+fn a_caller_that_blocks_takes_no_turn_that_another_process_waits_for() {
     let folder = Folder::new();
     let sqlite = folder.open();
-    assert!(catch_unwind(AssertUnwindSafe(|| sqlite.writer.call_here(Panics))).is_err());
-    assert!(sqlite.writer.call_here(WhoIs).is_err());
-    assert!(wait(sqlite.writer.call(WhoIs)).is_err());
+    let (mut this, mut other) = (Turn::new(sqlite.writer.opened()), Turn::new(sqlite.writer.opened()));
+    let claim = other.claim();
+    let begun = Instant::now();
+    while !this.is_owed() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "the spell never ends");
+    }
+    assert!(this.is_owed(), "as long as the other waits");
+    drop(claim);
+    assert!(!this.is_owed());
 }

@@ -8,11 +8,8 @@ use rusqlite::Connection;
 
 use super::super::held::{self, Held, Members, Terms, Waited};
 use super::super::schema;
-use super::super::stray::Strays;
-use super::{Folder, at, enqueue, finish, ids, lease, settle_all, spoil, sweep, task, wait};
-use crate::backend::{
-    Backend, Extend, LeaseRef, LeasedTask, Pull, Settled, Swept, TaskFilter, TaskState, Touch, Verdict,
-};
+use super::{Folder, at, enqueue, finish, ids, lease, settle_all, sweep, task, wait};
+use crate::backend::{Backend, Extend, LeaseRef, LeasedTask, Pull, Settled, Touch, Verdict};
 use crate::task::TaskId;
 use crate::time::{Now, Timestamp};
 
@@ -95,89 +92,6 @@ fn a_purge_ends_the_leases_of_what_it_deletes() {
     lease(&sqlite, at(100), 170);
     let purged = wait(sqlite.purge(crate::queue::QueueName::DEFAULT, Now::At(at(100)))).unwrap();
     assert_eq!((purged.deleted, rows(&folder)), (200, 0));
-}
-
-/// The ids of leased tasks, as they are listed.
-fn leased_ids(sqlite: &super::super::Sqlite) -> Vec<TaskId> {
-    let filter = TaskFilter::new().state(TaskState::Leased);
-    let listed = wait(sqlite.list(crate::backend::List::new(filter, 100))).unwrap();
-    listed.into_iter().map(|record| record.spec.id).collect()
-}
-
-#[test]
-fn a_task_whose_lease_is_gone_or_spoilt_is_put_back() {
-    let ways = [
-        "DELETE FROM gae_tasks_lease",
-        "UPDATE gae_tasks_lease SET expires = 'x'",
-        "UPDATE gae_tasks_lease SET tasks = x'00'",
-        "UPDATE gae_tasks_lease SET tasks = 'text'",
-    ];
-    for way in ways {
-        let folder = Folder::new();
-        let sqlite = folder.open();
-        enqueue(&sqlite, vec![task(b"x"), task(b"y")]).unwrap();
-        let stale = lease(&sqlite, at(100), 1).tasks;
-        Connection::open(folder.file()).unwrap().execute_batch(way).unwrap();
-        assert_eq!(sweep(&sqlite, at(100)), Swept { recovered: 1, ..Swept::default() }, "{way}");
-        assert_eq!(sweep(&sqlite, at(100)), Swept::default(), "{way}: once");
-        let leased = lease(&sqlite, at(100), 10).tasks;
-        assert!(leased.iter().any(|task| task.lease.id == stale[0].lease.id), "{way}");
-        assert_eq!(settle_all(&sqlite, at(100), &stale, &Verdict::Done), [Settled::LeaseLost], "{way}");
-        assert!(leased_ids(&sqlite).contains(&stale[0].lease.id));
-    }
-}
-
-#[test]
-fn what_is_dead_waits_or_is_leased_is_not_astray() {
-    let folder = Folder::new();
-    let sqlite = folder.open();
-    enqueue(&sqlite, (0..5).map(|_| task(b"x")).collect()).unwrap();
-    let leased = lease(&sqlite, at(100), 3).tasks;
-    settle_all(&sqlite, at(100), &leased[..1], &Verdict::Permanent { error: String::new() });
-    let retry = Verdict::Retry { error: String::new(), after: Some(Duration::from_secs(60)), max_attempts: None };
-    settle_all(&sqlite, at(100), &leased[1..2], &retry);
-    for _ in 0..3 {
-        assert_eq!(sweep(&sqlite, at(100)), Swept::default());
-    }
-    assert_eq!(leased_ids(&sqlite), [leased[2].lease.id]);
-}
-
-#[test]
-fn a_task_that_was_put_back_and_leased_meanwhile_is_not_astray() {
-    let folder = Folder::new();
-    let sqlite = folder.open();
-    enqueue(&sqlite, vec![task(b"x"), task(b"y")]).unwrap();
-    lease(&sqlite, at(100), 1);
-    let other = Connection::open(folder.file()).unwrap();
-    other.execute("DELETE FROM gae_tasks_lease", []).unwrap();
-    let mut strays = Strays::default();
-    assert!(strays.look(&other).unwrap());
-    assert_eq!(sweep(&sqlite, at(100)).recovered, 1, "another worker finds it first");
-    assert_eq!(lease(&sqlite, at(100), 10).tasks.len(), 2);
-    assert_eq!(strays.still_astray(&other).unwrap(), []);
-}
-
-#[test]
-fn a_dead_letter_is_not_astray() {
-    let folder = Folder::new();
-    let sqlite = folder.open();
-    enqueue(&sqlite, vec![task(b"x")]).unwrap();
-    super::bury_due(&sqlite);
-    let other = Connection::open(folder.file()).unwrap();
-    assert!(!Strays::default().look(&other).unwrap());
-}
-
-#[test]
-fn all_tasks_are_looked_at_in_turn() {
-    let folder = Folder::new();
-    let sqlite = folder.open();
-    enqueue(&sqlite, (0..300).map(|_| task(b"x")).collect()).unwrap();
-    let stray = task(b"x");
-    enqueue(&sqlite, vec![stray.clone()]).unwrap();
-    spoil(&folder, "DELETE FROM gae_tasks_waiting WHERE task = ?1", stray.spec.id);
-    // Each look goes on where the one before ended; a sweep of these tests looks twice.
-    let recovered: Vec<_> = (0..3).map(|_| sweep(&sqlite, at(100)).recovered).collect();
-    assert_eq!(recovered.iter().sum::<u64>(), 1, "{recovered:?}");
 }
 
 /// What is done to leases.
@@ -279,4 +193,36 @@ fn every_task_of_a_row_can_be_split_off() {
     assert_eq!(sweep(&sqlite, at(140)).recovered, 11);
     let settled = settle_all(&sqlite, at(140), &leased, &Verdict::Done);
     assert_eq!(settled.iter().filter(|settled| **settled == Settled::Done).count(), held::MOST - 11);
+}
+
+#[test]
+fn a_row_is_split_beside_one_that_cannot_be_read() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    enqueue(&sqlite, (0..3).map(|_| task(b"x")).collect()).unwrap();
+    let leased = lease(&sqlite, at(100), 10).tasks;
+    let other = Connection::open(folder.file()).unwrap();
+    // What is left of the token is its second row.
+    other.execute_batch("UPDATE gae_tasks_lease SET id = id + 1").unwrap();
+    let spoilt = "INSERT INTO gae_tasks_lease SELECT id - 1, expires, duration, 'x', alone, tasks FROM gae_tasks_lease";
+    other.execute_batch(spoilt).unwrap();
+    let extend = Extend::new(Now::At(at(110)), vec![leased[1].lease], Duration::from_secs(30));
+    assert_eq!(wait(sqlite.extend(extend)).unwrap(), [true]);
+    assert_eq!(sweep(&sqlite, at(131)).recovered, 2);
+    assert_eq!(settle_all(&sqlite, at(132), &leased[1..2], &Verdict::Done), [Settled::Done]);
+}
+
+#[test]
+fn a_row_that_is_mended_after_its_tasks_were_put_back_gives_nothing() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    enqueue(&sqlite, vec![task(b"x")]).unwrap();
+    let stale = lease(&sqlite, at(100), 10).tasks;
+    let other = Connection::open(folder.file()).unwrap();
+    other.execute_batch("UPDATE gae_tasks_lease SET expires = 'x'").unwrap();
+    assert_eq!(sweep(&sqlite, at(100)).recovered, 1);
+    other.execute_batch("UPDATE gae_tasks_lease SET expires = 1").unwrap();
+    assert_eq!(lease(&sqlite, at(100), 10).tasks.len(), 1);
+    assert_eq!(settle_all(&sqlite, at(100), &stale, &Verdict::Done), [Settled::LeaseLost]);
+    assert_eq!(rows(&folder), 1);
 }

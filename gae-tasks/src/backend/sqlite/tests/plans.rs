@@ -39,7 +39,7 @@ fn check(connection: &Connection, state: &str) {
         (held::ROW, "SEARCH gae_tasks_lease USING INTEGER PRIMARY KEY (rowid=?)"),
         (held::OF_TOKEN, "SEARCH gae_tasks_lease USING INTEGER PRIMARY KEY (rowid>?"),
         (held::ALL, "SCAN gae_tasks_lease"),
-        (stray::LOOK, "SEARCH t USING PRIMARY KEY (id>?)"),
+        (stray::LOOK, "SEARCH t USING PRIMARY KEY (id>? AND id<?)"),
         (admin::IS_OF_QUEUE, "SEARCH t USING PRIMARY KEY (id=?)"),
         (sweep::OLD_DEAD, "SEARCH gae_tasks_task USING INDEX gae_tasks_dead (lane=? AND died>? AND died<?)"),
         (sweep::LANE_WITH_DEAD, "SEARCH gae_tasks_task USING INDEX gae_tasks_dead (lane>?)"),
@@ -47,6 +47,9 @@ fn check(connection: &Connection, state: &str) {
         (sweep::OLD_NAMES, "SEARCH gae_tasks_name USING INDEX gae_tasks_tombstone (until>? AND until<?)"),
         (stats::WAITING, "SCAN gae_tasks_waiting"),
     ];
+    let strays = plan(connection, stray::LOOK);
+    let point = "SEARCH w USING PRIMARY KEY (lane=? AND standing=? AND timed=? AND due=? AND task=?)";
+    assert!(strays.contains(point), "{state}: a look for strays reads what waits: {strays}");
     let purge = plan(connection, admin::WAITING);
     assert!(!purge.contains("SCAN t") && !purge.contains("SCAN w"), "{state}: a purge reads every task: {purge}");
     for (query, start) in expected {
