@@ -14,7 +14,7 @@ use crate::task::TaskId;
 /// hour.
 const AT_ONCE: i64 = 128;
 
-/// Tasks in the order of their ids, and whether each of them waits, is dead, or cannot be told to be either.
+/// Tasks in the order of their ids, and whether each of them waits, is dead, or cannot be read.
 pub(super) const LOOK: &str = concat!(
     "SELECT t.id, t.died IS NOT NULL OR typeof(t.schedule_time) <> 'integer' OR typeof(t.lane) <> 'integer' \
      OR NOT EXISTS (SELECT 1 FROM gae_tasks_lane l WHERE l.id = t.lane) OR ",

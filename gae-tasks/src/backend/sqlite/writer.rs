@@ -167,8 +167,8 @@ fn at<T>(desk: MutexGuard<'_, Option<Desk>>, work: impl FnOnce(&mut Desk) -> T) 
     done
 }
 
-/// What the thread does: it answers calls until none can come any more. If somebody has panicked at the desk, here or in a
-/// caller's thread, it ends, and all that wait are told.
+/// What the thread does: it answers calls until none can come any more. If there was a panic at the desk, here or in a
+/// caller's thread, the thread ends, and all calls that wait fail.
 fn run(outlet: &Outlet, shared: &Shared) {
     let (mut group, mut answered, mut is_brisk) = (Vec::new(), None, false);
     loop {
