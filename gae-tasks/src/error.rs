@@ -228,8 +228,10 @@ pub enum Error {
 
     /// A queue that was to be deleted holds tasks or dead letters.
     #[error(
-        "queue `{queue}` holds {tasks} tasks and {dead_letters} dead letters, so it is not deleted: let a worker finish \
-         them, or purge it, and replay or delete its dead letters; or delete all with it (`delete_queue_with_tasks`)"
+        "queue `{queue}` holds {} and {}, so it is not deleted: let a worker finish \
+         them, or purge it, and replay or delete its dead letters; or delete all with it (`delete_queue_with_tasks`)",
+        number(*.tasks, "task"),
+        number(*.dead_letters, "dead letter")
     )]
     #[non_exhaustive]
     QueueInUse {
@@ -290,6 +292,35 @@ pub enum Error {
     },
 }
 
+/// What a backend outside of this crate answers with.
+#[doc(hidden)]
+impl Error {
+    /// An [`Error::NoSuchTask`]: `problem` tells why it cannot be done, after the words `task ID`.
+    pub const fn no_such_task(id: TaskId, problem: &'static str) -> Self {
+        Self::NoSuchTask { id, problem }
+    }
+
+    /// An [`Error::NewerQueue`] of this queue.
+    pub fn newer_queue(queue: impl Into<String>) -> Self {
+        Self::NewerQueue { queue: queue.into() }
+    }
+
+    /// An [`Error::QueueInUse`] of this queue, which holds so many tasks and dead letters.
+    pub fn queue_in_use(queue: impl Into<String>, tasks: u64, dead_letters: u64) -> Self {
+        Self::QueueInUse { queue: queue.into(), tasks, dead_letters }
+    }
+
+    /// An [`Error::Unsupported`] of `backend`.
+    pub const fn unsupported(backend: &'static str, what: &'static str) -> Self {
+        Self::Unsupported { backend, what }
+    }
+
+    /// An [`Error::Storage`] of `backend`: `problem` tells what happened and what to do.
+    pub fn storage(backend: &'static str, problem: impl Into<String>, source: impl Into<BoxError>) -> Self {
+        Self::Storage { backend, problem: problem.into(), source: source.into() }
+    }
+}
+
 /// An error that tells of all `problems`, unless there are none.
 pub(crate) fn no_problems(problems: Vec<String>) -> Result<(), Error> {
     if problems.is_empty() { Ok(()) } else { Err(Error::Misconfigured { problems }) }
@@ -306,7 +337,12 @@ fn partial(results: &[Result<Deferred, Error>]) -> String {
 }
 
 fn count(problems: &[String]) -> String {
-    if problems.len() == 1 { "1 problem".to_owned() } else { format!("{} problems", problems.len()) }
+    number(problems.len() as u64, "problem")
+}
+
+/// `1 task`, `2 tasks`.
+fn number(count: u64, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 fn bullets(problems: &[String]) -> String {

@@ -1,10 +1,15 @@
 //! A backend whose large payloads are in a payload store: put before their tasks are stored, deleted after these are over.
 
-use std::collections::HashMap;
+mod leased;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
+use self::leased::LeasedKeys;
 use crate::attributes::{Attributes, Spilled};
 use crate::backend::{
     Answer, Backend, Bury, Capabilities, DeleteQueue, Enqueue, Extend, Lease, LeaseRef, Leased, LeasedTask, List,
@@ -31,17 +36,15 @@ pub(crate) struct Spilling<B> {
     backend: B,
     shelf: Shelf,
     inline: usize,
-    /// The keys of payloads of tasks that were leased here, until their outcomes are recorded.
-    leased: Mutex<HashMap<LeaseRef, String>>,
+    leased: Mutex<LeasedKeys>,
 }
 
 /// What of a task is put first: its key, payload and kind.
-type Put = (TaskId, (String, Vec<u8>, Kind));
+type Put = (String, Vec<u8>, Kind);
 
 impl<B: Backend> Spilling<B> {
-    /// `backend`, whose payloads of more than `inline` bytes, or more than it takes, are put into `shelf`.
+    /// `backend`, whose payloads of more than `inline` bytes, which is what it takes at most, are put into `shelf`.
     pub(crate) fn new(backend: B, shelf: Shelf, inline: usize) -> Self {
-        let inline = inline.min(backend.capabilities().max_payload);
         Self { backend, shelf, inline, leased: Mutex::default() }
     }
 
@@ -56,17 +59,18 @@ impl<B: Backend> Spilling<B> {
         let spilled = Spilled::new(key(task.spec.id), self.shelf.store.name(), &payload);
         let put = (spilled.key.clone(), payload, task.spec.kind.clone());
         task.spec.attributes = Attributes { spilled: Some(spilled), ..attributes }.encode();
-        Some((task.spec.id, put))
+        Some(put)
     }
 
     async fn enqueue_spilled(&self, request: Enqueue, put: Vec<Put>) -> Result<Vec<Result<Deferred, Error>>, Error> {
-        let ids: Vec<_> = request.tasks.iter().map(|task| task.spec.id).collect();
-        let spilled: HashMap<_, _> = put.iter().map(|(id, (key, ..))| (*id, key.clone())).collect();
-        if let Err(error) = self.shelf.put_all(put.into_iter().map(|(_, put)| put).collect()).await {
-            // A task that is enqueued once more may be stored already.
-            self.delete_orphans(spilled.into_iter().collect()).await;
+        let mut keys: Vec<_> = put.iter().map(|(key, ..)| key.clone()).collect();
+        if let Err((tried, error)) = self.shelf.put_all(put).await {
+            keys.truncate(tried);
+            self.take_back(&request.tasks, &keys.into_iter().collect()).await;
             return Err(error);
         }
+        let put: HashSet<_> = keys.into_iter().collect();
+        let keys: Vec<_> = request.tasks.iter().map(|task| key_among(&put, task)).collect();
         let is_unneeded = |answer: &Result<Deferred, Error>| match answer {
             Ok(deferred) => !deferred.created,
             Err(error) => is_certain(error),
@@ -74,14 +78,22 @@ impl<B: Backend> Spilling<B> {
         let answers = self.backend.enqueue(request).await;
         let unneeded: Vec<_> = match &answers {
             Ok(answers) => {
-                let refused = ids.iter().zip(answers).filter(|(_, answer)| is_unneeded(answer));
-                refused.filter_map(|(id, _)| spilled.get(id).cloned()).collect()
+                let refused = keys.into_iter().zip(answers).filter(|(_, answer)| is_unneeded(answer));
+                refused.filter_map(|(key, _)| key).collect()
             }
-            Err(error) if is_certain(error) => spilled.into_values().collect(),
+            Err(error) if is_certain(error) => keys.into_iter().flatten().collect(),
             Err(_) => Vec::new(),
         };
-        self.shelf.delete_all(&unneeded).await;
+        self.shelf.forget(&unneeded).await;
         answers
+    }
+
+    /// Deletes those of the payloads that were `put` whose tasks are not stored. One that is enqueued once more may be
+    /// stored already; where the queue calls handlers, no named task is found by the id of the call that made it.
+    async fn take_back(&self, tasks: &[NewTask], put: &HashSet<String>) {
+        let finds_names = self.backend.capabilities().pull;
+        let known = tasks.iter().filter(|task| finds_names || task.spec.name.is_none());
+        self.delete_orphans(known.filter_map(|task| Some((task.spec.id, key_among(put, task)?))).collect()).await;
     }
 
     /// The payloads of a queue's tasks, dead letters included.
@@ -106,7 +118,7 @@ impl<B: Backend> Spilling<B> {
                 keys.push(key);
             }
         }
-        self.shelf.delete_all(&keys).await;
+        self.shelf.forget(&keys).await;
     }
 
     /// Empties a queue, and deletes the payloads of those of its tasks that are gone then.
@@ -123,29 +135,37 @@ impl<B: Backend> Spilling<B> {
 }
 
 impl<B> Spilling<B> {
-    fn leased(&self) -> MutexGuard<'_, HashMap<LeaseRef, String>> {
+    fn leased(&self) -> MutexGuard<'_, LeasedKeys> {
         self.leased.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn remember(&self, tasks: &[LeasedTask]) {
-        let spilled = tasks.iter().filter_map(|task| Some((task.lease, key_in(task.spec.attributes.as_deref())?)));
-        let spilled: Vec<_> = spilled.collect();
-        if !spilled.is_empty() {
-            self.leased().extend(spilled);
+    fn remember(&self, spilled: impl IntoIterator<Item = (LeaseRef, String)>) {
+        let mut spilled = spilled.into_iter().peekable();
+        if spilled.peek().is_some() {
+            let mut leased = self.leased();
+            spilled.for_each(|(lease, key)| leased.insert(lease, key));
         }
     }
 
-    /// Forgets leases that have ended so; the payloads of tasks that are over.
-    fn over(&self, leases: &[LeaseRef], settled: &[Settled]) -> Vec<String> {
+    /// Forgets these leases; answers with the keys of those that were known.
+    fn take<'a>(&self, leases: impl IntoIterator<Item = &'a LeaseRef>) -> HashMap<LeaseRef, String> {
         let mut leased = self.leased();
-        let ended = leases.iter().zip(settled).filter_map(|(lease, settled)| Some((leased.remove(lease)?, settled)));
-        ended.filter(|(_, settled)| **settled == Settled::Done).map(|(key, _)| key).collect()
+        leases.into_iter().filter_map(|lease| Some((*lease, leased.remove(lease)?))).collect()
     }
+}
+
+fn spilled_of(tasks: &[LeasedTask]) -> impl Iterator<Item = (LeaseRef, String)> {
+    tasks.iter().filter_map(|task| Some((task.lease, key_in(task.spec.attributes.as_deref())?)))
 }
 
 /// Where the payload of a task with these attributes is, if it does not travel with it.
 fn key_in(attributes: Option<&[u8]>) -> Option<String> {
     Some(Attributes::spilled_in(Some(attributes?))?.key)
+}
+
+/// As [`key_in`], if it is among those that were `put`.
+fn key_among(put: &HashSet<String>, task: &NewTask) -> Option<String> {
+    key_in(task.spec.attributes.as_deref()).filter(|key| put.contains(key))
 }
 
 /// Whether a task was certainly not stored that this is the answer for. Where the storage failed perhaps only its answer
@@ -195,7 +215,7 @@ impl<B: Backend> Backend for Spilling<B> {
             let key = record.and_then(|record| key_in(record.spec.attributes.as_deref()));
             let was_stored = self.backend.delete(request).await?;
             if let Some(key) = key.filter(|_| was_stored) {
-                self.shelf.delete_all(&[key]).await;
+                self.shelf.forget(&[key]).await;
             }
             Ok(was_stored)
         })
@@ -251,7 +271,7 @@ impl<B: Pull> Pull for Spilling<B> {
         let answer = self.backend.lease(request);
         Box::pin(async {
             let leased = answer.await?;
-            self.remember(&leased.tasks);
+            self.remember(spilled_of(&leased.tasks));
             Ok(leased)
         })
     }
@@ -261,28 +281,39 @@ impl<B: Pull> Pull for Spilling<B> {
         let answer = self.backend.extend(request);
         Box::pin(async move {
             let held = answer.await?;
-            let mut leased = self.leased();
-            leases.iter().zip(&held).filter(|(_, held)| !**held).for_each(|(lease, _)| _ = leased.remove(lease));
-            drop(leased);
+            self.take(leases.iter().zip(&held).filter(|(_, held)| !**held).map(|(lease, _)| lease));
             Ok(held)
         })
     }
 
     fn settle(&self, request: Settle) -> Answer<'_, Vec<Settled>> {
         let leases: Vec<_> = request.settlements.iter().map(|settlement| settlement.lease).collect();
+        // An extension beside this, which finds the lease gone, must not forget what is to be deleted.
+        let mut keys = self.take(&leases);
         let answer = self.backend.settle(request);
         Box::pin(async move {
-            let settled = answer.await?;
-            let over = self.over(&leases, &settled);
-            self.shelf.forget(&over).await;
+            let settled = match answer.await {
+                Ok(settled) => settled,
+                Err(error) => {
+                    self.remember(keys);
+                    return Err(error);
+                }
+            };
+            let done = leases.iter().zip(&settled).filter(|(_, settled)| **settled == Settled::Done);
+            let over = done.filter_map(|(lease, _)| keys.remove(lease)).collect();
+            // A worker records other outcomes meanwhile, whose leases must not run out.
+            self.shelf.forget_beside(over).await;
             Ok(settled)
         })
     }
 
     fn sweep(&self, request: Sweep) -> Answer<'_, Swept> {
+        let lost: Vec<_> = request.lost.iter().map(|held| held.lease).collect();
         let answer = self.backend.sweep(request);
-        Box::pin(async {
+        Box::pin(async move {
             let swept = answer.await?;
+            let held: HashSet<_> = swept.held.iter().map(|held| held.lease).collect();
+            self.take(lost.iter().filter(|lease| !held.contains(lease)));
             let keys = swept.forgotten_tasks.iter().filter_map(|task| key_in(task.attributes.as_deref())).collect();
             // A sweep waits for nothing but the storage.
             self.shelf.forget_beside(keys).await;

@@ -164,6 +164,9 @@ pub struct QueueRecord {
     pub name: QueueName,
     /// Its configuration; `None` if this program cannot read it, because a newer version of this crate stored it, or it
     /// is damaged. Tasks of such a queue are not run here.
+    ///
+    /// One that was read from Cloud Tasks may keep dead letters for no time, as Google keeps none: it is not to be copied to
+    /// another backend, which would forget tasks then.
     pub config: Option<QueueConfig>,
     /// Whether it is paused: its tasks wait.
     pub paused: bool,
@@ -179,7 +182,8 @@ impl QueueRecord {
     /// dead letters are kept for no time.
     ///
     /// Queues of Cloud Tasks are shown so, unless [`put_queue`](crate::Client::put_queue) has written them: it makes them
-    /// unlimited, and the limits travel with the tasks.
+    /// unlimited, and the limits travel with the tasks. A [configuration](Self::config) that is shown so is of no use to
+    /// another backend.
     pub fn forgets_tasks(&self) -> bool {
         let is_limited = |retry: &RetryConfig| retry.max_attempts().is_some() || retry.max_retry_duration().is_some();
         let forgets = |config: &QueueConfig| config.dead_letter_retention().is_zero() && is_limited(config.retry());

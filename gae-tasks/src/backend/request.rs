@@ -191,14 +191,15 @@ impl DeleteQueue {
     }
 }
 
-/// What a purge did.
+/// What a purge, or the deletion of a queue, did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Purged {
-    /// How many tasks it deleted.
+    /// How many tasks it deleted; of a deleted queue, dead letters included.
     pub deleted: u64,
     /// How many it left, because a newer version of this crate stored them or configured their queue, or because the
-    /// configuration of their queue is damaged.
+    /// configuration of their queue is damaged. Where a queue was to be deleted, also those that cannot be read and those
+    /// that were stored meanwhile.
     pub left: u64,
 }
 

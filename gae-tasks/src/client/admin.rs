@@ -72,7 +72,9 @@ impl Client {
     /// stored. The retry settings are one field. Queues without a configuration are made as tasks arrive, except by Cloud
     /// Tasks.
     ///
-    /// A retention may be shortened here. A program whose builder states a longer one raises it again when it starts.
+    /// A retention may be shortened here. A program whose builder states a longer one raises it again when it starts, and
+    /// when the queue is made anew after it was deleted: a worker that serves it within its next sweep, a program that only
+    /// defers not before it starts again.
     ///
     /// On Cloud Tasks, call it in every process that defers: its retry limits travel with the tasks of those that did.
     ///
@@ -125,7 +127,8 @@ impl Client {
     /// already. The next task that is deferred to it makes it anew, with the default configuration; names of tasks that it
     /// had stay blocked for as long as it said.
     ///
-    /// On Cloud Tasks tasks that are deferred meanwhile are deleted with the queue, and Google refuses to make another one
+    /// On Cloud Tasks tasks that are deferred meanwhile are deleted with the queue, and those of
+    /// [`delete_queue_with_tasks`](Self::delete_queue_with_tasks) include what a newer version of this crate stored; Google refuses to make another one
     /// of its name for some days (3 to 7, its documentation says): tasks cannot be deferred to it until then.
     ///
     /// # Errors
@@ -156,8 +159,9 @@ impl Client {
     /// is cancelled when its worker next extends its leases. A large queue is deleted in several steps: if the call is
     /// interrupted, call it again.
     ///
-    /// Answers how many tasks and dead letters were deleted, and how many are left because a newer version of this crate
-    /// stored them: the queue stays then.
+    /// Answers how many tasks and dead letters were deleted, and how many are left: a newer version of this crate stored
+    /// them, the configuration of their queue is damaged, they cannot be read, or they were stored meanwhile. The queue
+    /// stays then.
     ///
     /// # Errors
     /// [`Error::QueueName`] if `queue` is not a valid queue name; [`Error::NewerQueue`] if a newer version of this crate

@@ -94,7 +94,9 @@ impl ClientBuilder {
     ///
     /// The retention is a part of the queue's stored configuration. This one replaces a shorter one there, or none (which
     /// means 30 days); a longer one, which another program has set, stays. [`put_queue`](Client::put_queue) shortens it,
-    /// until a program that states a longer one starts. Cloud Tasks keeps no dead letters, so a client for it cannot be
+    /// until a program that states a longer one starts. If another program deletes the queue and it is made anew, a worker
+    /// that serves it stores this again with its next sweep; a client that only defers does so when it is built anew. Cloud
+    /// Tasks keeps no dead letters, so a client for it cannot be
     /// built with this.
     pub fn dead_letter_retention(mut self, retention: Duration) -> Self {
         self.retention.dead_letters = Some(retention);

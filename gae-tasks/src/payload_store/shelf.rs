@@ -29,22 +29,28 @@ impl Shelf {
         Self { store, clock }
     }
 
-    /// Puts payloads under their keys; an error is the first of them.
-    pub(crate) async fn put_all(&self, payloads: Vec<(String, Vec<u8>, Kind)>) -> Result<(), Error> {
-        let mut payloads = payloads.into_iter();
+    /// Puts payloads under their keys, in this order, some at the same time.
+    ///
+    /// # Errors
+    /// The first error, and how many of the payloads may have been put by then.
+    pub(crate) async fn put_all(&self, payloads: Vec<(String, Vec<u8>, Kind)>) -> Result<(), (usize, Error)> {
+        let (mut payloads, mut tried) = (payloads.into_iter(), 0);
         loop {
             let some: Vec<_> = payloads.by_ref().take(AT_ONCE).collect();
             if some.is_empty() {
                 return Ok(());
             }
+            tried += some.len();
             let answers = all(some.into_iter().map(|(key, payload, kind)| self.put(key, payload, kind))).await;
-            answers.into_iter().collect::<Result<Vec<()>, _>>()?;
+            answers.into_iter().collect::<Result<Vec<()>, _>>().map_err(|error| (tried, error))?;
         }
     }
 
     async fn put(&self, key: String, payload: Vec<u8>, kind: Kind) -> Result<(), Error> {
         let size = payload.len();
-        self.store.put(&key, payload).await.map_err(|source| Error::PayloadStore {
+        // The store may be the user's own code.
+        let put = unwind::caught(pin!(Some(async { self.store.put(&key, payload).await }))).await;
+        put.unwrap_or_else(|panic| Err(format!("it panicked: {panic}").into())).map_err(|source| Error::PayloadStore {
             store: self.store.name(),
             problem: format!(
                 "did not take the payload of `{kind}` ({size} bytes), so the task is not stored: see that the store is \
@@ -97,14 +103,21 @@ impl Shelf {
         }
     }
 
-    /// As [`forget`](Self::forget), beside the caller, where there is a runtime to do it.
+    /// As [`forget`](Self::forget), beside the caller, where there is a runtime to do it; what is done at once is done here.
     pub(crate) async fn forget_beside(&self, keys: Vec<String>) {
+        if keys.is_empty() {
+            return;
+        }
+        let shelf = self.clone();
+        let mut forgetting = Box::pin(async move { shelf.forget(&keys).await });
         match tokio::runtime::Handle::try_current() {
-            Ok(runtime) if !keys.is_empty() => {
-                let shelf = self.clone();
-                runtime.spawn(async move { shelf.forget(&keys).await });
+            Ok(runtime) => {
+                let first = std::future::poll_fn(|cx| Poll::Ready(forgetting.as_mut().poll(cx))).await;
+                if first.is_pending() {
+                    runtime.spawn(forgetting);
+                }
             }
-            _ => self.forget(&keys).await,
+            Err(_) => forgetting.await,
         }
     }
 }

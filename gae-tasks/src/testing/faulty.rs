@@ -182,9 +182,23 @@ impl<B> Faulty<B> {
     {
         match self.fault(operation) {
             None => answer(&self.0.backend),
-            Some(Fault::Fail) => Box::pin(std::future::ready(Err(injected(operation)))),
-            Some(Fault::DiskFull) => Box::pin(std::future::ready(Err(disk_full(operation)))),
-            Some(Fault::Stall) => {
+            Some(fault) => self.faulted(fault, operation, answer),
+        }
+    }
+
+    fn faulted<'a, T: Send + 'a>(
+        &'a self,
+        fault: Fault,
+        operation: Operation,
+        answer: impl FnOnce(&'a B) -> Answer<'a, T> + Send + 'a,
+    ) -> Answer<'a, T>
+    where
+        B: Send + Sync,
+    {
+        match fault {
+            Fault::Fail => Box::pin(std::future::ready(Err(injected(operation)))),
+            Fault::DiskFull => Box::pin(std::future::ready(Err(disk_full(operation)))),
+            Fault::Stall => {
                 let mut gate = self.0.gate.subscribe();
                 Box::pin(async move {
                     // The gate cannot be gone: it is a part of `self`.
@@ -193,7 +207,7 @@ impl<B> Faulty<B> {
                     answer(&self.0.backend).await
                 })
             }
-            Some(Fault::Late) => {
+            Fault::Late => {
                 let (mut gate, answer) = (self.0.gate.subscribe(), answer(&self.0.backend));
                 Box::pin(async move {
                     let answer = answer.await;
@@ -202,7 +216,7 @@ impl<B> Faulty<B> {
                     answer
                 })
             }
-            Some(Fault::LoseAnswer) => {
+            Fault::LoseAnswer => {
                 let answer = answer(&self.0.backend);
                 Box::pin(async move { answer.await.and(Err(injected(operation))) })
             }
@@ -242,8 +256,12 @@ impl<B: Backend> Backend for Faulty<B> {
     }
 
     fn enqueue_blocking(&self, request: Enqueue) -> Result<Vec<Result<Deferred, Error>>, Error> {
-        // With the same faults.
-        pollster::block_on(self.enqueue(request))
+        match self.fault(Operation::Enqueue) {
+            None => self.0.backend.enqueue_blocking(request),
+            Some(fault) => {
+                pollster::block_on(self.faulted(fault, Operation::Enqueue, move |backend| backend.enqueue(request)))
+            }
+        }
     }
 
     fn get(&self, id: TaskId) -> Answer<'_, Option<TaskRecord>> {

@@ -7,8 +7,9 @@ use tokio::task::JoinSet;
 use super::crew::Crew;
 use super::report;
 use super::watch::Watch;
-use crate::backend::Sweep;
+use crate::backend::{QueueRecord, Sweep};
 use crate::log;
+use crate::queue::QueueName;
 
 /// Most changes of each sort in one sweep.
 const LIMIT: usize = 1000;
@@ -83,10 +84,11 @@ impl Sweeper {
 
     /// Stores the retention that the client's builder stated with the queues that the worker serves.
     async fn raise_retention(&mut self, crew: &Crew) {
-        if self.is_raised || !crew.retention.is_stated() {
+        if !crew.retention.is_stated() {
             return;
         }
-        for queue in crew.queues.iter() {
+        let queues = if self.is_raised { made_anew(crew).await } else { crew.queues.iter().cloned().collect() };
+        for queue in &queues {
             if let Err(error) = crew.pull.raise_retention(queue.clone(), crew.retention).await {
                 let error = crate::outcome::chain(&error);
                 return log::say(
@@ -96,6 +98,21 @@ impl Sweeper {
         }
         self.is_raised = true;
     }
+}
+
+/// The queues that another program has deleted, and that were made again since. One that `put_queue` has given a shorter
+/// retention is none of them.
+async fn made_anew(crew: &Crew) -> Vec<QueueName> {
+    // What is wrong with the storage is told by the sweep.
+    let stored = crew.pull.queues().await.unwrap_or_default().into_iter();
+    let is_unstated = |queue: &QueueRecord| {
+        queue.config.as_ref().is_some_and(|config| {
+            let (own, stated) = (config.own_retention(), crew.retention);
+            stated.dead_letters.is_some() && own.dead_letters.is_none()
+                || stated.tombstones.is_some() && own.tombstones.is_none()
+        })
+    };
+    stored.filter(|queue| crew.queues.contains(&queue.name) && is_unstated(queue)).map(|queue| queue.name).collect()
 }
 
 /// How far a sweep has come.

@@ -7,8 +7,8 @@ use gae_tasks::backend::{
     Swept, Verdict,
 };
 use gae_tasks::{
-    Capabilities, Deferred, Kind, QueueConfig, QueueName, QueueRecord, Route, RouteStats, Shape, Stats, TaskError,
-    TaskId, TaskRecord, TaskSpec, TaskState, Timestamp,
+    Capabilities, Deferred, Error, Kind, QueueConfig, QueueName, QueueRecord, Route, RouteStats, Shape, Stats,
+    TaskError, TaskId, TaskRecord, TaskSpec, TaskState, Timestamp,
 };
 
 const ID: TaskId = TaskId::from_bytes([1; 16]);
@@ -102,4 +102,18 @@ fn capabilities_are_built_from_outside() {
 fn a_new_task_is_built_from_outside() {
     let task = NewTask::new(spec(), b"args".to_vec());
     assert_eq!((task.spec.id, task.payload.len()), (ID, 4));
+}
+
+#[test]
+fn errors_are_built_from_outside() {
+    let text = |error: Error| error.to_string();
+    assert!(matches!(Error::no_such_task(ID, "is over"), Error::NoSuchTask { id: ID, problem: "is over", .. }));
+    assert!(text(Error::newer_queue("q")).starts_with("queue `q` was configured by a newer version"));
+    let in_use = text(Error::queue_in_use("q", 1, 2));
+    assert!(in_use.starts_with("queue `q` holds 1 task and 2 dead letters, so"), "{in_use}");
+    assert!(text(Error::queue_in_use("q", 2, 1)).starts_with("queue `q` holds 2 tasks and 1 dead letter, so"));
+    assert_eq!(text(Error::unsupported("shelf", "names")), "the `shelf` backend does not support names");
+    let error = Error::storage("shelf", "is full", "no room");
+    assert!(matches!(&error, Error::Storage { source, .. } if source.to_string() == "no room"));
+    assert_eq!(text(error), "the `shelf` storage is full");
 }

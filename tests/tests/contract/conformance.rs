@@ -38,10 +38,27 @@ gae_tasks::conformance!(
     spilling_memory,
     (spilling(Faulty::new(Memory::new()), Shelf::default(), ManualClock::new(), 2), ()),
     differs in [
-        "a_new_task_has_no_past",
-        "a_large_payload_is_stored",
-        "a_lease_brings_a_bounded_number_of_bytes",
-        "bytes_are_bounded_across_standings_and_lanes",
-        "payloads_are_listed_only_where_they_are_asked_for",
+        "a_new_task_has_no_past" => crate::spilled::a_new_task_has_no_past,
+        "a_large_payload_is_stored" => crate::spilled::a_large_payload_is_stored_apart,
+        "a_lease_brings_a_bounded_number_of_bytes" => crate::spilled::a_lease_brings_no_bytes,
+        "bytes_are_bounded_across_standings_and_lanes" => crate::spilled::no_bytes_are_counted_across_standings,
+        "payloads_are_listed_only_where_they_are_asked_for" => crate::spilled::payloads_are_listed_as_empty,
+    ]
+);
+
+#[cfg(feature = "sqlite")]
+gae_tasks::conformance!(
+    spilling_sqlite,
+    {
+        let directory = tempfile::tempdir().expect("a directory");
+        let backend = Sqlite::open(directory.path().join("tasks.db")).await.expect("a fresh file opens");
+        (Faulty::new(spilling(backend, Shelf::default(), ManualClock::new(), 2)), directory)
+    },
+    differs in [
+        "a_new_task_has_no_past" => crate::spilled::a_new_task_has_no_past,
+        "a_large_payload_is_stored" => crate::spilled::a_large_payload_is_stored_apart,
+        "a_lease_brings_a_bounded_number_of_bytes" => crate::spilled::a_lease_brings_no_bytes,
+        "bytes_are_bounded_across_standings_and_lanes" => crate::spilled::no_bytes_are_counted_across_standings,
+        "payloads_are_listed_only_where_they_are_asked_for" => crate::spilled::payloads_are_listed_as_empty,
     ]
 );

@@ -4,4 +4,5 @@ mod answers;
 mod conformance;
 mod model;
 mod shelf;
+mod spilled;
 mod spilling;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use gae_tasks::backend::memory::Memory;
 use gae_tasks::backend::{
-    Backend, DeleteQueue, Enqueue, HeldLease, Lease, LeasedTask, List, NewTask, Pull, Room, Routes, Settle, Settled,
-    Settlement, Sweep, TaskFilter, Touch, Verdict,
+    Backend, DeleteQueue, Enqueue, Extend, HeldLease, Lease, LeasedTask, List, NewTask, Pull, Room, Routes, Settle,
+    Settled, Settlement, Sweep, TaskFilter, Touch, Verdict,
 };
 use gae_tasks::testing::conformance::spilling;
 use gae_tasks::testing::{Fault, Faulty, ManualClock, Operation};
@@ -209,4 +209,39 @@ async fn dead_letters_that_are_forgotten_take_their_payloads_along() {
         // Beside the sweep, which waits for nothing but the storage.
         tokio::task::yield_now().await;
     }
+}
+
+#[tokio::test]
+async fn an_extension_beside_the_end_of_a_task_leaves_no_payload() {
+    let world = World::new();
+    world.store([large(1)]).await;
+    let task = world.lease().await.remove(0);
+    _ = world.storage.clone().with(Operation::Settle, 1, Fault::Late);
+    let mut settled = std::pin::pin!(world.settle(&task, Verdict::Done));
+    std::future::poll_fn(|cx| {
+        assert!(settled.as_mut().poll(cx).is_pending(), "its answer is late");
+        std::task::Poll::Ready(())
+    })
+    .await;
+    assert_eq!(world.backend.extend(Extend::new(now(), vec![task.lease], LEASE)).await.unwrap(), [false]);
+    world.storage.let_go();
+    assert_eq!(settled.await.unwrap(), [Settled::Done]);
+    assert!(world.shelf.keys().is_empty());
+}
+
+#[tokio::test]
+async fn a_task_whose_attributes_cannot_be_read_keeps_its_payload() {
+    let world = World::new();
+    world.store([large(1).with(|task| task.spec.attributes = Some(vec![250, 1]))]).await;
+    assert!(world.shelf.keys().is_empty());
+    let stored = world.backend.get(TaskId::from_bytes([1; 16])).await.unwrap().unwrap();
+    assert_eq!((stored.payload, stored.spec.attributes), (Some(vec![1; 100]), Some(vec![250, 1])));
+}
+
+#[tokio::test]
+async fn only_tasks_whose_payloads_may_have_been_put_are_asked_for_after_a_refusal() {
+    let world = World::new();
+    world.shelf.refuse(true);
+    assert!(world.backend.enqueue(Enqueue::new(now(), (0..100).map(large).collect())).await.is_err());
+    assert_eq!(world.storage.calls(Operation::Get), 32, "so many are put at the same time");
 }

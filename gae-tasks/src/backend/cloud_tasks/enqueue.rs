@@ -9,6 +9,7 @@ use super::call::{Failure, call, is_duplicate, is_missing};
 use super::error::{Asked, Sent, failed, not_stored};
 use super::request::{Draft, Mark};
 use super::shared::Shared;
+use crate::attributes::Attributes;
 use crate::backend::NewTask;
 use crate::error::Error;
 use crate::log;
@@ -46,7 +47,10 @@ impl Shared {
         match called.answer {
             Ok(_) => Ok(Deferred::new(draft.id, true)),
             Err(failure) if is_duplicate(&failure) => {
-                let created = task.spec.name.is_none() || called.lost && self.is_own(&draft).await;
+                // To look is a call more: made where a mistake would cost something. A spilled payload is deleted with
+                // a duplicate, and must not be if that is the very task that is stored.
+                let is_worth_a_look = called.lost || Attributes::spilled_in(task.spec.attributes.as_deref()).is_some();
+                let created = task.spec.name.is_none() || is_worth_a_look && self.is_own(&draft, called.lost).await;
                 Ok(Deferred::new(draft.id, created))
             }
             Err(failure) => {
@@ -57,19 +61,19 @@ impl Shared {
         }
     }
 
-    /// Whether the task that has the name is the one of this very call, whose answer was lost.
+    /// Whether the task that has the name is the one of this very call, or of the same call made before.
     ///
-    /// One that is over already, as those are that are due at once, is taken for it: the name was free a moment ago, or
-    /// the answer of that moment would have been another.
-    async fn is_own(&self, draft: &Draft) -> bool {
+    /// If an answer was lost, one that is over already, as those are that are due at once, is taken for it: the name was
+    /// free a moment ago, or the answer of that moment would have been another.
+    async fn is_own(&self, draft: &Draft, lost: bool) -> bool {
         let name = draft.request.task.as_ref().map_or("", |task| task.name.as_str());
         match call(self.time_limit, || self.google.get_task().set_name(name).send()).await.answer {
             Ok(stored) => Mark::of_task(&stored).is_some_and(|mark| mark.call == draft.mark.call),
             Err(failure) => {
                 if !is_missing(&failure) {
-                    log::say(|| tracing::debug!(?failure, "cannot look at the task whose answer was lost"));
+                    log::say(|| tracing::debug!(?failure, "cannot look at the task that has the name"));
                 }
-                true
+                lost
             }
         }
     }

@@ -60,6 +60,8 @@ use crate::time::{Now, Timestamp};
 ///   retention says.
 /// - *Looking at tasks is slow*, and billed: `list` and `stats` read every stored task, and so do `get`, `delete` and
 ///   `run_now` of a named one. Tasks of other programs in the same queues are not shown, but purged with the rest.
+/// - *Deleting a queue* deletes all that Google keeps in it: tasks that a newer version of this crate stored, and tasks of
+///   other programs, too.
 /// - A task lives for at most 31 days.
 ///
 /// There is nothing to lease from, so that no worker can be made of it:
@@ -176,6 +178,7 @@ impl Backend for CloudTasks {
         })
     }
 
+    /// Google deletes all that is in the queue, tasks that a newer version of this crate stored included.
     fn delete_queue(&self, request: DeleteQueue) -> Answer<'_, Purged> {
         self.run(|shared| async move { shared.delete_queue(&request).await })
     }

@@ -45,7 +45,9 @@ impl Shared {
     /// The task that has this name in this queue: Google knows it by them.
     pub(super) async fn find(&self, queue: QueueName, name: &TaskName) -> Result<Option<TaskRecord>, Error> {
         let resource = self.place.task(&queue, name.as_str());
-        self.read(Found { queue, resource }).await
+        let found = self.read(Found { queue, resource }).await?;
+        // What an unnamed task is called at Google is no name.
+        Ok(found.filter(|record| record.spec.name.as_ref() == Some(name)))
     }
 
     async fn read(&self, found: Found) -> Result<Option<TaskRecord>, Error> {

@@ -162,7 +162,7 @@ pub(super) fn open_tasks(connection: &Connection, queue: &QueueName) -> Result<V
 }
 
 /// The tasks of a queue that are leased.
-pub(super) fn leased_tasks(connection: &Connection, queue: &QueueName) -> Result<Vec<TaskId>, Fault> {
+fn leased_tasks(connection: &Connection, queue: &QueueName) -> Result<Vec<TaskId>, Fault> {
     let mut is_of_queue = connection.prepare_cached(IS_OF_QUEUE)?;
     let mut ids = Vec::new();
     for (held, _) in held::leases(connection)? {

@@ -1,17 +1,20 @@
 //! Deleting a queue: its tasks slice by slice, if they are to go too, and then, if nothing is left, its row.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rusqlite::{Connection, params};
 
 use super::Sqlite;
-use super::admin::{PurgeSlice, SLICE, WAITING, leased_tasks, open_tasks};
+use super::admin::{PurgeSlice, SLICE};
 use super::call::Request;
 use super::connection::Durability;
 use super::error::Fault;
+use super::ready;
 use super::row::task_id;
 use super::store::Store;
-use crate::backend::{DeleteQueue, Purged};
+use super::unreadable;
+use crate::backend::{DeleteQueue, Purged, Standing};
 use crate::error::Error;
 use crate::queue::QueueName;
 use crate::task::TaskId;
@@ -22,28 +25,24 @@ impl Sqlite {
     pub(super) async fn remove_queue(&self, request: DeleteQueue) -> Result<Purged, Error> {
         let DeleteQueue { now, queue, with_tasks } = request;
         self.writer.call(MayGo(queue.clone())).await??;
-        loop {
-            let [tasks, dead] = self.held(&queue).await?;
-            let (open, dead_letters) = (tasks.len() as u64, dead.len() as u64);
-            if !with_tasks && open + dead_letters > 0 {
-                return Err(Error::QueueInUse { queue: queue.to_string(), tasks: open, dead_letters });
-            }
-            let purged = self.delete_all([tasks, dead].concat().into(), now, true).await?;
-            if purged.left > 0 || self.writer.call(RemoveRow(queue.clone())).await?? {
-                return Ok(purged);
-            }
-            // Tasks were stored meanwhile, and may be over by now.
-            let left = self.held(&queue).await?.concat().len() as u64;
-            if with_tasks && left > 0 {
-                return Ok(Purged::new(purged.deleted, left));
-            }
+        let name = queue.clone();
+        let held = self.reader.scan(move |file| held(file, &name)).await?;
+        let mut purged = Purged::new(0, held.nameless);
+        if with_tasks {
+            let found = self.delete_all(held.ids.into(), now, true).await?;
+            purged = Purged::new(found.deleted, found.left + held.nameless);
+        } else if held.tasks + held.dead_letters > 0 {
+            return Err(held.in_use(&queue));
         }
-    }
-
-    /// The tasks of a queue: those that are not dead, and those that are.
-    async fn held(&self, queue: &QueueName) -> Result<[Vec<TaskId>; 2], Error> {
-        let queue = queue.clone();
-        Ok(self.reader.scan(move |file| Ok([open_tasks(file, &queue)?, dead_tasks(file, &queue)?])).await?)
+        if purged.left > 0 {
+            return Ok(purged);
+        }
+        match self.writer.call(RemoveRow(queue.clone())).await?? {
+            None => Ok(purged),
+            // Tasks were stored meanwhile.
+            Some(held) if with_tasks => Ok(Purged::new(purged.deleted, held.tasks + held.dead_letters)),
+            Some(held) => Err(held.in_use(&queue)),
+        }
     }
 
     /// Deletes tasks in several transactions, so that others have their turn in between.
@@ -59,14 +58,61 @@ impl Sqlite {
     }
 }
 
-const DEAD: &str = "SELECT t.id FROM gae_tasks_lane l CROSS JOIN gae_tasks_task t ON t.lane = l.id AND t.died IS NOT NULL \
-                    WHERE l.queue = ?1";
+/// What a queue holds.
+#[derive(Debug, Default)]
+pub(super) struct HeldTasks {
+    ids: Vec<TaskId>,
+    pub(super) tasks: u64,
+    dead_letters: u64,
+    /// How many of both have an id that cannot be read: they cannot be deleted.
+    nameless: u64,
+}
 
-fn dead_tasks(connection: &Connection, queue: &QueueName) -> Result<Vec<TaskId>, Fault> {
-    let mut statement = connection.prepare_cached(DEAD)?;
-    let ids = statement.query_map(params![queue.as_str()], |row| Ok(task_id(row, 0).ok()))?;
-    let ids: Result<Vec<_>, _> = ids.collect();
-    Ok(ids?.into_iter().flatten().collect())
+impl HeldTasks {
+    fn in_use(&self, queue: &QueueName) -> Error {
+        Error::QueueInUse { queue: queue.to_string(), tasks: self.tasks, dead_letters: self.dead_letters }
+    }
+}
+
+/// Whether a task is of a queue: its own row says so, as a stray one has no other, or the row by which it waits. All tasks
+/// are looked at.
+pub(super) const HELD: &str = "SELECT t.id, t.died IS NOT NULL FROM gae_tasks_task t \
+                    WHERE t.lane IN (SELECT id FROM gae_tasks_lane WHERE queue = ?1) \
+                    OR t.id IN (SELECT w.task FROM gae_tasks_lane l CROSS JOIN gae_tasks_waiting w ON w.lane = l.id \
+                    WHERE l.queue = ?1)";
+
+fn held(connection: &Connection, queue: &QueueName) -> Result<HeldTasks, Fault> {
+    let mut statement = connection.prepare_cached(HELD)?;
+    let mut rows = statement.query(params![queue.as_str()])?;
+    let mut held = HeldTasks::default();
+    while let Some(row) = rows.next()? {
+        if row.get(1)? {
+            held.dead_letters += 1
+        } else {
+            held.tasks += 1
+        }
+        if let Ok(id) = task_id(row, 0) {
+            held.ids.push(id);
+        } else {
+            unreadable::row(connection, "gae_tasks_task", "without an id");
+            held.nameless += 1;
+        }
+    }
+    Ok(held)
+}
+
+/// Deletes the rows of a queue by which no task waits: a queue that is made anew must not find them.
+fn delete_orphans(connection: &Connection, queue: &QueueName) -> Result<(), Fault> {
+    const ORPHANS: &str = "DELETE FROM gae_tasks_waiting WHERE lane IN (SELECT id FROM gae_tasks_lane WHERE queue = ?1) \
+                           RETURNING lane";
+    let mut statement = connection.prepare_cached(ORPHANS)?;
+    let lanes = statement.query_map(params![queue.as_str()], |row| row.get(0))?;
+    for lane in lanes.collect::<Result<BTreeSet<i64>, _>>()? {
+        for standing in Standing::ALL {
+            ready::refresh(connection, lane, standing)?;
+        }
+    }
+    Ok(())
 }
 
 /// Refuses a queue that a newer version of this crate configured, before anything is deleted.
@@ -88,27 +134,23 @@ fn may_go(store: &Store, queue: &QueueName) -> Result<(), Error> {
     }
 }
 
-/// Removes the row of a queue that holds nothing; answers whether it held nothing.
-struct RemoveRow(QueueName);
+/// Removes the row of a queue that holds nothing; answers what it holds otherwise.
+pub(super) struct RemoveRow(pub(super) QueueName);
 
 impl Request for RemoveRow {
-    type Answer = Result<bool, Error>;
+    type Answer = Result<Option<HeldTasks>, Error>;
     const DURABILITY: Durability = Durability::Full;
 
     fn perform(&mut self, store: &mut Store) -> Result<Self::Answer, Fault> {
         if let Err(error) = may_go(store, &self.0) {
             return Ok(Err(error));
         }
-        for query in [WAITING, DEAD] {
-            let mut first = store.connection.prepare_cached(&format!("{query} LIMIT 1"))?;
-            if first.exists(params![self.0.as_str()])? {
-                return Ok(Ok(false));
-            }
+        let held = held(&store.connection, &self.0)?;
+        if held.tasks + held.dead_letters > 0 {
+            return Ok(Ok(Some(held)));
         }
-        if !leased_tasks(&store.connection, &self.0)?.is_empty() {
-            return Ok(Ok(false));
-        }
+        delete_orphans(&store.connection, &self.0)?;
         store.catalogue.remove_queue(&store.connection, &self.0)?;
-        Ok(Ok(true))
+        Ok(Ok(None))
     }
 }

@@ -117,6 +117,19 @@ pub(super) async fn several_tasks_are_answered_in_order(on: Stage) {
     }
 }
 
+pub(super) async fn a_caller_that_blocks_stores_its_tasks(on: Stage) {
+    let (backend, tasks) = (Arc::clone(&on.backend), vec![on.named("n"), on.named("n"), on.task()]);
+    let [first, _, last] = [0, 1, 2].map(|place: usize| tasks[place].clone());
+    let request = Enqueue::new(Now::At(at(3)), tasks);
+    let stored = tokio::task::spawn_blocking(move || backend.enqueue_blocking(request));
+    let answers = stored.await.expect("it does not panic").expect("enqueue answers");
+    let answers: Vec<_> = answers.into_iter().map(|answer| answer.expect("the task is stored")).collect();
+    let (first, last) = (first.spec.id, last.spec.id);
+    assert_eq!(answers, [Deferred::new(first, true), Deferred::new(first, false), Deferred::new(last, true)]);
+    assert_eq!((on.record(last).await.created, on.all().await.len()), (at(3), 2));
+    assert_eq!(on.lease_all(at(3)).await.len(), 2);
+}
+
 pub(super) async fn one_task_twice_in_a_batch_is_stored_once(on: Stage) {
     let task = on.named("once");
     let answers = on.enqueue(at(0), vec![task.clone(), task.clone()]).await;

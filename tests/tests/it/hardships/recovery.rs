@@ -317,3 +317,28 @@ async fn a_worker_stores_the_retention_that_its_client_states() {
     assert_eq!(world.backend.calls(Operation::RaiseRetention), calls, "once is enough");
     running.finish().await;
 }
+
+#[tokio::test]
+async fn a_worker_states_its_retention_again_for_a_queue_that_was_deleted() {
+    let world = World::new();
+    let stated = program(&world.stage).clock(world.clock.clone()).dead_letter_retention(90 * HOUR);
+    let running = Running::start(stated.build(world.backend.clone()).unwrap().worker());
+    world.until_called(Operation::RaiseRetention, 1).await;
+    world.pass(2 * SECOND).await;
+    let kept = async || {
+        let queues = world.tasks.queues().await.unwrap();
+        queues.iter().map(|queue| queue.config.clone().unwrap().dead_letter_retention()).collect::<Vec<_>>()
+    };
+    assert_eq!(kept().await, [90 * HOUR]);
+    world.tasks.delete_queue("default").await.unwrap();
+    world.pass(60 * SECOND).await;
+    assert_eq!(kept().await, [], "it is not made by that");
+    counts::defer().on(&world.tasks).await.unwrap();
+    world.pass(60 * SECOND).await;
+    assert_eq!(kept().await, [90 * HOUR]);
+    let shorter = QueueConfig::new().with_dead_letter_retention(HOUR);
+    world.tasks.put_queue("default", shorter).await.unwrap();
+    world.pass(60 * SECOND).await;
+    assert_eq!(kept().await, [HOUR], "what is shortened by hand stays short");
+    running.finish().await;
+}

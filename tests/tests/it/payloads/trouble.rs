@@ -78,12 +78,13 @@ async fn a_payload_whose_deletion_hangs_keeps_no_task_from_being_done() {
     let (world, _) = World::faulty();
     let id = world.spill().await;
     world.shelf.have(Trouble::HangsAtDelete);
-    let mut attempt = std::pin::pin!(world.tasks.drain());
-    while world.clock.sleepers() == 0 || world.ran.lengths().is_empty() {
-        assert!(!is_ready(attempt.as_mut()).await, "the store has not answered");
-    }
+    // Not even for as long as deleting may take: nothing lets time pass.
+    assert_eq!(world.tasks.drain().await.unwrap(), 1);
+    assert_eq!((world.ran.lengths(), world.clock.sleepers()), (vec![1000], 1));
     world.clock.advance(Duration::from_secs(5));
-    assert_eq!(attempt.await.unwrap(), 1);
+    while world.clock.sleepers() > 0 {
+        tokio::task::yield_now().await;
+    }
     assert!(world.tasks.get(id).await.unwrap().is_none());
     assert_eq!(world.shelf.len(), 1, "it is left to a sweep of payloads");
 }
@@ -121,4 +122,37 @@ async fn a_broken_store_ends_no_worker() {
         fails::defer("x").max_attempts(1).on(&world.tasks).await.unwrap();
         world.work_until(|world| world.shelf.len() == 0 && world.ran.lengths().len() == 2).await;
     }
+}
+
+#[tokio::test]
+async fn a_store_that_panics_or_hangs_fails_or_delays_its_call_only() {
+    let (world, _) = World::faulty();
+    world.shelf.have(Trouble::Panics);
+    let error = takes::defer(text(1000)).on(&world.tasks).await.unwrap_err();
+    assert!(matches!(error, Error::PayloadStore { .. }), "{error:?}");
+    world.shelf.have(Trouble::None);
+    let id = world.spill().await;
+    world.shelf.have(Trouble::HangsAtDelete);
+    for delete in [true, false] {
+        let mut call = std::pin::pin!(async {
+            if delete { world.tasks.delete(id).await.map(drop) } else { world.tasks.purge("default").await.map(drop) }
+        });
+        assert!(!is_ready(call.as_mut()).await);
+        world.clock.advance(Duration::from_secs(5));
+        call.await.unwrap();
+        world.spill().await;
+    }
+    assert_eq!(world.shelf.len(), 3, "they are left to a sweep of payloads");
+}
+
+/// Outcomes of other tasks are recorded meanwhile, by a worker that ends in time.
+#[tokio::test]
+async fn a_deletion_that_hangs_keeps_no_other_task_leased() {
+    let (world, _) = World::faulty();
+    world.spill().await;
+    world.tasks.defer_many((1..=5).map(|bytes| takes::defer(text(bytes)))).await.unwrap();
+    world.shelf.have(Trouble::HangsAtDelete);
+    // No time passes, so that a worker that waited for the store would not end.
+    world.work_until(|world| world.ran.lengths().len() == 6).await;
+    assert_eq!((world.tasks.stats().await.unwrap().open(), world.shelf.len()), (0, 1));
 }

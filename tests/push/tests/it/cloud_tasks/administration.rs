@@ -210,6 +210,9 @@ async fn a_task_is_found_by_its_name_in_its_queue() {
     }
     tasks.delete(named).await.unwrap();
     assert_eq!(tasks.find("emails", "welcome-1").await.unwrap(), None);
+    greet::defer("you").on(&tasks).await.unwrap();
+    let unnamed = only_task(&server)["name"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+    assert_eq!(tasks.find("emails", unnamed).await.unwrap(), None, "that is what it is called at Google, and no name");
     let refused = tasks.find("emails", "not a name").await;
     assert!(matches!(refused, Err(Error::TaskName { .. })), "{refused:?}");
 }

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use gae_tasks::backend::{Backend, Enqueue, NewTask};
+use gae_tasks::{Kind, Now, QueueName, Shape, TaskId, TaskName, TaskSpec};
 use gae_tasks_tests_push::server::Fault;
 
 use super::*;
@@ -61,6 +63,29 @@ async fn a_lost_answer_is_told_from_a_name_in_use() {
     server.fault("CreateTask", Fault::LoseAnswer);
     let taken = greet::defer("me").named("own").on(&tasks).await.unwrap();
     assert_eq!((taken.created, taken.id), (false, own.id), "the task of another call has the name");
+    only_task(&server);
+}
+
+/// Whoever deletes the payload of a duplicate must not take that of the stored task.
+#[tokio::test]
+async fn a_named_task_with_a_spilled_payload_is_answered_as_the_first_time() {
+    let server = server().await;
+    let backend = builder(&server).build().await.unwrap();
+    let task = |number| {
+        let kind = Kind::new("shop/greet").unwrap();
+        let id = TaskId::from_bytes([number; 16]);
+        NewTask::new(TaskSpec::new(id, kind, Shape::from_bits(7), QueueName::new("emails").unwrap()), Vec::new()).with(
+            |task| {
+                task.spec.name = Some(TaskName::new("once").unwrap());
+                // The bytes of attributes that say that the payload is under the key `k` in the store `s`.
+                task.spec.attributes = Some(vec![1, 1, 1, b'k', 1, b's', 1, 2, 0, 0, 0]);
+            },
+        )
+    };
+    for (number, created) in [(1, true), (1, true), (2, false)] {
+        let answers = backend.enqueue(Enqueue::new(Now::Storage, vec![task(number)])).await.unwrap();
+        assert_eq!(answers[0].as_ref().unwrap().created, created, "{number}");
+    }
     only_task(&server);
 }
 
