@@ -332,7 +332,7 @@ async fn a_worker_states_its_retention_again_for_a_queue_that_was_deleted() {
     assert_eq!(kept().await, [90 * HOUR]);
     world.tasks.delete_queue("default").await.unwrap();
     world.pass(60 * SECOND).await;
-    assert_eq!(kept().await, [], "it is not made by that");
+    assert!(kept().await.is_empty(), "it is not made by that");
     counts::defer().on(&world.tasks).await.unwrap();
     world.pass(60 * SECOND).await;
     assert_eq!(kept().await, [90 * HOUR]);
