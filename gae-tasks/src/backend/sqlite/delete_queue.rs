@@ -6,10 +6,11 @@ use std::sync::Arc;
 use rusqlite::{Connection, params};
 
 use super::Sqlite;
-use super::admin::{PurgeSlice, SLICE};
+use super::admin::{IS_OF_QUEUE, PurgeSlice, SLICE};
 use super::call::Request;
 use super::connection::Durability;
 use super::error::Fault;
+use super::held;
 use super::ready;
 use super::row::task_id;
 use super::store::Store;
@@ -26,7 +27,7 @@ impl Sqlite {
         let DeleteQueue { now, queue, with_tasks } = request;
         self.writer.call(MayGo(queue.clone())).await??;
         let name = queue.clone();
-        let held = self.reader.scan(move |file| held(file, &name)).await?;
+        let held = self.reader.scan(move |file| all_of(file, &name)).await?;
         let mut purged = Purged::new(0, held.nameless);
         if with_tasks {
             let found = self.delete_all(held.ids.into(), now, true).await?;
@@ -81,7 +82,7 @@ pub(super) const HELD: &str = "SELECT t.id, t.died IS NOT NULL FROM gae_tasks_ta
                     OR t.id IN (SELECT w.task FROM gae_tasks_lane l CROSS JOIN gae_tasks_waiting w ON w.lane = l.id \
                     WHERE l.queue = ?1)";
 
-fn held(connection: &Connection, queue: &QueueName) -> Result<HeldTasks, Fault> {
+fn all_of(connection: &Connection, queue: &QueueName) -> Result<HeldTasks, Fault> {
     let mut statement = connection.prepare_cached(HELD)?;
     let mut rows = statement.query(params![queue.as_str()])?;
     let mut held = HeldTasks::default();
@@ -99,6 +100,24 @@ fn held(connection: &Connection, queue: &QueueName) -> Result<HeldTasks, Fault> 
         }
     }
     Ok(held)
+}
+
+pub(super) const HOLDS: &str = "SELECT 1 FROM gae_tasks_lane l WHERE l.queue = ?1 AND (EXISTS (SELECT 1 \
+                     FROM gae_tasks_waiting w CROSS JOIN gae_tasks_task t ON t.id = w.task WHERE w.lane = l.id) \
+                     OR EXISTS (SELECT 1 FROM gae_tasks_task t WHERE t.lane = l.id AND t.died IS NOT NULL))";
+
+/// Whether a task of a queue waits, is leased or is dead: as far as the small tables tell.
+fn holds_any(connection: &Connection, queue: &QueueName) -> Result<bool, Fault> {
+    if connection.prepare_cached(HOLDS)?.exists(params![queue.as_str()])? {
+        return Ok(true);
+    }
+    let mut is_of_queue = connection.prepare_cached(IS_OF_QUEUE)?;
+    for (held, _) in held::leases(connection)? {
+        if is_of_queue.exists(params![held.lease.id.as_bytes(), queue.as_str()])? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Deletes the rows of a queue by which no task waits: a queue that is made anew must not find them.
@@ -145,9 +164,9 @@ impl Request for RemoveRow {
         if let Err(error) = may_go(store, &self.0) {
             return Ok(Err(error));
         }
-        let held = held(&store.connection, &self.0)?;
-        if held.tasks + held.dead_letters > 0 {
-            return Ok(Ok(Some(held)));
+        // All tasks are looked at only where some were stored since the reader looked.
+        if holds_any(&store.connection, &self.0)? {
+            return Ok(Ok(Some(all_of(&store.connection, &self.0)?)));
         }
         delete_orphans(&store.connection, &self.0)?;
         store.catalogue.remove_queue(&store.connection, &self.0)?;
