@@ -11,8 +11,13 @@ use crate::handler::Run;
 use crate::task::Shape;
 
 /// Every task of every crate that is linked into this program.
+///
+/// The name is that of a section of the program, which all crates in it share: it carries the crate's name and version,
+/// so that neither a slice of the application nor another version of this crate has the same.
 #[distributed_slice]
-pub static REGISTRATIONS: [Registration];
+pub static GAE_TASKS_REGISTRATIONS_0_1: [Registration];
+
+pub use GAE_TASKS_REGISTRATIONS_0_1 as REGISTRATIONS;
 
 /// What generated code says of one task function.
 pub struct Registration {

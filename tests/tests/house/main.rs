@@ -139,6 +139,15 @@ fn a_log_that_panics_loses_its_line_only() {
     assert!(bare.is_empty(), "to be said by `log::say(|| ..)`: {bare:#?}");
 }
 
+/// Two versions in one program have two slices, or the linker would join them.
+#[test]
+fn the_slice_of_registrations_is_named_after_the_version() {
+    let (_, name) = SOURCES["registration.rs"].split_once("pub static ").expect("a static");
+    let (name, _) = name.split_once(':').expect("its type");
+    let version = env!("CARGO_PKG_VERSION").rsplit_once('.').expect("three numbers").0.replace('.', "_");
+    assert_eq!(name, format!("GAE_TASKS_REGISTRATIONS_{version}"));
+}
+
 #[test]
 fn the_door_only_re_exports() {
     for line in SOURCES["private.rs"].lines().filter(|line| !line.is_empty() && !line.starts_with("//")) {

@@ -20,8 +20,18 @@ mod second {
     pub(super) async fn one() {}
 }
 
+/// An application's own slice, under the name a slice of the library might have.
+#[linkme::distributed_slice]
+static REGISTRATIONS: [u8];
+
 fn kinds() -> Vec<&'static str> {
     Registry::linked().kinds().collect()
+}
+
+#[test]
+fn a_slice_of_the_program_is_no_slice_of_the_library() {
+    assert!(REGISTRATIONS.is_empty());
+    assert!(kinds().contains(&send_welcome::KIND));
 }
 
 #[test]
