@@ -45,6 +45,16 @@ const KEYS: [(&str, &str); 9] = [
     ("crate", "crate = ::my_tasks"),
 ];
 
+/// Words that other tools have for a key, which are too far from it to be misspellings.
+const SYNONYMS: [(&str, &str); 6] = [
+    ("timeout", "deadline"),
+    ("dispatch_deadline", "deadline"),
+    ("retries", "max_attempts"),
+    ("max_retries", "max_attempts"),
+    ("attempts", "max_attempts"),
+    ("kind", "name"),
+];
+
 impl Attribute {
     /// Reads the attribute's tokens; what cannot be read is recorded and left out.
     pub(crate) fn parse(tokens: TokenStream, errors: &mut Errors) -> Self {
@@ -173,7 +183,11 @@ fn skip_to_comma(input: ParseStream<'_>) {
 
 fn unknown(word: &str) -> String {
     let known: Vec<_> = KEYS.iter().map(|(key, _)| *key).collect();
-    match names::nearest(word, &known) {
+    let synonym = SYNONYMS.iter().find(|(other, _)| *other == word).map(|(_, key)| *key);
+    match synonym.or_else(|| names::nearest(word, &known)) {
+        Some("max_attempts") if word.ends_with("retries") => {
+            format!("unknown key `{word}`, did you mean `max_attempts`? it counts the first attempt too: {}", listing())
+        }
         Some(key) => format!("unknown key `{word}`, did you mean `{key}`? {}", listing()),
         None => format!("unknown key `{word}`: {}", listing()),
     }

@@ -1,5 +1,6 @@
 //! The rules: what a task may be, every broken one recorded at the user's token with the fix in the text.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
@@ -137,13 +138,18 @@ pub(crate) fn function(task: &Task, errors: &mut Errors) {
         errors.on(attr, "`#[deferred]` is given twice: put all keys into one");
     }
     let sig = &task.function.sig;
+    if let Some(token) = of_an_impl(task) {
+        return errors.on(
+            token,
+            "a task is a free function, no method or associated function: move it out of the `impl`, and take what it \
+             needs as parameters",
+        );
+    }
     qualifiers(sig, errors);
     generics(sig, errors);
     output(sig, errors);
     task_names(task, errors);
-    if let Some(FnArg::Receiver(receiver)) = sig.inputs.first() {
-        errors.on(receiver, "a task has no `self`: make it a free function and take what it needs as parameters");
-    }
+    doubled(task, errors);
     for parameter in &task.parameters {
         markers(parameter, errors);
         match &parameter.role {
@@ -154,6 +160,39 @@ pub(crate) fn function(task: &Task, errors: &mut Errors) {
     }
     contexts(task, errors);
     fields(task, errors);
+}
+
+/// The token that shows the function to stand in an `impl`: its `self`, or a `Self`.
+fn of_an_impl(task: &Task) -> Option<TokenStream> {
+    let sig = &task.function.sig;
+    if let Some(FnArg::Receiver(receiver)) = sig.inputs.first() {
+        return Some(receiver.to_token_stream());
+    }
+    let signature = find_word(sig.to_token_stream(), &["Self"]);
+    let word = signature.or_else(|| {
+        // Items in the body may have a `Self` of their own.
+        let body = task.function.body();
+        find_word(body.clone(), &["Self"]).filter(|_| find_word(body, &["impl", "trait", "struct", "enum"]).is_none())
+    });
+    word.map(Ident::into_token_stream)
+}
+
+fn doubled(task: &Task, errors: &mut Errors) {
+    for (name, is_second) in names_of_parameters(task) {
+        if is_second {
+            errors.on(name, format!("`{name}` is the name of two parameters: rename one"));
+        }
+    }
+}
+
+/// The names of the parameters, each with whether an earlier one has the same.
+fn names_of_parameters(task: &Task) -> impl Iterator<Item = (&Ident, bool)> {
+    let mut seen = HashSet::new();
+    let idents = task.parameters.iter().filter_map(|parameter| match &*parameter.original.pat {
+        Pat::Ident(pat) => Some(&pat.ident),
+        _ => None,
+    });
+    idents.map(move |ident| (ident, !seen.insert(names::plain(ident))))
 }
 
 fn qualifiers(sig: &Signature, errors: &mut Errors) {
@@ -198,7 +237,9 @@ fn generic(parameter: &Ident, errors: &mut Errors) {
 
 fn output(sig: &Signature, errors: &mut Errors) {
     let syn::ReturnType::Type(_, ty) = &sig.output else { return };
-    if has_word(ty.to_token_stream(), "impl") {
+    if let Some(token) = placeholder(ty.to_token_stream()) {
+        errors.on(token, "what a task returns is not inferred: name the type in place of `_`");
+    } else if has_word(ty.to_token_stream(), "impl") {
         errors.on(ty, "a task cannot return `impl Trait`: return `()` or `Result<_, E>`");
     } else if borrows(ty.to_token_stream(), true) {
         errors.on(ty, "a task cannot return a borrowed value: return `()` or `Result<_, E>` of owned types");
@@ -268,7 +309,11 @@ fn payload(parameter: &Parameter, errors: &mut Errors) {
         ),
     }
     let ty = parameter.ty();
-    if has_word(ty.to_token_stream(), "impl") {
+    if let Some(token) = placeholder(ty.to_token_stream()) {
+        errors.on(token, "the type of a parameter is not inferred: name the type in place of `_`");
+    } else if is_unsized(ty) {
+        errors.on(ty, format!("a task cannot take what has no size of its own: {}", owned_of(ty)));
+    } else if has_word(ty.to_token_stream(), "impl") {
         errors.on(ty, "a task cannot take `impl Trait`, a stored payload has one type: name the type");
     } else if is_context(ty) {
         errors.on(ty, "the context is not sent: mark it `#[context]`");
@@ -286,14 +331,27 @@ fn owned(ty: &Type) -> String {
     let Type::Reference(reference) = ty else {
         return "take owned types in place of references and lifetimes".to_owned();
     };
-    let text = names::type_text(&reference.elem);
-    match peeled(&reference.elem) {
-        _ if borrows(reference.elem.to_token_stream(), false) => "take an owned type".to_owned(),
-        _ if is_context(&reference.elem) => "mark it `#[context]`".to_owned(),
+    owned_of(&reference.elem)
+}
+
+/// What to take in place of a type that is only borrowed.
+fn owned_of(ty: &Type) -> String {
+    let text = names::type_text(ty);
+    match peeled(ty) {
+        _ if borrows(ty.to_token_stream(), false) => "take an owned type".to_owned(),
+        _ if is_context(ty) => "mark it `#[context]`".to_owned(),
         Type::Path(_) if text == "str" => "take `String`".to_owned(),
         Type::Slice(slice) => format!("take `Vec<{}>`", names::type_text(&slice.elem)),
         Type::TraitObject(_) => "take a type that can be stored, or mark it `#[state]`".to_owned(),
         _ => format!("take `{text}`, or mark it `#[state]` if it is not sent but injected"),
+    }
+}
+
+/// Whether a type is `str`, a slice or a trait object by itself.
+fn is_unsized(ty: &Type) -> bool {
+    match peeled(ty) {
+        Type::Slice(_) | Type::TraitObject(_) => true,
+        ty => names::type_text(ty) == "str",
     }
 }
 
@@ -303,6 +361,9 @@ fn state(parameter: &Parameter, ty: &Type, borrowed: bool, errors: &mut Errors) 
     {
         let message = "state is shared by all handlers: take `&`, and put what changes behind a `Mutex` or an atomic";
         return errors.on(mutability, message);
+    }
+    if let Some(token) = placeholder(ty.to_token_stream()) {
+        return errors.on(token, "state is found by its type: name the type in place of `_`");
     }
     let is_static = matches!(peeled(parameter.ty()), Type::Reference(reference) if reference.lifetime.is_some());
     if is_static || borrows(ty.to_token_stream(), false) {
@@ -345,10 +406,15 @@ fn fields(task: &Task, errors: &mut Errors) {
 }
 
 fn has_word(tokens: TokenStream, word: &str) -> bool {
-    tokens.into_iter().any(|token| match token {
-        TokenTree::Ident(ident) => ident == word,
-        TokenTree::Group(group) => has_word(group.stream(), word),
-        _ => false,
+    find_word(tokens, &[word]).is_some()
+}
+
+/// The first of `words` among the tokens.
+fn find_word(tokens: TokenStream, words: &[&str]) -> Option<Ident> {
+    tokens.into_iter().find_map(|token| match token {
+        TokenTree::Ident(ident) => words.iter().any(|word| ident == word).then_some(ident),
+        TokenTree::Group(group) => find_word(group.stream(), words),
+        _ => None,
     })
 }
 
@@ -368,14 +434,45 @@ fn borrows(tokens: TokenStream, static_references: bool) -> bool {
     })
 }
 
-/// Whether the function is a method, beside which no items can be put.
+/// Whether the function is a method or an associated function, beside which no items can be put.
 pub(crate) fn is_method(task: &Task) -> bool {
-    task.function.sig.receiver().is_some()
+    of_an_impl(task).is_some()
+}
+
+/// Whether a type holds a `_`, which the compiler would have to infer.
+pub(crate) fn is_inferred(ty: TokenStream) -> bool {
+    placeholder(ty).is_some()
+}
+
+/// The `_` in a type; that of `'_` is none.
+fn placeholder(ty: TokenStream) -> Option<Ident> {
+    let mut in_lifetime = false;
+    ty.into_iter().find_map(|token| match token {
+        TokenTree::Ident(ident) => (ident == "_" && !in_lifetime).then_some(ident),
+        TokenTree::Group(group) => placeholder(group.stream()),
+        TokenTree::Punct(punct) => {
+            in_lifetime = punct.as_char() == '\'';
+            None
+        }
+        TokenTree::Literal(_) => None,
+    })
+}
+
+/// Whether the compiler refuses the function for a mistake that is reported here already.
+pub(crate) fn compiler_refuses(task: &Task) -> bool {
+    let refused = |ty: &Type| is_inferred(ty.to_token_stream()) || is_unsized(ty);
+    is_inferred(task.output())
+        || task.parameters.iter().any(|parameter| refused(parameter.ty()))
+        || names_of_parameters(task).any(|(_, is_second)| is_second)
 }
 
 /// Whether the type of a parameter can stand in items of its own: outside of the function its generics and lifetimes
 /// mean nothing.
 pub(crate) fn stands_alone(task: &Task, parameter: &Parameter) -> bool {
     let ty = parameter.ty().to_token_stream();
-    task.function.sig.generics.params.is_empty() && !borrows(ty.clone(), false) && !has_word(ty, "impl")
+    task.function.sig.generics.params.is_empty()
+        && !borrows(ty.clone(), false)
+        && !has_word(ty.clone(), "impl")
+        && !is_inferred(ty)
+        && !is_unsized(parameter.ty())
 }

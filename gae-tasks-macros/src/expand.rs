@@ -74,13 +74,13 @@ fn or_else<'a>(docs: impl Iterator<Item = &'a syn::Attribute>, doc: &str) -> Tok
 
 fn block(task: &Task) -> TokenStream {
     let parts = [
+        task.import(),
         inherent(task),
         kind(task),
         impl_task(task),
         impl_args(task),
         bounds::checks(task),
         run(task),
-        registration(task),
     ];
     parts.into_iter().collect()
 }
@@ -135,6 +135,7 @@ fn impl_task(task: &Task) -> TokenStream {
     let (door, args, name, queues) = (&task.door, &task.args, &task.name, &task.settings.queues);
     let output = task.output();
     let output = quote_spanned!(output.span()=> type Output = #output;);
+    let registration = registration(task);
     quote! {
         #[automatically_derived]
         impl #door::Task for #name {
@@ -143,7 +144,7 @@ fn impl_task(task: &Task) -> TokenStream {
             type Args = #args;
             #output
             fn registration() -> &'static #door::Registration {
-                &__REGISTRATION
+                #registration
             }
         }
     }
@@ -262,9 +263,7 @@ fn registration(task: &Task) -> TokenStream {
         #door::Location { file: ::core::file!(), line: ::core::line!(), column: ::core::column!() }
     };
     quote! {
-        #[#door::linkme::distributed_slice(#door::REGISTRATIONS)]
-        #[linkme(crate = #door::linkme)]
-        static __REGISTRATION: #door::Registration = #door::Registration {
+        #door::register!(#door::Registration {
             kind: __KIND,
             aliases: &[#(#aliases),*],
             shape: #door::Shape::of_types(&[#(#types),*]),
@@ -274,7 +273,7 @@ fn registration(task: &Task) -> TokenStream {
             states: &[#(#door::StateType::of::<#states>()),*],
             location: #location,
             run: __run,
-        };
+        })
     }
 }
 

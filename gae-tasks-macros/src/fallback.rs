@@ -12,10 +12,30 @@ use crate::names;
 
 /// The errors and whatever keeps call sites quiet.
 pub(crate) fn expand(task: &Task, error: &syn::Error) -> TokenStream {
-    let (function, errors) = (&task.function, error.to_compile_error());
+    let errors = error.to_compile_error();
+    let function = match check::compiler_refuses(task) {
+        true => stub(task),
+        false => task.function.to_token_stream(),
+    };
     // No items can stand beside a method.
     let items = (!check::is_method(task)).then(|| items(task));
     quote!(#function #errors #items)
+}
+
+/// A function that is called like the user's, in place of one that the compiler refuses for the same mistake as we do.
+fn stub(task: &Task) -> TokenStream {
+    let (cfgs, vis, sig) = (task.cfgs(), &task.function.vis, &task.function.sig);
+    let (asyncness, name) = (&sig.asyncness, &sig.ident);
+    let parameters = task.parameters.iter().map(|parameter| match check::stands_alone(task, parameter) {
+        true => parameter.ty().to_token_stream(),
+        false => quote!(impl ::core::marker::Sized),
+    });
+    let output = (!check::is_inferred(task.output())).then(|| sig.output.to_token_stream());
+    quote! {
+        #(#cfgs)*
+        #[allow(dead_code, deprecated, missing_docs, private_interfaces)]
+        #vis #asyncness fn #name(#(_: #parameters),*) #output { loop {} }
+    }
 }
 
 /// A field of the inert args, and the type parameter that stands for its type where that cannot be repeated.
@@ -82,8 +102,9 @@ fn has_marker(task: &Task) -> bool {
 }
 
 fn block(task: &Task, fields: &[Field<'_>], args: &Ident, generics: &[&Ident]) -> TokenStream {
-    let (door, vis, name) = (&task.door, &task.function.vis, &task.name);
+    let (door, vis, name, import) = (&task.door, &task.function.vis, &task.name, task.import());
     let on_args = quote! {
+        #import
         impl<#(#generics),*> #args<#(#generics),*> {
             #vis fn defer(self) -> #door::Defer { loop {} }
         }

@@ -2,11 +2,12 @@
 //!
 //! A half-typed body still expands, so editors keep completing in it, and long bodies cost nothing.
 
-use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
+use syn::ext::IdentExt;
 use syn::parse::discouraged::Speculative;
-use syn::parse::{Parse, ParseStream};
-use syn::{Attribute, FnArg, Signature, Visibility};
+use syn::parse::{ParseStream, Parser};
+use syn::{Attribute, FnArg, LitStr, Signature, Token, Visibility};
 
 /// The user's function.
 pub(crate) struct Function {
@@ -17,16 +18,39 @@ pub(crate) struct Function {
     body: Group,
 }
 
-impl Parse for Function {
-    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+/// Why tokens are no function that can be a task.
+pub(crate) enum NoFunction {
+    /// The attribute stands on something else.
+    Other(syn::Error),
+    /// It is a function whose signature cannot be read: the compiler reports it, at the same place and better.
+    Broken,
+}
+
+impl Function {
+    /// Reads the function below the attribute.
+    pub(crate) fn parse(item: TokenStream) -> Result<Self, NoFunction> {
+        let mut broken = false;
+        let read = |input: ParseStream<'_>| Self::read(input, &mut broken);
+        read.parse2(item).map_err(|error| if broken { NoFunction::Broken } else { NoFunction::Other(error) })
+    }
+
+    /// What stands between the braces.
+    pub(crate) fn body(&self) -> TokenStream {
+        self.body.stream()
+    }
+
+    fn read(input: ParseStream<'_>, broken: &mut bool) -> syn::Result<Self> {
         let attrs = input.call(Attribute::parse_outer)?;
         let vis = input.parse()?;
         let ahead = input.fork();
-        let Ok(sig) = ahead.parse::<Signature>() else { return Err(no_function(input)) };
+        let Ok(sig) = ahead.parse::<Signature>() else {
+            *broken = begins_as_function(input);
+            return Err(input.error("`#[deferred]` goes on a function, `async fn` or `fn`: move it there"));
+        };
         input.advance_to(&ahead);
-        match input.parse::<TokenTree>() {
-            Ok(TokenTree::Group(body)) if body.delimiter() == Delimiter::Brace => Ok(Self { attrs, vis, sig, body }),
-            _ => Err(syn::Error::new_spanned(
+        match input.parse().ok().and_then(body) {
+            Some(body) => Ok(Self { attrs, vis, sig, body }),
+            None => Err(syn::Error::new_spanned(
                 &sig,
                 "`#[deferred]` needs a function with a body: put it on a free function",
             )),
@@ -34,8 +58,30 @@ impl Parse for Function {
     }
 }
 
-fn no_function(input: ParseStream<'_>) -> syn::Error {
-    input.error("`#[deferred]` goes on a function, `async fn` or `fn`: move it there")
+/// Whether qualifiers of functions and then `fn` come next.
+fn begins_as_function(input: ParseStream<'_>) -> bool {
+    let ahead = input.fork();
+    while !ahead.is_empty() && !ahead.peek(Token![fn]) {
+        let qualifier = ahead.call(Ident::parse_any).map(|word| word.to_string());
+        let is_qualifier = qualifier.is_ok_and(|word| ["const", "async", "unsafe", "extern"].contains(&word.as_str()));
+        if !is_qualifier && ahead.parse::<LitStr>().is_err() {
+            return false;
+        }
+    }
+    ahead.peek(Token![fn])
+}
+
+/// The braces of a body; those that are the `$body:block` of a macro stand in an invisible group.
+fn body(token: TokenTree) -> Option<Group> {
+    let TokenTree::Group(group) = token else { return None };
+    match group.delimiter() {
+        Delimiter::Brace => Some(group),
+        Delimiter::None => {
+            let mut inner = group.stream().into_iter();
+            inner.next().filter(|_| inner.next().is_none()).and_then(body)
+        }
+        _ => None,
+    }
 }
 
 impl ToTokens for Function {

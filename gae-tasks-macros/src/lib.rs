@@ -17,7 +17,7 @@ use proc_macro::TokenStream;
 use quote::quote;
 
 use crate::check::Errors;
-use crate::item::Function;
+use crate::item::{Function, NoFunction};
 use crate::model::Task;
 
 // Documented in gae-tasks: examples here would need that crate, and what a proc macro depends on is built apart from all
@@ -33,7 +33,7 @@ fn expansion(attribute: proc_macro2::TokenStream, item: proc_macro2::TokenStream
     let mut errors = Errors::default();
     let attribute = args::Attribute::parse(attribute, &mut errors);
     let settings = check::settings(&attribute, &mut errors);
-    match syn::parse2::<Function>(item.clone()) {
+    match Function::parse(item.clone()) {
         Ok(function) => {
             let task = Task::new(&attribute, settings, function);
             check::function(&task, &mut errors);
@@ -42,8 +42,10 @@ fn expansion(attribute: proc_macro2::TokenStream, item: proc_macro2::TokenStream
                 Err(error) => fallback::expand(&task, &error),
             }
         }
-        Err(error) => {
-            errors.push(error);
+        Err(no_function) => {
+            if let NoFunction::Other(error) = no_function {
+                errors.push(error);
+            }
             let errors = errors.finish().err().map(|error| error.to_compile_error());
             quote!(#item #errors)
         }
@@ -99,6 +101,21 @@ mod tests {
     fn a_body_that_is_half_typed_still_expands() {
         let expanded = expansion(quote!(), quote!(async fn send() { let x = foo. })).to_string();
         assert!(expanded.contains("let x = foo .") && !expanded.contains("compile_error"));
+    }
+
+    #[test]
+    fn the_crate_is_looked_for_once_and_its_key_is_named() {
+        for queue in ["emails", "broken_"] {
+            let expanded = expansion(
+                quote!(queue = #queue),
+                quote!(
+                    async fn send(id: u64, #[state] db: &Db) -> Result<(), Error> {}
+                ),
+            );
+            let expanded = expanded.to_string();
+            assert_eq!(expanded.matches(":: gae_tasks").count(), 1, "{expanded}");
+            assert!(expanded.contains("add_crate_eq_path_if_gae_tasks_is_renamed ! { }"), "{expanded}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens, quote};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
 use syn::{Attribute, Expr, FnArg, Lit, Meta, Pat, PatType, Path, ReturnType, Token, Type, parse_quote};
@@ -21,8 +21,10 @@ pub(crate) struct Task {
     /// The name of the args struct.
     pub(crate) args: Ident,
     pub(crate) derives: Vec<Path>,
-    /// The path of the module that generated code may name.
+    /// The name, within the `const` block, of the module that generated code may name.
     pub(crate) door: TokenStream,
+    /// Where the crate is looked for that has the door, if the user says.
+    krate: Option<Path>,
     pub(crate) parameters: Vec<Parameter>,
 }
 
@@ -57,7 +59,6 @@ impl Task {
     /// The task that is meant, even where rules are broken: [`crate::check`] tells, and the fallback needs it.
     pub(crate) fn new(attribute: &args::Attribute, settings: Settings, function: Function) -> Self {
         let ident = &function.sig.ident;
-        let krate = attribute.krate.clone().unwrap_or_else(|| parse_quote!(::gae_tasks));
         let typed = function.sig.inputs.iter().filter_map(|input| match input {
             FnArg::Typed(parameter) => Some(parameter),
             FnArg::Receiver(_) => None,
@@ -67,7 +68,8 @@ impl Task {
             name: attribute.task.clone().unwrap_or_else(|| ident.clone()),
             args: attribute.args.name.clone().unwrap_or_else(|| names::args_of(ident)),
             derives: attribute.args.derives.clone(),
-            door: quote!(#krate::__private),
+            door: quote!(__door),
+            krate: attribute.krate.clone(),
             parameters: parameters(typed),
             function,
         }
@@ -87,6 +89,23 @@ impl Task {
             Role::State { ty, .. } => Some(&**ty),
             _ => None,
         })
+    }
+
+    /// Imports the door: the one place where its path is written, so that a path that leads nowhere is one error.
+    pub(crate) fn import(&self) -> TokenStream {
+        let door = &self.door;
+        if let Some(krate) = &self.krate {
+            // All of it at the user's path, where the compiler reports what it does not find.
+            let here = krate.segments.last().map_or_else(Span::call_site, Spanned::span);
+            return quote_spanned!(here=> use #krate::__private as __door;);
+        }
+        // The text of the compiler's error cannot be chosen, but it names the macro in which it arises.
+        quote! {
+            macro_rules! add_crate_eq_path_if_gae_tasks_is_renamed {
+                () => { use ::gae_tasks::__private as #door; };
+            }
+            add_crate_eq_path_if_gae_tasks_is_renamed! {}
+        }
     }
 
     /// What the function returns.

@@ -149,11 +149,29 @@ impl TaskOutput for () {
     }
 }
 
-#[diagnostic::do_not_recommend]
-impl<T, E: Into<BoxError>> TaskOutput for Result<T, E> {
+impl<T, E: TaskError> TaskOutput for Result<T, E> {
     type Error = E;
     fn into_result(self) -> Result<(), Unboxed<E>> {
-        self.map(drop).map_err(|error| Unboxed { error, boxed: E::into })
+        self.map(drop).map_err(|error| Unboxed { error, boxed: E::boxed })
+    }
+}
+
+/// What a task may fail with.
+#[diagnostic::on_unimplemented(
+    message = "a task cannot fail with `{Self}`",
+    label = "its error type, `{Self}`, does not turn into `Box<dyn Error + Send + Sync>`",
+    note = "implement `std::error::Error` for it, with `Send + Sync` fields (`thiserror` helps), or return \
+            `anyhow::Error`, `String` or `Box<dyn Error + Send + Sync>`"
+)]
+pub trait TaskError {
+    /// The error, as the storage and the log have it.
+    fn boxed(self) -> BoxError;
+}
+
+#[diagnostic::do_not_recommend]
+impl<E: Into<BoxError>> TaskError for E {
+    fn boxed(self) -> BoxError {
+        self.into()
     }
 }
 

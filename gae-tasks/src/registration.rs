@@ -19,6 +19,21 @@ pub static GAE_TASKS_REGISTRATIONS_0_1: [Registration];
 
 pub use GAE_TASKS_REGISTRATIONS_0_1 as REGISTRATIONS;
 
+/// Adds a registration, and refers to it.
+///
+/// A macro of its own: where generated code does not find this crate, this call is silent beside the one error about that,
+/// while the attributes in it would be errors too.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __register {
+    ($registration:expr) => {{
+        #[$crate::__private::linkme::distributed_slice($crate::__private::REGISTRATIONS)]
+        #[linkme(crate = $crate::__private::linkme)]
+        static __REGISTRATION: $crate::__private::Registration = $registration;
+        &__REGISTRATION
+    }};
+}
+
 /// What generated code says of one task function.
 pub struct Registration {
     /// The kind it is deferred as.

@@ -1,0 +1,6 @@
+use gae_tasks::deferred;
+
+#[deferred]
+async unsafe fn 5(user: u64) {}
+
+fn main() {}

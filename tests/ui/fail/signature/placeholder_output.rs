@@ -1,0 +1,8 @@
+use gae_tasks::deferred;
+
+#[deferred]
+async fn store() -> Result<_, String> {
+    Ok(())
+}
+
+fn main() {}
