@@ -25,6 +25,8 @@ use crate::task_type::Task;
 #[derive(Debug, Clone, Default)]
 pub struct Registry {
     registrations: Vec<&'static Registration>,
+    /// Tasks that were taken out, as a worker lacks the state they need.
+    withheld: Vec<&'static Registration>,
     lookup: OnceLock<Arc<HashMap<&'static str, &'static Registration>>>,
 }
 
@@ -66,7 +68,13 @@ impl Registry {
     }
 
     fn of(registrations: Vec<&'static Registration>) -> Self {
-        Self { registrations, lookup: OnceLock::new() }
+        Self { registrations, withheld: Vec::new(), lookup: OnceLock::new() }
+    }
+
+    /// These tasks without those that `withheld` names: tasks of theirs wait, and the reports of them give the reason.
+    pub(crate) fn withholding(&self, withheld: impl Fn(&Registration) -> bool) -> Self {
+        let (withheld, kept) = self.registrations.iter().partition(|registration| withheld(registration));
+        Self { withheld, ..Self::of(kept) }
     }
 
     fn only(self, keep: impl Fn(&Registration) -> bool) -> Self {
@@ -103,8 +111,8 @@ impl Registry {
         routes.collect()
     }
 
-    /// Everything that keeps these tasks from being run with `states`.
-    pub(crate) fn problems(&self, states: &States) -> Vec<String> {
+    /// Everything that keeps those of these tasks which a consumer `meets` from being run with `states`.
+    pub(crate) fn problems(&self, states: &States, meets: &dyn Fn(&Registration) -> bool) -> Vec<String> {
         let mut problems = Vec::new();
         if self.registrations.is_empty() {
             problems.push(
@@ -113,26 +121,23 @@ impl Registry {
                     .to_owned(),
             );
         }
-        problems.extend(self.duplicates());
-        problems.extend(self.registrations.iter().flat_map(|registration| self.problems_of(registration, states)));
+        problems.extend(self.duplicates(meets));
+        let met = self.registrations.iter().filter(|registration| meets(registration));
+        problems.extend(met.flat_map(|registration| self.problems_of(registration, states)));
         problems
     }
 
-    fn duplicates(&self) -> Vec<String> {
+    fn duplicates(&self, meets: &dyn Fn(&Registration) -> bool) -> Vec<String> {
         let mut first: HashMap<&str, &Registration> = HashMap::new();
         let mut problems = Vec::new();
         for registration in &self.registrations {
             for kind in registration.kinds() {
                 match first.get(kind) {
                     None => _ = first.insert(kind, registration),
-                    Some(other) if std::ptr::eq(*other, *registration) => problems.push(format!(
-                        "the task `{kind}` at {} has its own kind as an alias: remove it",
-                        registration.location
-                    )),
-                    Some(other) => problems.push(format!(
-                        "two tasks are of kind `{kind}`, at {} and at {}: give one another `name = \"..\"`",
-                        other.location, registration.location
-                    )),
+                    Some(other) if meets(other) || meets(registration) => {
+                        problems.push(duplicate(kind, other, registration));
+                    }
+                    Some(_) => {}
                 }
             }
         }
@@ -143,16 +148,16 @@ impl Registry {
     pub(crate) fn problems_of(&self, registration: &Registration, states: &States) -> Vec<String> {
         let missing = registration.states.iter().filter(|state| !states.has((state.id)()));
         let problem = |state: &StateType| {
-            let there = match states.type_names() {
-                names if names.is_empty() => "it has none".to_owned(),
+            let (wanted, given) = ((state.name)(), states.type_names());
+            let there = match &*given {
+                [] => "it has none".to_owned(),
                 names => format!("it has {}", names.join(", ")),
             };
             format!(
-                "task `{}` at {} takes state of type `{}`, which the client lacks ({there}): add `.state(..)` to its \
-                 builder",
+                "task `{}` at {} takes state of type `{wanted}`, which the client lacks ({there}): {}",
                 registration.kind,
                 registration.location,
-                (state.name)(),
+                advice(wanted, &given),
             )
         };
         missing.map(problem).collect()
@@ -166,6 +171,13 @@ impl Registry {
                 registration.location, registration.shape
             );
         }
+        if let Some(registration) = self.withheld.iter().find(|registration| registration.kinds().any(|k| k == kind)) {
+            return format!(
+                "task `{kind}` at {} takes state that the client of this worker lacks, and its own queues are not among \
+                 those that the worker serves: add `.state(..)` to the client's builder",
+                registration.location
+            );
+        }
         let moved = self.kinds().find(|known| without_crate(known) == without_crate(kind));
         let hint = match moved {
             Some(known) => {
@@ -176,6 +188,39 @@ impl Registry {
         };
         format!("no task of kind `{kind}` is registered in this program{hint}")
     }
+}
+
+/// Why two registrations have one kind, and what to do.
+fn duplicate(kind: &str, first: &Registration, second: &Registration) -> String {
+    let (first_at, second_at) = (first.location, second.location);
+    if std::ptr::eq(first, second) {
+        format!("the task `{kind}` at {second_at} has its own kind as an alias: remove it")
+    } else if first_at == second_at {
+        format!(
+            "the task `{kind}` at {second_at} is registered twice, as its module is compiled twice: is there the same \
+             `mod ..;` in `main.rs` and in `lib.rs`? keep that of the library, and `use` it in `main.rs`"
+        )
+    } else {
+        format!("two tasks are of kind `{kind}`, at {first_at} and at {second_at}: give one another `name = \"..\"`")
+    }
+}
+
+/// How the client gets a state of the type `wanted`, beside what it was `given`.
+fn advice(wanted: &str, given: &[&str]) -> String {
+    const ARC: &str = "alloc::sync::Arc<";
+    let inner = wanted.strip_prefix(ARC).and_then(|name| name.strip_suffix('>'));
+    if let Some(inner) = inner.filter(|inner| given.contains(inner)) {
+        return format!("give its builder the `{inner}` in an `Arc`, or let the task take `&{}`", last_segment(inner));
+    }
+    if given.iter().any(|name| name.strip_prefix(ARC).and_then(|name| name.strip_suffix('>')) == Some(wanted)) {
+        return format!("let the task take `&Arc<{}>`, or give the builder the value without its `Arc`", last_segment(wanted));
+    }
+    "add `.state(..)` to its builder".to_owned()
+}
+
+/// A type's name without its path, if it has no parameters.
+fn last_segment(name: &str) -> &str {
+    if name.contains('<') { name } else { name.rsplit("::").next().unwrap_or(name) }
 }
 
 /// A kind without the segment of its crate.

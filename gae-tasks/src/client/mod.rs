@@ -133,9 +133,14 @@ impl Client {
 
     /// Everything that keeps this client's tasks from being run.
     pub(crate) fn problems(&self) -> Vec<String> {
-        let mut problems = self.0.registry.problems(&self.0.states);
+        self.problems_among(|_| true)
+    }
+
+    /// Everything that keeps those of this client's tasks from being run which a consumer `meets`.
+    pub(crate) fn problems_among(&self, meets: impl Fn(&Registration) -> bool) -> Vec<String> {
+        let mut problems = self.0.registry.problems(&self.0.states, &meets);
         let limits = &self.0.capabilities;
-        for registration in self.0.registry.registrations() {
+        for registration in self.0.registry.registrations().iter().filter(|registration| meets(registration)) {
             let in_range = |deadline: &Duration| (limits.min_deadline..=limits.max_deadline).contains(deadline);
             if let Some(deadline) = registration.deadline.filter(|deadline| !in_range(deadline)) {
                 problems.push(format!(
@@ -147,6 +152,15 @@ impl Client {
         problems
     }
 
+    /// This client's tasks without those whose state it lacks.
+    fn runnable(&self) -> Arc<Registry> {
+        let lacks = |registration: &Registration| !self.0.registry.problems_of(registration, &self.0.states).is_empty();
+        match self.0.registry.registrations().iter().any(|registration| lacks(registration)) {
+            true => Arc::new(self.0.registry.withholding(lacks)),
+            false => Arc::clone(&self.0.registry),
+        }
+    }
+
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
         &self.0.clock
     }
@@ -155,6 +169,7 @@ impl Client {
         &self.0.suspects
     }
 
+    #[cfg(feature = "push")]
     pub(crate) fn shared_registry(&self) -> &Arc<Registry> {
         &self.0.registry
     }

@@ -25,7 +25,7 @@ const MAX_CONCURRENCY: usize = 100_000;
 /// Storage errors never end it: it reports them, waits a little, and goes on.
 ///
 /// # Errors
-/// The `.await` fails at once, with every problem named, if the registered tasks cannot be run
+/// The `.await` fails at once, with every problem named, if the registered tasks of its queues cannot be run
 /// ([`Error::Misconfigured`]), or if the backend calls handlers over HTTP ([`Error::Unsupported`]).
 ///
 /// ```standalone_crate
@@ -170,8 +170,12 @@ impl Worker {
         let client = &self.client;
         let backend = client.capabilities().backend;
         let pull = client.pull().ok_or(Error::Unsupported { backend, what: "workers: it calls handlers over HTTP" })?;
-        let mut problems = client.problems();
-        let queues = self.served_queues(&mut problems);
+        let mut misnamed = Vec::new();
+        let queues = self.served_queues(&mut misnamed);
+        // What a misspelt queue was to be is not known: any task may be of it.
+        let serves = |queue: &QueueName| !misnamed.is_empty() || queues.contains(queue);
+        let mut problems = client.problems_among(|registration| client.queues_of(registration).iter().any(serves));
+        problems.extend(misnamed);
         if queues.is_empty() && problems.is_empty() {
             problems.push("the worker has no queues: name at least one in `.queues([..])`".to_owned());
         }
@@ -180,7 +184,7 @@ impl Worker {
         Ok(Plan {
             pull: Arc::clone(pull),
             clock: Arc::clone(client.clock()),
-            registry: Arc::clone(client.shared_registry()),
+            registry: client.runnable(),
             dispatcher: client.dispatcher(),
             queues: Arc::new(queues),
             concurrency: self.concurrency,

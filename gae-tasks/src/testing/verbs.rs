@@ -31,11 +31,12 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::TaskFailed`] with the handler's error at the first failure, which is recorded as a worker does: the
-    /// task is scheduled again or a dead letter, and `drain` may be called again.
+    /// task is scheduled again or a dead letter, and `drain` may be called again. [`Error::Misconfigured`] if tasks of the
+    /// kinds that are stored cannot be run; what the others need does not matter.
     pub async fn drain(&self) -> Result<usize, Error> {
-        no_problems(self.problems())?;
         let backend = self.capabilities().backend;
         let pull = self.pull().ok_or(Error::Unsupported { backend, what: "`drain`: it calls handlers over HTTP" })?;
+        self.check_stored().await?;
         let routes = Routes::Only(Arc::new(self.registry().routes().into_iter().collect()));
         let mut attempts = 0;
         loop {
@@ -57,7 +58,27 @@ impl Client {
         self.drain().await
     }
 
+    /// Fails, with every problem named, if tasks of the kinds that are stored cannot be run.
+    async fn check_stored(&self) -> Result<(), Error> {
+        let lines = self.stats_by_route().await?;
+        let stored: BTreeSet<_> =
+            lines.iter().filter(|line| line.stats.open() > 0).map(|line| line.route.kind().as_str()).collect();
+        no_problems(self.problems_among(|registration| registration.kinds().any(|kind| stored.contains(kind))))
+    }
+
+    /// Fails if `task`, which another may have deferred just now, cannot be run, and gives it back.
+    async fn check_leased(&self, pull: &Arc<dyn Pull>, task: &LeasedTask) -> Result<(), Error> {
+        let kind = task.spec.kind.as_str();
+        let problems = self.problems_among(|registration| registration.kinds().any(|known| known == kind));
+        if !problems.is_empty() {
+            let given_back = vec![Settlement::new(task.lease, Verdict::Release)];
+            pull.settle(Settle::new(self.clock().now(), given_back)).await?;
+        }
+        no_problems(problems)
+    }
+
     async fn attempt(&self, pull: &Arc<dyn Pull>, task: LeasedTask) -> Result<(), Error> {
+        self.check_leased(pull, &task).await?;
         let started = self.clock().wall();
         let Some((registration, outcome)) = self.attempt_leased(&task).await else { return Ok(()) };
         let kind = task.spec.kind.to_string();

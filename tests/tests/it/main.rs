@@ -2,6 +2,7 @@
 
 mod asserts;
 mod client;
+mod consumers;
 mod fuzz;
 mod hardships;
 mod logs;
