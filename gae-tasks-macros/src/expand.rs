@@ -55,14 +55,46 @@ fn task_type(task: &Task) -> TokenStream {
     let (name, shared, vis) = (&task.name, task.shared(), &task.function.vis);
     let doc = format!("The task type of the function `{}`.", names::plain(&task.function.sig.ident));
     let docs = or_else(task.summary().into_iter(), &doc);
+    let facts = facts(task);
     quote! {
         #(#shared)*
         #docs
+        #facts
         #[allow(
             dead_code, missing_debug_implementations, non_camel_case_types,
             clippy::all, clippy::pedantic, clippy::exhaustive_enums
         )]
         #vis enum #name {}
+    }
+}
+
+/// Documentation of what the attribute says: kind, queues, deadline and attempts.
+fn facts(task: &Task) -> TokenStream {
+    let settings = &task.settings;
+    let kind = match &settings.kind {
+        Some(kind) => quote!(#kind, "`"),
+        None => {
+            let function = names::plain(&task.function.sig.ident);
+            quote!(::core::module_path!(), "/", #function, "`, each `::` written as `.`")
+        }
+    };
+    let queues: Vec<_> = settings.queues.iter().map(|queue| format!("`{queue}`")).collect();
+    let queues = format!("- Queue: {}", queues.join(", "));
+    let deadline = match settings.deadline {
+        Some(deadline) => format!("- Deadline: {}", humantime::format_duration(deadline)),
+        None => "- Deadline: 10 minutes, the default".to_owned(),
+    };
+    let attempts = match settings.max_attempts {
+        Some(1) => "- Attempts: 1".to_owned(),
+        Some(attempts) => format!("- Attempts: at most {attempts}, fewer where the queue says so"),
+        None => "- Attempts: as many as the queue allows".to_owned(),
+    };
+    quote! {
+        #[doc = ""]
+        #[doc = ::core::concat!("- Kind: `", #kind)]
+        #[doc = #queues]
+        #[doc = #deadline]
+        #[doc = #attempts]
     }
 }
 

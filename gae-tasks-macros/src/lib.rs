@@ -104,6 +104,29 @@ mod tests {
     }
 
     #[test]
+    fn the_docs_of_the_task_type_say_what_the_attribute_does() {
+        let docs = |attribute| {
+            let item = quote!(
+                fn send() {}
+            );
+            let file: syn::File = syn::parse2(expansion(attribute, item)).unwrap();
+            let task_type = file.items.iter().find_map(|item| match item {
+                Item::Enum(item) => Some(item.attrs.iter().map(|attr| attr.to_token_stream().to_string())),
+                _ => None,
+            });
+            task_type.unwrap().collect::<String>()
+        };
+        let all = docs(quote!(queues = ["a", "b"], name = "shop/send", deadline = "90s", max_attempts = 5));
+        for fact in ["\"shop/send\" , \"`\"", "- Queue: `a`, `b`", "- Deadline: 1m 30s", "- Attempts: at most 5"] {
+            assert!(all.contains(fact), "{fact}: {all}");
+        }
+        let none = docs(quote!());
+        for fact in ["module_path ! () , \"/\" , \"send\"", "- Queue: `default`", "10 minutes", "the queue allows"] {
+            assert!(none.contains(fact), "{fact}: {none}");
+        }
+    }
+
+    #[test]
     fn the_crate_is_looked_for_once_and_its_key_is_named() {
         for queue in ["emails", "broken_"] {
             let expanded = expansion(
