@@ -9,6 +9,10 @@ target=${CARGO_TARGET_DIR:-target}/linking
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 passed=0 failed=0
+# Flags of the program alone, whatever it is built with.
+always=()
+# Where a program with a dynamic standard library finds it.
+export LD_LIBRARY_PATH=$(rustc --print target-libdir)${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 
 # Registrations stand in our own crates, so the others are built once, without optimisation, where that is possible. With
 # a target named, the macros are built once for all settings.
@@ -21,7 +25,7 @@ build=(
 
 # check WHAT PROFILE LINKER [SETTING=VALUE ..]: the settings are those of the release profile.
 check() {
-  local what=$1 profile=$2 linker=$3 log=$scratch/log flags=()
+  local what=$1 profile=$2 linker=$3 log=$scratch/log flags=("${always[@]}")
   shift 3
   if [ "$linker" != default ]; then
     flags=(-C "link-arg=-fuse-ld=$linker")
@@ -62,6 +66,9 @@ all() {
 }
 all "debug" dev
 all "release" release
+always=(-C prefer-dynamic)
+all "debug, prefer-dynamic" dev
+always=()
 all "codegen-units = 1" release CODEGEN_UNITS=1
 # What is never used is dropped at any level above 0; the last line has all that users set for a small program.
 all "thin LTO" release LTO=thin OPT_LEVEL=1

@@ -105,15 +105,8 @@ fn or_else<'a>(docs: impl Iterator<Item = &'a syn::Attribute>, doc: &str) -> Tok
 }
 
 fn block(task: &Task) -> TokenStream {
-    let parts = [
-        task.import(),
-        inherent(task),
-        kind(task),
-        impl_task(task),
-        impl_args(task),
-        bounds::checks(task),
-        run(task),
-    ];
+    let parts =
+        [task.import(), inherent(task), kind(task), impl_task(task), impl_args(task), bounds::checks(task), run(task)];
     parts.into_iter().collect()
 }
 

@@ -61,7 +61,26 @@ pub struct Defer {
 }
 
 impl Defer {
-    #[doc(hidden)]
+    /// A call with these args: what `args.defer()` gives, for code that is generic over the task.
+    ///
+    /// ```
+    /// use gae_tasks::{Client, Defer, Task, deferred};
+    ///
+    /// /// Defers a call of whatever task, to run at night.
+    /// pub fn later<T: Task>(args: T::Args) -> Defer {
+    ///     Defer::new(&args).queue("night")
+    /// }
+    ///
+    /// #[deferred]
+    /// async fn clean_up(days: u16) {}
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), gae_tasks::Error> {
+    /// let tasks = Client::open("memory:").await?;
+    /// later::<clean_up>(CleanUpArgs { days: 30 }).on(&tasks).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn new<A: Args>(args: &A) -> Self {
         Self {
             registration: A::Task::registration(),

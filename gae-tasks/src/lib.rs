@@ -1,6 +1,12 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(target_family = "wasm")]
+compile_error!(
+    "gae-tasks does not support WebAssembly: tasks are registered by the linker, and run on threads. It is for Linux, \
+     macOS, Windows and other systems with threads; put what a browser shares with it into a crate of its own"
+);
+
 // vocabulary
 mod attributes;
 #[cfg(any(feature = "push", feature = "cloud-tasks"))]

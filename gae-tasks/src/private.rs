@@ -13,7 +13,8 @@ pub use crate::__register as register;
 pub use crate::defer::Defer;
 pub use crate::handler::{
     Call, CallError, DowncastRef, Moved, MovedOther, MovedSend, Probe, ProbeAsRef, ProbeNothing, Returned,
-    ReturnedOther, ReturnedOutput, Run, TaskError, TaskOutput, Unboxed, Work, downcast_intent, failed, output, parameter,
+    ReturnedOther, ReturnedOutput, Run, TaskError, TaskOutput, Unboxed, Work, downcast_intent, failed, output,
+    parameter,
 };
 pub use crate::outcome::Outcome;
 pub use crate::payload::{Decoder, Described, DescribedDebug, DescribedOther, Encoder, UnreadableError};

@@ -213,7 +213,10 @@ fn advice(wanted: &str, given: &[&str]) -> String {
         return format!("give its builder the `{inner}` in an `Arc`, or let the task take `&{}`", last_segment(inner));
     }
     if given.iter().any(|name| name.strip_prefix(ARC).and_then(|name| name.strip_suffix('>')) == Some(wanted)) {
-        return format!("let the task take `&Arc<{}>`, or give the builder the value without its `Arc`", last_segment(wanted));
+        return format!(
+            "let the task take `&Arc<{}>`, or give the builder the value without its `Arc`",
+            last_segment(wanted)
+        );
     }
     "add `.state(..)` to its builder".to_owned()
 }
@@ -228,13 +231,7 @@ fn without_crate(kind: &str) -> &str {
     kind.split_once(['.', '/']).map_or(kind, |(_, rest)| rest)
 }
 
-/// Links crates whose tasks this program must be able to run, though it mentions nothing else of them.
-///
-/// The linker leaves out a dependency that is never mentioned, and with it the tasks it registers.
-///
-/// ```text
-/// gae_tasks::link!(billing, emails);
-/// ```
+#[doc = include_str!("docs/linking.md")]
 #[macro_export]
 macro_rules! link {
     ($($krate:ident),+ $(,)?) => {

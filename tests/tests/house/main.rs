@@ -149,6 +149,12 @@ fn the_slice_of_registrations_is_named_after_the_version() {
 }
 
 #[test]
+fn where_there_is_no_linker_to_register_tasks_the_crate_says_so_first() {
+    let (before, _) = SOURCES["lib.rs"].split_once("mod attributes;").expect("the first module");
+    assert!(before.contains("#[cfg(target_family = \"wasm\")]\ncompile_error!(\n"), "{before}");
+}
+
+#[test]
 fn the_door_only_re_exports() {
     for line in SOURCES["private.rs"].lines().filter(|line| !line.is_empty() && !line.starts_with("//")) {
         let is_part_of_a_use = line.starts_with("pub use ") || line.starts_with("    ") || line == "};";

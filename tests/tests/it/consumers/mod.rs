@@ -109,7 +109,10 @@ async fn a_module_that_is_compiled_twice_is_told_of_as_such() {
     let tasks = Client::builder().registry(Registry::linked().in_queues(["twice"])).open("memory:").await.unwrap();
     let problems = problems(tasks.run(once::twice::defer()).await);
     assert_eq!(problems.len(), 1, "{problems:#?}");
-    assert!(problems[0].contains("consumers/twice.rs:4:") && problems[0].contains("`mod ..;` in `main.rs`"), "{problems:#?}");
+    assert!(
+        problems[0].contains("consumers/twice.rs:4:") && problems[0].contains("`mod ..;` in `main.rs`"),
+        "{problems:#?}"
+    );
     assert_eq!(twice::twice::KIND, "consumers/twice");
     assert_eq!(tasks.stats().await.unwrap().scheduled, 1);
 }

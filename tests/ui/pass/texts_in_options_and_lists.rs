@@ -1,0 +1,14 @@
+use gae_tasks::deferred;
+
+#[deferred]
+async fn work(a: Option<String>, b: Vec<String>) {
+    println!("{a:?}{b:?}");
+}
+
+// Were these parameters `impl Into<_>` or iterators, none of these would infer.
+fn main() {
+    drop(work::defer(None, vec![]));
+    drop(work::defer(Default::default(), Vec::new()));
+    drop(work::defer(Some("a".into()), vec!["a".into(), "b".to_owned()]));
+    drop(work::defer(Some("a").map(Into::into), ["a", "b"].into_iter().map(Into::into).collect()));
+}
