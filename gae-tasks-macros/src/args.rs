@@ -6,7 +6,7 @@ use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
 use syn::{LitInt, LitStr, Path, Token, bracketed, parenthesized};
 
-use crate::check::Errors;
+use crate::errors::Errors;
 use crate::names;
 
 /// What stands in the parentheses of `#[deferred(..)]`.

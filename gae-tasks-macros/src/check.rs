@@ -1,45 +1,18 @@
 //! The rules: what a task may be, every broken one recorded at the user's token with the fix in the text.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
-use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Ident, TokenStream};
 use quote::ToTokens;
-use syn::{FnArg, GenericParam, LitInt, LitStr, Pat, Safety, Signature, Type};
+use syn::{FnArg, GenericParam, LitInt, LitStr, Safety, Signature, Type};
 
 use crate::args::Attribute;
+use crate::errors::Errors;
 use crate::item;
-use crate::model::{Parameter, Role, Settings, Task, peeled};
+use crate::model::{Parameter, Settings, Task};
 use crate::names;
-
-/// The mistakes found so far, so that the user sees all of them at once.
-#[derive(Default)]
-pub(crate) struct Errors(Option<syn::Error>);
-
-impl Errors {
-    /// Records an error at `span`.
-    pub(crate) fn at(&mut self, span: Span, message: impl std::fmt::Display) {
-        self.push(syn::Error::new(span, message));
-    }
-
-    /// Records an error at all of `tokens`.
-    pub(crate) fn on(&mut self, tokens: impl ToTokens, message: impl std::fmt::Display) {
-        self.push(syn::Error::new_spanned(tokens, message));
-    }
-
-    /// Records an error.
-    pub(crate) fn push(&mut self, error: syn::Error) {
-        match &mut self.0 {
-            None => self.0 = Some(error),
-            Some(errors) => errors.combine(error),
-        }
-    }
-
-    /// All that was recorded.
-    pub(crate) fn finish(self) -> syn::Result<()> {
-        self.0.map_or(Ok(()), Err)
-    }
-}
+use crate::parameters::{self, names_of_parameters};
+use crate::tokens::{borrows, find_word, has_word, is_inferred, is_unsized, placeholder};
 
 /// The values of the attribute, each checked against its syntax.
 pub(crate) fn settings(attribute: &Attribute, errors: &mut Errors) -> Settings {
@@ -149,17 +122,7 @@ pub(crate) fn function(task: &Task, errors: &mut Errors) {
     generics(sig, errors);
     output(sig, errors);
     task_names(task, errors);
-    doubled(task, errors);
-    for parameter in &task.parameters {
-        markers(parameter, errors);
-        match &parameter.role {
-            Role::Payload(_) => payload(parameter, errors),
-            Role::State { ty, borrowed } => state(parameter, ty, *borrowed, errors),
-            Role::Context { .. } => context(parameter, errors),
-        }
-    }
-    contexts(task, errors);
-    fields(task, errors);
+    parameters::check(task, errors);
 }
 
 /// The token that shows the function to stand in an `impl`: its `self`, or a `Self`.
@@ -175,24 +138,6 @@ fn of_an_impl(task: &Task) -> Option<TokenStream> {
         find_word(body.clone(), &["Self"]).filter(|_| find_word(body, &["impl", "trait", "struct", "enum"]).is_none())
     });
     word.map(Ident::into_token_stream)
-}
-
-fn doubled(task: &Task, errors: &mut Errors) {
-    for (name, is_second) in names_of_parameters(task) {
-        if is_second {
-            errors.on(name, format!("`{name}` is the name of two parameters: rename one"));
-        }
-    }
-}
-
-/// The names of the parameters, each with whether an earlier one has the same.
-fn names_of_parameters(task: &Task) -> impl Iterator<Item = (&Ident, bool)> {
-    let mut seen = HashSet::new();
-    let idents = task.parameters.iter().filter_map(|parameter| match &*parameter.original.pat {
-        Pat::Ident(pat) => Some(&pat.ident),
-        _ => None,
-    });
-    idents.map(move |ident| (ident, !seen.insert(names::plain(ident))))
 }
 
 fn qualifiers(sig: &Signature, errors: &mut Errors) {
@@ -275,187 +220,9 @@ fn task_names(task: &Task, errors: &mut Errors) {
     }
 }
 
-fn markers(parameter: &Parameter, errors: &mut Errors) {
-    for attr in &parameter.original.attrs {
-        let path = attr.path();
-        if (path.is_ident("state") || path.is_ident("context")) && attr.meta.require_path_only().is_err() {
-            let word = path.to_token_stream();
-            errors.on(attr, format!("`#[{word}]` takes no value, the parameter's type says it all: write `#[{word}]`"));
-        } else if path.is_ident("cfg") || path.is_ident("cfg_attr") {
-            errors.on(
-                attr,
-                "a parameter cannot depend on `cfg`, instances would disagree on the payload: put `#[cfg]` on two \
-                 whole functions",
-            );
-        } else if item::is_ours(attr) {
-            errors.on(attr, "`#[deferred]` is not a parameter attribute: a parameter takes `#[state]` or `#[context]`");
-        }
-    }
-    let marked = |word: &&str| parameter.original.attrs.iter().filter(|attr| attr.path().is_ident(word)).count();
-    match ["state", "context"].iter().map(marked).sum() {
-        0 | 1 => {}
-        _ => errors
-            .on(&parameter.original.pat, "this parameter is marked twice: keep one of `#[state]` and `#[context]`"),
-    }
-}
-
-fn payload(parameter: &Parameter, errors: &mut Errors) {
-    match &*parameter.original.pat {
-        Pat::Ident(pat) if pat.by_ref.is_none() && pat.subpat.is_none() => {}
-        Pat::Wild(_) => {}
-        pat => errors.on(
-            pat,
-            "a parameter needs a name, it is a field of the args: name it, and take it apart in the body with `let`",
-        ),
-    }
-    let ty = parameter.ty();
-    if let Some(token) = placeholder(ty.to_token_stream()) {
-        errors.on(token, "the type of a parameter is not inferred: name the type in place of `_`");
-    } else if is_unsized(ty) {
-        errors.on(ty, format!("a task cannot take what has no size of its own: {}", owned_of(ty)));
-    } else if has_word(ty.to_token_stream(), "impl") {
-        errors.on(ty, "a task cannot take `impl Trait`, a stored payload has one type: name the type");
-    } else if is_context(ty) {
-        errors.on(ty, "the context is not sent: mark it `#[context]`");
-    } else if borrows(ty.to_token_stream(), false) {
-        errors.on(ty, format!("a task cannot borrow what it is sent: {}", owned(peeled(ty))));
-    }
-}
-
-fn is_context(ty: &Type) -> bool {
-    names::type_text(ty).rsplit(':').next() == Some("TaskContext")
-}
-
-/// What to take in place of a borrowed type.
-fn owned(ty: &Type) -> String {
-    let Type::Reference(reference) = ty else {
-        return "take owned types in place of references and lifetimes".to_owned();
-    };
-    owned_of(&reference.elem)
-}
-
-/// What to take in place of a type that is only borrowed.
-fn owned_of(ty: &Type) -> String {
-    let text = names::type_text(ty);
-    match peeled(ty) {
-        _ if borrows(ty.to_token_stream(), false) => "take an owned type".to_owned(),
-        _ if is_context(ty) => "mark it `#[context]`".to_owned(),
-        Type::Path(_) if text == "str" => "take `String`".to_owned(),
-        Type::Slice(slice) => format!("take `Vec<{}>`", names::type_text(&slice.elem)),
-        Type::TraitObject(_) => "take a type that can be stored, or mark it `#[state]`".to_owned(),
-        _ => format!("take `{text}`, or mark it `#[state]` if it is not sent but injected"),
-    }
-}
-
-/// Whether a type is `str`, a slice or a trait object by itself.
-fn is_unsized(ty: &Type) -> bool {
-    match peeled(ty) {
-        Type::Slice(_) | Type::TraitObject(_) => true,
-        ty => names::type_text(ty) == "str",
-    }
-}
-
-fn state(parameter: &Parameter, ty: &Type, borrowed: bool, errors: &mut Errors) {
-    if let Type::Reference(reference) = peeled(parameter.ty())
-        && let Some(mutability) = &reference.mutability
-    {
-        let message = "state is shared by all handlers: take `&`, and put what changes behind a `Mutex` or an atomic";
-        return errors.on(mutability, message);
-    }
-    if let Some(token) = placeholder(ty.to_token_stream()) {
-        return errors.on(token, "state is found by its type: name the type in place of `_`");
-    }
-    let is_static = matches!(peeled(parameter.ty()), Type::Reference(reference) if reference.lifetime.is_some());
-    if is_static || borrows(ty.to_token_stream(), false) {
-        errors.on(parameter.ty(), "state is borrowed for one call: take `&T`, without a lifetime, of a type that owns");
-    } else if has_word(ty.to_token_stream(), "impl") {
-        errors.on(ty, "state is found by its type: name the type in place of `impl Trait`");
-    } else if borrowed && matches!(peeled(ty), Type::TraitObject(_) | Type::Slice(_)) || names::type_text(ty) == "str" {
-        let text = names::type_text(peeled(ty)).replace('+', " + ");
-        errors.on(ty, format!("state is found by its sized type: take `&Arc<{text}>`"));
-    }
-}
-
-fn context(parameter: &Parameter, errors: &mut Errors) {
-    if let Type::Reference(reference) = peeled(parameter.ty()) {
-        if let Some(mutability) = &reference.mutability {
-            errors.on(mutability, "the context cannot be changed: take `&TaskContext`");
-        } else if let Some(lifetime) = &reference.lifetime {
-            errors.on(lifetime, "the context is borrowed for one call: take `&TaskContext`, without a lifetime");
-        }
-    }
-}
-
-fn contexts(task: &Task, errors: &mut Errors) {
-    let contexts = task.parameters.iter().filter(|parameter| matches!(parameter.role, Role::Context { .. }));
-    for second in contexts.skip(1) {
-        errors.on(&second.original.pat, "a task has one context: remove this `#[context]` parameter");
-    }
-}
-
-fn fields(task: &Task, errors: &mut Errors) {
-    let ignored = |parameter: &Parameter| !matches!(&*parameter.original.pat, Pat::Ident(_));
-    let of_ignored: Vec<_> = task.payload().filter(|(_, p)| ignored(p)).map(|(field, _)| field).collect();
-    for (field, parameter) in task.payload() {
-        if !ignored(parameter) && of_ignored.iter().any(|other| names::plain(other) == names::plain(field)) {
-            let message =
-                format!("`{field}` is the field of an unnamed parameter: give that one a name, or this one another");
-            errors.at(field.span(), message);
-        }
-    }
-}
-
-fn has_word(tokens: TokenStream, word: &str) -> bool {
-    find_word(tokens, &[word]).is_some()
-}
-
-/// The first of `words` among the tokens.
-fn find_word(tokens: TokenStream, words: &[&str]) -> Option<Ident> {
-    tokens.into_iter().find_map(|token| match token {
-        TokenTree::Ident(ident) => words.iter().any(|word| ident == word).then_some(ident),
-        TokenTree::Group(group) => find_word(group.stream(), words),
-        _ => None,
-    })
-}
-
-/// Whether a type holds a reference or a lifetime; `'static` lifetimes are none, and `static_references` neither are
-/// references of that lifetime.
-fn borrows(tokens: TokenStream, static_references: bool) -> bool {
-    let tokens: Vec<_> = tokens.into_iter().collect();
-    let is_static = |at: usize| {
-        matches!(tokens.get(at), Some(TokenTree::Punct(punct)) if punct.as_char() == '\'')
-            && matches!(tokens.get(at + 1), Some(TokenTree::Ident(ident)) if ident == "static")
-    };
-    tokens.iter().enumerate().any(|(at, token)| match token {
-        TokenTree::Punct(punct) if punct.as_char() == '&' => !(static_references && is_static(at + 1)),
-        TokenTree::Punct(punct) if punct.as_char() == '\'' => !is_static(at),
-        TokenTree::Group(group) => borrows(group.stream(), static_references),
-        _ => false,
-    })
-}
-
 /// Whether the function is a method or an associated function, beside which no items can be put.
 pub(crate) fn is_method(task: &Task) -> bool {
     of_an_impl(task).is_some()
-}
-
-/// Whether a type holds a `_`, which the compiler would have to infer.
-pub(crate) fn is_inferred(ty: TokenStream) -> bool {
-    placeholder(ty).is_some()
-}
-
-/// The `_` in a type; that of `'_` is none.
-fn placeholder(ty: TokenStream) -> Option<Ident> {
-    let mut in_lifetime = false;
-    ty.into_iter().find_map(|token| match token {
-        TokenTree::Ident(ident) => (ident == "_" && !in_lifetime).then_some(ident),
-        TokenTree::Group(group) => placeholder(group.stream()),
-        TokenTree::Punct(punct) => {
-            in_lifetime = punct.as_char() == '\'';
-            None
-        }
-        TokenTree::Literal(_) => None,
-    })
 }
 
 /// Whether the compiler refuses the function for a mistake that is reported here already.

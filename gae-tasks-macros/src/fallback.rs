@@ -9,6 +9,7 @@ use quote::{ToTokens, format_ident, quote};
 use crate::check;
 use crate::model::{Parameter, Task};
 use crate::names;
+use crate::tokens;
 
 /// The errors and whatever keeps call sites quiet.
 pub(crate) fn expand(task: &Task, error: &syn::Error) -> TokenStream {
@@ -30,7 +31,7 @@ fn stub(task: &Task) -> TokenStream {
         true => parameter.ty().to_token_stream(),
         false => quote!(impl ::core::marker::Sized),
     });
-    let output = (!check::is_inferred(task.output())).then(|| sig.output.to_token_stream());
+    let output = (!tokens::is_inferred(task.output())).then(|| sig.output.to_token_stream());
     quote! {
         #(#cfgs)*
         #[allow(dead_code, deprecated, missing_docs, private_interfaces)]

@@ -1,22 +1,25 @@
 //! The attribute macro of `gae-tasks`. Use it through that crate, whose documentation has the whole story.
 //!
 //! One stage, one file: `args` reads the attribute, `item` the function below it, `model` says what both mean,
-//! `check` knows the rules, `expand` and `bounds` write the code, and `fallback` what is left where a rule is
-//! broken. `names` is the spelling of it all.
+//! `check` and `parameters` know the rules, `expand` and `bounds` write the code, and `fallback` writes what is left where
+//! a rule is broken. `errors` gathers the mistakes, `tokens` answers questions about types, `names` spells names.
 
 mod args;
 mod bounds;
 mod check;
+mod errors;
 mod expand;
 mod fallback;
 mod item;
 mod model;
 mod names;
+mod parameters;
+mod tokens;
 
 use proc_macro::TokenStream;
 use quote::quote;
 
-use crate::check::Errors;
+use crate::errors::Errors;
 use crate::item::{Function, NoFunction};
 use crate::model::Task;
 

@@ -9,8 +9,8 @@ use gae_tasks::backend::{Backend, Bury, Enqueue, NewTask};
 use gae_tasks::payload_store::{PayloadStore, Stored};
 use gae_tasks::testing::{Faulty, ManualClock};
 use gae_tasks::{
-    Client, ClientBuilder, Now, Registry, SingularTaskFailure, TaskContext, TaskId, TaskSpec, Timestamp, deferred,
-    log_as_retried,
+    Client, ClientBuilder, Now, Registry, SingularTaskFailure, TaskContext, TaskId, TaskSpec, Timestamp, Worker,
+    deferred, log_as_retried,
 };
 use tracing::subscriber::{DefaultGuard, NoSubscriber};
 use tracing::{Dispatch, Level};
@@ -87,6 +87,10 @@ async fn logged(level: Level, work: impl Future<Output = ()>) -> String {
 
 /// What is logged at `level` and above by a worker that ends once the log says `expected`.
 async fn logged_until(level: Level, expected: &str, tasks: &Client) -> String {
+    logged_by(tasks.worker(), level, expected).await
+}
+
+async fn logged_by(worker: Worker, level: Level, expected: &str) -> String {
     let lines = Lines::default();
     let guard = listen(level, &lines);
     let (said, expected) = (lines.clone(), expected.to_owned());
@@ -95,7 +99,7 @@ async fn logged_until(level: Level, expected: &str, tasks: &Client) -> String {
             tokio::task::yield_now().await;
         }
     };
-    let worker = tasks.worker().with_graceful_shutdown(shutdown).into_future();
+    let worker = worker.with_graceful_shutdown(shutdown).into_future();
     let ended = tokio::time::timeout(Duration::from_secs(20), worker).await;
     drop(guard);
     ended.unwrap_or_else(|_| panic!("the log never said it: {}", lines.text())).unwrap();
@@ -233,6 +237,18 @@ async fn a_task_without_a_handler_is_reported_with_the_fix() {
     waits_quietly::defer().on(&tasks).await.unwrap();
     let text = logged_until(Level::ERROR, "`it.logs/waits_quietly`", &tasks).await;
     assert!(text.contains("`it.logs/waits_quietly`") && text.contains("gae_tasks::link!(..)"), "{text}");
+}
+
+#[tokio::test]
+async fn a_task_that_strayed_to_a_worker_without_its_state_is_reported_with_the_fix() {
+    #[deferred(queue = "stateful")]
+    async fn needs_state(#[state] _: &u8) {}
+    let registry = Registry::new().with::<complains>().with::<needs_state>();
+    let tasks = Client::builder().registry(registry).open("memory:").await.unwrap();
+    needs_state::defer().queue("default").on(&tasks).await.unwrap();
+    let worker = tasks.worker().queues(["default"]);
+    let text = logged_by(worker, Level::ERROR, "`it.logs/needs_state`").await;
+    assert!(text.contains("takes state that the client of this worker lacks") && !text.contains("link!"), "{text}");
 }
 
 #[tokio::test]
