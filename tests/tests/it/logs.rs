@@ -241,13 +241,13 @@ async fn a_task_without_a_handler_is_reported_with_the_fix() {
 
 #[tokio::test]
 async fn a_task_that_strayed_to_a_worker_without_its_state_is_reported_with_the_fix() {
-    #[deferred(queue = "stateful")]
+    #[deferred(queue = "strays", name = "strays/needs_state")]
     async fn needs_state(#[state] _: &u8) {}
     let registry = Registry::new().with::<complains>().with::<needs_state>();
     let tasks = Client::builder().registry(registry).open("memory:").await.unwrap();
     needs_state::defer().queue("default").on(&tasks).await.unwrap();
     let worker = tasks.worker().queues(["default"]);
-    let text = logged_by(worker, Level::ERROR, "`it.logs/needs_state`").await;
+    let text = logged_by(worker, Level::ERROR, "`strays/needs_state`").await;
     assert!(text.contains("takes state that the client of this worker lacks") && !text.contains("link!"), "{text}");
 }
 
