@@ -11,7 +11,7 @@ use crate::errors::Errors;
 use crate::item;
 use crate::model::{Parameter, Settings, Task};
 use crate::names;
-use crate::parameters::{self, names_of_parameters};
+use crate::parameters::{self, names_of_fields};
 use crate::tokens::{borrows, find_word, has_word, is_inferred, is_unsized, placeholder};
 
 /// The values of the attribute, each checked against its syntax.
@@ -230,7 +230,7 @@ pub(crate) fn compiler_refuses(task: &Task) -> bool {
     let refused = |ty: &Type| is_inferred(ty.to_token_stream()) || is_unsized(ty);
     is_inferred(task.output())
         || task.parameters.iter().any(|parameter| refused(parameter.ty()))
-        || names_of_parameters(task).any(|(_, is_second)| is_second)
+        || names_of_fields(task).any(|(_, is_second)| is_second)
 }
 
 /// Whether the type of a parameter can stand in items of its own: outside of the function its generics and lifetimes

@@ -28,21 +28,20 @@ pub(crate) fn check(task: &Task, errors: &mut Errors) {
 }
 
 fn doubled(task: &Task, errors: &mut Errors) {
-    for (name, is_second) in names_of_parameters(task) {
+    for (name, is_second) in names_of_fields(task) {
         if is_second {
             errors.on(name, format!("`{name}` is the name of two parameters: rename one"));
         }
     }
 }
 
-/// The names of the parameters, each with whether an earlier one has the same.
-pub(crate) fn names_of_parameters(task: &Task) -> impl Iterator<Item = (&Ident, bool)> {
+/// The names of the parameters that are sent, each with whether an earlier one has the same.
+///
+/// Not of the injected ones: two names that a macro and its caller chose may look alike and differ.
+pub(crate) fn names_of_fields(task: &Task) -> impl Iterator<Item = (&Ident, bool)> {
     let mut seen = HashSet::new();
-    let idents = task.parameters.iter().filter_map(|parameter| match &*parameter.original.pat {
-        Pat::Ident(pat) => Some(&pat.ident),
-        _ => None,
-    });
-    idents.map(move |ident| (ident, !seen.insert(names::plain(ident))))
+    let named = task.payload().filter(|(_, parameter)| matches!(&*parameter.original.pat, Pat::Ident(_)));
+    named.map(move |(field, _)| (field, !seen.insert(names::plain(field))))
 }
 
 fn markers(parameter: &Parameter, errors: &mut Errors) {

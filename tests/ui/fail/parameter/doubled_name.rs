@@ -1,12 +1,12 @@
 use gae_tasks::{Error, deferred};
 
 #[deferred]
-async fn store(value: u64, value: String, #[state] value: &u8) {
+async fn store(value: u64, value: String) {
     println!("{value}");
 }
 
 async fn caller() -> Result<(), Error> {
-    store(1, "a".to_owned(), &2).await;
+    store(1, "a".to_owned()).await;
     Ok(())
 }
 
