@@ -11,17 +11,17 @@ use super::limits::{Limits, is_nearly_over};
 use super::plan::{Place, Plan};
 use super::request::{self, Told};
 use super::response::Answer;
+use crate::attributes::Attributes;
 use crate::backend::lifecycle::{Change, Facts};
 use crate::backend::{BoxFuture, NewTask, Verdict};
 use crate::context::{AttemptInfo, TaskContext};
-use crate::dispatch::{DEFAULT_DEADLINE, DeadlineMissed, Permit};
+use crate::dispatch::{DEFAULT_DEADLINE, DeadlineMissed, Permit, UnreadableAttributes};
 use crate::envelope::{Envelope, EnvelopeError, Preamble};
 use crate::log;
 use crate::outcome::{Failure, Outcome, chain};
 use crate::queue::QueueName;
 use crate::registration::Registration;
 use crate::task::{Kind, Shape, TaskId, TaskName, TaskSpec};
-use crate::time::Timestamp;
 
 /// How long a dead letter may take to be kept.
 const SINK_TIME: Duration = Duration::from_secs(30);
@@ -47,13 +47,16 @@ impl Delivery<'_> {
             Err(EnvelopeError::Malformed) if !self.place.is_ours => return Answer::NoSuchPath,
             Err(error @ EnvelopeError::Malformed) => return self.bury_unreadable(error.to_string()).await,
             Err(error @ EnvelopeError::Newer { preamble, .. }) => {
-                if self.is_given_up(preamble.first_due) || self.is_far_ahead(preamble) {
+                if self.is_given_up(preamble) || self.is_far_ahead(preamble) {
                     return self.bury_unreadable(error.to_string()).await;
                 }
                 log::say(|| tracing::warn!("{error}: the queue will try it elsewhere, or here after an update"));
                 return Answer::Unroutable;
             }
         };
+        if Attributes::decode(envelope.spec.attributes.as_deref()).is_none() {
+            return self.leave_newer(&envelope).await;
+        }
         let Some(registration) = self.plan.registry.find(envelope.spec.kind.as_str(), envelope.spec.shape) else {
             let problem = self.plan.registry.explain_unroutable(envelope.spec.kind.as_str(), envelope.spec.shape);
             return self.leave(&envelope, problem).await;
@@ -61,9 +64,19 @@ impl Delivery<'_> {
         self.run(&envelope, registration, told).await
     }
 
+    /// As [`leave`](Self::leave), of a task whose attributes a newer version wrote. Nothing else of it is looked at, its
+    /// limits neither: the attributes may say what they mean.
+    async fn leave_newer(&self, envelope: &Envelope) -> Answer {
+        let problem = UnreadableAttributes.to_string();
+        if self.is_far_ahead(envelope.preamble()) {
+            return self.bury(envelope, 0, problem).await;
+        }
+        self.leave(envelope, problem).await
+    }
+
     /// Leaves a task that has not begun here to another instance, or to this one after an update, until it is given up.
     async fn leave(&self, envelope: &Envelope, problem: String) -> Answer {
-        if self.is_given_up(envelope.first_due) || is_nearly_over(envelope, self.plan.clock.wall()) {
+        if self.is_given_up(envelope.preamble()) {
             return self.bury(envelope, 0, problem).await;
         }
         log::say(
@@ -72,9 +85,10 @@ impl Delivery<'_> {
         Answer::Unroutable
     }
 
-    /// Whether a task that nobody has been able to run since then has waited long enough.
-    fn is_given_up(&self, since: Timestamp) -> bool {
-        self.plan.clock.wall().since(since) >= self.plan.give_up
+    /// Whether a task that nobody has been able to run has waited long enough, or the queue will soon forget it.
+    fn is_given_up(&self, preamble: Preamble) -> bool {
+        let now = self.plan.clock.wall();
+        now.since(preamble.first_due) >= self.plan.give_up || is_nearly_over(preamble.id, now)
     }
 
     fn is_far_ahead(&self, preamble: Preamble) -> bool {
@@ -106,7 +120,7 @@ impl Delivery<'_> {
             self.plan.dispatcher.dispatch_with(registration, payload, attributes.as_deref(), &context, permit);
         let outcome = outcome.await;
         if matches!(outcome, Outcome::Done) {
-            Box::pin(self.plan.dispatcher.forget(attributes.as_deref())).await;
+            Box::pin(self.plan.dispatcher.mark_done(attributes.as_deref())).await;
         }
         std::mem::forget(cancelling);
         let verdict = Verdict::of(&outcome, registration.max_attempts);

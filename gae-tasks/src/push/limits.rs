@@ -7,6 +7,7 @@ use crate::backend::Verdict;
 use crate::backend::lifecycle::{self, Change, Ended, Facts, Rules};
 use crate::envelope::Envelope;
 use crate::queue::QueueConfig;
+use crate::task::TaskId;
 use crate::time::{Schedule, Timestamp};
 
 /// How long after it was deferred a task that fails becomes a dead letter whatever its limits: Cloud Tasks forgets it
@@ -36,7 +37,7 @@ impl Limits {
         facts.first_attempt = Some(if retries == 0 { now } else { envelope.first_due });
         facts.attempts = retries;
         let rules = Rules::of(&QueueConfig::new(), envelope.spec.retry.clone());
-        Self { facts, rules: Rules { ends: ends(envelope), ..rules }, cap: of_type }
+        Self { facts, rules: Rules { ends: ends(envelope.spec.id), ..rules }, cap: of_type }
     }
 
     /// What becomes of the task after one more attempt.
@@ -75,12 +76,12 @@ impl Limits {
 }
 
 /// Whether the queue will soon forget this task.
-pub(super) fn is_nearly_over(envelope: &Envelope, now: Timestamp) -> bool {
-    is_past(ends(envelope), now)
+pub(super) fn is_nearly_over(id: TaskId, now: Timestamp) -> bool {
+    is_past(ends(id), now)
 }
 
-fn ends(envelope: &Envelope) -> Option<Timestamp> {
-    Some(envelope.spec.id.made()?.plus(LIFE))
+fn ends(id: TaskId) -> Option<Timestamp> {
+    Some(id.made()?.plus(LIFE))
 }
 
 fn is_past(end: Option<Timestamp>, now: Timestamp) -> bool {
@@ -91,7 +92,7 @@ fn is_past(end: Option<Timestamp>, now: Timestamp) -> bool {
 mod tests {
     use super::*;
     use crate::queue::{QueueName, RetryConfig};
-    use crate::task::{Kind, Shape, TaskId, TaskSpec};
+    use crate::task::{Kind, Shape, TaskSpec};
 
     const MINUTE: Duration = Duration::from_secs(60);
     const START: Timestamp = Timestamp::from_micros(0);
@@ -142,7 +143,10 @@ mod tests {
         let envelope = with(|spec| spec.id = TaskId::generate());
         let made = envelope.spec.id.made().unwrap();
         let ends = made.plus(LIFE);
-        assert!(is_nearly_over(&envelope, ends) && !is_nearly_over(&envelope, ends.minus(Duration::from_millis(1))));
+        assert!(
+            is_nearly_over(envelope.spec.id, ends)
+                && !is_nearly_over(envelope.spec.id, ends.minus(Duration::from_millis(1)))
+        );
         let limits = Limits::of(&envelope, None, 1, made);
         assert!(limits.are_reached_by(1, ends) && !limits.are_reached_by(1, ends.minus(MINUTE)));
     }

@@ -130,6 +130,10 @@ impl Backend for CloudTasks {
         self.run(|shared| async move { shared.find(queue, &name).await })
     }
 
+    fn stored(&self, ids: Vec<TaskId>) -> Answer<'_, Vec<TaskId>> {
+        self.run(|shared| async move { shared.stored(ids).await })
+    }
+
     fn list(&self, request: List) -> Answer<'_, Vec<TaskRecord>> {
         self.run(|shared| async move { shared.list(&request).await })
     }

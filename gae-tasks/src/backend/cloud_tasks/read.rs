@@ -1,6 +1,6 @@
 //! Looking at stored tasks and acting on one of them: Google knows tasks by queue and name, callers by their ids.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use futures_util::{StreamExt, TryStreamExt};
 use google_cloud_tasks_v2::model::Task;
@@ -10,6 +10,7 @@ use super::call::{Failure, call, is_missing};
 use super::error::{Asked, refused};
 use super::name::{id_of, is_unnamed, last_part, of_unnamed};
 use super::record::{record, summary};
+use super::request::Mark;
 use super::shared::Shared;
 use crate::backend::record::error_text;
 use crate::backend::{List, RouteStats, Stats, TaskRecord, TaskState};
@@ -86,6 +87,21 @@ impl Shared {
         }
         let page = page.into_values();
         Ok(if request.newest_first { page.rev().collect() } else { page.collect() })
+    }
+
+    /// Those of these ids with which a stored task was deferred: all queues are read once, without bodies, as the header
+    /// of each task says so in every version.
+    pub(super) async fn stored(&self, mut ids: Vec<TaskId>) -> Result<Vec<TaskId>, Error> {
+        let wanted: HashSet<_> = ids.iter().copied().collect();
+        let mut found = HashSet::new();
+        for queue in self.queue_names(None).await? {
+            let mut pages = self.pages(&queue, View::Basic);
+            while let Some(tasks) = pages.next().await? {
+                found.extend(tasks.iter().filter_map(Mark::call_of_task).filter(|id| wanted.contains(id)));
+            }
+        }
+        ids.retain(|id| found.contains(id));
+        Ok(ids)
     }
 
     /// How many tasks of this crate stand where; their bodies are not read.
