@@ -97,9 +97,9 @@ impl Delivery<'_> {
 
     async fn run(&self, envelope: &Envelope, registration: &Registration, told: Told) -> Answer {
         let began = self.plan.clock.wall();
-        let limits = Limits::of(envelope, registration.max_attempts, told.retries, began);
+        let limits = Limits::of(envelope, registration.max_attempts, &told, began);
         if limits.are_reached_already(&told, began) {
-            let made = told.retries;
+            let made = limits.made();
             let ended = match told.previous.filter(|status| *status != 0) {
                 Some(status) => format!("the last of which was answered with {status}"),
                 None => "the last of which no instance answered".to_owned(),
@@ -111,7 +111,7 @@ impl Delivery<'_> {
                 || tracing::warn!(id = %envelope.spec.id, "the queue does not number its requests: `max_attempts` is never reached"),
             );
         }
-        let context = self.context(envelope, registration, told);
+        let context = self.context(envelope, registration, &told, limits.made());
         // The caller may go away and drop all this: a plain function that goes on must learn of it.
         let cancelling = CancelOnDrop(&context);
         let permit = Some(Arc::clone(&self.permit));
@@ -126,6 +126,9 @@ impl Delivery<'_> {
         let verdict = Verdict::of(&outcome, registration.max_attempts);
         match (limits.settle(&verdict, self.plan.clock.wall()), outcome) {
             (Change::Over, _) => Answer::Done,
+            (Change::To { .. }, Outcome::Retry(_)) if limits.grant_one_more(&told, self.plan.clock.wall()) => {
+                Answer::OneMore
+            }
             (Change::To { facts: Facts { died: Some(_), attempts, .. }, error }, _) => {
                 self.bury(envelope, attempts, error.unwrap_or_default().to_owned()).await
             }
@@ -135,17 +138,17 @@ impl Delivery<'_> {
         }
     }
 
-    fn context(&self, envelope: &Envelope, registration: &Registration, told: Told) -> TaskContext {
+    fn context(&self, envelope: &Envelope, registration: &Registration, told: &Told, made: u32) -> TaskContext {
         let is_own = envelope.spec.kind.as_str() == registration.kind;
         TaskContext::new(AttemptInfo {
             id: envelope.spec.id,
             kind: if is_own { Kind::from_static(registration.kind) } else { envelope.spec.kind.clone() },
             queue: envelope.spec.queue.clone(),
             name: self.name(envelope),
-            attempt: told.retries.saturating_add(1),
+            attempt: made.saturating_add(1),
             schedule_time: told.schedule_time,
             deadline: envelope.spec.deadline.or(registration.deadline).unwrap_or(DEFAULT_DEADLINE),
-            traceparent: told.traceparent,
+            traceparent: told.traceparent.clone(),
         })
     }
 

@@ -19,6 +19,7 @@
 //! | 500 | retries | any other failure, a panic, a dead letter that could not be kept, an attempt that was stopped |
 //! | 503 | retries, and slows down | the concurrency limit: the one case where slowing the queue is right |
 //! | 504 | retries | the deadline is missed |
+//! | 510 | retries | it failed, and `max_attempts` is reached by deliveries some of which were refused: one more attempt follows |
 //!
 //! An attempt that is stopped because its runtime ends is answered with 500, not 503: another instance has room for
 //! it, and the queue need not slow down.

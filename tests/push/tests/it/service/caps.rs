@@ -236,6 +236,55 @@ async fn a_task_that_was_only_refused_is_run_before_it_has_been_tried_enough() {
 }
 
 #[tokio::test]
+async fn a_task_of_a_process_that_never_put_its_queue_ends_as_others_do() {
+    let world = World::new();
+    let adapter = Tower(world.service());
+    for attempt in [501, 5_001] {
+        assert_eq!(adapter.send(after(world.request(end::defer("fail"), attempt), "500")).await.0, StatusCode::OK);
+    }
+    assert_eq!((world.stage.signs().begun, world.dead_letters().await.len()), (0, 2));
+}
+
+#[tokio::test]
+async fn one_more_attempt_follows_the_first_of_a_task_that_was_only_refused() {
+    let world = World::new();
+    let adapter = Tower(world.service());
+    let request = |attempt, previous| after(world.request(end::defer("fail").max_attempts(3), attempt), previous);
+    let more = StatusCode::NOT_EXTENDED;
+    assert_eq!(adapter.send(request(9, "503")).await.0, more);
+    let mut newer = request(10, "510");
+    *newer.body_mut() = [b"gt\x09", &newer.body()[3..]].concat().into();
+    assert_eq!(adapter.send(newer).await.0, more, "a refusal does not hide it");
+    let full = Tower(world.builder().concurrency(1).build().unwrap());
+    let hanging = full.send(world.request(super::stage::hang::defer(), 1));
+    let refused = async {
+        world.stage.until(|signs| signs.begun == 2).await;
+        full.send(request(10, "510")).await
+    };
+    tokio::select! {
+        _ = hanging => unreachable!("it hangs"),
+        (status, _) = refused => assert_eq!(status, more),
+    }
+    assert_eq!(world.dead_letters().await, []);
+    assert_eq!(adapter.send(request(11, "510")).await.0, StatusCode::OK);
+    assert_eq!((world.stage.signs().ended, world.dead_letters().await.len()), (2, 1));
+}
+
+#[tokio::test]
+async fn refusals_are_not_counted_where_the_queue_tells_them_apart() {
+    let world = World::new();
+    let adapter = Tower(world.service());
+    let request = |retries: u32, executions: &'static str| {
+        let mut request = after(world.request(end::defer("fail").max_attempts(3), retries + 1), "500");
+        request.headers_mut().insert("x-cloudtasks-taskexecutioncount", HeaderValue::from_static(executions));
+        request
+    };
+    assert_eq!(adapter.send(request(9, "8")).await.0, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(adapter.send(request(9, "7")).await.0, StatusCode::OK);
+    assert_eq!(world.dead_letters().await[0].attempts, 3);
+}
+
+#[tokio::test]
 async fn a_task_that_the_queue_will_soon_forget_is_kept() {
     let world = World::new();
     let adapter = Tower(world.service());
