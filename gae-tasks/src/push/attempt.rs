@@ -44,7 +44,11 @@ impl Delivery<'_> {
         let told = Told::by(self.headers);
         let envelope = match Envelope::decode(&self.body) {
             Ok(envelope) => envelope,
-            Err(EnvelopeError::Malformed) if !self.place.is_ours => return Answer::NoSuchPath,
+            Err(error @ EnvelopeError::Malformed) if !self.place.is_ours => {
+                let bytes = self.body.len();
+                log::say(|| tracing::warn!(kind = self.place.kind, bytes, "{error}, and its URL names no task"));
+                return Answer::NoSuchPath;
+            }
             Err(error @ EnvelopeError::Malformed) => return self.bury_unreadable(error.to_string()).await,
             Err(error @ EnvelopeError::Newer { preamble, .. }) => {
                 if self.is_given_up(preamble) || self.is_far_ahead(preamble) {

@@ -11,7 +11,7 @@
 //! |---|---|---|
 //! | 200 | forgets the task | done; or failed for good, or tried enough, and the dead letter is safe |
 //! | 400 | retries | the body broke off |
-//! | 403 | retries | nobody could prove that the request comes from the queue; logged as an error |
+//! | 403 | retries | nobody could prove that the request comes from the queue; logged as an error, once a minute at most |
 //! | 404 | retries | no task has this URL; or the task's kind or shape, or the envelope's version, is unknown here, or its payload or attributes cannot be read here: another instance may be able to |
 //! | 405 | | not POST |
 //! | 408 | retries | [`SingularTaskFailure`](crate::SingularTaskFailure); or the body took too long |
@@ -38,6 +38,7 @@ mod body;
 mod dead_letter;
 mod limits;
 mod plan;
+mod refused;
 mod request;
 mod response;
 mod service;
@@ -46,6 +47,7 @@ pub mod verify;
 pub use dead_letter::DeadLetter;
 pub(crate) use dead_letter::Sink;
 pub(crate) use plan::Plan;
+pub(crate) use refused::Refusals;
 pub use service::{PushFuture, PushService};
 
 /// Whether a request or a response with these extensions was proven to come from the queue: what a [`PushService`]

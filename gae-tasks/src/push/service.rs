@@ -112,10 +112,7 @@ impl PushService {
             // A URL that may be no task's, and a stranger: nothing that concerns tasks.
             Err(_) if !place.is_ours => return Answer::NoSuchPath.into_response(),
             Err(refused) => {
-                let reasons = refused.to_string();
-                log::say(|| {
-                    tracing::error!(path = parts.uri.path(), reasons, "refused: not proven to come from the task queue")
-                });
+                self.0.refusals.note(parts.uri.path(), &refused.to_string(), self.0.clock.monotonic());
                 return Answer::NotAuthentic.into_response();
             }
         };

@@ -13,6 +13,7 @@ mod request;
 mod runtime;
 mod shared;
 mod target;
+mod token;
 mod url;
 
 use std::fmt;

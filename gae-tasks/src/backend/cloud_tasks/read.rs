@@ -12,6 +12,7 @@ use super::name::{id_of, is_unnamed, last_part, of_unnamed};
 use super::record::{record, summary};
 use super::request::Mark;
 use super::shared::Shared;
+use super::token::Tokens;
 use crate::backend::record::error_text;
 use crate::backend::{List, RouteStats, Stats, TaskRecord, TaskState};
 use crate::error::Error;
@@ -199,7 +200,7 @@ impl Shared {
     }
 
     fn pages<'a>(&'a self, queue: &QueueName, view: View) -> Pages<'a> {
-        Pages { shared: self, parent: self.place.queue(queue), view, next: Some(String::new()) }
+        Pages { shared: self, parent: self.place.queue(queue), view, tokens: Tokens::default() }
     }
 
     fn asked_to_read(&self, permission: &'static str) -> Asked<'_> {
@@ -236,26 +237,28 @@ struct Pages<'a> {
     shared: &'a Shared,
     parent: String,
     view: View,
-    /// The token of the next page; `None` after the last.
-    next: Option<String>,
+    tokens: Tokens,
 }
 
 impl Pages<'_> {
     /// The next page; `None` after the last. A queue that is not there has none.
     async fn next(&mut self) -> Result<Option<Vec<Task>>, Error> {
-        let Some(token) = self.next.take() else { return Ok(None) };
+        let Some(token) = self.tokens.next() else { return Ok(None) };
         let google = &self.shared.google;
         let size = if self.view == View::Full { PAGE_WITH_BODIES } else { PAGE };
         let attempt = || {
-            let list = google.list_tasks().set_parent(&self.parent).set_page_token(&token).set_page_size(size);
+            let list = google.list_tasks().set_parent(&self.parent).set_page_token(token).set_page_size(size);
             list.set_response_view(self.view.clone()).send()
         };
         match call(self.shared.time_limit, attempt).await.answer {
             Ok(page) => {
-                self.next = Some(page.next_page_token).filter(|token| !token.is_empty());
+                self.tokens.advance(page.next_page_token, "tasks")?;
                 Ok(Some(page.tasks))
             }
-            Err(failure) if is_missing(&failure) => Ok(None),
+            Err(failure) if is_missing(&failure) => {
+                self.tokens.end();
+                Ok(None)
+            }
             Err(failure) => Err(self.refused(failure)),
         }
     }
