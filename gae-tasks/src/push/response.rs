@@ -68,6 +68,8 @@ impl Answer {
         *response.status_mut() = status;
         match self {
             Self::NotPost => _ = response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST")),
+            // Soon: room is made by the first attempt that ends.
+            Self::Overloaded => _ = response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1")),
             Self::Failed(Some(pause)) => {
                 // Whole seconds, and never sooner than the handler asked for.
                 let seconds = pause.as_secs().saturating_add(u64::from(pause.subsec_nanos() > 0));
@@ -129,6 +131,8 @@ mod tests {
             assert!(!status.is_success() && !status.is_redirection(), "{answer:?} would end the task");
             assert!(status != StatusCode::SERVICE_UNAVAILABLE && status != StatusCode::TOO_MANY_REQUESTS, "{answer:?}");
         }
-        assert_eq!(Answer::Overloaded.into_response().status(), StatusCode::SERVICE_UNAVAILABLE);
+        let overloaded = Answer::Overloaded.into_response();
+        assert_eq!(overloaded.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(overloaded.headers()[RETRY_AFTER], "1");
     }
 }
