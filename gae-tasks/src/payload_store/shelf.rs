@@ -107,6 +107,7 @@ impl Shelf {
 
     /// Overwrites the payload of a pushed task that is done with the marker that says so. Waits for that, but not for
     /// long: without the marker a repeated delivery would run the task again, which must be harmless anyway.
+    #[cfg(feature = "push")]
     pub(crate) async fn mark_done(&self, key: &str) {
         let put = std::pin::pin!(Some(async { self.store.put(key, marker(key)).await }));
         let problem = tokio::select! {
