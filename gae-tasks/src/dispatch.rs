@@ -253,7 +253,7 @@ async fn caught(attempt: Pin<&mut Option<impl Future<Output = Outcome>>>) -> Out
 #[error(
     "the stored attributes of the task cannot be read: a newer version of gae-tasks wrote them, or they are damaged"
 )]
-struct UnreadableAttributes;
+pub(crate) struct UnreadableAttributes;
 
 /// An attempt took longer than its dispatch deadline.
 #[derive(Debug, thiserror::Error)]

@@ -106,10 +106,16 @@ impl Envelope {
         Self { named: spec.name.is_some(), first_due: schedule.resolve(now).max(now), spec, payload }
     }
 
+    /// What every version of this crate can read of it.
+    #[cfg(any(test, feature = "push", feature = "cloud-tasks", feature = "testing"))]
+    pub(crate) fn preamble(&self) -> Preamble {
+        Preamble { id: self.spec.id, first_due: self.first_due }
+    }
+
     /// The envelope as the body of a request.
     #[cfg(any(test, feature = "cloud-tasks", feature = "testing"))]
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let TaskSpec { id, kind, shape, queue, max_attempts, retry, deadline, attributes, .. } = &self.spec;
+        let TaskSpec { kind, shape, queue, max_attempts, retry, deadline, attributes, .. } = &self.spec;
         let wire = Wire {
             kind: kind.as_str(),
             shape: shape.to_bits(),
@@ -122,7 +128,7 @@ impl Envelope {
             payload: self.payload.len(),
         };
         let mut body = Vec::with_capacity(ROOM + self.payload.len());
-        Preamble { id: *id, first_due: self.first_due }.encode(&mut body);
+        self.preamble().encode(&mut body);
         // Numbers, strings and bytes: nothing of which postcard can refuse.
         let mut body = postcard::to_extend(&wire, body).unwrap_or_default();
         body.extend_from_slice(&self.payload);

@@ -1,9 +1,16 @@
 //! The contract with a payload store: where payloads go that are too large to travel with their tasks.
 //!
 //! A client with one ([`ClientBuilder::payload_store`](crate::ClientBuilder::payload_store)) puts each payload above the
-//! inline limit there before it stores the task, and the task carries the key. The payload is loaded for each attempt
-//! and deleted after the one that succeeds. It stays with a dead letter, and goes with it. What is left over (a process
-//! ended in between, an answer was lost) is deleted by [`Client::sweep_payloads`](crate::Client::sweep_payloads).
+//! inline limit there before it stores the task, and the task carries the key. The payload is loaded for each attempt. It
+//! stays with a dead letter, and goes with it. What is left over (a process ended in between, an answer was lost) is
+//! deleted by [`Client::sweep_payloads`](crate::Client::sweep_payloads).
+//!
+//! Where workers lease tasks, a payload is deleted once the storage has recorded that its task is done. A push queue may
+//! deliver a task again after it is done, so there the attempt that succeeds overwrites the payload with a marker of
+//! less than 100 bytes: a repeated delivery finds the marker, and runs nothing. A sweep deletes markers 32 days later,
+//! when Cloud Tasks has forgotten their tasks. A payload that is missing makes a dead letter.
+//!
+//! The key of a payload is the id of its task and the suffix `.gae-tasks`. Objects under other keys are never deleted.
 //!
 //! Whoever can write into the store can change what tasks are called with: guard it as the queue itself.
 
@@ -23,25 +30,46 @@ use crate::attributes::Spilled;
 use crate::outcome::BoxError;
 use crate::task::TaskId;
 
+/// What follows the id of a task in the key of its payload: a store may hold objects of others, whose names are ids too.
+const SUFFIX: &str = ".gae-tasks";
+
 /// The key of a task's payload.
 pub(crate) fn key(id: TaskId) -> String {
-    id.to_string()
+    format!("{id}{SUFFIX}")
 }
 
 /// The task whose payload has this key, if it is one of ours.
 pub(crate) fn task_of(key: &str) -> Option<TaskId> {
-    key.parse().ok().filter(|id: &TaskId| id.to_string() == key)
+    key.strip_suffix(SUFFIX)?.parse().ok().filter(|id| self::key(*id) == key)
 }
 
-/// The payload of a task, whole; `None` if it is gone from the store that it was put into.
-pub(crate) async fn load(store: Option<&dyn PayloadStore>, spilled: &Spilled) -> Result<Option<Vec<u8>>, LoadError> {
-    let put_into = || spilled.store.clone();
+/// What replaces a payload under its `key` when a pushed task is done. The key makes it differ from every payload that is
+/// not about this very task.
+pub(crate) fn marker(key: &str) -> Vec<u8> {
+    format!("gae-tasks: done: {key}\n").into_bytes()
+}
+
+/// What is under the key of a payload.
+pub(crate) enum Loaded {
+    /// The payload, whole.
+    Payload(Vec<u8>),
+    /// The marker: an attempt at the task has succeeded.
+    Done,
+}
+
+/// The payload of the task `id`, whole, or the marker that replaced it.
+pub(crate) async fn load(store: Option<&dyn PayloadStore>, spilled: &Spilled, id: TaskId) -> Result<Loaded, LoadError> {
+    let (key, put_into) = (|| spilled.key.clone(), || spilled.store.clone());
+    if spilled.key != self::key(id) {
+        return Err(LoadError::Foreign { key: key() });
+    }
     let store = store.ok_or_else(|| LoadError::NoStore { put_into: put_into() })?;
     match store.get(&spilled.key).await {
         Err(source) => Err(LoadError::Unavailable { store: store.name(), source }),
-        Ok(Some(payload)) if spilled.is(&payload) => Ok(Some(payload)),
-        Ok(Some(_)) => Err(LoadError::Damaged { store: store.name(), key: spilled.key.clone() }),
-        Ok(None) if store.name() == spilled.store => Ok(None),
+        Ok(Some(payload)) if spilled.is(&payload) => Ok(Loaded::Payload(payload)),
+        Ok(Some(bytes)) if bytes == marker(&spilled.key) => Ok(Loaded::Done),
+        Ok(Some(_)) => Err(LoadError::Damaged { store: store.name(), key: key() }),
+        Ok(None) if store.name() == spilled.store => Err(LoadError::Missing { store: store.name(), key: key() }),
         // Not gone, as far as is known: nothing was ever put into this one.
         Ok(None) => Err(LoadError::Elsewhere { store: store.name(), put_into: put_into() }),
     }
@@ -60,6 +88,20 @@ pub(crate) enum LoadError {
     Elsewhere { store: String, put_into: String },
     #[error("its payload `{key}` in the payload store `{store}` is not what was put there: cut off, or changed")]
     Damaged { store: String, key: String },
+    #[error(
+        "its payload `{key}` is missing in the payload store `{store}`: it was deleted by hand, or by a sweep of another \
+         program; restore it there and replay the task, or delete the task"
+    )]
+    Missing { store: String, key: String },
+    #[error("the task names the payload `{key}`, which belongs to another task: it is neither read nor deleted")]
+    Foreign { key: String },
+}
+
+impl LoadError {
+    /// Whether a later attempt meets the same: payloads are put before their tasks are stored.
+    pub(crate) const fn is_final(&self) -> bool {
+        matches!(self, Self::Missing { .. } | Self::Foreign { .. })
+    }
 }
 
 #[cfg(test)]

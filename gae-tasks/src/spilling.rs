@@ -17,7 +17,7 @@ use crate::backend::{
     sealed,
 };
 use crate::error::Error;
-use crate::payload_store::{Shelf, key};
+use crate::payload_store::{Shelf, key, task_of};
 use crate::queue::{QueueConfig, QueueName};
 use crate::retention::Retention;
 use crate::task::{Deferred, Kind, TaskId, TaskName};
@@ -36,6 +36,8 @@ pub(crate) struct Spilling<B> {
     backend: B,
     shelf: Shelf,
     inline: usize,
+    /// Whether the backend knows a task by the id that it was deferred with: Google shows a named task under another.
+    ids_are_own: bool,
     leased: Mutex<LeasedKeys>,
 }
 
@@ -45,7 +47,8 @@ type Put = (String, Vec<u8>, Kind);
 impl<B: Backend> Spilling<B> {
     /// `backend`, whose payloads of more than `inline` bytes, which is what it takes at most, are put into `shelf`.
     pub(crate) fn new(backend: B, shelf: Shelf, inline: usize) -> Self {
-        Self { backend, shelf, inline, leased: Mutex::default() }
+        let ids_are_own = backend.capabilities().pull;
+        Self { backend, shelf, inline, ids_are_own, leased: Mutex::default() }
     }
 
     /// Takes the payload out of a task that is too large; its attributes say where it will be. A task whose attributes
@@ -104,9 +107,9 @@ impl<B: Backend> Spilling<B> {
             let page = self.backend.list(request).await?;
             let Some(last) = page.last() else { return Ok(found) };
             after = Some(last.spec.id);
-            found.extend(
-                page.iter().filter_map(|record| Some((record.spec.id, key_in(record.spec.attributes.as_deref())?))),
-            );
+            found.extend(page.iter().filter_map(|record| {
+                Some((record.spec.id, self.key_of(record.spec.id, record.spec.attributes.as_deref())?))
+            }));
         }
     }
 
@@ -139,6 +142,19 @@ impl<B> Spilling<B> {
         self.leased.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Where the payload of this task is, if it does not travel with it. A key that is another task's is not: whoever
+    /// wrote the attributes would have that one deleted.
+    fn key_of(&self, id: TaskId, attributes: Option<&[u8]>) -> Option<String> {
+        let key = Attributes::spilled_in(Some(attributes?))?.key;
+        let task = task_of(&key)?;
+        (task == id || !self.ids_are_own).then_some(key)
+    }
+
+    fn spilled_of(&self, tasks: &[LeasedTask]) -> impl Iterator<Item = (LeaseRef, String)> {
+        let key = |task: &LeasedTask| self.key_of(task.spec.id, task.spec.attributes.as_deref());
+        tasks.iter().filter_map(move |task| Some((task.lease, key(task)?)))
+    }
+
     fn remember(&self, spilled: impl IntoIterator<Item = (LeaseRef, String)>) {
         let mut spilled = spilled.into_iter().peekable();
         if spilled.peek().is_some() {
@@ -152,10 +168,6 @@ impl<B> Spilling<B> {
         let mut leased = self.leased();
         leases.into_iter().filter_map(|lease| Some((*lease, leased.remove(lease)?))).collect()
     }
-}
-
-fn spilled_of(tasks: &[LeasedTask]) -> impl Iterator<Item = (LeaseRef, String)> {
-    tasks.iter().filter_map(|task| Some((task.lease, key_in(task.spec.attributes.as_deref())?)))
 }
 
 /// Where the payload of a task with these attributes is, if it does not travel with it.
@@ -204,6 +216,10 @@ impl<B: Backend> Backend for Spilling<B> {
         self.backend.find(queue, name)
     }
 
+    fn stored(&self, ids: Vec<TaskId>) -> Answer<'_, Vec<TaskId>> {
+        self.backend.stored(ids)
+    }
+
     fn list(&self, request: List) -> Answer<'_, Vec<TaskRecord>> {
         self.backend.list(request)
     }
@@ -212,7 +228,7 @@ impl<B: Backend> Backend for Spilling<B> {
         Box::pin(async move {
             // If this fails, so does what comes next, or the payload is left to a sweep.
             let record = self.backend.get(request.id).await.ok().flatten();
-            let key = record.and_then(|record| key_in(record.spec.attributes.as_deref()));
+            let key = record.and_then(|record| self.key_of(record.spec.id, record.spec.attributes.as_deref()));
             let was_stored = self.backend.delete(request).await?;
             if let Some(key) = key.filter(|_| was_stored) {
                 self.shelf.forget(&[key]).await;
@@ -271,7 +287,7 @@ impl<B: Pull> Pull for Spilling<B> {
         let answer = self.backend.lease(request);
         Box::pin(async {
             let leased = answer.await?;
-            self.remember(spilled_of(&leased.tasks));
+            self.remember(self.spilled_of(&leased.tasks));
             Ok(leased)
         })
     }
@@ -314,7 +330,11 @@ impl<B: Pull> Pull for Spilling<B> {
             let swept = answer.await?;
             let held: HashSet<_> = swept.held.iter().map(|held| held.lease).collect();
             self.take(lost.iter().filter(|lease| !held.contains(lease)));
-            let keys = swept.forgotten_tasks.iter().filter_map(|task| key_in(task.attributes.as_deref())).collect();
+            let keys = swept
+                .forgotten_tasks
+                .iter()
+                .filter_map(|task| self.key_of(task.id, task.attributes.as_deref()))
+                .collect();
             // A sweep waits for nothing but the storage.
             self.shelf.forget_beside(keys).await;
             Ok(swept)

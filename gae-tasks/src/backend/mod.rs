@@ -76,6 +76,20 @@ pub trait Backend: fmt::Debug + Send + Sync + sealed::Sealed + 'static {
     /// The stored task, dead letters included, that has this name in this queue; a tombstone is none.
     fn find(&self, queue: QueueName, name: TaskName) -> Answer<'_, Option<TaskRecord>>;
 
+    /// Those of these ids with which a stored task was deferred, dead letters and the tasks of newer versions of this
+    /// crate included, and whatever id the task is shown under. In the order of `ids`.
+    fn stored(&self, ids: Vec<TaskId>) -> Answer<'_, Vec<TaskId>> {
+        Box::pin(async move {
+            let mut stored = Vec::new();
+            for id in ids {
+                if self.get(id).await?.is_some() {
+                    stored.push(id);
+                }
+            }
+            Ok(stored)
+        })
+    }
+
     /// A page of stored tasks.
     fn list(&self, request: List) -> Answer<'_, Vec<TaskRecord>>;
 

@@ -39,6 +39,10 @@ impl<B: Backend + ?Sized> Backend for Arc<B> {
         (**self).find(queue, name)
     }
 
+    fn stored(&self, ids: Vec<TaskId>) -> Answer<'_, Vec<TaskId>> {
+        (**self).stored(ids)
+    }
+
     fn list(&self, request: List) -> Answer<'_, Vec<TaskRecord>> {
         (**self).list(request)
     }

@@ -138,14 +138,24 @@ impl ClientBuilder {
         self.finish(url::open(url).await?)
     }
 
-    /// A client of the backend that the environment variable `GAE_TASKS_URL` names; `sqlite:gae-tasks.db` if unset.
+    /// A client of the backend that the environment variable `GAE_TASKS_URL` names.
     ///
     /// # Errors
-    /// As [`open`](Self::open).
+    /// As [`open`](Self::open), and [`Error::Url`] if the variable is not set: a service whose variable was forgotten is
+    /// not to keep its tasks in a file that its container loses. See [`from_env_or`](Self::from_env_or).
     // The name users of object_store and others know; it takes `self` because it is the builder's last word.
     #[allow(clippy::wrong_self_convention)]
     pub async fn from_env(self) -> Result<Client, Error> {
-        self.open(&url::from_env()?).await
+        self.open(&url::from_env(None)?).await
+    }
+
+    /// As [`from_env`](Self::from_env), with the backend that `url` names if the variable is not set.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    #[allow(clippy::wrong_self_convention)]
+    pub async fn from_env_or(self, url: &str) -> Result<Client, Error> {
+        self.open(&url::from_env(Some(url))?).await
     }
 
     /// A client of this backend.
@@ -211,12 +221,21 @@ impl Client {
         Self::builder().open(url).await
     }
 
-    /// A client of the backend that the environment variable `GAE_TASKS_URL` names; `sqlite:gae-tasks.db` if unset.
+    /// A client of the backend that the environment variable `GAE_TASKS_URL` names.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and [`Error::Url`] if the variable is not set.
+    pub async fn from_env() -> Result<Self, Error> {
+        Self::builder().from_env().await
+    }
+
+    /// As [`from_env`](Self::from_env), with the backend that `url` names if the variable is not set:
+    /// `Client::from_env_or("sqlite:tasks.db")`.
     ///
     /// # Errors
     /// As [`open`](Self::open).
-    pub async fn from_env() -> Result<Self, Error> {
-        Self::builder().from_env().await
+    pub async fn from_env_or(url: &str) -> Result<Self, Error> {
+        Self::builder().from_env_or(url).await
     }
 
     /// A builder, for a client with state, a chosen set of tasks, or other settings.

@@ -11,7 +11,7 @@ use crate::error::{Error, no_problems};
 use crate::log;
 use crate::outcome::BoxError;
 use crate::push::verify::{AnyOf, Verify};
-use crate::push::{DeadLetter, Plan, PushService, Sink};
+use crate::push::{DeadLetter, Plan, PushService, Refusals, Sink};
 use crate::queue::{QueueConfig, RetryConfig};
 
 /// How many requests are under way at the same time unless [`PushServiceBuilder::concurrency`] says otherwise: what
@@ -171,6 +171,7 @@ impl PushServiceBuilder {
             max_body: self.max_body,
             body_time: self.body_time,
             give_up: self.give_up,
+            refusals: Refusals::default(),
             running: Arc::new(AtomicUsize::new(0)),
         });
         if !client.capabilities().dead_letters

@@ -10,12 +10,21 @@ use crate::error::Error;
 /// The environment variable that names the backend.
 const VARIABLE: &str = "GAE_TASKS_URL";
 
-/// The URL in the environment, or the embedded default.
-pub(super) fn from_env() -> Result<String, Error> {
-    match var(VARIABLE) {
-        Ok(url) => Ok(url),
-        Err(VarError::NotPresent) => Ok("sqlite:gae-tasks.db".to_owned()),
-        Err(VarError::NotUnicode(_)) => Err(refused(VARIABLE, "is set to something that is no text")),
+/// The URL in the environment, or this one if there is none.
+pub(super) fn from_env(default: Option<&str>) -> Result<String, Error> {
+    chosen(var(VARIABLE), default)
+}
+
+fn chosen(set: Result<String, VarError>, default: Option<&str>) -> Result<String, Error> {
+    match (set, default) {
+        (Ok(url), _) => Ok(url),
+        (Err(VarError::NotPresent), Some(default)) => Ok(default.to_owned()),
+        (Err(VarError::NotPresent), None) => Err(refused(
+            VARIABLE,
+            "is an environment variable that is not set: set it to the backend's URL, or name a default with \
+             `from_env_or(..)`",
+        )),
+        (Err(VarError::NotUnicode(_)), _) => Err(refused(VARIABLE, "is set to something that is no text")),
     }
 }
 
@@ -109,5 +118,15 @@ mod tests {
     fn a_backend_that_is_off_names_its_feature() {
         let error = pollster::block_on(open("cloudtasks://shop/europe-west1")).err().unwrap();
         assert!(error.to_string().contains("needs the feature `cloud-tasks`"), "{error}");
+    }
+
+    #[test]
+    fn a_variable_that_is_not_set_is_named_unless_there_is_a_default() {
+        let text = chosen(Err(VarError::NotPresent), None).unwrap_err().to_string();
+        assert!(text.contains("`GAE_TASKS_URL`") && text.contains("not set") && text.contains("from_env_or"), "{text}");
+        let default = Some("sqlite:tasks.db");
+        assert_eq!(chosen(Err(VarError::NotPresent), default).unwrap(), "sqlite:tasks.db");
+        assert_eq!(chosen(Ok("memory:".to_owned()), default).unwrap(), "memory:");
+        assert!(chosen(Err(VarError::NotUnicode("x".into())), default).is_err());
     }
 }

@@ -9,8 +9,8 @@ use crate::attributes::Attributes;
 use crate::attributes::Spilled;
 use crate::context::TaskContext;
 use crate::log;
-use crate::outcome::Outcome;
-use crate::payload_store::load;
+use crate::outcome::{Intent, Outcome};
+use crate::payload_store::{Loaded, load};
 use crate::registration::Registration;
 
 impl Dispatcher {
@@ -36,7 +36,7 @@ impl Dispatcher {
         let store = self.payloads.as_ref().map(|shelf| &*shelf.store);
         let loaded = tokio::select! {
             biased;
-            loaded = load(store, spilled) => loaded,
+            loaded = load(store, spilled, context.id()) => loaded,
             () = context.cancelled() => return Outcome::Released,
             () = self.clock.sleep(context.deadline()) => {
                 context.cancel();
@@ -44,30 +44,29 @@ impl Dispatcher {
             }
         };
         match loaded {
-            Ok(Some(payload)) => {
+            Ok(Loaded::Payload(payload)) => {
                 let left = context.deadline().saturating_sub(self.clock.monotonic().saturating_sub(begun));
                 self.attempt(registration, payload, context, left, permit).await
             }
-            // It is deleted when an attempt has succeeded: that one's answer was lost, and this is the same task again.
-            Ok(None) => {
+            Ok(Loaded::Done) => {
                 log::say(|| {
-                    tracing::warn!(
+                    tracing::info!(
                         key = spilled.key,
                         store = spilled.store,
-                        "its payload is gone, as after an attempt that succeeded: taken for done, nothing is run"
+                        "an earlier attempt has done the task, and its answer was lost: nothing is run"
                     );
                 });
                 Outcome::Done
             }
-            Err(error) => Outcome::failed(None, error.into()),
+            Err(error) => Outcome::failed(error.is_final().then_some(Intent::Permanent), error.into()),
         }
     }
 
-    /// Deletes the payload of a task that is over, where no wrapper of a backend does.
+    /// Overwrites the payload of a pushed task that is done with a marker: the queue may deliver the task again.
     #[cfg(feature = "push")]
-    pub(crate) async fn forget(&self, attributes: Option<&[u8]>) {
+    pub(crate) async fn mark_done(&self, attributes: Option<&[u8]>) {
         if let (Some(shelf), Some(spilled)) = (&self.payloads, Attributes::spilled_in(attributes)) {
-            shelf.forget(&[spilled.key]).await;
+            shelf.mark_done(&spilled.key).await;
         }
     }
 }

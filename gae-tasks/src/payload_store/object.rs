@@ -142,6 +142,24 @@ impl PayloadStore for ObjectPayloads {
         })
     }
 
+    fn get_at_most<'a>(&'a self, key: &'a str, limit: u64) -> Stored<'a, Option<Vec<u8>>> {
+        Box::pin(async move {
+            let found = match self.store.get(&self.path(key)).await {
+                Ok(found) => found,
+                Err(object_store::Error::NotFound { .. }) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            };
+            let most = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1);
+            let (mut payload, mut pieces) = (Vec::new(), found.into_stream());
+            while payload.len() < most
+                && let Some(piece) = pieces.try_next().await?
+            {
+                payload.extend_from_slice(&piece[..piece.len().min(most - payload.len())]);
+            }
+            Ok(Some(payload))
+        })
+    }
+
     fn delete<'a>(&'a self, key: &'a str) -> Stored<'a, ()> {
         Box::pin(async move {
             match self.store.delete(&self.path(key)).await {

@@ -5,17 +5,19 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use super::marker;
 use super::store::PayloadStore;
 use crate::clock::Clock;
 use crate::error::Error;
+use crate::outcome::BoxError;
 use crate::task::Kind;
 use crate::{log, unwind};
 
 /// How many payloads are put, or deleted, at the same time.
 const AT_ONCE: usize = 32;
 
-/// How long deleting payloads may take of tasks that are over: what is left is swept later.
-const DELETE_LIMIT: Duration = Duration::from_secs(5);
+/// How long deleting or marking payloads may take of tasks that are over: what is left is swept later.
+const END_LIMIT: Duration = Duration::from_secs(5);
 
 /// A payload store, and the clock by which it is waited for.
 #[derive(Debug, Clone)]
@@ -96,11 +98,55 @@ impl Shelf {
         tokio::select! {
             biased;
             _ = self.delete_all(keys) => {}
-            () = self.clock.sleep(DELETE_LIMIT) => log::say(|| {
+            () = self.clock.sleep(END_LIMIT) => log::say(|| {
                 let (payloads, store) = (keys.len(), self.store.name());
                 tracing::warn!(payloads, store, "deleting payloads takes too long: what is left is left to a sweep");
             }),
         }
+    }
+
+    /// Overwrites the payload of a pushed task that is done with the marker that says so. Waits for that, but not for
+    /// long: without the marker a repeated delivery would run the task again, which must be harmless anyway.
+    #[cfg(feature = "push")]
+    pub(crate) async fn mark_done(&self, key: &str) {
+        let put = std::pin::pin!(Some(async { self.store.put(key, marker(key)).await }));
+        let problem = tokio::select! {
+            biased;
+            put = unwind::caught(put) => match put {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) => crate::outcome::chain(error.as_ref()),
+                Err(panic) => format!("it panicked: {panic}"),
+            },
+            () = self.clock.sleep(END_LIMIT) => format!("it took longer than {END_LIMIT:?}"),
+        };
+        log::say(|| {
+            let store = self.store.name();
+            tracing::warn!(
+                key,
+                store,
+                problem,
+                "a task is done, but the marker that says so cannot be put over its payload: if the queue delivers the \
+                 task again, it runs again"
+            );
+        });
+    }
+
+    /// Those of these keys under which a marker is, not a payload.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub(crate) async fn marked(&self, keys: Vec<String>) -> Result<Vec<String>, BoxError> {
+        let mut marked = Vec::new();
+        for some in keys.chunks(AT_ONCE) {
+            let answers = all(some.iter().map(|key| async move {
+                let marker = marker(key);
+                let found = self.store.get_at_most(key, marker.len() as u64).await?;
+                Ok((found == Some(marker)).then(|| key.clone()))
+            }));
+            let answers: Result<Vec<_>, BoxError> = answers.await.into_iter().collect();
+            marked.extend(answers?.into_iter().flatten());
+        }
+        Ok(marked)
     }
 
     /// As [`forget`](Self::forget), beside the caller, where there is a runtime to do it; what is done at once is done here.

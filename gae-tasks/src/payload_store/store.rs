@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 /// What an operation of a payload store gives.
 pub type Stored<'a, T> = BoxFuture<'a, Result<T, BoxError>>;
 
-/// Keeps payloads under keys: task ids, so that each is new and tells nothing.
+/// Keeps payloads under keys: the id of a task and the suffix `.gae-tasks`, so that each is new and holds no data of the task.
 ///
 /// `ObjectPayloads` (feature `object-store`) is one for folders, memory and object stores; others can be written:
 ///
@@ -64,7 +64,7 @@ pub trait PayloadStore: fmt::Debug + Send + Sync + 'static {
     /// the same payloads should give it the same name.
     fn name(&self) -> String;
 
-    /// Keeps a payload; once this has answered, it survives what a stored task survives.
+    /// Keeps a payload, in place of what is under this key, whole or not at all; once this has answered, it survives what a stored task survives.
     ///
     /// # Errors
     /// It may or may not be kept.
@@ -75,6 +75,21 @@ pub trait PayloadStore: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// The store does not answer: the attempt is made again later.
     fn get<'a>(&'a self, key: &'a str) -> Stored<'a, Option<Vec<u8>>>;
+
+    /// As [`get`](Self::get), of at most `limit` bytes: of a longer payload the answer is its first `limit + 1` bytes, by
+    /// which the caller sees that it is longer. A store that can should not read more of it; this one reads all.
+    ///
+    /// # Errors
+    /// As `get`.
+    fn get_at_most<'a>(&'a self, key: &'a str, limit: u64) -> Stored<'a, Option<Vec<u8>>> {
+        Box::pin(async move {
+            let mut found = self.get(key).await?;
+            if let Some(payload) = &mut found {
+                payload.truncate(usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1));
+            }
+            Ok(found)
+        })
+    }
 
     /// Deletes the payload under this key, if there is one.
     ///

@@ -11,17 +11,17 @@ use super::limits::{Limits, is_nearly_over};
 use super::plan::{Place, Plan};
 use super::request::{self, Told};
 use super::response::Answer;
+use crate::attributes::Attributes;
 use crate::backend::lifecycle::{Change, Facts};
 use crate::backend::{BoxFuture, NewTask, Verdict};
 use crate::context::{AttemptInfo, TaskContext};
-use crate::dispatch::{DEFAULT_DEADLINE, DeadlineMissed, Permit};
+use crate::dispatch::{DEFAULT_DEADLINE, DeadlineMissed, Permit, UnreadableAttributes};
 use crate::envelope::{Envelope, EnvelopeError, Preamble};
 use crate::log;
 use crate::outcome::{Failure, Outcome, chain};
 use crate::queue::QueueName;
 use crate::registration::Registration;
 use crate::task::{Kind, Shape, TaskId, TaskName, TaskSpec};
-use crate::time::Timestamp;
 
 /// How long a dead letter may take to be kept.
 const SINK_TIME: Duration = Duration::from_secs(30);
@@ -44,16 +44,23 @@ impl Delivery<'_> {
         let told = Told::by(self.headers);
         let envelope = match Envelope::decode(&self.body) {
             Ok(envelope) => envelope,
-            Err(EnvelopeError::Malformed) if !self.place.is_ours => return Answer::NoSuchPath,
+            Err(error @ EnvelopeError::Malformed) if !self.place.is_ours => {
+                let bytes = self.body.len();
+                log::say(|| tracing::warn!(kind = self.place.kind, bytes, "{error}, and its URL names no task"));
+                return Answer::NoSuchPath;
+            }
             Err(error @ EnvelopeError::Malformed) => return self.bury_unreadable(error.to_string()).await,
             Err(error @ EnvelopeError::Newer { preamble, .. }) => {
-                if self.is_given_up(preamble.first_due) || self.is_far_ahead(preamble) {
+                if self.is_given_up(preamble) || self.is_far_ahead(preamble) {
                     return self.bury_unreadable(error.to_string()).await;
                 }
                 log::say(|| tracing::warn!("{error}: the queue will try it elsewhere, or here after an update"));
                 return Answer::Unroutable;
             }
         };
+        if Attributes::decode(envelope.spec.attributes.as_deref()).is_none() {
+            return self.leave_newer(&envelope).await;
+        }
         let Some(registration) = self.plan.registry.find(envelope.spec.kind.as_str(), envelope.spec.shape) else {
             let problem = self.plan.registry.explain_unroutable(envelope.spec.kind.as_str(), envelope.spec.shape);
             return self.leave(&envelope, problem).await;
@@ -61,9 +68,19 @@ impl Delivery<'_> {
         self.run(&envelope, registration, told).await
     }
 
+    /// As [`leave`](Self::leave), of a task whose attributes a newer version wrote. Nothing else of it is looked at, its
+    /// limits neither: the attributes may say what they mean.
+    async fn leave_newer(&self, envelope: &Envelope) -> Answer {
+        let problem = UnreadableAttributes.to_string();
+        if self.is_far_ahead(envelope.preamble()) {
+            return self.bury(envelope, 0, problem).await;
+        }
+        self.leave(envelope, problem).await
+    }
+
     /// Leaves a task that has not begun here to another instance, or to this one after an update, until it is given up.
     async fn leave(&self, envelope: &Envelope, problem: String) -> Answer {
-        if self.is_given_up(envelope.first_due) || is_nearly_over(envelope, self.plan.clock.wall()) {
+        if self.is_given_up(envelope.preamble()) {
             return self.bury(envelope, 0, problem).await;
         }
         log::say(
@@ -72,9 +89,10 @@ impl Delivery<'_> {
         Answer::Unroutable
     }
 
-    /// Whether a task that nobody has been able to run since then has waited long enough.
-    fn is_given_up(&self, since: Timestamp) -> bool {
-        self.plan.clock.wall().since(since) >= self.plan.give_up
+    /// Whether a task that nobody has been able to run has waited long enough, or the queue will soon forget it.
+    fn is_given_up(&self, preamble: Preamble) -> bool {
+        let now = self.plan.clock.wall();
+        now.since(preamble.first_due) >= self.plan.give_up || is_nearly_over(preamble.id, now)
     }
 
     fn is_far_ahead(&self, preamble: Preamble) -> bool {
@@ -83,9 +101,9 @@ impl Delivery<'_> {
 
     async fn run(&self, envelope: &Envelope, registration: &Registration, told: Told) -> Answer {
         let began = self.plan.clock.wall();
-        let limits = Limits::of(envelope, registration.max_attempts, told.retries, began);
+        let limits = Limits::of(envelope, registration.max_attempts, &told, began);
         if limits.are_reached_already(&told, began) {
-            let made = told.retries;
+            let made = limits.made();
             let ended = match told.previous.filter(|status| *status != 0) {
                 Some(status) => format!("the last of which was answered with {status}"),
                 None => "the last of which no instance answered".to_owned(),
@@ -97,7 +115,7 @@ impl Delivery<'_> {
                 || tracing::warn!(id = %envelope.spec.id, "the queue does not number its requests: `max_attempts` is never reached"),
             );
         }
-        let context = self.context(envelope, registration, told);
+        let context = self.context(envelope, registration, &told, limits.made());
         // The caller may go away and drop all this: a plain function that goes on must learn of it.
         let cancelling = CancelOnDrop(&context);
         let permit = Some(Arc::clone(&self.permit));
@@ -106,12 +124,15 @@ impl Delivery<'_> {
             self.plan.dispatcher.dispatch_with(registration, payload, attributes.as_deref(), &context, permit);
         let outcome = outcome.await;
         if matches!(outcome, Outcome::Done) {
-            Box::pin(self.plan.dispatcher.forget(attributes.as_deref())).await;
+            Box::pin(self.plan.dispatcher.mark_done(attributes.as_deref())).await;
         }
         std::mem::forget(cancelling);
         let verdict = Verdict::of(&outcome, registration.max_attempts);
         match (limits.settle(&verdict, self.plan.clock.wall()), outcome) {
             (Change::Over, _) => Answer::Done,
+            (Change::To { .. }, Outcome::Retry(_)) if limits.grant_one_more(&told, self.plan.clock.wall()) => {
+                Answer::OneMore
+            }
             (Change::To { facts: Facts { died: Some(_), attempts, .. }, error }, _) => {
                 self.bury(envelope, attempts, error.unwrap_or_default().to_owned()).await
             }
@@ -121,17 +142,17 @@ impl Delivery<'_> {
         }
     }
 
-    fn context(&self, envelope: &Envelope, registration: &Registration, told: Told) -> TaskContext {
+    fn context(&self, envelope: &Envelope, registration: &Registration, told: &Told, made: u32) -> TaskContext {
         let is_own = envelope.spec.kind.as_str() == registration.kind;
         TaskContext::new(AttemptInfo {
             id: envelope.spec.id,
             kind: if is_own { Kind::from_static(registration.kind) } else { envelope.spec.kind.clone() },
             queue: envelope.spec.queue.clone(),
             name: self.name(envelope),
-            attempt: told.retries.saturating_add(1),
+            attempt: made.saturating_add(1),
             schedule_time: told.schedule_time,
             deadline: envelope.spec.deadline.or(registration.deadline).unwrap_or(DEFAULT_DEADLINE),
-            traceparent: told.traceparent,
+            traceparent: told.traceparent.clone(),
         })
     }
 

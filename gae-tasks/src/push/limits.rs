@@ -3,20 +3,18 @@
 use std::time::Duration;
 
 use super::request::Told;
+use super::response::ONE_MORE;
 use crate::backend::Verdict;
 use crate::backend::lifecycle::{self, Change, Ended, Facts, Rules};
 use crate::envelope::Envelope;
 use crate::queue::QueueConfig;
+use crate::task::TaskId;
 use crate::time::{Schedule, Timestamp};
 
 /// How long after it was deferred a task that fails becomes a dead letter whatever its limits: Cloud Tasks forgets it
 /// after 31 days, without a word, and there is to be an attempt before that. Source: [quotas of Cloud
 /// Tasks](https://cloud.google.com/tasks/docs/quotas).
 const LIFE: Duration = Duration::from_secs((31 * 24 - 12) * 60 * 60);
-
-/// How many requests of a task may have been answered with 503 before they count as attempts: a service answers so when
-/// it has no room, and a platform when the task has killed its instance.
-const FORGIVEN: u32 = 20;
 
 /// The limits of one task.
 #[derive(Debug)]
@@ -30,13 +28,19 @@ pub(super) struct Limits {
 impl Limits {
     /// The limits of a task in `envelope`, whose type has the cap `of_type`; without any they are those of a queue that
     /// states none.
-    pub(super) fn of(envelope: &Envelope, of_type: Option<u32>, retries: u32, now: Timestamp) -> Self {
+    pub(super) fn of(envelope: &Envelope, of_type: Option<u32>, told: &Told, now: Timestamp) -> Self {
         let mut facts = Facts::new(Schedule::Now, envelope.spec.max_attempts, envelope.first_due);
+        facts.attempts = made(told);
         // The first attempt begins now; later, nothing but the envelope tells when it did.
-        facts.first_attempt = Some(if retries == 0 { now } else { envelope.first_due });
-        facts.attempts = retries;
+        facts.first_attempt = Some(if facts.attempts == 0 { now } else { envelope.first_due });
         let rules = Rules::of(&QueueConfig::new(), envelope.spec.retry.clone());
-        Self { facts, rules: Rules { ends: ends(envelope), ..rules }, cap: of_type }
+        Self { facts, rules: Rules { ends: ends(envelope.spec.id), ..rules }, cap: of_type }
+    }
+
+    /// How many attempts came before, as far as the queue tells: never fewer than there were, and more where refusals
+    /// cannot be told apart.
+    pub(super) const fn made(&self) -> u32 {
+        self.facts.attempts
     }
 
     /// What becomes of the task after one more attempt.
@@ -48,19 +52,29 @@ impl Limits {
     ///
     /// The answer to the attempt before tells what became of that.
     pub(super) fn are_reached_already(&self, told: &Told, now: Timestamp) -> bool {
-        let made = told.retries;
+        let made = made(told);
         match told.previous {
             _ if made == 0 => false,
-            // It was not run, or failed as expected and was judged then.
-            Some(400 | 403 | 404 | 405 | 408 | 413) => false,
+            // It was not run, failed as expected and was judged then, or was promised one more attempt.
+            Some(status) if is_refusal(status) || status == SINGULAR || status == ONE_MORE => false,
             // It was judged then, so that nothing is left but a dead letter that could not be kept. It is older now.
             Some(500) => {
                 let rules = Rules { ends: None, ..self.rules.clone() };
                 self.facts.first_attempt.is_some_and(|first| self.are_reached(&rules, made, first))
             }
-            Some(503) => self.are_reached(&self.rules, made.saturating_sub(FORGIVEN), now),
             _ => self.are_reached(&self.rules, made, now),
         }
+    }
+
+    /// Whether a task that has failed is attempted once more though its limits are reached: the delivery before was
+    /// refused, so perhaps all were, and this was the first attempt. A cap of 1 needs no second one.
+    pub(super) fn grant_one_more(&self, told: &Told, now: Timestamp) -> bool {
+        let caps = [self.facts.max_attempts, self.cap, self.rules.retry.max_attempts()];
+        told.previous.is_some_and(is_refusal)
+            && made(told) > 0
+            && caps.into_iter().flatten().min() != Some(1)
+            && !is_past(self.rules.ends, now)
+            && self.are_reached(&self.rules, made(told).saturating_add(1), now)
     }
 
     /// Whether any of these limits is one that the number of attempts reaches.
@@ -74,13 +88,28 @@ impl Limits {
     }
 }
 
-/// Whether the queue will soon forget this task.
-pub(super) fn is_nearly_over(envelope: &Envelope, now: Timestamp) -> bool {
-    is_past(ends(envelope), now)
+/// How a failure that was expected is answered.
+const SINGULAR: u16 = 408;
+
+/// Whether a delivery that was answered so ran nothing.
+const fn is_refusal(status: u16) -> bool {
+    matches!(status, 400 | 403 | 404 | 405 | 413 | 503)
 }
 
-fn ends(envelope: &Envelope) -> Option<Timestamp> {
-    Some(envelope.spec.id.made()?.plus(LIFE))
+/// How many attempts came before. Where the queue counts the answers other than 5xx, these are refusals, or failures that
+/// were expected: the answer before tells which, as far as can be told.
+fn made(told: &Told) -> u32 {
+    let refused = told.executions.filter(|_| told.previous != Some(SINGULAR));
+    told.retries.saturating_sub(refused.unwrap_or(0))
+}
+
+/// Whether the queue will soon forget this task.
+pub(super) fn is_nearly_over(id: TaskId, now: Timestamp) -> bool {
+    is_past(ends(id), now)
+}
+
+fn ends(id: TaskId) -> Option<Timestamp> {
+    Some(id.made()?.plus(LIFE))
 }
 
 fn is_past(end: Option<Timestamp>, now: Timestamp) -> bool {
@@ -89,16 +118,19 @@ fn is_past(end: Option<Timestamp>, now: Timestamp) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::push::response::Answer;
     use crate::queue::{QueueName, RetryConfig};
-    use crate::task::{Kind, Shape, TaskId, TaskSpec};
+    use crate::task::{Kind, Shape, TaskSpec};
 
     const MINUTE: Duration = Duration::from_secs(60);
     const START: Timestamp = Timestamp::from_micros(0);
 
     fn limits(retry: &RetryConfig, retries: u32, now: Timestamp) -> Limits {
         let envelope = with(|spec| spec.retry = Some(retry.clone()));
-        ending(Limits::of(&envelope, None, retries, now), None)
+        ending(Limits::of(&envelope, None, &told(retries, None), now), None)
     }
 
     fn ending(limits: Limits, ends: Option<Timestamp>) -> Limits {
@@ -142,8 +174,11 @@ mod tests {
         let envelope = with(|spec| spec.id = TaskId::generate());
         let made = envelope.spec.id.made().unwrap();
         let ends = made.plus(LIFE);
-        assert!(is_nearly_over(&envelope, ends) && !is_nearly_over(&envelope, ends.minus(Duration::from_millis(1))));
-        let limits = Limits::of(&envelope, None, 1, made);
+        assert!(
+            is_nearly_over(envelope.spec.id, ends)
+                && !is_nearly_over(envelope.spec.id, ends.minus(Duration::from_millis(1)))
+        );
+        let limits = Limits::of(&envelope, None, &told(1, None), made);
         assert!(limits.are_reached_by(1, ends) && !limits.are_reached_by(1, ends.minus(MINUTE)));
     }
 
@@ -152,15 +187,15 @@ mod tests {
         let retry = RetryConfig::new().with_max_attempts(None).with_max_retry_duration(Some(10 * MINUTE));
         let envelope = with(|spec| spec.retry = Some(retry));
         let late = START.plus(60 * MINUTE);
-        assert!(!Limits::of(&envelope, None, 0, late).are_reached_by(1, late));
-        assert!(Limits::of(&envelope, None, 1, late).are_reached_by(1, late));
+        assert!(!Limits::of(&envelope, None, &told(0, None), late).are_reached_by(1, late));
+        assert!(Limits::of(&envelope, None, &told(1, None), late).are_reached_by(1, late));
     }
 
     #[test]
     fn the_lowest_cap_holds_and_without_any_the_default_limits() {
         let reached = |own, of_type, made| {
             let envelope = with(|spec| spec.max_attempts = own);
-            Limits::of(&envelope, of_type, 1, START).are_reached_by(made, START)
+            Limits::of(&envelope, of_type, &told(1, None), START).are_reached_by(made, START)
         };
         assert!(reached(Some(2), Some(3), 2) && reached(Some(3), Some(2), 2) && !reached(Some(3), Some(3), 2));
         assert!(reached(None, None, 100) && !reached(None, None, 99));
@@ -208,7 +243,7 @@ mod tests {
             assert!(limits.are_reached_already(&told(2, lost), START), "{lost:?}");
             assert!(!limits.are_reached_already(&told(1, lost), START), "{lost:?}");
         }
-        assert!(limits.are_reached_already(&told(2 + FORGIVEN, Some(503)), START), "or it would kill for ever");
+        assert!(!limits.are_reached_already(&told(1000, Some(503)), START), "no refusal buries a task");
     }
 
     #[test]
@@ -229,5 +264,120 @@ mod tests {
         assert!(!limits.are_reached_by(1000, ends.minus(MINUTE)));
         assert!(limits.are_reached_by(1, ends));
         assert!(!limits.are_reached_already(&told(1000, Some(500)), ends), "it is run once more");
+    }
+
+    #[test]
+    fn refusals_are_subtracted_where_the_queue_counts_them() {
+        let told = |previous| Told { executions: Some(7), ..told(9, Some(previous)) };
+        assert_eq!([made(&told(404)), made(&told(500)), made(&told(504))], [2; 3]);
+        assert_eq!(made(&told(SINGULAR)), 9, "these may be attempts that failed as expected");
+        assert_eq!(made(&Told { executions: Some(99), ..Told::default() }), 0);
+    }
+
+    #[test]
+    fn one_more_attempt_follows_one_that_was_the_first_perhaps() {
+        let retry = RetryConfig::new().with_max_attempts(Some(3));
+        let limits = limits(&retry, 5, START);
+        assert!(limits.grant_one_more(&told(5, Some(404)), START));
+        assert!(!limits.grant_one_more(&told(1, Some(404)), START), "it has attempts left");
+        for no_refusal in [None, Some(500), Some(504), Some(SINGULAR), Some(ONE_MORE)] {
+            assert!(!limits.grant_one_more(&told(5, no_refusal), START), "{no_refusal:?}");
+        }
+        assert!(!ending(limits, Some(START)).grant_one_more(&told(5, Some(404)), START), "the queue forgets it");
+        let once = RetryConfig::new().with_max_attempts(Some(1));
+        assert!(!self::limits(&once, 5, START).grant_one_more(&told(5, Some(404)), START));
+    }
+
+    /// What happens to one delivery.
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    enum Event {
+        /// The service refuses it.
+        Refused(Answer),
+        /// The handler fails, which is answered so.
+        Fails(u16),
+        /// The handler fails, and a dead letter could not be kept.
+        FailsAndSinkFails,
+        /// The instance is lost.
+        Lost,
+    }
+
+    /// The attempts that are made before a task is a dead letter, and whether it became one.
+    fn attempts(events: &[Event], cap: u32, counts_executions: bool) -> (u32, bool) {
+        let envelope = with(|spec| spec.max_attempts = Some(cap));
+        let (mut made, mut executions, mut previous) = (0, 0, None);
+        for (retries, event) in (0..).zip(events) {
+            let told = Told { executions: counts_executions.then_some(executions), ..told(retries, previous) };
+            let limits = ending(Limits::of(&envelope, None, &told, START), None);
+            let verdict = Verdict::Retry { error: String::new(), after: None, max_attempts: None };
+            let status = if let Event::Refused(answer) = event {
+                Some(answer.following(previous).into_response().status().as_u16())
+            } else if limits.are_reached_already(&told, START) {
+                match event {
+                    Event::FailsAndSinkFails => Some(500),
+                    _ => return (made, true),
+                }
+            } else {
+                made += 1;
+                let is_dead =
+                    matches!(limits.settle(&verdict, START), Change::To { facts, .. } if facts.died.is_some());
+                match event {
+                    Event::Lost => None,
+                    _ if limits.grant_one_more(&told, START) => Some(ONE_MORE),
+                    Event::Fails(_) if is_dead => return (made, true),
+                    Event::Fails(status) => Some(*status),
+                    _ => Some(500),
+                }
+            };
+            // As Google tells of HTTP targets: a request without an answer counts as one with 504.
+            previous = status.or(Some(504));
+            executions += u32::from(status.is_some_and(|status| status < 500));
+        }
+        (made, false)
+    }
+
+    fn refusals() -> impl Strategy<Value = Event> {
+        prop::sample::select(vec![Answer::Unroutable, Answer::TooLarge, Answer::Overloaded]).prop_map(Event::Refused)
+    }
+
+    proptest! {
+        /// Whatever refuses deliveries meanwhile.
+        #[test]
+        fn attempts_never_exceed_the_cap_by_more_than_one(
+            events in prop::collection::vec(prop_oneof![refusals(), Just(Event::Fails(500)), Just(Event::Fails(504))], 0..60),
+            cap in 1_u32..8,
+            counts_executions: bool,
+        ) {
+            let (made, _) = attempts(&events, cap, counts_executions);
+            prop_assert!(made <= cap + u32::from(cap > 1), "{made}");
+        }
+
+        /// Where nothing is refused, the cap is exact: also for attempts that kill their instance.
+        #[test]
+        fn without_refusals_the_cap_is_exact(
+            events in prop::collection::vec(
+                prop_oneof![Just(Event::Fails(500)), Just(Event::Fails(SINGULAR)), Just(Event::Lost), Just(Event::FailsAndSinkFails)],
+                20..40,
+            ),
+            cap in 1_u32..8,
+            counts_executions: bool,
+        ) {
+            let (made, is_dead) = attempts(&events, cap, counts_executions);
+            // Expected failures before others count as refusals, where the queue counts those.
+            let slack = if counts_executions { cap } else { 0 };
+            let is_dead = is_dead || events.iter().rev().take_while(|event| **event == Event::FailsAndSinkFails).count() > 0;
+            prop_assert!(is_dead && (cap..=cap + slack).contains(&made), "{made}");
+        }
+
+        #[test]
+        fn a_task_that_was_only_refused_is_attempted_and_once_more(
+            refused in prop::collection::vec(refusals(), 1..60),
+            cap in 1_u32..8,
+            counts_executions: bool,
+        ) {
+            prop_assert_eq!(attempts(&refused, cap, counts_executions), (0, false));
+            let events = [refused, vec![Event::Fails(500); 20]].concat();
+            let (made, is_dead) = attempts(&events, cap, counts_executions);
+            prop_assert!(is_dead && (cap.min(2)..=cap).contains(&made), "{made}");
+        }
     }
 }

@@ -11,7 +11,7 @@
 //! |---|---|---|
 //! | 200 | forgets the task | done; or failed for good, or tried enough, and the dead letter is safe |
 //! | 400 | retries | the body broke off |
-//! | 403 | retries | nobody could prove that the request comes from the queue; logged as an error |
+//! | 403 | retries | nobody could prove that the request comes from the queue; logged as an error, once a minute at most |
 //! | 404 | retries | no task has this URL; or the task's kind or shape, or the envelope's version, is unknown here, or its payload or attributes cannot be read here: another instance may be able to |
 //! | 405 | | not POST |
 //! | 408 | retries | [`SingularTaskFailure`](crate::SingularTaskFailure); or the body took too long |
@@ -19,6 +19,7 @@
 //! | 500 | retries | any other failure, a panic, a dead letter that could not be kept, an attempt that was stopped |
 //! | 503 | retries, and slows down | the concurrency limit: the one case where slowing the queue is right |
 //! | 504 | retries | the deadline is missed |
+//! | 510 | retries | it failed, and `max_attempts` is reached by deliveries some of which were refused: one more attempt follows |
 //!
 //! An attempt that is stopped because its runtime ends is answered with 500, not 503: another instance has room for
 //! it, and the queue need not slow down.
@@ -37,6 +38,7 @@ mod body;
 mod dead_letter;
 mod limits;
 mod plan;
+mod refused;
 mod request;
 mod response;
 mod service;
@@ -45,6 +47,7 @@ pub mod verify;
 pub use dead_letter::DeadLetter;
 pub(crate) use dead_letter::Sink;
 pub(crate) use plan::Plan;
+pub(crate) use refused::Refusals;
 pub use service::{PushFuture, PushService};
 
 /// Whether a request or a response with these extensions was proven to come from the queue: what a [`PushService`]

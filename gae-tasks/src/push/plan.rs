@@ -8,6 +8,7 @@ use http::Method;
 use http::request::Parts;
 
 use super::dead_letter::Sink;
+use super::refused::Refusals;
 use super::response::Answer;
 use super::verify::AnyOf;
 use crate::clock::Clock;
@@ -29,6 +30,8 @@ pub(crate) struct Plan {
     pub(crate) max_body: usize,
     pub(crate) body_time: Duration,
     pub(crate) give_up: Duration,
+    /// The requests that were refused.
+    pub(crate) refusals: Refusals,
     /// How many requests are under way.
     pub(crate) running: Arc<AtomicUsize>,
 }

@@ -22,6 +22,7 @@ macro_rules! names {
 }
 
 static RETRY_COUNT: Names = names!("taskretrycount");
+static EXECUTION_COUNT: Names = names!("taskexecutioncount");
 static PREVIOUS_RESPONSE: Names = names!("taskpreviousresponse");
 static ETA: Names = names!("tasketa");
 static TASK_NAME: Names = names!("taskname");
@@ -35,6 +36,8 @@ pub(super) struct Told {
     pub(super) retries: u32,
     /// Whether it says so.
     pub(super) is_counted: bool,
+    /// How many of these were answered, 5xx not counted: only HTTP targets count so, App Engine counts every answer.
+    pub(super) executions: Option<u32>,
     /// The status that the attempt before was answered with; 0 if it was not, to some platforms.
     pub(super) previous: Option<u16>,
     pub(super) schedule_time: Option<Timestamp>,
@@ -47,6 +50,7 @@ impl Told {
         Self {
             retries: retries.unwrap_or(0),
             is_counted: retries.is_some(),
+            executions: executions(headers),
             previous: platform(headers, &PREVIOUS_RESPONSE).and_then(|status| status.parse().ok()),
             schedule_time: platform(headers, &ETA).and_then(seconds),
             traceparent: headers
@@ -56,6 +60,13 @@ impl Told {
                 .map(str::to_owned),
         }
     }
+}
+
+/// App Engine's own headers win: what the other family says on App Engine was not said by the platform.
+fn executions(headers: &HeaderMap) -> Option<u32> {
+    let [http, _] = &EXECUTION_COUNT;
+    let is_app_engine = headers.contains_key(&RETRY_COUNT[1]);
+    headers.get(http).filter(|_| !is_app_engine).and_then(text).and_then(count)
 }
 
 /// The queue's own name for the task, if it is one that gae-tasks accepts.
@@ -170,6 +181,15 @@ mod tests {
             assert_eq!(queue_name(&headers).unwrap().as_str(), "emails");
             assert_eq!(task_name(&headers).unwrap().as_str(), "welcome-42");
         }
+    }
+
+    /// Only there do answers with 5xx, which attempts have, not count.
+    #[test]
+    fn executions_are_those_of_http_targets() {
+        let (retries, executions) = ("x-appengine-taskretrycount", "x-cloudtasks-taskexecutioncount");
+        assert_eq!(Told::by(&headers(&[(executions, "4")])).executions, Some(4));
+        assert_eq!(Told::by(&headers(&[(executions, "4"), (retries, "9")])).executions, None);
+        assert_eq!(Told::by(&headers(&[("x-appengine-taskexecutioncount", "4")])).executions, None);
     }
 
     #[test]

@@ -26,9 +26,23 @@ pub(super) enum Answer {
     /// It failed, and is to be tried again after this pause.
     Failed(Option<Duration>),
     DeadlineMissed,
+    /// It failed after deliveries that were refused: one more attempt follows, whatever the queue has counted.
+    OneMore,
 }
 
+/// The status of [`Answer::OneMore`]. It is seen again with the next delivery, so it must be none that a platform or a
+/// proxy gives by itself.
+pub(super) const ONE_MORE: u16 = 510;
+
 impl Answer {
+    /// The answer to a delivery before which `previous` was answered: a refusal does not hide that one more attempt
+    /// follows, or each refusal would be followed by one more.
+    pub(super) fn following(self, previous: Option<u16>) -> Self {
+        let is_refusal =
+            matches!(self, Self::Overloaded | Self::TooLarge | Self::BodyBroken | Self::BodyLate | Self::Unroutable);
+        if is_refusal && previous == Some(ONE_MORE) { Self::OneMore } else { self }
+    }
+
     /// The status, and a word for people; the queue reads the status only.
     fn status(self) -> (StatusCode, &'static str) {
         match self {
@@ -44,6 +58,7 @@ impl Answer {
             Self::Singular => (StatusCode::REQUEST_TIMEOUT, "not yet\n"),
             Self::Failed(_) => (StatusCode::INTERNAL_SERVER_ERROR, "failed\n"),
             Self::DeadlineMissed => (StatusCode::GATEWAY_TIMEOUT, "the deadline is missed\n"),
+            Self::OneMore => (StatusCode::NOT_EXTENDED, "failed, and one more attempt follows\n"),
         }
     }
 
@@ -53,6 +68,8 @@ impl Answer {
         *response.status_mut() = status;
         match self {
             Self::NotPost => _ = response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST")),
+            // Soon: room is made by the first attempt that ends.
+            Self::Overloaded => _ = response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1")),
             Self::Failed(Some(pause)) => {
                 // Whole seconds, and never sooner than the handler asked for.
                 let seconds = pause.as_secs().saturating_add(u64::from(pause.subsec_nanos() > 0));
@@ -82,6 +99,19 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_does_not_hide_that_one_more_attempt_follows() {
+        assert_eq!(Answer::OneMore.into_response().status(), ONE_MORE);
+        for refusal in [Answer::Overloaded, Answer::TooLarge, Answer::BodyBroken, Answer::BodyLate, Answer::Unroutable]
+        {
+            assert_eq!(refusal.following(Some(ONE_MORE)), Answer::OneMore);
+            assert_eq!([refusal.following(Some(500)), refusal.following(None)], [refusal; 2]);
+        }
+        for other in [Answer::Done, Answer::Failed(None), Answer::Singular, Answer::NotAuthentic] {
+            assert_eq!(other.following(Some(ONE_MORE)), other);
+        }
+    }
+
+    #[test]
     fn only_overload_slows_the_queue() {
         let all = [
             Answer::NotPost,
@@ -94,12 +124,15 @@ mod tests {
             Answer::Singular,
             Answer::Failed(None),
             Answer::DeadlineMissed,
+            Answer::OneMore,
         ];
         for answer in all {
             let status = answer.into_response().status();
             assert!(!status.is_success() && !status.is_redirection(), "{answer:?} would end the task");
             assert!(status != StatusCode::SERVICE_UNAVAILABLE && status != StatusCode::TOO_MANY_REQUESTS, "{answer:?}");
         }
-        assert_eq!(Answer::Overloaded.into_response().status(), StatusCode::SERVICE_UNAVAILABLE);
+        let overloaded = Answer::Overloaded.into_response();
+        assert_eq!(overloaded.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(overloaded.headers()[RETRY_AFTER], "1");
     }
 }

@@ -15,6 +15,7 @@ use http_body_util::Full;
 
 use super::attempt::Delivery;
 use super::plan::{Place, Plan};
+use super::request::Told;
 use super::response::Answer;
 use super::verify::{Verified, Verify};
 use super::{body, request};
@@ -32,7 +33,9 @@ use crate::unwind;
 ///
 /// The queue is to say in `X-CloudTasks-TaskRetryCount` (or App Engine's `X-AppEngine-TaskRetryCount`) how many requests
 /// for a task came before: `max_attempts` counts those, the ones that were refused or found no room included. In
-/// `..-TaskPreviousResponse` it may say how the last one was answered.
+/// `..-TaskPreviousResponse` it may say how the last one was answered, so that a task which was only refused is run, and in
+/// `X-CloudTasks-TaskExecutionCount` how many were answered with another status than 5xx: those were refused, and are
+/// subtracted, unless the last one failed with [`SingularTaskFailure`](crate::SingularTaskFailure).
 ///
 /// ```standalone_crate
 /// # use gae_tasks::backend::BoxFuture;
@@ -109,17 +112,16 @@ impl PushService {
             // A URL that may be no task's, and a stranger: nothing that concerns tasks.
             Err(_) if !place.is_ours => return Answer::NoSuchPath.into_response(),
             Err(refused) => {
-                let reasons = refused.to_string();
-                log::say(|| {
-                    tracing::error!(path = parts.uri.path(), reasons, "refused: not proven to come from the task queue")
-                });
+                self.0.refusals.note(parts.uri.path(), &refused.to_string(), self.0.clock.monotonic());
                 return Answer::NotAuthentic.into_response();
             }
         };
         // Not before: strangers are to take no room from tasks.
-        let Some(permit) = self.0.permit() else { return Answer::Overloaded.into_response() };
+        let previous = Told::by(&parts.headers).previous;
+        let Some(permit) = self.0.permit() else { return Answer::Overloaded.following(previous).into_response() };
         request::log_headers(&parts, |header| self.0.verifiers.is_secret(header));
-        let mut response = self.0.attempt(&parts, place, body, permit).await.into_response();
+        let answer = self.0.attempt(&parts, place, body, permit).await;
+        let mut response = answer.following(previous).into_response();
         response.extensions_mut().insert(verified);
         response
     }

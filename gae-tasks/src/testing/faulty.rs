@@ -272,6 +272,19 @@ impl<B: Backend> Backend for Faulty<B> {
         self.call(Operation::Find, move |backend| backend.find(queue, name))
     }
 
+    fn stored(&self, ids: Vec<TaskId>) -> Answer<'_, Vec<TaskId>> {
+        Box::pin(async move {
+            let mut stored = Vec::new();
+            for id in ids {
+                // With the faults of `get`.
+                if self.get(id).await?.is_some() {
+                    stored.push(id);
+                }
+            }
+            Ok(stored)
+        })
+    }
+
     fn list(&self, request: List) -> Answer<'_, Vec<TaskRecord>> {
         self.call(Operation::List, move |backend| backend.list(request))
     }

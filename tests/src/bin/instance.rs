@@ -29,7 +29,7 @@ fn run(work: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
 }
 
 async fn open(url: &str) -> Result<Client, Error> {
-    if url.is_empty() { Client::from_env().await } else { Client::open(url).await }
+    if url.is_empty() { Client::from_env_or("sqlite:gae-tasks.db").await } else { Client::open(url).await }
 }
 
 async fn drain(url: &str) -> Result<(), Error> {

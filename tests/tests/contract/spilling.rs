@@ -71,7 +71,7 @@ fn small(number: u8) -> NewTask {
 }
 
 fn keys(numbers: impl IntoIterator<Item = u8>) -> Vec<String> {
-    numbers.into_iter().map(|number| TaskId::from_bytes([number; 16]).to_string()).collect()
+    numbers.into_iter().map(|number| format!("{}.gae-tasks", TaskId::from_bytes([number; 16]))).collect()
 }
 
 #[tokio::test]

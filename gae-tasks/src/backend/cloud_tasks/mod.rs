@@ -13,6 +13,7 @@ mod request;
 mod runtime;
 mod shared;
 mod target;
+mod token;
 mod url;
 
 use std::fmt;
@@ -128,6 +129,10 @@ impl Backend for CloudTasks {
 
     fn find(&self, queue: QueueName, name: TaskName) -> Answer<'_, Option<TaskRecord>> {
         self.run(|shared| async move { shared.find(queue, &name).await })
+    }
+
+    fn stored(&self, ids: Vec<TaskId>) -> Answer<'_, Vec<TaskId>> {
+        self.run(|shared| async move { shared.stored(ids).await })
     }
 
     fn list(&self, request: List) -> Answer<'_, Vec<TaskRecord>> {

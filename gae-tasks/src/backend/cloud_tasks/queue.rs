@@ -10,9 +10,13 @@ use super::call::{call, is_missing};
 use super::error::{Asked, refused};
 use super::name::last_part;
 use super::shared::Shared;
+use super::token::Tokens;
 use crate::backend::{DeleteQueue, Purged, QueueRecord};
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName, RetryConfig};
+
+/// Queues of one page: servers that are told none may give few.
+const PAGE: i32 = 1000;
 
 /// How Google writes "without limit".
 const UNLIMITED: i32 = -1;
@@ -94,20 +98,21 @@ impl Shared {
 
     /// All queues by name.
     pub(super) async fn queues(&self) -> Result<Vec<QueueRecord>, Error> {
-        let (parent, mut token, mut queues) = (self.place.to_string(), String::new(), Vec::new());
-        loop {
-            let attempt = || self.google.list_queues().set_parent(&parent).set_page_token(&token).send();
+        let (parent, mut tokens, mut queues) = (self.place.to_string(), Tokens::default(), Vec::new());
+        while let Some(token) = tokens.next() {
+            let attempt = || {
+                let list = self.google.list_queues().set_parent(&parent).set_page_token(token);
+                list.set_page_size(PAGE).send()
+            };
             let page = call(self.time_limit, attempt).await.answer.map_err(|failure| {
                 let role = "roles/cloudtasks.viewer";
                 refused(Asked { place: &self.place, queue: None, permission: "cloudtasks.queues.list", role }, failure)
             })?;
             queues.extend(page.queues.iter().filter_map(|queue| self.record_of(queue)));
-            token = page.next_page_token;
-            if token.is_empty() {
-                queues.sort_by(|a, b| a.name.cmp(&b.name));
-                return Ok(queues);
-            }
+            tokens.advance(page.next_page_token, "queues")?;
         }
+        queues.sort_by(|a: &QueueRecord, b| a.name.cmp(&b.name));
+        Ok(queues)
     }
 
     /// `None` for a queue whose name is none of ours: App Engine's old queues may have longer ones.

@@ -1,6 +1,6 @@
 //! Looking at stored tasks and acting on one of them: Google knows tasks by queue and name, callers by their ids.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use futures_util::{StreamExt, TryStreamExt};
 use google_cloud_tasks_v2::model::Task;
@@ -10,7 +10,9 @@ use super::call::{Failure, call, is_missing};
 use super::error::{Asked, refused};
 use super::name::{id_of, is_unnamed, last_part, of_unnamed};
 use super::record::{record, summary};
+use super::request::Mark;
 use super::shared::Shared;
+use super::token::Tokens;
 use crate::backend::record::error_text;
 use crate::backend::{List, RouteStats, Stats, TaskRecord, TaskState};
 use crate::error::Error;
@@ -86,6 +88,21 @@ impl Shared {
         }
         let page = page.into_values();
         Ok(if request.newest_first { page.rev().collect() } else { page.collect() })
+    }
+
+    /// Those of these ids with which a stored task was deferred: all queues are read once, without bodies, as the header
+    /// of each task says so in every version.
+    pub(super) async fn stored(&self, mut ids: Vec<TaskId>) -> Result<Vec<TaskId>, Error> {
+        let wanted: HashSet<_> = ids.iter().copied().collect();
+        let mut found = HashSet::new();
+        for queue in self.queue_names(None).await? {
+            let mut pages = self.pages(&queue, View::Basic);
+            while let Some(tasks) = pages.next().await? {
+                found.extend(tasks.iter().filter_map(Mark::call_of_task).filter(|id| wanted.contains(id)));
+            }
+        }
+        ids.retain(|id| found.contains(id));
+        Ok(ids)
     }
 
     /// How many tasks of this crate stand where; their bodies are not read.
@@ -183,7 +200,7 @@ impl Shared {
     }
 
     fn pages<'a>(&'a self, queue: &QueueName, view: View) -> Pages<'a> {
-        Pages { shared: self, parent: self.place.queue(queue), view, next: Some(String::new()) }
+        Pages { shared: self, parent: self.place.queue(queue), view, tokens: Tokens::default() }
     }
 
     fn asked_to_read(&self, permission: &'static str) -> Asked<'_> {
@@ -220,26 +237,28 @@ struct Pages<'a> {
     shared: &'a Shared,
     parent: String,
     view: View,
-    /// The token of the next page; `None` after the last.
-    next: Option<String>,
+    tokens: Tokens,
 }
 
 impl Pages<'_> {
     /// The next page; `None` after the last. A queue that is not there has none.
     async fn next(&mut self) -> Result<Option<Vec<Task>>, Error> {
-        let Some(token) = self.next.take() else { return Ok(None) };
+        let Some(token) = self.tokens.next() else { return Ok(None) };
         let google = &self.shared.google;
         let size = if self.view == View::Full { PAGE_WITH_BODIES } else { PAGE };
         let attempt = || {
-            let list = google.list_tasks().set_parent(&self.parent).set_page_token(&token).set_page_size(size);
+            let list = google.list_tasks().set_parent(&self.parent).set_page_token(token).set_page_size(size);
             list.set_response_view(self.view.clone()).send()
         };
         match call(self.shared.time_limit, attempt).await.answer {
             Ok(page) => {
-                self.next = Some(page.next_page_token).filter(|token| !token.is_empty());
+                self.tokens.advance(page.next_page_token, "tasks")?;
                 Ok(Some(page.tasks))
             }
-            Err(failure) if is_missing(&failure) => Ok(None),
+            Err(failure) if is_missing(&failure) => {
+                self.tokens.end();
+                Ok(None)
+            }
             Err(failure) => Err(self.refused(failure)),
         }
     }

@@ -108,20 +108,32 @@ impl Mark {
 
     /// What the headers of a stored task tell; its body is not needed. `None` if it is none of ours.
     pub(super) fn of_task(task: &Task) -> Option<Self> {
-        match task.message_type.as_ref()? {
-            MessageType::AppEngineHttpRequest(request) => Self::of(&request.headers),
-            MessageType::HttpRequest(request) => Self::of(&request.headers),
-            _ => None,
-        }
+        Self::of(headers_of(task)?)
+    }
+
+    /// The call that made a stored task, of whatever version: what follows the id may change, the id does not.
+    pub(super) fn call_of_task(task: &Task) -> Option<TaskId> {
+        Self::text(headers_of(task)?)?.split('/').next()?.parse().ok()
+    }
+
+    fn text(headers: &HashMap<String, String>) -> Option<&str> {
+        headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(MARK)).map(|(_, text)| text.as_str())
     }
 
     /// What these headers tell; `None` if it is none of ours.
     fn of(headers: &HashMap<String, String>) -> Option<Self> {
-        let (_, text) = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(MARK))?;
-        let (call, rest) = text.split_once('/')?;
+        let (call, rest) = Self::text(headers)?.split_once('/')?;
         let (shape, kind) = rest.split_once('/')?;
         let shape = Shape::from_bits(u64::from_str_radix(shape, 16).ok()?);
         Some(Self { call: call.parse().ok()?, shape, kind: Kind::new(kind).ok()? })
+    }
+}
+
+fn headers_of(task: &Task) -> Option<&HashMap<String, String>> {
+    match task.message_type.as_ref()? {
+        MessageType::AppEngineHttpRequest(request) => Some(&request.headers),
+        MessageType::HttpRequest(request) => Some(&request.headers),
+        _ => None,
     }
 }
 

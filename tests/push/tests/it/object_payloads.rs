@@ -31,6 +31,10 @@ fn program(ran: &Ran) -> ClientBuilder {
     Client::builder().registry(Registry::new().with::<takes>()).state(Arc::clone(ran))
 }
 
+fn key(id: gae_tasks::TaskId) -> String {
+    format!("{id}.gae-tasks")
+}
+
 fn text(bytes: usize) -> String {
     "x".repeat(bytes)
 }
@@ -48,9 +52,19 @@ async fn keeps_the_contract(store: &dyn PayloadStore) {
     store.put("a", large.clone()).await.unwrap();
     store.put("b", Vec::new()).await.unwrap();
     store.put("b", vec![1]).await.unwrap();
-    assert_eq!((store.get("a").await.unwrap(), store.get("b").await.unwrap()), (Some(large), Some(vec![1])));
+    assert_eq!((store.get("a").await.unwrap(), store.get("b").await.unwrap()), (Some(large.clone()), Some(vec![1])));
     let (earlier, later) = (SystemTime::now() - DAY, SystemTime::now() + DAY);
     assert_eq!(store.put_before(earlier.into()).await.unwrap(), Vec::<String>::new());
+    for (limit, expected) in [(0, vec![1]), (1, vec![1]), (9, vec![1])] {
+        assert_eq!(store.get_at_most("b", limit).await.unwrap(), Some(expected));
+    }
+    assert_eq!(
+        store.get_at_most("a", 99).await.unwrap(),
+        Some(vec![7; 100]),
+        "by one byte more it is seen to be longer"
+    );
+    assert_eq!(store.get_at_most("a", u64::MAX).await.unwrap(), Some(large));
+    assert_eq!(store.get_at_most("c", 9).await.unwrap(), None);
     let mut keys = store.put_before(later.into()).await.unwrap();
     keys.sort();
     assert_eq!(keys, ["a", "b"]);
@@ -94,7 +108,7 @@ async fn two_programs_meet_in_a_folder() {
     let client = || program(&ran).payload_store(url.as_str()).open(&queue);
     let (defers, works) = (client().await.unwrap(), client().await.unwrap());
     let id = takes::defer(text(5_000_000)).on(&defers).await.unwrap().id;
-    assert_eq!(names(&payloads), [id.to_string()]);
+    assert_eq!(names(&payloads), [key(id)]);
     assert_eq!(works.drain().await.unwrap(), 1);
     assert_eq!(ran.lock().unwrap().clone(), [5_000_000]);
     while !names(&payloads).is_empty() {
@@ -115,13 +129,13 @@ async fn what_was_cut_off_in_a_folder_is_never_run_and_orphans_are_swept() {
     let builder = program(&Ran::default()).clock(clock.clone()).payload_store(url);
     let tasks = builder.open("memory:").await.unwrap();
     let id = takes::defer(text(200_000)).max_attempts(1).on(&tasks).await.unwrap().id;
-    let file = std::fs::OpenOptions::new().write(true).open(folder.path().join(id.to_string())).unwrap();
+    let file = std::fs::OpenOptions::new().write(true).open(folder.path().join(key(id))).unwrap();
     file.set_len(100_000).unwrap();
     assert!(tasks.drain().await.is_err());
     let record = tasks.get(id).await.unwrap().unwrap();
     assert!(record.errors[0].message.contains("not what was put there"), "{}", record.errors[0].message);
     // The payload of a task whose storing was lost: an id, but no task.
-    let orphan = id.to_string().replace(|c: char| c.is_ascii_digit(), "1");
+    let orphan = key(id).replace(|c: char| c.is_ascii_digit(), "1");
     std::fs::write(folder.path().join(orphan), "x").unwrap();
     std::fs::write(folder.path().join("notes.txt"), "mine").unwrap();
     clock.advance(DAY * 2);
@@ -137,7 +151,7 @@ async fn any_object_store_can_be_given() {
     let given: Arc<dyn ObjectStore> = store.clone();
     let tasks = program(&ran).payload_store(given).open("memory:").await.unwrap();
     let id = takes::defer(text(2_000_000)).on(&tasks).await.unwrap().id;
-    let path = ObjectPath::from(id.to_string());
+    let path = ObjectPath::from(key(id));
     assert!(store.head(&path).await.is_ok());
     assert_eq!((tasks.drain().await.unwrap(), ran.lock().unwrap().clone()), (1, vec![2_000_000]));
     assert!(store.head(&path).await.is_err());
@@ -250,7 +264,7 @@ async fn a_task_goes_by_a_bucket_of_google() {
     let store = bucket_at(&serve(bucket.clone()).await);
     let tasks = program(&ran).payload_store(store).open("memory:").await.unwrap();
     let id = takes::defer(text(2_000_000)).on(&tasks).await.unwrap().id;
-    assert_eq!(bucket.lock().unwrap().keys().cloned().collect::<Vec<_>>(), [format!("tasks/{id}")]);
+    assert_eq!(bucket.lock().unwrap().keys().cloned().collect::<Vec<_>>(), [format!("tasks/{}", key(id))]);
     assert_eq!((tasks.drain().await.unwrap(), ran.lock().unwrap().clone()), (1, vec![2_000_000]));
     while !bucket.lock().unwrap().is_empty() {
         // Beside what records that its task is done.

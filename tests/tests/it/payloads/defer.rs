@@ -6,7 +6,7 @@ use gae_tasks::backend::{Backend, TaskFilter};
 use gae_tasks::testing::{Fault, Operation};
 use gae_tasks::{Client, Error, RetryConfig};
 
-use super::shelf::{Ran, Trouble, World, fails, plain_takes, program, takes, text};
+use super::shelf::{Ran, Trouble, World, fails, key, plain_takes, program, takes, text};
 
 #[tokio::test]
 async fn what_fits_travels_with_its_task_and_one_byte_more_does_not() {
@@ -14,7 +14,7 @@ async fn what_fits_travels_with_its_task_and_one_byte_more_does_not() {
         // The length of a text of 99 bytes is one byte more.
         let [inline, spilled] = [99, 100].map(|bytes| takes::defer(text(bytes)).on(&world.tasks).into_future());
         let (inline, spilled) = (inline.await.unwrap().id, spilled.await.unwrap().id);
-        assert_eq!(world.shelf.keys(), [spilled.to_string()], "the key is the task's id and nothing else");
+        assert_eq!(world.shelf.keys(), [key(spilled)], "the key is the task's id and our suffix");
         let record = async |id| world.tasks.get(id).await.unwrap().unwrap();
         let length = async |id| record(id).await.payload.unwrap().len();
         assert_eq!((length(inline).await, length(spilled).await), (100, 0));
@@ -94,7 +94,7 @@ async fn a_duplicates_payload_is_deleted_at_once() {
         assert!(matches!(call().must_be_new().on(&world.tasks).await, Err(Error::NameTaken { .. })));
         let many = world.tasks.defer_many([call(), takes::defer(text(500)), call().named("other")]).await.unwrap();
         assert_eq!(many.iter().map(|answer| answer.created).collect::<Vec<_>>(), [false, true, true]);
-        let expected = [first.id, many[1].id, many[2].id].map(|id| id.to_string());
+        let expected = [first.id, many[1].id, many[2].id].map(key);
         assert_eq!(world.shelf.keys(), expected);
         assert_eq!(world.tasks.drain().await.unwrap(), 3);
         assert_eq!(world.shelf.len(), 0);

@@ -1,9 +1,9 @@
 //! A payload lives as long as its task, or as its dead letter.
 
-use gae_tasks::backend::TaskState;
-use gae_tasks::{TaskId, testing::ManualClock};
+use gae_tasks::backend::{Backend, Enqueue, NewTask, TaskState};
+use gae_tasks::{Now, TaskId, testing::ManualClock};
 
-use super::shelf::{DAY, World, fails, program, takes, text};
+use super::shelf::{DAY, World, fails, key, program, takes, text};
 
 /// A dead letter with a payload in the store.
 async fn bury(world: &World) -> TaskId {
@@ -19,7 +19,7 @@ async fn a_payload_stays_through_failures_and_goes_with_success() {
         let failing = fails::defer(text(1000)).on(&world.tasks).await.unwrap().id;
         for attempt in 1..=3 {
             assert!(world.tasks.drain().await.is_err());
-            assert_eq!((world.ran.lengths().len(), world.shelf.keys()), (attempt, vec![failing.to_string()]));
+            assert_eq!((world.ran.lengths().len(), world.shelf.keys()), (attempt, vec![key(failing)]));
             world.clock.advance(DAY / 24);
         }
         world.tasks.delete(failing).await.unwrap();
@@ -32,7 +32,7 @@ async fn a_payload_stays_through_failures_and_goes_with_success() {
 async fn a_dead_letter_keeps_its_payload_and_is_replayed_with_it() {
     for world in World::on_each().await {
         let id = bury(&world).await;
-        assert_eq!(world.shelf.keys(), [id.to_string()]);
+        assert_eq!(world.shelf.keys(), [key(id)]);
         world.tasks.replay(id).await.unwrap();
         assert!(world.tasks.drain().await.is_err());
         assert_eq!((world.ran.lengths(), world.shelf.len()), (vec![1000, 1000], 1));
@@ -63,7 +63,7 @@ async fn a_purged_queue_takes_its_payloads_along_but_not_those_of_dead_letters()
         takes::defer("x").on(&world.tasks).await.unwrap();
         let elsewhere = takes::defer(text(1000)).queue("elsewhere").on(&world.tasks).await.unwrap().id;
         assert_eq!(world.tasks.purge("default").await.unwrap().deleted, 4);
-        assert_eq!(world.shelf.keys(), [dead, elsewhere].map(|id| id.to_string()));
+        assert_eq!(world.shelf.keys(), [dead, elsewhere].map(key));
     }
 }
 
@@ -74,7 +74,7 @@ async fn a_dead_letter_that_is_too_old_takes_its_payload_along() {
         world.clock.advance(DAY * 29);
         world.spill().await;
         world.work_until(|world| world.ran.lengths() == [1000, 1000] && world.shelf.len() == 1).await;
-        assert_eq!(world.shelf.keys(), [dead.to_string()], "it is young enough");
+        assert_eq!(world.shelf.keys(), [key(dead)], "it is young enough");
         world.clock.advance(DAY);
         world.work_until(|world| world.shelf.len() == 0).await;
         assert!(world.tasks.get(dead).await.unwrap().is_none());
@@ -82,14 +82,41 @@ async fn a_dead_letter_that_is_too_old_takes_its_payload_along() {
 }
 
 #[tokio::test]
-async fn a_task_whose_answer_was_lost_is_not_run_again() {
-    // The first worker ran it, deleted its payload, and died before it could say so.
+async fn a_task_whose_payload_is_missing_is_a_dead_letter_that_names_key_and_store() {
+    // A payload is deleted after its task is recorded as done, so a missing one says nothing of an earlier attempt.
     for world in World::on_each().await {
         let id = world.spill().await;
-        world.shelf.kept().clear();
-        assert_eq!(world.tasks.drain().await.unwrap(), 1);
-        assert_eq!((world.ran.lengths().len(), world.tasks.get(id).await.unwrap()), (0, None));
+        let kept = std::mem::take(&mut *world.shelf.kept());
+        assert!(world.tasks.drain().await.is_err());
+        let record = world.tasks.get(id).await.unwrap().unwrap();
+        let error = &record.errors[0].message;
+        assert_eq!((world.ran.lengths().len(), record.state), (0, TaskState::Dead), "{error}");
+        assert!(error.contains(&key(id)) && error.contains("`shelf`") && error.contains("missing"), "{error}");
+        *world.shelf.kept() = kept;
+        world.tasks.replay(id).await.unwrap();
+        assert_eq!((world.tasks.drain().await.unwrap(), world.ran.lengths()), (1, vec![1000]));
     }
+}
+
+#[tokio::test]
+async fn a_task_that_names_another_tasks_payload_is_refused_and_deletes_nothing() {
+    let (world, backend) = World::faulty();
+    let victim = world.spill().await;
+    let mut spec = backend.get(victim).await.unwrap().unwrap().spec;
+    spec.id = TaskId::from_bytes([5; 16]);
+    let now = Now::At(world.clock.time());
+    backend.enqueue(Enqueue::new(now, vec![NewTask::new(spec.clone(), Vec::new())])).await.unwrap();
+    assert!(world.tasks.drain().await.is_err());
+    let error = world.last_error(spec.id).await;
+    assert!(error.contains("belongs to another task"), "{error}");
+    assert_eq!(world.ran.lengths(), [1000], "the victim ran, and only it");
+    assert!(world.tasks.delete(spec.id).await.unwrap());
+    let mut again = spec.clone();
+    let kept = world.spill().await;
+    again.attributes = backend.get(kept).await.unwrap().unwrap().spec.attributes;
+    backend.enqueue(Enqueue::new(now, vec![NewTask::new(again, Vec::new())])).await.unwrap();
+    assert!(world.tasks.delete(spec.id).await.unwrap());
+    assert_eq!(world.shelf.keys(), [key(kept)]);
 }
 
 #[tokio::test]

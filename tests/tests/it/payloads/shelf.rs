@@ -145,6 +145,11 @@ pub(super) async fn fails(text: String, #[state] ran: &Ran) -> Result<(), &'stat
     Err("as the test wants it")
 }
 
+/// The key of a task's payload.
+pub(super) fn key(id: TaskId) -> String {
+    format!("{id}.gae-tasks")
+}
+
 /// An argument of about so many bytes.
 pub(super) fn text(bytes: usize) -> String {
     "x".repeat(bytes)

@@ -6,15 +6,15 @@ use gae_tasks::backend::memory::Memory;
 use gae_tasks::testing::{Fault, Operation};
 use gae_tasks::{Client, Error, TaskId};
 
-use super::shelf::{DAY, Trouble, World, fails, text};
+use super::shelf::{DAY, Trouble, World, fails, key, text};
 
 /// A payload whose task was never stored; answers its key.
 async fn orphan(world: &World) -> String {
     let id = world.spill().await;
-    let payload = world.shelf.kept().get(&id.to_string()).cloned().unwrap();
+    let payload = world.shelf.kept().get(&key(id)).cloned().unwrap();
     world.tasks.delete(id).await.unwrap();
-    world.shelf.kept().insert(id.to_string(), payload);
-    id.to_string()
+    world.shelf.kept().insert(key(id), payload);
+    key(id)
 }
 
 #[tokio::test]
@@ -27,7 +27,7 @@ async fn only_what_is_older_and_needed_by_no_task_is_swept() {
         let young = orphan(&world).await;
         world.clock.advance(Duration::from_secs(1));
         assert_eq!(world.tasks.sweep_payloads(DAY).await.unwrap(), 1);
-        let mut left = vec![dead.to_string(), waits.to_string(), young];
+        let mut left = vec![key(dead), key(waits), young];
         left.sort();
         assert_eq!(world.shelf.keys(), left);
         assert_eq!(world.tasks.sweep_payloads(DAY).await.unwrap(), 0);
@@ -50,11 +50,30 @@ async fn a_payload_whose_task_is_about_to_be_stored_is_left_alone() {
 async fn what_others_put_beside_is_left_alone() {
     for world in World::on_each().await {
         let put = (b"mine".to_vec(), world.clock.time());
-        for key in ["notes.txt", "", &TaskId::from_bytes([9; 16]).to_string().to_uppercase().replace('0', "A")] {
+        let other = TaskId::from_bytes([9; 16]).to_string();
+        let names =
+            ["notes.txt", "", &other.to_uppercase().replace('0', "A"), &other, &format!("{other}.json"), ".gae-tasks"];
+        for key in names {
             world.shelf.kept().insert(key.to_owned(), put.clone());
         }
         world.clock.advance(DAY * 2);
         assert_eq!(world.tasks.sweep_payloads(DAY).await.unwrap(), 0);
+        assert_eq!(world.shelf.len(), names.len());
+    }
+}
+
+#[tokio::test]
+async fn a_marker_of_a_pushed_task_is_swept_when_no_delivery_can_come() {
+    for world in World::on_each().await {
+        let marked = orphan(&world).await;
+        let text = format!("gae-tasks: done: {marked}\n").into_bytes();
+        world.shelf.kept().insert(marked, (text, world.clock.time()));
+        orphan(&world).await;
+        world.clock.advance(DAY * 32);
+        assert_eq!(world.tasks.sweep_payloads(DAY).await.unwrap(), 1, "the payload that nothing needs");
+        assert_eq!(world.tasks.sweep_payloads(DAY).await.unwrap(), 0);
+        world.clock.advance(Duration::from_secs(1));
+        assert_eq!((world.tasks.sweep_payloads(DAY).await.unwrap(), world.shelf.len()), (1, 0));
     }
 }
 
@@ -68,7 +87,7 @@ async fn payloads_of_tasks_that_another_client_keeps_are_swept_by_neither() {
     world.clock.advance(DAY * 2);
     assert_eq!(world.tasks.sweep_payloads(DAY).beside(&letters).await.unwrap(), 1);
     assert_eq!(letters.sweep_payloads(DAY).beside(&world.tasks).await.unwrap(), 0);
-    assert_eq!(world.shelf.keys(), [here, there].map(|id| id.to_string()));
+    assert_eq!(world.shelf.keys(), [here, there].map(key));
 }
 
 #[tokio::test]

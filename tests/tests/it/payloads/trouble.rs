@@ -5,7 +5,7 @@ use std::time::Duration;
 use gae_tasks::Error;
 use gae_tasks::backend::TaskState;
 
-use super::shelf::{DAY, Trouble, World, fails, takes, text};
+use super::shelf::{DAY, Trouble, World, fails, key, takes, text};
 
 #[tokio::test]
 async fn an_attempt_without_its_payload_fails_and_is_made_again() {
@@ -31,7 +31,7 @@ async fn what_was_changed_or_cut_off_is_never_run() {
             [|it| it.truncate(500), |it| it.clear(), |it| it.push(b'x'), |it| *it.last_mut().unwrap() = b'y'];
         for harm in harms {
             let id = takes::defer(text(1000)).max_attempts(1).on(&world.tasks).await.unwrap().id;
-            harm(&mut world.shelf.kept().get_mut(&id.to_string()).unwrap().0);
+            harm(&mut world.shelf.kept().get_mut(&key(id)).unwrap().0);
             assert!(world.tasks.drain().await.is_err());
             let error = world.last_error(id).await;
             assert!(error.contains("not what was put there") && error.contains(&id.to_string()), "{error}");
@@ -49,9 +49,10 @@ async fn what_was_changed_or_cut_off_is_never_run() {
 async fn a_store_that_loses_what_it_took_runs_nothing() {
     for world in World::on_each().await {
         world.shelf.have(Trouble::LosesWrites);
-        world.spill().await;
-        assert_eq!(world.tasks.drain().await.unwrap(), 1);
+        let id = world.spill().await;
+        assert!(world.tasks.drain().await.is_err());
         assert_eq!((world.ran.lengths().len(), world.tasks.stats().await.unwrap().open()), (0, 0));
+        assert_eq!(world.tasks.get(id).await.unwrap().unwrap().state, TaskState::Dead);
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use gae_tasks::backend::{Backend, Enqueue, NewTask};
 use gae_tasks::testing::ManualClock;
-use gae_tasks::{Error, Kind, Now, QueueName, RetryConfig, Shape, TaskSpec, Worker};
+use gae_tasks::{Error, Kind, Now, QueueName, RetryConfig, Shape, TaskFilter, TaskSpec, Worker};
 use gae_tasks_tests_push::server::Fault;
 
 use super::*;
@@ -178,4 +178,27 @@ async fn a_retention_is_refused_when_the_client_is_made() {
         assert!(matches!(refused, Error::Unsupported { backend: "cloudtasks", .. }), "{refused:?}");
         assert!(refused.to_string().contains("state none in the builder"), "{refused}");
     }
+}
+
+/// An emulator that ignores page tokens got 22,830 requests.
+#[tokio::test]
+async fn a_server_that_repeats_a_page_is_asked_no_further() {
+    use axum::extract::RawQuery;
+    let asked = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let seen = asked.clone();
+    let answer = move |RawQuery(query): RawQuery| async move {
+        seen.lock().unwrap().push(query.unwrap_or_default());
+        ([("content-type", "application/json")], r#"{"nextPageToken":"again"}"#)
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(axum::serve(listener, axum::Router::new().fallback(answer)).into_future());
+    let backend = CloudTasks::builder("shop", "europe-west1").http(WORKER).endpoint(url).anonymous();
+    let tasks = client_of(backend).await;
+    let text = tasks.queues().await.unwrap_err().to_string();
+    assert!(text.contains("ignores page tokens"), "{text}");
+    let queries = std::mem::take(&mut *asked.lock().unwrap());
+    assert!(queries.len() == 2 && queries.iter().all(|query| query.contains("pageSize=1000")), "{queries:?}");
+    let text = tasks.list(TaskFilter::new().queue(QueueName::DEFAULT), None, 9).await.unwrap_err().to_string();
+    assert!(text.contains("ignores page tokens") && asked.lock().unwrap().len() == 2, "{text}");
 }

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use gae_tasks::ClientBuilder;
 use gae_tasks::payload_store::{ObjectPayloads, PayloadStore};
 use gae_tasks::testing::ManualClock;
 use tempfile::TempDir;
 
-use super::shop::{Plan, Shop, flaky, refuse, write};
+use super::shop::{PLACE, Plan, Shop, flaky, refuse, write};
 
 const LARGE: usize = 3 << 20;
 
@@ -21,8 +23,22 @@ fn files(folder: &TempDir) -> usize {
     std::fs::read_dir(folder).unwrap().count()
 }
 
+/// The files that say that a task is done.
+fn markers(folder: &TempDir) -> usize {
+    let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    files.filter(|file| std::fs::read(file).unwrap().starts_with(b"gae-tasks: done: ")).count()
+}
+
+/// Stores a task as it is in the queue.
+async fn create(shop: &Shop, task: serde_json::Value) {
+    let url = format!("{}/v2/{PLACE}/queues/emails/tasks", shop.queue.url());
+    let body = serde_json::json!({ "task": task }).to_string();
+    let created = reqwest::Client::new().post(url).header("content-type", "application/json").body(body).send().await;
+    created.unwrap().error_for_status().unwrap();
+}
+
 #[tokio::test]
-async fn a_large_payload_comes_whole_and_is_gone_with_its_task() {
+async fn a_large_payload_comes_whole_and_leaves_a_marker_in_its_place() {
     let folder = tempfile::tempdir().unwrap();
     let shop = Shop::open(with_a_folder(&folder)).await;
     shop.tasks.pause("emails").await.unwrap();
@@ -34,7 +50,7 @@ async fn a_large_payload_comes_whole_and_is_gone_with_its_task() {
     let seen = shop.seen().remove(0);
     assert_eq!((seen.text.len(), seen.name.as_deref()), (LARGE, Some("large")));
     assert_eq!(shop.requests()[0].0["x-tenant"], "7", "no option is lost");
-    assert_eq!(files(&folder), 0);
+    assert_eq!((files(&folder), markers(&folder)), (1, 1));
 }
 
 #[tokio::test]
@@ -62,11 +78,11 @@ async fn it_is_there_for_every_retry() {
     let shop = Shop::open(with_a_folder(&folder)).await;
     flaky::defer(3, "x".repeat(LARGE)).on(&shop.tasks).await.unwrap();
     assert_eq!(shop.statuses(3).await, [500, 500, 200]);
-    assert_eq!(files(&folder), 0);
+    assert_eq!((files(&folder), markers(&folder)), (1, 1));
 }
 
 #[tokio::test]
-async fn a_task_whose_payload_is_gone_is_over() {
+async fn a_task_whose_payload_is_missing_is_a_dead_letter_that_names_key_and_store() {
     let folder = tempfile::tempdir().unwrap();
     let shop = Shop::open(with_a_folder(&folder)).await;
     shop.tasks.pause("emails").await.unwrap();
@@ -76,7 +92,83 @@ async fn a_task_whose_payload_is_gone_is_over() {
     store.delete(&keys.unwrap()[0]).await.unwrap();
     shop.tasks.resume("emails").await.unwrap();
     assert_eq!(shop.statuses(1).await, [200]);
-    assert_eq!((shop.seen().len(), shop.waiting(), shop.dead_letters().await.len()), (0, 0, 0));
+    assert_eq!((shop.seen().len(), shop.waiting()), (0, 0));
+    let dead = shop.dead_letters().await;
+    let error = &dead[0].errors[0].message;
+    let (key, place) = (format!("{}.gae-tasks", dead[0].spec.id), folder.path().display().to_string());
+    assert!(error.contains(&key) && error.contains(&place), "{error}");
+}
+
+#[tokio::test]
+async fn a_task_whose_folder_is_gone_is_a_dead_letter_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let shop = Shop::open(with_a_folder(&folder)).await;
+    shop.tasks.pause("emails").await.unwrap();
+    write::defer("x".repeat(LARGE)).on(&shop.tasks).await.unwrap();
+    std::fs::remove_dir_all(folder.path()).unwrap();
+    shop.tasks.resume("emails").await.unwrap();
+    assert_eq!(shop.statuses(1).await, [200]);
+    assert_eq!((shop.seen().len(), shop.dead_letters().await.len()), (0, 1));
+}
+
+/// A delivery whose answer was lost comes again, whatever the queue counts.
+#[tokio::test]
+async fn a_task_that_is_done_is_not_run_again_when_it_is_delivered_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let shop = Shop::open(with_a_folder(&folder)).await;
+    shop.tasks.pause("emails").await.unwrap();
+    write::defer("x".repeat(LARGE)).on(&shop.tasks).await.unwrap();
+    let mut task = shop.queue.tasks(PLACE, "emails").remove(0);
+    task["name"] = format!("{PLACE}/queues/emails/tasks/again").into();
+    shop.tasks.resume("emails").await.unwrap();
+    assert_eq!(shop.statuses(1).await, [200]);
+    create(&shop, task).await;
+    assert_eq!(shop.statuses(2).await, [200, 200]);
+    assert_eq!((shop.seen().len(), shop.dead_letters().await.len(), markers(&folder)), (1, 0, 1));
+}
+
+/// Google shows a named task under another id than the one it was deferred with.
+#[tokio::test]
+async fn a_sweep_keeps_the_payload_of_a_waiting_named_task_and_reads_its_queue_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = ManualClock::at(std::time::SystemTime::now().into());
+    let (plan, time) = (with_a_folder(&folder), clock.clone());
+    let client = Box::new(move |client| (plan.client)(client).clock(time.clone()));
+    let shop = Shop::open(Plan { client, ..Plan::http() }).await;
+    shop.tasks.pause("emails").await.unwrap();
+    write::defer("x".repeat(LARGE)).named("large").on(&shop.tasks).await.unwrap();
+    clock.advance(Duration::from_secs(3 * 60 * 60));
+    let before = shop.queue.calls("ListTasks");
+    let swept = shop.tasks.sweep_payloads(Duration::from_secs(60 * 60)).await.unwrap();
+    assert_eq!((swept, files(&folder), shop.queue.calls("ListTasks") - before), (0, 1, 1));
+}
+
+/// A newer program defers beside an older one that sweeps.
+#[tokio::test]
+async fn a_sweep_keeps_the_payload_of_a_waiting_task_that_a_newer_version_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = ManualClock::at(std::time::SystemTime::now().into());
+    let (plan, time) = (with_a_folder(&folder), clock.clone());
+    let client = Box::new(move |client| (plan.client)(client).clock(time.clone()));
+    let shop = Shop::open(Plan { client, ..Plan::http() }).await;
+    shop.tasks.pause("emails").await.unwrap();
+    write::defer("x".repeat(LARGE)).on(&shop.tasks).await.unwrap();
+    let mut task = shop.queue.tasks(PLACE, "emails").remove(0);
+    let old = task["name"].as_str().unwrap().to_owned();
+    let body = &mut task["httpRequest"]["body"];
+    let mut envelope = STANDARD.decode(body.as_str().unwrap()).unwrap();
+    envelope[2] = 9;
+    *body = STANDARD.encode(envelope).into();
+    let mark =
+        task["httpRequest"]["headers"]["X-Deferred-Task"].as_str().unwrap().split('/').next().unwrap().to_owned();
+    task["httpRequest"]["headers"]["X-Deferred-Task"] = format!("{mark}/as newer versions write it").into();
+    task["name"] = format!("{PLACE}/queues/emails/tasks/newer").into();
+    create(&shop, task).await;
+    reqwest::Client::new().delete(format!("{}/v2/{old}", shop.queue.url())).send().await.unwrap();
+    assert_eq!(shop.waiting(), 1);
+    clock.advance(Duration::from_secs(3 * 60 * 60));
+    let swept = shop.tasks.sweep_payloads(Duration::from_secs(60 * 60)).await.unwrap();
+    assert_eq!((swept, files(&folder)), (0, 1));
 }
 
 #[tokio::test]

@@ -163,6 +163,51 @@ async fn what_nobody_can_run_is_given_up_after_its_bound() {
     assert!(errors.iter().any(|error| error.contains("in format 9")), "{errors:?}");
 }
 
+const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+/// The request of a task whose attributes a newer version wrote, which has been delivered before.
+fn with_newer_attributes(world: &World, attempt: u32) -> Request<Bytes> {
+    let client = Client::builder().registry(Registry::new().with::<end>()).state(world.stage.clone());
+    let client = client.clock(world.clock.clone()).trace_context(|| Some(TRACE.to_owned()));
+    let client = client.build(gae_tasks::backend::memory::Memory::new()).unwrap();
+    let mut request = client.push_request(end::defer("done").max_attempts(1), attempt).unwrap();
+    request.headers_mut().insert("x-secret", HeaderValue::from_static(super::stage::SECRET));
+    let mut body = request.body().to_vec();
+    let trace = body.windows(TRACE.len()).position(|bytes| bytes == TRACE.as_bytes()).unwrap();
+    // Before the trace: the version, no payload elsewhere, a trace, and its length.
+    assert_eq!(body[trace - 4..trace], [1, 0, 1, 55]);
+    body[trace - 4] = 9;
+    *request.body_mut() = body.into();
+    request
+}
+
+#[tokio::test]
+async fn a_task_of_a_newer_version_is_never_run_and_kept_unchanged_before_the_queue_forgets_it() {
+    for [give_up, kept_after] in [[7 * DAY, 7 * DAY], [60 * DAY, 30 * DAY + DAY / 2]] {
+        let world = World::new();
+        let adapter = Tower(world.builder().give_up_unroutable_after(give_up).build().unwrap());
+        let attributes = with_newer_attributes(&world, 9);
+        let mut envelope = world.request(end::defer("done").max_attempts(1), 9);
+        *envelope.body_mut() = [b"gt\x09", &envelope.body()[3..]].concat().into();
+        world.clock.advance(kept_after - Duration::from_secs(60));
+        for request in [&attributes, &envelope] {
+            assert_eq!(adapter.send(after(request.clone(), "500")).await.0, StatusCode::NOT_FOUND);
+        }
+        assert_eq!(world.dead_letters().await, []);
+        // Counted from the ids, which are made a moment after the clock is set.
+        world.clock.advance(Duration::from_secs(120));
+        for request in [&attributes, &envelope] {
+            assert_eq!(adapter.send(after(request.clone(), "500")).await.0, StatusCode::OK);
+        }
+        let dead = world.dead_letters().await;
+        assert_eq!((dead.len(), world.stage.signs().begun), (2, 0));
+        let whole = dead.iter().find(|letter| letter.payload.as_deref() == Some(&envelope.body()[..]));
+        assert!(whole.is_some(), "the bytes of the newer envelope are unchanged");
+        let parts = dead.iter().find_map(|letter| letter.spec.attributes.as_deref()).unwrap();
+        assert_eq!((parts[0], parts.windows(TRACE.len()).any(|bytes| bytes == TRACE.as_bytes())), (9, true));
+    }
+}
+
 #[tokio::test]
 async fn what_only_looks_like_a_newer_task_is_kept_at_once() {
     let world = World::new();
@@ -188,6 +233,55 @@ async fn a_task_that_was_only_refused_is_run_before_it_has_been_tried_enough() {
         assert_eq!(adapter.send(request).await.0, StatusCode::OK);
     }
     assert_eq!((world.stage.signs().ended, world.dead_letters().await.len()), (3, 0));
+}
+
+#[tokio::test]
+async fn a_task_of_a_process_that_never_put_its_queue_ends_as_others_do() {
+    let world = World::new();
+    let adapter = Tower(world.service());
+    for attempt in [501, 5_001] {
+        assert_eq!(adapter.send(after(world.request(end::defer("fail"), attempt), "500")).await.0, StatusCode::OK);
+    }
+    assert_eq!((world.stage.signs().begun, world.dead_letters().await.len()), (0, 2));
+}
+
+#[tokio::test]
+async fn one_more_attempt_follows_the_first_of_a_task_that_was_only_refused() {
+    let world = World::new();
+    let adapter = Tower(world.service());
+    let request = |attempt, previous| after(world.request(end::defer("fail").max_attempts(3), attempt), previous);
+    let more = StatusCode::NOT_EXTENDED;
+    assert_eq!(adapter.send(request(9, "503")).await.0, more);
+    let mut newer = request(10, "510");
+    *newer.body_mut() = [b"gt\x09", &newer.body()[3..]].concat().into();
+    assert_eq!(adapter.send(newer).await.0, more, "a refusal does not hide it");
+    let full = Tower(world.builder().concurrency(1).build().unwrap());
+    let hanging = full.send(world.request(super::stage::hang::defer(), 1));
+    let refused = async {
+        world.stage.until(|signs| signs.begun == 2).await;
+        full.send(request(10, "510")).await
+    };
+    tokio::select! {
+        _ = hanging => unreachable!("it hangs"),
+        (status, _) = refused => assert_eq!(status, more),
+    }
+    assert_eq!(world.dead_letters().await, []);
+    assert_eq!(adapter.send(request(11, "510")).await.0, StatusCode::OK);
+    assert_eq!((world.stage.signs().ended, world.dead_letters().await.len()), (2, 1));
+}
+
+#[tokio::test]
+async fn refusals_are_not_counted_where_the_queue_tells_them_apart() {
+    let world = World::new();
+    let adapter = Tower(world.service());
+    let request = |retries: u32, executions: &'static str| {
+        let mut request = after(world.request(end::defer("fail").max_attempts(3), retries + 1), "500");
+        request.headers_mut().insert("x-cloudtasks-taskexecutioncount", HeaderValue::from_static(executions));
+        request
+    };
+    assert_eq!(adapter.send(request(9, "8")).await.0, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(adapter.send(request(9, "7")).await.0, StatusCode::OK);
+    assert_eq!(world.dead_letters().await[0].attempts, 3);
 }
 
 #[tokio::test]

@@ -65,6 +65,47 @@ async fn a_refusal_is_an_error_without_what_was_sent() {
 }
 
 #[tokio::test]
+async fn strangers_write_one_line_a_minute_with_what_was_wrong() {
+    let world = World::new();
+    let adapter = Tower(world.service());
+    let refused = async |secret: &str| {
+        let mut request = world.request(end::defer("done"), 1);
+        request.headers_mut().insert("x-secret", secret.parse().unwrap());
+        assert_eq!(adapter.send(request).await.0, StatusCode::FORBIDDEN);
+    };
+    let text = logged(Level::INFO, async {
+        for _ in 0..100 {
+            refused("gu3ss").await;
+        }
+        world.clock.advance(std::time::Duration::from_secs(60));
+        refused("gu3ss").await;
+    })
+    .await;
+    assert_eq!(text.lines().count(), 2, "{text}");
+    assert!(text.contains("refused=1 ") && text.contains("refused=100 "), "{text}");
+    assert!(text.contains("the secret is wrong (100)"), "{text}");
+}
+
+#[tokio::test]
+async fn a_proven_request_whose_body_cannot_be_read_is_always_logged() {
+    let world = World::new();
+    let adapter = Tower(world.builder().max_body(400).build().unwrap());
+    let mut elsewhere = world.request(end::defer("done"), 1);
+    *elsewhere.uri_mut() = "/not/ours".parse().unwrap();
+    *elsewhere.body_mut() = "hello".into();
+    let large = world.request(end::defer("x".repeat(500)), 1);
+    let text = logged(Level::WARN, async {
+        for _ in 0..3 {
+            assert_eq!(adapter.send(elsewhere.clone()).await.0, StatusCode::NOT_FOUND);
+            assert_eq!(adapter.send(large.clone()).await.0, StatusCode::PAYLOAD_TOO_LARGE);
+        }
+    })
+    .await;
+    assert_eq!(text.matches("no task of gae-tasks").count(), 3, "{text}");
+    assert_eq!(text.matches("body is too large").count(), 3, "{text}");
+}
+
+#[tokio::test]
 async fn headers_are_told_at_debug_but_for_secrets_and_what_the_platform_logs() {
     let world = World::new();
     let adapter = Tower(world.service());
