@@ -142,7 +142,8 @@ pub trait Backend: fmt::Debug + Send + Sync + sealed::Sealed + 'static {
     /// Deletes a queue with its configuration, and where the request says so its tasks and dead letters first, in several
     /// steps as [`purge`](Self::purge). Names leave tombstones. Answers how many tasks and dead letters were deleted, and
     /// how many are left: those that a newer version of this crate stored, those of a queue whose configuration is damaged,
-    /// those that cannot be read, and those stored meanwhile. If any is left, the queue stays. One that is not stored is deleted already.
+    /// those that cannot be read, and those stored meanwhile. If any is left, the queue stays. One that is not stored
+    /// is deleted already.
     ///
     /// # Errors
     /// [`Error::QueueInUse`] if it holds tasks or dead letters and the request spares them; [`Error::NewerQueue`] if a newer

@@ -128,7 +128,8 @@ impl Client {
     /// had stay blocked for as long as it said.
     ///
     /// On Cloud Tasks tasks that are deferred meanwhile are deleted with the queue, and those of
-    /// [`delete_queue_with_tasks`](Self::delete_queue_with_tasks) include what a newer version of this crate stored; Google refuses to make another one
+    /// [`delete_queue_with_tasks`](Self::delete_queue_with_tasks) include what a newer version of this crate stored;
+    /// Google refuses to make another one
     /// of its name for some days (3 to 7, its documentation says): tasks cannot be deferred to it until then.
     ///
     /// # Errors

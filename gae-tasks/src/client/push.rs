@@ -94,7 +94,8 @@ impl PushServiceBuilder {
     }
 
     /// How long after a task was first due it becomes a dead letter if nothing here can run it (unknown kind, other
-    /// parameters, newer version of gae-tasks, a payload that cannot be read); 7 days by default. Until then the queue tries it again.
+    /// parameters, newer version of gae-tasks, a payload that cannot be read); 7 days by default. Until then the queue
+    /// tries it again.
     pub fn give_up_unroutable_after(mut self, age: Duration) -> Self {
         self.give_up = age;
         self

@@ -24,7 +24,8 @@ impl Client {
     /// tasks are no longer stored; `.await` answers how many.
     ///
     /// Payloads are deleted with their tasks, except that a push queue's leave markers (see
-    /// [`payload_store`](crate::payload_store)), which this deletes when they are 32 days old. Some payloads are left over: a process ended in between, an answer was lost, a
+    /// [`payload_store`](crate::payload_store)), which this deletes when they are 32 days old. Some payloads are left
+    /// over: a process ended in between, an answer was lost, a
     /// queue was purged elsewhere. Call this every day or so, with a day or so. It is safe beside callers and workers.
     ///
     /// **Other clients that keep tasks with payloads in the same store must be named** by

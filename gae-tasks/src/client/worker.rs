@@ -93,7 +93,8 @@ impl Worker {
 
     /// How many attempts run at the same time, from 1 to 100,000; 50 by default.
     ///
-    /// Queues take turns, so that a long backlog of one keeps no other waiting. Where the attempts of one queue are so long that they hold all
+    /// Queues take turns, so that a long backlog of one keeps no other waiting. Where the attempts of one queue are so
+    /// long that they hold all
     /// runners, only a [bound](Self::queue_concurrency) keeps some free for the others.
     pub fn concurrency(mut self, attempts: usize) -> Self {
         self.concurrency = attempts.clamp(1, MAX_CONCURRENCY);
@@ -141,7 +142,8 @@ impl Worker {
     /// How long a lease lasts unless it is extended, which happens three times as often; 30 seconds by default, at
     /// least 1. If this machine dies, its tasks run elsewhere after that.
     ///
-    /// On SQLite a killed worker's tasks are known to be free at once. Where the lock file that shows it is gone, as in a restored
+    /// On SQLite a killed worker's tasks are known to be free at once. Where the lock file that shows it is gone, as
+    /// in a restored
     /// backup, a worker must have seen a lease unchanged for as long as it lasts: one that never lives that long recovers
     /// none.
     pub fn lease(mut self, duration: Duration) -> Self {

@@ -11,7 +11,8 @@ use crate::time::Timestamp;
 /// What an operation of a payload store gives.
 pub type Stored<'a, T> = BoxFuture<'a, Result<T, BoxError>>;
 
-/// Keeps payloads under keys: the id of a task and the suffix `.gae-tasks`, so that each is new and holds no data of the task.
+/// Keeps payloads under keys: the id of a task and the suffix `.gae-tasks`, so that each is new and holds no data of
+/// the task.
 ///
 /// `ObjectPayloads` (feature `object-store`) is one for folders, memory and object stores; others can be written:
 ///
@@ -64,7 +65,8 @@ pub trait PayloadStore: fmt::Debug + Send + Sync + 'static {
     /// the same payloads should give it the same name.
     fn name(&self) -> String;
 
-    /// Keeps a payload, in place of what is under this key, whole or not at all; once this has answered, it survives what a stored task survives.
+    /// Keeps a payload, in place of what is under this key, whole or not at all; once this has answered, it survives
+    /// what a stored task survives.
     ///
     /// # Errors
     /// It may or may not be kept.

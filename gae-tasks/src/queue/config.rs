@@ -52,7 +52,8 @@ impl QueueConfig {
         self
     }
 
-    /// How long the name of a task stays blocked after its end; 24 hours by default. Not on Cloud Tasks, which has a time of its own.
+    /// How long the name of a task stays blocked after its end; 24 hours by default. Not on Cloud Tasks, which has a
+    /// time of its own.
     pub const fn with_tombstone_retention(mut self, retention: Duration) -> Self {
         self.retention.tombstones = Some(retention);
         self
