@@ -295,7 +295,7 @@ pub enum Error {
 /// What a backend outside of this crate answers with.
 #[doc(hidden)]
 impl Error {
-    /// An [`Error::NoSuchTask`]: `problem` tells why it cannot be done, after the words `task ID`.
+    /// An [`Error::NoSuchTask`]: `problem` says why it cannot be done, after the words `task ID`.
     pub const fn no_such_task(id: TaskId, problem: &'static str) -> Self {
         Self::NoSuchTask { id, problem }
     }
@@ -315,7 +315,7 @@ impl Error {
         Self::Unsupported { backend, what }
     }
 
-    /// An [`Error::Storage`] of `backend`: `problem` tells what happened and what to do.
+    /// An [`Error::Storage`] of `backend`: `problem` says what happened and what to do.
     pub fn storage(backend: &'static str, problem: impl Into<String>, source: impl Into<BoxError>) -> Self {
         Self::Storage { backend, problem: problem.into(), source: source.into() }
     }

@@ -12,7 +12,7 @@ pub(crate) fn bits() -> u64 {
     getrandom::u64().expect("the operating system has random numbers")
 }
 
-/// 64 bits unlike those of any other call, at a tenth of the cost: for what must only be told apart.
+/// 64 bits unlike those of any other call, at a tenth of the cost: for values that must differ, and may be guessed.
 ///
 /// They are a keyed hash (SipHash) of a number that counts up. The key is the thread's own, from the operating system. `fork`
 /// doubles both, so the process is hashed too: parent and child go on with other numbers.

@@ -73,7 +73,7 @@ pub trait Backend: fmt::Debug + Send + Sync + sealed::Sealed + 'static {
     /// The stored task of this id; a finished one is not stored.
     fn get(&self, id: TaskId) -> Answer<'_, Option<TaskRecord>>;
 
-    /// The stored task, dead letters included, that has this name in this queue; a tombstone is none.
+    /// The stored task, dead letters included, that has this name in this queue; a tombstone is not a task.
     fn find(&self, queue: QueueName, name: TaskName) -> Answer<'_, Option<TaskRecord>>;
 
     /// Those of these ids with which a stored task was deferred, dead letters and the tasks of newer versions of this

@@ -213,7 +213,7 @@ impl Client {
     ///
     /// `memory:` is a new, empty queue in this process, for tests. `sqlite:FILE` is a file that is made if missing,
     /// for any number of processes of one machine (feature `sqlite`). `cloudtasks://PROJECT/LOCATION?..` is Google Cloud
-    /// Tasks, which calls handlers over HTTP (feature `cloud-tasks`); its parameters are told at `CloudTasks::open`.
+    /// Tasks, which calls handlers over HTTP (feature `cloud-tasks`); its parameters are described at `CloudTasks::open`.
     ///
     /// # Errors
     /// [`Error::Url`] if the URL names no backend of this build, [`Error::Storage`] if it cannot be opened.

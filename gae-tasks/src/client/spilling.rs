@@ -7,7 +7,7 @@ use crate::clock::Clock;
 use crate::error::Error;
 use crate::payload_store::{PayloadStore, Shelf};
 
-/// Bytes of a payload that travels with its task; what Google tells for a task of Cloud Tasks.
+/// Bytes of a payload that travels with its task; what Google states for a task of Cloud Tasks.
 const INLINE: usize = 100 * 1024;
 
 /// Bytes of a payload that goes to a store.

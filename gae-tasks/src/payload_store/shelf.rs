@@ -62,7 +62,7 @@ impl Shelf {
         })
     }
 
-    /// Deletes payloads; one that cannot be deleted is told of, and left to a sweep. Answers how many were deleted.
+    /// Deletes payloads and returns how many; one that cannot be deleted is logged, and left to a sweep.
     pub(crate) async fn delete_all(&self, keys: &[String]) -> u64 {
         let mut deleted = 0;
         for some in keys.chunks(AT_ONCE) {

@@ -37,8 +37,8 @@ impl Limits {
         Self { facts, rules: Rules { ends: ends(envelope.spec.id), ..rules }, cap: of_type }
     }
 
-    /// How many attempts came before, as far as the queue tells: never fewer than there were, and more where refusals
-    /// cannot be told apart.
+    /// How many attempts came before, as far as the queue's headers say: never fewer than there were, and more where refusals
+    /// cannot be distinguished.
     pub(super) const fn made(&self) -> u32 {
         self.facts.attempts
     }
@@ -97,7 +97,7 @@ const fn is_refusal(status: u16) -> bool {
 }
 
 /// How many attempts came before. Where the queue counts the answers other than 5xx, these are refusals, or failures that
-/// were expected: the answer before tells which, as far as can be told.
+/// were expected: the status of the answer before indicates which.
 fn made(told: &Told) -> u32 {
     let refused = told.executions.filter(|_| told.previous != Some(SINGULAR));
     told.retries.saturating_sub(refused.unwrap_or(0))
@@ -328,7 +328,7 @@ mod tests {
                     _ => Some(500),
                 }
             };
-            // As Google tells of HTTP targets: a request without an answer counts as one with 504.
+            // As Google reports of HTTP targets: a request without an answer counts as one with 504.
             previous = status.or(Some(504));
             executions += u32::from(status.is_some_and(|status| status < 500));
         }

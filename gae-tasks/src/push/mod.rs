@@ -3,7 +3,7 @@
 //! [`PushService`] is a tower service over `http` types: mount it on the router of your choice, under your own
 //! middlewares. A request is answered in stages, one file each: `service` limits and guards, `verify` proves who calls,
 //! `request` reads what the platform says of the attempt, `body` what the caller sends, `attempt` makes it,
-//! `limits` tells what has been tried enough, `dead_letter` keeps what is not attempted again, `response` says how it
+//! `limits` decides what has been tried enough, `dead_letter` keeps what is not attempted again, `response` says how it
 //! ended in the words of the queue.
 //!
 //! # Answers

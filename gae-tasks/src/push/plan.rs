@@ -1,4 +1,4 @@
-//! What a service is made from, and what the URL of a request tells it.
+//! What a service is made from, and what it reads from the URL of a request.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -36,10 +36,10 @@ pub(crate) struct Plan {
     pub(crate) running: Arc<AtomicUsize>,
 }
 
-/// What a URL tells.
+/// What a URL says.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place<'a> {
-    /// For people, and for what is no task.
+    /// For people, and for requests that are not a task's.
     pub(super) kind: &'a str,
     /// Whether it has the prefix, or a known kind: else a router may have stripped the prefix, or it is anything.
     pub(super) is_ours: bool,

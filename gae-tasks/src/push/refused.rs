@@ -9,7 +9,7 @@ use crate::log;
 /// How often refusals are reported at most.
 const PAUSE: Duration = Duration::from_secs(60);
 
-/// How many reasons are told apart: a reason may name what a stranger has sent.
+/// How many reasons are counted apart: a reason may name what a stranger has sent.
 const REASONS: usize = 8;
 
 /// How many characters of a reason or a path are written.

@@ -103,7 +103,7 @@ impl Sweeper {
 /// The queues that another program has deleted, and that were made again since. One that `put_queue` has given a shorter
 /// retention is none of them.
 async fn made_anew(crew: &Crew) -> Vec<QueueName> {
-    // What is wrong with the storage is told by the sweep.
+    // The sweep reports what is wrong with the storage.
     let stored = crew.pull.queues().await.unwrap_or_default().into_iter();
     let is_unstated = |queue: &QueueRecord| {
         queue.config.as_ref().is_some_and(|config| {

@@ -33,32 +33,32 @@ gae_tasks::conformance!(faulty_sqlite, {
 });
 
 // Nearly every payload spills. Leases and records have an empty one then, however large it is, and attributes that say
-// where it is; loading is for the attempt. `spilling` tells what becomes of the payloads.
-gae_tasks::conformance!(
+// where it is; loading is for the attempt. the tests in `spilling` show what becomes of the payloads.
+/// The suite around a backend that spills nearly every payload.
+macro_rules! spilling_conformance {
+    ($name:ident, $backend:expr) => {
+        gae_tasks::conformance!(
+            $name,
+            $backend,
+            differs in [
+                "a_new_task_has_no_past" => crate::spilled::a_new_task_has_no_past,
+                "a_large_payload_is_stored" => crate::spilled::a_large_payload_is_stored_apart,
+                "a_lease_brings_a_bounded_number_of_bytes" => crate::spilled::a_lease_brings_no_bytes,
+                "bytes_are_bounded_across_standings_and_lanes" => crate::spilled::no_bytes_are_counted_across_standings,
+                "payloads_are_listed_only_where_they_are_asked_for" => crate::spilled::payloads_are_listed_as_empty,
+            ]
+        );
+    };
+}
+
+spilling_conformance!(
     spilling_memory,
-    (spilling(Faulty::new(Memory::new()), Shelf::default(), ManualClock::new(), 2), ()),
-    differs in [
-        "a_new_task_has_no_past" => crate::spilled::a_new_task_has_no_past,
-        "a_large_payload_is_stored" => crate::spilled::a_large_payload_is_stored_apart,
-        "a_lease_brings_a_bounded_number_of_bytes" => crate::spilled::a_lease_brings_no_bytes,
-        "bytes_are_bounded_across_standings_and_lanes" => crate::spilled::no_bytes_are_counted_across_standings,
-        "payloads_are_listed_only_where_they_are_asked_for" => crate::spilled::payloads_are_listed_as_empty,
-    ]
+    (spilling(Faulty::new(Memory::new()), Shelf::default(), ManualClock::new(), 2), ())
 );
 
 #[cfg(feature = "sqlite")]
-gae_tasks::conformance!(
-    spilling_sqlite,
-    {
-        let directory = tempfile::tempdir().expect("a directory");
-        let backend = Sqlite::open(directory.path().join("tasks.db")).await.expect("a fresh file opens");
-        (Faulty::new(spilling(backend, Shelf::default(), ManualClock::new(), 2)), directory)
-    },
-    differs in [
-        "a_new_task_has_no_past" => crate::spilled::a_new_task_has_no_past,
-        "a_large_payload_is_stored" => crate::spilled::a_large_payload_is_stored_apart,
-        "a_lease_brings_a_bounded_number_of_bytes" => crate::spilled::a_lease_brings_no_bytes,
-        "bytes_are_bounded_across_standings_and_lanes" => crate::spilled::no_bytes_are_counted_across_standings,
-        "payloads_are_listed_only_where_they_are_asked_for" => crate::spilled::payloads_are_listed_as_empty,
-    ]
-);
+spilling_conformance!(spilling_sqlite, {
+    let directory = tempfile::tempdir().expect("a directory");
+    let backend = Sqlite::open(directory.path().join("tasks.db")).await.expect("a fresh file opens");
+    (Faulty::new(spilling(backend, Shelf::default(), ManualClock::new(), 2)), directory)
+});

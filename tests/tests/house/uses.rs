@@ -42,7 +42,7 @@ pub(crate) fn read(folder: &Path) -> Sources {
     sources
 }
 
-/// Who uses what among the modules below `lib.rs`, without their tests; each file's use of another is told once.
+/// Who uses what among the modules below `lib.rs`, without their tests; each file's use of another is listed once.
 ///
 /// A declaration (`mod x;`) is no use, nor is a re-export: the file that names a re-exported item uses the file that
 /// defines the item. Calls of methods are not followed to the `impl` block.

@@ -15,7 +15,7 @@ use crate::backend::{DeleteQueue, Purged, QueueRecord};
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName, RetryConfig};
 
-/// Queues of one page: servers that are told none may give few.
+/// How many queues one page has: a server that is not given a size may answer with few.
 const PAGE: i32 = 1000;
 
 /// How Google writes "without limit".

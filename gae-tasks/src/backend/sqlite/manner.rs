@@ -10,7 +10,7 @@ use super::lane::Catalogue;
 pub(super) enum Manner {
     /// Rows are gathered into statements that write many.
     Gathered,
-    /// Row by row, so that each can be told from the others.
+    /// Row by row, so that the answer for each is known.
     RowByRow,
     /// Row by row, and each must leave nothing behind when it fails, because its neighbours are kept.
     Apart,

@@ -139,3 +139,16 @@ fn a_caller_that_blocks_takes_no_turn_that_another_process_waits_for() {
     drop(claim);
     assert!(!this.is_owed());
 }
+
+#[test]
+fn a_caller_that_blocks_leaves_the_turn_to_another_process_that_waits() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    until_here(&sqlite);
+    let mut other = Turn::new(sqlite.writer.opened());
+    let _claim = other.claim();
+    let begun = Instant::now();
+    while is_here(&sqlite) {
+        assert!(begun.elapsed() < Duration::from_secs(20), "it writes on and on");
+    }
+}

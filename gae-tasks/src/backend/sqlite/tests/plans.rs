@@ -6,7 +6,7 @@ use super::super::call::Request;
 use super::super::connection::{Durability, create};
 use super::super::error::Fault;
 use super::super::store::Store;
-use super::super::{admin, held, lease, ready, row, settle, stats, stray, sweep, waiting};
+use super::super::{admin, held, leased, merge, ready, row, settle, stats, stray, sweep, waiting};
 use super::{Folder, enqueue, lease as lease_some, task, wait};
 
 /// The plan of `query`, in one line.
@@ -21,9 +21,9 @@ fn plan(connection: &Connection, query: &str) -> String {
 fn check(connection: &Connection, state: &str) {
     let head = "SEARCH gae_tasks_waiting USING PRIMARY KEY (lane=? AND standing=? AND timed=?";
     let expected = [
-        (lease::READ, head),
-        (lease::WITH_TASKS, "SEARCH w USING PRIMARY KEY (lane=? AND standing=? AND timed=?"),
-        (lease::TASK, "SEARCH gae_tasks_task USING PRIMARY KEY (id=?)"),
+        (merge::READ, head),
+        (merge::WITH_TASKS, "SEARCH w USING PRIMARY KEY (lane=? AND standing=? AND timed=?"),
+        (leased::TASK, "SEARCH gae_tasks_task USING PRIMARY KEY (id=?)"),
         (ready::FIRST, "SEARCH gae_tasks_waiting USING PRIMARY KEY (lane=? AND standing=?)"),
         (ready::OF_LANE, "SEARCH gae_tasks_ready USING PRIMARY KEY (standing=? AND turn=? AND lane=?)"),
         (ready::DUE, "SEARCH gae_tasks_ready USING INDEX gae_tasks_ready_due (standing=? AND due<?)"),
@@ -71,7 +71,7 @@ impl Request for Replanned {
         let planned = |query| -> Result<i32, Fault> {
             Ok(store.connection.prepare_cached(query)?.get_status(rusqlite::StatementStatus::RePrepare))
         };
-        Ok(planned(lease::READ)?.max(planned(lease::WITH_TASKS)?))
+        Ok(planned(merge::READ)?.max(planned(merge::WITH_TASKS)?))
     }
 }
 

@@ -1,0 +1,266 @@
+//! The order of what waits: several lanes are merged by due time, a single one is read in one go.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap, VecDeque};
+use std::time::Duration;
+
+use rusqlite::{Connection, Row, params};
+
+use super::error::Fault;
+use super::held::Waited;
+use super::lane::Lane;
+use super::leased::{Rank, Reader, task};
+use super::ready;
+use super::row::task_id;
+use super::unreadable;
+use super::waiting;
+use crate::backend::haul::Haul;
+use crate::backend::lifecycle::Wait;
+use crate::backend::{LeasedTask, Standing};
+use crate::task::TaskId;
+use crate::time::Timestamp;
+
+/// The order of what waits; the rows of tasks, with their payloads, are read only for those that are taken.
+pub(super) const READ: &str = "SELECT due, task, since FROM gae_tasks_waiting WHERE lane = ?1 AND standing = ?2 AND timed = ?3 \
+                               AND due <= ?4 AND (due, task) > (?5, ?6) AND typeof(due) = 'integer' AND typeof(task) = 'blob' AND length(task) = 16 \
+                               ORDER BY due, task LIMIT ?7";
+
+/// The same with the rows of the tasks, for where all that is read is taken.
+pub(super) const WITH_TASKS: &str = "SELECT w.due, w.task, w.since, t.name, t.schedule_time, t.attempts, t.deadline, \
+                                     t.attributes, t.payload, t.retry, t.max_attempts \
+                                     FROM gae_tasks_waiting w LEFT JOIN gae_tasks_task t ON t.id = w.task \
+                                     WHERE w.lane = ?1 AND w.standing = ?2 AND w.timed = ?3 AND w.due <= ?4 \
+                                     AND (w.due, w.task) > (?5, ?6) AND typeof(w.due) = 'integer' AND typeof(w.task) = 'blob' \
+                                     AND length(w.task) = 16 ORDER BY w.due, w.task";
+
+/// The tasks that a lease has taken so far, and how each of them waited.
+pub(super) struct Catch<'a> {
+    pub(super) haul: Haul,
+    pub(super) waited: Vec<Waited>,
+    pub(super) reader: Reader<'a>,
+}
+
+/// Takes up to `limit` due tasks out of the order, those first that have been due longest; answers whether there may be
+/// more.
+pub(super) fn take(merge: &mut Merge<'_>, limit: usize, catch: &mut Catch<'_>) -> Result<bool, Fault> {
+    if let Some(source) = merge.only_source() {
+        return merge.take_all(source, limit, catch);
+    }
+    let Catch { haul, waited, reader } = catch;
+    let most = haul.tasks().len().saturating_add(limit);
+    while haul.tasks().len() < most && haul.room(merge.rank.standing) > 0 {
+        match merge.next(reader, |lane| haul.room_of(&lane.queue) > 0)? {
+            Some((task, how)) => {
+                haul.add(task);
+                waited.push(how);
+            }
+            None => return Ok(false),
+        }
+    }
+    Ok(true)
+}
+
+/// When a task that cannot be read is tried again: by then it may have been mended, or this program been updated.
+const PUT_OFF: Duration = Duration::from_secs(60 * 60);
+
+/// Lets a task that cannot be read wait, so that it is not met with every lease. One whose row is gone is gone.
+fn put_off(connection: &Connection, lane: i64, standing: Standing, id: TaskId, now: Timestamp) -> Result<(), Fault> {
+    let later = now.plus(PUT_OFF);
+    let mut statement = connection.prepare_cached("UPDATE gae_tasks_task SET schedule_time = ?2 WHERE id = ?1")?;
+    if statement.execute(params![id.as_bytes(), later.as_micros()])? > 0 {
+        unreadable::task(connection, id);
+        waiting::put(connection, id, lane, standing, Wait::Pause { until: later, since: now })?;
+    }
+    Ok(())
+}
+
+/// The place of a task in its lane.
+type Key = (i64, TaskId);
+
+/// Before any other.
+const FIRST: Key = (i64::MIN, TaskId::from_bytes([0; 16]));
+
+/// The due tasks of one lane, those that are timed or those that are not, read a few at a time.
+struct Source<'a> {
+    lane: &'a Lane,
+    timed: bool,
+    /// Their places, and since when they pause.
+    ready: VecDeque<(Key, Option<Timestamp>)>,
+    /// How many are read next; zero when there are no more.
+    step: usize,
+    read: Key,
+    taken: Option<Key>,
+}
+
+impl<'a> Source<'a> {
+    /// Of many lanes each is likely to give few, and what is read is not always taken.
+    fn new(lane: &'a Lane, timed: bool, limit: usize, lanes: usize) -> Self {
+        // One more than may be taken: what is left of the lane need not be asked for then.
+        let limit = limit.saturating_add(1);
+        let step = if lanes == 1 { limit } else { limit.saturating_mul(2) / lanes };
+        let step = step.clamp(1, limit.min(MOST_READ));
+        Self { lane, timed, ready: VecDeque::new(), step, read: FIRST, taken: None }
+    }
+}
+
+/// Most places that are read of a lane at first: payloads may fill a lease much sooner than its limit.
+const MOST_READ: usize = 1_024;
+
+/// The merging of lanes by due time.
+pub(super) struct Merge<'a> {
+    connection: &'a Connection,
+    rank: Rank,
+    now: Timestamp,
+    sources: Vec<Source<'a>>,
+    /// The first task of each lane that has one, with the lane's place among the sources.
+    heads: BinaryHeap<Reverse<(Key, usize)>>,
+    /// Tasks that were met and cannot be read.
+    bad: Vec<(i64, TaskId)>,
+}
+
+impl<'a> Merge<'a> {
+    pub(super) fn start(
+        connection: &'a Connection,
+        lanes: Vec<&'a Lane>,
+        rank: Rank,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Self, Fault> {
+        let many = lanes.len();
+        let both = |lane: &'a Lane| [false, true].map(|timed| Source::new(lane, timed, limit, many));
+        let sources = if limit == 0 { Vec::new() } else { lanes.into_iter().flat_map(both).collect() };
+        let (heads, bad) = Default::default();
+        let mut merge = Self { connection, rank, now, sources, heads, bad };
+        for (index, source) in merge.sources.iter_mut().enumerate() {
+            source.read(connection, rank.standing, now, 1)?;
+            merge.heads.extend(source.ready.front().map(|(key, _)| Reverse((*key, index))));
+        }
+        Ok(merge)
+    }
+
+    /// The only source that has tasks due, if there is one.
+    fn only_source(&self) -> Option<usize> {
+        let mut with_tasks = self.sources.iter().enumerate().filter(|(_, source)| !source.ready.is_empty());
+        with_tasks.next().map(|(place, _)| place).filter(|_| with_tasks.next().is_none())
+    }
+
+    /// As [`take`], where no other source has tasks due: what waits and its tasks are read together.
+    fn take_all(&mut self, place: usize, limit: usize, catch: &mut Catch<'_>) -> Result<bool, Fault> {
+        let Self { connection, rank, now, sources, heads, bad } = self;
+        let Catch { haul, waited, reader } = catch;
+        let Some(source) = sources.get_mut(place) else { return Ok(false) };
+        let mut statement = connection.prepare_cached(WITH_TASKS)?;
+        let (due, id) = source.taken.unwrap_or(FIRST);
+        let until = source.until(*now);
+        let mut rows =
+            statement.query(params![source.lane.id, rank.standing as i64, source.timed, until, due, id.as_bytes()])?;
+        let most = haul.tasks().len().saturating_add(limit);
+        heads.clear();
+        source.ready.clear();
+        while let Some(row) = rows.next()? {
+            let Some((key, since)) = place_of(row) else { continue };
+            if haul.tasks().len() >= most || haul.room(rank.standing) == 0 || haul.room_of(&source.lane.queue) == 0 {
+                source.read = key;
+                source.ready.push_back((key, since));
+                heads.push(Reverse((key, place)));
+                // A bounded queue gives no more, though it has more.
+                return Ok(haul.room_of(&source.lane.queue) > 0);
+            }
+            source.taken = Some(key);
+            let lease = reader.lease(key.1, *rank);
+            match task(connection, row, 3, source.lane, lease, *rank) {
+                Ok(task) => {
+                    haul.add(task);
+                    waited.push((source.timed, since));
+                }
+                Err(_) => bad.push((source.lane.id, key.1)),
+            }
+        }
+        source.step = 0;
+        Ok(false)
+    }
+
+    /// The task that has been due longest of those not yet given, of lanes that may give one.
+    fn next(
+        &mut self,
+        reader: &mut Reader<'_>,
+        may_give: impl Fn(&Lane) -> bool,
+    ) -> Result<Option<(LeasedTask, Waited)>, Fault> {
+        while let Some(Reverse((key, index))) = self.heads.pop() {
+            let Some(source) = self.sources.get_mut(index).filter(|source| may_give(source.lane)) else { continue };
+            let since = source.ready.pop_front().and_then(|(_, since)| since);
+            source.taken = Some(key);
+            let (lane, waited) = (source.lane, (source.timed, since));
+            self.offer(index)?;
+            match reader.read(lane, key.1, self.rank)? {
+                Some(task) => return Ok(Some((task, waited))),
+                None => self.bad.push((lane.id, key.1)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Enters the next task of a lane into the contest.
+    fn offer(&mut self, index: usize) -> Result<(), Fault> {
+        let Some(source) = self.sources.get_mut(index) else { return Ok(()) };
+        if source.ready.is_empty() && source.step > 0 {
+            source.read(self.connection, self.rank.standing, self.now, source.step)?;
+            source.step = source.step.saturating_mul(2);
+        }
+        if let Some((key, _)) = source.ready.front() {
+            self.heads.push(Reverse((*key, index)));
+        }
+        Ok(())
+    }
+
+    /// Takes the tasks that were given out of the order: of each lane they are the first ones. Those that cannot be read
+    /// wait.
+    pub(super) fn finish(self, now: Timestamp) -> Result<(), Fault> {
+        let Self { connection, rank: Rank { standing, .. }, .. } = self;
+        for source in &self.sources {
+            if let Some(last) = source.taken {
+                waiting::take_up_to(connection, source.lane.id, standing, source.timed, last)?;
+            }
+        }
+        self.bad.into_iter().try_for_each(|(lane, id)| put_off(connection, lane, standing, id, now))?;
+        let touched = self.sources.iter().filter(|source| source.taken.is_some()).map(|source| source.lane.id);
+        let mut touched: BTreeSet<_> = touched.collect();
+        // What is not timed and waits on is due at once, as before.
+        let as_before = self.sources.iter().filter(|source| !source.timed && !source.ready.is_empty());
+        as_before.for_each(|source| _ = touched.remove(&source.lane.id));
+        touched.into_iter().try_for_each(|lane| ready::refresh(connection, lane, standing))
+    }
+}
+
+impl Source<'_> {
+    /// The places that are due up to this moment, as it is stored.
+    fn until(&self, now: Timestamp) -> i64 {
+        if self.timed { now } else { Timestamp::MAX }.as_micros()
+    }
+
+    /// Reads the next places, up to `most`.
+    fn read(&mut self, connection: &Connection, standing: Standing, now: Timestamp, most: usize) -> Result<(), Fault> {
+        let mut statement = connection.prepare_cached(READ)?;
+        let (due, id) = self.read;
+        let (limit, until) = (i64::try_from(most).unwrap_or(i64::MAX), self.until(now));
+        let mut rows =
+            statement.query(params![self.lane.id, standing as i64, self.timed, until, due, id.as_bytes(), limit])?;
+        let mut read = 0;
+        while let Some(row) = rows.next()? {
+            read += 1;
+            let Some((key, since)) = place_of(row) else { continue };
+            self.read = key;
+            self.ready.push_back((key, since));
+        }
+        if read < most {
+            self.step = 0;
+        }
+        Ok(())
+    }
+}
+
+/// A place in the order, and since when its task pauses.
+fn place_of(row: &Row<'_>) -> Option<(Key, Option<Timestamp>)> {
+    let since: Option<i64> = row.get(2).unwrap_or_default();
+    Some(((row.get(0).ok()?, task_id(row, 1).ok()?), since.map(Timestamp::from_micros)))
+}
