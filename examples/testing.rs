@@ -30,11 +30,13 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn signing_up_defers_a_welcome() {
-        let tasks = Client::open("memory:").await.unwrap();
-        tasks.scope(sign_up(42)).await.unwrap();
+    async fn signing_up_defers_a_welcome() -> Result<(), gae_tasks::Error> {
+        let tasks = Client::open("memory:").await?;
+        tasks.scope(sign_up(42)).await?;
         assert_deferred!(tasks, send_welcome, |args| args.user_id == 42);
         assert_not_deferred!(tasks, send_welcome, |args| args.user_id == 43);
+        assert_eq!(tasks.drain().await?, 1); // runs what is stored
+        Ok(())
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! The attribute macro of `gae-tasks`. Use it through that crate, whose documentation has the whole story.
+//! The attribute macro of `gae-tasks`. Use it through that crate, which documents it.
 //!
 //! One stage, one file: `args` reads the attribute, `item` the function below it, `model` says what both mean,
 //! `check` and `parameters` know the rules, `expand` and `bounds` write the code, and `fallback` writes what is left where

@@ -1,4 +1,100 @@
-#![doc = include_str!("../README.md")]
+//! Deferred tasks: annotate a function, defer a call of it, and the call runs later, on any
+//! instance, and again if it fails.
+//!
+//! Tasks wait in an embedded SQLite file, with no server to run, or in Google Cloud Tasks, which
+//! calls a service that scales to zero. The task code is the same for both: one URL chooses.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use gae_tasks::{Client, deferred};
+//!
+//! #[deferred(queue = "emails", max_attempts = 8)]
+//! async fn send_welcome(user_id: u64, template: String) -> Result<(), std::io::Error> {
+//!     println!("{template} to user {user_id}"); // an ordinary function: it can still be called
+//!     Ok(())
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let tasks = Client::open("sqlite:tasks.db").await?; // embedded and durable
+//!     tasks.install()?; // the default client of this process
+//!
+//!     send_welcome::defer(42, "hello").await?; // typed like the function
+//!     send_welcome::defer(43, "later").after(Duration::from_secs(60)).await?;
+//!     send_welcome::defer(44, "once").named("welcome-44").await?; // deferred only once
+//!
+//!     tasks.worker().with_graceful_shutdown(gae_tasks::signals()).await?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # The parts
+//!
+//! - [`#[deferred]`](macro@deferred) makes a function a task: a type of the function's name with
+//!   `defer`, and an args struct. The linker registers it; [`link!`] names crates that nothing else
+//!   mentions.
+//! - [`Client`] is the way to a queue. [`Client::open`] takes its URL, [`ClientBuilder`] has state
+//!   and settings.
+//! - [`Defer`] is a call that is to run later, with its options; `.await` stores it and returns a
+//!   [`Deferred`].
+//! - [`Worker`] runs stored tasks, from [`Client::worker`] until its shutdown, such as
+//!   [`signals()`].
+//! - [`TaskContext`] is what a handler knows of its attempt; [`current()`] finds it from anywhere
+//!   below.
+//! - [`PermanentTaskFailure`], [`SingularTaskFailure`] and [`TaskFailure`] are errors by which a
+//!   handler decides what becomes of its task. Any other error means a retry.
+//! - [`QueueConfig`] and [`RetryConfig`] say how the tasks of a queue are retried and kept;
+//!   [`Client::put_queue`] stores them.
+//! - [`Client::stats`], [`Client::list`] and [`Client::replay`] look at stored tasks and dead
+//!   letters and act on them.
+//! - [`payload_store`] keeps payloads that are too large for a task.
+//! - `push` (feature `push`) is the service that a push queue calls; `testing` (feature `testing`)
+//!   is the test kit.
+//! - [`Error`] is what can go wrong between a caller and the queue.
+//!
+//! # Guides
+//!
+//! [`guide`] explains how these parts are used together: [deferring](guide::deferring),
+//! [handlers](guide::handlers), [testing](guide::testing), [idempotency](guide::idempotency),
+//! [operating](guide::operating), [push](guide::push), [deployment](guide::deployment),
+//! [backup](guide::backup), and the [FAQ](guide::faq).
+//!
+//! # Guarantees
+//!
+//! - **At least once.** When `defer(..).await` has returned, the task survives a crash, and on
+//!   SQLite a power loss. It runs until it succeeds or becomes a dead letter, which is kept and can
+//!   be replayed. It can run more than once: write [idempotent](guide::idempotency) handlers.
+//! - **A task that this program cannot run waits** for one that can, and is reported. Its bytes are
+//!   never decoded as something else, and it uses no attempt.
+//! - **A lost worker's tasks run again**: at once on SQLite, when their leases end elsewhere. No
+//!   clock that is set takes a live lease away or keeps a lost one.
+//! - **Programs that share a file do not harm each other.** Retries and retention belong to the
+//!   stored queue, and what a newer version stored is left alone.
+//! - **Mistakes fail early**: at compile time, or all at once when a worker is built.
+//!
+//! Order is best effort, by schedule time.
+//!
+//! # Queues
+//!
+//! | URL | durable | who runs the tasks | payload up to | delay up to |
+//! |---|---|---|---|---|
+//! | `memory:` | no | this process; for tests | 1 MiB | 10 years |
+//! | `sqlite:FILE` (feature `sqlite`) | yes | processes of one machine | 1 MiB | 10 years |
+//! | `cloudtasks://PROJECT/LOCATION?..` (feature `cloud-tasks`) | yes | any number of machines, or none while nothing is due | 100,000 bytes | 30 days |
+//!
+//! # Features
+//!
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `sqlite` | yes | the embedded backend |
+//! | `json` | | `Json<T>`, for parameters that only a self-describing format can read back |
+//! | `push` | | `PushService`: tasks arrive as HTTP requests |
+//! | `oidc` | | `push::verify::Oidc`: Google's signed tokens prove these requests |
+//! | `actix` | | the push service for actix-web 4 |
+//! | `cloud-tasks` | | the backend of Google Cloud Tasks |
+//! | `object-store`, `gcs` | | payload stores in a folder, any `object_store`, Google Cloud Storage |
+//! | `testing` | | the test kit |
+
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(target_family = "wasm")]
@@ -45,6 +141,7 @@ mod worker;
 // surface
 mod client;
 mod defer;
+pub mod guide;
 mod retried;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]

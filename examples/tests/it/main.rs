@@ -28,4 +28,6 @@ mod soak;
 mod started;
 #[path = "../../soak/tasks.rs"]
 mod tasks;
+#[path = "../../testing.rs"]
+mod testing;
 mod web;

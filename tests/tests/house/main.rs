@@ -2,6 +2,7 @@
 
 mod circles;
 mod code;
+mod readme;
 mod uses;
 
 use std::fs;
@@ -31,7 +32,7 @@ const FLOORS: &[&[&str]] = &[
     &["backend", "registration", "registry", "task_type", "context", "handler", "clock", "payload_store", "spilling"],
     &["dispatch"],
     &["worker", "push"],
-    &["client", "defer", "retried", "testing"],
+    &["client", "defer", "retried", "testing", "guide"],
     &["private"],
 ];
 

@@ -1,0 +1,151 @@
+//! Deferring a call: options, names, queues, and which client stores it.
+//!
+//! [`#[deferred]`](macro@crate::deferred) puts a type beside the function, under the function's own
+//! name. Its `defer` takes the parameters of the function and returns a [`Defer`](crate::Defer);
+//! `.await` stores the task.
+//!
+//! ```
+//! use std::time::Duration;
+//! use gae_tasks::{Client, deferred};
+//!
+//! #[deferred(queue = "emails")]
+//! async fn send_welcome(user_id: u64, template: String) {}
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), gae_tasks::Error> {
+//! let tasks = Client::open("memory:").await?;
+//! let later = send_welcome::defer(42, "hello").after(Duration::from_secs(60)).on(&tasks).await?;
+//! assert!(tasks.get(later.id).await?.is_some());
+//!
+//! // The arguments as a value, for code that keeps or compares them.
+//! SendWelcomeArgs { user_id: 43, template: "hello".into() }.defer().on(&tasks).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Options
+//!
+//! | option | meaning |
+//! |---|---|
+//! | [`after(duration)`](crate::Defer::after), [`at(time)`](crate::Defer::at) | the first attempt starts no earlier |
+//! | [`named("welcome-42")`](crate::Defer::named) | the queue stores one task of this name; see below |
+//! | [`must_be_new()`](crate::Defer::must_be_new) | a name in use is an error |
+//! | [`queue("night")`](crate::Defer::queue) | another queue than the attribute names |
+//! | [`spread(["a", "b"])`](crate::Defer::spread) | one of several queues |
+//! | [`max_attempts(3)`](crate::Defer::max_attempts) | a cap below that of the queue |
+//! | [`deadline(duration)`](crate::Defer::deadline) | the time one attempt may take |
+//! | [`retry(config)`](crate::Defer::retry) | the task's own backoff and limits |
+//! | [`target("worker")`](crate::Defer::target), [`target_version`](crate::Defer::target_version), [`header("X-Tenant", "7")`](crate::Defer::header) | another service, a header of the request: Cloud Tasks only |
+//! | [`on(&client)`](crate::Defer::on) | this client stores the task |
+//!
+//! An option that the backend does not have is an error of `.await`, never ignored.
+//! [`Client::capabilities`](crate::Client::capabilities) returns the limits of the backend: the
+//! largest payload, the longest delay, the range of deadlines.
+//!
+//! # When the task is stored
+//!
+//! When `.await` returns `Ok`, the task survives a crash of the process, and on SQLite a loss of
+//! power.
+//!
+//! **Dropping the future before that leaves it unknown whether the task is stored.** A request
+//! handler whose client disconnects, a `select!` or a timeout drops futures. An error of the
+//! storage can leave it unknown too: the answer was lost, the task may be there. Where a second
+//! task would do harm, give the task a name and defer it again.
+//!
+//! [`wait()`](crate::Defer::wait) blocks the thread instead. It needs no async runtime, and it is
+//! the way to defer from a plain `fn` task.
+//!
+//! [`Client::defer_many`](crate::Client::defer_many) stores many tasks in one transaction:
+//!
+//! ```
+//! use gae_tasks::{Client, deferred};
+//!
+//! #[deferred]
+//! async fn resize(image: u64) {}
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), gae_tasks::Error> {
+//! let tasks = Client::open("memory:").await?;
+//! let answers = tasks.defer_many([resize::defer(1), resize::defer(2)]).await?;
+//! assert_eq!(answers.len(), 2);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! On Cloud Tasks, which has no transactions, the tasks are stored one by one; if some fail,
+//! [`Error::Partial`](crate::Error::Partial) has the result of each. A single `defer().await`
+//! shares its commit with those of other callers, so a server needs no batches to be fast.
+//!
+//! # Names
+//!
+//! A named task is stored at most once while it waits, runs, or is a dead letter, and for 24 hours
+//! after its end. A second `defer` returns `created: false` and stores nothing.
+//!
+//! ```
+//! use gae_tasks::{Client, deferred};
+//!
+//! #[deferred(queue = "billing")]
+//! async fn send_invoice(order: u64) {}
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), gae_tasks::Error> {
+//! let tasks = Client::open("memory:").await?;
+//! let first = send_invoice::defer(7).named("invoice-7").on(&tasks).await?;
+//! let again = send_invoice::defer(7).named("invoice-7").on(&tasks).await?;
+//! assert!(first.created && !again.created);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Names are 1 to 500 letters, digits, hyphens and underscores. They belong to a queue. A named
+//! task that is [spread](crate::Defer::spread) goes to the queue its name hashes to, so it meets
+//! its namesake. [`put_queue`](crate::Client::put_queue) changes the 24 hours; Cloud Tasks has
+//! times of its own, up to 24 hours, or 9 days for a queue that `queue.yaml` made.
+//!
+//! # Queues
+//!
+//! A task goes to the queue of its attribute, or to `default`. Queues need no declaration, except
+//! at Cloud Tasks. A worker serves the queues that attributes name; one that is only named in
+//! `.queue(..)` must be named in [`Worker::queues`](crate::Worker::queues) too.
+//!
+//! `queues = ["a", "b"]` in the attribute spreads a task over queues.
+//! [`ClientBuilder::default_queues`](crate::ClientBuilder::default_queues) replaces `default` for
+//! all tasks whose attribute names no queue.
+//!
+//! # Which client
+//!
+//! Code that defers need not hold a client. It uses the first of these that exists:
+//!
+//! 1. the client of [`on(..)`](crate::Defer::on);
+//! 2. the client of the surrounding [`Client::scope`](crate::Client::scope); a handler is in the
+//!    scope of its worker's client;
+//! 3. the client of the innermost [`Client::enter`](crate::Client::enter) of this thread;
+//! 4. the client that was [installed](crate::Client::install) for the process.
+//!
+//! None of them is [`Error::NoClient`](crate::Error::NoClient). What a handler moves to
+//! `tokio::spawn` leaves the scope: pass `.on(&client)` there.
+//!
+//! # Arguments
+//!
+//! A parameter's type is owned, `Serialize`, `DeserializeOwned` and `Send`. A `String` parameter
+//! takes `impl Into<String>`, so pass `"hi"` and not `"hi".into()`, whose type cannot be inferred.
+//!
+//! `defer` reads the encoded arguments back before it stores them. A type that cannot be read back
+//! from a compact format (`serde_json::Value`, an untagged enum, `skip_serializing_if`) is
+//! [`Error::Unreadable`](crate::Error::Unreadable): wrap the parameter in `Json<T>` (feature
+//! `json`). Arguments appear in no log.
+//!
+//! A payload above the limit of the backend needs a [payload store](crate::payload_store), a folder
+//! or a bucket: [`ClientBuilder::payload_store`](crate::ClientBuilder::payload_store). Payloads
+//! above 100 KiB go there, the task carries the key. Call
+//! [`Client::sweep_payloads`](crate::Client::sweep_payloads) once a day to delete what crashes and
+//! push queues leave over.
+//!
+//! Code that is generic over the task uses [`Defer::new`](crate::Defer::new) or
+//! [`Args`](crate::Args).
+//!
+//! # Running at once
+//!
+//! A client that is built with [`inline(true)`](crate::ClientBuilder::inline) runs each task where
+//! it is deferred, and the handler's error is the error of `defer`: for command-line tools and for
+//! debugging.

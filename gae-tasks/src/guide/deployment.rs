@@ -1,0 +1,92 @@
+//! Deployment: processes, containers, rolling updates, Cloud Run, App Engine, linking.
+//!
+//! # One URL
+//!
+//! [`Client::from_env`](crate::Client::from_env) takes the queue's URL from `GAE_TASKS_URL`. A
+//! missing variable is an error, so that a service does not keep its tasks in a file that its
+//! container loses; programs that mean a default use [`from_env_or`](crate::Client::from_env_or).
+//!
+//! | URL | |
+//! |---|---|
+//! | `memory:` | tests |
+//! | `sqlite:/var/lib/shop/tasks.db` | one machine |
+//! | `cloudtasks://PROJECT/LOCATION?url=..&service_account=..` | any number of machines: see [push](super::push) |
+//!
+//! # SQLite on one machine
+//!
+//! - **All processes are on one host.** They may be in several containers that mount the same local
+//!   directory. Network file systems (NFS, SMB, most shared volumes) are not supported: SQLite's
+//!   locks do not work there.
+//! - **Keep the directory writable.** Beside `tasks.db` there are `tasks.db-wal`, `tasks.db-shm`
+//!   and a lock file for each process that runs a worker.
+//! - **Put the file on a disk that stays**: a volume, not the writable layer of a container.
+//! - **Do not move or delete the file** while a program uses it. `defer` fails from then on, until
+//!   the same file is back.
+//! - **Do not open a client before a `fork`.** A child can use no file that its parent opened.
+//! - A disk that is full makes `defer` fail. Tasks that are stored wait until there is room.
+//!
+//! A web server and its worker can be one process; the example `web` is one. Separate processes
+//! keep slow handlers away from requests: the worker starts what the server defers within
+//! milliseconds.
+//!
+//! # Stopping
+//!
+//! [`signals()`](crate::signals) drains a worker at SIGTERM within its [grace
+//! time](crate::Worker::grace), 8 seconds by default: docker kills after 10. For longer handlers
+//! raise both, `.grace(..)` and the time that the platform waits (`docker stop -t`,
+//! `terminationGracePeriodSeconds`, `TimeoutStopSec`).
+//!
+//! ```text
+//! [Service]
+//! ExecStart=/usr/local/bin/shop
+//! Environment=GAE_TASKS_URL=sqlite:/var/lib/shop/tasks.db
+//! StateDirectory=shop
+//! Restart=always
+//! ```
+//!
+//! A process that is killed loses nothing: its tasks run again.
+//!
+//! # Rolling updates
+//!
+//! Old and new instances run beside each other, and tasks of one wait for the other:
+//!
+//! - **A new kind.** Old workers do not lease its tasks. They log that such tasks wait.
+//! - **A kind that moved or was renamed.** `alias = ["shop.old/send_welcome"]` runs what was stored
+//!   under the old kind. Old workers do not run the new one.
+//! - **Changed parameters.** Bytes of other parameters are not decoded, and the tasks wait for an
+//!   instance that has them. Let the old tasks drain first, or make a second function.
+//! - **A kind that was removed.** Its tasks wait, and
+//!   [`Client::unroutable`](crate::Client::unroutable) shows them.
+//!   [`delete`](crate::Client::delete) or [`purge`](crate::Client::purge) them.
+//! - **A newer version of this crate.** Tasks and queue configurations that only it can read are
+//!   left alone by older ones.
+//!
+//! # Cloud Run
+//!
+//! The examples `cloud_run` and its `README.md` have the commands. What is easy to miss:
+//!
+//! - Create queues with `--max-attempts=-1`.
+//! - The service's account needs `roles/cloudtasks.enqueuer`, and `roles/iam.serviceAccountUser` on
+//!   the account whose tokens the queue sends.
+//! - With `--no-allow-unauthenticated` Cloud Run takes the signature off the token: verify with
+//!   `PlatformAuthenticated`.
+//! - An instance has no disk that stays. Dead letters go elsewhere:
+//!   [push](super::push#dead-letters).
+//!
+//! # App Engine
+//!
+//! Tasks that the service `default` defers run in the background service at the same version, if
+//! the URL names one (`?background_service=worker`). The standard environment has no runtime for
+//! Rust; the example `app_engine` shows how a program without shared libraries is deployed.
+//!
+//! # What is linked
+//!
+//! Tasks are registered by the linker. **A dependency that a program never mentions is not linked,
+//! and its tasks are missing.** Name such crates with [`gae_tasks::link!`](crate::link), whose
+//! documentation says what `cdylib`s, Rust `dylib`s, `-C prefer-dynamic`, LTO and `strip` do. A
+//! worker logs at start which of the waiting tasks it does not know.
+//!
+//! # Features
+//!
+//! The default build has `sqlite` only, which compiles a bundled SQLite and needs a C compiler.
+//! `--no-default-features` leaves the memory backend.

@@ -1,0 +1,86 @@
+//! FAQ: error messages, names, parameters, SQLite, dependencies.
+//!
+//! # Tasks
+//!
+//! **My task waits and is never run, and the log says that its kind is not registered.** A
+//! dependency that your program never mentions is not linked, and its tasks are missing. Name it:
+//! [`gae_tasks::link!(billing, emails);`](crate::link).
+//!
+//! **My task waits, though its kind is registered.** No worker serves its queue: one that is named
+//! only in `.queue(..)` must be in [`Worker::queues`](crate::Worker::queues). Or the queue is
+//! paused, which [`Client::queues`](crate::Client::queues) shows. Or its time has not come:
+//! [`Client::get`](crate::Client::get) shows its schedule time and its last errors.
+//!
+//! **A queue with slow tasks keeps the others waiting.** Its handlers hold every runner. Bound it:
+//! [`.queue_concurrency("bulk", 8)`](crate::Worker::queue_concurrency).
+//!
+//! **May I rename or move a task function?** Its kind is its module path and name, such as
+//! `shop.emails/send_welcome`. Keep stored tasks running with `alias =
+//! ["shop.emails/send_welcome"]`, or choose a kind of your own with `name = ".."`.
+//!
+//! **May I change its parameters?** Tasks that wait with the old ones stay stored, are reported,
+//! and run on an instance that still has the old function. Let them drain first, or make a second
+//! function.
+//!
+//! **My task ran twice.** That is what at least once means: see [idempotency](super::idempotency).
+//!
+//! **Is my task stored when the request was cancelled?** Unknown: see
+//! [deferring](super::deferring#when-the-task-is-stored).
+//!
+//! **Are there periodic tasks?** Not yet. A named task that a timer defers
+//! (`.named("report-2026-11-27")`) runs once, whichever instance is first.
+//!
+//! **Why does a task on Cloud Tasks end with fewer attempts than `max_attempts`?** There it counts
+//! deliveries, refused ones included where they cannot be told apart: see
+//! [push](super::push#limits).
+//!
+//! # Compiling
+//!
+//! **`mod send_welcome; pub use send_welcome::send_welcome;` fails with E0255.** The attribute
+//! makes a type beside the function, under its name, and modules share a namespace with types. Name
+//! the type: `task = SendWelcomeTask`.
+//!
+//! **A path stopped working in the module of a task named `image`.** The type `image` hides the
+//! crate `image` there: write `::image::..`, or name the type with `task = ..`. Names of primitive
+//! types are refused.
+//!
+//! **My intra-doc link is ambiguous.** Write ``[`send_welcome()`]``, with parentheses.
+//!
+//! **Two functions of one name in two function bodies of one module are reported as duplicates.**
+//! Their module path is the same: give one a `name = ".."`.
+//!
+//! **`"hi".into()` does not compile as an argument.** A `String` parameter takes anything that is
+//! `Into<String>`: pass `"hi"`.
+//!
+//! **`serde_json::Value`, an untagged enum or `skip_serializing_if` is refused when deferred.** The
+//! compact payload format does not describe itself, so such a value could be written and not read
+//! back. Wrap the parameter in `gae_tasks::Json<T>` (feature `json`).
+//!
+//! **It does not compile for WebAssembly.** Tasks are registered by the linker and run on threads,
+//! and WebAssembly has neither here. Put what a browser shares with the server into a crate of its
+//! own.
+//!
+//! # SQLite
+//!
+//! **Cargo says that two crates link `sqlite3`.** Only one version of `libsqlite3-sys` can be in a
+//! program. This crate uses `rusqlite` 0.39, which resolves together with sqlx 0.9. sqlx 0.8 and
+//! sea-orm 1 bring an older SQLite that has the WAL-reset bug (see [backup](super::backup)): update
+//! them, or put the queue into a program of its own.
+//!
+//! **Can several programs share one file?** Yes, on one machine. Each runs the tasks that it knows
+//! and leaves the others. Network file systems are not supported: SQLite's locks do not work there.
+//!
+//! **May I look into the file with `sqlite3`?** Reading is harmless if that shell has a fixed
+//! SQLite: see [backup](super::backup). The tables are not a part of the API. Use
+//! [`Client::list`](crate::Client::list) and [`Client::stats`](crate::Client::stats).
+//!
+//! **May I delete or move the file while a program uses it?** No. `defer` fails from then on, until
+//! the same file is back; what was acknowledged before goes with the file.
+//!
+//! **Can a task be deferred in my own transaction?** Not yet: see
+//! [idempotency](super::idempotency#with-a-transaction-of-your-own).
+//!
+//! **How do I go from SQLite to Cloud Tasks?** Change the URL, mount the [push
+//! service](super::push), and let a worker on the old file run until
+//! [`stats`](crate::Client::stats) shows nothing open. Options that the new backend does not have
+//! are errors of `defer`.

@@ -1,0 +1,28 @@
+//! Guides: how to use gae-tasks, one subject each. There is no code here, only documentation.
+//!
+//! | guide | what it answers |
+//! |---|---|
+//! | [`deferring`] | options of a call, names, queues, which client stores it |
+//! | [`handlers`] | parameters, state, outcomes, retries, deadlines |
+//! | [`testing`] | what was deferred, moving time, storage that fails |
+//! | [`idempotency`] | handlers that do no harm when they run twice |
+//! | [`operating`] | workers, what to watch, dead letters, queues |
+//! | [`push`] | Google Cloud Tasks calls this program over HTTP |
+//! | [`deployment`] | processes, containers, rolling updates, linking |
+//! | [`backup`] | copying a queue file that is in use |
+//! | [`faq`] | error messages, names, SQLite, dependencies |
+
+pub mod backup;
+pub mod deferring;
+pub mod deployment;
+pub mod faq;
+pub mod handlers;
+pub mod idempotency;
+pub mod operating;
+pub mod push;
+pub mod testing;
+
+/// The code of the README, compiled and run as the examples here are.
+#[cfg(all(doctest, feature = "cloud-tasks", feature = "oidc", feature = "testing"))]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -1,0 +1,136 @@
+//! Operating: workers, what to watch, dead letters, queues.
+//!
+//! # Workers
+//!
+//! ```no_run
+//! use gae_tasks::Client;
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), gae_tasks::Error> {
+//! let tasks = Client::open("sqlite:tasks.db").await?;
+//! tasks
+//!     .worker()
+//!     .queues(["emails", "bulk"]) // by default every queue that an attribute names
+//!     .concurrency(16) // attempts at the same time; 50 by default
+//!     .queue_concurrency("bulk", 8)
+//!     .with_graceful_shutdown(gae_tasks::signals())
+//!     .await
+//! # }
+//! ```
+//!
+//! A [worker](crate::Worker) runs in any async program, beside a web server or in a process of its
+//! own; any number of processes may share one SQLite file. Storage errors never end a worker: it
+//! logs them, waits and tries again.
+//!
+//! Queues take turns, so a long backlog of one does not delay the start of another's tasks. Turns
+//! do not help when **the handlers of one queue are so long that they hold every runner**; only
+//! [`.queue_concurrency("bulk", 8)`](crate::Worker::queue_concurrency) does, which keeps the other
+//! runners free. The bound is one of each worker, not of all of them together.
+//!
+//! On shutdown a worker leases no more, lets running attempts go on for the [grace
+//! time](crate::Worker::grace) of 8 seconds, and gives the rest back without counting an attempt.
+//! [`signals()`](crate::signals) is the shutdown for servers: SIGINT or SIGTERM.
+//!
+//! # What to watch
+//!
+//! ```
+//! use gae_tasks::{Client, deferred};
+//!
+//! #[deferred(queue = "emails")]
+//! async fn send_welcome(user_id: u64) {}
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), gae_tasks::Error> {
+//! let tasks = Client::open("memory:").await?;
+//! send_welcome::defer(42).on(&tasks).await?;
+//!
+//! let stats = tasks.stats().await?;
+//! assert_eq!((stats.due, stats.leased, stats.dead), (1, 0, 0));
+//! for line in tasks.unroutable().await? {
+//!     println!("{} tasks of {} wait for another program", line.stats.scheduled, line.route.kind());
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | question | call |
+//! |---|---|
+//! | How much waits, is due, runs, is dead? | [`stats`](crate::Client::stats), [`stats_of::<send_welcome>()`](crate::Client::stats_of), [`stats_by_route`](crate::Client::stats_by_route) |
+//! | What waits that this program cannot run? | [`unroutable`](crate::Client::unroutable) |
+//! | Which tasks, with which errors? | [`list`](crate::Client::list), [`get`](crate::Client::get), [`find`](crate::Client::find) |
+//! | Which queues, with which configuration? | [`queues`](crate::Client::queues) |
+//!
+//! **`stats` counts the stored tasks.** On SQLite it costs a few tenths of a second for each
+//! million of tasks that wait, on a thread and a connection of its own; `defer` and workers go on
+//! meanwhile. Ask once a minute for a dashboard, not in each request. Cloud Tasks has no such
+//! counts; its own metrics do.
+//!
+//! Alert on dead letters (`stats.dead` grows), on the age of the oldest due task
+//! ([`Stats::oldest_due`](crate::Stats::oldest_due)), and on error lines of the target `gae_tasks`.
+//!
+//! # Logs
+//!
+//! Everything goes through [`tracing`](https://docs.rs/tracing): one span named `task` for each
+//! attempt; failures are warnings; dead letters, tasks that no program here can run, and storage
+//! that fails are errors. Payloads, tokens and secrets are in no line.
+//! [`trace_context`](crate::ClientBuilder::trace_context) carries the trace of the caller to the
+//! attempt.
+//!
+//! # Dead letters
+//!
+//! A task that has used its attempts, or failed with
+//! [`PermanentTaskFailure`](crate::PermanentTaskFailure), or has lost its worker 5 times, is a dead
+//! letter: kept with its last 10 errors for 30 days, and shown by `list`. When the cause is mended,
+//! replay it: it has all its attempts again.
+//!
+//! ```
+//! use gae_tasks::{Client, QueueName, TaskFilter, TaskState};
+//!
+//! async fn replay_all(tasks: &Client, queue: &str) -> Result<u64, gae_tasks::Error> {
+//!     let filter = TaskFilter::new().queue(QueueName::new(queue)?).state(TaskState::Dead);
+//!     let mut replayed = 0;
+//!     loop {
+//!         let page = tasks.list(filter.clone(), None, 100).await?;
+//!         for letter in &page {
+//!             println!("{} {:?}", letter.spec.id, letter.errors.last().map(|error| &error.message));
+//!             tasks.replay(letter.spec.id).await?;
+//!             replayed += 1;
+//!         }
+//!         if page.is_empty() {
+//!             return Ok(replayed);
+//!         }
+//!     }
+//! }
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), gae_tasks::Error> {
+//! # assert_eq!(replay_all(&Client::open("memory:").await?, "emails").await?, 0);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`delete`](crate::Client::delete) removes one for good. A dead letter holds its name until then.
+//! On push queues, dead letters are kept by the [push service](super::push#dead-letters).
+//!
+//! # Queues
+//!
+//! | call | effect |
+//! |---|---|
+//! | [`put_queue`](crate::Client::put_queue) | writes the fields that are set: retries, retention of dead letters (30 days) and names (24 hours), lost attempts that make a dead letter (5) |
+//! | [`pause`](crate::Client::pause), [`resume`](crate::Client::resume) | no task of the queue starts; tasks are still accepted. A queue that does not exist is an error |
+//! | [`purge`](crate::Client::purge) | deletes the tasks that are stored now, but not dead letters |
+//! | [`delete_queue`](crate::Client::delete_queue), [`delete_queue_with_tasks`](crate::Client::delete_queue_with_tasks) | the first refuses a queue that holds anything |
+//! | [`run_now`](crate::Client::run_now), [`delete`](crate::Client::delete) | one task |
+//!
+//! The configuration is stored with the queue and holds for all programs. A program that shares the
+//! file never shortens what another one keeps: the retention that a
+//! [builder](crate::ClientBuilder::dead_letter_retention) states is a lower bound.
+//!
+//! # When a worker dies
+//!
+//! On SQLite the other workers see that the lock file of its process is free, and its tasks run
+//! again at once. Elsewhere, and where the lock file is gone, a lease of 30 seconds must run out
+//! first. Neither needs anybody to act.
+//!
+//! A task that kills its worker is found by its losses: after the second it runs apart from other
+//! such tasks, after five losses that it must have caused it is a dead letter. Its neighbours keep
+//! their attempts.

@@ -1,0 +1,124 @@
+//! Push: Google Cloud Tasks calls this program over HTTP.
+//!
+//! With a `cloudtasks://` URL nothing polls. `defer` creates a task at Google; at its time the
+//! queue sends `POST /_cb/deferred/{module.path}/{function}` to your own service. `PushService`
+//! (feature `push`) is the tower service behind that route. It stands on your router, under your
+//! middlewares, on axum, tower or actix-web.
+//!
+//! ```no_run
+//! # #[cfg(all(feature = "cloud-tasks", feature = "oidc"))]
+//! # mod example {
+//! use axum::Router;
+//! use gae_tasks::push::verify::Oidc;
+//! use gae_tasks::{Client, deferred};
+//!
+//! #[deferred(queue = "emails", max_attempts = 8)]
+//! async fn send_welcome(user_id: u64) {}
+//!
+//! # pub
+//! async fn router(letters: &Client) -> Result<Router, gae_tasks::Error> {
+//!     let account = "queue@shop-prod.iam.gserviceaccount.com";
+//!     let url = "https://worker-abc.a.run.app";
+//!     let queue = format!("cloudtasks://shop-prod/europe-west1?url={url}&service_account={account}");
+//!     let tasks = Client::open(&queue).await?;
+//!     tasks.install()?; // from now on `send_welcome::defer(42).await` stores the task at Google
+//!
+//!     let google = Oidc::google().audience(url).service_account(account).build()?;
+//!     let service = tasks.push_service().verify(google).dead_letters(letters).build()?;
+//!     Ok(Router::new().nest_service("/_cb/deferred", service))
+//! }
+//! # }
+//! ```
+//!
+//! The parameters of the URL are listed at `CloudTasks::open` (feature `cloud-tasks`). Complete
+//! services for Cloud Run and App Engine, with the commands that deploy them, are in the examples
+//! `cloud_run` and `app_engine`; `-- --local` runs them with a small Cloud Tasks server in the same
+//! process.
+//!
+//! # Who is believed
+//!
+//! Nothing of a body is read before a verifier believes the head of the request. Without a verifier
+//! the service does not build.
+//!
+//! | verifier | where |
+//! |---|---|
+//! | `Oidc` (feature `oidc`) | anywhere: Google signs each request with a token of a service account |
+//! | `AppEngine` | App Engine, whose front end strips its headers from strangers' requests |
+//! | `PlatformAuthenticated` | Cloud Run that checks the caller itself and takes the signature off the token |
+//! | `SharedSecret` | queues of your own, over a connection that nobody reads |
+//! | your own `Verify` | all else |
+//!
+//! The headers `X-CloudTasks-*` prove nothing: anybody can send them. Refused requests are counted
+//! and logged once a minute at most.
+//!
+//! # Answers
+//!
+//! | status | meaning | the queue |
+//! |---|---|---|
+//! | 200 | done, or a dead letter is safe | forgets the task |
+//! | 403 | not proven | tries again |
+//! | 404 | no such task here, or its bytes cannot be read here | tries again, perhaps on a newer instance |
+//! | 408 | [`SingularTaskFailure`](crate::SingularTaskFailure) | tries again |
+//! | 500, 504, 510 | a failure; a missed deadline; a failure after which one more attempt is due | tries again |
+//! | 503 | more requests than the service takes at a time | tries again, more slowly |
+//!
+//! An application's failure is never answered with 429 or 503, which slow down the whole queue.
+//!
+//! A rolling deploy loses nothing: an instance that does not know a task yet answers 404, and an
+//! instance that does runs it. After a week a task that nobody could run is a dead letter.
+//!
+//! # Limits
+//!
+//! Google ends a task at the queue's own limits without telling anybody. So give queues **unlimited
+//! attempts**, as [`put_queue`](crate::Client::put_queue) does; the service warns of others when it
+//! starts. The limits of the task travel in its body, and the handler keeps them: a task that
+//! reaches them becomes a dead letter first, then it is answered with 200.
+//!
+//! **On Cloud Tasks `max_attempts` counts deliveries**, except where refused ones can be told
+//! apart. The queue numbers its requests and does not say what became of them, so a request that
+//! was answered with 403, 404 or 503 by another instance is counted too. On HTTP targets (not on
+//! App Engine) a second header tells which were answered with something else than 5xx, and these
+//! refusals are subtracted. A task that was only refused is attempted nevertheless, and once more
+//! if that fails.
+//!
+//! **Google keeps a task for 31 days** after it was created, whatever its limits. Half a day before
+//! that, a failure becomes a dead letter.
+//!
+//! | | |
+//! |---|---|
+//! | schedule time | at most 30 days ahead |
+//! | deadline | 15 seconds to 30 minutes, on App Engine up to a day; a shorter one is kept by the handler |
+//! | payload | 100,000 bytes; larger ones need a [payload store](crate::payload_store) |
+//! | names | blocked for up to 24 hours after the end of their task, 9 days in queues that `queue.yaml` made |
+//!
+//! # Dead letters
+//!
+//! The queue forgets a task once it is answered with 200, so the service keeps the dead letter
+//! before. If it cannot be kept, the answer is 500 and the task comes again.
+//!
+//! | sink | keeps them |
+//! |---|---|
+//! | `.dead_letters(&client)` | in the storage of another client, where [`list`](crate::Client::list) and [`replay`](crate::Client::replay) find them |
+//! | `.dead_letters_to(async fn)` | wherever your function puts them |
+//! | `.log_dead_letters()` | nowhere: as errors in the log |
+//!
+//! **The disk of a container does not outlive it**: a `sqlite:` file there loses the letters. Use
+//! storage that stays. A dead letter can come twice, if the answer was lost; its id is the same.
+//!
+//! # Large payloads
+//!
+//! A payload that does not fit goes to the client's [payload store](crate::payload_store); the task
+//! carries its key. The attempt that succeeds overwrites the payload with a marker, so that a
+//! repeated delivery runs nothing. [`Client::sweep_payloads`](crate::Client::sweep_payloads)
+//! deletes markers 32 days later.
+//!
+//! # Mounting
+//!
+//! `axum`'s `nest_service("/_cb/deferred", service)` strips the prefix, which the service allows
+//! for. For actix-web, `App::new().service(service.actix())`, and
+//! `HttpServer::h1_allow_half_closed(false)`, or a handler goes on when the queue has hung up.
+//!
+//! Middlewares ask `push::is_from_task_queue` whether a response or request was proven to be the
+//! queue's.
+//!
+//! A local Cloud Tasks server is named by `CLOUD_TASKS_EMULATOR_HOST`, or by `endpoint` in the URL.

@@ -1,0 +1,169 @@
+//! Testing: what was deferred, what a task does, and what happens when the storage fails.
+//!
+//! The test kit is the feature `testing`: `cargo add --dev gae-tasks --features testing` turns it
+//! on for tests. The module `testing` has the reference.
+//!
+//! # One client for each test
+//!
+//! A client on `memory:` is a queue of its own. A test that uses no other runs in parallel with all
+//! others; nothing global is switched. [`Client::scope`](crate::Client::scope) makes it the client
+//! of a future, [`Client::enter`](crate::Client::enter) the client of a thread, which includes what
+//! a current-thread runtime spawns.
+//!
+//! ```
+//! # #[cfg(feature = "testing")] {
+//! use gae_tasks::testing::{assert_deferred, assert_not_deferred};
+//! use gae_tasks::{Client, deferred};
+//!
+//! #[deferred(queue = "emails")]
+//! async fn send_welcome(user_id: u64) {}
+//!
+//! async fn sign_up(user_id: u64) -> Result<(), gae_tasks::Error> {
+//!     send_welcome::defer(user_id).await?;
+//!     Ok(())
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), gae_tasks::Error> {
+//! let tasks = Client::open("memory:").await?;
+//! tasks.scope(sign_up(42)).await?;
+//! assert_deferred!(tasks, send_welcome, |args| args.user_id == 42);
+//! assert_not_deferred!(tasks, send_welcome, |args| args.user_id == 43);
+//! # Ok(())
+//! # }
+//! # main().unwrap();
+//! # }
+//! ```
+//!
+//! A failed assert prints the tasks of that type that were deferred.
+//!
+//! # Three verbs
+//!
+//! | verb | what it does |
+//! |---|---|
+//! | `client.perform(task)` | calls the function once, stores nothing, returns the [`Outcome`](crate::Outcome) |
+//! | `client.drain()` | runs what is stored until nothing is due, and returns the first failure |
+//! | `client.run(task)` | defers, then drains |
+//!
+//! They need the state of the tasks they run, not of every task in the program. A function without
+//! injected parameters needs none of them: call it. [`TaskContext`](crate::TaskContext) has
+//! constructors for tests, `TaskContext::for_test()` and `for_test_attempt(3)`.
+//!
+//! # Time
+//!
+//! A `ManualClock` stands still until the test moves it. Delays, retries and retention follow it.
+//!
+//! ```
+//! # #[cfg(feature = "testing")] {
+//! use std::time::Duration;
+//! use gae_tasks::testing::ManualClock;
+//! use gae_tasks::{Client, TaskContext, deferred};
+//!
+//! #[deferred]
+//! async fn works_the_second_time(#[context] cx: &TaskContext) -> Result<(), String> {
+//!     if cx.attempt() == 1 { Err("not yet".to_owned()) } else { Ok(()) }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), gae_tasks::Error> {
+//! let clock = ManualClock::new();
+//! let tasks = Client::builder().clock(clock.clone()).open("memory:").await?;
+//! assert!(tasks.run(works_the_second_time::defer()).await.is_err());
+//! assert_eq!(tasks.drain().await?, 0); // the pause has not passed
+//!
+//! clock.advance(Duration::from_secs(2));
+//! assert_eq!(tasks.drain().await?, 1);
+//! assert_eq!(tasks.stats().await?.open(), 0);
+//! # Ok(())
+//! # }
+//! # main().unwrap();
+//! # }
+//! ```
+//!
+//! # Dead letters
+//!
+//! ```
+//! # #[cfg(feature = "testing")] {
+//! use gae_tasks::{Client, PermanentTaskFailure, TaskFilter, TaskState, deferred};
+//!
+//! #[deferred]
+//! async fn charge(order: u64) -> Result<(), PermanentTaskFailure> {
+//!     Err(PermanentTaskFailure::new(format!("order {order} does not exist")))
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), gae_tasks::Error> {
+//! let tasks = Client::open("memory:").await?;
+//! assert!(tasks.run(charge::defer(7)).await.is_err());
+//! let dead = tasks.list(TaskFilter::new().state(TaskState::Dead), None, 10).await?;
+//! assert_eq!(dead[0].errors[0].message, "order 7 does not exist");
+//! # Ok(())
+//! # }
+//! # main().unwrap();
+//! # }
+//! ```
+//!
+//! # Storage that fails
+//!
+//! `Faulty` wraps a backend, fails or stalls the n-th call of an operation, or stores and loses the
+//! answer:
+//!
+//! ```
+//! # #[cfg(feature = "testing")] {
+//! use gae_tasks::backend::memory::Memory;
+//! use gae_tasks::testing::{Fault, Faulty, Operation};
+//! use gae_tasks::{Client, deferred};
+//!
+//! #[deferred]
+//! async fn greet(name: String) {}
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), gae_tasks::Error> {
+//! let storage = Faulty::new(Memory::new()).with(Operation::Enqueue, 1, Fault::Fail);
+//! let tasks = Client::builder().build(storage)?;
+//! assert!(greet::defer("you").on(&tasks).await.is_err());
+//! assert!(greet::defer("you").on(&tasks).await.is_ok());
+//! # Ok(())
+//! # }
+//! # main().unwrap();
+//! # }
+//! ```
+//!
+//! # Which tasks a client knows
+//!
+//! A client knows every task that is linked into the test program. A test that needs few of them
+//! builds its client with [`ClientBuilder::registry`](crate::ClientBuilder::registry) and
+//! `Registry::new().with::<send_welcome>()`.
+//!
+//! # Push
+//!
+//! `client.push_request(task, attempt)` (features `testing` and `push`) makes the HTTP request that
+//! a push queue would send: pass it to your router to test how the push service is mounted. The
+//! examples `cloud_run` and `app_engine` run with a small Cloud Tasks server in the same process.
+//!
+//! # The set-up
+//!
+//! Awaiting a [worker](crate::Worker) with a shutdown that is ready at once checks that all state
+//! is there. It runs nothing else:
+//!
+//! ```
+//! use gae_tasks::{Client, Error, deferred};
+//!
+//! struct Mailer;
+//!
+//! #[deferred]
+//! async fn send_welcome(user_id: u64, #[state] mailer: &Mailer) {}
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), gae_tasks::Error> {
+//! # use gae_tasks::Registry;
+//! # let builder = || Client::builder().registry(Registry::new().with::<send_welcome>());
+//! let tasks = builder().open("memory:").await?;
+//! let checked = tasks.worker().with_graceful_shutdown(async {}).await;
+//! assert!(matches!(checked, Err(Error::Misconfigured { .. })));
+//!
+//! let tasks = builder().state(Mailer).open("memory:").await?;
+//! tasks.worker().with_graceful_shutdown(async {}).await?;
+//! # Ok(())
+//! # }
+//! ```
