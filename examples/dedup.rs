@@ -1,5 +1,6 @@
 //! A task with a name is deferred once: `cargo run --example dedup`
 
+use clap::Parser;
 use gae_tasks::{Client, Error, deferred};
 
 #[deferred(queue = "emails")]
@@ -7,8 +8,13 @@ async fn send_invoice(order: u64) {
     println!("the invoice of order {order}, once");
 }
 
+/// Defers a task with a name three times: one is stored.
+#[derive(Debug, Parser)]
+struct Arguments;
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    Arguments::parse();
     let tasks = Client::open("memory:").await?;
     tasks.install()?;
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use clap::Parser;
 use gae_tasks::backend::{TaskFilter, TaskState};
 use gae_tasks::{Client, PermanentTaskFailure, QueueConfig, RetryConfig, TaskContext, TaskFailure, deferred};
 
@@ -26,8 +27,13 @@ async fn never_works(order: String) -> Result<(), PermanentTaskFailure> {
     Err(PermanentTaskFailure::new(format!("order {order} does not exist")))
 }
 
+/// Runs tasks that fail: one is tried again, one asks for a pause, one becomes a dead letter.
+#[derive(Debug, Parser)]
+struct Arguments;
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    Arguments::parse();
     let tasks = Client::open("memory:").await?;
     tasks.install()?;
     let retry = RetryConfig::new().with_min_backoff(Duration::from_millis(50)).with_max_attempts(Some(5));

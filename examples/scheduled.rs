@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use clap::Parser;
 use gae_tasks::{Client, deferred};
 
 #[deferred]
@@ -9,8 +10,13 @@ async fn remind(what: String, #[state] begun: &Instant) {
     println!("{:>5.1?}  {what}", begun.elapsed());
 }
 
+/// Runs tasks later: at once, after one second, and at a moment two seconds ahead.
+#[derive(Debug, Parser)]
+struct Arguments;
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    Arguments::parse();
     let tasks = Client::builder().state(Instant::now()).open("memory:").await?;
     tasks.install()?;
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use clap::Parser;
 use gae_tasks::{Client, deferred};
 
 /// A mail server that only counts.
@@ -20,8 +21,13 @@ async fn send_welcome(user_id: u64, #[state] mailer: &Mailer, #[state] sent: Sen
     sent.0.fetch_add(1, Ordering::Relaxed);
 }
 
+/// Gives handlers what they need: a mailer, and a counter.
+#[derive(Debug, Parser)]
+struct Arguments;
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    Arguments::parse();
     let sent = Sent::default();
     let tasks =
         Client::builder().state(Mailer { from: "shop@example.org" }).state(sent.clone()).open("memory:").await?;

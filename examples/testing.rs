@@ -1,5 +1,6 @@
 //! How code that defers is tested: `cargo test --example testing`
 
+use clap::Parser;
 use gae_tasks::{Client, deferred};
 
 #[deferred(queue = "emails")]
@@ -13,8 +14,13 @@ async fn sign_up(user_id: u64) -> Result<(), gae_tasks::Error> {
     Ok(())
 }
 
+/// Defers a task and drains the queue, as a test does.
+#[derive(Debug, Parser)]
+struct Arguments;
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    Arguments::parse();
     let tasks = Client::open("memory:").await?;
     tasks.scope(sign_up(42)).await?;
     println!("{} task deferred, {} run", tasks.stats().await?.open(), tasks.drain().await?);

@@ -13,24 +13,32 @@ mod tasks;
 mod watch;
 mod worker;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use clap::Parser;
 
 use crate::folder::Run;
+
+/// Digests every file of a folder as deferred tasks, by a worker process that is killed half-way.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// The folder; by default the repository that the quickstart was built from.
+    #[arg(conflicts_with = "worker")]
+    dir: Option<PathBuf>,
+    /// How the quickstart starts its own worker, in a process that it can kill.
+    #[arg(long, hide = true, value_name = "RUN")]
+    worker: Option<OsString>,
+}
 
 #[tokio::main]
 async fn main() -> Result<()> {
     tracing_subscriber::fmt().with_env_filter("warn").with_writer(std::io::stderr).init();
-    let mut arguments = std::env::args_os().skip(1);
-    match arguments.next() {
-        // How the quickstart starts its own worker, in a process that it can kill.
-        Some(flag) if flag == "--worker" => worker::work(&Run::at(arguments.next().context("--worker RUN")?)).await,
-        Some(flag) if flag == "--help" || flag == "-h" => {
-            println!("usage: quickstart [DIR]   (default: the repository the quickstart was built from)");
-            Ok(())
-        }
-        dir => watch::run(dir.map_or_else(repository, PathBuf::from)).await,
+    let arguments = Arguments::parse();
+    match arguments.worker {
+        Some(run) => worker::work(&Run::at(run)).await,
+        None => watch::run(arguments.dir.unwrap_or_else(repository)).await,
     }
 }
 

@@ -1,12 +1,13 @@
 //! Defers one task for each file, starts a worker, kills it half-way, starts another, and watches.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use gae_tasks::Client;
 use gae_tasks::backend::{TaskFilter, TaskState};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
 use crate::files;
 use crate::folder::{Folder, Run};
@@ -109,8 +110,7 @@ async fn show(run: &Run, tasks: &Client) -> Result<()> {
     if total == 0 {
         return Ok(());
     }
-    let bar = ProgressBar::new(total);
-    bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} tasks, {per_sec}, {elapsed}")?);
+    let bar = ProgressBar::new(total).with_style(style()?);
     let worker = Worker::start(run)?;
     println!("worker {} runs them", worker.id());
     watch(worker, tasks, &bar).await?;
@@ -118,6 +118,13 @@ async fn show(run: &Run, tasks: &Client) -> Result<()> {
     let took = begun.elapsed();
     println!("{total} tasks in {took:.1?}: {:.0} tasks/s", total as f64 / took.as_secs_f64());
     Ok(())
+}
+
+/// The look of the progress bar, with whole numbers.
+fn style() -> Result<ProgressStyle> {
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} tasks, {rate}, {elapsed}")?;
+    let rate = |state: &ProgressState, text: &mut dyn fmt::Write| _ = write!(text, "{:.0} tasks/s", state.per_sec());
+    Ok(style.with_key("rate", rate))
 }
 
 /// Kills the worker half-way, and replaces one that others have killed, until no task is open.

@@ -30,7 +30,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::Parser;
 
-/// Mixed load with kills.
+/// Loads a queue for long, kills workers, and reports whether a task is lost or anything grows.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// How long tasks are deferred; fractions are fine.

@@ -68,6 +68,22 @@ pub(crate) fn outbox(stats: &Stats, mails: &[Mail]) -> Markup {
 mod tests {
     use super::*;
 
+    /// On a phone an address is wider than its column.
+    #[test]
+    fn a_narrow_table_breaks_addresses_and_no_header() {
+        let style: Vec<_> = include_str!("style.css").lines().collect();
+        let rules = |of: &str| -> String {
+            style
+                .iter()
+                .filter_map(|line| line.split_once(" {"))
+                .filter(|(to, _)| to.split(", ").any(|to| to == of))
+                .map(|(_, rule)| rule)
+                .collect()
+        };
+        assert!(rules("td").contains("overflow-wrap: anywhere"));
+        assert!(rules("th").contains("white-space: nowrap") && !rules("th").contains("anywhere"));
+    }
+
     #[test]
     fn what_a_user_types_is_text_and_no_markup() {
         let mail = Mail {

@@ -6,6 +6,7 @@ mod bench;
 mod crew;
 #[path = "../../soak/growth.rs"]
 mod growth;
+mod help;
 #[path = "../../bench/latency.rs"]
 mod latency;
 #[path = "../../soak/ledger.rs"]

@@ -59,7 +59,10 @@
 //!         .parse()
 //!         .map_err(|e| PermanentTaskFailure::new("the order id is not a number").because(e))?;
 //!     match call_the_bank(order).await {
-//!         429 => Err(TaskFailure::retry_after(Duration::from_secs(90)).because("rate limited").into()),
+//!         429 => {
+//!             let pause = Duration::from_secs(90);
+//!             Err(TaskFailure::retry_after(pause).because("rate limited").into())
+//!         }
 //!         500.. => Err("the bank does not answer".into()), // tried again after the queue's pause
 //!         _ => Ok(()),
 //!     }
@@ -92,7 +95,8 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), gae_tasks::Error> {
 //! let tasks = Client::open("memory:").await?;
-//! let retry = RetryConfig::new().with_min_backoff(Duration::from_secs(10)).with_max_attempts(Some(20));
+//! let retry = RetryConfig::new().with_min_backoff(Duration::from_secs(10));
+//! let retry = retry.with_max_attempts(Some(20));
 //! tasks.put_queue("emails", QueueConfig::new().with_retry(retry)).await?;
 //! # Ok(())
 //! # }

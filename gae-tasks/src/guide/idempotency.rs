@@ -26,7 +26,7 @@
 //!     bank::charge(order, cents, &cx.id().to_string()).await
 //! }
 //! # mod bank {
-//! #     pub async fn charge(order: u64, cents: u64, idempotency_key: &str) -> Result<(), String> { Ok(()) }
+//! #     pub async fn charge(order: u64, cents: u64, key: &str) -> Result<(), String> { Ok(()) }
 //! # }
 //! ```
 //!
@@ -39,7 +39,7 @@
 //!
 //! ```text
 //! BEGIN;
-//! INSERT INTO handled (task) VALUES ($id) ON CONFLICT DO NOTHING;  -- no row inserted: roll back, return Ok
+//! INSERT INTO handled (task) VALUES ($id) ON CONFLICT DO NOTHING;  -- no row: roll back, return Ok
 //! UPDATE accounts SET cents = cents - $cents WHERE id = $account;
 //! COMMIT;
 //! ```

@@ -47,7 +47,7 @@
 //! let stats = tasks.stats().await?;
 //! assert_eq!((stats.due, stats.leased, stats.dead), (1, 0, 0));
 //! for line in tasks.unroutable().await? {
-//!     println!("{} tasks of {} wait for another program", line.stats.scheduled, line.route.kind());
+//!     println!("{} tasks of {} wait elsewhere", line.stats.scheduled, line.route.kind());
 //! }
 //! # Ok(())
 //! # }
@@ -92,7 +92,7 @@
 //!     loop {
 //!         let page = tasks.list(filter.clone(), None, 100).await?;
 //!         for letter in &page {
-//!             println!("{} {:?}", letter.spec.id, letter.errors.last().map(|error| &error.message));
+//!             println!("{} {:?}", letter.spec.id, letter.errors.last());
 //!             tasks.replay(letter.spec.id).await?;
 //!             replayed += 1;
 //!         }

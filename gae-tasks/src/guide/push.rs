@@ -19,12 +19,12 @@
 //! async fn router(letters: &Client) -> Result<Router, gae_tasks::Error> {
 //!     let account = "queue@shop-prod.iam.gserviceaccount.com";
 //!     let url = "https://worker-abc.a.run.app";
-//!     let queue = format!("cloudtasks://shop-prod/europe-west1?url={url}&service_account={account}");
-//!     let tasks = Client::open(&queue).await?;
+//!     let google = "cloudtasks://shop-prod/europe-west1";
+//!     let tasks = Client::open(&format!("{google}?url={url}&service_account={account}")).await?;
 //!     tasks.install()?; // from now on `send_welcome::defer(42).await` stores the task at Google
 //!
-//!     let google = Oidc::google().audience(url).service_account(account).build()?;
-//!     let service = tasks.push_service().verify(google).dead_letters(letters).build()?;
+//!     let proof = Oidc::google().audience(url).service_account(account).build()?;
+//!     let service = tasks.push_service().verify(proof).dead_letters(letters).build()?;
 //!     Ok(Router::new().nest_service("/_cb/deferred", service))
 //! }
 //! # }

@@ -1,4 +1,4 @@
-//! What the README shows is what a reader gets: code without hidden lines, a test that runs, short enough to be read.
+//! What the README shows: code without hidden lines, a test that runs, no more than is read.
 
 use crate::read;
 
@@ -33,7 +33,7 @@ fn it_is_read_in_a_few_minutes() {
     assert!((700..=1100).contains(&words), "{words} words: details belong to the guides");
 }
 
-/// A documentation test does not compile functions that are `#[test]`, so the README's test is one of the examples.
+/// rustdoc does not compile functions that are `#[test]`, so the README's test is in an example.
 #[test]
 fn its_test_is_run_as_a_part_of_the_example() {
     let (readme, example) = (read("../README.md"), read("../examples/testing.rs"));
