@@ -4,14 +4,14 @@
 //! own means only**:
 //!
 //! ```text
-//! sqlite3 /var/lib/shop/tasks.db ".backup /backup/tasks.db"
 //! sqlite3 /var/lib/shop/tasks.db "VACUUM INTO '/backup/tasks.db'"
 //! ```
 //!
-//! Both give a whole file at one moment, and workers go on. `cp`, `rsync` and snapshots of the file
-//! alone miss what is still in the log, or tear it. A snapshot of a whole volume, taken at one
-//! moment, has file and log together and is fine. With every program stopped, copy `tasks.db` and,
-//! if there is one, `tasks.db-wal`.
+//! That gives a whole file, as it was at one moment, and workers go on. The shell's `.backup` does
+//! too, but begins anew whenever another process writes, so on a busy queue it may not end. `cp`,
+//! `rsync` and snapshots of the file alone miss what is still in the log, or tear it. A snapshot of
+//! a whole volume, taken at one moment, has file and log together and is fine. With every program
+//! stopped, copy `tasks.db` and, if there is one, `tasks.db-wal`.
 //!
 //! # The other program needs a fixed SQLite
 //!
@@ -77,10 +77,9 @@
 //!
 //! - **Tasks that ended after the copy was taken run again.** Handlers that are
 //!   [idempotent](super::idempotency) do not mind.
-//! - Tasks that were deferred after it are missing.
-//! - Tasks that ran at that moment wait until their leases have been seen unchanged for 30 seconds,
-//!   because the lock files of their workers are gone. Then they run.
-//! - Names of tasks that ended after it are free again.
+//! - Tasks that were deferred after it are missing, and their names are free.
+//! - Tasks that ran at that moment are recovered after 30 seconds at most: where the lock file of
+//!   their worker is gone, only a lease that does not change shows that nobody works on them.
 //!
 //! Try a restored copy on the side with `client.stats()` and `client.list(..)`; a worker would run
 //! its tasks.

@@ -72,7 +72,7 @@
 //! # }
 //! ```
 //!
-//! On Cloud Tasks, which has no transactions, the tasks are stored one by one; if some fail,
+//! On Cloud Tasks, which has no transactions, each task is a call of its own; if some fail,
 //! [`Error::Partial`](crate::Error::Partial) has the result of each. A single `defer().await`
 //! shares its commit with those of other callers, so a server needs no batches to be fast.
 //!
