@@ -81,10 +81,14 @@
 //! of the queue, whose fields and rules are those of Cloud Tasks. By default there are 100
 //! attempts, with pauses that begin at 1 second, double, and end at 1 hour. With the default pauses
 //! `max_attempts = 8` makes its last attempt 127 seconds after the first: enough for a restart of a
-//! database, not for a night.
+//! database, not for a night. Workers make each default pause up to a tenth longer, so that tasks
+//! which failed together are not all tried again at the same moment; pauses that you set are kept
+//! exactly.
 //!
 //! Retrying stops when `max_attempts` **and** `max_retry_duration` are both reached, as far as they
-//! are set. `max_attempts` of the attribute or of a call is a cap that stops alone.
+//! are set. `max_attempts` of the attribute or of a call is a cap that stops alone. `min_backoff =
+//! "10s"` and `max_backoff = "1h"` of the attribute replace the queue's pauses; Cloud Tasks has one
+//! backoff for all tasks of a queue and refuses them.
 //!
 //! A configuration of a queue is stored with the queue, so it holds for all programs:
 //!

@@ -25,7 +25,7 @@
 //!
 //!     let proof = Oidc::google().audience(url).service_account(account).build()?;
 //!     let service = tasks.push_service().verify(proof).dead_letters(letters).build()?;
-//!     Ok(Router::new().nest_service("/_cb/deferred", service))
+//!     Ok(Router::new().route_service("/_cb/deferred/{*kind}", service))
 //! }
 //! # }
 //! ```
@@ -44,8 +44,8 @@
 //! |---|---|
 //! | `Oidc` (feature `oidc`) | anywhere: Google signs each request with a token of a service account |
 //! | `AppEngine` | App Engine, whose front end strips its headers from strangers' requests |
-//! | `PlatformAuthenticated` | Cloud Run that checks the caller itself and takes the signature off the token |
-//! | `SharedSecret` | queues of your own, over a connection that nobody reads |
+//! | `PlatformAuthenticated` | Cloud Run that checks the caller itself and replaces the signature of the token |
+//! | `SharedSecret` | queues of your own, over HTTPS. Cloud Tasks would store the secret with each task |
 //! | your own `Verify` | all else |
 //!
 //! The headers `X-CloudTasks-*` prove nothing: anybody can send them. Refused requests are counted
@@ -60,7 +60,7 @@
 //! | 404 | no such task here, or its bytes cannot be read here | tries again, perhaps on a newer instance |
 //! | 408 | [`SingularTaskFailure`](crate::SingularTaskFailure) | tries again |
 //! | 500, 504, 510 | a failure; a missed deadline; a failure after which one more attempt is due | tries again |
-//! | 503 | more requests than the service takes at a time | tries again, more slowly |
+//! | 503 | no room: more requests, or more bytes of tasks, than the service holds at a time | tries again, more slowly |
 //!
 //! An application's failure is never answered with 429 or 503, which slow down the whole queue.
 //!
@@ -91,6 +91,20 @@
 //! | payload | 100,000 bytes; larger ones need a [payload store](crate::payload_store) |
 //! | names | blocked for up to 24 hours after the end of their task, 9 days in queues that `queue.yaml` made |
 //!
+//! # A time that the handler chose
+//!
+//! Cloud Tasks takes the time of the next attempt from no answer. After
+//! [`TaskFailure::retry_after`](crate::TaskFailure::retry_after) the service stores a *copy* of the
+//! task with that schedule time and answers 200. The copy has the task's id and counts its attempts
+//! on, so `max_attempts = 3` ends after three.
+//!
+//! - **After a lost answer both may run**, the task and its copy. A repeated delivery makes no
+//!   second copy.
+//! - The delay is cut to what is left of the 31 days, which count from the first `defer`, and to 30
+//!   days.
+//! - A named task is not copied, as its name keeps it single. It gets the backoff of its queue, and
+//!   so does a task whose copy cannot be stored.
+//!
 //! # Dead letters
 //!
 //! The queue forgets a task once it is answered with 200, so the service keeps the dead letter
@@ -112,10 +126,17 @@
 //! repeated delivery runs nothing. [`Client::sweep_payloads`](crate::Client::sweep_payloads)
 //! deletes markers 32 days later.
 //!
+//! # Memory
+//!
+//! The service holds at most 64 MiB of bodies and stored payloads at a time, counted from before
+//! they are read until their attempt ends; what does not fit is answered with 503. A larger attempt
+//! runs while there is no other. The builder sets both this budget and the largest stored payload.
+//!
 //! # Mounting
 //!
-//! `axum`'s `nest_service("/_cb/deferred", service)` strips the prefix, which the service allows
-//! for. For actix-web, `App::new().service(service.actix())`, and
+//! axum's `route_service("/_cb/deferred/{*kind}", service)` leaves the path as it is, which the
+//! service expects. `nest_service("/_cb/deferred", service)` strips the prefix: there the builder
+//! is told so by `.nested()`. For actix-web, `App::new().service(service.actix())`, and
 //! `HttpServer::h1_allow_half_closed(false)`, or a handler goes on when the queue has hung up.
 //!
 //! Middlewares ask `push::is_from_task_queue` whether a response or request was proven to be the
