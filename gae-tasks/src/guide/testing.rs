@@ -138,8 +138,40 @@
 //! # Push
 //!
 //! `client.push_request(task, attempt)` (features `testing` and `push`) makes the HTTP request that
-//! a push queue would send: pass it to your router to test how the push service is mounted. The
-//! examples `cloud_run` and `app_engine` run with a small Cloud Tasks server in the same process.
+//! a push queue would send. Pass it to your router to test how the push service is mounted:
+//!
+//! ```standalone_crate
+//! # #[cfg(all(feature = "testing", feature = "push"))] {
+//! use axum::{Router, body::Body};
+//! use gae_tasks::push::verify::SharedSecret;
+//! use gae_tasks::{Client, deferred};
+//! use tower_service::Service;
+//!
+//! #[deferred(queue = "emails")]
+//! async fn send_welcome(user_id: u64) {}
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let tasks = Client::open("memory:").await?;
+//! let verify = SharedSecret::new("known to this test only")?;
+//! let service = tasks.push_service().verify(verify).log_dead_letters().build()?;
+//! let mut router = Router::new().route_service("/_cb/deferred/{*kind}", service);
+//!
+//! let request = || tasks.push_request(send_welcome::defer(42), 1);
+//! let strange = request()?.map(Body::from);
+//! assert_eq!(router.call(strange).await?.status(), 403);
+//!
+//! let mut proven = request()?.map(Body::from);
+//! proven.headers_mut().insert(SharedSecret::HEADER, "known to this test only".parse()?);
+//! assert_eq!(router.call(proven).await?.status(), 200);
+//! # Ok(())
+//! # }
+//! # main().unwrap();
+//! # }
+//! ```
+//!
+//! The examples `cloud_run` and `app_engine` run with a small Cloud Tasks server in the same
+//! process.
 //!
 //! # The set-up
 //!
