@@ -21,7 +21,7 @@ use crate::task::{Deferred, Hidden, TaskId, TaskName};
 use crate::task_type::{Args, Task, encode_readable};
 use crate::time::{Schedule, Timestamp};
 
-/// A call that is to run later; `.await` stores it and gives a [`Deferred`].
+/// A call that is to run later; `.await` stores it and gives a [`Deferred`]. The guide: [deferring](crate::guide::deferring).
 ///
 /// After the `.await` has returned `Ok`, the task survives a crash. Dropping the future before leaves it unknown
 /// whether the task is stored: give it a [name](Self::named) where that matters.

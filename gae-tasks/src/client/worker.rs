@@ -20,7 +20,7 @@ const DEFAULT_CONCURRENCY: usize = 50;
 /// More attempts at the same time than this are a mistake.
 const MAX_CONCURRENCY: usize = 100_000;
 
-/// Runs stored tasks until it is shut down: `.await` it.
+/// Runs stored tasks until it is shut down: `.await` it. The guide: [operating](crate::guide::operating).
 ///
 /// Storage errors never end it: it reports them, waits a little, and goes on.
 ///

@@ -53,16 +53,10 @@
 //!
 //! # Answers
 //!
-//! | status | meaning | the queue |
-//! |---|---|---|
-//! | 200 | done, or a dead letter is safe | forgets the task |
-//! | 403 | not proven | tries again |
-//! | 404 | no such task here, or its bytes cannot be read here | tries again, perhaps on a newer instance |
-//! | 408 | [`SingularTaskFailure`](crate::SingularTaskFailure) | tries again |
-//! | 500, 504, 510 | a failure; a missed deadline; a failure after which one more attempt is due | tries again |
-//! | 503 | no room: more requests, or more bytes of tasks, than the service holds at a time | tries again, more slowly |
-//!
-//! An application's failure is never answered with 429 or 503, which slow down the whole queue.
+//! The queue forgets a task that is answered with 200: it is done, or its dead letter is safe.
+//! Every other answer brings it back. Two of them are not failures of the task: 404, where its kind
+//! or its bytes are unknown here, and 503, where there is no room, which also slows the queue down.
+//! An application's failure is never answered with 429 or 503. The module `push` lists all answers.
 //!
 //! A rolling deploy loses nothing: an instance that does not know a task yet answers 404, and an
 //! instance that does runs it. After a week a task that nobody could run is a dead letter.
@@ -96,14 +90,9 @@
 //! Cloud Tasks takes the time of the next attempt from no answer. After
 //! [`TaskFailure::retry_after`](crate::TaskFailure::retry_after) the service stores a *copy* of the
 //! task with that schedule time and answers 200. The copy has the task's id and counts its attempts
-//! on, so `max_attempts = 3` ends after three.
-//!
-//! - **After a lost answer both may run**, the task and its copy. A repeated delivery makes no
-//!   second copy.
-//! - The delay is cut to what is left of the 31 days, which count from the first `defer`, and to 30
-//!   days.
-//! - A named task is not copied, as its name keeps it single. It gets the backoff of its queue, and
-//!   so does a task whose copy cannot be stored.
+//! on, so `max_attempts = 3` ends after three. **After a lost answer both may run**, the task and
+//! its copy. A [named](super::deferring#names) task is not copied, as its name keeps it single: it
+//! gets the backoff of its queue.
 //!
 //! # Dead letters
 //!

@@ -1,4 +1,4 @@
-//! Push: a queue calls this program over HTTP, one request for one attempt.
+//! Push: a queue calls this program over HTTP, one request for one attempt. The guide: [push](crate::guide::push).
 //!
 //! [`PushService`] is a tower service over `http` types: mount it on the router of your choice, under your own
 //! middlewares. A request is answered in stages, one file each: `service` limits and guards, `verify` proves who calls,
