@@ -1,4 +1,4 @@
-//! A task with a name is deferred once: `cargo run --example dedup`
+//! A named task is stored once: `cargo run --example dedup`
 
 use clap::Parser;
 use gae_tasks::{Client, Error, deferred};
@@ -8,7 +8,7 @@ async fn send_invoice(order: u64) {
     println!("the invoice of order {order}, once");
 }
 
-/// Defers a task with a name three times: one is stored.
+/// Defers a named task three times, of which one is stored.
 #[derive(Debug, Parser)]
 struct Arguments;
 
@@ -24,7 +24,7 @@ async fn main() -> anyhow::Result<()> {
     }
     tasks.drain().await?;
 
-    // The name stays blocked for a day after the task has ended, and can be made an error.
+    // The name stays blocked for a day after the task has ended. `must_be_new` makes that an error.
     match send_invoice::defer(7).named("invoice-7").must_be_new().await {
         Err(error @ Error::NameTaken { .. }) => println!("refused: {error}"),
         other => println!("unexpected: {other:?}"),

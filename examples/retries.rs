@@ -1,4 +1,4 @@
-//! What a failure decides: `cargo run --example retries`
+//! How a failure decides what happens next: `cargo run --example retries`
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ async fn never_works(order: String) -> Result<(), PermanentTaskFailure> {
     Err(PermanentTaskFailure::new(format!("order {order} does not exist")))
 }
 
-/// Runs tasks that fail: one is tried again, one asks for a pause, one becomes a dead letter.
+/// Runs three tasks that fail: one is retried, one asks for a pause, one becomes a dead letter.
 #[derive(Debug, Parser)]
 struct Arguments;
 

@@ -10,7 +10,7 @@ async fn remind(what: String, #[state] begun: &Instant) {
     println!("{:>5.1?}  {what}", begun.elapsed());
 }
 
-/// Runs tasks later: at once, after one second, and at a moment two seconds ahead.
+/// Defers three tasks: to run at once, after one second, and at a moment two seconds ahead.
 #[derive(Debug, Parser)]
 struct Arguments;
 

@@ -1,4 +1,4 @@
-//! Handlers take what they need from the client: `cargo run --example state`
+//! Handlers get shared values from the client: `cargo run --example state`
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use clap::Parser;
 use gae_tasks::{Client, deferred};
 
-/// A mail server that only counts.
+/// Stands for a connection to a mail server.
 struct Mailer {
     from: &'static str,
 }
 
-/// Taken by value where a clone is what is wanted.
+/// Taken by value, which clones it.
 #[derive(Clone, Default)]
 struct Sent(Arc<AtomicU64>);
 
@@ -21,7 +21,7 @@ async fn send_welcome(user_id: u64, #[state] mailer: &Mailer, #[state] sent: Sen
     sent.0.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Gives handlers what they need: a mailer, and a counter.
+/// Gives a mailer and a counter to handlers as state.
 #[derive(Debug, Parser)]
 struct Arguments;
 
@@ -38,7 +38,7 @@ async fn main() -> anyhow::Result<()> {
     tasks.drain().await?;
     println!("{} mails sent", sent.0.load(Ordering::Relaxed));
 
-    // State that is missing is found before the first task runs, and named.
+    // A worker names missing state before it runs the first task.
     let without = Client::open("memory:").await?;
     if let Err(error) = without.worker().await {
         println!("{error}");

@@ -1,4 +1,4 @@
-//! How code that defers is tested: `cargo test --example testing`
+//! Tests of code that defers: `cargo test --example testing`
 
 use clap::Parser;
 use gae_tasks::{Client, deferred};
@@ -8,7 +8,7 @@ async fn send_welcome(user_id: u64) -> Result<(), String> {
     if user_id == 0 { Err("there is no user 0".to_owned()) } else { Ok(()) }
 }
 
-/// The code under test: it knows nothing of queues but `defer`.
+/// The code under test. Of queues it knows only `defer`.
 async fn sign_up(user_id: u64) -> Result<(), gae_tasks::Error> {
     send_welcome::defer(user_id).await?;
     Ok(())

@@ -1,19 +1,19 @@
-//! Latencies: recorded in one histogram of bounded size, told as percentiles and as bars.
+//! Latencies, recorded in a histogram of bounded size and printed as percentiles and bars.
 
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-/// What is told, and the part of all values that is below it.
+/// The printed percentiles, each with the part of all values that lies below it.
 pub(crate) const PERCENTILES: [(&str, f64); 4] = [("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("max", 1.0)];
 
-/// The most that is told apart, in microseconds: an hour.
+/// The largest value that is distinguished, in microseconds: an hour.
 const MOST: u64 = 3_600_000_000;
 
 /// The width of the longest bar.
 const WIDTH: u64 = 50;
 
-/// How long something took each time, in microseconds, to within one part in a thousand.
+/// Durations in microseconds, exact to one part in a thousand.
 #[derive(Debug, Clone)]
 pub(crate) struct Latency(Histogram<u64>);
 
@@ -28,7 +28,7 @@ impl Latency {
         self.0.saturating_record(u64::try_from(took.as_micros()).unwrap_or(MOST));
     }
 
-    /// Takes the values of `other` in.
+    /// Adds the values of `other`.
     pub(crate) fn add(&mut self, other: &Self) {
         self.0.add(&other.0).expect("all have the same bounds");
     }
@@ -42,7 +42,7 @@ impl Latency {
     pub(crate) fn bars(&self) -> String {
         let first = self.0.min().max(1).ilog2();
         let last = self.0.max().max(1).ilog2();
-        // What took less than a microsecond is counted with the shortest.
+        // Less than a microsecond counts as the shortest value.
         let from = |power| if power == first { 0 } else { 1_u64 << power };
         let counts = (first..=last).map(|power| (power, self.0.count_between(from(power), (2_u64 << power) - 1)));
         let counts: Vec<_> = counts.collect();

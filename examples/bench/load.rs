@@ -10,10 +10,10 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::latency::Latency;
 
-/// A pause before a call, so that the worker is idle again.
+/// The pause before a call, in which the worker becomes idle again.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// What the moments in args are counted from.
+/// The moment from which those in arguments are counted.
 static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 #[deferred(queue = "bench")]
@@ -21,12 +21,12 @@ async fn send_mail(sent: Duration, _user_id: u64, _to: String, _subject: String,
     meter.began(EPOCH.elapsed().saturating_sub(sent));
 }
 
-/// A call like that of a welcome mail.
+/// A task like one that sends a welcome mail.
 pub(crate) fn call() -> Defer {
     send_mail::defer(EPOCH.elapsed(), 42, "someone@mail.example.org", "a subject that is forty characters long")
 }
 
-/// What the handlers tell.
+/// What the handlers measure.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Meter(Arc<(Mutex<Began>, Notify)>);
 
@@ -45,12 +45,12 @@ impl Meter {
         self.0.1.notify_one();
     }
 
-    /// What was told since the last time.
+    /// The latencies since the last call.
     pub(crate) fn take(&self) -> Latency {
         std::mem::take(&mut *self.lock()).latency
     }
 
-    /// Waits until so many tasks have begun since the last [`take`](Self::take).
+    /// Waits until this many tasks have begun since the last [`take`](Self::take).
     async fn reached(&self, tasks: u64) {
         while self.lock().tasks < tasks {
             self.0.1.notified().await;
@@ -62,7 +62,7 @@ impl Meter {
     }
 }
 
-/// Defers one task after the other to a worker that has nothing else to do; gives how long the answers took.
+/// Defers one task after another to an idle worker; returns how long the answers took.
 pub(crate) async fn one_by_one(tasks: &Client, meter: &Meter, concurrency: usize, count: u64) -> Result<Latency> {
     let worker = Worker::start(tasks, concurrency);
     let mut answers = Latency::default();
@@ -77,7 +77,7 @@ pub(crate) async fn one_by_one(tasks: &Client, meter: &Meter, concurrency: usize
     Ok(answers)
 }
 
-/// Many callers and no worker; gives how long the answers took, and all of it.
+/// Runs many callers without a worker; returns how long each answer took, and how long all took.
 pub(crate) async fn enqueue(tasks: &Client, count: u64, callers: u64) -> Result<(Latency, Duration)> {
     let begun = Instant::now();
     let mut set = JoinSet::new();
@@ -101,7 +101,7 @@ pub(crate) async fn enqueue(tasks: &Client, count: u64, callers: u64) -> Result<
     Ok((answers, begun.elapsed()))
 }
 
-/// One worker, until nothing is left of the tasks that wait.
+/// Runs one worker until no task waits.
 pub(crate) async fn drain(tasks: &Client, meter: &Meter, concurrency: usize, count: u64) -> Result<Duration> {
     let begun = Instant::now();
     let worker = Worker::start(tasks, concurrency);
@@ -111,7 +111,7 @@ pub(crate) async fn drain(tasks: &Client, meter: &Meter, concurrency: usize, cou
     Ok(took)
 }
 
-/// Many callers and a worker at the same time, until nothing is left.
+/// Runs many callers and a worker at the same time, until no task is left.
 pub(crate) async fn end_to_end(
     tasks: &Client,
     meter: &Meter,
@@ -128,7 +128,7 @@ pub(crate) async fn end_to_end(
     Ok((answers, took))
 }
 
-/// Counting what is stored costs the worker time, so the store is asked only when all have begun.
+/// Counting stored tasks slows the worker, so they are counted only after all have begun.
 async fn nothing_left(tasks: &Client, meter: &Meter, count: u64) -> Result<()> {
     while meter.lock().tasks < count {
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -154,7 +154,7 @@ impl Worker {
     }
 
     async fn stop(self) -> Result<()> {
-        // Nobody listens if it has failed: the error follows.
+        // If the worker has failed, nobody listens: its error follows.
         _ = self.stop.send(());
         Ok(self.ended.await??)
     }

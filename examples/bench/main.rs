@@ -1,11 +1,11 @@
-//! How fast the queue is on your machine.
+//! Measures how fast the queue is on your machine.
 //!
 //! ```text
 //! cargo run --release --example bench -- [--url sqlite:/path/to/a/new/file.db] [--tasks 100000] [--callers 50]
 //! ```
 //!
-//! Rates and latencies depend on the disk, so name a file on the disk that you care for. A file that this makes is
-//! removed at the end; a file that has tasks is refused.
+//! Rates and latencies depend on the disk, so name a file on the disk that matters to you. A file
+//! that the benchmark creates is removed at the end; a file that holds tasks is refused.
 
 mod latency;
 mod load;
@@ -27,16 +27,16 @@ struct Arguments {
     /// The queue: `memory:`, or `sqlite:FILE` without tasks; a new file in the temporary folder by default.
     #[arg(long)]
     url: Option<String>,
-    /// Tasks of each measurement of a rate.
+    /// The number of tasks in each measurement of a rate.
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
     tasks: u64,
-    /// How many callers defer at the same time.
+    /// The number of callers that defer at the same time.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     callers: u64,
-    /// Attempts that the worker runs at the same time.
+    /// The number of attempts that the worker runs at the same time.
     #[arg(long, default_value_t = 50)]
     concurrency: usize,
-    /// Tasks that are deferred one by one to an idle worker.
+    /// The number of tasks that are deferred one by one to an idle worker.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
     idle: u64,
 }
@@ -64,7 +64,7 @@ async fn measure(arguments: &Arguments, tasks: &Client, meter: &Meter) -> Result
     let (answers, took) = load::enqueue(tasks, count, callers).await?;
     rate("enqueue", count, took);
     rate("drain", count, load::drain(tasks, meter, concurrency, count).await?);
-    meter.take(); // They had waited for the worker to start.
+    meter.take(); // These tasks waited for the worker to start.
     let (answers_beside, took) = load::end_to_end(tasks, meter, concurrency, count, callers).await?;
     rate("end to end", count, took);
 

@@ -1,4 +1,4 @@
-//! Where the queue is: nothing is touched that was there before.
+//! The place of the queue. Files that were there before are left alone.
 
 use std::path::{Path, PathBuf};
 
@@ -6,18 +6,18 @@ use anyhow::{Context, Result, ensure};
 use gae_tasks::Client;
 use tempfile::TempDir;
 
-/// The queue's URL, and what is to be removed at the end.
+/// The URL of the queue, and the files to remove at the end.
 #[derive(Debug)]
 pub(crate) struct Place {
     url: String,
-    /// The file, if this run makes it.
+    /// The file, if this run creates it.
     file: Option<PathBuf>,
-    /// The folder around the file, if that is this run's too.
+    /// The folder around the file, if this run creates that too.
     _folder: Option<TempDir>,
 }
 
 impl Place {
-    /// The queue that `url` names, else a new file.
+    /// The queue that `url` names, or a new file.
     pub(crate) fn choose(url: Option<&str>) -> Result<Self> {
         let Some(url) = url else {
             let folder = TempDir::with_prefix("gae-tasks-bench-").context("cannot make a temporary folder")?;
@@ -32,7 +32,7 @@ impl Place {
         &self.url
     }
 
-    /// Removes the file that this run has made, with its log and what else is named after it.
+    /// Removes the file that this run created, its log, and other files named after it.
     pub(crate) fn tidy(self) -> Result<()> {
         let Some(file) = self.file else { return Ok(()) };
         let name = file.file_name().context("the file has no name")?.to_string_lossy().into_owned();
@@ -48,7 +48,7 @@ impl Place {
     }
 }
 
-/// SQLite may have removed its log by itself in between.
+/// SQLite may have removed its log meanwhile.
 fn remove(file: &Path) -> std::io::Result<()> {
     match std::fs::remove_file(file) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
@@ -56,12 +56,12 @@ fn remove(file: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Whether SQLite or gae-tasks names a file so beside a database.
+/// Whether SQLite or gae-tasks gives a file beside a database this name.
 fn is_suffix(rest: &str) -> bool {
     matches!(rest, "" | "-wal" | "-shm") || rest.ends_with(".lock")
 }
 
-/// Measuring would run the tasks of others, as soon as this program knew them, and count them.
+/// The measurement would count tasks of others, and run those whose kind this program knows.
 pub(crate) async fn refuse_tasks(tasks: &Client, url: &str) -> Result<()> {
     let stats = tasks.stats().await?;
     let stored = stats.open() + stats.dead;

@@ -1,4 +1,4 @@
-//! Which files are digested.
+//! The files that are digested.
 
 use std::path::Path;
 
@@ -6,9 +6,9 @@ use walkdir::{DirEntry, WalkDir};
 
 use crate::folder;
 
-/// The paths of all files below `dir`, without hidden folders, build output, and what quickstarts keep.
+/// The paths of all files below `dir`, except hidden folders, build output and quickstart files.
 ///
-/// What cannot be listed is left out, with a warning: a folder that may not be read, a name that is not UTF-8.
+/// A folder that cannot be read and a name that is not UTF-8 are left out, with a warning.
 pub(crate) fn below(dir: &Path) -> Vec<String> {
     let mut files = Vec::new();
     for entry in WalkDir::new(dir).into_iter().filter_entry(is_wanted) {

@@ -1,4 +1,4 @@
-//! Where the quickstart keeps its files: for each folder it digests, one of its own that holds one run after another.
+//! The files of the quickstart: one folder for each folder it digests, with one run after another.
 
 use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
@@ -18,19 +18,19 @@ const RUN: &str = "run-";
 
 const LOCK: &str = "lock";
 
-/// How long another quickstart is waited for: one that was killed a moment ago may not be quite gone.
+/// How long to wait for another quickstart: one that was killed a moment ago may still be ending.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The folder of one quickstart, which has it for itself as long as it lives.
+/// The folder of one quickstart. No other process uses it while this value lives.
 #[derive(Debug)]
 pub(crate) struct Folder {
     path: PathBuf,
-    /// Unlocked by the operating system when the process ends, however it ends.
+    /// The operating system unlocks the file when the process ends, however it ends.
     _lock: File,
 }
 
 impl Folder {
-    /// The folder for `dir`, so that a second run finds what the first one left.
+    /// The folder for `dir`: a second run finds what the first one left.
     pub(crate) fn lock(dir: &Path) -> Result<Self> {
         let mut hasher = DefaultHasher::new();
         dir.hash(&mut hasher);
@@ -46,22 +46,22 @@ impl Folder {
         &self.path
     }
 
-    /// The run that was stopped, if the last one was.
+    /// The last run, if it was stopped.
     pub(crate) fn unfinished_run(&self) -> Result<Option<Run>> {
         let last = self.last_number()?.map(|number| self.run(u64::from(number)));
         Ok(last.filter(|run| !run.is_finished()))
     }
 
-    /// Begins a run, and removes what earlier ones have left.
+    /// Begins a run, and removes what earlier runs left.
     ///
-    /// It has a folder of its own, so a worker of an earlier run that still lives does no harm to it.
+    /// The run has a folder of its own, so a living worker of an earlier run cannot harm it.
     pub(crate) fn new_run(&self) -> Result<Run> {
         let run = self.run(self.last_number()?.map_or(1, |last| u64::from(last) + 1));
         fs::create_dir(&run.0).with_context(|| format!("cannot make the folder {}", run.0.display()))?;
         for entry in fs::read_dir(&self.path)? {
             let path = entry?.path();
             if path != run.0 && !path.ends_with(LOCK) {
-                // What cannot be removed yet, because that worker uses it, is removed by a later run.
+                // What such a worker still uses may not be removable; a later run removes it.
                 _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
             }
         }
@@ -130,7 +130,7 @@ impl Run {
         self.0.join("results.db")
     }
 
-    /// Marks the run as finished: the next one begins anew.
+    /// Marks the run as finished: the next quickstart begins a new one.
     pub(crate) fn finish(&self) -> Result<()> {
         let mark = self.mark();
         File::create(&mark).with_context(|| format!("cannot make the file {}", mark.display()))?;

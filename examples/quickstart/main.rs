@@ -4,7 +4,8 @@
 //! cargo run --release --example quickstart -- [DIR]
 //! ```
 //!
-//! Kill it yourself as well, the worker or both (`pkill -9 quickstart`): start it again, and it goes on where it was.
+//! Kill the worker or both processes yourself, too (`pkill -9 quickstart`). Start the quickstart
+//! again, and it continues where it stopped.
 
 mod files;
 mod folder;
@@ -27,7 +28,7 @@ struct Arguments {
     /// The folder; by default the repository that the quickstart was built from.
     #[arg(conflicts_with = "worker")]
     dir: Option<PathBuf>,
-    /// How the quickstart starts its own worker, in a process that it can kill.
+    /// Starts the quickstart's own worker, in a process that the quickstart can kill.
     #[arg(long, hide = true, value_name = "RUN")]
     worker: Option<OsString>,
 }
@@ -42,7 +43,7 @@ async fn main() -> Result<()> {
     }
 }
 
-/// The repository this example stands in.
+/// The repository that contains this example.
 fn repository() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }

@@ -1,4 +1,4 @@
-//! The results: an SQLite table of the application's own, given to the tasks as state.
+//! The results: an SQLite table of the application, which tasks get as state.
 
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,7 +20,7 @@ const TOTALS: &str =
 #[derive(Debug)]
 pub(crate) struct Results(Mutex<Connection>);
 
-/// What is in the table.
+/// The contents of the table.
 #[derive(Debug)]
 pub(crate) struct Totals {
     pub(crate) files: u64,
@@ -31,7 +31,7 @@ pub(crate) struct Totals {
 }
 
 impl Results {
-    /// Opens the table, and makes it if missing.
+    /// Opens the table; creates it if it is missing.
     pub(crate) fn open(file: &Path) -> Result<Self> {
         let open = || {
             let connection = Connection::open(file)?;
@@ -42,7 +42,7 @@ impl Results {
                      path TEXT PRIMARY KEY, digest TEXT NOT NULL, lines INTEGER, words INTEGER, runs INTEGER DEFAULT 1
                  ) STRICT;",
             )?;
-            // A table of another version fails here, and not at the first result.
+            // A table of another version fails here, not at the first result.
             connection.prepare(STORE)?;
             connection.prepare(TOTALS)?;
             Ok(Self(Mutex::new(connection)))
@@ -50,7 +50,7 @@ impl Results {
         open().map_err(|error: rusqlite::Error| error).with_context(|| format!("cannot open {}", file.display()))
     }
 
-    /// Stores the facts of one file; a second time, over the first.
+    /// Stores the facts of one file. A second call replaces those of the first.
     pub(crate) fn store(&self, path: &str, facts: &FileFacts) -> Result<()> {
         self.connection().execute(STORE, (path, &facts.digest, facts.lines as i64, facts.words as i64))?;
         Ok(())
@@ -62,7 +62,7 @@ impl Results {
         Ok(connection.prepare_cached("SELECT 1 FROM result WHERE path = ?1")?.exists([path])?)
     }
 
-    /// What is stored so far.
+    /// The totals of what is stored so far.
     pub(crate) fn totals(&self) -> Result<Totals> {
         Ok(self.connection().query_row(TOTALS, (), |row| {
             let number = |column| row.get::<_, i64>(column).map(i64::unsigned_abs);

@@ -9,15 +9,17 @@ use sha2::{Digest, Sha256};
 
 use crate::results::Results;
 
-/// How often each digest is digested again: some real work, as password hashes do it.
+/// How often each digest is digested again: real work, as in password hashes.
 const ROUNDS: usize = 100_000;
 
 /// Digests and counts one file, and stores what it found.
 ///
-/// A plain `fn`: it runs on the blocking pool, where computing does no harm. A task may run more than once (its worker
-/// may be killed after the work and before it is recorded), so the result is stored under the file's path.
+/// A plain `fn` runs on the blocking pool, where long computations delay nobody. A task may run
+/// more than once (its worker may be killed after the work and before the outcome is recorded), so
+/// the result is stored under the file's path.
 ///
-/// A file that cannot be read is tried three times, one that is gone only once: then the task is a dead letter.
+/// A file that cannot be read is tried three times, a file that is gone only once. Then the task is
+/// a dead letter.
 #[deferred(queue = "files", max_attempts = 3)]
 pub(crate) fn digest_file(path: String, #[state] results: &Results) -> Result<()> {
     let bytes = match fs::read(&path) {
@@ -35,7 +37,7 @@ pub(crate) fn name_of(path: &str) -> String {
     hex(&Sha256::digest(path))
 }
 
-/// What is found in a file.
+/// What the task finds in a file.
 #[derive(Debug)]
 pub(crate) struct FileFacts {
     pub(crate) digest: String,

@@ -15,13 +15,13 @@ use crate::results::Results;
 use crate::tasks::{digest_file, name_of};
 use crate::worker::Worker;
 
-/// Tasks of one transaction.
+/// The number of tasks in one transaction.
 const CHUNK: usize = 1000;
 
-/// How often the queue is looked at.
+/// How often the queue is read.
 const INTERVAL: Duration = Duration::from_millis(20);
 
-/// Most dead letters that are shown.
+/// The most dead letters that are shown.
 const SHOWN: usize = 10;
 
 /// Runs the whole show.
@@ -45,14 +45,14 @@ pub(crate) async fn run(dir: PathBuf) -> Result<()> {
     summary(&opened).await
 }
 
-/// The files of a run, opened.
+/// A run with its queue and its results open.
 struct Opened {
     run: Run,
     tasks: Client,
     results: Results,
 }
 
-/// Opens the run that was stopped, or a new one.
+/// Opens the run that was stopped, or begins a new one.
 async fn open(folder: &Folder) -> Result<Opened> {
     if let Some(run) = folder.unfinished_run()? {
         match Opened::new(run).await {
@@ -70,13 +70,14 @@ impl Opened {
     async fn new(run: Run) -> Result<Self> {
         let results = run.results()?;
         let tasks = Client::open(&run.queue()).await?;
-        // Nobody would run tasks that a quickstart of another version has deferred.
+        // Nobody would run the tasks of another version of the quickstart.
         ensure!(tasks.unroutable().await?.is_empty(), "{} holds tasks of another version", run.queue());
         Ok(Self { run, tasks, results })
     }
 }
 
-/// Has every file digested. Returns how many have neither a result nor a dead letter: somebody has removed them.
+/// Has every file digested. Returns how many files have neither a result nor a dead letter, because
+/// another program removed it.
 async fn digest(files: &[String], Opened { run, tasks, results }: &Opened) -> Result<u64> {
     defer(tasks, files).await?;
     show(run, tasks).await?;
@@ -88,7 +89,7 @@ async fn digest(files: &[String], Opened { run, tasks, results }: &Opened) -> Re
     Ok(missing.saturating_sub(tasks.stats().await?.dead))
 }
 
-/// Defers a task for every file; its name makes sure that a restarted quickstart defers none a second time.
+/// Defers a task for every file. By their names, a restarted quickstart defers none twice.
 async fn defer(tasks: &Client, files: &[String]) -> Result<()> {
     let begun = Instant::now();
     let mut created = 0;
@@ -102,8 +103,8 @@ async fn defer(tasks: &Client, files: &[String]) -> Result<()> {
 
 /// Shows the progress of a worker until no task is open.
 ///
-/// It does not wait until each file has a result: the last result is stored a moment before its task is recorded as done,
-/// and a file that is gone never has one.
+/// A result for each file is no sign of the end: the last result is stored a moment before its task
+/// is recorded as done, and a file that is gone never has a result.
 async fn show(run: &Run, tasks: &Client) -> Result<()> {
     let begun = Instant::now();
     let total = tasks.stats().await?.open();
@@ -120,14 +121,14 @@ async fn show(run: &Run, tasks: &Client) -> Result<()> {
     Ok(())
 }
 
-/// The look of the progress bar, with whole numbers.
+/// The style of the progress bar, with whole numbers.
 fn style() -> Result<ProgressStyle> {
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} tasks, {rate}, {elapsed}")?;
     let rate = |state: &ProgressState, text: &mut dyn fmt::Write| _ = write!(text, "{:.0} tasks/s", state.per_sec());
     Ok(style.with_key("rate", rate))
 }
 
-/// Kills the worker half-way, and replaces one that others have killed, until no task is open.
+/// Kills the worker half-way and replaces workers that others killed, until no task is open.
 async fn watch(mut worker: Worker<'_>, tasks: &Client, bar: &ProgressBar) -> Result<()> {
     let total = bar.length().unwrap_or(0);
     let mut to_be_killed = total > 1;

@@ -1,4 +1,4 @@
-//! The worker process: what it does, and how it is started, killed and replaced.
+//! The worker process, and how it is started, killed and replaced.
 
 use std::process::{Child, Command, ExitStatus, Stdio};
 
@@ -8,10 +8,11 @@ use tokio::sync::oneshot;
 
 use crate::folder::Run;
 
-/// Most processes that are started one after the other. A task that kills its worker is a dead letter before that.
+/// The most processes that are started one after another. A task that kills its worker becomes a
+/// dead letter before that.
 const MOST_STARTED: u32 = 10;
 
-/// Runs tasks until the process is told to end, or is killed, or its starter is gone.
+/// Runs tasks until a signal, or until the process that started the worker is gone.
 pub(crate) async fn work(run: &Run) -> Result<()> {
     let starter_is_gone = end_of_input();
     let tasks = Client::builder().state(run.results()?).open(&run.queue()).await?;
@@ -26,25 +27,25 @@ pub(crate) async fn work(run: &Run) -> Result<()> {
     Ok(())
 }
 
-/// Ready when standard input ends: its other end is closed by the operating system when the starter ends, however that
-/// ends.
+/// Ready when standard input ends. The operating system closes its other end when the starter ends,
+/// however that happens.
 ///
-/// A thread waits for it, not the runtime, which would wait for the thread when the worker is told to end.
+/// A thread of its own waits for that: a runtime waits at its shutdown for threads of its pool.
 fn end_of_input() -> impl Future<Output = ()> {
     let (ended, end) = oneshot::channel::<()>();
     std::thread::spawn(move || {
-        // An error, too, means that nobody is there.
+        // An error also means that nobody is there.
         _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
         drop(ended);
     });
     async { _ = end.await }
 }
 
-/// A worker process as its starter sees it; killed when this is dropped.
+/// A worker process as its starter sees it. It is killed when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Worker<'a> {
     run: &'a Run,
-    /// It holds the other end of the worker's standard input, and writes nothing.
+    /// Holds the other end of the worker's standard input, and writes nothing.
     process: Child,
     started: u32,
 }
@@ -54,7 +55,7 @@ impl<'a> Worker<'a> {
         Ok(Self { run, process: process(run)?, started: 1 })
     }
 
-    /// Starts another in place of one that has ended, or kills it before.
+    /// Kills the process, if it has not ended, and starts another.
     pub(crate) fn replace(&mut self) -> Result<()> {
         ensure!(
             self.started < MOST_STARTED,
@@ -85,7 +86,7 @@ impl<'a> Worker<'a> {
 
 impl Drop for Worker<'_> {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have ended already.
         _ = self.kill();
     }
 }

@@ -1,4 +1,4 @@
-//! The callers: each defers at its own steady pace, and all of them together at the rate that was asked for.
+//! The callers: each defers at a steady pace, all of them together at the requested rate.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,10 +12,11 @@ use tokio::time::MissedTickBehavior;
 use crate::ledger::Ledger;
 use crate::mix;
 
-/// How many callers there are.
+/// The number of callers.
 const CALLERS: u32 = 20;
 
-/// Callers pause while so many tasks are under way: on a machine that is too slow the queue does not fill the disk.
+/// Callers pause while this many tasks are open, so that the queue of a slow machine does not fill
+/// the disk.
 const MOST_OPEN: usize = 20_000;
 
 /// The callers, until they are stopped.
@@ -39,7 +40,7 @@ impl Callers {
         Self { stop, set }
     }
 
-    /// Lets them finish the calls they have begun.
+    /// Lets the callers finish the calls that they have begun.
     pub(crate) async fn stop(self) {
         self.stop.send_replace(true);
         self.set.join_all().await;
@@ -47,7 +48,7 @@ impl Callers {
 }
 
 async fn call(tasks: Client, ledger: Arc<Ledger>, mut rng: Rng, pace: Duration, stopped: watch::Receiver<bool>) {
-    // They do not all call at the same moment.
+    // The callers do not all call at the same moment.
     let first = tokio::time::Instant::now() + pace.mul_f64(rng.f64());
     let mut tick = tokio::time::interval_at(first, pace);
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);

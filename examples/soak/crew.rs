@@ -14,7 +14,7 @@ use crate::ledger::Ledger;
 /// How long a worker may take to stop: more than its grace time.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The worker processes; killed when this is dropped.
+/// The worker processes. They are killed when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Crew {
     url: String,
@@ -42,7 +42,7 @@ impl Crew {
         Ok(crew)
     }
 
-    /// Kills any but the first, and starts another in its place.
+    /// Kills any worker but the first, and starts another in its place.
     pub(crate) fn kill_one(&mut self, rng: &mut Rng) -> Result<()> {
         let victim = rng.usize(1..self.workers.len());
         self.workers[victim].child.kill()?;
@@ -50,7 +50,7 @@ impl Crew {
         self.replace(victim)
     }
 
-    /// Starts others in place of those that ended by themselves, which none should.
+    /// Replaces workers that ended by themselves, which none should.
     pub(crate) fn check(&mut self) -> Result<()> {
         for place in 0..self.workers.len() {
             if let Some(status) = self.workers[place].child.try_wait()? {
@@ -66,7 +66,7 @@ impl Crew {
         self.workers.iter().map(|worker| worker.child.id()).collect()
     }
 
-    /// Asks all to stop, and waits for them.
+    /// Asks all workers to stop, and waits for them.
     pub(crate) fn stop(mut self) -> Result<()> {
         for worker in &mut self.workers {
             drop(worker.child.stdin.take());
@@ -97,7 +97,7 @@ impl Crew {
     fn worker(&mut self) -> Result<Worker> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["--worker", &self.url]).stdin(Stdio::piped()).stdout(Stdio::piped());
-        // Ctrl-C is for the soak, which stops them in its turn.
+        // Ctrl-C reaches the soak only, which then stops the workers.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let mut child = command.spawn().context("cannot start a worker process")?;
@@ -111,7 +111,7 @@ impl Crew {
 }
 
 impl Worker {
-    /// Waits until it is gone and all it wrote is read.
+    /// Waits until the worker is gone and everything it wrote is read.
     fn bury(mut self, ledger: &Ledger) -> Result<()> {
         self.child.wait()?;
         ledger.worker_is_gone(self.number);
@@ -122,7 +122,7 @@ impl Worker {
     }
 }
 
-/// Hands on every whole line; a kill may have cut the last one.
+/// Passes on every whole line. A kill may have cut the last one.
 fn read(output: ChildStdout, worker: u32, ledger: &Ledger) {
     let mut output = BufReader::new(output);
     let mut line = String::new();
@@ -137,7 +137,7 @@ fn read(output: ChildStdout, worker: u32, ledger: &Ledger) {
 impl Drop for Crew {
     fn drop(&mut self) {
         for worker in &mut self.workers {
-            // It may be gone already.
+            // The worker may be gone already.
             _ = worker.child.kill();
             _ = worker.child.wait();
         }

@@ -1,16 +1,16 @@
-//! Whether something grows without bound: the medians of the first and the last third are compared.
+//! Decides whether something grows without bound: compares the medians of the first and last third.
 
 use std::time::Duration;
 
 use crate::sample::{MIB, Sample, mib};
 
-/// What comes before is not judged: caches fill, and the first tombstones are made.
+/// Samples before this time are not judged: caches fill, and the first tombstones are made.
 const WARM_UP: Duration = Duration::from_secs(60);
 
-/// Samples that a third must have.
+/// The least number of samples in a third.
 const LEAST: usize = 5;
 
-/// What is judged, and how much it may have grown beside a quarter.
+/// What is judged, and how much it may grow in addition to a quarter.
 type Series = (&'static str, fn(&Sample) -> Option<u64>, u64);
 
 const SERIES: [Series; 4] = [
@@ -20,7 +20,7 @@ const SERIES: [Series; 4] = [
     ("the queue file's log", |sample| sample.log, 16 * MIB),
 ];
 
-/// What was found of one series.
+/// The verdict on one series.
 #[derive(Debug)]
 pub(crate) struct Growth {
     pub(crate) text: String,
@@ -56,7 +56,7 @@ fn median(values: &[u64]) -> u64 {
 mod tests {
     use super::*;
 
-    /// Samples of ten seconds, where the queue file is so large and nothing else is known.
+    /// Samples of ten seconds with these sizes of the queue file and nothing else.
     fn samples(count: u64, size: fn(u64) -> u64) -> Vec<Sample> {
         let sample = |number| Sample {
             at: Duration::from_secs(10 * number),

@@ -1,4 +1,4 @@
-//! Which tasks are under way: each is struck off when it has run, so this stays as small as what is open.
+//! The tasks that are open. Each is struck off when it has run, so the ledger stays small.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,31 +6,31 @@ use std::time::Duration;
 
 use crate::latency::Latency;
 
-/// How many tasks that have ended are remembered, to explain repetitions: many times what is held by one worker.
+/// How many ended tasks are remembered, to explain repetitions: many times what one worker holds.
 const REMEMBERED: usize = 10_000;
 
 /// How many problems are kept in words.
 const TOLD: usize = 20;
 
-/// How early a task may begin: the clock of the machine may be corrected a little.
+/// How early a task may begin: the machine's clock may be corrected a little.
 const EARLY: Duration = Duration::from_millis(10);
 
-/// What is to become of a task.
+/// How a task is to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fate {
-    /// It works in the end.
+    /// It succeeds in the end.
     Ends,
     /// It becomes a dead letter, after at least one attempt.
     Dies,
 }
 
-/// The tasks that are under way, and what was seen so far.
+/// The open tasks, and what was seen so far.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger(Mutex<Pages>);
 
 #[derive(Debug, Default)]
 pub(crate) struct Pages {
-    /// What is under way, and whether it has begun.
+    /// The open tasks, and whether each has begun.
     open: BTreeMap<u64, (Fate, bool)>,
     /// The last tasks that ended, with their workers.
     ended: HashMap<u64, u32>,
@@ -39,7 +39,7 @@ pub(crate) struct Pages {
     alive: BTreeSet<u32>,
     pub(crate) counts: Counts,
     pub(crate) problems: Vec<String>,
-    /// From the call of `defer` to its answer, and from when a task was due to its handler.
+    /// From the call of `defer` to its answer, and from the time a task was due to its handler.
     pub(crate) answers: Latency,
     pub(crate) starts: Latency,
 }
@@ -52,14 +52,14 @@ pub(crate) struct Counts {
     pub(crate) died: u64,
     /// Attempts after the first.
     pub(crate) retries: u64,
-    /// Tasks that ended a second time; without need, if no worker was killed meanwhile.
+    /// Tasks that ended a second time, and those of them for which no worker was killed meanwhile.
     pub(crate) repeated: u64,
     pub(crate) without_need: u64,
     pub(crate) problems: u64,
 }
 
 impl Ledger {
-    /// Notes a new task, and gives its number.
+    /// Records a new task, and returns its number.
     pub(crate) fn open(&self, fate: Fate) -> u64 {
         let mut pages = self.pages();
         pages.counts.deferred += 1;
@@ -73,7 +73,7 @@ impl Ledger {
         self.pages().open.remove(&number);
     }
 
-    /// How many tasks are under way.
+    /// The number of open tasks.
     pub(crate) fn len(&self) -> usize {
         self.pages().open.len()
     }
@@ -90,12 +90,12 @@ impl Ledger {
         self.pages().alive.remove(&worker);
     }
 
-    /// Notes how long a caller waited for its answer.
+    /// Records how long a caller waited for its answer.
     pub(crate) fn answered(&self, took: Duration) {
         self.pages().answers.record(took);
     }
 
-    /// Notes a line that a worker wrote.
+    /// Records a line that a worker wrote.
     pub(crate) fn line(&self, worker: u32, line: &str) {
         let mut words = line.split(' ');
         let (what, number) = (words.next().unwrap_or_default(), words.next().and_then(|word| word.parse().ok()));
@@ -116,7 +116,7 @@ impl Ledger {
         }
     }
 
-    /// Notes that a task is a dead letter.
+    /// Records that a task is a dead letter.
     pub(crate) fn died(&self, number: u64, error: &str) {
         let mut pages = self.pages();
         match pages.open.remove(&number) {
@@ -127,7 +127,7 @@ impl Ledger {
         }
     }
 
-    /// The numbers of some tasks that are under way.
+    /// The numbers of some open tasks.
     pub(crate) fn some_open(&self) -> Vec<u64> {
         self.pages().open.keys().take(TOLD).copied().collect()
     }
@@ -189,7 +189,7 @@ impl Pages {
 mod tests {
     use super::*;
 
-    /// How many tasks worked a second time, and how many of them without need.
+    /// How many tasks ran to their end a second time, and how many of them without a killed worker.
     fn repeated(ledger: &Ledger) -> (u64, u64) {
         let counts = ledger.counts();
         (counts.repeated, counts.without_need)

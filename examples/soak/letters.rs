@@ -1,4 +1,4 @@
-//! The dead letters: each is looked at, struck off and deleted, as somebody who operates a queue would do.
+//! The dead letters: each is read, struck off and deleted, as the operator of a queue does.
 
 use anyhow::{Context, Result};
 use gae_tasks::{Client, TaskFilter, TaskState};
@@ -6,10 +6,10 @@ use gae_tasks::{Client, TaskFilter, TaskState};
 use crate::ledger::Ledger;
 use crate::mix::letter_number;
 
-/// Dead letters of one look.
+/// The number of dead letters that one call takes.
 const PAGE: usize = 500;
 
-/// Takes the dead letters that are there.
+/// Takes the stored dead letters.
 pub(crate) async fn take(tasks: &Client, ledger: &Ledger) -> Result<()> {
     let dead = TaskFilter::new().state(TaskState::Dead);
     for letter in tasks.list(dead, None, PAGE).await.context("cannot list dead letters")? {

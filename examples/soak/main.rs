@@ -1,20 +1,21 @@
-//! Mixed load for a long time, with worker processes that are killed: is a task lost, does anything grow without bound?
+//! Loads a queue for a long time and kills workers: is a task lost, does anything keep growing?
 //!
 //! ```text
 //! cargo run --release --example soak -- [--minutes 30] [--rate 200] [--workers 4] [--seed N] [--dir FOLDER]
 //! ```
 //!
-//! Tasks are deferred at a steady rate: named, scheduled, retried, failing, plain functions, large ones, ones that defer
-//! others. Workers are killed (SIGKILL) at random moments and replaced; the first one is spared, so that its memory tells
-//! whether a worker grows. Workers write what they do into pipes, which survive them; the soak strikes each task off when
-//! it has run, so that it remembers only what is under way. It ends with exit code 1 if a task was lost or something
-//! grew. Ctrl-C ends it early, with a verdict on what was seen.
+//! Tasks are deferred at a steady rate: named, scheduled, retried and failing ones, plain
+//! functions, large ones, and tasks that defer others. Workers are killed (SIGKILL) at random
+//! moments and replaced. The first worker is spared, so that its memory shows whether a worker
+//! grows. Workers write what they do into pipes, which survive them. The soak strikes each task off
+//! when it has run, so that it remembers only open tasks. It ends with exit code 1 if a task was
+//! lost or something grew. Ctrl-C ends it early, with a verdict on what was seen.
 
 mod callers;
 mod crew;
 mod growth;
 #[path = "../bench/latency.rs"]
-#[allow(dead_code)] // The benchmark draws bars, too.
+#[allow(dead_code)] // The benchmark draws bars, which the soak does not.
 mod latency;
 mod ledger;
 mod letters;
@@ -33,19 +34,19 @@ use clap::Parser;
 /// Loads a queue for long, kills workers, and reports whether a task is lost or anything grows.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// How long tasks are deferred; fractions are fine.
+    /// How long tasks are deferred, in minutes; fractions are allowed.
     #[arg(long, default_value = "30", value_parser = minutes)]
     minutes: Duration,
-    /// Tasks deferred in a second.
+    /// The number of tasks deferred per second.
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     rate: u32,
-    /// Worker processes, one of which is spared.
+    /// The number of worker processes, one of which is spared.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(2..=64))]
     workers: u32,
-    /// What the mix and the kills are drawn from; a random one by default.
+    /// The seed of the mix and the kills; random by default.
     #[arg(long)]
     seed: Option<u64>,
-    /// Where the queue file is made, in a folder of its own; the temporary folder by default.
+    /// Where the folder with the queue file is created; the temporary folder by default.
     #[arg(long)]
     dir: Option<PathBuf>,
     /// How the soak starts its workers.
@@ -60,7 +61,7 @@ fn minutes(text: &str) -> Result<Duration, String> {
 
 #[tokio::main]
 async fn main() -> Result<ExitCode> {
-    // That tasks die and are recovered is what this is about.
+    // Tasks die and are recovered on purpose here.
     let filter = "warn,gae_tasks::dispatch=off,gae_tasks::worker::settle=off,gae_tasks::worker::sweep=error";
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let arguments = Arguments::parse();

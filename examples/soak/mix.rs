@@ -1,4 +1,4 @@
-//! What is deferred: each task drawn from the mix, with what is to become of it.
+//! The mix of tasks: each task is drawn at random, with the way it is to end.
 
 use std::hash::{DefaultHasher, Hasher};
 use std::time::{Duration, SystemTime};
@@ -10,7 +10,7 @@ use gae_tasks::Client;
 use crate::ledger::{Fate, Ledger};
 use crate::tasks::{carry, compute, fail, hand_on, note, refuse, retry};
 
-/// The sorts of tasks, with their parts of a hundred.
+/// The sorts of tasks, each with its part of a hundred.
 const PARTS: [(Sort, u32); 9] = [
     (Sort::Plain, 35),
     (Sort::Named, 15),
@@ -56,7 +56,7 @@ impl Sort {
     }
 }
 
-/// Defers one task, and notes it before: it may run before the answer is here.
+/// Records a task, then defers it: the task may run before the answer arrives.
 pub(crate) async fn defer(tasks: &Client, ledger: &Ledger, rng: &mut Rng) -> Result<()> {
     let sort = Sort::draw(rng);
     let number = ledger.open(sort.fate());
@@ -78,7 +78,7 @@ async fn store(tasks: &Client, sort: Sort, number: u64, rng: &mut Rng) -> Result
             note::defer(number, due, takes).at(due)
         }
         Sort::Retried => retry::defer(number, now, rng.u32(1..3)),
-        // The names tell the soak which task a dead letter is.
+        // By its name the soak recognizes the task of a dead letter.
         Sort::Failing => fail::defer(number, now).named(letter_name(number)),
         Sort::Refused => refuse::defer(number, now).named(letter_name(number)),
         Sort::Computing => compute::defer(number, now, rng.u32(1_000..100_000)),
@@ -93,7 +93,7 @@ async fn store(tasks: &Client, sort: Sort, number: u64, rng: &mut Rng) -> Result
     Ok(())
 }
 
-/// Deferred twice, and to be stored once.
+/// Defers a task twice; it must be stored once.
 async fn named(tasks: &Client, number: u64, takes: Duration) -> Result<()> {
     let call = || note::defer(number, SystemTime::now(), takes).named(format!("note-{number}")).on(tasks);
     let (first, second) = (call().await?, call().await?);
@@ -101,17 +101,17 @@ async fn named(tasks: &Client, number: u64, takes: Duration) -> Result<()> {
     Ok(())
 }
 
-/// The name of a task that dies.
+/// The name of a task that becomes a dead letter.
 pub(crate) fn letter_name(number: u64) -> String {
     format!("letter-{number}")
 }
 
-/// The number of the task that has this name.
+/// The number of the task with this name.
 pub(crate) fn letter_number(name: &str) -> Option<u64> {
     name.strip_prefix("letter-")?.parse().ok()
 }
 
-/// Tells whether bytes arrived as they were.
+/// A check sum, by which the task sees whether bytes arrived unchanged.
 pub(crate) fn checksum(bytes: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     hasher.write(bytes);

@@ -17,20 +17,20 @@ use crate::ledger::Ledger;
 use crate::sample::{Sampler, told};
 use crate::{Arguments, growth, letters, tasks};
 
-/// How often a line is printed, and how often dead letters are taken.
+/// How often a line is printed and dead letters are taken.
 const LINE: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_secs(1);
 
 /// The pause before a kill, in milliseconds.
 const KILL: std::ops::Range<u64> = 500..4_000;
 
-/// How long the last tasks may take once nobody is killed any more.
+/// How long the last tasks may take after the last kill.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// How long what a worker wrote may take to arrive.
+/// How long the output of a worker may take to arrive.
 const ARRIVAL: Duration = Duration::from_secs(5);
 
-/// Runs it, and tells how it went.
+/// Runs the soak, and returns its exit code.
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode> {
     let seed = arguments.seed.unwrap_or_else(|| fastrand::u64(..));
     println!(
@@ -72,13 +72,13 @@ struct Soak {
 }
 
 impl Soak {
-    /// Kills, looks and prints while tasks are deferred.
+    /// Kills workers, takes samples and prints them while tasks are deferred.
     async fn load(&mut self, lasts: Duration) -> Result<()> {
         let mut end = std::pin::pin!(tokio::time::sleep(lasts));
         let mut signals = std::pin::pin!(gae_tasks::signals());
         let mut line = tokio::time::interval(LINE);
         let mut look = tokio::time::interval(LOOK);
-        line.tick().await; // The first tick is at once.
+        line.tick().await; // The first tick comes at once.
         let mut kill = std::pin::pin!(tokio::time::sleep(self.next_kill()));
         loop {
             tokio::select! {
@@ -103,7 +103,7 @@ impl Soak {
         letters::take(&self.tasks, &self.ledger).await
     }
 
-    /// Waits for what is still under way.
+    /// Waits for the open tasks.
     async fn drain(&mut self) -> Result<()> {
         println!("no more tasks are deferred, nobody is killed: waiting for {} tasks", self.ledger.len());
         let begun = Instant::now();
@@ -114,7 +114,7 @@ impl Soak {
             if stored > 0 {
                 last_stored = Instant::now();
             }
-            // What was written into pipes arrives in between; what is not stored and did not arrive is lost.
+            // Output in the pipes arrives meanwhile. A task neither stored nor reported is lost.
             if stored == 0 && (is_struck_off || last_stored.elapsed() > ARRIVAL) {
                 break;
             }
@@ -129,7 +129,7 @@ impl Soak {
         Ok(())
     }
 
-    /// Stops the workers, and tells what was seen.
+    /// Stops the workers, prints what was seen, and returns the exit code.
     fn verdict(self, file: &Path) -> Result<ExitCode> {
         let Self { tasks, ledger, crew, sampler, .. } = self;
         let kills = crew.kills;
@@ -156,7 +156,7 @@ impl Soak {
     }
 }
 
-/// The kills must not have damaged the file.
+/// Checks that the kills did not damage the file.
 fn check_file(file: &Path, ledger: &Ledger) -> Result<()> {
     let found: String = Connection::open(file)?.query_row("PRAGMA integrity_check", (), |row| row.get(0))?;
     if found != "ok" {

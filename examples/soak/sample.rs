@@ -1,4 +1,4 @@
-//! What is measured and printed every ten seconds.
+//! The samples that are taken and printed every ten seconds.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -10,11 +10,11 @@ use crate::ledger::{Counts, Ledger};
 /// Bytes of a MiB.
 pub(crate) const MIB: u64 = 1024 * 1024;
 
-/// What was seen at one moment, in bytes; `None` where the machine does not tell.
+/// What was seen at one moment, in bytes; `None` where the system does not report the value.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sample {
     pub(crate) at: Duration,
-    /// Resident memory of the worker that is spared, of the largest other one, and of the soak itself.
+    /// Resident memory of the spared worker, of the largest other worker, and of the soak itself.
     pub(crate) spared: Option<u64>,
     pub(crate) others: Option<u64>,
     pub(crate) own: Option<u64>,
@@ -119,17 +119,17 @@ impl Sampler {
     }
 }
 
-/// The percentiles of a latency, in words.
+/// The percentiles of a latency, as text.
 pub(crate) fn told(latency: &Latency) -> String {
     latency.percentiles().map(|value| format!("{value:.1}")).join(" ")
 }
 
-/// Bytes in MiB, in words.
+/// Bytes in MiB, as text.
 pub(crate) fn mib(bytes: Option<u64>) -> String {
     bytes.map_or("n/a".to_owned(), |bytes| format!("{:.1}", bytes as f64 / MIB as f64))
 }
 
-/// The resident memory of a process, where Linux tells it.
+/// The resident memory of a process, on Linux.
 fn resident(id: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;

@@ -1,4 +1,4 @@
-//! The tasks, and the worker process that runs them: it tells the soak through its standard output what it does.
+//! The tasks, and the worker process that runs them and reports to the soak by standard output.
 
 use std::fmt::Display;
 use std::io::{Read, Write};
@@ -10,20 +10,20 @@ use tokio::sync::oneshot;
 
 use crate::mix::checksum;
 
-/// How long names stay blocked: short, so that what is kept of them soon stops to grow.
+/// How long names stay blocked: short, so that the number of tombstones soon stops growing.
 const TOMBSTONES: Duration = Duration::from_secs(20);
 
-/// A client of the soak's queue; the soak's own one and those of the workers are alike.
+/// A client of the soak's queue, for the soak itself and for its workers.
 pub(crate) async fn open(url: &str) -> Result<Client, gae_tasks::Error> {
     Client::builder().tombstone_retention(TOMBSTONES).open(url).await
 }
 
-/// Runs tasks until standard input ends: the soak closes it, or is gone.
+/// Runs tasks until standard input ends: the soak has closed it, or is gone.
 pub(crate) async fn work(url: &str) -> Result<()> {
     let tasks = open(url).await?;
     let (ended, end) = oneshot::channel::<()>();
     std::thread::spawn(move || {
-        // Whatever comes, and an error too, is waited out: only the end counts.
+        // Input and errors are ignored: only the end counts.
         _ = std::io::stdin().read_to_end(&mut Vec::new());
         drop(ended);
     });
@@ -31,7 +31,7 @@ pub(crate) async fn work(url: &str) -> Result<()> {
     Ok(tasks.worker().concurrency(20).with_graceful_shutdown(end).await?)
 }
 
-/// Runs once: deferred as it is, with a name, or for later.
+/// Runs once. Deferred without options, with a name, or for later.
 #[deferred(queue = "soak")]
 pub(crate) async fn note(number: u64, due: SystemTime, takes: Duration, #[context] cx: &TaskContext) -> Result<()> {
     begin(number, due, cx)?;
@@ -39,7 +39,7 @@ pub(crate) async fn note(number: u64, due: SystemTime, takes: Duration, #[contex
     end(number)
 }
 
-/// Fails so many times before it works.
+/// Fails `failures` times, then succeeds.
 #[deferred(queue = "soak")]
 pub(crate) async fn retry(number: u64, due: SystemTime, failures: u32, #[context] cx: &TaskContext) -> Result<()> {
     begin(number, due, cx)?;
@@ -47,7 +47,7 @@ pub(crate) async fn retry(number: u64, due: SystemTime, failures: u32, #[context
     end(number)
 }
 
-/// Never works: a dead letter after its last attempt.
+/// Never succeeds: a dead letter after its last attempt.
 #[deferred(queue = "soak", max_attempts = 2)]
 pub(crate) async fn fail(number: u64, due: SystemTime, #[context] cx: &TaskContext) -> Result<()> {
     begin(number, due, cx)?;
@@ -71,7 +71,7 @@ pub(crate) fn compute(number: u64, due: SystemTime, rounds: u32, #[context] cx: 
     end(number)
 }
 
-/// Brings a large payload, which must arrive whole.
+/// Has a large payload, which must arrive whole.
 #[deferred(queue = "soak-large")]
 pub(crate) async fn carry(
     number: u64,
@@ -87,7 +87,7 @@ pub(crate) async fn carry(
     end(number)
 }
 
-/// Defers the task that does the work, under a name: if this is repeated, that is not.
+/// Defers the task that does the work, under a name: a second attempt defers no second task.
 #[deferred(queue = "soak")]
 pub(crate) async fn hand_on(number: u64, due: SystemTime, #[context] cx: &TaskContext) -> Result<()> {
     begin(number, due, cx)?;
@@ -95,7 +95,7 @@ pub(crate) async fn hand_on(number: u64, due: SystemTime, #[context] cx: &TaskCo
     Ok(())
 }
 
-/// Tells that an attempt begins and, of the first one, how late (or early) it is.
+/// Reports that an attempt begins and, for the first attempt, how late or early it is.
 fn begin(number: u64, due: SystemTime, cx: &TaskContext) -> Result<()> {
     if cx.attempt() > 1 {
         return tell(format_args!("again {number}"));
@@ -106,12 +106,13 @@ fn begin(number: u64, due: SystemTime, cx: &TaskContext) -> Result<()> {
     }
 }
 
-/// Tells that the task has done its work.
+/// Reports that the task has done its work.
 fn end(number: u64) -> Result<()> {
     tell(format_args!("ended {number}"))
 }
 
-/// One short write, which a pipe takes whole or not at all; what it has taken outlives a kill.
+/// Writes one short line, which a pipe takes whole or not at all. What a pipe has taken survives a
+/// kill.
 fn tell(what: impl Display) -> Result<()> {
     let line = format!("{what}\n");
     Ok(std::io::stdout().lock().write_all(line.as_bytes())?)

@@ -47,7 +47,7 @@ async fn main() -> Result<()> {
     let listener = listener.with_context(|| format!("cannot listen on port {}", arguments.port))?;
     println!("http://{} with the queue {}", listener.local_addr()?, arguments.url);
 
-    // Each listens for the signal itself, so both drain at the same time.
+    // Server and worker listen for the signal separately, so both drain at the same time.
     let router = server::router(tasks.clone(), outbox);
     let server = axum::serve(listener, router).with_graceful_shutdown(gae_tasks::signals());
     let worker = tasks.worker().with_graceful_shutdown(gae_tasks::signals());

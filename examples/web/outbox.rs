@@ -1,4 +1,4 @@
-//! The task, and the outbox that it puts mails into.
+//! The task, and the outbox that stands for a mail server.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use gae_tasks::{TaskContext, deferred};
 
-/// How slow the mail server is: slow enough to see mails wait.
+/// How long a mail takes: slow enough to see mails wait.
 const SLOW: Duration = Duration::from_secs(if cfg!(test) { 0 } else { 2 });
 
 /// How many mails are shown; older ones are forgotten.
 const SHOWN: usize = 50;
 
-/// Sends the welcome mail, which takes its time: nobody who signs up waits for it.
+/// Sends the welcome mail. That is slow, and nobody who signs up waits for it.
 #[deferred(queue = "emails", deadline = "30s")]
 pub(crate) async fn send_welcome(to: String, name: String, #[state] outbox: &Outbox, #[context] cx: &TaskContext) {
     tokio::time::sleep(SLOW).await;
@@ -30,7 +30,7 @@ pub(crate) struct Mail {
     pub(crate) attempt: u32,
 }
 
-/// The last mails, shared by the handlers, which get it as state, and the pages.
+/// The last mails, shared by the handlers (as state) and the pages.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Outbox(Arc<Mutex<VecDeque<Mail>>>);
 

@@ -1,11 +1,11 @@
-//! The page: a form, and what has become of the mails.
+//! The page: a form, and the state of the mails.
 
 use gae_tasks::Stats;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::outbox::Mail;
 
-/// The whole page; `problem` is what was wrong with the form.
+/// The whole page; `problem` says what is wrong with the form.
 pub(crate) fn page(outbox: &Markup, problem: Option<&str>) -> Markup {
     html! {
         (DOCTYPE)
@@ -34,7 +34,7 @@ pub(crate) fn page(outbox: &Markup, problem: Option<&str>) -> Markup {
     }
 }
 
-/// Without it the page works too, and is brought up to date by loading it again.
+/// Keeps the outbox up to date. Without scripts, reloading the page does.
 const REFRESH: &str = "setInterval(async () => {
     const answer = await fetch('/outbox').catch(() => null);
     if (answer?.ok) document.getElementById('outbox').innerHTML = await answer.text();

@@ -1,4 +1,4 @@
-//! The server: its routes, and what they answer.
+//! The server: its routes and their answers.
 
 use anyhow::{Context, Result};
 use axum::Router;
@@ -13,7 +13,7 @@ use serde::Deserialize;
 use crate::outbox::{Outbox, send_welcome};
 use crate::page;
 
-/// What the pages show.
+/// What the handlers of the routes share.
 #[derive(Debug, Clone)]
 pub(crate) struct Shop {
     tasks: Client,
@@ -29,7 +29,7 @@ pub(crate) fn router(tasks: Client, outbox: Outbox) -> Router {
         .with_state(Shop { tasks, outbox })
 }
 
-/// Who signs up.
+/// The form of a user who signs up.
 #[derive(Debug, Deserialize)]
 struct SignUp {
     name: String,
@@ -37,11 +37,11 @@ struct SignUp {
 }
 
 impl SignUp {
-    /// What is wrong with it.
+    /// What is wrong with the form, if anything.
     fn problem(&self) -> Option<&'static str> {
         let (name, email) = (self.name.trim(), self.email.trim());
         if name.is_empty() || name.chars().count() > 80 {
-            return Some("Please tell your name, in at most 80 characters.");
+            return Some("Please enter your name, in at most 80 characters.");
         }
         let has_two_parts = email.split_once('@').is_some_and(|(user, host)| !user.is_empty() && !host.is_empty());
         let is_too_long = email.chars().count() > 200;
@@ -49,7 +49,8 @@ impl SignUp {
     }
 }
 
-/// Defers the mail: when the answer is there, the mail is stored and will go out, whatever happens to this process.
+/// Defers the mail. When the user gets the answer, the mail is stored and will be sent, whatever
+/// happens to this process.
 async fn sign_up(State(shop): State<Shop>, Form(form): Form<SignUp>) -> Result<Response, Failed> {
     if let Some(problem) = form.problem() {
         let page = page::page(&shop.outbox_markup().await?, Some(problem));
@@ -74,7 +75,7 @@ impl Shop {
     }
 }
 
-/// An error that the user is told nothing of but that it happened.
+/// An internal error. The user learns only that something failed.
 struct Failed(anyhow::Error);
 
 impl<E: Into<anyhow::Error>> From<E> for Failed {

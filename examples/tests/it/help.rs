@@ -1,4 +1,4 @@
-//! What an example says of itself.
+//! The `--help` of the examples.
 
 use crate::started::{example, told};
 
