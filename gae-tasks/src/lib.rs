@@ -93,6 +93,7 @@
 //! | `actix` | | the push service for actix-web 4 |
 //! | `cloud-tasks` | | the backend of Google Cloud Tasks |
 //! | `object-store`, `gcs` | | payload stores in a folder, any `object_store`, Google Cloud Storage |
+//! | `chrono`, `jiff`, `time` | | [`Timestamp`] from and into the types of these crates |
 //! | `testing` | | the test kit |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]

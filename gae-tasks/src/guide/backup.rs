@@ -17,7 +17,7 @@
 //!
 //! SQLite 3.7.0 to 3.51.2 has the [WAL-reset bug](https://sqlite.org/wal.html): where several
 //! connections write and checkpoint the same file, it can lose committed writes or corrupt the
-//! file. It is fixed in 3.51.3, and in later releases of older branches, such as 3.50.7.
+//! file. It is fixed in 3.51.3, and in two older branches from 3.50.7 and 3.44.6 on.
 //!
 //! This crate bundles a fixed one. But **every program that opens the file takes part in
 //! checkpoints**, a shell and a backup tool too: the `sqlite3` of a distribution may well be an
@@ -28,7 +28,7 @@
 //! ```
 //!
 //! If it is older, take the backup with a program that has a fixed SQLite, for instance your own,
-//! through `rusqlite` 0.39 or later:
+//! through `rusqlite` 0.39 or later, whose bundled SQLite is fixed:
 //!
 //! ```
 //! # #[cfg(feature = "sqlite")]

@@ -42,6 +42,9 @@
 //! [`Client::capabilities`](crate::Client::capabilities) returns the limits of the backend: the
 //! largest payload, the longest delay, the range of deadlines.
 //!
+//! `.at(..)` takes a `SystemTime` or a [`Timestamp`](crate::Timestamp), and the types of chrono,
+//! jiff and time with the features of these names.
+//!
 //! # When the task is stored
 //!
 //! When `.await` returns `Ok`, the task survives a crash of the process, and on SQLite a loss of

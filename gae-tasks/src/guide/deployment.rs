@@ -70,7 +70,7 @@
 //!   the account whose tokens the queue sends.
 //! - With `--no-allow-unauthenticated` Cloud Run takes the signature off the token: verify with
 //!   `PlatformAuthenticated`.
-//! - An instance has no disk that stays. Dead letters go elsewhere:
+//! - An instance has no disk that stays. Keep dead letters at Google or in a bucket:
 //!   [push](super::push#dead-letters).
 //!
 //! # App Engine

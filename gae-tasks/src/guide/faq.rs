@@ -62,10 +62,17 @@
 //!
 //! # SQLite
 //!
-//! **Cargo says that two crates link `sqlite3`.** Only one version of `libsqlite3-sys` can be in a
-//! program. This crate uses `rusqlite` 0.39, which resolves together with sqlx 0.9. sqlx 0.8 and
-//! sea-orm 1 bring an older SQLite that has the WAL-reset bug (see [backup](super::backup)): update
-//! them, or put the queue into a program of its own.
+//! **Cargo says that two crates link `sqlite3`.** A program links one SQLite, by one version of
+//! `libsqlite3-sys`. This crate takes `rusqlite` 0.39 to 0.43. Beside sqlx 0.9 and sea-orm 2 Cargo
+//! chooses `rusqlite` 0.39; if a lock file holds a later one, run `cargo update -p rusqlite
+//! --precise 0.39.0`. sqlx 0.8 and sea-orm 1 cannot stand beside it: they link SQLite 3.46, which
+//! has the WAL-reset bug. Update them, or put the queue into a program of its own.
+//!
+//! **Opening a file fails and names the WAL-reset bug.** The program is linked to an SQLite that
+//! can lose committed writes or corrupt the file: see
+//! [backup](super::backup#the-other-program-needs-a-fixed-sqlite). What `rusqlite` bundles is
+//! fixed. An older one is linked if the build is told to use the system's SQLite; `cargo tree -i
+//! libsqlite3-sys` shows what links it.
 //!
 //! **Can several programs share one file?** Yes, on one machine. Each runs the tasks that it knows
 //! and leaves the others. Network file systems are not supported: SQLite's locks do not work there.

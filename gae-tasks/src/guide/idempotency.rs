@@ -15,8 +15,8 @@
 //! # A key for each piece of work
 //!
 //! Most effects become safe with a key that is the same in every run.
-//! [`TaskContext::id`](crate::TaskContext::id) is one: all attempts of a task, and its replay, have
-//! the same id. Services that take an idempotency key remember it:
+//! [`TaskContext::id`](crate::TaskContext::id) is one: all attempts of a task have the same id, and
+//! where workers run tasks so has its replay. Services that take an idempotency key remember it:
 //!
 //! ```
 //! use gae_tasks::{TaskContext, deferred};

@@ -109,7 +109,7 @@
 //! ```
 //!
 //! [`delete`](crate::Client::delete) removes one for good. A dead letter holds its name until then.
-//! On push queues, dead letters are kept by the [push service](super::push#dead-letters).
+//! On push queues the [push service](super::push#dead-letters) keeps them.
 //!
 //! # Queues
 //!

@@ -16,15 +16,15 @@
 //! async fn send_welcome(user_id: u64) {}
 //!
 //! # pub
-//! async fn router(letters: &Client) -> Result<Router, gae_tasks::Error> {
+//! async fn router() -> Result<Router, gae_tasks::Error> {
 //!     let account = "queue@shop-prod.iam.gserviceaccount.com";
 //!     let url = "https://worker-abc.a.run.app";
-//!     let google = "cloudtasks://shop-prod/europe-west1";
-//!     let tasks = Client::open(&format!("{google}?url={url}&service_account={account}")).await?;
+//!     let queues = "cloudtasks://shop-prod/europe-west1?dead_letters=queues";
+//!     let tasks = Client::open(&format!("{queues}&url={url}&service_account={account}")).await?;
 //!     tasks.install()?; // from now on `send_welcome::defer(42).await` stores the task at Google
 //!
 //!     let proof = Oidc::google().audience(url).service_account(account).build()?;
-//!     let service = tasks.push_service().verify(proof).dead_letters(letters).build()?;
+//!     let service = tasks.push_service().verify(proof).dead_letters(&tasks).build()?;
 //!     Ok(Router::new().route_service("/_cb/deferred/{*kind}", service))
 //! }
 //! # }
@@ -101,12 +101,19 @@
 //!
 //! | sink | keeps them |
 //! |---|---|
-//! | `.dead_letters(&client)` | in the storage of another client, where [`list`](crate::Client::list) and [`replay`](crate::Client::replay) find them |
+//! | `.dead_letters(&tasks)`, the service's own client | at Google, in a paused queue `NAME-dead` beside each queue, if its URL says `dead_letters=queues`. **Google keeps them for 31 days at most** |
+//! | `.dead_letters(&other)` | in the storage of another client, such as a `sqlite:` file on a disk that stays |
+//! | `.dead_letters_in(&letters)` | in a payload store, such as a bucket, until they are replayed or deleted |
 //! | `.dead_letters_to(async fn)` | wherever your function puts them |
 //! | `.log_dead_letters()` | nowhere: as errors in the log |
 //!
-//! **The disk of a container does not outlive it**: a `sqlite:` file there loses the letters. Use
-//! storage that stays. A dead letter can come twice, if the answer was lost; its id is the same.
+//! [`list`](crate::Client::list) and [`replay`](crate::Client::replay) find the letters of a
+//! client. [`put_queue`](crate::Client::put_queue) creates a queue of dead letters together with
+//! its queue; one that is missing is an error of `build`. A push service never runs a letter, also
+//! if somebody resumes that queue: it answers 404.
+//!
+//! **The disk of a container does not outlive it**: a `sqlite:` file there loses the letters. A
+//! dead letter can come twice, if the answer was lost; its id is the same.
 //!
 //! # Large payloads
 //!
