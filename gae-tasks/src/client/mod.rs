@@ -4,6 +4,7 @@ mod admin;
 mod builder;
 mod current;
 mod defer;
+mod defer_many;
 mod list;
 mod payloads;
 #[cfg(feature = "push")]
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 pub use builder::ClientBuilder;
 pub use current::ClientGuard;
+pub use defer_many::DeferManyFuture;
 pub use list::{ListTasks, ListTasksFuture};
 #[cfg(feature = "push")]
 #[cfg_attr(docsrs, doc(cfg(feature = "push")))]

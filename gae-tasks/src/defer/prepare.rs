@@ -21,6 +21,11 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
+    /// The queue it goes to.
+    pub(crate) fn queue(&self) -> &QueueName {
+        &self.task.spec.queue
+    }
+
     /// The name, with its queue, if it must be a new one.
     pub(crate) fn new_name(&self) -> Option<(TaskName, QueueName)> {
         let name = self.task.spec.name.clone().filter(|_| self.must_be_new)?;

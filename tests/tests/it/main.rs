@@ -3,6 +3,7 @@
 mod asserts;
 mod client;
 mod consumers;
+mod defer_many;
 mod fuzz;
 mod hardships;
 mod logs;

@@ -13,6 +13,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::error::{Fault, File, Problem};
 use super::opened::Opened;
 use super::process::Process;
+use super::release;
 use super::turn::Turn;
 
 /// How long a connection waits for another program's transaction.
@@ -63,8 +64,14 @@ impl Durability {
 
 /// Opens the file, creating it if it is missing, and returns which file was opened.
 pub(super) fn create(path: &Path) -> Result<(Opened, Connection), Problem> {
+    create_with(rusqlite::version_number(), path)
+}
+
+/// As [`create`], by a library with this number.
+fn create_with(sqlite: i32, path: &Path) -> Result<(Opened, Connection), Problem> {
     let named = File::new(path);
     let refused = |fault| Problem::new(&named, fault);
+    release::check(sqlite).map_err(refused)?;
     let process = Process::enter().map_err(refused)?;
     // Only asked, never opened: a program that closes a file by other means than SQLite's drops all locks that this
     // process has on it, those of other connections too.
@@ -229,6 +236,14 @@ mod tests {
     fn a_name_without_a_folder_is_in_the_folder_of_the_process() {
         assert!(find_obstacle(Path::new("there-is-no-such-file.db")).is_ok());
         assert!(find_obstacle(Path::new("there-is-no-such-folder/tasks.db")).is_err());
+    }
+
+    #[test]
+    fn a_library_with_the_bug_opens_no_file_and_makes_none() {
+        let path = std::env::temp_dir().join(format!("gae-tasks-old-sqlite-{}.db", std::process::id()));
+        let refused = create_with(3_051_002, &path).map(drop).unwrap_err().to_string();
+        assert!(refused.contains("SQLite 3.51.2") && refused.contains("WAL-reset bug"), "{refused}");
+        assert!(!path.exists());
     }
 
     #[test]
