@@ -15,6 +15,7 @@ mod registry;
 mod runtime;
 mod turns;
 mod worker;
+mod zeros;
 
 use gae_tasks::Registry;
 
