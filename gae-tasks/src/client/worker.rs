@@ -91,14 +91,13 @@ impl Worker {
         self
     }
 
-    /// How many attempts run at the same time, from 1 to 100,000; 50 by default. Any other number is refused when the
-    /// worker starts.
+    /// How many attempts run at the same time; 50 by default, at most 100,000. Zero is refused when the worker starts.
     ///
     /// Queues take turns, so that a long backlog of one keeps no other waiting. Where the attempts of one queue are so
     /// long that they hold all
     /// runners, only a [bound](Self::queue_concurrency) keeps some free for the others.
     pub fn concurrency(mut self, attempts: usize) -> Self {
-        self.concurrency = attempts;
+        self.concurrency = attempts.min(MAX_CONCURRENCY);
         self
     }
 
@@ -182,11 +181,8 @@ impl Worker {
         if queues.is_empty() && problems.is_empty() {
             problems.push("the worker has no queues: name at least one in `.queues([..])`".to_owned());
         }
-        if !(1..=MAX_CONCURRENCY).contains(&self.concurrency) {
-            problems.push(format!(
-                "the worker has `.concurrency({})`: choose from 1 to {MAX_CONCURRENCY} attempts at the same time",
-                self.concurrency
-            ));
+        if self.concurrency == 0 {
+            problems.push("the worker has `.concurrency(0)` and would run nothing: choose 1 or more".to_owned());
         }
         let queue_concurrency = self.bounds(&queues, &mut problems);
         no_problems(problems)?;

@@ -16,6 +16,9 @@ struct Readable(Duration);
 
 impl fmt::Display for Readable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_zero() {
+            return f.write_str("0 s");
+        }
         if self.0 < Duration::from_secs(60) {
             // `1.5s`, `100ms`
             let text = format!("{:?}", self.0);
@@ -28,10 +31,11 @@ impl fmt::Display for Readable {
             rest %= seconds;
             (count, if count == 1 { one } else { several })
         });
-        let mut parts = parts.into_iter().filter(|(count, _)| *count > 0).take(2);
-        let (count, unit) = parts.next().unwrap_or((0, "s"));
-        write!(f, "{count} {unit}")?;
-        parts.try_for_each(|(count, unit)| write!(f, " {count} {unit}"))
+        let parts = parts.into_iter().filter(|(count, _)| *count > 0).take(2);
+        parts.enumerate().try_for_each(|(place, (count, unit))| {
+            let space = if place == 0 { "" } else { " " };
+            write!(f, "{space}{count} {unit}")
+        })
     }
 }
 

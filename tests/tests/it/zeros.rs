@@ -54,10 +54,8 @@ async fn a_worker_without_an_attempt_at_the_same_time_does_not_start() {
         Err(Error::Misconfigured { problems, .. }) => problems.join("\n"),
         other => panic!("{other:?}"),
     };
-    for many in [0, 100_001] {
-        let problem = no_worker(tasks.worker().concurrency(many)).await;
-        assert!(problem.contains(&format!("`.concurrency({many})`")) && problem.contains("1 to 100000"), "{problem}");
-    }
+    let problem = no_worker(tasks.worker().concurrency(0)).await;
+    assert!(problem.contains("`.concurrency(0)`"), "{problem}");
     let problem = no_worker(tasks.worker().queue_concurrency("emails", 0)).await;
     assert!(problem.contains("`.queue_concurrency(\"emails\", 0)`"), "{problem}");
     let both = no_worker(tasks.worker().concurrency(0).queue_concurrency("emails", 0)).await;
