@@ -152,7 +152,9 @@ impl PushServiceBuilder {
             problems.push(NO_VERIFIER.to_owned());
         }
         if self.concurrency == 0 {
-            problems.push("the push service has `.concurrency(0)` and would refuse every request: choose 1 or more".to_owned());
+            problems.push(
+                "the push service has `.concurrency(0)` and would refuse every request: choose 1 or more".to_owned(),
+            );
         }
         let sink = self.sink.unwrap_or_else(|| Err(NO_SINK.to_owned()));
         let sink = sink.map_err(|problem| problems.push(problem));

@@ -58,9 +58,7 @@ async fn sqlite(url: &str, rest: &str) -> Result<Storage, Error> {
             url,
             "names a file that does not exist, and `mode=rw` makes none: write `mode=rwc`, or leave the mode out",
         )),
-        Place::File { path, .. } => {
-            Ok(Storage::Pull(Arc::new(crate::backend::sqlite::Sqlite::open(path).await?)))
-        }
+        Place::File { path, .. } => Ok(Storage::Pull(Arc::new(crate::backend::sqlite::Sqlite::open(path).await?))),
     }
 }
 

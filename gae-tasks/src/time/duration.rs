@@ -62,9 +62,13 @@ mod tests {
         ] {
             assert_eq!(readable(Duration::from_secs(seconds)).to_string(), text);
         }
-        for (nanos, text) in
-            [(1_500_000_000, "1.5 s"), (100_000_000, "100 ms"), (1_000, "1 µs"), (9_999_000_000, "9.999 s"), (7, "7 ns")]
-        {
+        for (nanos, text) in [
+            (1_500_000_000, "1.5 s"),
+            (100_000_000, "100 ms"),
+            (1_000, "1 µs"),
+            (9_999_000_000, "9.999 s"),
+            (7, "7 ns"),
+        ] {
             assert_eq!(readable(Duration::from_nanos(nanos)).to_string(), text);
         }
         assert_eq!(readable(Duration::MAX).to_string(), "584942417355 years 26 days");

@@ -19,9 +19,8 @@ fn never() -> RetryConfig {
 #[tokio::test]
 async fn a_queue_is_not_configured_so_that_nothing_is_attempted() {
     let tasks = client().await;
-    let backwards = RetryConfig::new()
-        .with_min_backoff(Duration::from_secs(5_400))
-        .with_max_backoff(Duration::from_secs(60));
+    let backwards =
+        RetryConfig::new().with_min_backoff(Duration::from_secs(5_400)).with_max_backoff(Duration::from_secs(60));
     for (config, name) in [
         (QueueConfig::new().with_retry(never()), "`max_attempts` of 0"),
         (QueueConfig::new().with_retry(backwards), "`min_backoff` of 1 h 30 min, above its `max_backoff` of 1 min"),

@@ -76,8 +76,7 @@ fn create_with(sqlite: i32, path: &Path) -> Result<(Opened, Connection), Problem
     // Only asked, never opened: a program that closes a file by other means than SQLite's drops all locks that this
     // process has on it, those of other connections too.
     find_obstacle(path).map_err(|error| refused(Fault::Open(error)))?;
-    let mut connection =
-        connect(&literal(path), OpenFlags::SQLITE_OPEN_CREATE).map_err(refused)?;
+    let mut connection = connect(&literal(path), OpenFlags::SQLITE_OPEN_CREATE).map_err(refused)?;
     let file = File::new(&fs::canonicalize(path).map_err(|error| refused(Fault::Open(error)))?);
     let opened = Opened::new(&file, process).map_err(|error| Problem::new(&file, Fault::Open(error)))?;
     set_up(&mut connection, Access::Write).map_err(|fault| Problem::new(&file, fault))?;
