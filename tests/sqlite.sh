@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Runs the embedded queue at both ends of the range of rusqlite: the oldest, which Cargo must choose by itself for a program
-# that uses sqlx, and the newest. Two programs outside of the workspace, as one program links one SQLite.
+# Runs the embedded queue at both ends of the range of rusqlite: the oldest, which Cargo must choose
+# by itself for a program that uses sqlx, and the newest. Two programs outside of the workspace, as
+# one program links one SQLite.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Whether a program may use two versions of gae-tasks: makes a copy with the next version's number, and of the slice's name
-# that goes with it (the house rules keep the two together), and runs tests/versions with both.
+# Whether a program may use two versions of gae-tasks: makes a copy with the next version's number,
+# and of the slice's name that goes with it (the house rules keep the two together), and runs
+# tests/versions with both.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

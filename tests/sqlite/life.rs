@@ -1,4 +1,5 @@
-//! The life of tasks in a file: deferred, leased by a worker that is killed, and run by the next one.
+//! The life of tasks in a file: deferred, leased by a worker that is killed, and run by the next
+//! one.
 
 use std::collections::BTreeSet;
 use std::error::Error;

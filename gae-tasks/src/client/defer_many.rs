@@ -13,9 +13,9 @@ use crate::task::Deferred;
 impl Client {
     /// Stores many tasks, of one type or several, in one transaction: `.await` it.
     ///
-    /// The iterator is read at once. Options and payloads of all are checked before any is stored. They are stored with
-    /// this client, whatever their [`.on(..)`](Defer::on) says. In inline mode they run one after the other, up to the
-    /// first failure.
+    /// The iterator is read at once. Options and payloads of all are checked before any is stored.
+    /// They are stored with this client, whatever their [`.on(..)`](Defer::on) says. In inline mode
+    /// they run one after the other, up to the first failure.
     ///
     /// # Errors
     /// As for a single [`Defer`]; [`Error::Partial`] says what became of each task where the backend refused some.
@@ -33,8 +33,9 @@ impl Client {
     /// }
     /// ```
     pub fn defer_many(&self, tasks: impl IntoIterator<Item = Defer>) -> DeferManyFuture {
-        // The future does not hold the iterator: a closure in it that borrows would be known to be `Send` for one
-        // lifetime only, and a worker needs the future of a handler to be `Send` for all.
+        // The future does not hold the iterator: a closure in it that borrows would be known to be
+        // `Send` for one lifetime only, and a worker needs the future of a handler to be `Send` for
+        // all.
         let (client, tasks) = (self.clone(), tasks.into_iter().collect());
         DeferManyFuture(Box::pin(async move { client.store_many(tasks).await }))
     }

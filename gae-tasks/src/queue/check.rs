@@ -1,4 +1,5 @@
-//! What the settings of a queue cannot be: found when they are stored, as setting them returns no `Result`.
+//! What the settings of a queue cannot be: found when they are stored, as setting them returns no
+//! `Result`.
 
 use super::{QueueConfig, RetryConfig};
 use crate::time::readable;

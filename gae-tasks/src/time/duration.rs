@@ -3,11 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
-/// What is a minute or longer is said in these: how many seconds one has, the word for one, the word for several.
+/// What is a minute or longer is said in these: how many seconds one has, the word for one, the
+/// word for several.
 const UNITS: [(u64, &str, &str); 5] =
     [(365 * 86_400, "year", "years"), (86_400, "day", "days"), (3_600, "h", "h"), (60, "min", "min"), (1, "s", "s")];
 
-/// A duration in words: `20 years`, `1 h 30 min`, `1.5 s`. At most two units: of a day, nobody asks for the seconds.
+/// A duration in words: `20 years`, `1 h 30 min`, `1.5 s`. At most two units: of a day, nobody asks
+/// for the seconds.
 pub(crate) const fn readable(duration: Duration) -> impl fmt::Display {
     Readable(duration)
 }

@@ -5,7 +5,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Timestamp;
 
-/// As text (RFC 3339) in formats that people read, such as JSON; else as the microseconds since 1970.
+/// As text (RFC 3339) in formats that people read, such as JSON; else as the microseconds since
+/// 1970.
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {

@@ -9,13 +9,15 @@ use crate::error::Error;
 const SECOND: i64 = 1_000_000;
 const DAY: i64 = 24 * 60 * 60 * SECOND;
 
-/// Days from 0000-03-01 to 1970-01-01. Years are counted from March here, so that a leap day is the last of its year.
+/// Days from 0000-03-01 to 1970-01-01. Years are counted from March here, so that a leap day is the
+/// last of its year.
 const EPOCH: i64 = 719_468;
 
 /// Days of 400 years, after which the calendar repeats.
 const ERA: i64 = 146_097;
 
-/// As RFC 3339 has it, in UTC, to the microsecond where it is not a whole second: `2026-03-01T09:30:00.250000Z`.
+/// As RFC 3339 has it, in UTC, to the microsecond where it is not a whole second:
+/// `2026-03-01T09:30:00.250000Z`.
 ///
 /// Years outside of 0 to 9999, which RFC 3339 lacks, have a sign and six digits, as in ISO 8601.
 impl fmt::Display for Timestamp {
@@ -39,8 +41,8 @@ impl fmt::Display for Timestamp {
 impl FromStr for Timestamp {
     type Err = Error;
 
-    /// Reads RFC 3339, and what `Display` writes. What is finer than a microsecond is cut off. A leap second is the first
-    /// of the next minute.
+    /// Reads RFC 3339, and what `Display` writes. What is finer than a microsecond is cut off. A
+    /// leap second is the first of the next minute.
     ///
     /// # Errors
     /// [`Error::Timestamp`] if the text is not of that form, or its time is out of range.

@@ -7,12 +7,13 @@ use super::error::Fault;
 /// Source: <https://sqlite.org/wal.html#walresetbug>; 3.7.0 to 3.51.2 have the bug.
 const FIXED: i32 = 3_051_003;
 
-/// The patches of older releases that brought the fix to those too: 3.44.6 and 3.50.7. The ones that follow in the same
-/// release have it as well.
+/// The patches of older releases that brought the fix to those too: 3.44.6 and 3.50.7. The ones
+/// that follow in the same release have it as well.
 const BACKPORTS: [i32; 2] = [3_044_006, 3_050_007];
 
-/// Refuses the library with this `SQLITE_VERSION_NUMBER` if it has the bug: two connections that write and checkpoint at
-/// the same time can lose what was acknowledged, and a queue always has several.
+/// Refuses the library with this `SQLITE_VERSION_NUMBER` if it has the bug: two connections that
+/// write and checkpoint at the same time can lose what was acknowledged, and a queue always has
+/// several.
 pub(super) fn check(number: i32) -> Result<(), Fault> {
     if is_fixed(number) { Ok(()) } else { Err(Fault::Unfit(problem(number))) }
 }

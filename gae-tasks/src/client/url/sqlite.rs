@@ -1,4 +1,5 @@
-//! What a URL `sqlite:..` names: the forms that SQLite's other users in Rust write, with their meaning.
+//! What a URL `sqlite:..` names: the forms that SQLite's other users in Rust write, with their
+//! meaning.
 
 /// Where a URL's tasks are kept.
 #[derive(Debug, PartialEq, Eq)]
@@ -13,7 +14,8 @@ pub(super) enum Place {
 }
 
 impl Place {
-    /// What stands behind `sqlite:`, read as sqlx reads it, but that a file without a `mode` is made if it is missing.
+    /// What stands behind `sqlite:`, read as sqlx reads it, but that a file without a `mode` is
+    /// made if it is missing.
     ///
     /// # Errors
     /// What is wrong with the URL, to follow the URL.
@@ -36,7 +38,8 @@ impl Place {
     }
 }
 
-/// Whether the parameters let a missing file be made; or which of them a queue cannot have, and why.
+/// Whether the parameters let a missing file be made; or which of them a queue cannot have, and
+/// why.
 fn read_parameters(parameters: &str) -> Result<bool, String> {
     let mut is_made = true;
     for parameter in parameters.split('&').filter(|parameter| !parameter.is_empty()) {
