@@ -21,4 +21,8 @@ cargo test --workspace --all-features "$@"
 if [ $# -eq 0 ]; then
   printf '\nlinking\n'
   tests/linking.sh
+  printf '\ntwo versions\n'
+  tests/versions.sh
+  printf '\nbeside other users of SQLite\n'
+  tests/sqlite.sh
 fi

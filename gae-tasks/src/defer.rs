@@ -137,9 +137,9 @@ impl Defer {
         self
     }
 
-    /// Caps its attempts, the first one included, below those of its queue; at least 1.
+    /// Caps its attempts, the first one included, below those of its queue; zero is refused.
     pub fn max_attempts(mut self, attempts: u32) -> Self {
-        self.max_attempts = Some(attempts.max(1));
+        self.max_attempts = Some(attempts);
         self
     }
 

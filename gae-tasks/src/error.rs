@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::outcome::BoxError;
 use crate::payload::UnreadableError;
 use crate::task::{Deferred, TaskId};
+use crate::time::readable;
 
 /// What went wrong, with which task or queue, and what to do about it.
 ///
@@ -63,6 +64,16 @@ pub enum Error {
     TaskId {
         /// What was given.
         value: String,
+    },
+
+    /// A text names no moment, or a moment has no value of another crate's type.
+    #[error("the time `{value}` {problem}")]
+    #[non_exhaustive]
+    Timestamp {
+        /// The text, or that of the moment.
+        value: String,
+        /// What is wrong with it.
+        problem: &'static str,
     },
 
     /// A task was deferred where no client is known.
@@ -136,7 +147,9 @@ pub enum Error {
 
     /// The schedule time is further ahead than the backend keeps tasks.
     #[error(
-        "`{kind}` is scheduled {ahead:?} ahead, `{backend}` accepts at most {horizon:?}: defer it nearer to its time"
+        "`{kind}` is scheduled {} ahead, `{backend}` accepts at most {}: defer it nearer to its time",
+        readable(*.ahead),
+        readable(*.horizon)
     )]
     #[non_exhaustive]
     BeyondHorizon {
@@ -151,7 +164,12 @@ pub enum Error {
     },
 
     /// The dispatch deadline is outside what the backend accepts.
-    #[error("the dispatch deadline of `{kind}` is {deadline:?}, `{backend}` accepts {least:?} to {most:?}")]
+    #[error(
+        "the dispatch deadline of `{kind}` is {}, `{backend}` accepts {} to {}",
+        readable(*.deadline),
+        readable(*.least),
+        readable(*.most)
+    )]
     #[non_exhaustive]
     DeadlineOutOfRange {
         /// The kind that was deferred.
@@ -213,6 +231,16 @@ pub enum Error {
         id: TaskId,
         /// Why it cannot be done.
         problem: &'static str,
+    },
+
+    /// A queue was to be configured with a setting that it cannot have.
+    #[error("the configuration of queue `{queue}` {problem}")]
+    #[non_exhaustive]
+    QueueConfig {
+        /// The queue.
+        queue: String,
+        /// Which setting, and what it may be.
+        problem: String,
     },
 
     /// A newer version of this crate configured the queue, in a way that this version cannot read.
@@ -318,6 +346,13 @@ impl Error {
     /// An [`Error::Storage`] of `backend`: `problem` says what happened and what to do.
     pub fn storage(backend: &'static str, problem: impl Into<String>, source: impl Into<BoxError>) -> Self {
         Self::Storage { backend, problem: problem.into(), source: source.into() }
+    }
+}
+
+impl Error {
+    /// An [`Error::Timestamp`]: `problem` comes after the words "the time `VALUE`".
+    pub(crate) const fn timestamp(value: String, problem: &'static str) -> Self {
+        Self::Timestamp { value, problem }
     }
 }
 

@@ -158,8 +158,8 @@ pub use backend::{Capabilities, QueueRecord, RouteStats, Stats, TaskError, TaskF
 #[cfg_attr(docsrs, doc(cfg(feature = "push")))]
 pub use client::PushServiceBuilder;
 pub use client::{
-    Client, ClientBuilder, ClientGuard, ListTasks, ListTasksFuture, SweepPayloads, SweepPayloadsFuture, Worker,
-    WorkerFuture,
+    Client, ClientBuilder, ClientGuard, DeferManyFuture, ListTasks, ListTasksFuture, SweepPayloads,
+    SweepPayloadsFuture, Worker, WorkerFuture,
 };
 pub use clock::{Clock, SystemClock};
 pub use context::{TaskContext, current, is_from_task_queue, retry_count};

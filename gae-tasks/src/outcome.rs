@@ -5,6 +5,7 @@ use std::fmt;
 use std::mem;
 use std::time::Duration;
 
+use crate::time::readable;
 use crate::unwind;
 
 /// Any error, as a handler may return it.
@@ -169,7 +170,7 @@ impl fmt::Display for Marker {
         match self.intent {
             Intent::Permanent => f.write_str("permanent task failure"),
             Intent::Singular => f.write_str("singular task failure"),
-            Intent::RetryAfter(delay) => write!(f, "retry after {delay:?}"),
+            Intent::RetryAfter(delay) => write!(f, "retry after {}", readable(delay)),
         }
     }
 }
@@ -276,7 +277,7 @@ impl SingularTaskFailure {
 impl TaskFailure {
     /// A failure after which the next attempt comes `delay` later, whatever the queue's backoff says.
     pub fn retry_after(delay: Duration) -> Self {
-        Self::with(format!("to be retried after {delay:?}"), Intent::RetryAfter(delay))
+        Self::with(format!("to be retried after {}", readable(delay)), Intent::RetryAfter(delay))
     }
 }
 

@@ -1,11 +1,35 @@
 //! Moments and schedules as values; nothing here reads a clock.
 
+mod duration;
+#[cfg(feature = "chrono")]
+mod of_chrono;
+#[cfg(feature = "jiff")]
+mod of_jiff;
+#[cfg(feature = "time")]
+mod of_time;
+mod serde;
+mod text;
+
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+pub(crate) use self::duration::readable;
 
 /// A moment in microseconds since 1970-01-01T00:00:00Z, the resolution Cloud Tasks uses.
 ///
 /// Arithmetic saturates: a moment beyond the range of `i64` is the last one that fits.
+///
+/// Its text is RFC 3339 in UTC, and so is what serde writes to formats that people read; to others it writes the
+/// microseconds. The features `chrono`, `jiff` and `time` convert from and into the types of these crates, so that
+/// [`Defer::at`](crate::Defer::at) takes them.
+///
+/// ```
+/// use gae_tasks::Timestamp;
+///
+/// let at: Timestamp = "2026-03-01T10:30:00+01:00".parse()?;
+/// assert_eq!(at.to_string(), "2026-03-01T09:30:00Z");
+/// # Ok::<(), gae_tasks::Error>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(i64);
 
@@ -21,6 +45,13 @@ impl Timestamp {
     /// Microseconds since 1970-01-01T00:00:00Z.
     pub const fn as_micros(self) -> i64 {
         self.0
+    }
+
+    /// The moment so many nanoseconds after 1970-01-01T00:00:00Z, or the nearest that fits.
+    #[cfg(any(feature = "jiff", feature = "time"))]
+    fn from_nanos(nanos: i128) -> Self {
+        let micros = nanos.div_euclid(1_000);
+        Self(i64::try_from(micros).unwrap_or(if micros < 0 { i64::MIN } else { i64::MAX }))
     }
 
     /// The time from `earlier` to this moment; zero if `earlier` is later.

@@ -79,10 +79,14 @@ impl Client {
     /// On Cloud Tasks, call it in every process that defers: its retry limits travel with the tasks of those that did.
     ///
     /// # Errors
-    /// [`Error::QueueName`] if `queue` is not a valid queue name; [`Error::NewerQueue`] if a newer version of this crate
-    /// configured the queue; [`Error::Unsupported`] if the backend has no use for a field that is set.
+    /// [`Error::QueueName`] if `queue` is not a valid queue name; [`Error::QueueConfig`] if a setting cannot be what it
+    /// is (no attempt at all, a `min_backoff` above the `max_backoff`); [`Error::NewerQueue`] if a newer version of this
+    /// crate configured the queue; [`Error::Unsupported`] if the backend has no use for a field that is set.
     pub async fn put_queue(&self, queue: impl Into<String>, config: QueueConfig) -> Result<(), Error> {
         let queue = QueueName::new(queue)?;
+        if let Some(problem) = config.problem() {
+            return Err(Error::QueueConfig { queue: queue.to_string(), problem });
+        }
         if config.own_retention().is_stated() {
             // The stated retention is stored first: stored later, it would raise what is shortened here.
             self.raise_retention([&queue]).await?;

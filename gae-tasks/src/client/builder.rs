@@ -212,7 +212,9 @@ impl Client {
     /// A client of the backend that `url` names, with every linked task and no state.
     ///
     /// `memory:` is a new, empty queue in this process, for tests. `sqlite:FILE` is a file that is made if missing,
-    /// for any number of processes of one machine (feature `sqlite`). `cloudtasks://PROJECT/LOCATION?..` is Google Cloud
+    /// for any number of processes of one machine (feature `sqlite`). URLs of sqlx mean what they mean there:
+    /// `sqlite://app.db?mode=rwc` is that file, with `mode=rw` it must exist, escapes such as `%20` are read, and
+    /// `sqlite::memory:` is the same as `memory:`; a parameter that a queue cannot have is an error that names it. `cloudtasks://PROJECT/LOCATION?..` is Google Cloud
     /// Tasks, which calls handlers over HTTP (feature `cloud-tasks`); its parameters are described at `CloudTasks::open`.
     ///
     /// # Errors

@@ -10,30 +10,6 @@ use crate::registration::Registration;
 use crate::task::{Deferred, TaskId};
 
 impl Client {
-    /// Stores many tasks, of one type or several, in one transaction.
-    ///
-    /// Options and payloads of all are checked before any is stored. They are stored with this client, whatever their
-    /// [`.on(..)`](Defer::on) says. In inline mode they run one after the other, up to the first failure.
-    ///
-    /// # Errors
-    /// As for a single [`Defer`]; [`Error::Partial`] says what became of each task where the backend refused some.
-    pub async fn defer_many(&self, tasks: impl IntoIterator<Item = Defer>) -> Result<Vec<Deferred>, Error> {
-        if self.is_inline() {
-            let mut answers = Vec::new();
-            for task in tasks {
-                answers.push(self.run_inline(task).await?);
-            }
-            return Ok(answers);
-        }
-        let prepared = tasks.into_iter().map(|task| task.prepare(self)).collect::<Result<Vec<_>, _>>()?;
-        self.raise_retention(prepared.iter().map(|prepared| &prepared.task.spec.queue)).await?;
-        let results = self.enqueue(prepared).await?;
-        if results.iter().any(Result::is_err) {
-            return Err(Error::Partial { results });
-        }
-        results.into_iter().collect()
-    }
-
     /// Not an `async fn`, whose future would have room for the task beside the backend's.
     pub(crate) fn enqueue_one(&self, prepared: Prepared) -> impl Future<Output = Result<Deferred, Error>> + Send {
         let new_name = prepared.new_name();
@@ -56,7 +32,8 @@ impl Client {
         })
     }
 
-    async fn enqueue(&self, prepared: Vec<Prepared>) -> Result<Vec<Result<Deferred, Error>>, Error> {
+    /// The answer for each, in their order.
+    pub(super) async fn enqueue(&self, prepared: Vec<Prepared>) -> Result<Vec<Result<Deferred, Error>>, Error> {
         let (new_names, tasks): (Vec<_>, Vec<_>) = prepared.into_iter().map(|p| (p.new_name(), p.task)).unzip();
         let answers = self.backend().enqueue(Enqueue::new(self.now(), tasks)).await?;
         Ok(answers.into_iter().zip(new_names).map(|(answer, new_name)| judge(answer?, new_name)).collect())

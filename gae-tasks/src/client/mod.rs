@@ -4,6 +4,7 @@ mod admin;
 mod builder;
 mod current;
 mod defer;
+mod defer_many;
 mod list;
 mod payloads;
 #[cfg(feature = "push")]
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 pub use builder::ClientBuilder;
 pub use current::ClientGuard;
+pub use defer_many::DeferManyFuture;
 pub use list::{ListTasks, ListTasksFuture};
 #[cfg(feature = "push")]
 #[cfg_attr(docsrs, doc(cfg(feature = "push")))]
@@ -43,7 +45,7 @@ use crate::registration::Registration;
 use crate::registry::Registry;
 use crate::retention::Retention;
 use crate::task::{TaskId, TaskName};
-use crate::time::Now;
+use crate::time::{Now, readable};
 use crate::worker::Suspects;
 
 /// The way to a queue: defers tasks, looks at them, and makes workers. Cloning is cheap and gives the same client.
@@ -144,8 +146,13 @@ impl Client {
             let in_range = |deadline: &Duration| (limits.min_deadline..=limits.max_deadline).contains(deadline);
             if let Some(deadline) = registration.deadline.filter(|deadline| !in_range(deadline)) {
                 problems.push(format!(
-                    "task `{}` at {} has a deadline of {deadline:?}, `{}` accepts {:?} to {:?}",
-                    registration.kind, registration.location, limits.backend, limits.min_deadline, limits.max_deadline
+                    "task `{}` at {} has a deadline of {}, `{}` accepts {} to {}",
+                    registration.kind,
+                    registration.location,
+                    readable(deadline),
+                    limits.backend,
+                    readable(limits.min_deadline),
+                    readable(limits.max_deadline)
                 ));
             }
         }

@@ -74,10 +74,10 @@ impl PushServiceBuilder {
         self
     }
 
-    /// How many requests may be under way at the same time, at least 1; 1,000 by default. More are answered with 503,
-    /// which slows the queue down.
+    /// How many requests may be under way at the same time; 1,000 by default. More are answered with 503, which slows the
+    /// queue down. Zero is refused by [`build`](Self::build).
     pub fn concurrency(mut self, requests: usize) -> Self {
-        self.concurrency = requests.max(1);
+        self.concurrency = requests;
         self
     }
 
@@ -145,11 +145,16 @@ impl PushServiceBuilder {
     ///
     /// # Errors
     /// [`Error::Misconfigured`] with every problem named: tasks that cannot be run, nobody to prove who calls, nothing
-    /// to keep dead letters.
+    /// to keep dead letters, no request at the same time.
     pub fn build(self) -> Result<PushService, Error> {
         let mut problems = self.client.problems();
         if self.verifiers.is_empty() {
             problems.push(NO_VERIFIER.to_owned());
+        }
+        if self.concurrency == 0 {
+            problems.push(
+                "the push service has `.concurrency(0)` and would refuse every request: choose 1 or more".to_owned(),
+            );
         }
         let sink = self.sink.unwrap_or_else(|| Err(NO_SINK.to_owned()));
         let sink = sink.map_err(|problem| problems.push(problem));

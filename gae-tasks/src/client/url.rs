@@ -1,8 +1,15 @@
 //! Which backend a URL names.
 
+#[cfg(feature = "sqlite")]
+mod sqlite;
+
 use std::env::{VarError, var};
+#[cfg(feature = "sqlite")]
+use std::path::Path;
 use std::sync::Arc;
 
+#[cfg(feature = "sqlite")]
+use self::sqlite::Place;
 use super::storage::Storage;
 use crate::backend::memory::Memory;
 use crate::error::Error;
@@ -34,7 +41,7 @@ pub(super) async fn open(url: &str) -> Result<Storage, Error> {
         return Err(refused(url, "has no scheme"));
     };
     match scheme {
-        "memory" if rest.is_empty() => Ok(Storage::Pull(Arc::new(Memory::new()))),
+        "memory" if rest.is_empty() => Ok(memory()),
         "memory" => Err(refused(url, "names a place, but `memory:` has none")),
         "sqlite" => sqlite(url, rest).await,
         "cloudtasks" => cloud_tasks(url).await,
@@ -45,15 +52,18 @@ pub(super) async fn open(url: &str) -> Result<Storage, Error> {
 
 #[cfg(feature = "sqlite")]
 async fn sqlite(url: &str, rest: &str) -> Result<Storage, Error> {
-    // `sqlite:///var/lib/app.db` is how most tools write an absolute path.
-    let file = rest.strip_prefix("//").unwrap_or(rest);
-    if file.is_empty() || file.contains('?') || file == ":memory:" {
-        return Err(refused(url, "does not name a file"));
+    match Place::read(rest).map_err(|problem| refused(url, &problem))? {
+        Place::Memory => Ok(memory()),
+        Place::File { path, is_made: false } if !Path::new(&path).exists() => Err(refused(
+            url,
+            "names a file that does not exist, and `mode=rw` makes none: write `mode=rwc`, or leave the mode out",
+        )),
+        Place::File { path, .. } => Ok(Storage::Pull(Arc::new(crate::backend::sqlite::Sqlite::open(path).await?))),
     }
-    if file.starts_with("file:") {
-        return Err(refused(url, "names a file in SQLite's own way, as a URI: write its path alone"));
-    }
-    Ok(Storage::Pull(Arc::new(crate::backend::sqlite::Sqlite::open(file).await?)))
+}
+
+fn memory() -> Storage {
+    Storage::Pull(Arc::new(Memory::new()))
 }
 
 #[cfg(not(feature = "sqlite"))]
@@ -111,6 +121,27 @@ mod tests {
             let refused = pollster::block_on(open(url)).map(drop);
             assert!(matches!(&refused, Err(Error::Url { problem, .. }) if problem.contains("URI")), "{refused:?}");
         }
+    }
+
+    #[cfg(feature = "sqlite")]
+    #[test]
+    fn sqlite_in_memory_is_the_queue_in_memory() {
+        let storage = pollster::block_on(open("sqlite::memory:")).unwrap();
+        assert_eq!(storage.backend().capabilities().backend, "memory");
+    }
+
+    #[cfg(feature = "sqlite")]
+    #[test]
+    fn a_mode_decides_whether_a_missing_file_is_made() {
+        let file = std::env::temp_dir().join(format!("gae-tasks-mode-{}.db", std::process::id()));
+        let url = |mode: &str| format!("sqlite://{}?mode={mode}", file.display());
+        let missing = pollster::block_on(open(&url("rw"))).map(drop).unwrap_err().to_string();
+        assert!(missing.contains("does not exist, and `mode=rw` makes none"), "{missing}");
+        assert!(!file.exists());
+        drop(pollster::block_on(open(&url("rwc"))).unwrap());
+        assert!(file.exists());
+        drop(pollster::block_on(open(&url("rw"))).unwrap());
+        std::fs::remove_file(&file).unwrap();
     }
 
     #[cfg(not(feature = "cloud-tasks"))]

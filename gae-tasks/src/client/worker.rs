@@ -91,18 +91,18 @@ impl Worker {
         self
     }
 
-    /// How many attempts run at the same time, from 1 to 100,000; 50 by default.
+    /// How many attempts run at the same time; 50 by default, at most 100,000. Zero is refused when the worker starts.
     ///
     /// Queues take turns, so that a long backlog of one keeps no other waiting. Where the attempts of one queue are so
     /// long that they hold all
     /// runners, only a [bound](Self::queue_concurrency) keeps some free for the others.
     pub fn concurrency(mut self, attempts: usize) -> Self {
-        self.concurrency = attempts.clamp(1, MAX_CONCURRENCY);
+        self.concurrency = attempts.min(MAX_CONCURRENCY);
         self
     }
 
-    /// How many of these attempts may be of one queue; at least 1, without a bound by default. The last call for a queue
-    /// counts. Each worker has a bound of its own, and leases no task ahead of it, so that a bounded queue of very short
+    /// How many of these attempts may be of one queue; without a bound by default. Zero is refused when the worker
+    /// starts: pause the queue, or do not serve it. The last call for a queue counts. Each worker has a bound of its own, and leases no task ahead of it, so that a bounded queue of very short
     /// tasks is worked on more slowly.
     ///
     /// ```
@@ -116,7 +116,7 @@ impl Worker {
     /// # }
     /// ```
     pub fn queue_concurrency(mut self, queue: impl Into<String>, attempts: usize) -> Self {
-        self.queue_concurrency.push((queue.into(), attempts.max(1)));
+        self.queue_concurrency.push((queue.into(), attempts));
         self
     }
 
@@ -181,6 +181,9 @@ impl Worker {
         if queues.is_empty() && problems.is_empty() {
             problems.push("the worker has no queues: name at least one in `.queues([..])`".to_owned());
         }
+        if self.concurrency == 0 {
+            problems.push("the worker has `.concurrency(0)` and would run nothing: choose 1 or more".to_owned());
+        }
         let queue_concurrency = self.bounds(&queues, &mut problems);
         no_problems(problems)?;
         Ok(Plan {
@@ -202,6 +205,9 @@ impl Worker {
         let mut bounds = HashMap::new();
         for (queue, attempts) in &self.queue_concurrency {
             match QueueName::new(queue.clone()) {
+                Ok(queue) if *attempts == 0 => problems.push(format!(
+                    "`.queue_concurrency(\"{queue}\", 0)` leaves the queue no attempt: choose 1 or more, or pause the queue"
+                )),
                 Ok(queue) if served.contains(&queue) => _ = bounds.insert(queue, *attempts),
                 Ok(queue) => problems.push(format!(
                     "`.queue_concurrency(\"{queue}\", {attempts})` is of a queue that the worker does not serve: name it in \

@@ -43,6 +43,9 @@ impl Options {
     /// Whether they are what such options can be.
     pub(super) fn check(&self, kind: &str) -> Result<(), Error> {
         let refused = |option, problem| Err(Error::InvalidOption { kind: kind.to_owned(), option, problem });
+        if let Some(problem) = self.retry.as_ref().and_then(RetryConfig::problem) {
+            return refused(".retry(..)", problem);
+        }
         if let Some(problem) = self.target.as_ref().and_then(problem_of_target) {
             return refused(".target(..)", problem);
         }
@@ -110,6 +113,16 @@ mod tests {
     fn target(service: &str, version: Option<&str>) -> String {
         let target = Target { service: service.to_owned(), version: version.map(str::to_owned) };
         refusal(Options { target: Some(target), ..Options::default() })
+    }
+
+    #[test]
+    fn retries_that_cannot_be_are_refused_with_the_name_of_the_setting() {
+        let of = |retry| refusal(Options { retry: Some(retry), ..Options::default() });
+        assert_eq!(of(RetryConfig::new()), "");
+        let text = of(RetryConfig::new().with_max_attempts(Some(0)));
+        assert!(text.starts_with("`.retry(..)` of `shop/send` has a `max_attempts` of 0"), "{text}");
+        let text = of(RetryConfig::new().with_max_backoff(std::time::Duration::ZERO));
+        assert!(text.contains("`min_backoff`") && text.contains("`max_backoff` of 0 s"), "{text}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::attributes::Attributes;
 use crate::backend::{Capabilities, NewTask};
 use crate::client::Client;
 use crate::error::Error;
-use crate::queue::{QueueName, spread};
+use crate::queue::{NO_ATTEMPT, QueueName, spread};
 use crate::registration::Registration;
 use crate::task::{Kind, TaskId, TaskName, TaskSpec};
 use crate::time::Schedule;
@@ -21,6 +21,11 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
+    /// The queue it goes to.
+    pub(crate) fn queue(&self) -> &QueueName {
+        &self.task.spec.queue
+    }
+
     /// The name, with its queue, if it must be a new one.
     pub(crate) fn new_name(&self) -> Option<(TaskName, QueueName)> {
         let name = self.task.spec.name.clone().filter(|_| self.must_be_new)?;
@@ -50,6 +55,7 @@ impl Defer {
         if size > limit {
             return Err(Error::PayloadTooLarge { kind: kind.to_owned(), size, limit });
         }
+        check_attempts(kind, self.max_attempts)?;
         check_schedule(kind, self.schedule, client)?;
         check_deadline(kind, self.deadline, client.capabilities())?;
         let Options { retry, target, headers } = match self.options {
@@ -73,6 +79,16 @@ impl Defer {
         };
         let task = NewTask { spec, payload, schedule: self.schedule };
         Ok(Prepared { task, must_be_new: self.must_be_new })
+    }
+}
+
+fn check_attempts(kind: &str, most: Option<u32>) -> Result<(), Error> {
+    match most {
+        Some(0) => {
+            let problem = format!("leaves no attempt: {NO_ATTEMPT}");
+            Err(Error::InvalidOption { kind: kind.to_owned(), option: ".max_attempts(0)", problem })
+        }
+        _ => Ok(()),
     }
 }
 

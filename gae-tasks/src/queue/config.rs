@@ -59,10 +59,10 @@ impl QueueConfig {
         self
     }
 
-    /// How many attempts of a task may end by the loss of its worker before it is a dead letter; at least 1, 5 by default.
-    /// Not on Cloud Tasks, where no worker holds a task.
+    /// How many attempts of a task may end by the loss of its worker before it is a dead letter; 5 by default. Zero is
+    /// refused by [`put_queue`](crate::Client::put_queue). Not on Cloud Tasks, where no worker holds a task.
     pub const fn with_max_lost_attempts(mut self, attempts: u32) -> Self {
-        self.max_lost_attempts = Some(if attempts == 0 { 1 } else { attempts });
+        self.max_lost_attempts = Some(attempts);
         self
     }
 
@@ -83,7 +83,12 @@ impl QueueConfig {
 
     /// How many attempts of a task may end by the loss of its worker before it is a dead letter; 5 by default.
     pub fn max_lost_attempts(&self) -> u32 {
-        self.max_lost_attempts.unwrap_or(MAX_LOST_ATTEMPTS)
+        self.max_lost_attempts.unwrap_or(MAX_LOST_ATTEMPTS).max(1)
+    }
+
+    /// The lost attempts that were set.
+    pub(super) const fn own_max_lost_attempts(&self) -> Option<u32> {
+        self.max_lost_attempts
     }
 
     /// The retention that was set.

@@ -1,10 +1,12 @@
 //! Queues: their names, their configuration, and when a failed task is tried again.
 
+mod check;
 mod config;
 mod name;
 mod retry;
 mod spread;
 
+pub(crate) use check::NO_ATTEMPT;
 pub use config::QueueConfig;
 pub use name::QueueName;
 pub use retry::{Attempts, RetryConfig};

@@ -42,12 +42,9 @@ impl RetryConfig {
         }
     }
 
-    /// The most attempts, the first one included; at least 1. `None` is unlimited.
+    /// The most attempts, the first one included; `None` is unlimited. Zero is refused where the settings are used.
     pub const fn with_max_attempts(mut self, attempts: Option<u32>) -> Self {
-        self.max_attempts = match attempts {
-            Some(0) => Some(1),
-            other => other,
-        };
+        self.max_attempts = attempts;
         self
     }
 
@@ -60,7 +57,7 @@ impl RetryConfig {
         self
     }
 
-    /// The pause before the first retry.
+    /// The pause before the first retry. One that is longer than `max_backoff` is refused where the settings are used.
     pub const fn with_min_backoff(mut self, backoff: Duration) -> Self {
         self.min_backoff = backoff;
         self

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use serde::{Deserialize, Serialize};
 use uuid::{Builder, Uuid};
 
 use crate::random;
@@ -11,7 +12,19 @@ use crate::text::debug_as_text;
 use crate::time::Timestamp;
 
 /// The id of one task: 128 bits made by the client that deferred it, ordered by time.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+///
+/// Its text is that of a UUID, and so is what serde writes to formats that people read; to others it writes the 16 bytes.
+/// So an id may be a parameter of a task, or stand in an application's own tables.
+///
+/// ```
+/// use gae_tasks::TaskId;
+///
+/// let id: TaskId = "019b3f0e-5c7a-7d21-8a4e-3f2b9c6d1e05".parse()?;
+/// assert_eq!(id.to_string(), "019b3f0e-5c7a-7d21-8a4e-3f2b9c6d1e05");
+/// # Ok::<(), gae_tasks::Error>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct TaskId(Uuid);
 
 impl TaskId {
@@ -85,6 +98,24 @@ mod tests {
         assert_eq!(TaskId::read(&first.to_string()), Some(first));
         assert_eq!(TaskId::read("nonsense"), None);
         assert_eq!((first.0.get_version_num(), first.0.get_variant()), (7, uuid::Variant::RFC4122));
+    }
+
+    #[test]
+    fn an_id_is_its_bytes_in_a_payload() {
+        let id = TaskId::generate();
+        let bytes = postcard::to_stdvec(&id).unwrap();
+        assert!(bytes.len() <= 17 && bytes.ends_with(id.as_bytes()), "{bytes:?}");
+        assert_eq!(postcard::from_bytes::<TaskId>(&bytes).unwrap(), id);
+    }
+
+    #[cfg(feature = "json")]
+    #[test]
+    fn an_id_is_a_text_in_json() {
+        let id = TaskId::generate();
+        let json = serde_json::to_string(&id).unwrap();
+        assert_eq!(json, format!("\"{id}\""));
+        assert_eq!(serde_json::from_str::<TaskId>(&json).unwrap(), id);
+        assert!(serde_json::from_str::<TaskId>("\"nonsense\"").is_err());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod asserts;
 mod client;
 mod consumers;
+mod defer_many;
 mod fuzz;
 mod hardships;
 mod logs;
@@ -14,6 +15,7 @@ mod registry;
 mod runtime;
 mod turns;
 mod worker;
+mod zeros;
 
 use gae_tasks::Registry;
 

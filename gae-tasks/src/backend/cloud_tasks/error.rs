@@ -13,7 +13,7 @@ use crate::backend::NewTask;
 use crate::error::Error;
 use crate::outcome::BoxError;
 use crate::queue::QueueName;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, readable};
 
 /// What was asked of Google.
 #[derive(Debug, Clone, Copy)]
@@ -137,7 +137,7 @@ fn out_of_time(limit: Duration, last: Option<GoogleError>, consequence: &str) ->
         Some(error) if error.is_authentication() => "could not be asked, as no token for it was to be had,",
         _ => "gave no answer",
     };
-    let problem = format!("{reached} within {limit:?}; {consequence}");
+    let problem = format!("{reached} within {}; {consequence}", readable(limit));
     failed(problem, last.map_or_else(|| BoxError::from("no answer came"), Into::into))
 }
 

@@ -13,6 +13,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::error::{Fault, File, Problem};
 use super::opened::Opened;
 use super::process::Process;
+use super::release;
 use super::turn::Turn;
 
 /// How long a connection waits for another program's transaction.
@@ -63,16 +64,22 @@ impl Durability {
 
 /// Opens the file, creating it if it is missing, and returns which file was opened.
 pub(super) fn create(path: &Path) -> Result<(Opened, Connection), Problem> {
+    create_with(rusqlite::version_number(), path)
+}
+
+/// As [`create`], by a library with this number.
+fn create_with(sqlite: i32, path: &Path) -> Result<(Opened, Connection), Problem> {
     let named = File::new(path);
     let refused = |fault| Problem::new(&named, fault);
+    release::check(sqlite).map_err(refused)?;
     let process = Process::enter().map_err(refused)?;
     // Only asked, never opened: a program that closes a file by other means than SQLite's drops all locks that this
     // process has on it, those of other connections too.
     find_obstacle(path).map_err(|error| refused(Fault::Open(error)))?;
-    let connection = connect(&literal(path), OpenFlags::SQLITE_OPEN_CREATE).map_err(refused)?;
+    let mut connection = connect(&literal(path), OpenFlags::SQLITE_OPEN_CREATE).map_err(refused)?;
     let file = File::new(&fs::canonicalize(path).map_err(|error| refused(Fault::Open(error)))?);
     let opened = Opened::new(&file, process).map_err(|error| Problem::new(&file, Fault::Open(error)))?;
-    set_up(&connection, Access::Write).map_err(|fault| Problem::new(&file, fault))?;
+    set_up(&mut connection, Access::Write).map_err(|fault| Problem::new(&file, fault))?;
     Ok((opened, connection))
 }
 
@@ -99,8 +106,8 @@ fn find_obstacle(path: &Path) -> io::Result<()> {
 /// Opens one more connection to a file.
 pub(super) fn open(file: &File, access: Access) -> Result<Connection, Problem> {
     let open = || {
-        let connection = connect(file.path(), OpenFlags::empty())?;
-        set_up(&connection, access)?;
+        let mut connection = connect(file.path(), OpenFlags::empty())?;
+        set_up(&mut connection, access)?;
         Ok(connection)
     };
     open().map_err(|fault: Fault| Problem::new(file, fault))
@@ -116,8 +123,8 @@ fn connect(path: &Path, more: OpenFlags) -> Result<Connection, Fault> {
     Ok(connection)
 }
 
-fn set_up(connection: &Connection, access: Access) -> Result<(), Fault> {
-    connection.busy_handler(Some(wait))?;
+fn set_up(connection: &mut Connection, access: Access) -> Result<(), Fault> {
+    be_patient(connection)?;
     connection.set_prepared_statement_cache_capacity(128);
     // Plans must not depend on the values bound: SQLite would plan the lease anew each time, 7 % of all time.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
@@ -146,16 +153,12 @@ pub(super) fn set(connection: &Connection, pragma: &str, value: i64) -> Result<(
 }
 
 /// Begins a transaction that writes; waits for its turn if another process has one.
-pub(super) fn begin(connection: &Connection, turn: &mut Turn) -> Result<(), Fault> {
-    let begin = || connection.prepare_cached("BEGIN IMMEDIATE")?.execute([]).map(|_| ());
+pub(super) fn begin(connection: &mut Connection, turn: &mut Turn) -> Result<(), Fault> {
     turn.step_aside();
-    connection.busy_handler(None)?;
-    let begun = begin();
-    connection.busy_handler(Some(wait))?;
-    match begun {
+    match try_begin(connection)? {
         Err(error) if is_busy(&error) => {
             let _claim = turn.claim();
-            Ok(begin()?)
+            Ok(begin_immediate(connection)?)
         }
         begun => Ok(begun?),
     }
@@ -163,18 +166,33 @@ pub(super) fn begin(connection: &Connection, turn: &mut Turn) -> Result<(), Faul
 
 /// As [`begin`], but does not wait: answers whether it has begun, which it has not where another process writes, or has
 /// waited for its turn.
-pub(super) fn begin_at_once(connection: &Connection, turn: &mut Turn) -> Result<bool, Fault> {
+pub(super) fn begin_at_once(connection: &mut Connection, turn: &mut Turn) -> Result<bool, Fault> {
     if turn.is_owed() {
         return Ok(false);
     }
-    let begin = || connection.prepare_cached("BEGIN IMMEDIATE")?.execute([]).map(|_| ());
-    connection.busy_handler(None)?;
-    let begun = begin();
-    connection.busy_handler(Some(wait))?;
-    match begun {
+    match try_begin(connection)? {
         Err(error) if is_busy(&error) => Ok(false),
         begun => Ok(begun.map(|()| true)?),
     }
+}
+
+/// Tries to begin a transaction, without waiting for a lock.
+fn try_begin(connection: &mut Connection) -> Result<rusqlite::Result<()>, Fault> {
+    connection.busy_handler(None::<fn(i32) -> bool>)?;
+    let begun = begin_immediate(connection);
+    be_patient(connection)?;
+    Ok(begun)
+}
+
+fn begin_immediate(connection: &Connection) -> rusqlite::Result<()> {
+    connection.prepare_cached("BEGIN IMMEDIATE")?.execute([]).map(|_| ())
+}
+
+/// Makes the connection wait for locks. The type of a function, not `wait` itself, and `&mut`: rusqlite asks for the
+/// first before 0.43, and for the second since.
+fn be_patient(connection: &mut Connection) -> rusqlite::Result<()> {
+    let wait: fn(i32) -> bool = wait;
+    connection.busy_handler(Some(wait))
 }
 
 /// Switches the file to a write-ahead log, which needs a moment without other users the first time.
@@ -217,6 +235,14 @@ mod tests {
     fn a_name_without_a_folder_is_in_the_folder_of_the_process() {
         assert!(find_obstacle(Path::new("there-is-no-such-file.db")).is_ok());
         assert!(find_obstacle(Path::new("there-is-no-such-folder/tasks.db")).is_err());
+    }
+
+    #[test]
+    fn a_library_with_the_bug_opens_no_file_and_makes_none() {
+        let path = std::env::temp_dir().join(format!("gae-tasks-old-sqlite-{}.db", std::process::id()));
+        let refused = create_with(3_051_002, &path).map(drop).unwrap_err().to_string();
+        assert!(refused.contains("SQLite 3.51.2") && refused.contains("WAL-reset bug"), "{refused}");
+        assert!(!path.exists());
     }
 
     #[test]

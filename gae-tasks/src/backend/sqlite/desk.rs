@@ -196,7 +196,7 @@ impl Desk {
     fn begin(
         &mut self,
         group: &[Box<dyn Work>],
-        begin: impl FnOnce(&Connection, &mut Turn) -> Result<bool, Fault>,
+        begin: impl FnOnce(&mut Connection, &mut Turn) -> Result<bool, Fault>,
     ) -> Result<bool, Problem> {
         let begun = self.try_begin(group, begin).map_err(|fault| Problem::new(self.opened.file(), fault));
         if let Err(problem) = &begun {
@@ -208,14 +208,14 @@ impl Desk {
     fn try_begin(
         &mut self,
         group: &[Box<dyn Work>],
-        begin: impl FnOnce(&Connection, &mut Turn) -> Result<bool, Fault>,
+        begin: impl FnOnce(&mut Connection, &mut Turn) -> Result<bool, Fault>,
     ) -> Result<bool, Fault> {
         if self.is_cut_off {
             // Nothing more is changed in a file that is gone, so every caller fails.
             self.opened.check()?;
         }
         self.survive(durability(group))?;
-        begin(&self.store.connection, &mut self.turn)
+        begin(&mut self.store.connection, &mut self.turn)
     }
 
     /// Performs all in the transaction that has begun.

@@ -24,6 +24,7 @@ mod opened;
 mod process;
 mod reader;
 mod ready;
+mod release;
 mod row;
 mod schema;
 mod session;
@@ -79,6 +80,17 @@ use crate::time::Now;
 /// calls fail with an error that names the file, until the same files are back. A file that is removed *after* the answer
 /// takes its tasks along.
 ///
+/// SQLite 3.7.0 to 3.51.2 has the [WAL-reset bug](https://sqlite.org/wal.html#walresetbug): where several connections
+/// write and checkpoint a file, it can lose committed writes or corrupt the file. So a program that is linked to an older
+/// SQLite than 3.51.3 cannot open a file (3.50.7 and 3.44.6, to which the fix was brought, and later patches of these two
+/// are accepted). What the crate bundles is fixed. Other programs that open the file, such as backup tools and the
+/// `sqlite3` shell, bring an SQLite of their own and need a fixed one too: `sqlite3 --version` prints it.
+///
+/// One program links one SQLite, so all crates of a program that use SQLite must agree on the crate `libsqlite3-sys`.
+/// `rusqlite` 0.39 to 0.43 is accepted. With sqlx 0.9, whose feature `sqlite` requires `libsqlite3-sys` below 0.38, Cargo
+/// chooses `rusqlite` 0.39; sqlx 0.8, and with it sea-orm 1, links an SQLite with the bug and cannot stand in the same
+/// program.
+///
 /// SQLite does not survive `fork` (without `exec`): in a child that is forked while a file is open, all calls fail, and so
 /// does opening any file; fork first, and open the file in each process for itself. Such a child also keeps the lock
 /// that shows that its parent lives: if the parent is killed, what it had leased is free when the leases expire, and not
@@ -112,8 +124,9 @@ impl Sqlite {
     /// The file may be the database of an application: all tables are named `gae_tasks_…`.
     ///
     /// # Errors
-    /// [`Error::Storage`] if the file cannot be opened and written, is not a SQLite database, is damaged, or if its tables
-    /// were made by a newer, or another development version of this crate.
+    /// [`Error::Storage`] if the file cannot be opened and written, is not a SQLite database, is damaged, if its tables
+    /// were made by a newer, or another development version of this crate, or if this program is linked to an SQLite with
+    /// the WAL-reset bug.
     pub async fn open(file: impl AsRef<Path>) -> Result<Self, Error> {
         let wakeups = watch::Sender::new(0);
         let writer = Writer::start(file.as_ref().to_owned(), wakeups.clone()).await?;

@@ -16,12 +16,29 @@ static TURN: Mutex<()> = Mutex::new(());
 pub(super) fn check(bytes: &[u8]) {
     let Ok(url) = str::from_utf8(bytes) else { return };
     keeps_the_password(url);
-    let file = url.strip_prefix("sqlite:").map(|rest| rest.strip_prefix("//").unwrap_or(rest));
-    if file.is_some_and(may_leave_the_folder) {
+    let file = url.strip_prefix("sqlite:").map(named);
+    if file.as_deref().is_some_and(may_leave_the_folder) {
         return;
     }
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    opens_or_is_refused(url, file, &Inside::new().folder);
+    opens_or_is_refused(url, file.as_deref(), &Inside::new().folder);
+}
+
+/// The file that stands behind `sqlite:`, without parameters and escapes.
+fn named(rest: &str) -> String {
+    let rest = rest.strip_prefix("//").unwrap_or(rest);
+    let mut parts = rest.split('?').next().unwrap_or_default().split('%');
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        match part.get(..2).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit())) {
+            Some(digits) => {
+                bytes.extend(u8::from_str_radix(digits, 16));
+                bytes.extend(part[2..].bytes());
+            }
+            None => bytes.extend([b"%", part.as_bytes()].concat()),
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// The process is in a folder of its own, until this is dropped.
@@ -58,6 +75,7 @@ fn opens_or_is_refused(url: &str, file: Option<&str>, folder: &TempDir) {
     match (&opened, file) {
         (Ok(client), None) if url.starts_with("cloudtasks:") => assert_eq!(client.capabilities().backend, "cloudtasks"),
         (Ok(client), None) => assert_eq!((client.capabilities().backend, url), ("memory", "memory:")),
+        (Ok(client), Some(":memory:")) => assert_eq!(client.capabilities().backend, "memory"),
         (Ok(client), Some(file)) => {
             assert_eq!(client.capabilities().backend, "sqlite");
             assert!(Path::new(file).is_file(), "{url:?} made {names:?}");

@@ -9,6 +9,7 @@ use super::{Inner, KeyEndpoint, KeySource, Oidc};
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, no_problems};
 use crate::push::verify::token::Accounts;
+use crate::time::readable;
 
 /// As clocks of machines differ, and not more.
 const LEEWAY: Duration = Duration::from_secs(10);
@@ -133,10 +134,12 @@ impl OidcBuilder {
         }
         problems.extend(expected.accounts.odd().map(|email| format!("OIDC: `{email}` is no e-mail address")));
         if expected.leeway > MAX_LEEWAY {
-            problems.push(format!("OIDC: the leeway is {:?}, the most is {MAX_LEEWAY:?}", expected.leeway));
+            let (leeway, most) = (readable(expected.leeway), readable(MAX_LEEWAY));
+            problems.push(format!("OIDC: the leeway is {leeway}, the most is {most}"));
         }
         if !(Duration::from_secs(1)..=Duration::from_secs(3600)).contains(&self.refresh_interval) {
-            problems.push(format!("OIDC: the refresh interval is {:?}: take 1 s to 1 h", self.refresh_interval));
+            let interval = readable(self.refresh_interval);
+            problems.push(format!("OIDC: the refresh interval is {interval}: take 1 s to 1 h"));
         }
         problems
     }

@@ -112,7 +112,10 @@ async fn an_answer_that_never_comes_ends_at_the_time_limit() {
     let started = Instant::now();
     let error = greet::defer("you").on(&tasks).await.unwrap_err();
     in_time(started, limit);
-    assert!(error.to_string().contains("gave no answer within 2s; whether the task is stored is not known"), "{error}");
+    assert!(
+        error.to_string().contains("gave no answer within 2 s; whether the task is stored is not known"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -136,7 +139,7 @@ async fn a_refused_connection_ends_at_the_time_limit() {
     let started = Instant::now();
     let error = greet::defer("you").on(&tasks).await.unwrap_err();
     in_time(started, limit);
-    assert!(error.to_string().contains("could not be reached within 1s; nothing was stored"), "{error}");
+    assert!(error.to_string().contains("could not be reached within 1 s; nothing was stored"), "{error}");
     // Many tasks do not wait in turn.
     let started = Instant::now();
     let error = tasks.defer_many((0..500).map(|i| greet::defer(i.to_string()))).await.unwrap_err();

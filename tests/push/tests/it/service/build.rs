@@ -30,6 +30,14 @@ async fn every_problem_is_told_at_once_with_its_choices() {
     }
 }
 
+#[test]
+fn a_service_that_would_refuse_every_request_is_not_built() {
+    let world = World::with(Registry::new().with::<idle>());
+    let builder = world.client.push_service().verify(Secret).log_dead_letters();
+    let problems = problems(builder.concurrency(0).build());
+    assert!(problems.len() == 1 && problems[0].contains("`.concurrency(0)`"), "{problems:#?}");
+}
+
 #[deferred(name = "shop.build/idle")]
 async fn idle() {}
 

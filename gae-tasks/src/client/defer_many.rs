@@ -1,0 +1,78 @@
+//! Deferring many tasks in one transaction.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use super::Client;
+use crate::backend::BoxFuture;
+use crate::defer::{Defer, Prepared};
+use crate::error::Error;
+use crate::task::Deferred;
+
+impl Client {
+    /// Stores many tasks, of one type or several, in one transaction: `.await` it.
+    ///
+    /// The iterator is read at once. Options and payloads of all are checked before any is stored.
+    /// They are stored with this client, whatever their [`.on(..)`](Defer::on) says. In inline mode
+    /// they run one after the other, up to the first failure.
+    ///
+    /// # Errors
+    /// As for a single [`Defer`]; [`Error::Partial`] says what became of each task where the backend refused some.
+    ///
+    /// ```
+    /// use gae_tasks::{Client, deferred};
+    ///
+    /// #[deferred]
+    /// async fn send(user: u64) {}
+    ///
+    /// #[deferred]
+    /// async fn send_to_all(users: Vec<u64>, #[state] tasks: &Client) -> Result<(), gae_tasks::Error> {
+    ///     tasks.defer_many(users.iter().map(|user| send::defer(*user))).await?;
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn defer_many(&self, tasks: impl IntoIterator<Item = Defer>) -> DeferManyFuture {
+        // The future does not hold the iterator: a closure in it that borrows would be known to be
+        // `Send` for one lifetime only, and a worker needs the future of a handler to be `Send` for
+        // all.
+        let (client, tasks) = (self.clone(), tasks.into_iter().collect());
+        DeferManyFuture(Box::pin(async move { client.store_many(tasks).await }))
+    }
+
+    async fn store_many(&self, tasks: Vec<Defer>) -> Result<Vec<Deferred>, Error> {
+        if self.is_inline() {
+            let mut answers = Vec::new();
+            for task in tasks {
+                answers.push(self.run_inline(task).await?);
+            }
+            return Ok(answers);
+        }
+        let prepared = tasks.into_iter().map(|task| task.prepare(self));
+        let prepared = prepared.collect::<Result<Vec<_>, _>>()?;
+        self.raise_retention(prepared.iter().map(Prepared::queue)).await?;
+        let results = self.enqueue(prepared).await?;
+        if results.iter().any(Result::is_err) {
+            return Err(Error::Partial { results });
+        }
+        results.into_iter().collect()
+    }
+}
+
+/// Many tasks on their way into the storage: what `.await` on [`Client::defer_many`] polls.
+#[must_use = "futures do nothing unless awaited"]
+pub struct DeferManyFuture(BoxFuture<'static, Result<Vec<Deferred>, Error>>);
+
+impl Future for DeferManyFuture {
+    type Output = Result<Vec<Deferred>, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+impl fmt::Debug for DeferManyFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DeferManyFuture")
+    }
+}

@@ -1,0 +1,64 @@
+//! What the settings of a queue cannot be: found when they are stored, as setting them returns no
+//! `Result`.
+
+use super::{QueueConfig, RetryConfig};
+use crate::time::readable;
+
+/// What is wrong with a limit of attempts that is zero.
+pub(crate) const NO_ATTEMPT: &str = "the first attempt counts too, so the least is 1";
+
+impl RetryConfig {
+    /// Why tasks cannot be retried like that, to follow what has these settings.
+    pub(crate) fn problem(&self) -> Option<String> {
+        if self.max_attempts() == Some(0) {
+            return Some(format!("has a `max_attempts` of 0: {NO_ATTEMPT}"));
+        }
+        let (min, max) = (self.min_backoff(), self.max_backoff());
+        (min > max).then(|| {
+            let (min, max) = (readable(min), readable(max));
+            format!(
+                "has a `min_backoff` of {min}, above its `max_backoff` of {max}: lower the first, or raise the second too"
+            )
+        })
+    }
+}
+
+impl QueueConfig {
+    /// Why a queue cannot have this configuration, to follow its name.
+    pub(crate) fn problem(&self) -> Option<String> {
+        if self.own_max_lost_attempts() == Some(0) {
+            return Some(format!("has a `max_lost_attempts` of 0: {NO_ATTEMPT}"));
+        }
+        self.retry().problem()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn problem(retry: RetryConfig) -> String {
+        let problem = retry.problem();
+        assert_eq!(QueueConfig::new().with_retry(retry).problem(), problem);
+        problem.unwrap_or_default()
+    }
+
+    #[test]
+    fn settings_that_make_sense_have_no_problem() {
+        let second = Duration::from_secs(1);
+        let retries = RetryConfig::new().with_max_attempts(Some(1)).with_min_backoff(second).with_max_backoff(second);
+        assert_eq!((problem(RetryConfig::new()), problem(retries)), (String::new(), String::new()));
+        assert_eq!(QueueConfig::new().with_max_lost_attempts(1).problem(), None);
+    }
+
+    #[test]
+    fn a_setting_that_makes_none_is_named() {
+        assert!(problem(RetryConfig::new().with_max_attempts(Some(0))).contains("`max_attempts` of 0"));
+        let above = problem(RetryConfig::new().with_min_backoff(Duration::from_secs(5_400)));
+        assert!(above.contains("`min_backoff` of 1 h 30 min, above its `max_backoff` of 1 h:"), "{above}");
+        let lost = QueueConfig::new().with_max_lost_attempts(0).problem().unwrap();
+        assert!(lost.contains("`max_lost_attempts` of 0"), "{lost}");
+    }
+}

@@ -1,0 +1,37 @@
+//! Lives through a killed worker beside `sqlx`, which writes to the same file meanwhile.
+
+#[path = "../life.rs"]
+mod life;
+
+use life::{Folder, Result, be_killed, check, kill_a_worker, run_the_rest};
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    if let Some(file) = std::env::args().nth(1) {
+        return be_killed(&file).await;
+    }
+    let folder = Folder::new()?;
+    let file = folder.file();
+    kill_a_worker(&file)?;
+    let pool = SqlitePool::connect_with(SqliteConnectOptions::new().filename(&file)).await?;
+    let tasks: i64 = sqlx::query_scalar("SELECT count(*) FROM gae_tasks_task").fetch_one(&pool).await?;
+    check(tasks == 40, &format!("the file holds {tasks} tasks"))?;
+    let (ran, wrote) = tokio::join!(run_the_rest(&file), write(&pool));
+    ran?;
+    wrote?;
+    let version: String = sqlx::query_scalar("SELECT sqlite_version()").fetch_one(&pool).await?;
+    pool.close().await;
+    println!("ok, with SQLite {version}");
+    Ok(())
+}
+
+/// Writes a table of the program's own.
+async fn write(pool: &SqlitePool) -> Result<()> {
+    sqlx::query("CREATE TABLE orders (number INTEGER PRIMARY KEY)").execute(pool).await?;
+    for number in 0..20 {
+        sqlx::query("INSERT INTO orders VALUES (?1)").bind(number).execute(pool).await?;
+    }
+    let orders: i64 = sqlx::query_scalar("SELECT count(*) FROM orders").fetch_one(pool).await?;
+    check(orders == 20, &format!("{orders} orders"))
+}
