@@ -11,7 +11,7 @@ use crate::backend::{Settle, Settled, Settlement, Verdict};
 use crate::log;
 
 /// Most outcomes of one request.
-const MAX_BATCH: usize = 1000;
+const MAX_BATCH: usize = 2000;
 
 /// The longest pause before a failed request is tried again once the worker is told to end: little time is left.
 const MAX_LAST_PAUSE: Duration = Duration::from_millis(250);

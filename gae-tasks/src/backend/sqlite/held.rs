@@ -45,7 +45,8 @@ pub(super) struct Terms {
     pub(super) alone: bool,
 }
 
-/// Tasks as they stand in a row: the id of each, and how it waited.
+/// Tasks as they stand in a row: the id of each, and how it waited. They are sorted by id, because attempts do not end in
+/// the order in which their tasks were leased.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Members(Vec<u8>);
 
@@ -61,17 +62,26 @@ impl Members {
 
     fn read(bytes: &[u8]) -> Option<Self> {
         let is_whole = !bytes.is_empty() && bytes.len().is_multiple_of(Self::SIZE);
-        is_whole.then(|| Self(bytes.to_vec()))
+        is_whole.then(|| Self(bytes.to_vec()).sorted())
     }
 
-    pub(super) fn push(&mut self, id: TaskId, (is_timed, since): Waited) {
-        let how = match since {
-            _ if !is_timed => Self::UNTIMED,
-            None => Self::TIMED,
-            Some(since) => since.as_micros(),
-        };
-        self.0.extend_from_slice(id.as_bytes());
-        self.0.extend_from_slice(&how.to_le_bytes());
+    pub(super) fn new(tasks: impl IntoIterator<Item = (TaskId, Waited)>) -> Self {
+        let mut bytes = Vec::new();
+        for (id, (is_timed, since)) in tasks {
+            let how = match since {
+                _ if !is_timed => Self::UNTIMED,
+                None => Self::TIMED,
+                Some(since) => since.as_micros(),
+            };
+            bytes.extend_from_slice(id.as_bytes());
+            bytes.extend_from_slice(&how.to_le_bytes());
+        }
+        Self(bytes).sorted()
+    }
+
+    fn sorted(mut self) -> Self {
+        self.0.as_chunks_mut::<{ Self::SIZE }>().0.sort_unstable();
+        self
     }
 
     pub(super) fn len(&self) -> usize {
@@ -95,7 +105,11 @@ impl Members {
     }
 
     fn place(&self, id: TaskId) -> Option<usize> {
-        self.0.as_chunks::<{ Self::SIZE }>().0.iter().position(|member| member.starts_with(id.as_bytes()))
+        // As numbers, because they are compared much faster than slices.
+        let number = |bytes: &[u8; 16]| u128::from_be_bytes(*bytes);
+        let (members, id) = (self.0.as_chunks::<{ Self::SIZE }>().0, number(id.as_bytes()));
+        let of_member = |member: &[u8; Self::SIZE]| member.first_chunk().map_or(0, number);
+        members.binary_search_by_key(&id, of_member).ok()
     }
 
     fn waited(&self, id: TaskId) -> Option<Waited> {
@@ -270,13 +284,9 @@ impl<'a> Held<'a> {
         let Some((free, batch)) = free.zip(self.batches.get_mut(&row)) else {
             return Err(Fault::Unfit("leases of one token are in more rows than there can be".to_owned()));
         };
-        let mut tasks = Members::default();
-        for id in ids {
-            if let Some(waited) = batch.tasks.waited(*id) {
-                batch.tasks.remove(*id);
-                tasks.push(*id, waited);
-            }
-        }
+        let taken = ids.iter().filter_map(|id| Some((*id, batch.tasks.waited(*id)?)));
+        let tasks = Members::new(taken.collect::<Vec<_>>());
+        ids.iter().for_each(|id| _ = batch.tasks.remove(*id));
         batch.is_changed = true;
         let new = Batch { terms: batch.terms, tasks, is_changed: true };
         self.batches.insert(free, new);

@@ -74,12 +74,12 @@ impl Lease {
         let (expires, duration) = (now.plus(self.duration), self.duration);
         let mut taken = catch.haul.tasks().iter().zip(&catch.waited).peekable();
         while let Some((LeasedTask { lease, alone, .. }, how)) = taken.next() {
-            let mut tasks = Members::default();
-            tasks.push(lease.id, *how);
+            let mut tasks = vec![(lease.id, *how)];
             while let Some((next, how)) = taken.next_if(|(next, _)| next.lease.token == lease.token) {
-                tasks.push(next.lease.id, *how);
+                tasks.push((next.lease.id, *how));
             }
-            held::give(connection, lease.token, Terms { expires, duration, session, alone: *alone }, &tasks)?;
+            let terms = Terms { expires, duration, session, alone: *alone };
+            held::give(connection, lease.token, terms, &Members::new(tasks))?;
         }
         Ok(())
     }

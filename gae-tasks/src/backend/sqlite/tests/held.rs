@@ -40,6 +40,20 @@ fn tasks_that_are_leased_together_share_rows_of_a_page() {
 }
 
 #[test]
+fn the_order_of_the_tasks_in_a_row_does_not_matter() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    enqueue(&sqlite, (0..3).map(|_| task(b"x")).collect()).unwrap();
+    let leased = lease(&sqlite, at(100), 10);
+    let other = Connection::open(folder.file()).unwrap();
+    let tasks: Vec<u8> = other.query_row("SELECT tasks FROM gae_tasks_lease", [], |row| row.get(0)).unwrap();
+    let turned: Vec<u8> = tasks.rchunks(24).flatten().copied().collect();
+    assert_ne!(turned, tasks);
+    other.execute("UPDATE gae_tasks_lease SET tasks = ?1", [turned]).unwrap();
+    assert_eq!(finish(&sqlite, &leased), vec![Settled::Done; 3]);
+}
+
+#[test]
 fn a_task_that_has_lost_leases_has_a_row_of_its_own() {
     let folder = Folder::new();
     let sqlite = folder.open();
@@ -125,15 +139,15 @@ fn perform(connection: &Connection, model: &mut Model, step: Step, next: &mut u6
     let mut held = Held::new(connection);
     match step {
         Step::Give(waited) => {
-            let (token, expires, mut members) = (held::token(), at(100), Members::default());
+            let (token, expires, mut members) = (held::token(), at(100), Vec::new());
             for how in waited {
                 *next += 1;
                 let id = TaskId::from_bytes(u128::from(*next).to_be_bytes());
-                members.push(id, how);
+                members.push((id, how));
                 model.insert(id, (LeaseRef { id, token }, how, expires));
             }
             let terms = Terms { expires, duration: Duration::from_secs(1), session: 1, alone: false };
-            held::give(connection, token, terms, &members).unwrap();
+            held::give(connection, token, terms, &Members::new(members)).unwrap();
         }
         Step::Extend(which, until) => {
             let leases: Vec<_> = which.into_iter().filter_map(|n| nth(model, n)).collect();
