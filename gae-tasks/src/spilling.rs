@@ -12,8 +12,8 @@ use tokio::sync::watch;
 use self::leased::LeasedKeys;
 use crate::attributes::{Attributes, Spilled};
 use crate::backend::{
-    Answer, Backend, Bury, Capabilities, DeleteQueue, Enqueue, Extend, Lease, LeaseRef, Leased, LeasedTask, List,
-    NewTask, Pull, Purged, QueueRecord, RouteStats, Settle, Settled, Sweep, Swept, TaskFilter, TaskRecord, Touch,
+    Answer, Backend, Bury, Capabilities, CopyTask, DeleteQueue, Enqueue, Extend, Lease, LeaseRef, Leased, LeasedTask,
+    List, NewTask, Pull, Purged, QueueRecord, RouteStats, Settle, Settled, Sweep, Swept, TaskFilter, TaskRecord, Touch,
     sealed,
 };
 use crate::error::Error;
@@ -247,6 +247,11 @@ impl<B: Backend> Backend for Spilling<B> {
 
     fn bury(&self, request: Bury) -> Answer<'_, ()> {
         self.backend.bury(request)
+    }
+
+    fn copy(&self, request: CopyTask) -> Answer<'_, ()> {
+        // The payload of the task is that of its copies.
+        self.backend.copy(request)
     }
 
     fn put_queue(&self, queue: QueueName, config: QueueConfig) -> Answer<'_, ()> {

@@ -178,6 +178,11 @@ impl Client {
         self.0.storage.backend()
     }
 
+    #[cfg(feature = "push")]
+    fn shared_backend(&self) -> Arc<dyn Backend> {
+        self.0.storage.shared()
+    }
+
     pub(crate) fn pull(&self) -> Option<&Arc<dyn Pull>> {
         self.0.storage.pull()
     }

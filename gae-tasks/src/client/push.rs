@@ -1,7 +1,7 @@
 //! How a push service is put together.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
 
 use super::Client;
@@ -167,6 +167,7 @@ impl PushServiceBuilder {
             clock: Arc::clone(client.clock()),
             verifiers: self.verifiers,
             sink: sink.unwrap_or(Sink::Log),
+            queue: client.shared_backend(),
             prefix,
             concurrency: self.concurrency,
             max_body: self.max_body,
@@ -174,6 +175,7 @@ impl PushServiceBuilder {
             give_up: self.give_up,
             refusals: Refusals::default(),
             running: Arc::new(AtomicUsize::new(0)),
+            has_warned: AtomicBool::new(false),
         });
         if !client.capabilities().dead_letters
             && let Ok(runtime) = tokio::runtime::Handle::try_current()

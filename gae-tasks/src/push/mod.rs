@@ -10,7 +10,7 @@
 //!
 //! | status | the queue | meaning |
 //! |---|---|---|
-//! | 200 | forgets the task | done; or failed for good, or tried enough, and the dead letter is safe |
+//! | 200 | forgets the task | done; or failed for good, or tried enough, and the dead letter is safe; or postponed, and its copy is stored |
 //! | 400 | retries | the body broke off |
 //! | 403 | retries | nobody could prove that the request comes from the queue; logged as an error, once a minute at most |
 //! | 404 | retries | no task has this URL; or the task's kind or shape, or the envelope's version, is unknown here, or its payload or attributes cannot be read here: another instance may be able to |
@@ -24,6 +24,22 @@
 //!
 //! An attempt that is stopped because its runtime ends is answered with 500, not 503: another instance has room for
 //! it, and the queue need not slow down.
+//!
+//! # A time that the handler chose
+//!
+//! Cloud Tasks takes the time of the next attempt from no answer. After
+//! [`TaskFailure::retry_after`](crate::TaskFailure::retry_after) the service therefore stores a *copy* of the task with
+//! that schedule time, through the backend of its client, and answers 200. The copy has the id of the task, its options and
+//! the attempts made so far, so `max_attempts` and `max_retry_duration` go on counting. The service's client must send
+//! tasks to the same place as the clients that defer them: that is where the copy goes.
+//!
+//! - Where an answer is lost, the queue delivers the task again although its copy is stored: **both may run**. A repeated
+//!   delivery makes no second copy. `get`, `run_now` and `delete` of the task's id find copies; `delete` deletes both.
+//! - A copy is scheduled 30 days ahead at most, and no later than the end of the task's life: 30.5 days after it was
+//!   deferred, however often it is copied. An attempt that fails then makes a dead letter.
+//! - A task that was [named](crate::Defer::named) is not copied, as its name is what keeps it single. It gets the pause of
+//!   its queue, with a warning; so does a task whose copy cannot be stored. The answer is 500 with `Retry-After` then,
+//!   which queues of one's own may honour.
 //!
 //! # When the caller goes away
 //!
@@ -39,6 +55,7 @@ mod body;
 mod dead_letter;
 mod limits;
 mod plan;
+mod postpone;
 mod refused;
 mod request;
 mod response;

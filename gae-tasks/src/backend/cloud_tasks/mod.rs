@@ -2,6 +2,7 @@
 
 mod builder;
 mod call;
+mod copy;
 mod enqueue;
 mod error;
 mod limits;
@@ -26,8 +27,8 @@ use self::runtime::Runtime;
 use self::shared::Shared;
 use self::target::Target;
 use super::{
-    Answer, Backend, Bury, Capabilities, DeleteQueue, Enqueue, List, Purged, QueueRecord, RouteStats, TaskRecord,
-    Touch, sealed,
+    Answer, Backend, Bury, Capabilities, CopyTask, DeleteQueue, Enqueue, List, Purged, QueueRecord, RouteStats,
+    TaskRecord, Touch, sealed,
 };
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
@@ -59,8 +60,11 @@ use crate::time::{Now, Timestamp};
 ///   dead letter have the id of the one call that made it. Names stay
 ///   blocked for up to 24 hours after a task's end (9 days in queues made by `queue.yaml`), whatever the client's
 ///   retention says.
+/// - *A copy* continues a task whose handler chose the time of the next attempt: see
+#[cfg_attr(feature = "push", doc = "  [`push`](crate::push#a-time-that-the-handler-chose).")]
+#[cfg_attr(not(feature = "push"), doc = "  the module `push`.")]
 /// - *Looking at tasks is slow*, and billed: `list` and `stats` read every stored task, and so do `get`, `delete` and
-///   `run_now` of a named one. Tasks of other programs in the same queues are not shown, but purged with the rest.
+///   `run_now` of one that was named, copied, or is over. Tasks of other programs in the same queues are not shown, but purged with the rest.
 /// - *Deleting a queue* deletes all that Google keeps in it: tasks that a newer version of this crate stored, and tasks of
 ///   other programs, too.
 /// - A task lives for at most 31 days.
@@ -153,6 +157,11 @@ impl Backend for CloudTasks {
 
     fn bury(&self, _request: Bury) -> Answer<'_, ()> {
         unsupported("dead letters: give the push service a backend that stores them")
+    }
+
+    fn copy(&self, request: CopyTask) -> Answer<'_, ()> {
+        let now = moment(request.now);
+        self.run(|shared| async move { shared.copy(request, now).await })
     }
 
     fn put_queue(&self, queue: QueueName, config: QueueConfig) -> Answer<'_, ()> {

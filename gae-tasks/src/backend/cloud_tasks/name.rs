@@ -54,6 +54,12 @@ pub(super) fn of_unnamed(id: TaskId) -> String {
     format!("{front:016x}-{back:016x}")
 }
 
+/// What a copy of an unnamed task is called: as the task, with the copy's number. The number 0 is the task itself.
+pub(super) fn of_copy(id: TaskId, number: u32) -> String {
+    let task = of_unnamed(id);
+    if number == 0 { task } else { format!("{task}-{number}") }
+}
+
 /// The id of the task that is called `name` in `queue`.
 pub(super) fn id_of(queue: &QueueName, name: &str) -> TaskId {
     unnamed(name).unwrap_or_else(|| of_named(queue, name))
@@ -70,12 +76,13 @@ pub(super) fn is_unnamed(id: TaskId) -> bool {
 }
 
 fn unnamed(name: &str) -> Option<TaskId> {
-    let (front, back) = name.split_once('-')?;
-    let number = |text: &str| u64::from_str_radix(text, 16).ok();
-    let backwards = Uuid::from_u64_pair(number(front)?, number(back)?);
+    let mut parts = name.splitn(3, '-');
+    let mut half = || u64::from_str_radix(parts.next()?, 16).ok();
+    let backwards = Uuid::from_u64_pair(half()?, half()?);
+    let number = parts.next().map_or(Ok(0), str::parse).ok()?;
     let id = TaskId::from_bytes(*Uuid::from_u128_le(backwards.as_u128()).as_bytes());
     // Only what is written as we write it: a caller's name may look much like it.
-    (is_unnamed(id) && of_unnamed(id) == name).then_some(id)
+    (is_unnamed(id) && of_copy(id, number) == name).then_some(id)
 }
 
 fn of_named(queue: &QueueName, name: &str) -> TaskId {
@@ -100,6 +107,21 @@ mod tests {
         starts.sort();
         starts.dedup();
         assert!(starts.len() > 98, "the names begin alike: {starts:?}");
+    }
+
+    #[test]
+    fn the_name_of_a_copy_gives_the_id_of_its_task_back() {
+        let id = TaskId::generate();
+        for number in [1, 2, 17, u32::MAX] {
+            let name = of_copy(id, number);
+            assert!(name.starts_with(&of_unnamed(id)) && TaskName::new(name.clone()).is_ok(), "{name}");
+            assert_eq!(id_of(&QueueName::DEFAULT, &name), id);
+        }
+        assert_eq!(of_copy(id, 0), of_unnamed(id));
+        for other in ["-0", "-01", "-+1", "-1-1", "-", "-a", "-4294967296"] {
+            let name = format!("{}{other}", of_unnamed(id));
+            assert!(!is_unnamed(id_of(&QueueName::DEFAULT, &name)), "{name} is a caller's");
+        }
     }
 
     #[test]

@@ -34,6 +34,17 @@ struct Found {
     queue: QueueName,
     /// Its full name.
     resource: String,
+    /// Whether an attempt has begun: only then can there be a copy of it.
+    was_dispatched: bool,
+}
+
+/// The first that is found, of some that are looked for at the same time.
+async fn first_of<F>(found: impl Iterator<Item = F>) -> Result<Option<Found>, Error>
+where
+    F: Future<Output = Result<Option<Found>, Error>>,
+{
+    let found = futures_util::stream::iter(found).buffer_unordered(AT_ONCE).try_filter_map(|found| async { Ok(found) });
+    std::pin::pin!(found).try_next().await
 }
 
 impl Shared {
@@ -47,7 +58,7 @@ impl Shared {
     /// The task that has this name in this queue: Google knows it by them.
     pub(super) async fn find(&self, queue: QueueName, name: &TaskName) -> Result<Option<TaskRecord>, Error> {
         let resource = self.place.task(&queue, name.as_str());
-        let found = self.read(Found { queue, resource }).await?;
+        let found = self.read(Found { queue, resource, was_dispatched: false }).await?;
         // What an unnamed task is called at Google is no name.
         Ok(found.filter(|record| record.spec.name.as_ref() == Some(name)))
     }
@@ -135,10 +146,25 @@ impl Shared {
         Ok(count)
     }
 
-    /// Answers whether it was stored.
+    /// Answers whether it was stored. A task that has been delivered may have a copy beside it, whose answer was lost:
+    /// both are deleted.
     pub(super) async fn delete(&self, id: TaskId) -> Result<bool, Error> {
-        let Some(found) = self.locate(id).await? else { return Ok(false) };
-        let called = call(self.time_limit, || self.google.delete_task().set_name(&found.resource).send()).await;
+        let first = self.locate(id).await?;
+        let mut all: Vec<_> = first.iter().map(|found| found.resource.clone()).collect();
+        if first.is_some_and(|found| found.was_dispatched && is_unnamed(id)) {
+            all.extend(self.locate_all(id).await?.into_iter().map(|found| found.resource));
+            all.sort();
+            all.dedup();
+        }
+        let mut was_stored = false;
+        for resource in all {
+            was_stored |= self.delete_task(resource).await?;
+        }
+        Ok(was_stored)
+    }
+
+    async fn delete_task(&self, resource: String) -> Result<bool, Error> {
+        let called = call(self.time_limit, || self.google.delete_task().set_name(&resource).send()).await;
         match called.answer {
             Ok(_) => Ok(true),
             // It was there: an attempt of ours, whose answer was lost, has deleted it.
@@ -160,22 +186,36 @@ impl Shared {
         }
     }
 
-    /// Where the task of this id is. An unnamed one is asked for in each queue; the name of a named one cannot be told
-    /// from its id, so that the names of all tasks are read until one fits.
+    /// Where the task of this id is. An unnamed one is asked for in each queue. The name of a named one does not follow
+    /// from its id, nor the number of a copy: the names of all tasks are read until one fits.
     async fn locate(&self, id: TaskId) -> Result<Option<Found>, Error> {
         let queues = self.queue_names(None).await?;
-        let found = queues.into_iter().map(|queue| async move {
-            if is_unnamed(id) { self.locate_unnamed(queue, id).await } else { self.locate_named(queue, id).await }
-        });
-        let found =
-            futures_util::stream::iter(found).buffer_unordered(AT_ONCE).try_filter_map(|found| async { Ok(found) });
-        std::pin::pin!(found).try_next().await
+        if is_unnamed(id) {
+            let found = queues.clone().into_iter().map(|queue| self.locate_unnamed(queue, id));
+            if let Some(found) = first_of(found).await? {
+                return Ok(Some(found));
+            }
+        }
+        first_of(queues.into_iter().map(|queue| self.locate_named(queue, id))).await
+    }
+
+    /// All tasks of this id: one and its copies.
+    async fn locate_all(&self, id: TaskId) -> Result<Vec<Found>, Error> {
+        let mut all = Vec::new();
+        for queue in self.queue_names(None).await? {
+            let mut pages = self.pages(&queue, View::Basic);
+            while let Some(tasks) = pages.next().await? {
+                let of_id = tasks.into_iter().filter(|task| id_of(&queue, last_part(&task.name)) == id);
+                all.extend(of_id.map(|task| Found::of(queue.clone(), task)));
+            }
+        }
+        Ok(all)
     }
 
     async fn locate_unnamed(&self, queue: QueueName, id: TaskId) -> Result<Option<Found>, Error> {
         let resource = self.place.task(&queue, &of_unnamed(id));
         match call(self.time_limit, || self.google.get_task().set_name(&resource).send()).await.answer {
-            Ok(_) => Ok(Some(Found { queue, resource })),
+            Ok(task) => Ok(Some(Found { resource, ..Found::of(queue, task) })),
             Err(failure) if is_missing(&failure) => Ok(None),
             Err(failure) => Err(refused(self.asked_to_read("cloudtasks.tasks.get"), failure)),
         }
@@ -185,7 +225,7 @@ impl Shared {
         let mut pages = self.pages(&queue, View::Basic);
         while let Some(tasks) = pages.next().await? {
             if let Some(task) = tasks.into_iter().find(|task| id_of(&queue, last_part(&task.name)) == id) {
-                return Ok(Some(Found { queue, resource: task.name }));
+                return Ok(Some(Found::of(queue, task)));
             }
         }
         Ok(None)
@@ -223,6 +263,10 @@ impl Shared {
 }
 
 impl Found {
+    fn of(queue: QueueName, task: Task) -> Self {
+        Self { queue, resource: task.name, was_dispatched: task.dispatch_count > 0 }
+    }
+
     async fn state(&self, shared: &Shared) -> Result<Option<TaskState>, Error> {
         match call(shared.time_limit, || shared.google.get_task().set_name(&self.resource).send()).await.answer {
             Ok(task) => Ok(summary(&task).map(|summary| summary.state)),

@@ -57,13 +57,16 @@ pub(super) fn record(queue: &QueueName, task: &Task) -> Option<TaskRecord> {
         retry,
         ..envelope.spec
     };
+    let copied = envelope.copied.unwrap_or_default();
     let created = task.create_time.map_or(envelope.first_due, moment);
     Some(TaskRecord {
         state,
         schedule_time: task.schedule_time.map_or(envelope.first_due, moment),
-        first_attempt: task.first_attempt.as_ref().or(task.last_attempt.as_ref()).and_then(dispatch),
-        attempts: dispatched.saturating_sub(running),
-        errors: last_error(task, dispatched).into_iter().collect(),
+        first_attempt: copied
+            .first_attempt
+            .or_else(|| task.first_attempt.as_ref().or(task.last_attempt.as_ref()).and_then(dispatch)),
+        attempts: copied.attempts.saturating_add(dispatched.saturating_sub(running)),
+        errors: last_error(task, copied.attempts.saturating_add(dispatched)).into_iter().collect(),
         ..TaskRecord::new(spec, Some(envelope.payload), created)
     })
 }

@@ -7,14 +7,15 @@ use google_cloud_tasks_v2::model::task::MessageType;
 use google_cloud_tasks_v2::model::{CreateTaskRequest, Task};
 
 use super::limits::NAME;
-use super::name::{id_for, of_unnamed};
+use super::name::{id_for, of_copy, of_unnamed};
 use super::queue::{duration, unlimited};
 use super::shared::Shared;
 use super::target::Parts;
 use crate::attributes::Attributes;
 use crate::backend::NewTask;
-use crate::envelope::Envelope;
+use crate::envelope::{Copied, Envelope};
 use crate::error::Error;
+use crate::queue::RetryConfig;
 use crate::task::{Kind, Shape, TaskId};
 use crate::time::Timestamp;
 
@@ -30,6 +31,16 @@ pub(super) struct Draft {
     pub(super) request: CreateTaskRequest,
 }
 
+/// What distinguishes a copy from the task that was deferred.
+struct Called<'a> {
+    id: TaskId,
+    /// Its name at Google.
+    name: String,
+    /// In place of the queue's.
+    own_retry: Option<&'a RetryConfig>,
+    copied: Option<Copied>,
+}
+
 /// What a stored task's header tells of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Mark {
@@ -43,18 +54,39 @@ impl Draft {
     /// # Errors
     /// The task asks for what this backend, or this version of it, cannot do.
     pub(super) fn of(shared: &Shared, task: &NewTask, now: Timestamp) -> Result<Self, Error> {
-        let attributes = Attributes::decode(task.spec.attributes.as_deref());
-        let attributes = attributes
-            .ok_or(Error::Unsupported { backend: NAME, what: "attributes that a newer version of gae-tasks wrote" })?;
         let (id, name) = match &task.spec.name {
             Some(name) => (id_for(&task.spec.queue, name), name.to_string()),
             None => (task.spec.id, of_unnamed(task.spec.id)),
         };
+        let own_retry = task.spec.retry.as_ref();
+        Self::called(shared, Called { id, name, own_retry, copied: None }, task, now)
+    }
+
+    /// As [`of`](Self::of), of a copy: its retry settings come from an envelope, where the queue's stand too.
+    ///
+    /// # Errors
+    /// As `of`.
+    pub(super) fn of_copy(shared: &Shared, task: &NewTask, copied: Copied, now: Timestamp) -> Result<Self, Error> {
+        let (id, queues) = (task.spec.id, shared.retries_of(&task.spec.queue));
+        let own_retry = task.spec.retry.as_ref().filter(|retry| queues.as_ref() != Some(*retry));
+        Self::called(
+            shared,
+            Called { id, name: of_copy(id, copied.number), own_retry, copied: Some(copied) },
+            task,
+            now,
+        )
+    }
+
+    fn called(shared: &Shared, called: Called<'_>, task: &NewTask, now: Timestamp) -> Result<Self, Error> {
+        let Called { id, name, own_retry, copied } = called;
+        let attributes = Attributes::decode(task.spec.attributes.as_deref());
+        let attributes = attributes
+            .ok_or(Error::Unsupported { backend: NAME, what: "attributes that a newer version of gae-tasks wrote" })?;
         let mark = Mark { call: task.spec.id, shape: task.spec.shape, kind: task.spec.kind.clone() };
         let parts = Parts {
             path: format!("{}/{}", shared.prefix, task.spec.kind),
             headers: headers(shared, &attributes, &mark),
-            body: Bytes::from(envelope(shared, task, now).encode()),
+            body: Bytes::from(Envelope { copied, ..envelope(shared, task, now) }.encode()),
         };
         let stored = Task::new()
             .set_name(shared.place.task(&task.spec.queue, &name))
@@ -64,7 +96,7 @@ impl Draft {
                 // The handler keeps the exact one, which is in the envelope.
                 duration(deadline.clamp(least, most))
             }))
-            .set_or_clear_retry_config(task.spec.retry.as_ref().map(unlimited))
+            .set_or_clear_retry_config(own_retry.map(unlimited))
             .set_message_type(shared.target.request(parts, attributes.target)?);
         let request = CreateTaskRequest::new().set_parent(shared.place.queue(&task.spec.queue)).set_task(stored);
         Ok(Self { id, mark, request })

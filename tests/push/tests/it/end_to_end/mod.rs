@@ -5,4 +5,5 @@ mod app_engine;
 mod dead_letters;
 mod google;
 mod payloads;
+mod postponed;
 mod shop;

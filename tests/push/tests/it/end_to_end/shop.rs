@@ -14,7 +14,7 @@ use gae_tasks::push::{PushService, is_from_task_queue};
 use gae_tasks::testing::Faulty;
 use gae_tasks::{
     Client, ClientBuilder, PermanentTaskFailure, PushServiceBuilder, QueueConfig, Registry, RetryConfig, TaskContext,
-    TaskFilter, TaskRecord, deferred,
+    TaskFailure, TaskFilter, TaskRecord, deferred,
 };
 use gae_tasks_tests_push::issuer::{ACCOUNT, AUDIENCE, Key, Published, claims, oidc};
 use gae_tasks_tests_push::server::{Delivery, Server, ServerBuilder};
@@ -62,6 +62,20 @@ pub(crate) async fn flaky(
     Ok(())
 }
 
+/// Works from the given attempt on; before, it chooses to be tried again after so many seconds.
+#[deferred(name = "shop/later", queue = "emails")]
+pub(crate) async fn later(
+    seconds: u64,
+    works_at: u32,
+    text: String,
+    #[state] book: &Book,
+    #[context] cx: &TaskContext,
+) -> Result<(), TaskFailure> {
+    note(book, &text, cx);
+    let pause = TaskFailure::retry_after(Duration::from_secs(seconds)).because("busy");
+    if cx.attempt() >= works_at { Ok(()) } else { Err(pause) }
+}
+
 /// Fails for good.
 #[deferred(name = "shop/refuse", queue = "emails")]
 pub(crate) async fn refuse(text: String, #[state] book: &Book, #[context] cx: &TaskContext) -> anyhow::Result<()> {
@@ -79,7 +93,7 @@ pub(crate) async fn fan_out(count: u32) -> Result<(), gae_tasks::Error> {
 }
 
 fn program(book: &Book) -> ClientBuilder {
-    let tasks = Registry::new().with::<write>().with::<flaky>().with::<refuse>().with::<fan_out>();
+    let tasks = Registry::new().with::<write>().with::<flaky>().with::<refuse>().with::<fan_out>().with::<later>();
     Client::builder().registry(tasks).state(Arc::clone(book))
 }
 
