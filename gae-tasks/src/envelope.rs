@@ -1,5 +1,8 @@
 //! The body of a task's HTTP request: what a push queue does not keep itself, around the payload.
 
+#[cfg(any(test, feature = "push", feature = "cloud-tasks"))]
+pub(crate) mod letter;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -22,6 +25,9 @@ const VERSION: u8 = 1;
 /// The version of an envelope with [`Copied`] before the rest. Only copies have it, so that programs that do not know
 /// it run every other task.
 const VERSION_OF_COPIES: u8 = 2;
+
+/// The version of dead letters: what follows the preamble is no task to be run.
+const VERSION_OF_LETTERS: u8 = 3;
 
 /// What every version begins with, so that each can tell how long a task has waited for another: magic, version, id, and
 /// when the task was first due, in microseconds since 1970, big-endian.
@@ -47,7 +53,7 @@ impl Preamble {
         (*version > 0).then_some((*version, Self { id: TaskId::from_bytes(*id), first_due }, rest))
     }
 
-    #[cfg(any(test, feature = "cloud-tasks", feature = "testing"))]
+    #[cfg(any(test, feature = "push", feature = "cloud-tasks", feature = "testing"))]
     fn encode(self, version: u8, body: &mut Vec<u8>) {
         body.extend(MAGIC);
         body.push(version);
@@ -57,7 +63,7 @@ impl Preamble {
 }
 
 /// Bytes that nearly every envelope has room in, without its payload.
-#[cfg(any(test, feature = "cloud-tasks", feature = "testing"))]
+#[cfg(any(test, feature = "push", feature = "cloud-tasks", feature = "testing"))]
 const ROOM: usize = 160;
 
 /// A task on its way through a push queue.
@@ -91,7 +97,7 @@ pub(crate) struct Copied {
 type WireCopied = (u32, u32, Option<i64>, Option<i64>);
 
 impl Copied {
-    #[cfg(any(test, feature = "cloud-tasks", feature = "testing"))]
+    #[cfg(any(test, feature = "push", feature = "cloud-tasks", feature = "testing"))]
     fn wire(self) -> WireCopied {
         let micros = |moment: Option<Timestamp>| moment.map(Timestamp::as_micros);
         (self.number, self.attempts, micros(self.first_attempt), micros(self.replayed))
@@ -124,6 +130,9 @@ pub(crate) enum EnvelopeError {
     /// It does not begin as one, or cannot be read.
     #[error("the body is no task of gae-tasks")]
     Malformed,
+    /// It is one, and never to be run.
+    #[error("the body is a dead letter, which is not attempted again")]
+    Letter,
     /// Another instance may be able to open it.
     #[error("the body is a task in format {version}, which a newer version of gae-tasks wrote")]
     Newer {
@@ -148,7 +157,7 @@ impl Envelope {
     }
 
     /// The envelope as the body of a request.
-    #[cfg(any(test, feature = "cloud-tasks", feature = "testing"))]
+    #[cfg(any(test, feature = "push", feature = "cloud-tasks", feature = "testing"))]
     pub(crate) fn encode(&self) -> Vec<u8> {
         let TaskSpec { kind, shape, queue, max_attempts, retry, deadline, attributes, .. } = &self.spec;
         let wire = Wire {
@@ -187,6 +196,7 @@ impl Envelope {
                 let (copied, rest) = postcard::take_from_bytes(rest).map_err(malformed)?;
                 (Some(Copied::open(copied)), rest)
             }
+            VERSION_OF_LETTERS => return Err(EnvelopeError::Letter),
             _ => return Err(EnvelopeError::Newer { version, preamble }),
         };
         let (wire, rest): (Wire<'_>, _) = postcard::take_from_bytes(rest).map_err(malformed)?;

@@ -157,12 +157,14 @@ pub struct Bury {
     pub first_attempt: Option<Timestamp>,
     /// Why it is not attempted again: the last error and its sources in one line.
     pub error: String,
+    /// Which copy of the task it was; 0 is the task as it was deferred.
+    pub number: u32,
 }
 
 impl Bury {
     /// Store `task` as a dead letter that died at `now` of `error`, after so many attempts.
     pub const fn new(now: Now, task: NewTask, attempts: u32, first_attempt: Option<Timestamp>, error: String) -> Self {
-        Self { now, task, attempts, first_attempt, error }
+        Self { now, task, attempts, first_attempt, error, number: 0 }
     }
 }
 

@@ -51,6 +51,10 @@ impl Delivery<'_> {
                 return Answer::NoSuchPath;
             }
             Err(error @ EnvelopeError::Malformed) => return self.bury_unreadable(error.to_string()).await,
+            Err(error @ EnvelopeError::Letter) => {
+                log::say(|| tracing::warn!("{error}: its queue is not paused, as it was made to be"));
+                return Answer::Unroutable;
+            }
             Err(error @ EnvelopeError::Newer { preamble, .. }) => {
                 if self.is_given_up(preamble, None) || self.is_far_ahead(preamble) {
                     return self.bury_unreadable(error.to_string()).await;
@@ -178,7 +182,8 @@ impl Delivery<'_> {
         let created = envelope.copied.and_then(|copied| copied.first_attempt).or(Some(envelope.first_due));
         let spec = TaskSpec { name: self.name(envelope), ..envelope.spec.clone() };
         let task = NewTask::new(spec, envelope.payload.clone());
-        Box::pin(self.keep(DeadLetter { task, attempts, created, died: self.plan.clock.wall(), error }))
+        let number = envelope.copied.map_or(0, |copied| copied.number);
+        Box::pin(self.keep(DeadLetter { task, attempts, created, died: self.plan.clock.wall(), error, number }))
     }
 
     /// As [`bury`](Self::bury), of a body that cannot be opened.
@@ -189,7 +194,7 @@ impl Delivery<'_> {
         let queue = request::queue_name(self.headers).unwrap_or(QueueName::DEFAULT);
         let task = NewTask::new(TaskSpec::new(id, kind, Shape::from_bits(0), queue), self.body.to_vec());
         let (created, died) = (preamble.map(|preamble| preamble.first_due), self.plan.clock.wall());
-        Box::pin(self.keep(DeadLetter { task, attempts: 0, created, died, error }))
+        Box::pin(self.keep(DeadLetter { task, attempts: 0, created, died, error, number: 0 }))
     }
 
     /// The same id each time the queue sends the same bytes under the same name: they are kept once.

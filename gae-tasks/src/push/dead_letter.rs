@@ -27,6 +27,8 @@ pub struct DeadLetter {
     pub died: Timestamp,
     /// Why it is not attempted again: the last error and its sources in one line.
     pub error: String,
+    /// Which [copy](super#a-time-that-the-handler-chose) of the task it was; 0 is the task as it was deferred.
+    pub number: u32,
 }
 
 /// What the user's function is.
@@ -48,13 +50,13 @@ impl Sink {
     pub(super) async fn keep(&self, letter: DeadLetter) -> Result<(), BoxError> {
         match self {
             Self::Backend(backend, clock, stated) => {
-                let DeadLetter { task, attempts, created, error, .. } = letter;
+                let DeadLetter { task, attempts, created, error, number, .. } = letter;
                 let first_attempt = created.filter(|_| attempts > 0);
                 if stated.is_stated() {
                     let raised = backend.raise_retention(task.spec.queue.clone(), *stated).await;
                     raised.map_err(|error| chain(&error))?;
                 }
-                let bury = Bury::new(clock.now(), task, attempts, first_attempt, error);
+                let bury = Bury { number, ..Bury::new(clock.now(), task, attempts, first_attempt, error) };
                 backend.bury(bury).await.map_err(|error| chain(&error).into())
             }
             Self::Function(function) => function(letter).await,

@@ -5,6 +5,7 @@ mod call;
 mod copy;
 mod enqueue;
 mod error;
+mod letter;
 mod limits;
 mod name;
 mod queue;
@@ -27,8 +28,8 @@ use self::runtime::Runtime;
 use self::shared::Shared;
 use self::target::Target;
 use super::{
-    Answer, Backend, Bury, Capabilities, CopyTask, DeleteQueue, Enqueue, List, Purged, QueueRecord, RouteStats,
-    TaskRecord, Touch, sealed,
+    Answer, Backend, Bury, Capabilities, CopyTask, DeadLetterCheck, DeleteQueue, Enqueue, List, Purged, QueueRecord,
+    RouteStats, TaskRecord, Touch, sealed,
 };
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
@@ -67,7 +68,8 @@ use crate::time::{Now, Timestamp};
 ///   `run_now` of one that was named, copied, or is over. Tasks of other programs in the same queues are not shown, but purged with the rest.
 /// - *Deleting a queue* deletes all that Google keeps in it: tasks that a newer version of this crate stored, and tasks of
 ///   other programs, too.
-/// - A task lives for at most 31 days.
+/// - A task lives for at most 31 days; so does a dead letter, where [queues](CloudTasksBuilder::dead_letter_queues) keep
+///   these.
 ///
 /// There is nothing to lease from, so that no worker can be made of it:
 ///
@@ -116,7 +118,7 @@ impl Backend for CloudTasks {
             pull: false,
             targets: matches!(self.shared.target, Target::AppEngine(_)),
             headers: true,
-            dead_letters: false,
+            dead_letters: self.shared.keeps_letters,
             retention: false,
             ..Capabilities::new(NAME)
         }
@@ -151,12 +153,21 @@ impl Backend for CloudTasks {
         self.run(|shared| async move { shared.run_now(request.id).await })
     }
 
-    fn replay(&self, _request: Touch) -> Answer<'_, ()> {
-        unsupported("dead letters: replay them where the push service stores them")
+    fn replay(&self, request: Touch) -> Answer<'_, ()> {
+        if !self.shared.keeps_letters {
+            return unsupported("dead letters: replay them where the push service stores them");
+        }
+        let now = moment(request.now);
+        self.run(|shared| async move { shared.replay(request.id, now).await })
     }
 
-    fn bury(&self, _request: Bury) -> Answer<'_, ()> {
-        unsupported("dead letters: give the push service a backend that stores them")
+    fn bury(&self, request: Bury) -> Answer<'_, ()> {
+        let now = moment(request.now);
+        self.run(|shared| async move { shared.bury(request, now).await })
+    }
+
+    fn check_dead_letters(&self, queues: Vec<QueueName>) -> Answer<'_, DeadLetterCheck> {
+        self.run(|shared| async move { shared.check_letters(queues).await })
     }
 
     fn copy(&self, request: CopyTask) -> Answer<'_, ()> {

@@ -13,6 +13,9 @@ const MADE_BY_CLIENT: usize = 7;
 /// Where ids of named tasks are derived from; any constant would do, but it must never change.
 const NAMES: Uuid = Uuid::from_u128(0x6f0c_3a41_9d52_4f7e_8b1a_d2c4_55e0_7713);
 
+/// What the name of a queue of dead letters ends with.
+const SUFFIX: &str = "-dead";
+
 /// A project and a region of it.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Place {
@@ -45,6 +48,25 @@ impl fmt::Debug for Place {
 /// The last part of a resource's name.
 pub(super) fn last_part(resource: &str) -> &str {
     resource.rsplit_once('/').map_or(resource, |(_, last)| last)
+}
+
+/// The queue that has the dead letters of `queue`, or why there is none.
+pub(super) fn queue_of_letters(queue: &QueueName) -> Result<QueueName, String> {
+    if queue.as_str().ends_with(SUFFIX) {
+        return Err(format!("the queue `{queue}` is called as queues of dead letters are: give it another name"));
+    }
+    QueueName::new(format!("{queue}{SUFFIX}")).map_err(|_| {
+        let (length, most) = (queue.as_str().len(), 100 - SUFFIX.len());
+        format!(
+            "the name of the queue `{queue}` has {length} characters, so `{queue}{SUFFIX}` is too long for the queue of \
+             its dead letters: use {most} at most"
+        )
+    })
+}
+
+/// The queue whose dead letters are in `queue`, if it is one for these.
+pub(super) fn queue_of_tasks(queue: &QueueName) -> Option<QueueName> {
+    QueueName::new(queue.as_str().strip_suffix(SUFFIX)?).ok()
 }
 
 /// What a task without a name is called: its id backwards. Ids begin with the time and end at random, and names that
@@ -133,6 +155,19 @@ mod tests {
         assert!(!is_unnamed(id));
         // Waiting tasks and tombstones are known by it.
         assert_eq!(id.to_string(), "d04c1fdb-e9f6-5b63-987a-65626665d5c6");
+    }
+
+    #[test]
+    fn a_queue_of_letters_is_named_after_the_queue_of_its_tasks() {
+        let queue = |name: &str| QueueName::new(name).unwrap();
+        let letters = queue_of_letters(&queue("emails")).unwrap();
+        assert_eq!((letters.as_str(), queue_of_tasks(&letters)), ("emails-dead", Some(queue("emails"))));
+        assert_eq!(queue_of_tasks(&queue("emails")), None);
+        let longest = "q".repeat(95);
+        assert!(queue_of_letters(&queue(&longest)).is_ok());
+        let problem = queue_of_letters(&queue(&format!("{longest}q"))).unwrap_err();
+        assert!(problem.contains("96 characters") && problem.contains("95 at most"), "{problem}");
+        assert!(queue_of_letters(&letters).unwrap_err().contains("another name"));
     }
 
     proptest! {

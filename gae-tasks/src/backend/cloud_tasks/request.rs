@@ -13,14 +13,18 @@ use super::shared::Shared;
 use super::target::Parts;
 use crate::attributes::Attributes;
 use crate::backend::NewTask;
+use crate::envelope::letter::Letter;
 use crate::envelope::{Copied, Envelope};
 use crate::error::Error;
-use crate::queue::RetryConfig;
+use crate::queue::{QueueName, RetryConfig};
 use crate::task::{Kind, Shape, TaskId};
 use crate::time::Timestamp;
 
 /// The header that tells of a stored task, without its body, what it is and which call made it.
 const MARK: &str = "X-Deferred-Task";
+
+/// The header that says of a stored task, without its body, that it is a dead letter.
+const LETTER: &str = "X-Deferred-Letter";
 
 /// A task on its way to Google.
 #[derive(Debug, Clone)]
@@ -75,6 +79,25 @@ impl Draft {
             task,
             now,
         )
+    }
+
+    /// A dead letter, as a task of `queue`. It would be sent where its task was, and is refused there.
+    ///
+    /// # Errors
+    /// None that a task without a target of its own could meet.
+    pub(super) fn of_letter(shared: &Shared, queue: &QueueName, letter: &Letter) -> Result<Self, Error> {
+        let spec = &letter.envelope.spec;
+        let mark = Mark { call: spec.id, shape: spec.shape, kind: spec.kind.clone() };
+        // The attributes may be those of a newer version: nothing is read from them.
+        let mut headers = headers(shared, &Attributes::default(), &mark);
+        headers.insert(LETTER.to_owned(), "1".to_owned());
+        let path = format!("{}/{}", shared.prefix, spec.kind);
+        let parts = Parts { path, headers, body: Bytes::from(letter.encode()) };
+        let name = of_copy(spec.id, letter.number());
+        let stored =
+            Task::new().set_name(shared.place.task(queue, &name)).set_message_type(shared.target.request(parts, None)?);
+        let request = CreateTaskRequest::new().set_parent(shared.place.queue(queue)).set_task(stored);
+        Ok(Self { id: spec.id, mark, request })
     }
 
     fn called(shared: &Shared, called: Called<'_>, task: &NewTask, now: Timestamp) -> Result<Self, Error> {
@@ -161,6 +184,11 @@ impl Mark {
     }
 }
 
+/// Whether a stored task is a dead letter.
+pub(super) fn is_letter(task: &Task) -> bool {
+    headers_of(task).is_some_and(|headers| headers.keys().any(|name| name.eq_ignore_ascii_case(LETTER)))
+}
+
 fn headers_of(task: &Task) -> Option<&HashMap<String, String>> {
     match task.message_type.as_ref()? {
         MessageType::AppEngineHttpRequest(request) => Some(&request.headers),
@@ -172,7 +200,6 @@ fn headers_of(task: &Task) -> Option<&HashMap<String, String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::queue::QueueName;
     use crate::task::TaskSpec;
 
     #[test]
@@ -202,6 +229,24 @@ mod tests {
 
     fn http() -> super::super::CloudTasksBuilder {
         super::super::CloudTasks::builder("shop", "europe-west1").http("https://w.run.app")
+    }
+
+    /// Whose headers and target cannot be read, but need not be.
+    #[tokio::test]
+    async fn a_task_with_attributes_of_a_newer_version_can_be_a_dead_letter() {
+        let backend = http().endpoint("http://127.0.0.1:9").anonymous().build().await.unwrap();
+        let (id, kind) = (TaskId::from_bytes([7; 16]), Kind::from_static("shop.emails/send"));
+        let attributes = Some(vec![9, 1]);
+        let spec = TaskSpec { attributes, ..TaskSpec::new(id, kind, Shape::from_bits(1), QueueName::DEFAULT) };
+        let now = Timestamp::from_micros(1);
+        assert!(Draft::of(&backend.shared, &NewTask::new(spec.clone(), Vec::new()), now).is_err());
+        let envelope = Envelope { spec, named: false, first_due: now, copied: None, payload: Vec::new() };
+        let letter = Letter { envelope, attempts: 0, first_attempt: None, died: now, error: String::new() };
+        let queue = QueueName::new("default-dead").unwrap();
+        let task = Draft::of_letter(&backend.shared, &queue, &letter).unwrap().request.task.unwrap();
+        assert!(is_letter(&task));
+        let Some(MessageType::HttpRequest(request)) = task.message_type else { panic!("{task:?}") };
+        assert_eq!(Letter::decode(&request.body), Ok(letter));
     }
 
     #[tokio::test]

@@ -19,7 +19,7 @@ pub(super) fn with_a_folder(folder: &TempDir) -> Plan {
     Plan { client: Box::new(client), ..Plan::http() }
 }
 
-fn files(folder: &TempDir) -> usize {
+pub(super) fn files(folder: &TempDir) -> usize {
     std::fs::read_dir(folder).unwrap().count()
 }
 

@@ -14,7 +14,7 @@ use gae_tasks::push::{PushService, is_from_task_queue};
 use gae_tasks::testing::Faulty;
 use gae_tasks::{
     Client, ClientBuilder, PermanentTaskFailure, PushServiceBuilder, QueueConfig, Registry, RetryConfig, TaskContext,
-    TaskFailure, TaskFilter, TaskRecord, deferred,
+    TaskFailure, TaskFilter, TaskRecord, TaskState, deferred,
 };
 use gae_tasks_tests_push::issuer::{ACCOUNT, AUDIENCE, Key, Published, claims, oidc};
 use gae_tasks_tests_push::server::{Delivery, Server, ServerBuilder};
@@ -126,6 +126,8 @@ pub(crate) struct Plan {
     pub(crate) service: fn(PushServiceBuilder) -> PushServiceBuilder,
     /// Where dead letters are kept.
     pub(crate) storage: Faulty<Memory>,
+    /// Or in queues of their own, at Google.
+    pub(crate) letters_at_google: bool,
 }
 
 impl Plan {
@@ -142,6 +144,7 @@ impl Plan {
             client: Box::new(|client| client),
             service: |service| service.verify(oidc(Published::keys(&[Key::one()])).build().unwrap()),
             storage: Faulty::new(Memory::new()),
+            letters_at_google: false,
         }
     }
 
@@ -168,6 +171,7 @@ impl Shop {
         let queue = server.dispatching().start().await;
         queue.create_queue(PLACE, "emails");
         let backend = (plan.backend)(CloudTasks::builder("shop", "europe-west1").anonymous().http(url));
+        let backend = if plan.letters_at_google { backend.dead_letter_queues() } else { backend };
         let backend = backend.endpoint(queue.url()).build().await.unwrap();
         let book = Book::default();
         let tasks = (plan.client)(program(&book)).build_push(backend).unwrap();
@@ -175,7 +179,10 @@ impl Shop {
             RetryConfig::new().with_min_backoff(Duration::from_millis(1)).with_max_backoff(Duration::from_millis(1));
         tasks.put_queue("emails", QueueConfig::new().with_retry(retry)).await.unwrap();
         let storage = plan.storage;
-        let cemetery = (plan.client)(program(&book)).build(storage.clone()).unwrap();
+        let cemetery = match plan.letters_at_google {
+            true => tasks.clone(),
+            false => (plan.client)(program(&book)).build(storage.clone()).unwrap(),
+        };
         let service = (plan.service)(tasks.push_service().dead_letters(&cemetery)).build().unwrap();
         let middleware = serve(listener, service);
         Self { queue, tasks, book, cemetery, middleware }
@@ -205,7 +212,8 @@ impl Shop {
     }
 
     pub(crate) async fn dead_letters(&self) -> Vec<TaskRecord> {
-        self.cemetery.list(TaskFilter::new(), None, 100).with_payloads().await.unwrap()
+        let dead = TaskFilter::new().state(TaskState::Dead);
+        self.cemetery.list(dead, None, 100).with_payloads().await.unwrap()
     }
 }
 
