@@ -96,7 +96,17 @@ pub(crate) struct Copied {
 /// [`Copied`] as it is encoded.
 type WireCopied = (u32, u32, Option<i64>, Option<i64>);
 
+/// A replay begins a new life, whose copies have numbers of their own: the names of the earlier ones stay blocked.
+#[cfg(any(feature = "push", feature = "cloud-tasks"))]
+const NUMBERS_OF_A_LIFE: u32 = 1 << 20;
+
 impl Copied {
+    /// The number with which a task is replayed that ended as the copy `number`.
+    #[cfg(any(feature = "push", feature = "cloud-tasks"))]
+    pub(crate) const fn first_number_of_next_life(number: u32) -> u32 {
+        (number / NUMBERS_OF_A_LIFE).saturating_add(1).saturating_mul(NUMBERS_OF_A_LIFE)
+    }
+
     #[cfg(any(test, feature = "push", feature = "cloud-tasks", feature = "testing"))]
     fn wire(self) -> WireCopied {
         let micros = |moment: Option<Timestamp>| moment.map(Timestamp::as_micros);
@@ -294,6 +304,16 @@ mod tests {
         expected.extend(1_800_000_000_000_000_i64.to_be_bytes());
         expected.extend(GOLDEN);
         assert_eq!(envelope().encode(), expected);
+    }
+
+    #[test]
+    fn each_life_has_numbers_of_its_own() {
+        let mut numbers = vec![0];
+        for _ in 0..3 {
+            numbers.push(Copied::first_number_of_next_life(numbers[numbers.len() - 1] + 5));
+        }
+        assert_eq!(numbers, [0, 1 << 20, 2 << 20, 3 << 20]);
+        assert_eq!(Copied::first_number_of_next_life(u32::MAX), u32::MAX);
     }
 
     #[test]

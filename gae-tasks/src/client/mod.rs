@@ -4,6 +4,8 @@ mod admin;
 mod builder;
 mod current;
 mod defer;
+#[cfg(feature = "push")]
+mod letters;
 mod list;
 mod payloads;
 #[cfg(feature = "push")]

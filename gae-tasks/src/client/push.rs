@@ -12,7 +12,7 @@ use crate::error::{Error, no_problems};
 use crate::log;
 use crate::outcome::BoxError;
 use crate::push::verify::{AnyOf, Verify};
-use crate::push::{DeadLetter, Plan, PushService, Refusals, Sink};
+use crate::push::{DeadLetter, LetterStore, Plan, PushService, Refusals, Sink};
 use crate::queue::{QueueConfig, RetryConfig};
 
 /// How many requests are under way at the same time unless [`PushServiceBuilder::concurrency`] says otherwise: what
@@ -118,6 +118,13 @@ impl PushServiceBuilder {
         self
     }
 
+    /// Keeps dead letters in a payload store, such as a bucket: each until it is [replayed](LetterStore::replay) or
+    /// [deleted](LetterStore::delete).
+    pub fn dead_letters_in(mut self, letters: &LetterStore) -> Self {
+        self.sink = Some(Ok(Sink::Letters(letters.clone())));
+        self
+    }
+
     /// Hands dead letters to a function. The queue forgets the task once it has succeeded; if it fails, or takes longer
     /// than 30 seconds, the task stays in the queue and comes again.
     pub fn dead_letters_to<F, R, E>(mut self, keep: F) -> Self
@@ -198,7 +205,8 @@ const NO_VERIFIER: &str = "nobody proves who sends tasks, so anybody could: add 
                            (Cloud Run with IAM), `SharedSecret` (queues of your own), or an own `Verify`";
 
 const NO_SINK: &str = "nothing keeps dead letters, so the queue would forget tasks that failed for good: add \
-                       `.dead_letters(&client)` (a client with storage), `.dead_letters_to(async fn)`, or \
+                       `.dead_letters(&client)` (a client with storage, or Cloud Tasks itself), \
+                       `.dead_letters_in(&letters)` (a bucket), `.dead_letters_to(async fn)`, or \
                        `.log_dead_letters()` to lose them with a line in the log";
 
 fn is_path(prefix: &str) -> bool {

@@ -3,7 +3,7 @@
 //! [`PushService`] is a tower service over `http` types: mount it on the router of your choice, under your own
 //! middlewares. A request is answered in stages, one file each: `service` limits and guards, `verify` proves who calls,
 //! `request` reads what the platform says of the attempt, `body` what the caller sends, `attempt` makes it,
-//! `limits` decides what has been tried enough, `dead_letter` keeps what is not attempted again, `response` says how it
+//! `limits` decides what has been tried enough, `sink` keeps what is not attempted again, `response` says how it
 //! ended in the words of the queue.
 //!
 //! # Answers
@@ -53,6 +53,7 @@ mod actix;
 mod attempt;
 mod body;
 mod dead_letter;
+mod letters;
 mod limits;
 mod plan;
 mod postpone;
@@ -60,13 +61,15 @@ mod refused;
 mod request;
 mod response;
 mod service;
+mod sink;
 pub mod verify;
 
 pub use dead_letter::DeadLetter;
-pub(crate) use dead_letter::Sink;
+pub use letters::LetterStore;
 pub(crate) use plan::Plan;
 pub(crate) use refused::Refusals;
 pub use service::{PushFuture, PushService};
+pub(crate) use sink::Sink;
 
 /// Whether a request or a response with these extensions was proven to come from the queue: what a [`PushService`]
 /// answered to an authentic caller, or a request that it [marked](PushService::mark).

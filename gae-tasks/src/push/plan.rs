@@ -7,9 +7,9 @@ use std::time::Duration;
 use http::Method;
 use http::request::Parts;
 
-use super::dead_letter::Sink;
 use super::refused::Refusals;
 use super::response::Answer;
+use super::sink::Sink;
 use super::verify::AnyOf;
 use crate::backend::Backend;
 use crate::clock::Clock;

@@ -20,9 +20,6 @@ use crate::queue::QueueName;
 use crate::task::TaskId;
 use crate::time::{Now, Timestamp};
 
-/// A replay begins a new life, whose copies have numbers of their own: the names of the earlier ones stay blocked.
-const NUMBERS_OF_A_LIFE: u32 = 1 << 20;
-
 impl Shared {
     /// Keeps a dead letter. Its name follows from the id and the number of its task: repeated, it is kept once.
     pub(super) async fn bury(&self, request: Bury, now: Timestamp) -> Result<(), Error> {
@@ -58,7 +55,7 @@ impl Shared {
             return Err(Error::NoSuchTask { id, problem: error_text::NOT_STORED });
         };
         let letter = readable(&task)?;
-        let number = (letter.number() / NUMBERS_OF_A_LIFE).saturating_add(1).saturating_mul(NUMBERS_OF_A_LIFE);
+        let number = Copied::first_number_of_next_life(letter.number());
         let Envelope { spec, payload, .. } = letter.envelope;
         let copy = CopyTask::new(Now::At(now), NewTask::new(spec, payload), number);
         self.copy(CopyTask { replayed: Some(now), ..copy }, now).await?;

@@ -4,6 +4,7 @@
 mod app_engine;
 mod dead_letters;
 mod google;
+mod letter_store;
 mod letters;
 mod payloads;
 mod postponed;

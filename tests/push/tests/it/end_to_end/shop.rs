@@ -10,7 +10,7 @@ use axum::response::Response;
 use gae_tasks::backend::cloud_tasks::{CloudTasks, CloudTasksBuilder};
 use gae_tasks::backend::memory::Memory;
 use gae_tasks::push::verify::AppEngine;
-use gae_tasks::push::{PushService, is_from_task_queue};
+use gae_tasks::push::{LetterStore, PushService, is_from_task_queue};
 use gae_tasks::testing::Faulty;
 use gae_tasks::{
     Client, ClientBuilder, PermanentTaskFailure, PushServiceBuilder, QueueConfig, Registry, RetryConfig, TaskContext,
@@ -128,6 +128,8 @@ pub(crate) struct Plan {
     pub(crate) storage: Faulty<Memory>,
     /// Or in queues of their own, at Google.
     pub(crate) letters_at_google: bool,
+    /// Or in a payload store.
+    pub(crate) letters: Option<LetterStore>,
 }
 
 impl Plan {
@@ -145,6 +147,7 @@ impl Plan {
             service: |service| service.verify(oidc(Published::keys(&[Key::one()])).build().unwrap()),
             storage: Faulty::new(Memory::new()),
             letters_at_google: false,
+            letters: None,
         }
     }
 
@@ -183,7 +186,11 @@ impl Shop {
             true => tasks.clone(),
             false => (plan.client)(program(&book)).build(storage.clone()).unwrap(),
         };
-        let service = (plan.service)(tasks.push_service().dead_letters(&cemetery)).build().unwrap();
+        let service = match &plan.letters {
+            Some(letters) => tasks.push_service().dead_letters_in(letters),
+            None => tasks.push_service().dead_letters(&cemetery),
+        };
+        let service = (plan.service)(service).build().unwrap();
         let middleware = serve(listener, service);
         Self { queue, tasks, book, cemetery, middleware }
     }
