@@ -13,7 +13,7 @@
 //! | 200 | forgets the task | done; or failed for good, or tried enough, and the dead letter is safe; or postponed, and its copy is stored |
 //! | 400 | retries | the body broke off |
 //! | 403 | retries | nobody could prove that the request comes from the queue; logged as an error, once a minute at most |
-//! | 404 | retries | no task has this URL; or the task's kind or shape, or the envelope's version, is unknown here, or its payload or attributes cannot be read here: another instance may be able to |
+//! | 404 | retries | no task has this URL; or the task is a dead letter, whose queue is not paused; or the task's kind or shape, or the envelope's version, is unknown here, or its payload or attributes cannot be read here: another instance may be able to |
 //! | 405 | | not POST |
 //! | 408 | retries | [`SingularTaskFailure`](crate::SingularTaskFailure); or the body took too long |
 //! | 413 | retries | the body is too large |
@@ -40,6 +40,18 @@
 //! - A task that was [named](crate::Defer::named) is not copied, as its name is what keeps it single. It gets the pause of
 //!   its queue, with a warning; so does a task whose copy cannot be stored. The answer is 500 with `Retry-After` then,
 //!   which queues of one's own may honour.
+//!
+//! # Where dead letters are kept
+//!
+//! An instance has no disk that outlives it on most platforms that a queue calls. `build` warns of a SQLite file there.
+//!
+//! | call | place | how long |
+//! |---|---|---|
+//! | [`dead_letters(&tasks)`](crate::PushServiceBuilder::dead_letters) with `dead_letters=queues` in the URL of Cloud Tasks | a paused queue `NAME-dead` beside each queue | Google forgets them after 31 days at most |
+//! | [`dead_letters_in(&letters)`](crate::PushServiceBuilder::dead_letters_in) | a payload store: a bucket, a folder | until they are replayed or deleted |
+//! | [`dead_letters(&client)`](crate::PushServiceBuilder::dead_letters) | SQLite, on a disk that lasts | as its queues say: 30 days |
+//! | [`dead_letters_to(async fn)`](crate::PushServiceBuilder::dead_letters_to) | a place of your own | |
+//! | [`log_dead_letters()`](crate::PushServiceBuilder::log_dead_letters) | nowhere: each is a line in the log | |
 //!
 //! # When the caller goes away
 //!
