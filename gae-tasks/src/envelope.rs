@@ -1,5 +1,8 @@
 //! The body of a task's HTTP request: what a push queue does not keep itself, around the payload.
 
+#[cfg(any(test, feature = "push", feature = "cloud-tasks"))]
+pub(crate) mod letter;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -18,6 +21,13 @@ const MAGIC: [u8; 2] = *b"gt";
 
 /// The version of what follows the preamble. Postcard does not describe itself: a changed type gets a new number here.
 const VERSION: u8 = 1;
+
+/// The version of an envelope with [`Copied`] before the rest. Only copies have it, so that programs that do not know
+/// it run every other task.
+const VERSION_OF_COPIES: u8 = 2;
+
+/// The version of dead letters: what follows the preamble is no task to be run.
+const VERSION_OF_LETTERS: u8 = 3;
 
 /// What every version begins with, so that each can tell how long a task has waited for another: magic, version, id, and
 /// when the task was first due, in microseconds since 1970, big-endian.
@@ -43,17 +53,17 @@ impl Preamble {
         (*version > 0).then_some((*version, Self { id: TaskId::from_bytes(*id), first_due }, rest))
     }
 
-    #[cfg(any(test, feature = "cloud-tasks", feature = "testing"))]
-    fn encode(self, body: &mut Vec<u8>) {
+    #[cfg(any(test, feature = "push", feature = "cloud-tasks", feature = "testing"))]
+    fn encode(self, version: u8, body: &mut Vec<u8>) {
         body.extend(MAGIC);
-        body.push(VERSION);
+        body.push(version);
         body.extend(self.id.as_bytes());
         body.extend(self.first_due.as_micros().to_be_bytes());
     }
 }
 
 /// Bytes that nearly every envelope has room in, without its payload.
-#[cfg(any(test, feature = "cloud-tasks", feature = "testing"))]
+#[cfg(any(test, feature = "push", feature = "cloud-tasks", feature = "testing"))]
 const ROOM: usize = 160;
 
 /// A task on its way through a push queue.
@@ -65,7 +75,48 @@ pub(crate) struct Envelope {
     pub(crate) named: bool,
     /// When it was deferred or, if it is scheduled, when it is due first: its age is counted from there.
     pub(crate) first_due: Timestamp,
+    /// What came before, if this is a copy.
+    pub(crate) copied: Option<Copied>,
     pub(crate) payload: Vec<u8>,
+}
+
+/// What a copy carries of the deliveries that its task had before: the queue counts those of the copy only.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Copied {
+    /// Distinguishes the copies of one task; the task as it was deferred has the number 0.
+    pub(crate) number: u32,
+    /// Attempts that were made before.
+    pub(crate) attempts: u32,
+    /// When the first of them began.
+    pub(crate) first_attempt: Option<Timestamp>,
+    /// When the task was last replayed: its life is counted from there, not from its id.
+    pub(crate) replayed: Option<Timestamp>,
+}
+
+/// [`Copied`] as it is encoded.
+type WireCopied = (u32, u32, Option<i64>, Option<i64>);
+
+/// A replay begins a new life, whose copies have numbers of their own: the names of the earlier ones stay blocked.
+#[cfg(any(feature = "push", feature = "cloud-tasks"))]
+const NUMBERS_OF_A_LIFE: u32 = 1 << 20;
+
+impl Copied {
+    /// The number with which a task is replayed that ended as the copy `number`.
+    #[cfg(any(feature = "push", feature = "cloud-tasks"))]
+    pub(crate) const fn first_number_of_next_life(number: u32) -> u32 {
+        (number / NUMBERS_OF_A_LIFE).saturating_add(1).saturating_mul(NUMBERS_OF_A_LIFE)
+    }
+
+    #[cfg(any(test, feature = "push", feature = "cloud-tasks", feature = "testing"))]
+    fn wire(self) -> WireCopied {
+        let micros = |moment: Option<Timestamp>| moment.map(Timestamp::as_micros);
+        (self.number, self.attempts, micros(self.first_attempt), micros(self.replayed))
+    }
+
+    fn open((number, attempts, first_attempt, replayed): WireCopied) -> Self {
+        let moment = |micros: Option<i64>| micros.map(Timestamp::from_micros);
+        Self { number, attempts, first_attempt: moment(first_attempt), replayed: moment(replayed) }
+    }
 }
 
 /// The envelope as it is encoded; the payload follows.
@@ -89,6 +140,9 @@ pub(crate) enum EnvelopeError {
     /// It does not begin as one, or cannot be read.
     #[error("the body is no task of gae-tasks")]
     Malformed,
+    /// It is one, and never to be run.
+    #[error("the body is a dead letter, which is not attempted again")]
+    Letter,
     /// Another instance may be able to open it.
     #[error("the body is a task in format {version}, which a newer version of gae-tasks wrote")]
     Newer {
@@ -103,7 +157,7 @@ impl Envelope {
     /// A task on its way, deferred `now`.
     #[cfg(any(feature = "cloud-tasks", all(feature = "push", feature = "testing")))]
     pub(crate) fn new(spec: TaskSpec, payload: Vec<u8>, schedule: Schedule, now: Timestamp) -> Self {
-        Self { named: spec.name.is_some(), first_due: schedule.resolve(now).max(now), spec, payload }
+        Self { named: spec.name.is_some(), first_due: schedule.resolve(now).max(now), spec, copied: None, payload }
     }
 
     /// What every version of this crate can read of it.
@@ -113,7 +167,7 @@ impl Envelope {
     }
 
     /// The envelope as the body of a request.
-    #[cfg(any(test, feature = "cloud-tasks", feature = "testing"))]
+    #[cfg(any(test, feature = "push", feature = "cloud-tasks", feature = "testing"))]
     pub(crate) fn encode(&self) -> Vec<u8> {
         let TaskSpec { kind, shape, queue, max_attempts, retry, deadline, attributes, .. } = &self.spec;
         let wire = Wire {
@@ -128,9 +182,13 @@ impl Envelope {
             payload: self.payload.len(),
         };
         let mut body = Vec::with_capacity(ROOM + self.payload.len());
-        self.preamble().encode(&mut body);
+        self.preamble().encode(if self.copied.is_some() { VERSION_OF_COPIES } else { VERSION }, &mut body);
         // Numbers, strings and bytes: nothing of which postcard can refuse.
-        let mut body = postcard::to_extend(&wire, body).unwrap_or_default();
+        let mut body = match self.copied {
+            Some(copied) => postcard::to_extend(&copied.wire(), body).unwrap_or_default(),
+            None => body,
+        };
+        body = postcard::to_extend(&wire, body).unwrap_or_default();
         body.extend_from_slice(&self.payload);
         body
     }
@@ -141,14 +199,22 @@ impl Envelope {
     /// The body is none, or one of a newer version.
     pub(crate) fn decode(body: &[u8]) -> Result<Self, EnvelopeError> {
         let (version, preamble, rest) = Preamble::split(body).ok_or(EnvelopeError::Malformed)?;
-        if version != VERSION {
-            return Err(EnvelopeError::Newer { version, preamble });
-        }
-        let (wire, rest): (Wire<'_>, _) = postcard::take_from_bytes(rest).map_err(|_| EnvelopeError::Malformed)?;
+        let malformed = |_| EnvelopeError::Malformed;
+        let (copied, rest) = match version {
+            VERSION => (None, rest),
+            VERSION_OF_COPIES => {
+                let (copied, rest) = postcard::take_from_bytes(rest).map_err(malformed)?;
+                (Some(Copied::open(copied)), rest)
+            }
+            VERSION_OF_LETTERS => return Err(EnvelopeError::Letter),
+            _ => return Err(EnvelopeError::Newer { version, preamble }),
+        };
+        let (wire, rest): (Wire<'_>, _) = postcard::take_from_bytes(rest).map_err(malformed)?;
         if rest.len() != wire.payload {
             return Err(EnvelopeError::Malformed);
         }
-        wire.open(preamble, rest).ok_or(EnvelopeError::Malformed)
+        let envelope = wire.open(preamble, rest).ok_or(EnvelopeError::Malformed)?;
+        Ok(Self { copied, ..envelope })
     }
 }
 
@@ -158,7 +224,13 @@ impl Wire<'_> {
         let mut spec = TaskSpec::new(preamble.id, kind, Shape::from_bits(self.shape), queue);
         (spec.max_attempts, spec.retry, spec.deadline) = (self.max_attempts, self.retry, self.deadline);
         spec.attributes = self.attributes.map(<[u8]>::to_vec);
-        Some(Envelope { spec, named: self.named, first_due: preamble.first_due, payload: payload.to_vec() })
+        Some(Envelope {
+            spec,
+            named: self.named,
+            first_due: preamble.first_due,
+            copied: None,
+            payload: payload.to_vec(),
+        })
     }
 }
 
@@ -183,20 +255,33 @@ mod tests {
         let mut spec = TaskSpec::new(TaskId::from_bytes([7; 16]), kind, Shape::from_bits(u64::MAX), QueueName::DEFAULT);
         (spec.max_attempts, spec.retry) = (Some(3), Some(RetryConfig::new()));
         (spec.deadline, spec.attributes) = (Some(Duration::from_secs(30)), Some(vec![1, 2]));
-        Envelope { spec, named: true, first_due: Timestamp::from_micros(1_800_000_000_000_000), payload: vec![1, 2, 3] }
+        Envelope {
+            spec,
+            named: true,
+            first_due: Timestamp::from_micros(1_800_000_000_000_000),
+            copied: None,
+            payload: vec![1, 2, 3],
+        }
+    }
+
+    fn copy() -> Envelope {
+        let first_attempt = Some(Timestamp::from_micros(300));
+        let copied = Copied { number: 2, attempts: 7, first_attempt, replayed: None };
+        Envelope { copied: Some(copied), named: false, ..envelope() }
     }
 
     #[test]
     fn an_envelope_is_read_back() {
         assert_eq!(Envelope::decode(&envelope().encode()), Ok(envelope()));
+        assert_eq!(Envelope::decode(&copy().encode()), Ok(copy()));
     }
 
     #[test]
     fn an_envelope_of_a_newer_version_is_told_from_garbage() {
         let mut body = envelope().encode();
-        body[2] = VERSION + 1;
+        body[2] = 9;
         let preamble = Preamble { id: envelope().spec.id, first_due: envelope().first_due };
-        assert_eq!(Envelope::decode(&body), Err(EnvelopeError::Newer { version: VERSION + 1, preamble }));
+        assert_eq!(Envelope::decode(&body), Err(EnvelopeError::Newer { version: 9, preamble }));
         body[2] = 0;
         let short = [b"gt\x02", &[7; 23][..]].concat();
         for garbage in [&b""[..], b"g", b"gt", b"{\"a\":1}", b"gt\x01", &short, &body] {
@@ -221,6 +306,27 @@ mod tests {
         assert_eq!(envelope().encode(), expected);
     }
 
+    #[test]
+    fn each_life_has_numbers_of_its_own() {
+        let mut numbers = vec![0];
+        for _ in 0..3 {
+            numbers.push(Copied::first_number_of_next_life(numbers[numbers.len() - 1] + 5));
+        }
+        assert_eq!(numbers, [0, 1 << 20, 2 << 20, 3 << 20]);
+        assert_eq!(Copied::first_number_of_next_life(u32::MAX), u32::MAX);
+    }
+
+    #[test]
+    fn the_version_of_copies_never_changes() {
+        let mut expected = b"gt\x02".to_vec();
+        expected.extend([7; 16]);
+        expected.extend(1_800_000_000_000_000_i64.to_be_bytes());
+        // Number, attempts, first attempt, no replay; then as the first version.
+        expected.extend(b"\x02\x07\x01\xd8\x04\x00");
+        expected.extend(GOLDEN);
+        assert_eq!(Envelope { named: true, ..copy() }.encode(), expected);
+    }
+
     /// Kind, shape, queue, whether named; cap, retry settings, deadline, attributes; length of the payload, and it.
     const GOLDEN: &[u8] = b"\x18shop.emails/send_welcome\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x07default\x01\x01\x03\x01\x01d\x00\x00\x80\xc2\xd7/\x90\x1c\x00\x10\x01\x1e\x00\x01\x02\x01\x02\x03\x01\x02\x03";
 
@@ -228,14 +334,16 @@ mod tests {
         #[test]
         fn any_body_is_opened_or_refused(body in prop::collection::vec(any::<u8>(), 0..200)) {
             _ = Envelope::decode(&body);
-            _ = Envelope::decode(&[b"gt\x01", &[0; 24][..], &body[..]].concat());
+            for version in 1..=3 {
+                _ = Envelope::decode(&[&[b'g', b't', version][..], &[0; 24][..], &body[..]].concat());
+            }
         }
 
         #[test]
         fn a_cut_envelope_is_none(cut in any::<prop::sample::Index>()) {
-            let body = envelope().encode();
-            let body = &body[..cut.index(body.len())];
-            prop_assert!(Envelope::decode(body).is_err());
+            for body in [envelope().encode(), copy().encode()] {
+                prop_assert!(Envelope::decode(&body[..cut.index(body.len())]).is_err());
+            }
         }
     }
 }

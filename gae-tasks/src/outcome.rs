@@ -276,6 +276,9 @@ impl SingularTaskFailure {
 
 impl TaskFailure {
     /// A failure after which the next attempt comes `delay` later, whatever the queue's backoff says.
+    ///
+    /// On Cloud Tasks a copy of the task is stored for it, 30 days ahead at most; a named task gets the queue's backoff (see
+    /// the module `push`).
     pub fn retry_after(delay: Duration) -> Self {
         Self::with(format!("to be retried after {}", readable(delay)), Intent::RetryAfter(delay))
     }

@@ -10,7 +10,8 @@
 //! less than 100 bytes: a repeated delivery finds the marker, and runs nothing. A sweep deletes markers 32 days later,
 //! when Cloud Tasks has forgotten their tasks. A payload that is missing makes a dead letter.
 //!
-//! The key of a payload is the id of its task and the suffix `.gae-tasks`. Objects under other keys are never deleted.
+//! The key of a payload is the id of its task and the suffix `.gae-tasks`. Objects under other keys are never deleted: dead
+//! letters of a push service, which `push::LetterStore` keeps, have the suffix `.dead.gae-tasks`.
 //!
 //! Whoever can write into the store can change what tasks are called with: guard it as the queue itself.
 
@@ -41,6 +42,20 @@ pub(crate) fn key(id: TaskId) -> String {
 /// The task whose payload has this key, if it is one of ours.
 pub(crate) fn task_of(key: &str) -> Option<TaskId> {
     key.strip_suffix(SUFFIX)?.parse().ok().filter(|id| self::key(*id) == key)
+}
+
+/// What follows the id of a task in the key of its dead letter.
+const SUFFIX_OF_LETTERS: &str = ".dead.gae-tasks";
+
+/// The key of a task's dead letter.
+#[cfg(feature = "push")]
+pub(crate) fn key_of_letter(id: TaskId) -> String {
+    format!("{id}{SUFFIX_OF_LETTERS}")
+}
+
+/// The task whose dead letter has this key, if it is one of ours.
+pub(crate) fn task_of_letter(key: &str) -> Option<TaskId> {
+    task_of(&format!("{}{SUFFIX}", key.strip_suffix(SUFFIX_OF_LETTERS)?))
 }
 
 /// What replaces a payload under its `key` when a pushed task is done. The key makes it differ from every payload that is
@@ -115,5 +130,7 @@ mod tests {
         for foreign in ["", "notes.txt", &key(id).to_uppercase(), &format!("{{{id}}}"), &format!("{id}.tmp")] {
             assert_eq!(task_of(foreign), None, "{foreign}");
         }
+        let letter = format!("{id}.dead.gae-tasks");
+        assert_eq!((task_of_letter(&letter), task_of(&letter), task_of_letter(&key(id))), (Some(id), None, None));
     }
 }

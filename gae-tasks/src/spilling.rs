@@ -12,9 +12,9 @@ use tokio::sync::watch;
 use self::leased::LeasedKeys;
 use crate::attributes::{Attributes, Spilled};
 use crate::backend::{
-    Answer, Backend, Bury, Capabilities, DeleteQueue, Enqueue, Extend, Lease, LeaseRef, Leased, LeasedTask, List,
-    NewTask, Pull, Purged, QueueRecord, RouteStats, Settle, Settled, Sweep, Swept, TaskFilter, TaskRecord, Touch,
-    sealed,
+    Answer, Backend, Bury, Capabilities, CopyTask, DeadLetterCheck, DeleteQueue, Enqueue, Extend, Lease, LeaseRef,
+    Leased, LeasedTask, List, NewTask, Pull, Purged, QueueRecord, RouteStats, Settle, Settled, Sweep, Swept,
+    TaskFilter, TaskRecord, Touch, sealed,
 };
 use crate::error::Error;
 use crate::payload_store::{Shelf, key, task_of};
@@ -247,6 +247,15 @@ impl<B: Backend> Backend for Spilling<B> {
 
     fn bury(&self, request: Bury) -> Answer<'_, ()> {
         self.backend.bury(request)
+    }
+
+    fn check_dead_letters(&self, queues: Vec<QueueName>) -> Answer<'_, DeadLetterCheck> {
+        self.backend.check_dead_letters(queues)
+    }
+
+    fn copy(&self, request: CopyTask) -> Answer<'_, ()> {
+        // The payload of the task is that of its copies.
+        self.backend.copy(request)
     }
 
     fn put_queue(&self, queue: QueueName, config: QueueConfig) -> Answer<'_, ()> {

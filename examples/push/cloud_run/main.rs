@@ -53,7 +53,7 @@ async fn main() -> Result<()> {
         tokio::spawn(queue.run());
         router
     } else {
-        // `cloudtasks://PROJECT/LOCATION?url=..&service_account=..`
+        // `cloudtasks://PROJECT/LOCATION?url=..&service_account=..&dead_letters=queues`
         let tasks = builder.from_env().await?;
         service::router(tasks, google()?, greeted)?
     };

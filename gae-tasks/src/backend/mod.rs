@@ -30,9 +30,10 @@ pub mod sqlite;
 #[doc(hidden)]
 pub use lease::{Extend, Lease, LeaseRef, LeaseToken, Leased, LeasedTask, Room, Routes, Standing};
 pub use record::{
-    Capabilities, MAX_ERROR_BYTES, MAX_ERRORS, QueueRecord, RouteStats, Stats, TaskError, TaskRecord, TaskState,
+    Capabilities, DeadLetterCheck, MAX_ERROR_BYTES, MAX_ERRORS, QueueRecord, RouteStats, Stats, TaskError, TaskRecord,
+    TaskState,
 };
-pub use request::{Bury, DeleteQueue, Enqueue, List, NewTask, Purged, TaskFilter, Touch};
+pub use request::{Bury, CopyTask, DeleteQueue, Enqueue, List, NewTask, Purged, TaskFilter, Touch};
 #[doc(hidden)]
 pub use settle::{ForgottenTask, HeldLease, Settle, Settled, Settlement, Sweep, Swept, Verdict};
 
@@ -117,6 +118,26 @@ pub trait Backend: fmt::Debug + Send + Sync + sealed::Sealed + 'static {
     /// # Errors
     /// [`Error::Unsupported`] if the backend keeps no dead letters.
     fn bury(&self, request: Bury) -> Answer<'_, ()>;
+
+    /// Whether the dead letters of these queues can be kept, as far as that shows before the first.
+    ///
+    /// # Errors
+    /// The storage does not answer.
+    fn check_dead_letters(&self, queues: Vec<QueueName>) -> Answer<'_, DeadLetterCheck> {
+        _ = queues;
+        Box::pin(std::future::ready(Ok(DeadLetterCheck::default())))
+    }
+
+    /// Stores a copy of a task that the queue has delivered: under the same id, with the attempts made so far, at a time
+    /// that the handler chose. The same copy (by id and number) again is a no-op, also when it is over.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where workers lease tasks: they settle with a time.
+    fn copy(&self, request: CopyTask) -> Answer<'_, ()> {
+        _ = request;
+        let (backend, what) = (self.capabilities().backend, "copies of tasks: workers settle with a time");
+        Box::pin(std::future::ready(Err(Error::Unsupported { backend, what })))
+    }
 
     /// Creates a queue or changes the fields of its configuration that are set; it stays paused if it was.
     ///

@@ -191,6 +191,16 @@ impl QueueRecord {
     }
 }
 
+/// What keeps a backend from keeping the dead letters of some queues; by default nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DeadLetterCheck {
+    /// Why dead letters cannot be kept, each with what to do about it.
+    pub problems: Vec<String>,
+    /// Why they may be lost later.
+    pub warnings: Vec<String>,
+}
+
 /// What a backend can promise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -213,8 +223,7 @@ pub struct Capabilities {
     pub targets: bool,
     /// Whether a task's requests can have headers of its own: [`Defer::header`](crate::Defer::header).
     pub headers: bool,
-    /// Whether the storage keeps dead letters. If not, a queue with limits of its own
-    /// [forgets tasks](QueueRecord::forgets_tasks).
+    /// Whether the storage keeps dead letters.
     pub dead_letters: bool,
     /// Whether a queue says how long dead letters and the names of finished tasks are kept:
     /// [`QueueConfig::with_dead_letter_retention`].

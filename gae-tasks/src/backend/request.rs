@@ -157,12 +157,40 @@ pub struct Bury {
     pub first_attempt: Option<Timestamp>,
     /// Why it is not attempted again: the last error and its sources in one line.
     pub error: String,
+    /// Which copy of the task it was; 0 is the task as it was deferred.
+    pub number: u32,
 }
 
 impl Bury {
     /// Store `task` as a dead letter that died at `now` of `error`, after so many attempts.
     pub const fn new(now: Now, task: NewTask, attempts: u32, first_attempt: Option<Timestamp>, error: String) -> Self {
-        Self { now, task, attempts, first_attempt, error }
+        Self { now, task, attempts, first_attempt, error, number: 0 }
+    }
+}
+
+/// Store a copy of a task that a queue has delivered: a queue that calls handlers takes the time of the next attempt from
+/// no answer.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct CopyTask {
+    /// The moment it happens.
+    pub now: Now,
+    /// The task, which has no name, with its next schedule time. A payload that is in a payload store stays there.
+    pub task: NewTask,
+    /// Distinguishes the copies of one task; at least 1, as the task itself has the number 0.
+    pub number: u32,
+    /// How many attempts were made before.
+    pub attempts: u32,
+    /// When the first of them began, as far as is known.
+    pub first_attempt: Option<Timestamp>,
+    /// When the task was last replayed, if it was a dead letter.
+    pub replayed: Option<Timestamp>,
+}
+
+impl CopyTask {
+    /// Store the copy with this number of `task` at `now`; no attempt counts as made before.
+    pub const fn new(now: Now, task: NewTask, number: u32) -> Self {
+        Self { now, task, number, attempts: 0, first_attempt: None, replayed: None }
     }
 }
 

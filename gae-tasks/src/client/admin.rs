@@ -62,6 +62,9 @@ impl Client {
 
     /// Gives a dead letter a new life: it is due at once, with all its attempts before it.
     ///
+    /// On Cloud Tasks, where [queues](crate::Client::put_queue) keep dead letters, a new task is stored under the same id and
+    /// without a name, and then the letter is deleted.
+    ///
     /// # Errors
     /// [`Error::NoSuchTask`] if it is no dead letter.
     pub async fn replay(&self, id: TaskId) -> Result<(), Error> {

@@ -5,6 +5,8 @@ mod builder;
 mod current;
 mod defer;
 mod defer_many;
+#[cfg(feature = "push")]
+mod letters;
 mod list;
 mod payloads;
 #[cfg(feature = "push")]
@@ -183,6 +185,11 @@ impl Client {
 
     pub(crate) fn backend(&self) -> &dyn Backend {
         self.0.storage.backend()
+    }
+
+    #[cfg(feature = "push")]
+    fn shared_backend(&self) -> Arc<dyn Backend> {
+        self.0.storage.shared()
     }
 
     pub(crate) fn pull(&self) -> Option<&Arc<dyn Pull>> {

@@ -1,17 +1,18 @@
 //! How a push service is put together.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
 
 use super::Client;
-use crate::backend::{Backend, Pull};
+use crate::backend::Backend;
 use crate::envelope::PREFIX;
 use crate::error::{Error, no_problems};
 use crate::log;
 use crate::outcome::BoxError;
 use crate::push::verify::{AnyOf, Verify};
-use crate::push::{DeadLetter, Plan, PushService, Refusals, Sink};
+use crate::push::{DeadLetter, LetterStore, Plan, PushService, Refusals, Sink};
 use crate::queue::{QueueConfig, RetryConfig};
 
 /// How many requests are under way at the same time unless [`PushServiceBuilder::concurrency`] says otherwise: what
@@ -101,19 +102,26 @@ impl PushServiceBuilder {
         self
     }
 
-    /// Keeps dead letters in the storage of `client`, where they can be looked at and replayed; the backend must be one
-    /// that stores (SQLite, memory).
+    /// Keeps dead letters in the storage of `client`, where they can be looked at and replayed: SQLite, on a disk that
+    /// outlives the instance; or Cloud Tasks itself, with `dead_letters=queues` in the URL (see
+    /// `CloudTasksBuilder::dead_letter_queues`), where this may be the service's own client.
     pub fn dead_letters(mut self, client: &Client) -> Self {
-        let sink = |pull: &Arc<dyn Pull>| {
-            Sink::Backend(Arc::clone(pull) as _, Arc::clone(client.clock()), client.stated_retention())
-        };
-        self.sink = Some(client.pull().map(sink).ok_or_else(|| {
-            let backend = client.capabilities().backend;
-            format!(
-                "the backend `{backend}` keeps no dead letters: give `.dead_letters(..)` a client with storage, such as \
-                 `sqlite:FILE`"
-            )
-        }));
+        let backend = client.capabilities().backend;
+        self.sink = Some(if client.capabilities().dead_letters {
+            Ok(Sink::Backend(client.shared_backend(), Arc::clone(client.clock()), client.stated_retention()))
+        } else {
+            Err(format!(
+                "the backend `{backend}` keeps no dead letters: add `dead_letters=queues` to the URL of Cloud Tasks, or \
+                 give `.dead_letters(..)` a client with storage, such as `sqlite:FILE`"
+            ))
+        });
+        self
+    }
+
+    /// Keeps dead letters in a payload store, such as a bucket: each until it is [replayed](LetterStore::replay) or
+    /// [deleted](LetterStore::delete).
+    pub fn dead_letters_in(mut self, letters: &LetterStore) -> Self {
+        self.sink = Some(Ok(Sink::Letters(letters.clone())));
         self
     }
 
@@ -140,12 +148,15 @@ impl PushServiceBuilder {
 
     /// The service.
     ///
+    /// Where dead letters are kept at Google, this asks for their queues, unless this process has made them, and blocks the
+    /// thread until the answer is there: for the backend's time limit at most.
+    ///
     /// Inside a tokio runtime, it also asks a backend that pushes for its queues, and warns of those with limits of
     /// their own: these end a task without a dead letter.
     ///
     /// # Errors
     /// [`Error::Misconfigured`] with every problem named: tasks that cannot be run, nobody to prove who calls, nothing
-    /// to keep dead letters, no request at the same time.
+    /// to keep dead letters, a queue of dead letters that is missing, no request at the same time.
     pub fn build(self) -> Result<PushService, Error> {
         let mut problems = self.client.problems();
         if self.verifiers.is_empty() {
@@ -158,6 +169,9 @@ impl PushServiceBuilder {
         }
         let sink = self.sink.unwrap_or_else(|| Err(NO_SINK.to_owned()));
         let sink = sink.map_err(|problem| problems.push(problem));
+        if let Ok(Sink::Backend(backend, ..)) = &sink {
+            problems.extend(check_dead_letters(&**backend, &self.client));
+        }
         let prefix = self.prefix.trim_end_matches('/').to_owned();
         if !is_path(&prefix) {
             problems.push(format!(
@@ -172,6 +186,7 @@ impl PushServiceBuilder {
             clock: Arc::clone(client.clock()),
             verifiers: self.verifiers,
             sink: sink.unwrap_or(Sink::Log),
+            queue: client.shared_backend(),
             prefix,
             concurrency: self.concurrency,
             max_body: self.max_body,
@@ -179,8 +194,9 @@ impl PushServiceBuilder {
             give_up: self.give_up,
             refusals: Refusals::default(),
             running: Arc::new(AtomicUsize::new(0)),
+            has_warned: AtomicBool::new(false),
         });
-        if !client.capabilities().dead_letters
+        if !client.capabilities().pull
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
             runtime.spawn(async move { warn_of_limits(client.backend()).await });
@@ -194,13 +210,34 @@ const NO_VERIFIER: &str = "nobody proves who sends tasks, so anybody could: add 
                            (Cloud Run with IAM), `SharedSecret` (queues of your own), or an own `Verify`";
 
 const NO_SINK: &str = "nothing keeps dead letters, so the queue would forget tasks that failed for good: add \
-                       `.dead_letters(&client)` (a client with storage), `.dead_letters_to(async fn)`, or \
+                       `.dead_letters(&client)` (a client with storage, or Cloud Tasks itself), \
+                       `.dead_letters_in(&letters)` (a bucket), `.dead_letters_to(async fn)`, or \
                        `.log_dead_letters()` to lose them with a line in the log";
 
 fn is_path(prefix: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'~');
     let mut segments = prefix.split('/');
     segments.next() == Some("") && segments.all(|segment| !segment.is_empty() && segment.bytes().all(allowed))
+}
+
+/// Why `backend` cannot keep the dead letters of the client's tasks; what may go wrong later is logged.
+fn check_dead_letters(backend: &dyn Backend, client: &Client) -> Vec<String> {
+    let registrations = client.registry().registrations();
+    let queues: BTreeSet<_> = registrations.iter().flat_map(|registration| client.queues_of(registration)).collect();
+    match pollster::block_on(backend.check_dead_letters(queues.into_iter().collect())) {
+        Ok(check) => {
+            check.warnings.iter().for_each(|warning| log::say(|| tracing::warn!("{warning}")));
+            check.problems
+        }
+        // It may lack the permission. A dead letter that cannot be kept stays in its queue.
+        Err(error) => {
+            log::say(|| {
+                let error = crate::outcome::chain(&error);
+                tracing::warn!(error, "it is not known whether dead letters can be kept");
+            });
+            Vec::new()
+        }
+    }
 }
 
 /// A queue's own limits end a task whether or not a handler has recorded the dead letter.

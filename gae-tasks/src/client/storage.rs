@@ -23,6 +23,14 @@ impl Storage {
         }
     }
 
+    #[cfg(feature = "push")]
+    pub(super) fn shared(&self) -> Arc<dyn Backend> {
+        match self {
+            Self::Pull(pull) => Arc::clone(pull) as _,
+            Self::Push(backend) => Arc::clone(backend),
+        }
+    }
+
     /// Lets payloads of more than `inline` bytes spill into a payload store.
     pub(super) fn spill(&mut self, shelf: &Shelf, inline: usize) {
         *self = match self {

@@ -10,8 +10,11 @@ use super::Client;
 use crate::backend::BoxFuture;
 use crate::error::Error;
 use crate::outcome::BoxError;
-use crate::payload_store::{Shelf, task_of};
+use crate::payload_store::{Shelf, task_of, task_of_letter};
+#[cfg(feature = "push")]
+use crate::push::LetterStore;
 use crate::task::TaskId;
+use crate::time::Timestamp;
 
 /// The least age of a marker that is deleted: Cloud Tasks delivers a task for at most 31 days.
 const MARKER_AGE: Duration = Duration::from_secs(32 * 24 * 60 * 60);
@@ -29,7 +32,8 @@ impl Client {
     /// queue was purged elsewhere. Call this every day or so, with a day or so. It is safe beside callers and workers.
     ///
     /// **Other clients that keep tasks with payloads in the same store must be named** by
-    /// [`beside`](SweepPayloads::beside): a client whose backend keeps the dead letters of a push queue is one.
+    /// [`beside`](SweepPayloads::beside): a client whose backend keeps the dead letters of a push queue is one. Dead letters
+    /// in another payload store are named by `beside_letters`.
     ///
     /// # Errors
     /// The `.await` fails, and deletes nothing more, if the store or a backend does not answer ([`Error::PayloadStore`],
@@ -50,7 +54,13 @@ impl Client {
     /// # fn main() {}
     /// ```
     pub fn sweep_payloads(&self, older_than: Duration) -> SweepPayloads {
-        SweepPayloads { client: self.clone(), others: Vec::new(), older_than: older_than.max(MIN_AGE) }
+        SweepPayloads {
+            client: self.clone(),
+            others: Vec::new(),
+            #[cfg(feature = "push")]
+            letters: Vec::new(),
+            older_than: older_than.max(MIN_AGE),
+        }
     }
 }
 
@@ -60,6 +70,8 @@ impl Client {
 pub struct SweepPayloads {
     client: Client,
     others: Vec<Client>,
+    #[cfg(feature = "push")]
+    letters: Vec<LetterStore>,
     older_than: Duration,
 }
 
@@ -67,6 +79,14 @@ impl SweepPayloads {
     /// Keeps the payloads of this client's tasks too.
     pub fn beside(mut self, other: &Client) -> Self {
         self.others.push(other.clone());
+        self
+    }
+
+    /// Keeps the payloads of these dead letters too. Those in the store that is swept are kept anyway.
+    #[cfg(feature = "push")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "push")))]
+    pub fn beside_letters(mut self, letters: &LetterStore) -> Self {
+        self.letters.push(letters.clone());
         self
     }
 
@@ -84,8 +104,29 @@ impl SweepPayloads {
         for client in std::iter::once(&self.client).chain(&self.others) {
             client.keep_needed(&mut orphans).await?;
         }
+        if !orphans.is_empty() {
+            self.keep_those_of_letters(&mut orphans, shelf).await?;
+        }
         let orphans: Vec<_> = self.client.without_markers(orphans.into_values().collect(), shelf).await?;
         Ok(shelf.delete_all(&orphans).await)
+    }
+}
+
+impl SweepPayloads {
+    /// Takes those out whose task is a dead letter in the store, or in one that was named. After the queues were asked: a
+    /// dead letter is kept before its queue forgets it.
+    async fn keep_those_of_letters(&self, orphans: &mut HashMap<TaskId, String>, shelf: &Shelf) -> Result<(), Error> {
+        let keys = shelf.store.put_before(Timestamp::MAX).await.map_err(|source| unlisted(shelf, source))?;
+        for id in keys.iter().filter_map(|key| task_of_letter(key)) {
+            orphans.remove(&id);
+        }
+        #[cfg(feature = "push")]
+        for letters in &self.letters {
+            for id in letters.ids().await? {
+                orphans.remove(&id);
+            }
+        }
+        Ok(())
     }
 }
 

@@ -22,6 +22,7 @@ use crate::outcome::{Failure, Outcome, chain};
 use crate::queue::QueueName;
 use crate::registration::Registration;
 use crate::task::{Kind, Shape, TaskId, TaskName, TaskSpec};
+use crate::time::Timestamp;
 
 /// How long a dead letter may take to be kept.
 const SINK_TIME: Duration = Duration::from_secs(30);
@@ -50,8 +51,12 @@ impl Delivery<'_> {
                 return Answer::NoSuchPath;
             }
             Err(error @ EnvelopeError::Malformed) => return self.bury_unreadable(error.to_string()).await,
+            Err(error @ EnvelopeError::Letter) => {
+                log::say(|| tracing::warn!("{error}: its queue is not paused, as it was made to be"));
+                return Answer::Unroutable;
+            }
             Err(error @ EnvelopeError::Newer { preamble, .. }) => {
-                if self.is_given_up(preamble) || self.is_far_ahead(preamble) {
+                if self.is_given_up(preamble, None) || self.is_far_ahead(preamble) {
                     return self.bury_unreadable(error.to_string()).await;
                 }
                 log::say(|| tracing::warn!("{error}: the queue will try it elsewhere, or here after an update"));
@@ -80,8 +85,10 @@ impl Delivery<'_> {
 
     /// Leaves a task that has not begun here to another instance, or to this one after an update, until it is given up.
     async fn leave(&self, envelope: &Envelope, problem: String) -> Answer {
-        if self.is_given_up(envelope.preamble()) {
-            return self.bury(envelope, 0, problem).await;
+        let replayed = envelope.copied.and_then(|copied| copied.replayed);
+        if self.is_given_up(envelope.preamble(), replayed) {
+            let made = envelope.copied.map_or(0, |copied| copied.attempts);
+            return self.bury(envelope, made, problem).await;
         }
         log::say(
             || tracing::warn!(id = %envelope.spec.id, "{problem}: the queue will try it elsewhere, or here after an update"),
@@ -90,9 +97,9 @@ impl Delivery<'_> {
     }
 
     /// Whether a task that nobody has been able to run has waited long enough, or the queue will soon forget it.
-    fn is_given_up(&self, preamble: Preamble) -> bool {
+    fn is_given_up(&self, preamble: Preamble, replayed: Option<Timestamp>) -> bool {
         let now = self.plan.clock.wall();
-        now.since(preamble.first_due) >= self.plan.give_up || is_nearly_over(preamble.id, now)
+        now.since(preamble.first_due) >= self.plan.give_up || is_nearly_over(preamble.id, replayed, now)
     }
 
     fn is_far_ahead(&self, preamble: Preamble) -> bool {
@@ -137,6 +144,12 @@ impl Delivery<'_> {
                 self.bury(envelope, attempts, error.unwrap_or_default().to_owned()).await
             }
             (_, Outcome::Unreadable(failure)) => self.leave(envelope, failure.to_string()).await,
+            (Change::To { facts, .. }, Outcome::Retry(failure)) if failure.retry_after().is_some() => {
+                match self.postpone(envelope, facts, limits.next(facts)).await {
+                    true => Answer::Done,
+                    false => failed(&failure),
+                }
+            }
             (_, Outcome::Retry(failure)) => failed(&failure),
             _ => Answer::Failed(None),
         }
@@ -165,10 +178,12 @@ impl Delivery<'_> {
     ///
     /// In a box, as all that is rare: the future of every request stays small.
     fn bury(&self, envelope: &Envelope, attempts: u32, error: String) -> BoxFuture<'_, Answer> {
-        let created = Some(envelope.first_due);
+        // A copy is due later than its task was.
+        let created = envelope.copied.and_then(|copied| copied.first_attempt).or(Some(envelope.first_due));
         let spec = TaskSpec { name: self.name(envelope), ..envelope.spec.clone() };
         let task = NewTask::new(spec, envelope.payload.clone());
-        Box::pin(self.keep(DeadLetter { task, attempts, created, died: self.plan.clock.wall(), error }))
+        let number = envelope.copied.map_or(0, |copied| copied.number);
+        Box::pin(self.keep(DeadLetter { task, attempts, created, died: self.plan.clock.wall(), error, number }))
     }
 
     /// As [`bury`](Self::bury), of a body that cannot be opened.
@@ -179,7 +194,7 @@ impl Delivery<'_> {
         let queue = request::queue_name(self.headers).unwrap_or(QueueName::DEFAULT);
         let task = NewTask::new(TaskSpec::new(id, kind, Shape::from_bits(0), queue), self.body.to_vec());
         let (created, died) = (preamble.map(|preamble| preamble.first_due), self.plan.clock.wall());
-        Box::pin(self.keep(DeadLetter { task, attempts: 0, created, died, error }))
+        Box::pin(self.keep(DeadLetter { task, attempts: 0, created, died, error, number: 0 }))
     }
 
     /// The same id each time the queue sends the same bytes under the same name: they are kept once.

@@ -23,6 +23,8 @@ pub(super) struct Limits {
     rules: Rules,
     /// The cap of the task's type.
     cap: Option<u32>,
+    /// Attempts that were made before this copy of the task: the queue does not count them.
+    before: u32,
 }
 
 impl Limits {
@@ -30,11 +32,14 @@ impl Limits {
     /// states none.
     pub(super) fn of(envelope: &Envelope, of_type: Option<u32>, told: &Told, now: Timestamp) -> Self {
         let mut facts = Facts::new(Schedule::Now, envelope.spec.max_attempts, envelope.first_due);
-        facts.attempts = made(told);
+        let copied = envelope.copied.unwrap_or_default();
+        facts.attempts = copied.attempts.saturating_add(made(told));
         // The first attempt begins now; later, nothing but the envelope tells when it did.
-        facts.first_attempt = Some(if facts.attempts == 0 { now } else { envelope.first_due });
+        let first_attempt = copied.first_attempt.unwrap_or(envelope.first_due);
+        facts.first_attempt = Some(if facts.attempts == 0 { now } else { first_attempt });
         let rules = Rules::of(&QueueConfig::new(), envelope.spec.retry.clone());
-        Self { facts, rules: Rules { ends: ends(envelope.spec.id), ..rules }, cap: of_type }
+        let ends = ends(envelope.spec.id, copied.replayed);
+        Self { facts, rules: Rules { ends, ..rules }, cap: of_type, before: copied.attempts }
     }
 
     /// How many attempts came before, as far as the queue's headers say: never fewer than there were, and more where refusals
@@ -48,13 +53,21 @@ impl Limits {
         lifecycle::settle(self.facts, Ended { verdict, began: None }, Some(&self.rules), now)
     }
 
+    /// When a task that has failed, and waits as `facts` say, is attempted again: at the end of its life if its handler
+    /// chose a later moment, as it is a dead letter then if it fails.
+    pub(super) fn next(&self, facts: Facts) -> Timestamp {
+        let due = facts.wait.due();
+        self.rules.ends.map_or(due, |end| due.min(end))
+    }
+
     /// Whether a task that comes again is not even to be run: it has been tried enough, and nobody was left to say so.
     ///
     /// The answer to the attempt before tells what became of that.
     pub(super) fn are_reached_already(&self, told: &Told, now: Timestamp) -> bool {
-        let made = made(told);
+        let made = self.before.saturating_add(made(told));
         match told.previous {
-            _ if made == 0 => false,
+            // Whoever made a copy has seen that the limits are not reached.
+            _ if made == self.before => false,
             // It was not run, failed as expected and was judged then, or was promised one more attempt.
             Some(status) if is_refusal(status) || status == SINGULAR || status == ONE_MORE => false,
             // It was judged then, so that nothing is left but a dead letter that could not be kept. It is older now.
@@ -74,7 +87,7 @@ impl Limits {
             && made(told) > 0
             && caps.into_iter().flatten().min() != Some(1)
             && !is_past(self.rules.ends, now)
-            && self.are_reached(&self.rules, made(told).saturating_add(1), now)
+            && self.are_reached(&self.rules, self.before.saturating_add(made(told)).saturating_add(1), now)
     }
 
     /// Whether any of these limits is one that the number of attempts reaches.
@@ -103,13 +116,13 @@ fn made(told: &Told) -> u32 {
     told.retries.saturating_sub(refused.unwrap_or(0))
 }
 
-/// Whether the queue will soon forget this task.
-pub(super) fn is_nearly_over(id: TaskId, now: Timestamp) -> bool {
-    is_past(ends(id), now)
+/// Whether the life of this task, which was last `replayed` then if ever, is nearly over.
+pub(super) fn is_nearly_over(id: TaskId, replayed: Option<Timestamp>, now: Timestamp) -> bool {
+    is_past(ends(id, replayed), now)
 }
 
-fn ends(id: TaskId) -> Option<Timestamp> {
-    Some(id.made()?.plus(LIFE))
+fn ends(id: TaskId, replayed: Option<Timestamp>) -> Option<Timestamp> {
+    Some(replayed.or_else(|| id.made())?.plus(LIFE))
 }
 
 fn is_past(end: Option<Timestamp>, now: Timestamp) -> bool {
@@ -121,6 +134,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::envelope::Copied;
     use crate::push::response::Answer;
     use crate::queue::{QueueName, RetryConfig};
     use crate::task::{Kind, Shape, TaskSpec};
@@ -141,8 +155,12 @@ mod tests {
         /// Whether a task whose attempt number `made` fails is not to be tried again.
         fn are_reached_by(&self, made: u32, now: Timestamp) -> bool {
             let verdict = Verdict::Retry { error: String::new(), after: None, max_attempts: self.cap };
-            let limits =
-                Limits { facts: Facts { attempts: made - 1, ..self.facts }, rules: self.rules.clone(), cap: None };
+            let limits = Limits {
+                facts: Facts { attempts: made - 1, ..self.facts },
+                rules: self.rules.clone(),
+                cap: None,
+                before: 0,
+            };
             matches!(limits.settle(&verdict, now), Change::To { facts, .. } if facts.died.is_some())
         }
     }
@@ -154,7 +172,7 @@ mod tests {
     fn envelope() -> Envelope {
         let (id, kind) = (TaskId::first_of(START.plus(MINUTE)), Kind::from_static("shop/send"));
         let spec = TaskSpec::new(id, kind, Shape::from_bits(7), QueueName::DEFAULT);
-        Envelope { spec, named: false, first_due: START, payload: Vec::new() }
+        Envelope { spec, named: false, first_due: START, copied: None, payload: Vec::new() }
     }
 
     /// The envelope with other fields of its task.
@@ -175,8 +193,8 @@ mod tests {
         let made = envelope.spec.id.made().unwrap();
         let ends = made.plus(LIFE);
         assert!(
-            is_nearly_over(envelope.spec.id, ends)
-                && !is_nearly_over(envelope.spec.id, ends.minus(Duration::from_millis(1)))
+            is_nearly_over(envelope.spec.id, None, ends)
+                && !is_nearly_over(envelope.spec.id, None, ends.minus(Duration::from_millis(1)))
         );
         let limits = Limits::of(&envelope, None, &told(1, None), made);
         assert!(limits.are_reached_by(1, ends) && !limits.are_reached_by(1, ends.minus(MINUTE)));
@@ -266,6 +284,29 @@ mod tests {
         assert!(!limits.are_reached_already(&told(1000, Some(500)), ends), "it is run once more");
     }
 
+    fn copied(attempts: u32) -> Copied {
+        Copied { number: 1, attempts, first_attempt: Some(START), replayed: None }
+    }
+
+    #[test]
+    fn attempts_before_a_copy_count_and_a_copy_that_comes_for_the_first_time_is_run() {
+        let retry = RetryConfig::new().with_max_attempts(Some(3)).with_max_retry_duration(Some(10 * MINUTE));
+        let envelope = Envelope { copied: Some(copied(2)), ..with(|spec| spec.retry = Some(retry)) };
+        let (early, late) = (START.plus(MINUTE), START.plus(10 * MINUTE));
+        let limits = |retries, now| ending(Limits::of(&envelope, None, &told(retries, None), now), None);
+        assert_eq!([limits(0, late).made(), limits(2, late).made()], [2, 4]);
+        assert!(limits(0, late).are_reached_by(3, late) && !limits(0, early).are_reached_by(3, early));
+        assert!(!limits(0, late).are_reached_already(&told(0, None), late));
+        assert!(limits(1, late).are_reached_already(&told(1, None), late));
+    }
+
+    #[test]
+    fn the_life_of_a_replayed_task_is_counted_from_its_replay() {
+        let (id, replayed) = (TaskId::first_of(START.plus(MINUTE)), START.plus(LIFE));
+        assert!(!is_nearly_over(id, Some(replayed), START.plus(LIFE + LIFE).minus(MINUTE)));
+        assert!(is_nearly_over(id, Some(replayed), START.plus(LIFE + LIFE)));
+    }
+
     #[test]
     fn refusals_are_subtracted_where_the_queue_counts_them() {
         let told = |previous| Told { executions: Some(7), ..told(9, Some(previous)) };
@@ -297,15 +338,17 @@ mod tests {
         Fails(u16),
         /// The handler fails, and a dead letter could not be kept.
         FailsAndSinkFails,
+        /// The handler fails and chooses the time of the next attempt: a copy is made.
+        Postpones,
         /// The instance is lost.
         Lost,
     }
 
     /// The attempts that are made before a task is a dead letter, and whether it became one.
     fn attempts(events: &[Event], cap: u32, counts_executions: bool) -> (u32, bool) {
-        let envelope = with(|spec| spec.max_attempts = Some(cap));
-        let (mut made, mut executions, mut previous) = (0, 0, None);
-        for (retries, event) in (0..).zip(events) {
+        let mut envelope = with(|spec| spec.max_attempts = Some(cap));
+        let (mut made, mut retries, mut executions, mut previous) = (0, 0, 0, None);
+        for event in events {
             let told = Told { executions: counts_executions.then_some(executions), ..told(retries, previous) };
             let limits = ending(Limits::of(&envelope, None, &told, START), None);
             let verdict = Verdict::Retry { error: String::new(), after: None, max_attempts: None };
@@ -318,18 +361,23 @@ mod tests {
                 }
             } else {
                 made += 1;
-                let is_dead =
-                    matches!(limits.settle(&verdict, START), Change::To { facts, .. } if facts.died.is_some());
+                let Change::To { facts, .. } = limits.settle(&verdict, START) else { unreachable!() };
                 match event {
                     Event::Lost => None,
                     _ if limits.grant_one_more(&told, START) => Some(ONE_MORE),
-                    Event::Fails(_) if is_dead => return (made, true),
+                    Event::Fails(_) | Event::Postpones if facts.died.is_some() => return (made, true),
+                    Event::Postpones => {
+                        envelope.copied = Some(copied(facts.attempts));
+                        (retries, executions, previous) = (0, 0, None);
+                        continue;
+                    }
                     Event::Fails(status) => Some(*status),
                     _ => Some(500),
                 }
             };
             // As Google reports of HTTP targets: a request without an answer counts as one with 504.
             previous = status.or(Some(504));
+            retries += 1;
             executions += u32::from(status.is_some_and(|status| status < 500));
         }
         (made, false)
@@ -340,10 +388,26 @@ mod tests {
     }
 
     proptest! {
+        /// Nor sooner than the handler asked for, unless that is after the end of the task's life.
+        #[test]
+        fn no_copy_is_scheduled_after_the_end_of_a_life(micros in any::<u64>(), age in 0..LIFE.as_secs()) {
+            let envelope = with(|spec| spec.id = TaskId::generate());
+            let made = envelope.spec.id.made().unwrap();
+            let (now, ends) = (made.plus(Duration::from_secs(age)), made.plus(LIFE));
+            let limits = Limits::of(&envelope, None, &told(0, None), now);
+            let after = Duration::from_micros(micros);
+            let verdict = Verdict::Retry { error: String::new(), after: Some(after), max_attempts: None };
+            let Change::To { facts, .. } = limits.settle(&verdict, now) else { unreachable!() };
+            prop_assert_eq!(limits.next(facts), now.plus(after).min(ends));
+        }
+
         /// Whatever refuses deliveries meanwhile.
         #[test]
         fn attempts_never_exceed_the_cap_by_more_than_one(
-            events in prop::collection::vec(prop_oneof![refusals(), Just(Event::Fails(500)), Just(Event::Fails(504))], 0..60),
+            events in prop::collection::vec(
+                prop_oneof![refusals(), Just(Event::Fails(500)), Just(Event::Fails(504)), Just(Event::Postpones)],
+                0..60,
+            ),
             cap in 1_u32..8,
             counts_executions: bool,
         ) {
@@ -355,7 +419,13 @@ mod tests {
         #[test]
         fn without_refusals_the_cap_is_exact(
             events in prop::collection::vec(
-                prop_oneof![Just(Event::Fails(500)), Just(Event::Fails(SINGULAR)), Just(Event::Lost), Just(Event::FailsAndSinkFails)],
+                prop_oneof![
+                    Just(Event::Fails(500)),
+                    Just(Event::Fails(SINGULAR)),
+                    Just(Event::Lost),
+                    Just(Event::FailsAndSinkFails),
+                    Just(Event::Postpones),
+                ],
                 20..40,
             ),
             cap in 1_u32..8,

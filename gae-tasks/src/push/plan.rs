@@ -1,16 +1,17 @@
 //! What a service is made from, and what it reads from the URL of a request.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
 
 use http::Method;
 use http::request::Parts;
 
-use super::dead_letter::Sink;
 use super::refused::Refusals;
 use super::response::Answer;
+use super::sink::Sink;
 use super::verify::AnyOf;
+use crate::backend::Backend;
 use crate::clock::Clock;
 use crate::dispatch::Dispatcher;
 use crate::registry::Registry;
@@ -24,6 +25,8 @@ pub(crate) struct Plan {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) verifiers: AnyOf,
     pub(crate) sink: Sink,
+    /// The queue, as the client has it: it stores the copies of tasks that are postponed.
+    pub(crate) queue: Arc<dyn Backend>,
     /// What stands before `/{kind}`; empty if a router strips it.
     pub(crate) prefix: String,
     pub(crate) concurrency: usize,
@@ -34,6 +37,8 @@ pub(crate) struct Plan {
     pub(crate) refusals: Refusals,
     /// How many requests are under way.
     pub(crate) running: Arc<AtomicUsize>,
+    /// Whether it was logged that the client's backend stores no copies.
+    pub(crate) has_warned: AtomicBool,
 }
 
 /// What a URL says.

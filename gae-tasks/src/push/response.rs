@@ -10,7 +10,7 @@ use http_body_util::Full;
 /// What is answered to one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// The task is over: done, or a dead letter that is safe.
+    /// The queue may forget the task: it is done, its dead letter is safe, or its copy is stored.
     Done,
     NotPost,
     NoSuchPath,

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use crate::backend::{
-    Answer, Backend, Bury, Capabilities, DeleteQueue, Enqueue, Extend, Lease, Leased, List, Pull, Purged, QueueRecord,
-    RouteStats, Settle, Settled, Sweep, Swept, TaskRecord, Touch, sealed,
+    Answer, Backend, Bury, Capabilities, CopyTask, DeadLetterCheck, DeleteQueue, Enqueue, Extend, Lease, Leased, List,
+    Pull, Purged, QueueRecord, RouteStats, Settle, Settled, Sweep, Swept, TaskRecord, Touch, sealed,
 };
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
@@ -64,6 +64,7 @@ pub enum Operation {
     RunNow,
     Replay,
     Bury,
+    Copy,
     PutQueue,
     RaiseRetention,
     Queues,
@@ -303,6 +304,14 @@ impl<B: Backend> Backend for Faulty<B> {
 
     fn bury(&self, request: Bury) -> Answer<'_, ()> {
         self.call(Operation::Bury, move |backend| backend.bury(request))
+    }
+
+    fn check_dead_letters(&self, queues: Vec<QueueName>) -> Answer<'_, DeadLetterCheck> {
+        self.0.backend.check_dead_letters(queues)
+    }
+
+    fn copy(&self, request: CopyTask) -> Answer<'_, ()> {
+        self.call(Operation::Copy, move |backend| backend.copy(request))
     }
 
     fn put_queue(&self, queue: QueueName, config: QueueConfig) -> Answer<'_, ()> {

@@ -1,6 +1,5 @@
 //! How the backend is put together: where its queues are, and whom their tasks are sent to.
 
-use std::collections::HashMap;
 use std::env::var;
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -58,6 +57,7 @@ pub struct CloudTasksBuilder {
     anonymous: bool,
     time_limit: Duration,
     max_payload: usize,
+    keeps_letters: bool,
 }
 
 /// Of headers it tells the names only: a value may be a secret.
@@ -79,6 +79,7 @@ impl fmt::Debug for CloudTasksBuilder {
             .field("anonymous", &self.anonymous)
             .field("time_limit", &self.time_limit)
             .field("max_payload", &self.max_payload)
+            .field("keeps_letters", &self.keeps_letters)
             .finish()
     }
 }
@@ -107,6 +108,7 @@ impl CloudTasksBuilder {
             anonymous: false,
             time_limit: Duration::from_secs(10),
             max_payload: 100_000,
+            keeps_letters: false,
         }
     }
 
@@ -205,6 +207,22 @@ impl CloudTasksBuilder {
         self
     }
 
+    /// Keeps dead letters at Google, each queue's in a paused queue `NAME-dead` beside it: a container has no disk that
+    /// outlives it. Give the push service this client, or another one with this setting:
+    /// `.dead_letters(&tasks)`. They are listed, replayed and deleted by the client's calls.
+    ///
+    /// - [`put_queue`](crate::Client::put_queue) makes the queue of dead letters too, and pauses it; or `gcloud tasks queues
+    ///   create NAME-dead --max-attempts=-1` and `gcloud tasks queues pause NAME-dead` do. A push service whose queues of
+    ///   dead letters are missing is not built. Names of queues have 95 characters at most then, and do not end in `-dead`.
+    /// - **Google keeps a dead letter for 31 days at most**, and then forgets it without a word: look at them before.
+    /// - A push service answers 404 to a dead letter and runs nothing, so a queue of theirs that is resumed does no harm.
+    /// - [`replay`](crate::Client::replay) stores a new task, under a name that follows from the letter's, and then deletes
+    ///   the letter. A task that was named has no name then.
+    pub fn dead_letter_queues(mut self) -> Self {
+        self.keeps_letters = true;
+        self
+    }
+
     /// The backend. Nothing is asked of Google yet.
     ///
     /// # Errors
@@ -229,7 +247,9 @@ impl CloudTasksBuilder {
             headers: self.headers,
             time_limit: self.time_limit,
             max_payload: self.max_payload,
-            retries: Mutex::new(HashMap::new()),
+            keeps_letters: self.keeps_letters,
+            retries: Mutex::default(),
+            letters: Mutex::default(),
         };
         Ok(CloudTasks { shared: Arc::new(shared), runtime })
     }

@@ -78,7 +78,7 @@ impl Shared {
         }
     }
 
-    fn asked_to_create<'a>(&'a self, task: &'a NewTask) -> Asked<'a> {
+    pub(super) fn asked_to_create<'a>(&'a self, task: &'a NewTask) -> Asked<'a> {
         Asked {
             place: &self.place,
             queue: Some(&task.spec.queue),

@@ -2,8 +2,10 @@
 
 mod builder;
 mod call;
+mod copy;
 mod enqueue;
 mod error;
+mod letter;
 mod limits;
 mod name;
 mod queue;
@@ -26,8 +28,8 @@ use self::runtime::Runtime;
 use self::shared::Shared;
 use self::target::Target;
 use super::{
-    Answer, Backend, Bury, Capabilities, DeleteQueue, Enqueue, List, Purged, QueueRecord, RouteStats, TaskRecord,
-    Touch, sealed,
+    Answer, Backend, Bury, Capabilities, CopyTask, DeadLetterCheck, DeleteQueue, Enqueue, List, Purged, QueueRecord,
+    RouteStats, TaskRecord, Touch, sealed,
 };
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
@@ -59,11 +61,15 @@ use crate::time::{Now, Timestamp};
 ///   dead letter have the id of the one call that made it. Names stay
 ///   blocked for up to 24 hours after a task's end (9 days in queues made by `queue.yaml`), whatever the client's
 ///   retention says.
+/// - *A copy* continues a task whose handler chose the time of the next attempt: see
+#[cfg_attr(feature = "push", doc = "  [`push`](crate::push#a-time-that-the-handler-chose).")]
+#[cfg_attr(not(feature = "push"), doc = "  the module `push`.")]
 /// - *Looking at tasks is slow*, and billed: `list` and `stats` read every stored task, and so do `get`, `delete` and
-///   `run_now` of a named one. Tasks of other programs in the same queues are not shown, but purged with the rest.
+///   `run_now` of one that was named, copied, or is over. Tasks of other programs in the same queues are not shown, but purged with the rest.
 /// - *Deleting a queue* deletes all that Google keeps in it: tasks that a newer version of this crate stored, and tasks of
 ///   other programs, too.
-/// - A task lives for at most 31 days.
+/// - A task lives for at most 31 days; so does a dead letter, where [queues](CloudTasksBuilder::dead_letter_queues) keep
+///   these.
 ///
 /// There is nothing to lease from, so that no worker can be made of it:
 ///
@@ -112,7 +118,7 @@ impl Backend for CloudTasks {
             pull: false,
             targets: matches!(self.shared.target, Target::AppEngine(_)),
             headers: true,
-            dead_letters: false,
+            dead_letters: self.shared.keeps_letters,
             retention: false,
             ..Capabilities::new(NAME)
         }
@@ -147,12 +153,26 @@ impl Backend for CloudTasks {
         self.run(|shared| async move { shared.run_now(request.id).await })
     }
 
-    fn replay(&self, _request: Touch) -> Answer<'_, ()> {
-        unsupported("dead letters: replay them where the push service stores them")
+    fn replay(&self, request: Touch) -> Answer<'_, ()> {
+        if !self.shared.keeps_letters {
+            return unsupported("dead letters: replay them where the push service stores them");
+        }
+        let now = moment(request.now);
+        self.run(|shared| async move { shared.replay(request.id, now).await })
     }
 
-    fn bury(&self, _request: Bury) -> Answer<'_, ()> {
-        unsupported("dead letters: give the push service a backend that stores them")
+    fn bury(&self, request: Bury) -> Answer<'_, ()> {
+        let now = moment(request.now);
+        self.run(|shared| async move { shared.bury(request, now).await })
+    }
+
+    fn check_dead_letters(&self, queues: Vec<QueueName>) -> Answer<'_, DeadLetterCheck> {
+        self.run(|shared| async move { shared.check_letters(queues).await })
+    }
+
+    fn copy(&self, request: CopyTask) -> Answer<'_, ()> {
+        let now = moment(request.now);
+        self.run(|shared| async move { shared.copy(request, now).await })
     }
 
     fn put_queue(&self, queue: QueueName, config: QueueConfig) -> Answer<'_, ()> {

@@ -13,6 +13,9 @@ const MADE_BY_CLIENT: usize = 7;
 /// Where ids of named tasks are derived from; any constant would do, but it must never change.
 const NAMES: Uuid = Uuid::from_u128(0x6f0c_3a41_9d52_4f7e_8b1a_d2c4_55e0_7713);
 
+/// What the name of a queue of dead letters ends with.
+const SUFFIX: &str = "-dead";
+
 /// A project and a region of it.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Place {
@@ -47,11 +50,36 @@ pub(super) fn last_part(resource: &str) -> &str {
     resource.rsplit_once('/').map_or(resource, |(_, last)| last)
 }
 
+/// The queue that has the dead letters of `queue`, or why there is none.
+pub(super) fn queue_of_letters(queue: &QueueName) -> Result<QueueName, String> {
+    if queue.as_str().ends_with(SUFFIX) {
+        return Err(format!("the queue `{queue}` is called as queues of dead letters are: give it another name"));
+    }
+    QueueName::new(format!("{queue}{SUFFIX}")).map_err(|_| {
+        let (length, most) = (queue.as_str().len(), 100 - SUFFIX.len());
+        format!(
+            "the name of the queue `{queue}` has {length} characters, so `{queue}{SUFFIX}` is too long for the queue of \
+             its dead letters: use {most} at most"
+        )
+    })
+}
+
+/// The queue whose dead letters are in `queue`, if it is one for these.
+pub(super) fn queue_of_tasks(queue: &QueueName) -> Option<QueueName> {
+    QueueName::new(queue.as_str().strip_suffix(SUFFIX)?).ok()
+}
+
 /// What a task without a name is called: its id backwards. Ids begin with the time and end at random, and names that
 /// begin alike would all meet at one place of Google's storage.
 pub(super) fn of_unnamed(id: TaskId) -> String {
     let (front, back) = Uuid::from_u128(Uuid::from_bytes(*id.as_bytes()).to_u128_le()).as_u64_pair();
     format!("{front:016x}-{back:016x}")
+}
+
+/// What a copy of an unnamed task is called: as the task, with the copy's number. The number 0 is the task itself.
+pub(super) fn of_copy(id: TaskId, number: u32) -> String {
+    let task = of_unnamed(id);
+    if number == 0 { task } else { format!("{task}-{number}") }
 }
 
 /// The id of the task that is called `name` in `queue`.
@@ -70,12 +98,13 @@ pub(super) fn is_unnamed(id: TaskId) -> bool {
 }
 
 fn unnamed(name: &str) -> Option<TaskId> {
-    let (front, back) = name.split_once('-')?;
-    let number = |text: &str| u64::from_str_radix(text, 16).ok();
-    let backwards = Uuid::from_u64_pair(number(front)?, number(back)?);
+    let mut parts = name.splitn(3, '-');
+    let mut half = || u64::from_str_radix(parts.next()?, 16).ok();
+    let backwards = Uuid::from_u64_pair(half()?, half()?);
+    let number = parts.next().map_or(Ok(0), str::parse).ok()?;
     let id = TaskId::from_bytes(*Uuid::from_u128_le(backwards.as_u128()).as_bytes());
     // Only what is written as we write it: a caller's name may look much like it.
-    (is_unnamed(id) && of_unnamed(id) == name).then_some(id)
+    (is_unnamed(id) && of_copy(id, number) == name).then_some(id)
 }
 
 fn of_named(queue: &QueueName, name: &str) -> TaskId {
@@ -103,6 +132,21 @@ mod tests {
     }
 
     #[test]
+    fn the_name_of_a_copy_gives_the_id_of_its_task_back() {
+        let id = TaskId::generate();
+        for number in [1, 2, 17, u32::MAX] {
+            let name = of_copy(id, number);
+            assert!(name.starts_with(&of_unnamed(id)) && TaskName::new(name.clone()).is_ok(), "{name}");
+            assert_eq!(id_of(&QueueName::DEFAULT, &name), id);
+        }
+        assert_eq!(of_copy(id, 0), of_unnamed(id));
+        for other in ["-0", "-01", "-+1", "-1-1", "-", "-a", "-4294967296"] {
+            let name = format!("{}{other}", of_unnamed(id));
+            assert!(!is_unnamed(id_of(&QueueName::DEFAULT, &name)), "{name} is a caller's");
+        }
+    }
+
+    #[test]
     fn the_id_of_a_named_task_follows_from_queue_and_name() {
         let (name, other) = (TaskName::new("welcome-1").unwrap(), QueueName::new("emails").unwrap());
         let id = id_for(&QueueName::DEFAULT, &name);
@@ -111,6 +155,19 @@ mod tests {
         assert!(!is_unnamed(id));
         // Waiting tasks and tombstones are known by it.
         assert_eq!(id.to_string(), "d04c1fdb-e9f6-5b63-987a-65626665d5c6");
+    }
+
+    #[test]
+    fn a_queue_of_letters_is_named_after_the_queue_of_its_tasks() {
+        let queue = |name: &str| QueueName::new(name).unwrap();
+        let letters = queue_of_letters(&queue("emails")).unwrap();
+        assert_eq!((letters.as_str(), queue_of_tasks(&letters)), ("emails-dead", Some(queue("emails"))));
+        assert_eq!(queue_of_tasks(&queue("emails")), None);
+        let longest = "q".repeat(95);
+        assert!(queue_of_letters(&queue(&longest)).is_ok());
+        let problem = queue_of_letters(&queue(&format!("{longest}q"))).unwrap_err();
+        assert!(problem.contains("96 characters") && problem.contains("95 at most"), "{problem}");
+        assert!(queue_of_letters(&letters).unwrap_err().contains("another name"));
     }
 
     proptest! {

@@ -8,7 +8,7 @@ use google_cloud_wkt::FieldMask;
 
 use super::call::{call, is_missing};
 use super::error::{Asked, refused};
-use super::name::last_part;
+use super::name::{last_part, queue_of_letters, queue_of_tasks};
 use super::shared::Shared;
 use super::token::Tokens;
 use crate::backend::{DeleteQueue, Purged, QueueRecord};
@@ -17,6 +17,9 @@ use crate::queue::{QueueConfig, QueueName, RetryConfig};
 
 /// How many queues one page has: a server that is not given a size may answer with few.
 const PAGE: i32 = 1000;
+
+/// How often a dead letter is sent to the push service if its queue is not paused.
+const REFUSED_EVERY: Duration = Duration::from_secs(60 * 60);
 
 /// How Google writes "without limit".
 const UNLIMITED: i32 = -1;
@@ -34,12 +37,26 @@ const RETRY_FIELDS: [&str; 5] = [
 impl Shared {
     /// Creates a queue, or changes how its tasks are retried; every other setting of it stays.
     pub(super) async fn put_queue(&self, queue: &QueueName, config: &QueueConfig) -> Result<(), Error> {
+        if self.keeps_letters && queue_of_tasks(queue).is_none() {
+            self.put_queue_of_letters(queue).await?;
+        }
         let Some(retries) = config.own_retry() else {
             // Its pauses stay as they are; it is ours to give tasks up.
             return self.upsert(queue, config.retry(), &RETRY_FIELDS[..2]).await;
         };
         self.upsert(queue, retries, &RETRY_FIELDS).await?;
         self.remember(queue.clone(), retries.clone());
+        Ok(())
+    }
+
+    /// Makes the queue for the dead letters of `queue`, and pauses it.
+    async fn put_queue_of_letters(&self, queue: &QueueName) -> Result<(), Error> {
+        let letters = queue_of_letters(queue).map_err(|problem| Error::Misconfigured { problems: vec![problem] })?;
+        // If somebody resumes it, each letter is refused once an hour.
+        let retries = RetryConfig::new().with_max_backoff(REFUSED_EVERY).with_min_backoff(REFUSED_EVERY);
+        self.upsert(&letters, &retries, &RETRY_FIELDS).await?;
+        self.set_paused(&letters, true).await?;
+        self.remember_letters(letters);
         Ok(())
     }
 
@@ -79,20 +96,32 @@ impl Shared {
     /// deleted already: an attempt of ours may have done it, whose answer was lost.
     pub(super) async fn delete_queue(&self, request: &DeleteQueue) -> Result<Purged, Error> {
         let DeleteQueue { queue, with_tasks, .. } = request;
+        let letters = queue_of_letters(queue).ok().filter(|_| self.keeps_letters);
         let tasks = self.count(queue).await?;
-        if tasks > 0 && !with_tasks {
-            return Err(Error::QueueInUse { queue: queue.to_string(), tasks, dead_letters: 0 });
+        let dead_letters = match &letters {
+            Some(letters) => self.count(letters).await?,
+            None => 0,
+        };
+        if tasks + dead_letters > 0 && !with_tasks {
+            return Err(Error::QueueInUse { queue: queue.to_string(), tasks, dead_letters });
         }
+        self.delete_whole(queue).await?;
+        self.forget(queue);
+        if let Some(letters) = letters {
+            self.delete_whole(&letters).await?;
+            self.forget_letters(&letters);
+        }
+        Ok(Purged::new(tasks + dead_letters, 0))
+    }
+
+    async fn delete_whole(&self, queue: &QueueName) -> Result<(), Error> {
         let name = self.place.queue(queue);
         let called = call(self.time_limit, || self.google.delete_queue().set_name(&name).send()).await;
         match called.answer {
             Err(failure) if !is_missing(&failure) => {
                 Err(refused(self.asked_of(queue, "cloudtasks.queues.delete"), failure))
             }
-            _ => {
-                self.forget(queue);
-                Ok(Purged::new(tasks, 0))
-            }
+            _ => Ok(()),
         }
     }
 

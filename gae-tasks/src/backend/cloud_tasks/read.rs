@@ -8,9 +8,9 @@ use google_cloud_tasks_v2::model::task::View;
 
 use super::call::{Failure, call, is_missing};
 use super::error::{Asked, refused};
-use super::name::{id_of, is_unnamed, last_part, of_unnamed};
+use super::name::{id_of, is_unnamed, last_part, of_unnamed, queue_of_letters, queue_of_tasks};
 use super::record::{record, summary};
-use super::request::Mark;
+use super::request::{Mark, is_letter};
 use super::shared::Shared;
 use super::token::Tokens;
 use crate::backend::record::error_text;
@@ -30,16 +30,28 @@ const PAGE: i32 = 1000;
 const PAGE_WITH_BODIES: i32 = 50;
 
 /// Where a stored task is.
-struct Found {
+pub(super) struct Found {
     queue: QueueName,
     /// Its full name.
-    resource: String,
+    pub(super) resource: String,
+    pub(super) is_letter: bool,
+    /// Whether an attempt has begun: only then can there be a copy of it.
+    was_dispatched: bool,
+}
+
+/// The first that is found, of some that are looked for at the same time.
+async fn first_of<F>(found: impl Iterator<Item = F>) -> Result<Option<Found>, Error>
+where
+    F: Future<Output = Result<Option<Found>, Error>>,
+{
+    let found = futures_util::stream::iter(found).buffer_unordered(AT_ONCE).try_filter_map(|found| async { Ok(found) });
+    std::pin::pin!(found).try_next().await
 }
 
 impl Shared {
     pub(super) async fn get(&self, id: TaskId) -> Result<Option<TaskRecord>, Error> {
         match self.locate(id).await? {
-            Some(found) => self.read(found).await,
+            Some(found) => self.read(&found.queue, &found.resource).await,
             None => Ok(None),
         }
     }
@@ -47,15 +59,15 @@ impl Shared {
     /// The task that has this name in this queue: Google knows it by them.
     pub(super) async fn find(&self, queue: QueueName, name: &TaskName) -> Result<Option<TaskRecord>, Error> {
         let resource = self.place.task(&queue, name.as_str());
-        let found = self.read(Found { queue, resource }).await?;
+        let found = self.read(&queue, &resource).await?;
         // What an unnamed task is called at Google is no name.
         Ok(found.filter(|record| record.spec.name.as_ref() == Some(name)))
     }
 
-    async fn read(&self, found: Found) -> Result<Option<TaskRecord>, Error> {
-        let attempt = || self.google.get_task().set_name(&found.resource).set_response_view(View::Full).send();
+    async fn read(&self, queue: &QueueName, resource: &str) -> Result<Option<TaskRecord>, Error> {
+        let attempt = || self.google.get_task().set_name(resource).set_response_view(View::Full).send();
         match call(self.time_limit, attempt).await.answer {
-            Ok(task) => Ok(record(&found.queue, &task)),
+            Ok(task) => Ok(record(queue, &task)),
             Err(failure) if is_missing(&failure) => Ok(None),
             Err(failure) => Err(refused(self.asked_to_read("cloudtasks.tasks.fullView"), failure)),
         }
@@ -95,7 +107,14 @@ impl Shared {
     pub(super) async fn stored(&self, mut ids: Vec<TaskId>) -> Result<Vec<TaskId>, Error> {
         let wanted: HashSet<_> = ids.iter().copied().collect();
         let mut found = HashSet::new();
-        for queue in self.queue_names(None).await? {
+        let mut queues = self.queue_names(None).await?;
+        // A queue's dead letters are read after it, and the queue once more: a letter may be replayed meanwhile.
+        let again: Vec<_> = queues.iter().filter_map(queue_of_tasks).filter(|queue| queues.contains(queue)).collect();
+        queues.extend(again);
+        for queue in queues {
+            if found.len() == wanted.len() {
+                break;
+            }
             let mut pages = self.pages(&queue, View::Basic);
             while let Some(tasks) = pages.next().await? {
                 found.extend(tasks.iter().filter_map(Mark::call_of_task).filter(|id| wanted.contains(id)));
@@ -112,7 +131,13 @@ impl Shared {
             let mut pages = self.pages(&queue, View::Basic);
             while let Some(tasks) = pages.next().await? {
                 for task in tasks.iter().filter_map(summary) {
-                    let stats: &mut Stats = lines.entry((queue.clone(), task.route)).or_default();
+                    let is_dead = task.state == TaskState::Dead;
+                    let of = queue_of_tasks(&queue).filter(|_| is_dead).unwrap_or_else(|| queue.clone());
+                    let stats: &mut Stats = lines.entry((of, task.route)).or_default();
+                    if is_dead {
+                        stats.dead += 1;
+                        continue;
+                    }
                     if task.state == TaskState::Leased {
                         stats.leased += 1;
                         continue;
@@ -135,10 +160,26 @@ impl Shared {
         Ok(count)
     }
 
-    /// Answers whether it was stored.
+    /// Answers whether it was stored. A task that has been delivered may have a copy beside it, whose answer was lost:
+    /// both are deleted.
     pub(super) async fn delete(&self, id: TaskId) -> Result<bool, Error> {
-        let Some(found) = self.locate(id).await? else { return Ok(false) };
-        let called = call(self.time_limit, || self.google.delete_task().set_name(&found.resource).send()).await;
+        let first = self.locate(id).await?;
+        let mut all: Vec<_> = first.iter().map(|found| found.resource.clone()).collect();
+        if first.is_some_and(|found| found.was_dispatched && is_unnamed(id)) {
+            let queues = self.queue_names(None).await?;
+            all.extend(self.locate_all(id, queues).await?.into_iter().map(|found| found.resource));
+            all.sort();
+            all.dedup();
+        }
+        let mut was_stored = false;
+        for resource in all {
+            was_stored |= self.delete_task(resource).await?;
+        }
+        Ok(was_stored)
+    }
+
+    pub(super) async fn delete_task(&self, resource: String) -> Result<bool, Error> {
+        let called = call(self.time_limit, || self.google.delete_task().set_name(&resource).send()).await;
         match called.answer {
             Ok(_) => Ok(true),
             // It was there: an attempt of ours, whose answer was lost, has deleted it.
@@ -150,6 +191,9 @@ impl Shared {
     pub(super) async fn run_now(&self, id: TaskId) -> Result<(), Error> {
         let missing = Error::NoSuchTask { id, problem: error_text::NOT_STORED };
         let Some(found) = self.locate(id).await? else { return Err(missing) };
+        if found.is_letter {
+            return Err(Error::NoSuchTask { id, problem: error_text::DEAD });
+        }
         if found.state(self).await? == Some(TaskState::Leased) {
             return Err(Error::NoSuchTask { id, problem: error_text::RUNNING });
         }
@@ -160,22 +204,36 @@ impl Shared {
         }
     }
 
-    /// Where the task of this id is. An unnamed one is asked for in each queue; the name of a named one cannot be told
-    /// from its id, so that the names of all tasks are read until one fits.
-    async fn locate(&self, id: TaskId) -> Result<Option<Found>, Error> {
+    /// Where the task of this id is. An unnamed one is asked for in each queue. The name of a named one does not follow
+    /// from its id, nor the number of a copy: the names of all tasks are read until one fits.
+    pub(super) async fn locate(&self, id: TaskId) -> Result<Option<Found>, Error> {
         let queues = self.queue_names(None).await?;
-        let found = queues.into_iter().map(|queue| async move {
-            if is_unnamed(id) { self.locate_unnamed(queue, id).await } else { self.locate_named(queue, id).await }
-        });
-        let found =
-            futures_util::stream::iter(found).buffer_unordered(AT_ONCE).try_filter_map(|found| async { Ok(found) });
-        std::pin::pin!(found).try_next().await
+        if is_unnamed(id) {
+            let found = queues.clone().into_iter().map(|queue| self.locate_unnamed(queue, id));
+            if let Some(found) = first_of(found).await? {
+                return Ok(Some(found));
+            }
+        }
+        first_of(queues.into_iter().map(|queue| self.locate_named(queue, id))).await
+    }
+
+    /// All tasks of this id in these queues: one and its copies, and its dead letter.
+    pub(super) async fn locate_all(&self, id: TaskId, queues: Vec<QueueName>) -> Result<Vec<Found>, Error> {
+        let mut all = Vec::new();
+        for queue in queues {
+            let mut pages = self.pages(&queue, View::Basic);
+            while let Some(tasks) = pages.next().await? {
+                let of_id = tasks.into_iter().filter(|task| id_at(&queue, task) == Some(id));
+                all.extend(of_id.map(|task| Found::of(queue.clone(), task)));
+            }
+        }
+        Ok(all)
     }
 
     async fn locate_unnamed(&self, queue: QueueName, id: TaskId) -> Result<Option<Found>, Error> {
         let resource = self.place.task(&queue, &of_unnamed(id));
         match call(self.time_limit, || self.google.get_task().set_name(&resource).send()).await.answer {
-            Ok(_) => Ok(Some(Found { queue, resource })),
+            Ok(task) => Ok(Some(Found { resource, ..Found::of(queue, task) })),
             Err(failure) if is_missing(&failure) => Ok(None),
             Err(failure) => Err(refused(self.asked_to_read("cloudtasks.tasks.get"), failure)),
         }
@@ -184,17 +242,20 @@ impl Shared {
     async fn locate_named(&self, queue: QueueName, id: TaskId) -> Result<Option<Found>, Error> {
         let mut pages = self.pages(&queue, View::Basic);
         while let Some(tasks) = pages.next().await? {
-            if let Some(task) = tasks.into_iter().find(|task| id_of(&queue, last_part(&task.name)) == id) {
-                return Ok(Some(Found { queue, resource: task.name }));
+            if let Some(task) = tasks.into_iter().find(|task| id_at(&queue, task) == Some(id)) {
+                return Ok(Some(Found::of(queue, task)));
             }
         }
         Ok(None)
     }
 
-    /// The queues that are meant: this one, or all.
-    async fn queue_names(&self, only: Option<&QueueName>) -> Result<Vec<QueueName>, Error> {
+    /// The queues that are meant: this one with its dead letters, or all, by name.
+    pub(super) async fn queue_names(&self, only: Option<&QueueName>) -> Result<Vec<QueueName>, Error> {
         match only {
-            Some(queue) => Ok(vec![queue.clone()]),
+            Some(queue) => {
+                let letters = queue_of_letters(queue).ok().filter(|_| self.keeps_letters);
+                Ok(std::iter::once(queue.clone()).chain(letters).collect())
+            }
             None => Ok(self.queues().await?.into_iter().map(|queue| queue.name).collect()),
         }
     }
@@ -203,7 +264,7 @@ impl Shared {
         Pages { shared: self, parent: self.place.queue(queue), view, tokens: Tokens::default() }
     }
 
-    fn asked_to_read(&self, permission: &'static str) -> Asked<'_> {
+    pub(super) fn asked_to_read(&self, permission: &'static str) -> Asked<'_> {
         Asked {
             place: &self.place,
             queue: None,
@@ -222,7 +283,17 @@ impl Shared {
     }
 }
 
+/// The id under which a stored task is shown. A dead letter is named after the call that made its task, and a body that
+/// could not be opened has an id that is in its mark only.
+fn id_at(queue: &QueueName, task: &Task) -> Option<TaskId> {
+    if is_letter(task) { Mark::call_of_task(task) } else { Some(id_of(queue, last_part(&task.name))) }
+}
+
 impl Found {
+    fn of(queue: QueueName, task: Task) -> Self {
+        Self { queue, is_letter: is_letter(&task), was_dispatched: task.dispatch_count > 0, resource: task.name }
+    }
+
     async fn state(&self, shared: &Shared) -> Result<Option<TaskState>, Error> {
         match call(shared.time_limit, || shared.google.get_task().set_name(&self.resource).send()).await.answer {
             Ok(task) => Ok(summary(&task).map(|summary| summary.state)),

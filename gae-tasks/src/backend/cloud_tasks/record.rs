@@ -7,9 +7,10 @@ use google_cloud_tasks_v2::model::Task;
 use google_cloud_tasks_v2::model::task::MessageType;
 
 use super::name::{id_of, last_part};
-use super::request::Mark;
+use super::request::{Mark, is_letter};
 use crate::backend::{TaskError, TaskRecord, TaskState};
 use crate::envelope::Envelope;
+use crate::envelope::letter::Letter;
 use crate::log;
 use crate::queue::QueueName;
 use crate::task::{Route, TaskName, TaskSpec};
@@ -36,6 +37,9 @@ pub(super) fn summary(task: &Task) -> Option<Summary> {
 /// The whole record of a task that came with its body. `None` for one that something else, or a newer version of this
 /// crate, made.
 pub(super) fn record(queue: &QueueName, task: &Task) -> Option<TaskRecord> {
+    if is_letter(task) {
+        return Some(dead(letter_of(task)?, task));
+    }
     let envelope = match Envelope::decode(body(task)?) {
         Ok(envelope) => envelope,
         Err(error) => {
@@ -57,15 +61,43 @@ pub(super) fn record(queue: &QueueName, task: &Task) -> Option<TaskRecord> {
         retry,
         ..envelope.spec
     };
+    let copied = envelope.copied.unwrap_or_default();
     let created = task.create_time.map_or(envelope.first_due, moment);
     Some(TaskRecord {
         state,
         schedule_time: task.schedule_time.map_or(envelope.first_due, moment),
-        first_attempt: task.first_attempt.as_ref().or(task.last_attempt.as_ref()).and_then(dispatch),
-        attempts: dispatched.saturating_sub(running),
-        errors: last_error(task, dispatched).into_iter().collect(),
+        first_attempt: copied
+            .first_attempt
+            .or_else(|| task.first_attempt.as_ref().or(task.last_attempt.as_ref()).and_then(dispatch)),
+        attempts: copied.attempts.saturating_add(dispatched.saturating_sub(running)),
+        errors: last_error(task, copied.attempts.saturating_add(dispatched)).into_iter().collect(),
         ..TaskRecord::new(spec, Some(envelope.payload), created)
     })
+}
+
+/// The dead letter that a task with its body is; `None` if it cannot be read.
+pub(super) fn letter_of(task: &Task) -> Option<Letter> {
+    match Letter::decode(body(task)?) {
+        Ok(letter) => Some(letter),
+        Err(error) => {
+            log::say(|| tracing::debug!(task = task.name, %error, "a dead letter cannot be shown"));
+            None
+        }
+    }
+}
+
+fn dead(letter: Letter, task: &Task) -> TaskRecord {
+    let Letter { envelope, attempts, first_attempt, died, error } = letter;
+    let Envelope { spec, first_due, payload, .. } = envelope;
+    TaskRecord {
+        state: TaskState::Dead,
+        schedule_time: first_due,
+        first_attempt,
+        attempts,
+        errors: vec![TaskError::new(attempts, died, error)],
+        died: Some(died),
+        ..TaskRecord::new(spec, Some(payload), task.create_time.map_or(died, moment))
+    }
 }
 
 fn body(task: &Task) -> Option<&[u8]> {
@@ -78,6 +110,9 @@ fn body(task: &Task) -> Option<&[u8]> {
 
 /// A task is with a handler from its dispatch to the answer.
 fn state(task: &Task) -> TaskState {
+    if is_letter(task) {
+        return TaskState::Dead;
+    }
     match &task.last_attempt {
         Some(last) if last.dispatch_time.is_some() && last.response_time.is_none() => TaskState::Leased,
         _ => TaskState::Scheduled,

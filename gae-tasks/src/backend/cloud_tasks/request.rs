@@ -7,19 +7,24 @@ use google_cloud_tasks_v2::model::task::MessageType;
 use google_cloud_tasks_v2::model::{CreateTaskRequest, Task};
 
 use super::limits::NAME;
-use super::name::{id_for, of_unnamed};
+use super::name::{id_for, of_copy, of_unnamed};
 use super::queue::{duration, unlimited};
 use super::shared::Shared;
 use super::target::Parts;
 use crate::attributes::Attributes;
 use crate::backend::NewTask;
-use crate::envelope::Envelope;
+use crate::envelope::letter::Letter;
+use crate::envelope::{Copied, Envelope};
 use crate::error::Error;
+use crate::queue::{QueueName, RetryConfig};
 use crate::task::{Kind, Shape, TaskId};
 use crate::time::Timestamp;
 
 /// The header that tells of a stored task, without its body, what it is and which call made it.
 const MARK: &str = "X-Deferred-Task";
+
+/// The header that says of a stored task, without its body, that it is a dead letter.
+const LETTER: &str = "X-Deferred-Letter";
 
 /// A task on its way to Google.
 #[derive(Debug, Clone)]
@@ -28,6 +33,16 @@ pub(super) struct Draft {
     pub(super) id: TaskId,
     pub(super) mark: Mark,
     pub(super) request: CreateTaskRequest,
+}
+
+/// What distinguishes a copy from the task that was deferred.
+struct Called<'a> {
+    id: TaskId,
+    /// Its name at Google.
+    name: String,
+    /// In place of the queue's.
+    own_retry: Option<&'a RetryConfig>,
+    copied: Option<Copied>,
 }
 
 /// What a stored task's header tells of it.
@@ -43,18 +58,58 @@ impl Draft {
     /// # Errors
     /// The task asks for what this backend, or this version of it, cannot do.
     pub(super) fn of(shared: &Shared, task: &NewTask, now: Timestamp) -> Result<Self, Error> {
-        let attributes = Attributes::decode(task.spec.attributes.as_deref());
-        let attributes = attributes
-            .ok_or(Error::Unsupported { backend: NAME, what: "attributes that a newer version of gae-tasks wrote" })?;
         let (id, name) = match &task.spec.name {
             Some(name) => (id_for(&task.spec.queue, name), name.to_string()),
             None => (task.spec.id, of_unnamed(task.spec.id)),
         };
+        let own_retry = task.spec.retry.as_ref();
+        Self::called(shared, Called { id, name, own_retry, copied: None }, task, now)
+    }
+
+    /// As [`of`](Self::of), of a copy: its retry settings come from an envelope, where the queue's stand too.
+    ///
+    /// # Errors
+    /// As `of`.
+    pub(super) fn of_copy(shared: &Shared, task: &NewTask, copied: Copied, now: Timestamp) -> Result<Self, Error> {
+        let (id, queues) = (task.spec.id, shared.retries_of(&task.spec.queue));
+        let own_retry = task.spec.retry.as_ref().filter(|retry| queues.as_ref() != Some(*retry));
+        Self::called(
+            shared,
+            Called { id, name: of_copy(id, copied.number), own_retry, copied: Some(copied) },
+            task,
+            now,
+        )
+    }
+
+    /// A dead letter, as a task of `queue`. It would be sent where its task was, and is refused there.
+    ///
+    /// # Errors
+    /// None that a task without a target of its own could meet.
+    pub(super) fn of_letter(shared: &Shared, queue: &QueueName, letter: &Letter) -> Result<Self, Error> {
+        let spec = &letter.envelope.spec;
+        let mark = Mark { call: spec.id, shape: spec.shape, kind: spec.kind.clone() };
+        // The attributes may be those of a newer version: nothing is read from them.
+        let mut headers = headers(shared, &Attributes::default(), &mark);
+        headers.insert(LETTER.to_owned(), "1".to_owned());
+        let path = format!("{}/{}", shared.prefix, spec.kind);
+        let parts = Parts { path, headers, body: Bytes::from(letter.encode()) };
+        let name = of_copy(spec.id, letter.number());
+        let stored =
+            Task::new().set_name(shared.place.task(queue, &name)).set_message_type(shared.target.request(parts, None)?);
+        let request = CreateTaskRequest::new().set_parent(shared.place.queue(queue)).set_task(stored);
+        Ok(Self { id: spec.id, mark, request })
+    }
+
+    fn called(shared: &Shared, called: Called<'_>, task: &NewTask, now: Timestamp) -> Result<Self, Error> {
+        let Called { id, name, own_retry, copied } = called;
+        let attributes = Attributes::decode(task.spec.attributes.as_deref());
+        let attributes = attributes
+            .ok_or(Error::Unsupported { backend: NAME, what: "attributes that a newer version of gae-tasks wrote" })?;
         let mark = Mark { call: task.spec.id, shape: task.spec.shape, kind: task.spec.kind.clone() };
         let parts = Parts {
             path: format!("{}/{}", shared.prefix, task.spec.kind),
             headers: headers(shared, &attributes, &mark),
-            body: Bytes::from(envelope(shared, task, now).encode()),
+            body: Bytes::from(Envelope { copied, ..envelope(shared, task, now) }.encode()),
         };
         let stored = Task::new()
             .set_name(shared.place.task(&task.spec.queue, &name))
@@ -64,7 +119,7 @@ impl Draft {
                 // The handler keeps the exact one, which is in the envelope.
                 duration(deadline.clamp(least, most))
             }))
-            .set_or_clear_retry_config(task.spec.retry.as_ref().map(unlimited))
+            .set_or_clear_retry_config(own_retry.map(unlimited))
             .set_message_type(shared.target.request(parts, attributes.target)?);
         let request = CreateTaskRequest::new().set_parent(shared.place.queue(&task.spec.queue)).set_task(stored);
         Ok(Self { id, mark, request })
@@ -129,6 +184,11 @@ impl Mark {
     }
 }
 
+/// Whether a stored task is a dead letter.
+pub(super) fn is_letter(task: &Task) -> bool {
+    headers_of(task).is_some_and(|headers| headers.keys().any(|name| name.eq_ignore_ascii_case(LETTER)))
+}
+
 fn headers_of(task: &Task) -> Option<&HashMap<String, String>> {
     match task.message_type.as_ref()? {
         MessageType::AppEngineHttpRequest(request) => Some(&request.headers),
@@ -140,7 +200,6 @@ fn headers_of(task: &Task) -> Option<&HashMap<String, String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::queue::QueueName;
     use crate::task::TaskSpec;
 
     #[test]
@@ -170,6 +229,24 @@ mod tests {
 
     fn http() -> super::super::CloudTasksBuilder {
         super::super::CloudTasks::builder("shop", "europe-west1").http("https://w.run.app")
+    }
+
+    /// Whose headers and target cannot be read, but need not be.
+    #[tokio::test]
+    async fn a_task_with_attributes_of_a_newer_version_can_be_a_dead_letter() {
+        let backend = http().endpoint("http://127.0.0.1:9").anonymous().build().await.unwrap();
+        let (id, kind) = (TaskId::from_bytes([7; 16]), Kind::from_static("shop.emails/send"));
+        let attributes = Some(vec![9, 1]);
+        let spec = TaskSpec { attributes, ..TaskSpec::new(id, kind, Shape::from_bits(1), QueueName::DEFAULT) };
+        let now = Timestamp::from_micros(1);
+        assert!(Draft::of(&backend.shared, &NewTask::new(spec.clone(), Vec::new()), now).is_err());
+        let envelope = Envelope { spec, named: false, first_due: now, copied: None, payload: Vec::new() };
+        let letter = Letter { envelope, attempts: 0, first_attempt: None, died: now, error: String::new() };
+        let queue = QueueName::new("default-dead").unwrap();
+        let task = Draft::of_letter(&backend.shared, &queue, &letter).unwrap().request.task.unwrap();
+        assert!(is_letter(&task));
+        let Some(MessageType::HttpRequest(request)) = task.message_type else { panic!("{task:?}") };
+        assert_eq!(Letter::decode(&request.body), Ok(letter));
     }
 
     #[tokio::test]

@@ -1,6 +1,6 @@
 //! What the calls of one backend share.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,14 +19,31 @@ pub(super) struct Shared {
     pub(super) headers: Vec<(String, String)>,
     pub(super) time_limit: Duration,
     pub(super) max_payload: usize,
+    /// Whether dead letters are kept in queues of their own.
+    pub(super) keeps_letters: bool,
     /// Of the queues that this process has configured.
     pub(super) retries: Mutex<HashMap<QueueName, RetryConfig>>,
+    /// The queues of dead letters that this process has made.
+    pub(super) letters: Mutex<HashSet<QueueName>>,
 }
 
 impl Shared {
     /// The retry settings that this process has given to a queue.
     pub(super) fn retries_of(&self, queue: &QueueName) -> Option<RetryConfig> {
         self.retries.lock().unwrap_or_else(PoisonError::into_inner).get(queue).cloned()
+    }
+
+    /// Whether this process has made this queue of dead letters.
+    pub(super) fn has_made(&self, letters: &QueueName) -> bool {
+        self.letters.lock().unwrap_or_else(PoisonError::into_inner).contains(letters)
+    }
+
+    pub(super) fn remember_letters(&self, letters: QueueName) {
+        self.letters.lock().unwrap_or_else(PoisonError::into_inner).insert(letters);
+    }
+
+    pub(super) fn forget_letters(&self, letters: &QueueName) {
+        self.letters.lock().unwrap_or_else(PoisonError::into_inner).remove(letters);
     }
 
     pub(super) fn forget(&self, queue: &QueueName) {

@@ -22,6 +22,7 @@ impl CloudTasks {
     /// | `endpoint` | [where Cloud Tasks is](CloudTasksBuilder::endpoint), e.g. `http://127.0.0.1:8123` |
     /// | `credentials` | `anonymous`: [none](CloudTasksBuilder::anonymous), for local servers |
     /// | `time_limit` | [of a call](CloudTasksBuilder::time_limit); `10s` |
+    /// | `dead_letters` | `queues`: kept in [queues of their own](CloudTasksBuilder::dead_letter_queues), `NAME-dead` |
     /// | `max_payload` | [bytes](CloudTasksBuilder::max_payload); `100000` |
     ///
     /// Characters of a value that mean something in a URL (`&`, `+`, `%`, `#`) are written as `%XX`.
@@ -59,6 +60,10 @@ const PARAMETERS: &[(&str, Apply)] = &[
         _ => Err("names no credentials: leave it out for the default ones, or use `anonymous`".to_owned()),
     }),
     ("time_limit", |builder, value| Ok(builder.time_limit(duration(value)?))),
+    ("dead_letters", |builder, value| match value {
+        "queues" => Ok(builder.dead_letter_queues()),
+        _ => Err("names no place for dead letters: leave it out, or use `queues`".to_owned()),
+    }),
     ("max_payload", |builder, value| {
         let bytes = value.parse().map_err(|_| "is no number of bytes".to_owned())?;
         Ok(builder.max_payload(bytes))
@@ -120,7 +125,7 @@ mod tests {
         let builder = parse("//shop/europe-west1?url=https%3A%2F%2Fw.run.app&time_limit=2s&max_payload=5").unwrap();
         let text = format!("{builder:?}");
         assert!(text.contains("https://w.run.app") && text.contains("2s") && text.contains("max_payload: 5"), "{text}");
-        for query in ["time_limit=soon", "max_payload=big", "credentials=mine", "target=moon"] {
+        for query in ["time_limit=soon", "max_payload=big", "credentials=mine", "target=moon", "dead_letters=here"] {
             assert!(problem(&format!("//shop/europe-west1?{query}")).contains(query.split_once('=').unwrap().0));
         }
     }

@@ -6,6 +6,7 @@ mod call;
 mod connection;
 mod delete_queue;
 mod desk;
+mod disk;
 mod enqueue;
 mod error;
 mod fresh;
@@ -57,8 +58,8 @@ use self::store::moment;
 use self::writer::Writer;
 use super::lifecycle::Holder;
 use super::{
-    Answer, Backend, Bury, Capabilities, DeleteQueue, Enqueue, Extend, Lease, Leased, List, Pull, Purged, QueueRecord,
-    RouteStats, Settle, Settled, Sweep, Swept, TaskRecord, Touch, sealed,
+    Answer, Backend, Bury, Capabilities, DeadLetterCheck, DeleteQueue, Enqueue, Extend, Lease, Leased, List, Pull,
+    Purged, QueueRecord, RouteStats, Settle, Settled, Sweep, Swept, TaskRecord, Touch, sealed,
 };
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
@@ -198,6 +199,11 @@ impl Backend for Sqlite {
 
     fn bury(&self, request: Bury) -> Answer<'_, ()> {
         self.write(request)
+    }
+
+    fn check_dead_letters(&self, _queues: Vec<QueueName>) -> Answer<'_, DeadLetterCheck> {
+        let warnings = disk::warning(self.writer.opened().file().path()).into_iter().collect();
+        Box::pin(std::future::ready(Ok(DeadLetterCheck { warnings, ..DeadLetterCheck::default() })))
     }
 
     fn put_queue(&self, queue: QueueName, config: QueueConfig) -> Answer<'_, ()> {

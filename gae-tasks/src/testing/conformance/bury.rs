@@ -3,7 +3,10 @@
 use super::stage::{
     DEAD_LETTERS, Stage, TOMBSTONES, at, ids, just_before, name, permanent, queue, retry, secs, stored,
 };
-use crate::backend::{Bury, ForgottenTask, MAX_ERROR_BYTES, NewTask, Standing, TaskFilter, TaskState, Verdict};
+use crate::backend::{
+    Bury, CopyTask, ForgottenTask, MAX_ERROR_BYTES, NewTask, Standing, TaskFilter, TaskState, Verdict,
+};
+use crate::error::Error;
 use crate::queue::{QueueConfig, RetryConfig};
 use crate::task::{Deferred, TaskId};
 use crate::time::{Now, Schedule, Timestamp};
@@ -49,6 +52,14 @@ pub(super) async fn a_buried_task_is_a_dead_letter_with_all_its_data(on: Stage) 
     assert_eq!(record.errors.len(), 1);
     let error = &record.errors[0];
     assert_eq!((error.attempt, error.at, error.message.as_str()), (3, at(5), "it failed elsewhere"));
+}
+
+pub(super) async fn workers_settle_with_a_time_so_no_task_is_copied(on: Stage) {
+    let task = on.task();
+    let id = task.spec.id;
+    let refused = on.backend.copy(CopyTask::new(Now::At(at(0)), task, 1)).await;
+    assert!(matches!(refused, Err(Error::Unsupported { .. })), "{refused:?}");
+    assert!(on.backend.get(id).await.expect("get answers").is_none());
 }
 
 pub(super) async fn a_task_that_never_began_can_be_buried(on: Stage) {

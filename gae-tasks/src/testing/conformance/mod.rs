@@ -291,6 +291,7 @@ macro_rules! conformance {
                 a_sweep_tells_the_attributes_of_what_it_forgets
                 a_long_error_of_a_buried_task_is_cut
                 burying_makes_a_queue_and_leaves_a_known_one_as_it_is
+                workers_settle_with_a_time_so_no_task_is_copied
             ]
             reading [
                 a_task_that_never_was_is_not_found

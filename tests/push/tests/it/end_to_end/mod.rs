@@ -4,5 +4,8 @@
 mod app_engine;
 mod dead_letters;
 mod google;
+mod letter_store;
+mod letters;
 mod payloads;
+mod postponed;
 mod shop;

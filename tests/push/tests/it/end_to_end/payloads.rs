@@ -11,26 +11,26 @@ use tempfile::TempDir;
 
 use super::shop::{PLACE, Plan, Shop, flaky, refuse, write};
 
-const LARGE: usize = 3 << 20;
+pub(super) const LARGE: usize = 3 << 20;
 
-fn with_a_folder(folder: &TempDir) -> Plan {
+pub(super) fn with_a_folder(folder: &TempDir) -> Plan {
     let url = format!("file://{}", folder.path().display());
     let client = move |client: ClientBuilder| client.payload_store(ObjectPayloads::open(&url).unwrap());
     Plan { client: Box::new(client), ..Plan::http() }
 }
 
-fn files(folder: &TempDir) -> usize {
+pub(super) fn files(folder: &TempDir) -> usize {
     std::fs::read_dir(folder).unwrap().count()
 }
 
 /// The files that say that a task is done.
-fn markers(folder: &TempDir) -> usize {
+pub(super) fn markers(folder: &TempDir) -> usize {
     let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
     files.filter(|file| std::fs::read(file).unwrap().starts_with(b"gae-tasks: done: ")).count()
 }
 
 /// Stores a task as it is in the queue.
-async fn create(shop: &Shop, task: serde_json::Value) {
+pub(super) async fn create(shop: &Shop, task: serde_json::Value) {
     let url = format!("{}/v2/{PLACE}/queues/emails/tasks", shop.queue.url());
     let body = serde_json::json!({ "task": task }).to_string();
     let created = reqwest::Client::new().post(url).header("content-type", "application/json").body(body).send().await;

@@ -10,11 +10,11 @@ use axum::response::Response;
 use gae_tasks::backend::cloud_tasks::{CloudTasks, CloudTasksBuilder};
 use gae_tasks::backend::memory::Memory;
 use gae_tasks::push::verify::AppEngine;
-use gae_tasks::push::{PushService, is_from_task_queue};
+use gae_tasks::push::{LetterStore, PushService, is_from_task_queue};
 use gae_tasks::testing::Faulty;
 use gae_tasks::{
     Client, ClientBuilder, PermanentTaskFailure, PushServiceBuilder, QueueConfig, Registry, RetryConfig, TaskContext,
-    TaskFilter, TaskRecord, deferred,
+    TaskFailure, TaskFilter, TaskRecord, TaskState, deferred,
 };
 use gae_tasks_tests_push::issuer::{ACCOUNT, AUDIENCE, Key, Published, claims, oidc};
 use gae_tasks_tests_push::server::{Delivery, Server, ServerBuilder};
@@ -62,6 +62,20 @@ pub(crate) async fn flaky(
     Ok(())
 }
 
+/// Works from the given attempt on; before, it chooses to be tried again after so many seconds.
+#[deferred(name = "shop/later", queue = "emails")]
+pub(crate) async fn later(
+    seconds: u64,
+    works_at: u32,
+    text: String,
+    #[state] book: &Book,
+    #[context] cx: &TaskContext,
+) -> Result<(), TaskFailure> {
+    note(book, &text, cx);
+    let pause = TaskFailure::retry_after(Duration::from_secs(seconds)).because("busy");
+    if cx.attempt() >= works_at { Ok(()) } else { Err(pause) }
+}
+
 /// Fails for good.
 #[deferred(name = "shop/refuse", queue = "emails")]
 pub(crate) async fn refuse(text: String, #[state] book: &Book, #[context] cx: &TaskContext) -> anyhow::Result<()> {
@@ -79,7 +93,7 @@ pub(crate) async fn fan_out(count: u32) -> Result<(), gae_tasks::Error> {
 }
 
 fn program(book: &Book) -> ClientBuilder {
-    let tasks = Registry::new().with::<write>().with::<flaky>().with::<refuse>().with::<fan_out>();
+    let tasks = Registry::new().with::<write>().with::<flaky>().with::<refuse>().with::<fan_out>().with::<later>();
     Client::builder().registry(tasks).state(Arc::clone(book))
 }
 
@@ -112,6 +126,10 @@ pub(crate) struct Plan {
     pub(crate) service: fn(PushServiceBuilder) -> PushServiceBuilder,
     /// Where dead letters are kept.
     pub(crate) storage: Faulty<Memory>,
+    /// Or in queues of their own, at Google.
+    pub(crate) letters_at_google: bool,
+    /// Or in a payload store.
+    pub(crate) letters: Option<LetterStore>,
 }
 
 impl Plan {
@@ -128,6 +146,8 @@ impl Plan {
             client: Box::new(|client| client),
             service: |service| service.verify(oidc(Published::keys(&[Key::one()])).build().unwrap()),
             storage: Faulty::new(Memory::new()),
+            letters_at_google: false,
+            letters: None,
         }
     }
 
@@ -154,6 +174,7 @@ impl Shop {
         let queue = server.dispatching().start().await;
         queue.create_queue(PLACE, "emails");
         let backend = (plan.backend)(CloudTasks::builder("shop", "europe-west1").anonymous().http(url));
+        let backend = if plan.letters_at_google { backend.dead_letter_queues() } else { backend };
         let backend = backend.endpoint(queue.url()).build().await.unwrap();
         let book = Book::default();
         let tasks = (plan.client)(program(&book)).build_push(backend).unwrap();
@@ -161,8 +182,15 @@ impl Shop {
             RetryConfig::new().with_min_backoff(Duration::from_millis(1)).with_max_backoff(Duration::from_millis(1));
         tasks.put_queue("emails", QueueConfig::new().with_retry(retry)).await.unwrap();
         let storage = plan.storage;
-        let cemetery = (plan.client)(program(&book)).build(storage.clone()).unwrap();
-        let service = (plan.service)(tasks.push_service().dead_letters(&cemetery)).build().unwrap();
+        let cemetery = match plan.letters_at_google {
+            true => tasks.clone(),
+            false => (plan.client)(program(&book)).build(storage.clone()).unwrap(),
+        };
+        let service = match &plan.letters {
+            Some(letters) => tasks.push_service().dead_letters_in(letters),
+            None => tasks.push_service().dead_letters(&cemetery),
+        };
+        let service = (plan.service)(service).build().unwrap();
         let middleware = serve(listener, service);
         Self { queue, tasks, book, cemetery, middleware }
     }
@@ -191,7 +219,8 @@ impl Shop {
     }
 
     pub(crate) async fn dead_letters(&self) -> Vec<TaskRecord> {
-        self.cemetery.list(TaskFilter::new(), None, 100).with_payloads().await.unwrap()
+        let dead = TaskFilter::new().state(TaskState::Dead);
+        self.cemetery.list(dead, None, 100).with_payloads().await.unwrap()
     }
 }
 

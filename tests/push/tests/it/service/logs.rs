@@ -132,3 +132,29 @@ async fn a_dead_letter_is_an_error_with_its_id() {
     let id = world.dead_letters().await[0].spec.id.to_string();
     assert!(text.contains("now a dead letter") && text.contains(&id) && text.contains("no such order"), "{text}");
 }
+
+/// Memory has no copies; a queue of one's own may honour `Retry-After`.
+#[tokio::test]
+async fn a_backend_that_stores_no_copies_is_a_warning_once() {
+    let world = World::new();
+    let adapter = Tower(world.service());
+    let text = logged(Level::WARN, async {
+        for _ in 0..3 {
+            let (status, headers) = adapter.send(world.request(end::defer("later"), 1)).await;
+            assert_eq!((status, headers["retry-after"].as_bytes()), (StatusCode::INTERNAL_SERVER_ERROR, &b"90"[..]));
+        }
+    })
+    .await;
+    assert_eq!(text.matches("a copy for the time that the handler chose cannot be stored").count(), 1, "{text}");
+}
+
+#[tokio::test]
+async fn a_named_task_that_is_not_copied_is_a_warning() {
+    let world = World::new();
+    let adapter = Tower(world.service());
+    let text = logged(Level::WARN, async {
+        adapter.send(world.request(end::defer("later").named("once"), 1)).await;
+    })
+    .await;
+    assert_eq!(text.matches("a named task is not copied").count(), 1, "{text}");
+}

@@ -1,0 +1,39 @@
+//! Replaying dead letters that are in a payload store: their tasks are stored anew with a client.
+
+use super::Client;
+use crate::backend::{CopyTask, Enqueue, NewTask};
+use crate::envelope::Copied;
+use crate::error::Error;
+use crate::push::{DeadLetter, LetterStore};
+use crate::task::{TaskId, TaskSpec};
+
+impl LetterStore {
+    /// Stores the task of a dead letter anew with `client`, due at once, with all its attempts before it; then deletes the
+    /// letter. Done again after a half, it stores no second task while the first is waiting. A task that was named has no
+    /// name then.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchTask`] if there is no such letter, [`Error::PayloadStore`] and [`Error::Storage`]; the letter is
+    /// kept then.
+    pub async fn replay(&self, id: TaskId, client: &Client) -> Result<(), Error> {
+        let missing = Error::NoSuchTask { id, problem: "is no dead letter of this store" };
+        let DeadLetter { task, number, .. } = self.get(id).await?.ok_or(missing)?;
+        // The name may be blocked by the task itself.
+        let task = NewTask::new(TaskSpec { name: None, ..task.spec }, task.payload);
+        client.store_anew(task, number).await?;
+        self.delete(id).await
+    }
+}
+
+impl Client {
+    /// Stores a task that had ended as this copy.
+    async fn store_anew(&self, task: NewTask, number: u32) -> Result<(), Error> {
+        if self.capabilities().pull {
+            self.raise_retention([&task.spec.queue]).await?;
+            let answers = self.backend().enqueue(Enqueue::new(self.now(), vec![task])).await?;
+            return answers.into_iter().try_for_each(|answer| answer.map(drop));
+        }
+        let copy = CopyTask::new(self.now(), task, Copied::first_number_of_next_life(number));
+        self.backend().copy(CopyTask { replayed: Some(self.clock().wall()), ..copy }).await
+    }
+}

@@ -1,0 +1,130 @@
+//! A dead letter as bytes, for places that keep bytes: what is known of its end, around its envelope.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Envelope, EnvelopeError, Preamble, VERSION_OF_LETTERS};
+use crate::task::TaskName;
+use crate::time::Timestamp;
+
+/// A task that is not attempted again. Its bytes begin as an envelope whose version says that nothing is to be run: a
+/// service that is sent them refuses them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Letter {
+    /// The task. Its name is here, not in the envelope's bytes.
+    pub(crate) envelope: Envelope,
+    pub(crate) attempts: u32,
+    /// As far as is known.
+    pub(crate) first_attempt: Option<Timestamp>,
+    pub(crate) died: Timestamp,
+    pub(crate) error: String,
+}
+
+/// What precedes the envelope.
+#[derive(Serialize, Deserialize)]
+struct Wire<'a> {
+    name: Option<&'a str>,
+    attempts: u32,
+    first_attempt: Option<i64>,
+    error: &'a str,
+}
+
+impl Letter {
+    /// Which copy of the task it was.
+    pub(crate) fn number(&self) -> u32 {
+        self.envelope.copied.map_or(0, |copied| copied.number)
+    }
+
+    /// The letter as bytes.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let wire = Wire {
+            name: self.envelope.spec.name.as_ref().map(TaskName::as_str),
+            attempts: self.attempts,
+            first_attempt: self.first_attempt.map(Timestamp::as_micros),
+            error: &self.error,
+        };
+        let mut bytes = Vec::new();
+        Preamble { id: self.envelope.spec.id, first_due: self.died }.encode(VERSION_OF_LETTERS, &mut bytes);
+        // Numbers and strings: nothing of which postcard can refuse.
+        let mut bytes = postcard::to_extend(&wire, bytes).unwrap_or_default();
+        bytes.extend(self.envelope.encode());
+        bytes
+    }
+
+    /// The letter in `bytes`.
+    ///
+    /// # Errors
+    /// The bytes are no letter, or one of a newer version.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, EnvelopeError> {
+        let (version, preamble, rest) = Preamble::split(bytes).ok_or(EnvelopeError::Malformed)?;
+        match version {
+            VERSION_OF_LETTERS => {}
+            newer if newer > VERSION_OF_LETTERS => return Err(EnvelopeError::Newer { version, preamble }),
+            _ => return Err(EnvelopeError::Malformed),
+        }
+        let (wire, rest): (Wire<'_>, _) = postcard::take_from_bytes(rest).map_err(|_| EnvelopeError::Malformed)?;
+        let mut envelope = Envelope::decode(rest)?;
+        envelope.spec.name = wire.name.map(TaskName::new).transpose().map_err(|_| EnvelopeError::Malformed)?;
+        Ok(Self {
+            envelope,
+            attempts: wire.attempts,
+            first_attempt: wire.first_attempt.map(Timestamp::from_micros),
+            died: preamble.first_due,
+            error: wire.error.to_owned(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::envelope::Copied;
+    use crate::queue::QueueName;
+    use crate::task::{Kind, Shape, TaskId, TaskSpec};
+
+    fn letter() -> Letter {
+        let (id, kind) = (TaskId::from_bytes([7; 16]), Kind::from_static("shop/send"));
+        let name = TaskName::new("order-7").unwrap();
+        // Attributes of a newer version are kept as they are.
+        let attributes = Some(vec![9, 1, 2]);
+        let spec = TaskSpec {
+            name: Some(name),
+            attributes,
+            ..TaskSpec::new(id, kind, Shape::from_bits(1), QueueName::DEFAULT)
+        };
+        let copied = Some(Copied { number: 3, ..Copied::default() });
+        let first_due = Timestamp::from_micros(5);
+        let envelope = Envelope { spec, named: false, first_due, copied, payload: vec![1, 2] };
+        let (first_attempt, died) = (Some(Timestamp::from_micros(6)), Timestamp::from_micros(9));
+        Letter { envelope, attempts: 4, first_attempt, died, error: "no such order".to_owned() }
+    }
+
+    #[test]
+    fn a_letter_is_read_back_and_is_no_task() {
+        let bytes = letter().encode();
+        assert_eq!(Letter::decode(&bytes), Ok(letter()));
+        assert_eq!(Envelope::decode(&bytes), Err(EnvelopeError::Letter));
+        assert_eq!(Letter::decode(&letter().envelope.encode()), Err(EnvelopeError::Malformed));
+    }
+
+    #[test]
+    fn the_bytes_of_letters_never_change() {
+        let mut expected = b"gt\x03".to_vec();
+        expected.extend([7; 16]);
+        expected.extend(9_i64.to_be_bytes());
+        expected.extend(b"\x01\x07order-7\x04\x01\x0c\x0dno such order");
+        expected.extend(letter().envelope.encode());
+        assert_eq!(letter().encode(), expected);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_letter_or_none(bytes in prop::collection::vec(any::<u8>(), 0..200), cut: prop::sample::Index) {
+            _ = Letter::decode(&bytes);
+            _ = Letter::decode(&[b"gt\x03", &[0; 24][..], &bytes[..]].concat());
+            let whole = letter().encode();
+            prop_assert!(Letter::decode(&whole[..cut.index(whole.len())]).is_err());
+        }
+    }
+}

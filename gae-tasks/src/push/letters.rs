@@ -1,0 +1,104 @@
+//! Dead letters in a payload store: a bucket outlives the instance that buried them, and keeps them until they are deleted.
+
+use std::sync::Arc;
+
+use super::dead_letter::DeadLetter;
+use crate::backend::NewTask;
+use crate::envelope::letter::Letter;
+use crate::envelope::{Copied, Envelope};
+use crate::error::Error;
+use crate::outcome::BoxError;
+use crate::payload_store::{IntoPayloadStore, PayloadStore, key_of_letter, task_of_letter};
+use crate::task::TaskId;
+use crate::time::Timestamp;
+
+/// Dead letters in a payload store, such as a bucket: what
+/// [`dead_letters_in`](crate::PushServiceBuilder::dead_letters_in) takes. Clones are the same store.
+///
+/// Each is an object under the id of its task and the suffix `.dead.gae-tasks`. It is kept until it is replayed or deleted;
+/// nothing else forgets it. The store may be the one that has the payloads: a sweep of these keeps what a dead letter
+/// there needs.
+///
+/// ```
+/// # #[cfg(feature = "object-store")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), gae_tasks::Error> {
+/// use gae_tasks::push::LetterStore;
+///
+/// // In production `gs://BUCKET/PREFIX` (feature `gcs`).
+/// let letters = LetterStore::open("memory:")?;
+/// // tasks.push_service().dead_letters_in(&letters)..
+/// assert!(letters.ids().await?.is_empty());
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "object-store"))]
+/// # fn main() {}
+/// ```
+#[derive(Debug, Clone)]
+pub struct LetterStore {
+    store: Arc<dyn PayloadStore>,
+}
+
+impl LetterStore {
+    /// Dead letters in this store.
+    ///
+    /// # Errors
+    /// [`Error::PayloadStoreUrl`] if a URL names none, [`Error::PayloadStore`] if it cannot be opened.
+    pub fn open(store: impl IntoPayloadStore) -> Result<Self, Error> {
+        Ok(Self { store: store.into_payload_store()? })
+    }
+
+    /// The tasks of all dead letters, in the order in which they were deferred.
+    ///
+    /// # Errors
+    /// [`Error::PayloadStore`] if the store does not answer, as for all that follow here.
+    pub async fn ids(&self) -> Result<Vec<TaskId>, Error> {
+        let keys = self.store.put_before(Timestamp::MAX).await.map_err(|error| self.failed("list", error))?;
+        let mut ids: Vec<_> = keys.iter().filter_map(|key| task_of_letter(key)).collect();
+        ids.sort();
+        Ok(ids)
+    }
+
+    /// The dead letter of this task.
+    ///
+    /// # Errors
+    /// [`Error::PayloadStore`], also if a newer version of this crate wrote the letter, or it is damaged.
+    pub async fn get(&self, id: TaskId) -> Result<Option<DeadLetter>, Error> {
+        let bytes = self.store.get(&key_of_letter(id)).await.map_err(|error| self.failed("read", error))?;
+        let Some(bytes) = bytes else { return Ok(None) };
+        let letter = Letter::decode(&bytes).map_err(|error| self.failed("open", error.into()))?;
+        Ok(Some(opened(letter)))
+    }
+
+    /// Deletes the dead letter of this task, if there is one. A payload that is too large to be in it is left to
+    /// [`sweep_payloads`](crate::Client::sweep_payloads).
+    ///
+    /// # Errors
+    /// [`Error::PayloadStore`].
+    pub async fn delete(&self, id: TaskId) -> Result<(), Error> {
+        self.store.delete(&key_of_letter(id)).await.map_err(|error| self.failed("delete", error))
+    }
+
+    pub(super) async fn keep(&self, letter: DeadLetter) -> Result<(), BoxError> {
+        let key = key_of_letter(letter.task.spec.id);
+        self.store.put(&key, closed(letter).encode()).await
+    }
+
+    fn failed(&self, verb: &str, source: BoxError) -> Error {
+        let problem = format!("cannot {verb} dead letters");
+        Error::PayloadStore { store: self.store.name(), problem, source }
+    }
+}
+
+fn closed(letter: DeadLetter) -> Letter {
+    let DeadLetter { task: NewTask { spec, payload, .. }, attempts, created, died, error, number } = letter;
+    let copied = (number > 0).then(|| Copied { number, attempts, ..Copied::default() });
+    let envelope = Envelope { spec, named: false, first_due: created.unwrap_or(died), copied, payload };
+    Letter { envelope, attempts, first_attempt: created.filter(|_| attempts > 0), died, error }
+}
+
+fn opened(letter: Letter) -> DeadLetter {
+    let number = letter.number();
+    let Letter { envelope: Envelope { spec, first_due, payload, .. }, attempts, died, error, .. } = letter;
+    DeadLetter { task: NewTask::new(spec, payload), attempts, created: Some(first_due), died, error, number }
+}
