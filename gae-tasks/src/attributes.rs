@@ -23,7 +23,8 @@ pub(crate) struct Spilled {
     pub(crate) key: String,
     /// The name of the store it was put into.
     pub(crate) store: String,
-    length: u64,
+    /// Bytes of the payload.
+    pub(crate) length: u64,
     checksum: u64,
 }
 

@@ -42,7 +42,7 @@ async fn count(word: String, #[state] counts: &Counts, #[context] cx: &TaskConte
 
 /// The routes. The middleware sees the requests of users and of the queue alike.
 pub(crate) fn router(tasks: Client, platform: AppEngine, counts: Counts) -> Result<Router> {
-    let push = tasks.push_service().verify(platform).log_dead_letters().build()?;
+    let push = tasks.push_service().verify(platform).log_dead_letters().nested().build()?;
     let router = Router::new()
         .route("/", get(home))
         .route("/count/{word}", post(defer))

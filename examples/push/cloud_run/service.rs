@@ -40,7 +40,7 @@ async fn greet(name: String, #[state] greeted: &Greeted, #[context] cx: &TaskCon
 /// The routes. The middleware sees the requests of users and of the queue alike.
 pub(crate) fn router(tasks: Client, verifier: impl Verify, greeted: Greeted) -> Result<Router> {
     // An instance has no disk that outlives it: dead letters are errors in the log, or go to `.dead_letters_to(..)`.
-    let push = tasks.push_service().verify(verifier).log_dead_letters().build()?;
+    let push = tasks.push_service().verify(verifier).log_dead_letters().nested().build()?;
     let router = Router::new()
         .route("/", get(home))
         .route("/greet", post(defer))

@@ -162,7 +162,7 @@ impl Shop {
         tasks.put_queue("emails", QueueConfig::new().with_retry(retry)).await.unwrap();
         let storage = plan.storage;
         let cemetery = (plan.client)(program(&book)).build(storage.clone()).unwrap();
-        let service = (plan.service)(tasks.push_service().dead_letters(&cemetery)).build().unwrap();
+        let service = (plan.service)(tasks.push_service().dead_letters(&cemetery)).nested().build().unwrap();
         let middleware = serve(listener, service);
         Self { queue, tasks, book, cemetery, middleware }
     }
