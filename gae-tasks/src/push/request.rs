@@ -190,8 +190,12 @@ mod tests {
     #[test]
     fn both_platforms_are_understood_however_their_headers_are_written() {
         let (http, app_engine) = (HeaderFamily::CloudTasks, HeaderFamily::AppEngine);
-        let prefixes =
-            [("X-CloudTasks-", http), ("x-cloudtasks-", http), ("X-AppEngine-", app_engine), ("X-APPENGINE-", app_engine)];
+        let prefixes = [
+            ("X-CloudTasks-", http),
+            ("x-cloudtasks-", http),
+            ("X-AppEngine-", app_engine),
+            ("X-APPENGINE-", app_engine),
+        ];
         for (prefix, family) in prefixes {
             let name = |name: &str| http::HeaderName::from_bytes(format!("{prefix}{name}").as_bytes()).unwrap();
             let mut headers = HeaderMap::new();
@@ -218,11 +222,12 @@ mod tests {
 
     #[test]
     fn headers_of_the_other_family_are_not_read() {
-        for (family, other) in
-            [(HeaderFamily::CloudTasks, "x-appengine-"), (HeaderFamily::AppEngine, "x-cloudtasks-")]
+        for (family, other) in [(HeaderFamily::CloudTasks, "x-appengine-"), (HeaderFamily::AppEngine, "x-cloudtasks-")]
         {
             let mut headers = HeaderMap::new();
-            for name in ["taskretrycount", "taskexecutioncount", "taskpreviousresponse", "tasketa", "taskname", "queuename"] {
+            for name in
+                ["taskretrycount", "taskexecutioncount", "taskpreviousresponse", "tasketa", "taskname", "queuename"]
+            {
                 headers.insert(HeaderName::try_from(format!("{other}{name}")).unwrap(), HeaderValue::from_static("9"));
             }
             assert_eq!(Told::by(&headers, family), Told::default());
@@ -232,7 +237,8 @@ mod tests {
 
     #[test]
     fn each_header_of_the_family_may_be_there_once() {
-        for name in ["taskretrycount", "taskexecutioncount", "taskpreviousresponse", "tasketa", "taskname", "queuename"] {
+        for name in ["taskretrycount", "taskexecutioncount", "taskpreviousresponse", "tasketa", "taskname", "queuename"]
+        {
             let name = HeaderName::try_from(format!("x-cloudtasks-{name}")).unwrap();
             let mut headers = HeaderMap::new();
             headers.append(&name, HeaderValue::from_static("1"));

@@ -13,12 +13,12 @@ use http::{Method, Request, Response};
 use http_body::Body;
 
 use super::attempt::Delivery;
+use super::body;
 use super::plan::Plan;
 use super::request::{self, Told};
 use super::response::{Answer, PushBody};
 use super::room::{Patience, Room};
 use super::verify::{HeaderFamily, Verified, Verify};
-use super::body;
 use crate::backend::BoxFuture;
 use crate::log;
 use crate::outcome::BoxError;
