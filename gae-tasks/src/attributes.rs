@@ -1,7 +1,10 @@
 //! What travels beside a payload and concerns neither its handler nor how it is stored: opaque bytes to backends.
 
+mod header;
+
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::header::problem_of_header;
 use crate::version;
 
 /// What a task carries beside its payload.

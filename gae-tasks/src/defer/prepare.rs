@@ -51,7 +51,7 @@ impl Defer {
             return Err(Error::PayloadTooLarge { kind: kind.to_owned(), size, limit });
         }
         check_schedule(kind, self.schedule, client)?;
-        check_deadline(kind, self.deadline, client.capabilities())?;
+        check_deadline(kind, self.deadline.or(registration.deadline), client.capabilities())?;
         let Options { retry, target, headers } = match self.options {
             Some(options) => options.check(kind).map(|()| *options)?,
             None => Options::default(),
