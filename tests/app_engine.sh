@@ -94,6 +94,8 @@ PATH="$folder/venv/bin:$PATH" CLOUDSDK_PYTHON="$folder/venv/bin/python" PYTHONNO
   >"$folder/log" 2>&1 &
 pid=$!
 set +m
+# No line about its end.
+disown "$pid"
 
 wait_for() {
   for _ in $(seq 150); do

@@ -23,7 +23,6 @@ mod token;
 pub use any_of::AnyOf;
 pub use app_engine::AppEngine;
 pub use family::HeaderFamily;
-pub(in crate::push) use family::only;
 #[cfg(feature = "oidc")]
 #[cfg_attr(docsrs, doc(cfg(feature = "oidc")))]
 pub use oidc::{FetchedKeys, KeyEndpoint, KeySource, Oidc, OidcBuilder};
@@ -34,6 +33,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::backend::BoxFuture;
 
@@ -64,7 +64,7 @@ pub trait Verify: fmt::Debug + Send + Sync + 'static {
 
     /// Whether this header brings the proof, and so is in no log. Headers named after tokens, keys, cookies and the like
     /// are in none anyway.
-    fn is_secret(&self, header: &http::HeaderName) -> bool {
+    fn is_secret(&self, header: &HeaderName) -> bool {
         _ = header;
         false
     }
@@ -82,7 +82,7 @@ impl<V: Verify + ?Sized> Verify for Box<V> {
         self.as_ref().verify(request)
     }
 
-    fn is_secret(&self, header: &http::HeaderName) -> bool {
+    fn is_secret(&self, header: &HeaderName) -> bool {
         self.as_ref().is_secret(header)
     }
 
@@ -96,7 +96,7 @@ impl<V: Verify + ?Sized> Verify for Arc<V> {
         self.as_ref().verify(request)
     }
 
-    fn is_secret(&self, header: &http::HeaderName) -> bool {
+    fn is_secret(&self, header: &HeaderName) -> bool {
         self.as_ref().is_secret(header)
     }
 
@@ -148,6 +148,18 @@ impl Refused {
     /// Refused for this reason.
     pub fn new(reason: impl Into<String>) -> Self {
         Self { reason: reason.into() }
+    }
+}
+
+/// The only value of a header; `None` if the header is missing.
+///
+/// # Errors
+/// The header is there more than once: two proxies may disagree about which of its values counts.
+pub(in crate::push) fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a HeaderValue>, Refused> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (value, None) => Ok(value),
+        (_, Some(_)) => Err(Refused::new(format!("header `{name}` is there more than once"))),
     }
 }
 
