@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Has Google's own task queue push tasks into the example `app_engine`: a Python service of App Engine's development
-# server enqueues them for the service `worker`, which is our program. Headers, a retry and the background service are
-# checked. Says that it was skipped where the development server, or the Python that it runs services with, is missing.
+# server enqueues them for the service `worker`, which is our program. Each header, a retry, the background service and
+# the refusal of strangers are checked. All of it listens on loopback, and writes into one temporary folder, which is
+# deleted at the end. Says that it was skipped where the development server, or the Python that it runs services with, is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,6 +20,13 @@ stop() {
   rm -rf "$folder"
 }
 trap stop EXIT
+
+# What programs keep for themselves goes into the folder too. Cargo and pip keep the settings of the machine.
+export CARGO_HOME="${CARGO_HOME:-$HOME/.cargo}" RUSTUP_HOME="${RUSTUP_HOME:-$HOME/.rustup}"
+settings="${PIP_CONFIG_FILE:-$HOME/.config/pip/pip.conf}"
+if [ -f "$settings" ]; then export PIP_CONFIG_FILE="$settings"; fi
+mkdir "$folder/home" "$folder/tmp"
+export HOME="$folder/home" TMPDIR="$folder/tmp" XDG_CONFIG_HOME="$folder/home" XDG_CACHE_HOME="$folder/home"
 
 # The server makes one for each service; its own must have nothing that its libraries would mistake for theirs.
 "$python" -m venv "$folder/venv" 2>/dev/null || skip "python3.11 makes no virtual environment"
@@ -43,7 +51,7 @@ YAML
 : >"$folder/worker/requirements.txt"
 cat >"$folder/default/app.yaml" <<'YAML'
 runtime: python311
-entrypoint: gunicorn -b :$PORT main:app
+entrypoint: gunicorn -b 127.0.0.1:$PORT main:app
 app_engine_apis: true
 YAML
 cat >"$folder/default/queue.yaml" <<'YAML'
@@ -86,6 +94,8 @@ PATH="$folder/venv/bin:$PATH" CLOUDSDK_PYTHON="$folder/venv/bin/python" PYTHONNO
   >"$folder/log" 2>&1 &
 pid=$!
 set +m
+# No line about its end.
+disown "$pid"
 
 wait_for() {
   for _ in $(seq 150); do
@@ -99,8 +109,8 @@ wait_for() {
 }
 
 wait_for "grep -q 'the push service is ready' '$folder/log'" "the worker does not start"
-wait_for "curl -fsS http://127.0.0.1:$port/enqueue/apple" "the Python service does not enqueue"
-wait_for "curl -fsS http://127.0.0.1:$port/enqueue/flaky" "the Python service does not enqueue"
+wait_for "curl -fsS -o '$folder/apple' http://127.0.0.1:$port/enqueue/apple" "the Python service does not enqueue"
+wait_for "curl -fsS -o '$folder/flaky' http://127.0.0.1:$port/enqueue/flaky" "the Python service does not enqueue"
 task="/_cb/deferred/app_engine/count from the task queue"
 wait_for "grep -q '$task: 200' '$folder/log'" "no task came to the worker"
 # It fails only while the queue's headers tell of no retry.
@@ -108,4 +118,56 @@ wait_for "grep -q '$task: 500' '$folder/log'" "the first attempt was taken for a
 wait_for "[ \$(grep -c '$task: 200' '$folder/log') -eq 2 ]" "the retry was not counted"
 # Nobody else answers tasks: those of `default` went to the background service.
 wait_for "grep -q 'worker: \"POST /_cb/deferred/app_engine/count' '$folder/log'" "another service answered"
+
+fail() {
+  tail -n 60 "$folder/log"
+  echo "FAILED: $*"
+  exit 1
+}
+
+# What the worker was told, by name: twice for a first attempt, once for a retry.
+header() { [ "$(grep -c "x-appengine-$1: $2\$" "$folder/log")" -eq "$3" ] || fail "not $3 times: x-appengine-$1: $2"; }
+header queuename counting 3
+header taskname "$(cat "$folder/apple")" 1
+header taskname "$(cat "$folder/flaky")" 2
+header taskretrycount 0 2
+header taskretrycount 1 1
+header taskexecutioncount 0 2
+header taskexecutioncount 1 1
+header taskpreviousresponse 500 1
+header tasketa '[0-9]*\.[0-9]*' 3
+
+# The worker's own port: before it stands nobody who would add the headers.
+worker=$(sed -n 's/.*running at: http:\/\/[^:]*:\([0-9]*\).*/\1/p' "$folder/log" | tail -n 1)
+stranger() { curl -sS -o /dev/null -w '%{http_code}' -X POST "http://127.0.0.1:$worker/_cb/deferred/$1"; }
+for kind in app_engine/count no/such/kind; do
+  [ "$(stranger "$kind")" = 403 ] || fail "a stranger is not refused: $kind"
+done
+
+# Sockets of the server's processes that listen elsewhere than on 127.0.0.1 or ::1.
+exposed=$("$folder/venv/bin/python" - "$pid" <<'PYTHON'
+import os, sys
+
+group, sockets = int(sys.argv[1]), set()
+for process in filter(str.isdigit, os.listdir("/proc")):
+    try:
+        if os.getpgid(int(process)) == group:
+            links = [os.readlink(f"/proc/{process}/fd/{fd}") for fd in os.listdir(f"/proc/{process}/fd")]
+            sockets.update(link[8:-1] for link in links if link.startswith("socket:["))
+    except OSError:
+        pass
+loopback, found = {"0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F"}, 0
+for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+    for row in list(open(table))[1:]:
+        address, state, inode = (row.split()[column] for column in (1, 3, 9))
+        if state == "0A" and inode in sockets:
+            found += 1
+            if address.split(":")[0] not in loopback:
+                print(address)
+if not found:
+    print("no socket at all: this looks in the wrong place")
+PYTHON
+)
+[ -z "$exposed" ] || fail "it listens on other addresses than loopback: $exposed"
+
 echo "ok: Google's task queue pushed into the background service, and tried a failed task again"

@@ -1,7 +1,10 @@
 //! What travels beside a payload and concerns neither its handler nor how it is stored: opaque bytes to backends.
 
+mod header;
+
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::header::problem_of_header;
 use crate::version;
 
 /// What a task carries beside its payload.
@@ -23,7 +26,8 @@ pub(crate) struct Spilled {
     pub(crate) key: String,
     /// The name of the store it was put into.
     pub(crate) store: String,
-    length: u64,
+    /// Bytes of the payload.
+    pub(crate) length: u64,
     checksum: u64,
 }
 

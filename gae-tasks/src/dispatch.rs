@@ -38,6 +38,8 @@ pub(crate) struct Dispatcher {
     client: Arc<dyn Surroundings>,
     /// Where payloads are that do not travel with their tasks.
     payloads: Option<Shelf>,
+    /// The most bytes of a payload that is loaded from there.
+    max_stored_payload: u64,
 }
 
 impl Dispatcher {
@@ -47,7 +49,14 @@ impl Dispatcher {
         client: Arc<dyn Surroundings>,
         payloads: Option<Shelf>,
     ) -> Self {
-        Self { states, clock, client, payloads }
+        Self { states, clock, client, payloads, max_stored_payload: u64::MAX }
+    }
+
+    /// Loads no payload of more bytes: an attempt at such a task fails for good.
+    #[cfg(feature = "push")]
+    pub(crate) fn with_max_stored_payload(mut self, bytes: u64) -> Self {
+        self.max_stored_payload = bytes;
+        self
     }
 
     /// Makes one attempt, in a span of its own, and logs how it ended.

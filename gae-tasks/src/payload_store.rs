@@ -72,17 +72,28 @@ pub(crate) enum Loaded {
     Done,
 }
 
-/// The payload of the task `id`, whole, or the marker that replaced it.
-pub(crate) async fn load(store: Option<&dyn PayloadStore>, spilled: &Spilled, id: TaskId) -> Result<Loaded, LoadError> {
+/// The payload of the task `id`, whole, or the marker that replaced it. A payload of more than `most` bytes is not loaded;
+/// no more is read than the task says that there is.
+pub(crate) async fn load(
+    store: Option<&dyn PayloadStore>,
+    spilled: &Spilled,
+    id: TaskId,
+    most: u64,
+) -> Result<Loaded, LoadError> {
     let (key, put_into) = (|| spilled.key.clone(), || spilled.store.clone());
     if spilled.key != self::key(id) {
         return Err(LoadError::Foreign { key: key() });
     }
     let store = store.ok_or_else(|| LoadError::NoStore { put_into: put_into() })?;
-    match store.get(&spilled.key).await {
+    let (marker, is_too_large) = (marker(&spilled.key), spilled.length > most);
+    let payload = if is_too_large { 0 } else { spilled.length };
+    match store.get_at_most(&spilled.key, payload.max(marker.len() as u64)).await {
         Err(source) => Err(LoadError::Unavailable { store: store.name(), source }),
         Ok(Some(payload)) if spilled.is(&payload) => Ok(Loaded::Payload(payload)),
-        Ok(Some(bytes)) if bytes == marker(&spilled.key) => Ok(Loaded::Done),
+        Ok(Some(bytes)) if bytes == marker => Ok(Loaded::Done),
+        Ok(Some(_)) if is_too_large => {
+            Err(LoadError::TooLarge { store: store.name(), key: key(), length: spilled.length, most })
+        }
         Ok(Some(_)) => Err(LoadError::Damaged { store: store.name(), key: key() }),
         Ok(None) if store.name() == spilled.store => Err(LoadError::Missing { store: store.name(), key: key() }),
         // Not gone, as far as is known: nothing was ever put into this one.
@@ -110,12 +121,17 @@ pub(crate) enum LoadError {
     Missing { store: String, key: String },
     #[error("the task names the payload `{key}`, which belongs to another task: it is neither read nor deleted")]
     Foreign { key: String },
+    #[error(
+        "its payload `{key}` in the payload store `{store}` has {length} bytes, at most {most} are loaded: give the push \
+         service a higher `.max_stored_payload(..)`, and replay the task"
+    )]
+    TooLarge { store: String, key: String, length: u64, most: u64 },
 }
 
 impl LoadError {
     /// Whether a later attempt meets the same: payloads are put before their tasks are stored.
     pub(crate) const fn is_final(&self) -> bool {
-        matches!(self, Self::Missing { .. } | Self::Foreign { .. })
+        matches!(self, Self::Missing { .. } | Self::Foreign { .. } | Self::TooLarge { .. })
     }
 }
 

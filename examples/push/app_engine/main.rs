@@ -40,8 +40,10 @@ fn port() -> u16 {
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    tracing_subscriber::fmt().with_env_filter("info").with_writer(std::io::stderr).init();
     let arguments = Arguments::parse();
+    // The platform's headers are told too, where they are looked at.
+    let filter = if arguments.development { "info,app_engine=debug" } else { "info" };
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let is_development = arguments.local || arguments.development;
     let host = if is_development { Ipv4Addr::LOCALHOST } else { Ipv4Addr::UNSPECIFIED };
     let listener = TcpListener::bind((host, arguments.port)).await;
@@ -55,7 +57,7 @@ async fn main() -> Result<()> {
         (tasks, Some(queue))
     } else {
         // `cloudtasks://PROJECT/LOCATION?background_service=worker`, from app.yaml.
-        (builder.from_env().await?, None)
+        (builder.from_env().await.context("there is no queue: try `--local`, which needs none of Google's")?, None)
     };
     let platform = if is_development { AppEngine::assume_headers_are_stripped() } else { AppEngine::detect()? };
     let router = service::router(tasks, platform, counts)?;

@@ -42,7 +42,7 @@ async fn count(word: String, #[state] counts: &Counts, #[context] cx: &TaskConte
 
 /// The routes. The middleware sees the requests of users and of the queue alike.
 pub(crate) fn router(tasks: Client, platform: AppEngine, counts: Counts) -> Result<Router> {
-    let push = tasks.push_service().verify(platform).log_dead_letters().build()?;
+    let push = tasks.push_service().verify(platform).log_dead_letters().nested().build()?;
     let router = Router::new()
         .route("/", get(home))
         .route("/count/{word}", post(defer))
@@ -54,6 +54,9 @@ pub(crate) fn router(tasks: Client, platform: AppEngine, counts: Counts) -> Resu
 /// The user's own middleware.
 async fn log(request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    for (name, value) in request.headers().iter().filter(|(name, _)| name.as_str().starts_with("x-appengine-")) {
+        tracing::debug!("{name}: {}", value.to_str().unwrap_or("not text"));
+    }
     let response = next.run(request).await;
     let by = if is_from_task_queue(response.extensions()) { " from the task queue" } else { "" };
     tracing::info!("{method} {path}{by}: {}", response.status());

@@ -40,7 +40,7 @@ async fn greet(name: String, #[state] greeted: &Greeted, #[context] cx: &TaskCon
 /// The routes. The middleware sees the requests of users and of the queue alike.
 pub(crate) fn router(tasks: Client, verifier: impl Verify, greeted: Greeted) -> Result<Router> {
     // An instance has no disk that outlives it: dead letters stay at Google, in the queue `greetings-dead`.
-    let push = tasks.push_service().verify(verifier).dead_letters(&tasks).build()?;
+    let push = tasks.push_service().verify(verifier).dead_letters(&tasks).nested().build()?;
     let router = Router::new()
         .route("/", get(home))
         .route("/greet", post(defer))

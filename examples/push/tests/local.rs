@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// The program of an example: cargo builds all of them before it runs this package's tests.
@@ -18,6 +19,8 @@ fn example(name: &str) -> Command {
 struct Service {
     child: Child,
     address: String,
+    /// What it logs. Somebody must read it all the time: a child whose pipe is full blocks.
+    log: JoinHandle<String>,
 }
 
 impl Service {
@@ -25,10 +28,13 @@ impl Service {
         let mut command = example(name);
         command.args(["--local", "--port", "0"]).env_remove("PORT").stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
+        let (mut out, mut err) = (BufReader::new(child.stdout.take().unwrap()), child.stderr.take().unwrap());
+        let log = std::thread::spawn(move || text(&mut err));
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        out.read_line(&mut line).unwrap();
+        std::thread::spawn(move || text(&mut out));
         let address = line.trim().strip_prefix("http://").unwrap().to_owned();
-        Self { child, address }
+        Self { child, address, log }
     }
 
     fn request(&self, line: &str) -> String {
@@ -51,10 +57,16 @@ impl Service {
     /// What it has logged, after its end.
     fn log(mut self) -> String {
         self.child.kill().unwrap();
-        let mut log = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
-        log
+        let nobody = std::thread::spawn(String::new);
+        std::mem::replace(&mut self.log, nobody).join().unwrap()
     }
+}
+
+/// All that comes, until the end.
+fn text(stream: &mut impl Read) -> String {
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
 }
 
 impl Drop for Service {
@@ -62,6 +74,35 @@ impl Drop for Service {
         _ = self.child.kill();
         _ = self.child.wait();
     }
+}
+
+/// How an example ends that is started so.
+fn refusal(name: &str, arguments: &[&str]) -> String {
+    let mut command = example(name);
+    command.args(arguments).args(["--port", "0"]);
+    let output = command.env_remove("GAE_TASKS_URL").env_remove("PORT").output().unwrap();
+    assert_eq!((output.status.code(), output.stdout.is_empty()), (Some(1), true), "{output:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn without_a_queue_they_do_not_start() {
+    for (name, arguments) in [("cloud_run", &[][..]), ("app_engine", &[]), ("app_engine", &["--development"])] {
+        let error = refusal(name, arguments);
+        assert!(error.contains("`GAE_TASKS_URL`") && error.contains("`--local`"), "{name}: {error}");
+    }
+}
+
+/// A pipe has room for 64 KiB.
+#[test]
+fn a_service_that_logs_much_goes_on() {
+    let service = Service::start("app_engine");
+    let path = format!("POST /{}", "x".repeat(1000));
+    for _ in 0..200 {
+        assert!(service.request(&path).contains("404"));
+    }
+    let log = service.log();
+    assert!(log.len() > 200_000, "{}", log.len());
 }
 
 fn assert_tasks_passed_the_middleware(log: &str, kind: &str) {

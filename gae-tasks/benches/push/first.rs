@@ -59,7 +59,7 @@ fn answer_first() {
     let bound = Instant::now();
     let address = listener.local_addr().unwrap();
     let client = runtime.block_on(Client::open("memory:")).unwrap();
-    let router = axum::Router::new().nest_service("/_cb/deferred", servers::service(&client));
+    let router = axum::Router::new().nest_service("/_cb/deferred", servers::nested(&client));
     runtime.spawn(async move { axum::serve(listener, router).await });
     let mut stream = TcpStream::connect(address).unwrap();
     stream.write_all(&servers::request(&client)).unwrap();

@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 use axum::routing::post;
 use gae_tasks::push::PushService;
 use gae_tasks::push::verify::SharedSecret;
-use gae_tasks::{Client, RetryConfig, deferred};
+use gae_tasks::{Client, PushServiceBuilder, RetryConfig, deferred};
 use serde::Deserialize;
 use tokio::sync::oneshot;
 
@@ -91,14 +91,23 @@ impl Server {
         match self {
             Self::Bare => Router::new().route("/_cb/deferred/{*kind}", post(bare)),
             Self::BareNested => Router::new().nest_service("/_cb/deferred", post(bare)),
-            Self::Nested => Router::new().nest_service("/_cb/deferred", service(client)),
+            Self::Nested => Router::new().nest_service("/_cb/deferred", nested(client)),
             Self::Routed => Router::new().route_service("/_cb/deferred/{*kind}", service(client)),
         }
     }
 }
 
 pub(crate) fn service(client: &Client) -> PushService {
-    client.push_service().verify(SharedSecret::new(SECRET).unwrap()).log_dead_letters().build().unwrap()
+    builder(client).build().unwrap()
+}
+
+/// The service for a router that strips the prefix.
+pub(crate) fn nested(client: &Client) -> PushService {
+    builder(client).nested().build().unwrap()
+}
+
+fn builder(client: &Client) -> PushServiceBuilder {
+    client.push_service().verify(SharedSecret::new(SECRET).unwrap()).log_dead_letters()
 }
 
 /// A request as Cloud Tasks sends it.

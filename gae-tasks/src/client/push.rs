@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::Client;
@@ -12,7 +12,7 @@ use crate::error::{Error, no_problems};
 use crate::log;
 use crate::outcome::BoxError;
 use crate::push::verify::{AnyOf, Verify};
-use crate::push::{DeadLetter, LetterStore, Plan, PushService, Refusals, Sink};
+use crate::push::{Capacity, DeadLetter, LetterStore, Plan, PushService, Refusals, Sink};
 use crate::queue::{QueueConfig, RetryConfig};
 
 /// How many requests are under way at the same time unless [`PushServiceBuilder::concurrency`] says otherwise: what
@@ -21,6 +21,9 @@ const DEFAULT_CONCURRENCY: usize = 1000;
 
 /// Cloud Tasks stores tasks of up to 1 MiB; there is room for what a later limit adds.
 const DEFAULT_MAX_BODY: usize = 2 * 1024 * 1024;
+
+/// What bodies and stored payloads of attempts may take of memory together: small instances of Cloud Run have 512 MiB.
+const DEFAULT_MEMORY_BUDGET: usize = 64 * 1024 * 1024;
 
 /// How long a body may take to arrive.
 const BODY_TIME: Duration = Duration::from_secs(30);
@@ -37,8 +40,12 @@ pub struct PushServiceBuilder {
     /// Or why it is none.
     sink: Option<Result<Sink, String>>,
     prefix: String,
+    is_nested: bool,
     concurrency: usize,
+    memory_budget: usize,
     max_body: usize,
+    /// The client's own, if none.
+    max_stored_payload: Option<u64>,
     body_time: Duration,
     give_up: Duration,
 }
@@ -52,8 +59,11 @@ impl Client {
             verifiers: AnyOf::new(),
             sink: None,
             prefix: PREFIX.to_owned(),
+            is_nested: false,
             concurrency: DEFAULT_CONCURRENCY,
+            memory_budget: DEFAULT_MEMORY_BUDGET,
             max_body: DEFAULT_MAX_BODY,
+            max_stored_payload: None,
             body_time: BODY_TIME,
             give_up: DEFAULT_GIVE_UP,
         }
@@ -67,11 +77,16 @@ impl PushServiceBuilder {
         self
     }
 
-    /// The URL path before a task's kind; `/_cb/deferred` by default.
-    ///
-    /// A router may strip it, as axum's `nest_service` does.
+    /// The URL path before a task's kind; `/_cb/deferred` by default. Give the queue's backend the same one.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
+        self
+    }
+
+    /// The router strips the prefix from the paths that it hands over, as axum's `nest_service` does: every path
+    /// `/{kind}` is a task's. Without this, only paths under the [prefix](Self::prefix) are.
+    pub fn nested(mut self) -> Self {
+        self.is_nested = true;
         self
     }
 
@@ -79,6 +94,24 @@ impl PushServiceBuilder {
     /// queue down. Zero is refused by [`build`](Self::build).
     pub fn concurrency(mut self, requests: usize) -> Self {
         self.concurrency = requests;
+        self
+    }
+
+    /// The most bytes of tasks in memory at the same time; 64 MiB by default. Bodies and stored payloads count, as they
+    /// are encoded, from before they are read until their attempt ends; the values that handlers make of them do not.
+    /// What exceeds the budget is answered with 503, which slows the queue down.
+    ///
+    /// An attempt that is larger than the budget runs while there is no other one. A task that was refused so, and comes
+    /// again, waits until there is room for it, for at most half of its deadline; what comes later is refused meanwhile.
+    pub fn memory_budget(mut self, bytes: usize) -> Self {
+        self.memory_budget = bytes;
+        self
+    }
+
+    /// The most bytes of a payload in the client's payload store; by default what the client itself defers at most
+    /// (64 MiB unless set). A task with a larger one becomes a dead letter that says so.
+    pub fn max_stored_payload(mut self, bytes: u64) -> Self {
+        self.max_stored_payload = Some(bytes);
         self
     }
 
@@ -155,8 +188,9 @@ impl PushServiceBuilder {
     /// their own: these end a task without a dead letter.
     ///
     /// # Errors
-    /// [`Error::Misconfigured`] with every problem named: tasks that cannot be run, nobody to prove who calls, nothing
-    /// to keep dead letters, a queue of dead letters that is missing, no request at the same time.
+    /// [`Error::Misconfigured`] with every problem named: tasks that cannot be run, nobody to prove who calls, a verifier
+    /// that must not stand beside others, nothing to keep dead letters, a queue of dead letters that is missing, no
+    /// request at the same time.
     pub fn build(self) -> Result<PushService, Error> {
         let mut problems = self.client.problems();
         if self.verifiers.is_empty() {
@@ -167,6 +201,7 @@ impl PushServiceBuilder {
                 "the push service has `.concurrency(0)` and would refuse every request: choose 1 or more".to_owned(),
             );
         }
+        problems.extend(self.verifiers.problem(true));
         let sink = self.sink.unwrap_or_else(|| Err(NO_SINK.to_owned()));
         let sink = sink.map_err(|problem| problems.push(problem));
         if let Ok(Sink::Backend(backend, ..)) = &sink {
@@ -180,20 +215,22 @@ impl PushServiceBuilder {
         }
         no_problems(problems)?;
         let client = self.client;
+        let max_stored_payload = self.max_stored_payload.unwrap_or(client.max_payload() as u64);
         let service = PushService::new(Plan {
             registry: Arc::clone(client.shared_registry()),
-            dispatcher: client.dispatcher(),
+            dispatcher: client.dispatcher().with_max_stored_payload(max_stored_payload),
             clock: Arc::clone(client.clock()),
             verifiers: self.verifiers,
             sink: sink.unwrap_or(Sink::Log),
             queue: client.shared_backend(),
             prefix,
-            concurrency: self.concurrency,
+            is_nested: self.is_nested,
+            capacity: Capacity::new(self.concurrency, self.memory_budget),
             max_body: self.max_body,
+            max_stored_payload,
             body_time: self.body_time,
             give_up: self.give_up,
             refusals: Refusals::default(),
-            running: Arc::new(AtomicUsize::new(0)),
             has_warned: AtomicBool::new(false),
         });
         if !client.capabilities().pull

@@ -57,7 +57,7 @@ impl Defer {
         }
         check_attempts(kind, self.max_attempts)?;
         check_schedule(kind, self.schedule, client)?;
-        check_deadline(kind, self.deadline, client.capabilities())?;
+        check_deadline(kind, self.deadline.or(registration.deadline), client.capabilities())?;
         let Options { retry, target, headers } = match self.options {
             Some(options) => options.check(kind).map(|()| *options)?,
             None => Options::default(),

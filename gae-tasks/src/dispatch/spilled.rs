@@ -36,7 +36,7 @@ impl Dispatcher {
         let store = self.payloads.as_ref().map(|shelf| &*shelf.store);
         let loaded = tokio::select! {
             biased;
-            loaded = load(store, spilled, context.id()) => loaded,
+            loaded = load(store, spilled, context.id(), self.max_stored_payload) => loaded,
             () = context.cancelled() => return Outcome::Released,
             () = self.clock.sleep(context.deadline()) => {
                 context.cancel();

@@ -150,7 +150,9 @@ impl PayloadStore for ObjectPayloads {
                 Err(error) => return Err(error.into()),
             };
             let most = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1);
-            let (mut payload, mut pieces) = (Vec::new(), found.into_stream());
+            let size = usize::try_from(found.meta.size).unwrap_or(usize::MAX);
+            // A vector that grows would take twice as much.
+            let (mut payload, mut pieces) = (Vec::with_capacity(size.min(most)), found.into_stream());
             while payload.len() < most
                 && let Some(piece) = pieces.try_next().await?
             {

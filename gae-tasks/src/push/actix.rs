@@ -9,9 +9,8 @@ use bytes::Bytes;
 use futures_util::Stream;
 use http::{Request, Response, Uri};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::{BodyExt, Full};
 
-use super::response::Answer;
+use super::response::{Answer, PushBody};
 use super::service::{Caught, PushService};
 use super::verify::Verified;
 
@@ -42,14 +41,14 @@ impl PushService {
 async fn serve(service: PushService, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     // What actix accepts and `http` refuses can be no path of a task.
     let Some(ours) = translated(&request, payload) else {
-        return response_of(Answer::NoSuchPath.into_response()).await;
+        return response_of(Answer::NoSuchPath.into_response());
     };
     let (parts, body) = ours.into_parts();
     let mut response = Caught(Some(Box::pin(service.answer(parts, body)))).await;
     if let Some(verified) = response.extensions_mut().remove::<Verified>() {
         request.extensions_mut().insert(verified);
     }
-    response_of(response).await
+    response_of(response)
 }
 
 /// The request in the types of `http` 1, which actix-web does not use yet.
@@ -66,16 +65,14 @@ fn translated(request: &HttpRequest, payload: web::Payload) -> Option<Request<Pa
     ours.body(Payload { payload, length }).ok()
 }
 
-async fn response_of(response: Response<Full<Bytes>>) -> HttpResponse {
+fn response_of(response: Response<PushBody>) -> HttpResponse {
     let (parts, body) = response.into_parts();
     let status = StatusCode::from_u16(parts.status.as_u16()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut theirs = HttpResponse::build(status);
     for (name, value) in &parts.headers {
         theirs.append_header((name.as_str(), value.as_bytes()));
     }
-    // The body is whole already.
-    let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-    theirs.body(body)
+    theirs.body(body.into_bytes())
 }
 
 /// A body as actix-web reads it: from its own thread, piece by piece.

@@ -8,9 +8,11 @@ use http::HeaderMap;
 
 use super::dead_letter::DeadLetter;
 use super::limits::{Limits, is_nearly_over};
-use super::plan::{Place, Plan};
+use super::plan::Plan;
 use super::request::{self, Told};
 use super::response::Answer;
+use super::room::{Patience, Room};
+use super::verify::HeaderFamily;
 use crate::attributes::Attributes;
 use crate::backend::lifecycle::{Change, Facts};
 use crate::backend::{BoxFuture, NewTask, Verdict};
@@ -33,23 +35,21 @@ const AHEAD: Duration = Duration::from_secs(40 * 24 * 60 * 60);
 /// One authentic request, its body read.
 pub(super) struct Delivery<'a> {
     pub(super) plan: &'a Plan,
-    pub(super) place: Place<'a>,
+    /// What the URL says, for people: the envelope decides.
+    pub(super) kind: &'a str,
     pub(super) headers: &'a HeaderMap,
+    /// Those of the headers that describe the attempt.
+    pub(super) family: HeaderFamily,
     pub(super) body: Bytes,
     /// Given back when the last code of the attempt has ended.
-    pub(super) permit: Arc<dyn Permit>,
+    pub(super) room: Arc<Room>,
 }
 
 impl Delivery<'_> {
     pub(super) async fn attempt(&self) -> Answer {
-        let told = Told::by(self.headers);
+        let told = Told::by(self.headers, self.family);
         let envelope = match Envelope::decode(&self.body) {
             Ok(envelope) => envelope,
-            Err(error @ EnvelopeError::Malformed) if !self.place.is_ours => {
-                let bytes = self.body.len();
-                log::say(|| tracing::warn!(kind = self.place.kind, bytes, "{error}, and its URL names no task"));
-                return Answer::NoSuchPath;
-            }
             Err(error @ EnvelopeError::Malformed) => return self.bury_unreadable(error.to_string()).await,
             Err(error @ EnvelopeError::Letter) => {
                 log::say(|| tracing::warn!("{error}: its queue is not paused, as it was made to be"));
@@ -123,12 +123,15 @@ impl Delivery<'_> {
             );
         }
         let context = self.context(envelope, registration, &told, limits.made());
+        if !self.has_room_for_payload(envelope, context.deadline(), &told).await {
+            return Answer::Overloaded;
+        }
         // The caller may go away and drop all this: a plain function that goes on must learn of it.
         let cancelling = CancelOnDrop(&context);
-        let permit = Some(Arc::clone(&self.permit));
+        let permit: Arc<dyn Permit> = Arc::clone(&self.room) as _;
         let Envelope { spec: TaskSpec { attributes, .. }, payload, .. } = envelope;
         let outcome =
-            self.plan.dispatcher.dispatch_with(registration, payload, attributes.as_deref(), &context, permit);
+            self.plan.dispatcher.dispatch_with(registration, payload, attributes.as_deref(), &context, Some(permit));
         let outcome = outcome.await;
         if matches!(outcome, Outcome::Done) {
             Box::pin(self.plan.dispatcher.mark_done(attributes.as_deref())).await;
@@ -155,6 +158,20 @@ impl Delivery<'_> {
         }
     }
 
+    /// Makes room for the payload, if it is in a payload store.
+    ///
+    /// A task that waits for room leaves its handler half of the deadline: the queue hangs up at its end.
+    async fn has_room_for_payload(&self, envelope: &Envelope, deadline: Duration, told: &Told) -> bool {
+        let Some(spilled) = Attributes::spilled_in(envelope.spec.attributes.as_deref()) else { return true };
+        // One that is too large is not loaded.
+        if spilled.length > self.plan.max_stored_payload {
+            return true;
+        }
+        let waits = told.may_have_had_no_room();
+        let patience = Patience { clock: &*self.plan.clock, waits, time: deadline / 2 };
+        self.room.reserve(spilled.length, patience).await
+    }
+
     fn context(&self, envelope: &Envelope, registration: &Registration, told: &Told, made: u32) -> TaskContext {
         let is_own = envelope.spec.kind.as_str() == registration.kind;
         TaskContext::new(AttemptInfo {
@@ -171,7 +188,7 @@ impl Delivery<'_> {
 
     /// The name that the caller has given to the task.
     fn name(&self, envelope: &Envelope) -> Option<TaskName> {
-        request::task_name(self.headers).filter(|_| envelope.named)
+        request::task_name(self.headers, self.family).filter(|_| envelope.named)
     }
 
     /// Keeps a task that is not attempted again, and lets the queue forget it once it is safe.
@@ -190,8 +207,8 @@ impl Delivery<'_> {
     fn bury_unreadable(&self, error: String) -> BoxFuture<'_, Answer> {
         let preamble = Preamble::of(&self.body);
         let id = preamble.map_or_else(|| self.id_of_unreadable(), |preamble| preamble.id);
-        let kind = Kind::new(self.place.kind).unwrap_or(Kind::from_static("unreadable"));
-        let queue = request::queue_name(self.headers).unwrap_or(QueueName::DEFAULT);
+        let kind = Kind::new(self.kind).unwrap_or(Kind::from_static("unreadable"));
+        let queue = request::queue_name(self.headers, self.family).unwrap_or(QueueName::DEFAULT);
         let task = NewTask::new(TaskSpec::new(id, kind, Shape::from_bits(0), queue), self.body.to_vec());
         let (created, died) = (preamble.map(|preamble| preamble.first_due), self.plan.clock.wall());
         Box::pin(self.keep(DeadLetter { task, attempts: 0, created, died, error, number: 0 }))
@@ -199,8 +216,8 @@ impl Delivery<'_> {
 
     /// The same id each time the queue sends the same bytes under the same name: they are kept once.
     fn id_of_unreadable(&self) -> TaskId {
-        let name = request::task_name(self.headers);
-        let queue = request::queue_name(self.headers);
+        let name = request::task_name(self.headers, self.family);
+        let queue = request::queue_name(self.headers, self.family);
         let name = name.as_ref().map_or("", |name| name.as_str());
         let queue = queue.as_ref().map_or("", |queue| queue.as_str());
         let bytes = queue.bytes().chain([0]).chain(name.bytes()).chain([0]).chain(self.body.iter().copied());

@@ -15,15 +15,21 @@ use crate::outcome::BoxError;
 /// How often a body is looked for before its time is measured.
 const LOOKS: u32 = 2;
 
+/// How many bytes of a body may come, of which `limit` are allowed.
+pub(super) fn expected<B: Body>(body: &B, limit: usize) -> Result<u64, Answer> {
+    let (hint, limit) = (body.size_hint(), limit as u64);
+    if hint.lower() > limit {
+        return Err(Answer::TooLarge);
+    }
+    Ok(hint.upper().map_or(limit, |bytes| bytes.min(limit)))
+}
+
 /// The whole body, which may have `limit` bytes and take `time`.
 pub(super) async fn read<B>(body: B, limit: usize, time: Duration, clock: &dyn Clock) -> Result<Bytes, Answer>
 where
     B: Body,
     B::Error: Into<BoxError>,
 {
-    if body.size_hint().lower() > limit as u64 {
-        return Err(Answer::TooLarge);
-    }
     let mut collecting = pin!(collect(body, limit));
     let (mut looks, mut late) = (0, None);
     std::future::poll_fn(|cx| {

@@ -1,8 +1,8 @@
 //! Push: a queue calls this program over HTTP, one request for one attempt. The guide: [push](crate::guide::push).
 //!
 //! [`PushService`] is a tower service over `http` types: mount it on the router of your choice, under your own
-//! middlewares. A request is answered in stages, one file each: `service` limits and guards, `verify` proves who calls,
-//! `request` reads what the platform says of the attempt, `body` what the caller sends, `attempt` makes it,
+//! middlewares. A request is answered in stages, one file each: `service` guards, `verify` proves who calls, `room` limits
+//! what is under way, `request` reads what the platform says of the attempt, `body` what the caller sends, `attempt` makes it,
 //! `limits` decides what has been tried enough, `sink` keeps what is not attempted again, `response` says how it
 //! ended in the words of the queue.
 //!
@@ -13,14 +13,17 @@
 //! | 200 | forgets the task | done; or failed for good, or tried enough, and the dead letter is safe; or postponed, and its copy is stored |
 //! | 400 | retries | the body broke off |
 //! | 403 | retries | nobody could prove that the request comes from the queue; logged as an error, once a minute at most |
-//! | 404 | retries | no task has this URL; or the task is a dead letter, whose queue is not paused; or the task's kind or shape, or the envelope's version, is unknown here, or its payload or attributes cannot be read here: another instance may be able to |
-//! | 405 | | not POST |
+//! | 404 | retries | no task has this URL, as it is not under the prefix, or no kind follows; or the task is a dead letter, whose queue is not paused; or the task's kind or shape, or the envelope's version, is unknown here, or its payload or attributes cannot be read here: another instance may be able to |
+//! | 405 | retries | not POST |
 //! | 408 | retries | [`SingularTaskFailure`](crate::SingularTaskFailure); or the body took too long |
 //! | 413 | retries | the body is too large |
 //! | 500 | retries | any other failure, a panic, a dead letter that could not be kept, an attempt that was stopped |
-//! | 503 | retries, and slows down | the concurrency limit: the one case where slowing the queue is right |
+//! | 503 | retries, and slows down | no room for another request, or for its bytes: the one case where slowing the queue is right |
 //! | 504 | retries | the deadline is missed |
 //! | 510 | retries | it failed, and `max_attempts` is reached by deliveries some of which were refused: one more attempt follows |
+//!
+//! Who is not proven to be the queue gets 403 for every path under the prefix, whatever the method: strangers do not learn
+//! which kinds there are.
 //!
 //! An attempt that is stopped because its runtime ends is answered with 500, not 503: another instance has room for
 //! it, and the queue need not slow down.
@@ -72,6 +75,7 @@ mod postpone;
 mod refused;
 mod request;
 mod response;
+mod room;
 mod service;
 mod sink;
 pub mod verify;
@@ -80,6 +84,8 @@ pub use dead_letter::DeadLetter;
 pub use letters::LetterStore;
 pub(crate) use plan::Plan;
 pub(crate) use refused::Refusals;
+pub use response::PushBody;
+pub(crate) use room::Capacity;
 pub use service::{PushFuture, PushService};
 pub(crate) use sink::Sink;
 

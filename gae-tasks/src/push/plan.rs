@@ -1,16 +1,16 @@
-//! What a service is made from, and what it reads from the URL of a request.
+//! What a service is made from, and what it asks of a request before anything else.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use http::Method;
 use http::request::Parts;
 
 use super::refused::Refusals;
-use super::response::Answer;
+use super::request;
+use super::room::Capacity;
 use super::sink::Sink;
-use super::verify::AnyOf;
+use super::verify::{AnyOf, Refused, Verified, Verify};
 use crate::backend::Backend;
 use crate::clock::Clock;
 use crate::dispatch::Dispatcher;
@@ -27,49 +27,39 @@ pub(crate) struct Plan {
     pub(crate) sink: Sink,
     /// The queue, as the client has it: it stores the copies of tasks that are postponed.
     pub(crate) queue: Arc<dyn Backend>,
-    /// What stands before `/{kind}`; empty if a router strips it.
+    /// What stands before `/{kind}` in a task's URL.
     pub(crate) prefix: String,
-    pub(crate) concurrency: usize,
+    /// Whether a router has stripped the prefix from the paths that come here.
+    pub(crate) is_nested: bool,
+    pub(crate) capacity: Arc<Capacity>,
     pub(crate) max_body: usize,
+    /// The most bytes of a payload that is loaded from a payload store.
+    pub(crate) max_stored_payload: u64,
     pub(crate) body_time: Duration,
     pub(crate) give_up: Duration,
     /// The requests that were refused.
     pub(crate) refusals: Refusals,
-    /// How many requests are under way.
-    pub(crate) running: Arc<AtomicUsize>,
     /// Whether it was logged that the client's backend stores no copies.
     pub(crate) has_warned: AtomicBool,
 }
 
-/// What a URL says.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Place<'a> {
-    /// For people, and for requests that are not a task's.
-    pub(super) kind: &'a str,
-    /// Whether it has the prefix, or a known kind: else a router may have stripped the prefix, or it is anything.
-    pub(super) is_ours: bool,
-}
-
 impl Plan {
-    /// What the path and the method of a request tell.
-    pub(super) fn place<'a>(&self, parts: &'a Parts) -> Result<Place<'a>, Answer> {
-        let place = self.place_of(parts.uri.path()).ok_or(Answer::NoSuchPath)?;
-        match parts.method {
-            Method::POST => Ok(place),
-            _ if place.is_ours => Err(Answer::NotPost),
-            _ => Err(Answer::NoSuchPath),
-        }
+    /// What follows the prefix in a request's path; `None` if the path is not under it.
+    pub(super) fn under_prefix<'a>(&self, path: &'a str) -> Option<&'a str> {
+        let path = if self.is_nested { path } else { path.strip_prefix(self.prefix.as_str())? };
+        path.strip_prefix('/')
     }
 
-    fn place_of<'a>(&self, path: &'a str) -> Option<Place<'a>> {
+    /// Whether a text can be a kind.
+    pub(super) fn is_kind(&self, kind: &str) -> bool {
         // What is known needs no look at its letters.
-        let is_known = |kind: &str| self.registry.by_kind(kind).is_some();
-        let is_kind = |kind: &str| is_known(kind) || Kind::new(kind).is_ok();
-        let after_prefix = path.strip_prefix(self.prefix.as_str()).and_then(|rest| rest.strip_prefix('/'));
-        if let Some(kind) = after_prefix.filter(|kind| is_kind(kind)) {
-            return Some(Place { kind, is_ours: true });
-        }
-        let kind = path.strip_prefix('/').filter(|kind| is_kind(kind))?;
-        Some(Place { kind, is_ours: is_known(kind) })
+        self.registry.by_kind(kind).is_some() || Kind::new(kind).is_ok()
+    }
+
+    /// The proof that a request comes from the queue.
+    pub(super) async fn prove(&self, parts: &Parts) -> Result<Verified, Refused> {
+        let verified = self.verifiers.verify(parts).await?;
+        request::check_once(&parts.headers, verified.headers)?;
+        Ok(verified)
     }
 }

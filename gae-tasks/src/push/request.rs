@@ -3,21 +3,26 @@
 use http::request::Parts;
 use http::{HeaderMap, HeaderName};
 
+use super::response::ONE_MORE;
+use super::verify::{HeaderFamily, Refused, only};
 use crate::attributes::is_traceparent;
 use crate::log;
 use crate::queue::QueueName;
 use crate::task::TaskName;
 use crate::time::Timestamp;
 
-/// A header under the name that tasks of HTTP targets have, and under the one of App Engine.
-type Names = [HeaderName; 2];
+/// The name of a header in the families of [`HeaderFamily`].
+struct Names {
+    cloud_tasks: HeaderName,
+    app_engine: HeaderName,
+}
 
 macro_rules! names {
     ($name:literal) => {
-        [
-            HeaderName::from_static(concat!("x-cloudtasks-", $name)),
-            HeaderName::from_static(concat!("x-appengine-", $name)),
-        ]
+        Names {
+            cloud_tasks: HeaderName::from_static(concat!("x-cloudtasks-", $name)),
+            app_engine: HeaderName::from_static(concat!("x-appengine-", $name)),
+        }
     };
 }
 
@@ -28,6 +33,21 @@ static ETA: Names = names!("tasketa");
 static TASK_NAME: Names = names!("taskname");
 static QUEUE_NAME: Names = names!("queuename");
 static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+impl Names {
+    const fn of(&self, family: HeaderFamily) -> &HeaderName {
+        match family {
+            HeaderFamily::CloudTasks => &self.cloud_tasks,
+            HeaderFamily::AppEngine => &self.app_engine,
+        }
+    }
+}
+
+/// Refuses a request with two values for what it says of its task: which one counts would be a guess.
+pub(super) fn check_once(headers: &HeaderMap, family: HeaderFamily) -> Result<(), Refused> {
+    let names = [&QUEUE_NAME, &TASK_NAME, &RETRY_COUNT, &EXECUTION_COUNT, &PREVIOUS_RESPONSE, &ETA];
+    names.into_iter().try_for_each(|names| only(headers, names.of(family)).map(drop))
+}
 
 /// One attempt, as the platform describes it; what it does not tell, or garbles, is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -45,14 +65,17 @@ pub(super) struct Told {
 }
 
 impl Told {
-    pub(super) fn by(headers: &HeaderMap) -> Self {
-        let retries = platform(headers, &RETRY_COUNT).and_then(count);
+    /// What the headers of `family` say.
+    pub(super) fn by(headers: &HeaderMap, family: HeaderFamily) -> Self {
+        let platform = |names| platform(headers, family, names);
+        let retries = platform(&RETRY_COUNT).and_then(count);
+        let counts_executions = family == HeaderFamily::CloudTasks;
         Self {
             retries: retries.unwrap_or(0),
             is_counted: retries.is_some(),
-            executions: executions(headers),
-            previous: platform(headers, &PREVIOUS_RESPONSE).and_then(|status| status.parse().ok()),
-            schedule_time: platform(headers, &ETA).and_then(seconds),
+            executions: platform(&EXECUTION_COUNT).filter(|_| counts_executions).and_then(count),
+            previous: platform(&PREVIOUS_RESPONSE).and_then(|status| status.parse().ok()),
+            schedule_time: platform(&ETA).and_then(seconds),
             traceparent: headers
                 .get(&TRACEPARENT)
                 .and_then(text)
@@ -60,27 +83,25 @@ impl Told {
                 .map(str::to_owned),
         }
     }
-}
 
-/// App Engine's own headers win: what the other family says on App Engine was not said by the platform.
-fn executions(headers: &HeaderMap) -> Option<u32> {
-    let [http, _] = &EXECUTION_COUNT;
-    let is_app_engine = headers.contains_key(&RETRY_COUNT[1]);
-    headers.get(http).filter(|_| !is_app_engine).and_then(text).and_then(count)
+    /// Whether the delivery before may have been refused for want of room.
+    pub(super) fn may_have_had_no_room(&self) -> bool {
+        self.previous.map_or(self.retries > 0, |status| matches!(status, 503 | ONE_MORE))
+    }
 }
 
 /// The queue's own name for the task, if it is one that gae-tasks accepts.
-pub(super) fn task_name(headers: &HeaderMap) -> Option<TaskName> {
-    platform(headers, &TASK_NAME).and_then(|name| TaskName::new(name).ok())
+pub(super) fn task_name(headers: &HeaderMap, family: HeaderFamily) -> Option<TaskName> {
+    platform(headers, family, &TASK_NAME).and_then(|name| TaskName::new(name).ok())
 }
 
 /// The queue that the platform names.
-pub(super) fn queue_name(headers: &HeaderMap) -> Option<QueueName> {
-    platform(headers, &QUEUE_NAME).and_then(|name| QueueName::new(name).ok())
+pub(super) fn queue_name(headers: &HeaderMap, family: HeaderFamily) -> Option<QueueName> {
+    platform(headers, family, &QUEUE_NAME).and_then(|name| QueueName::new(name).ok())
 }
 
-fn platform<'a>(headers: &'a HeaderMap, names: &Names) -> Option<&'a str> {
-    names.iter().find_map(|name| headers.get(name).and_then(text))
+fn platform<'a>(headers: &'a HeaderMap, family: HeaderFamily, names: &Names) -> Option<&'a str> {
+    headers.get(names.of(family)).and_then(text)
 }
 
 fn text(value: &http::HeaderValue) -> Option<&str> {
@@ -168,39 +189,77 @@ mod tests {
 
     #[test]
     fn both_platforms_are_understood_however_their_headers_are_written() {
-        for prefix in ["X-CloudTasks-", "x-cloudtasks-", "X-AppEngine-", "X-APPENGINE-"] {
+        let (http, app_engine) = (HeaderFamily::CloudTasks, HeaderFamily::AppEngine);
+        let prefixes = [
+            ("X-CloudTasks-", http),
+            ("x-cloudtasks-", http),
+            ("X-AppEngine-", app_engine),
+            ("X-APPENGINE-", app_engine),
+        ];
+        for (prefix, family) in prefixes {
             let name = |name: &str| http::HeaderName::from_bytes(format!("{prefix}{name}").as_bytes()).unwrap();
             let mut headers = HeaderMap::new();
             headers.insert(name("TaskRetryCount"), HeaderValue::from_static("3"));
             headers.insert(name("TaskETA"), HeaderValue::from_static("1795357374.291664"));
             headers.insert(name("QueueName"), HeaderValue::from_static("emails"));
             headers.insert(name("TaskName"), HeaderValue::from_static("welcome-42"));
-            let told = Told::by(&headers);
+            let told = Told::by(&headers, family);
             assert_eq!(told.retries, 3);
             assert_eq!(told.schedule_time, Some(Timestamp::from_micros(1_795_357_374_291_664)));
-            assert_eq!(queue_name(&headers).unwrap().as_str(), "emails");
-            assert_eq!(task_name(&headers).unwrap().as_str(), "welcome-42");
+            assert_eq!(queue_name(&headers, family).unwrap().as_str(), "emails");
+            assert_eq!(task_name(&headers, family).unwrap().as_str(), "welcome-42");
         }
     }
 
     /// Only there do answers with 5xx, which attempts have, not count.
     #[test]
     fn executions_are_those_of_http_targets() {
-        let (retries, executions) = ("x-appengine-taskretrycount", "x-cloudtasks-taskexecutioncount");
-        assert_eq!(Told::by(&headers(&[(executions, "4")])).executions, Some(4));
-        assert_eq!(Told::by(&headers(&[(executions, "4"), (retries, "9")])).executions, None);
-        assert_eq!(Told::by(&headers(&[("x-appengine-taskexecutioncount", "4")])).executions, None);
+        let (http, app_engine) = ("x-cloudtasks-taskexecutioncount", "x-appengine-taskexecutioncount");
+        let headers = headers(&[(http, "4"), (app_engine, "5")]);
+        assert_eq!(Told::by(&headers, HeaderFamily::CloudTasks).executions, Some(4));
+        assert_eq!(Told::by(&headers, HeaderFamily::AppEngine).executions, None);
+    }
+
+    #[test]
+    fn headers_of_the_other_family_are_not_read() {
+        for (family, other) in [(HeaderFamily::CloudTasks, "x-appengine-"), (HeaderFamily::AppEngine, "x-cloudtasks-")]
+        {
+            let mut headers = HeaderMap::new();
+            for name in
+                ["taskretrycount", "taskexecutioncount", "taskpreviousresponse", "tasketa", "taskname", "queuename"]
+            {
+                headers.insert(HeaderName::try_from(format!("{other}{name}")).unwrap(), HeaderValue::from_static("9"));
+            }
+            assert_eq!(Told::by(&headers, family), Told::default());
+            assert_eq!((task_name(&headers, family), queue_name(&headers, family)), (None, None));
+        }
+    }
+
+    #[test]
+    fn each_header_of_the_family_may_be_there_once() {
+        for name in ["taskretrycount", "taskexecutioncount", "taskpreviousresponse", "tasketa", "taskname", "queuename"]
+        {
+            let name = HeaderName::try_from(format!("x-cloudtasks-{name}")).unwrap();
+            let mut headers = HeaderMap::new();
+            headers.append(&name, HeaderValue::from_static("1"));
+            check_once(&headers, HeaderFamily::CloudTasks).unwrap();
+            headers.append(&name, HeaderValue::from_static("1"));
+            let refused = check_once(&headers, HeaderFamily::CloudTasks).unwrap_err().to_string();
+            assert!(refused.contains(name.as_str()), "{refused}");
+            check_once(&headers, HeaderFamily::AppEngine).unwrap();
+        }
     }
 
     #[test]
     fn what_is_garbled_counts_as_not_told() {
+        let told = |name, value| Told::by(&headers(&[(name, value)]), HeaderFamily::CloudTasks);
         for value in ["", "-1", "+1", "1.5", "one", "0x1"] {
-            assert_eq!(Told::by(&headers(&[("x-cloudtasks-taskretrycount", value)])).retries, 0, "{value}");
+            assert_eq!(told("x-cloudtasks-taskretrycount", value).retries, 0, "{value}");
         }
         for value in ["", "-1", "soon", "1e9", ".5", "1.-5", "99999999999999999999", "9223372036854775807"] {
-            assert_eq!(Told::by(&headers(&[("x-cloudtasks-tasketa", value)])).schedule_time, None, "{value}");
+            assert_eq!(told("x-cloudtasks-tasketa", value).schedule_time, None, "{value}");
         }
-        assert_eq!(Told::by(&headers(&[("x-appengine-taskretrycount", "99999999999")])).retries, u32::MAX - 1);
+        assert_eq!(told("x-cloudtasks-taskretrycount", "99999999999").retries, u32::MAX - 1);
         assert_eq!(seconds("12"), Some(Timestamp::from_micros(12_000_000)));
         assert_eq!(seconds("12.1234567"), Some(Timestamp::from_micros(12_123_456)));
     }
@@ -224,7 +283,8 @@ mod tests {
                 headers.insert(http::HeaderName::try_from(format!("x-cloudtasks-{name}")).unwrap(), value.clone());
             }
             headers.insert("traceparent", value);
-            _ = (Told::by(&headers), task_name(&headers), queue_name(&headers));
+            let family = HeaderFamily::CloudTasks;
+            _ = (Told::by(&headers, family), task_name(&headers, family), queue_name(&headers, family));
         }
     }
 }

@@ -1,11 +1,48 @@
 //! How a request ended, in the words of the queue.
 
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ALLOW, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
-use http_body_util::Full;
+use http_body::{Body, Frame, SizeHint};
+
+/// The body of what a [`PushService`](super::PushService) answers: a line of text for people, or nothing. The queue reads
+/// the status only.
+#[derive(Debug, Clone, Default)]
+pub struct PushBody(Bytes);
+
+impl PushBody {
+    const fn new(text: &'static str) -> Self {
+        Self(Bytes::from_static(text.as_bytes()))
+    }
+
+    /// All of it that was not read yet.
+    pub fn into_bytes(self) -> Bytes {
+        self.0
+    }
+}
+
+impl Body for PushBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let text = std::mem::take(&mut self.0);
+        Poll::Ready((!text.is_empty()).then(|| Ok(Frame::data(text))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0.len() as u64)
+    }
+}
 
 /// What is answered to one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,9 +99,9 @@ impl Answer {
         }
     }
 
-    pub(super) fn into_response(self) -> Response<Full<Bytes>> {
+    pub(super) fn into_response(self) -> Response<PushBody> {
         let (status, text) = self.status();
-        let mut response = Response::new(Full::new(Bytes::from_static(text.as_bytes())));
+        let mut response = Response::new(PushBody::new(text));
         *response.status_mut() = status;
         match self {
             Self::NotPost => _ = response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST")),
@@ -88,6 +125,17 @@ mod tests {
     fn retry_after(pause: Duration) -> String {
         let response = Answer::Failed(Some(pause)).into_response();
         response.headers()[RETRY_AFTER].to_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_body_is_read_once_and_says_how_long_it_is() {
+        let mut body = PushBody::new("failed\n");
+        assert_eq!((body.size_hint().exact(), body.is_end_stream()), (Some(7), false));
+        let mut frame = || Pin::new(&mut body).poll_frame(&mut Context::from_waker(std::task::Waker::noop()));
+        let Poll::Ready(Some(Ok(first))) = frame() else { panic!("no frame") };
+        assert_eq!(first.into_data().unwrap(), "failed\n");
+        assert!(matches!(frame(), Poll::Ready(None)));
+        assert_eq!((body.size_hint().exact(), body.is_end_stream()), (Some(0), true));
     }
 
     #[test]

@@ -4,32 +4,35 @@ use std::convert::Infallible;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use http_body::Body;
-use http_body_util::Full;
 
 use super::attempt::Delivery;
-use super::plan::{Place, Plan};
-use super::request::Told;
-use super::response::Answer;
-use super::verify::{Verified, Verify};
-use super::{body, request};
+use super::body;
+use super::plan::Plan;
+use super::request::{self, Told};
+use super::response::{Answer, PushBody};
+use super::room::{Patience, Room};
+use super::verify::{HeaderFamily, Verified, Verify};
 use crate::backend::BoxFuture;
-use crate::dispatch::Permit;
 use crate::log;
 use crate::outcome::BoxError;
 use crate::unwind;
 
+/// How long a task that was refused before waits for room for its body.
+const BODY_PATIENCE: Duration = Duration::from_secs(60);
+
 /// Runs the tasks that a queue sends over HTTP: a [tower](tower_service) service to mount on your own router, under your
 /// own middlewares. Clones are the same service. Made by [`Client::push_service`](crate::Client::push_service).
 ///
-/// It answers requests `POST {prefix}/{kind}` and, where a router has stripped the prefix, `POST /{kind}`; without the
-/// prefix, what is no task of the proven queue is answered with 404. The module [`push`](crate::push) lists its answers.
+/// It answers requests `POST {prefix}/{kind}`, or `POST /{kind}` where a router strips the prefix, which is to be
+/// [said](crate::PushServiceBuilder::nested); other paths are answered with 404. The module [`push`](crate::push) lists its
+/// answers.
 ///
 /// The queue is to say in `X-CloudTasks-TaskRetryCount` (or App Engine's `X-AppEngine-TaskRetryCount`) how many requests
 /// for a task came before: `max_attempts` counts those, the ones that were refused or found no room included. In
@@ -59,7 +62,7 @@ use crate::unwind;
 ///
 /// let tasks = Client::open("memory:").await?;
 /// let push = tasks.push_service().verify(verifier).dead_letters(&tasks).build()?;
-/// // axum:  Router::new().nest_service("/_cb/deferred", push)
+/// // axum:  Router::new().route_service("/_cb/deferred/{*kind}", push)
 /// // actix: App::new().service(push.actix())
 /// # Ok(())
 /// # }
@@ -72,7 +75,7 @@ impl PushService {
         // The table of kinds is made now, not by the first request.
         _ = plan.registry.by_kind("");
         log::say(|| {
-            tracing::info!(prefix = plan.prefix, concurrency = plan.concurrency, "the push service is ready");
+            tracing::info!(prefix = plan.prefix, nested = plan.is_nested, "the push service is ready");
             for registration in plan.registry.registrations() {
                 tracing::debug!(kind = registration.kind, shape = %registration.shape, at = %registration.location, "task");
             }
@@ -91,94 +94,99 @@ impl PushService {
     pub async fn mark<B>(&self, request: Request<B>) -> Request<B> {
         let (mut parts, body) = request.into_parts();
         parts.extensions.remove::<Verified>();
-        if let Ok(verified) = self.0.verifiers.verify(&parts).await {
+        if let Ok(verified) = self.0.prove(&parts).await {
             parts.extensions.insert(verified);
         }
         Request::from_parts(parts, body)
     }
 
     /// Answers one request. On its way it is as `Send` as its body.
-    pub(super) async fn answer<B>(self, parts: Parts, body: B) -> Response<Full<Bytes>>
+    pub(super) async fn answer<B>(self, parts: Parts, body: B) -> Response<PushBody>
     where
         B: Body,
         B::Error: Into<BoxError>,
     {
-        let place = match self.0.place(&parts) {
-            Ok(place) => place,
-            Err(answer) => return answer.into_response(),
+        let Some(kind) = self.0.under_prefix(parts.uri.path()) else {
+            self.0.explain_path(&parts).await;
+            return Answer::NoSuchPath.into_response();
         };
-        let verified = match self.0.verifiers.verify(&parts).await {
+        // Before anything depends on the method or the kind: strangers get one answer.
+        let verified = match self.0.prove(&parts).await {
             Ok(verified) => verified,
-            // A URL that may be no task's, and a stranger: nothing that concerns tasks.
-            Err(_) if !place.is_ours => return Answer::NoSuchPath.into_response(),
             Err(refused) => {
                 self.0.refusals.note(parts.uri.path(), &refused.to_string(), self.0.clock.monotonic());
                 return Answer::NotAuthentic.into_response();
             }
         };
-        // Not before: strangers are to take no room from tasks.
-        let previous = Told::by(&parts.headers).previous;
-        let Some(permit) = self.0.permit() else { return Answer::Overloaded.following(previous).into_response() };
-        request::log_headers(&parts, |header| self.0.verifiers.is_secret(header));
-        let answer = self.0.attempt(&parts, place, body, permit).await;
-        let mut response = answer.following(previous).into_response();
+        let mut response = self.0.answer_queue(&parts, kind, verified.headers, body).await.into_response();
         response.extensions_mut().insert(verified);
         response
     }
 }
 
 impl Plan {
-    /// Room for one more.
-    fn permit(&self) -> Option<Arc<Room>> {
-        let permit = Room::take(&self.running, self.concurrency);
-        if permit.is_none() {
-            log::say(|| {
-                tracing::warn!(concurrency = self.concurrency, "no room for another task: the queue is slowed down")
-            });
-        }
-        permit
-    }
-
-    async fn attempt<B>(&self, parts: &Parts, place: Place<'_>, body: B, permit: Arc<dyn Permit>) -> Answer
+    /// What a request is answered that was proven to come from the queue.
+    async fn answer_queue<B>(&self, parts: &Parts, kind: &str, family: HeaderFamily, body: B) -> Answer
     where
         B: Body,
         B::Error: Into<BoxError>,
     {
-        let body = match body::read(body, self.max_body, self.body_time, &*self.clock).await {
-            Ok(body) => body,
-            Err(answer) => {
-                if answer == Answer::TooLarge {
-                    log::say(|| {
-                        tracing::error!(path = parts.uri.path(), limit = self.max_body, "a task's body is too large")
-                    });
-                }
-                return answer;
-            }
+        if !self.is_kind(kind) {
+            return Answer::NoSuchPath;
+        }
+        if parts.method != Method::POST {
+            return Answer::NotPost;
+        }
+        let told = Told::by(&parts.headers, family);
+        let Some(room) = self.capacity.enter() else { return Answer::Overloaded.following(told.previous) };
+        request::log_headers(parts, |header| self.verifiers.is_secret(header));
+        let delivery = Delivery { plan: self, kind, headers: &parts.headers, family, body: Bytes::new(), room };
+        let answer = match self.read(parts, body, &delivery.room, told.may_have_had_no_room()).await {
+            // In a box of its own: allocators are quick with up to about 1,000 bytes, which this and the rest would exceed.
+            Ok(body) => Box::pin(Delivery { body, ..delivery }.attempt()).await,
+            Err(answer) => answer,
         };
-        let delivery = Delivery { plan: self, place, headers: &parts.headers, body, permit };
-        // In a box of its own: allocators are quick with up to about 1,000 bytes, which this and the rest would exceed.
-        Box::pin(delivery.attempt()).await
+        answer.following(told.previous)
     }
-}
 
-/// Counts a request as under way.
-#[derive(Debug)]
-struct Room(Arc<AtomicUsize>);
-
-impl Room {
-    fn take(running: &Arc<AtomicUsize>, limit: usize) -> Option<Arc<Self>> {
-        // A permit that is one too many gives itself back.
-        let before = running.fetch_add(1, Ordering::AcqRel);
-        let permit = Self(Arc::clone(running));
-        (before < limit).then(|| Arc::new(permit))
+    /// The body, for which room is made before it is read.
+    async fn read<B>(&self, parts: &Parts, body: B, room: &Room, waits: bool) -> Result<Bytes, Answer>
+    where
+        B: Body,
+        B::Error: Into<BoxError>,
+    {
+        let read = async {
+            let expected = body::expected(&body, self.max_body)?;
+            let patience = Patience { clock: &*self.clock, waits, time: BODY_PATIENCE };
+            if !room.reserve(expected, patience).await {
+                return Err(Answer::Overloaded);
+            }
+            body::read(body, self.max_body, self.body_time, &*self.clock).await
+        };
+        let read = read.await;
+        match &read {
+            Ok(body) => room.shrink_to(body.len() as u64),
+            Err(Answer::TooLarge) => log::say(|| {
+                tracing::error!(path = parts.uri.path(), limit = self.max_body, "a task's body is too large");
+            }),
+            Err(_) => {}
+        }
+        read
     }
-}
 
-impl Permit for Room {}
-
-impl Drop for Room {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+    /// Says why a task is not found whose path is not under the prefix. All other requests there are none of ours.
+    async fn explain_path(&self, parts: &Parts) {
+        if parts.method == Method::POST && self.prove(parts).await.is_ok() {
+            let (path, prefix) = (parts.uri.path(), &self.prefix);
+            log::say(|| {
+                tracing::error!(
+                    path,
+                    prefix,
+                    "a request of the task queue is not under the prefix: if a router strips the prefix, build the push \
+                     service with `.nested()`, else give both it and the queue's backend the same `.prefix(..)`"
+                );
+            });
+        }
     }
 }
 
@@ -188,7 +196,7 @@ where
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
-    type Response = Response<Full<Bytes>>;
+    type Response = Response<PushBody>;
     type Error = Infallible;
     type Future = PushFuture;
 
@@ -207,8 +215,7 @@ impl fmt::Debug for PushService {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PushService")
             .field("prefix", &self.0.prefix)
-            .field("concurrency", &self.0.concurrency)
-            .field("running", &self.0.running)
+            .field("capacity", &self.0.capacity)
             .field("sink", &self.0.sink)
             .finish_non_exhaustive()
     }
@@ -216,10 +223,10 @@ impl fmt::Debug for PushService {
 
 /// The answer of a [`PushService`] on its way. If it is dropped, so is an async handler, and the queue tries again.
 #[must_use = "futures do nothing unless awaited"]
-pub struct PushFuture(Caught<BoxFuture<'static, Response<Full<Bytes>>>>);
+pub struct PushFuture(Caught<BoxFuture<'static, Response<PushBody>>>);
 
 impl Future for PushFuture {
-    type Output = Result<Response<Full<Bytes>>, Infallible>;
+    type Output = Result<Response<PushBody>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.0).poll(cx).map(Ok)
@@ -235,8 +242,8 @@ impl fmt::Debug for PushFuture {
 /// Answers 500 where anything of the user's panics: a verifier, a sink, a body. Handlers have their own guard.
 pub(super) struct Caught<F>(pub(super) Option<F>);
 
-impl<F: Future<Output = Response<Full<Bytes>>> + Unpin> Future for Caught<F> {
-    type Output = Response<Full<Bytes>>;
+impl<F: Future<Output = Response<PushBody>> + Unpin> Future for Caught<F> {
+    type Output = Response<PushBody>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Some(answering) = &mut self.0 else { return Poll::Ready(Answer::Failed(None).into_response()) };

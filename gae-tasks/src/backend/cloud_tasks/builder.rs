@@ -16,6 +16,7 @@ use super::name::Place;
 use super::runtime::Runtime;
 use super::shared::Shared;
 use super::target::{Http, Origin, Routing, Target, Token};
+use crate::attributes::problem_of_header;
 use crate::envelope::PREFIX;
 use crate::error::{Error, no_problems};
 
@@ -173,7 +174,8 @@ impl CloudTasksBuilder {
         self
     }
 
-    /// A header of every request. It is stored with each task, so that it should hold no secret of production.
+    /// A header of every request. It is stored with each task, so that it should hold no secret of production. `build`
+    /// refuses names that no header can have, those that the queue or gae-tasks sets itself, and values that cannot be sent.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
@@ -287,6 +289,8 @@ impl CloudTasksBuilder {
             let endpoint = self.endpoint.as_deref().unwrap_or_default();
             problems.push(format!("the endpoint `{endpoint}` is no URL such as `http://127.0.0.1:8123`"));
         }
+        let headers = self.headers.iter().filter_map(|(name, value)| problem_of_header(name, value));
+        problems.extend(headers.map(|problem| format!("a header of every request: {problem}")));
         if self.time_limit.is_zero() {
             problems.push("the time limit is zero, which leaves no time for any call".to_owned());
         }

@@ -71,4 +71,8 @@ impl Verify for AnyOf {
     fn is_secret(&self, header: &http::HeaderName) -> bool {
         self.0.iter().any(|verifier| verifier.is_secret(header))
     }
+
+    fn problem(&self, is_alone: bool) -> Option<String> {
+        self.0.iter().find_map(|verifier| verifier.problem(is_alone && self.0.len() == 1))
+    }
 }

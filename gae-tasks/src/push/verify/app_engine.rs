@@ -1,9 +1,9 @@
 //! Tasks that App Engine's own front end hands over: its headers are the proof.
 
-use http::HeaderMap;
 use http::request::Parts;
+use http::{HeaderMap, HeaderName};
 
-use super::{Refused, Verified, Verify, at_once};
+use super::{HeaderFamily, Refused, Verified, Verify, at_once, only};
 use crate::backend::BoxFuture;
 use crate::error::Error;
 
@@ -68,14 +68,15 @@ impl AppEngine {
 
 impl Verify for AppEngine {
     fn verify<'a>(&'a self, request: &'a Parts) -> BoxFuture<'a, Result<Verified, Refused>> {
-        let is_there = |name: &'static str| is_told(&request.headers, name);
-        at_once(match ["x-appengine-queuename", "x-appengine-taskname"].into_iter().find(|name| !is_there(name)) {
-            None => Ok(Verified::new("App Engine")),
-            Some(name) => Err(Refused::new(format!("App Engine: no header `{name}`"))),
-        })
+        at_once(check(&request.headers).map_err(|refused| Refused::new(format!("App Engine: {refused}"))))
     }
 }
 
-fn is_told(headers: &HeaderMap, name: &'static str) -> bool {
-    headers.get(name).is_some_and(|value| !value.is_empty())
+fn check(headers: &HeaderMap) -> Result<Verified, Refused> {
+    for name in ["x-appengine-queuename", "x-appengine-taskname"].map(HeaderName::from_static) {
+        if only(headers, &name)?.is_none_or(|value| value.is_empty()) {
+            return Err(Refused::new(format!("no header `{name}`")));
+        }
+    }
+    Ok(Verified::new("App Engine").with_headers(HeaderFamily::AppEngine))
 }

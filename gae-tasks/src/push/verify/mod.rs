@@ -5,7 +5,7 @@
 //! | [`AppEngine`] | behind the front end of App Engine, which strips its own headers from what comes from outside |
 //! | `Oidc` (feature `oidc`) | anywhere: the queue signs each request with a token of a service account |
 //! | [`PlatformAuthenticated`] | Cloud Run with its own check on, which takes the signature off the token |
-//! | [`SharedSecret`] | queues of your own |
+//! | [`SharedSecret`] | queues that you run yourself, local servers, tests: see where it fits |
 //! | [`AnyOf`] | more than one of them |
 //!
 //! The headers `X-CloudTasks-*` prove nothing: [they tell of the task, not of who
@@ -13,6 +13,7 @@
 
 mod any_of;
 mod app_engine;
+mod family;
 #[cfg(feature = "oidc")]
 mod oidc;
 mod platform;
@@ -21,6 +22,7 @@ mod token;
 
 pub use any_of::AnyOf;
 pub use app_engine::AppEngine;
+pub use family::HeaderFamily;
 #[cfg(feature = "oidc")]
 #[cfg_attr(docsrs, doc(cfg(feature = "oidc")))]
 pub use oidc::{FetchedKeys, KeyEndpoint, KeySource, Oidc, OidcBuilder};
@@ -31,6 +33,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::backend::BoxFuture;
 
@@ -61,9 +64,16 @@ pub trait Verify: fmt::Debug + Send + Sync + 'static {
 
     /// Whether this header brings the proof, and so is in no log. Headers named after tokens, keys, cookies and the like
     /// are in none anyway.
-    fn is_secret(&self, header: &http::HeaderName) -> bool {
+    fn is_secret(&self, header: &HeaderName) -> bool {
         _ = header;
         false
+    }
+
+    /// Why a [`PushService`](super::PushService) must not be built with this verifier, if there is a reason;
+    /// `is_alone` is false where the service has other verifiers too.
+    fn problem(&self, is_alone: bool) -> Option<String> {
+        _ = is_alone;
+        None
     }
 }
 
@@ -71,11 +81,27 @@ impl<V: Verify + ?Sized> Verify for Box<V> {
     fn verify<'a>(&'a self, request: &'a Parts) -> BoxFuture<'a, Result<Verified, Refused>> {
         self.as_ref().verify(request)
     }
+
+    fn is_secret(&self, header: &HeaderName) -> bool {
+        self.as_ref().is_secret(header)
+    }
+
+    fn problem(&self, is_alone: bool) -> Option<String> {
+        self.as_ref().problem(is_alone)
+    }
 }
 
 impl<V: Verify + ?Sized> Verify for Arc<V> {
     fn verify<'a>(&'a self, request: &'a Parts) -> BoxFuture<'a, Result<Verified, Refused>> {
         self.as_ref().verify(request)
+    }
+
+    fn is_secret(&self, header: &HeaderName) -> bool {
+        self.as_ref().is_secret(header)
+    }
+
+    fn problem(&self, is_alone: bool) -> Option<String> {
+        self.as_ref().problem(is_alone)
     }
 }
 
@@ -88,12 +114,20 @@ pub struct Verified {
     pub by: &'static str,
     /// Who it is from, where that is told: the e-mail of a service account.
     pub subject: Option<String>,
+    /// Which headers describe the task and its attempt; those of the other family are not read.
+    pub headers: HeaderFamily,
 }
 
 impl Verified {
-    /// Proven by `by`.
+    /// Proven by `by`, described by `X-CloudTasks-*`.
     pub const fn new(by: &'static str) -> Self {
-        Self { by, subject: None }
+        Self { by, subject: None, headers: HeaderFamily::CloudTasks }
+    }
+
+    /// Described by the headers of this family.
+    pub const fn with_headers(mut self, headers: HeaderFamily) -> Self {
+        self.headers = headers;
+        self
     }
 
     /// From `subject`.
@@ -114,6 +148,18 @@ impl Refused {
     /// Refused for this reason.
     pub fn new(reason: impl Into<String>) -> Self {
         Self { reason: reason.into() }
+    }
+}
+
+/// The only value of a header; `None` if the header is missing.
+///
+/// # Errors
+/// The header is there more than once: two proxies may disagree about which of its values counts.
+pub(in crate::push) fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a HeaderValue>, Refused> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (value, None) => Ok(value),
+        (_, Some(_)) => Err(Refused::new(format!("header `{name}` is there more than once"))),
     }
 }
 

@@ -3,18 +3,21 @@
 use http::header::{AUTHORIZATION, HeaderName};
 use http::request::Parts;
 
-use super::token::{Accounts, SERVERLESS_AUTHORIZATION, Unread, bearer};
+use super::token::{Accounts, REMOVED_SIGNATURE, SERVERLESS_AUTHORIZATION, Unread, bearer};
 use super::{Refused, Verified, Verify, at_once};
 use crate::backend::BoxFuture;
 
-/// Believes every request, because the platform lets nobody else through: Cloud Run whose check of the invoker is on.
+/// Believes requests that the platform has let through: Cloud Run whose check of the invoker is on.
 ///
-/// There this program cannot verify anything itself: [Cloud Run takes the signature off the
-/// token](https://cloud.google.com/run/docs/authenticating/service-to-service). **Never use it where a request can
-/// come by another way**: a service that allows unauthenticated calls, a port that the network can reach.
+/// There this program cannot verify anything itself: [Cloud Run replaces the signature of the token by
+/// `SIGNATURE_REMOVED_BY_GOOGLE`](https://cloud.google.com/run/docs/authenticating/service-to-service). A request without
+/// a token, or with a signature in it, did not pass that check and is refused. That text is no secret, so **never use
+/// this verifier where a request can come by another way**: a service that allows unauthenticated calls, a port that the
+/// network can reach.
 ///
 /// With [`service_account`](Self::service_account) the e-mail in the token, which the platform has verified, is
-/// compared too: everybody else who may call the service is refused.
+/// compared too: everybody else who may call the service is refused. Beside other verifiers an account is required, as
+/// each of them suffices alone.
 ///
 /// ```
 /// use gae_tasks::push::verify::PlatformAuthenticated;
@@ -44,8 +47,7 @@ impl PlatformAuthenticated {
     /// The callers' tokens may be in `X-Serverless-Authorization`.
     ///
     /// Cloud Run [checks that header only](https://cloud.google.com/run/docs/authenticating/service-to-service) where it
-    /// is sent, so it comes before `Authorization` here. Where this is not set, a request that has it is refused if an
-    /// e-mail is to be compared: what stands in `Authorization` then was verified by nobody.
+    /// is sent, so it comes before `Authorization` here. Where this is not set, a request that has it is refused: what stands in `Authorization` then was verified by nobody.
     pub fn serverless_authorization(mut self) -> Self {
         self.reads_serverless = true;
         self
@@ -53,13 +55,19 @@ impl PlatformAuthenticated {
 
     fn check(&self, request: &Parts) -> Result<Verified, Refused> {
         let verified = Verified::new("platform");
+        let token = bearer(&request.headers, &self.header(request)?)?;
+        let token = token.ok_or_else(|| Refused::new("no `Bearer` token in the header that the platform checks"))?;
+        let token = Unread::cut(token)?;
+        if !token.is_checked_by_platform() {
+            return Err(Refused::new(format!(
+                "the token's signature is not `{REMOVED_SIGNATURE}`, so the platform has not checked it: require \
+                 authentication of Cloud Run, or use `Oidc`"
+            )));
+        }
         if self.accounts.is_empty() {
             return Ok(verified);
         }
-        let token = bearer(&request.headers, &self.header(request)?)?;
-        let token = token.ok_or_else(|| Refused::new("no `Bearer` token in the header that the platform checks"))?;
-        let claims = Unread::cut(token)?.claims()?;
-        Ok(verified.with_subject(self.accounts.check(&claims)?))
+        Ok(verified.with_subject(self.accounts.check(&token.claims()?)?))
     }
 
     /// The header that the platform has checked.
@@ -77,4 +85,10 @@ impl Verify for PlatformAuthenticated {
         let answer = self.check(request);
         at_once(answer.map_err(|refused| Refused::new(format!("authenticated by the platform: {refused}"))))
     }
+    fn problem(&self, is_alone: bool) -> Option<String> {
+        (!is_alone && self.accounts.is_empty()).then(|| NO_ACCOUNT.to_owned())
+    }
 }
+
+const NO_ACCOUNT: &str = "`PlatformAuthenticated` without an account believes every token that the platform let through, \
+                          whatever the other verifiers refuse: add `.service_account(..)` to it, or use it alone";

@@ -7,13 +7,23 @@ use http::request::Parts;
 use subtle::{Choice, ConstantTimeEq};
 
 use super::token::bearer;
-use super::{Refused, Verified, Verify, at_once};
+use super::{HeaderFamily, Refused, Verified, Verify, at_once, only};
 use crate::backend::BoxFuture;
 use crate::error::Error;
 
-/// Believes requests that bring a secret in a header: for queues of your own.
+/// Believes requests that bring a secret in a header.
 ///
-/// Who sends puts it into that header: with Cloud Tasks, `CloudTasks::builder(..).header(SharedSecret::HEADER, secret)`.
+/// # Where it fits
+///
+/// Queue servers that you run yourself, local servers and tests. Cloud Tasks can send a secret too
+/// (`CloudTasks::builder(..).header(SharedSecret::HEADER, secret)`), but stores it with each task: everybody who may list
+/// the queue's tasks can read it, and a task keeps for up to 31 days the secret that it was deferred with. On Google's
+/// platforms use `Oidc`, [`AppEngine`](super::AppEngine) or [`PlatformAuthenticated`](super::PlatformAuthenticated), which
+/// have nothing to leak or to rotate. The secret proves the caller and nothing else: without HTTPS whoever reads the
+/// connection has it.
+///
+/// Several secrets may be accepted at once, for a rotation: accept the new one too, then send it, and drop the old one
+/// when no stored task carries it any more.
 ///
 /// Compared in constant time, so that answers tell nothing but the secret's length. Its `Debug` does not show it.
 ///
@@ -21,7 +31,6 @@ use crate::error::Error;
 /// use gae_tasks::push::verify::SharedSecret;
 ///
 /// # fn main() -> Result<(), gae_tasks::Error> {
-/// // For a change of secrets: first accept the new one too, then send it, then drop the old one.
 /// let verify = SharedSecret::new("the secret of this year")?.or("the secret of next year")?;
 /// assert!(!format!("{verify:?}").contains("year"));
 /// assert!(SharedSecret::new("too short").is_err());
@@ -80,7 +89,13 @@ impl SharedSecret {
         let given = self.given(request)?;
         // All are compared whatever the first one says: how long it takes does not tell which one it was.
         let is_one = self.secrets.iter().fold(Choice::from(0), |found, secret| found | secret.as_slice().ct_eq(given));
-        if bool::from(is_one) { Ok(Verified::new("shared secret")) } else { Err(self.refused("has another value")) }
+        if !bool::from(is_one) {
+            return Err(self.refused("has another value"));
+        }
+        // Who knows the secret may be either platform: App Engine is the one that sends its own headers.
+        let is_app_engine = request.headers.contains_key("x-appengine-queuename");
+        let family = if is_app_engine { HeaderFamily::AppEngine } else { HeaderFamily::CloudTasks };
+        Ok(Verified::new("shared secret").with_headers(family))
     }
 
     fn given<'a>(&self, request: &'a Parts) -> Result<&'a [u8], Refused> {
@@ -88,12 +103,8 @@ impl SharedSecret {
             let token = bearer(&request.headers, &AUTHORIZATION)?;
             return Ok(token.ok_or_else(|| self.refused("is missing, or not `Bearer`"))?.as_bytes());
         }
-        let mut values = request.headers.get_all(&self.header).iter();
-        match (values.next(), values.next()) {
-            (Some(value), None) => Ok(value.as_bytes()),
-            (None, _) => Err(self.refused("is missing")),
-            (Some(_), Some(_)) => Err(self.refused("is there more than once")),
-        }
+        let value = only(&request.headers, &self.header)?;
+        Ok(value.ok_or_else(|| self.refused("is missing"))?.as_bytes())
     }
 
     fn refused(&self, problem: &str) -> Refused {

@@ -11,6 +11,10 @@ use super::Refused;
 /// Where callers of Cloud Run put their token when `Authorization` is the application's.
 pub(super) const SERVERLESS_AUTHORIZATION: HeaderName = HeaderName::from_static("x-serverless-authorization");
 
+/// What Cloud Run puts in place of the signature of a token that it has checked. Source: [authenticating
+/// service-to-service](https://cloud.google.com/run/docs/authenticating/service-to-service).
+pub(super) const REMOVED_SIGNATURE: &str = "SIGNATURE_REMOVED_BY_GOOGLE";
+
 /// The longest header that is looked at, in bytes; tokens of Google have about 1,000.
 pub(super) const MAX_HEADER_BYTES: usize = 8 * 1024;
 
@@ -52,6 +56,11 @@ impl<'a> Unread<'a> {
             return Err(odd());
         }
         Ok(Self { header, claims, signed, signature })
+    }
+
+    /// Whether the platform has checked the token, and has removed its signature.
+    pub(super) fn is_checked_by_platform(&self) -> bool {
+        self.signature == REMOVED_SIGNATURE
     }
 
     #[cfg(feature = "oidc")]

@@ -33,20 +33,47 @@ impl KeyEndpoint {
     /// # Errors
     /// [`Error::Misconfigured`] if the URL is none of these, or if the machine's certificates cannot be read.
     pub fn new(url: &str) -> Result<Self, Error> {
-        let wrong = |problem: String| Error::Misconfigured { problems: vec![format!("OIDC keys: {problem}")] };
-        let parsed = Url::parse(url).map_err(|error| wrong(format!("`{}` is no URL: {error}", url.escape_debug())))?;
+        let parsed = parse(url)?;
         let is_here = matches!(parsed.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
-        if parsed.scheme() != "https" && !(is_here && parsed.scheme() == "http") {
+        if parsed.scheme() == "http" && !is_here {
             return Err(wrong(
-                "keys must be fetched by `https`, or from this machine: whoever can change them is believed".to_owned(),
+                "keys must be fetched by `https`, or from this machine: whoever can change them is believed. For a local \
+                 issuer in a network of its own, use `KeyEndpoint::allow_http(..)`"
+                    .to_owned(),
             ));
         }
-        let client = Client::builder().redirect(Policy::none()).https_only(!is_here);
-        // A proxy would look for this machine elsewhere.
-        let client = if is_here { client.no_proxy() } else { client };
-        let client = client.build().map_err(|error| wrong(format!("no HTTPS: {error:?}")))?;
-        Ok(Self { url: parsed, client })
+        Self::at(parsed)
     }
+
+    /// The keys at `url`, `http` on other machines included: for an issuer in a network that nobody else reaches, such
+    /// as that of docker-compose. Whoever can answer in its place is believed.
+    ///
+    /// # Errors
+    /// [`Error::Misconfigured`] if the URL is not of `http` or `https`, or if the machine's certificates cannot be read.
+    pub fn allow_http(url: &str) -> Result<Self, Error> {
+        Self::at(parse(url)?)
+    }
+
+    fn at(url: Url) -> Result<Self, Error> {
+        let is_https = url.scheme() == "https";
+        let client = Client::builder().redirect(Policy::none()).https_only(is_https);
+        // A proxy would look for this machine, or for names of the local network, elsewhere.
+        let client = if is_https { client } else { client.no_proxy() };
+        let client = client.build().map_err(|error| wrong(format!("no HTTPS: {error:?}")))?;
+        Ok(Self { url, client })
+    }
+}
+
+fn parse(url: &str) -> Result<Url, Error> {
+    let parsed = Url::parse(url).map_err(|error| wrong(format!("`{}` is no URL: {error}", url.escape_debug())))?;
+    if !matches!(parsed.scheme(), "http" | "https") {
+        return Err(wrong(format!("`{}` is not a URL of `https` or `http`", url.escape_debug())));
+    }
+    Ok(parsed)
+}
+
+fn wrong(problem: String) -> Error {
+    Error::Misconfigured { problems: vec![format!("OIDC keys: {problem}")] }
 }
 
 impl KeySource for KeyEndpoint {
@@ -121,6 +148,18 @@ mod tests {
             ["http://www.googleapis.com/oauth2/v3/certs", "http://localhost.example.com/", "file:///keys", "keys"]
         {
             assert!(KeyEndpoint::new(url).is_err(), "{url}");
+        }
+        let error = KeyEndpoint::new("http://issuer:8080/jwks").unwrap_err().to_string();
+        assert!(error.contains("KeyEndpoint::allow_http(..)"), "{error}");
+    }
+
+    #[test]
+    fn keys_of_another_machine_come_by_http_only_where_that_is_allowed() {
+        for url in ["http://issuer:8080/jwks", "https://issuer/jwks"] {
+            assert!(KeyEndpoint::allow_http(url).is_ok(), "{url}");
+        }
+        for url in ["file:///keys", "ftp://issuer/keys", "keys"] {
+            assert!(KeyEndpoint::allow_http(url).is_err(), "{url}");
         }
     }
 }

@@ -21,7 +21,7 @@ use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde_json::Value;
 
-use super::token::{Claims, SERVERLESS_AUTHORIZATION, Unread, bearer, decoded};
+use super::token::{Claims, REMOVED_SIGNATURE, SERVERLESS_AUTHORIZATION, Unread, bearer, decoded};
 use super::{Refused, Verified, Verify};
 use crate::backend::BoxFuture;
 use crate::clock::Clock;
@@ -71,6 +71,13 @@ struct Inner {
 impl Oidc {
     async fn check(&self, request: &Parts) -> Result<Verified, Refused> {
         let token = Unread::cut(self.token(request)?)?;
+        if token.is_checked_by_platform() {
+            return Err(Refused::new(format!(
+                "its signature is `{REMOVED_SIGNATURE}`, as Cloud Run checks callers itself and leaves nothing to \
+                 verify: use `PlatformAuthenticated::whoever_gets_here_was_checked().service_account(..)` in place of \
+                 `Oidc`"
+            )));
+        }
         let key_id = key_id(&token.header()?)?;
         // Before any key is asked for: what fails here costs no fetch and no arithmetic.
         let email = self.0.expected.check(&token.claims()?, self.0.clock.wall())?;

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use gae_tasks::backend::{Backend, Enqueue, NewTask};
+use gae_tasks::push::verify::SharedSecret;
 use gae_tasks::testing::ManualClock;
 use gae_tasks::{Error, Kind, Now, QueueName, RetryConfig, Shape, TaskFilter, TaskSpec, Worker};
 use gae_tasks_tests_push::server::Fault;
@@ -201,4 +202,37 @@ async fn a_server_that_repeats_a_page_is_asked_no_further() {
     assert!(queries.len() == 2 && queries.iter().all(|query| query.contains("pageSize=1000")), "{queries:?}");
     let text = tasks.list(TaskFilter::new().queue(QueueName::DEFAULT), None, 9).await.unwrap_err().to_string();
     assert!(text.contains("ignores page tokens") && asked.lock().unwrap().len() == 2, "{text}");
+}
+
+/// Longer than Google gives any attempt at an HTTP target.
+#[deferred(name = "shop/slow", queue = "emails", deadline = "40m")]
+async fn slow() {}
+
+#[tokio::test]
+async fn the_deadline_of_a_task_type_is_refused_when_it_is_deferred() {
+    let server = server().await;
+    let refused = slow::defer().on(&client(&server).await).await.unwrap_err();
+    assert!(matches!(refused, Error::DeadlineOutOfRange { .. }), "{refused}");
+    assert_eq!(server.tasks(PLACE, "emails").len(), 0);
+    // A day, on App Engine.
+    let app_engine = CloudTasks::builder("shop", "europe-west1").endpoint(server.url()).anonymous().app_engine();
+    slow::defer().on(&client_of(app_engine).await).await.unwrap();
+    slow::defer().deadline(Duration::from_secs(60)).on(&client(&server).await).await.unwrap();
+}
+
+#[tokio::test]
+async fn headers_that_cannot_be_sent_are_refused_when_they_are_said() {
+    let server = server().await;
+    let tasks = client(&server).await;
+    for (name, value) in
+        [("X-Deferred-Task", "x"), ("X-CloudTasks-TaskName", "x"), ("a header", "x"), ("X-A", "s3cret\n")]
+    {
+        let refused = greet::defer("you").header(name, value).on(&tasks).await.unwrap_err().to_string();
+        assert!(refused.contains(name) && !refused.contains("s3cret"), "{refused}");
+        let refused = builder(&server).header(name, value).build().await.unwrap_err().to_string();
+        assert!(refused.contains(name) && !refused.contains("s3cret"), "{refused}");
+    }
+    assert_eq!(server.calls("CreateTask"), 0);
+    let allowed = builder(&server).header(SharedSecret::HEADER, "correct horse battery").header("Authorization", "x y");
+    allowed.build().await.unwrap();
 }

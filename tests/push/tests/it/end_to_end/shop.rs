@@ -190,7 +190,7 @@ impl Shop {
             Some(letters) => tasks.push_service().dead_letters_in(letters),
             None => tasks.push_service().dead_letters(&cemetery),
         };
-        let service = (plan.service)(service).build().unwrap();
+        let service = (plan.service)(service).nested().build().unwrap();
         let middleware = serve(listener, service);
         Self { queue, tasks, book, cemetery, middleware }
     }

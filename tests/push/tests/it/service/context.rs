@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+use gae_tasks::push::PushService;
+use gae_tasks::push::verify::AppEngine;
 use gae_tasks::{Registry, TaskContext, deferred};
+use http::{HeaderName, Request};
 
 use super::stage::World;
 use super::status::{Send, Tower};
@@ -54,15 +58,46 @@ async fn it_is_what_headers_and_envelope_say() {
     assert_eq!(adapter.send(request).await.0, 200);
 }
 
+/// A service that believes App Engine's headers.
+fn from_app_engine(world: &World) -> PushService {
+    let builder = world.client.push_service().verify(AppEngine::assume_headers_are_stripped());
+    builder.dead_letters(&world.cemetery).build().unwrap()
+}
+
+/// Adds the headers with which App Engine delivers the request.
+fn as_app_engine(request: &mut Request<Bytes>, retries: &str) {
+    let moment = request.headers()["x-cloudtasks-tasketa"].clone();
+    for (name, value) in [("queuename", "orders"), ("taskname", "t"), ("taskretrycount", retries)] {
+        let name = HeaderName::try_from(format!("x-appengine-{name}")).unwrap();
+        request.headers_mut().insert(name, value.parse().unwrap());
+    }
+    request.headers_mut().insert("x-appengine-tasketa", moment);
+}
+
+/// App Engine strips its own headers only: anybody can add those of the other family.
+#[tokio::test]
+async fn only_the_headers_of_the_proven_platform_count() {
+    let world = World::with(Registry::new().with::<tell>());
+    let app_engine = Tower(from_app_engine(&world));
+    let mut request = world.request(tell::defer(1, None, None, DEFAULT).queue("orders"), 10);
+    assert_eq!(request.headers()["x-cloudtasks-taskretrycount"], "9");
+    as_app_engine(&mut request, "0");
+    assert_eq!(app_engine.send(request.clone()).await.0, 200);
+    request.headers_mut().append("x-appengine-taskretrycount", "9".parse().unwrap());
+    assert_eq!(app_engine.send(request).await.0, 403, "which of the two counts would be a guess");
+    let mut request = world.request(tell::defer(10, None, None, DEFAULT).queue("orders"), 10);
+    as_app_engine(&mut request, "0");
+    assert_eq!(Tower(world.service()).send(request).await.0, 200);
+}
+
 #[tokio::test]
 async fn app_engines_headers_are_understood_and_garbled_ones_ignored() {
     let world = World::with(Registry::new().with::<tell>());
-    let adapter = Tower(world.service());
+    let (app_engine, adapter) = (Tower(from_app_engine(&world)), Tower(world.service()));
     let mut request = world.request(tell::defer(8, None, None, DEFAULT).queue("orders"), 1);
-    request.headers_mut().remove("x-cloudtasks-taskretrycount");
-    request.headers_mut().insert("x-appengine-taskretrycount", "7".parse().unwrap());
+    as_app_engine(&mut request, "7");
     request.headers_mut().insert("traceparent", "00-nonsense".parse().unwrap());
-    assert_eq!(adapter.send(request).await.0, 200);
+    assert_eq!(app_engine.send(request).await.0, 200);
 
     let mut request = world.request(tell::defer(1, None, None, DEFAULT).queue("orders"), 5);
     request.headers_mut().insert("x-cloudtasks-taskretrycount", "-4".parse().unwrap());

@@ -18,7 +18,7 @@ use super::stage::{World, end, hang, plain, wait};
 use super::status::{Send, Tower};
 
 /// A body that arrives piece by piece, and counts how often it was asked for one.
-struct Pieces {
+pub(super) struct Pieces {
     pieces: UnboundedReceiver<Result<Bytes, String>>,
     asked: Arc<AtomicUsize>,
 }
@@ -33,7 +33,10 @@ impl Body for Pieces {
     }
 }
 
-fn in_pieces(request: Request<Bytes>, pieces: Vec<Result<Bytes, String>>) -> (Request<Pieces>, Arc<AtomicUsize>) {
+pub(super) fn in_pieces(
+    request: Request<Bytes>,
+    pieces: Vec<Result<Bytes, String>>,
+) -> (Request<Pieces>, Arc<AtomicUsize>) {
     let (sender, receiver) = unbounded_channel();
     pieces.into_iter().for_each(|piece| sender.send(piece).unwrap());
     let asked = Arc::new(AtomicUsize::new(0));

@@ -101,7 +101,7 @@ async fn a_proven_request_whose_body_cannot_be_read_is_always_logged() {
         }
     })
     .await;
-    assert_eq!(text.matches("no task of gae-tasks").count(), 3, "{text}");
+    assert_eq!(text.matches("is not under the prefix").count(), 3, "{text}");
     assert_eq!(text.matches("body is too large").count(), 3, "{text}");
 }
 

@@ -6,6 +6,7 @@ mod context;
 mod guards;
 mod hyper;
 mod logs;
+mod memory;
 mod mounts;
 mod rolling;
 pub(crate) mod stage;

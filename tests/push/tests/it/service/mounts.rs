@@ -10,8 +10,10 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::get;
 use gae_tasks::push::is_from_task_queue;
-use http::StatusCode;
+use http::{Method, StatusCode};
+use http_body_util::Full;
 use tokio::net::TcpListener;
+use tower::ServiceExt;
 
 use super::stage::{SECRET, World, end};
 
@@ -48,11 +50,13 @@ async fn post(address: SocketAddr, world: &World, path: &str, secret: &str) -> S
 #[tokio::test]
 async fn nested_under_the_prefix_and_the_users_middleware() {
     let world = World::new();
-    let router = Router::new().route("/", get(|| async { "shop" })).nest_service("/_cb/deferred", world.service());
+    let router = Router::new()
+        .route("/", get(|| async { "shop" }))
+        .nest_service("/_cb/deferred", world.builder().nested().build().unwrap());
     let (address, seen) = serve(router).await;
     assert_eq!(post(address, &world, "/_cb/deferred/shop.orders/end", SECRET).await, StatusCode::OK);
     assert_eq!(post(address, &world, "/_cb/deferred/shop.orders/end", "guess").await, StatusCode::FORBIDDEN);
-    assert_eq!(post(address, &world, "/_cb/deferred/shop.orders/other", "guess").await, StatusCode::NOT_FOUND);
+    assert_eq!(post(address, &world, "/_cb/deferred/shop.orders/other", "guess").await, StatusCode::FORBIDDEN);
     assert_eq!((seen.load(Ordering::SeqCst), world.stage.signs().ended), (1, 1));
     let other = post(address, &world, "/_cb/deferred/shop.orders/other", SECRET).await;
     assert_eq!(other, StatusCode::OK, "its envelope decides");
@@ -66,11 +70,48 @@ async fn without_the_prefix_what_is_no_task_of_ours_is_left_alone() {
     let url = |path: &str| format!("http://{address}{path}");
     let status = async |request: reqwest::RequestBuilder| request.send().await.unwrap().status();
     assert_eq!(status(client.get(url("/about"))).await, StatusCode::NOT_FOUND);
-    assert_eq!(status(client.get(url("/_cb/deferred/about"))).await, StatusCode::METHOD_NOT_ALLOWED);
+    let proven = client.get(url("/_cb/deferred/about")).header("x-secret", SECRET);
+    assert_eq!(status(proven).await, StatusCode::METHOD_NOT_ALLOWED);
     // A request of the same queue that is for somebody else.
     let foreign = client.post(url("/cron/daily")).header("x-secret", SECRET).body("{}");
     assert_eq!(status(foreign).await, StatusCode::NOT_FOUND);
     assert_eq!(world.dead_letters().await, []);
+}
+
+/// As each known kind would be found with a list of words.
+#[tokio::test]
+async fn strangers_get_one_answer_for_every_kind_and_method() {
+    let world = World::new();
+    let services = [("/_cb/deferred", world.service()), ("", world.builder().nested().build().unwrap())];
+    for (prefix, service) in services {
+        let mut answers = Vec::new();
+        for kind in ["shop.orders/end", "shop.orders/other", "other", "a//b", "%00", ""] {
+            for method in [Method::POST, Method::GET, Method::PUT] {
+                let mut request = world.request(end::defer("done"), 1).map(Full::new);
+                request.headers_mut().remove("x-secret");
+                *request.uri_mut() = format!("{prefix}/{kind}").parse().unwrap();
+                *request.method_mut() = method;
+                let (parts, body) = service.clone().oneshot(request).await.unwrap().into_parts();
+                answers.push((parts.status, format!("{:?}", parts.headers), body.into_bytes()));
+            }
+        }
+        assert_eq!(answers[0].0, StatusCode::FORBIDDEN);
+        assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_prefix_that_a_router_strips_is_not_guessed() {
+    let world = World::new();
+    let router = Router::new().nest_service("/_cb/deferred", world.service());
+    let (address, seen) = serve(router).await;
+    assert_eq!(post(address, &world, "/_cb/deferred/shop.orders/end", SECRET).await, StatusCode::NOT_FOUND);
+    let nested = world.builder().nested().build().unwrap();
+    let mut request = world.request(end::defer("done"), 1).map(Full::new);
+    *request.uri_mut() = "/shop.orders/other".parse().unwrap();
+    *request.body_mut() = Full::new("{}".into());
+    assert_eq!(nested.oneshot(request).await.unwrap().status(), StatusCode::OK, "a body that is no task");
+    assert_eq!((world.dead_letters().await.len(), seen.load(Ordering::SeqCst), world.stage.signs().begun), (1, 0, 0));
 }
 
 #[tokio::test]
@@ -92,6 +133,6 @@ async fn as_the_fallback_and_as_a_route() {
         assert_eq!(post(address, &world, "/_cb/deferred/shop.orders/end", SECRET).await, StatusCode::OK);
         assert_eq!(post(address, &world, "/_cb/deferred", "guess").await, StatusCode::NOT_FOUND);
         assert_eq!(post(address, &world, "/_cb/deferred/a//b", SECRET).await, StatusCode::NOT_FOUND);
-        assert_eq!((seen.load(Ordering::SeqCst), world.stage.signs().ended), (1, number + 1));
+        assert_eq!((seen.load(Ordering::SeqCst), world.stage.signs().ended), (2, number + 1), "two are proven");
     }
 }

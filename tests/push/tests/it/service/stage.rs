@@ -10,7 +10,8 @@ use gae_tasks::push::PushService;
 use gae_tasks::push::verify::{Refused, Verified, Verify};
 use gae_tasks::testing::{Faulty, ManualClock};
 use gae_tasks::{
-    Client, Defer, PermanentTaskFailure, Registry, SingularTaskFailure, TaskFailure, TaskFilter, TaskRecord, deferred,
+    Client, ClientBuilder, Defer, PermanentTaskFailure, Registry, SingularTaskFailure, TaskFailure, TaskFilter,
+    TaskRecord, deferred,
 };
 use http::Request;
 use http::request::Parts;
@@ -110,6 +111,15 @@ pub(crate) async fn wait(#[state] stage: &Stage) {
     handler.end();
 }
 
+/// As [`wait`], with a payload as large as a test wants.
+#[deferred(name = "shop.orders/hold")]
+pub(crate) async fn hold(text: String, #[state] stage: &Stage) {
+    let handler = Handler::begin(stage);
+    stage.gate.acquire().await.unwrap().forget();
+    handler.end();
+    drop(text);
+}
+
 /// A plain function, which ends when the test lets it and it was told that nobody waits for it.
 #[deferred(name = "shop.orders/plain")]
 pub(crate) fn plain(#[state] stage: &Stage, #[context] cx: &gae_tasks::TaskContext) {
@@ -151,9 +161,14 @@ impl World {
     }
 
     pub(crate) fn with(registry: Registry) -> Self {
+        Self::with_client(registry, |client| client)
+    }
+
+    /// With a client that has more settings.
+    pub(crate) fn with_client(registry: Registry, settings: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Self {
         let (stage, clock) = (Stage::new(), ManualClock::at(std::time::SystemTime::now().into()));
         let client = Client::builder().state(stage.clone()).registry(registry).clock(clock.clone());
-        let client = client.build(Memory::new()).unwrap();
+        let client = settings(client).build(Memory::new()).unwrap();
         let storage = Faulty::new(Memory::new());
         let cemetery = Client::builder().clock(clock.clone()).build(storage.clone()).unwrap();
         Self { stage, clock, client, storage, cemetery }

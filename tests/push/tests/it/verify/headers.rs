@@ -1,6 +1,8 @@
 //! Verifiers that go by headers alone.
 
-use gae_tasks::push::verify::{AnyOf, AppEngine, PlatformAuthenticated, Refused, SharedSecret, Verified, Verify};
+use gae_tasks::push::verify::{
+    AnyOf, AppEngine, HeaderFamily, PlatformAuthenticated, Refused, SharedSecret, Verified, Verify,
+};
 use gae_tasks_tests_push::issuer::{ACCOUNT, Key, ask, claims, part, request};
 use http::request::Parts;
 use serde_json::json;
@@ -111,7 +113,81 @@ fn unsigned(email: &str, verified: bool) -> String {
 #[tokio::test]
 async fn what_the_platform_let_through_is_believed() {
     let verify = PlatformAuthenticated::whoever_gets_here_was_checked();
-    verify.verify(&request("accept", b"*/*")).await.unwrap();
+    assert_eq!(ask(&verify, &unsigned("who@x.test", false)).await.unwrap().by, "platform");
+}
+
+/// The platform replaces the signature of what it has checked: anything else came by another way.
+#[tokio::test]
+async fn what_the_platform_has_not_checked_is_refused() {
+    let platform = PlatformAuthenticated::whoever_gets_here_was_checked;
+    for verify in [platform(), platform().service_account(ACCOUNT)] {
+        verify.verify(&request("accept", b"*/*")).await.unwrap_err();
+        let token = unsigned(ACCOUNT, true);
+        ask(&verify, &token).await.unwrap();
+        for signature in ["", "c2lnbmF0dXJl", "signature_removed_by_google", "SIGNATURE_REMOVED_BY_GOOGLE_"] {
+            let token = token.replace("SIGNATURE_REMOVED_BY_GOOGLE", signature);
+            let refused = ask(&verify, &token).await.unwrap_err().to_string();
+            assert!(refused.contains("SIGNATURE_REMOVED_BY_GOOGLE"), "{refused}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn oidc_names_the_remedy_where_the_platform_has_removed_the_signature() {
+    let (oidc, ..) = stage();
+    let refused = ask(&oidc, &unsigned(ACCOUNT, true)).await.unwrap_err().to_string();
+    assert!(refused.contains("PlatformAuthenticated::whoever_gets_here_was_checked()"), "{refused}");
+}
+
+#[test]
+fn the_platform_beside_others_needs_an_account() {
+    let platform = PlatformAuthenticated::whoever_gets_here_was_checked;
+    let secret = || SharedSecret::new(SECRET).unwrap();
+    for good in [
+        AnyOf::new().or(platform()),
+        AnyOf::new().or(AnyOf::new().or(platform())),
+        AnyOf::new().or(secret()).or(platform().service_account(ACCOUNT)),
+    ] {
+        assert_eq!(good.problem(true), None, "{good:?}");
+    }
+    let boxed: Box<dyn Verify> = Box::new(platform());
+    for bad in [
+        AnyOf::new().or(secret()).or(platform()),
+        AnyOf::new().or(platform()).or(secret()),
+        AnyOf::new().or(boxed).or(secret()),
+        AnyOf::new().or(std::sync::Arc::new(platform())).or(secret()),
+        AnyOf::new().or(AnyOf::new().or(platform()).or(secret())),
+        AnyOf::new().or(AnyOf::new().or(platform())).or(secret()),
+    ] {
+        let problem = bad.problem(true).expect("it is refused");
+        assert!(problem.contains("`PlatformAuthenticated`") && problem.contains(".service_account("), "{problem}");
+    }
+}
+
+#[tokio::test]
+async fn identity_that_is_there_twice_is_refused() {
+    let verify = AppEngine::assume_headers_are_stripped();
+    for name in ["x-appengine-queuename", "x-appengine-taskname"] {
+        let mut parts = from_app_engine();
+        parts.headers.append(name, "other".parse().unwrap());
+        let refused = verify.verify(&parts).await.unwrap_err().to_string();
+        assert!(refused.contains(name) && refused.contains("more than once"), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn each_verifier_names_the_headers_that_describe_the_task() {
+    let app_engine = AppEngine::assume_headers_are_stripped();
+    assert_eq!(app_engine.verify(&from_app_engine()).await.unwrap().headers, HeaderFamily::AppEngine);
+    let verify = SharedSecret::new(SECRET).unwrap();
+    assert_eq!(secret(&verify, SECRET.as_bytes()).await.unwrap().headers, HeaderFamily::CloudTasks);
+    let mut parts = from_app_engine();
+    parts.headers.insert(SharedSecret::HEADER, SECRET.parse().unwrap());
+    assert_eq!(verify.verify(&parts).await.unwrap().headers, HeaderFamily::AppEngine);
+    let platform = PlatformAuthenticated::whoever_gets_here_was_checked();
+    let mut parts = request("authorization", format!("Bearer {}", unsigned(ACCOUNT, true)).as_bytes());
+    parts.headers.extend(from_app_engine().headers);
+    assert_eq!(platform.verify(&parts).await.unwrap().headers, HeaderFamily::CloudTasks);
 }
 
 #[tokio::test]

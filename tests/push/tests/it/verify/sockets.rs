@@ -70,6 +70,17 @@ async fn an_answer_that_is_no_success_or_too_large_is_a_failure() {
     assert_eq!((fetched.jwks, fetched.max_age), (b"{}".to_vec(), Some(Duration::from_secs(600))));
 }
 
+/// As in docker-compose, where the issuer has a name of its own.
+#[tokio::test]
+async fn keys_come_by_http_from_another_host_where_that_is_allowed() {
+    let published = Published::keys(&[Key::one()]);
+    // An address of this machine that `new` does not know as such.
+    let url = published.serve(Duration::ZERO).await.replace("127.0.0.1", "0.0.0.0");
+    KeyEndpoint::new(&url).unwrap_err();
+    let oidc = oidc(KeyEndpoint::allow_http(&url).unwrap()).build().unwrap();
+    ask(&oidc, &good_token()).await.unwrap();
+}
+
 #[tokio::test]
 async fn nobody_at_the_endpoint_is_a_refusal() {
     let port = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
