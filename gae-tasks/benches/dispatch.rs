@@ -52,6 +52,7 @@ const fn neighbour(kind: &'static str) -> Registration {
         queues: &["default"],
         deadline: None,
         max_attempts: None,
+        backoff: TypeBackoff::NONE,
         states: &[],
         location: Location { file: file!(), line: line!(), column: 1 },
         run: refuse,

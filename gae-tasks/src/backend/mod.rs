@@ -131,7 +131,10 @@ pub trait Backend: fmt::Debug + Send + Sync + sealed::Sealed + 'static {
     /// All queues by name.
     fn queues(&self) -> Answer<'_, Vec<QueueRecord>>;
 
-    /// Pauses a queue, or lets it go on: a paused queue accepts tasks, none of which is leased. Made if missing.
+    /// Pauses a queue, or lets it go on: a paused queue accepts tasks, none of which is leased.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchQueue`] if it is not there: neither [put](Self::put_queue) nor made by a first task.
     fn set_paused(&self, queue: QueueName, paused: bool) -> Answer<'_, ()>;
 
     /// Deletes the tasks of a queue that are stored now, except dead letters and tasks that a newer version of this

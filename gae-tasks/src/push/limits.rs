@@ -45,7 +45,7 @@ impl Limits {
 
     /// What becomes of the task after one more attempt.
     pub(super) fn settle<'a>(&self, verdict: &'a Verdict, now: Timestamp) -> Change<'a> {
-        lifecycle::settle(self.facts, Ended { verdict, began: None }, Some(&self.rules), now)
+        lifecycle::settle(self.facts, Ended::of(verdict), Some(&self.rules), now)
     }
 
     /// Whether a task that comes again is not even to be run: it has been tried enough, and nobody was left to say so.

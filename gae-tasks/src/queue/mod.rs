@@ -1,10 +1,14 @@
 //! Queues: their names, their configuration, and when a failed task is tried again.
 
+mod backoff;
 mod config;
 mod name;
 mod retry;
 mod spread;
 
+#[doc(hidden)]
+pub use backoff::TypeBackoff;
+pub(crate) use backoff::jitter;
 pub use config::QueueConfig;
 pub use name::QueueName;
 pub use retry::{Attempts, RetryConfig};

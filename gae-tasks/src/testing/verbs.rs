@@ -84,6 +84,7 @@ impl Client {
         let kind = task.spec.kind.to_string();
         let mut settlement = Settlement::new(task.lease, Verdict::of(&outcome, registration.max_attempts));
         settlement.started = Some(started);
+        settlement.backoff = registration.backoff;
         let settlements = vec![settlement];
         pull.settle(Settle::new(self.clock().now(), settlements)).await?;
         outcome.into_result().map_err(|source| Error::TaskFailed { kind, source })

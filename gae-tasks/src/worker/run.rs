@@ -77,7 +77,7 @@ async fn attempt(crew: &Crew, task: &LeasedTask) -> Settlement {
             || tracing::error!(id = %task.lease.id, kind = %task.spec.kind, panic, "an attempt panicked beside its handler"),
         );
         let outcome = Outcome::failed(None, Panicked(panic).into());
-        Settlement::new(task.lease, Verdict::of(&outcome, registration.max_attempts))
+        settled(task, registration, &outcome)
     })
 }
 
@@ -89,8 +89,12 @@ async fn make(crew: &Crew, task: &LeasedTask, registration: &Registration) -> Se
     let started = crew.clock.wall();
     let attributes = task.spec.attributes.as_deref();
     let outcome = crew.dispatcher.dispatch(registration, &task.payload, attributes, &context).await;
-    let mut settlement = Settlement::new(task.lease, Verdict::of(&outcome, registration.max_attempts));
-    settlement.started = Some(started);
+    Settlement { started: Some(started), ..settled(task, registration, &outcome) }
+}
+
+fn settled(task: &LeasedTask, registration: &Registration, outcome: &Outcome) -> Settlement {
+    let mut settlement = Settlement::new(task.lease, Verdict::of(outcome, registration.max_attempts));
+    settlement.backoff = registration.backoff;
     settlement
 }
 

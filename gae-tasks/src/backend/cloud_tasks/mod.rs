@@ -112,6 +112,8 @@ impl Backend for CloudTasks {
             pull: false,
             targets: matches!(self.shared.target, Target::AppEngine(_)),
             headers: true,
+            // Google has one for all tasks of a queue.
+            backoff: false,
             dead_letters: false,
             retention: false,
             ..Capabilities::new(NAME)
