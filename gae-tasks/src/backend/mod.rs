@@ -37,6 +37,8 @@ pub use request::{Bury, DeleteQueue, Enqueue, List, NewTask, Purged, TaskFilter,
 pub use settle::{ForgottenTask, HeldLease, Settle, Settled, Settlement, Sweep, Swept, Verdict};
 
 use crate::error::Error;
+#[doc(hidden)]
+pub use crate::queue::TypeBackoff;
 use crate::queue::{QueueConfig, QueueName};
 use crate::retention::Retention;
 use crate::task::{Deferred, TaskId, TaskName};

@@ -212,6 +212,7 @@ pub(super) async fn raising_a_retention_keeps_all_else(on: Stage) {
 }
 
 pub(super) async fn a_configured_queue_stays_paused(on: Stage) {
+    on.configure("q", QueueConfig::new()).await;
     on.pause("q", true).await;
     on.configure("q", QueueConfig::new().with_retry(RetryConfig::new().with_max_attempts(Some(9)))).await;
     let queues = on.backend.queues().await.expect("queues answers");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::stage::{LEASE, Stage, at, just_before, queue, retry, secs, settlement};
+use super::stage::{LEASE, Stage, at, brief, just_before, queue, retry, secs, settlement};
 use crate::backend::{MAX_ERROR_BYTES, MAX_ERRORS, Settled, TaskState, Verdict};
 use crate::queue::{QueueConfig, RetryConfig, TypeBackoff, jitter};
 use crate::task::TaskId;
@@ -239,7 +239,7 @@ pub(super) async fn a_task_dies_at_its_queues_max_attempts(on: Stage) {
 }
 
 pub(super) async fn a_task_dies_at_its_queues_max_retry_duration(on: Stage) {
-    let patience = RetryConfig::new().with_max_attempts(None).with_max_retry_duration(Some(secs(100)));
+    let patience = brief().with_max_attempts(None).with_max_retry_duration(Some(secs(100)));
     on.configure("q", QueueConfig::new().with_retry(patience)).await;
     on.store(at(0), on.task()).await;
     assert_ne!(on.attempt(at(0), retry()).await, Settled::Dead);
@@ -248,7 +248,7 @@ pub(super) async fn a_task_dies_at_its_queues_max_retry_duration(on: Stage) {
 }
 
 pub(super) async fn a_task_dies_when_both_limits_are_reached(on: Stage) {
-    let both = RetryConfig::new().with_max_attempts(Some(2)).with_max_retry_duration(Some(secs(100)));
+    let both = brief().with_max_attempts(Some(2)).with_max_retry_duration(Some(secs(100)));
     on.configure("q", QueueConfig::new().with_retry(both.clone())).await;
     on.store(at(0), on.task()).await;
     assert_eq!(attempts_until_death(&on, retry(), 30).await, 5);
@@ -257,7 +257,7 @@ pub(super) async fn a_task_dies_when_both_limits_are_reached(on: Stage) {
 }
 
 pub(super) async fn a_retry_duration_counts_from_the_first_attempt(on: Stage) {
-    let patience = RetryConfig::new().with_max_attempts(None).with_max_retry_duration(Some(secs(10)));
+    let patience = brief().with_max_attempts(None).with_max_retry_duration(Some(secs(10)));
     on.store(at(0), on.task().with(|task| task.spec.retry = Some(patience))).await;
     let lease = on.lease_one(at(500)).await.lease;
     let failed = settlement(lease, Some(at(500)), retry());
@@ -293,6 +293,7 @@ pub(super) async fn the_smaller_of_two_caps_counts(on: Stage) {
 }
 
 pub(super) async fn the_last_errors_are_kept_oldest_first(on: Stage) {
+    on.retry_briefly("r").await;
     let id = on.store(at(0), on.task().with(|task| task.spec.queue = queue("r"))).await;
     let moment = |attempt: u32| at(i64::from(attempt) * 1000);
     for attempt in 1..=13 {
