@@ -112,7 +112,7 @@ impl Backend for CloudTasks {
             pull: false,
             targets: matches!(self.shared.target, Target::AppEngine(_)),
             headers: true,
-            // Google has one for all tasks of a queue.
+            // Google documents settings of single tasks, and no recording shows that it honours them.
             backoff: false,
             dead_letters: false,
             retention: false,
