@@ -44,6 +44,38 @@ pub(crate) fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
+/// A duration as people say it, in one unit or two: `100 milliseconds`, `2.5 seconds`, `1 minute 30 seconds`, `20 years`.
+///
+/// Less than the smaller unit is left out, and of seconds less than a tenth.
+pub(crate) fn readable(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    if seconds == 0 && duration.subsec_millis() > 0 {
+        return amount(duration.subsec_millis().into(), "millisecond");
+    }
+    if seconds == 0 && !duration.is_zero() {
+        return amount(duration.subsec_micros().into(), "microsecond");
+    }
+    let tenth = duration.subsec_millis() / 100;
+    if seconds < 60 && tenth > 0 {
+        return format!("{seconds}.{tenth} seconds");
+    }
+    let place = UNITS.iter().rposition(|(length, _)| seconds >= *length).unwrap_or_default();
+    let (length, unit) = UNITS[place];
+    let whole = amount(seconds / length, unit);
+    match place.checked_sub(1).map(|smaller| (seconds % length / UNITS[smaller].0, UNITS[smaller].1)) {
+        Some((rest, unit)) if rest > 0 => format!("{whole} {}", amount(rest, unit)),
+        _ => whole,
+    }
+}
+
+/// The units of [`readable`], in seconds.
+const UNITS: [(u64, &str); 5] =
+    [(1, "second"), (60, "minute"), (60 * 60, "hour"), (24 * 60 * 60, "day"), (365 * 24 * 60 * 60, "year")];
+
+fn amount(count: u64, unit: &str) -> String {
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+}
+
 impl fmt::Debug for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Timestamp({}.{:06}s)", self.0.div_euclid(1_000_000), self.0.rem_euclid(1_000_000))
@@ -137,6 +169,32 @@ mod tests {
         assert_eq!(Timestamp::MAX.plus(Duration::MAX), Timestamp::MAX);
         assert_eq!(Timestamp::from_micros(5).since(Timestamp::MAX), Duration::ZERO);
         assert!(Timestamp::MAX.since(Timestamp::from_micros(i64::MIN)) > Duration::ZERO);
+    }
+
+    #[test]
+    fn durations_are_readable() {
+        let day = 24 * 60 * 60 * 1_000_000;
+        let texts = [
+            (0, "0 seconds"),
+            (250, "250 microseconds"),
+            (1_000, "1 millisecond"),
+            (100_999, "100 milliseconds"),
+            (1_000_000, "1 second"),
+            (1_083_000, "1 second"),
+            (2_560_000, "2.5 seconds"),
+            (59_999_999, "59.9 seconds"),
+            (90_000_000, "1 minute 30 seconds"),
+            (3_600_000_000, "1 hour"),
+            (3_661_000_000, "1 hour 1 minute"),
+            (day + 3_600_000_000, "1 day 1 hour"),
+            (7 * day, "7 days"),
+            (20 * 365 * day, "20 years"),
+            (366 * day, "1 year 1 day"),
+        ];
+        for (micros, text) in texts {
+            assert_eq!(readable(Duration::from_micros(micros)), text);
+        }
+        assert!(readable(Duration::MAX).ends_with("days"));
     }
 
     #[test]

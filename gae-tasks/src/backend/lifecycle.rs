@@ -203,6 +203,14 @@ impl Facts {
         is_past || rules.retry.is_exhausted(self.tried(cap, now), now)
     }
 
+    /// How many more attempts a number allows; `None` where no number of attempts ends the task.
+    pub(crate) fn left(&self, rules: &Rules, cap: Option<u32>) -> Option<u32> {
+        // The queue's limits stop together only.
+        let of_queue = rules.retry.max_attempts().filter(|_| rules.retry.max_retry_duration().is_none());
+        let most = [self.max_attempts, cap, of_queue].into_iter().flatten().min();
+        most.map(|most| most.saturating_sub(self.attempts))
+    }
+
     fn tried(&self, cap: Option<u32>, now: Timestamp) -> Attempts {
         let cap = [self.max_attempts, cap].into_iter().flatten().min();
         Attempts::new(self.attempts, self.first_attempt.unwrap_or(now), cap)

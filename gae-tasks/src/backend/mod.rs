@@ -14,6 +14,7 @@ pub(crate) mod haul;
 pub(crate) mod lease;
 pub(crate) mod lifecycle;
 pub(crate) mod opaque;
+pub(crate) mod outlook;
 pub(crate) mod record;
 mod request;
 mod settle;

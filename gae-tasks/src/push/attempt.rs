@@ -120,11 +120,12 @@ impl Delivery<'_> {
         let cancelling = CancelOnDrop(&context);
         let permit = Some(Arc::clone(&self.permit));
         let Envelope { spec: TaskSpec { attributes, .. }, payload, .. } = envelope;
-        let outcome =
-            self.plan.dispatcher.dispatch_with(registration, payload, attributes.as_deref(), &context, permit);
-        let outcome = outcome.await;
+        let outlook = |_: &Failure| limits.outlook(&told, self.plan.clock.wall());
+        let attributes = attributes.as_deref();
+        let dispatcher = &self.plan.dispatcher;
+        let outcome = dispatcher.dispatch_with(registration, payload, attributes, &context, permit, &outlook).await;
         if matches!(outcome, Outcome::Done) {
-            Box::pin(self.plan.dispatcher.mark_done(attributes.as_deref())).await;
+            Box::pin(dispatcher.mark_done(attributes)).await;
         }
         std::mem::forget(cancelling);
         let verdict = Verdict::of(&outcome, registration.max_attempts);

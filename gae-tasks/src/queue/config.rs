@@ -92,7 +92,6 @@ impl QueueConfig {
     }
 
     /// How failed tasks are retried, if that was set.
-    #[cfg(feature = "cloud-tasks")]
     pub(crate) fn own_retry(&self) -> Option<&RetryConfig> {
         self.retry.as_ref()
     }

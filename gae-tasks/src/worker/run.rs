@@ -9,10 +9,11 @@ use tokio::task::JoinSet;
 use super::crew::Crew;
 use super::held::Held;
 use super::waiting::Waiting;
+use crate::backend::outlook::Outlook;
 use crate::backend::{LeasedTask, Settlement, Verdict};
 use crate::context::TaskContext;
 use crate::log;
-use crate::outcome::Outcome;
+use crate::outcome::{Failure, Outcome};
 use crate::registration::Registration;
 use crate::unwind;
 
@@ -88,7 +89,8 @@ async fn make(crew: &Crew, task: &LeasedTask, registration: &Registration) -> Se
     }
     let started = crew.clock.wall();
     let attributes = task.spec.attributes.as_deref();
-    let outcome = crew.dispatcher.dispatch(registration, &task.payload, attributes, &context).await;
+    let outlook = |failure: &Failure| Outlook::of_leased(task, registration, failure, started, crew.clock.wall());
+    let outcome = crew.dispatcher.dispatch(registration, &task.payload, attributes, &context, &outlook).await;
     Settlement { started: Some(started), ..settled(task, registration, &outcome) }
 }
 

@@ -217,7 +217,10 @@ impl Store {
         }
         self.take_turns(&queues, request, &mut haul, now);
         let next = queues.iter().filter_map(|queue| self.order.next(queue, &request.routes, now)).min();
-        Leased { isolated, ..haul.leased(next.map(|next| next.since(now))) }
+        Leased {
+            isolated,
+            ..haul.leased(next.map(|next| next.since(now)), |queue| self.config(queue).own_retry().cloned())
+        }
     }
 
     /// Takes clear tasks, of each queue as many as it may give in its turn, until there is no more room, or nothing due.
@@ -268,8 +271,10 @@ impl Store {
         let alone = request.room.isolates(standing);
         stored.lease = Some(Held { token, alone, expires: now.plus(duration), duration });
         let NewTask { spec, payload, .. } = stored.task.clone();
-        let (schedule_time, attempts) = (stored.facts.wait.due(), stored.facts.attempts);
-        Some(LeasedTask { lease: LeaseRef::new(id, token), spec, payload, schedule_time, attempts, standing, alone })
+        let mut task = LeasedTask::new(LeaseRef::new(id, token), spec, payload, stored.facts.wait.due());
+        (task.attempts, task.first_attempt) = (stored.facts.attempts, stored.facts.first_attempt);
+        (task.standing, task.alone) = (standing, alone);
+        Some(task)
     }
 
     /// The task of a lease that is held.

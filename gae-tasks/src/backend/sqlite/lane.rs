@@ -8,7 +8,7 @@ use rusqlite::{Connection, Row, params};
 use super::error::Fault;
 use super::unreadable::{self, Columns};
 use crate::backend::{NewTask, QueueRecord, Routes};
-use crate::queue::{QueueConfig, QueueName};
+use crate::queue::{QueueConfig, QueueName, RetryConfig};
 use crate::task::{Kind, Route, Shape};
 use crate::version::{self, Unread};
 
@@ -270,6 +270,11 @@ impl Catalogue {
             Some(queue) => queue.config.clone().ok(),
             None => Some(QueueConfig::new()),
         }
+    }
+
+    /// How a queue retries failed tasks, if it states that and this program can read it.
+    pub(super) fn retry_of(&self, queue: &QueueName) -> Option<RetryConfig> {
+        self.queues.get(queue)?.config.as_ref().ok()?.own_retry().cloned()
     }
 
     /// Whether this program can read all that decides what becomes of the tasks of a lane.

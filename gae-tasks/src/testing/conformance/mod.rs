@@ -194,6 +194,7 @@ macro_rules! conformance {
                 a_default_backoff_that_is_given_is_exact
                 tasks_that_fail_together_are_not_retried_together
                 a_task_types_backoff_replaces_the_queues
+                a_lease_shows_how_a_failure_is_retried
                 a_queue_configuration_holds_for_tasks_stored_before
                 each_queue_has_its_own_pauses
                 a_tasks_own_settings_replace_the_queues

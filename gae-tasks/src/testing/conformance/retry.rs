@@ -143,6 +143,26 @@ pub(super) async fn a_task_types_backoff_replaces_the_queues(on: Stage) {
     assert_eq!(answer, Settled::Scheduled(at(2)), "what was deferred with the task goes before");
 }
 
+pub(super) async fn a_lease_shows_how_a_failure_is_retried(on: Stage) {
+    let of_queue = config(5., 300., 1);
+    on.configure("r", QueueConfig::new().with_retry(of_queue.clone())).await;
+    for name in ["q", "r", "q"] {
+        on.store(at(0), on.task().with(|task| task.spec.queue = queue(name))).await;
+    }
+    let leased = on.lease_all(at(0)).await;
+    assert_eq!(leased.len(), 3);
+    for task in &leased {
+        let expected = (task.spec.queue == queue("r")).then_some(&of_queue);
+        assert_eq!(task.retry.as_deref(), expected, "of {}", task.spec.queue);
+        assert_eq!((task.attempts, task.first_attempt), (0, None));
+    }
+    let failed = leased.iter().map(|task| settlement(task.lease, Some(at(3)), retry_after(secs(5)))).collect();
+    on.settle_all(at(4), failed).await;
+    for task in on.lease_all(at(9)).await {
+        assert_eq!((task.attempts, task.first_attempt), (1, Some(at(3))));
+    }
+}
+
 pub(super) async fn a_queue_configuration_holds_for_tasks_stored_before(on: Stage) {
     on.store(at(0), on.task()).await;
     on.configure("q", QueueConfig::new().with_retry(config(5., 5., 4))).await;
