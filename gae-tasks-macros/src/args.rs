@@ -20,6 +20,8 @@ pub(crate) struct Attribute {
     pub(crate) task: Option<Ident>,
     pub(crate) deadline: Option<LitStr>,
     pub(crate) max_attempts: Option<LitInt>,
+    pub(crate) min_backoff: Option<LitStr>,
+    pub(crate) max_backoff: Option<LitStr>,
     pub(crate) krate: Option<Path>,
     /// The keys that were there, to find those that stand twice or exclude each other.
     keys: Vec<Ident>,
@@ -33,7 +35,7 @@ pub(crate) struct ArgsName {
 }
 
 /// Each key with an example of its value.
-const KEYS: [(&str, &str); 9] = [
+const KEYS: [(&str, &str); 11] = [
     ("queue", "queue = \"emails\""),
     ("queues", "queues = [\"emails-1\", \"emails-2\"]"),
     ("name", "name = \"shop/send_welcome\""),
@@ -42,16 +44,21 @@ const KEYS: [(&str, &str); 9] = [
     ("task", "task = SendWelcome"),
     ("deadline", "deadline = \"30s\""),
     ("max_attempts", "max_attempts = 5"),
+    ("min_backoff", "min_backoff = \"10s\""),
+    ("max_backoff", "max_backoff = \"1h\""),
     ("crate", "crate = ::my_tasks"),
 ];
 
 /// Words that other tools have for a key, which are too far from it to be misspellings.
-const SYNONYMS: [(&str, &str); 6] = [
+const SYNONYMS: [(&str, &str); 9] = [
     ("timeout", "deadline"),
     ("dispatch_deadline", "deadline"),
     ("retries", "max_attempts"),
     ("max_retries", "max_attempts"),
     ("attempts", "max_attempts"),
+    ("backoff", "min_backoff"),
+    ("retry_delay", "min_backoff"),
+    ("max_retry_delay", "max_backoff"),
     ("kind", "name"),
 ];
 
@@ -127,6 +134,8 @@ impl Attribute {
             "task" => self.task = Some(input.parse()?),
             "deadline" => self.deadline = Some(input.parse()?),
             "max_attempts" => self.max_attempts = Some(input.parse()?),
+            "min_backoff" => self.min_backoff = Some(input.parse()?),
+            "max_backoff" => self.max_backoff = Some(input.parse()?),
             _ => self.krate = Some(input.call(Path::parse_mod_style)?),
         }
         at_end_of_value(input)
@@ -215,7 +224,7 @@ mod tests {
     fn every_key_is_read() {
         let (attribute, errors) = parse(quote! {
             queues = ["a", "b",], name = "n", alias = "old", args(Name, derive(Clone, serde::Serialize)), task = T,
-            deadline = "30s", max_attempts = 3, crate = ::renamed::door,
+            deadline = "30s", max_attempts = 3, min_backoff = "10s", max_backoff = "1h", crate = ::renamed::door,
         });
         assert!(errors.is_empty(), "{errors:?}");
         assert_eq!(attribute.queues.unwrap().len(), 2);
@@ -224,6 +233,7 @@ mod tests {
         assert_eq!(attribute.args.name.unwrap(), "Name");
         assert_eq!(attribute.args.derives.len(), 2);
         assert_eq!(attribute.task.unwrap(), "T");
+        assert_eq!([attribute.min_backoff, attribute.max_backoff].map(|text| text.unwrap().value()), ["10s", "1h"]);
         assert!(attribute.krate.unwrap().leading_colon.is_some());
     }
 

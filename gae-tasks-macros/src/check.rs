@@ -16,7 +16,10 @@ use crate::tokens::{borrows, find_word, has_word, is_inferred, is_unsized, place
 
 /// The values of the attribute, each checked against its syntax.
 pub(crate) fn settings(attribute: &Attribute, errors: &mut Errors) -> Settings {
+    let (min_backoff, max_backoff) = backoff(attribute, errors);
     Settings {
+        min_backoff,
+        max_backoff,
         queues: queues(attribute, errors),
         kind: attribute.name.as_ref().map(|name| kind(name, errors)),
         aliases: aliases(attribute, errors),
@@ -65,21 +68,47 @@ fn kind(name: &LitStr, errors: &mut Errors) -> String {
     value
 }
 
+/// The first and the longest pause, neither zero, and the first one not the longer one.
+fn backoff(attribute: &Attribute, errors: &mut Errors) -> (Option<Duration>, Option<Duration>) {
+    let mut pause = |text: &LitStr| {
+        duration(text, errors).filter(|pause| {
+            if pause.is_zero() {
+                errors.on(text, "a backoff of zero is no pause between two attempts: make it longer");
+            }
+            !pause.is_zero()
+        })
+    };
+    let min = attribute.min_backoff.as_ref().and_then(&mut pause);
+    let max = attribute.max_backoff.as_ref().and_then(&mut pause);
+    if let (Some(text), Some(least), Some(most)) = (&attribute.min_backoff, min, max)
+        && least > most
+    {
+        errors.on(text, "`min_backoff` is above `max_backoff`: the first pause is the shortest one");
+    }
+    (min, max)
+}
+
 fn deadline(text: &LitStr, errors: &mut Errors) -> Option<Duration> {
-    match humantime::parse_duration(&text.value()) {
-        Ok(deadline) if deadline.is_zero() => {
-            errors.on(text, "a deadline of zero leaves no time to run: make it longer")
-        }
-        Ok(deadline) => return Some(deadline),
-        Err(_) => errors.on(
+    let deadline = duration(text, errors)?;
+    if deadline.is_zero() {
+        errors.on(text, "a deadline of zero leaves no time to run: make it longer");
+        return None;
+    }
+    Some(deadline)
+}
+
+fn duration(text: &LitStr, errors: &mut Errors) -> Option<Duration> {
+    let duration = humantime::parse_duration(&text.value());
+    if duration.is_err() {
+        errors.on(
             text,
             format!(
                 "`{:?}` is not a valid duration: write a number and its unit, as in `30s`, `5m` or `1h 30m`",
                 text.value()
             ),
-        ),
+        );
     }
-    None
+    duration.ok()
 }
 
 fn max_attempts(number: &LitInt, errors: &mut Errors) -> Option<u32> {

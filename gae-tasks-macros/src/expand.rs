@@ -1,5 +1,7 @@
 //! The expansion of a task that keeps all rules: the user's function, its args, its task type, and one `const` block.
 
+use std::time::Duration;
+
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
@@ -89,12 +91,24 @@ fn facts(task: &Task) -> TokenStream {
         Some(attempts) => format!("- Attempts: at most {attempts}, fewer where the queue says so"),
         None => "- Attempts: as many as the queue allows".to_owned(),
     };
+    let backoff = format!("- Backoff: {}", backoff(settings.min_backoff, settings.max_backoff));
     quote! {
         #[doc = ""]
         #[doc = ::core::concat!("- Kind: `", #kind)]
         #[doc = #queues]
         #[doc = #deadline]
         #[doc = #attempts]
+        #[doc = #backoff]
+    }
+}
+
+/// The pauses before retries, in words.
+fn backoff(min: Option<Duration>, max: Option<Duration>) -> String {
+    match (min.map(humantime::format_duration), max.map(humantime::format_duration)) {
+        (None, None) => "as the queue says".to_owned(),
+        (Some(min), None) => format!("from {min} on, at most as the queue says"),
+        (None, Some(max)) => format!("as the queue says, at most {max}"),
+        (Some(min), Some(max)) => format!("from {min} to {max}"),
     }
 }
 
@@ -275,13 +289,8 @@ fn registration(task: &Task) -> TokenStream {
     let (name, aliases) = (&task.name, &settings.aliases);
     let types = task.payload().map(|(_, parameter)| names::type_text(parameter.ty()));
     let states = task.states();
-    let deadline = option(
-        task,
-        settings.deadline.map(|deadline| {
-            let (seconds, nanos) = (deadline.as_secs(), deadline.subsec_nanos());
-            quote!(#door::Duration::new(#seconds, #nanos))
-        }),
-    );
+    let [deadline, min_backoff, max_backoff] =
+        [settings.deadline, settings.min_backoff, settings.max_backoff].map(|value| duration(task, value));
     let max_attempts = option(task, settings.max_attempts.map(|attempts| quote!(#attempts)));
     let here = task.function.sig.ident.span();
     let location = quote_spanned! {here=>
@@ -295,11 +304,21 @@ fn registration(task: &Task) -> TokenStream {
             queues: <#name as #door::Task>::QUEUES,
             deadline: #deadline,
             max_attempts: #max_attempts,
+            backoff: #door::TypeBackoff { min: #min_backoff, max: #max_backoff },
             states: &[#(#door::StateType::of::<#states>()),*],
             location: #location,
             run: __run,
         })
     }
+}
+
+fn duration(task: &Task, value: Option<Duration>) -> TokenStream {
+    let door = &task.door;
+    let duration = value.map(|duration| {
+        let (seconds, nanos) = (duration.as_secs(), duration.subsec_nanos());
+        quote!(#door::Duration::new(#seconds, #nanos))
+    });
+    option(task, duration)
 }
 
 fn option(task: &Task, value: Option<TokenStream>) -> TokenStream {

@@ -119,14 +119,35 @@ mod tests {
             });
             task_type.unwrap().collect::<String>()
         };
-        let all = docs(quote!(queues = ["a", "b"], name = "shop/send", deadline = "90s", max_attempts = 5));
-        for fact in ["\"shop/send\" , \"`\"", "- Queue: `a`, `b`", "- Deadline: 1m 30s", "- Attempts: at most 5"] {
+        let all = docs(quote!(
+            queues = ["a", "b"],
+            name = "shop/send",
+            deadline = "90s",
+            max_attempts = 5,
+            min_backoff = "5s"
+        ));
+        for fact in [
+            "\"shop/send\" , \"`\"",
+            "- Queue: `a`, `b`",
+            "- Deadline: 1m 30s",
+            "- Attempts: at most 5",
+            "- Backoff: from 5s on",
+        ] {
             assert!(all.contains(fact), "{fact}: {all}");
         }
         let none = docs(quote!());
-        for fact in ["module_path ! () , \"/\" , \"send\"", "- Queue: `default`", "10 minutes", "the queue allows"] {
+        for fact in [
+            "module_path ! () , \"/\" , \"send\"",
+            "- Queue: `default`",
+            "10 minutes",
+            "the queue allows",
+            "- Backoff: as the queue says\"",
+        ] {
             assert!(none.contains(fact), "{fact}: {none}");
         }
+        let [longest, both] = [docs(quote!(max_backoff = "1h")), docs(quote!(min_backoff = "5s", max_backoff = "90s"))];
+        assert!(longest.contains("- Backoff: as the queue says, at most 1h"), "{longest}");
+        assert!(both.contains("- Backoff: from 5s to 1m 30s"), "{both}");
     }
 
     #[test]

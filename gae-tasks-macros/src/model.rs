@@ -37,6 +37,8 @@ pub(crate) struct Settings {
     pub(crate) aliases: Vec<String>,
     pub(crate) deadline: Option<Duration>,
     pub(crate) max_attempts: Option<u32>,
+    pub(crate) min_backoff: Option<Duration>,
+    pub(crate) max_backoff: Option<Duration>,
 }
 
 /// One parameter of the function.

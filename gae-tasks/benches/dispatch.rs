@@ -11,7 +11,9 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use gae_tasks::__private::{self as door, Call, CallError, Location, REGISTRATIONS, Registration, Shape, Work, linkme};
+use gae_tasks::__private::{
+    self as door, Call, CallError, Location, REGISTRATIONS, Registration, Shape, TypeBackoff, Work, linkme,
+};
 use gae_tasks::backend::memory::Memory;
 use gae_tasks::backend::{Backend, Enqueue, Lease, LeasedTask, NewTask, Pull, Room, Routes};
 use gae_tasks::{Client, Kind, Now, QueueName, Registry, Task, TaskId, TaskSpec, deferred};
@@ -52,6 +54,7 @@ const fn neighbour(kind: &'static str) -> Registration {
         queues: &["default"],
         deadline: None,
         max_attempts: None,
+        backoff: TypeBackoff::NONE,
         states: &[],
         location: Location { file: file!(), line: line!(), column: 1 },
         run: refuse,

@@ -13,18 +13,22 @@ use tracing::Span;
 
 use self::surrounded::Surrounded;
 use crate::attributes::Attributes;
+use crate::backend::outlook::Outlook;
 use crate::backend::{LeasedTask, NewTask};
 use crate::clock::Clock;
 use crate::context::{AttemptInfo, States, Surroundings, TaskContext};
 use crate::handler::{Call, CallError, Work};
 use crate::log;
-use crate::outcome::Outcome;
+use crate::outcome::{Failure, Outcome};
 use crate::payload_store::Shelf;
 use crate::registration::Registration;
 use crate::unwind;
 
 /// The time one attempt may take unless something else is said: Cloud Tasks' default.
 pub(crate) const DEFAULT_DEADLINE: Duration = Duration::from_secs(600);
+
+/// What follows an attempt that failed so, for its line in the log.
+pub(crate) type OutlookOf<'a> = &'a (dyn Fn(&Failure) -> Outlook + Sync);
 
 /// Room for one attempt, given back when it is dropped.
 pub(crate) trait Permit: Send + Sync {}
@@ -63,14 +67,16 @@ impl Dispatcher {
     ///
     /// If `context` is cancelled from outside (the lease is lost), an async handler is dropped and the answer is
     /// [`Outcome::Released`]. If `attributes` say that the payload is in a payload store, it is loaded from there.
+    /// `outlook` says what follows if it fails.
     pub(crate) async fn dispatch(
         &self,
         registration: &Registration,
         payload: &[u8],
         attributes: Option<&[u8]>,
         context: &TaskContext,
+        outlook: OutlookOf<'_>,
     ) -> Outcome {
-        self.dispatch_with(registration, payload, attributes, context, None).await
+        self.dispatch_with(registration, payload, attributes, context, None, outlook).await
     }
 
     /// As [`dispatch`](Self::dispatch), with something to be dropped only when the handler has ended: a plain function
@@ -82,8 +88,9 @@ impl Dispatcher {
         attributes: Option<&[u8]>,
         context: &TaskContext,
         permit: Option<Arc<dyn Permit>>,
+        outlook: OutlookOf<'_>,
     ) -> Outcome {
-        let span = log::Scope::new(|| span(context));
+        let span = log::Scope::new(|| span(context, payload.len()));
         let mut attempt = pin!(async {
             let outcome = match Attributes::decode(attributes).map(|attributes| attributes.spilled) {
                 // Not run without them: they may say where the payload is.
@@ -94,7 +101,7 @@ impl Dispatcher {
                 // In a box of its own: the future of every other attempt stays small.
                 Some(Some(spilled)) => Box::pin(self.attempt_spilled(registration, &spilled, context, permit)).await,
             };
-            report(&outcome);
+            report(&outcome, context, outlook);
             outcome
         });
         std::future::poll_fn(|cx| span.within(|| attempt.as_mut().poll(cx))).await
@@ -200,13 +207,23 @@ impl Dispatcher {
     }
 }
 
-fn span(context: &TaskContext) -> Span {
+/// The span of an attempt, named as OpenTelemetry names that of a consumer: `tracing-opentelemetry` reads the fields
+/// `otel.*`, and takes numbers as numbers only if they are signed. Source: [semantic conventions for messaging
+/// spans](https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/).
+fn span(context: &TaskContext, bytes: usize) -> Span {
+    let queue = context.queue().as_str();
     tracing::info_span!(
         "task",
+        otel.name = format_args!("{queue} process"),
+        otel.kind = "consumer",
+        messaging.system = "gae_tasks",
+        messaging.operation.name = "process",
+        "messaging.operation.type" = "process",
+        messaging.destination.name = queue,
+        messaging.message.id = %context.id(),
+        messaging.message.body.size = i64::try_from(bytes).unwrap_or(i64::MAX),
         kind = context.kind().as_str(),
-        queue = context.queue().as_str(),
-        id = %context.id(),
-        attempt = context.attempt(),
+        attempt = i64::from(context.attempt()),
         traceparent = context.traceparent(),
     )
 }
@@ -278,7 +295,8 @@ fn panicked(panic: String) -> Outcome {
     Outcome::failed(None, Panicked(panic).into())
 }
 
-fn report(outcome: &Outcome) {
+fn report(outcome: &Outcome, context: &TaskContext, outlook: OutlookOf<'_>) {
+    let attempt = context.attempt();
     log::say(|| match outcome {
         Outcome::Done => tracing::debug!("done"),
         Outcome::Released => tracing::debug!("released: the attempt was stopped and is not counted"),
@@ -286,8 +304,15 @@ fn report(outcome: &Outcome) {
         Outcome::Unreadable(failure) => {
             tracing::error!(error = %failure, "the task goes back for a while; no attempt is counted");
         }
-        Outcome::Retry(failure) if failure.is_quiet() => tracing::debug!(error = %failure, "failed as expected"),
-        Outcome::Retry(failure) => tracing::warn!(error = %failure, "failed"),
+        Outcome::Retry(failure) => {
+            let outlook = outlook(failure);
+            let (left, next) = (outlook.left, tracing::field::display(outlook.next));
+            if failure.is_quiet() {
+                tracing::debug!(error = %failure, left, next, "attempt {attempt} failed as expected: {outlook}");
+            } else {
+                tracing::warn!(error = %failure, left, next, "attempt {attempt} failed: {outlook}");
+            }
+        }
     });
 }
 

@@ -199,6 +199,21 @@ pub enum Error {
         backend: &'static str,
     },
 
+    /// A task has a backoff of its own, and its backend has one for all tasks of a queue.
+    #[error(
+        "`{kind}` has a backoff of its own ({stated}), and the `{backend}` backend retries all tasks of a queue alike: \
+         leave it out, and set the queue's with `put_queue`"
+    )]
+    #[non_exhaustive]
+    UnsupportedBackoff {
+        /// The kind that was deferred.
+        kind: String,
+        /// What states the backoff: keys of the attribute, or the method of [`Defer`](crate::Defer).
+        stated: &'static str,
+        /// The backend.
+        backend: &'static str,
+    },
+
     /// An option of a deferred task has a value that it cannot have.
     #[error("`{option}` of `{kind}` {problem}")]
     #[non_exhaustive]
@@ -241,6 +256,17 @@ pub enum Error {
         queue: String,
         /// Which setting, and what it may be.
         problem: String,
+    },
+
+    /// A queue that was to be paused or resumed is not there.
+    #[error(
+        "queue `{queue}` does not exist, so it is neither paused nor resumed: check its name, or create it with \
+         `put_queue` first"
+    )]
+    #[non_exhaustive]
+    NoSuchQueue {
+        /// The queue.
+        queue: String,
     },
 
     /// A newer version of this crate configured the queue, in a way that this version cannot read.
@@ -326,6 +352,11 @@ impl Error {
     /// An [`Error::NoSuchTask`]: `problem` says why it cannot be done, after the words `task ID`.
     pub const fn no_such_task(id: TaskId, problem: &'static str) -> Self {
         Self::NoSuchTask { id, problem }
+    }
+
+    /// An [`Error::NoSuchQueue`] of this queue.
+    pub fn no_such_queue(queue: impl Into<String>) -> Self {
+        Self::NoSuchQueue { queue: queue.into() }
     }
 
     /// An [`Error::NewerQueue`] of this queue.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use linkme::distributed_slice;
 
 use crate::handler::Run;
+use crate::queue::TypeBackoff;
 use crate::task::Shape;
 
 /// Every task of every crate that is linked into this program.
@@ -48,6 +49,8 @@ pub struct Registration {
     pub deadline: Option<Duration>,
     /// A cap on its attempts below the queue's own.
     pub max_attempts: Option<u32>,
+    /// The backoff of its tasks, in place of their queue's.
+    pub backoff: TypeBackoff,
     /// The state it needs.
     pub states: &'static [StateType],
     /// Where its function stands.

@@ -1,10 +1,11 @@
 //! What a lease has taken so far, and how long a queue's turn is.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::lease::{Lease, Leased, LeasedTask, Room, Standing};
-use crate::queue::QueueName;
+use crate::queue::{QueueName, RetryConfig};
 
 /// How many bytes of payloads one lease brings: the task that reaches them is its last, so that one always fits.
 pub(crate) const MAX_LEASED_BYTES: usize = 8 * 1024 * 1024;
@@ -56,8 +57,22 @@ impl Haul {
         self.tasks.push(task);
     }
 
-    /// The answer, where the next of the tasks that are not due becomes so after `next`.
-    pub(crate) fn leased(self, next: Option<Duration>) -> Leased {
+    /// The answer, where the next of the tasks that are not due becomes so after `next`, and `retry_of`
+    /// returns how a queue retries failed tasks, if it states that.
+    pub(crate) fn leased(
+        mut self,
+        next: Option<Duration>,
+        retry_of: impl Fn(&QueueName) -> Option<RetryConfig>,
+    ) -> Leased {
+        // Tasks of a queue stand side by side, so nearly all of them share one.
+        let mut last: Option<(QueueName, Option<Arc<RetryConfig>>)> = None;
+        for task in &mut self.tasks {
+            let queue = &task.spec.queue;
+            let known = last.take().filter(|(known, _)| known == queue);
+            let of_queue = known.unwrap_or_else(|| (queue.clone(), retry_of(queue).map(Arc::new)));
+            task.retry.clone_from(&of_queue.1);
+            last = Some(of_queue);
+        }
         let next = if self.is_full() { Some(Duration::ZERO) } else { next };
         Leased::new(self.tasks, next)
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::queue::QueueName;
+use crate::queue::{QueueName, RetryConfig};
 use crate::task::{Route, TaskId, TaskSpec};
 use crate::time::{Now, Timestamp};
 
@@ -212,6 +212,10 @@ pub struct LeasedTask {
     pub attempts: u32,
     /// What the leases of it that were lost make of it.
     pub standing: Standing,
+    /// When the first of them began.
+    pub first_attempt: Option<Timestamp>,
+    /// How its queue retries failed tasks, if the queue states that.
+    pub retry: Option<Arc<RetryConfig>>,
     /// Whether it is a suspect that no other one may run beside: if this lease is lost, that was an attempt.
     pub alone: bool,
 }
@@ -219,7 +223,9 @@ pub struct LeasedTask {
 impl LeasedTask {
     /// The task of `lease` with its payload, due since `schedule_time`: its first attempt, and no lease of it was lost.
     pub const fn new(lease: LeaseRef, spec: TaskSpec, payload: Vec<u8>, schedule_time: Timestamp) -> Self {
-        Self { lease, spec, payload, schedule_time, attempts: 0, standing: Standing::Clear, alone: false }
+        let (attempts, first_attempt, retry) = (0, None, None);
+        let (standing, alone) = (Standing::Clear, false);
+        Self { lease, spec, payload, schedule_time, attempts, standing, first_attempt, retry, alone }
     }
 }
 

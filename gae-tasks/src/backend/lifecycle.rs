@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::lease::Standing;
 use super::record::{TaskError, TaskRecord, TaskState, error_text};
 use super::settle::Verdict;
-use crate::queue::{Attempts, QueueConfig, RetryConfig};
+use crate::queue::{Attempts, QueueConfig, RetryConfig, TypeBackoff, jitter};
 use crate::task::{Deferred, TaskId, TaskSpec};
 use crate::time::{Schedule, Timestamp};
 
@@ -101,6 +101,10 @@ impl Wait {
 pub(crate) struct Rules {
     /// How a failed attempt is followed by another.
     pub(crate) retry: RetryConfig,
+    /// Whether the backoff was given when the task was deferred, so that its type's gives way.
+    pub(crate) is_own_backoff: bool,
+    /// The task whose default pauses are a little longer than others'; `None` adds nothing.
+    pub(crate) jitter_of: Option<TaskId>,
     /// So many attempts may end by the loss of the worker.
     pub(crate) max_lost_attempts: u32,
     /// When the storage itself forgets the task, whatever else is said.
@@ -110,8 +114,25 @@ pub(crate) struct Rules {
 impl Rules {
     /// Those of a queue for a task with retry settings of its `own`.
     pub(crate) fn of(queue: &QueueConfig, own: Option<RetryConfig>) -> Self {
+        let is_own_backoff = own.as_ref().is_some_and(RetryConfig::has_own_backoff);
         let retry = own.unwrap_or_else(|| queue.retry().clone());
-        Self { retry, max_lost_attempts: queue.max_lost_attempts(), ends: None }
+        Self { retry, is_own_backoff, jitter_of: None, max_lost_attempts: queue.max_lost_attempts(), ends: None }
+    }
+
+    /// These, where this crate decides when a task is tried again: default pauses of the task `id` get their jitter.
+    pub(crate) fn jittered(self, id: TaskId) -> Self {
+        Self { jitter_of: Some(id), ..self }
+    }
+
+    /// The pause after the failed attempt of this number, under what the task's type states of its backoff.
+    pub(crate) fn pause(&self, attempt: u32, of_type: TypeBackoff) -> Duration {
+        let stated = if self.is_own_backoff { TypeBackoff::NONE } else { of_type };
+        let retry = self.retry.clone().with_type_backoff(stated);
+        let pause = retry.backoff(attempt);
+        match self.jitter_of.filter(|_| !retry.has_own_backoff()) {
+            Some(id) => pause.saturating_add(jitter(id, attempt, pause)),
+            None => pause,
+        }
     }
 }
 
@@ -182,6 +203,14 @@ impl Facts {
         is_past || rules.retry.is_exhausted(self.tried(cap, now), now)
     }
 
+    /// How many more attempts a number allows; `None` where no number of attempts ends the task.
+    pub(crate) fn left(&self, rules: &Rules, cap: Option<u32>) -> Option<u32> {
+        // The queue's limits stop together only.
+        let of_queue = rules.retry.max_attempts().filter(|_| rules.retry.max_retry_duration().is_none());
+        let most = [self.max_attempts, cap, of_queue].into_iter().flatten().min();
+        most.map(|most| most.saturating_sub(self.attempts))
+    }
+
     fn tried(&self, cap: Option<u32>, now: Timestamp) -> Attempts {
         let cap = [self.max_attempts, cap].into_iter().flatten().min();
         Attempts::new(self.attempts, self.first_attempt.unwrap_or(now), cap)
@@ -203,6 +232,16 @@ pub(crate) struct Ended<'a> {
     pub(crate) verdict: &'a Verdict,
     /// When the attempt began; `None` is unknown.
     pub(crate) began: Option<Timestamp>,
+    /// The backoff of the task's type.
+    pub(crate) backoff: TypeBackoff,
+}
+
+impl<'a> Ended<'a> {
+    /// An attempt of unknown begin, of a task whose type states no backoff.
+    #[cfg(any(test, feature = "push"))]
+    pub(crate) const fn of(verdict: &'a Verdict) -> Self {
+        Self { verdict, began: None, backoff: TypeBackoff::NONE }
+    }
 }
 
 /// A leased task whose worker answers. Where nobody here can read the rules, a failed task is left to a program that can.
@@ -229,7 +268,7 @@ pub(crate) fn settle<'a>(facts: Facts, ended: Ended<'a>, rules: Option<&Rules>, 
                 None => facts.wait = Wait::Worker(facts.wait.due()),
                 Some(rules) if facts.is_exhausted(rules, *max_attempts, now) => facts.died = Some(now),
                 Some(rules) => {
-                    let pause = after.unwrap_or_else(|| rules.retry.backoff(facts.attempts));
+                    let pause = after.unwrap_or_else(|| rules.pause(facts.attempts, ended.backoff));
                     facts.wait = Wait::Pause { until: now.plus(pause), since: now };
                 }
             }

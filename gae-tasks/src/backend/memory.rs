@@ -150,7 +150,8 @@ impl Backend for Memory {
     }
 
     fn set_paused(&self, queue: QueueName, paused: bool) -> Answer<'_, ()> {
-        self.answer_and_wake(|store| store.queue(&queue).paused = paused)
+        let answer = self.answer_and_wake(|store| store.set_paused(&queue, paused));
+        Box::pin(async { answer.await? })
     }
 
     fn purge(&self, queue: QueueName, now: Now) -> Answer<'_, Purged> {

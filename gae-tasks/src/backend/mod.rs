@@ -14,6 +14,7 @@ pub(crate) mod haul;
 pub(crate) mod lease;
 pub(crate) mod lifecycle;
 pub(crate) mod opaque;
+pub(crate) mod outlook;
 pub(crate) mod record;
 mod request;
 mod settle;
@@ -38,6 +39,8 @@ pub use request::{Bury, CopyTask, DeleteQueue, Enqueue, List, NewTask, Purged, T
 pub use settle::{ForgottenTask, HeldLease, Settle, Settled, Settlement, Sweep, Swept, Verdict};
 
 use crate::error::Error;
+#[doc(hidden)]
+pub use crate::queue::TypeBackoff;
 use crate::queue::{QueueConfig, QueueName};
 use crate::retention::Retention;
 use crate::task::{Deferred, TaskId, TaskName};
@@ -152,7 +155,10 @@ pub trait Backend: fmt::Debug + Send + Sync + sealed::Sealed + 'static {
     /// All queues by name.
     fn queues(&self) -> Answer<'_, Vec<QueueRecord>>;
 
-    /// Pauses a queue, or lets it go on: a paused queue accepts tasks, none of which is leased. Made if missing.
+    /// Pauses a queue, or lets it go on: a paused queue accepts tasks, none of which is leased.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchQueue`] if it is not there: neither [put](Self::put_queue) nor made by a first task.
     fn set_paused(&self, queue: QueueName, paused: bool) -> Answer<'_, ()>;
 
     /// Deletes the tasks of a queue that are stored now, except dead letters and tasks that a newer version of this

@@ -51,7 +51,7 @@ macro_rules! debug_without_payload {
 debug_without_payload!(NewTask: spec, payload, schedule);
 debug_without_payload!(TaskRecord: spec, payload, state created schedule_time first_attempt attempts lost_leases
     lost_attempts errors died);
-debug_without_payload!(LeasedTask: lease spec, payload, schedule_time attempts standing alone);
+debug_without_payload!(LeasedTask: lease spec, payload, schedule_time attempts standing first_attempt retry alone);
 
 impl fmt::Debug for ForgottenTask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -223,6 +223,9 @@ pub struct Capabilities {
     pub targets: bool,
     /// Whether a task's requests can have headers of its own: [`Defer::header`](crate::Defer::header).
     pub headers: bool,
+    /// Whether a task can have a backoff of its own: `min_backoff` and `max_backoff` of the attribute, and those of
+    /// [`Defer::retry`](crate::Defer::retry). If not, its queue's holds.
+    pub backoff: bool,
     /// Whether the storage keeps dead letters.
     pub dead_letters: bool,
     /// Whether a queue says how long dead letters and the names of finished tasks are kept:
@@ -245,6 +248,7 @@ impl Capabilities {
             pull: true,
             targets: false,
             headers: false,
+            backoff: true,
             dead_letters: true,
             retention: true,
         }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::lease::LeaseRef;
 use crate::outcome::Outcome;
+use crate::queue::TypeBackoff;
 use crate::task::TaskId;
 use crate::time::{Now, Timestamp};
 
@@ -34,12 +35,14 @@ pub struct Settlement {
     pub started: Option<Timestamp>,
     /// How it ended.
     pub verdict: Verdict,
+    /// The backoff of the task's type, in place of the queue's.
+    pub backoff: TypeBackoff,
 }
 
 impl Settlement {
     /// `verdict` on the task of `lease`, of which no attempt is known to have begun.
     pub const fn new(lease: LeaseRef, verdict: Verdict) -> Self {
-        Self { lease, started: None, verdict }
+        Self { lease, started: None, verdict, backoff: TypeBackoff::NONE }
     }
 }
 

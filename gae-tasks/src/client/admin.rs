@@ -107,8 +107,11 @@ impl Client {
 
     /// Pauses a queue: it accepts tasks, and none is started until it is [resumed](Self::resume).
     ///
+    /// To pause a queue before its first task, create it with [`put_queue`](Self::put_queue).
+    ///
     /// # Errors
-    /// [`Error::QueueName`] if `queue` is not a valid queue name.
+    /// [`Error::NoSuchQueue`] if there is no such queue, [`Error::QueueName`] if `queue` is not a valid
+    /// queue name.
     pub async fn pause(&self, queue: impl Into<String>) -> Result<(), Error> {
         self.backend().set_paused(QueueName::new(queue)?, true).await
     }
@@ -116,7 +119,8 @@ impl Client {
     /// Lets a paused queue go on.
     ///
     /// # Errors
-    /// [`Error::QueueName`] if `queue` is not a valid queue name.
+    /// [`Error::NoSuchQueue`] if there is no such queue, [`Error::QueueName`] if `queue` is not a valid
+    /// queue name.
     pub async fn resume(&self, queue: impl Into<String>) -> Result<(), Error> {
         self.backend().set_paused(QueueName::new(queue)?, false).await
     }

@@ -1,6 +1,7 @@
 //! What a client does with the calls that it is given: stores them, or runs them where they are deferred.
 
 use super::Client;
+use crate::backend::outlook::Outlook;
 use crate::backend::{Enqueue, NewTask};
 use crate::context::TaskContext;
 use crate::defer::{Defer, Prepared, inline_answer, judge};
@@ -82,7 +83,8 @@ impl Client {
         no_problems(self.0.registry.problems_of(registration, &self.0.states))?;
         let context = TaskContext::of_new(&task, registration);
         let attributes = task.spec.attributes.as_deref();
-        let outcome = self.dispatcher().dispatch(registration, &task.payload, attributes, &context).await;
+        let outcome =
+            self.dispatcher().dispatch(registration, &task.payload, attributes, &context, &|_| Outlook::LAST).await;
         Ok((task.spec.id, outcome))
     }
 }

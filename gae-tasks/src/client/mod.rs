@@ -42,7 +42,7 @@ use crate::clock::Clock;
 use crate::context::States;
 use crate::dispatch::Dispatcher;
 use crate::error::Error;
-use crate::queue::{QueueName, spread};
+use crate::queue::{QueueName, TypeBackoff, spread};
 use crate::registration::Registration;
 use crate::registry::Registry;
 use crate::retention::Retention;
@@ -155,6 +155,16 @@ impl Client {
                     limits.backend,
                     readable(limits.min_deadline),
                     readable(limits.max_deadline)
+                ));
+            }
+            if registration.backoff.is_stated() && !limits.backoff {
+                problems.push(format!(
+                    "task `{}` at {} has {}, and `{}` retries all tasks of a queue alike: leave it out, and set the \
+                     queue's backoff with `put_queue`",
+                    registration.kind,
+                    registration.location,
+                    TypeBackoff::KEYS,
+                    limits.backend
                 ));
             }
         }

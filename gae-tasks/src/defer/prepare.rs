@@ -8,7 +8,7 @@ use crate::attributes::Attributes;
 use crate::backend::{Capabilities, NewTask};
 use crate::client::Client;
 use crate::error::Error;
-use crate::queue::{NO_ATTEMPT, QueueName, spread};
+use crate::queue::{NO_ATTEMPT, QueueName, RetryConfig, TypeBackoff, spread};
 use crate::registration::Registration;
 use crate::task::{Kind, TaskId, TaskName, TaskSpec};
 use crate::time::Schedule;
@@ -39,7 +39,24 @@ impl Defer {
         if let Some(options) = &self.options {
             options.check_backend(self.kind(), client.capabilities())?;
         }
+        self.check_backoff(client.capabilities())?;
         self.prepare_for(client, true)
+    }
+
+    /// Whether the backend has the backoff that the call or the task's type states.
+    fn check_backoff(&self, limits: &Capabilities) -> Result<(), Error> {
+        let of_call = self.options.as_ref().and_then(|options| options.retry.as_ref());
+        let stated = if of_call.is_some_and(RetryConfig::has_own_backoff) {
+            "`.retry(..)`"
+        } else if self.registration.backoff.is_stated() {
+            TypeBackoff::KEYS
+        } else {
+            return Ok(());
+        };
+        if limits.backoff {
+            return Ok(());
+        }
+        Err(Error::UnsupportedBackoff { kind: self.kind().to_owned(), stated, backend: limits.backend })
     }
 
     /// The task to be run at once: whatever its backend has not got, nothing is left to the backend.

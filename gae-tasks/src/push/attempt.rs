@@ -130,11 +130,12 @@ impl Delivery<'_> {
         let cancelling = CancelOnDrop(&context);
         let permit: Arc<dyn Permit> = Arc::clone(&self.room) as _;
         let Envelope { spec: TaskSpec { attributes, .. }, payload, .. } = envelope;
+        let outlook = |_: &Failure| limits.outlook(&told, self.plan.clock.wall());
+        let (attributes, dispatcher) = (attributes.as_deref(), &self.plan.dispatcher);
         let outcome =
-            self.plan.dispatcher.dispatch_with(registration, payload, attributes.as_deref(), &context, Some(permit));
-        let outcome = outcome.await;
+            dispatcher.dispatch_with(registration, payload, attributes, &context, Some(permit), &outlook).await;
         if matches!(outcome, Outcome::Done) {
-            Box::pin(self.plan.dispatcher.mark_done(attributes.as_deref())).await;
+            Box::pin(dispatcher.mark_done(attributes)).await;
         }
         std::mem::forget(cancelling);
         let verdict = Verdict::of(&outcome, registration.max_attempts);

@@ -6,6 +6,7 @@ use super::request::Told;
 use super::response::ONE_MORE;
 use crate::backend::Verdict;
 use crate::backend::lifecycle::{self, Change, Ended, Facts, Rules};
+use crate::backend::outlook::{Next, Outlook};
 use crate::envelope::Envelope;
 use crate::queue::QueueConfig;
 use crate::task::TaskId;
@@ -50,7 +51,7 @@ impl Limits {
 
     /// What becomes of the task after one more attempt.
     pub(super) fn settle<'a>(&self, verdict: &'a Verdict, now: Timestamp) -> Change<'a> {
-        lifecycle::settle(self.facts, Ended { verdict, began: None }, Some(&self.rules), now)
+        lifecycle::settle(self.facts, Ended::of(verdict), Some(&self.rules), now)
     }
 
     /// When a task that has failed, and waits as `facts` say, is attempted again: at the end of its life if its handler
@@ -88,6 +89,19 @@ impl Limits {
             && caps.into_iter().flatten().min() != Some(1)
             && !is_past(self.rules.ends, now)
             && self.are_reached(&self.rules, self.before.saturating_add(made(told)).saturating_add(1), now)
+    }
+
+    /// What follows if the attempt fails.
+    pub(super) fn outlook(&self, told: &Told, now: Timestamp) -> Outlook {
+        let made = made(told).saturating_add(1);
+        if self.grant_one_more(told, now) {
+            return Outlook { left: Some(1), next: Next::Pushed };
+        }
+        if self.are_reached(&self.rules, made, now) {
+            return Outlook::LAST;
+        }
+        let left = Facts { attempts: made, ..self.facts }.left(&self.rules, self.cap);
+        Outlook { left, next: Next::Pushed }
     }
 
     /// Whether any of these limits is one that the number of attempts reaches.

@@ -97,7 +97,6 @@ impl QueueConfig {
     }
 
     /// How failed tasks are retried, if that was set.
-    #[cfg(feature = "cloud-tasks")]
     pub(crate) fn own_retry(&self) -> Option<&RetryConfig> {
         self.retry.as_ref()
     }
@@ -155,8 +154,8 @@ mod tests {
         let retry = retry.with_min_backoff(second).with_max_backoff(second * 2).with_max_doublings(4);
         let config = QueueConfig::new().with_retry(retry.clone()).with_dead_letter_retention(second * 5);
         let config = config.with_tombstone_retention(second * 7).with_max_lost_attempts(6);
-        assert_eq!(version::encode(&retry).unwrap(), [1, 1, 3, 1, 9, 0, 1, 0, 2, 0, 4]);
-        let bytes = [1, 1, 1, 3, 1, 9, 0, 1, 0, 2, 0, 4, 1, 5, 0, 1, 7, 0, 1, 6];
+        assert_eq!(version::encode(&retry).unwrap(), [1, 1, 3, 1, 9, 0, 1, 1, 0, 2, 0, 4]);
+        let bytes = [1, 1, 1, 3, 1, 9, 0, 1, 1, 0, 2, 0, 4, 1, 5, 0, 1, 7, 0, 1, 6];
         assert_eq!(version::encode(&config).unwrap(), bytes);
     }
 

@@ -1,5 +1,6 @@
 //! Queues: their names, their configuration, and when a failed task is tried again.
 
+mod backoff;
 mod check;
 mod config;
 mod name;
@@ -7,6 +8,9 @@ mod retry;
 mod spread;
 
 pub(crate) use check::NO_ATTEMPT;
+#[doc(hidden)]
+pub use backoff::TypeBackoff;
+pub(crate) use backoff::jitter;
 pub use config::QueueConfig;
 pub use name::QueueName;
 pub use retry::{Attempts, RetryConfig};

@@ -4,13 +4,18 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::backoff::{Backoff, TypeBackoff};
 use crate::time::Timestamp;
 
-/// How the tasks of a queue are retried; fields, defaults and meaning are those of Cloud Tasks' `RetryConfig`.
+/// How the tasks of a queue are retried; fields, meaning and defaults are those of Cloud Tasks' `RetryConfig`, except
+/// that the default backoff begins at one second.
 ///
 /// The n-th retry comes `min(max_backoff, min_backoff · 2^e · max(1, n − e))` after the failure, with
 /// `e = min(n − 1, max_doublings)`: exponential at first, then linear. Retrying stops when **both**
 /// `max_attempts` and `max_retry_duration` are reached; a limit that is not set does not count.
+///
+/// Where none of the backoff's settings is given, backends that workers lease from add up to a tenth to each pause, so
+/// that tasks which failed together are not retried together. Pauses that are given are kept exactly.
 ///
 /// Source: [`RetryConfig`](https://cloud.google.com/tasks/docs/reference/rest/v2/projects.locations.queues#RetryConfig).
 ///
@@ -25,21 +30,14 @@ use crate::time::Timestamp;
 pub struct RetryConfig {
     max_attempts: Option<u32>,
     max_retry_duration: Option<Duration>,
-    min_backoff: Duration,
-    max_backoff: Duration,
-    max_doublings: u32,
+    /// `None` where no setting of it is given.
+    backoff: Option<Backoff>,
 }
 
 impl RetryConfig {
-    /// Cloud Tasks' defaults: 100 attempts, backoff from 100 ms to 1 h with 16 doublings.
+    /// The defaults: 100 attempts, backoff from 1 second to 1 hour with 16 doublings.
     pub const fn new() -> Self {
-        Self {
-            max_attempts: Some(100),
-            max_retry_duration: None,
-            min_backoff: Duration::from_millis(100),
-            max_backoff: Duration::from_secs(3600),
-            max_doublings: 16,
-        }
+        Self { max_attempts: Some(100), max_retry_duration: None, backoff: None }
     }
 
     /// The most attempts, the first one included; `None` is unlimited. Zero is refused where the settings are used.
@@ -59,19 +57,19 @@ impl RetryConfig {
 
     /// The pause before the first retry. One that is longer than `max_backoff` is refused where the settings are used.
     pub const fn with_min_backoff(mut self, backoff: Duration) -> Self {
-        self.min_backoff = backoff;
+        self.backoff = Some(Backoff { min: backoff, ..self.effective() });
         self
     }
 
     /// The longest pause before a retry.
     pub const fn with_max_backoff(mut self, backoff: Duration) -> Self {
-        self.max_backoff = backoff;
+        self.backoff = Some(Backoff { max: backoff, ..self.effective() });
         self
     }
 
     /// How often the pause doubles before it grows linearly.
     pub const fn with_max_doublings(mut self, doublings: u32) -> Self {
-        self.max_doublings = doublings;
+        self.backoff = Some(Backoff { max_doublings: doublings, ..self.effective() });
         self
     }
 
@@ -87,29 +85,49 @@ impl RetryConfig {
 
     /// The pause before the first retry.
     pub const fn min_backoff(&self) -> Duration {
-        self.min_backoff
+        self.effective().min
     }
 
     /// The longest pause before a retry.
     pub const fn max_backoff(&self) -> Duration {
-        self.max_backoff
+        self.effective().max
     }
 
     /// How often the pause doubles before it grows linearly.
     pub const fn max_doublings(&self) -> u32 {
-        self.max_doublings
+        self.effective().max_doublings
     }
 
-    /// The pause before the `retry`-th retry, counted from 1.
+    /// Whether a setting of the backoff is given, so that its pauses are kept exactly.
+    pub(crate) const fn has_own_backoff(&self) -> bool {
+        self.backoff.is_some()
+    }
+
+    /// These settings with what a task type states in place of theirs.
+    ///
+    /// The type's values hold: where it states only one, and the other one of these settings
+    /// contradicts it, the other one gives way.
+    pub(crate) fn with_type_backoff(self, stated: TypeBackoff) -> Self {
+        let (min, max) = match (stated.min, stated.max) {
+            (None, None) => return self,
+            (Some(min), None) => (min, self.max_backoff().max(min)),
+            (None, Some(max)) => (self.min_backoff().min(max), max),
+            (Some(min), Some(max)) => (min, max),
+        };
+        self.with_min_backoff(min).with_max_backoff(max)
+    }
+
+    /// The backoff that is given, or the default one.
+    pub(super) const fn effective(&self) -> Backoff {
+        match self.backoff {
+            Some(backoff) => backoff,
+            None => Backoff::DEFAULT,
+        }
+    }
+
+    /// The pause before the `retry`-th retry, counted from 1; without what is added to a default one.
     pub fn backoff(&self, retry: u32) -> Duration {
-        let retry = retry.max(1);
-        let doublings = (retry - 1).min(self.max_doublings);
-        let factor = 1_u128.checked_shl(doublings).unwrap_or(u128::MAX);
-        let steps = u128::from((retry - doublings).max(1));
-        let nanos = self.min_backoff.as_nanos().saturating_mul(factor).saturating_mul(steps);
-        // `max_backoff` fits a `Duration`, so the smaller of the two does.
-        let bounded = nanos.min(self.max_backoff.as_nanos());
-        Duration::new((bounded / 1_000_000_000) as u64, (bounded % 1_000_000_000) as u32)
+        self.effective().pause(retry)
     }
 
     /// When a task that failed at `now` is tried again; `None` when it has been tried enough.
@@ -171,8 +189,9 @@ mod tests {
 
     #[test]
     fn backoff_follows_the_vectors_of_the_app_engine_sdk() {
-        let vectors: [(RetryConfig, [f64; 12]); 6] = [
+        let vectors: [(RetryConfig, [f64; 12]); 7] = [
             (config(10., 300., 3), [10., 20., 40., 80., 160., 240., 300., 300., 300., 300., 300., 300.]),
+            (RetryConfig::new(), [1., 2., 4., 8., 16., 32., 64., 128., 256., 512., 1024., 2048.]),
             (config(0.1, 3600., 16), [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 102.4, 204.8]),
             (config(1., 8., 1), [1., 2., 4., 6., 8., 8., 8., 8., 8., 8., 8., 8.]),
             (config(1., 10., 0), [1., 2., 3., 4., 5., 6., 7., 8., 9., 10., 10., 10.]),
@@ -184,6 +203,38 @@ mod tests {
                 assert_eq!(config.backoff(retry), Duration::from_secs_f64(delay), "{config:?} retry {retry}");
             }
         }
+    }
+
+    #[test]
+    fn a_backoff_is_given_where_any_of_its_settings_is_though_the_value_is_the_default() {
+        let default = RetryConfig::new().with_max_attempts(Some(3)).with_max_retry_duration(None);
+        assert!(!default.has_own_backoff());
+        let given = [
+            default.clone().with_min_backoff(Backoff::DEFAULT.min),
+            default.clone().with_max_backoff(Backoff::DEFAULT.max),
+            default.with_max_doublings(Backoff::DEFAULT.max_doublings),
+        ];
+        for retry in given {
+            assert!(retry.has_own_backoff() && retry.effective() == Backoff::DEFAULT, "{retry:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_type_states_holds_and_the_rest_is_the_queues() {
+        let second = Duration::from_secs(1);
+        let queue = RetryConfig::new().with_min_backoff(second * 4).with_max_backoff(second * 60);
+        let over = |min: Option<u32>, max: Option<u32>| {
+            let [min, max] = [min, max].map(|seconds| seconds.map(|seconds| second * seconds));
+            let retry = queue.clone().with_max_attempts(Some(3)).with_type_backoff(TypeBackoff { min, max });
+            assert_eq!(retry.max_attempts(), Some(3));
+            (retry.min_backoff().as_secs(), retry.max_backoff().as_secs(), retry.has_own_backoff())
+        };
+        assert_eq!(over(Some(7), None), (7, 60, true));
+        assert_eq!(over(None, Some(30)), (4, 30, true));
+        assert_eq!(over(Some(7), Some(9)), (7, 9, true));
+        assert_eq!(over(Some(90), None), (90, 90, true), "the queue's longest gives way");
+        assert_eq!(over(None, Some(2)), (2, 2, true), "the queue's shortest gives way");
+        assert_eq!(RetryConfig::new().with_type_backoff(TypeBackoff::NONE), RetryConfig::new());
     }
 
     #[test]

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::backend::outlook::Outlook;
 use crate::backend::{Lease, LeasedTask, Pull, Room, Routes, Settle, Settlement, Verdict};
 use crate::client::Client;
 use crate::context::{AttemptInfo, TaskContext};
 use crate::defer::Defer;
 use crate::error::{Error, no_problems};
-use crate::outcome::Outcome;
+use crate::outcome::{Failure, Outcome};
 use crate::queue::QueueName;
 use crate::registration::Registration;
 use crate::task::{Kind, TaskId};
@@ -84,6 +85,7 @@ impl Client {
         let kind = task.spec.kind.to_string();
         let mut settlement = Settlement::new(task.lease, Verdict::of(&outcome, registration.max_attempts));
         settlement.started = Some(started);
+        settlement.backoff = registration.backoff;
         let settlements = vec![settlement];
         pull.settle(Settle::new(self.clock().now(), settlements)).await?;
         outcome.into_result().map_err(|source| Error::TaskFailed { kind, source })
@@ -95,7 +97,10 @@ impl Client {
         let registration = self.registry().find(task.spec.kind.as_str(), task.spec.shape)?;
         let context = TaskContext::of_leased(task, registration);
         let attributes = task.spec.attributes.as_deref();
-        Some((registration, self.dispatcher().dispatch(registration, &task.payload, attributes, &context).await))
+        let began = self.clock().wall();
+        let outlook = |failure: &Failure| Outlook::of_leased(task, registration, failure, began, self.clock().wall());
+        let outcome = self.dispatcher().dispatch(registration, &task.payload, attributes, &context, &outlook).await;
+        Some((registration, outcome))
     }
 }
 

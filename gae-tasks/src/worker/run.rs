@@ -9,10 +9,11 @@ use tokio::task::JoinSet;
 use super::crew::Crew;
 use super::held::Held;
 use super::waiting::Waiting;
+use crate::backend::outlook::Outlook;
 use crate::backend::{LeasedTask, Settlement, Verdict};
 use crate::context::TaskContext;
 use crate::log;
-use crate::outcome::Outcome;
+use crate::outcome::{Failure, Outcome};
 use crate::registration::Registration;
 use crate::unwind;
 
@@ -77,7 +78,7 @@ async fn attempt(crew: &Crew, task: &LeasedTask) -> Settlement {
             || tracing::error!(id = %task.lease.id, kind = %task.spec.kind, panic, "an attempt panicked beside its handler"),
         );
         let outcome = Outcome::failed(None, Panicked(panic).into());
-        Settlement::new(task.lease, Verdict::of(&outcome, registration.max_attempts))
+        settled(task, registration, &outcome)
     })
 }
 
@@ -88,9 +89,14 @@ async fn make(crew: &Crew, task: &LeasedTask, registration: &Registration) -> Se
     }
     let started = crew.clock.wall();
     let attributes = task.spec.attributes.as_deref();
-    let outcome = crew.dispatcher.dispatch(registration, &task.payload, attributes, &context).await;
-    let mut settlement = Settlement::new(task.lease, Verdict::of(&outcome, registration.max_attempts));
-    settlement.started = Some(started);
+    let outlook = |failure: &Failure| Outlook::of_leased(task, registration, failure, started, crew.clock.wall());
+    let outcome = crew.dispatcher.dispatch(registration, &task.payload, attributes, &context, &outlook).await;
+    Settlement { started: Some(started), ..settled(task, registration, &outcome) }
+}
+
+fn settled(task: &LeasedTask, registration: &Registration, outcome: &Outcome) -> Settlement {
+    let mut settlement = Settlement::new(task.lease, Verdict::of(outcome, registration.max_attempts));
+    settlement.backoff = registration.backoff;
     settlement
 }
 

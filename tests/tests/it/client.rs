@@ -373,6 +373,10 @@ async fn dead_letters_are_listed_and_replayed() {
 #[tokio::test]
 async fn a_paused_queue_waits_and_a_purged_one_is_empty() {
     let (tasks, _) = client().await;
+    let refused = tasks.pause("default").await.unwrap_err();
+    assert!(matches!(&refused, Error::NoSuchQueue { queue, .. } if queue == "default"), "{refused:?}");
+    assert!(matches!(tasks.resume("default").await, Err(Error::NoSuchQueue { .. })));
+    tasks.put_queue("default", gae_tasks::QueueConfig::new()).await.unwrap();
     tasks.pause("default").await.unwrap();
     let id = follow_up::defer(1).on(&tasks).await.unwrap().id;
     assert_eq!(tasks.drain().await.unwrap(), 0);

@@ -1,5 +1,6 @@
 //! What an operator reads: one span an attempt, error chains once, hints, and never a payload.
 
+use std::fmt::Debug;
 use std::io;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, SystemTime};
@@ -9,12 +10,15 @@ use gae_tasks::backend::{Backend, Bury, Enqueue, NewTask};
 use gae_tasks::payload_store::{PayloadStore, Stored};
 use gae_tasks::testing::{Faulty, ManualClock};
 use gae_tasks::{
-    Client, ClientBuilder, Now, Registry, SingularTaskFailure, TaskContext, TaskId, TaskSpec, Timestamp, Worker,
-    deferred, log_as_retried,
+    Client, ClientBuilder, Now, QueueConfig, Registry, RetryConfig, SingularTaskFailure, TaskContext, TaskId, TaskSpec,
+    Timestamp, Worker, deferred, log_as_retried,
 };
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id};
 use tracing::subscriber::{DefaultGuard, NoSubscriber};
 use tracing::{Dispatch, Level};
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::{Context, SubscriberExt};
 
 #[derive(Debug, thiserror::Error)]
 #[error("the mail server refused: {0}")]
@@ -126,7 +130,8 @@ async fn a_failure_is_logged_once_with_its_chain_in_the_span_of_its_attempt() {
     for part in [
         "WARN",
         "kind=\"it.logs/send_secret\"",
-        "queue=\"emails\"",
+        "otel.name=emails process",
+        "messaging.destination.name=\"emails\"",
         &id,
         "attempt=1",
         "the mail server refused: mailbox full",
@@ -134,6 +139,88 @@ async fn a_failure_is_logged_once_with_its_chain_in_the_span_of_its_attempt() {
         assert!(text.contains(part), "`{part}` is missing: {text}");
     }
     assert_eq!(text.matches("mailbox full").count(), 1, "{text}");
+}
+
+#[tokio::test]
+async fn a_failure_says_which_attempt_it_was_how_many_are_left_and_when_the_next_one_is() {
+    let tasks = client().await;
+    let minute = RetryConfig::new().with_min_backoff(Duration::from_secs(90));
+    tasks.put_queue("emails", QueueConfig::new().with_retry(minute)).await.unwrap();
+    let id = send_secret::defer("s3cret", true).max_attempts(3).on(&tasks).await.unwrap().id;
+    let expected = [
+        "attempt 1 failed: 2 more are left, the next one in 1 min 30 s",
+        "attempt 2 failed: 1 more is left, in 3 minutes",
+    ];
+    for expected in expected {
+        let text = logged_until(Level::WARN, "mailbox full", &tasks).await;
+        assert!(text.contains(expected) && text.matches("mailbox full").count() == 1, "{text}");
+        tasks.run_now(id).await.unwrap();
+    }
+    let text = logged_until(Level::WARN, "now a dead letter", &tasks).await;
+    assert!(text.contains("attempt 3 failed: it was the last one"), "{text}");
+}
+
+#[tokio::test]
+async fn a_failure_of_an_inline_task_was_its_last_attempt() {
+    let tasks = program().inline(true).open("memory:").await.unwrap();
+    let text = logged(Level::WARN, async {
+        send_secret::defer("s3cret", true).on(&tasks).await.unwrap_err();
+    })
+    .await;
+    assert!(text.contains("attempt 1 failed: it was the last one"), "{text}");
+}
+
+/// The fields of spans, as `tracing-opentelemetry` reads them: numbers are those that are signed.
+#[derive(Clone, Default)]
+struct Fields(Arc<Mutex<Vec<(String, String)>>>);
+
+impl Visit for Fields {
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.0.lock().unwrap().push((field.name().to_owned(), format!("number {value}")));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.0.lock().unwrap().push((field.name().to_owned(), format!("{value:?}")));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.0.lock().unwrap().push((field.name().to_owned(), value.to_owned()));
+    }
+}
+
+impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Fields {
+    fn on_new_span(&self, span: &Attributes<'_>, _: &Id, _: Context<'_, S>) {
+        span.record(&mut self.clone());
+    }
+}
+
+#[tokio::test]
+async fn the_span_of_an_attempt_has_the_names_of_open_telemetry() {
+    let tasks = client().await;
+    let id = send_secret::defer("s3cret", false).on(&tasks).await.unwrap().id.to_string();
+    let fields = Fields::default();
+    // As in `listen`: a second subscriber stays.
+    let other = listen(Level::INFO, &Lines::default());
+    let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(fields.clone()));
+    tasks.drain().await.unwrap();
+    drop((guard, other));
+    let fields = fields.0.lock().unwrap().clone();
+    let field = |name: &str| fields.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+    for (name, value) in [
+        ("otel.name", "emails process"),
+        ("otel.kind", "consumer"),
+        ("messaging.system", "gae_tasks"),
+        ("messaging.operation.name", "process"),
+        ("messaging.operation.type", "process"),
+        ("messaging.destination.name", "emails"),
+        ("messaging.message.id", &id),
+        // The length of the text, its bytes, and a `bool`.
+        ("messaging.message.body.size", "number 8"),
+        ("attempt", "number 1"),
+        ("kind", "it.logs/send_secret"),
+    ] {
+        assert_eq!(field(name), Some(value), "{name} in {fields:?}");
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Programs that defer and work, in this process: whatever needs no process of its own is one test binary.
 
 mod asserts;
+mod backoff;
 mod client;
 mod consumers;
 mod defer_many;

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use gae_tasks::{Client, TaskContext, deferred};
 
-#[deferred(deadline = "1h 30m 10ms", max_attempts = 2)]
+#[deferred(deadline = "1h 30m 10ms", max_attempts = 2, min_backoff = "1s", max_backoff = "5m")]
 async fn work(#[context] cx: &TaskContext) -> Result<(), String> {
     assert_eq!(cx.deadline(), Duration::from_millis(90 * 60 * 1000 + 10));
     Err("again".to_owned())

@@ -118,6 +118,8 @@ impl Backend for CloudTasks {
             pull: false,
             targets: matches!(self.shared.target, Target::AppEngine(_)),
             headers: true,
+            // Google documents settings of single tasks, and no recording shows that it honours them.
+            backoff: false,
             dead_letters: self.shared.keeps_letters,
             retention: false,
             ..Capabilities::new(NAME)

@@ -41,8 +41,10 @@ impl Shared {
             self.put_queue_of_letters(queue).await?;
         }
         let Some(retries) = config.own_retry() else {
-            // Its pauses stay as they are; it is ours to give tasks up.
-            return self.upsert(queue, config.retry(), &RETRY_FIELDS[..2]).await;
+            // The pauses of a queue that is there stay as they are; it is ours to give tasks up. A new one gets the
+            // default pauses: Google's own begin at 100 ms.
+            let fields = if self.is_there(queue).await? { &RETRY_FIELDS[..2] } else { &RETRY_FIELDS[..] };
+            return self.upsert(queue, config.retry(), fields).await;
         };
         self.upsert(queue, retries, &RETRY_FIELDS).await?;
         self.remember(queue.clone(), retries.clone());
@@ -68,6 +70,15 @@ impl Shared {
         called.answer.map(drop).map_err(|failure| refused(self.asked_of(queue, "cloudtasks.queues.update"), failure))
     }
 
+    async fn is_there(&self, queue: &QueueName) -> Result<bool, Error> {
+        let name = self.place.queue(queue);
+        match call(self.time_limit, || self.google.get_queue().set_name(&name).send()).await.answer {
+            Ok(_) => Ok(true),
+            Err(failure) if is_missing(&failure) => Ok(false),
+            Err(failure) => Err(refused(self.asked_of(queue, "cloudtasks.queues.get"), failure)),
+        }
+    }
+
     pub(super) async fn set_paused(&self, queue: &QueueName, paused: bool) -> Result<(), Error> {
         let (name, permission) =
             (self.place.queue(queue), if paused { "cloudtasks.queues.pause" } else { "cloudtasks.queues.resume" });
@@ -78,12 +89,10 @@ impl Shared {
                 self.google.resume_queue().set_name(&name).send().await
             }
         };
-        let mut answer = call(self.time_limit, attempt).await.answer;
-        if answer.as_ref().is_err_and(is_missing) {
-            self.upsert(queue, &RetryConfig::new(), &RETRY_FIELDS).await?;
-            answer = call(self.time_limit, attempt).await.answer;
-        }
-        answer.map(drop).map_err(|failure| refused(self.asked_of(queue, permission), failure))
+        call(self.time_limit, attempt).await.answer.map(drop).map_err(|failure| match is_missing(&failure) {
+            true => Error::NoSuchQueue { queue: queue.to_string() },
+            false => refused(self.asked_of(queue, permission), failure),
+        })
     }
 
     pub(super) async fn purge(&self, queue: &QueueName) -> Result<(), Error> {

@@ -41,10 +41,14 @@ prop_compose! {
         min_backoff in duration(),
         more in duration(),
         max_lost_attempts in 1..10_u32,
+        (is_default, is_own_backoff) in any::<(bool, bool)>(),
+        jitter_of in prop::option::of(any::<[u8; 16]>()),
     ) -> Rules {
-        let retry = RetryConfig::new().with_max_attempts(max_attempts).with_max_retry_duration(max_retry_duration);
-        let retry = retry.with_min_backoff(min_backoff).with_max_backoff(min_backoff + more);
-        Rules { retry, max_lost_attempts, ends: None }
+        let default = RetryConfig::new().with_max_attempts(max_attempts).with_max_retry_duration(max_retry_duration);
+        let given = default.clone().with_min_backoff(min_backoff).with_max_backoff(min_backoff + more);
+        let retry = if is_default { default } else { given };
+        let jitter_of = jitter_of.map(TaskId::from_bytes);
+        Rules { retry, is_own_backoff, jitter_of, max_lost_attempts, ends: None }
     }
 }
 
@@ -61,7 +65,7 @@ fn verdict() -> impl Strategy<Value = Verdict> {
 }
 
 const fn ended(verdict: &Verdict) -> Ended<'_> {
-    Ended { verdict, began: None }
+    Ended::of(verdict)
 }
 
 /// The facts after a change that is one.
@@ -128,9 +132,40 @@ proptest! {
         let dies = by_cap || (!limits.is_empty() && limits.into_iter().all(|reached| reached));
         prop_assert_eq!(failed.died, dies.then_some(now));
         if !dies {
-            let pause = after.unwrap_or_else(|| rules.retry.backoff(failed.attempts));
+            let pause = after.unwrap_or_else(|| rules.pause(failed.attempts, TypeBackoff::NONE));
             prop_assert_eq!(failed.wait, Wait::Pause { until: now.plus(pause), since: now });
-            prop_assert!(after.is_some() || pause <= rules.retry.max_backoff());
+            prop_assert!(after.is_some() || pause <= rules.retry.max_backoff().mul_f64(1.1));
+        }
+    }
+
+    #[test]
+    fn a_default_pause_grows_by_a_tenth_at_most_and_any_other_is_exact(rules in rules(), attempt in 1..40_u32) {
+        let exact = rules.retry.backoff(attempt);
+        let pause = rules.pause(attempt, TypeBackoff::NONE);
+        prop_assert!((exact..=exact + exact / 10).contains(&pause), "{:?} of {:?}", pause, exact);
+        if rules.jitter_of.is_none() || rules.retry.has_own_backoff() {
+            prop_assert_eq!(pause, exact);
+        }
+        prop_assert_eq!(pause, rules.pause(attempt, TypeBackoff::NONE));
+    }
+
+    #[test]
+    fn what_a_type_states_of_its_backoff_is_exact_and_gives_way_to_what_the_call_states(
+        rules in rules(), min in duration(), more in duration(), attempt in 1..40_u32,
+    ) {
+        let of_type = TypeBackoff { min: Some(min), max: Some(min + more) };
+        let stated = rules.retry.clone().with_type_backoff(of_type).backoff(attempt);
+        let expected = if rules.is_own_backoff { rules.pause(attempt, TypeBackoff::NONE) } else { stated };
+        prop_assert_eq!(rules.pause(attempt, of_type), expected);
+    }
+
+    #[test]
+    fn a_settlement_takes_the_backoff_of_the_type(facts in facts(), rules in rules(), now in moment()) {
+        let of_type = TypeBackoff { min: Some(SECOND * 7), max: None };
+        let verdict = Verdict::Retry { error: String::new(), after: None, max_attempts: None };
+        let failed = changed(&settle(facts, Ended { backoff: of_type, ..ended(&verdict) }, Some(&rules), now));
+        if failed.died.is_none() {
+            prop_assert_eq!(failed.wait.due(), now.plus(rules.pause(failed.attempts, of_type)));
         }
     }
 
@@ -267,6 +302,14 @@ proptest! {
         prop_assert!(facts.is_exhausted(&rules, None, now));
         prop_assert!(!facts.is_exhausted(&rules, None, now.minus(Duration::from_micros(1))));
     }
+}
+
+#[test]
+fn retry_settings_of_a_call_without_a_backoff_leave_that_to_the_type() {
+    let queue = QueueConfig::new();
+    let limits = RetryConfig::new().with_max_attempts(Some(3));
+    assert!(!Rules::of(&queue, None).is_own_backoff && !Rules::of(&queue, Some(limits.clone())).is_own_backoff);
+    assert!(Rules::of(&queue, Some(limits.with_max_doublings(3))).is_own_backoff);
 }
 
 #[test]

@@ -111,6 +111,13 @@ impl Store {
         self.queues.entry(name.clone()).or_insert_with(new)
     }
 
+    /// Pauses a queue, or lets it go on.
+    pub(super) fn set_paused(&mut self, name: &QueueName, paused: bool) -> Result<(), Error> {
+        let queue = self.queues.get_mut(name).ok_or_else(|| Error::NoSuchQueue { queue: name.to_string() })?;
+        queue.paused = paused;
+        Ok(())
+    }
+
     /// The configuration of a queue; every one that is stored here can be read.
     pub(super) fn config(&self, queue: &QueueName) -> QueueConfig {
         self.queues.get(queue).and_then(|queue| queue.config.clone()).unwrap_or_default()
@@ -210,7 +217,10 @@ impl Store {
         }
         self.take_turns(&queues, request, &mut haul, now);
         let next = queues.iter().filter_map(|queue| self.order.next(queue, &request.routes, now)).min();
-        Leased { isolated, ..haul.leased(next.map(|next| next.since(now))) }
+        Leased {
+            isolated,
+            ..haul.leased(next.map(|next| next.since(now)), |queue| self.config(queue).own_retry().cloned())
+        }
     }
 
     /// Takes clear tasks, of each queue as many as it may give in its turn, until there is no more room, or nothing due.
@@ -261,8 +271,10 @@ impl Store {
         let alone = request.room.isolates(standing);
         stored.lease = Some(Held { token, alone, expires: now.plus(duration), duration });
         let NewTask { spec, payload, .. } = stored.task.clone();
-        let (schedule_time, attempts) = (stored.facts.wait.due(), stored.facts.attempts);
-        Some(LeasedTask { lease: LeaseRef::new(id, token), spec, payload, schedule_time, attempts, standing, alone })
+        let mut task = LeasedTask::new(LeaseRef::new(id, token), spec, payload, stored.facts.wait.due());
+        (task.attempts, task.first_attempt) = (stored.facts.attempts, stored.facts.first_attempt);
+        (task.standing, task.alone) = (standing, alone);
+        Some(task)
     }
 
     /// The task of a lease that is held.
@@ -277,9 +289,9 @@ impl Store {
     }
 
     pub(super) fn settle(&mut self, settlement: Settlement, now: Timestamp) -> Settled {
-        let Settlement { lease, started, verdict } = settlement;
+        let Settlement { lease, started, verdict, backoff } = settlement;
         let Some(stored) = self.leased(lease) else { return Settled::LeaseLost };
-        let (facts, ended) = (stored.facts, Ended { verdict: &verdict, began: started });
+        let (facts, ended) = (stored.facts, Ended { verdict: &verdict, began: started, backoff });
         let rules = self.rules(lease.id);
         self.apply(lease.id, lifecycle::settle(facts, ended, rules.as_ref(), now), now)
     }
@@ -287,7 +299,8 @@ impl Store {
     /// What limits the attempts of a stored task.
     fn rules(&self, id: TaskId) -> Option<Rules> {
         let stored = self.tasks.get(&id).filter(|stored| !stored.is_newer())?;
-        Some(Rules::of(&self.config(&stored.task.spec.queue), stored.task.spec.retry.clone()))
+        let rules = Rules::of(&self.config(&stored.task.spec.queue), stored.task.spec.retry.clone());
+        Some(rules.jittered(id))
     }
 
     /// Ends the lease of a task with a change.

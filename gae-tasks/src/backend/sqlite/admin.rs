@@ -139,16 +139,17 @@ pub(super) struct SetPaused(pub(super) QueueName, pub(super) bool);
 
 impl Request for SetPaused {
     /// Whether the queue goes on.
-    type Answer = bool;
+    type Answer = Result<bool, Error>;
     const DURABILITY: Durability = Durability::Full;
 
-    fn perform(&mut self, store: &mut Store) -> Result<bool, Fault> {
-        store.catalogue.pause(&store.connection, &self.0, self.1)?;
-        Ok(!self.1)
+    fn perform(&mut self, store: &mut Store) -> Result<Self::Answer, Fault> {
+        let Self(queue, paused) = self;
+        let is_there = store.catalogue.pause(&store.connection, queue, *paused)?;
+        Ok(if is_there { Ok(!*paused) } else { Err(Error::NoSuchQueue { queue: queue.to_string() }) })
     }
 
-    fn wakes(goes_on: &bool) -> bool {
-        *goes_on
+    fn wakes(answer: &Self::Answer) -> bool {
+        matches!(answer, Ok(true))
     }
 }
 

@@ -8,7 +8,7 @@ use rusqlite::{Connection, Row, params};
 use super::error::Fault;
 use super::unreadable::{self, Columns};
 use crate::backend::{NewTask, QueueRecord, Routes};
-use crate::queue::{QueueConfig, QueueName};
+use crate::queue::{QueueConfig, QueueName, RetryConfig};
 use crate::task::{Kind, Route, Shape};
 use crate::version::{self, Unread};
 
@@ -213,14 +213,16 @@ impl Catalogue {
         self.write_queue(connection, name, change(stored), paused).map(Ok)
     }
 
-    pub(super) fn pause(&mut self, connection: &Connection, name: &QueueName, paused: bool) -> Result<(), Fault> {
+    /// Pauses a queue, or lets it go on; answers whether there is such a queue.
+    pub(super) fn pause(&mut self, connection: &Connection, name: &QueueName, paused: bool) -> Result<bool, Fault> {
+        let Some(queue) = self.queues.get_mut(name) else { return Ok(false) };
         // Changed alone: a configuration that cannot be read, as that of a newer version, is kept.
-        self.ensure_queue(connection, name)?;
         connection
             .prepare_cached("UPDATE gae_tasks_queue SET paused = ?2 WHERE name = ?1")?
             .execute(params![name.as_str(), paused])?;
-        _ = self.queues.get_mut(name).map(|queue| queue.paused = paused);
-        self.changed(connection)
+        queue.paused = paused;
+        self.changed(connection)?;
+        Ok(true)
     }
 
     /// Why the configuration of a queue cannot be read, if it cannot.
@@ -268,6 +270,11 @@ impl Catalogue {
             Some(queue) => queue.config.clone().ok(),
             None => Some(QueueConfig::new()),
         }
+    }
+
+    /// How a queue retries failed tasks, if it states that and this program can read it.
+    pub(super) fn retry_of(&self, queue: &QueueName) -> Option<RetryConfig> {
+        self.queues.get(queue)?.config.as_ref().ok()?.own_retry().cloned()
     }
 
     /// Whether this program can read all that decides what becomes of the tasks of a lane.

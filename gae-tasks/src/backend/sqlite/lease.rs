@@ -59,7 +59,10 @@ impl Request for Lease {
         }
         news.note(&self.queues, ready::first(connection, &runnable)?);
         let isolated = self.leaves_isolated(connection, &runnable, now)?;
-        Ok(Leased { isolated, ..catch.haul.leased(next(connection, &runnable, now)?) })
+        Ok(Leased {
+            isolated,
+            ..catch.haul.leased(next(connection, &runnable, now)?, |queue| catalogue.retry_of(queue))
+        })
     }
 }
 

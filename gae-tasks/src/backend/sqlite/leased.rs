@@ -10,7 +10,7 @@ use crate::backend::{LeaseRef, LeaseToken, LeasedTask, Standing};
 use crate::task::{TaskId, TaskSpec};
 use crate::time::Timestamp;
 
-pub(super) const TASK: &str = "SELECT name, schedule_time, attempts, deadline, attributes, payload, retry, max_attempts FROM gae_tasks_task WHERE id = ?1";
+pub(super) const TASK: &str = "SELECT name, schedule_time, attempts, deadline, attributes, payload, retry, max_attempts, first_attempt FROM gae_tasks_task WHERE id = ?1";
 
 /// What the tasks have in common that are taken together.
 #[derive(Debug, Clone, Copy)]
@@ -80,6 +80,9 @@ pub(super) fn task(
         schedule_time: Timestamp::from_micros(row.get(first + 1)?),
         attempts: row.get(first + 2)?,
         standing: rank.standing,
+        first_attempt: row.get(first + 8).ok().flatten().map(Timestamp::from_micros),
+        // Of the queue, for all of its tasks together.
+        retry: None,
         alone: rank.alone,
     })
 }

@@ -222,7 +222,7 @@ impl Backend for Sqlite {
 
     fn set_paused(&self, queue: QueueName, paused: bool) -> Answer<'_, ()> {
         let answer = self.writer.call(SetPaused(queue, paused));
-        Box::pin(async { Ok(answer.await.map(|_| ())?) })
+        Box::pin(async { answer.await?.map(|_goes_on| ()) })
     }
 
     fn purge(&self, queue: QueueName, now: Now) -> Answer<'_, Purged> {

@@ -63,7 +63,7 @@ fn settle(
     (is_timed, since): Waited,
     now: Timestamp,
 ) -> Result<Settled, Fault> {
-    let Settlement { lease, started: began, verdict } = settlement;
+    let Settlement { lease, started: began, verdict, backoff } = settlement;
     let id = lease.id;
     // What is done is over whatever the facts are.
     if *verdict == Verdict::Done && plain.remove(id)? {
@@ -75,7 +75,8 @@ fn settle(
         task.waited(is_timed, since);
     }
     let rules = task.rules(connection, catalogue);
-    let change = lifecycle::settle(task.facts, Ended { verdict, began: *began }, rules.as_ref(), now);
+    let change =
+        lifecycle::settle(task.facts, Ended { verdict, began: *began, backoff: *backoff }, rules.as_ref(), now);
     task.apply(connection, catalogue, change, now)
 }
 

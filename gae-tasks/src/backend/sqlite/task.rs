@@ -75,7 +75,7 @@ impl Task {
     /// configuration of the queue is damaged.
     pub(super) fn rules(&self, connection: &Connection, catalogue: &Catalogue) -> Option<Rules> {
         let queue = catalogue.config(self.lane).filter(|_| catalogue.is_readable(self.lane))?;
-        Some(Rules::of(&queue, row::retry(connection, self.id, self.retry.as_deref())))
+        Some(Rules::of(&queue, row::retry(connection, self.id, self.retry.as_deref())).jittered(self.id))
     }
 
     /// Its attributes; none, if they cannot be read.

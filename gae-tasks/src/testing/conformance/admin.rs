@@ -1,12 +1,12 @@
 //! The administrator's hand: run now, replay, delete, purge, pause and configure.
 
 use super::stage::{LEASE, Stage, TOMBSTONES, at, name, permanent, queue, retry, secs};
-use crate::backend::{NewTask, Purged, Standing, TaskFilter, TaskState};
+use crate::backend::{DeleteQueue, NewTask, Purged, Standing, TaskFilter, TaskState, Verdict};
 use crate::error::Error;
 use crate::queue::{QueueConfig, RetryConfig};
 use crate::retention::Retention;
 use crate::task::TaskId;
-use crate::time::Schedule;
+use crate::time::{Now, Schedule};
 
 fn assert_refused(answer: Result<(), Error>, of: TaskId) {
     assert!(matches!(&answer, Err(Error::NoSuchTask { id, .. }) if *id == of), "{answer:?}");
@@ -212,6 +212,7 @@ pub(super) async fn raising_a_retention_keeps_all_else(on: Stage) {
 }
 
 pub(super) async fn a_configured_queue_stays_paused(on: Stage) {
+    on.configure("q", QueueConfig::new()).await;
     on.pause("q", true).await;
     on.configure("q", QueueConfig::new().with_retry(RetryConfig::new().with_max_attempts(Some(9)))).await;
     let queues = on.backend.queues().await.expect("queues answers");
@@ -228,7 +229,30 @@ pub(super) async fn pausing_keeps_the_configuration(on: Stage) {
     }
 }
 
-pub(super) async fn pausing_makes_a_missing_queue(on: Stage) {
+pub(super) async fn pausing_a_missing_queue_is_refused(on: Stage) {
+    let refused = async |paused| {
+        let error = on.backend.set_paused(queue("q"), paused).await.expect_err("there is no such queue");
+        assert!(matches!(&error, Error::NoSuchQueue { queue, .. } if queue == "q"), "{error:?}");
+        let text = error.to_string();
+        assert!(text.contains("`q`") && text.contains("put_queue"), "{text}");
+        assert!(on.backend.queues().await.expect("queues answers").is_empty(), "none is made");
+    };
+    for paused in [true, false] {
+        refused(paused).await;
+    }
+    on.configure("q", QueueConfig::new()).await;
+    on.pause("q", true).await;
+    let id = on.store(at(0), on.task()).await;
+    assert!(on.lease_all(at(0)).await.is_empty());
+    on.pause("q", false).await;
+    on.settle(at(0), on.lease_one(at(0)).await.lease, Verdict::Done).await;
+    assert_eq!(on.find(id).await, None);
+    on.backend.delete_queue(DeleteQueue::new(Now::At(at(0)), queue("q"))).await.expect("delete_queue answers");
+    refused(false).await;
+}
+
+pub(super) async fn a_queue_is_paused_before_its_first_task(on: Stage) {
+    on.configure("fresh", QueueConfig::new()).await;
     on.pause("fresh", true).await;
     let queues = on.backend.queues().await.expect("queues answers");
     assert_eq!((&queues[0].name, queues[0].paused), (&queue("fresh"), true));

@@ -195,6 +195,7 @@ pub(super) async fn a_long_error_of_a_buried_task_is_cut(on: Stage) {
 }
 
 pub(super) async fn burying_makes_a_queue_and_leaves_a_known_one_as_it_is(on: Stage) {
+    on.configure("r", QueueConfig::new()).await;
     on.pause("r", true).await;
     for name in ["fresh", "r"] {
         bury(&on, at(0), on.task().with(|task| task.spec.queue = queue(name)), "over").await;

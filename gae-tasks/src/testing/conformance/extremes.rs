@@ -32,6 +32,7 @@ pub(super) async fn an_endless_delay_ends_with_time(on: Stage) {
 }
 
 pub(super) async fn moments_before_1970_are_moments(on: Stage) {
+    on.retry_briefly("q").await;
     let now = Timestamp::from_micros(-1_500_001);
     let id = on.store(now, on.task()).await;
     let record = on.record(id).await;
@@ -106,6 +107,7 @@ pub(super) async fn the_largest_limits_lease_all(on: Stage) {
 }
 
 pub(super) async fn a_clock_that_goes_back_breaks_nothing(on: Stage) {
+    on.retry_briefly("q").await;
     let id = on.store(at(100), on.task()).await;
     let lease = on.lease_one(at(100)).await.lease;
     let failed = settlement(lease, Some(at(100)), retry());

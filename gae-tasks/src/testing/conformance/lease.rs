@@ -358,6 +358,7 @@ pub(super) async fn there_is_no_next_time_where_nothing_waits_for_its_own(on: St
 }
 
 pub(super) async fn the_next_time_regards_retries(on: Stage) {
+    on.retry_briefly("q").await;
     on.store(at(0), on.task()).await;
     on.attempt(at(0), retry()).await;
     assert_eq!(on.lease(on.leasing(at(0))).await.next, Some(Duration::from_millis(100)));

@@ -188,7 +188,13 @@ macro_rules! conformance {
             retry [
                 pauses_double_at_first_and_grow_linearly_then
                 pauses_grow_linearly_without_doublings
+                pauses_below_a_second_double_too
                 a_queue_that_was_not_configured_has_the_default_pauses
+                limits_without_a_backoff_leave_the_default_pauses
+                a_default_backoff_that_is_given_is_exact
+                tasks_that_fail_together_are_not_retried_together
+                a_task_types_backoff_replaces_the_queues
+                a_lease_shows_how_a_failure_is_retried
                 a_queue_configuration_holds_for_tasks_stored_before
                 each_queue_has_its_own_pauses
                 a_tasks_own_settings_replace_the_queues
@@ -272,7 +278,8 @@ macro_rules! conformance {
                 raising_a_retention_keeps_all_else
                 a_configured_queue_stays_paused
                 pausing_keeps_the_configuration
-                pausing_makes_a_missing_queue
+                a_queue_is_paused_before_its_first_task
+                pausing_a_missing_queue_is_refused
                 queues_are_told_by_name
             ]
             bury [

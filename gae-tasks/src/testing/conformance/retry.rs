@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::stage::{LEASE, Stage, at, just_before, queue, retry, secs, settlement};
+use super::stage::{LEASE, Stage, at, brief, just_before, queue, retry, secs, settlement};
 use crate::backend::{MAX_ERROR_BYTES, MAX_ERRORS, Settled, TaskState, Verdict};
-use crate::queue::{QueueConfig, RetryConfig};
+use crate::queue::{QueueConfig, RetryConfig, TypeBackoff, jitter};
+use crate::task::TaskId;
 use crate::time::Timestamp;
 
 fn config(min: f64, max: f64, doublings: u32) -> RetryConfig {
@@ -54,9 +55,112 @@ pub(super) async fn pauses_grow_linearly_without_doublings(on: Stage) {
     assert_pauses(&on, &[1., 2., 3., 4., 5., 6., 7., 8., 9., 10., 10.]).await;
 }
 
-pub(super) async fn a_queue_that_was_not_configured_has_the_default_pauses(on: Stage) {
+pub(super) async fn pauses_below_a_second_double_too(on: Stage) {
+    on.configure("q", QueueConfig::new().with_retry(config(0.1, 3600., 16))).await;
     on.store(at(0), on.task()).await;
     assert_pauses(&on, &[0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 102.4, 204.8]).await;
+}
+
+/// The default pause before the retry of this number, with its jitter.
+fn jittered(id: TaskId, retry: u32) -> Duration {
+    let pause = RetryConfig::new().backoff(retry);
+    pause + jitter(id, retry, pause)
+}
+
+/// Fails the only due task again and again: its pauses are the default ones, and up to a tenth longer.
+async fn assert_default_pauses(on: &Stage, id: TaskId) {
+    let mut now = at(0);
+    for (retry_number, seconds) in (1..).zip([1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 3600, 3600]) {
+        let Settled::Scheduled(next) = on.attempt(now, retry()).await else { panic!("retry {retry_number}") };
+        let (pause, exact) = (next.since(now), secs(seconds));
+        assert!((exact..=exact + exact / 10).contains(&pause), "{pause:?} before retry {retry_number}");
+        assert_eq!(next, now.plus(jittered(id, retry_number)), "a function of id and attempt");
+        assert_eq!(on.record(id).await.schedule_time, next);
+        now = next;
+    }
+}
+
+pub(super) async fn a_queue_that_was_not_configured_has_the_default_pauses(on: Stage) {
+    let id = on.store(at(0), on.task()).await;
+    assert_default_pauses(&on, id).await;
+}
+
+pub(super) async fn limits_without_a_backoff_leave_the_default_pauses(on: Stage) {
+    let limits = RetryConfig::new().with_max_attempts(Some(50)).with_max_retry_duration(Some(secs(1_000_000)));
+    on.configure("q", QueueConfig::new().with_retry(limits.clone())).await;
+    let id = on.store(at(0), on.task()).await;
+    assert_default_pauses(&on, id).await;
+    on.delete(at(0), id).await;
+    on.configure("q", QueueConfig::new().with_retry(config(5., 5., 4))).await;
+    let id = on.store(at(0), on.task().with(|task| task.spec.retry = Some(limits))).await;
+    assert_default_pauses(&on, id).await;
+}
+
+pub(super) async fn a_default_backoff_that_is_given_is_exact(on: Stage) {
+    on.configure("q", QueueConfig::new().with_retry(config(1., 3600., 16))).await;
+    on.store(at(0), on.task()).await;
+    assert_pauses(&on, &[1., 2., 4., 8., 16., 32., 64., 128.]).await;
+}
+
+pub(super) async fn tasks_that_fail_together_are_not_retried_together(on: Stage) {
+    on.store_plain(at(0), 50).await;
+    let failed = on.lease_all(at(0)).await;
+    let settlements = failed.iter().map(|task| settlement(task.lease, None, retry())).collect();
+    let mut moments = Vec::new();
+    for settled in on.settle_all(at(0), settlements).await {
+        let Settled::Scheduled(next) = settled else { panic!("{settled:?}") };
+        assert!((at(1)..=at(1).plus(Duration::from_millis(100))).contains(&next), "{next:?}");
+        moments.push(next);
+    }
+    moments.sort_unstable();
+    moments.dedup();
+    assert!(moments.len() > 45, "{} moments", moments.len());
+}
+
+/// Leases the only due task and fails it, as a task whose type states a backoff.
+async fn fail_of_type(on: &Stage, now: Timestamp, of_type: TypeBackoff) -> Settled {
+    let lease = on.lease_one(now).await.lease;
+    let mut failed = settlement(lease, None, retry());
+    failed.backoff = of_type;
+    on.settle_all(now, vec![failed]).await[0]
+}
+
+pub(super) async fn a_task_types_backoff_replaces_the_queues(on: Stage) {
+    on.configure("q", QueueConfig::new().with_retry(config(5., 300., 1))).await;
+    let of_type = |min: Option<u64>, max: Option<u64>| TypeBackoff { min: min.map(secs), max: max.map(secs) };
+    let stated =
+        [(Some(7), None, 7, 14), (None, Some(8), 5, 8), (Some(9), Some(10), 9, 10), (Some(400), None, 400, 400)];
+    for (min, max, first, second) in stated {
+        let id = on.store(at(0), on.task()).await;
+        let next = at(0).plus(secs(first));
+        assert_eq!(fail_of_type(&on, at(0), of_type(min, max)).await, Settled::Scheduled(next));
+        let answer = fail_of_type(&on, next, of_type(min, max)).await;
+        assert_eq!(answer, Settled::Scheduled(next.plus(secs(second))), "{min:?} {max:?}");
+        on.delete(at(0), id).await;
+    }
+    on.store(at(0), on.task().with(|task| task.spec.retry = Some(config(2., 1000., 4)))).await;
+    let answer = fail_of_type(&on, at(0), of_type(Some(7), None)).await;
+    assert_eq!(answer, Settled::Scheduled(at(2)), "what was deferred with the task goes before");
+}
+
+pub(super) async fn a_lease_shows_how_a_failure_is_retried(on: Stage) {
+    let of_queue = config(5., 300., 1);
+    on.configure("r", QueueConfig::new().with_retry(of_queue.clone())).await;
+    for name in ["q", "r", "q"] {
+        on.store(at(0), on.task().with(|task| task.spec.queue = queue(name))).await;
+    }
+    let leased = on.lease_all(at(0)).await;
+    assert_eq!(leased.len(), 3);
+    for task in &leased {
+        let expected = (task.spec.queue == queue("r")).then_some(&of_queue);
+        assert_eq!(task.retry.as_deref(), expected, "of {}", task.spec.queue);
+        assert_eq!((task.attempts, task.first_attempt), (0, None));
+    }
+    let failed = leased.iter().map(|task| settlement(task.lease, Some(at(3)), retry_after(secs(5)))).collect();
+    on.settle_all(at(4), failed).await;
+    for task in on.lease_all(at(9)).await {
+        assert_eq!((task.attempts, task.first_attempt), (1, Some(at(3))));
+    }
 }
 
 pub(super) async fn a_queue_configuration_holds_for_tasks_stored_before(on: Stage) {
@@ -67,6 +171,7 @@ pub(super) async fn a_queue_configuration_holds_for_tasks_stored_before(on: Stag
 
 pub(super) async fn each_queue_has_its_own_pauses(on: Stage) {
     on.configure("r", QueueConfig::new().with_retry(config(5., 5., 4))).await;
+    on.configure("q", QueueConfig::new().with_retry(config(0.1, 3600., 16))).await;
     on.store(at(0), on.task()).await;
     assert_pauses(&on, &[0.1]).await;
 }
@@ -108,6 +213,7 @@ pub(super) async fn a_failed_task_waits_for_its_time(on: Stage) {
 }
 
 pub(super) async fn a_pause_the_handler_asks_for_replaces_the_backoff(on: Stage) {
+    on.configure("q", QueueConfig::new().with_retry(config(0.1, 3600., 16))).await;
     let id = on.store(at(0), on.task()).await;
     assert_eq!(on.attempt(at(0), retry_after(secs(77))).await, Settled::Scheduled(at(77)));
     assert_eq!(on.record(id).await.schedule_time, at(77));
@@ -153,7 +259,7 @@ pub(super) async fn a_task_dies_at_its_queues_max_attempts(on: Stage) {
 }
 
 pub(super) async fn a_task_dies_at_its_queues_max_retry_duration(on: Stage) {
-    let patience = RetryConfig::new().with_max_attempts(None).with_max_retry_duration(Some(secs(100)));
+    let patience = brief().with_max_attempts(None).with_max_retry_duration(Some(secs(100)));
     on.configure("q", QueueConfig::new().with_retry(patience)).await;
     on.store(at(0), on.task()).await;
     assert_ne!(on.attempt(at(0), retry()).await, Settled::Dead);
@@ -162,7 +268,7 @@ pub(super) async fn a_task_dies_at_its_queues_max_retry_duration(on: Stage) {
 }
 
 pub(super) async fn a_task_dies_when_both_limits_are_reached(on: Stage) {
-    let both = RetryConfig::new().with_max_attempts(Some(2)).with_max_retry_duration(Some(secs(100)));
+    let both = brief().with_max_attempts(Some(2)).with_max_retry_duration(Some(secs(100)));
     on.configure("q", QueueConfig::new().with_retry(both.clone())).await;
     on.store(at(0), on.task()).await;
     assert_eq!(attempts_until_death(&on, retry(), 30).await, 5);
@@ -171,7 +277,7 @@ pub(super) async fn a_task_dies_when_both_limits_are_reached(on: Stage) {
 }
 
 pub(super) async fn a_retry_duration_counts_from_the_first_attempt(on: Stage) {
-    let patience = RetryConfig::new().with_max_attempts(None).with_max_retry_duration(Some(secs(10)));
+    let patience = brief().with_max_attempts(None).with_max_retry_duration(Some(secs(10)));
     on.store(at(0), on.task().with(|task| task.spec.retry = Some(patience))).await;
     let lease = on.lease_one(at(500)).await.lease;
     let failed = settlement(lease, Some(at(500)), retry());
@@ -207,6 +313,7 @@ pub(super) async fn the_smaller_of_two_caps_counts(on: Stage) {
 }
 
 pub(super) async fn the_last_errors_are_kept_oldest_first(on: Stage) {
+    on.retry_briefly("r").await;
     let id = on.store(at(0), on.task().with(|task| task.spec.queue = queue("r"))).await;
     let moment = |attempt: u32| at(i64::from(attempt) * 1000);
     for attempt in 1..=13 {

@@ -111,6 +111,7 @@ pub(super) async fn an_expired_lease_that_nobody_recovered_still_settles(on: Sta
 }
 
 pub(super) async fn a_lost_lease_does_not_harm_its_neighbours(on: Stage) {
+    on.retry_briefly("q").await;
     on.store_plain(at(0), 5).await;
     let leases: Vec<_> = on.lease_all(at(0)).await.iter().map(|task| task.lease).collect();
     on.delete(at(0), leases[1].id).await;

@@ -10,7 +10,7 @@ use crate::backend::{
     Routes, Settle, Settled, Settlement, Sweep, Swept, TaskFilter, TaskRecord, Touch, Verdict,
 };
 use crate::error::Error;
-use crate::queue::{QueueConfig, QueueName};
+use crate::queue::{QueueConfig, QueueName, RetryConfig};
 use crate::task::{Deferred, Kind, Shape, TaskId, TaskName, TaskSpec};
 use crate::time::{Now, Timestamp};
 use crate::version;
@@ -57,6 +57,11 @@ pub(super) fn name(name: &str) -> Option<TaskName> {
 
 pub(super) fn retry() -> Verdict {
     Verdict::Retry { error: "it failed".to_owned(), after: None, max_attempts: None }
+}
+
+/// Retries after pauses that begin at 100 ms: for cases that fail a task many times, or look at a pause.
+pub(super) const fn brief() -> RetryConfig {
+    RetryConfig::new().with_min_backoff(Duration::from_millis(100))
 }
 
 pub(super) fn permanent() -> Verdict {
@@ -246,6 +251,11 @@ impl Stage {
 
     pub(super) async fn pause(&self, name: &str, paused: bool) {
         self.backend.set_paused(queue(name), paused).await.expect("pause answers");
+    }
+
+    /// Retries the tasks of a queue after pauses that begin at 100 ms.
+    pub(super) async fn retry_briefly(&self, name: &str) {
+        self.configure(name, QueueConfig::new().with_retry(brief())).await;
     }
 
     pub(super) async fn configure(&self, name: &str, config: QueueConfig) {

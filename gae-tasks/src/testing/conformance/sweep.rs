@@ -216,6 +216,7 @@ pub(super) async fn a_task_that_answers_is_clear_again(on: Stage) {
 }
 
 pub(super) async fn a_task_that_answers_in_between_is_no_poison(on: Stage) {
+    on.retry_briefly("q").await;
     let id = on.store(at(0), on.task()).await;
     let mut now = at(0);
     for _ in 0..QueueConfig::new().max_lost_attempts() {

@@ -3,6 +3,7 @@
 //! A call that fails changes nothing, one whose answer is lost has happened, one that is dropped may have; and whatever
 //! was told before is still there when the file is opened again. `PROPTEST_RNG_SEED=..` lives the lives of a seed again.
 
+mod pause;
 mod step;
 mod tested;
 mod world;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gae_tasks::backend::{TaskFilter, TaskState, Verdict};
+use gae_tasks::backend::{TaskFilter, TaskState, TypeBackoff, Verdict};
 use gae_tasks::testing::Fault;
 use gae_tasks::{Kind, QueueConfig, QueueName, RetryConfig, Schedule, Timestamp};
 use proptest::option::of;
@@ -30,6 +30,7 @@ pub(crate) struct End {
     pub(crate) lease: usize,
     pub(crate) began: Option<Duration>,
     pub(crate) verdict: Verdict,
+    pub(crate) backoff: TypeBackoff,
 }
 
 /// One step; numbers pick among the tasks and leases there are by then.
@@ -237,14 +238,22 @@ fn any_schedule() -> impl Strategy<Value = Schedule> {
     ]
 }
 
+/// Retry settings, with a backoff or without.
 fn any_retry() -> impl Strategy<Value = RetryConfig> {
-    (of(1_u32..4), of(any_duration()), any_duration(), 0_u32..3).prop_map(|(attempts, patience, pause, doublings)| {
-        RetryConfig::new()
-            .with_max_attempts(attempts)
-            .with_max_retry_duration(patience)
-            .with_min_backoff(pause)
-            .with_max_doublings(doublings)
+    let backoff = of((any_duration(), 0_u32..3));
+    (of(1_u32..4), of(any_duration()), backoff).prop_map(|(attempts, patience, backoff)| {
+        let limits = RetryConfig::new().with_max_attempts(attempts).with_max_retry_duration(patience);
+        match backoff {
+            Some((pause, doublings)) => limits.with_min_backoff(pause).with_max_doublings(doublings),
+            None => limits,
+        }
     })
+}
+
+/// The backoff that a task's type states, if it states one.
+fn any_type_backoff() -> impl Strategy<Value = TypeBackoff> {
+    let stated = (of(any_duration()), of(any_duration())).prop_map(|(min, max)| TypeBackoff { min, max });
+    prop_oneof![3 => Just(TypeBackoff::NONE), 1 => stated]
 }
 
 fn any_lease() -> impl Strategy<Value = Step> {
@@ -267,11 +276,8 @@ fn any_lease() -> impl Strategy<Value = Step> {
 }
 
 fn any_end() -> impl Strategy<Value = End> {
-    (any::<usize>(), of(any_duration()), any_verdict()).prop_map(|(lease, began, verdict)| End {
-        lease,
-        began,
-        verdict,
-    })
+    let end = |(lease, began, verdict, backoff)| End { lease, began, verdict, backoff };
+    (any::<usize>(), of(any_duration()), any_verdict(), any_type_backoff()).prop_map(end)
 }
 
 fn any_verdict() -> impl Strategy<Value = Verdict> {

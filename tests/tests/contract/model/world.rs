@@ -7,13 +7,14 @@ use std::time::Duration;
 use gae_tasks::backend::memory::Memory;
 use gae_tasks::backend::{
     Answer, Backend, DeleteQueue, Enqueue, Extend, HeldLease, Lease, LeaseRef, LeaseToken, LeasedTask, List, NewTask,
-    Pull, Room, Routes, Settle, Sweep, Swept, TaskFilter, TaskState, Touch, Verdict,
+    Pull, Room, Routes, Settle, Settled, Sweep, Swept, TaskFilter, TaskState, Touch, TypeBackoff, Verdict,
 };
 use gae_tasks::testing::conformance::settlement;
 use gae_tasks::testing::{Fault, Faulty, ManualClock, Operation};
 use gae_tasks::{Error, Kind, Now, QueueConfig, QueueName, Route, Shape, TaskId, TaskName, TaskSpec, Timestamp};
 use proptest::prelude::*;
 
+use super::pause;
 use super::step::{Deed, End, Plan, QUEUES, Step, Upset};
 use super::tested::Tested;
 
@@ -126,7 +127,8 @@ impl World {
             }
             Step::SettleStale(of) => {
                 let lease = LeaseRef::new(self.id(of), LeaseToken::from_bits(-7));
-                self.settle(vec![([lease; 2], End { lease: 0, began: None, verdict: Verdict::Done })]).await
+                let stale = End { lease: 0, began: None, verdict: Verdict::Done, backoff: TypeBackoff::NONE };
+                self.settle(vec![([lease; 2], stale)]).await
             }
             _ => self.sweep().await,
         }
@@ -150,12 +152,35 @@ impl World {
         let time = self.clock.time();
         let settlements = |side: usize| {
             let settled = |(lease, end): &([LeaseRef; 2], End)| {
-                settlement(lease[side], end.began.map(|before| time.minus(before)), end.verdict.clone())
+                let began = end.began.map(|before| time.minus(before));
+                let mut settlement = settlement(lease[side], began, end.verdict.clone());
+                settlement.backoff = end.backoff;
+                settlement
             };
             ends.iter().map(settled).collect()
         };
         let request = |side| Settle::new(Now::At(time), settlements(side));
-        self.compare(Operation::Settle, |side, on| on.settle(request(side))).await
+        let answers = self.ask(Operation::Settle, |side, on| on.settle(request(side))).await?;
+        let Some([model, tested]) = answers else { return Ok(()) };
+        same("answer", &model, &tested)?;
+        for ((lease, end), settled) in ends.iter().zip(tested.map_err(failed)?) {
+            if let Settled::Scheduled(next) = settled {
+                self.check_pause(lease[1].id, end, next).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The pause before a retry is the one that the backoff says.
+    async fn check_pause(&self, id: TaskId, end: &End, next: Timestamp) -> Result<(), TestCaseError> {
+        if !matches!(end.verdict, Verdict::Retry { after: None, .. }) {
+            return Ok(());
+        }
+        let record = self.tested.backend.get(id).await.map_err(failed)?;
+        let record = record.ok_or_else(|| TestCaseError::fail("a task that waits is gone"))?;
+        let queues = self.tested.backend.queues().await.map_err(failed)?;
+        let queue = queues.into_iter().find(|queue| queue.name == record.spec.queue).and_then(|queue| queue.config);
+        pause::check(&record, &queue.unwrap_or_default(), end.backoff, next.since(self.clock.time()))
     }
 
     async fn administer(&mut self, step: Step) -> Result<(), TestCaseError> {

@@ -15,6 +15,7 @@ const SECOND: Duration = Duration::from_secs(1);
 #[tokio::test]
 async fn a_handler_is_stopped_at_its_deadline_and_not_before() {
     let world = World::new();
+    world.retry_briefly("default").await;
     let id = passes_the_gate::defer().deadline(10 * SECOND).on(&world.tasks).await.unwrap().id;
     let running = world.start_one(world.tasks.worker()).await;
     world.pass(10 * SECOND - Duration::from_micros(1)).await;

@@ -22,6 +22,7 @@ async fn a_task_that_waits_for_its_retry_holds_no_runner() {
 #[tokio::test]
 async fn a_task_that_fails_at_once_is_tried_as_often_as_the_backoff_says() {
     let world = World::new();
+    world.retry_briefly("default").await;
     let id = fails::defer().on(&world.tasks).await.unwrap().id;
     let running = world.start();
     world.stage.until(|signs| signs.ended == 1).await;
@@ -37,6 +38,7 @@ async fn a_task_that_fails_at_once_is_tried_as_often_as_the_backoff_says() {
 #[tokio::test]
 async fn a_restart_does_not_shorten_the_pause_before_a_retry() {
     use gae_tasks::testing::ManualClock;
+    use gae_tasks::{QueueConfig, RetryConfig};
 
     use super::stage::{Stage, program};
 
@@ -44,6 +46,8 @@ async fn a_restart_does_not_shorten_the_pause_before_a_retry() {
     let url = format!("sqlite:{}", folder.path().join("tasks.db").display());
     let open = async || program(&stage).clock(clock.clone()).open(&url).await.unwrap();
     let tasks = open().await;
+    let brief = RetryConfig::new().with_min_backoff(Duration::from_millis(100));
+    tasks.put_queue("default", QueueConfig::new().with_retry(brief)).await.unwrap();
     let id = fails::defer().on(&tasks).await.unwrap().id;
     drop(tasks);
     for attempts in 1..=6 {

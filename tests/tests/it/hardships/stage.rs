@@ -6,7 +6,7 @@ use std::time::Duration;
 use gae_tasks::backend::memory::Memory;
 use gae_tasks::backend::{TaskRecord, TaskState};
 use gae_tasks::testing::{Faulty, ManualClock, Operation};
-use gae_tasks::{Client, ClientBuilder, Error, TaskContext, TaskId, deferred};
+use gae_tasks::{Client, ClientBuilder, Error, QueueConfig, RetryConfig, TaskContext, TaskId, deferred};
 use tokio::runtime::{self, Runtime};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -174,6 +174,12 @@ impl World {
     /// The client of another process on the same storage.
     pub(super) fn other_client(&self) -> Client {
         program(&self.stage).clock(self.clock.clone()).build(self.backend.clone()).unwrap()
+    }
+
+    /// Retries the tasks of a queue after pauses that begin at 100 ms.
+    pub(super) async fn retry_briefly(&self, queue: &str) {
+        let brief = RetryConfig::new().with_min_backoff(Duration::from_millis(100));
+        self.tasks.put_queue(queue, QueueConfig::new().with_retry(brief)).await.unwrap();
     }
 
     pub(super) fn start(&self) -> Running {

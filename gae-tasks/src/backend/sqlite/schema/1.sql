@@ -11,6 +11,7 @@ CREATE TABLE gae_tasks_schema (
 
 CREATE TABLE gae_tasks_queue (
     name TEXT NOT NULL PRIMARY KEY,
+    -- Fields that are not set are not stored, a backoff neither.
     config BLOB NOT NULL,
     paused INTEGER NOT NULL
 ) WITHOUT ROWID;

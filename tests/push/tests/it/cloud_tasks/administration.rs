@@ -27,7 +27,7 @@ async fn a_queue_is_made_and_changed_and_never_gives_up() {
     let queue = server.queue(PLACE, "emails").unwrap();
     assert_eq!((&queue["state"], &queue["retryConfig"]["minBackoff"]), (&"PAUSED".into(), &"2s".into()), "not set");
     tasks.put_queue("emails", QueueConfig::new().with_retry(RetryConfig::new())).await.unwrap();
-    assert_eq!(server.queue(PLACE, "emails").unwrap()["retryConfig"]["minBackoff"], "0.100s");
+    assert_eq!(server.queue(PLACE, "emails").unwrap()["retryConfig"]["minBackoff"], "1s");
 }
 
 #[tokio::test]
@@ -37,6 +37,15 @@ async fn a_queue_that_is_put_without_retries_gives_nothing_up_and_keeps_its_paus
     client(&server).await.put_queue("emails", QueueConfig::new()).await.unwrap();
     let stored = &server.queue(PLACE, "emails").unwrap()["retryConfig"];
     assert_eq!((&stored["maxAttempts"], &stored["minBackoff"]), (&(-1).into(), &before));
+}
+
+#[tokio::test]
+async fn a_new_queue_that_is_put_without_retries_has_the_default_pauses() {
+    let server = Server::start().await;
+    client(&server).await.put_queue("emails", QueueConfig::new()).await.unwrap();
+    let stored = &server.queue(PLACE, "emails").unwrap()["retryConfig"];
+    assert_eq!((&stored["minBackoff"], &stored["maxBackoff"]), (&"1s".into(), &"3600s".into()));
+    assert_eq!((&stored["maxAttempts"], &stored["maxDoublings"]), (&(-1).into(), &16.into()));
 }
 
 #[tokio::test]
@@ -62,7 +71,11 @@ async fn a_queue_of_others_is_shown_with_its_own_limits() {
     let queues = tasks.queues().await.unwrap();
     let names: Vec<_> = queues.iter().map(|queue| (queue.name.as_str(), queue.paused)).collect();
     assert_eq!(names, [("default", false), ("emails", false)]);
-    assert_eq!(queues[0].config.as_ref().unwrap().retry(), &RetryConfig::new());
+    let of_google = RetryConfig::new()
+        .with_min_backoff(Duration::from_millis(100))
+        .with_max_backoff(Duration::from_secs(3600))
+        .with_max_doublings(16);
+    assert_eq!(queues[0].config.as_ref().unwrap().retry(), &of_google);
     assert!(queues[0].forgets_tasks(), "after 100 attempts");
     tasks.put_queue("default", queues[0].config.clone().unwrap()).await.unwrap();
     assert!(!tasks.queues().await.unwrap()[0].forgets_tasks(), "what was read can be written");
@@ -89,8 +102,20 @@ async fn a_queue_is_paused_and_goes_on() {
     assert!(tasks.queues().await.unwrap()[1].paused);
     tasks.resume("emails").await.unwrap();
     assert_eq!(state(), "RUNNING");
+}
+
+#[tokio::test]
+async fn pausing_a_missing_queue_is_refused_and_makes_none() {
+    let server = server().await;
+    let tasks = client(&server).await;
+    for refused in [tasks.pause("new").await, tasks.resume("new").await] {
+        assert!(matches!(&refused, Err(Error::NoSuchQueue { queue, .. }) if queue == "new"), "{refused:?}");
+        assert!(refused.unwrap_err().to_string().contains("put_queue"));
+    }
+    assert_eq!(server.queue(PLACE, "new"), None);
+    tasks.put_queue("new", QueueConfig::new()).await.unwrap();
     tasks.pause("new").await.unwrap();
-    assert_eq!(server.queue(PLACE, "new").unwrap()["state"], "PAUSED", "it is made");
+    assert_eq!(server.queue(PLACE, "new").unwrap()["state"], "PAUSED");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use gae_tasks::backend::{Backend, Enqueue, NewTask};
 use gae_tasks::push::verify::SharedSecret;
 use gae_tasks::testing::ManualClock;
-use gae_tasks::{Error, Kind, Now, QueueName, RetryConfig, Shape, TaskFilter, TaskSpec, Worker};
+use gae_tasks::{Error, Kind, Now, QueueName, Registry, RetryConfig, Shape, TaskFilter, TaskSpec, Worker};
 use gae_tasks_tests_push::server::Fault;
 
 use super::*;
@@ -150,6 +150,42 @@ async fn a_tasks_own_retries_are_unlimited_at_the_queue() {
     let stored = &only_task(&server)["retryConfig"];
     assert_eq!((&stored["maxAttempts"], &stored["minBackoff"]), (&(-1).into(), &"2s".into()));
     assert_eq!(client(&server).await.get(deferred.id).await.unwrap().unwrap().spec.retry, Some(retry));
+}
+
+#[deferred(name = "shop/states_its_backoff", queue = "emails", min_backoff = "5s")]
+async fn states_its_backoff() {}
+
+#[tokio::test]
+async fn a_backoff_of_a_tasks_own_is_refused_where_it_is_deferred() {
+    let server = server().await;
+    let tasks = client(&server).await;
+    let limits = RetryConfig::new().with_max_attempts(Some(3));
+    let stated = [
+        (states_its_backoff::defer(), "`min_backoff`"),
+        (states_its_backoff::defer().retry(limits.clone()), "`min_backoff`"),
+        (greet::defer("you").retry(limits.clone().with_min_backoff(Duration::from_secs(5))), "`.retry(..)`"),
+        (greet::defer("you").retry(limits.clone().with_max_doublings(16)), "`.retry(..)`"),
+    ];
+    for (deferred, named) in stated {
+        let refused = deferred.on(&tasks).await.unwrap_err();
+        assert!(matches!(refused, Error::UnsupportedBackoff { backend: "cloudtasks", .. }), "{refused:?}");
+        let text = refused.to_string();
+        assert!(text.contains(named) && text.contains("put_queue"), "{text}");
+    }
+    assert!(server.tasks(PLACE, "emails").is_empty());
+    greet::defer("you").retry(limits).on(&tasks).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_backoff_of_a_tasks_own_is_refused_where_a_service_is_built() {
+    let server = server().await;
+    let backend = builder(&server).build().await.unwrap();
+    let registry = Registry::new().with::<greet>().with::<states_its_backoff>();
+    let tasks = Client::builder().registry(registry).build_push(backend).unwrap();
+    let Error::Misconfigured { problems, .. } = tasks.push_service().build().unwrap_err() else { panic!() };
+    let of_backoff: Vec<_> = problems.iter().filter(|problem| problem.contains("min_backoff")).collect();
+    assert_eq!(of_backoff.len(), 1, "{problems:?}");
+    assert!(of_backoff[0].contains("`shop/states_its_backoff`") && of_backoff[0].contains("put_queue"), "{problems:?}");
 }
 
 #[tokio::test]

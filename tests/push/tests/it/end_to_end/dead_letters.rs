@@ -60,11 +60,13 @@ async fn the_time_for_retries_begins_when_a_task_is_due() {
     let client = Box::new(move |client: ClientBuilder| client.clock(time.clone()));
     let shop = Shop::open(Plan { client, ..Plan::http() }).await;
     let hour = Duration::from_secs(60 * 60);
-    let retry = RetryConfig::new().with_min_backoff(Duration::from_millis(1)).with_max_attempts(None);
+    let retry = RetryConfig::new().with_max_attempts(None);
     let task = flaky::defer(2, "x").after(hour).retry(retry.with_max_retry_duration(Some(hour / 6)));
     task.on(&shop.tasks).await.unwrap();
     clock.advance(hour);
     shop.queue.advance(hour);
+    assert_eq!(shop.statuses(1).await, [500]);
+    shop.queue.advance(Duration::from_secs(1));
     assert_eq!(shop.statuses(2).await, [500, 200]);
     assert_eq!((shop.seen().len(), shop.dead_letters().await.len()), (2, 0));
 }

@@ -65,6 +65,23 @@ async fn a_refusal_is_an_error_without_what_was_sent() {
 }
 
 #[tokio::test]
+async fn a_failure_says_which_attempt_it_was_and_how_many_are_left() {
+    let world = World::new();
+    let adapter = Tower(world.service());
+    let failed = async |attempt: u32| {
+        let (adapter, request) = (&adapter, world.request(end::defer("fail").max_attempts(3), attempt));
+        logged(Level::WARN, async move {
+            adapter.send(request).await;
+        })
+        .await
+    };
+    let first = failed(1).await;
+    assert!(first.contains("attempt 1 failed: 2 more are left, the next one when the queue sends it again"), "{first}");
+    assert!(failed(2).await.contains("attempt 2 failed: 1 more is left, when the queue sends it again"));
+    assert!(failed(3).await.contains("attempt 3 failed: it was the last one"));
+}
+
+#[tokio::test]
 async fn strangers_write_one_line_a_minute_with_what_was_wrong() {
     let world = World::new();
     let adapter = Tower(world.service());
