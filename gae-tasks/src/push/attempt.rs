@@ -130,7 +130,11 @@ impl Delivery<'_> {
         let cancelling = CancelOnDrop(&context);
         let permit: Arc<dyn Permit> = Arc::clone(&self.room) as _;
         let Envelope { spec: TaskSpec { attributes, .. }, payload, .. } = envelope;
-        let outlook = |_: &Failure| limits.outlook(&told, self.plan.clock.wall());
+        let outlook = |failure: &Failure| {
+            // A named task is not copied.
+            let after = failure.retry_after().filter(|_| !envelope.named);
+            limits.outlook(&told, after, self.plan.clock.wall())
+        };
         let (attributes, dispatcher) = (attributes.as_deref(), &self.plan.dispatcher);
         let outcome =
             dispatcher.dispatch_with(registration, payload, attributes, &context, Some(permit), &outlook).await;

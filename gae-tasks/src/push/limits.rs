@@ -92,8 +92,10 @@ impl Limits {
     }
 
     /// What follows if the attempt fails.
-    pub(super) fn outlook(&self, told: &Told, now: Timestamp) -> Outlook {
-        let made = made(told).saturating_add(1);
+    ///
+    /// `after` is the pause that the handler chose, for a task that is copied.
+    pub(super) fn outlook(&self, told: &Told, after: Option<Duration>, now: Timestamp) -> Outlook {
+        let made = self.made().saturating_add(1);
         if self.grant_one_more(told, now) {
             return Outlook { left: Some(1), next: Next::Pushed };
         }
@@ -101,7 +103,7 @@ impl Limits {
             return Outlook::LAST;
         }
         let left = Facts { attempts: made, ..self.facts }.left(&self.rules, self.cap);
-        Outlook { left, next: Next::Pushed }
+        Outlook { left, next: after.map_or(Next::Pushed, Next::After) }
     }
 
     /// Whether any of these limits is one that the number of attempts reaches.
@@ -231,6 +233,18 @@ mod tests {
         };
         assert!(reached(Some(2), Some(3), 2) && reached(Some(3), Some(2), 2) && !reached(Some(3), Some(3), 2));
         assert!(reached(None, None, 100) && !reached(None, None, 99));
+    }
+
+    #[test]
+    fn the_outlook_of_a_copy_counts_the_attempts_before_it() {
+        let copied = Copied { number: 1, attempts: 2, first_attempt: Some(START), ..Copied::default() };
+        let envelope = Envelope { copied: Some(copied), ..with(|spec| spec.max_attempts = Some(4)) };
+        let (told, now) = (told(0, None), START.plus(MINUTE));
+        let limits = Limits::of(&envelope, None, &told, now);
+        let text = limits.outlook(&told, Some(MINUTE), now).to_string();
+        assert_eq!(text, "1 more is left, in 1 min");
+        let text = limits.outlook(&told, None, now).to_string();
+        assert_eq!(text, "1 more is left, when the queue sends it again");
     }
 
     #[test]
