@@ -17,7 +17,7 @@ use crate::outcome::Outcome;
 use crate::payload::UnreadableError;
 use crate::queue::{QueueName, RetryConfig};
 use crate::registration::Registration;
-use crate::task::{Deferred, Hidden, TaskId, TaskName};
+use crate::task::{Deferred, Redacted, TaskId, TaskName};
 use crate::task_type::{Args, Task, encode_readable};
 use crate::time::{Schedule, Timestamp};
 
@@ -270,7 +270,7 @@ impl std::fmt::Debug for Defer {
         } = self;
         f.debug_struct("Defer")
             .field("registration", registration)
-            .field("payload", &payload.as_deref().map(Hidden))
+            .field("payload", &payload.as_deref().map(Redacted))
             .field("client", client)
             .field("schedule", schedule)
             .field("name", name)

@@ -24,14 +24,14 @@ impl<'a, T: fmt::Debug> DescribedDebug<'a> for &Described<'a, T> {
 pub trait DescribedOther {
     /// Two dots.
     fn value(&self) -> &'static dyn fmt::Debug {
-        &Hidden
+        &Unshown
     }
 }
 
 /// A value that cannot be shown.
-struct Hidden;
+struct Unshown;
 
-impl fmt::Debug for Hidden {
+impl fmt::Debug for Unshown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("..")
     }

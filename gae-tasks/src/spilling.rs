@@ -12,9 +12,9 @@ use tokio::sync::watch;
 use self::leased::LeasedKeys;
 use crate::attributes::{Attributes, Spilled};
 use crate::backend::{
-    Answer, Backend, Bury, Capabilities, CopyTask, DeadLetterCheck, DeleteQueue, Enqueue, Extend, Lease, LeaseRef,
+    BackendFuture, Backend, Bury, Capabilities, CopyTask, DeadLetterCheck, DeleteQueue, Enqueue, Extend, Lease, LeaseRef,
     Leased, LeasedTask, List, NewTask, Pull, Purged, QueueRecord, RouteStats, Settle, Settled, Sweep, Swept,
-    TaskFilter, TaskRecord, Touch, sealed,
+    TaskFilter, TaskRecord, TaskRequest, sealed,
 };
 use crate::error::Error;
 use crate::payload_store::{Shelf, key, task_of};
@@ -195,7 +195,7 @@ impl<B: Backend> Backend for Spilling<B> {
         self.backend.capabilities()
     }
 
-    fn enqueue(&self, mut request: Enqueue) -> Answer<'_, Vec<Result<Deferred, Error>>> {
+    fn enqueue(&self, mut request: Enqueue) -> BackendFuture<'_, Vec<Result<Deferred, Error>>> {
         let put: Vec<_> = request.tasks.iter_mut().filter_map(|task| self.take_out(task)).collect();
         if put.is_empty() { self.backend.enqueue(request) } else { Box::pin(self.enqueue_spilled(request, put)) }
     }
@@ -208,23 +208,23 @@ impl<B: Backend> Backend for Spilling<B> {
         pollster::block_on(self.enqueue_spilled(request, put))
     }
 
-    fn get(&self, id: TaskId) -> Answer<'_, Option<TaskRecord>> {
+    fn get(&self, id: TaskId) -> BackendFuture<'_, Option<TaskRecord>> {
         self.backend.get(id)
     }
 
-    fn find(&self, queue: QueueName, name: TaskName) -> Answer<'_, Option<TaskRecord>> {
+    fn find(&self, queue: QueueName, name: TaskName) -> BackendFuture<'_, Option<TaskRecord>> {
         self.backend.find(queue, name)
     }
 
-    fn stored(&self, ids: Vec<TaskId>) -> Answer<'_, Vec<TaskId>> {
+    fn stored(&self, ids: Vec<TaskId>) -> BackendFuture<'_, Vec<TaskId>> {
         self.backend.stored(ids)
     }
 
-    fn list(&self, request: List) -> Answer<'_, Vec<TaskRecord>> {
+    fn list(&self, request: List) -> BackendFuture<'_, Vec<TaskRecord>> {
         self.backend.list(request)
     }
 
-    fn delete(&self, request: Touch) -> Answer<'_, bool> {
+    fn delete(&self, request: TaskRequest) -> BackendFuture<'_, bool> {
         Box::pin(async move {
             // If this fails, so does what comes next, or the payload is left to a sweep.
             let record = self.backend.get(request.id).await.ok().flatten();
@@ -237,62 +237,62 @@ impl<B: Backend> Backend for Spilling<B> {
         })
     }
 
-    fn run_now(&self, request: Touch) -> Answer<'_, ()> {
+    fn run_now(&self, request: TaskRequest) -> BackendFuture<'_, ()> {
         self.backend.run_now(request)
     }
 
-    fn replay(&self, request: Touch) -> Answer<'_, ()> {
+    fn replay(&self, request: TaskRequest) -> BackendFuture<'_, ()> {
         self.backend.replay(request)
     }
 
-    fn bury(&self, request: Bury) -> Answer<'_, ()> {
+    fn bury(&self, request: Bury) -> BackendFuture<'_, ()> {
         self.backend.bury(request)
     }
 
-    fn check_dead_letters(&self, queues: Vec<QueueName>) -> Answer<'_, DeadLetterCheck> {
+    fn check_dead_letters(&self, queues: Vec<QueueName>) -> BackendFuture<'_, DeadLetterCheck> {
         self.backend.check_dead_letters(queues)
     }
 
-    fn copy(&self, request: CopyTask) -> Answer<'_, ()> {
+    fn copy(&self, request: CopyTask) -> BackendFuture<'_, ()> {
         // The payload of the task is that of its copies.
         self.backend.copy(request)
     }
 
-    fn put_queue(&self, queue: QueueName, config: QueueConfig) -> Answer<'_, ()> {
+    fn put_queue(&self, queue: QueueName, config: QueueConfig) -> BackendFuture<'_, ()> {
         self.backend.put_queue(queue, config)
     }
 
-    fn raise_retention(&self, queue: QueueName, stated: Retention) -> Answer<'_, ()> {
+    fn raise_retention(&self, queue: QueueName, stated: Retention) -> BackendFuture<'_, ()> {
         self.backend.raise_retention(queue, stated)
     }
 
-    fn queues(&self) -> Answer<'_, Vec<QueueRecord>> {
+    fn queues(&self) -> BackendFuture<'_, Vec<QueueRecord>> {
         self.backend.queues()
     }
 
-    fn set_paused(&self, queue: QueueName, paused: bool) -> Answer<'_, ()> {
+    fn set_paused(&self, queue: QueueName, paused: bool) -> BackendFuture<'_, ()> {
         self.backend.set_paused(queue, paused)
     }
 
-    fn purge(&self, queue: QueueName, now: Now) -> Answer<'_, Purged> {
+    fn purge(&self, queue: QueueName, now: Now) -> BackendFuture<'_, Purged> {
         Box::pin(self.emptied(queue.clone(), async move |backend| backend.purge(queue, now).await))
     }
 
-    fn delete_queue(&self, request: DeleteQueue) -> Answer<'_, Purged> {
+    fn delete_queue(&self, request: DeleteQueue) -> BackendFuture<'_, Purged> {
         if !request.with_tasks {
             return self.backend.delete_queue(request);
         }
         Box::pin(self.emptied(request.queue.clone(), async move |backend| backend.delete_queue(request).await))
     }
 
-    fn stats(&self, now: Now) -> Answer<'_, Vec<RouteStats>> {
+    fn stats(&self, now: Now) -> BackendFuture<'_, Vec<RouteStats>> {
         self.backend.stats(now)
     }
 }
 
 #[deny(clippy::missing_trait_methods)]
 impl<B: Pull> Pull for Spilling<B> {
-    fn lease(&self, request: Lease) -> Answer<'_, Leased> {
+    fn lease(&self, request: Lease) -> BackendFuture<'_, Leased> {
         let answer = self.backend.lease(request);
         Box::pin(async {
             let leased = answer.await?;
@@ -301,7 +301,7 @@ impl<B: Pull> Pull for Spilling<B> {
         })
     }
 
-    fn extend(&self, request: Extend) -> Answer<'_, Vec<bool>> {
+    fn extend(&self, request: Extend) -> BackendFuture<'_, Vec<bool>> {
         let leases = request.leases.clone();
         let answer = self.backend.extend(request);
         Box::pin(async move {
@@ -311,7 +311,7 @@ impl<B: Pull> Pull for Spilling<B> {
         })
     }
 
-    fn settle(&self, request: Settle) -> Answer<'_, Vec<Settled>> {
+    fn settle(&self, request: Settle) -> BackendFuture<'_, Vec<Settled>> {
         let leases: Vec<_> = request.settlements.iter().map(|settlement| settlement.lease).collect();
         // An extension beside this, which finds the lease gone, must not forget what is to be deleted.
         let mut keys = self.take(&leases);
@@ -332,7 +332,7 @@ impl<B: Pull> Pull for Spilling<B> {
         })
     }
 
-    fn sweep(&self, request: Sweep) -> Answer<'_, Swept> {
+    fn sweep(&self, request: Sweep) -> BackendFuture<'_, Swept> {
         let lost: Vec<_> = request.lost.iter().map(|held| held.lease).collect();
         let answer = self.backend.sweep(request);
         Box::pin(async move {

@@ -12,8 +12,8 @@ use tokio::sync::watch;
 
 use self::store::{Store, Stored};
 use super::{
-    Answer, Backend, Bury, Capabilities, DeleteQueue, Enqueue, Extend, Lease, Leased, List, Pull, Purged, QueueRecord,
-    RouteStats, Settle, Settled, Sweep, Swept, TaskRecord, Touch, sealed,
+    BackendFuture, Backend, Bury, Capabilities, DeleteQueue, Enqueue, Extend, Lease, Leased, List, Pull, Purged, QueueRecord,
+    RouteStats, Settle, Settled, Sweep, Swept, TaskRecord, TaskRequest, sealed,
 };
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
@@ -45,13 +45,13 @@ impl Memory {
     }
 
     /// Works on the store; the answer is ready at once.
-    fn answer<'a, T: Send + 'a>(&self, work: impl FnOnce(&mut Store) -> T) -> Answer<'a, T> {
+    fn answer<'a, T: Send + 'a>(&self, work: impl FnOnce(&mut Store) -> T) -> BackendFuture<'a, T> {
         let answer = work(&mut self.lock());
         Box::pin(std::future::ready(Ok(answer)))
     }
 
     /// Works on the store and wakes the workers: something may have become due.
-    fn answer_and_wake<'a, T: Send + 'a>(&self, work: impl FnOnce(&mut Store) -> T) -> Answer<'a, T> {
+    fn answer_and_wake<'a, T: Send + 'a>(&self, work: impl FnOnce(&mut Store) -> T) -> BackendFuture<'a, T> {
         let answer = self.answer(work);
         self.wake();
         answer
@@ -86,20 +86,20 @@ impl Backend for Memory {
         Capabilities::new("memory")
     }
 
-    fn enqueue(&self, request: Enqueue) -> Answer<'_, Vec<Result<Deferred, Error>>> {
+    fn enqueue(&self, request: Enqueue) -> BackendFuture<'_, Vec<Result<Deferred, Error>>> {
         let now = moment(request.now);
         self.answer_and_wake(|store| request.tasks.into_iter().map(|task| Ok(store.enqueue(task, now))).collect())
     }
 
-    fn get(&self, id: TaskId) -> Answer<'_, Option<TaskRecord>> {
+    fn get(&self, id: TaskId) -> BackendFuture<'_, Option<TaskRecord>> {
         self.answer(|store| store.tasks.get(&id).map(|stored| stored.record(true)))
     }
 
-    fn find(&self, queue: QueueName, name: TaskName) -> Answer<'_, Option<TaskRecord>> {
+    fn find(&self, queue: QueueName, name: TaskName) -> BackendFuture<'_, Option<TaskRecord>> {
         self.answer(|store| store.named(queue, name).map(|stored| stored.record(true)))
     }
 
-    fn list(&self, request: List) -> Answer<'_, Vec<TaskRecord>> {
+    fn list(&self, request: List) -> BackendFuture<'_, Vec<TaskRecord>> {
         self.answer(|store| {
             let bound = request.after.map_or(Bound::Unbounded, Bound::Excluded);
             let meant = |(_, stored): (_, &Stored)| {
@@ -113,71 +113,71 @@ impl Backend for Memory {
         })
     }
 
-    fn delete(&self, request: Touch) -> Answer<'_, bool> {
+    fn delete(&self, request: TaskRequest) -> BackendFuture<'_, bool> {
         let now = moment(request.now);
         self.answer(|store| store.remove(request.id, now).is_some())
     }
 
-    fn run_now(&self, request: Touch) -> Answer<'_, ()> {
+    fn run_now(&self, request: TaskRequest) -> BackendFuture<'_, ()> {
         let now = moment(request.now);
         let answer = self.lock().run_now(request.id, now);
         self.wake();
         Box::pin(std::future::ready(answer))
     }
 
-    fn replay(&self, request: Touch) -> Answer<'_, ()> {
+    fn replay(&self, request: TaskRequest) -> BackendFuture<'_, ()> {
         let now = moment(request.now);
         let answer = self.lock().replay(request.id, now);
         self.wake();
         Box::pin(std::future::ready(answer))
     }
 
-    fn bury(&self, request: Bury) -> Answer<'_, ()> {
+    fn bury(&self, request: Bury) -> BackendFuture<'_, ()> {
         let now = moment(request.now);
         self.answer(|store| store.bury(request, now))
     }
 
-    fn put_queue(&self, queue: QueueName, config: QueueConfig) -> Answer<'_, ()> {
+    fn put_queue(&self, queue: QueueName, config: QueueConfig) -> BackendFuture<'_, ()> {
         self.answer(|store| store.configure(&queue, |stored| stored.merged(config)))
     }
 
-    fn raise_retention(&self, queue: QueueName, stated: Retention) -> Answer<'_, ()> {
+    fn raise_retention(&self, queue: QueueName, stated: Retention) -> BackendFuture<'_, ()> {
         self.answer(|store| store.configure(&queue, |stored| stored.raised(stated)))
     }
 
-    fn queues(&self) -> Answer<'_, Vec<QueueRecord>> {
+    fn queues(&self) -> BackendFuture<'_, Vec<QueueRecord>> {
         self.answer(|store| store.queues.values().cloned().collect())
     }
 
-    fn set_paused(&self, queue: QueueName, paused: bool) -> Answer<'_, ()> {
+    fn set_paused(&self, queue: QueueName, paused: bool) -> BackendFuture<'_, ()> {
         let answer = self.answer_and_wake(|store| store.set_paused(&queue, paused));
         Box::pin(async { answer.await? })
     }
 
-    fn purge(&self, queue: QueueName, now: Now) -> Answer<'_, Purged> {
+    fn purge(&self, queue: QueueName, now: Now) -> BackendFuture<'_, Purged> {
         let now = moment(now);
         self.answer(|store| store.purge(&queue, now))
     }
 
-    fn delete_queue(&self, request: DeleteQueue) -> Answer<'_, Purged> {
+    fn delete_queue(&self, request: DeleteQueue) -> BackendFuture<'_, Purged> {
         let now = moment(request.now);
         let answer = self.lock().delete_queue(&request, now);
         Box::pin(std::future::ready(answer))
     }
 
-    fn stats(&self, now: Now) -> Answer<'_, Vec<RouteStats>> {
+    fn stats(&self, now: Now) -> BackendFuture<'_, Vec<RouteStats>> {
         let now = moment(now);
         self.answer(|store| store.stats(now))
     }
 }
 
 impl Pull for Memory {
-    fn lease(&self, request: Lease) -> Answer<'_, Leased> {
+    fn lease(&self, request: Lease) -> BackendFuture<'_, Leased> {
         let now = moment(request.now);
         self.answer(|store| store.lease(&request, now))
     }
 
-    fn extend(&self, request: Extend) -> Answer<'_, Vec<bool>> {
+    fn extend(&self, request: Extend) -> BackendFuture<'_, Vec<bool>> {
         let now = moment(request.now);
         self.answer(|store| {
             let extend = |lease| store.extend(lease, now, request.duration);
@@ -185,7 +185,7 @@ impl Pull for Memory {
         })
     }
 
-    fn settle(&self, request: Settle) -> Answer<'_, Vec<Settled>> {
+    fn settle(&self, request: Settle) -> BackendFuture<'_, Vec<Settled>> {
         let now = moment(request.now);
         let settle = |store: &mut Store| -> Vec<Settled> {
             request.settlements.into_iter().map(|settlement| store.settle(settlement, now)).collect()
@@ -197,7 +197,7 @@ impl Pull for Memory {
         Box::pin(std::future::ready(Ok(settled)))
     }
 
-    fn sweep(&self, request: Sweep) -> Answer<'_, Swept> {
+    fn sweep(&self, request: Sweep) -> BackendFuture<'_, Swept> {
         let now = moment(request.now);
         let swept = self.lock().sweep(&request, now);
         if swept.recovered > 0 || swept.shortened > 0 {

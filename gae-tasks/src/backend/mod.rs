@@ -34,7 +34,7 @@ pub use record::{
     Capabilities, DeadLetterCheck, MAX_ERROR_BYTES, MAX_ERRORS, QueueRecord, RouteStats, Stats, TaskError, TaskRecord,
     TaskState,
 };
-pub use request::{Bury, CopyTask, DeleteQueue, Enqueue, List, NewTask, Purged, TaskFilter, Touch};
+pub use request::{Bury, CopyTask, DeleteQueue, Enqueue, List, NewTask, Purged, TaskFilter, TaskRequest};
 #[doc(hidden)]
 pub use settle::{ForgottenTask, HeldLease, Settle, Settled, Settlement, Sweep, Swept, Verdict};
 
@@ -50,7 +50,7 @@ use crate::time::Now;
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// What an operation of a backend gives, which may fail.
-pub type Answer<'a, T> = BoxFuture<'a, Result<T, Error>>;
+pub type BackendFuture<'a, T> = BoxFuture<'a, Result<T, Error>>;
 
 /// Where tasks are stored.
 ///
@@ -64,7 +64,7 @@ pub trait Backend: fmt::Debug + Send + Sync + sealed::Sealed + 'static {
     /// Storing the same task (by id) again is a no-op that answers as the first time did, as long as it is stored or
     /// its name is remembered; an unnamed one that is over would be stored anew. A name in use answers with the id that
     /// has it and `created: false`. Queues that do not exist are made with the default configuration.
-    fn enqueue(&self, request: Enqueue) -> Answer<'_, Vec<Result<Deferred, Error>>>;
+    fn enqueue(&self, request: Enqueue) -> BackendFuture<'_, Vec<Result<Deferred, Error>>>;
 
     /// As [`enqueue`](Self::enqueue), for a caller that blocks its thread until the answer is there.
     ///
@@ -75,14 +75,14 @@ pub trait Backend: fmt::Debug + Send + Sync + sealed::Sealed + 'static {
     }
 
     /// The stored task of this id; a finished one is not stored.
-    fn get(&self, id: TaskId) -> Answer<'_, Option<TaskRecord>>;
+    fn get(&self, id: TaskId) -> BackendFuture<'_, Option<TaskRecord>>;
 
     /// The stored task, dead letters included, that has this name in this queue; a tombstone is not a task.
-    fn find(&self, queue: QueueName, name: TaskName) -> Answer<'_, Option<TaskRecord>>;
+    fn find(&self, queue: QueueName, name: TaskName) -> BackendFuture<'_, Option<TaskRecord>>;
 
     /// Those of these ids with which a stored task was deferred, dead letters and the tasks of newer versions of this
     /// crate included, and whatever id the task is shown under. In the order of `ids`.
-    fn stored(&self, ids: Vec<TaskId>) -> Answer<'_, Vec<TaskId>> {
+    fn stored(&self, ids: Vec<TaskId>) -> BackendFuture<'_, Vec<TaskId>> {
         Box::pin(async move {
             let mut stored = Vec::new();
             for id in ids {
@@ -95,24 +95,24 @@ pub trait Backend: fmt::Debug + Send + Sync + sealed::Sealed + 'static {
     }
 
     /// A page of stored tasks.
-    fn list(&self, request: List) -> Answer<'_, Vec<TaskRecord>>;
+    fn list(&self, request: List) -> BackendFuture<'_, Vec<TaskRecord>>;
 
     /// Deletes a task in whatever state; a lease of it is lost. Its name leaves a tombstone.
     ///
     /// Answers whether it was stored.
-    fn delete(&self, request: Touch) -> Answer<'_, bool>;
+    fn delete(&self, request: TaskRequest) -> BackendFuture<'_, bool>;
 
     /// Makes a waiting task due at once.
     ///
     /// # Errors
     /// [`Error::NoSuchTask`] if it is not stored, leased or dead.
-    fn run_now(&self, request: Touch) -> Answer<'_, ()>;
+    fn run_now(&self, request: TaskRequest) -> BackendFuture<'_, ()>;
 
     /// Gives a dead letter a new life: due at once, no attempts made, its errors kept.
     ///
     /// # Errors
     /// [`Error::NoSuchTask`] if it is not stored, or not dead.
-    fn replay(&self, request: Touch) -> Answer<'_, ()>;
+    fn replay(&self, request: TaskRequest) -> BackendFuture<'_, ()>;
 
     /// Stores a task that ended elsewhere as a dead letter, to be looked at and replayed here.
     ///
@@ -120,13 +120,13 @@ pub trait Backend: fmt::Debug + Send + Sync + sealed::Sealed + 'static {
     ///
     /// # Errors
     /// [`Error::Unsupported`] if the backend keeps no dead letters.
-    fn bury(&self, request: Bury) -> Answer<'_, ()>;
+    fn bury(&self, request: Bury) -> BackendFuture<'_, ()>;
 
     /// Whether the dead letters of these queues can be kept, as far as that shows before the first.
     ///
     /// # Errors
     /// The storage does not answer.
-    fn check_dead_letters(&self, queues: Vec<QueueName>) -> Answer<'_, DeadLetterCheck> {
+    fn check_dead_letters(&self, queues: Vec<QueueName>) -> BackendFuture<'_, DeadLetterCheck> {
         _ = queues;
         Box::pin(std::future::ready(Ok(DeadLetterCheck::default())))
     }
@@ -136,7 +136,7 @@ pub trait Backend: fmt::Debug + Send + Sync + sealed::Sealed + 'static {
     ///
     /// # Errors
     /// [`Error::Unsupported`] where workers lease tasks: they settle with a time.
-    fn copy(&self, request: CopyTask) -> Answer<'_, ()> {
+    fn copy(&self, request: CopyTask) -> BackendFuture<'_, ()> {
         _ = request;
         let (backend, what) = (self.capabilities().backend, "copies of tasks: workers settle with a time");
         Box::pin(std::future::ready(Err(Error::Unsupported { backend, what })))
@@ -146,25 +146,25 @@ pub trait Backend: fmt::Debug + Send + Sync + sealed::Sealed + 'static {
     ///
     /// # Errors
     /// [`Error::NewerQueue`] if a newer version of this crate wrote its configuration: it stays as it is.
-    fn put_queue(&self, queue: QueueName, config: QueueConfig) -> Answer<'_, ()>;
+    fn put_queue(&self, queue: QueueName, config: QueueConfig) -> BackendFuture<'_, ()>;
 
     /// Raises the retention of a queue to at least `stated`; a missing queue is made. A queue that a newer version of
     /// this crate configured stays as it is.
-    fn raise_retention(&self, queue: QueueName, stated: Retention) -> Answer<'_, ()>;
+    fn raise_retention(&self, queue: QueueName, stated: Retention) -> BackendFuture<'_, ()>;
 
     /// All queues by name.
-    fn queues(&self) -> Answer<'_, Vec<QueueRecord>>;
+    fn queues(&self) -> BackendFuture<'_, Vec<QueueRecord>>;
 
     /// Pauses a queue, or lets it go on: a paused queue accepts tasks, none of which is leased.
     ///
     /// # Errors
     /// [`Error::NoSuchQueue`] if it is not there: neither [put](Self::put_queue) nor made by a first task.
-    fn set_paused(&self, queue: QueueName, paused: bool) -> Answer<'_, ()>;
+    fn set_paused(&self, queue: QueueName, paused: bool) -> BackendFuture<'_, ()>;
 
     /// Deletes the tasks of a queue that are stored now, except dead letters and tasks that a newer version of this
     /// crate stored; names leave tombstones. A large queue is purged in several steps: if one fails, the earlier ones
     /// stay done.
-    fn purge(&self, queue: QueueName, now: Now) -> Answer<'_, Purged>;
+    fn purge(&self, queue: QueueName, now: Now) -> BackendFuture<'_, Purged>;
 
     /// Deletes a queue with its configuration, and where the request says so its tasks and dead letters first, in several
     /// steps as [`purge`](Self::purge). Names leave tombstones. Answers how many tasks and dead letters were deleted, and
@@ -176,10 +176,10 @@ pub trait Backend: fmt::Debug + Send + Sync + sealed::Sealed + 'static {
     /// [`Error::QueueInUse`] if it holds tasks or dead letters and the request spares them; [`Error::NewerQueue`] if a newer
     /// version of this crate wrote its configuration. Nothing is deleted then, unless that configuration was written between
     /// two steps.
-    fn delete_queue(&self, request: DeleteQueue) -> Answer<'_, Purged>;
+    fn delete_queue(&self, request: DeleteQueue) -> BackendFuture<'_, Purged>;
 
     /// How many tasks stand where, by queue and route.
-    fn stats(&self, now: Now) -> Answer<'_, Vec<RouteStats>>;
+    fn stats(&self, now: Now) -> BackendFuture<'_, Vec<RouteStats>>;
 }
 
 /// A backend that workers lease from: what [`Worker::new`](crate::Worker::new) and
@@ -192,21 +192,21 @@ pub trait Pull: Backend {
     /// Leases due tasks for a worker, but none that a newer version of this crate stored. Changes nothing, and writes
     /// nothing, where none is due.
     #[doc(hidden)]
-    fn lease(&self, request: Lease) -> Answer<'_, Leased>;
+    fn lease(&self, request: Lease) -> BackendFuture<'_, Leased>;
 
     /// Extends leases; answers for each whether it is still held. A lease that expired but was not yet recovered is held
     /// on.
     #[doc(hidden)]
-    fn extend(&self, request: Extend) -> Answer<'_, Vec<bool>>;
+    fn extend(&self, request: Extend) -> BackendFuture<'_, Vec<bool>>;
 
     /// Records outcomes in one transaction and answers for each.
     #[doc(hidden)]
-    fn settle(&self, request: Settle) -> Answer<'_, Vec<Settled>>;
+    fn settle(&self, request: Settle) -> BackendFuture<'_, Vec<Settled>>;
 
     /// Recovers lost leases, forgets old dead letters and tombstones, and lets no retry wait longer than its pause though
     /// the clock was set back. What a newer version of this crate stored is recovered and never forgotten.
     #[doc(hidden)]
-    fn sweep(&self, request: Sweep) -> Answer<'_, Swept>;
+    fn sweep(&self, request: Sweep) -> BackendFuture<'_, Swept>;
 
     /// Changes whenever a task may have become due, and sometimes in vain: through this process, and where the backend
     /// hears of others, through them.

@@ -6,7 +6,7 @@ use super::lease::LeasedTask;
 use super::record::TaskRecord;
 use super::request::NewTask;
 use super::settle::ForgottenTask;
-use crate::task::Hidden;
+use crate::task::Redacted;
 
 /// A payload as `Debug` shows it: its length, if it was read.
 struct Shown<'a>(Option<&'a [u8]>);
@@ -26,7 +26,7 @@ impl<'a> From<&'a Option<Vec<u8>>> for Shown<'a> {
 impl fmt::Debug for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Some(payload) => Hidden(payload).fmt(f),
+            Some(payload) => Redacted(payload).fmt(f),
             None => f.write_str("not read"),
         }
     }
@@ -56,7 +56,7 @@ debug_without_payload!(LeasedTask: lease spec, payload, schedule_time attempts s
 impl fmt::Debug for ForgottenTask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { id, attributes } = self;
-        f.debug_struct("ForgottenTask").field("id", id).field("attributes", &attributes.as_deref().map(Hidden)).finish()
+        f.debug_struct("ForgottenTask").field("id", id).field("attributes", &attributes.as_deref().map(Redacted)).finish()
     }
 }
 

@@ -129,14 +129,14 @@ impl List {
 /// Act on one task by hand.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
-pub struct Touch {
+pub struct TaskRequest {
     /// The moment it happens.
     pub now: Now,
     /// The task.
     pub id: TaskId,
 }
 
-impl Touch {
+impl TaskRequest {
     /// Act on the task `id` at `now`.
     pub const fn new(now: Now, id: TaskId) -> Self {
         Self { now, id }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::{
-    Answer, Backend, Bury, Capabilities, CopyTask, DeadLetterCheck, DeleteQueue, Enqueue, Extend, Lease, Leased, List,
-    Pull, Purged, QueueRecord, RouteStats, Settle, Settled, Sweep, Swept, TaskRecord, Touch, sealed,
+    BackendFuture, Backend, Bury, Capabilities, CopyTask, DeadLetterCheck, DeleteQueue, Enqueue, Extend, Lease, Leased, List,
+    Pull, Purged, QueueRecord, RouteStats, Settle, Settled, Sweep, Swept, TaskRecord, TaskRequest, sealed,
 };
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
@@ -23,7 +23,7 @@ impl<B: Backend + ?Sized> Backend for Arc<B> {
         (**self).capabilities()
     }
 
-    fn enqueue(&self, request: Enqueue) -> Answer<'_, Vec<Result<Deferred, Error>>> {
+    fn enqueue(&self, request: Enqueue) -> BackendFuture<'_, Vec<Result<Deferred, Error>>> {
         (**self).enqueue(request)
     }
 
@@ -31,90 +31,90 @@ impl<B: Backend + ?Sized> Backend for Arc<B> {
         (**self).enqueue_blocking(request)
     }
 
-    fn get(&self, id: TaskId) -> Answer<'_, Option<TaskRecord>> {
+    fn get(&self, id: TaskId) -> BackendFuture<'_, Option<TaskRecord>> {
         (**self).get(id)
     }
 
-    fn find(&self, queue: QueueName, name: TaskName) -> Answer<'_, Option<TaskRecord>> {
+    fn find(&self, queue: QueueName, name: TaskName) -> BackendFuture<'_, Option<TaskRecord>> {
         (**self).find(queue, name)
     }
 
-    fn stored(&self, ids: Vec<TaskId>) -> Answer<'_, Vec<TaskId>> {
+    fn stored(&self, ids: Vec<TaskId>) -> BackendFuture<'_, Vec<TaskId>> {
         (**self).stored(ids)
     }
 
-    fn list(&self, request: List) -> Answer<'_, Vec<TaskRecord>> {
+    fn list(&self, request: List) -> BackendFuture<'_, Vec<TaskRecord>> {
         (**self).list(request)
     }
 
-    fn delete(&self, request: Touch) -> Answer<'_, bool> {
+    fn delete(&self, request: TaskRequest) -> BackendFuture<'_, bool> {
         (**self).delete(request)
     }
 
-    fn run_now(&self, request: Touch) -> Answer<'_, ()> {
+    fn run_now(&self, request: TaskRequest) -> BackendFuture<'_, ()> {
         (**self).run_now(request)
     }
 
-    fn replay(&self, request: Touch) -> Answer<'_, ()> {
+    fn replay(&self, request: TaskRequest) -> BackendFuture<'_, ()> {
         (**self).replay(request)
     }
 
-    fn bury(&self, request: Bury) -> Answer<'_, ()> {
+    fn bury(&self, request: Bury) -> BackendFuture<'_, ()> {
         (**self).bury(request)
     }
 
-    fn check_dead_letters(&self, queues: Vec<QueueName>) -> Answer<'_, DeadLetterCheck> {
+    fn check_dead_letters(&self, queues: Vec<QueueName>) -> BackendFuture<'_, DeadLetterCheck> {
         (**self).check_dead_letters(queues)
     }
 
-    fn copy(&self, request: CopyTask) -> Answer<'_, ()> {
+    fn copy(&self, request: CopyTask) -> BackendFuture<'_, ()> {
         (**self).copy(request)
     }
 
-    fn put_queue(&self, queue: QueueName, config: QueueConfig) -> Answer<'_, ()> {
+    fn put_queue(&self, queue: QueueName, config: QueueConfig) -> BackendFuture<'_, ()> {
         (**self).put_queue(queue, config)
     }
 
-    fn raise_retention(&self, queue: QueueName, stated: Retention) -> Answer<'_, ()> {
+    fn raise_retention(&self, queue: QueueName, stated: Retention) -> BackendFuture<'_, ()> {
         (**self).raise_retention(queue, stated)
     }
 
-    fn queues(&self) -> Answer<'_, Vec<QueueRecord>> {
+    fn queues(&self) -> BackendFuture<'_, Vec<QueueRecord>> {
         (**self).queues()
     }
 
-    fn set_paused(&self, queue: QueueName, paused: bool) -> Answer<'_, ()> {
+    fn set_paused(&self, queue: QueueName, paused: bool) -> BackendFuture<'_, ()> {
         (**self).set_paused(queue, paused)
     }
 
-    fn purge(&self, queue: QueueName, now: Now) -> Answer<'_, Purged> {
+    fn purge(&self, queue: QueueName, now: Now) -> BackendFuture<'_, Purged> {
         (**self).purge(queue, now)
     }
 
-    fn delete_queue(&self, request: DeleteQueue) -> Answer<'_, Purged> {
+    fn delete_queue(&self, request: DeleteQueue) -> BackendFuture<'_, Purged> {
         (**self).delete_queue(request)
     }
 
-    fn stats(&self, now: Now) -> Answer<'_, Vec<RouteStats>> {
+    fn stats(&self, now: Now) -> BackendFuture<'_, Vec<RouteStats>> {
         (**self).stats(now)
     }
 }
 
 #[deny(clippy::missing_trait_methods)]
 impl<B: Pull + ?Sized> Pull for Arc<B> {
-    fn lease(&self, request: Lease) -> Answer<'_, Leased> {
+    fn lease(&self, request: Lease) -> BackendFuture<'_, Leased> {
         (**self).lease(request)
     }
 
-    fn extend(&self, request: Extend) -> Answer<'_, Vec<bool>> {
+    fn extend(&self, request: Extend) -> BackendFuture<'_, Vec<bool>> {
         (**self).extend(request)
     }
 
-    fn settle(&self, request: Settle) -> Answer<'_, Vec<Settled>> {
+    fn settle(&self, request: Settle) -> BackendFuture<'_, Vec<Settled>> {
         (**self).settle(request)
     }
 
-    fn sweep(&self, request: Sweep) -> Answer<'_, Swept> {
+    fn sweep(&self, request: Sweep) -> BackendFuture<'_, Swept> {
         (**self).sweep(request)
     }
 

@@ -1,7 +1,7 @@
 //! Looking at stored tasks and queues, and acting on them by hand.
 
 use super::Client;
-use crate::backend::{DeleteQueue, Purged, QueueRecord, RouteStats, Stats, TaskRecord, Touch};
+use crate::backend::{DeleteQueue, Purged, QueueRecord, RouteStats, Stats, TaskRecord, TaskRequest};
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
 use crate::task::{TaskId, TaskName};
@@ -237,7 +237,7 @@ impl Client {
         Ok(lines)
     }
 
-    fn touch(&self, id: TaskId) -> Touch {
-        Touch::new(self.now(), id)
+    fn touch(&self, id: TaskId) -> TaskRequest {
+        TaskRequest::new(self.now(), id)
     }
 }

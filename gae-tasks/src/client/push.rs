@@ -12,7 +12,7 @@ use crate::error::{Error, no_problems};
 use crate::log;
 use crate::outcome::BoxError;
 use crate::push::verify::{AnyOf, Verify};
-use crate::push::{Capacity, DeadLetter, LetterStore, Plan, PushService, Refusals, Sink};
+use crate::push::{Capacity, DeadLetter, LetterStore, ServiceSettings, PushService, Refusals, Sink};
 use crate::queue::{QueueConfig, RetryConfig};
 
 /// How many requests are under way at the same time unless [`PushServiceBuilder::concurrency`] says otherwise: what
@@ -216,7 +216,7 @@ impl PushServiceBuilder {
         no_problems(problems)?;
         let client = self.client;
         let max_stored_payload = self.max_stored_payload.unwrap_or(client.max_payload() as u64);
-        let service = PushService::new(Plan {
+        let service = PushService::new(ServiceSettings {
             registry: Arc::clone(client.shared_registry()),
             dispatcher: client.dispatcher().with_max_stored_payload(max_stored_payload),
             clock: Arc::clone(client.clock()),

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 #[cfg(feature = "sqlite")]
-use self::sqlite::Place;
+use self::sqlite::Target;
 use super::storage::Storage;
 use crate::backend::memory::Memory;
 use crate::error::Error;
@@ -52,13 +52,13 @@ pub(super) async fn open(url: &str) -> Result<Storage, Error> {
 
 #[cfg(feature = "sqlite")]
 async fn sqlite(url: &str, rest: &str) -> Result<Storage, Error> {
-    match Place::read(rest).map_err(|problem| refused(url, &problem))? {
-        Place::Memory => Ok(memory()),
-        Place::File { path, is_made: false } if !Path::new(&path).exists() => Err(refused(
+    match Target::read(rest).map_err(|problem| refused(url, &problem))? {
+        Target::Memory => Ok(memory()),
+        Target::File { path, is_made: false } if !Path::new(&path).exists() => Err(refused(
             url,
             "names a file that does not exist, and `mode=rw` makes none: write `mode=rwc`, or leave the mode out",
         )),
-        Place::File { path, .. } => Ok(Storage::Pull(Arc::new(crate::backend::sqlite::Sqlite::open(path).await?))),
+        Target::File { path, .. } => Ok(Storage::Pull(Arc::new(crate::backend::sqlite::Sqlite::open(path).await?))),
     }
 }
 

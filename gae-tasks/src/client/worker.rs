@@ -12,7 +12,7 @@ use crate::backend::{BoxFuture, Pull};
 use crate::error::{Error, no_problems};
 use crate::log;
 use crate::queue::QueueName;
-use crate::worker::{self, Plan};
+use crate::worker::{self, WorkerSettings};
 
 /// How many attempts run at the same time unless [`Worker::concurrency`] says otherwise.
 const DEFAULT_CONCURRENCY: usize = 50;
@@ -161,14 +161,14 @@ impl Worker {
     }
 
     async fn run(self) -> Result<(), Error> {
-        let plan = self.plan()?;
-        let queues = Arc::clone(&plan.queues);
+        let settings = self.settings()?;
+        let queues = Arc::clone(&settings.queues);
         let first = async move { warn_of_unknown(&self.client, &queues).await };
-        worker::work(plan, first, self.shutdown, self.grace).await
+        worker::work(settings, first, self.shutdown, self.grace).await
     }
 
     /// Checks that everything fits together, and puts it together.
-    fn plan(&self) -> Result<Plan, Error> {
+    fn settings(&self) -> Result<WorkerSettings, Error> {
         let client = &self.client;
         let backend = client.capabilities().backend;
         let pull = client.pull().ok_or(Error::Unsupported { backend, what: "workers: it calls handlers over HTTP" })?;
@@ -186,7 +186,7 @@ impl Worker {
         }
         let queue_concurrency = self.bounds(&queues, &mut problems);
         no_problems(problems)?;
-        Ok(Plan {
+        Ok(WorkerSettings {
             pull: Arc::clone(pull),
             clock: Arc::clone(client.clock()),
             registry: client.runnable(),

@@ -10,7 +10,7 @@ use futures_util::Stream;
 use http::{Request, Response, Uri};
 use http_body::{Body, Frame, SizeHint};
 
-use super::response::{Answer, PushBody};
+use super::response::{Reply, PushBody};
 use super::service::{Caught, PushService};
 use super::verify::Verified;
 
@@ -41,7 +41,7 @@ impl PushService {
 async fn serve(service: PushService, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     // What actix accepts and `http` refuses can be no path of a task.
     let Some(ours) = translated(&request, payload) else {
-        return response_of(Answer::NoSuchPath.into_response());
+        return response_of(Reply::NoSuchPath.into_response());
     };
     let (parts, body) = ours.into_parts();
     let mut response = Caught(Some(Box::pin(service.answer(parts, body)))).await;

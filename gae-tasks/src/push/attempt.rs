@@ -8,9 +8,9 @@ use http::HeaderMap;
 
 use super::dead_letter::DeadLetter;
 use super::limits::{Limits, is_nearly_over};
-use super::plan::Plan;
+use super::settings::ServiceSettings;
 use super::request::{self, Told};
-use super::response::Answer;
+use super::response::Reply;
 use super::room::{Patience, Room};
 use super::verify::HeaderFamily;
 use crate::attributes::Attributes;
@@ -34,7 +34,7 @@ const AHEAD: Duration = Duration::from_secs(40 * 24 * 60 * 60);
 
 /// One authentic request, its body read.
 pub(super) struct Delivery<'a> {
-    pub(super) plan: &'a Plan,
+    pub(super) settings: &'a ServiceSettings,
     /// What the URL says, for people: the envelope decides.
     pub(super) kind: &'a str,
     pub(super) headers: &'a HeaderMap,
@@ -46,28 +46,28 @@ pub(super) struct Delivery<'a> {
 }
 
 impl Delivery<'_> {
-    pub(super) async fn attempt(&self) -> Answer {
+    pub(super) async fn attempt(&self) -> Reply {
         let told = Told::by(self.headers, self.family);
         let envelope = match Envelope::decode(&self.body) {
             Ok(envelope) => envelope,
             Err(error @ EnvelopeError::Malformed) => return self.bury_unreadable(error.to_string()).await,
             Err(error @ EnvelopeError::Letter) => {
                 log::say(|| tracing::warn!("{error}: its queue is not paused, as it was made to be"));
-                return Answer::Unroutable;
+                return Reply::Unroutable;
             }
             Err(error @ EnvelopeError::Newer { preamble, .. }) => {
                 if self.is_given_up(preamble, None) || self.is_far_ahead(preamble) {
                     return self.bury_unreadable(error.to_string()).await;
                 }
                 log::say(|| tracing::warn!("{error}: the queue will try it elsewhere, or here after an update"));
-                return Answer::Unroutable;
+                return Reply::Unroutable;
             }
         };
         if Attributes::decode(envelope.spec.attributes.as_deref()).is_none() {
             return self.leave_newer(&envelope).await;
         }
-        let Some(registration) = self.plan.registry.find(envelope.spec.kind.as_str(), envelope.spec.shape) else {
-            let problem = self.plan.registry.explain_unroutable(envelope.spec.kind.as_str(), envelope.spec.shape);
+        let Some(registration) = self.settings.registry.find(envelope.spec.kind.as_str(), envelope.spec.shape) else {
+            let problem = self.settings.registry.explain_unroutable(envelope.spec.kind.as_str(), envelope.spec.shape);
             return self.leave(&envelope, problem).await;
         };
         self.run(&envelope, registration, told).await
@@ -75,7 +75,7 @@ impl Delivery<'_> {
 
     /// As [`leave`](Self::leave), of a task whose attributes a newer version wrote. Nothing else of it is looked at, its
     /// limits neither: the attributes may say what they mean.
-    async fn leave_newer(&self, envelope: &Envelope) -> Answer {
+    async fn leave_newer(&self, envelope: &Envelope) -> Reply {
         let problem = UnreadableAttributes.to_string();
         if self.is_far_ahead(envelope.preamble()) {
             return self.bury(envelope, 0, problem).await;
@@ -84,7 +84,7 @@ impl Delivery<'_> {
     }
 
     /// Leaves a task that has not begun here to another instance, or to this one after an update, until it is given up.
-    async fn leave(&self, envelope: &Envelope, problem: String) -> Answer {
+    async fn leave(&self, envelope: &Envelope, problem: String) -> Reply {
         let replayed = envelope.copied.and_then(|copied| copied.replayed);
         if self.is_given_up(envelope.preamble(), replayed) {
             let made = envelope.copied.map_or(0, |copied| copied.attempts);
@@ -93,21 +93,21 @@ impl Delivery<'_> {
         log::say(
             || tracing::warn!(id = %envelope.spec.id, "{problem}: the queue will try it elsewhere, or here after an update"),
         );
-        Answer::Unroutable
+        Reply::Unroutable
     }
 
     /// Whether a task that nobody has been able to run has waited long enough, or the queue will soon forget it.
     fn is_given_up(&self, preamble: Preamble, replayed: Option<Timestamp>) -> bool {
-        let now = self.plan.clock.wall();
-        now.since(preamble.first_due) >= self.plan.give_up || is_nearly_over(preamble.id, replayed, now)
+        let now = self.settings.clock.wall();
+        now.since(preamble.first_due) >= self.settings.give_up || is_nearly_over(preamble.id, replayed, now)
     }
 
     fn is_far_ahead(&self, preamble: Preamble) -> bool {
-        preamble.first_due.since(self.plan.clock.wall()) > AHEAD
+        preamble.first_due.since(self.settings.clock.wall()) > AHEAD
     }
 
-    async fn run(&self, envelope: &Envelope, registration: &Registration, told: Told) -> Answer {
-        let began = self.plan.clock.wall();
+    async fn run(&self, envelope: &Envelope, registration: &Registration, told: Told) -> Reply {
+        let began = self.settings.clock.wall();
         let limits = Limits::of(envelope, registration.max_attempts, &told, began);
         if limits.are_reached_already(&told, began) {
             let made = limits.made();
@@ -124,7 +124,7 @@ impl Delivery<'_> {
         }
         let context = self.context(envelope, registration, &told, limits.made());
         if !self.has_room_for_payload(envelope, context.deadline(), &told).await {
-            return Answer::Overloaded;
+            return Reply::Overloaded;
         }
         // The caller may go away and drop all this: a plain function that goes on must learn of it.
         let cancelling = CancelOnDrop(&context);
@@ -133,9 +133,9 @@ impl Delivery<'_> {
         let outlook = |failure: &Failure| {
             // A named task is not copied.
             let after = failure.retry_after().filter(|_| !envelope.named);
-            limits.outlook(&told, after, self.plan.clock.wall())
+            limits.outlook(&told, after, self.settings.clock.wall())
         };
-        let (attributes, dispatcher) = (attributes.as_deref(), &self.plan.dispatcher);
+        let (attributes, dispatcher) = (attributes.as_deref(), &self.settings.dispatcher);
         let outcome =
             dispatcher.dispatch_with(registration, payload, attributes, &context, Some(permit), &outlook).await;
         if matches!(outcome, Outcome::Done) {
@@ -143,10 +143,10 @@ impl Delivery<'_> {
         }
         std::mem::forget(cancelling);
         let verdict = Verdict::of(&outcome, registration.max_attempts);
-        match (limits.settle(&verdict, self.plan.clock.wall()), outcome) {
-            (Change::Over, _) => Answer::Done,
-            (Change::To { .. }, Outcome::Retry(_)) if limits.grant_one_more(&told, self.plan.clock.wall()) => {
-                Answer::OneMore
+        match (limits.settle(&verdict, self.settings.clock.wall()), outcome) {
+            (Change::Over, _) => Reply::Done,
+            (Change::To { .. }, Outcome::Retry(_)) if limits.grant_one_more(&told, self.settings.clock.wall()) => {
+                Reply::OneMore
             }
             (Change::To { facts: Facts { died: Some(_), attempts, .. }, error }, _) => {
                 self.bury(envelope, attempts, error.unwrap_or_default().to_owned()).await
@@ -154,12 +154,12 @@ impl Delivery<'_> {
             (_, Outcome::Unreadable(failure)) => self.leave(envelope, failure.to_string()).await,
             (Change::To { facts, .. }, Outcome::Retry(failure)) if failure.retry_after().is_some() => {
                 match self.postpone(envelope, facts, limits.next(facts)).await {
-                    true => Answer::Done,
+                    true => Reply::Done,
                     false => failed(&failure),
                 }
             }
             (_, Outcome::Retry(failure)) => failed(&failure),
-            _ => Answer::Failed(None),
+            _ => Reply::Failed(None),
         }
     }
 
@@ -169,11 +169,11 @@ impl Delivery<'_> {
     async fn has_room_for_payload(&self, envelope: &Envelope, deadline: Duration, told: &Told) -> bool {
         let Some(spilled) = Attributes::spilled_in(envelope.spec.attributes.as_deref()) else { return true };
         // One that is too large is not loaded.
-        if spilled.length > self.plan.max_stored_payload {
+        if spilled.length > self.settings.max_stored_payload {
             return true;
         }
         let waits = told.may_have_had_no_room();
-        let patience = Patience { clock: &*self.plan.clock, waits, time: deadline / 2 };
+        let patience = Patience { clock: &*self.settings.clock, waits, time: deadline / 2 };
         self.room.reserve(spilled.length, patience).await
     }
 
@@ -199,23 +199,23 @@ impl Delivery<'_> {
     /// Keeps a task that is not attempted again, and lets the queue forget it once it is safe.
     ///
     /// In a box, as all that is rare: the future of every request stays small.
-    fn bury(&self, envelope: &Envelope, attempts: u32, error: String) -> BoxFuture<'_, Answer> {
+    fn bury(&self, envelope: &Envelope, attempts: u32, error: String) -> BoxFuture<'_, Reply> {
         // A copy is due later than its task was.
         let created = envelope.copied.and_then(|copied| copied.first_attempt).or(Some(envelope.first_due));
         let spec = TaskSpec { name: self.name(envelope), ..envelope.spec.clone() };
         let task = NewTask::new(spec, envelope.payload.clone());
         let number = envelope.copied.map_or(0, |copied| copied.number);
-        Box::pin(self.keep(DeadLetter { task, attempts, created, died: self.plan.clock.wall(), error, number }))
+        Box::pin(self.keep(DeadLetter { task, attempts, created, died: self.settings.clock.wall(), error, number }))
     }
 
     /// As [`bury`](Self::bury), of a body that cannot be opened.
-    fn bury_unreadable(&self, error: String) -> BoxFuture<'_, Answer> {
+    fn bury_unreadable(&self, error: String) -> BoxFuture<'_, Reply> {
         let preamble = Preamble::of(&self.body);
         let id = preamble.map_or_else(|| self.id_of_unreadable(), |preamble| preamble.id);
         let kind = Kind::new(self.kind).unwrap_or(Kind::from_static("unreadable"));
         let queue = request::queue_name(self.headers, self.family).unwrap_or(QueueName::DEFAULT);
         let task = NewTask::new(TaskSpec::new(id, kind, Shape::from_bits(0), queue), self.body.to_vec());
-        let (created, died) = (preamble.map(|preamble| preamble.first_due), self.plan.clock.wall());
+        let (created, died) = (preamble.map(|preamble| preamble.first_due), self.settings.clock.wall());
         Box::pin(self.keep(DeadLetter { task, attempts: 0, created, died, error, number: 0 }))
     }
 
@@ -231,38 +231,38 @@ impl Delivery<'_> {
         TaskId::from_bytes(bytes.fold(0x6c62272e07bb014262b821756295c58d, step).to_be_bytes())
     }
 
-    async fn keep(&self, letter: DeadLetter) -> Answer {
+    async fn keep(&self, letter: DeadLetter) -> Reply {
         let (id, kind, attempts) = (letter.task.spec.id, letter.task.spec.kind.clone(), letter.attempts);
         let error = letter.error.clone();
         let kept = tokio::select! {
             biased;
-            kept = self.plan.sink.keep(letter) => kept,
-            () = self.plan.clock.sleep(SINK_TIME) => Err(format!("it took longer than {SINK_TIME:?}").into()),
+            kept = self.settings.sink.keep(letter) => kept,
+            () = self.settings.clock.sleep(SINK_TIME) => Err(format!("it took longer than {SINK_TIME:?}").into()),
         };
         match kept {
             Ok(()) => {
                 log::say(|| tracing::error!(%id, %kind, attempts, error, "now a dead letter: the queue forgets it"));
-                Answer::Done
+                Reply::Done
             }
             Err(problem) => {
                 let problem = chain(&*problem);
                 log::say(
                     || tracing::error!(%id, %kind, attempts, error, problem, "a dead letter cannot be kept: it stays queued"),
                 );
-                Answer::Failed(None)
+                Reply::Failed(None)
             }
         }
     }
 }
 
 /// The answer to an attempt that is to be made again.
-fn failed(failure: &Failure) -> Answer {
+fn failed(failure: &Failure) -> Reply {
     if failure.error().is::<DeadlineMissed>() {
-        Answer::DeadlineMissed
+        Reply::DeadlineMissed
     } else if failure.is_quiet() {
-        Answer::Singular
+        Reply::Singular
     } else {
-        Answer::Failed(failure.retry_after())
+        Reply::Failed(failure.retry_after())
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::{Buf, Bytes, BytesMut};
 use http_body::Body;
 
-use super::response::Answer;
+use super::response::Reply;
 use crate::clock::Clock;
 use crate::log;
 use crate::outcome::BoxError;
@@ -16,16 +16,16 @@ use crate::outcome::BoxError;
 const LOOKS: u32 = 2;
 
 /// How many bytes of a body may come, of which `limit` are allowed.
-pub(super) fn expected<B: Body>(body: &B, limit: usize) -> Result<u64, Answer> {
+pub(super) fn expected<B: Body>(body: &B, limit: usize) -> Result<u64, Reply> {
     let (hint, limit) = (body.size_hint(), limit as u64);
     if hint.lower() > limit {
-        return Err(Answer::TooLarge);
+        return Err(Reply::TooLarge);
     }
     Ok(hint.upper().map_or(limit, |bytes| bytes.min(limit)))
 }
 
 /// The whole body, which may have `limit` bytes and take `time`.
-pub(super) async fn read<B>(body: B, limit: usize, time: Duration, clock: &dyn Clock) -> Result<Bytes, Answer>
+pub(super) async fn read<B>(body: B, limit: usize, time: Duration, clock: &dyn Clock) -> Result<Bytes, Reply>
 where
     B: Body,
     B::Error: Into<BoxError>,
@@ -45,12 +45,12 @@ where
         }
         ready!(late.get_or_insert_with(|| clock.sleep(time)).as_mut().poll(cx));
         log::say(|| tracing::warn!(?time, "a task's body took too long"));
-        Poll::Ready(Err(Answer::BodyLate))
+        Poll::Ready(Err(Reply::BodyLate))
     })
     .await
 }
 
-async fn collect<B>(body: B, limit: usize) -> Result<Bytes, Answer>
+async fn collect<B>(body: B, limit: usize) -> Result<Bytes, Reply>
 where
     B: Body,
     B::Error: Into<BoxError>,
@@ -59,7 +59,7 @@ where
     let (mut first, mut more) = (Bytes::new(), BytesMut::new());
     while let Some(data) = next(body.as_mut()).await? {
         if first.len() + more.len() + data.len() > limit {
-            return Err(Answer::TooLarge);
+            return Err(Reply::TooLarge);
         }
         // One frame is the rule, and not copied.
         if first.is_empty() && more.is_empty() {
@@ -75,7 +75,7 @@ where
 }
 
 /// The next piece of data; trailers are passed over.
-async fn next<B>(mut body: Pin<&mut B>) -> Result<Option<Bytes>, Answer>
+async fn next<B>(mut body: Pin<&mut B>) -> Result<Option<Bytes>, Reply>
 where
     B: Body,
     B::Error: Into<BoxError>,
@@ -95,15 +95,15 @@ where
 }
 
 /// Why a body ends too soon: the connection broke, or a layer of the user's has a limit of its own.
-fn broken(error: BoxError) -> Answer {
+fn broken(error: BoxError) -> Reply {
     let error: &(dyn std::error::Error + 'static) = &*error;
     let mut source = Some(error);
     while let Some(error) = source {
         if error.is::<http_body_util::LengthLimitError>() {
-            return Answer::TooLarge;
+            return Reply::TooLarge;
         }
         source = error.source();
     }
     log::say(|| tracing::warn!(error = crate::outcome::chain(error), "a task's body broke off"));
-    Answer::BodyBroken
+    Reply::BodyBroken
 }

@@ -151,7 +151,7 @@ mod tests {
 
     use super::*;
     use crate::envelope::Copied;
-    use crate::push::response::Answer;
+    use crate::push::response::Reply;
     use crate::queue::{QueueName, RetryConfig};
     use crate::task::{Kind, Shape, TaskSpec};
 
@@ -361,7 +361,7 @@ mod tests {
     #[derive(Debug, Clone, Copy, PartialEq)]
     enum Event {
         /// The service refuses it.
-        Refused(Answer),
+        Refused(Reply),
         /// The handler fails, which is answered so.
         Fails(u16),
         /// The handler fails, and a dead letter could not be kept.
@@ -412,7 +412,7 @@ mod tests {
     }
 
     fn refusals() -> impl Strategy<Value = Event> {
-        prop::sample::select(vec![Answer::Unroutable, Answer::TooLarge, Answer::Overloaded]).prop_map(Event::Refused)
+        prop::sample::select(vec![Reply::Unroutable, Reply::TooLarge, Reply::Overloaded]).prop_map(Event::Refused)
     }
 
     proptest! {

@@ -70,7 +70,7 @@ mod body;
 mod dead_letter;
 mod letters;
 mod limits;
-mod plan;
+mod settings;
 mod postpone;
 mod refused;
 mod request;
@@ -82,7 +82,7 @@ pub mod verify;
 
 pub use dead_letter::DeadLetter;
 pub use letters::LetterStore;
-pub(crate) use plan::Plan;
+pub(crate) use settings::ServiceSettings;
 pub(crate) use refused::Refusals;
 pub use response::PushBody;
 pub(crate) use room::Capacity;

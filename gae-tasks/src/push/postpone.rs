@@ -28,7 +28,7 @@ impl Delivery<'_> {
                 return false;
             };
             let number = copy.number;
-            match self.plan.queue.copy(copy).await {
+            match self.settings.queue.copy(copy).await {
                 Ok(()) => {
                     log::say(|| tracing::debug!(id = %envelope.spec.id, number, ?next, "postponed: a copy is stored"));
                     true
@@ -51,14 +51,14 @@ impl Delivery<'_> {
             attempts: facts.attempts,
             first_attempt: facts.first_attempt,
             replayed: before.replayed,
-            ..CopyTask::new(self.plan.clock.now(), task, number)
+            ..CopyTask::new(self.settings.clock.now(), task, number)
         })
     }
 
     /// A backend that stores no copies is no news with the next task: a queue of one's own may honour `Retry-After`.
     fn say_not_copied(&self, envelope: &Envelope, error: &Error) {
         let is_never = matches!(error, Error::Unsupported { .. });
-        if is_never && self.plan.has_warned.swap(true, Ordering::Relaxed) {
+        if is_never && self.settings.has_warned.swap(true, Ordering::Relaxed) {
             return;
         }
         log::say(|| {

@@ -46,7 +46,7 @@ impl Body for PushBody {
 
 /// What is answered to one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(super) enum Reply {
     /// The queue may forget the task: it is done, its dead letter is safe, or its copy is stored.
     Done,
     NotPost,
@@ -67,11 +67,11 @@ pub(super) enum Answer {
     OneMore,
 }
 
-/// The status of [`Answer::OneMore`]. It is seen again with the next delivery, so it must be none that a platform or a
+/// The status of [`Reply::OneMore`]. It is seen again with the next delivery, so it must be none that a platform or a
 /// proxy gives by itself.
 pub(super) const ONE_MORE: u16 = 510;
 
-impl Answer {
+impl Reply {
     /// The answer to a delivery before which `previous` was answered: a refusal does not hide that one more attempt
     /// follows, or each refusal would be followed by one more.
     pub(super) fn following(self, previous: Option<u16>) -> Self {
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     fn retry_after(pause: Duration) -> String {
-        let response = Answer::Failed(Some(pause)).into_response();
+        let response = Reply::Failed(Some(pause)).into_response();
         response.headers()[RETRY_AFTER].to_str().unwrap().to_owned()
     }
 
@@ -143,18 +143,18 @@ mod tests {
         assert_eq!(retry_after(Duration::from_millis(1)), "1");
         assert_eq!(retry_after(Duration::from_secs(30)), "30");
         assert_eq!(retry_after(Duration::MAX), u64::MAX.to_string());
-        assert!(!Answer::Failed(None).into_response().headers().contains_key(RETRY_AFTER));
+        assert!(!Reply::Failed(None).into_response().headers().contains_key(RETRY_AFTER));
     }
 
     #[test]
     fn a_refusal_does_not_hide_that_one_more_attempt_follows() {
-        assert_eq!(Answer::OneMore.into_response().status(), ONE_MORE);
-        for refusal in [Answer::Overloaded, Answer::TooLarge, Answer::BodyBroken, Answer::BodyLate, Answer::Unroutable]
+        assert_eq!(Reply::OneMore.into_response().status(), ONE_MORE);
+        for refusal in [Reply::Overloaded, Reply::TooLarge, Reply::BodyBroken, Reply::BodyLate, Reply::Unroutable]
         {
-            assert_eq!(refusal.following(Some(ONE_MORE)), Answer::OneMore);
+            assert_eq!(refusal.following(Some(ONE_MORE)), Reply::OneMore);
             assert_eq!([refusal.following(Some(500)), refusal.following(None)], [refusal; 2]);
         }
-        for other in [Answer::Done, Answer::Failed(None), Answer::Singular, Answer::NotAuthentic] {
+        for other in [Reply::Done, Reply::Failed(None), Reply::Singular, Reply::NotAuthentic] {
             assert_eq!(other.following(Some(ONE_MORE)), other);
         }
     }
@@ -162,24 +162,24 @@ mod tests {
     #[test]
     fn only_overload_slows_the_queue() {
         let all = [
-            Answer::NotPost,
-            Answer::NoSuchPath,
-            Answer::NotAuthentic,
-            Answer::TooLarge,
-            Answer::BodyBroken,
-            Answer::BodyLate,
-            Answer::Unroutable,
-            Answer::Singular,
-            Answer::Failed(None),
-            Answer::DeadlineMissed,
-            Answer::OneMore,
+            Reply::NotPost,
+            Reply::NoSuchPath,
+            Reply::NotAuthentic,
+            Reply::TooLarge,
+            Reply::BodyBroken,
+            Reply::BodyLate,
+            Reply::Unroutable,
+            Reply::Singular,
+            Reply::Failed(None),
+            Reply::DeadlineMissed,
+            Reply::OneMore,
         ];
         for answer in all {
             let status = answer.into_response().status();
             assert!(!status.is_success() && !status.is_redirection(), "{answer:?} would end the task");
             assert!(status != StatusCode::SERVICE_UNAVAILABLE && status != StatusCode::TOO_MANY_REQUESTS, "{answer:?}");
         }
-        let overloaded = Answer::Overloaded.into_response();
+        let overloaded = Reply::Overloaded.into_response();
         assert_eq!(overloaded.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(overloaded.headers()[RETRY_AFTER], "1");
     }

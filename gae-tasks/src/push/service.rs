@@ -14,9 +14,9 @@ use http_body::Body;
 
 use super::attempt::Delivery;
 use super::body;
-use super::plan::Plan;
+use super::settings::ServiceSettings;
 use super::request::{self, Told};
-use super::response::{Answer, PushBody};
+use super::response::{Reply, PushBody};
 use super::room::{Patience, Room};
 use super::verify::{HeaderFamily, Verified, Verify};
 use crate::backend::BoxFuture;
@@ -68,19 +68,19 @@ const BODY_PATIENCE: Duration = Duration::from_secs(60);
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct PushService(Arc<Plan>);
+pub struct PushService(Arc<ServiceSettings>);
 
 impl PushService {
-    pub(crate) fn new(plan: Plan) -> Self {
+    pub(crate) fn new(settings: ServiceSettings) -> Self {
         // The table of kinds is made now, not by the first request.
-        _ = plan.registry.by_kind("");
+        _ = settings.registry.by_kind("");
         log::say(|| {
-            tracing::info!(prefix = plan.prefix, nested = plan.is_nested, "the push service is ready");
-            for registration in plan.registry.registrations() {
+            tracing::info!(prefix = settings.prefix, nested = settings.is_nested, "the push service is ready");
+            for registration in settings.registry.registrations() {
                 tracing::debug!(kind = registration.kind, shape = %registration.shape, at = %registration.location, "task");
             }
         });
-        Self(Arc::new(plan))
+        Self(Arc::new(settings))
     }
 
     /// The URL path before a task's kind.
@@ -108,14 +108,14 @@ impl PushService {
     {
         let Some(kind) = self.0.under_prefix(parts.uri.path()) else {
             self.0.explain_path(&parts).await;
-            return Answer::NoSuchPath.into_response();
+            return Reply::NoSuchPath.into_response();
         };
         // Before anything depends on the method or the kind: strangers get one answer.
         let verified = match self.0.prove(&parts).await {
             Ok(verified) => verified,
             Err(refused) => {
                 self.0.refusals.note(parts.uri.path(), &refused.to_string(), self.0.clock.monotonic());
-                return Answer::NotAuthentic.into_response();
+                return Reply::NotAuthentic.into_response();
             }
         };
         let mut response = self.0.answer_queue(&parts, kind, verified.headers, body).await.into_response();
@@ -124,23 +124,23 @@ impl PushService {
     }
 }
 
-impl Plan {
+impl ServiceSettings {
     /// What a request is answered that was proven to come from the queue.
-    async fn answer_queue<B>(&self, parts: &Parts, kind: &str, family: HeaderFamily, body: B) -> Answer
+    async fn answer_queue<B>(&self, parts: &Parts, kind: &str, family: HeaderFamily, body: B) -> Reply
     where
         B: Body,
         B::Error: Into<BoxError>,
     {
         if !self.is_kind(kind) {
-            return Answer::NoSuchPath;
+            return Reply::NoSuchPath;
         }
         if parts.method != Method::POST {
-            return Answer::NotPost;
+            return Reply::NotPost;
         }
         let told = Told::by(&parts.headers, family);
-        let Some(room) = self.capacity.enter() else { return Answer::Overloaded.following(told.previous) };
+        let Some(room) = self.capacity.enter() else { return Reply::Overloaded.following(told.previous) };
         request::log_headers(parts, |header| self.verifiers.is_secret(header));
-        let delivery = Delivery { plan: self, kind, headers: &parts.headers, family, body: Bytes::new(), room };
+        let delivery = Delivery { settings: self, kind, headers: &parts.headers, family, body: Bytes::new(), room };
         let answer = match self.read(parts, body, &delivery.room, told.may_have_had_no_room()).await {
             // In a box of its own: allocators are quick with up to about 1,000 bytes, which this and the rest would exceed.
             Ok(body) => Box::pin(Delivery { body, ..delivery }.attempt()).await,
@@ -150,7 +150,7 @@ impl Plan {
     }
 
     /// The body, for which room is made before it is read.
-    async fn read<B>(&self, parts: &Parts, body: B, room: &Room, waits: bool) -> Result<Bytes, Answer>
+    async fn read<B>(&self, parts: &Parts, body: B, room: &Room, waits: bool) -> Result<Bytes, Reply>
     where
         B: Body,
         B::Error: Into<BoxError>,
@@ -159,14 +159,14 @@ impl Plan {
             let expected = body::expected(&body, self.max_body)?;
             let patience = Patience { clock: &*self.clock, waits, time: BODY_PATIENCE };
             if !room.reserve(expected, patience).await {
-                return Err(Answer::Overloaded);
+                return Err(Reply::Overloaded);
             }
             body::read(body, self.max_body, self.body_time, &*self.clock).await
         };
         let read = read.await;
         match &read {
             Ok(body) => room.shrink_to(body.len() as u64),
-            Err(Answer::TooLarge) => log::say(|| {
+            Err(Reply::TooLarge) => log::say(|| {
                 tracing::error!(path = parts.uri.path(), limit = self.max_body, "a task's body is too large");
             }),
             Err(_) => {}
@@ -246,12 +246,12 @@ impl<F: Future<Output = Response<PushBody>> + Unpin> Future for Caught<F> {
     type Output = Response<PushBody>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some(answering) = &mut self.0 else { return Poll::Ready(Answer::Failed(None).into_response()) };
+        let Some(answering) = &mut self.0 else { return Poll::Ready(Reply::Failed(None).into_response()) };
         unwind::catch(|| Pin::new(answering).poll(cx)).unwrap_or_else(|panic| {
             log::say(|| tracing::error!(panic, "a request of the task queue panicked outside of its handler"));
             // What is left of it may panic again when it is dropped.
             unwind::discard(self.0.take());
-            Poll::Ready(Answer::Failed(None).into_response())
+            Poll::Ready(Reply::Failed(None).into_response())
         })
     }
 }

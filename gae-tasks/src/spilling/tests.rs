@@ -7,7 +7,7 @@ use super::Spilling;
 use crate::backend::memory::Memory;
 use crate::backend::{
     Backend, Enqueue, Extend, HeldLease, Lease, LeasedTask, NewTask, Pull, Room, Routes, Settle, Settlement, Sweep,
-    Touch, Verdict,
+    TaskRequest, Verdict,
 };
 use crate::clock::SystemClock;
 use crate::payload_store::{PayloadStore, Shelf, Stored};
@@ -70,7 +70,7 @@ fn leased(spilling: &Spilling<Memory>) -> LeasedTask {
 fn a_lease_that_is_lost_by_an_extension_is_forgotten() {
     let spilling = spilling();
     let task = leased(&spilling);
-    assert!(wait(spilling.delete(Touch::new(at(0), task.lease.id))).unwrap());
+    assert!(wait(spilling.delete(TaskRequest::new(at(0), task.lease.id))).unwrap());
     assert_eq!(wait(spilling.extend(Extend::new(at(1), vec![task.lease], LEASE))).unwrap(), [false]);
     assert_eq!(spilling.leased().len(), 0);
 }

@@ -11,5 +11,5 @@ pub use self::deferred::Deferred;
 pub use self::id::TaskId;
 pub use self::kind::{Kind, Route, Shape, kind_bytes, kind_len, kind_str};
 pub use self::name::TaskName;
-pub(crate) use self::spec::Hidden;
+pub(crate) use self::spec::Redacted;
 pub use self::spec::TaskSpec;

@@ -69,15 +69,15 @@ impl fmt::Debug for TaskSpec {
             .field("max_attempts", max_attempts)
             .field("retry", retry)
             .field("deadline", deadline)
-            .field("attributes", &attributes.as_deref().map(Hidden))
+            .field("attributes", &attributes.as_deref().map(Redacted))
             .finish()
     }
 }
 
 /// Opaque bytes in a `Debug` text: their length only, as they may hold what nobody should see.
-pub(crate) struct Hidden<'a>(pub(crate) &'a [u8]);
+pub(crate) struct Redacted<'a>(pub(crate) &'a [u8]);
 
-impl fmt::Debug for Hidden<'_> {
+impl fmt::Debug for Redacted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} bytes", self.0.len())
     }

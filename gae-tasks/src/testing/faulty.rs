@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use crate::backend::{
-    Answer, Backend, Bury, Capabilities, CopyTask, DeadLetterCheck, DeleteQueue, Enqueue, Extend, Lease, Leased, List,
-    Pull, Purged, QueueRecord, RouteStats, Settle, Settled, Sweep, Swept, TaskRecord, Touch, sealed,
+    BackendFuture, Backend, Bury, Capabilities, CopyTask, DeadLetterCheck, DeleteQueue, Enqueue, Extend, Lease, Leased, List,
+    Pull, Purged, QueueRecord, RouteStats, Settle, Settled, Sweep, Swept, TaskRecord, TaskRequest, sealed,
 };
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
@@ -40,7 +40,7 @@ pub struct Faulty<B>(Arc<Inner<B>>);
 
 struct Inner<B> {
     backend: B,
-    plan: Mutex<Plan>,
+    faults: Mutex<Faults>,
     /// Each stalled call listens to it.
     gate: watch::Sender<()>,
 }
@@ -95,36 +95,36 @@ pub enum Fault {
 }
 
 #[derive(Default)]
-struct Plan {
+struct Faults {
     calls: HashMap<Operation, u64>,
-    faults: HashMap<(Operation, u64), Fault>,
+    failures: HashMap<(Operation, u64), Fault>,
     down: bool,
 }
 
 impl<B> Faulty<B> {
     /// `backend`, without faults so far.
     pub fn new(backend: B) -> Self {
-        Self(Arc::new(Inner { backend, plan: Mutex::default(), gate: watch::Sender::new(()) }))
+        Self(Arc::new(Inner { backend, faults: Mutex::default(), gate: watch::Sender::new(()) }))
     }
 
     /// Lets the `nth` call of `operation` from now, counted from 1, fail or stall.
     pub fn with(self, operation: Operation, nth: u64, fault: Fault) -> Self {
         {
-            let mut plan = self.plan();
-            let call = plan.calls.get(&operation).copied().unwrap_or(0) + nth;
-            plan.faults.insert((operation, call), fault);
+            let mut faults = self.faults();
+            let call = faults.calls.get(&operation).copied().unwrap_or(0) + nth;
+            faults.failures.insert((operation, call), fault);
         }
         self
     }
 
     /// Lets every call fail until it is up again.
     pub fn set_down(&self, down: bool) {
-        self.plan().down = down;
+        self.faults().down = down;
     }
 
     /// How often `operation` was called.
     pub fn calls(&self, operation: Operation) -> u64 {
-        self.plan().calls.get(&operation).copied().unwrap_or(0)
+        self.faults().calls.get(&operation).copied().unwrap_or(0)
     }
 
     /// How many calls are stalled now.
@@ -162,22 +162,22 @@ impl<B> Faulty<B> {
     }
 
     fn fault(&self, operation: Operation) -> Option<Fault> {
-        let mut plan = self.plan();
-        let call = plan.calls.entry(operation).or_default();
+        let mut faults = self.faults();
+        let call = faults.calls.entry(operation).or_default();
         *call += 1;
         let call = *call;
-        if plan.down { Some(Fault::Fail) } else { plan.faults.remove(&(operation, call)) }
+        if faults.down { Some(Fault::Fail) } else { faults.failures.remove(&(operation, call)) }
     }
 
-    fn plan(&self) -> MutexGuard<'_, Plan> {
-        self.0.plan.lock().unwrap_or_else(PoisonError::into_inner)
+    fn faults(&self) -> MutexGuard<'_, Faults> {
+        self.0.faults.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn call<'a, T: Send + 'a>(
         &'a self,
         operation: Operation,
-        answer: impl FnOnce(&'a B) -> Answer<'a, T> + Send + 'a,
-    ) -> Answer<'a, T>
+        answer: impl FnOnce(&'a B) -> BackendFuture<'a, T> + Send + 'a,
+    ) -> BackendFuture<'a, T>
     where
         B: Send + Sync,
     {
@@ -191,8 +191,8 @@ impl<B> Faulty<B> {
         &'a self,
         fault: Fault,
         operation: Operation,
-        answer: impl FnOnce(&'a B) -> Answer<'a, T> + Send + 'a,
-    ) -> Answer<'a, T>
+        answer: impl FnOnce(&'a B) -> BackendFuture<'a, T> + Send + 'a,
+    ) -> BackendFuture<'a, T>
     where
         B: Send + Sync,
     {
@@ -252,7 +252,7 @@ impl<B: Backend> Backend for Faulty<B> {
         self.0.backend.capabilities()
     }
 
-    fn enqueue(&self, request: Enqueue) -> Answer<'_, Vec<Result<Deferred, Error>>> {
+    fn enqueue(&self, request: Enqueue) -> BackendFuture<'_, Vec<Result<Deferred, Error>>> {
         self.call(Operation::Enqueue, move |backend| backend.enqueue(request))
     }
 
@@ -265,15 +265,15 @@ impl<B: Backend> Backend for Faulty<B> {
         }
     }
 
-    fn get(&self, id: TaskId) -> Answer<'_, Option<TaskRecord>> {
+    fn get(&self, id: TaskId) -> BackendFuture<'_, Option<TaskRecord>> {
         self.call(Operation::Get, move |backend| backend.get(id))
     }
 
-    fn find(&self, queue: QueueName, name: TaskName) -> Answer<'_, Option<TaskRecord>> {
+    fn find(&self, queue: QueueName, name: TaskName) -> BackendFuture<'_, Option<TaskRecord>> {
         self.call(Operation::Find, move |backend| backend.find(queue, name))
     }
 
-    fn stored(&self, ids: Vec<TaskId>) -> Answer<'_, Vec<TaskId>> {
+    fn stored(&self, ids: Vec<TaskId>) -> BackendFuture<'_, Vec<TaskId>> {
         Box::pin(async move {
             let mut stored = Vec::new();
             for id in ids {
@@ -286,78 +286,78 @@ impl<B: Backend> Backend for Faulty<B> {
         })
     }
 
-    fn list(&self, request: List) -> Answer<'_, Vec<TaskRecord>> {
+    fn list(&self, request: List) -> BackendFuture<'_, Vec<TaskRecord>> {
         self.call(Operation::List, move |backend| backend.list(request))
     }
 
-    fn delete(&self, request: Touch) -> Answer<'_, bool> {
+    fn delete(&self, request: TaskRequest) -> BackendFuture<'_, bool> {
         self.call(Operation::Delete, move |backend| backend.delete(request))
     }
 
-    fn run_now(&self, request: Touch) -> Answer<'_, ()> {
+    fn run_now(&self, request: TaskRequest) -> BackendFuture<'_, ()> {
         self.call(Operation::RunNow, move |backend| backend.run_now(request))
     }
 
-    fn replay(&self, request: Touch) -> Answer<'_, ()> {
+    fn replay(&self, request: TaskRequest) -> BackendFuture<'_, ()> {
         self.call(Operation::Replay, move |backend| backend.replay(request))
     }
 
-    fn bury(&self, request: Bury) -> Answer<'_, ()> {
+    fn bury(&self, request: Bury) -> BackendFuture<'_, ()> {
         self.call(Operation::Bury, move |backend| backend.bury(request))
     }
 
-    fn check_dead_letters(&self, queues: Vec<QueueName>) -> Answer<'_, DeadLetterCheck> {
+    fn check_dead_letters(&self, queues: Vec<QueueName>) -> BackendFuture<'_, DeadLetterCheck> {
         self.0.backend.check_dead_letters(queues)
     }
 
-    fn copy(&self, request: CopyTask) -> Answer<'_, ()> {
+    fn copy(&self, request: CopyTask) -> BackendFuture<'_, ()> {
         self.call(Operation::Copy, move |backend| backend.copy(request))
     }
 
-    fn put_queue(&self, queue: QueueName, config: QueueConfig) -> Answer<'_, ()> {
+    fn put_queue(&self, queue: QueueName, config: QueueConfig) -> BackendFuture<'_, ()> {
         self.call(Operation::PutQueue, move |backend| backend.put_queue(queue, config))
     }
 
-    fn raise_retention(&self, queue: QueueName, stated: Retention) -> Answer<'_, ()> {
+    fn raise_retention(&self, queue: QueueName, stated: Retention) -> BackendFuture<'_, ()> {
         self.call(Operation::RaiseRetention, move |backend| backend.raise_retention(queue, stated))
     }
 
-    fn queues(&self) -> Answer<'_, Vec<QueueRecord>> {
+    fn queues(&self) -> BackendFuture<'_, Vec<QueueRecord>> {
         self.call(Operation::Queues, move |backend| backend.queues())
     }
 
-    fn set_paused(&self, queue: QueueName, paused: bool) -> Answer<'_, ()> {
+    fn set_paused(&self, queue: QueueName, paused: bool) -> BackendFuture<'_, ()> {
         self.call(Operation::SetPaused, move |backend| backend.set_paused(queue, paused))
     }
 
-    fn purge(&self, queue: QueueName, now: Now) -> Answer<'_, Purged> {
+    fn purge(&self, queue: QueueName, now: Now) -> BackendFuture<'_, Purged> {
         self.call(Operation::Purge, move |backend| backend.purge(queue, now))
     }
 
-    fn delete_queue(&self, request: DeleteQueue) -> Answer<'_, Purged> {
+    fn delete_queue(&self, request: DeleteQueue) -> BackendFuture<'_, Purged> {
         self.call(Operation::DeleteQueue, move |backend| backend.delete_queue(request))
     }
 
-    fn stats(&self, now: Now) -> Answer<'_, Vec<RouteStats>> {
+    fn stats(&self, now: Now) -> BackendFuture<'_, Vec<RouteStats>> {
         self.call(Operation::Stats, move |backend| backend.stats(now))
     }
 }
 
 #[deny(clippy::missing_trait_methods)]
 impl<B: Pull> Pull for Faulty<B> {
-    fn lease(&self, request: Lease) -> Answer<'_, Leased> {
+    fn lease(&self, request: Lease) -> BackendFuture<'_, Leased> {
         self.call(Operation::Lease, move |backend| backend.lease(request))
     }
 
-    fn extend(&self, request: Extend) -> Answer<'_, Vec<bool>> {
+    fn extend(&self, request: Extend) -> BackendFuture<'_, Vec<bool>> {
         self.call(Operation::Extend, move |backend| backend.extend(request))
     }
 
-    fn settle(&self, request: Settle) -> Answer<'_, Vec<Settled>> {
+    fn settle(&self, request: Settle) -> BackendFuture<'_, Vec<Settled>> {
         self.call(Operation::Settle, move |backend| backend.settle(request))
     }
 
-    fn sweep(&self, request: Sweep) -> Answer<'_, Swept> {
+    fn sweep(&self, request: Sweep) -> BackendFuture<'_, Swept> {
         self.call(Operation::Sweep, move |backend| backend.sweep(request))
     }
 

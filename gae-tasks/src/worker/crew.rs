@@ -17,7 +17,7 @@ use crate::retention::Retention;
 
 /// What a worker is made from.
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub(crate) struct WorkerSettings {
     pub(crate) pull: Arc<dyn Pull>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) registry: Arc<Registry>,
@@ -35,7 +35,7 @@ pub(crate) struct Plan {
 /// What the roles of one worker share.
 #[derive(Debug)]
 pub(super) struct Crew {
-    plan: Plan,
+    settings: WorkerSettings,
     pub(super) routes: Routes,
     /// Leased, not started.
     pub(super) waiting: Waiting,
@@ -44,12 +44,12 @@ pub(super) struct Crew {
 }
 
 impl Crew {
-    pub(super) fn new(plan: Plan) -> Self {
+    pub(super) fn new(settings: WorkerSettings) -> Self {
         Self {
-            routes: Routes::Only(Arc::new(plan.registry.routes().into_iter().collect())),
-            waiting: Waiting::new(plan.queue_concurrency.clone()),
-            held: Held::beside(Arc::clone(&plan.suspects)),
-            plan,
+            routes: Routes::Only(Arc::new(settings.registry.routes().into_iter().collect())),
+            waiting: Waiting::new(settings.queue_concurrency.clone()),
+            held: Held::beside(Arc::clone(&settings.suspects)),
+            settings,
         }
     }
 
@@ -70,10 +70,10 @@ impl Crew {
 }
 
 impl std::ops::Deref for Crew {
-    type Target = Plan;
+    type Target = WorkerSettings;
 
-    fn deref(&self) -> &Plan {
-        &self.plan
+    fn deref(&self) -> &WorkerSettings {
+        &self.settings
     }
 }
 

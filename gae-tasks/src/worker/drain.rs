@@ -68,7 +68,7 @@ impl Shutdown {
 }
 
 /// What is still at work when a worker ends.
-pub(super) struct Hands {
+pub(super) struct Remaining {
     pub(super) runners: JoinSet<()>,
     pub(super) settler: Settler,
     pub(super) keeper: Keeper,
@@ -79,10 +79,10 @@ pub(super) struct Hands {
 ///
 /// What cannot be stopped (a plain function, an async one that computes without awaiting) keeps its lease, or another
 /// worker would run it beside this one: it goes on in the background until it returns or the process ends.
-pub(super) async fn finish(mut shutdown: Shutdown, hands: Hands) {
+pub(super) async fn finish(mut shutdown: Shutdown, remaining: Remaining) {
     let crew = &Arc::clone(&shutdown.crew);
     for task in crew.waiting.take_all() {
-        hands.settler.send(Settlement::new(task.lease, Verdict::Release));
+        remaining.settler.send(Settlement::new(task.lease, Verdict::Release));
     }
     if shutdown.within(Duration::ZERO, nothing_runs(crew)).await.is_none() {
         let running = crew.waiting.running();
@@ -91,10 +91,10 @@ pub(super) async fn finish(mut shutdown: Shutdown, hands: Hands) {
         shutdown.within(LAST_WORDS, nothing_runs(crew)).await;
     }
     let all_recorded = if crew.waiting.running() == 0 {
-        shutdown.within(LAST_WORDS, hands.finish()).await.is_some()
+        shutdown.within(LAST_WORDS, remaining.finish()).await.is_some()
     } else {
         // The settler has had all of the time already.
-        leave_behind(crew, hands);
+        leave_behind(crew, remaining);
         crew.held.all_recorded()
     };
     if !all_recorded {
@@ -103,7 +103,7 @@ pub(super) async fn finish(mut shutdown: Shutdown, hands: Hands) {
 }
 
 /// Keeps the leases of attempts that go on, and records how they end.
-fn leave_behind(crew: &Arc<Crew>, hands: Hands) {
+fn leave_behind(crew: &Arc<Crew>, remaining: Remaining) {
     let running = crew.waiting.running();
     log::say(|| {
         tracing::warn!(
@@ -114,11 +114,11 @@ fn leave_behind(crew: &Arc<Crew>, hands: Hands) {
     let crew = Arc::clone(crew);
     tokio::spawn(async move {
         nothing_runs(&crew).await;
-        hands.finish().await;
+        remaining.finish().await;
     });
 }
 
-impl Hands {
+impl Remaining {
     /// Ends the idle runners, records what is left to be recorded, and keeps leases until then.
     async fn finish(self) {
         let Self { mut runners, settler, keeper } = self;

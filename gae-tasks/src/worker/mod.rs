@@ -21,12 +21,12 @@ mod watch;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use crew::Plan;
+pub(crate) use crew::WorkerSettings;
 pub use signals::{Signals, signals};
 pub(crate) use suspects::Suspects;
 
 use self::crew::Crew;
-use self::drain::{Hands, Shutdown};
+use self::drain::{Remaining, Shutdown};
 use self::keep::Keeper;
 use self::settle::Settler;
 use crate::backend::BoxFuture;
@@ -36,12 +36,12 @@ use crate::log;
 /// Does `first`, and works until `signal` is ready, and then for at most `grace` and [`LAST_WORDS`](drain::LAST_WORDS)
 /// longer.
 pub(crate) async fn work(
-    plan: Plan,
+    settings: WorkerSettings,
     first: impl Future<Output = ()>,
     signal: BoxFuture<'static, ()>,
     grace: Duration,
 ) -> Result<(), Error> {
-    let crew = Arc::new(Crew::new(plan));
+    let crew = Arc::new(Crew::new(settings));
     crew.announce();
     let keeper = Keeper::start(Arc::clone(&crew))?;
     let settler = Settler::start(Arc::clone(&crew));
@@ -50,7 +50,7 @@ pub(crate) async fn work(
     let sweeper = shutdown.lets(sweep::start(Arc::clone(&crew))).await;
     let runners = poll::until_shutdown(&crew, &settler, &mut shutdown).await;
     drop(sweeper);
-    drain::finish(shutdown, Hands { runners, settler, keeper }).await;
+    drain::finish(shutdown, Remaining { runners, settler, keeper }).await;
     log::say(|| tracing::info!("the worker has stopped"));
     Ok(())
 }

@@ -20,7 +20,7 @@ use crate::queue::QueueName;
 /// A leased task that has not started after this goes back, for others to take.
 const MAX_WAIT: Duration = Duration::from_secs(5);
 
-/// Leases and hands to runners until `shutdown` is ready; gives the runners, whose attempts go on.
+/// Leases and remaining to runners until `shutdown` is ready; gives the runners, whose attempts go on.
 pub(super) async fn until_shutdown(crew: &Arc<Crew>, settler: &Settler, shutdown: &mut Shutdown) -> JoinSet<()> {
     let mut poll = Poller {
         crew,
@@ -29,7 +29,7 @@ pub(super) async fn until_shutdown(crew: &Arc<Crew>, settler: &Settler, shutdown
         wakeups: crew.pull.wakeups(),
         more_suspects: crew.suspects.room(),
         rate: Rate::default(),
-        look: Look::Now,
+        look: NextLook::Now,
         withheld: false,
         full: Vec::new(),
         last_turn: None,
@@ -40,7 +40,7 @@ pub(super) async fn until_shutdown(crew: &Arc<Crew>, settler: &Settler, shutdown
     loop {
         poll.give_back_old();
         let ahead = poll.ahead();
-        if ahead.total > 0 && poll.look == Look::Now {
+        if ahead.total > 0 && poll.look == NextLook::Now {
             // Interrupted only when all time is over: the tasks in its answer would be leased to nobody.
             _ = shutdown.lets(poll.lease(ahead)).await;
             tokio::select! {
@@ -66,7 +66,7 @@ struct Poller<'a> {
     /// Changes when a suspect of any worker of the client has ended.
     more_suspects: watch::Receiver<()>,
     rate: Rate,
-    look: Look,
+    look: NextLook,
     /// Whether there may be tasks that were not asked for: those that are only given to a free runner, or more suspects.
     withheld: bool,
     /// Queues of which the last lease may have left tasks, because of their bounds.
@@ -82,7 +82,7 @@ struct Poller<'a> {
 
 /// When it is worth asking the backend again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Look {
+enum NextLook {
     /// As soon as there is room: more is due than was taken.
     Now,
     /// When something is deferred, at this moment of the monotonic clock at the latest.
@@ -120,7 +120,7 @@ impl Poller<'_> {
         }
     }
 
-    fn next_look(&mut self, ahead: Ahead, claim: &Claim<'_>, leased: &Leased) -> Look {
+    fn next_look(&mut self, ahead: Ahead, claim: &Claim<'_>, leased: &Leased) -> NextLook {
         let poll = self.crew.poll_interval;
         let watched = |task: &LeasedTask| task.standing != Standing::Clear;
         let suspects = leased.tasks.iter().filter(|task| task.standing.is_suspect()).count();
@@ -131,14 +131,14 @@ impl Poller<'_> {
         }
         self.withheld = withholds(ahead.starting, suspects, claim.room, claim.in_company, self.urgent);
         if leased.tasks.len() >= ahead.total {
-            Look::Now
+            NextLook::Now
         } else {
             self.look_within(leased.next.map_or(poll, |next| next.min(poll)))
         }
     }
 
-    fn look_within(&self, duration: Duration) -> Look {
-        Look::At(self.crew.clock.monotonic().saturating_add(duration))
+    fn look_within(&self, duration: Duration) -> NextLook {
+        NextLook::At(self.crew.clock.monotonic().saturating_add(duration))
     }
 
     fn hand_over(&mut self, leased: Leased, asked: Duration) {
@@ -152,15 +152,15 @@ impl Poller<'_> {
     async fn wait(&mut self) {
         let crew = self.crew;
         let within = match self.look {
-            Look::At(moment) => moment.saturating_sub(crew.clock.monotonic()),
-            Look::Now => crew.poll_interval,
+            NextLook::At(moment) => moment.saturating_sub(crew.clock.monotonic()),
+            NextLook::Now => crew.poll_interval,
         };
         // What waits too long is given back in time, even while every runner is busy.
         let within = if crew.waiting.len() > 0 { within.min(MAX_WAIT) } else { within };
         tokio::select! {
             biased;
             changed = self.wakeups.changed() => {
-                self.look = Look::Now;
+                self.look = NextLook::Now;
                 if changed.is_err() {
                     // The backend is gone with its sender; it is only asked now and then.
                     crew.clock.sleep(crew.poll_interval).await;
@@ -169,7 +169,7 @@ impl Poller<'_> {
             () = crew.waiting.moved.notified() => self.look_for_withheld(),
             // Its sender is there as long as the crew is.
             _ = self.more_suspects.changed() => self.look_for_withheld(),
-            () = crew.clock.sleep(within) => self.look = Look::Now,
+            () = crew.clock.sleep(within) => self.look = NextLook::Now,
         }
     }
 
@@ -178,7 +178,7 @@ impl Poller<'_> {
         let has_room =
             |left: &HashMap<_, usize>| self.full.iter().any(|queue| left.get(queue).is_some_and(|left| *left > 0));
         if is_free && (self.withheld || has_room(&self.crew.waiting.bounds())) {
-            self.look = Look::Now;
+            self.look = NextLook::Now;
         }
     }
 

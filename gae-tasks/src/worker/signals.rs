@@ -108,16 +108,16 @@ fn start(heard: Arc<watch::Sender<bool>>) -> io::Result<()> {
 }
 
 /// The source of signals, and a runtime of its own that listens to it.
-fn open() -> io::Result<(Runtime, Source)> {
+fn open() -> io::Result<(Runtime, SignalStream)> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let source = {
         let _entered = runtime.enter();
-        Source::open()?
+        SignalStream::open()?
     };
     Ok((runtime, source))
 }
 
-async fn listen(mut source: Source, heard: &watch::Sender<bool>) {
+async fn listen(mut source: SignalStream, heard: &watch::Sender<bool>) {
     source.next().await;
     if heard.receiver_count() > 0 {
         heard.send_replace(true);
@@ -127,13 +127,13 @@ async fn listen(mut source: Source, heard: &watch::Sender<bool>) {
 }
 
 #[cfg(unix)]
-struct Source {
+struct SignalStream {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
-impl Source {
+impl SignalStream {
     fn open() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
@@ -148,10 +148,10 @@ impl Source {
 }
 
 #[cfg(not(unix))]
-struct Source(tokio::signal::windows::CtrlC);
+struct SignalStream(tokio::signal::windows::CtrlC);
 
 #[cfg(not(unix))]
-impl Source {
+impl SignalStream {
     fn open() -> io::Result<Self> {
         tokio::signal::windows::ctrl_c().map(Self)
     }

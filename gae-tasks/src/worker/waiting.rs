@@ -27,14 +27,14 @@ pub(super) struct Waiting {
 }
 
 /// A task, and when it was leased.
-type Place = (Duration, LeasedTask);
+type Entry = (Duration, LeasedTask);
 
 #[derive(Debug, Default)]
 struct Line {
     /// Those that must start at once, before all others.
-    urgent: VecDeque<Place>,
+    urgent: VecDeque<Entry>,
     /// The others, by queue; a queue without any is not in here.
-    queues: BTreeMap<QueueName, VecDeque<Place>>,
+    queues: BTreeMap<QueueName, VecDeque<Entry>>,
     /// The queue that had the last turn.
     last_turn: Option<QueueName>,
     len: usize,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use gae_tasks::backend::memory::Memory;
 use gae_tasks::backend::{
     Backend, DeleteQueue, Enqueue, Extend, HeldLease, Lease, LeasedTask, List, NewTask, Pull, Room, Routes, Settle,
-    Settled, Settlement, Sweep, TaskFilter, Touch, Verdict,
+    Settled, Settlement, Sweep, TaskFilter, TaskRequest, Verdict,
 };
 use gae_tasks::testing::conformance::spilling;
 use gae_tasks::testing::{Fault, Faulty, ManualClock, Operation};
@@ -129,7 +129,7 @@ async fn a_payload_outlives_all_other_ends_of_an_attempt() {
         let task = world.lease().await.remove(0);
         world.settle(&task, verdict.clone()).await.unwrap();
         assert_eq!(world.shelf.keys(), keys([1]), "{verdict:?}");
-        world.backend.run_now(Touch::new(now(), task.lease.id)).await.ok();
+        world.backend.run_now(TaskRequest::new(now(), task.lease.id)).await.ok();
     }
 }
 
@@ -185,7 +185,7 @@ async fn tasks_that_are_deleted_take_their_payloads_along() {
     world.store([large(1), large(2)]).await;
     world.die().await;
     world.store([large(3), large(4), small(5)]).await;
-    assert!(world.backend.delete(Touch::new(now(), TaskId::from_bytes([3; 16]))).await.unwrap());
+    assert!(world.backend.delete(TaskRequest::new(now(), TaskId::from_bytes([3; 16]))).await.unwrap());
     assert_eq!(world.shelf.keys(), keys([1, 2, 4]));
     assert_eq!(world.backend.purge(QueueName::DEFAULT, now()).await.unwrap().deleted, 2);
     assert_eq!(world.shelf.keys(), keys([1, 2]), "dead letters stay");

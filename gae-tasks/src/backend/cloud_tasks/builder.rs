@@ -12,7 +12,7 @@ use google_cloud_tasks_v2::client::CloudTasks as Google;
 use super::CloudTasks;
 use super::error::failed;
 use super::limits::MAX_TASK_BYTES;
-use super::name::Place;
+use super::name::Location;
 use super::runtime::Runtime;
 use super::shared::Shared;
 use super::target::{Http, Origin, Routing, Target, Token};
@@ -44,7 +44,7 @@ const ROOM: usize = 16 * 1024;
 #[must_use = "a builder does nothing until `build`"]
 #[derive(Clone)]
 pub struct CloudTasksBuilder {
-    place: Place,
+    place: Location,
     url: Option<String>,
     service_account: Option<String>,
     audience: Option<String>,
@@ -95,7 +95,7 @@ impl CloudTasks {
 impl CloudTasksBuilder {
     pub(super) fn new(project: String, location: String) -> Self {
         Self {
-            place: Place { project, location },
+            place: Location { project, location },
             url: None,
             service_account: None,
             audience: None,
@@ -273,7 +273,7 @@ impl CloudTasksBuilder {
     /// Everything that does not fit.
     fn problems(&self) -> Vec<String> {
         let mut problems = self.problems_of_target();
-        let Place { project, location } = &self.place;
+        let Location { project, location } = &self.place;
         let is_plain = |text: &str, more: &str| {
             !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || more.contains(c))
         };

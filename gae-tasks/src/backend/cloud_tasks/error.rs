@@ -7,7 +7,7 @@ use google_cloud_gax::error::rpc::Code;
 
 use super::call::Failure;
 use super::limits::{HORIZON, MAX_TASK_BYTES, NAME};
-use super::name::Place;
+use super::name::Location;
 use super::target::Target;
 use crate::backend::NewTask;
 use crate::error::Error;
@@ -18,7 +18,7 @@ use crate::time::{Timestamp, readable};
 /// What was asked of Google.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Asked<'a> {
-    pub(super) place: &'a Place,
+    pub(super) place: &'a Location,
     pub(super) queue: Option<&'a QueueName>,
     /// The permission it needs.
     pub(super) permission: &'static str,

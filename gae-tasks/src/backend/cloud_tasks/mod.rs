@@ -28,8 +28,8 @@ use self::runtime::Runtime;
 use self::shared::Shared;
 use self::target::Target;
 use super::{
-    Answer, Backend, Bury, Capabilities, CopyTask, DeadLetterCheck, DeleteQueue, Enqueue, List, Purged, QueueRecord,
-    RouteStats, TaskRecord, Touch, sealed,
+    BackendFuture, Backend, Bury, Capabilities, CopyTask, DeadLetterCheck, DeleteQueue, Enqueue, List, Purged, QueueRecord,
+    RouteStats, TaskRecord, TaskRequest, sealed,
 };
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
@@ -86,7 +86,7 @@ pub struct CloudTasks {
 
 impl CloudTasks {
     /// Does `work` where the client is at home; without a runtime here, and whatever becomes of the caller.
-    fn run<T, F>(&self, work: impl FnOnce(Arc<Shared>) -> F) -> Answer<'_, T>
+    fn run<T, F>(&self, work: impl FnOnce(Arc<Shared>) -> F) -> BackendFuture<'_, T>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, Error>> + Send + 'static,
@@ -126,36 +126,36 @@ impl Backend for CloudTasks {
         }
     }
 
-    fn enqueue(&self, request: Enqueue) -> Answer<'_, Vec<Result<Deferred, Error>>> {
+    fn enqueue(&self, request: Enqueue) -> BackendFuture<'_, Vec<Result<Deferred, Error>>> {
         let now = moment(request.now);
         self.run(|shared| async move { Ok(shared.enqueue(request.tasks, now).await) })
     }
 
-    fn get(&self, id: TaskId) -> Answer<'_, Option<TaskRecord>> {
+    fn get(&self, id: TaskId) -> BackendFuture<'_, Option<TaskRecord>> {
         self.run(|shared| async move { shared.get(id).await })
     }
 
-    fn find(&self, queue: QueueName, name: TaskName) -> Answer<'_, Option<TaskRecord>> {
+    fn find(&self, queue: QueueName, name: TaskName) -> BackendFuture<'_, Option<TaskRecord>> {
         self.run(|shared| async move { shared.find(queue, &name).await })
     }
 
-    fn stored(&self, ids: Vec<TaskId>) -> Answer<'_, Vec<TaskId>> {
+    fn stored(&self, ids: Vec<TaskId>) -> BackendFuture<'_, Vec<TaskId>> {
         self.run(|shared| async move { shared.stored(ids).await })
     }
 
-    fn list(&self, request: List) -> Answer<'_, Vec<TaskRecord>> {
+    fn list(&self, request: List) -> BackendFuture<'_, Vec<TaskRecord>> {
         self.run(|shared| async move { shared.list(&request).await })
     }
 
-    fn delete(&self, request: Touch) -> Answer<'_, bool> {
+    fn delete(&self, request: TaskRequest) -> BackendFuture<'_, bool> {
         self.run(|shared| async move { shared.delete(request.id).await })
     }
 
-    fn run_now(&self, request: Touch) -> Answer<'_, ()> {
+    fn run_now(&self, request: TaskRequest) -> BackendFuture<'_, ()> {
         self.run(|shared| async move { shared.run_now(request.id).await })
     }
 
-    fn replay(&self, request: Touch) -> Answer<'_, ()> {
+    fn replay(&self, request: TaskRequest) -> BackendFuture<'_, ()> {
         if !self.shared.keeps_letters {
             return unsupported("dead letters: replay them where the push service stores them");
         }
@@ -163,41 +163,41 @@ impl Backend for CloudTasks {
         self.run(|shared| async move { shared.replay(request.id, now).await })
     }
 
-    fn bury(&self, request: Bury) -> Answer<'_, ()> {
+    fn bury(&self, request: Bury) -> BackendFuture<'_, ()> {
         let now = moment(request.now);
         self.run(|shared| async move { shared.bury(request, now).await })
     }
 
-    fn check_dead_letters(&self, queues: Vec<QueueName>) -> Answer<'_, DeadLetterCheck> {
+    fn check_dead_letters(&self, queues: Vec<QueueName>) -> BackendFuture<'_, DeadLetterCheck> {
         self.run(|shared| async move { shared.check_letters(queues).await })
     }
 
-    fn copy(&self, request: CopyTask) -> Answer<'_, ()> {
+    fn copy(&self, request: CopyTask) -> BackendFuture<'_, ()> {
         let now = moment(request.now);
         self.run(|shared| async move { shared.copy(request, now).await })
     }
 
-    fn put_queue(&self, queue: QueueName, config: QueueConfig) -> Answer<'_, ()> {
+    fn put_queue(&self, queue: QueueName, config: QueueConfig) -> BackendFuture<'_, ()> {
         if config.is_for_workers() {
             return unsupported("dead letters, tombstones and lost leases of a queue: set its retries only");
         }
         self.run(|shared| async move { shared.put_queue(&queue, &config).await })
     }
 
-    fn raise_retention(&self, _queue: QueueName, _stated: Retention) -> Answer<'_, ()> {
+    fn raise_retention(&self, _queue: QueueName, _stated: Retention) -> BackendFuture<'_, ()> {
         unsupported("a retention of dead letters or of names")
     }
 
-    fn queues(&self) -> Answer<'_, Vec<QueueRecord>> {
+    fn queues(&self) -> BackendFuture<'_, Vec<QueueRecord>> {
         self.run(|shared| async move { shared.queues().await })
     }
 
-    fn set_paused(&self, queue: QueueName, paused: bool) -> Answer<'_, ()> {
+    fn set_paused(&self, queue: QueueName, paused: bool) -> BackendFuture<'_, ()> {
         self.run(|shared| async move { shared.set_paused(&queue, paused).await })
     }
 
     /// Google does not tell how many there were: they are counted before, and purged within a minute.
-    fn purge(&self, queue: QueueName, _now: Now) -> Answer<'_, Purged> {
+    fn purge(&self, queue: QueueName, _now: Now) -> BackendFuture<'_, Purged> {
         self.run(|shared| async move {
             let count = shared.count(&queue).await?;
             shared.purge(&queue).await?;
@@ -206,17 +206,17 @@ impl Backend for CloudTasks {
     }
 
     /// Google deletes all that is in the queue, tasks that a newer version of this crate stored included.
-    fn delete_queue(&self, request: DeleteQueue) -> Answer<'_, Purged> {
+    fn delete_queue(&self, request: DeleteQueue) -> BackendFuture<'_, Purged> {
         self.run(|shared| async move { shared.delete_queue(&request).await })
     }
 
-    fn stats(&self, now: Now) -> Answer<'_, Vec<RouteStats>> {
+    fn stats(&self, now: Now) -> BackendFuture<'_, Vec<RouteStats>> {
         let now = moment(now);
         self.run(|shared| async move { shared.stats(now).await })
     }
 }
 
-fn unsupported<'a, T: Send + 'a>(what: &'static str) -> Answer<'a, T> {
+fn unsupported<'a, T: Send + 'a>(what: &'static str) -> BackendFuture<'a, T> {
     Box::pin(std::future::ready(Err(Error::Unsupported { backend: NAME, what })))
 }
 

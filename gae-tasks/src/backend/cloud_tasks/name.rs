@@ -18,12 +18,12 @@ const SUFFIX: &str = "-dead";
 
 /// A project and a region of it.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct Location {
     pub(super) project: String,
     pub(super) location: String,
 }
 
-impl Place {
+impl Location {
     pub(super) fn queue(&self, queue: &QueueName) -> String {
         format!("{self}/queues/{queue}")
     }
@@ -33,13 +33,13 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "projects/{}/locations/{}", self.project, self.location)
     }
 }
 
-impl fmt::Debug for Place {
+impl fmt::Debug for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}")
     }

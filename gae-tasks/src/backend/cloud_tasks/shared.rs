@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use google_cloud_tasks_v2::client::CloudTasks as Google;
 
-use super::name::Place;
+use super::name::Location;
 use super::target::Target;
 use crate::queue::{QueueName, RetryConfig};
 
 /// What calls need, wherever they run.
 pub(super) struct Shared {
     pub(super) google: Google,
-    pub(super) place: Place,
+    pub(super) place: Location,
     pub(super) target: Target,
     pub(super) prefix: String,
     pub(super) headers: Vec<(String, String)>,

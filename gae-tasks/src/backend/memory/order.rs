@@ -9,7 +9,7 @@ use crate::task::{Route, TaskId};
 use crate::time::Timestamp;
 
 /// Where a waiting task stands among those of its lane: its standing, whether it is timed, when it is due.
-type Place = (Standing, bool, Timestamp, TaskId);
+type OrderKey = (Standing, bool, Timestamp, TaskId);
 
 const FIRST: TaskId = TaskId::from_bytes([0; 16]);
 const LAST: TaskId = TaskId::from_bytes([u8::MAX; 16]);
@@ -19,7 +19,7 @@ pub(super) type Lane = (Route, u8);
 
 /// All tasks that wait. What has none waiting is not in here.
 #[derive(Default)]
-pub(super) struct Order(BTreeMap<QueueName, BTreeMap<Lane, BTreeSet<Place>>>);
+pub(super) struct Order(BTreeMap<QueueName, BTreeMap<Lane, BTreeSet<OrderKey>>>);
 
 impl Order {
     /// Enters a task that waits.
@@ -71,7 +71,7 @@ impl Order {
 
     /// When the first task of a queue becomes due, of those lanes and standings that have none due.
     pub(super) fn next(&self, queue: &QueueName, routes: &Routes, now: Timestamp) -> Option<Timestamp> {
-        let first = |(places, standing): (&BTreeSet<Place>, _)| {
+        let first = |(places, standing): (&BTreeSet<OrderKey>, _)| {
             let first = (standing, false, Timestamp::from_micros(i64::MIN), FIRST);
             let last = (standing, true, Timestamp::MAX, LAST);
             places
@@ -84,12 +84,12 @@ impl Order {
         self.places(queue, routes).flat_map(of_each).filter_map(first).min()
     }
 
-    fn places<'a>(&'a self, queue: &QueueName, routes: &'a Routes) -> impl Iterator<Item = &'a BTreeSet<Place>> {
+    fn places<'a>(&'a self, queue: &QueueName, routes: &'a Routes) -> impl Iterator<Item = &'a BTreeSet<OrderKey>> {
         let of_queue = self.0.get(queue).into_iter().flatten();
         of_queue.filter(|((route, _), _)| routes.contains(route)).map(|(_, places)| places)
     }
 }
 
-fn place(facts: &Facts, id: TaskId) -> Place {
+fn place(facts: &Facts, id: TaskId) -> OrderKey {
     (facts.standing(), facts.wait.is_timed(), facts.wait.due(), id)
 }

@@ -12,26 +12,26 @@ use super::error::Fault;
 use super::held::{self, Held};
 use super::ready;
 use super::row::task_id;
-use super::store::{Store, moment};
+use super::database::{Database, moment};
 use super::task::Task;
 use super::waiting;
 use crate::backend::lifecycle::{self, Facts};
 use crate::backend::record::error_text;
-use crate::backend::{Purged, Touch};
+use crate::backend::{Purged, TaskRequest};
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
 use crate::retention::Retention;
 use crate::task::TaskId;
 use crate::time::Now;
 
-pub(super) struct Delete(pub(super) Touch);
+pub(super) struct Delete(pub(super) TaskRequest);
 
 impl Request for Delete {
-    type Answer = bool;
+    type Output = bool;
     const DURABILITY: Durability = Durability::Full;
 
-    fn perform(&mut self, store: &mut Store) -> Result<bool, Fault> {
-        let Store { connection, catalogue, .. } = store;
+    fn perform(&mut self, database: &mut Database) -> Result<bool, Fault> {
+        let Database { connection, catalogue, .. } = database;
         let Some(task) = Task::load(connection, self.0.id)? else { return Ok(false) };
         let (id, is_dead) = (task.id, task.facts.died.is_some());
         match task.remove(connection, catalogue, moment(self.0.now))? {
@@ -47,38 +47,38 @@ impl Request for Delete {
     }
 }
 
-pub(super) struct RunNow(pub(super) Touch);
+pub(super) struct RunNow(pub(super) TaskRequest);
 
 impl Request for RunNow {
-    type Answer = Result<(), Error>;
+    type Output = Result<(), Error>;
     const DURABILITY: Durability = Durability::Full;
 
-    fn perform(&mut self, store: &mut Store) -> Result<Self::Answer, Fault> {
-        let connection = &store.connection;
+    fn perform(&mut self, database: &mut Database) -> Result<Self::Output, Fault> {
+        let connection = &database.connection;
         let Some(task) = Task::load(connection, self.0.id)? else { return refused(self.0.id, error_text::NOT_STORED) };
         // A dead letter does not wait either, which is not asked for.
         let is_leased = !waiting::take(connection, task.id, task.lane, task.facts.standing(), task.facts.wait.due())?;
         change(connection, task, |facts| lifecycle::run_now(facts, is_leased, moment(self.0.now)))
     }
 
-    fn wakes(answer: &Self::Answer) -> bool {
+    fn wakes(answer: &Self::Output) -> bool {
         answer.is_ok()
     }
 }
 
-pub(super) struct Replay(pub(super) Touch);
+pub(super) struct Replay(pub(super) TaskRequest);
 
 impl Request for Replay {
-    type Answer = Result<(), Error>;
+    type Output = Result<(), Error>;
     const DURABILITY: Durability = Durability::Full;
 
-    fn perform(&mut self, store: &mut Store) -> Result<Self::Answer, Fault> {
-        let connection = &store.connection;
+    fn perform(&mut self, database: &mut Database) -> Result<Self::Output, Fault> {
+        let connection = &database.connection;
         let Some(task) = Task::load(connection, self.0.id)? else { return refused(self.0.id, error_text::NOT_STORED) };
         change(connection, task, |facts| lifecycle::replay(facts, moment(self.0.now)))
     }
 
-    fn wakes(answer: &Self::Answer) -> bool {
+    fn wakes(answer: &Self::Output) -> bool {
         answer.is_ok()
     }
 }
@@ -105,17 +105,17 @@ fn refused(id: TaskId, problem: &'static str) -> Result<Result<(), Error>, Fault
 pub(super) struct PutQueue(pub(super) QueueName, pub(super) QueueConfig);
 
 impl Request for PutQueue {
-    type Answer = Result<(), Error>;
+    type Output = Result<(), Error>;
     const DURABILITY: Durability = Durability::Full;
 
-    fn perform(&mut self, store: &mut Store) -> Result<Self::Answer, Fault> {
+    fn perform(&mut self, database: &mut Database) -> Result<Self::Output, Fault> {
         let Self(queue, config) = self;
         let merge = |stored: QueueConfig| stored.merged(config.clone());
-        let done = store.catalogue.configure(&store.connection, queue, true, merge)?;
+        let done = database.catalogue.configure(&database.connection, queue, true, merge)?;
         Ok(done.map_err(|_| Error::NewerQueue { queue: queue.to_string() }))
     }
 
-    fn wakes(answer: &Self::Answer) -> bool {
+    fn wakes(answer: &Self::Output) -> bool {
         // The tasks of a queue whose configuration was damaged can be run again.
         answer.is_ok()
     }
@@ -124,13 +124,13 @@ impl Request for PutQueue {
 pub(super) struct RaiseRetention(pub(super) QueueName, pub(super) Retention);
 
 impl Request for RaiseRetention {
-    type Answer = ();
+    type Output = ();
     const DURABILITY: Durability = Durability::Full;
 
-    fn perform(&mut self, store: &mut Store) -> Result<(), Fault> {
+    fn perform(&mut self, database: &mut Database) -> Result<(), Fault> {
         let Self(queue, stated) = self;
         // A queue that cannot be read keeps what it has.
-        _ = store.catalogue.configure(&store.connection, queue, false, |stored| stored.raised(*stated))?;
+        _ = database.catalogue.configure(&database.connection, queue, false, |stored| stored.raised(*stated))?;
         Ok(())
     }
 }
@@ -139,16 +139,16 @@ pub(super) struct SetPaused(pub(super) QueueName, pub(super) bool);
 
 impl Request for SetPaused {
     /// Whether the queue goes on.
-    type Answer = Result<bool, Error>;
+    type Output = Result<bool, Error>;
     const DURABILITY: Durability = Durability::Full;
 
-    fn perform(&mut self, store: &mut Store) -> Result<Self::Answer, Fault> {
+    fn perform(&mut self, database: &mut Database) -> Result<Self::Output, Fault> {
         let Self(queue, paused) = self;
-        let is_there = store.catalogue.pause(&store.connection, queue, *paused)?;
+        let is_there = database.catalogue.pause(&database.connection, queue, *paused)?;
         Ok(if is_there { Ok(!*paused) } else { Err(Error::NoSuchQueue { queue: queue.to_string() }) })
     }
 
-    fn wakes(answer: &Self::Answer) -> bool {
+    fn wakes(answer: &Self::Output) -> bool {
         matches!(answer, Ok(true))
     }
 }
@@ -210,13 +210,13 @@ pub(super) struct Sliced {
 }
 
 impl Request for PurgeSlice {
-    type Answer = Sliced;
+    type Output = Sliced;
     const DURABILITY: Durability = Durability::Full;
 
-    fn perform(&mut self, store: &mut Store) -> Result<Sliced, Fault> {
+    fn perform(&mut self, database: &mut Database) -> Result<Sliced, Fault> {
         let (now, begun) = (moment(self.now), Instant::now());
         let mut slice = Sliced { done: self.done, purged: Purged::new(0, 0) };
-        let (mut lanes, mut held) = (BTreeSet::new(), Held::new(&store.connection));
+        let (mut lanes, mut held) = (BTreeSet::new(), Held::new(&database.connection));
         for id in self.ids.iter().skip(self.done).take(self.most.tasks) {
             // One at least, however slow the disk is.
             if slice.done > self.done && begun.elapsed() > self.most.time {
@@ -224,9 +224,9 @@ impl Request for PurgeSlice {
             }
             slice.done += 1;
             let is_meant = |task: &Task| self.with_dead || task.facts.died.is_none();
-            let Some(task) = Task::load(&store.connection, *id)?.filter(is_meant) else { continue };
-            if store.catalogue.is_readable(task.lane) {
-                let waited = task.remove(&store.connection, &store.catalogue, now)?;
+            let Some(task) = Task::load(&database.connection, *id)?.filter(is_meant) else { continue };
+            if database.catalogue.is_readable(task.lane) {
+                let waited = task.remove(&database.connection, &database.catalogue, now)?;
                 if waited.is_none() {
                     held.end_of(*id)?;
                 }
@@ -237,7 +237,7 @@ impl Request for PurgeSlice {
             }
         }
         held.write()?;
-        lanes.into_iter().try_for_each(|(lane, standing)| ready::refresh(&store.connection, lane, standing))?;
+        lanes.into_iter().try_for_each(|(lane, standing)| ready::refresh(&database.connection, lane, standing))?;
         Ok(slice)
     }
 }

@@ -5,17 +5,17 @@ use super::connection::Durability;
 use super::enqueue::{insert, is_stored};
 use super::error::Fault;
 use super::name;
-use super::store::{Store, moment};
+use super::database::{Database, moment};
 use super::task::Task;
 use crate::backend::Bury;
 use crate::backend::lifecycle::{self, Change};
 
 impl Request for Bury {
-    type Answer = ();
+    type Output = ();
     const DURABILITY: Durability = Durability::Full;
 
-    fn perform(&mut self, store: &mut Store) -> Result<(), Fault> {
-        let (now, connection) = (moment(self.now), &store.connection);
+    fn perform(&mut self, database: &mut Database) -> Result<(), Fault> {
+        let (now, connection) = (moment(self.now), &database.connection);
         if is_stored(connection, &self.task)? {
             return Ok(());
         }
@@ -25,11 +25,11 @@ impl Request for Bury {
         {
             buried.spec.name = None;
         }
-        let lane = store.catalogue.lane_of(connection, &buried)?;
+        let lane = database.catalogue.lane_of(connection, &buried)?;
         insert(connection, &buried, lane, now, buried.schedule.resolve(now))?;
         let Some(task) = Task::load(connection, buried.spec.id)? else { return Ok(()) };
         let facts = lifecycle::bury(task.facts, self.attempts, self.first_attempt, now);
         let change = Change::To { facts, error: Some(&self.error) };
-        task.apply(connection, &store.catalogue, change, now).map(|_| ())
+        task.apply(connection, &database.catalogue, change, now).map(|_| ())
     }
 }

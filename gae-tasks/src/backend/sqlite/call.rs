@@ -4,11 +4,11 @@ use tokio::sync::oneshot;
 
 use super::connection::Durability;
 use super::error::{Fault, Problem};
-use super::store::Store;
+use super::database::Database;
 
 /// An operation on the file that changes it.
 pub(super) trait Request: Send + 'static {
-    type Answer: Send + 'static;
+    type Output: Send + 'static;
 
     /// What its commit must survive.
     const DURABILITY: Durability;
@@ -22,18 +22,18 @@ pub(super) trait Request: Send + 'static {
     const MAY_REST: bool = false;
 
     /// The answer, if it can be told without writing. Only asked where no transaction is under way anyway.
-    fn look(&self, _store: &mut Store) -> Result<Option<Self::Answer>, Fault> {
+    fn look(&self, _store: &mut Database) -> Result<Option<Self::Output>, Fault> {
         Ok(None)
     }
 
-    /// Whether [`perform`](Self::perform) only adds to [`Store::fresh`], and needs nothing of what is in there.
+    /// Whether [`perform`](Self::perform) only adds to [`Database::fresh`], and needs nothing of what is in there.
     const ONLY_ADDS: bool = false;
 
     /// Does it, within a transaction; done again from the start if that is rolled back.
-    fn perform(&mut self, store: &mut Store) -> Result<Self::Answer, Fault>;
+    fn perform(&mut self, database: &mut Database) -> Result<Self::Output, Fault>;
 
     /// Whether, with this answer, a task may have become due.
-    fn wakes(_answer: &Self::Answer) -> bool {
+    fn wakes(_answer: &Self::Output) -> bool {
         false
     }
 }
@@ -44,8 +44,8 @@ pub(super) trait Work: Send {
     fn only_adds(&self) -> bool;
     fn durability(&self) -> Durability;
     fn may_rest(&self) -> bool;
-    fn look(&mut self, store: &mut Store) -> bool;
-    fn perform(&mut self, store: &mut Store) -> Result<(), Fault>;
+    fn look(&mut self, database: &mut Database) -> bool;
+    fn perform(&mut self, database: &mut Database) -> Result<(), Fault>;
     fn fail(&mut self, problem: Problem);
     fn wakes(&self) -> bool;
     fn finish(self: Box<Self>);
@@ -54,7 +54,7 @@ pub(super) trait Work: Send {
 /// A request on its way to the writer and, with its answer, back.
 pub(super) struct Call<R: Request> {
     request: R,
-    answer: Option<Result<R::Answer, Problem>>,
+    answer: Option<Result<R::Output, Problem>>,
     /// The caller gets all of it back, to free itself what it has allocated: across threads that is slow.
     reply: Option<oneshot::Sender<Box<Self>>>,
 }
@@ -67,7 +67,7 @@ impl<R: Request> Call<R> {
     }
 
     /// The answer; `None` if the writer never gave one.
-    pub(super) fn into_answer(self) -> Option<Result<R::Answer, Problem>> {
+    pub(super) fn into_answer(self) -> Option<Result<R::Output, Problem>> {
         self.answer
     }
 }
@@ -89,13 +89,13 @@ impl<R: Request> Work for Call<R> {
         R::MAY_REST
     }
 
-    fn look(&mut self, store: &mut Store) -> bool {
-        self.answer = self.request.look(store).ok().flatten().map(Ok);
+    fn look(&mut self, database: &mut Database) -> bool {
+        self.answer = self.request.look(database).ok().flatten().map(Ok);
         self.answer.is_some()
     }
 
-    fn perform(&mut self, store: &mut Store) -> Result<(), Fault> {
-        self.answer = Some(Ok(self.request.perform(store)?));
+    fn perform(&mut self, database: &mut Database) -> Result<(), Fault> {
+        self.answer = Some(Ok(self.request.perform(database)?));
         Ok(())
     }
 

@@ -13,7 +13,7 @@ use super::error::Fault;
 use super::held;
 use super::ready;
 use super::row::task_id;
-use super::store::Store;
+use super::database::Database;
 use super::unreadable;
 use crate::backend::{DeleteQueue, Purged, Standing};
 use crate::error::Error;
@@ -138,16 +138,16 @@ fn delete_orphans(connection: &Connection, queue: &QueueName) -> Result<(), Faul
 struct MayGo(QueueName);
 
 impl Request for MayGo {
-    type Answer = Result<(), Error>;
+    type Output = Result<(), Error>;
     const DURABILITY: Durability = Durability::Normal;
 
-    fn perform(&mut self, store: &mut Store) -> Result<Self::Answer, Fault> {
-        Ok(may_go(store, &self.0))
+    fn perform(&mut self, database: &mut Database) -> Result<Self::Output, Fault> {
+        Ok(may_go(database, &self.0))
     }
 }
 
-fn may_go(store: &Store, queue: &QueueName) -> Result<(), Error> {
-    match store.catalogue.unread(queue) {
+fn may_go(database: &Database, queue: &QueueName) -> Result<(), Error> {
+    match database.catalogue.unread(queue) {
         Some(Unread::Newer) => Err(Error::NewerQueue { queue: queue.to_string() }),
         Some(Unread::Damaged) | None => Ok(()),
     }
@@ -157,19 +157,19 @@ fn may_go(store: &Store, queue: &QueueName) -> Result<(), Error> {
 pub(super) struct RemoveRow(pub(super) QueueName);
 
 impl Request for RemoveRow {
-    type Answer = Result<Option<HeldTasks>, Error>;
+    type Output = Result<Option<HeldTasks>, Error>;
     const DURABILITY: Durability = Durability::Full;
 
-    fn perform(&mut self, store: &mut Store) -> Result<Self::Answer, Fault> {
-        if let Err(error) = may_go(store, &self.0) {
+    fn perform(&mut self, database: &mut Database) -> Result<Self::Output, Fault> {
+        if let Err(error) = may_go(database, &self.0) {
             return Ok(Err(error));
         }
         // All tasks are looked at only where some were stored since the reader looked.
-        if holds_any(&store.connection, &self.0)? {
-            return Ok(Ok(Some(all_of(&store.connection, &self.0)?)));
+        if holds_any(&database.connection, &self.0)? {
+            return Ok(Ok(Some(all_of(&database.connection, &self.0)?)));
         }
-        delete_orphans(&store.connection, &self.0)?;
-        store.catalogue.remove_queue(&store.connection, &self.0)?;
+        delete_orphans(&database.connection, &self.0)?;
+        database.catalogue.remove_queue(&database.connection, &self.0)?;
         Ok(Ok(None))
     }
 }

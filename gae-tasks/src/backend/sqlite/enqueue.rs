@@ -9,8 +9,8 @@ use super::connection::Durability;
 use super::error::{Fault, NAME};
 use super::fresh::Fresh;
 use super::lane::{Catalogue, encoded};
-use super::manner::{Manner, one};
-use super::store::{Store, moment};
+use super::grouping::{Grouping, one};
+use super::database::{Database, moment};
 use super::{name, row, waiting};
 use crate::backend::lifecycle::Wait;
 use crate::backend::{Enqueue, NewTask, Standing};
@@ -34,7 +34,7 @@ impl Storing {
 }
 
 impl Request for Storing {
-    type Answer = Answers;
+    type Output = Answers;
     const DURABILITY: Durability = Durability::Full;
 
     fn weight(&self) -> usize {
@@ -43,14 +43,14 @@ impl Request for Storing {
 
     const ONLY_ADDS: bool = true;
 
-    fn perform(&mut self, store: &mut Store) -> Result<Answers, Fault> {
+    fn perform(&mut self, database: &mut Database) -> Result<Answers, Fault> {
         let now = moment(self.request.now);
-        let Store { connection, catalogue, fresh, manner, .. } = store;
-        let mut enqueue = |task: &NewTask| match manner {
-            Manner::Gathered if Fresh::fits(task) => gather(connection, catalogue, fresh, task, now).map(Ok),
+        let Database { connection, catalogue, fresh, grouping, .. } = database;
+        let mut enqueue = |task: &NewTask| match grouping {
+            Grouping::Gathered if Fresh::fits(task) => gather(connection, catalogue, fresh, task, now).map(Ok),
             _ => {
                 let stored =
-                    one(*manner, connection, catalogue, |catalogue| enqueue(connection, catalogue, task, now))?;
+                    one(*grouping, connection, catalogue, |catalogue| enqueue(connection, catalogue, task, now))?;
                 Ok(stored.map_err(|fault| refused(task, &fault)))
             }
         };

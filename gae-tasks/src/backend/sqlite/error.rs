@@ -174,15 +174,15 @@ impl std::error::Error for Problem {}
 impl From<Problem> for Error {
     fn from(problem: Problem) -> Self {
         let text = problem.to_string();
-        Self::Storage { backend: NAME, problem: text, source: Box::new(Source(problem.fault)) }
+        Self::Storage { backend: NAME, problem: text, source: Box::new(Cause(problem.fault)) }
     }
 }
 
 /// The fault itself, as the source beneath the text that says what to do.
 #[derive(Debug)]
-struct Source(Arc<Fault>);
+struct Cause(Arc<Fault>);
 
-impl fmt::Display for Source {
+impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.0 {
             Fault::Sql(error) => error.fmt(f),
@@ -195,7 +195,7 @@ impl fmt::Display for Source {
     }
 }
 
-impl std::error::Error for Source {}
+impl std::error::Error for Cause {}
 
 /// The name of a database file, cheap to keep beside whatever may fail.
 #[derive(Debug, Clone)]

@@ -201,7 +201,7 @@ mod tests {
     use super::super::call::{Call, Request};
     use super::super::connection::Durability;
     use super::super::error::Fault;
-    use super::super::store::Store;
+    use super::super::database::Database;
     use super::*;
 
     /// Longer than any test takes.
@@ -210,14 +210,14 @@ mod tests {
     struct Weighs(usize);
 
     impl Request for Weighs {
-        type Answer = ();
+        type Output = ();
         const DURABILITY: Durability = Durability::Normal;
 
         fn weight(&self) -> usize {
             self.0
         }
 
-        fn perform(&mut self, _: &mut Store) -> Result<(), Fault> {
+        fn perform(&mut self, _: &mut Database) -> Result<(), Fault> {
             Ok(())
         }
     }

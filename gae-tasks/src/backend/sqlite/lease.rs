@@ -10,39 +10,39 @@ use super::connection::Durability;
 use super::error::Fault;
 use super::held::{self, Members, Terms};
 use super::lane::{Lane, Runnable};
-use super::leased::{Rank, Reader};
+use super::task_rows::{Rank, TaskRows};
 use super::merge::{Catch, Merge, take};
 use super::ready::{self, Turns};
-use super::store::{Store, moment};
+use super::database::{Database, moment};
 use crate::backend::haul::{Haul, many_queues, turn_length};
 use crate::backend::{Lease, Leased, LeasedTask, Standing};
 use crate::time::Timestamp;
 
 impl Request for Lease {
-    type Answer = Leased;
+    type Output = Leased;
     const DURABILITY: Durability = Durability::Normal;
     const MAY_REST: bool = true;
 
-    fn look(&self, store: &mut Store) -> Result<Option<Leased>, Fault> {
+    fn look(&self, database: &mut Database) -> Result<Option<Leased>, Fault> {
         let now = moment(self.now);
-        let runnable = store.catalogue.runnable(&self.queues, &self.routes);
-        let (connection, haul) = (&store.connection, Haul::new(self));
+        let runnable = database.catalogue.runnable(&self.queues, &self.routes);
+        let (connection, haul) = (&database.connection, Haul::new(self));
         for standing in Standing::ALL.into_iter().filter(|standing| haul.room(*standing) > 0) {
             let may_give = |place: usize| haul.room_of(&runnable.lanes()[place].queue) > 0;
             if ready::is_due(connection, &runnable, standing, now, may_give)? {
                 return Ok(None);
             }
         }
-        store.news.note(&self.queues, ready::first(connection, &runnable)?);
+        database.news.note(&self.queues, ready::first(connection, &runnable)?);
         let isolated = self.leaves_isolated(connection, &runnable, now)?;
         Ok(Some(Leased { isolated, ..Leased::new(Vec::new(), next(connection, &runnable, now)?) }))
     }
 
-    fn perform(&mut self, store: &mut Store) -> Result<Leased, Fault> {
+    fn perform(&mut self, database: &mut Database) -> Result<Leased, Fault> {
         let now = moment(self.now);
-        let runnable = store.catalogue.runnable(&self.queues, &self.routes);
-        let Store { connection, session, catalogue, news, .. } = store;
-        let mut catch = Catch { haul: Haul::new(self), waited: Vec::new(), reader: Reader::prepare(connection)? };
+        let runnable = database.catalogue.runnable(&self.queues, &self.routes);
+        let Database { connection, session, catalogue, news, .. } = database;
+        let mut catch = Catch { haul: Haul::new(self), waited: Vec::new(), reader: TaskRows::prepare(connection)? };
         for standing in [Standing::Isolated, Standing::Suspect, Standing::Marked] {
             let due = ready::due_lanes(connection, &runnable, standing, now)?;
             let lanes: Vec<_> = due.into_iter().map(|place| &*runnable.lanes()[place]).collect();

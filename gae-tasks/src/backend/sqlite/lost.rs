@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use super::error::Fault;
 use super::held::{Held, Terms, Waited};
 use super::lane::Catalogue;
-use super::manner::{Manner, one};
+use super::grouping::{Grouping, one};
 use super::task::Task;
 use super::unreadable;
 use crate::backend::lifecycle;
@@ -17,7 +17,7 @@ use crate::time::Timestamp;
 ///
 /// A task that the database keeps as it is, by a rule, keeps its lease.
 pub(super) fn recover(
-    manner: Manner,
+    grouping: Grouping,
     held: &mut Held<'_>,
     connection: &Connection,
     catalogue: &mut Catalogue,
@@ -26,7 +26,7 @@ pub(super) fn recover(
 ) -> Result<Option<bool>, Fault> {
     let Some((waited, Terms { alone, .. })) = held.find(lease)? else { return Ok(None) };
     let lose = |catalogue: &mut Catalogue| lose(connection, catalogue, lease.id, waited, alone, now);
-    match one(manner, connection, catalogue, lose)? {
+    match one(grouping, connection, catalogue, lose)? {
         Ok(recovered) => {
             held.end(lease)?;
             Ok(recovered)

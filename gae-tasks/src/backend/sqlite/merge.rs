@@ -9,7 +9,7 @@ use rusqlite::{Connection, Row, params};
 use super::error::Fault;
 use super::held::Waited;
 use super::lane::Lane;
-use super::leased::{Rank, Reader, task};
+use super::task_rows::{Rank, TaskRows, task};
 use super::ready;
 use super::row::task_id;
 use super::unreadable;
@@ -37,7 +37,7 @@ pub(super) const WITH_TASKS: &str = "SELECT w.due, w.task, w.since, t.name, t.sc
 pub(super) struct Catch<'a> {
     pub(super) haul: Haul,
     pub(super) waited: Vec<Waited>,
-    pub(super) reader: Reader<'a>,
+    pub(super) reader: TaskRows<'a>,
 }
 
 /// Takes up to `limit` due tasks out of the order, those first that have been due longest; answers whether there may be
@@ -81,7 +81,7 @@ type Key = (i64, TaskId);
 const FIRST: Key = (i64::MIN, TaskId::from_bytes([0; 16]));
 
 /// The due tasks of one lane, those that are timed or those that are not, read a few at a time.
-struct Source<'a> {
+struct LaneCursor<'a> {
     lane: &'a Lane,
     timed: bool,
     /// Their places, and since when they pause.
@@ -92,7 +92,7 @@ struct Source<'a> {
     taken: Option<Key>,
 }
 
-impl<'a> Source<'a> {
+impl<'a> LaneCursor<'a> {
     /// Of many lanes each is likely to give few, and what is read is not always taken.
     fn new(lane: &'a Lane, timed: bool, limit: usize, lanes: usize) -> Self {
         // One more than may be taken: what is left of the lane need not be asked for then.
@@ -111,7 +111,7 @@ pub(super) struct Merge<'a> {
     connection: &'a Connection,
     rank: Rank,
     now: Timestamp,
-    sources: Vec<Source<'a>>,
+    sources: Vec<LaneCursor<'a>>,
     /// The first task of each lane that has one, with the lane's place among the sources.
     heads: BinaryHeap<Reverse<(Key, usize)>>,
     /// Tasks that were met and cannot be read.
@@ -127,7 +127,7 @@ impl<'a> Merge<'a> {
         limit: usize,
     ) -> Result<Self, Fault> {
         let many = lanes.len();
-        let both = |lane: &'a Lane| [false, true].map(|timed| Source::new(lane, timed, limit, many));
+        let both = |lane: &'a Lane| [false, true].map(|timed| LaneCursor::new(lane, timed, limit, many));
         let sources = if limit == 0 { Vec::new() } else { lanes.into_iter().flat_map(both).collect() };
         let (heads, bad) = Default::default();
         let mut merge = Self { connection, rank, now, sources, heads, bad };
@@ -183,7 +183,7 @@ impl<'a> Merge<'a> {
     /// The task that has been due longest of those not yet given, of lanes that may give one.
     fn next(
         &mut self,
-        reader: &mut Reader<'_>,
+        reader: &mut TaskRows<'_>,
         may_give: impl Fn(&Lane) -> bool,
     ) -> Result<Option<(LeasedTask, Waited)>, Fault> {
         while let Some(Reverse((key, index))) = self.heads.pop() {
@@ -232,7 +232,7 @@ impl<'a> Merge<'a> {
     }
 }
 
-impl Source<'_> {
+impl LaneCursor<'_> {
     /// The places that are due up to this moment, as it is stored.
     fn until(&self, now: Timestamp) -> i64 {
         if self.timed { now } else { Timestamp::MAX }.as_micros()

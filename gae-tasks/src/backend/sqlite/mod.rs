@@ -5,7 +5,7 @@ mod bury;
 mod call;
 mod connection;
 mod delete_queue;
-mod desk;
+mod committer;
 mod disk;
 mod enqueue;
 mod error;
@@ -14,10 +14,10 @@ mod held;
 mod inbox;
 mod lane;
 mod lease;
-mod leased;
+mod task_rows;
 mod listener;
 mod lost;
-mod manner;
+mod grouping;
 mod merge;
 mod name;
 mod news;
@@ -31,7 +31,7 @@ mod schema;
 mod session;
 mod settle;
 mod stats;
-mod store;
+mod database;
 mod stray;
 mod sweep;
 mod task;
@@ -54,12 +54,12 @@ use self::call::Request;
 use self::enqueue::Storing;
 use self::error::NAME;
 use self::reader::Reader;
-use self::store::moment;
+use self::database::moment;
 use self::writer::Writer;
 use super::lifecycle::Holder;
 use super::{
-    Answer, Backend, Bury, Capabilities, DeadLetterCheck, DeleteQueue, Enqueue, Extend, Lease, Leased, List, Pull,
-    Purged, QueueRecord, RouteStats, Settle, Settled, Sweep, Swept, TaskRecord, Touch, sealed,
+    BackendFuture, Backend, Bury, Capabilities, DeadLetterCheck, DeleteQueue, Enqueue, Extend, Lease, Leased, List, Pull,
+    Purged, QueueRecord, RouteStats, Settle, Settled, Sweep, Swept, TaskRecord, TaskRequest, sealed,
 };
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
@@ -135,7 +135,7 @@ impl Sqlite {
         Ok(Self { reader, writer, wakeups })
     }
 
-    fn write<R: Request>(&self, request: R) -> Answer<'_, R::Answer> {
+    fn write<R: Request>(&self, request: R) -> BackendFuture<'_, R::Output> {
         let answer = self.writer.call(request);
         Box::pin(async { Ok(answer.await?) })
     }
@@ -157,7 +157,7 @@ impl Backend for Sqlite {
         Capabilities { durable: true, ..Capabilities::new(NAME) }
     }
 
-    fn enqueue(&self, request: Enqueue) -> Answer<'_, Vec<Result<Deferred, Error>>> {
+    fn enqueue(&self, request: Enqueue) -> BackendFuture<'_, Vec<Result<Deferred, Error>>> {
         self.write(Storing::new(request))
     }
 
@@ -165,12 +165,12 @@ impl Backend for Sqlite {
         Ok(self.writer.call_here(Storing::new(request))?)
     }
 
-    fn get(&self, id: TaskId) -> Answer<'_, Option<TaskRecord>> {
+    fn get(&self, id: TaskId) -> BackendFuture<'_, Option<TaskRecord>> {
         let answer = self.reader.get(move |connection| row::get(connection, id));
         Box::pin(async { Ok(answer.await?) })
     }
 
-    fn find(&self, queue: QueueName, name: TaskName) -> Answer<'_, Option<TaskRecord>> {
+    fn find(&self, queue: QueueName, name: TaskName) -> BackendFuture<'_, Option<TaskRecord>> {
         let answer = self.reader.get(move |connection| match name::holder(connection, &queue, &name)? {
             Some(Holder::Task(id)) => row::get(connection, id),
             Some(Holder::Tombstone { .. }) | None => Ok(None),
@@ -178,84 +178,84 @@ impl Backend for Sqlite {
         Box::pin(async { Ok(answer.await?) })
     }
 
-    fn list(&self, request: List) -> Answer<'_, Vec<TaskRecord>> {
+    fn list(&self, request: List) -> BackendFuture<'_, Vec<TaskRecord>> {
         let answer = self.reader.scan(move |connection| row::list(connection, &request));
         Box::pin(async { Ok(answer.await?) })
     }
 
-    fn delete(&self, request: Touch) -> Answer<'_, bool> {
+    fn delete(&self, request: TaskRequest) -> BackendFuture<'_, bool> {
         self.write(Delete(request))
     }
 
-    fn run_now(&self, request: Touch) -> Answer<'_, ()> {
+    fn run_now(&self, request: TaskRequest) -> BackendFuture<'_, ()> {
         let answer = self.writer.call(RunNow(request));
         Box::pin(async { answer.await? })
     }
 
-    fn replay(&self, request: Touch) -> Answer<'_, ()> {
+    fn replay(&self, request: TaskRequest) -> BackendFuture<'_, ()> {
         let answer = self.writer.call(Replay(request));
         Box::pin(async { answer.await? })
     }
 
-    fn bury(&self, request: Bury) -> Answer<'_, ()> {
+    fn bury(&self, request: Bury) -> BackendFuture<'_, ()> {
         self.write(request)
     }
 
-    fn check_dead_letters(&self, _queues: Vec<QueueName>) -> Answer<'_, DeadLetterCheck> {
+    fn check_dead_letters(&self, _queues: Vec<QueueName>) -> BackendFuture<'_, DeadLetterCheck> {
         let warnings = disk::warning(self.writer.opened().file().path()).into_iter().collect();
         Box::pin(std::future::ready(Ok(DeadLetterCheck { warnings, ..DeadLetterCheck::default() })))
     }
 
-    fn put_queue(&self, queue: QueueName, config: QueueConfig) -> Answer<'_, ()> {
+    fn put_queue(&self, queue: QueueName, config: QueueConfig) -> BackendFuture<'_, ()> {
         let answer = self.writer.call(PutQueue(queue, config));
         Box::pin(async { answer.await? })
     }
 
-    fn raise_retention(&self, queue: QueueName, stated: Retention) -> Answer<'_, ()> {
+    fn raise_retention(&self, queue: QueueName, stated: Retention) -> BackendFuture<'_, ()> {
         self.write(RaiseRetention(queue, stated))
     }
 
-    fn queues(&self) -> Answer<'_, Vec<QueueRecord>> {
+    fn queues(&self) -> BackendFuture<'_, Vec<QueueRecord>> {
         let answer = self.reader.scan(stats::queues);
         Box::pin(async { Ok(answer.await?) })
     }
 
-    fn set_paused(&self, queue: QueueName, paused: bool) -> Answer<'_, ()> {
+    fn set_paused(&self, queue: QueueName, paused: bool) -> BackendFuture<'_, ()> {
         let answer = self.writer.call(SetPaused(queue, paused));
         Box::pin(async { answer.await?.map(|_goes_on| ()) })
     }
 
-    fn purge(&self, queue: QueueName, now: Now) -> Answer<'_, Purged> {
+    fn purge(&self, queue: QueueName, now: Now) -> BackendFuture<'_, Purged> {
         Box::pin(async move {
             let ids: Arc<[TaskId]> = self.reader.scan(move |file| open_tasks(file, &queue)).await?.into();
             self.delete_all(ids, now, false).await
         })
     }
 
-    fn delete_queue(&self, request: DeleteQueue) -> Answer<'_, Purged> {
+    fn delete_queue(&self, request: DeleteQueue) -> BackendFuture<'_, Purged> {
         Box::pin(self.remove_queue(request))
     }
 
-    fn stats(&self, now: Now) -> Answer<'_, Vec<RouteStats>> {
+    fn stats(&self, now: Now) -> BackendFuture<'_, Vec<RouteStats>> {
         let answer = self.reader.scan(move |connection| stats::stats(connection, moment(now)));
         Box::pin(async { Ok(answer.await?) })
     }
 }
 
 impl Pull for Sqlite {
-    fn lease(&self, request: Lease) -> Answer<'_, Leased> {
+    fn lease(&self, request: Lease) -> BackendFuture<'_, Leased> {
         self.write(request)
     }
 
-    fn extend(&self, request: Extend) -> Answer<'_, Vec<bool>> {
+    fn extend(&self, request: Extend) -> BackendFuture<'_, Vec<bool>> {
         self.write(request)
     }
 
-    fn settle(&self, request: Settle) -> Answer<'_, Vec<Settled>> {
+    fn settle(&self, request: Settle) -> BackendFuture<'_, Vec<Settled>> {
         self.write(request)
     }
 
-    fn sweep(&self, request: Sweep) -> Answer<'_, Swept> {
+    fn sweep(&self, request: Sweep) -> BackendFuture<'_, Swept> {
         self.write(request)
     }
 

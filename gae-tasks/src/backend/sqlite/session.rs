@@ -13,7 +13,7 @@ use super::error::{Fault, File};
 use super::held::{self, Held};
 use super::lane::Catalogue;
 use super::lost;
-use super::manner::Manner;
+use super::grouping::Grouping;
 use super::ready;
 use crate::backend::LeaseToken;
 use crate::time::Timestamp;
@@ -225,7 +225,7 @@ impl Session {
         let now = Timestamp::from(std::time::SystemTime::now());
         let mut held = Held::new(&transaction);
         for lost in lost::of_session(&held::leases(&transaction)?, self.id) {
-            lost::recover(Manner::RowByRow, &mut held, &transaction, catalogue, lost, now)?;
+            lost::recover(Grouping::RowByRow, &mut held, &transaction, catalogue, lost, now)?;
         }
         held.write()?;
         forget(&transaction, self.id)?;

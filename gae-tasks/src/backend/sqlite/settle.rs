@@ -7,8 +7,8 @@ use super::connection::Durability;
 use super::error::Fault;
 use super::held::{Held, Waited};
 use super::lane::Catalogue;
-use super::manner::one;
-use super::store::{Store, moment};
+use super::grouping::one;
+use super::database::{Database, moment};
 use super::task::Task;
 use super::unreadable;
 use crate::backend::lifecycle::{self, Ended};
@@ -19,21 +19,21 @@ use crate::time::Timestamp;
 pub(super) const REMOVE: &str = "DELETE FROM gae_tasks_task WHERE id = ?1 AND name IS NULL AND errors = 0";
 
 impl Request for Settle {
-    type Answer = Vec<Settled>;
+    type Output = Vec<Settled>;
     const DURABILITY: Durability = Durability::Normal;
 
     fn weight(&self) -> usize {
         self.settlements.len()
     }
 
-    fn perform(&mut self, store: &mut Store) -> Result<Vec<Settled>, Fault> {
+    fn perform(&mut self, database: &mut Database) -> Result<Vec<Settled>, Fault> {
         let now = moment(self.now);
-        let Store { connection, catalogue, manner, .. } = store;
+        let Database { connection, catalogue, grouping, .. } = database;
         let (mut plain, mut held) = (Plain::prepare(connection)?, Held::new(connection));
         let mut settle = |settlement: &Settlement| {
             let Some((waited, _)) = held.find(settlement.lease)? else { return Ok(Settled::LeaseLost) };
             let work = |catalogue: &mut Catalogue| settle(connection, catalogue, &mut plain, settlement, waited, now);
-            match one(*manner, connection, catalogue, work)? {
+            match one(*grouping, connection, catalogue, work)? {
                 Ok(settled) => {
                     held.end(settlement.lease)?;
                     Ok(settled)
@@ -97,12 +97,12 @@ impl<'a> Plain<'a> {
 }
 
 impl Request for Extend {
-    type Answer = Vec<bool>;
+    type Output = Vec<bool>;
     const DURABILITY: Durability = Durability::Normal;
 
-    fn perform(&mut self, store: &mut Store) -> Result<Vec<bool>, Fault> {
+    fn perform(&mut self, database: &mut Database) -> Result<Vec<bool>, Fault> {
         let until = moment(self.now).plus(self.duration);
-        let mut held = Held::new(&store.connection);
+        let mut held = Held::new(&database.connection);
         let answers = held.extend(&self.leases, until, self.duration)?;
         held.write()?;
         Ok(answers)

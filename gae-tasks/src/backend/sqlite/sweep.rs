@@ -8,11 +8,11 @@ use super::error::Fault;
 use super::held::{self, Held};
 use super::lane::Catalogue;
 use super::lost;
-use super::manner::one;
+use super::grouping::one;
 use super::ready;
 use super::row::task_id;
 use super::session::{self, Session, Sign};
-use super::store::{Store, moment};
+use super::database::{Database, moment};
 use super::task::Task;
 use super::unreadable;
 use crate::backend::lifecycle::{Wait, forgotten_before};
@@ -38,13 +38,13 @@ pub(super) const LONG_PAUSES: &str = "SELECT task, lane, standing, due, since FR
 const MAX_FORGOTTEN_BYTES: u64 = 4 * 1024 * 1024;
 
 impl Request for Sweep {
-    type Answer = Swept;
+    type Output = Swept;
     const DURABILITY: Durability = Durability::Normal;
     const MAY_REST: bool = true;
 
-    fn look(&self, store: &mut Store) -> Result<Option<Swept>, Fault> {
+    fn look(&self, database: &mut Database) -> Result<Option<Swept>, Fault> {
         let now = moment(self.now);
-        let Store { connection, catalogue, session, strays, .. } = store;
+        let Database { connection, catalogue, session, strays, .. } = database;
         let strays_found = strays.look(connection)?;
         let leases = held::leases(connection)?;
         // A lease that is held is seen within a transaction only: it shows that its holder could have extended it.
@@ -63,18 +63,18 @@ impl Request for Sweep {
         Ok(idle.then(Swept::default))
     }
 
-    fn perform(&mut self, store: &mut Store) -> Result<Swept, Fault> {
+    fn perform(&mut self, database: &mut Database) -> Result<Swept, Fault> {
         let now = moment(self.now);
         let mut swept = Swept::default();
-        store.session.remove_dead_files(&store.connection)?;
-        swept.more |= store.session.mend(&store.connection)?;
-        held::remove_unreadable(&store.connection)?;
-        self.bury_sessions(store, now, &mut swept)?;
-        self.recover_lost(store, now, &mut swept)?;
-        self.put_back_strays(store, now, &mut swept)?;
+        database.session.remove_dead_files(&database.connection)?;
+        swept.more |= database.session.mend(&database.connection)?;
+        held::remove_unreadable(&database.connection)?;
+        self.bury_sessions(database, now, &mut swept)?;
+        self.recover_lost(database, now, &mut swept)?;
+        self.put_back_strays(database, now, &mut swept)?;
         swept.more |= self.room(&swept) == 0;
-        self.forget(store, now, &mut swept)?;
-        let connection = &store.connection;
+        self.forget(database, now, &mut swept)?;
+        let connection = &database.connection;
         for pause in long_pauses(connection, now, self.limit)? {
             pause.shorten(connection, now)?;
             swept.shortened += 1;
@@ -104,23 +104,23 @@ impl Sweep {
         changes >= self.limit as u64
     }
 
-    fn recover_lost(&self, store: &mut Store, now: Timestamp, swept: &mut Swept) -> Result<(), Fault> {
-        let Store { connection, catalogue, manner, .. } = store;
+    fn recover_lost(&self, database: &mut Database, now: Timestamp, swept: &mut Swept) -> Result<(), Fault> {
+        let Database { connection, catalogue, grouping, .. } = database;
         let mut held = Held::new(connection);
         for lost in &self.lost {
             if self.room(swept) > 0 && lost::is_unchanged(&mut held, lost)? {
-                count(swept, lost::recover(*manner, &mut held, connection, catalogue, lost.lease, now)?);
+                count(swept, lost::recover(*grouping, &mut held, connection, catalogue, lost.lease, now)?);
             }
         }
         held.write()
     }
 
     /// Lets tasks wait again whose lease is lost without a trace.
-    fn put_back_strays(&self, store: &mut Store, now: Timestamp, swept: &mut Swept) -> Result<(), Fault> {
-        let Store { connection, catalogue, manner, strays, .. } = store;
+    fn put_back_strays(&self, database: &mut Database, now: Timestamp, swept: &mut Swept) -> Result<(), Fault> {
+        let Database { connection, catalogue, grouping, strays, .. } = database;
         for id in strays.look(connection)?.into_iter().take(self.room(swept)) {
             let put_back = |catalogue: &mut Catalogue| lost::put_back(connection, catalogue, id, now);
-            match one(*manner, connection, catalogue, put_back)? {
+            match one(*grouping, connection, catalogue, put_back)? {
                 Ok(put_back) => count(swept, put_back),
                 Err(refusal) => unreadable::refused(connection, id, &refusal),
             }
@@ -129,8 +129,8 @@ impl Sweep {
     }
 
     /// Forgets dead letters and names that were kept long enough.
-    fn forget(&self, store: &mut Store, now: Timestamp, swept: &mut Swept) -> Result<(), Fault> {
-        let Store { connection, catalogue, manner, .. } = store;
+    fn forget(&self, database: &mut Database, now: Timestamp, swept: &mut Swept) -> Result<(), Fault> {
+        let Database { connection, catalogue, grouping, .. } = database;
         let old = old_dead(connection, catalogue, now, self.limit)?;
         swept.more |= old.len() >= self.limit;
         let mut bytes = 0;
@@ -143,7 +143,7 @@ impl Sweep {
             let Some(task) = Task::load(connection, id)? else { continue };
             let attributes = task.attributes(connection)?;
             let remove = |catalogue: &mut Catalogue| task.remove(connection, catalogue, now);
-            if one(*manner, connection, catalogue, remove)?.is_ok() {
+            if one(*grouping, connection, catalogue, remove)?.is_ok() {
                 swept.forgotten_tasks.push(ForgottenTask::new(id, attributes));
                 swept.forgotten += 1;
             }
@@ -155,8 +155,8 @@ impl Sweep {
     }
 
     /// Recovers the leases of processes that are gone, and forgets these.
-    fn bury_sessions(&self, store: &mut Store, now: Timestamp, swept: &mut Swept) -> Result<(), Fault> {
-        let Store { connection, catalogue, session, manner, .. } = store;
+    fn bury_sessions(&self, database: &mut Database, now: Timestamp, swept: &mut Swept) -> Result<(), Fault> {
+        let Database { connection, catalogue, session, grouping, .. } = database;
         let others = session.others(connection)?;
         let leases = if others.is_empty() { Vec::new() } else { held::leases(connection)? };
         for id in others {
@@ -169,7 +169,7 @@ impl Sweep {
                 Sign::Dead(_) => {
                     let mut held = Held::new(connection);
                     for lease in own.into_iter().take(self.room(swept)) {
-                        count(swept, lost::recover(*manner, &mut held, connection, catalogue, lease, now)?);
+                        count(swept, lost::recover(*grouping, &mut held, connection, catalogue, lease, now)?);
                         left -= usize::from(held.find(lease)?.is_none());
                     }
                     held.write()?;

@@ -1,7 +1,7 @@
 //! What can only be seen from inside: losses of power, query plans, pragmas, failed transactions.
 
 mod delete_queue;
-mod desk;
+mod committer;
 mod file;
 mod flood;
 mod held;
@@ -30,7 +30,7 @@ use super::Sqlite;
 use super::call::Request;
 use super::connection::{Durability, set};
 use super::error::Fault;
-use super::store::Store;
+use super::database::Database;
 use crate::backend::{
     Backend, Enqueue, Lease, Leased, LeasedTask, NewTask, Pull, Room, Routes, Settle, Settled, Settlement, Sweep,
     Swept, Verdict,
@@ -168,12 +168,12 @@ fn sweep(sqlite: &Sqlite, now: Timestamp) -> Swept {
 struct FullDisk(bool);
 
 impl Request for FullDisk {
-    type Answer = ();
+    type Output = ();
     const DURABILITY: Durability = Durability::Normal;
 
-    fn perform(&mut self, store: &mut Store) -> Result<(), Fault> {
-        let pages: i64 = store.connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
-        set(&store.connection, "max_page_count", if self.0 { pages } else { 1_000_000 })
+    fn perform(&mut self, database: &mut Database) -> Result<(), Fault> {
+        let pages: i64 = database.connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
+        set(&database.connection, "max_page_count", if self.0 { pages } else { 1_000_000 })
     }
 }
 
@@ -181,10 +181,10 @@ impl Request for FullDisk {
 struct Panics;
 
 impl Request for Panics {
-    type Answer = ();
+    type Output = ();
     const DURABILITY: Durability = Durability::Normal;
 
-    fn perform(&mut self, _: &mut Store) -> Result<(), Fault> {
+    fn perform(&mut self, _: &mut Database) -> Result<(), Fault> {
         panic!("the test wants it")
     }
 }
@@ -193,10 +193,10 @@ impl Request for Panics {
 struct Busy(mpsc::Sender<()>, mpsc::Receiver<()>);
 
 impl Request for Busy {
-    type Answer = ();
+    type Output = ();
     const DURABILITY: Durability = Durability::Full;
 
-    fn perform(&mut self, _: &mut Store) -> Result<(), Fault> {
+    fn perform(&mut self, _: &mut Database) -> Result<(), Fault> {
         self.0.send(()).unwrap();
         self.1.recv().unwrap();
         Ok(())

@@ -11,15 +11,15 @@ use tokio::sync::{oneshot, watch};
 
 use super::call::{Call, Request, Work};
 use super::connection;
-use super::desk::Desk;
+use super::committer::Committer;
 use super::error::{Fault, File, Problem};
 use super::inbox::{Arrival, Inbox, Outlet};
 use super::listener::{Listener, Listening};
-use super::manner::Manner;
+use super::grouping::Grouping;
 use super::opened::Opened;
 use super::schema;
 use super::session::Session;
-use super::store::Store;
+use super::database::Database;
 
 /// A caller that asks again so soon is worth staying awake for: the next may come sooner than the thread would wake.
 const BRISK: Duration = Duration::from_micros(150);
@@ -29,7 +29,7 @@ pub(super) struct Writer {
     inbox: Inbox,
     thread: Option<JoinHandle<()>>,
     /// What the thread works at, shared with callers that block.
-    desk: Option<Arc<Shared>>,
+    committer: Option<Arc<Shared>>,
     opened: Opened,
     transactions: Arc<AtomicU64>,
     /// Started with the first worker.
@@ -49,21 +49,21 @@ impl Writer {
         let unopened = File::new(&path);
         let stopped = |_| Problem::new(&unopened, Fault::Stopped);
         let run = move || match open(&path) {
-            Ok((opened, store)) => {
-                let desk = Desk::new(store, opened.clone(), wakeups, counter, of_writer);
-                let desk = Arc::new(Mutex::new(Some(desk)));
-                _ = reply.send(Ok((opened, Arc::clone(&desk))));
-                run(&outlet, &desk);
+            Ok((opened, database)) => {
+                let committer = Committer::new(database, opened.clone(), wakeups, counter, of_writer);
+                let committer = Arc::new(Mutex::new(Some(committer)));
+                _ = reply.send(Ok((opened, Arc::clone(&committer))));
+                run(&outlet, &committer);
             }
             Err(problem) => _ = reply.send(Err(problem)),
         };
         let thread = thread::Builder::new().name("gae-tasks-write".to_owned()).spawn(run);
         let thread = thread.map_err(|error| Problem::new(&unopened, Fault::Open(error)))?;
         let closing = CloseOnDrop(&inbox);
-        let (opened, desk) = answer.await.map_err(stopped)??;
+        let (opened, committer) = answer.await.map_err(stopped)??;
         mem::forget(closing);
-        let (thread, desk, listener) = (Some(thread), Some(desk), OnceLock::new());
-        Ok(Self { inbox, thread, desk, opened, transactions, listener, listening })
+        let (thread, committer, listener) = (Some(thread), Some(committer), OnceLock::new());
+        Ok(Self { inbox, thread, committer, opened, transactions, listener, listening })
     }
 
     pub(super) fn opened(&self) -> &Opened {
@@ -86,7 +86,7 @@ impl Writer {
     }
 
     /// Has `request` done, together with whatever else waits.
-    pub(super) fn call<R: Request>(&self, request: R) -> impl Future<Output = Result<R::Answer, Problem>> + Send {
+    pub(super) fn call<R: Request>(&self, request: R) -> impl Future<Output = Result<R::Output, Problem>> + Send {
         let (call, answered) = Call::new(request);
         let here = self.opened.check_process();
         if here.is_ok() {
@@ -101,14 +101,14 @@ impl Writer {
     }
 
     /// As [`call`](Self::call), for a caller that may block: on this thread, if nobody else writes.
-    pub(super) fn call_here<R: Request>(&self, request: R) -> Result<R::Answer, Problem> {
+    pub(super) fn call_here<R: Request>(&self, request: R) -> Result<R::Output, Problem> {
         self.opened.check_process()?;
         let (call, answered) = Call::new(request);
         let mut group: Vec<Box<dyn Work>> = vec![call];
         if self.inbox.is_empty()
-            && let Some(Ok(desk)) = self.desk.as_deref().map(Mutex::try_lock)
+            && let Some(Ok(committer)) = self.committer.as_deref().map(Mutex::try_lock)
         {
-            at(desk, |desk| desk.answer_here(&mut group));
+            at(committer, |committer| committer.answer_here(&mut group));
         }
         group.into_iter().for_each(|call| self.inbox.put(call));
         let answer = pollster::block_on(answered).ok().and_then(|call| call.into_answer());
@@ -121,7 +121,7 @@ impl Drop for Writer {
         if !self.opened.is_by_this_process() {
             // The threads are the parent's, as are the file and its session.
             _ = self.listener.take().flatten().map(Listener::forget);
-            mem::forget(self.desk.take());
+            mem::forget(self.committer.take());
             return mem::forget(self.thread.take());
         }
         drop(self.listener.take());
@@ -139,21 +139,21 @@ impl Drop for CloseOnDrop<'_> {
     }
 }
 
-fn open(path: &Path) -> Result<(Opened, Store), Problem> {
+fn open(path: &Path) -> Result<(Opened, Database), Problem> {
     let (opened, mut connection) = connection::create(path)?;
     schema::ensure(&mut connection).map_err(|fault| Problem::new(opened.file(), fault))?;
     let session = Session::new(opened.file());
     let (catalogue, fresh, news, strays) = Default::default();
-    Ok((opened, Store { connection, catalogue, session, fresh, manner: Manner::Gathered, news, strays }))
+    Ok((opened, Database { connection, catalogue, session, fresh, grouping: Grouping::Gathered, news, strays }))
 }
 
-/// The desk, until somebody panics there.
-type Shared = Mutex<Option<Desk>>;
+/// The committer, until somebody panics there.
+type Shared = Mutex<Option<Committer>>;
 
-/// Does `work` at the desk, if there still is one. A panic takes the desk away: its connection would keep the file locked
+/// Does `work` at the committer, if there still is one. A panic takes the committer away: its connection would keep the file locked
 /// for every process as long as the handle lives.
-fn at<T>(desk: MutexGuard<'_, Option<Desk>>, work: impl FnOnce(&mut Desk) -> T) -> Option<T> {
-    struct Seat<'a>(MutexGuard<'a, Option<Desk>>, bool);
+fn at<T>(committer: MutexGuard<'_, Option<Committer>>, work: impl FnOnce(&mut Committer) -> T) -> Option<T> {
+    struct Seat<'a>(MutexGuard<'a, Option<Committer>>, bool);
     impl Drop for Seat<'_> {
         fn drop(&mut self) {
             if !self.1 {
@@ -161,13 +161,13 @@ fn at<T>(desk: MutexGuard<'_, Option<Desk>>, work: impl FnOnce(&mut Desk) -> T) 
             }
         }
     }
-    let mut seat = Seat(desk, false);
+    let mut seat = Seat(committer, false);
     let done = seat.0.as_mut().map(work);
     seat.1 = true;
     done
 }
 
-/// What the thread does: it answers calls until none can come any more. If there was a panic at the desk, here or in a
+/// What the thread does: it answers calls until none can come any more. If there was a panic at the committer, here or in a
 /// caller's thread, the thread ends, and all calls that wait fail.
 fn run(outlet: &Outlet, shared: &Shared) {
     let (mut group, mut answered, mut is_brisk) = (Vec::new(), None, false);
@@ -175,27 +175,27 @@ fn run(outlet: &Outlet, shared: &Shared) {
         if is_brisk {
             outlet.linger();
         }
-        let Some(patience) = shared.lock().ok().and_then(|desk| at(desk, Desk::patience)) else { return };
+        let Some(patience) = shared.lock().ok().and_then(|committer| at(committer, Committer::patience)) else { return };
         let arrival = outlet.wait(patience);
         is_brisk = arrival == Arrival::Calls && answered.is_some_and(|at: Instant| at.elapsed() < BRISK);
-        let Ok(desk) = shared.lock() else { return };
-        let goes_on = at(desk, |desk| match arrival {
+        let Ok(committer) = shared.lock() else { return };
+        let goes_on = at(committer, |committer| match arrival {
             Arrival::Calls => {
                 outlet.take(&mut group);
-                desk.answer(&mut group, outlet);
+                committer.answer(&mut group, outlet);
                 answered = Some(Instant::now());
                 true
             }
             Arrival::Ring => {
-                desk.look_around();
+                committer.look_around();
                 true
             }
             Arrival::Nothing => {
-                desk.look_for_news();
+                committer.look_for_news();
                 true
             }
             Arrival::End => {
-                desk.end();
+                committer.end();
                 false
             }
         });

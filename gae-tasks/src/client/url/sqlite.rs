@@ -3,7 +3,7 @@
 
 /// Where a URL's tasks are kept.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Target {
     /// In this process's memory.
     Memory,
     File {
@@ -13,7 +13,7 @@ pub(super) enum Place {
     },
 }
 
-impl Place {
+impl Target {
     /// What stands behind `sqlite:`, read as sqlx reads it, but that a file without a `mode` is
     /// made if it is missing.
     ///
@@ -88,8 +88,8 @@ const fn digit(byte: u8) -> u8 {
 mod tests {
     use super::*;
 
-    fn file(path: &str, is_made: bool) -> Result<Place, String> {
-        Ok(Place::File { path: path.to_owned(), is_made })
+    fn file(path: &str, is_made: bool) -> Result<Target, String> {
+        Ok(Target::File { path: path.to_owned(), is_made })
     }
 
     #[test]
@@ -107,10 +107,10 @@ mod tests {
             ("%zz%4", "%zz%4", true),
             ("%C3%a4.db", "ä.db", true),
         ] {
-            assert_eq!(Place::read(rest), file(path, is_made), "{rest}");
+            assert_eq!(Target::read(rest), file(path, is_made), "{rest}");
         }
         for memory in [":memory:", "//:memory:", ":memory:?mode=rwc"] {
-            assert_eq!(Place::read(memory), Ok(Place::Memory), "{memory}");
+            assert_eq!(Target::read(memory), Ok(Target::Memory), "{memory}");
         }
     }
 
@@ -119,21 +119,21 @@ mod tests {
         let bad = ["mode=ro", "mode=memory", "mode=x", "mode", "cache=shared", "immutable=true", "vfs=unix", "Mode=rw"];
         for bad in bad {
             for url in [format!("app.db?{bad}"), format!("app.db?mode=rwc&{bad}"), format!(":memory:?{bad}")] {
-                let problem = Place::read(&url).unwrap_err();
+                let problem = Target::read(&url).unwrap_err();
                 assert!(problem.contains(&format!("`{bad}`")), "{problem}");
             }
         }
-        assert!(Place::read("app.db?mode=memory").unwrap_err().contains("`sqlite::memory:`"));
+        assert!(Target::read("app.db?mode=memory").unwrap_err().contains("`sqlite::memory:`"));
     }
 
     #[test]
     fn what_names_no_file_is_refused() {
         for nothing in ["", "//", "?mode=rwc", "//?"] {
-            assert!(Place::read(nothing).unwrap_err().contains("does not name a file"), "{nothing}");
+            assert!(Target::read(nothing).unwrap_err().contains("does not name a file"), "{nothing}");
         }
         for uri in ["file:a.db", "//file:a.db", "file%3Aa.db"] {
-            assert!(Place::read(uri).unwrap_err().contains("URI"), "{uri}");
+            assert!(Target::read(uri).unwrap_err().contains("URI"), "{uri}");
         }
-        assert!(Place::read("%ff.db").unwrap_err().contains("escapes"));
+        assert!(Target::read("%ff.db").unwrap_err().contains("escapes"));
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::backend::{
     Enqueue, Extend, HeldLease, Lease, LeaseRef, Leased, LeasedTask, List, NewTask, Pull, Purged, Room, RouteStats,
-    Routes, Settle, Settled, Settlement, Sweep, Swept, TaskFilter, TaskRecord, Touch, Verdict,
+    Routes, Settle, Settled, Settlement, Sweep, Swept, TaskFilter, TaskRecord, TaskRequest, Verdict,
 };
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName, RetryConfig};
@@ -275,8 +275,8 @@ impl Stage {
     }
 }
 
-fn touch(now: Timestamp, id: TaskId) -> Touch {
-    Touch::new(Now::At(now), id)
+fn touch(now: Timestamp, id: TaskId) -> TaskRequest {
+    TaskRequest::new(Now::At(now), id)
 }
 
 /// The ids of leased tasks, in the order they were leased.

@@ -11,7 +11,7 @@ use proptest::sample::select;
 
 /// What a task of a random life is like.
 #[derive(Debug, Clone)]
-pub(crate) struct Plan {
+pub(crate) struct Script {
     pub(crate) queue: &'static str,
     pub(crate) kind: &'static str,
     pub(crate) shape: u64,
@@ -36,7 +36,7 @@ pub(crate) struct End {
 /// One step; numbers pick among the tasks and leases there are by then.
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
-    Enqueue(Vec<Plan>),
+    Enqueue(Vec<Script>),
     EnqueueAgain(usize),
     Lease {
         queues: Vec<&'static str>,
@@ -215,7 +215,7 @@ fn any_list() -> impl Strategy<Value = Step> {
     })
 }
 
-fn any_plan() -> impl Strategy<Value = Plan> {
+fn any_plan() -> impl Strategy<Value = Script> {
     let identity = (select(&QUEUES[..]), select(&KINDS[..]), select(&SHAPES[..]), of(select(&NAMES[..])));
     let limits = (of(1_u32..4), of(any_retry()), of(Just(Duration::from_nanos(1_000_000_001))));
     let small = || prop::collection::vec(any::<u8>(), 0..4);
@@ -225,7 +225,7 @@ fn any_plan() -> impl Strategy<Value = Plan> {
     let bytes = (prop_oneof![5 => small(), 1 => Just(vec![7; 5_000])], of(attributes));
     (identity, any_schedule(), limits, bytes).prop_map(|((queue, kind, shape, name), schedule, limits, bytes)| {
         let ((max_attempts, retry, deadline), (payload, attributes)) = (limits, bytes);
-        Plan { queue, kind, shape, name, schedule, max_attempts, retry, deadline, attributes, payload }
+        Script { queue, kind, shape, name, schedule, max_attempts, retry, deadline, attributes, payload }
     })
 }
 

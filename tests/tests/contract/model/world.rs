@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use gae_tasks::backend::memory::Memory;
 use gae_tasks::backend::{
-    Answer, Backend, DeleteQueue, Enqueue, Extend, HeldLease, Lease, LeaseRef, LeaseToken, LeasedTask, List, NewTask,
-    Pull, Room, Routes, Settle, Settled, Sweep, Swept, TaskFilter, TaskState, Touch, TypeBackoff, Verdict,
+    BackendFuture, Backend, DeleteQueue, Enqueue, Extend, HeldLease, Lease, LeaseRef, LeaseToken, LeasedTask, List, NewTask,
+    Pull, Room, Routes, Settle, Settled, Sweep, Swept, TaskFilter, TaskState, TaskRequest, TypeBackoff, Verdict,
 };
 use gae_tasks::testing::conformance::settlement;
 use gae_tasks::testing::{Fault, Faulty, ManualClock, Operation};
@@ -15,7 +15,7 @@ use gae_tasks::{Error, Kind, Now, QueueConfig, QueueName, Route, Shape, TaskId, 
 use proptest::prelude::*;
 
 use super::pause;
-use super::step::{Deed, End, Plan, QUEUES, Step, Upset};
+use super::step::{Deed, End, Script, QUEUES, Step, Upset};
 use super::tested::Tested;
 
 const LEASE: Duration = Duration::from_secs(30);
@@ -185,7 +185,7 @@ impl World {
 
     async fn administer(&mut self, step: Step) -> Result<(), TestCaseError> {
         let now = self.now();
-        let touch = |id| Touch::new(now, id);
+        let touch = |id| TaskRequest::new(now, id);
         match step {
             Step::RunNow(of) => {
                 let touch = touch(self.id(of));
@@ -232,7 +232,7 @@ impl World {
     async fn compare<T: Debug>(
         &mut self,
         operation: Operation,
-        act: impl Fn(usize, &dyn Pull) -> Answer<'_, T>,
+        act: impl Fn(usize, &dyn Pull) -> BackendFuture<'_, T>,
     ) -> Result<(), TestCaseError> {
         match self.ask(operation, act).await? {
             Some([model, tested]) => same("answer", &model, &tested),
@@ -244,7 +244,7 @@ impl World {
     async fn ask<T: Debug>(
         &mut self,
         operation: Operation,
-        act: impl Fn(usize, &dyn Pull) -> Answer<'_, T>,
+        act: impl Fn(usize, &dyn Pull) -> BackendFuture<'_, T>,
     ) -> Result<Option<[Result<T, Error>; 2]>, TestCaseError> {
         let (model, tested) = (&self.model, &self.tested.backend);
         let plan = |fault| drop(tested.clone().with(operation, 1, fault));
@@ -333,7 +333,7 @@ fn pick<T>(all: &[T], number: usize) -> Option<&T> {
 }
 
 /// The task of a plan; the order of ids is not the order of offering.
-fn task(number: usize, plan: Plan) -> NewTask {
+fn task(number: usize, plan: Script) -> NewTask {
     let number = u64::try_from(number).expect("a short life");
     let id = u128::from(number.wrapping_mul(0x9e37_79b9_7f4a_7c15)) << 64 | u128::from(number);
     NewTask::new(

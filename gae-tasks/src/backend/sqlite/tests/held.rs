@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use super::super::held::{self, Held, Members, Terms, Waited};
 use super::super::schema;
 use super::{Folder, at, enqueue, finish, ids, lease, settle_all, sweep, task, wait};
-use crate::backend::{Backend, Extend, LeaseRef, LeasedTask, Pull, Settled, Touch, Verdict};
+use crate::backend::{Backend, Extend, LeaseRef, LeasedTask, Pull, Settled, TaskRequest, Verdict};
 use crate::task::TaskId;
 use crate::time::{Now, Timestamp};
 
@@ -18,8 +18,8 @@ fn rows(folder: &Folder) -> i64 {
     other.query_row("SELECT count(*) FROM gae_tasks_lease", [], |row| row.get(0)).unwrap()
 }
 
-fn touch(id: TaskId) -> Touch {
-    Touch::new(Now::At(at(100)), id)
+fn touch(id: TaskId) -> TaskRequest {
+    TaskRequest::new(Now::At(at(100)), id)
 }
 
 #[test]

@@ -5,8 +5,8 @@ use rusqlite::Connection;
 use super::super::call::Request;
 use super::super::connection::{Durability, create};
 use super::super::error::Fault;
-use super::super::store::Store;
-use super::super::{admin, held, leased, merge, ready, row, settle, stats, stray, sweep, waiting};
+use super::super::database::Database;
+use super::super::{admin, held, merge, ready, row, settle, stats, stray, sweep, task_rows, waiting};
 use super::{Folder, enqueue, lease as lease_some, task, wait};
 
 /// The plan of `query`, in one line.
@@ -23,7 +23,7 @@ fn check(connection: &Connection, state: &str) {
     let expected = [
         (merge::READ, head),
         (merge::WITH_TASKS, "SEARCH w USING PRIMARY KEY (lane=? AND standing=? AND timed=?"),
-        (leased::TASK, "SEARCH gae_tasks_task USING PRIMARY KEY (id=?)"),
+        (task_rows::TASK, "SEARCH gae_tasks_task USING PRIMARY KEY (id=?)"),
         (ready::FIRST, "SEARCH gae_tasks_waiting USING PRIMARY KEY (lane=? AND standing=?)"),
         (ready::OF_LANE, "SEARCH gae_tasks_ready USING PRIMARY KEY (standing=? AND turn=? AND lane=?)"),
         (ready::DUE, "SEARCH gae_tasks_ready USING INDEX gae_tasks_ready_due (standing=? AND due<?)"),
@@ -64,12 +64,12 @@ fn check(connection: &Connection, state: &str) {
 struct Replanned;
 
 impl Request for Replanned {
-    type Answer = i32;
+    type Output = i32;
     const DURABILITY: Durability = Durability::Normal;
 
-    fn perform(&mut self, store: &mut Store) -> Result<i32, Fault> {
+    fn perform(&mut self, database: &mut Database) -> Result<i32, Fault> {
         let planned = |query| -> Result<i32, Fault> {
-            Ok(store.connection.prepare_cached(query)?.get_status(rusqlite::StatementStatus::RePrepare))
+            Ok(database.connection.prepare_cached(query)?.get_status(rusqlite::StatementStatus::RePrepare))
         };
         Ok(planned(merge::READ)?.max(planned(merge::WITH_TASKS)?))
     }

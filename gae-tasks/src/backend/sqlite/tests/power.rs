@@ -37,10 +37,10 @@ use super::super::Sqlite;
 use super::super::call::Request;
 use super::super::connection::{Durability, set};
 use super::super::error::Fault;
-use super::super::store::Store;
+use super::super::database::Database;
 use super::{Folder, at, task, wait};
 use crate::backend::{
-    Backend, Enqueue, LeaseRef, List, NewTask, Pull, Settle, Settlement, TaskFilter, TaskState, Touch, Verdict,
+    Backend, Enqueue, LeaseRef, List, NewTask, Pull, Settle, Settlement, TaskFilter, TaskState, TaskRequest, Verdict,
 };
 use crate::queue::{QueueConfig, QueueName};
 use crate::task::{TaskId, TaskName};
@@ -143,7 +143,7 @@ impl Life {
 
     fn enqueue(&mut self) {
         let tasks: Vec<_> = (0..=self.dice.roll(10)).map(|_| self.new_task()).collect();
-        let ids = store(&self.sqlite, self.now(), tasks);
+        let ids = database(&self.sqlite, self.now(), tasks);
         self.promises.stored.extend(ids);
     }
 
@@ -151,7 +151,7 @@ impl Life {
         let calls: Vec<Vec<_>> = (0..8).map(|_| (0..3).map(|_| self.new_task()).collect()).collect();
         let (sqlite, now) = (&self.sqlite, self.now());
         let ids: Vec<TaskId> = thread::scope(|scope| {
-            let one_by_one = |tasks: Vec<NewTask>| tasks.into_iter().flat_map(|task| store(sqlite, now, vec![task]));
+            let one_by_one = |tasks: Vec<NewTask>| tasks.into_iter().flat_map(|task| database(sqlite, now, vec![task]));
             let callers = calls.into_iter().map(|tasks| scope.spawn(move || one_by_one(tasks).collect::<Vec<_>>()));
             let callers: Vec<_> = callers.collect();
             callers.into_iter().flat_map(|caller| caller.join().unwrap()).collect()
@@ -194,8 +194,8 @@ impl Life {
         super::sweep(&self.sqlite, self.time());
     }
 
-    fn touch(&self, id: TaskId) -> Touch {
-        Touch::new(self.now(), id)
+    fn touch(&self, id: TaskId) -> TaskRequest {
+        TaskRequest::new(self.now(), id)
     }
 
     /// Replays what happens to be dead.
@@ -216,7 +216,7 @@ impl Life {
 }
 
 /// Has the tasks stored; answers with the acknowledged ids.
-fn store(sqlite: &Sqlite, now: Now, tasks: Vec<NewTask>) -> BTreeSet<TaskId> {
+fn database(sqlite: &Sqlite, now: Now, tasks: Vec<NewTask>) -> BTreeSet<TaskId> {
     wait(sqlite.enqueue(Enqueue::new(now, tasks))).unwrap().into_iter().map(|answer| answer.unwrap().id).collect()
 }
 
@@ -224,11 +224,11 @@ fn store(sqlite: &Sqlite, now: Now, tasks: Vec<NewTask>) -> BTreeSet<TaskId> {
 struct OftenCopied;
 
 impl Request for OftenCopied {
-    type Answer = ();
+    type Output = ();
     const DURABILITY: Durability = Durability::Full;
 
-    fn perform(&mut self, store: &mut Store) -> Result<(), Fault> {
-        set(&store.connection, "wal_autocheckpoint", 60)
+    fn perform(&mut self, database: &mut Database) -> Result<(), Fault> {
+        set(&database.connection, "wal_autocheckpoint", 60)
     }
 }
 
@@ -236,16 +236,16 @@ impl Request for OftenCopied {
 struct Level;
 
 impl Request for Level {
-    type Answer = i64;
+    type Output = i64;
     const DURABILITY: Durability = Durability::Normal;
     const MAY_REST: bool = true;
 
-    fn look(&self, store: &mut Store) -> Result<Option<i64>, Fault> {
-        Ok(Some(store.connection.pragma_query_value(None, "synchronous", |row| row.get(0))?))
+    fn look(&self, database: &mut Database) -> Result<Option<i64>, Fault> {
+        Ok(Some(database.connection.pragma_query_value(None, "synchronous", |row| row.get(0))?))
     }
 
     /// The level of its own commit.
-    fn perform(&mut self, _: &mut Store) -> Result<i64, Fault> {
+    fn perform(&mut self, _: &mut Database) -> Result<i64, Fault> {
         Ok(Self::DURABILITY.level())
     }
 }

@@ -11,7 +11,7 @@ use super::super::lane::Catalogue;
 use super::super::news::{Found, News};
 use super::super::ready::Turns;
 use super::{Folder, at, enqueue, lease, settle_all, sweep, task, wait};
-use crate::backend::{Backend, Enqueue, Lease, NewTask, Pull, Room, Routes, Touch, Verdict};
+use crate::backend::{Backend, Enqueue, Lease, NewTask, Pull, Room, Routes, TaskRequest, Verdict};
 use crate::queue::QueueName;
 use crate::task::Shape;
 use crate::time::{Now, Schedule};
@@ -56,14 +56,14 @@ fn a_deleted_task_leaves_no_row_behind() {
     let sqlite = folder.open();
     let (one, other) = (task(b"a"), task(b"b"));
     enqueue(&sqlite, vec![one.clone(), other]).unwrap();
-    let touch = Touch::new(Now::At(at(100)), one.spec.id);
+    let touch = TaskRequest::new(Now::At(at(100)), one.spec.id);
     assert!(wait(sqlite.delete(touch)).unwrap());
     assert_eq!(rows(&folder), [(0, i64::MIN)]);
     wait(sqlite.purge(QueueName::DEFAULT, Now::At(at(100)))).unwrap();
     assert_eq!(rows(&folder), []);
     let only = task(b"c");
     enqueue(&sqlite, vec![only.clone()]).unwrap();
-    assert!(wait(sqlite.delete(Touch { now: Now::At(at(100)), id: only.spec.id })).unwrap());
+    assert!(wait(sqlite.delete(TaskRequest { now: Now::At(at(100)), id: only.spec.id })).unwrap());
     assert_eq!(rows(&folder), []);
 }
 

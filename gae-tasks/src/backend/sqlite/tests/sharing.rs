@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use super::super::call::Request;
 use super::super::connection::{Access, Durability, PRAGMAS, create, set};
 use super::super::error::Fault;
-use super::super::store::Store;
+use super::super::database::Database;
 use super::{Folder, Sqlite, at, enqueue, finish, lease, open, start_child, task, wait};
 use crate::backend::{Backend, Extend, List, Pull, Settled, Sweep, TaskFilter, TaskState};
 use crate::queue::{QueueConfig, QueueName};
@@ -75,11 +75,11 @@ fn a_file_that_another_process_locks_for_two_seconds_is_waited_for_by_all() {
 struct Pragmas;
 
 impl Request for Pragmas {
-    type Answer = Vec<i64>;
+    type Output = Vec<i64>;
     const DURABILITY: Durability = Durability::Full;
 
-    fn perform(&mut self, store: &mut Store) -> Result<Vec<i64>, Fault> {
-        pragmas(&store.connection)
+    fn perform(&mut self, database: &mut Database) -> Result<Vec<i64>, Fault> {
+        pragmas(&database.connection)
     }
 }
 

@@ -11,11 +11,11 @@ use super::super::call::Request;
 use super::super::connection::{Access, Durability, PRAGMAS, create, open};
 use super::super::enqueue::Storing;
 use super::super::error::Fault;
-use super::super::store::Store;
+use super::super::database::Database;
 use super::{Busy, Folder, at, bury_due, chain, enqueue, finish, lease, sweep, task, wait};
 use crate::backend::{
     Backend, Enqueue, Extend, Lease, LeaseRef, LeaseToken, List, NewTask, Pull, Settle, Settled, Settlement, Sweep,
-    TaskFilter, TaskState, Touch, Verdict,
+    TaskFilter, TaskState, TaskRequest, Verdict,
 };
 use crate::queue::QueueName;
 use crate::task::{Kind, TaskId};
@@ -54,15 +54,15 @@ fn what_was_promised_survives_a_power_loss_and_the_rest_a_kill() {
 struct Noted(&'static str);
 
 impl Request for Noted {
-    type Answer = Vec<(String, i64)>;
+    type Output = Vec<(String, i64)>;
     const DURABILITY: Durability = Durability::Normal;
 
-    fn perform(&mut self, store: &mut Store) -> Result<Self::Answer, Fault> {
-        store.connection.execute_batch(self.0)?;
+    fn perform(&mut self, database: &mut Database) -> Result<Self::Output, Fault> {
+        database.connection.execute_batch(self.0)?;
         let mut notes =
-            store.connection.prepare("SELECT what, level FROM temp.note GROUP BY what, level ORDER BY what")?;
+            database.connection.prepare("SELECT what, level FROM temp.note GROUP BY what, level ORDER BY what")?;
         let notes = notes.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
-        store.connection.execute_batch("DELETE FROM temp.note")?;
+        database.connection.execute_batch("DELETE FROM temp.note")?;
         Ok(notes)
     }
 }
@@ -106,7 +106,7 @@ fn each_commit_runs_at_the_level_its_promise_needs() {
     let settlements = vec![Settlement::new(dead, Verdict::Permanent { error: "it failed".to_owned() })];
     wait(sqlite.settle(Settle::new(Now::At(at(100)), settlements))).unwrap();
     noted(&[("lease given", Durability::Normal), ("lease gone", Durability::Normal)]);
-    let touch = Touch::new(Now::At(at(100)), dead.id);
+    let touch = TaskRequest::new(Now::At(at(100)), dead.id);
     wait(sqlite.replay(touch)).unwrap();
     noted(&[("task replayed", Durability::Full)]);
     wait(sqlite.delete(touch)).unwrap();
@@ -154,7 +154,7 @@ fn what_is_stored_is_seen_by_the_next_in_its_transaction() {
     let busy = sqlite.writer.call(Busy(enter, gone));
     entered.recv().unwrap();
     let (new, now) = (task(b"x"), Now::At(at(100)));
-    let touch = Touch::new(now, new.spec.id);
+    let touch = TaskRequest::new(now, new.spec.id);
     let stored = sqlite.writer.call(Storing::new(Enqueue::new(now, vec![new])));
     let deleted = sqlite.writer.call(admin::Delete(touch));
     let before = sqlite.writer.transactions();
@@ -275,17 +275,17 @@ fn a_dead_letter_the_database_keeps_stops_no_sweep() {
 struct Unwritable;
 
 impl Request for Unwritable {
-    type Answer = ();
+    type Output = ();
     const DURABILITY: Durability = Durability::Normal;
 
-    fn perform(&mut self, store: &mut Store) -> Result<(), Fault> {
+    fn perform(&mut self, database: &mut Database) -> Result<(), Fault> {
         let tables = ["schema", "lease", "session", "task", "waiting"].map(|table| {
             format!(
                 "CREATE TEMP TRIGGER full_{table} BEFORE UPDATE ON main.gae_tasks_{table} \
                  BEGIN SELECT raise(ABORT, 'no room'); END;"
             )
         });
-        Ok(store.connection.execute_batch(&tables.concat())?)
+        Ok(database.connection.execute_batch(&tables.concat())?)
     }
 }
 

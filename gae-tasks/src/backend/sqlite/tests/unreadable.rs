@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use super::{Folder, at, chain, enqueue, finish, ids, lease, settle_all, spoil, sweep, task, wait};
 use crate::backend::{
-    Backend, LeasedTask, List, NewTask, Pull, Settle, Settled, Settlement, Swept, TaskFilter, Touch, Verdict,
+    Backend, LeasedTask, List, NewTask, Pull, Settle, Settled, Settlement, Swept, TaskFilter, TaskRequest, Verdict,
 };
 use crate::queue::{QueueConfig, QueueName, RetryConfig};
 use crate::retention::Retention;
@@ -112,7 +112,7 @@ fn a_queue_or_lane_without_a_name_stops_no_other() {
     assert_eq!(wait(sqlite.queues()).unwrap().len(), 1);
     assert_eq!(wait(sqlite.stats(Now::At(at(100)))).unwrap().len(), 1);
     assert_eq!(listed(&sqlite, 10).len(), 2);
-    let touch = Touch::new(Now::At(at(100)), lost.spec.id);
+    let touch = TaskRequest::new(Now::At(at(100)), lost.spec.id);
     assert!(wait(sqlite.delete(touch)).unwrap(), "what cannot be read can be deleted");
 }
 
@@ -156,7 +156,7 @@ fn a_task_that_cannot_be_read_stops_no_other() {
     assert_eq!(sqlite.writer.transactions(), before, "and costs nothing in between");
     spoil(&folder, "UPDATE gae_tasks_task SET payload = x'01' WHERE id = ?1", spoilt.spec.id);
     assert_eq!(ids(&lease(&sqlite, at(100 + 3600), 10).tasks), [spoilt.spec.id], "mended, it is leased");
-    let touch = Touch::new(Now::At(at(100)), spoilt.spec.id);
+    let touch = TaskRequest::new(Now::At(at(100)), spoilt.spec.id);
     assert!(wait(sqlite.delete(touch)).unwrap());
 }
 

@@ -70,7 +70,7 @@ impl State {
 
 type Flight = watch::Receiver<()>;
 
-enum Look {
+enum Lookup {
     Known(Arc<DecodingKey>),
     /// A fetch is under way that may bring it.
     Wait(Flight),
@@ -87,10 +87,10 @@ impl Keys {
         // The fetch that is under way may have begun before the key was published: one more may follow it.
         for has_waited in [false, true, true] {
             match self.0.look(id, has_waited) {
-                Look::Known(key) => return Ok(key),
-                Look::Refuse(refused) => return Err(refused),
+                Lookup::Known(key) => return Ok(key),
+                Lookup::Refuse(refused) => return Err(refused),
                 // It ends with the fetch: nothing is ever sent.
-                Look::Wait(mut flight) => _ = flight.changed().await,
+                Lookup::Wait(mut flight) => _ = flight.changed().await,
             }
         }
         Err(Refused::new("the issuer's keys are being fetched"))
@@ -108,41 +108,41 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn look(self: &Arc<Self>, id: &str, has_waited: bool) -> Look {
+    fn look(self: &Arc<Self>, id: &str, has_waited: bool) -> Lookup {
         let now = self.clock.monotonic();
         let mut state = self.state();
         let Some(key) = state.keys.get(id).filter(|_| state.has_keys(now)).cloned() else {
             return self.look_for_unknown(&mut state, id, now, has_waited);
         };
         if now < state.fresh_until {
-            return Look::Known(key);
+            return Lookup::Known(key);
         }
         let flight = self.flight(&mut state, now);
         // Where fetches fail, known keys are not held up by them.
         let must_wait = now >= state.fresh_until + GRACE && state.failures == 0 && !has_waited;
         match flight {
-            Some(flight) if must_wait => Look::Wait(flight),
-            _ => Look::Known(key),
+            Some(flight) if must_wait => Lookup::Wait(flight),
+            _ => Lookup::Known(key),
         }
     }
 
-    fn look_for_unknown(self: &Arc<Self>, state: &mut State, id: &str, now: Duration, has_waited: bool) -> Look {
+    fn look_for_unknown(self: &Arc<Self>, state: &mut State, id: &str, now: Duration, has_waited: bool) -> Lookup {
         if state.unknown.has(id, now) {
-            return Look::Refuse(Refused::new("the issuer has no key of the token's key id"));
+            return Lookup::Refuse(Refused::new("the issuer has no key of the token's key id"));
         }
         // While fetches fail, who names an unknown key beside known ones is not worth a request that is kept open.
         let is_hopeless = state.failures > 0 && state.has_keys(now);
         match self.flight(state, now) {
-            Some(flight) if !is_hopeless => return Look::Wait(flight),
+            Some(flight) if !is_hopeless => return Lookup::Wait(flight),
             _ => {}
         }
         if state.failures > 0 || state.keys.is_empty() {
-            return Look::Refuse(Refused::new("the issuer's keys could not be fetched"));
+            return Lookup::Refuse(Refused::new("the issuer's keys could not be fetched"));
         }
         if has_waited {
             state.unknown.insert(id, now);
         }
-        Look::Refuse(Refused::new("the token's key is none of the issuer's keys, which were fetched just now"))
+        Lookup::Refuse(Refused::new("the token's key is none of the issuer's keys, which were fetched just now"))
     }
 
     /// The fetch that is under way: begun now, if none is and one may be.

@@ -1,10 +1,10 @@
 //! App Engine targets: the platform's headers prove where a request comes from, and tasks go to the background service.
 
-use super::shop::{PLACE, Plan, Shop, flaky, write};
+use super::shop::{PLACE, ShopSettings, Shop, flaky, write};
 
 #[tokio::test]
 async fn what_the_default_service_defers_runs_in_the_background_service_of_its_version() {
-    let shop = Shop::open(Plan::app_engine()).await;
+    let shop = Shop::open(ShopSettings::app_engine()).await;
     shop.tasks.pause("emails").await.unwrap();
     write::defer("hello").on(&shop.tasks).await.unwrap();
     let routing = shop.queue.tasks(PLACE, "emails")[0]["appEngineHttpRequest"]["appEngineRouting"].clone();
@@ -18,7 +18,7 @@ async fn what_the_default_service_defers_runs_in_the_background_service_of_its_v
 
 #[tokio::test]
 async fn a_call_names_another_service_and_version() {
-    let shop = Shop::open(Plan::app_engine()).await;
+    let shop = Shop::open(ShopSettings::app_engine()).await;
     shop.tasks.pause("emails").await.unwrap();
     write::defer("hello").target_version("default", "v9").on(&shop.tasks).await.unwrap();
     let routing = shop.queue.tasks(PLACE, "emails")[0]["appEngineHttpRequest"]["appEngineRouting"].clone();
@@ -27,7 +27,7 @@ async fn a_call_names_another_service_and_version() {
 
 #[tokio::test]
 async fn its_headers_tell_the_number_of_the_attempt() {
-    let shop = Shop::open(Plan::app_engine()).await;
+    let shop = Shop::open(ShopSettings::app_engine()).await;
     flaky::defer(2, "x").on(&shop.tasks).await.unwrap();
     assert_eq!(shop.statuses(2).await, [500, 200]);
     assert_eq!(shop.seen().iter().map(|seen| seen.attempt).collect::<Vec<_>>(), [1, 2]);

@@ -6,11 +6,11 @@ use gae_tasks::backend::memory::Memory;
 use gae_tasks::testing::{Fault, Faulty, ManualClock, Operation};
 use gae_tasks::{ClientBuilder, RetryConfig, TaskState};
 
-use super::shop::{Plan, Shop, flaky, refuse};
+use super::shop::{ShopSettings, Shop, flaky, refuse};
 
 #[tokio::test]
 async fn a_task_that_was_tried_enough_is_kept() {
-    let shop = Shop::open(Plan::http()).await;
+    let shop = Shop::open(ShopSettings::http()).await;
     let deferred = flaky::defer(3, "x").max_attempts(2).on(&shop.tasks).await.unwrap();
     assert_eq!(shop.statuses(2).await, [500, 200]);
     let letters = shop.dead_letters().await;
@@ -21,7 +21,7 @@ async fn a_task_that_was_tried_enough_is_kept() {
 
 #[tokio::test]
 async fn a_failure_for_good_is_kept_at_once() {
-    let shop = Shop::open(Plan::http()).await;
+    let shop = Shop::open(ShopSettings::http()).await;
     refuse::defer("x").on(&shop.tasks).await.unwrap();
     assert_eq!(shop.statuses(1).await, [200]);
     let letters = shop.dead_letters().await;
@@ -32,7 +32,7 @@ async fn a_failure_for_good_is_kept_at_once() {
 #[tokio::test]
 async fn while_it_cannot_be_kept_the_queue_has_it() {
     let storage = Faulty::new(Memory::new()).with(Operation::Bury, 1, Fault::Fail);
-    let shop = Shop::open(Plan { storage, ..Plan::http() }).await;
+    let shop = Shop::open(ShopSettings { storage, ..ShopSettings::http() }).await;
     refuse::defer("x").on(&shop.tasks).await.unwrap();
     assert_eq!(shop.statuses(2).await, [500, 200]);
     assert_eq!((shop.dead_letters().await.len(), shop.waiting()), (1, 0));
@@ -40,7 +40,7 @@ async fn while_it_cannot_be_kept_the_queue_has_it() {
 
 #[tokio::test]
 async fn a_later_task_of_the_same_name_is_a_dead_letter_of_its_own() {
-    let shop = Shop::open(Plan::http()).await;
+    let shop = Shop::open(ShopSettings::http()).await;
     refuse::defer("first").named("order-7").on(&shop.tasks).await.unwrap();
     assert_eq!(shop.statuses(1).await, [200]);
     // Until then the name is blocked.
@@ -58,7 +58,7 @@ async fn the_time_for_retries_begins_when_a_task_is_due() {
     let clock = ManualClock::at(std::time::SystemTime::now().into());
     let time = clock.clone();
     let client = Box::new(move |client: ClientBuilder| client.clock(time.clone()));
-    let shop = Shop::open(Plan { client, ..Plan::http() }).await;
+    let shop = Shop::open(ShopSettings { client, ..ShopSettings::http() }).await;
     let hour = Duration::from_secs(60 * 60);
     let retry = RetryConfig::new().with_max_attempts(None);
     let task = flaky::defer(2, "x").after(hour).retry(retry.with_max_retry_duration(Some(hour / 6)));
@@ -73,7 +73,7 @@ async fn the_time_for_retries_begins_when_a_task_is_due() {
 
 #[tokio::test]
 async fn a_replayed_one_is_run_where_it_is_kept() {
-    let shop = Shop::open(Plan::http()).await;
+    let shop = Shop::open(ShopSettings::http()).await;
     let id = flaky::defer(1, "x").max_attempts(1).on(&shop.tasks).await.unwrap().id;
     assert_eq!(shop.statuses(1).await, [200]);
     assert_eq!(shop.dead_letters().await.len(), 0, "it worked");

@@ -10,7 +10,7 @@ use gae_tasks::{ClientBuilder, Error, TaskId, TaskState, Timestamp};
 use tempfile::TempDir;
 
 use super::payloads::{LARGE, files, with_a_folder};
-use super::shop::{Plan, Shop, flaky, refuse};
+use super::shop::{ShopSettings, Shop, flaky, refuse};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
@@ -19,7 +19,7 @@ fn store(folder: &TempDir) -> LetterStore {
 }
 
 async fn shop(letters: &LetterStore) -> Shop {
-    Shop::open(Plan { letters: Some(letters.clone()), ..Plan::http() }).await
+    Shop::open(ShopSettings { letters: Some(letters.clone()), ..ShopSettings::http() }).await
 }
 
 #[tokio::test]
@@ -83,7 +83,7 @@ async fn a_sweep_keeps_the_payloads_of_letters() {
         let clock = ManualClock::at(std::time::SystemTime::now().into());
         let (plan, time) = (with_a_folder(&payloads), clock.clone());
         let client = Box::new(move |client: ClientBuilder| (plan.client)(client).clock(time.clone()));
-        let shop = Shop::open(Plan { client, letters: Some(letters.clone()), ..Plan::http() }).await;
+        let shop = Shop::open(ShopSettings { client, letters: Some(letters.clone()), ..ShopSettings::http() }).await;
         let id = refuse::defer("x".repeat(LARGE)).on(&shop.tasks).await.unwrap().id;
         assert_eq!(shop.statuses(1).await, [200]);
         clock.advance(3 * HOUR);
@@ -104,7 +104,7 @@ async fn a_sweep_needs_no_hint_for_letters_beside_their_payloads() {
     let clock = ManualClock::at(std::time::SystemTime::now().into());
     let (plan, time) = (with_a_folder(&folder), clock.clone());
     let client = Box::new(move |client: ClientBuilder| (plan.client)(client).clock(time.clone()));
-    let shop = Shop::open(Plan { client, letters: Some(letters), ..Plan::http() }).await;
+    let shop = Shop::open(ShopSettings { client, letters: Some(letters), ..ShopSettings::http() }).await;
     refuse::defer("x".repeat(LARGE)).on(&shop.tasks).await.unwrap();
     assert_eq!(shop.statuses(1).await, [200]);
     clock.advance(3 * HOUR);

@@ -8,10 +8,10 @@ use gae_tasks::{Client, ClientBuilder, Error, Registry, TaskState};
 use gae_tasks_tests_push::server::{Fault, Server};
 
 use super::payloads::{LARGE, create, files, with_a_folder};
-use super::shop::{PLACE, Plan, Shop, flaky, later, refuse};
+use super::shop::{PLACE, ShopSettings, Shop, flaky, later, refuse};
 
 async fn shop() -> Shop {
-    Shop::open(Plan { letters_at_google: true, ..Plan::http() }).await
+    Shop::open(ShopSettings { letters_at_google: true, ..ShopSettings::http() }).await
 }
 
 fn letters(shop: &Shop) -> usize {
@@ -148,7 +148,7 @@ async fn a_sweep_keeps_the_payload_of_a_letter() {
     let clock = ManualClock::at(std::time::SystemTime::now().into());
     let (plan, time) = (with_a_folder(&folder), clock.clone());
     let client = Box::new(move |client: ClientBuilder| (plan.client)(client).clock(time.clone()));
-    let shop = Shop::open(Plan { client, letters_at_google: true, ..Plan::http() }).await;
+    let shop = Shop::open(ShopSettings { client, letters_at_google: true, ..ShopSettings::http() }).await;
     let id = refuse::defer("x".repeat(LARGE)).on(&shop.tasks).await.unwrap().id;
     assert_eq!(shop.statuses(1).await, [200]);
     clock.advance(Duration::from_secs(3 * 60 * 60));

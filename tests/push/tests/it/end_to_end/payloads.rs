@@ -9,14 +9,14 @@ use gae_tasks::payload_store::{ObjectPayloads, PayloadStore};
 use gae_tasks::testing::ManualClock;
 use tempfile::TempDir;
 
-use super::shop::{PLACE, Plan, Shop, flaky, refuse, write};
+use super::shop::{PLACE, ShopSettings, Shop, flaky, refuse, write};
 
 pub(super) const LARGE: usize = 3 << 20;
 
-pub(super) fn with_a_folder(folder: &TempDir) -> Plan {
+pub(super) fn with_a_folder(folder: &TempDir) -> ShopSettings {
     let url = format!("file://{}", folder.path().display());
     let client = move |client: ClientBuilder| client.payload_store(ObjectPayloads::open(&url).unwrap());
-    Plan { client: Box::new(client), ..Plan::http() }
+    ShopSettings { client: Box::new(client), ..ShopSettings::http() }
 }
 
 pub(super) fn files(folder: &TempDir) -> usize {
@@ -59,7 +59,7 @@ async fn it_lives_as_long_as_its_dead_letter() {
     let clock = ManualClock::at(std::time::SystemTime::now().into());
     let (plan, time) = (with_a_folder(&folder), clock.clone());
     let client = Box::new(move |client| (plan.client)(client).clock(time.clone()));
-    let shop = Shop::open(Plan { client, ..Plan::http() }).await;
+    let shop = Shop::open(ShopSettings { client, ..ShopSettings::http() }).await;
     refuse::defer("x".repeat(LARGE)).named("large").on(&shop.tasks).await.unwrap();
     assert_eq!(shop.statuses(1).await, [200]);
     assert_eq!((shop.dead_letters().await.len(), files(&folder)), (1, 1));
@@ -134,7 +134,7 @@ async fn a_sweep_keeps_the_payload_of_a_waiting_named_task_and_reads_its_queue_o
     let clock = ManualClock::at(std::time::SystemTime::now().into());
     let (plan, time) = (with_a_folder(&folder), clock.clone());
     let client = Box::new(move |client| (plan.client)(client).clock(time.clone()));
-    let shop = Shop::open(Plan { client, ..Plan::http() }).await;
+    let shop = Shop::open(ShopSettings { client, ..ShopSettings::http() }).await;
     shop.tasks.pause("emails").await.unwrap();
     write::defer("x".repeat(LARGE)).named("large").on(&shop.tasks).await.unwrap();
     clock.advance(Duration::from_secs(3 * 60 * 60));
@@ -150,7 +150,7 @@ async fn a_sweep_keeps_the_payload_of_a_waiting_task_that_a_newer_version_made()
     let clock = ManualClock::at(std::time::SystemTime::now().into());
     let (plan, time) = (with_a_folder(&folder), clock.clone());
     let client = Box::new(move |client| (plan.client)(client).clock(time.clone()));
-    let shop = Shop::open(Plan { client, ..Plan::http() }).await;
+    let shop = Shop::open(ShopSettings { client, ..ShopSettings::http() }).await;
     shop.tasks.pause("emails").await.unwrap();
     write::defer("x".repeat(LARGE)).on(&shop.tasks).await.unwrap();
     let mut task = shop.queue.tasks(PLACE, "emails").remove(0);
@@ -173,7 +173,7 @@ async fn a_sweep_keeps_the_payload_of_a_waiting_task_that_a_newer_version_made()
 
 #[tokio::test]
 async fn without_a_store_it_is_refused_when_deferred() {
-    let shop = Shop::open(Plan::http()).await;
+    let shop = Shop::open(ShopSettings::http()).await;
     let refused = write::defer("x".repeat(LARGE)).on(&shop.tasks).await.unwrap_err().to_string();
     assert!(refused.contains("payload_store"), "{refused}");
     assert_eq!(shop.waiting(), 0);

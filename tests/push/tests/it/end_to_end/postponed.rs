@@ -8,7 +8,7 @@ use gae_tasks_tests_push::issuer::{ACCOUNT, AUDIENCE};
 use gae_tasks_tests_push::server::Fault;
 
 use super::payloads::{LARGE, create, markers, with_a_folder};
-use super::shop::{PLACE, Plan, Shop, later};
+use super::shop::{PLACE, ShopSettings, Shop, later};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
@@ -19,7 +19,7 @@ async fn on_a_clock() -> (Shop, ManualClock) {
     let clock = ManualClock::at(SystemTime::now().into());
     let time = clock.clone();
     let client = Box::new(move |client: ClientBuilder| client.clock(time.clone()));
-    (Shop::open(Plan { client, ..Plan::http() }).await, clock)
+    (Shop::open(ShopSettings { client, ..ShopSettings::http() }).await, clock)
 }
 
 fn attempts(shop: &Shop) -> Vec<u32> {
@@ -55,7 +55,7 @@ async fn three_attempts_at_times_of_the_handler_are_exactly_three() {
 
 #[tokio::test]
 async fn it_works_in_the_end_and_counts_the_attempts_that_failed_otherwise_too() {
-    let shop = Shop::open(Plan::app_engine()).await;
+    let shop = Shop::open(ShopSettings::app_engine()).await;
     later::defer(0, 3, "x").on(&shop.tasks).await.unwrap();
     assert_eq!(shop.statuses(3).await, [200; 3]);
     assert_eq!((attempts(&shop), shop.waiting(), shop.dead_letters().await.len()), (vec![1, 2, 3], 0, 0));
@@ -63,7 +63,7 @@ async fn it_works_in_the_end_and_counts_the_attempts_that_failed_otherwise_too()
 
 #[tokio::test]
 async fn a_repeated_delivery_makes_one_copy() {
-    let shop = Shop::open(Plan::http()).await;
+    let shop = Shop::open(ShopSettings::http()).await;
     shop.tasks.pause("emails").await.unwrap();
     later::defer(HOUR.as_secs(), NEVER, "x").on(&shop.tasks).await.unwrap();
     let mut task = shop.queue.tasks(PLACE, "emails").remove(0);
@@ -78,7 +78,7 @@ async fn a_repeated_delivery_makes_one_copy() {
 
 #[tokio::test]
 async fn a_copy_is_found_run_and_deleted_by_the_id_of_its_task() {
-    let shop = Shop::open(Plan::http()).await;
+    let shop = Shop::open(ShopSettings::http()).await;
     let id = later::defer(HOUR.as_secs(), NEVER, "x").on(&shop.tasks).await.unwrap().id;
     shop.deliveries(1).await;
     let copy = shop.tasks.get(id).await.unwrap().unwrap();
@@ -97,7 +97,7 @@ async fn where_the_answer_about_a_copy_is_lost_both_are_there_and_both_are_delet
     let backend = |backend: gae_tasks::backend::cloud_tasks::CloudTasksBuilder| {
         backend.service_account(ACCOUNT).audience(AUDIENCE).time_limit(Duration::from_secs(1))
     };
-    let shop = Shop::open(Plan { backend, ..Plan::http() }).await;
+    let shop = Shop::open(ShopSettings { backend, ..ShopSettings::http() }).await;
     shop.tasks.pause("emails").await.unwrap();
     let id = later::defer(HOUR.as_secs(), NEVER, "x").on(&shop.tasks).await.unwrap().id;
     shop.queue.fault_always("CreateTask", Fault::LoseAnswer);
@@ -110,7 +110,7 @@ async fn where_the_answer_about_a_copy_is_lost_both_are_there_and_both_are_delet
 
 #[tokio::test]
 async fn a_named_task_is_not_copied_and_gets_the_pause_of_its_queue() {
-    let shop = Shop::open(Plan::http()).await;
+    let shop = Shop::open(ShopSettings::http()).await;
     later::defer(HOUR.as_secs(), 2, "x").named("once").on(&shop.tasks).await.unwrap();
     assert_eq!(shop.statuses(2).await, [500, 200]);
     assert_eq!((attempts(&shop), shop.queue.calls("CreateTask")), (vec![1, 2], 1));
@@ -118,7 +118,7 @@ async fn a_named_task_is_not_copied_and_gets_the_pause_of_its_queue() {
 
 #[tokio::test]
 async fn a_task_whose_copy_is_refused_gets_the_pause_of_its_queue() {
-    let shop = Shop::open(Plan::http()).await;
+    let shop = Shop::open(ShopSettings::http()).await;
     shop.tasks.pause("emails").await.unwrap();
     later::defer(HOUR.as_secs(), 3, "x").on(&shop.tasks).await.unwrap();
     shop.queue.fault_always("CreateTask", Fault::Refuse(403));
@@ -129,7 +129,7 @@ async fn a_task_whose_copy_is_refused_gets_the_pause_of_its_queue() {
 
 #[tokio::test]
 async fn a_time_beyond_the_horizon_is_cut_to_it() {
-    let shop = Shop::open(Plan::http()).await;
+    let shop = Shop::open(ShopSettings::http()).await;
     later::defer(365 * 24 * 60 * 60, NEVER, "x").on(&shop.tasks).await.unwrap();
     assert_eq!(shop.statuses(1).await, [200]);
     about(delays(&shop)[0], 24 * 30 * HOUR);

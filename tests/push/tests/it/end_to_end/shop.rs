@@ -118,7 +118,7 @@ async fn watch(State(seen): State<Middleware>, request: Request, next: Next) -> 
 }
 
 /// The parts of a [`Shop`] that tests choose.
-pub(crate) struct Plan {
+pub(crate) struct ShopSettings {
     pub(crate) server: ServerBuilder,
     pub(crate) backend: fn(CloudTasksBuilder) -> CloudTasksBuilder,
     /// For the cemetery's client too.
@@ -132,7 +132,7 @@ pub(crate) struct Plan {
     pub(crate) letters: Option<LetterStore>,
 }
 
-impl Plan {
+impl ShopSettings {
     /// An HTTP target: the queue signs its requests, and the service checks that.
     pub(crate) fn http() -> Self {
         let sign = |audience: &str, email: &str| {
@@ -166,7 +166,7 @@ impl Plan {
 }
 
 impl Shop {
-    pub(crate) async fn open(plan: Plan) -> Self {
+    pub(crate) async fn open(plan: ShopSettings) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         // For App Engine: wherever a task is sent, it comes here.

@@ -146,17 +146,17 @@ fn torn_header(dice: &mut Dice, before: &Files, now: &Files, state: u64) -> Imag
 fn written_in_part(dice: &mut Dice, old: &[u8], new: &[u8]) -> Vec<u8> {
     let differs = |place: &usize| old.get(*place..place + SECTOR) != new.get(*place..place + SECTOR);
     let sectors: Vec<_> = (0..new.len()).step_by(SECTOR).filter(differs).collect();
-    let (manner, kept) = (dice.roll(6), dice.roll(sectors.len() + 1));
+    let (grouping, kept) = (dice.roll(6), dice.roll(sectors.len() + 1));
     let mut file = new.to_vec();
     for (number, place) in sectors.iter().copied().enumerate() {
         let end = new.len().min(place + SECTOR);
-        let is_kept = match manner {
+        let is_kept = match grouping {
             // In any order; or one that is torn; or all up to somewhere.
             0 | 1 => dice.roll(2) == 0,
             2 => number != kept,
             _ => number < kept,
         };
-        let rest = match manner {
+        let rest = match grouping {
             _ if is_kept => continue,
             0 | 3 => garbage(dice, end - place),
             4 => vec![0; end - place],
@@ -168,7 +168,7 @@ fn written_in_part(dice: &mut Dice, old: &[u8], new: &[u8]) -> Vec<u8> {
     }
     // The new length may not be on the disk either.
     let shortest = sectors.get(kept).copied().unwrap_or(new.len()).max(old.len()).min(new.len());
-    if manner > 2 && dice.roll(2) == 0 {
+    if grouping > 2 && dice.roll(2) == 0 {
         file.truncate(shortest + dice.roll(new.len() - shortest + 1));
     }
     file

@@ -7,7 +7,7 @@ use super::lane::Catalogue;
 
 /// How a transaction is put together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Manner {
+pub(super) enum Grouping {
     /// Rows are gathered into statements that write many.
     Gathered,
     /// Row by row, so that the answer for each is known.
@@ -19,12 +19,12 @@ pub(super) enum Manner {
 /// Does `work` for one of many. Where each stands apart, one that the database refuses leaves nothing behind and is
 /// returned as the inner error; else it fails all.
 pub(super) fn one<T>(
-    manner: Manner,
+    grouping: Grouping,
     connection: &Connection,
     catalogue: &mut Catalogue,
     work: impl FnOnce(&mut Catalogue) -> Result<T, Fault>,
 ) -> Result<Result<T, Fault>, Fault> {
-    if manner != Manner::Apart {
+    if grouping != Grouping::Apart {
         return work(catalogue).map(Ok);
     }
     connection.execute_batch("SAVEPOINT item")?;

@@ -1,4 +1,4 @@
-//! Where transactions are made: the writer's thread has the desk, or for a moment a caller that blocks.
+//! Where transactions are made: the writer's thread has the committer, or for a moment a caller that blocks.
 
 use std::mem;
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use super::connection::{self, Durability};
 use super::error::{Fault, Problem};
 use super::inbox::Outlet;
 use super::listener::Listening;
-use super::manner::Manner;
+use super::grouping::Grouping;
 use super::news::{self, Found, Search};
 use super::opened::Opened;
-use super::store::{Store, moment};
+use super::database::{Database, moment};
 use super::turn::Turn;
 use crate::time::Now;
 
@@ -30,8 +30,8 @@ const ENOUGH: usize = 640;
 const MAX_PATIENCE: Duration = Duration::from_millis(2);
 
 /// The file, and how its transactions are made.
-pub(super) struct Desk {
-    store: Store,
+pub(super) struct Committer {
+    database: Database,
     opened: Opened,
     /// Whether the last check found the files moved or gone.
     is_cut_off: bool,
@@ -48,9 +48,9 @@ pub(super) struct Desk {
     patience: Duration,
 }
 
-impl Desk {
+impl Committer {
     pub(super) fn new(
-        store: Store,
+        database: Database,
         opened: Opened,
         wakeups: watch::Sender<u64>,
         transactions: Arc<AtomicU64>,
@@ -59,7 +59,7 @@ impl Desk {
         let (turn, is_cut_off) = (Turn::new(&opened), false);
         let (synchronous, expected, patience) = (Durability::Full, 0, Duration::ZERO);
         Self {
-            store,
+            database,
             opened,
             is_cut_off,
             turn,
@@ -91,7 +91,7 @@ impl Desk {
         if self.wakeups.receiver_count() == 0 {
             return self.search.end();
         }
-        let Store { connection, catalogue, news, .. } = &mut self.store;
+        let Database { connection, catalogue, news, .. } = &mut self.database;
         let found = news.look(connection, catalogue, moment(Now::Storage)).unwrap_or(Found::Unchanged);
         self.search.note(found);
         let pause = u64::try_from(self.search.pause().as_millis()).unwrap_or_default();
@@ -123,7 +123,7 @@ impl Desk {
     /// Answers a caller on its own thread, if that needs no wait for another process; else it stays in `group`, as it does
     /// where many callers come together: those share their transactions.
     pub(super) fn answer_here(&mut self, group: &mut Vec<Box<dyn Work>>) {
-        self.store.manner = Manner::Gathered;
+        self.database.grouping = Grouping::Gathered;
         // What goes wrong goes wrong again where it is dealt with.
         if self.expected == 0
             && self.begin(group, connection::begin_at_once).is_ok_and(|has_begun| has_begun)
@@ -153,20 +153,20 @@ impl Desk {
             return;
         }
         // A failed look is made good, or reported, by the transaction.
-        let store = &mut self.store;
+        let database = &mut self.database;
         let mut look =
-            |work: &mut Box<dyn Work>| store.catalogue.refresh(&store.connection).is_ok() && work.look(store);
+            |work: &mut Box<dyn Work>| database.catalogue.refresh(&database.connection).is_ok() && work.look(database);
         group.extract_if(.., |work| look(work)).for_each(|work| work.finish());
     }
 
-    /// Performs all in one transaction, in the fastest manner that can be.
+    /// Performs all in one transaction, in the fastest grouping that can be.
     fn transact_together(&mut self, group: &mut Vec<Box<dyn Work>>, outlet: &Outlet) -> Result<(), Problem> {
-        self.store.manner = Manner::Gathered;
+        self.database.grouping = Grouping::Gathered;
         let done = self.transact(group, Some(outlet));
         if !matches!(&done, Err(problem) if problem.is_repetition()) {
             return done;
         }
-        self.store.manner = Manner::RowByRow;
+        self.database.grouping = Grouping::RowByRow;
         self.transact(group, None)
     }
 
@@ -176,7 +176,7 @@ impl Desk {
         if !problem.may_spare_others() {
             return group.iter_mut().for_each(|work| work.fail(problem.clone()));
         }
-        self.store.manner = Manner::Apart;
+        self.database.grouping = Grouping::Apart;
         for work in mem::take(group) {
             let mut alone = vec![work];
             if let Err(problem) = self.transact(&mut alone, None) {
@@ -215,7 +215,7 @@ impl Desk {
             self.opened.check()?;
         }
         self.survive(durability(group))?;
-        begin(&mut self.store.connection, &mut self.turn)
+        begin(&mut self.database.connection, &mut self.turn)
     }
 
     /// Performs all in the transaction that has begun.
@@ -224,36 +224,36 @@ impl Desk {
         self.is_cut_off = matches!(&done, Err(problem) if problem.is_cut_off());
         if done.is_ok() {
             self.transactions.fetch_add(1, Ordering::Relaxed);
-            self.store.session.bury();
-            self.store.strays.go_on();
+            self.database.session.bury();
+            self.database.strays.go_on();
             return Ok(());
         }
-        self.store.fresh.forget();
-        self.store.catalogue.forget();
-        self.store.session.spare();
-        if !self.store.connection.is_autocommit() {
-            _ = self.store.connection.execute_batch("ROLLBACK");
+        self.database.fresh.forget();
+        self.database.catalogue.forget();
+        self.database.session.spare();
+        if !self.database.connection.is_autocommit() {
+            _ = self.database.connection.execute_batch("ROLLBACK");
         }
         done
     }
 
     fn try_complete(&mut self, group: &mut Vec<Box<dyn Work>>, outlet: Option<&Outlet>) -> Result<(), Fault> {
-        self.store.catalogue.refresh(&self.store.connection)?;
+        self.database.catalogue.refresh(&self.database.connection)?;
         let outlet = outlet.filter(|_| self.synchronous == Durability::Full);
         let (mut done, mut patience) = (0, self.patience);
         loop {
             for work in group.iter_mut().skip(done) {
                 if !work.only_adds() {
-                    self.store.fresh.write(&self.store.connection)?;
+                    self.database.fresh.write(&self.database.connection)?;
                 }
-                work.perform(&mut self.store)?;
+                work.perform(&mut self.database)?;
             }
             done = group.len();
             if !outlet.is_some_and(|outlet| self.board(group, outlet, &mut patience)) {
                 break;
             }
         }
-        self.store.fresh.write(&self.store.connection)?;
+        self.database.fresh.write(&self.database.connection)?;
         self.commit()?;
         // SQLite commits into a file that has lost its name as into any other.
         self.opened.check()
@@ -275,7 +275,7 @@ impl Desk {
 
     fn commit(&mut self) -> Result<(), Fault> {
         let begun = Instant::now();
-        self.store.connection.prepare_cached("COMMIT")?.execute([])?;
+        self.database.connection.prepare_cached("COMMIT")?.execute([])?;
         if self.synchronous == Durability::Full {
             self.patience = begun.elapsed().min(MAX_PATIENCE);
         }
@@ -285,7 +285,7 @@ impl Desk {
     /// Makes the next commit survive what it must.
     fn survive(&mut self, durability: Durability) -> Result<(), Fault> {
         if self.synchronous != durability {
-            connection::set(&self.store.connection, "synchronous", durability.level())?;
+            connection::set(&self.database.connection, "synchronous", durability.level())?;
             self.synchronous = durability;
         }
         Ok(())
@@ -293,9 +293,9 @@ impl Desk {
 
     /// Ends the session in order, if there is one.
     pub(super) fn end(&mut self) {
-        if self.store.session.has_begun() {
+        if self.database.session.has_begun() {
             let _claim = self.turn.claim();
-            self.store.session.end(&mut self.store.connection, &mut self.store.catalogue);
+            self.database.session.end(&mut self.database.connection, &mut self.database.catalogue);
         }
     }
 }

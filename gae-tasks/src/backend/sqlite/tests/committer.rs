@@ -11,7 +11,7 @@ use super::super::Sqlite;
 use super::super::call::Request;
 use super::super::connection::Durability;
 use super::super::error::{Fault, Problem};
-use super::super::store::Store;
+use super::super::database::Database;
 use super::super::turn::Turn;
 use super::{Busy, Folder, Panics, wait};
 
@@ -19,10 +19,10 @@ use super::{Busy, Folder, Panics, wait};
 struct WhoIs;
 
 impl Request for WhoIs {
-    type Answer = ThreadId;
+    type Output = ThreadId;
     const DURABILITY: Durability = Durability::Full;
 
-    fn perform(&mut self, _: &mut Store) -> Result<ThreadId, Fault> {
+    fn perform(&mut self, _: &mut Database) -> Result<ThreadId, Fault> {
         Ok(thread::current().id())
     }
 }
@@ -32,7 +32,7 @@ fn is_here(sqlite: &Sqlite) -> bool {
     sqlite.writer.call_here(WhoIs).unwrap() == thread::current().id()
 }
 
-/// Waits until the writer's thread, which has answered, has left the desk too.
+/// Waits until the writer's thread, which has answered, has left the committer too.
 fn until_here(sqlite: &Sqlite) {
     let begun = Instant::now();
     while !is_here(sqlite) {

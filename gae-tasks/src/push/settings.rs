@@ -19,7 +19,7 @@ use crate::task::Kind;
 
 /// What a service is made from.
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub(crate) struct ServiceSettings {
     pub(crate) registry: Arc<Registry>,
     pub(crate) dispatcher: Dispatcher,
     pub(crate) clock: Arc<dyn Clock>,
@@ -43,7 +43,7 @@ pub(crate) struct Plan {
     pub(crate) has_warned: AtomicBool,
 }
 
-impl Plan {
+impl ServiceSettings {
     /// What follows the prefix in a request's path; `None` if the path is not under it.
     pub(super) fn under_prefix<'a>(&self, path: &'a str) -> Option<&'a str> {
         let path = if self.is_nested { path } else { path.strip_prefix(self.prefix.as_str())? };

@@ -20,14 +20,14 @@ pub(super) struct Rank {
 }
 
 /// Reads the rows of tasks that are taken.
-pub(super) struct Reader<'a> {
+pub(super) struct TaskRows<'a> {
     pub(super) connection: &'a Connection,
     statement: CachedStatement<'a>,
     /// The token of clear tasks, and for how many more it is.
     token: (LeaseToken, usize),
 }
 
-impl<'a> Reader<'a> {
+impl<'a> TaskRows<'a> {
     pub(super) fn prepare(connection: &'a Connection) -> Result<Self, Fault> {
         Ok(Self { connection, statement: connection.prepare_cached(TASK)?, token: (held::token(), held::MOST) })
     }

@@ -6,20 +6,20 @@ use rusqlite::Connection;
 
 use super::fresh::Fresh;
 use super::lane::Catalogue;
-use super::manner::Manner;
+use super::grouping::Grouping;
 use super::news::News;
 use super::session::Session;
 use super::stray::Strays;
 use crate::time::{Now, Timestamp};
 
 /// What operations work on.
-pub(super) struct Store {
+pub(super) struct Database {
     pub(super) connection: Connection,
     pub(super) catalogue: Catalogue,
     pub(super) session: Session,
     /// New tasks that are yet to be written.
     pub(super) fresh: Fresh,
-    pub(super) manner: Manner,
+    pub(super) grouping: Grouping,
     pub(super) news: News,
     pub(super) strays: Strays,
 }
