@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use clap::Parser;
 use gae_tasks::backend::{TaskFilter, TaskState};
-use gae_tasks::{Client, PermanentTaskFailure, QueueConfig, RetryConfig, TaskContext, TaskFailure, deferred};
+use gae_tasks::{
+    Client, PermanentTaskFailure, QueueConfig, RetryConfig, TaskContext, TaskFailure, deferred,
+};
 
 #[deferred(queue = "flaky")]
 async fn works_the_third_time(#[context] cx: &TaskContext) -> anyhow::Result<()> {
@@ -36,7 +38,8 @@ async fn main() -> anyhow::Result<()> {
     Arguments::parse();
     let tasks = Client::open("memory:").await?;
     tasks.install()?;
-    let retry = RetryConfig::new().with_min_backoff(Duration::from_millis(50)).with_max_attempts(Some(5));
+    let retry =
+        RetryConfig::new().with_min_backoff(Duration::from_millis(50)).with_max_attempts(Some(5));
     tasks.put_queue("flaky", QueueConfig::new().with_retry(retry)).await?;
 
     works_the_third_time::defer().await?;
@@ -45,7 +48,11 @@ async fn main() -> anyhow::Result<()> {
     tasks.worker().with_graceful_shutdown(tokio::time::sleep(Duration::from_secs(1))).await?;
 
     for letter in tasks.list(TaskFilter::new().state(TaskState::Dead), None, 10).await? {
-        println!("dead letter: {} ({})", letter.spec.kind, letter.errors.last().map_or("", |error| &error.message));
+        println!(
+            "dead letter: {} ({})",
+            letter.spec.kind,
+            letter.errors.last().map_or("", |error| &error.message)
+        );
     }
     Ok(())
 }

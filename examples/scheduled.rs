@@ -22,7 +22,9 @@ async fn main() -> anyhow::Result<()> {
 
     remind::defer("at once").await?;
     remind::defer("after one second").after(Duration::from_secs(1)).await?;
-    remind::defer("at a moment two seconds ahead").at(SystemTime::now() + Duration::from_secs(2)).await?;
+    remind::defer("at a moment two seconds ahead")
+        .at(SystemTime::now() + Duration::from_secs(2))
+        .await?;
 
     let three_seconds = tokio::time::sleep(Duration::from_secs(3));
     tasks.worker().with_graceful_shutdown(three_seconds).await?;

@@ -29,8 +29,11 @@ struct Arguments;
 async fn main() -> anyhow::Result<()> {
     Arguments::parse();
     let sent = Sent::default();
-    let tasks =
-        Client::builder().state(Mailer { from: "shop@example.org" }).state(sent.clone()).open("memory:").await?;
+    let tasks = Client::builder()
+        .state(Mailer { from: "shop@example.org" })
+        .state(sent.clone())
+        .open("memory:")
+        .await?;
 
     for user_id in 1..=3 {
         send_welcome::defer(user_id).on(&tasks).await?;

@@ -5,7 +5,8 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 /// The printed percentiles, each with the part of all values that lies below it.
-pub(crate) const PERCENTILES: [(&str, f64); 4] = [("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("max", 1.0)];
+pub(crate) const PERCENTILES: [(&str, f64); 4] =
+    [("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("max", 1.0)];
 
 /// The largest value that is distinguished, in microseconds: an hour.
 const MOST: u64 = 3_600_000_000;
@@ -44,7 +45,8 @@ impl Latency {
         let last = self.0.max().max(1).ilog2();
         // Less than a microsecond counts as the shortest value.
         let from = |power| if power == first { 0 } else { 1_u64 << power };
-        let counts = (first..=last).map(|power| (power, self.0.count_between(from(power), (2_u64 << power) - 1)));
+        let counts = (first..=last)
+            .map(|power| (power, self.0.count_between(from(power), (2_u64 << power) - 1)));
         let counts: Vec<_> = counts.collect();
         let most = counts.iter().map(|(_, count)| *count).max().unwrap_or(0).max(1);
         let lines = counts.iter().map(|(power, count)| {
@@ -66,8 +68,16 @@ mod tests {
         for millis in 1..=100 {
             latency.record(Duration::from_millis(millis));
         }
-        let wrong = latency.percentiles().into_iter().zip([50.0, 95.0, 99.0, 100.0]).map(|(told, is)| told - is);
-        assert!(wrong.map(f64::abs).into_iter().all(|wrong| wrong < 0.2), "{:?}", latency.percentiles());
+        let wrong = latency
+            .percentiles()
+            .into_iter()
+            .zip([50.0, 95.0, 99.0, 100.0])
+            .map(|(told, is)| told - is);
+        assert!(
+            wrong.map(f64::abs).into_iter().all(|wrong| wrong < 0.2),
+            "{:?}",
+            latency.percentiles()
+        );
     }
 
     #[test]
@@ -77,7 +87,9 @@ mod tests {
             latency.record(Duration::from_micros(micros));
         }
         let bars = latency.bars();
-        let counts = bars.lines().map(|line| line.split_whitespace().nth(3).unwrap().parse::<u64>().unwrap());
+        let counts = bars
+            .lines()
+            .map(|line| line.split_whitespace().nth(3).unwrap().parse::<u64>().unwrap());
         assert_eq!(counts.sum::<u64>(), 8, "{bars}");
     }
 }

@@ -17,13 +17,24 @@ const PAUSE: Duration = Duration::from_millis(2);
 static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 #[deferred(queue = "bench")]
-async fn send_mail(sent: Duration, _user_id: u64, _to: String, _subject: String, #[state] meter: &Meter) {
+async fn send_mail(
+    sent: Duration,
+    _user_id: u64,
+    _to: String,
+    _subject: String,
+    #[state] meter: &Meter,
+) {
     meter.began(EPOCH.elapsed().saturating_sub(sent));
 }
 
 /// A task like one that sends a welcome mail.
 pub(crate) fn call() -> Defer {
-    send_mail::defer(EPOCH.elapsed(), 42, "someone@mail.example.org", "a subject that is forty characters long")
+    send_mail::defer(
+        EPOCH.elapsed(),
+        42,
+        "someone@mail.example.org",
+        "a subject that is forty characters long",
+    )
 }
 
 /// What the handlers measure.
@@ -63,7 +74,12 @@ impl Meter {
 }
 
 /// Defers one task after another to an idle worker; returns how long the answers took.
-pub(crate) async fn one_by_one(tasks: &Client, meter: &Meter, concurrency: usize, count: u64) -> Result<Latency> {
+pub(crate) async fn one_by_one(
+    tasks: &Client,
+    meter: &Meter,
+    concurrency: usize,
+    count: u64,
+) -> Result<Latency> {
     let worker = Worker::start(tasks, concurrency);
     let mut answers = Latency::default();
     for number in 1..=count {
@@ -78,7 +94,11 @@ pub(crate) async fn one_by_one(tasks: &Client, meter: &Meter, concurrency: usize
 }
 
 /// Runs many callers without a worker; returns how long each answer took, and how long all took.
-pub(crate) async fn enqueue(tasks: &Client, count: u64, callers: u64) -> Result<(Latency, Duration)> {
+pub(crate) async fn enqueue(
+    tasks: &Client,
+    count: u64,
+    callers: u64,
+) -> Result<(Latency, Duration)> {
     let begun = Instant::now();
     let mut set = JoinSet::new();
     for caller in 0..callers {
@@ -102,7 +122,12 @@ pub(crate) async fn enqueue(tasks: &Client, count: u64, callers: u64) -> Result<
 }
 
 /// Runs one worker until no task waits.
-pub(crate) async fn drain(tasks: &Client, meter: &Meter, concurrency: usize, count: u64) -> Result<Duration> {
+pub(crate) async fn drain(
+    tasks: &Client,
+    meter: &Meter,
+    concurrency: usize,
+    count: u64,
+) -> Result<Duration> {
     let begun = Instant::now();
     let worker = Worker::start(tasks, concurrency);
     nothing_left(tasks, meter, count).await?;

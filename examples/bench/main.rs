@@ -58,24 +58,33 @@ async fn main() -> Result<()> {
 async fn measure(arguments: &Arguments, tasks: &Client, meter: &Meter) -> Result<()> {
     let Arguments { tasks: count, callers, concurrency, idle, .. } = *arguments;
     let at_rest = load::one_by_one(tasks, meter, concurrency, idle).await?;
-    let at_rest = [("defer to its answer, idle", at_rest), ("defer to the handler, idle", meter.take())];
+    let at_rest =
+        [("defer to its answer, idle", at_rest), ("defer to the handler, idle", meter.take())];
 
     println!("\n{:<34} {:>10}", "", "tasks/s");
     let (answers, took) = load::enqueue(tasks, count, callers).await?;
     rate("enqueue", count, took);
     rate("drain", count, load::drain(tasks, meter, concurrency, count).await?);
     meter.take(); // These tasks waited for the worker to start.
-    let (answers_beside, took) = load::end_to_end(tasks, meter, concurrency, count, callers).await?;
+    let (answers_beside, took) =
+        load::end_to_end(tasks, meter, concurrency, count, callers).await?;
     rate("end to end", count, took);
 
-    println!("\n{:<34} {}", "latency in ms", PERCENTILES.map(|(name, _)| format!("{name:>9}")).concat());
+    println!(
+        "\n{:<34} {}",
+        "latency in ms",
+        PERCENTILES.map(|(name, _)| format!("{name:>9}")).concat()
+    );
     let loaded = [
         ("defer to its answer, no worker", answers),
         ("defer to its answer, end to end", answers_beside),
         ("defer to the handler, end to end", meter.take()),
     ];
     for (what, latency) in at_rest.iter().chain(&loaded) {
-        println!("{what:<34} {}", latency.percentiles().map(|value| format!("{value:>9.3}")).concat());
+        println!(
+            "{what:<34} {}",
+            latency.percentiles().map(|value| format!("{value:>9.3}")).concat()
+        );
     }
     let [_, (what, idle)] = &at_rest;
     let [(under_load, answers), ..] = &loaded;

@@ -20,11 +20,14 @@ impl Place {
     /// The queue that `url` names, or a new file.
     pub(crate) fn choose(url: Option<&str>) -> Result<Self> {
         let Some(url) = url else {
-            let folder = TempDir::with_prefix("gae-tasks-bench-").context("cannot make a temporary folder")?;
+            let folder = TempDir::with_prefix("gae-tasks-bench-")
+                .context("cannot make a temporary folder")?;
             let url = format!("sqlite:{}", folder.path().join("tasks.db").display());
             return Ok(Self { url, file: None, _folder: Some(folder) });
         };
-        let file = url.strip_prefix("sqlite:").map(|rest| PathBuf::from(rest.strip_prefix("//").unwrap_or(rest)));
+        let file = url
+            .strip_prefix("sqlite:")
+            .map(|rest| PathBuf::from(rest.strip_prefix("//").unwrap_or(rest)));
         Ok(Self { url: url.to_owned(), file: file.filter(|file| !file.exists()), _folder: None })
     }
 
@@ -36,10 +39,12 @@ impl Place {
     pub(crate) fn tidy(self) -> Result<()> {
         let Some(file) = self.file else { return Ok(()) };
         let name = file.file_name().context("the file has no name")?.to_string_lossy().into_owned();
-        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder =
+            file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         for entry in std::fs::read_dir(folder)? {
             let entry = entry?;
-            let is_of_the_file = entry.file_name().to_string_lossy().strip_prefix(&name).is_some_and(is_suffix);
+            let is_of_the_file =
+                entry.file_name().to_string_lossy().strip_prefix(&name).is_some_and(is_suffix);
             if is_of_the_file {
                 remove(&entry.path())?;
             }
@@ -85,7 +90,8 @@ mod tests {
         let old = Place::choose(Some(&format!("sqlite:{}", at("old.db").display()))).unwrap();
         place.tidy().unwrap();
         old.tidy().unwrap();
-        let names = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let names =
+            std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
         let mut names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
         names.sort();
         assert_eq!(names, ["new.db.copy", "old.db"]);
@@ -93,7 +99,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_queue_that_has_tasks_is_refused() {
-        let tasks = Client::builder().state(crate::load::Meter::default()).open("memory:").await.unwrap();
+        let tasks =
+            Client::builder().state(crate::load::Meter::default()).open("memory:").await.unwrap();
         refuse_tasks(&tasks, "memory:").await.unwrap();
         crate::load::call().on(&tasks).await.unwrap();
         let error = refuse_tasks(&tasks, "memory:").await.unwrap_err();

@@ -13,10 +13,15 @@ pub(crate) fn below(dir: &Path) -> Vec<String> {
     let mut files = Vec::new();
     for entry in WalkDir::new(dir).into_iter().filter_entry(is_wanted) {
         match entry {
-            Ok(entry) if entry.file_type().is_file() => match entry.into_path().into_os_string().into_string() {
-                Ok(path) => files.push(path),
-                Err(path) => tracing::warn!("left out, because the name is not UTF-8: {}", path.display()),
-            },
+            Ok(entry) if entry.file_type().is_file() => {
+                match entry.into_path().into_os_string().into_string() {
+                    Ok(path) => files.push(path),
+                    Err(path) => tracing::warn!(
+                        "left out, because the name is not UTF-8: {}",
+                        path.display()
+                    ),
+                }
+            }
             Ok(_) => {}
             Err(error) => tracing::warn!("left out: {error}"),
         }

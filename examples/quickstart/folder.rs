@@ -35,9 +35,11 @@ impl Folder {
         let mut hasher = DefaultHasher::new();
         dir.hash(&mut hasher);
         let path = std::env::temp_dir().join(format!("{PREFIX}{:016x}", hasher.finish()));
-        fs::create_dir_all(&path).with_context(|| format!("cannot make the folder {}", path.display()))?;
+        fs::create_dir_all(&path)
+            .with_context(|| format!("cannot make the folder {}", path.display()))?;
         let file = path.join(LOCK);
-        let lock = File::create(&file).with_context(|| format!("cannot make the file {}", file.display()))?;
+        let lock = File::create(&file)
+            .with_context(|| format!("cannot make the file {}", file.display()))?;
         wait_for(&lock, dir)?;
         Ok(Self { path, _lock: lock })
     }
@@ -57,7 +59,8 @@ impl Folder {
     /// The run has a folder of its own, so a living worker of an earlier run cannot harm it.
     pub(crate) fn new_run(&self) -> Result<Run> {
         let run = self.run(self.last_number()?.map_or(1, |last| u64::from(last) + 1));
-        fs::create_dir(&run.0).with_context(|| format!("cannot make the folder {}", run.0.display()))?;
+        fs::create_dir(&run.0)
+            .with_context(|| format!("cannot make the folder {}", run.0.display()))?;
         for entry in fs::read_dir(&self.path)? {
             let path = entry?.path();
             if path != run.0 && !path.ends_with(LOCK) {
@@ -89,10 +92,14 @@ fn wait_for(lock: &File, dir: &Path) -> Result<()> {
         match lock.try_lock() {
             Ok(()) => return Ok(()),
             Err(TryLockError::Error(error)) => {
-                return Err(error).with_context(|| format!("cannot lock the folder for {}", dir.display()));
+                return Err(error)
+                    .with_context(|| format!("cannot lock the folder for {}", dir.display()));
             }
             Err(TryLockError::WouldBlock) if begun.elapsed() > PATIENCE => {
-                bail!("another quickstart digests {}: wait until it has ended, or stop it", dir.display())
+                bail!(
+                    "another quickstart digests {}: wait until it has ended, or stop it",
+                    dir.display()
+                )
             }
             Err(TryLockError::WouldBlock) if !is_told => {
                 is_told = true;

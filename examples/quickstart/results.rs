@@ -47,12 +47,15 @@ impl Results {
             connection.prepare(TOTALS)?;
             Ok(Self(Mutex::new(connection)))
         };
-        open().map_err(|error: rusqlite::Error| error).with_context(|| format!("cannot open {}", file.display()))
+        open()
+            .map_err(|error: rusqlite::Error| error)
+            .with_context(|| format!("cannot open {}", file.display()))
     }
 
     /// Stores the facts of one file. A second call replaces those of the first.
     pub(crate) fn store(&self, path: &str, facts: &FileFacts) -> Result<()> {
-        self.connection().execute(STORE, (path, &facts.digest, facts.lines as i64, facts.words as i64))?;
+        self.connection()
+            .execute(STORE, (path, &facts.digest, facts.lines as i64, facts.words as i64))?;
         Ok(())
     }
 
@@ -66,7 +69,12 @@ impl Results {
     pub(crate) fn totals(&self) -> Result<Totals> {
         Ok(self.connection().query_row(TOTALS, (), |row| {
             let number = |column| row.get::<_, i64>(column).map(i64::unsigned_abs);
-            Ok(Totals { files: number(0)?, lines: number(1)?, words: number(2)?, repeated: number(3)? })
+            Ok(Totals {
+                files: number(0)?,
+                lines: number(1)?,
+                words: number(2)?,
+                repeated: number(3)?,
+            })
         })?)
     }
 

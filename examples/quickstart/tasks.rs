@@ -52,7 +52,11 @@ impl FileFacts {
             digest = Sha256::digest(digest);
         }
         let text = String::from_utf8_lossy(bytes);
-        Self { digest: hex(&digest), lines: text.lines().count(), words: text.split_whitespace().count() }
+        Self {
+            digest: hex(&digest),
+            lines: text.lines().count(),
+            words: text.split_whitespace().count(),
+        }
     }
 }
 

@@ -26,7 +26,8 @@ const SHOWN: usize = 10;
 
 /// Runs the whole show.
 pub(crate) async fn run(dir: PathBuf) -> Result<()> {
-    let dir = dir.canonicalize().with_context(|| format!("there is no folder {}", dir.display()))?;
+    let dir =
+        dir.canonicalize().with_context(|| format!("there is no folder {}", dir.display()))?;
     let files = files::below(&dir);
     ensure!(!files.is_empty(), "{} has no files", dir.display());
     let folder = Folder::lock(&dir)?;
@@ -57,7 +58,10 @@ async fn open(folder: &Folder) -> Result<Opened> {
     if let Some(run) = folder.unfinished_run()? {
         match Opened::new(run).await {
             Ok(opened) => {
-                println!("going on where the last run was stopped: {} files are done", opened.results.totals()?.files);
+                println!(
+                    "going on where the last run was stopped: {} files are done",
+                    opened.results.totals()?.files
+                );
                 return Ok(opened);
             }
             Err(error) => println!("beginning anew, as the last run cannot go on: {error:#}"),
@@ -71,7 +75,11 @@ impl Opened {
         let results = run.results()?;
         let tasks = Client::open(&run.queue()).await?;
         // Nobody would run the tasks of another version of the quickstart.
-        ensure!(tasks.unroutable().await?.is_empty(), "{} holds tasks of another version", run.queue());
+        ensure!(
+            tasks.unroutable().await?.is_empty(),
+            "{} holds tasks of another version",
+            run.queue()
+        );
         Ok(Self { run, tasks, results })
     }
 }
@@ -124,7 +132,9 @@ async fn show(run: &Run, tasks: &Client) -> Result<()> {
 /// The style of the progress bar, with whole numbers.
 fn style() -> Result<ProgressStyle> {
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} tasks, {rate}, {elapsed}")?;
-    let rate = |state: &ProgressState, text: &mut dyn fmt::Write| _ = write!(text, "{:.0} tasks/s", state.per_sec());
+    let rate = |state: &ProgressState, text: &mut dyn fmt::Write| {
+        _ = write!(text, "{:.0} tasks/s", state.per_sec())
+    };
     Ok(style.with_key("rate", rate))
 }
 
@@ -141,12 +151,16 @@ async fn watch(mut worker: Worker<'_>, tasks: &Client, bar: &ProgressBar) -> Res
         let id = worker.id();
         if let Some(status) = worker.ended()? {
             worker.replace()?;
-            bar.suspend(|| println!("worker {id} has ended ({status}); worker {} goes on", worker.id()));
+            bar.suspend(|| {
+                println!("worker {id} has ended ({status}); worker {} goes on", worker.id())
+            });
         } else if to_be_killed && done >= total / 2 {
             to_be_killed = false;
             worker.replace()?;
             let next = worker.id();
-            bar.suspend(|| println!("killed worker {id} after {done} of {total} tasks; worker {next} goes on"));
+            bar.suspend(|| {
+                println!("killed worker {id} after {done} of {total} tasks; worker {next} goes on")
+            });
         }
         tokio::time::sleep(INTERVAL).await;
     }
@@ -164,7 +178,10 @@ async fn summary(Opened { run, tasks, results }: &Opened) -> Result<()> {
         }
     }
     let every = if dead > 0 { "every other" } else { "every" };
-    println!("{every} file exactly once in the result, {} digested twice because of the kill", totals.repeated);
+    println!(
+        "{every} file exactly once in the result, {} digested twice because of the kill",
+        totals.repeated
+    );
     println!("the results: {}", run.results_file().display());
     Ok(())
 }

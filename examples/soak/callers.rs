@@ -47,7 +47,13 @@ impl Callers {
     }
 }
 
-async fn call(tasks: Client, ledger: Arc<Ledger>, mut rng: Rng, pace: Duration, stopped: watch::Receiver<bool>) {
+async fn call(
+    tasks: Client,
+    ledger: Arc<Ledger>,
+    mut rng: Rng,
+    pace: Duration,
+    stopped: watch::Receiver<bool>,
+) {
     // The callers do not all call at the same moment.
     let first = tokio::time::Instant::now() + pace.mul_f64(rng.f64());
     let mut tick = tokio::time::interval_at(first, pace);

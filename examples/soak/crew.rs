@@ -33,8 +33,13 @@ struct Worker {
 
 impl Crew {
     pub(crate) fn start(url: &str, ledger: &Arc<Ledger>, count: u32) -> Result<Self> {
-        let mut crew =
-            Self { url: url.to_owned(), ledger: Arc::clone(ledger), workers: Vec::new(), started: 0, kills: 0 };
+        let mut crew = Self {
+            url: url.to_owned(),
+            ledger: Arc::clone(ledger),
+            workers: Vec::new(),
+            started: 0,
+            kills: 0,
+        };
         for _ in 0..count {
             let worker = crew.worker()?;
             crew.workers.push(worker);

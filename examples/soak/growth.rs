@@ -37,12 +37,17 @@ fn one(samples: &[Sample], (what, value, allowance): &Series) -> Growth {
     let values: Vec<_> = warm.filter_map(value).collect();
     let third = values.len() / 3;
     if third < LEAST {
-        return Growth { text: format!("{what}: not judged, too few samples after the warm-up"), is_too_much: false };
+        return Growth {
+            text: format!("{what}: not judged, too few samples after the warm-up"),
+            is_too_much: false,
+        };
     }
     let (first, last) = (median(&values[..third]), median(&values[values.len() - third..]));
     let most = first + first / 4 + allowance;
     let [first_told, last_told, most_told] = [first, last, most].map(|bytes| mib(Some(bytes)));
-    let text = format!("{what}: {first_told} MiB, then {last_told} MiB; at most {most_told} MiB are accepted");
+    let text = format!(
+        "{what}: {first_told} MiB, then {last_told} MiB; at most {most_told} MiB are accepted"
+    );
     Growth { text, is_too_much: last > most }
 }
 
@@ -92,6 +97,8 @@ mod tests {
     #[test]
     fn a_short_soak_says_that_it_judges_nothing() {
         let growth = judge(&samples(12, |number| number * number * 100 * MIB));
-        assert!(growth.iter().all(|growth| growth.text.contains("not judged") && !growth.is_too_much));
+        assert!(
+            growth.iter().all(|growth| growth.text.contains("not judged") && !growth.is_too_much)
+        );
     }
 }

@@ -98,7 +98,8 @@ impl Ledger {
     /// Records a line that a worker wrote.
     pub(crate) fn line(&self, worker: u32, line: &str) {
         let mut words = line.split(' ');
-        let (what, number) = (words.next().unwrap_or_default(), words.next().and_then(|word| word.parse().ok()));
+        let (what, number) =
+            (words.next().unwrap_or_default(), words.next().and_then(|word| word.parse().ok()));
         let micros = words.next().and_then(|word| word.parse().ok()).map(Duration::from_micros);
         let mut pages = self.pages();
         match (what, number, micros) {
@@ -111,7 +112,9 @@ impl Ledger {
             }
             ("again", Some(number), None) => pages.began(number, None),
             ("ended", Some(number), None) => pages.ended(number, worker),
-            ("wrong", Some(number), None) => pages.problem(format!("the payload of task {number} arrived changed")),
+            ("wrong", Some(number), None) => {
+                pages.problem(format!("the payload of task {number} arrived changed"))
+            }
             _ => pages.problem(format!("worker {worker} wrote `{line}`")),
         }
     }
@@ -121,8 +124,12 @@ impl Ledger {
         let mut pages = self.pages();
         match pages.open.remove(&number) {
             Some((Fate::Dies, true)) => pages.counts.died += 1,
-            Some((Fate::Dies, false)) => pages.problem(format!("task {number} died without an attempt: {error}")),
-            Some((Fate::Ends, _)) => pages.problem(format!("task {number} died, and was to work: {error}")),
+            Some((Fate::Dies, false)) => {
+                pages.problem(format!("task {number} died without an attempt: {error}"))
+            }
+            Some((Fate::Ends, _)) => {
+                pages.problem(format!("task {number} died, and was to work: {error}"))
+            }
             None => pages.problem(format!("task {number} died a second time: {error}")),
         }
     }
@@ -159,8 +166,8 @@ impl Pages {
         } else {
             self.counts.repeated += 1;
             // The lines of two workers may come in either order.
-            let both_live =
-                self.ended.get(&number).is_some_and(|first| self.alive.contains(first)) && self.alive.contains(&worker);
+            let both_live = self.ended.get(&number).is_some_and(|first| self.alive.contains(first))
+                && self.alive.contains(&worker);
             self.counts.without_need += u64::from(both_live);
         }
         self.remember(number, worker);
@@ -239,6 +246,9 @@ mod tests {
             ledger.line(1, &format!("ended {number}"));
         }
         let pages = ledger.pages();
-        assert_eq!((pages.open.len(), pages.ended.len(), pages.order.len()), (0, REMEMBERED, REMEMBERED));
+        assert_eq!(
+            (pages.open.len(), pages.ended.len(), pages.order.len()),
+            (0, REMEMBERED, REMEMBERED)
+        );
     }
 }

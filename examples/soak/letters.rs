@@ -16,7 +16,10 @@ pub(crate) async fn take(tasks: &Client, ledger: &Ledger) -> Result<()> {
         let error = letter.errors.last().map_or("no error", |error| &error.message);
         match letter.spec.name.as_ref().and_then(|name| letter_number(name.as_str())) {
             Some(number) => ledger.died(number, error),
-            None => ledger.problem(format!("a task of the kind {} died, and was to work: {error}", letter.spec.kind)),
+            None => ledger.problem(format!(
+                "a task of the kind {} died, and was to work: {error}",
+                letter.spec.kind
+            )),
         }
         tasks.delete(letter.spec.id).await.context("cannot delete a dead letter")?;
     }

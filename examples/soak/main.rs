@@ -62,7 +62,8 @@ fn minutes(text: &str) -> Result<Duration, String> {
 #[tokio::main]
 async fn main() -> Result<ExitCode> {
     // Tasks die and are recovered on purpose here.
-    let filter = "warn,gae_tasks::dispatch=off,gae_tasks::worker::settle=off,gae_tasks::worker::sweep=error";
+    let filter =
+        "warn,gae_tasks::dispatch=off,gae_tasks::worker::settle=off,gae_tasks::worker::sweep=error";
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let arguments = Arguments::parse();
     if let Some(url) = &arguments.worker {

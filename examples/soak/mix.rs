@@ -95,7 +95,8 @@ async fn store(tasks: &Client, sort: Sort, number: u64, rng: &mut Rng) -> Result
 
 /// Defers a task twice; it must be stored once.
 async fn named(tasks: &Client, number: u64, takes: Duration) -> Result<()> {
-    let call = || note::defer(number, SystemTime::now(), takes).named(format!("note-{number}")).on(tasks);
+    let call =
+        || note::defer(number, SystemTime::now(), takes).named(format!("note-{number}")).on(tasks);
     let (first, second) = (call().await?, call().await?);
     ensure!(first.created && !second.created, "the name of task {number} was taken twice");
     Ok(())

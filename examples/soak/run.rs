@@ -59,7 +59,8 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode> {
 
 fn folder(dir: Option<&Path>) -> Result<TempDir> {
     const PREFIX: &str = "gae-tasks-soak-";
-    let made = dir.map_or_else(|| TempDir::with_prefix(PREFIX), |dir| TempDir::with_prefix_in(PREFIX, dir));
+    let made = dir
+        .map_or_else(|| TempDir::with_prefix(PREFIX), |dir| TempDir::with_prefix_in(PREFIX, dir));
     made.context("cannot make a folder for the queue")
 }
 
@@ -105,7 +106,10 @@ impl Soak {
 
     /// Waits for the open tasks.
     async fn drain(&mut self) -> Result<()> {
-        println!("no more tasks are deferred, nobody is killed: waiting for {} tasks", self.ledger.len());
+        println!(
+            "no more tasks are deferred, nobody is killed: waiting for {} tasks",
+            self.ledger.len()
+        );
         let begun = Instant::now();
         let mut last_stored = begun;
         loop {
@@ -119,7 +123,8 @@ impl Soak {
                 break;
             }
             if begun.elapsed() > PATIENCE {
-                self.ledger.problem(format!("after {PATIENCE:?} tasks are still stored: {stats:?}"));
+                self.ledger
+                    .problem(format!("after {PATIENCE:?} tasks are still stored: {stats:?}"));
                 break;
             }
             self.look().await?;
@@ -142,9 +147,9 @@ impl Soak {
         }
         summary(&ledger, &sampler, kills);
         let growth = growth::judge(&sampler.samples);
-        growth
-            .iter()
-            .for_each(|growth| println!("  {}{}", growth.text, if growth.is_too_much { ": GROWS" } else { "" }));
+        growth.iter().for_each(|growth| {
+            println!("  {}{}", growth.text, if growth.is_too_much { ": GROWS" } else { "" })
+        });
         let grows = growth.iter().any(|growth| growth.is_too_much);
         let pages = ledger.pages();
         for problem in &pages.problems {
@@ -158,7 +163,8 @@ impl Soak {
 
 /// Checks that the kills did not damage the file.
 fn check_file(file: &Path, ledger: &Ledger) -> Result<()> {
-    let found: String = Connection::open(file)?.query_row("PRAGMA integrity_check", (), |row| row.get(0))?;
+    let found: String =
+        Connection::open(file)?.query_row("PRAGMA integrity_check", (), |row| row.get(0))?;
     if found != "ok" {
         ledger.problem(format!("the file is damaged: {found}"));
     }
@@ -168,7 +174,10 @@ fn check_file(file: &Path, ledger: &Ledger) -> Result<()> {
 fn summary(ledger: &Ledger, sampler: &Sampler, kills: u64) {
     let counts = ledger.counts();
     println!("\nin {:.0} s, with {kills} kills:", sampler.elapsed().as_secs_f64());
-    println!("  {} tasks deferred, {} worked, {} died as planned", counts.deferred, counts.ended, counts.died);
+    println!(
+        "  {} tasks deferred, {} worked, {} died as planned",
+        counts.deferred, counts.ended, counts.died
+    );
     println!(
         "  {} retries; {} tasks worked a second time, {} of them though no worker of theirs was killed",
         counts.retries, counts.repeated, counts.without_need

@@ -77,7 +77,8 @@ impl Sampler {
         self.samples.push(sample);
         let open = ledger.len();
         let mut pages = ledger.pages();
-        let (answers, starts) = (std::mem::take(&mut pages.answers), std::mem::take(&mut pages.starts));
+        let (answers, starts) =
+            (std::mem::take(&mut pages.answers), std::mem::take(&mut pages.starts));
         let counts = pages.counts;
         drop(pages);
         let seconds = (sample.at - self.last).as_secs_f64().max(0.001);

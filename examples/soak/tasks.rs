@@ -33,7 +33,12 @@ pub(crate) async fn work(url: &str) -> Result<()> {
 
 /// Runs once. Deferred without options, with a name, or for later.
 #[deferred(queue = "soak")]
-pub(crate) async fn note(number: u64, due: SystemTime, takes: Duration, #[context] cx: &TaskContext) -> Result<()> {
+pub(crate) async fn note(
+    number: u64,
+    due: SystemTime,
+    takes: Duration,
+    #[context] cx: &TaskContext,
+) -> Result<()> {
     begin(number, due, cx)?;
     tokio::time::sleep(takes).await;
     end(number)
@@ -41,7 +46,12 @@ pub(crate) async fn note(number: u64, due: SystemTime, takes: Duration, #[contex
 
 /// Fails `failures` times, then succeeds.
 #[deferred(queue = "soak")]
-pub(crate) async fn retry(number: u64, due: SystemTime, failures: u32, #[context] cx: &TaskContext) -> Result<()> {
+pub(crate) async fn retry(
+    number: u64,
+    due: SystemTime,
+    failures: u32,
+    #[context] cx: &TaskContext,
+) -> Result<()> {
     begin(number, due, cx)?;
     ensure!(cx.attempt() > failures, "attempt {} is to fail", cx.attempt());
     end(number)
@@ -56,14 +66,23 @@ pub(crate) async fn fail(number: u64, due: SystemTime, #[context] cx: &TaskConte
 
 /// A dead letter after its first attempt.
 #[deferred(queue = "soak")]
-pub(crate) async fn refuse(number: u64, due: SystemTime, #[context] cx: &TaskContext) -> Result<()> {
+pub(crate) async fn refuse(
+    number: u64,
+    due: SystemTime,
+    #[context] cx: &TaskContext,
+) -> Result<()> {
     begin(number, due, cx)?;
     Err(PermanentTaskFailure::new("nobody can do this").into())
 }
 
 /// A plain function, on a thread of its own.
 #[deferred(queue = "soak")]
-pub(crate) fn compute(number: u64, due: SystemTime, rounds: u32, #[context] cx: &TaskContext) -> Result<()> {
+pub(crate) fn compute(
+    number: u64,
+    due: SystemTime,
+    rounds: u32,
+    #[context] cx: &TaskContext,
+) -> Result<()> {
     begin(number, due, cx)?;
     let bytes = number.to_le_bytes();
     let sum = (0..rounds).fold(0_u64, |sum, _| sum.wrapping_add(checksum(&bytes)));
@@ -89,9 +108,15 @@ pub(crate) async fn carry(
 
 /// Defers the task that does the work, under a name: a second attempt defers no second task.
 #[deferred(queue = "soak")]
-pub(crate) async fn hand_on(number: u64, due: SystemTime, #[context] cx: &TaskContext) -> Result<()> {
+pub(crate) async fn hand_on(
+    number: u64,
+    due: SystemTime,
+    #[context] cx: &TaskContext,
+) -> Result<()> {
     begin(number, due, cx)?;
-    note::defer(number, SystemTime::now(), Duration::ZERO).named(format!("follow-{number}")).await?;
+    note::defer(number, SystemTime::now(), Duration::ZERO)
+        .named(format!("follow-{number}"))
+        .await?;
     Ok(())
 }
 

@@ -33,7 +33,8 @@ fn it_ends_and_begins_anew_each_time() {
     let (place, count) = Place::with_more_files_than_run_at_once();
     for _ in 0..2 {
         let told = place.start().end();
-        let (deferred, found) = (format!("deferred {count} tasks"), format!("{count} files, {count} lines"));
+        let (deferred, found) =
+            (format!("deferred {count} tasks"), format!("{count} files, {count} lines"));
         for part in [&deferred, &found, "killed worker", "every file exactly once in the result"] {
             assert!(told.contains(part), "no `{part}` in {told}");
         }
@@ -121,7 +122,9 @@ fn it_ends_when_all_is_done_and_the_results_are_missing() {
 
 #[test]
 fn it_ends_whatever_is_missing() {
-    for missing in [&["results.db"][..], &["queue.db"], &["results.db", "queue.db"], &["queue.db-wal"]] {
+    for missing in
+        [&["results.db"][..], &["queue.db"], &["results.db", "queue.db"], &["queue.db-wal"]]
+    {
         ends_after(&format!("without {missing:?}"), |run| {
             for file in missing {
                 // The last process that closes a database removes its log.
@@ -136,11 +139,16 @@ fn it_ends_when_a_file_is_of_another_format() {
     for file in ["results.db", "queue.db"] {
         ends_after(&format!("{file} is no database"), |run| {
             remove_database(run, file);
-            fs::write(run.join(file), "not a database, and long enough to be seen as none".repeat(100)).unwrap();
+            fs::write(
+                run.join(file),
+                "not a database, and long enough to be seen as none".repeat(100),
+            )
+            .unwrap();
         });
         ends_after(&format!("{file} is of another version"), |run| {
             remove_database(run, file);
-            let tables = "CREATE TABLE result (path TEXT); CREATE TABLE gae_tasks_schema (version INTEGER);
+            let tables =
+                "CREATE TABLE result (path TEXT); CREATE TABLE gae_tasks_schema (version INTEGER);
                 INSERT INTO gae_tasks_schema VALUES (1000000)";
             Connection::open(run.join(file)).unwrap().execute_batch(tables).unwrap();
         });
@@ -168,7 +176,8 @@ fn what_earlier_runs_and_versions_have_left_is_removed() {
         fs::write(folder.join(left), "left").unwrap();
     }
     place.start().end();
-    let mut found: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let mut found: Vec<_> =
+        fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     found.sort();
     assert_eq!(found, ["lock", "run-8"]);
 }
@@ -257,7 +266,8 @@ fn files_that_come_and_go_between_two_runs_are_no_error() {
     let place = Place::with_files(6);
     place.stopped_half_way();
     let results = Results::open(&place.run().join("results.db")).unwrap();
-    let open: Vec<_> = place.files().into_iter().filter(|path| !results.has(path).unwrap()).collect();
+    let open: Vec<_> =
+        place.files().into_iter().filter(|path| !results.has(path).unwrap()).collect();
     drop(results);
     assert!(open.len() > 1, "all but {} files were digested before the kill", open.len());
     fs::remove_file(&open[0]).unwrap();
@@ -266,7 +276,11 @@ fn files_that_come_and_go_between_two_runs_are_no_error() {
 
     let told = place.start().end();
     assert!(told.contains("6 files, 7 lines, 13 words"), "{told}");
-    assert!(told.contains("1 files could not be digested") && told.contains(&format!("{} is gone", open[0])), "{told}");
+    assert!(
+        told.contains("1 files could not be digested")
+            && told.contains(&format!("{} is gone", open[0])),
+        "{told}"
+    );
 
     // A file of this list has a dead letter, and no result: all that there is to wait for.
     fs::remove_file(place.run().join("finished")).unwrap();
@@ -285,7 +299,10 @@ fn a_file_that_cannot_be_read_is_reported() {
         digest_file::defer(&folder).on(tasks).await.unwrap();
     });
     let told = place.start().end();
-    assert!(told.contains(&format!("cannot read {folder}")) && told.contains("1 files, 1 lines"), "{told}");
+    assert!(
+        told.contains(&format!("cannot read {folder}")) && told.contains("1 files, 1 lines"),
+        "{told}"
+    );
     in_queue(&place.run(), async |tasks| {
         let letters = tasks.list(TaskFilter::new().state(TaskState::Dead), None, 10).await.unwrap();
         assert_eq!(letters.iter().map(|letter| letter.attempts).collect::<Vec<_>>(), [3]);
@@ -296,7 +313,8 @@ fn a_file_that_cannot_be_read_is_reported() {
 fn only_a_file_that_is_gone_is_not_tried_again() {
     let folder = tempfile::tempdir().unwrap();
     let results = Results::open(&folder.path().join("results.db")).unwrap();
-    let gone = digest_file(folder.path().join("gone").to_str().unwrap().to_owned(), &results).unwrap_err();
+    let gone =
+        digest_file(folder.path().join("gone").to_str().unwrap().to_owned(), &results).unwrap_err();
     assert!(gone.downcast_ref::<PermanentTaskFailure>().is_some(), "{gone:#}");
     let unreadable = digest_file(folder.path().to_str().unwrap().to_owned(), &results).unwrap_err();
     assert!(unreadable.downcast_ref::<PermanentTaskFailure>().is_none(), "{unreadable:#}");
@@ -340,7 +358,8 @@ impl Place {
         fs::create_dir(place.dir()).unwrap();
         fs::create_dir(place.temporary()).unwrap();
         for number in 0..count {
-            fs::write(place.dir().join(format!("{number}.txt")), format!("file {number}\n")).unwrap();
+            fs::write(place.dir().join(format!("{number}.txt")), format!("file {number}\n"))
+                .unwrap();
         }
         place
     }
@@ -363,13 +382,17 @@ impl Place {
     fn files(&self) -> Vec<String> {
         let files = fs::read_dir(self.dir()).unwrap().map(|entry| entry.unwrap().path());
         // As the quickstart names them.
-        files.map(|path| path.canonicalize().unwrap().into_os_string().into_string().unwrap()).collect()
+        files
+            .map(|path| path.canonicalize().unwrap().into_os_string().into_string().unwrap())
+            .collect()
     }
 
     /// The folders of all runs.
     fn runs(&self) -> Vec<PathBuf> {
         let folders = fs::read_dir(self.temporary()).unwrap().map(|entry| entry.unwrap().path());
-        let entries = folders.flat_map(|folder| fs::read_dir(folder).unwrap()).map(|entry| entry.unwrap().path());
+        let entries = folders
+            .flat_map(|folder| fs::read_dir(folder).unwrap())
+            .map(|entry| entry.unwrap().path());
         entries.filter(|path| path.is_dir()).collect()
     }
 
@@ -393,7 +416,10 @@ impl Place {
     }
 
     fn lose_results(&self) {
-        Connection::open(self.run().join("results.db")).unwrap().execute("DELETE FROM result", ()).unwrap();
+        Connection::open(self.run().join("results.db"))
+            .unwrap()
+            .execute("DELETE FROM result", ())
+            .unwrap();
     }
 
     /// Starts a quickstart, and kills it and its worker soon after they have begun.
@@ -415,7 +441,10 @@ impl Place {
             loop {
                 connection.execute_batch("BEGIN IMMEDIATE").unwrap();
                 let stats = tasks.stats().await.unwrap();
-                assert!(begun.elapsed() < PATIENCE && stats.open() == files.len() as u64, "{stats:?}");
+                assert!(
+                    begun.elapsed() < PATIENCE && stats.open() == files.len() as u64,
+                    "{stats:?}"
+                );
                 if stats.scheduled == 0 {
                     break;
                 }
@@ -454,7 +483,8 @@ fn remove_database(run: &Path, name: &str) {
 fn in_queue(run: &Path, act: impl AsyncFnOnce(&Client)) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let tasks = Client::open(&format!("sqlite:{}", run.join("queue.db").display())).await.unwrap();
+        let tasks =
+            Client::open(&format!("sqlite:{}", run.join("queue.db").display())).await.unwrap();
         act(&tasks).await;
     });
 }

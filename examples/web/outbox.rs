@@ -14,7 +14,12 @@ const SHOWN: usize = 50;
 
 /// Sends the welcome mail. That is slow, and nobody who signs up waits for it.
 #[deferred(queue = "emails", deadline = "30s")]
-pub(crate) async fn send_welcome(to: String, name: String, #[state] outbox: &Outbox, #[context] cx: &TaskContext) {
+pub(crate) async fn send_welcome(
+    to: String,
+    name: String,
+    #[state] outbox: &Outbox,
+    #[context] cx: &TaskContext,
+) {
     tokio::time::sleep(SLOW).await;
     tracing::info!("mail sent");
     let subject = format!("Welcome, {name}!");

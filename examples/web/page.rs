@@ -93,6 +93,9 @@ mod tests {
         };
         let text = page(&outbox(&Stats::default(), &[mail]), Some("<b>")).into_string();
         assert!(text.contains("Welcome, &lt;script&gt;alert(1)&lt;/script&gt;!"), "{text}");
-        assert!(!text.contains("<img") && !text.contains("<b>") && !text.contains("<script>alert"), "{text}");
+        assert!(
+            !text.contains("<img") && !text.contains("<b>") && !text.contains("<script>alert"),
+            "{text}"
+        );
     }
 }

@@ -43,7 +43,8 @@ impl SignUp {
         if name.is_empty() || name.chars().count() > 80 {
             return Some("Please enter your name, in at most 80 characters.");
         }
-        let has_two_parts = email.split_once('@').is_some_and(|(user, host)| !user.is_empty() && !host.is_empty());
+        let has_two_parts =
+            email.split_once('@').is_some_and(|(user, host)| !user.is_empty() && !host.is_empty());
         let is_too_long = email.chars().count() > 200;
         (!has_two_parts || is_too_long).then_some("That is not an e-mail address.")
     }
@@ -56,7 +57,10 @@ async fn sign_up(State(shop): State<Shop>, Form(form): Form<SignUp>) -> Result<R
         let page = page::page(&shop.outbox_markup().await?, Some(problem));
         return Ok((StatusCode::UNPROCESSABLE_ENTITY, Html(page.into_string())).into_response());
     }
-    send_welcome::defer(form.email.trim(), form.name.trim()).on(&shop.tasks).await.context("cannot defer the mail")?;
+    send_welcome::defer(form.email.trim(), form.name.trim())
+        .on(&shop.tasks)
+        .await
+        .context("cannot defer the mail")?;
     Ok(Redirect::to("/").into_response())
 }
 
@@ -117,7 +121,8 @@ mod tests {
     async fn who_signs_up_gets_a_mail() {
         let shop = shop().await;
         assert_eq!(status(&shop, form(" Ada ", "ada@example.org ")).await, StatusCode::SEE_OTHER);
-        assert_deferred!(shop.tasks, send_welcome, |args| args.to == "ada@example.org" && args.name == "Ada");
+        assert_deferred!(shop.tasks, send_welcome, |args| args.to == "ada@example.org"
+            && args.name == "Ada");
         assert!(shop.outbox.mails().is_empty(), "the answer waits for no mail");
         shop.tasks.drain().await.unwrap();
         assert_eq!(shop.outbox.mails()[0].subject, "Welcome, Ada!");

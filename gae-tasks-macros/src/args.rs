@@ -83,7 +83,10 @@ impl Attribute {
         match input.call(Ident::parse_any) {
             Ok(key) => self.keyed(&key, input, errors),
             Err(error) => {
-                errors.at(error.span(), format!("expected a key of `#[deferred(..)]`: {}", listing()));
+                errors.at(
+                    error.span(),
+                    format!("expected a key of `#[deferred(..)]`: {}", listing()),
+                );
                 skip_to_comma(input);
             }
         }
@@ -100,7 +103,8 @@ impl Attribute {
         };
         self.check_repetition(key, errors);
         if self.value(&word, input).is_err() {
-            errors.at(key.span(), format!("the value of `{word}` cannot be read: write `{example}`"));
+            errors
+                .at(key.span(), format!("the value of `{word}` cannot be read: write `{example}`"));
             skip_to_comma(input);
         }
     }
@@ -195,7 +199,10 @@ fn unknown(word: &str) -> String {
     let synonym = SYNONYMS.iter().find(|(other, _)| *other == word).map(|(_, key)| *key);
     match synonym.or_else(|| names::nearest(word, &known)) {
         Some("max_attempts") if word.ends_with("retries") => {
-            format!("unknown key `{word}`, did you mean `max_attempts`? it counts the first attempt too: {}", listing())
+            format!(
+                "unknown key `{word}`, did you mean `max_attempts`? it counts the first attempt too: {}",
+                listing()
+            )
         }
         Some(key) => format!("unknown key `{word}`, did you mean `{key}`? {}", listing()),
         None => format!("unknown key `{word}`: {}", listing()),
@@ -233,19 +240,25 @@ mod tests {
         assert_eq!(attribute.args.name.unwrap(), "Name");
         assert_eq!(attribute.args.derives.len(), 2);
         assert_eq!(attribute.task.unwrap(), "T");
-        assert_eq!([attribute.min_backoff, attribute.max_backoff].map(|text| text.unwrap().value()), ["10s", "1h"]);
+        assert_eq!(
+            [attribute.min_backoff, attribute.max_backoff].map(|text| text.unwrap().value()),
+            ["10s", "1h"]
+        );
         assert!(attribute.krate.unwrap().leading_colon.is_some());
     }
 
     #[test]
     fn derives_need_no_name() {
         let (attribute, errors) = parse(quote!(args(derive(Clone))));
-        assert!(errors.is_empty() && attribute.args.name.is_none() && attribute.args.derives.len() == 1);
+        assert!(
+            errors.is_empty() && attribute.args.name.is_none() && attribute.args.derives.len() == 1
+        );
     }
 
     #[test]
     fn all_mistakes_are_found_at_once() {
-        let (_, errors) = parse(quote!(qeue = "a", name = 5, queue, deadline = "1s" + X, queue = "b"));
+        let (_, errors) =
+            parse(quote!(qeue = "a", name = 5, queue, deadline = "1s" + X, queue = "b"));
         assert_eq!(errors.len(), 5, "{errors:?}");
         assert!(errors[0].contains("did you mean `queue`"));
         assert!(errors[1].contains("write `name = "));

@@ -69,7 +69,11 @@ pub(crate) fn work(task: &Task, body: &TokenStream) -> TokenStream {
     let states = task.states();
     let moved = quote!((#(#parameters,)* #(#door::Arc<#states>,)*));
     match &sig.asyncness {
-        Some(token) => quote_spanned!(token.span=> (&&#door::Moved::<#moved>::new()).future(async move { #body })),
-        None => quote_spanned!(sig.fn_token.span=> (&&#door::Moved::<#moved>::new()).call(move || { #body })),
+        Some(token) => {
+            quote_spanned!(token.span=> (&&#door::Moved::<#moved>::new()).future(async move { #body }))
+        }
+        None => {
+            quote_spanned!(sig.fn_token.span=> (&&#door::Moved::<#moved>::new()).call(move || { #body }))
+        }
     }
 }

@@ -24,19 +24,28 @@ pub(crate) fn settings(attribute: &Attribute, errors: &mut Errors) -> Settings {
         kind: attribute.name.as_ref().map(|name| kind(name, errors)),
         aliases: aliases(attribute, errors),
         deadline: attribute.deadline.as_ref().and_then(|text| deadline(text, errors)),
-        max_attempts: attribute.max_attempts.as_ref().and_then(|number| max_attempts(number, errors)),
+        max_attempts: attribute
+            .max_attempts
+            .as_ref()
+            .and_then(|number| max_attempts(number, errors)),
     }
 }
 
 fn queues(attribute: &Attribute, errors: &mut Errors) -> Vec<String> {
     let Some(queues) = &attribute.queues else { return vec!["default".to_owned()] };
     if queues.is_empty() {
-        errors.at(attribute.key("queues"), "`queues` is empty: name at least one queue, or leave the key out");
+        errors.at(
+            attribute.key("queues"),
+            "`queues` is empty: name at least one queue, or leave the key out",
+        );
     }
     for queue in queues.iter().filter(|queue| !names::is_queue(&queue.value())) {
         errors.on(
             queue,
-            format!("`{:?}` is not a valid queue name: use 1 to 100 of `A-Z`, `a-z`, `0-9` and `-`", queue.value()),
+            format!(
+                "`{:?}` is not a valid queue name: use 1 to 100 of `A-Z`, `a-z`, `0-9` and `-`",
+                queue.value()
+            ),
         );
     }
     unique(queues, errors)
@@ -47,7 +56,8 @@ fn aliases(attribute: &Attribute, errors: &mut Errors) -> Vec<String> {
     for alias in &attribute.aliases {
         kind(alias, errors);
         if attribute.name.as_ref().is_some_and(|name| name.value() == alias.value()) {
-            errors.on(alias, "an alias is a name of before, and this is the name of now: remove it");
+            errors
+                .on(alias, "an alias is a name of before, and this is the name of now: remove it");
         }
     }
     aliases.sort_unstable();
@@ -73,7 +83,8 @@ fn backoff(attribute: &Attribute, errors: &mut Errors) -> (Option<Duration>, Opt
     let mut pause = |text: &LitStr| {
         duration(text, errors).filter(|pause| {
             if pause.is_zero() {
-                errors.on(text, "a backoff of zero is no pause between two attempts: make it longer");
+                errors
+                    .on(text, "a backoff of zero is no pause between two attempts: make it longer");
             }
             !pause.is_zero()
         })
@@ -83,7 +94,8 @@ fn backoff(attribute: &Attribute, errors: &mut Errors) -> (Option<Duration>, Opt
     if let (Some(text), Some(least), Some(most)) = (&attribute.min_backoff, min, max)
         && least > most
     {
-        errors.on(text, "`min_backoff` is above `max_backoff`: the first pause is the shortest one");
+        errors
+            .on(text, "`min_backoff` is above `max_backoff`: the first pause is the shortest one");
     }
     (min, max)
 }
@@ -115,7 +127,9 @@ fn max_attempts(number: &LitInt, errors: &mut Errors) -> Option<u32> {
     match number.base10_parse::<u32>() {
         Ok(0) => errors.on(number, "`max_attempts` counts the first attempt: the least is 1"),
         Ok(attempts) => return Some(attempts),
-        Err(_) => errors.on(number, format!("`max_attempts` is a whole number from 1 to {}", u32::MAX)),
+        Err(_) => {
+            errors.on(number, format!("`max_attempts` is a whole number from 1 to {}", u32::MAX))
+        }
     }
     None
 }
@@ -164,14 +178,18 @@ fn of_an_impl(task: &Task) -> Option<TokenStream> {
     let word = signature.or_else(|| {
         // Items in the body may have a `Self` of their own.
         let body = task.function.body();
-        find_word(body.clone(), &["Self"]).filter(|_| find_word(body, &["impl", "trait", "struct", "enum"]).is_none())
+        find_word(body.clone(), &["Self"])
+            .filter(|_| find_word(body, &["impl", "trait", "struct", "enum"]).is_none())
     });
     word.map(Ident::into_token_stream)
 }
 
 fn qualifiers(sig: &Signature, errors: &mut Errors) {
     if let Some(token) = &sig.constness {
-        errors.on(token, "a task cannot be a `const fn`: remove `const`, or call the `const fn` from a task");
+        errors.on(
+            token,
+            "a task cannot be a `const fn`: remove `const`, or call the `const fn` from a task",
+        );
     }
     if let Safety::Unsafe(token) = &sig.safety {
         errors.on(
@@ -204,8 +222,7 @@ fn generics(sig: &Signature, errors: &mut Errors) {
 }
 
 fn generic(parameter: &Ident, errors: &mut Errors) {
-    let message =
-        "a task cannot be generic, a stored payload has one type: write a task for each type, or take an enum";
+    let message = "a task cannot be generic, a stored payload has one type: write a task for each type, or take an enum";
     errors.on(parameter, message);
 }
 
@@ -216,7 +233,10 @@ fn output(sig: &Signature, errors: &mut Errors) {
     } else if has_word(ty.to_token_stream(), "impl") {
         errors.on(ty, "a task cannot return `impl Trait`: return `()` or `Result<_, E>`");
     } else if borrows(ty.to_token_stream(), true) {
-        errors.on(ty, "a task cannot return a borrowed value: return `()` or `Result<_, E>` of owned types");
+        errors.on(
+            ty,
+            "a task cannot return a borrowed value: return `()` or `Result<_, E>` of owned types",
+        );
     }
 }
 

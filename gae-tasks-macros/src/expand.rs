@@ -14,7 +14,8 @@ use crate::names;
 pub(crate) fn expand(task: &Task) -> TokenStream {
     let (function, args, marker) = (&task.function, args_struct(task), task_type(task));
     // What is sent must be owned, whether the body needs it or not.
-    let owned = function.sig.asyncness.is_none().then(|| quote!(#[allow(clippy::needless_pass_by_value)]));
+    let owned =
+        function.sig.asyncness.is_none().then(|| quote!(#[allow(clippy::needless_pass_by_value)]));
     let (cfgs, block) = (task.cfgs(), block(task));
     quote! {
         #owned
@@ -31,7 +32,8 @@ pub(crate) fn expand(task: &Task) -> TokenStream {
 }
 
 fn args_struct(task: &Task) -> TokenStream {
-    let (args, derives, shared, vis) = (&task.args, &task.derives, task.shared(), &task.function.vis);
+    let (args, derives, shared, vis) =
+        (&task.args, &task.derives, task.shared(), &task.function.vis);
     let function = names::plain(&task.function.sig.ident);
     let doc = format!("The arguments of the task `{function}`.");
     let fields = task.payload().map(|(field, parameter)| {
@@ -55,7 +57,8 @@ fn args_struct(task: &Task) -> TokenStream {
 
 fn task_type(task: &Task) -> TokenStream {
     let (name, shared, vis) = (&task.name, task.shared(), &task.function.vis);
-    let doc = format!("The task type of the function `{}`.", names::plain(&task.function.sig.ident));
+    let doc =
+        format!("The task type of the function `{}`.", names::plain(&task.function.sig.ident));
     let docs = or_else(task.summary().into_iter(), &doc);
     let facts = facts(task);
     quote! {
@@ -119,8 +122,15 @@ fn or_else<'a>(docs: impl Iterator<Item = &'a syn::Attribute>, doc: &str) -> Tok
 }
 
 fn block(task: &Task) -> TokenStream {
-    let parts =
-        [task.import(), inherent(task), kind(task), impl_task(task), impl_args(task), bounds::checks(task), run(task)];
+    let parts = [
+        task.import(),
+        inherent(task),
+        kind(task),
+        impl_task(task),
+        impl_args(task),
+        bounds::checks(task),
+        run(task),
+    ];
     parts.into_iter().collect()
 }
 
@@ -131,10 +141,18 @@ fn inherent(task: &Task) -> TokenStream {
     let doc = format!("Defers a call of `{function}` with these arguments: to be awaited.");
     let parameters = task.payload().map(|(field, parameter)| {
         let ty = parameter.ty();
-        if parameter.is_string() { quote!(#field: impl ::core::convert::Into<#ty>) } else { quote!(#field: #ty) }
+        if parameter.is_string() {
+            quote!(#field: impl ::core::convert::Into<#ty>)
+        } else {
+            quote!(#field: #ty)
+        }
     });
     let values = task.payload().map(|(field, parameter)| {
-        if parameter.is_string() { quote!(#field: ::core::convert::Into::into(#field)) } else { quote!(#field: #field) }
+        if parameter.is_string() {
+            quote!(#field: ::core::convert::Into::into(#field))
+        } else {
+            quote!(#field: #field)
+        }
     });
     quote! {
         #[automatically_derived]
@@ -290,7 +308,8 @@ fn registration(task: &Task) -> TokenStream {
     let types = task.payload().map(|(_, parameter)| names::type_text(parameter.ty()));
     let states = task.states();
     let [deadline, min_backoff, max_backoff] =
-        [settings.deadline, settings.min_backoff, settings.max_backoff].map(|value| duration(task, value));
+        [settings.deadline, settings.min_backoff, settings.max_backoff]
+            .map(|value| duration(task, value));
     let max_attempts = option(task, settings.max_attempts.map(|attempts| quote!(#attempts)));
     let here = task.function.sig.ident.span();
     let location = quote_spanned! {here=>

@@ -27,10 +27,11 @@ pub(crate) fn expand(task: &Task, error: &syn::Error) -> TokenStream {
 fn stub(task: &Task) -> TokenStream {
     let (cfgs, vis, sig) = (task.cfgs(), &task.function.vis, &task.function.sig);
     let (asyncness, name) = (&sig.asyncness, &sig.ident);
-    let parameters = task.parameters.iter().map(|parameter| match check::stands_alone(task, parameter) {
-        true => parameter.ty().to_token_stream(),
-        false => quote!(impl ::core::marker::Sized),
-    });
+    let parameters =
+        task.parameters.iter().map(|parameter| match check::stands_alone(task, parameter) {
+            true => parameter.ty().to_token_stream(),
+            false => quote!(impl ::core::marker::Sized),
+        });
     let output = (!tokens::is_inferred(task.output())).then(|| sig.output.to_token_stream());
     quote! {
         #(#cfgs)*
@@ -75,7 +76,8 @@ fn fields(task: &Task) -> Vec<Field<'_>> {
     let mut seen = HashSet::new();
     let unique = task.payload().filter(|(name, _)| seen.insert(names::plain(name)));
     let field = |(position, (name, parameter))| {
-        let generic = (!check::stands_alone(task, parameter)).then(|| format_ident!("__T{position}"));
+        let generic =
+            (!check::stands_alone(task, parameter)).then(|| format_ident!("__T{position}"));
         Field { name, parameter, generic }
     };
     unique.enumerate().map(field).collect()

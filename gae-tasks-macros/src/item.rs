@@ -31,7 +31,8 @@ impl Function {
     pub(crate) fn parse(item: TokenStream) -> Result<Self, NoFunction> {
         let mut broken = false;
         let read = |input: ParseStream<'_>| Self::read(input, &mut broken);
-        read.parse2(item).map_err(|error| if broken { NoFunction::Broken } else { NoFunction::Other(error) })
+        read.parse2(item)
+            .map_err(|error| if broken { NoFunction::Broken } else { NoFunction::Other(error) })
     }
 
     /// What stands between the braces.
@@ -45,7 +46,9 @@ impl Function {
         let ahead = input.fork();
         let Ok(sig) = ahead.parse::<Signature>() else {
             *broken = begins_as_function(input);
-            return Err(input.error("`#[deferred]` goes on a function, `async fn` or `fn`: move it there"));
+            return Err(
+                input.error("`#[deferred]` goes on a function, `async fn` or `fn`: move it there")
+            );
         };
         input.advance_to(&ahead);
         match input.parse().ok().and_then(body) {
@@ -63,7 +66,8 @@ fn begins_as_function(input: ParseStream<'_>) -> bool {
     let ahead = input.fork();
     while !ahead.is_empty() && !ahead.peek(Token![fn]) {
         let qualifier = ahead.call(Ident::parse_any).map(|word| word.to_string());
-        let is_qualifier = qualifier.is_ok_and(|word| ["const", "async", "unsafe", "extern"].contains(&word.as_str()));
+        let is_qualifier = qualifier
+            .is_ok_and(|word| ["const", "async", "unsafe", "extern"].contains(&word.as_str()));
         if !is_qualifier && ahead.parse::<LitStr>().is_err() {
             return false;
         }
@@ -109,5 +113,6 @@ pub(crate) fn is_ours(attr: &Attribute) -> bool {
 /// Whether a parameter's attribute is for us and must not reach the compiler: markers, docs (which move to the field
 /// of the args), and what is refused.
 fn is_taken(attr: &Attribute) -> bool {
-    is_ours(attr) || ["state", "context", "doc", "cfg"].iter().any(|word| attr.path().is_ident(word))
+    is_ours(attr)
+        || ["state", "context", "doc", "cfg"].iter().any(|word| attr.path().is_ident(word))
 }

@@ -32,7 +32,10 @@ pub fn deferred(attribute: TokenStream, item: TokenStream) -> TokenStream {
 }
 
 /// The stages, one after the other; errors of all of them are reported together.
-fn expansion(attribute: proc_macro2::TokenStream, item: proc_macro2::TokenStream) -> proc_macro2::TokenStream {
+fn expansion(
+    attribute: proc_macro2::TokenStream,
+    item: proc_macro2::TokenStream,
+) -> proc_macro2::TokenStream {
     let mut errors = Errors::default();
     let attribute = args::Attribute::parse(attribute, &mut errors);
     let settings = check::settings(&attribute, &mut errors);
@@ -96,7 +99,14 @@ mod tests {
         );
         assert_eq!(
             items,
-            ["fn send", "macro compile_error", "macro compile_error", "struct SendArgs", "enum send", "const _"]
+            [
+                "fn send",
+                "macro compile_error",
+                "macro compile_error",
+                "struct SendArgs",
+                "enum send",
+                "const _"
+            ]
         );
     }
 
@@ -114,7 +124,9 @@ mod tests {
             );
             let file: syn::File = syn::parse2(expansion(attribute, item)).unwrap();
             let task_type = file.items.iter().find_map(|item| match item {
-                Item::Enum(item) => Some(item.attrs.iter().map(|attr| attr.to_token_stream().to_string())),
+                Item::Enum(item) => {
+                    Some(item.attrs.iter().map(|attr| attr.to_token_stream().to_string()))
+                }
                 _ => None,
             });
             task_type.unwrap().collect::<String>()
@@ -145,7 +157,10 @@ mod tests {
         ] {
             assert!(none.contains(fact), "{fact}: {none}");
         }
-        let [longest, both] = [docs(quote!(max_backoff = "1h")), docs(quote!(min_backoff = "5s", max_backoff = "90s"))];
+        let [longest, both] = [
+            docs(quote!(max_backoff = "1h")),
+            docs(quote!(min_backoff = "5s", max_backoff = "90s")),
+        ];
         assert!(longest.contains("- Backoff: as the queue says, at most 1h"), "{longest}");
         assert!(both.contains("- Backoff: from 5s to 1m 30s"), "{both}");
     }
@@ -161,7 +176,10 @@ mod tests {
             );
             let expanded = expanded.to_string();
             assert_eq!(expanded.matches(":: gae_tasks").count(), 1, "{expanded}");
-            assert!(expanded.contains("add_crate_eq_path_if_gae_tasks_is_renamed ! { }"), "{expanded}");
+            assert!(
+                expanded.contains("add_crate_eq_path_if_gae_tasks_is_renamed ! { }"),
+                "{expanded}"
+            );
         }
     }
 

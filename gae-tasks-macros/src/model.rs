@@ -6,7 +6,9 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
-use syn::{Attribute, Expr, FnArg, Lit, Meta, Pat, PatType, Path, ReturnType, Token, Type, parse_quote};
+use syn::{
+    Attribute, Expr, FnArg, Lit, Meta, Pat, PatType, Path, ReturnType, Token, Type, parse_quote,
+};
 
 use crate::args;
 use crate::item::Function;
@@ -161,7 +163,10 @@ impl Parameter {
 
     /// Whether `defer` takes `impl Into` of it: its type is written as the standard library's `String`.
     pub(crate) fn is_string(&self) -> bool {
-        matches!(names::type_text(self.ty()).as_str(), "String" | "std::string::String" | "::std::string::String")
+        matches!(
+            names::type_text(self.ty()).as_str(),
+            "String" | "std::string::String" | "::std::string::String"
+        )
     }
 }
 
@@ -169,13 +174,18 @@ fn parameters<'a>(typed: impl Iterator<Item = &'a PatType>) -> Vec<Parameter> {
     let mut sent = 0;
     let mut parameters = Vec::new();
     for original in typed {
-        let mut parameter = Parameter { original: original.clone(), role: Role::Context { borrowed: false } };
+        let mut parameter =
+            Parameter { original: original.clone(), role: Role::Context { borrowed: false } };
         parameter.role = match peeled(parameter.ty()) {
             Type::Reference(reference) if parameter.has("state") => {
                 Role::State { ty: reference.elem.clone(), borrowed: true }
             }
-            ty if parameter.has("state") => Role::State { ty: Box::new(ty.clone()), borrowed: false },
-            ty if parameter.has("context") => Role::Context { borrowed: matches!(ty, Type::Reference(_)) },
+            ty if parameter.has("state") => {
+                Role::State { ty: Box::new(ty.clone()), borrowed: false }
+            }
+            ty if parameter.has("context") => {
+                Role::Context { borrowed: matches!(ty, Type::Reference(_)) }
+            }
             _ => {
                 sent += 1;
                 Role::Payload(field_of(&original.pat, sent - 1))

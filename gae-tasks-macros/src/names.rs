@@ -32,8 +32,8 @@ pub(crate) fn plain(ident: &Ident) -> String {
 /// Whether a type of this name would hide a primitive one from the module it stands in.
 pub(crate) fn is_primitive(name: &str) -> bool {
     const PRIMITIVES: [&str; 19] = [
-        "bool", "char", "f16", "f32", "f64", "f128", "i8", "i16", "i32", "i64", "i128", "isize", "str", "u8", "u16",
-        "u32", "u64", "u128", "usize",
+        "bool", "char", "f16", "f32", "f64", "f128", "i8", "i16", "i32", "i64", "i128", "isize",
+        "str", "u8", "u16", "u32", "u64", "u128", "usize",
     ];
     PRIMITIVES.contains(&name)
 }
@@ -86,7 +86,9 @@ fn write_tokens(tokens: TokenStream, text: &mut String) {
 /// The one of `known` that `word` is probably a misspelling of.
 pub(crate) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let near = known.iter().map(|known| (distance(word, known), *known));
-    near.min().filter(|(distance, _)| *distance <= 2 && *distance < word.len()).map(|(_, known)| known)
+    near.min()
+        .filter(|(distance, _)| *distance <= 2 && *distance < word.len())
+        .map(|(_, known)| known)
 }
 
 /// How many letters must be added, removed or changed to make `b` of `a`.
@@ -139,7 +141,8 @@ mod tests {
 
     #[test]
     fn white_space_does_not_change_a_type() {
-        let spaced: Type = syn::parse_str("Vec < ( u8 , [ std :: string :: String ; 3 ] ) >").unwrap();
+        let spaced: Type =
+            syn::parse_str("Vec < ( u8 , [ std :: string :: String ; 3 ] ) >").unwrap();
         let tight: Type = syn::parse_str("Vec<(u8,[std::string::String;3])>").unwrap();
         assert_eq!(type_text(&spaced), "Vec<(u8,[std::string::String;3])>");
         assert_eq!(type_text(&spaced), type_text(&tight));

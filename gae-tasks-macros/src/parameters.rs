@@ -40,14 +40,17 @@ fn doubled(task: &Task, errors: &mut Errors) {
 /// Not of the injected ones: two names that a macro and its caller chose may look alike and differ.
 pub(crate) fn names_of_fields(task: &Task) -> impl Iterator<Item = (&Ident, bool)> {
     let mut seen = HashSet::new();
-    let named = task.payload().filter(|(_, parameter)| matches!(&*parameter.original.pat, Pat::Ident(_)));
+    let named =
+        task.payload().filter(|(_, parameter)| matches!(&*parameter.original.pat, Pat::Ident(_)));
     named.map(move |(field, _)| (field, !seen.insert(names::plain(field))))
 }
 
 fn markers(parameter: &Parameter, errors: &mut Errors) {
     for attr in &parameter.original.attrs {
         let path = attr.path();
-        if (path.is_ident("state") || path.is_ident("context")) && attr.meta.require_path_only().is_err() {
+        if (path.is_ident("state") || path.is_ident("context"))
+            && attr.meta.require_path_only().is_err()
+        {
             let word = path.to_token_stream();
             errors.on(attr, format!("`#[{word}]` takes no value, the parameter's type says it all: write `#[{word}]`"));
         } else if path.is_ident("cfg") || path.is_ident("cfg_attr") {
@@ -60,11 +63,15 @@ fn markers(parameter: &Parameter, errors: &mut Errors) {
             errors.on(attr, "`#[deferred]` is not a parameter attribute: a parameter takes `#[state]` or `#[context]`");
         }
     }
-    let marked = |word: &&str| parameter.original.attrs.iter().filter(|attr| attr.path().is_ident(word)).count();
+    let marked = |word: &&str| {
+        parameter.original.attrs.iter().filter(|attr| attr.path().is_ident(word)).count()
+    };
     match ["state", "context"].iter().map(marked).sum() {
         0 | 1 => {}
-        _ => errors
-            .on(&parameter.original.pat, "this parameter is marked twice: keep one of `#[state]` and `#[context]`"),
+        _ => errors.on(
+            &parameter.original.pat,
+            "this parameter is marked twice: keep one of `#[state]` and `#[context]`",
+        ),
     }
 }
 
@@ -83,7 +90,10 @@ fn payload(parameter: &Parameter, errors: &mut Errors) {
     } else if is_unsized(ty) {
         errors.on(ty, format!("a task cannot take what has no size of its own: {}", owned_of(ty)));
     } else if has_word(ty.to_token_stream(), "impl") {
-        errors.on(ty, "a task cannot take `impl Trait`, a stored payload has one type: name the type");
+        errors.on(
+            ty,
+            "a task cannot take `impl Trait`, a stored payload has one type: name the type",
+        );
     } else if is_context(ty) {
         errors.on(ty, "the context is not sent: mark it `#[context]`");
     } else if borrows(ty.to_token_stream(), false) {
@@ -124,10 +134,15 @@ fn state(parameter: &Parameter, ty: &Type, borrowed: bool, errors: &mut Errors) 
     }
     let is_static = matches!(peeled(parameter.ty()), Type::Reference(reference) if reference.lifetime.is_some());
     if is_static || borrows(ty.to_token_stream(), false) {
-        errors.on(parameter.ty(), "state is borrowed for one call: take `&T`, without a lifetime, of a type that owns");
+        errors.on(
+            parameter.ty(),
+            "state is borrowed for one call: take `&T`, without a lifetime, of a type that owns",
+        );
     } else if has_word(ty.to_token_stream(), "impl") {
         errors.on(ty, "state is found by its type: name the type in place of `impl Trait`");
-    } else if borrowed && matches!(peeled(ty), Type::TraitObject(_) | Type::Slice(_)) || names::type_text(ty) == "str" {
+    } else if borrowed && matches!(peeled(ty), Type::TraitObject(_) | Type::Slice(_))
+        || names::type_text(ty) == "str"
+    {
         let text = names::type_text(peeled(ty)).replace('+', " + ");
         errors.on(ty, format!("state is found by its sized type: take `&Arc<{text}>`"));
     }
@@ -138,25 +153,34 @@ fn context(parameter: &Parameter, errors: &mut Errors) {
         if let Some(mutability) = &reference.mutability {
             errors.on(mutability, "the context cannot be changed: take `&TaskContext`");
         } else if let Some(lifetime) = &reference.lifetime {
-            errors.on(lifetime, "the context is borrowed for one call: take `&TaskContext`, without a lifetime");
+            errors.on(
+                lifetime,
+                "the context is borrowed for one call: take `&TaskContext`, without a lifetime",
+            );
         }
     }
 }
 
 fn contexts(task: &Task, errors: &mut Errors) {
-    let contexts = task.parameters.iter().filter(|parameter| matches!(parameter.role, Role::Context { .. }));
+    let contexts =
+        task.parameters.iter().filter(|parameter| matches!(parameter.role, Role::Context { .. }));
     for second in contexts.skip(1) {
-        errors.on(&second.original.pat, "a task has one context: remove this `#[context]` parameter");
+        errors
+            .on(&second.original.pat, "a task has one context: remove this `#[context]` parameter");
     }
 }
 
 fn fields(task: &Task, errors: &mut Errors) {
     let ignored = |parameter: &Parameter| !matches!(&*parameter.original.pat, Pat::Ident(_));
-    let of_ignored: Vec<_> = task.payload().filter(|(_, p)| ignored(p)).map(|(field, _)| field).collect();
+    let of_ignored: Vec<_> =
+        task.payload().filter(|(_, p)| ignored(p)).map(|(field, _)| field).collect();
     for (field, parameter) in task.payload() {
-        if !ignored(parameter) && of_ignored.iter().any(|other| names::plain(other) == names::plain(field)) {
-            let message =
-                format!("`{field}` is the field of an unnamed parameter: give that one a name, or this one another");
+        if !ignored(parameter)
+            && of_ignored.iter().any(|other| names::plain(other) == names::plain(field))
+        {
+            let message = format!(
+                "`{field}` is the field of an unnamed parameter: give that one a name, or this one another"
+            );
             errors.at(field.span(), message);
         }
     }

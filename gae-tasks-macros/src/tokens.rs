@@ -28,7 +28,9 @@ pub(crate) fn borrows(tokens: TokenStream, static_references: bool) -> bool {
             && matches!(tokens.get(at + 1), Some(TokenTree::Ident(ident)) if ident == "static")
     };
     tokens.iter().enumerate().any(|(at, token)| match token {
-        TokenTree::Punct(punct) if punct.as_char() == '&' => !(static_references && is_static(at + 1)),
+        TokenTree::Punct(punct) if punct.as_char() == '&' => {
+            !(static_references && is_static(at + 1))
+        }
         TokenTree::Punct(punct) if punct.as_char() == '\'' => !is_static(at),
         TokenTree::Group(group) => borrows(group.stream(), static_references),
         _ => false,

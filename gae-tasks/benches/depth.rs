@@ -14,7 +14,10 @@ use std::time::{Duration, Instant};
 
 use gae_tasks::backend::sqlite::Sqlite;
 use gae_tasks::backend::{Backend, Enqueue, Lease, NewTask, Pull, Room, Routes};
-use gae_tasks::{Client, Kind, Now, QueueName, Route, Schedule, Shape, Task, TaskId, TaskSpec, Timestamp, deferred};
+use gae_tasks::{
+    Client, Kind, Now, QueueName, Route, Schedule, Shape, Task, TaskId, TaskSpec, Timestamp,
+    deferred,
+};
 
 /// What the deep queue is compared with.
 const SHALLOW: usize = 10_000;
@@ -72,7 +75,8 @@ async fn main() {
 /// How long the memory backend takes for one of so many tasks.
 async fn drained(tasks: usize) -> Duration {
     let client = Client::open("memory:").await.unwrap();
-    let call = || no_op::defer(42, "someone@mail.example.org", "a subject that is forty characters long");
+    let call =
+        || no_op::defer(42, "someone@mail.example.org", "a subject that is forty characters long");
     for _ in 0..tasks / 1_000 {
         client.defer_many((0..1_000).map(|_| call())).await.unwrap();
     }
@@ -106,16 +110,19 @@ async fn filled(folder: &Path, name: &str, tasks: usize, unroutable: usize) -> S
 }
 
 fn task(number: usize, kind: &'static str, shape: Shape) -> NewTask {
-    let payload = b"\x2a\x18someone@mail.example.org\x27a subject that is forty characters long".to_vec();
+    let payload =
+        b"\x2a\x18someone@mail.example.org\x27a subject that is forty characters long".to_vec();
     let id = TaskId::from_bytes((number as u128).to_be_bytes());
     NewTask::new(TaskSpec::new(id, Kind::new(kind).unwrap(), shape, QueueName::DEFAULT), payload)
         .with(|task| task.schedule = Schedule::At(Timestamp::from_micros(number as i64)))
 }
 
 async fn lease_cost(sqlite: &Sqlite) -> Duration {
-    let routes = BTreeSet::from([Route::new(Kind::new(no_op::KIND).unwrap(), no_op::registration().shape)]);
+    let routes =
+        BTreeSet::from([Route::new(Kind::new(no_op::KIND).unwrap(), no_op::registration().shape)]);
     let (queues, routes) = (Arc::new([QueueName::DEFAULT].into()), Routes::Only(Arc::new(routes)));
-    let request = Lease::new(Now::Storage, queues, routes, Room::new(EACH), Duration::from_secs(600));
+    let request =
+        Lease::new(Now::Storage, queues, routes, Room::new(EACH), Duration::from_secs(600));
     let mut times = Vec::new();
     for _ in 0..LEASES {
         let begun = Instant::now();
@@ -131,7 +138,10 @@ async fn lease_cost(sqlite: &Sqlite) -> Duration {
 fn watch(what: &str, file: &Path, seconds: u64) {
     println!("{what}:");
     let this = std::env::current_exe().unwrap();
-    let status = Command::new(this).args(["worker", file.to_str().unwrap(), &seconds.to_string()]).status().unwrap();
+    let status = Command::new(this)
+        .args(["worker", file.to_str().unwrap(), &seconds.to_string()])
+        .status()
+        .unwrap();
     assert!(status.success());
 }
 
@@ -140,7 +150,10 @@ async fn work(file: &str, seconds: u64) {
     let before = client.stats().await.unwrap().open();
     // The beginning is not part of an idle worker's life.
     let worker = tokio::spawn(
-        client.worker().with_graceful_shutdown(tokio::time::sleep(Duration::from_secs(seconds))).into_future(),
+        client
+            .worker()
+            .with_graceful_shutdown(tokio::time::sleep(Duration::from_secs(seconds)))
+            .into_future(),
     );
     tokio::time::sleep(Duration::from_secs(2)).await;
     let (ticks, written) = (cpu_ticks(), proc("io", "write_bytes:"));
@@ -151,7 +164,9 @@ async fn work(file: &str, seconds: u64) {
     let cpu = ticks as f64 / begun.elapsed().as_secs_f64();
     let run = before - client.stats().await.unwrap().open();
     let peak = proc("status", "VmHWM:") as f64 / 1024.0;
-    println!("{run} tasks run, peak of {peak:.0} MiB resident, {cpu:.2} % of a core, {written} bytes written");
+    println!(
+        "{run} tasks run, peak of {peak:.0} MiB resident, {cpu:.2} % of a core, {written} bytes written"
+    );
 }
 
 /// A number that the kernel tells of this process.
@@ -164,6 +179,8 @@ fn proc(file: &str, name: &str) -> u64 {
 fn cpu_ticks() -> u64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields: Vec<_> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = |place: usize| fields.get(place).and_then(|field| field.parse::<u64>().ok()).unwrap_or_default();
+    let ticks = |place: usize| {
+        fields.get(place).and_then(|field| field.parse::<u64>().ok()).unwrap_or_default()
+    };
     ticks(11) + ticks(12)
 }

@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use gae_tasks::__private::{
-    self as door, Call, CallError, Location, REGISTRATIONS, Registration, Shape, TypeBackoff, Work, linkme,
+    self as door, Call, CallError, Location, REGISTRATIONS, Registration, Shape, TypeBackoff, Work,
+    linkme,
 };
 use gae_tasks::backend::memory::Memory;
 use gae_tasks::backend::{Backend, Enqueue, Lease, LeasedTask, NewTask, Pull, Room, Routes};
@@ -66,20 +67,31 @@ fn dispatch(criterion: &mut Criterion) {
     let registry: &Registry = client.registry();
     let shape = send::registration().shape;
     assert_eq!(registry.kinds().count(), 1_001);
-    let args = || SendArgs { user_id: black_box(42), to: TO.to_owned(), subject: SUBJECT.to_owned() };
+    let args =
+        || SendArgs { user_id: black_box(42), to: TO.to_owned(), subject: SUBJECT.to_owned() };
     let payload = door::encode(&args()).unwrap();
-    println!("a payload of {} bytes, a registry of {} tasks", payload.len(), registry.kinds().count());
+    println!(
+        "a payload of {} bytes, a registry of {} tasks",
+        payload.len(),
+        registry.kinds().count()
+    );
     let leased = lease(payload.clone());
 
     criterion.bench_function("args", |b| b.iter(args));
     let whole = args();
     criterion.bench_function("encode", |b| b.iter(|| door::encode(black_box(&whole)).unwrap()));
-    criterion.bench_function("decode", |b| b.iter(|| door::decode::<SendArgs>(black_box(&payload)).unwrap()));
+    criterion.bench_function("decode", |b| {
+        b.iter(|| door::decode::<SendArgs>(black_box(&payload)).unwrap())
+    });
     // Makes the args, encodes them, and proves that they can be read back.
     criterion.bench_function("defer", |b| b.iter(|| send::defer(black_box(42), TO, SUBJECT)));
-    criterion.bench_function("look up", |b| b.iter(|| registry.find(black_box(send::KIND), shape).unwrap()));
+    criterion.bench_function("look up", |b| {
+        b.iter(|| registry.find(black_box(send::KIND), shape).unwrap())
+    });
     // From the stored bytes to the outcome, as a worker does: with the look-up, the context and the decoding.
-    criterion.bench_function("attempt", |b| b.iter(|| now(client.attempt_leased(black_box(&leased))).unwrap()));
+    criterion.bench_function("attempt", |b| {
+        b.iter(|| now(client.attempt_leased(black_box(&leased))).unwrap())
+    });
     criterion.bench_function("whole", |b| {
         b.iter(|| {
             let task = send::defer(black_box(42), TO, SUBJECT);
@@ -96,9 +108,13 @@ fn dispatch(criterion: &mut Criterion) {
 fn lease(payload: Vec<u8>) -> LeasedTask {
     let (kind, shape) = (Kind::new(send::KIND).unwrap(), send::registration().shape);
     let queue = QueueName::new(send::QUEUE).unwrap();
-    let task = NewTask::new(TaskSpec::new(TaskId::from_bytes([1; 16]), kind.clone(), shape, queue.clone()), payload);
+    let task = NewTask::new(
+        TaskSpec::new(TaskId::from_bytes([1; 16]), kind.clone(), shape, queue.clone()),
+        payload,
+    );
     let lease = Duration::from_secs(30);
-    let request = Lease::new(Now::Storage, Arc::new([queue].into()), Routes::Any, Room::new(1), lease);
+    let request =
+        Lease::new(Now::Storage, Arc::new([queue].into()), Routes::Any, Room::new(1), lease);
     let backend = Memory::new();
     now(backend.enqueue(Enqueue::new(Now::Storage, vec![task]))).unwrap();
     now(backend.lease(request)).unwrap().tasks.pop().unwrap()

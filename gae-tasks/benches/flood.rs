@@ -36,14 +36,19 @@ fn main() {
     }
     // Cargo adds an option of its own.
     let arguments = std::env::args().skip(1).filter_map(|argument| argument.parse().ok());
-    let [seconds, flooders @ ..] = &*arguments.collect::<Vec<u64>>() else { return main_for(10, &[0, 1, 2]) };
+    let [seconds, flooders @ ..] = &*arguments.collect::<Vec<u64>>() else {
+        return main_for(10, &[0, 1, 2]);
+    };
     main_for(*seconds, if flooders.is_empty() { &[0, 1, 2] } else { flooders });
 }
 
 fn main_for(seconds: u64, flooders: &[u64]) {
     let folder = std::env::temp_dir().join(format!("gae-tasks-flood-{}", std::process::id()));
     println!("one `defer` each {PAUSE:?} for {seconds} s; the flood in tasks/s");
-    println!("{:<10} {:>6} {:>9} {:>9} {:>9} {:>9}   flood", "flooders", "calls", "median", "p99", "p99.9", "most");
+    println!(
+        "{:<10} {:>6} {:>9} {:>9} {:>9} {:>9}   flood",
+        "flooders", "calls", "median", "p99", "p99.9", "most"
+    );
     for flooders in flooders {
         std::fs::create_dir_all(&folder).unwrap();
         measure(&folder, *flooders, Duration::from_secs(seconds));
@@ -61,7 +66,13 @@ fn measure(folder: &Path, flooders: u64, how_long: Duration) {
     let rates: Vec<_> = flooders.into_iter().map(end).collect();
     let at = |part: f64| format!("{:.1?}", took[((took.len() - 1) as f64 * part) as usize]);
     let (calls, count) = (took.len(), rates.len());
-    println!("{count:<10} {calls:>6} {:>9} {:>9} {:>9} {:>9}   {rates:?}", at(0.5), at(0.99), at(0.999), at(1.0));
+    println!(
+        "{count:<10} {calls:>6} {:>9} {:>9} {:>9} {:>9}   {rates:?}",
+        at(0.5),
+        at(0.99),
+        at(0.999),
+        at(1.0)
+    );
 }
 
 async fn single_calls(client: &Client, how_long: Duration) -> Vec<Duration> {
@@ -78,7 +89,8 @@ async fn single_calls(client: &Client, how_long: Duration) -> Vec<Duration> {
 /// A process that floods by now.
 fn start(url: &str) -> Child {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    let mut child = command.env(FLOODS, url).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        command.env(FLOODS, url).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     BufReader::with_capacity(1, child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
     assert_eq!(line, "flooding\n");

@@ -60,7 +60,8 @@ async fn main() {
     for (name, part) in [("p50", 0.5), ("p95", 0.95), ("p99", 0.99)] {
         let at = |times: &[Duration]| times[(times.len() as f64 * part) as usize];
         let (raw, our) = (at(&raws), at(&ours));
-        let (in_us, ratio) = (|time: Duration| time.as_micros(), our.as_secs_f64() / raw.as_secs_f64());
+        let (in_us, ratio) =
+            (|time: Duration| time.as_micros(), our.as_secs_f64() / raw.as_secs_f64());
         println!("{name:<6} {:>7} us {:>7} us   {ratio:.2}", in_us(raw), in_us(our));
     }
 }
@@ -85,6 +86,9 @@ fn raw_once(raw: &mut Raw) -> Duration {
 async fn our_once(client: &Client, began: &mut UnboundedReceiver<Instant>) -> Duration {
     tokio::time::sleep(PAUSE).await;
     let begun = Instant::now();
-    tell::defer(42, "someone@mail.example.org", "a subject that is forty characters long").on(client).await.unwrap();
+    tell::defer(42, "someone@mail.example.org", "a subject that is forty characters long")
+        .on(client)
+        .await
+        .unwrap();
     began.recv().await.unwrap().duration_since(begun)
 }

@@ -46,7 +46,12 @@ async fn main() {
         let (signed, signature) = token.rsplit_once('.').unwrap();
         let began = Instant::now();
         for _ in 0..tokens {
-            let verified = jsonwebtoken::crypto::verify(signature, signed.as_bytes(), &bare_key, Algorithm::RS256);
+            let verified = jsonwebtoken::crypto::verify(
+                signature,
+                signed.as_bytes(),
+                &bare_key,
+                Algorithm::RS256,
+            );
             assert!(verified.unwrap());
         }
         bare.push(began.elapsed());
@@ -56,17 +61,22 @@ async fn main() {
         }
         ours.push(began.elapsed());
     }
-    println!("{ROUNDS} rounds of {tokens} tokens of {} bytes, a key of 2,048 bits; microseconds a token", token.len());
+    println!(
+        "{ROUNDS} rounds of {tokens} tokens of {} bytes, a key of 2,048 bits; microseconds a token",
+        token.len()
+    );
     for (name, rounds) in [("RSA alone", bare), ("Oidc", ours)] {
         let each = |round: &Duration| round.as_secs_f64() * 1e6 / f64::from(tokens);
-        let (least, most) = (rounds.iter().min().map(each).unwrap(), rounds.iter().max().map(each).unwrap());
+        let (least, most) =
+            (rounds.iter().min().map(each).unwrap(), rounds.iter().max().map(each).unwrap());
         println!("{name:<10} {least:>7.1} to {most:.1}");
     }
 }
 
 fn oidc(keys: JwkSet) -> Oidc {
     let keys = Keys(serde_json::to_vec(&keys).unwrap());
-    let oidc = Oidc::issued_by("https://accounts.google.com", keys).audience("https://worker.example.com");
+    let oidc =
+        Oidc::issued_by("https://accounts.google.com", keys).audience("https://worker.example.com");
     oidc.service_account("queue@project.iam.gserviceaccount.com").build().unwrap()
 }
 

@@ -45,12 +45,14 @@ async fn small() {
 }
 
 fn call(queue: &str) -> Defer {
-    no_op::defer(42, "someone@mail.example.org", "a subject that is forty characters long").queue(queue)
+    no_op::defer(42, "someone@mail.example.org", "a subject that is forty characters long")
+        .queue(queue)
 }
 
 fn main() {
     let mut arguments = std::env::args().skip(1).filter(|argument| !argument.starts_with("--"));
-    let mut number = |default| arguments.next().and_then(|argument| argument.parse().ok()).unwrap_or(default);
+    let mut number =
+        |default| arguments.next().and_then(|argument| argument.parse().ok()).unwrap_or(default);
     let (rounds, backlog) = (number(3), number(100_000));
     let runtime = Runtime::new().unwrap();
     let folder = std::env::temp_dir().join(format!("gae-tasks-queues-{}", std::process::id()));
@@ -60,7 +62,8 @@ fn main() {
     let mut waits = [Vec::new(), Vec::new()];
     for _ in 0..rounds {
         for (place, queues) in QUEUES.into_iter().enumerate() {
-            drains[place].push(TASKS as f64 / runtime.block_on(drain(&folder, queues)).as_secs_f64());
+            drains[place]
+                .push(TASKS as f64 / runtime.block_on(drain(&folder, queues)).as_secs_f64());
             defers[place].push(runtime.block_on(defer(&folder, queues)).as_secs_f64() * 1e6);
         }
         waits[0].push(runtime.block_on(wait(&folder, backlog, 50, 0)).as_secs_f64() * 1e3);
@@ -69,8 +72,9 @@ fn main() {
     std::fs::remove_dir_all(folder).unwrap();
     println!("{rounds} interleaved rounds: the median (least to most)");
     for (place, queues) in QUEUES.into_iter().enumerate() {
-        let ratios =
-            |values: &[Vec<f64>; 3]| values[place].iter().zip(&values[0]).map(|(own, one)| own / one).collect();
+        let ratios = |values: &[Vec<f64>; 3]| {
+            values[place].iter().zip(&values[0]).map(|(own, one)| own / one).collect()
+        };
         println!(
             "drain of {TASKS} over {queues} queues: {} tasks/s, {} times that of one",
             show(drains[place].clone(), 0),
@@ -159,7 +163,9 @@ async fn defer(folder: &Path, queues: usize) -> Duration {
 async fn wait(folder: &Path, backlog: usize, concurrency: usize, milliseconds: u64) -> Duration {
     let client = client(folder).await;
     for _ in 0..backlog / 1_000 {
-        let bulk = |_| if milliseconds == 0 { call("bulk") } else { rest::defer(milliseconds).queue("bulk") };
+        let bulk = |_| {
+            if milliseconds == 0 { call("bulk") } else { rest::defer(milliseconds).queue("bulk") }
+        };
         client.defer_many((0..1_000).map(bulk)).await.unwrap();
     }
     let (stop, worker) = start(&client, vec!["bulk".to_owned(), "small".to_owned()], concurrency);

@@ -76,7 +76,8 @@ fn main() {
     println!("{:<13} {:>9} {:>9} {:>9}", "", "least", "median", "most");
     let medians = [(one.tasks, ones), (many.tasks, manys)].map(|(tasks, mut times)| {
         times.sort();
-        let [least, median, most] = [0, times.len() / 2, times.len() - 1].map(|at| times[at].as_secs_f64() * 1000.0);
+        let [least, median, most] =
+            [0, times.len() / 2, times.len() - 1].map(|at| times[at].as_secs_f64() * 1000.0);
         println!("{tasks:>7} tasks {least:>6.2} ms {median:>6.2} ms {most:>6.2} ms");
         median
     });
@@ -105,7 +106,10 @@ impl Program {
 
 fn write_workspace(folder: &Path) {
     let own = Path::new(env!("CARGO_MANIFEST_DIR"));
-    write(&folder.join("Cargo.toml"), WORKSPACE.trim_start().replace("GAE_TASKS", &own.display().to_string()));
+    write(
+        &folder.join("Cargo.toml"),
+        WORKSPACE.trim_start().replace("GAE_TASKS", &own.display().to_string()),
+    );
     // With the versions of the workspace this stands in, if it has noted any.
     if let Ok(lock) = fs::read_to_string(own.join("../Cargo.lock")) {
         write(&folder.join("Cargo.lock"), lock);
@@ -121,7 +125,10 @@ fn write_workspace(folder: &Path) {
     let used: Vec<_> = crates.iter().map(String::as_str).chain(["gae-tasks", "tokio"]).collect();
     write_crate(&programs, &used);
     write(&programs.join("src/bin/one.rs"), PROGRAM.to_owned());
-    write(&programs.join("src/bin/many.rs"), format!("gae_tasks::link!({});\n{PROGRAM}", linked.join(", ")));
+    write(
+        &programs.join("src/bin/many.rs"),
+        format!("gae_tasks::link!({});\n{PROGRAM}", linked.join(", ")),
+    );
 }
 
 fn task(number: usize) -> String {
@@ -133,7 +140,8 @@ fn task(number: usize) -> String {
 
 fn write_crate(folder: &Path, dependencies: &[&str]) {
     let name = folder.file_name().unwrap().to_str().unwrap();
-    let mut manifest = format!("[package]\nname = \"{name}\"\nedition.workspace = true\n\n[dependencies]\n");
+    let mut manifest =
+        format!("[package]\nname = \"{name}\"\nedition.workspace = true\n\n[dependencies]\n");
     for dependency in dependencies {
         manifest += &match dependency.starts_with("tasks-") {
             true => format!("{dependency} = {{ path = \"../{dependency}\" }}\n"),

@@ -32,11 +32,20 @@ fn nanoseconds() -> u64 {
 
 #[tokio::main]
 async fn main() {
-    let arguments: Vec<_> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    let arguments: Vec<_> =
+        std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     if let [url, queue, calls, pause] = &arguments[..] {
-        return produce(url, queue, calls.parse().unwrap(), Duration::from_micros(pause.parse().unwrap())).await;
+        return produce(
+            url,
+            queue,
+            calls.parse().unwrap(),
+            Duration::from_micros(pause.parse().unwrap()),
+        )
+        .await;
     }
-    let number = |place: usize, default| arguments.get(place).and_then(|text| text.parse().ok()).unwrap_or(default);
+    let number = |place: usize, default| {
+        arguments.get(place).and_then(|text| text.parse().ok()).unwrap_or(default)
+    };
     let (tasks, seconds) = (number(0, 500), number(1, 20));
     let folder = std::env::temp_dir().join(format!("gae-tasks-wakeup-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
@@ -66,7 +75,10 @@ async fn measure(folder: &Path, tasks: usize, seconds: u64) {
     let pause = Duration::from_millis(10);
     let mut other = start(&url, "elsewhere", seconds as usize * 120, pause);
     tokio::time::sleep(Duration::from_secs(1)).await;
-    println!("beside a process that defers 100/s to a queue of others: {:.2} % of a core", cpu_of(seconds).await);
+    println!(
+        "beside a process that defers 100/s to a queue of others: {:.2} % of a core",
+        cpu_of(seconds).await
+    );
     other.kill().unwrap();
     other.wait().unwrap();
     stop.send(()).unwrap();
@@ -74,7 +86,8 @@ async fn measure(folder: &Path, tasks: usize, seconds: u64) {
 }
 
 fn start(url: &str, queue: &str, calls: usize, pause: Duration) -> Child {
-    let arguments = [url.to_owned(), queue.to_owned(), calls.to_string(), pause.as_micros().to_string()];
+    let arguments =
+        [url.to_owned(), queue.to_owned(), calls.to_string(), pause.as_micros().to_string()];
     Command::new(std::env::current_exe().unwrap()).args(arguments).spawn().unwrap()
 }
 

@@ -45,7 +45,9 @@ impl Spilled {
 
 /// FNV-1a, 64 bit: against accidents, not against who may write into the store.
 pub(crate) fn checksum(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 /// A service of the platform, and a version of it.
@@ -83,15 +85,21 @@ impl Attributes {
 pub(crate) fn is_traceparent(text: &str) -> bool {
     let mut parts = text.splitn(5, '-');
     let mut hex = |digits: usize| {
-        let is_hex = |part: &&str| part.len() == digits && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let is_hex = |part: &&str| {
+            part.len() == digits && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+        };
         parts.next().filter(is_hex)
     };
-    let (Some(version), Some(trace), Some(parent), Some(_flags)) = (hex(2), hex(32), hex(16), hex(2)) else {
+    let (Some(version), Some(trace), Some(parent), Some(_flags)) =
+        (hex(2), hex(32), hex(16), hex(2))
+    else {
         return false;
     };
     let is_zero = |part: &str| part.bytes().all(|b| b == b'0');
     let more_is_fine = match parts.next() {
-        Some(more) => version != "00" && more.len() <= 256 && more.bytes().all(|b| b.is_ascii_graphic()),
+        Some(more) => {
+            version != "00" && more.len() <= 256 && more.bytes().all(|b| b.is_ascii_graphic())
+        }
         None => true,
     };
     version != "ff" && !is_zero(trace) && !is_zero(parent) && more_is_fine
@@ -109,7 +117,10 @@ mod tests {
             assert!(!spilled.is(other), "{other:?}");
         }
         // The published vectors of FNV-1a: stored tasks carry these numbers.
-        assert_eq!((checksum(b""), checksum(b"foobar")), (0xcbf2_9ce4_8422_2325, 0x8594_4171_f739_67e8));
+        assert_eq!(
+            (checksum(b""), checksum(b"foobar")),
+            (0xcbf2_9ce4_8422_2325, 0x8594_4171_f739_67e8)
+        );
     }
 
     #[test]
@@ -143,7 +154,11 @@ mod tests {
     #[test]
     fn attributes_are_read_back() {
         let attributes = Attributes {
-            spilled: Some(Spilled::new("0190".to_owned(), "gs://shop/tasks".to_owned(), b"payload")),
+            spilled: Some(Spilled::new(
+                "0190".to_owned(),
+                "gs://shop/tasks".to_owned(),
+                b"payload",
+            )),
             traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
             target: Some(Target { service: "worker".to_owned(), version: None }),
             headers: vec![("x-shop".to_owned(), "7".to_owned())],
@@ -154,7 +169,8 @@ mod tests {
     /// What is stored outlives this program: bytes that change need a new version.
     #[test]
     fn the_bytes_of_attributes_stay() {
-        let spilled = Spilled { key: "k".to_owned(), store: "s".to_owned(), length: 1, checksum: 2 };
+        let spilled =
+            Spilled { key: "k".to_owned(), store: "s".to_owned(), length: 1, checksum: 2 };
         let attributes = Attributes {
             spilled: Some(spilled),
             traceparent: Some("t".to_owned()),

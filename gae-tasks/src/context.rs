@@ -47,7 +47,11 @@ pub(crate) struct AttemptInfo {
 
 impl TaskContext {
     pub(crate) fn new(attempt: AttemptInfo) -> Self {
-        Self(Arc::new(Inner { attempt, cancelled: AtomicBool::new(false), cancellation: Notify::new() }))
+        Self(Arc::new(Inner {
+            attempt,
+            cancelled: AtomicBool::new(false),
+            cancellation: Notify::new(),
+        }))
     }
 
     /// The id of the task.

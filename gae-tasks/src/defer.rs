@@ -163,8 +163,13 @@ impl Defer {
     }
 
     /// As [`target`](Self::target), to this version of the service, whichever has its traffic.
-    pub fn target_version(mut self, service: impl Into<String>, version: impl Into<String>) -> Self {
-        self.options().target = Some(Target { service: service.into(), version: Some(version.into()) });
+    pub fn target_version(
+        mut self,
+        service: impl Into<String>,
+        version: impl Into<String>,
+    ) -> Self {
+        self.options().target =
+            Some(Target { service: service.into(), version: Some(version.into()) });
         self
     }
 
@@ -311,7 +316,10 @@ impl std::fmt::Debug for DeferFuture {
 }
 
 /// The backend's answer, as the caller asked to have it.
-pub(crate) fn judge(answer: Deferred, new_name: Option<(TaskName, QueueName)>) -> Result<Deferred, Error> {
+pub(crate) fn judge(
+    answer: Deferred,
+    new_name: Option<(TaskName, QueueName)>,
+) -> Result<Deferred, Error> {
     match new_name {
         Some((name, queue)) if !answer.created => {
             Err(Error::NameTaken { name: name.to_string(), queue: queue.to_string() })

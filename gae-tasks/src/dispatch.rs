@@ -92,14 +92,24 @@ impl Dispatcher {
     ) -> Outcome {
         let span = log::Scope::new(|| span(context, payload.len()));
         let mut attempt = pin!(async {
-            let outcome = match Attributes::decode(attributes).map(|attributes| attributes.spilled) {
+            let outcome = match Attributes::decode(attributes).map(|attributes| attributes.spilled)
+            {
                 // Not run without them: they may say where the payload is.
                 None => Outcome::unreadable(UnreadableAttributes.into()),
                 Some(None) => {
-                    caught(pin!(Some(self.attempt(registration, payload, context, context.deadline(), permit)))).await
+                    caught(pin!(Some(self.attempt(
+                        registration,
+                        payload,
+                        context,
+                        context.deadline(),
+                        permit
+                    ))))
+                    .await
                 }
                 // In a box of its own: the future of every other attempt stays small.
-                Some(Some(spilled)) => Box::pin(self.attempt_spilled(registration, &spilled, context, permit)).await,
+                Some(Some(spilled)) => {
+                    Box::pin(self.attempt_spilled(registration, &spilled, context, permit)).await
+                }
             };
             report(&outcome, context, outlook);
             outcome
@@ -129,11 +139,18 @@ impl Dispatcher {
                 context.around(self.run_async(handler, context, left)).await
             }
             // In a box of its own, as its thread is: the future of every other attempt stays small.
-            Work::Blocking(handler) => Box::pin(self.run_blocking(handler, context, left, permit)).await,
+            Work::Blocking(handler) => {
+                Box::pin(self.run_blocking(handler, context, left, permit)).await
+            }
         }
     }
 
-    async fn run_async(&self, mut handler: Surrounded<'_>, context: &TaskContext, left: Duration) -> Outcome {
+    async fn run_async(
+        &self,
+        mut handler: Surrounded<'_>,
+        context: &TaskContext,
+        left: Duration,
+    ) -> Outcome {
         // Most handlers of a busy queue are ready at their first poll: no timer is made for them.
         let first = std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut handler).poll(cx))).await;
         match first {
@@ -143,7 +160,12 @@ impl Dispatcher {
     }
 
     /// Waits for a handler that has begun, until its deadline.
-    async fn run_on(&self, handler: &mut Surrounded<'_>, context: &TaskContext, left: Duration) -> Outcome {
+    async fn run_on(
+        &self,
+        handler: &mut Surrounded<'_>,
+        context: &TaskContext,
+        left: Duration,
+    ) -> Outcome {
         tokio::select! {
             biased;
             outcome = handler => outcome,
@@ -299,7 +321,9 @@ fn report(outcome: &Outcome, context: &TaskContext, outlook: OutlookOf<'_>) {
     let attempt = context.attempt();
     log::say(|| match outcome {
         Outcome::Done => tracing::debug!("done"),
-        Outcome::Released => tracing::debug!("released: the attempt was stopped and is not counted"),
+        Outcome::Released => {
+            tracing::debug!("released: the attempt was stopped and is not counted")
+        }
         Outcome::Permanent(failure) => tracing::error!(error = %failure, "failed for good"),
         Outcome::Unreadable(failure) => {
             tracing::error!(error = %failure, "the task goes back for a while; no attempt is counted");
@@ -357,8 +381,13 @@ mod tests {
     }
 
     /// How a plain function that holds a bomb ends.
-    async fn ended(context: &TaskContext, permit: Option<Arc<dyn Permit>>, bomb: Option<Bomb>) -> Outcome {
-        let dispatcher = Dispatcher::new(Arc::default(), Arc::new(SystemClock), Arc::new(Bare), None);
+    async fn ended(
+        context: &TaskContext,
+        permit: Option<Arc<dyn Permit>>,
+        bomb: Option<Bomb>,
+    ) -> Outcome {
+        let dispatcher =
+            Dispatcher::new(Arc::default(), Arc::new(SystemClock), Arc::new(Bare), None);
         let handler = Box::new(move || {
             std::mem::forget(bomb);
             Outcome::Done

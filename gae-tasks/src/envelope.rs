@@ -156,8 +156,19 @@ pub(crate) enum EnvelopeError {
 impl Envelope {
     /// A task on its way, deferred `now`.
     #[cfg(any(feature = "cloud-tasks", all(feature = "push", feature = "testing")))]
-    pub(crate) fn new(spec: TaskSpec, payload: Vec<u8>, schedule: Schedule, now: Timestamp) -> Self {
-        Self { named: spec.name.is_some(), first_due: schedule.resolve(now).max(now), spec, copied: None, payload }
+    pub(crate) fn new(
+        spec: TaskSpec,
+        payload: Vec<u8>,
+        schedule: Schedule,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            named: spec.name.is_some(),
+            first_due: schedule.resolve(now).max(now),
+            spec,
+            copied: None,
+            payload,
+        }
     }
 
     /// What every version of this crate can read of it.
@@ -169,7 +180,8 @@ impl Envelope {
     /// The envelope as the body of a request.
     #[cfg(any(test, feature = "push", feature = "cloud-tasks", feature = "testing"))]
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let TaskSpec { kind, shape, queue, max_attempts, retry, deadline, attributes, .. } = &self.spec;
+        let TaskSpec { kind, shape, queue, max_attempts, retry, deadline, attributes, .. } =
+            &self.spec;
         let wire = Wire {
             kind: kind.as_str(),
             shape: shape.to_bits(),
@@ -182,7 +194,8 @@ impl Envelope {
             payload: self.payload.len(),
         };
         let mut body = Vec::with_capacity(ROOM + self.payload.len());
-        self.preamble().encode(if self.copied.is_some() { VERSION_OF_COPIES } else { VERSION }, &mut body);
+        self.preamble()
+            .encode(if self.copied.is_some() { VERSION_OF_COPIES } else { VERSION }, &mut body);
         // Numbers, strings and bytes: nothing of which postcard can refuse.
         let mut body = match self.copied {
             Some(copied) => postcard::to_extend(&copied.wire(), body).unwrap_or_default(),
@@ -222,7 +235,8 @@ impl Wire<'_> {
     fn open(self, preamble: Preamble, payload: &[u8]) -> Option<Envelope> {
         let (kind, queue) = (Kind::new(self.kind).ok()?, QueueName::new(self.queue).ok()?);
         let mut spec = TaskSpec::new(preamble.id, kind, Shape::from_bits(self.shape), queue);
-        (spec.max_attempts, spec.retry, spec.deadline) = (self.max_attempts, self.retry, self.deadline);
+        (spec.max_attempts, spec.retry, spec.deadline) =
+            (self.max_attempts, self.retry, self.deadline);
         spec.attributes = self.attributes.map(<[u8]>::to_vec);
         Some(Envelope {
             spec,
@@ -252,7 +266,12 @@ mod tests {
 
     fn envelope() -> Envelope {
         let kind = Kind::from_static("shop.emails/send_welcome");
-        let mut spec = TaskSpec::new(TaskId::from_bytes([7; 16]), kind, Shape::from_bits(u64::MAX), QueueName::DEFAULT);
+        let mut spec = TaskSpec::new(
+            TaskId::from_bytes([7; 16]),
+            kind,
+            Shape::from_bits(u64::MAX),
+            QueueName::DEFAULT,
+        );
         (spec.max_attempts, spec.retry) =
             (Some(3), Some(RetryConfig::new().with_min_backoff(Duration::from_millis(100))));
         (spec.deadline, spec.attributes) = (Some(Duration::from_secs(30)), Some(vec![1, 2]));

@@ -43,7 +43,9 @@ pub enum Error {
     },
 
     /// A task name is not of the form `[A-Za-z0-9_-]{1,500}`.
-    #[error("`{value}` is not a valid task name: use 1 to 500 letters, digits, hyphens or underscores")]
+    #[error(
+        "`{value}` is not a valid task name: use 1 to 500 letters, digits, hyphens or underscores"
+    )]
     #[non_exhaustive]
     TaskName {
         /// What was given.
@@ -51,7 +53,9 @@ pub enum Error {
     },
 
     /// A kind is not made of segments of `[A-Za-z0-9._-]` joined by `/`.
-    #[error("`{value}` is not a valid task kind: use segments of letters, digits, `.`, `_` and `-`, joined by `/`")]
+    #[error(
+        "`{value}` is not a valid task kind: use segments of letters, digits, `.`, `_` and `-`, joined by `/`"
+    )]
     #[non_exhaustive]
     Kind {
         /// What was given.
@@ -375,7 +379,11 @@ impl Error {
     }
 
     /// An [`Error::Storage`] of `backend`: `problem` says what happened and what to do.
-    pub fn storage(backend: &'static str, problem: impl Into<String>, source: impl Into<BoxError>) -> Self {
+    pub fn storage(
+        backend: &'static str,
+        problem: impl Into<String>,
+        source: impl Into<BoxError>,
+    ) -> Self {
         Self::Storage { backend, problem: problem.into(), source: source.into() }
     }
 }
@@ -393,13 +401,18 @@ pub(crate) fn no_problems(problems: Vec<String>) -> Result<(), Error> {
 }
 
 fn partial(results: &[Result<Deferred, Error>]) -> String {
-    let mut failed = results.iter().enumerate().filter_map(|(place, result)| Some((place, result.as_ref().err()?)));
+    let mut failed = results
+        .iter()
+        .enumerate()
+        .filter_map(|(place, result)| Some((place, result.as_ref().err()?)));
     let (place, first) = match failed.next() {
         Some((place, error)) => (place + 1, error.to_string()),
         None => (0, String::new()),
     };
     let (count, all) = (1 + failed.count(), results.len());
-    format!("{count} of {all} tasks were not stored, the others were; the first is number {place}: {first}")
+    format!(
+        "{count} of {all} tasks were not stored, the others were; the first is number {place}: {first}"
+    )
 }
 
 fn count(problems: &[String]) -> String {

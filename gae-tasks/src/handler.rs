@@ -7,7 +7,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::context::{States, TaskContext};
-use crate::outcome::{BoxError, Intent, Outcome, PermanentTaskFailure, SingularTaskFailure, TaskFailure};
+use crate::outcome::{
+    BoxError, Intent, Outcome, PermanentTaskFailure, SingularTaskFailure, TaskFailure,
+};
 use crate::payload::UnreadableError;
 
 /// Prepares one call of the user's function: decodes the args, looks the state up.

@@ -153,7 +153,9 @@ pub mod testing;
 #[path = "private.rs"]
 pub mod __private;
 
-pub use backend::{Capabilities, QueueRecord, RouteStats, Stats, TaskError, TaskFilter, TaskRecord, TaskState};
+pub use backend::{
+    Capabilities, QueueRecord, RouteStats, Stats, TaskError, TaskFilter, TaskRecord, TaskState,
+};
 #[cfg(feature = "push")]
 #[cfg_attr(docsrs, doc(cfg(feature = "push")))]
 pub use client::PushServiceBuilder;
@@ -168,7 +170,9 @@ pub use error::Error;
 #[doc = include_str!("docs/deferred.md")]
 #[doc(inline)]
 pub use gae_tasks_macros::deferred;
-pub use outcome::{BoxError, Failure, Outcome, PermanentTaskFailure, SingularTaskFailure, TaskFailure};
+pub use outcome::{
+    BoxError, Failure, Outcome, PermanentTaskFailure, SingularTaskFailure, TaskFailure,
+};
 #[cfg(feature = "json")]
 #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
 pub use payload::Json;

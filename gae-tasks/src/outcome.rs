@@ -49,7 +49,9 @@ impl Outcome {
     /// The handler's error, if it failed.
     pub fn failure(&self) -> Option<&Failure> {
         match self {
-            Self::Retry(failure) | Self::Permanent(failure) | Self::Unreadable(failure) => Some(failure),
+            Self::Retry(failure) | Self::Permanent(failure) | Self::Unreadable(failure) => {
+                Some(failure)
+            }
             Self::Done | Self::Released => None,
         }
     }
@@ -60,9 +62,9 @@ impl Outcome {
     /// The handler's error, if it failed.
     pub fn into_result(self) -> Result<(), BoxError> {
         match self {
-            Self::Retry(mut failure) | Self::Permanent(mut failure) | Self::Unreadable(mut failure) => {
-                Err(failure.take_error())
-            }
+            Self::Retry(mut failure)
+            | Self::Permanent(mut failure)
+            | Self::Unreadable(mut failure) => Err(failure.take_error()),
             Self::Done | Self::Released => Ok(()),
         }
     }
@@ -304,14 +306,22 @@ mod tests {
     fn intent_survives_boxing_and_thiserror() {
         assert_eq!(intent(PermanentTaskFailure::new("x")), Some(Intent::Permanent));
         assert_eq!(intent(Wrapped::Plain(PermanentTaskFailure::new("x"))), Some(Intent::Permanent));
-        assert_eq!(intent(Wrapped::Transparent(SingularTaskFailure::new("x"))), Some(Intent::Singular));
+        assert_eq!(
+            intent(Wrapped::Transparent(SingularTaskFailure::new("x"))),
+            Some(Intent::Singular)
+        );
         assert_eq!(intent("plain text"), None);
     }
 
     #[test]
     fn intent_is_found_below_another_failure_source() {
-        let error = TaskFailure::retry_after(Duration::from_secs(1)).because(PermanentTaskFailure::new("x"));
-        assert_eq!(intent(error), Some(Intent::RetryAfter(Duration::from_secs(1))), "the outermost decides");
+        let error = TaskFailure::retry_after(Duration::from_secs(1))
+            .because(PermanentTaskFailure::new("x"));
+        assert_eq!(
+            intent(error),
+            Some(Intent::RetryAfter(Duration::from_secs(1))),
+            "the outermost decides"
+        );
     }
 
     #[test]

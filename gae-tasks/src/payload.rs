@@ -78,7 +78,11 @@ impl Encoder {
     ///
     /// # Errors
     /// The codec cannot write the value.
-    pub fn parameter<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), UnreadableError> {
+    pub fn parameter<T: Serialize + ?Sized>(
+        &mut self,
+        name: &'static str,
+        value: &T,
+    ) -> Result<(), UnreadableError> {
         postcard::serialize_with_flavor(value, Appended(&mut self.bytes))
             .map_err(|e| UnreadableError::of_parameter(name, format!("cannot be written: {e}")))
     }
@@ -129,9 +133,13 @@ impl Decoder<'_> {
     /// # Errors
     /// The codec cannot read a value of this type there.
     // Not `DeserializeOwned`, for which serde has no advice when it is missing.
-    pub fn parameter<T: for<'de> Deserialize<'de>>(&mut self, name: &'static str) -> Result<T, UnreadableError> {
-        let (value, rest) = postcard::take_from_bytes(self.rest)
-            .map_err(|e| UnreadableError::of_parameter(name, format!("cannot be read back: {}", advice(e))))?;
+    pub fn parameter<T: for<'de> Deserialize<'de>>(
+        &mut self,
+        name: &'static str,
+    ) -> Result<T, UnreadableError> {
+        let (value, rest) = postcard::take_from_bytes(self.rest).map_err(|e| {
+            UnreadableError::of_parameter(name, format!("cannot be read back: {}", advice(e)))
+        })?;
         self.rest = rest;
         Ok(value)
     }

@@ -91,11 +91,16 @@ pub(crate) async fn load(
         Err(source) => Err(LoadError::Unavailable { store: store.name(), source }),
         Ok(Some(payload)) if spilled.is(&payload) => Ok(Loaded::Payload(payload)),
         Ok(Some(bytes)) if bytes == marker => Ok(Loaded::Done),
-        Ok(Some(_)) if is_too_large => {
-            Err(LoadError::TooLarge { store: store.name(), key: key(), length: spilled.length, most })
-        }
+        Ok(Some(_)) if is_too_large => Err(LoadError::TooLarge {
+            store: store.name(),
+            key: key(),
+            length: spilled.length,
+            most,
+        }),
         Ok(Some(_)) => Err(LoadError::Damaged { store: store.name(), key: key() }),
-        Ok(None) if store.name() == spilled.store => Err(LoadError::Missing { store: store.name(), key: key() }),
+        Ok(None) if store.name() == spilled.store => {
+            Err(LoadError::Missing { store: store.name(), key: key() })
+        }
         // Not gone, as far as is known: nothing was ever put into this one.
         Ok(None) => Err(LoadError::Elsewhere { store: store.name(), put_into: put_into() }),
     }
@@ -110,16 +115,22 @@ pub(crate) enum LoadError {
     NoStore { put_into: String },
     #[error("its payload cannot be loaded from the payload store `{store}`")]
     Unavailable { store: String, source: BoxError },
-    #[error("its payload was put into the payload store `{put_into}`, this client's is `{store}`: give both the same")]
+    #[error(
+        "its payload was put into the payload store `{put_into}`, this client's is `{store}`: give both the same"
+    )]
     Elsewhere { store: String, put_into: String },
-    #[error("its payload `{key}` in the payload store `{store}` is not what was put there: cut off, or changed")]
+    #[error(
+        "its payload `{key}` in the payload store `{store}` is not what was put there: cut off, or changed"
+    )]
     Damaged { store: String, key: String },
     #[error(
         "its payload `{key}` is missing in the payload store `{store}`: it was deleted by hand, or by a sweep of another \
          program; restore it there and replay the task, or delete the task"
     )]
     Missing { store: String, key: String },
-    #[error("the task names the payload `{key}`, which belongs to another task: it is neither read nor deleted")]
+    #[error(
+        "the task names the payload `{key}`, which belongs to another task: it is neither read nor deleted"
+    )]
     Foreign { key: String },
     #[error(
         "its payload `{key}` in the payload store `{store}` has {length} bytes, at most {most} are loaded: give the push \
@@ -143,10 +154,15 @@ mod tests {
     fn keys_are_those_of_tasks() {
         let id = TaskId::generate();
         assert_eq!(task_of(&key(id)), Some(id));
-        for foreign in ["", "notes.txt", &key(id).to_uppercase(), &format!("{{{id}}}"), &format!("{id}.tmp")] {
+        for foreign in
+            ["", "notes.txt", &key(id).to_uppercase(), &format!("{{{id}}}"), &format!("{id}.tmp")]
+        {
             assert_eq!(task_of(foreign), None, "{foreign}");
         }
         let letter = format!("{id}.dead.gae-tasks");
-        assert_eq!((task_of_letter(&letter), task_of(&letter), task_of_letter(&key(id))), (Some(id), None, None));
+        assert_eq!(
+            (task_of_letter(&letter), task_of(&letter), task_of_letter(&key(id))),
+            (Some(id), None, None)
+        );
     }
 }

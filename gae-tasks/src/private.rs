@@ -12,12 +12,14 @@ pub use tracing;
 pub use crate::__register as register;
 pub use crate::defer::Defer;
 pub use crate::handler::{
-    Call, CallError, DowncastRef, Moved, MovedOther, MovedSend, Probe, ProbeAsRef, ProbeNothing, Returned,
-    ReturnedOther, ReturnedOutput, Run, TaskError, TaskOutput, Unboxed, Work, downcast_intent, failed, output,
-    parameter,
+    Call, CallError, DowncastRef, Moved, MovedOther, MovedSend, Probe, ProbeAsRef, ProbeNothing,
+    Returned, ReturnedOther, ReturnedOutput, Run, TaskError, TaskOutput, Unboxed, Work,
+    downcast_intent, failed, output, parameter,
 };
 pub use crate::outcome::Outcome;
-pub use crate::payload::{Decoder, Described, DescribedDebug, DescribedOther, Encoder, UnreadableError};
+pub use crate::payload::{
+    Decoder, Described, DescribedDebug, DescribedOther, Encoder, UnreadableError,
+};
 pub use crate::queue::TypeBackoff;
 pub use crate::registration::{Location, REGISTRATIONS, Registration, StateType};
 pub use crate::task::{Shape, kind_bytes, kind_len, kind_str};

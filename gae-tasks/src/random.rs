@@ -40,8 +40,10 @@ mod tests {
     #[test]
     fn a_child_that_goes_on_where_its_parent_was_draws_other_numbers() {
         let key = RandomState::new();
-        let drawn: HashSet<_> = (1..=3).flat_map(|process| (0..1_000).map(move |count| (process, count))).collect();
-        let drawn: HashSet<_> = drawn.into_iter().map(|(process, count)| of(&key, process, count)).collect();
+        let drawn: HashSet<_> =
+            (1..=3).flat_map(|process| (0..1_000).map(move |count| (process, count))).collect();
+        let drawn: HashSet<_> =
+            drawn.into_iter().map(|(process, count)| of(&key, process, count)).collect();
         assert_eq!(drawn.len(), 3_000);
     }
 

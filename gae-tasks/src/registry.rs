@@ -73,7 +73,8 @@ impl Registry {
 
     /// These tasks without those that `withheld` names: tasks of theirs wait, and the reports of them give the reason.
     pub(crate) fn withholding(&self, withheld: impl Fn(&Registration) -> bool) -> Self {
-        let (withheld, kept) = self.registrations.iter().partition(|registration| withheld(registration));
+        let (withheld, kept) =
+            self.registrations.iter().partition(|registration| withheld(registration));
         Self { withheld, ..Self::of(kept) }
     }
 
@@ -98,7 +99,8 @@ impl Registry {
 
     fn lookup(&self) -> &HashMap<&'static str, &'static Registration> {
         self.lookup.get_or_init(|| {
-            let entries = self.registrations.iter().flat_map(|r| r.kinds().map(move |kind| (kind, *r)));
+            let entries =
+                self.registrations.iter().flat_map(|r| r.kinds().map(move |kind| (kind, *r)));
             Arc::new(entries.collect())
         })
     }
@@ -112,7 +114,11 @@ impl Registry {
     }
 
     /// Everything that keeps those of these tasks which a consumer `meets` from being run with `states`.
-    pub(crate) fn problems(&self, states: &States, meets: &dyn Fn(&Registration) -> bool) -> Vec<String> {
+    pub(crate) fn problems(
+        &self,
+        states: &States,
+        meets: &dyn Fn(&Registration) -> bool,
+    ) -> Vec<String> {
         let mut problems = Vec::new();
         if self.registrations.is_empty() {
             problems.push(
@@ -171,7 +177,9 @@ impl Registry {
                 registration.location, registration.shape
             );
         }
-        if let Some(registration) = self.withheld.iter().find(|registration| registration.kinds().any(|k| k == kind)) {
+        if let Some(registration) =
+            self.withheld.iter().find(|registration| registration.kinds().any(|k| k == kind))
+        {
             return format!(
                 "task `{kind}` at {} takes state that the client of this worker lacks, and its own queues are not among \
                  those that the worker serves: add `.state(..)` to the client's builder",
@@ -201,7 +209,9 @@ fn duplicate(kind: &str, first: &Registration, second: &Registration) -> String 
              `mod ..;` in `main.rs` and in `lib.rs`? keep that of the library, and `use` it in `main.rs`"
         )
     } else {
-        format!("two tasks are of kind `{kind}`, at {first_at} and at {second_at}: give one another `name = \"..\"`")
+        format!(
+            "two tasks are of kind `{kind}`, at {first_at} and at {second_at}: give one another `name = \"..\"`"
+        )
     }
 }
 
@@ -210,9 +220,15 @@ fn advice(wanted: &str, given: &[&str]) -> String {
     const ARC: &str = "alloc::sync::Arc<";
     let inner = wanted.strip_prefix(ARC).and_then(|name| name.strip_suffix('>'));
     if let Some(inner) = inner.filter(|inner| given.contains(inner)) {
-        return format!("give its builder the `{inner}` in an `Arc`, or let the task take `&{}`", last_segment(inner));
+        return format!(
+            "give its builder the `{inner}` in an `Arc`, or let the task take `&{}`",
+            last_segment(inner)
+        );
     }
-    if given.iter().any(|name| name.strip_prefix(ARC).and_then(|name| name.strip_suffix('>')) == Some(wanted)) {
+    if given
+        .iter()
+        .any(|name| name.strip_prefix(ARC).and_then(|name| name.strip_suffix('>')) == Some(wanted))
+    {
         return format!(
             "let the task take `&Arc<{}>`, or give the builder the value without its `Arc`",
             last_segment(wanted)

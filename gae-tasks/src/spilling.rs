@@ -12,9 +12,9 @@ use tokio::sync::watch;
 use self::leased::LeasedKeys;
 use crate::attributes::{Attributes, Spilled};
 use crate::backend::{
-    BackendFuture, Backend, Bury, Capabilities, CopyTask, DeadLetterCheck, DeleteQueue, Enqueue, Extend, Lease, LeaseRef,
-    Leased, LeasedTask, List, NewTask, Pull, Purged, QueueRecord, RouteStats, Settle, Settled, Sweep, Swept,
-    TaskFilter, TaskRecord, TaskRequest, sealed,
+    Backend, BackendFuture, Bury, Capabilities, CopyTask, DeadLetterCheck, DeleteQueue, Enqueue,
+    Extend, Lease, LeaseRef, Leased, LeasedTask, List, NewTask, Pull, Purged, QueueRecord,
+    RouteStats, Settle, Settled, Sweep, Swept, TaskFilter, TaskRecord, TaskRequest, sealed,
 };
 use crate::error::Error;
 use crate::payload_store::{Shelf, key, task_of};
@@ -65,7 +65,11 @@ impl<B: Backend> Spilling<B> {
         Some(put)
     }
 
-    async fn enqueue_spilled(&self, request: Enqueue, put: Vec<Put>) -> Result<Vec<Result<Deferred, Error>>, Error> {
+    async fn enqueue_spilled(
+        &self,
+        request: Enqueue,
+        put: Vec<Put>,
+    ) -> Result<Vec<Result<Deferred, Error>>, Error> {
         let mut keys: Vec<_> = put.iter().map(|(key, ..)| key.clone()).collect();
         if let Err((tried, error)) = self.shelf.put_all(put).await {
             keys.truncate(tried);
@@ -81,7 +85,8 @@ impl<B: Backend> Spilling<B> {
         let answers = self.backend.enqueue(request).await;
         let unneeded: Vec<_> = match &answers {
             Ok(answers) => {
-                let refused = keys.into_iter().zip(answers).filter(|(_, answer)| is_unneeded(answer));
+                let refused =
+                    keys.into_iter().zip(answers).filter(|(_, answer)| is_unneeded(answer));
                 refused.filter_map(|(key, _)| key).collect()
             }
             Err(error) if is_certain(error) => keys.into_iter().flatten().collect(),
@@ -96,7 +101,10 @@ impl<B: Backend> Spilling<B> {
     async fn take_back(&self, tasks: &[NewTask], put: &HashSet<String>) {
         let finds_names = self.backend.capabilities().pull;
         let known = tasks.iter().filter(|task| finds_names || task.spec.name.is_none());
-        self.delete_orphans(known.filter_map(|task| Some((task.spec.id, key_among(put, task)?))).collect()).await;
+        self.delete_orphans(
+            known.filter_map(|task| Some((task.spec.id, key_among(put, task)?))).collect(),
+        )
+        .await;
     }
 
     /// The payloads of a queue's tasks, dead letters included.
@@ -108,7 +116,10 @@ impl<B: Backend> Spilling<B> {
             let Some(last) = page.last() else { return Ok(found) };
             after = Some(last.spec.id);
             found.extend(page.iter().filter_map(|record| {
-                Some((record.spec.id, self.key_of(record.spec.id, record.spec.attributes.as_deref())?))
+                Some((
+                    record.spec.id,
+                    self.key_of(record.spec.id, record.spec.attributes.as_deref())?,
+                ))
             }));
         }
     }
@@ -164,7 +175,10 @@ impl<B> Spilling<B> {
     }
 
     /// Forgets these leases; answers with the keys of those that were known.
-    fn take<'a>(&self, leases: impl IntoIterator<Item = &'a LeaseRef>) -> HashMap<LeaseRef, String> {
+    fn take<'a>(
+        &self,
+        leases: impl IntoIterator<Item = &'a LeaseRef>,
+    ) -> HashMap<LeaseRef, String> {
         let mut leased = self.leased();
         leases.into_iter().filter_map(|lease| Some((*lease, leased.remove(lease)?))).collect()
     }
@@ -197,10 +211,17 @@ impl<B: Backend> Backend for Spilling<B> {
 
     fn enqueue(&self, mut request: Enqueue) -> BackendFuture<'_, Vec<Result<Deferred, Error>>> {
         let put: Vec<_> = request.tasks.iter_mut().filter_map(|task| self.take_out(task)).collect();
-        if put.is_empty() { self.backend.enqueue(request) } else { Box::pin(self.enqueue_spilled(request, put)) }
+        if put.is_empty() {
+            self.backend.enqueue(request)
+        } else {
+            Box::pin(self.enqueue_spilled(request, put))
+        }
     }
 
-    fn enqueue_blocking(&self, mut request: Enqueue) -> Result<Vec<Result<Deferred, Error>>, Error> {
+    fn enqueue_blocking(
+        &self,
+        mut request: Enqueue,
+    ) -> Result<Vec<Result<Deferred, Error>>, Error> {
         let put: Vec<_> = request.tasks.iter_mut().filter_map(|task| self.take_out(task)).collect();
         if put.is_empty() {
             return self.backend.enqueue_blocking(request);
@@ -228,7 +249,8 @@ impl<B: Backend> Backend for Spilling<B> {
         Box::pin(async move {
             // If this fails, so does what comes next, or the payload is left to a sweep.
             let record = self.backend.get(request.id).await.ok().flatten();
-            let key = record.and_then(|record| self.key_of(record.spec.id, record.spec.attributes.as_deref()));
+            let key = record
+                .and_then(|record| self.key_of(record.spec.id, record.spec.attributes.as_deref()));
             let was_stored = self.backend.delete(request).await?;
             if let Some(key) = key.filter(|_| was_stored) {
                 self.shelf.forget(&[key]).await;
@@ -282,7 +304,9 @@ impl<B: Backend> Backend for Spilling<B> {
         if !request.with_tasks {
             return self.backend.delete_queue(request);
         }
-        Box::pin(self.emptied(request.queue.clone(), async move |backend| backend.delete_queue(request).await))
+        Box::pin(self.emptied(request.queue.clone(), async move |backend| {
+            backend.delete_queue(request).await
+        }))
     }
 
     fn stats(&self, now: Now) -> BackendFuture<'_, Vec<RouteStats>> {
@@ -312,7 +336,8 @@ impl<B: Pull> Pull for Spilling<B> {
     }
 
     fn settle(&self, request: Settle) -> BackendFuture<'_, Vec<Settled>> {
-        let leases: Vec<_> = request.settlements.iter().map(|settlement| settlement.lease).collect();
+        let leases: Vec<_> =
+            request.settlements.iter().map(|settlement| settlement.lease).collect();
         // An extension beside this, which finds the lease gone, must not forget what is to be deleted.
         let mut keys = self.take(&leases);
         let answer = self.backend.settle(request);
@@ -324,7 +349,8 @@ impl<B: Pull> Pull for Spilling<B> {
                     return Err(error);
                 }
             };
-            let done = leases.iter().zip(&settled).filter(|(_, settled)| **settled == Settled::Done);
+            let done =
+                leases.iter().zip(&settled).filter(|(_, settled)| **settled == Settled::Done);
             let over = done.filter_map(|(lease, _)| keys.remove(lease)).collect();
             // A worker records other outcomes meanwhile, whose leases must not run out.
             self.shelf.forget_beside(over).await;

@@ -77,7 +77,12 @@ pub(crate) fn micros(duration: Duration) -> i64 {
 
 impl fmt::Debug for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Timestamp({}.{:06}s)", self.0.div_euclid(1_000_000), self.0.rem_euclid(1_000_000))
+        write!(
+            f,
+            "Timestamp({}.{:06}s)",
+            self.0.div_euclid(1_000_000),
+            self.0.rem_euclid(1_000_000)
+        )
     }
 }
 
@@ -174,6 +179,9 @@ mod tests {
     fn a_schedule_in_the_past_is_now() {
         let now = Timestamp::from_micros(10);
         assert_eq!(Schedule::At(Timestamp::from_micros(3)).resolve(now), now);
-        assert_eq!(Schedule::After(Duration::from_micros(3)).resolve(now), Timestamp::from_micros(13));
+        assert_eq!(
+            Schedule::After(Duration::from_micros(3)).resolve(now),
+            Timestamp::from_micros(13)
+        );
     }
 }

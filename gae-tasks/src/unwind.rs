@@ -80,7 +80,10 @@ mod tests {
         assert_eq!(catch(|| 1), Ok(1));
         assert_eq!(catch(|| -> u8 { panic!("a {}", "string") }), Err("a string".to_owned()));
         assert_eq!(catch(|| -> u8 { panic!("a literal") }), Err("a literal".to_owned()));
-        assert_eq!(catch(|| -> u8 { panic_any(1) }), Err("with a value that is no text".to_owned()));
+        assert_eq!(
+            catch(|| -> u8 { panic_any(1) }),
+            Err("with a value that is no text".to_owned())
+        );
     }
 
     #[test]
@@ -105,7 +108,10 @@ mod tests {
     #[test]
     fn a_future_that_panics_is_dropped_whether_or_not_that_panics() {
         for _bomb in [None, Some(Bomb)] {
-            assert_eq!(pollster::block_on(caught(pin!(Some(Broken { _bomb })))), Err("in its poll".to_owned()));
+            assert_eq!(
+                pollster::block_on(caught(pin!(Some(Broken { _bomb })))),
+                Err("in its poll".to_owned())
+            );
         }
     }
 

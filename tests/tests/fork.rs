@@ -104,7 +104,9 @@ fn lease(backend: &impl Pull, limit: usize) -> Result<Leased, Error> {
 
 /// The text of the error, and those of its sources.
 fn text<T>(answer: Result<T, Error>) -> String {
-    answer.err().map_or_else(|| "no error".to_owned(), |error| format!("{:#}", anyhow::Error::new(error)))
+    answer
+        .err()
+        .map_or_else(|| "no error".to_owned(), |error| format!("{:#}", anyhow::Error::new(error)))
 }
 
 /// The answers that a child gets to all that it tries.
@@ -132,11 +134,15 @@ fn a_child_is_told_at_once_and_its_parent_goes_on() {
         for number in 0..FORKS {
             let report = stage.file("report");
             let mut child = Child::new(|| {
-                fs::write(&report, tried_in_child(&client, &sqlite, &stage.url, &elsewhere)).unwrap();
+                fs::write(&report, tried_in_child(&client, &sqlite, &stage.url, &elsewhere))
+                    .unwrap();
             });
             assert!(child.has_succeeded_within(PATIENCE), "child {number} hangs, or panicked");
             let report = fs::read_to_string(report).unwrap();
-            let told = report.lines().filter(|line| line.contains("forked") && line.contains(".db`")).count();
+            let told = report
+                .lines()
+                .filter(|line| line.contains("forked") && line.contains(".db`"))
+                .count();
             assert_eq!(told, 6, "{report}");
         }
     });
@@ -214,7 +220,9 @@ fn a_file_that_is_opened_after_the_fork_serves_both() {
 
 /// The names of what stands in a folder, in order.
 fn names(folder: &Path) -> Vec<String> {
-    let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let names = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut names: Vec<_> = names.collect();
     names.sort();
     names
@@ -249,7 +257,12 @@ fn lease_tokens_of_parent_and_child_never_meet() {
     assert_never_meet(|count| {
         let memory = Memory::new();
         wait(memory.enqueue(Enqueue::new(Now::Storage, (0..count).map(task).collect()))).unwrap();
-        lease(&memory, count).unwrap().tasks.iter().map(|task| task.lease.token.to_bits().to_string()).collect()
+        lease(&memory, count)
+            .unwrap()
+            .tasks
+            .iter()
+            .map(|task| task.lease.token.to_bits().to_string())
+            .collect()
     });
 }
 

@@ -7,9 +7,16 @@ use gae_tasks_tests_push::server::Server;
 
 /// A client of the service `default`, whose tasks are sent to `url`; the queue lives as long as the server.
 pub(crate) async fn client(builder: ClientBuilder, url: &str) -> Result<(Client, Server)> {
-    let server = Server::builder().service("default", url).service("worker", url).dispatching().start().await;
-    let backend = CloudTasks::builder("local", "here").endpoint(server.url()).anonymous().app_engine();
-    let backend = backend.background_service("worker").deferring_from("default", "local").build().await?;
+    let server = Server::builder()
+        .service("default", url)
+        .service("worker", url)
+        .dispatching()
+        .start()
+        .await;
+    let backend =
+        CloudTasks::builder("local", "here").endpoint(server.url()).anonymous().app_engine();
+    let backend =
+        backend.background_service("worker").deferring_from("default", "local").build().await?;
     let tasks = builder.build_push(backend)?;
     tasks.put_queue("counting", QueueConfig::new()).await?;
     Ok((tasks, server))

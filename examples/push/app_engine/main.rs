@@ -57,9 +57,19 @@ async fn main() -> Result<()> {
         (tasks, Some(queue))
     } else {
         // `cloudtasks://PROJECT/LOCATION?background_service=worker`, from app.yaml.
-        (builder.from_env().await.context("there is no queue: try `--local`, which needs none of Google's")?, None)
+        (
+            builder
+                .from_env()
+                .await
+                .context("there is no queue: try `--local`, which needs none of Google's")?,
+            None,
+        )
     };
-    let platform = if is_development { AppEngine::assume_headers_are_stripped() } else { AppEngine::detect()? };
+    let platform = if is_development {
+        AppEngine::assume_headers_are_stripped()
+    } else {
+        AppEngine::detect()?
+    };
     let router = service::router(tasks, platform, counts)?;
     println!("http://{address}");
     axum::serve(listener, router).with_graceful_shutdown(gae_tasks::signals()).await?;

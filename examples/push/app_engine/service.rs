@@ -54,7 +54,9 @@ pub(crate) fn router(tasks: Client, platform: AppEngine, counts: Counts) -> Resu
 /// The user's own middleware.
 async fn log(request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    for (name, value) in request.headers().iter().filter(|(name, _)| name.as_str().starts_with("x-appengine-")) {
+    for (name, value) in
+        request.headers().iter().filter(|(name, _)| name.as_str().starts_with("x-appengine-"))
+    {
         tracing::debug!("{name}: {}", value.to_str().unwrap_or("not text"));
     }
     let response = next.run(request).await;

@@ -23,7 +23,10 @@ impl Queue {
 
     /// A client whose tasks are sent to `url`.
     pub(crate) async fn client(&self, builder: ClientBuilder, url: &str) -> Result<Client> {
-        let backend = CloudTasks::builder("local", "here").endpoint(self.0.url()).anonymous().dead_letter_queues();
+        let backend = CloudTasks::builder("local", "here")
+            .endpoint(self.0.url())
+            .anonymous()
+            .dead_letter_queues();
         let backend = backend.http(url).service_account(ACCOUNT).audience(AUDIENCE).build().await?;
         let tasks = builder.build_push(backend)?;
         tasks.put_queue("greetings", QueueConfig::new()).await?;

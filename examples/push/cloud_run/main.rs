@@ -54,8 +54,10 @@ async fn main() -> Result<()> {
         router
     } else {
         // `cloudtasks://PROJECT/LOCATION?url=..&service_account=..&dead_letters=queues`
-        let tasks =
-            builder.from_env().await.context("there is no queue: try `--local`, which needs none of Google's")?;
+        let tasks = builder
+            .from_env()
+            .await
+            .context("there is no queue: try `--local`, which needs none of Google's")?;
         service::router(tasks, google()?, greeted)?
     };
     println!("http://{address}");

@@ -30,7 +30,11 @@ impl Greeted {
 
 /// Fails the first time for everybody whose name begins with a small letter, to show a retry.
 #[deferred(queue = "greetings", name = "cloud_run/greet", max_attempts = 5)]
-async fn greet(name: String, #[state] greeted: &Greeted, #[context] cx: &TaskContext) -> Result<()> {
+async fn greet(
+    name: String,
+    #[state] greeted: &Greeted,
+    #[context] cx: &TaskContext,
+) -> Result<()> {
     let is_small = name.starts_with(|letter: char| letter.is_lowercase());
     anyhow::ensure!(!is_small || cx.retry_count() > 0, "names begin with a capital letter");
     greeted.add(name);

@@ -11,7 +11,11 @@ fn example(name: &str) -> Command {
     let this = std::env::current_exe().unwrap();
     let folder = this.ancestors().nth(2).unwrap().join("examples");
     let program = folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
-    assert!(program.exists(), "{} is not built: run `cargo test -p gae-tasks-examples-push`", program.display());
+    assert!(
+        program.exists(),
+        "{} is not built: run `cargo test -p gae-tasks-examples-push`",
+        program.display()
+    );
     Command::new(program)
 }
 
@@ -26,9 +30,14 @@ struct Service {
 impl Service {
     fn start(name: &str) -> Self {
         let mut command = example(name);
-        command.args(["--local", "--port", "0"]).env_remove("PORT").stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .args(["--local", "--port", "0"])
+            .env_remove("PORT")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        let (mut out, mut err) = (BufReader::new(child.stdout.take().unwrap()), child.stderr.take().unwrap());
+        let (mut out, mut err) =
+            (BufReader::new(child.stdout.take().unwrap()), child.stderr.take().unwrap());
         let log = std::thread::spawn(move || text(&mut err));
         let mut line = String::new();
         out.read_line(&mut line).unwrap();
@@ -39,7 +48,11 @@ impl Service {
 
     fn request(&self, line: &str) -> String {
         let mut stream = TcpStream::connect(&self.address).unwrap();
-        write!(stream, "{line} HTTP/1.1\r\nHost: shop\r\nConnection: close\r\nContent-Length: 0\r\n\r\n").unwrap();
+        write!(
+            stream,
+            "{line} HTTP/1.1\r\nHost: shop\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+        )
+        .unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer
@@ -87,9 +100,14 @@ fn refusal(name: &str, arguments: &[&str]) -> String {
 
 #[test]
 fn without_a_queue_they_do_not_start() {
-    for (name, arguments) in [("cloud_run", &[][..]), ("app_engine", &[]), ("app_engine", &["--development"])] {
+    for (name, arguments) in
+        [("cloud_run", &[][..]), ("app_engine", &[]), ("app_engine", &["--development"])]
+    {
         let error = refusal(name, arguments);
-        assert!(error.contains("`GAE_TASKS_URL`") && error.contains("`--local`"), "{name}: {error}");
+        assert!(
+            error.contains("`GAE_TASKS_URL`") && error.contains("`--local`"),
+            "{name}: {error}"
+        );
     }
 }
 

@@ -9,7 +9,10 @@ fn the_benchmark_measures_and_removes_its_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = url(folder.path());
     for url in ["memory:", &file] {
-        let output = example("bench").args(["--tasks", "501", "--idle", "20", "--url", url]).output().unwrap();
+        let output = example("bench")
+            .args(["--tasks", "501", "--idle", "20", "--url", url])
+            .output()
+            .unwrap();
         assert!(output.status.success(), "{}", told(&output));
         for row in ["enqueue", "drain", "end to end", "defer to the handler, idle"] {
             assert!(told(&output).contains(row), "{}", told(&output));

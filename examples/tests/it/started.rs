@@ -8,7 +8,11 @@ pub(crate) fn example(name: &str) -> Command {
     let this = std::env::current_exe().unwrap();
     let folder = this.ancestors().nth(2).unwrap().join("examples");
     let program = folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
-    assert!(program.exists(), "{} is not built: run `cargo test -p gae-tasks-examples`", program.display());
+    assert!(
+        program.exists(),
+        "{} is not built: run `cargo test -p gae-tasks-examples`",
+        program.display()
+    );
     Command::new(program)
 }
 
@@ -19,7 +23,11 @@ pub(crate) fn url(folder: &Path) -> String {
 
 /// What a program wrote.
 pub(crate) fn told(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
 }
 
 pub(crate) fn is_empty(folder: &Path) -> bool {

@@ -18,12 +18,16 @@ struct Web {
 impl Web {
     fn start(folder: &Path) -> Self {
         let mut command = example("web");
-        command.args(["--port", "0", "--url", &url(folder)]).stdout(Stdio::piped()).stderr(Stdio::null());
+        command
+            .args(["--port", "0", "--url", &url(folder)])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         output.read_line(&mut line).unwrap();
-        let address = line.split_whitespace().next().unwrap().strip_prefix("http://").unwrap().to_owned();
+        let address =
+            line.split_whitespace().next().unwrap().strip_prefix("http://").unwrap().to_owned();
         Self { child, output, address }
     }
 
@@ -60,7 +64,13 @@ fn a_mail_that_is_being_sent_when_the_server_is_told_to_end_is_sent() {
     while !web.request("GET /outbox", "").contains("<strong>1</strong> being sent") {
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
-    assert!(Command::new("kill").args(["-TERM", &web.child.id().to_string()]).status().unwrap().success());
+    assert!(
+        Command::new("kill")
+            .args(["-TERM", &web.child.id().to_string()])
+            .status()
+            .unwrap()
+            .success()
+    );
     let mut rest = String::new();
     web.output.read_to_string(&mut rest).unwrap();
     assert_eq!(rest, "0 tasks wait for the next start\n");

@@ -25,7 +25,9 @@ pub(crate) fn call(address: SocketAddr, request: &[u8], requests: usize) -> Dura
             let begun = Instant::now();
             let callers = streams.into_iter().map(|stream| {
                 let request = request.to_vec();
-                tokio::spawn(async move { one_connection(stream, &request, requests / CONNECTIONS).await })
+                tokio::spawn(async move {
+                    one_connection(stream, &request, requests / CONNECTIONS).await
+                })
             });
             for caller in callers.collect::<Vec<_>>() {
                 caller.await.unwrap();

@@ -49,12 +49,15 @@ fn main() {
         .collect();
     times.sort();
     let (median, worst) = (times[PROCESSES / 2], times[PROCESSES - 1]);
-    println!("first answer of a fresh process after bind, 1,000 tasks: median {median:?}, worst {worst:?} (bar: 5 ms)");
+    println!(
+        "first answer of a fresh process after bind, 1,000 tasks: median {median:?}, worst {worst:?} (bar: 5 ms)"
+    );
 }
 
 /// Serves one request, and prints the nanoseconds from `bind` to its answer.
 fn answer_first() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
     let bound = Instant::now();
     let address = listener.local_addr().unwrap();
@@ -66,7 +69,11 @@ fn answer_first() {
     let mut answer = [0; 512];
     let len = stream.read(&mut answer).unwrap();
     let took = bound.elapsed();
-    assert!(answer[..len].starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer[..len]));
+    assert!(
+        answer[..len].starts_with(b"HTTP/1.1 200"),
+        "{}",
+        String::from_utf8_lossy(&answer[..len])
+    );
     assert!(client.registry().kinds().count() > 1000);
     println!("{}", took.as_nanos());
 }

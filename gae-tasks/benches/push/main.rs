@@ -26,7 +26,8 @@ struct Round {
 }
 
 fn main() {
-    let arguments: Vec<_> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    let arguments: Vec<_> =
+        std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     if arguments.first().is_some_and(|argument| argument == "alone") {
         return alone::report();
     }
@@ -41,14 +42,22 @@ fn main() {
     for _ in 0..ROUNDS {
         for (server, rounds) in servers.into_iter().zip(&mut rounds) {
             let round = measure(server, requests);
-            println!("{:<28} {:>12.2} {:>12.0}", server.name(), round.cpu.as_secs_f64() * 1e6, round.rate);
+            println!(
+                "{:<28} {:>12.2} {:>12.0}",
+                server.name(),
+                round.cpu.as_secs_f64() * 1e6,
+                round.rate
+            );
             rounds.push(round);
         }
     }
-    println!("medians of the ratios of each round to the bare handler mounted alike (bars: CPU 1.15, rate 0.90)");
+    println!(
+        "medians of the ratios of each round to the bare handler mounted alike (bars: CPU 1.15, rate 0.90)"
+    );
     for (server, pair) in [Server::Routed, Server::Nested].into_iter().zip(rounds.chunks(2)) {
         let pairs = || pair[1].iter().zip(&pair[0]);
-        let cpu = median(pairs().map(|(ours, bare)| ours.cpu.as_secs_f64() / bare.cpu.as_secs_f64()));
+        let cpu =
+            median(pairs().map(|(ours, bare)| ours.cpu.as_secs_f64() / bare.cpu.as_secs_f64()));
         let rate = median(pairs().map(|(ours, bare)| ours.rate / bare.rate));
         println!("{:<28} {cpu:>12.2} {rate:>12.2}", server.name());
     }

@@ -70,11 +70,14 @@ impl Server {
             .name(self.name().to_owned())
             .spawn(move || {
                 let thread = Thread::current().pin(0);
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                let runtime =
+                    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
                 runtime.block_on(async {
                     let client = Client::open("memory:").await.unwrap();
                     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-                    started.send((listener.local_addr().unwrap(), thread, request(&client))).unwrap();
+                    started
+                        .send((listener.local_addr().unwrap(), thread, request(&client)))
+                        .unwrap();
                     let router = self.router(&client);
                     tokio::select! {
                         served = async { axum::serve(listener, router).await } => served.unwrap(),
@@ -112,7 +115,11 @@ fn builder(client: &Client) -> PushServiceBuilder {
 
 /// A request as Cloud Tasks sends it.
 pub(crate) fn push_request(client: &Client) -> http::Request<Bytes> {
-    let task = send_welcome::defer(42, "someone@mail.example.org", "a subject that is forty characters long");
+    let task = send_welcome::defer(
+        42,
+        "someone@mail.example.org",
+        "a subject that is forty characters long",
+    );
     let mut request = client.push_request(task, 1).unwrap();
     request.headers_mut().insert(SharedSecret::HEADER, SECRET.parse().unwrap());
     request

@@ -90,7 +90,9 @@ fn enqueue_row(tasks: usize, callers: usize) -> Row {
         name: format!("{callers} callers of defer, .await: {callers} rows a FULL commit"),
         tasks,
         raw: Box::new(move |folder, tasks| Raw::new(folder, "FULL").insert(tasks, callers)),
-        ours: Box::new(move |runtime, folder, tasks| runtime.block_on(enqueue(folder, tasks, callers))),
+        ours: Box::new(move |runtime, folder, tasks| {
+            runtime.block_on(enqueue(folder, tasks, callers))
+        }),
     }
 }
 
@@ -140,7 +142,10 @@ impl Row {
         }
         let (raw, our, ratio) = (median(&mut raws), median(&mut ours), median(&mut ratios));
         let (least, most) = (ratios[0], ratios[ratios.len() - 1]);
-        println!("{:<54} {raw:>10.0} {our:>10.0}   {ratio:.2} ({least:.2} to {most:.2})", self.name);
+        println!(
+            "{:<54} {raw:>10.0} {our:>10.0}   {ratio:.2} ({least:.2} to {most:.2})",
+            self.name
+        );
     }
 
     fn rate(&self, took: Duration) -> f64 {
@@ -191,7 +196,11 @@ async fn drain(folder: &Path, tasks: usize) -> Duration {
 }
 
 /// Runs a worker while `producing` goes on and until nothing is left; gives the time from here to there.
-async fn work_while(client: &Client, tasks: usize, producing: impl Future<Output = ()>) -> Duration {
+async fn work_while(
+    client: &Client,
+    tasks: usize,
+    producing: impl Future<Output = ()>,
+) -> Duration {
     RUN.store(0, Ordering::Relaxed);
     let begun = Instant::now();
     let (done, ended) = tokio::sync::oneshot::channel::<()>();

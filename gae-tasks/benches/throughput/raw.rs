@@ -76,7 +76,10 @@ impl Raw {
                 });
                 statement.execute(&*values.collect::<Vec<_>>()).unwrap();
                 let mut statement = self.file.prepare_cached(waiting).unwrap();
-                let values = ids.iter().zip(&dues).flat_map(|(id, due)| -> [&dyn ToSql; 3] { [&1, due, id] });
+                let values = ids
+                    .iter()
+                    .zip(&dues)
+                    .flat_map(|(id, due)| -> [&dyn ToSql; 3] { [&1, due, id] });
                 statement.execute(&*values.collect::<Vec<_>>()).unwrap();
                 left -= size;
             }
@@ -120,8 +123,13 @@ impl Raw {
             self.file.prepare_cached(TAKE).unwrap().execute(params![due, id]).unwrap();
         }
         for some in claimed.chunks(160) {
-            let tasks: Vec<u8> = some.iter().flat_map(|(_, id)| id.iter().copied().chain([0; 8])).collect();
-            self.file.prepare_cached(LEASE).unwrap().execute(params![token(&some[0].1), tasks]).unwrap();
+            let tasks: Vec<u8> =
+                some.iter().flat_map(|(_, id)| id.iter().copied().chain([0; 8])).collect();
+            self.file
+                .prepare_cached(LEASE)
+                .unwrap()
+                .execute(params![token(&some[0].1), tasks])
+                .unwrap();
         }
         self.run("COMMIT");
         claimed.into_iter().map(|(_, id)| id).collect()
@@ -130,15 +138,25 @@ impl Raw {
     /// Ends tasks that were leased together.
     pub(crate) fn delete(&mut self, ids: &[[u8; 16]]) {
         const LEASE: &str = "SELECT tasks FROM gae_tasks_lease WHERE id = ?1";
-        const TASK: &str = "DELETE FROM gae_tasks_task WHERE id = ?1 AND name IS NULL AND errors = 0";
+        const TASK: &str =
+            "DELETE FROM gae_tasks_task WHERE id = ?1 AND name IS NULL AND errors = 0";
         self.run("BEGIN IMMEDIATE");
         let mut task = self.file.prepare_cached(TASK).unwrap();
         for some in ids.chunks(160) {
             let token = token(&some[0]);
-            let tasks: Vec<u8> = self.file.prepare_cached(LEASE).unwrap().query_row([token], |row| row.get(0)).unwrap();
+            let tasks: Vec<u8> = self
+                .file
+                .prepare_cached(LEASE)
+                .unwrap()
+                .query_row([token], |row| row.get(0))
+                .unwrap();
             std::hint::black_box(tasks);
             some.iter().for_each(|id| assert_eq!(task.execute([id]).unwrap(), 1));
-            self.file.prepare_cached("DELETE FROM gae_tasks_lease WHERE id = ?1").unwrap().execute([token]).unwrap();
+            self.file
+                .prepare_cached("DELETE FROM gae_tasks_lease WHERE id = ?1")
+                .unwrap()
+                .execute([token])
+                .unwrap();
         }
         drop(task);
         self.run("COMMIT");
@@ -169,7 +187,9 @@ fn inserts(rows: usize) -> (String, String) {
     let mut task = "INSERT INTO gae_tasks_task (id, lane, created, schedule_time, max_attempts, deadline, attributes, \
                     payload) VALUES "
         .to_owned();
-    let mut waiting = "INSERT OR REPLACE INTO gae_tasks_waiting (lane, standing, timed, due, task) VALUES ".to_owned();
+    let mut waiting =
+        "INSERT OR REPLACE INTO gae_tasks_waiting (lane, standing, timed, due, task) VALUES "
+            .to_owned();
     for row in 0..rows {
         let separator = if row > 0 { ", " } else { "" };
         write!(task, "{separator}(?, ?, ?, ?, ?, ?, ?, ?)").unwrap();

@@ -20,13 +20,18 @@ pub(crate) fn problem_of_header(name: &str, value: &str) -> Option<String> {
         return Some(format!("{name:?} is not a valid header name"));
     }
     let lower = name.to_ascii_lowercase();
-    if RESERVED.contains(&lower.as_str()) || RESERVED_PREFIXES.iter().any(|prefix| lower.starts_with(prefix)) {
+    if RESERVED.contains(&lower.as_str())
+        || RESERVED_PREFIXES.iter().any(|prefix| lower.starts_with(prefix))
+    {
         let advice = "choose another name, such as `X-Shop-..`";
-        return Some(format!("`{name}` is a header that the queue or gae-tasks sets itself: {advice}"));
+        return Some(format!(
+            "`{name}` is a header that the queue or gae-tasks sets itself: {advice}"
+        ));
     }
     let is_text = value.bytes().all(|b| matches!(b, b' '..=b'~' | b'\t'));
     let allowed = "visible ASCII characters, with spaces and tabs between them";
-    (!is_text || value.trim() != value).then(|| format!("the value of `{name}` has other characters than {allowed}"))
+    (!is_text || value.trim() != value)
+        .then(|| format!("the value of `{name}` has other characters than {allowed}"))
 }
 
 #[cfg(test)]
@@ -39,7 +44,9 @@ mod tests {
 
     #[test]
     fn headers_of_ones_own_are_taken() {
-        for (name, value) in [("X-Shop", "7"), ("authorization", "Bearer a.b"), ("x", ""), ("X-Google", "a\tb c")] {
+        for (name, value) in
+            [("X-Shop", "7"), ("authorization", "Bearer a.b"), ("x", ""), ("X-Google", "a\tb c")]
+        {
             assert_eq!(problem(name, value), "", "{name}");
         }
     }
@@ -56,7 +63,10 @@ mod tests {
             "X-Deferred-Task",
         ] {
             let text = problem(name, "x");
-            assert!(text.contains("the queue or gae-tasks sets itself") && text.contains(name), "{text}");
+            assert!(
+                text.contains("the queue or gae-tasks sets itself") && text.contains(name),
+                "{text}"
+            );
         }
     }
 

@@ -104,7 +104,10 @@ mod tests {
     fn a_turn_is_a_share_of_the_lease_or_a_few_tasks() {
         let lengths = [1, 2, 10, 100, 5_000].map(|queues| turn_length(1_000, queues));
         assert_eq!(lengths, [1_000, 500, 100, 32, 32]);
-        assert_eq!([turn_length(50, 10), turn_length(16, 10), turn_length(1, 9), turn_length(0, 0)], [6, 2, 1, 1]);
+        assert_eq!(
+            [turn_length(50, 10), turn_length(16, 10), turn_length(1, 9), turn_length(0, 0)],
+            [6, 2, 1, 1]
+        );
     }
 
     proptest! {

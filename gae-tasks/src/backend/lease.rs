@@ -31,7 +31,13 @@ pub struct Lease {
 
 impl Lease {
     /// A lease of tasks that the queues have due; the queue that the storage has known longest has the first turn.
-    pub fn new(now: Now, queues: Arc<BTreeSet<QueueName>>, routes: Routes, room: Room, duration: Duration) -> Self {
+    pub fn new(
+        now: Now,
+        queues: Arc<BTreeSet<QueueName>>,
+        routes: Routes,
+        room: Room,
+        duration: Duration,
+    ) -> Self {
         Self { now, queues, routes, room, last_turn: None, bounds: HashMap::new(), duration }
     }
 }
@@ -74,7 +80,9 @@ impl Room {
 
     /// Whether a task of `standing` is the only suspect of its client's workers as long as this lease of it lasts.
     pub(super) const fn isolates(&self, standing: Standing) -> bool {
-        standing.is_suspect() && !self.in_company && (self.suspects == 1 || matches!(standing, Standing::Isolated))
+        standing.is_suspect()
+            && !self.in_company
+            && (self.suspects == 1 || matches!(standing, Standing::Isolated))
     }
 }
 
@@ -222,10 +230,25 @@ pub struct LeasedTask {
 
 impl LeasedTask {
     /// The task of `lease` with its payload, due since `schedule_time`: its first attempt, and no lease of it was lost.
-    pub const fn new(lease: LeaseRef, spec: TaskSpec, payload: Vec<u8>, schedule_time: Timestamp) -> Self {
+    pub const fn new(
+        lease: LeaseRef,
+        spec: TaskSpec,
+        payload: Vec<u8>,
+        schedule_time: Timestamp,
+    ) -> Self {
         let (attempts, first_attempt, retry) = (0, None, None);
         let (standing, alone) = (Standing::Clear, false);
-        Self { lease, spec, payload, schedule_time, attempts, standing, first_attempt, retry, alone }
+        Self {
+            lease,
+            spec,
+            payload,
+            schedule_time,
+            attempts,
+            standing,
+            first_attempt,
+            retry,
+            alone,
+        }
     }
 }
 

@@ -116,7 +116,13 @@ impl Rules {
     pub(crate) fn of(queue: &QueueConfig, own: Option<RetryConfig>) -> Self {
         let is_own_backoff = own.as_ref().is_some_and(RetryConfig::has_own_backoff);
         let retry = own.unwrap_or_else(|| queue.retry().clone());
-        Self { retry, is_own_backoff, jitter_of: None, max_lost_attempts: queue.max_lost_attempts(), ends: None }
+        Self {
+            retry,
+            is_own_backoff,
+            jitter_of: None,
+            max_lost_attempts: queue.max_lost_attempts(),
+            ends: None,
+        }
     }
 
     /// These, where this crate decides when a task is tried again: default pauses of the task `id` get their jitter.
@@ -206,7 +212,8 @@ impl Facts {
     /// How many more attempts a number allows; `None` where no number of attempts ends the task.
     pub(crate) fn left(&self, rules: &Rules, cap: Option<u32>) -> Option<u32> {
         // The queue's limits stop together only.
-        let of_queue = rules.retry.max_attempts().filter(|_| rules.retry.max_retry_duration().is_none());
+        let of_queue =
+            rules.retry.max_attempts().filter(|_| rules.retry.max_retry_duration().is_none());
         let most = [self.max_attempts, cap, of_queue].into_iter().flatten().min();
         most.map(|most| most.saturating_sub(self.attempts))
     }
@@ -245,7 +252,12 @@ impl<'a> Ended<'a> {
 }
 
 /// A leased task whose worker answers. Where nobody here can read the rules, a failed task is left to a program that can.
-pub(crate) fn settle<'a>(facts: Facts, ended: Ended<'a>, rules: Option<&Rules>, now: Timestamp) -> Change<'a> {
+pub(crate) fn settle<'a>(
+    facts: Facts,
+    ended: Ended<'a>,
+    rules: Option<&Rules>,
+    now: Timestamp,
+) -> Change<'a> {
     let mut facts = facts;
     let began = ended.began.unwrap_or(now);
     match ended.verdict {
@@ -266,7 +278,9 @@ pub(crate) fn settle<'a>(facts: Facts, ended: Ended<'a>, rules: Option<&Rules>, 
             facts.count_attempt(began);
             match rules {
                 None => facts.wait = Wait::Worker(facts.wait.due()),
-                Some(rules) if facts.is_exhausted(rules, *max_attempts, now) => facts.died = Some(now),
+                Some(rules) if facts.is_exhausted(rules, *max_attempts, now) => {
+                    facts.died = Some(now)
+                }
                 Some(rules) => {
                     let pause = after.unwrap_or_else(|| rules.pause(facts.attempts, ended.backoff));
                     facts.wait = Wait::Pause { until: now.plus(pause), since: now };
@@ -279,7 +293,12 @@ pub(crate) fn settle<'a>(facts: Facts, ended: Ended<'a>, rules: Option<&Rules>, 
 
 /// A leased task whose worker is gone. If it ran `alone`, that was an attempt; else it may never have started, or another
 /// task may be to blame. Whether it dies is left to a program that can read the rules.
-pub(crate) fn lose(facts: Facts, alone: bool, rules: Option<&Rules>, now: Timestamp) -> Change<'static> {
+pub(crate) fn lose(
+    facts: Facts,
+    alone: bool,
+    rules: Option<&Rules>,
+    now: Timestamp,
+) -> Change<'static> {
     let mut facts = facts;
     facts.lost_leases = facts.lost_leases.saturating_add(1);
     if !alone {
@@ -287,8 +306,9 @@ pub(crate) fn lose(facts: Facts, alone: bool, rules: Option<&Rules>, now: Timest
     }
     facts.lost_attempts = facts.lost_attempts.saturating_add(1);
     facts.count_attempt(now);
-    let is_over =
-        |rules: &Rules| facts.is_exhausted(rules, None, now) || facts.lost_attempts >= rules.max_lost_attempts;
+    let is_over = |rules: &Rules| {
+        facts.is_exhausted(rules, None, now) || facts.lost_attempts >= rules.max_lost_attempts
+    };
     if rules.is_some_and(is_over) {
         facts.died = Some(now);
     }
@@ -299,9 +319,15 @@ pub(crate) fn lose(facts: Facts, alone: bool, rules: Option<&Rules>, now: Timest
 ///
 /// # Errors
 /// Why it cannot.
-pub(crate) fn run_now(facts: Facts, is_leased: bool, now: Timestamp) -> Result<Facts, &'static str> {
+pub(crate) fn run_now(
+    facts: Facts,
+    is_leased: bool,
+    now: Timestamp,
+) -> Result<Facts, &'static str> {
     match facts.state(is_leased) {
-        TaskState::Scheduled => Ok(Facts { wait: Wait::Worker(facts.wait.due().min(now)), ..facts }),
+        TaskState::Scheduled => {
+            Ok(Facts { wait: Wait::Worker(facts.wait.due().min(now)), ..facts })
+        }
         TaskState::Leased => Err(error_text::RUNNING),
         TaskState::Dead => Err(error_text::DEAD),
     }
@@ -320,7 +346,12 @@ pub(crate) fn replay(facts: Facts, now: Timestamp) -> Result<Facts, &'static str
 }
 
 /// A task that ended elsewhere and is kept as a dead letter.
-pub(crate) fn bury(facts: Facts, attempts: u32, first_attempt: Option<Timestamp>, now: Timestamp) -> Facts {
+pub(crate) fn bury(
+    facts: Facts,
+    attempts: u32,
+    first_attempt: Option<Timestamp>,
+    now: Timestamp,
+) -> Facts {
     Facts { attempts, first_attempt, died: Some(now), ..facts }
 }
 

@@ -12,8 +12,9 @@ use tokio::sync::watch;
 
 use self::store::{Store, Stored};
 use super::{
-    BackendFuture, Backend, Bury, Capabilities, DeleteQueue, Enqueue, Extend, Lease, Leased, List, Pull, Purged, QueueRecord,
-    RouteStats, Settle, Settled, Sweep, Swept, TaskRecord, TaskRequest, sealed,
+    Backend, BackendFuture, Bury, Capabilities, DeleteQueue, Enqueue, Extend, Lease, Leased, List,
+    Pull, Purged, QueueRecord, RouteStats, Settle, Settled, Sweep, Swept, TaskRecord, TaskRequest,
+    sealed,
 };
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
@@ -51,7 +52,10 @@ impl Memory {
     }
 
     /// Works on the store and wakes the workers: something may have become due.
-    fn answer_and_wake<'a, T: Send + 'a>(&self, work: impl FnOnce(&mut Store) -> T) -> BackendFuture<'a, T> {
+    fn answer_and_wake<'a, T: Send + 'a>(
+        &self,
+        work: impl FnOnce(&mut Store) -> T,
+    ) -> BackendFuture<'a, T> {
         let answer = self.answer(work);
         self.wake();
         answer
@@ -88,7 +92,9 @@ impl Backend for Memory {
 
     fn enqueue(&self, request: Enqueue) -> BackendFuture<'_, Vec<Result<Deferred, Error>>> {
         let now = moment(request.now);
-        self.answer_and_wake(|store| request.tasks.into_iter().map(|task| Ok(store.enqueue(task, now))).collect())
+        self.answer_and_wake(|store| {
+            request.tasks.into_iter().map(|task| Ok(store.enqueue(task, now))).collect()
+        })
     }
 
     fn get(&self, id: TaskId) -> BackendFuture<'_, Option<TaskRecord>> {
@@ -109,7 +115,12 @@ impl Backend for Memory {
                 let earlier = store.tasks.range((Bound::Unbounded, bound)).rev();
                 return earlier.filter_map(meant).take(request.limit).collect();
             }
-            store.tasks.range((bound, Bound::Unbounded)).filter_map(meant).take(request.limit).collect()
+            store
+                .tasks
+                .range((bound, Bound::Unbounded))
+                .filter_map(meant)
+                .take(request.limit)
+                .collect()
         })
     }
 
@@ -188,7 +199,11 @@ impl Pull for Memory {
     fn settle(&self, request: Settle) -> BackendFuture<'_, Vec<Settled>> {
         let now = moment(request.now);
         let settle = |store: &mut Store| -> Vec<Settled> {
-            request.settlements.into_iter().map(|settlement| store.settle(settlement, now)).collect()
+            request
+                .settlements
+                .into_iter()
+                .map(|settlement| store.settle(settlement, now))
+                .collect()
         };
         let settled = settle(&mut self.lock());
         if settled.iter().any(|settled| matches!(settled, Settled::Scheduled(_))) {

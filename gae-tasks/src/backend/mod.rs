@@ -31,10 +31,12 @@ pub mod sqlite;
 #[doc(hidden)]
 pub use lease::{Extend, Lease, LeaseRef, LeaseToken, Leased, LeasedTask, Room, Routes, Standing};
 pub use record::{
-    Capabilities, DeadLetterCheck, MAX_ERROR_BYTES, MAX_ERRORS, QueueRecord, RouteStats, Stats, TaskError, TaskRecord,
-    TaskState,
+    Capabilities, DeadLetterCheck, MAX_ERROR_BYTES, MAX_ERRORS, QueueRecord, RouteStats, Stats,
+    TaskError, TaskRecord, TaskState,
 };
-pub use request::{Bury, CopyTask, DeleteQueue, Enqueue, List, NewTask, Purged, TaskFilter, TaskRequest};
+pub use request::{
+    Bury, CopyTask, DeleteQueue, Enqueue, List, NewTask, Purged, TaskFilter, TaskRequest,
+};
 #[doc(hidden)]
 pub use settle::{ForgottenTask, HeldLease, Settle, Settled, Settlement, Sweep, Swept, Verdict};
 
@@ -138,7 +140,8 @@ pub trait Backend: fmt::Debug + Send + Sync + sealed::Sealed + 'static {
     /// [`Error::Unsupported`] where workers lease tasks: they settle with a time.
     fn copy(&self, request: CopyTask) -> BackendFuture<'_, ()> {
         _ = request;
-        let (backend, what) = (self.capabilities().backend, "copies of tasks: workers settle with a time");
+        let (backend, what) =
+            (self.capabilities().backend, "copies of tasks: workers settle with a time");
         Box::pin(std::future::ready(Err(Error::Unsupported { backend, what })))
     }
 

@@ -56,7 +56,10 @@ debug_without_payload!(LeasedTask: lease spec, payload, schedule_time attempts s
 impl fmt::Debug for ForgottenTask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { id, attributes } = self;
-        f.debug_struct("ForgottenTask").field("id", id).field("attributes", &attributes.as_deref().map(Redacted)).finish()
+        f.debug_struct("ForgottenTask")
+            .field("id", id)
+            .field("attributes", &attributes.as_deref().map(Redacted))
+            .finish()
     }
 }
 
@@ -82,8 +85,14 @@ mod tests {
     #[test]
     fn debug_tells_of_opaque_bytes_only_how_many() {
         let text = format!("{:?}", leased(&[201; 67], Some(vec![202; 3])));
-        assert!(text.contains("payload: 67 bytes") && text.contains("attributes: Some(3 bytes)"), "{text}");
-        assert!(text.contains("shop/send") && !text.contains("201") && !text.contains("202"), "{text}");
+        assert!(
+            text.contains("payload: 67 bytes") && text.contains("attributes: Some(3 bytes)"),
+            "{text}"
+        );
+        assert!(
+            text.contains("shop/send") && !text.contains("201") && !text.contains("202"),
+            "{text}"
+        );
         let pretty = format!("{:#?}", Leased::new(vec![leased(&[201; 67], None)], None));
         assert!(pretty.contains("payload: 67 bytes") && !pretty.contains("201"), "{pretty}");
     }
@@ -91,7 +100,9 @@ mod tests {
     #[test]
     fn debug_of_what_was_forgotten_hides_bytes_too() {
         let mut swept = crate::backend::Swept::default();
-        swept.forgotten_tasks.push(ForgottenTask::new(TaskId::from_bytes([1; 16]), Some(vec![202; 3])));
+        swept
+            .forgotten_tasks
+            .push(ForgottenTask::new(TaskId::from_bytes([1; 16]), Some(vec![202; 3])));
         let text = format!("{swept:?}");
         assert!(text.contains("attributes: Some(3 bytes)") && !text.contains("202"), "{text}");
     }
@@ -102,14 +113,19 @@ mod tests {
         let memory = crate::backend::memory::Memory::new();
         let request = Enqueue::new(Now::At(Timestamp::from_micros(0)), vec![new.clone()]);
         let texts = [format!("{new:?}"), format!("{request:?}"), {
-            pollster::block_on(crate::backend::Backend::enqueue(&memory, request)).expect("memory stores it");
+            pollster::block_on(crate::backend::Backend::enqueue(&memory, request))
+                .expect("memory stores it");
             format!(
                 "{:?}",
-                pollster::block_on(crate::backend::Backend::get(&memory, new.spec.id)).expect("memory reads it")
+                pollster::block_on(crate::backend::Backend::get(&memory, new.spec.id))
+                    .expect("memory reads it")
             )
         }];
         for text in texts {
-            assert!(text.contains("payload: 67 bytes") && text.contains("attributes: Some(3 bytes)"), "{text}");
+            assert!(
+                text.contains("payload: 67 bytes") && text.contains("attributes: Some(3 bytes)"),
+                "{text}"
+            );
             assert!(!text.contains("201") && !text.contains("202"), "{text}");
         }
     }

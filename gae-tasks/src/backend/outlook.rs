@@ -53,12 +53,17 @@ impl Outlook {
         };
         let rules = Rules::of(&queue, task.spec.retry.clone()).jittered(task.spec.id);
         let cap = registration.max_attempts;
-        let verdict = Verdict::Retry { error: String::new(), after: failure.retry_after(), max_attempts: cap };
+        let verdict = Verdict::Retry {
+            error: String::new(),
+            after: failure.retry_after(),
+            max_attempts: cap,
+        };
         let ended = Ended { verdict: &verdict, began: Some(began), backoff: registration.backoff };
         match settle(facts, ended, Some(&rules), now) {
-            Change::To { facts, .. } if facts.died.is_none() => {
-                Self { left: facts.left(&rules, cap), next: Next::After(facts.wait.due().since(now)) }
-            }
+            Change::To { facts, .. } if facts.died.is_none() => Self {
+                left: facts.left(&rules, cap),
+                next: Next::After(facts.wait.due().since(now)),
+            },
             _ => Self::LAST,
         }
     }
@@ -70,7 +75,8 @@ impl fmt::Display for Next {
             Self::After(pause) if pause.is_zero() => f.write_str("at once"),
             Self::After(pause) => {
                 // Jitter makes fractions of which nobody asks for more.
-                let whole = Duration::from_millis(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
+                let whole =
+                    Duration::from_millis(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
                 write!(f, "in {}", readable(whole))
             }
             #[cfg(feature = "push")]
@@ -108,8 +114,14 @@ mod tests {
 
     fn leased(attempts: u32, retry: RetryConfig) -> LeasedTask {
         let id = TaskId::from_bytes([7; 16]);
-        let spec = TaskSpec::new(id, Kind::from_static("shop/send"), Shape::from_bits(1), QueueName::DEFAULT);
-        let mut task = LeasedTask::new(LeaseRef::new(id, LeaseToken::from_bits(1)), spec, Vec::new(), NOW);
+        let spec = TaskSpec::new(
+            id,
+            Kind::from_static("shop/send"),
+            Shape::from_bits(1),
+            QueueName::DEFAULT,
+        );
+        let mut task =
+            LeasedTask::new(LeaseRef::new(id, LeaseToken::from_bits(1)), spec, Vec::new(), NOW);
         (task.attempts, task.retry) = (attempts, Some(Arc::new(retry)));
         task.first_attempt = (attempts > 0).then(|| NOW.minus(Duration::from_secs(60)));
         task
@@ -145,9 +157,16 @@ mod tests {
 
     #[test]
     fn a_failure_says_how_many_attempts_are_left_and_when_the_next_one_is() {
-        let retry = RetryConfig::new().with_min_backoff(Duration::from_secs(45)).with_max_attempts(Some(8));
-        assert_eq!(text(&leased(0, retry.clone()), None, None), "7 more are left, the next one in 45 s");
-        assert_eq!(text(&leased(1, retry.clone()), None, None), "6 more are left, the next one in 1 min 30 s");
+        let retry =
+            RetryConfig::new().with_min_backoff(Duration::from_secs(45)).with_max_attempts(Some(8));
+        assert_eq!(
+            text(&leased(0, retry.clone()), None, None),
+            "7 more are left, the next one in 45 s"
+        );
+        assert_eq!(
+            text(&leased(1, retry.clone()), None, None),
+            "6 more are left, the next one in 1 min 30 s"
+        );
         assert_eq!(text(&leased(1, retry.clone()), Some(3), None), "1 more is left, in 1 min 30 s");
         assert_eq!(text(&leased(2, retry.clone()), Some(3), None), "it was the last one");
         assert_eq!(text(&leased(7, retry), None, None), "it was the last one");
@@ -156,18 +175,32 @@ mod tests {
     #[test]
     fn a_pause_that_the_handler_asks_for_is_said() {
         let task = leased(0, RetryConfig::new());
-        assert_eq!(text(&task, None, Some(Duration::from_secs(600))), "99 more are left, the next one in 10 minutes");
+        assert_eq!(
+            text(&task, None, Some(Duration::from_secs(600))),
+            "99 more are left, the next one in 10 minutes"
+        );
         assert_eq!(text(&task, Some(2), Some(Duration::ZERO)), "1 more is left, at once");
     }
 
     #[test]
     fn limits_that_stop_together_have_no_number_of_attempts() {
         let hours = Duration::from_secs(7200);
-        let retry = RetryConfig::new().with_min_backoff(Duration::from_secs(5)).with_max_retry_duration(Some(hours));
+        let retry = RetryConfig::new()
+            .with_min_backoff(Duration::from_secs(5))
+            .with_max_retry_duration(Some(hours));
         let both = leased(0, retry.clone().with_max_attempts(Some(2)));
         assert_eq!(text(&both, None, None), "the next one is in 5 s");
-        assert_eq!(text(&leased(0, retry.with_max_attempts(None)), None, None), "the next one is in 5 s");
-        let over = RetryConfig::new().with_max_attempts(None).with_max_retry_duration(Some(Duration::from_secs(60)));
-        assert_eq!(text(&leased(1, over), None, None), "it was the last one", "60 seconds after its first attempt");
+        assert_eq!(
+            text(&leased(0, retry.with_max_attempts(None)), None, None),
+            "the next one is in 5 s"
+        );
+        let over = RetryConfig::new()
+            .with_max_attempts(None)
+            .with_max_retry_duration(Some(Duration::from_secs(60)));
+        assert_eq!(
+            text(&leased(1, over), None, None),
+            "it was the last one",
+            "60 seconds after its first attempt"
+        );
     }
 }

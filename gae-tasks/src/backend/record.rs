@@ -185,8 +185,12 @@ impl QueueRecord {
     /// unlimited, and the limits travel with the tasks. A [configuration](Self::config) that is shown so is of no use to
     /// another backend.
     pub fn forgets_tasks(&self) -> bool {
-        let is_limited = |retry: &RetryConfig| retry.max_attempts().is_some() || retry.max_retry_duration().is_some();
-        let forgets = |config: &QueueConfig| config.dead_letter_retention().is_zero() && is_limited(config.retry());
+        let is_limited = |retry: &RetryConfig| {
+            retry.max_attempts().is_some() || retry.max_retry_duration().is_some()
+        };
+        let forgets = |config: &QueueConfig| {
+            config.dead_letter_retention().is_zero() && is_limited(config.retry())
+        };
         self.config.as_ref().is_some_and(forgets)
     }
 }
@@ -274,7 +278,10 @@ mod tests {
     #[test]
     fn a_queue_with_limits_that_keeps_no_dead_letters_forgets_tasks() {
         let unlimited = RetryConfig::new().with_max_attempts(None);
-        let limited = [RetryConfig::new(), unlimited.clone().with_max_retry_duration(Some(Duration::from_secs(60)))];
+        let limited = [
+            RetryConfig::new(),
+            unlimited.clone().with_max_retry_duration(Some(Duration::from_secs(60))),
+        ];
         let queue = |config| QueueRecord::new(QueueName::DEFAULT, config);
         let keeps = |retry: &RetryConfig| QueueConfig::new().with_retry(retry.clone());
         let forgets = |retry: &RetryConfig| keeps(retry).with_dead_letter_retention(Duration::ZERO);

@@ -163,7 +163,13 @@ pub struct Bury {
 
 impl Bury {
     /// Store `task` as a dead letter that died at `now` of `error`, after so many attempts.
-    pub const fn new(now: Now, task: NewTask, attempts: u32, first_attempt: Option<Timestamp>, error: String) -> Self {
+    pub const fn new(
+        now: Now,
+        task: NewTask,
+        attempts: u32,
+        first_attempt: Option<Timestamp>,
+        error: String,
+    ) -> Self {
         Self { now, task, attempts, first_attempt, error, number: 0 }
     }
 }

@@ -84,7 +84,9 @@ impl Verdict {
     /// The error it is passed for, if any.
     pub(crate) fn error(&self) -> Option<&str> {
         match self {
-            Self::Retry { error, .. } | Self::Permanent { error } | Self::Unreadable { error } => Some(error),
+            Self::Retry { error, .. } | Self::Permanent { error } | Self::Unreadable { error } => {
+                Some(error)
+            }
             Self::Done | Self::Release => None,
         }
     }
@@ -96,9 +98,11 @@ impl Verdict {
             Outcome::Released => Self::Release,
             Outcome::Permanent(failure) => Self::Permanent { error: failure.to_string() },
             Outcome::Unreadable(failure) => Self::Unreadable { error: failure.to_string() },
-            Outcome::Retry(failure) => {
-                Self::Retry { error: failure.to_string(), after: failure.retry_after(), max_attempts }
-            }
+            Outcome::Retry(failure) => Self::Retry {
+                error: failure.to_string(),
+                after: failure.retry_after(),
+                max_attempts,
+            },
         }
     }
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::{
-    BackendFuture, Backend, Bury, Capabilities, CopyTask, DeadLetterCheck, DeleteQueue, Enqueue, Extend, Lease, Leased, List,
-    Pull, Purged, QueueRecord, RouteStats, Settle, Settled, Sweep, Swept, TaskRecord, TaskRequest, sealed,
+    Backend, BackendFuture, Bury, Capabilities, CopyTask, DeadLetterCheck, DeleteQueue, Enqueue,
+    Extend, Lease, Leased, List, Pull, Purged, QueueRecord, RouteStats, Settle, Settled, Sweep,
+    Swept, TaskRecord, TaskRequest, sealed,
 };
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};

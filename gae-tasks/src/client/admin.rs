@@ -1,7 +1,9 @@
 //! Looking at stored tasks and queues, and acting on them by hand.
 
 use super::Client;
-use crate::backend::{DeleteQueue, Purged, QueueRecord, RouteStats, Stats, TaskRecord, TaskRequest};
+use crate::backend::{
+    DeleteQueue, Purged, QueueRecord, RouteStats, Stats, TaskRecord, TaskRequest,
+};
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
 use crate::task::{TaskId, TaskName};
@@ -38,7 +40,11 @@ impl Client {
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn find(&self, queue: impl Into<String>, name: impl Into<String>) -> Result<Option<TaskRecord>, Error> {
+    pub async fn find(
+        &self,
+        queue: impl Into<String>,
+        name: impl Into<String>,
+    ) -> Result<Option<TaskRecord>, Error> {
         self.backend().find(QueueName::new(queue)?, TaskName::new(name)?).await
     }
 
@@ -85,7 +91,11 @@ impl Client {
     /// [`Error::QueueName`] if `queue` is not a valid queue name; [`Error::QueueConfig`] if a setting cannot be what it
     /// is (no attempt at all, a `min_backoff` above the `max_backoff`); [`Error::NewerQueue`] if a newer version of this
     /// crate configured the queue; [`Error::Unsupported`] if the backend has no use for a field that is set.
-    pub async fn put_queue(&self, queue: impl Into<String>, config: QueueConfig) -> Result<(), Error> {
+    pub async fn put_queue(
+        &self,
+        queue: impl Into<String>,
+        config: QueueConfig,
+    ) -> Result<(), Error> {
         let queue = QueueName::new(queue)?;
         if let Some(problem) = config.problem() {
             return Err(Error::QueueConfig { queue: queue.to_string(), problem });
@@ -231,7 +241,8 @@ impl Client {
     pub async fn unroutable(&self) -> Result<Vec<RouteStats>, Error> {
         let mut lines = self.stats_by_route().await?;
         lines.retain(|line| {
-            let is_unknown = self.0.registry.find(line.route.kind().as_str(), line.route.shape()).is_none();
+            let is_unknown =
+                self.0.registry.find(line.route.kind().as_str(), line.route.shape()).is_none();
             line.stats.scheduled > 0 && (is_unknown || line.is_newer)
         });
         Ok(lines)

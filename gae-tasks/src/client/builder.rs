@@ -122,7 +122,10 @@ impl ClientBuilder {
     /// It travels beside the task, is a field of the span of every attempt, and handlers read it with
     /// [`TaskContext::traceparent`](crate::TaskContext::traceparent). Where the hook gives none, what a handler defers
     /// belongs to the trace of its own task. A value that is no `traceparent` is left out, with a warning.
-    pub fn trace_context(mut self, hook: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
+    pub fn trace_context(
+        mut self,
+        hook: impl Fn() -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
         self.trace = TraceHook::new(hook);
         self
     }
@@ -177,7 +180,8 @@ impl ClientBuilder {
     }
 
     fn finish(mut self, mut storage: Storage) -> Result<Client, Error> {
-        let default_queues = self.default_queues.iter().cloned().map(QueueName::new).collect::<Result<_, _>>()?;
+        let default_queues =
+            self.default_queues.iter().cloned().map(QueueName::new).collect::<Result<_, _>>()?;
         let payloads = std::mem::take(&mut self.payloads).open(&self.clock, &mut storage)?;
         let capabilities = storage.backend().capabilities();
         if self.retention.is_stated() && !capabilities.retention {
@@ -191,7 +195,12 @@ impl ClientBuilder {
         Ok(client)
     }
 
-    fn assemble(self, default_queues: Vec<QueueName>, payloads: Payloads, storage: Storage) -> Client {
+    fn assemble(
+        self,
+        default_queues: Vec<QueueName>,
+        payloads: Payloads,
+        storage: Storage,
+    ) -> Client {
         Client(Arc::new(Inner {
             capabilities: storage.backend().capabilities(),
             storage,

@@ -74,6 +74,7 @@ pub struct ClientGuard {
 impl Drop for ClientGuard {
     fn drop(&mut self) {
         // Guards may be dropped in any order, and after the thread's own values at its end.
-        _ = ENTERED.try_with(|entered| entered.borrow_mut().retain(|(number, _)| *number != self.number));
+        _ = ENTERED
+            .try_with(|entered| entered.borrow_mut().retain(|(number, _)| *number != self.number));
     }
 }

@@ -12,7 +12,10 @@ use crate::task::{Deferred, TaskId};
 
 impl Client {
     /// Not an `async fn`, whose future would have room for the task beside the backend's.
-    pub(crate) fn enqueue_one(&self, prepared: Prepared) -> impl Future<Output = Result<Deferred, Error>> + Send {
+    pub(crate) fn enqueue_one(
+        &self,
+        prepared: Prepared,
+    ) -> impl Future<Output = Result<Deferred, Error>> + Send {
         let new_name = prepared.new_name();
         let answers = self.backend().enqueue(Enqueue::new(self.now(), vec![prepared.task]));
         async { judge(self.one_of(answers.await?)?, new_name) }
@@ -29,15 +32,27 @@ impl Client {
     fn one_of(&self, mut answers: Vec<Result<Deferred, Error>>) -> Result<Deferred, Error> {
         answers.pop().unwrap_or_else(|| {
             let backend = self.capabilities().backend;
-            Err(Error::Storage { backend, problem: "gave no answer".to_owned(), source: "no answer".into() })
+            Err(Error::Storage {
+                backend,
+                problem: "gave no answer".to_owned(),
+                source: "no answer".into(),
+            })
         })
     }
 
     /// The answer for each, in their order.
-    pub(super) async fn enqueue(&self, prepared: Vec<Prepared>) -> Result<Vec<Result<Deferred, Error>>, Error> {
-        let (new_names, tasks): (Vec<_>, Vec<_>) = prepared.into_iter().map(|p| (p.new_name(), p.task)).unzip();
+    pub(super) async fn enqueue(
+        &self,
+        prepared: Vec<Prepared>,
+    ) -> Result<Vec<Result<Deferred, Error>>, Error> {
+        let (new_names, tasks): (Vec<_>, Vec<_>) =
+            prepared.into_iter().map(|p| (p.new_name(), p.task)).unzip();
         let answers = self.backend().enqueue(Enqueue::new(self.now(), tasks)).await?;
-        Ok(answers.into_iter().zip(new_names).map(|(answer, new_name)| judge(answer?, new_name)).collect())
+        Ok(answers
+            .into_iter()
+            .zip(new_names)
+            .map(|(answer, new_name)| judge(answer?, new_name))
+            .collect())
     }
 
     /// Runs a task in place of storing it; its options never reach the function.
@@ -47,7 +62,11 @@ impl Client {
     }
 
     /// As [`run_inline`](Self::run_inline), with its options checked.
-    pub(crate) async fn run_prepared(&self, registration: &Registration, task: NewTask) -> Result<Deferred, Error> {
+    pub(crate) async fn run_prepared(
+        &self,
+        registration: &Registration,
+        task: NewTask,
+    ) -> Result<Deferred, Error> {
         let (id, outcome) = self.attempt_prepared(registration, task).await?;
         inline_answer(registration.kind, id, outcome)
     }
@@ -61,7 +80,8 @@ impl Client {
         let backend = self.capabilities().backend;
         let failed = |source: BoxError| Error::Storage {
             backend,
-            problem: "is not reached: this call needs a thread with a runtime of its own".to_owned(),
+            problem: "is not reached: this call needs a thread with a runtime of its own"
+                .to_owned(),
             source,
         };
         let run = || {
@@ -79,12 +99,18 @@ impl Client {
         self.attempt_prepared(registration, defer.prepare_inline(self)?).await
     }
 
-    async fn attempt_prepared(&self, registration: &Registration, task: NewTask) -> Result<(TaskId, Outcome), Error> {
+    async fn attempt_prepared(
+        &self,
+        registration: &Registration,
+        task: NewTask,
+    ) -> Result<(TaskId, Outcome), Error> {
         no_problems(self.0.registry.problems_of(registration, &self.0.states))?;
         let context = TaskContext::of_new(&task, registration);
         let attributes = task.spec.attributes.as_deref();
-        let outcome =
-            self.dispatcher().dispatch(registration, &task.payload, attributes, &context, &|_| Outlook::LAST).await;
+        let outcome = self
+            .dispatcher()
+            .dispatch(registration, &task.payload, attributes, &context, &|_| Outlook::LAST)
+            .await;
         Ok((task.spec.id, outcome))
     }
 }

@@ -40,7 +40,10 @@ impl Client {
     /// # }
     /// ```
     pub fn list(&self, filter: TaskFilter, after: Option<TaskId>, limit: usize) -> ListTasks {
-        ListTasks { client: self.clone(), request: List::new(filter, limit.min(MAX_PAGE)).after(after) }
+        ListTasks {
+            client: self.clone(),
+            request: List::new(filter, limit.min(MAX_PAGE)).after(after),
+        }
     }
 }
 

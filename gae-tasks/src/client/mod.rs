@@ -125,13 +125,16 @@ impl Client {
     ) -> Option<QueueName> {
         match self.default_queues(registration) {
             Some(queues) => spread(queues, name, id).cloned(),
-            None => spread(registration.queues, name, id).map(|queue| QueueName::from_static(queue)),
+            None => {
+                spread(registration.queues, name, id).map(|queue| QueueName::from_static(queue))
+            }
         }
     }
 
     /// The client's own queues, if they stand in for those of the attribute.
     fn default_queues(&self, registration: &Registration) -> Option<&[QueueName]> {
-        let is_default = registration.queues == [QueueName::DEFAULT.as_str()] && !self.0.default_queues.is_empty();
+        let is_default = registration.queues == [QueueName::DEFAULT.as_str()]
+            && !self.0.default_queues.is_empty();
         is_default.then_some(&self.0.default_queues)
     }
 
@@ -144,8 +147,12 @@ impl Client {
     pub(crate) fn problems_among(&self, meets: impl Fn(&Registration) -> bool) -> Vec<String> {
         let mut problems = self.0.registry.problems(&self.0.states, &meets);
         let limits = &self.0.capabilities;
-        for registration in self.0.registry.registrations().iter().filter(|registration| meets(registration)) {
-            let in_range = |deadline: &Duration| (limits.min_deadline..=limits.max_deadline).contains(deadline);
+        for registration in
+            self.0.registry.registrations().iter().filter(|registration| meets(registration))
+        {
+            let in_range = |deadline: &Duration| {
+                (limits.min_deadline..=limits.max_deadline).contains(deadline)
+            };
             if let Some(deadline) = registration.deadline.filter(|deadline| !in_range(deadline)) {
                 problems.push(format!(
                     "task `{}` at {} has a deadline of {}, `{}` accepts {} to {}",
@@ -173,7 +180,9 @@ impl Client {
 
     /// This client's tasks without those whose state it lacks.
     fn runnable(&self) -> Arc<Registry> {
-        let lacks = |registration: &Registration| !self.0.registry.problems_of(registration, &self.0.states).is_empty();
+        let lacks = |registration: &Registration| {
+            !self.0.registry.problems_of(registration, &self.0.states).is_empty()
+        };
         match self.0.registry.registrations().iter().any(|registration| lacks(registration)) {
             true => Arc::new(self.0.registry.withholding(lacks)),
             false => Arc::clone(&self.0.registry),
@@ -207,7 +216,10 @@ impl Client {
     }
 
     /// Stores the stated retention with these queues, once each.
-    pub(crate) async fn raise_retention(&self, queues: impl IntoIterator<Item = &QueueName>) -> Result<(), Error> {
+    pub(crate) async fn raise_retention(
+        &self,
+        queues: impl IntoIterator<Item = &QueueName>,
+    ) -> Result<(), Error> {
         self.0.retention.raise(self.backend(), queues).await
     }
 

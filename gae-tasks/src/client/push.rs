@@ -12,7 +12,9 @@ use crate::error::{Error, no_problems};
 use crate::log;
 use crate::outcome::BoxError;
 use crate::push::verify::{AnyOf, Verify};
-use crate::push::{Capacity, DeadLetter, LetterStore, ServiceSettings, PushService, Refusals, Sink};
+use crate::push::{
+    Capacity, DeadLetter, LetterStore, PushService, Refusals, ServiceSettings, Sink,
+};
 use crate::queue::{QueueConfig, RetryConfig};
 
 /// How many requests are under way at the same time unless [`PushServiceBuilder::concurrency`] says otherwise: what
@@ -141,7 +143,11 @@ impl PushServiceBuilder {
     pub fn dead_letters(mut self, client: &Client) -> Self {
         let backend = client.capabilities().backend;
         self.sink = Some(if client.capabilities().dead_letters {
-            Ok(Sink::Backend(client.shared_backend(), Arc::clone(client.clock()), client.stated_retention()))
+            Ok(Sink::Backend(
+                client.shared_backend(),
+                Arc::clone(client.clock()),
+                client.stated_retention(),
+            ))
         } else {
             Err(format!(
                 "the backend `{backend}` keeps no dead letters: add `dead_letters=queues` to the URL of Cloud Tasks, or \
@@ -252,15 +258,18 @@ const NO_SINK: &str = "nothing keeps dead letters, so the queue would forget tas
                        `.log_dead_letters()` to lose them with a line in the log";
 
 fn is_path(prefix: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'~');
+    let allowed =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'~');
     let mut segments = prefix.split('/');
-    segments.next() == Some("") && segments.all(|segment| !segment.is_empty() && segment.bytes().all(allowed))
+    segments.next() == Some("")
+        && segments.all(|segment| !segment.is_empty() && segment.bytes().all(allowed))
 }
 
 /// Why `backend` cannot keep the dead letters of the client's tasks; what may go wrong later is logged.
 fn check_dead_letters(backend: &dyn Backend, client: &Client) -> Vec<String> {
     let registrations = client.registry().registrations();
-    let queues: BTreeSet<_> = registrations.iter().flat_map(|registration| client.queues_of(registration)).collect();
+    let queues: BTreeSet<_> =
+        registrations.iter().flat_map(|registration| client.queues_of(registration)).collect();
     match pollster::block_on(backend.check_dead_letters(queues.into_iter().collect())) {
         Ok(check) => {
             check.warnings.iter().for_each(|warning| log::say(|| tracing::warn!("{warning}")));

@@ -22,7 +22,8 @@ impl StatedRetention {
 
     /// Whether it is stored with `queue`, or none is stated.
     pub(super) fn is_raised(&self, queue: &QueueName) -> bool {
-        !self.stated.is_stated() || self.raised.lock().unwrap_or_else(PoisonError::into_inner).contains(queue)
+        !self.stated.is_stated()
+            || self.raised.lock().unwrap_or_else(PoisonError::into_inner).contains(queue)
     }
 
     /// What the builder stated.

@@ -29,7 +29,11 @@ impl Default for PayloadSettings {
 
 impl PayloadSettings {
     /// What becomes of the settings around `storage`, if a store that was given can be had.
-    pub(super) fn open(self, clock: &Arc<dyn Clock>, storage: &mut Storage) -> Result<Payloads, Error> {
+    pub(super) fn open(
+        self,
+        clock: &Arc<dyn Clock>,
+        storage: &mut Storage,
+    ) -> Result<Payloads, Error> {
         let Self { store, inline, most } = self;
         let Some(store) = store.transpose()? else { return Ok(Payloads::none(storage)) };
         let inline = inline.min(storage.backend().capabilities().max_payload);

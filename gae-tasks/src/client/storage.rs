@@ -34,8 +34,12 @@ impl Storage {
     /// Lets payloads of more than `inline` bytes spill into a payload store.
     pub(super) fn spill(&mut self, shelf: &Shelf, inline: usize) {
         *self = match self {
-            Self::Pull(pull) => Self::Pull(Arc::new(Spilling::new(Arc::clone(pull), shelf.clone(), inline))),
-            Self::Push(backend) => Self::Push(Arc::new(Spilling::new(Arc::clone(backend), shelf.clone(), inline))),
+            Self::Pull(pull) => {
+                Self::Pull(Arc::new(Spilling::new(Arc::clone(pull), shelf.clone(), inline)))
+            }
+            Self::Push(backend) => {
+                Self::Push(Arc::new(Spilling::new(Arc::clone(backend), shelf.clone(), inline)))
+            }
         };
     }
 

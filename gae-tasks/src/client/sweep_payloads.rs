@@ -93,11 +93,13 @@ impl SweepPayloads {
     async fn sweep(self) -> Result<u64, Error> {
         let Some(shelf) = self.client.shelf() else {
             let problem =
-                "the client has no payload store to sweep: add `.payload_store(..)` to its builder".to_owned();
+                "the client has no payload store to sweep: add `.payload_store(..)` to its builder"
+                    .to_owned();
             return Err(Error::Misconfigured { problems: vec![problem] });
         };
         let before = self.client.clock().wall().minus(self.older_than);
-        let keys = shelf.store.put_before(before).await.map_err(|source| unlisted(shelf, source))?;
+        let keys =
+            shelf.store.put_before(before).await.map_err(|source| unlisted(shelf, source))?;
         let mut orphans: HashMap<TaskId, String> =
             keys.into_iter().filter_map(|key| Some((task_of(&key)?, key))).collect();
         // In this order: a task that moves on its way to a dead letter is kept there before it is gone here.
@@ -107,7 +109,8 @@ impl SweepPayloads {
         if !orphans.is_empty() {
             self.keep_those_of_letters(&mut orphans, shelf).await?;
         }
-        let orphans: Vec<_> = self.client.without_markers(orphans.into_values().collect(), shelf).await?;
+        let orphans: Vec<_> =
+            self.client.without_markers(orphans.into_values().collect(), shelf).await?;
         Ok(shelf.delete_all(&orphans).await)
     }
 }
@@ -115,8 +118,16 @@ impl SweepPayloads {
 impl SweepPayloads {
     /// Takes those out whose task is a dead letter in the store, or in one that was named. After the queues were asked: a
     /// dead letter is kept before its queue forgets it.
-    async fn keep_those_of_letters(&self, orphans: &mut HashMap<TaskId, String>, shelf: &Shelf) -> Result<(), Error> {
-        let keys = shelf.store.put_before(Timestamp::MAX).await.map_err(|source| unlisted(shelf, source))?;
+    async fn keep_those_of_letters(
+        &self,
+        orphans: &mut HashMap<TaskId, String>,
+        shelf: &Shelf,
+    ) -> Result<(), Error> {
+        let keys = shelf
+            .store
+            .put_before(Timestamp::MAX)
+            .await
+            .map_err(|source| unlisted(shelf, source))?;
         for id in keys.iter().filter_map(|key| task_of_letter(key)) {
             orphans.remove(&id);
         }
@@ -133,14 +144,19 @@ impl SweepPayloads {
 fn unlisted(shelf: &Shelf, source: BoxError) -> Error {
     Error::PayloadStore {
         store: shelf.store.name(),
-        problem: "does not tell which payloads it has, so none was swept: try again later".to_owned(),
+        problem: "does not tell which payloads it has, so none was swept: try again later"
+            .to_owned(),
         source,
     }
 }
 
 impl Client {
     /// Those of these keys that are to be deleted: markers are not before a repeated delivery is impossible.
-    async fn without_markers(&self, orphans: Vec<String>, shelf: &Shelf) -> Result<Vec<String>, Error> {
+    async fn without_markers(
+        &self,
+        orphans: Vec<String>,
+        shelf: &Shelf,
+    ) -> Result<Vec<String>, Error> {
         if orphans.is_empty() {
             return Ok(orphans);
         }

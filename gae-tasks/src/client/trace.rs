@@ -28,7 +28,9 @@ impl TraceHook {
             }
             is_one
         });
-        told.or_else(|| TaskContext::with_current(|context| Some(context.traceparent()?.to_owned())).flatten())
+        told.or_else(|| {
+            TaskContext::with_current(|context| Some(context.traceparent()?.to_owned())).flatten()
+        })
     }
 }
 

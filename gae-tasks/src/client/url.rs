@@ -31,7 +31,9 @@ fn chosen(set: Result<String, VarError>, default: Option<&str>) -> Result<String
             "is an environment variable that is not set: set it to the backend's URL, or name a default with \
              `from_env_or(..)`",
         )),
-        (Err(VarError::NotUnicode(_)), _) => Err(refused(VARIABLE, "is set to something that is no text")),
+        (Err(VarError::NotUnicode(_)), _) => {
+            Err(refused(VARIABLE, "is set to something that is no text"))
+        }
     }
 }
 
@@ -45,7 +47,9 @@ pub(super) async fn open(url: &str) -> Result<Storage, Error> {
         "memory" => Err(refused(url, "names a place, but `memory:` has none")),
         "sqlite" => sqlite(url, rest).await,
         "cloudtasks" => cloud_tasks(url).await,
-        "postgres" | "postgresql" => Err(refused(url, "names a backend that this version does not have yet")),
+        "postgres" | "postgresql" => {
+            Err(refused(url, "names a backend that this version does not have yet"))
+        }
         _ => Err(refused(url, "has an unknown scheme")),
     }
 }
@@ -58,7 +62,9 @@ async fn sqlite(url: &str, rest: &str) -> Result<Storage, Error> {
             url,
             "names a file that does not exist, and `mode=rw` makes none: write `mode=rwc`, or leave the mode out",
         )),
-        Target::File { path, .. } => Ok(Storage::Pull(Arc::new(crate::backend::sqlite::Sqlite::open(path).await?))),
+        Target::File { path, .. } => {
+            Ok(Storage::Pull(Arc::new(crate::backend::sqlite::Sqlite::open(path).await?)))
+        }
     }
 }
 
@@ -110,7 +116,10 @@ mod tests {
 
     #[test]
     fn a_password_that_was_not_escaped_stays_out_of_errors() {
-        assert_eq!(without_password("postgres://ann:s3/cr@e:t@db/shop"), "postgres://ann:***@db/shop");
+        assert_eq!(
+            without_password("postgres://ann:s3/cr@e:t@db/shop"),
+            "postgres://ann:***@db/shop"
+        );
         assert_eq!(without_password("postgres://ann:s3?c#ret@db"), "postgres://ann:***@db");
     }
 
@@ -119,7 +128,10 @@ mod tests {
     fn a_file_named_as_a_uri_is_refused() {
         for url in ["sqlite:file:tasks.db", "sqlite://file:tasks.db", "sqlite:file::memory:"] {
             let refused = pollster::block_on(open(url)).map(drop);
-            assert!(matches!(&refused, Err(Error::Url { problem, .. }) if problem.contains("URI")), "{refused:?}");
+            assert!(
+                matches!(&refused, Err(Error::Url { problem, .. }) if problem.contains("URI")),
+                "{refused:?}"
+            );
         }
     }
 
@@ -154,7 +166,12 @@ mod tests {
     #[test]
     fn a_variable_that_is_not_set_is_named_unless_there_is_a_default() {
         let text = chosen(Err(VarError::NotPresent), None).unwrap_err().to_string();
-        assert!(text.contains("`GAE_TASKS_URL`") && text.contains("not set") && text.contains("from_env_or"), "{text}");
+        assert!(
+            text.contains("`GAE_TASKS_URL`")
+                && text.contains("not set")
+                && text.contains("from_env_or"),
+            "{text}"
+        );
         let default = Some("sqlite:tasks.db");
         assert_eq!(chosen(Err(VarError::NotPresent), default).unwrap(), "sqlite:tasks.db");
         assert_eq!(chosen(Ok("memory:".to_owned()), default).unwrap(), "memory:");

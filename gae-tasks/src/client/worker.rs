@@ -122,7 +122,10 @@ impl Worker {
 
     /// Ends the worker when `signal` is ready: it leases no more, waits up to the [grace time](Self::grace) for what is
     /// running, and gives the rest back. [`signals()`](crate::signals) is the signal for servers.
-    pub fn with_graceful_shutdown(mut self, signal: impl Future<Output = ()> + Send + 'static) -> Self {
+    pub fn with_graceful_shutdown(
+        mut self,
+        signal: impl Future<Output = ()> + Send + 'static,
+    ) -> Self {
         self.shutdown = Box::pin(signal);
         self
     }
@@ -171,18 +174,25 @@ impl Worker {
     fn settings(&self) -> Result<WorkerSettings, Error> {
         let client = &self.client;
         let backend = client.capabilities().backend;
-        let pull = client.pull().ok_or(Error::Unsupported { backend, what: "workers: it calls handlers over HTTP" })?;
+        let pull = client
+            .pull()
+            .ok_or(Error::Unsupported { backend, what: "workers: it calls handlers over HTTP" })?;
         let mut misnamed = Vec::new();
         let queues = self.served_queues(&mut misnamed);
         // What a misspelt queue was to be is not known: any task may be of it.
         let serves = |queue: &QueueName| !misnamed.is_empty() || queues.contains(queue);
-        let mut problems = client.problems_among(|registration| client.queues_of(registration).iter().any(serves));
+        let mut problems =
+            client.problems_among(|registration| client.queues_of(registration).iter().any(serves));
         problems.extend(misnamed);
         if queues.is_empty() && problems.is_empty() {
-            problems.push("the worker has no queues: name at least one in `.queues([..])`".to_owned());
+            problems
+                .push("the worker has no queues: name at least one in `.queues([..])`".to_owned());
         }
         if self.concurrency == 0 {
-            problems.push("the worker has `.concurrency(0)` and would run nothing: choose 1 or more".to_owned());
+            problems.push(
+                "the worker has `.concurrency(0)` and would run nothing: choose 1 or more"
+                    .to_owned(),
+            );
         }
         let queue_concurrency = self.bounds(&queues, &mut problems);
         no_problems(problems)?;
@@ -201,7 +211,11 @@ impl Worker {
         })
     }
 
-    fn bounds(&self, served: &BTreeSet<QueueName>, problems: &mut Vec<String>) -> HashMap<QueueName, usize> {
+    fn bounds(
+        &self,
+        served: &BTreeSet<QueueName>,
+        problems: &mut Vec<String>,
+    ) -> HashMap<QueueName, usize> {
         let mut bounds = HashMap::new();
         for (queue, attempts) in &self.queue_concurrency {
             match QueueName::new(queue.clone()) {
@@ -222,17 +236,22 @@ impl Worker {
     fn served_queues(&self, problems: &mut Vec<String>) -> BTreeSet<QueueName> {
         let Some(queues) = &self.queues else {
             let registrations = self.client.registry().registrations().iter();
-            return registrations.flat_map(|registration| self.client.queues_of(registration)).collect();
+            return registrations
+                .flat_map(|registration| self.client.queues_of(registration))
+                .collect();
         };
         let names = queues.iter().map(|queue| QueueName::new(queue.clone()));
-        names.filter_map(|name| name.map_err(|error| problems.push(error.to_string())).ok()).collect()
+        names
+            .filter_map(|name| name.map_err(|error| problems.push(error.to_string())).ok())
+            .collect()
     }
 }
 
 /// Queues are made as tasks arrive, so one that nobody has heard of may be right, and is more likely misspelt.
 async fn warn_of_unknown(client: &Client, served: &BTreeSet<QueueName>) {
     let registrations = client.registry().registrations().iter();
-    let mut known: BTreeSet<_> = registrations.flat_map(|registration| client.queues_of(registration)).collect();
+    let mut known: BTreeSet<_> =
+        registrations.flat_map(|registration| client.queues_of(registration)).collect();
     // What is wrong with the storage is told by the worker's roles.
     known.extend(client.queues().await.unwrap_or_default().into_iter().map(|queue| queue.name));
     for queue in served.difference(&known) {

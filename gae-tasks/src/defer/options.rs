@@ -27,7 +27,9 @@ impl Options {
 
     /// Whether a backend has these options.
     pub(super) fn check_backend(&self, kind: &str, limits: &Capabilities) -> Result<(), Error> {
-        let lacks = |option| Err(Error::UnsupportedOption { kind: kind.to_owned(), option, backend: limits.backend });
+        let lacks = |option| {
+            Err(Error::UnsupportedOption { kind: kind.to_owned(), option, backend: limits.backend })
+        };
         match self {
             Self { target: Some(_), .. } if !limits.targets => lacks(".target(..)"),
             Self { headers, .. } if !headers.is_empty() && !limits.headers => lacks(".header(..)"),
@@ -37,19 +39,24 @@ impl Options {
 
     /// Whether they are what such options can be.
     pub(super) fn check(&self, kind: &str) -> Result<(), Error> {
-        let refused = |option, problem| Err(Error::InvalidOption { kind: kind.to_owned(), option, problem });
+        let refused =
+            |option, problem| Err(Error::InvalidOption { kind: kind.to_owned(), option, problem });
         if let Some(problem) = self.retry.as_ref().and_then(RetryConfig::problem) {
             return refused(".retry(..)", problem);
         }
         if let Some(problem) = self.target.as_ref().and_then(problem_of_target) {
             return refused(".target(..)", problem);
         }
-        if let Some(problem) = self.headers.iter().find_map(|(name, value)| problem_of_header(name, value)) {
+        if let Some(problem) =
+            self.headers.iter().find_map(|(name, value)| problem_of_header(name, value))
+        {
             return refused(".header(..)", format!("is refused: {problem}"));
         }
         let bytes: usize = self.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
         if bytes > MAX_HEADER_BYTES {
-            let problem = format!("has {bytes} bytes in all its headers, at most {MAX_HEADER_BYTES} are sent");
+            let problem = format!(
+                "has {bytes} bytes in all its headers, at most {MAX_HEADER_BYTES} are sent"
+            );
             return refused(".header(..)", problem);
         }
         Ok(())
@@ -60,7 +67,10 @@ impl Options {
 fn problem_of_target(target: &Target) -> Option<String> {
     let is_name = |name: &&str| {
         let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-        (1..=63).contains(&name.len()) && name.bytes().all(allowed) && !name.starts_with('-') && !name.ends_with('-')
+        (1..=63).contains(&name.len())
+            && name.bytes().all(allowed)
+            && !name.starts_with('-')
+            && !name.ends_with('-')
     };
     let mut names = std::iter::once(target.service.as_str()).chain(target.version.as_deref());
     let bad = names.find(|name| !is_name(name))?;
@@ -72,7 +82,11 @@ impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { retry, target, headers } = self;
         let names: Vec<_> = headers.iter().map(|(name, _)| name).collect();
-        f.debug_struct("Options").field("retry", retry).field("target", target).field("headers", &names).finish()
+        f.debug_struct("Options")
+            .field("retry", retry)
+            .field("target", target)
+            .field("headers", &names)
+            .finish()
     }
 }
 
@@ -100,7 +114,10 @@ mod tests {
         let of = |retry| refusal(Options { retry: Some(retry), ..Options::default() });
         assert_eq!(of(RetryConfig::new()), "");
         let text = of(RetryConfig::new().with_max_attempts(Some(0)));
-        assert!(text.starts_with("`.retry(..)` of `shop/send` has a `max_attempts` of 0"), "{text}");
+        assert!(
+            text.starts_with("`.retry(..)` of `shop/send` has a `max_attempts` of 0"),
+            "{text}"
+        );
         let text = of(RetryConfig::new().with_max_backoff(std::time::Duration::ZERO));
         assert!(text.contains("`min_backoff`") && text.contains("`max_backoff` of 0 s"), "{text}");
     }
@@ -122,14 +139,19 @@ mod tests {
         for (name, value) in [("X-A", "1"), ("X-B", "2"), ("x-a", "3")] {
             options.header(name.to_owned(), value.to_owned());
         }
-        assert_eq!(options.headers, [("X-B".to_owned(), "2".to_owned()), ("x-a".to_owned(), "3".to_owned())]);
+        assert_eq!(
+            options.headers,
+            [("X-B".to_owned(), "2".to_owned()), ("x-a".to_owned(), "3".to_owned())]
+        );
         assert!(!format!("{options:?}").contains('3'), "{options:?}");
     }
 
     #[test]
     fn targets_are_parts_of_a_hosts_name() {
         assert_eq!(target("worker", Some("20260101t1200-a")), "");
-        for (service, version) in [("", None), ("Worker", None), ("-a", None), ("a.b", None), ("a", Some("v_1"))] {
+        for (service, version) in
+            [("", None), ("Worker", None), ("-a", None), ("a.b", None), ("a", Some("v_1"))]
+        {
             assert!(target(service, version).contains("small letters"), "{service} {version:?}");
         }
         assert!(target(&"x".repeat(64), None).contains("1 to 63"));

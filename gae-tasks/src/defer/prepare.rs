@@ -56,7 +56,11 @@ impl Defer {
         if limits.backoff {
             return Ok(());
         }
-        Err(Error::UnsupportedBackoff { kind: self.kind().to_owned(), stated, backend: limits.backend })
+        Err(Error::UnsupportedBackoff {
+            kind: self.kind().to_owned(),
+            stated,
+            backend: limits.backend,
+        })
     }
 
     /// The task to be run at once: whatever its backend has not got, nothing is left to the backend.
@@ -67,7 +71,8 @@ impl Defer {
     fn prepare_for(self, client: &Client, is_stored: bool) -> Result<Prepared, Error> {
         let registration = self.registration;
         let kind = registration.kind;
-        let payload = self.payload.map_err(|source| Error::Unreadable { kind: kind.to_owned(), source })?;
+        let payload =
+            self.payload.map_err(|source| Error::Unreadable { kind: kind.to_owned(), source })?;
         let (size, limit) = (payload.len(), client.max_payload());
         if size > limit {
             return Err(Error::PayloadTooLarge { kind: kind.to_owned(), size, limit });
@@ -88,7 +93,10 @@ impl Defer {
         let spec = TaskSpec {
             name,
             // Both caps: that of the type must hold where leases are lost too, and no worker tells it then.
-            max_attempts: [self.max_attempts, registration.max_attempts].into_iter().flatten().min(),
+            max_attempts: [self.max_attempts, registration.max_attempts]
+                .into_iter()
+                .flatten()
+                .min(),
             retry,
             deadline: self.deadline.or(of_type),
             attributes: Attributes { spilled: None, traceparent, target, headers }.encode(),
@@ -117,17 +125,30 @@ fn check_schedule(kind: &str, schedule: Schedule, client: &Client) -> Result<(),
         Schedule::At(at) => at.since(client.clock().wall()),
     };
     match limits.schedule_horizon.filter(|horizon| ahead > *horizon) {
-        Some(horizon) => Err(Error::BeyondHorizon { kind: kind.to_owned(), ahead, horizon, backend: limits.backend }),
+        Some(horizon) => Err(Error::BeyondHorizon {
+            kind: kind.to_owned(),
+            ahead,
+            horizon,
+            backend: limits.backend,
+        }),
         None => Ok(()),
     }
 }
 
-fn check_deadline(kind: &str, deadline: Option<Duration>, limits: &Capabilities) -> Result<(), Error> {
+fn check_deadline(
+    kind: &str,
+    deadline: Option<Duration>,
+    limits: &Capabilities,
+) -> Result<(), Error> {
     let (least, most) = (limits.min_deadline, limits.max_deadline);
     match deadline.filter(|deadline| !(least..=most).contains(deadline)) {
-        Some(deadline) => {
-            Err(Error::DeadlineOutOfRange { kind: kind.to_owned(), deadline, least, most, backend: limits.backend })
-        }
+        Some(deadline) => Err(Error::DeadlineOutOfRange {
+            kind: kind.to_owned(),
+            deadline,
+            least,
+            most,
+            backend: limits.backend,
+        }),
         None => Ok(()),
     }
 }

@@ -45,7 +45,8 @@ impl Dispatcher {
         };
         match loaded {
             Ok(Loaded::Payload(payload)) => {
-                let left = context.deadline().saturating_sub(self.clock.monotonic().saturating_sub(begun));
+                let left =
+                    context.deadline().saturating_sub(self.clock.monotonic().saturating_sub(begun));
                 self.attempt(registration, payload, context, left, permit).await
             }
             Ok(Loaded::Done) => {
@@ -58,7 +59,9 @@ impl Dispatcher {
                 });
                 Outcome::Done
             }
-            Err(error) => Outcome::failed(error.is_final().then_some(Intent::Permanent), error.into()),
+            Err(error) => {
+                Outcome::failed(error.is_final().then_some(Intent::Permanent), error.into())
+            }
         }
     }
 

@@ -14,7 +14,10 @@ pub(super) struct Surrounded<'a> {
 }
 
 impl<'a> Surrounded<'a> {
-    pub(super) fn new(client: &'a dyn Surroundings, handler: Pin<Box<dyn Future<Output = Outcome> + Send>>) -> Self {
+    pub(super) fn new(
+        client: &'a dyn Surroundings,
+        handler: Pin<Box<dyn Future<Output = Outcome> + Send>>,
+    ) -> Self {
         Self { client, handler: Some(handler) }
     }
 }
@@ -91,7 +94,8 @@ mod tests {
             Outcome::Done
         };
         let mut surrounded = Surrounded::new(&client, Box::pin(handler));
-        let polled = Pin::new(&mut surrounded).poll(&mut Context::from_waker(std::task::Waker::noop()));
+        let polled =
+            Pin::new(&mut surrounded).poll(&mut Context::from_waker(std::task::Waker::noop()));
         assert!(polled.is_pending() && !IS_WITHIN.get());
         drop(surrounded);
         assert_eq!((DROPPED_WITHIN.get(), client.0.load(Ordering::Relaxed)), (Some(true), 2));
@@ -126,7 +130,8 @@ mod tests {
             Poll::Ready(Outcome::Done)
         });
         let mut surrounded = Surrounded::new(&client, Box::pin(handler));
-        let polled = Pin::new(&mut surrounded).poll(&mut Context::from_waker(std::task::Waker::noop()));
+        let polled =
+            Pin::new(&mut surrounded).poll(&mut Context::from_waker(std::task::Waker::noop()));
         assert!(matches!(polled, Poll::Ready(Outcome::Done)) && DROPPED_WITHIN.get() == Some(true));
         drop(surrounded);
         assert_eq!(client.0.load(Ordering::Relaxed), 1);

@@ -43,7 +43,8 @@ impl Letter {
             error: &self.error,
         };
         let mut bytes = Vec::new();
-        Preamble { id: self.envelope.spec.id, first_due: self.died }.encode(VERSION_OF_LETTERS, &mut bytes);
+        Preamble { id: self.envelope.spec.id, first_due: self.died }
+            .encode(VERSION_OF_LETTERS, &mut bytes);
         // Numbers and strings: nothing of which postcard can refuse.
         let mut bytes = postcard::to_extend(&wire, bytes).unwrap_or_default();
         bytes.extend(self.envelope.encode());
@@ -58,12 +59,16 @@ impl Letter {
         let (version, preamble, rest) = Preamble::split(bytes).ok_or(EnvelopeError::Malformed)?;
         match version {
             VERSION_OF_LETTERS => {}
-            newer if newer > VERSION_OF_LETTERS => return Err(EnvelopeError::Newer { version, preamble }),
+            newer if newer > VERSION_OF_LETTERS => {
+                return Err(EnvelopeError::Newer { version, preamble });
+            }
             _ => return Err(EnvelopeError::Malformed),
         }
-        let (wire, rest): (Wire<'_>, _) = postcard::take_from_bytes(rest).map_err(|_| EnvelopeError::Malformed)?;
+        let (wire, rest): (Wire<'_>, _) =
+            postcard::take_from_bytes(rest).map_err(|_| EnvelopeError::Malformed)?;
         let mut envelope = Envelope::decode(rest)?;
-        envelope.spec.name = wire.name.map(TaskName::new).transpose().map_err(|_| EnvelopeError::Malformed)?;
+        envelope.spec.name =
+            wire.name.map(TaskName::new).transpose().map_err(|_| EnvelopeError::Malformed)?;
         Ok(Self {
             envelope,
             attempts: wire.attempts,

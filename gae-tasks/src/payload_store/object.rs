@@ -62,17 +62,25 @@ impl ObjectPayloads {
     /// # Errors
     /// [`Error::PayloadStoreUrl`] if the URL names none, [`Error::PayloadStore`] if it cannot be opened.
     pub fn open(url: &str) -> Result<Self, Error> {
-        let refused = |problem: &str| Error::PayloadStoreUrl { url: url.to_owned(), problem: problem.to_owned() };
+        let refused = |problem: &str| Error::PayloadStoreUrl {
+            url: url.to_owned(),
+            problem: problem.to_owned(),
+        };
         let (scheme, place) = url.split_once(':').ok_or_else(|| refused("has no scheme"))?;
         match scheme {
             // Another one of this URL is another store, so its name is too.
-            "memory" if place.is_empty() => Ok(Self::named(InMemory::new(), format!("memory:{}", TaskId::generate()))),
+            "memory" if place.is_empty() => {
+                Ok(Self::named(InMemory::new(), format!("memory:{}", TaskId::generate())))
+            }
             "memory" => Err(refused("names a place, but `memory:` has none")),
             "file" => match place.strip_prefix("//").unwrap_or(place) {
                 folder if folder.starts_with('/') => Self::folder(url, folder),
                 _ => Err(refused("does not name a folder by its absolute path")),
             },
-            "gs" => match place.strip_prefix("//").map(|place| place.split_once('/').unwrap_or((place, ""))) {
+            "gs" => match place
+                .strip_prefix("//")
+                .map(|place| place.split_once('/').unwrap_or((place, "")))
+            {
                 Some((bucket, prefix)) if !bucket.is_empty() => Self::bucket(url, bucket, prefix),
                 _ => Err(refused("does not name a bucket")),
             },
@@ -87,18 +95,21 @@ impl ObjectPayloads {
     fn folder(url: &str, folder: &str) -> Result<Self, Error> {
         let failed = |source: BoxError| Error::PayloadStore {
             store: url.to_owned(),
-            problem: "cannot be opened: it must be a folder, and writable for this program".to_owned(),
+            problem: "cannot be opened: it must be a folder, and writable for this program"
+                .to_owned(),
             source,
         };
         std::fs::create_dir_all(folder).map_err(|error| failed(error.into()))?;
-        let store = LocalFileSystem::new_with_prefix(folder).map_err(|error| failed(error.into()))?;
+        let store =
+            LocalFileSystem::new_with_prefix(folder).map_err(|error| failed(error.into()))?;
         // The task that carries the key survives a loss of power; so must what is under it.
         Ok(Self::named(store.with_fsync(true), format!("file://{}", folder.trim_end_matches('/'))))
     }
 
     #[cfg(feature = "gcs")]
     fn bucket(url: &str, bucket: &str, prefix: &str) -> Result<Self, Error> {
-        let builder = object_store::gcp::GoogleCloudStorageBuilder::from_env().with_bucket_name(bucket);
+        let builder =
+            object_store::gcp::GoogleCloudStorageBuilder::from_env().with_bucket_name(bucket);
         let store = builder.build().map_err(|error| Error::PayloadStore {
             store: url.to_owned(),
             problem: "cannot be opened: see that the bucket's name and the credentials of the environment are right"
@@ -152,7 +163,8 @@ impl PayloadStore for ObjectPayloads {
             let most = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1);
             let size = usize::try_from(found.meta.size).unwrap_or(usize::MAX);
             // A vector that grows would take twice as much.
-            let (mut payload, mut pieces) = (Vec::with_capacity(size.min(most)), found.into_stream());
+            let (mut payload, mut pieces) =
+                (Vec::with_capacity(size.min(most)), found.into_stream());
             while payload.len() < most
                 && let Some(piece) = pieces.try_next().await?
             {
@@ -178,7 +190,8 @@ impl PayloadStore for ObjectPayloads {
             while let Some(object) = found.try_next().await? {
                 let put = Timestamp::from_micros(object.last_modified.timestamp_micros());
                 // What lies deeper is not ours.
-                let key = object.location.filename().filter(|key| self.path(key) == object.location);
+                let key =
+                    object.location.filename().filter(|key| self.path(key) == object.location);
                 keys.extend(key.filter(|_| put < moment).map(str::to_owned));
             }
             Ok(keys)
@@ -210,9 +223,12 @@ mod tests {
 
     #[test]
     fn a_place_in_a_bucket_has_one_name() {
-        for (prefix, name) in
-            [("", "gs://shop"), ("/", "gs://shop"), ("a/b", "gs://shop/a/b"), ("a/b/", "gs://shop/a/b")]
-        {
+        for (prefix, name) in [
+            ("", "gs://shop"),
+            ("/", "gs://shop"),
+            ("a/b", "gs://shop/a/b"),
+            ("a/b/", "gs://shop/a/b"),
+        ] {
             assert_eq!(bucket_name("shop", &Path::from(prefix)), name);
         }
     }

@@ -35,7 +35,10 @@ impl Shelf {
     ///
     /// # Errors
     /// The first error, and how many of the payloads may have been put by then.
-    pub(crate) async fn put_all(&self, payloads: Vec<(String, Vec<u8>, Kind)>) -> Result<(), (usize, Error)> {
+    pub(crate) async fn put_all(
+        &self,
+        payloads: Vec<(String, Vec<u8>, Kind)>,
+    ) -> Result<(), (usize, Error)> {
         let (mut payloads, mut tried) = (payloads.into_iter(), 0);
         loop {
             let some: Vec<_> = payloads.by_ref().take(AT_ONCE).collect();
@@ -43,7 +46,9 @@ impl Shelf {
                 return Ok(());
             }
             tried += some.len();
-            let answers = all(some.into_iter().map(|(key, payload, kind)| self.put(key, payload, kind))).await;
+            let answers =
+                all(some.into_iter().map(|(key, payload, kind)| self.put(key, payload, kind)))
+                    .await;
             answers.into_iter().collect::<Result<Vec<()>, _>>().map_err(|error| (tried, error))?;
         }
     }
@@ -66,7 +71,11 @@ impl Shelf {
     pub(crate) async fn delete_all(&self, keys: &[String]) -> u64 {
         let mut deleted = 0;
         for some in keys.chunks(AT_ONCE) {
-            deleted += all(some.iter().map(|key| self.delete(key))).await.into_iter().map(u64::from).sum::<u64>();
+            deleted += all(some.iter().map(|key| self.delete(key)))
+                .await
+                .into_iter()
+                .map(u64::from)
+                .sum::<u64>();
         }
         deleted
     }
@@ -80,7 +89,12 @@ impl Shelf {
         };
         log::say(|| {
             let store = self.store.name();
-            tracing::warn!(key, store, error, "cannot delete a payload that nothing needs: it is left to a sweep");
+            tracing::warn!(
+                key,
+                store,
+                error,
+                "cannot delete a payload that nothing needs: it is left to a sweep"
+            );
         });
         false
     }
@@ -158,7 +172,8 @@ impl Shelf {
         let mut forgetting = Box::pin(async move { shelf.forget(&keys).await });
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => {
-                let first = std::future::poll_fn(|cx| Poll::Ready(forgetting.as_mut().poll(cx))).await;
+                let first =
+                    std::future::poll_fn(|cx| Poll::Ready(forgetting.as_mut().poll(cx))).await;
                 if first.is_pending() {
                     runtime.spawn(forgetting);
                 }
@@ -174,7 +189,9 @@ async fn all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
     let mut answers: Vec<Option<F::Output>> = futures.iter().map(|_| None).collect();
     std::future::poll_fn(|cx| {
         let mut is_pending = false;
-        for (future, answer) in futures.iter_mut().zip(&mut answers).filter(|(_, answer)| answer.is_none()) {
+        for (future, answer) in
+            futures.iter_mut().zip(&mut answers).filter(|(_, answer)| answer.is_none())
+        {
             match future.as_mut().poll(cx) {
                 Poll::Ready(ready) => *answer = Some(ready),
                 Poll::Pending => is_pending = true,

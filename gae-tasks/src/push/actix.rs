@@ -10,7 +10,7 @@ use futures_util::Stream;
 use http::{Request, Response, Uri};
 use http_body::{Body, Frame, SizeHint};
 
-use super::response::{Reply, PushBody};
+use super::response::{PushBody, Reply};
 use super::service::{Caught, PushService};
 use super::verify::Verified;
 
@@ -34,7 +34,9 @@ impl PushService {
     /// `default_service`. The path that decides is the request's whole path, so the service's prefix must be that too.
     pub fn actix_route(&self) -> Route {
         let service = self.clone();
-        web::route().to(move |request: HttpRequest, payload: web::Payload| serve(service.clone(), request, payload))
+        web::route().to(move |request: HttpRequest, payload: web::Payload| {
+            serve(service.clone(), request, payload)
+        })
     }
 }
 
@@ -53,21 +55,24 @@ async fn serve(service: PushService, request: HttpRequest, payload: web::Payload
 
 /// The request in the types of `http` 1, which actix-web does not use yet.
 fn translated(request: &HttpRequest, payload: web::Payload) -> Option<Request<Payload>> {
-    let mut ours =
-        Request::builder().method(request.method().as_str()).uri(Uri::try_from(request.uri().to_string()).ok()?);
+    let mut ours = Request::builder()
+        .method(request.method().as_str())
+        .uri(Uri::try_from(request.uri().to_string()).ok()?);
     for (name, value) in request.headers() {
         ours = ours.header(name.as_str(), value.as_bytes());
     }
     if let Some(peer) = request.peer_addr() {
         ours = ours.extension(peer);
     }
-    let length = request.headers().get("content-length").and_then(|value| value.to_str().ok()?.parse().ok());
+    let length =
+        request.headers().get("content-length").and_then(|value| value.to_str().ok()?.parse().ok());
     ours.body(Payload { payload, length }).ok()
 }
 
 fn response_of(response: Response<PushBody>) -> HttpResponse {
     let (parts, body) = response.into_parts();
-    let status = StatusCode::from_u16(parts.status.as_u16()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let status =
+        StatusCode::from_u16(parts.status.as_u16()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut theirs = HttpResponse::build(status);
     for (name, value) in &parts.headers {
         theirs.append_header((name.as_str(), value.as_bytes()));
@@ -85,7 +90,10 @@ impl Body for Payload {
     type Data = Bytes;
     type Error = actix_web::error::PayloadError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         Pin::new(&mut self.payload).poll_next(cx).map_ok(Frame::data)
     }
 

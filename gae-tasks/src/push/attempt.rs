@@ -8,10 +8,10 @@ use http::HeaderMap;
 
 use super::dead_letter::DeadLetter;
 use super::limits::{Limits, is_nearly_over};
-use super::settings::ServiceSettings;
 use super::request::{self, Told};
 use super::response::Reply;
 use super::room::{Patience, Room};
+use super::settings::ServiceSettings;
 use super::verify::HeaderFamily;
 use crate::attributes::Attributes;
 use crate::backend::lifecycle::{Change, Facts};
@@ -50,24 +50,37 @@ impl Delivery<'_> {
         let told = Told::by(self.headers, self.family);
         let envelope = match Envelope::decode(&self.body) {
             Ok(envelope) => envelope,
-            Err(error @ EnvelopeError::Malformed) => return self.bury_unreadable(error.to_string()).await,
+            Err(error @ EnvelopeError::Malformed) => {
+                return self.bury_unreadable(error.to_string()).await;
+            }
             Err(error @ EnvelopeError::Letter) => {
-                log::say(|| tracing::warn!("{error}: its queue is not paused, as it was made to be"));
+                log::say(|| {
+                    tracing::warn!("{error}: its queue is not paused, as it was made to be")
+                });
                 return Reply::Unroutable;
             }
             Err(error @ EnvelopeError::Newer { preamble, .. }) => {
                 if self.is_given_up(preamble, None) || self.is_far_ahead(preamble) {
                     return self.bury_unreadable(error.to_string()).await;
                 }
-                log::say(|| tracing::warn!("{error}: the queue will try it elsewhere, or here after an update"));
+                log::say(|| {
+                    tracing::warn!(
+                        "{error}: the queue will try it elsewhere, or here after an update"
+                    )
+                });
                 return Reply::Unroutable;
             }
         };
         if Attributes::decode(envelope.spec.attributes.as_deref()).is_none() {
             return self.leave_newer(&envelope).await;
         }
-        let Some(registration) = self.settings.registry.find(envelope.spec.kind.as_str(), envelope.spec.shape) else {
-            let problem = self.settings.registry.explain_unroutable(envelope.spec.kind.as_str(), envelope.spec.shape);
+        let Some(registration) =
+            self.settings.registry.find(envelope.spec.kind.as_str(), envelope.spec.shape)
+        else {
+            let problem = self
+                .settings
+                .registry
+                .explain_unroutable(envelope.spec.kind.as_str(), envelope.spec.shape);
             return self.leave(&envelope, problem).await;
         };
         self.run(&envelope, registration, told).await
@@ -99,7 +112,8 @@ impl Delivery<'_> {
     /// Whether a task that nobody has been able to run has waited long enough, or the queue will soon forget it.
     fn is_given_up(&self, preamble: Preamble, replayed: Option<Timestamp>) -> bool {
         let now = self.settings.clock.wall();
-        now.since(preamble.first_due) >= self.settings.give_up || is_nearly_over(preamble.id, replayed, now)
+        now.since(preamble.first_due) >= self.settings.give_up
+            || is_nearly_over(preamble.id, replayed, now)
     }
 
     fn is_far_ahead(&self, preamble: Preamble) -> bool {
@@ -115,7 +129,9 @@ impl Delivery<'_> {
                 Some(status) => format!("the last of which was answered with {status}"),
                 None => "the last of which no instance answered".to_owned(),
             };
-            return self.bury(envelope, made, format!("tried enough: {made} attempts were made, {ended}")).await;
+            return self
+                .bury(envelope, made, format!("tried enough: {made} attempts were made, {ended}"))
+                .await;
         }
         if limits.count() && !told.is_counted {
             log::say(
@@ -136,8 +152,9 @@ impl Delivery<'_> {
             limits.outlook(&told, after, self.settings.clock.wall())
         };
         let (attributes, dispatcher) = (attributes.as_deref(), &self.settings.dispatcher);
-        let outcome =
-            dispatcher.dispatch_with(registration, payload, attributes, &context, Some(permit), &outlook).await;
+        let outcome = dispatcher
+            .dispatch_with(registration, payload, attributes, &context, Some(permit), &outlook)
+            .await;
         if matches!(outcome, Outcome::Done) {
             Box::pin(dispatcher.mark_done(attributes)).await;
         }
@@ -145,14 +162,18 @@ impl Delivery<'_> {
         let verdict = Verdict::of(&outcome, registration.max_attempts);
         match (limits.settle(&verdict, self.settings.clock.wall()), outcome) {
             (Change::Over, _) => Reply::Done,
-            (Change::To { .. }, Outcome::Retry(_)) if limits.grant_one_more(&told, self.settings.clock.wall()) => {
+            (Change::To { .. }, Outcome::Retry(_))
+                if limits.grant_one_more(&told, self.settings.clock.wall()) =>
+            {
                 Reply::OneMore
             }
             (Change::To { facts: Facts { died: Some(_), attempts, .. }, error }, _) => {
                 self.bury(envelope, attempts, error.unwrap_or_default().to_owned()).await
             }
             (_, Outcome::Unreadable(failure)) => self.leave(envelope, failure.to_string()).await,
-            (Change::To { facts, .. }, Outcome::Retry(failure)) if failure.retry_after().is_some() => {
+            (Change::To { facts, .. }, Outcome::Retry(failure))
+                if failure.retry_after().is_some() =>
+            {
                 match self.postpone(envelope, facts, limits.next(facts)).await {
                     true => Reply::Done,
                     false => failed(&failure),
@@ -166,8 +187,15 @@ impl Delivery<'_> {
     /// Makes room for the payload, if it is in a payload store.
     ///
     /// A task that waits for room leaves its handler half of the deadline: the queue hangs up at its end.
-    async fn has_room_for_payload(&self, envelope: &Envelope, deadline: Duration, told: &Told) -> bool {
-        let Some(spilled) = Attributes::spilled_in(envelope.spec.attributes.as_deref()) else { return true };
+    async fn has_room_for_payload(
+        &self,
+        envelope: &Envelope,
+        deadline: Duration,
+        told: &Told,
+    ) -> bool {
+        let Some(spilled) = Attributes::spilled_in(envelope.spec.attributes.as_deref()) else {
+            return true;
+        };
         // One that is too large is not loaded.
         if spilled.length > self.settings.max_stored_payload {
             return true;
@@ -177,11 +205,21 @@ impl Delivery<'_> {
         self.room.reserve(spilled.length, patience).await
     }
 
-    fn context(&self, envelope: &Envelope, registration: &Registration, told: &Told, made: u32) -> TaskContext {
+    fn context(
+        &self,
+        envelope: &Envelope,
+        registration: &Registration,
+        told: &Told,
+        made: u32,
+    ) -> TaskContext {
         let is_own = envelope.spec.kind.as_str() == registration.kind;
         TaskContext::new(AttemptInfo {
             id: envelope.spec.id,
-            kind: if is_own { Kind::from_static(registration.kind) } else { envelope.spec.kind.clone() },
+            kind: if is_own {
+                Kind::from_static(registration.kind)
+            } else {
+                envelope.spec.kind.clone()
+            },
             queue: envelope.spec.queue.clone(),
             name: self.name(envelope),
             attempt: made.saturating_add(1),
@@ -201,11 +239,19 @@ impl Delivery<'_> {
     /// In a box, as all that is rare: the future of every request stays small.
     fn bury(&self, envelope: &Envelope, attempts: u32, error: String) -> BoxFuture<'_, Reply> {
         // A copy is due later than its task was.
-        let created = envelope.copied.and_then(|copied| copied.first_attempt).or(Some(envelope.first_due));
+        let created =
+            envelope.copied.and_then(|copied| copied.first_attempt).or(Some(envelope.first_due));
         let spec = TaskSpec { name: self.name(envelope), ..envelope.spec.clone() };
         let task = NewTask::new(spec, envelope.payload.clone());
         let number = envelope.copied.map_or(0, |copied| copied.number);
-        Box::pin(self.keep(DeadLetter { task, attempts, created, died: self.settings.clock.wall(), error, number }))
+        Box::pin(self.keep(DeadLetter {
+            task,
+            attempts,
+            created,
+            died: self.settings.clock.wall(),
+            error,
+            number,
+        }))
     }
 
     /// As [`bury`](Self::bury), of a body that cannot be opened.
@@ -214,8 +260,10 @@ impl Delivery<'_> {
         let id = preamble.map_or_else(|| self.id_of_unreadable(), |preamble| preamble.id);
         let kind = Kind::new(self.kind).unwrap_or(Kind::from_static("unreadable"));
         let queue = request::queue_name(self.headers, self.family).unwrap_or(QueueName::DEFAULT);
-        let task = NewTask::new(TaskSpec::new(id, kind, Shape::from_bits(0), queue), self.body.to_vec());
-        let (created, died) = (preamble.map(|preamble| preamble.first_due), self.settings.clock.wall());
+        let task =
+            NewTask::new(TaskSpec::new(id, kind, Shape::from_bits(0), queue), self.body.to_vec());
+        let (created, died) =
+            (preamble.map(|preamble| preamble.first_due), self.settings.clock.wall());
         Box::pin(self.keep(DeadLetter { task, attempts: 0, created, died, error, number: 0 }))
     }
 
@@ -225,14 +273,22 @@ impl Delivery<'_> {
         let queue = request::queue_name(self.headers, self.family);
         let name = name.as_ref().map_or("", |name| name.as_str());
         let queue = queue.as_ref().map_or("", |queue| queue.as_str());
-        let bytes = queue.bytes().chain([0]).chain(name.bytes()).chain([0]).chain(self.body.iter().copied());
+        let bytes = queue
+            .bytes()
+            .chain([0])
+            .chain(name.bytes())
+            .chain([0])
+            .chain(self.body.iter().copied());
         // FNV-1a of 128 bits.
-        let step = |hash: u128, byte: u8| (hash ^ u128::from(byte)).wrapping_mul(0x0000000001000000000000000000013B);
+        let step = |hash: u128, byte: u8| {
+            (hash ^ u128::from(byte)).wrapping_mul(0x0000000001000000000000000000013B)
+        };
         TaskId::from_bytes(bytes.fold(0x6c62272e07bb014262b821756295c58d, step).to_be_bytes())
     }
 
     async fn keep(&self, letter: DeadLetter) -> Reply {
-        let (id, kind, attempts) = (letter.task.spec.id, letter.task.spec.kind.clone(), letter.attempts);
+        let (id, kind, attempts) =
+            (letter.task.spec.id, letter.task.spec.kind.clone(), letter.attempts);
         let error = letter.error.clone();
         let kept = tokio::select! {
             biased;
@@ -241,7 +297,9 @@ impl Delivery<'_> {
         };
         match kept {
             Ok(()) => {
-                log::say(|| tracing::error!(%id, %kind, attempts, error, "now a dead letter: the queue forgets it"));
+                log::say(
+                    || tracing::error!(%id, %kind, attempts, error, "now a dead letter: the queue forgets it"),
+                );
                 Reply::Done
             }
             Err(problem) => {

@@ -25,7 +25,12 @@ pub(super) fn expected<B: Body>(body: &B, limit: usize) -> Result<u64, Reply> {
 }
 
 /// The whole body, which may have `limit` bytes and take `time`.
-pub(super) async fn read<B>(body: B, limit: usize, time: Duration, clock: &dyn Clock) -> Result<Bytes, Reply>
+pub(super) async fn read<B>(
+    body: B,
+    limit: usize,
+    time: Duration,
+    clock: &dyn Clock,
+) -> Result<Bytes, Reply>
 where
     B: Body,
     B::Error: Into<BoxError>,

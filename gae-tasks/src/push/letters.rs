@@ -53,7 +53,11 @@ impl LetterStore {
     /// # Errors
     /// [`Error::PayloadStore`] if the store does not answer, as for all that follow here.
     pub async fn ids(&self) -> Result<Vec<TaskId>, Error> {
-        let keys = self.store.put_before(Timestamp::MAX).await.map_err(|error| self.failed("list", error))?;
+        let keys = self
+            .store
+            .put_before(Timestamp::MAX)
+            .await
+            .map_err(|error| self.failed("list", error))?;
         let mut ids: Vec<_> = keys.iter().filter_map(|key| task_of_letter(key)).collect();
         ids.sort();
         Ok(ids)
@@ -64,7 +68,8 @@ impl LetterStore {
     /// # Errors
     /// [`Error::PayloadStore`], also if a newer version of this crate wrote the letter, or it is damaged.
     pub async fn get(&self, id: TaskId) -> Result<Option<DeadLetter>, Error> {
-        let bytes = self.store.get(&key_of_letter(id)).await.map_err(|error| self.failed("read", error))?;
+        let bytes =
+            self.store.get(&key_of_letter(id)).await.map_err(|error| self.failed("read", error))?;
         let Some(bytes) = bytes else { return Ok(None) };
         let letter = Letter::decode(&bytes).map_err(|error| self.failed("open", error.into()))?;
         Ok(Some(opened(letter)))
@@ -91,14 +96,25 @@ impl LetterStore {
 }
 
 fn closed(letter: DeadLetter) -> Letter {
-    let DeadLetter { task: NewTask { spec, payload, .. }, attempts, created, died, error, number } = letter;
+    let DeadLetter { task: NewTask { spec, payload, .. }, attempts, created, died, error, number } =
+        letter;
     let copied = (number > 0).then(|| Copied { number, attempts, ..Copied::default() });
-    let envelope = Envelope { spec, named: false, first_due: created.unwrap_or(died), copied, payload };
+    let envelope =
+        Envelope { spec, named: false, first_due: created.unwrap_or(died), copied, payload };
     Letter { envelope, attempts, first_attempt: created.filter(|_| attempts > 0), died, error }
 }
 
 fn opened(letter: Letter) -> DeadLetter {
     let number = letter.number();
-    let Letter { envelope: Envelope { spec, first_due, payload, .. }, attempts, died, error, .. } = letter;
-    DeadLetter { task: NewTask::new(spec, payload), attempts, created: Some(first_due), died, error, number }
+    let Letter {
+        envelope: Envelope { spec, first_due, payload, .. }, attempts, died, error, ..
+    } = letter;
+    DeadLetter {
+        task: NewTask::new(spec, payload),
+        attempts,
+        created: Some(first_due),
+        died,
+        error,
+        number,
+    }
 }

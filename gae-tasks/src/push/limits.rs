@@ -31,7 +31,12 @@ pub(super) struct Limits {
 impl Limits {
     /// The limits of a task in `envelope`, whose type has the cap `of_type`; without any they are those of a queue that
     /// states none.
-    pub(super) fn of(envelope: &Envelope, of_type: Option<u32>, told: &Told, now: Timestamp) -> Self {
+    pub(super) fn of(
+        envelope: &Envelope,
+        of_type: Option<u32>,
+        told: &Told,
+        now: Timestamp,
+    ) -> Self {
         let mut facts = Facts::new(Schedule::Now, envelope.spec.max_attempts, envelope.first_due);
         let copied = envelope.copied.unwrap_or_default();
         facts.attempts = copied.attempts.saturating_add(made(told));
@@ -88,7 +93,11 @@ impl Limits {
             && made(told) > 0
             && caps.into_iter().flatten().min() != Some(1)
             && !is_past(self.rules.ends, now)
-            && self.are_reached(&self.rules, self.before.saturating_add(made(told)).saturating_add(1), now)
+            && self.are_reached(
+                &self.rules,
+                self.before.saturating_add(made(told)).saturating_add(1),
+                now,
+            )
     }
 
     /// What follows if the attempt fails.
@@ -170,7 +179,8 @@ mod tests {
     impl Limits {
         /// Whether a task whose attempt number `made` fails is not to be tried again.
         fn are_reached_by(&self, made: u32, now: Timestamp) -> bool {
-            let verdict = Verdict::Retry { error: String::new(), after: None, max_attempts: self.cap };
+            let verdict =
+                Verdict::Retry { error: String::new(), after: None, max_attempts: self.cap };
             let limits = Limits {
                 facts: Facts { attempts: made - 1, ..self.facts },
                 rules: self.rules.clone(),
@@ -218,7 +228,8 @@ mod tests {
 
     #[test]
     fn the_first_attempt_begins_when_it_is_made_and_later_ones_are_counted_from_when_it_was_due() {
-        let retry = RetryConfig::new().with_max_attempts(None).with_max_retry_duration(Some(10 * MINUTE));
+        let retry =
+            RetryConfig::new().with_max_attempts(None).with_max_retry_duration(Some(10 * MINUTE));
         let envelope = with(|spec| spec.retry = Some(retry));
         let late = START.plus(60 * MINUTE);
         assert!(!Limits::of(&envelope, None, &told(0, None), late).are_reached_by(1, late));
@@ -231,14 +242,20 @@ mod tests {
             let envelope = with(|spec| spec.max_attempts = own);
             Limits::of(&envelope, of_type, &told(1, None), START).are_reached_by(made, START)
         };
-        assert!(reached(Some(2), Some(3), 2) && reached(Some(3), Some(2), 2) && !reached(Some(3), Some(3), 2));
+        assert!(
+            reached(Some(2), Some(3), 2)
+                && reached(Some(3), Some(2), 2)
+                && !reached(Some(3), Some(3), 2)
+        );
         assert!(reached(None, None, 100) && !reached(None, None, 99));
     }
 
     #[test]
     fn the_outlook_of_a_copy_counts_the_attempts_before_it() {
-        let copied = Copied { number: 1, attempts: 2, first_attempt: Some(START), ..Copied::default() };
-        let envelope = Envelope { copied: Some(copied), ..with(|spec| spec.max_attempts = Some(4)) };
+        let copied =
+            Copied { number: 1, attempts: 2, first_attempt: Some(START), ..Copied::default() };
+        let envelope =
+            Envelope { copied: Some(copied), ..with(|spec| spec.max_attempts = Some(4)) };
         let (told, now) = (told(0, None), START.plus(MINUTE));
         let limits = Limits::of(&envelope, None, &told, now);
         let text = limits.outlook(&told, Some(MINUTE), now).to_string();
@@ -251,7 +268,11 @@ mod tests {
     fn a_cap_and_the_retry_settings_count_attempts() {
         let unlimited = RetryConfig::new().with_max_attempts(None);
         let counts = |retry, cap| Limits { cap, ..limits(retry, 1, START) }.count();
-        assert!(!counts(&unlimited, None) && counts(&unlimited, Some(1)) && counts(&RetryConfig::new(), None));
+        assert!(
+            !counts(&unlimited, None)
+                && counts(&unlimited, Some(1))
+                && counts(&RetryConfig::new(), None)
+        );
     }
 
     #[test]
@@ -263,7 +284,8 @@ mod tests {
 
     #[test]
     fn a_task_that_waited_long_for_its_first_attempt_is_retried_still() {
-        let retry = RetryConfig::new().with_max_attempts(None).with_max_retry_duration(Some(10 * MINUTE));
+        let retry =
+            RetryConfig::new().with_max_attempts(None).with_max_retry_duration(Some(10 * MINUTE));
         let late = START.plus(60 * MINUTE);
         assert!(!limits(&retry, 0, late).are_reached_by(1, late));
         assert!(limits(&retry, 1, late).are_reached_by(1, late));
@@ -271,7 +293,9 @@ mod tests {
 
     #[test]
     fn limits_of_the_retry_settings_stop_together_only() {
-        let retry = RetryConfig::new().with_max_attempts(Some(2)).with_max_retry_duration(Some(10 * MINUTE));
+        let retry = RetryConfig::new()
+            .with_max_attempts(Some(2))
+            .with_max_retry_duration(Some(10 * MINUTE));
         let (early, late) = (START.plus(MINUTE), START.plus(10 * MINUTE));
         assert!(!limits(&retry, 2, early).are_reached_by(3, early));
         assert!(!limits(&retry, 1, late).are_reached_by(1, late));
@@ -289,12 +313,16 @@ mod tests {
             assert!(limits.are_reached_already(&told(2, lost), START), "{lost:?}");
             assert!(!limits.are_reached_already(&told(1, lost), START), "{lost:?}");
         }
-        assert!(!limits.are_reached_already(&told(1000, Some(503)), START), "no refusal buries a task");
+        assert!(
+            !limits.are_reached_already(&told(1000, Some(503)), START),
+            "no refusal buries a task"
+        );
     }
 
     #[test]
     fn a_task_that_failed_in_time_has_its_last_retry() {
-        let retry = RetryConfig::new().with_max_attempts(None).with_max_retry_duration(Some(10 * MINUTE));
+        let retry =
+            RetryConfig::new().with_max_attempts(None).with_max_retry_duration(Some(10 * MINUTE));
         let late = START.plus(11 * MINUTE);
         let limits = limits(&retry, 5, late);
         assert!(!limits.are_reached_already(&told(5, Some(500)), late));
@@ -318,12 +346,18 @@ mod tests {
 
     #[test]
     fn attempts_before_a_copy_count_and_a_copy_that_comes_for_the_first_time_is_run() {
-        let retry = RetryConfig::new().with_max_attempts(Some(3)).with_max_retry_duration(Some(10 * MINUTE));
-        let envelope = Envelope { copied: Some(copied(2)), ..with(|spec| spec.retry = Some(retry)) };
+        let retry = RetryConfig::new()
+            .with_max_attempts(Some(3))
+            .with_max_retry_duration(Some(10 * MINUTE));
+        let envelope =
+            Envelope { copied: Some(copied(2)), ..with(|spec| spec.retry = Some(retry)) };
         let (early, late) = (START.plus(MINUTE), START.plus(10 * MINUTE));
-        let limits = |retries, now| ending(Limits::of(&envelope, None, &told(retries, None), now), None);
+        let limits =
+            |retries, now| ending(Limits::of(&envelope, None, &told(retries, None), now), None);
         assert_eq!([limits(0, late).made(), limits(2, late).made()], [2, 4]);
-        assert!(limits(0, late).are_reached_by(3, late) && !limits(0, early).are_reached_by(3, early));
+        assert!(
+            limits(0, late).are_reached_by(3, late) && !limits(0, early).are_reached_by(3, early)
+        );
         assert!(!limits(0, late).are_reached_already(&told(0, None), late));
         assert!(limits(1, late).are_reached_already(&told(1, None), late));
     }
@@ -352,7 +386,10 @@ mod tests {
         for no_refusal in [None, Some(500), Some(504), Some(SINGULAR), Some(ONE_MORE)] {
             assert!(!limits.grant_one_more(&told(5, no_refusal), START), "{no_refusal:?}");
         }
-        assert!(!ending(limits, Some(START)).grant_one_more(&told(5, Some(404)), START), "the queue forgets it");
+        assert!(
+            !ending(limits, Some(START)).grant_one_more(&told(5, Some(404)), START),
+            "the queue forgets it"
+        );
         let once = RetryConfig::new().with_max_attempts(Some(1));
         assert!(!self::limits(&once, 5, START).grant_one_more(&told(5, Some(404)), START));
     }
@@ -377,7 +414,10 @@ mod tests {
         let mut envelope = with(|spec| spec.max_attempts = Some(cap));
         let (mut made, mut retries, mut executions, mut previous) = (0, 0, 0, None);
         for event in events {
-            let told = Told { executions: counts_executions.then_some(executions), ..told(retries, previous) };
+            let told = Told {
+                executions: counts_executions.then_some(executions),
+                ..told(retries, previous)
+            };
             let limits = ending(Limits::of(&envelope, None, &told, START), None);
             let verdict = Verdict::Retry { error: String::new(), after: None, max_attempts: None };
             let status = if let Event::Refused(answer) = event {
@@ -389,11 +429,15 @@ mod tests {
                 }
             } else {
                 made += 1;
-                let Change::To { facts, .. } = limits.settle(&verdict, START) else { unreachable!() };
+                let Change::To { facts, .. } = limits.settle(&verdict, START) else {
+                    unreachable!()
+                };
                 match event {
                     Event::Lost => None,
                     _ if limits.grant_one_more(&told, START) => Some(ONE_MORE),
-                    Event::Fails(_) | Event::Postpones if facts.died.is_some() => return (made, true),
+                    Event::Fails(_) | Event::Postpones if facts.died.is_some() => {
+                        return (made, true);
+                    }
                     Event::Postpones => {
                         envelope.copied = Some(copied(facts.attempts));
                         (retries, executions, previous) = (0, 0, None);
@@ -412,7 +456,8 @@ mod tests {
     }
 
     fn refusals() -> impl Strategy<Value = Event> {
-        prop::sample::select(vec![Reply::Unroutable, Reply::TooLarge, Reply::Overloaded]).prop_map(Event::Refused)
+        prop::sample::select(vec![Reply::Unroutable, Reply::TooLarge, Reply::Overloaded])
+            .prop_map(Event::Refused)
     }
 
     proptest! {

@@ -70,23 +70,23 @@ mod body;
 mod dead_letter;
 mod letters;
 mod limits;
-mod settings;
 mod postpone;
 mod refused;
 mod request;
 mod response;
 mod room;
 mod service;
+mod settings;
 mod sink;
 pub mod verify;
 
 pub use dead_letter::DeadLetter;
 pub use letters::LetterStore;
-pub(crate) use settings::ServiceSettings;
 pub(crate) use refused::Refusals;
 pub use response::PushBody;
 pub(crate) use room::Capacity;
 pub use service::{PushFuture, PushService};
+pub(crate) use settings::ServiceSettings;
 pub(crate) use sink::Sink;
 
 /// Whether a request or a response with these extensions was proven to come from the queue: what a [`PushService`]

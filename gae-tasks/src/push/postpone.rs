@@ -16,7 +16,12 @@ impl Delivery<'_> {
     /// done, so that the queue may forget this one. If it is not, the queue's own pause decides.
     ///
     /// In a box, as all that is rare: the future of every request stays small.
-    pub(super) fn postpone<'a>(&'a self, envelope: &'a Envelope, facts: Facts, next: Timestamp) -> BoxFuture<'a, bool> {
+    pub(super) fn postpone<'a>(
+        &'a self,
+        envelope: &'a Envelope,
+        facts: Facts,
+        next: Timestamp,
+    ) -> BoxFuture<'a, bool> {
         Box::pin(async move {
             let Some(copy) = self.copy_of(envelope, facts, next) else {
                 log::say(|| {
@@ -30,7 +35,9 @@ impl Delivery<'_> {
             let number = copy.number;
             match self.settings.queue.copy(copy).await {
                 Ok(()) => {
-                    log::say(|| tracing::debug!(id = %envelope.spec.id, number, ?next, "postponed: a copy is stored"));
+                    log::say(
+                        || tracing::debug!(id = %envelope.spec.id, number, ?next, "postponed: a copy is stored"),
+                    );
                     true
                 }
                 Err(error) => {
@@ -46,7 +53,8 @@ impl Delivery<'_> {
         let before = envelope.copied.unwrap_or_default();
         let number = before.number.checked_add(1).filter(|_| !envelope.named)?;
         let schedule = Schedule::At(next);
-        let task = NewTask { schedule, ..NewTask::new(envelope.spec.clone(), envelope.payload.clone()) };
+        let task =
+            NewTask { schedule, ..NewTask::new(envelope.spec.clone(), envelope.payload.clone()) };
         Some(CopyTask {
             attempts: facts.attempts,
             first_attempt: facts.first_attempt,

@@ -33,11 +33,19 @@ impl Refusals {
     pub(super) fn note(&self, path: &str, reason: &str, now: Duration) {
         let Some(reasons) = self.due(cut(reason), now) else { return };
         let refused: u64 = reasons.values().sum();
-        let reasons =
-            reasons.iter().map(|(reason, count)| format!("{reason} ({count})")).collect::<Vec<_>>().join("; ");
+        let reasons = reasons
+            .iter()
+            .map(|(reason, count)| format!("{reason} ({count})"))
+            .collect::<Vec<_>>()
+            .join("; ");
         let path = cut(path);
         log::say(|| {
-            tracing::error!(refused, reasons, last = path, "refused: not proven to come from the task queue");
+            tracing::error!(
+                refused,
+                reasons,
+                last = path,
+                "refused: not proven to come from the task queue"
+            );
         });
     }
 
@@ -45,7 +53,8 @@ impl Refusals {
     fn due(&self, reason: &str, now: Duration) -> Option<BTreeMap<String, u64>> {
         let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_new = !counted.reasons.contains_key(reason);
-        let reason = if is_new && counted.reasons.len() >= REASONS { "other reasons" } else { reason };
+        let reason =
+            if is_new && counted.reasons.len() >= REASONS { "other reasons" } else { reason };
         *counted.reasons.entry(reason.to_owned()).or_default() += 1;
         if counted.reported.is_some_and(|last| now.saturating_sub(last) < PAUSE) {
             return None;

@@ -164,11 +164,23 @@ const LOGGED_ELSEWHERE: [&str; 11] = [
 ];
 
 /// Prefixes of such headers.
-const FAMILIES_ELSEWHERE: [&str; 4] = ["x-appengine-", "x-cloudtasks-", "x-forwarded-", "x-google-"];
+const FAMILIES_ELSEWHERE: [&str; 4] =
+    ["x-appengine-", "x-cloudtasks-", "x-forwarded-", "x-google-"];
 
 /// What the names of headers with secrets have in them.
-const SECRET: [&str; 11] =
-    ["assertion", "auth", "cookie", "credential", "jwt", "key", "pass", "secret", "session", "signature", "token"];
+const SECRET: [&str; 11] = [
+    "assertion",
+    "auth",
+    "cookie",
+    "credential",
+    "jwt",
+    "key",
+    "pass",
+    "secret",
+    "session",
+    "signature",
+    "token",
+];
 
 fn is_told(name: &str) -> bool {
     !LOGGED_ELSEWHERE.contains(&name)
@@ -184,7 +196,10 @@ mod tests {
     use super::*;
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_str(value).unwrap())).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_str(value).unwrap()))
+            .collect()
     }
 
     #[test]
@@ -197,7 +212,9 @@ mod tests {
             ("X-APPENGINE-", app_engine),
         ];
         for (prefix, family) in prefixes {
-            let name = |name: &str| http::HeaderName::from_bytes(format!("{prefix}{name}").as_bytes()).unwrap();
+            let name = |name: &str| {
+                http::HeaderName::from_bytes(format!("{prefix}{name}").as_bytes()).unwrap()
+            };
             let mut headers = HeaderMap::new();
             headers.insert(name("TaskRetryCount"), HeaderValue::from_static("3"));
             headers.insert(name("TaskETA"), HeaderValue::from_static("1795357374.291664"));
@@ -214,7 +231,8 @@ mod tests {
     /// Only there do answers with 5xx, which attempts have, not count.
     #[test]
     fn executions_are_those_of_http_targets() {
-        let (http, app_engine) = ("x-cloudtasks-taskexecutioncount", "x-appengine-taskexecutioncount");
+        let (http, app_engine) =
+            ("x-cloudtasks-taskexecutioncount", "x-appengine-taskexecutioncount");
         let headers = headers(&[(http, "4"), (app_engine, "5")]);
         assert_eq!(Told::by(&headers, HeaderFamily::CloudTasks).executions, Some(4));
         assert_eq!(Told::by(&headers, HeaderFamily::AppEngine).executions, None);
@@ -222,13 +240,22 @@ mod tests {
 
     #[test]
     fn headers_of_the_other_family_are_not_read() {
-        for (family, other) in [(HeaderFamily::CloudTasks, "x-appengine-"), (HeaderFamily::AppEngine, "x-cloudtasks-")]
+        for (family, other) in
+            [(HeaderFamily::CloudTasks, "x-appengine-"), (HeaderFamily::AppEngine, "x-cloudtasks-")]
         {
             let mut headers = HeaderMap::new();
-            for name in
-                ["taskretrycount", "taskexecutioncount", "taskpreviousresponse", "tasketa", "taskname", "queuename"]
-            {
-                headers.insert(HeaderName::try_from(format!("{other}{name}")).unwrap(), HeaderValue::from_static("9"));
+            for name in [
+                "taskretrycount",
+                "taskexecutioncount",
+                "taskpreviousresponse",
+                "tasketa",
+                "taskname",
+                "queuename",
+            ] {
+                headers.insert(
+                    HeaderName::try_from(format!("{other}{name}")).unwrap(),
+                    HeaderValue::from_static("9"),
+                );
             }
             assert_eq!(Told::by(&headers, family), Told::default());
             assert_eq!((task_name(&headers, family), queue_name(&headers, family)), (None, None));
@@ -237,8 +264,14 @@ mod tests {
 
     #[test]
     fn each_header_of_the_family_may_be_there_once() {
-        for name in ["taskretrycount", "taskexecutioncount", "taskpreviousresponse", "tasketa", "taskname", "queuename"]
-        {
+        for name in [
+            "taskretrycount",
+            "taskexecutioncount",
+            "taskpreviousresponse",
+            "tasketa",
+            "taskname",
+            "queuename",
+        ] {
             let name = HeaderName::try_from(format!("x-cloudtasks-{name}")).unwrap();
             let mut headers = HeaderMap::new();
             headers.append(&name, HeaderValue::from_static("1"));
@@ -256,7 +289,9 @@ mod tests {
         for value in ["", "-1", "+1", "1.5", "one", "0x1"] {
             assert_eq!(told("x-cloudtasks-taskretrycount", value).retries, 0, "{value}");
         }
-        for value in ["", "-1", "soon", "1e9", ".5", "1.-5", "99999999999999999999", "9223372036854775807"] {
+        for value in
+            ["", "-1", "soon", "1e9", ".5", "1.-5", "99999999999999999999", "9223372036854775807"]
+        {
             assert_eq!(told("x-cloudtasks-tasketa", value).schedule_time, None, "{value}");
         }
         assert_eq!(told("x-cloudtasks-taskretrycount", "99999999999").retries, u32::MAX - 1);
@@ -266,8 +301,13 @@ mod tests {
 
     #[test]
     fn headers_with_secrets_are_never_told() {
-        let secret =
-            ["authorization", "x-serverless-authorization", "cookie", "x-queue-secret", "x-goog-iap-jwt-assertion"];
+        let secret = [
+            "authorization",
+            "x-serverless-authorization",
+            "cookie",
+            "x-queue-secret",
+            "x-goog-iap-jwt-assertion",
+        ];
         for name in secret.into_iter().chain(["x-appengine-taskname", "user-agent"]) {
             assert!(!is_told(name), "{name}");
         }

@@ -30,7 +30,10 @@ impl Body for PushBody {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let text = std::mem::take(&mut self.0);
         Poll::Ready((!text.is_empty()).then(|| Ok(Frame::data(text))))
     }
@@ -75,8 +78,14 @@ impl Reply {
     /// The answer to a delivery before which `previous` was answered: a refusal does not hide that one more attempt
     /// follows, or each refusal would be followed by one more.
     pub(super) fn following(self, previous: Option<u16>) -> Self {
-        let is_refusal =
-            matches!(self, Self::Overloaded | Self::TooLarge | Self::BodyBroken | Self::BodyLate | Self::Unroutable);
+        let is_refusal = matches!(
+            self,
+            Self::Overloaded
+                | Self::TooLarge
+                | Self::BodyBroken
+                | Self::BodyLate
+                | Self::Unroutable
+        );
         if is_refusal && previous == Some(ONE_MORE) { Self::OneMore } else { self }
     }
 
@@ -104,9 +113,13 @@ impl Reply {
         let mut response = Response::new(PushBody::new(text));
         *response.status_mut() = status;
         match self {
-            Self::NotPost => _ = response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST")),
+            Self::NotPost => {
+                _ = response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"))
+            }
             // Soon: room is made by the first attempt that ends.
-            Self::Overloaded => _ = response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1")),
+            Self::Overloaded => {
+                _ = response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"))
+            }
             Self::Failed(Some(pause)) => {
                 // Whole seconds, and never sooner than the handler asked for.
                 let seconds = pause.as_secs().saturating_add(u64::from(pause.subsec_nanos() > 0));
@@ -131,7 +144,8 @@ mod tests {
     fn a_body_is_read_once_and_says_how_long_it_is() {
         let mut body = PushBody::new("failed\n");
         assert_eq!((body.size_hint().exact(), body.is_end_stream()), (Some(7), false));
-        let mut frame = || Pin::new(&mut body).poll_frame(&mut Context::from_waker(std::task::Waker::noop()));
+        let mut frame =
+            || Pin::new(&mut body).poll_frame(&mut Context::from_waker(std::task::Waker::noop()));
         let Poll::Ready(Some(Ok(first))) = frame() else { panic!("no frame") };
         assert_eq!(first.into_data().unwrap(), "failed\n");
         assert!(matches!(frame(), Poll::Ready(None)));
@@ -149,8 +163,13 @@ mod tests {
     #[test]
     fn a_refusal_does_not_hide_that_one_more_attempt_follows() {
         assert_eq!(Reply::OneMore.into_response().status(), ONE_MORE);
-        for refusal in [Reply::Overloaded, Reply::TooLarge, Reply::BodyBroken, Reply::BodyLate, Reply::Unroutable]
-        {
+        for refusal in [
+            Reply::Overloaded,
+            Reply::TooLarge,
+            Reply::BodyBroken,
+            Reply::BodyLate,
+            Reply::Unroutable,
+        ] {
             assert_eq!(refusal.following(Some(ONE_MORE)), Reply::OneMore);
             assert_eq!([refusal.following(Some(500)), refusal.following(None)], [refusal; 2]);
         }
@@ -176,8 +195,15 @@ mod tests {
         ];
         for answer in all {
             let status = answer.into_response().status();
-            assert!(!status.is_success() && !status.is_redirection(), "{answer:?} would end the task");
-            assert!(status != StatusCode::SERVICE_UNAVAILABLE && status != StatusCode::TOO_MANY_REQUESTS, "{answer:?}");
+            assert!(
+                !status.is_success() && !status.is_redirection(),
+                "{answer:?} would end the task"
+            );
+            assert!(
+                status != StatusCode::SERVICE_UNAVAILABLE
+                    && status != StatusCode::TOO_MANY_REQUESTS,
+                "{answer:?}"
+            );
         }
         let overloaded = Reply::Overloaded.into_response();
         assert_eq!(overloaded.status(), StatusCode::SERVICE_UNAVAILABLE);

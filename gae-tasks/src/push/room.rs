@@ -32,7 +32,13 @@ impl Capacity {
     pub(crate) fn new(requests: usize, bytes: usize) -> Arc<Self> {
         let most = units(bytes as u64).max(1);
         let free = Arc::new(Semaphore::new(most as usize));
-        Arc::new(Self { requests, running: AtomicUsize::new(0), units: free, most, place: Semaphore::new(1) })
+        Arc::new(Self {
+            requests,
+            running: AtomicUsize::new(0),
+            units: free,
+            most,
+            place: Semaphore::new(1),
+        })
     }
 
     /// Room for one more request, without its bytes.
@@ -43,7 +49,12 @@ impl Capacity {
         if before < self.requests {
             return Some(Arc::new(room));
         }
-        log::say(|| tracing::warn!(concurrency = self.requests, "no room for another task: the queue is slowed down"));
+        log::say(|| {
+            tracing::warn!(
+                concurrency = self.requests,
+                "no room for another task: the queue is slowed down"
+            )
+        });
         None
     }
 }
@@ -78,7 +89,12 @@ impl Room {
             Err(_) => None,
         };
         let Some(taken) = taken else {
-            log::say(|| tracing::warn!(bytes, "no room for the bytes of another task: the queue is slowed down"));
+            log::say(|| {
+                tracing::warn!(
+                    bytes,
+                    "no room for the bytes of another task: the queue is slowed down"
+                )
+            });
             return false;
         };
         let mut held = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -111,7 +127,9 @@ impl Room {
     fn held(&self) -> u32 {
         let held = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
         // Never more than `most`, which has 32 bits.
-        held.as_ref().map_or(0, |held| u32::try_from(held.num_permits()).unwrap_or(u32::MAX)).min(self.capacity.most)
+        held.as_ref()
+            .map_or(0, |held| u32::try_from(held.num_permits()).unwrap_or(u32::MAX))
+            .min(self.capacity.most)
     }
 }
 
@@ -132,10 +150,12 @@ mod tests {
     use super::*;
     use crate::clock::SystemClock;
 
-    const NEVER: Patience<'static> = Patience { clock: &SystemClock, waits: false, time: Duration::ZERO };
+    const NEVER: Patience<'static> =
+        Patience { clock: &SystemClock, waits: false, time: Duration::ZERO };
 
     /// As of a task that was refused before.
-    const LONG: Patience<'static> = Patience { clock: &SystemClock, waits: true, time: Duration::from_secs(60) };
+    const LONG: Patience<'static> =
+        Patience { clock: &SystemClock, waits: true, time: Duration::from_secs(60) };
 
     async fn reserve(room: &Room, bytes: u64) -> bool {
         room.reserve(bytes, NEVER).await
@@ -156,7 +176,10 @@ mod tests {
         let [large, small] = [(); 2].map(|()| capacity.enter().unwrap());
         assert!(reserve(&small, 1).await && !reserve(&large, u64::MAX).await);
         drop(small);
-        assert!(reserve(&large, 1).await && reserve(&large, u64::MAX).await, "its own bytes do not stand in its way");
+        assert!(
+            reserve(&large, 1).await && reserve(&large, u64::MAX).await,
+            "its own bytes do not stand in its way"
+        );
         let other = capacity.enter().unwrap();
         assert!(!reserve(&other, 1).await);
         drop(large);

@@ -14,10 +14,10 @@ use http_body::Body;
 
 use super::attempt::Delivery;
 use super::body;
-use super::settings::ServiceSettings;
 use super::request::{self, Told};
-use super::response::{Reply, PushBody};
+use super::response::{PushBody, Reply};
 use super::room::{Patience, Room};
+use super::settings::ServiceSettings;
 use super::verify::{HeaderFamily, Verified, Verify};
 use crate::backend::BoxFuture;
 use crate::log;
@@ -75,7 +75,11 @@ impl PushService {
         // The table of kinds is made now, not by the first request.
         _ = settings.registry.by_kind("");
         log::say(|| {
-            tracing::info!(prefix = settings.prefix, nested = settings.is_nested, "the push service is ready");
+            tracing::info!(
+                prefix = settings.prefix,
+                nested = settings.is_nested,
+                "the push service is ready"
+            );
             for registration in settings.registry.registrations() {
                 tracing::debug!(kind = registration.kind, shape = %registration.shape, at = %registration.location, "task");
             }
@@ -114,11 +118,16 @@ impl PushService {
         let verified = match self.0.prove(&parts).await {
             Ok(verified) => verified,
             Err(refused) => {
-                self.0.refusals.note(parts.uri.path(), &refused.to_string(), self.0.clock.monotonic());
+                self.0.refusals.note(
+                    parts.uri.path(),
+                    &refused.to_string(),
+                    self.0.clock.monotonic(),
+                );
                 return Reply::NotAuthentic.into_response();
             }
         };
-        let mut response = self.0.answer_queue(&parts, kind, verified.headers, body).await.into_response();
+        let mut response =
+            self.0.answer_queue(&parts, kind, verified.headers, body).await.into_response();
         response.extensions_mut().insert(verified);
         response
     }
@@ -126,7 +135,13 @@ impl PushService {
 
 impl ServiceSettings {
     /// What a request is answered that was proven to come from the queue.
-    async fn answer_queue<B>(&self, parts: &Parts, kind: &str, family: HeaderFamily, body: B) -> Reply
+    async fn answer_queue<B>(
+        &self,
+        parts: &Parts,
+        kind: &str,
+        family: HeaderFamily,
+        body: B,
+    ) -> Reply
     where
         B: Body,
         B::Error: Into<BoxError>,
@@ -138,10 +153,20 @@ impl ServiceSettings {
             return Reply::NotPost;
         }
         let told = Told::by(&parts.headers, family);
-        let Some(room) = self.capacity.enter() else { return Reply::Overloaded.following(told.previous) };
+        let Some(room) = self.capacity.enter() else {
+            return Reply::Overloaded.following(told.previous);
+        };
         request::log_headers(parts, |header| self.verifiers.is_secret(header));
-        let delivery = Delivery { settings: self, kind, headers: &parts.headers, family, body: Bytes::new(), room };
-        let answer = match self.read(parts, body, &delivery.room, told.may_have_had_no_room()).await {
+        let delivery = Delivery {
+            settings: self,
+            kind,
+            headers: &parts.headers,
+            family,
+            body: Bytes::new(),
+            room,
+        };
+        let answer = match self.read(parts, body, &delivery.room, told.may_have_had_no_room()).await
+        {
             // In a box of its own: allocators are quick with up to about 1,000 bytes, which this and the rest would exceed.
             Ok(body) => Box::pin(Delivery { body, ..delivery }.attempt()).await,
             Err(answer) => answer,
@@ -150,7 +175,13 @@ impl ServiceSettings {
     }
 
     /// The body, for which room is made before it is read.
-    async fn read<B>(&self, parts: &Parts, body: B, room: &Room, waits: bool) -> Result<Bytes, Reply>
+    async fn read<B>(
+        &self,
+        parts: &Parts,
+        body: B,
+        room: &Room,
+        waits: bool,
+    ) -> Result<Bytes, Reply>
     where
         B: Body,
         B::Error: Into<BoxError>,
@@ -167,7 +198,11 @@ impl ServiceSettings {
         match &read {
             Ok(body) => room.shrink_to(body.len() as u64),
             Err(Reply::TooLarge) => log::say(|| {
-                tracing::error!(path = parts.uri.path(), limit = self.max_body, "a task's body is too large");
+                tracing::error!(
+                    path = parts.uri.path(),
+                    limit = self.max_body,
+                    "a task's body is too large"
+                );
             }),
             Err(_) => {}
         }
@@ -246,9 +281,16 @@ impl<F: Future<Output = Response<PushBody>> + Unpin> Future for Caught<F> {
     type Output = Response<PushBody>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some(answering) = &mut self.0 else { return Poll::Ready(Reply::Failed(None).into_response()) };
+        let Some(answering) = &mut self.0 else {
+            return Poll::Ready(Reply::Failed(None).into_response());
+        };
         unwind::catch(|| Pin::new(answering).poll(cx)).unwrap_or_else(|panic| {
-            log::say(|| tracing::error!(panic, "a request of the task queue panicked outside of its handler"));
+            log::say(|| {
+                tracing::error!(
+                    panic,
+                    "a request of the task queue panicked outside of its handler"
+                )
+            });
             // What is left of it may panic again when it is dropped.
             unwind::discard(self.0.take());
             Poll::Ready(Reply::Failed(None).into_response())

@@ -11,7 +11,8 @@ use crate::outcome::{BoxError, chain};
 use crate::retention::Retention;
 
 /// What the user's function is.
-pub(crate) type Function = dyn Fn(DeadLetter) -> BoxFuture<'static, Result<(), BoxError>> + Send + Sync;
+pub(crate) type Function =
+    dyn Fn(DeadLetter) -> BoxFuture<'static, Result<(), BoxError>> + Send + Sync;
 
 /// What keeps dead letters.
 #[derive(Clone)]
@@ -37,7 +38,8 @@ impl Sink {
                     let raised = backend.raise_retention(task.spec.queue.clone(), *stated).await;
                     raised.map_err(|error| chain(&error))?;
                 }
-                let bury = Bury { number, ..Bury::new(clock.now(), task, attempts, first_attempt, error) };
+                let bury =
+                    Bury { number, ..Bury::new(clock.now(), task, attempts, first_attempt, error) };
                 backend.bury(bury).await.map_err(|error| chain(&error).into())
             }
             Self::Function(function) => function(letter).await,

@@ -48,16 +48,24 @@ mod tests {
     #[test]
     fn settings_that_make_sense_have_no_problem() {
         let second = Duration::from_secs(1);
-        let retries = RetryConfig::new().with_max_attempts(Some(1)).with_min_backoff(second).with_max_backoff(second);
+        let retries = RetryConfig::new()
+            .with_max_attempts(Some(1))
+            .with_min_backoff(second)
+            .with_max_backoff(second);
         assert_eq!((problem(RetryConfig::new()), problem(retries)), (String::new(), String::new()));
         assert_eq!(QueueConfig::new().with_max_lost_attempts(1).problem(), None);
     }
 
     #[test]
     fn a_setting_that_makes_none_is_named() {
-        assert!(problem(RetryConfig::new().with_max_attempts(Some(0))).contains("`max_attempts` of 0"));
+        assert!(
+            problem(RetryConfig::new().with_max_attempts(Some(0))).contains("`max_attempts` of 0")
+        );
         let above = problem(RetryConfig::new().with_min_backoff(Duration::from_secs(5_400)));
-        assert!(above.contains("`min_backoff` of 1 h 30 min, above its `max_backoff` of 1 h:"), "{above}");
+        assert!(
+            above.contains("`min_backoff` of 1 h 30 min, above its `max_backoff` of 1 h:"),
+            "{above}"
+        );
         let lost = QueueConfig::new().with_max_lost_attempts(0).problem().unwrap();
         assert!(lost.contains("`max_lost_attempts` of 0"), "{lost}");
     }

@@ -136,8 +136,9 @@ mod tests {
 
     #[test]
     fn only_the_fields_that_are_set_replace_others() {
-        let stored =
-            QueueConfig::new().with_retry(RetryConfig::new().with_max_attempts(Some(3))).with_max_lost_attempts(9);
+        let stored = QueueConfig::new()
+            .with_retry(RetryConfig::new().with_max_attempts(Some(3)))
+            .with_max_lost_attempts(9);
         let stored = stored.with_dead_letter_retention(DAY).with_tombstone_retention(DAY * 2);
         assert_eq!(stored.clone().merged(QueueConfig::new()), stored);
         let shorter = QueueConfig::new().with_dead_letter_retention(Duration::ZERO);
@@ -150,9 +151,12 @@ mod tests {
     #[test]
     fn the_bytes_of_a_configuration_stay() {
         let second = Duration::from_secs(1);
-        let retry = RetryConfig::new().with_max_attempts(Some(3)).with_max_retry_duration(Some(second * 9));
-        let retry = retry.with_min_backoff(second).with_max_backoff(second * 2).with_max_doublings(4);
-        let config = QueueConfig::new().with_retry(retry.clone()).with_dead_letter_retention(second * 5);
+        let retry =
+            RetryConfig::new().with_max_attempts(Some(3)).with_max_retry_duration(Some(second * 9));
+        let retry =
+            retry.with_min_backoff(second).with_max_backoff(second * 2).with_max_doublings(4);
+        let config =
+            QueueConfig::new().with_retry(retry.clone()).with_dead_letter_retention(second * 5);
         let config = config.with_tombstone_retention(second * 7).with_max_lost_attempts(6);
         assert_eq!(version::encode(&retry).unwrap(), [1, 1, 3, 1, 9, 0, 1, 1, 0, 2, 0, 4]);
         let bytes = [1, 1, 1, 3, 1, 9, 0, 1, 1, 0, 2, 0, 4, 1, 5, 0, 1, 7, 0, 1, 6];
@@ -163,9 +167,16 @@ mod tests {
     fn a_stated_retention_raises_and_never_shortens() {
         for (first, second) in [(7, 90), (90, 7)] {
             let both = QueueConfig::new().raised(keeping(first)).raised(keeping(second));
-            assert_eq!((both.dead_letter_retention(), both.tombstone_retention()), (DAY * 90, DAY * 90));
+            assert_eq!(
+                (both.dead_letter_retention(), both.tombstone_retention()),
+                (DAY * 90, DAY * 90)
+            );
         }
-        assert_eq!(QueueConfig::new().raised(keeping(7)).dead_letter_retention(), DAY * 7, "unset is no 30 days");
+        assert_eq!(
+            QueueConfig::new().raised(keeping(7)).dead_letter_retention(),
+            DAY * 7,
+            "unset is no 30 days"
+        );
         let unstated = QueueConfig::new().raised(keeping(7)).raised(Retention::new());
         assert_eq!(unstated, QueueConfig::new().raised(keeping(7)));
     }

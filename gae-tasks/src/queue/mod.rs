@@ -7,10 +7,10 @@ mod name;
 mod retry;
 mod spread;
 
-pub(crate) use check::NO_ATTEMPT;
 #[doc(hidden)]
 pub use backoff::TypeBackoff;
 pub(crate) use backoff::jitter;
+pub(crate) use check::NO_ATTEMPT;
 pub use config::QueueConfig;
 pub use name::QueueName;
 pub use retry::{Attempts, RetryConfig};

@@ -132,7 +132,11 @@ impl RetryConfig {
 
     /// When a task that failed at `now` is tried again; `None` when it has been tried enough.
     pub fn next(&self, attempts: Attempts, now: Timestamp) -> Option<Timestamp> {
-        if self.is_exhausted(attempts, now) { None } else { Some(now.plus(self.backoff(attempts.made))) }
+        if self.is_exhausted(attempts, now) {
+            None
+        } else {
+            Some(now.plus(self.backoff(attempts.made)))
+        }
     }
 
     /// Whether a task that failed at `now` has been tried enough.
@@ -190,9 +194,15 @@ mod tests {
     #[test]
     fn backoff_follows_the_vectors_of_the_app_engine_sdk() {
         let vectors: [(RetryConfig, [f64; 12]); 7] = [
-            (config(10., 300., 3), [10., 20., 40., 80., 160., 240., 300., 300., 300., 300., 300., 300.]),
+            (
+                config(10., 300., 3),
+                [10., 20., 40., 80., 160., 240., 300., 300., 300., 300., 300., 300.],
+            ),
             (RetryConfig::new(), [1., 2., 4., 8., 16., 32., 64., 128., 256., 512., 1024., 2048.]),
-            (config(0.1, 3600., 16), [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 102.4, 204.8]),
+            (
+                config(0.1, 3600., 16),
+                [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 102.4, 204.8],
+            ),
             (config(1., 8., 1), [1., 2., 4., 6., 8., 8., 8., 8., 8., 8., 8., 8.]),
             (config(1., 10., 0), [1., 2., 3., 4., 5., 6., 7., 8., 9., 10., 10., 10.]),
             (config(5., 5., 4), [5.; 12]),
@@ -200,7 +210,11 @@ mod tests {
         ];
         for (config, delays) in vectors {
             for (retry, delay) in (1..).zip(delays) {
-                assert_eq!(config.backoff(retry), Duration::from_secs_f64(delay), "{config:?} retry {retry}");
+                assert_eq!(
+                    config.backoff(retry),
+                    Duration::from_secs_f64(delay),
+                    "{config:?} retry {retry}"
+                );
             }
         }
     }
@@ -225,7 +239,10 @@ mod tests {
         let queue = RetryConfig::new().with_min_backoff(second * 4).with_max_backoff(second * 60);
         let over = |min: Option<u32>, max: Option<u32>| {
             let [min, max] = [min, max].map(|seconds| seconds.map(|seconds| second * seconds));
-            let retry = queue.clone().with_max_attempts(Some(3)).with_type_backoff(TypeBackoff { min, max });
+            let retry = queue
+                .clone()
+                .with_max_attempts(Some(3))
+                .with_type_backoff(TypeBackoff { min, max });
             assert_eq!(retry.max_attempts(), Some(3));
             (retry.min_backoff().as_secs(), retry.max_backoff().as_secs(), retry.has_own_backoff())
         };
@@ -239,11 +256,15 @@ mod tests {
 
     #[test]
     fn both_limits_must_be_reached() {
-        let config =
-            RetryConfig::new().with_max_attempts(Some(3)).with_max_retry_duration(Some(Duration::from_secs(10)));
+        let config = RetryConfig::new()
+            .with_max_attempts(Some(3))
+            .with_max_retry_duration(Some(Duration::from_secs(10)));
         let first = Timestamp::from_micros(0);
         let exhausted = |made, seconds| {
-            config.is_exhausted(Attempts::new(made, first, None), first.plus(Duration::from_secs(seconds)))
+            config.is_exhausted(
+                Attempts::new(made, first, None),
+                first.plus(Duration::from_secs(seconds)),
+            )
         };
         assert!(!exhausted(3, 9), "the duration is not reached");
         assert!(!exhausted(2, 11), "the attempts are not reached");

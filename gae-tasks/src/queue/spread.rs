@@ -19,7 +19,9 @@ pub(crate) fn spread<'a, Q>(queues: &'a [Q], name: Option<&TaskName>, id: TaskId
 
 /// FNV-1a: the same on every machine and in every version, which the standard library's hashes are not.
 fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 #[cfg(test)]
@@ -41,7 +43,8 @@ mod tests {
     #[test]
     fn unnamed_tasks_reach_every_queue() {
         let queues = queues(4);
-        let mut reached: Vec<_> = (0..500).filter_map(|_| spread(&queues, None, TaskId::generate())).collect();
+        let mut reached: Vec<_> =
+            (0..500).filter_map(|_| spread(&queues, None, TaskId::generate())).collect();
         reached.sort();
         reached.dedup();
         assert_eq!(reached.len(), 4);

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::Spilling;
 use crate::backend::memory::Memory;
 use crate::backend::{
-    Backend, Enqueue, Extend, HeldLease, Lease, LeasedTask, NewTask, Pull, Room, Routes, Settle, Settlement, Sweep,
-    TaskRequest, Verdict,
+    Backend, Enqueue, Extend, HeldLease, Lease, LeasedTask, NewTask, Pull, Room, Routes, Settle,
+    Settlement, Sweep, TaskRequest, Verdict,
 };
 use crate::clock::SystemClock;
 use crate::payload_store::{PayloadStore, Shelf, Stored};
@@ -57,11 +57,16 @@ fn spilling() -> Spilling<Memory> {
 
 /// A leased task with a spilled payload.
 fn leased(spilling: &Spilling<Memory>) -> LeasedTask {
-    let spec =
-        TaskSpec::new(TaskId::generate(), Kind::from_static("shop/send"), Shape::from_bits(7), QueueName::DEFAULT);
+    let spec = TaskSpec::new(
+        TaskId::generate(),
+        Kind::from_static("shop/send"),
+        Shape::from_bits(7),
+        QueueName::DEFAULT,
+    );
     wait(spilling.enqueue(Enqueue::new(at(0), vec![NewTask::new(spec, vec![7; 100])]))).unwrap();
     let queues = Arc::new([QueueName::DEFAULT].into());
-    let leased = wait(spilling.lease(Lease::new(at(0), queues, Routes::Any, Room::new(1), LEASE))).unwrap();
+    let leased =
+        wait(spilling.lease(Lease::new(at(0), queues, Routes::Any, Room::new(1), LEASE))).unwrap();
     assert_eq!(spilling.leased().len(), 1);
     leased.tasks.into_iter().next().unwrap()
 }
@@ -71,7 +76,10 @@ fn a_lease_that_is_lost_by_an_extension_is_forgotten() {
     let spilling = spilling();
     let task = leased(&spilling);
     assert!(wait(spilling.delete(TaskRequest::new(at(0), task.lease.id))).unwrap());
-    assert_eq!(wait(spilling.extend(Extend::new(at(1), vec![task.lease], LEASE))).unwrap(), [false]);
+    assert_eq!(
+        wait(spilling.extend(Extend::new(at(1), vec![task.lease], LEASE))).unwrap(),
+        [false]
+    );
     assert_eq!(spilling.leased().len(), 0);
 }
 
@@ -92,7 +100,8 @@ fn a_lease_that_is_settled_is_forgotten_whatever_the_verdict() {
     for verdict in [Verdict::Done, Verdict::Release, Verdict::Permanent { error: String::new() }] {
         let spilling = spilling();
         let task = leased(&spilling);
-        wait(spilling.settle(Settle::new(at(1), vec![Settlement::new(task.lease, verdict)]))).unwrap();
+        wait(spilling.settle(Settle::new(at(1), vec![Settlement::new(task.lease, verdict)])))
+            .unwrap();
         assert_eq!(spilling.leased().len(), 0);
     }
 }

@@ -36,7 +36,10 @@ impl TaskId {
         let tick = next_tick();
         let [a, b] = u16::to_be_bytes((tick & 0xfff) as u16);
         let [c, d, e, f, g, h, i, j] = random::fast_bits().to_be_bytes();
-        Self(Builder::from_unix_timestamp_millis(tick >> 12, &[a, b, c, d, e, f, g, h, i, j]).into_uuid())
+        Self(
+            Builder::from_unix_timestamp_millis(tick >> 12, &[a, b, c, d, e, f, g, h, i, j])
+                .into_uuid(),
+        )
     }
 
     /// The lowest id that is made at `moment` or later.
@@ -49,7 +52,10 @@ impl TaskId {
     #[cfg(feature = "push")]
     pub(crate) fn made(self) -> Option<Timestamp> {
         let (seconds, nanos) = self.0.get_timestamp()?.to_unix();
-        let micros = i64::try_from(seconds).ok()?.checked_mul(1_000_000)?.checked_add(i64::from(nanos / 1000))?;
+        let micros = i64::try_from(seconds)
+            .ok()?
+            .checked_mul(1_000_000)?
+            .checked_add(i64::from(nanos / 1000))?;
         Some(Timestamp::from_micros(micros))
     }
 
@@ -76,7 +82,8 @@ fn next_tick() -> u64 {
     let millis = now.as_secs() * 1_000 + u64::from(now.subsec_millis());
     let now = millis * 4_096 + u64::from(now.subsec_nanos()) % 1_000_000 * 4_096 / 1_000_000;
     let next = |last: u64| now.max(last + 1);
-    LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(next(last))).map_or_else(next, next)
+    LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(next(last)))
+        .map_or_else(next, next)
 }
 
 impl fmt::Display for TaskId {
@@ -129,8 +136,13 @@ mod tests {
             let made = seconds * 1_000 + u64::from(nanos) / 1_000_000;
             assert!((before..=after + 50).contains(&made), "{before} {made} {after}");
         }
-        let halves: std::collections::BTreeSet<_> = ids.iter().map(|id| id.0.as_u64_pair().1).collect();
-        assert_eq!(halves.len(), ids.len(), "as parent and child of a fork may make the other half alike");
+        let halves: std::collections::BTreeSet<_> =
+            ids.iter().map(|id| id.0.as_u64_pair().1).collect();
+        assert_eq!(
+            halves.len(),
+            ids.len(),
+            "as parent and child of a fork may make the other half alike"
+        );
     }
 
     #[test]
@@ -138,8 +150,12 @@ mod tests {
         let make = || (0..20_000).map(|_| TaskId::generate()).collect::<Vec<_>>();
         let threads: Vec<_> = (0..4).map(|_| std::thread::spawn(make)).collect();
         let made: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
-        assert!(made.iter().all(|ids| ids.is_sorted()), "each thread's in the order in which it made them");
-        let firsts: std::collections::BTreeSet<_> = made.iter().flatten().map(|id| id.0.as_u64_pair().0).collect();
+        assert!(
+            made.iter().all(|ids| ids.is_sorted()),
+            "each thread's in the order in which it made them"
+        );
+        let firsts: std::collections::BTreeSet<_> =
+            made.iter().flatten().map(|id| id.0.as_u64_pair().0).collect();
         assert_eq!(firsts.len(), 80_000);
     }
 }

@@ -104,8 +104,11 @@ fn open_tasks(client: &Client, kind: &'static str) -> Vec<TaskRecord> {
     let mut after = None;
     loop {
         let filter = TaskFilter::new().kind(Kind::from_static(kind));
-        let page = pollster::block_on(client.backend().list(List::new(filter, 1000).after(after).with_payloads()));
-        let page = page.unwrap_or_else(|error| panic!("the deferred tasks cannot be read: {error}"));
+        let page = pollster::block_on(
+            client.backend().list(List::new(filter, 1000).after(after).with_payloads()),
+        );
+        let page =
+            page.unwrap_or_else(|error| panic!("the deferred tasks cannot be read: {error}"));
         let Some(last) = page.last() else { return tasks };
         after = Some(last.spec.id);
         tasks.extend(page.into_iter().filter(|record| record.state != TaskState::Dead));

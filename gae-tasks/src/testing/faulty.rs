@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use crate::backend::{
-    BackendFuture, Backend, Bury, Capabilities, CopyTask, DeadLetterCheck, DeleteQueue, Enqueue, Extend, Lease, Leased, List,
-    Pull, Purged, QueueRecord, RouteStats, Settle, Settled, Sweep, Swept, TaskRecord, TaskRequest, sealed,
+    Backend, BackendFuture, Bury, Capabilities, CopyTask, DeadLetterCheck, DeleteQueue, Enqueue,
+    Extend, Lease, Leased, List, Pull, Purged, QueueRecord, RouteStats, Settle, Settled, Sweep,
+    Swept, TaskRecord, TaskRequest, sealed,
 };
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
@@ -230,7 +231,9 @@ fn injected(operation: Operation) -> Error {
 }
 
 fn disk_full(operation: Operation) -> Error {
-    storage(format!("finds no room in {operation:?}: free space on its disk; nothing of this call was stored"))
+    storage(format!(
+        "finds no room in {operation:?}: free space on its disk; nothing of this call was stored"
+    ))
 }
 
 fn storage(problem: String) -> Error {
@@ -259,9 +262,11 @@ impl<B: Backend> Backend for Faulty<B> {
     fn enqueue_blocking(&self, request: Enqueue) -> Result<Vec<Result<Deferred, Error>>, Error> {
         match self.fault(Operation::Enqueue) {
             None => self.0.backend.enqueue_blocking(request),
-            Some(fault) => {
-                pollster::block_on(self.faulted(fault, Operation::Enqueue, move |backend| backend.enqueue(request)))
-            }
+            Some(fault) => pollster::block_on(self.faulted(
+                fault,
+                Operation::Enqueue,
+                move |backend| backend.enqueue(request),
+            )),
         }
     }
 

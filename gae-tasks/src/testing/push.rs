@@ -21,7 +21,8 @@ impl Client {
         let task = task.prepare(self)?.task;
         let now = self.clock().wall();
         let due = task.schedule.resolve(now);
-        let name = task.spec.name.as_ref().map_or_else(|| task.spec.id.to_string(), ToString::to_string);
+        let name =
+            task.spec.name.as_ref().map_or_else(|| task.spec.id.to_string(), ToString::to_string);
         let uri = format!("{PREFIX}/{}", task.spec.kind);
         let (micros, queue) = (due.as_micros(), task.spec.queue.to_string());
         let envelope = Envelope::new(task.spec, task.payload, task.schedule, now);
@@ -31,7 +32,10 @@ impl Client {
             .header("x-cloudtasks-queuename", queue)
             .header("x-cloudtasks-taskname", name)
             .header("x-cloudtasks-taskretrycount", attempt.saturating_sub(1))
-            .header("x-cloudtasks-tasketa", format!("{}.{:06}", micros / 1_000_000, micros.rem_euclid(1_000_000)))
+            .header(
+                "x-cloudtasks-tasketa",
+                format!("{}.{:06}", micros / 1_000_000, micros.rem_euclid(1_000_000)),
+            )
             .body(Bytes::from(envelope.encode()));
         let backend = self.capabilities().backend;
         // Kinds, names and queues have no letters that a URL or a header would refuse.

@@ -36,14 +36,23 @@ impl Client {
     /// kinds that are stored cannot be run; what the others need does not matter.
     pub async fn drain(&self) -> Result<usize, Error> {
         let backend = self.capabilities().backend;
-        let pull = self.pull().ok_or(Error::Unsupported { backend, what: "`drain`: it calls handlers over HTTP" })?;
+        let pull = self
+            .pull()
+            .ok_or(Error::Unsupported { backend, what: "`drain`: it calls handlers over HTTP" })?;
         self.check_stored().await?;
         let routes = Routes::Only(Arc::new(self.registry().routes().into_iter().collect()));
         let mut attempts = 0;
         loop {
-            let queues: BTreeSet<QueueName> = self.queues().await?.into_iter().map(|queue| queue.name).collect();
+            let queues: BTreeSet<QueueName> =
+                self.queues().await?.into_iter().map(|queue| queue.name).collect();
             let lease = Duration::from_secs(30);
-            let request = Lease::new(self.clock().now(), Arc::new(queues), routes.clone(), Room::new(1), lease);
+            let request = Lease::new(
+                self.clock().now(),
+                Arc::new(queues),
+                routes.clone(),
+                Room::new(1),
+                lease,
+            );
             let Some(task) = pull.lease(request).await?.tasks.pop() else { return Ok(attempts) };
             attempts += 1;
             self.attempt(pull, task).await?;
@@ -62,15 +71,23 @@ impl Client {
     /// Fails, with every problem named, if tasks of the kinds that are stored cannot be run.
     async fn check_stored(&self) -> Result<(), Error> {
         let lines = self.stats_by_route().await?;
-        let stored: BTreeSet<_> =
-            lines.iter().filter(|line| line.stats.open() > 0).map(|line| line.route.kind().as_str()).collect();
-        no_problems(self.problems_among(|registration| registration.kinds().any(|kind| stored.contains(kind))))
+        let stored: BTreeSet<_> = lines
+            .iter()
+            .filter(|line| line.stats.open() > 0)
+            .map(|line| line.route.kind().as_str())
+            .collect();
+        no_problems(
+            self.problems_among(|registration| {
+                registration.kinds().any(|kind| stored.contains(kind))
+            }),
+        )
     }
 
     /// Fails if `task`, which another may have deferred just now, cannot be run, and gives it back.
     async fn check_leased(&self, pull: &Arc<dyn Pull>, task: &LeasedTask) -> Result<(), Error> {
         let kind = task.spec.kind.as_str();
-        let problems = self.problems_among(|registration| registration.kinds().any(|known| known == kind));
+        let problems =
+            self.problems_among(|registration| registration.kinds().any(|known| known == kind));
         if !problems.is_empty() {
             let given_back = vec![Settlement::new(task.lease, Verdict::Release)];
             pull.settle(Settle::new(self.clock().now(), given_back)).await?;
@@ -83,7 +100,8 @@ impl Client {
         let started = self.clock().wall();
         let Some((registration, outcome)) = self.attempt_leased(&task).await else { return Ok(()) };
         let kind = task.spec.kind.to_string();
-        let mut settlement = Settlement::new(task.lease, Verdict::of(&outcome, registration.max_attempts));
+        let mut settlement =
+            Settlement::new(task.lease, Verdict::of(&outcome, registration.max_attempts));
         settlement.started = Some(started);
         settlement.backoff = registration.backoff;
         let settlements = vec![settlement];
@@ -93,13 +111,21 @@ impl Client {
 
     /// A worker's way from a leased task to its outcome, by itself for benchmarks; nothing for an unroutable task.
     #[doc(hidden)]
-    pub async fn attempt_leased(&self, task: &LeasedTask) -> Option<(&'static Registration, Outcome)> {
+    pub async fn attempt_leased(
+        &self,
+        task: &LeasedTask,
+    ) -> Option<(&'static Registration, Outcome)> {
         let registration = self.registry().find(task.spec.kind.as_str(), task.spec.shape)?;
         let context = TaskContext::of_leased(task, registration);
         let attributes = task.spec.attributes.as_deref();
         let began = self.clock().wall();
-        let outlook = |failure: &Failure| Outlook::of_leased(task, registration, failure, began, self.clock().wall());
-        let outcome = self.dispatcher().dispatch(registration, &task.payload, attributes, &context, &outlook).await;
+        let outlook = |failure: &Failure| {
+            Outlook::of_leased(task, registration, failure, began, self.clock().wall())
+        };
+        let outcome = self
+            .dispatcher()
+            .dispatch(registration, &task.payload, attributes, &context, &outlook)
+            .await;
         Some((registration, outcome))
     }
 }

@@ -5,8 +5,13 @@ use std::time::Duration;
 
 /// What is a minute or longer is said in these: how many seconds one has, the word for one, the
 /// word for several.
-const UNITS: [(u64, &str, &str); 5] =
-    [(365 * 86_400, "year", "years"), (86_400, "day", "days"), (3_600, "h", "h"), (60, "min", "min"), (1, "s", "s")];
+const UNITS: [(u64, &str, &str); 5] = [
+    (365 * 86_400, "year", "years"),
+    (86_400, "day", "days"),
+    (3_600, "h", "h"),
+    (60, "min", "min"),
+    (1, "s", "s"),
+];
 
 /// A duration in words: `20 years`, `1 h 30 min`, `1.5 s`. At most two units: of a day, nobody asks
 /// for the seconds.
@@ -24,7 +29,8 @@ impl fmt::Display for Readable {
         if self.0 < Duration::from_secs(60) {
             // `1.5s`, `100ms`
             let text = format!("{:?}", self.0);
-            let (number, unit) = text.split_at(text.find(char::is_alphabetic).unwrap_or(text.len()));
+            let (number, unit) =
+                text.split_at(text.find(char::is_alphabetic).unwrap_or(text.len()));
             return write!(f, "{number} {unit}");
         }
         let mut rest = self.0.as_secs();

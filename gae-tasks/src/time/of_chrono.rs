@@ -21,7 +21,9 @@ impl TryFrom<Timestamp> for DateTime<Utc> {
     /// [`Error::Timestamp`] if the moment is more than some 262,000 years away.
     fn try_from(moment: Timestamp) -> Result<Self, Error> {
         let time = Self::from_timestamp_micros(moment.as_micros());
-        time.ok_or_else(|| Error::timestamp(moment.to_string(), "is outside of the range of `chrono::DateTime`"))
+        time.ok_or_else(|| {
+            Error::timestamp(moment.to_string(), "is outside of the range of `chrono::DateTime`")
+        })
     }
 }
 

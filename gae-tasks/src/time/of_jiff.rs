@@ -36,8 +36,9 @@ impl TryFrom<Timestamp> for ::jiff::Timestamp {
     /// # Errors
     /// [`Error::Timestamp`] if the moment is in no year from -9999 to 9999.
     fn try_from(moment: Timestamp) -> Result<Self, Error> {
-        Self::from_microsecond(moment.as_micros())
-            .map_err(|_| Error::timestamp(moment.to_string(), "is outside of the range of `jiff::Timestamp`"))
+        Self::from_microsecond(moment.as_micros()).map_err(|_| {
+            Error::timestamp(moment.to_string(), "is outside of the range of `jiff::Timestamp`")
+        })
     }
 }
 

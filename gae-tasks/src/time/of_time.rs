@@ -40,8 +40,9 @@ impl TryFrom<Timestamp> for UtcDateTime {
     /// [`Error::Timestamp`] if the moment is in no year from -9999 to 9999.
     fn try_from(moment: Timestamp) -> Result<Self, Error> {
         let nanos = i128::from(moment.as_micros()) * 1_000;
-        Self::from_unix_timestamp_nanos(nanos)
-            .map_err(|_| Error::timestamp(moment.to_string(), "is outside of the range of the crate `time`"))
+        Self::from_unix_timestamp_nanos(nanos).map_err(|_| {
+            Error::timestamp(moment.to_string(), "is outside of the range of the crate `time`")
+        })
     }
 }
 

@@ -49,7 +49,12 @@ impl FromStr for Timestamp {
     fn from_str(text: &str) -> Result<Self, Error> {
         let mut rest = Rest(text.as_bytes());
         let read = rest.timestamp().filter(|_| rest.0.is_empty());
-        read.ok_or_else(|| Error::timestamp(text.to_owned(), "is not of the form `2026-03-01T09:30:00Z` (RFC 3339)"))
+        read.ok_or_else(|| {
+            Error::timestamp(
+                text.to_owned(),
+                "is not of the form `2026-03-01T09:30:00Z` (RFC 3339)",
+            )
+        })
     }
 }
 

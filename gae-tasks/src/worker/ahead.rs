@@ -50,7 +50,8 @@ impl Ahead {
         let ahead = if load.is_urgent { 0 } else { soon.min(MOST) };
         let starting = if free == 0 && ahead > 0 && !load.has_urgent { 1 } else { free };
         let is_half_used = ahead == 0 || waiting <= ahead / 2;
-        let total = if is_half_used { (concurrency + ahead).saturating_sub(outstanding) } else { 0 };
+        let total =
+            if is_half_used { (concurrency + ahead).saturating_sub(outstanding) } else { 0 };
         Self { starting, total }
     }
 }
@@ -87,8 +88,14 @@ mod tests {
 
     use super::*;
 
-    const IDLE: Load =
-        Load { concurrency: 10, running: 0, waiting: 0, has_urgent: false, is_urgent: false, per_second: 0 };
+    const IDLE: Load = Load {
+        concurrency: 10,
+        running: 0,
+        waiting: 0,
+        has_urgent: false,
+        is_urgent: false,
+        per_second: 0,
+    };
 
     fn under(load: Load) -> (usize, usize) {
         let Ahead { starting, total } = Ahead::under(load);
@@ -158,7 +165,10 @@ mod tests {
         rate.update(500, Duration::from_millis(500));
         assert!((620..=640).contains(&rate.per_second()), "{rate:?}");
         rate.update(10_000, Duration::from_micros(500_900));
-        assert!((620..=640).contains(&rate.per_second()), "less than a millisecond is no measure: {rate:?}");
+        assert!(
+            (620..=640).contains(&rate.per_second()),
+            "less than a millisecond is no measure: {rate:?}"
+        );
         rate.update(510, Duration::from_millis(501));
         assert!(rate.per_second() > 640, "{rate:?}");
     }

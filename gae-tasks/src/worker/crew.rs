@@ -61,7 +61,11 @@ impl Crew {
     pub(super) fn announce(&self) {
         let queues: Vec<_> = self.queues.iter().map(QueueName::as_str).collect();
         log::say(|| {
-            tracing::info!(queues = queues.join(","), concurrency = self.concurrency, "the worker starts");
+            tracing::info!(
+                queues = queues.join(","),
+                concurrency = self.concurrency,
+                "the worker starts"
+            );
             for registration in self.registry.registrations() {
                 tracing::debug!(kind = registration.kind, shape = %registration.shape, at = %registration.location, "task");
             }

@@ -86,7 +86,9 @@ pub(super) async fn finish(mut shutdown: Shutdown, remaining: Remaining) {
     }
     if shutdown.within(Duration::ZERO, nothing_runs(crew)).await.is_none() {
         let running = crew.waiting.running();
-        log::say(|| tracing::warn!(running, "the grace time is over: what still runs is cancelled"));
+        log::say(|| {
+            tracing::warn!(running, "the grace time is over: what still runs is cancelled")
+        });
         crew.held.cancel_all();
         shutdown.within(LAST_WORDS, nothing_runs(crew)).await;
     }
@@ -98,7 +100,9 @@ pub(super) async fn finish(mut shutdown: Shutdown, remaining: Remaining) {
         crew.held.all_recorded()
     };
     if !all_recorded {
-        log::say(|| tracing::error!("the storage does not answer: tasks that have ended may run again"));
+        log::say(|| {
+            tracing::error!("the storage does not answer: tasks that have ended may run again")
+        });
     }
 }
 

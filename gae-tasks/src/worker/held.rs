@@ -73,10 +73,16 @@ impl Held {
     }
 
     /// Notes the attempt under a lease; returns whether it may begin: the lease is held, and was asked for after `limit`.
-    pub(super) fn started(&self, lease: LeaseRef, context: &TaskContext, limit: Option<Duration>) -> bool {
+    pub(super) fn started(
+        &self,
+        lease: LeaseRef,
+        context: &TaskContext,
+        limit: Option<Duration>,
+    ) -> bool {
         let mut leases = self.lock();
         let entry = leases.get_mut(&lease);
-        let valid = entry.filter(|entry| !entry.lost && limit.is_none_or(|limit| entry.asked >= limit));
+        let valid =
+            entry.filter(|entry| !entry.lost && limit.is_none_or(|limit| entry.asked >= limit));
         valid.map(|entry| entry.context = Some(context.clone())).is_some()
     }
 
@@ -108,7 +114,8 @@ impl Held {
 
     /// Cancels every attempt.
     pub(super) fn cancel_all(&self) {
-        let contexts: Vec<_> = self.lock().values().filter_map(|entry| entry.context.clone()).collect();
+        let contexts: Vec<_> =
+            self.lock().values().filter_map(|entry| entry.context.clone()).collect();
         contexts.iter().for_each(TaskContext::cancel);
     }
 
@@ -153,14 +160,18 @@ impl Held {
                     entry.lost = true;
                     entry.context.clone()
                 }
-                Some(entry) if !entry.ended => self.take_out(&mut leases, lease).and_then(|entry| entry.context),
+                Some(entry) if !entry.ended => {
+                    self.take_out(&mut leases, lease).and_then(|entry| entry.context)
+                }
                 _ => None,
             }
         };
         if let Some(context) = context {
             context.cancel();
             let kind = context.kind();
-            log::say(|| tracing::warn!(id = %lease.id, %kind, "the lease is lost, the attempt is cancelled"));
+            log::say(
+                || tracing::warn!(id = %lease.id, %kind, "the lease is lost, the attempt is cancelled"),
+            );
         }
     }
 
@@ -182,7 +193,9 @@ impl Held {
         for context in &overdue {
             context.cancel();
             let (id, kind) = (context.id(), context.kind());
-            log::say(|| tracing::warn!(%id, %kind, "the lease was not extended in time, the attempt is cancelled"));
+            log::say(
+                || tracing::warn!(%id, %kind, "the lease was not extended in time, the attempt is cancelled"),
+            );
         }
     }
 
@@ -195,7 +208,10 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         let leases = std::mem::take(&mut *self.lock());
-        leases.values().filter(|entry| entry.suspect).for_each(|entry| self.suspects.remove(entry.alone));
+        leases
+            .values()
+            .filter(|entry| entry.suspect)
+            .for_each(|entry| self.suspects.remove(entry.alone));
     }
 }
 
@@ -216,7 +232,8 @@ pub(super) mod tests {
     pub(in crate::worker) fn held() -> (Held, TaskContext) {
         let held = Held::default();
         let asked = Duration::ZERO;
-        let entry = Lease { asked, context: None, suspect: true, alone: true, lost: false, ended: false };
+        let entry =
+            Lease { asked, context: None, suspect: true, alone: true, lost: false, ended: false };
         held.insert(&mut held.lock(), lease(), entry);
         let context = TaskContext::new(AttemptInfo {
             id: lease().id,
@@ -243,7 +260,8 @@ pub(super) mod tests {
     fn a_lease_that_is_lost_before_its_attempt_begins_is_forgotten() {
         let held = Held::default();
         let asked = Duration::ZERO;
-        let entry = Lease { asked, context: None, suspect: false, alone: false, lost: false, ended: false };
+        let entry =
+            Lease { asked, context: None, suspect: false, alone: false, lost: false, ended: false };
         held.insert(&mut held.lock(), lease(), entry);
         held.lose(&lease());
         assert!(!held.contains(&lease()));

@@ -34,7 +34,8 @@ impl Keeper {
             problem: "cannot be watched: no thread for extending leases can be started".to_owned(),
             source: source.into(),
         };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(failed)?;
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(failed)?;
         let work = move || {
             runtime.block_on(async {
                 tokio::select! {
@@ -61,7 +62,8 @@ impl Keeper {
 async fn keep(crew: &Crew) {
     let mut failures = 0;
     loop {
-        let interval = if failures == 0 { crew.lease / 3 } else { pause(failures).min(crew.lease / 3) };
+        let interval =
+            if failures == 0 { crew.lease / 3 } else { pause(failures).min(crew.lease / 3) };
         crew.clock.sleep(interval).await;
         match extend(crew).await {
             Ok(()) => failures = 0,
@@ -84,7 +86,8 @@ async fn expire(crew: &Crew) {
     loop {
         let begun = crew.clock.monotonic();
         let left = |asked: Duration| asked.saturating_add(crew.lease).saturating_sub(begun);
-        let until_next = || crew.held.oldest().map_or(Duration::MAX, left).clamp(SHORTEST, crew.lease / 3);
+        let until_next =
+            || crew.held.oldest().map_or(Duration::MAX, left).clamp(SHORTEST, crew.lease / 3);
         let sleep = if has_stood_still { crew.lease / LATE } else { until_next() };
         crew.clock.sleep(sleep).await;
         let late = crew.clock.monotonic().saturating_sub(begun.saturating_add(sleep));

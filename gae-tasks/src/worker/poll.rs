@@ -21,7 +21,11 @@ use crate::queue::QueueName;
 const MAX_WAIT: Duration = Duration::from_secs(5);
 
 /// Leases and remaining to runners until `shutdown` is ready; gives the runners, whose attempts go on.
-pub(super) async fn until_shutdown(crew: &Arc<Crew>, settler: &Settler, shutdown: &mut Shutdown) -> JoinSet<()> {
+pub(super) async fn until_shutdown(
+    crew: &Arc<Crew>,
+    settler: &Settler,
+    shutdown: &mut Shutdown,
+) -> JoinSet<()> {
     let mut poll = Poller {
         crew,
         settler,
@@ -99,7 +103,8 @@ impl Poller<'_> {
             claim.room = 0;
         }
         let mut room = Room::new(ahead.total);
-        (room.starting, room.suspects, room.in_company) = (ahead.starting, claim.room, claim.in_company);
+        (room.starting, room.suspects, room.in_company) =
+            (ahead.starting, claim.room, claim.in_company);
         let (queues, routes) = (Arc::clone(&crew.queues), crew.routes.clone());
         let mut request = Lease::new(crew.clock.now(), queues, routes, room, crew.lease);
         (request.last_turn, request.bounds) = (self.last_turn.clone(), crew.waiting.bounds());
@@ -129,7 +134,8 @@ impl Poller<'_> {
         if let Some(last) = leased.tasks.iter().rfind(|task| task.standing == Standing::Clear) {
             self.last_turn = Some(last.spec.queue.clone());
         }
-        self.withheld = withholds(ahead.starting, suspects, claim.room, claim.in_company, self.urgent);
+        self.withheld =
+            withholds(ahead.starting, suspects, claim.room, claim.in_company, self.urgent);
         if leased.tasks.len() >= ahead.total {
             NextLook::Now
         } else {
@@ -144,8 +150,11 @@ impl Poller<'_> {
     fn hand_over(&mut self, leased: Leased, asked: Duration) {
         let crew = self.crew;
         crew.held.add(&leased.tasks, asked);
-        let wanted = crew.concurrency.min(crew.waiting.running() + crew.waiting.len() + leased.tasks.len());
-        run::hire(&mut self.runners, wanted, || run::runner(Arc::clone(crew), self.settler.sender()));
+        let wanted =
+            crew.concurrency.min(crew.waiting.running() + crew.waiting.len() + leased.tasks.len());
+        run::hire(&mut self.runners, wanted, || {
+            run::runner(Arc::clone(crew), self.settler.sender())
+        });
         crew.waiting.add(leased.tasks, crew.clock.monotonic());
     }
 
@@ -175,8 +184,9 @@ impl Poller<'_> {
 
     fn look_for_withheld(&mut self) {
         let is_free = self.ahead().starting > 0;
-        let has_room =
-            |left: &HashMap<_, usize>| self.full.iter().any(|queue| left.get(queue).is_some_and(|left| *left > 0));
+        let has_room = |left: &HashMap<_, usize>| {
+            self.full.iter().any(|queue| left.get(queue).is_some_and(|left| *left > 0))
+        };
         if is_free && (self.withheld || has_room(&self.crew.waiting.bounds())) {
             self.look = NextLook::Now;
         }
@@ -210,12 +220,22 @@ impl Poller<'_> {
 /// The queues of which a lease that brought these tasks took as many as their bounds allowed.
 fn full(bounds: HashMap<QueueName, usize>, tasks: &[LeasedTask]) -> Vec<QueueName> {
     let taken = |queue: &QueueName| tasks.iter().filter(|task| task.spec.queue == *queue).count();
-    bounds.into_iter().filter(|(queue, most)| taken(queue) >= *most).map(|(queue, _)| queue).collect()
+    bounds
+        .into_iter()
+        .filter(|(queue, most)| taken(queue) >= *most)
+        .map(|(queue, _)| queue)
+        .collect()
 }
 
 /// Whether a lease may have left tasks alone that a free runner could start: it was asked for none to be started at once,
 /// it gave as many suspects as there was room for, or none as there are others, or tasks that must start at once.
-const fn withholds(starting: usize, suspects: usize, room: usize, in_company: bool, is_urgent: bool) -> bool {
+const fn withholds(
+    starting: usize,
+    suspects: usize,
+    room: usize,
+    in_company: bool,
+    is_urgent: bool,
+) -> bool {
     starting == 0 || suspects >= room || in_company || is_urgent
 }
 
@@ -229,7 +249,10 @@ mod tests {
         let [bulk, other] = ["bulk", "other"].map(|name| QueueName::new(name).unwrap());
         let taken = [1, 2].map(|number| task("bulk", number, Standing::Clear));
         let bounds = |most| HashMap::from([(bulk.clone(), most), (other.clone(), 9)]);
-        assert_eq!((full(bounds(2), &taken), full(bounds(3), &taken)), (vec![bulk.clone()], vec![]));
+        assert_eq!(
+            (full(bounds(2), &taken), full(bounds(3), &taken)),
+            (vec![bulk.clone()], vec![])
+        );
         assert_eq!(full(bounds(0), &[]), vec![bulk]);
     }
 
@@ -237,7 +260,10 @@ mod tests {
     fn a_lease_that_had_room_for_everything_withholds_nothing() {
         assert!(!withholds(1, 0, 1, false, false));
         assert!(withholds(0, 0, 1, false, false), "nothing was to be started");
-        assert!(withholds(1, 1, 1, false, false) && withholds(1, 2, 1, false, false), "there was no more room");
+        assert!(
+            withholds(1, 1, 1, false, false) && withholds(1, 2, 1, false, false),
+            "there was no more room"
+        );
         assert!(withholds(1, 0, 1, true, false) && withholds(1, 0, 1, false, true));
     }
 }

@@ -40,7 +40,8 @@ async fn report_future(crew: &Crew) {
         // The sweep reports storage errors.
         let request = List::new(TaskFilter::new(), PAGE).after(Some(after));
         let page = crew.pull.list(request).await.unwrap_or_default();
-        tasks += page.iter().filter(|record| record.created > soon && record.died.is_none()).count();
+        tasks +=
+            page.iter().filter(|record| record.created > soon && record.died.is_none()).count();
         match page.last() {
             Some(last) if page.len() >= PAGE => after = last.spec.id,
             _ => break,
@@ -87,7 +88,9 @@ fn problem(crew: &Crew, line: &RouteStats) -> Option<String> {
             line.route.kind(),
             line.queue
         )),
-        (false, true) => Some(crew.registry.explain_unroutable(line.route.kind().as_str(), line.route.shape())),
+        (false, true) => {
+            Some(crew.registry.explain_unroutable(line.route.kind().as_str(), line.route.shape()))
+        }
         (true, false) => Some(format!(
             "this worker does not serve their queue `{}`: unless another one does, add it to `.queues([..])`",
             line.queue

@@ -34,7 +34,8 @@ where
 pub(super) async fn runner(crew: Arc<Crew>, settlements: UnboundedSender<Settlement>) {
     loop {
         let task = crew.waiting.next().await;
-        let running = Running { waiting: &crew.waiting, held: &crew.held, task: &task, is_settled: false };
+        let running =
+            Running { waiting: &crew.waiting, held: &crew.held, task: &task, is_settled: false };
         crew.waiting.moved.notify_one();
         let settlement = attempt(&crew, &task).await;
         running.settle(settlement, &settlements);
@@ -69,7 +70,12 @@ impl Drop for Running<'_> {
 /// Makes one attempt. Where anything beside the handler panics, the attempt has failed.
 async fn attempt(crew: &Crew, task: &LeasedTask) -> Settlement {
     let Some(registration) = crew.registry.find(task.spec.kind.as_str(), task.spec.shape) else {
-        log::say(|| tracing::error!("{}", crew.registry.explain_unroutable(task.spec.kind.as_str(), task.spec.shape)));
+        log::say(|| {
+            tracing::error!(
+                "{}",
+                crew.registry.explain_unroutable(task.spec.kind.as_str(), task.spec.shape)
+            )
+        });
         return Settlement::new(task.lease, Verdict::Release);
     };
     let made = unwind::caught(pin!(Some(make(crew, task, registration)))).await;
@@ -89,13 +95,17 @@ async fn make(crew: &Crew, task: &LeasedTask, registration: &Registration) -> Se
     }
     let started = crew.clock.wall();
     let attributes = task.spec.attributes.as_deref();
-    let outlook = |failure: &Failure| Outlook::of_leased(task, registration, failure, started, crew.clock.wall());
-    let outcome = crew.dispatcher.dispatch(registration, &task.payload, attributes, &context, &outlook).await;
+    let outlook = |failure: &Failure| {
+        Outlook::of_leased(task, registration, failure, started, crew.clock.wall())
+    };
+    let outcome =
+        crew.dispatcher.dispatch(registration, &task.payload, attributes, &context, &outlook).await;
     Settlement { started: Some(started), ..settled(task, registration, &outcome) }
 }
 
 fn settled(task: &LeasedTask, registration: &Registration, outcome: &Outcome) -> Settlement {
-    let mut settlement = Settlement::new(task.lease, Verdict::of(outcome, registration.max_attempts));
+    let mut settlement =
+        Settlement::new(task.lease, Verdict::of(outcome, registration.max_attempts));
     settlement.backoff = registration.backoff;
     settlement
 }
@@ -123,7 +133,8 @@ mod tests {
 
     #[test]
     fn a_runner_that_ends_leaves_no_lease_behind() {
-        let ((held, context), waiting, task) = (held(), Waiting::default(), task("default", 1, Standing::Clear));
+        let ((held, context), waiting, task) =
+            (held(), Waiting::default(), task("default", 1, Standing::Clear));
         drop(running(&waiting, &held, &task));
         assert!(held.all().is_empty() && context.is_cancelled());
         assert_eq!((waiting.running(), waiting.ended()), (0, 1));
@@ -131,7 +142,8 @@ mod tests {
 
     #[test]
     fn a_lease_is_kept_until_its_outcome_is_recorded_and_no_longer_where_nobody_records() {
-        let ((held, context), waiting, task) = (held(), Waiting::default(), task("default", 1, Standing::Clear));
+        let ((held, context), waiting, task) =
+            (held(), Waiting::default(), task("default", 1, Standing::Clear));
         let (settlements, received) = tokio::sync::mpsc::unbounded_channel();
         let settlement = || Settlement::new(lease(), Verdict::Done);
         running(&waiting, &held, &task).settle(settlement(), &settlements);

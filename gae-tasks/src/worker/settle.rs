@@ -122,6 +122,8 @@ mod tests {
     #[test]
     fn a_lost_lease_is_told_of_where_an_outcome_is_lost_with_it() {
         assert!(is_worth_telling(&Verdict::Done, false));
-        assert!(!is_worth_telling(&Verdict::Release, false) && !is_worth_telling(&Verdict::Done, true));
+        assert!(
+            !is_worth_telling(&Verdict::Release, false) && !is_worth_telling(&Verdict::Done, true)
+        );
     }
 }

@@ -142,6 +142,9 @@ pub(super) mod tests {
         assert!(other.as_mut().poll(&mut cx).is_pending());
         suspects.add(true);
         drop(claim);
-        assert!(other.poll(&mut cx).map(|claim| (claim.room, claim.in_company)) == std::task::Poll::Ready((0, true)));
+        assert!(
+            other.poll(&mut cx).map(|claim| (claim.room, claim.in_company))
+                == std::task::Poll::Ready((0, true))
+        );
     }
 }

@@ -61,11 +61,14 @@ impl Sweeper {
                 self.failures = 0;
                 let has_changed = swept.recovered + swept.forgotten + swept.shortened > 0;
                 // The worker knows which of its own leases it still works on.
-                let of_others = swept.held.into_iter().filter(|held| !crew.held.contains(&held.lease));
+                let of_others =
+                    swept.held.into_iter().filter(|held| !crew.held.contains(&held.lease));
                 self.watch.look(of_others.collect(), asked, crew.clock.monotonic());
                 if swept.recovered > 0 {
                     let (tasks, died) = (swept.recovered, swept.died);
-                    log::say(|| tracing::warn!(tasks, died, "recovered the tasks of a worker that is gone"));
+                    log::say(|| {
+                        tracing::warn!(tasks, died, "recovered the tasks of a worker that is gone")
+                    });
                 }
                 Some(Sweeping { has_changed, more: swept.more })
             }
@@ -87,7 +90,11 @@ impl Sweeper {
         if !crew.retention.is_stated() {
             return;
         }
-        let queues = if self.is_raised { made_anew(crew).await } else { crew.queues.iter().cloned().collect() };
+        let queues = if self.is_raised {
+            made_anew(crew).await
+        } else {
+            crew.queues.iter().cloned().collect()
+        };
         for queue in &queues {
             if let Err(error) = crew.pull.raise_retention(queue.clone(), crew.retention).await {
                 let error = crate::outcome::chain(&error);
@@ -112,7 +119,10 @@ async fn made_anew(crew: &Crew) -> Vec<QueueName> {
                 || stated.tombstones.is_some() && own.tombstones.is_none()
         })
     };
-    stored.filter(|queue| crew.queues.contains(&queue.name) && is_unstated(queue)).map(|queue| queue.name).collect()
+    stored
+        .filter(|queue| crew.queues.contains(&queue.name) && is_unstated(queue))
+        .map(|queue| queue.name)
+        .collect()
 }
 
 /// How far a sweep has come.

@@ -99,7 +99,10 @@ impl Waiting {
         }
         let line = self.lock();
         let left = |(queue, most): (&QueueName, &usize)| {
-            (queue.clone(), most.saturating_sub(line.outstanding.get(queue).copied().unwrap_or_default()))
+            (
+                queue.clone(),
+                most.saturating_sub(line.outstanding.get(queue).copied().unwrap_or_default()),
+            )
         };
         self.bounds.iter().map(left).collect()
     }
@@ -204,13 +207,15 @@ impl Line {
 
     /// Takes out the tasks that were leased at a moment which `is_meant`.
     fn take(&mut self, is_meant: impl Fn(Duration) -> bool) -> Vec<LeasedTask> {
-        let (mut taken, mut kept) = (Vec::new(), Self { last_turn: self.last_turn.clone(), ..Self::default() });
+        let (mut taken, mut kept) =
+            (Vec::new(), Self { last_turn: self.last_turn.clone(), ..Self::default() });
         std::mem::swap(&mut kept.outstanding, &mut self.outstanding);
         for (since, task) in std::mem::take(&mut self.urgent) {
             if is_meant(since) { taken.push(task) } else { kept.urgent.push_back((since, task)) }
         }
         for (queue, tasks) in std::mem::take(&mut self.queues) {
-            let (old, young): (VecDeque<_>, VecDeque<_>) = tasks.into_iter().partition(|(since, _)| is_meant(*since));
+            let (old, young): (VecDeque<_>, VecDeque<_>) =
+                tasks.into_iter().partition(|(since, _)| is_meant(*since));
             taken.extend(old.into_iter().map(|(_, task)| task));
             if !young.is_empty() {
                 kept.queues.insert(queue, young);
@@ -234,7 +239,10 @@ pub(super) mod tests {
         let kind = Kind::from_static("test/task");
         let spec = TaskSpec::new(id, kind, Shape::from_bits(1), QueueName::new(queue).unwrap());
         let lease = LeaseRef::new(id, LeaseToken::from_bits(1));
-        LeasedTask { standing, ..LeasedTask::new(lease, spec, Vec::new(), Timestamp::from_micros(0)) }
+        LeasedTask {
+            standing,
+            ..LeasedTask::new(lease, spec, Vec::new(), Timestamp::from_micros(0))
+        }
     }
 
     fn clear(queue: &str, numbers: std::ops::Range<u8>) -> Vec<LeasedTask> {
@@ -243,7 +251,9 @@ pub(super) mod tests {
 
     /// The numbers of the next tasks, until none is left.
     fn order(waiting: &Waiting) -> Vec<u8> {
-        std::iter::from_fn(|| waiting.start_next()).map(|task| task.lease.id.as_bytes()[0]).collect()
+        std::iter::from_fn(|| waiting.start_next())
+            .map(|task| task.lease.id.as_bytes()[0])
+            .collect()
     }
 
     const NOW: Duration = Duration::from_secs(10);
@@ -285,7 +295,8 @@ pub(super) mod tests {
         waiting.add(vec![task("b", 1, Standing::Clear), task("b", 2, Standing::Marked)], NOW / 2);
         waiting.add(clear("b", 3..4), NOW);
         assert_eq!(waiting.oldest(), Some(NOW / 2));
-        let taken: Vec<_> = waiting.take_older_than(NOW).iter().map(|task| task.lease.id.as_bytes()[0]).collect();
+        let taken: Vec<_> =
+            waiting.take_older_than(NOW).iter().map(|task| task.lease.id.as_bytes()[0]).collect();
         assert_eq!((taken, waiting.oldest(), waiting.len()), (vec![2, 1], Some(NOW), 2));
         assert_eq!((waiting.take_all().len(), waiting.len(), waiting.oldest()), (2, 0, None));
     }

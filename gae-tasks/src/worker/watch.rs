@@ -42,7 +42,8 @@ impl Watch {
         let seen = |HeldLease { lease, expires, duration }| {
             let before = self.seen.get(&lease).filter(|seen| seen.expires == expires);
             let added = passed.min(duration / PARTS);
-            let unchanged = before.map_or(Duration::ZERO, |seen| seen.unchanged.saturating_add(added));
+            let unchanged =
+                before.map_or(Duration::ZERO, |seen| seen.unchanged.saturating_add(added));
             (lease, Seen { expires, duration, unchanged })
         };
         self.seen = held.into_iter().map(seen).collect();
@@ -109,16 +110,25 @@ mod tests {
         for millis in [1_000, 1_200, 5_000, 30_000] {
             let duration = Duration::from_millis(millis);
             let after = lost_after(&mut Watch::default(), held(7, duration), 100 * SECOND);
-            assert!(after >= duration && after <= duration + SECOND, "{after:?} for a lease of {duration:?}");
+            assert!(
+                after >= duration && after <= duration + SECOND,
+                "{after:?} for a lease of {duration:?}"
+            );
         }
     }
 
     #[test]
     fn the_shortest_lease_says_how_often_to_look() {
-        for (millis, interval) in [(100, 50), (1_000, 250), (1_200, 300), (5_000, 500), (30_000, 500)] {
+        for (millis, interval) in
+            [(100, 50), (1_000, 250), (1_200, 300), (5_000, 500), (30_000, 500)]
+        {
             let mut watch = Watch::default();
             watch.look(vec![held(7, Duration::from_millis(millis))], SECOND, SECOND);
-            assert_eq!(watch.interval(), Duration::from_millis(interval), "for a lease of {millis} ms");
+            assert_eq!(
+                watch.interval(),
+                Duration::from_millis(interval),
+                "for a lease of {millis} ms"
+            );
         }
     }
 
@@ -151,7 +161,10 @@ mod tests {
             assert_eq!(watch.lost(), [], "look {look}");
         }
         watch.look(vec![held(8, 30 * SECOND)], 121 * SECOND, 121 * SECOND);
-        assert!(lost_after(&mut watch, held(8, 30 * SECOND), 121 * SECOND) >= 29 * SECOND, "its holder is back");
+        assert!(
+            lost_after(&mut watch, held(8, 30 * SECOND), 121 * SECOND) >= 29 * SECOND,
+            "its holder is back"
+        );
     }
 
     #[test]
@@ -161,7 +174,11 @@ mod tests {
             let asked = look * 5 * SECOND;
             watch.look(vec![held(7, SECOND)], asked, asked + 5 * SECOND);
         }
-        assert_eq!(watch.lost(), [], "the storage never showed for how long the lease was as it is");
+        assert_eq!(
+            watch.lost(),
+            [],
+            "the storage never showed for how long the lease was as it is"
+        );
     }
 
     #[test]

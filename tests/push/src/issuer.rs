@@ -10,7 +10,9 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use gae_tasks::backend::BoxFuture;
-use gae_tasks::push::verify::{FetchedKeys, KeySource, Oidc, OidcBuilder, Refused, Verified, Verify};
+use gae_tasks::push::verify::{
+    FetchedKeys, KeySource, Oidc, OidcBuilder, Refused, Verified, Verify,
+};
 use gae_tasks::testing::ManualClock;
 use gae_tasks::{BoxError, Clock, Timestamp};
 use jsonwebtoken::jwk::Jwk;
@@ -63,7 +65,8 @@ impl Key {
     /// A token of this header and these claims, signed by RS256 whatever the header says.
     pub fn sign(&self, header: &Value, claims: &Value) -> String {
         let signed = format!("{}.{}", part(header.to_string()), part(claims.to_string()));
-        let signature = jsonwebtoken::crypto::sign(signed.as_bytes(), &self.private, Algorithm::RS256);
+        let signature =
+            jsonwebtoken::crypto::sign(signed.as_bytes(), &self.private, Algorithm::RS256);
         format!("{signed}.{}", signature.expect("a signature"))
     }
 }
@@ -165,7 +168,9 @@ impl KeySource for Published {
         let answer = self.asked();
         Box::pin(async move {
             match answer {
-                Answer::Keys(jwks) => Ok(FetchedKeys::new(jwks).with_max_age(Duration::from_secs(600))),
+                Answer::Keys(jwks) => {
+                    Ok(FetchedKeys::new(jwks).with_max_age(Duration::from_secs(600)))
+                }
                 Answer::Failure => Err("the endpoint is down".into()),
                 Answer::Nothing => std::future::pending().await,
                 Answer::Panic => panic!("a source that panics, on purpose"),
@@ -188,8 +193,10 @@ async fn answer(State((published, delay)): State<(Published, Duration)>) -> Resp
 pub fn request(name: &str, value: &[u8]) -> http::request::Parts {
     let mut headers = HeaderMap::new();
     let value = http::HeaderValue::from_bytes(value).expect("a value of a header");
-    headers.insert(http::HeaderName::from_bytes(name.as_bytes()).expect("a name of a header"), value);
-    let mut parts = http::Request::post("/_cb/deferred/app/greet").body(()).expect("a request").into_parts().0;
+    headers
+        .insert(http::HeaderName::from_bytes(name.as_bytes()).expect("a name of a header"), value);
+    let mut parts =
+        http::Request::post("/_cb/deferred/app/greet").body(()).expect("a request").into_parts().0;
     parts.headers = headers;
     parts
 }
@@ -206,7 +213,10 @@ pub async fn ask(verify: &impl Verify, token: &str) -> Result<Verified, Refused>
 pub fn judge(token: &[u8]) -> bool {
     static VERIFIER: LazyLock<(tokio::runtime::Runtime, Oidc)> = LazyLock::new(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        let oidc = oidc(Published::keys(&[Key::one()])).clock(ManualClock::new()).build().expect("a verifier");
+        let oidc = oidc(Published::keys(&[Key::one()]))
+            .clock(ManualClock::new())
+            .build()
+            .expect("a verifier");
         (runtime, oidc)
     });
     let value = [b"Bearer ", token].concat();

@@ -20,7 +20,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), BoxError> {
-    let filter = EnvFilter::builder().with_default_directive(LevelFilter::OFF.into()).from_env_lossy();
+    let filter =
+        EnvFilter::builder().with_default_directive(LevelFilter::OFF.into()).from_env_lossy();
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let mut arguments = std::env::args().skip(1);
     let verb = arguments.next().unwrap_or_default();
@@ -81,7 +82,10 @@ impl Options {
     fn read(mut arguments: impl Iterator<Item = String>) -> Result<Self, BoxError> {
         let mut options = BTreeMap::new();
         while let Some(name) = arguments.next() {
-            let name = name.strip_prefix("--").ok_or_else(|| format!("`{name}` is not an option"))?.to_owned();
+            let name = name
+                .strip_prefix("--")
+                .ok_or_else(|| format!("`{name}` is not an option"))?
+                .to_owned();
             let value = arguments.next().ok_or_else(|| format!("`--{name}` lacks a value"))?;
             options.insert(name, value);
         }

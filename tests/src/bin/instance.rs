@@ -29,7 +29,11 @@ fn run(work: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
 }
 
 async fn open(url: &str) -> Result<Client, Error> {
-    if url.is_empty() { Client::from_env_or("sqlite:gae-tasks.db").await } else { Client::open(url).await }
+    if url.is_empty() {
+        Client::from_env_or("sqlite:gae-tasks.db").await
+    } else {
+        Client::open(url).await
+    }
 }
 
 async fn drain(url: &str) -> Result<(), Error> {
@@ -62,7 +66,8 @@ fn listen_early(url: &str) -> Result<(), Error> {
 async fn work_twice(url: &str) -> Result<(), Error> {
     let tasks = open(url).await?;
     drop(gae_tasks::signals());
-    let both = [tasks.clone(), tasks].map(|tasks| tokio::spawn(work_until(tasks, gae_tasks::signals())));
+    let both =
+        [tasks.clone(), tasks].map(|tasks| tokio::spawn(work_until(tasks, gae_tasks::signals())));
     println!("listening");
     for worker in both {
         worker.await.expect("a worker panicked")?;

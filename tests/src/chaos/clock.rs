@@ -34,7 +34,9 @@ impl FileClock {
 
     fn offset(&self) -> i64 {
         match fs::read_to_string(&self.0) {
-            Ok(seconds) => seconds.parse().expect("the clock's file holds a whole number of seconds"),
+            Ok(seconds) => {
+                seconds.parse().expect("the clock's file holds a whole number of seconds")
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
             Err(error) => panic!("the clock's file cannot be read: {error}"),
         }

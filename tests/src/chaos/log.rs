@@ -24,8 +24,12 @@ pub enum Sign {
     Killed,
 }
 
-const WORDS: [(&str, Sign); 4] =
-    [("begun", Sign::Begun), ("ended", Sign::Ended), ("stopped", Sign::Stopped), ("killed", Sign::Killed)];
+const WORDS: [(&str, Sign); 4] = [
+    ("begun", Sign::Begun),
+    ("ended", Sign::Ended),
+    ("stopped", Sign::Stopped),
+    ("killed", Sign::Killed),
+];
 
 /// One line of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +58,8 @@ impl Attempt {
     /// # Errors
     /// If there is no log.
     pub fn begin(context: &TaskContext) -> io::Result<Self> {
-        let log = std::env::var_os(LOG).ok_or_else(|| io::Error::other(format!("`{LOG}` names no log")))?;
+        let log = std::env::var_os(LOG)
+            .ok_or_else(|| io::Error::other(format!("`{LOG}` names no log")))?;
         let attempt = Self { log: log.into(), task: context.id(), has_ended: false };
         append(&attempt.log, Sign::Begun, Some(attempt.task), process::id())?;
         Ok(attempt)
@@ -101,12 +106,20 @@ pub fn read(log: &Path) -> Vec<Line> {
         Err(error) => panic!("the log cannot be read: {error}"),
     };
     let whole = text.rfind('\n').map_or(0, |end| end + 1);
-    text[..whole].lines().map(|line| parse(line).unwrap_or_else(|| panic!("no line of the log: `{line}`"))).collect()
+    text[..whole]
+        .lines()
+        .map(|line| parse(line).unwrap_or_else(|| panic!("no line of the log: `{line}`")))
+        .collect()
 }
 
 fn parse(line: &str) -> Option<Line> {
     let [word, task, process, micros] = line.split(' ').collect::<Vec<_>>().try_into().ok()?;
     let (_, sign) = *WORDS.iter().find(|(name, _)| *name == word)?;
     let task = if task == "-" { None } else { Some(task.parse().ok()?) };
-    Some(Line { sign, task, process: process.parse().ok()?, at: Duration::from_micros(micros.parse().ok()?) })
+    Some(Line {
+        sign,
+        task,
+        process: process.parse().ok()?,
+        at: Duration::from_micros(micros.parse().ok()?),
+    })
 }

@@ -19,8 +19,12 @@ pub enum Then {
     Die,
 }
 
-const WORDS: [(&str, Then); 4] =
-    [("done", Then::Done), ("fail", Then::Fail), ("fail-for-good", Then::FailForGood), ("die", Then::Die)];
+const WORDS: [(&str, Then); 4] = [
+    ("done", Then::Done),
+    ("fail", Then::Fail),
+    ("fail-for-good", Then::FailForGood),
+    ("die", Then::Die),
+];
 
 /// An order to attempts: to go on for so long, and to end like this.
 #[derive(Debug, Clone, Copy)]
@@ -51,8 +55,9 @@ impl Order {
 
     /// The order of this file to this process, if it has been given.
     pub(super) fn find(file: &Path) -> Option<Self> {
-        let text =
-            [of_process(file, process::id()), file.to_owned()].iter().find_map(|file| fs::read_to_string(file).ok())?;
+        let text = [of_process(file, process::id()), file.to_owned()]
+            .iter()
+            .find_map(|file| fs::read_to_string(file).ok())?;
         let (pause, word) = text.split_once(' ')?;
         let (_, then) = WORDS.iter().find(|(name, _)| *name == word)?;
         Some(Self { pause: Duration::from_millis(pause.parse().ok()?), then: *then })

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gae_tasks::backend::sqlite::Sqlite;
-use gae_tasks::backend::{Backend, Enqueue, Lease, List, NewTask, Pull, Room, Routes, Settle, TaskFilter, Verdict};
+use gae_tasks::backend::{
+    Backend, Enqueue, Lease, List, NewTask, Pull, Room, Routes, Settle, TaskFilter, Verdict,
+};
 use gae_tasks::testing::conformance::settlement;
 use gae_tasks::{Kind, Now, QueueName, Shape, TaskId, TaskSpec, Timestamp};
 
@@ -41,7 +43,8 @@ async fn run_some(sqlite: &Sqlite) {
     let lease = Lease::new(now(), queues, Routes::Any, Room::new(EACH), Duration::from_secs(30));
     let leased = sqlite.lease(lease).await.expect("a lease");
     assert_eq!(leased.tasks.len(), EACH);
-    let settlements = leased.tasks.iter().map(|task| settlement(task.lease, None, Verdict::Done)).collect();
+    let settlements =
+        leased.tasks.iter().map(|task| settlement(task.lease, None, Verdict::Done)).collect();
     sqlite.settle(Settle::new(now(), settlements)).await.expect("settled");
 }
 
@@ -63,12 +66,15 @@ fn task(number: u128) -> NewTask {
 
 /// How often the writer's thread has read from files.
 fn reads_of_the_writer() -> u64 {
-    let threads = fs::read_dir("/proc/self/task").expect("this process").map(|entry| entry.expect("a thread").path());
+    let threads = fs::read_dir("/proc/self/task")
+        .expect("this process")
+        .map(|entry| entry.expect("a thread").path());
     let is_writer = |thread: &std::path::PathBuf| {
         fs::read_to_string(thread.join("comm")).is_ok_and(|name| name.trim() == "gae-tasks-write")
     };
     let writer = threads.into_iter().find(is_writer).expect("the writer's thread");
     let counters = fs::read_to_string(writer.join("io")).expect("its counters");
-    let line = counters.lines().find_map(|line| line.strip_prefix("syscr: ")).expect("the count of reads");
+    let line =
+        counters.lines().find_map(|line| line.strip_prefix("syscr: ")).expect("the count of reads");
     line.parse().expect("a number")
 }

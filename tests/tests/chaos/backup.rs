@@ -22,13 +22,17 @@ async fn a_backup_taken_in_full_use_is_whole_and_goes_on_by_itself() {
     let waiting = defer(&stage.tasks, (0..300).map(|_| hold::defer(0_u64).queue("waiting"))).await;
     let workers = [2.0, 5.0].map(|lease| stage.worker().lease(lease).start());
     stage.until_begun(&held, held.len()).await;
-    let producers: Vec<_> = (0..2).map(|_| stage.producer().option("callers", 10_usize).start()).collect();
+    let producers: Vec<_> =
+        (0..2).map(|_| stage.producer().option("callers", 10_usize).start()).collect();
     tokio::time::sleep(SECOND).await;
     let stored: Vec<_> = producers.iter().flat_map(Process::stored).collect();
     let copied = tempfile::tempdir().unwrap();
     take(&stage.database(), &copied.path().join("tasks.db"));
     tokio::time::sleep(SECOND).await;
-    assert!(!stored.is_empty() && producers.iter().all(|producer| producer.stored().len() > 100), "all was in use");
+    assert!(
+        !stored.is_empty() && producers.iter().all(|producer| producer.stored().len() > 100),
+        "all was in use"
+    );
     drop(producers);
 
     let copy = Stage::in_folder(copied.path()).await;
@@ -40,15 +44,25 @@ async fn a_backup_taken_in_full_use_is_whole_and_goes_on_by_itself() {
     assert_eq!(copy.dead().await, 0);
     let (there, here) = (copy.history(), stage.history());
     assert!(held.iter().chain(&waiting).all(|task| there.over(*task) == (1, 0)), "{there:?}");
-    assert!(stored.iter().all(|task| here.begun(*task) + there.begun(*task) > 0), "missing in the backup");
-    assert_eq!(there.attempts.values().map(Vec::len).sum::<usize>() as u64, open, "each of them once");
+    assert!(
+        stored.iter().all(|task| here.begun(*task) + there.begun(*task) > 0),
+        "missing in the backup"
+    );
+    assert_eq!(
+        there.attempts.values().map(Vec::len).sum::<usize>() as u64,
+        open,
+        "each of them once"
+    );
 
     stage.until_open(waiting.len() as u64, 30 * SECOND).await;
     let _other = stage.worker().queues(&["waiting"]).start();
     stage.until_open(0, 30 * SECOND).await;
     let history = stage.history();
     let once = |attempts: &Vec<_>| attempts.len() == 1;
-    assert!(history.attempts.values().all(once) && stage.dead().await == 0, "the original is disturbed");
+    assert!(
+        history.attempts.values().all(once) && stage.dead().await == 0,
+        "the original is disturbed"
+    );
     drop(workers);
 }
 

@@ -69,11 +69,13 @@ async fn a_retry_comes_no_later_than_its_longest_backoff_though_the_clock_goes_b
     let retry = RetryConfig::new().with_min_backoff(BACKOFF).with_max_backoff(BACKOFF);
     let worker = stage.worker().start();
     let task = obey::defer(orders.file()).retry(retry).on(&tasks).await.unwrap().id;
-    let has_failed = async || tasks.get(task).await.unwrap().is_some_and(|record| record.attempts == 1);
+    let has_failed =
+        async || tasks.get(task).await.unwrap().is_some_and(|record| record.attempts == 1);
     until("the record of the first failure", 5 * SECOND, has_failed).await;
     set_all(&clock, &[&worker], -HOUR);
     orders.done();
-    until("the retry", BACKOFF + SECOND + TOLERANCE, async || stage.history().begun(task) == 2).await;
+    until("the retry", BACKOFF + SECOND + TOLERANCE, async || stage.history().begun(task) == 2)
+        .await;
     let history = stage.history();
     let pause = history.of(task)[1].begun.saturating_sub(history.of(task)[0].begun);
     assert!(pause > BACKOFF - SECOND / 10, "it came after {pause:?}");
@@ -92,7 +94,12 @@ async fn nothing_with_a_time_of_its_own_runs_early_because_the_clock_was_ahead()
     set_all(&clock, &[&worker], 0);
     let minutes = hold::defer(0_u64).after(600 * SECOND).on(&tasks).await.unwrap().id;
     let moment = now() + 2 * SECOND;
-    let soon = hold::defer(0_u64).at(std::time::SystemTime::UNIX_EPOCH + moment).on(&tasks).await.unwrap().id;
+    let soon = hold::defer(0_u64)
+        .at(std::time::SystemTime::UNIX_EPOCH + moment)
+        .on(&tasks)
+        .await
+        .unwrap()
+        .id;
     let plain = hold::defer(0_u64).on(&tasks).await.unwrap().id;
     let _fresh = stage.worker().start();
     tokio::time::sleep(3 * SECOND + TOLERANCE).await;

@@ -28,9 +28,13 @@ async fn a_full_disk_is_told_of_and_loses_nothing() {
         return on_a_small_disk(Path::new(&folder)).await;
     }
     let folder = tempfile::tempdir().unwrap();
-    let Some(namespace) = NAMESPACES.into_iter().find(|namespace| can_mount(namespace, folder.path())) else {
+    let Some(namespace) =
+        NAMESPACES.into_iter().find(|namespace| can_mount(namespace, folder.path()))
+    else {
         // Past the test runner, which would keep it for itself.
-        io::stderr().write_all(b"NOT TESTED: a full disk; `unshare --mount` and `mount` are refused here\n").unwrap();
+        io::stderr()
+            .write_all(b"NOT TESTED: a full disk; `unshare --mount` and `mount` are refused here\n")
+            .unwrap();
         return;
     };
     let mut again = within(namespace, folder.path());
@@ -40,7 +44,11 @@ async fn a_full_disk_is_told_of_and_loses_nothing() {
     let output = again.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     print!("{text}");
-    assert!(output.status.success() && text.contains("1 passed"), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success() && text.contains("1 passed"),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 fn within(namespace: &[&str], folder: &Path) -> Command {
@@ -57,7 +65,14 @@ async fn on_a_small_disk(folder: &Path) {
     let stage = Stage::in_folder(folder).await;
     let orders = stage.orders("orders");
     let held: Vec<_> = (0..20).map(|_| obey::defer(orders.file()).queue("held")).collect();
-    let held: Vec<_> = stage.tasks.defer_many(held).await.unwrap().into_iter().map(|deferred| deferred.id).collect();
+    let held: Vec<_> = stage
+        .tasks
+        .defer_many(held)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|deferred| deferred.id)
+        .collect();
     let mut holder = stage.worker().queues(&["held"]).lease(2.0).start();
     stage.until_begun(&held, held.len()).await;
     // Sees the leases unchanged for as long as nobody can record that they are extended.
@@ -84,19 +99,33 @@ async fn on_a_small_disk(folder: &Path) {
     let stored = producer.stored().len();
     fs::remove_file(filler).unwrap();
     let mut worker = stage.worker().start();
-    until("the next stored task", 10 * SECOND, async || producer.stored().len() > stored + 20).await;
+    until("the next stored task", 10 * SECOND, async || producer.stored().len() > stored + 20)
+        .await;
     producer.kill();
     stage.until_open(0, 30 * SECOND).await;
     let (history, stored) = (stage.history(), producer.stored());
-    println!("{} stored, {} refused, {} begun", stored.len(), failed(&producer), history.attempts.len());
+    println!(
+        "{} stored, {} refused, {} begun",
+        stored.len(),
+        failed(&producer),
+        history.attempts.len()
+    );
     history.assert_nothing_ran_beside_itself();
     assert!(stored.iter().all(|task| history.over(*task).0 > 0), "a stored task is lost");
     // The last calls of a killed producer may be stored without an acknowledgement; a refused one must not be stored.
-    assert!(history.attempts.len() <= held.len() + stored.len() + CALLERS, "stored though they were refused");
+    assert!(
+        history.attempts.len() <= held.len() + stored.len() + CALLERS,
+        "stored though they were refused"
+    );
     let again = held.iter().find(|task| history.begun(**task) != 1);
-    assert!(again.is_none(), "what had ended before ran again: {:?}", again.map(|task| history.of(*task)));
+    assert!(
+        again.is_none(),
+        "what had ended before ran again: {:?}",
+        again.map(|task| history.of(*task))
+    );
     assert!(holder.ended().is_none() && observer.ended().is_none() && worker.ended().is_none());
-    let check: String = connection(&stage).query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    let check: String =
+        connection(&stage).query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(check, "ok");
 }
 

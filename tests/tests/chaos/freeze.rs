@@ -29,7 +29,8 @@ async fn a_stopped_worker_loses_its_tasks_and_whatever_it_says_later_changes_not
         assert_eq!(second.process, other.id());
         assert!(after < 3 * SECOND + TOLERANCE, "more than two leases and a second: {after:?}");
     }
-    let records = [stage.tasks.get(long_task).await.unwrap(), stage.tasks.get(short_task).await.unwrap()];
+    let records =
+        [stage.tasks.get(long_task).await.unwrap(), stage.tasks.get(short_task).await.unwrap()];
 
     stopped.signal("-CONT");
     let first_is_over = |task| stage.history().of(task)[0].over;
@@ -41,8 +42,14 @@ async fn a_stopped_worker_loses_its_tasks_and_whatever_it_says_later_changes_not
     assert_eq!(sign, Sign::Stopped, "its lease is another's");
     // Time to record what it should not.
     tokio::time::sleep(SECOND).await;
-    assert_eq!([stage.tasks.get(long_task).await.unwrap(), stage.tasks.get(short_task).await.unwrap()], records);
-    assert!(records.iter().flatten().all(|record| record.state == TaskState::Leased), "{records:?}");
+    assert_eq!(
+        [stage.tasks.get(long_task).await.unwrap(), stage.tasks.get(short_task).await.unwrap()],
+        records
+    );
+    assert!(
+        records.iter().flatten().all(|record| record.state == TaskState::Leased),
+        "{records:?}"
+    );
     [long, short].iter().for_each(|orders| orders.done());
     stage.until_open(0, 5 * SECOND).await;
     assert_eq!(stage.dead().await, 0);
@@ -80,7 +87,10 @@ async fn processes_that_are_all_stopped_for_longer_than_their_leases_lose_nothin
     orders.done();
     stage.until_open(0, 5 * SECOND).await;
     let history = stage.history();
-    assert!(tasks.iter().all(|task| (history.begun(*task), history.over(*task)) == (1, (1, 0))), "{history:?}");
+    assert!(
+        tasks.iter().all(|task| (history.begun(*task), history.over(*task)) == (1, (1, 0))),
+        "{history:?}"
+    );
 }
 
 fn shuffled<'a>(workers: &'a [Process], dice: &mut Dice) -> Vec<&'a Process> {

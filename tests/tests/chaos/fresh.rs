@@ -22,10 +22,14 @@ async fn start_after_a_jump_of(seconds: i64) {
     let _fresh = stage.worker().queues(&queues).clock(seconds).start();
     tokio::time::sleep(3 * SECOND + TOLERANCE).await;
     let history = stage.history();
-    let taken: Vec<_> = tasks.iter().zip(queues).filter(|(task, _)| history.begun(**task) > 1).collect();
+    let taken: Vec<_> =
+        tasks.iter().zip(queues).filter(|(task, _)| history.begun(**task) > 1).collect();
     assert!(taken.is_empty(), "live leases that were taken: {taken:?}");
     let next = history.of(dead).get(1).map(|next| next.begun - since);
-    assert!(next.is_some_and(|after| after < SECOND + TOLERANCE), "what a dead worker had goes on after {next:?}");
+    assert!(
+        next.is_some_and(|after| after < SECOND + TOLERANCE),
+        "what a dead worker had goes on after {next:?}"
+    );
     orders.done();
     stage.until_open(0, 5 * SECOND).await;
     stage.history().assert_nothing_ran_beside_itself();

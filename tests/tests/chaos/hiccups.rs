@@ -7,7 +7,9 @@ use std::time::Duration;
 use gae_tasks::TaskId;
 use gae_tasks_tests::chaos::{Sign, block, obey};
 
-use super::stage::{HOUR, History, Orders, Process, SECOND, Stage, TOLERANCE, is_full, length, now, until};
+use super::stage::{
+    HOUR, History, Orders, Process, SECOND, Stage, TOLERANCE, is_full, length, now, until,
+};
 
 /// The leases of the workers that live and have no mind for others: an attempt blocks their runtime.
 const HOLDERS: [f64; 4] = [1.0, 1.2, 5.0, 30.0];
@@ -80,7 +82,8 @@ impl Scene {
         for clue in clues().into_iter().filter(|clue| outlasts(clue.lease(), absence)) {
             victims.push((clue, victim(&stage, &orders, clue).await));
         }
-        let queues = HOLDERS.map(holder_queue).into_iter().chain(clues().into_iter().map(Clue::queue));
+        let queues =
+            HOLDERS.map(holder_queue).into_iter().chain(clues().into_iter().map(Clue::queue));
         let queues: Vec<_> = ["observer".to_owned()].into_iter().chain(queues).collect();
         let observer = busy(&stage, &orders, &queues, observer, false).await;
         Self { stage, orders, absence, observer_absence: absence, victims, holders, observer }
@@ -101,7 +104,8 @@ impl Scene {
     /// Those that live, and whose lease the hiccup leaves alone.
     fn live(&self) -> impl Iterator<Item = &Busy> {
         let holders = self.holders.iter().filter(|live| outlasts(live.lease, self.absence));
-        holders.chain(Some(&self.observer).filter(|live| outlasts(live.lease, self.observer_absence)))
+        holders
+            .chain(Some(&self.observer).filter(|live| outlasts(live.lease, self.observer_absence)))
     }
 
     /// Kills those that are to die, and returns what breaks the promises.
@@ -122,7 +126,10 @@ impl Scene {
             if attempts[0].over.is_none_or(|(sign, _)| sign != Sign::Killed) {
                 problems.push(format!("{clue:?}: its task was taken before it was killed"));
             } else if after.is_none_or(|after| after > clue.limit() + TOLERANCE) {
-                problems.push(format!("{clue:?}: recovered after {after:.1?} in place of {:?}", clue.limit()));
+                problems.push(format!(
+                    "{clue:?}: recovered after {after:.1?} in place of {:?}",
+                    clue.limit()
+                ));
             }
         }
         problems.extend(self.problems_of_the_living(&history, 0));
@@ -138,7 +145,9 @@ impl Scene {
         let deadline = now() + longest;
         loop {
             let history = self.stage.history();
-            if now() > deadline || self.victims.iter().all(|(_, victim)| history.begun(victim.task) > 1) {
+            if now() > deadline
+                || self.victims.iter().all(|(_, victim)| history.begun(victim.task) > 1)
+            {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -147,8 +156,11 @@ impl Scene {
 
     /// Each has begun once, and so many attempts have ended.
     fn problems_of_the_living(&self, history: &History, ended: usize) -> Vec<String> {
-        let untouched = |live: &&Busy| (history.begun(live.task), history.over(live.task)) == (1, (ended, 0));
-        let problem = |live: &Busy| format!("the live lease of {} s: {:?}", live.lease, history.of(live.task));
+        let untouched =
+            |live: &&Busy| (history.begun(live.task), history.over(live.task)) == (1, (ended, 0));
+        let problem = |live: &Busy| {
+            format!("the live lease of {} s: {:?}", live.lease, history.of(live.task))
+        };
         self.live().filter(|live| !untouched(live)).map(problem).collect()
     }
 
@@ -157,7 +169,9 @@ impl Scene {
         self.stage.until_open(0, 10 * SECOND).await;
         let mut history = self.stage.history();
         // The attempt of who was stopped for longer than its lease goes on until it hears that it lost it.
-        let was_lost = |task| task == self.observer.task && !outlasts(self.observer.lease, self.observer_absence);
+        let was_lost = |task| {
+            task == self.observer.task && !outlasts(self.observer.lease, self.observer_absence)
+        };
         history.beside_themselves.retain(|(task, _)| !was_lost(*task));
         history.assert_nothing_ran_beside_itself();
         assert_eq!(self.stage.dead().await, 0);
@@ -228,12 +242,14 @@ async fn after_absence(absence: Duration, hiccup: impl AsyncFn(&mut Scene)) {
 
 #[tokio::test]
 async fn every_clock_set_ahead() {
-    after(async |scene| scene.processes().for_each(|process| process.clock.set(HOUR).unwrap())).await;
+    after(async |scene| scene.processes().for_each(|process| process.clock.set(HOUR).unwrap()))
+        .await;
 }
 
 #[tokio::test]
 async fn every_clock_set_back() {
-    after(async |scene| scene.processes().for_each(|process| process.clock.set(-HOUR).unwrap())).await;
+    after(async |scene| scene.processes().for_each(|process| process.clock.set(-HOUR).unwrap()))
+        .await;
 }
 
 #[tokio::test]
@@ -250,7 +266,9 @@ async fn the_observers_clock_set_back() {
 #[tokio::test]
 async fn the_clocks_of_those_who_are_observed_set() {
     after(async |scene| {
-        for (number, busy) in scene.holders.iter().chain(scene.victims.iter().map(|(_, victim)| victim)).enumerate() {
+        for (number, busy) in
+            scene.holders.iter().chain(scene.victims.iter().map(|(_, victim)| victim)).enumerate()
+        {
             busy.process.clock.set(if number % 2 == 0 { HOUR } else { -HOUR }).unwrap();
         }
         // Until each has extended its lease by its new clock.
@@ -278,11 +296,15 @@ async fn the_observer_stopped() {
 async fn the_observers_runtime_blocked() {
     after(async |scene| {
         let spell = scene.stage.orders("spell");
-        let task = block::defer(spell.file()).queue("observer").on(&scene.stage.tasks).await.unwrap().id;
+        let task =
+            block::defer(spell.file()).queue("observer").on(&scene.stage.tasks).await.unwrap().id;
         scene.stage.until_begun(&[task], 1).await;
         tokio::time::sleep(length(4, 60)).await;
         spell.done();
-        until("the end of the spell", SECOND + TOLERANCE, async || scene.stage.history().over(task) == (1, 0)).await;
+        until("the end of the spell", SECOND + TOLERANCE, async || {
+            scene.stage.history().over(task) == (1, 0)
+        })
+        .await;
     })
     .await;
 }

@@ -28,7 +28,11 @@ async fn what_a_killed_producer_was_told_is_stored_runs_once() {
     stage.until_open(0, 60 * SECOND).await;
 
     let history = stage.history();
-    println!("{} tasks told of as stored, {} begun, {kills} kills", stored.len(), history.attempts.len());
+    println!(
+        "{} tasks told of as stored, {} begun, {kills} kills",
+        stored.len(),
+        history.attempts.len()
+    );
     assert!(stored.len() > 100, "the producers hardly came to anything");
     history.assert_nothing_ran_beside_itself();
     for task in stored {
@@ -36,7 +40,10 @@ async fn what_a_killed_producer_was_told_is_stored_runs_once() {
     }
     // No worker was killed, so nothing was to be repeated.
     for (task, attempts) in &history.attempts {
-        let ended = attempts.iter().filter(|one| one.over.is_some_and(|(sign, _)| sign == Sign::Ended)).count();
+        let ended = attempts
+            .iter()
+            .filter(|one| one.over.is_some_and(|(sign, _)| sign == Sign::Ended))
+            .count();
         assert_eq!((attempts.len(), ended), (1, 1), "{task}");
     }
 }
@@ -44,7 +51,8 @@ async fn what_a_killed_producer_was_told_is_stored_runs_once() {
 /// Kills a producer, and returns the tasks that were acknowledged to it.
 fn killed(mut producer: Process) -> Vec<gae_tasks::TaskId> {
     producer.kill();
-    let failed: Vec<_> = producer.printed().into_iter().filter(|line| line.starts_with("failed")).collect();
+    let failed: Vec<_> =
+        producer.printed().into_iter().filter(|line| line.starts_with("failed")).collect();
     assert!(failed.is_empty(), "{failed:?}");
     producer.stored()
 }

@@ -47,13 +47,18 @@ async fn the_longer_retention_of_two_programs_counts_whoever_started_first() {
     let own = start(&alone, 7);
     let own_letter = dead_letter(&alone).await;
     let shared = [shared_file([7, 90]).await, shared_file([90, 7]).await];
-    [&own, &shared[0].2, &shared[1].2].iter().for_each(|process| process.clock.set(8 * DAY).unwrap());
+    [&own, &shared[0].2, &shared[1].2]
+        .iter()
+        .for_each(|process| process.clock.set(8 * DAY).unwrap());
     // The one without a more patient neighbour shows that letters are forgotten, and when.
     let forgotten = async || alone.tasks.get(own_letter).await.unwrap().is_none();
     until("the end of a letter that nobody keeps longer", 20 * SECOND, forgotten).await;
     tokio::time::sleep(3 * SECOND).await;
     for (stage, letter, _) in &shared {
-        assert!(stage.tasks.get(*letter).await.unwrap().is_some(), "kept for 90 days by one of them, and gone after 8");
+        assert!(
+            stage.tasks.get(*letter).await.unwrap().is_some(),
+            "kept for 90 days by one of them, and gone after 8"
+        );
     }
     shared.iter().for_each(|(_, _, process)| process.clock.set(91 * DAY).unwrap());
     for (stage, letter, _) in &shared {

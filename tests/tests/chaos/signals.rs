@@ -17,7 +17,8 @@ async fn stuck() -> (Stage, Process) {
 
 async fn end(worker: Process) -> Option<i32> {
     let worker = std::cell::RefCell::new(worker);
-    until("the end of the process", 5 * SECOND, async || worker.borrow_mut().ended().is_some()).await;
+    until("the end of the process", 5 * SECOND, async || worker.borrow_mut().ended().is_some())
+        .await;
     worker.into_inner().wait().code()
 }
 

@@ -161,8 +161,14 @@ impl Program {
 
     pub(crate) fn start(mut self) -> Process {
         let output = File::create(&self.output).unwrap();
-        let child =
-            self.command.arg("--clock").arg(self.clock.file()).stdin(Stdio::null()).stdout(output).spawn().unwrap();
+        let child = self
+            .command
+            .arg("--clock")
+            .arg(self.clock.file())
+            .stdin(Stdio::null())
+            .stdout(output)
+            .spawn()
+            .unwrap();
         Process { child, clock: self.clock, log: self.log, output: self.output }
     }
 }
@@ -217,7 +223,10 @@ impl Process {
 
     /// The tasks that a producer was told are stored.
     pub(crate) fn stored(&self) -> Vec<TaskId> {
-        self.printed().iter().filter_map(|line| line.strip_prefix("stored ")?.parse().ok()).collect()
+        self.printed()
+            .iter()
+            .filter_map(|line| line.strip_prefix("stored ")?.parse().ok())
+            .collect()
     }
 }
 
@@ -231,7 +240,10 @@ impl Drop for Process {
 /// Sends a signal to several processes by one command, so that they get it within a millisecond.
 pub(crate) fn signal_all<'a>(signal: &str, processes: impl IntoIterator<Item = &'a Process>) {
     let ids = processes.into_iter().map(|process| process.id().to_string());
-    assert!(Command::new("kill").arg(signal).args(ids).status().unwrap().success(), "kill {signal}");
+    assert!(
+        Command::new("kill").arg(signal).args(ids).status().unwrap().success(),
+        "kill {signal}"
+    );
 }
 
 /// One attempt at a task, as the log shows it.
@@ -260,7 +272,8 @@ impl History {
     fn add(&mut self, Line { sign, task, process, at }: Line) {
         let Some(task) = task else {
             let all = self.attempts.values_mut().flatten();
-            all.filter(|one| one.process == process && one.over.is_none()).for_each(|one| one.over = Some((sign, at)));
+            all.filter(|one| one.process == process && one.over.is_none())
+                .for_each(|one| one.over = Some((sign, at)));
             return;
         };
         let attempts = self.attempts.entry(task).or_default();
@@ -285,7 +298,12 @@ impl History {
 
     /// How many attempts ended, and how many were stopped before.
     pub(crate) fn over(&self, task: TaskId) -> (usize, usize) {
-        let count = |sign| self.of(task).iter().filter(|one| one.over.is_some_and(|(over, _)| over == sign)).count();
+        let count = |sign| {
+            self.of(task)
+                .iter()
+                .filter(|one| one.over.is_some_and(|(over, _)| over == sign))
+                .count()
+        };
         (count(Sign::Ended), count(Sign::Stopped))
     }
 

@@ -10,7 +10,8 @@ use super::stage::{Orders, SECOND, Stage, TOLERANCE, length, until};
 
 /// Defers tasks that wait for these orders.
 async fn defer(stage: &Stage, orders: &Orders, count: usize) -> Vec<TaskId> {
-    let deferred = stage.tasks.defer_many((0..count).map(|_| obey::defer(orders.file()))).await.unwrap();
+    let deferred =
+        stage.tasks.defer_many((0..count).map(|_| obey::defer(orders.file()))).await.unwrap();
     deferred.into_iter().map(|deferred| deferred.id).collect()
 }
 

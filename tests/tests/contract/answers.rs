@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use gae_tasks::backend::{
-    ForgottenTask, HeldLease, LeaseRef, LeaseToken, Leased, LeasedTask, NewTask, Purged, Settled, Settlement, Standing,
-    Swept, Verdict,
+    ForgottenTask, HeldLease, LeaseRef, LeaseToken, Leased, LeasedTask, NewTask, Purged, Settled,
+    Settlement, Standing, Swept, Verdict,
 };
 use gae_tasks::{
-    Capabilities, Deferred, Error, Kind, QueueConfig, QueueName, QueueRecord, Route, RouteStats, Shape, Stats,
-    TaskError, TaskId, TaskRecord, TaskSpec, TaskState, Timestamp,
+    Capabilities, Deferred, Error, Kind, QueueConfig, QueueName, QueueRecord, Route, RouteStats,
+    Shape, Stats, TaskError, TaskId, TaskRecord, TaskSpec, TaskState, Timestamp,
 };
 
 const ID: TaskId = TaskId::from_bytes([1; 16]);
@@ -33,7 +33,10 @@ fn a_leased_task_is_built_from_outside() {
     let mut leased = Leased::new(vec![task.clone()], Some(Duration::from_secs(3)));
     assert!(!leased.isolated);
     leased.isolated = true;
-    assert_eq!((leased.tasks, leased.next, leased.isolated), (vec![task], Some(Duration::from_secs(3)), true));
+    assert_eq!(
+        (leased.tasks, leased.next, leased.isolated),
+        (vec![task], Some(Duration::from_secs(3)), true)
+    );
 }
 
 #[test]
@@ -63,18 +66,29 @@ fn answers_to_changes_are_built_from_outside() {
     settlement.started = Some(at(1));
     assert_eq!((settlement.lease, settlement.verdict), (lease(), Verdict::Done));
     let answers = [Settled::Done, Settled::Scheduled(at(1)), Settled::Dead, Settled::LeaseLost];
-    assert!(answers.iter().all(|answer| answers.iter().filter(|other| *other == answer).count() == 1));
+    assert!(
+        answers.iter().all(|answer| answers.iter().filter(|other| *other == answer).count() == 1)
+    );
 }
 
 #[test]
 fn a_sweep_is_told_of_from_outside() {
     let held = HeldLease::new(lease(), at(30), Duration::from_secs(30));
     let mut swept = Swept::default();
-    assert_eq!((swept.recovered, swept.died, swept.forgotten, swept.shortened, swept.more), (0, 0, 0, 0, false));
+    assert_eq!(
+        (swept.recovered, swept.died, swept.forgotten, swept.shortened, swept.more),
+        (0, 0, 0, 0, false)
+    );
     swept.held.push(held);
     swept.forgotten_tasks.push(ForgottenTask::new(ID, Some(vec![1])));
-    assert_eq!((swept.forgotten_tasks[0].id, swept.forgotten_tasks[0].attributes.as_deref()), (ID, Some(&[1][..])));
-    assert_eq!((held.lease, held.expires, held.duration), (lease(), at(30), Duration::from_secs(30)));
+    assert_eq!(
+        (swept.forgotten_tasks[0].id, swept.forgotten_tasks[0].attributes.as_deref()),
+        (ID, Some(&[1][..]))
+    );
+    assert_eq!(
+        (held.lease, held.expires, held.duration),
+        (lease(), at(30), Duration::from_secs(30))
+    );
 }
 
 #[test]
@@ -93,7 +107,10 @@ fn queues_and_their_lines_are_built_from_outside() {
 #[test]
 fn capabilities_are_built_from_outside() {
     let mut capabilities = Capabilities::new("shelf");
-    assert_eq!((capabilities.backend, capabilities.durable, capabilities.pull), ("shelf", false, true));
+    assert_eq!(
+        (capabilities.backend, capabilities.durable, capabilities.pull),
+        ("shelf", false, true)
+    );
     capabilities.durable = true;
     assert!(capabilities.max_payload > 0 && capabilities.min_deadline < capabilities.max_deadline);
 }
@@ -107,12 +124,23 @@ fn a_new_task_is_built_from_outside() {
 #[test]
 fn errors_are_built_from_outside() {
     let text = |error: Error| error.to_string();
-    assert!(matches!(Error::no_such_task(ID, "is over"), Error::NoSuchTask { id: ID, problem: "is over", .. }));
-    assert!(text(Error::newer_queue("q")).starts_with("queue `q` was configured by a newer version"));
+    assert!(matches!(
+        Error::no_such_task(ID, "is over"),
+        Error::NoSuchTask { id: ID, problem: "is over", .. }
+    ));
+    assert!(
+        text(Error::newer_queue("q")).starts_with("queue `q` was configured by a newer version")
+    );
     let in_use = text(Error::queue_in_use("q", 1, 2));
     assert!(in_use.starts_with("queue `q` holds 1 task and 2 dead letters, so"), "{in_use}");
-    assert!(text(Error::queue_in_use("q", 2, 1)).starts_with("queue `q` holds 2 tasks and 1 dead letter, so"));
-    assert_eq!(text(Error::unsupported("shelf", "names")), "the `shelf` backend does not support names");
+    assert!(
+        text(Error::queue_in_use("q", 2, 1))
+            .starts_with("queue `q` holds 2 tasks and 1 dead letter, so")
+    );
+    assert_eq!(
+        text(Error::unsupported("shelf", "names")),
+        "the `shelf` backend does not support names"
+    );
     let error = Error::storage("shelf", "is full", "no room");
     assert!(matches!(&error, Error::Storage { source, .. } if source.to_string() == "no room"));
     assert_eq!(text(error), "the `shelf` storage is full");

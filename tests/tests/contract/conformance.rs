@@ -19,7 +19,8 @@ gae_tasks::conformance!(shared, (Arc::new(Memory::new()) as Arc<dyn Pull>, ()));
 #[cfg(feature = "sqlite")]
 gae_tasks::conformance!(sqlite, {
     let directory = tempfile::tempdir().expect("a directory");
-    let backend = Sqlite::open(directory.path().join("tasks.db")).await.expect("a fresh file opens");
+    let backend =
+        Sqlite::open(directory.path().join("tasks.db")).await.expect("a fresh file opens");
     (backend, directory)
 });
 
@@ -28,7 +29,8 @@ gae_tasks::conformance!(faulty_memory, (Faulty::new(Memory::new()), ()));
 #[cfg(feature = "sqlite")]
 gae_tasks::conformance!(faulty_sqlite, {
     let directory = tempfile::tempdir().expect("a directory");
-    let backend = Sqlite::open(directory.path().join("tasks.db")).await.expect("a fresh file opens");
+    let backend =
+        Sqlite::open(directory.path().join("tasks.db")).await.expect("a fresh file opens");
     (Faulty::new(backend), directory)
 });
 
@@ -59,6 +61,7 @@ spilling_conformance!(
 #[cfg(feature = "sqlite")]
 spilling_conformance!(spilling_sqlite, {
     let directory = tempfile::tempdir().expect("a directory");
-    let backend = Sqlite::open(directory.path().join("tasks.db")).await.expect("a fresh file opens");
+    let backend =
+        Sqlite::open(directory.path().join("tasks.db")).await.expect("a fresh file opens");
     (Faulty::new(spilling(backend, Shelf::default(), ManualClock::new(), 2)), directory)
 });

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gae_tasks::backend::{
-    Enqueue, HeldLease, Lease, LeasedTask, List, NewTask, Pull, Room, Routes, Sweep, TaskFilter, TaskRecord, TaskState,
+    Enqueue, HeldLease, Lease, LeasedTask, List, NewTask, Pull, Room, Routes, Sweep, TaskFilter,
+    TaskRecord, TaskState,
 };
 use gae_tasks::{Kind, Now, QueueName, Shape, TaskId, TaskSpec, Timestamp};
 
@@ -19,7 +20,10 @@ fn at(second: i64) -> Timestamp {
 async fn store(backend: &Arc<dyn Pull>, first: u8, sizes: &[usize]) -> Vec<TaskId> {
     let task = |(number, size): (u8, &usize)| {
         let (id, kind) = (TaskId::from_bytes([number; 16]), Kind::new("shop/send").unwrap());
-        NewTask::new(TaskSpec::new(id, kind, Shape::from_bits(7), QueueName::DEFAULT), vec![7; *size])
+        NewTask::new(
+            TaskSpec::new(id, kind, Shape::from_bits(7), QueueName::DEFAULT),
+            vec![7; *size],
+        )
     };
     let tasks = (first..).zip(sizes).map(task).collect();
     let answers = backend.enqueue(Enqueue::new(Now::At(at(0)), tasks)).await.unwrap();
@@ -28,7 +32,10 @@ async fn store(backend: &Arc<dyn Pull>, first: u8, sizes: &[usize]) -> Vec<TaskI
 
 async fn lease(backend: &Arc<dyn Pull>, now: Timestamp) -> Vec<LeasedTask> {
     let queues = Arc::new(BTreeSet::from([QueueName::DEFAULT]));
-    let leased = backend.lease(Lease::new(Now::At(now), queues, Routes::Any, Room::new(100), LEASE)).await.unwrap();
+    let leased = backend
+        .lease(Lease::new(Now::At(now), queues, Routes::Any, Room::new(100), LEASE))
+        .await
+        .unwrap();
     assert_eq!(leased.next, None);
     leased.tasks
 }
@@ -54,7 +61,10 @@ pub(crate) async fn a_large_payload_is_stored_apart(backend: Arc<dyn Pull>) {
     let record = backend.get(id).await.unwrap().unwrap();
     let task = lease(&backend, at(0)).await.remove(0);
     assert_eq!((record.payload, task.payload), (Some(Vec::new()), Vec::new()));
-    assert_eq!((task.spec.attributes.is_some(), &task.spec.attributes), (true, &record.spec.attributes));
+    assert_eq!(
+        (task.spec.attributes.is_some(), &task.spec.attributes),
+        (true, &record.spec.attributes)
+    );
 }
 
 pub(crate) async fn a_lease_brings_no_bytes(backend: Arc<dyn Pull>) {
@@ -64,7 +74,11 @@ pub(crate) async fn a_lease_brings_no_bytes(backend: Arc<dyn Pull>) {
 
 pub(crate) async fn no_bytes_are_counted_across_standings(backend: Arc<dyn Pull>) {
     let marked = store(&backend, 1, &[1 << 20; 7]).await;
-    let lost = lease(&backend, at(0)).await.iter().map(|task| HeldLease::new(task.lease, at(30), LEASE)).collect();
+    let lost = lease(&backend, at(0))
+        .await
+        .iter()
+        .map(|task| HeldLease::new(task.lease, at(30), LEASE))
+        .collect();
     assert_eq!(backend.sweep(Sweep::new(Now::At(at(30)), lost, 100)).await.unwrap().recovered, 7);
     let clear = store(&backend, 8, &[1 << 20; 3]).await;
     assert_eq!(ids(&lease(&backend, at(30)).await), [marked, clear].concat());
@@ -74,7 +88,8 @@ pub(crate) async fn payloads_are_listed_as_empty(backend: Arc<dyn Pull>) {
     let stored = store(&backend, 1, &[100_000, 0]).await;
     let listed = async |request| backend.list(request).await.unwrap();
     let request = List::new(TaskFilter::new(), 9);
-    for (request, payload) in [(request.clone(), None), (request.with_payloads(), Some(Vec::new()))] {
+    for (request, payload) in [(request.clone(), None), (request.with_payloads(), Some(Vec::new()))]
+    {
         let records = listed(request).await;
         assert_eq!(records.iter().map(|record| record.spec.id).collect::<Vec<_>>(), stored);
         assert!(records.iter().all(|record| record.payload == payload), "{records:?}");

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use gae_tasks::backend::memory::Memory;
 use gae_tasks::backend::{
-    Backend, DeleteQueue, Enqueue, Extend, HeldLease, Lease, LeasedTask, List, NewTask, Pull, Room, Routes, Settle,
-    Settled, Settlement, Sweep, TaskFilter, TaskRequest, Verdict,
+    Backend, DeleteQueue, Enqueue, Extend, HeldLease, Lease, LeasedTask, List, NewTask, Pull, Room,
+    Routes, Settle, Settled, Settlement, Sweep, TaskFilter, TaskRequest, Verdict,
 };
 use gae_tasks::testing::conformance::spilling;
 use gae_tasks::testing::{Fault, Faulty, ManualClock, Operation};
@@ -39,7 +39,8 @@ impl World {
     }
 
     async fn store(&self, tasks: impl IntoIterator<Item = NewTask>) -> Vec<TaskId> {
-        let answers = self.backend.enqueue(Enqueue::new(now(), tasks.into_iter().collect())).await.unwrap();
+        let answers =
+            self.backend.enqueue(Enqueue::new(now(), tasks.into_iter().collect())).await.unwrap();
         answers.into_iter().map(|answer| answer.unwrap().id).collect()
     }
 
@@ -71,7 +72,10 @@ fn small(number: u8) -> NewTask {
 }
 
 fn keys(numbers: impl IntoIterator<Item = u8>) -> Vec<String> {
-    numbers.into_iter().map(|number| format!("{}.gae-tasks", TaskId::from_bytes([number; 16]))).collect()
+    numbers
+        .into_iter()
+        .map(|number| format!("{}.gae-tasks", TaskId::from_bytes([number; 16])))
+        .collect()
 }
 
 #[tokio::test]
@@ -93,7 +97,10 @@ async fn a_lease_is_answered_though_the_store_hangs() {
     world.store([large(1), small(2)]).await;
     world.shelf.hang();
     assert_eq!(world.lease().await.len(), 2);
-    let (get, all) = (world.backend.get(TaskId::from_bytes([1; 16])), List::new(TaskFilter::new(), 9).with_payloads());
+    let (get, all) = (
+        world.backend.get(TaskId::from_bytes([1; 16])),
+        List::new(TaskFilter::new(), 9).with_payloads(),
+    );
     assert!(get.await.unwrap().is_some());
     assert_eq!(world.backend.list(all).await.unwrap().len(), 2);
 }
@@ -117,7 +124,11 @@ async fn a_payload_is_deleted_after_the_answer_that_its_task_is_done() {
 #[tokio::test]
 async fn a_payload_outlives_all_other_ends_of_an_attempt() {
     let world = World::new();
-    let retry = Verdict::Retry { error: "it failed".to_owned(), after: Some(Duration::ZERO), max_attempts: None };
+    let retry = Verdict::Retry {
+        error: "it failed".to_owned(),
+        after: Some(Duration::ZERO),
+        max_attempts: None,
+    };
     world.store([large(1)]).await;
     let verdicts = [
         Verdict::Release,
@@ -139,7 +150,10 @@ async fn who_has_lost_a_lease_deletes_no_payload() {
     world.store([large(1)]).await;
     let late = world.lease().await.remove(0);
     let lost = vec![HeldLease::new(late.lease, at(30), LEASE)];
-    assert_eq!(world.backend.sweep(Sweep::new(Now::At(at(30)), lost, 9)).await.unwrap().recovered, 1);
+    assert_eq!(
+        world.backend.sweep(Sweep::new(Now::At(at(30)), lost, 9)).await.unwrap().recovered,
+        1
+    );
     let task = world.lease().await.remove(0);
     assert_eq!(world.settle(&late, Verdict::Done).await.unwrap(), [Settled::LeaseLost]);
     assert_eq!(world.shelf.keys(), keys([1]));
@@ -150,9 +164,13 @@ async fn who_has_lost_a_lease_deletes_no_payload() {
 #[tokio::test]
 async fn what_was_not_stored_leaves_no_payload() {
     let world = World::new();
-    let named = |number| large(number).with(|task| task.spec.name = Some(TaskName::new("n").unwrap()));
+    let named =
+        |number| large(number).with(|task| task.spec.name = Some(TaskName::new("n").unwrap()));
     world.store([named(1)]).await;
-    assert_eq!(world.store([named(2), large(3)]).await, [1, 3].map(|number| TaskId::from_bytes([number; 16])));
+    assert_eq!(
+        world.store([named(2), large(3)]).await,
+        [1, 3].map(|number| TaskId::from_bytes([number; 16]))
+    );
     assert_eq!(world.shelf.keys(), keys([1, 3]));
 }
 
@@ -185,7 +203,9 @@ async fn tasks_that_are_deleted_take_their_payloads_along() {
     world.store([large(1), large(2)]).await;
     world.die().await;
     world.store([large(3), large(4), small(5)]).await;
-    assert!(world.backend.delete(TaskRequest::new(now(), TaskId::from_bytes([3; 16]))).await.unwrap());
+    assert!(
+        world.backend.delete(TaskRequest::new(now(), TaskId::from_bytes([3; 16]))).await.unwrap()
+    );
     assert_eq!(world.shelf.keys(), keys([1, 2, 4]));
     assert_eq!(world.backend.purge(QueueName::DEFAULT, now()).await.unwrap().deleted, 2);
     assert_eq!(world.shelf.keys(), keys([1, 2]), "dead letters stay");
@@ -223,7 +243,10 @@ async fn an_extension_beside_the_end_of_a_task_leaves_no_payload() {
         std::task::Poll::Ready(())
     })
     .await;
-    assert_eq!(world.backend.extend(Extend::new(now(), vec![task.lease], LEASE)).await.unwrap(), [false]);
+    assert_eq!(
+        world.backend.extend(Extend::new(now(), vec![task.lease], LEASE)).await.unwrap(),
+        [false]
+    );
     world.storage.let_go();
     assert_eq!(settled.await.unwrap(), [Settled::Done]);
     assert!(world.shelf.keys().is_empty());
@@ -242,6 +265,8 @@ async fn a_task_whose_attributes_cannot_be_read_keeps_its_payload() {
 async fn only_tasks_whose_payloads_may_have_been_put_are_asked_for_after_a_refusal() {
     let world = World::new();
     world.shelf.refuse(true);
-    assert!(world.backend.enqueue(Enqueue::new(now(), (0..100).map(large).collect())).await.is_err());
+    assert!(
+        world.backend.enqueue(Enqueue::new(now(), (0..100).map(large).collect())).await.is_err()
+    );
     assert_eq!(world.storage.calls(Operation::Get), 32, "so many are put at the same time");
 }

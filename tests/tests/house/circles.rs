@@ -52,21 +52,32 @@ fn way<'a>(of: &BTreeMap<&str, Vec<&'a Use>>, from: &'a str, to: &str) -> Option
 /// The circles among `files`, each as `file item file item ..`.
 fn told(files: &[(&str, &str)]) -> Vec<String> {
     let uses = uses(&sources(files));
-    let told = |circle: &Vec<&Use>| circle.iter().map(|one| format!("{} {} ", one.from, one.item)).collect();
+    let told = |circle: &Vec<&Use>| {
+        circle.iter().map(|one| format!("{} {} ", one.from, one.item)).collect()
+    };
     circles(&uses).iter().map(told).collect()
 }
 
 #[test]
 fn files_that_use_each_other_are_a_circle() {
     let lib = ("lib.rs", "mod a; mod b; mod c;");
-    let two =
-        [lib, ("a.rs", "use crate::b::B; struct A;"), ("b.rs", "struct B(crate::a::A);"), ("c.rs", "use crate::a::A;")];
+    let two = [
+        lib,
+        ("a.rs", "use crate::b::B; struct A;"),
+        ("b.rs", "struct B(crate::a::A);"),
+        ("c.rs", "use crate::a::A;"),
+    ];
     assert_eq!(told(&two), ["a.rs crate::b::B b.rs crate::a::A "]);
     let c = ("c.rs", "use crate::a::A; struct C;");
-    let three = [lib, ("a.rs", "use crate::b::B; struct A;"), ("b.rs", "struct B(crate::c::C);"), c];
+    let three =
+        [lib, ("a.rs", "use crate::b::B; struct A;"), ("b.rs", "struct B(crate::c::C);"), c];
     assert_eq!(told(&three), ["a.rs crate::b::B b.rs crate::c::C c.rs crate::a::A "]);
-    let none =
-        [lib, ("a.rs", "use crate::b::B; use crate::c::C;"), ("b.rs", "struct B(crate::c::C);"), ("c.rs", "struct C;")];
+    let none = [
+        lib,
+        ("a.rs", "use crate::b::B; use crate::c::C;"),
+        ("b.rs", "struct B(crate::c::C);"),
+        ("c.rs", "struct C;"),
+    ];
     assert_eq!(told(&none), [""; 0]);
 }
 
@@ -92,7 +103,12 @@ fn a_circle_through_a_re_export_is_one() {
 #[test]
 fn a_declaration_and_a_re_export_are_no_arrow() {
     let x = ("x/mod.rs", "mod y; mod z; pub use y::Y; pub struct X;");
-    let files = [("lib.rs", "mod x;"), x, ("x/y.rs", "pub struct Y(super::X);"), ("x/z.rs", "struct Z(super::Y);")];
+    let files = [
+        ("lib.rs", "mod x;"),
+        x,
+        ("x/y.rs", "pub struct Y(super::X);"),
+        ("x/z.rs", "struct Z(super::Y);"),
+    ];
     assert_eq!(told(&files), [""; 0]);
 }
 
@@ -100,6 +116,11 @@ fn a_declaration_and_a_re_export_are_no_arrow() {
 fn circles_that_share_an_arrow_are_told_as_one() {
     let lib = ("lib.rs", "mod a; mod b; mod c;");
     let a = ("a.rs", "use crate::b::B; struct A;");
-    let files = [lib, a, ("b.rs", "use crate::c::C; struct B(crate::a::A);"), ("c.rs", "struct C(crate::a::A);")];
+    let files = [
+        lib,
+        a,
+        ("b.rs", "use crate::c::C; struct B(crate::a::A);"),
+        ("c.rs", "struct C(crate::a::A);"),
+    ];
     assert_eq!(told(&files), ["a.rs crate::b::B b.rs crate::a::A "]);
 }

@@ -49,14 +49,21 @@ impl Code {
                 return self.import(&next.tree, path, is_private);
             }
             UseTree::Group(group) => {
-                return group.items.iter().for_each(|tree| self.import(tree, path.clone(), is_private));
+                return group
+                    .items
+                    .iter()
+                    .for_each(|tree| self.import(tree, path.clone(), is_private));
             }
             UseTree::Glob(_) => return self.globs.push(path),
             UseTree::Name(name) => (&name.ident, &name.ident),
             UseTree::Rename(rename) => (&rename.ident, &rename.rename),
         };
         // `self` at the end of a path stands for the path.
-        let name = if ident == "self" { path.last().cloned().unwrap_or_default() } else { name.to_string() };
+        let name = if ident == "self" {
+            path.last().cloned().unwrap_or_default()
+        } else {
+            name.to_string()
+        };
         if ident != "self" {
             path.push(ident.to_string());
         }
@@ -73,7 +80,8 @@ impl Code {
         let mut at = 0;
         while at < tokens.len() {
             let mut path = Segments::new();
-            let is_member = at > 0 && (is(at - 1, '.') || is(at - 1, ':') && at > 1 && is(at - 2, ':'));
+            let is_member =
+                at > 0 && (is(at - 1, '.') || is(at - 1, ':') && at > 1 && is(at - 2, ':'));
             while let Some(TokenTree::Ident(ident)) = tokens.get(at) {
                 path.push(ident.to_string());
                 at += 1;
@@ -115,7 +123,8 @@ impl<'ast> Visit<'ast> for Code {
             Item::Macro(item) => {
                 if let Some(name) = &item.ident {
                     self.define(name);
-                    if item.attrs.iter().any(|attribute| attribute.path().is_ident("macro_export")) {
+                    if item.attrs.iter().any(|attribute| attribute.path().is_ident("macro_export"))
+                    {
                         self.exported.push(name.to_string());
                     }
                 }
@@ -138,7 +147,8 @@ impl<'ast> Visit<'ast> for Code {
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
         if path.leading_colon.is_none() {
-            self.paths.push(path.segments.iter().map(|segment| segment.ident.to_string()).collect());
+            self.paths
+                .push(path.segments.iter().map(|segment| segment.ident.to_string()).collect());
         }
         visit::visit_path(self, path);
     }
@@ -209,7 +219,9 @@ fn asks_for_tests(condition: TokenStream) -> bool {
 fn said_path(attribute: &Attribute) -> Option<String> {
     let syn::Meta::NameValue(said) = &attribute.meta else { return None };
     match &said.value {
-        syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(path), .. }) if said.path.is_ident("path") => {
+        syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(path), .. })
+            if said.path.is_ident("path") =>
+        {
             Some(path.value())
         }
         _ => None,

@@ -29,7 +29,17 @@ const FLOORS: &[&[&str]] = &[
         "random",
         "text",
     ],
-    &["backend", "registration", "registry", "task_type", "context", "handler", "clock", "payload_store", "spilling"],
+    &[
+        "backend",
+        "registration",
+        "registry",
+        "task_type",
+        "context",
+        "handler",
+        "clock",
+        "payload_store",
+        "spilling",
+    ],
     &["dispatch"],
     &["worker", "push"],
     &["client", "defer", "retried", "testing", "guide"],
@@ -76,7 +86,8 @@ fn no_module_uses_one_above_it() {
 #[test]
 fn no_file_uses_one_that_uses_it() {
     let circles = circles::circles(&USES);
-    let told: Vec<Vec<_>> = circles.iter().map(|circle| circle.iter().map(|one| one.to_string()).collect()).collect();
+    let told: Vec<Vec<_>> =
+        circles.iter().map(|circle| circle.iter().map(|one| one.to_string()).collect()).collect();
     assert!(told.is_empty(), "circles: {told:#?}");
 }
 
@@ -103,7 +114,10 @@ const UNTYPED: &[&str] = &[
 #[test]
 fn no_type_is_hidden_from_the_floors() {
     for (file, source) in SOURCES.iter().filter(|(file, _)| !UNTYPED.contains(&file.as_str())) {
-        assert!(!source.contains("dyn Any"), "{file}: a `dyn Any` hides what it is from the rule of floors");
+        assert!(
+            !source.contains("dyn Any"),
+            "{file}: a `dyn Any` hides what it is from the rule of floors"
+        );
     }
 }
 
@@ -126,7 +140,8 @@ fn a_log_that_panics_loses_its_line_only() {
     let (mut bare, levels) = (Vec::new(), ["error!(", "warn!(", "info!(", "debug!(", "trace!("]);
     for (path, source) in SOURCES.iter().filter(|(path, _)| !UNSAID.contains(&path.as_str())) {
         let source = source.split("#[cfg(test)]").next().unwrap();
-        let code: Vec<_> = source.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+        let code: Vec<_> =
+            source.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
         let code = code.join("\n");
         for (at, _) in code.match_indices("tracing::") {
             let (before, rest) = code.split_at(at);
@@ -145,7 +160,8 @@ fn a_log_that_panics_loses_its_line_only() {
 fn the_slice_of_registrations_is_named_after_the_version() {
     let (_, name) = SOURCES["registration.rs"].split_once("pub static ").expect("a static");
     let (name, _) = name.split_once(':').expect("its type");
-    let version = env!("CARGO_PKG_VERSION").rsplit_once('.').expect("three numbers").0.replace('.', "_");
+    let version =
+        env!("CARGO_PKG_VERSION").rsplit_once('.').expect("three numbers").0.replace('.', "_");
     assert_eq!(name, format!("GAE_TASKS_REGISTRATIONS_{version}"));
 }
 
@@ -157,8 +173,11 @@ fn where_there_is_no_linker_to_register_tasks_the_crate_says_so_first() {
 
 #[test]
 fn the_door_only_re_exports() {
-    for line in SOURCES["private.rs"].lines().filter(|line| !line.is_empty() && !line.starts_with("//")) {
-        let is_part_of_a_use = line.starts_with("pub use ") || line.starts_with("    ") || line == "};";
+    for line in
+        SOURCES["private.rs"].lines().filter(|line| !line.is_empty() && !line.starts_with("//"))
+    {
+        let is_part_of_a_use =
+            line.starts_with("pub use ") || line.starts_with("    ") || line == "};";
         assert!(is_part_of_a_use, "the door has something of its own: {line}");
     }
 }
@@ -183,7 +202,9 @@ fn missing(test: &str) -> Option<String> {
             // In a test binary of that name, or in the one of all others.
             let file = format!("{}.rs", modules.replace("::", "/"));
             let own = [format!("tests/{file}"), format!("tests/{modules}/main.rs")];
-            let own = own.into_iter().find(|own| Path::new(env!("CARGO_MANIFEST_DIR")).join(own).exists());
+            let own = own
+                .into_iter()
+                .find(|own| Path::new(env!("CARGO_MANIFEST_DIR")).join(own).exists());
             own.unwrap_or_else(|| format!("tests/it/{file}"))
         }
     };
@@ -192,14 +213,16 @@ fn missing(test: &str) -> Option<String> {
         return Some(format!("there is no `{name}` in {file}"));
     };
     // A case of the suite that is not on its list does not build.
-    let is_a_test = file.contains("conformance") || before.trim_end_matches("async ").trim_end().ends_with(']');
+    let is_a_test =
+        file.contains("conformance") || before.trim_end_matches("async ").trim_end().ends_with(']');
     (!is_a_test).then(|| format!("`{name}` in {file} is no test"))
 }
 
 #[test]
 fn every_test_against_the_mistakes_of_others_exists() {
     let list = read("PEERS.md");
-    let rows: Vec<_> = list.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| what")).collect();
+    let rows: Vec<_> =
+        list.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| what")).collect();
     assert!(rows.len() > 40, "{} rows", rows.len());
     let mut problems = Vec::new();
     for row in rows {
@@ -218,5 +241,8 @@ fn a_crate_of_tasks_depends_on_nothing_else() {
     let (_, dependencies) = manifest.split_once("[dependencies]\n").unwrap();
     let dependencies: Vec<_> = dependencies.lines().take_while(|line| !line.is_empty()).collect();
     assert_eq!(dependencies, ["gae-tasks.workspace = true"]);
-    assert!(read("crates/linked/src/reports.rs").contains("fn write_report(file: String, text: String)"));
+    assert!(
+        read("crates/linked/src/reports.rs")
+            .contains("fn write_report(file: String, text: String)")
+    );
 }

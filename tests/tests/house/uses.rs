@@ -34,7 +34,8 @@ pub(crate) fn read(folder: &Path) -> Sources {
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let inside = path.strip_prefix(folder).unwrap().to_str().unwrap().replace('\\', "/");
+                let inside =
+                    path.strip_prefix(folder).unwrap().to_str().unwrap().replace('\\', "/");
                 sources.insert(inside, fs::read_to_string(&path).unwrap());
             }
         }
@@ -48,7 +49,8 @@ pub(crate) fn read(folder: &Path) -> Sources {
 /// defines the item. Calls of methods are not followed to the `impl` block.
 pub(crate) fn uses(sources: &Sources) -> Vec<Use> {
     let tree = Tree::of(sources);
-    let mut uses: Vec<_> = (0..tree.modules.len()).flat_map(|module| tree.uses_of(module)).collect();
+    let mut uses: Vec<_> =
+        (0..tree.modules.len()).flat_map(|module| tree.uses_of(module)).collect();
     uses.sort();
     uses.dedup_by(|one, other| (&one.from, &one.to) == (&other.from, &other.to));
     uses
@@ -81,7 +83,14 @@ impl Tree {
     }
 
     /// Adds the module of `items`; the files of the modules in it are in `folder`.
-    fn add(&mut self, sources: &Sources, file: &str, folder: &str, parent: usize, items: &[syn::Item]) -> usize {
+    fn add(
+        &mut self,
+        sources: &Sources,
+        file: &str,
+        folder: &str,
+        parent: usize,
+        items: &[syn::Item],
+    ) -> usize {
         let id = self.modules.len();
         let mut code = Code::of(items);
         let declared = std::mem::take(&mut code.modules);
@@ -110,7 +119,8 @@ impl Tree {
                 Meaning::Module => None,
             });
             let uses = files.filter(|file| *file != from);
-            uses.map(|to| Use { from: from.clone(), to: to.clone(), item: path.join("::") }).collect::<Vec<_>>()
+            uses.map(|to| Use { from: from.clone(), to: to.clone(), item: path.join("::") })
+                .collect::<Vec<_>>()
         };
         self.modules[module].code.paths.iter().flat_map(found).collect()
     }
@@ -118,7 +128,12 @@ impl Tree {
     /// What `path` means in `module`: several things where `cfg` chooses, or where a function and a type have one name;
     /// nothing where it leads out of the crate. Imports that were `followed` are not followed again, or those of each
     /// other would have no end.
-    fn meant(&self, module: usize, path: &[String], followed: &mut BTreeSet<*const Segments>) -> Vec<Meaning> {
+    fn meant(
+        &self,
+        module: usize,
+        path: &[String],
+        followed: &mut BTreeSet<*const Segments>,
+    ) -> Vec<Meaning> {
         let Some((first, rest)) = path.split_first() else { return vec![Meaning::Module] };
         match first.as_str() {
             "crate" => return self.meant(0, rest, followed),
@@ -165,12 +180,22 @@ impl Tree {
 }
 
 /// The file of `mod name;` in `file`, whose modules are in `folder` unless a `path` is said.
-fn file_of(sources: &Sources, file: &str, folder: &str, name: &str, path: Option<String>) -> String {
+fn file_of(
+    sources: &Sources,
+    file: &str,
+    folder: &str,
+    name: &str,
+    path: Option<String>,
+) -> String {
     if let Some(path) = path {
-        return file.rsplit_once('/').map_or(path.clone(), |(beside, _)| format!("{beside}/{path}"));
+        return file
+            .rsplit_once('/')
+            .map_or(path.clone(), |(beside, _)| format!("{beside}/{path}"));
     }
     let mut files = [format!("{folder}{name}.rs"), format!("{folder}{name}/mod.rs")].into_iter();
-    files.find(|own| sources.contains_key(own)).unwrap_or_else(|| panic!("{file}: there is no file of `mod {name}`"))
+    files
+        .find(|own| sources.contains_key(own))
+        .unwrap_or_else(|| panic!("{file}: there is no file of `mod {name}`"))
 }
 
 fn parse(sources: &Sources, file: &str) -> Vec<syn::Item> {
@@ -185,7 +210,10 @@ pub(crate) fn sources(files: &[(&str, &str)]) -> Sources {
 
 /// Each use among `files`, as `from to item`.
 fn told(files: &[(&str, &str)]) -> Vec<String> {
-    uses(&sources(files)).iter().map(|one| format!("{} {} {}", one.from, one.to, one.item)).collect()
+    uses(&sources(files))
+        .iter()
+        .map(|one| format!("{} {} {}", one.from, one.to, one.item))
+        .collect()
 }
 
 /// What `a.rs` uses whose text is this, beside `b.rs` with an item `Item` and a function `call`.
@@ -253,11 +281,22 @@ fn a_use_is_of_the_file_that_defines_the_item() {
     let x = ("x/mod.rs", "mod y; mod z; pub use y::Y; pub use self::z::{Z as Zed}; pub struct X;");
     let files = |user| {
         let lib = ("lib.rs", "mod x; mod user; pub use x::Y;");
-        [lib, x, ("x/y.rs", "pub struct Y;"), ("x/z.rs", "use super::Y; pub struct Z(Y);"), ("user.rs", user)]
+        [
+            lib,
+            x,
+            ("x/y.rs", "pub struct Y;"),
+            ("x/z.rs", "use super::Y; pub struct Z(Y);"),
+            ("user.rs", user),
+        ]
     };
-    let of_user = |text| told(&files(text)).into_iter().filter(|one| one.starts_with("user.rs")).collect::<Vec<_>>();
+    let of_user = |text| {
+        told(&files(text)).into_iter().filter(|one| one.starts_with("user.rs")).collect::<Vec<_>>()
+    };
     assert_eq!(of_user("use crate::Y;"), ["user.rs x/y.rs crate::Y"]);
-    assert_eq!(of_user("use crate::x::{X, Zed};"), ["user.rs x/mod.rs crate::x::X", "user.rs x/z.rs crate::x::Zed"]);
+    assert_eq!(
+        of_user("use crate::x::{X, Zed};"),
+        ["user.rs x/mod.rs crate::x::X", "user.rs x/z.rs crate::x::Zed"]
+    );
     assert_eq!(of_user("use crate::x; fn f() { x::Y::new() }"), ["user.rs x/y.rs x::Y::new"]);
     // A sibling's item by the parent's re-export.
     assert_eq!(told(&files("")), ["x/z.rs x/y.rs Y"]);
@@ -280,7 +319,10 @@ fn modules_are_found_where_the_compiler_finds_them() {
 fn a_macro_is_used_by_name_and_from_the_root_where_it_is_exported() {
     let told = told(&[
         ("lib.rs", "mod a; mod b; mod c;"),
-        ("a.rs", "macro_rules! local { () => {} } pub(crate) use local; #[macro_export] macro_rules! far { () => {} }"),
+        (
+            "a.rs",
+            "macro_rules! local { () => {} } pub(crate) use local; #[macro_export] macro_rules! far { () => {} }",
+        ),
         ("b.rs", "use crate::a::local; local!();"),
         ("c.rs", "crate::far!();"),
     ]);

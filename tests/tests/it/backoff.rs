@@ -27,16 +27,22 @@ struct Outage {
 async fn attempts_in_an_outage(length: Duration) -> (Vec<u64>, bool) {
     let clock = ManualClock::new();
     let began = clock.time();
-    let outage = Arc::new(Outage { clock: clock.clone(), over: began.plus(length), attempts: Mutex::default() });
+    let outage = Arc::new(Outage {
+        clock: clock.clone(),
+        over: began.plus(length),
+        attempts: Mutex::default(),
+    });
     let registry = Registry::new().with::<sends_during_an_outage>();
-    let builder = Client::builder().registry(registry).state(Arc::clone(&outage)).clock(clock.clone());
+    let builder =
+        Client::builder().registry(registry).state(Arc::clone(&outage)).clock(clock.clone());
     let tasks = builder.open("memory:").await.unwrap();
     let id = sends_during_an_outage::defer().on(&tasks).await.unwrap().id;
     while let Some(record) = tasks.get(id).await.unwrap().filter(|record| record.died.is_none()) {
         clock.step_to(record.schedule_time.max(clock.time()));
         _ = tasks.drain().await;
     }
-    let attempts = outage.attempts.lock().unwrap().iter().map(|at| at.since(began).as_secs()).collect();
+    let attempts =
+        outage.attempts.lock().unwrap().iter().map(|at| at.since(began).as_secs()).collect();
     (attempts, tasks.get(id).await.unwrap().is_none())
 }
 
@@ -62,7 +68,9 @@ async fn states_its_backoff() -> Result<(), &'static str> {
 #[tokio::test]
 async fn a_task_that_states_its_backoff_is_retried_exactly_then_by_workers_and_by_drains() {
     let clock = ManualClock::new();
-    let builder = Client::builder().registry(Registry::new().with::<states_its_backoff>()).clock(clock.clone());
+    let builder = Client::builder()
+        .registry(Registry::new().with::<states_its_backoff>())
+        .clock(clock.clone());
     let tasks = builder.open("memory:").await.unwrap();
     let id = states_its_backoff::defer().on(&tasks).await.unwrap().id;
     for pause in [5, 10, 10] {

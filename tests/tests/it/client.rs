@@ -6,9 +6,12 @@ use std::time::{Duration, SystemTime};
 
 use gae_tasks::backend::memory::Memory;
 use gae_tasks::backend::{TaskFilter, TaskState};
-use gae_tasks::testing::{Fault, Faulty, ManualClock, Operation, assert_deferred, assert_not_deferred};
+use gae_tasks::testing::{
+    Fault, Faulty, ManualClock, Operation, assert_deferred, assert_not_deferred,
+};
 use gae_tasks::{
-    Client, ClientBuilder, Error, Json, TaskContext, current, deferred, is_from_task_queue, log_as_retried, retry_count,
+    Client, ClientBuilder, Error, Json, TaskContext, current, deferred, is_from_task_queue,
+    log_as_retried, retry_count,
 };
 
 type Log = Arc<Mutex<Vec<String>>>;
@@ -116,7 +119,8 @@ async fn queues_are_those_of_the_attribute_unless_named() {
         spread_out::defer(number).on(&tasks).await.unwrap();
     }
     follow_up::defer(1).queue("elsewhere").on(&tasks).await.unwrap();
-    let names: Vec<_> = tasks.queues().await.unwrap().into_iter().map(|queue| queue.name.to_string()).collect();
+    let names: Vec<_> =
+        tasks.queues().await.unwrap().into_iter().map(|queue| queue.name.to_string()).collect();
     assert_eq!(names, ["a", "b", "c", "elsewhere"]);
 }
 
@@ -133,7 +137,11 @@ async fn default_queues_are_for_tasks_that_name_none() {
 #[tokio::test]
 async fn many_are_stored_together_or_not_at_all() {
     let (tasks, _) = client().await;
-    let calls = [follow_up::defer(1), spread_out::defer(2).named("x"), follow_up::defer(3).named("not a name")];
+    let calls = [
+        follow_up::defer(1),
+        spread_out::defer(2).named("x"),
+        follow_up::defer(3).named("not a name"),
+    ];
     assert!(matches!(tasks.defer_many(calls).await, Err(Error::TaskName { .. })));
     assert_eq!(tasks.stats().await.unwrap().open(), 0);
     assert_eq!(tasks.defer_many((0..100).map(follow_up::defer)).await.unwrap().len(), 100);
@@ -144,7 +152,9 @@ async fn defer_many_tells_what_became_of_each() {
     let (tasks, _) = client().await;
     let calls = || [follow_up::defer(1).named("n").must_be_new(), follow_up::defer(2)];
     tasks.defer_many(calls()).await.unwrap();
-    let Err(Error::Partial { results, .. }) = tasks.defer_many(calls()).await else { panic!("the name was free") };
+    let Err(Error::Partial { results, .. }) = tasks.defer_many(calls()).await else {
+        panic!("the name was free")
+    };
     assert!(matches!(results[0], Err(Error::NameTaken { .. })));
     assert!(results[1].as_ref().unwrap().created);
 }
@@ -153,7 +163,9 @@ async fn defer_many_tells_what_became_of_each() {
 async fn wait_works_in_synchronous_code_and_in_a_plain_task() {
     let (tasks, log) = client().await;
     let other = tasks.clone();
-    std::thread::spawn(move || blocks::defer("from a thread").on(&other).wait().unwrap()).join().unwrap();
+    std::thread::spawn(move || blocks::defer("from a thread").on(&other).wait().unwrap())
+        .join()
+        .unwrap();
     assert_eq!(tasks.drain().await.unwrap(), 2, "the task and the one it deferred");
     assert_eq!(lines(&log), ["from a thread"]);
 }
@@ -161,7 +173,10 @@ async fn wait_works_in_synchronous_code_and_in_a_plain_task() {
 #[tokio::test]
 async fn without_a_client_the_error_says_what_to_do() {
     let error = follow_up::defer(1).await.unwrap_err();
-    assert!(matches!(error, Error::NoClient { .. }) && error.to_string().contains("client.install()"), "{error}");
+    assert!(
+        matches!(error, Error::NoClient { .. }) && error.to_string().contains("client.install()"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -180,7 +195,11 @@ async fn the_innermost_scope_decides_which_client_is_used() {
 async fn inline_runs_at_once_and_gives_the_handlers_error() {
     let log = Log::default();
     let tasks = program(&log).inline(true).open("memory:").await.unwrap();
-    let call = send_welcome::defer(7, "now").after(Duration::from_secs(3600)).queue("later").named("n").max_attempts(3);
+    let call = send_welcome::defer(7, "now")
+        .after(Duration::from_secs(3600))
+        .queue("later")
+        .named("n")
+        .max_attempts(3);
     call.on(&tasks).await.unwrap();
     assert_eq!(lines(&log), ["now 7 it.client/send_welcome"], "no option reached the function");
     let error = send_welcome::defer(0, "x").on(&tasks).await.unwrap_err();
@@ -289,7 +308,9 @@ async fn what_cannot_be_read_back_is_refused_and_the_parameter_named() {
     let error = takes_value::defer(serde_json::json!(1)).on(&tasks).await.unwrap_err();
     let text = format!("{:#}", anyhow::Error::from(error));
     assert!(
-        text.contains("`it.client/takes_value`") && text.contains("`_value`") && text.contains("Json<T>"),
+        text.contains("`it.client/takes_value`")
+            && text.contains("`_value`")
+            && text.contains("Json<T>"),
         "{text}"
     );
     let error = takes_lossy::defer(Lossy { note: None, number: 1 }).on(&tasks).await.unwrap_err();
@@ -374,7 +395,10 @@ async fn dead_letters_are_listed_and_replayed() {
 async fn a_paused_queue_waits_and_a_purged_one_is_empty() {
     let (tasks, _) = client().await;
     let refused = tasks.pause("default").await.unwrap_err();
-    assert!(matches!(&refused, Error::NoSuchQueue { queue, .. } if queue == "default"), "{refused:?}");
+    assert!(
+        matches!(&refused, Error::NoSuchQueue { queue, .. } if queue == "default"),
+        "{refused:?}"
+    );
     assert!(matches!(tasks.resume("default").await, Err(Error::NoSuchQueue { .. })));
     tasks.put_queue("default", gae_tasks::QueueConfig::new()).await.unwrap();
     tasks.pause("default").await.unwrap();
@@ -392,7 +416,13 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long the queue `default` keeps dead letters and names.
 async fn kept(tasks: &Client) -> (Duration, Duration) {
     let queues = tasks.queues().await.unwrap();
-    let config = queues.iter().find(|queue| queue.name.as_str() == "default").unwrap().config.clone().unwrap();
+    let config = queues
+        .iter()
+        .find(|queue| queue.name.as_str() == "default")
+        .unwrap()
+        .config
+        .clone()
+        .unwrap();
     (config.dead_letter_retention(), config.tombstone_retention())
 }
 
@@ -429,7 +459,8 @@ async fn of_two_programs_on_one_file_the_longer_retention_holds() {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("tasks.db").display());
         for days in order {
-            let program = Client::builder().dead_letter_retention(DAY * days).open(&url).await.unwrap();
+            let program =
+                Client::builder().dead_letter_retention(DAY * days).open(&url).await.unwrap();
             follow_up::defer(days).on(&program).await.unwrap();
         }
         assert_eq!(kept(&Client::open(&url).await.unwrap()).await.0, DAY * 90, "{order:?}");
@@ -440,7 +471,10 @@ async fn of_two_programs_on_one_file_the_longer_retention_holds() {
 async fn a_shorter_retention_is_put_by_hand_and_changes_nothing_else() {
     let (tasks, _) = client().await;
     let retry = gae_tasks::RetryConfig::new().with_max_attempts(Some(3));
-    tasks.put_queue("default", gae_tasks::QueueConfig::new().with_retry(retry.clone())).await.unwrap();
+    tasks
+        .put_queue("default", gae_tasks::QueueConfig::new().with_retry(retry.clone()))
+        .await
+        .unwrap();
     let shorter = gae_tasks::QueueConfig::new().with_dead_letter_retention(DAY);
     tasks.put_queue("default", shorter).await.unwrap();
     assert_eq!(kept(&tasks).await, (DAY, DAY));
@@ -450,7 +484,10 @@ async fn a_shorter_retention_is_put_by_hand_and_changes_nothing_else() {
 #[tokio::test]
 async fn a_retention_that_is_shortened_before_the_first_task_stays_short() {
     let tasks = Client::builder().dead_letter_retention(DAY * 90).build(Memory::new()).unwrap();
-    tasks.put_queue("default", gae_tasks::QueueConfig::new().with_dead_letter_retention(DAY * 7)).await.unwrap();
+    tasks
+        .put_queue("default", gae_tasks::QueueConfig::new().with_dead_letter_retention(DAY * 7))
+        .await
+        .unwrap();
     follow_up::defer(1).on(&tasks).await.unwrap();
     assert_eq!(kept(&tasks).await.0, DAY * 7);
 }

@@ -9,7 +9,11 @@ async fn send(user: u32, template: String) {
 
 /// The closures borrow what the handler holds.
 #[deferred]
-async fn send_to_all(users: Vec<u32>, template: String, #[state] twice: &bool) -> Result<(), Error> {
+async fn send_to_all(
+    users: Vec<u32>,
+    template: String,
+    #[state] twice: &bool,
+) -> Result<(), Error> {
     let tasks = Client::current().expect("a handler is in the scope of its client");
     tasks.defer_many(users.iter().map(|user| send::defer(*user, template.as_str()))).await?;
     if *twice {

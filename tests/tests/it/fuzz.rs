@@ -10,7 +10,8 @@ use proptest::sample::{Index, select};
 /// The inputs of a target that are kept.
 fn kept(target: &Target) -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target.name);
-    let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let entries =
+        fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let inputs: Vec<_> = entries.map(|entry| fs::read(entry.unwrap().path()).unwrap()).collect();
     assert!(!inputs.is_empty(), "{} is empty", folder.display());
     inputs
@@ -25,15 +26,22 @@ fn every_kept_input_is_come_through() {
 
 /// An input that is kept, with some bytes replaced by others: none, fewer or more.
 fn like_a_kept_one() -> impl Strategy<Value = (Target, Vec<u8>)> {
-    let changed = |(target, mut input, at, length, bytes): (Target, Vec<u8>, Index, usize, Vec<u8>)| {
-        let start = at.index(input.len() + 1);
-        let end = input.len().min(start + length);
-        input.splice(start..end, bytes);
-        (target, input)
-    };
+    let changed =
+        |(target, mut input, at, length, bytes): (Target, Vec<u8>, Index, usize, Vec<u8>)| {
+            let start = at.index(input.len() + 1);
+            let end = input.len().min(start + length);
+            input.splice(start..end, bytes);
+            (target, input)
+        };
     select(TARGETS)
         .prop_flat_map(|target| {
-            (Just(target), select(kept(&target)), any::<Index>(), 0..4_usize, prop::collection::vec(any::<u8>(), 0..4))
+            (
+                Just(target),
+                select(kept(&target)),
+                any::<Index>(),
+                0..4_usize,
+                prop::collection::vec(any::<u8>(), 0..4),
+            )
         })
         .prop_map(changed)
 }

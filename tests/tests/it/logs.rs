@@ -10,8 +10,8 @@ use gae_tasks::backend::{Backend, Bury, Enqueue, NewTask};
 use gae_tasks::payload_store::{PayloadStore, Stored};
 use gae_tasks::testing::{Faulty, ManualClock};
 use gae_tasks::{
-    Client, ClientBuilder, Now, QueueConfig, Registry, RetryConfig, SingularTaskFailure, TaskContext, TaskId, TaskSpec,
-    Timestamp, Worker, deferred, log_as_retried,
+    Client, ClientBuilder, Now, QueueConfig, Registry, RetryConfig, SingularTaskFailure,
+    TaskContext, TaskId, TaskSpec, Timestamp, Worker, deferred, log_as_retried,
 };
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id};
@@ -75,7 +75,8 @@ fn listen(level: Level, lines: &Lines) -> DefaultGuard {
     /// anybody listens to it. This is another one, and it stays.
     static OTHER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::new()));
     LazyLock::force(&OTHER);
-    let subscriber = tracing_subscriber::fmt().with_max_level(level).with_ansi(false).with_writer(lines.clone());
+    let subscriber =
+        tracing_subscriber::fmt().with_max_level(level).with_ansi(false).with_writer(lines.clone());
     tracing::subscriber::set_default(subscriber.finish())
 }
 
@@ -201,11 +202,14 @@ async fn the_span_of_an_attempt_has_the_names_of_open_telemetry() {
     let fields = Fields::default();
     // As in `listen`: a second subscriber stays.
     let other = listen(Level::INFO, &Lines::default());
-    let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(fields.clone()));
+    let guard =
+        tracing::subscriber::set_default(tracing_subscriber::registry().with(fields.clone()));
     tasks.drain().await.unwrap();
     drop((guard, other));
     let fields = fields.0.lock().unwrap().clone();
-    let field = |name: &str| fields.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+    let field = |name: &str| {
+        fields.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    };
     for (name, value) in [
         ("otel.name", "emails process"),
         ("otel.kind", "consumer"),
@@ -289,7 +293,10 @@ async fn a_task_whose_payload_is_missing_is_told_of_and_so_is_one_that_cannot_be
         assert!(tasks.delete(task).await.unwrap());
     })
     .await;
-    assert!(text.lines().next().is_some_and(|line| line.contains("is missing in the payload store")), "{text}");
+    assert!(
+        text.lines().next().is_some_and(|line| line.contains("is missing in the payload store")),
+        "{text}"
+    );
     for part in ["left to a sweep", "there is nothing", "store=\"the void\"", &id] {
         assert!(text.contains(part), "`{part}` is missing: {text}");
     }
@@ -300,7 +307,9 @@ async fn a_task_whose_payload_is_missing_is_told_of_and_so_is_one_that_cannot_be
 async fn the_trace_is_told_where_there_is_one() {
     let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let traced = program().trace_context(|| Some(trace.to_owned())).open("memory:").await.unwrap();
-    for (tasks, expected) in [(traced, format!("traceparent=\"{trace}\"")), (client().await, String::new())] {
+    for (tasks, expected) in
+        [(traced, format!("traceparent=\"{trace}\"")), (client().await, String::new())]
+    {
         let text = logged(Level::INFO, async {
             tasks.run(send_secret::defer("s3cret", true)).await.unwrap_err();
         })
@@ -312,7 +321,8 @@ async fn the_trace_is_told_where_there_is_one() {
 
 #[tokio::test]
 async fn a_trace_that_is_none_is_told_of_and_not_repeated() {
-    let tasks = program().trace_context(|| Some("s3cret".to_owned())).open("memory:").await.unwrap();
+    let tasks =
+        program().trace_context(|| Some("s3cret".to_owned())).open("memory:").await.unwrap();
     let text = logged(Level::WARN, async {
         complains::defer().on(&tasks).await.unwrap();
     })
@@ -322,10 +332,17 @@ async fn a_trace_that_is_none_is_told_of_and_not_repeated() {
 
 #[tokio::test]
 async fn a_task_without_a_handler_is_reported_with_the_fix() {
-    let tasks = Client::builder().registry(Registry::new().with::<complains>()).open("memory:").await.unwrap();
+    let tasks = Client::builder()
+        .registry(Registry::new().with::<complains>())
+        .open("memory:")
+        .await
+        .unwrap();
     waits_quietly::defer().on(&tasks).await.unwrap();
     let text = logged_until(Level::ERROR, "`it.logs/waits_quietly`", &tasks).await;
-    assert!(text.contains("`it.logs/waits_quietly`") && text.contains("gae_tasks::link!(..)"), "{text}");
+    assert!(
+        text.contains("`it.logs/waits_quietly`") && text.contains("gae_tasks::link!(..)"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
@@ -337,7 +354,11 @@ async fn a_task_that_strayed_to_a_worker_without_its_state_is_reported_with_the_
     needs_state::defer().queue("default").on(&tasks).await.unwrap();
     let worker = tasks.worker().queues(["default"]);
     let text = logged_by(worker, Level::ERROR, "`strays/needs_state`").await;
-    assert!(text.contains("takes state that the client of this worker lacks") && !text.contains("link!"), "{text}");
+    assert!(
+        text.contains("takes state that the client of this worker lacks")
+            && !text.contains("link!"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
@@ -345,7 +366,10 @@ async fn a_task_in_a_queue_that_no_worker_serves_is_reported() {
     let tasks = client().await;
     complains::defer().queue("forgotten").on(&tasks).await.unwrap();
     let text = logged_until(Level::ERROR, "does not serve their queue `forgotten`", &tasks).await;
-    assert!(text.contains("does not serve their queue `forgotten`") && text.contains(".queues([..])"), "{text}");
+    assert!(
+        text.contains("does not serve their queue `forgotten`") && text.contains(".queues([..])"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
@@ -356,7 +380,8 @@ async fn what_waits_and_is_run_here_is_not_reported_nor_are_dead_letters() {
     let id = complains::defer().after(later).on(&tasks).await.unwrap().id;
     let shape = tasks.get(id).await.unwrap().unwrap().spec.shape;
     let kind = gae_tasks::Kind::new("elsewhere/dead").unwrap();
-    let spec = TaskSpec::new(TaskId::from_bytes([1; 16]), kind, shape, gae_tasks::QueueName::DEFAULT);
+    let spec =
+        TaskSpec::new(TaskId::from_bytes([1; 16]), kind, shape, gae_tasks::QueueName::DEFAULT);
     let task = NewTask::new(spec, Vec::new());
     let dead = Bury::new(Now::Storage, task, 1, None, "over".to_owned());
     backend.bury(dead).await.unwrap();
@@ -372,7 +397,10 @@ async fn a_queue_that_nobody_has_heard_of_is_told() {
         tasks.worker().queues(["emial", "emails"]).with_graceful_shutdown(async {}).await.unwrap();
     })
     .await;
-    assert!(text.contains("queue=emial") && text.contains("emails") && text.lines().count() == 1, "{text}");
+    assert!(
+        text.contains("queue=emial") && text.contains("emails") && text.lines().count() == 1,
+        "{text}"
+    );
 }
 
 #[tokio::test]
@@ -405,7 +433,9 @@ async fn a_complaint_gets_louder_with_every_retry() {
     assert!(outside.contains("ERROR") && !outside.contains("critical"), "{outside}");
     for (attempt, level) in [(1, "INFO"), (2, "WARN"), (3, "ERROR"), (4, "critical=true")] {
         let text = logged(Level::TRACE, async {
-            TaskContext::for_test_attempt(attempt).scope(async { log_as_retried!("complaint") }).await;
+            TaskContext::for_test_attempt(attempt)
+                .scope(async { log_as_retried!("complaint") })
+                .await;
         })
         .await;
         assert!(text.contains(level), "attempt {attempt}: {text}");
@@ -426,7 +456,10 @@ async fn tasks_of_the_future_are_reported_once_at_the_start() {
     let clock = ManualClock::new();
     let tasks = program().clock(clock.clone()).open("memory:").await.unwrap();
     clock.step_to(SystemTime::now().into());
-    tasks.defer_many((0..150).map(|_| complains::defer().after(Duration::from_secs(9_999_999)))).await.unwrap();
+    tasks
+        .defer_many((0..150).map(|_| complains::defer().after(Duration::from_secs(9_999_999))))
+        .await
+        .unwrap();
     let back = clock.time().minus(Duration::from_secs(3600));
     clock.step_to(back);
     let expected = "tasks=150";
@@ -463,6 +496,9 @@ async fn tasks_of_a_newer_version_are_reported() {
     .with(|task| task.spec.attributes = Some(vec![99]));
     backend.enqueue(Enqueue::new(Now::Storage, vec![task])).await.unwrap();
     let text = logged_until(Level::ERROR, "newer version of gae-tasks", &tasks).await;
-    assert!(text.contains("it.logs/waits_quietly") && text.contains("update this program"), "{text}");
+    assert!(
+        text.contains("it.logs/waits_quietly") && text.contains("update this program"),
+        "{text}"
+    );
     assert!(!text.contains("s3cret"), "{text}");
 }

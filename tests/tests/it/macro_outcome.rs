@@ -3,7 +3,9 @@
 use std::error::Error;
 use std::time::Duration;
 
-use gae_tasks::{Client, Defer, Outcome, PermanentTaskFailure, SingularTaskFailure, TaskFailure, deferred};
+use gae_tasks::{
+    Client, Defer, Outcome, PermanentTaskFailure, SingularTaskFailure, TaskFailure, deferred,
+};
 
 #[derive(Debug, thiserror::Error)]
 enum OrderError {

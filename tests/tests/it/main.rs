@@ -23,7 +23,8 @@ use gae_tasks::Registry;
 /// The tasks of one module of these tests (its `module_path!()`), as if it were a program of its own.
 fn tasks_of(module: &str) -> Registry {
     let (linked, module) = (Registry::linked(), module.replace("::", "."));
-    let is_its = |kind: &&str| kind.strip_prefix(&*module).is_some_and(|rest| rest.starts_with(['.', '/']));
+    let is_its =
+        |kind: &&str| kind.strip_prefix(&*module).is_some_and(|rest| rest.starts_with(['.', '/']));
     let kinds: Vec<_> = linked.kinds().filter(is_its).collect();
     linked.of_kinds(kinds)
 }

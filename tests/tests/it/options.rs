@@ -79,7 +79,10 @@ async fn what_a_backend_lacks_is_refused_by_name_and_nothing_is_stored() {
             let error = call.on(&tasks).await.unwrap_err();
             assert!(matches!(error, Error::UnsupportedOption { .. }), "{error}");
             let text = error.to_string();
-            assert!(text.contains(option) && text.contains(name) && text.contains("`it.options/fails`"), "{text}");
+            assert!(
+                text.contains(option) && text.contains(name) && text.contains("`it.options/fails`"),
+                "{text}"
+            );
         }
         let many = [fails::defer(), fails::defer().header("x-shop", "7")];
         assert!(matches!(tasks.defer_many(many).await, Err(Error::UnsupportedOption { .. })));
@@ -97,7 +100,10 @@ async fn inline_runs_whatever_its_backend_lacks_and_refuses_what_nothing_could_h
     call().on(&tasks).wait().unwrap();
     assert_eq!(traces.lock().unwrap().len(), 2);
     let error = call().header("Host", "elsewhere").on(&tasks).await.unwrap_err();
-    assert!(matches!(error, Error::InvalidOption { .. }) && error.to_string().contains("`Host`"), "{error}");
+    assert!(
+        matches!(error, Error::InvalidOption { .. }) && error.to_string().contains("`Host`"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -136,7 +142,9 @@ async fn what_a_handler_defers_belongs_to_its_own_trace_unless_the_hook_tells_an
 #[tokio::test]
 async fn what_is_no_trace_is_left_out() {
     let traces = Traces::default();
-    for bad in ["", "nonsense", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\nx-evil: 1"] {
+    for bad in
+        ["", "nonsense", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\nx-evil: 1"]
+    {
         let builder = program(&traces).trace_context(|| Some(bad.to_owned()));
         let tasks = builder.open("memory:").await.unwrap();
         tasks.run(tells_its_trace::defer(false)).await.unwrap();

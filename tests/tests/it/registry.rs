@@ -60,7 +60,10 @@ fn a_chosen_set_holds_what_was_chosen() {
 
 #[test]
 fn a_subset_is_taken_by_queue_or_kind() {
-    assert_eq!(Registry::linked().in_queues(["reports-2"]).kinds().collect::<Vec<_>>(), ["billing/report"]);
+    assert_eq!(
+        Registry::linked().in_queues(["reports-2"]).kinds().collect::<Vec<_>>(),
+        ["billing/report"]
+    );
     assert_eq!(Registry::linked().of_kinds(["billing/report"]).kinds().count(), 1);
 }
 
@@ -76,7 +79,10 @@ async fn problems(registry: Registry) -> String {
 async fn two_tasks_of_one_kind_are_reported_with_both_places() {
     let text = problems(Registry::linked().of_kinds(["twins/one"])).await;
     assert_eq!(text.matches("registry.rs:").count(), 2, "{text}");
-    assert!(text.contains("two tasks are of kind `twins/one`") && text.contains("`name = \"..\"`"), "{text}");
+    assert!(
+        text.contains("two tasks are of kind `twins/one`") && text.contains("`name = \"..\"`"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
@@ -94,7 +100,8 @@ async fn a_task_runs_under_its_alias() {
         #[gae_tasks::deferred(name = "old/report", queue = "reports")]
         pub(super) fn report(_: u64) {}
     }
-    let now = Client::builder().registry(Registry::new().with::<report>()).open("memory:").await.unwrap();
+    let now =
+        Client::builder().registry(Registry::new().with::<report>()).open("memory:").await.unwrap();
     before::report::defer(1).on(&now).await.unwrap();
     assert_eq!(now.stats_of::<report>().await.unwrap().scheduled, 1);
     assert_eq!(now.unroutable().await.unwrap(), []);
@@ -103,7 +110,8 @@ async fn a_task_runs_under_its_alias() {
 
 #[tokio::test]
 async fn a_task_that_no_function_here_can_run_waits_and_is_told_of() {
-    let now = Client::builder().registry(Registry::new().with::<report>()).open("memory:").await.unwrap();
+    let now =
+        Client::builder().registry(Registry::new().with::<report>()).open("memory:").await.unwrap();
     send_welcome::defer(1).on(&now).await.unwrap();
     assert_eq!(now.drain().await.unwrap(), 0);
     let lines = now.unroutable().await.unwrap();
@@ -117,7 +125,11 @@ async fn a_payload_of_other_parameters_is_never_run() {
         #[gae_tasks::deferred(name = "it.registry/send_welcome", queue = "emails")]
         pub(super) async fn send_welcome(_: u64, _: bool) {}
     }
-    let now = Client::builder().registry(Registry::new().with::<send_welcome>()).open("memory:").await.unwrap();
+    let now = Client::builder()
+        .registry(Registry::new().with::<send_welcome>())
+        .open("memory:")
+        .await
+        .unwrap();
     before::send_welcome::defer(1, true).on(&now).await.unwrap();
     assert_eq!(now.drain().await.unwrap(), 0);
     assert_eq!(now.unroutable().await.unwrap()[0].stats.scheduled, 1);

@@ -48,7 +48,9 @@ impl Stage {
                 changed.changed().await.unwrap();
             }
         };
-        tokio::time::timeout(Duration::from_secs(20), waited).await.expect("what the test waits for did not happen");
+        tokio::time::timeout(Duration::from_secs(20), waited)
+            .await
+            .expect("what the test waits for did not happen");
     }
 }
 
@@ -103,7 +105,8 @@ async fn ten_tasks_do_not_wait_for_the_long_backlog_of_another_queue() {
 async fn ten_tasks_do_not_wait_for_the_long_backlog_of_another_queue_on_sqlite() {
     let folder = tempfile::tempdir().unwrap();
     let stage = Stage::default();
-    let tasks = program(&stage).build(Sqlite::open(folder.path().join("tasks.db")).await.unwrap()).unwrap();
+    let tasks =
+        program(&stage).build(Sqlite::open(folder.path().join("tasks.db")).await.unwrap()).unwrap();
     let last = last_small(&stage, &tasks).await;
     assert!(last < 40, "the last one is number {last}");
 }
@@ -137,7 +140,11 @@ async fn a_bounded_queue_leaves_runners_to_the_others() {
     let end = Arc::new(tokio::sync::Notify::new());
     let ended = Arc::clone(&end);
     // Nothing but the end of an attempt lets it look again.
-    let worker = tasks.worker().concurrency(4).queue_concurrency("slow", 2).poll_interval(Duration::from_secs(3600));
+    let worker = tasks
+        .worker()
+        .concurrency(4)
+        .queue_concurrency("slow", 2)
+        .poll_interval(Duration::from_secs(3600));
     let worker = worker.with_graceful_shutdown(async move { ended.notified().await });
     let worker = tokio::spawn(worker.into_future());
     stage.until(|stage| stage.count("slow") == 2).await;
@@ -156,9 +163,23 @@ async fn a_bounded_queue_leaves_runners_to_the_others() {
 #[tokio::test]
 async fn a_bound_on_a_queue_that_is_not_served_is_an_error() {
     let tasks = program(&Stage::default()).build(Memory::new()).unwrap();
-    let worker = tasks.worker().queues(["small"]).queue_concurrency("bulk", 2).queue_concurrency("no queue!", 2);
-    let Err(Error::Misconfigured { problems, .. }) = worker.await else { panic!("the worker was started") };
+    let worker = tasks
+        .worker()
+        .queues(["small"])
+        .queue_concurrency("bulk", 2)
+        .queue_concurrency("no queue!", 2);
+    let Err(Error::Misconfigured { problems, .. }) = worker.await else {
+        panic!("the worker was started")
+    };
     let text = problems.join("\n");
-    assert!(text.contains("`.queue_concurrency(\"bulk\", 2)` is of a queue that the worker does not serve"), "{text}");
-    assert!(text.contains("`no queue!` is not a valid queue name") && problems.len() == 2, "{text}");
+    assert!(
+        text.contains(
+            "`.queue_concurrency(\"bulk\", 2)` is of a queue that the worker does not serve"
+        ),
+        "{text}"
+    );
+    assert!(
+        text.contains("`no queue!` is not a valid queue name") && problems.len() == 2,
+        "{text}"
+    );
 }

@@ -7,7 +7,9 @@ use std::time::Duration;
 use gae_tasks::backend::memory::Memory;
 use gae_tasks::backend::{Lease, Pull, Room, Routes, TaskFilter, TaskState};
 use gae_tasks::testing::{Faulty, ManualClock, Operation};
-use gae_tasks::{Client, ClientBuilder, Error, Now, QueueConfig, QueueName, Registry, RetryConfig, deferred};
+use gae_tasks::{
+    Client, ClientBuilder, Error, Now, QueueConfig, QueueName, Registry, RetryConfig, deferred,
+};
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinHandle;
 
@@ -61,7 +63,9 @@ impl Stage {
                 changed.await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(20), waited).await.expect("what the test waits for did not happen");
+        tokio::time::timeout(Duration::from_secs(20), waited)
+            .await
+            .expect("what the test waits for did not happen");
     }
 }
 
@@ -156,7 +160,10 @@ impl Running {
 
     async fn finish(self) -> Result<(), Error> {
         self.stop.notify_one();
-        tokio::time::timeout(Duration::from_secs(20), self.worker).await.expect("the worker did not stop").unwrap()
+        tokio::time::timeout(Duration::from_secs(20), self.worker)
+            .await
+            .expect("the worker did not stop")
+            .unwrap()
     }
 }
 
@@ -205,7 +212,13 @@ async fn panics_outside_of_the_handler_cost_an_attempt_and_no_runner() {
     let tasks = program(&stage).clock(clock.clone()).build(Memory::new()).unwrap();
     let unprintable = fails_unprintably::defer().max_attempts(1).on(&tasks).await.unwrap().id;
     let deadline = Duration::from_secs(10);
-    let stubborn = panics_when_dropped::defer().max_attempts(1).deadline(deadline).on(&tasks).await.unwrap().id;
+    let stubborn = panics_when_dropped::defer()
+        .max_attempts(1)
+        .deadline(deadline)
+        .on(&tasks)
+        .await
+        .unwrap()
+        .id;
     let running = Running::start(tasks.worker().concurrency(1));
     stage.until(|stage| stage.begun() == 1).await;
     clock.advance(deadline);
@@ -213,8 +226,10 @@ async fn panics_outside_of_the_handler_cost_an_attempt_and_no_runner() {
     stage.until(|stage| stage.ended() == 2).await;
     running.finish().await.unwrap();
     // A handler that is stopped at its deadline may panic when it is dropped: that changes nothing of why it was.
-    for (id, why) in [(unprintable, "the handler panicked: "), (stubborn, "the attempt took longer than its deadline")]
-    {
+    for (id, why) in [
+        (unprintable, "the handler panicked: "),
+        (stubborn, "the attempt took longer than its deadline"),
+    ] {
         let record = tasks.get(id).await.unwrap().unwrap();
         assert_eq!(record.state, TaskState::Dead);
         assert!(record.errors[0].message.starts_with(why), "{record:?}");
@@ -228,7 +243,8 @@ async fn marked_tasks_do_not_wait_behind_a_backlog() {
     let tasks = program(&stage).build(backend.clone()).unwrap();
     let id = never_again::defer().on(&tasks).await.unwrap().id;
     let queues = Arc::new([QueueName::DEFAULT].into());
-    let lease = Lease::new(Now::Storage, queues, Routes::Any, Room::new(1), Duration::from_millis(200));
+    let lease =
+        Lease::new(Now::Storage, queues, Routes::Any, Room::new(1), Duration::from_millis(200));
     backend.lease(lease).await.unwrap();
     tasks.defer_many((0..3000).map(passes_the_gate::defer)).await.unwrap();
     let running = Running::start(tasks.worker().concurrency(2));
@@ -301,12 +317,19 @@ async fn a_busy_worker_asks_the_storage_seldom() {
 
 #[tokio::test]
 async fn every_problem_of_the_set_up_is_told_at_once() {
-    let tasks = Client::builder().registry(crate::tasks_of(module_path!())).open("memory:").await.unwrap();
-    let Err(Error::Misconfigured { problems, .. }) = tasks.worker().queues(["no such queue!"]).await else {
+    let tasks =
+        Client::builder().registry(crate::tasks_of(module_path!())).open("memory:").await.unwrap();
+    let Err(Error::Misconfigured { problems, .. }) =
+        tasks.worker().queues(["no such queue!"]).await
+    else {
         panic!("a worker without its state was started")
     };
     let text = problems.join("\n");
-    assert!(text.contains("worker::Stage") && text.contains("`no such queue!` is not a valid queue name"), "{text}");
+    assert!(
+        text.contains("worker::Stage")
+            && text.contains("`no such queue!` is not a valid queue name"),
+        "{text}"
+    );
     assert!(problems.len() > 3, "one problem a task: {text}");
 }
 

@@ -19,15 +19,22 @@ fn never() -> RetryConfig {
 #[tokio::test]
 async fn a_queue_is_not_configured_so_that_nothing_is_attempted() {
     let tasks = client().await;
-    let backwards =
-        RetryConfig::new().with_min_backoff(Duration::from_secs(5_400)).with_max_backoff(Duration::from_secs(60));
+    let backwards = RetryConfig::new()
+        .with_min_backoff(Duration::from_secs(5_400))
+        .with_max_backoff(Duration::from_secs(60));
     for (config, name) in [
         (QueueConfig::new().with_retry(never()), "`max_attempts` of 0"),
-        (QueueConfig::new().with_retry(backwards), "`min_backoff` of 1 h 30 min, above its `max_backoff` of 1 min"),
+        (
+            QueueConfig::new().with_retry(backwards),
+            "`min_backoff` of 1 h 30 min, above its `max_backoff` of 1 min",
+        ),
         (QueueConfig::new().with_max_lost_attempts(0), "`max_lost_attempts` of 0"),
     ] {
         let error = tasks.put_queue("emails", config).await.unwrap_err();
-        assert!(matches!(&error, Error::QueueConfig { queue, .. } if queue == "emails"), "{error:?}");
+        assert!(
+            matches!(&error, Error::QueueConfig { queue, .. } if queue == "emails"),
+            "{error:?}"
+        );
         assert!(error.to_string().contains(name), "{error}");
     }
     assert!(tasks.queues().await.unwrap().is_empty(), "nothing is stored");
@@ -36,11 +43,15 @@ async fn a_queue_is_not_configured_so_that_nothing_is_attempted() {
 #[tokio::test]
 async fn a_call_without_an_attempt_is_not_deferred() {
     let tasks = client().await;
-    for (call, option) in
-        [(send::defer().max_attempts(0), ".max_attempts(0)"), (send::defer().retry(never()), ".retry(..)")]
-    {
+    for (call, option) in [
+        (send::defer().max_attempts(0), ".max_attempts(0)"),
+        (send::defer().retry(never()), ".retry(..)"),
+    ] {
         let error = call.on(&tasks).await.unwrap_err();
-        assert!(matches!(&error, Error::InvalidOption { option: named, .. } if *named == option), "{error:?}");
+        assert!(
+            matches!(&error, Error::InvalidOption { option: named, .. } if *named == option),
+            "{error:?}"
+        );
         assert!(error.to_string().contains("the least is 1"), "{error}");
     }
     assert_eq!(tasks.stats().await.unwrap().open(), 0);

@@ -117,9 +117,13 @@ async fn the_url_comes_from_the_environment() {
     let mut drain = Command::new(env!("CARGO_BIN_EXE_instance"));
     let output = drain.arg("drain").env("GAE_TASKS_URL", &stage.url).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout), "1\n");
-    let elsewhere = drain.env_remove("GAE_TASKS_URL").current_dir(stage.folder.path()).output().unwrap();
+    let elsewhere =
+        drain.env_remove("GAE_TASKS_URL").current_dir(stage.folder.path()).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&elsewhere.stdout), "0\n");
-    assert!(stage.folder.path().join("gae-tasks.db").exists(), "the default is a file in the current folder");
+    assert!(
+        stage.folder.path().join("gae-tasks.db").exists(),
+        "the default is a file in the current folder"
+    );
 }
 
 #[tokio::test]
@@ -147,7 +151,8 @@ async fn a_process_beside_a_killed_one_takes_over_at_once() {
     stage.tasks.defer_many(files.iter().map(write_and_hang::defer)).await.unwrap();
     let exists = |file: &String| Path::new(file).exists();
     let first = stage.work();
-    until("the first's attempts", async || files.iter().filter(|file| exists(file)).count() == 50).await;
+    until("the first's attempts", async || files.iter().filter(|file| exists(file)).count() == 50)
+        .await;
     let _second = stage.work();
     until("every first attempt", async || files.iter().all(&exists)).await;
     files.iter().for_each(|file| std::fs::remove_file(file).unwrap());
@@ -253,7 +258,8 @@ async fn workers_with_the_same_settings_do_not_take_each_other_for_themselves() 
     let id = write_and_hang::defer(&file).on(&stage.tasks).await.unwrap().id;
     let holder = || std::fs::read_to_string(&file).unwrap_or_default();
     until("the first attempt", async || !holder().is_empty()).await;
-    let (dies, lives) = if holder() == first.0.id().to_string() { (first, second) } else { (second, first) };
+    let (dies, lives) =
+        if holder() == first.0.id().to_string() { (first, second) } else { (second, first) };
     assert_eq!(holder(), dies.0.id().to_string());
     drop(dies);
     let waited = until("the second attempt", async || holder() == lives.0.id().to_string()).await;
@@ -264,5 +270,8 @@ async fn workers_with_the_same_settings_do_not_take_each_other_for_themselves() 
 /// Whether no other process holds the file: its session's lock file is gone.
 async fn worker_ended(stage: &Stage) -> bool {
     let entries = std::fs::read_dir(stage.folder.path()).unwrap();
-    entries.filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().contains("lock")).count() <= 1
+    entries
+        .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().contains("lock"))
+        .count()
+        <= 1
 }

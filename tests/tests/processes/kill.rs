@@ -55,7 +55,10 @@ impl Killer {
     fn replace(&mut self) {
         self.workers.retain_mut(|worker| worker.try_wait().unwrap().is_none());
         while self.workers.len() < WORKERS {
-            let worker = Command::new(env!("CARGO_BIN_EXE_instance")).args(["work", &self.url]).spawn().unwrap();
+            let worker = Command::new(env!("CARGO_BIN_EXE_instance"))
+                .args(["work", &self.url])
+                .spawn()
+                .unwrap();
             self.workers.push(worker);
         }
     }
@@ -103,19 +106,29 @@ impl Log {
     fn read(log: &Path) -> Self {
         let (mut lives, mut killed) = (BTreeMap::<u32, Vec<Attempt>>::new(), BTreeMap::new());
         for line in fs::read_to_string(log).unwrap().lines() {
-            let [what, number, process, micros] = line.split(' ').collect::<Vec<_>>().try_into().unwrap();
+            let [what, number, process, micros] =
+                line.split(' ').collect::<Vec<_>>().try_into().unwrap();
             let (number, process): (u32, u32) = (number.parse().unwrap(), process.parse().unwrap());
             let micros = micros.parse().unwrap();
             let life = lives.entry(number).or_default();
             match what {
                 "killed" => _ = killed.insert(process, micros),
                 "begin" => {
-                    let mut open = life.iter().filter(|attempt| !attempt.has_ended).map(|attempt| attempt.process);
+                    let mut open = life
+                        .iter()
+                        .filter(|attempt| !attempt.has_ended)
+                        .map(|attempt| attempt.process);
                     let alive = open.find(|process| !killed.contains_key(process));
-                    assert_eq!(alive, None, "task {number} runs there and in {process} at the same time");
+                    assert_eq!(
+                        alive, None,
+                        "task {number} runs there and in {process} at the same time"
+                    );
                     life.push(Attempt { process, begun: micros, has_ended: false });
                 }
-                _ => life.iter_mut().filter(|attempt| attempt.process == process).for_each(|one| one.has_ended = true),
+                _ => life
+                    .iter_mut()
+                    .filter(|attempt| attempt.process == process)
+                    .for_each(|one| one.has_ended = true),
             }
         }
         // The number of the lines that tell of kills.
@@ -126,8 +139,14 @@ impl Log {
     /// What began anew because `process` was killed: for each task, after how long, and whether it had ended.
     fn taken_over(&self, process: u32) -> Vec<(Duration, bool)> {
         let killed = self.killed[&process];
-        let again = self.lives.values().flat_map(|life| life.windows(2)).filter(|pair| pair[0].process == process);
-        let took = |pair: &[Attempt]| (Duration::from_micros(pair[1].begun.saturating_sub(killed)), pair[0].has_ended);
+        let again = self
+            .lives
+            .values()
+            .flat_map(|life| life.windows(2))
+            .filter(|pair| pair[0].process == process);
+        let took = |pair: &[Attempt]| {
+            (Duration::from_micros(pair[1].begun.saturating_sub(killed)), pair[0].has_ended)
+        };
         again.map(took).collect()
     }
 
@@ -135,7 +154,8 @@ impl Log {
     fn assert_only_what_was_in_flight_is_repeated(&self) {
         for (number, life) in &self.lives {
             let (_, before) = life.split_last().unwrap();
-            let all_killed = before.iter().all(|attempt| self.killed.contains_key(&attempt.process));
+            let all_killed =
+                before.iter().all(|attempt| self.killed.contains_key(&attempt.process));
             assert!(all_killed, "task {number} was repeated without need");
         }
         let mut first = Vec::new();
@@ -143,7 +163,11 @@ impl Log {
         for process in self.killed.keys() {
             let again = self.taken_over(*process);
             let ended = again.iter().filter(|(_, has_ended)| *has_ended).count();
-            assert!(again.len() - ended <= CONCURRENCY, "{process} ran {} tasks at once", again.len() - ended);
+            assert!(
+                again.len() - ended <= CONCURRENCY,
+                "{process} ran {} tasks at once",
+                again.len() - ended
+            );
             assert!(ended <= AHEAD, "{process} had not recorded {ended} outcomes");
             (running, unrecorded) = (running + again.len() - ended, unrecorded + ended);
             first.extend(again.iter().map(|(after, _)| *after).min());
@@ -151,14 +175,19 @@ impl Log {
         }
         first.sort();
         let (median, last) = (first[first.len() / 2], first[first.len() - 1]);
-        println!("repeated: {running} tasks that ran at a kill, {unrecorded} whose outcome was not recorded yet");
+        println!(
+            "repeated: {running} tasks that ran at a kill, {unrecorded} whose outcome was not recorded yet"
+        );
         println!(
             "from a kill to the next attempt at one of its tasks: {median:.1?} median, {last:.1?} at most, {longest:.1?} \
              to the last of them, {} kills",
             first.len()
         );
         // Not the last one: tasks that may have killed their worker are tried one at a time, each after those before it.
-        assert!(median < SOON, "{median:?} passed before anything of a killed worker went on: for the lease of 30 s?");
+        assert!(
+            median < SOON,
+            "{median:?} passed before anything of a killed worker went on: for the lease of 30 s?"
+        );
     }
 }
 
@@ -170,14 +199,20 @@ async fn every_task_runs_though_its_workers_are_killed() {
     let tasks = Client::open(&url).await.unwrap();
     let mut killer = Killer::new(&url, &log);
     for chunk in (1..=TASKS).collect::<Vec<_>>().chunks(1000) {
-        let calls = chunk.iter().map(|number| record::defer(&log, *number, u64::from(killer.rng.next_u32() % 400)));
+        let calls = chunk
+            .iter()
+            .map(|number| record::defer(&log, *number, u64::from(killer.rng.next_u32() % 400)));
         tasks.defer_many(calls).await.unwrap();
     }
     let poisoned = poison::defer(&log, TASKS + 1).on(&tasks).await.unwrap().id;
 
     let begun = Instant::now();
     while tasks.stats().await.unwrap().open() > 0 {
-        assert!(begun.elapsed() < PATIENCE, "{:?} after {PATIENCE:?}", tasks.stats().await.unwrap());
+        assert!(
+            begun.elapsed() < PATIENCE,
+            "{:?} after {PATIENCE:?}",
+            tasks.stats().await.unwrap()
+        );
         killer.replace();
         tokio::time::sleep(killer.pause()).await;
         killer.kill_one();
@@ -188,7 +223,11 @@ async fn every_task_runs_though_its_workers_are_killed() {
     assert!(log.lives.keys().copied().eq(1..=TASKS + 1), "a task was lost");
     log.assert_only_what_was_in_flight_is_repeated();
     let dead = tasks.list(TaskFilter::new().state(TaskState::Dead), None, 10).await.unwrap();
-    assert_eq!(dead.iter().map(|record| record.spec.id).collect::<Vec<_>>(), [poisoned], "an innocent task died");
+    assert_eq!(
+        dead.iter().map(|record| record.spec.id).collect::<Vec<_>>(),
+        [poisoned],
+        "an innocent task died"
+    );
     assert_eq!((dead[0].lost_attempts, dead[0].attempts), (5, 5), "five lost attempts kill");
     // The first marks it, the second makes it a suspect, one may be lost in company.
     assert!((7..=8).contains(&dead[0].lost_leases), "{}", dead[0].lost_leases);

@@ -163,7 +163,11 @@ impl CloudTasksBuilder {
 
     /// The service of App Engine, and its version, that this program is; by default what App Engine says in
     /// `GAE_SERVICE` and `GAE_VERSION`.
-    pub fn deferring_from(mut self, service: impl Into<String>, version: impl Into<String>) -> Self {
+    pub fn deferring_from(
+        mut self,
+        service: impl Into<String>,
+        version: impl Into<String>,
+    ) -> Self {
         self.origin = Some(Origin { service: service.into(), version: version.into() });
         self
     }
@@ -233,7 +237,8 @@ impl CloudTasksBuilder {
         if self.endpoint.is_none()
             && let Some(host) = environment(EMULATOR)
         {
-            self.endpoint = Some(if host.contains("://") { host } else { format!("http://{host}") });
+            self.endpoint =
+                Some(if host.contains("://") { host } else { format!("http://{host}") });
             self.anonymous = true;
         }
         self.origin = self.origin.or_else(origin);
@@ -260,7 +265,10 @@ impl CloudTasksBuilder {
         if let Some(url) = &self.url {
             let base = url.trim_end_matches('/').to_owned();
             let audience = self.audience.clone().unwrap_or_else(|| base.clone());
-            let token = self.service_account.clone().map(|service_account| Token { service_account, audience });
+            let token = self
+                .service_account
+                .clone()
+                .map(|service_account| Token { service_account, audience });
             return Target::Http(Http { base, token });
         }
         let origin = self.origin.clone().filter(|_| self.routing == Routing::default());
@@ -275,28 +283,38 @@ impl CloudTasksBuilder {
         let mut problems = self.problems_of_target();
         let Location { project, location } = &self.place;
         let is_plain = |text: &str, more: &str| {
-            !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || more.contains(c))
+            !text.is_empty()
+                && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || more.contains(c))
         };
         if !is_plain(project, ":.") || !is_plain(location, "") {
             problems
                 .push(format!("`{project}/{location}` names no project and region, as `shop-prod/europe-west1` does"));
         }
         let prefix = self.prefix.strip_prefix('/');
-        if prefix.is_none_or(|rest| rest.is_empty() || rest.split('/').any(|part| !is_plain(part, "._~"))) {
-            problems.push(format!("the prefix `{}` is no path such as `/_cb/deferred`", self.prefix));
+        if prefix.is_none_or(|rest| {
+            rest.is_empty() || rest.split('/').any(|part| !is_plain(part, "._~"))
+        }) {
+            problems
+                .push(format!("the prefix `{}` is no path such as `/_cb/deferred`", self.prefix));
         }
         if self.endpoint.as_deref().is_some_and(|endpoint| !is_http(endpoint)) {
             let endpoint = self.endpoint.as_deref().unwrap_or_default();
-            problems.push(format!("the endpoint `{endpoint}` is no URL such as `http://127.0.0.1:8123`"));
+            problems.push(format!(
+                "the endpoint `{endpoint}` is no URL such as `http://127.0.0.1:8123`"
+            ));
         }
-        let headers = self.headers.iter().filter_map(|(name, value)| problem_of_header(name, value));
+        let headers =
+            self.headers.iter().filter_map(|(name, value)| problem_of_header(name, value));
         problems.extend(headers.map(|problem| format!("a header of every request: {problem}")));
         if self.time_limit.is_zero() {
             problems.push("the time limit is zero, which leaves no time for any call".to_owned());
         }
         if self.max_payload > MAX_TASK_BYTES - ROOM {
             let most = MAX_TASK_BYTES - ROOM;
-            problems.push(format!("payloads of {} bytes fit no task, the most is {most}", self.max_payload));
+            problems.push(format!(
+                "payloads of {} bytes fit no task, the most is {most}",
+                self.max_payload
+            ));
         }
         problems
     }
@@ -304,7 +322,8 @@ impl CloudTasksBuilder {
     fn problems_of_target(&self) -> Vec<String> {
         let mut problems = Vec::new();
         let token = self.service_account.is_some() || self.audience.is_some();
-        let routing = self.app_engine || self.routing != Routing::default() || self.background.is_some();
+        let routing =
+            self.app_engine || self.routing != Routing::default() || self.background.is_some();
         match &self.url {
             Some(url) if !is_http(url) || url.contains(['?', '#', ' ']) => {
                 problems.push(format!("`{url}` is no URL that paths can follow, such as `https://worker-abc.a.run.app`"));
@@ -331,8 +350,11 @@ impl CloudTasksBuilder {
 }
 
 async fn google(endpoint: Option<String>, anonymous: bool) -> Result<Google, Error> {
-    let credentials =
-        if anonymous { Ok(anonymous::Builder::new().build()) } else { DefaultCredentials::default().build() };
+    let credentials = if anonymous {
+        Ok(anonymous::Builder::new().build())
+    } else {
+        DefaultCredentials::default().build()
+    };
     let credentials = credentials.map_err(|error| {
         let problem = "has no credentials to ask with: set `GOOGLE_APPLICATION_CREDENTIALS`, use `gcloud auth \
                        application-default login`, or set `CLOUD_TASKS_EMULATOR_HOST` for a local server";
@@ -340,7 +362,8 @@ async fn google(endpoint: Option<String>, anonymous: bool) -> Result<Google, Err
     })?;
     // Retries are `call`'s.
     let builder = Google::builder().with_credentials(credentials).with_retry_policy(NeverRetry);
-    let builder = endpoint.into_iter().fold(builder, |builder, endpoint| builder.with_endpoint(endpoint));
+    let builder =
+        endpoint.into_iter().fold(builder, |builder, endpoint| builder.with_endpoint(endpoint));
     builder.build().await.map_err(|error| failed("cannot make its client".to_owned(), error.into()))
 }
 

@@ -66,7 +66,9 @@ where
                 }
             },
             Err(_no_answer) => {
-                log::say(|| tracing::debug!(after = ?share, "a call to Cloud Tasks was not answered"));
+                log::say(
+                    || tracing::debug!(after = ?share, "a call to Cloud Tasks was not answered"),
+                );
                 lost = true;
             }
         }
@@ -96,8 +98,19 @@ fn advice(error: &GoogleError) -> Advice {
         return Advice::Retry { carried_out: true };
     }
     match (error.status().map(|status| status.code), error.http_status_code()) {
-        (Some(Code::ResourceExhausted), _) | (None, Some(429)) => Advice::Retry { carried_out: false },
-        (Some(Code::Unavailable | Code::Internal | Code::DeadlineExceeded | Code::Aborted | Code::Unknown), _)
+        (Some(Code::ResourceExhausted), _) | (None, Some(429)) => {
+            Advice::Retry { carried_out: false }
+        }
+        (
+            Some(
+                Code::Unavailable
+                | Code::Internal
+                | Code::DeadlineExceeded
+                | Code::Aborted
+                | Code::Unknown,
+            ),
+            _,
+        )
         | (None, Some(408 | 500..=599)) => Advice::Retry { carried_out: true },
         _ => Advice::GiveUp,
     }
@@ -152,25 +165,39 @@ mod tests {
 
     #[tokio::test]
     async fn what_may_pass_is_tried_again() {
-        for code in [Code::Unavailable, Code::Internal, Code::DeadlineExceeded, Code::Aborted, Code::Unknown] {
+        for code in [
+            Code::Unavailable,
+            Code::Internal,
+            Code::DeadlineExceeded,
+            Code::Aborted,
+            Code::Unknown,
+        ] {
             let (called, count) = after(vec![error(code), error(code)]).await;
             assert_eq!((called.answer.unwrap(), called.lost, count), (2, true, 3), "{code:?}");
         }
-        let (called, _) = after(vec![error(Code::ResourceExhausted), GoogleError::connect("refused")]).await;
+        let (called, _) =
+            after(vec![error(Code::ResourceExhausted), GoogleError::connect("refused")]).await;
         assert_eq!((called.answer.unwrap(), called.lost), (2, false), "neither was carried out");
     }
 
     #[tokio::test]
     async fn what_will_not_pass_is_not_tried_again() {
-        for code in [Code::NotFound, Code::PermissionDenied, Code::InvalidArgument, Code::AlreadyExists] {
+        for code in
+            [Code::NotFound, Code::PermissionDenied, Code::InvalidArgument, Code::AlreadyExists]
+        {
             let (called, count) = after(vec![error(code)]).await;
-            assert!(matches!(called.answer, Err(Failure::Refused(_))) && !called.lost && count == 1, "{code:?}");
+            assert!(
+                matches!(called.answer, Err(Failure::Refused(_))) && !called.lost && count == 1,
+                "{code:?}"
+            );
         }
     }
 
     #[tokio::test]
     async fn an_error_of_something_between_is_judged_by_its_status() {
-        let http = |status| GoogleError::http(status, Default::default(), bytes::Bytes::from_static(b"<html>"));
+        let http = |status| {
+            GoogleError::http(status, Default::default(), bytes::Bytes::from_static(b"<html>"))
+        };
         let (called, _) = after(vec![http(502), http(429), http(503)]).await;
         assert_eq!((called.answer.unwrap(), called.lost), (3, true));
         let (called, count) = after(vec![http(403)]).await;
@@ -185,8 +212,12 @@ mod tests {
         assert!(started.elapsed() <= LIMIT + SLACK, "{:?}", started.elapsed());
 
         let started = Instant::now();
-        let refused = call(LIMIT, || std::future::ready(Err::<(), _>(GoogleError::connect("refused")))).await;
-        assert!(matches!(refused.answer, Err(Failure::OutOfTime { last: Some(_), .. })) && !refused.lost);
+        let refused =
+            call(LIMIT, || std::future::ready(Err::<(), _>(GoogleError::connect("refused")))).await;
+        assert!(
+            matches!(refused.answer, Err(Failure::OutOfTime { last: Some(_), .. }))
+                && !refused.lost
+        );
         assert!(started.elapsed() <= LIMIT + SLACK, "{:?}", started.elapsed());
     }
 }

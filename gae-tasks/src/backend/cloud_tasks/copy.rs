@@ -24,14 +24,19 @@ impl Shared {
         task.schedule = within_horizon(task.schedule, now);
         let copied = Copied { number, attempts, first_attempt, replayed };
         let draft = Draft::of_copy(self, &task, copied, now)?;
-        let called =
-            call(self.time_limit, || self.google.create_task().with_request(draft.request.clone()).send()).await;
+        let called = call(self.time_limit, || {
+            self.google.create_task().with_request(draft.request.clone()).send()
+        })
+        .await;
         match called.answer {
             Ok(_) => Ok(()),
             Err(failure) if is_duplicate(&failure) => Ok(()),
             Err(failure) => {
                 let (asked, target) = (self.asked_to_create(&task), &self.target);
-                Err(not_stored(Sent { asked, target, task: &task, now, lost: called.lost }, failure))
+                Err(not_stored(
+                    Sent { asked, target, task: &task, now, lost: called.lost },
+                    failure,
+                ))
             }
         }
     }
@@ -52,10 +57,17 @@ mod tests {
     fn a_copy_is_scheduled_within_the_horizon() {
         let now = Timestamp::from_micros(1_000_000);
         let latest = Schedule::At(now.plus(HORIZON - SLACK));
-        for late in [Schedule::At(Timestamp::MAX), Schedule::After(HORIZON), Schedule::At(now.plus(HORIZON))] {
+        for late in [
+            Schedule::At(Timestamp::MAX),
+            Schedule::After(HORIZON),
+            Schedule::At(now.plus(HORIZON)),
+        ] {
             assert_eq!(within_horizon(late, now), latest, "{late:?}");
         }
         let soon = Schedule::At(now.plus(SLACK));
-        assert_eq!([within_horizon(soon, now), within_horizon(Schedule::Now, now)], [soon, Schedule::Now]);
+        assert_eq!(
+            [within_horizon(soon, now), within_horizon(Schedule::Now, now)],
+            [soon, Schedule::Now]
+        );
     }
 }

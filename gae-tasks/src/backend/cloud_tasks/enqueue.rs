@@ -25,7 +25,11 @@ const AT_ONCE: usize = 32;
 
 impl Shared {
     /// Stores tasks and answers for each.
-    pub(super) async fn enqueue(self: Arc<Self>, tasks: Vec<NewTask>, now: Timestamp) -> Vec<Result<Deferred, Error>> {
+    pub(super) async fn enqueue(
+        self: Arc<Self>,
+        tasks: Vec<NewTask>,
+        now: Timestamp,
+    ) -> Vec<Result<Deferred, Error>> {
         let out_of_time = AtomicBool::new(false);
         let create = |task| {
             let (shared, out_of_time) = (&self, &out_of_time);
@@ -40,7 +44,12 @@ impl Shared {
         futures_util::stream::iter(tasks).map(create).buffered(AT_ONCE).collect().await
     }
 
-    async fn create(&self, task: NewTask, now: Timestamp, out_of_time: &AtomicBool) -> Result<Deferred, Error> {
+    async fn create(
+        &self,
+        task: NewTask,
+        now: Timestamp,
+        out_of_time: &AtomicBool,
+    ) -> Result<Deferred, Error> {
         let draft = Draft::of(self, &task, now)?;
         let attempt = || self.google.create_task().with_request(draft.request.clone()).send();
         let called = call(self.time_limit, attempt).await;
@@ -49,14 +58,20 @@ impl Shared {
             Err(failure) if is_duplicate(&failure) => {
                 // To look is a call more: made where a mistake would cost something. A spilled payload is deleted with
                 // a duplicate, and must not be if that is the very task that is stored.
-                let is_worth_a_look = called.lost || Attributes::spilled_in(task.spec.attributes.as_deref()).is_some();
-                let created = task.spec.name.is_none() || is_worth_a_look && self.is_own(&draft, called.lost).await;
+                let is_worth_a_look = called.lost
+                    || Attributes::spilled_in(task.spec.attributes.as_deref()).is_some();
+                let created = task.spec.name.is_none()
+                    || is_worth_a_look && self.is_own(&draft, called.lost).await;
                 Ok(Deferred::new(draft.id, created))
             }
             Err(failure) => {
-                out_of_time.fetch_or(matches!(failure, Failure::OutOfTime { .. }), Ordering::Relaxed);
+                out_of_time
+                    .fetch_or(matches!(failure, Failure::OutOfTime { .. }), Ordering::Relaxed);
                 let (asked, target) = (self.asked_to_create(&task), &self.target);
-                Err(not_stored(Sent { asked, target, task: &task, now, lost: called.lost }, failure))
+                Err(not_stored(
+                    Sent { asked, target, task: &task, now, lost: called.lost },
+                    failure,
+                ))
             }
         }
     }
@@ -71,7 +86,9 @@ impl Shared {
             Ok(stored) => Mark::of_task(&stored).is_some_and(|mark| mark.call == draft.mark.call),
             Err(failure) => {
                 if !is_missing(&failure) {
-                    log::say(|| tracing::debug!(?failure, "cannot look at the task that has the name"));
+                    log::say(|| {
+                        tracing::debug!(?failure, "cannot look at the task that has the name")
+                    });
                 }
                 lost
             }
@@ -89,6 +106,7 @@ impl Shared {
 }
 
 fn not_tried() -> Error {
-    let problem = "was not asked to store it, as it gave no answer about tasks before; it is not stored";
+    let problem =
+        "was not asked to store it, as it gave no answer about tasks before; it is not stored";
     failed(problem.to_owned(), "the time limit passed for other tasks of the call".into())
 }

@@ -29,7 +29,9 @@ pub(super) struct Asked<'a> {
 /// Why something that is no task could not be done.
 pub(super) fn refused(asked: Asked<'_>, failure: Failure) -> Error {
     match failure {
-        Failure::OutOfTime { limit, last } => out_of_time(limit, last, "it may have been done all the same"),
+        Failure::OutOfTime { limit, last } => {
+            out_of_time(limit, last, "it may have been done all the same")
+        }
         Failure::Refused(error) => failed(problem(asked, &error), error.into()),
     }
 }
@@ -54,9 +56,8 @@ pub(super) fn not_stored(sent: Sent<'_>, failure: Failure) -> Error {
             out_of_time(limit, last, unknown)
         }
         Failure::OutOfTime { limit, last } => out_of_time(limit, last, "nothing was stored"),
-        Failure::Refused(error) => {
-            beyond_limits(sent, &error).unwrap_or_else(|| failed(problem_of_task(sent, &error), error.into()))
-        }
+        Failure::Refused(error) => beyond_limits(sent, &error)
+            .unwrap_or_else(|| failed(problem_of_task(sent, &error), error.into())),
     }
 }
 
@@ -65,10 +66,15 @@ fn beyond_limits(sent: Sent<'_>, error: &GoogleError) -> Option<Error> {
     let Sent { task, now, .. } = sent;
     let status = error.status();
     let text = status.map_or("", |status| status.message.as_str());
-    let invalid = status.is_some_and(|status| matches!(status.code, Code::InvalidArgument | Code::OutOfRange));
+    let invalid = status
+        .is_some_and(|status| matches!(status.code, Code::InvalidArgument | Code::OutOfRange));
     let kind = task.spec.kind.to_string();
     if is_too_large(invalid, text, error) {
-        return Some(Error::PayloadTooLarge { kind, size: task.payload.len(), limit: MAX_TASK_BYTES });
+        return Some(Error::PayloadTooLarge {
+            kind,
+            size: task.payload.len(),
+            limit: MAX_TASK_BYTES,
+        });
     }
     if invalid && text.contains("scheduleTime") {
         let ahead = task.schedule.resolve(now).since(now);
@@ -83,7 +89,9 @@ fn problem_of_task(sent: Sent<'_>, error: &GoogleError) -> String {
     let kind = &sent.task.spec.kind;
     match (error.status().map(|status| status.code), sent.target.service_account()) {
         (Some(Code::NotFound), Some(account)) if !names_queue(error) => {
-            format!("finds no service account `{account}` to sign the tokens of `{kind}`: create it, or name another")
+            format!(
+                "finds no service account `{account}` to sign the tokens of `{kind}`: create it, or name another"
+            )
         }
         (Some(Code::PermissionDenied), Some(account)) => format!(
             "{}; it must also be allowed to act as `{account}`, whose tokens the tasks carry (role \
@@ -91,7 +99,9 @@ fn problem_of_task(sent: Sent<'_>, error: &GoogleError) -> String {
             problem(sent.asked, error)
         ),
         (Some(Code::InvalidArgument), _) => {
-            format!("does not accept a task of `{kind}`: its reason, below, names the option to change")
+            format!(
+                "does not accept a task of `{kind}`: its reason, below, names the option to change"
+            )
         }
         _ => problem(sent.asked, error),
     }
@@ -99,7 +109,8 @@ fn problem_of_task(sent: Sent<'_>, error: &GoogleError) -> String {
 
 fn is_too_large(invalid: bool, text: &str, error: &GoogleError) -> bool {
     let text = text.to_ascii_lowercase();
-    error.http_status_code() == Some(413) || invalid && text.contains("size") && text.contains("task")
+    error.http_status_code() == Some(413)
+        || invalid && text.contains("size") && text.contains("task")
 }
 
 fn problem(asked: Asked<'_>, error: &GoogleError) -> String {
@@ -134,7 +145,9 @@ fn names_queue(error: &GoogleError) -> bool {
 fn out_of_time(limit: Duration, last: Option<GoogleError>, consequence: &str) -> Error {
     let reached = match &last {
         Some(error) if error.is_connect() => "could not be reached",
-        Some(error) if error.is_authentication() => "could not be asked, as no token for it was to be had,",
+        Some(error) if error.is_authentication() => {
+            "could not be asked, as no token for it was to be had,"
+        }
         _ => "gave no answer",
     };
     let problem = format!("{reached} within {}; {consequence}", readable(limit));

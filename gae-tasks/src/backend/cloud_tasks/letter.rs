@@ -27,18 +27,34 @@ impl Shared {
         if !self.keeps_letters {
             return Err(keeps_none());
         }
-        let queue = queue_of_letters(&task.spec.queue).map_err(|problem| failed(problem, "it has no queue".into()))?;
+        let queue = queue_of_letters(&task.spec.queue)
+            .map_err(|problem| failed(problem, "it has no queue".into()))?;
         let NewTask { spec, payload, .. } = task;
-        let copied = (number > 0).then(|| Copied { number, attempts, first_attempt, ..Copied::default() });
-        let envelope = Envelope { spec, named: false, first_due: first_attempt.unwrap_or(now), copied, payload };
+        let copied =
+            (number > 0).then(|| Copied { number, attempts, first_attempt, ..Copied::default() });
+        let envelope = Envelope {
+            spec,
+            named: false,
+            first_due: first_attempt.unwrap_or(now),
+            copied,
+            payload,
+        };
         let letter = Letter { envelope, attempts, first_attempt, died: now, error: bounded(error) };
         let request = Draft::of_letter(self, &queue, &letter)?.request;
-        match call(self.time_limit, || self.google.create_task().with_request(request.clone()).send()).await.answer {
+        match call(self.time_limit, || {
+            self.google.create_task().with_request(request.clone()).send()
+        })
+        .await
+        .answer
+        {
             Ok(_) => Ok(()),
             Err(failure) if is_duplicate(&failure) => Ok(()),
             Err(failure) => {
                 let (permission, role) = ("cloudtasks.tasks.create", "roles/cloudtasks.enqueuer");
-                Err(refused(Asked { place: &self.place, queue: Some(&queue), permission, role }, failure))
+                Err(refused(
+                    Asked { place: &self.place, queue: Some(&queue), permission, role },
+                    failure,
+                ))
             }
         }
     }
@@ -63,7 +79,8 @@ impl Shared {
     }
 
     async fn whole(&self, resource: &str) -> Result<Option<Task>, Error> {
-        let attempt = || self.google.get_task().set_name(resource).set_response_view(View::Full).send();
+        let attempt =
+            || self.google.get_task().set_name(resource).set_response_view(View::Full).send();
         match call(self.time_limit, attempt).await.answer {
             Ok(task) => Ok(Some(task)),
             Err(failure) if is_missing(&failure) => Ok(None),
@@ -78,7 +95,10 @@ impl Shared {
     }
 
     /// Whether there is a queue for the dead letters of each of these.
-    pub(super) async fn check_letters(&self, queues: Vec<QueueName>) -> Result<DeadLetterCheck, Error> {
+    pub(super) async fn check_letters(
+        &self,
+        queues: Vec<QueueName>,
+    ) -> Result<DeadLetterCheck, Error> {
         let mut check = DeadLetterCheck::default();
         let mut unknown = Vec::new();
         for queue in &queues {
@@ -115,10 +135,15 @@ fn missing(queue: &QueueName, letters: &QueueName, location: &str) -> String {
 }
 
 fn readable(task: &Task) -> Result<Letter, Error> {
-    letter_of(task)
-        .ok_or(Error::Unsupported { backend: NAME, what: "a dead letter that a newer version of gae-tasks wrote" })
+    letter_of(task).ok_or(Error::Unsupported {
+        backend: NAME,
+        what: "a dead letter that a newer version of gae-tasks wrote",
+    })
 }
 
 fn keeps_none() -> Error {
-    Error::Unsupported { backend: NAME, what: "dead letters without `dead_letters=queues` in its URL" }
+    Error::Unsupported {
+        backend: NAME,
+        what: "dead letters without `dead_letters=queues` in its URL",
+    }
 }

@@ -28,8 +28,8 @@ use self::runtime::Runtime;
 use self::shared::Shared;
 use self::target::Target;
 use super::{
-    BackendFuture, Backend, Bury, Capabilities, CopyTask, DeadLetterCheck, DeleteQueue, Enqueue, List, Purged, QueueRecord,
-    RouteStats, TaskRecord, TaskRequest, sealed,
+    Backend, BackendFuture, Bury, Capabilities, CopyTask, DeadLetterCheck, DeleteQueue, Enqueue,
+    List, Purged, QueueRecord, RouteStats, TaskRecord, TaskRequest, sealed,
 };
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
@@ -179,7 +179,9 @@ impl Backend for CloudTasks {
 
     fn put_queue(&self, queue: QueueName, config: QueueConfig) -> BackendFuture<'_, ()> {
         if config.is_for_workers() {
-            return unsupported("dead letters, tombstones and lost leases of a queue: set its retries only");
+            return unsupported(
+                "dead letters, tombstones and lost leases of a queue: set its retries only",
+            );
         }
         self.run(|shared| async move { shared.put_queue(&queue, &config).await })
     }

@@ -53,7 +53,9 @@ pub(super) fn last_part(resource: &str) -> &str {
 /// The queue that has the dead letters of `queue`, or why there is none.
 pub(super) fn queue_of_letters(queue: &QueueName) -> Result<QueueName, String> {
     if queue.as_str().ends_with(SUFFIX) {
-        return Err(format!("the queue `{queue}` is called as queues of dead letters are: give it another name"));
+        return Err(format!(
+            "the queue `{queue}` is called as queues of dead letters are: give it another name"
+        ));
     }
     QueueName::new(format!("{queue}{SUFFIX}")).map_err(|_| {
         let (length, most) = (queue.as_str().len(), 100 - SUFFIX.len());
@@ -72,7 +74,8 @@ pub(super) fn queue_of_tasks(queue: &QueueName) -> Option<QueueName> {
 /// What a task without a name is called: its id backwards. Ids begin with the time and end at random, and names that
 /// begin alike would all meet at one place of Google's storage.
 pub(super) fn of_unnamed(id: TaskId) -> String {
-    let (front, back) = Uuid::from_u128(Uuid::from_bytes(*id.as_bytes()).to_u128_le()).as_u64_pair();
+    let (front, back) =
+        Uuid::from_u128(Uuid::from_bytes(*id.as_bytes()).to_u128_le()).as_u64_pair();
     format!("{front:016x}-{back:016x}")
 }
 
@@ -136,7 +139,10 @@ mod tests {
         let id = TaskId::generate();
         for number in [1, 2, 17, u32::MAX] {
             let name = of_copy(id, number);
-            assert!(name.starts_with(&of_unnamed(id)) && TaskName::new(name.clone()).is_ok(), "{name}");
+            assert!(
+                name.starts_with(&of_unnamed(id)) && TaskName::new(name.clone()).is_ok(),
+                "{name}"
+            );
             assert_eq!(id_of(&QueueName::DEFAULT, &name), id);
         }
         assert_eq!(of_copy(id, 0), of_unnamed(id));
@@ -148,7 +154,8 @@ mod tests {
 
     #[test]
     fn the_id_of_a_named_task_follows_from_queue_and_name() {
-        let (name, other) = (TaskName::new("welcome-1").unwrap(), QueueName::new("emails").unwrap());
+        let (name, other) =
+            (TaskName::new("welcome-1").unwrap(), QueueName::new("emails").unwrap());
         let id = id_for(&QueueName::DEFAULT, &name);
         assert_eq!(id, id_of(&QueueName::DEFAULT, "welcome-1"));
         assert_ne!(id, id_for(&other, &name));
@@ -161,7 +168,10 @@ mod tests {
     fn a_queue_of_letters_is_named_after_the_queue_of_its_tasks() {
         let queue = |name: &str| QueueName::new(name).unwrap();
         let letters = queue_of_letters(&queue("emails")).unwrap();
-        assert_eq!((letters.as_str(), queue_of_tasks(&letters)), ("emails-dead", Some(queue("emails"))));
+        assert_eq!(
+            (letters.as_str(), queue_of_tasks(&letters)),
+            ("emails-dead", Some(queue("emails")))
+        );
         assert_eq!(queue_of_tasks(&queue("emails")), None);
         let longest = "q".repeat(95);
         assert!(queue_of_letters(&queue(&longest)).is_ok());

@@ -36,14 +36,19 @@ const RETRY_FIELDS: [&str; 5] = [
 
 impl Shared {
     /// Creates a queue, or changes how its tasks are retried; every other setting of it stays.
-    pub(super) async fn put_queue(&self, queue: &QueueName, config: &QueueConfig) -> Result<(), Error> {
+    pub(super) async fn put_queue(
+        &self,
+        queue: &QueueName,
+        config: &QueueConfig,
+    ) -> Result<(), Error> {
         if self.keeps_letters && queue_of_tasks(queue).is_none() {
             self.put_queue_of_letters(queue).await?;
         }
         let Some(retries) = config.own_retry() else {
             // The pauses of a queue that is there stay as they are; it is ours to give tasks up. A new one gets the
             // default pauses: Google's own begin at 100 ms.
-            let fields = if self.is_there(queue).await? { &RETRY_FIELDS[..2] } else { &RETRY_FIELDS[..] };
+            let fields =
+                if self.is_there(queue).await? { &RETRY_FIELDS[..2] } else { &RETRY_FIELDS[..] };
             return self.upsert(queue, config.retry(), fields).await;
         };
         self.upsert(queue, retries, &RETRY_FIELDS).await?;
@@ -53,26 +58,44 @@ impl Shared {
 
     /// Makes the queue for the dead letters of `queue`, and pauses it.
     async fn put_queue_of_letters(&self, queue: &QueueName) -> Result<(), Error> {
-        let letters = queue_of_letters(queue).map_err(|problem| Error::Misconfigured { problems: vec![problem] })?;
+        let letters = queue_of_letters(queue)
+            .map_err(|problem| Error::Misconfigured { problems: vec![problem] })?;
         // If somebody resumes it, each letter is refused once an hour.
-        let retries = RetryConfig::new().with_max_backoff(REFUSED_EVERY).with_min_backoff(REFUSED_EVERY);
+        let retries =
+            RetryConfig::new().with_max_backoff(REFUSED_EVERY).with_min_backoff(REFUSED_EVERY);
         self.upsert(&letters, &retries, &RETRY_FIELDS).await?;
         self.set_paused(&letters, true).await?;
         self.remember_letters(letters);
         Ok(())
     }
 
-    async fn upsert(&self, queue: &QueueName, retries: &RetryConfig, fields: &[&str]) -> Result<(), Error> {
-        let wanted = Queue::new().set_name(self.place.queue(queue)).set_retry_config(unlimited(retries));
+    async fn upsert(
+        &self,
+        queue: &QueueName,
+        retries: &RetryConfig,
+        fields: &[&str],
+    ) -> Result<(), Error> {
+        let wanted =
+            Queue::new().set_name(self.place.queue(queue)).set_retry_config(unlimited(retries));
         let mask = FieldMask::default().set_paths(fields.iter().copied());
-        let attempt = || self.google.update_queue().set_queue(wanted.clone()).set_update_mask(mask.clone()).send();
+        let attempt = || {
+            self.google
+                .update_queue()
+                .set_queue(wanted.clone())
+                .set_update_mask(mask.clone())
+                .send()
+        };
         let called = call(self.time_limit, attempt).await;
-        called.answer.map(drop).map_err(|failure| refused(self.asked_of(queue, "cloudtasks.queues.update"), failure))
+        called
+            .answer
+            .map(drop)
+            .map_err(|failure| refused(self.asked_of(queue, "cloudtasks.queues.update"), failure))
     }
 
     async fn is_there(&self, queue: &QueueName) -> Result<bool, Error> {
         let name = self.place.queue(queue);
-        match call(self.time_limit, || self.google.get_queue().set_name(&name).send()).await.answer {
+        match call(self.time_limit, || self.google.get_queue().set_name(&name).send()).await.answer
+        {
             Ok(_) => Ok(true),
             Err(failure) if is_missing(&failure) => Ok(false),
             Err(failure) => Err(refused(self.asked_of(queue, "cloudtasks.queues.get"), failure)),
@@ -80,8 +103,10 @@ impl Shared {
     }
 
     pub(super) async fn set_paused(&self, queue: &QueueName, paused: bool) -> Result<(), Error> {
-        let (name, permission) =
-            (self.place.queue(queue), if paused { "cloudtasks.queues.pause" } else { "cloudtasks.queues.resume" });
+        let (name, permission) = (
+            self.place.queue(queue),
+            if paused { "cloudtasks.queues.pause" } else { "cloudtasks.queues.resume" },
+        );
         let attempt = || async {
             if paused {
                 self.google.pause_queue().set_name(&name).send().await
@@ -89,16 +114,22 @@ impl Shared {
                 self.google.resume_queue().set_name(&name).send().await
             }
         };
-        call(self.time_limit, attempt).await.answer.map(drop).map_err(|failure| match is_missing(&failure) {
-            true => Error::NoSuchQueue { queue: queue.to_string() },
-            false => refused(self.asked_of(queue, permission), failure),
+        call(self.time_limit, attempt).await.answer.map(drop).map_err(|failure| {
+            match is_missing(&failure) {
+                true => Error::NoSuchQueue { queue: queue.to_string() },
+                false => refused(self.asked_of(queue, permission), failure),
+            }
         })
     }
 
     pub(super) async fn purge(&self, queue: &QueueName) -> Result<(), Error> {
         let name = self.place.queue(queue);
-        let called = call(self.time_limit, || self.google.purge_queue().set_name(&name).send()).await;
-        called.answer.map(drop).map_err(|failure| refused(self.asked_of(queue, "cloudtasks.queues.purge"), failure))
+        let called =
+            call(self.time_limit, || self.google.purge_queue().set_name(&name).send()).await;
+        called
+            .answer
+            .map(drop)
+            .map_err(|failure| refused(self.asked_of(queue, "cloudtasks.queues.purge"), failure))
     }
 
     /// Google deletes the tasks of a queue with it, those too that are stored meanwhile. A queue that is not there is
@@ -125,7 +156,8 @@ impl Shared {
 
     async fn delete_whole(&self, queue: &QueueName) -> Result<(), Error> {
         let name = self.place.queue(queue);
-        let called = call(self.time_limit, || self.google.delete_queue().set_name(&name).send()).await;
+        let called =
+            call(self.time_limit, || self.google.delete_queue().set_name(&name).send()).await;
         match called.answer {
             Err(failure) if !is_missing(&failure) => {
                 Err(refused(self.asked_of(queue, "cloudtasks.queues.delete"), failure))
@@ -136,7 +168,8 @@ impl Shared {
 
     /// All queues by name.
     pub(super) async fn queues(&self) -> Result<Vec<QueueRecord>, Error> {
-        let (parent, mut tokens, mut queues) = (self.place.to_string(), Tokens::default(), Vec::new());
+        let (parent, mut tokens, mut queues) =
+            (self.place.to_string(), Tokens::default(), Vec::new());
         while let Some(token) = tokens.next() {
             let attempt = || {
                 let list = self.google.list_queues().set_parent(&parent).set_page_token(token);
@@ -144,7 +177,15 @@ impl Shared {
             };
             let page = call(self.time_limit, attempt).await.answer.map_err(|failure| {
                 let role = "roles/cloudtasks.viewer";
-                refused(Asked { place: &self.place, queue: None, permission: "cloudtasks.queues.list", role }, failure)
+                refused(
+                    Asked {
+                        place: &self.place,
+                        queue: None,
+                        permission: "cloudtasks.queues.list",
+                        role,
+                    },
+                    failure,
+                )
             })?;
             queues.extend(page.queues.iter().filter_map(|queue| self.record_of(queue)));
             tokens.advance(page.next_page_token, "queues")?;
@@ -164,11 +205,23 @@ impl Shared {
             // What is unlimited there by our own doing has its limits here.
             QueueConfig::new().with_retry(self.retries_of(&name).unwrap_or(stored))
         };
-        Some(QueueRecord { paused: queue.state != State::Running, ..QueueRecord::new(name, Some(config)) })
+        Some(QueueRecord {
+            paused: queue.state != State::Running,
+            ..QueueRecord::new(name, Some(config))
+        })
     }
 
-    pub(super) fn asked_of<'a>(&'a self, queue: &'a QueueName, permission: &'static str) -> Asked<'a> {
-        Asked { place: &self.place, queue: Some(queue), permission, role: "roles/cloudtasks.queueAdmin" }
+    pub(super) fn asked_of<'a>(
+        &'a self,
+        queue: &'a QueueName,
+        permission: &'static str,
+    ) -> Asked<'a> {
+        Asked {
+            place: &self.place,
+            queue: Some(queue),
+            permission,
+            role: "roles/cloudtasks.queueAdmin",
+        }
     }
 }
 
@@ -186,7 +239,9 @@ pub(super) fn unlimited(retries: &RetryConfig) -> GoogleRetries {
 /// Google's settings in our words.
 fn limited(retries: &GoogleRetries) -> RetryConfig {
     let mut config = RetryConfig::new()
-        .with_max_attempts(u32::try_from(retries.max_attempts).ok().filter(|attempts| *attempts > 0))
+        .with_max_attempts(
+            u32::try_from(retries.max_attempts).ok().filter(|attempts| *attempts > 0),
+        )
         .with_max_retry_duration(retries.max_retry_duration.map(std_duration))
         .with_max_doublings(u32::try_from(retries.max_doublings).unwrap_or_default());
     if let Some(least) = retries.min_backoff {
@@ -234,7 +289,13 @@ mod tests {
             .set_max_backoff(duration(Duration::from_secs(8)))
             .set_max_doublings(1);
         let config = limited(&google);
-        assert_eq!((config.max_attempts(), config.max_retry_duration()), (Some(5), Some(Duration::from_secs(9))));
-        assert_eq!((config.backoff(3), config.backoff(5)), (Duration::from_secs(4), Duration::from_secs(8)));
+        assert_eq!(
+            (config.max_attempts(), config.max_retry_duration()),
+            (Some(5), Some(Duration::from_secs(9)))
+        );
+        assert_eq!(
+            (config.backoff(3), config.backoff(5)),
+            (Duration::from_secs(4), Duration::from_secs(8))
+        );
     }
 }

@@ -44,7 +44,9 @@ async fn first_of<F>(found: impl Iterator<Item = F>) -> Result<Option<Found>, Er
 where
     F: Future<Output = Result<Option<Found>, Error>>,
 {
-    let found = futures_util::stream::iter(found).buffer_unordered(AT_ONCE).try_filter_map(|found| async { Ok(found) });
+    let found = futures_util::stream::iter(found)
+        .buffer_unordered(AT_ONCE)
+        .try_filter_map(|found| async { Ok(found) });
     std::pin::pin!(found).try_next().await
 }
 
@@ -57,7 +59,11 @@ impl Shared {
     }
 
     /// The task that has this name in this queue: Google knows it by them.
-    pub(super) async fn find(&self, queue: QueueName, name: &TaskName) -> Result<Option<TaskRecord>, Error> {
+    pub(super) async fn find(
+        &self,
+        queue: QueueName,
+        name: &TaskName,
+    ) -> Result<Option<TaskRecord>, Error> {
         let resource = self.place.task(&queue, name.as_str());
         let found = self.read(&queue, &resource).await?;
         // What an unnamed task is called at Google is no name.
@@ -65,7 +71,8 @@ impl Shared {
     }
 
     async fn read(&self, queue: &QueueName, resource: &str) -> Result<Option<TaskRecord>, Error> {
-        let attempt = || self.google.get_task().set_name(resource).set_response_view(View::Full).send();
+        let attempt =
+            || self.google.get_task().set_name(resource).set_response_view(View::Full).send();
         match call(self.time_limit, attempt).await.answer {
             Ok(task) => Ok(record(queue, &task)),
             Err(failure) if is_missing(&failure) => Ok(None),
@@ -81,13 +88,19 @@ impl Shared {
         for queue in self.queue_names(filter.queue.as_ref()).await? {
             let mut pages = self.pages(&queue, View::Full);
             while let Some(tasks) = pages.next().await? {
-                let records = tasks.iter().filter_map(|task| record(&queue, task)).filter(|record| {
-                    let is_later =
-                        |after| if request.newest_first { record.spec.id < after } else { record.spec.id > after };
-                    request.after.is_none_or(is_later)
-                        && filter.kind.as_ref().is_none_or(|kind| record.spec.kind == *kind)
-                        && filter.state.is_none_or(|state| record.state == state)
-                });
+                let records =
+                    tasks.iter().filter_map(|task| record(&queue, task)).filter(|record| {
+                        let is_later = |after| {
+                            if request.newest_first {
+                                record.spec.id < after
+                            } else {
+                                record.spec.id > after
+                            }
+                        };
+                        request.after.is_none_or(is_later)
+                            && filter.kind.as_ref().is_none_or(|kind| record.spec.kind == *kind)
+                            && filter.state.is_none_or(|state| record.state == state)
+                    });
                 for mut record in records {
                     // Google gives bodies with all that they hold, and they hold more than payloads.
                     record.payload.take_if(|_| !request.with_payloads);
@@ -109,7 +122,11 @@ impl Shared {
         let mut found = HashSet::new();
         let mut queues = self.queue_names(None).await?;
         // A queue's dead letters are read after it, and the queue once more: a letter may be replayed meanwhile.
-        let again: Vec<_> = queues.iter().filter_map(queue_of_tasks).filter(|queue| queues.contains(queue)).collect();
+        let again: Vec<_> = queues
+            .iter()
+            .filter_map(queue_of_tasks)
+            .filter(|queue| queues.contains(queue))
+            .collect();
         queues.extend(again);
         for queue in queues {
             if found.len() == wanted.len() {
@@ -117,7 +134,9 @@ impl Shared {
             }
             let mut pages = self.pages(&queue, View::Basic);
             while let Some(tasks) = pages.next().await? {
-                found.extend(tasks.iter().filter_map(Mark::call_of_task).filter(|id| wanted.contains(id)));
+                found.extend(
+                    tasks.iter().filter_map(Mark::call_of_task).filter(|id| wanted.contains(id)),
+                );
             }
         }
         ids.retain(|id| found.contains(id));
@@ -132,7 +151,8 @@ impl Shared {
             while let Some(tasks) = pages.next().await? {
                 for task in tasks.iter().filter_map(summary) {
                     let is_dead = task.state == TaskState::Dead;
-                    let of = queue_of_tasks(&queue).filter(|_| is_dead).unwrap_or_else(|| queue.clone());
+                    let of =
+                        queue_of_tasks(&queue).filter(|_| is_dead).unwrap_or_else(|| queue.clone());
                     let stats: &mut Stats = lines.entry((of, task.route)).or_default();
                     if is_dead {
                         stats.dead += 1;
@@ -144,11 +164,15 @@ impl Shared {
                     }
                     stats.scheduled += 1;
                     stats.due += u64::from(task.schedule_time <= now);
-                    stats.oldest_due = stats.oldest_due.into_iter().chain([task.schedule_time]).min();
+                    stats.oldest_due =
+                        stats.oldest_due.into_iter().chain([task.schedule_time]).min();
                 }
             }
         }
-        Ok(lines.into_iter().map(|((queue, route), stats)| RouteStats::new(queue, route, stats)).collect())
+        Ok(lines
+            .into_iter()
+            .map(|((queue, route), stats)| RouteStats::new(queue, route, stats))
+            .collect())
     }
 
     /// How many tasks a queue has, whoever made them.
@@ -179,7 +203,8 @@ impl Shared {
     }
 
     pub(super) async fn delete_task(&self, resource: String) -> Result<bool, Error> {
-        let called = call(self.time_limit, || self.google.delete_task().set_name(&resource).send()).await;
+        let called =
+            call(self.time_limit, || self.google.delete_task().set_name(&resource).send()).await;
         match called.answer {
             Ok(_) => Ok(true),
             // It was there: an attempt of ours, whose answer was lost, has deleted it.
@@ -197,7 +222,10 @@ impl Shared {
         if found.state(self).await? == Some(TaskState::Leased) {
             return Err(Error::NoSuchTask { id, problem: error_text::RUNNING });
         }
-        match call(self.time_limit, || self.google.run_task().set_name(&found.resource).send()).await.answer {
+        match call(self.time_limit, || self.google.run_task().set_name(&found.resource).send())
+            .await
+            .answer
+        {
             Ok(_) => Ok(()),
             Err(failure) if is_missing(&failure) => Err(missing),
             Err(failure) => Err(refused(self.asked_to_write("cloudtasks.tasks.run"), failure)),
@@ -218,7 +246,11 @@ impl Shared {
     }
 
     /// All tasks of this id in these queues: one and its copies, and its dead letter.
-    pub(super) async fn locate_all(&self, id: TaskId, queues: Vec<QueueName>) -> Result<Vec<Found>, Error> {
+    pub(super) async fn locate_all(
+        &self,
+        id: TaskId,
+        queues: Vec<QueueName>,
+    ) -> Result<Vec<Found>, Error> {
         let mut all = Vec::new();
         for queue in queues {
             let mut pages = self.pages(&queue, View::Basic);
@@ -232,7 +264,10 @@ impl Shared {
 
     async fn locate_unnamed(&self, queue: QueueName, id: TaskId) -> Result<Option<Found>, Error> {
         let resource = self.place.task(&queue, &of_unnamed(id));
-        match call(self.time_limit, || self.google.get_task().set_name(&resource).send()).await.answer {
+        match call(self.time_limit, || self.google.get_task().set_name(&resource).send())
+            .await
+            .answer
+        {
             Ok(task) => Ok(Some(Found { resource, ..Found::of(queue, task) })),
             Err(failure) if is_missing(&failure) => Ok(None),
             Err(failure) => Err(refused(self.asked_to_read("cloudtasks.tasks.get"), failure)),
@@ -250,7 +285,10 @@ impl Shared {
     }
 
     /// The queues that are meant: this one with its dead letters, or all, by name.
-    pub(super) async fn queue_names(&self, only: Option<&QueueName>) -> Result<Vec<QueueName>, Error> {
+    pub(super) async fn queue_names(
+        &self,
+        only: Option<&QueueName>,
+    ) -> Result<Vec<QueueName>, Error> {
         match only {
             Some(queue) => {
                 let letters = queue_of_letters(queue).ok().filter(|_| self.keeps_letters);
@@ -286,16 +324,28 @@ impl Shared {
 /// The id under which a stored task is shown. A dead letter is named after the call that made its task, and a body that
 /// could not be opened has an id that is in its mark only.
 fn id_at(queue: &QueueName, task: &Task) -> Option<TaskId> {
-    if is_letter(task) { Mark::call_of_task(task) } else { Some(id_of(queue, last_part(&task.name))) }
+    if is_letter(task) {
+        Mark::call_of_task(task)
+    } else {
+        Some(id_of(queue, last_part(&task.name)))
+    }
 }
 
 impl Found {
     fn of(queue: QueueName, task: Task) -> Self {
-        Self { queue, is_letter: is_letter(&task), was_dispatched: task.dispatch_count > 0, resource: task.name }
+        Self {
+            queue,
+            is_letter: is_letter(&task),
+            was_dispatched: task.dispatch_count > 0,
+            resource: task.name,
+        }
     }
 
     async fn state(&self, shared: &Shared) -> Result<Option<TaskState>, Error> {
-        match call(shared.time_limit, || shared.google.get_task().set_name(&self.resource).send()).await.answer {
+        match call(shared.time_limit, || shared.google.get_task().set_name(&self.resource).send())
+            .await
+            .answer
+        {
             Ok(task) => Ok(summary(&task).map(|summary| summary.state)),
             Err(failure) if is_missing(&failure) => Ok(None),
             Err(failure) => Err(refused(shared.asked_to_read("cloudtasks.tasks.get"), failure)),
@@ -318,7 +368,11 @@ impl Pages<'_> {
         let google = &self.shared.google;
         let size = if self.view == View::Full { PAGE_WITH_BODIES } else { PAGE };
         let attempt = || {
-            let list = google.list_tasks().set_parent(&self.parent).set_page_token(token).set_page_size(size);
+            let list = google
+                .list_tasks()
+                .set_parent(&self.parent)
+                .set_page_token(token)
+                .set_page_size(size);
             list.set_response_view(self.view.clone()).send()
         };
         match call(self.shared.time_limit, attempt).await.answer {

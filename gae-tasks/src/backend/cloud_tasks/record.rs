@@ -51,7 +51,8 @@ pub(super) fn record(queue: &QueueName, task: &Task) -> Option<TaskRecord> {
     let state = state(task);
     let running = u32::from(state == TaskState::Leased);
     let dispatched = u32::try_from(task.dispatch_count).unwrap_or_default();
-    let dispatch = |attempt: &google_cloud_tasks_v2::model::Attempt| attempt.dispatch_time.map(moment);
+    let dispatch =
+        |attempt: &google_cloud_tasks_v2::model::Attempt| attempt.dispatch_time.map(moment);
     // Where the task has no retry settings of its own, those in the envelope are the queue's.
     let retry = envelope.spec.retry.filter(|_| task.retry_config.is_some());
     let spec = TaskSpec {
@@ -66,9 +67,9 @@ pub(super) fn record(queue: &QueueName, task: &Task) -> Option<TaskRecord> {
     Some(TaskRecord {
         state,
         schedule_time: task.schedule_time.map_or(envelope.first_due, moment),
-        first_attempt: copied
-            .first_attempt
-            .or_else(|| task.first_attempt.as_ref().or(task.last_attempt.as_ref()).and_then(dispatch)),
+        first_attempt: copied.first_attempt.or_else(|| {
+            task.first_attempt.as_ref().or(task.last_attempt.as_ref()).and_then(dispatch)
+        }),
         attempts: copied.attempts.saturating_add(dispatched.saturating_sub(running)),
         errors: last_error(task, copied.attempts.saturating_add(dispatched)).into_iter().collect(),
         ..TaskRecord::new(spec, Some(envelope.payload), created)
@@ -114,7 +115,9 @@ fn state(task: &Task) -> TaskState {
         return TaskState::Dead;
     }
     match &task.last_attempt {
-        Some(last) if last.dispatch_time.is_some() && last.response_time.is_none() => TaskState::Leased,
+        Some(last) if last.dispatch_time.is_some() && last.response_time.is_none() => {
+            TaskState::Leased
+        }
         _ => TaskState::Scheduled,
     }
 }

@@ -70,7 +70,12 @@ impl Draft {
     ///
     /// # Errors
     /// As `of`.
-    pub(super) fn of_copy(shared: &Shared, task: &NewTask, copied: Copied, now: Timestamp) -> Result<Self, Error> {
+    pub(super) fn of_copy(
+        shared: &Shared,
+        task: &NewTask,
+        copied: Copied,
+        now: Timestamp,
+    ) -> Result<Self, Error> {
         let (id, queues) = (task.spec.id, shared.retries_of(&task.spec.queue));
         let own_retry = task.spec.retry.as_ref().filter(|retry| queues.as_ref() != Some(*retry));
         Self::called(
@@ -85,7 +90,11 @@ impl Draft {
     ///
     /// # Errors
     /// None that a task without a target of its own could meet.
-    pub(super) fn of_letter(shared: &Shared, queue: &QueueName, letter: &Letter) -> Result<Self, Error> {
+    pub(super) fn of_letter(
+        shared: &Shared,
+        queue: &QueueName,
+        letter: &Letter,
+    ) -> Result<Self, Error> {
         let spec = &letter.envelope.spec;
         let mark = Mark { call: spec.id, shape: spec.shape, kind: spec.kind.clone() };
         // The attributes may be those of a newer version: nothing is read from them.
@@ -94,18 +103,28 @@ impl Draft {
         let path = format!("{}/{}", shared.prefix, spec.kind);
         let parts = Parts { path, headers, body: Bytes::from(letter.encode()) };
         let name = of_copy(spec.id, letter.number());
-        let stored =
-            Task::new().set_name(shared.place.task(queue, &name)).set_message_type(shared.target.request(parts, None)?);
-        let request = CreateTaskRequest::new().set_parent(shared.place.queue(queue)).set_task(stored);
+        let stored = Task::new()
+            .set_name(shared.place.task(queue, &name))
+            .set_message_type(shared.target.request(parts, None)?);
+        let request =
+            CreateTaskRequest::new().set_parent(shared.place.queue(queue)).set_task(stored);
         Ok(Self { id: spec.id, mark, request })
     }
 
-    fn called(shared: &Shared, called: Called<'_>, task: &NewTask, now: Timestamp) -> Result<Self, Error> {
+    fn called(
+        shared: &Shared,
+        called: Called<'_>,
+        task: &NewTask,
+        now: Timestamp,
+    ) -> Result<Self, Error> {
         let Called { id, name, own_retry, copied } = called;
         let attributes = Attributes::decode(task.spec.attributes.as_deref());
-        let attributes = attributes
-            .ok_or(Error::Unsupported { backend: NAME, what: "attributes that a newer version of gae-tasks wrote" })?;
-        let mark = Mark { call: task.spec.id, shape: task.spec.shape, kind: task.spec.kind.clone() };
+        let attributes = attributes.ok_or(Error::Unsupported {
+            backend: NAME,
+            what: "attributes that a newer version of gae-tasks wrote",
+        })?;
+        let mark =
+            Mark { call: task.spec.id, shape: task.spec.shape, kind: task.spec.kind.clone() };
         let parts = Parts {
             path: format!("{}/{}", shared.prefix, task.spec.kind),
             headers: headers(shared, &attributes, &mark),
@@ -121,7 +140,9 @@ impl Draft {
             }))
             .set_or_clear_retry_config(own_retry.map(unlimited))
             .set_message_type(shared.target.request(parts, attributes.target)?);
-        let request = CreateTaskRequest::new().set_parent(shared.place.queue(&task.spec.queue)).set_task(stored);
+        let request = CreateTaskRequest::new()
+            .set_parent(shared.place.queue(&task.spec.queue))
+            .set_task(stored);
         Ok(Self { id, mark, request })
     }
 }
@@ -147,7 +168,9 @@ fn headers(shared: &Shared, attributes: &Attributes, mark: &Mark) -> HashMap<Str
     let trace = attributes.traceparent.clone().map(|trace| ("traceparent", trace));
     let ours: Vec<_> = own.into_iter().chain(trace).collect();
     let given = shared.headers.iter().chain(&attributes.headers);
-    for (name, value) in given.filter(|(name, _)| !ours.iter().any(|(own, _)| own.eq_ignore_ascii_case(name))) {
+    for (name, value) in
+        given.filter(|(name, _)| !ours.iter().any(|(own, _)| own.eq_ignore_ascii_case(name)))
+    {
         // The same header in another case would be a second one.
         headers.retain(|other, _| !other.eq_ignore_ascii_case(name));
         headers.insert(name.clone(), value.clone());
@@ -172,7 +195,10 @@ impl Mark {
     }
 
     fn text(headers: &HashMap<String, String>) -> Option<&str> {
-        headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(MARK)).map(|(_, text)| text.as_str())
+        headers
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(MARK))
+            .map(|(_, text)| text.as_str())
     }
 
     /// What these headers tell; `None` if it is none of ours.
@@ -186,7 +212,8 @@ impl Mark {
 
 /// Whether a stored task is a dead letter.
 pub(super) fn is_letter(task: &Task) -> bool {
-    headers_of(task).is_some_and(|headers| headers.keys().any(|name| name.eq_ignore_ascii_case(LETTER)))
+    headers_of(task)
+        .is_some_and(|headers| headers.keys().any(|name| name.eq_ignore_ascii_case(LETTER)))
 }
 
 fn headers_of(task: &Task) -> Option<&HashMap<String, String>> {
@@ -214,13 +241,21 @@ mod tests {
             assert_eq!(Mark::of(&headers), Some(mark.clone()));
         }
         for text in ["", "/", "a/b/c", "07070707-0707-0707-0707-070707070707/zz/a"] {
-            assert_eq!(Mark::of(&HashMap::from([(MARK.to_owned(), text.to_owned())])), None, "{text}");
+            assert_eq!(
+                Mark::of(&HashMap::from([(MARK.to_owned(), text.to_owned())])),
+                None,
+                "{text}"
+            );
         }
     }
 
-    async fn draft(builder: super::super::CloudTasksBuilder, attributes: &Attributes) -> Result<Task, Error> {
+    async fn draft(
+        builder: super::super::CloudTasksBuilder,
+        attributes: &Attributes,
+    ) -> Result<Task, Error> {
         let backend = builder.endpoint("http://127.0.0.1:9").anonymous().build().await.unwrap();
-        let (id, kind, queue) = (TaskId::generate(), Kind::from_static("shop.emails/send"), QueueName::DEFAULT);
+        let (id, kind, queue) =
+            (TaskId::generate(), Kind::from_static("shop.emails/send"), QueueName::DEFAULT);
         let spec = TaskSpec::new(id, kind, Shape::from_bits(1), queue);
         let task = NewTask::new(TaskSpec { attributes: attributes.encode(), ..spec }, Vec::new());
         let now = Timestamp::from_micros(1_800_000_000_000_000);
@@ -237,13 +272,19 @@ mod tests {
         let backend = http().endpoint("http://127.0.0.1:9").anonymous().build().await.unwrap();
         let (id, kind) = (TaskId::from_bytes([7; 16]), Kind::from_static("shop.emails/send"));
         let attributes = Some(vec![9, 1]);
-        let spec = TaskSpec { attributes, ..TaskSpec::new(id, kind, Shape::from_bits(1), QueueName::DEFAULT) };
+        let spec = TaskSpec {
+            attributes,
+            ..TaskSpec::new(id, kind, Shape::from_bits(1), QueueName::DEFAULT)
+        };
         let now = Timestamp::from_micros(1);
         assert!(Draft::of(&backend.shared, &NewTask::new(spec.clone(), Vec::new()), now).is_err());
-        let envelope = Envelope { spec, named: false, first_due: now, copied: None, payload: Vec::new() };
-        let letter = Letter { envelope, attempts: 0, first_attempt: None, died: now, error: String::new() };
+        let envelope =
+            Envelope { spec, named: false, first_due: now, copied: None, payload: Vec::new() };
+        let letter =
+            Letter { envelope, attempts: 0, first_attempt: None, died: now, error: String::new() };
         let queue = QueueName::new("default-dead").unwrap();
-        let task = Draft::of_letter(&backend.shared, &queue, &letter).unwrap().request.task.unwrap();
+        let task =
+            Draft::of_letter(&backend.shared, &queue, &letter).unwrap().request.task.unwrap();
         assert!(is_letter(&task));
         let Some(MessageType::HttpRequest(request)) = task.message_type else { panic!("{task:?}") };
         assert_eq!(Letter::decode(&request.body), Ok(letter));
@@ -255,15 +296,25 @@ mod tests {
         let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         let attributes = Attributes {
             traceparent: Some(trace.to_owned()),
-            headers: vec![header("X-Shop", "own"), header("content-type", "text/html"), header("TRACEPARENT", "no")],
+            headers: vec![
+                header("X-Shop", "own"),
+                header("content-type", "text/html"),
+                header("TRACEPARENT", "no"),
+            ],
             ..Attributes::default()
         };
-        let task = draft(http().header("x-shop", "all").header("x-all", "1"), &attributes).await.unwrap();
+        let task =
+            draft(http().header("x-shop", "all").header("x-all", "1"), &attributes).await.unwrap();
         let Some(MessageType::HttpRequest(request)) = task.message_type else { panic!("{task:?}") };
-        let mut headers: Vec<_> = request.headers.into_iter().filter(|(name, _)| name != MARK).collect();
+        let mut headers: Vec<_> =
+            request.headers.into_iter().filter(|(name, _)| name != MARK).collect();
         headers.sort();
-        let expected =
-            [("Content-Type", "application/octet-stream"), ("X-Shop", "own"), ("traceparent", trace), ("x-all", "1")];
+        let expected = [
+            ("Content-Type", "application/octet-stream"),
+            ("X-Shop", "own"),
+            ("traceparent", trace),
+            ("x-all", "1"),
+        ];
         assert_eq!(headers, expected.map(|(name, value)| header(name, value)));
     }
 
@@ -271,10 +322,13 @@ mod tests {
     async fn a_task_may_choose_its_service_on_app_engine_only() {
         let target = crate::attributes::Target { service: "reports".to_owned(), version: None };
         let attributes = Attributes { target: Some(target), ..Attributes::default() };
-        let app =
-            super::super::CloudTasks::builder("shop", "europe-west1").app_engine().deferring_from("default", "v7");
+        let app = super::super::CloudTasks::builder("shop", "europe-west1")
+            .app_engine()
+            .deferring_from("default", "v7");
         let task = draft(app, &attributes).await.unwrap();
-        let Some(MessageType::AppEngineHttpRequest(request)) = task.message_type else { panic!("{task:?}") };
+        let Some(MessageType::AppEngineHttpRequest(request)) = task.message_type else {
+            panic!("{task:?}")
+        };
         let routing = request.app_engine_routing.unwrap();
         assert_eq!((routing.service.as_str(), routing.version.as_str()), ("reports", ""));
         let error = draft(http(), &attributes).await.unwrap_err();

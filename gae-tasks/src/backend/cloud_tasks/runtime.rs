@@ -23,7 +23,10 @@ pub(super) struct Runtime {
 
 impl Runtime {
     pub(super) fn start() -> Result<Self, Error> {
-        let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| failed(error.into()))?;
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| failed(error.into()))?;
         let handle = runtime.handle().clone();
         let (_stop, stopped) = oneshot::channel::<()>();
         let run = move || {
@@ -31,7 +34,10 @@ impl Runtime {
             // Whoever still waits for a call is told that it was cut off.
             runtime.shutdown_background();
         };
-        thread::Builder::new().name("gae-tasks-google".to_owned()).spawn(run).map_err(|error| failed(error.into()))?;
+        thread::Builder::new()
+            .name("gae-tasks-google".to_owned())
+            .spawn(run)
+            .map_err(|error| failed(error.into()))?;
         Ok(Self { handle, _stop })
     }
 
@@ -46,5 +52,9 @@ impl Runtime {
 }
 
 fn failed(source: BoxError) -> Error {
-    Error::Storage { backend: NAME, problem: "has lost the thread that its client runs on".to_owned(), source }
+    Error::Storage {
+        backend: NAME,
+        problem: "has lost the thread that its client runs on".to_owned(),
+        source,
+    }
 }

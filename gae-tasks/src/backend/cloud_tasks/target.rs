@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use google_cloud_tasks_v2::model::task::MessageType;
-use google_cloud_tasks_v2::model::{AppEngineHttpRequest, AppEngineRouting, HttpMethod, HttpRequest, OidcToken};
+use google_cloud_tasks_v2::model::{
+    AppEngineHttpRequest, AppEngineRouting, HttpMethod, HttpRequest, OidcToken,
+};
 
 use super::limits::NAME;
 use crate::attributes;
@@ -55,7 +57,11 @@ impl Target {
     ///
     /// # Errors
     /// A task cannot choose among services where there are none.
-    pub(super) fn request(&self, parts: Parts, wanted: Option<attributes::Target>) -> Result<MessageType, Error> {
+    pub(super) fn request(
+        &self,
+        parts: Parts,
+        wanted: Option<attributes::Target>,
+    ) -> Result<MessageType, Error> {
         match (self, wanted) {
             (Self::AppEngine(routing), None) => Ok(app_engine(parts, routing.clone())),
             (Self::AppEngine(_), Some(attributes::Target { service, version })) => {
@@ -96,7 +102,9 @@ fn app_engine(parts: Parts, routing: Routing) -> MessageType {
     let request = match routing {
         Routing { service: None, version: None } => request,
         Routing { service, version } => request.set_app_engine_routing(
-            AppEngineRouting::new().set_service(service.unwrap_or_default()).set_version(version.unwrap_or_default()),
+            AppEngineRouting::new()
+                .set_service(service.unwrap_or_default())
+                .set_version(version.unwrap_or_default()),
         ),
     };
     MessageType::AppEngineHttpRequest(Box::new(request))
@@ -111,8 +119,9 @@ impl Http {
             .set_body(parts.body);
         let request = match &self.token {
             None => request,
-            Some(Token { service_account, audience }) => request
-                .set_oidc_token(OidcToken::new().set_service_account_email(service_account).set_audience(audience)),
+            Some(Token { service_account, audience }) => request.set_oidc_token(
+                OidcToken::new().set_service_account_email(service_account).set_audience(audience),
+            ),
         };
         MessageType::HttpRequest(Box::new(request))
     }

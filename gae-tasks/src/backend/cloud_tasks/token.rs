@@ -54,7 +54,13 @@ mod tests {
             tokens.advance(token.to_owned(), "queues").unwrap();
             assert_eq!(tokens.next(), Some(token));
         }
-        assert!(tokens.advance("a".to_owned(), "queues").unwrap_err().to_string().contains("list of queues"));
+        assert!(
+            tokens
+                .advance("a".to_owned(), "queues")
+                .unwrap_err()
+                .to_string()
+                .contains("list of queues")
+        );
         tokens.advance(String::new(), "queues").unwrap();
         assert_eq!(tokens.next(), None);
     }

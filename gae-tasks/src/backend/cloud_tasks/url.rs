@@ -42,51 +42,61 @@ impl CloudTasks {
 type Apply = fn(CloudTasksBuilder, &str) -> Result<CloudTasksBuilder, String>;
 
 /// Every parameter; the documentation of `CloudTasks::open` tells of each.
-const PARAMETERS: &[(&str, Apply)] = &[
-    ("target", |builder, value| match value {
-        "app-engine" => Ok(builder.app_engine()),
-        _ => Err("is no target: only `app-engine` is named so, a server is named by `url`".to_owned()),
-    }),
-    ("service", |builder, value| Ok(builder.service(value))),
-    ("version", |builder, value| Ok(builder.version(value))),
-    ("background_service", |builder, value| Ok(builder.background_service(value))),
-    ("url", |builder, value| Ok(builder.http(value))),
-    ("service_account", |builder, value| Ok(builder.service_account(value))),
-    ("audience", |builder, value| Ok(builder.audience(value))),
-    ("prefix", |builder, value| Ok(builder.prefix(value))),
-    ("endpoint", |builder, value| Ok(builder.endpoint(value))),
-    ("credentials", |builder, value| match value {
-        "anonymous" => Ok(builder.anonymous()),
-        _ => Err("names no credentials: leave it out for the default ones, or use `anonymous`".to_owned()),
-    }),
-    ("time_limit", |builder, value| Ok(builder.time_limit(duration(value)?))),
-    ("dead_letters", |builder, value| match value {
-        "queues" => Ok(builder.dead_letter_queues()),
-        _ => Err("names no place for dead letters: leave it out, or use `queues`".to_owned()),
-    }),
-    ("max_payload", |builder, value| {
-        let bytes = value.parse().map_err(|_| "is no number of bytes".to_owned())?;
-        Ok(builder.max_payload(bytes))
-    }),
-];
+const PARAMETERS: &[(&str, Apply)] =
+    &[
+        ("target", |builder, value| match value {
+            "app-engine" => Ok(builder.app_engine()),
+            _ => Err("is no target: only `app-engine` is named so, a server is named by `url`"
+                .to_owned()),
+        }),
+        ("service", |builder, value| Ok(builder.service(value))),
+        ("version", |builder, value| Ok(builder.version(value))),
+        ("background_service", |builder, value| Ok(builder.background_service(value))),
+        ("url", |builder, value| Ok(builder.http(value))),
+        ("service_account", |builder, value| Ok(builder.service_account(value))),
+        ("audience", |builder, value| Ok(builder.audience(value))),
+        ("prefix", |builder, value| Ok(builder.prefix(value))),
+        ("endpoint", |builder, value| Ok(builder.endpoint(value))),
+        ("credentials", |builder, value| match value {
+            "anonymous" => Ok(builder.anonymous()),
+            _ => Err("names no credentials: leave it out for the default ones, or use `anonymous`"
+                .to_owned()),
+        }),
+        ("time_limit", |builder, value| Ok(builder.time_limit(duration(value)?))),
+        ("dead_letters", |builder, value| match value {
+            "queues" => Ok(builder.dead_letter_queues()),
+            _ => Err("names no place for dead letters: leave it out, or use `queues`".to_owned()),
+        }),
+        ("max_payload", |builder, value| {
+            let bytes = value.parse().map_err(|_| "is no number of bytes".to_owned())?;
+            Ok(builder.max_payload(bytes))
+        }),
+    ];
 
 /// The builder for what follows `cloudtasks:` in a URL, or what is wrong with that.
 fn parse(rest: &str) -> Result<CloudTasksBuilder, String> {
     let rest = rest.strip_prefix("//").unwrap_or(rest);
     let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
     let place = path.strip_suffix('/').unwrap_or(path).split_once('/');
-    let Some((project, location)) =
-        place.filter(|(project, location)| !project.is_empty() && !location.is_empty() && !location.contains('/'))
-    else {
-        return Err("does not name project and region, as `cloudtasks://shop-prod/europe-west1` does".to_owned());
+    let Some((project, location)) = place.filter(|(project, location)| {
+        !project.is_empty() && !location.is_empty() && !location.contains('/')
+    }) else {
+        return Err(
+            "does not name project and region, as `cloudtasks://shop-prod/europe-west1` does"
+                .to_owned(),
+        );
     };
     let mut builder = CloudTasksBuilder::new(project.to_owned(), location.to_owned());
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         let Some((_, apply)) = PARAMETERS.iter().find(|(known, _)| *known == name) else {
             let known: Vec<_> = PARAMETERS.iter().map(|(known, _)| format!("`{known}`")).collect();
-            return Err(format!("has an unknown parameter `{name}`: there are {}", known.join(", ")));
+            return Err(format!(
+                "has an unknown parameter `{name}`: there are {}",
+                known.join(", ")
+            ));
         };
-        builder = apply(builder, &value).map_err(|problem| format!("has a parameter `{name}` that {problem}"))?;
+        builder = apply(builder, &value)
+            .map_err(|problem| format!("has a parameter `{name}` that {problem}"))?;
     }
     Ok(builder)
 }
@@ -122,11 +132,27 @@ mod tests {
 
     #[test]
     fn values_are_unescaped_and_checked() {
-        let builder = parse("//shop/europe-west1?url=https%3A%2F%2Fw.run.app&time_limit=2s&max_payload=5").unwrap();
+        let builder =
+            parse("//shop/europe-west1?url=https%3A%2F%2Fw.run.app&time_limit=2s&max_payload=5")
+                .unwrap();
         let text = format!("{builder:?}");
-        assert!(text.contains("https://w.run.app") && text.contains("2s") && text.contains("max_payload: 5"), "{text}");
-        for query in ["time_limit=soon", "max_payload=big", "credentials=mine", "target=moon", "dead_letters=here"] {
-            assert!(problem(&format!("//shop/europe-west1?{query}")).contains(query.split_once('=').unwrap().0));
+        assert!(
+            text.contains("https://w.run.app")
+                && text.contains("2s")
+                && text.contains("max_payload: 5"),
+            "{text}"
+        );
+        for query in [
+            "time_limit=soon",
+            "max_payload=big",
+            "credentials=mine",
+            "target=moon",
+            "dead_letters=here",
+        ] {
+            assert!(
+                problem(&format!("//shop/europe-west1?{query}"))
+                    .contains(query.split_once('=').unwrap().0)
+            );
         }
     }
 
@@ -134,7 +160,10 @@ mod tests {
     fn every_parameter_is_documented() {
         let docs = include_str!("url.rs");
         for (name, _) in PARAMETERS {
-            assert!(docs.contains(&format!("/// | `{name}` |")), "`{name}` is not documented at `CloudTasks::open`");
+            assert!(
+                docs.contains(&format!("/// | `{name}` |")),
+                "`{name}` is not documented at `CloudTasks::open`"
+            );
         }
     }
 }

@@ -16,7 +16,8 @@ fn duration() -> impl Strategy<Value = Duration> {
 }
 
 fn wait() -> impl Strategy<Value = Wait> {
-    (any::<bool>(), prop::option::of(moment()), moment()).prop_map(|(timed, since, due)| Wait::of(timed, since, due))
+    (any::<bool>(), prop::option::of(moment()), moment())
+        .prop_map(|(timed, since, due)| Wait::of(timed, since, due))
 }
 
 prop_compose! {
@@ -308,7 +309,10 @@ proptest! {
 fn retry_settings_of_a_call_without_a_backoff_leave_that_to_the_type() {
     let queue = QueueConfig::new();
     let limits = RetryConfig::new().with_max_attempts(Some(3));
-    assert!(!Rules::of(&queue, None).is_own_backoff && !Rules::of(&queue, Some(limits.clone())).is_own_backoff);
+    assert!(
+        !Rules::of(&queue, None).is_own_backoff
+            && !Rules::of(&queue, Some(limits.clone())).is_own_backoff
+    );
     assert!(Rules::of(&queue, Some(limits.with_max_doublings(3))).is_own_backoff);
 }
 
@@ -318,12 +322,22 @@ fn a_name_belongs_to_a_stored_task_and_then_for_a_while_to_its_tombstone() {
     let (now, later) = (Timestamp::from_micros(5), Timestamp::from_micros(6));
     let over = |until| Some(Holder::Tombstone { of: holder, until });
     assert_eq!(refuse_name(None, other, now), None);
-    assert_eq!(refuse_name(Some(Holder::Task(holder)), other, now), Some(Deferred::new(holder, false)));
+    assert_eq!(
+        refuse_name(Some(Holder::Task(holder)), other, now),
+        Some(Deferred::new(holder, false))
+    );
     assert_eq!(refuse_name(over(later), other, now), Some(Deferred::new(holder, false)));
-    assert_eq!(refuse_name(over(later), holder, now), Some(Deferred::new(holder, true)), "the same task again");
+    assert_eq!(
+        refuse_name(over(later), holder, now),
+        Some(Deferred::new(holder, true)),
+        "the same task again"
+    );
     assert_eq!(refuse_name(over(now), other, now), None);
     let queue = QueueConfig::new().with_tombstone_retention(SECOND);
-    assert_eq!((tombstone(Some(&queue), now), tombstone(None, now)), (now.plus(SECOND), now.plus(LONGEST_TOMBSTONE)));
+    assert_eq!(
+        (tombstone(Some(&queue), now), tombstone(None, now)),
+        (now.plus(SECOND), now.plus(LONGEST_TOMBSTONE))
+    );
 }
 
 #[test]

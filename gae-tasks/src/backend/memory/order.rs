@@ -61,7 +61,9 @@ impl Order {
             for (is_timed, until) in [(false, Timestamp::MAX), (true, now)] {
                 let first = (standing, is_timed, Timestamp::from_micros(i64::MIN), FIRST);
                 let last = (standing, is_timed, until, LAST);
-                due.extend(places.range(first..=last).take(limit).map(|(_, _, due, id)| (*due, *id)));
+                due.extend(
+                    places.range(first..=last).take(limit).map(|(_, _, due, id)| (*due, *id)),
+                );
             }
         }
         due.sort_unstable();
@@ -70,7 +72,12 @@ impl Order {
     }
 
     /// When the first task of a queue becomes due, of those lanes and standings that have none due.
-    pub(super) fn next(&self, queue: &QueueName, routes: &Routes, now: Timestamp) -> Option<Timestamp> {
+    pub(super) fn next(
+        &self,
+        queue: &QueueName,
+        routes: &Routes,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
         let first = |(places, standing): (&BTreeSet<OrderKey>, _)| {
             let first = (standing, false, Timestamp::from_micros(i64::MIN), FIRST);
             let last = (standing, true, Timestamp::MAX, LAST);
@@ -84,7 +91,11 @@ impl Order {
         self.places(queue, routes).flat_map(of_each).filter_map(first).min()
     }
 
-    fn places<'a>(&'a self, queue: &QueueName, routes: &'a Routes) -> impl Iterator<Item = &'a BTreeSet<OrderKey>> {
+    fn places<'a>(
+        &'a self,
+        queue: &QueueName,
+        routes: &'a Routes,
+    ) -> impl Iterator<Item = &'a BTreeSet<OrderKey>> {
         let of_queue = self.0.get(queue).into_iter().flatten();
         of_queue.filter(|((route, _), _)| routes.contains(route)).map(|(_, places)| places)
     }

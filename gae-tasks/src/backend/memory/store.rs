@@ -8,9 +8,9 @@ use crate::backend::haul::{Haul, turn_length};
 use crate::backend::lifecycle::{self, Change, Ended, Facts, Holder, Rules};
 use crate::backend::record::error_text;
 use crate::backend::{
-    Bury, DeleteQueue, ForgottenTask, HeldLease, Lease, LeaseRef, LeaseToken, Leased, LeasedTask, MAX_ERRORS, NewTask,
-    Purged, QueueRecord, RouteStats, Settled, Settlement, Standing, Stats, Sweep, Swept, TaskError, TaskFilter,
-    TaskRecord, TaskState,
+    Bury, DeleteQueue, ForgottenTask, HeldLease, Lease, LeaseRef, LeaseToken, Leased, LeasedTask,
+    MAX_ERRORS, NewTask, Purged, QueueRecord, RouteStats, Settled, Settlement, Standing, Stats,
+    Sweep, Swept, TaskError, TaskFilter, TaskRecord, TaskState,
 };
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
@@ -53,7 +53,9 @@ impl Store {
         }
         if let Some(name) = &task.spec.name {
             let key = (task.spec.queue.clone(), name.clone());
-            if let Some(answer) = lifecycle::refuse_name(self.names.get(&key).copied(), task.spec.id, now) {
+            if let Some(answer) =
+                lifecycle::refuse_name(self.names.get(&key).copied(), task.spec.id, now)
+            {
                 return answer;
             }
             self.names.insert(key, Holder::Task(task.spec.id));
@@ -77,7 +79,8 @@ impl Store {
 
     /// Enters a task into the order if it waits, and this program can run it.
     fn wait(&mut self, id: TaskId) {
-        let is_meant = |stored: &&Stored| stored.state() == TaskState::Scheduled && !stored.is_newer();
+        let is_meant =
+            |stored: &&Stored| stored.state() == TaskState::Scheduled && !stored.is_newer();
         if let Some(stored) = self.tasks.get(&id).filter(is_meant) {
             self.order.add(&stored.task.spec.queue, stored.lane(), &stored.facts, id);
         }
@@ -96,7 +99,11 @@ impl Store {
         if self.tasks.contains_key(&id) {
             return;
         }
-        let holder = task.spec.name.clone().and_then(|name| self.names.get(&(task.spec.queue.clone(), name)).copied());
+        let holder = task
+            .spec
+            .name
+            .clone()
+            .and_then(|name| self.names.get(&(task.spec.queue.clone(), name)).copied());
         task.spec.name.take_if(|_| lifecycle::refuse_name(holder, id, now).is_some());
         self.enqueue(task, now);
         self.unwait(id);
@@ -113,7 +120,10 @@ impl Store {
 
     /// Pauses a queue, or lets it go on.
     pub(super) fn set_paused(&mut self, name: &QueueName, paused: bool) -> Result<(), Error> {
-        let queue = self.queues.get_mut(name).ok_or_else(|| Error::NoSuchQueue { queue: name.to_string() })?;
+        let queue = self
+            .queues
+            .get_mut(name)
+            .ok_or_else(|| Error::NoSuchQueue { queue: name.to_string() })?;
         queue.paused = paused;
         Ok(())
     }
@@ -123,7 +133,11 @@ impl Store {
         self.queues.get(queue).and_then(|queue| queue.config.clone()).unwrap_or_default()
     }
 
-    pub(super) fn configure(&mut self, queue: &QueueName, change: impl FnOnce(QueueConfig) -> QueueConfig) {
+    pub(super) fn configure(
+        &mut self,
+        queue: &QueueName,
+        change: impl FnOnce(QueueConfig) -> QueueConfig,
+    ) {
         let config = self.config(queue);
         self.queue(queue).config = Some(change(config));
     }
@@ -134,21 +148,35 @@ impl Store {
         let stored = self.tasks.remove(&id)?;
         if let Some(name) = &stored.task.spec.name {
             let until = lifecycle::tombstone(Some(&self.config(&stored.task.spec.queue)), now);
-            self.names.insert((stored.task.spec.queue.clone(), name.clone()), Holder::Tombstone { of: id, until });
+            self.names.insert(
+                (stored.task.spec.queue.clone(), name.clone()),
+                Holder::Tombstone { of: id, until },
+            );
         }
         Some(stored)
     }
 
     pub(super) fn purge(&mut self, queue: &QueueName, now: Timestamp) -> Purged {
-        let is_meant = |stored: &&Stored| stored.task.spec.queue == *queue && stored.state() != TaskState::Dead;
-        let meant: Vec<_> =
-            self.tasks.values().filter(is_meant).map(|stored| (stored.task.spec.id, stored.is_newer())).collect();
-        let (newer, doomed): (Vec<_>, Vec<_>) = meant.into_iter().partition(|(_, is_newer)| *is_newer);
+        let is_meant = |stored: &&Stored| {
+            stored.task.spec.queue == *queue && stored.state() != TaskState::Dead
+        };
+        let meant: Vec<_> = self
+            .tasks
+            .values()
+            .filter(is_meant)
+            .map(|stored| (stored.task.spec.id, stored.is_newer()))
+            .collect();
+        let (newer, doomed): (Vec<_>, Vec<_>) =
+            meant.into_iter().partition(|(_, is_newer)| *is_newer);
         doomed.iter().for_each(|(id, _)| drop(self.remove(*id, now)));
         Purged::new(doomed.len() as u64, newer.len() as u64)
     }
 
-    pub(super) fn delete_queue(&mut self, request: &DeleteQueue, now: Timestamp) -> Result<Purged, Error> {
+    pub(super) fn delete_queue(
+        &mut self,
+        request: &DeleteQueue,
+        now: Timestamp,
+    ) -> Result<Purged, Error> {
         let queue = &request.queue;
         let held = || self.tasks.values().filter(|stored| stored.task.spec.queue == *queue);
         let dead_letters = held().filter(|stored| stored.state() == TaskState::Dead).count() as u64;
@@ -156,7 +184,8 @@ impl Store {
         if !request.with_tasks && tasks + dead_letters > 0 {
             return Err(Error::QueueInUse { queue: queue.to_string(), tasks, dead_letters });
         }
-        let doomed: Vec<_> = held().filter(|stored| !stored.is_newer()).map(|stored| stored.task.spec.id).collect();
+        let doomed: Vec<_> =
+            held().filter(|stored| !stored.is_newer()).map(|stored| stored.task.spec.id).collect();
         doomed.iter().for_each(|id| drop(self.remove(*id, now)));
         let deleted = doomed.len() as u64;
         let left = tasks + dead_letters - deleted;
@@ -174,9 +203,14 @@ impl Store {
         self.change(id, |stored| lifecycle::replay(stored.facts, now))
     }
 
-    fn change(&mut self, id: TaskId, change: impl FnOnce(&Stored) -> Result<Facts, &'static str>) -> Result<(), Error> {
+    fn change(
+        &mut self,
+        id: TaskId,
+        change: impl FnOnce(&Stored) -> Result<Facts, &'static str>,
+    ) -> Result<(), Error> {
         let refused = |problem| Error::NoSuchTask { id, problem };
-        let facts = change(self.tasks.get(&id).ok_or(refused(error_text::NOT_STORED))?).map_err(refused)?;
+        let facts =
+            change(self.tasks.get(&id).ok_or(refused(error_text::NOT_STORED))?).map_err(refused)?;
         self.unwait(id);
         _ = self.tasks.get_mut(&id).map(|stored| stored.facts = facts);
         self.wait(id);
@@ -186,13 +220,15 @@ impl Store {
     pub(super) fn stats(&self, now: Timestamp) -> Vec<RouteStats> {
         let mut lines: BTreeMap<(QueueName, Route, bool), Stats> = BTreeMap::new();
         for stored in self.tasks.values() {
-            let line = (stored.task.spec.queue.clone(), stored.task.spec.route(), stored.is_newer());
+            let line =
+                (stored.task.spec.queue.clone(), stored.task.spec.route(), stored.is_newer());
             let (stats, wait) = (lines.entry(line).or_default(), stored.facts.wait);
             match stored.state() {
                 TaskState::Scheduled => {
                     stats.scheduled += 1;
                     stats.due += u64::from(wait.is_over(now));
-                    stats.oldest_due = Some(stats.oldest_due.map_or(wait.due(), |at| at.min(wait.due())));
+                    stats.oldest_due =
+                        Some(stats.oldest_due.map_or(wait.due(), |at| at.min(wait.due())));
                 }
                 TaskState::Leased => stats.leased += 1,
                 TaskState::Dead => stats.dead += 1,
@@ -203,8 +239,10 @@ impl Store {
     }
 
     pub(super) fn lease(&mut self, request: &Lease, now: Timestamp) -> Leased {
-        let is_paused = |queue: &QueueName| self.queues.get(queue).is_some_and(|queue| queue.paused);
-        let mut queues: Vec<_> = self.order.queues(request).filter(|queue| !is_paused(queue)).cloned().collect();
+        let is_paused =
+            |queue: &QueueName| self.queues.get(queue).is_some_and(|queue| queue.paused);
+        let mut queues: Vec<_> =
+            self.order.queues(request).filter(|queue| !is_paused(queue)).cloned().collect();
         queues.sort_unstable_by_key(|queue| self.places.get(queue));
         let mut haul = Haul::new(request);
         let mut isolated = false;
@@ -212,27 +250,40 @@ impl Store {
             let due = |queue| self.order.due(queue, &request.routes, standing, now, usize::MAX);
             let mut due: Vec<_> = queues.iter().flat_map(due).collect();
             due.sort_unstable();
-            isolated |= standing == Standing::Isolated && request.room.in_company && !due.is_empty();
+            isolated |=
+                standing == Standing::Isolated && request.room.in_company && !due.is_empty();
             self.take_each(due, request, &mut haul, standing, now);
         }
         self.take_turns(&queues, request, &mut haul, now);
-        let next = queues.iter().filter_map(|queue| self.order.next(queue, &request.routes, now)).min();
+        let next =
+            queues.iter().filter_map(|queue| self.order.next(queue, &request.routes, now)).min();
         Leased {
             isolated,
-            ..haul.leased(next.map(|next| next.since(now)), |queue| self.config(queue).own_retry().cloned())
+            ..haul.leased(next.map(|next| next.since(now)), |queue| {
+                self.config(queue).own_retry().cloned()
+            })
         }
     }
 
     /// Takes clear tasks, of each queue as many as it may give in its turn, until there is no more room, or nothing due.
-    fn take_turns(&mut self, queues: &[QueueName], request: &Lease, haul: &mut Haul, now: Timestamp) {
+    fn take_turns(
+        &mut self,
+        queues: &[QueueName],
+        request: &Lease,
+        haul: &mut Haul,
+        now: Timestamp,
+    ) {
         let due = |store: &Self, queue: &QueueName, limit| {
             store.order.due(queue, &request.routes, Standing::Clear, now, limit)
         };
-        let is_due = |queue: &&QueueName| haul.room_of(queue) > 0 && !due(self, queue, 1).is_empty();
+        let is_due =
+            |queue: &&QueueName| haul.room_of(queue) > 0 && !due(self, queue, 1).is_empty();
         let queues: Vec<_> = queues.iter().filter(is_due).collect();
         let length = turn_length(haul.room(Standing::Clear), queues.len());
         let last = request.last_turn.as_ref().and_then(|last| self.places.get(last));
-        let next = queues.partition_point(|queue| last.is_some_and(|last| self.places.get(*queue) <= Some(last)));
+        let next = queues.partition_point(|queue| {
+            last.is_some_and(|last| self.places.get(*queue) <= Some(last))
+        });
         let mut line: VecDeque<_> = queues.into();
         line.rotate_left(next);
         while let Some(queue) = line.pop_front() {
@@ -256,7 +307,10 @@ impl Store {
     ) {
         for (_, id) in due {
             if haul.room(standing) > 0
-                && self.tasks.get(&id).is_some_and(|stored| haul.room_of(&stored.task.spec.queue) > 0)
+                && self
+                    .tasks
+                    .get(&id)
+                    .is_some_and(|stored| haul.room_of(&stored.task.spec.queue) > 0)
                 && let Some(task) = self.take(id, request, now)
             {
                 haul.add(task);
@@ -267,11 +321,13 @@ impl Store {
     fn take(&mut self, id: TaskId, request: &Lease, now: Timestamp) -> Option<LeasedTask> {
         self.unwait(id);
         let stored = self.tasks.get_mut(&id)?;
-        let (token, standing, duration) = (LeaseToken::generate(), stored.facts.standing(), request.duration);
+        let (token, standing, duration) =
+            (LeaseToken::generate(), stored.facts.standing(), request.duration);
         let alone = request.room.isolates(standing);
         stored.lease = Some(Held { token, alone, expires: now.plus(duration), duration });
         let NewTask { spec, payload, .. } = stored.task.clone();
-        let mut task = LeasedTask::new(LeaseRef::new(id, token), spec, payload, stored.facts.wait.due());
+        let mut task =
+            LeasedTask::new(LeaseRef::new(id, token), spec, payload, stored.facts.wait.due());
         (task.attempts, task.first_attempt) = (stored.facts.attempts, stored.facts.first_attempt);
         (task.standing, task.alone) = (standing, alone);
         Some(task)
@@ -279,7 +335,9 @@ impl Store {
 
     /// The task of a lease that is held.
     fn leased(&mut self, lease: LeaseRef) -> Option<&mut Stored> {
-        let holds = |stored: &&mut Stored| stored.lease.as_ref().is_some_and(|held| held.token == lease.token);
+        let holds = |stored: &&mut Stored| {
+            stored.lease.as_ref().is_some_and(|held| held.token == lease.token)
+        };
         self.tasks.get_mut(&lease.id).filter(holds)
     }
 
@@ -299,7 +357,8 @@ impl Store {
     /// What limits the attempts of a stored task.
     fn rules(&self, id: TaskId) -> Option<Rules> {
         let stored = self.tasks.get(&id).filter(|stored| !stored.is_newer())?;
-        let rules = Rules::of(&self.config(&stored.task.spec.queue), stored.task.spec.retry.clone());
+        let rules =
+            Rules::of(&self.config(&stored.task.spec.queue), stored.task.spec.retry.clone());
         Some(rules.jittered(id))
     }
 
@@ -315,7 +374,10 @@ impl Store {
             stored.facts = facts;
             _ = error.map(|error| stored.keep_error(error, now));
         }
-        let settled = stored.facts.died.map_or(Settled::Scheduled(stored.facts.wait.due()), |_| Settled::Dead);
+        let settled = stored
+            .facts
+            .died
+            .map_or(Settled::Scheduled(stored.facts.wait.due()), |_| Settled::Dead);
         self.wait(id);
         settled
     }
@@ -324,7 +386,8 @@ impl Store {
         let mut swept = Swept::default();
         let is_waiting = |stored: &&Stored| stored.state() == TaskState::Scheduled;
         let long = self.tasks.values().filter(is_waiting);
-        let long = long.filter_map(|stored| Some((stored.task.spec.id, stored.facts.wait.shortened(now)?)));
+        let long = long
+            .filter_map(|stored| Some((stored.task.spec.id, stored.facts.wait.shortened(now)?)));
         for (id, wait) in long.take(request.limit).collect::<Vec<_>>() {
             self.unwait(id);
             _ = self.tasks.get_mut(&id).map(|stored| stored.facts.wait = wait);
@@ -339,10 +402,16 @@ impl Store {
         }
         let old = |stored: &&Stored| {
             let config = self.config(&stored.task.spec.queue);
-            !stored.is_newer() && stored.facts.died.is_some_and(|died| lifecycle::is_forgotten(died, &config, now))
+            !stored.is_newer()
+                && stored.facts.died.is_some_and(|died| lifecycle::is_forgotten(died, &config, now))
         };
-        let old: Vec<_> =
-            self.tasks.values().filter(old).take(request.limit).map(|stored| stored.task.spec.id).collect();
+        let old: Vec<_> = self
+            .tasks
+            .values()
+            .filter(old)
+            .take(request.limit)
+            .map(|stored| stored.task.spec.id)
+            .collect();
         for id in old {
             let attributes = self.remove(id, now).and_then(|stored| stored.task.spec.attributes);
             swept.forgotten_tasks.push(ForgottenTask::new(id, attributes));
@@ -350,7 +419,9 @@ impl Store {
         }
         let names = self.forget_names(request.limit, now);
         let most = request.limit as u64;
-        swept.more = [swept.recovered, swept.forgotten, names, swept.shortened].iter().any(|done| *done >= most);
+        swept.more = [swept.recovered, swept.forgotten, names, swept.shortened]
+            .iter()
+            .any(|done| *done >= most);
         swept.forgotten += names;
         swept.held = self.tasks.values().filter_map(Stored::held).collect();
         swept
@@ -369,7 +440,8 @@ impl Store {
     fn forget_names(&mut self, limit: usize, now: Timestamp) -> u64 {
         let mut forgotten = 0;
         self.names.retain(|_, holder| {
-            let over = matches!(holder, Holder::Tombstone { until, .. } if *until <= now) && forgotten < limit;
+            let over = matches!(holder, Holder::Tombstone { until, .. } if *until <= now)
+                && forgotten < limit;
             forgotten += usize::from(over);
             !over
         });
@@ -408,7 +480,11 @@ impl Stored {
     /// Its lease, as a sweep sees it.
     fn held(&self) -> Option<HeldLease> {
         let held = self.lease.as_ref()?;
-        Some(HeldLease::new(LeaseRef::new(self.task.spec.id, held.token), held.expires, held.duration))
+        Some(HeldLease::new(
+            LeaseRef::new(self.task.spec.id, held.token),
+            held.expires,
+            held.duration,
+        ))
     }
 
     fn keep_error(&mut self, message: &str, at: Timestamp) {

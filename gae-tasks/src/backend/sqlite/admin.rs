@@ -8,11 +8,11 @@ use rusqlite::{Connection, params};
 
 use super::call::Request;
 use super::connection::Durability;
+use super::database::{Database, moment};
 use super::error::Fault;
 use super::held::{self, Held};
 use super::ready;
 use super::row::task_id;
-use super::database::{Database, moment};
 use super::task::Task;
 use super::waiting;
 use crate::backend::lifecycle::{self, Facts};
@@ -55,9 +55,17 @@ impl Request for RunNow {
 
     fn perform(&mut self, database: &mut Database) -> Result<Self::Output, Fault> {
         let connection = &database.connection;
-        let Some(task) = Task::load(connection, self.0.id)? else { return refused(self.0.id, error_text::NOT_STORED) };
+        let Some(task) = Task::load(connection, self.0.id)? else {
+            return refused(self.0.id, error_text::NOT_STORED);
+        };
         // A dead letter does not wait either, which is not asked for.
-        let is_leased = !waiting::take(connection, task.id, task.lane, task.facts.standing(), task.facts.wait.due())?;
+        let is_leased = !waiting::take(
+            connection,
+            task.id,
+            task.lane,
+            task.facts.standing(),
+            task.facts.wait.due(),
+        )?;
         change(connection, task, |facts| lifecycle::run_now(facts, is_leased, moment(self.0.now)))
     }
 
@@ -74,7 +82,9 @@ impl Request for Replay {
 
     fn perform(&mut self, database: &mut Database) -> Result<Self::Output, Fault> {
         let connection = &database.connection;
-        let Some(task) = Task::load(connection, self.0.id)? else { return refused(self.0.id, error_text::NOT_STORED) };
+        let Some(task) = Task::load(connection, self.0.id)? else {
+            return refused(self.0.id, error_text::NOT_STORED);
+        };
         change(connection, task, |facts| lifecycle::replay(facts, moment(self.0.now)))
     }
 
@@ -130,7 +140,9 @@ impl Request for RaiseRetention {
     fn perform(&mut self, database: &mut Database) -> Result<(), Fault> {
         let Self(queue, stated) = self;
         // A queue that cannot be read keeps what it has.
-        _ = database.catalogue.configure(&database.connection, queue, false, |stored| stored.raised(*stated))?;
+        _ = database
+            .catalogue
+            .configure(&database.connection, queue, false, |stored| stored.raised(*stated))?;
         Ok(())
     }
 }
@@ -145,7 +157,11 @@ impl Request for SetPaused {
     fn perform(&mut self, database: &mut Database) -> Result<Self::Output, Fault> {
         let Self(queue, paused) = self;
         let is_there = database.catalogue.pause(&database.connection, queue, *paused)?;
-        Ok(if is_there { Ok(!*paused) } else { Err(Error::NoSuchQueue { queue: queue.to_string() }) })
+        Ok(if is_there {
+            Ok(!*paused)
+        } else {
+            Err(Error::NoSuchQueue { queue: queue.to_string() })
+        })
     }
 
     fn wakes(answer: &Self::Output) -> bool {
@@ -224,7 +240,9 @@ impl Request for PurgeSlice {
             }
             slice.done += 1;
             let is_meant = |task: &Task| self.with_dead || task.facts.died.is_none();
-            let Some(task) = Task::load(&database.connection, *id)?.filter(is_meant) else { continue };
+            let Some(task) = Task::load(&database.connection, *id)?.filter(is_meant) else {
+                continue;
+            };
             if database.catalogue.is_readable(task.lane) {
                 let waited = task.remove(&database.connection, &database.catalogue, now)?;
                 if waited.is_none() {
@@ -237,7 +255,9 @@ impl Request for PurgeSlice {
             }
         }
         held.write()?;
-        lanes.into_iter().try_for_each(|(lane, standing)| ready::refresh(&database.connection, lane, standing))?;
+        lanes.into_iter().try_for_each(|(lane, standing)| {
+            ready::refresh(&database.connection, lane, standing)
+        })?;
         Ok(slice)
     }
 }

@@ -2,10 +2,10 @@
 
 use super::call::Request;
 use super::connection::Durability;
+use super::database::{Database, moment};
 use super::enqueue::{insert, is_stored};
 use super::error::Fault;
 use super::name;
-use super::database::{Database, moment};
 use super::task::Task;
 use crate::backend::Bury;
 use crate::backend::lifecycle::{self, Change};

@@ -3,8 +3,8 @@
 use tokio::sync::oneshot;
 
 use super::connection::Durability;
-use super::error::{Fault, Problem};
 use super::database::Database;
+use super::error::{Fault, Problem};
 
 /// An operation on the file that changes it.
 pub(super) trait Request: Send + 'static {

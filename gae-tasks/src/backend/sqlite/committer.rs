@@ -10,13 +10,13 @@ use tokio::sync::watch;
 
 use super::call::Work;
 use super::connection::{self, Durability};
+use super::database::{Database, moment};
 use super::error::{Fault, Problem};
+use super::grouping::Grouping;
 use super::inbox::Outlet;
 use super::listener::Listening;
-use super::grouping::Grouping;
 use super::news::{self, Found, Search};
 use super::opened::Opened;
-use super::database::{Database, moment};
 use super::turn::Turn;
 use crate::time::Now;
 
@@ -92,7 +92,8 @@ impl Committer {
             return self.search.end();
         }
         let Database { connection, catalogue, news, .. } = &mut self.database;
-        let found = news.look(connection, catalogue, moment(Now::Storage)).unwrap_or(Found::Unchanged);
+        let found =
+            news.look(connection, catalogue, moment(Now::Storage)).unwrap_or(Found::Unchanged);
         self.search.note(found);
         let pause = u64::try_from(self.search.pause().as_millis()).unwrap_or_default();
         self.listening.pause.store(pause, Ordering::Relaxed);
@@ -154,13 +155,18 @@ impl Committer {
         }
         // A failed look is made good, or reported, by the transaction.
         let database = &mut self.database;
-        let mut look =
-            |work: &mut Box<dyn Work>| database.catalogue.refresh(&database.connection).is_ok() && work.look(database);
+        let mut look = |work: &mut Box<dyn Work>| {
+            database.catalogue.refresh(&database.connection).is_ok() && work.look(database)
+        };
         group.extract_if(.., |work| look(work)).for_each(|work| work.finish());
     }
 
     /// Performs all in one transaction, in the fastest grouping that can be.
-    fn transact_together(&mut self, group: &mut Vec<Box<dyn Work>>, outlet: &Outlet) -> Result<(), Problem> {
+    fn transact_together(
+        &mut self,
+        group: &mut Vec<Box<dyn Work>>,
+        outlet: &Outlet,
+    ) -> Result<(), Problem> {
         self.database.grouping = Grouping::Gathered;
         let done = self.transact(group, Some(outlet));
         if !matches!(&done, Err(problem) if problem.is_repetition()) {
@@ -187,7 +193,11 @@ impl Committer {
     }
 
     /// Performs all in one transaction: all of it happens, or nothing. Callers that come may join, if there is an outlet.
-    fn transact(&mut self, group: &mut Vec<Box<dyn Work>>, outlet: Option<&Outlet>) -> Result<(), Problem> {
+    fn transact(
+        &mut self,
+        group: &mut Vec<Box<dyn Work>>,
+        outlet: Option<&Outlet>,
+    ) -> Result<(), Problem> {
         self.begin(group, |connection, turn| connection::begin(connection, turn).map(|()| true))?;
         self.complete(group, outlet)
     }
@@ -198,7 +208,8 @@ impl Committer {
         group: &[Box<dyn Work>],
         begin: impl FnOnce(&mut Connection, &mut Turn) -> Result<bool, Fault>,
     ) -> Result<bool, Problem> {
-        let begun = self.try_begin(group, begin).map_err(|fault| Problem::new(self.opened.file(), fault));
+        let begun =
+            self.try_begin(group, begin).map_err(|fault| Problem::new(self.opened.file(), fault));
         if let Err(problem) = &begun {
             self.is_cut_off = problem.is_cut_off();
         }
@@ -219,8 +230,14 @@ impl Committer {
     }
 
     /// Performs all in the transaction that has begun.
-    fn complete(&mut self, group: &mut Vec<Box<dyn Work>>, outlet: Option<&Outlet>) -> Result<(), Problem> {
-        let done = self.try_complete(group, outlet).map_err(|fault| Problem::new(self.opened.file(), fault));
+    fn complete(
+        &mut self,
+        group: &mut Vec<Box<dyn Work>>,
+        outlet: Option<&Outlet>,
+    ) -> Result<(), Problem> {
+        let done = self
+            .try_complete(group, outlet)
+            .map_err(|fault| Problem::new(self.opened.file(), fault));
         self.is_cut_off = matches!(&done, Err(problem) if problem.is_cut_off());
         if done.is_ok() {
             self.transactions.fetch_add(1, Ordering::Relaxed);
@@ -237,7 +254,11 @@ impl Committer {
         done
     }
 
-    fn try_complete(&mut self, group: &mut Vec<Box<dyn Work>>, outlet: Option<&Outlet>) -> Result<(), Fault> {
+    fn try_complete(
+        &mut self,
+        group: &mut Vec<Box<dyn Work>>,
+        outlet: Option<&Outlet>,
+    ) -> Result<(), Fault> {
         self.database.catalogue.refresh(&self.database.connection)?;
         let outlet = outlet.filter(|_| self.synchronous == Durability::Full);
         let (mut done, mut patience) = (0, self.patience);
@@ -261,7 +282,12 @@ impl Committer {
 
     /// Lets callers join the transaction that were answered by the last one and ask again: else the first of them to
     /// come back would make all others wait for a transaction of its own. Takes off `patience` what it waits.
-    fn board(&self, group: &mut Vec<Box<dyn Work>>, outlet: &Outlet, patience: &mut Duration) -> bool {
+    fn board(
+        &self,
+        group: &mut Vec<Box<dyn Work>>,
+        outlet: &Outlet,
+        patience: &mut Duration,
+    ) -> bool {
         let before = group.len();
         let expected = self.expected.min(ENOUGH);
         if before < expected && !patience.is_zero() {

@@ -78,7 +78,8 @@ fn create_with(sqlite: i32, path: &Path) -> Result<(Opened, Connection), Problem
     find_obstacle(path).map_err(|error| refused(Fault::Open(error)))?;
     let mut connection = connect(&literal(path), OpenFlags::SQLITE_OPEN_CREATE).map_err(refused)?;
     let file = File::new(&fs::canonicalize(path).map_err(|error| refused(Fault::Open(error)))?);
-    let opened = Opened::new(&file, process).map_err(|error| Problem::new(&file, Fault::Open(error)))?;
+    let opened =
+        Opened::new(&file, process).map_err(|error| Problem::new(&file, Fault::Open(error)))?;
     set_up(&mut connection, Access::Write).map_err(|fault| Problem::new(&file, fault))?;
     Ok((opened, connection))
 }
@@ -208,7 +209,9 @@ fn use_log(connection: &Connection) -> Result<(), Fault> {
     if mode == "wal" {
         return Ok(());
     }
-    Err(Fault::Unfit(format!("it stays in journal mode `{mode}`, but a write-ahead log is needed: use a local disk")))
+    Err(Fault::Unfit(format!(
+        "it stays in journal mode `{mode}`, but a write-ahead log is needed: use a local disk"
+    )))
 }
 
 fn is_busy(error: &rusqlite::Error) -> bool {
@@ -219,7 +222,8 @@ fn is_busy(error: &rusqlite::Error) -> bool {
 fn wait(tries: i32) -> bool {
     let tries = usize::try_from(tries).unwrap_or(usize::MAX);
     let pause = Duration::from_micros(WAITS.get(tries).copied().unwrap_or(LATER));
-    let waited = Duration::from_micros(LATER).saturating_mul(u32::try_from(tries).unwrap_or(u32::MAX));
+    let waited =
+        Duration::from_micros(LATER).saturating_mul(u32::try_from(tries).unwrap_or(u32::MAX));
     if waited >= PATIENCE {
         return false;
     }
@@ -239,9 +243,13 @@ mod tests {
 
     #[test]
     fn a_library_with_the_bug_opens_no_file_and_makes_none() {
-        let path = std::env::temp_dir().join(format!("gae-tasks-old-sqlite-{}.db", std::process::id()));
+        let path =
+            std::env::temp_dir().join(format!("gae-tasks-old-sqlite-{}.db", std::process::id()));
         let refused = create_with(3_051_002, &path).map(drop).unwrap_err().to_string();
-        assert!(refused.contains("SQLite 3.51.2") && refused.contains("WAL-reset bug"), "{refused}");
+        assert!(
+            refused.contains("SQLite 3.51.2") && refused.contains("WAL-reset bug"),
+            "{refused}"
+        );
         assert!(!path.exists());
     }
 

@@ -5,8 +5,8 @@ use std::time::SystemTime;
 use rusqlite::Connection;
 
 use super::fresh::Fresh;
-use super::lane::Catalogue;
 use super::grouping::Grouping;
+use super::lane::Catalogue;
 use super::news::News;
 use super::session::Session;
 use super::stray::Strays;

@@ -9,11 +9,11 @@ use super::Sqlite;
 use super::admin::{IS_OF_QUEUE, PurgeSlice, SLICE};
 use super::call::Request;
 use super::connection::Durability;
+use super::database::Database;
 use super::error::Fault;
 use super::held;
 use super::ready;
 use super::row::task_id;
-use super::database::Database;
 use super::unreadable;
 use crate::backend::{DeleteQueue, Purged, Standing};
 use crate::error::Error;
@@ -41,19 +41,27 @@ impl Sqlite {
         match self.writer.call(RemoveRow(queue.clone())).await?? {
             None => Ok(purged),
             // Tasks were stored meanwhile.
-            Some(held) if with_tasks => Ok(Purged::new(purged.deleted, held.tasks + held.dead_letters)),
+            Some(held) if with_tasks => {
+                Ok(Purged::new(purged.deleted, held.tasks + held.dead_letters))
+            }
             Some(held) => Err(held.in_use(&queue)),
         }
     }
 
     /// Deletes tasks in several transactions, so that others have their turn in between.
-    pub(super) async fn delete_all(&self, ids: Arc<[TaskId]>, now: Now, with_dead: bool) -> Result<Purged, Error> {
+    pub(super) async fn delete_all(
+        &self,
+        ids: Arc<[TaskId]>,
+        now: Now,
+        with_dead: bool,
+    ) -> Result<Purged, Error> {
         let (mut done, mut purged) = (0, Purged::new(0, 0));
         while done < ids.len() {
             let slice = PurgeSlice { now, ids: Arc::clone(&ids), with_dead, done, most: SLICE };
             let slice = self.writer.call(slice).await?;
             done = slice.done;
-            purged = Purged::new(purged.deleted + slice.purged.deleted, purged.left + slice.purged.left);
+            purged =
+                Purged::new(purged.deleted + slice.purged.deleted, purged.left + slice.purged.left);
         }
         Ok(purged)
     }
@@ -71,7 +79,11 @@ pub(super) struct HeldTasks {
 
 impl HeldTasks {
     fn in_use(&self, queue: &QueueName) -> Error {
-        Error::QueueInUse { queue: queue.to_string(), tasks: self.tasks, dead_letters: self.dead_letters }
+        Error::QueueInUse {
+            queue: queue.to_string(),
+            tasks: self.tasks,
+            dead_letters: self.dead_letters,
+        }
     }
 }
 

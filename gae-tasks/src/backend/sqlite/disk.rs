@@ -12,7 +12,11 @@ const PLATFORMS: [(&str, &str); 3] =
 /// Why dead letters in this file may be lost, or cannot be written, on the platform that this program runs on.
 pub(super) fn warning(file: &Path) -> Option<String> {
     let mounts = std::fs::read_to_string(MOUNTS).unwrap_or_default();
-    warning_of(&whole(file), |name| std::env::var_os(name).is_some_and(|value| !value.is_empty()), &mounts)
+    warning_of(
+        &whole(file),
+        |name| std::env::var_os(name).is_some_and(|value| !value.is_empty()),
+        &mounts,
+    )
 }
 
 /// The path from the root on, without links where they can be followed.
@@ -40,9 +44,12 @@ fn outlives_instances(file: &Path, mounts: &str) -> bool {
         Some((Path::new(fields.next()?), fields.next()?))
     });
     // The longest one counts, and of equal ones the last.
-    let of_file = fields.filter(|(point, _)| file.starts_with(point)).max_by_key(|(point, _)| point.as_os_str().len());
-    of_file
-        .is_some_and(|(point, kind)| point != Path::new("/") && (kind.starts_with("fuse") || kind.starts_with("nfs")))
+    let of_file = fields
+        .filter(|(point, _)| file.starts_with(point))
+        .max_by_key(|(point, _)| point.as_os_str().len());
+    of_file.is_some_and(|(point, kind)| {
+        point != Path::new("/") && (kind.starts_with("fuse") || kind.starts_with("nfs"))
+    })
 }
 
 #[cfg(test)]
@@ -62,7 +69,9 @@ mod tests {
     #[test]
     fn the_disks_of_known_platforms_go_with_their_instances() {
         for platform in ["K_SERVICE", "CLOUD_RUN_JOB", "GAE_SERVICE"] {
-            for file in ["/tasks.db", "/tmp/tasks.db", "/app/data/tasks.db", "/mnt/share/cache/tasks.db"] {
+            for file in
+                ["/tasks.db", "/tmp/tasks.db", "/app/data/tasks.db", "/mnt/share/cache/tasks.db"]
+            {
                 assert!(is_warned_of(file, platform), "{file} on {platform}");
             }
             for file in ["/mnt/bucket/tasks.db", "/mnt/share/deep/tasks.db"] {
@@ -70,7 +79,8 @@ mod tests {
             }
         }
         assert!(is_warned_of("/mnt/bucketful/tasks.db", "K_SERVICE"), "that is another folder");
-        let text = warning_of(Path::new("/tmp/tasks.db"), |name| name == "GAE_SERVICE", "").unwrap();
+        let text =
+            warning_of(Path::new("/tmp/tasks.db"), |name| name == "GAE_SERVICE", "").unwrap();
         assert!(text.contains("App Engine") && text.contains("`/tmp/tasks.db`"), "{text}");
     }
 

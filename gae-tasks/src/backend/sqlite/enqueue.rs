@@ -6,11 +6,11 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::call::Request;
 use super::connection::Durability;
+use super::database::{Database, moment};
 use super::error::{Fault, NAME};
 use super::fresh::Fresh;
-use super::lane::{Catalogue, encoded};
 use super::grouping::{Grouping, one};
-use super::database::{Database, moment};
+use super::lane::{Catalogue, encoded};
 use super::{name, row, waiting};
 use crate::backend::lifecycle::Wait;
 use crate::backend::{Enqueue, NewTask, Standing};
@@ -47,10 +47,13 @@ impl Request for Storing {
         let now = moment(self.request.now);
         let Database { connection, catalogue, fresh, grouping, .. } = database;
         let mut enqueue = |task: &NewTask| match grouping {
-            Grouping::Gathered if Fresh::fits(task) => gather(connection, catalogue, fresh, task, now).map(Ok),
+            Grouping::Gathered if Fresh::fits(task) => {
+                gather(connection, catalogue, fresh, task, now).map(Ok)
+            }
             _ => {
-                let stored =
-                    one(*grouping, connection, catalogue, |catalogue| enqueue(connection, catalogue, task, now))?;
+                let stored = one(*grouping, connection, catalogue, |catalogue| {
+                    enqueue(connection, catalogue, task, now)
+                })?;
                 Ok(stored.map_err(|fault| refused(task, &fault)))
             }
         };
@@ -101,15 +104,23 @@ fn enqueue(
     let lane = catalogue.lane_of(connection, task)?;
     let due = task.schedule.resolve(now);
     if insert(connection, task, lane, now, due)? {
-        waiting::put(connection, task.spec.id, lane, Standing::Clear, Wait::scheduled(task.schedule, now))?;
+        waiting::put(
+            connection,
+            task.spec.id,
+            lane,
+            Standing::Clear,
+            Wait::scheduled(task.schedule, now),
+        )?;
     }
     Ok(Deferred::new(task.spec.id, true))
 }
 
 fn refused(task: &NewTask, fault: &Fault) -> Error {
     let source = fault.rule();
-    let problem =
-        format!("refuses the task {} of `{}`: a rule of the database is against it", task.spec.id, task.spec.kind);
+    let problem = format!(
+        "refuses the task {} of `{}`: a rule of the database is against it",
+        task.spec.id, task.spec.kind
+    );
     Error::Storage { backend: NAME, problem, source: source.into() }
 }
 

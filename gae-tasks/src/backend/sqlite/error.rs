@@ -50,7 +50,8 @@ impl Problem {
     /// With a locked file each of them would only wait as long again, and a commit to a file that is gone cannot be
     /// taken back.
     pub(super) fn may_spare_others(&self) -> bool {
-        let spares_nobody = [ErrorCode::DatabaseBusy, ErrorCode::DatabaseLocked, ErrorCode::NotADatabase];
+        let spares_nobody =
+            [ErrorCode::DatabaseBusy, ErrorCode::DatabaseLocked, ErrorCode::NotADatabase];
         !self.is_cut_off() && !self.fault.code().is_some_and(|code| spares_nobody.contains(&code))
     }
 
@@ -75,7 +76,10 @@ impl Fault {
 
     /// Whether the data that was given is at fault, and not the file.
     pub(super) fn is_of_data(&self) -> bool {
-        matches!(self.code(), Some(ErrorCode::ConstraintViolation | ErrorCode::TooBig | ErrorCode::TypeMismatch))
+        matches!(
+            self.code(),
+            Some(ErrorCode::ConstraintViolation | ErrorCode::TooBig | ErrorCode::TypeMismatch)
+        )
     }
 
     /// What the database has against data that it refuses, without the data.
@@ -111,16 +115,23 @@ impl fmt::Display for Problem {
             Fault::Sql(error) => sql_problem(f, file, error.sqlite_error_code()),
             Fault::Open(error) => write!(f, "cannot open `{file}`: {}", open_problem(error.kind())),
             Fault::Unfit(problem) => write!(f, "cannot use `{file}`: {problem}"),
-            Fault::Unreadable(what) => write!(f, "cannot read {what} in `{file}`: was it written by a newer version?"),
+            Fault::Unreadable(what) => {
+                write!(f, "cannot read {what} in `{file}`: was it written by a newer version?")
+            }
             Fault::CutOff { path, how } => cut_off(f, path, how),
             Fault::Forked => write!(
                 f,
                 "cannot use `{file}` here: this process was forked from one that had a database open, which SQLite does \
                  not survive; fork first, then open the file in each process for itself"
             ),
-            Fault::Repeated => write!(f, "failed on `{file}`: a task of the call is stored already"),
+            Fault::Repeated => {
+                write!(f, "failed on `{file}`: a task of the call is stored already")
+            }
             Fault::Stopped => {
-                write!(f, "has stopped for `{file}` after an internal error: open it again (stored tasks are safe)")
+                write!(
+                    f,
+                    "has stopped for `{file}` after an internal error: open it again (stored tasks are safe)"
+                )
             }
         }
     }
@@ -135,15 +146,26 @@ fn sql_problem(f: &mut fmt::Formatter<'_>, file: &File, code: Option<ErrorCode>)
             )
         }
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
-            write!(f, "cannot write `{file}`: make the file and its folder writable for this program")
+            write!(
+                f,
+                "cannot write `{file}`: make the file and its folder writable for this program"
+            )
         }
         Some(ErrorCode::DiskFull) => {
-            write!(f, "finds no room for `{file}`: free space on its disk; nothing of this call was stored")
+            write!(
+                f,
+                "finds no room for `{file}`: free space on its disk; nothing of this call was stored"
+            )
         }
         Some(ErrorCode::DatabaseCorrupt) => {
-            write!(f, "finds `{file}` damaged: restore it from a backup, or move it away to start with a new one")
+            write!(
+                f,
+                "finds `{file}` damaged: restore it from a backup, or move it away to start with a new one"
+            )
         }
-        Some(ErrorCode::NotADatabase) => write!(f, "cannot use `{file}`: it is no SQLite database; name another file"),
+        Some(ErrorCode::NotADatabase) => {
+            write!(f, "cannot use `{file}`: it is no SQLite database; name another file")
+        }
         _ => write!(f, "failed on `{file}`"),
     }
 }
@@ -189,7 +211,9 @@ impl fmt::Display for Cause {
             Fault::Open(error) => error.fmt(f),
             Fault::CutOff { .. } => f.write_str("the file is no longer where it was opened"),
             Fault::Forked => f.write_str("another process opened it"),
-            Fault::Unfit(_) | Fault::Unreadable(_) | Fault::Repeated => f.write_str("the file does not fit"),
+            Fault::Unfit(_) | Fault::Unreadable(_) | Fault::Repeated => {
+                f.write_str("the file does not fit")
+            }
             Fault::Stopped => f.write_str("the storage's thread has ended"),
         }
     }

@@ -54,7 +54,8 @@ impl Fresh {
         let payload = self.keep(&task.payload);
         let attributes = task.spec.attributes.as_ref().map(|attributes| self.keep(attributes));
         let (created, due, timed) = (now.as_micros(), due.as_micros(), task.schedule.is_timed());
-        let (max_attempts, deadline) = (task.spec.max_attempts, task.spec.deadline.map(super::row::nanos));
+        let (max_attempts, deadline) =
+            (task.spec.max_attempts, task.spec.deadline.map(super::row::nanos));
         self.rows.push(Row {
             id: task.spec.id,
             lane,
@@ -113,7 +114,10 @@ impl Fresh {
         for row in &self.rows {
             let wait = Wait::of(row.timed, None, Timestamp::from_micros(row.due));
             let due = ready::due(wait);
-            lanes.entry(row.lane).and_modify(|first: &mut i64| *first = due.min(*first)).or_insert(due);
+            lanes
+                .entry(row.lane)
+                .and_modify(|first: &mut i64| *first = due.min(*first))
+                .or_insert(due);
         }
         lanes
     }
@@ -133,7 +137,8 @@ impl Statements {
     fn new(rows: usize) -> Self {
         let task = "INSERT INTO gae_tasks_task (id, lane, created, schedule_time, max_attempts, deadline, attributes, \
                     payload) VALUES ";
-        let waiting = "INSERT OR REPLACE INTO gae_tasks_waiting (lane, standing, timed, due, task) VALUES ";
+        let waiting =
+            "INSERT OR REPLACE INTO gae_tasks_waiting (lane, standing, timed, due, task) VALUES ";
         Self {
             task: many(task, "(?, ?, ?, ?, ?, ?, ?, ?)", rows) + " ON CONFLICT (id) DO NOTHING",
             waiting: many(waiting, &format!("(?, {}, ?, ?, ?)", Standing::Clear as i64), rows),
@@ -151,7 +156,10 @@ impl Statements {
             task.raw_bind_parameter(column + 4, row.due)?;
             task.raw_bind_parameter(column + 5, row.max_attempts)?;
             task.raw_bind_parameter(column + 6, row.deadline)?;
-            task.raw_bind_parameter(column + 7, row.attributes.clone().and_then(|range| bytes.get(range)))?;
+            task.raw_bind_parameter(
+                column + 7,
+                row.attributes.clone().and_then(|range| bytes.get(range)),
+            )?;
             task.raw_bind_parameter(column + 8, bytes.get(row.payload.clone()))?;
             let column = number * 4;
             waiting.raw_bind_parameter(column + 1, row.lane)?;

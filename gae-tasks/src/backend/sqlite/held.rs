@@ -19,13 +19,14 @@ pub(super) const MOST: usize = 160;
 /// split for each of its tasks at most.
 const ROWS: i64 = 256;
 
-pub(super) const ROW: &str = "SELECT id, expires, duration, session, alone, tasks FROM gae_tasks_lease WHERE id = ?1";
+pub(super) const ROW: &str =
+    "SELECT id, expires, duration, session, alone, tasks FROM gae_tasks_lease WHERE id = ?1";
 
 /// The rows of a token, for where a lease is not found in the first.
-pub(super) const OF_TOKEN: &str =
-    "SELECT id, expires, duration, session, alone, tasks FROM gae_tasks_lease WHERE id BETWEEN ?1 AND ?2";
+pub(super) const OF_TOKEN: &str = "SELECT id, expires, duration, session, alone, tasks FROM gae_tasks_lease WHERE id BETWEEN ?1 AND ?2";
 
-pub(super) const ALL: &str = "SELECT id, expires, duration, session, alone, tasks FROM gae_tasks_lease";
+pub(super) const ALL: &str =
+    "SELECT id, expires, duration, session, alone, tasks FROM gae_tasks_lease";
 
 /// How a leased task waited before: whether it is timed, and since when it pauses.
 pub(super) type Waited = (bool, Option<Timestamp>);
@@ -128,7 +129,12 @@ impl Members {
 }
 
 /// Writes the row of tasks that are leased under `token`.
-pub(super) fn give(connection: &Connection, token: LeaseToken, terms: Terms, tasks: &Members) -> Result<(), Fault> {
+pub(super) fn give(
+    connection: &Connection,
+    token: LeaseToken,
+    terms: Terms,
+    tasks: &Members,
+) -> Result<(), Fault> {
     write(connection, token.to_bits(), terms, tasks)
 }
 
@@ -139,7 +145,9 @@ fn write(connection: &Connection, id: i64, terms: Terms, tasks: &Members) -> Res
                          alone = excluded.alone, tasks = excluded.tasks";
     let Terms { expires, duration, session, alone } = terms;
     let (expires, duration) = (expires.as_micros(), crate::time::micros(duration));
-    connection.prepare_cached(WRITE)?.execute(params![id, expires, duration, session, alone, tasks.0])?;
+    connection
+        .prepare_cached(WRITE)?
+        .execute(params![id, expires, duration, session, alone, tasks.0])?;
     Ok(())
 }
 
@@ -178,13 +186,22 @@ pub(super) struct Held<'a> {
 
 impl<'a> Held<'a> {
     pub(super) const fn new(connection: &'a Connection) -> Self {
-        Self { connection, batches: BTreeMap::new(), whole: BTreeSet::new(), unreadable: BTreeSet::new(), rows: None }
+        Self {
+            connection,
+            batches: BTreeMap::new(),
+            whole: BTreeSet::new(),
+            unreadable: BTreeSet::new(),
+            rows: None,
+        }
     }
 
     /// How the task of a lease waited, and on what terms it is leased; `None` if the lease is not held.
     pub(super) fn find(&mut self, lease: LeaseRef) -> Result<Option<(Waited, Terms)>, Fault> {
         let Some(row) = self.row_of(lease)? else { return Ok(None) };
-        Ok(self.batches.get(&row).and_then(|batch| Some((batch.tasks.waited(lease.id)?, batch.terms))))
+        Ok(self
+            .batches
+            .get(&row)
+            .and_then(|batch| Some((batch.tasks.waited(lease.id)?, batch.terms))))
     }
 
     fn row_of(&mut self, LeaseRef { id, token }: LeaseRef) -> Result<Option<i64>, Fault> {
@@ -235,8 +252,9 @@ impl<'a> Held<'a> {
     pub(super) fn end_of(&mut self, id: TaskId) -> Result<(), Fault> {
         if self.rows.is_none() {
             self.keep(all(self.connection)?);
-            let of_row =
-                |(row, batch): (&i64, &Batch)| batch.tasks.iter().map(|(id, _)| (id, *row)).collect::<Vec<_>>();
+            let of_row = |(row, batch): (&i64, &Batch)| {
+                batch.tasks.iter().map(|(id, _)| (id, *row)).collect::<Vec<_>>()
+            };
             self.rows = Some(self.batches.iter().flat_map(of_row).collect());
         }
         let row = self.rows.as_mut().and_then(|rows| rows.remove(&id));
@@ -280,9 +298,12 @@ impl<'a> Held<'a> {
         }
         self.read_rows_of(first)?;
         let mut numbers = first..=last_of(first);
-        let free = numbers.find(|row| !self.batches.contains_key(row) && !self.unreadable.contains(row));
+        let free =
+            numbers.find(|row| !self.batches.contains_key(row) && !self.unreadable.contains(row));
         let Some((free, batch)) = free.zip(self.batches.get_mut(&row)) else {
-            return Err(Fault::Unfit("leases of one token are in more rows than there can be".to_owned()));
+            return Err(Fault::Unfit(
+                "leases of one token are in more rows than there can be".to_owned(),
+            ));
         };
         let taken = ids.iter().filter_map(|id| Some((*id, batch.tasks.waited(*id)?)));
         let tasks = Members::new(taken.collect::<Vec<_>>());

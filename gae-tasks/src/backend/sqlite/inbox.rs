@@ -149,7 +149,12 @@ impl Outlet {
         while pending.work.len() < calls && !pending.closed {
             let Some(left) = patience.checked_sub(begun.elapsed()) else { break };
             pending.wanted = calls;
-            pending = self.0.arrived.wait_timeout(pending, left).unwrap_or_else(PoisonError::into_inner).0;
+            pending = self
+                .0
+                .arrived
+                .wait_timeout(pending, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
         pending.wanted = 0;
     }
@@ -200,8 +205,8 @@ impl Shared {
 mod tests {
     use super::super::call::{Call, Request};
     use super::super::connection::Durability;
-    use super::super::error::Fault;
     use super::super::database::Database;
+    use super::super::error::Fault;
     use super::*;
 
     /// Longer than any test takes.

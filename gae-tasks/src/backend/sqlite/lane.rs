@@ -108,7 +108,8 @@ impl Catalogue {
         self.runnable.clear();
         // Its queue may have been deleted: it is made again for the next task.
         self.recent = None;
-        let mut statement = connection.prepare_cached("SELECT name, config, paused FROM gae_tasks_queue")?;
+        let mut statement =
+            connection.prepare_cached("SELECT name, config, paused FROM gae_tasks_queue")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             if let Some((name, config, paused)) = queue(connection, row) {
@@ -127,7 +128,9 @@ impl Catalogue {
             let id = row.get(0)?;
             self.newest = self.newest.max(id);
             match names_of_lane(row, 1).zip(row.get(5).ok()) {
-                Some(((queue, route, version), turn)) => self.know(Lane { id, queue, route, version, turn }),
+                Some(((queue, route, version), turn)) => {
+                    self.know(Lane { id, queue, route, version, turn })
+                }
                 None => unreadable::row(connection, "gae_tasks_lane", id),
             }
         }
@@ -149,7 +152,11 @@ impl Catalogue {
     }
 
     /// The lane `task` goes to; made, with its queue, if it is the first one.
-    pub(super) fn lane_of(&mut self, connection: &Connection, task: &NewTask) -> Result<i64, Fault> {
+    pub(super) fn lane_of(
+        &mut self,
+        connection: &Connection,
+        task: &NewTask,
+    ) -> Result<i64, Fault> {
         let version = task.spec.version();
         if let Some(lane) = &self.recent
             && lane.route.shape() == task.spec.shape
@@ -164,9 +171,15 @@ impl Catalogue {
         Ok(id)
     }
 
-    fn find_or_make(&mut self, connection: &Connection, task: &NewTask, version: u8) -> Result<i64, Fault> {
+    fn find_or_make(
+        &mut self,
+        connection: &Connection,
+        task: &NewTask,
+        version: u8,
+    ) -> Result<i64, Fault> {
         let known = self.by_name.get(&task.spec.queue).and_then(|kinds| kinds.get(&task.spec.kind));
-        let is_meant = |lane: &&Arc<Lane>| lane.route.shape() == task.spec.shape && lane.version == version;
+        let is_meant =
+            |lane: &&Arc<Lane>| lane.route.shape() == task.spec.shape && lane.version == version;
         let known = known.and_then(|lanes| lanes.iter().find(is_meant)).map(|lane| lane.id);
         self.ensure_queue(connection, &task.spec.queue)?;
         if let Some(id) = known {
@@ -177,14 +190,20 @@ impl Catalogue {
                             coalesce((SELECT min(turn) FROM gae_tasks_lane WHERE queue = ?1), \
                             (SELECT coalesce(max(id), 0) + 1 FROM gae_tasks_lane))) RETURNING id, turn";
         let values = params![task.spec.queue.as_str(), task.spec.kind.as_str(), shape, version];
-        let (id, turn) = connection.prepare_cached(MAKE)?.query_row(values, |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let (id, turn) = connection
+            .prepare_cached(MAKE)?
+            .query_row(values, |row| Ok((row.get(0)?, row.get(1)?)))?;
         let route = Route::new(task.spec.kind.clone(), task.spec.shape);
         self.know(Lane { id, queue: task.spec.queue.clone(), route, version, turn });
         Ok(id)
     }
 
     /// Makes a queue if it is missing.
-    pub(super) fn ensure_queue(&mut self, connection: &Connection, name: &QueueName) -> Result<(), Fault> {
+    pub(super) fn ensure_queue(
+        &mut self,
+        connection: &Connection,
+        name: &QueueName,
+    ) -> Result<(), Fault> {
         if self.queues.contains_key(name) {
             return Ok(());
         }
@@ -214,7 +233,12 @@ impl Catalogue {
     }
 
     /// Pauses a queue, or lets it go on; answers whether there is such a queue.
-    pub(super) fn pause(&mut self, connection: &Connection, name: &QueueName, paused: bool) -> Result<bool, Fault> {
+    pub(super) fn pause(
+        &mut self,
+        connection: &Connection,
+        name: &QueueName,
+        paused: bool,
+    ) -> Result<bool, Fault> {
         let Some(queue) = self.queues.get_mut(name) else { return Ok(false) };
         // Changed alone: a configuration that cannot be read, as that of a newer version, is kept.
         connection
@@ -231,8 +255,14 @@ impl Catalogue {
     }
 
     /// Forgets a queue. Its lanes stay: other processes know them by their numbers.
-    pub(super) fn remove_queue(&mut self, connection: &Connection, name: &QueueName) -> Result<(), Fault> {
-        connection.prepare_cached("DELETE FROM gae_tasks_queue WHERE name = ?1")?.execute(params![name.as_str()])?;
+    pub(super) fn remove_queue(
+        &mut self,
+        connection: &Connection,
+        name: &QueueName,
+    ) -> Result<(), Fault> {
+        connection
+            .prepare_cached("DELETE FROM gae_tasks_queue WHERE name = ?1")?
+            .execute(params![name.as_str()])?;
         self.queues.remove(name);
         self.recent = None;
         self.changed(connection)
@@ -246,7 +276,9 @@ impl Catalogue {
         paused: bool,
     ) -> Result<(), Fault> {
         connection
-            .prepare_cached("INSERT OR REPLACE INTO gae_tasks_queue (name, config, paused) VALUES (?1, ?2, ?3)")?
+            .prepare_cached(
+                "INSERT OR REPLACE INTO gae_tasks_queue (name, config, paused) VALUES (?1, ?2, ?3)",
+            )?
             .execute(params![name.as_str(), encoded(&config)?, paused])?;
         self.queues.insert(name.clone(), Queue { config: Ok(config), paused });
         self.changed(connection)
@@ -283,31 +315,49 @@ impl Catalogue {
     }
 
     /// The lanes a worker may lease from now: its queues and routes, without those that are paused.
-    pub(super) fn runnable(&mut self, queues: &Arc<BTreeSet<QueueName>>, routes: &Routes) -> Arc<Runnable> {
-        let is_meant = |known: &&Arc<Runnable>| is_of(&known.queues, queues) && is_same(&known.routes, routes);
+    pub(super) fn runnable(
+        &mut self,
+        queues: &Arc<BTreeSet<QueueName>>,
+        routes: &Routes,
+    ) -> Arc<Runnable> {
+        let is_meant =
+            |known: &&Arc<Runnable>| is_of(&known.queues, queues) && is_same(&known.routes, routes);
         if let Some(known) = self.runnable.iter().find(is_meant) {
             return Arc::clone(known);
         }
         let may_run = |lane: &&Arc<Lane>| {
             queues.contains(&lane.queue)
                 && !lane.is_newer()
-                && self.queues.get(&lane.queue).is_none_or(|queue| !queue.paused && queue.config.is_ok())
+                && self
+                    .queues
+                    .get(&lane.queue)
+                    .is_none_or(|queue| !queue.paused && queue.config.is_ok())
                 && routes.contains(&lane.route)
         };
         let mut lanes: Vec<_> = self.lanes.values().filter(may_run).cloned().collect();
         lanes.sort_unstable_by_key(|lane| (lane.turn, lane.id));
         let places = lanes.iter().enumerate().map(|(place, lane)| (lane.id, place)).collect();
-        let runnable = Arc::new(Runnable { queues: Arc::downgrade(queues), routes: routes.clone(), lanes, places });
+        let runnable = Arc::new(Runnable {
+            queues: Arc::downgrade(queues),
+            routes: routes.clone(),
+            lanes,
+            places,
+        });
         self.runnable.truncate(MOST_RUNNABLE - 1);
         self.runnable.insert(0, Arc::clone(&runnable));
-        self.served.retain(|(known, of)| known.strong_count() > 0 && !(is_of(known, queues) && is_same(of, routes)));
+        self.served.retain(|(known, of)| {
+            known.strong_count() > 0 && !(is_of(known, queues) && is_same(of, routes))
+        });
         self.served.push((Arc::downgrade(queues), routes.clone()));
         runnable
     }
 
     /// The queues and routes of the workers that have leased.
     pub(super) fn served(&self) -> Vec<(Arc<BTreeSet<QueueName>>, Routes)> {
-        self.served.iter().filter_map(|(queues, routes)| Some((queues.upgrade()?, routes.clone()))).collect()
+        self.served
+            .iter()
+            .filter_map(|(queues, routes)| Some((queues.upgrade()?, routes.clone())))
+            .collect()
     }
 }
 
@@ -344,7 +394,10 @@ pub(super) fn queue_record(connection: &Connection, row: &Row<'_>) -> Option<Que
 }
 
 /// A queue as it stands in `row`; one without a name is left aside.
-pub(super) fn queue(connection: &Connection, row: &Row<'_>) -> Option<(QueueName, Result<QueueConfig, Unread>, bool)> {
+pub(super) fn queue(
+    connection: &Connection,
+    row: &Row<'_>,
+) -> Option<(QueueName, Result<QueueConfig, Unread>, bool)> {
     let Some(name) = row.get(0).ok().and_then(|name: String| QueueName::new(name).ok()) else {
         unreadable::row(connection, "gae_tasks_queue", "without a name");
         return None;

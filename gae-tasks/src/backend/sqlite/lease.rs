@@ -7,13 +7,13 @@ use rusqlite::Connection;
 
 use super::call::Request;
 use super::connection::Durability;
+use super::database::{Database, moment};
 use super::error::Fault;
 use super::held::{self, Members, Terms};
 use super::lane::{Lane, Runnable};
-use super::task_rows::{Rank, TaskRows};
 use super::merge::{Catch, Merge, take};
 use super::ready::{self, Turns};
-use super::database::{Database, moment};
+use super::task_rows::{Rank, TaskRows};
 use crate::backend::haul::{Haul, many_queues, turn_length};
 use crate::backend::{Lease, Leased, LeasedTask, Standing};
 use crate::time::Timestamp;
@@ -42,7 +42,11 @@ impl Request for Lease {
         let now = moment(self.now);
         let runnable = database.catalogue.runnable(&self.queues, &self.routes);
         let Database { connection, session, catalogue, news, .. } = database;
-        let mut catch = Catch { haul: Haul::new(self), waited: Vec::new(), reader: TaskRows::prepare(connection)? };
+        let mut catch = Catch {
+            haul: Haul::new(self),
+            waited: Vec::new(),
+            reader: TaskRows::prepare(connection)?,
+        };
         for standing in [Standing::Isolated, Standing::Suspect, Standing::Marked] {
             let due = ready::due_lanes(connection, &runnable, standing, now)?;
             let lanes: Vec<_> = due.into_iter().map(|place| &*runnable.lanes()[place]).collect();
@@ -61,24 +65,37 @@ impl Request for Lease {
         let isolated = self.leaves_isolated(connection, &runnable, now)?;
         Ok(Leased {
             isolated,
-            ..catch.haul.leased(next(connection, &runnable, now)?, |queue| catalogue.retry_of(queue))
+            ..catch
+                .haul
+                .leased(next(connection, &runnable, now)?, |queue| catalogue.retry_of(queue))
         })
     }
 }
 
 /// How long until a further task of these lanes becomes due.
-fn next(connection: &Connection, runnable: &Runnable, now: Timestamp) -> Result<Option<Duration>, Fault> {
+fn next(
+    connection: &Connection,
+    runnable: &Runnable,
+    now: Timestamp,
+) -> Result<Option<Duration>, Fault> {
     Ok(ready::later(connection, runnable, now)?.map(|at| at.since(now)))
 }
 
 /// The parts of a lease.
 impl Lease {
-    fn write(&self, connection: &Connection, catch: &Catch<'_>, now: Timestamp, session: i64) -> Result<(), Fault> {
+    fn write(
+        &self,
+        connection: &Connection,
+        catch: &Catch<'_>,
+        now: Timestamp,
+        session: i64,
+    ) -> Result<(), Fault> {
         let (expires, duration) = (now.plus(self.duration), self.duration);
         let mut taken = catch.haul.tasks().iter().zip(&catch.waited).peekable();
         while let Some((LeasedTask { lease, alone, .. }, how)) = taken.next() {
             let mut tasks = vec![(lease.id, *how)];
-            while let Some((next, how)) = taken.next_if(|(next, _)| next.lease.token == lease.token) {
+            while let Some((next, how)) = taken.next_if(|(next, _)| next.lease.token == lease.token)
+            {
                 tasks.push((next.lease.id, *how));
             }
             let terms = Terms { expires, duration, session, alone: *alone };
@@ -88,12 +105,23 @@ impl Lease {
     }
 
     /// Whether an isolated task is due that this lease leaves because there are other suspects.
-    fn leaves_isolated(&self, connection: &Connection, runnable: &Runnable, now: Timestamp) -> Result<bool, Fault> {
-        Ok(self.room.in_company && !ready::due_lanes(connection, runnable, Standing::Isolated, now)?.is_empty())
+    fn leaves_isolated(
+        &self,
+        connection: &Connection,
+        runnable: &Runnable,
+        now: Timestamp,
+    ) -> Result<bool, Fault> {
+        Ok(self.room.in_company
+            && !ready::due_lanes(connection, runnable, Standing::Isolated, now)?.is_empty())
     }
 
     /// Takes clear tasks, of each queue as many as it may give in its turn, until there is no more room, or nothing due.
-    fn take_turns(&self, mut turns: Turns<'_>, catch: &mut Catch<'_>, now: Timestamp) -> Result<(), Fault> {
+    fn take_turns(
+        &self,
+        mut turns: Turns<'_>,
+        catch: &mut Catch<'_>,
+        now: Timestamp,
+    ) -> Result<(), Fault> {
         let room = catch.haul.room(Standing::Clear);
         let mut first_round = VecDeque::new();
         while first_round.len() < many_queues(room)
@@ -110,19 +138,29 @@ impl Lease {
                 None => self.next_queue(&mut turns, catch)?,
             };
             let mut merge = match next {
-                Some(lanes) => Merge::start(catch.reader.connection, lanes, rank, now, length.min(room))?,
+                Some(lanes) => {
+                    Merge::start(catch.reader.connection, lanes, rank, now, length.min(room))?
+                }
                 None => match again.pop_front() {
                     Some(merge) => merge,
                     None => break,
                 },
             };
-            if take(&mut merge, length, catch)? { again.push_back(merge) } else { merge.finish(now)? }
+            if take(&mut merge, length, catch)? {
+                again.push_back(merge)
+            } else {
+                merge.finish(now)?
+            }
         }
         again.into_iter().try_for_each(|merge| merge.finish(now))
     }
 
     /// The next queue that may give a task.
-    fn next_queue<'a>(&self, turns: &mut Turns<'a>, catch: &Catch<'_>) -> Result<Option<Vec<&'a Lane>>, Fault> {
+    fn next_queue<'a>(
+        &self,
+        turns: &mut Turns<'a>,
+        catch: &Catch<'_>,
+    ) -> Result<Option<Vec<&'a Lane>>, Fault> {
         while let Some(lanes) = turns.next()? {
             if lanes.first().is_some_and(|lane| catch.haul.room_of(&lane.queue) > 0) {
                 return Ok(Some(lanes));

@@ -47,10 +47,15 @@ mod linux {
 
     impl Listener {
         /// Starts a thread that rings at the writer whenever the log is written; `None` if the system refuses a watch.
-        pub(in super::super) fn start(opened: &Opened, inbox: &Inbox, listening: &Arc<Listening>) -> Option<Self> {
+        pub(in super::super) fn start(
+            opened: &Opened,
+            inbox: &Inbox,
+            listening: &Arc<Listening>,
+        ) -> Option<Self> {
             let inotify = Arc::new(Inotify::init(InitFlags::IN_CLOEXEC).ok()?);
             let log = inotify.add_watch(opened.log_path(), AddWatchFlags::IN_MODIFY).ok()?;
-            let (heard, inbox, of_thread) = (Arc::clone(&inotify), inbox.clone(), Arc::clone(listening));
+            let (heard, inbox, of_thread) =
+                (Arc::clone(&inotify), inbox.clone(), Arc::clone(listening));
             listening.is_on.store(true, Ordering::Relaxed);
             let run = move || {
                 listen(&heard, &inbox, &of_thread);
@@ -80,7 +85,13 @@ mod linux {
         let mut rung: Option<Instant> = None;
         loop {
             match inotify.read_events() {
-                Ok(events) if events.iter().any(|event| event.mask.contains(AddWatchFlags::IN_IGNORED)) => return,
+                Ok(events)
+                    if events
+                        .iter()
+                        .any(|event| event.mask.contains(AddWatchFlags::IN_IGNORED)) =>
+                {
+                    return;
+                }
                 Ok(_) => {}
                 Err(Errno::EINTR) => continue,
                 Err(_) => return,

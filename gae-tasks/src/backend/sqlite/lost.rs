@@ -3,9 +3,9 @@
 use rusqlite::Connection;
 
 use super::error::Fault;
+use super::grouping::{Grouping, one};
 use super::held::{Held, Terms, Waited};
 use super::lane::Catalogue;
-use super::grouping::{Grouping, one};
 use super::task::Task;
 use super::unreadable;
 use crate::backend::lifecycle;
@@ -25,7 +25,8 @@ pub(super) fn recover(
     now: Timestamp,
 ) -> Result<Option<bool>, Fault> {
     let Some((waited, Terms { alone, .. })) = held.find(lease)? else { return Ok(None) };
-    let lose = |catalogue: &mut Catalogue| lose(connection, catalogue, lease.id, waited, alone, now);
+    let lose =
+        |catalogue: &mut Catalogue| lose(connection, catalogue, lease.id, waited, alone, now);
     match one(grouping, connection, catalogue, lose)? {
         Ok(recovered) => {
             held.end(lease)?;

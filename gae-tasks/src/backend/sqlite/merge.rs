@@ -9,9 +9,9 @@ use rusqlite::{Connection, Row, params};
 use super::error::Fault;
 use super::held::Waited;
 use super::lane::Lane;
-use super::task_rows::{Rank, TaskRows, task};
 use super::ready;
 use super::row::task_id;
+use super::task_rows::{Rank, TaskRows, task};
 use super::unreadable;
 use super::waiting;
 use crate::backend::haul::Haul;
@@ -42,7 +42,11 @@ pub(super) struct Catch<'a> {
 
 /// Takes up to `limit` due tasks out of the order, those first that have been due longest; answers whether there may be
 /// more.
-pub(super) fn take(merge: &mut Merge<'_>, limit: usize, catch: &mut Catch<'_>) -> Result<bool, Fault> {
+pub(super) fn take(
+    merge: &mut Merge<'_>,
+    limit: usize,
+    catch: &mut Catch<'_>,
+) -> Result<bool, Fault> {
     if let Some(source) = merge.only_source() {
         return merge.take_all(source, limit, catch);
     }
@@ -64,9 +68,16 @@ pub(super) fn take(merge: &mut Merge<'_>, limit: usize, catch: &mut Catch<'_>) -
 const PUT_OFF: Duration = Duration::from_secs(60 * 60);
 
 /// Lets a task that cannot be read wait, so that it is not met with every lease. One whose row is gone is gone.
-fn put_off(connection: &Connection, lane: i64, standing: Standing, id: TaskId, now: Timestamp) -> Result<(), Fault> {
+fn put_off(
+    connection: &Connection,
+    lane: i64,
+    standing: Standing,
+    id: TaskId,
+    now: Timestamp,
+) -> Result<(), Fault> {
     let later = now.plus(PUT_OFF);
-    let mut statement = connection.prepare_cached("UPDATE gae_tasks_task SET schedule_time = ?2 WHERE id = ?1")?;
+    let mut statement =
+        connection.prepare_cached("UPDATE gae_tasks_task SET schedule_time = ?2 WHERE id = ?1")?;
     if statement.execute(params![id.as_bytes(), later.as_micros()])? > 0 {
         unreadable::task(connection, id);
         waiting::put(connection, id, lane, standing, Wait::Pause { until: later, since: now })?;
@@ -127,8 +138,10 @@ impl<'a> Merge<'a> {
         limit: usize,
     ) -> Result<Self, Fault> {
         let many = lanes.len();
-        let both = |lane: &'a Lane| [false, true].map(|timed| LaneCursor::new(lane, timed, limit, many));
-        let sources = if limit == 0 { Vec::new() } else { lanes.into_iter().flat_map(both).collect() };
+        let both =
+            |lane: &'a Lane| [false, true].map(|timed| LaneCursor::new(lane, timed, limit, many));
+        let sources =
+            if limit == 0 { Vec::new() } else { lanes.into_iter().flat_map(both).collect() };
         let (heads, bad) = Default::default();
         let mut merge = Self { connection, rank, now, sources, heads, bad };
         for (index, source) in merge.sources.iter_mut().enumerate() {
@@ -140,26 +153,41 @@ impl<'a> Merge<'a> {
 
     /// The only source that has tasks due, if there is one.
     fn only_source(&self) -> Option<usize> {
-        let mut with_tasks = self.sources.iter().enumerate().filter(|(_, source)| !source.ready.is_empty());
+        let mut with_tasks =
+            self.sources.iter().enumerate().filter(|(_, source)| !source.ready.is_empty());
         with_tasks.next().map(|(place, _)| place).filter(|_| with_tasks.next().is_none())
     }
 
     /// As [`take`], where no other source has tasks due: what waits and its tasks are read together.
-    fn take_all(&mut self, place: usize, limit: usize, catch: &mut Catch<'_>) -> Result<bool, Fault> {
+    fn take_all(
+        &mut self,
+        place: usize,
+        limit: usize,
+        catch: &mut Catch<'_>,
+    ) -> Result<bool, Fault> {
         let Self { connection, rank, now, sources, heads, bad } = self;
         let Catch { haul, waited, reader } = catch;
         let Some(source) = sources.get_mut(place) else { return Ok(false) };
         let mut statement = connection.prepare_cached(WITH_TASKS)?;
         let (due, id) = source.taken.unwrap_or(FIRST);
         let until = source.until(*now);
-        let mut rows =
-            statement.query(params![source.lane.id, rank.standing as i64, source.timed, until, due, id.as_bytes()])?;
+        let mut rows = statement.query(params![
+            source.lane.id,
+            rank.standing as i64,
+            source.timed,
+            until,
+            due,
+            id.as_bytes()
+        ])?;
         let most = haul.tasks().len().saturating_add(limit);
         heads.clear();
         source.ready.clear();
         while let Some(row) = rows.next()? {
             let Some((key, since)) = place_of(row) else { continue };
-            if haul.tasks().len() >= most || haul.room(rank.standing) == 0 || haul.room_of(&source.lane.queue) == 0 {
+            if haul.tasks().len() >= most
+                || haul.room(rank.standing) == 0
+                || haul.room_of(&source.lane.queue) == 0
+            {
                 source.read = key;
                 source.ready.push_back((key, since));
                 heads.push(Reverse((key, place)));
@@ -187,7 +215,10 @@ impl<'a> Merge<'a> {
         may_give: impl Fn(&Lane) -> bool,
     ) -> Result<Option<(LeasedTask, Waited)>, Fault> {
         while let Some(Reverse((key, index))) = self.heads.pop() {
-            let Some(source) = self.sources.get_mut(index).filter(|source| may_give(source.lane)) else { continue };
+            let Some(source) = self.sources.get_mut(index).filter(|source| may_give(source.lane))
+            else {
+                continue;
+            };
             let since = source.ready.pop_front().and_then(|(_, since)| since);
             source.taken = Some(key);
             let (lane, waited) = (source.lane, (source.timed, since));
@@ -222,11 +253,18 @@ impl<'a> Merge<'a> {
                 waiting::take_up_to(connection, source.lane.id, standing, source.timed, last)?;
             }
         }
-        self.bad.into_iter().try_for_each(|(lane, id)| put_off(connection, lane, standing, id, now))?;
-        let touched = self.sources.iter().filter(|source| source.taken.is_some()).map(|source| source.lane.id);
+        self.bad
+            .into_iter()
+            .try_for_each(|(lane, id)| put_off(connection, lane, standing, id, now))?;
+        let touched = self
+            .sources
+            .iter()
+            .filter(|source| source.taken.is_some())
+            .map(|source| source.lane.id);
         let mut touched: BTreeSet<_> = touched.collect();
         // What is not timed and waits on is due at once, as before.
-        let as_before = self.sources.iter().filter(|source| !source.timed && !source.ready.is_empty());
+        let as_before =
+            self.sources.iter().filter(|source| !source.timed && !source.ready.is_empty());
         as_before.for_each(|source| _ = touched.remove(&source.lane.id));
         touched.into_iter().try_for_each(|lane| ready::refresh(connection, lane, standing))
     }
@@ -239,12 +277,25 @@ impl LaneCursor<'_> {
     }
 
     /// Reads the next places, up to `most`.
-    fn read(&mut self, connection: &Connection, standing: Standing, now: Timestamp, most: usize) -> Result<(), Fault> {
+    fn read(
+        &mut self,
+        connection: &Connection,
+        standing: Standing,
+        now: Timestamp,
+        most: usize,
+    ) -> Result<(), Fault> {
         let mut statement = connection.prepare_cached(READ)?;
         let (due, id) = self.read;
         let (limit, until) = (i64::try_from(most).unwrap_or(i64::MAX), self.until(now));
-        let mut rows =
-            statement.query(params![self.lane.id, standing as i64, self.timed, until, due, id.as_bytes(), limit])?;
+        let mut rows = statement.query(params![
+            self.lane.id,
+            standing as i64,
+            self.timed,
+            until,
+            due,
+            id.as_bytes(),
+            limit
+        ])?;
         let mut read = 0;
         while let Some(row) = rows.next()? {
             read += 1;

@@ -3,21 +3,21 @@
 mod admin;
 mod bury;
 mod call;
-mod connection;
-mod delete_queue;
 mod committer;
+mod connection;
+mod database;
+mod delete_queue;
 mod disk;
 mod enqueue;
 mod error;
 mod fresh;
+mod grouping;
 mod held;
 mod inbox;
 mod lane;
 mod lease;
-mod task_rows;
 mod listener;
 mod lost;
-mod grouping;
 mod merge;
 mod name;
 mod news;
@@ -31,10 +31,10 @@ mod schema;
 mod session;
 mod settle;
 mod stats;
-mod database;
 mod stray;
 mod sweep;
 mod task;
+mod task_rows;
 mod turn;
 mod unreadable;
 mod waiting;
@@ -51,15 +51,16 @@ use tokio::sync::watch;
 
 use self::admin::{Delete, PutQueue, RaiseRetention, Replay, RunNow, SetPaused, open_tasks};
 use self::call::Request;
+use self::database::moment;
 use self::enqueue::Storing;
 use self::error::NAME;
 use self::reader::Reader;
-use self::database::moment;
 use self::writer::Writer;
 use super::lifecycle::Holder;
 use super::{
-    BackendFuture, Backend, Bury, Capabilities, DeadLetterCheck, DeleteQueue, Enqueue, Extend, Lease, Leased, List, Pull,
-    Purged, QueueRecord, RouteStats, Settle, Settled, Sweep, Swept, TaskRecord, TaskRequest, sealed,
+    Backend, BackendFuture, Bury, Capabilities, DeadLetterCheck, DeleteQueue, Enqueue, Extend,
+    Lease, Leased, List, Pull, Purged, QueueRecord, RouteStats, Settle, Settled, Sweep, Swept,
+    TaskRecord, TaskRequest, sealed,
 };
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
@@ -171,10 +172,11 @@ impl Backend for Sqlite {
     }
 
     fn find(&self, queue: QueueName, name: TaskName) -> BackendFuture<'_, Option<TaskRecord>> {
-        let answer = self.reader.get(move |connection| match name::holder(connection, &queue, &name)? {
-            Some(Holder::Task(id)) => row::get(connection, id),
-            Some(Holder::Tombstone { .. }) | None => Ok(None),
-        });
+        let answer =
+            self.reader.get(move |connection| match name::holder(connection, &queue, &name)? {
+                Some(Holder::Task(id)) => row::get(connection, id),
+                Some(Holder::Tombstone { .. }) | None => Ok(None),
+            });
         Box::pin(async { Ok(answer.await?) })
     }
 
@@ -227,7 +229,8 @@ impl Backend for Sqlite {
 
     fn purge(&self, queue: QueueName, now: Now) -> BackendFuture<'_, Purged> {
         Box::pin(async move {
-            let ids: Arc<[TaskId]> = self.reader.scan(move |file| open_tasks(file, &queue)).await?.into();
+            let ids: Arc<[TaskId]> =
+                self.reader.scan(move |file| open_tasks(file, &queue)).await?.into();
             self.delete_all(ids, now, false).await
         })
     }

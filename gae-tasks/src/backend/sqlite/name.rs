@@ -26,7 +26,11 @@ pub(super) fn take(
 }
 
 /// What has `name`.
-pub(super) fn holder(connection: &Connection, queue: &QueueName, name: &TaskName) -> Result<Option<Holder>, Fault> {
+pub(super) fn holder(
+    connection: &Connection,
+    queue: &QueueName,
+    name: &TaskName,
+) -> Result<Option<Holder>, Fault> {
     const HOLDER: &str = "SELECT task, until FROM gae_tasks_name WHERE queue = ?1 AND name = ?2";
     let holder = connection
         .prepare_cached(HOLDER)?
@@ -62,7 +66,13 @@ pub(super) fn bury_of(connection: &Connection, id: TaskId, until: Timestamp) -> 
     Ok(())
 }
 
-fn hold(connection: &Connection, queue: &str, name: &str, id: TaskId, until: Option<i64>) -> Result<(), Fault> {
+fn hold(
+    connection: &Connection,
+    queue: &str,
+    name: &str,
+    id: TaskId,
+    until: Option<i64>,
+) -> Result<(), Fault> {
     connection
         .prepare_cached("INSERT OR REPLACE INTO gae_tasks_name (queue, name, task, until) VALUES (?1, ?2, ?3, ?4)")?
         .execute(params![queue, name, id.as_bytes(), until])?;

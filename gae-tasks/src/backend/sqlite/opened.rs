@@ -30,7 +30,8 @@ impl Opened {
     pub(super) fn new(file: &File, process: Process) -> io::Result<Self> {
         let mut log_path = file.path().as_os_str().to_owned();
         log_path.push("-wal");
-        let (database, log_path, log) = (Identity::of(file.path())?, log_path.into(), OnceLock::new());
+        let (database, log_path, log) =
+            (Identity::of(file.path())?, log_path.into(), OnceLock::new());
         Ok(Self(Arc::new(Files { file: file.clone(), process, database, log_path, log })))
     }
 
@@ -53,7 +54,11 @@ impl Opened {
     /// # Errors
     /// [`Fault::Forked`] in a child. To be asked before anything that may wait for another thread: a child has none.
     pub(super) fn check_process(&self) -> Result<(), Problem> {
-        if self.is_by_this_process() { Ok(()) } else { Err(Problem::new(self.file(), Fault::Forked)) }
+        if self.is_by_this_process() {
+            Ok(())
+        } else {
+            Err(Problem::new(self.file(), Fault::Forked))
+        }
     }
 
     /// Whether the files are still where they were opened.
@@ -86,7 +91,8 @@ impl Log {
     fn open(path: &Path) -> io::Result<Self> {
         let opened = fs::File::open(path)?;
         #[cfg(any(target_os = "linux", target_os = "android"))]
-        let link = Some(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&opened)).into());
+        let link =
+            Some(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&opened)).into());
         #[cfg(not(any(target_os = "linux", target_os = "android")))]
         let link = None;
         Ok(Self { identity: Identity::of(path)?, _opened: opened, link })

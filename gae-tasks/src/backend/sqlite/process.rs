@@ -26,7 +26,8 @@ impl Process {
         let enter = |in_use: u64| {
             let is_free = in_use & u64::from(u32::MAX) == 0;
             let is_ours = in_use >> 32 == u64::from(this);
-            (is_free || is_ours).then(|| if is_free { u64::from(this) << 32 | 1 } else { in_use + 1 })
+            (is_free || is_ours)
+                .then(|| if is_free { u64::from(this) << 32 | 1 } else { in_use + 1 })
         };
         match IN_USE.fetch_update(Ordering::Relaxed, Ordering::Relaxed, enter) {
             Ok(_) => Ok(Self(this)),

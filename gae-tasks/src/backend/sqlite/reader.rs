@@ -80,10 +80,12 @@ impl Reader {
         let (reply, answer) = oneshot::channel();
         let opened = self.opened.clone();
         let read = move |connection: &Connection| {
-            let answer = in_one_state(connection, read).and_then(|answer| opened.check().map(|()| answer));
+            let answer =
+                in_one_state(connection, read).and_then(|answer| opened.check().map(|()| answer));
             answer.map_err(|fault| Problem::new(opened.file(), fault))
         };
-        let perform = Box::new(move |connection: Result<&_, _>| _ = reply.send(connection.and_then(read)));
+        let perform =
+            Box::new(move |connection: Result<&_, _>| _ = reply.send(connection.and_then(read)));
         let here = self.opened.check_process();
         if here.is_ok() {
             // If the thread is gone, the read is dropped, and the answer below says so.
@@ -120,7 +122,10 @@ fn open(opened: &Opened) -> Result<Connection, Problem> {
     connection::open(opened.file(), Access::Read)
 }
 
-fn in_one_state<T>(connection: &Connection, read: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, Fault> {
+fn in_one_state<T>(
+    connection: &Connection,
+    read: impl FnOnce(&Connection) -> Result<T, Fault>,
+) -> Result<T, Fault> {
     let transaction = connection.unchecked_transaction()?;
     let answer = read(&transaction)?;
     transaction.finish()?;

@@ -24,7 +24,8 @@ pub(super) const FIRST: &str = "SELECT timed, due FROM gae_tasks_waiting WHERE l
                                 AND typeof(timed) = 'integer' AND typeof(due) = 'integer' AND typeof(task) = 'blob' \
                                 AND length(task) = 16 ORDER BY timed, due LIMIT 1";
 
-pub(super) const OF_LANE: &str = "SELECT due FROM gae_tasks_ready WHERE standing = ?1 AND turn = ?2 AND lane = ?3";
+pub(super) const OF_LANE: &str =
+    "SELECT due FROM gae_tasks_ready WHERE standing = ?1 AND turn = ?2 AND lane = ?3";
 
 pub(super) const DUE: &str = "SELECT lane FROM gae_tasks_ready WHERE standing = ?1 AND due <= ?2";
 
@@ -35,7 +36,8 @@ pub(super) const TURNS: &str = "SELECT turn, lane FROM gae_tasks_ready WHERE sta
 pub(super) const IS_THERE: &str = "SELECT 1 FROM gae_tasks_ready WHERE standing = ?1 AND lane = ?2 \
                                    AND turn = (SELECT turn FROM gae_tasks_lane WHERE id = ?2)";
 
-pub(super) const LATER: &str = "SELECT lane, due FROM gae_tasks_ready WHERE standing = ?1 AND due >= ?2 ORDER BY due";
+pub(super) const LATER: &str =
+    "SELECT lane, due FROM gae_tasks_ready WHERE standing = ?1 AND due >= ?2 ORDER BY due";
 
 const WATCHED: &str = "SELECT 1 FROM gae_tasks_ready WHERE standing > 0 LIMIT 1";
 
@@ -45,7 +47,12 @@ pub(super) const fn due(wait: Wait) -> i64 {
 }
 
 /// Notes that a task waits in a lane.
-pub(super) fn add(connection: &Connection, lane: i64, standing: i64, due: i64) -> Result<(), Fault> {
+pub(super) fn add(
+    connection: &Connection,
+    lane: i64,
+    standing: i64,
+    due: i64,
+) -> Result<(), Fault> {
     const ADD: &str = "INSERT INTO gae_tasks_ready (standing, turn, lane, due) \
                        SELECT ?1, turn, id, ?3 FROM gae_tasks_lane WHERE id = ?2 \
                        ON CONFLICT (standing, turn, lane) DO UPDATE SET due = excluded.due WHERE excluded.due < due";
@@ -64,7 +71,9 @@ pub(super) fn refresh(connection: &Connection, lane: i64, standing: Standing) ->
         .query_row(params![lane, standing as i64], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     match first.map(|(is_timed, due): (bool, i64)| if is_timed { due } else { AT_ONCE }) {
-        Some(due) => connection.prepare_cached(CHANGE)?.execute(params![standing as i64, lane, due])?,
+        Some(due) => {
+            connection.prepare_cached(CHANGE)?.execute(params![standing as i64, lane, due])?
+        }
         None => connection.prepare_cached(REMOVE)?.execute(params![standing as i64, lane])?,
     };
     Ok(())
@@ -144,7 +153,8 @@ fn each_due(
     if runnable.lanes().len() <= FEW {
         let mut of_lane = connection.prepare_cached(OF_LANE)?;
         for (place, lane) in runnable.lanes().iter().enumerate() {
-            let due = of_lane.query_row(params![standing as i64, lane.turn, lane.id], |row| Ok(moment(row)));
+            let due = of_lane
+                .query_row(params![standing as i64, lane.turn, lane.id], |row| Ok(moment(row)));
             if due.optional()?.is_some_and(|due| due <= now.as_micros()) && !see(place) {
                 break;
             }
@@ -193,7 +203,11 @@ impl<'a> Turns<'a> {
         }
         due.sort_unstable();
         due.into_iter().for_each(|place| turns.add(&runnable.lanes()[place]));
-        let passed = turns.read.iter().take_while(|(turn, _)| last.is_some_and(|last| *turn <= last)).count();
+        let passed = turns
+            .read
+            .iter()
+            .take_while(|(turn, _)| last.is_some_and(|last| *turn <= last))
+            .count();
         turns.read.rotate_left(passed);
         Ok(turns)
     }
@@ -215,7 +229,8 @@ impl<'a> Turns<'a> {
     fn read_more(&mut self) -> Result<bool, Fault> {
         let Some(((turn, lane), until)) = self.rest.pop() else { return Ok(false) };
         let mut statement = self.connection.prepare_cached(TURNS)?;
-        let mut rows = statement.query(params![turn, lane, until, self.now.as_micros(), MANY as i64])?;
+        let mut rows =
+            statement.query(params![turn, lane, until, self.now.as_micros(), MANY as i64])?;
         let (mut count, mut last) = (0, None);
         while let Some(row) = rows.next()? {
             count += 1;
@@ -233,20 +248,32 @@ impl<'a> Turns<'a> {
 }
 
 /// When the first task becomes due after `now`, of the lanes and standings that have none due.
-pub(super) fn later(connection: &Connection, runnable: &Runnable, now: Timestamp) -> Result<Option<Timestamp>, Fault> {
+pub(super) fn later(
+    connection: &Connection,
+    runnable: &Runnable,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, Fault> {
     from(connection, runnable, now.as_micros().saturating_add(1))
 }
 
 /// When the first task is due of all that wait, whether that has passed or not.
-pub(super) fn first(connection: &Connection, runnable: &Runnable) -> Result<Option<Timestamp>, Fault> {
+pub(super) fn first(
+    connection: &Connection,
+    runnable: &Runnable,
+) -> Result<Option<Timestamp>, Fault> {
     from(connection, runnable, AT_ONCE)
 }
 
 /// When the first task is due of those lanes and standings that have none due before the moment `least`.
-fn from(connection: &Connection, runnable: &Runnable, least: i64) -> Result<Option<Timestamp>, Fault> {
+fn from(
+    connection: &Connection,
+    runnable: &Runnable,
+    least: i64,
+) -> Result<Option<Timestamp>, Fault> {
     let has_watched = has_watched(connection)?;
     let mut soonest = None;
-    for standing in Standing::ALL.into_iter().filter(|standing| has_watched || !is_rare(*standing)) {
+    for standing in Standing::ALL.into_iter().filter(|standing| has_watched || !is_rare(*standing))
+    {
         let first = first_of(connection, runnable, standing, least)?;
         soonest = soonest.into_iter().chain(first).min();
     }
@@ -263,7 +290,8 @@ fn first_of(
         let mut of_lane = connection.prepare_cached(OF_LANE)?;
         let mut first: Option<i64> = None;
         for lane in runnable.lanes() {
-            let due = of_lane.query_row(params![standing as i64, lane.turn, lane.id], |row| Ok(moment(row)));
+            let due = of_lane
+                .query_row(params![standing as i64, lane.turn, lane.id], |row| Ok(moment(row)));
             let due = due.optional()?;
             first = first.into_iter().chain(due.filter(|due| *due >= least)).min();
         }

@@ -46,7 +46,16 @@ mod tests {
 
     #[test]
     fn releases_with_the_bug_are_known() {
-        let old = [(3, 7, 0), (3, 40, 1), (3, 44, 5), (3, 45, 0), (3, 46, 0), (3, 49, 9), (3, 50, 6), (3, 51, 2)];
+        let old = [
+            (3, 7, 0),
+            (3, 40, 1),
+            (3, 44, 5),
+            (3, 45, 0),
+            (3, 46, 0),
+            (3, 49, 9),
+            (3, 50, 6),
+            (3, 51, 2),
+        ];
         for (major, minor, patch) in old {
             assert!(!is_fixed(number(major, minor, patch)), "{major}.{minor}.{patch}");
         }
@@ -54,7 +63,16 @@ mod tests {
 
     #[test]
     fn releases_with_the_fix_are_known_and_those_it_was_brought_to() {
-        let new = [(3, 51, 3), (3, 52, 0), (3, 54, 1), (4, 0, 0), (3, 44, 6), (3, 44, 7), (3, 50, 7), (3, 50, 12)];
+        let new = [
+            (3, 51, 3),
+            (3, 52, 0),
+            (3, 54, 1),
+            (4, 0, 0),
+            (3, 44, 6),
+            (3, 44, 7),
+            (3, 50, 7),
+            (3, 50, 12),
+        ];
         for (major, minor, patch) in new {
             assert!(is_fixed(number(major, minor, patch)), "{major}.{minor}.{patch}");
         }
@@ -63,7 +81,12 @@ mod tests {
     #[test]
     fn the_refusal_names_the_release_the_bug_and_the_crate() {
         let Err(Fault::Unfit(text)) = check(number(3, 46, 0)) else { panic!("not refused") };
-        for part in ["SQLite 3.46.0", "WAL-reset bug", "sqlite.org/wal.html#walresetbug", "`libsqlite3-sys`"] {
+        for part in [
+            "SQLite 3.46.0",
+            "WAL-reset bug",
+            "sqlite.org/wal.html#walresetbug",
+            "`libsqlite3-sys`",
+        ] {
             assert!(text.contains(part), "{text}");
         }
     }

@@ -32,9 +32,16 @@ pub(super) fn get(connection: &Connection, id: TaskId) -> Result<Option<TaskReco
     read(connection, id, true)
 }
 
-fn read(connection: &Connection, id: TaskId, with_payload: bool) -> Result<Option<TaskRecord>, Fault> {
-    let mut statement = connection.prepare_cached(&format!("{} WHERE t.id = ?1", columns(with_payload)))?;
-    let found = statement.query_row(params![id.as_bytes()], |row| Ok(record(connection, row))).optional()?;
+fn read(
+    connection: &Connection,
+    id: TaskId,
+    with_payload: bool,
+) -> Result<Option<TaskRecord>, Fault> {
+    let mut statement =
+        connection.prepare_cached(&format!("{} WHERE t.id = ?1", columns(with_payload)))?;
+    let found = statement
+        .query_row(params![id.as_bytes()], |row| Ok(record(connection, row)))
+        .optional()?;
     found.transpose()
 }
 
@@ -46,7 +53,8 @@ pub(super) fn list(connection: &Connection, request: &List) -> Result<Vec<TaskRe
     }
     let after = request.after.map(|id| id.as_bytes().to_vec());
     let (queue, kind) = (queue.as_ref().map(AsRef::as_ref), kind.as_ref().map(AsRef::as_ref));
-    let (is_later, order) = if request.newest_first { ("t.id <", "t.id DESC") } else { ("t.id >", "t.id") };
+    let (is_later, order) =
+        if request.newest_first { ("t.id <", "t.id DESC") } else { ("t.id >", "t.id") };
     let mut values: Vec<&dyn ToSql> = Vec::new();
     let mut query = format!("{} WHERE TRUE", columns(request.with_payloads));
     let after = after.as_ref().map(|after| (is_later, after as &dyn ToSql));
@@ -76,13 +84,20 @@ pub(super) fn list(connection: &Connection, request: &List) -> Result<Vec<TaskRe
 
 /// What is read of a task. Its payload may have pages of its own, which are left alone unless they are asked for.
 pub(super) fn columns(with_payloads: bool) -> Cow<'static, str> {
-    if with_payloads { Cow::Borrowed(RECORD) } else { Cow::Owned(RECORD.replace("t.payload", "NULL")) }
+    if with_payloads {
+        Cow::Borrowed(RECORD)
+    } else {
+        Cow::Owned(RECORD.replace("t.payload", "NULL"))
+    }
 }
 
 /// A page of those that are leased; no other is looked at.
 fn leased(connection: &Connection, request: &List) -> Result<Vec<TaskRecord>, Fault> {
-    let List { filter: TaskFilter { queue, kind, .. }, after, limit, newest_first, with_payloads } = request;
-    let is_later = |id: &TaskId| after.is_none_or(|after| if *newest_first { *id < after } else { *id > after });
+    let List { filter: TaskFilter { queue, kind, .. }, after, limit, newest_first, with_payloads } =
+        request;
+    let is_later = |id: &TaskId| {
+        after.is_none_or(|after| if *newest_first { *id < after } else { *id > after })
+    };
     let ids = held::leases(connection)?.into_iter().map(|(held, _)| held.lease.id);
     let mut ids: Vec<_> = ids.filter(is_later).collect::<BTreeSet<_>>().into_iter().collect();
     if *newest_first {
@@ -141,10 +156,15 @@ fn record(connection: &Connection, row: &Row<'_>) -> Result<TaskRecord, Fault> {
 }
 
 fn errors(connection: &Connection, id: TaskId) -> Result<Vec<TaskError>, Fault> {
-    const ERRORS: &str = "SELECT attempt, at, message FROM gae_tasks_error WHERE task = ?1 ORDER BY n";
+    const ERRORS: &str =
+        "SELECT attempt, at, message FROM gae_tasks_error WHERE task = ?1 ORDER BY n";
     let mut statement = connection.prepare_cached(ERRORS)?;
     let errors = statement.query_map(params![id.as_bytes()], |row| {
-        Ok(TaskError { attempt: row.get(0)?, at: Timestamp::from_micros(row.get(1)?), message: row.get(2)? })
+        Ok(TaskError {
+            attempt: row.get(0)?,
+            at: Timestamp::from_micros(row.get(1)?),
+            message: row.get(2)?,
+        })
     })?;
     Ok(errors.collect::<Result<_, _>>()?)
 }
@@ -158,21 +178,38 @@ pub(super) fn task_id(row: &Row<'_>, column: usize) -> rusqlite::Result<TaskId> 
 }
 
 /// The name of a task; one that cannot be read is none.
-pub(super) fn task_name(connection: &Connection, id: TaskId, row: &Row<'_>, column: usize) -> Option<TaskName> {
+pub(super) fn task_name(
+    connection: &Connection,
+    id: TaskId,
+    row: &Row<'_>,
+    column: usize,
+) -> Option<TaskName> {
     let text: Result<Option<String>, _> = row.get(column);
     let name = text.ok().map(|text| text.map(TaskName::new).transpose());
     let Some(Ok(name)) = name else {
-        unreadable::part_of_task(connection, id, "the name of the task cannot be read, it is treated as unnamed");
+        unreadable::part_of_task(
+            connection,
+            id,
+            "the name of the task cannot be read, it is treated as unnamed",
+        );
         return None;
     };
     name
 }
 
 /// A task's own retry settings; those that cannot be read are none.
-pub(super) fn retry(connection: &Connection, id: TaskId, bytes: Option<&[u8]>) -> Option<RetryConfig> {
+pub(super) fn retry(
+    connection: &Connection,
+    id: TaskId,
+    bytes: Option<&[u8]>,
+) -> Option<RetryConfig> {
     let retry = version::decode(bytes?);
     if retry == Err(Unread::Damaged) {
-        unreadable::part_of_task(connection, id, "the task's own retry settings cannot be read, it has its queue's");
+        unreadable::part_of_task(
+            connection,
+            id,
+            "the task's own retry settings cannot be read, it has its queue's",
+        );
     }
     retry.ok()
 }

@@ -36,7 +36,8 @@ fn ensure_as(connection: &mut Connection, tables: &str) -> Result<(), Fault> {
     if find(connection, digest)?.is_known()? {
         return Ok(());
     }
-    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let transaction =
+        connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     // Another process may have made them while this one waited.
     if find(&transaction, digest)?.is_known()? {
         return Ok(());
@@ -51,7 +52,8 @@ fn ensure_as(connection: &mut Connection, tables: &str) -> Result<(), Fault> {
 fn find(connection: &Connection, digest: i64) -> Result<Found, Fault> {
     const OURS: &str = "SELECT count(*), total(name = 'gae_tasks_schema') FROM sqlite_schema \
                         WHERE type = 'table' AND name GLOB 'gae_tasks_*'";
-    let (tables, has_version): (i64, f64) = connection.query_row(OURS, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let (tables, has_version): (i64, f64) =
+        connection.query_row(OURS, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
     if tables == 0 {
         return Ok(Found::Nothing);
     }
@@ -61,7 +63,8 @@ fn find(connection: &Connection, digest: i64) -> Result<Found, Fault> {
     // All columns: other versions of the crate have others.
     let mut statement = connection.prepare("SELECT * FROM gae_tasks_schema")?;
     let number = |row: &Row<'_>, column| row.get::<_, i64>(column).ok();
-    let rows = statement.query_map([], |row| Ok((number(row, "version"), number(row, "digest"))))?;
+    let rows =
+        statement.query_map([], |row| Ok((number(row, "version"), number(row, "digest"))))?;
     let rows = rows.collect::<Result<Vec<_>, _>>()?;
     if rows == [(Some(KNOWN), Some(digest))] {
         return Ok(Found::Known);
@@ -103,7 +106,10 @@ mod tests {
         assert_eq!(changed.len(), TABLES.len());
         assert_ne!(changed, TABLES);
         let refused = ensure_as(&mut connection, &changed).unwrap_err();
-        assert!(matches!(&refused, Fault::Unfit(text) if text.contains("another development version")), "{refused:?}");
+        assert!(
+            matches!(&refused, Fault::Unfit(text) if text.contains("another development version")),
+            "{refused:?}"
+        );
         let mut connection = Connection::open_in_memory().unwrap();
         ensure_as(&mut connection, &changed).unwrap();
         assert!(ensure(&mut connection).is_err());

@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, params};
 
 use super::error::{Fault, File};
+use super::grouping::Grouping;
 use super::held::{self, Held};
 use super::lane::Catalogue;
 use super::lost;
-use super::grouping::Grouping;
 use super::ready;
 use crate::backend::LeaseToken;
 use crate::time::Timestamp;
@@ -76,7 +76,8 @@ impl Session {
     pub(super) fn begin(&mut self, connection: &Connection, now: Timestamp) -> Result<i64, Fault> {
         // Locked before its row can be seen: a row whose file is not locked is a dead session.
         if self.lock.is_none() {
-            self.lock = Some(self.make_lock().map_err(|error| unlockable(&self.path(self.id), &error))?);
+            self.lock =
+                Some(self.make_lock().map_err(|error| unlockable(&self.path(self.id), &error))?);
         }
         connection
             .prepare_cached("INSERT INTO gae_tasks_session (id, started) VALUES (?1, ?2) ON CONFLICT (id) DO NOTHING")?
@@ -106,12 +107,15 @@ impl Session {
     /// The ids of other sessions that have a file.
     fn others_with_files(&self) -> Vec<i64> {
         let path = self.database.path();
-        let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
+        let (Some(folder), Some(name)) =
+            (path.parent(), path.file_name().and_then(|name| name.to_str()))
+        else {
             return Vec::new();
         };
         let id = |entry: io::Result<fs::DirEntry>| {
             let file = entry.ok()?.file_name();
-            let id = file.to_str()?.strip_prefix(name)?.strip_prefix(INFIX)?.strip_suffix(SUFFIX)?;
+            let id =
+                file.to_str()?.strip_prefix(name)?.strip_prefix(INFIX)?.strip_suffix(SUFFIX)?;
             i64::from_str_radix(id, 16).ok().filter(|id| *id != self.id)
         };
         fs::read_dir(folder).map(|entries| entries.filter_map(id).collect()).unwrap_or_default()
@@ -168,7 +172,8 @@ impl Session {
 
     /// The other sessions that are stored.
     pub(super) fn others(&self, connection: &Connection) -> Result<Vec<i64>, Fault> {
-        let mut statement = connection.prepare_cached("SELECT id FROM gae_tasks_session WHERE id <> ?1")?;
+        let mut statement =
+            connection.prepare_cached("SELECT id FROM gae_tasks_session WHERE id <> ?1")?;
         let ids = statement.query_map(params![self.id], |row| row.get(0))?;
         Ok(ids.collect::<Result<_, _>>()?)
     }
@@ -220,7 +225,8 @@ impl Session {
     }
 
     fn try_end(&self, connection: &mut Connection, catalogue: &mut Catalogue) -> Result<(), Fault> {
-        let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let transaction =
+            connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         catalogue.refresh(&transaction)?;
         let now = Timestamp::from(std::time::SystemTime::now());
         let mut held = Held::new(&transaction);
@@ -250,12 +256,16 @@ pub(super) fn locked_or_removed(
 }
 
 fn is_stored(connection: &Connection, id: i64) -> Result<bool, Fault> {
-    Ok(connection.prepare_cached("SELECT 1 FROM gae_tasks_session WHERE id = ?1")?.exists(params![id])?)
+    Ok(connection
+        .prepare_cached("SELECT 1 FROM gae_tasks_session WHERE id = ?1")?
+        .exists(params![id])?)
 }
 
 /// Removes the row of a session.
 pub(super) fn forget(connection: &Connection, id: i64) -> Result<(), Fault> {
-    connection.prepare_cached("DELETE FROM gae_tasks_session WHERE id = ?1")?.execute(params![id])?;
+    connection
+        .prepare_cached("DELETE FROM gae_tasks_session WHERE id = ?1")?
+        .execute(params![id])?;
     Ok(())
 }
 

@@ -4,11 +4,11 @@ use rusqlite::{CachedStatement, Connection, params};
 
 use super::call::Request;
 use super::connection::Durability;
+use super::database::{Database, moment};
 use super::error::Fault;
+use super::grouping::one;
 use super::held::{Held, Waited};
 use super::lane::Catalogue;
-use super::grouping::one;
-use super::database::{Database, moment};
 use super::task::Task;
 use super::unreadable;
 use crate::backend::lifecycle::{self, Ended};
@@ -16,7 +16,8 @@ use crate::backend::{Extend, Settle, Settled, Settlement, Verdict};
 use crate::task::TaskId;
 use crate::time::Timestamp;
 
-pub(super) const REMOVE: &str = "DELETE FROM gae_tasks_task WHERE id = ?1 AND name IS NULL AND errors = 0";
+pub(super) const REMOVE: &str =
+    "DELETE FROM gae_tasks_task WHERE id = ?1 AND name IS NULL AND errors = 0";
 
 impl Request for Settle {
     type Output = Vec<Settled>;
@@ -31,8 +32,12 @@ impl Request for Settle {
         let Database { connection, catalogue, grouping, .. } = database;
         let (mut plain, mut held) = (Plain::prepare(connection)?, Held::new(connection));
         let mut settle = |settlement: &Settlement| {
-            let Some((waited, _)) = held.find(settlement.lease)? else { return Ok(Settled::LeaseLost) };
-            let work = |catalogue: &mut Catalogue| settle(connection, catalogue, &mut plain, settlement, waited, now);
+            let Some((waited, _)) = held.find(settlement.lease)? else {
+                return Ok(Settled::LeaseLost);
+            };
+            let work = |catalogue: &mut Catalogue| {
+                settle(connection, catalogue, &mut plain, settlement, waited, now)
+            };
             match one(*grouping, connection, catalogue, work)? {
                 Ok(settled) => {
                     held.end(settlement.lease)?;
@@ -75,8 +80,12 @@ fn settle(
         task.waited(is_timed, since);
     }
     let rules = task.rules(connection, catalogue);
-    let change =
-        lifecycle::settle(task.facts, Ended { verdict, began: *began, backoff: *backoff }, rules.as_ref(), now);
+    let change = lifecycle::settle(
+        task.facts,
+        Ended { verdict, began: *began, backoff: *backoff },
+        rules.as_ref(),
+        now,
+    );
     task.apply(connection, catalogue, change, now)
 }
 

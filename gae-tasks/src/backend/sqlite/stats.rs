@@ -19,7 +19,8 @@ pub(super) const WAITING: &str = "SELECT lane, count(*), coalesce(sum(timed = 0 
 
 /// The lines of the statistics by queue and route.
 pub(super) fn stats(connection: &Connection, now: Timestamp) -> Result<Vec<RouteStats>, Fault> {
-    const DEAD: &str = "SELECT lane, count(*) FROM gae_tasks_task WHERE died IS NOT NULL GROUP BY lane";
+    const DEAD: &str =
+        "SELECT lane, count(*) FROM gae_tasks_task WHERE died IS NOT NULL GROUP BY lane";
     let mut lane = connection.prepare_cached("SELECT lane FROM gae_tasks_task WHERE id = ?1")?;
     let mut lanes: BTreeMap<i64, Stats> = BTreeMap::new();
     let mut statement = connection.prepare_cached(WAITING)?;
@@ -31,7 +32,9 @@ pub(super) fn stats(connection: &Connection, now: Timestamp) -> Result<Vec<Route
         stats.oldest_due = row.get(3).ok().map(Timestamp::from_micros);
     }
     for (held, _) in held::leases(connection)? {
-        let lane = lane.query_row(params![held.lease.id.as_bytes()], |row| Ok(row.get(0).ok())).optional()?;
+        let lane = lane
+            .query_row(params![held.lease.id.as_bytes()], |row| Ok(row.get(0).ok()))
+            .optional()?;
         lane.flatten().into_iter().for_each(|lane| lanes.entry(lane).or_default().leased += 1);
     }
     for (lane, dead) in counts(connection, DEAD)? {
@@ -41,7 +44,10 @@ pub(super) fn stats(connection: &Connection, now: Timestamp) -> Result<Vec<Route
 }
 
 /// The statistics with the names of their lanes, ordered by them.
-fn by_route(connection: &Connection, lanes: &BTreeMap<i64, Stats>) -> Result<Vec<RouteStats>, Fault> {
+fn by_route(
+    connection: &Connection,
+    lanes: &BTreeMap<i64, Stats>,
+) -> Result<Vec<RouteStats>, Fault> {
     const LANE: &str = "SELECT queue, kind, shape, version FROM gae_tasks_lane WHERE id = ?1";
     let unread = queues(connection)?.into_iter().filter(|queue| queue.config.is_none());
     let unread: BTreeSet<_> = unread.map(|queue| queue.name).collect();

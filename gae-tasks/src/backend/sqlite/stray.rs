@@ -22,8 +22,7 @@ pub(super) const LOOK: &str = concat!(
     " FROM gae_tasks_task t WHERE t.id > ?1 AND t.id <= ?2 ORDER BY t.id LIMIT ?3"
 );
 
-const LAST: &str =
-    "SELECT id FROM gae_tasks_task WHERE typeof(id) = 'blob' AND length(id) = 16 ORDER BY id DESC LIMIT 1";
+const LAST: &str = "SELECT id FROM gae_tasks_task WHERE typeof(id) = 'blob' AND length(id) = 16 ORDER BY id DESC LIMIT 1";
 
 /// Looks at all tasks, some with each sweep.
 #[derive(Debug, Default)]
@@ -64,7 +63,8 @@ impl Strays {
         }
         self.next = Some(Round { at: (seen == AT_ONCE && last < until).then_some((last, until)) });
         if !found.is_empty() {
-            let leased: HashSet<_> = held::leases(connection)?.into_iter().map(|(held, _)| held.lease.id).collect();
+            let leased: HashSet<_> =
+                held::leases(connection)?.into_iter().map(|(held, _)| held.lease.id).collect();
             found.retain(|id| !leased.contains(id));
         }
         Ok(found)

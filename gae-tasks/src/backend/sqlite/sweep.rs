@@ -4,15 +4,15 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::call::Request;
 use super::connection::Durability;
+use super::database::{Database, moment};
 use super::error::Fault;
+use super::grouping::one;
 use super::held::{self, Held};
 use super::lane::Catalogue;
 use super::lost;
-use super::grouping::one;
 use super::ready;
 use super::row::task_id;
 use super::session::{self, Session, Sign};
-use super::database::{Database, moment};
 use super::task::Task;
 use super::unreadable;
 use crate::backend::lifecycle::{Wait, forgotten_before};
@@ -26,7 +26,8 @@ pub(super) const OLD_DEAD: &str = "SELECT id, length(payload) FROM gae_tasks_tas
 pub(super) const LANE_WITH_DEAD: &str = "SELECT lane FROM gae_tasks_task WHERE lane > ?1 AND died IS NOT NULL \
                                          AND typeof(lane) = 'integer' ORDER BY lane, died LIMIT 1";
 
-pub(super) const OLD_NAMES: &str = "SELECT 1 FROM gae_tasks_name WHERE until IS NOT NULL AND until <= ?1";
+pub(super) const OLD_NAMES: &str =
+    "SELECT 1 FROM gae_tasks_name WHERE until IS NOT NULL AND until <= ?1";
 
 pub(super) const LONG_PAUSES: &str = "SELECT task, lane, standing, due, since FROM gae_tasks_waiting \
                                       WHERE since IS NOT NULL AND since > ?1 AND typeof(since) = 'integer' \
@@ -104,22 +105,36 @@ impl Sweep {
         changes >= self.limit as u64
     }
 
-    fn recover_lost(&self, database: &mut Database, now: Timestamp, swept: &mut Swept) -> Result<(), Fault> {
+    fn recover_lost(
+        &self,
+        database: &mut Database,
+        now: Timestamp,
+        swept: &mut Swept,
+    ) -> Result<(), Fault> {
         let Database { connection, catalogue, grouping, .. } = database;
         let mut held = Held::new(connection);
         for lost in &self.lost {
             if self.room(swept) > 0 && lost::is_unchanged(&mut held, lost)? {
-                count(swept, lost::recover(*grouping, &mut held, connection, catalogue, lost.lease, now)?);
+                count(
+                    swept,
+                    lost::recover(*grouping, &mut held, connection, catalogue, lost.lease, now)?,
+                );
             }
         }
         held.write()
     }
 
     /// Lets tasks wait again whose lease is lost without a trace.
-    fn put_back_strays(&self, database: &mut Database, now: Timestamp, swept: &mut Swept) -> Result<(), Fault> {
+    fn put_back_strays(
+        &self,
+        database: &mut Database,
+        now: Timestamp,
+        swept: &mut Swept,
+    ) -> Result<(), Fault> {
         let Database { connection, catalogue, grouping, strays, .. } = database;
         for id in strays.look(connection)?.into_iter().take(self.room(swept)) {
-            let put_back = |catalogue: &mut Catalogue| lost::put_back(connection, catalogue, id, now);
+            let put_back =
+                |catalogue: &mut Catalogue| lost::put_back(connection, catalogue, id, now);
             match one(*grouping, connection, catalogue, put_back)? {
                 Ok(put_back) => count(swept, put_back),
                 Err(refusal) => unreadable::refused(connection, id, &refusal),
@@ -129,7 +144,12 @@ impl Sweep {
     }
 
     /// Forgets dead letters and names that were kept long enough.
-    fn forget(&self, database: &mut Database, now: Timestamp, swept: &mut Swept) -> Result<(), Fault> {
+    fn forget(
+        &self,
+        database: &mut Database,
+        now: Timestamp,
+        swept: &mut Swept,
+    ) -> Result<(), Fault> {
         let Database { connection, catalogue, grouping, .. } = database;
         let old = old_dead(connection, catalogue, now, self.limit)?;
         swept.more |= old.len() >= self.limit;
@@ -155,7 +175,12 @@ impl Sweep {
     }
 
     /// Recovers the leases of processes that are gone, and forgets these.
-    fn bury_sessions(&self, database: &mut Database, now: Timestamp, swept: &mut Swept) -> Result<(), Fault> {
+    fn bury_sessions(
+        &self,
+        database: &mut Database,
+        now: Timestamp,
+        swept: &mut Swept,
+    ) -> Result<(), Fault> {
         let Database { connection, catalogue, session, grouping, .. } = database;
         let others = session.others(connection)?;
         let leases = if others.is_empty() { Vec::new() } else { held::leases(connection)? };
@@ -169,7 +194,10 @@ impl Sweep {
                 Sign::Dead(_) => {
                     let mut held = Held::new(connection);
                     for lease in own.into_iter().take(self.room(swept)) {
-                        count(swept, lost::recover(*grouping, &mut held, connection, catalogue, lease, now)?);
+                        count(
+                            swept,
+                            lost::recover(*grouping, &mut held, connection, catalogue, lease, now)?,
+                        );
                         left -= usize::from(held.find(lease)?.is_none());
                     }
                     held.write()?;
@@ -207,11 +235,14 @@ fn old_dead(
         && let Some(lane) = lanes.query_row(params![last], |row| row.get::<_, i64>(0)).optional()?
     {
         last = lane;
-        let Some(config) = catalogue.config(lane).filter(|_| catalogue.is_readable(lane)) else { continue };
+        let Some(config) = catalogue.config(lane).filter(|_| catalogue.is_readable(lane)) else {
+            continue;
+        };
         let before = forgotten_before(&config, now).as_micros();
         let room = i64::try_from(limit - old.len()).unwrap_or(i64::MAX);
         let bytes = |row: &Row<'_>| row.get::<_, i64>(1).map_or(0, i64::unsigned_abs);
-        let found = dead.query_map(params![lane, before, room], |row| Ok((task_id(row, 0)?, bytes(row))))?;
+        let found =
+            dead.query_map(params![lane, before, room], |row| Ok((task_id(row, 0)?, bytes(row))))?;
         old.extend(found.collect::<Result<Vec<_>, _>>()?);
     }
     Ok(old)
@@ -225,7 +256,11 @@ struct LongPause {
     wait: Wait,
 }
 
-fn long_pauses(connection: &Connection, now: Timestamp, limit: usize) -> Result<Vec<LongPause>, Fault> {
+fn long_pauses(
+    connection: &Connection,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<LongPause>, Fault> {
     let mut statement = connection.prepare_cached(LONG_PAUSES)?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let pauses = statement.query_map(params![now.as_micros(), limit], |row| {
@@ -244,8 +279,10 @@ impl LongPause {
                             WHERE lane = ?1 AND standing = ?2 AND timed = 1 AND due = ?3 AND task = ?4";
         const TELL: &str = "UPDATE gae_tasks_task SET schedule_time = ?2 WHERE id = ?1";
         let Some(wait) = self.wait.shortened(now) else { return Ok(()) };
-        let (task, due, since) = (self.task.as_bytes(), wait.due().as_micros(), wait.since().map(Timestamp::as_micros));
-        let moved = params![self.lane, self.standing, self.wait.due().as_micros(), task, due, since];
+        let (task, due, since) =
+            (self.task.as_bytes(), wait.due().as_micros(), wait.since().map(Timestamp::as_micros));
+        let moved =
+            params![self.lane, self.standing, self.wait.due().as_micros(), task, due, since];
         connection.prepare_cached(MOVE)?.execute(moved)?;
         connection.prepare_cached(TELL)?.execute(params![task, due])?;
         ready::add(connection, self.lane, self.standing, ready::due(wait))
@@ -253,7 +290,11 @@ impl LongPause {
 }
 
 /// Whether a session is over, or so it seems, and can be forgotten.
-fn has_ended_sessions(connection: &Connection, session: &Session, leases: &[(HeldLease, i64)]) -> Result<bool, Fault> {
+fn has_ended_sessions(
+    connection: &Connection,
+    session: &Session,
+    leases: &[(HeldLease, i64)],
+) -> Result<bool, Fault> {
     for id in session.others(connection)? {
         match session.sign_of(id) {
             Sign::Alive => {}

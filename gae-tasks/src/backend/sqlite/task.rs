@@ -32,16 +32,22 @@ impl Task {
         const LOAD: &str = "SELECT lane, schedule_time, attempts, lost_leases, errors, died, first_attempt, \
                             max_attempts, name, retry, created, lost_attempts FROM gae_tasks_task WHERE id = ?1";
         let mut statement = connection.prepare_cached(LOAD)?;
-        let loaded = statement.query_row(params![id.as_bytes()], |row| Ok(Self::of(id, row))).optional()?;
+        let loaded =
+            statement.query_row(params![id.as_bytes()], |row| Ok(Self::of(id, row))).optional()?;
         if loaded.as_ref().is_some_and(|task| !task.is_whole) {
-            unreadable::part_of_task(connection, id, "a part of the task cannot be read, it is as that of a new one");
+            unreadable::part_of_task(
+                connection,
+                id,
+                "a part of the task cannot be read, it is as that of a new one",
+            );
         }
         Ok(loaded)
     }
 
     fn of(id: TaskId, row: &Row<'_>) -> Self {
         let columns = Columns::of(row);
-        let time = |column| columns.get::<Option<i64>>(column).flatten().map(Timestamp::from_micros);
+        let time =
+            |column| columns.get::<Option<i64>>(column).flatten().map(Timestamp::from_micros);
         let text = columns.get::<Option<String>>(8).flatten();
         let is_named = text.is_some();
         let name = text.and_then(|text| TaskName::new(text).ok());
@@ -75,14 +81,18 @@ impl Task {
     /// configuration of the queue is damaged.
     pub(super) fn rules(&self, connection: &Connection, catalogue: &Catalogue) -> Option<Rules> {
         let queue = catalogue.config(self.lane).filter(|_| catalogue.is_readable(self.lane))?;
-        Some(Rules::of(&queue, row::retry(connection, self.id, self.retry.as_deref())).jittered(self.id))
+        Some(
+            Rules::of(&queue, row::retry(connection, self.id, self.retry.as_deref()))
+                .jittered(self.id),
+        )
     }
 
     /// Its attributes; none, if they cannot be read.
     pub(super) fn attributes(&self, connection: &Connection) -> Result<Option<Vec<u8>>, Fault> {
         const ATTRIBUTES: &str = "SELECT attributes FROM gae_tasks_task WHERE id = ?1";
         let mut statement = connection.prepare_cached(ATTRIBUTES)?;
-        let read = statement.query_row(params![self.id.as_bytes()], |row| Ok(row.get(0).ok().flatten()));
+        let read =
+            statement.query_row(params![self.id.as_bytes()], |row| Ok(row.get(0).ok().flatten()));
         Ok(read.optional()?.flatten())
     }
 
@@ -106,9 +116,13 @@ impl Task {
         Ok(self.facts.died.map_or(Settled::Scheduled(self.facts.wait.due()), |_| Settled::Dead))
     }
 
-    fn keep_error(&mut self, connection: &Connection, message: &str, at: Timestamp) -> Result<(), Fault> {
-        const KEEP: &str =
-            "INSERT OR REPLACE INTO gae_tasks_error (task, n, attempt, at, message) VALUES (?1, ?2, ?3, ?4, ?5)";
+    fn keep_error(
+        &mut self,
+        connection: &Connection,
+        message: &str,
+        at: Timestamp,
+    ) -> Result<(), Fault> {
+        const KEEP: &str = "INSERT OR REPLACE INTO gae_tasks_error (task, n, attempt, at, message) VALUES (?1, ?2, ?3, ?4, ?5)";
         self.errors += 1;
         connection.prepare_cached(KEEP)?.execute(params![
             self.id.as_bytes(),
@@ -130,7 +144,8 @@ impl Task {
     pub(super) fn save(&self, connection: &Connection) -> Result<(), Fault> {
         const SAVE: &str = "UPDATE gae_tasks_task SET schedule_time = ?2, attempts = ?3, lost_leases = ?4, \
                             errors = ?5, died = ?6, first_attempt = ?7, lost_attempts = ?8 WHERE id = ?1";
-        let Facts { wait, attempts, first_attempt, lost_leases, lost_attempts, died, .. } = self.facts;
+        let Facts { wait, attempts, first_attempt, lost_leases, lost_attempts, died, .. } =
+            self.facts;
         connection.prepare_cached(SAVE)?.execute(params![
             self.id.as_bytes(),
             wait.due().as_micros(),
@@ -163,11 +178,15 @@ impl Task {
         connection.prepare_cached("DELETE FROM gae_tasks_task WHERE id = ?1")?.execute(id)?;
         let waited = waiting::take(connection, self.id, lane, standing, self.facts.wait.due())?;
         if self.errors > 0 {
-            connection.prepare_cached("DELETE FROM gae_tasks_error WHERE task = ?1")?.execute(id)?;
+            connection
+                .prepare_cached("DELETE FROM gae_tasks_error WHERE task = ?1")?
+                .execute(id)?;
         }
         let until = tombstone(catalogue.config(self.lane).as_ref(), now);
         match (&self.name, catalogue.lane(lane)) {
-            (Some(name), Some(lane)) => name::bury(connection, &lane.queue, name.as_str(), self.id, until)?,
+            (Some(name), Some(lane)) => {
+                name::bury(connection, &lane.queue, name.as_str(), self.id, until)?
+            }
             (None, _) if self.is_whole => {}
             _ => name::bury_of(connection, self.id, until)?,
         }

@@ -29,7 +29,11 @@ pub(super) struct TaskRows<'a> {
 
 impl<'a> TaskRows<'a> {
     pub(super) fn prepare(connection: &'a Connection) -> Result<Self, Fault> {
-        Ok(Self { connection, statement: connection.prepare_cached(TASK)?, token: (held::token(), held::MOST) })
+        Ok(Self {
+            connection,
+            statement: connection.prepare_cached(TASK)?,
+            token: (held::token(), held::MOST),
+        })
     }
 
     /// A lease of a task that is taken. Those that have lost leases have a token each.
@@ -45,7 +49,12 @@ impl<'a> TaskRows<'a> {
     }
 
     /// The task; `None` if its row cannot be read, or is gone.
-    pub(super) fn read(&mut self, lane: &Lane, id: TaskId, rank: Rank) -> Result<Option<LeasedTask>, Fault> {
+    pub(super) fn read(
+        &mut self,
+        lane: &Lane,
+        id: TaskId,
+        rank: Rank,
+    ) -> Result<Option<LeasedTask>, Fault> {
         let lease = self.lease(id, rank);
         let mut rows = self.statement.query(params![id.as_bytes()])?;
         let Some(row) = rows.next()? else { return Ok(None) };

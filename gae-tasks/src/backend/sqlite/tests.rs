@@ -1,7 +1,7 @@
 //! What can only be seen from inside: losses of power, query plans, pragmas, failed transactions.
 
-mod delete_queue;
 mod committer;
+mod delete_queue;
 mod file;
 mod flood;
 mod held;
@@ -29,11 +29,11 @@ use rusqlite::{Connection, params};
 use super::Sqlite;
 use super::call::Request;
 use super::connection::{Durability, set};
-use super::error::Fault;
 use super::database::Database;
+use super::error::Fault;
 use crate::backend::{
-    Backend, Enqueue, Lease, Leased, LeasedTask, NewTask, Pull, Room, Routes, Settle, Settled, Settlement, Sweep,
-    Swept, Verdict,
+    Backend, Enqueue, Lease, Leased, LeasedTask, NewTask, Pull, Room, Routes, Settle, Settled,
+    Settlement, Sweep, Swept, Verdict,
 };
 use crate::error::Error;
 use crate::queue::QueueName;
@@ -52,7 +52,8 @@ impl Folder {
     fn new() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let folder = std::env::temp_dir().join(format!("gae-tasks-sqlite-{}-{number}", std::process::id()));
+        let folder =
+            std::env::temp_dir().join(format!("gae-tasks-sqlite-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         Self(folder)
     }
@@ -67,7 +68,8 @@ impl Folder {
 
     fn names(&self) -> Vec<String> {
         let entries = std::fs::read_dir(&self.0).unwrap();
-        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
     }
@@ -100,7 +102,12 @@ fn at(seconds: i64) -> Timestamp {
 
 fn task(payload: &[u8]) -> NewTask {
     NewTask::new(
-        TaskSpec::new(TaskId::generate(), Kind::from_static("shop/send"), Shape::from_bits(7), QueueName::DEFAULT),
+        TaskSpec::new(
+            TaskId::generate(),
+            Kind::from_static("shop/send"),
+            Shape::from_bits(7),
+            QueueName::DEFAULT,
+        ),
         payload.to_vec(),
     )
 }
@@ -111,13 +118,20 @@ fn enqueue(backend: &Sqlite, tasks: Vec<NewTask>) -> Result<Vec<Result<Deferred,
 
 fn lease(backend: &Sqlite, now: Timestamp, limit: usize) -> Leased {
     let queues = Arc::new([QueueName::DEFAULT].into());
-    let request = Lease::new(Now::At(now), queues, Routes::Any, Room::new(limit), Duration::from_secs(30));
+    let request =
+        Lease::new(Now::At(now), queues, Routes::Any, Room::new(limit), Duration::from_secs(30));
     wait(backend.lease(request)).unwrap()
 }
 
 /// Records the same outcome for all of these.
-fn settle_all(backend: &Sqlite, now: Timestamp, leased: &[LeasedTask], verdict: &Verdict) -> Vec<Settled> {
-    let settlements = leased.iter().map(|task| Settlement::new(task.lease, verdict.clone())).collect();
+fn settle_all(
+    backend: &Sqlite,
+    now: Timestamp,
+    leased: &[LeasedTask],
+    verdict: &Verdict,
+) -> Vec<Settled> {
+    let settlements =
+        leased.iter().map(|task| Settlement::new(task.lease, verdict.clone())).collect();
     wait(backend.settle(Settle::new(Now::At(now), settlements))).unwrap()
 }
 
@@ -135,7 +149,8 @@ fn bury_due(backend: &Sqlite) {
 
 /// Changes one row, by the id of a task.
 fn spoil(folder: &Folder, sql: &str, id: TaskId) {
-    let changed = Connection::open(folder.file()).unwrap().execute(sql, params![id.as_bytes()]).unwrap();
+    let changed =
+        Connection::open(folder.file()).unwrap().execute(sql, params![id.as_bytes()]).unwrap();
     assert_eq!(changed, 1, "{sql}");
 }
 
@@ -172,7 +187,8 @@ impl Request for FullDisk {
     const DURABILITY: Durability = Durability::Normal;
 
     fn perform(&mut self, database: &mut Database) -> Result<(), Fault> {
-        let pages: i64 = database.connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
+        let pages: i64 =
+            database.connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
         set(&database.connection, "max_page_count", if self.0 { pages } else { 1_000_000 })
     }
 }

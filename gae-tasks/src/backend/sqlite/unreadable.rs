@@ -80,7 +80,11 @@ pub(super) fn row(connection: &Connection, table: &'static str, row: impl Displa
 pub(super) fn lease(connection: &Connection, row: i64) {
     let file = connection.path();
     log::say(|| {
-        tracing::error!(row, file, "a row of leases cannot be read, it is deleted: its tasks run again");
+        tracing::error!(
+            row,
+            file,
+            "a row of leases cannot be read, it is deleted: its tasks run again"
+        );
     });
 }
 

@@ -9,11 +9,9 @@ use crate::backend::lifecycle::Wait;
 use crate::task::TaskId;
 use crate::time::Timestamp;
 
-pub(super) const TAKE: &str =
-    "DELETE FROM gae_tasks_waiting WHERE lane = ?1 AND standing = ?2 AND timed IN (0, 1) AND due = ?3 AND task = ?4";
+pub(super) const TAKE: &str = "DELETE FROM gae_tasks_waiting WHERE lane = ?1 AND standing = ?2 AND timed IN (0, 1) AND due = ?3 AND task = ?4";
 
-pub(super) const TAKE_UP_TO: &str =
-    "DELETE FROM gae_tasks_waiting WHERE lane = ?1 AND standing = ?2 AND timed = ?3 AND (due, task) <= (?4, ?5)";
+pub(super) const TAKE_UP_TO: &str = "DELETE FROM gae_tasks_waiting WHERE lane = ?1 AND standing = ?2 AND timed = ?3 AND (due, task) <= (?4, ?5)";
 
 /// A condition: the task `t` of a query waits.
 macro_rules! waits {
@@ -25,7 +23,13 @@ macro_rules! waits {
 pub(super) use waits;
 
 /// Lets a task wait.
-pub(super) fn put(connection: &Connection, id: TaskId, lane: i64, standing: Standing, wait: Wait) -> Result<(), Fault> {
+pub(super) fn put(
+    connection: &Connection,
+    id: TaskId,
+    lane: i64,
+    standing: Standing,
+    wait: Wait,
+) -> Result<(), Fault> {
     const PUT: &str = "INSERT OR REPLACE INTO gae_tasks_waiting (lane, standing, timed, due, task, since) \
                        VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     connection.prepare_cached(PUT)?.execute(params![
@@ -47,7 +51,12 @@ pub(super) fn take(
     standing: Standing,
     due: Timestamp,
 ) -> Result<bool, Fault> {
-    Ok(connection.prepare_cached(TAKE)?.execute(params![lane, standing as i64, due.as_micros(), id.as_bytes()])? > 0)
+    Ok(connection.prepare_cached(TAKE)?.execute(params![
+        lane,
+        standing as i64,
+        due.as_micros(),
+        id.as_bytes()
+    ])? > 0)
 }
 
 /// Takes the first tasks of a lane, up to this one, out of the order. The lane is to be [refreshed](ready::refresh) then.
@@ -58,6 +67,12 @@ pub(super) fn take_up_to(
     timed: bool,
     (due, id): (i64, TaskId),
 ) -> Result<(), Fault> {
-    connection.prepare_cached(TAKE_UP_TO)?.execute(params![lane, standing as i64, timed, due, id.as_bytes()])?;
+    connection.prepare_cached(TAKE_UP_TO)?.execute(params![
+        lane,
+        standing as i64,
+        timed,
+        due,
+        id.as_bytes()
+    ])?;
     Ok(())
 }

@@ -10,16 +10,16 @@ use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
 
 use super::call::{Call, Request, Work};
-use super::connection;
 use super::committer::Committer;
+use super::connection;
+use super::database::Database;
 use super::error::{Fault, File, Problem};
+use super::grouping::Grouping;
 use super::inbox::{Arrival, Inbox, Outlet};
 use super::listener::{Listener, Listening};
-use super::grouping::Grouping;
 use super::opened::Opened;
 use super::schema;
 use super::session::Session;
-use super::database::Database;
 
 /// A caller that asks again so soon is worth staying awake for: the next may come sooner than the thread would wake.
 const BRISK: Duration = Duration::from_micros(150);
@@ -50,7 +50,8 @@ impl Writer {
         let stopped = |_| Problem::new(&unopened, Fault::Stopped);
         let run = move || match open(&path) {
             Ok((opened, database)) => {
-                let committer = Committer::new(database, opened.clone(), wakeups, counter, of_writer);
+                let committer =
+                    Committer::new(database, opened.clone(), wakeups, counter, of_writer);
                 let committer = Arc::new(Mutex::new(Some(committer)));
                 _ = reply.send(Ok((opened, Arc::clone(&committer))));
                 run(&outlet, &committer);
@@ -86,7 +87,10 @@ impl Writer {
     }
 
     /// Has `request` done, together with whatever else waits.
-    pub(super) fn call<R: Request>(&self, request: R) -> impl Future<Output = Result<R::Output, Problem>> + Send {
+    pub(super) fn call<R: Request>(
+        &self,
+        request: R,
+    ) -> impl Future<Output = Result<R::Output, Problem>> + Send {
         let (call, answered) = Call::new(request);
         let here = self.opened.check_process();
         if here.is_ok() {
@@ -144,7 +148,18 @@ fn open(path: &Path) -> Result<(Opened, Database), Problem> {
     schema::ensure(&mut connection).map_err(|fault| Problem::new(opened.file(), fault))?;
     let session = Session::new(opened.file());
     let (catalogue, fresh, news, strays) = Default::default();
-    Ok((opened, Database { connection, catalogue, session, fresh, grouping: Grouping::Gathered, news, strays }))
+    Ok((
+        opened,
+        Database {
+            connection,
+            catalogue,
+            session,
+            fresh,
+            grouping: Grouping::Gathered,
+            news,
+            strays,
+        },
+    ))
 }
 
 /// The committer, until somebody panics there.
@@ -152,7 +167,10 @@ type Shared = Mutex<Option<Committer>>;
 
 /// Does `work` at the committer, if there still is one. A panic takes the committer away: its connection would keep the file locked
 /// for every process as long as the handle lives.
-fn at<T>(committer: MutexGuard<'_, Option<Committer>>, work: impl FnOnce(&mut Committer) -> T) -> Option<T> {
+fn at<T>(
+    committer: MutexGuard<'_, Option<Committer>>,
+    work: impl FnOnce(&mut Committer) -> T,
+) -> Option<T> {
     struct Seat<'a>(MutexGuard<'a, Option<Committer>>, bool);
     impl Drop for Seat<'_> {
         fn drop(&mut self) {
@@ -175,9 +193,14 @@ fn run(outlet: &Outlet, shared: &Shared) {
         if is_brisk {
             outlet.linger();
         }
-        let Some(patience) = shared.lock().ok().and_then(|committer| at(committer, Committer::patience)) else { return };
+        let Some(patience) =
+            shared.lock().ok().and_then(|committer| at(committer, Committer::patience))
+        else {
+            return;
+        };
         let arrival = outlet.wait(patience);
-        is_brisk = arrival == Arrival::Calls && answered.is_some_and(|at: Instant| at.elapsed() < BRISK);
+        is_brisk =
+            arrival == Arrival::Calls && answered.is_some_and(|at: Instant| at.elapsed() < BRISK);
         let Ok(committer) = shared.lock() else { return };
         let goes_on = at(committer, |committer| match arrival {
             Arrival::Calls => {

@@ -32,7 +32,9 @@ impl Target {
             return Err("does not name a file".to_owned());
         }
         if path.starts_with("file:") {
-            return Err("names a file in SQLite's own way, as a URI: write its path alone".to_owned());
+            return Err(
+                "names a file in SQLite's own way, as a URI: write its path alone".to_owned()
+            );
         }
         Ok(Self::File { path, is_made })
     }
@@ -54,7 +56,9 @@ fn read_parameters(parameters: &str) -> Result<bool, String> {
             ("mode", _) => return refused("but a mode is `rwc` (the default) or `rw`"),
             ("cache", "private") | ("immutable", "0" | "false") => {}
             ("cache", "shared") => {
-                return refused("but a queue's connections lock each other out by their own caches: leave it out");
+                return refused(
+                    "but a queue's connections lock each other out by their own caches: leave it out",
+                );
             }
             _ => return refused("which is unknown here: `mode` is known"),
         }
@@ -67,7 +71,9 @@ fn unescaped(text: &str) -> Result<String, String> {
     let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
     while let Some((first, behind)) = rest.split_first() {
         (rest, _) = match (first, behind) {
-            (b'%', [high, low, behind @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+            (b'%', [high, low, behind @ ..])
+                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
+            {
                 (behind, bytes.push(digit(*high) << 4 | digit(*low)))
             }
             _ => (behind, bytes.push(*first)),
@@ -116,9 +122,22 @@ mod tests {
 
     #[test]
     fn a_part_that_a_queue_cannot_have_is_named() {
-        let bad = ["mode=ro", "mode=memory", "mode=x", "mode", "cache=shared", "immutable=true", "vfs=unix", "Mode=rw"];
+        let bad = [
+            "mode=ro",
+            "mode=memory",
+            "mode=x",
+            "mode",
+            "cache=shared",
+            "immutable=true",
+            "vfs=unix",
+            "Mode=rw",
+        ];
         for bad in bad {
-            for url in [format!("app.db?{bad}"), format!("app.db?mode=rwc&{bad}"), format!(":memory:?{bad}")] {
+            for url in [
+                format!("app.db?{bad}"),
+                format!("app.db?mode=rwc&{bad}"),
+                format!(":memory:?{bad}"),
+            ] {
                 let problem = Target::read(&url).unwrap_err();
                 assert!(problem.contains(&format!("`{bad}`")), "{problem}");
             }
@@ -129,7 +148,10 @@ mod tests {
     #[test]
     fn what_names_no_file_is_refused() {
         for nothing in ["", "//", "?mode=rwc", "//?"] {
-            assert!(Target::read(nothing).unwrap_err().contains("does not name a file"), "{nothing}");
+            assert!(
+                Target::read(nothing).unwrap_err().contains("does not name a file"),
+                "{nothing}"
+            );
         }
         for uri in ["file:a.db", "//file:a.db", "file%3Aa.db"] {
             assert!(Target::read(uri).unwrap_err().contains("URI"), "{uri}");

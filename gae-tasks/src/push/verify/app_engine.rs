@@ -68,7 +68,10 @@ impl AppEngine {
 
 impl Verify for AppEngine {
     fn verify<'a>(&'a self, request: &'a Parts) -> BoxFuture<'a, Result<Verified, Refused>> {
-        at_once(check(&request.headers).map_err(|refused| Refused::new(format!("App Engine: {refused}"))))
+        at_once(
+            check(&request.headers)
+                .map_err(|refused| Refused::new(format!("App Engine: {refused}"))),
+        )
     }
 }
 

@@ -155,7 +155,10 @@ impl Refused {
 ///
 /// # Errors
 /// The header is there more than once: two proxies may disagree about which of its values counts.
-pub(in crate::push) fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a HeaderValue>, Refused> {
+pub(in crate::push) fn only<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+) -> Result<Option<&'a HeaderValue>, Refused> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (value, None) => Ok(value),

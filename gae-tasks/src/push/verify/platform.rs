@@ -56,7 +56,9 @@ impl PlatformAuthenticated {
     fn check(&self, request: &Parts) -> Result<Verified, Refused> {
         let verified = Verified::new("platform");
         let token = bearer(&request.headers, &self.header(request)?)?;
-        let token = token.ok_or_else(|| Refused::new("no `Bearer` token in the header that the platform checks"))?;
+        let token = token.ok_or_else(|| {
+            Refused::new("no `Bearer` token in the header that the platform checks")
+        })?;
         let token = Unread::cut(token)?;
         if !token.is_checked_by_platform() {
             return Err(Refused::new(format!(
@@ -83,7 +85,11 @@ impl PlatformAuthenticated {
 impl Verify for PlatformAuthenticated {
     fn verify<'a>(&'a self, request: &'a Parts) -> BoxFuture<'a, Result<Verified, Refused>> {
         let answer = self.check(request);
-        at_once(answer.map_err(|refused| Refused::new(format!("authenticated by the platform: {refused}"))))
+        at_once(
+            answer.map_err(|refused| {
+                Refused::new(format!("authenticated by the platform: {refused}"))
+            }),
+        )
     }
     fn problem(&self, is_alone: bool) -> Option<String> {
         (!is_alone && self.accounts.is_empty()).then(|| NO_ACCOUNT.to_owned())

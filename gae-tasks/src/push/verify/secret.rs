@@ -68,7 +68,9 @@ impl SharedSecret {
     pub fn or(mut self, secret: impl Into<Vec<u8>>) -> Result<Self, Error> {
         let secret = secret.into();
         if let Some(problem) = problem(&secret) {
-            return Err(Error::Misconfigured { problems: vec![format!("the shared secret {problem}")] });
+            return Err(Error::Misconfigured {
+                problems: vec![format!("the shared secret {problem}")],
+            });
         }
         self.secrets.push(secret);
         Ok(self)
@@ -80,7 +82,10 @@ impl SharedSecret {
     /// [`Error::Misconfigured`] if `name` is no name of a header.
     pub fn header(mut self, name: &str) -> Result<Self, Error> {
         self.header = name.parse().map_err(|_| Error::Misconfigured {
-            problems: vec![format!("`{}` is no name of a header for the shared secret", name.escape_debug())],
+            problems: vec![format!(
+                "`{}` is no name of a header for the shared secret",
+                name.escape_debug()
+            )],
         })?;
         Ok(self)
     }
@@ -88,7 +93,10 @@ impl SharedSecret {
     fn check(&self, request: &Parts) -> Result<Verified, Refused> {
         let given = self.given(request)?;
         // All are compared whatever the first one says: how long it takes does not tell which one it was.
-        let is_one = self.secrets.iter().fold(Choice::from(0), |found, secret| found | secret.as_slice().ct_eq(given));
+        let is_one = self
+            .secrets
+            .iter()
+            .fold(Choice::from(0), |found, secret| found | secret.as_slice().ct_eq(given));
         if !bool::from(is_one) {
             return Err(self.refused("has another value"));
         }
@@ -101,7 +109,9 @@ impl SharedSecret {
     fn given<'a>(&self, request: &'a Parts) -> Result<&'a [u8], Refused> {
         if self.header == AUTHORIZATION {
             let token = bearer(&request.headers, &AUTHORIZATION)?;
-            return Ok(token.ok_or_else(|| self.refused("is missing, or not `Bearer`"))?.as_bytes());
+            return Ok(token
+                .ok_or_else(|| self.refused("is missing, or not `Bearer`"))?
+                .as_bytes());
         }
         let value = only(&request.headers, &self.header)?;
         Ok(value.ok_or_else(|| self.refused("is missing"))?.as_bytes())
@@ -115,7 +125,10 @@ impl SharedSecret {
 impl fmt::Debug for SharedSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let secrets = self.secrets.len();
-        f.debug_struct("SharedSecret").field("header", &self.header).field("secrets", &secrets).finish()
+        f.debug_struct("SharedSecret")
+            .field("header", &self.header)
+            .field("secrets", &secrets)
+            .finish()
     }
 }
 

@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 use super::Refused;
 
 /// Where callers of Cloud Run put their token when `Authorization` is the application's.
-pub(super) const SERVERLESS_AUTHORIZATION: HeaderName = HeaderName::from_static("x-serverless-authorization");
+pub(super) const SERVERLESS_AUTHORIZATION: HeaderName =
+    HeaderName::from_static("x-serverless-authorization");
 
 /// What Cloud Run puts in place of the signature of a token that it has checked. Source: [authenticating
 /// service-to-service](https://cloud.google.com/run/docs/authenticating/service-to-service).
@@ -22,16 +23,23 @@ pub(super) const MAX_HEADER_BYTES: usize = 8 * 1024;
 pub(super) type Claims = Map<String, Value>;
 
 /// The token after `Bearer`; none if the header is missing or of another scheme.
-pub(super) fn bearer<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Refused> {
+pub(super) fn bearer<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+) -> Result<Option<&'a str>, Refused> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
         return Err(Refused::new(format!("header `{name}` is there more than once")));
     }
     if value.len() > MAX_HEADER_BYTES {
-        return Err(Refused::new(format!("header `{name}` has more than {MAX_HEADER_BYTES} bytes")));
+        return Err(Refused::new(format!(
+            "header `{name}` has more than {MAX_HEADER_BYTES} bytes"
+        )));
     }
-    let Ok(text) = value.to_str() else { return Err(Refused::new(format!("header `{name}` is not ASCII"))) };
+    let Ok(text) = value.to_str() else {
+        return Err(Refused::new(format!("header `{name}` is not ASCII")));
+    };
     let Some((scheme, token)) = text.split_once(' ') else { return Ok(None) };
     Ok(scheme.eq_ignore_ascii_case("bearer").then(|| token.trim()))
 }
@@ -74,8 +82,10 @@ impl<'a> Unread<'a> {
 }
 
 fn object(part: &str, what: &str) -> Result<Claims, Refused> {
-    let bytes = decoded(part).ok_or_else(|| Refused::new(format!("the token's {what} is not base64")))?;
-    serde_json::from_slice(&bytes).map_err(|_| Refused::new(format!("the token's {what} is no JSON object")))
+    let bytes =
+        decoded(part).ok_or_else(|| Refused::new(format!("the token's {what} is not base64")))?;
+    serde_json::from_slice(&bytes)
+        .map_err(|_| Refused::new(format!("the token's {what} is no JSON object")))
 }
 
 /// The bytes of a part of a token.
@@ -108,10 +118,16 @@ impl Accounts {
             return Err(Refused::new("the token tells no e-mail (`email`)"));
         };
         if claims.get("email_verified") != Some(&Value::Bool(true)) {
-            return Err(Refused::new(format!("the token's e-mail {} is not verified", shown(email))));
+            return Err(Refused::new(format!(
+                "the token's e-mail {} is not verified",
+                shown(email)
+            )));
         }
         if !self.0.contains(email) {
-            return Err(Refused::new(format!("the token is of {}, who may not call", shown(email))));
+            return Err(Refused::new(format!(
+                "the token is of {}, who may not call",
+                shown(email)
+            )));
         }
         Ok(email.clone())
     }

@@ -69,9 +69,15 @@ pub(super) async fn a_replayed_dead_letter_has_a_new_life(on: Stage) {
     let dead = on.record(id).await;
     on.replay(at(100), id).await.expect("the dead letter is replayed");
     let record = on.record(id).await;
-    assert_eq!((record.state, record.died, record.schedule_time), (TaskState::Scheduled, None, at(100)));
+    assert_eq!(
+        (record.state, record.died, record.schedule_time),
+        (TaskState::Scheduled, None, at(100))
+    );
     assert_eq!((record.attempts, record.lost_leases, record.first_attempt), (0, 0, None));
-    assert_eq!((record.errors, record.spec.name, record.payload), (dead.errors, dead.spec.name, dead.payload));
+    assert_eq!(
+        (record.errors, record.spec.name, record.payload),
+        (dead.errors, dead.spec.name, dead.payload)
+    );
     assert_eq!(record.created, dead.created);
 }
 
@@ -90,7 +96,10 @@ pub(super) async fn a_replayed_dead_letter_has_all_its_attempts_again(on: Stage)
     on.replay(at(100), id).await.expect("the dead letter is replayed");
     on.attempt(at(100), retry()).await;
     let record = on.record(id).await;
-    assert_eq!((record.state, record.attempts, record.first_attempt), (TaskState::Scheduled, 1, Some(at(100))));
+    assert_eq!(
+        (record.state, record.attempts, record.first_attempt),
+        (TaskState::Scheduled, 1, Some(at(100)))
+    );
     assert_eq!(record.errors.len(), 3);
 }
 
@@ -127,7 +136,8 @@ pub(super) async fn deleting_twice_does_not_shorten_nor_prolong_a_tombstone(on: 
     let id = on.store(at(0), on.named("n")).await;
     on.delete(at(0), id).await;
     on.delete(at(1000), id).await;
-    let again = on.offer(at(0).plus(TOMBSTONES), on.task().with(|task| task.spec.name = name("n"))).await;
+    let again =
+        on.offer(at(0).plus(TOMBSTONES), on.task().with(|task| task.spec.name = name("n"))).await;
     assert!(again.created);
 }
 
@@ -177,8 +187,16 @@ pub(super) async fn a_queue_configuration_is_kept(on: Stage) {
 
 pub(super) async fn only_the_fields_that_are_set_are_changed(on: Stage) {
     let retry = RetryConfig::new().with_max_attempts(Some(9));
-    on.configure("q", QueueConfig::new().with_retry(retry.clone()).with_dead_letter_retention(secs(7))).await;
-    on.configure("q", QueueConfig::new().with_tombstone_retention(secs(8)).with_max_lost_attempts(2)).await;
+    on.configure(
+        "q",
+        QueueConfig::new().with_retry(retry.clone()).with_dead_letter_retention(secs(7)),
+    )
+    .await;
+    on.configure(
+        "q",
+        QueueConfig::new().with_tombstone_retention(secs(8)).with_max_lost_attempts(2),
+    )
+    .await;
     on.configure("q", QueueConfig::new().with_dead_letter_retention(secs(3))).await;
     let config = on.config("q").await;
     assert_eq!((config.retry(), config.max_lost_attempts()), (&retry, 2));
@@ -214,7 +232,8 @@ pub(super) async fn raising_a_retention_keeps_all_else(on: Stage) {
 pub(super) async fn a_configured_queue_stays_paused(on: Stage) {
     on.configure("q", QueueConfig::new()).await;
     on.pause("q", true).await;
-    on.configure("q", QueueConfig::new().with_retry(RetryConfig::new().with_max_attempts(Some(9)))).await;
+    on.configure("q", QueueConfig::new().with_retry(RetryConfig::new().with_max_attempts(Some(9))))
+        .await;
     let queues = on.backend.queues().await.expect("queues answers");
     assert_eq!((queues.len(), queues[0].paused), (1, true));
 }
@@ -231,7 +250,8 @@ pub(super) async fn pausing_keeps_the_configuration(on: Stage) {
 
 pub(super) async fn pausing_a_missing_queue_is_refused(on: Stage) {
     let refused = async |paused| {
-        let error = on.backend.set_paused(queue("q"), paused).await.expect_err("there is no such queue");
+        let error =
+            on.backend.set_paused(queue("q"), paused).await.expect_err("there is no such queue");
         assert!(matches!(&error, Error::NoSuchQueue { queue, .. } if queue == "q"), "{error:?}");
         let text = error.to_string();
         assert!(text.contains("`q`") && text.contains("put_queue"), "{text}");
@@ -247,7 +267,10 @@ pub(super) async fn pausing_a_missing_queue_is_refused(on: Stage) {
     on.pause("q", false).await;
     on.settle(at(0), on.lease_one(at(0)).await.lease, Verdict::Done).await;
     assert_eq!(on.find(id).await, None);
-    on.backend.delete_queue(DeleteQueue::new(Now::At(at(0)), queue("q"))).await.expect("delete_queue answers");
+    on.backend
+        .delete_queue(DeleteQueue::new(Now::At(at(0)), queue("q")))
+        .await
+        .expect("delete_queue answers");
     refused(false).await;
 }
 

@@ -1,10 +1,12 @@
 //! Burying: tasks that ended elsewhere become dead letters here.
 
 use super::stage::{
-    DEAD_LETTERS, Stage, TOMBSTONES, at, ids, just_before, name, permanent, queue, retry, secs, stored,
+    DEAD_LETTERS, Stage, TOMBSTONES, at, ids, just_before, name, permanent, queue, retry, secs,
+    stored,
 };
 use crate::backend::{
-    Bury, CopyTask, ForgottenTask, MAX_ERROR_BYTES, NewTask, Standing, TaskFilter, TaskState, Verdict,
+    Bury, CopyTask, ForgottenTask, MAX_ERROR_BYTES, NewTask, Standing, TaskFilter, TaskState,
+    Verdict,
 };
 use crate::error::Error;
 use crate::queue::{QueueConfig, RetryConfig};
@@ -25,7 +27,8 @@ fn full(on: &Stage) -> NewTask {
     on.task().with(|task| {
         task.spec.name = name("full");
         task.spec.max_attempts = Some(2);
-        task.spec.retry = Some(RetryConfig::new().with_min_backoff(secs(7)).with_max_attempts(None));
+        task.spec.retry =
+            Some(RetryConfig::new().with_min_backoff(secs(7)).with_max_attempts(None));
         task.spec.deadline = Some(secs(77));
         task.spec.attributes = Some(vec![1, 2, 3]);
         task.payload = vec![0, 1, 2, 255];
@@ -47,11 +50,17 @@ pub(super) async fn a_buried_task_is_a_dead_letter_with_all_its_data(on: Stage) 
         (&record.spec.queue, &record.spec.name, &record.spec.retry),
         (&task.spec.queue, &task.spec.name, &task.spec.retry)
     );
-    assert_eq!((record.spec.max_attempts, record.spec.deadline), (task.spec.max_attempts, task.spec.deadline));
+    assert_eq!(
+        (record.spec.max_attempts, record.spec.deadline),
+        (task.spec.max_attempts, task.spec.deadline)
+    );
     assert_eq!(record.spec.attributes, task.spec.attributes);
     assert_eq!(record.errors.len(), 1);
     let error = &record.errors[0];
-    assert_eq!((error.attempt, error.at, error.message.as_str()), (3, at(5), "it failed elsewhere"));
+    assert_eq!(
+        (error.attempt, error.at, error.message.as_str()),
+        (3, at(5), "it failed elsewhere")
+    );
 }
 
 pub(super) async fn workers_settle_with_a_time_so_no_task_is_copied(on: Stage) {
@@ -80,7 +89,8 @@ pub(super) async fn a_task_is_buried_once(on: Stage) {
 }
 
 pub(super) async fn a_stored_task_is_not_buried(on: Stage) {
-    let (leased, waits) = (on.task(), NewTask { schedule: Schedule::After(secs(500)), ..on.task() });
+    let (leased, waits) =
+        (on.task(), NewTask { schedule: Schedule::After(secs(500)), ..on.task() });
     on.store(at(0), leased.clone()).await;
     let lease = on.lease_one(at(0)).await.lease;
     on.store(at(0), waits.clone()).await;
@@ -124,7 +134,11 @@ pub(super) async fn a_buried_task_is_replayed_with_all_its_data(on: Stage) {
     );
     on.settle(at(100), leased.lease, retry()).await;
     let record = on.record(id).await;
-    assert_eq!((record.schedule_time, record.errors.len()), (at(107), 2), "its own pauses count again");
+    assert_eq!(
+        (record.schedule_time, record.errors.len()),
+        (at(107), 2),
+        "its own pauses count again"
+    );
     on.attempt(at(107), Verdict::Done).await;
     assert_eq!(on.find(id).await, None);
 }
@@ -146,7 +160,10 @@ pub(super) async fn a_buried_task_keeps_its_name_where_nobody_has_it(on: Stage) 
 pub(super) async fn a_buried_task_drops_a_name_that_another_has(on: Stage) {
     let first = on.store(at(0), on.named("n")).await;
     let buried = bury(&on, at(0), on.named("n"), "over").await;
-    assert_eq!((on.record(first).await.spec.name, on.record(buried).await.spec.name), (name("n"), None));
+    assert_eq!(
+        (on.record(first).await.spec.name, on.record(buried).await.spec.name),
+        (name("n"), None)
+    );
     on.delete(at(1), buried).await;
     assert_eq!(on.offer(at(2), on.named("n")).await, Deferred::new(first, false));
 }
@@ -173,7 +190,8 @@ pub(super) async fn a_buried_task_is_forgotten_when_it_is_too_old(on: Stage) {
 pub(super) async fn a_sweep_tells_the_attributes_of_what_it_forgets(on: Stage) {
     let full = bury(&on, at(0), full(&on), "over").await;
     let plain = bury(&on, at(0), on.task(), "over").await;
-    let died = on.store(at(0), on.task().with(|task| task.spec.attributes = Some(vec![1, 7]))).await;
+    let died =
+        on.store(at(0), on.task().with(|task| task.spec.attributes = Some(vec![1, 7]))).await;
     on.attempt(at(0), permanent()).await;
     on.store(at(0), on.task().with(|task| task.spec.attributes = Some(vec![1, 8]))).await;
     let mut swept = on.sweep(at(0).plus(DEAD_LETTERS), 100).await;

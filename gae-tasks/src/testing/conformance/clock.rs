@@ -45,9 +45,12 @@ pub(super) async fn a_task_that_goes_back_waits_as_it_did_before(on: Stage) {
     assert_eq!(on.lease_one(at(0)).await.lease.id, plain);
 }
 
-pub(super) async fn a_retry_that_goes_back_waits_no_longer_than_its_pause_when_the_clock_is_set_back(on: Stage) {
+pub(super) async fn a_retry_that_goes_back_waits_no_longer_than_its_pause_when_the_clock_is_set_back(
+    on: Stage,
+) {
     let id = on.store(at(3600), on.task()).await;
-    let verdict = Verdict::Retry { error: String::new(), after: Some(secs(10)), max_attempts: None };
+    let verdict =
+        Verdict::Retry { error: String::new(), after: Some(secs(10)), max_attempts: None };
     on.attempt(at(3600), verdict).await;
     on.attempt(at(3610), Verdict::Release).await;
     assert!(on.lease_all(at(0)).await.is_empty());
@@ -69,9 +72,12 @@ pub(super) async fn a_retry_waits_no_longer_than_its_pause_when_the_clock_is_set
     assert_eq!(on.lease_one(at(110)).await.lease.id, id);
 }
 
-pub(super) async fn a_pause_that_the_handler_asked_for_lasts_as_long_when_the_clock_is_set_back(on: Stage) {
+pub(super) async fn a_pause_that_the_handler_asked_for_lasts_as_long_when_the_clock_is_set_back(
+    on: Stage,
+) {
     let id = on.store(at(9000), on.task()).await;
-    let verdict = Verdict::Retry { error: String::new(), after: Some(secs(7200)), max_attempts: None };
+    let verdict =
+        Verdict::Retry { error: String::new(), after: Some(secs(7200)), max_attempts: None };
     on.attempt(at(9000), verdict).await;
     on.sweep(at(0), 100).await;
     assert_eq!(on.record(id).await.schedule_time, at(7200));
@@ -115,7 +121,10 @@ pub(super) async fn a_task_that_cannot_be_read_goes_back_for_a_while(on: Stage) 
         assert_eq!(on.attempt(now, unreadable()).await, Settled::Scheduled(now.plus(secs(wait))));
         assert_eq!(after_unreadable(at(0), now), now.plus(secs(wait)));
         let record = on.record(id).await;
-        assert_eq!((record.attempts, record.first_attempt, record.state), (0, None, TaskState::Scheduled));
+        assert_eq!(
+            (record.attempts, record.first_attempt, record.state),
+            (0, None, TaskState::Scheduled)
+        );
         assert_eq!(record.errors.last().expect("the error is kept").message, "what");
         now = now.plus(secs(wait));
     }

@@ -1,6 +1,8 @@
 //! Deleting queues: empty ones, and with all that they hold.
 
-use super::stage::{DEAD_LETTERS, LEASE, Stage, TOMBSTONES, at, ids, just_before, permanent, queue, secs};
+use super::stage::{
+    DEAD_LETTERS, LEASE, Stage, TOMBSTONES, at, ids, just_before, permanent, queue, secs,
+};
 use crate::backend::{Bury, DeleteQueue, Purged, Settled, TaskFilter, Verdict};
 use crate::error::Error;
 use crate::queue::QueueConfig;
@@ -83,7 +85,11 @@ pub(super) async fn all_tasks_of_a_queue_are_deleted_where_that_is_asked_for(on:
     on.lease_one(at(0)).await;
     on.store_plain(at(0), 2).await;
     assert_eq!(delete_all(&on, at(0), "q").await, Purged::new(4, 0));
-    assert!(on.all().await.is_empty() && names(&on).await.is_empty() && on.stats(at(0)).await.is_empty());
+    assert!(
+        on.all().await.is_empty()
+            && names(&on).await.is_empty()
+            && on.stats(at(0)).await.is_empty()
+    );
     assert!(on.lease_all(at(999)).await.is_empty());
     let swept = on.sweep(at(0).plus(DEAD_LETTERS), 100).await;
     assert_eq!((swept.recovered, swept.forgotten), (0, 0));
@@ -132,7 +138,10 @@ pub(super) async fn a_deleted_queue_is_made_anew_by_its_next_task(on: Stage) {
     on.attempt(at(0), Verdict::Done).await;
     delete_empty(&on, "q").await.expect("it is empty");
     let id = on.store(at(0), on.task()).await;
-    assert_eq!((names(&on).await, on.config("q").await), (vec!["q".to_owned()], QueueConfig::new()));
+    assert_eq!(
+        (names(&on).await, on.config("q").await),
+        (vec!["q".to_owned()], QueueConfig::new())
+    );
     assert_eq!(ids(&on.lease_all(at(0)).await), [id]);
 }
 
@@ -158,5 +167,8 @@ pub(super) async fn a_queue_with_newer_tasks_stays(on: Stage) {
 pub(super) async fn thousands_of_tasks_are_deleted_with_their_queue(on: Stage) {
     on.enqueue(at(0), (0..5_000).map(|_| on.task()).collect()).await;
     assert_eq!(delete_all(&on, at(0), "q").await, Purged::new(5_000, 0));
-    assert!(on.list(TaskFilter::new().queue(queue("q"))).await.is_empty() && names(&on).await.is_empty());
+    assert!(
+        on.list(TaskFilter::new().queue(queue("q"))).await.is_empty()
+            && names(&on).await.is_empty()
+    );
 }

@@ -19,7 +19,8 @@ pub(super) async fn what_was_given_is_stored(on: Stage) {
         task.spec.queue = queue("emails");
         task.spec.name = name("welcome-42_x");
         task.spec.max_attempts = Some(7);
-        task.spec.retry = Some(RetryConfig::new().with_max_doublings(3).with_max_retry_duration(Some(secs(99))));
+        task.spec.retry =
+            Some(RetryConfig::new().with_max_doublings(3).with_max_retry_duration(Some(secs(99))));
         task.spec.deadline = Some(Duration::from_millis(1500));
         task.spec.attributes = Some(vec![0, 1, 255]);
         task.payload = (0..=255).collect();
@@ -27,12 +28,21 @@ pub(super) async fn what_was_given_is_stored(on: Stage) {
     });
     on.store(at(5), task.clone()).await;
     let record = on.record(task.spec.id).await;
-    assert_eq!((record.spec.id, record.spec.kind, record.spec.shape), (task.spec.id, task.spec.kind, task.spec.shape));
+    assert_eq!(
+        (record.spec.id, record.spec.kind, record.spec.shape),
+        (task.spec.id, task.spec.kind, task.spec.shape)
+    );
     assert_eq!((record.payload, record.spec.queue), (Some(task.payload), task.spec.queue));
     assert_eq!(record.spec.name, task.spec.name);
     assert_eq!((record.created, record.schedule_time), (at(5), at(65)));
-    assert_eq!((record.spec.max_attempts, record.spec.retry), (task.spec.max_attempts, task.spec.retry));
-    assert_eq!((record.spec.deadline, record.spec.attributes), (task.spec.deadline, task.spec.attributes));
+    assert_eq!(
+        (record.spec.max_attempts, record.spec.retry),
+        (task.spec.max_attempts, task.spec.retry)
+    );
+    assert_eq!(
+        (record.spec.deadline, record.spec.attributes),
+        (task.spec.deadline, task.spec.attributes)
+    );
 }
 
 pub(super) async fn a_new_task_has_no_past(on: Stage) {
@@ -52,7 +62,8 @@ pub(super) async fn an_empty_payload_is_stored(on: Stage) {
 }
 
 pub(super) async fn a_large_payload_is_stored(on: Stage) {
-    let payload: Vec<u8> = (0..100 * 1024).map(|i: u32| i.to_le_bytes()[0] ^ i.to_le_bytes()[1]).collect();
+    let payload: Vec<u8> =
+        (0..100 * 1024).map(|i: u32| i.to_le_bytes()[0] ^ i.to_le_bytes()[1]).collect();
     let id = on.store(at(0), NewTask { payload: payload.clone(), ..on.task() }).await;
     assert!(on.record(id).await.payload.as_ref() == Some(&payload));
     assert!(on.lease_one(at(0)).await.payload == payload);
@@ -96,7 +107,8 @@ pub(super) async fn the_largest_numbers_are_stored(on: Stage) {
 }
 
 pub(super) async fn empty_attributes_are_not_missing_ones(on: Stage) {
-    let empty = on.store(at(0), on.task().with(|task| task.spec.attributes = Some(Vec::new()))).await;
+    let empty =
+        on.store(at(0), on.task().with(|task| task.spec.attributes = Some(Vec::new()))).await;
     assert_eq!(on.record(empty).await.spec.attributes, Some(Vec::new()));
 }
 
@@ -123,9 +135,13 @@ pub(super) async fn a_caller_that_blocks_stores_its_tasks(on: Stage) {
     let request = Enqueue::new(Now::At(at(3)), tasks);
     let stored = tokio::task::spawn_blocking(move || backend.enqueue_blocking(request));
     let answers = stored.await.expect("it does not panic").expect("enqueue answers");
-    let answers: Vec<_> = answers.into_iter().map(|answer| answer.expect("the task is stored")).collect();
+    let answers: Vec<_> =
+        answers.into_iter().map(|answer| answer.expect("the task is stored")).collect();
     let (first, last) = (first.spec.id, last.spec.id);
-    assert_eq!(answers, [Deferred::new(first, true), Deferred::new(first, false), Deferred::new(last, true)]);
+    assert_eq!(
+        answers,
+        [Deferred::new(first, true), Deferred::new(first, false), Deferred::new(last, true)]
+    );
     assert_eq!((on.record(last).await.created, on.all().await.len()), (at(3), 2));
     assert_eq!(on.lease_all(at(3)).await.len(), 2);
 }
@@ -222,12 +238,16 @@ pub(super) async fn a_schedule_time_in_the_past_is_now(on: Stage) {
 pub(super) async fn fifty_concurrent_callers_store_all_their_tasks(on: Stage) {
     let mut callers = JoinSet::new();
     for _ in 0..50 {
-        let (backend, task) = (Arc::clone(&on.backend), on.task().with(|task| task.spec.queue = QueueName::DEFAULT));
+        let (backend, task) =
+            (Arc::clone(&on.backend), on.task().with(|task| task.spec.queue = QueueName::DEFAULT));
         callers.spawn(async move {
             let id = task.spec.id;
             let answers = backend.enqueue(Enqueue::new(Now::At(at(0)), vec![task])).await;
             let answers = answers.expect("enqueue answers");
-            assert!(matches!(answers[..], [Ok(answer)] if answer == Deferred::new(id, true)), "{answers:?}");
+            assert!(
+                matches!(answers[..], [Ok(answer)] if answer == Deferred::new(id, true)),
+                "{answers:?}"
+            );
             id
         });
     }

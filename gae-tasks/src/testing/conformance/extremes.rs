@@ -27,7 +27,8 @@ pub(super) async fn a_task_at_the_end_of_time_is_leased_then(on: Stage) {
 }
 
 pub(super) async fn an_endless_delay_ends_with_time(on: Stage) {
-    let id = on.store(at(0), NewTask { schedule: Schedule::After(Duration::MAX), ..on.task() }).await;
+    let id =
+        on.store(at(0), NewTask { schedule: Schedule::After(Duration::MAX), ..on.task() }).await;
     assert_eq!(on.record(id).await.schedule_time, Timestamp::MAX);
 }
 
@@ -37,7 +38,10 @@ pub(super) async fn moments_before_1970_are_moments(on: Stage) {
     let id = on.store(now, on.task()).await;
     let record = on.record(id).await;
     assert_eq!((record.created, record.schedule_time), (now, now));
-    assert_eq!(on.attempt(now, retry()).await, Settled::Scheduled(now.plus(Duration::from_millis(100))));
+    assert_eq!(
+        on.attempt(now, retry()).await,
+        Settled::Scheduled(now.plus(Duration::from_millis(100)))
+    );
     assert_eq!(on.lease_one(Timestamp::from_micros(0)).await.lease.id, id);
 }
 
@@ -66,12 +70,14 @@ pub(super) async fn an_endless_lease_is_not_lost(on: Stage) {
 
 pub(super) async fn an_endless_pause_ends_with_time(on: Stage) {
     on.store(at(0), on.task()).await;
-    let verdict = Verdict::Retry { error: String::new(), after: Some(Duration::MAX), max_attempts: None };
+    let verdict =
+        Verdict::Retry { error: String::new(), after: Some(Duration::MAX), max_attempts: None };
     assert_eq!(on.attempt(at(0), verdict).await, Settled::Scheduled(Timestamp::MAX));
 }
 
 pub(super) async fn an_endless_backoff_ends_with_time(on: Stage) {
-    let retry_config = RetryConfig::new().with_min_backoff(Duration::MAX).with_max_backoff(Duration::MAX);
+    let retry_config =
+        RetryConfig::new().with_min_backoff(Duration::MAX).with_max_backoff(Duration::MAX);
     on.configure("q", QueueConfig::new().with_retry(retry_config)).await;
     on.store(at(0), on.task()).await;
     assert_eq!(on.attempt(at(0), retry()).await, Settled::Scheduled(Timestamp::MAX));
@@ -87,7 +93,8 @@ pub(super) async fn endless_tombstones_block_for_ever(on: Stage) {
     assert_eq!(on.purge(at(0), "q").await.deleted, 1);
     on.sweep(at(1_000_000_000), 100).await;
     for text in ["done", "deleted", "purged"] {
-        let again = on.offer(at(1_000_000_000), on.task().with(|task| task.spec.name = name(text))).await;
+        let again =
+            on.offer(at(1_000_000_000), on.task().with(|task| task.spec.name = name(text))).await;
         assert!(!again.created, "{text}");
     }
 }
@@ -102,7 +109,10 @@ pub(super) async fn dead_letters_can_be_kept_for_ever(on: Stage) {
 
 pub(super) async fn the_largest_limits_lease_all(on: Stage) {
     on.store_plain(at(0), 3).await;
-    let request = Lease { room: Room { total: usize::MAX, starting: usize::MAX, ..ROOM }, ..on.leasing(at(0)) };
+    let request = Lease {
+        room: Room { total: usize::MAX, starting: usize::MAX, ..ROOM },
+        ..on.leasing(at(0))
+    };
     assert_eq!(on.lease(request).await.tasks.len(), 3);
 }
 

@@ -51,10 +51,22 @@ pub(super) async fn a_leased_task_carries_all_it_was_given(on: Stage) {
     });
     on.store(at(0), task.clone()).await;
     let leased = on.lease_one(at(5)).await;
-    assert_eq!((leased.lease.id, leased.spec.kind, leased.spec.shape), (task.spec.id, task.spec.kind, task.spec.shape));
-    assert_eq!((leased.payload, leased.spec.queue, leased.spec.name), (task.payload, task.spec.queue, task.spec.name));
-    assert_eq!((leased.spec.deadline, leased.spec.attributes), (task.spec.deadline, task.spec.attributes));
-    assert_eq!((leased.schedule_time, leased.attempts, leased.standing), (at(2), 0, Standing::Clear));
+    assert_eq!(
+        (leased.lease.id, leased.spec.kind, leased.spec.shape),
+        (task.spec.id, task.spec.kind, task.spec.shape)
+    );
+    assert_eq!(
+        (leased.payload, leased.spec.queue, leased.spec.name),
+        (task.payload, task.spec.queue, task.spec.name)
+    );
+    assert_eq!(
+        (leased.spec.deadline, leased.spec.attributes),
+        (task.spec.deadline, task.spec.attributes)
+    );
+    assert_eq!(
+        (leased.schedule_time, leased.attempts, leased.standing),
+        (at(2), 0, Standing::Clear)
+    );
 }
 
 pub(super) async fn a_leased_task_is_shown_as_leased(on: Stage) {
@@ -92,7 +104,9 @@ pub(super) async fn without_queues_nothing_is_leased(on: Stage) {
 pub(super) async fn only_the_given_routes_are_leased(on: Stage) {
     let (a1, _a2) = (store_route(&on, "a", 1).await, store_route(&on, "a", 2).await);
     let (_b1, b2) = (store_route(&on, "b", 1).await, store_route(&on, "b", 2).await);
-    let leased = on.lease(Lease { routes: only(&[("a", 1), ("b", 2), ("c", 3)]), ..on.leasing(at(0)) }).await;
+    let leased = on
+        .lease(Lease { routes: only(&[("a", 1), ("b", 2), ("c", 3)]), ..on.leasing(at(0)) })
+        .await;
     assert_eq!(ids(&leased.tasks), [a1, b2]);
 }
 
@@ -120,10 +134,12 @@ pub(super) async fn each_lease_has_routes_and_queues_of_its_own(on: Stage) {
     let tasks = [store_route(&on, "one", 1).await, store_route(&on, "other", 1).await];
     let elsewhere = on.store(at(0), on.task().with(|task| task.spec.queue = queue("r"))).await;
     let all = on.leasing(at(0));
-    let [one, other] = ["one", "other"].map(|kind| Lease { routes: only(&[(kind, 1)]), ..all.clone() });
+    let [one, other] =
+        ["one", "other"].map(|kind| Lease { routes: only(&[(kind, 1)]), ..all.clone() });
     for request in [&one, &other, &one] {
         let leased = on.lease(request.clone()).await.tasks;
-        let expected = tasks[usize::from(request.routes.contains(&Route::new(kind("other"), Shape::from_bits(1))))];
+        let expected = tasks
+            [usize::from(request.routes.contains(&Route::new(kind("other"), Shape::from_bits(1))))];
         assert_eq!(ids(&leased), [expected]);
         on.settle(at(0), leased[0].lease, Verdict::Release).await;
     }
@@ -137,7 +153,8 @@ pub(super) async fn each_lease_has_routes_and_queues_of_its_own(on: Stage) {
 pub(super) async fn thousands_of_routes_and_hundreds_of_queues_are_no_problem(on: Stage) {
     let id = store_route(&on, "kind1999", 1999).await;
     let route = |i: u64| Route::new(kind(&format!("kind{i}")), Shape::from_bits(i));
-    let queues: BTreeSet<QueueName> = (0..300).map(|i| queue(&format!("q{i}"))).chain([queue("q")]).collect();
+    let queues: BTreeSet<QueueName> =
+        (0..300).map(|i| queue(&format!("q{i}"))).chain([queue("q")]).collect();
     let routes = Routes::Only(Arc::new((0..2000).map(route).collect()));
     let leased = on.lease(Lease { routes, queues: Arc::new(queues), ..on.leasing(at(0)) }).await;
     assert_eq!(ids(&leased.tasks), [id]);
@@ -148,7 +165,11 @@ pub(super) async fn a_task_nobody_can_run_does_not_hold_up_the_others(on: Stage)
         store_route(&on, "unroutable", 1).await;
     }
     let mine = store_route(&on, "mine", 1).await;
-    let request = Lease { room: Room { total: 1, ..ROOM }, routes: only(&[("mine", 1)]), ..on.leasing(at(0)) };
+    let request = Lease {
+        room: Room { total: 1, ..ROOM },
+        routes: only(&[("mine", 1)]),
+        ..on.leasing(at(0))
+    };
     assert_eq!(ids(&on.lease(request).await.tasks), [mine]);
 }
 
@@ -218,7 +239,8 @@ pub(super) async fn tasks_are_leased_in_the_order_of_their_schedule_times(on: St
 }
 
 async fn store_in(on: &Stage, name: &str, count: usize) -> Vec<TaskId> {
-    let tasks: Vec<_> = (0..count).map(|_| on.task().with(|task| task.spec.queue = queue(name))).collect();
+    let tasks: Vec<_> =
+        (0..count).map(|_| on.task().with(|task| task.spec.queue = queue(name))).collect();
     on.enqueue(at(0), tasks).await.into_iter().map(|deferred| deferred.id).collect()
 }
 
@@ -236,7 +258,9 @@ pub(super) async fn queues_take_turns_whatever_waits_longest(on: Stage) {
 
 pub(super) async fn the_queue_after_the_last_turn_is_next(on: Stage) {
     let (q, r) = (store_in(&on, "q", 9).await, store_in(&on, "r", 9).await);
-    for (last, expected) in [(Some("q"), r[0]), (Some("r"), q[0]), (Some("a"), q[1]), (Some("z"), q[2]), (None, q[3])] {
+    for (last, expected) in
+        [(Some("q"), r[0]), (Some("r"), q[0]), (Some("a"), q[1]), (Some("z"), q[2]), (None, q[3])]
+    {
         assert_eq!(ids(&on.lease(turn(&on, 1, last)).await.tasks), [expected], "{last:?}");
     }
 }
@@ -403,8 +427,10 @@ pub(super) async fn eight_concurrent_workers_share_no_task(on: Stage) {
     let stored: BTreeSet<_> = on.store_plain(at(0), 200).await.into_iter().collect();
     let mut workers = JoinSet::new();
     for _ in 0..8 {
-        let (backend, request) =
-            (Arc::clone(&on.backend), Lease { room: Room { total: 7, ..ROOM }, ..on.leasing(at(0)) });
+        let (backend, request) = (
+            Arc::clone(&on.backend),
+            Lease { room: Room { total: 7, ..ROOM }, ..on.leasing(at(0)) },
+        );
         workers.spawn(async move {
             let mut mine = Vec::new();
             loop {

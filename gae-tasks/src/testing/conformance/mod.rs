@@ -30,7 +30,12 @@ use crate::payload_store::{PayloadStore, Shelf};
 use crate::spilling::Spilling;
 
 /// `backend`, whose payloads of more than `inline` bytes are put into `store`.
-pub fn spilling(backend: impl Pull, store: impl PayloadStore, clock: impl Clock, inline: usize) -> impl Pull {
+pub fn spilling(
+    backend: impl Pull,
+    store: impl PayloadStore,
+    clock: impl Clock,
+    inline: usize,
+) -> impl Pull {
     Spilling::new(backend, Shelf::new(Arc::new(store), Arc::new(clock)), inline)
 }
 

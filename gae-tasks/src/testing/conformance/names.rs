@@ -1,6 +1,8 @@
 //! Names: one task of a queue at a time, and for a while after it.
 
-use super::stage::{DEAD_LETTERS, LEASE, Stage, TOMBSTONES, at, just_before, permanent, queue, retry, secs};
+use super::stage::{
+    DEAD_LETTERS, LEASE, Stage, TOMBSTONES, at, just_before, permanent, queue, retry, secs,
+};
 use crate::backend::{Bury, NewTask, Settled, TaskState, Verdict};
 use crate::queue::QueueConfig;
 use crate::task::{Deferred, TaskId};
@@ -36,7 +38,8 @@ pub(super) async fn the_first_of_a_batch_gets_the_name(on: Stage) {
 }
 
 pub(super) async fn a_waiting_task_holds_its_name(on: Stage) {
-    let holder = on.store(at(0), NewTask { schedule: Schedule::After(secs(99)), ..on.named("n") }).await;
+    let holder =
+        on.store(at(0), NewTask { schedule: Schedule::After(secs(99)), ..on.named("n") }).await;
     assert!(is_blocked(&on, at(1), holder).await);
 }
 
@@ -130,7 +133,12 @@ pub(super) async fn each_queue_blocks_names_for_as_long_as_it_says(on: Stage) {
         on.settle(at(0), task.lease, Verdict::Done).await;
     }
     assert_eq!(on.sweep(at(7), 100).await.forgotten, 1);
-    let again = on.enqueue(at(7), vec![on.named("n"), on.named("n").with(|task| task.spec.queue = queue("r"))]).await;
+    let again = on
+        .enqueue(
+            at(7),
+            vec![on.named("n"), on.named("n").with(|task| task.spec.queue = queue("r"))],
+        )
+        .await;
     assert_eq!((again[0].created, again[1].created), (false, true));
 }
 
@@ -177,7 +185,11 @@ async fn found(on: &Stage) -> Option<TaskId> {
 pub(super) async fn a_task_is_found_by_its_name_in_every_state(on: Stage) {
     let id = on.store(at(0), on.named("n")).await;
     on.store(at(0), on.named("other")).await;
-    assert_eq!(on.find_named("q", "n").await, Some(on.record(id).await), "it is shown as it is by its id");
+    assert_eq!(
+        on.find_named("q", "n").await,
+        Some(on.record(id).await),
+        "it is shown as it is by its id"
+    );
     on.lease_all(at(0)).await;
     assert_eq!(on.find_named("q", "n").await.map(|record| record.state), Some(TaskState::Leased));
     let now = at(0).plus(LEASE);
@@ -186,7 +198,10 @@ pub(super) async fn a_task_is_found_by_its_name_in_every_state(on: Stage) {
     for task in on.lease_all(now).await {
         on.settle(now, task.lease, permanent()).await;
     }
-    assert_eq!(on.find_named("q", "n").await.map(|record| (record.spec.id, record.state)), Some((id, TaskState::Dead)));
+    assert_eq!(
+        on.find_named("q", "n").await.map(|record| (record.spec.id, record.state)),
+        Some((id, TaskState::Dead))
+    );
     on.replay(now, id).await.expect("the dead letter is replayed");
     assert_eq!(found(&on).await, Some(id));
 }

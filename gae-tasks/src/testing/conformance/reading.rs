@@ -1,7 +1,9 @@
 //! Reading: what is listed, in which order, and what is counted where.
 
 use super::stage::{LEASE, Stage, at, kind, permanent, queue, retry, secs, stored};
-use crate::backend::{Lease, List, NewTask, RouteStats, Stats, TaskFilter, TaskRecord, TaskState, Verdict};
+use crate::backend::{
+    Lease, List, NewTask, RouteStats, Stats, TaskFilter, TaskRecord, TaskState, Verdict,
+};
 use crate::task::{Shape, TaskId};
 use crate::time::Schedule;
 
@@ -47,7 +49,8 @@ pub(super) async fn tasks_are_listed_in_the_order_of_their_ids(on: Stage) {
 }
 
 pub(super) async fn ids_are_ordered_as_bytes_without_a_sign(on: Stage) {
-    let expected: Vec<_> = [0x00, 0x7f, 0x80, 0xff].map(|byte| TaskId::from_bytes([byte; 16])).into();
+    let expected: Vec<_> =
+        [0x00, 0x7f, 0x80, 0xff].map(|byte| TaskId::from_bytes([byte; 16])).into();
     for id in expected.iter().rev() {
         on.store(at(0), on.task().with(|task| task.spec.id = *id)).await;
     }
@@ -91,7 +94,12 @@ pub(super) async fn the_largest_page_holds_all(on: Stage) {
 }
 
 /// A page of the newest tasks, after the page that ended with `after`.
-async fn newest(on: &Stage, filter: TaskFilter, after: Option<TaskId>, limit: usize) -> Vec<TaskId> {
+async fn newest(
+    on: &Stage,
+    filter: TaskFilter,
+    after: Option<TaskId>,
+    limit: usize,
+) -> Vec<TaskId> {
     let request = List::new(filter, limit).after(after).newest_first();
     stored(&on.backend.list(request).await.expect("list answers"))
 }
@@ -135,15 +143,24 @@ pub(super) async fn the_newest_are_listed_by_filters_too(on: Stage) {
     let waiting = TaskFilter::new().state(TaskState::Scheduled);
     assert_eq!(newest(&on, waiting.clone(), None, 2).await, [all[8], all[7]]);
     assert_eq!(newest(&on, waiting.kind(kind("even")), Some(all[7]), 9).await, [all[5]]);
-    assert_eq!(newest(&on, TaskFilter::new().queue(queue("r")), None, 9).await, [all[8], all[7], all[2]]);
+    assert_eq!(
+        newest(&on, TaskFilter::new().queue(queue("r")), None, 9).await,
+        [all[8], all[7], all[2]]
+    );
 }
 
 pub(super) async fn payloads_are_listed_only_where_they_are_asked_for(on: Stage) {
     let large = NewTask { payload: vec![7; 100_000], ..on.task() };
-    let ids = [on.store(at(0), large).await, on.store(at(0), NewTask { payload: Vec::new(), ..on.task() }).await];
+    let ids = [
+        on.store(at(0), large).await,
+        on.store(at(0), NewTask { payload: Vec::new(), ..on.task() }).await,
+    ];
     let list = async |request| on.backend.list(request).await.expect("list answers");
     let lengths = |records: Vec<TaskRecord>| -> Vec<_> {
-        records.into_iter().map(|record| (record.spec.id, record.payload.map(|bytes| bytes.len()))).collect()
+        records
+            .into_iter()
+            .map(|record| (record.spec.id, record.payload.map(|bytes| bytes.len())))
+            .collect()
     };
     let request = List::new(TaskFilter::new(), 9);
     assert_eq!(lengths(list(request.clone()).await), [(ids[0], None), (ids[1], None)]);
@@ -167,13 +184,19 @@ pub(super) async fn tasks_are_listed_by_state(on: Stage) {
 
 pub(super) async fn tasks_are_listed_by_queue(on: Stage) {
     let all = mixture(&on).await;
-    assert_eq!(stored(&on.list(TaskFilter::new().queue(queue("r"))).await), [all[2], all[7], all[8]]);
+    assert_eq!(
+        stored(&on.list(TaskFilter::new().queue(queue("r"))).await),
+        [all[2], all[7], all[8]]
+    );
     assert!(on.list(TaskFilter::new().queue(queue("unknown"))).await.is_empty());
 }
 
 pub(super) async fn tasks_are_listed_by_kind(on: Stage) {
     let all = mixture(&on).await;
-    assert_eq!(stored(&on.list(TaskFilter::new().kind(kind("odd"))).await), [all[1], all[4], all[6], all[8]]);
+    assert_eq!(
+        stored(&on.list(TaskFilter::new().kind(kind("odd"))).await),
+        [all[1], all[4], all[6], all[8]]
+    );
 }
 
 pub(super) async fn filters_are_combined(on: Stage) {
@@ -192,7 +215,8 @@ pub(super) async fn listing_shows_what_getting_shows(on: Stage) {
 }
 
 fn line<'a>(lines: &'a [RouteStats], of: &str, name: &str) -> &'a RouteStats {
-    let of_route = |line: &&RouteStats| line.queue.as_str() == of && line.route.kind().as_str() == name;
+    let of_route =
+        |line: &&RouteStats| line.queue.as_str() == of && line.route.kind().as_str() == name;
     lines.iter().find(of_route).expect("the route has a line")
 }
 
@@ -200,7 +224,10 @@ pub(super) async fn nothing_stored_counts_nothing(on: Stage) {
     assert!(on.stats(at(0)).await.is_empty());
     on.store(at(0), on.task()).await;
     on.attempt(at(0), Verdict::Done).await;
-    assert_eq!(on.stats(at(0)).await.into_iter().map(|line| line.stats).sum::<Stats>(), Stats::default());
+    assert_eq!(
+        on.stats(at(0)).await.into_iter().map(|line| line.stats).sum::<Stats>(),
+        Stats::default()
+    );
 }
 
 pub(super) async fn tasks_are_counted_by_state(on: Stage) {
@@ -235,7 +262,9 @@ pub(super) async fn lines_are_told_by_queue_kind_and_shape(on: Stage) {
         .stats(at(0))
         .await
         .into_iter()
-        .map(|line| (line.queue.to_string(), line.route.kind().to_string(), line.route.shape().to_bits()))
+        .map(|line| {
+            (line.queue.to_string(), line.route.kind().to_string(), line.route.shape().to_bits())
+        })
         .collect();
     let expected = [("a", "x", 2), ("a", "x", u64::MAX), ("a", "y", 1), ("b", "x", 1)];
     assert_eq!(told, expected.map(|(of, name, shape)| (of.to_owned(), name.to_owned(), shape)));

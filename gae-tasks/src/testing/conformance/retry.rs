@@ -28,7 +28,12 @@ async fn assert_pauses(on: &Stage, pauses: &[f64]) {
     let mut now = at(0);
     for (retries, pause) in pauses.iter().enumerate() {
         let next = now.plus(Duration::from_secs_f64(*pause));
-        assert_eq!(on.attempt(now, retry()).await, Settled::Scheduled(next), "retry {}", retries + 1);
+        assert_eq!(
+            on.attempt(now, retry()).await,
+            Settled::Scheduled(next),
+            "retry {}",
+            retries + 1
+        );
         now = next;
     }
 }
@@ -70,10 +75,17 @@ fn jittered(id: TaskId, retry: u32) -> Duration {
 /// Fails the only due task again and again: its pauses are the default ones, and up to a tenth longer.
 async fn assert_default_pauses(on: &Stage, id: TaskId) {
     let mut now = at(0);
-    for (retry_number, seconds) in (1..).zip([1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 3600, 3600]) {
-        let Settled::Scheduled(next) = on.attempt(now, retry()).await else { panic!("retry {retry_number}") };
+    for (retry_number, seconds) in
+        (1..).zip([1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 3600, 3600])
+    {
+        let Settled::Scheduled(next) = on.attempt(now, retry()).await else {
+            panic!("retry {retry_number}")
+        };
         let (pause, exact) = (next.since(now), secs(seconds));
-        assert!((exact..=exact + exact / 10).contains(&pause), "{pause:?} before retry {retry_number}");
+        assert!(
+            (exact..=exact + exact / 10).contains(&pause),
+            "{pause:?} before retry {retry_number}"
+        );
         assert_eq!(next, now.plus(jittered(id, retry_number)), "a function of id and attempt");
         assert_eq!(on.record(id).await.schedule_time, next);
         now = next;
@@ -86,7 +98,9 @@ pub(super) async fn a_queue_that_was_not_configured_has_the_default_pauses(on: S
 }
 
 pub(super) async fn limits_without_a_backoff_leave_the_default_pauses(on: Stage) {
-    let limits = RetryConfig::new().with_max_attempts(Some(50)).with_max_retry_duration(Some(secs(1_000_000)));
+    let limits = RetryConfig::new()
+        .with_max_attempts(Some(50))
+        .with_max_retry_duration(Some(secs(1_000_000)));
     on.configure("q", QueueConfig::new().with_retry(limits.clone())).await;
     let id = on.store(at(0), on.task()).await;
     assert_default_pauses(&on, id).await;
@@ -127,9 +141,14 @@ async fn fail_of_type(on: &Stage, now: Timestamp, of_type: TypeBackoff) -> Settl
 
 pub(super) async fn a_task_types_backoff_replaces_the_queues(on: Stage) {
     on.configure("q", QueueConfig::new().with_retry(config(5., 300., 1))).await;
-    let of_type = |min: Option<u64>, max: Option<u64>| TypeBackoff { min: min.map(secs), max: max.map(secs) };
-    let stated =
-        [(Some(7), None, 7, 14), (None, Some(8), 5, 8), (Some(9), Some(10), 9, 10), (Some(400), None, 400, 400)];
+    let of_type =
+        |min: Option<u64>, max: Option<u64>| TypeBackoff { min: min.map(secs), max: max.map(secs) };
+    let stated = [
+        (Some(7), None, 7, 14),
+        (None, Some(8), 5, 8),
+        (Some(9), Some(10), 9, 10),
+        (Some(400), None, 400, 400),
+    ];
     for (min, max, first, second) in stated {
         let id = on.store(at(0), on.task()).await;
         let next = at(0).plus(secs(first));
@@ -156,7 +175,10 @@ pub(super) async fn a_lease_shows_how_a_failure_is_retried(on: Stage) {
         assert_eq!(task.retry.as_deref(), expected, "of {}", task.spec.queue);
         assert_eq!((task.attempts, task.first_attempt), (0, None));
     }
-    let failed = leased.iter().map(|task| settlement(task.lease, Some(at(3)), retry_after(secs(5)))).collect();
+    let failed = leased
+        .iter()
+        .map(|task| settlement(task.lease, Some(at(3)), retry_after(secs(5))))
+        .collect();
     on.settle_all(at(4), failed).await;
     for task in on.lease_all(at(9)).await {
         assert_eq!((task.attempts, task.first_attempt), (1, Some(at(3))));
@@ -177,7 +199,8 @@ pub(super) async fn each_queue_has_its_own_pauses(on: Stage) {
 }
 
 pub(super) async fn a_tasks_own_settings_replace_the_queues(on: Stage) {
-    on.configure("q", QueueConfig::new().with_retry(config(5., 5., 4).with_max_attempts(Some(1)))).await;
+    on.configure("q", QueueConfig::new().with_retry(config(5., 5., 4).with_max_attempts(Some(1))))
+        .await;
     on.store(at(0), on.task().with(|task| task.spec.retry = Some(config(2., 1000., 4)))).await;
     assert_pauses(&on, &[2., 4., 8., 16., 32., 64., 96., 128., 160., 192., 224., 256.]).await;
 }
@@ -218,7 +241,10 @@ pub(super) async fn a_pause_the_handler_asks_for_replaces_the_backoff(on: Stage)
     assert_eq!(on.attempt(at(0), retry_after(secs(77))).await, Settled::Scheduled(at(77)));
     assert_eq!(on.record(id).await.schedule_time, at(77));
     assert_eq!(on.attempt(at(77), retry_after(Duration::ZERO)).await, Settled::Scheduled(at(77)));
-    assert_eq!(on.attempt(at(77), retry()).await, Settled::Scheduled(at(77).plus(Duration::from_millis(400))));
+    assert_eq!(
+        on.attempt(at(77), retry()).await,
+        Settled::Scheduled(at(77).plus(Duration::from_millis(400)))
+    );
 }
 
 pub(super) async fn a_pause_the_handler_asks_for_does_not_prolong_a_life(on: Stage) {
@@ -250,7 +276,8 @@ pub(super) async fn an_attempt_of_unknown_begin_began_when_it_ended(on: Stage) {
 }
 
 pub(super) async fn a_task_dies_at_its_queues_max_attempts(on: Stage) {
-    on.configure("q", QueueConfig::new().with_retry(RetryConfig::new().with_max_attempts(Some(3)))).await;
+    on.configure("q", QueueConfig::new().with_retry(RetryConfig::new().with_max_attempts(Some(3))))
+        .await;
     let id = on.store(at(0), on.task()).await;
     assert_eq!(attempts_until_death(&on, retry(), 60).await, 3);
     let record = on.record(id).await;
@@ -272,7 +299,8 @@ pub(super) async fn a_task_dies_when_both_limits_are_reached(on: Stage) {
     on.configure("q", QueueConfig::new().with_retry(both.clone())).await;
     on.store(at(0), on.task()).await;
     assert_eq!(attempts_until_death(&on, retry(), 30).await, 5);
-    on.store(at(0), on.task().with(|task| task.spec.retry = Some(both.with_max_attempts(Some(7))))).await;
+    on.store(at(0), on.task().with(|task| task.spec.retry = Some(both.with_max_attempts(Some(7)))))
+        .await;
     assert_eq!(attempts_until_death(&on, retry(), 30).await, 7);
 }
 
@@ -286,7 +314,8 @@ pub(super) async fn a_retry_duration_counts_from_the_first_attempt(on: Stage) {
 }
 
 pub(super) async fn a_tasks_own_cap_stops_alone(on: Stage) {
-    let endless = RetryConfig::new().with_max_attempts(None).with_max_retry_duration(Some(secs(1_000_000)));
+    let endless =
+        RetryConfig::new().with_max_attempts(None).with_max_retry_duration(Some(secs(1_000_000)));
     on.store(
         at(0),
         on.task().with(|task| {
@@ -307,7 +336,8 @@ pub(super) async fn a_task_types_cap_stops_alone(on: Stage) {
 pub(super) async fn the_smaller_of_two_caps_counts(on: Stage) {
     for (task, task_type) in [(2, 5), (5, 2)] {
         on.store(at(0), on.task().with(|new| new.spec.max_attempts = Some(task))).await;
-        let verdict = Verdict::Retry { error: String::new(), after: None, max_attempts: Some(task_type) };
+        let verdict =
+            Verdict::Retry { error: String::new(), after: None, max_attempts: Some(task_type) };
         assert_eq!(attempts_until_death(&on, verdict, 60).await, 2);
     }
 }
@@ -344,7 +374,8 @@ pub(super) async fn a_long_error_is_cut_at_a_characters_end(on: Stage) {
 }
 
 pub(super) async fn an_error_is_kept_character_by_character(on: Stage) {
-    for message in ["", "it's \"quoted\"; --", "line\nbreak\ttab", "nul\0inside", "日本語 🦀"] {
+    for message in ["", "it's \"quoted\"; --", "line\nbreak\ttab", "nul\0inside", "日本語 🦀"]
+    {
         assert_eq!(kept_message(&on, at(0), message).await, message);
     }
 }

@@ -35,7 +35,8 @@ pub(super) async fn a_task_may_be_done_after_failures(on: Stage) {
 pub(super) async fn a_wrong_token_changes_nothing(on: Stage) {
     on.store(at(0), on.task()).await;
     let lease = on.lease_one(at(0)).await.lease;
-    assert_lost(&on, LeaseRef::new(lease.id, LeaseToken::from_bits(lease.token.to_bits() ^ 1))).await;
+    assert_lost(&on, LeaseRef::new(lease.id, LeaseToken::from_bits(lease.token.to_bits() ^ 1)))
+        .await;
     assert_eq!(on.settle(at(1), lease, Verdict::Done).await, Settled::Done);
 }
 
@@ -59,7 +60,9 @@ pub(super) async fn a_waiting_task_cannot_be_settled(on: Stage) {
 pub(super) async fn an_outcome_is_recorded_once(on: Stage) {
     for verdict in every_verdict() {
         on.store(at(0), on.task().with(|task| task.spec.queue = queue("r"))).await;
-        let lease = on.lease(Lease { room: Room { total: 1, ..ROOM }, ..on.leasing(at(0)) }).await.tasks[0].lease;
+        let lease =
+            on.lease(Lease { room: Room { total: 1, ..ROOM }, ..on.leasing(at(0)) }).await.tasks[0]
+                .lease;
         assert_ne!(on.settle(at(0), lease, verdict).await, Settled::LeaseLost);
         assert_lost(&on, lease).await;
         on.delete(at(0), lease.id).await;
@@ -116,12 +119,22 @@ pub(super) async fn a_lost_lease_does_not_harm_its_neighbours(on: Stage) {
     let leases: Vec<_> = on.lease_all(at(0)).await.iter().map(|task| task.lease).collect();
     on.delete(at(0), leases[1].id).await;
     let verdicts = [Verdict::Done, Verdict::Done, permanent(), Verdict::Release, retry()];
-    let batch = leases.iter().zip(verdicts).map(|(lease, verdict)| settlement(*lease, None, verdict)).collect();
+    let batch = leases
+        .iter()
+        .zip(verdicts)
+        .map(|(lease, verdict)| settlement(*lease, None, verdict))
+        .collect();
     let backoff = at(0).plus(std::time::Duration::from_millis(100));
-    let expected =
-        [Settled::Done, Settled::LeaseLost, Settled::Dead, Settled::Scheduled(at(0)), Settled::Scheduled(backoff)];
+    let expected = [
+        Settled::Done,
+        Settled::LeaseLost,
+        Settled::Dead,
+        Settled::Scheduled(at(0)),
+        Settled::Scheduled(backoff),
+    ];
     assert_eq!(on.settle_all(at(0), batch).await, expected);
-    let left: Vec<_> = on.all().await.into_iter().map(|record| (record.spec.id, record.state)).collect();
+    let left: Vec<_> =
+        on.all().await.into_iter().map(|record| (record.spec.id, record.state)).collect();
     let (dead, waits) = (TaskState::Dead, TaskState::Scheduled);
     assert_eq!(left, [(leases[2].id, dead), (leases[3].id, waits), (leases[4].id, waits)]);
 }
@@ -136,8 +149,10 @@ pub(super) async fn no_settlements_have_no_answers(on: Stage) {
 
 pub(super) async fn hundreds_of_outcomes_fit_one_batch(on: Stage) {
     on.store_plain(at(0), 700).await;
-    let leased =
-        on.lease(Lease { room: Room { total: 1000, starting: 1000, ..ROOM }, ..on.leasing(at(0)) }).await.tasks;
+    let leased = on
+        .lease(Lease { room: Room { total: 1000, starting: 1000, ..ROOM }, ..on.leasing(at(0)) })
+        .await
+        .tasks;
     let batch = leased.iter().map(|task| settlement(task.lease, None, Verdict::Done)).collect();
     assert_eq!(on.settle_all(at(0), batch).await, vec![Settled::Done; 700]);
     assert!(on.all().await.is_empty());
@@ -147,7 +162,10 @@ pub(super) async fn a_released_task_goes_back_as_it_was(on: Stage) {
     let id = on.store(at(0), on.task()).await;
     on.attempt(at(0), retry()).await;
     let before = on.record(id).await;
-    assert_eq!(on.attempt(at(60), Verdict::Release).await, Settled::Scheduled(before.schedule_time));
+    assert_eq!(
+        on.attempt(at(60), Verdict::Release).await,
+        Settled::Scheduled(before.schedule_time)
+    );
     assert_eq!(on.record(id).await, before);
 }
 

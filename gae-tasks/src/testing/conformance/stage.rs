@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::backend::{
-    Enqueue, Extend, HeldLease, Lease, LeaseRef, Leased, LeasedTask, List, NewTask, Pull, Purged, Room, RouteStats,
-    Routes, Settle, Settled, Settlement, Sweep, Swept, TaskFilter, TaskRecord, TaskRequest, Verdict,
+    Enqueue, Extend, HeldLease, Lease, LeaseRef, Leased, LeasedTask, List, NewTask, Pull, Purged,
+    Room, RouteStats, Routes, Settle, Settled, Settlement, Sweep, Swept, TaskFilter, TaskRecord,
+    TaskRequest, Verdict,
 };
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName, RetryConfig};
@@ -151,16 +152,33 @@ impl Stage {
         tasks.remove(0)
     }
 
-    pub(super) async fn extend(&self, now: Timestamp, leases: Vec<LeaseRef>, duration: Duration) -> Vec<bool> {
-        self.backend.extend(Extend::new(Now::At(now), leases, duration)).await.expect("extend answers")
+    pub(super) async fn extend(
+        &self,
+        now: Timestamp,
+        leases: Vec<LeaseRef>,
+        duration: Duration,
+    ) -> Vec<bool> {
+        self.backend
+            .extend(Extend::new(Now::At(now), leases, duration))
+            .await
+            .expect("extend answers")
     }
 
-    pub(super) async fn settle_all(&self, now: Timestamp, settlements: Vec<Settlement>) -> Vec<Settled> {
+    pub(super) async fn settle_all(
+        &self,
+        now: Timestamp,
+        settlements: Vec<Settlement>,
+    ) -> Vec<Settled> {
         let request = Settle::new(Now::At(now), settlements);
         self.backend.settle(request).await.expect("settle answers")
     }
 
-    pub(super) async fn settle(&self, now: Timestamp, lease: LeaseRef, verdict: Verdict) -> Settled {
+    pub(super) async fn settle(
+        &self,
+        now: Timestamp,
+        lease: LeaseRef,
+        verdict: Verdict,
+    ) -> Settled {
         let answers = self.settle_all(now, vec![settlement(lease, None, verdict)]).await;
         assert_eq!(answers.len(), 1, "one settlement has one answer");
         answers[0]
@@ -178,7 +196,12 @@ impl Stage {
         self.backend.sweep(request).await.expect("sweep answers").held
     }
 
-    pub(super) async fn sweep_of(&self, now: Timestamp, lost: Vec<HeldLease>, limit: usize) -> Swept {
+    pub(super) async fn sweep_of(
+        &self,
+        now: Timestamp,
+        lost: Vec<HeldLease>,
+        limit: usize,
+    ) -> Swept {
         let request = Sweep::new(Now::At(now), lost, limit);
         self.backend.sweep(request).await.expect("sweep answers")
     }
@@ -265,7 +288,10 @@ impl Stage {
     /// The stored configuration of a queue.
     pub(super) async fn config(&self, name: &str) -> QueueConfig {
         let queues = self.backend.queues().await.expect("queues answers");
-        let record = queues.into_iter().find(|record| record.name == queue(name)).expect("the queue is stored");
+        let record = queues
+            .into_iter()
+            .find(|record| record.name == queue(name))
+            .expect("the queue is stored");
         record.config.expect("its configuration can be read")
     }
 

@@ -1,11 +1,12 @@
 //! Sweeping: lost leases are recovered, poison is recognised, and what is over is forgotten in time.
 
 use super::stage::{
-    DEAD_LETTERS, LEASE, ROOM, Stage, TOMBSTONES, at, ids, just_before, permanent, queue, retry, secs, settlement,
-    stored,
+    DEAD_LETTERS, LEASE, ROOM, Stage, TOMBSTONES, at, ids, just_before, permanent, queue, retry,
+    secs, settlement, stored,
 };
 use crate::backend::{
-    Enqueue, HeldLease, Lease, NewTask, Room, Settle, Settled, Standing, Sweep, Swept, TaskFilter, TaskState, Verdict,
+    Enqueue, HeldLease, Lease, NewTask, Room, Settle, Settled, Standing, Sweep, Swept, TaskFilter,
+    TaskState, Verdict,
 };
 use crate::queue::{QueueConfig, RetryConfig};
 use crate::task::Deferred;
@@ -77,10 +78,14 @@ pub(super) async fn a_suspect_that_is_lost_alone_has_made_an_attempt(on: Stage) 
 pub(super) async fn a_suspect_that_is_lost_in_company_is_isolated(on: Stage) {
     let id = on.store(at(0), on.task()).await;
     let now = suspect(&on).await;
-    let in_company = Lease { room: Room { in_company: true, suspects: 1, ..ROOM }, ..on.leasing(now) };
+    let in_company =
+        Lease { room: Room { in_company: true, suspects: 1, ..ROOM }, ..on.leasing(now) };
     let now = on.lose_as(in_company, now).await;
     let record = on.record(id).await;
-    assert_eq!((record.attempts, record.lost_attempts, record.lost_leases, record.errors.len()), (0, 0, 3, 0));
+    assert_eq!(
+        (record.attempts, record.lost_attempts, record.lost_leases, record.errors.len()),
+        (0, 0, 3, 0)
+    );
     let leased = on.lease_one(now).await;
     assert_eq!((leased.standing, leased.alone), (Standing::Isolated, true));
 }
@@ -88,10 +93,18 @@ pub(super) async fn a_suspect_that_is_lost_in_company_is_isolated(on: Stage) {
 pub(super) async fn a_suspect_is_alone_where_one_is_asked_for_and_none_is_held(on: Stage) {
     on.store(at(0), on.task()).await;
     let now = suspect(&on).await;
-    for (suspects, in_company, is_alone) in [(2, false, false), (1, true, false), (1, false, true)] {
-        let leased =
-            on.lease(Lease { room: Room { suspects, in_company, ..ROOM }, ..on.leasing(now) }).await.tasks.remove(0);
-        assert_eq!((leased.standing, leased.alone), (Standing::Suspect, is_alone), "{suspects} {in_company}");
+    for (suspects, in_company, is_alone) in [(2, false, false), (1, true, false), (1, false, true)]
+    {
+        let leased = on
+            .lease(Lease { room: Room { suspects, in_company, ..ROOM }, ..on.leasing(now) })
+            .await
+            .tasks
+            .remove(0);
+        assert_eq!(
+            (leased.standing, leased.alone),
+            (Standing::Suspect, is_alone),
+            "{suspects} {in_company}"
+        );
         on.settle(now, leased.lease, Verdict::Release).await;
     }
 }
@@ -104,8 +117,13 @@ pub(super) async fn an_isolated_task_is_its_workers_only_suspect(on: Stage) {
         now = now.plus(LEASE);
         on.sweep(now, 100).await;
     }
-    let in_company = on.lease(Lease { room: Room { in_company: true, ..ROOM }, ..on.leasing(now) }).await;
-    assert_eq!((ids(&in_company.tasks), in_company.isolated), (vec![], true), "the worker has other suspects");
+    let in_company =
+        on.lease(Lease { room: Room { in_company: true, ..ROOM }, ..on.leasing(now) }).await;
+    assert_eq!(
+        (ids(&in_company.tasks), in_company.isolated),
+        (vec![], true),
+        "the worker has other suspects"
+    );
     let none = Lease { room: Room { suspects: 0, ..ROOM }, ..on.leasing(now) };
     assert_eq!(ids(&on.lease(none).await.tasks), []);
     let none = Lease { room: Room { starting: 0, ..ROOM }, ..on.leasing(now) };
@@ -123,7 +141,10 @@ pub(super) async fn no_suspect_is_leased_beside_an_isolated_task(on: Stage) {
     // The second becomes a suspect while the first waits.
     let mut later = now;
     for _ in 0..2 {
-        let leased = on.lease(Lease { room: Room { in_company: true, ..ROOM }, ..on.leasing(later) }).await.tasks;
+        let leased = on
+            .lease(Lease { room: Room { in_company: true, ..ROOM }, ..on.leasing(later) })
+            .await
+            .tasks;
         assert_eq!(ids(&leased), [second]);
         later = later.plus(LEASE);
         on.sweep(later, 100).await;
@@ -139,7 +160,8 @@ pub(super) async fn an_isolated_task_that_is_left_is_told_beside_what_is_leased(
     let now = suspect(&on).await;
     let now = on.lose(now).await;
     let clear = on.store(now, on.task()).await;
-    let leased = on.lease(Lease { room: Room { in_company: true, ..ROOM }, ..on.leasing(now) }).await;
+    let leased =
+        on.lease(Lease { room: Room { in_company: true, ..ROOM }, ..on.leasing(now) }).await;
     assert_eq!((ids(&leased.tasks), leased.isolated), (vec![clear], true));
     let leased = on.lease(on.leasing(now)).await;
     assert_eq!((ids(&leased.tasks), leased.isolated), (vec![isolated], false));
@@ -181,7 +203,8 @@ pub(super) async fn a_tasks_own_cap_counts_lost_attempts(on: Stage) {
 }
 
 pub(super) async fn a_queues_limits_count_lost_attempts(on: Stage) {
-    on.configure("q", QueueConfig::new().with_retry(RetryConfig::new().with_max_attempts(Some(2)))).await;
+    on.configure("q", QueueConfig::new().with_retry(RetryConfig::new().with_max_attempts(Some(2))))
+        .await;
     let id = on.store(at(0), on.task()).await;
     let now = suspect(&on).await;
     let now = on.lose_as(alone(&on, now), now).await;
@@ -207,8 +230,12 @@ pub(super) async fn a_task_that_answers_is_clear_again(on: Stage) {
     let now = on.lose_as(alone(&on, now), now).await;
     on.attempt(now, retry()).await;
     let record = on.record(id).await;
-    assert_eq!((record.lost_leases, record.lost_attempts, record.attempts, record.errors.len()), (0, 0, 2, 2));
-    let ahead = Lease { room: Room { starting: 0, suspects: 0, ..ROOM }, ..on.leasing(now.plus(secs(60))) };
+    assert_eq!(
+        (record.lost_leases, record.lost_attempts, record.attempts, record.errors.len()),
+        (0, 0, 2, 2)
+    );
+    let ahead =
+        Lease { room: Room { starting: 0, suspects: 0, ..ROOM }, ..on.leasing(now.plus(secs(60))) };
     assert_eq!(on.lease(ahead).await.tasks[0].standing, Standing::Clear);
     assert_eq!(on.sweep(now.plus(secs(60)).plus(LEASE), 100).await.recovered, 1);
     let record = on.record(id).await;
@@ -245,11 +272,14 @@ pub(super) async fn marked_tasks_are_leased_only_to_be_started_at_once(on: Stage
     let now = at(0).plus(LEASE);
     on.sweep(now, 100).await;
     let fresh = on.store_plain(now, 3).await;
-    let none = on.lease(Lease { room: Room { total: 2, starting: 0, ..ROOM }, ..on.leasing(now) }).await;
+    let none =
+        on.lease(Lease { room: Room { total: 2, starting: 0, ..ROOM }, ..on.leasing(now) }).await;
     assert_eq!(ids(&none.tasks), fresh[..2]);
-    let one = on.lease(Lease { room: Room { total: 2, starting: 1, ..ROOM }, ..on.leasing(now) }).await;
+    let one =
+        on.lease(Lease { room: Room { total: 2, starting: 1, ..ROOM }, ..on.leasing(now) }).await;
     assert_eq!(ids(&one.tasks), [marked[0], fresh[2]]);
-    let rest = on.lease(Lease { room: Room { total: 10, starting: 10, ..ROOM }, ..on.leasing(now) }).await;
+    let rest =
+        on.lease(Lease { room: Room { total: 10, starting: 10, ..ROOM }, ..on.leasing(now) }).await;
     assert_eq!(ids(&rest.tasks), marked[1..]);
 }
 
@@ -258,7 +288,8 @@ pub(super) async fn marked_tasks_are_leased_before_all_others(on: Stage) {
     on.lose(at(9)).await;
     let now = at(9).plus(LEASE);
     let tasks = vec![on.task(), on.task()];
-    let fresh: Vec<_> = on.enqueue(at(0), tasks).await.into_iter().map(|deferred| deferred.id).collect();
+    let fresh: Vec<_> =
+        on.enqueue(at(0), tasks).await.into_iter().map(|deferred| deferred.id).collect();
     let leased = on.lease_all(now).await;
     assert_eq!(ids(&leased), [marked, fresh[0], fresh[1]]);
     assert_eq!(
@@ -274,7 +305,10 @@ pub(super) async fn marked_tasks_count_towards_the_limit(on: Stage) {
     on.sweep(now, 100).await;
     on.store_plain(now, 3).await;
     assert_eq!(
-        on.lease(Lease { room: Room { total: 2, starting: 9, ..ROOM }, ..on.leasing(now) }).await.tasks.len(),
+        on.lease(Lease { room: Room { total: 2, starting: 9, ..ROOM }, ..on.leasing(now) })
+            .await
+            .tasks
+            .len(),
         2
     );
 }
@@ -288,12 +322,22 @@ pub(super) async fn no_more_suspects_are_leased_than_asked_for(on: Stage) {
     let now = at(0).plus(LEASE).plus(LEASE);
     on.sweep(now, 100).await;
     let clear = on.store(now, on.task()).await;
-    let none = on.lease(Lease { room: Room { suspects: 0, starting: 1, total: 1, ..ROOM }, ..on.leasing(now) }).await;
+    let none = on
+        .lease(Lease {
+            room: Room { suspects: 0, starting: 1, total: 1, ..ROOM },
+            ..on.leasing(now)
+        })
+        .await;
     assert_eq!(ids(&none.tasks), [marked]);
     let one = on.lease(Lease { room: Room { suspects: 1, ..ROOM }, ..on.leasing(now) }).await;
     assert_eq!(ids(&one.tasks), [suspects[0], clear]);
-    assert_eq!((one.tasks[0].standing, one.tasks[0].alone, one.tasks[1].alone), (Standing::Suspect, true, false));
-    let rest = on.lease(Lease { room: Room { suspects: 9, starting: 1, ..ROOM }, ..on.leasing(now) }).await;
+    assert_eq!(
+        (one.tasks[0].standing, one.tasks[0].alone, one.tasks[1].alone),
+        (Standing::Suspect, true, false)
+    );
+    let rest = on
+        .lease(Lease { room: Room { suspects: 9, starting: 1, ..ROOM }, ..on.leasing(now) })
+        .await;
     assert_eq!(ids(&rest.tasks), [suspects[1]]);
 }
 
@@ -301,7 +345,10 @@ pub(super) async fn an_expired_lease_is_held_until_somebody_calls_it_lost(on: St
     on.store(at(0), on.task()).await;
     let lease = on.lease_one(at(0)).await.lease;
     let swept = on.sweep_of(at(1_000_000), Vec::new(), 100).await;
-    assert_eq!((swept.recovered, swept.held), (0, vec![HeldLease::new(lease, at(0).plus(LEASE), LEASE)]));
+    assert_eq!(
+        (swept.recovered, swept.held),
+        (0, vec![HeldLease::new(lease, at(0).plus(LEASE), LEASE)])
+    );
     assert_eq!(on.settle(at(1_000_000), lease, Verdict::Done).await, Settled::Done);
     assert_eq!(on.held(at(1_000_000)).await, []);
 }
@@ -357,7 +404,8 @@ pub(super) async fn only_the_lost_lease_is_recovered(on: Stage) {
     on.lease_one(at(0)).await;
     let held = on.store(at(10), on.task().with(|task| task.spec.queue = queue("r"))).await;
     let lease = on.lease_one(at(10)).await.lease;
-    let later = on.store(at(10), NewTask { schedule: Schedule::After(secs(999)), ..on.task() }).await;
+    let later =
+        on.store(at(10), NewTask { schedule: Schedule::After(secs(999)), ..on.task() }).await;
     assert_eq!(on.sweep(at(0).plus(LEASE), 100).await.recovered, 1);
     let state = |state| TaskFilter::new().state(state);
     assert_eq!(stored(&on.list(state(TaskState::Scheduled)).await), [lost, later]);
@@ -394,18 +442,25 @@ pub(super) async fn the_storages_own_clock_forgets_nothing_young(on: Stage) {
     let now = Now::Storage;
     let tasks = vec![on.task(), on.named("n")];
     let [dead, done] = [tasks[0].spec.id, tasks[1].spec.id];
-    assert_eq!(on.backend.enqueue(Enqueue::new(now, tasks)).await.expect("enqueue answers").len(), 2);
+    assert_eq!(
+        on.backend.enqueue(Enqueue::new(now, tasks)).await.expect("enqueue answers").len(),
+        2
+    );
     let leased = on.lease(Lease { now, ..on.leasing(at(0)) }).await.tasks;
     assert_eq!(ids(&leased), [dead, done]);
     let verdicts = leased.iter().zip([permanent(), Verdict::Done]);
-    let settlements = verdicts.map(|(task, verdict)| settlement(task.lease, None, verdict)).collect();
+    let settlements =
+        verdicts.map(|(task, verdict)| settlement(task.lease, None, verdict)).collect();
     on.backend.settle(Settle::new(now, settlements)).await.expect("settle answers");
     let sweep = Sweep::new(now, Vec::new(), 100);
     assert_eq!(on.backend.sweep(sweep).await.expect("sweep answers"), Swept::default());
     assert_eq!(on.record(dead).await.state, TaskState::Dead);
     let again = Enqueue::new(now, vec![on.named("n")]);
     let answers = on.backend.enqueue(again).await.expect("enqueue answers");
-    assert!(matches!(answers[..], [Ok(answer)] if answer == Deferred::new(done, false)), "{answers:?}");
+    assert!(
+        matches!(answers[..], [Ok(answer)] if answer == Deferred::new(done, false)),
+        "{answers:?}"
+    );
 }
 
 pub(super) async fn a_sweep_forgets_at_most_its_limit_of_dead_letters(on: Stage) {

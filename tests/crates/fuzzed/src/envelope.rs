@@ -17,7 +17,12 @@ use http_body_util::Full;
 use tower_service::Service;
 
 #[deferred(name = "fuzzed/greet", max_attempts = 3)]
-async fn greet(_name: String, _times: Option<u32>, _notes: Json<serde_json::Value>, #[state] runs: &Runs) {
+async fn greet(
+    _name: String,
+    _times: Option<u32>,
+    _notes: Json<serde_json::Value>,
+    #[state] runs: &Runs,
+) {
     runs.fetch_add(1, Ordering::Relaxed);
 }
 
@@ -43,7 +48,8 @@ pub(super) fn check(bytes: &[u8]) {
     let Some((retries, body)) = bytes.split_first() else { return };
     notice_panics();
     PANICKED.set(false);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     let (status, runs) = runtime.block_on(answer(*retries, body));
     assert!(!PANICKED.get(), "the service panicked");
     match runs {
@@ -78,7 +84,8 @@ async fn answer(retries: u8, body: &[u8]) -> (StatusCode, u32) {
 }
 
 fn service(runs: &Runs) -> PushService {
-    let client = Client::builder().registry(Registry::new().with::<greet>()).state(Arc::clone(runs));
+    let client =
+        Client::builder().registry(Registry::new().with::<greet>()).state(Arc::clone(runs));
     let client = client.build(Memory::new()).expect("a client");
     client.push_service().verify(Anybody).log_dead_letters().build().expect("a service")
 }

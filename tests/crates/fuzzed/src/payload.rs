@@ -30,7 +30,8 @@ fn texts(_: String, _: Option<String>, _: Box<str>, _: PathBuf) {}
 fn lists(_: Vec<u8>, _: Vec<Vec<u32>>, _: Vec<(bool, Option<i8>)>) {}
 
 #[deferred]
-fn maps(_: BTreeMap<String, i64>, _: HashMap<u8, Vec<String>>, _: BTreeSet<u16>, _: HashSet<char>) {}
+fn maps(_: BTreeMap<String, i64>, _: HashMap<u8, Vec<String>>, _: BTreeSet<u16>, _: HashSet<char>) {
+}
 
 /// Of each form a value can have.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -45,7 +46,14 @@ enum Choice {
 fn choices(_: Choice, _: Result<u8, String>) {}
 
 #[deferred]
-fn of_the_standard_library(_: Duration, _: SystemTime, _: IpAddr, _: SocketAddr, _: std::ops::Range<u8>) {}
+fn of_the_standard_library(
+    _: Duration,
+    _: SystemTime,
+    _: IpAddr,
+    _: SocketAddr,
+    _: std::ops::Range<u8>,
+) {
+}
 
 #[deferred]
 fn json(_: Json<serde_json::Value>, _: Json<Vec<f64>>) {}
@@ -96,7 +104,9 @@ fn deferred_again<T: Task>(payload: &[u8]) -> Option<Vec<u8>> {
 fn read<T: Task>(payload: &[u8]) -> Option<Defer> {
     let backend = Memory::new();
     let enqueue = Enqueue::new(Now::Storage, vec![task::<T>(payload)]);
-    assert!(block_on(backend.enqueue(enqueue)).is_ok_and(|answers| answers.iter().all(Result::is_ok)));
+    assert!(
+        block_on(backend.enqueue(enqueue)).is_ok_and(|answers| answers.iter().all(Result::is_ok))
+    );
     let client = Client::builder().build(backend).expect("a client");
     let args = RefCell::new(None);
     let found = matching::<T>(&client, |read| {

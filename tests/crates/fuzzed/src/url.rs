@@ -73,14 +73,20 @@ fn opens_or_is_refused(url: &str, file: Option<&str>, folder: &TempDir) {
     let opened = block_on(Client::open(url));
     let names = names_in(folder);
     match (&opened, file) {
-        (Ok(client), None) if url.starts_with("cloudtasks:") => assert_eq!(client.capabilities().backend, "cloudtasks"),
-        (Ok(client), None) => assert_eq!((client.capabilities().backend, url), ("memory", "memory:")),
+        (Ok(client), None) if url.starts_with("cloudtasks:") => {
+            assert_eq!(client.capabilities().backend, "cloudtasks")
+        }
+        (Ok(client), None) => {
+            assert_eq!((client.capabilities().backend, url), ("memory", "memory:"))
+        }
         (Ok(client), Some(":memory:")) => assert_eq!(client.capabilities().backend, "memory"),
         (Ok(client), Some(file)) => {
             assert_eq!(client.capabilities().backend, "sqlite");
             assert!(Path::new(file).is_file(), "{url:?} made {names:?}");
         }
-        (Err(Error::Url { .. }), _) => assert!(names.is_empty(), "{url:?} was refused and made {names:?}"),
+        (Err(Error::Url { .. }), _) => {
+            assert!(names.is_empty(), "{url:?} was refused and made {names:?}")
+        }
         (Err(error), _) => assert!(matches!(error, Error::Storage { .. }), "{url:?}: {error:?}"),
     }
     // Beside the file stand those that SQLite names after it.

@@ -29,5 +29,9 @@ pub(super) fn poison(log: String, number: u32) -> io::Result<()> {
 /// Appends one line in one write, so that lines of several processes do not mix.
 fn append(log: &str, line: &str) -> io::Result<()> {
     let micros = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |time| time.as_micros());
-    OpenOptions::new().append(true).create(true).open(log)?.write_all(format!("{line} {micros}\n").as_bytes())
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(log)?
+        .write_all(format!("{line} {micros}\n").as_bytes())
 }

@@ -60,7 +60,12 @@ async fn stored(task: Defer) -> Result<TaskRecord, Box<dyn Error>> {
 
 fn of_kind(kind: &str, record: TaskRecord) -> Result<NewTask, gae_tasks::Error> {
     Ok(NewTask::new(
-        TaskSpec::new(TaskId::from_bytes([1; 16]), Kind::new(kind)?, record.spec.shape, record.spec.queue),
+        TaskSpec::new(
+            TaskId::from_bytes([1; 16]),
+            Kind::new(kind)?,
+            record.spec.shape,
+            record.spec.queue,
+        ),
         record.payload.unwrap_or_default(),
     ))
 }

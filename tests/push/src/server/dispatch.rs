@@ -25,11 +25,14 @@ impl State {
         let mut expired = Vec::new();
         for (name, queue) in &self.queues {
             let running = queue.tasks.values().filter(|task| task.running).count();
-            let room = (queue.max_concurrent_dispatches.unwrap_or(1000) as usize).saturating_sub(running);
+            let room =
+                (queue.max_concurrent_dispatches.unwrap_or(1000) as usize).saturating_sub(running);
             let waiting = queue.tasks.iter().filter(|(_, task)| !task.running);
-            let (old, live): (Vec<_>, Vec<_>) = waiting.partition(|(_, task)| task.create_time + LIFE <= now);
+            let (old, live): (Vec<_>, Vec<_>) =
+                waiting.partition(|(_, task)| task.create_time + LIFE <= now);
             expired.extend(old.into_iter().map(|(id, _)| (name.clone(), id.clone())));
-            let ready = live.into_iter().filter(|(_, task)| task.schedule_time <= now && !queue.paused);
+            let ready =
+                live.into_iter().filter(|(_, task)| task.schedule_time <= now && !queue.paused);
             due.extend(ready.take(room).map(|(id, _)| (name.clone(), id.clone())));
         }
         for (queue, id) in expired {
@@ -45,14 +48,19 @@ impl State {
         task.running = true;
         task.dispatched += 1;
         task.first_dispatch.get_or_insert(now);
-        task.last = Some(Attempt { schedule_time: task.schedule_time, dispatch_time: now, end: None });
+        task.last =
+            Some(Attempt { schedule_time: task.schedule_time, dispatch_time: now, end: None });
         Some(ready)
     }
 
     /// Ends an attempt: with the task, or with its next schedule time.
     fn finish(&mut self, ready: &Ready, status: Option<u16>, now: SystemTime) {
         let Some(queue) = self.queues.get_mut(&ready.queue) else { return };
-        let Some(task) = queue.tasks.get_mut(&ready.id).filter(|task| task.number == ready.task.number) else { return };
+        let Some(task) =
+            queue.tasks.get_mut(&ready.id).filter(|task| task.number == ready.task.number)
+        else {
+            return;
+        };
         task.note(status, now);
         let retries = task.retries(&queue.retry).clone();
         let is_over = retries.is_over(task.dispatched, task.first_dispatch.unwrap_or(now), now);
@@ -66,7 +74,11 @@ impl State {
     /// When the next attempt may begin.
     fn next(&self) -> Option<SystemTime> {
         let queues = self.queues.values().filter(|queue| !queue.paused);
-        queues.flat_map(|queue| queue.tasks.values()).filter(|task| !task.running).map(|task| task.schedule_time).min()
+        queues
+            .flat_map(|queue| queue.tasks.values())
+            .filter(|task| !task.running)
+            .map(|task| task.schedule_time)
+            .min()
     }
 }
 
@@ -122,7 +134,8 @@ impl Inner {
             Target::AppEngine { uri, service, .. } => {
                 let state = self.state();
                 let over = state.queues.get(&ready.queue)?.routing_override.as_ref();
-                let service = over.map_or(service.as_str(), |over| super::json::text(over, "service"));
+                let service =
+                    over.map_or(service.as_str(), |over| super::json::text(over, "service"));
                 // A service that is not there is the default one.
                 let base = self.services.get(service).or_else(|| self.services.get("default"))?;
                 Some((format!("{base}{uri}"), None))

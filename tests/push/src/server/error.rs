@@ -12,8 +12,7 @@ pub(super) struct Refusal {
     message: String,
 }
 
-pub(super) const QUEUE_MISSING: &str =
-    "Queue does not exist. If you just created the queue, wait at least a minute for the queue to initialize.";
+pub(super) const QUEUE_MISSING: &str = "Queue does not exist. If you just created the queue, wait at least a minute for the queue to initialize.";
 pub(super) const TASK_GONE: &str = "The task no longer exists, though a task with this name existed recently. The task \
                                     either successfully completed or was deleted.";
 pub(super) const NOT_FOUND: &str = "Requested entity was not found.";
@@ -60,8 +59,10 @@ impl Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let body = json!({"error": {"code": self.code, "message": self.message, "status": self.status}});
+        let body =
+            json!({"error": {"code": self.code, "message": self.message, "status": self.status}});
         let code = StatusCode::from_u16(self.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        (code, [(header::CONTENT_TYPE, "application/json; charset=UTF-8")], body.to_string()).into_response()
+        (code, [(header::CONTENT_TYPE, "application/json; charset=UTF-8")], body.to_string())
+            .into_response()
     }
 }

@@ -14,12 +14,16 @@ const OWN: &[&str] = &["host", "content-length", "user-agent"];
 pub(super) fn headers(task: &Task, queue: &str, id: &str) -> HeaderMap {
     let (prefix, agent) = match task.target {
         Target::Http { .. } => ("x-cloudtasks-", "Google-Cloud-Tasks"),
-        Target::AppEngine { .. } => ("x-appengine-", "AppEngine-Google; (+http://code.google.com/appengine)"),
+        Target::AppEngine { .. } => {
+            ("x-appengine-", "AppEngine-Google; (+http://code.google.com/appengine)")
+        }
     };
     let mut headers = HeaderMap::new();
     for (name, value) in &task.headers {
         let lower = name.to_ascii_lowercase();
-        let reserved = ["x-google-", "x-appengine-", "x-cloudtasks-"].iter().any(|start| lower.starts_with(start));
+        let reserved = ["x-google-", "x-appengine-", "x-cloudtasks-"]
+            .iter()
+            .any(|start| lower.starts_with(start));
         if !reserved && !OWN.contains(&lower.as_str()) {
             set(&mut headers, &lower, value);
         }
@@ -31,7 +35,8 @@ pub(super) fn headers(task: &Task, queue: &str, id: &str) -> HeaderMap {
     tell("taskretrycount", &task.dispatched.to_string());
     tell("taskexecutioncount", &task.executions.to_string());
     tell("tasketa", &epoch_text(task.schedule_time));
-    if let Some((status, reason)) = task.last.as_ref().and_then(|last| previous(last, &task.target)) {
+    if let Some((status, reason)) = task.last.as_ref().and_then(|last| previous(last, &task.target))
+    {
         tell("taskpreviousresponse", &status);
         tell("taskretryreason", reason);
     }

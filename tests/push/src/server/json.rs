@@ -36,7 +36,11 @@ pub(super) fn snake(camel: &str) -> String {
 }
 
 /// An enum's name, from its name or its number.
-pub(super) fn variant(object: &Value, camel: &str, names: &[&'static str]) -> Result<&'static str, Refusal> {
+pub(super) fn variant(
+    object: &Value,
+    camel: &str,
+    names: &[&'static str],
+) -> Result<&'static str, Refusal> {
     let Some(value) = field(object, camel) else { return Ok(names[0]) };
     let by_number = value.as_u64().and_then(|number| names.get(usize::try_from(number).ok()?));
     let known = by_number.or_else(|| names.iter().find(|name| value.as_str() == Some(name)));
@@ -83,7 +87,9 @@ pub(super) fn bytes(object: &Value, camel: &str) -> Result<Vec<u8>, Refusal> {
     let text = text(object, camel);
     let alphabet = if text.contains(['-', '_']) { URL_SAFE } else { STANDARD };
     let decoded = GeneralPurpose::new(&alphabet, LENIENT).decode(text);
-    decoded.map_err(|_| Refusal::invalid(format!("Invalid value at '{camel}' (TYPE_BYTES), Base64 decoding failed")))
+    decoded.map_err(|_| {
+        Refusal::invalid(format!("Invalid value at '{camel}' (TYPE_BYTES), Base64 decoding failed"))
+    })
 }
 
 pub(super) fn bytes_text(bytes: &[u8]) -> String {
@@ -99,7 +105,11 @@ mod tests {
     #[test]
     fn either_case_and_either_form_of_an_enum_is_read() {
         const METHODS: &[&str] = &["HTTP_METHOD_UNSPECIFIED", "POST", "GET"];
-        for object in [json!({"httpMethod": 1}), json!({"http_method": "POST"}), json!({"httpMethod": "POST"})] {
+        for object in [
+            json!({"httpMethod": 1}),
+            json!({"http_method": "POST"}),
+            json!({"httpMethod": "POST"}),
+        ] {
             assert_eq!(variant(&object, "httpMethod", METHODS), Ok("POST"));
         }
         assert!(variant(&json!({"httpMethod": 9}), "httpMethod", METHODS).is_err());

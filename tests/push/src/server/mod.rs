@@ -104,7 +104,8 @@ impl ServerBuilder {
 
     /// Starts it on a free port of the loopback.
     pub async fn start(self) -> Server {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("the loopback has a free port");
+        let listener =
+            TcpListener::bind("127.0.0.1:0").await.expect("the loopback has a free port");
         let address = listener.local_addr().expect("a bound socket has an address");
         let inner = Arc::new(Inner {
             state: Mutex::default(),
@@ -120,7 +121,9 @@ impl ServerBuilder {
         });
         let mut running = JoinSet::new();
         let router = routes::router(Arc::clone(&inner));
-        running.spawn(async { axum::serve(listener, router).await.expect("the server runs until it is dropped") });
+        running.spawn(async {
+            axum::serve(listener, router).await.expect("the server runs until it is dropped")
+        });
         if self.dispatches {
             running.spawn(Arc::clone(&inner).dispatch_all());
         }
@@ -175,7 +178,8 @@ impl Server {
     pub fn tasks(&self, place: &str, queue: &str) -> Vec<Value> {
         let page = queues::Page { size: usize::MAX, after: "" };
         let listed = self.inner.state().list_tasks(&format!("{place}/queues/{queue}"), page, true);
-        let tasks = listed.ok().and_then(|mut listed| listed["tasks"].as_array_mut().map(std::mem::take));
+        let tasks =
+            listed.ok().and_then(|mut listed| listed["tasks"].as_array_mut().map(std::mem::take));
         tasks.unwrap_or_default()
     }
 
@@ -224,6 +228,8 @@ impl fmt::Debug for Server {
 
 impl fmt::Debug for ServerBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServerBuilder").field("dispatches", &self.dispatches).finish_non_exhaustive()
+        f.debug_struct("ServerBuilder")
+            .field("dispatches", &self.dispatches)
+            .finish_non_exhaustive()
     }
 }

@@ -40,7 +40,13 @@ impl State {
     }
 
     /// Changes a queue, or makes it.
-    pub(super) fn update_queue(&mut self, name: &str, wanted: &Value, mask: &[&str], now: SystemTime) -> Answer {
+    pub(super) fn update_queue(
+        &mut self,
+        name: &str,
+        wanted: &Value,
+        mask: &[&str],
+        now: SystemTime,
+    ) -> Answer {
         if !self.queues.contains_key(name) {
             let (parent, _) = name.rsplit_once("/queues/").unwrap_or_default();
             self.create_queue(parent, &json!({"name": name}), now)?;
@@ -93,8 +99,14 @@ pub(super) struct Page<'a> {
 
 impl Page<'_> {
     /// The page, and the token of the next one; empty after the last.
-    pub(super) fn of<T>(self, all: impl Iterator<Item = T>, name: impl Fn(&T) -> &String) -> (Vec<T>, String) {
-        let mut rest = all.skip_while(|item| !self.after.is_empty() && name(item).as_str() <= self.after).peekable();
+    pub(super) fn of<T>(
+        self,
+        all: impl Iterator<Item = T>,
+        name: impl Fn(&T) -> &String,
+    ) -> (Vec<T>, String) {
+        let mut rest = all
+            .skip_while(|item| !self.after.is_empty() && name(item).as_str() <= self.after)
+            .peekable();
         let page: Vec<T> = rest.by_ref().take(self.size).collect();
         let next = rest.peek().and(page.last()).map(|last| name(last).clone()).unwrap_or_default();
         (page, next)
@@ -104,7 +116,9 @@ impl Page<'_> {
 impl Queue {
     /// Takes over what `wanted` says of the fields in the mask; an empty mask is all fields.
     fn apply(&mut self, wanted: &Value, mask: &[&str]) -> Result<(), Refusal> {
-        let masked = |path: &str| mask.is_empty() || mask.iter().any(|field| *field == path || *field == snake(path));
+        let masked = |path: &str| {
+            mask.is_empty() || mask.iter().any(|field| *field == path || *field == snake(path))
+        };
         let null = Value::Null;
         let limits = field(wanted, "rateLimits").unwrap_or(&null);
         if masked("rateLimits") || masked("rateLimits.maxDispatchesPerSecond") {
@@ -119,11 +133,16 @@ impl Queue {
             self.retry = super::retry::Retry::default().with(retries)?;
         }
         let named = |name: &str| mask.iter().any(|field| *field == format!("retryConfig.{name}"));
-        let fields = ["maxAttempts", "maxRetryDuration", "minBackoff", "maxBackoff", "maxDoublings"];
+        let fields =
+            ["maxAttempts", "maxRetryDuration", "minBackoff", "maxBackoff", "maxDoublings"];
         let mut changes = serde_json::Map::new();
         for name in fields.into_iter().filter(|name| named(name)) {
             // A field that the mask names and the body leaves out is a zero.
-            let zero = if name.ends_with("off") || name.ends_with("Duration") { json!("0s") } else { json!(0) };
+            let zero = if name.ends_with("off") || name.ends_with("Duration") {
+                json!("0s")
+            } else {
+                json!(0)
+            };
             changes.insert(name.to_owned(), field(retries, name).cloned().unwrap_or(zero));
         }
         self.retry = self.retry.clone().with(&Value::Object(changes))?;
@@ -156,10 +175,12 @@ impl Queue {
 
 fn bounded(limits: &Value, name: &str, most: f64) -> Result<Option<f64>, Refusal> {
     match number(limits, name) {
-        Some(number) if number < 0. => Err(Refusal::invalid(format!("RateLimits.{name} cannot be negative."))),
-        Some(number) if number > most => {
-            Err(Refusal::invalid(format!("RateLimits.{name} must be less than or equal to {most}.")))
+        Some(number) if number < 0. => {
+            Err(Refusal::invalid(format!("RateLimits.{name} cannot be negative.")))
         }
+        Some(number) if number > most => Err(Refusal::invalid(format!(
+            "RateLimits.{name} must be less than or equal to {most}."
+        ))),
         other => Ok(other),
     }
 }

@@ -34,7 +34,10 @@ impl Retry {
     pub(super) fn with(mut self, config: &Value) -> Result<Self, Refusal> {
         let whole = |name| number(config, name).map(|number| number as i64);
         let time = |name: &str| -> Result<Option<Duration>, Refusal> {
-            let text = config.get(name).or_else(|| config.get(super::json::snake(name))).and_then(Value::as_str);
+            let text = config
+                .get(name)
+                .or_else(|| config.get(super::json::snake(name)))
+                .and_then(Value::as_str);
             if text.is_some_and(|text| text.starts_with('-')) {
                 return Err(Refusal::invalid(format!("RetryConfig.{name} cannot be negative.")));
             }
@@ -66,7 +69,8 @@ impl Retry {
         let doublings = u32::try_from(self.max_doublings).unwrap_or_default();
         let exponent = (n.max(1) - 1).min(doublings);
         let linear = n.saturating_sub(exponent).max(1);
-        let pause = self.min_backoff.as_secs_f64() * 2_f64.powi(exponent as i32) * f64::from(linear);
+        let pause =
+            self.min_backoff.as_secs_f64() * 2_f64.powi(exponent as i32) * f64::from(linear);
         Duration::from_secs_f64(pause.min(self.max_backoff.as_secs_f64()))
     }
 
@@ -108,14 +112,21 @@ mod tests {
     #[test]
     fn backoff_follows_the_vectors_of_the_app_engine_sdk() {
         let vectors: [(Retry, [f64; 12]); 4] = [
-            (retry(10., 300., 3), [10., 20., 40., 80., 160., 240., 300., 300., 300., 300., 300., 300.]),
+            (
+                retry(10., 300., 3),
+                [10., 20., 40., 80., 160., 240., 300., 300., 300., 300., 300., 300.],
+            ),
             (retry(1., 8., 1), [1., 2., 4., 6., 8., 8., 8., 8., 8., 8., 8., 8.]),
             (retry(1., 10., 0), [1., 2., 3., 4., 5., 6., 7., 8., 9., 10., 10., 10.]),
             (retry(2., 1000., 4), [2., 4., 8., 16., 32., 64., 96., 128., 160., 192., 224., 256.]),
         ];
         for (retry, pauses) in vectors {
             for (n, pause) in (1..).zip(pauses) {
-                assert_eq!(retry.backoff(n), Duration::from_secs_f64(pause), "{retry:?}, retry {n}");
+                assert_eq!(
+                    retry.backoff(n),
+                    Duration::from_secs_f64(pause),
+                    "{retry:?}, retry {n}"
+                );
             }
         }
     }
@@ -123,8 +134,14 @@ mod tests {
     #[test]
     fn both_limits_must_be_reached_and_minus_one_is_none() {
         let first = SystemTime::UNIX_EPOCH;
-        let limits = Retry { max_attempts: 3, max_retry_duration: Duration::from_secs(10), ..Retry::default() };
-        let over = |attempts, seconds| limits.is_over(attempts, first, first + Duration::from_secs(seconds));
+        let limits = Retry {
+            max_attempts: 3,
+            max_retry_duration: Duration::from_secs(10),
+            ..Retry::default()
+        };
+        let over = |attempts, seconds| {
+            limits.is_over(attempts, first, first + Duration::from_secs(seconds))
+        };
         assert!(!over(3, 9) && !over(2, 11) && over(3, 10));
         let unlimited = Retry { max_attempts: -1, ..Retry::default() };
         assert!(!unlimited.is_over(u32::MAX, first, first + Duration::from_secs(1 << 40)));

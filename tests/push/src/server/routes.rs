@@ -34,19 +34,23 @@ async fn answer(
     Query(parameters): Query<Parameters>,
     body: Bytes,
 ) -> Response {
-    let Some(call) = Call::of(&method, uri.path()) else { return Refusal::not_found(NOT_FOUND).into_response() };
+    let Some(call) = Call::of(&method, uri.path()) else {
+        return Refusal::not_found(NOT_FOUND).into_response();
+    };
     let fault = inner.faults().take(call.name);
     match fault {
         Some(Fault::Refuse(code)) => return Refusal::on_demand(code).into_response(),
         Some(Fault::Proxy(code)) => {
             let code = StatusCode::from_u16(code).unwrap_or(StatusCode::BAD_GATEWAY);
-            return (code, [(header::CONTENT_TYPE, "text/html")], "<html>proxy</html>").into_response();
+            return (code, [(header::CONTENT_TYPE, "text/html")], "<html>proxy</html>")
+                .into_response();
         }
         Some(Fault::LoseAnswer | Fault::NeverAnswer) | None => {}
     }
     let body = match body.as_ref() {
         b"" => Ok(json!({})),
-        body => serde_json::from_slice(body).map_err(|_| Refusal::invalid("Invalid JSON payload received.")),
+        body => serde_json::from_slice(body)
+            .map_err(|_| Refusal::invalid("Invalid JSON payload received.")),
     };
     let answer = body.and_then(|body| inner.carry_out(&call, &body, &parameters));
     match fault {
@@ -56,7 +60,10 @@ async fn answer(
         _ => {}
     }
     match answer {
-        Ok(answer) => ([(header::CONTENT_TYPE, "application/json; charset=UTF-8")], answer.to_string()).into_response(),
+        Ok(answer) => {
+            ([(header::CONTENT_TYPE, "application/json; charset=UTF-8")], answer.to_string())
+                .into_response()
+        }
         Err(refusal) => refusal.into_response(),
     }
 }
@@ -131,7 +138,9 @@ impl Inner {
                 let wanted = field(body, "task").unwrap_or(&Value::Null);
                 state.create_task(queue, wanted, self.number(), now)
             }
-            "ListTasks" => state.list_tasks(queue, page(parameters, TASKS_OF_PAGE)?, is_full(body, parameters)),
+            "ListTasks" => {
+                state.list_tasks(queue, page(parameters, TASKS_OF_PAGE)?, is_full(body, parameters))
+            }
             "GetTask" => state.get_task(queue, task, is_full(body, parameters), now),
             "DeleteTask" => state.delete_task(queue, task, now),
             _ => {

@@ -6,7 +6,9 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 
 use super::error::{NOT_FOUND, QUEUE_MISSING, Refusal, TASK_EXISTS, TASK_GONE};
-use super::json::{bytes, bytes_text, duration, duration_text, field, text, time, time_text, variant};
+use super::json::{
+    bytes, bytes_text, duration, duration_text, field, text, time, time_text, variant,
+};
 use super::queues::{Answer, Page};
 use super::retry::Retry;
 use super::state::{Attempt, State, Target, Task, Token};
@@ -14,11 +16,18 @@ use super::state::{Attempt, State, Target, Task, Token};
 /// The most bytes of a stored task, as measured.
 const MAX_BYTES: usize = 1_048_569;
 
-const METHODS: &[&str] = &["HTTP_METHOD_UNSPECIFIED", "POST", "GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS"];
+const METHODS: &[&str] =
+    &["HTTP_METHOD_UNSPECIFIED", "POST", "GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS"];
 
 impl State {
     /// `number` is unlike that of any other task.
-    pub(super) fn create_task(&mut self, parent: &str, wanted: &Value, number: u64, now: SystemTime) -> Answer {
+    pub(super) fn create_task(
+        &mut self,
+        parent: &str,
+        wanted: &Value,
+        number: u64,
+        now: SystemTime,
+    ) -> Answer {
         if !self.queues.contains_key(parent) {
             return Err(Refusal::not_found(QUEUE_MISSING));
         }
@@ -36,7 +45,13 @@ impl State {
         Ok(answer)
     }
 
-    pub(super) fn get_task(&mut self, queue: &str, id: &str, full: bool, now: SystemTime) -> Answer {
+    pub(super) fn get_task(
+        &mut self,
+        queue: &str,
+        id: &str,
+        full: bool,
+        now: SystemTime,
+    ) -> Answer {
         let name = format!("{queue}/tasks/{id}");
         match self.queues.get(queue).and_then(|queue| queue.tasks.get(id)) {
             Some(task) => Ok(task.to_json(&name, full)),
@@ -51,7 +66,10 @@ impl State {
 
     pub(super) fn list_tasks(&mut self, name: &str, page: Page<'_>, full: bool) -> Answer {
         let (tasks, next) = page.of(self.queue(name)?.tasks.iter(), |(id, _)| id);
-        let tasks: Vec<_> = tasks.iter().map(|(id, task)| task.to_json(&format!("{name}/tasks/{id}"), full)).collect();
+        let tasks: Vec<_> = tasks
+            .iter()
+            .map(|(id, task)| task.to_json(&format!("{name}/tasks/{id}"), full))
+            .collect();
         Ok(json!({"tasks": tasks, "nextPageToken": next}))
     }
 }
@@ -83,10 +101,14 @@ impl Task {
         check_deadline(deadline, &target)?;
         let body = bytes(request, "body")?;
         let mut headers: BTreeMap<String, String> = BTreeMap::new();
-        for (name, value) in field(request, "headers").and_then(Value::as_object).into_iter().flatten() {
+        for (name, value) in
+            field(request, "headers").and_then(Value::as_object).into_iter().flatten()
+        {
             headers.insert(name.clone(), value.as_str().unwrap_or_default().to_owned());
         }
-        let size = body.len() + headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum::<usize>() + 256;
+        let size = body.len()
+            + headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum::<usize>()
+            + 256;
         if size > MAX_BYTES {
             return Err(Refusal::invalid("Task size too large"));
         }
@@ -94,7 +116,8 @@ impl Task {
             "HTTP_METHOD_UNSPECIFIED" => "POST",
             method => method,
         };
-        let retry = field(wanted, "retryConfig").map(|config| Retry::default().with(config)).transpose()?;
+        let retry =
+            field(wanted, "retryConfig").map(|config| Retry::default().with(config)).transpose()?;
         Ok(Self {
             number,
             target,
@@ -132,14 +155,17 @@ impl Task {
             Target::Http { url, token } => {
                 request["url"] = json!(url);
                 if let Some(Token { email, audience }) = token {
-                    request["oidcToken"] = json!({"serviceAccountEmail": email, "audience": audience});
+                    request["oidcToken"] =
+                        json!({"serviceAccountEmail": email, "audience": audience});
                 }
                 task["httpRequest"] = request;
-                task["dispatchDeadline"] = json!(duration_text(self.deadline.unwrap_or(Duration::from_secs(600))));
+                task["dispatchDeadline"] =
+                    json!(duration_text(self.deadline.unwrap_or(Duration::from_secs(600))));
             }
             Target::AppEngine { uri, service, version } => {
                 request["relativeUri"] = json!(uri);
-                request["appEngineRouting"] = json!({"service": service, "version": version, "host": "p.appspot.com"});
+                request["appEngineRouting"] =
+                    json!({"service": service, "version": version, "host": "p.appspot.com"});
                 task["appEngineHttpRequest"] = request;
                 if let Some(deadline) = self.deadline {
                     task["dispatchDeadline"] = json!(duration_text(deadline));
@@ -167,7 +193,9 @@ impl Attempt {
             attempt["responseTime"] = json!(time_text(at));
             attempt["responseStatus"] = match status {
                 Some(status) if (200..300).contains(&status) => json!({"code": 0}),
-                Some(status) => json!({"code": 13, "message": format!("INTERNAL(13): HTTP status code {status}")}),
+                Some(status) => {
+                    json!({"code": 13, "message": format!("INTERNAL(13): HTTP status code {status}")})
+                }
                 None => json!({"code": 4, "message": "DEADLINE_EXCEEDED(4): no response"}),
             };
         }
@@ -178,8 +206,12 @@ impl Attempt {
 fn target(wanted: &Value) -> Result<(&Value, Target), Refusal> {
     if let Some(request) = field(wanted, "appEngineHttpRequest") {
         let routing = field(request, "appEngineRouting").unwrap_or(&Value::Null);
-        let uri = Some(text(request, "relativeUri")).filter(|uri| !uri.is_empty()).unwrap_or("/").to_owned();
-        let (service, version) = (text(routing, "service").to_owned(), text(routing, "version").to_owned());
+        let uri = Some(text(request, "relativeUri"))
+            .filter(|uri| !uri.is_empty())
+            .unwrap_or("/")
+            .to_owned();
+        let (service, version) =
+            (text(routing, "service").to_owned(), text(routing, "version").to_owned());
         return Ok((request, Target::AppEngine { uri, service, version }));
     }
     let Some(request) = field(wanted, "httpRequest") else {
@@ -193,8 +225,12 @@ fn target(wanted: &Value) -> Result<(&Value, Target), Refusal> {
         return Err(Refusal::invalid("HttpTarget.url must start with 'http://' or 'https://'."));
     }
     let token = field(request, "oidcToken").map(|token| {
-        let audience = Some(text(token, "audience")).filter(|audience| !audience.is_empty()).unwrap_or(url);
-        Token { email: text(token, "serviceAccountEmail").to_owned(), audience: audience.to_owned() }
+        let audience =
+            Some(text(token, "audience")).filter(|audience| !audience.is_empty()).unwrap_or(url);
+        Token {
+            email: text(token, "serviceAccountEmail").to_owned(),
+            audience: audience.to_owned(),
+        }
     });
     Ok((request, Target::Http { url: url.to_owned(), token }))
 }

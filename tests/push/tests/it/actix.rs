@@ -43,7 +43,9 @@ impl Send for Actix {
             }
         });
         let app = match self.by_route {
-            true => app.service(web::scope("/_cb").route("/deferred/{kind:.*}", self.service.actix_route())),
+            true => app.service(
+                web::scope("/_cb").route("/deferred/{kind:.*}", self.service.actix_route()),
+            ),
             false => app.service(web::scope("").service(self.service.actix())),
         };
         let app = test::init_service(app).await;
@@ -55,8 +57,9 @@ impl Send for Actix {
         }
         let response = test::call_service(&app, theirs.to_request()).await;
         let headers = response.headers().iter();
-        let headers =
-            headers.map(|(name, value)| (name.as_str().parse().unwrap(), value.to_str().unwrap().parse().unwrap()));
+        let headers = headers.map(|(name, value)| {
+            (name.as_str().parse().unwrap(), value.to_str().unwrap().parse().unwrap())
+        });
         (StatusCode::from_u16(response.status().as_u16()).unwrap(), headers.collect())
     }
 }
@@ -74,9 +77,16 @@ async fn every_outcome_has_its_status_under_the_users_middleware() {
 }
 
 async fn serve(service: PushService) -> std::net::SocketAddr {
-    let pass = |request: actix_web::dev::ServiceRequest, next: actix_web::middleware::Next<_>| next.call(request);
+    let pass = |request: actix_web::dev::ServiceRequest, next: actix_web::middleware::Next<_>| {
+        next.call(request)
+    };
     let server = HttpServer::new(move || App::new().wrap(from_fn(pass)).service(service.actix()));
-    let server = server.h1_allow_half_closed(false).workers(2).disable_signals().bind("127.0.0.1:0").unwrap();
+    let server = server
+        .h1_allow_half_closed(false)
+        .workers(2)
+        .disable_signals()
+        .bind("127.0.0.1:0")
+        .unwrap();
     let address = server.addrs()[0];
     actix_web::rt::spawn(server.run());
     address

@@ -52,7 +52,10 @@ async fn keeps_the_contract(store: &dyn PayloadStore) {
     store.put("a", large.clone()).await.unwrap();
     store.put("b", Vec::new()).await.unwrap();
     store.put("b", vec![1]).await.unwrap();
-    assert_eq!((store.get("a").await.unwrap(), store.get("b").await.unwrap()), (Some(large.clone()), Some(vec![1])));
+    assert_eq!(
+        (store.get("a").await.unwrap(), store.get("b").await.unwrap()),
+        (Some(large.clone()), Some(vec![1]))
+    );
     let (earlier, later) = (SystemTime::now() - DAY, SystemTime::now() + DAY);
     assert_eq!(store.put_before(earlier.into()).await.unwrap(), Vec::<String>::new());
     for (limit, expected) in [(0, vec![1]), (1, vec![1]), (9, vec![1])] {
@@ -82,7 +85,10 @@ async fn memory_and_folders_keep_the_contract() {
     let url = format!("file://{}/not/yet there", folder.path().display());
     let store = ObjectPayloads::open(&url).unwrap();
     keeps_the_contract(&store).await;
-    assert_eq!((names(&folder.path().join("not/yet there")), store.name()), (vec!["b".to_owned()], url));
+    assert_eq!(
+        (names(&folder.path().join("not/yet there")), store.name()),
+        (vec!["b".to_owned()], url)
+    );
 }
 
 #[tokio::test]
@@ -103,7 +109,8 @@ async fn a_prefix_parts_the_payloads_of_programs() {
 async fn two_programs_meet_in_a_folder() {
     let folder = tempfile::tempdir().unwrap();
     let (queue, payloads) = (folder.path().join("tasks.db"), folder.path().join("payloads"));
-    let (queue, url) = (format!("sqlite:{}", queue.display()), format!("file://{}", payloads.display()));
+    let (queue, url) =
+        (format!("sqlite:{}", queue.display()), format!("file://{}", payloads.display()));
     let ran = Ran::default();
     let client = || program(&ran).payload_store(url.as_str()).open(&queue);
     let (defers, works) = (client().await.unwrap(), client().await.unwrap());
@@ -117,7 +124,9 @@ async fn two_programs_meet_in_a_folder() {
     }
     // A caller without a runtime reaches it too.
     let other = defers.clone();
-    std::thread::spawn(move || takes::defer(text(200_000)).on(&other).wait().unwrap()).join().unwrap();
+    std::thread::spawn(move || takes::defer(text(200_000)).on(&other).wait().unwrap())
+        .join()
+        .unwrap();
     assert_eq!(works.drain().await.unwrap(), 1);
 }
 
@@ -133,7 +142,11 @@ async fn what_was_cut_off_in_a_folder_is_never_run_and_orphans_are_swept() {
     file.set_len(100_000).unwrap();
     assert!(tasks.drain().await.is_err());
     let record = tasks.get(id).await.unwrap().unwrap();
-    assert!(record.errors[0].message.contains("not what was put there"), "{}", record.errors[0].message);
+    assert!(
+        record.errors[0].message.contains("not what was put there"),
+        "{}",
+        record.errors[0].message
+    );
     // The payload of a task whose storing was lost: an id, but no task.
     let orphan = key(id).replace(|c: char| c.is_ascii_digit(), "1");
     std::fs::write(folder.path().join(orphan), "x").unwrap();
@@ -159,7 +172,8 @@ async fn any_object_store_can_be_given() {
 
 #[tokio::test]
 async fn two_stores_in_memory_are_told_apart() {
-    let (one, other) = (ObjectPayloads::open("memory:").unwrap(), ObjectPayloads::open("memory:").unwrap());
+    let (one, other) =
+        (ObjectPayloads::open("memory:").unwrap(), ObjectPayloads::open("memory:").unwrap());
     assert_ne!(one.name(), other.name());
 }
 
@@ -183,13 +197,17 @@ async fn urls_that_name_no_store_are_refused_when_the_client_is_made() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let url = format!("file://{}", file.path().display());
     let error = Client::builder().payload_store(url.as_str()).open("memory:").await.unwrap_err();
-    assert!(matches!(error, Error::PayloadStore { .. }) && error.to_string().contains(&url), "{error}");
+    assert!(
+        matches!(error, Error::PayloadStore { .. }) && error.to_string().contains(&url),
+        "{error}"
+    );
 }
 
 /// Objects of a bucket by their names, behind the part of Google's XML API that is used.
 type Bucket = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
 
-const MODIFIED: [(&str, &str); 2] = [("etag", "\"e\""), ("last-modified", "Thu, 01 Jan 2026 00:00:00 GMT")];
+const MODIFIED: [(&str, &str); 2] =
+    [("etag", "\"e\""), ("last-modified", "Thu, 01 Jan 2026 00:00:00 GMT")];
 
 async fn read(State(bucket): State<Bucket>, Place(name): Place<String>) -> Response {
     match bucket.lock().unwrap().get(&name) {
@@ -198,7 +216,11 @@ async fn read(State(bucket): State<Bucket>, Place(name): Place<String>) -> Respo
     }
 }
 
-async fn write(State(bucket): State<Bucket>, Place(name): Place<String>, body: axum::body::Bytes) -> Response {
+async fn write(
+    State(bucket): State<Bucket>,
+    Place(name): Place<String>,
+    body: axum::body::Bytes,
+) -> Response {
     bucket.lock().unwrap().insert(name, body.to_vec());
     MODIFIED.into_response()
 }
@@ -208,7 +230,11 @@ async fn remove(State(bucket): State<Bucket>, Place(name): Place<String>) -> Sta
     removed.map_or(StatusCode::NOT_FOUND, |_| StatusCode::NO_CONTENT)
 }
 
-async fn list(State(bucket): State<Bucket>, Query(query): Query<BTreeMap<String, String>>, _: HeaderMap) -> String {
+async fn list(
+    State(bucket): State<Bucket>,
+    Query(query): Query<BTreeMap<String, String>>,
+    _: HeaderMap,
+) -> String {
     let prefix = query.get("prefix").cloned().unwrap_or_default();
     let entry = |(name, object): (&String, &Vec<u8>)| {
         let (size, at) = (object.len(), "2026-01-01T00:00:00.000Z");
@@ -217,7 +243,8 @@ async fn list(State(bucket): State<Bucket>, Query(query): Query<BTreeMap<String,
         )
     };
     let bucket = bucket.lock().unwrap();
-    let contents: String = bucket.iter().filter(|(name, _)| name.starts_with(&prefix)).map(entry).collect();
+    let contents: String =
+        bucket.iter().filter(|(name, _)| name.starts_with(&prefix)).map(entry).collect();
     format!("<?xml version=\"1.0\"?><ListBucketResult>{contents}</ListBucketResult>")
 }
 
@@ -239,7 +266,8 @@ fn bucket_at(url: &str) -> ObjectPayloads {
     let options = ClientOptions::new().with_allow_http(true);
     let builder = GoogleCloudStorageBuilder::new().with_bucket_name("shop").with_base_url(url);
     // A token of the test's own: without one, credentials would be looked for on the machine.
-    let store = builder.with_bearer_token("of-the-test").with_client_options(options).build().unwrap();
+    let store =
+        builder.with_bearer_token("of-the-test").with_client_options(options).build().unwrap();
     ObjectPayloads::new(Arc::new(store)).prefix("tasks")
 }
 
@@ -264,7 +292,10 @@ async fn a_task_goes_by_a_bucket_of_google() {
     let store = bucket_at(&serve(bucket.clone()).await);
     let tasks = program(&ran).payload_store(store).open("memory:").await.unwrap();
     let id = takes::defer(text(2_000_000)).on(&tasks).await.unwrap().id;
-    assert_eq!(bucket.lock().unwrap().keys().cloned().collect::<Vec<_>>(), [format!("tasks/{}", key(id))]);
+    assert_eq!(
+        bucket.lock().unwrap().keys().cloned().collect::<Vec<_>>(),
+        [format!("tasks/{}", key(id))]
+    );
     assert_eq!((tasks.drain().await.unwrap(), ran.lock().unwrap().clone()), (1, vec![2_000_000]));
     while !bucket.lock().unwrap().is_empty() {
         // Beside what records that its task is done.

@@ -56,7 +56,11 @@ impl StateMachineTest for Comparison {
         (runtime, world)
     }
 
-    fn apply((runtime, world): Self::SystemUnderTest, _: &Outline, deed: Deed) -> Self::SystemUnderTest {
+    fn apply(
+        (runtime, world): Self::SystemUnderTest,
+        _: &Outline,
+        deed: Deed,
+    ) -> Self::SystemUnderTest {
         match runtime.block_on(world.take(deed)) {
             Ok(world) => (runtime, world),
             Err(error) => panic!("{error}"),

@@ -19,7 +19,13 @@ pub(super) fn check(
     let is_default = is_default(&retry) && of_type == TypeBackoff::NONE;
     let exact = stated(retry, of_type).backoff(record.attempts);
     let most = if is_default { exact + exact / 10 } else { exact };
-    prop_assert!((exact..=most).contains(&pause), "{:?} is not between {:?} and {:?}", pause, exact, most);
+    prop_assert!(
+        (exact..=most).contains(&pause),
+        "{:?} is not between {:?} and {:?}",
+        pause,
+        exact,
+        most
+    );
     Ok(())
 }
 

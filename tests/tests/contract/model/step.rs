@@ -113,9 +113,11 @@ impl Outline {
     pub(crate) fn fits(&self, step: &Step) -> bool {
         match step {
             Step::Extend(..) | Step::Settle(_) => self.has_leased,
-            Step::EnqueueAgain(_) | Step::Sweep | Step::RunNow(_) | Step::Replay(_) | Step::Delete(_) => {
-                self.offered > 0
-            }
+            Step::EnqueueAgain(_)
+            | Step::Sweep
+            | Step::RunNow(_)
+            | Step::Replay(_)
+            | Step::Delete(_) => self.offered > 0,
             _ => true,
         }
     }
@@ -180,13 +182,17 @@ fn any_first_step() -> impl Strategy<Value = Step> {
 
 /// A configuration with some of its fields set.
 fn any_config() -> impl Strategy<Value = QueueConfig> {
-    (of(any_retry()), of(any_duration()), of(any_duration()), of(0_u32..3)).prop_map(|(retry, dead, names, lost)| {
-        let config = QueueConfig::new();
-        let config = retry.map_or(config.clone(), |retry| config.with_retry(retry));
-        let config = dead.map_or(config.clone(), |dead| config.with_dead_letter_retention(dead));
-        let config = names.map_or(config.clone(), |names| config.with_tombstone_retention(names));
-        lost.map_or(config.clone(), |lost| config.with_max_lost_attempts(lost))
-    })
+    (of(any_retry()), of(any_duration()), of(any_duration()), of(0_u32..3)).prop_map(
+        |(retry, dead, names, lost)| {
+            let config = QueueConfig::new();
+            let config = retry.map_or(config.clone(), |retry| config.with_retry(retry));
+            let config =
+                dead.map_or(config.clone(), |dead| config.with_dead_letter_retention(dead));
+            let config =
+                names.map_or(config.clone(), |names| config.with_tombstone_retention(names));
+            lost.map_or(config.clone(), |lost| config.with_max_lost_attempts(lost))
+        },
+    )
 }
 
 fn any_enqueue() -> impl Strategy<Value = Step> {
@@ -206,27 +212,43 @@ fn any_list() -> impl Strategy<Value = Step> {
     let states = [TaskState::Scheduled, TaskState::Leased, TaskState::Dead];
     let filter = (of(select(&QUEUES[..])), of(select(&KINDS[..])), of(select(states.to_vec())));
     let page = (of(any::<usize>()), 0_usize..5, any::<bool>(), any::<bool>());
-    (filter, page).prop_map(|((queue, kind, state), (after, limit, newest_first, with_payloads))| {
-        let mut filter = TaskFilter::new();
-        filter.queue = queue.map(|queue| QueueName::new(queue).expect("a queue name"));
-        filter.kind = kind.map(|kind| Kind::new(kind).expect("a kind"));
-        filter.state = state;
-        Step::List { filter, after, limit, newest_first, with_payloads }
-    })
+    (filter, page).prop_map(
+        |((queue, kind, state), (after, limit, newest_first, with_payloads))| {
+            let mut filter = TaskFilter::new();
+            filter.queue = queue.map(|queue| QueueName::new(queue).expect("a queue name"));
+            filter.kind = kind.map(|kind| Kind::new(kind).expect("a kind"));
+            filter.state = state;
+            Step::List { filter, after, limit, newest_first, with_payloads }
+        },
+    )
 }
 
 fn any_plan() -> impl Strategy<Value = Script> {
-    let identity = (select(&QUEUES[..]), select(&KINDS[..]), select(&SHAPES[..]), of(select(&NAMES[..])));
+    let identity =
+        (select(&QUEUES[..]), select(&KINDS[..]), select(&SHAPES[..]), of(select(&NAMES[..])));
     let limits = (of(1_u32..4), of(any_retry()), of(Just(Duration::from_nanos(1_000_000_001))));
     let small = || prop::collection::vec(any::<u8>(), 0..4);
     // The first byte of attributes is their version: mostly one that can be read.
     let attributes = (prop_oneof![5 => 0_u8..2, 1 => any::<u8>()], small());
     let attributes = attributes.prop_map(|(version, rest)| [vec![version], rest].concat());
     let bytes = (prop_oneof![5 => small(), 1 => Just(vec![7; 5_000])], of(attributes));
-    (identity, any_schedule(), limits, bytes).prop_map(|((queue, kind, shape, name), schedule, limits, bytes)| {
-        let ((max_attempts, retry, deadline), (payload, attributes)) = (limits, bytes);
-        Script { queue, kind, shape, name, schedule, max_attempts, retry, deadline, attributes, payload }
-    })
+    (identity, any_schedule(), limits, bytes).prop_map(
+        |((queue, kind, shape, name), schedule, limits, bytes)| {
+            let ((max_attempts, retry, deadline), (payload, attributes)) = (limits, bytes);
+            Script {
+                queue,
+                kind,
+                shape,
+                name,
+                schedule,
+                max_attempts,
+                retry,
+                deadline,
+                attributes,
+                payload,
+            }
+        },
+    )
 }
 
 fn any_schedule() -> impl Strategy<Value = Schedule> {
@@ -242,9 +264,12 @@ fn any_schedule() -> impl Strategy<Value = Schedule> {
 fn any_retry() -> impl Strategy<Value = RetryConfig> {
     let backoff = of((any_duration(), 0_u32..3));
     (of(1_u32..4), of(any_duration()), backoff).prop_map(|(attempts, patience, backoff)| {
-        let limits = RetryConfig::new().with_max_attempts(attempts).with_max_retry_duration(patience);
+        let limits =
+            RetryConfig::new().with_max_attempts(attempts).with_max_retry_duration(patience);
         match backoff {
-            Some((pause, doublings)) => limits.with_min_backoff(pause).with_max_doublings(doublings),
+            Some((pause, doublings)) => {
+                limits.with_min_backoff(pause).with_max_doublings(doublings)
+            }
             None => limits,
         }
     })
@@ -252,7 +277,8 @@ fn any_retry() -> impl Strategy<Value = RetryConfig> {
 
 /// The backoff that a task's type states, if it states one.
 fn any_type_backoff() -> impl Strategy<Value = TypeBackoff> {
-    let stated = (of(any_duration()), of(any_duration())).prop_map(|(min, max)| TypeBackoff { min, max });
+    let stated =
+        (of(any_duration()), of(any_duration())).prop_map(|(min, max)| TypeBackoff { min, max });
     prop_oneof![3 => Just(TypeBackoff::NONE), 1 => stated]
 }
 
@@ -262,15 +288,8 @@ fn any_lease() -> impl Strategy<Value = Step> {
     let room = (0_usize..8, 0_usize..4, 0_usize..3, any::<bool>());
     let turns = (of(select(&QUEUES[..])), of((select(&QUEUES[..]), 0_usize..3)));
     (queues, of(prop::collection::vec(route, 0..4)), room, turns).prop_map(
-        |(queues, routes, (limit, starting, suspects, in_company), (last_turn, bound))| Step::Lease {
-            queues,
-            routes,
-            limit,
-            starting,
-            suspects,
-            in_company,
-            last_turn,
-            bound,
+        |(queues, routes, (limit, starting, suspects, in_company), (last_turn, bound))| {
+            Step::Lease { queues, routes, limit, starting, suspects, in_company, last_turn, bound }
         },
     )
 }

@@ -6,16 +6,19 @@ use std::time::Duration;
 
 use gae_tasks::backend::memory::Memory;
 use gae_tasks::backend::{
-    BackendFuture, Backend, DeleteQueue, Enqueue, Extend, HeldLease, Lease, LeaseRef, LeaseToken, LeasedTask, List, NewTask,
-    Pull, Room, Routes, Settle, Settled, Sweep, Swept, TaskFilter, TaskState, TaskRequest, TypeBackoff, Verdict,
+    Backend, BackendFuture, DeleteQueue, Enqueue, Extend, HeldLease, Lease, LeaseRef, LeaseToken,
+    LeasedTask, List, NewTask, Pull, Room, Routes, Settle, Settled, Sweep, Swept, TaskFilter,
+    TaskRequest, TaskState, TypeBackoff, Verdict,
 };
 use gae_tasks::testing::conformance::settlement;
 use gae_tasks::testing::{Fault, Faulty, ManualClock, Operation};
-use gae_tasks::{Error, Kind, Now, QueueConfig, QueueName, Route, Shape, TaskId, TaskName, TaskSpec, Timestamp};
+use gae_tasks::{
+    Error, Kind, Now, QueueConfig, QueueName, Route, Shape, TaskId, TaskName, TaskSpec, Timestamp,
+};
 use proptest::prelude::*;
 
 use super::pause;
-use super::step::{Deed, End, Script, QUEUES, Step, Upset};
+use super::step::{Deed, End, QUEUES, Script, Step, Upset};
 use super::tested::Tested;
 
 const LEASE: Duration = Duration::from_secs(30);
@@ -39,10 +42,15 @@ impl World {
     pub(crate) async fn new() -> Self {
         let clock = ManualClock::at(Timestamp::from_micros(1_800_000_000_000_000));
         let (model, tested) = (Memory::new(), Tested::new().await);
-        let briefly = QueueConfig::new().with_tombstone_retention(TOMBSTONES).with_dead_letter_retention(DEAD_LETTERS);
+        let briefly = QueueConfig::new()
+            .with_tombstone_retention(TOMBSTONES)
+            .with_dead_letter_retention(DEAD_LETTERS);
         for backend in [&model as &dyn Pull, &tested.backend] {
             for name in QUEUES {
-                backend.put_queue(queue(name), briefly.clone()).await.expect("the queue is configured");
+                backend
+                    .put_queue(queue(name), briefly.clone())
+                    .await
+                    .expect("the queue is configured");
             }
         }
         Self { model, tested, clock, upset: None, offered: Vec::new(), leases: Vec::new() }
@@ -56,25 +64,43 @@ impl World {
             Step::SetBack(time) => self.clock.step_to(self.clock.time().minus(time)),
             Step::Reopen => self.tested = self.reopened().await?,
             Step::Enqueue(plans) => {
-                let tasks: Vec<_> =
-                    (self.offered.len()..).zip(plans).map(|(number, plan)| task(number, plan)).collect();
+                let tasks: Vec<_> = (self.offered.len()..)
+                    .zip(plans)
+                    .map(|(number, plan)| task(number, plan))
+                    .collect();
                 self.offered.extend(tasks.iter().cloned());
                 self.enqueue(tasks).await?;
             }
-            Step::EnqueueAgain(of) => self.enqueue(pick(&self.offered, of).cloned().into_iter().collect()).await?,
-            Step::Lease { queues, routes, limit, starting, suspects, in_company, last_turn, bound } => {
+            Step::EnqueueAgain(of) => {
+                self.enqueue(pick(&self.offered, of).cloned().into_iter().collect()).await?
+            }
+            Step::Lease {
+                queues,
+                routes,
+                limit,
+                starting,
+                suspects,
+                in_company,
+                last_turn,
+                bound,
+            } => {
                 let queues = Arc::new(queues.into_iter().map(queue).collect());
                 let routes = routes.map_or(Routes::Any, |routes| {
-                    Routes::Only(Arc::new(routes.into_iter().map(|(kind, shape)| route(kind, shape)).collect()))
+                    Routes::Only(Arc::new(
+                        routes.into_iter().map(|(kind, shape)| route(kind, shape)).collect(),
+                    ))
                 });
                 let mut room = Room::new(limit);
                 (room.starting, room.suspects, room.in_company) = (starting, suspects, in_company);
                 let mut request = Lease::new(self.now(), queues, routes, room, LEASE);
                 request.last_turn = last_turn.map(queue);
-                request.bounds = bound.into_iter().map(|(name, most)| (queue(name), most)).collect();
+                request.bounds =
+                    bound.into_iter().map(|(name, most)| (queue(name), most)).collect();
                 self.lease(request).await?;
             }
-            Step::Extend(..) | Step::Settle(_) | Step::SettleStale(_) | Step::Sweep => self.hold(deed.step).await?,
+            Step::Extend(..) | Step::Settle(_) | Step::SettleStale(_) | Step::Sweep => {
+                self.hold(deed.step).await?
+            }
             other => self.administer(other).await?,
         }
         self.look().await?;
@@ -90,7 +116,11 @@ impl World {
         let filter = TaskFilter::new().state(TaskState::Leased);
         let leased = self.model.list(List::new(filter, 1)).await.map_err(failed)?;
         let tested = std::mem::replace(&mut self.tested, Tested::new().await);
-        Ok(if leased.is_empty() { tested.close_and_open().await } else { tested.kill_and_open().await })
+        Ok(if leased.is_empty() {
+            tested.close_and_open().await
+        } else {
+            tested.kill_and_open().await
+        })
     }
 
     async fn enqueue(&mut self, tasks: Vec<NewTask>) -> Result<(), TestCaseError> {
@@ -102,11 +132,19 @@ impl World {
         let answers = self.ask(Operation::Lease, |_, on| on.lease(request.clone())).await?;
         let Some([model, tested]) = answers else { return Ok(()) };
         let (model, tested) = (model.map_err(failed)?, tested.map_err(failed)?);
-        let leases = model.tasks.iter().zip(&tested.tasks).map(|(model, tested)| [model.lease, tested.lease]);
+        let leases = model
+            .tasks
+            .iter()
+            .zip(&tested.tasks)
+            .map(|(model, tested)| [model.lease, tested.lease]);
         self.leases.extend(leases);
-        let unmarked = |tasks: Vec<LeasedTask>| tasks.into_iter().map(without_token).collect::<Vec<_>>();
+        let unmarked =
+            |tasks: Vec<LeasedTask>| tasks.into_iter().map(without_token).collect::<Vec<_>>();
         let bytes = |tasks: &[LeasedTask]| {
-            tasks.iter().map(|task| (task.payload.clone(), task.spec.attributes.clone())).collect::<Vec<_>>()
+            tasks
+                .iter()
+                .map(|task| (task.payload.clone(), task.spec.attributes.clone()))
+                .collect::<Vec<_>>()
         };
         same("payload", &bytes(&model.tasks), &bytes(&tested.tasks))?;
         same("lease", &(unmarked(model.tasks), model.next), &(unmarked(tested.tasks), tested.next))
@@ -117,17 +155,29 @@ impl World {
         let now = self.now();
         match step {
             Step::Extend(of, duration) => {
-                let picked: Vec<_> = of.iter().filter_map(|of| pick(&self.leases, *of)).copied().collect();
+                let picked: Vec<_> =
+                    of.iter().filter_map(|of| pick(&self.leases, *of)).copied().collect();
                 let leases = |side: usize| picked.iter().map(|lease| lease[side]).collect();
-                self.compare(Operation::Extend, |side, on| on.extend(Extend::new(now, leases(side), duration))).await
+                self.compare(Operation::Extend, |side, on| {
+                    on.extend(Extend::new(now, leases(side), duration))
+                })
+                .await
             }
             Step::Settle(ends) => {
-                let picked = ends.into_iter().filter_map(|end| Some((*pick(&self.leases, end.lease)?, end))).collect();
+                let picked = ends
+                    .into_iter()
+                    .filter_map(|end| Some((*pick(&self.leases, end.lease)?, end)))
+                    .collect();
                 self.settle(picked).await
             }
             Step::SettleStale(of) => {
                 let lease = LeaseRef::new(self.id(of), LeaseToken::from_bits(-7));
-                let stale = End { lease: 0, began: None, verdict: Verdict::Done, backoff: TypeBackoff::NONE };
+                let stale = End {
+                    lease: 0,
+                    began: None,
+                    verdict: Verdict::Done,
+                    backoff: TypeBackoff::NONE,
+                };
                 self.settle(vec![([lease; 2], stale)]).await
             }
             _ => self.sweep().await,
@@ -172,15 +222,28 @@ impl World {
     }
 
     /// The pause before a retry is the one that the backoff says.
-    async fn check_pause(&self, id: TaskId, end: &End, next: Timestamp) -> Result<(), TestCaseError> {
+    async fn check_pause(
+        &self,
+        id: TaskId,
+        end: &End,
+        next: Timestamp,
+    ) -> Result<(), TestCaseError> {
         if !matches!(end.verdict, Verdict::Retry { after: None, .. }) {
             return Ok(());
         }
         let record = self.tested.backend.get(id).await.map_err(failed)?;
         let record = record.ok_or_else(|| TestCaseError::fail("a task that waits is gone"))?;
         let queues = self.tested.backend.queues().await.map_err(failed)?;
-        let queue = queues.into_iter().find(|queue| queue.name == record.spec.queue).and_then(|queue| queue.config);
-        pause::check(&record, &queue.unwrap_or_default(), end.backoff, next.since(self.clock.time()))
+        let queue = queues
+            .into_iter()
+            .find(|queue| queue.name == record.spec.queue)
+            .and_then(|queue| queue.config);
+        pause::check(
+            &record,
+            &queue.unwrap_or_default(),
+            end.backoff,
+            next.since(self.clock.time()),
+        )
     }
 
     async fn administer(&mut self, step: Step) -> Result<(), TestCaseError> {
@@ -199,7 +262,9 @@ impl World {
                 let touch = touch(self.id(of));
                 self.compare(Operation::Delete, |_, on| on.delete(touch)).await
             }
-            Step::Purge(of) => self.compare(Operation::Purge, |_, on| on.purge(queue(of), now)).await,
+            Step::Purge(of) => {
+                self.compare(Operation::Purge, |_, on| on.purge(queue(of), now)).await
+            }
             Step::DeleteQueue(of, with_tasks) => {
                 let mut delete = DeleteQueue::new(now, queue(of));
                 delete.with_tasks = with_tasks;
@@ -209,7 +274,8 @@ impl World {
                 self.compare(Operation::SetPaused, |_, on| on.set_paused(queue(of), paused)).await
             }
             Step::Configure(of, config) => {
-                self.compare(Operation::PutQueue, |_, on| on.put_queue(queue(of), config.clone())).await
+                self.compare(Operation::PutQueue, |_, on| on.put_queue(queue(of), config.clone()))
+                    .await
             }
             Step::Find(of, name) => {
                 let name = TaskName::new(name).expect("a task name");
@@ -226,7 +292,11 @@ impl World {
 
     /// Compares all that can be seen without changing anything.
     async fn look(&mut self) -> Result<(), TestCaseError> {
-        same("view", &view(&self.model, self.now()).await?, &view(&self.tested.backend, self.now()).await?)
+        same(
+            "view",
+            &view(&self.model, self.now()).await?,
+            &view(&self.tested.backend, self.now()).await?,
+        )
     }
 
     async fn compare<T: Debug>(
@@ -270,8 +340,12 @@ impl World {
                 drop(act(1, tested));
                 // Whatever of it is under way is over when a later call is answered.
                 tested.enqueue(Enqueue::new(self.now(), Vec::new())).await.map_err(failed)?;
-                let has_happened = view(model, self.now()).await? != view(tested, self.now()).await?;
-                prop_assert!(!(stalled && has_happened), "a stalled call that was dropped has happened");
+                let has_happened =
+                    view(model, self.now()).await? != view(tested, self.now()).await?;
+                prop_assert!(
+                    !(stalled && has_happened),
+                    "a stalled call that was dropped has happened"
+                );
                 if has_happened {
                     act(0, model).await.map_err(failed)?;
                 }
@@ -298,7 +372,8 @@ async fn view(backend: &dyn Pull, now: Now) -> Result<String, TestCaseError> {
     let all = List::new(TaskFilter::new(), 1000).with_payloads();
     let records = backend.list(all).await.map_err(failed)?;
     // `Debug` tells of payloads their length only.
-    let bytes: Vec<_> = records.iter().map(|record| (&record.payload, &record.spec.attributes)).collect();
+    let bytes: Vec<_> =
+        records.iter().map(|record| (&record.payload, &record.spec.attributes)).collect();
     let stats = backend.stats(now).await.map_err(failed)?;
     let queues = backend.queues().await.map_err(failed)?;
     Ok(format!("{records:#?}\n{bytes:?}\n{stats:#?}\n{queues:#?}"))
@@ -310,7 +385,12 @@ fn failed(error: Error) -> TestCaseError {
 
 /// `Debug` tells of payloads their length only, so these are compared beside the answers that have them.
 fn same(what: &str, model: &impl Debug, other: &impl Debug) -> Result<(), TestCaseError> {
-    prop_assert_eq!(format!("{model:#?}"), format!("{other:#?}"), "another {} than the model's", what);
+    prop_assert_eq!(
+        format!("{model:#?}"),
+        format!("{other:#?}"),
+        "another {} than the model's",
+        what
+    );
     Ok(())
 }
 

@@ -54,7 +54,10 @@ async fn a_drain_tells_of_every_stored_kind_that_lacks_its_state() {
     needs_a_db::defer().on(&tasks).await.unwrap();
     let problems = problems(tasks.run(needs_a_shared_db::defer()).await);
     assert_eq!(problems.len(), 2, "{problems:#?}");
-    assert!(problems.iter().all(|problem| problem.contains("takes state of type")), "{problems:#?}");
+    assert!(
+        problems.iter().all(|problem| problem.contains("takes state of type")),
+        "{problems:#?}"
+    );
     assert_eq!(tasks.stats().await.unwrap().scheduled, 2, "they wait");
 }
 
@@ -73,7 +76,9 @@ async fn a_worker_asks_for_the_state_of_its_queues_only() {
     let tasks = client().await;
     let soon = tokio::time::sleep(Duration::from_millis(1));
     tasks.worker().queues(["plain"]).with_graceful_shutdown(soon).await.unwrap();
-    let problems = problems(tasks.worker().queues(["plain", "stateful"]).with_graceful_shutdown(async {}).await);
+    let problems = problems(
+        tasks.worker().queues(["plain", "stateful"]).with_graceful_shutdown(async {}).await,
+    );
     assert!(problems.len() == 1 && problems[0].contains("consumers::Db`"), "{problems:#?}");
 }
 
@@ -83,7 +88,8 @@ async fn a_task_that_strayed_into_the_queue_of_a_worker_without_its_state_waits(
     let strayed = needs_a_db::defer().queue("plain").on(&tasks).await.unwrap().id;
     let plain = needs_nothing::defer().on(&tasks).await.unwrap().id;
     let (client, (stop, stopped)) = (tasks.clone(), tokio::sync::oneshot::channel::<()>());
-    let worker = tasks.worker().queues(["plain"]).with_graceful_shutdown(async move { _ = stopped.await });
+    let worker =
+        tasks.worker().queues(["plain"]).with_graceful_shutdown(async move { _ = stopped.await });
     let worker = tokio::spawn(worker.into_future());
     while client.get(plain).await.unwrap().is_some() {
         tokio::task::yield_now().await;
@@ -98,7 +104,10 @@ async fn a_task_that_strayed_into_the_queue_of_a_worker_without_its_state_waits(
 async fn who_has_the_state_in_another_wrapping_is_told_so() {
     let bare = Client::builder().state(Db).open("memory:").await.unwrap();
     let problem = problems(bare.run(needs_a_shared_db::defer()).await).remove(0);
-    assert!(problem.ends_with("consumers::Db` in an `Arc`, or let the task take `&Db`"), "{problem}");
+    assert!(
+        problem.ends_with("consumers::Db` in an `Arc`, or let the task take `&Db`"),
+        "{problem}"
+    );
     let shared = Client::builder().state(Arc::new(Db)).open("memory:").await.unwrap();
     let problem = problems(shared.run(needs_a_db::defer()).await).remove(0);
     assert!(problem.contains(": let the task take `&Arc<Db>`, or give the builder"), "{problem}");
@@ -106,11 +115,16 @@ async fn who_has_the_state_in_another_wrapping_is_told_so() {
 
 #[tokio::test]
 async fn a_module_that_is_compiled_twice_is_told_of_as_such() {
-    let tasks = Client::builder().registry(Registry::linked().in_queues(["twice"])).open("memory:").await.unwrap();
+    let tasks = Client::builder()
+        .registry(Registry::linked().in_queues(["twice"]))
+        .open("memory:")
+        .await
+        .unwrap();
     let problems = problems(tasks.run(once::twice::defer()).await);
     assert_eq!(problems.len(), 1, "{problems:#?}");
     assert!(
-        problems[0].contains("consumers/twice.rs:4:") && problems[0].contains("`mod ..;` in `main.rs`"),
+        problems[0].contains("consumers/twice.rs:4:")
+            && problems[0].contains("`mod ..;` in `main.rs`"),
         "{problems:#?}"
     );
     assert_eq!(twice::twice::KIND, "consumers/twice");

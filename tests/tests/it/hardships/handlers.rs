@@ -7,7 +7,8 @@ use gae_tasks::Now;
 use gae_tasks::backend::{Pull, Sweep, TaskState};
 
 use super::stage::{
-    Running, World, blocks_the_runtime, counts, panics, pass_while_leased, passes_the_gate, plain_passes_the_gate,
+    Running, World, blocks_the_runtime, counts, panics, pass_while_leased, passes_the_gate,
+    plain_passes_the_gate,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -26,7 +27,11 @@ async fn a_handler_is_stopped_at_its_deadline_and_not_before() {
     let record = world.record(id).await;
     assert_eq!((record.state, record.attempts), (TaskState::Scheduled, 1));
     assert!(record.errors[0].message.contains("deadline of 10s"), "{:?}", record.errors);
-    assert_eq!(record.schedule_time, world.clock.time().plus(Duration::from_millis(100)), "the backoff of a failure");
+    assert_eq!(
+        record.schedule_time,
+        world.clock.time().plus(Duration::from_millis(100)),
+        "the backoff of a failure"
+    );
 }
 
 #[tokio::test]

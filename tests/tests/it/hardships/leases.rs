@@ -3,12 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gae_tasks::backend::{Lease, LeasedTask, Pull, Room, Routes, Settle, Settled, Sweep, TaskState, Verdict};
+use gae_tasks::backend::{
+    Lease, LeasedTask, Pull, Room, Routes, Settle, Settled, Sweep, TaskState, Verdict,
+};
 use gae_tasks::testing::Operation;
 use gae_tasks::testing::conformance::settlement;
 use gae_tasks::{Now, QueueName, TaskId};
 
-use super::stage::{Running, World, busy_runtime, counts, passes_the_gate, plain_passes_the_gate, turns};
+use super::stage::{
+    Running, World, busy_runtime, counts, passes_the_gate, plain_passes_the_gate, turns,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -167,7 +171,8 @@ async fn a_short_lease_is_tried_to_be_extended_as_often_while_the_storage_is_awa
 #[tokio::test]
 async fn a_plain_function_that_outlives_its_worker_keeps_its_lease() {
     let world = World::new();
-    let id = plain_passes_the_gate::defer().deadline(3600 * SECOND).on(&world.tasks).await.unwrap().id;
+    let id =
+        plain_passes_the_gate::defer().deadline(3600 * SECOND).on(&world.tasks).await.unwrap().id;
     let first = world.start_one(world.tasks.worker().grace(8 * SECOND)).await;
     first.stop().await;
     world.pass(10 * SECOND).await;

@@ -12,7 +12,9 @@ use gae_tasks::testing::{Fault, ManualClock, Operation};
 use gae_tasks::{Clock, Defer, Now, PermanentTaskFailure, Timestamp, deferred};
 use tracing::span;
 
-use super::stage::{Running, Stage, World, counts, fails, panics, passes_the_gate, program, set_log, turns};
+use super::stage::{
+    Running, Stage, World, counts, fails, panics, passes_the_gate, program, set_log, turns,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -99,7 +101,10 @@ async fn recorded(task: Defer) -> TaskRecord {
 async fn a_failure_counts_though_its_error_panics_when_it_is_dropped() {
     for task in [fails_with_a_bomb::defer(), plain_fails_with_a_bomb::defer()] {
         let record = recorded(task).await;
-        assert_eq!((record.state, record.attempts, record.lost_leases), (TaskState::Scheduled, 1, 0));
+        assert_eq!(
+            (record.state, record.attempts, record.lost_leases),
+            (TaskState::Scheduled, 1, 0)
+        );
         assert_eq!(record.errors[0].message, "an error that is a bomb");
     }
     let record = recorded(fails_for_good_with_a_bomb::defer()).await;
@@ -110,7 +115,10 @@ async fn a_failure_counts_though_its_error_panics_when_it_is_dropped() {
 async fn a_panic_counts_though_its_payload_panics_when_it_is_dropped() {
     for task in [panics_with_a_bomb::defer(), plain_panics_with_a_bomb::defer()] {
         let record = recorded(task).await;
-        assert_eq!((record.state, record.attempts, record.lost_leases), (TaskState::Scheduled, 1, 0));
+        assert_eq!(
+            (record.state, record.attempts, record.lost_leases),
+            (TaskState::Scheduled, 1, 0)
+        );
         assert_eq!(record.errors[0].message, "the handler panicked: with a value that is no text");
     }
 }
@@ -184,7 +192,10 @@ async fn a_panic_anywhere_in_an_attempt_costs_its_task_an_attempt_and_nobody_els
     running.finish().await;
     let record = tasks.get(id).await.unwrap().unwrap();
     assert_eq!((record.state, record.attempts, record.lost_leases), (TaskState::Scheduled, 1, 0));
-    assert_eq!(record.errors[0].message, "the attempt panicked beside its handler: the clock is broken");
+    assert_eq!(
+        record.errors[0].message,
+        "the attempt panicked beside its handler: the clock is broken"
+    );
 }
 
 /// A log that panics at every event, or at whatever has to do with spans.
@@ -249,9 +260,16 @@ async fn a_log_that_panics_changes_nothing_for_any_task() {
         running.finish().await;
         drop(guard);
         let attempts = async |id| world.record(id).await.attempts;
-        assert_eq!((attempts(failed).await, attempts(panicked).await, attempts(dead).await), (1, 1, 1), "{log:?}");
+        assert_eq!(
+            (attempts(failed).await, attempts(panicked).await, attempts(dead).await),
+            (1, 1, 1),
+            "{log:?}"
+        );
         assert_eq!(world.record(failed).await.errors[0].message, "as the test wants it", "{log:?}");
-        assert_eq!(world.record(panicked).await.errors[0].message, "the handler panicked: as the test wants it");
+        assert_eq!(
+            world.record(panicked).await.errors[0].message,
+            "the handler panicked: as the test wants it"
+        );
         assert_eq!(world.record(dead).await.state, TaskState::Dead, "{log:?}");
     }
 }

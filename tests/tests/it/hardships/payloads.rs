@@ -39,7 +39,10 @@ async fn a_payload_that_cannot_be_decoded_goes_back_without_an_attempt() {
     let record = world.record(good).await;
     let (too_short, no_text): (&[u8], &[u8]) = (&[200, 1], &[2, 0xff, 0xfe]);
     let garbage = [too_short, no_text, &[], b"\x04goodand more"];
-    let tasks: Vec<_> = (1..).zip(garbage).map(|(number, payload)| with_payload(number, &record, payload)).collect();
+    let tasks: Vec<_> = (1..)
+        .zip(garbage)
+        .map(|(number, payload)| with_payload(number, &record, payload))
+        .collect();
     let ids: Vec<_> = tasks.iter().map(|task| task.spec.id).collect();
     world.backend.enqueue(Enqueue::new(Now::At(world.clock.time()), tasks)).await.unwrap();
     counts::defer().on(&world.tasks).await.unwrap();
@@ -48,13 +51,22 @@ async fn a_payload_that_cannot_be_decoded_goes_back_without_an_attempt() {
     world.until_open(garbage.len() as u64).await;
     for id in &ids {
         let record = world.record(*id).await;
-        assert_eq!((record.state, record.attempts, record.errors.len()), (TaskState::Scheduled, 0, 1));
-        assert!(record.schedule_time > world.clock.time(), "it is tried again later, perhaps by a newer program");
+        assert_eq!(
+            (record.state, record.attempts, record.errors.len()),
+            (TaskState::Scheduled, 0, 1)
+        );
+        assert!(
+            record.schedule_time > world.clock.time(),
+            "it is tried again later, perhaps by a newer program"
+        );
     }
     world.pass(60 * SECOND).await;
     for id in &ids {
         let record = world.record(*id).await;
-        assert_eq!((record.state, record.attempts, record.errors.len()), (TaskState::Scheduled, 0, 2));
+        assert_eq!(
+            (record.state, record.attempts, record.errors.len()),
+            (TaskState::Scheduled, 0, 2)
+        );
     }
     assert!(!running.has_ended());
     running.finish().await;
@@ -64,7 +76,8 @@ async fn a_payload_that_cannot_be_decoded_goes_back_without_an_attempt() {
 async fn tasks_of_an_unknown_kind_wait_and_are_shown_and_hold_up_nobody() {
     let stage = Stage::new();
     let here = Registry::new().with::<counts>();
-    let tasks = Client::builder().state(stage.clone()).registry(here).open("memory:").await.unwrap();
+    let tasks =
+        Client::builder().state(stage.clone()).registry(here).open("memory:").await.unwrap();
     tasks.defer_many((0..100).map(of_another_program::defer)).await.unwrap();
     counts::defer().on(&tasks).await.unwrap();
     let running = super::stage::Running::start(tasks.worker().concurrency(1));

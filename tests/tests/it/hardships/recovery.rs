@@ -13,10 +13,14 @@ const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// The leases that workers of one file may have.
-const LEASES: [Duration; 4] = [SECOND, Duration::from_millis(1200), Duration::from_secs(5), Duration::from_secs(30)];
+const LEASES: [Duration; 4] =
+    [SECOND, Duration::from_millis(1200), Duration::from_secs(5), Duration::from_secs(30)];
 
 /// The tasks that a worker has leased, with a lease of `duration`, and that is gone by now.
-pub(super) async fn leased_by_one_who_is_gone(world: &World, duration: Duration) -> Vec<LeasedTask> {
+pub(super) async fn leased_by_one_who_is_gone(
+    world: &World,
+    duration: Duration,
+) -> Vec<LeasedTask> {
     world.backend.lease(lease_of(1_000, world.clock.time(), duration)).await.unwrap().tasks
 }
 
@@ -24,8 +28,9 @@ pub(super) async fn leased_by_one_who_is_gone(world: &World, duration: Duration)
 #[tokio::test]
 async fn all_that_is_old_is_forgotten_without_any_time_passing() {
     let world = World::new();
-    let config =
-        QueueConfig::new().with_dead_letter_retention(HOUR).with_retry(RetryConfig::new().with_max_attempts(Some(1)));
+    let config = QueueConfig::new()
+        .with_dead_letter_retention(HOUR)
+        .with_retry(RetryConfig::new().with_max_attempts(Some(1)));
     world.tasks.put_queue("default", config).await.unwrap();
     world.tasks.defer_many((0..2_500).map(|_| fails::defer())).await.unwrap();
     let running = world.start();
@@ -44,7 +49,8 @@ async fn all_that_is_old_is_forgotten_without_any_time_passing() {
 }
 
 fn lease_of(limit: usize, now: Timestamp, duration: Duration) -> Lease {
-    let queues = Arc::new(["default", "one", "other"].map(|queue| QueueName::new(queue).unwrap()).into());
+    let queues =
+        Arc::new(["default", "one", "other"].map(|queue| QueueName::new(queue).unwrap()).into());
     Lease::new(Now::At(now), queues, Routes::Any, Room::new(limit), duration)
 }
 
@@ -160,7 +166,10 @@ async fn leased_in_a_file(tasks: usize, duration: Duration) -> LeasedFile {
     let client = program(&stage).clock(clock.clone()).build(open().await.unwrap()).unwrap();
     client.defer_many((0..tasks).map(|_| counts::defer())).await.unwrap();
     let holder = open().await.unwrap();
-    assert_eq!(holder.lease(lease_of(tasks, clock.time(), duration)).await.unwrap().tasks.len(), tasks);
+    assert_eq!(
+        holder.lease(lease_of(tasks, clock.time(), duration)).await.unwrap().tasks.len(),
+        tasks
+    );
     LeasedFile { stage, clock, tasks: client, _holder: holder, folder }
 }
 
@@ -304,13 +313,15 @@ async fn what_is_old_is_forgotten_though_the_clock_jumps() {
 async fn a_worker_stores_the_retention_that_its_client_states() {
     let world = World::new();
     let stated = program(&world.stage).clock(world.clock.clone()).dead_letter_retention(90 * HOUR);
-    let faulty = world.backend.clone().with(Operation::RaiseRetention, 1, gae_tasks::testing::Fault::Fail);
+    let faulty =
+        world.backend.clone().with(Operation::RaiseRetention, 1, gae_tasks::testing::Fault::Fail);
     let tasks = stated.build(faulty).unwrap();
     let running = Running::start(tasks.worker());
     world.until_called(Operation::RaiseRetention, 1).await;
     world.pass(2 * SECOND).await;
     let queues = world.tasks.queues().await.unwrap();
-    let kept: Vec<_> = queues.iter().map(|queue| queue.config.clone().unwrap().dead_letter_retention()).collect();
+    let kept: Vec<_> =
+        queues.iter().map(|queue| queue.config.clone().unwrap().dead_letter_retention()).collect();
     assert_eq!(kept, [90 * HOUR], "though the first try failed");
     let calls = world.backend.calls(Operation::RaiseRetention);
     world.pass(5 * SECOND).await;
@@ -327,7 +338,10 @@ async fn a_worker_states_its_retention_again_for_a_queue_that_was_deleted() {
     world.pass(2 * SECOND).await;
     let kept = async || {
         let queues = world.tasks.queues().await.unwrap();
-        queues.iter().map(|queue| queue.config.clone().unwrap().dead_letter_retention()).collect::<Vec<_>>()
+        queues
+            .iter()
+            .map(|queue| queue.config.clone().unwrap().dead_letter_retention())
+            .collect::<Vec<_>>()
     };
     assert_eq!(kept().await, [90 * HOUR]);
     world.tasks.delete_queue("default").await.unwrap();

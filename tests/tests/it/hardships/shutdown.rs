@@ -8,7 +8,9 @@ use gae_tasks::backend::{TaskFilter, TaskState};
 use gae_tasks::testing::{Fault, Operation};
 use tracing::Level;
 
-use super::stage::{Running, World, busy_runtime, counts, passes_the_gate, plain_passes_the_gate, set_log, turns};
+use super::stage::{
+    Running, World, busy_runtime, counts, passes_the_gate, plain_passes_the_gate, set_log, turns,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -68,7 +70,11 @@ async fn what_was_leased_ahead_goes_back_though_the_storage_fails_at_first() {
     for fault in [Fault::Fail, Fault::LoseAnswer] {
         let world = World::new();
         let running = with_tasks_leased_ahead(&world).await;
-        let faulty = world.backend.clone().with(Operation::Settle, 1, fault).with(Operation::Settle, 2, fault);
+        let faulty = world.backend.clone().with(Operation::Settle, 1, fault).with(
+            Operation::Settle,
+            2,
+            fault,
+        );
         running.stop().await;
         world.stage.let_pass(1);
         // Two pauses after failures, well within the second that the last outcomes have.
@@ -80,7 +86,11 @@ async fn what_was_leased_ahead_goes_back_though_the_storage_fails_at_first() {
         let waiting = world.tasks.list(TaskFilter::new(), None, 100).await.unwrap();
         assert_eq!(waiting.len(), 19, "{fault:?}");
         for record in waiting {
-            assert_eq!((record.state, record.attempts, record.lost_leases), (TaskState::Scheduled, 0, 0), "{fault:?}");
+            assert_eq!(
+                (record.state, record.attempts, record.lost_leases),
+                (TaskState::Scheduled, 0, 0),
+                "{fault:?}"
+            );
         }
     }
 }
@@ -98,7 +108,11 @@ async fn what_was_leased_ahead_and_does_not_start_goes_back_while_the_worker_goe
 }
 
 /// A worker whose five attempts have ended while the storage is away; `before` later the worker is told to end.
-async fn ended_while_the_storage_is_away(world: &World, before: Duration, grace: Duration) -> Running {
+async fn ended_while_the_storage_is_away(
+    world: &World,
+    before: Duration,
+    grace: Duration,
+) -> Running {
     world.tasks.defer_many((0..5).map(|_| passes_the_gate::defer())).await.unwrap();
     let running = Running::start(world.tasks.worker().grace(grace));
     world.stage.until(|signs| signs.begun == 5).await;
@@ -115,7 +129,8 @@ async fn outcomes_are_recorded_though_the_storage_is_away_for_most_of_the_grace_
     // The last: after 16 seconds without storage, it is asked every 5 seconds only, and would be again after 4.
     for (before, grace, away) in [(0, 8, 6), (20, 8, 6), (16, 2, 1)] {
         let world = World::new();
-        let running = ended_while_the_storage_is_away(&world, before * SECOND, grace * SECOND).await;
+        let running =
+            ended_while_the_storage_is_away(&world, before * SECOND, grace * SECOND).await;
         world.pass(away * SECOND).await;
         assert!(!running.has_ended());
         world.backend.set_down(false);
@@ -139,7 +154,11 @@ async fn a_worker_that_cannot_record_ends_a_second_after_the_grace_time() {
 #[tokio::test]
 async fn an_attempt_that_is_stopped_takes_no_second_from_the_last_outcomes() {
     let world = World::new();
-    world.tasks.defer_many([passes_the_gate::defer(), plain_passes_the_gate::defer()]).await.unwrap();
+    world
+        .tasks
+        .defer_many([passes_the_gate::defer(), plain_passes_the_gate::defer()])
+        .await
+        .unwrap();
     let running = Running::start(world.tasks.worker().grace(8 * SECOND));
     world.stage.until(|signs| signs.begun == 2).await;
     world.backend.set_down(true);
@@ -171,7 +190,10 @@ async fn a_worker_ends_only_when_everything_is_recorded() {
 async fn told_when_an_attempt_is_left_behind(is_recorded: bool) -> String {
     let world = World::new();
     let lines = Arc::new(tempfile::tempfile().unwrap());
-    let log = tracing_subscriber::fmt().with_max_level(Level::ERROR).with_writer(Arc::clone(&lines)).finish();
+    let log = tracing_subscriber::fmt()
+        .with_max_level(Level::ERROR)
+        .with_writer(Arc::clone(&lines))
+        .finish();
     let _guard = set_log(log);
     plain_passes_the_gate::defer().on(&world.tasks).await.unwrap();
     let running = world.start_one(world.tasks.worker().grace(8 * SECOND)).await;
@@ -188,7 +210,11 @@ async fn told_when_an_attempt_is_left_behind(is_recorded: bool) -> String {
     }
     world.pass(Duration::from_micros(1)).await;
     running.finish().await;
-    assert_eq!(world.tasks.stats().await.unwrap().leased, 2 - u64::from(is_recorded), "what goes on keeps its lease");
+    assert_eq!(
+        world.tasks.stats().await.unwrap().leased,
+        2 - u64::from(is_recorded),
+        "what goes on keeps its lease"
+    );
     (&*lines).rewind().unwrap();
     io::read_to_string(&*lines).unwrap()
 }
@@ -261,7 +287,11 @@ async fn a_worker_ends_after_the_grace_time_though_the_storage_never_answers() {
         running.finish().await;
         assert_eq!(world.stage.signs().begun, 0, "{operation:?}");
         let leases = u64::from(operation == Operation::Lease);
-        assert_eq!(world.backend.calls(Operation::Lease), leases, "{operation:?}: it leased after its time");
+        assert_eq!(
+            world.backend.calls(Operation::Lease),
+            leases,
+            "{operation:?}: it leased after its time"
+        );
     }
 }
 
@@ -280,6 +310,9 @@ fn a_plain_function_for_which_there_is_no_thread_until_the_grace_time_is_over_is
         world.stage.let_pass(1);
         world.until_none_is_leased().await;
         let record = world.record(id).await;
-        assert_eq!((record.state, record.attempts, world.stage.signs().begun), (TaskState::Scheduled, 0, 0));
+        assert_eq!(
+            (record.state, record.attempts, world.stage.signs().begun),
+            (TaskState::Scheduled, 0, 0)
+        );
     });
 }

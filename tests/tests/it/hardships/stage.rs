@@ -6,7 +6,9 @@ use std::time::Duration;
 use gae_tasks::backend::memory::Memory;
 use gae_tasks::backend::{TaskRecord, TaskState};
 use gae_tasks::testing::{Faulty, ManualClock, Operation};
-use gae_tasks::{Client, ClientBuilder, Error, QueueConfig, RetryConfig, TaskContext, TaskId, deferred};
+use gae_tasks::{
+    Client, ClientBuilder, Error, QueueConfig, RetryConfig, TaskContext, TaskId, deferred,
+};
 use tokio::runtime::{self, Runtime};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -166,7 +168,8 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new() -> Self {
-        let (stage, clock, backend) = (Stage::new(), ManualClock::new(), Faulty::new(Memory::new()));
+        let (stage, clock, backend) =
+            (Stage::new(), ManualClock::new(), Faulty::new(Memory::new()));
         let tasks = program(&stage).clock(clock.clone()).build(backend.clone()).unwrap();
         Self { stage, clock, backend, tasks }
     }
@@ -208,10 +211,18 @@ impl World {
 
     /// Lets time pass until the tasks have done what `holds` looks for; answers how long it took. Threads have a
     /// moment after each second.
-    pub(super) async fn pass_until(&self, limit: Duration, holds: impl Fn(&Signs) -> bool) -> Duration {
+    pub(super) async fn pass_until(
+        &self,
+        limit: Duration,
+        holds: impl Fn(&Signs) -> bool,
+    ) -> Duration {
         let begun = self.clock.time();
         while !holds(&self.stage.signs()) {
-            assert!(self.clock.time().since(begun) < limit, "{:?} after {limit:?}", self.stage.signs());
+            assert!(
+                self.clock.time().since(begun) < limit,
+                "{:?} after {limit:?}",
+                self.stage.signs()
+            );
             self.pass(Duration::from_secs(1)).await;
             _ = tokio::time::timeout(Duration::from_millis(20), self.stage.until(&holds)).await;
         }
@@ -274,7 +285,11 @@ impl World {
             }
         };
         let waited = tokio::time::timeout(PATIENCE, called).await;
-        assert!(waited.is_ok(), "{operation:?} was called {} times only", self.backend.calls(operation));
+        assert!(
+            waited.is_ok(),
+            "{operation:?} was called {} times only",
+            self.backend.calls(operation)
+        );
     }
 }
 
@@ -293,7 +308,11 @@ async fn pass(clock: &ManualClock, time: Duration) {
 ///
 /// That thread may be slow to fall asleep, and then sleeps longer by the clock; so after a short look for it time goes
 /// on, and only shortly before a lease of 30 seconds is over it is waited for in earnest.
-pub(super) async fn pass_while_leased(clock: &ManualClock, backend: &Faulty<Memory>, time: Duration) {
+pub(super) async fn pass_while_leased(
+    clock: &ManualClock,
+    backend: &Faulty<Memory>,
+    time: Duration,
+) {
     let (mut extensions, mut since) = (backend.calls(Operation::Extend), 0);
     for _ in 0..time.as_secs() {
         pass(clock, Duration::from_secs(1)).await;
@@ -332,7 +351,11 @@ pub(super) fn set_log(log: impl Subscriber + Send + Sync) -> (Dispatch, DefaultG
 
 /// A runtime with one thread for plain functions, which is busy until what stands beside it is dropped.
 pub(super) fn busy_runtime() -> (Runtime, mpsc::Sender<()>) {
-    let runtime = runtime::Builder::new_current_thread().enable_time().max_blocking_threads(1).build().unwrap();
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_time()
+        .max_blocking_threads(1)
+        .build()
+        .unwrap();
     let (busy, is_free) = mpsc::channel();
     runtime.spawn_blocking(move || is_free.recv());
     (runtime, busy)

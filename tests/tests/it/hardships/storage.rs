@@ -23,7 +23,8 @@ const CALLED: [(Operation, u64); 6] = [
 /// Runs a long attempt with a worker whose storage fails in this way.
 async fn assert_the_worker_goes_on(operation: Operation, faults: u64, fault: Fault) {
     let world = World::new();
-    _ = (1..=faults).fold(world.backend.clone(), |backend, nth| backend.with(operation, nth, fault));
+    _ = (1..=faults)
+        .fold(world.backend.clone(), |backend, nth| backend.with(operation, nth, fault));
     passes_the_gate::defer().on(&world.tasks).await.unwrap();
     let running = world.start();
     // A lease whose answer is lost is nobody's until it has run out.
@@ -35,7 +36,11 @@ async fn assert_the_worker_goes_on(operation: Operation, faults: u64, fault: Fau
     assert!(world.backend.calls(operation) >= faults, "{operation:?} is not called");
     world.until_open(0).await;
     let signs = world.stage.signs();
-    assert_eq!((signs.begun, signs.ended, running.has_ended()), (1, 1, false), "{operation:?} {fault:?}");
+    assert_eq!(
+        (signs.begun, signs.ended, running.has_ended()),
+        (1, 1, false),
+        "{operation:?} {fault:?}"
+    );
     running.finish().await;
 }
 
@@ -105,7 +110,11 @@ async fn storage_that_is_away_for_a_minute_is_asked_seldom_and_then_all_goes_on(
     world.pass(80 * SECOND).await;
     world.until_open(0).await;
     running.finish().await;
-    assert_eq!(world.stage.signs().ended, 23, "what ended meanwhile was recorded before its lease was taken for lost");
+    assert_eq!(
+        world.stage.signs().ended,
+        23,
+        "what ended meanwhile was recorded before its lease was taken for lost"
+    );
 }
 
 /// A task that is deferred while the answer of a lease is on its way is in no answer, so its wake-up must not be lost.
@@ -153,13 +162,16 @@ async fn a_worker_that_has_ended_has_let_go_of_the_storage() {
 
     for _ in 0..20 {
         let (stage, folder) = (Stage::new(), tempfile::tempdir().unwrap());
-        let tasks = program(&stage).build(Sqlite::open(folder.path().join("tasks.db")).await.unwrap()).unwrap();
+        let tasks = program(&stage)
+            .build(Sqlite::open(folder.path().join("tasks.db")).await.unwrap())
+            .unwrap();
         counts::defer().on(&tasks).await.unwrap();
         let running = Running::start(tasks.worker());
         stage.until(|signs| signs.ended == 1).await;
         running.finish().await;
         drop(tasks);
-        let names = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let names =
+            std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
         assert_eq!(names.collect::<Vec<_>>(), ["tasks.db"], "the last to close it tidies up");
     }
 }
@@ -177,8 +189,10 @@ async fn a_task_that_nothing_tells_of_is_found_by_the_slow_look() {
     let file = folder.path().join("tasks.db");
     let backend = Faulty::new(Sqlite::open(&file).await.unwrap());
     let client = || program(&stage).clock(clock.clone());
-    let (here, elsewhere) =
-        (client().build(backend.clone()).unwrap(), client().build(Sqlite::open(&file).await.unwrap()));
+    let (here, elsewhere) = (
+        client().build(backend.clone()).unwrap(),
+        client().build(Sqlite::open(&file).await.unwrap()),
+    );
     let running = Running::start(here.worker());
     // The ones that lease, sweep, report and extend are asleep.
     while backend.calls(Operation::Lease) < 1 || clock.sleepers() < 4 {

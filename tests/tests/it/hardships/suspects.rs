@@ -129,7 +129,8 @@ async fn suspects_hold_up_nobody_else() {
 async fn the_suspects_of_all_workers_of_a_client_count_together() {
     let tasks = ["one", "other"].map(|queue| passes_the_gate::defer().queue(queue));
     let world = with_lost(tasks, 3).await;
-    let running = ["one", "other"].map(|queue| Running::start(world.tasks.worker().queues([queue])));
+    let running =
+        ["one", "other"].map(|queue| Running::start(world.tasks.worker().queues([queue])));
     settled_at(&world, begun(1, 0)).await;
     world.pass(Duration::from_secs(5)).await;
     settled_at(&world, begun(1, 0)).await;

@@ -12,7 +12,8 @@ use super::shelf::{Ran, Trouble, World, fails, key, plain_takes, program, takes,
 async fn what_fits_travels_with_its_task_and_one_byte_more_does_not() {
     for world in World::on_each().await {
         // The length of a text of 99 bytes is one byte more.
-        let [inline, spilled] = [99, 100].map(|bytes| takes::defer(text(bytes)).on(&world.tasks).into_future());
+        let [inline, spilled] =
+            [99, 100].map(|bytes| takes::defer(text(bytes)).on(&world.tasks).into_future());
         let (inline, spilled) = (inline.await.unwrap().id, spilled.await.unwrap().id);
         assert_eq!(world.shelf.keys(), [key(spilled)], "the key is the task's id and our suffix");
         let record = async |id| world.tasks.get(id).await.unwrap().unwrap();
@@ -41,19 +42,32 @@ async fn a_large_payload_drops_no_other_option() {
     let clock = gae_tasks::testing::ManualClock::new();
     let shelf = super::shelf::Shelf::new("shelf", &clock);
     let builder = program(&Ran::default()).clock(clock.clone()).payload_store(shelf.clone());
-    let tasks = builder.trace_context(move || Some(trace.to_owned())).open("memory:").await.unwrap();
+    let tasks =
+        builder.trace_context(move || Some(trace.to_owned())).open("memory:").await.unwrap();
     let retry = RetryConfig::new().with_max_attempts(Some(7));
     let call = |bytes| {
-        let call = takes::defer(text(bytes)).after(Duration::from_secs(60)).queue("large").max_attempts(3);
-        call.named(format!("n{bytes}")).deadline(Duration::from_secs(9)).retry(retry.clone()).must_be_new()
+        let call =
+            takes::defer(text(bytes)).after(Duration::from_secs(60)).queue("large").max_attempts(3);
+        call.named(format!("n{bytes}"))
+            .deadline(Duration::from_secs(9))
+            .retry(retry.clone())
+            .must_be_new()
     };
     let small = call(10).on(&tasks).await.unwrap().id;
     let large = call(1_000_000).on(&tasks).await.unwrap().id;
-    let [small, large] = [tasks.get(small).await, tasks.get(large).await].map(|found| found.unwrap().unwrap());
+    let [small, large] =
+        [tasks.get(small).await, tasks.get(large).await].map(|found| found.unwrap().unwrap());
     assert_eq!((large.schedule_time, &large.spec.queue), (small.schedule_time, &small.spec.queue));
-    assert_eq!((large.spec.max_attempts, large.spec.deadline), (Some(3), Some(Duration::from_secs(9))));
-    assert_eq!((&large.spec.retry, large.spec.name.unwrap().as_str()), (&Some(retry.clone()), "n1000000"));
-    let attributes = String::from_utf8_lossy(large.spec.attributes.as_deref().unwrap()).into_owned();
+    assert_eq!(
+        (large.spec.max_attempts, large.spec.deadline),
+        (Some(3), Some(Duration::from_secs(9)))
+    );
+    assert_eq!(
+        (&large.spec.retry, large.spec.name.unwrap().as_str()),
+        (&Some(retry.clone()), "n1000000")
+    );
+    let attributes =
+        String::from_utf8_lossy(large.spec.attributes.as_deref().unwrap()).into_owned();
     assert!(attributes.contains(trace), "{attributes}");
     assert!(matches!(call(1_000_000).on(&tasks).await, Err(Error::NameTaken { .. })));
     assert_eq!(shelf.len(), 1, "what was refused has left nothing behind");
@@ -66,7 +80,8 @@ async fn without_a_store_or_above_its_bound_the_error_tells_the_fix() {
     assert!(matches!(error, Error::PayloadTooLarge { limit: 1_048_576, .. }), "{error}");
     assert!(error.to_string().contains("`.payload_store(..)`"), "{error}");
     let (world, _) = World::faulty();
-    let builder = Client::builder().payload_store(world.shelf.clone()).max_payload(2000).inline_payload(1000);
+    let builder =
+        Client::builder().payload_store(world.shelf.clone()).max_payload(2000).inline_payload(1000);
     let tasks = builder.open("memory:").await.unwrap();
     takes::defer(text(1998)).on(&tasks).await.unwrap();
     let error = takes::defer(text(1999)).on(&tasks).await.unwrap_err();
@@ -91,9 +106,19 @@ async fn a_duplicates_payload_is_deleted_at_once() {
         let first = call().on(&world.tasks).await.unwrap();
         let second = call().on(&world.tasks).await.unwrap();
         assert_eq!((first.id, second.created), (second.id, false));
-        assert!(matches!(call().must_be_new().on(&world.tasks).await, Err(Error::NameTaken { .. })));
-        let many = world.tasks.defer_many([call(), takes::defer(text(500)), call().named("other")]).await.unwrap();
-        assert_eq!(many.iter().map(|answer| answer.created).collect::<Vec<_>>(), [false, true, true]);
+        assert!(matches!(
+            call().must_be_new().on(&world.tasks).await,
+            Err(Error::NameTaken { .. })
+        ));
+        let many = world
+            .tasks
+            .defer_many([call(), takes::defer(text(500)), call().named("other")])
+            .await
+            .unwrap();
+        assert_eq!(
+            many.iter().map(|answer| answer.created).collect::<Vec<_>>(),
+            [false, true, true]
+        );
         let expected = [first.id, many[1].id, many[2].id].map(key);
         assert_eq!(world.shelf.keys(), expected);
         assert_eq!(world.tasks.drain().await.unwrap(), 3);
@@ -122,7 +147,13 @@ async fn a_store_that_refuses_is_named_and_nothing_is_stored() {
         world.shelf.have(Trouble::Down);
         let error = takes::defer(text(1000)).on(&world.tasks).await.unwrap_err();
         let text = format!("{:#}", anyhow::Error::from(error));
-        for part in ["`shelf`", "`it::payloads::shelf/takes`", "1002 bytes", "not stored", "the shelf is down"] {
+        for part in [
+            "`shelf`",
+            "`it::payloads::shelf/takes`",
+            "1002 bytes",
+            "not stored",
+            "the shelf is down",
+        ] {
             assert!(text.replace('.', "::").contains(part), "`{part}` is missing: {text}");
         }
         assert_eq!(world.tasks.stats().await.unwrap().open(), 0);
@@ -133,13 +164,28 @@ async fn a_store_that_refuses_is_named_and_nothing_is_stored() {
 #[tokio::test]
 async fn what_may_be_stored_keeps_its_payload() {
     let (world, backend) = World::faulty();
-    let backend = backend.with(Operation::Enqueue, 1, Fault::Fail).with(Operation::Enqueue, 2, Fault::LoseAnswer);
+    let backend = backend.with(Operation::Enqueue, 1, Fault::Fail).with(
+        Operation::Enqueue,
+        2,
+        Fault::LoseAnswer,
+    );
     for _ in 0..2 {
-        assert!(matches!(takes::defer(text(1000)).on(&world.tasks).await, Err(Error::Storage { .. })));
+        assert!(matches!(
+            takes::defer(text(1000)).on(&world.tasks).await,
+            Err(Error::Storage { .. })
+        ));
     }
-    assert_eq!((world.shelf.len(), backend.calls(Operation::Enqueue)), (2, 2), "nobody knows which is needed");
+    assert_eq!(
+        (world.shelf.len(), backend.calls(Operation::Enqueue)),
+        (2, 2),
+        "nobody knows which is needed"
+    );
     assert_eq!(world.tasks.drain().await.unwrap(), 1);
-    assert_eq!((world.ran.lengths(), world.shelf.len()), (vec![1000], 1), "a sweep takes what is left");
+    assert_eq!(
+        (world.ran.lengths(), world.shelf.len()),
+        (vec![1000], 1),
+        "a sweep takes what is left"
+    );
     let backend = backend.with(Operation::Enqueue, 1, Fault::LoseAnswer);
     assert!(world.tasks.defer_many((0..2).map(|_| takes::defer(text(1000)))).await.is_err());
     assert_eq!((world.shelf.len(), backend.capabilities().pull), (3, true));
@@ -167,7 +213,11 @@ impl gae_tasks::payload_store::PayloadStore for Far {
         self.0.name()
     }
 
-    fn put<'a>(&'a self, key: &'a str, payload: Vec<u8>) -> gae_tasks::payload_store::Stored<'a, ()> {
+    fn put<'a>(
+        &'a self,
+        key: &'a str,
+        payload: Vec<u8>,
+    ) -> gae_tasks::payload_store::Stored<'a, ()> {
         Box::pin(async move {
             tokio::time::sleep(Duration::from_millis(1)).await;
             self.0.put(key, payload).await
@@ -182,7 +232,10 @@ impl gae_tasks::payload_store::PayloadStore for Far {
         self.0.delete(key)
     }
 
-    fn put_before(&self, moment: gae_tasks::Timestamp) -> gae_tasks::payload_store::Stored<'_, Vec<String>> {
+    fn put_before(
+        &self,
+        moment: gae_tasks::Timestamp,
+    ) -> gae_tasks::payload_store::Stored<'_, Vec<String>> {
         self.0.put_before(moment)
     }
 }
@@ -197,7 +250,10 @@ fn callers_that_block_reach_a_store_that_needs_a_runtime() {
     plain_takes::defer(text(200_000)).on(&tasks).wait().unwrap();
     runtime.block_on(async {
         plain_takes::defer(text(200_000)).on(&tasks).wait().unwrap();
-        assert_eq!((tasks.list(TaskFilter::new(), None, 9).await.unwrap().len(), world.shelf.len()), (2, 2));
+        assert_eq!(
+            (tasks.list(TaskFilter::new(), None, 9).await.unwrap().len(), world.shelf.len()),
+            (2, 2)
+        );
         assert_eq!(tasks.drain().await.unwrap(), 2);
     });
     assert_eq!((world.ran.lengths(), world.shelf.len()), (vec![200_000, 200_000], 0));

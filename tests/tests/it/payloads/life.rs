@@ -19,7 +19,10 @@ async fn a_payload_stays_through_failures_and_goes_with_success() {
         let failing = fails::defer(text(1000)).on(&world.tasks).await.unwrap().id;
         for attempt in 1..=3 {
             assert!(world.tasks.drain().await.is_err());
-            assert_eq!((world.ran.lengths().len(), world.shelf.keys()), (attempt, vec![key(failing)]));
+            assert_eq!(
+                (world.ran.lengths().len(), world.shelf.keys()),
+                (attempt, vec![key(failing)])
+            );
             world.clock.advance(DAY / 24);
         }
         world.tasks.delete(failing).await.unwrap();
@@ -61,7 +64,8 @@ async fn a_purged_queue_takes_its_payloads_along_but_not_those_of_dead_letters()
             world.spill().await;
         }
         takes::defer("x").on(&world.tasks).await.unwrap();
-        let elsewhere = takes::defer(text(1000)).queue("elsewhere").on(&world.tasks).await.unwrap().id;
+        let elsewhere =
+            takes::defer(text(1000)).queue("elsewhere").on(&world.tasks).await.unwrap().id;
         assert_eq!(world.tasks.purge("default").await.unwrap().deleted, 4);
         assert_eq!(world.shelf.keys(), [dead, elsewhere].map(key));
     }
@@ -73,7 +77,9 @@ async fn a_dead_letter_that_is_too_old_takes_its_payload_along() {
         let dead = bury(&world).await;
         world.clock.advance(DAY * 29);
         world.spill().await;
-        world.work_until(|world| world.ran.lengths() == [1000, 1000] && world.shelf.len() == 1).await;
+        world
+            .work_until(|world| world.ran.lengths() == [1000, 1000] && world.shelf.len() == 1)
+            .await;
         assert_eq!(world.shelf.keys(), [key(dead)], "it is young enough");
         world.clock.advance(DAY);
         world.work_until(|world| world.shelf.len() == 0).await;
@@ -91,7 +97,10 @@ async fn a_task_whose_payload_is_missing_is_a_dead_letter_that_names_key_and_sto
         let record = world.tasks.get(id).await.unwrap().unwrap();
         let error = &record.errors[0].message;
         assert_eq!((world.ran.lengths().len(), record.state), (0, TaskState::Dead), "{error}");
-        assert!(error.contains(&key(id)) && error.contains("`shelf`") && error.contains("missing"), "{error}");
+        assert!(
+            error.contains(&key(id)) && error.contains("`shelf`") && error.contains("missing"),
+            "{error}"
+        );
         *world.shelf.kept() = kept;
         world.tasks.replay(id).await.unwrap();
         assert_eq!((world.tasks.drain().await.unwrap(), world.ran.lengths()), (1, vec![1000]));

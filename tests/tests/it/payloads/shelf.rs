@@ -181,7 +181,8 @@ impl World {
     /// One on each backend that workers lease from.
     pub(super) async fn on_each() -> Vec<Self> {
         let folder = tempfile::tempdir().unwrap();
-        let sqlite = gae_tasks::backend::sqlite::Sqlite::open(folder.path().join("tasks.db")).await.unwrap();
+        let sqlite =
+            gae_tasks::backend::sqlite::Sqlite::open(folder.path().join("tasks.db")).await.unwrap();
         vec![
             Self::new(|builder| builder.build(Memory::new()).unwrap(), None),
             Self::new(|builder| builder.build(sqlite).unwrap(), Some(folder)),
@@ -209,15 +210,22 @@ impl World {
     pub(super) async fn work_until(&self, holds: impl Fn(&Self) -> bool) {
         let done = Arc::new(Notify::new());
         let stop = Arc::clone(&done);
-        let worker = self.tasks.worker().with_graceful_shutdown(async move { stop.notified().await });
+        let worker =
+            self.tasks.worker().with_graceful_shutdown(async move { stop.notified().await });
         let worker = tokio::spawn(worker.into_future());
         let waited = async {
             while !holds(self) {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(PATIENCE, waited).await.expect("what the test waits for did not happen");
+        tokio::time::timeout(PATIENCE, waited)
+            .await
+            .expect("what the test waits for did not happen");
         done.notify_one();
-        tokio::time::timeout(PATIENCE, worker).await.expect("the worker did not stop").unwrap().unwrap();
+        tokio::time::timeout(PATIENCE, worker)
+            .await
+            .expect("the worker did not stop")
+            .unwrap()
+            .unwrap();
     }
 }

@@ -51,8 +51,14 @@ async fn what_others_put_beside_is_left_alone() {
     for world in World::on_each().await {
         let put = (b"mine".to_vec(), world.clock.time());
         let other = TaskId::from_bytes([9; 16]).to_string();
-        let names =
-            ["notes.txt", "", &other.to_uppercase().replace('0', "A"), &other, &format!("{other}.json"), ".gae-tasks"];
+        let names = [
+            "notes.txt",
+            "",
+            &other.to_uppercase().replace('0', "A"),
+            &other,
+            &format!("{other}.json"),
+            ".gae-tasks",
+        ];
         for key in names {
             world.shelf.kept().insert(key.to_owned(), put.clone());
         }
@@ -70,7 +76,11 @@ async fn a_marker_of_a_pushed_task_is_swept_when_no_delivery_can_come() {
         world.shelf.kept().insert(marked, (text, world.clock.time()));
         orphan(&world).await;
         world.clock.advance(DAY * 32);
-        assert_eq!(world.tasks.sweep_payloads(DAY).await.unwrap(), 1, "the payload that nothing needs");
+        assert_eq!(
+            world.tasks.sweep_payloads(DAY).await.unwrap(),
+            1,
+            "the payload that nothing needs"
+        );
         assert_eq!(world.tasks.sweep_payloads(DAY).await.unwrap(), 0);
         world.clock.advance(Duration::from_secs(1));
         assert_eq!((world.tasks.sweep_payloads(DAY).await.unwrap(), world.shelf.len()), (1, 0));
@@ -80,9 +90,13 @@ async fn a_marker_of_a_pushed_task_is_swept_when_no_delivery_can_come() {
 #[tokio::test]
 async fn payloads_of_tasks_that_another_client_keeps_are_swept_by_neither() {
     let (world, _) = World::faulty();
-    let builder = Client::builder().clock(world.clock.clone()).payload_store(world.shelf.clone()).inline_payload(100);
+    let builder = Client::builder()
+        .clock(world.clock.clone())
+        .payload_store(world.shelf.clone())
+        .inline_payload(100);
     let letters = builder.build(Memory::new()).unwrap();
-    let (here, there) = (world.spill().await, fails::defer(text(500)).on(&letters).await.unwrap().id);
+    let (here, there) =
+        (world.spill().await, fails::defer(text(500)).on(&letters).await.unwrap().id);
     orphan(&world).await;
     world.clock.advance(DAY * 2);
     assert_eq!(world.tasks.sweep_payloads(DAY).beside(&letters).await.unwrap(), 1);
@@ -101,7 +115,10 @@ async fn a_sweep_that_cannot_ask_deletes_nothing() {
     assert_eq!(backend.calls(Operation::Get), 3, "once when the orphan was made");
     world.shelf.have(Trouble::Down);
     let error = world.tasks.sweep_payloads(DAY).await.unwrap_err();
-    assert!(matches!(error, Error::PayloadStore { .. }) && error.to_string().contains("`shelf`"), "{error}");
+    assert!(
+        matches!(error, Error::PayloadStore { .. }) && error.to_string().contains("`shelf`"),
+        "{error}"
+    );
     world.shelf.have(Trouble::None);
     assert_eq!((world.shelf.len(), world.tasks.sweep_payloads(DAY).await.unwrap()), (2, 1));
     let none = Client::open("memory:").await.unwrap().sweep_payloads(DAY).await;

@@ -27,14 +27,21 @@ async fn an_attempt_without_its_payload_fails_and_is_made_again() {
 async fn what_was_changed_or_cut_off_is_never_run() {
     for world in World::on_each().await {
         type Harm = fn(&mut Vec<u8>);
-        let harms: [Harm; 4] =
-            [|it| it.truncate(500), |it| it.clear(), |it| it.push(b'x'), |it| *it.last_mut().unwrap() = b'y'];
+        let harms: [Harm; 4] = [
+            |it| it.truncate(500),
+            |it| it.clear(),
+            |it| it.push(b'x'),
+            |it| *it.last_mut().unwrap() = b'y',
+        ];
         for harm in harms {
             let id = takes::defer(text(1000)).max_attempts(1).on(&world.tasks).await.unwrap().id;
             harm(&mut world.shelf.kept().get_mut(&key(id)).unwrap().0);
             assert!(world.tasks.drain().await.is_err());
             let error = world.last_error(id).await;
-            assert!(error.contains("not what was put there") && error.contains(&id.to_string()), "{error}");
+            assert!(
+                error.contains("not what was put there") && error.contains(&id.to_string()),
+                "{error}"
+            );
             assert_eq!(
                 world.tasks.get(id).await.unwrap().unwrap().state,
                 TaskState::Dead,
@@ -136,7 +143,11 @@ async fn a_store_that_panics_or_hangs_fails_or_delays_its_call_only() {
     world.shelf.have(Trouble::HangsAtDelete);
     for delete in [true, false] {
         let mut call = std::pin::pin!(async {
-            if delete { world.tasks.delete(id).await.map(drop) } else { world.tasks.purge("default").await.map(drop) }
+            if delete {
+                world.tasks.delete(id).await.map(drop)
+            } else {
+                world.tasks.purge("default").await.map(drop)
+            }
         });
         assert!(!is_ready(call.as_mut()).await);
         world.clock.advance(Duration::from_secs(5));

@@ -10,8 +10,8 @@ use rusqlite::Connection;
 use super::super::Sqlite;
 use super::super::call::Request;
 use super::super::connection::Durability;
-use super::super::error::{Fault, Problem};
 use super::super::database::Database;
+use super::super::error::{Fault, Problem};
 use super::super::turn::Turn;
 use super::{Busy, Folder, Panics, wait};
 
@@ -48,7 +48,11 @@ fn a_caller_that_blocks_makes_its_transaction_itself() {
     let before = sqlite.writer.transactions();
     assert!(is_here(&sqlite) && is_here(&sqlite));
     assert_eq!(sqlite.writer.transactions() - before, 2);
-    assert_ne!(wait(sqlite.writer.call(WhoIs)).unwrap(), thread::current().id(), "one that does not block never does");
+    assert_ne!(
+        wait(sqlite.writer.call(WhoIs)).unwrap(),
+        thread::current().id(),
+        "one that does not block never does"
+    );
 }
 
 #[test]
@@ -105,7 +109,9 @@ fn callers_that_come_together_share_transactions_though_they_block() {
 #[test]
 fn a_panic_at_the_desk_is_told_to_all_that_come_and_frees_the_file() {
     let panics: [fn(&Sqlite); 2] = [
-        |sqlite| assert!(catch_unwind(AssertUnwindSafe(|| sqlite.writer.call_here(Panics))).is_err()),
+        |sqlite| {
+            assert!(catch_unwind(AssertUnwindSafe(|| sqlite.writer.call_here(Panics))).is_err())
+        },
         |sqlite| assert!(wait(sqlite.writer.call(Panics)).is_err()),
     ];
     for panic in panics {
@@ -129,7 +135,8 @@ fn until_opened(folder: &Folder) -> Result<ThreadId, Problem> {
 fn a_caller_that_blocks_takes_no_turn_that_another_process_waits_for() {
     let folder = Folder::new();
     let sqlite = folder.open();
-    let (mut this, mut other) = (Turn::new(sqlite.writer.opened()), Turn::new(sqlite.writer.opened()));
+    let (mut this, mut other) =
+        (Turn::new(sqlite.writer.opened()), Turn::new(sqlite.writer.opened()));
     let claim = other.claim();
     let begun = Instant::now();
     while !this.is_owed() {

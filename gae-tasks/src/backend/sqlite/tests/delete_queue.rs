@@ -51,12 +51,17 @@ fn a_queue_that_a_newer_program_configured_stays() {
     let sqlite = folder.open();
     enqueue(&sqlite, vec![task(b"x")]).unwrap();
     let newer = Connection::open(folder.file()).unwrap();
-    newer.execute("UPDATE gae_tasks_queue SET config = ?1", params![[version::KNOWN + 1, 7]]).unwrap();
+    newer
+        .execute("UPDATE gae_tasks_queue SET config = ?1", params![[version::KNOWN + 1, 7]])
+        .unwrap();
     for request in [request(), request().with_tasks()] {
         let refused = wait(sqlite.delete_queue(request)).unwrap_err();
         assert!(matches!(refused, Error::NewerQueue { .. }), "{refused}");
     }
-    assert_eq!((queues(&sqlite).len(), wait(sqlite.stats(Now::At(at(100)))).unwrap().len()), (1, 1));
+    assert_eq!(
+        (queues(&sqlite).len(), wait(sqlite.stats(Now::At(at(100)))).unwrap().len()),
+        (1, 1)
+    );
 }
 
 #[test]
@@ -65,7 +70,9 @@ fn a_queue_that_a_newer_program_configures_meanwhile_stays() {
     let sqlite = folder.open();
     wait(sqlite.put_queue(QueueName::DEFAULT, QueueConfig::new())).unwrap();
     let newer = Connection::open(folder.file()).unwrap();
-    newer.execute("UPDATE gae_tasks_queue SET config = ?1", params![[version::KNOWN + 1, 7]]).unwrap();
+    newer
+        .execute("UPDATE gae_tasks_queue SET config = ?1", params![[version::KNOWN + 1, 7]])
+        .unwrap();
     let refused = wait(sqlite.writer.call(RemoveRow(QueueName::DEFAULT))).unwrap().unwrap_err();
     assert!(matches!(refused, Error::NewerQueue { .. }), "{refused}");
     assert_eq!(queues(&sqlite).len(), 1);
@@ -103,16 +110,27 @@ fn rows_by_which_no_task_waits_keep_no_queue() {
             let sqlite = folder.open();
             let (spoilt, good) = (task(b"x"), task(b"y"));
             enqueue(&sqlite, vec![spoilt.clone(), good]).unwrap();
-            spoil(&folder, &format!("UPDATE gae_tasks_waiting SET task = {bad} WHERE task = ?1"), spoilt.spec.id);
+            spoil(
+                &folder,
+                &format!("UPDATE gae_tasks_waiting SET task = {bad} WHERE task = ?1"),
+                spoilt.spec.id,
+            );
             if with_tasks {
-                assert_eq!(wait(sqlite.delete_queue(request().with_tasks())).unwrap(), Purged::new(2, 0), "{bad}");
+                assert_eq!(
+                    wait(sqlite.delete_queue(request().with_tasks())).unwrap(),
+                    Purged::new(2, 0),
+                    "{bad}"
+                );
             } else {
                 spoil(&folder, "DELETE FROM gae_tasks_task WHERE id = ?1", spoilt.spec.id);
                 assert_eq!(finish(&sqlite, &lease(&sqlite, at(100), 1)).len(), 1);
                 wait(sqlite.delete_queue(request())).unwrap();
             }
             let rows = "SELECT (SELECT count(*) FROM gae_tasks_waiting) + (SELECT count(*) FROM gae_tasks_ready)";
-            let left: i64 = Connection::open(folder.file()).unwrap().query_row(rows, [], |row| row.get(0)).unwrap();
+            let left: i64 = Connection::open(folder.file())
+                .unwrap()
+                .query_row(rows, [], |row| row.get(0))
+                .unwrap();
             assert_eq!((left, queues(&sqlite).len()), (0, 0), "{bad}");
         }
     }

@@ -23,11 +23,18 @@ fn refusal(file: impl AsRef<std::path::Path>) -> String {
 fn a_file_that_cannot_serve_is_refused_with_the_fix() {
     let folder = Folder::new();
     let missing = refusal(folder.0.join("no/such/tasks.db"));
-    assert!(missing.contains("its folder does not exist; create it first") && missing.contains("no/such/tasks.db"));
+    assert!(
+        missing.contains("its folder does not exist; create it first")
+            && missing.contains("no/such/tasks.db")
+    );
     assert!(refusal(&folder.0).contains("it is a folder; name a file in it"));
-    fs::write(folder.0.join("text.db"), "this is some text and no database at all".repeat(100)).unwrap();
+    fs::write(folder.0.join("text.db"), "this is some text and no database at all".repeat(100))
+        .unwrap();
     let text = refusal(folder.0.join("text.db"));
-    assert!(text.contains("it is no SQLite database; name another file") && text.contains("text.db"), "{text}");
+    assert!(
+        text.contains("it is no SQLite database; name another file") && text.contains("text.db"),
+        "{text}"
+    );
     let below = refusal(folder.0.join("text.db/tasks.db"));
     assert!(below.contains("a part of its path is a file and no folder"), "{below}");
     assert_eq!(folder.names(), ["text.db"], "nothing is left behind");
@@ -43,7 +50,10 @@ fn a_damaged_file_is_named() {
     bytes[4096..].fill(0x5a);
     fs::write(folder.file(), bytes).unwrap();
     let text = refusal(folder.file());
-    assert!(text.contains("damaged: restore it from a backup") && text.contains("tasks.db"), "{text}");
+    assert!(
+        text.contains("damaged: restore it from a backup") && text.contains("tasks.db"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -53,7 +63,10 @@ fn a_newer_file_is_refused_untouched() {
     let connection = Connection::open(folder.file()).unwrap();
     connection.execute("UPDATE gae_tasks_schema SET version = 99", []).unwrap();
     let text = refusal(folder.file());
-    assert!(text.contains("of version 99, this program knows version 1: update gae-tasks"), "{text}");
+    assert!(
+        text.contains("of version 99, this program knows version 1: update gae-tasks"),
+        "{text}"
+    );
     connection.execute("UPDATE gae_tasks_schema SET version = 1", []).unwrap();
     assert!(open(folder.file()).is_ok());
 }
@@ -68,10 +81,14 @@ fn assert_of_another_version(change: &str) {
     let connection = Connection::open(folder.file()).unwrap();
     connection.execute_batch(change).unwrap();
     let text = refusal(folder.file());
-    assert!(text.contains("tasks.db") && text.contains("another development version of gae-tasks"), "{text}");
+    assert!(
+        text.contains("tasks.db") && text.contains("another development version of gae-tasks"),
+        "{text}"
+    );
     assert!(text.contains("drain it with the program that wrote it, or delete it"), "{text}");
     assert!(!text.contains("CREATE TABLE") && text.len() < 500, "{text}");
-    let tasks: i64 = connection.query_row("SELECT count(*) FROM gae_tasks_task", [], |row| row.get(0)).unwrap();
+    let tasks: i64 =
+        connection.query_row("SELECT count(*) FROM gae_tasks_task", [], |row| row.get(0)).unwrap();
     assert_eq!(tasks, 1, "nothing of it is changed");
 }
 
@@ -94,10 +111,15 @@ fn a_file_whose_version_is_not_known_is_refused_in_a_few_words() {
 fn the_tables_stand_beside_those_of_an_application() {
     let folder = Folder::new();
     let connection = Connection::open(folder.file()).unwrap();
-    connection.execute_batch("PRAGMA user_version = 7; CREATE TABLE task (mine); CREATE TABLE schema (mine)").unwrap();
+    connection
+        .execute_batch(
+            "PRAGMA user_version = 7; CREATE TABLE task (mine); CREATE TABLE schema (mine)",
+        )
+        .unwrap();
     let sqlite = folder.open();
     enqueue(&sqlite, vec![task(b"x")]).unwrap();
-    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    let version: i64 =
+        connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
     assert_eq!(version, 7);
     let ours = "SELECT count(*) FROM sqlite_schema WHERE tbl_name NOT LIKE 'gae_tasks_%' AND name <> 'task' AND name <> 'schema'";
     assert_eq!(connection.query_row(ours, [], |row| row.get::<_, i64>(0)).unwrap(), 0);
@@ -116,7 +138,10 @@ fn a_buried_task_survives_the_end_of_its_process() {
     let sqlite = folder.open();
     wait(sqlite.bury(bury)).unwrap();
     assert_eq!(wait(sqlite.get(task.spec.id)).unwrap().unwrap(), before);
-    assert_eq!((before.attempts, before.spec.attributes, before.errors.len()), (3, task.spec.attributes, 1));
+    assert_eq!(
+        (before.attempts, before.spec.attributes, before.errors.len()),
+        (3, task.spec.attributes, 1)
+    );
 }
 
 #[test]
@@ -126,7 +151,10 @@ fn a_locked_file_is_an_error_in_time_and_works_again_later() {
     let other = Connection::open(folder.file()).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let text = chain(&enqueue(&sqlite, vec![task(b"s3cret")]).unwrap_err());
-    assert!(text.contains("another program holds it locked") && text.contains("tasks.db"), "{text}");
+    assert!(
+        text.contains("another program holds it locked") && text.contains("tasks.db"),
+        "{text}"
+    );
     assert!(!text.contains("s3cret"));
     other.execute_batch("ROLLBACK").unwrap();
     assert!(enqueue(&sqlite, vec![task(b"x")]).is_ok());
@@ -145,7 +173,11 @@ fn two_handles_on_one_file_see_each_other() {
     let mut another = task(b"y");
     another.spec.kind = crate::task::Kind::from_static("shop/later");
     enqueue(&other, vec![another]).unwrap();
-    assert_eq!(lease(&one, at(100), 10).tasks[0].spec.kind.as_str(), "shop/later", "a lane that the other made");
+    assert_eq!(
+        lease(&one, at(100), 10).tasks[0].spec.kind.as_str(),
+        "shop/later",
+        "a lane that the other made"
+    );
     wait(other.set_paused(crate::queue::QueueName::DEFAULT, true)).unwrap();
     enqueue(&one, vec![task(b"z")]).unwrap();
     assert_eq!(lease(&one, at(100), 10).tasks.len(), 0, "a pause by the other");
@@ -164,7 +196,10 @@ fn opening_a_file_again_keeps_the_locks_of_the_first_handle() {
     let is_locked = |folder: &Folder| {
         (0..200).any(|look| {
             std::thread::sleep(std::time::Duration::from_millis(look.min(5)));
-            fs::read_to_string("/proc/locks").unwrap().lines().any(|line| line.contains(&inode(folder)))
+            fs::read_to_string("/proc/locks")
+                .unwrap()
+                .lines()
+                .any(|line| line.contains(&inode(folder)))
         })
     };
     let one = folder.open();
@@ -208,9 +243,11 @@ fn a_file_whose_lock_cannot_be_had_is_not_left_behind() {
     let folder = Folder::new();
     let path = folder.0.join("tasks.db-session-1.lock");
     let refuse = |_: &fs::File| Err(std::io::Error::other("no locks here"));
-    let refused = locked_or_removed(fs::File::create_new(&path).unwrap(), &path, refuse).unwrap_err();
+    let refused =
+        locked_or_removed(fs::File::create_new(&path).unwrap(), &path, refuse).unwrap_err();
     assert_eq!(refused.to_string(), "no locks here");
-    let again = locked_or_removed(fs::File::create_new(&path).unwrap(), &path, |lock| Ok(lock.try_lock()?));
+    let again =
+        locked_or_removed(fs::File::create_new(&path).unwrap(), &path, |lock| Ok(lock.try_lock()?));
     assert!(again.is_ok() && path.exists());
 }
 
@@ -228,7 +265,12 @@ fn files_without_a_session_are_removed_unless_somebody_holds_them() {
     fs::write(folder.0.join("other.db-session-0000000000000007.lock"), "").unwrap();
     assert_eq!(sweep(&other), Swept::default());
     assert!(!stray(5).exists() && stray(6).exists(), "{:?}", folder.names());
-    assert_eq!(folder.names().len(), before.len() + 2, "nothing else is touched: {:?}", folder.names());
+    assert_eq!(
+        folder.names().len(),
+        before.len() + 2,
+        "nothing else is touched: {:?}",
+        folder.names()
+    );
 }
 
 /// Set for the child process of the kill test: the database it works on.
@@ -271,12 +313,29 @@ fn a_killed_process_loses_nothing_and_its_leases_are_free_at_once() {
     child.wait().unwrap();
     let after: Vec<_> = lines.collect();
     let told: Vec<_> = before.into_iter().chain(after).collect();
-    let stored: Vec<_> = told.windows(2).filter(|pair| pair[1] == "stored").map(|pair| pair[0].clone()).collect();
+    let stored: Vec<_> =
+        told.windows(2).filter(|pair| pair[1] == "stored").map(|pair| pair[0].clone()).collect();
     assert_eq!(sweep(&survivor).recovered, 5);
-    assert_eq!(lease(&survivor, at(100), 5).tasks.iter().filter(|task| task.standing == Standing::Marked).count(), 5);
+    assert_eq!(
+        lease(&survivor, at(100), 5)
+            .tasks
+            .iter()
+            .filter(|task| task.standing == Standing::Marked)
+            .count(),
+        5
+    );
     let list = List::new(TaskFilter::new(), usize::MAX);
-    let ids: Vec<_> = wait(survivor.list(list)).unwrap().iter().map(|task| format!("next {}", task.spec.id)).collect();
-    assert!(stored.len() > 10 && stored.iter().all(|id| ids.contains(id)), "{} of {}", stored.len(), ids.len());
+    let ids: Vec<_> = wait(survivor.list(list))
+        .unwrap()
+        .iter()
+        .map(|task| format!("next {}", task.spec.id))
+        .collect();
+    assert!(
+        stored.len() > 10 && stored.iter().all(|id| ids.contains(id)),
+        "{} of {}",
+        stored.len(),
+        ids.len()
+    );
     let locks = folder.names().iter().filter(|name| name.ends_with(".lock")).count();
     assert_eq!(locks, 1, "the survivor's own");
 }

@@ -61,7 +61,10 @@ fn a_single_call_is_answered_soon_though_other_processes_flood() {
         }
         waits.sort_unstable();
         let (usual, longest) = (waits[waits.len() / 2], waits[waits.len() - 1]);
-        println!("{flooders} flooders: {} calls, {usual:.1?} as a rule, {longest:.1?} at most", waits.len());
+        println!(
+            "{flooders} flooders: {} calls, {usual:.1?} as a rule, {longest:.1?} at most",
+            waits.len()
+        );
         // A machine that is busy with other tests delays single calls, and not half of them; the bench has all bounds.
         assert!(usual < Duration::from_millis(150), "{usual:?} beside {flooders}");
         assert!(longest < Duration::from_millis(1_500), "{longest:?} beside {flooders}");

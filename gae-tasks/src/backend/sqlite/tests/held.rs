@@ -30,7 +30,8 @@ fn tasks_that_are_leased_together_share_rows_of_a_page() {
     let leased = lease(&sqlite, at(100), 1_000);
     assert_eq!(rows(&folder), 2);
     let other = Connection::open(folder.file()).unwrap();
-    let overflown = "SELECT count(*) FROM dbstat WHERE name = 'gae_tasks_lease' AND pagetype = 'overflow'";
+    let overflown =
+        "SELECT count(*) FROM dbstat WHERE name = 'gae_tasks_lease' AND pagetype = 'overflow'";
     // Not every SQLite has this table.
     if let Ok(overflown) = other.query_row(overflown, [], |row| row.get::<_, i64>(0)) {
         assert_eq!(overflown, 0);
@@ -46,7 +47,8 @@ fn the_order_of_the_tasks_in_a_row_does_not_matter() {
     enqueue(&sqlite, (0..3).map(|_| task(b"x")).collect()).unwrap();
     let leased = lease(&sqlite, at(100), 10);
     let other = Connection::open(folder.file()).unwrap();
-    let tasks: Vec<u8> = other.query_row("SELECT tasks FROM gae_tasks_lease", [], |row| row.get(0)).unwrap();
+    let tasks: Vec<u8> =
+        other.query_row("SELECT tasks FROM gae_tasks_lease", [], |row| row.get(0)).unwrap();
     let turned: Vec<u8> = tasks.rchunks(24).flatten().copied().collect();
     assert_ne!(turned, tasks);
     other.execute("UPDATE gae_tasks_lease SET tasks = ?1", [turned]).unwrap();
@@ -78,7 +80,11 @@ fn what_is_not_extended_runs_out_though_its_neighbours_go_on() {
     assert_eq!(sweep(&sqlite, at(131)).recovered, 1);
     assert_eq!(ids(&lease(&sqlite, at(131), 10).tasks), [leased[1].lease.id]);
     let settled = settle_all(&sqlite, at(132), &leased, &Verdict::Done);
-    assert_eq!(settled, [Settled::Done, Settled::LeaseLost, Settled::Done], "and each has its token as before");
+    assert_eq!(
+        settled,
+        [Settled::Done, Settled::LeaseLost, Settled::Done],
+        "and each has its token as before"
+    );
 }
 
 #[test]
@@ -87,8 +93,11 @@ fn a_deleted_task_takes_its_lease_along() {
     let sqlite = folder.open();
     let again = task(b"x");
     enqueue(&sqlite, vec![again.clone(), task(b"y")]).unwrap();
-    let stale: Vec<_> =
-        lease(&sqlite, at(100), 10).tasks.into_iter().filter(|task| task.spec.id == again.spec.id).collect();
+    let stale: Vec<_> = lease(&sqlite, at(100), 10)
+        .tasks
+        .into_iter()
+        .filter(|task| task.spec.id == again.spec.id)
+        .collect();
     assert!(wait(sqlite.delete(touch(again.spec.id))).unwrap());
     enqueue(&sqlite, vec![again]).unwrap();
     let leased = lease(&sqlite, at(100), 10).tasks;
@@ -118,14 +127,18 @@ enum Step {
 }
 
 fn waited() -> impl Strategy<Value = Waited> {
-    let since = prop_oneof![Just(None), (0..1_000_i64).prop_map(|since| Some(Timestamp::from_micros(since)))];
+    let since = prop_oneof![
+        Just(None),
+        (0..1_000_i64).prop_map(|since| Some(Timestamp::from_micros(since)))
+    ];
     prop_oneof![Just((false, None)), since.prop_map(|since| (true, since))]
 }
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         prop::collection::vec(waited(), 1..8).prop_map(Step::Give),
-        (prop::collection::vec(0..20_usize, 1..8), 1..1_000_u64).prop_map(|(which, until)| Step::Extend(which, until)),
+        (prop::collection::vec(0..20_usize, 1..8), 1..1_000_u64)
+            .prop_map(|(which, until)| Step::Extend(which, until)),
         (0..20_usize).prop_map(Step::End),
         (0..20_usize).prop_map(Step::EndOf),
     ]
@@ -135,7 +148,9 @@ fn step() -> impl Strategy<Value = Step> {
 type Model = BTreeMap<TaskId, (LeaseRef, Waited, Timestamp)>;
 
 fn perform(connection: &Connection, model: &mut Model, step: Step, next: &mut u64) {
-    let nth = |model: &Model, n: usize| model.values().nth(n % model.len().max(1)).map(|(lease, ..)| *lease);
+    let nth = |model: &Model, n: usize| {
+        model.values().nth(n % model.len().max(1)).map(|(lease, ..)| *lease)
+    };
     let mut held = Held::new(connection);
     match step {
         Step::Give(waited) => {
@@ -146,7 +161,8 @@ fn perform(connection: &Connection, model: &mut Model, step: Step, next: &mut u6
                 members.push((id, how));
                 model.insert(id, (LeaseRef { id, token }, how, expires));
             }
-            let terms = Terms { expires, duration: Duration::from_secs(1), session: 1, alone: false };
+            let terms =
+                Terms { expires, duration: Duration::from_secs(1), session: 1, alone: false };
             held::give(connection, token, terms, &Members::new(members)).unwrap();
         }
         Step::Extend(which, until) => {
@@ -206,7 +222,10 @@ fn every_task_of_a_row_can_be_split_off() {
     assert_eq!(rows(&folder), held::MOST as i64);
     assert_eq!(sweep(&sqlite, at(140)).recovered, 11);
     let settled = settle_all(&sqlite, at(140), &leased, &Verdict::Done);
-    assert_eq!(settled.iter().filter(|settled| **settled == Settled::Done).count(), held::MOST - 11);
+    assert_eq!(
+        settled.iter().filter(|settled| **settled == Settled::Done).count(),
+        held::MOST - 11
+    );
 }
 
 #[test]

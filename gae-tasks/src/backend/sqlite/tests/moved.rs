@@ -44,7 +44,10 @@ fn assert_cut_off(sqlite: &Sqlite, path: &str, what: &str) {
         wait(sqlite.get(task(b"x").spec.id)).unwrap_err(),
     ];
     for text in errors.iter().map(chain) {
-        assert!(text.contains(path) && text.contains(what) && text.contains("the same file back"), "{text}");
+        assert!(
+            text.contains(path) && text.contains(what) && text.contains("the same file back"),
+            "{text}"
+        );
         assert!(!text.contains("s3cret"), "{text}");
     }
 }
@@ -59,7 +62,8 @@ fn a_task_in_a_file_that_was_removed_is_not_answered_as_stored() {
     }
     let text = chain(&store(&sqlite).unwrap_err());
     assert!(
-        text.contains("tasks.db` was removed or moved") && text.contains("may be in the file that is gone"),
+        text.contains("tasks.db` was removed or moved")
+            && text.contains("may be in the file that is gone"),
         "{text}"
     );
     assert_cut_off(&sqlite, "tasks.db", "was removed or moved");
@@ -96,7 +100,11 @@ fn a_read_of_a_removed_file_is_an_error() {
     assert!(wait(sqlite.get(id)).unwrap().is_some());
     fs::remove_file(folder.file()).unwrap();
     // The first is read by the connection that is open, the others by new ones.
-    for text in [wait(sqlite.get(id)).unwrap_err(), stored(&sqlite).unwrap_err(), stored(&sqlite).unwrap_err()] {
+    for text in [
+        wait(sqlite.get(id)).unwrap_err(),
+        stored(&sqlite).unwrap_err(),
+        stored(&sqlite).unwrap_err(),
+    ] {
         assert!(chain(&text).contains("was removed or moved"), "{}", chain(&text));
     }
     assert!(!folder.file().exists(), "nothing new is begun in its place");
@@ -118,7 +126,11 @@ fn a_file_that_another_database_replaced_is_neither_written_nor_read() {
     assert_cut_off(&sqlite, "tasks.db", "was replaced");
     let log = fs::metadata(&files(&folder)[1]).unwrap().len();
     drop(sqlite);
-    assert_eq!(fs::metadata(&files(&folder)[1]).unwrap().len(), log, "the log of the other database is left alone");
+    assert_eq!(
+        fs::metadata(&files(&folder)[1]).unwrap().len(),
+        log,
+        "the log of the other database is left alone"
+    );
     assert_eq!(stored(&other).unwrap().len(), 1);
     drop(other);
     assert_eq!(stored(&folder.open()).unwrap().len(), 1);

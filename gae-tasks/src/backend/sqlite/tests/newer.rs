@@ -25,7 +25,11 @@ fn configure_newer(folder: &Folder) {
 
 fn config(folder: &Folder) -> Vec<u8> {
     let connection = Connection::open(folder.file()).unwrap();
-    connection.query_row("SELECT config FROM gae_tasks_queue WHERE name = 'default'", [], |row| row.get(0)).unwrap()
+    connection
+        .query_row("SELECT config FROM gae_tasks_queue WHERE name = 'default'", [], |row| {
+            row.get(0)
+        })
+        .unwrap()
 }
 
 fn record(sqlite: &super::Sqlite, id: TaskId) -> TaskRecord {
@@ -45,7 +49,10 @@ fn a_newer_queue_takes_tasks_and_none_of_them_is_leased() {
     enqueue(&sqlite, vec![task(b"y")]).unwrap();
     assert_eq!(lease(&sqlite, at(100), 10).tasks.len(), 0);
     let lines = wait(sqlite.stats(Now::At(at(100)))).unwrap();
-    assert_eq!(lines.iter().map(|line| (line.is_newer, line.stats.due)).collect::<Vec<_>>(), [(true, 2)]);
+    assert_eq!(
+        lines.iter().map(|line| (line.is_newer, line.stats.due)).collect::<Vec<_>>(),
+        [(true, 2)]
+    );
     assert_eq!(wait(sqlite.queues()).unwrap()[0].config, None);
 }
 
@@ -56,8 +63,12 @@ fn a_newer_queue_is_not_changed() {
     enqueue(&sqlite, vec![task(b"x")]).unwrap();
     configure_newer(&folder);
     let before = config(&folder);
-    let refused = wait(sqlite.put_queue(QueueName::DEFAULT, QueueConfig::new().with_max_lost_attempts(1)));
-    assert!(matches!(&refused, Err(Error::NewerQueue { queue, .. }) if queue == "default"), "{refused:?}");
+    let refused =
+        wait(sqlite.put_queue(QueueName::DEFAULT, QueueConfig::new().with_max_lost_attempts(1)));
+    assert!(
+        matches!(&refused, Err(Error::NewerQueue { queue, .. }) if queue == "default"),
+        "{refused:?}"
+    );
     let stated = Retention { dead_letters: Some(Duration::from_secs(9)), tombstones: None };
     wait(sqlite.raise_retention(QueueName::DEFAULT, stated)).unwrap();
     wait(sqlite.set_paused(QueueName::DEFAULT, true)).unwrap();
@@ -71,7 +82,10 @@ fn a_purge_leaves_the_tasks_of_a_newer_queue() {
     let sqlite = folder.open();
     enqueue(&sqlite, vec![task(b"x"), task(b"y")]).unwrap();
     configure_newer(&folder);
-    assert_eq!(wait(sqlite.purge(QueueName::DEFAULT, Now::At(at(100)))).unwrap(), Purged::new(0, 2));
+    assert_eq!(
+        wait(sqlite.purge(QueueName::DEFAULT, Now::At(at(100)))).unwrap(),
+        Purged::new(0, 2)
+    );
 }
 
 #[test]
@@ -114,7 +128,10 @@ fn dead_letters_of_a_newer_queue_are_kept() {
     let sqlite = folder.open();
     enqueue(&sqlite, vec![task(b"x")]).unwrap();
     let leased = lease(&sqlite, at(100), 10).tasks.remove(0);
-    assert_eq!(settle(&sqlite, &leased, Verdict::Permanent { error: String::new() }), Settled::Dead);
+    assert_eq!(
+        settle(&sqlite, &leased, Verdict::Permanent { error: String::new() }),
+        Settled::Dead
+    );
     configure_newer(&folder);
     assert_eq!(sweep(&sqlite, at(100_000_000)).forgotten, 0);
 }
@@ -150,9 +167,15 @@ fn a_lost_lease_of_a_newer_task_is_counted_and_no_death() {
 fn own_retry_settings_of_this_version_make_a_lane_of_this_version() {
     let folder = Folder::new();
     let sqlite = folder.open();
-    enqueue(&sqlite, vec![task(b"x").with(|task| task.spec.retry = Some(crate::queue::RetryConfig::new()))]).unwrap();
+    enqueue(
+        &sqlite,
+        vec![task(b"x").with(|task| task.spec.retry = Some(crate::queue::RetryConfig::new()))],
+    )
+    .unwrap();
     let connection = Connection::open(folder.file()).unwrap();
-    let version: u8 = connection.query_row("SELECT version FROM gae_tasks_lane", params![], |row| row.get(0)).unwrap();
+    let version: u8 = connection
+        .query_row("SELECT version FROM gae_tasks_lane", params![], |row| row.get(0))
+        .unwrap();
     assert_eq!(version, crate::version::KNOWN);
     let all = List::new(TaskFilter::new(), 10);
     assert_eq!(wait(sqlite.list(all)).unwrap().len(), 1);

@@ -4,9 +4,11 @@ use rusqlite::Connection;
 
 use super::super::call::Request;
 use super::super::connection::{Durability, create};
-use super::super::error::Fault;
 use super::super::database::Database;
-use super::super::{admin, held, merge, ready, row, settle, stats, stray, sweep, task_rows, waiting};
+use super::super::error::Fault;
+use super::super::{
+    admin, held, merge, ready, row, settle, stats, stray, sweep, task_rows, waiting,
+};
 use super::{Folder, enqueue, lease as lease_some, task, wait};
 
 /// The plan of `query`, in one line.
@@ -25,11 +27,26 @@ fn check(connection: &Connection, state: &str) {
         (merge::WITH_TASKS, "SEARCH w USING PRIMARY KEY (lane=? AND standing=? AND timed=?"),
         (task_rows::TASK, "SEARCH gae_tasks_task USING PRIMARY KEY (id=?)"),
         (ready::FIRST, "SEARCH gae_tasks_waiting USING PRIMARY KEY (lane=? AND standing=?)"),
-        (ready::OF_LANE, "SEARCH gae_tasks_ready USING PRIMARY KEY (standing=? AND turn=? AND lane=?)"),
-        (ready::DUE, "SEARCH gae_tasks_ready USING INDEX gae_tasks_ready_due (standing=? AND due<?)"),
-        (ready::TURNS, "SEARCH gae_tasks_ready USING PRIMARY KEY (standing=? AND (turn,lane)>(?,?) AND turn<?)"),
-        (ready::IS_THERE, "SEARCH gae_tasks_ready USING PRIMARY KEY (standing=? AND turn=? AND lane=?)"),
-        (ready::LATER, "SEARCH gae_tasks_ready USING INDEX gae_tasks_ready_due (standing=? AND due>?)"),
+        (
+            ready::OF_LANE,
+            "SEARCH gae_tasks_ready USING PRIMARY KEY (standing=? AND turn=? AND lane=?)",
+        ),
+        (
+            ready::DUE,
+            "SEARCH gae_tasks_ready USING INDEX gae_tasks_ready_due (standing=? AND due<?)",
+        ),
+        (
+            ready::TURNS,
+            "SEARCH gae_tasks_ready USING PRIMARY KEY (standing=? AND (turn,lane)>(?,?) AND turn<?)",
+        ),
+        (
+            ready::IS_THERE,
+            "SEARCH gae_tasks_ready USING PRIMARY KEY (standing=? AND turn=? AND lane=?)",
+        ),
+        (
+            ready::LATER,
+            "SEARCH gae_tasks_ready USING INDEX gae_tasks_ready_due (standing=? AND due>?)",
+        ),
         (waiting::TAKE_UP_TO, head),
         (
             waiting::TAKE,
@@ -41,22 +58,38 @@ fn check(connection: &Connection, state: &str) {
         (held::ALL, "SCAN gae_tasks_lease"),
         (stray::LOOK, "SEARCH t USING PRIMARY KEY (id>? AND id<?)"),
         (admin::IS_OF_QUEUE, "SEARCH t USING PRIMARY KEY (id=?)"),
-        (sweep::OLD_DEAD, "SEARCH gae_tasks_task USING INDEX gae_tasks_dead (lane=? AND died>? AND died<?)"),
+        (
+            sweep::OLD_DEAD,
+            "SEARCH gae_tasks_task USING INDEX gae_tasks_dead (lane=? AND died>? AND died<?)",
+        ),
         (sweep::LANE_WITH_DEAD, "SEARCH gae_tasks_task USING INDEX gae_tasks_dead (lane>?)"),
         (sweep::LONG_PAUSES, "SEARCH gae_tasks_waiting USING INDEX gae_tasks_pause (since>?)"),
-        (sweep::OLD_NAMES, "SEARCH gae_tasks_name USING INDEX gae_tasks_tombstone (until>? AND until<?)"),
+        (
+            sweep::OLD_NAMES,
+            "SEARCH gae_tasks_name USING INDEX gae_tasks_tombstone (until>? AND until<?)",
+        ),
         (stats::WAITING, "SCAN gae_tasks_waiting"),
     ];
     let strays = plan(connection, stray::LOOK);
-    let point = "SEARCH w USING PRIMARY KEY (lane=? AND standing=? AND timed=? AND due=? AND task=?)";
+    let point =
+        "SEARCH w USING PRIMARY KEY (lane=? AND standing=? AND timed=? AND due=? AND task=?)";
     assert!(strays.contains(point), "{state}: a look for strays reads what waits: {strays}");
     let purge = plan(connection, admin::WAITING);
-    assert!(!purge.contains("SCAN t") && !purge.contains("SCAN w"), "{state}: a purge reads every task: {purge}");
+    assert!(
+        !purge.contains("SCAN t") && !purge.contains("SCAN w"),
+        "{state}: a purge reads every task: {purge}"
+    );
     for (query, start) in expected {
         let plan = plan(connection, query);
-        assert!(plan.replace("COVERING ", "").starts_with(start), "{state}: {query}\nhas the plan {plan}");
+        assert!(
+            plan.replace("COVERING ", "").starts_with(start),
+            "{state}: {query}\nhas the plan {plan}"
+        );
         assert!(!plan.contains("TEMP B-TREE"), "{state}: {query}\nsorts: {plan}");
-        assert!(!plan.contains("SCAN gae_tasks_task"), "{state}: {query}\nreads every task: {plan}");
+        assert!(
+            !plan.contains("SCAN gae_tasks_task"),
+            "{state}: {query}\nreads every task: {plan}"
+        );
     }
 }
 
@@ -69,7 +102,10 @@ impl Request for Replanned {
 
     fn perform(&mut self, database: &mut Database) -> Result<i32, Fault> {
         let planned = |query| -> Result<i32, Fault> {
-            Ok(database.connection.prepare_cached(query)?.get_status(rusqlite::StatementStatus::RePrepare))
+            Ok(database
+                .connection
+                .prepare_cached(query)?
+                .get_status(rusqlite::StatementStatus::RePrepare))
         };
         Ok(planned(merge::READ)?.max(planned(merge::WITH_TASKS)?))
     }
@@ -105,7 +141,8 @@ fn nothing_is_sorted_or_read_in_vain() {
 fn reads(connection: &Connection, query: &str, name: &str) -> usize {
     let column: i64 = {
         let mut columns = connection.prepare("PRAGMA table_info(gae_tasks_task)").unwrap();
-        let named = columns.query_map([], |row| Ok((row.get::<_, String>(1)?, row.get(0)?))).unwrap();
+        let named =
+            columns.query_map([], |row| Ok((row.get::<_, String>(1)?, row.get(0)?))).unwrap();
         named.map(Result::unwrap).find(|(column, _)| column == name).unwrap().1
     };
     let root: i64 = {
@@ -113,11 +150,16 @@ fn reads(connection: &Connection, query: &str, name: &str) -> usize {
         connection.query_row(root, [], |row| row.get(0)).unwrap()
     };
     let mut program = connection.prepare(&format!("EXPLAIN {query}")).unwrap();
-    let steps =
-        program.query_map([], |row| Ok((row.get::<_, String>(1)?, row.get::<_, i64>(2)?, row.get::<_, i64>(3)?)));
+    let steps = program.query_map([], |row| {
+        Ok((row.get::<_, String>(1)?, row.get::<_, i64>(2)?, row.get::<_, i64>(3)?))
+    });
     let steps: Vec<_> = steps.unwrap().map(Result::unwrap).collect();
-    let cursor = steps.iter().find(|(step, _, page)| step == "OpenRead" && *page == root).unwrap().1;
-    steps.iter().filter(|(step, of, read)| step == "Column" && *of == cursor && *read == column).count()
+    let cursor =
+        steps.iter().find(|(step, _, page)| step == "OpenRead" && *page == root).unwrap().1;
+    steps
+        .iter()
+        .filter(|(step, of, read)| step == "Column" && *of == cursor && *read == column)
+        .count()
 }
 
 #[test]
@@ -140,6 +182,9 @@ fn a_list_neither_sorts_nor_reads_what_comes_before_it() {
     for (order, after) in [("t.id", "t.id > ?1"), ("t.id DESC", "t.id < ?1")] {
         let query = format!("{} WHERE TRUE AND {after} ORDER BY {order}", row::columns(false));
         let plan = plan(&connection, &query);
-        assert!(plan.starts_with("SEARCH t USING PRIMARY KEY (id") && !plan.contains("TEMP B-TREE"), "{query}: {plan}");
+        assert!(
+            plan.starts_with("SEARCH t USING PRIMARY KEY (id") && !plan.contains("TEMP B-TREE"),
+            "{query}: {plan}"
+        );
     }
 }

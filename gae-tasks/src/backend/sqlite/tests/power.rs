@@ -36,11 +36,12 @@ use self::disk::Disk;
 use super::super::Sqlite;
 use super::super::call::Request;
 use super::super::connection::{Durability, set};
-use super::super::error::Fault;
 use super::super::database::Database;
+use super::super::error::Fault;
 use super::{Folder, at, task, wait};
 use crate::backend::{
-    Backend, Enqueue, LeaseRef, List, NewTask, Pull, Settle, Settlement, TaskFilter, TaskState, TaskRequest, Verdict,
+    Backend, Enqueue, LeaseRef, List, NewTask, Pull, Settle, Settlement, TaskFilter, TaskRequest,
+    TaskState, Verdict,
 };
 use crate::queue::{QueueConfig, QueueName};
 use crate::task::{TaskId, TaskName};
@@ -59,7 +60,10 @@ fn no_loss_of_power_takes_back_what_was_acknowledged() {
         let is_synced = wait(life.sqlite.writer.call(Level)).unwrap() == Durability::Full.level();
         let within = before.still_true_with(&life.promises);
         for image in disk.images(&mut life.dice, is_one_commit, is_synced) {
-            image.check(if image.is_answered { &life.promises } else { &within }, &format!("step {step}"));
+            image.check(
+                if image.is_answered { &life.promises } else { &within },
+                &format!("step {step}"),
+            );
         }
     }
     let [log, copy, after] = disk.losses;
@@ -105,7 +109,13 @@ impl Life {
         wait(sqlite.writer.call(OftenCopied)).unwrap();
         let briefly = QueueConfig::new().with_tombstone_retention(Duration::from_secs(20));
         wait(sqlite.put_queue(QueueName::DEFAULT, briefly)).unwrap();
-        Self { sqlite, dice: Dice::new(), seconds: 100, leases: Vec::new(), promises: Promises::default() }
+        Self {
+            sqlite,
+            dice: Dice::new(),
+            seconds: 100,
+            leases: Vec::new(),
+            promises: Promises::default(),
+        }
     }
 
     /// Does something; answers whether that was one commit at most.
@@ -137,7 +147,8 @@ impl Life {
 
     fn new_task(&mut self) -> NewTask {
         let mut new = task(&vec![7; self.dice.roll(3) * self.dice.roll(1_000)]);
-        new.spec.name = (self.dice.roll(4) == 0).then(|| TaskName::new(new.spec.id.to_string()).unwrap());
+        new.spec.name =
+            (self.dice.roll(4) == 0).then(|| TaskName::new(new.spec.id.to_string()).unwrap());
         new
     }
 
@@ -148,11 +159,16 @@ impl Life {
     }
 
     fn enqueue_by_many(&mut self) {
-        let calls: Vec<Vec<_>> = (0..8).map(|_| (0..3).map(|_| self.new_task()).collect()).collect();
+        let calls: Vec<Vec<_>> =
+            (0..8).map(|_| (0..3).map(|_| self.new_task()).collect()).collect();
         let (sqlite, now) = (&self.sqlite, self.now());
         let ids: Vec<TaskId> = thread::scope(|scope| {
-            let one_by_one = |tasks: Vec<NewTask>| tasks.into_iter().flat_map(|task| database(sqlite, now, vec![task]));
-            let callers = calls.into_iter().map(|tasks| scope.spawn(move || one_by_one(tasks).collect::<Vec<_>>()));
+            let one_by_one = |tasks: Vec<NewTask>| {
+                tasks.into_iter().flat_map(|task| database(sqlite, now, vec![task]))
+            };
+            let callers = calls
+                .into_iter()
+                .map(|tasks| scope.spawn(move || one_by_one(tasks).collect::<Vec<_>>()));
             let callers: Vec<_> = callers.collect();
             callers.into_iter().flat_map(|caller| caller.join().unwrap()).collect()
         });
@@ -217,7 +233,11 @@ impl Life {
 
 /// Has the tasks stored; answers with the acknowledged ids.
 fn database(sqlite: &Sqlite, now: Now, tasks: Vec<NewTask>) -> BTreeSet<TaskId> {
-    wait(sqlite.enqueue(Enqueue::new(now, tasks))).unwrap().into_iter().map(|answer| answer.unwrap().id).collect()
+    wait(sqlite.enqueue(Enqueue::new(now, tasks)))
+        .unwrap()
+        .into_iter()
+        .map(|answer| answer.unwrap().id)
+        .collect()
 }
 
 /// Lets the log be copied into the file every few commits.

@@ -35,7 +35,14 @@ fn found(sqlite: &Sqlite) -> Arc<[TaskId]> {
 }
 
 fn slice(sqlite: &Sqlite, ids: &Arc<[TaskId]>, done: usize, most: Most) -> Sliced {
-    wait(sqlite.writer.call(PurgeSlice { now: now(), ids: Arc::clone(ids), with_dead: false, done, most })).unwrap()
+    wait(sqlite.writer.call(PurgeSlice {
+        now: now(),
+        ids: Arc::clone(ids),
+        with_dead: false,
+        done,
+        most,
+    }))
+    .unwrap()
 }
 
 #[test]
@@ -105,7 +112,12 @@ fn what_became_of_a_task_meanwhile_decides() {
     let ids = found(&sqlite);
     assert_eq!(ids.len(), 3);
     finish(&sqlite, &lease(&sqlite, at(100), 1));
-    settle_all(&sqlite, at(100), &lease(&sqlite, at(100), 1).tasks, &Verdict::Permanent { error: String::new() });
+    settle_all(
+        &sqlite,
+        at(100),
+        &lease(&sqlite, at(100), 1).tasks,
+        &Verdict::Permanent { error: String::new() },
+    );
     let slice = slice(&sqlite, &ids, 0, SLICE);
     assert_eq!((slice.done, slice.purged), (3, Purged::new(1, 0)));
     assert_eq!(count(&sqlite).dead, 1);

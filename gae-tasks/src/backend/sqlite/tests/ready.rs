@@ -18,8 +18,13 @@ use crate::time::{Now, Schedule};
 
 fn rows(folder: &Folder) -> Vec<(i64, i64)> {
     let other = Connection::open(folder.file()).unwrap();
-    let mut statement = other.prepare("SELECT standing, due FROM gae_tasks_ready ORDER BY standing, lane").unwrap();
-    statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().collect::<Result<_, _>>().unwrap()
+    let mut statement =
+        other.prepare("SELECT standing, due FROM gae_tasks_ready ORDER BY standing, lane").unwrap();
+    statement
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap()
 }
 
 #[test]
@@ -86,7 +91,8 @@ fn what_is_left_of_a_task_that_is_gone_is_taken_out_of_the_order() {
     let other = Connection::open(folder.file()).unwrap();
     other.execute("DELETE FROM gae_tasks_task", []).unwrap();
     assert!(lease(&sqlite, at(100), 1).tasks.is_empty());
-    let waiting: i64 = other.query_row("SELECT count(*) FROM gae_tasks_waiting", [], |row| row.get(0)).unwrap();
+    let waiting: i64 =
+        other.query_row("SELECT count(*) FROM gae_tasks_waiting", [], |row| row.get(0)).unwrap();
     assert_eq!((waiting, rows(&folder)), (0, Vec::new()));
 }
 
@@ -95,7 +101,10 @@ fn a_task_that_cannot_be_read_is_tried_again_after_an_hour() {
     let folder = Folder::new();
     let sqlite = folder.open();
     enqueue(&sqlite, vec![task(b"a")]).unwrap();
-    Connection::open(folder.file()).unwrap().execute("UPDATE gae_tasks_task SET payload = 'text'", []).unwrap();
+    Connection::open(folder.file())
+        .unwrap()
+        .execute("UPDATE gae_tasks_task SET payload = 'text'", [])
+        .unwrap();
     assert!(lease(&sqlite, at(100), 1).tasks.is_empty());
     assert_eq!(rows(&folder), [(0, at(100 + 3600).as_micros())]);
 }
@@ -146,7 +155,12 @@ fn a_task_that_becomes_due_sooner_than_any_that_is_known_is_news() {
         let later = NewTask { schedule: Schedule::At(at(seconds)), ..task(b"x") };
         wait(other.enqueue(Enqueue::new(Now::At(at(0)), vec![later]))).unwrap();
     };
-    let plan = [(300, Found::Sooner), (400, Found::Irrelevant), (200, Found::Sooner), (250, Found::Irrelevant)];
+    let plan = [
+        (300, Found::Sooner),
+        (400, Found::Irrelevant),
+        (200, Found::Sooner),
+        (250, Found::Irrelevant),
+    ];
     for (seconds, found) in plan {
         store(seconds);
         assert_eq!(side.look(0), found, "{seconds}");
@@ -185,14 +199,21 @@ fn each_queue_has_one_turn_with_all_of_its_lanes() {
     let folder = Folder::new();
     let other = folder.open();
     // More lanes than are read at a time, and a queue's lanes stand on both sides of the cut.
-    let names: Vec<_> = (0..QUEUES).map(|number| QueueName::new(format!("queue-{number}")).unwrap()).collect();
-    let tasks = names.iter().flat_map(|name| (0..3).map(move |shape| (name, shape))).map(|(name, shape)| {
-        task(b"x").with(|task| (task.spec.queue, task.spec.shape) = (name.clone(), Shape::from_bits(shape)))
-    });
+    let names: Vec<_> =
+        (0..QUEUES).map(|number| QueueName::new(format!("queue-{number}")).unwrap()).collect();
+    let tasks = names.iter().flat_map(|name| (0..3).map(move |shape| (name, shape))).map(
+        |(name, shape)| {
+            task(b"x").with(|task| {
+                (task.spec.queue, task.spec.shape) = (name.clone(), Shape::from_bits(shape))
+            })
+        },
+    );
     enqueue(&other, tasks.collect()).unwrap();
     let Side { connection, mut catalogue, .. } = Side::of(&folder);
     let runnable = catalogue.runnable(&Arc::new(names.iter().cloned().collect()), &Routes::Any);
-    for last in [None, Some(&names[0]), Some(&names[84]), Some(&names[85]), Some(&names[QUEUES - 1])] {
+    for last in
+        [None, Some(&names[0]), Some(&names[84]), Some(&names[85]), Some(&names[QUEUES - 1])]
+    {
         let turn = last.and_then(|last| catalogue.turn_of(last));
         let mut turns = Turns::after(&connection, &runnable, turn, at(0)).unwrap();
         let mut seen = Vec::new();
@@ -223,7 +244,8 @@ fn an_idle_worker_is_woken_by_another_process() {
     let mut wakeups = worker.wakeups();
     let queues = Arc::new([QueueName::DEFAULT].into());
     let duration = Duration::from_secs(30);
-    let request = Lease::new(Now::Storage, Arc::clone(&queues), Routes::Any, Room::new(1), duration);
+    let request =
+        Lease::new(Now::Storage, Arc::clone(&queues), Routes::Any, Room::new(1), duration);
     assert!(wait(worker.lease(request)).unwrap().tasks.is_empty());
     enqueue(&other, vec![task(b"a")]).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();

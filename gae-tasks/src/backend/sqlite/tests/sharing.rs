@@ -9,8 +9,8 @@ use rusqlite::Connection;
 
 use super::super::call::Request;
 use super::super::connection::{Access, Durability, PRAGMAS, create, set};
-use super::super::error::Fault;
 use super::super::database::Database;
+use super::super::error::Fault;
 use super::{Folder, Sqlite, at, enqueue, finish, lease, open, start_child, task, wait};
 use crate::backend::{Backend, Extend, List, Pull, Settled, Sweep, TaskFilter, TaskState};
 use crate::queue::{QueueConfig, QueueName};
@@ -59,8 +59,9 @@ fn a_file_that_another_process_locks_for_two_seconds_is_waited_for_by_all() {
         let list = List::new(TaskFilter::new().state(TaskState::Leased), 10);
         assert_eq!(wait(sqlite.list(list)).unwrap().len(), 1);
         // A program that starts now waits as well.
-        let opened =
-            scope.spawn(|| open(folder.file()).map(|opened| enqueue(&opened, vec![task(b"d")]).unwrap().len()));
+        let opened = scope.spawn(|| {
+            open(folder.file()).map(|opened| enqueue(&opened, vec![task(b"d")]).unwrap().len())
+        });
         assert!(stored.join().unwrap().created);
         assert_eq!((leased.join().unwrap(), extended.join().unwrap()), (1, vec![true]));
         assert_eq!(swept.join().unwrap().recovered, 0);
@@ -125,7 +126,11 @@ fn handles_with_the_same_settings_are_different_workers() {
     let locks: Vec<_> = folder.names().into_iter().filter(|name| name.ends_with(".lock")).collect();
     assert_eq!(locks.len(), 2, "{locks:?}");
     drop(one);
-    assert_eq!(lease(&other, at(100), 10).tasks.len(), 1, "what the first held is free, though the other lives");
+    assert_eq!(
+        lease(&other, at(100), 10).tasks.len(),
+        1,
+        "what the first held is free, though the other lives"
+    );
     assert_eq!(finish(&other, &first), [Settled::LeaseLost]);
     assert_eq!(finish(&other, &second), [Settled::Done]);
 }
@@ -149,7 +154,8 @@ fn a_session_whose_file_is_gone_and_that_leases_nothing_is_forgotten() {
     let other = Connection::open(folder.file()).unwrap();
     other.execute("INSERT INTO gae_tasks_session (id, started) VALUES (255, 0)", []).unwrap();
     super::sweep(&sqlite, at(100));
-    let sessions: i64 = other.query_row("SELECT count(*) FROM gae_tasks_session", [], |row| row.get(0)).unwrap();
+    let sessions: i64 =
+        other.query_row("SELECT count(*) FROM gae_tasks_session", [], |row| row.get(0)).unwrap();
     assert_eq!(sessions, 0);
 }
 
@@ -159,7 +165,9 @@ fn an_opening_that_nobody_waits_for_leaves_nothing_open() {
     let locking = Connection::open(folder.file()).unwrap();
     locking.execute_batch("PRAGMA journal_mode = WAL; BEGIN EXCLUSIVE").unwrap();
     let open = || {
-        let links = std::fs::read_dir("/proc/self/fd").unwrap().filter_map(|entry| entry.ok()?.path().read_link().ok());
+        let links = std::fs::read_dir("/proc/self/fd")
+            .unwrap()
+            .filter_map(|entry| entry.ok()?.path().read_link().ok());
         links.filter(|link| link.starts_with(&folder.0)).count()
     };
     let until = |holds: &dyn Fn(usize) -> bool| {

@@ -8,8 +8,17 @@ use super::super::schema;
 use super::Folder;
 
 /// How the statements of this backend begin.
-const VERBS: [&str; 9] =
-    ["SELECT ", "INSERT ", "UPDATE ", "DELETE ", "PRAGMA ", "BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT "];
+const VERBS: [&str; 9] = [
+    "SELECT ",
+    "INSERT ",
+    "UPDATE ",
+    "DELETE ",
+    "PRAGMA ",
+    "BEGIN",
+    "COMMIT",
+    "ROLLBACK",
+    "SAVEPOINT ",
+];
 
 /// The string literals of a source file, with their escapes resolved; comments and raw strings are not used for SQL.
 fn literals(source: &str) -> Vec<String> {

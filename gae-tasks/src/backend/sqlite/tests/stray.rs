@@ -37,7 +37,11 @@ fn a_task_whose_lease_is_gone_or_spoilt_is_put_back() {
         assert_eq!(sweep(&sqlite, at(100)), Swept::default(), "{way}: once");
         let leased = lease(&sqlite, at(100), 10).tasks;
         assert!(leased.iter().any(|task| task.lease.id == stale[0].lease.id), "{way}");
-        assert_eq!(settle_all(&sqlite, at(100), &stale, &Verdict::Done), [Settled::LeaseLost], "{way}");
+        assert_eq!(
+            settle_all(&sqlite, at(100), &stale, &Verdict::Done),
+            [Settled::LeaseLost],
+            "{way}"
+        );
         assert!(leased_ids(&sqlite).contains(&stale[0].lease.id));
     }
 }
@@ -49,7 +53,11 @@ fn what_is_dead_waits_or_is_leased_is_not_astray() {
     enqueue(&sqlite, (0..5).map(|_| task(b"x")).collect()).unwrap();
     let leased = lease(&sqlite, at(100), 3).tasks;
     settle_all(&sqlite, at(100), &leased[..1], &Verdict::Permanent { error: String::new() });
-    let retry = Verdict::Retry { error: String::new(), after: Some(Duration::from_secs(60)), max_attempts: None };
+    let retry = Verdict::Retry {
+        error: String::new(),
+        after: Some(Duration::from_secs(60)),
+        max_attempts: None,
+    };
     settle_all(&sqlite, at(100), &leased[1..2], &retry);
     for _ in 0..3 {
         assert_eq!(sweep(&sqlite, at(100)), Swept::default());
@@ -148,7 +156,10 @@ fn a_stray_waits_for_its_schedule_time() {
     let sqlite = folder.open();
     let later = task(b"x").with(|task| task.schedule = Schedule::At(at(1_000)));
     enqueue(&sqlite, vec![later.clone(), task(b"y")]).unwrap();
-    Connection::open(folder.file()).unwrap().execute_batch("DELETE FROM gae_tasks_waiting").unwrap();
+    Connection::open(folder.file())
+        .unwrap()
+        .execute_batch("DELETE FROM gae_tasks_waiting")
+        .unwrap();
     assert_eq!(sweep(&sqlite, at(100)).recovered, 2);
     assert!(lease(&sqlite, at(999), 10).tasks.iter().all(|task| task.lease.id != later.spec.id));
     assert_eq!(ids(&lease(&sqlite, at(1_000), 10).tasks), [later.spec.id]);
@@ -164,7 +175,9 @@ fn a_task_with_a_spoilt_number_is_not_astray() {
         spoil(&folder, &format!("UPDATE gae_tasks_task SET {spoilt} WHERE id = ?1"), one.spec.id);
         (0..3).for_each(|_| assert_eq!(sweep(&sqlite, at(100)), Swept::default(), "{spoilt}"));
         let waiting = Connection::open(folder.file()).unwrap();
-        let waiting: i64 = waiting.query_row("SELECT count(*) FROM gae_tasks_waiting", [], |row| row.get(0)).unwrap();
+        let waiting: i64 = waiting
+            .query_row("SELECT count(*) FROM gae_tasks_waiting", [], |row| row.get(0))
+            .unwrap();
         assert_eq!(waiting, 1, "{spoilt}");
     }
 }

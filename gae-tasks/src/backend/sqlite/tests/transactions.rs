@@ -9,13 +9,13 @@ use rusqlite::Connection;
 use super::super::admin;
 use super::super::call::Request;
 use super::super::connection::{Access, Durability, PRAGMAS, create, open};
+use super::super::database::Database;
 use super::super::enqueue::Storing;
 use super::super::error::Fault;
-use super::super::database::Database;
 use super::{Busy, Folder, at, bury_due, chain, enqueue, finish, lease, sweep, task, wait};
 use crate::backend::{
-    Backend, Enqueue, Extend, Lease, LeaseRef, LeaseToken, List, NewTask, Pull, Settle, Settled, Settlement, Sweep,
-    TaskFilter, TaskState, TaskRequest, Verdict,
+    Backend, Enqueue, Extend, Lease, LeaseRef, LeaseToken, List, NewTask, Pull, Settle, Settled,
+    Settlement, Sweep, TaskFilter, TaskRequest, TaskState, Verdict,
 };
 use crate::queue::QueueName;
 use crate::task::{Kind, TaskId};
@@ -25,15 +25,19 @@ use crate::time::{Now, Schedule};
 fn every_connection_has_its_pragmas() {
     let folder = Folder::new();
     let (opened, first) = create(&folder.file()).unwrap();
-    let more = [Access::Write, Access::Read].map(|access| (access, open(opened.file(), access).unwrap()));
+    let more =
+        [Access::Write, Access::Read].map(|access| (access, open(opened.file(), access).unwrap()));
     for (access, connection) in [(Access::Write, first)].into_iter().chain(more) {
-        let value = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap();
+        let value = |name: &str| {
+            connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap()
+        };
         for (pragma, expected) in PRAGMAS {
             assert_eq!(value(pragma), expected, "{pragma} for {access:?}");
         }
         assert_eq!(value("synchronous"), Durability::Full.level());
         assert_eq!(value("query_only"), i64::from(access == Access::Read));
-        let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
+        let mode: String =
+            connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
         assert_eq!(mode, "wal");
     }
 }
@@ -59,9 +63,11 @@ impl Request for Noted {
 
     fn perform(&mut self, database: &mut Database) -> Result<Self::Output, Fault> {
         database.connection.execute_batch(self.0)?;
-        let mut notes =
-            database.connection.prepare("SELECT what, level FROM temp.note GROUP BY what, level ORDER BY what")?;
-        let notes = notes.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
+        let mut notes = database
+            .connection
+            .prepare("SELECT what, level FROM temp.note GROUP BY what, level ORDER BY what")?;
+        let notes =
+            notes.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
         database.connection.execute_batch("DELETE FROM temp.note")?;
         Ok(notes)
     }
@@ -82,7 +88,11 @@ const NOTE_LEVELS: &str = "CREATE TEMP TABLE note (what, level); \
 
 #[test]
 fn the_levels_are_those_of_sqlite() {
-    assert_eq!([Durability::Normal, Durability::Full].map(Durability::level), [1, 2], "NORMAL and FULL");
+    assert_eq!(
+        [Durability::Normal, Durability::Full].map(Durability::level),
+        [1, 2],
+        "NORMAL and FULL"
+    );
 }
 
 #[test]
@@ -91,7 +101,8 @@ fn each_commit_runs_at_the_level_its_promise_needs() {
     let sqlite = folder.open();
     wait(sqlite.writer.call(Noted(NOTE_LEVELS))).unwrap();
     let noted = |expected: &[(&str, Durability)]| {
-        let expected: Vec<_> = expected.iter().map(|(what, level)| ((*what).to_owned(), level.level())).collect();
+        let expected: Vec<_> =
+            expected.iter().map(|(what, level)| ((*what).to_owned(), level.level())).collect();
         assert_eq!(wait(sqlite.writer.call(Noted("SELECT 1"))).unwrap(), expected);
     };
     enqueue(&sqlite, (0..40).map(|_| task(b"x")).collect()).unwrap();
@@ -103,7 +114,8 @@ fn each_commit_runs_at_the_level_its_promise_needs() {
     enqueue(&sqlite, vec![task(b"x")]).unwrap();
     noted(&[("task stored", Durability::Full)]);
     let dead = lease(&sqlite, at(100), 1).tasks[0].lease;
-    let settlements = vec![Settlement::new(dead, Verdict::Permanent { error: "it failed".to_owned() })];
+    let settlements =
+        vec![Settlement::new(dead, Verdict::Permanent { error: "it failed".to_owned() })];
     wait(sqlite.settle(Settle::new(Now::At(at(100)), settlements))).unwrap();
     noted(&[("lease given", Durability::Normal), ("lease gone", Durability::Normal)]);
     let touch = TaskRequest::new(Now::At(at(100)), dead.id);
@@ -125,13 +137,19 @@ fn concurrent_callers_share_transactions() {
             scope.spawn(|| {
                 start.wait();
                 for _ in 0..each {
-                    assert!(enqueue(&sqlite, vec![task(b"x")]).unwrap().pop().unwrap().unwrap().created);
+                    assert!(
+                        enqueue(&sqlite, vec![task(b"x")]).unwrap().pop().unwrap().unwrap().created
+                    );
                 }
             });
         }
     });
     let transactions = sqlite.writer.transactions() - before;
-    assert!(transactions < (callers * each / 2) as u64, "{transactions} transactions for {} calls", callers * each);
+    assert!(
+        transactions < (callers * each / 2) as u64,
+        "{transactions} transactions for {} calls",
+        callers * each
+    );
     assert_eq!(open_tasks(&sqlite), callers * each);
 }
 
@@ -139,8 +157,13 @@ fn concurrent_callers_share_transactions() {
 fn a_call_weighs_as_much_as_it_has_tasks() {
     let now = Now::At(at(100));
     assert_eq!(Storing::new(Enqueue::new(now, vec![task(b"x"), task(b"y")])).weight(), 2);
-    let settlements =
-        vec![Settlement::new(LeaseRef::new(TaskId::generate(), LeaseToken::from_bits(1)), Verdict::Done); 3];
+    let settlements = vec![
+        Settlement::new(
+            LeaseRef::new(TaskId::generate(), LeaseToken::from_bits(1)),
+            Verdict::Done
+        );
+        3
+    ];
     assert_eq!(Settle::new(now, settlements).weight(), 3);
     assert_eq!(Busy(mpsc::channel().0, mpsc::channel().1).weight(), 1);
 }
@@ -201,7 +224,10 @@ fn a_task_the_database_refuses_fails_alone() {
     assert!(text.contains("against the rule") && !text.contains("s3cret"), "{text}");
     other.execute_batch("DROP TRIGGER rule").unwrap();
     let answers = enqueue(&sqlite, vec![bad]).unwrap();
-    assert!(answers[0].as_ref().unwrap().created, "the refused one left nothing behind, not even its name");
+    assert!(
+        answers[0].as_ref().unwrap().created,
+        "the refused one left nothing behind, not even its name"
+    );
 }
 
 /// Stores three tasks, and returns their ids.
@@ -239,7 +265,11 @@ fn an_outcome_the_database_refuses_keeps_no_other_from_being_recorded() {
     let other = forbid(&folder, bad);
     assert_eq!(finish(&sqlite, &leased), [Settled::Done, Settled::LeaseLost, Settled::Done]);
     let record = wait(sqlite.get(bad)).unwrap().unwrap();
-    assert_eq!((record.state, record.lost_leases), (TaskState::Leased, 0), "nothing of it has changed");
+    assert_eq!(
+        (record.state, record.lost_leases),
+        (TaskState::Leased, 0),
+        "nothing of it has changed"
+    );
     allow(&other);
     assert_eq!(sweep(&sqlite, at(200)).recovered, 1, "it goes on when the rule is gone");
 }
@@ -311,7 +341,8 @@ fn a_sweep_forgets_no_more_than_some_mebibytes() {
     enqueue(&sqlite, (0..10).map(|_| task(&payload)).collect()).unwrap();
     bury_due(&sqlite);
     let late = at(100 * 24 * 60 * 60);
-    let sweeps: Vec<_> = (0..4).map(|_| sweep(&sqlite, late)).map(|swept| (swept.forgotten, swept.more)).collect();
+    let sweeps: Vec<_> =
+        (0..4).map(|_| sweep(&sqlite, late)).map(|swept| (swept.forgotten, swept.more)).collect();
     assert_eq!(sweeps, [(4, true), (4, true), (2, false), (0, false)]);
 }
 
@@ -329,7 +360,11 @@ fn a_task_that_is_stored_already_leaves_its_neighbours_alone() {
     let told: Vec<_> = answers.into_iter().map(|answer| answer.unwrap().id).collect();
     assert_eq!(told, tasks.iter().map(|task| task.spec.id).collect::<Vec<_>>());
     assert_eq!(open_tasks(&sqlite), 40);
-    assert_eq!(lease(&sqlite, at(100), 100).tasks.len(), 39, "what was leased stays leased, and no task waits twice");
+    assert_eq!(
+        lease(&sqlite, at(100), 100).tasks.len(),
+        39,
+        "what was leased stays leased, and no task waits twice"
+    );
 }
 
 #[test]
@@ -351,7 +386,10 @@ fn a_full_disk_fails_what_needs_room_and_nothing_else() {
     });
     assert_eq!(open_tasks(&sqlite), 40, "nothing half written");
     wait(sqlite.writer.call(super::FullDisk(false))).unwrap();
-    assert!(enqueue(&sqlite, vec![task(&[7; 4_000])]).is_ok(), "it goes on when there is room again");
+    assert!(
+        enqueue(&sqlite, vec![task(&[7; 4_000])]).is_ok(),
+        "it goes on when there is room again"
+    );
 }
 
 /// A lane that was made in a transaction that failed is in no file.
@@ -374,7 +412,10 @@ fn a_lane_of_a_transaction_that_was_rolled_back_is_made_again() {
     drop(sqlite);
     let listed = wait(folder.open().list(List::new(TaskFilter::new(), 9))).unwrap();
     assert_eq!(
-        listed.iter().map(|task| (task.spec.kind.as_str(), task.spec.queue.as_str())).collect::<Vec<_>>(),
+        listed
+            .iter()
+            .map(|task| (task.spec.kind.as_str(), task.spec.queue.as_str()))
+            .collect::<Vec<_>>(),
         [("shop/new", "new")]
     );
     let queues = wait(folder.open().queues()).unwrap();

@@ -6,7 +6,8 @@ use rusqlite::Connection;
 
 use super::{Folder, at, chain, enqueue, finish, ids, lease, settle_all, spoil, sweep, task, wait};
 use crate::backend::{
-    Backend, LeasedTask, List, NewTask, Pull, Settle, Settled, Settlement, Swept, TaskFilter, TaskRequest, Verdict,
+    Backend, LeasedTask, List, NewTask, Pull, Settle, Settled, Settlement, Swept, TaskFilter,
+    TaskRequest, Verdict,
 };
 use crate::queue::{QueueConfig, QueueName, RetryConfig};
 use crate::retention::Retention;
@@ -34,11 +35,18 @@ fn a_task_whose_name_cannot_be_read_is_unnamed() {
         let sqlite = folder.open();
         let (spoilt, good) = (named("one"), named("two"));
         enqueue(&sqlite, vec![spoilt.clone(), good.clone()]).unwrap();
-        spoil(&folder, &format!("UPDATE gae_tasks_task SET name = {bad} WHERE id = ?1"), spoilt.spec.id);
+        spoil(
+            &folder,
+            &format!("UPDATE gae_tasks_task SET name = {bad} WHERE id = ?1"),
+            spoilt.spec.id,
+        );
         assert_eq!(wait(sqlite.get(spoilt.spec.id)).unwrap().unwrap().spec.name, None);
         let leased = lease(&sqlite, at(100), 10);
         assert_eq!(ids(&leased.tasks), [spoilt.spec.id, good.spec.id]);
-        assert_eq!((&leased.tasks[0].spec.name, &leased.tasks[1].spec.name), (&None, &good.spec.name));
+        assert_eq!(
+            (&leased.tasks[0].spec.name, &leased.tasks[1].spec.name),
+            (&None, &good.spec.name)
+        );
         assert_eq!(finish(&sqlite, &leased), [Settled::Done; 2]);
         assert_eq!(sweep(&sqlite, at(100_000)).forgotten, 2, "its name is given up all the same");
     }
@@ -52,7 +60,10 @@ fn a_list_shows_a_task_whose_payload_cannot_be_read_where_nobody_asks_for_it() {
     enqueue(&sqlite, vec![spoilt.clone(), good.clone()]).unwrap();
     spoil(&folder, "UPDATE gae_tasks_task SET payload = 'text' WHERE id = ?1", spoilt.spec.id);
     let all = wait(sqlite.list(List::new(TaskFilter::new(), 9))).unwrap();
-    assert_eq!(all.iter().map(|task| task.spec.id).collect::<Vec<_>>(), [spoilt.spec.id, good.spec.id]);
+    assert_eq!(
+        all.iter().map(|task| task.spec.id).collect::<Vec<_>>(),
+        [spoilt.spec.id, good.spec.id]
+    );
     assert_eq!(listed(&sqlite, 9), [good.spec.id]);
 }
 
@@ -66,7 +77,8 @@ fn the_tasks_of_a_queue_whose_configuration_cannot_be_read_wait_until_it_is_put_
         enqueue(&sqlite, vec![task(b"x")]).unwrap();
         let other = Connection::open(folder.file()).unwrap();
         other.execute(&format!("UPDATE gae_tasks_queue SET config = {bad}"), []).unwrap();
-        let elsewhere = task(b"y").with(|task| task.spec.queue = QueueName::from_static("elsewhere"));
+        let elsewhere =
+            task(b"y").with(|task| task.spec.queue = QueueName::from_static("elsewhere"));
         assert!(enqueue(&sqlite, vec![elsewhere]).unwrap()[0].is_ok());
         let queues = wait(sqlite.queues()).unwrap();
         let configs: Vec<_> = queues.iter().map(|queue| queue.config.clone()).collect();
@@ -75,7 +87,10 @@ fn the_tasks_of_a_queue_whose_configuration_cannot_be_read_wait_until_it_is_put_
         wait(sqlite.set_paused(QueueName::DEFAULT, true)).unwrap();
         wait(sqlite.raise_retention(QueueName::DEFAULT, stated())).unwrap();
         let kept = format!("SELECT config IS {bad} FROM gae_tasks_queue WHERE name = 'default'");
-        assert!(other.query_row(&kept, [], |row| row.get::<_, bool>(0)).unwrap(), "nothing else replaces it");
+        assert!(
+            other.query_row(&kept, [], |row| row.get::<_, bool>(0)).unwrap(),
+            "nothing else replaces it"
+        );
         let workers = sqlite.wakeups();
         wait(sqlite.put_queue(QueueName::DEFAULT, strict.clone())).unwrap();
         assert!(workers.has_changed().unwrap(), "its tasks can be run again");
@@ -122,10 +137,16 @@ fn a_task_whose_retry_cannot_be_read_has_its_queues() {
         let folder = Folder::new();
         let sqlite = folder.open();
         let own = Some(RetryConfig::new().with_max_attempts(Some(1)));
-        let (spoilt, good) =
-            (task(b"x").with(|task| task.spec.retry = own.clone()), task(b"y").with(|task| task.spec.retry = own));
+        let (spoilt, good) = (
+            task(b"x").with(|task| task.spec.retry = own.clone()),
+            task(b"y").with(|task| task.spec.retry = own),
+        );
         enqueue(&sqlite, vec![spoilt.clone(), good]).unwrap();
-        spoil(&folder, &format!("UPDATE gae_tasks_task SET retry = {bad} WHERE id = ?1"), spoilt.spec.id);
+        spoil(
+            &folder,
+            &format!("UPDATE gae_tasks_task SET retry = {bad} WHERE id = ?1"),
+            spoilt.spec.id,
+        );
         let leased = lease(&sqlite, at(100), 10);
         let settled = fail(&sqlite, &leased.tasks, at(100));
         assert!(matches!(settled[..], [Settled::Scheduled(_), Settled::Dead]), "{settled:?}");
@@ -134,7 +155,10 @@ fn a_task_whose_retry_cannot_be_read_has_its_queues() {
             assert_eq!(ids(&lease(&sqlite, now, 1).tasks), [spoilt.spec.id]);
             now = now.plus(Duration::from_secs(30));
             assert_eq!(sweep(&sqlite, now), Swept { recovered: 1, ..Swept::default() });
-            assert_eq!(wait(sqlite.get(spoilt.spec.id)).unwrap().map_or(attempts, |task| task.attempts), attempts);
+            assert_eq!(
+                wait(sqlite.get(spoilt.spec.id)).unwrap().map_or(attempts, |task| task.attempts),
+                attempts
+            );
         }
     }
 }
@@ -155,7 +179,11 @@ fn a_task_that_cannot_be_read_stops_no_other() {
     assert!(again.tasks.is_empty() && again.next.is_some(), "it is put off");
     assert_eq!(sqlite.writer.transactions(), before, "and costs nothing in between");
     spoil(&folder, "UPDATE gae_tasks_task SET payload = x'01' WHERE id = ?1", spoilt.spec.id);
-    assert_eq!(ids(&lease(&sqlite, at(100 + 3600), 10).tasks), [spoilt.spec.id], "mended, it is leased");
+    assert_eq!(
+        ids(&lease(&sqlite, at(100 + 3600), 10).tasks),
+        [spoilt.spec.id],
+        "mended, it is leased"
+    );
     let touch = TaskRequest::new(Now::At(at(100)), spoilt.spec.id);
     assert!(wait(sqlite.delete(touch)).unwrap());
 }
@@ -196,7 +224,10 @@ fn numbers_that_cannot_be_read_stop_no_batch() {
         "UPDATE gae_tasks_task SET attempts = -1, lost_leases = 'x', errors = 'x' WHERE id = ?1",
         spoilt.spec.id,
     );
-    assert!(matches!(fail(&sqlite, &leased.tasks, at(200))[..], [Settled::Scheduled(_), Settled::Scheduled(_)]));
+    assert!(matches!(
+        fail(&sqlite, &leased.tasks, at(200))[..],
+        [Settled::Scheduled(_), Settled::Scheduled(_)]
+    ));
     assert_eq!(lease(&sqlite, at(300), 10).tasks.len(), 2);
 }
 
@@ -208,10 +239,18 @@ fn no_pause_that_cannot_be_read_stops_a_sweep() {
         let (spoilt, good) = (task(b"x"), task(b"y"));
         enqueue(&sqlite, vec![spoilt.clone(), good]).unwrap();
         fail(&sqlite, &lease(&sqlite, at(1_000), 10).tasks, at(1_000));
-        spoil(&folder, &format!("UPDATE gae_tasks_waiting SET {column} = 'x' WHERE task = ?1"), spoilt.spec.id);
+        spoil(
+            &folder,
+            &format!("UPDATE gae_tasks_waiting SET {column} = 'x' WHERE task = ?1"),
+            spoilt.spec.id,
+        );
         // The clock is set back.
         let swept = sweep(&sqlite, at(500));
-        assert_eq!(swept, Swept { shortened: 1, recovered: 1, ..Swept::default() }, "{column}: one is put back");
+        assert_eq!(
+            swept,
+            Swept { shortened: 1, recovered: 1, ..Swept::default() },
+            "{column}: one is put back"
+        );
         assert_eq!(sweep(&sqlite, at(500)), Swept::default(), "{column}");
     }
 }
@@ -225,13 +264,24 @@ fn no_value_that_cannot_be_read_stops_a_sweep() {
     enqueue(&sqlite, tasks).unwrap();
     let leased = lease(&sqlite, at(100), 3);
     let verdicts = [Verdict::Permanent { error: String::new() }, Verdict::Release];
-    let settlements = leased.tasks.iter().zip(verdicts).map(|(task, verdict)| Settlement::new(task.lease, verdict));
+    let settlements = leased
+        .tasks
+        .iter()
+        .zip(verdicts)
+        .map(|(task, verdict)| Settlement::new(task.lease, verdict));
     wait(sqlite.settle(Settle::new(Now::At(at(100)), settlements.collect()))).unwrap();
     spoil(&folder, "UPDATE gae_tasks_task SET lane = 'x' WHERE id = ?1", ids[0]);
     spoil(&folder, "UPDATE gae_tasks_waiting SET timed = 1, since = 'x' WHERE task = ?1", ids[1]);
     spoil(&folder, "UPDATE gae_tasks_lease SET expires = 'x' WHERE instr(tasks, ?1)", ids[2]);
     let good = lease(&sqlite, at(100), 10);
     assert!(good.tasks.iter().any(|task| task.lease.id == ids[3]));
-    assert_eq!(sweep(&sqlite, at(130)).recovered, good.tasks.len() as u64 + 1, "and the one whose lease is lost");
-    assert_eq!(lease(&sqlite, at(130), 10).tasks.iter().filter(|task| task.lease.id == ids[3]).count(), 1);
+    assert_eq!(
+        sweep(&sqlite, at(130)).recovered,
+        good.tasks.len() as u64 + 1,
+        "and the one whose lease is lost"
+    );
+    assert_eq!(
+        lease(&sqlite, at(130), 10).tasks.iter().filter(|task| task.lease.id == ids[3]).count(),
+        1
+    );
 }

@@ -48,7 +48,10 @@ impl Oidc {
 
 impl OidcBuilder {
     fn google() -> Self {
-        Self::new(vec!["https://accounts.google.com".to_owned(), "accounts.google.com".to_owned()], None)
+        Self::new(
+            vec!["https://accounts.google.com".to_owned(), "accounts.google.com".to_owned()],
+            None,
+        )
     }
 
     fn issued_by(issuer: String, source: Arc<dyn KeySource>) -> Self {
@@ -56,9 +59,20 @@ impl OidcBuilder {
     }
 
     fn new(issuers: Vec<String>, source: Option<Arc<dyn KeySource>>) -> Self {
-        let expected = Expected { issuers, audiences: Vec::new(), accounts: Accounts::default(), leeway: LEEWAY };
+        let expected = Expected {
+            issuers,
+            audiences: Vec::new(),
+            accounts: Accounts::default(),
+            leeway: LEEWAY,
+        };
         let clock = Arc::new(SystemClock);
-        Self { expected, source, clock, refresh_interval: REFRESH_INTERVAL, reads_serverless: false }
+        Self {
+            expected,
+            source,
+            clock,
+            refresh_interval: REFRESH_INTERVAL,
+            reads_serverless: false,
+        }
     }
 
     /// Whom a token must be for, letter by letter; several may be given.
@@ -116,7 +130,8 @@ impl OidcBuilder {
             None => Arc::new(KeyEndpoint::new(KeyEndpoint::GOOGLE)?),
         };
         let keys = Keys::new(source, Arc::clone(&self.clock), self.refresh_interval);
-        let (expected, clock, reads_serverless) = (self.expected, self.clock, self.reads_serverless);
+        let (expected, clock, reads_serverless) =
+            (self.expected, self.clock, self.reads_serverless);
         Ok(Oidc(Arc::new(Inner { expected, keys, clock, reads_serverless })))
     }
 
@@ -130,9 +145,14 @@ impl OidcBuilder {
             problems.push("OIDC: the issuer has no name".to_owned());
         }
         if expected.accounts.is_empty() {
-            problems.push("OIDC: say with `.service_account(..)` who may call: anybody can get a token".to_owned());
+            problems.push(
+                "OIDC: say with `.service_account(..)` who may call: anybody can get a token"
+                    .to_owned(),
+            );
         }
-        problems.extend(expected.accounts.odd().map(|email| format!("OIDC: `{email}` is no e-mail address")));
+        problems.extend(
+            expected.accounts.odd().map(|email| format!("OIDC: `{email}` is no e-mail address")),
+        );
         if expected.leeway > MAX_LEEWAY {
             let (leeway, most) = (readable(expected.leeway), readable(MAX_LEEWAY));
             problems.push(format!("OIDC: the leeway is {leeway}, the most is {most}"));

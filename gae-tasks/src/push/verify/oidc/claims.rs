@@ -40,13 +40,20 @@ impl Expected {
         let is_ours = |audience: &Value| matches!(audience, Value::String(text) if self.audiences.contains(text));
         match claims.get("aud") {
             Some(audience @ Value::String(_)) if is_ours(audience) => Ok(()),
-            Some(Value::Array(list)) if list.iter().all(Value::is_string) && list.iter().any(is_ours) => Ok(()),
+            Some(Value::Array(list))
+                if list.iter().all(Value::is_string) && list.iter().any(is_ours) =>
+            {
+                Ok(())
+            }
             Some(Value::String(audience)) => Err(Refused::new(format!(
                 "the token is for the audience {}, not for {:?}",
                 shown(audience),
                 self.audiences
             ))),
-            Some(_) => Err(Refused::new(format!("the token's audiences (`aud`) have none of {:?}", self.audiences))),
+            Some(_) => Err(Refused::new(format!(
+                "the token's audiences (`aud`) have none of {:?}",
+                self.audiences
+            ))),
             None => Err(Refused::new("the token names no audience (`aud`)")),
         }
     }
@@ -58,7 +65,9 @@ impl Expected {
             return Err(Refused::new("the token has expired (`exp`)"));
         }
         if required(claims, "iat")? > latest {
-            return Err(Refused::new("the token was issued in the future (`iat`): a clock is wrong"));
+            return Err(Refused::new(
+                "the token was issued in the future (`iat`): a clock is wrong",
+            ));
         }
         if moment(claims, "nbf")?.is_some_and(|from| from > latest) {
             return Err(Refused::new("the token is not valid yet (`nbf`)"));

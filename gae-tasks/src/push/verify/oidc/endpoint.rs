@@ -65,7 +65,8 @@ impl KeyEndpoint {
 }
 
 fn parse(url: &str) -> Result<Url, Error> {
-    let parsed = Url::parse(url).map_err(|error| wrong(format!("`{}` is no URL: {error}", url.escape_debug())))?;
+    let parsed = Url::parse(url)
+        .map_err(|error| wrong(format!("`{}` is no URL: {error}", url.escape_debug())))?;
     if !matches!(parsed.scheme(), "http" | "https") {
         return Err(wrong(format!("`{}` is not a URL of `https` or `http`", url.escape_debug())));
     }
@@ -112,7 +113,10 @@ fn max_age(headers: &HeaderMap) -> Option<Duration> {
             _ => {}
         }
     }
-    let age = headers.get(AGE).and_then(|value| value.to_str().ok()?.trim().parse().ok()).unwrap_or(0_u64);
+    let age = headers
+        .get(AGE)
+        .and_then(|value| value.to_str().ok()?.trim().parse().ok())
+        .unwrap_or(0_u64);
     fresh.map(|seconds: u64| Duration::from_secs(seconds.saturating_sub(age)))
 }
 
@@ -134,7 +138,10 @@ mod tests {
         assert_eq!(fresh(&[google]), Some(22_594));
         assert_eq!(fresh(&[google, ("age", "594")]), Some(22_000));
         assert_eq!(fresh(&[google, ("age", "99999")]), Some(0));
-        assert_eq!(fresh(&[("cache-control", "private"), ("cache-control", "Max-Age=\"5\"")]), Some(5));
+        assert_eq!(
+            fresh(&[("cache-control", "private"), ("cache-control", "Max-Age=\"5\"")]),
+            Some(5)
+        );
         assert_eq!(fresh(&[("cache-control", "max-age=60, no-cache")]), Some(0));
         assert_eq!(fresh(&[("cache-control", "max-age=soon")]), None);
         assert_eq!(fresh(&[]), None);
@@ -144,9 +151,12 @@ mod tests {
     fn keys_come_by_https_or_from_this_machine() {
         assert!(KeyEndpoint::new(KeyEndpoint::GOOGLE).is_ok());
         assert!(KeyEndpoint::new("http://127.0.0.1:8080/jwks").is_ok());
-        for url in
-            ["http://www.googleapis.com/oauth2/v3/certs", "http://localhost.example.com/", "file:///keys", "keys"]
-        {
+        for url in [
+            "http://www.googleapis.com/oauth2/v3/certs",
+            "http://localhost.example.com/",
+            "file:///keys",
+            "keys",
+        ] {
             assert!(KeyEndpoint::new(url).is_err(), "{url}");
         }
         let error = KeyEndpoint::new("http://issuer:8080/jwks").unwrap_err().to_string();

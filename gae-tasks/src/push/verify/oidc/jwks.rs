@@ -24,14 +24,21 @@ const MAX_KEYS: usize = 100;
 pub(super) fn usable(jwks: &[u8]) -> Result<KeySet, String> {
     let set: Map<String, Value> =
         serde_json::from_slice(jwks).map_err(|_| "the answer is no JSON object".to_owned())?;
-    let Some(Value::Array(keys)) = set.get("keys") else { return Err("the answer is no JWK set".to_owned()) };
+    let Some(Value::Array(keys)) = set.get("keys") else {
+        return Err("the answer is no JWK set".to_owned());
+    };
     let keys: KeySet = keys.iter().filter_map(key).take(MAX_KEYS).collect();
-    if keys.is_empty() { Err("the JWK set has no RSA key for signatures".to_owned()) } else { Ok(keys) }
+    if keys.is_empty() {
+        Err("the JWK set has no RSA key for signatures".to_owned())
+    } else {
+        Ok(keys)
+    }
 }
 
 fn key(jwk: &Value) -> Option<(String, Arc<DecodingKey>)> {
     let text = |name: &str| jwk.get(name).and_then(Value::as_str);
-    let is_absent_or = |name: &str, value: &str| jwk.get(name).is_none_or(|given| given.as_str() == Some(value));
+    let is_absent_or =
+        |name: &str, value: &str| jwk.get(name).is_none_or(|given| given.as_str() == Some(value));
     if text("kty") != Some("RSA") || !is_absent_or("use", "sig") || !is_absent_or("alg", "RS256") {
         return None;
     }

@@ -78,7 +78,11 @@ enum Lookup {
 }
 
 impl Keys {
-    pub(super) fn new(source: Arc<dyn KeySource>, clock: Arc<dyn Clock>, interval: Duration) -> Self {
+    pub(super) fn new(
+        source: Arc<dyn KeySource>,
+        clock: Arc<dyn Clock>,
+        interval: Duration,
+    ) -> Self {
         Self(Arc::new(Shared { source, clock, interval, state: Mutex::default() }))
     }
 
@@ -126,7 +130,13 @@ impl Shared {
         }
     }
 
-    fn look_for_unknown(self: &Arc<Self>, state: &mut State, id: &str, now: Duration, has_waited: bool) -> Lookup {
+    fn look_for_unknown(
+        self: &Arc<Self>,
+        state: &mut State,
+        id: &str,
+        now: Duration,
+        has_waited: bool,
+    ) -> Lookup {
         if state.unknown.has(id, now) {
             return Lookup::Refuse(Refused::new("the issuer has no key of the token's key id"));
         }
@@ -142,7 +152,9 @@ impl Shared {
         if has_waited {
             state.unknown.insert(id, now);
         }
-        Lookup::Refuse(Refused::new("the token's key is none of the issuer's keys, which were fetched just now"))
+        Lookup::Refuse(Refused::new(
+            "the token's key is none of the issuer's keys, which were fetched just now",
+        ))
     }
 
     /// The fetch that is under way: begun now, if none is and one may be.
@@ -187,7 +199,8 @@ impl Shared {
             }
             Err(problem) => {
                 state.failures = state.failures.saturating_add(1);
-                let pause = LEAST_PAUSE.saturating_mul(1 << (state.failures - 1).min(16)).min(MOST_PAUSE);
+                let pause =
+                    LEAST_PAUSE.saturating_mul(1 << (state.failures - 1).min(16)).min(MOST_PAUSE);
                 state.next_fetch = now + pause;
                 let known = state.keys.len();
                 drop(state);

@@ -92,22 +92,31 @@ impl Oidc {
         if let Some(token) = bearer(&request.headers, &AUTHORIZATION)? {
             return Ok(token);
         }
-        let other = if self.0.reads_serverless { bearer(&request.headers, &SERVERLESS_AUTHORIZATION)? } else { None };
+        let other = if self.0.reads_serverless {
+            bearer(&request.headers, &SERVERLESS_AUTHORIZATION)?
+        } else {
+            None
+        };
         other.ok_or_else(|| Refused::new("no header `Authorization: Bearer`"))
     }
 }
 
 impl fmt::Debug for Oidc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Oidc").field("expected", &self.0.expected).field("keys", &self.0.keys).finish_non_exhaustive()
+        f.debug_struct("Oidc")
+            .field("expected", &self.0.expected)
+            .field("keys", &self.0.keys)
+            .finish_non_exhaustive()
     }
 }
 
 impl Verify for Oidc {
     fn verify<'a>(&'a self, request: &'a Parts) -> BoxFuture<'a, Result<Verified, Refused>> {
-        Box::pin(
-            async move { self.check(request).await.map_err(|refused| Refused::new(format!("OIDC token: {refused}"))) },
-        )
+        Box::pin(async move {
+            self.check(request)
+                .await
+                .map_err(|refused| Refused::new(format!("OIDC token: {refused}")))
+        })
     }
 }
 

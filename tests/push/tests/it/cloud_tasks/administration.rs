@@ -25,7 +25,11 @@ async fn a_queue_is_made_and_changed_and_never_gives_up() {
     tasks.pause("emails").await.unwrap();
     tasks.put_queue("emails", QueueConfig::new()).await.unwrap();
     let queue = server.queue(PLACE, "emails").unwrap();
-    assert_eq!((&queue["state"], &queue["retryConfig"]["minBackoff"]), (&"PAUSED".into(), &"2s".into()), "not set");
+    assert_eq!(
+        (&queue["state"], &queue["retryConfig"]["minBackoff"]),
+        (&"PAUSED".into(), &"2s".into()),
+        "not set"
+    );
     tasks.put_queue("emails", QueueConfig::new().with_retry(RetryConfig::new())).await.unwrap();
     assert_eq!(server.queue(PLACE, "emails").unwrap()["retryConfig"]["minBackoff"], "1s");
 }
@@ -60,7 +64,10 @@ async fn what_only_workers_have_a_use_for_is_refused() {
     ];
     for config in refused {
         let answer = tasks.put_queue("emails", config.clone()).await;
-        assert!(matches!(answer, Err(Error::Unsupported { backend: "cloudtasks", .. })), "{config:?}: {answer:?}");
+        assert!(
+            matches!(answer, Err(Error::Unsupported { backend: "cloudtasks", .. })),
+            "{config:?}: {answer:?}"
+        );
     }
 }
 
@@ -109,7 +116,10 @@ async fn pausing_a_missing_queue_is_refused_and_makes_none() {
     let server = server().await;
     let tasks = client(&server).await;
     for refused in [tasks.pause("new").await, tasks.resume("new").await] {
-        assert!(matches!(&refused, Err(Error::NoSuchQueue { queue, .. }) if queue == "new"), "{refused:?}");
+        assert!(
+            matches!(&refused, Err(Error::NoSuchQueue { queue, .. }) if queue == "new"),
+            "{refused:?}"
+        );
         assert!(refused.unwrap_err().to_string().contains("put_queue"));
     }
     assert_eq!(server.queue(PLACE, "new"), None);
@@ -142,7 +152,10 @@ async fn tasks_are_listed_in_the_order_they_were_deferred() {
     let rest = tasks.list(queue, Some(ids[1]), 2).await.unwrap();
     assert_eq!(rest.iter().map(|record| record.spec.id).collect::<Vec<TaskId>>(), [ids[2], ids[4]]);
     let newest = tasks.list(TaskFilter::new(), Some(ids[5]), 2).newest_first().await.unwrap();
-    assert_eq!(newest.iter().map(|record| record.spec.id).collect::<Vec<TaskId>>(), [ids[4], ids[3]]);
+    assert_eq!(
+        newest.iter().map(|record| record.spec.id).collect::<Vec<TaskId>>(),
+        [ids[4], ids[3]]
+    );
     assert!(newest.iter().all(|record| record.payload.is_none()), "nobody asked for them");
     let whole = tasks.list(TaskFilter::new(), None, 1).with_payloads().await.unwrap();
     assert_eq!(whole[0].payload.as_deref(), Some(&b"\x010"[..]));
@@ -159,13 +172,16 @@ async fn lists_are_read_page_by_page() {
     }
     let (mut seen, mut after) = (Vec::new(), None);
     loop {
-        let page = tasks.list(TaskFilter::new().state(TaskState::Scheduled), after, 50).await.unwrap();
+        let page =
+            tasks.list(TaskFilter::new().state(TaskState::Scheduled), after, 50).await.unwrap();
         let Some(last) = page.last() else { break };
         after = Some(last.spec.id);
         seen.extend(page.iter().map(|record| record.spec.id));
     }
     assert_eq!(seen, ids);
-    assert!(tasks.list(TaskFilter::new().state(TaskState::Dead), None, 50).await.unwrap().is_empty());
+    assert!(
+        tasks.list(TaskFilter::new().state(TaskState::Dead), None, 50).await.unwrap().is_empty()
+    );
 }
 
 #[tokio::test]
@@ -230,14 +246,21 @@ async fn a_task_is_found_by_its_name_in_its_queue() {
     let found = tasks.find("emails", "welcome-1").await.unwrap().unwrap();
     assert_eq!((found.spec.id, found.spec.name.unwrap().as_str()), (named, "welcome-1"));
     assert!(!found.payload.unwrap().is_empty());
-    for (queue, name) in [("default", "welcome-1"), ("emails", "welcome-2"), ("unknown", "welcome-1")] {
+    for (queue, name) in
+        [("default", "welcome-1"), ("emails", "welcome-2"), ("unknown", "welcome-1")]
+    {
         assert_eq!(tasks.find(queue, name).await.unwrap(), None, "{queue} {name}");
     }
     tasks.delete(named).await.unwrap();
     assert_eq!(tasks.find("emails", "welcome-1").await.unwrap(), None);
     greet::defer("you").on(&tasks).await.unwrap();
-    let unnamed = only_task(&server)["name"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
-    assert_eq!(tasks.find("emails", unnamed).await.unwrap(), None, "that is what it is called at Google, and no name");
+    let unnamed =
+        only_task(&server)["name"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+    assert_eq!(
+        tasks.find("emails", unnamed).await.unwrap(),
+        None,
+        "that is what it is called at Google, and no name"
+    );
     let refused = tasks.find("emails", "not a name").await;
     assert!(matches!(refused, Err(Error::TaskName { .. })), "{refused:?}");
 }
@@ -253,7 +276,11 @@ async fn a_queue_is_deleted_if_it_is_empty_or_with_its_tasks() {
     tasks.delete_queue("default").await.unwrap();
     assert!(server.queue(PLACE, "default").is_none());
     server.fault("DeleteQueue", Fault::LoseAnswer);
-    assert_eq!(tasks.delete_queue_with_tasks("emails").await.unwrap().deleted, 3, "done before the answer was lost");
+    assert_eq!(
+        tasks.delete_queue_with_tasks("emails").await.unwrap().deleted,
+        3,
+        "done before the answer was lost"
+    );
     assert!(tasks.queues().await.unwrap().is_empty());
     tasks.delete_queue("emails").await.unwrap();
 }

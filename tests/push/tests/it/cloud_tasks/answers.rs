@@ -74,16 +74,19 @@ async fn a_named_task_with_a_spilled_payload_is_answered_as_the_first_time() {
     let task = |number| {
         let kind = Kind::new("shop/greet").unwrap();
         let id = TaskId::from_bytes([number; 16]);
-        NewTask::new(TaskSpec::new(id, kind, Shape::from_bits(7), QueueName::new("emails").unwrap()), Vec::new()).with(
-            |task| {
-                task.spec.name = Some(TaskName::new("once").unwrap());
-                // The bytes of attributes that say that the payload is under the key `k` in the store `s`.
-                task.spec.attributes = Some(vec![1, 1, 1, b'k', 1, b's', 1, 2, 0, 0, 0]);
-            },
+        NewTask::new(
+            TaskSpec::new(id, kind, Shape::from_bits(7), QueueName::new("emails").unwrap()),
+            Vec::new(),
         )
+        .with(|task| {
+            task.spec.name = Some(TaskName::new("once").unwrap());
+            // The bytes of attributes that say that the payload is under the key `k` in the store `s`.
+            task.spec.attributes = Some(vec![1, 1, 1, b'k', 1, b's', 1, 2, 0, 0, 0]);
+        })
     };
     for (number, created) in [(1, true), (1, true), (2, false)] {
-        let answers = backend.enqueue(Enqueue::new(Now::Storage, vec![task(number)])).await.unwrap();
+        let answers =
+            backend.enqueue(Enqueue::new(Now::Storage, vec![task(number)])).await.unwrap();
         assert_eq!(answers[0].as_ref().unwrap().created, created, "{number}");
     }
     only_task(&server);
@@ -113,7 +116,9 @@ async fn an_answer_that_never_comes_ends_at_the_time_limit() {
     let error = greet::defer("you").on(&tasks).await.unwrap_err();
     in_time(started, limit);
     assert!(
-        error.to_string().contains("gave no answer within 2 s; whether the task is stored is not known"),
+        error
+            .to_string()
+            .contains("gave no answer within 2 s; whether the task is stored is not known"),
         "{error}"
     );
 }
@@ -134,12 +139,16 @@ async fn a_refused_connection_ends_at_the_time_limit() {
         format!("http://{}", socket.local_addr().unwrap())
     };
     let limit = Duration::from_secs(1);
-    let builder = CloudTasks::builder("shop", "europe-west1").http(WORKER).endpoint(nobody).anonymous();
+    let builder =
+        CloudTasks::builder("shop", "europe-west1").http(WORKER).endpoint(nobody).anonymous();
     let tasks = client_of(builder.time_limit(limit)).await;
     let started = Instant::now();
     let error = greet::defer("you").on(&tasks).await.unwrap_err();
     in_time(started, limit);
-    assert!(error.to_string().contains("could not be reached within 1 s; nothing was stored"), "{error}");
+    assert!(
+        error.to_string().contains("could not be reached within 1 s; nothing was stored"),
+        "{error}"
+    );
     // Many tasks do not wait in turn.
     let started = Instant::now();
     let error = tasks.defer_many((0..500).map(|i| greet::defer(i.to_string()))).await.unwrap_err();

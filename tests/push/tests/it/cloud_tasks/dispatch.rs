@@ -28,7 +28,8 @@ impl Handler {
     pub(super) async fn answering(statuses: &[u16]) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let statuses: Arc<Mutex<VecDeque<u16>>> = Arc::new(Mutex::new(statuses.iter().copied().collect()));
+        let statuses: Arc<Mutex<VecDeque<u16>>> =
+            Arc::new(Mutex::new(statuses.iter().copied().collect()));
         let seen = Arc::default();
         let state = (Arc::clone(&statuses), Arc::clone(&seen));
         let router = Router::new().fallback(handle).with_state(state);
@@ -75,14 +76,16 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 async fn quick(tasks: &Client) {
-    let retry =
-        RetryConfig::new().with_min_backoff(Duration::from_millis(1)).with_max_backoff(Duration::from_millis(1));
+    let retry = RetryConfig::new()
+        .with_min_backoff(Duration::from_millis(1))
+        .with_max_backoff(Duration::from_millis(1));
     tasks.put_queue("emails", QueueConfig::new().with_retry(retry)).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_task_is_pushed_to_its_url_and_gone() {
-    let (server, handler) = (dispatching(Server::builder()).await, Handler::answering(&[200]).await);
+    let (server, handler) =
+        (dispatching(Server::builder()).await, Handler::answering(&[200]).await);
     let tasks = client_of(builder(&server).http(handler.url()).header("X-Shop", "7")).await;
     let id = greet::defer("you").named("once").on(&tasks).await.unwrap().id;
     let deliveries = server.deliveries(1).await;
@@ -108,12 +111,14 @@ async fn a_task_is_pushed_to_its_url_and_gone() {
 
 #[tokio::test]
 async fn retries_to_a_url_tell_of_the_attempt_before_as_google_does() {
-    let (server, handler) = (dispatching(Server::builder()).await, Handler::answering(&[500, 404, 0, 200]).await);
+    let (server, handler) =
+        (dispatching(Server::builder()).await, Handler::answering(&[500, 404, 0, 200]).await);
     let tasks = client_of(builder(&server).http(handler.url())).await;
     quick(&tasks).await;
     greet::defer("you").on(&tasks).await.unwrap();
     server.deliveries(4).await;
-    let told: Vec<_> = handler.headers().iter().map(|headers| told(headers, "x-cloudtasks-")).collect();
+    let told: Vec<_> =
+        handler.headers().iter().map(|headers| told(headers, "x-cloudtasks-")).collect();
     let line = |retry, executions, previous: Option<&str>, reason: Option<&str>| {
         (retry, executions, previous.map(ToOwned::to_owned), reason.map(ToOwned::to_owned))
     };
@@ -160,7 +165,8 @@ async fn a_request_carries_the_token_of_its_service_account() {
     let handler = Handler::answering(&[200]).await;
     let sign = |audience: &str, email: &str| format!("{email}.for.{audience}");
     let server = dispatching(Server::builder().sign(sign)).await;
-    let account = builder(&server).http(handler.url()).service_account("q@shop").audience("https://w");
+    let account =
+        builder(&server).http(handler.url()).service_account("q@shop").audience("https://w");
     greet::defer("you").on(&client_of(account).await).await.unwrap();
     server.deliveries(1).await;
     assert_eq!(text(&handler.headers()[0], "authorization"), Some("Bearer q@shop.for.https://w"));
@@ -168,9 +174,11 @@ async fn a_request_carries_the_token_of_its_service_account() {
 
 #[tokio::test]
 async fn a_failed_task_waits_and_shows_its_last_error() {
-    let (server, handler) = (dispatching(Server::builder()).await, Handler::answering(&[500]).await);
+    let (server, handler) =
+        (dispatching(Server::builder()).await, Handler::answering(&[500]).await);
     let tasks = client_of(builder(&server).http(handler.url())).await;
-    let retry = RetryConfig::new().with_min_backoff(Duration::from_secs(60)).with_max_attempts(Some(2));
+    let retry =
+        RetryConfig::new().with_min_backoff(Duration::from_secs(60)).with_max_attempts(Some(2));
     tasks.put_queue("emails", QueueConfig::new().with_retry(retry)).await.unwrap();
     let id = greet::defer("you").on(&tasks).await.unwrap().id;
     server.deliveries(1).await;
@@ -189,7 +197,8 @@ async fn a_failed_task_waits_and_shows_its_last_error() {
 
 #[tokio::test]
 async fn a_queue_with_limits_of_its_own_gives_up() {
-    let (server, handler) = (dispatching(Server::builder()).await, Handler::answering(&[500]).await);
+    let (server, handler) =
+        (dispatching(Server::builder()).await, Handler::answering(&[500]).await);
     let url = format!("{}/v2/{PLACE}/queues/emails?updateMask=retry_config", server.url());
     let body = r#"{"retryConfig":{"maxAttempts":2,"minBackoff":"0.001s"}}"#;
     reqwest::Client::new().patch(url).body(body).send().await.unwrap().error_for_status().unwrap();
@@ -201,7 +210,8 @@ async fn a_queue_with_limits_of_its_own_gives_up() {
 
 #[tokio::test]
 async fn a_paused_queue_dispatches_only_what_is_run_by_hand() {
-    let (server, handler) = (dispatching(Server::builder()).await, Handler::answering(&[200]).await);
+    let (server, handler) =
+        (dispatching(Server::builder()).await, Handler::answering(&[200]).await);
     let tasks = client_of(builder(&server).http(handler.url())).await;
     tasks.pause("emails").await.unwrap();
     let id = greet::defer("by hand").on(&tasks).await.unwrap().id;
@@ -215,7 +225,8 @@ async fn a_paused_queue_dispatches_only_what_is_run_by_hand() {
 
 #[tokio::test]
 async fn what_is_due_later_is_pushed_later() {
-    let (server, handler) = (dispatching(Server::builder()).await, Handler::answering(&[200]).await);
+    let (server, handler) =
+        (dispatching(Server::builder()).await, Handler::answering(&[200]).await);
     let tasks = client_of(builder(&server).http(handler.url())).await;
     greet::defer("later").named("later").after(Duration::from_secs(3600)).on(&tasks).await.unwrap();
     greet::defer("now").named("now").on(&tasks).await.unwrap();
@@ -227,11 +238,13 @@ async fn what_is_due_later_is_pushed_later() {
 #[tokio::test]
 async fn the_handler_may_take_its_time_to_appear() {
     // A handler that is not there yet is a failed attempt like any other.
-    let (server, handler) = (dispatching(Server::builder()).await, Handler::answering(&[0, 0, 200]).await);
+    let (server, handler) =
+        (dispatching(Server::builder()).await, Handler::answering(&[0, 0, 200]).await);
     let tasks = client_of(builder(&server).http(handler.url())).await;
     quick(&tasks).await;
     greet::defer("you").on(&tasks).await.unwrap();
-    let statuses: Vec<_> = server.deliveries(3).await.iter().map(|delivery| delivery.status).collect();
+    let statuses: Vec<_> =
+        server.deliveries(3).await.iter().map(|delivery| delivery.status).collect();
     assert_eq!(statuses, [None, None, Some(200)]);
     assert_eq!(handler.statuses.lock().unwrap().len(), 1);
 }

@@ -18,7 +18,10 @@ async fn a_task_is_stored_as_a_request_at_a_readable_url() {
     assert_eq!(request["httpMethod"], "POST");
     assert_eq!(request["headers"]["Content-Type"], "application/octet-stream");
     assert!(request["body"].as_str().unwrap().len() > 40, "{request}");
-    assert_eq!(task["scheduleTime"].as_str().unwrap()[..19], task["createTime"].as_str().unwrap()[..19]);
+    assert_eq!(
+        task["scheduleTime"].as_str().unwrap()[..19],
+        task["createTime"].as_str().unwrap()[..19]
+    );
     assert!(task.get("retryConfig").is_none() && request.get("oidcToken").is_none(), "{task}");
 }
 
@@ -26,12 +29,16 @@ async fn a_task_is_stored_as_a_request_at_a_readable_url() {
 async fn a_task_is_found_again_with_all_that_was_said_of_it() {
     let server = server().await;
     let tasks = client(&server).await;
-    let defer = greet::defer("you").after(Duration::from_secs(3600)).named("welcome-1").max_attempts(3);
+    let defer =
+        greet::defer("you").after(Duration::from_secs(3600)).named("welcome-1").max_attempts(3);
     let deferred = defer.deadline(Duration::from_secs(20)).on(&tasks).await.unwrap();
     let record = tasks.get(deferred.id).await.unwrap().unwrap();
     assert_eq!((record.spec.kind.as_str(), record.spec.queue.as_str()), ("shop/greet", "emails"));
     assert_eq!(record.spec.name.unwrap().as_str(), "welcome-1");
-    assert_eq!((record.spec.max_attempts, record.spec.deadline), (Some(3), Some(Duration::from_secs(20))));
+    assert_eq!(
+        (record.spec.max_attempts, record.spec.deadline),
+        (Some(3), Some(Duration::from_secs(20)))
+    );
     let ahead = record.schedule_time.since(record.created);
     assert!(ahead.abs_diff(Duration::from_secs(3600)) < Duration::from_secs(5), "{ahead:?}");
     assert_eq!((record.attempts, record.errors.len(), record.spec.retry), (0, 0, None));
@@ -45,9 +52,13 @@ async fn names_of_unnamed_tasks_do_not_begin_with_the_time() {
     let server = server().await;
     let tasks = client(&server).await;
     let many = tasks.defer_many((0..40).map(|i| greet::defer(i.to_string()))).await.unwrap();
-    let names: Vec<_> =
-        server.tasks(PLACE, "emails").iter().map(|task| task["name"].as_str().unwrap().to_owned()).collect();
-    let starts: BTreeSet<_> = names.iter().map(|name| name.rsplit('/').next().unwrap()[..6].to_owned()).collect();
+    let names: Vec<_> = server
+        .tasks(PLACE, "emails")
+        .iter()
+        .map(|task| task["name"].as_str().unwrap().to_owned())
+        .collect();
+    let starts: BTreeSet<_> =
+        names.iter().map(|name| name.rsplit('/').next().unwrap()[..6].to_owned()).collect();
     assert_eq!((many.len(), names.len(), starts.len() > 38), (40, 40, true), "{names:?}");
 }
 
@@ -62,7 +73,11 @@ async fn a_named_duplicate_answers_with_the_same_id() {
     assert!(other_queue.created && other_queue.id != first.id);
     let strict = greet::defer("you").named("once").must_be_new().on(&tasks).await.unwrap_err();
     assert!(matches!(strict, Error::NameTaken { .. }), "{strict}");
-    assert_eq!(server.calls("GetTask"), 0, "no answer was lost, so that nothing has to be looked at");
+    assert_eq!(
+        server.calls("GetTask"),
+        0,
+        "no answer was lost, so that nothing has to be looked at"
+    );
 }
 
 #[tokio::test]
@@ -121,14 +136,17 @@ async fn fifty_callers_at_once_store_fifty_tasks() {
 async fn code_without_a_runtime_defers_too() {
     let server = server().await;
     let tasks = client(&server).await;
-    let deferred = std::thread::spawn(move || greet::defer("you").on(&tasks).wait()).join().unwrap().unwrap();
+    let deferred =
+        std::thread::spawn(move || greet::defer("you").on(&tasks).wait()).join().unwrap().unwrap();
     assert!(deferred.created);
     assert_eq!(server.tasks(PLACE, "emails").len(), 1);
 }
 
 #[test]
 fn the_client_outlives_the_runtime_it_was_made_in() {
-    let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime = || {
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+    };
     let serving = runtime();
     let server = serving.block_on(server());
     let tasks: Client = {
@@ -151,9 +169,14 @@ async fn the_limits_of_a_queue_put_by_this_process_travel_with_its_tasks() {
     tasks.put_queue("emails", QueueConfig::new().with_retry(retry.clone())).await.unwrap();
     let limited = greet::defer("you").on(&tasks).await.unwrap().id;
     let size = |id: gae_tasks::TaskId| {
-        let name: String = id.as_bytes().iter().rev().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let name: String =
+            id.as_bytes().iter().rev().take(8).map(|byte| format!("{byte:02x}")).collect();
         let stored = server.tasks(PLACE, "emails");
-        let task = stored.iter().find(|task| task["name"].as_str().unwrap().contains(&name)).unwrap().clone();
+        let task = stored
+            .iter()
+            .find(|task| task["name"].as_str().unwrap().contains(&name))
+            .unwrap()
+            .clone();
         task["httpRequest"]["body"].as_str().unwrap().len()
     };
     assert!(size(limited) > size(plain), "the envelope holds the queue's settings");

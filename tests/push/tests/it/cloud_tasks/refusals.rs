@@ -5,7 +5,9 @@ use std::time::{Duration, SystemTime};
 use gae_tasks::backend::{Backend, Enqueue, NewTask};
 use gae_tasks::push::verify::SharedSecret;
 use gae_tasks::testing::ManualClock;
-use gae_tasks::{Error, Kind, Now, QueueName, Registry, RetryConfig, Shape, TaskFilter, TaskSpec, Worker};
+use gae_tasks::{
+    Error, Kind, Now, QueueName, Registry, RetryConfig, Shape, TaskFilter, TaskSpec, Worker,
+};
 use gae_tasks_tests_push::server::Fault;
 
 use super::*;
@@ -18,9 +20,11 @@ async fn refusal(tasks: &Client) -> Error {
 async fn a_missing_queue_is_named_with_the_way_to_make_it() {
     let server = Server::start().await;
     let text = refusal(&client(&server).await).await.to_string();
-    for part in
-        ["has no queue `emails` in projects/shop/locations/europe-west1", "put_queue", "gcloud tasks queues create"]
-    {
+    for part in [
+        "has no queue `emails` in projects/shop/locations/europe-west1",
+        "put_queue",
+        "gcloud tasks queues create",
+    ] {
         assert!(text.contains(part), "{text}");
     }
     assert_eq!(server.calls("CreateTask"), 1, "it will not appear by being asked for");
@@ -31,15 +35,24 @@ async fn a_missing_permission_is_named_with_its_role() {
     let server = Server::builder().deny("shop").start().await;
     let error = refusal(&client(&server).await).await;
     let text = chain(&error);
-    for part in ["cloudtasks.tasks.create", "roles/cloudtasks.enqueuer", "Permission denied on resource project shop."]
-    {
+    for part in [
+        "cloudtasks.tasks.create",
+        "roles/cloudtasks.enqueuer",
+        "Permission denied on resource project shop.",
+    ] {
         assert!(text.contains(part), "{text}");
     }
     let account = builder(&server).service_account("queue@shop.iam.gserviceaccount.com");
     let text = refusal(&client_of(account).await).await.to_string();
-    assert!(text.contains("roles/iam.serviceAccountUser") && text.contains("`queue@shop"), "{text}");
+    assert!(
+        text.contains("roles/iam.serviceAccountUser") && text.contains("`queue@shop"),
+        "{text}"
+    );
     let text = client(&server).await.pause("emails").await.unwrap_err().to_string();
-    assert!(text.contains("cloudtasks.queues.pause") && text.contains("roles/cloudtasks.queueAdmin"), "{text}");
+    assert!(
+        text.contains("cloudtasks.queues.pause") && text.contains("roles/cloudtasks.queueAdmin"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
@@ -56,16 +69,21 @@ async fn a_service_account_that_does_not_exist_is_named() {
     server.fault("CreateTask", Fault::Refuse(404));
     let account = builder(&server).service_account("nobody@shop.iam.gserviceaccount.com");
     let text = refusal(&client_of(account).await).await.to_string();
-    assert!(text.contains("finds no service account `nobody@shop.iam.gserviceaccount.com`"), "{text}");
+    assert!(
+        text.contains("finds no service account `nobody@shop.iam.gserviceaccount.com`"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
 async fn limits_are_checked_before_anything_is_sent() {
     let server = server().await;
     let tasks = client(&server).await;
-    let far = greet::defer("you").after(Duration::from_secs(31 * 86_400)).on(&tasks).await.unwrap_err();
+    let far =
+        greet::defer("you").after(Duration::from_secs(31 * 86_400)).on(&tasks).await.unwrap_err();
     assert!(matches!(far, Error::BeyondHorizon { .. }), "{far}");
-    let deadline = greet::defer("you").deadline(Duration::from_secs(1801)).on(&tasks).await.unwrap_err();
+    let deadline =
+        greet::defer("you").deadline(Duration::from_secs(1801)).on(&tasks).await.unwrap_err();
     assert!(matches!(deadline, Error::DeadlineOutOfRange { .. }), "{deadline}");
     let large = greet::defer("x".repeat(100_001)).on(&tasks).await.unwrap_err();
     assert!(matches!(large, Error::PayloadTooLarge { limit: 100_000, .. }), "{large}");
@@ -136,8 +154,10 @@ async fn a_deadline_that_the_service_does_not_know_is_kept_by_the_handler() {
 #[tokio::test]
 async fn a_task_that_is_stored_twice_is_there_once() {
     let server = server().await;
-    let (first, second) =
-        (enqueue(&server, unchecked(10)).await.unwrap(), enqueue(&server, unchecked(10)).await.unwrap());
+    let (first, second) = (
+        enqueue(&server, unchecked(10)).await.unwrap(),
+        enqueue(&server, unchecked(10)).await.unwrap(),
+    );
     assert_eq!(first, second);
     only_task(&server);
 }
@@ -145,11 +165,18 @@ async fn a_task_that_is_stored_twice_is_there_once() {
 #[tokio::test]
 async fn a_tasks_own_retries_are_unlimited_at_the_queue() {
     let server = server().await;
-    let retry = RetryConfig::new().with_max_attempts(Some(3)).with_min_backoff(Duration::from_secs(2));
-    let deferred = enqueue(&server, unchecked(10).with(|task| task.spec.retry = Some(retry.clone()))).await.unwrap();
+    let retry =
+        RetryConfig::new().with_max_attempts(Some(3)).with_min_backoff(Duration::from_secs(2));
+    let deferred =
+        enqueue(&server, unchecked(10).with(|task| task.spec.retry = Some(retry.clone())))
+            .await
+            .unwrap();
     let stored = &only_task(&server)["retryConfig"];
     assert_eq!((&stored["maxAttempts"], &stored["minBackoff"]), (&(-1).into(), &"2s".into()));
-    assert_eq!(client(&server).await.get(deferred.id).await.unwrap().unwrap().spec.retry, Some(retry));
+    assert_eq!(
+        client(&server).await.get(deferred.id).await.unwrap().unwrap().spec.retry,
+        Some(retry)
+    );
 }
 
 #[deferred(name = "shop/states_its_backoff", queue = "emails", min_backoff = "5s")]
@@ -163,12 +190,18 @@ async fn a_backoff_of_a_tasks_own_is_refused_where_it_is_deferred() {
     let stated = [
         (states_its_backoff::defer(), "`min_backoff`"),
         (states_its_backoff::defer().retry(limits.clone()), "`min_backoff`"),
-        (greet::defer("you").retry(limits.clone().with_min_backoff(Duration::from_secs(5))), "`.retry(..)`"),
+        (
+            greet::defer("you").retry(limits.clone().with_min_backoff(Duration::from_secs(5))),
+            "`.retry(..)`",
+        ),
         (greet::defer("you").retry(limits.clone().with_max_doublings(16)), "`.retry(..)`"),
     ];
     for (deferred, named) in stated {
         let refused = deferred.on(&tasks).await.unwrap_err();
-        assert!(matches!(refused, Error::UnsupportedBackoff { backend: "cloudtasks", .. }), "{refused:?}");
+        assert!(
+            matches!(refused, Error::UnsupportedBackoff { backend: "cloudtasks", .. }),
+            "{refused:?}"
+        );
         let text = refused.to_string();
         assert!(text.contains(named) && text.contains("put_queue"), "{text}");
     }
@@ -182,17 +215,26 @@ async fn a_backoff_of_a_tasks_own_is_refused_where_a_service_is_built() {
     let backend = builder(&server).build().await.unwrap();
     let registry = Registry::new().with::<greet>().with::<states_its_backoff>();
     let tasks = Client::builder().registry(registry).build_push(backend).unwrap();
-    let Error::Misconfigured { problems, .. } = tasks.push_service().build().unwrap_err() else { panic!() };
-    let of_backoff: Vec<_> = problems.iter().filter(|problem| problem.contains("min_backoff")).collect();
+    let Error::Misconfigured { problems, .. } = tasks.push_service().build().unwrap_err() else {
+        panic!()
+    };
+    let of_backoff: Vec<_> =
+        problems.iter().filter(|problem| problem.contains("min_backoff")).collect();
     assert_eq!(of_backoff.len(), 1, "{problems:?}");
-    assert!(of_backoff[0].contains("`shop/states_its_backoff`") && of_backoff[0].contains("put_queue"), "{problems:?}");
+    assert!(
+        of_backoff[0].contains("`shop/states_its_backoff`") && of_backoff[0].contains("put_queue"),
+        "{problems:?}"
+    );
 }
 
 #[tokio::test]
 async fn no_worker_leases_from_it() {
     let server = server().await;
     let error = client(&server).await.worker().await.unwrap_err();
-    assert_eq!(error.to_string(), "the `cloudtasks` backend does not support workers: it calls handlers over HTTP");
+    assert_eq!(
+        error.to_string(),
+        "the `cloudtasks` backend does not support workers: it calls handlers over HTTP"
+    );
     // Others do; that it is refused at compile time is shown in its documentation.
     _ = Worker::new(gae_tasks::backend::memory::Memory::new());
 }
@@ -210,7 +252,9 @@ async fn what_it_cannot_do_is_said() {
 async fn a_retention_is_refused_when_the_client_is_made() {
     let server = server().await;
     let day = Duration::from_secs(24 * 60 * 60);
-    for stated in [Client::builder().dead_letter_retention(day), Client::builder().tombstone_retention(day)] {
+    for stated in
+        [Client::builder().dead_letter_retention(day), Client::builder().tombstone_retention(day)]
+    {
         let refused = stated.build_push(builder(&server).build().await.unwrap()).unwrap_err();
         assert!(matches!(refused, Error::Unsupported { backend: "cloudtasks", .. }), "{refused:?}");
         assert!(refused.to_string().contains("state none in the builder"), "{refused}");
@@ -230,13 +274,21 @@ async fn a_server_that_repeats_a_page_is_asked_no_further() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(axum::serve(listener, axum::Router::new().fallback(answer)).into_future());
-    let backend = CloudTasks::builder("shop", "europe-west1").http(WORKER).endpoint(url).anonymous();
+    let backend =
+        CloudTasks::builder("shop", "europe-west1").http(WORKER).endpoint(url).anonymous();
     let tasks = client_of(backend).await;
     let text = tasks.queues().await.unwrap_err().to_string();
     assert!(text.contains("ignores page tokens"), "{text}");
     let queries = std::mem::take(&mut *asked.lock().unwrap());
-    assert!(queries.len() == 2 && queries.iter().all(|query| query.contains("pageSize=1000")), "{queries:?}");
-    let text = tasks.list(TaskFilter::new().queue(QueueName::DEFAULT), None, 9).await.unwrap_err().to_string();
+    assert!(
+        queries.len() == 2 && queries.iter().all(|query| query.contains("pageSize=1000")),
+        "{queries:?}"
+    );
+    let text = tasks
+        .list(TaskFilter::new().queue(QueueName::DEFAULT), None, 9)
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(text.contains("ignores page tokens") && asked.lock().unwrap().len() == 2, "{text}");
 }
 
@@ -251,7 +303,8 @@ async fn the_deadline_of_a_task_type_is_refused_when_it_is_deferred() {
     assert!(matches!(refused, Error::DeadlineOutOfRange { .. }), "{refused}");
     assert_eq!(server.tasks(PLACE, "emails").len(), 0);
     // A day, on App Engine.
-    let app_engine = CloudTasks::builder("shop", "europe-west1").endpoint(server.url()).anonymous().app_engine();
+    let app_engine =
+        CloudTasks::builder("shop", "europe-west1").endpoint(server.url()).anonymous().app_engine();
     slow::defer().on(&client_of(app_engine).await).await.unwrap();
     slow::defer().deadline(Duration::from_secs(60)).on(&client(&server).await).await.unwrap();
 }
@@ -260,15 +313,21 @@ async fn the_deadline_of_a_task_type_is_refused_when_it_is_deferred() {
 async fn headers_that_cannot_be_sent_are_refused_when_they_are_said() {
     let server = server().await;
     let tasks = client(&server).await;
-    for (name, value) in
-        [("X-Deferred-Task", "x"), ("X-CloudTasks-TaskName", "x"), ("a header", "x"), ("X-A", "s3cret\n")]
-    {
-        let refused = greet::defer("you").header(name, value).on(&tasks).await.unwrap_err().to_string();
+    for (name, value) in [
+        ("X-Deferred-Task", "x"),
+        ("X-CloudTasks-TaskName", "x"),
+        ("a header", "x"),
+        ("X-A", "s3cret\n"),
+    ] {
+        let refused =
+            greet::defer("you").header(name, value).on(&tasks).await.unwrap_err().to_string();
         assert!(refused.contains(name) && !refused.contains("s3cret"), "{refused}");
         let refused = builder(&server).header(name, value).build().await.unwrap_err().to_string();
         assert!(refused.contains(name) && !refused.contains("s3cret"), "{refused}");
     }
     assert_eq!(server.calls("CreateTask"), 0);
-    let allowed = builder(&server).header(SharedSecret::HEADER, "correct horse battery").header("Authorization", "x y");
+    let allowed = builder(&server)
+        .header(SharedSecret::HEADER, "correct horse battery")
+        .header("Authorization", "x y");
     allowed.build().await.unwrap();
 }

@@ -37,7 +37,8 @@ async fn other_services_stay_within_themselves() {
 #[tokio::test]
 async fn a_named_service_gets_all_tasks() {
     let server = server().await;
-    let builder = app_engine(&server).service("worker").version("v1").deferring_from("default", "v7");
+    let builder =
+        app_engine(&server).service("worker").version("v1").deferring_from("default", "v7");
     assert_eq!(routing(builder, &server).await, ("worker".to_owned(), "v1".to_owned()));
 }
 
@@ -50,14 +51,16 @@ async fn elsewhere_app_engine_chooses_itself() {
 #[tokio::test]
 async fn a_url_has_no_services_to_choose_from() {
     let server = server().await;
-    let refused = greet::defer("you").target("reports").on(&client(&server).await).await.unwrap_err();
+    let refused =
+        greet::defer("you").target("reports").on(&client(&server).await).await.unwrap_err();
     assert!(matches!(refused, Error::UnsupportedOption { .. }), "{refused}");
     assert_eq!(server.calls("CreateTask"), 0);
 }
 
 #[test]
 fn a_builder_tells_no_values_of_headers() {
-    let builder = CloudTasks::builder("shop", "europe-west1").header("Authorization", "Bearer hush");
+    let builder =
+        CloudTasks::builder("shop", "europe-west1").header("Authorization", "Bearer hush");
     let text = format!("{builder:?}");
     assert!(text.contains("Authorization") && !text.contains("hush"), "{text}");
 }
@@ -92,7 +95,8 @@ async fn a_url_says_all_that_the_builder_can() {
 #[tokio::test]
 async fn the_audience_is_the_servers_url_unless_another_is_named() {
     let server = server().await;
-    let tasks = client_of(builder(&server).http("https://w.run.app/").service_account("q@shop")).await;
+    let tasks =
+        client_of(builder(&server).http("https://w.run.app/").service_account("q@shop")).await;
     greet::defer("you").on(&tasks).await.unwrap();
     assert_eq!(only_task(&server)["httpRequest"]["oidcToken"]["audience"], "https://w.run.app");
 }
@@ -134,7 +138,9 @@ async fn a_target_must_be_named() {
 /// What the environment says is read by a process of its own: this test binary again, with one test.
 async fn in_environment(server: &Server, url: &str, variables: &[(&str, &str)]) {
     let mut child = std::process::Command::new(std::env::current_exe().unwrap());
-    child.args(["--exact", "cloud_tasks::targets::a_client_of_the_environment_defers"]).env("GAE_TASKS_URL", url);
+    child
+        .args(["--exact", "cloud_tasks::targets::a_client_of_the_environment_defers"])
+        .env("GAE_TASKS_URL", url);
     child.env("CLOUD_TASKS_EMULATOR_HOST", server.url().trim_start_matches("http://"));
     child.envs(variables.iter().copied());
     let output = tokio::task::spawn_blocking(move || child.output()).await.unwrap().unwrap();
@@ -149,7 +155,10 @@ async fn a_client_of_the_environment_defers() {
     } else {
         let server = server().await;
         in_environment(&server, "cloudtasks://shop/europe-west1?url=http://worker.test", &[]).await;
-        assert_eq!(only_task(&server)["httpRequest"]["url"], "http://worker.test/_cb/deferred/shop/greet");
+        assert_eq!(
+            only_task(&server)["httpRequest"]["url"],
+            "http://worker.test/_cb/deferred/shop/greet"
+        );
     }
 }
 
@@ -157,7 +166,11 @@ async fn a_client_of_the_environment_defers() {
 async fn app_engine_says_itself_from_where_a_task_is_deferred() {
     let server = server().await;
     let here = [("GAE_SERVICE", "default"), ("GAE_VERSION", "20261124t1")];
-    in_environment(&server, "cloudtasks://shop/europe-west1?background_service=worker", &here).await;
+    in_environment(&server, "cloudtasks://shop/europe-west1?background_service=worker", &here)
+        .await;
     let routing = &only_task(&server)["appEngineHttpRequest"]["appEngineRouting"];
-    assert_eq!((&routing["service"], &routing["version"]), (&"worker".into(), &"20261124t1".into()));
+    assert_eq!(
+        (&routing["service"], &routing["version"]),
+        (&"worker".into(), &"20261124t1".into())
+    );
 }

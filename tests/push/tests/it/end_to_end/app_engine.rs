@@ -1,14 +1,18 @@
 //! App Engine targets: the platform's headers prove where a request comes from, and tasks go to the background service.
 
-use super::shop::{PLACE, ShopSettings, Shop, flaky, write};
+use super::shop::{PLACE, Shop, ShopSettings, flaky, write};
 
 #[tokio::test]
 async fn what_the_default_service_defers_runs_in_the_background_service_of_its_version() {
     let shop = Shop::open(ShopSettings::app_engine()).await;
     shop.tasks.pause("emails").await.unwrap();
     write::defer("hello").on(&shop.tasks).await.unwrap();
-    let routing = shop.queue.tasks(PLACE, "emails")[0]["appEngineHttpRequest"]["appEngineRouting"].clone();
-    assert_eq!((routing["service"].as_str(), routing["version"].as_str()), (Some("worker"), Some("v7")));
+    let routing =
+        shop.queue.tasks(PLACE, "emails")[0]["appEngineHttpRequest"]["appEngineRouting"].clone();
+    assert_eq!(
+        (routing["service"].as_str(), routing["version"].as_str()),
+        (Some("worker"), Some("v7"))
+    );
     shop.tasks.resume("emails").await.unwrap();
     assert_eq!(shop.statuses(1).await, [200]);
     let (headers, is_proven) = shop.requests().remove(0);
@@ -21,8 +25,12 @@ async fn a_call_names_another_service_and_version() {
     let shop = Shop::open(ShopSettings::app_engine()).await;
     shop.tasks.pause("emails").await.unwrap();
     write::defer("hello").target_version("default", "v9").on(&shop.tasks).await.unwrap();
-    let routing = shop.queue.tasks(PLACE, "emails")[0]["appEngineHttpRequest"]["appEngineRouting"].clone();
-    assert_eq!((routing["service"].as_str(), routing["version"].as_str()), (Some("default"), Some("v9")));
+    let routing =
+        shop.queue.tasks(PLACE, "emails")[0]["appEngineHttpRequest"]["appEngineRouting"].clone();
+    assert_eq!(
+        (routing["service"].as_str(), routing["version"].as_str()),
+        (Some("default"), Some("v9"))
+    );
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use gae_tasks::backend::memory::Memory;
 use gae_tasks::testing::{Fault, Faulty, ManualClock, Operation};
 use gae_tasks::{ClientBuilder, RetryConfig, TaskState};
 
-use super::shop::{ShopSettings, Shop, flaky, refuse};
+use super::shop::{Shop, ShopSettings, flaky, refuse};
 
 #[tokio::test]
 async fn a_task_that_was_tried_enough_is_kept() {
@@ -14,7 +14,10 @@ async fn a_task_that_was_tried_enough_is_kept() {
     let deferred = flaky::defer(3, "x").max_attempts(2).on(&shop.tasks).await.unwrap();
     assert_eq!(shop.statuses(2).await, [500, 200]);
     let letters = shop.dead_letters().await;
-    assert_eq!((letters[0].spec.id, letters[0].state, letters[0].attempts), (deferred.id, TaskState::Dead, 2));
+    assert_eq!(
+        (letters[0].spec.id, letters[0].state, letters[0].attempts),
+        (deferred.id, TaskState::Dead, 2)
+    );
     assert!(letters[0].errors[0].message.contains("not yet"), "{:?}", letters[0].errors);
     assert_eq!(shop.waiting(), 0);
 }
@@ -48,7 +51,8 @@ async fn a_later_task_of_the_same_name_is_a_dead_letter_of_its_own() {
     let again = refuse::defer("second").named("order-7").on(&shop.tasks).await.unwrap();
     assert!(again.created);
     assert_eq!(shop.statuses(2).await, [200, 200]);
-    let mut payloads: Vec<_> = shop.dead_letters().await.into_iter().filter_map(|letter| letter.payload).collect();
+    let mut payloads: Vec<_> =
+        shop.dead_letters().await.into_iter().filter_map(|letter| letter.payload).collect();
     payloads.sort();
     assert_eq!(payloads, [b"\x05first".to_vec(), b"\x06second".to_vec()]);
 }
@@ -61,7 +65,8 @@ async fn the_time_for_retries_begins_when_a_task_is_due() {
     let shop = Shop::open(ShopSettings { client, ..ShopSettings::http() }).await;
     let hour = Duration::from_secs(60 * 60);
     let retry = RetryConfig::new().with_max_attempts(None);
-    let task = flaky::defer(2, "x").after(hour).retry(retry.with_max_retry_duration(Some(hour / 6)));
+    let task =
+        flaky::defer(2, "x").after(hour).retry(retry.with_max_retry_duration(Some(hour / 6)));
     task.on(&shop.tasks).await.unwrap();
     clock.advance(hour);
     shop.queue.advance(hour);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use gae_tasks::ClientBuilder;
 use gae_tasks::push::verify::SharedSecret;
 
-use super::shop::{PLACE, ShopSettings, Shop, fan_out, flaky, write};
+use super::shop::{PLACE, Shop, ShopSettings, fan_out, flaky, write};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
@@ -19,7 +19,10 @@ async fn what_is_deferred_runs_under_the_users_middleware_with_all_that_was_said
     task.on(&shop.tasks).await.unwrap();
     assert_eq!(shop.statuses(1).await, [200]);
     let seen = shop.seen().remove(0);
-    assert_eq!((seen.text.as_str(), seen.attempt, seen.name.as_deref()), ("hello", 1, Some("once")));
+    assert_eq!(
+        (seen.text.as_str(), seen.attempt, seen.name.as_deref()),
+        ("hello", 1, Some("once"))
+    );
     let (headers, is_proven) = shop.requests().remove(0);
     assert!(is_proven);
     assert_eq!(headers["x-tenant"], "7");
@@ -33,9 +36,15 @@ async fn the_deadline_of_the_attribute_is_told_to_the_queue_too() {
     shop.tasks.pause("emails").await.unwrap();
     write::defer("slow").on(&shop.tasks).await.unwrap();
     assert_eq!(shop.queue.tasks(PLACE, "emails")[0]["dispatchDeadline"], "1200s");
-    write::defer("quick").named("quick").deadline(Duration::from_secs(2)).on(&shop.tasks).await.unwrap();
+    write::defer("quick")
+        .named("quick")
+        .deadline(Duration::from_secs(2))
+        .on(&shop.tasks)
+        .await
+        .unwrap();
     let tasks = shop.queue.tasks(PLACE, "emails");
-    let quick = tasks.iter().find(|task| task["name"].as_str().unwrap().ends_with("/quick")).unwrap();
+    let quick =
+        tasks.iter().find(|task| task["name"].as_str().unwrap().ends_with("/quick")).unwrap();
     assert_eq!(quick["dispatchDeadline"], "15s", "the least that the queue knows");
     shop.tasks.resume("emails").await.unwrap();
     shop.deliveries(2).await;
@@ -64,8 +73,9 @@ async fn handlers_defer_further_tasks() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn fifty_callers_at_once_have_each_task_run_once() {
     let shop = Shop::open(ShopSettings::http()).await;
-    let callers: Vec<_> =
-        (0..50).map(|number| tokio::spawn(write::defer(number.to_string()).on(&shop.tasks).into_future())).collect();
+    let callers: Vec<_> = (0..50)
+        .map(|number| tokio::spawn(write::defer(number.to_string()).on(&shop.tasks).into_future()))
+        .collect();
     for caller in callers {
         caller.await.unwrap().unwrap();
     }
@@ -76,8 +86,10 @@ async fn fifty_callers_at_once_have_each_task_run_once() {
 
 #[tokio::test]
 async fn a_queue_that_cannot_prove_itself_keeps_its_tasks() {
-    let plan =
-        ShopSettings { backend: |backend| backend.service_account("stranger@shop").audience("https://w"), ..ShopSettings::http() };
+    let plan = ShopSettings {
+        backend: |backend| backend.service_account("stranger@shop").audience("https://w"),
+        ..ShopSettings::http()
+    };
     let shop = Shop::open(plan).await;
     write::defer("hello").on(&shop.tasks).await.unwrap();
     assert_eq!(shop.statuses(2).await[..2], [403, 403]);

@@ -10,7 +10,7 @@ use gae_tasks::{ClientBuilder, Error, TaskId, TaskState, Timestamp};
 use tempfile::TempDir;
 
 use super::payloads::{LARGE, files, with_a_folder};
-use super::shop::{ShopSettings, Shop, flaky, refuse};
+use super::shop::{Shop, ShopSettings, flaky, refuse};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
@@ -32,13 +32,22 @@ async fn a_dead_letter_is_an_object_with_all_that_is_known_of_it() {
     let ids = letters.ids().await.unwrap();
     let letter = letters.get(ids[0]).await.unwrap().unwrap();
     assert_eq!((ids.len(), letter.task.spec.id, letter.attempts), (1, ids[0], 2));
-    assert_eq!((letter.task.spec.kind.as_str(), letter.task.spec.queue.as_str()), ("shop/flaky", "emails"));
+    assert_eq!(
+        (letter.task.spec.kind.as_str(), letter.task.spec.queue.as_str()),
+        ("shop/flaky", "emails")
+    );
     assert_eq!(letter.task.spec.name.as_ref().map(|name| name.as_str()), Some("once"));
-    assert_eq!((letter.task.payload.as_slice(), letter.task.spec.max_attempts), (&b"\x03\x01x"[..], Some(2)));
+    assert_eq!(
+        (letter.task.payload.as_slice(), letter.task.spec.max_attempts),
+        (&b"\x03\x01x"[..], Some(2))
+    );
     assert!(letter.error.contains("not yet") && letter.created <= Some(letter.died), "{letter:?}");
     assert_eq!(shop.waiting(), 0);
     letters.delete(ids[0]).await.unwrap();
-    assert_eq!((letters.ids().await.unwrap(), letters.get(ids[0]).await.unwrap().is_none()), (vec![], true));
+    assert_eq!(
+        (letters.ids().await.unwrap(), letters.get(ids[0]).await.unwrap().is_none()),
+        (vec![], true)
+    );
 }
 
 #[tokio::test]
@@ -82,8 +91,14 @@ async fn a_sweep_keeps_the_payloads_of_letters() {
         let letters = store(folder);
         let clock = ManualClock::at(std::time::SystemTime::now().into());
         let (plan, time) = (with_a_folder(&payloads), clock.clone());
-        let client = Box::new(move |client: ClientBuilder| (plan.client)(client).clock(time.clone()));
-        let shop = Shop::open(ShopSettings { client, letters: Some(letters.clone()), ..ShopSettings::http() }).await;
+        let client =
+            Box::new(move |client: ClientBuilder| (plan.client)(client).clock(time.clone()));
+        let shop = Shop::open(ShopSettings {
+            client,
+            letters: Some(letters.clone()),
+            ..ShopSettings::http()
+        })
+        .await;
         let id = refuse::defer("x".repeat(LARGE)).on(&shop.tasks).await.unwrap().id;
         assert_eq!(shop.statuses(1).await, [200]);
         clock.advance(3 * HOUR);
@@ -104,7 +119,8 @@ async fn a_sweep_needs_no_hint_for_letters_beside_their_payloads() {
     let clock = ManualClock::at(std::time::SystemTime::now().into());
     let (plan, time) = (with_a_folder(&folder), clock.clone());
     let client = Box::new(move |client: ClientBuilder| (plan.client)(client).clock(time.clone()));
-    let shop = Shop::open(ShopSettings { client, letters: Some(letters), ..ShopSettings::http() }).await;
+    let shop =
+        Shop::open(ShopSettings { client, letters: Some(letters), ..ShopSettings::http() }).await;
     refuse::defer("x".repeat(LARGE)).on(&shop.tasks).await.unwrap();
     assert_eq!(shop.statuses(1).await, [200]);
     clock.advance(3 * HOUR);

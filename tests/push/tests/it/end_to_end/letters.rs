@@ -8,7 +8,7 @@ use gae_tasks::{Client, ClientBuilder, Error, Registry, TaskState};
 use gae_tasks_tests_push::server::{Fault, Server};
 
 use super::payloads::{LARGE, create, files, with_a_folder};
-use super::shop::{PLACE, ShopSettings, Shop, flaky, later, refuse};
+use super::shop::{PLACE, Shop, ShopSettings, flaky, later, refuse};
 
 async fn shop() -> Shop {
     Shop::open(ShopSettings { letters_at_google: true, ..ShopSettings::http() }).await
@@ -28,7 +28,10 @@ async fn a_dead_letter_is_in_a_paused_queue_beside_that_of_its_task() {
     let letter = shop.tasks.get(id).await.unwrap().unwrap();
     assert_eq!((letter.spec.id, letter.state, letter.attempts), (id, TaskState::Dead, 1));
     assert_eq!((letter.spec.queue.as_str(), letter.spec.kind.as_str()), ("emails", "shop/refuse"));
-    assert!(letter.died.is_some() && letter.errors[0].message.contains("no such order"), "{letter:?}");
+    assert!(
+        letter.died.is_some() && letter.errors[0].message.contains("no such order"),
+        "{letter:?}"
+    );
     assert_eq!(shop.dead_letters().await, [letter]);
     let stats = shop.tasks.stats_of::<refuse>().await.unwrap();
     assert_eq!((stats.dead, stats.open()), (1, 0));
@@ -44,7 +47,11 @@ async fn a_queue_of_dead_letters_that_is_resumed_does_no_harm() {
     shop.tasks.resume("emails-dead").await.unwrap();
     assert_eq!(shop.statuses(2).await, [200, 404]);
     shop.queue.advance(Duration::from_secs(8 * 24 * 60 * 60));
-    assert_eq!(shop.statuses(3).await, [200, 404, 404], "though it has waited for longer than any task waits");
+    assert_eq!(
+        shop.statuses(3).await,
+        [200, 404, 404],
+        "though it has waited for longer than any task waits"
+    );
     assert_eq!((shop.seen().len(), letters(&shop), shop.dead_letters().await.len()), (1, 1, 1));
 }
 
@@ -86,7 +93,11 @@ async fn a_replay_that_broke_off_is_repeated_without_a_second_task() {
     shop.tasks.replay(id).await.unwrap();
     assert_eq!((shop.waiting(), letters(&shop)), (1, 0));
     let refused = shop.tasks.replay(id).await.unwrap_err();
-    assert!(matches!(refused, Error::NoSuchTask { .. }) && refused.to_string().contains("no dead letter"), "{refused}");
+    assert!(
+        matches!(refused, Error::NoSuchTask { .. })
+            && refused.to_string().contains("no dead letter"),
+        "{refused}"
+    );
 }
 
 #[tokio::test]
@@ -148,7 +159,8 @@ async fn a_sweep_keeps_the_payload_of_a_letter() {
     let clock = ManualClock::at(std::time::SystemTime::now().into());
     let (plan, time) = (with_a_folder(&folder), clock.clone());
     let client = Box::new(move |client: ClientBuilder| (plan.client)(client).clock(time.clone()));
-    let shop = Shop::open(ShopSettings { client, letters_at_google: true, ..ShopSettings::http() }).await;
+    let shop =
+        Shop::open(ShopSettings { client, letters_at_google: true, ..ShopSettings::http() }).await;
     let id = refuse::defer("x".repeat(LARGE)).on(&shop.tasks).await.unwrap().id;
     assert_eq!(shop.statuses(1).await, [200]);
     clock.advance(Duration::from_secs(3 * 60 * 60));
@@ -172,7 +184,8 @@ fn problems(tasks: &Client) -> Vec<String> {
 }
 
 async fn client(server: &Server, default_queue: &str, keeps_letters: bool) -> Client {
-    let backend = CloudTasks::builder("shop", "europe-west1").anonymous().http("http://worker.test");
+    let backend =
+        CloudTasks::builder("shop", "europe-west1").anonymous().http("http://worker.test");
     let backend = if keeps_letters { backend.dead_letter_queues() } else { backend };
     let backend = backend.endpoint(server.url()).build().await.unwrap();
     let tasks = Registry::new().with::<idle>();
@@ -190,7 +203,12 @@ async fn a_service_whose_queue_of_dead_letters_is_missing_is_not_built() {
     let tasks = client(&server, "orders", true).await;
     let missing = problems(&tasks);
     assert_eq!(missing.len(), 1, "{missing:?}");
-    for part in ["`orders-dead`", "is missing", "put_queue(\"orders\"", "gcloud tasks queues create orders-dead"] {
+    for part in [
+        "`orders-dead`",
+        "is missing",
+        "put_queue(\"orders\"",
+        "gcloud tasks queues create orders-dead",
+    ] {
         assert!(missing[0].contains(part), "{missing:?}");
     }
     tasks.put_queue("orders", gae_tasks::QueueConfig::new()).await.unwrap();
@@ -210,7 +228,9 @@ async fn a_process_that_has_made_the_queue_of_dead_letters_does_not_ask_for_it()
 #[tokio::test]
 async fn names_that_leave_no_room_for_dead_letters_are_refused() {
     let server = Server::start().await;
-    for (queue, part) in [("q".repeat(96), "95 at most"), ("walking-dead".to_owned(), "another name")] {
+    for (queue, part) in
+        [("q".repeat(96), "95 at most"), ("walking-dead".to_owned(), "another name")]
+    {
         let tasks = client(&server, &queue, true).await;
         let text = problems(&tasks).join("");
         assert!(text.contains(part), "{text}");

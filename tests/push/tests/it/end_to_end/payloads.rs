@@ -9,13 +9,14 @@ use gae_tasks::payload_store::{ObjectPayloads, PayloadStore};
 use gae_tasks::testing::ManualClock;
 use tempfile::TempDir;
 
-use super::shop::{PLACE, ShopSettings, Shop, flaky, refuse, write};
+use super::shop::{PLACE, Shop, ShopSettings, flaky, refuse, write};
 
 pub(super) const LARGE: usize = 3 << 20;
 
 pub(super) fn with_a_folder(folder: &TempDir) -> ShopSettings {
     let url = format!("file://{}", folder.path().display());
-    let client = move |client: ClientBuilder| client.payload_store(ObjectPayloads::open(&url).unwrap());
+    let client =
+        move |client: ClientBuilder| client.payload_store(ObjectPayloads::open(&url).unwrap());
     ShopSettings { client: Box::new(client), ..ShopSettings::http() }
 }
 
@@ -33,7 +34,12 @@ pub(super) fn markers(folder: &TempDir) -> usize {
 pub(super) async fn create(shop: &Shop, task: serde_json::Value) {
     let url = format!("{}/v2/{PLACE}/queues/emails/tasks", shop.queue.url());
     let body = serde_json::json!({ "task": task }).to_string();
-    let created = reqwest::Client::new().post(url).header("content-type", "application/json").body(body).send().await;
+    let created = reqwest::Client::new()
+        .post(url)
+        .header("content-type", "application/json")
+        .body(body)
+        .send()
+        .await;
     created.unwrap().error_for_status().unwrap();
 }
 
@@ -64,7 +70,12 @@ async fn it_lives_as_long_as_its_dead_letter() {
     assert_eq!(shop.statuses(1).await, [200]);
     assert_eq!((shop.dead_letters().await.len(), files(&folder)), (1, 1));
     clock.advance(Duration::from_secs(3 * 60 * 60));
-    let swept = shop.tasks.sweep_payloads(Duration::from_secs(60 * 60)).beside(&shop.cemetery).await.unwrap();
+    let swept = shop
+        .tasks
+        .sweep_payloads(Duration::from_secs(60 * 60))
+        .beside(&shop.cemetery)
+        .await
+        .unwrap();
     assert_eq!((swept, files(&folder)), (0, 1));
     let id = shop.dead_letters().await[0].spec.id;
     shop.cemetery.replay(id).await.unwrap();
@@ -88,14 +99,16 @@ async fn a_task_whose_payload_is_missing_is_a_dead_letter_that_names_key_and_sto
     shop.tasks.pause("emails").await.unwrap();
     write::defer("x".repeat(LARGE)).on(&shop.tasks).await.unwrap();
     let store = ObjectPayloads::open(&format!("file://{}", folder.path().display())).unwrap();
-    let keys = store.put_before((std::time::SystemTime::now() + Duration::from_secs(60)).into()).await;
+    let keys =
+        store.put_before((std::time::SystemTime::now() + Duration::from_secs(60)).into()).await;
     store.delete(&keys.unwrap()[0]).await.unwrap();
     shop.tasks.resume("emails").await.unwrap();
     assert_eq!(shop.statuses(1).await, [200]);
     assert_eq!((shop.seen().len(), shop.waiting()), (0, 0));
     let dead = shop.dead_letters().await;
     let error = &dead[0].errors[0].message;
-    let (key, place) = (format!("{}.gae-tasks", dead[0].spec.id), folder.path().display().to_string());
+    let (key, place) =
+        (format!("{}.gae-tasks", dead[0].spec.id), folder.path().display().to_string());
     assert!(error.contains(&key) && error.contains(&place), "{error}");
 }
 
@@ -159,9 +172,15 @@ async fn a_sweep_keeps_the_payload_of_a_waiting_task_that_a_newer_version_made()
     let mut envelope = STANDARD.decode(body.as_str().unwrap()).unwrap();
     envelope[2] = 9;
     *body = STANDARD.encode(envelope).into();
-    let mark =
-        task["httpRequest"]["headers"]["X-Deferred-Task"].as_str().unwrap().split('/').next().unwrap().to_owned();
-    task["httpRequest"]["headers"]["X-Deferred-Task"] = format!("{mark}/as newer versions write it").into();
+    let mark = task["httpRequest"]["headers"]["X-Deferred-Task"]
+        .as_str()
+        .unwrap()
+        .split('/')
+        .next()
+        .unwrap()
+        .to_owned();
+    task["httpRequest"]["headers"]["X-Deferred-Task"] =
+        format!("{mark}/as newer versions write it").into();
     task["name"] = format!("{PLACE}/queues/emails/tasks/newer").into();
     create(&shop, task).await;
     reqwest::Client::new().delete(format!("{}/v2/{old}", shop.queue.url())).send().await.unwrap();

@@ -8,7 +8,7 @@ use gae_tasks_tests_push::issuer::{ACCOUNT, AUDIENCE};
 use gae_tasks_tests_push::server::Fault;
 
 use super::payloads::{LARGE, create, markers, with_a_folder};
-use super::shop::{PLACE, ShopSettings, Shop, later};
+use super::shop::{PLACE, Shop, ShopSettings, later};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
@@ -29,21 +29,32 @@ fn attempts(shop: &Shop) -> Vec<u32> {
 /// How far ahead of now the tasks in the queue are scheduled.
 fn delays(shop: &Shop) -> Vec<Duration> {
     let tasks = shop.queue.tasks(PLACE, "emails");
-    let at = |task: &serde_json::Value| humantime::parse_rfc3339(task["scheduleTime"].as_str().unwrap()).unwrap();
-    tasks.iter().map(|task| at(task).duration_since(SystemTime::now()).unwrap_or_default()).collect()
+    let at = |task: &serde_json::Value| {
+        humantime::parse_rfc3339(task["scheduleTime"].as_str().unwrap()).unwrap()
+    };
+    tasks
+        .iter()
+        .map(|task| at(task).duration_since(SystemTime::now()).unwrap_or_default())
+        .collect()
 }
 
 fn about(delay: Duration, expected: Duration) {
-    assert!((expected - Duration::from_secs(90)..=expected).contains(&delay), "{delay:?} is not {expected:?}");
+    assert!(
+        (expected - Duration::from_secs(90)..=expected).contains(&delay),
+        "{delay:?} is not {expected:?}"
+    );
 }
 
 #[tokio::test]
 async fn three_attempts_at_times_of_the_handler_are_exactly_three() {
     let (shop, clock) = on_a_clock().await;
-    let id = later::defer(HOUR.as_secs(), NEVER, "x").max_attempts(3).on(&shop.tasks).await.unwrap().id;
+    let id =
+        later::defer(HOUR.as_secs(), NEVER, "x").max_attempts(3).on(&shop.tasks).await.unwrap().id;
     for count in 1..=3 {
         assert_eq!(shop.statuses(count).await, vec![200; count]);
-        delays(&shop).into_iter().for_each(|delay| about(delay, HOUR * u32::try_from(count).unwrap()));
+        delays(&shop)
+            .into_iter()
+            .for_each(|delay| about(delay, HOUR * u32::try_from(count).unwrap()));
         clock.advance(HOUR);
         shop.queue.advance(HOUR);
     }
@@ -58,7 +69,10 @@ async fn it_works_in_the_end_and_counts_the_attempts_that_failed_otherwise_too()
     let shop = Shop::open(ShopSettings::app_engine()).await;
     later::defer(0, 3, "x").on(&shop.tasks).await.unwrap();
     assert_eq!(shop.statuses(3).await, [200; 3]);
-    assert_eq!((attempts(&shop), shop.waiting(), shop.dead_letters().await.len()), (vec![1, 2, 3], 0, 0));
+    assert_eq!(
+        (attempts(&shop), shop.waiting(), shop.dead_letters().await.len()),
+        (vec![1, 2, 3], 0, 0)
+    );
 }
 
 #[tokio::test]
@@ -86,7 +100,10 @@ async fn a_copy_is_found_run_and_deleted_by_the_id_of_its_task() {
     assert!(copy.first_attempt.is_some());
     shop.tasks.run_now(id).await.unwrap();
     shop.deliveries(2).await;
-    assert_eq!((attempts(&shop), shop.tasks.get(id).await.unwrap().unwrap().attempts), (vec![1, 2], 2));
+    assert_eq!(
+        (attempts(&shop), shop.tasks.get(id).await.unwrap().unwrap().attempts),
+        (vec![1, 2], 2)
+    );
     assert!(shop.tasks.delete(id).await.unwrap());
     assert_eq!((shop.waiting(), shop.tasks.get(id).await.unwrap()), (0, None));
 }
@@ -139,7 +156,9 @@ async fn a_time_beyond_the_horizon_is_cut_to_it() {
 async fn a_copy_keeps_what_was_said_of_its_task() {
     let folder = tempfile::tempdir().unwrap();
     let shop = Shop::open(with_a_folder(&folder)).await;
-    let task = later::defer(0, 2, "x".repeat(LARGE)).header("X-Tenant", "7").deadline(Duration::from_secs(20));
+    let task = later::defer(0, 2, "x".repeat(LARGE))
+        .header("X-Tenant", "7")
+        .deadline(Duration::from_secs(20));
     task.on(&shop.tasks).await.unwrap();
     assert_eq!(shop.statuses(2).await, [200; 2]);
     let seen = shop.seen();

@@ -13,8 +13,8 @@ use gae_tasks::push::verify::AppEngine;
 use gae_tasks::push::{LetterStore, PushService, is_from_task_queue};
 use gae_tasks::testing::Faulty;
 use gae_tasks::{
-    Client, ClientBuilder, PermanentTaskFailure, PushServiceBuilder, QueueConfig, Registry, RetryConfig, TaskContext,
-    TaskFailure, TaskFilter, TaskRecord, TaskState, deferred,
+    Client, ClientBuilder, PermanentTaskFailure, PushServiceBuilder, QueueConfig, Registry,
+    RetryConfig, TaskContext, TaskFailure, TaskFilter, TaskRecord, TaskState, deferred,
 };
 use gae_tasks_tests_push::issuer::{ACCOUNT, AUDIENCE, Key, Published, claims, oidc};
 use gae_tasks_tests_push::server::{Delivery, Server, ServerBuilder};
@@ -78,7 +78,11 @@ pub(crate) async fn later(
 
 /// Fails for good.
 #[deferred(name = "shop/refuse", queue = "emails")]
-pub(crate) async fn refuse(text: String, #[state] book: &Book, #[context] cx: &TaskContext) -> anyhow::Result<()> {
+pub(crate) async fn refuse(
+    text: String,
+    #[state] book: &Book,
+    #[context] cx: &TaskContext,
+) -> anyhow::Result<()> {
     note(book, &text, cx);
     Err(PermanentTaskFailure::new("no such order").into())
 }
@@ -93,7 +97,12 @@ pub(crate) async fn fan_out(count: u32) -> Result<(), gae_tasks::Error> {
 }
 
 fn program(book: &Book) -> ClientBuilder {
-    let tasks = Registry::new().with::<write>().with::<flaky>().with::<refuse>().with::<fan_out>().with::<later>();
+    let tasks = Registry::new()
+        .with::<write>()
+        .with::<flaky>()
+        .with::<refuse>()
+        .with::<fan_out>()
+        .with::<later>();
     Client::builder().registry(tasks).state(Arc::clone(book))
 }
 
@@ -144,7 +153,9 @@ impl ShopSettings {
             server: Server::builder().sign(sign),
             backend: |backend| backend.service_account(ACCOUNT).audience(AUDIENCE),
             client: Box::new(|client| client),
-            service: |service| service.verify(oidc(Published::keys(&[Key::one()])).build().unwrap()),
+            service: |service| {
+                service.verify(oidc(Published::keys(&[Key::one()])).build().unwrap())
+            },
             storage: Faulty::new(Memory::new()),
             letters_at_google: false,
             letters: None,
@@ -173,13 +184,15 @@ impl Shop {
         let server = plan.server.service("default", &url).service("worker", &url);
         let queue = server.dispatching().start().await;
         queue.create_queue(PLACE, "emails");
-        let backend = (plan.backend)(CloudTasks::builder("shop", "europe-west1").anonymous().http(url));
+        let backend =
+            (plan.backend)(CloudTasks::builder("shop", "europe-west1").anonymous().http(url));
         let backend = if plan.letters_at_google { backend.dead_letter_queues() } else { backend };
         let backend = backend.endpoint(queue.url()).build().await.unwrap();
         let book = Book::default();
         let tasks = (plan.client)(program(&book)).build_push(backend).unwrap();
-        let retry =
-            RetryConfig::new().with_min_backoff(Duration::from_millis(1)).with_max_backoff(Duration::from_millis(1));
+        let retry = RetryConfig::new()
+            .with_min_backoff(Duration::from_millis(1))
+            .with_max_backoff(Duration::from_millis(1));
         tasks.put_queue("emails", QueueConfig::new().with_retry(retry)).await.unwrap();
         let storage = plan.storage;
         let cemetery = match plan.letters_at_google {
@@ -202,7 +215,11 @@ impl Shop {
 
     /// The statuses of the attempts, once there are so many.
     pub(crate) async fn statuses(&self, count: usize) -> Vec<u16> {
-        self.deliveries(count).await.iter().map(|delivery| delivery.status.unwrap_or_default()).collect()
+        self.deliveries(count)
+            .await
+            .iter()
+            .map(|delivery| delivery.status.unwrap_or_default())
+            .collect()
     }
 
     pub(crate) fn seen(&self) -> Vec<Seen> {

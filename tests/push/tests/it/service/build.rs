@@ -16,7 +16,8 @@ fn problems(built: Result<gae_tasks::push::PushService, Error>) -> Vec<String> {
 
 #[tokio::test]
 async fn every_problem_is_told_at_once_with_its_choices() {
-    let client = Client::builder().registry(Registry::new().with::<end>()).open("memory:").await.unwrap();
+    let client =
+        Client::builder().registry(Registry::new().with::<end>()).open("memory:").await.unwrap();
     let problems = problems(client.push_service().prefix("tasks/{kind}").build());
     assert_eq!(problems.len(), 4, "{problems:#?}");
     for (problem, parts) in problems.iter().zip([

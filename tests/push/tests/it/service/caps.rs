@@ -20,13 +20,19 @@ async fn the_last_attempt_makes_a_dead_letter_with_all_that_replay_needs() {
     let adapter = Tower(world.service());
     let task = || end::defer("fail").max_attempts(3).queue("orders").named("order-7");
     for attempt in [1, 2] {
-        assert_eq!(adapter.send(world.request(task(), attempt)).await.0, StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(
+            adapter.send(world.request(task(), attempt)).await.0,
+            StatusCode::INTERNAL_SERVER_ERROR
+        );
         assert_eq!(world.dead_letters().await, []);
     }
     assert_eq!(adapter.send(world.request(task(), 3)).await.0, StatusCode::OK);
     let dead = world.dead_letters().await;
     let letter = &dead[0];
-    assert_eq!((letter.state, letter.attempts, letter.spec.queue.as_str()), (TaskState::Dead, 3, "orders"));
+    assert_eq!(
+        (letter.state, letter.attempts, letter.spec.queue.as_str()),
+        (TaskState::Dead, 3, "orders")
+    );
     assert_eq!(letter.spec.name.as_ref().unwrap().as_str(), "order-7");
     assert_eq!(letter.errors[0].message, "cannot fail");
     world.cemetery.replay(letter.spec.id).await.unwrap();
@@ -51,11 +57,18 @@ async fn the_cap_of_the_task_type_holds_too() {
 async fn attempts_that_died_with_their_instance_count() {
     let world = World::new();
     let adapter = Tower(world.service());
-    assert_eq!(adapter.send(world.request(end::defer("done").max_attempts(2), 3)).await.0, StatusCode::OK);
+    assert_eq!(
+        adapter.send(world.request(end::defer("done").max_attempts(2), 3)).await.0,
+        StatusCode::OK
+    );
     assert_eq!(world.stage.signs().begun, 0, "it has been tried enough");
     let dead = world.dead_letters().await;
     assert_eq!(dead[0].attempts, 2);
-    assert!(dead[0].errors[0].message.starts_with("tried enough: 2 attempts"), "{}", dead[0].errors[0].message);
+    assert!(
+        dead[0].errors[0].message.starts_with("tried enough: 2 attempts"),
+        "{}",
+        dead[0].errors[0].message
+    );
 }
 
 /// A bad deploy, or damage on the way: another instance may be able to read it.
@@ -87,7 +100,10 @@ async fn a_dead_letter_is_kept_for_as_long_as_its_client_states() {
     let keeps = Client::builder().clock(world.clock.clone()).dead_letter_retention(90 * DAY);
     let keeps = keeps.build(world.storage.clone()).unwrap();
     let service = world.client.push_service().verify(Secret).dead_letters(&keeps).build().unwrap();
-    assert_eq!(Tower(service).send(world.request(end::defer("permanent").queue("orders"), 1)).await.0, 200);
+    assert_eq!(
+        Tower(service).send(world.request(end::defer("permanent").queue("orders"), 1)).await.0,
+        200
+    );
     let queues = keeps.queues().await.unwrap();
     let orders = queues.iter().find(|queue| queue.name.as_str() == "orders").unwrap();
     assert_eq!(orders.config.as_ref().unwrap().dead_letter_retention(), 90 * DAY);
@@ -97,7 +113,10 @@ async fn a_dead_letter_is_kept_for_as_long_as_its_client_states() {
 async fn without_caps_a_task_has_the_default_ones() {
     let world = World::new();
     let adapter = Tower(world.service());
-    assert_eq!(adapter.send(world.request(end::defer("fail"), 99)).await.0, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(
+        adapter.send(world.request(end::defer("fail"), 99)).await.0,
+        StatusCode::INTERNAL_SERVER_ERROR
+    );
     assert_eq!(world.dead_letters().await, []);
     assert_eq!(adapter.send(world.request(end::defer("fail"), 100)).await.0, StatusCode::OK);
     assert_eq!(world.dead_letters().await[0].attempts, 100);
@@ -107,8 +126,11 @@ async fn without_caps_a_task_has_the_default_ones() {
 async fn a_dead_letter_that_cannot_be_kept_stays_in_the_queue_until_it_can() {
     let world = World::new();
     let adapter = Tower(world.service());
-    let storage =
-        world.storage.clone().with(Operation::Bury, 1, Fault::Fail).with(Operation::Bury, 2, Fault::LoseAnswer);
+    let storage = world.storage.clone().with(Operation::Bury, 1, Fault::Fail).with(
+        Operation::Bury,
+        2,
+        Fault::LoseAnswer,
+    );
     let request = world.request(end::defer("permanent"), 1);
     assert_eq!(adapter.send(request.clone()).await.0, 500);
     assert_eq!(adapter.send(request.clone()).await.0, 500, "its answer was lost");
@@ -159,7 +181,10 @@ async fn what_nobody_can_run_is_given_up_after_its_bound() {
     assert_eq!(storage.calls(Operation::Bury), 3);
     let dead = world.dead_letters().await;
     let errors: Vec<_> = dead.iter().map(|letter| letter.errors[0].message.as_str()).collect();
-    assert!(errors.iter().any(|error| error.contains("no task of kind `shop.orders/twice`")), "{errors:?}");
+    assert!(
+        errors.iter().any(|error| error.contains("no task of kind `shop.orders/twice`")),
+        "{errors:?}"
+    );
     assert!(errors.iter().any(|error| error.contains("in format 9")), "{errors:?}");
 }
 
@@ -167,7 +192,8 @@ const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 /// The request of a task whose attributes a newer version wrote, which has been delivered before.
 fn with_newer_attributes(world: &World, attempt: u32) -> Request<Bytes> {
-    let client = Client::builder().registry(Registry::new().with::<end>()).state(world.stage.clone());
+    let client =
+        Client::builder().registry(Registry::new().with::<end>()).state(world.stage.clone());
     let client = client.clock(world.clock.clone()).trace_context(|| Some(TRACE.to_owned()));
     let client = client.build(gae_tasks::backend::memory::Memory::new()).unwrap();
     let mut request = client.push_request(end::defer("done").max_attempts(1), attempt).unwrap();
@@ -201,10 +227,14 @@ async fn a_task_of_a_newer_version_is_never_run_and_kept_unchanged_before_the_qu
         }
         let dead = world.dead_letters().await;
         assert_eq!((dead.len(), world.stage.signs().begun), (2, 0));
-        let whole = dead.iter().find(|letter| letter.payload.as_deref() == Some(&envelope.body()[..]));
+        let whole =
+            dead.iter().find(|letter| letter.payload.as_deref() == Some(&envelope.body()[..]));
         assert!(whole.is_some(), "the bytes of the newer envelope are unchanged");
         let parts = dead.iter().find_map(|letter| letter.spec.attributes.as_deref()).unwrap();
-        assert_eq!((parts[0], parts.windows(TRACE.len()).any(|bytes| bytes == TRACE.as_bytes())), (9, true));
+        assert_eq!(
+            (parts[0], parts.windows(TRACE.len()).any(|bytes| bytes == TRACE.as_bytes())),
+            (9, true)
+        );
     }
 }
 
@@ -213,14 +243,17 @@ async fn what_only_looks_like_a_newer_task_is_kept_at_once() {
     let world = World::new();
     let adapter = Tower(world.service());
     let mut request = world.request(end::defer("done"), 1);
-    *request.body_mut() = Bytes::from(vec![b'g', b't', 9].into_iter().chain([0x7f; 60]).collect::<Vec<_>>());
+    *request.body_mut() =
+        Bytes::from(vec![b'g', b't', 9].into_iter().chain([0x7f; 60]).collect::<Vec<_>>());
     assert_eq!(adapter.send(request).await.0, StatusCode::OK);
     assert_eq!(world.dead_letters().await.len(), 1);
 }
 
 /// As a queue sends it whose last request for the task was answered so.
 fn after(mut request: Request<Bytes>, status: &'static str) -> Request<Bytes> {
-    request.headers_mut().insert("x-cloudtasks-taskpreviousresponse", HeaderValue::from_static(status));
+    request
+        .headers_mut()
+        .insert("x-cloudtasks-taskpreviousresponse", HeaderValue::from_static(status));
     request
 }
 
@@ -240,7 +273,10 @@ async fn a_task_of_a_process_that_never_put_its_queue_ends_as_others_do() {
     let world = World::new();
     let adapter = Tower(world.service());
     for attempt in [501, 5_001] {
-        assert_eq!(adapter.send(after(world.request(end::defer("fail"), attempt), "500")).await.0, StatusCode::OK);
+        assert_eq!(
+            adapter.send(after(world.request(end::defer("fail"), attempt), "500")).await.0,
+            StatusCode::OK
+        );
     }
     assert_eq!((world.stage.signs().begun, world.dead_letters().await.len()), (0, 2));
 }
@@ -249,7 +285,9 @@ async fn a_task_of_a_process_that_never_put_its_queue_ends_as_others_do() {
 async fn one_more_attempt_follows_the_first_of_a_task_that_was_only_refused() {
     let world = World::new();
     let adapter = Tower(world.service());
-    let request = |attempt, previous| after(world.request(end::defer("fail").max_attempts(3), attempt), previous);
+    let request = |attempt, previous| {
+        after(world.request(end::defer("fail").max_attempts(3), attempt), previous)
+    };
     let more = StatusCode::NOT_EXTENDED;
     assert_eq!(adapter.send(request(9, "503")).await.0, more);
     let mut newer = request(10, "510");
@@ -275,8 +313,11 @@ async fn refusals_are_not_counted_where_the_queue_tells_them_apart() {
     let world = World::new();
     let adapter = Tower(world.service());
     let request = |retries: u32, executions: &'static str| {
-        let mut request = after(world.request(end::defer("fail").max_attempts(3), retries + 1), "500");
-        request.headers_mut().insert("x-cloudtasks-taskexecutioncount", HeaderValue::from_static(executions));
+        let mut request =
+            after(world.request(end::defer("fail").max_attempts(3), retries + 1), "500");
+        request
+            .headers_mut()
+            .insert("x-cloudtasks-taskexecutioncount", HeaderValue::from_static(executions));
         request
     };
     assert_eq!(adapter.send(request(9, "8")).await.0, StatusCode::INTERNAL_SERVER_ERROR);
@@ -290,7 +331,10 @@ async fn a_task_that_the_queue_will_soon_forget_is_kept() {
     let adapter = Tower(world.service());
     let request = world.request(end::defer("fail"), 90);
     world.clock.advance(30 * DAY);
-    assert_eq!(adapter.send(after(request.clone(), "500")).await.0, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(
+        adapter.send(after(request.clone(), "500")).await.0,
+        StatusCode::INTERNAL_SERVER_ERROR
+    );
     // Counted from the id, which is made a moment after the clock is set.
     world.clock.advance(DAY / 2 + Duration::from_secs(60));
     assert_eq!(adapter.send(after(request, "500")).await.0, StatusCode::OK);
@@ -314,16 +358,17 @@ async fn a_function_of_the_users_keeps_dead_letters() {
     let world = World::new();
     let kept: Arc<Mutex<Vec<DeadLetter>>> = Arc::default();
     let keeper = Arc::clone(&kept);
-    let builder = world.client.push_service().verify(Secret).dead_letters_to(move |letter: DeadLetter| {
-        let keeper = Arc::clone(&keeper);
-        async move {
-            if letter.attempts == 1 {
-                return Err("the disk is full");
+    let builder =
+        world.client.push_service().verify(Secret).dead_letters_to(move |letter: DeadLetter| {
+            let keeper = Arc::clone(&keeper);
+            async move {
+                if letter.attempts == 1 {
+                    return Err("the disk is full");
+                }
+                keeper.lock().unwrap().push(letter);
+                Ok(())
             }
-            keeper.lock().unwrap().push(letter);
-            Ok(())
-        }
-    });
+        });
     let adapter = Tower(builder.build().unwrap());
     assert_eq!(adapter.send(world.request(end::defer("permanent"), 1)).await.0, 500);
     assert_eq!(adapter.send(world.request(end::defer("permanent"), 2)).await.0, 200);
@@ -335,10 +380,12 @@ async fn a_function_of_the_users_keeps_dead_letters() {
 #[tokio::test]
 async fn a_sink_that_panics_or_hangs_keeps_the_task_queued() {
     let world = World::new();
-    let builder = world.client.push_service().verify(Secret).dead_letters_to(|letter: DeadLetter| async move {
-        assert_ne!(letter.attempts, 1, "the sink is broken");
-        std::future::pending::<Result<(), String>>().await
-    });
+    let builder = world.client.push_service().verify(Secret).dead_letters_to(
+        |letter: DeadLetter| async move {
+            assert_ne!(letter.attempts, 1, "the sink is broken");
+            std::future::pending::<Result<(), String>>().await
+        },
+    );
     let adapter = Tower(builder.build().unwrap());
     assert_eq!(adapter.send(world.request(end::defer("permanent"), 1)).await.0, 500);
     let late = async {

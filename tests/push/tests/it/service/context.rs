@@ -33,7 +33,12 @@ async fn tell(
     deadline: Duration,
     #[context] cx: &TaskContext,
 ) -> Result<(), String> {
-    let told = (cx.attempt(), cx.name().map(ToString::to_string), cx.traceparent().map(str::to_owned), cx.deadline());
+    let told = (
+        cx.attempt(),
+        cx.name().map(ToString::to_string),
+        cx.traceparent().map(str::to_owned),
+        cx.deadline(),
+    );
     let expected = (attempt, name, traceparent, deadline);
     if told == expected && cx.schedule_time().is_some() && cx.queue().as_str() == "orders" {
         Ok(())

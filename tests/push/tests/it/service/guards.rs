@@ -27,7 +27,10 @@ impl Body for Pieces {
     type Data = Bytes;
     type Error = String;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, String>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, String>>> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         self.pieces.poll_recv(cx).map(|piece| piece.map(|piece| piece.map(Frame::data)))
     }
@@ -47,7 +50,9 @@ pub(super) fn in_pieces(
 #[tokio::test]
 async fn a_strangers_body_is_never_read() {
     let world = World::new();
-    for (header, status) in [("guess", StatusCode::FORBIDDEN), ("panic", StatusCode::INTERNAL_SERVER_ERROR)] {
+    for (header, status) in
+        [("guess", StatusCode::FORBIDDEN), ("panic", StatusCode::INTERNAL_SERVER_ERROR)]
+    {
         let mut request = world.request(end::defer("done"), 1);
         request.headers_mut().insert("x-secret", header.parse().unwrap());
         let (request, asked) = in_pieces(request, vec![]);
@@ -55,7 +60,11 @@ async fn a_strangers_body_is_never_read() {
         assert_eq!((response.status(), asked.load(Ordering::SeqCst)), (status, 0));
         assert!(!is_from_task_queue(response.extensions()));
     }
-    assert_eq!(Tower(world.service()).send(world.request(end::defer("done"), 1)).await.0, 200, "it goes on");
+    assert_eq!(
+        Tower(world.service()).send(world.request(end::defer("done"), 1)).await.0,
+        200,
+        "it goes on"
+    );
 }
 
 #[tokio::test]
@@ -83,8 +92,10 @@ async fn a_body_that_does_not_tell_its_length_is_read_to_the_limit_only() {
 async fn a_body_that_breaks_off_is_no_task() {
     let world = World::new();
     let half = world.request(end::defer("done"), 1).into_body();
-    let (request, _) =
-        in_pieces(world.request(end::defer("done"), 1), vec![Ok(half.slice(..9)), Err("connection reset".into())]);
+    let (request, _) = in_pieces(
+        world.request(end::defer("done"), 1),
+        vec![Ok(half.slice(..9)), Err("connection reset".into())],
+    );
     assert_eq!(world.service().oneshot(request).await.unwrap().status(), StatusCode::BAD_REQUEST);
     assert_eq!(world.dead_letters().await, [], "the queue sends it again");
 }
@@ -112,10 +123,16 @@ async fn a_body_that_stalls_is_given_up() {
 async fn over_its_limit_the_service_slows_the_queue_and_recovers() {
     let world = World::new();
     let adapter = Tower(world.builder().concurrency(2).build().unwrap());
-    let [first, second] = [1, 1]
-        .map(|attempt| tokio::spawn(adapter.0.clone().oneshot(world.request(wait::defer(), attempt).map(Full::new))));
+    let [first, second] = [1, 1].map(|attempt| {
+        tokio::spawn(
+            adapter.0.clone().oneshot(world.request(wait::defer(), attempt).map(Full::new)),
+        )
+    });
     world.stage.until(|signs| signs.begun == 2).await;
-    assert_eq!(adapter.send(world.request(end::defer("done"), 1)).await.0, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(
+        adapter.send(world.request(end::defer("done"), 1)).await.0,
+        StatusCode::SERVICE_UNAVAILABLE
+    );
     let mut stranger = world.request(end::defer("done"), 1);
     stranger.headers_mut().remove("x-secret");
     assert_eq!(adapter.send(stranger).await.0, StatusCode::FORBIDDEN, "strangers take no room");
@@ -130,22 +147,31 @@ async fn over_its_limit_the_service_slows_the_queue_and_recovers() {
 async fn an_async_handler_is_dropped_when_nobody_waits_for_it() {
     let world = World::new();
     let adapter = Tower(world.builder().concurrency(1).build().unwrap());
-    let caller = tokio::spawn(adapter.0.clone().oneshot(world.request(hang::defer(), 1).map(Full::new)));
+    let caller =
+        tokio::spawn(adapter.0.clone().oneshot(world.request(hang::defer(), 1).map(Full::new)));
     world.stage.until(|signs| signs.begun == 1).await;
     caller.abort();
     world.stage.until(|signs| signs.dropped == 1).await;
-    assert_eq!(adapter.send(world.request(end::defer("done"), 1)).await.0, StatusCode::OK, "its place is free");
+    assert_eq!(
+        adapter.send(world.request(end::defer("done"), 1)).await.0,
+        StatusCode::OK,
+        "its place is free"
+    );
 }
 
 #[tokio::test]
 async fn a_plain_function_nobody_waits_for_is_told_and_keeps_its_place() {
     let world = World::new();
     let adapter = Tower(world.builder().concurrency(1).build().unwrap());
-    let caller = tokio::spawn(adapter.0.clone().oneshot(world.request(plain::defer(), 1).map(Full::new)));
+    let caller =
+        tokio::spawn(adapter.0.clone().oneshot(world.request(plain::defer(), 1).map(Full::new)));
     world.stage.until(|signs| signs.begun == 1).await;
     caller.abort();
     world.stage.until(|signs| signs.told == 1).await;
-    assert_eq!(adapter.send(world.request(end::defer("done"), 2)).await.0, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(
+        adapter.send(world.request(end::defer("done"), 2)).await.0,
+        StatusCode::SERVICE_UNAVAILABLE
+    );
     world.stage.let_pass(1);
     world.stage.until(|signs| signs.ended == 1).await;
     let freed = async {
@@ -153,7 +179,9 @@ async fn a_plain_function_nobody_waits_for_is_told_and_keeps_its_place() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(super::stage::PATIENCE, freed).await.expect("its place was not given back");
+    tokio::time::timeout(super::stage::PATIENCE, freed)
+        .await
+        .expect("its place was not given back");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -41,8 +41,11 @@ static OTHER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::
 async fn logged(level: Level, work: impl Future<Output = ()>) -> String {
     let lines = Lines::default();
     LazyLock::force(&OTHER);
-    let subscriber =
-        tracing_subscriber::fmt().with_max_level(level).with_ansi(false).with_writer(lines.clone()).finish();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_ansi(false)
+        .with_writer(lines.clone())
+        .finish();
     let guard = tracing::subscriber::set_default(subscriber);
     work.await;
     drop(guard);
@@ -69,15 +72,23 @@ async fn a_failure_says_which_attempt_it_was_and_how_many_are_left() {
     let world = World::new();
     let adapter = Tower(world.service());
     let failed = async |attempt: u32| {
-        let (adapter, request) = (&adapter, world.request(end::defer("fail").max_attempts(3), attempt));
+        let (adapter, request) =
+            (&adapter, world.request(end::defer("fail").max_attempts(3), attempt));
         logged(Level::WARN, async move {
             adapter.send(request).await;
         })
         .await
     };
     let first = failed(1).await;
-    assert!(first.contains("attempt 1 failed: 2 more are left, the next one when the queue sends it again"), "{first}");
-    assert!(failed(2).await.contains("attempt 2 failed: 1 more is left, when the queue sends it again"));
+    assert!(
+        first.contains(
+            "attempt 1 failed: 2 more are left, the next one when the queue sends it again"
+        ),
+        "{first}"
+    );
+    assert!(
+        failed(2).await.contains("attempt 2 failed: 1 more is left, when the queue sends it again")
+    );
     assert!(failed(3).await.contains("attempt 3 failed: it was the last one"));
 }
 
@@ -133,7 +144,10 @@ async fn headers_are_told_at_debug_but_for_secrets_and_what_the_platform_logs() 
         request
     };
     let text = logged(Level::DEBUG, async { _ = adapter.send(request()).await }).await;
-    assert!(text.contains("x-shop: s7") && text.contains("content-type: application/octet-stream"), "{text}");
+    assert!(
+        text.contains("x-shop: s7") && text.contains("content-type: application/octet-stream"),
+        "{text}"
+    );
     for absent in ["t0ken", SECRET, "Google-Cloud-Tasks", "x-cloudtasks"] {
         assert!(!text.contains(absent), "`{absent}` is told: {text}");
     }
@@ -145,9 +159,15 @@ async fn headers_are_told_at_debug_but_for_secrets_and_what_the_platform_logs() 
 async fn a_dead_letter_is_an_error_with_its_id() {
     let world = World::new();
     let adapter = Tower(world.service());
-    let text = logged(Level::INFO, async { _ = adapter.send(world.request(end::defer("permanent"), 1)).await }).await;
+    let text = logged(Level::INFO, async {
+        _ = adapter.send(world.request(end::defer("permanent"), 1)).await
+    })
+    .await;
     let id = world.dead_letters().await[0].spec.id.to_string();
-    assert!(text.contains("now a dead letter") && text.contains(&id) && text.contains("no such order"), "{text}");
+    assert!(
+        text.contains("now a dead letter") && text.contains(&id) && text.contains("no such order"),
+        "{text}"
+    );
 }
 
 /// Memory has no copies; a queue of one's own may honour `Retry-After`.
@@ -158,11 +178,18 @@ async fn a_backend_that_stores_no_copies_is_a_warning_once() {
     let text = logged(Level::WARN, async {
         for _ in 0..3 {
             let (status, headers) = adapter.send(world.request(end::defer("later"), 1)).await;
-            assert_eq!((status, headers["retry-after"].as_bytes()), (StatusCode::INTERNAL_SERVER_ERROR, &b"90"[..]));
+            assert_eq!(
+                (status, headers["retry-after"].as_bytes()),
+                (StatusCode::INTERNAL_SERVER_ERROR, &b"90"[..])
+            );
         }
     })
     .await;
-    assert_eq!(text.matches("a copy for the time that the handler chose cannot be stored").count(), 1, "{text}");
+    assert_eq!(
+        text.matches("a copy for the time that the handler chose cannot be stored").count(),
+        1,
+        "{text}"
+    );
 }
 
 #[tokio::test]

@@ -87,11 +87,16 @@ struct Spilled {
 
 impl Spilled {
     async fn new() -> Self {
-        let (store, registry) = (Store::default(), || Registry::new().with::<hold>().with::<wait>());
+        let (store, registry) =
+            (Store::default(), || Registry::new().with::<hold>().with::<wait>());
         let queue = Server::builder().start().await;
         queue.create_queue("projects/shop/locations/here", "default");
-        let backend = CloudTasks::builder("shop", "here").anonymous().http("http://127.0.0.1:1").endpoint(queue.url());
-        let client = Client::builder().registry(registry()).payload_store(store.clone()).inline_payload(100);
+        let backend = CloudTasks::builder("shop", "here")
+            .anonymous()
+            .http("http://127.0.0.1:1")
+            .endpoint(queue.url());
+        let client =
+            Client::builder().registry(registry()).payload_store(store.clone()).inline_payload(100);
         let client = client.build_push(backend.build().await.unwrap()).unwrap();
         let world = World::with_client(registry(), |client| client.payload_store(store.clone()));
         Self { world, store, client, queue }
@@ -102,13 +107,17 @@ impl Spilled {
         hold::defer("x".repeat(bytes)).queue("default").on(&self.client).await.unwrap();
         let task = self.queue.tasks("projects/shop/locations/here", "default").pop().unwrap();
         let body = task["httpRequest"]["body"].as_str().unwrap();
-        let body = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, body).unwrap();
+        let body =
+            base64::Engine::decode(&base64::engine::general_purpose::STANDARD, body).unwrap();
         assert!(body.len() < KIB && self.store.0.lock().unwrap().payloads.len() == 1);
         self.world.request(hold::defer(""), attempt).map(|_| body.into())
     }
 }
 
-fn service(world: &World, settings: impl FnOnce(PushServiceBuilder) -> PushServiceBuilder) -> Tower {
+fn service(
+    world: &World,
+    settings: impl FnOnce(PushServiceBuilder) -> PushServiceBuilder,
+) -> Tower {
     Tower(settings(world.builder()).build().unwrap())
 }
 
@@ -130,10 +139,16 @@ async fn bodies_count_from_before_they_are_read_until_their_attempt_ends() {
     let running = [1, 1].map(|attempt| start(&service.0, world.request(wait::defer(), attempt)));
     world.stage.until(|signs| signs.begun == 2).await;
     let (status, headers) = service.send(world.request(wait::defer(), 1)).await;
-    assert_eq!((status, headers["retry-after"].as_bytes()), (StatusCode::SERVICE_UNAVAILABLE, &b"1"[..]));
+    assert_eq!(
+        (status, headers["retry-after"].as_bytes()),
+        (StatusCode::SERVICE_UNAVAILABLE, &b"1"[..])
+    );
     // Its length is not known, so all of it may come.
     let (unread, asked) = in_pieces(world.request(wait::defer(), 1), vec![]);
-    assert_eq!(service.0.clone().oneshot(unread).await.unwrap().status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(
+        service.0.clone().oneshot(unread).await.unwrap().status(),
+        StatusCode::SERVICE_UNAVAILABLE
+    );
     assert_eq!(asked.load(Ordering::SeqCst), 0);
     world.stage.let_pass(3);
     for running in running {
@@ -166,7 +181,11 @@ async fn stored_payloads_count_too() {
     world.stage.until(|signs| signs.begun == 1).await;
     assert_eq!(service.send(large.clone()).await.0, StatusCode::SERVICE_UNAVAILABLE);
     world.stage.let_pass(3);
-    assert_eq!(service.send(world.request(wait::defer(), 1)).await.0, StatusCode::OK, "there is room for less");
+    assert_eq!(
+        service.send(world.request(wait::defer(), 1)).await.0,
+        StatusCode::OK,
+        "there is room for less"
+    );
     assert_eq!(running.await.unwrap(), StatusCode::OK);
 }
 
@@ -192,7 +211,10 @@ async fn a_task_larger_than_the_budget_is_not_refused_for_ever() {
     while world.clock.sleepers() < 2 {
         tokio::task::yield_now().await;
     }
-    assert_eq!(service.send(world.request(wait::defer(), 1)).await.0, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(
+        service.send(world.request(wait::defer(), 1)).await.0,
+        StatusCode::SERVICE_UNAVAILABLE
+    );
     world.stage.let_pass(2);
     assert_eq!((small.await.unwrap(), waiting.await.unwrap()), (StatusCode::OK, StatusCode::OK));
     assert_eq!(world.stage.signs().ended, 11);
@@ -214,7 +236,11 @@ async fn a_task_waits_for_room_for_half_of_its_deadline() {
     world.clock.advance(Duration::from_secs(300));
     assert_eq!(waiting.await.unwrap(), StatusCode::SERVICE_UNAVAILABLE);
     world.stage.let_pass(1);
-    assert_eq!((small.await.unwrap(), spilled.store.limits()), (StatusCode::OK, vec![]), "nothing was loaded");
+    assert_eq!(
+        (small.await.unwrap(), spilled.store.limits()),
+        (StatusCode::OK, vec![]),
+        "nothing was loaded"
+    );
 }
 
 #[tokio::test]
@@ -225,7 +251,10 @@ async fn no_more_is_read_than_the_envelope_says() {
     spilled.world.stage.let_pass(1);
     spilled.store.replace(|_| vec![0; 600 * KIB]);
     assert_eq!(service.send(request).await.0, StatusCode::INTERNAL_SERVER_ERROR);
-    assert_eq!((spilled.store.limits(), spilled.world.stage.signs().begun), (vec![5 * KIB as u64 + 2], 0));
+    assert_eq!(
+        (spilled.store.limits(), spilled.world.stage.signs().begun),
+        (vec![5 * KIB as u64 + 2], 0)
+    );
 }
 
 #[tokio::test]
@@ -237,7 +266,10 @@ async fn a_payload_above_the_services_limit_is_a_dead_letter_that_says_so() {
     let dead = spilled.world.dead_letters().await;
     let error = &dead[0].errors[0].message;
     assert!(error.contains("has 5122 bytes, at most 5000 are loaded"), "{error}");
-    assert!(error.contains(".max_stored_payload(..)") && error.contains("memory of a test"), "{error}");
+    assert!(
+        error.contains(".max_stored_payload(..)") && error.contains("memory of a test"),
+        "{error}"
+    );
     let limits = spilled.store.limits();
     assert!(limits.len() == 1 && limits[0] < 100, "only a marker is looked for: {limits:?}");
     assert_eq!(spilled.world.stage.signs().begun, 0);

@@ -54,9 +54,18 @@ async fn nested_under_the_prefix_and_the_users_middleware() {
         .route("/", get(|| async { "shop" }))
         .nest_service("/_cb/deferred", world.builder().nested().build().unwrap());
     let (address, seen) = serve(router).await;
-    assert_eq!(post(address, &world, "/_cb/deferred/shop.orders/end", SECRET).await, StatusCode::OK);
-    assert_eq!(post(address, &world, "/_cb/deferred/shop.orders/end", "guess").await, StatusCode::FORBIDDEN);
-    assert_eq!(post(address, &world, "/_cb/deferred/shop.orders/other", "guess").await, StatusCode::FORBIDDEN);
+    assert_eq!(
+        post(address, &world, "/_cb/deferred/shop.orders/end", SECRET).await,
+        StatusCode::OK
+    );
+    assert_eq!(
+        post(address, &world, "/_cb/deferred/shop.orders/end", "guess").await,
+        StatusCode::FORBIDDEN
+    );
+    assert_eq!(
+        post(address, &world, "/_cb/deferred/shop.orders/other", "guess").await,
+        StatusCode::FORBIDDEN
+    );
     assert_eq!((seen.load(Ordering::SeqCst), world.stage.signs().ended), (1, 1));
     let other = post(address, &world, "/_cb/deferred/shop.orders/other", SECRET).await;
     assert_eq!(other, StatusCode::OK, "its envelope decides");
@@ -82,7 +91,8 @@ async fn without_the_prefix_what_is_no_task_of_ours_is_left_alone() {
 #[tokio::test]
 async fn strangers_get_one_answer_for_every_kind_and_method() {
     let world = World::new();
-    let services = [("/_cb/deferred", world.service()), ("", world.builder().nested().build().unwrap())];
+    let services =
+        [("/_cb/deferred", world.service()), ("", world.builder().nested().build().unwrap())];
     for (prefix, service) in services {
         let mut answers = Vec::new();
         for kind in ["shop.orders/end", "shop.orders/other", "other", "a//b", "%00", ""] {
@@ -105,13 +115,23 @@ async fn a_prefix_that_a_router_strips_is_not_guessed() {
     let world = World::new();
     let router = Router::new().nest_service("/_cb/deferred", world.service());
     let (address, seen) = serve(router).await;
-    assert_eq!(post(address, &world, "/_cb/deferred/shop.orders/end", SECRET).await, StatusCode::NOT_FOUND);
+    assert_eq!(
+        post(address, &world, "/_cb/deferred/shop.orders/end", SECRET).await,
+        StatusCode::NOT_FOUND
+    );
     let nested = world.builder().nested().build().unwrap();
     let mut request = world.request(end::defer("done"), 1).map(Full::new);
     *request.uri_mut() = "/shop.orders/other".parse().unwrap();
     *request.body_mut() = Full::new("{}".into());
-    assert_eq!(nested.oneshot(request).await.unwrap().status(), StatusCode::OK, "a body that is no task");
-    assert_eq!((world.dead_letters().await.len(), seen.load(Ordering::SeqCst), world.stage.signs().begun), (1, 0, 0));
+    assert_eq!(
+        nested.oneshot(request).await.unwrap().status(),
+        StatusCode::OK,
+        "a body that is no task"
+    );
+    assert_eq!(
+        (world.dead_letters().await.len(), seen.load(Ordering::SeqCst), world.stage.signs().begun),
+        (1, 0, 0)
+    );
 }
 
 #[tokio::test]
@@ -119,8 +139,15 @@ async fn with_an_empty_prefix_a_nested_service_hears_of_unknown_kinds_too() {
     let world = World::new();
     let router = Router::new().nest_service("/tasks", world.builder().prefix("").build().unwrap());
     let (address, _) = serve(router).await;
-    assert_eq!(post(address, &world, "/tasks/shop.orders/other", "guess").await, StatusCode::FORBIDDEN);
-    assert_eq!(post(address, &world, "/tasks/shop.orders/other", SECRET).await, StatusCode::OK, "its envelope decides");
+    assert_eq!(
+        post(address, &world, "/tasks/shop.orders/other", "guess").await,
+        StatusCode::FORBIDDEN
+    );
+    assert_eq!(
+        post(address, &world, "/tasks/shop.orders/other", SECRET).await,
+        StatusCode::OK,
+        "its envelope decides"
+    );
 }
 
 #[tokio::test]
@@ -130,9 +157,19 @@ async fn as_the_fallback_and_as_a_route() {
     let route = Router::new().route_service("/_cb/deferred/{*kind}", world.service());
     for (number, router) in [fallback, route].into_iter().enumerate() {
         let (address, seen) = serve(router).await;
-        assert_eq!(post(address, &world, "/_cb/deferred/shop.orders/end", SECRET).await, StatusCode::OK);
+        assert_eq!(
+            post(address, &world, "/_cb/deferred/shop.orders/end", SECRET).await,
+            StatusCode::OK
+        );
         assert_eq!(post(address, &world, "/_cb/deferred", "guess").await, StatusCode::NOT_FOUND);
-        assert_eq!(post(address, &world, "/_cb/deferred/a//b", SECRET).await, StatusCode::NOT_FOUND);
-        assert_eq!((seen.load(Ordering::SeqCst), world.stage.signs().ended), (2, number + 1), "two are proven");
+        assert_eq!(
+            post(address, &world, "/_cb/deferred/a//b", SECRET).await,
+            StatusCode::NOT_FOUND
+        );
+        assert_eq!(
+            (seen.load(Ordering::SeqCst), world.stage.signs().ended),
+            (2, number + 1),
+            "two are proven"
+        );
     }
 }

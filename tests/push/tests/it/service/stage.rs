@@ -10,8 +10,8 @@ use gae_tasks::push::PushService;
 use gae_tasks::push::verify::{Refused, Verified, Verify};
 use gae_tasks::testing::{Faulty, ManualClock};
 use gae_tasks::{
-    Client, ClientBuilder, Defer, PermanentTaskFailure, Registry, SingularTaskFailure, TaskFailure, TaskFilter,
-    TaskRecord, deferred,
+    Client, ClientBuilder, Defer, PermanentTaskFailure, Registry, SingularTaskFailure, TaskFailure,
+    TaskFilter, TaskRecord, deferred,
 };
 use http::Request;
 use http::request::Parts;
@@ -90,7 +90,9 @@ pub(crate) async fn end(how: String, #[state] stage: &Stage) -> anyhow::Result<(
         "done" => Ok(()),
         "permanent" => Err(PermanentTaskFailure::new("no such order").into()),
         "singular" => Err(SingularTaskFailure::new("not yet").into()),
-        "later" => Err(TaskFailure::retry_after(Duration::from_millis(89_500)).because("busy").into()),
+        "later" => {
+            Err(TaskFailure::retry_after(Duration::from_millis(89_500)).because("busy").into())
+        }
         "panic" => panic!("the order is broken"),
         other => anyhow::bail!("cannot {other}"),
     }
@@ -140,7 +142,11 @@ impl Verify for Secret {
         let given = request.headers.get("x-secret").map(|value| value.as_bytes());
         assert_ne!(given, Some(&b"panic"[..]), "the verifier is broken");
         let is_known = given == Some(SECRET.as_bytes());
-        let answer = if is_known { Ok(Verified::new("secret")) } else { Err(Refused::new("the secret is wrong")) };
+        let answer = if is_known {
+            Ok(Verified::new("secret"))
+        } else {
+            Err(Refused::new("the secret is wrong"))
+        };
         Box::pin(std::future::ready(answer))
     }
 }
@@ -165,7 +171,10 @@ impl World {
     }
 
     /// With a client that has more settings.
-    pub(crate) fn with_client(registry: Registry, settings: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Self {
+    pub(crate) fn with_client(
+        registry: Registry,
+        settings: impl FnOnce(ClientBuilder) -> ClientBuilder,
+    ) -> Self {
         let (stage, clock) = (Stage::new(), ManualClock::at(std::time::SystemTime::now().into()));
         let client = Client::builder().state(stage.clone()).registry(registry).clock(clock.clone());
         let client = settings(client).build(Memory::new()).unwrap();

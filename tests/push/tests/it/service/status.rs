@@ -33,7 +33,10 @@ async fn handlers(world: &World, adapter: &impl Send) {
         assert!(!headers.contains_key("retry-after"), "{how}");
     }
     let (answer, headers) = adapter.send(world.request(end::defer("later"), 1)).await;
-    assert_eq!((answer, headers["retry-after"].as_bytes()), (StatusCode::INTERNAL_SERVER_ERROR, &b"90"[..]));
+    assert_eq!(
+        (answer, headers["retry-after"].as_bytes()),
+        (StatusCode::INTERNAL_SERVER_ERROR, &b"90"[..])
+    );
 
     let dead = world.dead_letters().await;
     assert_eq!(dead.len(), 1, "only the permanent failure");
@@ -77,7 +80,10 @@ async fn guards(world: &World, adapter: &impl Send) {
         let mut get = world.request(end::defer("done"), 1);
         *get.method_mut() = method;
         let (answer, headers) = adapter.send(get).await;
-        assert_eq!((answer, headers["allow"].as_bytes()), (StatusCode::METHOD_NOT_ALLOWED, &b"POST"[..]));
+        assert_eq!(
+            (answer, headers["allow"].as_bytes()),
+            (StatusCode::METHOD_NOT_ALLOWED, &b"POST"[..])
+        );
     }
 
     let mut large = world.request(end::defer("done"), 1);

@@ -11,11 +11,15 @@ use serde_json::Value;
 static RUNTIME: LazyLock<tokio::runtime::Runtime> =
     LazyLock::new(|| tokio::runtime::Builder::new_current_thread().build().unwrap());
 
-static GOOD: LazyLock<String> = LazyLock::new(|| Key::one().token(&claims(ManualClock::new().time())));
+static GOOD: LazyLock<String> =
+    LazyLock::new(|| Key::one().token(&claims(ManualClock::new().time())));
 
 /// Bytes that a header can hold.
 fn header_bytes(most: usize) -> impl Strategy<Value = Vec<u8>> {
-    prop::collection::vec(prop_oneof![Just(b'\t'), Just(b'.'), 0x20..=0x7e_u8, 0x80..=0xff_u8], 0..most)
+    prop::collection::vec(
+        prop_oneof![Just(b'\t'), Just(b'.'), 0x20..=0x7e_u8, 0x80..=0xff_u8],
+        0..most,
+    )
 }
 
 /// Bytes that make up base64.
@@ -36,7 +40,8 @@ fn any_json() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(3, 16, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::vec((".{0,8}", inner), 0..4).prop_map(|pairs| pairs.into_iter().collect()),
+            prop::collection::vec((".{0,8}", inner), 0..4)
+                .prop_map(|pairs| pairs.into_iter().collect()),
         ]
     })
 }

@@ -24,8 +24,9 @@ fn from_app_engine() -> Parts {
 #[test]
 fn app_engine_is_found_only_where_its_environment_says_so() {
     let detect = |variables: &[(&str, &str)]| {
-        let find =
-            |name: &str| variables.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned());
+        let find = |name: &str| {
+            variables.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned())
+        };
         AppEngine::detect_in(find).is_ok()
     };
     assert!(detect(&[("GAE_ENV", "standard"), ("GAE_SERVICE", "default")]));
@@ -57,9 +58,12 @@ async fn tasks_of_app_engine_have_the_name_of_a_queue_and_of_a_task() {
 async fn a_secret_is_compared_whole() {
     let verify = SharedSecret::new(SECRET).unwrap();
     assert_eq!(secret(&verify, SECRET.as_bytes()).await.unwrap().by, "shared secret");
-    for value in
-        ["", "correct horse battery stapl", "correct horse battery staplf", "Bearer correct horse battery staple"]
-    {
+    for value in [
+        "",
+        "correct horse battery stapl",
+        "correct horse battery staplf",
+        "Bearer correct horse battery staple",
+    ] {
         let refused = secret(&verify, value.as_bytes()).await.unwrap_err().to_string();
         assert!(!refused.contains("horse"), "{refused}");
     }
@@ -91,9 +95,13 @@ async fn a_secret_may_come_in_another_header() {
 
 #[test]
 fn weak_secrets_are_refused_and_none_is_shown() {
-    for secret in
-        ["", "fifteen letters", " surrounded by spaces ", "ends\nin the middle of it", "ümlaute sind keine ASCII"]
-    {
+    for secret in [
+        "",
+        "fifteen letters",
+        " surrounded by spaces ",
+        "ends\nin the middle of it",
+        "ümlaute sind keine ASCII",
+    ] {
         let error = SharedSecret::new(secret).unwrap_err().to_string();
         assert!(secret.is_empty() || !error.contains(secret), "{error}");
     }
@@ -107,7 +115,11 @@ fn weak_secrets_are_refused_and_none_is_shown() {
 /// What Cloud Run leaves of a token.
 fn unsigned(email: &str, verified: bool) -> String {
     let claims = json!({ "email": email, "email_verified": verified });
-    format!("{}.{}.SIGNATURE_REMOVED_BY_GOOGLE", part(r#"{"alg":"RS256"}"#), part(claims.to_string()))
+    format!(
+        "{}.{}.SIGNATURE_REMOVED_BY_GOOGLE",
+        part(r#"{"alg":"RS256"}"#),
+        part(claims.to_string())
+    )
 }
 
 #[tokio::test]
@@ -124,7 +136,9 @@ async fn what_the_platform_has_not_checked_is_refused() {
         verify.verify(&request("accept", b"*/*")).await.unwrap_err();
         let token = unsigned(ACCOUNT, true);
         ask(&verify, &token).await.unwrap();
-        for signature in ["", "c2lnbmF0dXJl", "signature_removed_by_google", "SIGNATURE_REMOVED_BY_GOOGLE_"] {
+        for signature in
+            ["", "c2lnbmF0dXJl", "signature_removed_by_google", "SIGNATURE_REMOVED_BY_GOOGLE_"]
+        {
             let token = token.replace("SIGNATURE_REMOVED_BY_GOOGLE", signature);
             let refused = ask(&verify, &token).await.unwrap_err().to_string();
             assert!(refused.contains("SIGNATURE_REMOVED_BY_GOOGLE"), "{refused}");
@@ -136,7 +150,10 @@ async fn what_the_platform_has_not_checked_is_refused() {
 async fn oidc_names_the_remedy_where_the_platform_has_removed_the_signature() {
     let (oidc, ..) = stage();
     let refused = ask(&oidc, &unsigned(ACCOUNT, true)).await.unwrap_err().to_string();
-    assert!(refused.contains("PlatformAuthenticated::whoever_gets_here_was_checked()"), "{refused}");
+    assert!(
+        refused.contains("PlatformAuthenticated::whoever_gets_here_was_checked()"),
+        "{refused}"
+    );
 }
 
 #[test]
@@ -160,7 +177,10 @@ fn the_platform_beside_others_needs_an_account() {
         AnyOf::new().or(AnyOf::new().or(platform())).or(secret()),
     ] {
         let problem = bad.problem(true).expect("it is refused");
-        assert!(problem.contains("`PlatformAuthenticated`") && problem.contains(".service_account("), "{problem}");
+        assert!(
+            problem.contains("`PlatformAuthenticated`") && problem.contains(".service_account("),
+            "{problem}"
+        );
     }
 }
 
@@ -178,14 +198,18 @@ async fn identity_that_is_there_twice_is_refused() {
 #[tokio::test]
 async fn each_verifier_names_the_headers_that_describe_the_task() {
     let app_engine = AppEngine::assume_headers_are_stripped();
-    assert_eq!(app_engine.verify(&from_app_engine()).await.unwrap().headers, HeaderFamily::AppEngine);
+    assert_eq!(
+        app_engine.verify(&from_app_engine()).await.unwrap().headers,
+        HeaderFamily::AppEngine
+    );
     let verify = SharedSecret::new(SECRET).unwrap();
     assert_eq!(secret(&verify, SECRET.as_bytes()).await.unwrap().headers, HeaderFamily::CloudTasks);
     let mut parts = from_app_engine();
     parts.headers.insert(SharedSecret::HEADER, SECRET.parse().unwrap());
     assert_eq!(verify.verify(&parts).await.unwrap().headers, HeaderFamily::AppEngine);
     let platform = PlatformAuthenticated::whoever_gets_here_was_checked();
-    let mut parts = request("authorization", format!("Bearer {}", unsigned(ACCOUNT, true)).as_bytes());
+    let mut parts =
+        request("authorization", format!("Bearer {}", unsigned(ACCOUNT, true)).as_bytes());
     parts.headers.extend(from_app_engine().headers);
     assert_eq!(platform.verify(&parts).await.unwrap().headers, HeaderFamily::CloudTasks);
 }
@@ -193,7 +217,10 @@ async fn each_verifier_names_the_headers_that_describe_the_task() {
 #[tokio::test]
 async fn the_platforms_token_must_be_of_the_account() {
     let verify = PlatformAuthenticated::whoever_gets_here_was_checked().service_account(ACCOUNT);
-    assert_eq!(ask(&verify, &unsigned(ACCOUNT, true)).await.unwrap().subject.as_deref(), Some(ACCOUNT));
+    assert_eq!(
+        ask(&verify, &unsigned(ACCOUNT, true)).await.unwrap().subject.as_deref(),
+        Some(ACCOUNT)
+    );
     assert!(ask(&verify, &unsigned("other@x.test", true)).await.is_err());
     assert!(ask(&verify, &unsigned(ACCOUNT, false)).await.is_err());
     for token in ["", "a", "a.b", "a.b.c", "..", "a.!.c"] {
@@ -206,7 +233,8 @@ async fn the_platforms_token_must_be_of_the_account() {
 async fn the_token_that_the_platform_has_checked_is_the_one_that_is_read() {
     // Cloud Run checks `X-Serverless-Authorization` where it is sent: `Authorization` can say anything then.
     let verify = PlatformAuthenticated::whoever_gets_here_was_checked().service_account(ACCOUNT);
-    let mut forged = request("authorization", format!("Bearer {}", unsigned(ACCOUNT, true)).as_bytes());
+    let mut forged =
+        request("authorization", format!("Bearer {}", unsigned(ACCOUNT, true)).as_bytes());
     let other = format!("Bearer {}", unsigned("other@x.test", true));
     forged.headers.insert("x-serverless-authorization", other.parse().unwrap());
     assert!(verify.verify(&forged).await.is_err());
@@ -220,7 +248,10 @@ async fn the_token_that_the_platform_has_checked_is_the_one_that_is_read() {
 async fn the_first_that_is_convinced_decides() {
     let (oidc, clock, published) = stage();
     let verify = AnyOf::new().or(SharedSecret::new(SECRET).unwrap()).or(oidc);
-    assert_eq!(verify.verify(&request(SharedSecret::HEADER, SECRET.as_bytes())).await.unwrap().by, "shared secret");
+    assert_eq!(
+        verify.verify(&request(SharedSecret::HEADER, SECRET.as_bytes())).await.unwrap().by,
+        "shared secret"
+    );
     assert_eq!(published.fetches(), 0);
     assert_eq!(ask(&verify, &Key::one().token(&claims(clock.time()))).await.unwrap().by, "OIDC");
 }
@@ -228,8 +259,10 @@ async fn the_first_that_is_convinced_decides() {
 #[tokio::test]
 async fn a_refusal_tells_the_reasons_of_all() {
     let (oidc, ..) = stage();
-    let verify =
-        AnyOf::new().or(AppEngine::assume_headers_are_stripped()).or(SharedSecret::new(SECRET).unwrap()).or(oidc);
+    let verify = AnyOf::new()
+        .or(AppEngine::assume_headers_are_stripped())
+        .or(SharedSecret::new(SECRET).unwrap())
+        .or(oidc);
     let refused = verify.verify(&request("accept", b"*/*")).await.unwrap_err().to_string();
     for part in ["App Engine: no header", "shared secret: header", "OIDC token: no header"] {
         assert!(refused.contains(part), "{refused}");

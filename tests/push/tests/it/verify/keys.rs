@@ -75,7 +75,9 @@ async fn known_keys_are_used_on_while_the_endpoint_is_down() {
         published.answer(answer);
         for hour in 1..=167 {
             clock.advance(secs(3_600));
-            ask(&oidc, &token(&Key::one(), &clock)).await.unwrap_or_else(|refused| panic!("hour {hour}: {refused}"));
+            ask(&oidc, &token(&Key::one(), &clock))
+                .await
+                .unwrap_or_else(|refused| panic!("hour {hour}: {refused}"));
             others_go_on().await;
         }
         assert_eq!(published.fetches(), 168);
@@ -123,7 +125,16 @@ async fn garbage_is_no_key_set_and_odd_keys_are_passed_over() {
     let mut of_another_algorithm = Key::one().public();
     of_another_algorithm["alg"] = json!("PS256");
     let unusable = json!({ "keys": [for_encryption, of_another_algorithm] });
-    for body in ["", "{", "[]", "{}", r#"{"keys":{}}"#, r#"{"keys":[]}"#, &odd.to_string(), &unusable.to_string()] {
+    for body in [
+        "",
+        "{",
+        "[]",
+        "{}",
+        r#"{"keys":{}}"#,
+        r#"{"keys":[]}"#,
+        &odd.to_string(),
+        &unusable.to_string(),
+    ] {
         let (oidc, clock, published) = stage();
         published.answer(Answer::Keys(body.to_owned()));
         let refused = ask(&oidc, &token(&Key::one(), &clock)).await.unwrap_err().to_string();
@@ -231,7 +242,8 @@ async fn an_unknown_key_id_is_not_asked_for_again_for_half_a_minute() {
 #[tokio::test]
 async fn the_pause_between_fetches_can_be_set() {
     let (clock, published) = (ManualClock::new(), Published::keys(&[Key::one()]));
-    let oidc = oidc(published.clone()).clock(clock.clone()).refresh_interval(secs(3)).build().unwrap();
+    let oidc =
+        oidc(published.clone()).clock(clock.clone()).refresh_interval(secs(3)).build().unwrap();
     for id in ["a", "b", "c", "d"] {
         ask(&oidc, &stranger(id, &clock)).await.unwrap_err();
         ask(&oidc, &stranger(&id.repeat(2), &clock)).await.unwrap_err();

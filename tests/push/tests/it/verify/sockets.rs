@@ -83,7 +83,8 @@ async fn keys_come_by_http_from_another_host_where_that_is_allowed() {
 
 #[tokio::test]
 async fn nobody_at_the_endpoint_is_a_refusal() {
-    let port = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let port =
+        tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     let endpoint = KeyEndpoint::new(&format!("http://127.0.0.1:{port}/certs")).unwrap();
     let oidc = oidc(endpoint).build().unwrap();
     let refused = ask(&oidc, &good_token()).await.unwrap_err().to_string();

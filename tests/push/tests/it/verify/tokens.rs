@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use gae_tasks::push::verify::{Oidc, Verify};
-use gae_tasks_tests_push::issuer::{ACCOUNT, AUDIENCE, ISSUER, Key, Published, ask, claims, part, request};
+use gae_tasks_tests_push::issuer::{
+    ACCOUNT, AUDIENCE, ISSUER, Key, Published, ask, claims, part, request,
+};
 use serde_json::{Value, json};
 
 use super::stage;
@@ -46,7 +48,8 @@ async fn an_audience_among_others_is_ours_too() {
 #[tokio::test]
 async fn several_audiences_and_accounts_can_be_expected() {
     let (_, clock, published) = stage();
-    let oidc = Oidc::issued_by(ISSUER, published).audience("a").audience(AUDIENCE).clock(clock.clone());
+    let oidc =
+        Oidc::issued_by(ISSUER, published).audience("a").audience(AUDIENCE).clock(clock.clone());
     let oidc = oidc.service_account("first@x.test").service_account(ACCOUNT).build().unwrap();
     ask(&oidc, &Key::one().token(&claims(clock.time()))).await.unwrap();
 }
@@ -71,8 +74,13 @@ async fn another_audience_is_refused_in_whatever_form() {
 
 #[tokio::test]
 async fn another_issuer_is_refused() {
-    for issuer in [json!("https://accounts.google.com"), json!("issuer.test"), json!(""), json!([ISSUER]), Value::Null]
-    {
+    for issuer in [
+        json!("https://accounts.google.com"),
+        json!("issuer.test"),
+        json!(""),
+        json!([ISSUER]),
+        Value::Null,
+    ] {
         assert_refused(judged(|claims| claims["iss"] = issuer).await, "issuer");
     }
     assert_refused(judged(without("iss")).await, "issuer");
@@ -99,7 +107,10 @@ async fn an_expired_token_is_believed_within_the_leeway_only() {
     judged(|claims| claims["exp"] = json!(seconds(claims, "iat") - 5)).await.unwrap();
     judged(|claims| claims["exp"] = json!(seconds(claims, "iat") - 9)).await.unwrap();
     for late in [10, 11, 3_600] {
-        assert_refused(judged(|claims| claims["exp"] = json!(seconds(claims, "iat") - late)).await, "expired");
+        assert_refused(
+            judged(|claims| claims["exp"] = json!(seconds(claims, "iat") - late)).await,
+            "expired",
+        );
     }
 }
 
@@ -107,7 +118,10 @@ async fn an_expired_token_is_believed_within_the_leeway_only() {
 async fn a_token_of_the_future_is_believed_within_the_leeway_only() {
     for name in ["iat", "nbf"] {
         judged(|claims| claims[name] = json!(seconds(claims, "iat") + 10)).await.unwrap();
-        assert_refused(judged(|claims| claims[name] = json!(seconds(claims, "iat") + 11)).await, name);
+        assert_refused(
+            judged(|claims| claims[name] = json!(seconds(claims, "iat") + 11)).await,
+            name,
+        );
     }
 }
 
@@ -142,8 +156,14 @@ async fn a_token_without_its_times_is_refused() {
 
 #[tokio::test]
 async fn only_verified_mails_of_expected_accounts_may_call() {
-    assert_refused(judged(|claims| claims["email"] = json!("stranger@gmail.com")).await, "may not call");
-    assert_refused(judged(|claims| claims["email"] = json!(ACCOUNT.to_uppercase())).await, "may not call");
+    assert_refused(
+        judged(|claims| claims["email"] = json!("stranger@gmail.com")).await,
+        "may not call",
+    );
+    assert_refused(
+        judged(|claims| claims["email"] = json!(ACCOUNT.to_uppercase())).await,
+        "may not call",
+    );
     assert_refused(judged(without("email")).await, "no e-mail");
     assert_refused(judged(|claims| claims["email"] = json!([ACCOUNT])).await, "no e-mail");
     for value in [json!(false), json!("true"), json!(1), Value::Null] {
@@ -161,7 +181,9 @@ async fn a_signature_of_another_key_is_refused() {
 
     let good = Key::one().token(&claims);
     let (signed, signature) = good.rsplit_once('.').unwrap();
-    for signature in ["", "AAAA", "!", &signature[1..], &format!("{signature}AA"), "SIGNATURE_REMOVED_BY_GOOGLE"] {
+    for signature in
+        ["", "AAAA", "!", &signature[1..], &format!("{signature}AA"), "SIGNATURE_REMOVED_BY_GOOGLE"]
+    {
         assert!(ask(&oidc, &format!("{signed}.{signature}")).await.is_err(), "{signature}");
     }
     let mut other = claims.clone();
@@ -189,12 +211,15 @@ async fn other_algorithms_are_refused_before_any_key_is_fetched() {
         assert!(refused.contains("RS256"), "{header}: {refused}");
     }
     // Signed with the public key as if it were a secret: the classic of confused algorithms.
-    let secret = jsonwebtoken::EncodingKey::from_secret(Key::one().public()["n"].as_str().unwrap().as_bytes());
+    let secret = jsonwebtoken::EncodingKey::from_secret(
+        Key::one().public()["n"].as_str().unwrap().as_bytes(),
+    );
     let mut header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::HS256);
     header.kid = Some("one".to_owned());
     let confused = jsonwebtoken::encode(&header, &claims, &secret).unwrap();
     assert!(ask(&oidc, &confused).await.is_err());
-    let nothing = format!("{}.{}.", part(r#"{"alg":"none","kid":"one"}"#), part(claims.to_string()));
+    let nothing =
+        format!("{}.{}.", part(r#"{"alg":"none","kid":"one"}"#), part(claims.to_string()));
     assert!(ask(&oidc, &nothing).await.is_err());
     assert_eq!(published.fetches(), 0);
 }
@@ -220,7 +245,18 @@ async fn malformed_headers_are_refused_before_any_key_is_fetched() {
     let deep = part(format!("{}{}", "[".repeat(3_000), "]".repeat(3_000)));
     let many = format!("Bearer {good}.{good}");
     let long = format!("Bearer {}", "a".repeat(1_000_000));
-    for value in ["", "Bearer", "Bearer ", "Bearer .", "Bearer ..", "Bearer ...", "Basic YTpi", &good, &many, &long] {
+    for value in [
+        "",
+        "Bearer",
+        "Bearer ",
+        "Bearer .",
+        "Bearer ..",
+        "Bearer ...",
+        "Basic YTpi",
+        &good,
+        &many,
+        &long,
+    ] {
         assert!(oidc.verify(&request("authorization", value.as_bytes())).await.is_err());
     }
     for token in [format!("{deep}.{deep}.a"), format!("{}.{}.a", part("null"), part("7"))] {
@@ -254,10 +290,15 @@ async fn the_scheme_is_read_in_any_case() {
 async fn the_header_of_serverless_callers_is_read_only_when_set() {
     let (oidc, clock, published) = stage();
     let token = Key::one().token(&claims(clock.time()));
-    let mut serverless = request("x-serverless-authorization", format!("Bearer {token}").as_bytes());
+    let mut serverless =
+        request("x-serverless-authorization", format!("Bearer {token}").as_bytes());
     assert!(oidc.verify(&serverless).await.is_err());
 
-    let oidc = gae_tasks_tests_push::issuer::oidc(published).clock(clock).serverless_authorization().build().unwrap();
+    let oidc = gae_tasks_tests_push::issuer::oidc(published)
+        .clock(clock)
+        .serverless_authorization()
+        .build()
+        .unwrap();
     oidc.verify(&serverless).await.unwrap();
     serverless.headers.insert("authorization", "Basic YTpi".parse().unwrap());
     oidc.verify(&serverless).await.unwrap();
@@ -279,7 +320,11 @@ async fn a_refusal_holds_no_token_and_no_line_break() {
 
 #[test]
 fn what_is_missing_is_told_all_at_once() {
-    let error = Oidc::google().leeway(Duration::from_secs(301)).refresh_interval(Duration::ZERO).build().unwrap_err();
+    let error = Oidc::google()
+        .leeway(Duration::from_secs(301))
+        .refresh_interval(Duration::ZERO)
+        .build()
+        .unwrap_err();
     let text = error.to_string();
     for part in ["audience", "service_account", "leeway", "refresh interval"] {
         assert!(text.contains(part), "{text}");

@@ -26,7 +26,10 @@ pub(super) struct Promises {
 impl Promises {
     /// What was promised before a step and is not taken back by what it does.
     pub(super) fn still_true_with(&self, later: &Self) -> Self {
-        Self { stored: self.stored.intersection(&later.stored).copied().collect(), deleted: self.deleted.clone() }
+        Self {
+            stored: self.stored.intersection(&later.stored).copied().collect(),
+            deleted: self.deleted.clone(),
+        }
     }
 }
 
@@ -70,14 +73,18 @@ impl Image {
         }
         let sqlite = folder.open();
         let connection = Connection::open(folder.file()).unwrap();
-        let found: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+        let found: String =
+            connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
         assert_eq!(found, "ok", "{place}");
         for (rule, contradictions) in CONTRADICTIONS {
             let count: i64 = connection.query_row(contradictions, [], |row| row.get(0)).unwrap();
             assert_eq!(count, 0, "{place}: {rule}");
         }
         if let Some(states) = &self.states {
-            assert!(states.contains(&state(&connection)), "{place}: it is as it was after no step since the last sync");
+            assert!(
+                states.contains(&state(&connection)),
+                "{place}: it is as it was after no step since the last sync"
+            );
         }
         kept(&sqlite, promises, place);
         if self.is_drained {
@@ -88,7 +95,11 @@ impl Image {
 
 fn records(sqlite: &Sqlite) -> BTreeMap<TaskId, TaskState> {
     let all = List::new(TaskFilter::new(), usize::MAX);
-    wait(sqlite.list(all)).unwrap().into_iter().map(|record| (record.spec.id, record.state)).collect()
+    wait(sqlite.list(all))
+        .unwrap()
+        .into_iter()
+        .map(|record| (record.spec.id, record.state))
+        .collect()
 }
 
 fn kept(sqlite: &Sqlite, promises: &Promises, place: &str) {
@@ -116,15 +127,27 @@ fn drained(sqlite: &Sqlite, place: &str) {
         done.extend(leased.tasks.iter().map(|task| task.lease.id));
         finish(sqlite, &leased);
     }
-    assert_eq!((done, open(sqlite)), (expected, BTreeSet::new()), "{place}: a worker gets everything done");
+    assert_eq!(
+        (done, open(sqlite)),
+        (expected, BTreeSet::new()),
+        "{place}: a worker gets everything done"
+    );
 }
 
 fn open(sqlite: &Sqlite) -> BTreeSet<TaskId> {
-    records(sqlite).into_iter().filter(|(_, state)| *state != TaskState::Dead).map(|(id, _)| id).collect()
+    records(sqlite)
+        .into_iter()
+        .filter(|(_, state)| *state != TaskState::Dead)
+        .map(|(id, _)| id)
+        .collect()
 }
 
 fn dead(sqlite: &Sqlite) -> BTreeSet<TaskId> {
-    records(sqlite).into_iter().filter(|(_, state)| *state == TaskState::Dead).map(|(id, _)| id).collect()
+    records(sqlite)
+        .into_iter()
+        .filter(|(_, state)| *state == TaskState::Dead)
+        .map(|(id, _)| id)
+        .collect()
 }
 
 /// All rows of all tables, as one number.
@@ -132,7 +155,9 @@ pub(super) fn state(connection: &Connection) -> u64 {
     const TABLES: [&str; 7] = ["queue", "lane", "task", "waiting", "lease", "error", "name"];
     let mut hasher = DefaultHasher::new();
     for table in TABLES {
-        let mut rows = connection.prepare_cached(&format!("SELECT * FROM gae_tasks_{table} ORDER BY 1, 2")).unwrap();
+        let mut rows = connection
+            .prepare_cached(&format!("SELECT * FROM gae_tasks_{table} ORDER BY 1, 2"))
+            .unwrap();
         let columns = rows.column_count();
         let mut rows = rows.query([]).unwrap();
         while let Some(row) = rows.next().unwrap() {

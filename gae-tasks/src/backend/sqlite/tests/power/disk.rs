@@ -58,7 +58,15 @@ impl Disk {
         let mut opened = [&file, &beside(&file, "-wal")].map(|path| fs::File::open(path).unwrap());
         let now = read(&mut opened);
         let state = state(&reader);
-        Self { opened, reader, synced: now.clone(), now, state, states: vec![Some(state)], losses: [0; 3] }
+        Self {
+            opened,
+            reader,
+            synced: now.clone(),
+            now,
+            state,
+            states: vec![Some(state)],
+            losses: [0; 3],
+        }
     }
 
     /// Copies the log into the database, as far as that can be done at once.
@@ -67,14 +75,21 @@ impl Disk {
     }
 
     /// Looks at what a step did to the files, and loses power within it and after it.
-    pub(super) fn images(&mut self, dice: &mut Dice, is_one_commit: bool, is_synced: bool) -> Vec<Image> {
+    pub(super) fn images(
+        &mut self,
+        dice: &mut Dice,
+        is_one_commit: bool,
+        is_synced: bool,
+    ) -> Vec<Image> {
         let before = mem::replace(&mut self.now, read(&mut self.opened));
         let state_before = mem::replace(&mut self.state, state(&self.reader));
         let begun_anew = before.log.get(..HEADER) != self.now.log.get(..HEADER);
         let copied = before.database != self.now.database;
         let mut images = Vec::new();
         if begun_anew && is_one_commit {
-            images.extend((dice.roll(2) == 0).then(|| torn_header(dice, &before, &self.now, state_before)));
+            images.extend(
+                (dice.roll(2) == 0).then(|| torn_header(dice, &before, &self.now, state_before)),
+            );
             // All that was in the log is in the database, and the new header is synced.
             self.synced = before.clone();
             self.synced.log[..HEADER].copy_from_slice(&self.now.log[..HEADER]);
@@ -144,7 +159,8 @@ fn torn_header(dice: &mut Dice, before: &Files, now: &Files, state: u64) -> Imag
 
 /// `old` on its way to `new`: any sector that differs may be either, or something else.
 fn written_in_part(dice: &mut Dice, old: &[u8], new: &[u8]) -> Vec<u8> {
-    let differs = |place: &usize| old.get(*place..place + SECTOR) != new.get(*place..place + SECTOR);
+    let differs =
+        |place: &usize| old.get(*place..place + SECTOR) != new.get(*place..place + SECTOR);
     let sectors: Vec<_> = (0..new.len()).step_by(SECTOR).filter(differs).collect();
     let (grouping, kept) = (dice.roll(6), dice.roll(sectors.len() + 1));
     let mut file = new.to_vec();
