@@ -177,7 +177,7 @@ mod tests {
         let task = leased(0, RetryConfig::new());
         assert_eq!(
             text(&task, None, Some(Duration::from_secs(600))),
-            "99 more are left, the next one in 10 minutes"
+            "99 more are left, the next one in 10 min"
         );
         assert_eq!(text(&task, Some(2), Some(Duration::ZERO)), "1 more is left, at once");
     }
