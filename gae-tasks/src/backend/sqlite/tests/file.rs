@@ -32,11 +32,11 @@ fn a_file_that_cannot_serve_is_refused_with_the_fix() {
         .unwrap();
     let text = refusal(folder.0.join("text.db"));
     assert!(
-        text.contains("it is no SQLite database; name another file") && text.contains("text.db"),
+        text.contains("it is not a SQLite database; name another file") && text.contains("text.db"),
         "{text}"
     );
     let below = refusal(folder.0.join("text.db/tasks.db"));
-    assert!(below.contains("a part of its path is a file and no folder"), "{below}");
+    assert!(below.contains("a part of its path is a file, not a folder"), "{below}");
     assert_eq!(folder.names(), ["text.db"], "nothing is left behind");
 }
 
