@@ -307,8 +307,10 @@ impl CloudTasksBuilder {
         if prefix.is_none_or(|rest| {
             rest.is_empty() || rest.split('/').any(|part| !is_plain(part, "._~"))
         }) {
-            problems
-                .push(format!("the prefix `{}` is not a path such as `/_cb/deferred`", self.prefix));
+            problems.push(format!(
+                "the prefix `{}` is not a path such as `/_cb/deferred`",
+                self.prefix
+            ));
         }
         if self.endpoint.as_deref().is_some_and(|endpoint| !is_http(endpoint)) {
             let endpoint = self.endpoint.as_deref().unwrap_or_default();

@@ -12,19 +12,33 @@ impl CloudTasks {
     ///
     /// | parameter | meaning |
     /// |---|---|
-    /// | `url` | [the server](CloudTasksBuilder::http) that tasks are sent to, e.g. `https://worker-abc.a.run.app` |
-    /// | `service_account` | [the account](CloudTasksBuilder::service_account) whose OIDC token the requests carry |
-    /// | `audience` | [the audience](CloudTasksBuilder::audience) of the token; by default the `url` |
-    /// | `target` | `app-engine`: tasks are sent to [App Engine](CloudTasksBuilder::app_engine); the default on App Engine |
-    /// | `service` | [the service](CloudTasksBuilder::service) of App Engine for all tasks |
-    /// | `version` | [the version](CloudTasksBuilder::version) of the service |
-    /// | `background_service` | [the service](CloudTasksBuilder::background_service) for tasks that `default` defers |
-    /// | `prefix` | [the beginning of paths](CloudTasksBuilder::prefix); `/_cb/deferred` |
-    /// | `endpoint` | [the address](CloudTasksBuilder::endpoint) of Cloud Tasks, e.g. `http://127.0.0.1:8123` |
-    /// | `credentials` | `anonymous`: [no credentials](CloudTasksBuilder::anonymous), for local servers |
-    /// | `time_limit` | [the time limit](CloudTasksBuilder::time_limit) of a call; `10s` |
-    /// | `dead_letters` | `queues`: kept in [queues](CloudTasksBuilder::dead_letter_queues) `NAME-dead` |
-    /// | `max_payload` | [the most bytes](CloudTasksBuilder::max_payload) of a payload; `100000` |
+    /// | `url` | [the server] that tasks are sent to, e.g. `https://worker-abc.a.run.app` |
+    /// | `service_account` | [the account] whose OIDC token the requests carry |
+    /// | `audience` | [the audience] of the token; by default the `url` |
+    /// | `target` | `app-engine`: tasks are sent to [App Engine], the default on App Engine |
+    /// | `service` | [the service] of App Engine for all tasks |
+    /// | `version` | [the version] of the service |
+    /// | `background_service` | [the background service] for tasks that `default` defers |
+    /// | `prefix` | [the beginning of paths]; `/_cb/deferred` |
+    /// | `endpoint` | [the address] of Cloud Tasks, e.g. `http://127.0.0.1:8123` |
+    /// | `credentials` | `anonymous`: [no credentials], for local servers |
+    /// | `time_limit` | [the time limit] of a call; `10s` |
+    /// | `dead_letters` | `queues`: dead letters are kept in [queues] `NAME-dead` |
+    /// | `max_payload` | [the most bytes] of a payload; `100000` |
+    ///
+    /// [the server]: CloudTasksBuilder::http
+    /// [the account]: CloudTasksBuilder::service_account
+    /// [the audience]: CloudTasksBuilder::audience
+    /// [App Engine]: CloudTasksBuilder::app_engine
+    /// [the service]: CloudTasksBuilder::service
+    /// [the version]: CloudTasksBuilder::version
+    /// [the background service]: CloudTasksBuilder::background_service
+    /// [the beginning of paths]: CloudTasksBuilder::prefix
+    /// [the address]: CloudTasksBuilder::endpoint
+    /// [no credentials]: CloudTasksBuilder::anonymous
+    /// [the time limit]: CloudTasksBuilder::time_limit
+    /// [queues]: CloudTasksBuilder::dead_letter_queues
+    /// [the most bytes]: CloudTasksBuilder::max_payload
     ///
     /// Characters with a meaning in URLs (`&`, `+`, `%`, `#`) are written as `%XX` in values.
     ///
@@ -43,36 +57,36 @@ impl CloudTasks {
 type Apply = fn(CloudTasksBuilder, &str) -> Result<CloudTasksBuilder, String>;
 
 /// Every parameter; the documentation of `CloudTasks::open` lists them.
-const PARAMETERS: &[(&str, Apply)] =
-    &[
-        ("target", |builder, value| match value {
-            "app-engine" => Ok(builder.app_engine()),
-            _ => Err("is not a target: use `app-engine`, or name a server with `url`"
-                .to_owned()),
-        }),
-        ("service", |builder, value| Ok(builder.service(value))),
-        ("version", |builder, value| Ok(builder.version(value))),
-        ("background_service", |builder, value| Ok(builder.background_service(value))),
-        ("url", |builder, value| Ok(builder.http(value))),
-        ("service_account", |builder, value| Ok(builder.service_account(value))),
-        ("audience", |builder, value| Ok(builder.audience(value))),
-        ("prefix", |builder, value| Ok(builder.prefix(value))),
-        ("endpoint", |builder, value| Ok(builder.endpoint(value))),
-        ("credentials", |builder, value| match value {
-            "anonymous" => Ok(builder.anonymous()),
-            _ => Err("is not a kind of credentials: leave it out for the default ones, or use `anonymous`"
-                .to_owned()),
-        }),
-        ("time_limit", |builder, value| Ok(builder.time_limit(duration(value)?))),
-        ("dead_letters", |builder, value| match value {
-            "queues" => Ok(builder.dead_letter_queues()),
-            _ => Err("is not a place for dead letters: leave it out, or use `queues`".to_owned()),
-        }),
-        ("max_payload", |builder, value| {
-            let bytes = value.parse().map_err(|_| "is not a number of bytes".to_owned())?;
-            Ok(builder.max_payload(bytes))
-        }),
-    ];
+const PARAMETERS: &[(&str, Apply)] = &[
+    ("target", |builder, value| match value {
+        "app-engine" => Ok(builder.app_engine()),
+        _ => Err("is not a target: use `app-engine`, or name a server with `url`".to_owned()),
+    }),
+    ("service", |builder, value| Ok(builder.service(value))),
+    ("version", |builder, value| Ok(builder.version(value))),
+    ("background_service", |builder, value| Ok(builder.background_service(value))),
+    ("url", |builder, value| Ok(builder.http(value))),
+    ("service_account", |builder, value| Ok(builder.service_account(value))),
+    ("audience", |builder, value| Ok(builder.audience(value))),
+    ("prefix", |builder, value| Ok(builder.prefix(value))),
+    ("endpoint", |builder, value| Ok(builder.endpoint(value))),
+    ("credentials", |builder, value| match value {
+        "anonymous" => Ok(builder.anonymous()),
+        _ => Err(
+            "is not a kind of credentials: leave it out for the default ones, or use `anonymous`"
+                .to_owned(),
+        ),
+    }),
+    ("time_limit", |builder, value| Ok(builder.time_limit(duration(value)?))),
+    ("dead_letters", |builder, value| match value {
+        "queues" => Ok(builder.dead_letter_queues()),
+        _ => Err("is not a place for dead letters: leave it out, or use `queues`".to_owned()),
+    }),
+    ("max_payload", |builder, value| {
+        let bytes = value.parse().map_err(|_| "is not a number of bytes".to_owned())?;
+        Ok(builder.max_payload(bytes))
+    }),
+];
 
 /// Parses the part of a URL after `cloudtasks:`, or returns the problem.
 fn parse(rest: &str) -> Result<CloudTasksBuilder, String> {
@@ -103,7 +117,8 @@ fn parse(rest: &str) -> Result<CloudTasksBuilder, String> {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|_| "is not a duration such as `10s` or `500ms`".to_owned())
+    humantime::parse_duration(text)
+        .map_err(|_| "is not a duration such as `10s` or `500ms`".to_owned())
 }
 
 #[cfg(test)]

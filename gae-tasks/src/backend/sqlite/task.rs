@@ -97,7 +97,7 @@ impl Task {
         Ok(read.optional()?.flatten())
     }
 
-    /// Applies a change to a leased task, and [ends](super::held::Held::end) its lease.
+    /// Applies a change to a leased task, whose lease the caller [ends](super::held::Held::end).
     pub(super) fn apply(
         mut self,
         connection: &Connection,
