@@ -312,9 +312,9 @@ fn a_killed_process_loses_nothing_and_its_leases_are_free_at_once() {
     child.kill().unwrap();
     child.wait().unwrap();
     let after: Vec<_> = lines.collect();
-    let told: Vec<_> = before.into_iter().chain(after).collect();
+    let printed: Vec<_> = before.into_iter().chain(after).collect();
     let stored: Vec<_> =
-        told.windows(2).filter(|pair| pair[1] == "stored").map(|pair| pair[0].clone()).collect();
+        printed.windows(2).filter(|pair| pair[1] == "stored").map(|pair| pair[0].clone()).collect();
     assert_eq!(sweep(&survivor).recovered, 5);
     assert_eq!(
         lease(&survivor, at(100), 5)

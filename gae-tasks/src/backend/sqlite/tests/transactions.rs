@@ -358,8 +358,8 @@ fn a_task_that_is_stored_already_leaves_its_neighbours_alone() {
     tasks[20] = first;
     tasks.push(tasks[0].clone());
     let answers = enqueue(&sqlite, tasks.clone()).unwrap();
-    let told: Vec<_> = answers.into_iter().map(|answer| answer.unwrap().id).collect();
-    assert_eq!(told, tasks.iter().map(|task| task.spec.id).collect::<Vec<_>>());
+    let answered: Vec<_> = answers.into_iter().map(|answer| answer.unwrap().id).collect();
+    assert_eq!(answered, tasks.iter().map(|task| task.spec.id).collect::<Vec<_>>());
     assert_eq!(open_tasks(&sqlite), 40);
     assert_eq!(
         lease(&sqlite, at(100), 100).tasks.len(),
