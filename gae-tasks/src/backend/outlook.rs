@@ -76,7 +76,7 @@ impl fmt::Display for Next {
         match self {
             Self::After(pause) if pause.is_zero() => f.write_str("at once"),
             Self::After(pause) => {
-                // Jitter makes fractions of a second, which are noise in a log line.
+                // Jitter makes fractions of a millisecond, which are noise in a log line.
                 let whole =
                     Duration::from_millis(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
                 write!(f, "in {}", readable(whole))
