@@ -1,4 +1,5 @@
-//! What travels beside a payload and concerns neither its handler nor how it is stored: opaque bytes to backends.
+//! What travels beside a payload and concerns neither its handler nor how it is stored: opaque
+//! bytes to backends.
 
 mod header;
 
@@ -73,15 +74,17 @@ impl Attributes {
         Self::decode(bytes)?.spilled
     }
 
-    /// The attributes in `bytes`; `None` if a newer version of this crate wrote them, or nobody did.
+    /// The attributes in `bytes`; `None` if a newer version of this crate wrote them, or nobody
+    /// did.
     pub(crate) fn decode(bytes: Option<&[u8]>) -> Option<Self> {
         let Some(bytes) = bytes else { return Some(Self::default()) };
         version::decode(bytes).ok()
     }
 }
 
-/// Whether `text` is a value of the header `traceparent`, as in W3C's Trace Context, §3.2: version, trace, parent and
-/// flags in hexadecimal digits of lower case. Later versions may say more after another hyphen.
+/// Whether `text` is a value of the header `traceparent`, as in W3C's Trace Context, §3.2: version,
+/// trace, parent and flags in hexadecimal digits of lower case. Later versions may say more after
+/// another hyphen.
 pub(crate) fn is_traceparent(text: &str) -> bool {
     let mut parts = text.splitn(5, '-');
     let mut hex = |digits: usize| {

@@ -13,7 +13,8 @@ use crate::queue::QueueName;
 use crate::task::{Kind, TaskId, TaskName};
 use crate::time::Timestamp;
 
-/// The running attempt, as a handler sees it: a parameter marked `#[context]`, or [`current()`](crate::current).
+/// The running attempt, as a handler sees it: a parameter marked `#[context]`, or
+/// [`current()`](crate::current).
 ///
 /// ```
 /// use gae_tasks::{TaskContext, deferred};
@@ -100,15 +101,16 @@ impl TaskContext {
         self.0.attempt.traceparent.as_deref()
     }
 
-    /// Whether the deadline has passed or the lease is lost: whatever the handler still does may be done twice.
+    /// Whether the deadline has passed or the lease is lost: whatever the handler still does may be
+    /// done twice.
     pub fn is_cancelled(&self) -> bool {
         self.0.cancelled.load(Ordering::Acquire)
     }
 
     /// Waits until the deadline has passed or the lease is lost.
     ///
-    /// An async handler is dropped then and need not ask; a plain function cannot be stopped and should, between
-    /// steps, look at [`is_cancelled`](Self::is_cancelled).
+    /// An async handler is dropped then and need not ask; a plain function cannot be stopped and
+    /// should, between steps, look at [`is_cancelled`](Self::is_cancelled).
     pub async fn cancelled(&self) {
         let mut notified = std::pin::pin!(self.0.cancellation.notified());
         loop {

@@ -21,14 +21,16 @@ use crate::task::{Deferred, Redacted, TaskId, TaskName};
 use crate::task_type::{Args, Task, encode_readable};
 use crate::time::{Schedule, Timestamp};
 
-/// A call that is to run later; `.await` stores it and gives a [`Deferred`]. The guide: [deferring](crate::guide::deferring).
+/// A call that is to run later; `.await` stores it and gives a [`Deferred`]. The guide:
+/// [deferring](crate::guide::deferring).
 ///
-/// After the `.await` has returned `Ok`, the task survives a crash. Dropping the future before leaves it unknown
-/// whether the task is stored: give it a [name](Self::named) where that matters.
+/// After the `.await` has returned `Ok`, the task survives a crash. Dropping the future before
+/// leaves it unknown whether the task is stored: give it a [name](Self::named) where that matters.
 ///
 /// # Errors
-/// The `.await` fails, and stores nothing, if no client is known ([`Error::NoClient`]), an option is out of range, the
-/// args cannot be stored ([`Error::Unreadable`], [`Error::PayloadTooLarge`]), or the storage fails ([`Error::Storage`]).
+/// The `.await` fails, and stores nothing, if no client is known ([`Error::NoClient`]), an option
+/// is out of range, the args cannot be stored ([`Error::Unreadable`], [`Error::PayloadTooLarge`]),
+/// or the storage fails ([`Error::Storage`]).
 ///
 /// ```
 /// # use gae_tasks::{Client, deferred};
@@ -110,8 +112,8 @@ impl Defer {
         self
     }
 
-    /// Gives it a name, `[A-Za-z0-9_-]{1,500}`: a task of that name that is in the queue, or recently was, is not
-    /// deferred again.
+    /// Gives it a name, `[A-Za-z0-9_-]{1,500}`: a task of that name that is in the queue, or
+    /// recently was, is not deferred again.
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
@@ -131,7 +133,8 @@ impl Defer {
         self
     }
 
-    /// Makes a name in use an error, [`Error::NameTaken`], in place of an answer with `created: false`.
+    /// Makes a name in use an error, [`Error::NameTaken`], in place of an answer with `created:
+    /// false`.
     pub fn must_be_new(mut self) -> Self {
         self.must_be_new = true;
         self
@@ -155,8 +158,9 @@ impl Defer {
         self
     }
 
-    /// Sends it to this service of the platform, in place of the one the backend names: only to backends that have
-    /// [`targets`](crate::Capabilities::targets). 1 to 63 small letters, digits or, inside, hyphens.
+    /// Sends it to this service of the platform, in place of the one the backend names: only to
+    /// backends that have [`targets`](crate::Capabilities::targets). 1 to 63 small letters, digits
+    /// or, inside, hyphens.
     pub fn target(mut self, service: impl Into<String>) -> Self {
         self.options().target = Some(Target { service: service.into(), version: None });
         self
@@ -173,12 +177,13 @@ impl Defer {
         self
     }
 
-    /// Adds a header to its requests: only with backends that have [`headers`](crate::Capabilities::headers). One of
-    /// the same name is replaced.
+    /// Adds a header to its requests: only with backends that have
+    /// [`headers`](crate::Capabilities::headers). One of the same name is replaced.
     ///
-    /// Refused are `Host`, `Content-Length` and others that the queue or this crate sets, and names that begin with
-    /// `X-CloudTasks-`, `X-AppEngine-` or `X-Google-`. The value is of visible ASCII characters with spaces and tabs
-    /// between them. The queue stores it: it is no place for secrets.
+    /// Refused are `Host`, `Content-Length` and others that the queue or this crate sets, and names
+    /// that begin with `X-CloudTasks-`, `X-AppEngine-` or `X-Google-`. The value is of visible
+    /// ASCII characters with spaces and tabs between them. The queue stores it: it is no place for
+    /// secrets.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.options().header(name.into(), value.into());
         self
@@ -194,9 +199,11 @@ impl Defer {
         self
     }
 
-    /// Stores the task and blocks this thread until it is: for synchronous code, plain-`fn` tasks included.
+    /// Stores the task and blocks this thread until it is: for synchronous code, plain-`fn` tasks
+    /// included.
     ///
-    /// Needs no runtime. In async code use `.await`: a thread of the runtime that waits here runs nothing else.
+    /// Needs no runtime. In async code use `.await`: a thread of the runtime that waits here runs
+    /// nothing else.
     ///
     /// # Errors
     /// As `.await`.

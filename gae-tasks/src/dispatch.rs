@@ -65,9 +65,9 @@ impl Dispatcher {
 
     /// Makes one attempt, in a span of its own, and logs how it ended.
     ///
-    /// If `context` is cancelled from outside (the lease is lost), an async handler is dropped and the answer is
-    /// [`Outcome::Released`]. If `attributes` say that the payload is in a payload store, it is loaded from there.
-    /// `outlook` says what follows if it fails.
+    /// If `context` is cancelled from outside (the lease is lost), an async handler is dropped and
+    /// the answer is [`Outcome::Released`]. If `attributes` say that the payload is in a payload
+    /// store, it is loaded from there. `outlook` says what follows if it fails.
     pub(crate) async fn dispatch(
         &self,
         registration: &Registration,
@@ -79,8 +79,8 @@ impl Dispatcher {
         self.dispatch_with(registration, payload, attributes, context, None, outlook).await
     }
 
-    /// As [`dispatch`](Self::dispatch), with something to be dropped only when the handler has ended: a plain function
-    /// goes on though whoever waits for it has gone.
+    /// As [`dispatch`](Self::dispatch), with something to be dropped only when the handler has
+    /// ended: a plain function goes on though whoever waits for it has gone.
     pub(crate) async fn dispatch_with(
         &self,
         registration: &Registration,
@@ -189,7 +189,8 @@ impl Dispatcher {
         let (client, attempt) = (Arc::clone(&self.client), context.clone());
         let mut thread = tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            // It has waited for a thread until nobody waits for it: whoever gave it up has it tried again.
+            // It has waited for a thread until nobody waits for it: whoever gave it up has it tried
+            // again.
             if attempt.is_cancelled() {
                 unwind::discard(handler);
                 return Outcome::Released;
@@ -229,8 +230,9 @@ impl Dispatcher {
     }
 }
 
-/// The span of an attempt, named as OpenTelemetry names that of a consumer: `tracing-opentelemetry` reads the fields
-/// `otel.*`, and takes numbers as numbers only if they are signed. Source: [semantic conventions for messaging
+/// The span of an attempt, named as OpenTelemetry names that of a consumer: `tracing-opentelemetry`
+/// reads the fields `otel.*`, and takes numbers as numbers only if they are signed. Source:
+/// [semantic conventions for messaging
 /// spans](https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/).
 fn span(context: &TaskContext, bytes: usize) -> Span {
     let queue = context.queue().as_str();
@@ -290,8 +292,8 @@ impl std::fmt::Debug for Dispatcher {
     }
 }
 
-/// The outcome of an attempt that may panic wherever the user's code is run: in the handler, where args are decoded,
-/// where an error is formatted, where the handler is dropped.
+/// The outcome of an attempt that may panic wherever the user's code is run: in the handler, where
+/// args are decoded, where an error is formatted, where the handler is dropped.
 async fn caught(attempt: Pin<&mut Option<impl Future<Output = Outcome>>>) -> Outcome {
     unwind::caught(attempt).await.unwrap_or_else(panicked)
 }

@@ -19,18 +19,19 @@ pub(crate) const PREFIX: &str = "/_cb/deferred";
 /// What every envelope begins with.
 const MAGIC: [u8; 2] = *b"gt";
 
-/// The version of what follows the preamble. Postcard does not describe itself: a changed type gets a new number here.
+/// The version of what follows the preamble. Postcard does not describe itself: a changed type gets
+/// a new number here.
 const VERSION: u8 = 1;
 
-/// The version of an envelope with [`Copied`] before the rest. Only copies have it, so that programs that do not know
-/// it run every other task.
+/// The version of an envelope with [`Copied`] before the rest. Only copies have it, so that
+/// programs that do not know it run every other task.
 const VERSION_OF_COPIES: u8 = 2;
 
 /// The version of dead letters: what follows the preamble is no task to be run.
 const VERSION_OF_LETTERS: u8 = 3;
 
-/// What every version begins with, so that each can tell how long a task has waited for another: magic, version, id, and
-/// when the task was first due, in microseconds since 1970, big-endian.
+/// What every version begins with, so that each can tell how long a task has waited for another:
+/// magic, version, id, and when the task was first due, in microseconds since 1970, big-endian.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Preamble {
     pub(crate) id: TaskId,
@@ -73,14 +74,16 @@ pub(crate) struct Envelope {
     pub(crate) spec: TaskSpec,
     /// Whether the queue's own name of the task is one that the caller chose.
     pub(crate) named: bool,
-    /// When it was deferred or, if it is scheduled, when it is due first: its age is counted from there.
+    /// When it was deferred or, if it is scheduled, when it is due first: its age is counted from
+    /// there.
     pub(crate) first_due: Timestamp,
     /// What came before, if this is a copy.
     pub(crate) copied: Option<Copied>,
     pub(crate) payload: Vec<u8>,
 }
 
-/// What a copy carries of the deliveries that its task had before: the queue counts those of the copy only.
+/// What a copy carries of the deliveries that its task had before: the queue counts those of the
+/// copy only.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Copied {
     /// Distinguishes the copies of one task; the task as it was deferred has the number 0.
@@ -96,7 +99,8 @@ pub(crate) struct Copied {
 /// [`Copied`] as it is encoded.
 type WireCopied = (u32, u32, Option<i64>, Option<i64>);
 
-/// A replay begins a new life, whose copies have numbers of their own: the names of the earlier ones stay blocked.
+/// A replay begins a new life, whose copies have numbers of their own: the names of the earlier
+/// ones stay blocked.
 #[cfg(any(feature = "push", feature = "cloud-tasks"))]
 const NUMBERS_OF_A_LIFE: u32 = 1 << 20;
 
@@ -347,7 +351,8 @@ mod tests {
         assert_eq!(Envelope { named: true, ..copy() }.encode(), expected);
     }
 
-    /// Kind, shape, queue, whether named; cap, retry settings, deadline, attributes; length of the payload, and it.
+    /// Kind, shape, queue, whether named; cap, retry settings, deadline, attributes; length of the
+    /// payload, and it.
     const GOLDEN: &[u8] = b"\x18shop.emails/send_welcome\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x07default\x01\x01\x03\x01\x01d\x00\x01\x00\x80\xc2\xd7/\x90\x1c\x00\x10\x01\x1e\x00\x01\x02\x01\x02\x03\x01\x02\x03";
 
     proptest! {

@@ -1,4 +1,5 @@
-//! What can go wrong between a caller and the queue. What a handler does wrong is a [`Failure`](crate::Failure).
+//! What can go wrong between a caller and the queue. What a handler does wrong is a
+//! [`Failure`](crate::Failure).
 
 use std::time::Duration;
 
@@ -9,7 +10,8 @@ use crate::time::readable;
 
 /// What went wrong, with which task or queue, and what to do about it.
 ///
-/// `Display` never repeats the source: print the chain (`anyhow`'s `{:#}`, `eyre`) to see both. Payloads are in no message.
+/// `Display` never repeats the source: print the chain (`anyhow`'s `{:#}`, `eyre`) to see both.
+/// Payloads are in no message.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -98,7 +100,8 @@ pub enum Error {
     )]
     AlreadyInstalled,
 
-    /// The encoded args are larger than the backend stores, or with a payload store larger than its bound.
+    /// The encoded args are larger than the backend stores, or with a payload store larger than its
+    /// bound.
     #[error(
         "the payload of `{kind}` has {size} bytes, the limit is {limit}: give the client a payload store \
          (`.payload_store(..)`) or, if it has one, a higher bound (`.max_payload(..)`); or store the data elsewhere and \
@@ -212,7 +215,8 @@ pub enum Error {
     UnsupportedBackoff {
         /// The kind that was deferred.
         kind: String,
-        /// What states the backoff: keys of the attribute, or the method of [`Defer`](crate::Defer).
+        /// What states the backoff: keys of the attribute, or the method of
+        /// [`Defer`](crate::Defer).
         stated: &'static str,
         /// The backend.
         backend: &'static str,

@@ -1,4 +1,5 @@
-//! The calling convention between dispatch and generated code: what a handler is called with and what it answers.
+//! The calling convention between dispatch and generated code: what a handler is called with and
+//! what it answers.
 
 use std::convert::Infallible;
 use std::error::Error as StdError;
@@ -79,8 +80,9 @@ pub fn parameter<T: Send + 'static>() {}
 
 /// Everything that is moved into the work of one call, as a tuple type.
 ///
-/// Work must be `Send`, and is not if one of these is not. That was reported at the parameter or the state it is about,
-/// so then the work is taken without a word: the same mistake would be reported twice. Asked of `&&Moved`.
+/// Work must be `Send`, and is not if one of these is not. That was reported at the parameter or
+/// the state it is about, so then the work is taken without a word: the same mistake would be
+/// reported twice. Asked of `&&Moved`.
 pub struct Moved<T>(PhantomData<T>);
 
 impl<T> Moved<T> {
@@ -141,8 +143,8 @@ pub trait TaskOutput {
     fn into_result(self) -> Result<(), Unboxed<Self::Error>>;
 }
 
-// Not recommended: the trait's own message says it all, and for an error type that is no `Error` the compiler would
-// tell of the standard library's conversions into `Box` instead.
+// Not recommended: the trait's own message says it all, and for an error type that is no `Error`
+// the compiler would tell of the standard library's conversions into `Box` instead.
 #[diagnostic::do_not_recommend]
 impl TaskOutput for () {
     type Error = Infallible;
@@ -197,7 +199,8 @@ pub fn output<R: TaskOutput>() {}
 
 /// The return type of a task function. Asked of `&&Returned`.
 ///
-/// As with [`Moved`]: a type that is no [`TaskOutput`] is reported where it is written, and taken here without a word.
+/// As with [`Moved`]: a type that is no [`TaskOutput`] is reported where it is written, and taken
+/// here without a word.
 pub struct Returned<R>(PhantomData<R>);
 
 impl<R> Returned<R> {
@@ -240,8 +243,9 @@ pub trait ReturnedOther<R> {
 
 impl<R> ReturnedOther<R> for Returned<R> {}
 
-/// Finds the intent of an error that hides its type from `dyn Error`: `anyhow` and `eyre` keep an attached failure
-/// reachable by their inherent `downcast_ref` only. Method resolution takes an inherent one before this trait's.
+/// Finds the intent of an error that hides its type from `dyn Error`: `anyhow` and `eyre` keep an
+/// attached failure reachable by their inherent `downcast_ref` only. Method resolution takes an
+/// inherent one before this trait's.
 pub trait DowncastRef {
     /// None: this type has no inherent `downcast_ref`.
     fn downcast_ref<T>(&self) -> Option<&T> {
@@ -263,11 +267,13 @@ pub fn downcast_intent(
         .or_else(|| other.map(TaskFailure::intent))
 }
 
-/// Looks through a reference at an error that is `AsRef<dyn Error>`: boxing an `anyhow::Error` loses its outermost type.
+/// Looks through a reference at an error that is `AsRef<dyn Error>`: boxing an `anyhow::Error`
+/// loses its outermost type.
 #[derive(Debug)]
 pub struct Probe<'a, E>(pub &'a E);
 
-/// The intent of an error that can be seen as `dyn Error`: asked of `&&Probe`, which this trait is found for first.
+/// The intent of an error that can be seen as `dyn Error`: asked of `&&Probe`, which this trait is
+/// found for first.
 pub trait ProbeAsRef {
     /// The intent found in the chain.
     fn intent(&self) -> Option<Intent>;

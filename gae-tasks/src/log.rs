@@ -1,4 +1,5 @@
-//! Log lines and spans whose panics are caught: a log writer that panics loses its line, and the work goes on.
+//! Log lines and spans whose panics are caught: a log writer that panics loses its line, and the
+//! work goes on.
 
 use std::mem;
 
@@ -8,7 +9,8 @@ use crate::unwind;
 
 /// Writes a line to the log: `log::say(|| tracing::warn!(..))`.
 ///
-/// A log writer may panic: `tracing_subscriber`'s does where standard error is a pipe that nobody reads any more.
+/// A log writer may panic: `tracing_subscriber`'s does where standard error is a pipe that nobody
+/// reads any more.
 pub(crate) fn say(line: impl FnOnce()) {
     _ = unwind::catch(line);
 }

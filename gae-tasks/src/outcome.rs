@@ -17,11 +17,13 @@ pub type BoxError = Box<dyn StdError + Send + Sync>;
 pub enum Outcome {
     /// The handler succeeded: the task is over.
     Done,
-    /// The handler failed: the task is tried again as its queue's [`RetryConfig`](crate::RetryConfig) says.
+    /// The handler failed: the task is tried again as its queue's
+    /// [`RetryConfig`](crate::RetryConfig) says.
     Retry(Failure),
     /// The handler failed for good: the task becomes a dead letter.
     Permanent(Failure),
-    /// The stored payload cannot be read, so that no attempt could be made: the task goes back for a while.
+    /// The stored payload cannot be read, so that no attempt could be made: the task goes back for
+    /// a while.
     Unreadable(Failure),
     /// The attempt did not happen: the task goes back as it was.
     Released,
@@ -145,7 +147,8 @@ impl Intent {
     pub(crate) fn of(error: &(dyn StdError + 'static)) -> Option<Self> {
         let mut next = Some(error);
         while let Some(error) = next {
-            // `#[error(transparent)]` skips the wrapped error itself and goes on with its source: the marker.
+            // `#[error(transparent)]` skips the wrapped error itself and goes on with its source:
+            // the marker.
             let marker = error
                 .downcast_ref::<Marker>()
                 .or_else(|| error.downcast_ref::<PermanentTaskFailure>().map(|e| &e.marker))
@@ -160,7 +163,8 @@ impl Intent {
     }
 }
 
-/// The private source of each failure type, which tells its intent where the failure itself is hidden.
+/// The private source of each failure type, which tells its intent where the failure itself is
+/// hidden.
 #[derive(Debug)]
 struct Marker {
     intent: Intent,
@@ -224,7 +228,8 @@ macro_rules! failures {
 }
 
 failures! {
-    /// The task can never succeed: it becomes a dead letter at once, wherever in the error's chain this stands.
+    /// The task can never succeed: it becomes a dead letter at once, wherever in the error's chain
+    /// this stands.
     ///
     /// ```
     /// use gae_tasks::PermanentTaskFailure;
@@ -236,7 +241,8 @@ failures! {
     /// ```
     PermanentTaskFailure;
 
-    /// The attempt failed in an expected way: it is tried again as any other, but logged at debug level only.
+    /// The attempt failed in an expected way: it is tried again as any other, but logged at debug
+    /// level only.
     ///
     /// ```
     /// use gae_tasks::SingularTaskFailure;
@@ -277,10 +283,11 @@ impl SingularTaskFailure {
 }
 
 impl TaskFailure {
-    /// A failure after which the next attempt comes `delay` later, whatever the queue's backoff says.
+    /// A failure after which the next attempt comes `delay` later, whatever the queue's backoff
+    /// says.
     ///
-    /// On Cloud Tasks a copy of the task is stored for it, 30 days ahead at most; a named task gets the queue's backoff (see
-    /// the module `push`).
+    /// On Cloud Tasks a copy of the task is stored for it, 30 days ahead at most; a named task gets
+    /// the queue's backoff (see the module `push`).
     pub fn retry_after(delay: Duration) -> Self {
         Self::with(format!("to be retried after {}", readable(delay)), Intent::RetryAfter(delay))
     }

@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Shows a parameter if its type is `Debug`. Asked of `&&Described`, which [`DescribedDebug`] is found for first.
+/// Shows a parameter if its type is `Debug`. Asked of `&&Described`, which [`DescribedDebug`] is
+/// found for first.
 #[derive(Debug)]
 pub struct Described<'a, T>(pub &'a T);
 
@@ -156,8 +157,8 @@ fn advice(error: postcard::Error) -> String {
     }
 }
 
-/// A parameter that travels as JSON inside the payload, for types that only a self-describing format can read back:
-/// `serde_json::Value`, untagged and flattened enums, `skip_serializing_if`.
+/// A parameter that travels as JSON inside the payload, for types that only a self-describing
+/// format can read back: `serde_json::Value`, untagged and flattened enums, `skip_serializing_if`.
 ///
 /// ```
 /// use gae_tasks::{Json, deferred};

@@ -1,19 +1,24 @@
-//! The contract with a payload store: where payloads go that are too large to travel with their tasks.
+//! The contract with a payload store: where payloads go that are too large to travel with their
+//! tasks.
 //!
-//! A client with one ([`ClientBuilder::payload_store`](crate::ClientBuilder::payload_store)) puts each payload above the
-//! inline limit there before it stores the task, and the task carries the key. The payload is loaded for each attempt. It
-//! stays with a dead letter, and goes with it. What is left over (a process ended in between, an answer was lost) is
-//! deleted by [`Client::sweep_payloads`](crate::Client::sweep_payloads).
+//! A client with one ([`ClientBuilder::payload_store`](crate::ClientBuilder::payload_store)) puts
+//! each payload above the inline limit there before it stores the task, and the task carries the
+//! key. The payload is loaded for each attempt. It stays with a dead letter, and goes with it. What
+//! is left over (a process ended in between, an answer was lost) is deleted by
+//! [`Client::sweep_payloads`](crate::Client::sweep_payloads).
 //!
-//! Where workers lease tasks, a payload is deleted once the storage has recorded that its task is done. A push queue may
-//! deliver a task again after it is done, so there the attempt that succeeds overwrites the payload with a marker of
-//! less than 100 bytes: a repeated delivery finds the marker, and runs nothing. A sweep deletes markers 32 days later,
-//! when Cloud Tasks has forgotten their tasks. A payload that is missing makes a dead letter.
+//! Where workers lease tasks, a payload is deleted once the storage has recorded that its task is
+//! done. A push queue may deliver a task again after it is done, so there the attempt that succeeds
+//! overwrites the payload with a marker of less than 100 bytes: a repeated delivery finds the
+//! marker, and runs nothing. A sweep deletes markers 32 days later, when Cloud Tasks has forgotten
+//! their tasks. A payload that is missing makes a dead letter.
 //!
-//! The key of a payload is the id of its task and the suffix `.gae-tasks`. Objects under other keys are never deleted: dead
-//! letters of a push service, which `push::LetterStore` keeps, have the suffix `.dead.gae-tasks`.
+//! The key of a payload is the id of its task and the suffix `.gae-tasks`. Objects under other keys
+//! are never deleted: dead letters of a push service, which `push::LetterStore` keeps, have the
+//! suffix `.dead.gae-tasks`.
 //!
-//! Whoever can write into the store can change what tasks are called with: guard it as the queue itself.
+//! Whoever can write into the store can change what tasks are called with: guard it as the queue
+//! itself.
 
 #[cfg(feature = "object-store")]
 mod object;
@@ -31,7 +36,8 @@ use crate::attributes::Spilled;
 use crate::outcome::BoxError;
 use crate::task::TaskId;
 
-/// What follows the id of a task in the key of its payload: a store may hold objects of others, whose names are ids too.
+/// What follows the id of a task in the key of its payload: a store may hold objects of others,
+/// whose names are ids too.
 const SUFFIX: &str = ".gae-tasks";
 
 /// The key of a task's payload.
@@ -58,8 +64,8 @@ pub(crate) fn task_of_letter(key: &str) -> Option<TaskId> {
     task_of(&format!("{}{SUFFIX}", key.strip_suffix(SUFFIX_OF_LETTERS)?))
 }
 
-/// What replaces a payload under its `key` when a pushed task is done. The key makes it differ from every payload that is
-/// not about this very task.
+/// What replaces a payload under its `key` when a pushed task is done. The key makes it differ from
+/// every payload that is not about this very task.
 pub(crate) fn marker(key: &str) -> Vec<u8> {
     format!("gae-tasks: done: {key}\n").into_bytes()
 }
@@ -72,8 +78,8 @@ pub(crate) enum Loaded {
     Done,
 }
 
-/// The payload of the task `id`, whole, or the marker that replaced it. A payload of more than `most` bytes is not loaded;
-/// no more is read than the task says that there is.
+/// The payload of the task `id`, whole, or the marker that replaced it. A payload of more than
+/// `most` bytes is not loaded; no more is read than the task says that there is.
 pub(crate) async fn load(
     store: Option<&dyn PayloadStore>,
     spilled: &Spilled,

@@ -12,10 +12,12 @@ pub(crate) fn bits() -> u64 {
     getrandom::u64().expect("the operating system has random numbers")
 }
 
-/// 64 bits unlike those of any other call, at a tenth of the cost: for values that must differ, and may be guessed.
+/// 64 bits unlike those of any other call, at a tenth of the cost: for values that must differ, and
+/// may be guessed.
 ///
-/// They are a keyed hash (SipHash) of a number that counts up. The key is the thread's own, from the operating system. `fork`
-/// doubles both, so the process is hashed too: parent and child go on with other numbers.
+/// They are a keyed hash (SipHash) of a number that counts up. The key is the thread's own, from
+/// the operating system. `fork` doubles both, so the process is hashed too: parent and child go on
+/// with other numbers.
 pub(crate) fn fast_bits() -> u64 {
     thread_local! {
         static SEEDED: (RandomState, Cell<u64>) = (RandomState::new(), Cell::new(0));

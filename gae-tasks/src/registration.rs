@@ -13,8 +13,9 @@ use crate::task::Shape;
 
 /// Every task of every crate that is linked into this program.
 ///
-/// The name is that of a section of the program, which all crates in it share: it carries the crate's name and version,
-/// so that neither a slice of the application nor another version of this crate has the same.
+/// The name is that of a section of the program, which all crates in it share: it carries the
+/// crate's name and version, so that neither a slice of the application nor another version of this
+/// crate has the same.
 #[distributed_slice]
 pub static GAE_TASKS_REGISTRATIONS_0_1: [Registration];
 
@@ -22,8 +23,8 @@ pub use GAE_TASKS_REGISTRATIONS_0_1 as REGISTRATIONS;
 
 /// Adds a registration, and refers to it.
 ///
-/// A macro of its own: where generated code does not find this crate, this call is silent beside the one error about that,
-/// while the attributes in it would be errors too.
+/// A macro of its own: where generated code does not find this crate, this call is silent beside
+/// the one error about that, while the attributes in it would be errors too.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __register {
@@ -91,7 +92,8 @@ pub struct StateType {
 }
 
 impl StateType {
-    /// The state type `S`; that it is `Send` and `Sync` is asked where it is [fetched](crate::handler::Call::state).
+    /// The state type `S`; that it is `Send` and `Sync` is asked where it is
+    /// [fetched](crate::handler::Call::state).
     pub const fn of<S: 'static>() -> Self {
         Self { id: TypeId::of::<S>, name: std::any::type_name::<S> }
     }

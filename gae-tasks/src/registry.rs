@@ -71,7 +71,8 @@ impl Registry {
         Self { registrations, withheld: Vec::new(), lookup: OnceLock::new() }
     }
 
-    /// These tasks without those that `withheld` names: tasks of theirs wait, and the reports of them give the reason.
+    /// These tasks without those that `withheld` names: tasks of theirs wait, and the reports of
+    /// them give the reason.
     pub(crate) fn withholding(&self, withheld: impl Fn(&Registration) -> bool) -> Self {
         let (withheld, kept) =
             self.registrations.iter().partition(|registration| withheld(registration));
@@ -113,7 +114,8 @@ impl Registry {
         routes.collect()
     }
 
-    /// Everything that keeps those of these tasks which a consumer `meets` from being run with `states`.
+    /// Everything that keeps those of these tasks which a consumer `meets` from being run with
+    /// `states`.
     pub(crate) fn problems(
         &self,
         states: &States,

@@ -1,4 +1,5 @@
-//! A backend whose large payloads are in a payload store: put before their tasks are stored, deleted after these are over.
+//! A backend whose large payloads are in a payload store: put before their tasks are stored,
+//! deleted after these are over.
 
 mod leased;
 #[cfg(test)]
@@ -28,15 +29,17 @@ const PAGE: usize = 1000;
 
 /// A backend around which payloads above a limit are in a payload store.
 ///
-/// A payload is put before its task is stored. It is deleted after an answer that says that its task is over, or was not
-/// stored; where an answer is lost it stays, for a sweep of payloads. Payloads are never loaded here: their tasks are
-/// leased and shown with an empty one, and attributes that say where it is.
+/// A payload is put before its task is stored. It is deleted after an answer that says that its
+/// task is over, or was not stored; where an answer is lost it stays, for a sweep of payloads.
+/// Payloads are never loaded here: their tasks are leased and shown with an empty one, and
+/// attributes that say where it is.
 #[derive(Debug)]
 pub(crate) struct Spilling<B> {
     backend: B,
     shelf: Shelf,
     inline: usize,
-    /// Whether the backend knows a task by the id that it was deferred with: Google shows a named task under another.
+    /// Whether the backend knows a task by the id that it was deferred with: Google shows a named
+    /// task under another.
     ids_are_own: bool,
     leased: Mutex<LeasedKeys>,
 }
@@ -45,14 +48,15 @@ pub(crate) struct Spilling<B> {
 type Put = (String, Vec<u8>, Kind);
 
 impl<B: Backend> Spilling<B> {
-    /// `backend`, whose payloads of more than `inline` bytes, which is what it takes at most, are put into `shelf`.
+    /// `backend`, whose payloads of more than `inline` bytes, which is what it takes at most, are
+    /// put into `shelf`.
     pub(crate) fn new(backend: B, shelf: Shelf, inline: usize) -> Self {
         let ids_are_own = backend.capabilities().pull;
         Self { backend, shelf, inline, ids_are_own, leased: Mutex::default() }
     }
 
-    /// Takes the payload out of a task that is too large; its attributes say where it will be. A task whose attributes
-    /// cannot be read keeps it.
+    /// Takes the payload out of a task that is too large; its attributes say where it will be. A
+    /// task whose attributes cannot be read keeps it.
     fn take_out(&self, task: &mut NewTask) -> Option<Put> {
         if task.payload.len() <= self.inline {
             return None;
@@ -96,8 +100,9 @@ impl<B: Backend> Spilling<B> {
         answers
     }
 
-    /// Deletes those of the payloads that were `put` whose tasks are not stored. One that is enqueued once more may be
-    /// stored already; where the queue calls handlers, no named task is found by the id of the call that made it.
+    /// Deletes those of the payloads that were `put` whose tasks are not stored. One that is
+    /// enqueued once more may be stored already; where the queue calls handlers, no named task is
+    /// found by the id of the call that made it.
     async fn take_back(&self, tasks: &[NewTask], put: &HashSet<String>) {
         let finds_names = self.backend.capabilities().pull;
         let known = tasks.iter().filter(|task| finds_names || task.spec.name.is_none());
@@ -153,8 +158,8 @@ impl<B> Spilling<B> {
         self.leased.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Where the payload of this task is, if it does not travel with it. A key that is another task's is not: whoever
-    /// wrote the attributes would have that one deleted.
+    /// Where the payload of this task is, if it does not travel with it. A key that is another
+    /// task's is not: whoever wrote the attributes would have that one deleted.
     fn key_of(&self, id: TaskId, attributes: Option<&[u8]>) -> Option<String> {
         let key = Attributes::spilled_in(Some(attributes?))?.key;
         let task = task_of(&key)?;
@@ -194,8 +199,9 @@ fn key_among(put: &HashSet<String>, task: &NewTask) -> Option<String> {
     key_in(task.spec.attributes.as_deref()).filter(|key| put.contains(key))
 }
 
-/// Whether a task was certainly not stored that this is the answer for. Where the storage failed perhaps only its answer
-/// was lost: a task without its payload would be worse than a payload too many.
+/// Whether a task was certainly not stored that this is the answer for. Where the storage failed
+/// perhaps only its answer was lost: a task without its payload would be worse than a payload too
+/// many.
 const fn is_certain(error: &Error) -> bool {
     !matches!(error, Error::Storage { .. })
 }
@@ -338,7 +344,8 @@ impl<B: Pull> Pull for Spilling<B> {
     fn settle(&self, request: Settle) -> BackendFuture<'_, Vec<Settled>> {
         let leases: Vec<_> =
             request.settlements.iter().map(|settlement| settlement.lease).collect();
-        // An extension beside this, which finds the lease gone, must not forget what is to be deleted.
+        // An extension beside this, which finds the lease gone, must not forget what is to be
+        // deleted.
         let mut keys = self.take(&leases);
         let answer = self.backend.settle(request);
         Box::pin(async move {

@@ -1,5 +1,5 @@
-//! What the attribute makes beside a function: the [`Task`] type and its [`Args`], which are stored as bytes that are
-//! checked to be readable.
+//! What the attribute makes beside a function: the [`Task`] type and its [`Args`], which are stored
+//! as bytes that are checked to be readable.
 
 use std::fmt;
 
@@ -94,9 +94,9 @@ pub fn decode<A: Args>(bytes: &[u8]) -> Result<A, UnreadableError> {
 
 /// The bytes of `args`, proven to decode whole and to the same length.
 ///
-/// Types exist that postcard writes but cannot read, or reads as something else (`skip_serializing_if`): found here,
-/// where the caller can mend it, and not by a worker at night. Lengths are compared, not bytes, because hash maps
-/// reorder.
+/// Types exist that postcard writes but cannot read, or reads as something else
+/// (`skip_serializing_if`): found here, where the caller can mend it, and not by a worker at night.
+/// Lengths are compared, not bytes, because hash maps reorder.
 pub(crate) fn encode_readable<A: Args>(args: &A) -> Result<Vec<u8>, UnreadableError> {
     let bytes = encode(args)?;
     let again = encode_expecting(&decode::<A>(&bytes)?, bytes.len())?;

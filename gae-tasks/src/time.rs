@@ -19,9 +19,9 @@ pub(crate) use self::duration::readable;
 ///
 /// Arithmetic saturates: a moment beyond the range of `i64` is the last one that fits.
 ///
-/// Its text is RFC 3339 in UTC, and so is what serde writes to formats that people read; to others it writes the
-/// microseconds. The features `chrono`, `jiff` and `time` convert from and into the types of these crates, so that
-/// [`Defer::at`](crate::Defer::at) takes them.
+/// Its text is RFC 3339 in UTC, and so is what serde writes to formats that people read; to others
+/// it writes the microseconds. The features `chrono`, `jiff` and `time` convert from and into the
+/// types of these crates, so that [`Defer::at`](crate::Defer::at) takes them.
 ///
 /// ```
 /// use gae_tasks::Timestamp;
@@ -116,7 +116,8 @@ pub enum Schedule {
 }
 
 impl Schedule {
-    /// Whether it names a moment to wait for. A task without one is due, whatever a clock says later.
+    /// Whether it names a moment to wait for. A task without one is due, whatever a clock says
+    /// later.
     pub(crate) const fn is_timed(self) -> bool {
         match self {
             Self::Now => false,

@@ -1,4 +1,5 @@
-//! Panics of code that is not ours (handlers, errors, log writers), caught where they would end what must go on.
+//! Panics of code that is not ours (handlers, errors, log writers), caught where they would end
+//! what must go on.
 
 use std::any::Any;
 use std::mem;
@@ -14,7 +15,8 @@ pub(crate) fn catch<R>(work: impl FnOnce() -> R) -> Result<R, String> {
     catch_unwind(AssertUnwindSafe(work)).map_err(text)
 }
 
-/// Waits for `work`, which is dropped where it panics. Borrowed, as a future that is moved is stored twice.
+/// Waits for `work`, which is dropped where it panics. Borrowed, as a future that is moved is
+/// stored twice.
 ///
 /// # Errors
 /// It panicked; the text of the panic.
@@ -52,7 +54,8 @@ pub(crate) fn text(panic: Box<dyn Any + Send>) -> String {
     text
 }
 
-/// Drops the payload of a panic in a drop, if it is text: anything else may panic once more, and so on.
+/// Drops the payload of a panic in a drop, if it is text: anything else may panic once more, and so
+/// on.
 fn forget(panic: Box<dyn Any + Send>) {
     if !panic.is::<&str>() && !panic.is::<String>() {
         mem::forget(panic);

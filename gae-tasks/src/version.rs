@@ -1,7 +1,9 @@
-//! The version of the data stored beside payloads: attributes, retry settings and queue configurations.
+//! The version of the data stored beside payloads: attributes, retry settings and queue
+//! configurations.
 //!
-//! Postcard does not describe itself, so the first byte of stored bytes is the version that must understand them. A
-//! program that meets a higher one leaves the task, or the queue, to a newer program.
+//! Postcard does not describe itself, so the first byte of stored bytes is the version that must
+//! understand them. A program that meets a higher one leaves the task, or the queue, to a newer
+//! program.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -18,11 +18,12 @@ impl Client {
         self.backend().get(id).await
     }
 
-    /// The stored task that was [named](crate::Defer::named) `name` in this queue, dead letters included; `None` once it
-    /// is over.
+    /// The stored task that was [named](crate::Defer::named) `name` in this queue, dead letters
+    /// included; `None` once it is over.
     ///
     /// # Errors
-    /// [`Error::QueueName`] and [`Error::TaskName`] if one of them is not valid, [`Error::Storage`].
+    /// [`Error::QueueName`] and [`Error::TaskName`] if one of them is not valid,
+    /// [`Error::Storage`].
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -48,7 +49,8 @@ impl Client {
         self.backend().find(QueueName::new(queue)?, TaskName::new(name)?).await
     }
 
-    /// Deletes a task, whatever its state; its name stays blocked for a while. Answers whether it was stored.
+    /// Deletes a task, whatever its state; its name stays blocked for a while. Answers whether it
+    /// was stored.
     ///
     /// A handler that is running it is cancelled when its worker next extends its leases.
     ///
@@ -68,8 +70,8 @@ impl Client {
 
     /// Gives a dead letter a new life: it is due at once, with all its attempts before it.
     ///
-    /// On Cloud Tasks, where [queues](crate::Client::put_queue) keep dead letters, a new task is stored under the same id and
-    /// without a name, and then the letter is deleted.
+    /// On Cloud Tasks, where [queues](crate::Client::put_queue) keep dead letters, a new task is
+    /// stored under the same id and without a name, and then the letter is deleted.
     ///
     /// # Errors
     /// [`Error::NoSuchTask`] if it is no dead letter.
@@ -77,20 +79,22 @@ impl Client {
         self.backend().replay(self.touch(id)).await
     }
 
-    /// Creates a queue, or changes its configuration: the fields that are set are written, the others stay as they are
-    /// stored. The retry settings are one field. Queues without a configuration are made as tasks arrive, except by Cloud
-    /// Tasks.
+    /// Creates a queue, or changes its configuration: the fields that are set are written, the
+    /// others stay as they are stored. The retry settings are one field. Queues without a
+    /// configuration are made as tasks arrive, except by Cloud Tasks.
     ///
-    /// A retention may be shortened here. A program whose builder states a longer one raises it again when it starts, and
-    /// when the queue is made anew after it was deleted: a worker that serves it within its next sweep, a program that only
-    /// defers not before it starts again.
+    /// A retention may be shortened here. A program whose builder states a longer one raises it
+    /// again when it starts, and when the queue is made anew after it was deleted: a worker that
+    /// serves it within its next sweep, a program that only defers not before it starts again.
     ///
-    /// On Cloud Tasks, call it in every process that defers: its retry limits travel with the tasks of those that did.
+    /// On Cloud Tasks, call it in every process that defers: its retry limits travel with the tasks
+    /// of those that did.
     ///
     /// # Errors
-    /// [`Error::QueueName`] if `queue` is not a valid queue name; [`Error::QueueConfig`] if a setting cannot be what it
-    /// is (no attempt at all, a `min_backoff` above the `max_backoff`); [`Error::NewerQueue`] if a newer version of this
-    /// crate configured the queue; [`Error::Unsupported`] if the backend has no use for a field that is set.
+    /// [`Error::QueueName`] if `queue` is not a valid queue name; [`Error::QueueConfig`] if a
+    /// setting cannot be what it is (no attempt at all, a `min_backoff` above the `max_backoff`);
+    /// [`Error::NewerQueue`] if a newer version of this crate configured the queue;
+    /// [`Error::Unsupported`] if the backend has no use for a field that is set.
     pub async fn put_queue(
         &self,
         queue: impl Into<String>,
@@ -101,7 +105,8 @@ impl Client {
             return Err(Error::QueueConfig { queue: queue.to_string(), problem });
         }
         if config.own_retention().is_stated() {
-            // The stated retention is stored first: stored later, it would raise what is shortened here.
+            // The stated retention is stored first: stored later, it would raise what is shortened
+            // here.
             self.raise_retention([&queue]).await?;
         }
         self.backend().put_queue(queue, config).await
@@ -120,8 +125,8 @@ impl Client {
     /// To pause a queue before its first task, create it with [`put_queue`](Self::put_queue).
     ///
     /// # Errors
-    /// [`Error::NoSuchQueue`] if there is no such queue, [`Error::QueueName`] if `queue` is not a valid
-    /// queue name.
+    /// [`Error::NoSuchQueue`] if there is no such queue, [`Error::QueueName`] if `queue` is not a
+    /// valid queue name.
     pub async fn pause(&self, queue: impl Into<String>) -> Result<(), Error> {
         self.backend().set_paused(QueueName::new(queue)?, true).await
     }
@@ -129,14 +134,15 @@ impl Client {
     /// Lets a paused queue go on.
     ///
     /// # Errors
-    /// [`Error::NoSuchQueue`] if there is no such queue, [`Error::QueueName`] if `queue` is not a valid
-    /// queue name.
+    /// [`Error::NoSuchQueue`] if there is no such queue, [`Error::QueueName`] if `queue` is not a
+    /// valid queue name.
     pub async fn resume(&self, queue: impl Into<String>) -> Result<(), Error> {
         self.backend().set_paused(QueueName::new(queue)?, false).await
     }
 
-    /// Deletes the tasks of a queue that are stored now, except its dead letters and tasks that a newer version of this
-    /// crate stored. A large queue is purged in several steps: if the call is interrupted, call it again.
+    /// Deletes the tasks of a queue that are stored now, except its dead letters and tasks that a
+    /// newer version of this crate stored. A large queue is purged in several steps: if the call is
+    /// interrupted, call it again.
     ///
     /// # Errors
     /// [`Error::QueueName`] if `queue` is not a valid queue name.
@@ -144,18 +150,18 @@ impl Client {
         self.backend().purge(QueueName::new(queue)?, self.now()).await
     }
 
-    /// Deletes a queue that holds neither tasks nor dead letters, with its configuration; one that is not stored is deleted
-    /// already. The next task that is deferred to it makes it anew, with the default configuration; names of tasks that it
-    /// had stay blocked for as long as it said.
+    /// Deletes a queue that holds neither tasks nor dead letters, with its configuration; one that
+    /// is not stored is deleted already. The next task that is deferred to it makes it anew, with
+    /// the default configuration; names of tasks that it had stay blocked for as long as it said.
     ///
     /// On Cloud Tasks tasks that are deferred meanwhile are deleted with the queue, and those of
-    /// [`delete_queue_with_tasks`](Self::delete_queue_with_tasks) include what a newer version of this crate stored;
-    /// Google refuses to make another one
-    /// of its name for some days (3 to 7, its documentation says): tasks cannot be deferred to it until then.
+    /// [`delete_queue_with_tasks`](Self::delete_queue_with_tasks) include what a newer version of
+    /// this crate stored; Google refuses to make another one of its name for some days (3 to 7, its
+    /// documentation says): tasks cannot be deferred to it until then.
     ///
     /// # Errors
-    /// [`Error::QueueName`] if `queue` is not a valid queue name; [`Error::QueueInUse`] if it holds tasks or dead letters;
-    /// [`Error::NewerQueue`] if a newer version of this crate configured it.
+    /// [`Error::QueueName`] if `queue` is not a valid queue name; [`Error::QueueInUse`] if it holds
+    /// tasks or dead letters; [`Error::NewerQueue`] if a newer version of this crate configured it.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -177,17 +183,17 @@ impl Client {
         self.remove_queue(DeleteQueue::new(self.now(), QueueName::new(queue)?)).await.map(drop)
     }
 
-    /// Deletes a queue as [`delete_queue`](Self::delete_queue) does, and all of its tasks and dead letters first: what runs
-    /// is cancelled when its worker next extends its leases. A large queue is deleted in several steps: if the call is
-    /// interrupted, call it again.
+    /// Deletes a queue as [`delete_queue`](Self::delete_queue) does, and all of its tasks and dead
+    /// letters first: what runs is cancelled when its worker next extends its leases. A large queue
+    /// is deleted in several steps: if the call is interrupted, call it again.
     ///
-    /// Answers how many tasks and dead letters were deleted, and how many are left: a newer version of this crate stored
-    /// them, the configuration of their queue is damaged, they cannot be read, or they were stored meanwhile. The queue
-    /// stays then.
+    /// Answers how many tasks and dead letters were deleted, and how many are left: a newer version
+    /// of this crate stored them, the configuration of their queue is damaged, they cannot be read,
+    /// or they were stored meanwhile. The queue stays then.
     ///
     /// # Errors
-    /// [`Error::QueueName`] if `queue` is not a valid queue name; [`Error::NewerQueue`] if a newer version of this crate
-    /// configured it.
+    /// [`Error::QueueName`] if `queue` is not a valid queue name; [`Error::NewerQueue`] if a newer
+    /// version of this crate configured it.
     pub async fn delete_queue_with_tasks(&self, queue: impl Into<String>) -> Result<Purged, Error> {
         self.remove_queue(DeleteQueue::new(self.now(), QueueName::new(queue)?).with_tasks()).await
     }
@@ -202,8 +208,9 @@ impl Client {
 
     /// How many tasks stand where, of all queues together.
     ///
-    /// This counts all tasks that wait: on SQLite a few tenths of a second for each million, on a thread and a connection of
-    /// its own, so that `defer` and workers go on meanwhile. A worker asks when it starts and once a minute.
+    /// This counts all tasks that wait: on SQLite a few tenths of a second for each million, on a
+    /// thread and a connection of its own, so that `defer` and workers go on meanwhile. A worker
+    /// asks when it starts and once a minute.
     ///
     /// # Errors
     /// [`Error::Storage`].
@@ -233,8 +240,8 @@ impl Client {
         self.backend().stats(self.now()).await
     }
 
-    /// The routes of waiting tasks that this program cannot run, those of newer versions of this crate among them. They
-    /// stay stored until a program that can comes by.
+    /// The routes of waiting tasks that this program cannot run, those of newer versions of this
+    /// crate among them. They stay stored until a program that can comes by.
     ///
     /// # Errors
     /// [`Error::Storage`].

@@ -63,7 +63,8 @@ impl Default for ClientBuilder {
 }
 
 impl ClientBuilder {
-    /// Gives handlers a value for their `#[state]` parameters of type `S`; one of each type, the last one given.
+    /// Gives handlers a value for their `#[state]` parameters of type `S`; one of each type, the
+    /// last one given.
     pub fn state<S: Send + Sync + 'static>(mut self, value: S) -> Self {
         self.states.insert(value);
         self
@@ -75,10 +76,11 @@ impl ClientBuilder {
         self
     }
 
-    /// Runs tasks where they are deferred, in place of storing them: a handler's error is the error of its `defer`.
+    /// Runs tasks where they are deferred, in place of storing them: a handler's error is the error
+    /// of its `defer`.
     ///
-    /// Options such as `after` are checked and then ignored. As a worker, such a client is made only if all its tasks
-    /// can be run.
+    /// Options such as `after` are checked and then ignored. As a worker, such a client is made
+    /// only if all its tasks can be run.
     pub fn inline(mut self, inline: bool) -> Self {
         self.inline = inline;
         self
@@ -90,21 +92,23 @@ impl ClientBuilder {
         self
     }
 
-    /// For how long at least dead letters are kept in the queues that this client defers to or works on.
+    /// For how long at least dead letters are kept in the queues that this client defers to or
+    /// works on.
     ///
-    /// The retention is a part of the queue's stored configuration. This one replaces a shorter one there, or none (which
-    /// means 30 days); a longer one, which another program has set, stays. [`put_queue`](Client::put_queue) shortens it,
-    /// until a program that states a longer one starts. If another program deletes the queue and it is made anew, a worker
-    /// that serves it stores this again with its next sweep; a client that only defers does so when it is built anew. Cloud
-    /// Tasks keeps no dead letters, so a client for it cannot be
-    /// built with this.
+    /// The retention is a part of the queue's stored configuration. This one replaces a shorter one
+    /// there, or none (which means 30 days); a longer one, which another program has set, stays.
+    /// [`put_queue`](Client::put_queue) shortens it, until a program that states a longer one
+    /// starts. If another program deletes the queue and it is made anew, a worker that serves it
+    /// stores this again with its next sweep; a client that only defers does so when it is built
+    /// anew. Cloud Tasks keeps no dead letters, so a client for it cannot be built with this.
     pub fn dead_letter_retention(mut self, retention: Duration) -> Self {
         self.retention.dead_letters = Some(retention);
         self
     }
 
-    /// The shortest time for which the name of a task stays blocked after its end; 24 hours by default. It is stored
-    /// with the queue, as [`dead_letter_retention`](Self::dead_letter_retention) is.
+    /// The shortest time for which the name of a task stays blocked after its end; 24 hours by
+    /// default. It is stored with the queue, as
+    /// [`dead_letter_retention`](Self::dead_letter_retention) is.
     pub fn tombstone_retention(mut self, retention: Duration) -> Self {
         self.retention.tombstones = Some(retention);
         self
@@ -116,12 +120,14 @@ impl ClientBuilder {
         self
     }
 
-    /// Asks `hook` at every `defer`, on the thread that polls it, for the current trace: the value of a header
-    /// `traceparent` of W3C's [Trace Context](https://www.w3.org/TR/trace-context/#traceparent-header).
+    /// Asks `hook` at every `defer`, on the thread that polls it, for the current trace: the value
+    /// of a header `traceparent` of W3C's [Trace
+    /// Context](https://www.w3.org/TR/trace-context/#traceparent-header).
     ///
-    /// It travels beside the task, is a field of the span of every attempt, and handlers read it with
-    /// [`TaskContext::traceparent`](crate::TaskContext::traceparent). Where the hook gives none, what a handler defers
-    /// belongs to the trace of its own task. A value that is no `traceparent` is left out, with a warning.
+    /// It travels beside the task, is a field of the span of every attempt, and handlers read it
+    /// with [`TaskContext::traceparent`](crate::TaskContext::traceparent). Where the hook gives
+    /// none, what a handler defers belongs to the trace of its own task. A value that is no
+    /// `traceparent` is left out, with a warning.
     pub fn trace_context(
         mut self,
         hook: impl Fn() -> Option<String> + Send + Sync + 'static,
@@ -133,10 +139,11 @@ impl ClientBuilder {
     /// A client of the backend that `url` names: see [`Client::open`].
     ///
     /// # Errors
-    /// [`Error::Url`] if the URL names no backend of this build, [`Error::Storage`] if it cannot be opened,
-    /// [`Error::PayloadStoreUrl`] and [`Error::PayloadStore`] if the payload store cannot be, [`Error::QueueName`] if a
-    /// default queue is not a valid queue name, [`Error::Misconfigured`] in inline mode if tasks cannot be run,
-    /// [`Error::Unsupported`] if a retention is stated and the backend keeps nothing.
+    /// [`Error::Url`] if the URL names no backend of this build, [`Error::Storage`] if it cannot be
+    /// opened, [`Error::PayloadStoreUrl`] and [`Error::PayloadStore`] if the payload store cannot
+    /// be, [`Error::QueueName`] if a default queue is not a valid queue name,
+    /// [`Error::Misconfigured`] in inline mode if tasks cannot be run, [`Error::Unsupported`] if a
+    /// retention is stated and the backend keeps nothing.
     pub async fn open(self, url: &str) -> Result<Client, Error> {
         self.finish(url::open(url).await?)
     }
@@ -144,15 +151,18 @@ impl ClientBuilder {
     /// A client of the backend that the environment variable `GAE_TASKS_URL` names.
     ///
     /// # Errors
-    /// As [`open`](Self::open), and [`Error::Url`] if the variable is not set: a service whose variable was forgotten is
-    /// not to keep its tasks in a file that its container loses. See [`from_env_or`](Self::from_env_or).
-    // The name users of object_store and others know; it takes `self` because it is the builder's last word.
+    /// As [`open`](Self::open), and [`Error::Url`] if the variable is not set: a service whose
+    /// variable was forgotten is not to keep its tasks in a file that its container loses. See
+    /// [`from_env_or`](Self::from_env_or).
+    // The name users of object_store and others know; it takes `self` because it is the builder's
+    // last word.
     #[allow(clippy::wrong_self_convention)]
     pub async fn from_env(self) -> Result<Client, Error> {
         self.open(&url::from_env(None)?).await
     }
 
-    /// As [`from_env`](Self::from_env), with the backend that `url` names if the variable is not set.
+    /// As [`from_env`](Self::from_env), with the backend that `url` names if the variable is not
+    /// set.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -164,14 +174,16 @@ impl ClientBuilder {
     /// A client of this backend.
     ///
     /// # Errors
-    /// [`Error::QueueName`] if a default queue is not a valid queue name, [`Error::PayloadStoreUrl`] and
-    /// [`Error::PayloadStore`] if the payload store cannot be opened, [`Error::Misconfigured`] in inline mode if tasks
-    /// cannot be run, [`Error::Unsupported`] if a retention is stated and the backend keeps nothing.
+    /// [`Error::QueueName`] if a default queue is not a valid queue name,
+    /// [`Error::PayloadStoreUrl`] and [`Error::PayloadStore`] if the payload store cannot be
+    /// opened, [`Error::Misconfigured`] in inline mode if tasks cannot be run,
+    /// [`Error::Unsupported`] if a retention is stated and the backend keeps nothing.
     pub fn build(self, backend: impl Pull) -> Result<Client, Error> {
         self.finish(Storage::Pull(Arc::new(backend)))
     }
 
-    /// A client of a backend that calls handlers over HTTP (or of any other: no worker can be made of the client).
+    /// A client of a backend that calls handlers over HTTP (or of any other: no worker can be made
+    /// of the client).
     ///
     /// # Errors
     /// As [`build`](Self::build).
@@ -220,14 +232,17 @@ impl ClientBuilder {
 impl Client {
     /// A client of the backend that `url` names, with every linked task and no state.
     ///
-    /// `memory:` is a new, empty queue in this process, for tests. `sqlite:FILE` is a file that is made if missing,
-    /// for any number of processes of one machine (feature `sqlite`). URLs of sqlx mean what they mean there:
-    /// `sqlite://app.db?mode=rwc` is that file, with `mode=rw` it must exist, escapes such as `%20` are read, and
-    /// `sqlite::memory:` is the same as `memory:`; a parameter that a queue cannot have is an error that names it. `cloudtasks://PROJECT/LOCATION?..` is Google Cloud
-    /// Tasks, which calls handlers over HTTP (feature `cloud-tasks`); its parameters are described at `CloudTasks::open`.
+    /// `memory:` is a new, empty queue in this process, for tests. `sqlite:FILE` is a file that is
+    /// made if missing, for any number of processes of one machine (feature `sqlite`). URLs of sqlx
+    /// mean what they mean there: `sqlite://app.db?mode=rwc` is that file, with `mode=rw` it must
+    /// exist, escapes such as `%20` are read, and `sqlite::memory:` is the same as `memory:`; a
+    /// parameter that a queue cannot have is an error that names it.
+    /// `cloudtasks://PROJECT/LOCATION?..` is Google Cloud Tasks, which calls handlers over HTTP
+    /// (feature `cloud-tasks`); its parameters are described at `CloudTasks::open`.
     ///
     /// # Errors
-    /// [`Error::Url`] if the URL names no backend of this build, [`Error::Storage`] if it cannot be opened.
+    /// [`Error::Url`] if the URL names no backend of this build, [`Error::Storage`] if it cannot be
+    /// opened.
     pub async fn open(url: &str) -> Result<Self, Error> {
         Self::builder().open(url).await
     }
@@ -240,8 +255,8 @@ impl Client {
         Self::builder().from_env().await
     }
 
-    /// As [`from_env`](Self::from_env), with the backend that `url` names if the variable is not set:
-    /// `Client::from_env_or("sqlite:tasks.db")`.
+    /// As [`from_env`](Self::from_env), with the backend that `url` names if the variable is not
+    /// set: `Client::from_env_or("sqlite:tasks.db")`.
     ///
     /// # Errors
     /// As [`open`](Self::open).

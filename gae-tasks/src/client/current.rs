@@ -1,4 +1,5 @@
-//! Which client code defers with that names none: the surrounding scope's, this thread's, or the process's.
+//! Which client code defers with that names none: the surrounding scope's, this thread's, or the
+//! process's.
 
 use std::cell::RefCell;
 use std::marker::PhantomData;
@@ -34,8 +35,8 @@ impl Client {
         SCOPED.scope(self.clone(), future)
     }
 
-    /// Makes this the client of this thread until the guard is dropped: in a test with a current-thread runtime, of
-    /// everything it spawns too.
+    /// Makes this the client of this thread until the guard is dropped: in a test with a
+    /// current-thread runtime, of everything it spawns too.
     pub fn enter(&self) -> ClientGuard {
         let number = ENTERED.with_borrow_mut(|entered| {
             let number = entered.last().map_or(0, |(last, _)| last + 1);
@@ -45,8 +46,9 @@ impl Client {
         ClientGuard { number, not_send: PhantomData }
     }
 
-    /// The client that code here defers with: that of the innermost [`scope`](Self::scope) (a handler is in its
-    /// worker's), else of the innermost [`enter`](Self::enter) of this thread, else the installed one.
+    /// The client that code here defers with: that of the innermost [`scope`](Self::scope) (a
+    /// handler is in its worker's), else of the innermost [`enter`](Self::enter) of this thread,
+    /// else the installed one.
     pub fn current() -> Option<Self> {
         let scoped = SCOPED.try_with(Self::clone).ok();
         scoped

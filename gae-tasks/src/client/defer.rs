@@ -1,4 +1,5 @@
-//! What a client does with the calls that it is given: stores them, or runs them where they are deferred.
+//! What a client does with the calls that it is given: stores them, or runs them where they are
+//! deferred.
 
 use super::Client;
 use crate::backend::outlook::Outlook;
@@ -71,8 +72,9 @@ impl Client {
         inline_answer(registration.kind, id, outcome)
     }
 
-    /// Does for a caller that blocks what may need a runtime (handlers that run inline, payload stores): on a thread with
-    /// a runtime of its own, because that of the caller, if there is any, may be the one that is blocked.
+    /// Does for a caller that blocks what may need a runtime (handlers that run inline, payload
+    /// stores): on a thread with a runtime of its own, because that of the caller, if there is any,
+    /// may be the one that is blocked.
     pub(crate) fn on_a_thread(
         &self,
         work: impl Future<Output = Result<Deferred, Error>> + Send,

@@ -18,7 +18,8 @@ impl Client {
     /// they run one after the other, up to the first failure.
     ///
     /// # Errors
-    /// As for a single [`Defer`]; [`Error::Partial`] says what became of each task where the backend refused some.
+    /// As for a single [`Defer`]; [`Error::Partial`] says what became of each task where the
+    /// backend refused some.
     ///
     /// ```
     /// use gae_tasks::{Client, deferred};

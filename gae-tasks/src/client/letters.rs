@@ -8,13 +8,13 @@ use crate::push::{DeadLetter, LetterStore};
 use crate::task::{TaskId, TaskSpec};
 
 impl LetterStore {
-    /// Stores the task of a dead letter anew with `client`, due at once, with all its attempts before it; then deletes the
-    /// letter. Done again after a half, it stores no second task while the first is waiting. A task that was named has no
-    /// name then.
+    /// Stores the task of a dead letter anew with `client`, due at once, with all its attempts
+    /// before it; then deletes the letter. Done again after a half, it stores no second task while
+    /// the first is waiting. A task that was named has no name then.
     ///
     /// # Errors
-    /// [`Error::NoSuchTask`] if there is no such letter, [`Error::PayloadStore`] and [`Error::Storage`]; the letter is
-    /// kept then.
+    /// [`Error::NoSuchTask`] if there is no such letter, [`Error::PayloadStore`] and
+    /// [`Error::Storage`]; the letter is kept then.
     pub async fn replay(&self, id: TaskId, client: &Client) -> Result<(), Error> {
         let missing = Error::NoSuchTask { id, problem: "is no dead letter of this store" };
         let DeadLetter { task, number, .. } = self.get(id).await?.ok_or(missing)?;

@@ -13,9 +13,10 @@ use crate::task::TaskId;
 pub(super) const MAX_PAGE: usize = 1000;
 
 impl Client {
-    /// A page of stored tasks: `.await` it. Up to `limit` (at most 1,000) of those that `filter` means, in the order they
-    /// were deferred, after the task `after`: the last one of the page before. [`newest_first`](ListTasks::newest_first)
-    /// turns the order round; payloads are read [only if asked for](ListTasks::with_payloads).
+    /// A page of stored tasks: `.await` it. Up to `limit` (at most 1,000) of those that `filter`
+    /// means, in the order they were deferred, after the task `after`: the last one of the page
+    /// before. [`newest_first`](ListTasks::newest_first) turns the order round; payloads are read
+    /// [only if asked for](ListTasks::with_payloads).
     ///
     /// # Errors
     /// The `.await` fails with [`Error::Storage`].
@@ -56,7 +57,8 @@ pub struct ListTasks {
 }
 
 impl ListTasks {
-    /// The task that was deferred last comes first; the page before ends with the oldest of its tasks.
+    /// The task that was deferred last comes first; the page before ends with the oldest of its
+    /// tasks.
     pub fn newest_first(mut self) -> Self {
         self.request = self.request.newest_first();
         self

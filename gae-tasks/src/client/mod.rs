@@ -50,7 +50,8 @@ use crate::task::{TaskId, TaskName};
 use crate::time::{Now, readable};
 use crate::worker::Suspects;
 
-/// The way to a queue: defers tasks, looks at them, and makes workers. Cloning is cheap and gives the same client.
+/// The way to a queue: defers tasks, looks at them, and makes workers. Cloning is cheap and gives
+/// the same client.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]

@@ -5,13 +5,13 @@ use crate::backend::NewTask;
 use crate::payload_store::{IntoPayloadStore, Shelf};
 
 impl ClientBuilder {
-    /// Where payloads go that are larger than the [inline limit](Self::inline_payload): a folder or an object store by
-    /// its URL, an `Arc<dyn ObjectStore>` (feature `object-store` for both), or any
-    /// [`PayloadStore`](crate::payload_store::PayloadStore). Those who defer and those who run the tasks need the same
-    /// one. None by default: such payloads are refused then.
+    /// Where payloads go that are larger than the [inline limit](Self::inline_payload): a folder or
+    /// an object store by its URL, an `Arc<dyn ObjectStore>` (feature `object-store` for both), or
+    /// any [`PayloadStore`](crate::payload_store::PayloadStore). Those who defer and those who run
+    /// the tasks need the same one. None by default: such payloads are refused then.
     ///
-    /// Each is loaded whole for its attempt. [`Client::sweep_payloads`] deletes what is left over; call it every day or
-    /// so.
+    /// Each is loaded whole for its attempt. [`Client::sweep_payloads`] deletes what is left over;
+    /// call it every day or so.
     ///
     /// | URL | what it is |
     /// |---|---|
@@ -25,15 +25,15 @@ impl ClientBuilder {
         self
     }
 
-    /// Up to how many bytes a payload travels with its task though there is a payload store; 100 KiB by default, and
-    /// never more than the backend takes.
+    /// Up to how many bytes a payload travels with its task though there is a payload store; 100
+    /// KiB by default, and never more than the backend takes.
     pub fn inline_payload(mut self, bytes: usize) -> Self {
         self.payloads.inline = bytes;
         self
     }
 
-    /// How many bytes a payload may have that goes to the payload store; 64 MiB by default. Every attempt has its
-    /// payload in memory while it is decoded.
+    /// How many bytes a payload may have that goes to the payload store; 64 MiB by default. Every
+    /// attempt has its payload in memory while it is decoded.
     pub fn max_payload(mut self, bytes: usize) -> Self {
         self.payloads.most = bytes;
         self

@@ -17,14 +17,15 @@ use crate::push::{
 };
 use crate::queue::{QueueConfig, RetryConfig};
 
-/// How many requests are under way at the same time unless [`PushServiceBuilder::concurrency`] says otherwise: what
-/// Cloud Run lets an instance have at most.
+/// How many requests are under way at the same time unless [`PushServiceBuilder::concurrency`] says
+/// otherwise: what Cloud Run lets an instance have at most.
 const DEFAULT_CONCURRENCY: usize = 1000;
 
 /// Cloud Tasks stores tasks of up to 1 MiB; there is room for what a later limit adds.
 const DEFAULT_MAX_BODY: usize = 2 * 1024 * 1024;
 
-/// What bodies and stored payloads of attempts may take of memory together: small instances of Cloud Run have 512 MiB.
+/// What bodies and stored payloads of attempts may take of memory together: small instances of
+/// Cloud Run have 512 MiB.
 const DEFAULT_MEMORY_BUDGET: usize = 64 * 1024 * 1024;
 
 /// How long a body may take to arrive.
@@ -79,39 +80,44 @@ impl PushServiceBuilder {
         self
     }
 
-    /// The URL path before a task's kind; `/_cb/deferred` by default. Give the queue's backend the same one.
+    /// The URL path before a task's kind; `/_cb/deferred` by default. Give the queue's backend the
+    /// same one.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
         self
     }
 
-    /// The router strips the prefix from the paths that it hands over, as axum's `nest_service` does: every path
-    /// `/{kind}` is a task's. Without this, only paths under the [prefix](Self::prefix) are.
+    /// The router strips the prefix from the paths that it hands over, as axum's `nest_service`
+    /// does: every path `/{kind}` is a task's. Without this, only paths under the
+    /// [prefix](Self::prefix) are.
     pub fn nested(mut self) -> Self {
         self.is_nested = true;
         self
     }
 
-    /// How many requests may be under way at the same time; 1,000 by default. More are answered with 503, which slows the
-    /// queue down. Zero is refused by [`build`](Self::build).
+    /// How many requests may be under way at the same time; 1,000 by default. More are answered
+    /// with 503, which slows the queue down. Zero is refused by [`build`](Self::build).
     pub fn concurrency(mut self, requests: usize) -> Self {
         self.concurrency = requests;
         self
     }
 
-    /// The most bytes of tasks in memory at the same time; 64 MiB by default. Bodies and stored payloads count, as they
-    /// are encoded, from before they are read until their attempt ends; the values that handlers make of them do not.
-    /// What exceeds the budget is answered with 503, which slows the queue down.
+    /// The most bytes of tasks in memory at the same time; 64 MiB by default. Bodies and stored
+    /// payloads count, as they are encoded, from before they are read until their attempt ends; the
+    /// values that handlers make of them do not. What exceeds the budget is answered with 503,
+    /// which slows the queue down.
     ///
-    /// An attempt that is larger than the budget runs while there is no other one. A task that was refused so, and comes
-    /// again, waits until there is room for it, for at most half of its deadline; what comes later is refused meanwhile.
+    /// An attempt that is larger than the budget runs while there is no other one. A task that was
+    /// refused so, and comes again, waits until there is room for it, for at most half of its
+    /// deadline; what comes later is refused meanwhile.
     pub fn memory_budget(mut self, bytes: usize) -> Self {
         self.memory_budget = bytes;
         self
     }
 
-    /// The most bytes of a payload in the client's payload store; by default what the client itself defers at most
-    /// (64 MiB unless set). A task with a larger one becomes a dead letter that says so.
+    /// The most bytes of a payload in the client's payload store; by default what the client itself
+    /// defers at most (64 MiB unless set). A task with a larger one becomes a dead letter that says
+    /// so.
     pub fn max_stored_payload(mut self, bytes: u64) -> Self {
         self.max_stored_payload = Some(bytes);
         self
@@ -129,17 +135,18 @@ impl PushServiceBuilder {
         self
     }
 
-    /// How long after a task was first due it becomes a dead letter if nothing here can run it (unknown kind, other
-    /// parameters, newer version of gae-tasks, a payload that cannot be read); 7 days by default. Until then the queue
-    /// tries it again.
+    /// How long after a task was first due it becomes a dead letter if nothing here can run it
+    /// (unknown kind, other parameters, newer version of gae-tasks, a payload that cannot be read);
+    /// 7 days by default. Until then the queue tries it again.
     pub fn give_up_unroutable_after(mut self, age: Duration) -> Self {
         self.give_up = age;
         self
     }
 
-    /// Keeps dead letters in the storage of `client`, where they can be looked at and replayed: SQLite, on a disk that
-    /// outlives the instance; or Cloud Tasks itself, with `dead_letters=queues` in the URL (see
-    /// `CloudTasksBuilder::dead_letter_queues`), where this may be the service's own client.
+    /// Keeps dead letters in the storage of `client`, where they can be looked at and replayed:
+    /// SQLite, on a disk that outlives the instance; or Cloud Tasks itself, with
+    /// `dead_letters=queues` in the URL (see `CloudTasksBuilder::dead_letter_queues`), where this
+    /// may be the service's own client.
     pub fn dead_letters(mut self, client: &Client) -> Self {
         let backend = client.capabilities().backend;
         self.sink = Some(if client.capabilities().dead_letters {
@@ -157,15 +164,15 @@ impl PushServiceBuilder {
         self
     }
 
-    /// Keeps dead letters in a payload store, such as a bucket: each until it is [replayed](LetterStore::replay) or
-    /// [deleted](LetterStore::delete).
+    /// Keeps dead letters in a payload store, such as a bucket: each until it is
+    /// [replayed](LetterStore::replay) or [deleted](LetterStore::delete).
     pub fn dead_letters_in(mut self, letters: &LetterStore) -> Self {
         self.sink = Some(Ok(Sink::Letters(letters.clone())));
         self
     }
 
-    /// Hands dead letters to a function. The queue forgets the task once it has succeeded; if it fails, or takes longer
-    /// than 30 seconds, the task stays in the queue and comes again.
+    /// Hands dead letters to a function. The queue forgets the task once it has succeeded; if it
+    /// fails, or takes longer than 30 seconds, the task stays in the queue and comes again.
     pub fn dead_letters_to<F, R, E>(mut self, keep: F) -> Self
     where
         F: Fn(DeadLetter) -> R + Send + Sync + 'static,
@@ -187,16 +194,17 @@ impl PushServiceBuilder {
 
     /// The service.
     ///
-    /// Where dead letters are kept at Google, this asks for their queues, unless this process has made them, and blocks the
-    /// thread until the answer is there: for the backend's time limit at most.
+    /// Where dead letters are kept at Google, this asks for their queues, unless this process has
+    /// made them, and blocks the thread until the answer is there: for the backend's time limit at
+    /// most.
     ///
-    /// Inside a tokio runtime, it also asks a backend that pushes for its queues, and warns of those with limits of
-    /// their own: these end a task without a dead letter.
+    /// Inside a tokio runtime, it also asks a backend that pushes for its queues, and warns of
+    /// those with limits of their own: these end a task without a dead letter.
     ///
     /// # Errors
-    /// [`Error::Misconfigured`] with every problem named: tasks that cannot be run, nobody to prove who calls, a verifier
-    /// that must not stand beside others, nothing to keep dead letters, a queue of dead letters that is missing, no
-    /// request at the same time.
+    /// [`Error::Misconfigured`] with every problem named: tasks that cannot be run, nobody to prove
+    /// who calls, a verifier that must not stand beside others, nothing to keep dead letters, a
+    /// queue of dead letters that is missing, no request at the same time.
     pub fn build(self) -> Result<PushService, Error> {
         let mut problems = self.client.problems();
         if self.verifiers.is_empty() {
@@ -265,7 +273,8 @@ fn is_path(prefix: &str) -> bool {
         && segments.all(|segment| !segment.is_empty() && segment.bytes().all(allowed))
 }
 
-/// Why `backend` cannot keep the dead letters of the client's tasks; what may go wrong later is logged.
+/// Why `backend` cannot keep the dead letters of the client's tasks; what may go wrong later is
+/// logged.
 fn check_dead_letters(backend: &dyn Backend, client: &Client) -> Vec<String> {
     let registrations = client.registry().registrations();
     let queues: BTreeSet<_> =

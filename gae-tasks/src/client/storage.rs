@@ -1,4 +1,5 @@
-//! What keeps a client's tasks: a backend that workers lease from, or one that calls handlers over HTTP.
+//! What keeps a client's tasks: a backend that workers lease from, or one that calls handlers over
+//! HTTP.
 
 use std::sync::Arc;
 

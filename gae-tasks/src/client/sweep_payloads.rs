@@ -19,25 +19,28 @@ use crate::time::Timestamp;
 /// The least age of a marker that is deleted: Cloud Tasks delivers a task for at most 31 days.
 const MARKER_AGE: Duration = Duration::from_secs(32 * 24 * 60 * 60);
 
-/// The least age of what is deleted: time for a task whose payload is there already to be stored, on whatever clock.
+/// The least age of what is deleted: time for a task whose payload is there already to be stored,
+/// on whatever clock.
 const MIN_AGE: Duration = Duration::from_secs(60 * 60);
 
 impl Client {
-    /// Deletes the payloads in this client's payload store that are older than `older_than` (at least an hour) and whose
-    /// tasks are no longer stored; `.await` answers how many.
+    /// Deletes the payloads in this client's payload store that are older than `older_than` (at
+    /// least an hour) and whose tasks are no longer stored; `.await` answers how many.
     ///
     /// Payloads are deleted with their tasks, except that a push queue's leave markers (see
-    /// [`payload_store`](crate::payload_store)), which this deletes when they are 32 days old. Some payloads are left
-    /// over: a process ended in between, an answer was lost, a
-    /// queue was purged elsewhere. Call this every day or so, with a day or so. It is safe beside callers and workers.
+    /// [`payload_store`](crate::payload_store)), which this deletes when they are 32 days old. Some
+    /// payloads are left over: a process ended in between, an answer was lost, a queue was purged
+    /// elsewhere. Call this every day or so, with a day or so. It is safe beside callers and
+    /// workers.
     ///
     /// **Other clients that keep tasks with payloads in the same store must be named** by
-    /// [`beside`](SweepPayloads::beside): a client whose backend keeps the dead letters of a push queue is one. Dead letters
-    /// in another payload store are named by `beside_letters`.
+    /// [`beside`](SweepPayloads::beside): a client whose backend keeps the dead letters of a push
+    /// queue is one. Dead letters in another payload store are named by `beside_letters`.
     ///
     /// # Errors
-    /// The `.await` fails, and deletes nothing more, if the store or a backend does not answer ([`Error::PayloadStore`],
-    /// [`Error::Storage`]), or if the client has no payload store ([`Error::Misconfigured`]).
+    /// The `.await` fails, and deletes nothing more, if the store or a backend does not answer
+    /// ([`Error::PayloadStore`], [`Error::Storage`]), or if the client has no payload store
+    /// ([`Error::Misconfigured`]).
     ///
     /// ```
     /// # #[cfg(feature = "object-store")]
@@ -82,7 +85,8 @@ impl SweepPayloads {
         self
     }
 
-    /// Keeps the payloads of these dead letters too. Those in the store that is swept are kept anyway.
+    /// Keeps the payloads of these dead letters too. Those in the store that is swept are kept
+    /// anyway.
     #[cfg(feature = "push")]
     #[cfg_attr(docsrs, doc(cfg(feature = "push")))]
     pub fn beside_letters(mut self, letters: &LetterStore) -> Self {
@@ -102,7 +106,8 @@ impl SweepPayloads {
             shelf.store.put_before(before).await.map_err(|source| unlisted(shelf, source))?;
         let mut orphans: HashMap<TaskId, String> =
             keys.into_iter().filter_map(|key| Some((task_of(&key)?, key))).collect();
-        // In this order: a task that moves on its way to a dead letter is kept there before it is gone here.
+        // In this order: a task that moves on its way to a dead letter is kept there before it is
+        // gone here.
         for client in std::iter::once(&self.client).chain(&self.others) {
             client.keep_needed(&mut orphans).await?;
         }
@@ -116,8 +121,8 @@ impl SweepPayloads {
 }
 
 impl SweepPayloads {
-    /// Takes those out whose task is a dead letter in the store, or in one that was named. After the queues were asked: a
-    /// dead letter is kept before its queue forgets it.
+    /// Takes those out whose task is a dead letter in the store, or in one that was named. After
+    /// the queues were asked: a dead letter is kept before its queue forgets it.
     async fn keep_those_of_letters(
         &self,
         orphans: &mut HashMap<TaskId, String>,
@@ -151,7 +156,8 @@ fn unlisted(shelf: &Shelf, source: BoxError) -> Error {
 }
 
 impl Client {
-    /// Those of these keys that are to be deleted: markers are not before a repeated delivery is impossible.
+    /// Those of these keys that are to be deleted: markers are not before a repeated delivery is
+    /// impossible.
     async fn without_markers(
         &self,
         orphans: Vec<String>,
@@ -190,7 +196,8 @@ impl IntoFuture for SweepPayloads {
     }
 }
 
-/// A sweep of payloads under way: what `.await` on a [`SweepPayloads`] polls. Dropped, it has deleted some or none.
+/// A sweep of payloads under way: what `.await` on a [`SweepPayloads`] polls. Dropped, it has
+/// deleted some or none.
 #[must_use = "futures do nothing unless awaited"]
 pub struct SweepPayloadsFuture(BoxFuture<'static, Result<u64, Error>>);
 

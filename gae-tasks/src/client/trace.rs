@@ -1,4 +1,5 @@
-//! Which trace a task belongs to: the caller's, as a hook of the user's tells it, or that of the running task.
+//! Which trace a task belongs to: the caller's, as a hook of the user's tells it, or that of the
+//! running task.
 
 use std::fmt;
 use std::sync::Arc;

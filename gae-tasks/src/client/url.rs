@@ -92,7 +92,8 @@ fn refused(url: &str, problem: &str) -> Error {
     Error::Url { url: without_password(url), problem: problem.to_owned() }
 }
 
-/// The URL fit for errors and logs: without all that may be part of a password, one that was not escaped included.
+/// The URL fit for errors and logs: without all that may be part of a password, one that was not
+/// escaped included.
 fn without_password(url: &str) -> String {
     let parts = || {
         let (scheme, rest) = url.split_once("://")?;

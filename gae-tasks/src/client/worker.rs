@@ -20,13 +20,15 @@ const DEFAULT_CONCURRENCY: usize = 50;
 /// More attempts at the same time than this are a mistake.
 const MAX_CONCURRENCY: usize = 100_000;
 
-/// Runs stored tasks until it is shut down: `.await` it. The guide: [operating](crate::guide::operating).
+/// Runs stored tasks until it is shut down: `.await` it. The guide:
+/// [operating](crate::guide::operating).
 ///
 /// Storage errors never end it: it reports them, waits a little, and goes on.
 ///
 /// # Errors
-/// The `.await` fails at once, with every problem named, if the registered tasks of its queues cannot be run
-/// ([`Error::Misconfigured`]), or if the backend calls handlers over HTTP ([`Error::Unsupported`]).
+/// The `.await` fails at once, with every problem named, if the registered tasks of its queues
+/// cannot be run ([`Error::Misconfigured`]), or if the backend calls handlers over HTTP
+/// ([`Error::Unsupported`]).
 ///
 /// ```standalone_crate
 /// # #[tokio::main(flavor = "current_thread")]
@@ -77,33 +79,36 @@ impl Client {
 }
 
 impl Worker {
-    /// A worker on `backend` that runs every linked task, with no state: a backend that calls handlers over HTTP does
-    /// not compile here. With state and settings: [`Client::builder`].
+    /// A worker on `backend` that runs every linked task, with no state: a backend that calls
+    /// handlers over HTTP does not compile here. With state and settings: [`Client::builder`].
     pub fn new(backend: impl Pull) -> Self {
         Client::of(backend).worker()
     }
 
     /// The queues it serves; by default all that the registered tasks name.
     ///
-    /// Tasks that were deferred to other queues by `.queue(..)` or `.spread(..)` are run only if named here.
+    /// Tasks that were deferred to other queues by `.queue(..)` or `.spread(..)` are run only if
+    /// named here.
     pub fn queues<Q: Into<String>>(mut self, queues: impl IntoIterator<Item = Q>) -> Self {
         self.queues = Some(queues.into_iter().map(Into::into).collect());
         self
     }
 
-    /// How many attempts run at the same time; 50 by default, at most 100,000. Zero is refused when the worker starts.
+    /// How many attempts run at the same time; 50 by default, at most 100,000. Zero is refused when
+    /// the worker starts.
     ///
-    /// Queues take turns, so that a long backlog of one keeps no other waiting. Where the attempts of one queue are so
-    /// long that they hold all
-    /// runners, only a [bound](Self::queue_concurrency) keeps some free for the others.
+    /// Queues take turns, so that a long backlog of one keeps no other waiting. Where the attempts
+    /// of one queue are so long that they hold all runners, only a [bound](Self::queue_concurrency)
+    /// keeps some free for the others.
     pub fn concurrency(mut self, attempts: usize) -> Self {
         self.concurrency = attempts.min(MAX_CONCURRENCY);
         self
     }
 
-    /// How many of these attempts may be of one queue; without a bound by default. Zero is refused when the worker
-    /// starts: pause the queue, or do not serve it. The last call for a queue counts. Each worker has a bound of its own, and leases no task ahead of it, so that a bounded queue of very short
-    /// tasks is worked on more slowly.
+    /// How many of these attempts may be of one queue; without a bound by default. Zero is refused
+    /// when the worker starts: pause the queue, or do not serve it. The last call for a queue
+    /// counts. Each worker has a bound of its own, and leases no task ahead of it, so that a
+    /// bounded queue of very short tasks is worked on more slowly.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -120,8 +125,9 @@ impl Worker {
         self
     }
 
-    /// Ends the worker when `signal` is ready: it leases no more, waits up to the [grace time](Self::grace) for what is
-    /// running, and gives the rest back. [`signals()`](crate::signals) is the signal for servers.
+    /// Ends the worker when `signal` is ready: it leases no more, waits up to the [grace
+    /// time](Self::grace) for what is running, and gives the rest back.
+    /// [`signals()`](crate::signals) is the signal for servers.
     pub fn with_graceful_shutdown(
         mut self,
         signal: impl Future<Output = ()> + Send + 'static,
@@ -130,25 +136,25 @@ impl Worker {
         self
     }
 
-    /// How long running attempts may go on after the shutdown signal, and their outcomes wait for storage that is away;
-    /// 8 seconds by default, as containers are killed after 10. What still runs then is cancelled and given back: no
-    /// attempt is counted. For that, and for outcomes that are yet to be recorded, there is one more second: the worker
-    /// ends at most a second after the grace time, and as soon as nothing runs and everything is recorded.
+    /// How long running attempts may go on after the shutdown signal, and their outcomes wait for
+    /// storage that is away; 8 seconds by default, as containers are killed after 10. What still
+    /// runs then is cancelled and given back: no attempt is counted. For that, and for outcomes
+    /// that are yet to be recorded, there is one more second: the worker ends at most a second
+    /// after the grace time, and as soon as nothing runs and everything is recorded.
     ///
-    /// What cannot be stopped (a plain function, an async one that computes without awaiting) keeps its lease and goes on
-    /// in the background until it returns or the process ends.
+    /// What cannot be stopped (a plain function, an async one that computes without awaiting) keeps
+    /// its lease and goes on in the background until it returns or the process ends.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self
     }
 
-    /// How long a lease lasts unless it is extended, which happens three times as often; 30 seconds by default, at
-    /// least 1. If this machine dies, its tasks run elsewhere after that.
+    /// How long a lease lasts unless it is extended, which happens three times as often; 30 seconds
+    /// by default, at least 1. If this machine dies, its tasks run elsewhere after that.
     ///
-    /// On SQLite a killed worker's tasks are known to be free at once. Where the lock file that shows it is gone, as
-    /// in a restored
-    /// backup, a worker must have seen a lease unchanged for as long as it lasts: one that never lives that long recovers
-    /// none.
+    /// On SQLite a killed worker's tasks are known to be free at once. Where the lock file that
+    /// shows it is gone, as in a restored backup, a worker must have seen a lease unchanged for as
+    /// long as it lasts: one that never lives that long recovers none.
     pub fn lease(mut self, duration: Duration) -> Self {
         self.lease = duration.max(Duration::from_secs(1));
         self
@@ -156,8 +162,8 @@ impl Worker {
 
     /// How often it looks for due tasks that nothing told it of; every second by default.
     ///
-    /// Tasks that this process defers, and schedule times, are known at once, and tasks that other processes defer within
-    /// milliseconds; the slow look is against lost wake-ups.
+    /// Tasks that this process defers, and schedule times, are known at once, and tasks that other
+    /// processes defer within milliseconds; the slow look is against lost wake-ups.
     pub fn poll_interval(mut self, interval: Duration) -> Self {
         self.poll_interval = interval.max(Duration::from_millis(1));
         self
@@ -247,7 +253,8 @@ impl Worker {
     }
 }
 
-/// Queues are made as tasks arrive, so one that nobody has heard of may be right, and is more likely misspelt.
+/// Queues are made as tasks arrive, so one that nobody has heard of may be right, and is more
+/// likely misspelt.
 async fn warn_of_unknown(client: &Client, served: &BTreeSet<QueueName>) {
     let registrations = client.registry().registrations().iter();
     let mut known: BTreeSet<_> =
@@ -282,8 +289,8 @@ impl fmt::Debug for Worker {
     }
 }
 
-/// A running worker: what `.await` on a [`Worker`] polls. If it is dropped, so are its handlers, and their tasks run
-/// again once their leases have expired.
+/// A running worker: what `.await` on a [`Worker`] polls. If it is dropped, so are its handlers,
+/// and their tasks run again once their leases have expired.
 #[must_use = "futures do nothing unless awaited"]
 pub struct WorkerFuture(BoxFuture<'static, Result<(), Error>>);
 

@@ -7,7 +7,8 @@ use crate::backend::Capabilities;
 use crate::error::Error;
 use crate::queue::RetryConfig;
 
-/// What all headers of a task may have together; Cloud Tasks takes less than 80 KB, its own ones included.
+/// What all headers of a task may have together; Cloud Tasks takes less than 80 KB, its own ones
+/// included.
 const MAX_HEADER_BYTES: usize = 64 * 1024;
 
 /// The options, as they were given.

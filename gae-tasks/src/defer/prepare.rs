@@ -63,7 +63,8 @@ impl Defer {
         })
     }
 
-    /// The task to be run at once: whatever its backend has not got, nothing is left to the backend.
+    /// The task to be run at once: whatever its backend has not got, nothing is left to the
+    /// backend.
     pub(crate) fn prepare_inline(self, client: &Client) -> Result<NewTask, Error> {
         Ok(self.prepare_for(client, false)?.task)
     }
@@ -88,11 +89,13 @@ impl Defer {
         let name = self.name.map(TaskName::new).transpose()?;
         let queue = queue(self.queues, registration, client, name.as_ref(), id)?;
         let traceparent = client.traceparent();
-        // A queue that pushes hangs up after it, so it must know that of the type too; a worker knows it anyway.
+        // A queue that pushes hangs up after it, so it must know that of the type too; a worker
+        // knows it anyway.
         let of_type = registration.deadline.filter(|_| is_stored && !client.capabilities().pull);
         let spec = TaskSpec {
             name,
-            // Both caps: that of the type must hold where leases are lost too, and no worker tells it then.
+            // Both caps: that of the type must hold where leases are lost too, and no worker tells
+            // it then.
             max_attempts: [self.max_attempts, registration.max_attempts]
                 .into_iter()
                 .flatten()

@@ -1,4 +1,5 @@
-//! Attempts at tasks whose payload is in a payload store: it is loaded first, under the attempt's deadline.
+//! Attempts at tasks whose payload is in a payload store: it is loaded first, under the attempt's
+//! deadline.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -65,7 +66,8 @@ impl Dispatcher {
         }
     }
 
-    /// Overwrites the payload of a pushed task that is done with a marker: the queue may deliver the task again.
+    /// Overwrites the payload of a pushed task that is done with a marker: the queue may deliver
+    /// the task again.
     #[cfg(feature = "push")]
     pub(crate) async fn mark_done(&self, attributes: Option<&[u8]>) {
         if let (Some(shelf), Some(spilled)) = (&self.payloads, Attributes::spilled_in(attributes)) {

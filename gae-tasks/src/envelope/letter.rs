@@ -1,4 +1,5 @@
-//! A dead letter as bytes, for places that keep bytes: what is known of its end, around its envelope.
+//! A dead letter as bytes, for places that keep bytes: what is known of its end, around its
+//! envelope.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,8 +7,8 @@ use super::{Envelope, EnvelopeError, Preamble, VERSION_OF_LETTERS};
 use crate::task::TaskName;
 use crate::time::Timestamp;
 
-/// A task that is not attempted again. Its bytes begin as an envelope whose version says that nothing is to be run: a
-/// service that is sent them refuses them.
+/// A task that is not attempted again. Its bytes begin as an envelope whose version says that
+/// nothing is to be run: a service that is sent them refuses them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Letter {
     /// The task. Its name is here, not in the envelope's bytes.

@@ -44,8 +44,8 @@ impl ObjectPayloads {
         Self { store, prefix: Path::default(), name }
     }
 
-    /// Puts the objects under this path. Programs that share a store but not their tasks need one each, or they sweep
-    /// each other's payloads.
+    /// Puts the objects under this path. Programs that share a store but not their tasks need one
+    /// each, or they sweep each other's payloads.
     pub fn prefix(mut self, prefix: &str) -> Self {
         self.prefix = Path::from(prefix);
         self.name = format!("{}/{}", self.store, self.prefix);
@@ -54,13 +54,15 @@ impl ObjectPayloads {
 
     /// The store that a URL names.
     ///
-    /// `file:///FOLDER` is a folder, made if missing, for programs that see the same disk; what is put there is synced to
-    /// it. `gs://BUCKET/PREFIX` (feature `gcs`) is Google Cloud Storage, with the credentials of the environment: those of
-    /// the service account on Google's platforms, or what `GOOGLE_APPLICATION_CREDENTIALS` names. `memory:` is a new,
-    /// empty store in this process, for tests.
+    /// `file:///FOLDER` is a folder, made if missing, for programs that see the same disk; what is
+    /// put there is synced to it. `gs://BUCKET/PREFIX` (feature `gcs`) is Google Cloud Storage,
+    /// with the credentials of the environment: those of the service account on Google's platforms,
+    /// or what `GOOGLE_APPLICATION_CREDENTIALS` names. `memory:` is a new, empty store in this
+    /// process, for tests.
     ///
     /// # Errors
-    /// [`Error::PayloadStoreUrl`] if the URL names none, [`Error::PayloadStore`] if it cannot be opened.
+    /// [`Error::PayloadStoreUrl`] if the URL names none, [`Error::PayloadStore`] if it cannot be
+    /// opened.
     pub fn open(url: &str) -> Result<Self, Error> {
         let refused = |problem: &str| Error::PayloadStoreUrl {
             url: url.to_owned(),

@@ -1,4 +1,5 @@
-//! A client's payload store with what is asked of it: many payloads at once, none of which may hang or break its caller.
+//! A client's payload store with what is asked of it: many payloads at once, none of which may hang
+//! or break its caller.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -16,7 +17,8 @@ use crate::{log, unwind};
 /// How many payloads are put, or deleted, at the same time.
 const AT_ONCE: usize = 32;
 
-/// How long deleting or marking payloads may take of tasks that are over: what is left is swept later.
+/// How long deleting or marking payloads may take of tasks that are over: what is left is swept
+/// later.
 const END_LIMIT: Duration = Duration::from_secs(5);
 
 /// A payload store, and the clock by which it is waited for.
@@ -67,7 +69,8 @@ impl Shelf {
         })
     }
 
-    /// Deletes payloads and returns how many; one that cannot be deleted is logged, and left to a sweep.
+    /// Deletes payloads and returns how many; one that cannot be deleted is logged, and left to a
+    /// sweep.
     pub(crate) async fn delete_all(&self, keys: &[String]) -> u64 {
         let mut deleted = 0;
         for some in keys.chunks(AT_ONCE) {
@@ -119,8 +122,9 @@ impl Shelf {
         }
     }
 
-    /// Overwrites the payload of a pushed task that is done with the marker that says so. Waits for that, but not for
-    /// long: without the marker a repeated delivery would run the task again, which must be harmless anyway.
+    /// Overwrites the payload of a pushed task that is done with the marker that says so. Waits for
+    /// that, but not for long: without the marker a repeated delivery would run the task again,
+    /// which must be harmless anyway.
     #[cfg(feature = "push")]
     pub(crate) async fn mark_done(&self, key: &str) {
         let put = std::pin::pin!(Some(async { self.store.put(key, marker(key)).await }));
@@ -163,7 +167,8 @@ impl Shelf {
         Ok(marked)
     }
 
-    /// As [`forget`](Self::forget), beside the caller, where there is a runtime to do it; what is done at once is done here.
+    /// As [`forget`](Self::forget), beside the caller, where there is a runtime to do it; what is
+    /// done at once is done here.
     pub(crate) async fn forget_beside(&self, keys: Vec<String>) {
         if keys.is_empty() {
             return;

@@ -11,10 +11,11 @@ use crate::time::Timestamp;
 /// What an operation of a payload store gives.
 pub type Stored<'a, T> = BoxFuture<'a, Result<T, BoxError>>;
 
-/// Keeps payloads under keys: the id of a task and the suffix `.gae-tasks`, so that each is new and holds no data of
-/// the task.
+/// Keeps payloads under keys: the id of a task and the suffix `.gae-tasks`, so that each is new and
+/// holds no data of the task.
 ///
-/// `ObjectPayloads` (feature `object-store`) is one for folders, memory and object stores; others can be written:
+/// `ObjectPayloads` (feature `object-store`) is one for folders, memory and object stores; others
+/// can be written:
 ///
 /// ```
 /// use std::collections::HashMap;
@@ -61,12 +62,12 @@ pub type Stored<'a, T> = BoxFuture<'a, Result<T, BoxError>>;
 /// # }
 /// ```
 pub trait PayloadStore: fmt::Debug + Send + Sync + 'static {
-    /// The place, without any secret: for errors and logs, and to tell this store from another. Two programs that see
-    /// the same payloads should give it the same name.
+    /// The place, without any secret: for errors and logs, and to tell this store from another. Two
+    /// programs that see the same payloads should give it the same name.
     fn name(&self) -> String;
 
-    /// Keeps a payload, in place of what is under this key, whole or not at all; once this has answered, it survives
-    /// what a stored task survives.
+    /// Keeps a payload, in place of what is under this key, whole or not at all; once this has
+    /// answered, it survives what a stored task survives.
     ///
     /// # Errors
     /// It may or may not be kept.
@@ -78,8 +79,9 @@ pub trait PayloadStore: fmt::Debug + Send + Sync + 'static {
     /// The store does not answer: the attempt is made again later.
     fn get<'a>(&'a self, key: &'a str) -> Stored<'a, Option<Vec<u8>>>;
 
-    /// As [`get`](Self::get), of at most `limit` bytes: of a longer payload the answer is its first `limit + 1` bytes, by
-    /// which the caller sees that it is longer. A store that can should not read more of it; this one reads all.
+    /// As [`get`](Self::get), of at most `limit` bytes: of a longer payload the answer is its first
+    /// `limit + 1` bytes, by which the caller sees that it is longer. A store that can should not
+    /// read more of it; this one reads all.
     ///
     /// # Errors
     /// As `get`.
@@ -106,13 +108,14 @@ pub trait PayloadStore: fmt::Debug + Send + Sync + 'static {
     fn put_before(&self, moment: Timestamp) -> Stored<'_, Vec<String>>;
 }
 
-/// What [`ClientBuilder::payload_store`](crate::ClientBuilder::payload_store) takes: a [`PayloadStore`], or with the
-/// feature `object-store` a URL or an `Arc<dyn ObjectStore>`.
+/// What [`ClientBuilder::payload_store`](crate::ClientBuilder::payload_store) takes: a
+/// [`PayloadStore`], or with the feature `object-store` a URL or an `Arc<dyn ObjectStore>`.
 pub trait IntoPayloadStore {
     /// The store.
     ///
     /// # Errors
-    /// [`Error::PayloadStoreUrl`] if a URL names none, [`Error::PayloadStore`] if it cannot be opened.
+    /// [`Error::PayloadStoreUrl`] if a URL names none, [`Error::PayloadStore`] if it cannot be
+    /// opened.
     fn into_payload_store(self) -> Result<Arc<dyn PayloadStore>, Error>;
 }
 

@@ -17,21 +17,23 @@ use super::verify::Verified;
 #[cfg_attr(docsrs, doc(cfg(feature = "actix")))]
 impl PushService {
     /// The service as a resource of actix-web, at the service's prefix:
-    /// `App::new().wrap(middleware).service(push.actix())`. Make the service once and clone it into the factory of
-    /// `HttpServer::new`, so that all threads share its limits.
+    /// `App::new().wrap(middleware).service(push.actix())`. Make the service once and clone it into
+    /// the factory of `HttpServer::new`, so that all threads share its limits.
     ///
-    /// actix-web notices that a caller has gone only with `HttpServer::h1_allow_half_closed(false)`. Without it an async
-    /// handler goes on until it ends, or its deadline is missed, beside the next attempt.
+    /// actix-web notices that a caller has gone only with
+    /// `HttpServer::h1_allow_half_closed(false)`. Without it an async handler goes on until it
+    /// ends, or its deadline is missed, beside the next attempt.
     ///
-    /// The proof that a request comes from the queue, [`Verified`], is in the extensions of the request afterwards:
-    /// an outer middleware finds it in `response.request().extensions()`. A verifier finds the caller's
-    /// `std::net::SocketAddr` in the extensions.
+    /// The proof that a request comes from the queue, [`Verified`], is in the extensions of the
+    /// request afterwards: an outer middleware finds it in `response.request().extensions()`. A
+    /// verifier finds the caller's `std::net::SocketAddr` in the extensions.
     pub fn actix(&self) -> Resource {
         web::resource(format!("{}/{{kind:.*}}", self.prefix())).route(self.actix_route())
     }
 
-    /// The service as a route, for all methods: `scope.route("/deferred/{kind:.*}", push.actix_route())`, or an app's
-    /// `default_service`. The path that decides is the request's whole path, so the service's prefix must be that too.
+    /// The service as a route, for all methods: `scope.route("/deferred/{kind:.*}",
+    /// push.actix_route())`, or an app's `default_service`. The path that decides is the request's
+    /// whole path, so the service's prefix must be that too.
     pub fn actix_route(&self) -> Route {
         let service = self.clone();
         web::route().to(move |request: HttpRequest, payload: web::Payload| {

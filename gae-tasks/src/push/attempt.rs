@@ -1,4 +1,5 @@
-//! Makes the attempt that a request asks for, unless the task has been tried enough or nothing here can run it.
+//! Makes the attempt that a request asks for, unless the task has been tried enough or nothing here
+//! can run it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +30,8 @@ use crate::time::Timestamp;
 /// How long a dead letter may take to be kept.
 const SINK_TIME: Duration = Duration::from_secs(30);
 
-/// How far ahead of now a task may be due: what claims more was not written by any version of gae-tasks.
+/// How far ahead of now a task may be due: what claims more was not written by any version of
+/// gae-tasks.
 const AHEAD: Duration = Duration::from_secs(40 * 24 * 60 * 60);
 
 /// One authentic request, its body read.
@@ -86,8 +88,8 @@ impl Delivery<'_> {
         self.run(&envelope, registration, told).await
     }
 
-    /// As [`leave`](Self::leave), of a task whose attributes a newer version wrote. Nothing else of it is looked at, its
-    /// limits neither: the attributes may say what they mean.
+    /// As [`leave`](Self::leave), of a task whose attributes a newer version wrote. Nothing else of
+    /// it is looked at, its limits neither: the attributes may say what they mean.
     async fn leave_newer(&self, envelope: &Envelope) -> Reply {
         let problem = UnreadableAttributes.to_string();
         if self.is_far_ahead(envelope.preamble()) {
@@ -96,7 +98,8 @@ impl Delivery<'_> {
         self.leave(envelope, problem).await
     }
 
-    /// Leaves a task that has not begun here to another instance, or to this one after an update, until it is given up.
+    /// Leaves a task that has not begun here to another instance, or to this one after an update,
+    /// until it is given up.
     async fn leave(&self, envelope: &Envelope, problem: String) -> Reply {
         let replayed = envelope.copied.and_then(|copied| copied.replayed);
         if self.is_given_up(envelope.preamble(), replayed) {
@@ -109,7 +112,8 @@ impl Delivery<'_> {
         Reply::Unroutable
     }
 
-    /// Whether a task that nobody has been able to run has waited long enough, or the queue will soon forget it.
+    /// Whether a task that nobody has been able to run has waited long enough, or the queue will
+    /// soon forget it.
     fn is_given_up(&self, preamble: Preamble, replayed: Option<Timestamp>) -> bool {
         let now = self.settings.clock.wall();
         now.since(preamble.first_due) >= self.settings.give_up
@@ -186,7 +190,8 @@ impl Delivery<'_> {
 
     /// Makes room for the payload, if it is in a payload store.
     ///
-    /// A task that waits for room leaves its handler half of the deadline: the queue hangs up at its end.
+    /// A task that waits for room leaves its handler half of the deadline: the queue hangs up at
+    /// its end.
     async fn has_room_for_payload(
         &self,
         envelope: &Envelope,
@@ -267,7 +272,8 @@ impl Delivery<'_> {
         Box::pin(self.keep(DeadLetter { task, attempts: 0, created, died, error, number: 0 }))
     }
 
-    /// The same id each time the queue sends the same bytes under the same name: they are kept once.
+    /// The same id each time the queue sends the same bytes under the same name: they are kept
+    /// once.
     fn id_of_unreadable(&self) -> TaskId {
         let name = request::task_name(self.headers, self.family);
         let queue = request::queue_name(self.headers, self.family);

@@ -41,8 +41,8 @@ where
         if let Poll::Ready(read) = collecting.as_mut().poll(cx) {
             return Poll::Ready(read);
         }
-        // Nearly every body arrives with its headers, but hyper hands it over only once it was asked for: no timer is
-        // made for those.
+        // Nearly every body arrives with its headers, but hyper hands it over only once it was
+        // asked for: no timer is made for those.
         if looks < LOOKS {
             looks += 1;
             cx.waker().wake_by_ref();

@@ -1,4 +1,5 @@
-//! Dead letters in a payload store: a bucket outlives the instance that buried them, and keeps them until they are deleted.
+//! Dead letters in a payload store: a bucket outlives the instance that buried them, and keeps them
+//! until they are deleted.
 
 use std::sync::Arc;
 
@@ -13,11 +14,12 @@ use crate::task::TaskId;
 use crate::time::Timestamp;
 
 /// Dead letters in a payload store, such as a bucket: what
-/// [`dead_letters_in`](crate::PushServiceBuilder::dead_letters_in) takes. Clones are the same store.
+/// [`dead_letters_in`](crate::PushServiceBuilder::dead_letters_in) takes. Clones are the same
+/// store.
 ///
-/// Each is an object under the id of its task and the suffix `.dead.gae-tasks`. It is kept until it is replayed or deleted;
-/// nothing else forgets it. The store may be the one that has the payloads: a sweep of these keeps what a dead letter
-/// there needs.
+/// Each is an object under the id of its task and the suffix `.dead.gae-tasks`. It is kept until it
+/// is replayed or deleted; nothing else forgets it. The store may be the one that has the payloads:
+/// a sweep of these keeps what a dead letter there needs.
 ///
 /// ```
 /// # #[cfg(feature = "object-store")]
@@ -43,7 +45,8 @@ impl LetterStore {
     /// Dead letters in this store.
     ///
     /// # Errors
-    /// [`Error::PayloadStoreUrl`] if a URL names none, [`Error::PayloadStore`] if it cannot be opened.
+    /// [`Error::PayloadStoreUrl`] if a URL names none, [`Error::PayloadStore`] if it cannot be
+    /// opened.
     pub fn open(store: impl IntoPayloadStore) -> Result<Self, Error> {
         Ok(Self { store: store.into_payload_store()? })
     }
@@ -66,7 +69,8 @@ impl LetterStore {
     /// The dead letter of this task.
     ///
     /// # Errors
-    /// [`Error::PayloadStore`], also if a newer version of this crate wrote the letter, or it is damaged.
+    /// [`Error::PayloadStore`], also if a newer version of this crate wrote the letter, or it is
+    /// damaged.
     pub async fn get(&self, id: TaskId) -> Result<Option<DeadLetter>, Error> {
         let bytes =
             self.store.get(&key_of_letter(id)).await.map_err(|error| self.failed("read", error))?;
@@ -75,8 +79,8 @@ impl LetterStore {
         Ok(Some(opened(letter)))
     }
 
-    /// Deletes the dead letter of this task, if there is one. A payload that is too large to be in it is left to
-    /// [`sweep_payloads`](crate::Client::sweep_payloads).
+    /// Deletes the dead letter of this task, if there is one. A payload that is too large to be in
+    /// it is left to [`sweep_payloads`](crate::Client::sweep_payloads).
     ///
     /// # Errors
     /// [`Error::PayloadStore`].

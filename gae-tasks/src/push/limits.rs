@@ -12,9 +12,9 @@ use crate::queue::QueueConfig;
 use crate::task::TaskId;
 use crate::time::{Schedule, Timestamp};
 
-/// How long after it was deferred a task that fails becomes a dead letter whatever its limits: Cloud Tasks forgets it
-/// after 31 days, without a word, and there is to be an attempt before that. Source: [quotas of Cloud
-/// Tasks](https://cloud.google.com/tasks/docs/quotas).
+/// How long after it was deferred a task that fails becomes a dead letter whatever its limits:
+/// Cloud Tasks forgets it after 31 days, without a word, and there is to be an attempt before that.
+/// Source: [quotas of Cloud Tasks](https://cloud.google.com/tasks/docs/quotas).
 const LIFE: Duration = Duration::from_secs((31 * 24 - 12) * 60 * 60);
 
 /// The limits of one task.
@@ -29,8 +29,8 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    /// The limits of a task in `envelope`, whose type has the cap `of_type`; without any they are those of a queue that
-    /// states none.
+    /// The limits of a task in `envelope`, whose type has the cap `of_type`; without any they are
+    /// those of a queue that states none.
     pub(super) fn of(
         envelope: &Envelope,
         of_type: Option<u32>,
@@ -48,8 +48,8 @@ impl Limits {
         Self { facts, rules: Rules { ends, ..rules }, cap: of_type, before: copied.attempts }
     }
 
-    /// How many attempts came before, as far as the queue's headers say: never fewer than there were, and more where refusals
-    /// cannot be distinguished.
+    /// How many attempts came before, as far as the queue's headers say: never fewer than there
+    /// were, and more where refusals cannot be distinguished.
     pub(super) const fn made(&self) -> u32 {
         self.facts.attempts
     }
@@ -59,14 +59,15 @@ impl Limits {
         lifecycle::settle(self.facts, Ended::of(verdict), Some(&self.rules), now)
     }
 
-    /// When a task that has failed, and waits as `facts` say, is attempted again: at the end of its life if its handler
-    /// chose a later moment, as it is a dead letter then if it fails.
+    /// When a task that has failed, and waits as `facts` say, is attempted again: at the end of its
+    /// life if its handler chose a later moment, as it is a dead letter then if it fails.
     pub(super) fn next(&self, facts: Facts) -> Timestamp {
         let due = facts.wait.due();
         self.rules.ends.map_or(due, |end| due.min(end))
     }
 
-    /// Whether a task that comes again is not even to be run: it has been tried enough, and nobody was left to say so.
+    /// Whether a task that comes again is not even to be run: it has been tried enough, and nobody
+    /// was left to say so.
     ///
     /// The answer to the attempt before tells what became of that.
     pub(super) fn are_reached_already(&self, told: &Told, now: Timestamp) -> bool {
@@ -74,9 +75,11 @@ impl Limits {
         match told.previous {
             // Whoever made a copy has seen that the limits are not reached.
             _ if made == self.before => false,
-            // It was not run, failed as expected and was judged then, or was promised one more attempt.
+            // It was not run, failed as expected and was judged then, or was promised one more
+            // attempt.
             Some(status) if is_refusal(status) || status == SINGULAR || status == ONE_MORE => false,
-            // It was judged then, so that nothing is left but a dead letter that could not be kept. It is older now.
+            // It was judged then, so that nothing is left but a dead letter that could not be kept.
+            // It is older now.
             Some(500) => {
                 let rules = Rules { ends: None, ..self.rules.clone() };
                 self.facts.first_attempt.is_some_and(|first| self.are_reached(&rules, made, first))
@@ -85,8 +88,9 @@ impl Limits {
         }
     }
 
-    /// Whether a task that has failed is attempted once more though its limits are reached: the delivery before was
-    /// refused, so perhaps all were, and this was the first attempt. A cap of 1 needs no second one.
+    /// Whether a task that has failed is attempted once more though its limits are reached: the
+    /// delivery before was refused, so perhaps all were, and this was the first attempt. A cap of 1
+    /// needs no second one.
     pub(super) fn grant_one_more(&self, told: &Told, now: Timestamp) -> bool {
         let caps = [self.facts.max_attempts, self.cap, self.rules.retry.max_attempts()];
         told.previous.is_some_and(is_refusal)
@@ -134,8 +138,8 @@ const fn is_refusal(status: u16) -> bool {
     matches!(status, 400 | 403 | 404 | 405 | 413 | 503)
 }
 
-/// How many attempts came before. Where the queue counts the answers other than 5xx, these are refusals, or failures that
-/// were expected: the status of the answer before indicates which.
+/// How many attempts came before. Where the queue counts the answers other than 5xx, these are
+/// refusals, or failures that were expected: the status of the answer before indicates which.
 fn made(told: &Told) -> u32 {
     let refused = told.executions.filter(|_| told.previous != Some(SINGULAR));
     told.retries.saturating_sub(refused.unwrap_or(0))
@@ -447,7 +451,8 @@ mod tests {
                     _ => Some(500),
                 }
             };
-            // As Google reports of HTTP targets: a request without an answer counts as one with 504.
+            // As Google reports of HTTP targets: a request without an answer counts as one with
+            // 504.
             previous = status.or(Some(504));
             retries += 1;
             executions += u32::from(status.is_some_and(|status| status < 500));

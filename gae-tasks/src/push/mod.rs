@@ -1,10 +1,12 @@
-//! Push: a queue calls this program over HTTP, one request for one attempt. The guide: [push](crate::guide::push).
+//! Push: a queue calls this program over HTTP, one request for one attempt. The guide:
+//! [push](crate::guide::push).
 //!
-//! [`PushService`] is a tower service over `http` types: mount it on the router of your choice, under your own
-//! middlewares. A request is answered in stages, one file each: `service` guards, `verify` proves who calls, `room` limits
-//! what is under way, `request` reads what the platform says of the attempt, `body` what the caller sends, `attempt` makes it,
-//! `limits` decides what has been tried enough, `sink` keeps what is not attempted again, `response` says how it
-//! ended in the words of the queue.
+//! [`PushService`] is a tower service over `http` types: mount it on the router of your choice,
+//! under your own middlewares. A request is answered in stages, one file each: `service` guards,
+//! `verify` proves who calls, `room` limits what is under way, `request` reads what the platform
+//! says of the attempt, `body` what the caller sends, `attempt` makes it, `limits` decides what has
+//! been tried enough, `sink` keeps what is not attempted again, `response` says how it ended in the
+//! words of the queue.
 //!
 //! # Answers
 //!
@@ -22,31 +24,35 @@
 //! | 504 | retries | the deadline is missed |
 //! | 510 | retries | it failed, and `max_attempts` is reached by deliveries some of which were refused: one more attempt follows |
 //!
-//! Who is not proven to be the queue gets 403 for every path under the prefix, whatever the method: strangers do not learn
-//! which kinds there are.
+//! Who is not proven to be the queue gets 403 for every path under the prefix, whatever the method:
+//! strangers do not learn which kinds there are.
 //!
-//! An attempt that is stopped because its runtime ends is answered with 500, not 503: another instance has room for
-//! it, and the queue need not slow down.
+//! An attempt that is stopped because its runtime ends is answered with 500, not 503: another
+//! instance has room for it, and the queue need not slow down.
 //!
 //! # A time that the handler chose
 //!
 //! Cloud Tasks takes the time of the next attempt from no answer. After
-//! [`TaskFailure::retry_after`](crate::TaskFailure::retry_after) the service therefore stores a *copy* of the task with
-//! that schedule time, through the backend of its client, and answers 200. The copy has the id of the task, its options and
-//! the attempts made so far, so `max_attempts` and `max_retry_duration` go on counting. The service's client must send
-//! tasks to the same place as the clients that defer them: that is where the copy goes.
+//! [`TaskFailure::retry_after`](crate::TaskFailure::retry_after) the service therefore stores a
+//! *copy* of the task with that schedule time, through the backend of its client, and answers 200.
+//! The copy has the id of the task, its options and the attempts made so far, so `max_attempts` and
+//! `max_retry_duration` go on counting. The service's client must send tasks to the same place as
+//! the clients that defer them: that is where the copy goes.
 //!
-//! - Where an answer is lost, the queue delivers the task again although its copy is stored: **both may run**. A repeated
-//!   delivery makes no second copy. `get`, `run_now` and `delete` of the task's id find copies; `delete` deletes both.
-//! - A copy is scheduled 30 days ahead at most, and no later than the end of the task's life: 30.5 days after it was
-//!   deferred, however often it is copied. An attempt that fails then makes a dead letter.
-//! - A task that was [named](crate::Defer::named) is not copied, as its name is what keeps it single. It gets the pause of
-//!   its queue, with a warning; so does a task whose copy cannot be stored. The answer is 500 with `Retry-After` then,
-//!   which queues of one's own may honour.
+//! - Where an answer is lost, the queue delivers the task again although its copy is stored: **both
+//!   may run**. A repeated delivery makes no second copy. `get`, `run_now` and `delete` of the
+//!   task's id find copies; `delete` deletes both.
+//! - A copy is scheduled 30 days ahead at most, and no later than the end of the task's life: 30.5
+//!   days after it was deferred, however often it is copied. An attempt that fails then makes a
+//!   dead letter.
+//! - A task that was [named](crate::Defer::named) is not copied, as its name is what keeps it
+//!   single. It gets the pause of its queue, with a warning; so does a task whose copy cannot be
+//!   stored. The answer is 500 with `Retry-After` then, which queues of one's own may honour.
 //!
 //! # Where dead letters are kept
 //!
-//! An instance has no disk that outlives it on most platforms that a queue calls. `build` warns of a SQLite file there.
+//! An instance has no disk that outlives it on most platforms that a queue calls. `build` warns of
+//! a SQLite file there.
 //!
 //! | call | place | how long |
 //! |---|---|---|
@@ -58,10 +64,11 @@
 //!
 //! # When the caller goes away
 //!
-//! An async handler is dropped when the caller closes the connection (the queue does at the task's deadline), and the
-//! queue tries the task again. Servers on hyper, as axum's, notice that at once; actix-web only where it is told to (see
-//! `PushService::actix`). A plain function cannot be stopped: it goes on, sees
-//! [`is_cancelled`](crate::TaskContext::is_cancelled), and counts as one that runs until it returns.
+//! An async handler is dropped when the caller closes the connection (the queue does at the task's
+//! deadline), and the queue tries the task again. Servers on hyper, as axum's, notice that at once;
+//! actix-web only where it is told to (see `PushService::actix`). A plain function cannot be
+//! stopped: it goes on, sees [`is_cancelled`](crate::TaskContext::is_cancelled), and counts as one
+//! that runs until it returns.
 
 #[cfg(feature = "actix")]
 mod actix;
@@ -89,8 +96,9 @@ pub use service::{PushFuture, PushService};
 pub(crate) use settings::ServiceSettings;
 pub(crate) use sink::Sink;
 
-/// Whether a request or a response with these extensions was proven to come from the queue: what a [`PushService`]
-/// answered to an authentic caller, or a request that it [marked](PushService::mark).
+/// Whether a request or a response with these extensions was proven to come from the queue: what a
+/// [`PushService`] answered to an authentic caller, or a request that it
+/// [marked](PushService::mark).
 ///
 /// It looks at the proof, never at a header that anybody can send.
 pub fn is_from_task_queue(extensions: &http::Extensions) -> bool {

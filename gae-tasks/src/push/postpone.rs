@@ -1,4 +1,5 @@
-//! Postpones a task to the time that its handler chose: the queue takes that from no answer, so a copy is scheduled.
+//! Postpones a task to the time that its handler chose: the queue takes that from no answer, so a
+//! copy is scheduled.
 
 use std::sync::atomic::Ordering;
 
@@ -12,8 +13,9 @@ use crate::outcome::chain;
 use crate::time::{Schedule, Timestamp};
 
 impl Delivery<'_> {
-    /// Stores a copy of a task that has failed as `facts` say and is attempted again at `next`. Returns whether that is
-    /// done, so that the queue may forget this one. If it is not, the queue's own pause decides.
+    /// Stores a copy of a task that has failed as `facts` say and is attempted again at `next`.
+    /// Returns whether that is done, so that the queue may forget this one. If it is not, the
+    /// queue's own pause decides.
     ///
     /// In a box, as all that is rare: the future of every request stays small.
     pub(super) fn postpone<'a>(
@@ -48,7 +50,8 @@ impl Delivery<'_> {
         })
     }
 
-    /// `None` for a named task: its name is what keeps it from being stored twice, and a copy cannot have it.
+    /// `None` for a named task: its name is what keeps it from being stored twice, and a copy
+    /// cannot have it.
     fn copy_of(&self, envelope: &Envelope, facts: Facts, next: Timestamp) -> Option<CopyTask> {
         let before = envelope.copied.unwrap_or_default();
         let number = before.number.checked_add(1).filter(|_| !envelope.named)?;
@@ -63,7 +66,8 @@ impl Delivery<'_> {
         })
     }
 
-    /// A backend that stores no copies is no news with the next task: a queue of one's own may honour `Retry-After`.
+    /// A backend that stores no copies is no news with the next task: a queue of one's own may
+    /// honour `Retry-After`.
     fn say_not_copied(&self, envelope: &Envelope, error: &Error) {
         let is_never = matches!(error, Error::Unsupported { .. });
         if is_never && self.settings.has_warned.swap(true, Ordering::Relaxed) {

@@ -1,4 +1,5 @@
-//! Refused requests in the log: anybody can send them, so strangers do not decide how much is written.
+//! Refused requests in the log: anybody can send them, so strangers do not decide how much is
+//! written.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};

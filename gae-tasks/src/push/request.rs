@@ -43,7 +43,8 @@ impl Names {
     }
 }
 
-/// Refuses a request with two values for what it says of its task: which one counts would be a guess.
+/// Refuses a request with two values for what it says of its task: which one counts would be a
+/// guess.
 pub(super) fn check_once(headers: &HeaderMap, family: HeaderFamily) -> Result<(), Refused> {
     let names = [&QUEUE_NAME, &TASK_NAME, &RETRY_COUNT, &EXECUTION_COUNT, &PREVIOUS_RESPONSE, &ETA];
     names.into_iter().try_for_each(|names| only(headers, names.of(family)).map(drop))
@@ -56,7 +57,8 @@ pub(super) struct Told {
     pub(super) retries: u32,
     /// Whether it says so.
     pub(super) is_counted: bool,
-    /// How many of these were answered, 5xx not counted: only HTTP targets count so, App Engine counts every answer.
+    /// How many of these were answered, 5xx not counted: only HTTP targets count so, App Engine
+    /// counts every answer.
     pub(super) executions: Option<u32>,
     /// The status that the attempt before was answered with; 0 if it was not, to some platforms.
     pub(super) previous: Option<u16>,
@@ -127,8 +129,8 @@ fn seconds(text: &str) -> Option<Timestamp> {
     Some(Timestamp::from_micros(whole.checked_mul(1_000_000)?.checked_add(micros)?))
 }
 
-/// Logs the headers at debug level: those that the platform does not log itself, and none that may hold a secret, or
-/// does as `is_secret` says.
+/// Logs the headers at debug level: those that the platform does not log itself, and none that may
+/// hold a secret, or does as `is_secret` says.
 pub(super) fn log_headers(parts: &Parts, is_secret: impl Fn(&HeaderName) -> bool) {
     if !tracing::enabled!(tracing::Level::DEBUG) {
         return;

@@ -10,8 +10,8 @@ use http::header::{ALLOW, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
-/// The body of what a [`PushService`](super::PushService) answers: a line of text for people, or nothing. The queue reads
-/// the status only.
+/// The body of what a [`PushService`](super::PushService) answers: a line of text for people, or
+/// nothing. The queue reads the status only.
 #[derive(Debug, Clone, Default)]
 pub struct PushBody(Bytes);
 
@@ -66,17 +66,18 @@ pub(super) enum Reply {
     /// It failed, and is to be tried again after this pause.
     Failed(Option<Duration>),
     DeadlineMissed,
-    /// It failed after deliveries that were refused: one more attempt follows, whatever the queue has counted.
+    /// It failed after deliveries that were refused: one more attempt follows, whatever the queue
+    /// has counted.
     OneMore,
 }
 
-/// The status of [`Reply::OneMore`]. It is seen again with the next delivery, so it must be none that a platform or a
-/// proxy gives by itself.
+/// The status of [`Reply::OneMore`]. It is seen again with the next delivery, so it must be none
+/// that a platform or a proxy gives by itself.
 pub(super) const ONE_MORE: u16 = 510;
 
 impl Reply {
-    /// The answer to a delivery before which `previous` was answered: a refusal does not hide that one more attempt
-    /// follows, or each refusal would be followed by one more.
+    /// The answer to a delivery before which `previous` was answered: a refusal does not hide that
+    /// one more attempt follows, or each refusal would be followed by one more.
     pub(super) fn following(self, previous: Option<u16>) -> Self {
         let is_refusal = matches!(
             self,

@@ -1,4 +1,5 @@
-//! Room for requests: how many are under way at the same time, and how many bytes of tasks are in memory for them.
+//! Room for requests: how many are under way at the same time, and how many bytes of tasks are in
+//! memory for them.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,7 +20,8 @@ pub(crate) struct Capacity {
     /// The most requests at the same time.
     requests: usize,
     running: AtomicUsize,
-    /// Units of bytes that nothing takes. Who waits for units gets those that are given back before anybody else.
+    /// Units of bytes that nothing takes. Who waits for units gets those that are given back before
+    /// anybody else.
     units: Arc<Semaphore>,
     /// The most units at the same time.
     most: u32,
@@ -62,8 +64,8 @@ impl Capacity {
 /// How long a request waits until there is room for its bytes.
 pub(super) struct Patience<'a> {
     pub(super) clock: &'a dyn Clock,
-    /// Whether it waits at all. Only a task that was refused before does: tasks that came later would take its room
-    /// again and again, and it would be refused for ever.
+    /// Whether it waits at all. Only a task that was refused before does: tasks that came later
+    /// would take its room again and again, and it would be refused for ever.
     pub(super) waits: bool,
     pub(super) time: Duration,
 }
@@ -78,8 +80,8 @@ pub(super) struct Room {
 impl Permit for Room {}
 
 impl Room {
-    /// Makes room for `bytes` more; whether there is any. More than there can ever be is room for once all others have
-    /// ended.
+    /// Makes room for `bytes` more; whether there is any. More than there can ever be is room for
+    /// once all others have ended.
     pub(super) async fn reserve(&self, bytes: u64, patience: Patience<'_>) -> bool {
         let more = units(bytes).min(self.capacity.most - self.held());
         let free = &self.capacity.units;
@@ -105,8 +107,8 @@ impl Room {
         true
     }
 
-    /// Waits for units, while all that comes later is refused. One request at a time: two that hold bytes and wait for
-    /// more would wait for each other.
+    /// Waits for units, while all that comes later is refused. One request at a time: two that hold
+    /// bytes and wait for more would wait for each other.
     async fn wait(&self, more: u32, patience: Patience<'_>) -> Option<OwnedSemaphorePermit> {
         let _place = self.capacity.place.try_acquire().ok()?;
         tokio::select! {

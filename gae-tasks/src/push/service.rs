@@ -27,18 +27,21 @@ use crate::unwind;
 /// How long a task that was refused before waits for room for its body.
 const BODY_PATIENCE: Duration = Duration::from_secs(60);
 
-/// Runs the tasks that a queue sends over HTTP: a [tower](tower_service) service to mount on your own router, under your
-/// own middlewares. Clones are the same service. Made by [`Client::push_service`](crate::Client::push_service).
+/// Runs the tasks that a queue sends over HTTP: a [tower](tower_service) service to mount on your
+/// own router, under your own middlewares. Clones are the same service. Made by
+/// [`Client::push_service`](crate::Client::push_service).
 ///
-/// It answers requests `POST {prefix}/{kind}`, or `POST /{kind}` where a router strips the prefix, which is to be
-/// [said](crate::PushServiceBuilder::nested); other paths are answered with 404. The module [`push`](crate::push) lists its
-/// answers.
+/// It answers requests `POST {prefix}/{kind}`, or `POST /{kind}` where a router strips the prefix,
+/// which is to be [said](crate::PushServiceBuilder::nested); other paths are answered with 404. The
+/// module [`push`](crate::push) lists its answers.
 ///
-/// The queue is to say in `X-CloudTasks-TaskRetryCount` (or App Engine's `X-AppEngine-TaskRetryCount`) how many requests
-/// for a task came before: `max_attempts` counts those, the ones that were refused or found no room included. In
-/// `..-TaskPreviousResponse` it may say how the last one was answered, so that a task which was only refused is run, and in
-/// `X-CloudTasks-TaskExecutionCount` how many were answered with another status than 5xx: those were refused, and are
-/// subtracted, unless the last one failed with [`SingularTaskFailure`](crate::SingularTaskFailure).
+/// The queue is to say in `X-CloudTasks-TaskRetryCount` (or App Engine's
+/// `X-AppEngine-TaskRetryCount`) how many requests for a task came before: `max_attempts` counts
+/// those, the ones that were refused or found no room included. In `..-TaskPreviousResponse` it may
+/// say how the last one was answered, so that a task which was only refused is run, and in
+/// `X-CloudTasks-TaskExecutionCount` how many were answered with another status than 5xx: those
+/// were refused, and are subtracted, unless the last one failed with
+/// [`SingularTaskFailure`](crate::SingularTaskFailure).
 ///
 /// ```standalone_crate
 /// # use gae_tasks::backend::BoxFuture;
@@ -92,9 +95,9 @@ impl PushService {
         &self.0.prefix
     }
 
-    /// Marks a request of the program's own handlers, if one of the service's verifiers proves that it comes from the
-    /// queue: [`is_from_task_queue`](super::is_from_task_queue) of its extensions is true then. For a middleware; what is
-    /// not proven passes unmarked.
+    /// Marks a request of the program's own handlers, if one of the service's verifiers proves that
+    /// it comes from the queue: [`is_from_task_queue`](super::is_from_task_queue) of its extensions
+    /// is true then. For a middleware; what is not proven passes unmarked.
     pub async fn mark<B>(&self, request: Request<B>) -> Request<B> {
         let (mut parts, body) = request.into_parts();
         parts.extensions.remove::<Verified>();
@@ -167,7 +170,8 @@ impl ServiceSettings {
         };
         let answer = match self.read(parts, body, &delivery.room, told.may_have_had_no_room()).await
         {
-            // In a box of its own: allocators are quick with up to about 1,000 bytes, which this and the rest would exceed.
+            // In a box of its own: allocators are quick with up to about 1,000 bytes, which this
+            // and the rest would exceed.
             Ok(body) => Box::pin(Delivery { body, ..delivery }.attempt()).await,
             Err(answer) => answer,
         };
@@ -209,7 +213,8 @@ impl ServiceSettings {
         read
     }
 
-    /// Says why a task is not found whose path is not under the prefix. All other requests there are none of ours.
+    /// Says why a task is not found whose path is not under the prefix. All other requests there
+    /// are none of ours.
     async fn explain_path(&self, parts: &Parts) {
         if parts.method == Method::POST && self.prove(parts).await.is_ok() {
             let (path, prefix) = (parts.uri.path(), &self.prefix);
@@ -256,7 +261,8 @@ impl fmt::Debug for PushService {
     }
 }
 
-/// The answer of a [`PushService`] on its way. If it is dropped, so is an async handler, and the queue tries again.
+/// The answer of a [`PushService`] on its way. If it is dropped, so is an async handler, and the
+/// queue tries again.
 #[must_use = "futures do nothing unless awaited"]
 pub struct PushFuture(Caught<BoxFuture<'static, Response<PushBody>>>);
 
@@ -274,7 +280,8 @@ impl fmt::Debug for PushFuture {
     }
 }
 
-/// Answers 500 where anything of the user's panics: a verifier, a sink, a body. Handlers have their own guard.
+/// Answers 500 where anything of the user's panics: a verifier, a sink, a body. Handlers have their
+/// own guard.
 pub(super) struct Caught<F>(pub(super) Option<F>);
 
 impl<F: Future<Output = Response<PushBody>> + Unpin> Future for Caught<F> {

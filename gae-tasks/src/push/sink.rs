@@ -17,8 +17,8 @@ pub(crate) type Function =
 /// What keeps dead letters.
 #[derive(Clone)]
 pub(crate) enum Sink {
-    /// A backend that stores: they can be looked at and replayed there, by its own clock and for as long as its client
-    /// states.
+    /// A backend that stores: they can be looked at and replayed there, by its own clock and for as
+    /// long as its client states.
     Backend(Arc<dyn Backend>, Arc<dyn Clock>, Retention),
     Function(Arc<Function>),
     /// A payload store.

@@ -1,4 +1,5 @@
-//! The pauses before retries: their growth, what a task type says of them, and the jitter of default ones.
+//! The pauses before retries: their growth, what a task type says of them, and the jitter of
+//! default ones.
 
 use std::time::Duration;
 
@@ -59,7 +60,8 @@ impl TypeBackoff {
 
 /// What is added to a default `pause` before a retry: up to a tenth of it.
 ///
-/// A function of the task and the number of its failed attempt, so that a repeated settlement gives the same moment.
+/// A function of the task and the number of its failed attempt, so that a repeated settlement gives
+/// the same moment.
 pub(crate) fn jitter(id: TaskId, attempt: u32, pause: Duration) -> Duration {
     let bits = u128::from_be_bytes(*id.as_bytes());
     let seed = (bits >> 64) as u64 ^ (bits as u64).rotate_left(32) ^ u64::from(attempt);

@@ -17,7 +17,8 @@ static RETRY: RetryConfig = RetryConfig::new();
 
 /// The configuration of a queue: the fields that were set, and a default for each that was not.
 ///
-/// [`put_queue`](crate::Client::put_queue) writes the fields that were set and leaves the others as they are stored.
+/// [`put_queue`](crate::Client::put_queue) writes the fields that were set and leaves the others as
+/// they are stored.
 ///
 /// ```
 /// use std::time::Duration;
@@ -46,21 +47,23 @@ impl QueueConfig {
         self
     }
 
-    /// How long dead letters are kept; 30 days by default. On Cloud Tasks, which keeps none, only zero is accepted.
+    /// How long dead letters are kept; 30 days by default. On Cloud Tasks, which keeps none, only
+    /// zero is accepted.
     pub const fn with_dead_letter_retention(mut self, retention: Duration) -> Self {
         self.retention.dead_letters = Some(retention);
         self
     }
 
-    /// How long the name of a task stays blocked after its end; 24 hours by default. Not on Cloud Tasks, which has a
-    /// time of its own.
+    /// How long the name of a task stays blocked after its end; 24 hours by default. Not on Cloud
+    /// Tasks, which has a time of its own.
     pub const fn with_tombstone_retention(mut self, retention: Duration) -> Self {
         self.retention.tombstones = Some(retention);
         self
     }
 
-    /// How many attempts of a task may end by the loss of its worker before it is a dead letter; 5 by default. Zero is
-    /// refused by [`put_queue`](crate::Client::put_queue). Not on Cloud Tasks, where no worker holds a task.
+    /// How many attempts of a task may end by the loss of its worker before it is a dead letter; 5
+    /// by default. Zero is refused by [`put_queue`](crate::Client::put_queue). Not on Cloud Tasks,
+    /// where no worker holds a task.
     pub const fn with_max_lost_attempts(mut self, attempts: u32) -> Self {
         self.max_lost_attempts = Some(attempts);
         self
@@ -81,7 +84,8 @@ impl QueueConfig {
         self.retention.tombstones.unwrap_or(DAY)
     }
 
-    /// How many attempts of a task may end by the loss of its worker before it is a dead letter; 5 by default.
+    /// How many attempts of a task may end by the loss of its worker before it is a dead letter; 5
+    /// by default.
     pub fn max_lost_attempts(&self) -> u32 {
         self.max_lost_attempts.unwrap_or(MAX_LOST_ATTEMPTS).max(1)
     }
@@ -101,7 +105,8 @@ impl QueueConfig {
         self.retry.as_ref()
     }
 
-    /// Whether a field is set that only a backend with workers has a use for; any keeps dead letters for no time.
+    /// Whether a field is set that only a backend with workers has a use for; any keeps dead
+    /// letters for no time.
     #[cfg(feature = "cloud-tasks")]
     pub(crate) fn is_for_workers(&self) -> bool {
         let keeps = self.retention.dead_letters.is_some_and(|retention| !retention.is_zero());
@@ -117,7 +122,8 @@ impl QueueConfig {
         self
     }
 
-    /// This configuration with at least the `stated` retention: it replaces a shorter or unset one, a longer one stays.
+    /// This configuration with at least the `stated` retention: it replaces a shorter or unset one,
+    /// a longer one stays.
     pub(crate) fn raised(mut self, stated: Retention) -> Self {
         self.retention.dead_letters = self.retention.dead_letters.max(stated.dead_letters);
         self.retention.tombstones = self.retention.tombstones.max(stated.tombstones);

@@ -21,7 +21,8 @@ impl QueueName {
     /// A queue name.
     ///
     /// # Errors
-    /// [`Error::QueueName`] if it is empty, longer than 100 characters, or has one other than `[A-Za-z0-9-]`.
+    /// [`Error::QueueName`] if it is empty, longer than 100 characters, or has one other than
+    /// `[A-Za-z0-9-]`.
     pub fn new(name: impl Into<String>) -> Result<Self, Error> {
         let name = name.into();
         let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'-';

@@ -7,17 +7,20 @@ use serde::{Deserialize, Serialize};
 use super::backoff::{Backoff, TypeBackoff};
 use crate::time::Timestamp;
 
-/// How the tasks of a queue are retried; fields, meaning and defaults are those of Cloud Tasks' `RetryConfig`, except
-/// that the default backoff begins at one second.
+/// How the tasks of a queue are retried; fields, meaning and defaults are those of Cloud Tasks'
+/// `RetryConfig`, except that the default backoff begins at one second.
 ///
-/// The n-th retry comes `min(max_backoff, min_backoff · 2^e · max(1, n − e))` after the failure, with
-/// `e = min(n − 1, max_doublings)`: exponential at first, then linear. Retrying stops when **both**
-/// `max_attempts` and `max_retry_duration` are reached; a limit that is not set does not count.
+/// The n-th retry comes `min(max_backoff, min_backoff · 2^e · max(1, n − e))` after the failure,
+/// with `e = min(n − 1, max_doublings)`: exponential at first, then linear. Retrying stops when
+/// **both** `max_attempts` and `max_retry_duration` are reached; a limit that is not set does not
+/// count.
 ///
-/// Where none of the backoff's settings is given, backends that workers lease from add up to a tenth to each pause, so
-/// that tasks which failed together are not retried together. Pauses that are given are kept exactly.
+/// Where none of the backoff's settings is given, backends that workers lease from add up to a
+/// tenth to each pause, so that tasks which failed together are not retried together. Pauses that
+/// are given are kept exactly.
 ///
-/// Source: [`RetryConfig`](https://cloud.google.com/tasks/docs/reference/rest/v2/projects.locations.queues#RetryConfig).
+/// Source:
+/// [`RetryConfig`](https://cloud.google.com/tasks/docs/reference/rest/v2/projects.locations.queues#RetryConfig).
 ///
 /// ```
 /// use std::time::Duration;
@@ -40,7 +43,8 @@ impl RetryConfig {
         Self { max_attempts: Some(100), max_retry_duration: None, backoff: None }
     }
 
-    /// The most attempts, the first one included; `None` is unlimited. Zero is refused where the settings are used.
+    /// The most attempts, the first one included; `None` is unlimited. Zero is refused where the
+    /// settings are used.
     pub const fn with_max_attempts(mut self, attempts: Option<u32>) -> Self {
         self.max_attempts = attempts;
         self
@@ -55,7 +59,8 @@ impl RetryConfig {
         self
     }
 
-    /// The pause before the first retry. One that is longer than `max_backoff` is refused where the settings are used.
+    /// The pause before the first retry. One that is longer than `max_backoff` is refused where the
+    /// settings are used.
     pub const fn with_min_backoff(mut self, backoff: Duration) -> Self {
         self.backoff = Some(Backoff { min: backoff, ..self.effective() });
         self
@@ -125,7 +130,8 @@ impl RetryConfig {
         }
     }
 
-    /// The pause before the `retry`-th retry, counted from 1; without what is added to a default one.
+    /// The pause before the `retry`-th retry, counted from 1; without what is added to a default
+    /// one.
     pub fn backoff(&self, retry: u32) -> Duration {
         self.effective().pause(retry)
     }

@@ -2,8 +2,9 @@
 
 use crate::task::{TaskId, TaskName};
 
-/// The queue among `queues` for a task: a named one always goes where its name hashes to, because names belong to a
-/// queue; an unnamed one goes where the random part of its id points. `None` if there are no queues.
+/// The queue among `queues` for a task: a named one always goes where its name hashes to, because
+/// names belong to a queue; an unnamed one goes where the random part of its id points. `None` if
+/// there are no queues.
 pub(crate) fn spread<'a, Q>(queues: &'a [Q], name: Option<&TaskName>, id: TaskId) -> Option<&'a Q> {
     let number = match name {
         Some(name) => fnv1a(name.as_str().as_bytes()),
@@ -17,7 +18,8 @@ pub(crate) fn spread<'a, Q>(queues: &'a [Q], name: Option<&TaskName>, id: TaskId
     queues.get(index)
 }
 
-/// FNV-1a: the same on every machine and in every version, which the standard library's hashes are not.
+/// FNV-1a: the same on every machine and in every version, which the standard library's hashes are
+/// not.
 fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)

@@ -1,4 +1,5 @@
-//! The keys of spilled payloads of tasks that are leased here: known until their outcomes are recorded.
+//! The keys of spilled payloads of tasks that are leased here: known until their outcomes are
+//! recorded.
 
 use std::collections::HashMap;
 
@@ -7,7 +8,8 @@ use crate::backend::LeaseRef;
 /// So many are kept at least: what is forgotten after that is left to a sweep of payloads.
 const MOST: usize = 100_000;
 
-/// The keys of payloads by the leases of their tasks. A lease whose end nobody sees is forgotten after many others.
+/// The keys of payloads by the leases of their tasks. A lease whose end nobody sees is forgotten
+/// after many others.
 #[derive(Debug, Default)]
 pub(super) struct LeasedKeys {
     young: HashMap<LeaseRef, String>,

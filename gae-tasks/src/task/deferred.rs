@@ -6,7 +6,8 @@ use super::id::TaskId;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Deferred {
-    /// The id of the task; where the name was in use, that of the task that has it, or had it until it was over.
+    /// The id of the task; where the name was in use, that of the task that has it, or had it until
+    /// it was over.
     pub id: TaskId,
     /// Whether this call created the task; `false` where the name was in use.
     pub created: bool,

@@ -13,8 +13,9 @@ use crate::time::Timestamp;
 
 /// The id of one task: 128 bits made by the client that deferred it, ordered by time.
 ///
-/// Its text is that of a UUID, and so is what serde writes to formats that people read; to others it writes the 16 bytes.
-/// So an id may be a parameter of a task, or stand in an application's own tables.
+/// Its text is that of a UUID, and so is what serde writes to formats that people read; to others
+/// it writes the 16 bytes. So an id may be a parameter of a task, or stand in an application's own
+/// tables.
 ///
 /// ```
 /// use gae_tasks::TaskId;
@@ -30,8 +31,9 @@ pub struct TaskId(Uuid);
 impl TaskId {
     /// A new id, unlike any other and after all that this process made before.
     ///
-    /// A UUID of version 7 (RFC 9562, §6.2, method 3), made without the lock that `uuid` takes: a child that is forked
-    /// while another thread holds a lock finds it held for ever. Parent and child are told apart by the random half.
+    /// A UUID of version 7 (RFC 9562, §6.2, method 3), made without the lock that `uuid` takes: a
+    /// child that is forked while another thread holds a lock finds it held for ever. Parent and
+    /// child are told apart by the random half.
     pub(crate) fn generate() -> Self {
         let tick = next_tick();
         let [a, b] = u16::to_be_bytes((tick & 0xfff) as u16);
@@ -75,7 +77,8 @@ impl TaskId {
     }
 }
 
-/// The time in 4,096ths of a millisecond, or a little more: never the same twice, and never less than before.
+/// The time in 4,096ths of a millisecond, or a little more: never the same twice, and never less
+/// than before.
 fn next_tick() -> u64 {
     static LAST: AtomicU64 = AtomicU64::new(0);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -21,7 +21,8 @@ impl Kind {
     /// A kind from outside.
     ///
     /// # Errors
-    /// [`Error::Kind`] if `kind` has an empty segment, one of dots only, or a character other than `[A-Za-z0-9._/-]`.
+    /// [`Error::Kind`] if `kind` has an empty segment, one of dots only, or a character other than
+    /// `[A-Za-z0-9._/-]`.
     pub fn new(kind: impl Into<String>) -> Result<Self, Error> {
         let kind = kind.into();
         if is_kind(&kind) { Ok(Self(Cow::Owned(kind))) } else { Err(Error::Kind { value: kind }) }
@@ -34,7 +35,8 @@ impl Kind {
 }
 
 fn is_kind(kind: &str) -> bool {
-    // Whether the segment so far has anything but dots; asked of every request of a push queue, so in one go.
+    // Whether the segment so far has anything but dots; asked of every request of a push queue, so
+    // in one go.
     let mut is_segment = false;
     for byte in kind.bytes() {
         match byte {
@@ -98,8 +100,9 @@ pub const fn kind_str(kind: &[u8]) -> &str {
 
 /// The fingerprint of a task's parameters.
 ///
-/// Payloads are positional, so bytes of another shape could decode into wrong values; they are never decoded.
-/// The first byte is the version of the algorithm that made it, so a newer algorithm strands nothing.
+/// Payloads are positional, so bytes of another shape could decode into wrong values; they are
+/// never decoded. The first byte is the version of the algorithm that made it, so a newer algorithm
+/// strands nothing.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Shape(u64);
 

@@ -13,7 +13,8 @@ impl TaskName {
     /// A name for a task.
     ///
     /// # Errors
-    /// [`Error::TaskName`] if it is empty, longer than 500 characters, or has one other than `[A-Za-z0-9_-]`.
+    /// [`Error::TaskName`] if it is empty, longer than 500 characters, or has one other than
+    /// `[A-Za-z0-9_-]`.
     pub fn new(name: impl Into<String>) -> Result<Self, Error> {
         let name = name.into();
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');

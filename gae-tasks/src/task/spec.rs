@@ -9,14 +9,15 @@ use super::name::TaskName;
 use crate::queue::{QueueName, RetryConfig};
 use crate::version;
 
-/// What was deferred, beside its payload: the fields of a task that stay the same from its deferring to its end.
+/// What was deferred, beside its payload: the fields of a task that stay the same from its
+/// deferring to its end.
 ///
 /// New tasks, leased ones, records of stored ones and dead letters all carry it.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TaskSpec {
-    /// Made by the client that deferred the task: storing the same task again is a no-op while it is stored, or its name
-    /// remembered.
+    /// Made by the client that deferred the task: storing the same task again is a no-op while it
+    /// is stored, or its name remembered.
     pub id: TaskId,
     /// What it is.
     pub kind: Kind,

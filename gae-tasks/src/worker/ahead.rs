@@ -1,13 +1,15 @@
-//! How many tasks a worker leases ahead of its free runners: what starts soon, at the rate at which attempts end.
+//! How many tasks a worker leases ahead of its free runners: what starts soon, at the rate at which
+//! attempts end.
 
 use std::time::Duration;
 
-/// Most tasks that are leased ahead of a free runner. Where many queues take turns their tasks share pages of a database,
-/// and the more of them end together, the fewer pages are written.
+/// Most tasks that are leased ahead of a free runner. Where many queues take turns their tasks
+/// share pages of a database, and the more of them end together, the fewer pages are written.
 const MOST: usize = 2000;
 
-/// Within which time a task that is leased ahead should start. Those of other queues that become due meanwhile wait as
-/// long for the next lease, so it is short; each lease costs a part of a millisecond, so it is not shorter.
+/// Within which time a task that is leased ahead should start. Those of other queues that become
+/// due meanwhile wait as long for the next lease, so it is short; each lease costs a part of a
+/// millisecond, so it is not shorter.
 const SOON: Duration = Duration::from_millis(100);
 
 /// Over how long the rate of ended attempts is averaged.
@@ -38,14 +40,15 @@ pub(super) struct Load {
 }
 
 impl Ahead {
-    /// What is to be leased under this load. Ahead of free runners only what starts soon; and not before half of that is
-    /// used up, so that leases come in batches.
+    /// What is to be leased under this load. Ahead of free runners only what starts soon; and not
+    /// before half of that is used up, so that leases come in batches.
     pub(super) fn under(load: Load) -> Self {
         let Load { concurrency, waiting, .. } = load;
         let outstanding = load.running + waiting;
         let free = concurrency.saturating_sub(outstanding);
-        // While tasks that must start at once are due, nothing is leased ahead, or they would never find a free runner;
-        // and to learn of them one is asked for even if no runner is free just now: it is the next to start.
+        // While tasks that must start at once are due, nothing is leased ahead, or they would never
+        // find a free runner; and to learn of them one is asked for even if no runner is free just
+        // now: it is the next to start.
         let soon = load.per_second.saturating_mul(SOON.as_millis() as usize) / 1000;
         let ahead = if load.is_urgent { 0 } else { soon.min(MOST) };
         let starting = if free == 0 && ahead > 0 && !load.has_urgent { 1 } else { free };

@@ -12,7 +12,8 @@ use super::settle::Settler;
 use crate::backend::{BoxFuture, Settlement, Verdict};
 use crate::log;
 
-/// How long after the grace time cancelled attempts may take to end, and the last outcomes to be recorded.
+/// How long after the grace time cancelled attempts may take to end, and the last outcomes to be
+/// recorded.
 pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// The signal to end, and the time that is left from then on.
@@ -41,7 +42,8 @@ impl Shutdown {
         log::say(|| tracing::info!(running, "shutting down: no more tasks are leased"));
     }
 
-    /// Does `work` unless the worker was told to end. If the signal comes during `work`, only the grace time is left.
+    /// Does `work` unless the worker was told to end. If the signal comes during `work`, only the
+    /// grace time is left.
     pub(super) async fn lets<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
         if self.told.is_some() {
             return None;
@@ -74,11 +76,13 @@ pub(super) struct Remaining {
     pub(super) keeper: Keeper,
 }
 
-/// Ends the attempts and records their outcomes within the grace time. Attempts that are cancelled at its end, and outcomes
-/// that are not recorded by then, have [`LAST_WORDS`] more. No attempt is burnt: one that did not end is given back.
+/// Ends the attempts and records their outcomes within the grace time. Attempts that are cancelled
+/// at its end, and outcomes that are not recorded by then, have [`LAST_WORDS`] more. No attempt is
+/// burnt: one that did not end is given back.
 ///
-/// What cannot be stopped (a plain function, an async one that computes without awaiting) keeps its lease, or another
-/// worker would run it beside this one: it goes on in the background until it returns or the process ends.
+/// What cannot be stopped (a plain function, an async one that computes without awaiting) keeps its
+/// lease, or another worker would run it beside this one: it goes on in the background until it
+/// returns or the process ends.
 pub(super) async fn finish(mut shutdown: Shutdown, remaining: Remaining) {
     let crew = &Arc::clone(&shutdown.crew);
     for task in crew.waiting.take_all() {

@@ -72,7 +72,8 @@ impl Held {
         Some(entry)
     }
 
-    /// Notes the attempt under a lease; returns whether it may begin: the lease is held, and was asked for after `limit`.
+    /// Notes the attempt under a lease; returns whether it may begin: the lease is held, and was
+    /// asked for after `limit`.
     pub(super) fn started(
         &self,
         lease: LeaseRef,
@@ -140,7 +141,8 @@ impl Held {
         }
     }
 
-    /// Extends a lease no more, though its outcome is not recorded: its attempt, if one goes on, is cancelled.
+    /// Extends a lease no more, though its outcome is not recorded: its attempt, if one goes on, is
+    /// cancelled.
     pub(super) fn forget(&self, lease: &LeaseRef) {
         let removed = self.take_out(&mut self.lock(), lease);
         if let Some(context) = removed.and_then(|entry| entry.context) {
@@ -148,9 +150,9 @@ impl Held {
         }
     }
 
-    /// Gives a lease up that the storage knows no more: its attempt is cancelled, and what it says later counts for
-    /// nothing. Not if it has ended: then the lease may be gone because its outcome is recorded, and else the settler
-    /// reports it.
+    /// Gives a lease up that the storage knows no more: its attempt is cancelled, and what it says
+    /// later counts for nothing. Not if it has ended: then the lease may be gone because its
+    /// outcome is recorded, and else the settler reports it.
     pub(super) fn lose(&self, lease: &LeaseRef) {
         let context = {
             let mut leases = self.lock();
@@ -181,9 +183,10 @@ impl Held {
         leases.values().filter(|entry| entry.running().is_some()).map(|entry| entry.asked).min()
     }
 
-    /// Cancels the attempts whose leases were asked for before `limit` and have run out by this worker's clock: another
-    /// one may have them. They are extended all the same, until the storage says that they are lost or they are
-    /// settled: an attempt that cannot be stopped keeps its task, if nobody else has taken it.
+    /// Cancels the attempts whose leases were asked for before `limit` and have run out by this
+    /// worker's clock: another one may have them. They are extended all the same, until the storage
+    /// says that they are lost or they are settled: an attempt that cannot be stopped keeps its
+    /// task, if nobody else has taken it.
     pub(super) fn cancel_overdue(&self, limit: Duration) {
         let overdue: Vec<_> = {
             let leases = self.lock();

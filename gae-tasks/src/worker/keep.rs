@@ -1,4 +1,5 @@
-//! The role that keeps leases: extends them from a thread of its own, so that a busy handler cannot starve it.
+//! The role that keeps leases: extends them from a thread of its own, so that a busy handler cannot
+//! starve it.
 
 use std::sync::Arc;
 use std::thread;
@@ -44,7 +45,8 @@ impl Keeper {
                     () = expire(&crew) => {}
                 }
             });
-            // Before the end is told, or the backend might be dropped on this thread while the program ends.
+            // Before the end is told, or the backend might be dropped on this thread while the
+            // program ends.
             drop(crew);
             _ = ended.send(());
         };
@@ -76,11 +78,11 @@ async fn keep(crew: &Crew) {
     }
 }
 
-/// Cancels attempts at the moment their leases run out, whatever the storage is doing: a worker that has seen a lease
-/// unchanged for its duration takes it no sooner.
+/// Cancels attempts at the moment their leases run out, whatever the storage is doing: a worker
+/// that has seen a lease unchanged for its duration takes it no sooner.
 ///
-/// If this worker itself was frozen, others may have been frozen with it. The leases are then extended first, if they
-/// still can be; an attempt goes on until that is known.
+/// If this worker itself was frozen, others may have been frozen with it. The leases are then
+/// extended first, if they still can be; an attempt goes on until that is known.
 async fn expire(crew: &Crew) {
     let mut has_stood_still = false;
     loop {

@@ -1,7 +1,7 @@
 //! The worker: leases tasks, runs them, records how they ended. One loop serves all kinds.
 //!
-//! Its roles run side by side, one file each: `poll` leases, `run` makes attempts, `keep` extends leases, `settle`
-//! records outcomes, `sweep` recovers what others lost, `drain` ends it all.
+//! Its roles run side by side, one file each: `poll` leases, `run` makes attempts, `keep` extends
+//! leases, `settle` records outcomes, `sweep` recovers what others lost, `drain` ends it all.
 
 mod ahead;
 mod crew;
@@ -33,8 +33,8 @@ use crate::backend::BoxFuture;
 use crate::error::Error;
 use crate::log;
 
-/// Does `first`, and works until `signal` is ready, and then for at most `grace` and [`LAST_WORDS`](drain::LAST_WORDS)
-/// longer.
+/// Does `first`, and works until `signal` is ready, and then for at most `grace` and
+/// [`LAST_WORDS`](drain::LAST_WORDS) longer.
 pub(crate) async fn work(
     settings: WorkerSettings,
     first: impl Future<Output = ()>,

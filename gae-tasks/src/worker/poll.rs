@@ -20,7 +20,8 @@ use crate::queue::QueueName;
 /// A leased task that has not started after this goes back, for others to take.
 const MAX_WAIT: Duration = Duration::from_secs(5);
 
-/// Leases and remaining to runners until `shutdown` is ready; gives the runners, whose attempts go on.
+/// Leases and remaining to runners until `shutdown` is ready; gives the runners, whose attempts go
+/// on.
 pub(super) async fn until_shutdown(
     crew: &Arc<Crew>,
     settler: &Settler,
@@ -45,7 +46,8 @@ pub(super) async fn until_shutdown(
         poll.give_back_old();
         let ahead = poll.ahead();
         if ahead.total > 0 && poll.look == NextLook::Now {
-            // Interrupted only when all time is over: the tasks in its answer would be leased to nobody.
+            // Interrupted only when all time is over: the tasks in its answer would be leased to
+            // nobody.
             _ = shutdown.lets(poll.lease(ahead)).await;
             tokio::select! {
                 biased;
@@ -71,7 +73,8 @@ struct Poller<'a> {
     more_suspects: watch::Receiver<()>,
     rate: Rate,
     look: NextLook,
-    /// Whether there may be tasks that were not asked for: those that are only given to a free runner, or more suspects.
+    /// Whether there may be tasks that were not asked for: those that are only given to a free
+    /// runner, or more suspects.
     withheld: bool,
     /// Queues of which the last lease may have left tasks, because of their bounds.
     full: Vec<QueueName>,
@@ -79,7 +82,8 @@ struct Poller<'a> {
     last_turn: Option<QueueName>,
     /// Whether the last lease gave tasks that must start at once.
     urgent: bool,
-    /// Whether an isolated task waits for the end of the suspects at hand: no others are leased before it.
+    /// Whether an isolated task waits for the end of the suspects at hand: no others are leased
+    /// before it.
     isolating: bool,
     failures: u32,
 }
@@ -227,8 +231,9 @@ fn full(bounds: HashMap<QueueName, usize>, tasks: &[LeasedTask]) -> Vec<QueueNam
         .collect()
 }
 
-/// Whether a lease may have left tasks alone that a free runner could start: it was asked for none to be started at once,
-/// it gave as many suspects as there was room for, or none as there are others, or tasks that must start at once.
+/// Whether a lease may have left tasks alone that a free runner could start: it was asked for none
+/// to be started at once, it gave as many suspects as there was room for, or none as there are
+/// others, or tasks that must start at once.
 const fn withholds(
     starting: usize,
     suspects: usize,

@@ -1,4 +1,5 @@
-//! What an operator should know about the stored tasks: those that are not run here, and those of the future.
+//! What an operator should know about the stored tasks: those that are not run here, and those of
+//! the future.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -21,8 +22,8 @@ const PAGE: usize = 100;
 /// Of so many tasks of the future, no more are counted.
 const MOST: usize = 10_000;
 
-/// Reports the tasks of the future once, and then, for ever, each route that waits in the storage and that this worker
-/// does not run.
+/// Reports the tasks of the future once, and then, for ever, each route that waits in the storage
+/// and that this worker does not run.
 pub(super) async fn report(crew: Arc<Crew>) {
     report_future(&crew).await;
     let mut told = HashSet::new();
@@ -32,7 +33,8 @@ pub(super) async fn report(crew: Arc<Crew>) {
     }
 }
 
-/// Reports how many stored tasks were created in the future, which happens when the clock was set back.
+/// Reports how many stored tasks were created in the future, which happens when the clock was set
+/// back.
 async fn report_future(crew: &Crew) {
     let soon = crew.clock.wall().plus(TOLERANCE);
     let (mut tasks, mut after) = (0, TaskId::first_of(soon));

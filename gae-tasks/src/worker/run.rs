@@ -1,4 +1,5 @@
-//! The role that makes attempts: a fixed number of runners, each taking the next leased task that waits.
+//! The role that makes attempts: a fixed number of runners, each taking the next leased task that
+//! waits.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -42,7 +43,8 @@ pub(super) async fn runner(crew: Arc<Crew>, settlements: UnboundedSender<Settlem
     }
 }
 
-/// An attempt under way. However its runner ends, it stops counting as running and its lease is not kept for ever.
+/// An attempt under way. However its runner ends, it stops counting as running and its lease is not
+/// kept for ever.
 struct Running<'a> {
     waiting: &'a Waiting,
     held: &'a Held,

@@ -13,10 +13,12 @@ use crate::log;
 /// Most outcomes of one request.
 const MAX_BATCH: usize = 2000;
 
-/// The longest pause before a failed request is tried again once the worker is told to end: little time is left.
+/// The longest pause before a failed request is tried again once the worker is told to end: little
+/// time is left.
 const MAX_LAST_PAUSE: Duration = Duration::from_millis(250);
 
-/// The task that records outcomes; it ends once all its senders are gone and everything is recorded.
+/// The task that records outcomes; it ends once all its senders are gone and everything is
+/// recorded.
 #[derive(Debug)]
 pub(super) struct Settler {
     settlements: UnboundedSender<Settlement>,

@@ -15,19 +15,20 @@ use tokio::sync::watch;
 use crate::backend::BoxFuture;
 use crate::log;
 
-/// Ready at the first SIGINT (Ctrl-C) or SIGTERM; the second one ends the process at once, with exit code 130.
+/// Ready at the first SIGINT (Ctrl-C) or SIGTERM; the second one ends the process at once, with
+/// exit code 130.
 ///
-/// For [`Worker::with_graceful_shutdown`](crate::Worker::with_graceful_shutdown). What an aborted process was running
-/// is run again, as after a crash. On Windows: Ctrl-C only.
+/// For [`Worker::with_graceful_shutdown`](crate::Worker::with_graceful_shutdown). What an aborted
+/// process was running is run again, as after a crash. On Windows: Ctrl-C only.
 ///
-/// Signals are heard from this call on, by a thread of its own: a first one that comes before the worker starts is not
-/// missed, and the second one ends the process also where a handler blocks the whole runtime. It may be called outside
-/// of a runtime, and several times: the first signal makes all of these futures ready, and those that are made after it
-/// are ready at once.
+/// Signals are heard from this call on, by a thread of its own: a first one that comes before the
+/// worker starts is not missed, and the second one ends the process also where a handler blocks the
+/// whole runtime. It may be called outside of a runtime, and several times: the first signal makes
+/// all of these futures ready, and those that are made after it are ready at once.
 ///
-/// If all of them have been dropped before the first signal, nobody is left to shut down gracefully, and the first
-/// signal ends the process as the second one would. A program that goes on without its worker and then handles signals
-/// itself keeps one of them.
+/// If all of them have been dropped before the first signal, nobody is left to shut down
+/// gracefully, and the first signal ends the process as the second one would. A program that goes
+/// on without its worker and then handles signals itself keeps one of them.
 ///
 /// A child of `fork` has no such thread, and hears nothing: fork first, then call this.
 ///
@@ -49,7 +50,8 @@ pub fn signals() -> Signals {
                 std::future::pending().await
             }
         }
-        // Here, not where it is heard: a log whose writer is stuck would keep the second signal from being heard.
+        // Here, not where it is heard: a log whose writer is stuck would keep the second signal
+        // from being heard.
         static IS_SAID: AtomicBool = AtomicBool::new(false);
         if !IS_SAID.swap(true, Ordering::Relaxed) {
             log::say(|| tracing::info!("signal received: shutting down; a second one aborts"));
@@ -78,7 +80,8 @@ impl fmt::Debug for Signals {
 /// The exit code of a process that a signal ends at once: the one of shells for Ctrl-C.
 const ABORTED: i32 = 130;
 
-/// A receiver that holds whether the first signal was heard. The thread that listens is started if there is none yet.
+/// A receiver that holds whether the first signal was heard. The thread that listens is started if
+/// there is none yet.
 fn heard() -> io::Result<watch::Receiver<bool>> {
     static LISTENER: Mutex<Option<Arc<watch::Sender<bool>>>> = Mutex::new(None);
     let mut listener = LISTENER.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,7 +1,8 @@
 //! How many suspects run at once: one at first, and twice as many with each that survives.
 //!
-//! A suspect may kill its process, and every suspect that runs beside it is suspected more for it. So they begin one at a
-//! time; and as one after the other turns out to be innocent, it is likelier that the next ones are.
+//! A suspect may kill its process, and every suspect that runs beside it is suspected more for it.
+//! So they begin one at a time; and as one after the other turns out to be innocent, it is likelier
+//! that the next ones are.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -10,7 +11,8 @@ use tokio::sync::watch;
 /// More than this are no suspects any more.
 const MOST: usize = 1 << 20;
 
-/// The suspects that the workers of one client have: they share the process that a suspect may kill.
+/// The suspects that the workers of one client have: they share the process that a suspect may
+/// kill.
 #[derive(Debug, Default)]
 pub(crate) struct Suspects {
     counts: Mutex<Counts>,

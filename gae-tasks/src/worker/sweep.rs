@@ -14,7 +14,8 @@ use crate::queue::QueueName;
 /// Most changes of each sort in one sweep.
 const LIMIT: usize = 1000;
 
-/// Sweeps once, so that tasks of a worker that was killed are due at once, and from then on in the background.
+/// Sweeps once, so that tasks of a worker that was killed are due at once, and from then on in the
+/// background.
 ///
 /// Dropping the answer ends it.
 pub(super) async fn start(crew: Arc<Crew>) -> JoinSet<()> {
@@ -85,7 +86,8 @@ impl Sweeper {
         }
     }
 
-    /// Stores the retention that the client's builder stated with the queues that the worker serves.
+    /// Stores the retention that the client's builder stated with the queues that the worker
+    /// serves.
     async fn raise_retention(&mut self, crew: &Crew) {
         if !crew.retention.is_stated() {
             return;
@@ -107,8 +109,8 @@ impl Sweeper {
     }
 }
 
-/// The queues that another program has deleted, and that were made again since. One that `put_queue` has given a shorter
-/// retention is none of them.
+/// The queues that another program has deleted, and that were made again since. One that
+/// `put_queue` has given a shorter retention is none of them.
 async fn made_anew(crew: &Crew) -> Vec<QueueName> {
     // The sweep reports what is wrong with the storage.
     let stored = crew.pull.queues().await.unwrap_or_default().into_iter();

@@ -8,9 +8,9 @@ use crate::time::Timestamp;
 
 /// Into how many parts of a lease's duration the time falls at most that one look can add.
 ///
-/// Between two looks that are far apart, this worker, the holder of the lease, or both of them may have been frozen, and
-/// nobody may have reached the storage. A holder extends its lease three times as often as it must, so a living one
-/// does so before a few such looks add up.
+/// Between two looks that are far apart, this worker, the holder of the lease, or both of them may
+/// have been frozen, and nobody may have reached the storage. A holder extends its lease three
+/// times as often as it must, so a living one does so before a few such looks add up.
 const PARTS: u32 = 3;
 
 /// Looks are at most so far apart while no lease is short.
@@ -19,7 +19,8 @@ const INTERVAL: Duration = Duration::from_millis(500);
 /// How many looks fit into the shortest lease.
 const LOOKS: u32 = 4;
 
-/// The leases of all workers, watched with a monotonic clock: no clock of another process, and no wall clock, decides.
+/// The leases of all workers, watched with a monotonic clock: no clock of another process, and no
+/// wall clock, decides.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
     seen: HashMap<LeaseRef, Seen>,
@@ -36,7 +37,8 @@ struct Seen {
 }
 
 impl Watch {
-    /// Notes the leases that were held in the answer to a look from `asked` to `answered`, on the monotonic clock.
+    /// Notes the leases that were held in the answer to a look from `asked` to `answered`, on the
+    /// monotonic clock.
     pub(super) fn look(&mut self, held: Vec<HeldLease>, asked: Duration, answered: Duration) {
         let passed = self.answered.map_or(Duration::ZERO, |last| asked.saturating_sub(last));
         let seen = |HeldLease { lease, expires, duration }| {
@@ -50,7 +52,8 @@ impl Watch {
         self.answered = Some(answered);
     }
 
-    /// Notes that a look failed: holders may have been unable to extend their leases, and have half of them again to do it.
+    /// Notes that a look failed: holders may have been unable to extend their leases, and have half
+    /// of them again to do it.
     pub(super) fn missed(&mut self) {
         for seen in self.seen.values_mut() {
             seen.unchanged = seen.unchanged.min(seen.duration / 2);
@@ -215,8 +218,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whichever process freezes: a holder that extends within a third of the duration, and as soon as it is awake
-        /// again, loses no lease to looks that are at least that far apart.
+        /// Whichever process freezes: a holder that extends within a third of the duration, and as
+        /// soon as it is awake again, loses no lease to looks that are at least that far apart.
         #[test]
         fn no_live_lease_is_taken(pauses in prop::collection::vec(0_u64..100_000, 1..60), millis in 1_000_u64..60_000) {
             let duration = Duration::from_millis(millis);

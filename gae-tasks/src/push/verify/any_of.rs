@@ -5,7 +5,8 @@ use http::request::Parts;
 use super::{Refused, Verified, Verify};
 use crate::backend::BoxFuture;
 
-/// Believes what any of its verifiers believes: they are asked in turn, and the first success decides.
+/// Believes what any of its verifiers believes: they are asked in turn, and the first success
+/// decides.
 ///
 /// The refusal tells the reasons of all of them. Without any verifier everything is refused.
 ///

@@ -7,12 +7,14 @@ use super::{HeaderFamily, Refused, Verified, Verify, at_once, only};
 use crate::backend::BoxFuture;
 use crate::error::Error;
 
-/// Believes the headers `X-AppEngine-QueueName` and `X-AppEngine-TaskName`, where App Engine's front end stands before
-/// this program.
+/// Believes the headers `X-AppEngine-QueueName` and `X-AppEngine-TaskName`, where App Engine's
+/// front end stands before this program.
 ///
-/// The front end [removes these headers](https://cloud.google.com/appengine/docs/standard/reference/request-headers)
-/// from what comes from outside, except from requests of the application's own administrators. Nothing else removes
-/// them: on Cloud Run, on a cluster, on a plain host and on the local development server anybody can send them.
+/// The front end [removes these
+/// headers](https://cloud.google.com/appengine/docs/standard/reference/request-headers) from what
+/// comes from outside, except from requests of the application's own administrators. Nothing else
+/// removes them: on Cloud Run, on a cluster, on a plain host and on the local development server
+/// anybody can send them.
 ///
 /// ```
 /// use gae_tasks::push::verify::AppEngine;
@@ -32,8 +34,8 @@ pub struct AppEngine {
 }
 
 impl AppEngine {
-    /// Where the environment of this process says that it runs on App Engine's standard environment: `GAE_ENV` is
-    /// `standard` and `GAE_APPLICATION` or `GAE_SERVICE` is set, as
+    /// Where the environment of this process says that it runs on App Engine's standard
+    /// environment: `GAE_ENV` is `standard` and `GAE_APPLICATION` or `GAE_SERVICE` is set, as
     /// [documented](https://cloud.google.com/appengine/docs/standard/python3/runtime#environment_variables).
     ///
     /// # Errors
@@ -59,8 +61,8 @@ impl AppEngine {
         Err(Error::Misconfigured { problems: vec![problem.to_owned()] })
     }
 
-    /// Whatever the environment says: something before this program removes `X-AppEngine-*` from what comes from
-    /// outside, or nobody else can reach it (the local development server, tests).
+    /// Whatever the environment says: something before this program removes `X-AppEngine-*` from
+    /// what comes from outside, or nobody else can reach it (the local development server, tests).
     pub fn assume_headers_are_stripped() -> Self {
         Self { _by_constructor: () }
     }

@@ -62,15 +62,15 @@ pub trait Verify: fmt::Debug + Send + Sync + 'static {
     /// Why it is not; the text is logged, so it must hold no token and no secret.
     fn verify<'a>(&'a self, request: &'a Parts) -> BoxFuture<'a, Result<Verified, Refused>>;
 
-    /// Whether this header brings the proof, and so is in no log. Headers named after tokens, keys, cookies and the like
-    /// are in none anyway.
+    /// Whether this header brings the proof, and so is in no log. Headers named after tokens, keys,
+    /// cookies and the like are in none anyway.
     fn is_secret(&self, header: &HeaderName) -> bool {
         _ = header;
         false
     }
 
-    /// Why a [`PushService`](super::PushService) must not be built with this verifier, if there is a reason;
-    /// `is_alone` is false where the service has other verifiers too.
+    /// Why a [`PushService`](super::PushService) must not be built with this verifier, if there is
+    /// a reason; `is_alone` is false where the service has other verifiers too.
     fn problem(&self, is_alone: bool) -> Option<String> {
         _ = is_alone;
         None
@@ -105,8 +105,8 @@ impl<V: Verify + ?Sized> Verify for Arc<V> {
     }
 }
 
-/// The proof that a request comes from the queue; in the extensions of what a [`PushService`](super::PushService)
-/// answers.
+/// The proof that a request comes from the queue; in the extensions of what a
+/// [`PushService`](super::PushService) answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Verified {

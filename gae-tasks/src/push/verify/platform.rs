@@ -9,15 +9,16 @@ use crate::backend::BoxFuture;
 
 /// Believes requests that the platform has let through: Cloud Run whose check of the invoker is on.
 ///
-/// There this program cannot verify anything itself: [Cloud Run replaces the signature of the token by
-/// `SIGNATURE_REMOVED_BY_GOOGLE`](https://cloud.google.com/run/docs/authenticating/service-to-service). A request without
-/// a token, or with a signature in it, did not pass that check and is refused. That text is no secret, so **never use
-/// this verifier where a request can come by another way**: a service that allows unauthenticated calls, a port that the
-/// network can reach.
+/// There this program cannot verify anything itself: [Cloud Run replaces the signature of the token
+/// by
+/// `SIGNATURE_REMOVED_BY_GOOGLE`](https://cloud.google.com/run/docs/authenticating/service-to-service).
+/// A request without a token, or with a signature in it, did not pass that check and is refused.
+/// That text is no secret, so **never use this verifier where a request can come by another way**:
+/// a service that allows unauthenticated calls, a port that the network can reach.
 ///
-/// With [`service_account`](Self::service_account) the e-mail in the token, which the platform has verified, is
-/// compared too: everybody else who may call the service is refused. Beside other verifiers an account is required, as
-/// each of them suffices alone.
+/// With [`service_account`](Self::service_account) the e-mail in the token, which the platform has
+/// verified, is compared too: everybody else who may call the service is refused. Beside other
+/// verifiers an account is required, as each of them suffices alone.
 ///
 /// ```
 /// use gae_tasks::push::verify::PlatformAuthenticated;
@@ -37,8 +38,8 @@ impl PlatformAuthenticated {
         Self { accounts: Accounts::default(), reads_serverless: false }
     }
 
-    /// Believes only tokens of this service account (or of another one that is given too), whose `email_verified` is
-    /// true. The e-mail is compared letter by letter.
+    /// Believes only tokens of this service account (or of another one that is given too), whose
+    /// `email_verified` is true. The e-mail is compared letter by letter.
     pub fn service_account(mut self, email: impl Into<String>) -> Self {
         self.accounts.add(email.into());
         self
@@ -46,8 +47,10 @@ impl PlatformAuthenticated {
 
     /// The callers' tokens may be in `X-Serverless-Authorization`.
     ///
-    /// Cloud Run [checks that header only](https://cloud.google.com/run/docs/authenticating/service-to-service) where it
-    /// is sent, so it comes before `Authorization` here. Where this is not set, a request that has it is refused: what stands in `Authorization` then was verified by nobody.
+    /// Cloud Run [checks that header
+    /// only](https://cloud.google.com/run/docs/authenticating/service-to-service) where it is sent,
+    /// so it comes before `Authorization` here. Where this is not set, a request that has it is
+    /// refused: what stands in `Authorization` then was verified by nobody.
     pub fn serverless_authorization(mut self) -> Self {
         self.reads_serverless = true;
         self

@@ -16,16 +16,18 @@ use crate::error::Error;
 /// # Where it fits
 ///
 /// Queue servers that you run yourself, local servers and tests. Cloud Tasks can send a secret too
-/// (`CloudTasks::builder(..).header(SharedSecret::HEADER, secret)`), but stores it with each task: everybody who may list
-/// the queue's tasks can read it, and a task keeps for up to 31 days the secret that it was deferred with. On Google's
-/// platforms use `Oidc`, [`AppEngine`](super::AppEngine) or [`PlatformAuthenticated`](super::PlatformAuthenticated), which
-/// have nothing to leak or to rotate. The secret proves the caller and nothing else: without HTTPS whoever reads the
-/// connection has it.
+/// (`CloudTasks::builder(..).header(SharedSecret::HEADER, secret)`), but stores it with each task:
+/// everybody who may list the queue's tasks can read it, and a task keeps for up to 31 days the
+/// secret that it was deferred with. On Google's platforms use `Oidc`,
+/// [`AppEngine`](super::AppEngine) or [`PlatformAuthenticated`](super::PlatformAuthenticated),
+/// which have nothing to leak or to rotate. The secret proves the caller and nothing else: without
+/// HTTPS whoever reads the connection has it.
 ///
-/// Several secrets may be accepted at once, for a rotation: accept the new one too, then send it, and drop the old one
-/// when no stored task carries it any more.
+/// Several secrets may be accepted at once, for a rotation: accept the new one too, then send it,
+/// and drop the old one when no stored task carries it any more.
 ///
-/// Compared in constant time, so that answers tell nothing but the secret's length. Its `Debug` does not show it.
+/// Compared in constant time, so that answers tell nothing but the secret's length. Its `Debug`
+/// does not show it.
 ///
 /// ```
 /// use gae_tasks::push::verify::SharedSecret;
@@ -53,7 +55,8 @@ impl SharedSecret {
     /// The greatest length of a secret, in bytes.
     pub const MAX_BYTES: usize = 1024;
 
-    /// Accepts `secret`: 16 to 1,024 bytes of visible ASCII and inner spaces, what a header can bring.
+    /// Accepts `secret`: 16 to 1,024 bytes of visible ASCII and inner spaces, what a header can
+    /// bring.
     ///
     /// # Errors
     /// [`Error::Misconfigured`] if it is not of that form.
@@ -92,7 +95,8 @@ impl SharedSecret {
 
     fn check(&self, request: &Parts) -> Result<Verified, Refused> {
         let given = self.given(request)?;
-        // All are compared whatever the first one says: how long it takes does not tell which one it was.
+        // All are compared whatever the first one says: how long it takes does not tell which one
+        // it was.
         let is_one = self
             .secrets
             .iter()
@@ -100,7 +104,8 @@ impl SharedSecret {
         if !bool::from(is_one) {
             return Err(self.refused("has another value"));
         }
-        // Who knows the secret may be either platform: App Engine is the one that sends its own headers.
+        // Who knows the secret may be either platform: App Engine is the one that sends its own
+        // headers.
         let is_app_engine = request.headers.contains_key("x-appengine-queuename");
         let family = if is_app_engine { HeaderFamily::AppEngine } else { HeaderFamily::CloudTasks };
         Ok(Verified::new("shared secret").with_headers(family))

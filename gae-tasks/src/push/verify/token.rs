@@ -12,7 +12,8 @@ use super::Refused;
 pub(super) const SERVERLESS_AUTHORIZATION: HeaderName =
     HeaderName::from_static("x-serverless-authorization");
 
-/// What Cloud Run puts in place of the signature of a token that it has checked. Source: [authenticating
+/// What Cloud Run puts in place of the signature of a token that it has checked. Source:
+/// [authenticating
 /// service-to-service](https://cloud.google.com/run/docs/authenticating/service-to-service).
 pub(super) const REMOVED_SIGNATURE: &str = "SIGNATURE_REMOVED_BY_GOOGLE";
 

@@ -33,14 +33,14 @@ pub struct OidcBuilder {
 }
 
 impl Oidc {
-    /// Tokens of [Google](https://accounts.google.com/.well-known/openid-configuration): of Cloud Tasks, of Cloud
-    /// Scheduler, and of whoever may act for a service account.
+    /// Tokens of [Google](https://accounts.google.com/.well-known/openid-configuration): of Cloud
+    /// Tasks, of Cloud Scheduler, and of whoever may act for a service account.
     pub fn google() -> OidcBuilder {
         OidcBuilder::google()
     }
 
-    /// Tokens of another issuer, whose name is `issuer` letter by letter, signed by the keys of `keys`: a local server,
-    /// tests.
+    /// Tokens of another issuer, whose name is `issuer` letter by letter, signed by the keys of
+    /// `keys`: a local server, tests.
     pub fn issued_by(issuer: impl Into<String>, keys: impl KeySource) -> OidcBuilder {
         OidcBuilder::issued_by(issuer.into(), Arc::new(keys))
     }
@@ -77,7 +77,8 @@ impl OidcBuilder {
 
     /// Whom a token must be for, letter by letter; several may be given.
     ///
-    /// Cloud Tasks takes the audience of the task's `oidcToken`, or else the full URL that it calls: set one explicitly.
+    /// Cloud Tasks takes the audience of the task's `oidcToken`, or else the full URL that it
+    /// calls: set one explicitly.
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
         self.expected.audiences.push(audience.into());
         self
@@ -89,25 +90,26 @@ impl OidcBuilder {
         self
     }
 
-    /// How far the clocks of the issuer and of this machine may be apart; 10 seconds unless set, at most 5 minutes.
+    /// How far the clocks of the issuer and of this machine may be apart; 10 seconds unless set, at
+    /// most 5 minutes.
     pub fn leeway(mut self, leeway: Duration) -> Self {
         self.expected.leeway = leeway;
         self
     }
 
-    /// How long after one fetch of keys the next one is made because of a key that is not known; 10 seconds unless
-    /// set, 1 second to 1 hour.
+    /// How long after one fetch of keys the next one is made because of a key that is not known; 10
+    /// seconds unless set, 1 second to 1 hour.
     ///
-    /// This bounds what strangers can cause. An issuer that signs with a new key as soon as it publishes it (Google
-    /// publishes days ahead) is refused for as long (for 30 seconds, where many
-    /// unknown ids are tried), and the queue tries again.
+    /// This bounds what strangers can cause. An issuer that signs with a new key as soon as it
+    /// publishes it (Google publishes days ahead) is refused for as long (for 30 seconds, where
+    /// many unknown ids are tried), and the queue tries again.
     pub fn refresh_interval(mut self, interval: Duration) -> Self {
         self.refresh_interval = interval;
         self
     }
 
-    /// Reads `X-Serverless-Authorization` where there is no `Authorization: Bearer`: for callers who need the latter
-    /// for something else.
+    /// Reads `X-Serverless-Authorization` where there is no `Authorization: Bearer`: for callers
+    /// who need the latter for something else.
     pub fn serverless_authorization(mut self) -> Self {
         self.reads_serverless = true;
         self
@@ -122,7 +124,8 @@ impl OidcBuilder {
     /// The verifier. No key is fetched before the first token.
     ///
     /// # Errors
-    /// [`Error::Misconfigured`] with all problems: no audience, no service account, a value out of its range.
+    /// [`Error::Misconfigured`] with all problems: no audience, no service account, a value out of
+    /// its range.
     pub fn build(self) -> Result<Oidc, Error> {
         no_problems(self.problems())?;
         let source = match self.source {

@@ -25,13 +25,16 @@ pub struct KeyEndpoint {
 }
 
 impl KeyEndpoint {
-    /// Where [Google publishes its keys](https://accounts.google.com/.well-known/openid-configuration) (`jwks_uri`).
+    /// Where [Google publishes its
+    /// keys](https://accounts.google.com/.well-known/openid-configuration) (`jwks_uri`).
     pub const GOOGLE: &str = "https://www.googleapis.com/oauth2/v3/certs";
 
-    /// The keys at `url`: `https`, or `http` on this very machine (`localhost`, `127.0.0.1`, `[::1]`).
+    /// The keys at `url`: `https`, or `http` on this very machine (`localhost`, `127.0.0.1`,
+    /// `[::1]`).
     ///
     /// # Errors
-    /// [`Error::Misconfigured`] if the URL is none of these, or if the machine's certificates cannot be read.
+    /// [`Error::Misconfigured`] if the URL is none of these, or if the machine's certificates
+    /// cannot be read.
     pub fn new(url: &str) -> Result<Self, Error> {
         let parsed = parse(url)?;
         let is_here = matches!(parsed.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
@@ -45,11 +48,12 @@ impl KeyEndpoint {
         Self::at(parsed)
     }
 
-    /// The keys at `url`, `http` on other machines included: for an issuer in a network that nobody else reaches, such
-    /// as that of docker-compose. Whoever can answer in its place is believed.
+    /// The keys at `url`, `http` on other machines included: for an issuer in a network that nobody
+    /// else reaches, such as that of docker-compose. Whoever can answer in its place is believed.
     ///
     /// # Errors
-    /// [`Error::Misconfigured`] if the URL is not of `http` or `https`, or if the machine's certificates cannot be read.
+    /// [`Error::Misconfigured`] if the URL is not of `http` or `https`, or if the machine's
+    /// certificates cannot be read.
     pub fn allow_http(url: &str) -> Result<Self, Error> {
         Self::at(parse(url)?)
     }

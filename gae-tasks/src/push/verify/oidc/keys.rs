@@ -23,7 +23,8 @@ const MAX_AGE: Duration = Duration::from_secs(3600);
 const LEAST_MAX_AGE: Duration = Duration::from_secs(60);
 const MOST_MAX_AGE: Duration = Duration::from_secs(24 * 3600);
 
-/// For how long after that they are used while new ones are fetched; beyond, a token waits for the fetch.
+/// For how long after that they are used while new ones are fetched; beyond, a token waits for the
+/// fetch.
 const GRACE: Duration = Duration::from_secs(3600);
 
 /// For how long they are used at all while no new ones can be had.
@@ -33,7 +34,8 @@ const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 const LEAST_PAUSE: Duration = Duration::from_secs(1);
 const MOST_PAUSE: Duration = Duration::from_secs(60);
 
-/// The keys of one issuer. Fetches are tasks of their own, so they end whether or not the caller waits.
+/// The keys of one issuer. Fetches are tasks of their own, so they end whether or not the caller
+/// waits.
 pub(super) struct Keys(Arc<Shared>);
 
 struct Shared {
@@ -88,7 +90,8 @@ impl Keys {
 
     /// The key of this id.
     pub(super) async fn find(&self, id: &str) -> Result<Arc<DecodingKey>, Refused> {
-        // The fetch that is under way may have begun before the key was published: one more may follow it.
+        // The fetch that is under way may have begun before the key was published: one more may
+        // follow it.
         for has_waited in [false, true, true] {
             match self.0.look(id, has_waited) {
                 Lookup::Known(key) => return Ok(key),
@@ -140,7 +143,8 @@ impl Shared {
         if state.unknown.has(id, now) {
             return Lookup::Refuse(Refused::new("the issuer has no key of the token's key id"));
         }
-        // While fetches fail, who names an unknown key beside known ones is not worth a request that is kept open.
+        // While fetches fail, who names an unknown key beside known ones is not worth a request
+        // that is kept open.
         let is_hopeless = state.failures > 0 && state.has_keys(now);
         match self.flight(state, now) {
             Some(flight) if !is_hopeless => return Lookup::Wait(flight),

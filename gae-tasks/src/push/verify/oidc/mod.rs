@@ -29,21 +29,22 @@ use claims::Expected;
 use jwks::MAX_KEY_ID_BYTES;
 use keys::Keys;
 
-/// Believes requests with a token that an issuer, Google unless told otherwise, has signed for this program and for a
-/// service account that may call.
+/// Believes requests with a token that an issuer, Google unless told otherwise, has signed for this
+/// program and for a service account that may call.
 ///
-/// Cloud Tasks [adds such a token](https://cloud.google.com/tasks/docs/creating-http-target-tasks#token) to each attempt
-/// of a task with an `oidcToken`. What is checked, in this order, all of it strictly:
+/// Cloud Tasks [adds such a
+/// token](https://cloud.google.com/tasks/docs/creating-http-target-tasks#token) to each attempt of
+/// a task with an `oidcToken`. What is checked, in this order, all of it strictly:
 /// - the form of `Authorization: Bearer` (at most 8 KiB), the algorithm `RS256`, a key id;
-/// - `iss`; `aud` is, or lists, an [audience](OidcBuilder::audience); `exp`, `iat` and, if it is there, `nbf` against the
-///   clock, give or take the [leeway](OidcBuilder::leeway);
-/// - `email` is a [service account](OidcBuilder::service_account) that may call, and `email_verified` is true: without
-///   this any Google account could make a token for our audience;
+/// - `iss`; `aud` is, or lists, an [audience](OidcBuilder::audience); `exp`, `iat` and, if it is
+///   there, `nbf` against the clock, give or take the [leeway](OidcBuilder::leeway);
+/// - `email` is a [service account](OidcBuilder::service_account) that may call, and
+///   `email_verified` is true: without this any Google account could make a token for our audience;
 /// - the signature, by a key of the issuer.
 ///
-/// Keys are fetched once for all who wait, kept for as long as the endpoint says (within a minute and a day), and kept
-/// on, up to seven days, while it fails. Tokens with unknown keys cause a bounded number of fetches, however many come,
-/// and never delay those with known ones.
+/// Keys are fetched once for all who wait, kept for as long as the endpoint says (within a minute
+/// and a day), and kept on, up to seven days, while it fails. Tokens with unknown keys cause a
+/// bounded number of fetches, however many come, and never delay those with known ones.
 ///
 /// ```
 /// use gae_tasks::push::verify::Oidc;
@@ -137,7 +138,8 @@ fn key_id(header: &Claims) -> Result<String, Refused> {
 
 fn is_signed(token: &Unread<'_>, key: &DecodingKey) -> bool {
     let Some(signature) = decoded(token.signature) else { return false };
-    // Its own choice of a provider panics where another crate of the program has switched on the other one too.
+    // Its own choice of a provider panics where another crate of the program has switched on the
+    // other one too.
     let verifier = (DEFAULT_PROVIDER.verifier_factory)(&Algorithm::RS256, key);
     verifier.is_ok_and(|verifier| verifier.verify(token.signed.as_bytes(), &signature).is_ok())
 }

@@ -8,8 +8,8 @@ use crate::outcome::BoxError;
 
 /// Where an issuer's keys come from; [`KeyEndpoint`](super::KeyEndpoint) except in tests.
 ///
-/// It is asked by one fetch at a time, which is dropped if it has not answered within 5 seconds. How often, and what
-/// happens when it fails, is the caller's matter: it just fetches.
+/// It is asked by one fetch at a time, which is dropped if it has not answered within 5 seconds.
+/// How often, and what happens when it fails, is the caller's matter: it just fetches.
 ///
 /// ```
 /// use gae_tasks::BoxError;
@@ -38,8 +38,8 @@ pub trait KeySource: fmt::Debug + Send + Sync + 'static {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FetchedKeys {
-    /// A [JWK set](https://www.rfc-editor.org/rfc/rfc7517#section-5). Its RSA keys for signatures are used, of 2,048 to
-    /// 8,192 bits and with a key id; others are passed over.
+    /// A [JWK set](https://www.rfc-editor.org/rfc/rfc7517#section-5). Its RSA keys for signatures
+    /// are used, of 2,048 to 8,192 bits and with a key id; others are passed over.
     pub jwks: Vec<u8>,
     /// For how long they are fresh. An hour if that is not told; a minute at least, a day at most.
     pub max_age: Option<Duration>,
