@@ -19,8 +19,8 @@ impl TraceHook {
 
     /// The trace that a task belongs to which is deferred here and now.
     pub(super) fn traceparent(&self) -> Option<String> {
-        let told = self.0.as_ref().and_then(|hook| hook());
-        let told = told.filter(|text| {
+        let reported = self.0.as_ref().and_then(|hook| hook());
+        let reported = reported.filter(|text| {
             let is_one = is_traceparent(text);
             if !is_one {
                 log::say(|| {
@@ -29,7 +29,7 @@ impl TraceHook {
             }
             is_one
         });
-        told.or_else(|| {
+        reported.or_else(|| {
             TaskContext::with_current(|context| Some(context.traceparent()?.to_owned())).flatten()
         })
     }

@@ -1,5 +1,5 @@
-//! Postpones a task to the time that its handler chose: the queue takes that from no answer, so a
-//! copy is scheduled.
+//! Postpones a task to the time that its handler chose. The queue reads no time from an answer, so
+//! a copy is scheduled.
 
 use std::sync::atomic::Ordering;
 
@@ -13,11 +13,11 @@ use crate::outcome::chain;
 use crate::time::{Schedule, Timestamp};
 
 impl Delivery<'_> {
-    /// Stores a copy of a task that has failed as `facts` say and is attempted again at `next`.
-    /// Returns whether that is done, so that the queue may forget this one. If it is not, the
-    /// queue's own pause decides.
+    /// Stores a copy of a task that has failed as `facts` say, to be attempted at `next`. Returns
+    /// whether the copy is stored, so that the queue may delete the original. Otherwise the queue's
+    /// own backoff decides.
     ///
-    /// In a box, as all that is rare: the future of every request stays small.
+    /// Boxed, as postponed tasks are rare: the future of every request stays small.
     pub(super) fn postpone<'a>(
         &'a self,
         envelope: &'a Envelope,
@@ -29,7 +29,7 @@ impl Delivery<'_> {
                 log::say(|| {
                     tracing::warn!(
                         id = %envelope.spec.id,
-                        "a named task is not copied: the queue's pause stands in for the time that its handler chose"
+                        "a named task is not copied: the queue's backoff replaces the time that its handler chose"
                     );
                 });
                 return false;
@@ -50,8 +50,8 @@ impl Delivery<'_> {
         })
     }
 
-    /// `None` for a named task: its name is what keeps it from being stored twice, and a copy
-    /// cannot have it.
+    /// `None` for a named task: the name keeps the task from being stored twice, and a copy cannot
+    /// have the same name.
     fn copy_of(&self, envelope: &Envelope, facts: Facts, next: Timestamp) -> Option<CopyTask> {
         let before = envelope.copied.unwrap_or_default();
         let number = before.number.checked_add(1).filter(|_| !envelope.named)?;
@@ -66,8 +66,8 @@ impl Delivery<'_> {
         })
     }
 
-    /// A backend that stores no copies is no news with the next task: a queue of one's own may
-    /// honour `Retry-After`.
+    /// Warns only once about a backend that stores no copies: a queue server of your own may honour
+    /// `Retry-After`.
     fn say_not_copied(&self, envelope: &Envelope, error: &Error) {
         let is_never = matches!(error, Error::Unsupported { .. });
         if is_never && self.settings.has_warned.swap(true, Ordering::Relaxed) {
@@ -77,7 +77,7 @@ impl Delivery<'_> {
             tracing::warn!(
                 id = %envelope.spec.id,
                 error = chain(error),
-                "a copy for the time that the handler chose cannot be stored: the queue's pause stands in for it"
+                "a copy for the time that the handler chose cannot be stored: the queue's backoff replaces that time"
             );
         });
     }
