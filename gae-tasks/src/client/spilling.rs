@@ -1,4 +1,4 @@
-//! Which payloads do not travel with their tasks, and the store that they go to.
+//! The limits above which payloads are stored in a payload store, and that store.
 
 use std::sync::Arc;
 

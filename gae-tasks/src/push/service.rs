@@ -227,7 +227,7 @@ impl ServiceSettings {
                     path,
                     prefix,
                     "a request of the task queue is not under the prefix: if a router strips the prefix, build the push \
-                     service with `.nested()`, else give both it and the queue's backend the same `.prefix(..)`"
+                     service with `.nested()`, otherwise give the service and the queue's backend the same `.prefix(..)`"
                 );
             });
         }
