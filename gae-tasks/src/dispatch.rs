@@ -216,7 +216,8 @@ impl Dispatcher {
                 log::say(|| {
                     tracing::warn!(
                         deadline = ?context.deadline(),
-                        "the deadline is missed; a plain function cannot be stopped and goes on until it returns"
+                        "the deadline is missed; a plain function cannot be stopped and goes on \
+                         until it returns"
                     );
                 });
                 thread.await
@@ -301,7 +302,8 @@ async fn caught(attempt: Pin<&mut Option<impl Future<Output = Outcome>>>) -> Out
 /// A newer version of this crate wrote the attributes, or they are damaged.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the stored attributes of the task cannot be read: a newer version of gae-tasks wrote them, or they are damaged"
+    "the stored attributes of the task cannot be read: a newer version of gae-tasks wrote them, or \
+     they are damaged"
 )]
 pub(crate) struct UnreadableAttributes;
 
@@ -326,15 +328,23 @@ fn report(outcome: &Outcome, context: &TaskContext, outlook: OutlookOf<'_>) {
         Outcome::Released => {
             tracing::debug!("released: the attempt was stopped and is not counted")
         }
-        Outcome::Permanent(failure) => tracing::error!(error = %failure, "the task failed for good"),
+        Outcome::Permanent(failure) => {
+            tracing::error!(error = %failure, "the task failed for good")
+        }
         Outcome::Unreadable(failure) => {
-            tracing::error!(error = %failure, "the task cannot be run and is put back for a while; no attempt is counted");
+            tracing::error!(
+                error = %failure,
+                "the task cannot be run and is put back for a while; no attempt is counted"
+            );
         }
         Outcome::Retry(failure) => {
             let outlook = outlook(failure);
             let (left, next) = (outlook.left, tracing::field::display(outlook.next));
             if failure.is_quiet() {
-                tracing::debug!(error = %failure, left, next, "attempt {attempt} failed as expected: {outlook}");
+                tracing::debug!(
+                    error = %failure, left, next,
+                    "attempt {attempt} failed as expected: {outlook}"
+                );
             } else {
                 tracing::warn!(error = %failure, left, next, "attempt {attempt} failed: {outlook}");
             }

@@ -17,7 +17,7 @@ pub enum Error {
     /// The URL is malformed, or names no backend.
     #[error(
         "the queue URL `{url}` {problem}; use `memory:` (tests), `sqlite:FILE` (embedded) or \
-             `cloudtasks://PROJECT/LOCATION?..`"
+         `cloudtasks://PROJECT/LOCATION?..`"
     )]
     #[non_exhaustive]
     Url {
@@ -55,7 +55,8 @@ pub enum Error {
 
     /// A kind is not made of segments of `[A-Za-z0-9._-]` joined by `/`.
     #[error(
-        "`{value}` is not a valid task kind: use segments of letters, digits, `.`, `_` and `-`, joined by `/`"
+        "`{value}` is not a valid task kind: use segments of letters, digits, `.`, `_` and `-`, \
+         joined by `/`"
     )]
     #[non_exhaustive]
     Kind {
@@ -83,8 +84,8 @@ pub enum Error {
 
     /// A task was deferred without a client.
     #[error(
-        "no client to defer `{kind}` with: call `client.install()` at start-up, wrap this code in `client.scope(..)`, \
-         or name one with `.on(&client)`"
+        "no client to defer `{kind}` with: call `client.install()` at start-up, wrap this code in \
+         `client.scope(..)`, or name one with `.on(&client)`"
     )]
     #[non_exhaustive]
     NoClient {
@@ -94,17 +95,17 @@ pub enum Error {
 
     /// A default client is already installed in this process.
     #[error(
-        "a default client is already installed in this process: install one only, and use `client.scope(..)`, \
-         `client.enter()` or `.on(&client)` for others"
+        "a default client is already installed in this process: install one only, and use \
+         `client.scope(..)`, `client.enter()` or `.on(&client)` for others"
     )]
     AlreadyInstalled,
 
     /// The encoded args are larger than the backend stores, or larger than the client's bound if it
     /// has a payload store.
     #[error(
-        "the payload of `{kind}` has {size} bytes, the limit is {limit}: give the client a payload store \
-         (`.payload_store(..)`) or, if it has one, a higher bound (`.max_payload(..)`); or store the data elsewhere and \
-         defer a reference to it"
+        "the payload of `{kind}` has {size} bytes, the limit is {limit}: give the client a payload \
+         store (`.payload_store(..)`) or, if it has one, a higher bound (`.max_payload(..)`); or \
+         store the data elsewhere and defer a reference to it"
     )]
     #[non_exhaustive]
     PayloadTooLarge {
@@ -130,8 +131,8 @@ pub enum Error {
 
     /// The URL is malformed, or names no payload store.
     #[error(
-        "the payload store URL `{url}` {problem}; use `file:///FOLDER`, `gs://BUCKET/PREFIX` (feature `gcs`) or \
-         `memory:` (tests)"
+        "the payload store URL `{url}` {problem}; use `file:///FOLDER`, `gs://BUCKET/PREFIX` \
+         (feature `gcs`) or `memory:` (tests)"
     )]
     #[non_exhaustive]
     PayloadStoreUrl {
@@ -153,7 +154,8 @@ pub enum Error {
 
     /// The schedule time is further ahead than the backend accepts.
     #[error(
-        "`{kind}` is scheduled {} ahead, but the `{backend}` backend accepts at most {}: defer the task closer to its schedule time",
+        "`{kind}` is scheduled {} ahead, but the `{backend}` backend accepts at most {}: defer the \
+         task closer to its schedule time",
         readable(*.ahead),
         readable(*.horizon)
     )]
@@ -171,7 +173,8 @@ pub enum Error {
 
     /// The dispatch deadline is outside the range that the backend accepts.
     #[error(
-        "the dispatch deadline of `{kind}` is {}, but the `{backend}` backend accepts only {} to {}",
+        "the dispatch deadline of `{kind}` is {}, but the `{backend}` backend accepts only {} \
+         to {}",
         readable(*.deadline),
         readable(*.least),
         readable(*.most)
@@ -192,8 +195,8 @@ pub enum Error {
 
     /// A task was deferred with an option that the backend does not support.
     #[error(
-        "`{kind}` is deferred with `{option}`, which the `{backend}` backend does not support: remove the option, or defer to a \
-         backend that calls handlers over HTTP"
+        "`{kind}` is deferred with `{option}`, which the `{backend}` backend does not support: \
+         remove the option, or defer to a backend that calls handlers over HTTP"
     )]
     #[non_exhaustive]
     UnsupportedOption {
@@ -207,8 +210,8 @@ pub enum Error {
 
     /// A task has its own backoff, but the backend has one backoff for all tasks of a queue.
     #[error(
-        "`{kind}` has its own backoff ({stated}), but the `{backend}` backend retries all tasks of a queue alike: \
-         remove the task's backoff, and set the queue's backoff with `put_queue`"
+        "`{kind}` has its own backoff ({stated}), but the `{backend}` backend retries all tasks of \
+         a queue alike: remove the task's backoff, and set the queue's backoff with `put_queue`"
     )]
     #[non_exhaustive]
     UnsupportedBackoff {
@@ -235,7 +238,8 @@ pub enum Error {
     /// A task that had to be new ([`must_be_new`](crate::Defer::must_be_new)) has a name that is in
     /// use.
     #[error(
-        "queue `{queue}` has, or recently had, a task named `{name}`: choose another name, or remove `must_be_new`"
+        "queue `{queue}` has, or recently had, a task named `{name}`: choose another name, or \
+         remove `must_be_new`"
     )]
     #[non_exhaustive]
     NameTaken {
@@ -267,8 +271,8 @@ pub enum Error {
 
     /// The queue to be paused or resumed does not exist.
     #[error(
-        "queue `{queue}` does not exist, so it cannot be paused or resumed: check the name, or create the queue with \
-         `put_queue` first"
+        "queue `{queue}` does not exist, so it cannot be paused or resumed: check the name, or \
+         create the queue with `put_queue` first"
     )]
     #[non_exhaustive]
     NoSuchQueue {
@@ -278,8 +282,8 @@ pub enum Error {
 
     /// A newer version of this crate configured the queue in a way that this version cannot read.
     #[error(
-        "queue `{queue}` was configured by a newer version of gae-tasks, so its configuration is not changed: update \
-         gae-tasks in this program"
+        "queue `{queue}` was configured by a newer version of gae-tasks, so its configuration is \
+         not changed: update gae-tasks in this program"
     )]
     #[non_exhaustive]
     NewerQueue {
@@ -289,8 +293,9 @@ pub enum Error {
 
     /// The queue to be deleted holds tasks or dead letters.
     #[error(
-        "queue `{queue}` holds {} and {}, so it is not deleted: let a worker finish \
-         them, or purge it, and replay or delete its dead letters; or delete all with it (`delete_queue_with_tasks`)",
+        "queue `{queue}` holds {} and {}, so it is not deleted: let a worker finish them, or purge \
+         it, and replay or delete its dead letters; or delete all with it \
+         (`delete_queue_with_tasks`)",
         number(*.tasks, "task"),
         number(*.dead_letters, "dead letter")
     )]
@@ -415,7 +420,8 @@ fn partial(results: &[Result<Deferred, Error>]) -> String {
     };
     let (count, all) = (1 + failed.count(), results.len());
     format!(
-        "{count} of {all} tasks were not stored, the others were; the first failure is task {place}: {first}"
+        "{count} of {all} tasks were not stored, the others were; the first failure is task \
+         {place}: {first}"
     )
 }
 

@@ -131,7 +131,8 @@ impl<T> MovedOther for Moved<T> {}
 #[diagnostic::on_unimplemented(
     message = "a task cannot return `{Self}`",
     label = "return `()` or `Result<_, E>` here",
-    note = "`E` can be any error type that is `Send + Sync`, `anyhow::Error`, `String` or `Box<dyn Error + Send + Sync>`"
+    note = "`E` can be any error type that is `Send + Sync`, `anyhow::Error`, `String` or `Box<dyn \
+            Error + Send + Sync>`"
 )]
 pub trait TaskOutput {
     /// The error of a failed call.
@@ -164,8 +165,8 @@ impl<T, E: TaskError> TaskOutput for Result<T, E> {
 #[diagnostic::on_unimplemented(
     message = "a task cannot fail with `{Self}`",
     label = "its error type, `{Self}`, does not turn into `Box<dyn Error + Send + Sync>`",
-    note = "implement `std::error::Error` for it, with `Send + Sync` fields (`thiserror` helps), or return \
-            `anyhow::Error`, `String` or `Box<dyn Error + Send + Sync>`"
+    note = "implement `std::error::Error` for it, with `Send + Sync` fields (`thiserror` helps), \
+            or return `anyhow::Error`, `String` or `Box<dyn Error + Send + Sync>`"
 )]
 pub trait TaskError {
     /// The error, boxed for the storage and the log.

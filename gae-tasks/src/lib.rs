@@ -101,8 +101,9 @@
 
 #[cfg(target_family = "wasm")]
 compile_error!(
-    "gae-tasks does not support WebAssembly: tasks are registered by the linker, and run on threads. It is for Linux, \
-     macOS, Windows and other systems with threads; put what a browser shares with it into a crate of its own"
+    "gae-tasks does not support WebAssembly: tasks are registered by the linker, and run on \
+     threads. It is for Linux, macOS, Windows and other systems with threads; put what a browser \
+     shares with it into a crate of its own"
 );
 
 // vocabulary

@@ -249,7 +249,7 @@ failures! {
     /// use gae_tasks::SingularTaskFailure;
     ///
     /// fn wait_for_upload(there: bool) -> Result<(), SingularTaskFailure> {
-    ///     if there { Ok(()) } else { Err(SingularTaskFailure::new("the upload is not there yet")) }
+    ///     there.then_some(()).ok_or_else(|| SingularTaskFailure::new("no upload yet"))
     /// }
     /// # assert!(wait_for_upload(false).is_err());
     /// ```
@@ -263,7 +263,8 @@ failures! {
     ///
     /// fn call_api(busy: bool) -> Result<(), TaskFailure> {
     ///     if busy {
-    ///         return Err(TaskFailure::retry_after(Duration::from_secs(30)).because("rate limited"));
+    ///         let pause = Duration::from_secs(30);
+    ///         return Err(TaskFailure::retry_after(pause).because("rate limited"));
     ///     }
     ///     Ok(())
     /// }

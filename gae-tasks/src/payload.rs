@@ -150,8 +150,8 @@ impl Decoder<'_> {
 fn advice(error: postcard::Error) -> String {
     match error {
         postcard::Error::WontImplement => {
-            "its type needs a self-describing format, which postcard is not (untagged or flattened enums, \
-             `serde_json::Value`): wrap it in `gae_tasks::Json<T>` (feature `json`)"
+            "its type needs a self-describing format, which postcard is not (untagged or flattened \
+             enums, `serde_json::Value`): wrap it in `gae_tasks::Json<T>` (feature `json`)"
                 .to_owned()
         }
         error => error.to_string(),

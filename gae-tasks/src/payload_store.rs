@@ -117,31 +117,35 @@ pub(crate) async fn load(
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LoadError {
     #[error(
-        "the payload is in the payload store `{put_into}`, but the client has no payload store: add `.payload_store(..)` to its builder"
+        "the payload is in the payload store `{put_into}`, but the client has no payload store: \
+         add `.payload_store(..)` to its builder"
     )]
     NoStore { put_into: String },
     #[error("the payload cannot be loaded from the payload store `{store}`")]
     Unavailable { store: String, source: BoxError },
     #[error(
-        "the payload was put into the payload store `{put_into}`, but the client's payload store is `{store}`: use the same for both"
+        "the payload was put into the payload store `{put_into}`, but the client's payload store \
+         is `{store}`: use the same for both"
     )]
     Elsewhere { store: String, put_into: String },
     #[error(
-        "the payload `{key}` in the payload store `{store}` was truncated or changed after it was stored"
+        "the payload `{key}` in the payload store `{store}` was truncated or changed after it was \
+         stored"
     )]
     Damaged { store: String, key: String },
     #[error(
-        "the payload `{key}` is missing in the payload store `{store}`: it was deleted by hand, or by a sweep of another \
-         program; restore it there and replay the task, or delete the task"
+        "the payload `{key}` is missing in the payload store `{store}`: it was deleted by hand, or \
+         by a sweep of another program; restore it there and replay the task, or delete the task"
     )]
     Missing { store: String, key: String },
     #[error(
-        "the task names the payload `{key}`, which belongs to another task and is neither read nor deleted"
+        "the task names the payload `{key}`, which belongs to another task and is neither read nor \
+         deleted"
     )]
     Foreign { key: String },
     #[error(
-        "the payload `{key}` in the payload store `{store}` has {length} bytes, but at most {most} are loaded: give the push \
-         service a higher `.max_stored_payload(..)`, and replay the task"
+        "the payload `{key}` in the payload store `{store}` has {length} bytes, but at most {most} \
+         are loaded: give the push service a higher `.max_stored_payload(..)`, and replay the task"
     )]
     TooLarge { store: String, key: String, length: u64, most: u64 },
 }

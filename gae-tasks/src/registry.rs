@@ -124,8 +124,8 @@ impl Registry {
         let mut problems = Vec::new();
         if self.registrations.is_empty() {
             problems.push(
-                "no task is registered: annotate functions with `#[deferred]`, and name the crates that contain them with \
-                 `gae_tasks::link!(..)`, or the linker leaves them out"
+                "no task is registered: annotate functions with `#[deferred]`, and name the crates \
+                 that contain them with `gae_tasks::link!(..)`, or the linker leaves them out"
                     .to_owned(),
             );
         }
@@ -162,7 +162,8 @@ impl Registry {
                 names => format!("the client has {}", names.join(", ")),
             };
             format!(
-                "task `{}` at {} takes state of type `{wanted}`, which the client does not have ({there}): {}",
+                "task `{}` at {} takes state of type `{wanted}`, which the client does not have \
+                 ({there}): {}",
                 registration.kind,
                 registration.location,
                 advice(wanted, &given),
@@ -175,7 +176,8 @@ impl Registry {
     pub(crate) fn explain_unroutable(&self, kind: &str, shape: Shape) -> String {
         if let Some(registration) = self.by_kind(kind) {
             return format!(
-                "the payload of `{kind}` has shape {shape}, but the function at {} takes shape {}: its parameters have changed",
+                "the payload of `{kind}` has shape {shape}, but the function at {} takes shape {}: \
+                 its parameters have changed",
                 registration.location, registration.shape
             );
         }
@@ -183,17 +185,22 @@ impl Registry {
             self.withheld.iter().find(|registration| registration.kinds().any(|k| k == kind))
         {
             return format!(
-                "task `{kind}` at {} takes state that the client of this worker does not have, and its own queues are not among \
-                 those that the worker serves: add `.state(..)` to the client's builder",
+                "task `{kind}` at {} takes state that the client of this worker does not have, and \
+                 its own queues are not among those that the worker serves: add `.state(..)` to \
+                 the client's builder",
                 registration.location
             );
         }
         let moved = self.kinds().find(|known| without_crate(known) == without_crate(kind));
         let hint = match moved {
             Some(known) => {
-                format!("; `{known}` may be the same function in another crate: add `alias = [\"{kind}\"]` to it")
+                format!(
+                    "; `{known}` may be the same function in another crate: add `alias = \
+                     [\"{kind}\"]` to it"
+                )
             }
-            None => "; if its crate is a dependency, name it with `gae_tasks::link!(..)`, or the linker leaves it out"
+            None => "; if its crate is a dependency, name it with `gae_tasks::link!(..)`, or the \
+                     linker leaves it out"
                 .to_owned(),
         };
         format!("no task of kind `{kind}` is registered in this program{hint}")
@@ -207,12 +214,14 @@ fn duplicate(kind: &str, first: &Registration, second: &Registration) -> String 
         format!("the task `{kind}` at {second_at} has its own kind as an alias: remove the alias")
     } else if first_at == second_at {
         format!(
-            "the task `{kind}` at {second_at} is registered twice, as its module is compiled twice: is there the same \
-             `mod ..;` in `main.rs` and in `lib.rs`? keep that of the library, and `use` it in `main.rs`"
+            "the task `{kind}` at {second_at} is registered twice, as its module is compiled \
+             twice: is there the same `mod ..;` in `main.rs` and in `lib.rs`? keep that of the \
+             library, and `use` it in `main.rs`"
         )
     } else {
         format!(
-            "two tasks have the kind `{kind}`, at {first_at} and at {second_at}: give one of them a different `name = \"..\"`"
+            "two tasks have the kind `{kind}`, at {first_at} and at {second_at}: give one of them \
+             a different `name = \"..\"`"
         )
     }
 }

@@ -105,7 +105,8 @@ pub(crate) fn encode_readable<A: Args>(args: &A) -> Result<Vec<u8>, UnreadableEr
         Ok(bytes)
     } else {
         Err(UnreadableError::of_payload(
-            "reads back as other values than were written (is there a `skip_serializing_if`?): store every field always",
+            "reads back as other values than were written (is there a `skip_serializing_if`?): \
+             store every field always",
         ))
     }
 }

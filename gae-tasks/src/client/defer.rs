@@ -81,7 +81,8 @@ impl Client {
         let backend = self.capabilities().backend;
         let failed = |source: BoxError| Error::Storage {
             backend,
-            problem: "cannot be reached: the call needs a thread with its own runtime, which cannot be started"
+            problem: "cannot be reached: the call needs a thread with its own runtime, which \
+                      cannot be started"
                 .to_owned(),
             source,
         };

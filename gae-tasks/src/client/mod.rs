@@ -156,7 +156,8 @@ impl Client {
             };
             if let Some(deadline) = registration.deadline.filter(|deadline| !in_range(deadline)) {
                 problems.push(format!(
-                    "task `{}` at {} has a deadline of {}, but the `{}` backend accepts only {} to {}",
+                    "task `{}` at {} has a deadline of {}, but the `{}` backend accepts only {} to \
+                     {}",
                     registration.kind,
                     registration.location,
                     readable(deadline),
@@ -167,8 +168,8 @@ impl Client {
             }
             if registration.backoff.is_stated() && !limits.backoff {
                 problems.push(format!(
-                    "task `{}` at {} has {}, but the `{}` backend retries all tasks of a queue alike: remove the keys, and set the \
-                     queue's backoff with `put_queue`",
+                    "task `{}` at {} has {}, but the `{}` backend retries all tasks of a queue \
+                     alike: remove the keys, and set the queue's backoff with `put_queue`",
                     registration.kind,
                     registration.location,
                     TypeBackoff::KEYS,

@@ -158,8 +158,9 @@ impl PushServiceBuilder {
             ))
         } else {
             Err(format!(
-                "the backend `{backend}` keeps no dead letters: add `dead_letters=queues` to the URL of Cloud Tasks, or \
-                 give `.dead_letters(..)` a client with storage, such as `sqlite:FILE`"
+                "the backend `{backend}` keeps no dead letters: add `dead_letters=queues` to the \
+                 URL of Cloud Tasks, or give `.dead_letters(..)` a client with storage, such as \
+                 `sqlite:FILE`"
             ))
         });
         self
@@ -214,7 +215,9 @@ impl PushServiceBuilder {
         }
         if self.concurrency == 0 {
             problems.push(
-                "the push service has `.concurrency(0)` and would refuse every request: use 1 or more".to_owned(),
+                "the push service has `.concurrency(0)` and would refuse every request: use 1 or \
+                 more"
+                    .to_owned(),
             );
         }
         problems.extend(self.verifiers.problem(true));
@@ -226,7 +229,8 @@ impl PushServiceBuilder {
         let prefix = self.prefix.trim_end_matches('/').to_owned();
         if !is_path(&prefix) {
             problems.push(format!(
-                "`{prefix}` is not a valid URL prefix: use segments of letters, digits, `.`, `_`, `-` and `~`, each after a `/`"
+                "`{prefix}` is not a valid URL prefix: use segments of letters, digits, `.`, `_`, \
+                 `-` and `~`, each after a `/`"
             ));
         }
         no_problems(problems)?;
@@ -258,14 +262,15 @@ impl PushServiceBuilder {
     }
 }
 
-const NO_VERIFIER: &str = "nothing proves who sends tasks, so anybody could send them: add `.verify(..)` to the push service, with \
-                           `push::verify::Oidc` (HTTP targets), `AppEngine` (on App Engine), `PlatformAuthenticated` \
-                           (Cloud Run with IAM), `SharedSecret` (queues of your own), or an own `Verify`";
+const NO_VERIFIER: &str = "nothing proves who sends tasks, so anybody could send them: add \
+                           `.verify(..)` to the push service, with `push::verify::Oidc` (HTTP \
+                           targets), `AppEngine` (on App Engine), `PlatformAuthenticated` (Cloud \
+                           Run with IAM), `SharedSecret` (queues of your own), or an own `Verify`";
 
-const NO_SINK: &str = "nothing keeps dead letters, so tasks that failed for good would be lost: add \
-                       `.dead_letters(&client)` (a client with storage, or Cloud Tasks itself), \
-                       `.dead_letters_in(&letters)` (a bucket), `.dead_letters_to(async fn)`, or \
-                       `.log_dead_letters()` to only log them";
+const NO_SINK: &str = "nothing keeps dead letters, so tasks that failed for good would be lost: \
+                       add `.dead_letters(&client)` (a client with storage, or Cloud Tasks \
+                       itself), `.dead_letters_in(&letters)` (a bucket), `.dead_letters_to(async \
+                       fn)`, or `.log_dead_letters()` to only log them";
 
 fn is_path(prefix: &str) -> bool {
     let allowed =
@@ -308,14 +313,18 @@ async fn warn_of_limits(backend: &dyn Backend) {
                     queue = queue.name.as_str(),
                     max_attempts = retries.and_then(RetryConfig::max_attempts),
                     max_retry_duration = ?retries.and_then(RetryConfig::max_retry_duration),
-                    "the queue has limits of its own: a task that reaches them is lost without a dead letter. Give the queue \
-                     unlimited attempts, as `put_queue` does: gae-tasks keeps the limits itself"
+                    "the queue has limits of its own: a task that reaches them is lost without a \
+                     dead letter. Give the queue unlimited attempts, as `put_queue` does: \
+                     gae-tasks keeps the limits itself"
                 );
             });
         }),
         // The permission may be missing; nothing depends on the answer.
         Err(error) => log::say(|| {
-            tracing::debug!(error = crate::outcome::chain(&error), "the queues' limits cannot be read");
+            tracing::debug!(
+                error = crate::outcome::chain(&error),
+                "the queues' limits cannot be read"
+            );
         }),
     }
 }

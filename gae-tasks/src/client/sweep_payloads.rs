@@ -149,8 +149,7 @@ impl SweepPayloads {
 fn unlisted(shelf: &Shelf, source: BoxError) -> Error {
     Error::PayloadStore {
         store: shelf.store.name(),
-        problem: "does not list its payloads, so none was deleted: try again later"
-            .to_owned(),
+        problem: "does not list its payloads, so none was deleted: try again later".to_owned(),
         source,
     }
 }

@@ -24,7 +24,9 @@ impl TraceHook {
             let is_one = is_traceparent(text);
             if !is_one {
                 log::say(|| {
-                    tracing::warn!("`trace_context` returned an invalid `traceparent`, which is ignored");
+                    tracing::warn!(
+                        "`trace_context` returned an invalid `traceparent`, which is ignored"
+                    );
                 });
             }
             is_one

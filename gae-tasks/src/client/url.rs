@@ -28,12 +28,10 @@ fn chosen(set: Result<String, VarError>, default: Option<&str>) -> Result<String
         (Err(VarError::NotPresent), Some(default)) => Ok(default.to_owned()),
         (Err(VarError::NotPresent), None) => Err(refused(
             VARIABLE,
-            "is an environment variable that is not set: set it to the backend's URL, or name a default with \
-             `from_env_or(..)`",
+            "is an environment variable that is not set: set it to the backend's URL, or name a \
+             default with `from_env_or(..)`",
         )),
-        (Err(VarError::NotUnicode(_)), _) => {
-            Err(refused(VARIABLE, "is not valid UTF-8"))
-        }
+        (Err(VarError::NotUnicode(_)), _) => Err(refused(VARIABLE, "is not valid UTF-8")),
     }
 }
 
@@ -60,7 +58,8 @@ async fn sqlite(url: &str, rest: &str) -> Result<Storage, Error> {
         Target::Memory => Ok(memory()),
         Target::File { path, is_made: false } if !Path::new(&path).exists() => Err(refused(
             url,
-            "names a file that does not exist, and `mode=rw` does not create it: use `mode=rwc`, or remove the mode",
+            "names a file that does not exist, and `mode=rw` does not create it: use `mode=rwc`, \
+             or remove the mode",
         )),
         Target::File { path, .. } => {
             Ok(Storage::Pull(Arc::new(crate::backend::sqlite::Sqlite::open(path).await?)))
@@ -85,7 +84,10 @@ async fn cloud_tasks(url: &str) -> Result<Storage, Error> {
 
 #[cfg(not(feature = "cloud-tasks"))]
 async fn cloud_tasks(url: &str) -> Result<Storage, Error> {
-    Err(refused(url, "needs the feature `cloud-tasks` of gae-tasks, which is disabled in this build"))
+    Err(refused(
+        url,
+        "needs the feature `cloud-tasks` of gae-tasks, which is disabled in this build",
+    ))
 }
 
 fn refused(url: &str, problem: &str) -> Error {

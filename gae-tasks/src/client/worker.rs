@@ -187,9 +187,10 @@ impl Worker {
     fn settings(&self) -> Result<WorkerSettings, Error> {
         let client = &self.client;
         let backend = client.capabilities().backend;
-        let pull = client
-            .pull()
-            .ok_or(Error::Unsupported { backend, what: "workers, as it calls handlers over HTTP" })?;
+        let pull = client.pull().ok_or(Error::Unsupported {
+            backend,
+            what: "workers, as it calls handlers over HTTP",
+        })?;
         let mut misnamed = Vec::new();
         let queues = self.served_queues(&mut misnamed);
         // The intended name of a misspelt queue is unknown: any task may belong to it.
@@ -203,8 +204,7 @@ impl Worker {
         }
         if self.concurrency == 0 {
             problems.push(
-                "the worker has `.concurrency(0)` and would run nothing: use 1 or more"
-                    .to_owned(),
+                "the worker has `.concurrency(0)` and would run nothing: use 1 or more".to_owned(),
             );
         }
         let queue_concurrency = self.bounds(&queues, &mut problems);
@@ -233,12 +233,13 @@ impl Worker {
         for (queue, attempts) in &self.queue_concurrency {
             match QueueName::new(queue.clone()) {
                 Ok(queue) if *attempts == 0 => problems.push(format!(
-                    "`.queue_concurrency(\"{queue}\", 0)` would run no task of the queue: use 1 or more, or pause the queue"
+                    "`.queue_concurrency(\"{queue}\", 0)` would run no task of the queue: use 1 or \
+                     more, or pause the queue"
                 )),
                 Ok(queue) if served.contains(&queue) => _ = bounds.insert(queue, *attempts),
                 Ok(queue) => problems.push(format!(
-                    "`.queue_concurrency(\"{queue}\", {attempts})` bounds a queue that the worker does not serve: add the queue to \
-                     `.queues([..])`, or remove the bound"
+                    "`.queue_concurrency(\"{queue}\", {attempts})` bounds a queue that the worker \
+                     does not serve: add the queue to `.queues([..])`, or remove the bound"
                 )),
                 Err(error) => problems.push(error.to_string()),
             }
@@ -271,7 +272,11 @@ async fn warn_of_unknown(client: &Client, served: &BTreeSet<QueueName>) {
     for queue in served.difference(&known) {
         let known = known.iter().map(QueueName::as_str).collect::<Vec<_>>().join(", ");
         log::say(|| {
-            tracing::warn!(%queue, known, "the worker serves a queue that no task names and that is not stored: is the name misspelt?");
+            tracing::warn!(
+                %queue, known,
+                "the worker serves a queue that no task names and that is not stored: is the name \
+                 misspelt?"
+            );
         });
     }
 }

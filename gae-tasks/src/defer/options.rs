@@ -152,7 +152,10 @@ mod tests {
         for (service, version) in
             [("", None), ("Worker", None), ("-a", None), ("a.b", None), ("a", Some("v_1"))]
         {
-            assert!(target(service, version).contains("lower-case letters"), "{service} {version:?}");
+            assert!(
+                target(service, version).contains("lower-case letters"),
+                "{service} {version:?}"
+            );
         }
         assert!(target(&"x".repeat(64), None).contains("1 to 63"));
     }

@@ -55,7 +55,8 @@ impl Dispatcher {
                     tracing::info!(
                         key = spilled.key,
                         store = spilled.store,
-                        "an earlier attempt has done the task and its answer was lost, so the task is not run again"
+                        "an earlier attempt has done the task and its answer was lost, so the task \
+                         is not run again"
                     );
                 });
                 Outcome::Done

@@ -115,7 +115,8 @@ impl ObjectPayloads {
             object_store::gcp::GoogleCloudStorageBuilder::from_env().with_bucket_name(bucket);
         let store = builder.build().map_err(|error| Error::PayloadStore {
             store: url.to_owned(),
-            problem: "cannot be opened: check the bucket's name and the credentials of the environment"
+            problem: "cannot be opened: check the bucket's name and the credentials of the \
+                      environment"
                 .to_owned(),
             source: error.into(),
         })?;
@@ -125,7 +126,8 @@ impl ObjectPayloads {
 
     #[cfg(not(feature = "gcs"))]
     fn bucket(url: &str, _bucket: &str, _prefix: &str) -> Result<Self, Error> {
-        let problem = "needs the feature `gcs` of gae-tasks, which is disabled in this build".to_owned();
+        let problem =
+            "needs the feature `gcs` of gae-tasks, which is disabled in this build".to_owned();
         Err(Error::PayloadStoreUrl { url: url.to_owned(), problem })
     }
 

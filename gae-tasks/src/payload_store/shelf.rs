@@ -58,11 +58,18 @@ impl Shelf {
         let size = payload.len();
         // The store may be user code.
         let put = unwind::caught(pin!(Some(async { self.store.put(&key, payload).await }))).await;
-        put.unwrap_or_else(|panic| Err(format!("the payload store panicked: {panic}").into())).map_err(|source| Error::PayloadStore {
+        put.unwrap_or_else(|panic| {
+            Err(format!(
+                "the payload store panicked: {panic}"
+            )
+            .into())
+        })
+        .map_err(|source| Error::PayloadStore {
             store: self.store.name(),
             problem: format!(
-                "did not store the payload of `{kind}` ({size} bytes), so the task is not stored: check that the store \
-                 exists and that this program may write to it, and defer the task again"
+                "did not store the payload of `{kind}` ({size} bytes), so the task is not stored: \
+                 check that the store exists and that this program may write to it, and defer the \
+                 task again"
             ),
             source,
         })
@@ -116,7 +123,10 @@ impl Shelf {
             _ = self.delete_all(keys) => {}
             () = self.clock.sleep(END_LIMIT) => log::say(|| {
                 let (payloads, store) = (keys.len(), self.store.name());
-                tracing::warn!(payloads, store, "deleting payloads takes too long: the rest is left to a sweep");
+                tracing::warn!(
+                    payloads, store,
+                    "deleting payloads takes too long: the rest is left to a sweep"
+                );
             }),
         }
     }
@@ -134,7 +144,9 @@ impl Shelf {
                 Ok(Err(error)) => crate::outcome::chain(error.as_ref()),
                 Err(panic) => format!("the payload store panicked: {panic}"),
             },
-            () = self.clock.sleep(END_LIMIT) => format!("writing the marker took longer than {END_LIMIT:?}"),
+            () = self.clock.sleep(END_LIMIT) => format!(
+                "writing the marker took longer than {END_LIMIT:?}"
+            ),
         };
         log::say(|| {
             let store = self.store.name();
@@ -142,8 +154,8 @@ impl Shelf {
                 key,
                 store,
                 problem,
-                "a task is done, but its payload cannot be overwritten with a marker: if the queue delivers the \
-                 task again, it runs again"
+                "a task is done, but its payload cannot be overwritten with a marker: if the queue \
+                 delivers the task again, it runs again"
             );
         });
     }

@@ -57,7 +57,9 @@ impl Delivery<'_> {
             }
             Err(error @ EnvelopeError::Letter) => {
                 log::say(|| {
-                    tracing::warn!("{error}: the dead-letter queue was created paused, and is not paused now")
+                    tracing::warn!(
+                        "{error}: the dead-letter queue was created paused, and is not paused now"
+                    )
                 });
                 return Reply::Unroutable;
             }
@@ -67,7 +69,8 @@ impl Delivery<'_> {
                 }
                 log::say(|| {
                     tracing::warn!(
-                        "{error}: the queue retries the task on another instance, or here after an update"
+                        "{error}: the queue retries the task on another instance, or here after an \
+                         update"
                     )
                 });
                 return Reply::Unroutable;
@@ -106,9 +109,13 @@ impl Delivery<'_> {
             let made = envelope.copied.map_or(0, |copied| copied.attempts);
             return self.bury(envelope, made, problem).await;
         }
-        log::say(
-            || tracing::warn!(id = %envelope.spec.id, "{problem}: the queue retries the task on another instance, or here after an update"),
-        );
+        log::say(|| {
+            tracing::warn!(
+                id = %envelope.spec.id,
+                "{problem}: the queue retries the task on another instance, or here after an \
+                 update"
+            )
+        });
         Reply::Unroutable
     }
 
@@ -124,7 +131,12 @@ impl Delivery<'_> {
         preamble.first_due.since(self.settings.clock.wall()) > AHEAD
     }
 
-    async fn run(&self, envelope: &Envelope, registration: &Registration, reported: Reported) -> Reply {
+    async fn run(
+        &self,
+        envelope: &Envelope,
+        registration: &Registration,
+        reported: Reported,
+    ) -> Reply {
         let began = self.settings.clock.wall();
         let limits = Limits::of(envelope, registration.max_attempts, &reported, began);
         if limits.are_reached_already(&reported, began) {
@@ -134,13 +146,20 @@ impl Delivery<'_> {
                 None => "the last was not answered by any instance".to_owned(),
             };
             return self
-                .bury(envelope, made, format!("the attempts are used up: {made} were made, {ended}"))
+                .bury(
+                    envelope,
+                    made,
+                    format!("the attempts are used up: {made} were made, {ended}"),
+                )
                 .await;
         }
         if limits.count() && !reported.is_counted {
-            log::say(
-                || tracing::warn!(id = %envelope.spec.id, "the queue does not number its requests, so `max_attempts` is never reached"),
-            );
+            log::say(|| {
+                tracing::warn!(
+                    id = %envelope.spec.id,
+                    "the queue does not number its requests, so `max_attempts` is never reached"
+                )
+            });
         }
         let context = self.context(envelope, registration, &reported, limits.made());
         if !self.has_room_for_payload(envelope, context.deadline(), &reported).await {
@@ -300,20 +319,28 @@ impl Delivery<'_> {
         let kept = tokio::select! {
             biased;
             kept = self.settings.sink.keep(letter) => kept,
-            () = self.settings.clock.sleep(SINK_TIME) => Err(format!("storing the dead letter took longer than {SINK_TIME:?}").into()),
+            () = self.settings.clock.sleep(SINK_TIME) => Err(format!(
+                "storing the dead letter took longer than {SINK_TIME:?}"
+            ).into()),
         };
         match kept {
             Ok(()) => {
-                log::say(
-                    || tracing::error!(%id, %kind, attempts, error, "the task is now a dead letter, and the queue deletes it"),
-                );
+                log::say(|| {
+                    tracing::error!(
+                        %id, %kind, attempts, error,
+                        "the task is now a dead letter, and the queue deletes it"
+                    )
+                });
                 Reply::Done
             }
             Err(problem) => {
                 let problem = chain(&*problem);
-                log::say(
-                    || tracing::error!(%id, %kind, attempts, error, problem, "a dead letter cannot be stored: the task stays in the queue"),
-                );
+                log::say(|| {
+                    tracing::error!(
+                        %id, %kind, attempts, error, problem,
+                        "a dead letter cannot be stored: the task stays in the queue"
+                    )
+                });
                 Reply::Failed(None)
             }
         }

@@ -107,7 +107,12 @@ impl Limits {
     /// Predicts what follows if the attempt fails.
     ///
     /// `after` is the pause that the handler chose, for a task that is copied.
-    pub(super) fn outlook(&self, reported: &Reported, after: Option<Duration>, now: Timestamp) -> Outlook {
+    pub(super) fn outlook(
+        &self,
+        reported: &Reported,
+        after: Option<Duration>,
+        now: Timestamp,
+    ) -> Outlook {
         let made = self.made().saturating_add(1);
         if self.grant_one_more(reported, now) {
             return Outlook { left: Some(1), next: Next::Pushed };
@@ -341,7 +346,10 @@ mod tests {
         let limits = ending(limits(&unlimited, 1, START), Some(ends));
         assert!(!limits.are_reached_by(1000, ends.minus(MINUTE)));
         assert!(limits.are_reached_by(1, ends));
-        assert!(!limits.are_reached_already(&reported(1000, Some(500)), ends), "the task is run once more");
+        assert!(
+            !limits.are_reached_already(&reported(1000, Some(500)), ends),
+            "the task is run once more"
+        );
     }
 
     fn copied(attempts: u32) -> Copied {
@@ -386,7 +394,10 @@ mod tests {
         let retry = RetryConfig::new().with_max_attempts(Some(3));
         let limits = limits(&retry, 5, START);
         assert!(limits.grant_one_more(&reported(5, Some(404)), START));
-        assert!(!limits.grant_one_more(&reported(1, Some(404)), START), "the task has attempts left");
+        assert!(
+            !limits.grant_one_more(&reported(1, Some(404)), START),
+            "the task has attempts left"
+        );
         for no_refusal in [None, Some(500), Some(504), Some(SINGULAR), Some(ONE_MORE)] {
             assert!(!limits.grant_one_more(&reported(5, no_refusal), START), "{no_refusal:?}");
         }

@@ -29,7 +29,8 @@ impl Delivery<'_> {
                 log::say(|| {
                     tracing::warn!(
                         id = %envelope.spec.id,
-                        "a named task is not copied: the queue's backoff replaces the time that its handler chose"
+                        "a named task is not copied: the queue's backoff replaces the time that \
+                         its handler chose"
                     );
                 });
                 return false;
@@ -37,9 +38,12 @@ impl Delivery<'_> {
             let number = copy.number;
             match self.settings.queue.copy(copy).await {
                 Ok(()) => {
-                    log::say(
-                        || tracing::debug!(id = %envelope.spec.id, number, ?next, "postponed: a copy is stored"),
-                    );
+                    log::say(|| {
+                        tracing::debug!(
+                            id = %envelope.spec.id, number, ?next,
+                            "postponed: a copy is stored"
+                        )
+                    });
                     true
                 }
                 Err(error) => {
@@ -77,7 +81,8 @@ impl Delivery<'_> {
             tracing::warn!(
                 id = %envelope.spec.id,
                 error = chain(error),
-                "a copy for the time that the handler chose cannot be stored: the queue's backoff replaces that time"
+                "a copy for the time that the handler chose cannot be stored: the queue's backoff \
+                 replaces that time"
             );
         });
     }

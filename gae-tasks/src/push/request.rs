@@ -288,7 +288,8 @@ mod tests {
 
     #[test]
     fn what_is_garbled_counts_as_not_told() {
-        let reported = |name, value| Reported::by(&headers(&[(name, value)]), HeaderFamily::CloudTasks);
+        let reported =
+            |name, value| Reported::by(&headers(&[(name, value)]), HeaderFamily::CloudTasks);
         for value in ["", "-1", "+1", "1.5", "one", "0x1"] {
             assert_eq!(reported("x-cloudtasks-taskretrycount", value).retries, 0, "{value}");
         }

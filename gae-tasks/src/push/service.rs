@@ -172,13 +172,13 @@ impl ServiceSettings {
             body: Bytes::new(),
             room,
         };
-        let answer = match self.read(parts, body, &delivery.room, reported.may_have_had_no_room()).await
-        {
-            // Boxed: allocators are fast up to about 1,000 bytes, and this future with the rest
-            // would exceed that.
-            Ok(body) => Box::pin(Delivery { body, ..delivery }.attempt()).await,
-            Err(answer) => answer,
-        };
+        let answer =
+            match self.read(parts, body, &delivery.room, reported.may_have_had_no_room()).await {
+                // Boxed: allocators are fast up to about 1,000 bytes, and this future with the rest
+                // would exceed that.
+                Ok(body) => Box::pin(Delivery { body, ..delivery }.attempt()).await,
+                Err(answer) => answer,
+            };
         answer.following(reported.previous)
     }
 
@@ -226,8 +226,9 @@ impl ServiceSettings {
                 tracing::error!(
                     path,
                     prefix,
-                    "a request of the task queue is not under the prefix: if a router strips the prefix, build the push \
-                     service with `.nested()`, otherwise give the service and the queue's backend the same `.prefix(..)`"
+                    "a request of the task queue is not under the prefix: if a router strips the \
+                     prefix, build the push service with `.nested()`, otherwise give the service \
+                     and the queue's backend the same `.prefix(..)`"
                 );
             });
         }

@@ -16,7 +16,8 @@ impl RetryConfig {
         (min > max).then(|| {
             let (min, max) = (readable(min), readable(max));
             format!(
-                "has a `min_backoff` of {min}, above its `max_backoff` of {max}: lower the first, or raise the second too"
+                "has a `min_backoff` of {min}, above its `max_backoff` of {max}: lower the first, \
+                 or raise the second too"
             )
         })
     }

@@ -84,7 +84,8 @@ const fn kind_step(path: &[u8], at: usize) -> (Option<u8>, usize) {
         b'r' if at + 1 < path.len() && path[at + 1] == b'#' => (None, 2),
         byte if byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'/' => (Some(byte), 1),
         _ => panic!(
-            "the module path or the function's name is not ASCII, so no kind can be made of it: add `name = \"..\"`"
+            "the module path or the function's name is not ASCII, so no kind can be made of it: \
+             add `name = \"..\"`"
         ),
     }
 }

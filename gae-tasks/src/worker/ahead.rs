@@ -118,7 +118,11 @@ mod tests {
         let busy = Load { running: 10, per_second: 1_000, ..IDLE };
         assert_eq!(under(busy), (1, 100));
         assert_eq!(under(Load { waiting: 50, ..busy }), (1, 50));
-        assert_eq!(under(Load { waiting: 51, ..busy }), (1, 0), "half of the tasks have not started");
+        assert_eq!(
+            under(Load { waiting: 51, ..busy }),
+            (1, 0),
+            "half of the tasks have not started"
+        );
         assert_eq!(under(Load { per_second: 1_000_000, ..busy }), (1, 2_000), "there is a limit");
         assert_eq!(under(Load { per_second: 9, ..busy }), (0, 0), "no attempt ends so soon");
     }

@@ -117,7 +117,8 @@ fn leave_behind(crew: &Arc<Crew>, remaining: Remaining) {
     log::say(|| {
         tracing::warn!(
             running,
-            "attempts that cannot be stopped go on in the background; their leases are kept as long as this process lives"
+            "attempts that cannot be stopped go on in the background; their leases are kept as \
+             long as this process lives"
         );
     });
     let crew = Arc::clone(crew);

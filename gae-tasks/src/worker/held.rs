@@ -172,9 +172,12 @@ impl Held {
         if let Some(context) = context {
             context.cancel();
             let kind = context.kind();
-            log::say(
-                || tracing::warn!(id = %lease.id, %kind, "the lease is lost, the attempt is cancelled"),
-            );
+            log::say(|| {
+                tracing::warn!(
+                    id = %lease.id, %kind,
+                    "the lease is lost, the attempt is cancelled"
+                )
+            });
         }
     }
 
@@ -197,9 +200,12 @@ impl Held {
         for context in &overdue {
             context.cancel();
             let (id, kind) = (context.id(), context.kind());
-            log::say(
-                || tracing::warn!(%id, %kind, "the lease was not extended in time, the attempt is cancelled"),
-            );
+            log::say(|| {
+                tracing::warn!(
+                    %id, %kind,
+                    "the lease was not extended in time, the attempt is cancelled"
+                )
+            });
         }
     }
 

@@ -31,7 +31,8 @@ impl Keeper {
         let backend = crew.pull.capabilities().backend;
         let failed = |source: std::io::Error| Error::Storage {
             backend,
-            problem: "cannot be watched: the thread that extends leases cannot be started".to_owned(),
+            problem: "cannot be watched: the thread that extends leases cannot be started"
+                .to_owned(),
             source: source.into(),
         };
         let runtime =

@@ -55,8 +55,9 @@ async fn report_future(crew: &Crew) {
             tracing::warn!(
                 tasks,
                 or_more,
-                "stored tasks were created in the future: the clock was ahead, or is behind now; tasks with a schedule time of \
-                 their own wait for that time by this clock, all others run at once"
+                "stored tasks were created in the future: the clock was ahead, or is behind now; \
+                 tasks with a schedule time of their own wait for that time by this clock, all \
+                 others run at once"
             )
         });
     }
@@ -85,8 +86,9 @@ async fn report_unrunnable(crew: &Crew, reported: &mut HashSet<String>) {
 fn problem(crew: &Crew, line: &RouteStats) -> Option<String> {
     match (crew.routes.contains(&line.route), crew.queues.contains(&line.queue)) {
         (true, true) if line.is_newer => Some(format!(
-            "a newer version of gae-tasks stored these tasks of `{}`, or the configuration of their queue `{}` cannot be \
-             read: update this program, or store the configuration again with `put_queue` if it is damaged",
+            "a newer version of gae-tasks stored these tasks of `{}`, or the configuration of \
+             their queue `{}` cannot be read: update this program, or store the configuration \
+             again with `put_queue` if it is damaged",
             line.route.kind(),
             line.queue
         )),
@@ -94,7 +96,8 @@ fn problem(crew: &Crew, line: &RouteStats) -> Option<String> {
             Some(crew.registry.explain_unroutable(line.route.kind().as_str(), line.route.shape()))
         }
         (true, false) => Some(format!(
-            "this worker does not serve their queue `{}`: unless another worker does, add the queue to `.queues([..])`",
+            "this worker does not serve their queue `{}`: unless another worker does, add the \
+             queue to `.queues([..])`",
             line.queue
         )),
         // Another program's queue and tasks, or no problem.

@@ -83,9 +83,12 @@ async fn attempt(crew: &Crew, task: &LeasedTask) -> Settlement {
     };
     let made = unwind::caught(pin!(Some(make(crew, task, registration)))).await;
     made.unwrap_or_else(|panic| {
-        log::say(
-            || tracing::error!(id = %task.lease.id, kind = %task.spec.kind, panic, "an attempt panicked outside its handler"),
-        );
+        log::say(|| {
+            tracing::error!(
+                id = %task.lease.id, kind = %task.spec.kind, panic,
+                "an attempt panicked outside its handler"
+            )
+        });
         let outcome = Outcome::failed(None, Panicked(panic).into());
         settled(task, registration, &outcome)
     })

@@ -95,14 +95,22 @@ fn report(crew: &Crew, settlements: &[Settlement], answers: &[Settled], repeated
             Settled::LeaseLost => {
                 let kind = crew.held.kind(&settlement.lease);
                 log::say(|| {
-                    tracing::warn!(%id, kind, "the lease was lost before the outcome was recorded; the task may run again");
+                    tracing::warn!(
+                        %id, kind,
+                        "the lease was lost before the outcome was recorded; the task may run \
+                         again"
+                    );
                 });
             }
             Settled::Dead => {
                 let kind = crew.held.kind(&settlement.lease);
                 let error = settlement.verdict.error().unwrap_or_default();
                 log::say(|| {
-                    tracing::error!(%id, kind, error, "the task is now a dead letter, kept until it is replayed, deleted or too old");
+                    tracing::error!(
+                        %id, kind, error,
+                        "the task is now a dead letter, kept until it is replayed, deleted or too \
+                         old"
+                    );
                 });
             }
             Settled::Done | Settled::Scheduled(_) => {}

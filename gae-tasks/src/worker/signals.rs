@@ -46,7 +46,11 @@ pub fn signals() -> Signals {
             Ok(mut heard) => _ = heard.wait_for(|heard| *heard).await,
             Err(error) => {
                 log::say(|| {
-                    tracing::error!(%error, "cannot listen for signals: a signal ends the process without a graceful shutdown");
+                    tracing::error!(
+                        %error,
+                        "cannot listen for signals: a signal ends the process without a graceful \
+                         shutdown"
+                    );
                 });
                 std::future::pending().await
             }

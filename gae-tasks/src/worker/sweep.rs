@@ -99,9 +99,12 @@ impl Sweeper {
         for queue in &queues {
             if let Err(error) = crew.pull.raise_retention(queue.clone(), crew.retention).await {
                 let error = crate::outcome::chain(&error);
-                return log::say(
-                    || tracing::error!(%queue, error, "cannot store the retention of the queue, trying again"),
-                );
+                return log::say(|| {
+                    tracing::error!(
+                        %queue, error,
+                        "cannot store the retention of the queue, trying again"
+                    )
+                });
             }
         }
         self.is_raised = true;

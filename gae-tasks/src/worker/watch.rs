@@ -178,11 +178,7 @@ mod tests {
             let asked = look * 5 * SECOND;
             watch.look(vec![held(7, SECOND)], asked, asked + 5 * SECOND);
         }
-        assert_eq!(
-            watch.lost(),
-            [],
-            "the storage never showed how long the lease was unchanged"
-        );
+        assert_eq!(watch.lost(), [], "the storage never showed how long the lease was unchanged");
     }
 
     #[test]

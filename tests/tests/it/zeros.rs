@@ -52,7 +52,7 @@ async fn a_call_without_an_attempt_is_not_deferred() {
             matches!(&error, Error::InvalidOption { option: named, .. } if *named == option),
             "{error:?}"
         );
-        assert!(error.to_string().contains("the least is 1"), "{error}");
+        assert!(error.to_string().contains("so use 1 or more"), "{error}");
     }
     assert_eq!(tasks.stats().await.unwrap().open(), 0);
 }

@@ -32,9 +32,7 @@ impl Target {
             return Err("does not name a file".to_owned());
         }
         if path.starts_with("file:") {
-            return Err(
-                "names a file as an SQLite URI: use the plain path".to_owned()
-            );
+            return Err("names a file as an SQLite URI: use the plain path".to_owned());
         }
         Ok(Self::File { path, is_made })
     }
@@ -57,7 +55,8 @@ fn read_parameters(parameters: &str) -> Result<bool, String> {
             ("cache", "private") | ("immutable", "0" | "false") => {}
             ("cache", "shared") => {
                 return refused(
-                    "but connections with a shared cache would block each other: remove the parameter",
+                    "but connections with a shared cache would block each other: remove the \
+                     parameter",
                 );
             }
             _ => return refused("which is unknown: only `mode` is supported"),

@@ -54,10 +54,11 @@ impl AppEngine {
         if is_standard && (is_set("GAE_APPLICATION") || is_set("GAE_SERVICE")) {
             return Ok(Self { _by_constructor: () });
         }
-        let problem = "this is not App Engine's standard environment (`GAE_ENV` is not `standard`, or neither \
-                       `GAE_APPLICATION` nor `GAE_SERVICE` is set), so anybody could send its headers: verify \
-                       tokens with `Oidc`, or call `AppEngine::assume_headers_are_stripped()` if a proxy before \
-                       this program removes `X-AppEngine-*` from outside requests";
+        let problem = "this is not App Engine's standard environment (`GAE_ENV` is not `standard`, \
+                       or neither `GAE_APPLICATION` nor `GAE_SERVICE` is set), so anybody could \
+                       send its headers: verify tokens with `Oidc`, or call \
+                       `AppEngine::assume_headers_are_stripped()` if a proxy before this program \
+                       removes `X-AppEngine-*` from outside requests";
         Err(Error::Misconfigured { problems: vec![problem.to_owned()] })
     }
 

@@ -67,8 +67,8 @@ impl PlatformAuthenticated {
         let token = Unread::cut(token)?;
         if !token.is_checked_by_platform() {
             return Err(Refused::new(format!(
-                "the token's signature is not `{REMOVED_SIGNATURE}`, so the platform has not checked the token: require \
-                 authentication in Cloud Run, or use `Oidc`"
+                "the token's signature is not `{REMOVED_SIGNATURE}`, so the platform has not \
+                 checked the token: require authentication in Cloud Run, or use `Oidc`"
             )));
         }
         if self.accounts.is_empty() {
@@ -101,5 +101,6 @@ impl Verify for PlatformAuthenticated {
     }
 }
 
-const NO_ACCOUNT: &str = "`PlatformAuthenticated` without an account accepts every token that the platform let through, \
-                          whatever the other verifiers refuse: add `.service_account(..)`, or remove the other verifiers";
+const NO_ACCOUNT: &str = "`PlatformAuthenticated` without an account accepts every token that the \
+                          platform let through, whatever the other verifiers refuse: add \
+                          `.service_account(..)`, or remove the other verifiers";

@@ -159,6 +159,7 @@ fn problem(secret: &[u8]) -> Option<String> {
     }
     // Header values are trimmed in transit: a secret with outer spaces would never match.
     let is_trimmed = secret.trim_ascii().len() == secret.len();
-    (!is_trimmed || !secret.iter().all(is_visible))
-        .then(|| "has characters that a header value cannot contain: use letters and digits".to_owned())
+    (!is_trimmed || !secret.iter().all(is_visible)).then(|| {
+        "has characters that a header value cannot contain: use letters and digits".to_owned()
+    })
 }

@@ -126,10 +126,7 @@ impl Accounts {
             )));
         }
         if !self.0.contains(email) {
-            return Err(Refused::new(format!(
-                "the token's account {} may not call",
-                shown(email)
-            )));
+            return Err(Refused::new(format!("the token's account {} may not call", shown(email))));
         }
         Ok(email.clone())
     }

@@ -119,7 +119,7 @@ async fn a_panic_counts_though_its_payload_panics_when_it_is_dropped() {
             (record.state, record.attempts, record.lost_leases),
             (TaskState::Scheduled, 1, 0)
         );
-        assert_eq!(record.errors[0].message, "the handler panicked: with a value that is no text");
+        assert_eq!(record.errors[0].message, "the handler panicked: with a value that is not text");
     }
 }
 

@@ -142,19 +142,25 @@ impl OidcBuilder {
         let mut problems = Vec::new();
         let expected = &self.expected;
         if expected.audiences.is_empty() || expected.audiences.iter().any(String::is_empty) {
-            problems.push("OIDC: no audience: add `.audience(..)`, which tokens must be for".to_owned());
+            problems.push(
+                "OIDC: no audience: add `.audience(..)`, which tokens must be for".to_owned(),
+            );
         }
         if expected.issuers.iter().any(String::is_empty) {
             problems.push("OIDC: the issuer's name is empty".to_owned());
         }
         if expected.accounts.is_empty() {
             problems.push(
-                "OIDC: no service account: add `.service_account(..)`, or any Google account could call"
+                "OIDC: no service account: add `.service_account(..)`, or any Google account could \
+                 call"
                     .to_owned(),
             );
         }
         problems.extend(
-            expected.accounts.odd().map(|email| format!("OIDC: `{email}` is not an e-mail address")),
+            expected
+                .accounts
+                .odd()
+                .map(|email| format!("OIDC: `{email}` is not an e-mail address")),
         );
         if expected.leeway > MAX_LEEWAY {
             let (leeway, most) = (readable(expected.leeway), readable(MAX_LEEWAY));

@@ -40,8 +40,9 @@ impl KeyEndpoint {
         let is_here = matches!(parsed.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
         if parsed.scheme() == "http" && !is_here {
             return Err(wrong(
-                "keys must be fetched over `https` or from this machine, as anyone who can change them can forge tokens. For a local \
-                 issuer in a network of its own, use `KeyEndpoint::allow_http(..)`"
+                "keys must be fetched over `https` or from this machine, as anyone who can change \
+                 them can forge tokens. For a local issuer in a network of its own, use \
+                 `KeyEndpoint::allow_http(..)`"
                     .to_owned(),
             ));
         }
@@ -64,7 +65,8 @@ impl KeyEndpoint {
         let client = Client::builder().redirect(Policy::none()).https_only(is_https);
         // A proxy would resolve this machine, or names of the local network, elsewhere.
         let client = if is_https { client } else { client.no_proxy() };
-        let client = client.build().map_err(|error| wrong(format!("HTTPS is not available: {error:?}")))?;
+        let client =
+            client.build().map_err(|error| wrong(format!("HTTPS is not available: {error:?}")))?;
         Ok(Self { url, client })
     }
 }

@@ -185,7 +185,9 @@ impl Shared {
         let fetched = tokio::select! {
             biased;
             fetched = self.source.fetch() => fetched.map_err(|error| format!("{error:?}"))?,
-            () = self.clock.sleep(FETCH_LIMIT) => return Err(format!("no answer within {FETCH_LIMIT:?}")),
+            () = self.clock.sleep(FETCH_LIMIT) => return Err(format!(
+                "no answer within {FETCH_LIMIT:?}"
+            )),
         };
         let max_age = fetched.max_age.unwrap_or(MAX_AGE).clamp(LEAST_MAX_AGE, MOST_MAX_AGE);
         Ok((usable(&fetched.jwks)?, max_age))
@@ -206,9 +208,12 @@ impl Shared {
                 state.next_fetch = now + pause;
                 let known = state.keys.len();
                 drop(state);
-                log::say(
-                    || tracing::warn!(source = ?self.source, known, "the issuer's keys could not be fetched: {problem}"),
-                );
+                log::say(|| {
+                    tracing::warn!(
+                        source = ?self.source, known,
+                        "the issuer's keys could not be fetched: {problem}"
+                    )
+                });
             }
         }
     }

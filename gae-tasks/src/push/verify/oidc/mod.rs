@@ -74,9 +74,10 @@ impl Oidc {
         let token = Unread::cut(self.token(request)?)?;
         if token.is_checked_by_platform() {
             return Err(Refused::new(format!(
-                "its signature is `{REMOVED_SIGNATURE}`, as Cloud Run checks callers itself and leaves nothing to \
-                 verify: use `PlatformAuthenticated::whoever_gets_here_was_checked().service_account(..)` in place of \
-                 `Oidc`"
+                "its signature is `{REMOVED_SIGNATURE}`, as Cloud Run checks callers itself and \
+                 leaves nothing to verify: use \
+                 `PlatformAuthenticated::whoever_gets_here_was_checked().service_account(..)` in \
+                 place of `Oidc`"
             )));
         }
         let key_id = key_id(&token.header()?)?;
@@ -85,7 +86,9 @@ impl Oidc {
         let email = self.0.expected.check(&token.claims()?, self.0.clock.wall())?;
         let key = self.0.keys.find(&key_id).await?;
         if !is_signed(&token, &key) {
-            return Err(Refused::new("the token's signature does not match the key that the token names"));
+            return Err(Refused::new(
+                "the token's signature does not match the key that the token names",
+            ));
         }
         Ok(Verified::new("OIDC").with_subject(email))
     }

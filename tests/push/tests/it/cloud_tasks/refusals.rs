@@ -257,7 +257,7 @@ async fn a_retention_is_refused_when_the_client_is_made() {
     {
         let refused = stated.build_push(builder(&server).build().await.unwrap()).unwrap_err();
         assert!(matches!(refused, Error::Unsupported { backend: "cloudtasks", .. }), "{refused:?}");
-        assert!(refused.to_string().contains("state none in the builder"), "{refused}");
+        assert!(refused.to_string().contains("remove it from the builder"), "{refused}");
     }
 }
 
