@@ -233,7 +233,7 @@ async fn no_worker_leases_from_it() {
     let error = client(&server).await.worker().await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the `cloudtasks` backend does not support workers: it calls handlers over HTTP"
+        "the `cloudtasks` backend does not support workers, as it calls handlers over HTTP"
     );
     // Others do; that it is refused at compile time is shown in its documentation.
     _ = Worker::new(gae_tasks::backend::memory::Memory::new());
