@@ -1,4 +1,5 @@
-//! What travels beside a payload and concerns neither its handler nor how it is stored: opaque bytes to backends.
+//! The attributes of a task: data beside the payload that concerns neither the handler nor the
+//! storage. Opaque bytes to backends.
 
 mod header;
 
@@ -7,81 +8,83 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::header::problem_of_header;
 use crate::version;
 
-/// What a task carries beside its payload.
+/// The attributes of a task.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Attributes {
-    /// Where the payload is, if it was too large to travel itself.
+    /// The location of the payload, if the payload was too large for the task.
     pub(crate) spilled: Option<Spilled>,
     /// The trace that deferred the task, as in W3C's header `traceparent`.
     pub(crate) traceparent: Option<String>,
-    /// The service that is to run it, in place of the backend's own.
+    /// The service that runs the task, in place of the backend's own.
     pub(crate) target: Option<Target>,
-    /// HTTP headers of its requests.
+    /// HTTP headers of the task's requests.
     pub(crate) headers: Vec<(String, String)>,
 }
 
-/// A payload that is in a payload store, and what tells whether it is whole.
+/// A payload in a payload store, and the length and checksum that verify the payload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Spilled {
     pub(crate) key: String,
-    /// The name of the store it was put into.
+    /// The name of the payload store.
     pub(crate) store: String,
-    /// Bytes of the payload.
+    /// The size of the payload, in bytes.
     pub(crate) length: u64,
     checksum: u64,
 }
 
 impl Spilled {
-    /// `payload`, as it is put into `store`.
+    /// Describes `payload` as stored in `store` under `key`.
     pub(crate) fn new(key: String, store: String, payload: &[u8]) -> Self {
         Self { key, store, length: payload.len() as u64, checksum: checksum(payload) }
     }
 
-    /// Whether these bytes are the ones that were put there.
+    /// Whether `payload` has the recorded length and checksum.
     pub(crate) fn is(&self, payload: &[u8]) -> bool {
         payload.len() as u64 == self.length && checksum(payload) == self.checksum
     }
 }
 
-/// FNV-1a, 64 bit: against accidents, not against who may write into the store.
+/// FNV-1a, 64 bit: protects against accidents, not against anyone who may write into the store.
 pub(crate) fn checksum(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     })
 }
 
-/// A service of the platform, and a version of it.
+/// A service of the platform, and optionally one of its versions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Target {
     pub(crate) service: String,
-    /// `None` is the version that gets the service's traffic at the time of the attempt.
+    /// `None` is the version that receives the service's traffic at the time of the attempt.
     pub(crate) version: Option<String>,
 }
 
 impl Attributes {
-    /// The attributes as bytes; `None` if there are none.
+    /// Encodes the attributes; `None` if there are none.
     pub(crate) fn encode(&self) -> Option<Vec<u8>> {
         if *self == Self::default() {
             return None;
         }
-        // Strings and options: nothing of which postcard can refuse.
+        // Strings and options only: postcard refuses none of these.
         version::encode(self)
     }
 
-    /// Where the payload of a task with these attributes is, if it does not travel with it.
+    /// The location of a spilled payload; `None` if the payload is stored with the task.
     pub(crate) fn spilled_in(bytes: Option<&[u8]>) -> Option<Spilled> {
         Self::decode(bytes)?.spilled
     }
 
-    /// The attributes in `bytes`; `None` if a newer version of this crate wrote them, or nobody did.
+    /// Decodes the attributes; `None` if a newer version of this crate wrote `bytes`, or `bytes`
+    /// are damaged.
     pub(crate) fn decode(bytes: Option<&[u8]>) -> Option<Self> {
         let Some(bytes) = bytes else { return Some(Self::default()) };
         version::decode(bytes).ok()
     }
 }
 
-/// Whether `text` is a value of the header `traceparent`, as in W3C's Trace Context, §3.2: version, trace, parent and
-/// flags in hexadecimal digits of lower case. Later versions may say more after another hyphen.
+/// Whether `text` is a valid value of the header `traceparent` of W3C's Trace Context, §3.2:
+/// version, trace, parent and flags in lower-case hexadecimal digits. Later versions may append
+/// more after another hyphen.
 pub(crate) fn is_traceparent(text: &str) -> bool {
     let mut parts = text.splitn(5, '-');
     let mut hex = |digits: usize| {
@@ -166,7 +169,7 @@ mod tests {
         assert_eq!(Attributes::decode(attributes.encode().as_deref()), Some(attributes));
     }
 
-    /// What is stored outlives this program: bytes that change need a new version.
+    /// Stored attributes outlive this program: changed bytes need a new version.
     #[test]
     fn the_bytes_of_attributes_stay() {
         let spilled =

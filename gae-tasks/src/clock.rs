@@ -7,12 +7,13 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::backend::BoxFuture;
 use crate::time::{Now, Timestamp};
 
-/// What tells the time; [`SystemClock`] except in tests.
+/// A source of time; [`SystemClock`] except in tests.
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// What "now" means in requests to the backend.
     fn now(&self) -> Now;
 
-    /// The wall clock of this process, for what the storage is only told of: when an attempt began.
+    /// The wall clock of this process, for times that the storage only records: when an attempt
+    /// began.
     fn wall(&self) -> Timestamp {
         self.now().resolve(|| SystemTime::now().into())
     }
@@ -26,7 +27,7 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
 }
 
-/// The clock of the machine: the storage tells the time, tokio measures it.
+/// The clock of the machine: requests use the storage's time, tokio measures durations.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 

@@ -1,4 +1,4 @@
-//! What a running attempt knows of itself, and the state that is injected into handlers.
+//! The running attempt as its handler sees it, and the state that is injected into handlers.
 
 use std::any::{Any, TypeId, type_name};
 use std::collections::HashMap;
@@ -13,7 +13,8 @@ use crate::queue::QueueName;
 use crate::task::{Kind, TaskId, TaskName};
 use crate::time::Timestamp;
 
-/// The running attempt, as a handler sees it: a parameter marked `#[context]`, or [`current()`](crate::current).
+/// The running attempt, as a handler sees it: a parameter marked `#[context]`, or
+/// [`current()`](crate::current).
 ///
 /// ```
 /// use gae_tasks::{TaskContext, deferred};
@@ -74,17 +75,18 @@ impl TaskContext {
         self.0.attempt.name.as_ref()
     }
 
-    /// Which attempt this is, counted from 1.
+    /// The number of this attempt, counted from 1.
     pub fn attempt(&self) -> u32 {
         self.0.attempt.attempt
     }
 
-    /// How many attempts came before this one: 0 on the first.
+    /// The number of attempts before this one: 0 on the first.
     pub fn retry_count(&self) -> u32 {
         self.0.attempt.attempt.saturating_sub(1)
     }
 
-    /// The earliest moment of this attempt; `None` where it was never in a queue (inline, tests).
+    /// The earliest moment of this attempt; `None` if the task was never in a queue (inline mode,
+    /// tests).
     pub fn schedule_time(&self) -> Option<Timestamp> {
         self.0.attempt.schedule_time
     }
@@ -94,21 +96,22 @@ impl TaskContext {
         self.0.attempt.deadline
     }
 
-    /// The trace that deferred the task, as in the header `traceparent` of W3C's
-    /// [Trace Context](https://www.w3.org/TR/trace-context/), if it was told.
+    /// The trace that deferred the task, in the format of the header `traceparent` of W3C's [Trace
+    /// Context](https://www.w3.org/TR/trace-context/), if known.
     pub fn traceparent(&self) -> Option<&str> {
         self.0.attempt.traceparent.as_deref()
     }
 
-    /// Whether the deadline has passed or the lease is lost: whatever the handler still does may be done twice.
+    /// Whether the deadline has passed or the lease is lost. Work that the handler still does may
+    /// then be done twice.
     pub fn is_cancelled(&self) -> bool {
         self.0.cancelled.load(Ordering::Acquire)
     }
 
     /// Waits until the deadline has passed or the lease is lost.
     ///
-    /// An async handler is dropped then and need not ask; a plain function cannot be stopped and should, between
-    /// steps, look at [`is_cancelled`](Self::is_cancelled).
+    /// An async handler is dropped at that moment and need not check. A plain function cannot be
+    /// stopped and should check [`is_cancelled`](Self::is_cancelled) between steps.
     pub async fn cancelled(&self) {
         let mut notified = std::pin::pin!(self.0.cancellation.notified());
         loop {
@@ -141,12 +144,12 @@ impl fmt::Debug for TaskContext {
     }
 }
 
-/// The values that handlers take as `#[state]`, one of each type.
+/// The values that handlers take as `#[state]`, at most one of each type.
 #[derive(Clone, Default)]
 pub(crate) struct States(HashMap<TypeId, (&'static str, Arc<dyn Any + Send + Sync>)>);
 
 impl States {
-    /// Adds `value`, in place of one of the same type.
+    /// Adds `value`, or replaces the value of the same type.
     pub(crate) fn insert<S: Send + Sync + 'static>(&mut self, value: S) {
         self.0.insert(TypeId::of::<S>(), (type_name::<S>(), Arc::new(value)));
     }
@@ -160,7 +163,7 @@ impl States {
         self.0.contains_key(&id)
     }
 
-    /// The types that are there, for the error about one that is not.
+    /// The types of all values, for the error about a missing one.
     pub(crate) fn type_names(&self) -> Vec<&'static str> {
         let mut names: Vec<_> = self.0.values().map(|(name, _)| *name).collect();
         names.sort_unstable();
@@ -174,7 +177,7 @@ impl fmt::Debug for States {
     }
 }
 
-/// What surrounds the handlers of one consumer: they defer with its client.
+/// The surroundings of one consumer's handlers: they defer with its client.
 pub(crate) trait Surroundings: Send + Sync {
     /// Does `work`, on this thread, in these surroundings.
     fn within(&self, work: &mut dyn FnMut());
@@ -195,25 +198,25 @@ impl TaskContext {
         RUNNING.sync_scope(self.clone(), work)
     }
 
-    /// Looks at the running attempt without cloning it; `None` outside a task.
+    /// Calls `look` with the running attempt, without cloning it; `None` outside a task.
     pub(crate) fn with_current<R>(look: impl FnOnce(&Self) -> R) -> Option<R> {
         RUNNING.try_with(look).ok()
     }
 }
 
-/// The running attempt, wherever in its call tree this is asked; `None` outside a task.
+/// Returns the running attempt, from anywhere in its call tree; `None` outside a task.
 ///
 /// Code that a handler moves to `tokio::spawn` or to a thread of its own is outside.
 pub fn current() -> Option<TaskContext> {
     TaskContext::with_current(Clone::clone)
 }
 
-/// Whether this code runs as part of a task.
+/// Whether the calling code runs as part of a task.
 pub fn is_from_task_queue() -> bool {
     TaskContext::with_current(|_| ()).is_some()
 }
 
-/// How many attempts of the running task came before this one; 0 on the first, and outside a task.
+/// The number of attempts of the running task before this one; 0 on the first, and outside a task.
 pub fn retry_count() -> u32 {
     TaskContext::with_current(TaskContext::retry_count).unwrap_or(0)
 }

@@ -1,4 +1,4 @@
-//! A call that is to run later: what `send_welcome::defer(..)` gives.
+//! A call to be run later, as `send_welcome::defer(..)` returns it.
 
 mod options;
 mod prepare;
@@ -21,14 +21,17 @@ use crate::task::{Deferred, Redacted, TaskId, TaskName};
 use crate::task_type::{Args, Task, encode_readable};
 use crate::time::{Schedule, Timestamp};
 
-/// A call that is to run later; `.await` stores it and gives a [`Deferred`]. The guide: [deferring](crate::guide::deferring).
+/// A call to be run later; `.await` stores the task and returns a [`Deferred`]. See the guide
+/// [deferring](crate::guide::deferring).
 ///
-/// After the `.await` has returned `Ok`, the task survives a crash. Dropping the future before leaves it unknown
-/// whether the task is stored: give it a [name](Self::named) where that matters.
+/// After the `.await` has returned `Ok`, the task survives a crash. If the future is dropped
+/// earlier, it is unknown whether the task is stored: give the task a [name](Self::named) if that
+/// matters.
 ///
 /// # Errors
-/// The `.await` fails, and stores nothing, if no client is known ([`Error::NoClient`]), an option is out of range, the
-/// args cannot be stored ([`Error::Unreadable`], [`Error::PayloadTooLarge`]), or the storage fails ([`Error::Storage`]).
+/// The `.await` fails, and stores nothing, if there is no client ([`Error::NoClient`]), an option
+/// is out of range, the args cannot be stored ([`Error::Unreadable`], [`Error::PayloadTooLarge`]),
+/// or the storage fails ([`Error::Storage`]).
 ///
 /// ```
 /// # use gae_tasks::{Client, deferred};
@@ -40,7 +43,8 @@ use crate::time::{Schedule, Timestamp};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), gae_tasks::Error> {
 /// let tasks = Client::open("memory:").await?;
-/// let answer = send_welcome::defer(42, "hello").after(Duration::from_secs(60)).named("welcome-42").on(&tasks).await?;
+/// let welcome = send_welcome::defer(42, "hello").after(Duration::from_secs(60));
+/// let answer = welcome.named("welcome-42").on(&tasks).await?;
 /// assert!(answer.created);
 /// # Ok(())
 /// # }
@@ -56,17 +60,17 @@ pub struct Defer {
     must_be_new: bool,
     max_attempts: Option<u32>,
     deadline: Option<Duration>,
-    /// In a box of their own, as few have them.
+    /// Boxed, as few calls have them.
     options: Option<Box<Options>>,
 }
 
 impl Defer {
-    /// A call with these args: what `args.defer()` gives, for code that is generic over the task.
+    /// Creates a call with these args, like `args.defer()`, for code that is generic over the task.
     ///
     /// ```
     /// use gae_tasks::{Client, Defer, Task, deferred};
     ///
-    /// /// Defers a call of whatever task, to run at night.
+    /// /// Defers a call of any task, to run at night.
     /// pub fn later<T: Task>(args: T::Args) -> Defer {
     ///     Defer::new(&args).queue("night")
     /// }
@@ -96,73 +100,77 @@ impl Defer {
         }
     }
 
-    /// Runs it `delay` from now at the earliest.
+    /// Sets the earliest time of the task to `delay` from now.
     #[doc(alias = "countdown")]
     pub fn after(mut self, delay: Duration) -> Self {
         self.schedule = Schedule::After(delay);
         self
     }
 
-    /// Runs it at `time` at the earliest; at once, if that has passed. Takes a `SystemTime` too.
+    /// Sets the earliest time of the task; if `time` has passed, the task is due at once. Accepts a
+    /// `SystemTime` too.
     #[doc(alias = "eta")]
     pub fn at(mut self, time: impl Into<Timestamp>) -> Self {
         self.schedule = Schedule::At(time.into());
         self
     }
 
-    /// Gives it a name, `[A-Za-z0-9_-]{1,500}`: a task of that name that is in the queue, or recently was, is not
-    /// deferred again.
+    /// Names the task, `[A-Za-z0-9_-]{1,500}`: if the queue has, or recently had, a task of this
+    /// name, no other one is deferred.
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// Puts it into this queue, in place of those the attribute names.
+    /// Puts the task into this queue, in place of the attribute's queues.
     ///
-    /// A worker serves the queues that attributes name, unless it is told others:
-    /// [`Worker::queues`](crate::Worker::queues) must name this one somewhere.
+    /// By default, a worker serves the queues that attributes name: some worker's
+    /// [`Worker::queues`](crate::Worker::queues) must name this queue.
     pub fn queue(self, queue: impl Into<String>) -> Self {
         self.spread([queue])
     }
 
-    /// Puts it into one of these queues: the one its name hashes to, or a random one.
+    /// Puts the task into one of these queues: chosen by the hash of its name, or at random.
     pub fn spread<Q: Into<String>>(mut self, queues: impl IntoIterator<Item = Q>) -> Self {
         self.queues = Some(queues.into_iter().map(Into::into).collect());
         self
     }
 
-    /// Makes a name in use an error, [`Error::NameTaken`], in place of an answer with `created: false`.
+    /// Makes a name in use an error, [`Error::NameTaken`], instead of an answer with `created:
+    /// false`.
     pub fn must_be_new(mut self) -> Self {
         self.must_be_new = true;
         self
     }
 
-    /// Caps its attempts, the first one included, below those of its queue; zero is refused.
+    /// Caps the task's attempts, including the first, below those of its queue; zero is refused.
     pub fn max_attempts(mut self, attempts: u32) -> Self {
         self.max_attempts = Some(attempts);
         self
     }
 
-    /// The time one attempt may take, in place of the attribute's.
+    /// Sets the time one attempt may take, in place of the attribute's deadline.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
         self
     }
 
-    /// How it is retried, in place of how its queue's tasks are.
+    /// Sets how the task is retried, in place of its queue's settings.
     pub fn retry(mut self, retry: RetryConfig) -> Self {
         self.options().retry = Some(retry);
         self
     }
 
-    /// Sends it to this service of the platform, in place of the one the backend names: only to backends that have
-    /// [`targets`](crate::Capabilities::targets). 1 to 63 small letters, digits or, inside, hyphens.
+    /// Sends the task to this service of the platform, in place of the backend's own. Only for
+    /// backends that have [`targets`](crate::Capabilities::targets). A service is 1 to 63
+    /// lower-case letters, digits or, inside, hyphens.
     pub fn target(mut self, service: impl Into<String>) -> Self {
         self.options().target = Some(Target { service: service.into(), version: None });
         self
     }
 
-    /// As [`target`](Self::target), to this version of the service, whichever has its traffic.
+    /// Like [`target`](Self::target), for this version of the service, whichever version receives
+    /// its traffic.
     pub fn target_version(
         mut self,
         service: impl Into<String>,
@@ -173,12 +181,13 @@ impl Defer {
         self
     }
 
-    /// Adds a header to its requests: only with backends that have [`headers`](crate::Capabilities::headers). One of
-    /// the same name is replaced.
+    /// Adds a header to the task's requests. Only for backends that have
+    /// [`headers`](crate::Capabilities::headers). A header of the same name is replaced.
     ///
-    /// Refused are `Host`, `Content-Length` and others that the queue or this crate sets, and names that begin with
-    /// `X-CloudTasks-`, `X-AppEngine-` or `X-Google-`. The value is of visible ASCII characters with spaces and tabs
-    /// between them. The queue stores it: it is no place for secrets.
+    /// The names `Host`, `Content-Length` and others that the queue or this crate sets are refused,
+    /// and names that begin with `X-CloudTasks-`, `X-AppEngine-` or `X-Google-`. The value consists
+    /// of visible ASCII characters with spaces and tabs between them. The queue stores the value:
+    /// do not send secrets in it.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.options().header(name.into(), value.into());
         self
@@ -188,15 +197,17 @@ impl Defer {
         self.options.get_or_insert_default()
     }
 
-    /// Defers it with this client, whatever client the surrounding code has.
+    /// Defers the task with this client, whatever client the surrounding code has.
     pub fn on(mut self, client: &Client) -> Self {
         self.client = Some(client.clone());
         self
     }
 
-    /// Stores the task and blocks this thread until it is: for synchronous code, plain-`fn` tasks included.
+    /// Stores the task, and blocks this thread until it is stored: for synchronous code, including
+    /// plain-`fn` tasks.
     ///
-    /// Needs no runtime. In async code use `.await`: a thread of the runtime that waits here runs nothing else.
+    /// No runtime is needed. In async code use `.await`: a thread of the runtime that waits here
+    /// runs nothing else.
     ///
     /// # Errors
     /// As `.await`.
@@ -213,7 +224,7 @@ impl Defer {
     /// ```
     pub fn wait(self) -> Result<Deferred, Error> {
         let client = self.client()?;
-        // Prepared here, where the caller's trace and task are.
+        // Prepared on this thread, which knows the caller's trace and task.
         if client.is_inline() {
             let (registration, task) = (self.registration, self.prepare_inline(&client)?);
             return client.on_a_thread(client.run_prepared(registration, task));
@@ -228,7 +239,7 @@ impl Defer {
         client.enqueue_one_blocking(prepared)
     }
 
-    /// The kind it is deferred as.
+    /// The kind of the task.
     pub(crate) fn kind(&self) -> &'static str {
         self.registration.kind
     }
@@ -237,7 +248,7 @@ impl Defer {
         self.registration
     }
 
-    /// The client it is deferred with.
+    /// The client that the task is deferred with.
     pub(crate) fn client(&self) -> Result<Client, Error> {
         let client = self.client.clone().or_else(Client::current);
         client.ok_or_else(|| Error::NoClient { kind: self.kind().to_owned() })
@@ -246,7 +257,7 @@ impl Defer {
     async fn store(self) -> Result<Deferred, Error> {
         let client = self.client()?;
         if client.is_inline() {
-            // In a box of its own: the future of every other call stays small.
+            // Boxed: the future of every other call stays small.
             return Box::pin(client.run_inline(self)).await;
         }
         let prepared = self.prepare(&client)?;
@@ -258,7 +269,7 @@ impl Defer {
     }
 }
 
-/// Of the payload it tells the length only.
+/// Shows only the length of the payload.
 impl std::fmt::Debug for Defer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self {
@@ -297,7 +308,7 @@ impl IntoFuture for Defer {
     }
 }
 
-/// A task on its way into the storage: what `.await` on a [`Defer`] polls.
+/// The future of a [`Defer`].
 #[must_use = "futures do nothing unless awaited"]
 pub struct DeferFuture(BoxFuture<'static, Result<Deferred, Error>>);
 
@@ -315,7 +326,7 @@ impl std::fmt::Debug for DeferFuture {
     }
 }
 
-/// The backend's answer, as the caller asked to have it.
+/// The backend's answer, in the form that the caller asked for.
 pub(crate) fn judge(
     answer: Deferred,
     new_name: Option<(TaskName, QueueName)>,
@@ -328,7 +339,7 @@ pub(crate) fn judge(
     }
 }
 
-/// The result of an inline run, as the caller of `defer` sees it.
+/// The result of an inline run, in the form of a `defer`.
 pub(crate) fn inline_answer(kind: &str, id: TaskId, outcome: Outcome) -> Result<Deferred, Error> {
     match outcome.into_result() {
         Ok(()) => Ok(Deferred::new(id, true)),

@@ -1,4 +1,4 @@
-//! One attempt: finds the handler, calls it under its deadline, and tells how it ended.
+//! Makes one attempt: finds the handler, calls it under its deadline, and returns the outcome.
 
 mod spilled;
 mod surrounded;
@@ -24,10 +24,10 @@ use crate::payload_store::Shelf;
 use crate::registration::Registration;
 use crate::unwind;
 
-/// The time one attempt may take unless something else is said: Cloud Tasks' default.
+/// The default time that one attempt may take, as on Cloud Tasks.
 pub(crate) const DEFAULT_DEADLINE: Duration = Duration::from_secs(600);
 
-/// What follows an attempt that failed so, for its line in the log.
+/// Predicts what follows an attempt with this failure, for the log.
 pub(crate) type OutlookOf<'a> = &'a (dyn Fn(&Failure) -> Outlook + Sync);
 
 /// Room for one attempt, given back when it is dropped.
@@ -38,11 +38,11 @@ pub(crate) trait Permit: Send + Sync {}
 pub(crate) struct Dispatcher {
     states: Arc<States>,
     clock: Arc<dyn Clock>,
-    /// The client that handlers defer with, put around each by itself.
+    /// The client that handlers defer with; it surrounds each handler itself.
     client: Arc<dyn Surroundings>,
-    /// Where payloads are that do not travel with their tasks.
+    /// The store of payloads that are not stored with their tasks.
     payloads: Option<Shelf>,
-    /// The most bytes of a payload that is loaded from there.
+    /// The most bytes of a payload that is loaded from the store.
     max_stored_payload: u64,
 }
 
@@ -56,18 +56,18 @@ impl Dispatcher {
         Self { states, clock, client, payloads, max_stored_payload: u64::MAX }
     }
 
-    /// Loads no payload of more bytes: an attempt at such a task fails for good.
+    /// Limits the bytes of a loaded payload: an attempt at a task with a larger one fails for good.
     #[cfg(feature = "push")]
     pub(crate) fn with_max_stored_payload(mut self, bytes: u64) -> Self {
         self.max_stored_payload = bytes;
         self
     }
 
-    /// Makes one attempt, in a span of its own, and logs how it ended.
+    /// Makes one attempt, in its own span, and logs the outcome.
     ///
-    /// If `context` is cancelled from outside (the lease is lost), an async handler is dropped and the answer is
-    /// [`Outcome::Released`]. If `attributes` say that the payload is in a payload store, it is loaded from there.
-    /// `outlook` says what follows if it fails.
+    /// If `context` is cancelled from outside (the lease is lost), an async handler is dropped and
+    /// the outcome is [`Outcome::Released`]. If `attributes` say that the payload is in a payload
+    /// store, the payload is loaded from there. `outlook` predicts what follows a failure.
     pub(crate) async fn dispatch(
         &self,
         registration: &Registration,
@@ -79,8 +79,8 @@ impl Dispatcher {
         self.dispatch_with(registration, payload, attributes, context, None, outlook).await
     }
 
-    /// As [`dispatch`](Self::dispatch), with something to be dropped only when the handler has ended: a plain function
-    /// goes on though whoever waits for it has gone.
+    /// Like [`dispatch`](Self::dispatch), with a permit that is dropped only when the handler has
+    /// ended: a plain function goes on even if the caller has stopped waiting.
     pub(crate) async fn dispatch_with(
         &self,
         registration: &Registration,
@@ -94,7 +94,7 @@ impl Dispatcher {
         let mut attempt = pin!(async {
             let outcome = match Attributes::decode(attributes).map(|attributes| attributes.spilled)
             {
-                // Not run without them: they may say where the payload is.
+                // Without its attributes the task is not run: they may say where the payload is.
                 None => Outcome::unreadable(UnreadableAttributes.into()),
                 Some(None) => {
                     caught(pin!(Some(self.attempt(
@@ -106,7 +106,7 @@ impl Dispatcher {
                     ))))
                     .await
                 }
-                // In a box of its own: the future of every other attempt stays small.
+                // Boxed: the future of every other attempt stays small.
                 Some(Some(spilled)) => {
                     Box::pin(self.attempt_spilled(registration, &spilled, context, permit)).await
                 }
@@ -117,7 +117,7 @@ impl Dispatcher {
         std::future::poll_fn(|cx| span.within(|| attempt.as_mut().poll(cx))).await
     }
 
-    /// Calls the handler, which may take as long as is `left` of the deadline.
+    /// Calls the handler, which may take the time that is `left` of the deadline.
     async fn attempt(
         &self,
         registration: &Registration,
@@ -131,14 +131,14 @@ impl Dispatcher {
             Err(error @ CallError::Unreadable(_)) => return Outcome::unreadable(error.into()),
             Err(error) => return Outcome::failed(None, error.into()),
         };
-        // It may be large, and the handler has what it needs.
+        // The payload may be large, and the handler has decoded it.
         drop(payload);
         match work {
             Work::Async(handler) => {
                 let handler = Surrounded::new(&*self.client, handler);
                 context.around(self.run_async(handler, context, left)).await
             }
-            // In a box of its own, as its thread is: the future of every other attempt stays small.
+            // Boxed, as its thread's work is: the future of every other attempt stays small.
             Work::Blocking(handler) => {
                 Box::pin(self.run_blocking(handler, context, left, permit)).await
             }
@@ -159,7 +159,7 @@ impl Dispatcher {
         }
     }
 
-    /// Waits for a handler that has begun, until its deadline.
+    /// Waits for a started handler, until its deadline.
     async fn run_on(
         &self,
         handler: &mut Surrounded<'_>,
@@ -177,7 +177,7 @@ impl Dispatcher {
         }
     }
 
-    /// A plain function cannot be stopped, so its end is waited for, however late it is.
+    /// Runs a plain function. The function cannot be stopped, so its end is awaited, however late.
     async fn run_blocking(
         &self,
         handler: Box<dyn FnOnce() -> Outcome + Send>,
@@ -189,7 +189,8 @@ impl Dispatcher {
         let (client, attempt) = (Arc::clone(&self.client), context.clone());
         let mut thread = tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            // It has waited for a thread until nobody waits for it: whoever gave it up has it tried again.
+            // The attempt was cancelled before a thread was free: whoever cancelled it has the task
+            // retried.
             if attempt.is_cancelled() {
                 unwind::discard(handler);
                 return Outcome::Released;
@@ -215,7 +216,8 @@ impl Dispatcher {
                 log::say(|| {
                     tracing::warn!(
                         deadline = ?context.deadline(),
-                        "the deadline is missed; a plain function cannot be stopped and goes on until it returns"
+                        "the deadline is missed; a plain function cannot be stopped and goes on \
+                         until it returns"
                     );
                 });
                 thread.await
@@ -223,14 +225,15 @@ impl Dispatcher {
         };
         ended.unwrap_or_else(|error| match JoinError::try_into_panic(error) {
             Ok(panic) => panicked(unwind::text(panic)),
-            // The runtime shuts down, and the function has not begun.
+            // The runtime shuts down before the function has begun.
             Err(_) => Outcome::Released,
         })
     }
 }
 
-/// The span of an attempt, named as OpenTelemetry names that of a consumer: `tracing-opentelemetry` reads the fields
-/// `otel.*`, and takes numbers as numbers only if they are signed. Source: [semantic conventions for messaging
+/// The span of an attempt, named like an OpenTelemetry consumer span. `tracing-opentelemetry` reads
+/// the fields `otel.*`, and reads numbers as numbers only if they are signed. Source: [semantic
+/// conventions for messaging
 /// spans](https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/).
 fn span(context: &TaskContext, bytes: usize) -> Span {
     let queue = context.queue().as_str();
@@ -290,8 +293,8 @@ impl std::fmt::Debug for Dispatcher {
     }
 }
 
-/// The outcome of an attempt that may panic wherever the user's code is run: in the handler, where args are decoded,
-/// where an error is formatted, where the handler is dropped.
+/// The outcome of an attempt that may panic wherever user code runs: in the handler, where args are
+/// decoded, where an error is formatted, where the handler is dropped.
 async fn caught(attempt: Pin<&mut Option<impl Future<Output = Outcome>>>) -> Outcome {
     unwind::caught(attempt).await.unwrap_or_else(panicked)
 }
@@ -299,7 +302,8 @@ async fn caught(attempt: Pin<&mut Option<impl Future<Output = Outcome>>>) -> Out
 /// A newer version of this crate wrote the attributes, or they are damaged.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the stored attributes of the task cannot be read: a newer version of gae-tasks wrote them, or they are damaged"
+    "the stored attributes of the task cannot be read: a newer version of gae-tasks wrote them, or \
+     they are damaged"
 )]
 pub(crate) struct UnreadableAttributes;
 
@@ -324,15 +328,23 @@ fn report(outcome: &Outcome, context: &TaskContext, outlook: OutlookOf<'_>) {
         Outcome::Released => {
             tracing::debug!("released: the attempt was stopped and is not counted")
         }
-        Outcome::Permanent(failure) => tracing::error!(error = %failure, "failed for good"),
+        Outcome::Permanent(failure) => {
+            tracing::error!(error = %failure, "the task failed for good")
+        }
         Outcome::Unreadable(failure) => {
-            tracing::error!(error = %failure, "the task goes back for a while; no attempt is counted");
+            tracing::error!(
+                error = %failure,
+                "the task cannot be run and is put back for a while; no attempt is counted"
+            );
         }
         Outcome::Retry(failure) => {
             let outlook = outlook(failure);
             let (left, next) = (outlook.left, tracing::field::display(outlook.next));
             if failure.is_quiet() {
-                tracing::debug!(error = %failure, left, next, "attempt {attempt} failed as expected: {outlook}");
+                tracing::debug!(
+                    error = %failure, left, next,
+                    "attempt {attempt} failed as expected: {outlook}"
+                );
             } else {
                 tracing::warn!(error = %failure, left, next, "attempt {attempt} failed: {outlook}");
             }
@@ -371,7 +383,7 @@ mod tests {
 
     impl Permit for Bomb {}
 
-    /// Nothing is around handlers.
+    /// No surroundings for handlers.
     struct Bare;
 
     impl Surroundings for Bare {
@@ -380,7 +392,7 @@ mod tests {
         }
     }
 
-    /// How a plain function that holds a bomb ends.
+    /// The outcome of a plain function that holds a bomb.
     async fn ended(
         context: &TaskContext,
         permit: Option<Arc<dyn Permit>>,

@@ -1,4 +1,4 @@
-//! The body of a task's HTTP request: what a push queue does not keep itself, around the payload.
+//! The body of a task's HTTP request: the payload, and data that a push queue does not keep itself.
 
 #[cfg(any(test, feature = "push", feature = "cloud-tasks"))]
 pub(crate) mod letter;
@@ -13,24 +13,26 @@ use crate::task::{Kind, Shape, TaskId, TaskSpec};
 use crate::time::Schedule;
 use crate::time::Timestamp;
 
-/// Where tasks are sent, before their kind, unless it is said otherwise.
+/// The default prefix of task URLs, before the kind.
 pub(crate) const PREFIX: &str = "/_cb/deferred";
 
-/// What every envelope begins with.
+/// The first bytes of every envelope.
 const MAGIC: [u8; 2] = *b"gt";
 
-/// The version of what follows the preamble. Postcard does not describe itself: a changed type gets a new number here.
+/// The version of the data after the preamble. Postcard is not self-describing: a changed type gets
+/// a new number here.
 const VERSION: u8 = 1;
 
-/// The version of an envelope with [`Copied`] before the rest. Only copies have it, so that programs that do not know
-/// it run every other task.
+/// The version of an envelope with [`Copied`] before the rest. Only copies use it, so that older
+/// programs can run every other task.
 const VERSION_OF_COPIES: u8 = 2;
 
-/// The version of dead letters: what follows the preamble is no task to be run.
+/// The version of dead letters: the data after the preamble is not a task to be run.
 const VERSION_OF_LETTERS: u8 = 3;
 
-/// What every version begins with, so that each can tell how long a task has waited for another: magic, version, id, and
-/// when the task was first due, in microseconds since 1970, big-endian.
+/// The preamble of every version, so that each version can read how long a task has waited for
+/// another version: magic, version, id, and when the task was first due, in microseconds since
+/// 1970, big-endian.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Preamble {
     pub(crate) id: TaskId,
@@ -38,13 +40,13 @@ pub(crate) struct Preamble {
 }
 
 impl Preamble {
-    /// The preamble in `body`, whatever the version of its envelope.
+    /// Reads the preamble of `body`, whatever the version of the envelope.
     #[cfg(feature = "push")]
     pub(crate) fn of(body: &[u8]) -> Option<Self> {
         Some(Self::split(body)?.1)
     }
 
-    /// Version, preamble, and what follows.
+    /// Returns version, preamble, and the rest.
     fn split(body: &[u8]) -> Option<(u8, Self, &[u8])> {
         let (version, rest) = body.strip_prefix(&MAGIC)?.split_first()?;
         let (id, rest) = rest.split_first_chunk()?;
@@ -62,46 +64,47 @@ impl Preamble {
     }
 }
 
-/// Bytes that nearly every envelope has room in, without its payload.
+/// The usual capacity of an envelope without its payload, in bytes.
 #[cfg(any(test, feature = "push", feature = "cloud-tasks", feature = "testing"))]
 const ROOM: usize = 160;
 
-/// A task on its way through a push queue.
+/// A task in a push queue.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Envelope {
-    /// Its kind decides, whatever the URL says. Its name travels outside.
+    /// The task: its kind counts, whatever the URL says. The name is not in the encoded bytes.
     pub(crate) spec: TaskSpec,
-    /// Whether the queue's own name of the task is one that the caller chose.
+    /// Whether the queue's own name of the task is chosen by the caller.
     pub(crate) named: bool,
-    /// When it was deferred or, if it is scheduled, when it is due first: its age is counted from there.
+    /// When the task was deferred or, if it is scheduled, first due: the start of its age.
     pub(crate) first_due: Timestamp,
-    /// What came before, if this is a copy.
+    /// The earlier deliveries, if this is a copy.
     pub(crate) copied: Option<Copied>,
     pub(crate) payload: Vec<u8>,
 }
 
-/// What a copy carries of the deliveries that its task had before: the queue counts those of the copy only.
+/// The facts of a task's deliveries before this copy: the queue counts only those of the copy.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Copied {
     /// Distinguishes the copies of one task; the task as it was deferred has the number 0.
     pub(crate) number: u32,
-    /// Attempts that were made before.
+    /// The number of earlier attempts.
     pub(crate) attempts: u32,
-    /// When the first of them began.
+    /// When the first attempt began.
     pub(crate) first_attempt: Option<Timestamp>,
-    /// When the task was last replayed: its life is counted from there, not from its id.
+    /// When the task was last replayed: the start of its life, in place of its id.
     pub(crate) replayed: Option<Timestamp>,
 }
 
-/// [`Copied`] as it is encoded.
+/// The encoded form of [`Copied`].
 type WireCopied = (u32, u32, Option<i64>, Option<i64>);
 
-/// A replay begins a new life, whose copies have numbers of their own: the names of the earlier ones stay blocked.
+/// The distance of numbers between replays: copies after a replay have new numbers, as the names of
+/// earlier copies stay blocked.
 #[cfg(any(feature = "push", feature = "cloud-tasks"))]
 const NUMBERS_OF_A_LIFE: u32 = 1 << 20;
 
 impl Copied {
-    /// The number with which a task is replayed that ended as the copy `number`.
+    /// The number for a replay of a task that ended as the copy `number`.
     #[cfg(any(feature = "push", feature = "cloud-tasks"))]
     pub(crate) const fn first_number_of_next_life(number: u32) -> u32 {
         (number / NUMBERS_OF_A_LIFE).saturating_add(1).saturating_mul(NUMBERS_OF_A_LIFE)
@@ -119,7 +122,7 @@ impl Copied {
     }
 }
 
-/// The envelope as it is encoded; the payload follows.
+/// The encoded form of the envelope, followed by the payload.
 #[derive(Serialize, Deserialize)]
 struct Wire<'a> {
     kind: &'a str,
@@ -130,31 +133,32 @@ struct Wire<'a> {
     retry: Option<RetryConfig>,
     deadline: Option<Duration>,
     attributes: Option<&'a [u8]>,
-    /// Bytes of the payload: copied as a whole, which postcard does byte by byte.
+    /// The length of the payload in bytes. The payload is appended as a whole; postcard would copy
+    /// it byte by byte.
     payload: usize,
 }
 
-/// Why a body is no envelope that can be opened here.
+/// Why a body is not an envelope that can be opened here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum EnvelopeError {
-    /// It does not begin as one, or cannot be read.
-    #[error("the body is no task of gae-tasks")]
+    /// The body does not begin like an envelope, or cannot be read.
+    #[error("the body is not a task of gae-tasks")]
     Malformed,
-    /// It is one, and never to be run.
+    /// The body is a dead letter, which must not be run.
     #[error("the body is a dead letter, which is not attempted again")]
     Letter,
-    /// Another instance may be able to open it.
+    /// Another instance may be able to open the body.
     #[error("the body is a task in format {version}, which a newer version of gae-tasks wrote")]
     Newer {
-        /// Of its format.
+        /// The version of the body.
         version: u8,
-        /// What can be read of it nevertheless.
+        /// The readable part of the body.
         preamble: Preamble,
     },
 }
 
 impl Envelope {
-    /// A task on its way, deferred `now`.
+    /// Creates the envelope of a task that is deferred at `now`.
     #[cfg(any(feature = "cloud-tasks", all(feature = "push", feature = "testing")))]
     pub(crate) fn new(
         spec: TaskSpec,
@@ -171,13 +175,13 @@ impl Envelope {
         }
     }
 
-    /// What every version of this crate can read of it.
+    /// The preamble, which every version of this crate can read.
     #[cfg(any(test, feature = "push", feature = "cloud-tasks", feature = "testing"))]
     pub(crate) fn preamble(&self) -> Preamble {
         Preamble { id: self.spec.id, first_due: self.first_due }
     }
 
-    /// The envelope as the body of a request.
+    /// Encodes the envelope as the body of a request.
     #[cfg(any(test, feature = "push", feature = "cloud-tasks", feature = "testing"))]
     pub(crate) fn encode(&self) -> Vec<u8> {
         let TaskSpec { kind, shape, queue, max_attempts, retry, deadline, attributes, .. } =
@@ -196,7 +200,7 @@ impl Envelope {
         let mut body = Vec::with_capacity(ROOM + self.payload.len());
         self.preamble()
             .encode(if self.copied.is_some() { VERSION_OF_COPIES } else { VERSION }, &mut body);
-        // Numbers, strings and bytes: nothing of which postcard can refuse.
+        // Numbers, strings and bytes only: postcard refuses none of these.
         let mut body = match self.copied {
             Some(copied) => postcard::to_extend(&copied.wire(), body).unwrap_or_default(),
             None => body,
@@ -206,10 +210,10 @@ impl Envelope {
         body
     }
 
-    /// The envelope in `body`, all of which must be used.
+    /// Decodes the envelope in `body`, all of which must be used.
     ///
     /// # Errors
-    /// The body is none, or one of a newer version.
+    /// The body is not an envelope, or a newer version wrote it.
     pub(crate) fn decode(body: &[u8]) -> Result<Self, EnvelopeError> {
         let (version, preamble, rest) = Preamble::split(body).ok_or(EnvelopeError::Malformed)?;
         let malformed = |_| EnvelopeError::Malformed;
@@ -248,7 +252,7 @@ impl Wire<'_> {
     }
 }
 
-/// Of payload and attributes it tells the length only.
+/// Shows only the lengths of payload and attributes.
 impl std::fmt::Debug for Envelope {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Envelope")
@@ -318,7 +322,7 @@ mod tests {
 
     #[test]
     fn the_first_version_never_changes() {
-        // Waiting tasks are encoded so: another encoding here would lose them.
+        // Waiting tasks are encoded like this: a different encoding here would lose them.
         let mut expected = b"gt\x01".to_vec();
         expected.extend([7; 16]);
         expected.extend(1_800_000_000_000_000_i64.to_be_bytes());
@@ -341,13 +345,14 @@ mod tests {
         let mut expected = b"gt\x02".to_vec();
         expected.extend([7; 16]);
         expected.extend(1_800_000_000_000_000_i64.to_be_bytes());
-        // Number, attempts, first attempt, no replay; then as the first version.
+        // Number, attempts, first attempt, no replay; then as in the first version.
         expected.extend(b"\x02\x07\x01\xd8\x04\x00");
         expected.extend(GOLDEN);
         assert_eq!(Envelope { named: true, ..copy() }.encode(), expected);
     }
 
-    /// Kind, shape, queue, whether named; cap, retry settings, deadline, attributes; length of the payload, and it.
+    /// Kind, shape, queue, whether named; cap, retry settings, deadline, attributes; length of the
+    /// payload, and the payload.
     const GOLDEN: &[u8] = b"\x18shop.emails/send_welcome\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x07default\x01\x01\x03\x01\x01d\x00\x01\x00\x80\xc2\xd7/\x90\x1c\x00\x10\x01\x1e\x00\x01\x02\x01\x02\x03\x01\x02\x03";
 
     proptest! {

@@ -1,4 +1,4 @@
-//! What can go wrong between a caller and the queue. What a handler does wrong is a [`Failure`](crate::Failure).
+//! Errors between a caller and the queue. An error of a handler is a [`Failure`](crate::Failure).
 
 use std::time::Duration;
 
@@ -7,22 +7,23 @@ use crate::payload::UnreadableError;
 use crate::task::{Deferred, TaskId};
 use crate::time::readable;
 
-/// What went wrong, with which task or queue, and what to do about it.
+/// An error of this crate: what went wrong, with which task or queue, and what to do about it.
 ///
-/// `Display` never repeats the source: print the chain (`anyhow`'s `{:#}`, `eyre`) to see both. Payloads are in no message.
+/// `Display` does not repeat the source: print the chain (`anyhow`'s `{:#}`, `eyre`) to see both.
+/// No message contains a payload.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The URL names no backend, or not in the way that backend wants it.
+    /// The URL is malformed, or names no backend.
     #[error(
         "the queue URL `{url}` {problem}; use `memory:` (tests), `sqlite:FILE` (embedded) or \
-             `cloudtasks://PROJECT/LOCATION?..`"
+         `cloudtasks://PROJECT/LOCATION?..`"
     )]
     #[non_exhaustive]
     Url {
         /// The URL, without its password.
         url: String,
-        /// What is wrong with it.
+        /// What is wrong with the URL.
         problem: String,
     },
 
@@ -30,15 +31,15 @@ pub enum Error {
     #[error("`{value}` is not a valid queue name: use 1 to 100 letters, digits or hyphens")]
     #[non_exhaustive]
     QueueName {
-        /// What was given.
+        /// The rejected name.
         value: String,
     },
 
-    /// A task was to be spread over no queues.
+    /// A task was deferred to an empty set of queues.
     #[error("`{kind}` is spread over no queues: name at least one in `.spread([..])`")]
     #[non_exhaustive]
     NoQueue {
-        /// The kind that was deferred.
+        /// The kind of the task.
         kind: String,
     },
 
@@ -48,69 +49,71 @@ pub enum Error {
     )]
     #[non_exhaustive]
     TaskName {
-        /// What was given.
+        /// The rejected name.
         value: String,
     },
 
     /// A kind is not made of segments of `[A-Za-z0-9._-]` joined by `/`.
     #[error(
-        "`{value}` is not a valid task kind: use segments of letters, digits, `.`, `_` and `-`, joined by `/`"
+        "`{value}` is not a valid task kind: use segments of letters, digits, `.`, `_` and `-`, \
+         joined by `/`"
     )]
     #[non_exhaustive]
     Kind {
-        /// What was given.
+        /// The rejected kind.
         value: String,
     },
 
-    /// A task id is no UUID.
+    /// A task id is not a UUID.
     #[error("`{value}` is not a valid task id: ids are UUIDs, as `Deferred::id` prints them")]
     #[non_exhaustive]
     TaskId {
-        /// What was given.
+        /// The rejected id.
         value: String,
     },
 
-    /// A text names no moment, or a moment has no value of another crate's type.
+    /// A text is not a moment, or a moment is outside the range of another crate's type.
     #[error("the time `{value}` {problem}")]
     #[non_exhaustive]
     Timestamp {
-        /// The text, or that of the moment.
+        /// The text, or the moment as text.
         value: String,
-        /// What is wrong with it.
+        /// What is wrong with the time.
         problem: &'static str,
     },
 
-    /// A task was deferred where no client is known.
+    /// A task was deferred without a client.
     #[error(
-        "no client to defer `{kind}` with: call `client.install()` at start-up, wrap this code in `client.scope(..)`, \
-         or name one with `.on(&client)`"
+        "no client to defer `{kind}` with: call `client.install()` at start-up, wrap this code in \
+         `client.scope(..)`, or name one with `.on(&client)`"
     )]
     #[non_exhaustive]
     NoClient {
-        /// The kind that was deferred.
+        /// The kind of the task.
         kind: String,
     },
 
-    /// A default client was installed in this process before.
+    /// A default client is already installed in this process.
     #[error(
-        "a default client is already installed in this process: install one only, and use `client.scope(..)`, \
-         `client.enter()` or `.on(&client)` for others"
+        "a default client is already installed in this process: install one only, and use \
+         `client.scope(..)`, `client.enter()` or `.on(&client)` for others"
     )]
     AlreadyInstalled,
 
-    /// The encoded args are larger than the backend stores, or with a payload store larger than its bound.
+    /// The encoded args are larger than the backend stores, or larger than the client's bound if it
+    /// has a payload store.
     #[error(
-        "the payload of `{kind}` has {size} bytes, the limit is {limit}: give the client a payload store \
-         (`.payload_store(..)`) or, if it has one, a higher bound (`.max_payload(..)`); or store the data elsewhere and \
-         defer a reference to it"
+        "the payload of `{kind}` has {size} bytes, the limit is {limit}: give the client a payload \
+         store (`.payload_store(..)`) or, if it has one, a higher bound (`.max_payload(..)`); or \
+         store the data elsewhere and defer a reference to it"
     )]
     #[non_exhaustive]
     PayloadTooLarge {
-        /// The kind that was deferred.
+        /// The kind of the task.
         kind: String,
-        /// Bytes of the payload.
+        /// The size of the payload, in bytes.
         size: usize,
-        /// Bytes the backend accepts.
+        /// The largest accepted size, in bytes.
         limit: usize,
     },
 
@@ -118,7 +121,7 @@ pub enum Error {
     #[error("the payload store `{store}` {problem}")]
     #[non_exhaustive]
     PayloadStore {
-        /// The store.
+        /// The name of the store.
         store: String,
         /// What happened, to which task, and what to do.
         problem: String,
@@ -126,193 +129,198 @@ pub enum Error {
         source: BoxError,
     },
 
-    /// The URL names no payload store.
+    /// The URL is malformed, or names no payload store.
     #[error(
-        "the payload store URL `{url}` {problem}; use `file:///FOLDER`, `gs://BUCKET/PREFIX` (feature `gcs`) or \
-         `memory:` (tests)"
+        "the payload store URL `{url}` {problem}; use `file:///FOLDER`, `gs://BUCKET/PREFIX` \
+         (feature `gcs`) or `memory:` (tests)"
     )]
     #[non_exhaustive]
     PayloadStoreUrl {
         /// The URL.
         url: String,
-        /// What is wrong with it.
+        /// What is wrong with the URL.
         problem: String,
     },
 
-    /// The encoded args could not be read back, so no worker could run the task.
+    /// The encoded args cannot be read back, so no worker could run the task.
     #[error("the arguments of `{kind}` cannot be stored")]
     #[non_exhaustive]
     Unreadable {
-        /// The kind that was deferred.
+        /// The kind of the task.
         kind: String,
         /// Which parameter, and why.
         source: UnreadableError,
     },
 
-    /// The schedule time is further ahead than the backend keeps tasks.
+    /// The schedule time is further ahead than the backend accepts.
     #[error(
-        "`{kind}` is scheduled {} ahead, `{backend}` accepts at most {}: defer it nearer to its time",
+        "`{kind}` is scheduled {} ahead, but the `{backend}` backend accepts at most {}: defer the \
+         task closer to its schedule time",
         readable(*.ahead),
         readable(*.horizon)
     )]
     #[non_exhaustive]
     BeyondHorizon {
-        /// The kind that was deferred.
+        /// The kind of the task.
         kind: String,
-        /// How far ahead it was scheduled.
+        /// How far ahead the task is scheduled.
         ahead: Duration,
-        /// How far ahead the backend goes.
+        /// How far ahead the backend accepts tasks.
         horizon: Duration,
-        /// The backend.
+        /// The name of the backend.
         backend: &'static str,
     },
 
-    /// The dispatch deadline is outside what the backend accepts.
+    /// The dispatch deadline is outside the range that the backend accepts.
     #[error(
-        "the dispatch deadline of `{kind}` is {}, `{backend}` accepts {} to {}",
+        "the dispatch deadline of `{kind}` is {}, but the `{backend}` backend accepts only {} \
+         to {}",
         readable(*.deadline),
         readable(*.least),
         readable(*.most)
     )]
     #[non_exhaustive]
     DeadlineOutOfRange {
-        /// The kind that was deferred.
+        /// The kind of the task.
         kind: String,
-        /// The deadline that was asked for.
+        /// The requested deadline.
         deadline: Duration,
-        /// The shortest one accepted.
+        /// The shortest accepted deadline.
         least: Duration,
-        /// The longest one accepted.
+        /// The longest accepted deadline.
         most: Duration,
-        /// The backend.
+        /// The name of the backend.
         backend: &'static str,
     },
 
-    /// A task was deferred with an option that its backend lacks.
+    /// A task was deferred with an option that the backend does not support.
     #[error(
-        "`{kind}` is deferred with `{option}`, which the `{backend}` backend does not have: leave it out, or defer to a \
-         backend that calls handlers over HTTP"
+        "`{kind}` is deferred with `{option}`, which the `{backend}` backend does not support: \
+         remove the option, or defer to a backend that calls handlers over HTTP"
     )]
     #[non_exhaustive]
     UnsupportedOption {
-        /// The kind that was deferred.
+        /// The kind of the task.
         kind: String,
         /// The method of [`Defer`](crate::Defer) that was called.
         option: &'static str,
-        /// The backend.
+        /// The name of the backend.
         backend: &'static str,
     },
 
-    /// A task has a backoff of its own, and its backend has one for all tasks of a queue.
+    /// A task has its own backoff, but the backend has one backoff for all tasks of a queue.
     #[error(
-        "`{kind}` has a backoff of its own ({stated}), and the `{backend}` backend retries all tasks of a queue alike: \
-         leave it out, and set the queue's with `put_queue`"
+        "`{kind}` has its own backoff ({stated}), but the `{backend}` backend retries all tasks of \
+         a queue alike: remove the task's backoff, and set the queue's backoff with `put_queue`"
     )]
     #[non_exhaustive]
     UnsupportedBackoff {
-        /// The kind that was deferred.
+        /// The kind of the task.
         kind: String,
-        /// What states the backoff: keys of the attribute, or the method of [`Defer`](crate::Defer).
+        /// Where the backoff is set: keys of the attribute, or a method of [`Defer`](crate::Defer).
         stated: &'static str,
-        /// The backend.
+        /// The name of the backend.
         backend: &'static str,
     },
 
-    /// An option of a deferred task has a value that it cannot have.
+    /// An option of a deferred task has an invalid value.
     #[error("`{option}` of `{kind}` {problem}")]
     #[non_exhaustive]
     InvalidOption {
-        /// The kind that was deferred.
+        /// The kind of the task.
         kind: String,
         /// The method of [`Defer`](crate::Defer) that was called.
         option: &'static str,
-        /// What is wrong, and what it may be.
+        /// What is wrong, and which values are valid.
         problem: String,
     },
 
-    /// A task that had to be new ([`must_be_new`](crate::Defer::must_be_new)) has a name in use.
+    /// A task that had to be new ([`must_be_new`](crate::Defer::must_be_new)) has a name that is in
+    /// use.
     #[error(
-        "a task named `{name}` is, or recently was, in queue `{queue}`: choose another name, or drop `must_be_new`"
+        "queue `{queue}` has, or recently had, a task named `{name}`: choose another name, or \
+         remove `must_be_new`"
     )]
     #[non_exhaustive]
     NameTaken {
-        /// The name.
+        /// The name of the task.
         name: String,
-        /// The queue.
+        /// The name of the queue.
         queue: String,
     },
 
-    /// No task of this id is stored, or not in a state in which this can be done.
+    /// No task with this id is stored, or its state does not allow the call.
     #[error("task {id} {problem}")]
     #[non_exhaustive]
     NoSuchTask {
-        /// The id.
+        /// The id of the task.
         id: TaskId,
-        /// Why it cannot be done.
+        /// Why the call failed.
         problem: &'static str,
     },
 
-    /// A queue was to be configured with a setting that it cannot have.
+    /// The configuration of a queue has an invalid setting.
     #[error("the configuration of queue `{queue}` {problem}")]
     #[non_exhaustive]
     QueueConfig {
-        /// The queue.
+        /// The name of the queue.
         queue: String,
-        /// Which setting, and what it may be.
+        /// Which setting is invalid, and which values are valid.
         problem: String,
     },
 
-    /// A queue that was to be paused or resumed is not there.
+    /// The queue to be paused or resumed does not exist.
     #[error(
-        "queue `{queue}` does not exist, so it is neither paused nor resumed: check its name, or create it with \
-         `put_queue` first"
+        "queue `{queue}` does not exist, so it cannot be paused or resumed: check the name, or \
+         create the queue with `put_queue` first"
     )]
     #[non_exhaustive]
     NoSuchQueue {
-        /// The queue.
+        /// The name of the queue.
         queue: String,
     },
 
-    /// A newer version of this crate configured the queue, in a way that this version cannot read.
+    /// A newer version of this crate configured the queue in a way that this version cannot read.
     #[error(
-        "queue `{queue}` was configured by a newer version of gae-tasks, so its configuration stays as it is: update \
-         gae-tasks in this program"
+        "queue `{queue}` was configured by a newer version of gae-tasks, so its configuration is \
+         not changed: update gae-tasks in this program"
     )]
     #[non_exhaustive]
     NewerQueue {
-        /// The queue.
+        /// The name of the queue.
         queue: String,
     },
 
-    /// A queue that was to be deleted holds tasks or dead letters.
+    /// The queue to be deleted holds tasks or dead letters.
     #[error(
-        "queue `{queue}` holds {} and {}, so it is not deleted: let a worker finish \
-         them, or purge it, and replay or delete its dead letters; or delete all with it (`delete_queue_with_tasks`)",
+        "queue `{queue}` holds {} and {}, so it is not deleted: let a worker finish them, or purge \
+         it, and replay or delete its dead letters; or delete all with it \
+         (`delete_queue_with_tasks`)",
         number(*.tasks, "task"),
         number(*.dead_letters, "dead letter")
     )]
     #[non_exhaustive]
     QueueInUse {
-        /// The queue.
+        /// The name of the queue.
         queue: String,
-        /// How many tasks wait or run.
+        /// The number of tasks that wait or run.
         tasks: u64,
-        /// How many dead letters it keeps.
+        /// The number of dead letters.
         dead_letters: u64,
     },
 
-    /// The backend cannot do this.
+    /// The backend does not support the call.
     #[error("the `{backend}` backend does not support {what}")]
     #[non_exhaustive]
     Unsupported {
-        /// The backend.
+        /// The name of the backend.
         backend: &'static str,
-        /// What was asked for.
+        /// The unsupported operation.
         what: &'static str,
     },
 
-    /// Tasks, state and queues of this program do not fit together; every problem is named.
-    #[error("{} of the task set-up must be mended:{}", count(.problems), bullets(.problems))]
+    /// Tasks, state and queues of this program do not fit together; `Display` lists every problem.
+    #[error("{} of the task set-up must be fixed:{}", count(.problems), bullets(.problems))]
     #[non_exhaustive]
     Misconfigured {
         /// One text for each problem, with its fix.
@@ -323,7 +331,7 @@ pub enum Error {
     #[error("the `{backend}` storage {problem}")]
     #[non_exhaustive]
     Storage {
-        /// The backend.
+        /// The name of the backend.
         backend: &'static str,
         /// What happened and what to do.
         problem: String,
@@ -331,11 +339,11 @@ pub enum Error {
         source: BoxError,
     },
 
-    /// `defer_many` stored some of its tasks and not others.
+    /// `defer_many` stored only some of its tasks.
     #[error("{}", partial(.results))]
     #[non_exhaustive]
     Partial {
-        /// What became of each task, in the order they were given.
+        /// The result for each task, in the order of the call.
         results: Vec<Result<Deferred, Error>>,
     },
 
@@ -350,35 +358,36 @@ pub enum Error {
     },
 }
 
-/// What a backend outside of this crate answers with.
+/// Constructors for backends outside of this crate.
 #[doc(hidden)]
 impl Error {
-    /// An [`Error::NoSuchTask`]: `problem` says why it cannot be done, after the words `task ID`.
+    /// Returns an [`Error::NoSuchTask`]: `problem` says why the call failed, after the words `task
+    /// ID`.
     pub const fn no_such_task(id: TaskId, problem: &'static str) -> Self {
         Self::NoSuchTask { id, problem }
     }
 
-    /// An [`Error::NoSuchQueue`] of this queue.
+    /// Returns an [`Error::NoSuchQueue`] of `queue`.
     pub fn no_such_queue(queue: impl Into<String>) -> Self {
         Self::NoSuchQueue { queue: queue.into() }
     }
 
-    /// An [`Error::NewerQueue`] of this queue.
+    /// Returns an [`Error::NewerQueue`] of `queue`.
     pub fn newer_queue(queue: impl Into<String>) -> Self {
         Self::NewerQueue { queue: queue.into() }
     }
 
-    /// An [`Error::QueueInUse`] of this queue, which holds so many tasks and dead letters.
+    /// Returns an [`Error::QueueInUse`] of `queue`, which holds so many tasks and dead letters.
     pub fn queue_in_use(queue: impl Into<String>, tasks: u64, dead_letters: u64) -> Self {
         Self::QueueInUse { queue: queue.into(), tasks, dead_letters }
     }
 
-    /// An [`Error::Unsupported`] of `backend`.
+    /// Returns an [`Error::Unsupported`] of `backend`.
     pub const fn unsupported(backend: &'static str, what: &'static str) -> Self {
         Self::Unsupported { backend, what }
     }
 
-    /// An [`Error::Storage`] of `backend`: `problem` says what happened and what to do.
+    /// Returns an [`Error::Storage`] of `backend`: `problem` says what happened and what to do.
     pub fn storage(
         backend: &'static str,
         problem: impl Into<String>,
@@ -389,13 +398,13 @@ impl Error {
 }
 
 impl Error {
-    /// An [`Error::Timestamp`]: `problem` comes after the words "the time `VALUE`".
+    /// Returns an [`Error::Timestamp`]: `problem` follows the words "the time `VALUE`".
     pub(crate) const fn timestamp(value: String, problem: &'static str) -> Self {
         Self::Timestamp { value, problem }
     }
 }
 
-/// An error that tells of all `problems`, unless there are none.
+/// Returns an error that lists all `problems`, unless `problems` is empty.
 pub(crate) fn no_problems(problems: Vec<String>) -> Result<(), Error> {
     if problems.is_empty() { Ok(()) } else { Err(Error::Misconfigured { problems }) }
 }
@@ -411,7 +420,8 @@ fn partial(results: &[Result<Deferred, Error>]) -> String {
     };
     let (count, all) = (1 + failed.count(), results.len());
     format!(
-        "{count} of {all} tasks were not stored, the others were; the first is number {place}: {first}"
+        "{count} of {all} tasks were not stored, the others were; the first failure is task \
+         {place}: {first}"
     )
 }
 

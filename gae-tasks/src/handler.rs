@@ -1,4 +1,5 @@
-//! The calling convention between dispatch and generated code: what a handler is called with and what it answers.
+//! The calling convention between dispatch and generated code: what a handler is called with, and
+//! what it returns.
 
 use std::convert::Infallible;
 use std::error::Error as StdError;
@@ -12,14 +13,14 @@ use crate::outcome::{
 };
 use crate::payload::UnreadableError;
 
-/// Prepares one call of the user's function: decodes the args, looks the state up.
+/// Prepares one call of the user's function: decodes the args and looks the state up.
 pub type Run = fn(&Call<'_>) -> Result<Work, CallError>;
 
 /// A call of the user's function that is ready to be made.
 pub enum Work {
-    /// An `async fn`: to be polled where the worker is.
+    /// An `async fn`: polled on the worker's runtime.
     Async(Pin<Box<dyn Future<Output = Outcome> + Send>>),
-    /// A plain `fn`: to be called on the blocking pool.
+    /// A plain `fn`: called on the blocking pool.
     Blocking(Box<dyn FnOnce() -> Outcome + Send>),
 }
 
@@ -32,7 +33,7 @@ impl std::fmt::Debug for Work {
     }
 }
 
-/// What one call of a handler is made from.
+/// The inputs of one call of a handler.
 #[derive(Debug)]
 pub struct Call<'a> {
     payload: &'a [u8],
@@ -52,7 +53,7 @@ impl<'a> Call<'a> {
     /// The state of type `S`.
     ///
     /// # Errors
-    /// The client has none of that type.
+    /// The client has no state of that type.
     pub fn state<S: Send + Sync + 'static>(&self) -> Result<Arc<S>, CallError> {
         self.states.get().ok_or(CallError::MissingState(std::any::type_name::<S>()))
     }
@@ -63,24 +64,25 @@ impl<'a> Call<'a> {
     }
 }
 
-/// Why a handler could not even be called.
+/// Why a handler could not be called.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
     /// The payload does not decode.
     #[error("the stored payload cannot be read")]
     Unreadable(#[source] UnreadableError),
     /// A state is missing.
-    #[error("no state of type `{0}`: give it to the client's builder with `.state(..)`")]
+    #[error("the client has no state of type `{0}`: add `.state(..)` to its builder")]
     MissingState(&'static str),
 }
 
-/// Asks of a parameter's type what nothing else asks of it.
+/// Requires the bounds of a parameter type that no other generated code requires.
 pub fn parameter<T: Send + 'static>() {}
 
 /// Everything that is moved into the work of one call, as a tuple type.
 ///
-/// Work must be `Send`, and is not if one of these is not. That was reported at the parameter or the state it is about,
-/// so then the work is taken without a word: the same mistake would be reported twice. Asked of `&&Moved`.
+/// Work must be `Send`, and is not if one of the moved values is not. The compiler reports such a
+/// value at its parameter or state; [`MovedOther`] then accepts the work, so that the same mistake
+/// is not reported twice. Called on `&&Moved`.
 pub struct Moved<T>(PhantomData<T>);
 
 impl<T> Moved<T> {
@@ -97,7 +99,7 @@ impl<T> std::fmt::Debug for Moved<T> {
     }
 }
 
-/// The work of a call whose every part is `Send`.
+/// Makes the work of a call all of whose parts are `Send`.
 pub trait MovedSend {
     /// The work of an `async fn`.
     fn future<F: Future<Output = Outcome> + Send + 'static>(&self, future: F) -> Work {
@@ -111,25 +113,26 @@ pub trait MovedSend {
 
 impl<T: Send> MovedSend for &Moved<T> {}
 
-/// The work of a call that the compiler has refused.
+/// Makes the work of a call that the compiler has refused.
 pub trait MovedOther {
     /// The work of an `async fn`.
     fn future<F: Future<Output = Outcome>>(&self, _: F) -> Work {
-        unreachable!("what is not `Send` is refused where it is a parameter")
+        unreachable!("the compiler refuses a parameter that is not `Send`")
     }
     /// The work of a plain `fn`.
     fn call<F: FnOnce() -> Outcome>(&self, _: F) -> Work {
-        unreachable!("what is not `Send` is refused where it is a parameter")
+        unreachable!("the compiler refuses a parameter that is not `Send`")
     }
 }
 
 impl<T> MovedOther for Moved<T> {}
 
-/// What a task function may return: `()`, or a `Result` whose error turns into a boxed error.
+/// A return type of a task function: `()`, or a `Result` whose error turns into a boxed error.
 #[diagnostic::on_unimplemented(
     message = "a task cannot return `{Self}`",
     label = "return `()` or `Result<_, E>` here",
-    note = "`E` can be any error type that is `Send + Sync`, `anyhow::Error`, `String` or `Box<dyn Error + Send + Sync>`"
+    note = "`E` can be any error type that is `Send + Sync`, `anyhow::Error`, `String` or `Box<dyn \
+            Error + Send + Sync>`"
 )]
 pub trait TaskOutput {
     /// The error of a failed call.
@@ -141,8 +144,8 @@ pub trait TaskOutput {
     fn into_result(self) -> Result<(), Unboxed<Self::Error>>;
 }
 
-// Not recommended: the trait's own message says it all, and for an error type that is no `Error` the compiler would
-// tell of the standard library's conversions into `Box` instead.
+// Not recommended: the trait's own message is complete, and for a type that is not an `Error` the
+// compiler would list the standard library's conversions into `Box` instead.
 #[diagnostic::do_not_recommend]
 impl TaskOutput for () {
     type Error = Infallible;
@@ -158,15 +161,15 @@ impl<T, E: TaskError> TaskOutput for Result<T, E> {
     }
 }
 
-/// What a task may fail with.
+/// An error type of a task.
 #[diagnostic::on_unimplemented(
     message = "a task cannot fail with `{Self}`",
     label = "its error type, `{Self}`, does not turn into `Box<dyn Error + Send + Sync>`",
-    note = "implement `std::error::Error` for it, with `Send + Sync` fields (`thiserror` helps), or return \
-            `anyhow::Error`, `String` or `Box<dyn Error + Send + Sync>`"
+    note = "implement `std::error::Error` for it, with `Send + Sync` fields (`thiserror` helps), \
+            or return `anyhow::Error`, `String` or `Box<dyn Error + Send + Sync>`"
 )]
 pub trait TaskError {
-    /// The error, as the storage and the log have it.
+    /// The error, boxed for the storage and the log.
     fn boxed(self) -> BoxError;
 }
 
@@ -177,9 +180,9 @@ impl<E: Into<BoxError>> TaskError for E {
     }
 }
 
-/// The error of a failed call, whose type generated code looks at before it is boxed.
+/// The error of a failed call; generated code looks at its type before the error is boxed.
 ///
-/// It carries the conversion, so that generated code need not ask for it a second time.
+/// The type carries the conversion, so that generated code need not require the trait again.
 pub struct Unboxed<E> {
     /// The error.
     pub error: E,
@@ -192,12 +195,13 @@ impl<E> std::fmt::Debug for Unboxed<E> {
     }
 }
 
-/// Asks of a function's return type what nothing else asks of it.
+/// Requires a function's return type to be a [`TaskOutput`].
 pub fn output<R: TaskOutput>() {}
 
-/// The return type of a task function. Asked of `&&Returned`.
+/// The return type of a task function. Called on `&&Returned`.
 ///
-/// As with [`Moved`]: a type that is no [`TaskOutput`] is reported where it is written, and taken here without a word.
+/// Like [`Moved`]: the compiler reports a type that is not a [`TaskOutput`] where the type is
+/// written, and [`ReturnedOther`] then accepts it.
 pub struct Returned<R>(PhantomData<R>);
 
 impl<R> Returned<R> {
@@ -214,7 +218,7 @@ impl<R> std::fmt::Debug for Returned<R> {
     }
 }
 
-/// What a task may return.
+/// Makes the result of a return type that a task may have.
 pub trait ReturnedOutput<R: TaskOutput> {
     /// Drops the success value of a call.
     ///
@@ -227,21 +231,22 @@ pub trait ReturnedOutput<R: TaskOutput> {
 
 impl<R: TaskOutput> ReturnedOutput<R> for &Returned<R> {}
 
-/// What the compiler has refused.
+/// Accepts a return type that the compiler has refused.
 pub trait ReturnedOther<R> {
-    /// Nothing that will run.
+    /// Never runs.
     ///
     /// # Errors
     /// None.
     fn result(&self, _: R) -> Result<(), Unboxed<Infallible>> {
-        unreachable!("a type that is no output of a task is refused where it is written")
+        unreachable!("the compiler refuses a type that is not a `TaskOutput`")
     }
 }
 
 impl<R> ReturnedOther<R> for Returned<R> {}
 
-/// Finds the intent of an error that hides its type from `dyn Error`: `anyhow` and `eyre` keep an attached failure
-/// reachable by their inherent `downcast_ref` only. Method resolution takes an inherent one before this trait's.
+/// Finds the intent of an error that hides its type from `dyn Error`: `anyhow` and `eyre` offer an
+/// attached failure through their inherent `downcast_ref` only. Method resolution prefers an
+/// inherent method to this trait's.
 pub trait DowncastRef {
     /// None: this type has no inherent `downcast_ref`.
     fn downcast_ref<T>(&self) -> Option<&T> {
@@ -251,7 +256,7 @@ pub trait DowncastRef {
 
 impl<E: ?Sized> DowncastRef for E {}
 
-/// The intent among what the inherent `downcast_ref` of an error found.
+/// The intent of the failure that an error's inherent `downcast_ref` found.
 pub fn downcast_intent(
     permanent: Option<&PermanentTaskFailure>,
     singular: Option<&SingularTaskFailure>,
@@ -263,11 +268,13 @@ pub fn downcast_intent(
         .or_else(|| other.map(TaskFailure::intent))
 }
 
-/// Looks through a reference at an error that is `AsRef<dyn Error>`: boxing an `anyhow::Error` loses its outermost type.
+/// Looks through a reference at an error that is `AsRef<dyn Error>`: boxing an `anyhow::Error`
+/// loses its outermost type.
 #[derive(Debug)]
 pub struct Probe<'a, E>(pub &'a E);
 
-/// The intent of an error that can be seen as `dyn Error`: asked of `&&Probe`, which this trait is found for first.
+/// Finds the intent of an error that can be seen as `dyn Error`. Called on `&&Probe`, for which
+/// this trait is found first.
 pub trait ProbeAsRef {
     /// The intent found in the chain.
     fn intent(&self) -> Option<Intent>;
@@ -279,7 +286,7 @@ impl<E: AsRef<dyn StdError + Send + Sync>> ProbeAsRef for &Probe<'_, E> {
     }
 }
 
-/// The fallback for all others, whose intent is found once they are boxed.
+/// The fallback for all other errors, whose intent is found once they are boxed.
 pub trait ProbeNothing {
     /// None.
     fn intent(&self) -> Option<Intent> {
@@ -289,7 +296,7 @@ pub trait ProbeNothing {
 
 impl<E> ProbeNothing for Probe<'_, E> {}
 
-/// The outcome of a call that failed.
+/// The outcome of a failed call.
 pub fn failed<E>(intent: Option<Intent>, failed: Unboxed<E>) -> Outcome {
     Outcome::failed(intent, (failed.boxed)(failed.error))
 }

@@ -1,5 +1,5 @@
-//! Deferred tasks: annotate a function, defer a call of it, and the call runs later, on any
-//! instance, and again if it fails.
+//! Deferred tasks: annotate a function and defer a call of the function. The call runs later, on
+//! any instance, and is retried if it fails.
 //!
 //! Tasks wait in an embedded SQLite file, with no server to run, or in Google Cloud Tasks, which
 //! calls a service that scales to zero. The task code is the same for both: one URL chooses.
@@ -33,24 +33,24 @@
 //! - [`#[deferred]`](macro@deferred) makes a function a task: a type of the function's name with
 //!   `defer`, and an args struct. The linker registers it; [`link!`] names crates that nothing else
 //!   mentions.
-//! - [`Client`] is the way to a queue. [`Client::open`] takes its URL, [`ClientBuilder`] has state
-//!   and settings.
-//! - [`Defer`] is a call that is to run later, with its options; `.await` stores it and returns a
+//! - [`Client`] is the connection to a queue. [`Client::open`] takes the queue's URL;
+//!   [`ClientBuilder`] adds state and settings.
+//! - [`Defer`] is a call to be run later, with its options; `.await` stores the task and returns a
 //!   [`Deferred`].
 //! - [`Worker`] runs stored tasks, from [`Client::worker`] until its shutdown, such as
 //!   [`signals()`].
-//! - [`TaskContext`] is what a handler knows of its attempt; [`current()`] finds it from anywhere
-//!   below.
+//! - [`TaskContext`] describes the running attempt to its handler; [`current()`] returns it
+//!   anywhere in the call tree.
 //! - [`PermanentTaskFailure`], [`SingularTaskFailure`] and [`TaskFailure`] are errors by which a
-//!   handler decides what becomes of its task. Any other error means a retry.
+//!   handler chooses what happens to its task. Any other error means a retry.
 //! - [`QueueConfig`] and [`RetryConfig`] say how the tasks of a queue are retried and kept;
 //!   [`Client::put_queue`] stores them.
-//! - [`Client::stats`], [`Client::list`] and [`Client::replay`] look at stored tasks and dead
+//! - [`Client::stats`], [`Client::list`] and [`Client::replay`] inspect stored tasks and dead
 //!   letters and act on them.
 //! - [`payload_store`] keeps payloads that are too large for a task.
-//! - `push` (feature `push`) is the service that a push queue calls; `testing` (feature `testing`)
-//!   is the test kit.
-//! - [`Error`] is what can go wrong between a caller and the queue.
+//! - `push` (feature `push`) is the HTTP service that a push queue calls; `testing` (feature
+//!   `testing`) is the test kit.
+//! - [`Error`] is an error between a caller and the queue.
 //!
 //! # Guides
 //!
@@ -62,14 +62,15 @@
 //! # Guarantees
 //!
 //! - **At least once.** When `defer(..).await` has returned, the task survives a crash, and on
-//!   SQLite a power loss. It runs until it succeeds or becomes a dead letter, which is kept and can
-//!   be replayed. It can run more than once: write [idempotent](guide::idempotency) handlers.
-//! - **A task that this program cannot run waits** for one that can, and is reported. Its bytes are
-//!   never decoded as something else, and it uses no attempt.
-//! - **A lost worker's tasks run again**: at once on SQLite, when their leases end elsewhere. No
-//!   clock that is set takes a live lease away or keeps a lost one.
+//!   SQLite a power loss. The task runs until it succeeds or becomes a dead letter, which is kept
+//!   and can be replayed. A task can run more than once: write [idempotent](guide::idempotency)
+//!   handlers.
+//! - **A task that this program cannot run waits** for a program that can, and is reported. Its
+//!   payload is never decoded as another type, and waiting uses no attempt.
+//! - **A lost worker's tasks run again**: at once on SQLite, when their leases end elsewhere.
+//!   Setting a clock neither ends a live lease nor keeps a lost one.
 //! - **Programs that share a file do not harm each other.** Retries and retention belong to the
-//!   stored queue, and what a newer version stored is left alone.
+//!   stored queue, and data that a newer version stored is left alone.
 //! - **Mistakes fail early**: at compile time, or all at once when a worker is built.
 //!
 //! Order is best effort, by schedule time.
@@ -100,8 +101,9 @@
 
 #[cfg(target_family = "wasm")]
 compile_error!(
-    "gae-tasks does not support WebAssembly: tasks are registered by the linker, and run on threads. It is for Linux, \
-     macOS, Windows and other systems with threads; put what a browser shares with it into a crate of its own"
+    "gae-tasks does not support WebAssembly: tasks are registered by the linker, and run on \
+     threads. It is for Linux, macOS, Windows and other systems with threads; put what a browser \
+     shares with it into a crate of its own"
 );
 
 // vocabulary

@@ -1,4 +1,5 @@
-//! Log lines and spans whose panics are caught: a log writer that panics loses its line, and the work goes on.
+//! Log lines and spans whose panics are caught: if a log writer panics, the line is lost and the
+//! work goes on.
 
 use std::mem;
 
@@ -8,17 +9,18 @@ use crate::unwind;
 
 /// Writes a line to the log: `log::say(|| tracing::warn!(..))`.
 ///
-/// A log writer may panic: `tracing_subscriber`'s does where standard error is a pipe that nobody reads any more.
+/// A log writer may panic: `tracing_subscriber`'s does if standard error is a pipe without a
+/// reader.
 pub(crate) fn say(line: impl FnOnce()) {
     _ = unwind::catch(line);
 }
 
-/// A span that work is done in.
+/// A span to do work in.
 #[derive(Debug)]
 pub(crate) struct Scope(Span);
 
 impl Scope {
-    /// The span that `span` makes.
+    /// Creates the span that `span` returns.
     pub(crate) fn new(span: impl FnOnce() -> Span) -> Self {
         Self(unwind::catch(span).unwrap_or_else(|_| Span::none()))
     }
@@ -36,7 +38,7 @@ impl Drop for Scope {
     }
 }
 
-/// As [`tracing::span::Entered`], which panics where the log does.
+/// Like [`tracing::span::Entered`], which panics if the log does.
 struct Entered<'a>(&'a Span);
 
 impl<'a> Entered<'a> {

@@ -1,4 +1,4 @@
-//! How an attempt ended, and the errors by which a handler decides it.
+//! How an attempt ended, and the errors by which a handler chooses the outcome.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -17,13 +17,14 @@ pub type BoxError = Box<dyn StdError + Send + Sync>;
 pub enum Outcome {
     /// The handler succeeded: the task is over.
     Done,
-    /// The handler failed: the task is tried again as its queue's [`RetryConfig`](crate::RetryConfig) says.
+    /// The handler failed: the task is retried as its queue's [`RetryConfig`](crate::RetryConfig)
+    /// says.
     Retry(Failure),
     /// The handler failed for good: the task becomes a dead letter.
     Permanent(Failure),
-    /// The stored payload cannot be read, so that no attempt could be made: the task goes back for a while.
+    /// The stored payload cannot be read, so no attempt was made: the task is put back for a while.
     Unreadable(Failure),
-    /// The attempt did not happen: the task goes back as it was.
+    /// The attempt did not happen: the task is put back unchanged.
     Released,
 }
 
@@ -31,7 +32,7 @@ impl Outcome {
     /// The outcome of a handler that failed with `error`.
     pub(crate) fn failed(intent: Option<Intent>, error: BoxError) -> Self {
         let intent = intent.or_else(|| Intent::of(&*error));
-        // Formatted here, where a `Display` that panics is the handler's panic, and nowhere else.
+        // Formatted here: if the error's `Display` panics, that counts as a panic of the handler.
         let text = chain(&*error);
         let failure = Failure { error, intent, text };
         match intent {
@@ -56,7 +57,7 @@ impl Outcome {
         }
     }
 
-    /// The outcome as the handler's own result; a released attempt counts as one that did not fail.
+    /// The outcome as the handler's own result; a released attempt is `Ok`.
     ///
     /// # Errors
     /// The handler's error, if it failed.
@@ -98,13 +99,13 @@ impl Failure {
     }
 
     fn take_error(&mut self) -> BoxError {
-        // One without a size takes no memory.
+        // A box of a zero-sized error takes no memory.
         mem::replace(&mut self.error, Box::new(fmt::Error))
     }
 }
 
 impl Drop for Failure {
-    /// The attempt has ended as it has, though the handler's error panics where it is dropped.
+    /// Discards a panic of the error's destructor: the attempt has already ended.
     fn drop(&mut self) {
         unwind::discard(self.take_error());
     }
@@ -117,7 +118,8 @@ impl fmt::Display for Failure {
     }
 }
 
-/// An error and its sources in one line, each once: many types print their source themselves.
+/// An error and its sources in one line, each once: the `Display` of many types already prints the
+/// source.
 pub(crate) fn chain(error: &(dyn StdError + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -132,7 +134,7 @@ pub(crate) fn chain(error: &(dyn StdError + 'static)) -> String {
     text
 }
 
-/// What an error found in a chain asks of the queue.
+/// The intent that an error in a chain states for its task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Intent {
     Permanent,
@@ -141,11 +143,12 @@ pub enum Intent {
 }
 
 impl Intent {
-    /// What `error` or any of its sources asks for; the first one found decides.
+    /// The intent of `error` or of the first of its sources that has one.
     pub(crate) fn of(error: &(dyn StdError + 'static)) -> Option<Self> {
         let mut next = Some(error);
         while let Some(error) = next {
-            // `#[error(transparent)]` skips the wrapped error itself and goes on with its source: the marker.
+            // `#[error(transparent)]` skips the wrapped error itself and returns its source: the
+            // marker.
             let marker = error
                 .downcast_ref::<Marker>()
                 .or_else(|| error.downcast_ref::<PermanentTaskFailure>().map(|e| &e.marker))
@@ -160,7 +163,8 @@ impl Intent {
     }
 }
 
-/// The private source of each failure type, which tells its intent where the failure itself is hidden.
+/// The private source of each failure type. The marker carries the intent to where the failure type
+/// itself is hidden.
 #[derive(Debug)]
 struct Marker {
     intent: Intent,
@@ -193,7 +197,7 @@ macro_rules! failures {
         }
 
         impl $type {
-            /// The same failure with `source` as its cause.
+            /// Sets `source` as the cause.
             pub fn because(mut self, source: impl Into<BoxError>) -> Self {
                 self.marker.source = Some(source.into());
                 self
@@ -224,38 +228,45 @@ macro_rules! failures {
 }
 
 failures! {
-    /// The task can never succeed: it becomes a dead letter at once, wherever in the error's chain this stands.
+    /// The task can never succeed: it becomes a dead letter at once, wherever in the error's chain
+    /// this error stands.
     ///
     /// ```
     /// use gae_tasks::PermanentTaskFailure;
     ///
     /// fn parse(order: &str) -> Result<u64, PermanentTaskFailure> {
-    ///     order.parse().map_err(|e| PermanentTaskFailure::new("the order id is no number").because(e))
+    ///     let wrong = PermanentTaskFailure::new("the order id is not a number");
+    ///     order.parse().map_err(|error| wrong.because(error))
     /// }
     /// # assert!(parse("x").is_err());
     /// ```
     PermanentTaskFailure;
 
-    /// The attempt failed in an expected way: it is tried again as any other, but logged at debug level only.
+    /// The attempt failed in an expected way: the task is retried as after any other failure, but
+    /// the failure is logged at debug level only.
     ///
     /// ```
     /// use gae_tasks::SingularTaskFailure;
     ///
     /// fn wait_for_upload(there: bool) -> Result<(), SingularTaskFailure> {
-    ///     if there { Ok(()) } else { Err(SingularTaskFailure::new("the upload is not there yet")) }
+    ///     there.then_some(()).ok_or_else(|| SingularTaskFailure::new("no upload yet"))
     /// }
     /// # assert!(wait_for_upload(false).is_err());
     /// ```
     SingularTaskFailure;
 
-    /// A failure that says when the task is tried again.
+    /// A failure that sets the time of the next attempt.
     ///
     /// ```
     /// use std::time::Duration;
     /// use gae_tasks::TaskFailure;
     ///
     /// fn call_api(busy: bool) -> Result<(), TaskFailure> {
-    ///     if busy { Err(TaskFailure::retry_after(Duration::from_secs(30)).because("rate limited")) } else { Ok(()) }
+    ///     if busy {
+    ///         let pause = Duration::from_secs(30);
+    ///         return Err(TaskFailure::retry_after(pause).because("rate limited"));
+    ///     }
+    ///     Ok(())
     /// }
     /// # assert!(call_api(true).is_err());
     /// ```
@@ -263,24 +274,25 @@ failures! {
 }
 
 impl PermanentTaskFailure {
-    /// A permanent failure that says `message`.
+    /// Creates a permanent failure with this message.
     pub fn new(message: impl Into<String>) -> Self {
         Self::with(message.into(), Intent::Permanent)
     }
 }
 
 impl SingularTaskFailure {
-    /// A quiet failure that says `message`.
+    /// Creates a quiet failure with this message.
     pub fn new(message: impl Into<String>) -> Self {
         Self::with(message.into(), Intent::Singular)
     }
 }
 
 impl TaskFailure {
-    /// A failure after which the next attempt comes `delay` later, whatever the queue's backoff says.
+    /// Creates a failure after which the next attempt starts `delay` later, whatever the queue's
+    /// backoff says.
     ///
-    /// On Cloud Tasks a copy of the task is stored for it, 30 days ahead at most; a named task gets the queue's backoff (see
-    /// the module `push`).
+    /// On Cloud Tasks a copy of the task is stored, at most 30 days ahead; a named task is retried
+    /// with the queue's backoff instead (see the module `push`).
     pub fn retry_after(delay: Duration) -> Self {
         Self::with(format!("to be retried after {}", readable(delay)), Intent::RetryAfter(delay))
     }
@@ -320,7 +332,7 @@ mod tests {
         assert_eq!(
             intent(error),
             Some(Intent::RetryAfter(Duration::from_secs(1))),
-            "the outermost decides"
+            "the outermost intent wins"
         );
     }
 

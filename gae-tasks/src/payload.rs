@@ -1,14 +1,15 @@
-//! Parameters as bytes: postcard, one after the other.
+//! Encodes parameters as bytes: postcard, one after the other.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Shows a parameter if its type is `Debug`. Asked of `&&Described`, which [`DescribedDebug`] is found for first.
+/// Shows a parameter if its type is `Debug`. Called on `&&Described`, for which [`DescribedDebug`]
+/// is found first.
 #[derive(Debug)]
 pub struct Described<'a, T>(pub &'a T);
 
-/// A parameter that can be shown.
+/// Shows a parameter whose type is `Debug`.
 pub trait DescribedDebug<'a> {
     /// Its value.
     fn value(&self) -> &'a dyn fmt::Debug;
@@ -20,9 +21,9 @@ impl<'a, T: fmt::Debug> DescribedDebug<'a> for &Described<'a, T> {
     }
 }
 
-/// A parameter of any other type.
+/// Shows a parameter of any other type.
 pub trait DescribedOther {
-    /// Two dots.
+    /// Two dots in place of the value.
     fn value(&self) -> &'static dyn fmt::Debug {
         &Unshown
     }
@@ -39,7 +40,7 @@ impl fmt::Debug for Unshown {
 
 impl<T> DescribedOther for Described<'_, T> {}
 
-/// Why a payload could not be written or read: the parameter and the codec's reason, never a value.
+/// Why a payload cannot be written or read: the parameter and the codec's reason, never a value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{place} {reason}")]
 pub struct UnreadableError {
@@ -64,12 +65,12 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// One that has room for `len` bytes, and makes more where they are not enough.
+    /// Creates a writer with room for `len` bytes, which grows if necessary.
     pub(crate) fn with_room(len: usize) -> Self {
         Self { bytes: Vec::with_capacity(len) }
     }
 
-    /// What was written.
+    /// Returns the written bytes.
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }
@@ -88,7 +89,8 @@ impl Encoder {
     }
 }
 
-/// Appends by the slice: postcard's own appends byte by byte, which took twice the time.
+/// Appends whole slices: postcard's own implementation appends byte by byte, which took twice the
+/// time.
 struct Appended<'a>(&'a mut Vec<u8>);
 
 impl postcard::ser_flavors::Flavor for Appended<'_> {
@@ -123,16 +125,16 @@ impl<'a> Decoder<'a> {
 }
 
 impl Decoder<'_> {
-    /// How many bytes have not been read.
+    /// The number of unread bytes.
     pub(crate) fn left(&self) -> usize {
         self.rest.len()
     }
 
-    /// Takes the parameter `name` off the front.
+    /// Reads the parameter `name` from the front.
     ///
     /// # Errors
-    /// The codec cannot read a value of this type there.
-    // Not `DeserializeOwned`, for which serde has no advice when it is missing.
+    /// The codec cannot read a value of this type.
+    // Not `DeserializeOwned`: serde has no advice for its absence.
     pub fn parameter<T: for<'de> Deserialize<'de>>(
         &mut self,
         name: &'static str,
@@ -148,16 +150,16 @@ impl Decoder<'_> {
 fn advice(error: postcard::Error) -> String {
     match error {
         postcard::Error::WontImplement => {
-            "its type asks the format what comes next, which postcard does not tell (untagged or flattened enums, \
-             `serde_json::Value`): wrap it in `gae_tasks::Json<T>` (feature `json`)"
+            "its type needs a self-describing format, which postcard is not (untagged or flattened \
+             enums, `serde_json::Value`): wrap it in `gae_tasks::Json<T>` (feature `json`)"
                 .to_owned()
         }
         error => error.to_string(),
     }
 }
 
-/// A parameter that travels as JSON inside the payload, for types that only a self-describing format can read back:
-/// `serde_json::Value`, untagged and flattened enums, `skip_serializing_if`.
+/// A parameter that is stored as JSON inside the payload, for types that only a self-describing
+/// format can read back: `serde_json::Value`, untagged and flattened enums, `skip_serializing_if`.
 ///
 /// ```
 /// use gae_tasks::{Json, deferred};

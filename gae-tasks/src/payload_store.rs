@@ -1,19 +1,25 @@
-//! The contract with a payload store: where payloads go that are too large to travel with their tasks.
+//! The contract of a payload store, which keeps payloads that are too large to be stored with their
+//! tasks.
 //!
-//! A client with one ([`ClientBuilder::payload_store`](crate::ClientBuilder::payload_store)) puts each payload above the
-//! inline limit there before it stores the task, and the task carries the key. The payload is loaded for each attempt. It
-//! stays with a dead letter, and goes with it. What is left over (a process ended in between, an answer was lost) is
-//! deleted by [`Client::sweep_payloads`](crate::Client::sweep_payloads).
+//! A client with a payload store
+//! ([`ClientBuilder::payload_store`](crate::ClientBuilder::payload_store)) puts each payload above
+//! the inline limit there before it stores the task, and the task contains the key. The payload is
+//! loaded for each attempt. It is kept with a dead letter, and deleted with it. Left-over payloads
+//! (a process ended in between, an answer was lost) are deleted by
+//! [`Client::sweep_payloads`](crate::Client::sweep_payloads).
 //!
-//! Where workers lease tasks, a payload is deleted once the storage has recorded that its task is done. A push queue may
-//! deliver a task again after it is done, so there the attempt that succeeds overwrites the payload with a marker of
-//! less than 100 bytes: a repeated delivery finds the marker, and runs nothing. A sweep deletes markers 32 days later,
-//! when Cloud Tasks has forgotten their tasks. A payload that is missing makes a dead letter.
+//! If workers lease tasks, a payload is deleted once the storage has recorded that its task is
+//! done. A push queue may deliver a task again after the task is done, so there the successful
+//! attempt overwrites the payload with a marker of less than 100 bytes: a repeated delivery finds
+//! the marker and runs nothing. A sweep deletes markers 32 days later, when Cloud Tasks has deleted
+//! their tasks. A task whose payload is missing becomes a dead letter.
 //!
-//! The key of a payload is the id of its task and the suffix `.gae-tasks`. Objects under other keys are never deleted: dead
-//! letters of a push service, which `push::LetterStore` keeps, have the suffix `.dead.gae-tasks`.
+//! The key of a payload is the id of its task with the suffix `.gae-tasks`. Objects under other
+//! keys are never deleted: dead letters of a push service, which `push::LetterStore` keeps, have
+//! the suffix `.dead.gae-tasks`.
 //!
-//! Whoever can write into the store can change what tasks are called with: guard it as the queue itself.
+//! Anyone who can write into the store can change the arguments of tasks: protect the store like
+//! the queue itself.
 
 #[cfg(feature = "object-store")]
 mod object;
@@ -31,7 +37,8 @@ use crate::attributes::Spilled;
 use crate::outcome::BoxError;
 use crate::task::TaskId;
 
-/// What follows the id of a task in the key of its payload: a store may hold objects of others, whose names are ids too.
+/// The suffix of a payload's key after the id of its task: a store may hold other objects whose
+/// names are ids too.
 const SUFFIX: &str = ".gae-tasks";
 
 /// The key of a task's payload.
@@ -39,12 +46,12 @@ pub(crate) fn key(id: TaskId) -> String {
     format!("{id}{SUFFIX}")
 }
 
-/// The task whose payload has this key, if it is one of ours.
+/// The task whose payload has this key, if the key is valid.
 pub(crate) fn task_of(key: &str) -> Option<TaskId> {
     key.strip_suffix(SUFFIX)?.parse().ok().filter(|id| self::key(*id) == key)
 }
 
-/// What follows the id of a task in the key of its dead letter.
+/// The suffix of a dead letter's key after the id of its task.
 const SUFFIX_OF_LETTERS: &str = ".dead.gae-tasks";
 
 /// The key of a task's dead letter.
@@ -53,27 +60,27 @@ pub(crate) fn key_of_letter(id: TaskId) -> String {
     format!("{id}{SUFFIX_OF_LETTERS}")
 }
 
-/// The task whose dead letter has this key, if it is one of ours.
+/// The task whose dead letter has this key, if the key is valid.
 pub(crate) fn task_of_letter(key: &str) -> Option<TaskId> {
     task_of(&format!("{}{SUFFIX}", key.strip_suffix(SUFFIX_OF_LETTERS)?))
 }
 
-/// What replaces a payload under its `key` when a pushed task is done. The key makes it differ from every payload that is
-/// not about this very task.
+/// The marker that replaces the payload under `key` when a pushed task is done. The key
+/// distinguishes the marker from every payload that is not about this task.
 pub(crate) fn marker(key: &str) -> Vec<u8> {
     format!("gae-tasks: done: {key}\n").into_bytes()
 }
 
-/// What is under the key of a payload.
+/// The content under the key of a payload.
 pub(crate) enum Loaded {
-    /// The payload, whole.
+    /// The complete payload.
     Payload(Vec<u8>),
     /// The marker: an attempt at the task has succeeded.
     Done,
 }
 
-/// The payload of the task `id`, whole, or the marker that replaced it. A payload of more than `most` bytes is not loaded;
-/// no more is read than the task says that there is.
+/// Loads the payload of the task `id`, or the marker that replaced it. A payload of more than
+/// `most` bytes is not loaded, and no more bytes are read than the task states.
 pub(crate) async fn load(
     store: Option<&dyn PayloadStore>,
     spilled: &Spilled,
@@ -101,46 +108,50 @@ pub(crate) async fn load(
         Ok(None) if store.name() == spilled.store => {
             Err(LoadError::Missing { store: store.name(), key: key() })
         }
-        // Not gone, as far as is known: nothing was ever put into this one.
+        // The payload is not known to be gone: nothing was ever put into this store.
         Ok(None) => Err(LoadError::Elsewhere { store: store.name(), put_into: put_into() }),
     }
 }
 
-/// Why an attempt has no payload to begin with.
+/// Why the payload of an attempt cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LoadError {
     #[error(
-        "its payload is in the payload store `{put_into}`, this client has none: add `.payload_store(..)` to its builder"
+        "the payload is in the payload store `{put_into}`, but the client has no payload store: \
+         add `.payload_store(..)` to its builder"
     )]
     NoStore { put_into: String },
-    #[error("its payload cannot be loaded from the payload store `{store}`")]
+    #[error("the payload cannot be loaded from the payload store `{store}`")]
     Unavailable { store: String, source: BoxError },
     #[error(
-        "its payload was put into the payload store `{put_into}`, this client's is `{store}`: give both the same"
+        "the payload was put into the payload store `{put_into}`, but the client's payload store \
+         is `{store}`: use the same for both"
     )]
     Elsewhere { store: String, put_into: String },
     #[error(
-        "its payload `{key}` in the payload store `{store}` is not what was put there: cut off, or changed"
+        "the payload `{key}` in the payload store `{store}` was truncated or changed after it was \
+         stored"
     )]
     Damaged { store: String, key: String },
     #[error(
-        "its payload `{key}` is missing in the payload store `{store}`: it was deleted by hand, or by a sweep of another \
-         program; restore it there and replay the task, or delete the task"
+        "the payload `{key}` is missing in the payload store `{store}`: it was deleted by hand, or \
+         by a sweep of another program; restore it there and replay the task, or delete the task"
     )]
     Missing { store: String, key: String },
     #[error(
-        "the task names the payload `{key}`, which belongs to another task: it is neither read nor deleted"
+        "the task names the payload `{key}`, which belongs to another task and is neither read nor \
+         deleted"
     )]
     Foreign { key: String },
     #[error(
-        "its payload `{key}` in the payload store `{store}` has {length} bytes, at most {most} are loaded: give the push \
-         service a higher `.max_stored_payload(..)`, and replay the task"
+        "the payload `{key}` in the payload store `{store}` has {length} bytes, but at most {most} \
+         are loaded: give the push service a higher `.max_stored_payload(..)`, and replay the task"
     )]
     TooLarge { store: String, key: String, length: u64, most: u64 },
 }
 
 impl LoadError {
-    /// Whether a later attempt meets the same: payloads are put before their tasks are stored.
+    /// Whether a later attempt has the same error: payloads are put before their tasks are stored.
     pub(crate) const fn is_final(&self) -> bool {
         matches!(self, Self::Missing { .. } | Self::Foreign { .. } | Self::TooLarge { .. })
     }

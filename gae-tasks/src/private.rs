@@ -1,4 +1,4 @@
-//! All that generated code may name. Not part of the public API: any release may change it.
+//! Everything that generated code may name. Not part of the public API: any release may change it.
 
 pub use core::fmt;
 pub use core::option::Option;

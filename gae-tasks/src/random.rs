@@ -1,21 +1,23 @@
-//! Random numbers: straight from the operating system, or fast ones that it has seeded.
+//! Random numbers: from the operating system, or fast ones seeded by the operating system.
 
 use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};
 use std::process;
 
-/// 64 random bits from the operating system: for what must not be guessed.
+/// Returns 64 random bits from the operating system, for values that must be unpredictable.
 ///
 /// # Panics
-/// If the operating system has none, as before it has started up.
+/// If the operating system has no random numbers, as early in its start.
 pub(crate) fn bits() -> u64 {
     getrandom::u64().expect("the operating system has random numbers")
 }
 
-/// 64 bits unlike those of any other call, at a tenth of the cost: for values that must differ, and may be guessed.
+/// Returns 64 bits that differ from the result of any other call, at a tenth of the cost of
+/// [`bits`]: for values that must be unique but may be predictable.
 ///
-/// They are a keyed hash (SipHash) of a number that counts up. The key is the thread's own, from the operating system. `fork`
-/// doubles both, so the process is hashed too: parent and child go on with other numbers.
+/// The bits are a keyed hash (SipHash) of a counter. The key is the thread's own, from the
+/// operating system. `fork` duplicates key and counter, so the process id is hashed too: parent and
+/// child continue with different numbers.
 pub(crate) fn fast_bits() -> u64 {
     thread_local! {
         static SEEDED: (RandomState, Cell<u64>) = (RandomState::new(), Cell::new(0));

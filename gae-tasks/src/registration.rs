@@ -1,4 +1,4 @@
-//! What generated code says of each task function, gathered by the linker.
+//! The description that generated code gives of each task function, gathered by the linker.
 
 use std::any::TypeId;
 use std::collections::BTreeSet;
@@ -13,17 +13,18 @@ use crate::task::Shape;
 
 /// Every task of every crate that is linked into this program.
 ///
-/// The name is that of a section of the program, which all crates in it share: it carries the crate's name and version,
-/// so that neither a slice of the application nor another version of this crate has the same.
+/// The static's name is also the name of a section of the program, which all crates in the program
+/// share. It carries the crate's name and version, so that neither a slice of the application nor
+/// another version of this crate has the same name.
 #[distributed_slice]
 pub static GAE_TASKS_REGISTRATIONS_0_1: [Registration];
 
 pub use GAE_TASKS_REGISTRATIONS_0_1 as REGISTRATIONS;
 
-/// Adds a registration, and refers to it.
+/// Adds a registration to the slice and refers to it.
 ///
-/// A macro of its own: where generated code does not find this crate, this call is silent beside the one error about that,
-/// while the attributes in it would be errors too.
+/// A separate macro: if generated code does not find this crate, the call of the macro causes no
+/// error beside the one about the missing crate. The attributes in the macro would cause more.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __register {
@@ -35,27 +36,27 @@ macro_rules! __register {
     }};
 }
 
-/// What generated code says of one task function.
+/// The description that generated code gives of one task function.
 pub struct Registration {
-    /// The kind it is deferred as.
+    /// The kind that its tasks are deferred as.
     pub kind: &'static str,
-    /// Kinds it was deferred as before it was renamed or moved.
+    /// Kinds that its tasks had before the function was renamed or moved.
     pub aliases: &'static [&'static str],
-    /// The shape of its parameters.
+    /// The shape of the function's parameters.
     pub shape: Shape,
-    /// The queues it is deferred to; never empty.
+    /// The queues that its tasks are deferred to; never empty.
     pub queues: &'static [&'static str],
-    /// The time one attempt may take; `None` is the default.
+    /// The time one attempt may take; `None` means the default.
     pub deadline: Option<Duration>,
-    /// A cap on its attempts below the queue's own.
+    /// A cap on attempts below the queue's own.
     pub max_attempts: Option<u32>,
-    /// The backoff of its tasks, in place of their queue's.
+    /// The backoff of its tasks, in place of the queue's.
     pub backoff: TypeBackoff,
-    /// The state it needs.
+    /// The types of state that the function takes.
     pub states: &'static [StateType],
-    /// Where its function stands.
+    /// The place of the function in the source.
     pub location: Location,
-    /// Calls it.
+    /// Calls the function.
     pub run: Run,
 }
 
@@ -71,7 +72,7 @@ impl fmt::Debug for Registration {
 }
 
 impl Registration {
-    /// The kinds that it runs: its own, and those it had before.
+    /// The kinds that the function runs: its own and its aliases.
     pub(crate) fn kinds(&self) -> impl Iterator<Item = &'static str> {
         std::iter::once(self.kind).chain(self.aliases.iter().copied())
     }
@@ -91,7 +92,8 @@ pub struct StateType {
 }
 
 impl StateType {
-    /// The state type `S`; that it is `Send` and `Sync` is asked where it is [fetched](crate::handler::Call::state).
+    /// Describes the state type `S`. `S` is required to be `Send` and `Sync` where the state is
+    /// [fetched](crate::handler::Call::state).
     pub const fn of<S: 'static>() -> Self {
         Self { id: TypeId::of::<S>, name: std::any::type_name::<S> }
     }

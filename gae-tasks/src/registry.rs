@@ -1,4 +1,4 @@
-//! Which handler runs which route: looked up in constant time, verified as a whole.
+//! The handlers by route: looked up in constant time, verified as a whole.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
@@ -8,9 +8,9 @@ use crate::registration::{REGISTRATIONS, Registration, StateType};
 use crate::task::{Kind, Route, Shape};
 use crate::task_type::Task;
 
-/// The tasks a program can run.
+/// The set of tasks that a program can run.
 ///
-/// A client has [all linked](Registry::linked) ones unless it is given another set.
+/// A client has [all linked](Registry::linked) tasks unless its builder is given another registry.
 ///
 /// ```
 /// use gae_tasks::{Registry, deferred};
@@ -25,23 +25,23 @@ use crate::task_type::Task;
 #[derive(Debug, Clone, Default)]
 pub struct Registry {
     registrations: Vec<&'static Registration>,
-    /// Tasks that were taken out, as a worker lacks the state they need.
+    /// Tasks that a worker does not run because it lacks the state that they need.
     withheld: Vec<&'static Registration>,
     lookup: OnceLock<Arc<HashMap<&'static str, &'static Registration>>>,
 }
 
 impl Registry {
-    /// A registry without tasks, to be filled by [`with`](Self::with).
+    /// Creates an empty registry, to be filled by [`with`](Self::with).
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Every task of every crate that is linked into this program.
+    /// Returns every task of every crate that is linked into this program.
     pub fn linked() -> Self {
         Self::of(REGISTRATIONS.iter().collect())
     }
 
-    /// This registry and the task `T`.
+    /// Adds the task `T`.
     pub fn with<T: Task>(mut self) -> Self {
         let added = T::registration();
         if !self.registrations.iter().any(|registration| std::ptr::eq(*registration, added)) {
@@ -50,13 +50,13 @@ impl Registry {
         Self::of(self.registrations)
     }
 
-    /// Of these tasks the ones that are deferred to one of `queues`.
+    /// Keeps only the tasks that are deferred to one of `queues`.
     pub fn in_queues<'a>(self, queues: impl IntoIterator<Item = &'a str>) -> Self {
         let queues = queues.into_iter().collect();
         self.only(|registration| registration.is_in_queue(&queues))
     }
 
-    /// Of these tasks the ones of `kinds`.
+    /// Keeps only the tasks of `kinds`.
     pub fn of_kinds<'a>(self, kinds: impl IntoIterator<Item = &'a str>) -> Self {
         let kinds: BTreeSet<_> = kinds.into_iter().collect();
         self.only(|registration| kinds.contains(registration.kind))
@@ -71,7 +71,8 @@ impl Registry {
         Self { registrations, withheld: Vec::new(), lookup: OnceLock::new() }
     }
 
-    /// These tasks without those that `withheld` names: tasks of theirs wait, and the reports of them give the reason.
+    /// Withholds the registrations for which `withheld` is true: their tasks wait, and reports
+    /// about them give the reason.
     pub(crate) fn withholding(&self, withheld: impl Fn(&Registration) -> bool) -> Self {
         let (withheld, kept) =
             self.registrations.iter().partition(|registration| withheld(registration));
@@ -105,7 +106,7 @@ impl Registry {
         })
     }
 
-    /// What these tasks can run: every kind and alias with its shape.
+    /// The routes that these tasks can run: every kind and alias with its shape.
     pub(crate) fn routes(&self) -> Vec<Route> {
         let routes = self.registrations.iter().flat_map(|registration| {
             registration.kinds().map(|kind| Route::new(Kind::from_static(kind), registration.shape))
@@ -113,7 +114,8 @@ impl Registry {
         routes.collect()
     }
 
-    /// Everything that keeps those of these tasks which a consumer `meets` from being run with `states`.
+    /// Every problem that keeps a task from being run with `states`, among the tasks that a
+    /// consumer `meets`.
     pub(crate) fn problems(
         &self,
         states: &States,
@@ -122,8 +124,8 @@ impl Registry {
         let mut problems = Vec::new();
         if self.registrations.is_empty() {
             problems.push(
-                "no task is registered: annotate functions with `#[deferred]`, and name the crates they stand in with \
-                 `gae_tasks::link!(..)`, or the linker leaves them out"
+                "no task is registered: annotate functions with `#[deferred]`, and name the crates \
+                 that contain them with `gae_tasks::link!(..)`, or the linker leaves them out"
                     .to_owned(),
             );
         }
@@ -150,17 +152,18 @@ impl Registry {
         problems
     }
 
-    /// Everything that keeps one task from being run with `states`.
+    /// Every problem that keeps one task from being run with `states`.
     pub(crate) fn problems_of(&self, registration: &Registration, states: &States) -> Vec<String> {
         let missing = registration.states.iter().filter(|state| !states.has((state.id)()));
         let problem = |state: &StateType| {
             let (wanted, given) = ((state.name)(), states.type_names());
             let there = match &*given {
-                [] => "it has none".to_owned(),
-                names => format!("it has {}", names.join(", ")),
+                [] => "the client has no state".to_owned(),
+                names => format!("the client has {}", names.join(", ")),
             };
             format!(
-                "task `{}` at {} takes state of type `{wanted}`, which the client lacks ({there}): {}",
+                "task `{}` at {} takes state of type `{wanted}`, which the client does not have \
+                 ({there}): {}",
                 registration.kind,
                 registration.location,
                 advice(wanted, &given),
@@ -169,11 +172,12 @@ impl Registry {
         missing.map(problem).collect()
     }
 
-    /// Why a task of `kind` and `shape` has no handler here, and what may be meant.
+    /// Explains why a task of `kind` and `shape` has no handler here, and suggests a fix.
     pub(crate) fn explain_unroutable(&self, kind: &str, shape: Shape) -> String {
         if let Some(registration) = self.by_kind(kind) {
             return format!(
-                "the payload of `{kind}` has shape {shape}, the function at {} takes {}: its parameters have changed",
+                "the payload of `{kind}` has shape {shape}, but the function at {} takes shape {}: \
+                 its parameters have changed",
                 registration.location, registration.shape
             );
         }
@@ -181,41 +185,48 @@ impl Registry {
             self.withheld.iter().find(|registration| registration.kinds().any(|k| k == kind))
         {
             return format!(
-                "task `{kind}` at {} takes state that the client of this worker lacks, and its own queues are not among \
-                 those that the worker serves: add `.state(..)` to the client's builder",
+                "task `{kind}` at {} takes state that the client of this worker does not have, and \
+                 its own queues are not among those that the worker serves: add `.state(..)` to \
+                 the client's builder",
                 registration.location
             );
         }
         let moved = self.kinds().find(|known| without_crate(known) == without_crate(kind));
         let hint = match moved {
             Some(known) => {
-                format!("; `{known}` may be the same function in another crate: add `alias = [\"{kind}\"]` to it")
+                format!(
+                    "; `{known}` may be the same function in another crate: add `alias = \
+                     [\"{kind}\"]` to it"
+                )
             }
-            None => "; if its crate is a dependency, name it with `gae_tasks::link!(..)`, or the linker leaves it out"
+            None => "; if its crate is a dependency, name it with `gae_tasks::link!(..)`, or the \
+                     linker leaves it out"
                 .to_owned(),
         };
         format!("no task of kind `{kind}` is registered in this program{hint}")
     }
 }
 
-/// Why two registrations have one kind, and what to do.
+/// Explains why two registrations have the same kind, and what to do.
 fn duplicate(kind: &str, first: &Registration, second: &Registration) -> String {
     let (first_at, second_at) = (first.location, second.location);
     if std::ptr::eq(first, second) {
-        format!("the task `{kind}` at {second_at} has its own kind as an alias: remove it")
+        format!("the task `{kind}` at {second_at} has its own kind as an alias: remove the alias")
     } else if first_at == second_at {
         format!(
-            "the task `{kind}` at {second_at} is registered twice, as its module is compiled twice: is there the same \
-             `mod ..;` in `main.rs` and in `lib.rs`? keep that of the library, and `use` it in `main.rs`"
+            "the task `{kind}` at {second_at} is registered twice, as its module is compiled \
+             twice: is there the same `mod ..;` in `main.rs` and in `lib.rs`? keep that of the \
+             library, and `use` it in `main.rs`"
         )
     } else {
         format!(
-            "two tasks are of kind `{kind}`, at {first_at} and at {second_at}: give one another `name = \"..\"`"
+            "two tasks have the kind `{kind}`, at {first_at} and at {second_at}: give one of them \
+             a different `name = \"..\"`"
         )
     }
 }
 
-/// How the client gets a state of the type `wanted`, beside what it was `given`.
+/// How to give the client a state of type `wanted`, considering the types it was `given`.
 fn advice(wanted: &str, given: &[&str]) -> String {
     const ARC: &str = "alloc::sync::Arc<";
     let inner = wanted.strip_prefix(ARC).and_then(|name| name.strip_suffix('>'));

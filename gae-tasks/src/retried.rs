@@ -1,7 +1,8 @@
 //! A log line whose level rises with the number of retries.
 
-/// Logs as urgently as the running task has been retried: info on the first attempt, warn on the first retry, error on
-/// the second, and error with the field `critical = true` from the third on. Outside a task: error.
+/// Logs at a level that rises with the retries of the running task: info on the first attempt, warn
+/// on the first retry, error on the second, and error with the field `critical = true` from the
+/// third on. Outside a task, the level is error.
 ///
 /// Takes fields and a message, as `tracing::info!` does.
 ///

@@ -1,4 +1,5 @@
-//! A backend whose large payloads are in a payload store: put before their tasks are stored, deleted after these are over.
+//! A backend whose large payloads are in a payload store: put before their tasks are stored,
+//! deleted after the tasks' end.
 
 mod leased;
 #[cfg(test)]
@@ -23,36 +24,39 @@ use crate::retention::Retention;
 use crate::task::{Deferred, Kind, TaskId, TaskName};
 use crate::time::Now;
 
-/// So many tasks are looked at together when a queue is emptied.
+/// The number of tasks per page when a queue is emptied.
 const PAGE: usize = 1000;
 
-/// A backend around which payloads above a limit are in a payload store.
+/// A backend that stores payloads above a limit in a payload store.
 ///
-/// A payload is put before its task is stored. It is deleted after an answer that says that its task is over, or was not
-/// stored; where an answer is lost it stays, for a sweep of payloads. Payloads are never loaded here: their tasks are
-/// leased and shown with an empty one, and attributes that say where it is.
+/// A payload is put before its task is stored. It is deleted after an answer that says that the
+/// task has ended or was not stored; if an answer is lost, the payload stays until a sweep of
+/// payloads. Payloads are never loaded here: their tasks are leased and listed with an empty
+/// payload, and with attributes that say where it is.
 #[derive(Debug)]
 pub(crate) struct Spilling<B> {
     backend: B,
     shelf: Shelf,
     inline: usize,
-    /// Whether the backend knows a task by the id that it was deferred with: Google shows a named task under another.
+    /// Whether the backend knows a task by the id that it was deferred with: Google shows a named
+    /// task under another id.
     ids_are_own: bool,
     leased: Mutex<LeasedKeys>,
 }
 
-/// What of a task is put first: its key, payload and kind.
+/// The key, payload and kind of a payload that is put before its task is stored.
 type Put = (String, Vec<u8>, Kind);
 
 impl<B: Backend> Spilling<B> {
-    /// `backend`, whose payloads of more than `inline` bytes, which is what it takes at most, are put into `shelf`.
+    /// Creates a backend that puts payloads of more than `inline` bytes, the most that `backend`
+    /// accepts, into `shelf`.
     pub(crate) fn new(backend: B, shelf: Shelf, inline: usize) -> Self {
         let ids_are_own = backend.capabilities().pull;
         Self { backend, shelf, inline, ids_are_own, leased: Mutex::default() }
     }
 
-    /// Takes the payload out of a task that is too large; its attributes say where it will be. A task whose attributes
-    /// cannot be read keeps it.
+    /// Takes a payload that is too large out of its task; the attributes then say where the payload
+    /// will be. A task whose attributes cannot be read keeps its payload.
     fn take_out(&self, task: &mut NewTask) -> Option<Put> {
         if task.payload.len() <= self.inline {
             return None;
@@ -96,8 +100,9 @@ impl<B: Backend> Spilling<B> {
         answers
     }
 
-    /// Deletes those of the payloads that were `put` whose tasks are not stored. One that is enqueued once more may be
-    /// stored already; where the queue calls handlers, no named task is found by the id of the call that made it.
+    /// Deletes the payloads that were `put` and whose tasks are not stored. A task that is enqueued
+    /// again may already be stored; on a push queue, a named task is not found by the id of the
+    /// call that created it.
     async fn take_back(&self, tasks: &[NewTask], put: &HashSet<String>) {
         let finds_names = self.backend.capabilities().pull;
         let known = tasks.iter().filter(|task| finds_names || task.spec.name.is_none());
@@ -124,7 +129,7 @@ impl<B: Backend> Spilling<B> {
         }
     }
 
-    /// Deletes those of these payloads whose tasks are not stored.
+    /// Deletes the payloads in `spilled` whose tasks are not stored.
     async fn delete_orphans(&self, spilled: Vec<(TaskId, String)>) {
         let mut keys = Vec::new();
         for (id, key) in spilled {
@@ -135,7 +140,7 @@ impl<B: Backend> Spilling<B> {
         self.shelf.forget(&keys).await;
     }
 
-    /// Empties a queue, and deletes the payloads of those of its tasks that are gone then.
+    /// Empties a queue, and deletes the payloads of the deleted tasks.
     async fn emptied<T>(
         &self,
         queue: QueueName,
@@ -153,8 +158,8 @@ impl<B> Spilling<B> {
         self.leased.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Where the payload of this task is, if it does not travel with it. A key that is another task's is not: whoever
-    /// wrote the attributes would have that one deleted.
+    /// The key of this task's payload, if the payload is spilled. A key of another task is ignored:
+    /// otherwise whoever wrote the attributes could have the other task's payload deleted.
     fn key_of(&self, id: TaskId, attributes: Option<&[u8]>) -> Option<String> {
         let key = Attributes::spilled_in(Some(attributes?))?.key;
         let task = task_of(&key)?;
@@ -174,7 +179,7 @@ impl<B> Spilling<B> {
         }
     }
 
-    /// Forgets these leases; answers with the keys of those that were known.
+    /// Forgets these leases; returns the keys of the known ones.
     fn take<'a>(
         &self,
         leases: impl IntoIterator<Item = &'a LeaseRef>,
@@ -184,25 +189,26 @@ impl<B> Spilling<B> {
     }
 }
 
-/// Where the payload of a task with these attributes is, if it does not travel with it.
+/// The key of the payload of a task with these attributes, if the payload is spilled.
 fn key_in(attributes: Option<&[u8]>) -> Option<String> {
     Some(Attributes::spilled_in(Some(attributes?))?.key)
 }
 
-/// As [`key_in`], if it is among those that were `put`.
+/// Like [`key_in`], if the key is among those that were `put`.
 fn key_among(put: &HashSet<String>, task: &NewTask) -> Option<String> {
     key_in(task.spec.attributes.as_deref()).filter(|key| put.contains(key))
 }
 
-/// Whether a task was certainly not stored that this is the answer for. Where the storage failed perhaps only its answer
-/// was lost: a task without its payload would be worse than a payload too many.
+/// Whether this answer means that its task was certainly not stored. If the storage failed, perhaps
+/// only its answer was lost: a task without its payload would be worse than a payload without its
+/// task.
 const fn is_certain(error: &Error) -> bool {
     !matches!(error, Error::Storage { .. })
 }
 
 impl<B> sealed::Sealed for Spilling<B> {}
 
-// A method that is added to the trait must be thought of here.
+// A method that is added to the trait must be considered here.
 #[deny(clippy::missing_trait_methods)]
 impl<B: Backend> Backend for Spilling<B> {
     fn capabilities(&self) -> Capabilities {
@@ -247,7 +253,7 @@ impl<B: Backend> Backend for Spilling<B> {
 
     fn delete(&self, request: TaskRequest) -> BackendFuture<'_, bool> {
         Box::pin(async move {
-            // If this fails, so does what comes next, or the payload is left to a sweep.
+            // If this fails, the deletion fails too, or the payload is left to a sweep.
             let record = self.backend.get(request.id).await.ok().flatten();
             let key = record
                 .and_then(|record| self.key_of(record.spec.id, record.spec.attributes.as_deref()));
@@ -276,7 +282,7 @@ impl<B: Backend> Backend for Spilling<B> {
     }
 
     fn copy(&self, request: CopyTask) -> BackendFuture<'_, ()> {
-        // The payload of the task is that of its copies.
+        // The task and its copies share the payload.
         self.backend.copy(request)
     }
 
@@ -338,7 +344,8 @@ impl<B: Pull> Pull for Spilling<B> {
     fn settle(&self, request: Settle) -> BackendFuture<'_, Vec<Settled>> {
         let leases: Vec<_> =
             request.settlements.iter().map(|settlement| settlement.lease).collect();
-        // An extension beside this, which finds the lease gone, must not forget what is to be deleted.
+        // Taken before the request: a concurrent extension, which finds the lease gone, must not
+        // forget keys that are to be deleted.
         let mut keys = self.take(&leases);
         let answer = self.backend.settle(request);
         Box::pin(async move {
@@ -352,7 +359,7 @@ impl<B: Pull> Pull for Spilling<B> {
             let done =
                 leases.iter().zip(&settled).filter(|(_, settled)| **settled == Settled::Done);
             let over = done.filter_map(|(lease, _)| keys.remove(lease)).collect();
-            // A worker records other outcomes meanwhile, whose leases must not run out.
+            // In the background: the worker must record other outcomes before their leases expire.
             self.shelf.forget_beside(over).await;
             Ok(settled)
         })
@@ -370,7 +377,7 @@ impl<B: Pull> Pull for Spilling<B> {
                 .iter()
                 .filter_map(|task| self.key_of(task.id, task.attributes.as_deref()))
                 .collect();
-            // A sweep waits for nothing but the storage.
+            // In the background: a sweep must not wait for the payload store.
             self.shelf.forget_beside(keys).await;
             Ok(swept)
         })

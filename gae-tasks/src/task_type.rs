@@ -1,5 +1,5 @@
-//! What the attribute makes beside a function: the [`Task`] type and its [`Args`], which are stored as bytes that are
-//! checked to be readable.
+//! The types that the attribute generates for a function: the [`Task`] type and its [`Args`]. Args
+//! are stored as bytes that are checked to be readable.
 
 use std::fmt;
 
@@ -7,27 +7,28 @@ use crate::handler::{Call, CallError};
 use crate::payload::{Decoder, Encoder, UnreadableError};
 use crate::registration::Registration;
 
-/// A task type: what `#[deferred]` makes beside a function, under the function's own name.
+/// A task type, which `#[deferred]` generates under the function's own name.
 ///
-/// It has no values. It names the task where a type is asked for, as in
+/// A task type has no values. It names the task where a type parameter is needed, as in
 /// `client.stats_of::<send_welcome>()` or `Registry::new().with::<send_welcome>()`.
 ///
 /// Implemented by the attribute only.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no task",
+    message = "`{Self}` is not a task",
     label = "this type was not made by `#[deferred]`",
     note = "name the function that carries `#[deferred]`: its task type has the same name"
 )]
 pub trait Task: 'static {
     /// The stable identity of the task type, e.g. `shop.emails/send_welcome`.
     const KIND: &'static str;
-    /// The queues it is deferred to; never empty. Several are spread over.
+    /// The queues that tasks of this type are deferred to; never empty. Several queues are spread
+    /// over.
     const QUEUES: &'static [&'static str];
     /// The first of [`Self::QUEUES`].
     const QUEUE: &'static str = Self::QUEUES[0];
     /// The typed arguments that are stored with each task.
     type Args: Args<Task = Self>;
-    /// What the function returns.
+    /// The return type of the function.
     type Output;
 
     #[doc(hidden)]
@@ -38,7 +39,7 @@ pub trait Task: 'static {
 ///
 /// Implemented by the attribute only, which proves each parameter `Send`.
 pub trait Args: Sized + 'static {
-    /// The task these are the arguments of.
+    /// The task type of these arguments.
     type Task: Task<Args = Self>;
 
     #[doc(hidden)]
@@ -47,13 +48,13 @@ pub trait Args: Sized + 'static {
     #[doc(hidden)]
     fn decode(payload: &mut Decoder<'_>) -> Result<Self, UnreadableError>;
 
-    /// Each parameter with its value where its type is `Debug`, for near misses of asserts.
+    /// Shows each parameter, and its value if its type is `Debug`, for near misses of asserts.
     #[doc(hidden)]
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
 }
 
 impl Call<'_> {
-    /// The args, decoded.
+    /// Decodes the args.
     ///
     /// # Errors
     /// The payload does not decode as `A`.
@@ -62,13 +63,13 @@ impl Call<'_> {
     }
 }
 
-/// Room for this many bytes is made at once; longer payloads grow.
+/// The initial capacity of the buffer in bytes; longer payloads grow it.
 const TYPICAL_LEN: usize = 128;
 
-/// The bytes of `args`.
+/// Encodes `args`.
 ///
 /// # Errors
-/// The codec cannot write them.
+/// The codec cannot write the args.
 pub fn encode<A: Args>(args: &A) -> Result<Vec<u8>, UnreadableError> {
     encode_expecting(args, TYPICAL_LEN)
 }
@@ -79,10 +80,10 @@ fn encode_expecting<A: Args>(args: &A, len: usize) -> Result<Vec<u8>, Unreadable
     Ok(encoder.into_bytes())
 }
 
-/// The args in `bytes`, all of which must be used.
+/// Decodes args from `bytes`, all of which must be used.
 ///
 /// # Errors
-/// The codec cannot read them, or bytes are left over.
+/// The codec cannot read the args, or bytes are left over.
 pub fn decode<A: Args>(bytes: &[u8]) -> Result<A, UnreadableError> {
     let mut decoder = Decoder::new(bytes);
     let args = A::decode(&mut decoder)?;
@@ -92,11 +93,11 @@ pub fn decode<A: Args>(bytes: &[u8]) -> Result<A, UnreadableError> {
     }
 }
 
-/// The bytes of `args`, proven to decode whole and to the same length.
+/// Encodes `args`, and verifies that the bytes decode completely and to the same length.
 ///
-/// Types exist that postcard writes but cannot read, or reads as something else (`skip_serializing_if`): found here,
-/// where the caller can mend it, and not by a worker at night. Lengths are compared, not bytes, because hash maps
-/// reorder.
+/// Postcard writes some types that it cannot read, or reads as other values
+/// (`skip_serializing_if`). They are found here, where the caller sees the error, instead of later
+/// in a worker. Lengths are compared instead of bytes, because hash maps reorder.
 pub(crate) fn encode_readable<A: Args>(args: &A) -> Result<Vec<u8>, UnreadableError> {
     let bytes = encode(args)?;
     let again = encode_expecting(&decode::<A>(&bytes)?, bytes.len())?;
@@ -104,7 +105,8 @@ pub(crate) fn encode_readable<A: Args>(args: &A) -> Result<Vec<u8>, UnreadableEr
         Ok(bytes)
     } else {
         Err(UnreadableError::of_payload(
-            "reads back as other values than were written (is there a `skip_serializing_if`?): store every field always",
+            "reads back as other values than were written (is there a `skip_serializing_if`?): \
+             store every field always",
         ))
     }
 }

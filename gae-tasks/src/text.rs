@@ -1,6 +1,6 @@
-//! How values that are text are shown: names, kinds, ids.
+//! Formatting of values that are text: names, kinds, ids.
 
-/// `Debug` by the type's name and its `Display`.
+/// Implements `Debug` with the type's name and its `Display`.
 macro_rules! debug_as_text {
     ($($type:ident),*) => {$(
         impl std::fmt::Debug for $type {
@@ -11,7 +11,7 @@ macro_rules! debug_as_text {
     )*};
 }
 
-/// `Display`, `AsRef<str>` and `Debug` of a type that has `as_str`.
+/// Implements `Display`, `AsRef<str>` and `Debug` for a type that has `as_str`.
 macro_rules! show_as_text {
     ($type:ident) => {
         impl std::fmt::Display for $type {

@@ -1,4 +1,4 @@
-//! Moments and schedules as values; nothing here reads a clock.
+//! Moments and schedules as values; this module reads no clock.
 
 mod duration;
 #[cfg(feature = "chrono")]
@@ -15,13 +15,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub(crate) use self::duration::readable;
 
-/// A moment in microseconds since 1970-01-01T00:00:00Z, the resolution Cloud Tasks uses.
+/// A moment in microseconds since 1970-01-01T00:00:00Z, the resolution that Cloud Tasks uses.
 ///
-/// Arithmetic saturates: a moment beyond the range of `i64` is the last one that fits.
+/// Arithmetic saturates at the range of `i64`.
 ///
-/// Its text is RFC 3339 in UTC, and so is what serde writes to formats that people read; to others it writes the
-/// microseconds. The features `chrono`, `jiff` and `time` convert from and into the types of these crates, so that
-/// [`Defer::at`](crate::Defer::at) takes them.
+/// A moment is printed, and written by serde to text formats, as RFC 3339 in UTC; serde writes the
+/// microseconds to binary formats. The features `chrono`, `jiff` and `time` convert from and into
+/// the types of these crates, so that [`Defer::at`](crate::Defer::at) accepts these types.
 ///
 /// ```
 /// use gae_tasks::Timestamp;
@@ -34,10 +34,11 @@ pub(crate) use self::duration::readable;
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The last moment that can be told.
+    /// The last moment that can be represented.
     pub const MAX: Self = Self(i64::MAX);
 
-    /// The moment `micros` microseconds after 1970-01-01T00:00:00Z (before it, if negative).
+    /// Creates the moment `micros` microseconds after 1970-01-01T00:00:00Z (before it, if
+    /// negative).
     pub const fn from_micros(micros: i64) -> Self {
         Self(micros)
     }
@@ -47,7 +48,7 @@ impl Timestamp {
         self.0
     }
 
-    /// The moment so many nanoseconds after 1970-01-01T00:00:00Z, or the nearest that fits.
+    /// The moment `nanos` nanoseconds after 1970-01-01T00:00:00Z, or the nearest that fits.
     #[cfg(any(feature = "jiff", feature = "time"))]
     fn from_nanos(nanos: i128) -> Self {
         let micros = nanos.div_euclid(1_000);
@@ -59,18 +60,18 @@ impl Timestamp {
         Duration::from_micros(self.0.saturating_sub(earlier.0).max(0).unsigned_abs())
     }
 
-    /// This moment moved on by `duration`, at the most to [`Timestamp::MAX`].
+    /// Returns this moment plus `duration`, at most [`Timestamp::MAX`].
     pub fn plus(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(micros(duration)))
     }
 
-    /// This moment moved back by `duration`.
+    /// Returns this moment minus `duration`.
     pub fn minus(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(micros(duration)))
     }
 }
 
-/// A duration as whole microseconds that fit the storage's integers; too long a one saturates.
+/// A duration in whole microseconds that fit the storage's integers; a longer duration saturates.
 pub(crate) fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
@@ -102,21 +103,22 @@ impl From<Timestamp> for SystemTime {
     }
 }
 
-/// When a task may be dispatched first.
+/// When a task may first be dispatched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Schedule {
     /// At once.
     #[default]
     Now,
-    /// This long after the moment the backend stores the task.
+    /// This long after the backend stores the task.
     After(Duration),
     /// At this moment, or at once if it has passed.
     At(Timestamp),
 }
 
 impl Schedule {
-    /// Whether it names a moment to wait for. A task without one is due, whatever a clock says later.
+    /// Whether the schedule names a moment to wait for. A task without one is due, whatever a clock
+    /// says later.
     pub(crate) const fn is_timed(self) -> bool {
         match self {
             Self::Now => false,
@@ -135,19 +137,19 @@ impl Schedule {
     }
 }
 
-/// What "now" means in a request to a backend.
+/// The meaning of "now" in a request to a backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Now {
-    /// The storage's own clock, so that machines need not agree on theirs.
+    /// The storage's own clock, so that the clocks of machines need not agree.
     #[default]
     Storage,
-    /// This moment: tests with a clock of their own.
+    /// This moment, for tests with a clock of their own.
     At(Timestamp),
 }
 
 impl Now {
-    /// The moment that is meant, where `storage` tells the storage's clock.
+    /// Returns the moment, where `storage` reads the storage's clock.
     pub fn resolve(self, storage: impl FnOnce() -> Timestamp) -> Timestamp {
         match self {
             Self::Storage => storage(),

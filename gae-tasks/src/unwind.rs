@@ -1,4 +1,5 @@
-//! Panics of code that is not ours (handlers, errors, log writers), caught where they would end what must go on.
+//! Catches panics of foreign code (handlers, errors, log writers) before they end a worker or a
+//! service.
 
 use std::any::Any;
 use std::mem;
@@ -9,15 +10,16 @@ use std::task::Poll;
 /// Calls `work`.
 ///
 /// # Errors
-/// It panicked; the text of the panic.
+/// If `work` panicked: the text of the panic.
 pub(crate) fn catch<R>(work: impl FnOnce() -> R) -> Result<R, String> {
     catch_unwind(AssertUnwindSafe(work)).map_err(text)
 }
 
-/// Waits for `work`, which is dropped where it panics. Borrowed, as a future that is moved is stored twice.
+/// Waits for `work`; if `work` panics, drops what is left of it. `work` is borrowed: a future that
+/// is moved is stored twice.
 ///
 /// # Errors
-/// It panicked; the text of the panic.
+/// If `work` panicked: the text of the panic.
 pub(crate) async fn caught<F: Future>(mut work: Pin<&mut Option<F>>) -> Result<F::Output, String> {
     std::future::poll_fn(|cx| {
         let polled = match work.as_mut().as_pin_mut() {
@@ -26,7 +28,7 @@ pub(crate) async fn caught<F: Future>(mut work: Pin<&mut Option<F>>) -> Result<F
         };
         polled.map_or_else(
             |panic| {
-                // The rest of it may panic again when it is dropped.
+                // The rest of `work` may panic again when it is dropped.
                 _ = catch(|| work.set(None));
                 Poll::Ready(Err(panic))
             },
@@ -47,12 +49,13 @@ pub(crate) fn discard<T>(value: T) {
 pub(crate) fn text(panic: Box<dyn Any + Send>) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    let text = text.unwrap_or("with a value that is no text").to_owned();
+    let text = text.unwrap_or("with a value that is not text").to_owned();
     discard(panic);
     text
 }
 
-/// Drops the payload of a panic in a drop, if it is text: anything else may panic once more, and so on.
+/// Drops the payload of a panic in a drop if the payload is text. Any other payload is leaked: its
+/// own drop may panic again, without end.
 fn forget(panic: Box<dyn Any + Send>) {
     if !panic.is::<&str>() && !panic.is::<String>() {
         mem::forget(panic);
@@ -66,7 +69,7 @@ mod tests {
 
     use super::*;
 
-    /// Panics with another of its kind when it is dropped.
+    /// Panics with another bomb when it is dropped.
     struct Bomb;
 
     impl Drop for Bomb {
@@ -82,7 +85,7 @@ mod tests {
         assert_eq!(catch(|| -> u8 { panic!("a literal") }), Err("a literal".to_owned()));
         assert_eq!(
             catch(|| -> u8 { panic_any(1) }),
-            Err("with a value that is no text".to_owned())
+            Err("with a value that is not text".to_owned())
         );
     }
 

@@ -1,12 +1,15 @@
-//! The version of the data stored beside payloads: attributes, retry settings and queue configurations.
+//! The version of the data stored beside payloads: attributes, retry settings and queue
+//! configurations.
 //!
-//! Postcard does not describe itself, so the first byte of stored bytes is the version that must understand them. A
-//! program that meets a higher one leaves the task, or the queue, to a newer program.
+//! Postcard is not self-describing, so the first byte of stored bytes is the version that a program
+//! must know to read them. A program that finds a higher version leaves the task, or the queue, to
+//! a newer program.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// The version this program writes, and the highest one it reads. A type that changes raises it.
+/// The version that this program writes, and the highest version that it reads. Raised when a type
+/// changes.
 pub(crate) const KNOWN: u8 = 1;
 
 /// Why stored bytes cannot be read.
@@ -18,12 +21,12 @@ pub(crate) enum Unread {
     Damaged,
 }
 
-/// `value` as it is stored; `None` if postcard refuses it.
+/// Encodes `value` for storage; `None` if postcard refuses the value.
 pub(crate) fn encode<T: Serialize>(value: &T) -> Option<Vec<u8>> {
     postcard::to_extend(value, vec![KNOWN]).ok()
 }
 
-/// The value that is stored as `bytes`.
+/// Decodes the value stored as `bytes`.
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Unread> {
     match bytes.split_first() {
         Some((&KNOWN, rest)) => match postcard::take_from_bytes(rest) {

@@ -1,4 +1,4 @@
-//! Looking at stored tasks and queues, and acting on them by hand.
+//! Inspects stored tasks and queues, and acts on them by hand.
 
 use super::Client;
 use crate::backend::{
@@ -10,19 +10,19 @@ use crate::task::{TaskId, TaskName};
 use crate::task_type::Task;
 
 impl Client {
-    /// The stored task of this id; `None` once it is over.
+    /// Returns the stored task with this id; `None` after its end.
     ///
     /// # Errors
-    /// [`Error::Storage`], as for all that follow here.
+    /// [`Error::Storage`]; so for all methods below.
     pub async fn get(&self, id: TaskId) -> Result<Option<TaskRecord>, Error> {
         self.backend().get(id).await
     }
 
-    /// The stored task that was [named](crate::Defer::named) `name` in this queue, dead letters included; `None` once it
-    /// is over.
+    /// Returns the stored task that was [named](crate::Defer::named) `name` in this queue, dead
+    /// letters included; `None` after its end.
     ///
     /// # Errors
-    /// [`Error::QueueName`] and [`Error::TaskName`] if one of them is not valid, [`Error::Storage`].
+    /// [`Error::QueueName`] and [`Error::TaskName`] if a name is not valid, [`Error::Storage`].
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -48,9 +48,10 @@ impl Client {
         self.backend().find(QueueName::new(queue)?, TaskName::new(name)?).await
     }
 
-    /// Deletes a task, whatever its state; its name stays blocked for a while. Answers whether it was stored.
+    /// Deletes a task, whatever its state; its name stays blocked for a while. Returns whether the
+    /// task was stored.
     ///
-    /// A handler that is running it is cancelled when its worker next extends its leases.
+    /// A running attempt at the task is cancelled when its worker next extends its leases.
     ///
     /// # Errors
     /// [`Error::Storage`].
@@ -61,36 +62,39 @@ impl Client {
     /// Makes a waiting task due at once.
     ///
     /// # Errors
-    /// [`Error::NoSuchTask`] if it is not waiting.
+    /// [`Error::NoSuchTask`] if the task is not waiting.
     pub async fn run_now(&self, id: TaskId) -> Result<(), Error> {
         self.backend().run_now(self.touch(id)).await
     }
 
-    /// Gives a dead letter a new life: it is due at once, with all its attempts before it.
+    /// Makes a dead letter a task again: due at once, with a full number of attempts.
     ///
-    /// On Cloud Tasks, where [queues](crate::Client::put_queue) keep dead letters, a new task is stored under the same id and
-    /// without a name, and then the letter is deleted.
+    /// On Cloud Tasks, where queues can keep dead letters, a new task is stored under the same id
+    /// and without a name, and then the letter is deleted.
     ///
     /// # Errors
-    /// [`Error::NoSuchTask`] if it is no dead letter.
+    /// [`Error::NoSuchTask`] if the task is not a dead letter.
     pub async fn replay(&self, id: TaskId) -> Result<(), Error> {
         self.backend().replay(self.touch(id)).await
     }
 
-    /// Creates a queue, or changes its configuration: the fields that are set are written, the others stay as they are
-    /// stored. The retry settings are one field. Queues without a configuration are made as tasks arrive, except by Cloud
-    /// Tasks.
+    /// Creates a queue, or changes its configuration: fields that are set are written, the others
+    /// keep their stored values. The retry settings are one field. Queues without a configuration
+    /// are created as tasks arrive, except on Cloud Tasks.
     ///
-    /// A retention may be shortened here. A program whose builder states a longer one raises it again when it starts, and
-    /// when the queue is made anew after it was deleted: a worker that serves it within its next sweep, a program that only
-    /// defers not before it starts again.
+    /// The method can shorten a retention. A program whose builder states a longer one raises it
+    /// again when the program starts, and when the queue is created again after it was deleted: a
+    /// worker that serves the queue does so with its next sweep, a program that only defers when it
+    /// is started again.
     ///
-    /// On Cloud Tasks, call it in every process that defers: its retry limits travel with the tasks of those that did.
+    /// On Cloud Tasks, call this method in every process that defers: the retry limits are stored
+    /// with the tasks of those processes that called it.
     ///
     /// # Errors
-    /// [`Error::QueueName`] if `queue` is not a valid queue name; [`Error::QueueConfig`] if a setting cannot be what it
-    /// is (no attempt at all, a `min_backoff` above the `max_backoff`); [`Error::NewerQueue`] if a newer version of this
-    /// crate configured the queue; [`Error::Unsupported`] if the backend has no use for a field that is set.
+    /// [`Error::QueueName`] if `queue` is not a valid queue name; [`Error::QueueConfig`] if a
+    /// setting is not valid (zero attempts, a `min_backoff` above the `max_backoff`);
+    /// [`Error::NewerQueue`] if a newer version of this crate configured the queue;
+    /// [`Error::Unsupported`] if the backend does not support a field that is set.
     pub async fn put_queue(
         &self,
         queue: impl Into<String>,
@@ -101,13 +105,13 @@ impl Client {
             return Err(Error::QueueConfig { queue: queue.to_string(), problem });
         }
         if config.own_retention().is_stated() {
-            // The stated retention is stored first: stored later, it would raise what is shortened here.
+            // The stated retention is stored first; stored later, it would raise a shortened one.
             self.raise_retention([&queue]).await?;
         }
         self.backend().put_queue(queue, config).await
     }
 
-    /// All queues, by name.
+    /// Returns all queues, sorted by name.
     ///
     /// # Errors
     /// [`Error::Storage`].
@@ -115,28 +119,30 @@ impl Client {
         self.backend().queues().await
     }
 
-    /// Pauses a queue: it accepts tasks, and none is started until it is [resumed](Self::resume).
+    /// Pauses a queue: it accepts tasks, but none is started until the queue is
+    /// [resumed](Self::resume).
     ///
     /// To pause a queue before its first task, create it with [`put_queue`](Self::put_queue).
     ///
     /// # Errors
-    /// [`Error::NoSuchQueue`] if there is no such queue, [`Error::QueueName`] if `queue` is not a valid
-    /// queue name.
+    /// [`Error::NoSuchQueue`] if there is no such queue, [`Error::QueueName`] if `queue` is not a
+    /// valid queue name.
     pub async fn pause(&self, queue: impl Into<String>) -> Result<(), Error> {
         self.backend().set_paused(QueueName::new(queue)?, true).await
     }
 
-    /// Lets a paused queue go on.
+    /// Resumes a paused queue.
     ///
     /// # Errors
-    /// [`Error::NoSuchQueue`] if there is no such queue, [`Error::QueueName`] if `queue` is not a valid
-    /// queue name.
+    /// [`Error::NoSuchQueue`] if there is no such queue, [`Error::QueueName`] if `queue` is not a
+    /// valid queue name.
     pub async fn resume(&self, queue: impl Into<String>) -> Result<(), Error> {
         self.backend().set_paused(QueueName::new(queue)?, false).await
     }
 
-    /// Deletes the tasks of a queue that are stored now, except its dead letters and tasks that a newer version of this
-    /// crate stored. A large queue is purged in several steps: if the call is interrupted, call it again.
+    /// Deletes the stored tasks of a queue, except its dead letters and tasks that a newer version
+    /// of this crate stored. A large queue is purged in several steps: if the call is interrupted,
+    /// call it again.
     ///
     /// # Errors
     /// [`Error::QueueName`] if `queue` is not a valid queue name.
@@ -144,18 +150,20 @@ impl Client {
         self.backend().purge(QueueName::new(queue)?, self.now()).await
     }
 
-    /// Deletes a queue that holds neither tasks nor dead letters, with its configuration; one that is not stored is deleted
-    /// already. The next task that is deferred to it makes it anew, with the default configuration; names of tasks that it
-    /// had stay blocked for as long as it said.
+    /// Deletes a queue that holds neither tasks nor dead letters, with its configuration; a queue
+    /// that is not stored counts as deleted. The next task that is deferred to the queue creates it
+    /// again, with the default configuration. Names of its former tasks stay blocked for as long as
+    /// the queue's configuration said.
     ///
-    /// On Cloud Tasks tasks that are deferred meanwhile are deleted with the queue, and those of
-    /// [`delete_queue_with_tasks`](Self::delete_queue_with_tasks) include what a newer version of this crate stored;
-    /// Google refuses to make another one
-    /// of its name for some days (3 to 7, its documentation says): tasks cannot be deferred to it until then.
+    /// On Cloud Tasks, tasks that are deferred during the call are deleted with the queue, and
+    /// [`delete_queue_with_tasks`](Self::delete_queue_with_tasks) also deletes tasks that a newer
+    /// version of this crate stored. Google refuses to create another queue of the same name for
+    /// some days (3 to 7 by its documentation): tasks cannot be deferred to the queue until then.
     ///
     /// # Errors
-    /// [`Error::QueueName`] if `queue` is not a valid queue name; [`Error::QueueInUse`] if it holds tasks or dead letters;
-    /// [`Error::NewerQueue`] if a newer version of this crate configured it.
+    /// [`Error::QueueName`] if `queue` is not a valid queue name; [`Error::QueueInUse`] if the
+    /// queue holds tasks or dead letters; [`Error::NewerQueue`] if a newer version of this crate
+    /// configured it.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -167,7 +175,8 @@ impl Client {
     ///
     /// let tasks = Client::open("memory:").await?;
     /// send_welcome::defer(42).on(&tasks).await?;
-    /// assert!(matches!(tasks.delete_queue("emails").await, Err(Error::QueueInUse { tasks: 1, .. })));
+    /// let refused = tasks.delete_queue("emails").await;
+    /// assert!(matches!(refused, Err(Error::QueueInUse { tasks: 1, .. })));
     /// assert_eq!(tasks.delete_queue_with_tasks("emails").await?.deleted, 1);
     /// assert!(tasks.queues().await?.is_empty());
     /// # Ok(())
@@ -177,17 +186,18 @@ impl Client {
         self.remove_queue(DeleteQueue::new(self.now(), QueueName::new(queue)?)).await.map(drop)
     }
 
-    /// Deletes a queue as [`delete_queue`](Self::delete_queue) does, and all of its tasks and dead letters first: what runs
-    /// is cancelled when its worker next extends its leases. A large queue is deleted in several steps: if the call is
-    /// interrupted, call it again.
+    /// Deletes a queue as [`delete_queue`](Self::delete_queue) does, after deleting all of its
+    /// tasks and dead letters. Running attempts are cancelled when their worker next extends its
+    /// leases. A large queue is deleted in several steps: if the call is interrupted, call it
+    /// again.
     ///
-    /// Answers how many tasks and dead letters were deleted, and how many are left: a newer version of this crate stored
-    /// them, the configuration of their queue is damaged, they cannot be read, or they were stored meanwhile. The queue
-    /// stays then.
+    /// Returns how many tasks and dead letters were deleted, and how many are left because a newer
+    /// version of this crate stored them, the configuration of their queue is damaged, they cannot
+    /// be read, or they were stored during the call. If any are left, the queue stays.
     ///
     /// # Errors
-    /// [`Error::QueueName`] if `queue` is not a valid queue name; [`Error::NewerQueue`] if a newer version of this crate
-    /// configured it.
+    /// [`Error::QueueName`] if `queue` is not a valid queue name; [`Error::NewerQueue`] if a newer
+    /// version of this crate configured the queue.
     pub async fn delete_queue_with_tasks(&self, queue: impl Into<String>) -> Result<Purged, Error> {
         self.remove_queue(DeleteQueue::new(self.now(), QueueName::new(queue)?).with_tasks()).await
     }
@@ -195,15 +205,16 @@ impl Client {
     async fn remove_queue(&self, request: DeleteQueue) -> Result<Purged, Error> {
         let queue = request.queue.clone();
         let purged = self.backend().delete_queue(request).await?;
-        // It is made anew without it.
+        // The queue is created again without the retention.
         self.0.retention.forget(&queue);
         Ok(purged)
     }
 
-    /// How many tasks stand where, of all queues together.
+    /// Counts the tasks of all queues by state.
     ///
-    /// This counts all tasks that wait: on SQLite a few tenths of a second for each million, on a thread and a connection of
-    /// its own, so that `defer` and workers go on meanwhile. A worker asks when it starts and once a minute.
+    /// The method counts all waiting tasks: on SQLite this takes a few tenths of a second per
+    /// million, on a thread and a connection of its own, so that `defer` and workers go on
+    /// meanwhile. A worker calls it when it starts and once a minute.
     ///
     /// # Errors
     /// [`Error::Storage`].
@@ -211,7 +222,7 @@ impl Client {
         Ok(self.stats_by_route().await?.iter().map(|line| line.stats).sum())
     }
 
-    /// How many tasks of the type `T` stand where, under its kind and its aliases.
+    /// Counts the tasks of type `T` by state, under its kind and its aliases.
     ///
     /// # Errors
     /// [`Error::Storage`].
@@ -225,7 +236,7 @@ impl Client {
         Ok(of_task.map(|line| line.stats).sum())
     }
 
-    /// How many tasks stand where, by queue and route.
+    /// Counts the tasks by state, for each queue and route.
     ///
     /// # Errors
     /// [`Error::Storage`].
@@ -233,8 +244,8 @@ impl Client {
         self.backend().stats(self.now()).await
     }
 
-    /// The routes of waiting tasks that this program cannot run, those of newer versions of this crate among them. They
-    /// stay stored until a program that can comes by.
+    /// Returns the routes of waiting tasks that this program cannot run, including tasks of newer
+    /// versions of this crate. Such tasks stay stored until a program that can run them starts.
     ///
     /// # Errors
     /// [`Error::Storage`].

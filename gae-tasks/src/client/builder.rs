@@ -1,4 +1,4 @@
-//! How a client is put together.
+//! Builds a client.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::queue::QueueName;
 use crate::registry::Registry;
 use crate::retention::Retention;
 
-/// Puts a [`Client`] together: its state, its tasks, its settings, and last its backend.
+/// Builds a [`Client`] from its state, its tasks, its settings, and finally its backend.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -63,65 +63,73 @@ impl Default for ClientBuilder {
 }
 
 impl ClientBuilder {
-    /// Gives handlers a value for their `#[state]` parameters of type `S`; one of each type, the last one given.
+    /// Sets the value of `#[state]` parameters of type `S`. There is one value per type; a later
+    /// value replaces an earlier one.
     pub fn state<S: Send + Sync + 'static>(mut self, value: S) -> Self {
         self.states.insert(value);
         self
     }
 
-    /// The tasks the client can run, in place of every linked one.
+    /// Sets the tasks that the client can run; by default all linked tasks.
     pub fn registry(mut self, registry: Registry) -> Self {
         self.registry = Some(registry);
         self
     }
 
-    /// Runs tasks where they are deferred, in place of storing them: a handler's error is the error of its `defer`.
+    /// Runs tasks where they are deferred instead of storing them: a handler's error is the error
+    /// of its `defer`.
     ///
-    /// Options such as `after` are checked and then ignored. As a worker, such a client is made only if all its tasks
-    /// can be run.
+    /// Options such as `after` are checked and then ignored. Like a worker, such a client is built
+    /// only if all its tasks can be run.
     pub fn inline(mut self, inline: bool) -> Self {
         self.inline = inline;
         self
     }
 
-    /// The queues, spread over, for tasks of the queue `default`: those whose attribute names none.
+    /// Sets the queues over which tasks of the queue `default` are spread: tasks whose attribute
+    /// names no queue.
     pub fn default_queues<Q: Into<String>>(mut self, queues: impl IntoIterator<Item = Q>) -> Self {
         self.default_queues = queues.into_iter().map(Into::into).collect();
         self
     }
 
-    /// For how long at least dead letters are kept in the queues that this client defers to or works on.
+    /// Sets the least time for which dead letters are kept in the queues that this client defers to
+    /// or works on.
     ///
-    /// The retention is a part of the queue's stored configuration. This one replaces a shorter one there, or none (which
-    /// means 30 days); a longer one, which another program has set, stays. [`put_queue`](Client::put_queue) shortens it,
-    /// until a program that states a longer one starts. If another program deletes the queue and it is made anew, a worker
-    /// that serves it stores this again with its next sweep; a client that only defers does so when it is built anew. Cloud
-    /// Tasks keeps no dead letters, so a client for it cannot be
-    /// built with this.
+    /// The retention is part of the queue's stored configuration. This value replaces a shorter one
+    /// there, or none (which means 30 days); a longer value, which another program has set, stays.
+    /// [`put_queue`](Client::put_queue) shortens the retention until a program that states a longer
+    /// one starts. If another program deletes the queue and it is created again, a worker that
+    /// serves the queue stores this value with its next sweep; a client that only defers does so
+    /// when it is built again. Cloud Tasks keeps no dead letters, so a client of Cloud Tasks cannot
+    /// be built with this setting.
     pub fn dead_letter_retention(mut self, retention: Duration) -> Self {
         self.retention.dead_letters = Some(retention);
         self
     }
 
-    /// The shortest time for which the name of a task stays blocked after its end; 24 hours by default. It is stored
-    /// with the queue, as [`dead_letter_retention`](Self::dead_letter_retention) is.
+    /// Sets the least time for which the name of a task stays blocked after the task's end; 24
+    /// hours by default. The time is stored with the queue, as for
+    /// [`dead_letter_retention`](Self::dead_letter_retention).
     pub fn tombstone_retention(mut self, retention: Duration) -> Self {
         self.retention.tombstones = Some(retention);
         self
     }
 
-    /// The clock that the client and its workers read; the machine's by default.
+    /// Sets the clock of the client and its workers; the machine's clock by default.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self
     }
 
-    /// Asks `hook` at every `defer`, on the thread that polls it, for the current trace: the value of a header
-    /// `traceparent` of W3C's [Trace Context](https://www.w3.org/TR/trace-context/#traceparent-header).
+    /// Calls `hook` at every `defer`, on the thread that polls it, for the current trace: the value
+    /// of a header `traceparent` of W3C's [Trace
+    /// Context](https://www.w3.org/TR/trace-context/#traceparent-header).
     ///
-    /// It travels beside the task, is a field of the span of every attempt, and handlers read it with
-    /// [`TaskContext::traceparent`](crate::TaskContext::traceparent). Where the hook gives none, what a handler defers
-    /// belongs to the trace of its own task. A value that is no `traceparent` is left out, with a warning.
+    /// The trace is stored with the task, is a field of the span of every attempt, and is available
+    /// to handlers as [`TaskContext::traceparent`](crate::TaskContext::traceparent). If the hook
+    /// returns none, a task that a handler defers belongs to the trace of the handler's own task.
+    /// An invalid value is ignored with a warning.
     pub fn trace_context(
         mut self,
         hook: impl Fn() -> Option<String> + Send + Sync + 'static,
@@ -130,29 +138,33 @@ impl ClientBuilder {
         self
     }
 
-    /// A client of the backend that `url` names: see [`Client::open`].
+    /// Opens the backend that `url` names: see [`Client::open`].
     ///
     /// # Errors
-    /// [`Error::Url`] if the URL names no backend of this build, [`Error::Storage`] if it cannot be opened,
-    /// [`Error::PayloadStoreUrl`] and [`Error::PayloadStore`] if the payload store cannot be, [`Error::QueueName`] if a
-    /// default queue is not a valid queue name, [`Error::Misconfigured`] in inline mode if tasks cannot be run,
-    /// [`Error::Unsupported`] if a retention is stated and the backend keeps nothing.
+    /// [`Error::Url`] if the URL names no backend of this build, [`Error::Storage`] if the backend
+    /// cannot be opened, [`Error::PayloadStoreUrl`] and [`Error::PayloadStore`] if the payload
+    /// store cannot be opened, [`Error::QueueName`] if a default queue is not a valid queue name,
+    /// [`Error::Misconfigured`] in inline mode if tasks cannot be run, [`Error::Unsupported`] if a
+    /// retention is stated and the backend keeps nothing.
     pub async fn open(self, url: &str) -> Result<Client, Error> {
         self.finish(url::open(url).await?)
     }
 
-    /// A client of the backend that the environment variable `GAE_TASKS_URL` names.
+    /// Opens the backend that the environment variable `GAE_TASKS_URL` names.
     ///
     /// # Errors
-    /// As [`open`](Self::open), and [`Error::Url`] if the variable is not set: a service whose variable was forgotten is
-    /// not to keep its tasks in a file that its container loses. See [`from_env_or`](Self::from_env_or).
-    // The name users of object_store and others know; it takes `self` because it is the builder's last word.
+    /// As [`open`](Self::open), and [`Error::Url`] if the variable is not set: a service whose
+    /// variable was forgotten must not keep its tasks in a file that its container loses. See
+    /// [`from_env_or`](Self::from_env_or).
+    // Users know the name from object_store and others; it takes `self` as the final method of the
+    // builder.
     #[allow(clippy::wrong_self_convention)]
     pub async fn from_env(self) -> Result<Client, Error> {
         self.open(&url::from_env(None)?).await
     }
 
-    /// As [`from_env`](Self::from_env), with the backend that `url` names if the variable is not set.
+    /// Like [`from_env`](Self::from_env), with the backend that `url` names if the variable is not
+    /// set.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -161,17 +173,19 @@ impl ClientBuilder {
         self.open(&url::from_env(Some(url))?).await
     }
 
-    /// A client of this backend.
+    /// Builds a client of this backend.
     ///
     /// # Errors
-    /// [`Error::QueueName`] if a default queue is not a valid queue name, [`Error::PayloadStoreUrl`] and
-    /// [`Error::PayloadStore`] if the payload store cannot be opened, [`Error::Misconfigured`] in inline mode if tasks
-    /// cannot be run, [`Error::Unsupported`] if a retention is stated and the backend keeps nothing.
+    /// [`Error::QueueName`] if a default queue is not a valid queue name,
+    /// [`Error::PayloadStoreUrl`] and [`Error::PayloadStore`] if the payload store cannot be
+    /// opened, [`Error::Misconfigured`] in inline mode if tasks cannot be run,
+    /// [`Error::Unsupported`] if a retention is stated and the backend keeps nothing.
     pub fn build(self, backend: impl Pull) -> Result<Client, Error> {
         self.finish(Storage::Pull(Arc::new(backend)))
     }
 
-    /// A client of a backend that calls handlers over HTTP (or of any other: no worker can be made of the client).
+    /// Builds a client of a backend that calls handlers over HTTP (or of any other backend: the
+    /// client makes no workers).
     ///
     /// # Errors
     /// As [`build`](Self::build).
@@ -185,7 +199,7 @@ impl ClientBuilder {
         let payloads = std::mem::take(&mut self.payloads).open(&self.clock, &mut storage)?;
         let capabilities = storage.backend().capabilities();
         if self.retention.is_stated() && !capabilities.retention {
-            let what = "a retention of dead letters or of names: state none in the builder";
+            let what = "a retention of dead letters or of names: remove it from the builder";
             return Err(Error::Unsupported { backend: capabilities.backend, what });
         }
         let client = self.assemble(default_queues, payloads, storage);
@@ -218,21 +232,24 @@ impl ClientBuilder {
 }
 
 impl Client {
-    /// A client of the backend that `url` names, with every linked task and no state.
+    /// Opens the backend that `url` names, with every linked task and no state.
     ///
-    /// `memory:` is a new, empty queue in this process, for tests. `sqlite:FILE` is a file that is made if missing,
-    /// for any number of processes of one machine (feature `sqlite`). URLs of sqlx mean what they mean there:
-    /// `sqlite://app.db?mode=rwc` is that file, with `mode=rw` it must exist, escapes such as `%20` are read, and
-    /// `sqlite::memory:` is the same as `memory:`; a parameter that a queue cannot have is an error that names it. `cloudtasks://PROJECT/LOCATION?..` is Google Cloud
-    /// Tasks, which calls handlers over HTTP (feature `cloud-tasks`); its parameters are described at `CloudTasks::open`.
+    /// `memory:` is a new, empty queue in this process, for tests. `sqlite:FILE` is a file that is
+    /// created if missing, for any number of processes on one machine (feature `sqlite`). URLs of
+    /// sqlx have their usual meaning: `sqlite://app.db?mode=rwc` is the file `app.db`, with
+    /// `mode=rw` the file must exist, escapes such as `%20` are decoded, and `sqlite::memory:` is
+    /// the same as `memory:`; an unsupported parameter is an error that names it.
+    /// `cloudtasks://PROJECT/LOCATION?..` is Google Cloud Tasks, which calls handlers over HTTP
+    /// (feature `cloud-tasks`); its parameters are described at `CloudTasks::open`.
     ///
     /// # Errors
-    /// [`Error::Url`] if the URL names no backend of this build, [`Error::Storage`] if it cannot be opened.
+    /// [`Error::Url`] if the URL names no backend of this build, [`Error::Storage`] if the backend
+    /// cannot be opened.
     pub async fn open(url: &str) -> Result<Self, Error> {
         Self::builder().open(url).await
     }
 
-    /// A client of the backend that the environment variable `GAE_TASKS_URL` names.
+    /// Opens the backend that the environment variable `GAE_TASKS_URL` names.
     ///
     /// # Errors
     /// As [`open`](Self::open), and [`Error::Url`] if the variable is not set.
@@ -240,8 +257,8 @@ impl Client {
         Self::builder().from_env().await
     }
 
-    /// As [`from_env`](Self::from_env), with the backend that `url` names if the variable is not set:
-    /// `Client::from_env_or("sqlite:tasks.db")`.
+    /// Like [`from_env`](Self::from_env), with the backend that `url` names if the variable is not
+    /// set: `Client::from_env_or("sqlite:tasks.db")`.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -249,12 +266,12 @@ impl Client {
         Self::builder().from_env_or(url).await
     }
 
-    /// A builder, for a client with state, a chosen set of tasks, or other settings.
+    /// Returns a builder, for a client with state, a chosen set of tasks, or other settings.
     pub fn builder() -> ClientBuilder {
         ClientBuilder::default()
     }
 
-    /// A client of this backend, with every linked task, no state and no settings.
+    /// Creates a client of this backend, with every linked task, no state and default settings.
     pub(super) fn of(backend: impl Pull) -> Self {
         let storage = Storage::Pull(Arc::new(backend));
         ClientBuilder::default().assemble(Vec::new(), Payloads::none(&storage), storage)

@@ -1,4 +1,4 @@
-//! What a client does with the calls that it is given: stores them, or runs them where they are deferred.
+//! Stores the tasks that a client is given, or runs them where they are deferred.
 
 use super::Client;
 use crate::backend::outlook::Outlook;
@@ -11,7 +11,7 @@ use crate::registration::Registration;
 use crate::task::{Deferred, TaskId};
 
 impl Client {
-    /// Not an `async fn`, whose future would have room for the task beside the backend's.
+    /// Not an `async fn`: its future would hold the task twice, once for the backend.
     pub(crate) fn enqueue_one(
         &self,
         prepared: Prepared,
@@ -21,7 +21,7 @@ impl Client {
         async { judge(self.one_of(answers.await?)?, new_name) }
     }
 
-    /// As [`enqueue_one`](Self::enqueue_one), and blocks this thread.
+    /// Like [`enqueue_one`](Self::enqueue_one), but blocks this thread.
     pub(crate) fn enqueue_one_blocking(&self, prepared: Prepared) -> Result<Deferred, Error> {
         let new_name = prepared.new_name();
         let request = Enqueue::new(self.now(), vec![prepared.task]);
@@ -34,13 +34,13 @@ impl Client {
             let backend = self.capabilities().backend;
             Err(Error::Storage {
                 backend,
-                problem: "gave no answer".to_owned(),
+                problem: "returned no answer for the task".to_owned(),
                 source: "no answer".into(),
             })
         })
     }
 
-    /// The answer for each, in their order.
+    /// Stores tasks; returns the answer for each, in their order.
     pub(super) async fn enqueue(
         &self,
         prepared: Vec<Prepared>,
@@ -55,13 +55,13 @@ impl Client {
             .collect())
     }
 
-    /// Runs a task in place of storing it; its options never reach the function.
+    /// Runs a task instead of storing it; the options do not affect the function.
     pub(crate) async fn run_inline(&self, defer: Defer) -> Result<Deferred, Error> {
         let registration = defer.registration();
         self.run_prepared(registration, defer.prepare_inline(self)?).await
     }
 
-    /// As [`run_inline`](Self::run_inline), with its options checked.
+    /// Like [`run_inline`](Self::run_inline), after its options are checked.
     pub(crate) async fn run_prepared(
         &self,
         registration: &Registration,
@@ -71,8 +71,9 @@ impl Client {
         inline_answer(registration.kind, id, outcome)
     }
 
-    /// Does for a caller that blocks what may need a runtime (handlers that run inline, payload stores): on a thread with
-    /// a runtime of its own, because that of the caller, if there is any, may be the one that is blocked.
+    /// Does blocking work that may need a runtime (handlers that run inline, payload stores) on a
+    /// thread with a runtime of its own: the caller's runtime, if there is any, may be the one that
+    /// is blocked.
     pub(crate) fn on_a_thread(
         &self,
         work: impl Future<Output = Result<Deferred, Error>> + Send,
@@ -80,7 +81,8 @@ impl Client {
         let backend = self.capabilities().backend;
         let failed = |source: BoxError| Error::Storage {
             backend,
-            problem: "is not reached: this call needs a thread with a runtime of its own"
+            problem: "cannot be reached: the call needs a thread with its own runtime, which \
+                      cannot be started"
                 .to_owned(),
             source,
         };

@@ -1,4 +1,4 @@
-//! Deferring many tasks in one transaction.
+//! Defers many tasks in one transaction.
 
 use std::fmt;
 use std::pin::Pin;
@@ -13,29 +13,30 @@ use crate::task::Deferred;
 impl Client {
     /// Stores many tasks, of one type or several, in one transaction: `.await` it.
     ///
-    /// The iterator is read at once. Options and payloads of all are checked before any is stored.
-    /// They are stored with this client, whatever their [`.on(..)`](Defer::on) says. In inline mode
-    /// they run one after the other, up to the first failure.
+    /// The iterator is read at once. Options and payloads of all tasks are checked before any task
+    /// is stored. The tasks are stored with this client, whatever their [`.on(..)`](Defer::on)
+    /// says. In inline mode they run one after the other, up to the first failure.
     ///
     /// # Errors
-    /// As for a single [`Defer`]; [`Error::Partial`] says what became of each task where the backend refused some.
+    /// As for a single [`Defer`]; [`Error::Partial`] has the result of each task if the backend
+    /// refused some.
     ///
     /// ```
-    /// use gae_tasks::{Client, deferred};
+    /// use gae_tasks::{BoxError, Client, deferred};
     ///
     /// #[deferred]
     /// async fn send(user: u64) {}
     ///
     /// #[deferred]
-    /// async fn send_to_all(users: Vec<u64>, #[state] tasks: &Client) -> Result<(), gae_tasks::Error> {
+    /// async fn send_to_all(users: Vec<u64>, #[state] tasks: &Client) -> Result<(), BoxError> {
     ///     tasks.defer_many(users.iter().map(|user| send::defer(*user))).await?;
     ///     Ok(())
     /// }
     /// ```
     pub fn defer_many(&self, tasks: impl IntoIterator<Item = Defer>) -> DeferManyFuture {
-        // The future does not hold the iterator: a closure in it that borrows would be known to be
-        // `Send` for one lifetime only, and a worker needs the future of a handler to be `Send` for
-        // all.
+        // The future does not hold the iterator: a closure in the iterator that borrows would be
+        // known to be `Send` for one lifetime only, but the future of a handler must be `Send` for
+        // all lifetimes.
         let (client, tasks) = (self.clone(), tasks.into_iter().collect());
         DeferManyFuture(Box::pin(async move { client.store_many(tasks).await }))
     }
@@ -59,7 +60,7 @@ impl Client {
     }
 }
 
-/// Many tasks on their way into the storage: what `.await` on [`Client::defer_many`] polls.
+/// The future of [`Client::defer_many`].
 #[must_use = "futures do nothing unless awaited"]
 pub struct DeferManyFuture(BoxFuture<'static, Result<Vec<Deferred>, Error>>);
 

@@ -1,4 +1,4 @@
-//! Replaying dead letters that are in a payload store: their tasks are stored anew with a client.
+//! Replays dead letters in a payload store: their tasks are stored again with a client.
 
 use super::Client;
 use crate::backend::{CopyTask, Enqueue, NewTask};
@@ -8,17 +8,17 @@ use crate::push::{DeadLetter, LetterStore};
 use crate::task::{TaskId, TaskSpec};
 
 impl LetterStore {
-    /// Stores the task of a dead letter anew with `client`, due at once, with all its attempts before it; then deletes the
-    /// letter. Done again after a half, it stores no second task while the first is waiting. A task that was named has no
-    /// name then.
+    /// Stores the task of a dead letter again with `client`, due at once and with a full number of
+    /// attempts, then deletes the letter. If a replay that was interrupted is repeated, it stores
+    /// no second task while the first is waiting. The stored task has no name.
     ///
     /// # Errors
-    /// [`Error::NoSuchTask`] if there is no such letter, [`Error::PayloadStore`] and [`Error::Storage`]; the letter is
-    /// kept then.
+    /// [`Error::NoSuchTask`] if there is no such letter, [`Error::PayloadStore`] and
+    /// [`Error::Storage`]. The letter is kept then.
     pub async fn replay(&self, id: TaskId, client: &Client) -> Result<(), Error> {
-        let missing = Error::NoSuchTask { id, problem: "is no dead letter of this store" };
+        let missing = Error::NoSuchTask { id, problem: "is not a dead letter in this store" };
         let DeadLetter { task, number, .. } = self.get(id).await?.ok_or(missing)?;
-        // The name may be blocked by the task itself.
+        // The task itself may still block its name.
         let task = NewTask::new(TaskSpec { name: None, ..task.spec }, task.payload);
         client.store_anew(task, number).await?;
         self.delete(id).await
@@ -26,7 +26,7 @@ impl LetterStore {
 }
 
 impl Client {
-    /// Stores a task that had ended as this copy.
+    /// Stores a task again whose last copy had this number.
     async fn store_anew(&self, task: NewTask, number: u32) -> Result<(), Error> {
         if self.capabilities().pull {
             self.raise_retention([&task.spec.queue]).await?;

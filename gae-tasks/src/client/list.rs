@@ -1,4 +1,4 @@
-//! Looking at stored tasks, page by page.
+//! Lists stored tasks, page by page.
 
 use std::fmt;
 use std::pin::Pin;
@@ -9,13 +9,14 @@ use crate::backend::{BoxFuture, List, TaskFilter, TaskRecord};
 use crate::error::Error;
 use crate::task::TaskId;
 
-/// Most tasks of one page of [`Client::list`].
+/// The most tasks in one page of [`Client::list`].
 pub(super) const MAX_PAGE: usize = 1000;
 
 impl Client {
-    /// A page of stored tasks: `.await` it. Up to `limit` (at most 1,000) of those that `filter` means, in the order they
-    /// were deferred, after the task `after`: the last one of the page before. [`newest_first`](ListTasks::newest_first)
-    /// turns the order round; payloads are read [only if asked for](ListTasks::with_payloads).
+    /// Lists a page of stored tasks: `.await` it. The page has up to `limit` (at most 1,000) tasks
+    /// that match `filter`, in the order in which they were deferred, starting after the task
+    /// `after`: the last task of the previous page. [`newest_first`](ListTasks::newest_first)
+    /// reverses the order; payloads are read [only on request](ListTasks::with_payloads).
     ///
     /// # Errors
     /// The `.await` fails with [`Error::Storage`].
@@ -34,7 +35,8 @@ impl Client {
     ///
     /// let page = tasks.list(TaskFilter::new(), None, 1).newest_first().await?;
     /// assert_eq!((page[0].spec.id, &page[0].payload), (last.id, &None));
-    /// let page = tasks.list(TaskFilter::new(), Some(last.id), 1).newest_first().with_payloads().await?;
+    /// let page = tasks.list(TaskFilter::new(), Some(last.id), 1).newest_first();
+    /// let page = page.with_payloads().await?;
     /// assert_eq!((page[0].spec.id, page[0].payload.is_some()), (first.id, true));
     /// # Ok(())
     /// # }
@@ -47,7 +49,7 @@ impl Client {
     }
 }
 
-/// A page of stored tasks to be read: `.await` it. See [`Client::list`].
+/// A request for a page of stored tasks: `.await` it. See [`Client::list`].
 #[must_use = "nothing is read until this is awaited"]
 #[derive(Debug)]
 pub struct ListTasks {
@@ -56,13 +58,14 @@ pub struct ListTasks {
 }
 
 impl ListTasks {
-    /// The task that was deferred last comes first; the page before ends with the oldest of its tasks.
+    /// Lists the tasks from the newest to the oldest; the next page starts after the oldest task of
+    /// the page.
     pub fn newest_first(mut self) -> Self {
         self.request = self.request.newest_first();
         self
     }
 
-    /// Reads the payloads too, which may be large: else [`TaskRecord::payload`] is `None`.
+    /// Reads the payloads too, which may be large; otherwise [`TaskRecord::payload`] is `None`.
     pub fn with_payloads(mut self) -> Self {
         self.request = self.request.with_payloads();
         self
@@ -79,7 +82,7 @@ impl IntoFuture for ListTasks {
     }
 }
 
-/// A page of stored tasks on its way: what `.await` on a [`ListTasks`] polls.
+/// The future of a [`ListTasks`].
 #[must_use = "futures do nothing unless awaited"]
 pub struct ListTasksFuture(BoxFuture<'static, Result<Vec<TaskRecord>, Error>>);
 

@@ -1,4 +1,4 @@
-//! What an application holds: the way to a backend, and everything that goes through it.
+//! The client: an application's connection to a backend.
 
 mod admin;
 mod builder;
@@ -50,7 +50,8 @@ use crate::task::{TaskId, TaskName};
 use crate::time::{Now, readable};
 use crate::worker::Suspects;
 
-/// The way to a queue: defers tasks, looks at them, and makes workers. Cloning is cheap and gives the same client.
+/// A connection to a queue: defers tasks, inspects them, and creates workers. Cloning is cheap and
+/// returns the same client.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -82,12 +83,12 @@ struct Inner {
     retention: StatedRetention,
     payloads: Payloads,
     trace: TraceHook,
-    /// Shared by all its workers.
+    /// Shared by all workers of the client.
     suspects: Arc<Suspects>,
 }
 
 impl Client {
-    /// What the backend can promise.
+    /// The capabilities of the backend.
     pub fn capabilities(&self) -> &Capabilities {
         &self.0.capabilities
     }
@@ -102,13 +103,13 @@ impl Client {
         self.0.inline
     }
 
-    /// What runs handlers for this client.
+    /// Creates the dispatcher that runs this client's handlers.
     pub(crate) fn dispatcher(&self) -> Dispatcher {
         let (states, clock) = (Arc::clone(&self.0.states), Arc::clone(&self.0.clock));
         Dispatcher::new(states, clock, Arc::new(self.clone()), self.shelf().cloned())
     }
 
-    /// The queues a task goes to that is deferred without naming any.
+    /// The queues of a task that is deferred without naming any.
     pub(crate) fn queues_of(&self, registration: &Registration) -> Vec<QueueName> {
         match self.default_queues(registration) {
             Some(queues) => queues.to_vec(),
@@ -116,7 +117,7 @@ impl Client {
         }
     }
 
-    /// Of these queues the one for the task with this name or, if it has none, this id.
+    /// The queue among `queues` for the task with this name or, if it has none, this id.
     pub(crate) fn queue_of(
         &self,
         registration: &Registration,
@@ -131,19 +132,19 @@ impl Client {
         }
     }
 
-    /// The client's own queues, if they stand in for those of the attribute.
+    /// The client's own queues, if they replace those of the attribute.
     fn default_queues(&self, registration: &Registration) -> Option<&[QueueName]> {
         let is_default = registration.queues == [QueueName::DEFAULT.as_str()]
             && !self.0.default_queues.is_empty();
         is_default.then_some(&self.0.default_queues)
     }
 
-    /// Everything that keeps this client's tasks from being run.
+    /// Every problem that keeps this client's tasks from being run.
     pub(crate) fn problems(&self) -> Vec<String> {
         self.problems_among(|_| true)
     }
 
-    /// Everything that keeps those of this client's tasks from being run which a consumer `meets`.
+    /// Every problem that keeps a task from being run, among the tasks that a consumer `meets`.
     pub(crate) fn problems_among(&self, meets: impl Fn(&Registration) -> bool) -> Vec<String> {
         let mut problems = self.0.registry.problems(&self.0.states, &meets);
         let limits = &self.0.capabilities;
@@ -155,7 +156,8 @@ impl Client {
             };
             if let Some(deadline) = registration.deadline.filter(|deadline| !in_range(deadline)) {
                 problems.push(format!(
-                    "task `{}` at {} has a deadline of {}, `{}` accepts {} to {}",
+                    "task `{}` at {} has a deadline of {}, but the `{}` backend accepts only {} to \
+                     {}",
                     registration.kind,
                     registration.location,
                     readable(deadline),
@@ -166,8 +168,8 @@ impl Client {
             }
             if registration.backoff.is_stated() && !limits.backoff {
                 problems.push(format!(
-                    "task `{}` at {} has {}, and `{}` retries all tasks of a queue alike: leave it out, and set the \
-                     queue's backoff with `put_queue`",
+                    "task `{}` at {} has {}, but the `{}` backend retries all tasks of a queue \
+                     alike: remove the keys, and set the queue's backoff with `put_queue`",
                     registration.kind,
                     registration.location,
                     TypeBackoff::KEYS,
@@ -178,7 +180,7 @@ impl Client {
         problems
     }
 
-    /// This client's tasks without those whose state it lacks.
+    /// This client's tasks, without those whose state is missing.
     fn runnable(&self) -> Arc<Registry> {
         let lacks = |registration: &Registration| {
             !self.0.registry.problems_of(registration, &self.0.states).is_empty()
@@ -233,7 +235,7 @@ impl Client {
         self.0.retention.is_raised(queue)
     }
 
-    /// The trace that a task belongs to which is deferred here and now.
+    /// The trace of a task that is deferred by the calling code.
     pub(crate) fn traceparent(&self) -> Option<String> {
         self.0.trace.traceparent()
     }

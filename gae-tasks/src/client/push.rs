@@ -1,4 +1,4 @@
-//! How a push service is put together.
+//! Builds a push service.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,36 +17,37 @@ use crate::push::{
 };
 use crate::queue::{QueueConfig, RetryConfig};
 
-/// How many requests are under way at the same time unless [`PushServiceBuilder::concurrency`] says otherwise: what
-/// Cloud Run lets an instance have at most.
+/// The number of concurrent requests unless [`PushServiceBuilder::concurrency`] sets another: the
+/// most that Cloud Run allows for an instance.
 const DEFAULT_CONCURRENCY: usize = 1000;
 
-/// Cloud Tasks stores tasks of up to 1 MiB; there is room for what a later limit adds.
+/// Cloud Tasks stores tasks of up to 1 MiB; the rest is reserve for a higher limit.
 const DEFAULT_MAX_BODY: usize = 2 * 1024 * 1024;
 
-/// What bodies and stored payloads of attempts may take of memory together: small instances of Cloud Run have 512 MiB.
+/// The most memory for bodies and stored payloads of all attempts: small instances of Cloud Run
+/// have 512 MiB.
 const DEFAULT_MEMORY_BUDGET: usize = 64 * 1024 * 1024;
 
-/// How long a body may take to arrive.
+/// The most time in which a body must arrive.
 const BODY_TIME: Duration = Duration::from_secs(30);
 
 /// How long a task may wait for an instance that can run it.
 const DEFAULT_GIVE_UP: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// Puts a [`PushService`] together: who is believed, what keeps dead letters, and its limits.
+/// Builds a [`PushService`]: its verifiers, the place for dead letters, and its limits.
 #[must_use = "a builder does nothing until `build`"]
 #[derive(Debug)]
 pub struct PushServiceBuilder {
     client: Client,
     verifiers: AnyOf,
-    /// Or why it is none.
+    /// `Err` is the reason why there is no valid sink.
     sink: Option<Result<Sink, String>>,
     prefix: String,
     is_nested: bool,
     concurrency: usize,
     memory_budget: usize,
     max_body: usize,
-    /// The client's own, if none.
+    /// The client's own limit if `None`.
     max_stored_payload: Option<u64>,
     body_time: Duration,
     give_up: Duration,
@@ -54,7 +55,8 @@ pub struct PushServiceBuilder {
 
 #[cfg_attr(docsrs, doc(cfg(feature = "push")))]
 impl Client {
-    /// A service for the tasks that a queue sends over HTTP; handlers defer with this client.
+    /// Returns a builder for the service that runs tasks which a queue sends over HTTP; handlers
+    /// defer with this client.
     pub fn push_service(&self) -> PushServiceBuilder {
         PushServiceBuilder {
             client: self.clone(),
@@ -73,73 +75,79 @@ impl Client {
 }
 
 impl PushServiceBuilder {
-    /// Believes what `verifier` proves to come from the queue; of several, any one suffices.
+    /// Adds a verifier. A request that one of the verifiers accepts comes from the queue.
     pub fn verify(mut self, verifier: impl Verify) -> Self {
         self.verifiers = self.verifiers.or(verifier);
         self
     }
 
-    /// The URL path before a task's kind; `/_cb/deferred` by default. Give the queue's backend the same one.
+    /// Sets the URL path before a task's kind; `/_cb/deferred` by default. Give the queue's backend
+    /// the same prefix.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
         self
     }
 
-    /// The router strips the prefix from the paths that it hands over, as axum's `nest_service` does: every path
-    /// `/{kind}` is a task's. Without this, only paths under the [prefix](Self::prefix) are.
+    /// Declares that the router strips the prefix from request paths, as axum's `nest_service`
+    /// does: every path `/{kind}` is a task's. By default only paths under the
+    /// [prefix](Self::prefix) are.
     pub fn nested(mut self) -> Self {
         self.is_nested = true;
         self
     }
 
-    /// How many requests may be under way at the same time; 1,000 by default. More are answered with 503, which slows the
-    /// queue down. Zero is refused by [`build`](Self::build).
+    /// Sets how many requests may be in progress at the same time; 1,000 by default. Further
+    /// requests are answered with 503, which slows the queue down. Zero is refused by
+    /// [`build`](Self::build).
     pub fn concurrency(mut self, requests: usize) -> Self {
         self.concurrency = requests;
         self
     }
 
-    /// The most bytes of tasks in memory at the same time; 64 MiB by default. Bodies and stored payloads count, as they
-    /// are encoded, from before they are read until their attempt ends; the values that handlers make of them do not.
-    /// What exceeds the budget is answered with 503, which slows the queue down.
+    /// Sets the most bytes of tasks in memory at the same time; 64 MiB by default. Encoded bodies
+    /// and stored payloads count from before they are read until their attempt ends; decoded values
+    /// do not count. Requests beyond the budget are answered with 503, which slows the queue down.
     ///
-    /// An attempt that is larger than the budget runs while there is no other one. A task that was refused so, and comes
-    /// again, waits until there is room for it, for at most half of its deadline; what comes later is refused meanwhile.
+    /// An attempt that is larger than the budget runs while there is no other. A task that was
+    /// refused for its size and is delivered again waits for room, for at most half of its
+    /// deadline; later requests are refused meanwhile.
     pub fn memory_budget(mut self, bytes: usize) -> Self {
         self.memory_budget = bytes;
         self
     }
 
-    /// The most bytes of a payload in the client's payload store; by default what the client itself defers at most
-    /// (64 MiB unless set). A task with a larger one becomes a dead letter that says so.
+    /// Sets the most bytes of a payload in the client's payload store; by default the client's own
+    /// limit for deferring (64 MiB unless set). A task with a larger payload becomes a dead letter
+    /// whose error says so.
     pub fn max_stored_payload(mut self, bytes: u64) -> Self {
         self.max_stored_payload = Some(bytes);
         self
     }
 
-    /// The most bytes of a body; 2 MiB by default.
+    /// Sets the most bytes of a body; 2 MiB by default.
     pub fn max_body(mut self, bytes: usize) -> Self {
         self.max_body = bytes;
         self
     }
 
-    /// How long a body may take to arrive; 30 seconds by default.
+    /// Sets the time in which a body must arrive; 30 seconds by default.
     pub fn body_within(mut self, time: Duration) -> Self {
         self.body_time = time;
         self
     }
 
-    /// How long after a task was first due it becomes a dead letter if nothing here can run it (unknown kind, other
-    /// parameters, newer version of gae-tasks, a payload that cannot be read); 7 days by default. Until then the queue
-    /// tries it again.
+    /// Sets how long after a task was first due it becomes a dead letter if it cannot be run here
+    /// (unknown kind, other parameters, newer version of gae-tasks, a payload that cannot be read);
+    /// 7 days by default. Until then the queue retries the task.
     pub fn give_up_unroutable_after(mut self, age: Duration) -> Self {
         self.give_up = age;
         self
     }
 
-    /// Keeps dead letters in the storage of `client`, where they can be looked at and replayed: SQLite, on a disk that
-    /// outlives the instance; or Cloud Tasks itself, with `dead_letters=queues` in the URL (see
-    /// `CloudTasksBuilder::dead_letter_queues`), where this may be the service's own client.
+    /// Keeps dead letters in the storage of `client`, where they can be inspected and replayed:
+    /// SQLite, on a disk that outlives the instance; or Cloud Tasks itself, with
+    /// `dead_letters=queues` in the URL (see `CloudTasksBuilder::dead_letter_queues`), where
+    /// `client` may be the service's own client.
     pub fn dead_letters(mut self, client: &Client) -> Self {
         let backend = client.capabilities().backend;
         self.sink = Some(if client.capabilities().dead_letters {
@@ -150,22 +158,24 @@ impl PushServiceBuilder {
             ))
         } else {
             Err(format!(
-                "the backend `{backend}` keeps no dead letters: add `dead_letters=queues` to the URL of Cloud Tasks, or \
-                 give `.dead_letters(..)` a client with storage, such as `sqlite:FILE`"
+                "the backend `{backend}` keeps no dead letters: add `dead_letters=queues` to the \
+                 URL of Cloud Tasks, or give `.dead_letters(..)` a client with storage, such as \
+                 `sqlite:FILE`"
             ))
         });
         self
     }
 
-    /// Keeps dead letters in a payload store, such as a bucket: each until it is [replayed](LetterStore::replay) or
-    /// [deleted](LetterStore::delete).
+    /// Keeps dead letters in a payload store, such as a bucket: each until it is
+    /// [replayed](LetterStore::replay) or [deleted](LetterStore::delete).
     pub fn dead_letters_in(mut self, letters: &LetterStore) -> Self {
         self.sink = Some(Ok(Sink::Letters(letters.clone())));
         self
     }
 
-    /// Hands dead letters to a function. The queue forgets the task once it has succeeded; if it fails, or takes longer
-    /// than 30 seconds, the task stays in the queue and comes again.
+    /// Passes dead letters to a function. When the function has succeeded, the queue deletes the
+    /// task; if it fails, or takes longer than 30 seconds, the task stays in the queue and is
+    /// delivered again.
     pub fn dead_letters_to<F, R, E>(mut self, keep: F) -> Self
     where
         F: Fn(DeadLetter) -> R + Send + Sync + 'static,
@@ -185,18 +195,19 @@ impl PushServiceBuilder {
         self
     }
 
-    /// The service.
+    /// Builds the service.
     ///
-    /// Where dead letters are kept at Google, this asks for their queues, unless this process has made them, and blocks the
-    /// thread until the answer is there: for the backend's time limit at most.
+    /// If dead letters are kept at Google, this method asks for their queues, unless this process
+    /// has created them, and blocks the thread until the answer arrives: at most for the backend's
+    /// time limit.
     ///
-    /// Inside a tokio runtime, it also asks a backend that pushes for its queues, and warns of those with limits of
-    /// their own: these end a task without a dead letter.
+    /// Inside a tokio runtime, the method also asks a push backend for its queues, and warns of
+    /// queues with limits of their own: these end a task without a dead letter.
     ///
     /// # Errors
-    /// [`Error::Misconfigured`] with every problem named: tasks that cannot be run, nobody to prove who calls, a verifier
-    /// that must not stand beside others, nothing to keep dead letters, a queue of dead letters that is missing, no
-    /// request at the same time.
+    /// [`Error::Misconfigured`] with every problem: tasks that cannot be run, no verifier, a
+    /// verifier that must not be combined with others, no place for dead letters, a missing queue
+    /// for dead letters, a concurrency of zero.
     pub fn build(self) -> Result<PushService, Error> {
         let mut problems = self.client.problems();
         if self.verifiers.is_empty() {
@@ -204,7 +215,9 @@ impl PushServiceBuilder {
         }
         if self.concurrency == 0 {
             problems.push(
-                "the push service has `.concurrency(0)` and would refuse every request: choose 1 or more".to_owned(),
+                "the push service has `.concurrency(0)` and would refuse every request: use 1 or \
+                 more"
+                    .to_owned(),
             );
         }
         problems.extend(self.verifiers.problem(true));
@@ -216,7 +229,8 @@ impl PushServiceBuilder {
         let prefix = self.prefix.trim_end_matches('/').to_owned();
         if !is_path(&prefix) {
             problems.push(format!(
-                "`{prefix}` is no prefix of URLs: use segments of letters, digits, `.`, `_`, `-` and `~`, each after a `/`"
+                "`{prefix}` is not a valid URL prefix: use segments of letters, digits, `.`, `_`, \
+                 `-` and `~`, each after a `/`"
             ));
         }
         no_problems(problems)?;
@@ -248,14 +262,15 @@ impl PushServiceBuilder {
     }
 }
 
-const NO_VERIFIER: &str = "nobody proves who sends tasks, so anybody could: add `.verify(..)` to the push service, with \
-                           `push::verify::Oidc` (HTTP targets), `AppEngine` (on App Engine), `PlatformAuthenticated` \
-                           (Cloud Run with IAM), `SharedSecret` (queues of your own), or an own `Verify`";
+const NO_VERIFIER: &str = "nothing proves who sends tasks, so anybody could send them: add \
+                           `.verify(..)` to the push service, with `push::verify::Oidc` (HTTP \
+                           targets), `AppEngine` (on App Engine), `PlatformAuthenticated` (Cloud \
+                           Run with IAM), `SharedSecret` (queues of your own), or an own `Verify`";
 
-const NO_SINK: &str = "nothing keeps dead letters, so the queue would forget tasks that failed for good: add \
-                       `.dead_letters(&client)` (a client with storage, or Cloud Tasks itself), \
-                       `.dead_letters_in(&letters)` (a bucket), `.dead_letters_to(async fn)`, or \
-                       `.log_dead_letters()` to lose them with a line in the log";
+const NO_SINK: &str = "nothing keeps dead letters, so tasks that failed for good would be lost: \
+                       add `.dead_letters(&client)` (a client with storage, or Cloud Tasks \
+                       itself), `.dead_letters_in(&letters)` (a bucket), `.dead_letters_to(async \
+                       fn)`, or `.log_dead_letters()` to only log them";
 
 fn is_path(prefix: &str) -> bool {
     let allowed =
@@ -265,7 +280,8 @@ fn is_path(prefix: &str) -> bool {
         && segments.all(|segment| !segment.is_empty() && segment.bytes().all(allowed))
 }
 
-/// Why `backend` cannot keep the dead letters of the client's tasks; what may go wrong later is logged.
+/// Why `backend` cannot keep the dead letters of the client's tasks; problems that may occur later
+/// are logged.
 fn check_dead_letters(backend: &dyn Backend, client: &Client) -> Vec<String> {
     let registrations = client.registry().registrations();
     let queues: BTreeSet<_> =
@@ -275,18 +291,19 @@ fn check_dead_letters(backend: &dyn Backend, client: &Client) -> Vec<String> {
             check.warnings.iter().for_each(|warning| log::say(|| tracing::warn!("{warning}")));
             check.problems
         }
-        // It may lack the permission. A dead letter that cannot be kept stays in its queue.
+        // The permission may be missing. A dead letter that cannot be stored stays in its queue.
         Err(error) => {
             log::say(|| {
                 let error = crate::outcome::chain(&error);
-                tracing::warn!(error, "it is not known whether dead letters can be kept");
+                tracing::warn!(error, "cannot check whether dead letters can be kept");
             });
             Vec::new()
         }
     }
 }
 
-/// A queue's own limits end a task whether or not a handler has recorded the dead letter.
+/// Warns of queues with limits of their own, which end a task whether or not its dead letter is
+/// stored.
 async fn warn_of_limits(backend: &dyn Backend) {
     match backend.queues().await {
         Ok(queues) => queues.iter().filter(|queue| queue.forgets_tasks()).for_each(|queue| {
@@ -296,14 +313,18 @@ async fn warn_of_limits(backend: &dyn Backend) {
                     queue = queue.name.as_str(),
                     max_attempts = retries.and_then(RetryConfig::max_attempts),
                     max_retry_duration = ?retries.and_then(RetryConfig::max_retry_duration),
-                    "the queue has limits of its own: a task that reaches them is lost without a dead letter. Give it \
-                     unlimited attempts, as `put_queue` does: gae-tasks keeps the limits itself"
+                    "the queue has limits of its own: a task that reaches them is lost without a \
+                     dead letter. Give the queue unlimited attempts, as `put_queue` does: \
+                     gae-tasks keeps the limits itself"
                 );
             });
         }),
-        // It may lack the permission; nothing depends on the answer.
+        // The permission may be missing; nothing depends on the answer.
         Err(error) => log::say(|| {
-            tracing::debug!(error = crate::outcome::chain(&error), "the queues' limits cannot be read");
+            tracing::debug!(
+                error = crate::outcome::chain(&error),
+                "the queues' limits cannot be read"
+            );
         }),
     }
 }

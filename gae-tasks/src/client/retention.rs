@@ -1,4 +1,4 @@
-//! A retention that a client's builder states: it is stored with each queue that the client meets.
+//! The retention that a client's builder states, stored with each queue that the client uses.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::queue::QueueName;
 use crate::retention::Retention;
 
-/// What the builder stated, and the queues it is stored with.
+/// The stated retention, and the queues with which it is stored.
 #[derive(Debug, Default)]
 pub(super) struct StatedRetention {
     stated: Retention,
@@ -20,18 +20,18 @@ impl StatedRetention {
         Self { stated, raised: Mutex::default() }
     }
 
-    /// Whether it is stored with `queue`, or none is stated.
+    /// Whether the retention is stored with `queue`, or none is stated.
     pub(super) fn is_raised(&self, queue: &QueueName) -> bool {
         !self.stated.is_stated()
             || self.raised.lock().unwrap_or_else(PoisonError::into_inner).contains(queue)
     }
 
-    /// What the builder stated.
+    /// The retention that the builder stated.
     pub(super) fn stated(&self) -> Retention {
         self.stated
     }
 
-    /// Stores it with these queues, once each.
+    /// Stores the retention with these queues, once each.
     pub(super) async fn raise(
         &self,
         backend: &dyn Backend,
@@ -46,7 +46,8 @@ impl StatedRetention {
         Ok(())
     }
 
-    /// Stores it with this queue once more, when it is met next.
+    /// Forgets that the retention is stored with this queue, so that it is stored again at the next
+    /// use.
     pub(super) fn forget(&self, queue: &QueueName) {
         self.raised.lock().unwrap_or_else(PoisonError::into_inner).remove(queue);
     }

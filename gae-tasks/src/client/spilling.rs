@@ -1,4 +1,4 @@
-//! Which payloads do not travel with their tasks, and the store that they go to.
+//! The limits above which payloads are stored in a payload store, and that store.
 
 use std::sync::Arc;
 
@@ -7,13 +7,14 @@ use crate::clock::Clock;
 use crate::error::Error;
 use crate::payload_store::{PayloadStore, Shelf};
 
-/// Bytes of a payload that travels with its task; what Google states for a task of Cloud Tasks.
+/// The largest payload that is stored with its task, in bytes: what Google states for a task of
+/// Cloud Tasks.
 const INLINE: usize = 100 * 1024;
 
-/// Bytes of a payload that goes to a store.
+/// The largest payload in a payload store, in bytes.
 const MOST: usize = 64 * 1024 * 1024;
 
-/// Where payloads go, and from which size on.
+/// The store for large payloads, and the limits.
 #[derive(Debug)]
 pub(super) struct PayloadSettings {
     pub(super) store: Option<Result<Arc<dyn PayloadStore>, Error>>,
@@ -28,7 +29,7 @@ impl Default for PayloadSettings {
 }
 
 impl PayloadSettings {
-    /// What becomes of the settings around `storage`, if a store that was given can be had.
+    /// Resolves the settings for `storage`, and opens the store, if there is one.
     pub(super) fn open(
         self,
         clock: &Arc<dyn Clock>,
@@ -43,7 +44,7 @@ impl PayloadSettings {
     }
 }
 
-/// Where a client's payloads are, and how large they may be.
+/// The opened store of a client, and the limits of its payloads.
 #[derive(Debug)]
 pub(super) struct Payloads {
     pub(super) shelf: Option<Shelf>,
@@ -52,7 +53,7 @@ pub(super) struct Payloads {
 }
 
 impl Payloads {
-    /// Without a store all travel with their tasks.
+    /// The limits of a client without a payload store: all payloads are stored with their tasks.
     pub(super) fn none(storage: &Storage) -> Self {
         let most = storage.backend().capabilities().max_payload;
         Self { shelf: None, inline: most, most }

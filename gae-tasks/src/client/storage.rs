@@ -1,4 +1,4 @@
-//! What keeps a client's tasks: a backend that workers lease from, or one that calls handlers over HTTP.
+//! The backend of a client: one that workers lease from, or one that calls handlers over HTTP.
 
 use std::sync::Arc;
 
@@ -6,12 +6,12 @@ use crate::backend::{Backend, Pull};
 use crate::payload_store::Shelf;
 use crate::spilling::Spilling;
 
-/// What keeps a client's tasks.
+/// The backend of a client.
 #[derive(Debug, Clone)]
 pub(super) enum Storage {
-    /// Workers lease from it.
+    /// A backend that workers lease from.
     Pull(Arc<dyn Pull>),
-    /// It calls handlers over HTTP, or is to be asked for no leases.
+    /// A backend that calls handlers over HTTP, or that is not to be asked for leases.
     Push(Arc<dyn Backend>),
 }
 
@@ -31,7 +31,7 @@ impl Storage {
         }
     }
 
-    /// Lets payloads of more than `inline` bytes spill into a payload store.
+    /// Moves payloads of more than `inline` bytes into a payload store.
     pub(super) fn spill(&mut self, shelf: &Shelf, inline: usize) {
         *self = match self {
             Self::Pull(pull) => {

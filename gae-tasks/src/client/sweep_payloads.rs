@@ -1,4 +1,4 @@
-//! Deleting payloads that no stored task needs any more.
+//! Deletes payloads that no stored task needs any more.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -19,25 +19,28 @@ use crate::time::Timestamp;
 /// The least age of a marker that is deleted: Cloud Tasks delivers a task for at most 31 days.
 const MARKER_AGE: Duration = Duration::from_secs(32 * 24 * 60 * 60);
 
-/// The least age of what is deleted: time for a task whose payload is there already to be stored, on whatever clock.
+/// The least age of a payload that is deleted: enough time for its task to be stored, whatever the
+/// clocks.
 const MIN_AGE: Duration = Duration::from_secs(60 * 60);
 
 impl Client {
-    /// Deletes the payloads in this client's payload store that are older than `older_than` (at least an hour) and whose
-    /// tasks are no longer stored; `.await` answers how many.
+    /// Deletes the payloads in this client's payload store that are older than `older_than` (at
+    /// least an hour) and whose tasks are no longer stored; `.await` returns their number.
     ///
-    /// Payloads are deleted with their tasks, except that a push queue's leave markers (see
-    /// [`payload_store`](crate::payload_store)), which this deletes when they are 32 days old. Some payloads are left
-    /// over: a process ended in between, an answer was lost, a
-    /// queue was purged elsewhere. Call this every day or so, with a day or so. It is safe beside callers and workers.
+    /// Payloads are normally deleted with their tasks, except that a push queue's leave markers
+    /// (see [`payload_store`](crate::payload_store)), which a sweep deletes when they are 32 days
+    /// old. Some payloads are left over: a process ended in between, an answer was lost, a queue
+    /// was purged elsewhere. Call this about once a day, with an age of about a day. It is safe
+    /// while callers and workers are running.
     ///
-    /// **Other clients that keep tasks with payloads in the same store must be named** by
-    /// [`beside`](SweepPayloads::beside): a client whose backend keeps the dead letters of a push queue is one. Dead letters
-    /// in another payload store are named by `beside_letters`.
+    /// **Other clients that keep tasks with payloads in the same store must be named** with
+    /// [`beside`](SweepPayloads::beside), such as a client whose backend keeps the dead letters of
+    /// a push queue. Dead letters in another payload store are named with `beside_letters`.
     ///
     /// # Errors
-    /// The `.await` fails, and deletes nothing more, if the store or a backend does not answer ([`Error::PayloadStore`],
-    /// [`Error::Storage`]), or if the client has no payload store ([`Error::Misconfigured`]).
+    /// The `.await` fails, and deletes nothing more, if the store or a backend does not answer
+    /// ([`Error::PayloadStore`], [`Error::Storage`]), or if the client has no payload store
+    /// ([`Error::Misconfigured`]).
     ///
     /// ```
     /// # #[cfg(feature = "object-store")]
@@ -76,13 +79,14 @@ pub struct SweepPayloads {
 }
 
 impl SweepPayloads {
-    /// Keeps the payloads of this client's tasks too.
+    /// Also keeps the payloads of this client's tasks.
     pub fn beside(mut self, other: &Client) -> Self {
         self.others.push(other.clone());
         self
     }
 
-    /// Keeps the payloads of these dead letters too. Those in the store that is swept are kept anyway.
+    /// Also keeps the payloads of these dead letters. Payloads of letters in the swept store are
+    /// kept anyway.
     #[cfg(feature = "push")]
     #[cfg_attr(docsrs, doc(cfg(feature = "push")))]
     pub fn beside_letters(mut self, letters: &LetterStore) -> Self {
@@ -102,7 +106,8 @@ impl SweepPayloads {
             shelf.store.put_before(before).await.map_err(|source| unlisted(shelf, source))?;
         let mut orphans: HashMap<TaskId, String> =
             keys.into_iter().filter_map(|key| Some((task_of(&key)?, key))).collect();
-        // In this order: a task that moves on its way to a dead letter is kept there before it is gone here.
+        // In this order: a task that becomes a dead letter is stored at its new place before it is
+        // deleted at the old one.
         for client in std::iter::once(&self.client).chain(&self.others) {
             client.keep_needed(&mut orphans).await?;
         }
@@ -116,8 +121,8 @@ impl SweepPayloads {
 }
 
 impl SweepPayloads {
-    /// Takes those out whose task is a dead letter in the store, or in one that was named. After the queues were asked: a
-    /// dead letter is kept before its queue forgets it.
+    /// Removes the payloads whose task is a dead letter in the store, or in a named one. Called
+    /// after the queues were asked: a dead letter is stored before its queue deletes the task.
     async fn keep_those_of_letters(
         &self,
         orphans: &mut HashMap<TaskId, String>,
@@ -144,14 +149,13 @@ impl SweepPayloads {
 fn unlisted(shelf: &Shelf, source: BoxError) -> Error {
     Error::PayloadStore {
         store: shelf.store.name(),
-        problem: "does not tell which payloads it has, so none was swept: try again later"
-            .to_owned(),
+        problem: "does not list its payloads, so none was deleted: try again later".to_owned(),
         source,
     }
 }
 
 impl Client {
-    /// Those of these keys that are to be deleted: markers are not before a repeated delivery is impossible.
+    /// Removes the markers that must stay: they are kept until a repeated delivery is impossible.
     async fn without_markers(
         &self,
         orphans: Vec<String>,
@@ -168,7 +172,7 @@ impl Client {
         Ok(orphans.into_iter().filter(|key| !marked.contains(key)).collect())
     }
 
-    /// Takes those out whose task is stored here.
+    /// Removes the payloads whose task is stored here.
     async fn keep_needed(&self, orphans: &mut HashMap<TaskId, String>) -> Result<(), Error> {
         let ids: Vec<_> = orphans.keys().copied().collect();
         if ids.is_empty() {
@@ -190,7 +194,7 @@ impl IntoFuture for SweepPayloads {
     }
 }
 
-/// A sweep of payloads under way: what `.await` on a [`SweepPayloads`] polls. Dropped, it has deleted some or none.
+/// The future of a [`SweepPayloads`]. A dropped sweep has deleted some payloads or none.
 #[must_use = "futures do nothing unless awaited"]
 pub struct SweepPayloadsFuture(BoxFuture<'static, Result<u64, Error>>);
 

@@ -1,4 +1,5 @@
-//! Which trace a task belongs to: the caller's, as a hook of the user's tells it, or that of the running task.
+//! The trace of a deferred task: the caller's, as a hook of the user returns it, or the running
+//! task's.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use crate::attributes::is_traceparent;
 use crate::context::TaskContext;
 use crate::log;
 
-/// Tells the trace that the calling code belongs to.
+/// A hook that returns the trace of the calling code.
 #[derive(Clone, Default)]
 pub(super) struct TraceHook(Option<Arc<dyn Fn() -> Option<String> + Send + Sync>>);
 
@@ -16,19 +17,21 @@ impl TraceHook {
         Self(Some(Arc::new(hook)))
     }
 
-    /// The trace that a task belongs to which is deferred here and now.
+    /// The trace of a task that is deferred by the calling code.
     pub(super) fn traceparent(&self) -> Option<String> {
-        let told = self.0.as_ref().and_then(|hook| hook());
-        let told = told.filter(|text| {
+        let reported = self.0.as_ref().and_then(|hook| hook());
+        let reported = reported.filter(|text| {
             let is_one = is_traceparent(text);
             if !is_one {
                 log::say(|| {
-                    tracing::warn!("`trace_context` gave what is no `traceparent`: the task belongs to no such trace");
+                    tracing::warn!(
+                        "`trace_context` returned an invalid `traceparent`, which is ignored"
+                    );
                 });
             }
             is_one
         });
-        told.or_else(|| {
+        reported.or_else(|| {
             TaskContext::with_current(|context| Some(context.traceparent()?.to_owned())).flatten()
         })
     }

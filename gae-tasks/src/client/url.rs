@@ -1,4 +1,4 @@
-//! Which backend a URL names.
+//! The backend that a URL names.
 
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -17,7 +17,7 @@ use crate::error::Error;
 /// The environment variable that names the backend.
 const VARIABLE: &str = "GAE_TASKS_URL";
 
-/// The URL in the environment, or this one if there is none.
+/// The URL in the environment, or `default` if the variable is not set.
 pub(super) fn from_env(default: Option<&str>) -> Result<String, Error> {
     chosen(var(VARIABLE), default)
 }
@@ -28,12 +28,10 @@ fn chosen(set: Result<String, VarError>, default: Option<&str>) -> Result<String
         (Err(VarError::NotPresent), Some(default)) => Ok(default.to_owned()),
         (Err(VarError::NotPresent), None) => Err(refused(
             VARIABLE,
-            "is an environment variable that is not set: set it to the backend's URL, or name a default with \
-             `from_env_or(..)`",
+            "is an environment variable that is not set: set it to the backend's URL, or name a \
+             default with `from_env_or(..)`",
         )),
-        (Err(VarError::NotUnicode(_)), _) => {
-            Err(refused(VARIABLE, "is set to something that is no text"))
-        }
+        (Err(VarError::NotUnicode(_)), _) => Err(refused(VARIABLE, "is not valid UTF-8")),
     }
 }
 
@@ -44,11 +42,11 @@ pub(super) async fn open(url: &str) -> Result<Storage, Error> {
     };
     match scheme {
         "memory" if rest.is_empty() => Ok(memory()),
-        "memory" => Err(refused(url, "names a place, but `memory:` has none")),
+        "memory" => Err(refused(url, "names a place, which `memory:` does not have")),
         "sqlite" => sqlite(url, rest).await,
         "cloudtasks" => cloud_tasks(url).await,
         "postgres" | "postgresql" => {
-            Err(refused(url, "names a backend that this version does not have yet"))
+            Err(refused(url, "names a backend that this version does not support yet"))
         }
         _ => Err(refused(url, "has an unknown scheme")),
     }
@@ -60,7 +58,8 @@ async fn sqlite(url: &str, rest: &str) -> Result<Storage, Error> {
         Target::Memory => Ok(memory()),
         Target::File { path, is_made: false } if !Path::new(&path).exists() => Err(refused(
             url,
-            "names a file that does not exist, and `mode=rw` makes none: write `mode=rwc`, or leave the mode out",
+            "names a file that does not exist, and `mode=rw` does not create it: use `mode=rwc`, \
+             or remove the mode",
         )),
         Target::File { path, .. } => {
             Ok(Storage::Pull(Arc::new(crate::backend::sqlite::Sqlite::open(path).await?)))
@@ -74,7 +73,7 @@ fn memory() -> Storage {
 
 #[cfg(not(feature = "sqlite"))]
 async fn sqlite(url: &str, _rest: &str) -> Result<Storage, Error> {
-    Err(refused(url, "needs the feature `sqlite` of gae-tasks, which is off in this build"))
+    Err(refused(url, "needs the feature `sqlite` of gae-tasks, which is disabled in this build"))
 }
 
 #[cfg(feature = "cloud-tasks")]
@@ -85,14 +84,18 @@ async fn cloud_tasks(url: &str) -> Result<Storage, Error> {
 
 #[cfg(not(feature = "cloud-tasks"))]
 async fn cloud_tasks(url: &str) -> Result<Storage, Error> {
-    Err(refused(url, "needs the feature `cloud-tasks` of gae-tasks, which is off in this build"))
+    Err(refused(
+        url,
+        "needs the feature `cloud-tasks` of gae-tasks, which is disabled in this build",
+    ))
 }
 
 fn refused(url: &str, problem: &str) -> Error {
     Error::Url { url: without_password(url), problem: problem.to_owned() }
 }
 
-/// The URL fit for errors and logs: without all that may be part of a password, one that was not escaped included.
+/// The URL for errors and logs: without anything that may be part of a password, even if the
+/// password was not escaped.
 fn without_password(url: &str) -> String {
     let parts = || {
         let (scheme, rest) = url.split_once("://")?;
@@ -148,7 +151,7 @@ mod tests {
         let file = std::env::temp_dir().join(format!("gae-tasks-mode-{}.db", std::process::id()));
         let url = |mode: &str| format!("sqlite://{}?mode={mode}", file.display());
         let missing = pollster::block_on(open(&url("rw"))).map(drop).unwrap_err().to_string();
-        assert!(missing.contains("does not exist, and `mode=rw` makes none"), "{missing}");
+        assert!(missing.contains("does not exist, and `mode=rw` does not create it"), "{missing}");
         assert!(!file.exists());
         drop(pollster::block_on(open(&url("rwc"))).unwrap());
         assert!(file.exists());

@@ -1,4 +1,4 @@
-//! How a worker is put together.
+//! Builds a worker.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -14,19 +14,21 @@ use crate::log;
 use crate::queue::QueueName;
 use crate::worker::{self, WorkerSettings};
 
-/// How many attempts run at the same time unless [`Worker::concurrency`] says otherwise.
+/// The number of concurrent attempts unless [`Worker::concurrency`] sets another.
 const DEFAULT_CONCURRENCY: usize = 50;
 
-/// More attempts at the same time than this are a mistake.
+/// A higher concurrency is treated as a mistake.
 const MAX_CONCURRENCY: usize = 100_000;
 
-/// Runs stored tasks until it is shut down: `.await` it. The guide: [operating](crate::guide::operating).
+/// Runs stored tasks until it is shut down: `.await` the worker. See the guide
+/// [operating](crate::guide::operating).
 ///
-/// Storage errors never end it: it reports them, waits a little, and goes on.
+/// Storage errors do not end the worker: it reports them, waits, and goes on.
 ///
 /// # Errors
-/// The `.await` fails at once, with every problem named, if the registered tasks of its queues cannot be run
-/// ([`Error::Misconfigured`]), or if the backend calls handlers over HTTP ([`Error::Unsupported`]).
+/// The `.await` fails at once, with a list of every problem, if the registered tasks of the
+/// worker's queues cannot be run ([`Error::Misconfigured`]), or if the backend calls handlers over
+/// HTTP ([`Error::Unsupported`]).
 ///
 /// ```standalone_crate
 /// # #[tokio::main(flavor = "current_thread")]
@@ -42,7 +44,8 @@ const MAX_CONCURRENCY: usize = 100_000;
 /// let tasks = Client::open("memory:").await?;
 /// greet::defer("you").on(&tasks).await?;
 ///
-/// let soon = tokio::time::sleep(Duration::from_millis(50)); // a server takes `gae_tasks::signals()`
+/// // A server uses `gae_tasks::signals()`.
+/// let soon = tokio::time::sleep(Duration::from_millis(50));
 /// tasks.worker().concurrency(10).with_graceful_shutdown(soon).await?;
 /// assert_eq!(tasks.stats().await?.open(), 0);
 /// # Ok(())
@@ -61,7 +64,7 @@ pub struct Worker {
 }
 
 impl Client {
-    /// A worker that runs this client's tasks.
+    /// Creates a worker that runs this client's tasks.
     pub fn worker(&self) -> Worker {
         Worker {
             client: self.clone(),
@@ -77,40 +80,46 @@ impl Client {
 }
 
 impl Worker {
-    /// A worker on `backend` that runs every linked task, with no state: a backend that calls handlers over HTTP does
-    /// not compile here. With state and settings: [`Client::builder`].
+    /// Creates a worker on `backend` that runs every linked task, with no state; a backend that
+    /// calls handlers over HTTP does not compile here. For state and settings see
+    /// [`Client::builder`].
     pub fn new(backend: impl Pull) -> Self {
         Client::of(backend).worker()
     }
 
-    /// The queues it serves; by default all that the registered tasks name.
+    /// Sets the queues that the worker serves; by default all queues that the registered tasks
+    /// name.
     ///
-    /// Tasks that were deferred to other queues by `.queue(..)` or `.spread(..)` are run only if named here.
+    /// Tasks that were deferred to other queues with `.queue(..)` or `.spread(..)` are run only if
+    /// these queues are named here.
     pub fn queues<Q: Into<String>>(mut self, queues: impl IntoIterator<Item = Q>) -> Self {
         self.queues = Some(queues.into_iter().map(Into::into).collect());
         self
     }
 
-    /// How many attempts run at the same time; 50 by default, at most 100,000. Zero is refused when the worker starts.
+    /// Sets how many attempts run at the same time; 50 by default, at most 100,000. Zero is refused
+    /// when the worker starts.
     ///
-    /// Queues take turns, so that a long backlog of one keeps no other waiting. Where the attempts of one queue are so
-    /// long that they hold all
-    /// runners, only a [bound](Self::queue_concurrency) keeps some free for the others.
+    /// Queues take turns, so that a long backlog of one queue does not delay the others. If the
+    /// attempts of one queue are so long that they occupy all runners, only a
+    /// [bound](Self::queue_concurrency) keeps some runners free for the others.
     pub fn concurrency(mut self, attempts: usize) -> Self {
         self.concurrency = attempts.min(MAX_CONCURRENCY);
         self
     }
 
-    /// How many of these attempts may be of one queue; without a bound by default. Zero is refused when the worker
-    /// starts: pause the queue, or do not serve it. The last call for a queue counts. Each worker has a bound of its own, and leases no task ahead of it, so that a bounded queue of very short
-    /// tasks is worked on more slowly.
+    /// Sets how many of these attempts may be from one queue; unbounded by default. Zero is refused
+    /// when the worker starts: pause the queue, or do not serve it. The last call for a queue
+    /// counts. The bound is per worker, and the worker leases no task ahead for a bounded queue, so
+    /// a bounded queue of very short tasks is processed more slowly.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), gae_tasks::Error> {
     /// # let tasks = gae_tasks::Client::open("memory:").await?;
     /// // Of 16 runners, 8 are always left to other queues.
-    /// let worker = tasks.worker().queues(["bulk", "emails"]).concurrency(16).queue_concurrency("bulk", 8);
+    /// let worker = tasks.worker().queues(["bulk", "emails"]);
+    /// let worker = worker.concurrency(16).queue_concurrency("bulk", 8);
     /// # drop(worker);
     /// # Ok(())
     /// # }
@@ -120,8 +129,9 @@ impl Worker {
         self
     }
 
-    /// Ends the worker when `signal` is ready: it leases no more, waits up to the [grace time](Self::grace) for what is
-    /// running, and gives the rest back. [`signals()`](crate::signals) is the signal for servers.
+    /// Ends the worker when `signal` is ready: the worker leases no more tasks, waits up to the
+    /// [grace time](Self::grace) for running attempts, and releases the other tasks.
+    /// [`signals()`](crate::signals) is the signal for servers.
     pub fn with_graceful_shutdown(
         mut self,
         signal: impl Future<Output = ()> + Send + 'static,
@@ -130,34 +140,37 @@ impl Worker {
         self
     }
 
-    /// How long running attempts may go on after the shutdown signal, and their outcomes wait for storage that is away;
-    /// 8 seconds by default, as containers are killed after 10. What still runs then is cancelled and given back: no
-    /// attempt is counted. For that, and for outcomes that are yet to be recorded, there is one more second: the worker
-    /// ends at most a second after the grace time, and as soon as nothing runs and everything is recorded.
+    /// Sets how long running attempts may go on after the shutdown signal, and how long their
+    /// outcomes wait for unavailable storage; 8 seconds by default, as containers are killed after
+    /// 10. Attempts that still run then are cancelled and released: they are not counted. Cancelled
+    /// attempts and unrecorded outcomes have one more second: the worker ends at most a second
+    /// after the grace time, and as soon as nothing runs and everything is recorded.
     ///
-    /// What cannot be stopped (a plain function, an async one that computes without awaiting) keeps its lease and goes on
-    /// in the background until it returns or the process ends.
+    /// An attempt that cannot be stopped (a plain function, or an async one that computes without
+    /// awaiting) keeps its lease and goes on in the background until it returns or the process
+    /// ends.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self
     }
 
-    /// How long a lease lasts unless it is extended, which happens three times as often; 30 seconds by default, at
-    /// least 1. If this machine dies, its tasks run elsewhere after that.
+    /// Sets how long a lease lasts unless it is extended, which happens three times as often; 30
+    /// seconds by default, at least 1. If this machine dies, its tasks run elsewhere after that
+    /// time.
     ///
-    /// On SQLite a killed worker's tasks are known to be free at once. Where the lock file that shows it is gone, as
-    /// in a restored
-    /// backup, a worker must have seen a lease unchanged for as long as it lasts: one that never lives that long recovers
-    /// none.
+    /// On SQLite the tasks of a killed worker are recovered at once. If the lock file that shows
+    /// its death is missing, as in a restored backup, a worker must have seen a lease unchanged for
+    /// the lease's whole duration: a worker that never lives that long recovers none.
     pub fn lease(mut self, duration: Duration) -> Self {
         self.lease = duration.max(Duration::from_secs(1));
         self
     }
 
-    /// How often it looks for due tasks that nothing told it of; every second by default.
+    /// Sets how often the worker polls for due tasks without a notification; every second by
+    /// default.
     ///
-    /// Tasks that this process defers, and schedule times, are known at once, and tasks that other processes defer within
-    /// milliseconds; the slow look is against lost wake-ups.
+    /// Tasks that this process defers, and schedule times, are known at once, and tasks that other
+    /// processes defer within milliseconds; polling only guards against lost wake-ups.
     pub fn poll_interval(mut self, interval: Duration) -> Self {
         self.poll_interval = interval.max(Duration::from_millis(1));
         self
@@ -170,16 +183,17 @@ impl Worker {
         worker::work(settings, first, self.shutdown, self.grace).await
     }
 
-    /// Checks that everything fits together, and puts it together.
+    /// Checks that all settings fit together, and combines them.
     fn settings(&self) -> Result<WorkerSettings, Error> {
         let client = &self.client;
         let backend = client.capabilities().backend;
-        let pull = client
-            .pull()
-            .ok_or(Error::Unsupported { backend, what: "workers: it calls handlers over HTTP" })?;
+        let pull = client.pull().ok_or(Error::Unsupported {
+            backend,
+            what: "workers, as it calls handlers over HTTP",
+        })?;
         let mut misnamed = Vec::new();
         let queues = self.served_queues(&mut misnamed);
-        // What a misspelt queue was to be is not known: any task may be of it.
+        // The intended name of a misspelt queue is unknown: any task may belong to it.
         let serves = |queue: &QueueName| !misnamed.is_empty() || queues.contains(queue);
         let mut problems =
             client.problems_among(|registration| client.queues_of(registration).iter().any(serves));
@@ -190,8 +204,7 @@ impl Worker {
         }
         if self.concurrency == 0 {
             problems.push(
-                "the worker has `.concurrency(0)` and would run nothing: choose 1 or more"
-                    .to_owned(),
+                "the worker has `.concurrency(0)` and would run nothing: use 1 or more".to_owned(),
             );
         }
         let queue_concurrency = self.bounds(&queues, &mut problems);
@@ -220,12 +233,13 @@ impl Worker {
         for (queue, attempts) in &self.queue_concurrency {
             match QueueName::new(queue.clone()) {
                 Ok(queue) if *attempts == 0 => problems.push(format!(
-                    "`.queue_concurrency(\"{queue}\", 0)` leaves the queue no attempt: choose 1 or more, or pause the queue"
+                    "`.queue_concurrency(\"{queue}\", 0)` would run no task of the queue: use 1 or \
+                     more, or pause the queue"
                 )),
                 Ok(queue) if served.contains(&queue) => _ = bounds.insert(queue, *attempts),
                 Ok(queue) => problems.push(format!(
-                    "`.queue_concurrency(\"{queue}\", {attempts})` is of a queue that the worker does not serve: name it in \
-                     `.queues([..])`, or remove the bound"
+                    "`.queue_concurrency(\"{queue}\", {attempts})` bounds a queue that the worker \
+                     does not serve: add the queue to `.queues([..])`, or remove the bound"
                 )),
                 Err(error) => problems.push(error.to_string()),
             }
@@ -247,17 +261,22 @@ impl Worker {
     }
 }
 
-/// Queues are made as tasks arrive, so one that nobody has heard of may be right, and is more likely misspelt.
+/// Queues are created as tasks arrive, so an unknown queue may be right, but is more likely
+/// misspelt.
 async fn warn_of_unknown(client: &Client, served: &BTreeSet<QueueName>) {
     let registrations = client.registry().registrations().iter();
     let mut known: BTreeSet<_> =
         registrations.flat_map(|registration| client.queues_of(registration)).collect();
-    // What is wrong with the storage is told by the worker's roles.
+    // The worker's roles report storage errors.
     known.extend(client.queues().await.unwrap_or_default().into_iter().map(|queue| queue.name));
     for queue in served.difference(&known) {
         let known = known.iter().map(QueueName::as_str).collect::<Vec<_>>().join(", ");
         log::say(|| {
-            tracing::warn!(%queue, known, "the worker serves a queue that no task names and that is not stored: misspelt?");
+            tracing::warn!(
+                %queue, known,
+                "the worker serves a queue that no task names and that is not stored: is the name \
+                 misspelt?"
+            );
         });
     }
 }
@@ -282,8 +301,8 @@ impl fmt::Debug for Worker {
     }
 }
 
-/// A running worker: what `.await` on a [`Worker`] polls. If it is dropped, so are its handlers, and their tasks run
-/// again once their leases have expired.
+/// The future of a [`Worker`]. Dropping it drops its handlers, and their tasks run again once their
+/// leases have expired.
 #[must_use = "futures do nothing unless awaited"]
 pub struct WorkerFuture(BoxFuture<'static, Result<(), Error>>);
 

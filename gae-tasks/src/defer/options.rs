@@ -1,4 +1,4 @@
-//! Options that few tasks have: target, headers, retries of their own.
+//! The options that few tasks have: target, headers, and own retry settings.
 
 use std::fmt;
 
@@ -7,10 +7,10 @@ use crate::backend::Capabilities;
 use crate::error::Error;
 use crate::queue::RetryConfig;
 
-/// What all headers of a task may have together; Cloud Tasks takes less than 80 KB, its own ones included.
+/// The most bytes of all headers of a task; Cloud Tasks accepts less than 80 KB, including its own.
 const MAX_HEADER_BYTES: usize = 64 * 1024;
 
-/// The options, as they were given.
+/// The options, as given.
 #[derive(Default)]
 pub(super) struct Options {
     pub(super) retry: Option<RetryConfig>,
@@ -19,13 +19,13 @@ pub(super) struct Options {
 }
 
 impl Options {
-    /// A header more; in place of one of the same name.
+    /// Adds a header, replacing a header of the same name.
     pub(super) fn header(&mut self, name: String, value: String) {
         self.headers.retain(|(other, _)| !other.eq_ignore_ascii_case(&name));
         self.headers.push((name, value));
     }
 
-    /// Whether a backend has these options.
+    /// Checks that a backend supports these options.
     pub(super) fn check_backend(&self, kind: &str, limits: &Capabilities) -> Result<(), Error> {
         let lacks = |option| {
             Err(Error::UnsupportedOption { kind: kind.to_owned(), option, backend: limits.backend })
@@ -37,7 +37,7 @@ impl Options {
         }
     }
 
-    /// Whether they are what such options can be.
+    /// Checks that the values of these options are valid.
     pub(super) fn check(&self, kind: &str) -> Result<(), Error> {
         let refused =
             |option, problem| Err(Error::InvalidOption { kind: kind.to_owned(), option, problem });
@@ -55,7 +55,7 @@ impl Options {
         let bytes: usize = self.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
         if bytes > MAX_HEADER_BYTES {
             let problem = format!(
-                "has {bytes} bytes in all its headers, at most {MAX_HEADER_BYTES} are sent"
+                "has {bytes} bytes in all its headers, but at most {MAX_HEADER_BYTES} are allowed"
             );
             return refused(".header(..)", problem);
         }
@@ -63,7 +63,7 @@ impl Options {
     }
 }
 
-/// App Engine's names of services and versions: they become a part of a host's name.
+/// App Engine's rule for names of services and versions: they become a part of a host name.
 fn problem_of_target(target: &Target) -> Option<String> {
     let is_name = |name: &&str| {
         let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
@@ -74,10 +74,10 @@ fn problem_of_target(target: &Target) -> Option<String> {
     };
     let mut names = std::iter::once(target.service.as_str()).chain(target.version.as_deref());
     let bad = names.find(|name| !is_name(name))?;
-    Some(format!("names `{bad}`: use 1 to 63 small letters, digits or, inside, hyphens"))
+    Some(format!("names `{bad}`: use 1 to 63 lower-case letters, digits or, inside, hyphens"))
 }
 
-/// Of headers it tells the names only.
+/// Shows only the names of headers.
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { retry, target, headers } = self;
@@ -152,7 +152,10 @@ mod tests {
         for (service, version) in
             [("", None), ("Worker", None), ("-a", None), ("a.b", None), ("a", Some("v_1"))]
         {
-            assert!(target(service, version).contains("small letters"), "{service} {version:?}");
+            assert!(
+                target(service, version).contains("lower-case letters"),
+                "{service} {version:?}"
+            );
         }
         assert!(target(&"x".repeat(64), None).contains("1 to 63"));
     }

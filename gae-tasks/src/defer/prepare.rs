@@ -1,4 +1,4 @@
-//! From a call to a task: every option is checked against what the client's backend can do.
+//! Turns a call into a task: checks every option against the capabilities of the client's backend.
 
 use std::time::Duration;
 
@@ -21,12 +21,12 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// The queue it goes to.
+    /// The queue of the task.
     pub(crate) fn queue(&self) -> &QueueName {
         &self.task.spec.queue
     }
 
-    /// The name, with its queue, if it must be a new one.
+    /// The name and queue of the task, if the name must be new.
     pub(crate) fn new_name(&self) -> Option<(TaskName, QueueName)> {
         let name = self.task.spec.name.clone().filter(|_| self.must_be_new)?;
         Some((name, self.task.spec.queue.clone()))
@@ -34,7 +34,7 @@ impl Prepared {
 }
 
 impl Defer {
-    /// The task to be stored.
+    /// Checks the options, and returns the task to be stored.
     pub(crate) fn prepare(self, client: &Client) -> Result<Prepared, Error> {
         if let Some(options) = &self.options {
             options.check_backend(self.kind(), client.capabilities())?;
@@ -43,7 +43,7 @@ impl Defer {
         self.prepare_for(client, true)
     }
 
-    /// Whether the backend has the backoff that the call or the task's type states.
+    /// Whether the backend supports the backoff that the call or the task's type states.
     fn check_backoff(&self, limits: &Capabilities) -> Result<(), Error> {
         let of_call = self.options.as_ref().and_then(|options| options.retry.as_ref());
         let stated = if of_call.is_some_and(RetryConfig::has_own_backoff) {
@@ -63,7 +63,8 @@ impl Defer {
         })
     }
 
-    /// The task to be run at once: whatever its backend has not got, nothing is left to the backend.
+    /// Checks the options, and returns the task to be run at once. Capabilities of the backend do
+    /// not matter, as the task does not reach it.
     pub(crate) fn prepare_inline(self, client: &Client) -> Result<NewTask, Error> {
         Ok(self.prepare_for(client, false)?.task)
     }
@@ -88,11 +89,13 @@ impl Defer {
         let name = self.name.map(TaskName::new).transpose()?;
         let queue = queue(self.queues, registration, client, name.as_ref(), id)?;
         let traceparent = client.traceparent();
-        // A queue that pushes hangs up after it, so it must know that of the type too; a worker knows it anyway.
+        // A push queue closes the connection at the deadline, so the queue must know the type's
+        // deadline too; a worker knows it anyway.
         let of_type = registration.deadline.filter(|_| is_stored && !client.capabilities().pull);
         let spec = TaskSpec {
             name,
-            // Both caps: that of the type must hold where leases are lost too, and no worker tells it then.
+            // The smaller cap: the type's cap must also hold if leases are lost, when no worker
+            // applies it.
             max_attempts: [self.max_attempts, registration.max_attempts]
                 .into_iter()
                 .flatten()
@@ -110,7 +113,7 @@ impl Defer {
 fn check_attempts(kind: &str, most: Option<u32>) -> Result<(), Error> {
     match most {
         Some(0) => {
-            let problem = format!("leaves no attempt: {NO_ATTEMPT}");
+            let problem = format!("allows no attempt: {NO_ATTEMPT}");
             Err(Error::InvalidOption { kind: kind.to_owned(), option: ".max_attempts(0)", problem })
         }
         _ => Ok(()),
@@ -153,7 +156,7 @@ fn check_deadline(
     }
 }
 
-/// The queue it goes to: of those the call names, or else of the task type's.
+/// The queue of the task: one of those that the call names, or otherwise of the task type's.
 fn queue(
     named: Option<Vec<String>>,
     registration: &Registration,

@@ -1,4 +1,5 @@
-//! Attempts at tasks whose payload is in a payload store: it is loaded first, under the attempt's deadline.
+//! Makes attempts at tasks whose payload is in a payload store: the payload is loaded first, within
+//! the attempt's deadline.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use crate::payload_store::{Loaded, load};
 use crate::registration::Registration;
 
 impl Dispatcher {
-    /// One attempt, loading included in its deadline.
+    /// Makes one attempt, with loading included in its deadline.
     pub(super) async fn attempt_spilled(
         &self,
         registration: &Registration,
@@ -54,7 +55,8 @@ impl Dispatcher {
                     tracing::info!(
                         key = spilled.key,
                         store = spilled.store,
-                        "an earlier attempt has done the task, and its answer was lost: nothing is run"
+                        "an earlier attempt has done the task and its answer was lost, so the task \
+                         is not run again"
                     );
                 });
                 Outcome::Done
@@ -65,7 +67,8 @@ impl Dispatcher {
         }
     }
 
-    /// Overwrites the payload of a pushed task that is done with a marker: the queue may deliver the task again.
+    /// Overwrites the payload of a pushed task that is done with a marker, as the queue may deliver
+    /// the task again.
     #[cfg(feature = "push")]
     pub(crate) async fn mark_done(&self, attributes: Option<&[u8]>) {
         if let (Some(shelf), Some(spilled)) = (&self.payloads, Attributes::spilled_in(attributes)) {

@@ -1,4 +1,4 @@
-//! Puts its client around an async handler, in which the handler defers.
+//! Surrounds an async handler with the client that the handler defers with.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -7,7 +7,7 @@ use crate::context::Surroundings;
 use crate::outcome::Outcome;
 use crate::unwind;
 
-/// An async handler in its client's surroundings, wherever it is polled, and where it is dropped.
+/// An async handler that is polled and dropped in its client's surroundings.
 pub(super) struct Surrounded<'a> {
     client: &'a dyn Surroundings,
     handler: Option<Pin<Box<dyn Future<Output = Outcome> + Send>>>,
@@ -40,10 +40,10 @@ impl Future for Surrounded<'_> {
 }
 
 impl Drop for Surrounded<'_> {
-    /// A handler that is stopped may panic, which changes nothing of why it was.
+    /// A handler that is stopped may panic, which does not change why it was stopped.
     fn drop(&mut self) {
         if self.handler.is_some() {
-            // A thread that ends can have nothing put around what it drops, and says so by a panic.
+            // While a thread ends, its thread-local client cannot be set: `within` panics.
             _ = unwind::catch(|| self.client.within(&mut || unwind::discard(self.handler.take())));
             unwind::discard(self.handler.take());
         }
@@ -74,7 +74,7 @@ mod tests {
         }
     }
 
-    /// Notes where it is dropped, and panics.
+    /// Records where it is dropped, and panics.
     struct Bomb;
 
     impl Drop for Bomb {
@@ -101,12 +101,12 @@ mod tests {
         assert_eq!((DROPPED_WITHIN.get(), client.0.load(Ordering::Relaxed)), (Some(true), 2));
     }
 
-    /// Of a thread that ends.
+    /// The surroundings of a thread that ends.
     struct Ended;
 
     impl Surroundings for Ended {
         fn within(&self, _: &mut dyn FnMut()) {
-            panic!("there is no place for a client any more");
+            panic!("the thread's client cannot be set any more");
         }
     }
 

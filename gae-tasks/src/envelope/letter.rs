@@ -1,4 +1,4 @@
-//! A dead letter as bytes, for places that keep bytes: what is known of its end, around its envelope.
+//! A dead letter as bytes, for stores of bytes: the facts of its end, and its envelope.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,20 +6,20 @@ use super::{Envelope, EnvelopeError, Preamble, VERSION_OF_LETTERS};
 use crate::task::TaskName;
 use crate::time::Timestamp;
 
-/// A task that is not attempted again. Its bytes begin as an envelope whose version says that nothing is to be run: a
-/// service that is sent them refuses them.
+/// A task that is not attempted again. Its bytes begin like an envelope, with a version that must
+/// not be run: a service that receives the bytes refuses them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Letter {
-    /// The task. Its name is here, not in the envelope's bytes.
+    /// The task. Its name is stored outside of the envelope's bytes.
     pub(crate) envelope: Envelope,
     pub(crate) attempts: u32,
-    /// As far as is known.
+    /// When the first attempt began, if known.
     pub(crate) first_attempt: Option<Timestamp>,
     pub(crate) died: Timestamp,
     pub(crate) error: String,
 }
 
-/// What precedes the envelope.
+/// The data before the envelope.
 #[derive(Serialize, Deserialize)]
 struct Wire<'a> {
     name: Option<&'a str>,
@@ -29,12 +29,12 @@ struct Wire<'a> {
 }
 
 impl Letter {
-    /// Which copy of the task it was.
+    /// The number of the task's copy.
     pub(crate) fn number(&self) -> u32 {
         self.envelope.copied.map_or(0, |copied| copied.number)
     }
 
-    /// The letter as bytes.
+    /// Encodes the letter.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let wire = Wire {
             name: self.envelope.spec.name.as_ref().map(TaskName::as_str),
@@ -45,16 +45,16 @@ impl Letter {
         let mut bytes = Vec::new();
         Preamble { id: self.envelope.spec.id, first_due: self.died }
             .encode(VERSION_OF_LETTERS, &mut bytes);
-        // Numbers and strings: nothing of which postcard can refuse.
+        // Numbers and strings only: postcard refuses none of these.
         let mut bytes = postcard::to_extend(&wire, bytes).unwrap_or_default();
         bytes.extend(self.envelope.encode());
         bytes
     }
 
-    /// The letter in `bytes`.
+    /// Decodes a letter.
     ///
     /// # Errors
-    /// The bytes are no letter, or one of a newer version.
+    /// The bytes are not a letter, or a newer version wrote them.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, EnvelopeError> {
         let (version, preamble, rest) = Preamble::split(bytes).ok_or(EnvelopeError::Malformed)?;
         match version {
@@ -91,7 +91,7 @@ mod tests {
     fn letter() -> Letter {
         let (id, kind) = (TaskId::from_bytes([7; 16]), Kind::from_static("shop/send"));
         let name = TaskName::new("order-7").unwrap();
-        // Attributes of a newer version are kept as they are.
+        // Attributes of a newer version are kept unchanged.
         let attributes = Some(vec![9, 1, 2]);
         let spec = TaskSpec {
             name: Some(name),

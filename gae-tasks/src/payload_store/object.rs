@@ -16,7 +16,7 @@ use crate::outcome::BoxError;
 use crate::task::TaskId;
 use crate::time::Timestamp;
 
-/// Payloads as objects of an [`ObjectStore`]; clones are the same store.
+/// A payload store in an [`ObjectStore`]; clones are the same store.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -24,8 +24,9 @@ use crate::time::Timestamp;
 /// use std::sync::Arc;
 ///
 /// use gae_tasks::{Client, payload_store::ObjectPayloads};
+/// use object_store::memory::InMemory;
 ///
-/// let store = ObjectPayloads::new(Arc::new(object_store::memory::InMemory::new())).prefix("tasks");
+/// let store = ObjectPayloads::new(Arc::new(InMemory::new())).prefix("tasks");
 /// let tasks = Client::builder().payload_store(store).open("memory:").await?;
 /// # Ok(())
 /// # }
@@ -38,29 +39,31 @@ pub struct ObjectPayloads {
 }
 
 impl ObjectPayloads {
-    /// Objects of this store, at its root: see [`prefix`](Self::prefix).
+    /// Creates a payload store at the root of `store`; see [`prefix`](Self::prefix).
     pub fn new(store: Arc<dyn ObjectStore>) -> Self {
         let name = store.to_string();
         Self { store, prefix: Path::default(), name }
     }
 
-    /// Puts the objects under this path. Programs that share a store but not their tasks need one each, or they sweep
-    /// each other's payloads.
+    /// Puts the objects under this path. Programs that share a store but not their tasks need
+    /// different prefixes; otherwise they sweep each other's payloads.
     pub fn prefix(mut self, prefix: &str) -> Self {
         self.prefix = Path::from(prefix);
         self.name = format!("{}/{}", self.store, self.prefix);
         self
     }
 
-    /// The store that a URL names.
+    /// Opens the store that a URL names.
     ///
-    /// `file:///FOLDER` is a folder, made if missing, for programs that see the same disk; what is put there is synced to
-    /// it. `gs://BUCKET/PREFIX` (feature `gcs`) is Google Cloud Storage, with the credentials of the environment: those of
-    /// the service account on Google's platforms, or what `GOOGLE_APPLICATION_CREDENTIALS` names. `memory:` is a new,
-    /// empty store in this process, for tests.
+    /// `file:///FOLDER` is a folder, created if missing, for programs that see the same disk;
+    /// payloads are synced to the disk. `gs://BUCKET/PREFIX` (feature `gcs`) is Google Cloud
+    /// Storage, with the credentials of the environment: the service account's on Google's
+    /// platforms, or those in the file that `GOOGLE_APPLICATION_CREDENTIALS` names. `memory:` is a
+    /// new, empty store in this process, for tests.
     ///
     /// # Errors
-    /// [`Error::PayloadStoreUrl`] if the URL names none, [`Error::PayloadStore`] if it cannot be opened.
+    /// [`Error::PayloadStoreUrl`] if the URL names no store, [`Error::PayloadStore`] if the store
+    /// cannot be opened.
     pub fn open(url: &str) -> Result<Self, Error> {
         let refused = |problem: &str| Error::PayloadStoreUrl {
             url: url.to_owned(),
@@ -68,14 +71,14 @@ impl ObjectPayloads {
         };
         let (scheme, place) = url.split_once(':').ok_or_else(|| refused("has no scheme"))?;
         match scheme {
-            // Another one of this URL is another store, so its name is too.
+            // Each store in memory is different, so its name must be unique.
             "memory" if place.is_empty() => {
                 Ok(Self::named(InMemory::new(), format!("memory:{}", TaskId::generate())))
             }
-            "memory" => Err(refused("names a place, but `memory:` has none")),
+            "memory" => Err(refused("names a place, which `memory:` does not have")),
             "file" => match place.strip_prefix("//").unwrap_or(place) {
                 folder if folder.starts_with('/') => Self::folder(url, folder),
-                _ => Err(refused("does not name a folder by its absolute path")),
+                _ => Err(refused("does not contain the absolute path of a folder")),
             },
             "gs" => match place
                 .strip_prefix("//")
@@ -95,14 +98,14 @@ impl ObjectPayloads {
     fn folder(url: &str, folder: &str) -> Result<Self, Error> {
         let failed = |source: BoxError| Error::PayloadStore {
             store: url.to_owned(),
-            problem: "cannot be opened: it must be a folder, and writable for this program"
+            problem: "cannot be opened: it must be a folder that this program can write to"
                 .to_owned(),
             source,
         };
         std::fs::create_dir_all(folder).map_err(|error| failed(error.into()))?;
         let store =
             LocalFileSystem::new_with_prefix(folder).map_err(|error| failed(error.into()))?;
-        // The task that carries the key survives a loss of power; so must what is under it.
+        // The task that contains the key survives a power loss, so the payload must too.
         Ok(Self::named(store.with_fsync(true), format!("file://{}", folder.trim_end_matches('/'))))
     }
 
@@ -112,7 +115,8 @@ impl ObjectPayloads {
             object_store::gcp::GoogleCloudStorageBuilder::from_env().with_bucket_name(bucket);
         let store = builder.build().map_err(|error| Error::PayloadStore {
             store: url.to_owned(),
-            problem: "cannot be opened: see that the bucket's name and the credentials of the environment are right"
+            problem: "cannot be opened: check the bucket's name and the credentials of the \
+                      environment"
                 .to_owned(),
             source: error.into(),
         })?;
@@ -122,7 +126,8 @@ impl ObjectPayloads {
 
     #[cfg(not(feature = "gcs"))]
     fn bucket(url: &str, _bucket: &str, _prefix: &str) -> Result<Self, Error> {
-        let problem = "needs the feature `gcs` of gae-tasks, which is off in this build".to_owned();
+        let problem =
+            "needs the feature `gcs` of gae-tasks, which is disabled in this build".to_owned();
         Err(Error::PayloadStoreUrl { url: url.to_owned(), problem })
     }
 
@@ -162,7 +167,7 @@ impl PayloadStore for ObjectPayloads {
             };
             let most = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1);
             let size = usize::try_from(found.meta.size).unwrap_or(usize::MAX);
-            // A vector that grows would take twice as much.
+            // A vector that grows would take twice the memory.
             let (mut payload, mut pieces) =
                 (Vec::with_capacity(size.min(most)), found.into_stream());
             while payload.len() < most
@@ -189,7 +194,7 @@ impl PayloadStore for ObjectPayloads {
             let mut keys = Vec::new();
             while let Some(object) = found.try_next().await? {
                 let put = Timestamp::from_micros(object.last_modified.timestamp_micros());
-                // What lies deeper is not ours.
+                // Deeper objects do not belong to this store.
                 let key =
                     object.location.filename().filter(|key| self.path(key) == object.location);
                 keys.extend(key.filter(|_| put < moment).map(str::to_owned));
@@ -211,7 +216,7 @@ impl fmt::Debug for ObjectPayloads {
     }
 }
 
-/// A bucket and a prefix as a URL, the same however it was written.
+/// A bucket and a prefix as a URL, in one normal form.
 #[cfg(feature = "gcs")]
 fn bucket_name(bucket: &str, prefix: &Path) -> String {
     format!("gs://{bucket}/{prefix}").trim_end_matches('/').to_owned()

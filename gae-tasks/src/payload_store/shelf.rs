@@ -1,4 +1,5 @@
-//! A client's payload store with what is asked of it: many payloads at once, none of which may hang or break its caller.
+//! A client's payload store with the operations of a client: many payloads at once, where a store
+//! that hangs or panics does not harm the caller.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -13,13 +14,13 @@ use crate::outcome::BoxError;
 use crate::task::Kind;
 use crate::{log, unwind};
 
-/// How many payloads are put, or deleted, at the same time.
+/// The number of payloads that are put or deleted at the same time.
 const AT_ONCE: usize = 32;
 
-/// How long deleting or marking payloads may take of tasks that are over: what is left is swept later.
+/// The most time for deleting or marking payloads of ended tasks: the rest is swept later.
 const END_LIMIT: Duration = Duration::from_secs(5);
 
-/// A payload store, and the clock by which it is waited for.
+/// A payload store, and the clock that limits its operations.
 #[derive(Debug, Clone)]
 pub(crate) struct Shelf {
     pub(crate) store: Arc<dyn PayloadStore>,
@@ -31,7 +32,7 @@ impl Shelf {
         Self { store, clock }
     }
 
-    /// Puts payloads under their keys, in this order, some at the same time.
+    /// Puts payloads under their keys, in this order, several at the same time.
     ///
     /// # Errors
     /// The first error, and how many of the payloads may have been put by then.
@@ -55,19 +56,27 @@ impl Shelf {
 
     async fn put(&self, key: String, payload: Vec<u8>, kind: Kind) -> Result<(), Error> {
         let size = payload.len();
-        // The store may be the user's own code.
+        // The store may be user code.
         let put = unwind::caught(pin!(Some(async { self.store.put(&key, payload).await }))).await;
-        put.unwrap_or_else(|panic| Err(format!("it panicked: {panic}").into())).map_err(|source| Error::PayloadStore {
+        put.unwrap_or_else(|panic| {
+            Err(format!(
+                "the payload store panicked: {panic}"
+            )
+            .into())
+        })
+        .map_err(|source| Error::PayloadStore {
             store: self.store.name(),
             problem: format!(
-                "did not take the payload of `{kind}` ({size} bytes), so the task is not stored: see that the store is \
-                 there and that this program may write to it, and defer again"
+                "did not store the payload of `{kind}` ({size} bytes), so the task is not stored: \
+                 check that the store exists and that this program may write to it, and defer the \
+                 task again"
             ),
             source,
         })
     }
 
-    /// Deletes payloads and returns how many; one that cannot be deleted is logged, and left to a sweep.
+    /// Deletes payloads and returns their number; a payload that cannot be deleted is logged, and
+    /// left to a sweep.
     pub(crate) async fn delete_all(&self, keys: &[String]) -> u64 {
         let mut deleted = 0;
         for some in keys.chunks(AT_ONCE) {
@@ -81,11 +90,11 @@ impl Shelf {
     }
 
     async fn delete(&self, key: &str) -> bool {
-        // The store may be the user's own code.
+        // The store may be user code.
         let error = match unwind::caught(pin!(Some(async { self.store.delete(key).await }))).await {
             Ok(Ok(())) => return true,
             Ok(Err(error)) => crate::outcome::chain(error.as_ref()),
-            Err(panic) => format!("it panicked: {panic}"),
+            Err(panic) => format!("the payload store panicked: {panic}"),
         };
         log::say(|| {
             let store = self.store.name();
@@ -93,19 +102,19 @@ impl Shelf {
                 key,
                 store,
                 error,
-                "cannot delete a payload that nothing needs: it is left to a sweep"
+                "cannot delete a payload that is no longer needed: it is left to a sweep"
             );
         });
         false
     }
 
-    /// Deletes payloads of tasks that are over. Waits for that, but not for long.
+    /// Deletes payloads of ended tasks; waits for the store, but not for long.
     pub(crate) async fn forget(&self, keys: &[String]) {
         if keys.is_empty() {
             return;
         }
         if tokio::runtime::Handle::try_current().is_err() {
-            // Nothing measures time here.
+            // There is no timer here.
             self.delete_all(keys).await;
             return;
         }
@@ -114,13 +123,17 @@ impl Shelf {
             _ = self.delete_all(keys) => {}
             () = self.clock.sleep(END_LIMIT) => log::say(|| {
                 let (payloads, store) = (keys.len(), self.store.name());
-                tracing::warn!(payloads, store, "deleting payloads takes too long: what is left is left to a sweep");
+                tracing::warn!(
+                    payloads, store,
+                    "deleting payloads takes too long: the rest is left to a sweep"
+                );
             }),
         }
     }
 
-    /// Overwrites the payload of a pushed task that is done with the marker that says so. Waits for that, but not for
-    /// long: without the marker a repeated delivery would run the task again, which must be harmless anyway.
+    /// Overwrites the payload of a pushed task that is done with a marker; waits for the store, but
+    /// not for long. Without the marker a repeated delivery would run the task again, which must be
+    /// harmless anyway.
     #[cfg(feature = "push")]
     pub(crate) async fn mark_done(&self, key: &str) {
         let put = std::pin::pin!(Some(async { self.store.put(key, marker(key)).await }));
@@ -129,9 +142,11 @@ impl Shelf {
             put = unwind::caught(put) => match put {
                 Ok(Ok(())) => return,
                 Ok(Err(error)) => crate::outcome::chain(error.as_ref()),
-                Err(panic) => format!("it panicked: {panic}"),
+                Err(panic) => format!("the payload store panicked: {panic}"),
             },
-            () = self.clock.sleep(END_LIMIT) => format!("it took longer than {END_LIMIT:?}"),
+            () = self.clock.sleep(END_LIMIT) => format!(
+                "writing the marker took longer than {END_LIMIT:?}"
+            ),
         };
         log::say(|| {
             let store = self.store.name();
@@ -139,13 +154,13 @@ impl Shelf {
                 key,
                 store,
                 problem,
-                "a task is done, but the marker that says so cannot be put over its payload: if the queue delivers the \
-                 task again, it runs again"
+                "a task is done, but its payload cannot be overwritten with a marker: if the queue \
+                 delivers the task again, it runs again"
             );
         });
     }
 
-    /// Those of these keys under which a marker is, not a payload.
+    /// The keys in `keys` under which there is a marker instead of a payload.
     ///
     /// # Errors
     /// The store does not answer.
@@ -163,7 +178,8 @@ impl Shelf {
         Ok(marked)
     }
 
-    /// As [`forget`](Self::forget), beside the caller, where there is a runtime to do it; what is done at once is done here.
+    /// Like [`forget`](Self::forget), in the background if there is a runtime; without pending work
+    /// it finishes at once.
     pub(crate) async fn forget_beside(&self, keys: Vec<String>) {
         if keys.is_empty() {
             return;
@@ -183,7 +199,7 @@ impl Shelf {
     }
 }
 
-/// Waits for all of them at once, without a runtime.
+/// Waits for all futures at once, without a runtime.
 async fn all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
     let mut futures: Vec<_> = futures.map(Box::pin).collect();
     let mut answers: Vec<Option<F::Output>> = futures.iter().map(|_| None).collect();

@@ -1,4 +1,4 @@
-//! What a payload store is, and what can be made one.
+//! The trait of payload stores, and the conversions into one.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,13 +8,14 @@ use crate::error::Error;
 use crate::outcome::BoxError;
 use crate::time::Timestamp;
 
-/// What an operation of a payload store gives.
+/// The result of an operation of a payload store.
 pub type Stored<'a, T> = BoxFuture<'a, Result<T, BoxError>>;
 
-/// Keeps payloads under keys: the id of a task and the suffix `.gae-tasks`, so that each is new and holds no data of
-/// the task.
+/// Stores payloads under keys: the id of a task with the suffix `.gae-tasks`. Every key is new, and
+/// contains no data of the task.
 ///
-/// `ObjectPayloads` (feature `object-store`) is one for folders, memory and object stores; others can be written:
+/// `ObjectPayloads` (feature `object-store`) is a payload store for folders, memory and object
+/// stores. Others can be implemented:
 ///
 /// ```
 /// use std::collections::HashMap;
@@ -49,7 +50,9 @@ pub type Stored<'a, T> = BoxFuture<'a, Result<T, BoxError>>;
 ///
 ///     fn put_before(&self, moment: Timestamp) -> Stored<'_, Vec<String>> {
 ///         let shelf = self.0.lock().unwrap();
-///         let old = shelf.iter().filter(|(_, (_, put))| *put < moment).map(|(key, _)| key.clone()).collect();
+///         let is_old = |put: &Timestamp| *put < moment;
+///         let old = shelf.iter().filter(|(_, (_, put))| is_old(put));
+///         let old = old.map(|(key, _)| key.clone()).collect();
 ///         Box::pin(async { Ok(old) })
 ///     }
 /// }
@@ -61,28 +64,29 @@ pub type Stored<'a, T> = BoxFuture<'a, Result<T, BoxError>>;
 /// # }
 /// ```
 pub trait PayloadStore: fmt::Debug + Send + Sync + 'static {
-    /// The place, without any secret: for errors and logs, and to tell this store from another. Two programs that see
-    /// the same payloads should give it the same name.
+    /// The name of the store, without any secret: used in errors and logs, and to distinguish
+    /// stores. Two programs that see the same payloads should use the same name.
     fn name(&self) -> String;
 
-    /// Keeps a payload, in place of what is under this key, whole or not at all; once this has answered, it survives
-    /// what a stored task survives.
+    /// Stores a payload atomically, replacing any payload under this key; once the call has
+    /// returned, the payload is as durable as a stored task.
     ///
     /// # Errors
-    /// It may or may not be kept.
+    /// The payload may or may not be stored.
     fn put<'a>(&'a self, key: &'a str, payload: Vec<u8>) -> Stored<'a, ()>;
 
-    /// The payload under this key; `None` only if there is certainly none.
+    /// Returns the payload under this key; `None` only if there is certainly none.
     ///
     /// # Errors
-    /// The store does not answer: the attempt is made again later.
+    /// The store does not answer: the attempt is repeated later.
     fn get<'a>(&'a self, key: &'a str) -> Stored<'a, Option<Vec<u8>>>;
 
-    /// As [`get`](Self::get), of at most `limit` bytes: of a longer payload the answer is its first `limit + 1` bytes, by
-    /// which the caller sees that it is longer. A store that can should not read more of it; this one reads all.
+    /// Like [`get`](Self::get), for at most `limit` bytes: of a longer payload, returns the first
+    /// `limit + 1` bytes, which shows the caller that the payload is longer. A store should read no
+    /// more than these bytes if it can; the default implementation reads all.
     ///
     /// # Errors
-    /// As `get`.
+    /// As for `get`.
     fn get_at_most<'a>(&'a self, key: &'a str, limit: u64) -> Stored<'a, Option<Vec<u8>>> {
         Box::pin(async move {
             let mut found = self.get(key).await?;
@@ -99,20 +103,21 @@ pub trait PayloadStore: fmt::Debug + Send + Sync + 'static {
     /// The store does not answer.
     fn delete<'a>(&'a self, key: &'a str) -> Stored<'a, ()>;
 
-    /// The keys of all payloads that were put before `moment`.
+    /// Returns the keys of all payloads that were put before `moment`.
     ///
     /// # Errors
     /// The store does not answer.
     fn put_before(&self, moment: Timestamp) -> Stored<'_, Vec<String>>;
 }
 
-/// What [`ClientBuilder::payload_store`](crate::ClientBuilder::payload_store) takes: a [`PayloadStore`], or with the
-/// feature `object-store` a URL or an `Arc<dyn ObjectStore>`.
+/// A value for [`ClientBuilder::payload_store`](crate::ClientBuilder::payload_store): a
+/// [`PayloadStore`], or with the feature `object-store` a URL or an `Arc<dyn ObjectStore>`.
 pub trait IntoPayloadStore {
-    /// The store.
+    /// Converts the value into a store.
     ///
     /// # Errors
-    /// [`Error::PayloadStoreUrl`] if a URL names none, [`Error::PayloadStore`] if it cannot be opened.
+    /// [`Error::PayloadStoreUrl`] if a URL names no store, [`Error::PayloadStore`] if the store
+    /// cannot be opened.
     fn into_payload_store(self) -> Result<Arc<dyn PayloadStore>, Error>;
 }
 

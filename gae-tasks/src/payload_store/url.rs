@@ -15,8 +15,9 @@ impl IntoPayloadStore for &str {
 
     #[cfg(not(feature = "object-store"))]
     fn into_payload_store(self) -> Result<Arc<dyn PayloadStore>, Error> {
-        let problem =
-            "needs the feature `object-store` of gae-tasks, which is off in this build".to_owned();
+        let problem = "needs the feature `object-store` of gae-tasks, which is disabled in this \
+                       build"
+            .to_owned();
         Err(Error::PayloadStoreUrl { url: self.to_owned(), problem })
     }
 }

@@ -1,4 +1,4 @@
-//! The service for actix-web 4: the same answers by the same code, as a resource or as a route.
+//! The service for actix-web 4, as a resource or as a route.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -16,22 +16,24 @@ use super::verify::Verified;
 
 #[cfg_attr(docsrs, doc(cfg(feature = "actix")))]
 impl PushService {
-    /// The service as a resource of actix-web, at the service's prefix:
-    /// `App::new().wrap(middleware).service(push.actix())`. Make the service once and clone it into the factory of
-    /// `HttpServer::new`, so that all threads share its limits.
+    /// The service as a resource of actix-web at the service's prefix:
+    /// `App::new().wrap(middleware).service(push.actix())`. Make the service once and clone it into
+    /// the factory of `HttpServer::new`, so that all threads share its limits.
     ///
-    /// actix-web notices that a caller has gone only with `HttpServer::h1_allow_half_closed(false)`. Without it an async
-    /// handler goes on until it ends, or its deadline is missed, beside the next attempt.
+    /// actix-web notices that a caller has disconnected only with
+    /// `HttpServer::h1_allow_half_closed(false)`. Without this setting an async handler goes on
+    /// until it ends or misses its deadline, concurrently with the next attempt.
     ///
-    /// The proof that a request comes from the queue, [`Verified`], is in the extensions of the request afterwards:
-    /// an outer middleware finds it in `response.request().extensions()`. A verifier finds the caller's
-    /// `std::net::SocketAddr` in the extensions.
+    /// Afterwards the proof that a request comes from the queue, [`Verified`], is in the extensions
+    /// of the request: an outer middleware finds it in `response.request().extensions()`. A
+    /// verifier finds the caller's `std::net::SocketAddr` in the extensions.
     pub fn actix(&self) -> Resource {
         web::resource(format!("{}/{{kind:.*}}", self.prefix())).route(self.actix_route())
     }
 
-    /// The service as a route, for all methods: `scope.route("/deferred/{kind:.*}", push.actix_route())`, or an app's
-    /// `default_service`. The path that decides is the request's whole path, so the service's prefix must be that too.
+    /// The service as a route for all methods: `scope.route("/deferred/{kind:.*}",
+    /// push.actix_route())`, or an app's `default_service`. The service's prefix must be the prefix
+    /// of the whole request path.
     pub fn actix_route(&self) -> Route {
         let service = self.clone();
         web::route().to(move |request: HttpRequest, payload: web::Payload| {
@@ -41,7 +43,7 @@ impl PushService {
 }
 
 async fn serve(service: PushService, request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    // What actix accepts and `http` refuses can be no path of a task.
+    // A request that actix accepts and `http` refuses cannot be for a task.
     let Some(ours) = translated(&request, payload) else {
         return response_of(Reply::NoSuchPath.into_response());
     };
@@ -53,7 +55,7 @@ async fn serve(service: PushService, request: HttpRequest, payload: web::Payload
     response_of(response)
 }
 
-/// The request in the types of `http` 1, which actix-web does not use yet.
+/// Converts the request to the types of `http` 1, which actix-web does not use yet.
 fn translated(request: &HttpRequest, payload: web::Payload) -> Option<Request<Payload>> {
     let mut ours = Request::builder()
         .method(request.method().as_str())
@@ -80,7 +82,7 @@ fn response_of(response: Response<PushBody>) -> HttpResponse {
     theirs.body(body.into_bytes())
 }
 
-/// A body as actix-web reads it: from its own thread, piece by piece.
+/// A body that is read from actix-web on its own thread, piece by piece.
 struct Payload {
     payload: web::Payload,
     length: Option<u64>,

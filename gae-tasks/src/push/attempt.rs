@@ -1,4 +1,5 @@
-//! Makes the attempt that a request asks for, unless the task has been tried enough or nothing here can run it.
+//! Makes the attempt that a request asks for, unless the task has been tried enough or cannot be
+//! run here.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use http::HeaderMap;
 
 use super::dead_letter::DeadLetter;
 use super::limits::{Limits, is_nearly_over};
-use super::request::{self, Told};
+use super::request::{self, Reported};
 use super::response::Reply;
 use super::room::{Patience, Room};
 use super::settings::ServiceSettings;
@@ -26,19 +27,20 @@ use crate::registration::Registration;
 use crate::task::{Kind, Shape, TaskId, TaskName, TaskSpec};
 use crate::time::Timestamp;
 
-/// How long a dead letter may take to be kept.
+/// The longest time that storing a dead letter may take.
 const SINK_TIME: Duration = Duration::from_secs(30);
 
-/// How far ahead of now a task may be due: what claims more was not written by any version of gae-tasks.
+/// How far ahead of now a task may be due: an envelope with a later due time was not written by any
+/// version of gae-tasks.
 const AHEAD: Duration = Duration::from_secs(40 * 24 * 60 * 60);
 
-/// One authentic request, its body read.
+/// One authentic request whose body has been read.
 pub(super) struct Delivery<'a> {
     pub(super) settings: &'a ServiceSettings,
-    /// What the URL says, for people: the envelope decides.
+    /// The kind in the URL, for messages only: the envelope decides.
     pub(super) kind: &'a str,
     pub(super) headers: &'a HeaderMap,
-    /// Those of the headers that describe the attempt.
+    /// The family of the headers that describe the attempt.
     pub(super) family: HeaderFamily,
     pub(super) body: Bytes,
     /// Given back when the last code of the attempt has ended.
@@ -47,7 +49,7 @@ pub(super) struct Delivery<'a> {
 
 impl Delivery<'_> {
     pub(super) async fn attempt(&self) -> Reply {
-        let told = Told::by(self.headers, self.family);
+        let reported = Reported::by(self.headers, self.family);
         let envelope = match Envelope::decode(&self.body) {
             Ok(envelope) => envelope,
             Err(error @ EnvelopeError::Malformed) => {
@@ -55,7 +57,9 @@ impl Delivery<'_> {
             }
             Err(error @ EnvelopeError::Letter) => {
                 log::say(|| {
-                    tracing::warn!("{error}: its queue is not paused, as it was made to be")
+                    tracing::warn!(
+                        "{error}: the dead-letter queue was created paused, and is not paused now"
+                    )
                 });
                 return Reply::Unroutable;
             }
@@ -65,7 +69,8 @@ impl Delivery<'_> {
                 }
                 log::say(|| {
                     tracing::warn!(
-                        "{error}: the queue will try it elsewhere, or here after an update"
+                        "{error}: the queue retries the task on another instance, or here after an \
+                         update"
                     )
                 });
                 return Reply::Unroutable;
@@ -83,11 +88,11 @@ impl Delivery<'_> {
                 .explain_unroutable(envelope.spec.kind.as_str(), envelope.spec.shape);
             return self.leave(&envelope, problem).await;
         };
-        self.run(&envelope, registration, told).await
+        self.run(&envelope, registration, reported).await
     }
 
-    /// As [`leave`](Self::leave), of a task whose attributes a newer version wrote. Nothing else of it is looked at, its
-    /// limits neither: the attributes may say what they mean.
+    /// Like [`leave`](Self::leave), for a task whose attributes a newer version wrote. Nothing else
+    /// of the task is evaluated, not even its limits: the attributes may change their meaning.
     async fn leave_newer(&self, envelope: &Envelope) -> Reply {
         let problem = UnreadableAttributes.to_string();
         if self.is_far_ahead(envelope.preamble()) {
@@ -96,20 +101,26 @@ impl Delivery<'_> {
         self.leave(envelope, problem).await
     }
 
-    /// Leaves a task that has not begun here to another instance, or to this one after an update, until it is given up.
+    /// Leaves a task that this instance cannot run to another instance, or to this one after an
+    /// update, until the task is given up.
     async fn leave(&self, envelope: &Envelope, problem: String) -> Reply {
         let replayed = envelope.copied.and_then(|copied| copied.replayed);
         if self.is_given_up(envelope.preamble(), replayed) {
             let made = envelope.copied.map_or(0, |copied| copied.attempts);
             return self.bury(envelope, made, problem).await;
         }
-        log::say(
-            || tracing::warn!(id = %envelope.spec.id, "{problem}: the queue will try it elsewhere, or here after an update"),
-        );
+        log::say(|| {
+            tracing::warn!(
+                id = %envelope.spec.id,
+                "{problem}: the queue retries the task on another instance, or here after an \
+                 update"
+            )
+        });
         Reply::Unroutable
     }
 
-    /// Whether a task that nobody has been able to run has waited long enough, or the queue will soon forget it.
+    /// Whether a task that no instance could run has waited long enough, or the queue soon deletes
+    /// the task.
     fn is_given_up(&self, preamble: Preamble, replayed: Option<Timestamp>) -> bool {
         let now = self.settings.clock.wall();
         now.since(preamble.first_due) >= self.settings.give_up
@@ -120,36 +131,49 @@ impl Delivery<'_> {
         preamble.first_due.since(self.settings.clock.wall()) > AHEAD
     }
 
-    async fn run(&self, envelope: &Envelope, registration: &Registration, told: Told) -> Reply {
+    async fn run(
+        &self,
+        envelope: &Envelope,
+        registration: &Registration,
+        reported: Reported,
+    ) -> Reply {
         let began = self.settings.clock.wall();
-        let limits = Limits::of(envelope, registration.max_attempts, &told, began);
-        if limits.are_reached_already(&told, began) {
+        let limits = Limits::of(envelope, registration.max_attempts, &reported, began);
+        if limits.are_reached_already(&reported, began) {
             let made = limits.made();
-            let ended = match told.previous.filter(|status| *status != 0) {
-                Some(status) => format!("the last of which was answered with {status}"),
-                None => "the last of which no instance answered".to_owned(),
+            let ended = match reported.previous.filter(|status| *status != 0) {
+                Some(status) => format!("the last was answered with {status}"),
+                None => "the last was not answered by any instance".to_owned(),
             };
             return self
-                .bury(envelope, made, format!("tried enough: {made} attempts were made, {ended}"))
+                .bury(
+                    envelope,
+                    made,
+                    format!("the attempts are used up: {made} were made, {ended}"),
+                )
                 .await;
         }
-        if limits.count() && !told.is_counted {
-            log::say(
-                || tracing::warn!(id = %envelope.spec.id, "the queue does not number its requests: `max_attempts` is never reached"),
-            );
+        if limits.count() && !reported.is_counted {
+            log::say(|| {
+                tracing::warn!(
+                    id = %envelope.spec.id,
+                    "the queue does not number its requests, so `max_attempts` is never reached"
+                )
+            });
         }
-        let context = self.context(envelope, registration, &told, limits.made());
-        if !self.has_room_for_payload(envelope, context.deadline(), &told).await {
+        let context = self.context(envelope, registration, &reported, limits.made());
+        if !self.has_room_for_payload(envelope, context.deadline(), &reported).await {
             return Reply::Overloaded;
         }
-        // The caller may go away and drop all this: a plain function that goes on must learn of it.
+        // The caller may disconnect and drop this future: a plain function that goes on must see
+        // that.
         let cancelling = CancelOnDrop(&context);
         let permit: Arc<dyn Permit> = Arc::clone(&self.room) as _;
         let Envelope { spec: TaskSpec { attributes, .. }, payload, .. } = envelope;
         let outlook = |failure: &Failure| {
             // A named task is not copied.
             let after = failure.retry_after().filter(|_| !envelope.named);
-            limits.outlook(&told, after, self.settings.clock.wall())
+            limits.outlook(&reported, after, self.settings.clock.wall())
         };
         let (attributes, dispatcher) = (attributes.as_deref(), &self.settings.dispatcher);
         let outcome = dispatcher
@@ -163,7 +187,7 @@ impl Delivery<'_> {
         match (limits.settle(&verdict, self.settings.clock.wall()), outcome) {
             (Change::Over, _) => Reply::Done,
             (Change::To { .. }, Outcome::Retry(_))
-                if limits.grant_one_more(&told, self.settings.clock.wall()) =>
+                if limits.grant_one_more(&reported, self.settings.clock.wall()) =>
             {
                 Reply::OneMore
             }
@@ -186,21 +210,22 @@ impl Delivery<'_> {
 
     /// Makes room for the payload, if it is in a payload store.
     ///
-    /// A task that waits for room leaves its handler half of the deadline: the queue hangs up at its end.
+    /// A task that waits for room leaves its handler half of the deadline: the queue closes the
+    /// connection at the end of the deadline.
     async fn has_room_for_payload(
         &self,
         envelope: &Envelope,
         deadline: Duration,
-        told: &Told,
+        reported: &Reported,
     ) -> bool {
         let Some(spilled) = Attributes::spilled_in(envelope.spec.attributes.as_deref()) else {
             return true;
         };
-        // One that is too large is not loaded.
+        // A payload that is too large is not loaded.
         if spilled.length > self.settings.max_stored_payload {
             return true;
         }
-        let waits = told.may_have_had_no_room();
+        let waits = reported.may_have_had_no_room();
         let patience = Patience { clock: &*self.settings.clock, waits, time: deadline / 2 };
         self.room.reserve(spilled.length, patience).await
     }
@@ -209,7 +234,7 @@ impl Delivery<'_> {
         &self,
         envelope: &Envelope,
         registration: &Registration,
-        told: &Told,
+        reported: &Reported,
         made: u32,
     ) -> TaskContext {
         let is_own = envelope.spec.kind.as_str() == registration.kind;
@@ -223,20 +248,20 @@ impl Delivery<'_> {
             queue: envelope.spec.queue.clone(),
             name: self.name(envelope),
             attempt: made.saturating_add(1),
-            schedule_time: told.schedule_time,
+            schedule_time: reported.schedule_time,
             deadline: envelope.spec.deadline.or(registration.deadline).unwrap_or(DEFAULT_DEADLINE),
-            traceparent: told.traceparent.clone(),
+            traceparent: reported.traceparent.clone(),
         })
     }
 
-    /// The name that the caller has given to the task.
+    /// The name that the caller gave the task.
     fn name(&self, envelope: &Envelope) -> Option<TaskName> {
         request::task_name(self.headers, self.family).filter(|_| envelope.named)
     }
 
-    /// Keeps a task that is not attempted again, and lets the queue forget it once it is safe.
+    /// Stores a dead letter, and then lets the queue delete the task.
     ///
-    /// In a box, as all that is rare: the future of every request stays small.
+    /// Boxed, as dead letters are rare: the future of every request stays small.
     fn bury(&self, envelope: &Envelope, attempts: u32, error: String) -> BoxFuture<'_, Reply> {
         // A copy is due later than its task was.
         let created =
@@ -254,7 +279,7 @@ impl Delivery<'_> {
         }))
     }
 
-    /// As [`bury`](Self::bury), of a body that cannot be opened.
+    /// Like [`bury`](Self::bury), for a body that cannot be opened.
     fn bury_unreadable(&self, error: String) -> BoxFuture<'_, Reply> {
         let preamble = Preamble::of(&self.body);
         let id = preamble.map_or_else(|| self.id_of_unreadable(), |preamble| preamble.id);
@@ -267,7 +292,8 @@ impl Delivery<'_> {
         Box::pin(self.keep(DeadLetter { task, attempts: 0, created, died, error, number: 0 }))
     }
 
-    /// The same id each time the queue sends the same bytes under the same name: they are kept once.
+    /// Returns the same id each time the queue sends the same bytes under the same name, so that
+    /// the bytes are kept once.
     fn id_of_unreadable(&self) -> TaskId {
         let name = request::task_name(self.headers, self.family);
         let queue = request::queue_name(self.headers, self.family);
@@ -293,27 +319,35 @@ impl Delivery<'_> {
         let kept = tokio::select! {
             biased;
             kept = self.settings.sink.keep(letter) => kept,
-            () = self.settings.clock.sleep(SINK_TIME) => Err(format!("it took longer than {SINK_TIME:?}").into()),
+            () = self.settings.clock.sleep(SINK_TIME) => Err(format!(
+                "storing the dead letter took longer than {SINK_TIME:?}"
+            ).into()),
         };
         match kept {
             Ok(()) => {
-                log::say(
-                    || tracing::error!(%id, %kind, attempts, error, "now a dead letter: the queue forgets it"),
-                );
+                log::say(|| {
+                    tracing::error!(
+                        %id, %kind, attempts, error,
+                        "the task is now a dead letter, and the queue deletes it"
+                    )
+                });
                 Reply::Done
             }
             Err(problem) => {
                 let problem = chain(&*problem);
-                log::say(
-                    || tracing::error!(%id, %kind, attempts, error, problem, "a dead letter cannot be kept: it stays queued"),
-                );
+                log::say(|| {
+                    tracing::error!(
+                        %id, %kind, attempts, error, problem,
+                        "a dead letter cannot be stored: the task stays in the queue"
+                    )
+                });
                 Reply::Failed(None)
             }
         }
     }
 }
 
-/// The answer to an attempt that is to be made again.
+/// The reply to an attempt that is to be repeated.
 fn failed(failure: &Failure) -> Reply {
     if failure.error().is::<DeadlineMissed>() {
         Reply::DeadlineMissed
@@ -324,7 +358,7 @@ fn failed(failure: &Failure) -> Reply {
     }
 }
 
-/// Cancels an attempt that is given up.
+/// Cancels the attempt when the attempt's future is dropped.
 struct CancelOnDrop<'a>(&'a TaskContext);
 
 impl Drop for CancelOnDrop<'_> {

@@ -1,4 +1,4 @@
-//! Reads a request's body: bounded in size, whatever its headers say, and in time.
+//! Reads a request's body, limited in size (whatever its headers say) and in time.
 
 use std::pin::{Pin, pin};
 use std::task::{Poll, ready};
@@ -12,10 +12,10 @@ use crate::clock::Clock;
 use crate::log;
 use crate::outcome::BoxError;
 
-/// How often a body is looked for before its time is measured.
+/// The number of polls of a body before its time is measured.
 const LOOKS: u32 = 2;
 
-/// How many bytes of a body may come, of which `limit` are allowed.
+/// The most bytes that the body may have, of which `limit` are allowed.
 pub(super) fn expected<B: Body>(body: &B, limit: usize) -> Result<u64, Reply> {
     let (hint, limit) = (body.size_hint(), limit as u64);
     if hint.lower() > limit {
@@ -24,7 +24,7 @@ pub(super) fn expected<B: Body>(body: &B, limit: usize) -> Result<u64, Reply> {
     Ok(hint.upper().map_or(limit, |bytes| bytes.min(limit)))
 }
 
-/// The whole body, which may have `limit` bytes and take `time`.
+/// Reads the whole body, which may have `limit` bytes and take `time`.
 pub(super) async fn read<B>(
     body: B,
     limit: usize,
@@ -41,8 +41,8 @@ where
         if let Poll::Ready(read) = collecting.as_mut().poll(cx) {
             return Poll::Ready(read);
         }
-        // Nearly every body arrives with its headers, but hyper hands it over only once it was asked for: no timer is
-        // made for those.
+        // Nearly every body arrives with its headers, but hyper returns it only when polled again:
+        // no timer is made for such bodies.
         if looks < LOOKS {
             looks += 1;
             cx.waker().wake_by_ref();
@@ -66,7 +66,7 @@ where
         if first.len() + more.len() + data.len() > limit {
             return Err(Reply::TooLarge);
         }
-        // One frame is the rule, and not copied.
+        // A body usually has one frame, which is not copied.
         if first.is_empty() && more.is_empty() {
             first = data;
         } else {
@@ -79,7 +79,7 @@ where
     Ok(if more.is_empty() { first } else { more.freeze() })
 }
 
-/// The next piece of data; trailers are passed over.
+/// The next piece of data; trailers are skipped.
 async fn next<B>(mut body: Pin<&mut B>) -> Result<Option<Bytes>, Reply>
 where
     B: Body,
@@ -99,7 +99,8 @@ where
     }
 }
 
-/// Why a body ends too soon: the connection broke, or a layer of the user's has a limit of its own.
+/// Explains why a body ended too early: the connection broke, or a middleware has a limit of its
+/// own.
 fn broken(error: BoxError) -> Reply {
     let error: &(dyn std::error::Error + 'static) = &*error;
     let mut source = Some(error);

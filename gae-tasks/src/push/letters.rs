@@ -1,4 +1,5 @@
-//! Dead letters in a payload store: a bucket outlives the instance that buried them, and keeps them until they are deleted.
+//! Dead letters in a payload store: a bucket outlives the instance that wrote them, and keeps them
+//! until they are deleted.
 
 use std::sync::Arc;
 
@@ -12,12 +13,12 @@ use crate::payload_store::{IntoPayloadStore, PayloadStore, key_of_letter, task_o
 use crate::task::TaskId;
 use crate::time::Timestamp;
 
-/// Dead letters in a payload store, such as a bucket: what
-/// [`dead_letters_in`](crate::PushServiceBuilder::dead_letters_in) takes. Clones are the same store.
+/// Dead letters in a payload store, such as a bucket, for
+/// [`dead_letters_in`](crate::PushServiceBuilder::dead_letters_in). Clones are the same store.
 ///
-/// Each is an object under the id of its task and the suffix `.dead.gae-tasks`. It is kept until it is replayed or deleted;
-/// nothing else forgets it. The store may be the one that has the payloads: a sweep of these keeps what a dead letter
-/// there needs.
+/// Each dead letter is an object named after the id of its task, with the suffix `.dead.gae-tasks`.
+/// It is kept until it is replayed or deleted; nothing else deletes it. The store may also hold the
+/// payloads: a sweep of payloads keeps those that a dead letter needs.
 ///
 /// ```
 /// # #[cfg(feature = "object-store")]
@@ -40,18 +41,19 @@ pub struct LetterStore {
 }
 
 impl LetterStore {
-    /// Dead letters in this store.
+    /// Opens the dead letters in this store.
     ///
     /// # Errors
-    /// [`Error::PayloadStoreUrl`] if a URL names none, [`Error::PayloadStore`] if it cannot be opened.
+    /// [`Error::PayloadStoreUrl`] if a URL names no store, [`Error::PayloadStore`] if the store
+    /// cannot be opened.
     pub fn open(store: impl IntoPayloadStore) -> Result<Self, Error> {
         Ok(Self { store: store.into_payload_store()? })
     }
 
-    /// The tasks of all dead letters, in the order in which they were deferred.
+    /// Returns the tasks of all dead letters, in the order in which they were deferred.
     ///
     /// # Errors
-    /// [`Error::PayloadStore`] if the store does not answer, as for all that follow here.
+    /// [`Error::PayloadStore`] if the store does not answer; so for all methods below.
     pub async fn ids(&self) -> Result<Vec<TaskId>, Error> {
         let keys = self
             .store
@@ -63,10 +65,11 @@ impl LetterStore {
         Ok(ids)
     }
 
-    /// The dead letter of this task.
+    /// Returns the dead letter of this task.
     ///
     /// # Errors
-    /// [`Error::PayloadStore`], also if a newer version of this crate wrote the letter, or it is damaged.
+    /// [`Error::PayloadStore`], also if a newer version of this crate wrote the letter or the
+    /// letter is damaged.
     pub async fn get(&self, id: TaskId) -> Result<Option<DeadLetter>, Error> {
         let bytes =
             self.store.get(&key_of_letter(id)).await.map_err(|error| self.failed("read", error))?;
@@ -75,8 +78,8 @@ impl LetterStore {
         Ok(Some(opened(letter)))
     }
 
-    /// Deletes the dead letter of this task, if there is one. A payload that is too large to be in it is left to
-    /// [`sweep_payloads`](crate::Client::sweep_payloads).
+    /// Deletes the dead letter of this task, if there is one. A payload that is too large for the
+    /// letter is left to [`sweep_payloads`](crate::Client::sweep_payloads).
     ///
     /// # Errors
     /// [`Error::PayloadStore`].

@@ -1,8 +1,8 @@
-//! When a task has been tried enough: the queue itself has no limits, so they are kept here.
+//! Decides when a task has been tried enough: the queue itself has no limits.
 
 use std::time::Duration;
 
-use super::request::Told;
+use super::request::Reported;
 use super::response::ONE_MORE;
 use crate::backend::Verdict;
 use crate::backend::lifecycle::{self, Change, Ended, Facts, Rules};
@@ -12,9 +12,9 @@ use crate::queue::QueueConfig;
 use crate::task::TaskId;
 use crate::time::{Schedule, Timestamp};
 
-/// How long after it was deferred a task that fails becomes a dead letter whatever its limits: Cloud Tasks forgets it
-/// after 31 days, without a word, and there is to be an attempt before that. Source: [quotas of Cloud
-/// Tasks](https://cloud.google.com/tasks/docs/quotas).
+/// The time after its deferring at which a failing task becomes a dead letter whatever its limits:
+/// Cloud Tasks deletes tasks after 31 days without notice, and the last attempt must come earlier.
+/// Source: [quotas of Cloud Tasks](https://cloud.google.com/tasks/docs/quotas).
 const LIFE: Duration = Duration::from_secs((31 * 24 - 12) * 60 * 60);
 
 /// The limits of one task.
@@ -24,23 +24,23 @@ pub(super) struct Limits {
     rules: Rules,
     /// The cap of the task's type.
     cap: Option<u32>,
-    /// Attempts that were made before this copy of the task: the queue does not count them.
+    /// Attempts made before this copy of the task was stored: the queue does not count them.
     before: u32,
 }
 
 impl Limits {
-    /// The limits of a task in `envelope`, whose type has the cap `of_type`; without any they are those of a queue that
-    /// states none.
+    /// The limits of the task in `envelope`, whose type has the cap `of_type`. A task without
+    /// limits has those of a queue that states none.
     pub(super) fn of(
         envelope: &Envelope,
         of_type: Option<u32>,
-        told: &Told,
+        reported: &Reported,
         now: Timestamp,
     ) -> Self {
         let mut facts = Facts::new(Schedule::Now, envelope.spec.max_attempts, envelope.first_due);
         let copied = envelope.copied.unwrap_or_default();
-        facts.attempts = copied.attempts.saturating_add(made(told));
-        // The first attempt begins now; later, nothing but the envelope tells when it did.
+        facts.attempts = copied.attempts.saturating_add(made(reported));
+        // The first attempt begins now; in later attempts only the envelope says when it began.
         let first_attempt = copied.first_attempt.unwrap_or(envelope.first_due);
         facts.first_attempt = Some(if facts.attempts == 0 { now } else { first_attempt });
         let rules = Rules::of(&QueueConfig::new(), envelope.spec.retry.clone());
@@ -48,35 +48,38 @@ impl Limits {
         Self { facts, rules: Rules { ends, ..rules }, cap: of_type, before: copied.attempts }
     }
 
-    /// How many attempts came before, as far as the queue's headers say: never fewer than there were, and more where refusals
-    /// cannot be distinguished.
+    /// The number of earlier attempts, as far as the queue's headers say: never too few, and too
+    /// many if refusals cannot be distinguished.
     pub(super) const fn made(&self) -> u32 {
         self.facts.attempts
     }
 
-    /// What becomes of the task after one more attempt.
+    /// Decides what happens to the task after one more attempt.
     pub(super) fn settle<'a>(&self, verdict: &'a Verdict, now: Timestamp) -> Change<'a> {
         lifecycle::settle(self.facts, Ended::of(verdict), Some(&self.rules), now)
     }
 
-    /// When a task that has failed, and waits as `facts` say, is attempted again: at the end of its life if its handler
-    /// chose a later moment, as it is a dead letter then if it fails.
+    /// When a task that has failed with these `facts` is attempted again. If its handler chose a
+    /// moment after the end of the task's life, the last attempt is at that end.
     pub(super) fn next(&self, facts: Facts) -> Timestamp {
         let due = facts.wait.due();
         self.rules.ends.map_or(due, |end| due.min(end))
     }
 
-    /// Whether a task that comes again is not even to be run: it has been tried enough, and nobody was left to say so.
+    /// Whether a task that is delivered again must not be run: it was tried enough, and the
+    /// instance was lost before it could say so.
     ///
-    /// The answer to the attempt before tells what became of that.
-    pub(super) fn are_reached_already(&self, told: &Told, now: Timestamp) -> bool {
-        let made = self.before.saturating_add(made(told));
-        match told.previous {
-            // Whoever made a copy has seen that the limits are not reached.
+    /// The status of the previous answer says what happened.
+    pub(super) fn are_reached_already(&self, reported: &Reported, now: Timestamp) -> bool {
+        let made = self.before.saturating_add(made(reported));
+        match reported.previous {
+            // The attempt that made a copy has seen that the limits are not reached.
             _ if made == self.before => false,
-            // It was not run, failed as expected and was judged then, or was promised one more attempt.
+            // The task was not run, or failed as expected and was judged then, or was promised one
+            // more attempt.
             Some(status) if is_refusal(status) || status == SINGULAR || status == ONE_MORE => false,
-            // It was judged then, so that nothing is left but a dead letter that could not be kept. It is older now.
+            // The task was judged then, so the only case left is a dead letter that could not be
+            // stored. The task is older now.
             Some(500) => {
                 let rules = Rules { ends: None, ..self.rules.clone() };
                 self.facts.first_attempt.is_some_and(|first| self.are_reached(&rules, made, first))
@@ -85,27 +88,33 @@ impl Limits {
         }
     }
 
-    /// Whether a task that has failed is attempted once more though its limits are reached: the delivery before was
-    /// refused, so perhaps all were, and this was the first attempt. A cap of 1 needs no second one.
-    pub(super) fn grant_one_more(&self, told: &Told, now: Timestamp) -> bool {
+    /// Whether a failed task is attempted once more although its limits are reached: the delivery
+    /// before was refused, so perhaps all were, and this was the first attempt. With a cap of 1 no
+    /// second attempt is needed.
+    pub(super) fn grant_one_more(&self, reported: &Reported, now: Timestamp) -> bool {
         let caps = [self.facts.max_attempts, self.cap, self.rules.retry.max_attempts()];
-        told.previous.is_some_and(is_refusal)
-            && made(told) > 0
+        reported.previous.is_some_and(is_refusal)
+            && made(reported) > 0
             && caps.into_iter().flatten().min() != Some(1)
             && !is_past(self.rules.ends, now)
             && self.are_reached(
                 &self.rules,
-                self.before.saturating_add(made(told)).saturating_add(1),
+                self.before.saturating_add(made(reported)).saturating_add(1),
                 now,
             )
     }
 
-    /// What follows if the attempt fails.
+    /// Predicts what follows if the attempt fails.
     ///
     /// `after` is the pause that the handler chose, for a task that is copied.
-    pub(super) fn outlook(&self, told: &Told, after: Option<Duration>, now: Timestamp) -> Outlook {
+    pub(super) fn outlook(
+        &self,
+        reported: &Reported,
+        after: Option<Duration>,
+        now: Timestamp,
+    ) -> Outlook {
         let made = self.made().saturating_add(1);
-        if self.grant_one_more(told, now) {
+        if self.grant_one_more(reported, now) {
             return Outlook { left: Some(1), next: Next::Pushed };
         }
         if self.are_reached(&self.rules, made, now) {
@@ -115,33 +124,33 @@ impl Limits {
         Outlook { left, next: after.map_or(Next::Pushed, Next::After) }
     }
 
-    /// Whether any of these limits is one that the number of attempts reaches.
+    /// Whether one of these limits counts attempts.
     pub(super) fn count(&self) -> bool {
         self.facts.max_attempts.or(self.cap).or(self.rules.retry.max_attempts()).is_some()
     }
 
-    /// Whether a task that has failed is not to be tried again.
+    /// Whether a task that has failed is not to be retried.
     fn are_reached(&self, rules: &Rules, made: u32, now: Timestamp) -> bool {
         Facts { attempts: made, ..self.facts }.is_exhausted(rules, self.cap, now)
     }
 }
 
-/// How a failure that was expected is answered.
+/// The status that answers an expected failure.
 const SINGULAR: u16 = 408;
 
-/// Whether a delivery that was answered so ran nothing.
+/// Whether a delivery with this status ran nothing.
 const fn is_refusal(status: u16) -> bool {
     matches!(status, 400 | 403 | 404 | 405 | 413 | 503)
 }
 
-/// How many attempts came before. Where the queue counts the answers other than 5xx, these are refusals, or failures that
-/// were expected: the status of the answer before indicates which.
-fn made(told: &Told) -> u32 {
-    let refused = told.executions.filter(|_| told.previous != Some(SINGULAR));
-    told.retries.saturating_sub(refused.unwrap_or(0))
+/// The number of earlier attempts. If the queue counts the answers other than 5xx, these are
+/// refusals or expected failures: the status of the previous answer shows which.
+fn made(reported: &Reported) -> u32 {
+    let refused = reported.executions.filter(|_| reported.previous != Some(SINGULAR));
+    reported.retries.saturating_sub(refused.unwrap_or(0))
 }
 
-/// Whether the life of this task, which was last `replayed` then if ever, is nearly over.
+/// Whether the life of the task, which was last `replayed` at this moment if ever, is nearly over.
 pub(super) fn is_nearly_over(id: TaskId, replayed: Option<Timestamp>, now: Timestamp) -> bool {
     is_past(ends(id, replayed), now)
 }
@@ -169,7 +178,7 @@ mod tests {
 
     fn limits(retry: &RetryConfig, retries: u32, now: Timestamp) -> Limits {
         let envelope = with(|spec| spec.retry = Some(retry.clone()));
-        ending(Limits::of(&envelope, None, &told(retries, None), now), None)
+        ending(Limits::of(&envelope, None, &reported(retries, None), now), None)
     }
 
     fn ending(limits: Limits, ends: Option<Timestamp>) -> Limits {
@@ -177,7 +186,7 @@ mod tests {
     }
 
     impl Limits {
-        /// Whether a task whose attempt number `made` fails is not to be tried again.
+        /// Whether a task whose attempt number `made` fails is not to be retried.
         fn are_reached_by(&self, made: u32, now: Timestamp) -> bool {
             let verdict =
                 Verdict::Retry { error: String::new(), after: None, max_attempts: self.cap };
@@ -191,8 +200,8 @@ mod tests {
         }
     }
 
-    fn told(retries: u32, previous: Option<u16>) -> Told {
-        Told { retries, previous, ..Told::default() }
+    fn reported(retries: u32, previous: Option<u16>) -> Reported {
+        Reported { retries, previous, ..Reported::default() }
     }
 
     fn envelope() -> Envelope {
@@ -201,7 +210,7 @@ mod tests {
         Envelope { spec, named: false, first_due: START, copied: None, payload: Vec::new() }
     }
 
-    /// The envelope with other fields of its task.
+    /// An envelope with changed fields of its task.
     fn with(change: impl FnOnce(&mut TaskSpec)) -> Envelope {
         let mut envelope = envelope();
         change(&mut envelope.spec);
@@ -222,7 +231,7 @@ mod tests {
             is_nearly_over(envelope.spec.id, None, ends)
                 && !is_nearly_over(envelope.spec.id, None, ends.minus(Duration::from_millis(1)))
         );
-        let limits = Limits::of(&envelope, None, &told(1, None), made);
+        let limits = Limits::of(&envelope, None, &reported(1, None), made);
         assert!(limits.are_reached_by(1, ends) && !limits.are_reached_by(1, ends.minus(MINUTE)));
     }
 
@@ -232,15 +241,15 @@ mod tests {
             RetryConfig::new().with_max_attempts(None).with_max_retry_duration(Some(10 * MINUTE));
         let envelope = with(|spec| spec.retry = Some(retry));
         let late = START.plus(60 * MINUTE);
-        assert!(!Limits::of(&envelope, None, &told(0, None), late).are_reached_by(1, late));
-        assert!(Limits::of(&envelope, None, &told(1, None), late).are_reached_by(1, late));
+        assert!(!Limits::of(&envelope, None, &reported(0, None), late).are_reached_by(1, late));
+        assert!(Limits::of(&envelope, None, &reported(1, None), late).are_reached_by(1, late));
     }
 
     #[test]
     fn the_lowest_cap_holds_and_without_any_the_default_limits() {
         let reached = |own, of_type, made| {
             let envelope = with(|spec| spec.max_attempts = own);
-            Limits::of(&envelope, of_type, &told(1, None), START).are_reached_by(made, START)
+            Limits::of(&envelope, of_type, &reported(1, None), START).are_reached_by(made, START)
         };
         assert!(
             reached(Some(2), Some(3), 2)
@@ -256,11 +265,11 @@ mod tests {
             Copied { number: 1, attempts: 2, first_attempt: Some(START), ..Copied::default() };
         let envelope =
             Envelope { copied: Some(copied), ..with(|spec| spec.max_attempts = Some(4)) };
-        let (told, now) = (told(0, None), START.plus(MINUTE));
-        let limits = Limits::of(&envelope, None, &told, now);
-        let text = limits.outlook(&told, Some(MINUTE), now).to_string();
+        let (reported, now) = (reported(0, None), START.plus(MINUTE));
+        let limits = Limits::of(&envelope, None, &reported, now);
+        let text = limits.outlook(&reported, Some(MINUTE), now).to_string();
         assert_eq!(text, "1 more is left, in 1 min");
-        let text = limits.outlook(&told, None, now).to_string();
+        let text = limits.outlook(&reported, None, now).to_string();
         assert_eq!(text, "1 more is left, when the queue sends it again");
     }
 
@@ -278,8 +287,8 @@ mod tests {
     #[test]
     fn a_task_that_comes_for_the_first_time_is_run() {
         let expired = ending(limits(&RetryConfig::new(), 0, START), Some(START));
-        assert!(!expired.are_reached_already(&told(0, None), START.plus(MINUTE)));
-        assert!(expired.are_reached_already(&told(1, None), START.plus(MINUTE)));
+        assert!(!expired.are_reached_already(&reported(0, None), START.plus(MINUTE)));
+        assert!(expired.are_reached_already(&reported(1, None), START.plus(MINUTE)));
     }
 
     #[test]
@@ -307,14 +316,14 @@ mod tests {
         let retry = RetryConfig::new().with_max_attempts(Some(2));
         let limits = limits(&retry, 1, START);
         for refused in [400, 403, 404, 408, 413, 503] {
-            assert!(!limits.are_reached_already(&told(2, Some(refused)), START), "{refused}");
+            assert!(!limits.are_reached_already(&reported(2, Some(refused)), START), "{refused}");
         }
         for lost in [None, Some(0), Some(502), Some(504), Some(500)] {
-            assert!(limits.are_reached_already(&told(2, lost), START), "{lost:?}");
-            assert!(!limits.are_reached_already(&told(1, lost), START), "{lost:?}");
+            assert!(limits.are_reached_already(&reported(2, lost), START), "{lost:?}");
+            assert!(!limits.are_reached_already(&reported(1, lost), START), "{lost:?}");
         }
         assert!(
-            !limits.are_reached_already(&told(1000, Some(503)), START),
+            !limits.are_reached_already(&reported(1000, Some(503)), START),
             "no refusal buries a task"
         );
     }
@@ -325,8 +334,8 @@ mod tests {
             RetryConfig::new().with_max_attempts(None).with_max_retry_duration(Some(10 * MINUTE));
         let late = START.plus(11 * MINUTE);
         let limits = limits(&retry, 5, late);
-        assert!(!limits.are_reached_already(&told(5, Some(500)), late));
-        assert!(limits.are_reached_already(&told(5, Some(504)), late));
+        assert!(!limits.are_reached_already(&reported(5, Some(500)), late));
+        assert!(limits.are_reached_already(&reported(5, Some(504)), late));
         assert!(limits.are_reached_by(6, late));
     }
 
@@ -337,7 +346,10 @@ mod tests {
         let limits = ending(limits(&unlimited, 1, START), Some(ends));
         assert!(!limits.are_reached_by(1000, ends.minus(MINUTE)));
         assert!(limits.are_reached_by(1, ends));
-        assert!(!limits.are_reached_already(&told(1000, Some(500)), ends), "it is run once more");
+        assert!(
+            !limits.are_reached_already(&reported(1000, Some(500)), ends),
+            "the task is run once more"
+        );
     }
 
     fn copied(attempts: u32) -> Copied {
@@ -353,13 +365,13 @@ mod tests {
             Envelope { copied: Some(copied(2)), ..with(|spec| spec.retry = Some(retry)) };
         let (early, late) = (START.plus(MINUTE), START.plus(10 * MINUTE));
         let limits =
-            |retries, now| ending(Limits::of(&envelope, None, &told(retries, None), now), None);
+            |retries, now| ending(Limits::of(&envelope, None, &reported(retries, None), now), None);
         assert_eq!([limits(0, late).made(), limits(2, late).made()], [2, 4]);
         assert!(
             limits(0, late).are_reached_by(3, late) && !limits(0, early).are_reached_by(3, early)
         );
-        assert!(!limits(0, late).are_reached_already(&told(0, None), late));
-        assert!(limits(1, late).are_reached_already(&told(1, None), late));
+        assert!(!limits(0, late).are_reached_already(&reported(0, None), late));
+        assert!(limits(1, late).are_reached_already(&reported(1, None), late));
     }
 
     #[test]
@@ -371,37 +383,40 @@ mod tests {
 
     #[test]
     fn refusals_are_subtracted_where_the_queue_counts_them() {
-        let told = |previous| Told { executions: Some(7), ..told(9, Some(previous)) };
-        assert_eq!([made(&told(404)), made(&told(500)), made(&told(504))], [2; 3]);
-        assert_eq!(made(&told(SINGULAR)), 9, "these may be attempts that failed as expected");
-        assert_eq!(made(&Told { executions: Some(99), ..Told::default() }), 0);
+        let reported = |previous| Reported { executions: Some(7), ..reported(9, Some(previous)) };
+        assert_eq!([made(&reported(404)), made(&reported(500)), made(&reported(504))], [2; 3]);
+        assert_eq!(made(&reported(SINGULAR)), 9, "these may be attempts that failed as expected");
+        assert_eq!(made(&Reported { executions: Some(99), ..Reported::default() }), 0);
     }
 
     #[test]
     fn one_more_attempt_follows_one_that_was_the_first_perhaps() {
         let retry = RetryConfig::new().with_max_attempts(Some(3));
         let limits = limits(&retry, 5, START);
-        assert!(limits.grant_one_more(&told(5, Some(404)), START));
-        assert!(!limits.grant_one_more(&told(1, Some(404)), START), "it has attempts left");
+        assert!(limits.grant_one_more(&reported(5, Some(404)), START));
+        assert!(
+            !limits.grant_one_more(&reported(1, Some(404)), START),
+            "the task has attempts left"
+        );
         for no_refusal in [None, Some(500), Some(504), Some(SINGULAR), Some(ONE_MORE)] {
-            assert!(!limits.grant_one_more(&told(5, no_refusal), START), "{no_refusal:?}");
+            assert!(!limits.grant_one_more(&reported(5, no_refusal), START), "{no_refusal:?}");
         }
         assert!(
-            !ending(limits, Some(START)).grant_one_more(&told(5, Some(404)), START),
-            "the queue forgets it"
+            !ending(limits, Some(START)).grant_one_more(&reported(5, Some(404)), START),
+            "the queue deletes the task"
         );
         let once = RetryConfig::new().with_max_attempts(Some(1));
-        assert!(!self::limits(&once, 5, START).grant_one_more(&told(5, Some(404)), START));
+        assert!(!self::limits(&once, 5, START).grant_one_more(&reported(5, Some(404)), START));
     }
 
     /// What happens to one delivery.
     #[derive(Debug, Clone, Copy, PartialEq)]
     enum Event {
-        /// The service refuses it.
+        /// The service refuses the delivery.
         Refused(Reply),
-        /// The handler fails, which is answered so.
+        /// The handler fails, and the service answers with this status.
         Fails(u16),
-        /// The handler fails, and a dead letter could not be kept.
+        /// The handler fails, and its dead letter cannot be stored.
         FailsAndSinkFails,
         /// The handler fails and chooses the time of the next attempt: a copy is made.
         Postpones,
@@ -409,20 +424,20 @@ mod tests {
         Lost,
     }
 
-    /// The attempts that are made before a task is a dead letter, and whether it became one.
+    /// Returns the number of attempts before the task is a dead letter, and whether it became one.
     fn attempts(events: &[Event], cap: u32, counts_executions: bool) -> (u32, bool) {
         let mut envelope = with(|spec| spec.max_attempts = Some(cap));
         let (mut made, mut retries, mut executions, mut previous) = (0, 0, 0, None);
         for event in events {
-            let told = Told {
+            let reported = Reported {
                 executions: counts_executions.then_some(executions),
-                ..told(retries, previous)
+                ..reported(retries, previous)
             };
-            let limits = ending(Limits::of(&envelope, None, &told, START), None);
+            let limits = ending(Limits::of(&envelope, None, &reported, START), None);
             let verdict = Verdict::Retry { error: String::new(), after: None, max_attempts: None };
             let status = if let Event::Refused(answer) = event {
                 Some(answer.following(previous).into_response().status().as_u16())
-            } else if limits.are_reached_already(&told, START) {
+            } else if limits.are_reached_already(&reported, START) {
                 match event {
                     Event::FailsAndSinkFails => Some(500),
                     _ => return (made, true),
@@ -434,7 +449,7 @@ mod tests {
                 };
                 match event {
                     Event::Lost => None,
-                    _ if limits.grant_one_more(&told, START) => Some(ONE_MORE),
+                    _ if limits.grant_one_more(&reported, START) => Some(ONE_MORE),
                     Event::Fails(_) | Event::Postpones if facts.died.is_some() => {
                         return (made, true);
                     }
@@ -447,7 +462,7 @@ mod tests {
                     _ => Some(500),
                 }
             };
-            // As Google reports of HTTP targets: a request without an answer counts as one with 504.
+            // As Google reports for HTTP targets: a request without an answer counts as 504.
             previous = status.or(Some(504));
             retries += 1;
             executions += u32::from(status.is_some_and(|status| status < 500));
@@ -461,20 +476,21 @@ mod tests {
     }
 
     proptest! {
-        /// Nor sooner than the handler asked for, unless that is after the end of the task's life.
+        /// The next attempt is not earlier than the handler asked for, unless that is after the end
+        /// of the task's life.
         #[test]
         fn no_copy_is_scheduled_after_the_end_of_a_life(micros in any::<u64>(), age in 0..LIFE.as_secs()) {
             let envelope = with(|spec| spec.id = TaskId::generate());
             let made = envelope.spec.id.made().unwrap();
             let (now, ends) = (made.plus(Duration::from_secs(age)), made.plus(LIFE));
-            let limits = Limits::of(&envelope, None, &told(0, None), now);
+            let limits = Limits::of(&envelope, None, &reported(0, None), now);
             let after = Duration::from_micros(micros);
             let verdict = Verdict::Retry { error: String::new(), after: Some(after), max_attempts: None };
             let Change::To { facts, .. } = limits.settle(&verdict, now) else { unreachable!() };
             prop_assert_eq!(limits.next(facts), now.plus(after).min(ends));
         }
 
-        /// Whatever refuses deliveries meanwhile.
+        /// Limits hold whatever refuses deliveries in between.
         #[test]
         fn attempts_never_exceed_the_cap_by_more_than_one(
             events in prop::collection::vec(
@@ -488,7 +504,7 @@ mod tests {
             prop_assert!(made <= cap + u32::from(cap > 1), "{made}");
         }
 
-        /// Where nothing is refused, the cap is exact: also for attempts that kill their instance.
+        /// Without refusals the cap is exact, also for attempts that kill their instance.
         #[test]
         fn without_refusals_the_cap_is_exact(
             events in prop::collection::vec(
@@ -505,7 +521,7 @@ mod tests {
             counts_executions: bool,
         ) {
             let (made, is_dead) = attempts(&events, cap, counts_executions);
-            // Expected failures before others count as refusals, where the queue counts those.
+            // Expected failures before other failures count as refusals, if the queue counts those.
             let slack = if counts_executions { cap } else { 0 };
             let is_dead = is_dead || events.iter().rev().take_while(|event| **event == Event::FailsAndSinkFails).count() > 0;
             prop_assert!(is_dead && (cap..=cap + slack).contains(&made), "{made}");

@@ -1,67 +1,74 @@
-//! Push: a queue calls this program over HTTP, one request for one attempt. The guide: [push](crate::guide::push).
+//! Push: a queue calls this program over HTTP, with one request per attempt. See the guide
+//! [push](crate::guide::push).
 //!
-//! [`PushService`] is a tower service over `http` types: mount it on the router of your choice, under your own
-//! middlewares. A request is answered in stages, one file each: `service` guards, `verify` proves who calls, `room` limits
-//! what is under way, `request` reads what the platform says of the attempt, `body` what the caller sends, `attempt` makes it,
-//! `limits` decides what has been tried enough, `sink` keeps what is not attempted again, `response` says how it
-//! ended in the words of the queue.
+//! [`PushService`] is a tower service over `http` types: mount it on any router, under your own
+//! middlewares. A request is answered in stages, one file each: `service` guards, `verify` proves
+//! who calls, `room` limits concurrent requests, `request` reads the platform's headers, `body`
+//! reads the body, `attempt` makes the attempt, `limits` decides when a task has been tried enough,
+//! `sink` keeps dead letters, `response` answers in the queue's terms.
 //!
 //! # Answers
 //!
 //! | status | the queue | meaning |
 //! |---|---|---|
-//! | 200 | forgets the task | done; or failed for good, or tried enough, and the dead letter is safe; or postponed, and its copy is stored |
+//! | 200 | forgets the task | the task is done; or it failed for good, or was tried enough, and its dead letter is safe; or it is postponed, and its copy is stored |
 //! | 400 | retries | the body broke off |
-//! | 403 | retries | nobody could prove that the request comes from the queue; logged as an error, once a minute at most |
-//! | 404 | retries | no task has this URL, as it is not under the prefix, or no kind follows; or the task is a dead letter, whose queue is not paused; or the task's kind or shape, or the envelope's version, is unknown here, or its payload or attributes cannot be read here: another instance may be able to |
-//! | 405 | retries | not POST |
+//! | 403 | retries | the request is not proven to come from the queue; logged as an error, once a minute at most |
+//! | 404 | retries | no task has this URL (it is not under the prefix, or contains no kind); or the task is a dead letter whose queue is not paused; or the task's kind or shape or the envelope's version is unknown here, or its payload or attributes cannot be read here, but perhaps by another instance |
+//! | 405 | retries | the method is not POST |
 //! | 408 | retries | [`SingularTaskFailure`](crate::SingularTaskFailure); or the body took too long |
 //! | 413 | retries | the body is too large |
-//! | 500 | retries | any other failure, a panic, a dead letter that could not be kept, an attempt that was stopped |
-//! | 503 | retries, and slows down | no room for another request, or for its bytes: the one case where slowing the queue is right |
+//! | 500 | retries | any other failure, a panic, a dead letter that could not be stored, an attempt that was stopped |
+//! | 503 | retries, and slows down | there is no room for another request or its bytes: the only case in which the queue should slow down |
 //! | 504 | retries | the deadline is missed |
-//! | 510 | retries | it failed, and `max_attempts` is reached by deliveries some of which were refused: one more attempt follows |
+//! | 510 | retries | the task failed and `max_attempts` is reached, but some deliveries were refused: one more attempt follows |
 //!
-//! Who is not proven to be the queue gets 403 for every path under the prefix, whatever the method: strangers do not learn
-//! which kinds there are.
+//! A caller that is not proven to be the queue gets 403 for every path under the prefix, whatever
+//! the method, so that strangers do not learn which kinds exist.
 //!
-//! An attempt that is stopped because its runtime ends is answered with 500, not 503: another instance has room for
-//! it, and the queue need not slow down.
+//! An attempt that is stopped because its runtime ends is answered with 500, not 503: another
+//! instance has room for the task, and the queue need not slow down.
 //!
 //! # A time that the handler chose
 //!
-//! Cloud Tasks takes the time of the next attempt from no answer. After
-//! [`TaskFailure::retry_after`](crate::TaskFailure::retry_after) the service therefore stores a *copy* of the task with
-//! that schedule time, through the backend of its client, and answers 200. The copy has the id of the task, its options and
-//! the attempts made so far, so `max_attempts` and `max_retry_duration` go on counting. The service's client must send
-//! tasks to the same place as the clients that defer them: that is where the copy goes.
+//! Cloud Tasks reads the time of the next attempt from no answer. After
+//! [`TaskFailure::retry_after`](crate::TaskFailure::retry_after) the service therefore stores a
+//! *copy* of the task with that schedule time, through the backend of its client, and answers 200.
+//! The copy has the id of the task, its options and the number of attempts made so far, so
+//! `max_attempts` and `max_retry_duration` go on counting. The service's client must send tasks to
+//! the same place as the clients that defer them, because the copy goes there.
 //!
-//! - Where an answer is lost, the queue delivers the task again although its copy is stored: **both may run**. A repeated
-//!   delivery makes no second copy. `get`, `run_now` and `delete` of the task's id find copies; `delete` deletes both.
-//! - A copy is scheduled 30 days ahead at most, and no later than the end of the task's life: 30.5 days after it was
-//!   deferred, however often it is copied. An attempt that fails then makes a dead letter.
-//! - A task that was [named](crate::Defer::named) is not copied, as its name is what keeps it single. It gets the pause of
-//!   its queue, with a warning; so does a task whose copy cannot be stored. The answer is 500 with `Retry-After` then,
-//!   which queues of one's own may honour.
+//! - If an answer is lost, the queue delivers the task again although its copy is stored: **both
+//!   may run**. A repeated delivery makes no second copy. `get`, `run_now` and `delete` of the
+//!   task's id find copies; `delete` deletes both.
+//! - A copy is scheduled 30 days ahead at most, and no later than the end of the task's life: 30.5
+//!   days after the task was deferred, however often it is copied. If the attempt at the end fails,
+//!   the task becomes a dead letter.
+//! - A task that was [named](crate::Defer::named) is not copied, as its name prevents duplicates.
+//!   It is retried with its queue's backoff, with a warning; so is a task whose copy cannot be
+//!   stored. The answer is then 500 with `Retry-After`, which a queue server of your own may
+//!   honour.
 //!
 //! # Where dead letters are kept
 //!
-//! An instance has no disk that outlives it on most platforms that a queue calls. `build` warns of a SQLite file there.
+//! On most platforms that a queue calls, an instance has no disk that outlives it. `build` warns of
+//! a SQLite file there.
 //!
 //! | call | place | how long |
 //! |---|---|---|
-//! | [`dead_letters(&tasks)`](crate::PushServiceBuilder::dead_letters) with `dead_letters=queues` in the URL of Cloud Tasks | a paused queue `NAME-dead` beside each queue | Google forgets them after 31 days at most |
+//! | [`dead_letters(&tasks)`](crate::PushServiceBuilder::dead_letters) with `dead_letters=queues` in the URL of Cloud Tasks | a paused queue `NAME-dead` beside each queue | Google deletes them after 31 days at most |
 //! | [`dead_letters_in(&letters)`](crate::PushServiceBuilder::dead_letters_in) | a payload store: a bucket, a folder | until they are replayed or deleted |
-//! | [`dead_letters(&client)`](crate::PushServiceBuilder::dead_letters) | SQLite, on a disk that lasts | as its queues say: 30 days |
+//! | [`dead_letters(&client)`](crate::PushServiceBuilder::dead_letters) | SQLite, on a disk that lasts | the retention of the queue: 30 days by default |
 //! | [`dead_letters_to(async fn)`](crate::PushServiceBuilder::dead_letters_to) | a place of your own | |
-//! | [`log_dead_letters()`](crate::PushServiceBuilder::log_dead_letters) | nowhere: each is a line in the log | |
+//! | [`log_dead_letters()`](crate::PushServiceBuilder::log_dead_letters) | nowhere: each dead letter is a line in the log | |
 //!
 //! # When the caller goes away
 //!
-//! An async handler is dropped when the caller closes the connection (the queue does at the task's deadline), and the
-//! queue tries the task again. Servers on hyper, as axum's, notice that at once; actix-web only where it is told to (see
-//! `PushService::actix`). A plain function cannot be stopped: it goes on, sees
-//! [`is_cancelled`](crate::TaskContext::is_cancelled), and counts as one that runs until it returns.
+//! An async handler is dropped when the caller closes the connection (the queue does so at the
+//! task's deadline), and the queue retries the task. Servers on hyper, such as axum's, notice a
+//! closed connection at once; actix-web only if configured to (see `PushService::actix`). A plain
+//! function cannot be stopped: it goes on, sees [`is_cancelled`](crate::TaskContext::is_cancelled),
+//! and counts as running until it returns.
 
 #[cfg(feature = "actix")]
 mod actix;
@@ -89,10 +96,11 @@ pub use service::{PushFuture, PushService};
 pub(crate) use settings::ServiceSettings;
 pub(crate) use sink::Sink;
 
-/// Whether a request or a response with these extensions was proven to come from the queue: what a [`PushService`]
-/// answered to an authentic caller, or a request that it [marked](PushService::mark).
+/// Whether a request or a response with these extensions was proven to come from the queue: the
+/// response of a [`PushService`] to an authentic caller, or a request that the service
+/// [marked](PushService::mark).
 ///
-/// It looks at the proof, never at a header that anybody can send.
+/// The function reads the proof, not a header that anybody can send.
 pub fn is_from_task_queue(extensions: &http::Extensions) -> bool {
     extensions.get::<verify::Verified>().is_some()
 }

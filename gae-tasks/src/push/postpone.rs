@@ -1,4 +1,5 @@
-//! Postpones a task to the time that its handler chose: the queue takes that from no answer, so a copy is scheduled.
+//! Postpones a task to the time that its handler chose. The queue reads no time from an answer, so
+//! a copy is scheduled.
 
 use std::sync::atomic::Ordering;
 
@@ -12,10 +13,11 @@ use crate::outcome::chain;
 use crate::time::{Schedule, Timestamp};
 
 impl Delivery<'_> {
-    /// Stores a copy of a task that has failed as `facts` say and is attempted again at `next`. Returns whether that is
-    /// done, so that the queue may forget this one. If it is not, the queue's own pause decides.
+    /// Stores a copy of a task that has failed as `facts` say, to be attempted at `next`. Returns
+    /// whether the copy is stored, so that the queue may delete the original. Otherwise the queue's
+    /// own backoff decides.
     ///
-    /// In a box, as all that is rare: the future of every request stays small.
+    /// Boxed, as postponed tasks are rare: the future of every request stays small.
     pub(super) fn postpone<'a>(
         &'a self,
         envelope: &'a Envelope,
@@ -27,7 +29,8 @@ impl Delivery<'_> {
                 log::say(|| {
                     tracing::warn!(
                         id = %envelope.spec.id,
-                        "a named task is not copied: the queue's pause stands in for the time that its handler chose"
+                        "a named task is not copied: the queue's backoff replaces the time that \
+                         its handler chose"
                     );
                 });
                 return false;
@@ -35,9 +38,12 @@ impl Delivery<'_> {
             let number = copy.number;
             match self.settings.queue.copy(copy).await {
                 Ok(()) => {
-                    log::say(
-                        || tracing::debug!(id = %envelope.spec.id, number, ?next, "postponed: a copy is stored"),
-                    );
+                    log::say(|| {
+                        tracing::debug!(
+                            id = %envelope.spec.id, number, ?next,
+                            "postponed: a copy is stored"
+                        )
+                    });
                     true
                 }
                 Err(error) => {
@@ -48,7 +54,8 @@ impl Delivery<'_> {
         })
     }
 
-    /// `None` for a named task: its name is what keeps it from being stored twice, and a copy cannot have it.
+    /// `None` for a named task: the name keeps the task from being stored twice, and a copy cannot
+    /// have the same name.
     fn copy_of(&self, envelope: &Envelope, facts: Facts, next: Timestamp) -> Option<CopyTask> {
         let before = envelope.copied.unwrap_or_default();
         let number = before.number.checked_add(1).filter(|_| !envelope.named)?;
@@ -63,7 +70,8 @@ impl Delivery<'_> {
         })
     }
 
-    /// A backend that stores no copies is no news with the next task: a queue of one's own may honour `Retry-After`.
+    /// Warns only once about a backend that stores no copies: a queue server of your own may honour
+    /// `Retry-After`.
     fn say_not_copied(&self, envelope: &Envelope, error: &Error) {
         let is_never = matches!(error, Error::Unsupported { .. });
         if is_never && self.settings.has_warned.swap(true, Ordering::Relaxed) {
@@ -73,7 +81,8 @@ impl Delivery<'_> {
             tracing::warn!(
                 id = %envelope.spec.id,
                 error = chain(error),
-                "a copy for the time that the handler chose cannot be stored: the queue's pause stands in for it"
+                "a copy for the time that the handler chose cannot be stored: the queue's backoff \
+                 replaces that time"
             );
         });
     }

@@ -1,4 +1,5 @@
-//! Refused requests in the log: anybody can send them, so strangers do not decide how much is written.
+//! Refused requests in the log. Anybody can send requests, so strangers must not decide how much is
+//! logged.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -6,30 +7,31 @@ use std::time::Duration;
 
 use crate::log;
 
-/// How often refusals are reported at most.
+/// The shortest time between reports of refusals.
 const PAUSE: Duration = Duration::from_secs(60);
 
-/// How many reasons are counted apart: a reason may name what a stranger has sent.
+/// The number of reasons that are counted separately: a reason may contain what a stranger has
+/// sent.
 const REASONS: usize = 8;
 
-/// How many characters of a reason or a path are written.
+/// The number of characters of a reason or a path that are logged.
 const LENGTH: usize = 300;
 
-/// Counts refused requests, and reports them: the first at once, then once a minute at most.
+/// Counts refused requests and reports them: the first at once, then once a minute at most.
 #[derive(Debug, Default)]
 pub(crate) struct Refusals(Mutex<Counted>);
 
-/// What was counted since the last report.
+/// The counts since the last report.
 #[derive(Debug, Default)]
 struct Counted {
     /// When the last report was written, on the monotonic clock.
     reported: Option<Duration>,
-    /// How many requests were refused for each reason.
+    /// The number of refused requests for each reason.
     reasons: BTreeMap<String, u64>,
 }
 
 impl Refusals {
-    /// Takes note of a request to `path` that was refused for `reason`.
+    /// Records a request to `path` that was refused for `reason`.
     pub(super) fn note(&self, path: &str, reason: &str, now: Duration) {
         let Some(reasons) = self.due(cut(reason), now) else { return };
         let refused: u64 = reasons.values().sum();
@@ -44,12 +46,12 @@ impl Refusals {
                 refused,
                 reasons,
                 last = path,
-                "refused: not proven to come from the task queue"
+                "refused: the request is not proven to come from the task queue"
             );
         });
     }
 
-    /// Counts one more, and takes all that was counted if it is time for a report.
+    /// Counts a refusal; returns all counts, and resets them, if it is time for a report.
     fn due(&self, reason: &str, now: Duration) -> Option<BTreeMap<String, u64>> {
         let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_new = !counted.reasons.contains_key(reason);

@@ -1,4 +1,4 @@
-//! What the platform says of an attempt: in headers, none of which is trusted to be well formed.
+//! The platform's description of an attempt: headers, which are not trusted to be well formed.
 
 use http::request::Parts;
 use http::{HeaderMap, HeaderName};
@@ -11,7 +11,7 @@ use crate::queue::QueueName;
 use crate::task::TaskName;
 use crate::time::Timestamp;
 
-/// The name of a header in the families of [`HeaderFamily`].
+/// The name of a header in each [`HeaderFamily`].
 struct Names {
     cloud_tasks: HeaderName,
     app_engine: HeaderName,
@@ -43,29 +43,32 @@ impl Names {
     }
 }
 
-/// Refuses a request with two values for what it says of its task: which one counts would be a guess.
+/// Refuses a request with two values of a header that describes its task: choosing one would be a
+/// guess.
 pub(super) fn check_once(headers: &HeaderMap, family: HeaderFamily) -> Result<(), Refused> {
     let names = [&QUEUE_NAME, &TASK_NAME, &RETRY_COUNT, &EXECUTION_COUNT, &PREVIOUS_RESPONSE, &ETA];
     names.into_iter().try_for_each(|names| only(headers, names.of(family)).map(drop))
 }
 
-/// One attempt, as the platform describes it; what it does not tell, or garbles, is `None`.
+/// One attempt as the platform describes it; missing or malformed values are `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Told {
-    /// How many attempts came before.
+pub(super) struct Reported {
+    /// The number of earlier attempts.
     pub(super) retries: u32,
-    /// Whether it says so.
+    /// Whether the platform sent that number.
     pub(super) is_counted: bool,
-    /// How many of these were answered, 5xx not counted: only HTTP targets count so, App Engine counts every answer.
+    /// The number of earlier attempts that were answered, except with 5xx. Only HTTP targets count
+    /// so; App Engine counts every answer.
     pub(super) executions: Option<u32>,
-    /// The status that the attempt before was answered with; 0 if it was not, to some platforms.
+    /// The status of the answer to the previous attempt; some platforms send 0 if there was no
+    /// answer.
     pub(super) previous: Option<u16>,
     pub(super) schedule_time: Option<Timestamp>,
     pub(super) traceparent: Option<String>,
 }
 
-impl Told {
-    /// What the headers of `family` say.
+impl Reported {
+    /// Reads the headers of `family`.
     pub(super) fn by(headers: &HeaderMap, family: HeaderFamily) -> Self {
         let platform = |names| platform(headers, family, names);
         let retries = platform(&RETRY_COUNT).and_then(count);
@@ -84,13 +87,13 @@ impl Told {
         }
     }
 
-    /// Whether the delivery before may have been refused for want of room.
+    /// Whether the previous delivery may have been refused for lack of room.
     pub(super) fn may_have_had_no_room(&self) -> bool {
         self.previous.map_or(self.retries > 0, |status| matches!(status, 503 | ONE_MORE))
     }
 }
 
-/// The queue's own name for the task, if it is one that gae-tasks accepts.
+/// The queue's own name for the task, if it is a valid name for gae-tasks.
 pub(super) fn task_name(headers: &HeaderMap, family: HeaderFamily) -> Option<TaskName> {
     platform(headers, family, &TASK_NAME).and_then(|name| TaskName::new(name).ok())
 }
@@ -108,13 +111,13 @@ fn text(value: &http::HeaderValue) -> Option<&str> {
     value.to_str().ok().map(str::trim)
 }
 
-/// A number of attempts; one too large for us is the largest we have.
+/// Reads a number of attempts; larger numbers than `u32` saturate.
 fn count(text: &str) -> Option<u32> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| text.parse().unwrap_or(u32::MAX - 1))
 }
 
-/// A moment in decimal seconds since 1970, with a fraction or without.
+/// Reads a moment in decimal seconds since 1970, with or without a fraction.
 fn seconds(text: &str) -> Option<Timestamp> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
@@ -127,15 +130,15 @@ fn seconds(text: &str) -> Option<Timestamp> {
     Some(Timestamp::from_micros(whole.checked_mul(1_000_000)?.checked_add(micros)?))
 }
 
-/// Logs the headers at debug level: those that the platform does not log itself, and none that may hold a secret, or
-/// does as `is_secret` says.
+/// Logs at debug level the headers that the platform does not log itself, without those that may
+/// contain a secret, by their name or by `is_secret`.
 pub(super) fn log_headers(parts: &Parts, is_secret: impl Fn(&HeaderName) -> bool) {
     if !tracing::enabled!(tracing::Level::DEBUG) {
         return;
     }
     let mut headers = String::new();
     for (name, value) in &parts.headers {
-        if !is_told(name.as_str()) || value.is_sensitive() || is_secret(name) {
+        if !is_reported(name.as_str()) || value.is_sensitive() || is_secret(name) {
             continue;
         }
         if !headers.is_empty() {
@@ -148,7 +151,7 @@ pub(super) fn log_headers(parts: &Parts, is_secret: impl Fn(&HeaderName) -> bool
     log::say(|| tracing::debug!(path = parts.uri.path(), headers, "a task's request"));
 }
 
-/// Headers that platforms write into their own request logs, or add on their way.
+/// Headers that platforms write into their own request logs, or add in transit.
 const LOGGED_ELSEWHERE: [&str; 11] = [
     "accept",
     "accept-encoding",
@@ -167,7 +170,7 @@ const LOGGED_ELSEWHERE: [&str; 11] = [
 const FAMILIES_ELSEWHERE: [&str; 4] =
     ["x-appengine-", "x-cloudtasks-", "x-forwarded-", "x-google-"];
 
-/// What the names of headers with secrets have in them.
+/// Parts of the names of headers with secrets.
 const SECRET: [&str; 11] = [
     "assertion",
     "auth",
@@ -182,7 +185,7 @@ const SECRET: [&str; 11] = [
     "token",
 ];
 
-fn is_told(name: &str) -> bool {
+fn is_reported(name: &str) -> bool {
     !LOGGED_ELSEWHERE.contains(&name)
         && !FAMILIES_ELSEWHERE.iter().any(|family| name.starts_with(family))
         && !SECRET.iter().any(|word| name.contains(word))
@@ -220,22 +223,22 @@ mod tests {
             headers.insert(name("TaskETA"), HeaderValue::from_static("1795357374.291664"));
             headers.insert(name("QueueName"), HeaderValue::from_static("emails"));
             headers.insert(name("TaskName"), HeaderValue::from_static("welcome-42"));
-            let told = Told::by(&headers, family);
-            assert_eq!(told.retries, 3);
-            assert_eq!(told.schedule_time, Some(Timestamp::from_micros(1_795_357_374_291_664)));
+            let reported = Reported::by(&headers, family);
+            assert_eq!(reported.retries, 3);
+            assert_eq!(reported.schedule_time, Some(Timestamp::from_micros(1_795_357_374_291_664)));
             assert_eq!(queue_name(&headers, family).unwrap().as_str(), "emails");
             assert_eq!(task_name(&headers, family).unwrap().as_str(), "welcome-42");
         }
     }
 
-    /// Only there do answers with 5xx, which attempts have, not count.
+    /// Only HTTP targets leave out answers with 5xx, as attempts have.
     #[test]
     fn executions_are_those_of_http_targets() {
         let (http, app_engine) =
             ("x-cloudtasks-taskexecutioncount", "x-appengine-taskexecutioncount");
         let headers = headers(&[(http, "4"), (app_engine, "5")]);
-        assert_eq!(Told::by(&headers, HeaderFamily::CloudTasks).executions, Some(4));
-        assert_eq!(Told::by(&headers, HeaderFamily::AppEngine).executions, None);
+        assert_eq!(Reported::by(&headers, HeaderFamily::CloudTasks).executions, Some(4));
+        assert_eq!(Reported::by(&headers, HeaderFamily::AppEngine).executions, None);
     }
 
     #[test]
@@ -257,7 +260,7 @@ mod tests {
                     HeaderValue::from_static("9"),
                 );
             }
-            assert_eq!(Told::by(&headers, family), Told::default());
+            assert_eq!(Reported::by(&headers, family), Reported::default());
             assert_eq!((task_name(&headers, family), queue_name(&headers, family)), (None, None));
         }
     }
@@ -285,16 +288,17 @@ mod tests {
 
     #[test]
     fn what_is_garbled_counts_as_not_told() {
-        let told = |name, value| Told::by(&headers(&[(name, value)]), HeaderFamily::CloudTasks);
+        let reported =
+            |name, value| Reported::by(&headers(&[(name, value)]), HeaderFamily::CloudTasks);
         for value in ["", "-1", "+1", "1.5", "one", "0x1"] {
-            assert_eq!(told("x-cloudtasks-taskretrycount", value).retries, 0, "{value}");
+            assert_eq!(reported("x-cloudtasks-taskretrycount", value).retries, 0, "{value}");
         }
         for value in
             ["", "-1", "soon", "1e9", ".5", "1.-5", "99999999999999999999", "9223372036854775807"]
         {
-            assert_eq!(told("x-cloudtasks-tasketa", value).schedule_time, None, "{value}");
+            assert_eq!(reported("x-cloudtasks-tasketa", value).schedule_time, None, "{value}");
         }
-        assert_eq!(told("x-cloudtasks-taskretrycount", "99999999999").retries, u32::MAX - 1);
+        assert_eq!(reported("x-cloudtasks-taskretrycount", "99999999999").retries, u32::MAX - 1);
         assert_eq!(seconds("12"), Some(Timestamp::from_micros(12_000_000)));
         assert_eq!(seconds("12.1234567"), Some(Timestamp::from_micros(12_123_456)));
     }
@@ -309,9 +313,9 @@ mod tests {
             "x-goog-iap-jwt-assertion",
         ];
         for name in secret.into_iter().chain(["x-appengine-taskname", "user-agent"]) {
-            assert!(!is_told(name), "{name}");
+            assert!(!is_reported(name), "{name}");
         }
-        assert!(is_told("content-type") && is_told("x-shop"));
+        assert!(is_reported("content-type") && is_reported("x-shop"));
     }
 
     proptest! {
@@ -324,7 +328,7 @@ mod tests {
             }
             headers.insert("traceparent", value);
             let family = HeaderFamily::CloudTasks;
-            _ = (Told::by(&headers, family), task_name(&headers, family), queue_name(&headers, family));
+            _ = (Reported::by(&headers, family), task_name(&headers, family), queue_name(&headers, family));
         }
     }
 }

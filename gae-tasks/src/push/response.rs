@@ -1,4 +1,4 @@
-//! How a request ended, in the words of the queue.
+//! The answer to a request, in the queue's terms.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -10,8 +10,8 @@ use http::header::{ALLOW, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
-/// The body of what a [`PushService`](super::PushService) answers: a line of text for people, or nothing. The queue reads
-/// the status only.
+/// The body of a [`PushService`](super::PushService)'s response: a line of text for people, or
+/// empty. The queue reads only the status.
 #[derive(Debug, Clone, Default)]
 pub struct PushBody(Bytes);
 
@@ -20,7 +20,7 @@ impl PushBody {
         Self(Bytes::from_static(text.as_bytes()))
     }
 
-    /// All of it that was not read yet.
+    /// Returns the unread rest of the body.
     pub fn into_bytes(self) -> Bytes {
         self.0
     }
@@ -47,10 +47,10 @@ impl Body for PushBody {
     }
 }
 
-/// What is answered to one request.
+/// The reply to one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reply {
-    /// The queue may forget the task: it is done, its dead letter is safe, or its copy is stored.
+    /// The queue may delete the task: it is done, its dead letter is safe, or its copy is stored.
     Done,
     NotPost,
     NoSuchPath,
@@ -61,22 +61,24 @@ pub(super) enum Reply {
     BodyLate,
     /// No instance of this version can run the task.
     Unroutable,
-    /// It failed as expected.
+    /// The attempt failed as expected.
     Singular,
-    /// It failed, and is to be tried again after this pause.
+    /// The attempt failed, and the task is to be retried after this pause.
     Failed(Option<Duration>),
     DeadlineMissed,
-    /// It failed after deliveries that were refused: one more attempt follows, whatever the queue has counted.
+    /// The attempt failed after refused deliveries: one more attempt follows, whatever the queue
+    /// has counted.
     OneMore,
 }
 
-/// The status of [`Reply::OneMore`]. It is seen again with the next delivery, so it must be none that a platform or a
-/// proxy gives by itself.
+/// The status of [`Reply::OneMore`]. The queue reports it with the next delivery, so no platform
+/// and no proxy may use the status by itself.
 pub(super) const ONE_MORE: u16 = 510;
 
 impl Reply {
-    /// The answer to a delivery before which `previous` was answered: a refusal does not hide that one more attempt
-    /// follows, or each refusal would be followed by one more.
+    /// The reply to a delivery whose previous delivery was answered with `previous`. A refusal must
+    /// not hide that one more attempt follows; otherwise each refusal would be followed by one more
+    /// attempt.
     pub(super) fn following(self, previous: Option<u16>) -> Self {
         let is_refusal = matches!(
             self,
@@ -89,7 +91,7 @@ impl Reply {
         if is_refusal && previous == Some(ONE_MORE) { Self::OneMore } else { self }
     }
 
-    /// The status, and a word for people; the queue reads the status only.
+    /// The status, and a line for people; the queue reads only the status.
     fn status(self) -> (StatusCode, &'static str) {
         match self {
             Self::Done => (StatusCode::OK, ""),
@@ -116,12 +118,12 @@ impl Reply {
             Self::NotPost => {
                 _ = response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"))
             }
-            // Soon: room is made by the first attempt that ends.
+            // The pause is short: the first attempt that ends makes room.
             Self::Overloaded => {
                 _ = response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"))
             }
             Self::Failed(Some(pause)) => {
-                // Whole seconds, and never sooner than the handler asked for.
+                // Whole seconds, and never less than the handler asked for.
                 let seconds = pause.as_secs().saturating_add(u64::from(pause.subsec_nanos() > 0));
                 response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
             }

@@ -1,4 +1,4 @@
-//! Room for requests: how many are under way at the same time, and how many bytes of tasks are in memory for them.
+//! Limits the requests in progress, and the bytes of tasks in memory for them.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,25 +10,25 @@ use crate::clock::Clock;
 use crate::dispatch::Permit;
 use crate::log;
 
-/// What bytes are counted in.
+/// The unit in which bytes are counted.
 const UNIT: u64 = 1024;
 
-/// How much there is room for.
+/// The total room.
 #[derive(Debug)]
 pub(crate) struct Capacity {
     /// The most requests at the same time.
     requests: usize,
     running: AtomicUsize,
-    /// Units of bytes that nothing takes. Who waits for units gets those that are given back before anybody else.
+    /// Free units of bytes. A request that waits for units gets returned units before any other.
     units: Arc<Semaphore>,
     /// The most units at the same time.
     most: u32,
-    /// For one request that waits until there is room for its bytes.
+    /// The place of the one request that may wait for room for its bytes.
     place: Semaphore,
 }
 
 impl Capacity {
-    /// Room for so many requests, with so many bytes together.
+    /// Creates room for `requests` requests with `bytes` bytes in total.
     pub(crate) fn new(requests: usize, bytes: usize) -> Arc<Self> {
         let most = units(bytes as u64).max(1);
         let free = Arc::new(Semaphore::new(most as usize));
@@ -43,7 +43,7 @@ impl Capacity {
 
     /// Room for one more request, without its bytes.
     pub(super) fn enter(self: &Arc<Self>) -> Option<Arc<Room>> {
-        // A room that is one too many gives itself back.
+        // A room beyond the limit is given back when it is dropped.
         let before = self.running.fetch_add(1, Ordering::AcqRel);
         let room = Room { capacity: Arc::clone(self), bytes: Mutex::default() };
         if before < self.requests {
@@ -59,16 +59,16 @@ impl Capacity {
     }
 }
 
-/// How long a request waits until there is room for its bytes.
+/// How long a request waits for room for its bytes.
 pub(super) struct Patience<'a> {
     pub(super) clock: &'a dyn Clock,
-    /// Whether it waits at all. Only a task that was refused before does: tasks that came later would take its room
-    /// again and again, and it would be refused for ever.
+    /// Whether the request waits at all. Only a task that was refused before waits: later tasks
+    /// would otherwise take its room again and again, and it would be refused for ever.
     pub(super) waits: bool,
     pub(super) time: Duration,
 }
 
-/// What one request takes, given back when the last code of its attempt has ended.
+/// The room that one request takes, given back when the last code of its attempt has ended.
 #[derive(Debug)]
 pub(super) struct Room {
     capacity: Arc<Capacity>,
@@ -78,8 +78,8 @@ pub(super) struct Room {
 impl Permit for Room {}
 
 impl Room {
-    /// Makes room for `bytes` more; whether there is any. More than there can ever be is room for once all others have
-    /// ended.
+    /// Reserves `bytes` more; returns whether there is room. A request larger than the total gets
+    /// room once all others have ended.
     pub(super) async fn reserve(&self, bytes: u64, patience: Patience<'_>) -> bool {
         let more = units(bytes).min(self.capacity.most - self.held());
         let free = &self.capacity.units;
@@ -105,8 +105,8 @@ impl Room {
         true
     }
 
-    /// Waits for units, while all that comes later is refused. One request at a time: two that hold bytes and wait for
-    /// more would wait for each other.
+    /// Waits for units, while all later requests are refused. One request at a time: two that hold
+    /// bytes and wait for more would wait for each other.
     async fn wait(&self, more: u32, patience: Patience<'_>) -> Option<OwnedSemaphorePermit> {
         let _place = self.capacity.place.try_acquire().ok()?;
         tokio::select! {
@@ -116,7 +116,7 @@ impl Room {
         }
     }
 
-    /// Gives back what is not needed of `bytes`.
+    /// Gives back what `bytes` does not need.
     pub(super) fn shrink_to(&self, bytes: u64) {
         let mut held = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(held) = &mut *held {
@@ -153,7 +153,7 @@ mod tests {
     const NEVER: Patience<'static> =
         Patience { clock: &SystemClock, waits: false, time: Duration::ZERO };
 
-    /// As of a task that was refused before.
+    /// The patience of a task that was refused before.
     const LONG: Patience<'static> =
         Patience { clock: &SystemClock, waits: true, time: Duration::from_secs(60) };
 
@@ -178,7 +178,7 @@ mod tests {
         drop(small);
         assert!(
             reserve(&large, 1).await && reserve(&large, u64::MAX).await,
-            "its own bytes do not stand in its way"
+            "its own bytes do not count against it"
         );
         let other = capacity.enter().unwrap();
         assert!(!reserve(&other, 1).await);
@@ -195,11 +195,11 @@ mod tests {
         while capacity.units.available_permits() > 0 {
             tokio::task::yield_now().await;
         }
-        assert!(!reserve(&third, 1).await, "it would take the room that another waits for");
-        assert!(!third.reserve(1, LONG).await, "only one waits");
+        assert!(!reserve(&third, 1).await, "another request waits for this room");
+        assert!(!third.reserve(1, LONG).await, "only one request waits");
         drop(first);
         assert!(waiting.await.unwrap());
-        assert!(reserve(&third, 4096).await, "all is given back");
+        assert!(reserve(&third, 4096).await, "all room is given back");
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! The service: guards every request, and survives what panics in it.
+//! The service: guards every request, and catches panics.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -14,7 +14,7 @@ use http_body::Body;
 
 use super::attempt::Delivery;
 use super::body;
-use super::request::{self, Told};
+use super::request::{self, Reported};
 use super::response::{PushBody, Reply};
 use super::room::{Patience, Room};
 use super::settings::ServiceSettings;
@@ -27,18 +27,21 @@ use crate::unwind;
 /// How long a task that was refused before waits for room for its body.
 const BODY_PATIENCE: Duration = Duration::from_secs(60);
 
-/// Runs the tasks that a queue sends over HTTP: a [tower](tower_service) service to mount on your own router, under your
-/// own middlewares. Clones are the same service. Made by [`Client::push_service`](crate::Client::push_service).
+/// Runs the tasks that a queue sends over HTTP: a [tower](tower_service) service to mount on your
+/// own router, under your own middlewares. Clones are the same service. Made by
+/// [`Client::push_service`](crate::Client::push_service).
 ///
-/// It answers requests `POST {prefix}/{kind}`, or `POST /{kind}` where a router strips the prefix, which is to be
-/// [said](crate::PushServiceBuilder::nested); other paths are answered with 404. The module [`push`](crate::push) lists its
-/// answers.
+/// The service answers requests `POST {prefix}/{kind}`, or `POST /{kind}` if a router strips the
+/// prefix and the service is [nested](crate::PushServiceBuilder::nested). Other paths are answered
+/// with 404. The module [`push`](crate::push) lists all answers.
 ///
-/// The queue is to say in `X-CloudTasks-TaskRetryCount` (or App Engine's `X-AppEngine-TaskRetryCount`) how many requests
-/// for a task came before: `max_attempts` counts those, the ones that were refused or found no room included. In
-/// `..-TaskPreviousResponse` it may say how the last one was answered, so that a task which was only refused is run, and in
-/// `X-CloudTasks-TaskExecutionCount` how many were answered with another status than 5xx: those were refused, and are
-/// subtracted, unless the last one failed with [`SingularTaskFailure`](crate::SingularTaskFailure).
+/// The queue sends the number of earlier requests for a task in `X-CloudTasks-TaskRetryCount` (or
+/// App Engine's `X-AppEngine-TaskRetryCount`): `max_attempts` counts these, including requests that
+/// were refused or found no room. A queue may send the status of the previous answer in
+/// `..-TaskPreviousResponse`, so that a task that was only refused is run, and the number of
+/// requests answered with a status other than 5xx in `X-CloudTasks-TaskExecutionCount`. Such
+/// requests were refused and are subtracted, unless the last one failed with
+/// [`SingularTaskFailure`](crate::SingularTaskFailure).
 ///
 /// ```standalone_crate
 /// # use gae_tasks::backend::BoxFuture;
@@ -46,7 +49,10 @@ const BODY_PATIENCE: Duration = Duration::from_secs(60);
 /// # #[derive(Debug)]
 /// # struct Never;
 /// # impl Verify for Never {
-/// #     fn verify<'a>(&'a self, _: &'a http::request::Parts) -> BoxFuture<'a, Result<Verified, Refused>> {
+/// #     fn verify<'a>(
+/// #         &'a self,
+/// #         _: &'a http::request::Parts,
+/// #     ) -> BoxFuture<'a, Result<Verified, Refused>> {
 /// #         Box::pin(std::future::ready(Err(Refused::new("never"))))
 /// #     }
 /// # }
@@ -72,7 +78,7 @@ pub struct PushService(Arc<ServiceSettings>);
 
 impl PushService {
     pub(crate) fn new(settings: ServiceSettings) -> Self {
-        // The table of kinds is made now, not by the first request.
+        // The table of kinds is built now, not by the first request.
         _ = settings.registry.by_kind("");
         log::say(|| {
             tracing::info!(
@@ -92,9 +98,10 @@ impl PushService {
         &self.0.prefix
     }
 
-    /// Marks a request of the program's own handlers, if one of the service's verifiers proves that it comes from the
-    /// queue: [`is_from_task_queue`](super::is_from_task_queue) of its extensions is true then. For a middleware; what is
-    /// not proven passes unmarked.
+    /// Marks a request of the program's own handlers, for a middleware. If one of the service's
+    /// verifiers proves that the request comes from the queue,
+    /// [`is_from_task_queue`](super::is_from_task_queue) of its extensions is true. A request
+    /// without proof passes unmarked.
     pub async fn mark<B>(&self, request: Request<B>) -> Request<B> {
         let (mut parts, body) = request.into_parts();
         parts.extensions.remove::<Verified>();
@@ -104,7 +111,7 @@ impl PushService {
         Request::from_parts(parts, body)
     }
 
-    /// Answers one request. On its way it is as `Send` as its body.
+    /// Answers one request. The future is `Send` if the body is.
     pub(super) async fn answer<B>(self, parts: Parts, body: B) -> Response<PushBody>
     where
         B: Body,
@@ -114,7 +121,7 @@ impl PushService {
             self.0.explain_path(&parts).await;
             return Reply::NoSuchPath.into_response();
         };
-        // Before anything depends on the method or the kind: strangers get one answer.
+        // Before anything that depends on the method or the kind: strangers get one answer.
         let verified = match self.0.prove(&parts).await {
             Ok(verified) => verified,
             Err(refused) => {
@@ -134,7 +141,7 @@ impl PushService {
 }
 
 impl ServiceSettings {
-    /// What a request is answered that was proven to come from the queue.
+    /// The answer to a request that was proven to come from the queue.
     async fn answer_queue<B>(
         &self,
         parts: &Parts,
@@ -152,9 +159,9 @@ impl ServiceSettings {
         if parts.method != Method::POST {
             return Reply::NotPost;
         }
-        let told = Told::by(&parts.headers, family);
+        let reported = Reported::by(&parts.headers, family);
         let Some(room) = self.capacity.enter() else {
-            return Reply::Overloaded.following(told.previous);
+            return Reply::Overloaded.following(reported.previous);
         };
         request::log_headers(parts, |header| self.verifiers.is_secret(header));
         let delivery = Delivery {
@@ -165,16 +172,17 @@ impl ServiceSettings {
             body: Bytes::new(),
             room,
         };
-        let answer = match self.read(parts, body, &delivery.room, told.may_have_had_no_room()).await
-        {
-            // In a box of its own: allocators are quick with up to about 1,000 bytes, which this and the rest would exceed.
-            Ok(body) => Box::pin(Delivery { body, ..delivery }.attempt()).await,
-            Err(answer) => answer,
-        };
-        answer.following(told.previous)
+        let answer =
+            match self.read(parts, body, &delivery.room, reported.may_have_had_no_room()).await {
+                // Boxed: allocators are fast up to about 1,000 bytes, and this future with the rest
+                // would exceed that.
+                Ok(body) => Box::pin(Delivery { body, ..delivery }.attempt()).await,
+                Err(answer) => answer,
+            };
+        answer.following(reported.previous)
     }
 
-    /// The body, for which room is made before it is read.
+    /// Reads the body, after making room for it.
     async fn read<B>(
         &self,
         parts: &Parts,
@@ -209,7 +217,8 @@ impl ServiceSettings {
         read
     }
 
-    /// Says why a task is not found whose path is not under the prefix. All other requests there are none of ours.
+    /// Logs why a task whose path is not under the prefix is not found. All other requests at such
+    /// paths are not for this service.
     async fn explain_path(&self, parts: &Parts) {
         if parts.method == Method::POST && self.prove(parts).await.is_ok() {
             let (path, prefix) = (parts.uri.path(), &self.prefix);
@@ -217,8 +226,9 @@ impl ServiceSettings {
                 tracing::error!(
                     path,
                     prefix,
-                    "a request of the task queue is not under the prefix: if a router strips the prefix, build the push \
-                     service with `.nested()`, else give both it and the queue's backend the same `.prefix(..)`"
+                    "a request of the task queue is not under the prefix: if a router strips the \
+                     prefix, build the push service with `.nested()`, otherwise give the service \
+                     and the queue's backend the same `.prefix(..)`"
                 );
             });
         }
@@ -235,7 +245,7 @@ where
     type Error = Infallible;
     type Future = PushFuture;
 
-    /// Always ready: over its limit the service answers at once.
+    /// Always ready: beyond its limits the service answers at once.
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
@@ -256,7 +266,8 @@ impl fmt::Debug for PushService {
     }
 }
 
-/// The answer of a [`PushService`] on its way. If it is dropped, so is an async handler, and the queue tries again.
+/// The future of a [`PushService`]'s answer. Dropping it drops an async handler, and the queue
+/// retries the task.
 #[must_use = "futures do nothing unless awaited"]
 pub struct PushFuture(Caught<BoxFuture<'static, Response<PushBody>>>);
 
@@ -274,7 +285,8 @@ impl fmt::Debug for PushFuture {
     }
 }
 
-/// Answers 500 where anything of the user's panics: a verifier, a sink, a body. Handlers have their own guard.
+/// Answers 500 if code of the user panics: a verifier, a sink, a body. Panics of handlers are
+/// caught separately.
 pub(super) struct Caught<F>(pub(super) Option<F>);
 
 impl<F: Future<Output = Response<PushBody>> + Unpin> Future for Caught<F> {
@@ -291,7 +303,7 @@ impl<F: Future<Output = Response<PushBody>> + Unpin> Future for Caught<F> {
                     "a request of the task queue panicked outside of its handler"
                 )
             });
-            // What is left of it may panic again when it is dropped.
+            // The rest of the future may panic again when it is dropped.
             unwind::discard(self.0.take());
             Poll::Ready(Reply::Failed(None).into_response())
         })

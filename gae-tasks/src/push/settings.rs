@@ -1,4 +1,4 @@
-//! What a service is made from, and what it asks of a request before anything else.
+//! The settings of a service, and the first checks of a request.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -17,7 +17,7 @@ use crate::dispatch::Dispatcher;
 use crate::registry::Registry;
 use crate::task::Kind;
 
-/// What a service is made from.
+/// The settings of a service.
 #[derive(Debug)]
 pub(crate) struct ServiceSettings {
     pub(crate) registry: Arc<Registry>,
@@ -25,11 +25,11 @@ pub(crate) struct ServiceSettings {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) verifiers: AnyOf,
     pub(crate) sink: Sink,
-    /// The queue, as the client has it: it stores the copies of tasks that are postponed.
+    /// The queue, through the client's backend: stores the copies of postponed tasks.
     pub(crate) queue: Arc<dyn Backend>,
-    /// What stands before `/{kind}` in a task's URL.
+    /// The part before `/{kind}` of a task's URL path.
     pub(crate) prefix: String,
-    /// Whether a router has stripped the prefix from the paths that come here.
+    /// Whether a router has stripped the prefix from the paths of requests.
     pub(crate) is_nested: bool,
     pub(crate) capacity: Arc<Capacity>,
     pub(crate) max_body: usize,
@@ -37,26 +37,26 @@ pub(crate) struct ServiceSettings {
     pub(crate) max_stored_payload: u64,
     pub(crate) body_time: Duration,
     pub(crate) give_up: Duration,
-    /// The requests that were refused.
+    /// Counts the refused requests.
     pub(crate) refusals: Refusals,
-    /// Whether it was logged that the client's backend stores no copies.
+    /// Whether the warning that the client's backend stores no copies was logged.
     pub(crate) has_warned: AtomicBool,
 }
 
 impl ServiceSettings {
-    /// What follows the prefix in a request's path; `None` if the path is not under it.
+    /// The part of a request's path after the prefix; `None` if the path is not under the prefix.
     pub(super) fn under_prefix<'a>(&self, path: &'a str) -> Option<&'a str> {
         let path = if self.is_nested { path } else { path.strip_prefix(self.prefix.as_str())? };
         path.strip_prefix('/')
     }
 
-    /// Whether a text can be a kind.
+    /// Whether a text is a valid kind.
     pub(super) fn is_kind(&self, kind: &str) -> bool {
-        // What is known needs no look at its letters.
+        // A known kind is valid.
         self.registry.by_kind(kind).is_some() || Kind::new(kind).is_ok()
     }
 
-    /// The proof that a request comes from the queue.
+    /// Proves that a request comes from the queue.
     pub(super) async fn prove(&self, parts: &Parts) -> Result<Verified, Refused> {
         let verified = self.verifiers.verify(parts).await?;
         request::check_once(&parts.headers, verified.headers)?;

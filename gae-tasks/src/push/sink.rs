@@ -1,4 +1,4 @@
-//! Where tasks go that are not attempted again: the queue forgets them, so they are kept first.
+//! The place for dead letters: the queue deletes a task only after its dead letter is stored.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,25 +10,25 @@ use crate::clock::Clock;
 use crate::outcome::{BoxError, chain};
 use crate::retention::Retention;
 
-/// What the user's function is.
+/// The type of the user's function.
 pub(crate) type Function =
     dyn Fn(DeadLetter) -> BoxFuture<'static, Result<(), BoxError>> + Send + Sync;
 
-/// What keeps dead letters.
+/// The place where dead letters are kept.
 #[derive(Clone)]
 pub(crate) enum Sink {
-    /// A backend that stores: they can be looked at and replayed there, by its own clock and for as long as its client
-    /// states.
+    /// A backend that stores dead letters, where they can be listed and replayed: by its own clock,
+    /// and for as long as its client states.
     Backend(Arc<dyn Backend>, Arc<dyn Clock>, Retention),
     Function(Arc<Function>),
     /// A payload store.
     Letters(LetterStore),
-    /// Nothing: they are only logged, as the user asked for.
+    /// No place: dead letters are only logged, as the user asked for.
     Log,
 }
 
 impl Sink {
-    /// Keeps a dead letter; the answer comes once it is safe.
+    /// Stores a dead letter; returns once it is safe.
     pub(super) async fn keep(&self, letter: DeadLetter) -> Result<(), BoxError> {
         match self {
             Self::Backend(backend, clock, stated) => {

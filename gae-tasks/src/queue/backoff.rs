@@ -1,4 +1,5 @@
-//! The pauses before retries: their growth, what a task type says of them, and the jitter of default ones.
+//! The pauses before retries: their growth, a task type's own settings, and the jitter of the
+//! defaults.
 
 use std::time::Duration;
 
@@ -13,12 +14,13 @@ pub(super) struct Backoff {
     pub(super) min: Duration,
     /// The longest pause.
     pub(super) max: Duration,
-    /// How often the pause doubles before it grows linearly.
+    /// The number of doublings of the pause before it grows linearly.
     pub(super) max_doublings: u32,
 }
 
 impl Backoff {
-    /// Cloud Tasks' own default begins at 100 ms: five attempts within 1.5 s outlive no outage.
+    /// Cloud Tasks' own default begins at 100 ms, with five attempts within 1.5 s: too short for an
+    /// outage.
     pub(super) const DEFAULT: Self =
         Self { min: Duration::from_secs(1), max: Duration::from_secs(3600), max_doublings: 16 };
 
@@ -38,28 +40,29 @@ impl Backoff {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[doc(hidden)]
 pub struct TypeBackoff {
-    /// The first pause; `None` is the queue's.
+    /// The first pause; `None` means the queue's.
     pub min: Option<Duration>,
-    /// The longest pause; `None` is the queue's.
+    /// The longest pause; `None` means the queue's.
     pub max: Option<Duration>,
 }
 
 impl TypeBackoff {
-    /// None of its own: the queue's holds.
+    /// No backoff of the type's own: the queue's applies.
     pub const NONE: Self = Self { min: None, max: None };
 
-    /// The keys of the attribute that state it, as messages name them.
+    /// The keys of the attribute that state the backoff, for messages.
     pub(crate) const KEYS: &str = "`min_backoff` or `max_backoff` in its attribute";
 
-    /// Whether the type states any.
+    /// Whether the type states a backoff.
     pub(crate) const fn is_stated(&self) -> bool {
         self.min.is_some() || self.max.is_some()
     }
 }
 
-/// What is added to a default `pause` before a retry: up to a tenth of it.
+/// The jitter that is added to a default `pause` before a retry: up to a tenth of the pause.
 ///
-/// A function of the task and the number of its failed attempt, so that a repeated settlement gives the same moment.
+/// The jitter is a function of the task and the number of its failed attempt, so that a repeated
+/// settlement computes the same moment.
 pub(crate) fn jitter(id: TaskId, attempt: u32, pause: Duration) -> Duration {
     let bits = u128::from_be_bytes(*id.as_bytes());
     let seed = (bits >> 64) as u64 ^ (bits as u64).rotate_left(32) ^ u64::from(attempt);
@@ -67,7 +70,7 @@ pub(crate) fn jitter(id: TaskId, attempt: u32, pause: Duration) -> Duration {
     from_nanos((pause.as_nanos() / 10).saturating_mul(u128::from(mixed(seed) >> 32)) >> 32)
 }
 
-/// SplitMix64: each bit of `seed` decides over every bit of the answer.
+/// SplitMix64: each bit of `seed` affects every bit of the result.
 const fn mixed(seed: u64) -> u64 {
     let x = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -95,7 +98,7 @@ mod tests {
 
     #[test]
     fn tasks_that_fail_together_are_not_retried_together() {
-        // Ids of one millisecond, which differ in their last bits only, and attempts of one task.
+        // Ids of one millisecond, which differ only in their last bits, and attempts of one task.
         let moments: HashSet<_> = (0..1000).map(|number| jitter(id(number), 1, SECOND)).collect();
         assert!(moments.len() > 990, "{}", moments.len());
         let moments: HashSet<_> = (1..=100).map(|attempt| jitter(id(7), attempt, SECOND)).collect();
@@ -110,7 +113,7 @@ mod tests {
 
     #[test]
     fn the_jitter_of_a_task_and_attempt_never_changes() {
-        // Two versions of a program that share a storage agree.
+        // Two versions of a program that share a storage must agree.
         assert_eq!(jitter(id(7), 1, SECOND), Duration::from_nanos(10_251_869));
     }
 

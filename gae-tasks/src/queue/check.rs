@@ -1,14 +1,13 @@
-//! What the settings of a queue cannot be: found when they are stored, as setting them returns no
-//! `Result`.
+//! Finds invalid settings of a queue when they are stored, as the setters return no `Result`.
 
 use super::{QueueConfig, RetryConfig};
 use crate::time::readable;
 
-/// What is wrong with a limit of attempts that is zero.
-pub(crate) const NO_ATTEMPT: &str = "the first attempt counts too, so the least is 1";
+/// The problem of a limit of zero attempts.
+pub(crate) const NO_ATTEMPT: &str = "the first attempt counts too, so use 1 or more";
 
 impl RetryConfig {
-    /// Why tasks cannot be retried like that, to follow what has these settings.
+    /// What is wrong with these retry settings, in words that follow their name.
     pub(crate) fn problem(&self) -> Option<String> {
         if self.max_attempts() == Some(0) {
             return Some(format!("has a `max_attempts` of 0: {NO_ATTEMPT}"));
@@ -17,14 +16,15 @@ impl RetryConfig {
         (min > max).then(|| {
             let (min, max) = (readable(min), readable(max));
             format!(
-                "has a `min_backoff` of {min}, above its `max_backoff` of {max}: lower the first, or raise the second too"
+                "has a `min_backoff` of {min}, above its `max_backoff` of {max}: lower the first, \
+                 or raise the second too"
             )
         })
     }
 }
 
 impl QueueConfig {
-    /// Why a queue cannot have this configuration, to follow its name.
+    /// What is wrong with this configuration, in words that follow the queue's name.
     pub(crate) fn problem(&self) -> Option<String> {
         if self.own_max_lost_attempts() == Some(0) {
             return Some(format!("has a `max_lost_attempts` of 0: {NO_ATTEMPT}"));

@@ -1,4 +1,4 @@
-//! The configuration of a queue, one type for every backend.
+//! The configuration of a queue, the same type for every backend.
 
 use std::time::Duration;
 
@@ -9,15 +9,16 @@ use crate::retention::Retention;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How many lost attempts make a task a dead letter unless its queue says otherwise.
+/// The number of lost attempts that make a task a dead letter by default.
 const MAX_LOST_ATTEMPTS: u32 = 5;
 
-/// The retries of a queue that states none of its own.
+/// The retry settings of a queue that states none.
 static RETRY: RetryConfig = RetryConfig::new();
 
-/// The configuration of a queue: the fields that were set, and a default for each that was not.
+/// The configuration of a queue: the fields that were set, and a default for each other field.
 ///
-/// [`put_queue`](crate::Client::put_queue) writes the fields that were set and leaves the others as they are stored.
+/// [`put_queue`](crate::Client::put_queue) writes the fields that were set; the others keep their
+/// stored values.
 ///
 /// ```
 /// use std::time::Duration;
@@ -35,38 +36,40 @@ pub struct QueueConfig {
 }
 
 impl QueueConfig {
-    /// A configuration with no field set.
+    /// Creates a configuration with no field set.
     pub const fn new() -> Self {
         Self { retry: None, retention: Retention::new(), max_lost_attempts: None }
     }
 
-    /// How failed tasks are retried; all of these settings are one field.
+    /// Sets how failed tasks are retried; all of these settings are one field.
     pub fn with_retry(mut self, retry: RetryConfig) -> Self {
         self.retry = Some(retry);
         self
     }
 
-    /// How long dead letters are kept; 30 days by default. On Cloud Tasks, which keeps none, only zero is accepted.
+    /// Sets how long dead letters are kept; 30 days by default. Cloud Tasks keeps none and accepts
+    /// only zero.
     pub const fn with_dead_letter_retention(mut self, retention: Duration) -> Self {
         self.retention.dead_letters = Some(retention);
         self
     }
 
-    /// How long the name of a task stays blocked after its end; 24 hours by default. Not on Cloud Tasks, which has a
-    /// time of its own.
+    /// Sets how long the name of a task stays blocked after the task's end; 24 hours by default.
+    /// Not supported on Cloud Tasks, which has a fixed time.
     pub const fn with_tombstone_retention(mut self, retention: Duration) -> Self {
         self.retention.tombstones = Some(retention);
         self
     }
 
-    /// How many attempts of a task may end by the loss of its worker before it is a dead letter; 5 by default. Zero is
-    /// refused by [`put_queue`](crate::Client::put_queue). Not on Cloud Tasks, where no worker holds a task.
+    /// Sets how many attempts of a task may be lost with their worker before the task is a dead
+    /// letter; 5 by default. [`put_queue`](crate::Client::put_queue) refuses zero. Not supported on
+    /// Cloud Tasks, where no worker holds a task.
     pub const fn with_max_lost_attempts(mut self, attempts: u32) -> Self {
         self.max_lost_attempts = Some(attempts);
         self
     }
 
-    /// How failed tasks are retried; by default as [`RetryConfig::new`] says.
+    /// How failed tasks are retried; [`RetryConfig::new`] by default.
     pub fn retry(&self) -> &RetryConfig {
         self.retry.as_ref().unwrap_or(&RETRY)
     }
@@ -76,32 +79,34 @@ impl QueueConfig {
         self.retention.dead_letters.unwrap_or(DAY * 30)
     }
 
-    /// How long the name of a task stays blocked after its end; 24 hours by default.
+    /// How long the name of a task stays blocked after the task's end; 24 hours by default.
     pub fn tombstone_retention(&self) -> Duration {
         self.retention.tombstones.unwrap_or(DAY)
     }
 
-    /// How many attempts of a task may end by the loss of its worker before it is a dead letter; 5 by default.
+    /// How many attempts of a task may be lost with their worker before the task is a dead letter;
+    /// 5 by default.
     pub fn max_lost_attempts(&self) -> u32 {
         self.max_lost_attempts.unwrap_or(MAX_LOST_ATTEMPTS).max(1)
     }
 
-    /// The lost attempts that were set.
+    /// The number of lost attempts, if set.
     pub(super) const fn own_max_lost_attempts(&self) -> Option<u32> {
         self.max_lost_attempts
     }
 
-    /// The retention that was set.
+    /// The retention, if set.
     pub(crate) const fn own_retention(&self) -> Retention {
         self.retention
     }
 
-    /// How failed tasks are retried, if that was set.
+    /// The retry settings, if set.
     pub(crate) fn own_retry(&self) -> Option<&RetryConfig> {
         self.retry.as_ref()
     }
 
-    /// Whether a field is set that only a backend with workers has a use for; any keeps dead letters for no time.
+    /// Whether a field is set that only a backend with workers supports; every backend accepts
+    /// keeping no dead letters.
     #[cfg(feature = "cloud-tasks")]
     pub(crate) fn is_for_workers(&self) -> bool {
         let keeps = self.retention.dead_letters.is_some_and(|retention| !retention.is_zero());
@@ -117,7 +122,8 @@ impl QueueConfig {
         self
     }
 
-    /// This configuration with at least the `stated` retention: it replaces a shorter or unset one, a longer one stays.
+    /// This configuration with at least the `stated` retention, which replaces a shorter or unset
+    /// one.
     pub(crate) fn raised(mut self, stated: Retention) -> Self {
         self.retention.dead_letters = self.retention.dead_letters.max(stated.dead_letters);
         self.retention.tombstones = self.retention.tombstones.max(stated.tombstones);
@@ -147,7 +153,7 @@ mod tests {
         assert_eq!(merged, stored.with_dead_letter_retention(Duration::ZERO));
     }
 
-    /// What is stored outlives this program: bytes that change need a new version.
+    /// Stored configurations outlive this program: changed bytes need a new version.
     #[test]
     fn the_bytes_of_a_configuration_stay() {
         let second = Duration::from_secs(1);
@@ -175,7 +181,7 @@ mod tests {
         assert_eq!(
             QueueConfig::new().raised(keeping(7)).dead_letter_retention(),
             DAY * 7,
-            "unset is no 30 days"
+            "an unset retention is not a set one of 30 days"
         );
         let unstated = QueueConfig::new().raised(keeping(7)).raised(Retention::new());
         assert_eq!(unstated, QueueConfig::new().raised(keeping(7)));

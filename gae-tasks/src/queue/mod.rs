@@ -1,4 +1,4 @@
-//! Queues: their names, their configuration, and when a failed task is tried again.
+//! Queues: their names, their configuration, and their rules for retries.
 
 mod backoff;
 mod check;

@@ -10,18 +10,19 @@ use crate::text::show_as_text;
 pub struct QueueName(Cow<'static, str>);
 
 impl QueueName {
-    /// The queue of a task that names none.
+    /// The default queue.
     pub const DEFAULT: Self = Self(Cow::Borrowed("default"));
 
-    /// A queue name that the attribute has checked at compile time.
+    /// Creates a queue name that the attribute has checked at compile time.
     pub(crate) const fn from_static(name: &'static str) -> Self {
         Self(Cow::Borrowed(name))
     }
 
-    /// A queue name.
+    /// Creates a queue name.
     ///
     /// # Errors
-    /// [`Error::QueueName`] if it is empty, longer than 100 characters, or has one other than `[A-Za-z0-9-]`.
+    /// [`Error::QueueName`] if `name` is empty, longer than 100 characters, or contains a character
+    /// other than `[A-Za-z0-9-]`.
     pub fn new(name: impl Into<String>) -> Result<Self, Error> {
         let name = name.into();
         let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'-';

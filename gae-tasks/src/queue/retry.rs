@@ -1,4 +1,4 @@
-//! When a failed task is tried again, and when no more: Cloud Tasks' own rules as pure functions.
+//! When a failed task is retried, and when it is not: Cloud Tasks' own rules as pure functions.
 
 use std::time::Duration;
 
@@ -7,46 +7,53 @@ use serde::{Deserialize, Serialize};
 use super::backoff::{Backoff, TypeBackoff};
 use crate::time::Timestamp;
 
-/// How the tasks of a queue are retried; fields, meaning and defaults are those of Cloud Tasks' `RetryConfig`, except
-/// that the default backoff begins at one second.
+/// How the tasks of a queue are retried. Fields, meaning and defaults are those of Cloud Tasks'
+/// `RetryConfig`, except that the default backoff begins at one second.
 ///
-/// The n-th retry comes `min(max_backoff, min_backoff · 2^e · max(1, n − e))` after the failure, with
-/// `e = min(n − 1, max_doublings)`: exponential at first, then linear. Retrying stops when **both**
-/// `max_attempts` and `max_retry_duration` are reached; a limit that is not set does not count.
+/// The n-th retry comes `min(max_backoff, min_backoff · 2^e · max(1, n − e))` after the failure,
+/// with `e = min(n − 1, max_doublings)`: exponential at first, then linear. Retrying stops when
+/// **both** `max_attempts` and `max_retry_duration` are reached; a limit that is not set is
+/// ignored.
 ///
-/// Where none of the backoff's settings is given, backends that workers lease from add up to a tenth to each pause, so
-/// that tasks which failed together are not retried together. Pauses that are given are kept exactly.
+/// If no setting of the backoff is given, backends that workers lease from add up to a tenth to
+/// each pause, so that tasks that failed together are not retried together. Given pauses are kept
+/// exactly.
 ///
-/// Source: [`RetryConfig`](https://cloud.google.com/tasks/docs/reference/rest/v2/projects.locations.queues#RetryConfig).
+/// Source:
+/// [`RetryConfig`](https://cloud.google.com/tasks/docs/reference/rest/v2/projects.locations.queues#RetryConfig).
 ///
 /// ```
 /// use std::time::Duration;
 /// use gae_tasks::RetryConfig;
 ///
-/// let patient = RetryConfig::new().with_min_backoff(Duration::from_secs(10)).with_max_attempts(Some(5));
+/// let patient = RetryConfig::new()
+///     .with_min_backoff(Duration::from_secs(10))
+///     .with_max_attempts(Some(5));
 /// assert_eq!(patient.backoff(2), Duration::from_secs(20));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RetryConfig {
     max_attempts: Option<u32>,
     max_retry_duration: Option<Duration>,
-    /// `None` where no setting of it is given.
+    /// `None` if no setting of the backoff is given.
     backoff: Option<Backoff>,
 }
 
 impl RetryConfig {
-    /// The defaults: 100 attempts, backoff from 1 second to 1 hour with 16 doublings.
+    /// Creates the default settings: 100 attempts, backoff from 1 second to 1 hour with 16
+    /// doublings.
     pub const fn new() -> Self {
         Self { max_attempts: Some(100), max_retry_duration: None, backoff: None }
     }
 
-    /// The most attempts, the first one included; `None` is unlimited. Zero is refused where the settings are used.
+    /// Sets the most attempts, including the first; `None` is unlimited. Zero is refused where the
+    /// settings are used.
     pub const fn with_max_attempts(mut self, attempts: Option<u32>) -> Self {
         self.max_attempts = attempts;
         self
     }
 
-    /// For how long after its first attempt a task is retried; `None`, and zero, are unlimited.
+    /// Sets how long after its first attempt a task is retried; `None` and zero are unlimited.
     pub const fn with_max_retry_duration(mut self, duration: Option<Duration>) -> Self {
         self.max_retry_duration = match duration {
             Some(Duration::ZERO) => None,
@@ -55,30 +62,31 @@ impl RetryConfig {
         self
     }
 
-    /// The pause before the first retry. One that is longer than `max_backoff` is refused where the settings are used.
+    /// Sets the pause before the first retry. A pause longer than `max_backoff` is refused where
+    /// the settings are used.
     pub const fn with_min_backoff(mut self, backoff: Duration) -> Self {
         self.backoff = Some(Backoff { min: backoff, ..self.effective() });
         self
     }
 
-    /// The longest pause before a retry.
+    /// Sets the longest pause before a retry.
     pub const fn with_max_backoff(mut self, backoff: Duration) -> Self {
         self.backoff = Some(Backoff { max: backoff, ..self.effective() });
         self
     }
 
-    /// How often the pause doubles before it grows linearly.
+    /// Sets how often the pause doubles before it grows linearly.
     pub const fn with_max_doublings(mut self, doublings: u32) -> Self {
         self.backoff = Some(Backoff { max_doublings: doublings, ..self.effective() });
         self
     }
 
-    /// The most attempts, the first one included; `None` is unlimited.
+    /// The most attempts, including the first; `None` is unlimited.
     pub const fn max_attempts(&self) -> Option<u32> {
         self.max_attempts
     }
 
-    /// For how long after its first attempt a task is retried; `None` is unlimited.
+    /// How long after its first attempt a task is retried; `None` is unlimited.
     pub const fn max_retry_duration(&self) -> Option<Duration> {
         self.max_retry_duration
     }
@@ -98,15 +106,15 @@ impl RetryConfig {
         self.effective().max_doublings
     }
 
-    /// Whether a setting of the backoff is given, so that its pauses are kept exactly.
+    /// Whether a setting of the backoff is given, so that pauses are kept exactly.
     pub(crate) const fn has_own_backoff(&self) -> bool {
         self.backoff.is_some()
     }
 
-    /// These settings with what a task type states in place of theirs.
+    /// These settings with the backoff that a task type states.
     ///
-    /// The type's values hold: where it states only one, and the other one of these settings
-    /// contradicts it, the other one gives way.
+    /// The type's values take precedence: if the type states only one of them and the other one of
+    /// these settings contradicts it, the other one is adjusted.
     pub(crate) fn with_type_backoff(self, stated: TypeBackoff) -> Self {
         let (min, max) = match (stated.min, stated.max) {
             (None, None) => return self,
@@ -117,7 +125,7 @@ impl RetryConfig {
         self.with_min_backoff(min).with_max_backoff(max)
     }
 
-    /// The backoff that is given, or the default one.
+    /// The given backoff, or the default.
     pub(super) const fn effective(&self) -> Backoff {
         match self.backoff {
             Some(backoff) => backoff,
@@ -125,12 +133,12 @@ impl RetryConfig {
         }
     }
 
-    /// The pause before the `retry`-th retry, counted from 1; without what is added to a default one.
+    /// The pause before the `retry`-th retry, counted from 1; without jitter.
     pub fn backoff(&self, retry: u32) -> Duration {
         self.effective().pause(retry)
     }
 
-    /// When a task that failed at `now` is tried again; `None` when it has been tried enough.
+    /// When a task that failed at `now` is retried; `None` if it has been tried enough.
     pub fn next(&self, attempts: Attempts, now: Timestamp) -> Option<Timestamp> {
         if self.is_exhausted(attempts, now) {
             None
@@ -159,20 +167,21 @@ impl Default for RetryConfig {
     }
 }
 
-/// What has been tried of one task so far.
+/// The attempts made at one task so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Attempts {
-    /// How many attempts were made, the failed one included.
+    /// The number of attempts, including the failed one.
     pub made: u32,
-    /// When the first of them began.
+    /// When the first attempt began.
     pub first: Timestamp,
-    /// The task's own `max_attempts`: a cap that stops alone.
+    /// The task's own `max_attempts`: reaching it is enough to stop retrying.
     pub cap: Option<u32>,
 }
 
 impl Attempts {
-    /// `made` attempts, the first of which began at `first`, under the task's own `cap`.
+    /// Creates the facts of `made` attempts, the first of which began at `first`, with the task's
+    /// own `cap`.
     pub const fn new(made: u32, first: Timestamp, cap: Option<u32>) -> Self {
         Self { made, first, cap }
     }
@@ -249,8 +258,8 @@ mod tests {
         assert_eq!(over(Some(7), None), (7, 60, true));
         assert_eq!(over(None, Some(30)), (4, 30, true));
         assert_eq!(over(Some(7), Some(9)), (7, 9, true));
-        assert_eq!(over(Some(90), None), (90, 90, true), "the queue's longest gives way");
-        assert_eq!(over(None, Some(2)), (2, 2, true), "the queue's shortest gives way");
+        assert_eq!(over(Some(90), None), (90, 90, true), "the queue's longest pause is adjusted");
+        assert_eq!(over(None, Some(2)), (2, 2, true), "the queue's shortest pause is adjusted");
         assert_eq!(RetryConfig::new().with_type_backoff(TypeBackoff::NONE), RetryConfig::new());
     }
 

@@ -1,9 +1,9 @@
-//! Which of several queues a task goes to.
+//! Chooses one of several queues for a task.
 
 use crate::task::{TaskId, TaskName};
 
-/// The queue among `queues` for a task: a named one always goes where its name hashes to, because names belong to a
-/// queue; an unnamed one goes where the random part of its id points. `None` if there are no queues.
+/// Chooses the queue for a task: by the hash of its name, because names belong to a queue; or, for
+/// an unnamed task, by the random part of its id. `None` if there are no queues.
 pub(crate) fn spread<'a, Q>(queues: &'a [Q], name: Option<&TaskName>, id: TaskId) -> Option<&'a Q> {
     let number = match name {
         Some(name) => fnv1a(name.as_str().as_bytes()),
@@ -17,7 +17,7 @@ pub(crate) fn spread<'a, Q>(queues: &'a [Q], name: Option<&TaskName>, id: TaskId
     queues.get(index)
 }
 
-/// FNV-1a: the same on every machine and in every version, which the standard library's hashes are not.
+/// FNV-1a: the same on every machine and in every version, unlike the standard library's hashes.
 fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)

@@ -1,13 +1,15 @@
-//! The keys of spilled payloads of tasks that are leased here: known until their outcomes are recorded.
+//! The keys of spilled payloads of tasks leased here, known until the tasks' outcomes are recorded.
 
 use std::collections::HashMap;
 
 use crate::backend::LeaseRef;
 
-/// So many are kept at least: what is forgotten after that is left to a sweep of payloads.
+/// The least number of keys that are kept: a sweep of payloads deletes the payloads of forgotten
+/// keys.
 const MOST: usize = 100_000;
 
-/// The keys of payloads by the leases of their tasks. A lease whose end nobody sees is forgotten after many others.
+/// The keys of payloads by the leases of their tasks. A lease whose end is not seen is forgotten
+/// after many newer ones.
 #[derive(Debug, Default)]
 pub(super) struct LeasedKeys {
     young: HashMap<LeaseRef, String>,
@@ -22,7 +24,7 @@ impl LeasedKeys {
         self.young.insert(lease, key);
     }
 
-    /// Forgets a lease; answers with the key.
+    /// Forgets a lease; returns its key.
     pub(super) fn remove(&mut self, lease: &LeaseRef) -> Option<String> {
         self.young.remove(lease).or_else(|| self.old.remove(lease))
     }

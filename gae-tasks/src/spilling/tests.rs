@@ -1,4 +1,4 @@
-//! What is remembered of leased tasks is forgotten, however their leases end.
+//! Remembered keys of leased tasks are forgotten, however their leases end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -91,7 +91,7 @@ fn a_lease_that_a_sweep_calls_lost_is_forgotten() {
         let lost = HeldLease::new(task.lease, Timestamp::from_micros(30_000_000), LEASE);
         wait(spilling.sweep(Sweep::new(at(30), vec![lost], limit))).unwrap().recovered
     };
-    assert_eq!((sweep(0), spilling.leased().len()), (0, 1), "it is held still");
+    assert_eq!((sweep(0), spilling.leased().len()), (0, 1), "the lease is still held");
     assert_eq!((sweep(9), spilling.leased().len()), (1, 0));
 }
 

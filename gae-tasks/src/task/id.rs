@@ -1,4 +1,4 @@
-//! The id of a task: unlike any other, and ordered by time.
+//! The id of a task: unique, and ordered by time.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,8 +13,9 @@ use crate::time::Timestamp;
 
 /// The id of one task: 128 bits made by the client that deferred it, ordered by time.
 ///
-/// Its text is that of a UUID, and so is what serde writes to formats that people read; to others it writes the 16 bytes.
-/// So an id may be a parameter of a task, or stand in an application's own tables.
+/// An id is printed, and written by serde to text formats, as a UUID; serde writes the 16 bytes to
+/// binary formats. So an id may be a parameter of a task, or be kept in an application's own
+/// tables.
 ///
 /// ```
 /// use gae_tasks::TaskId;
@@ -28,10 +29,11 @@ use crate::time::Timestamp;
 pub struct TaskId(Uuid);
 
 impl TaskId {
-    /// A new id, unlike any other and after all that this process made before.
+    /// Makes a new id, greater than all ids that this process made before.
     ///
-    /// A UUID of version 7 (RFC 9562, §6.2, method 3), made without the lock that `uuid` takes: a child that is forked
-    /// while another thread holds a lock finds it held for ever. Parent and child are told apart by the random half.
+    /// A UUID of version 7 (RFC 9562, §6.2, method 3), made without the lock of the crate `uuid`:
+    /// if another thread holds a lock during `fork`, the lock stays held in the child for ever. The
+    /// random half distinguishes ids of parent and child.
     pub(crate) fn generate() -> Self {
         let tick = next_tick();
         let [a, b] = u16::to_be_bytes((tick & 0xfff) as u16);
@@ -42,13 +44,13 @@ impl TaskId {
         )
     }
 
-    /// The lowest id that is made at `moment` or later.
+    /// The lowest id that can be made at `moment` or later.
     pub(crate) fn first_of(moment: Timestamp) -> Self {
         let millis = u64::try_from(moment.as_micros() / 1_000).unwrap_or_default();
         Self(Uuid::from_u64_pair(millis << 16, 0))
     }
 
-    /// When it was made, if it tells: to the millisecond.
+    /// The moment when the id was made, in milliseconds, if the id contains one.
     #[cfg(feature = "push")]
     pub(crate) fn made(self) -> Option<Timestamp> {
         let (seconds, nanos) = self.0.get_timestamp()?.to_unix();
@@ -59,7 +61,7 @@ impl TaskId {
         Some(Timestamp::from_micros(micros))
     }
 
-    /// The id that a text names.
+    /// Reads an id from text.
     pub(super) fn read(text: &str) -> Option<Self> {
         Uuid::parse_str(text).ok().map(Self)
     }
@@ -75,7 +77,8 @@ impl TaskId {
     }
 }
 
-/// The time in 4,096ths of a millisecond, or a little more: never the same twice, and never less than before.
+/// The time in 4,096ths of a millisecond, or slightly later: each call returns more than all calls
+/// before.
 fn next_tick() -> u64 {
     static LAST: AtomicU64 = AtomicU64::new(0);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -141,7 +144,7 @@ mod tests {
         assert_eq!(
             halves.len(),
             ids.len(),
-            "as parent and child of a fork may make the other half alike"
+            "the other half may be equal in parent and child of a fork"
         );
     }
 
@@ -152,7 +155,7 @@ mod tests {
         let made: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
         assert!(
             made.iter().all(|ids| ids.is_sorted()),
-            "each thread's in the order in which it made them"
+            "each thread's ids are in the order of their making"
         );
         let firsts: std::collections::BTreeSet<_> =
             made.iter().flatten().map(|id| id.0.as_u64_pair().0).collect();

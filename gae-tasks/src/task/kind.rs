@@ -1,4 +1,4 @@
-//! What a task is: its kind, the shape of its payload, and both together, the route.
+//! The kind of a task, the shape of its payload, and both together, the route.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,15 +13,16 @@ use crate::text::{debug_as_text, show_as_text};
 pub struct Kind(Cow<'static, str>);
 
 impl Kind {
-    /// The kind of a registered task type, whose syntax the attribute has checked.
+    /// Creates the kind of a registered task type, whose syntax the attribute has checked.
     pub(crate) const fn from_static(kind: &'static str) -> Self {
         Self(Cow::Borrowed(kind))
     }
 
-    /// A kind from outside.
+    /// Creates a kind, and checks its syntax.
     ///
     /// # Errors
-    /// [`Error::Kind`] if `kind` has an empty segment, one of dots only, or a character other than `[A-Za-z0-9._/-]`.
+    /// [`Error::Kind`] if `kind` has an empty segment, one of dots only, or a character other than
+    /// `[A-Za-z0-9._/-]`.
     pub fn new(kind: impl Into<String>) -> Result<Self, Error> {
         let kind = kind.into();
         if is_kind(&kind) { Ok(Self(Cow::Owned(kind))) } else { Err(Error::Kind { value: kind }) }
@@ -34,7 +35,8 @@ impl Kind {
 }
 
 fn is_kind(kind: &str) -> bool {
-    // Whether the segment so far has anything but dots; asked of every request of a push queue, so in one go.
+    // Whether the current segment contains anything but dots. Checked in one pass, as every request
+    // of a push queue has a kind.
     let mut is_segment = false;
     for byte in kind.bytes() {
         match byte {
@@ -48,7 +50,7 @@ fn is_kind(kind: &str) -> bool {
     is_segment
 }
 
-/// The length of the kind made of a `module::path/function`: `::` becomes `.`, and `r#` goes.
+/// The length of the kind made from `module::path/function`: `::` becomes `.`, `r#` is removed.
 #[doc(hidden)]
 pub const fn kind_len(path: &str) -> usize {
     let (path, mut read, mut len) = (path.as_bytes(), 0, 0);
@@ -60,7 +62,7 @@ pub const fn kind_len(path: &str) -> usize {
     len
 }
 
-/// The bytes of the kind made of a `module::path/function`.
+/// The bytes of the kind made from `module::path/function`.
 #[doc(hidden)]
 pub const fn kind_bytes<const LEN: usize>(path: &str) -> [u8; LEN] {
     let (path, mut read, mut written, mut kind) = (path.as_bytes(), 0, 0, [0; LEN]);
@@ -75,19 +77,20 @@ pub const fn kind_bytes<const LEN: usize>(path: &str) -> [u8; LEN] {
     kind
 }
 
-/// The next byte of a kind, if any, and how many bytes of the path it uses up.
+/// The next byte of a kind, if any, and the number of bytes of the path that it uses.
 const fn kind_step(path: &[u8], at: usize) -> (Option<u8>, usize) {
     match path[at] {
         b':' => (Some(b'.'), 2),
         b'r' if at + 1 < path.len() && path[at + 1] == b'#' => (None, 2),
         byte if byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'/' => (Some(byte), 1),
         _ => panic!(
-            "the module path or the function's name is not ASCII, so no kind can be made of it: add `name = \"..\"`"
+            "the module path or the function's name is not ASCII, so no kind can be made of it: \
+             add `name = \"..\"`"
         ),
     }
 }
 
-/// The kind whose bytes these are.
+/// Creates the kind with these bytes.
 #[doc(hidden)]
 pub const fn kind_str(kind: &[u8]) -> &str {
     match core::str::from_utf8(kind) {
@@ -98,18 +101,19 @@ pub const fn kind_str(kind: &[u8]) -> &str {
 
 /// The fingerprint of a task's parameters.
 ///
-/// Payloads are positional, so bytes of another shape could decode into wrong values; they are never decoded.
-/// The first byte is the version of the algorithm that made it, so a newer algorithm strands nothing.
+/// Payloads are positional, so bytes of another shape could decode into wrong values; they are
+/// never decoded. The first byte of a shape is the version of the algorithm that made the shape, so
+/// that tasks of older versions stay readable after a change of the algorithm.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Shape(u64);
 
 impl Shape {
-    /// A shape as it was stored.
+    /// Reads a shape from its stored form.
     pub const fn from_bits(bits: u64) -> Self {
         Self(bits)
     }
 
-    /// The shape as it is stored.
+    /// The stored form of the shape.
     pub const fn to_bits(self) -> u64 {
         self.0
     }
@@ -126,7 +130,7 @@ impl Shape {
                 hash = (hash ^ bytes[j] as u64).wrapping_mul(0x0100_0000_01b3);
                 j += 1;
             }
-            // A separator no type is written with, so ("ab", "c") and ("a", "bc") differ.
+            // A separator that occurs in no type, so that ("ab", "c") and ("a", "bc") differ.
             hash = (hash ^ 0xff).wrapping_mul(0x0100_0000_01b3);
             i += 1;
         }
@@ -148,7 +152,7 @@ pub struct Route {
 }
 
 impl Route {
-    /// The route of `kind` with payloads of `shape`.
+    /// Creates the route of `kind` with payloads of `shape`.
     pub const fn new(kind: Kind, shape: Shape) -> Self {
         Self { kind, shape }
     }
@@ -197,7 +201,7 @@ mod tests {
 
     #[test]
     fn version_0_shapes_never_change() {
-        // Stored tasks carry these numbers: another result here would strand them.
+        // Stored tasks carry these numbers: a different result would make them unroutable.
         assert_eq!(Shape::of_types(&[]).to_bits(), 0x00cb_f29c_e484_2223);
         assert_eq!(Shape::of_types(&["u64"]).to_bits() >> 56, 0);
     }

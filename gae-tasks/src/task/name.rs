@@ -1,19 +1,21 @@
-//! Names of tasks, which de-duplicate them.
+//! Names of tasks, used for de-duplication.
 
 use crate::error::Error;
 use crate::text::show_as_text;
 
-/// The id a caller chose for one task, so that it is deferred once: `[A-Za-z0-9_-]{1,500}`.
+/// The id that a caller chose for one task so that the task is deferred once:
+/// `[A-Za-z0-9_-]{1,500}`.
 ///
-/// Names belong to a queue: the same name in two queues is two tasks.
+/// Names belong to a queue: equal names in two queues name two tasks.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TaskName(String);
 
 impl TaskName {
-    /// A name for a task.
+    /// Creates a task name.
     ///
     /// # Errors
-    /// [`Error::TaskName`] if it is empty, longer than 500 characters, or has one other than `[A-Za-z0-9_-]`.
+    /// [`Error::TaskName`] if `name` is empty, longer than 500 characters, or contains a character
+    /// other than `[A-Za-z0-9_-]`.
     pub fn new(name: impl Into<String>) -> Result<Self, Error> {
         let name = name.into();
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');

@@ -1,4 +1,4 @@
-//! Reads the id of a task from text. It stands apart from the id, which the error has in it.
+//! Reads the id of a task from text. Separate from `id`, as the error contains an id.
 
 use std::str::FromStr;
 

@@ -1,4 +1,4 @@
-//! The fields of a task that stay the same from its deferring to its end.
+//! The fields of a task that do not change after the task is deferred.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,41 +9,41 @@ use super::name::TaskName;
 use crate::queue::{QueueName, RetryConfig};
 use crate::version;
 
-/// What was deferred, beside its payload: the fields of a task that stay the same from its deferring to its end.
+/// A task without its payload: the fields that do not change after the task is deferred.
 ///
-/// New tasks, leased ones, records of stored ones and dead letters all carry it.
+/// New tasks, leased tasks, records of stored tasks and dead letters all contain a `TaskSpec`.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TaskSpec {
-    /// Made by the client that deferred the task: storing the same task again is a no-op while it is stored, or its name
-    /// remembered.
+    /// Made by the client that deferred the task. Storing a task again is a no-op while its id is
+    /// stored or its name is remembered.
     pub id: TaskId,
-    /// What it is.
+    /// The kind of the task.
     pub kind: Kind,
     /// The shape of its payload.
     pub shape: Shape,
-    /// The queue it is in.
+    /// The queue of the task.
     pub queue: QueueName,
-    /// Its name, which no other task of the queue may have.
+    /// The name of the task; no other task of the queue may have the same name.
     pub name: Option<TaskName>,
-    /// A cap on its attempts that stops alone.
+    /// A cap on the task's attempts; reaching the cap is enough to end the task.
     pub max_attempts: Option<u32>,
-    /// Its own retry settings in place of the queue's.
+    /// The task's own retry settings, in place of the queue's.
     pub retry: Option<RetryConfig>,
-    /// The time one attempt may take; `None` is the task type's.
+    /// The time one attempt may take; `None` means the task type's deadline.
     pub deadline: Option<Duration>,
-    /// Opaque: trace context and what later versions add.
+    /// Opaque bytes: trace context and what later versions add.
     pub attributes: Option<Vec<u8>>,
 }
 
 impl TaskSpec {
-    /// An unnamed task that leaves all settings to its queue and its type.
+    /// Creates an unnamed task that leaves all settings to its queue and its type.
     pub const fn new(id: TaskId, kind: Kind, shape: Shape, queue: QueueName) -> Self {
         let (name, max_attempts, retry, deadline, attributes) = (None, None, None, None, None);
         Self { id, kind, shape, queue, name, max_attempts, retry, deadline, attributes }
     }
 
-    /// What an instance must be able to run.
+    /// The route that an instance must be able to run.
     pub fn route(&self) -> Route {
         Route::new(self.kind.clone(), self.shape)
     }
@@ -55,10 +55,10 @@ impl TaskSpec {
     }
 }
 
-/// Of the attributes it shows the length only: they may hold what nobody should see.
+/// Shows only the length of the attributes: they may contain confidential values.
 impl fmt::Debug for TaskSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Taken apart, so that a new field cannot be forgotten here.
+        // Destructured, so that a new field cannot be forgotten here.
         let Self { id, kind, shape, queue, name, max_attempts, retry, deadline, attributes } = self;
         f.debug_struct("TaskSpec")
             .field("id", id)
@@ -74,7 +74,7 @@ impl fmt::Debug for TaskSpec {
     }
 }
 
-/// Opaque bytes in a `Debug` text: their length only, as they may hold what nobody should see.
+/// Shows only the length of opaque bytes in a `Debug` text: the bytes may be confidential.
 pub(crate) struct Redacted<'a>(pub(crate) &'a [u8]);
 
 impl fmt::Debug for Redacted<'_> {

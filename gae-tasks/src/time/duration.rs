@@ -1,10 +1,9 @@
-//! Durations as people say them, for messages.
+//! Formats durations for messages.
 
 use std::fmt;
 use std::time::Duration;
 
-/// What is a minute or longer is said in these: how many seconds one has, the word for one, the
-/// word for several.
+/// The units of a duration of a minute or more: the number of seconds, the singular, the plural.
 const UNITS: [(u64, &str, &str); 5] = [
     (365 * 86_400, "year", "years"),
     (86_400, "day", "days"),
@@ -13,8 +12,8 @@ const UNITS: [(u64, &str, &str); 5] = [
     (1, "s", "s"),
 ];
 
-/// A duration in words: `20 years`, `1 h 30 min`, `1.5 s`. At most two units: of a day, nobody asks
-/// for the seconds.
+/// Formats a duration: `20 years`, `1 h 30 min`, `1.5 s`. At most two units are shown, as seconds
+/// do not matter beside days.
 pub(crate) const fn readable(duration: Duration) -> impl fmt::Display {
     Readable(duration)
 }

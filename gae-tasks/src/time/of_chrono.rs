@@ -5,7 +5,7 @@ use ::chrono::{DateTime, TimeZone, Utc};
 use super::Timestamp;
 use crate::error::Error;
 
-/// What is finer than a microsecond is cut off.
+/// Digits below a microsecond are cut off.
 #[cfg_attr(docsrs, doc(cfg(feature = "chrono")))]
 impl<Z: TimeZone> From<DateTime<Z>> for Timestamp {
     fn from(time: DateTime<Z>) -> Self {
@@ -22,7 +22,7 @@ impl TryFrom<Timestamp> for DateTime<Utc> {
     fn try_from(moment: Timestamp) -> Result<Self, Error> {
         let time = Self::from_timestamp_micros(moment.as_micros());
         time.ok_or_else(|| {
-            Error::timestamp(moment.to_string(), "is outside of the range of `chrono::DateTime`")
+            Error::timestamp(moment.to_string(), "is outside the range of `chrono::DateTime`")
         })
     }
 }
@@ -45,7 +45,7 @@ mod tests {
             assert_eq!(text.parse::<Timestamp>().unwrap(), moment, "{text}");
         }
         let finer = DateTime::from_timestamp_nanos(-1);
-        assert_eq!(Timestamp::from(finer).as_micros(), -1, "the microsecond that it is in");
+        assert_eq!(Timestamp::from(finer).as_micros(), -1, "rounded down to the microsecond");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use ::jiff::ZonedDateTime;
 use super::Timestamp;
 use crate::error::Error;
 
-/// What is finer than a microsecond is cut off.
+/// Digits below a microsecond are cut off.
 #[cfg_attr(docsrs, doc(cfg(feature = "jiff")))]
 impl From<::jiff::Timestamp> for Timestamp {
     fn from(time: ::jiff::Timestamp) -> Self {
@@ -13,7 +13,7 @@ impl From<::jiff::Timestamp> for Timestamp {
     }
 }
 
-/// What is finer than a microsecond is cut off.
+/// Digits below a microsecond are cut off.
 #[cfg_attr(docsrs, doc(cfg(feature = "jiff")))]
 impl From<&ZonedDateTime> for Timestamp {
     fn from(time: &ZonedDateTime) -> Self {
@@ -21,7 +21,7 @@ impl From<&ZonedDateTime> for Timestamp {
     }
 }
 
-/// What is finer than a microsecond is cut off.
+/// Digits below a microsecond are cut off.
 #[cfg_attr(docsrs, doc(cfg(feature = "jiff")))]
 impl From<ZonedDateTime> for Timestamp {
     fn from(time: ZonedDateTime) -> Self {
@@ -34,10 +34,10 @@ impl TryFrom<Timestamp> for ::jiff::Timestamp {
     type Error = Error;
 
     /// # Errors
-    /// [`Error::Timestamp`] if the moment is in no year from -9999 to 9999.
+    /// [`Error::Timestamp`] if the year is not between -9999 and 9999.
     fn try_from(moment: Timestamp) -> Result<Self, Error> {
         Self::from_microsecond(moment.as_micros()).map_err(|_| {
-            Error::timestamp(moment.to_string(), "is outside of the range of `jiff::Timestamp`")
+            Error::timestamp(moment.to_string(), "is outside the range of `jiff::Timestamp`")
         })
     }
 }
@@ -60,7 +60,7 @@ mod tests {
             assert_eq!(text.parse::<Timestamp>().unwrap(), moment, "{text}");
         }
         let finer = ::jiff::Timestamp::from_nanosecond(-1).unwrap();
-        assert_eq!(Timestamp::from(finer).as_micros(), -1, "the microsecond that it is in");
+        assert_eq!(Timestamp::from(finer).as_micros(), -1, "rounded down to the microsecond");
     }
 
     #[test]

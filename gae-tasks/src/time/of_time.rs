@@ -5,7 +5,7 @@ use ::time::{OffsetDateTime, UtcDateTime};
 use super::Timestamp;
 use crate::error::Error;
 
-/// What is finer than a microsecond is cut off.
+/// Digits below a microsecond are cut off.
 #[cfg_attr(docsrs, doc(cfg(feature = "time")))]
 impl From<OffsetDateTime> for Timestamp {
     fn from(time: OffsetDateTime) -> Self {
@@ -13,7 +13,7 @@ impl From<OffsetDateTime> for Timestamp {
     }
 }
 
-/// What is finer than a microsecond is cut off.
+/// Digits below a microsecond are cut off.
 #[cfg_attr(docsrs, doc(cfg(feature = "time")))]
 impl From<UtcDateTime> for Timestamp {
     fn from(time: UtcDateTime) -> Self {
@@ -26,7 +26,7 @@ impl TryFrom<Timestamp> for OffsetDateTime {
     type Error = Error;
 
     /// # Errors
-    /// [`Error::Timestamp`] if the moment is in no year from -9999 to 9999.
+    /// [`Error::Timestamp`] if the year is not between -9999 and 9999.
     fn try_from(moment: Timestamp) -> Result<Self, Error> {
         UtcDateTime::try_from(moment).map(Self::from)
     }
@@ -37,11 +37,11 @@ impl TryFrom<Timestamp> for UtcDateTime {
     type Error = Error;
 
     /// # Errors
-    /// [`Error::Timestamp`] if the moment is in no year from -9999 to 9999.
+    /// [`Error::Timestamp`] if the year is not between -9999 and 9999.
     fn try_from(moment: Timestamp) -> Result<Self, Error> {
         let nanos = i128::from(moment.as_micros()) * 1_000;
         Self::from_unix_timestamp_nanos(nanos).map_err(|_| {
-            Error::timestamp(moment.to_string(), "is outside of the range of the crate `time`")
+            Error::timestamp(moment.to_string(), "is outside the range of the crate `time`")
         })
     }
 }
@@ -63,7 +63,7 @@ mod tests {
             assert_eq!(Timestamp::from(elsewhere), moment);
         }
         let finer = UtcDateTime::from_unix_timestamp_nanos(-1).unwrap();
-        assert_eq!(Timestamp::from(finer).as_micros(), -1, "the microsecond that it is in");
+        assert_eq!(Timestamp::from(finer).as_micros(), -1, "rounded down to the microsecond");
     }
 
     #[test]

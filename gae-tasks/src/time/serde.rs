@@ -1,12 +1,11 @@
-//! Moments in formats: RFC 3339 where people read it, else the number of microseconds.
+//! Serializes moments: RFC 3339 in text formats, otherwise the number of microseconds.
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Timestamp;
 
-/// As text (RFC 3339) in formats that people read, such as JSON; else as the microseconds since
-/// 1970.
+/// RFC 3339 in human-readable formats, such as JSON; otherwise the microseconds since 1970.
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {

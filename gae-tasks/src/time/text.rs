@@ -10,13 +10,13 @@ const SECOND: i64 = 1_000_000;
 const DAY: i64 = 24 * 60 * 60 * SECOND;
 
 /// Days from 0000-03-01 to 1970-01-01. Years are counted from March here, so that a leap day is the
-/// last of its year.
+/// last day of its year.
 const EPOCH: i64 = 719_468;
 
 /// Days of 400 years, after which the calendar repeats.
 const ERA: i64 = 146_097;
 
-/// As RFC 3339 has it, in UTC, to the microsecond where it is not a whole second:
+/// RFC 3339 in UTC, to the microsecond if the moment is not a whole second:
 /// `2026-03-01T09:30:00.250000Z`.
 ///
 /// Years outside of 0 to 9999, which RFC 3339 lacks, have a sign and six digits, as in ISO 8601.
@@ -41,24 +41,24 @@ impl fmt::Display for Timestamp {
 impl FromStr for Timestamp {
     type Err = Error;
 
-    /// Reads RFC 3339, and what `Display` writes. What is finer than a microsecond is cut off. A
-    /// leap second is the first of the next minute.
+    /// Reads RFC 3339, and the output of `Display`. Digits below a microsecond are cut off. A leap
+    /// second is read as the first second of the next minute.
     ///
     /// # Errors
-    /// [`Error::Timestamp`] if the text is not of that form, or its time is out of range.
+    /// [`Error::Timestamp`] if the text does not have this form, or its time is out of range.
     fn from_str(text: &str) -> Result<Self, Error> {
         let mut rest = Rest(text.as_bytes());
         let read = rest.timestamp().filter(|_| rest.0.is_empty());
         read.ok_or_else(|| {
             Error::timestamp(
                 text.to_owned(),
-                "is not of the form `2026-03-01T09:30:00Z` (RFC 3339)",
+                "does not have the form `2026-03-01T09:30:00Z` (RFC 3339)",
             )
         })
     }
 }
 
-/// What is left of a text.
+/// The unread rest of a text.
 struct Rest<'a>(&'a [u8]);
 
 impl Rest<'_> {
@@ -72,7 +72,7 @@ impl Rest<'_> {
         Some(Timestamp(i64::try_from(all + i128::from(micros)).ok()?))
     }
 
-    /// Days from the epoch.
+    /// Reads a date as days from the epoch.
     fn date(&mut self) -> Option<i64> {
         let year = match self.byte(b"+-") {
             Some(b'-') => -self.number(6)?,
@@ -84,11 +84,11 @@ impl Rest<'_> {
         self.byte(b"-")?;
         let day = self.number(2).filter(|day| *day >= 1)?;
         let days = days(year, month, day);
-        // What is no day of its month is one of the next.
+        // A day that its month does not have converts to a day of the next month.
         (date(days) == (year, month, day)).then_some(days)
     }
 
-    /// Seconds from midnight.
+    /// Reads a time as seconds from midnight.
     fn time(&mut self) -> Option<i64> {
         let hour = self.number(2).filter(|hour| *hour < 24)?;
         self.byte(b":")?;
@@ -98,7 +98,7 @@ impl Rest<'_> {
         Some((hour * 60 + minute) * 60 + second)
     }
 
-    /// Microseconds.
+    /// Reads a fraction of a second as microseconds.
     fn fraction(&mut self) -> Option<i64> {
         if self.byte(b".,").is_none() {
             return Some(0);
@@ -110,7 +110,7 @@ impl Rest<'_> {
         (digits > 0).then(|| padded.fold(0, |micros, digit| micros * 10 + i64::from(digit - b'0')))
     }
 
-    /// Seconds ahead of UTC.
+    /// Reads an offset as seconds ahead of UTC.
     fn offset(&mut self) -> Option<i64> {
         let sign = match self.byte(b"Zz+-")? {
             b'+' => 1,
@@ -123,7 +123,7 @@ impl Rest<'_> {
         Some(sign * (hours * 60 + minutes) * 60)
     }
 
-    /// A number of so many digits.
+    /// Reads a number of this many digits.
     fn number(&mut self, digits: usize) -> Option<i64> {
         let (number, rest) = self.0.split_at_checked(digits)?;
         self.0 = rest;
@@ -131,7 +131,7 @@ impl Rest<'_> {
         number.iter().try_fold(0, |number, byte| Some(number * 10 + digit(byte)?))
     }
 
-    /// The next byte, if it is one of these.
+    /// Reads the next byte, if it is one of `of`.
     fn byte(&mut self, of: &[u8]) -> Option<u8> {
         let (first, rest) = self.0.split_first().filter(|(first, _)| of.contains(first))?;
         self.0 = rest;
@@ -139,7 +139,7 @@ impl Rest<'_> {
     }
 }
 
-/// Year, month and day of the day that is so many days after 1970-01-01, in the Gregorian calendar.
+/// Returns year, month and day of the day `days` after 1970-01-01, in the Gregorian calendar.
 const fn date(days: i64) -> (i64, i64, i64) {
     let (era, of_era) = ((days + EPOCH).div_euclid(ERA), (days + EPOCH).rem_euclid(ERA));
     let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
@@ -150,7 +150,7 @@ const fn date(days: i64) -> (i64, i64, i64) {
     (era * 400 + year + (month <= 2) as i64, month, day)
 }
 
-/// How many days after 1970-01-01 this day is; the reverse of [`date`].
+/// Returns the number of days from 1970-01-01 to this day; the inverse of [`date`].
 const fn days(year: i64, month: i64, day: i64) -> i64 {
     let from_march = (month + 9) % 12;
     let year = year - (month <= 2) as i64;

@@ -1,51 +1,55 @@
-//! How many tasks a worker leases ahead of its free runners: what starts soon, at the rate at which attempts end.
+//! The number of tasks that a worker leases ahead of its free runners: tasks that start soon, at
+//! the rate at which attempts end.
 
 use std::time::Duration;
 
-/// Most tasks that are leased ahead of a free runner. Where many queues take turns their tasks share pages of a database,
-/// and the more of them end together, the fewer pages are written.
+/// The most tasks that are leased ahead of a free runner. If many queues take turns, their tasks
+/// share pages of a database: the more tasks end together, the fewer pages are written.
 const MOST: usize = 2000;
 
-/// Within which time a task that is leased ahead should start. Those of other queues that become due meanwhile wait as
-/// long for the next lease, so it is short; each lease costs a part of a millisecond, so it is not shorter.
+/// The time within which a task that is leased ahead should start. Tasks of other queues that
+/// become due meanwhile wait this long for the next lease, so the time is short. Each lease costs a
+/// part of a millisecond, so the time is not shorter.
 const SOON: Duration = Duration::from_millis(100);
 
-/// Over how long the rate of ended attempts is averaged.
+/// The time over which the rate of ended attempts is averaged.
 const WINDOW: Duration = Duration::from_millis(500);
 
-/// How many tasks may be leased.
+/// The number of tasks to lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ahead {
-    /// Of them, how many start at once.
+    /// How many of these tasks start at once.
     pub(super) starting: usize,
     pub(super) total: usize,
 }
 
-/// What a worker has to do.
+/// The load of a worker.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Load {
     pub(super) concurrency: usize,
-    /// Attempts that run.
+    /// Attempts that are running.
     pub(super) running: usize,
     /// Leased tasks that have not started.
     pub(super) waiting: usize,
-    /// Whether one of these must start at once.
+    /// Whether one of the waiting tasks must start at once.
     pub(super) has_urgent: bool,
-    /// Whether more tasks are due that must start at once.
+    /// Whether more tasks that must start at once are due.
     pub(super) is_urgent: bool,
-    /// How many attempts end in a second.
+    /// The number of attempts that end per second.
     pub(super) per_second: usize,
 }
 
 impl Ahead {
-    /// What is to be leased under this load. Ahead of free runners only what starts soon; and not before half of that is
-    /// used up, so that leases come in batches.
+    /// The number of tasks to lease under this load. Ahead of free runners, only tasks that start
+    /// soon are leased, and only after half of the previous ones have started, so that leases come
+    /// in batches.
     pub(super) fn under(load: Load) -> Self {
         let Load { concurrency, waiting, .. } = load;
         let outstanding = load.running + waiting;
         let free = concurrency.saturating_sub(outstanding);
-        // While tasks that must start at once are due, nothing is leased ahead, or they would never find a free runner;
-        // and to learn of them one is asked for even if no runner is free just now: it is the next to start.
+        // While tasks that must start at once are due, no task is leased ahead; otherwise these
+        // tasks would never find a free runner. One such task is requested even if no runner is
+        // free at the moment: it starts next.
         let soon = load.per_second.saturating_mul(SOON.as_millis() as usize) / 1000;
         let ahead = if load.is_urgent { 0 } else { soon.min(MOST) };
         let starting = if free == 0 && ahead > 0 && !load.has_urgent { 1 } else { free };
@@ -56,7 +60,7 @@ impl Ahead {
     }
 }
 
-/// How fast attempts end, averaged over the last moments.
+/// The rate at which attempts end, averaged over the last moments.
 #[derive(Debug, Default)]
 pub(super) struct Rate {
     ended: u64,
@@ -65,7 +69,7 @@ pub(super) struct Rate {
 }
 
 impl Rate {
-    /// Notes that so many attempts have ended by `now`.
+    /// Records that `ended` attempts have ended by `now`.
     pub(super) fn update(&mut self, ended: u64, now: Duration) {
         let elapsed = now.saturating_sub(self.at).as_secs_f64();
         if elapsed < 0.001 {
@@ -114,9 +118,13 @@ mod tests {
         let busy = Load { running: 10, per_second: 1_000, ..IDLE };
         assert_eq!(under(busy), (1, 100));
         assert_eq!(under(Load { waiting: 50, ..busy }), (1, 50));
-        assert_eq!(under(Load { waiting: 51, ..busy }), (1, 0), "half of it is not used up");
+        assert_eq!(
+            under(Load { waiting: 51, ..busy }),
+            (1, 0),
+            "half of the tasks have not started"
+        );
         assert_eq!(under(Load { per_second: 1_000_000, ..busy }), (1, 2_000), "there is a limit");
-        assert_eq!(under(Load { per_second: 9, ..busy }), (0, 0), "nothing ends so soon");
+        assert_eq!(under(Load { per_second: 9, ..busy }), (0, 0), "no attempt ends so soon");
     }
 
     #[test]
@@ -143,7 +151,7 @@ mod tests {
             let (outstanding, soon) = (running + waiting, (per_second / 10).min(MOST));
             prop_assert!(total == 0 || outstanding + total <= concurrency + soon);
             prop_assert!(starting <= concurrency.saturating_sub(outstanding).max(1));
-            // A free runner never waits while nothing is leased for it.
+            // A runner is never free while no task is leased for it.
             prop_assert!(total > 0 || outstanding >= concurrency || waiting > 0);
         }
     }
@@ -156,7 +164,7 @@ mod tests {
         }
         assert!((9_700..=10_000).contains(&rate.per_second()), "{rate:?}");
         rate.update(20_000, Duration::from_secs(10));
-        assert_eq!(rate.per_second(), 0, "nothing has ended for 8 seconds");
+        assert_eq!(rate.per_second(), 0, "no attempt has ended for 8 seconds");
     }
 
     #[test]
@@ -167,7 +175,7 @@ mod tests {
         rate.update(10_000, Duration::from_micros(500_900));
         assert!(
             (620..=640).contains(&rate.per_second()),
-            "less than a millisecond is no measure: {rate:?}"
+            "less than a millisecond is too short to measure: {rate:?}"
         );
         rate.update(510, Duration::from_millis(501));
         assert!(rate.per_second() > 640, "{rate:?}");

@@ -1,4 +1,4 @@
-//! What a worker is made from, and what its roles share.
+//! The parts that a worker is made from and that its roles share.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::queue::QueueName;
 use crate::registry::Registry;
 use crate::retention::Retention;
 
-/// What a worker is made from.
+/// The parts that a worker is made from.
 #[derive(Debug)]
 pub(crate) struct WorkerSettings {
     pub(crate) pull: Arc<dyn Pull>,
@@ -24,7 +24,7 @@ pub(crate) struct WorkerSettings {
     pub(crate) dispatcher: Dispatcher,
     pub(crate) queues: Arc<BTreeSet<QueueName>>,
     pub(crate) concurrency: usize,
-    /// Of some queues, how many attempts may run at the same time.
+    /// The most attempts that may run at the same time, for some queues.
     pub(crate) queue_concurrency: HashMap<QueueName, usize>,
     pub(crate) lease: Duration,
     pub(crate) poll_interval: Duration,
@@ -32,12 +32,12 @@ pub(crate) struct WorkerSettings {
     pub(crate) suspects: Arc<Suspects>,
 }
 
-/// What the roles of one worker share.
+/// The state that the roles of one worker share.
 #[derive(Debug)]
 pub(super) struct Crew {
     settings: WorkerSettings,
     pub(super) routes: Routes,
-    /// Leased, not started.
+    /// Leased tasks that have not started.
     pub(super) waiting: Waiting,
     /// Every lease this worker has.
     pub(super) held: Held,
@@ -53,7 +53,7 @@ impl Crew {
         }
     }
 
-    /// Leases that were asked for earlier, by the monotonic clock, have run out.
+    /// Leases requested before this moment of the monotonic clock have expired.
     pub(super) fn overdue(&self) -> Option<Duration> {
         self.clock.monotonic().checked_sub(self.lease)
     }
@@ -81,7 +81,8 @@ impl std::ops::Deref for Crew {
     }
 }
 
-/// The pause before a failed storage operation is tried again: it grows, to at most 5 seconds.
+/// The pause before a failed storage operation is retried: grows with the failures, to at most 5
+/// seconds.
 pub(super) fn pause(failures: u32) -> Duration {
     Duration::from_millis(100).saturating_mul(1 << failures.min(6)).min(Duration::from_secs(5))
 }

@@ -1,4 +1,5 @@
-//! The role that ends a worker: waits for what runs, stops what can be stopped, records everything.
+//! The role that ends a worker: waits for attempts, cancels those that can be cancelled, records
+//! every outcome.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -12,53 +13,55 @@ use super::settle::Settler;
 use crate::backend::{BoxFuture, Settlement, Verdict};
 use crate::log;
 
-/// How long after the grace time cancelled attempts may take to end, and the last outcomes to be recorded.
+/// The time after the grace time in which cancelled attempts may end and the last outcomes may be
+/// recorded.
 pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// The signal to end, and the time that is left from then on.
+/// The signal to shut down, and the time that is left after the signal.
 pub(super) struct Shutdown {
     crew: Arc<Crew>,
     signal: BoxFuture<'static, ()>,
     grace: Duration,
     /// When the signal came, by the monotonic clock.
-    told: Option<Duration>,
+    signalled: Option<Duration>,
 }
 
 impl Shutdown {
     pub(super) fn new(crew: Arc<Crew>, signal: BoxFuture<'static, ()>, grace: Duration) -> Self {
-        Self { crew, signal, grace, told: None }
+        Self { crew, signal, grace, signalled: None }
     }
 
-    /// Waits until the worker is told to end; nothing starts from then on.
-    pub(super) async fn told(&mut self) {
-        if self.told.is_some() {
+    /// Waits for the signal to shut down; no task starts after the signal.
+    pub(super) async fn signalled(&mut self) {
+        if self.signalled.is_some() {
             return;
         }
         self.signal.as_mut().await;
-        self.told = Some(self.crew.clock.monotonic());
+        self.signalled = Some(self.crew.clock.monotonic());
         self.crew.waiting.close();
         let running = self.crew.waiting.running();
         log::say(|| tracing::info!(running, "shutting down: no more tasks are leased"));
     }
 
-    /// Does `work` unless the worker was told to end. If the signal comes during `work`, only the grace time is left.
+    /// Does `work` unless the signal has come. If the signal comes during `work`, only the grace
+    /// time is left.
     pub(super) async fn lets<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
-        if self.told.is_some() {
+        if self.signalled.is_some() {
             return None;
         }
         let mut work = pin!(work);
         tokio::select! {
             biased;
             done = &mut work => return Some(done),
-            () = self.told() => {}
+            () = self.signalled() => {}
         }
         self.within(Duration::ZERO, work).await
     }
 
-    /// The output of `done`, if it is ready in time: at most `more` after the grace time.
+    /// The output of `done`, if `done` is ready at most `more` after the grace time.
     async fn within<T>(&mut self, more: Duration, done: impl Future<Output = T>) -> Option<T> {
         let now = self.crew.clock.monotonic();
-        let end = self.told.unwrap_or(now).saturating_add(self.grace).saturating_add(more);
+        let end = self.signalled.unwrap_or(now).saturating_add(self.grace).saturating_add(more);
         tokio::select! {
             biased;
             done = done => Some(done),
@@ -67,18 +70,20 @@ impl Shutdown {
     }
 }
 
-/// What is still at work when a worker ends.
+/// The work that remains when a worker ends.
 pub(super) struct Remaining {
     pub(super) runners: JoinSet<()>,
     pub(super) settler: Settler,
     pub(super) keeper: Keeper,
 }
 
-/// Ends the attempts and records their outcomes within the grace time. Attempts that are cancelled at its end, and outcomes
-/// that are not recorded by then, have [`LAST_WORDS`] more. No attempt is burnt: one that did not end is given back.
+/// Ends the attempts and records their outcomes within the grace time. Attempts that are cancelled
+/// at the end of the grace time, and outcomes that are not recorded by then, have [`LAST_WORDS`]
+/// more. An attempt that did not end is released and not counted.
 ///
-/// What cannot be stopped (a plain function, an async one that computes without awaiting) keeps its lease, or another
-/// worker would run it beside this one: it goes on in the background until it returns or the process ends.
+/// An attempt that cannot be stopped (a plain function, or an async one that computes without
+/// awaiting) keeps its lease; otherwise another worker would run the task at the same time. The
+/// attempt goes on in the background until it returns or the process ends.
 pub(super) async fn finish(mut shutdown: Shutdown, remaining: Remaining) {
     let crew = &Arc::clone(&shutdown.crew);
     for task in crew.waiting.take_all() {
@@ -87,7 +92,7 @@ pub(super) async fn finish(mut shutdown: Shutdown, remaining: Remaining) {
     if shutdown.within(Duration::ZERO, nothing_runs(crew)).await.is_none() {
         let running = crew.waiting.running();
         log::say(|| {
-            tracing::warn!(running, "the grace time is over: what still runs is cancelled")
+            tracing::warn!(running, "the grace time is over: running attempts are cancelled")
         });
         crew.held.cancel_all();
         shutdown.within(LAST_WORDS, nothing_runs(crew)).await;
@@ -95,7 +100,7 @@ pub(super) async fn finish(mut shutdown: Shutdown, remaining: Remaining) {
     let all_recorded = if crew.waiting.running() == 0 {
         shutdown.within(LAST_WORDS, remaining.finish()).await.is_some()
     } else {
-        // The settler has had all of the time already.
+        // The settler has used up all of the time already.
         leave_behind(crew, remaining);
         crew.held.all_recorded()
     };
@@ -106,13 +111,14 @@ pub(super) async fn finish(mut shutdown: Shutdown, remaining: Remaining) {
     }
 }
 
-/// Keeps the leases of attempts that go on, and records how they end.
+/// Keeps the leases of attempts that go on, and records their outcomes.
 fn leave_behind(crew: &Arc<Crew>, remaining: Remaining) {
     let running = crew.waiting.running();
     log::say(|| {
         tracing::warn!(
             running,
-            "attempts that cannot be stopped go on in the background; their leases are kept as long as this process lives"
+            "attempts that cannot be stopped go on in the background; their leases are kept as \
+             long as this process lives"
         );
     });
     let crew = Arc::clone(crew);
@@ -123,7 +129,7 @@ fn leave_behind(crew: &Arc<Crew>, remaining: Remaining) {
 }
 
 impl Remaining {
-    /// Ends the idle runners, records what is left to be recorded, and keeps leases until then.
+    /// Ends the idle runners, records the remaining outcomes, and keeps leases until then.
     async fn finish(self) {
         let Self { mut runners, settler, keeper } = self;
         runners.shutdown().await;

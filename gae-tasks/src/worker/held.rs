@@ -1,4 +1,4 @@
-//! The leases that a worker has, and the attempts under them.
+//! The leases that a worker holds, and the attempts under these leases.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,7 @@ use crate::backend::{LeaseRef, LeasedTask, Settlement};
 use crate::context::TaskContext;
 use crate::log;
 
-/// Every lease that a worker has, from the answer that gave it to the one that settled it.
+/// Every lease that a worker holds, from the answer that granted it to the answer that settled it.
 #[derive(Debug, Default)]
 pub(super) struct Held {
     leases: Mutex<HashMap<LeaseRef, Lease>>,
@@ -18,16 +18,17 @@ pub(super) struct Held {
 
 #[derive(Debug)]
 struct Lease {
-    /// When it was last asked for, by the monotonic clock: it lasts at least that much longer.
+    /// When the lease was last requested, by the monotonic clock: it lasts at least its duration
+    /// from then on.
     asked: Duration,
-    /// The attempt made under it, once it has begun.
+    /// The attempt under the lease, once the attempt has begun.
     context: Option<TaskContext>,
     suspect: bool,
-    /// Whether no other suspect may be leased beside it.
+    /// Whether no other suspect may be leased beside this task.
     alone: bool,
-    /// Whether the storage says that it is lost; its attempt may go on if it cannot be stopped.
+    /// Whether the storage reports the lease as lost; an attempt that cannot be stopped goes on.
     lost: bool,
-    /// Whether its attempt has ended, so that only its outcome is to be recorded.
+    /// Whether the attempt has ended and only its outcome is to be recorded.
     ended: bool,
 }
 
@@ -37,19 +38,19 @@ impl Lease {
         Self { asked, context: None, suspect, alone, lost: false, ended: false }
     }
 
-    /// The attempt that goes on under it.
+    /// The attempt that is running under the lease.
     fn running(&self) -> Option<&TaskContext> {
         self.context.as_ref().filter(|context| !self.ended && !context.is_cancelled())
     }
 }
 
 impl Held {
-    /// No leases yet, by a worker that shares its process with these suspects.
+    /// Creates an empty set for a worker that shares its process with these suspects.
     pub(super) fn beside(suspects: Arc<Suspects>) -> Self {
         Self { leases: Mutex::default(), suspects }
     }
 
-    /// Adds the leases of tasks that were asked for at `asked`.
+    /// Adds the leases of tasks that were requested at `asked`.
     pub(super) fn add(&self, tasks: &[LeasedTask], asked: Duration) {
         let mut leases = self.lock();
         for task in tasks {
@@ -72,7 +73,8 @@ impl Held {
         Some(entry)
     }
 
-    /// Notes the attempt under a lease; returns whether it may begin: the lease is held, and was asked for after `limit`.
+    /// Records the attempt under a lease; returns whether the attempt may begin: the lease must be
+    /// held, and must have been requested after `limit`.
     pub(super) fn started(
         &self,
         lease: LeaseRef,
@@ -86,14 +88,14 @@ impl Held {
         valid.map(|entry| entry.context = Some(context.clone())).is_some()
     }
 
-    /// The kind of the task of a lease, for logs; empty if its attempt has not begun.
+    /// The kind of the task under a lease, for logs; empty if its attempt has not begun.
     pub(super) fn kind(&self, lease: &LeaseRef) -> String {
         let leases = self.lock();
         let context = leases.get(lease).and_then(|entry| entry.context.as_ref());
         context.map(|context| context.kind().to_string()).unwrap_or_default()
     }
 
-    /// Forgets leases that are settled; a suspect whose attempt has ended survived it.
+    /// Forgets settled leases; a suspect whose attempt has ended survived it.
     pub(super) fn remove(&self, settlements: &[Settlement]) {
         let mut leases = self.lock();
         for settlement in settlements {
@@ -105,7 +107,7 @@ impl Held {
         }
     }
 
-    /// Notes that the attempt under a lease has ended.
+    /// Records that the attempt under a lease has ended.
     pub(super) fn ended(&self, lease: &LeaseRef) {
         if let Some(entry) = self.lock().get_mut(lease) {
             entry.ended = true;
@@ -119,17 +121,17 @@ impl Held {
         contexts.iter().for_each(TaskContext::cancel);
     }
 
-    /// Whether every attempt that has ended is recorded.
+    /// Whether the outcome of every ended attempt is recorded.
     pub(super) fn all_recorded(&self) -> bool {
         !self.lock().values().any(|entry| entry.ended)
     }
 
-    /// The leases to be extended.
+    /// The leases to extend.
     pub(super) fn all(&self) -> Vec<LeaseRef> {
         self.lock().iter().filter(|(_, entry)| !entry.lost).map(|(lease, _)| *lease).collect()
     }
 
-    /// Whether a lease is one of these.
+    /// Whether `lease` is held.
     pub(super) fn contains(&self, lease: &LeaseRef) -> bool {
         self.lock().contains_key(lease)
     }
@@ -140,7 +142,7 @@ impl Held {
         }
     }
 
-    /// Extends a lease no more, though its outcome is not recorded: its attempt, if one goes on, is cancelled.
+    /// Stops extending a lease whose outcome is not recorded; a running attempt is cancelled.
     pub(super) fn forget(&self, lease: &LeaseRef) {
         let removed = self.take_out(&mut self.lock(), lease);
         if let Some(context) = removed.and_then(|entry| entry.context) {
@@ -148,15 +150,16 @@ impl Held {
         }
     }
 
-    /// Gives a lease up that the storage knows no more: its attempt is cancelled, and what it says later counts for
-    /// nothing. Not if it has ended: then the lease may be gone because its outcome is recorded, and else the settler
-    /// reports it.
+    /// Gives up a lease that the storage does not know any more: its attempt is cancelled, and the
+    /// attempt's outcome does not count. If the attempt has ended, nothing changes: the lease may
+    /// be gone because its outcome is recorded, and otherwise the settler reports the loss.
     pub(super) fn lose(&self, lease: &LeaseRef) {
         let context = {
             let mut leases = self.lock();
             match leases.get_mut(lease) {
                 Some(entry) if !entry.ended && entry.context.is_some() => {
-                    // A suspect counts as one until it has ended, as it may still kill the process.
+                    // A suspect counts until its attempt has ended, as it may still kill the
+                    // process.
                     entry.lost = true;
                     entry.context.clone()
                 }
@@ -169,21 +172,25 @@ impl Held {
         if let Some(context) = context {
             context.cancel();
             let kind = context.kind();
-            log::say(
-                || tracing::warn!(id = %lease.id, %kind, "the lease is lost, the attempt is cancelled"),
-            );
+            log::say(|| {
+                tracing::warn!(
+                    id = %lease.id, %kind,
+                    "the lease is lost, the attempt is cancelled"
+                )
+            });
         }
     }
 
-    /// When the oldest lease was asked for under which an attempt runs.
+    /// When the oldest lease with a running attempt was requested.
     pub(super) fn oldest(&self) -> Option<Duration> {
         let leases = self.lock();
         leases.values().filter(|entry| entry.running().is_some()).map(|entry| entry.asked).min()
     }
 
-    /// Cancels the attempts whose leases were asked for before `limit` and have run out by this worker's clock: another
-    /// one may have them. They are extended all the same, until the storage says that they are lost or they are
-    /// settled: an attempt that cannot be stopped keeps its task, if nobody else has taken it.
+    /// Cancels the attempts whose leases were requested before `limit` and have expired by this
+    /// worker's clock: another worker may hold them now. The leases are still extended until the
+    /// storage reports them as lost or they are settled: an attempt that cannot be stopped keeps
+    /// its task if no other worker has taken it.
     pub(super) fn cancel_overdue(&self, limit: Duration) {
         let overdue: Vec<_> = {
             let leases = self.lock();
@@ -193,9 +200,12 @@ impl Held {
         for context in &overdue {
             context.cancel();
             let (id, kind) = (context.id(), context.kind());
-            log::say(
-                || tracing::warn!(%id, %kind, "the lease was not extended in time, the attempt is cancelled"),
-            );
+            log::say(|| {
+                tracing::warn!(
+                    %id, %kind,
+                    "the lease was not extended in time, the attempt is cancelled"
+                )
+            });
         }
     }
 
@@ -204,7 +214,7 @@ impl Held {
     }
 }
 
-/// A worker that is dropped leaves no suspect behind.
+/// Removes the suspects of a worker that is dropped.
 impl Drop for Held {
     fn drop(&mut self) {
         let leases = std::mem::take(&mut *self.lock());
@@ -228,7 +238,7 @@ pub(super) mod tests {
         LeaseRef::new(TaskId::from_bytes([1; 16]), LeaseToken::from_bits(1))
     }
 
-    /// A held lease with an attempt under it.
+    /// A held lease with a running attempt.
     pub(in crate::worker) fn held() -> (Held, TaskContext) {
         let held = Held::default();
         let asked = Duration::ZERO;
@@ -284,7 +294,8 @@ pub(super) mod tests {
 
     #[test]
     fn an_attempt_that_has_ended_does_not_lose_its_lease() {
-        // Its outcome may be recorded already, so that the storage knows the lease no more.
+        // The outcome may be recorded already, so that the storage does not know the lease any
+        // more.
         let (held, context) = held();
         held.ended(&lease());
         held.lose(&lease());
@@ -308,7 +319,7 @@ pub(super) mod tests {
         assert_eq!(held.oldest(), Some(Duration::ZERO));
         held.cancel_overdue(Duration::from_nanos(1));
         assert!(context.is_cancelled() && held.all() == [lease()]);
-        assert_eq!(held.oldest(), None, "there is nothing more to be cancelled");
+        assert_eq!(held.oldest(), None, "no attempt is left to cancel");
     }
 
     #[test]
@@ -323,7 +334,7 @@ pub(super) mod tests {
     fn a_suspect_counts_until_its_attempt_is_settled() {
         let (held, _context) = held();
         held.lose(&lease());
-        assert_eq!(room(&held.suspects), (0, true), "it may still run");
+        assert_eq!(room(&held.suspects), (0, true), "the attempt may still run");
         held.remove(&[Settlement::new(lease(), Verdict::Release)]);
         assert_eq!(room(&held.suspects), (1, false));
     }

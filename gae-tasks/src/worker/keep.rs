@@ -1,4 +1,4 @@
-//! The role that keeps leases: extends them from a thread of its own, so that a busy handler cannot starve it.
+//! The role that extends leases, on a thread of its own, so that a busy handler cannot starve it.
 
 use std::sync::Arc;
 use std::thread;
@@ -11,13 +11,13 @@ use crate::backend::Extend;
 use crate::error::Error;
 use crate::log;
 
-/// Who wakes later than this part of a lease has stood still.
+/// A sleep that ends later than this part of a lease means that the process stood still.
 const LATE: u32 = 10;
 
-/// The shortest sleep of what watches for leases that run out.
+/// The shortest sleep between looks at expiring leases.
 const SHORTEST: Duration = Duration::from_millis(10);
 
-/// The thread that extends leases; dropped, it ends.
+/// The thread that extends leases; ends when it is dropped.
 #[derive(Debug)]
 pub(super) struct Keeper {
     stop: oneshot::Sender<()>,
@@ -31,7 +31,8 @@ impl Keeper {
         let backend = crew.pull.capabilities().backend;
         let failed = |source: std::io::Error| Error::Storage {
             backend,
-            problem: "cannot be watched: no thread for extending leases can be started".to_owned(),
+            problem: "cannot be watched: the thread that extends leases cannot be started"
+                .to_owned(),
             source: source.into(),
         };
         let runtime =
@@ -44,7 +45,8 @@ impl Keeper {
                     () = expire(&crew) => {}
                 }
             });
-            // Before the end is told, or the backend might be dropped on this thread while the program ends.
+            // Dropped before the end is signalled; otherwise this thread might drop the backend
+            // while the program ends.
             drop(crew);
             _ = ended.send(());
         };
@@ -52,7 +54,7 @@ impl Keeper {
         Ok(Self { stop, stopped })
     }
 
-    /// Ends the thread, and waits until it has let go of the backend.
+    /// Ends the thread, and waits until the thread has dropped the backend.
     pub(super) async fn finish(self) {
         drop(self.stop);
         _ = self.stopped.await;
@@ -76,11 +78,11 @@ async fn keep(crew: &Crew) {
     }
 }
 
-/// Cancels attempts at the moment their leases run out, whatever the storage is doing: a worker that has seen a lease
-/// unchanged for its duration takes it no sooner.
+/// Cancels attempts at the moment when their leases expire, whatever the state of the storage: a
+/// worker that has seen a lease unchanged for its whole duration takes the lease no earlier.
 ///
-/// If this worker itself was frozen, others may have been frozen with it. The leases are then extended first, if they
-/// still can be; an attempt goes on until that is known.
+/// If this worker itself was frozen, others may have been frozen with it. The leases are then
+/// extended first, if that is still possible; attempts go on until the result is known.
 async fn expire(crew: &Crew) {
     let mut has_stood_still = false;
     loop {
@@ -91,7 +93,7 @@ async fn expire(crew: &Crew) {
         let sleep = if has_stood_still { crew.lease / LATE } else { until_next() };
         crew.clock.sleep(sleep).await;
         let late = crew.clock.monotonic().saturating_sub(begun.saturating_add(sleep));
-        // Once in a row: on a machine that is always late, leases run out all the same.
+        // Only once in a row: on a machine that is always late, leases must still expire.
         has_stood_still = late > crew.lease / LATE && !has_stood_still;
         if let Some(limit) = crew.overdue().filter(|_| !has_stood_still) {
             crew.held.cancel_overdue(limit);
@@ -120,7 +122,7 @@ async fn extend(crew: &Crew) -> Result<(), Error> {
     Ok(())
 }
 
-/// The storage hangs: what it may say later is of no use.
+/// The error for a storage that hangs; a later answer would be useless.
 fn no_answer(crew: &Crew) -> Error {
     let backend = crew.pull.capabilities().backend;
     let problem = "has not answered for a third of the lease time".to_owned();

@@ -1,7 +1,8 @@
-//! The worker: leases tasks, runs them, records how they ended. One loop serves all kinds.
+//! The worker: leases tasks, runs them, records their outcomes. One loop serves all kinds.
 //!
-//! Its roles run side by side, one file each: `poll` leases, `run` makes attempts, `keep` extends leases, `settle`
-//! records outcomes, `sweep` recovers what others lost, `drain` ends it all.
+//! The worker's roles run side by side, one file each: `poll` leases tasks, `run` makes attempts,
+//! `keep` extends leases, `settle` records outcomes, `sweep` recovers lost leases, `drain` ends the
+//! worker.
 
 mod ahead;
 mod crew;
@@ -33,8 +34,8 @@ use crate::backend::BoxFuture;
 use crate::error::Error;
 use crate::log;
 
-/// Does `first`, and works until `signal` is ready, and then for at most `grace` and [`LAST_WORDS`](drain::LAST_WORDS)
-/// longer.
+/// Does `first`, then works until `signal` is ready, and for at most `grace` and
+/// [`LAST_WORDS`](drain::LAST_WORDS) after that.
 pub(crate) async fn work(
     settings: WorkerSettings,
     first: impl Future<Output = ()>,

@@ -1,4 +1,4 @@
-//! The role that leases: as much as can be started soon, as soon as it may be there.
+//! The role that leases tasks: as many as can start soon, as early as possible.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,10 +17,11 @@ use crate::backend::{Lease, Leased, LeasedTask, Room, Settlement, Standing, Verd
 use crate::log;
 use crate::queue::QueueName;
 
-/// A leased task that has not started after this goes back, for others to take.
+/// A leased task that has not started after this time is released for other workers.
 const MAX_WAIT: Duration = Duration::from_secs(5);
 
-/// Leases and remaining to runners until `shutdown` is ready; gives the runners, whose attempts go on.
+/// Leases tasks and passes them to runners until `shutdown` is ready; returns the runners, whose
+/// attempts go on.
 pub(super) async fn until_shutdown(
     crew: &Arc<Crew>,
     settler: &Settler,
@@ -45,17 +46,18 @@ pub(super) async fn until_shutdown(
         poll.give_back_old();
         let ahead = poll.ahead();
         if ahead.total > 0 && poll.look == NextLook::Now {
-            // Interrupted only when all time is over: the tasks in its answer would be leased to nobody.
+            // Interrupted only when the grace time is over: the tasks in the answer would be leased
+            // to nobody.
             _ = shutdown.lets(poll.lease(ahead)).await;
             tokio::select! {
                 biased;
-                () = shutdown.told() => return poll.runners,
+                () = shutdown.signalled() => return poll.runners,
                 () = std::future::ready(()) => {}
             }
         } else {
             tokio::select! {
                 biased;
-                () = shutdown.told() => return poll.runners,
+                () = shutdown.signalled() => return poll.runners,
                 () = poll.wait() => {}
             }
         }
@@ -71,25 +73,27 @@ struct Poller<'a> {
     more_suspects: watch::Receiver<()>,
     rate: Rate,
     look: NextLook,
-    /// Whether there may be tasks that were not asked for: those that are only given to a free runner, or more suspects.
+    /// Whether there may be due tasks that the last lease did not ask for: tasks that only a free
+    /// runner gets, or more suspects.
     withheld: bool,
-    /// Queues of which the last lease may have left tasks, because of their bounds.
+    /// Queues of which the last lease may have left tasks behind, because of their bounds.
     full: Vec<QueueName>,
     /// The queue that had the last turn in a lease.
     last_turn: Option<QueueName>,
-    /// Whether the last lease gave tasks that must start at once.
+    /// Whether the last lease returned tasks that must start at once.
     urgent: bool,
-    /// Whether an isolated task waits for the end of the suspects at hand: no others are leased before it.
+    /// Whether an isolated task waits for the current suspects to end: no other suspects are leased
+    /// before the isolated task.
     isolating: bool,
     failures: u32,
 }
 
-/// When it is worth asking the backend again.
+/// When to ask the backend again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum NextLook {
-    /// As soon as there is room: more is due than was taken.
+    /// As soon as there is room: more tasks are due than were leased.
     Now,
-    /// When something is deferred, at this moment of the monotonic clock at the latest.
+    /// When a task is deferred, and at the latest at this moment of the monotonic clock.
     At(Duration),
 }
 
@@ -164,19 +168,19 @@ impl Poller<'_> {
             NextLook::At(moment) => moment.saturating_sub(crew.clock.monotonic()),
             NextLook::Now => crew.poll_interval,
         };
-        // What waits too long is given back in time, even while every runner is busy.
+        // Tasks that wait too long are released in time, even while every runner is busy.
         let within = if crew.waiting.len() > 0 { within.min(MAX_WAIT) } else { within };
         tokio::select! {
             biased;
             changed = self.wakeups.changed() => {
                 self.look = NextLook::Now;
                 if changed.is_err() {
-                    // The backend is gone with its sender; it is only asked now and then.
+                    // The backend is gone with its sender; poll at the interval only.
                     crew.clock.sleep(crew.poll_interval).await;
                 }
             }
             () = crew.waiting.moved.notified() => self.look_for_withheld(),
-            // Its sender is there as long as the crew is.
+            // The sender lives as long as the crew.
             _ = self.more_suspects.changed() => self.look_for_withheld(),
             () = crew.clock.sleep(within) => self.look = NextLook::Now,
         }
@@ -192,7 +196,7 @@ impl Poller<'_> {
         }
     }
 
-    /// How many tasks to ask for.
+    /// The number of tasks to ask for.
     fn ahead(&mut self) -> Ahead {
         let Crew { waiting, .. } = &**self.crew;
         self.rate.update(waiting.ended(), self.crew.clock.monotonic());
@@ -217,7 +221,7 @@ impl Poller<'_> {
     }
 }
 
-/// The queues of which a lease that brought these tasks took as many as their bounds allowed.
+/// The queues from which a lease with these tasks took as many as their bounds allowed.
 fn full(bounds: HashMap<QueueName, usize>, tasks: &[LeasedTask]) -> Vec<QueueName> {
     let taken = |queue: &QueueName| tasks.iter().filter(|task| task.spec.queue == *queue).count();
     bounds
@@ -227,8 +231,9 @@ fn full(bounds: HashMap<QueueName, usize>, tasks: &[LeasedTask]) -> Vec<QueueNam
         .collect()
 }
 
-/// Whether a lease may have left tasks alone that a free runner could start: it was asked for none to be started at once,
-/// it gave as many suspects as there was room for, or none as there are others, or tasks that must start at once.
+/// Whether a lease may have left tasks behind that a free runner could start: it asked for no task
+/// to start at once, returned as many suspects as there was room for, returned no suspect because
+/// others are running, or returned tasks that must start at once.
 const fn withholds(
     starting: usize,
     suspects: usize,
@@ -259,7 +264,7 @@ mod tests {
     #[test]
     fn a_lease_that_had_room_for_everything_withholds_nothing() {
         assert!(!withholds(1, 0, 1, false, false));
-        assert!(withholds(0, 0, 1, false, false), "nothing was to be started");
+        assert!(withholds(0, 0, 1, false, false), "no task was to start");
         assert!(
             withholds(1, 1, 1, false, false) && withholds(1, 2, 1, false, false),
             "there was no more room"

@@ -1,4 +1,5 @@
-//! What an operator should know about the stored tasks: those that are not run here, and those of the future.
+//! Reports for operators about stored tasks: tasks that no instance here runs, and tasks created in
+//! the future.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -12,27 +13,28 @@ use crate::task::TaskId;
 /// How often a worker looks for tasks that it does not run.
 const REPORT_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Tasks that were created later than so far ahead were created in the future.
+/// A task whose creation time is further ahead than this was created in the future.
 const TOLERANCE: Duration = Duration::from_secs(1);
 
-/// How many tasks are read at a time when those of the future are counted.
+/// The number of tasks per page when tasks of the future are counted.
 const PAGE: usize = 100;
 
-/// Of so many tasks of the future, no more are counted.
+/// The count of tasks of the future stops at this number.
 const MOST: usize = 10_000;
 
-/// Reports the tasks of the future once, and then, for ever, each route that waits in the storage and that this worker
-/// does not run.
+/// Reports the tasks of the future once, and then, repeatedly, each route that waits in the storage
+/// and that this worker does not run.
 pub(super) async fn report(crew: Arc<Crew>) {
     report_future(&crew).await;
-    let mut told = HashSet::new();
+    let mut reported = HashSet::new();
     loop {
-        report_unrunnable(&crew, &mut told).await;
+        report_unrunnable(&crew, &mut reported).await;
         crew.clock.sleep(REPORT_INTERVAL).await;
     }
 }
 
-/// Reports how many stored tasks were created in the future, which happens when the clock was set back.
+/// Reports the number of stored tasks that were created in the future. There are such tasks after
+/// the clock was set back.
 async fn report_future(crew: &Crew) {
     let soon = crew.clock.wall().plus(TOLERANCE);
     let (mut tasks, mut after) = (0, TaskId::first_of(soon));
@@ -53,38 +55,40 @@ async fn report_future(crew: &Crew) {
             tracing::warn!(
                 tasks,
                 or_more,
-                "stored tasks were created in the future: the clock was ahead, or is behind now; those with a time of \
-                 their own wait for it by this clock, all others run at once"
+                "stored tasks were created in the future: the clock was ahead, or is behind now; \
+                 tasks with a schedule time of their own wait for that time by this clock, all \
+                 others run at once"
             )
         });
     }
 }
 
-/// Reports the routes that wait and are not run here, and that were not reported before.
-async fn report_unrunnable(crew: &Crew, told: &mut HashSet<String>) {
+/// Reports the waiting routes that this worker does not run, each once.
+async fn report_unrunnable(crew: &Crew, reported: &mut HashSet<String>) {
     // The sweep reports storage errors.
     let lines = crew.pull.stats(crew.clock.now()).await.unwrap_or_default();
     for line in lines.iter().filter(|line| line.stats.scheduled > 0) {
         let Some(problem) = problem(crew, line) else { continue };
-        if told.insert(problem.clone()) {
+        if reported.insert(problem.clone()) {
             log::say(|| {
                 tracing::error!(
                     queue = %line.queue,
                     kind = %line.route.kind(),
                     tasks = line.stats.scheduled,
-                    "tasks wait that are not run here: {problem}"
+                    "waiting tasks are not run here: {problem}"
                 )
             });
         }
     }
 }
 
-/// Why the tasks of this line are not run here, if that needs somebody's attention.
+/// Explains why the tasks of this line are not run here, if an operator should know.
 fn problem(crew: &Crew, line: &RouteStats) -> Option<String> {
     match (crew.routes.contains(&line.route), crew.queues.contains(&line.queue)) {
         (true, true) if line.is_newer => Some(format!(
-            "a newer version of gae-tasks stored these tasks of `{}`, or the configuration of their queue `{}` cannot be \
-             read: update this program, or `put_queue` it again if it is damaged",
+            "a newer version of gae-tasks stored these tasks of `{}`, or the configuration of \
+             their queue `{}` cannot be read: update this program, or store the configuration \
+             again with `put_queue` if it is damaged",
             line.route.kind(),
             line.queue
         )),
@@ -92,10 +96,11 @@ fn problem(crew: &Crew, line: &RouteStats) -> Option<String> {
             Some(crew.registry.explain_unroutable(line.route.kind().as_str(), line.route.shape()))
         }
         (true, false) => Some(format!(
-            "this worker does not serve their queue `{}`: unless another one does, add it to `.queues([..])`",
+            "this worker does not serve their queue `{}`: unless another worker does, add the \
+             queue to `.queues([..])`",
             line.queue
         )),
-        // Another program's queue and tasks, or nothing to complain of.
+        // Another program's queue and tasks, or no problem.
         (false, false) | (true, true) => None,
     }
 }

@@ -1,4 +1,5 @@
-//! The role that makes attempts: a fixed number of runners, each taking the next leased task that waits.
+//! The role that makes attempts: a fixed number of runners, each of which takes the next waiting
+//! task.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use crate::outcome::{Failure, Outcome};
 use crate::registration::Registration;
 use crate::unwind;
 
-/// Has as many runners as `wanted`: those that have ended are replaced.
+/// Keeps the number of runners at `wanted`: runners that have ended are replaced.
 pub(super) fn hire<R>(runners: &mut JoinSet<()>, wanted: usize, mut runner: impl FnMut() -> R)
 where
     R: Future<Output = ()> + Send + 'static,
@@ -30,7 +31,7 @@ where
     }
 }
 
-/// Runs one waiting task after the other, for ever.
+/// Runs waiting tasks one after the other, for ever.
 pub(super) async fn runner(crew: Arc<Crew>, settlements: UnboundedSender<Settlement>) {
     loop {
         let task = crew.waiting.next().await;
@@ -42,12 +43,14 @@ pub(super) async fn runner(crew: Arc<Crew>, settlements: UnboundedSender<Settlem
     }
 }
 
-/// An attempt under way. However its runner ends, it stops counting as running and its lease is not kept for ever.
+/// A running attempt. However its runner ends, the attempt stops counting as running and its lease
+/// is not kept for ever.
 struct Running<'a> {
     waiting: &'a Waiting,
     held: &'a Held,
     task: &'a LeasedTask,
-    /// Whether the settler has its outcome, and keeps the lease until that is recorded.
+    /// Whether the settler has the outcome; the settler keeps the lease until the outcome is
+    /// recorded.
     is_settled: bool,
 }
 
@@ -67,7 +70,7 @@ impl Drop for Running<'_> {
     }
 }
 
-/// Makes one attempt. Where anything beside the handler panics, the attempt has failed.
+/// Makes one attempt. If code other than the handler panics, the attempt has failed.
 async fn attempt(crew: &Crew, task: &LeasedTask) -> Settlement {
     let Some(registration) = crew.registry.find(task.spec.kind.as_str(), task.spec.shape) else {
         log::say(|| {
@@ -80,9 +83,12 @@ async fn attempt(crew: &Crew, task: &LeasedTask) -> Settlement {
     };
     let made = unwind::caught(pin!(Some(make(crew, task, registration)))).await;
     made.unwrap_or_else(|panic| {
-        log::say(
-            || tracing::error!(id = %task.lease.id, kind = %task.spec.kind, panic, "an attempt panicked beside its handler"),
-        );
+        log::say(|| {
+            tracing::error!(
+                id = %task.lease.id, kind = %task.spec.kind, panic,
+                "an attempt panicked outside its handler"
+            )
+        });
         let outcome = Outcome::failed(None, Panicked(panic).into());
         settled(task, registration, &outcome)
     })
@@ -110,9 +116,9 @@ fn settled(task: &LeasedTask, registration: &Registration, outcome: &Outcome) ->
     settlement
 }
 
-/// An attempt panicked where its handler has no part.
+/// The attempt panicked outside its handler.
 #[derive(Debug, thiserror::Error)]
-#[error("the attempt panicked beside its handler: {0}")]
+#[error("the attempt panicked outside its handler: {0}")]
 struct Panicked(String);
 
 #[cfg(test)]

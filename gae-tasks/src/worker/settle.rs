@@ -1,4 +1,4 @@
-//! The role that records outcomes: all that have gathered, in one request.
+//! The role that records outcomes: all waiting outcomes in one request.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,13 +10,14 @@ use super::crew::{Crew, pause};
 use crate::backend::{Settle, Settled, Settlement, Verdict};
 use crate::log;
 
-/// Most outcomes of one request.
+/// The most outcomes in one request.
 const MAX_BATCH: usize = 2000;
 
-/// The longest pause before a failed request is tried again once the worker is told to end: little time is left.
+/// The longest pause before a failed request is retried during shutdown, when little time is left.
 const MAX_LAST_PAUSE: Duration = Duration::from_millis(250);
 
-/// The task that records outcomes; it ends once all its senders are gone and everything is recorded.
+/// The task that records outcomes; ends once all its senders are gone and every outcome is
+/// recorded.
 #[derive(Debug)]
 pub(super) struct Settler {
     settlements: UnboundedSender<Settlement>,
@@ -30,7 +31,7 @@ impl Settler {
     }
 
     pub(super) fn send(&self, settlement: Settlement) {
-        // The receiver is there as long as this is.
+        // The receiver lives as long as the settler.
         _ = self.settlements.send(settlement);
     }
 
@@ -38,7 +39,7 @@ impl Settler {
         self.settlements.clone()
     }
 
-    /// Waits until everything sent so far is recorded; the other senders must be gone.
+    /// Waits until every sent outcome is recorded; the other senders must be gone.
     pub(super) async fn finish(self) {
         let Self { settlements, mut task } = self;
         drop(settlements);
@@ -53,7 +54,7 @@ async fn settle_all(crew: Arc<Crew>, mut received: UnboundedReceiver<Settlement>
     }
 }
 
-/// Records a batch, however long the storage is away: until then the leases are kept.
+/// Records a batch, however long the storage is unavailable: until then the leases are kept.
 async fn settle(crew: &Crew, settlements: Vec<Settlement>) {
     let mut failures = 0;
     loop {
@@ -74,7 +75,7 @@ async fn settle(crew: &Crew, settlements: Vec<Settlement>) {
     }
 }
 
-/// Waits before a failed request is tried again: not longer than until the worker is told to end.
+/// Waits before a failed request is retried, at most until the shutdown begins.
 async fn rest(crew: &Crew, failures: u32) {
     let pause = pause(failures);
     if crew.waiting.is_closed() {
@@ -90,18 +91,26 @@ fn report(crew: &Crew, settlements: &[Settlement], answers: &[Settled], repeated
     for (settlement, answer) in settlements.iter().zip(answers) {
         let id = settlement.lease.id;
         match answer {
-            Settled::LeaseLost if !is_worth_telling(&settlement.verdict, repeated) => {}
+            Settled::LeaseLost if !is_worth_logging(&settlement.verdict, repeated) => {}
             Settled::LeaseLost => {
                 let kind = crew.held.kind(&settlement.lease);
                 log::say(|| {
-                    tracing::warn!(%id, kind, "its lease was lost before its outcome was recorded; it may run again");
+                    tracing::warn!(
+                        %id, kind,
+                        "the lease was lost before the outcome was recorded; the task may run \
+                         again"
+                    );
                 });
             }
             Settled::Dead => {
                 let kind = crew.held.kind(&settlement.lease);
                 let error = settlement.verdict.error().unwrap_or_default();
                 log::say(|| {
-                    tracing::error!(%id, kind, error, "now a dead letter: kept until it is replayed, deleted or too old");
+                    tracing::error!(
+                        %id, kind, error,
+                        "the task is now a dead letter, kept until it is replayed, deleted or too \
+                         old"
+                    );
                 });
             }
             Settled::Done | Settled::Scheduled(_) => {}
@@ -109,9 +118,9 @@ fn report(crew: &Crew, settlements: &[Settlement], answers: &[Settled], repeated
     }
 }
 
-/// Whether somebody should know that the lease of an attempt that ended so was lost.
-fn is_worth_telling(verdict: &Verdict, repeated: bool) -> bool {
-    // The request before may have been carried out and only its answer lost.
+/// Whether to log that the lease of an attempt with this verdict was lost.
+fn is_worth_logging(verdict: &Verdict, repeated: bool) -> bool {
+    // The request before may have been carried out although its answer was lost.
     !repeated && *verdict != Verdict::Release
 }
 
@@ -121,9 +130,9 @@ mod tests {
 
     #[test]
     fn a_lost_lease_is_told_of_where_an_outcome_is_lost_with_it() {
-        assert!(is_worth_telling(&Verdict::Done, false));
+        assert!(is_worth_logging(&Verdict::Done, false));
         assert!(
-            !is_worth_telling(&Verdict::Release, false) && !is_worth_telling(&Verdict::Done, true)
+            !is_worth_logging(&Verdict::Release, false) && !is_worth_logging(&Verdict::Done, true)
         );
     }
 }

@@ -1,4 +1,4 @@
-//! The ready-made shutdown signal of servers.
+//! A ready-made shutdown signal for servers.
 
 use std::fmt;
 use std::io;
@@ -15,21 +15,23 @@ use tokio::sync::watch;
 use crate::backend::BoxFuture;
 use crate::log;
 
-/// Ready at the first SIGINT (Ctrl-C) or SIGTERM; the second one ends the process at once, with exit code 130.
+/// Returns a future that is ready at the first SIGINT (Ctrl-C) or SIGTERM. The second signal ends
+/// the process at once, with exit code 130.
 ///
-/// For [`Worker::with_graceful_shutdown`](crate::Worker::with_graceful_shutdown). What an aborted process was running
-/// is run again, as after a crash. On Windows: Ctrl-C only.
+/// For [`Worker::with_graceful_shutdown`](crate::Worker::with_graceful_shutdown). Tasks that an
+/// aborted process was running are run again, as after a crash. On Windows: Ctrl-C only.
 ///
-/// Signals are heard from this call on, by a thread of its own: a first one that comes before the worker starts is not
-/// missed, and the second one ends the process also where a handler blocks the whole runtime. It may be called outside
-/// of a runtime, and several times: the first signal makes all of these futures ready, and those that are made after it
-/// are ready at once.
+/// A thread of its own listens for signals from this call on: a first signal before the start of
+/// the worker is not missed, and the second signal ends the process even if a handler blocks the
+/// whole runtime. The function may be called outside of a runtime, and several times: the first
+/// signal makes all of these futures ready, and later futures are ready at once.
 ///
-/// If all of them have been dropped before the first signal, nobody is left to shut down gracefully, and the first
-/// signal ends the process as the second one would. A program that goes on without its worker and then handles signals
-/// itself keeps one of them.
+/// If all of the futures have been dropped before the first signal, nothing can shut down
+/// gracefully, and the first signal ends the process as the second one would. A program that
+/// continues without its worker and then handles signals itself must keep one of the futures.
 ///
-/// A child of `fork` has no such thread, and hears nothing: fork first, then call this.
+/// A child of `fork` has no such thread and receives no signal: fork first, then call this
+/// function.
 ///
 /// ```no_run
 /// # async fn run(tasks: gae_tasks::Client) -> Result<(), gae_tasks::Error> {
@@ -40,16 +42,21 @@ pub fn signals() -> Signals {
     let heard = heard();
     Signals(Box::pin(async move {
         match heard {
-            // Its sender is there as long as the process is.
+            // The sender lives as long as the process.
             Ok(mut heard) => _ = heard.wait_for(|heard| *heard).await,
             Err(error) => {
                 log::say(|| {
-                    tracing::error!(%error, "signals cannot be heard: they end the process without a graceful shutdown");
+                    tracing::error!(
+                        %error,
+                        "cannot listen for signals: a signal ends the process without a graceful \
+                         shutdown"
+                    );
                 });
                 std::future::pending().await
             }
         }
-        // Here, not where it is heard: a log whose writer is stuck would keep the second signal from being heard.
+        // Logged here and not by the listening thread: a log writer that is stuck would keep the
+        // thread from receiving the second signal.
         static IS_SAID: AtomicBool = AtomicBool::new(false);
         if !IS_SAID.swap(true, Ordering::Relaxed) {
             log::say(|| tracing::info!("signal received: shutting down; a second one aborts"));
@@ -75,17 +82,18 @@ impl fmt::Debug for Signals {
     }
 }
 
-/// The exit code of a process that a signal ends at once: the one of shells for Ctrl-C.
+/// The exit code of a process that a signal ends at once: the same as a shell's for Ctrl-C.
 const ABORTED: i32 = 130;
 
-/// A receiver that holds whether the first signal was heard. The thread that listens is started if there is none yet.
+/// Returns a receiver that holds whether the first signal was received. Starts the listening thread
+/// if there is none yet.
 fn heard() -> io::Result<watch::Receiver<bool>> {
     static LISTENER: Mutex<Option<Arc<watch::Sender<bool>>>> = Mutex::new(None);
     let mut listener = LISTENER.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(sender) = &*listener {
         return Ok(sender.subscribe());
     }
-    // Subscribed to before anybody listens: without a receiver, a signal ends the process.
+    // Subscribed before the thread listens: without a receiver, a signal ends the process.
     let (sender, receiver) = watch::channel(false);
     let sender = Arc::new(sender);
     start(Arc::clone(&sender))?;
@@ -93,7 +101,7 @@ fn heard() -> io::Result<watch::Receiver<bool>> {
     Ok(receiver)
 }
 
-/// Starts the thread that listens, and waits until it does.
+/// Starts the listening thread, and waits until it listens.
 fn start(heard: Arc<watch::Sender<bool>>) -> io::Result<()> {
     let (listens, listening) = mpsc::channel();
     let listen = move || match open() {
@@ -104,10 +112,10 @@ fn start(heard: Arc<watch::Sender<bool>>) -> io::Result<()> {
         Err(error) => _ = listens.send(Err(error)),
     };
     thread::Builder::new().name("gae-tasks-stop".to_owned()).spawn(listen)?;
-    listening.recv().unwrap_or_else(|_| Err(io::Error::other("the thread that listens has ended")))
+    listening.recv().unwrap_or_else(|_| Err(io::Error::other("the listening thread has ended")))
 }
 
-/// The source of signals, and a runtime of its own that listens to it.
+/// Opens the source of signals, and a runtime that listens to it.
 fn open() -> io::Result<(Runtime, SignalStream)> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let source = {

@@ -1,31 +1,34 @@
-//! How many suspects run at once: one at first, and twice as many with each that survives.
+//! The number of suspects that run at once: one at first, and twice as many after each suspect that
+//! survives.
 //!
-//! A suspect may kill its process, and every suspect that runs beside it is suspected more for it. So they begin one at a
-//! time; and as one after the other turns out to be innocent, it is likelier that the next ones are.
+//! A suspect may kill its process, and every suspect that runs beside it becomes more suspect. So
+//! suspects begin one at a time; each suspect that turns out to be innocent makes it likelier that
+//! the next ones are innocent.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-/// More than this are no suspects any more.
+/// The largest window; the window does not grow beyond it.
 const MOST: usize = 1 << 20;
 
-/// The suspects that the workers of one client have: they share the process that a suspect may kill.
+/// The suspects of all workers of one client: these workers share the process that a suspect may
+/// kill.
 #[derive(Debug, Default)]
 pub(crate) struct Suspects {
     counts: Mutex<Counts>,
-    /// Held by the worker that is leasing: which suspects it gets is not known yet.
+    /// Held by the worker that is leasing: it is not known yet which suspects this worker gets.
     turn: tokio::sync::Mutex<()>,
-    /// Changes when there is room for another one.
+    /// Changes when there is room for another suspect.
     room: watch::Sender<()>,
 }
 
 #[derive(Debug)]
 struct Counts {
     held: usize,
-    /// Those of them beside which no other one may be leased.
+    /// Suspects beside which no other suspect may be leased.
     alone: usize,
-    /// How many may run at once.
+    /// The number of suspects that may run at once.
     window: usize,
 }
 
@@ -36,7 +39,7 @@ impl Default for Counts {
 }
 
 impl Suspects {
-    /// All the room there is; until the claim is dropped, no other worker has any.
+    /// Claims all room for suspects; until the claim is dropped, other workers wait.
     pub(super) async fn claim(&self) -> Claim<'_> {
         let turn = self.turn.lock().await;
         let counts = self.lock();
@@ -44,12 +47,12 @@ impl Suspects {
         Claim { room, in_company: counts.held > 0, _turn: turn }
     }
 
-    /// Changes when there is room for another one.
+    /// Changes when there is room for another suspect.
     pub(super) fn room(&self) -> watch::Receiver<()> {
         self.room.subscribe()
     }
 
-    /// Counts a suspect in; beside one that is `alone`, no other one may be leased.
+    /// Counts a suspect in; beside a suspect that is `alone`, no other suspect may be leased.
     pub(super) fn add(&self, alone: bool) {
         let mut counts = self.lock();
         counts.held += 1;
@@ -66,7 +69,7 @@ impl Suspects {
         self.room.send_replace(());
     }
 
-    /// Notes that an attempt at a suspect has ended, in whatever way, and the process lives.
+    /// Records that an attempt at a suspect has ended, in whatever way, and the process lives.
     pub(super) fn survived(&self) {
         let mut counts = self.lock();
         counts.window = counts.window.saturating_mul(2).min(MOST);
@@ -80,9 +83,9 @@ impl Suspects {
 /// The right of one worker to lease suspects.
 #[derive(Debug)]
 pub(super) struct Claim<'a> {
-    /// How many.
+    /// The number of suspects to lease at most.
     pub(super) room: usize,
-    /// Whether there are others.
+    /// Whether other suspects are running.
     pub(super) in_company: bool,
     _turn: tokio::sync::MutexGuard<'a, ()>,
 }
@@ -94,7 +97,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// The room that there is, and whether a suspect would have company.
+    /// The free room, and whether another suspect would have company.
     pub(in crate::worker) fn room(suspects: &Suspects) -> (usize, bool) {
         let claim = pollster::block_on(suspects.claim());
         (claim.room, claim.in_company)

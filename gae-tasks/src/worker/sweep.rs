@@ -1,4 +1,4 @@
-//! The role that tidies: recovers leases that others lost, and forgets what is old.
+//! The role that sweeps: recovers leases that other workers lost, and deletes old records.
 
 use std::sync::Arc;
 
@@ -11,17 +11,18 @@ use crate::backend::{QueueRecord, Sweep};
 use crate::log;
 use crate::queue::QueueName;
 
-/// Most changes of each sort in one sweep.
+/// The most changes of each sort in one sweep.
 const LIMIT: usize = 1000;
 
-/// Sweeps once, so that tasks of a worker that was killed are due at once, and from then on in the background.
+/// Sweeps once, so that the tasks of a killed worker are due at once, and then goes on in the
+/// background.
 ///
-/// Dropping the answer ends it.
+/// Dropping the returned set ends the sweeps.
 pub(super) async fn start(crew: Arc<Crew>) -> JoinSet<()> {
     let mut sweeper = Sweeper::default();
     sweeper.sweep(&crew).await;
     let mut background = JoinSet::new();
-    // Apart: to look at all that is stored may take long.
+    // In a task of its own: looking at all stored tasks may take long.
     background.spawn(report::report(Arc::clone(&crew)));
     background.spawn(async move {
         loop {
@@ -32,7 +33,7 @@ pub(super) async fn start(crew: Arc<Crew>) -> JoinSet<()> {
     background
 }
 
-/// Sweeps, and remembers what it saw of leases that others hold.
+/// Sweeps, and remembers the leases that other workers hold.
 #[derive(Debug, Default)]
 struct Sweeper {
     watch: Watch,
@@ -42,12 +43,12 @@ struct Sweeper {
 }
 
 impl Sweeper {
-    /// Sweeps until nothing is left that can be done by now.
+    /// Sweeps until there is nothing left to do.
     async fn sweep(&mut self, crew: &Arc<Crew>) {
         self.raise_retention(crew).await;
         let mut swept = self.sweep_once(crew).await;
         while swept.is_some_and(|swept| swept.more) || (swept.is_some() && self.watch.has_lost()) {
-            // What the storage refuses is left to the next look.
+            // If the storage fails, the rest is left to the next sweep.
             swept = self.sweep_once(crew).await.filter(|swept| swept.has_changed);
         }
     }
@@ -75,7 +76,7 @@ impl Sweeper {
             Err(error) => {
                 self.failures = self.failures.saturating_add(1);
                 self.watch.missed();
-                // Less and less often, as it is asked again soon.
+                // Logged at a falling rate, as sweeps repeat soon.
                 if self.failures.is_power_of_two() {
                     let error = crate::outcome::chain(&error);
                     log::say(|| tracing::error!(error, "cannot sweep, trying again"));
@@ -85,7 +86,7 @@ impl Sweeper {
         }
     }
 
-    /// Stores the retention that the client's builder stated with the queues that the worker serves.
+    /// Stores the retention of the client's builder with the queues that the worker serves.
     async fn raise_retention(&mut self, crew: &Crew) {
         if !crew.retention.is_stated() {
             return;
@@ -98,19 +99,22 @@ impl Sweeper {
         for queue in &queues {
             if let Err(error) = crew.pull.raise_retention(queue.clone(), crew.retention).await {
                 let error = crate::outcome::chain(&error);
-                return log::say(
-                    || tracing::error!(%queue, error, "cannot store the retention of the queue, trying again"),
-                );
+                return log::say(|| {
+                    tracing::error!(
+                        %queue, error,
+                        "cannot store the retention of the queue, trying again"
+                    )
+                });
             }
         }
         self.is_raised = true;
     }
 }
 
-/// The queues that another program has deleted, and that were made again since. One that `put_queue` has given a shorter
-/// retention is none of them.
+/// The queues that another program deleted and that were created again since. A queue whose
+/// retention `put_queue` shortened is not among them.
 async fn made_anew(crew: &Crew) -> Vec<QueueName> {
-    // The sweep reports what is wrong with the storage.
+    // The sweep reports storage errors.
     let stored = crew.pull.queues().await.unwrap_or_default().into_iter();
     let is_unstated = |queue: &QueueRecord| {
         queue.config.as_ref().is_some_and(|config| {
@@ -125,10 +129,10 @@ async fn made_anew(crew: &Crew) -> Vec<QueueName> {
         .collect()
 }
 
-/// How far a sweep has come.
+/// The state of a sweep.
 #[derive(Debug, Clone, Copy)]
 struct Sweeping {
     has_changed: bool,
-    /// Whether more is left to be done.
+    /// Whether more is left to do.
     more: bool,
 }

@@ -1,4 +1,4 @@
-//! Leased tasks that wait for a runner: their queues take turns.
+//! Leased tasks that wait for a runner; their queues take turns.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Bound::{Excluded, Unbounded};
@@ -16,13 +16,13 @@ use crate::queue::QueueName;
 pub(super) struct Waiting {
     line: Mutex<Line>,
     arrived: Notify,
-    /// Told when a runner takes a task or has ended one: there may be room for more.
+    /// Notified when a runner takes a task or ends an attempt: there may be room for more.
     pub(super) moved: Notify,
     running: AtomicUsize,
     ended: AtomicU64,
-    /// Whether the worker was told to end.
+    /// Whether the worker is shutting down.
     is_closed: watch::Sender<bool>,
-    /// Queues of which only so many tasks may be leased at the same time.
+    /// The most tasks that may be leased at the same time, for some queues.
     bounds: HashMap<QueueName, usize>,
 }
 
@@ -31,19 +31,19 @@ type Entry = (Duration, LeasedTask);
 
 #[derive(Debug, Default)]
 struct Line {
-    /// Those that must start at once, before all others.
+    /// Tasks that must start at once, before all others.
     urgent: VecDeque<Entry>,
-    /// The others, by queue; a queue without any is not in here.
+    /// The other tasks, by queue; a queue without tasks has no entry.
     queues: BTreeMap<QueueName, VecDeque<Entry>>,
     /// The queue that had the last turn.
     last_turn: Option<QueueName>,
     len: usize,
-    /// How many tasks of bounded queues wait or run.
+    /// The number of tasks of bounded queues that wait or run.
     outstanding: HashMap<QueueName, usize>,
 }
 
 impl Waiting {
-    /// Nothing so far, for a worker with these bounds.
+    /// Creates an empty line for a worker with these bounds.
     pub(super) fn new(bounds: HashMap<QueueName, usize>) -> Self {
         Self { bounds, ..Self::default() }
     }
@@ -82,17 +82,17 @@ impl Waiting {
     /// When the task was leased that has waited longest.
     pub(super) fn oldest(&self) -> Option<Duration> {
         let line = self.lock();
-        // Each of these is in the order in which it was filled.
+        // Each line is in the order in which it was filled.
         let queues = line.queues.values().chain([&line.urgent]);
         queues.filter_map(|queue| queue.front()).map(|(since, _)| *since).min()
     }
 
-    /// Whether a task waits that must start at once.
+    /// Whether a task that must start at once is waiting.
     pub(super) fn has_urgent(&self) -> bool {
         !self.lock().urgent.is_empty()
     }
 
-    /// How many more tasks of bounded queues may be leased.
+    /// The number of tasks of each bounded queue that may still be leased.
     pub(super) fn bounds(&self) -> HashMap<QueueName, usize> {
         if self.bounds.is_empty() {
             return HashMap::new();
@@ -107,7 +107,7 @@ impl Waiting {
         self.bounds.iter().map(left).collect()
     }
 
-    /// Lets no more tasks start.
+    /// Closes the line: no more tasks start.
     pub(super) fn close(&self) {
         self.is_closed.send_replace(true);
     }
@@ -116,9 +116,9 @@ impl Waiting {
         *self.is_closed.borrow()
     }
 
-    /// Waits until no more tasks start.
+    /// Waits until the line is closed.
     pub(super) async fn closed(&self) {
-        // Its sender is there as long as this is.
+        // The sender lives as long as `self`.
         _ = self.is_closed.subscribe().wait_for(|is_closed| *is_closed).await;
     }
 
@@ -130,7 +130,7 @@ impl Waiting {
         self.running.load(Ordering::Acquire)
     }
 
-    /// How many attempts have ended since the worker started.
+    /// The number of attempts that have ended since the worker started.
     pub(super) fn ended(&self) -> u64 {
         self.ended.load(Ordering::Relaxed)
     }
@@ -145,7 +145,7 @@ impl Waiting {
         }
     }
 
-    /// Notes that the attempt at a task of `queue` has ended.
+    /// Records that the attempt at a task of `queue` has ended.
     pub(super) fn end(&self, queue: &QueueName) {
         self.count_out(queue);
         self.running.fetch_sub(1, Ordering::AcqRel);
@@ -161,7 +161,7 @@ impl Waiting {
         }
     }
 
-    /// The next task, counted as running before it stops counting as waiting.
+    /// Takes the next task, and counts it as running before it stops counting as waiting.
     fn start_next(&self) -> Option<LeasedTask> {
         let mut line = self.lock();
         if self.is_closed() {
@@ -170,7 +170,7 @@ impl Waiting {
         let task = line.next()?;
         self.running.fetch_add(1, Ordering::AcqRel);
         if line.len > 0 {
-            // Permits do not add up: whoever takes one task passes the word on.
+            // Permits do not add up: a runner that takes one task notifies the next runner.
             self.arrived.notify_one();
         }
         Some(task)
@@ -182,7 +182,8 @@ impl Waiting {
 }
 
 impl Line {
-    /// Takes out the next task: one that must start at once, or one of the queue whose turn it is.
+    /// Takes out the next task: one that must start at once, or one from the queue whose turn it
+    /// is.
     fn next(&mut self) -> Option<LeasedTask> {
         let task = match self.urgent.pop_front() {
             Some((_, task)) => task,
@@ -205,7 +206,7 @@ impl Line {
         next.map(|(_, task)| task)
     }
 
-    /// Takes out the tasks that were leased at a moment which `is_meant`.
+    /// Takes out the tasks whose lease time satisfies `is_meant`.
     fn take(&mut self, is_meant: impl Fn(Duration) -> bool) -> Vec<LeasedTask> {
         let (mut taken, mut kept) =
             (Vec::new(), Self { last_turn: self.last_turn.clone(), ..Self::default() });
@@ -249,7 +250,7 @@ pub(super) mod tests {
         numbers.map(|number| task(queue, number, Standing::Clear)).collect()
     }
 
-    /// The numbers of the next tasks, until none is left.
+    /// The numbers of the waiting tasks, in the order in which they start.
     fn order(waiting: &Waiting) -> Vec<u8> {
         std::iter::from_fn(|| waiting.start_next())
             .map(|task| task.lease.id.as_bytes()[0])
@@ -311,14 +312,14 @@ pub(super) mod tests {
         waiting.add(clear("other", 2..9), NOW);
         assert_eq!((left(), waiting.bounds().len()), (1, 1));
         order(&waiting);
-        assert_eq!(left(), 1, "it runs");
+        assert_eq!(left(), 1, "the task runs");
         waiting.end(&other);
         assert_eq!(left(), 1);
         waiting.end(&bulk);
         assert_eq!(left(), 2);
         waiting.add(clear("bulk", 0..1), NOW / 2);
         waiting.take_older_than(NOW);
-        assert_eq!(left(), 2, "it went back");
+        assert_eq!(left(), 2, "the task was released");
     }
 
     #[test]

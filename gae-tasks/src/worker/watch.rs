@@ -1,4 +1,4 @@
-//! Which leases are lost where only time decides: those that stay unchanged for their own duration.
+//! Detects lost leases by time alone: leases that stay unchanged for their own duration.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -6,24 +6,25 @@ use std::time::Duration;
 use crate::backend::{HeldLease, LeaseRef};
 use crate::time::Timestamp;
 
-/// Into how many parts of a lease's duration the time falls at most that one look can add.
+/// One look adds at most this part (1/`PARTS`) of a lease's duration to its unchanged time.
 ///
-/// Between two looks that are far apart, this worker, the holder of the lease, or both of them may have been frozen, and
-/// nobody may have reached the storage. A holder extends its lease three times as often as it must, so a living one
-/// does so before a few such looks add up.
+/// Between two looks that are far apart, this worker, the holder of the lease, or both may have
+/// been frozen, and the storage may have been unreachable. A holder extends its lease three times
+/// as often as it must, so a living holder extends it before several such looks add up.
 const PARTS: u32 = 3;
 
-/// Looks are at most so far apart while no lease is short.
+/// The longest time between looks while no lease is short.
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// How many looks fit into the shortest lease.
+/// The number of looks within the shortest lease.
 const LOOKS: u32 = 4;
 
-/// The leases of all workers, watched with a monotonic clock: no clock of another process, and no wall clock, decides.
+/// Watches the leases of all workers with a monotonic clock: no clock of another process and no
+/// wall clock decides.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
     seen: HashMap<LeaseRef, Seen>,
-    /// When the storage had answered the last look.
+    /// When the storage answered the last look.
     answered: Option<Duration>,
 }
 
@@ -31,12 +32,13 @@ pub(super) struct Watch {
 struct Seen {
     expires: Timestamp,
     duration: Duration,
-    /// For how long it certainly was as it is.
+    /// How long the lease has certainly been unchanged.
     unchanged: Duration,
 }
 
 impl Watch {
-    /// Notes the leases that were held in the answer to a look from `asked` to `answered`, on the monotonic clock.
+    /// Records the leases that were held in the answer to a look from `asked` to `answered`, on the
+    /// monotonic clock.
     pub(super) fn look(&mut self, held: Vec<HeldLease>, asked: Duration, answered: Duration) {
         let passed = self.answered.map_or(Duration::ZERO, |last| asked.saturating_sub(last));
         let seen = |HeldLease { lease, expires, duration }| {
@@ -50,7 +52,8 @@ impl Watch {
         self.answered = Some(answered);
     }
 
-    /// Notes that a look failed: holders may have been unable to extend their leases, and have half of them again to do it.
+    /// Records that a look failed: holders may have been unable to extend their leases, and get at
+    /// least half of the duration again.
     pub(super) fn missed(&mut self) {
         for seen in self.seen.values_mut() {
             seen.unchanged = seen.unchanged.min(seen.duration / 2);
@@ -58,18 +61,18 @@ impl Watch {
         self.answered = None;
     }
 
-    /// The leases that were seen unchanged for their own duration.
+    /// The leases that were unchanged for their own duration.
     pub(super) fn lost(&self) -> Vec<HeldLease> {
         let lost = self.seen.iter().filter(|(_, seen)| seen.unchanged >= seen.duration);
         lost.map(|(lease, seen)| HeldLease::new(*lease, seen.expires, seen.duration)).collect()
     }
 
-    /// Whether there are any such leases.
+    /// Whether there are lost leases.
     pub(super) fn has_lost(&self) -> bool {
         self.seen.values().any(|seen| seen.unchanged >= seen.duration)
     }
 
-    /// How long to wait until the next look.
+    /// The time to wait until the next look.
     pub(super) fn interval(&self) -> Duration {
         let shortest = self.seen.values().map(|seen| seen.duration / LOOKS).min();
         shortest.map_or(INTERVAL, |shortest| shortest.clamp(INTERVAL / 10, INTERVAL))
@@ -91,7 +94,8 @@ mod tests {
         HeldLease::new(lease, Timestamp::from_micros(expires), duration)
     }
 
-    /// Looks at one lease from `from` on, regularly, until it is lost; answers when that was.
+    /// Looks at one lease regularly, starting at `from`, until the lease is lost; returns when that
+    /// was.
     fn lost_after(watch: &mut Watch, lease: HeldLease, from: Duration) -> Duration {
         let mut now = from;
         for _ in 0..1_000 {
@@ -174,11 +178,7 @@ mod tests {
             let asked = look * 5 * SECOND;
             watch.look(vec![held(7, SECOND)], asked, asked + 5 * SECOND);
         }
-        assert_eq!(
-            watch.lost(),
-            [],
-            "the storage never showed for how long the lease was as it is"
-        );
+        assert_eq!(watch.lost(), [], "the storage never showed how long the lease was unchanged");
     }
 
     #[test]
@@ -215,8 +215,9 @@ mod tests {
     }
 
     proptest! {
-        /// Whichever process freezes: a holder that extends within a third of the duration, and as soon as it is awake
-        /// again, loses no lease to looks that are at least that far apart.
+        /// Whichever process freezes: a holder that extends its lease within a third of the
+        /// duration, and as soon as it is awake again, does not lose the lease to looks that are at
+        /// least that far apart.
         #[test]
         fn no_live_lease_is_taken(pauses in prop::collection::vec(0_u64..100_000, 1..60), millis in 1_000_u64..60_000) {
             let duration = Duration::from_millis(millis);

@@ -327,7 +327,7 @@ async fn a_trace_that_is_none_is_told_of_and_not_repeated() {
         complains::defer().on(&tasks).await.unwrap();
     })
     .await;
-    assert!(text.contains("no `traceparent`") && !text.contains("s3cret"), "{text}");
+    assert!(text.contains("invalid `traceparent`") && !text.contains("s3cret"), "{text}");
 }
 
 #[tokio::test]
@@ -355,7 +355,7 @@ async fn a_task_that_strayed_to_a_worker_without_its_state_is_reported_with_the_
     let worker = tasks.worker().queues(["default"]);
     let text = logged_by(worker, Level::ERROR, "`strays/needs_state`").await;
     assert!(
-        text.contains("takes state that the client of this worker lacks")
+        text.contains("takes state that the client of this worker does not have")
             && !text.contains("link!"),
         "{text}"
     );
@@ -386,7 +386,7 @@ async fn what_waits_and_is_run_here_is_not_reported_nor_are_dead_letters() {
     let dead = Bury::new(Now::Storage, task, 1, None, "over".to_owned());
     backend.bury(dead).await.unwrap();
     complains::defer().queue("forgotten").after(later).on(&tasks).await.unwrap();
-    let text = logged_until(Level::ERROR, "tasks wait that are not run here", &tasks).await;
+    let text = logged_until(Level::ERROR, "waiting tasks are not run here", &tasks).await;
     assert!(text.contains("`forgotten`") && text.matches("not run here").count() == 1, "{text}");
 }
 
@@ -474,7 +474,7 @@ async fn a_clock_that_is_a_second_behind_is_not_reported() {
     let id = complains::defer().queue("unserved").on(&tasks).await.unwrap().id;
     let created = tasks.get(id).await.unwrap().unwrap().created;
     // What is reported after the tasks of the future would have been.
-    let report = "tasks wait that are not run here";
+    let report = "waiting tasks are not run here";
     clock.step_to(created.minus(Duration::from_secs(1)));
     let text = logged_until(Level::WARN, report, &tasks).await;
     assert!(!text.contains("created in the future"), "{text}");

@@ -80,7 +80,7 @@ async fn two_tasks_of_one_kind_are_reported_with_both_places() {
     let text = problems(Registry::linked().of_kinds(["twins/one"])).await;
     assert_eq!(text.matches("registry.rs:").count(), 2, "{text}");
     assert!(
-        text.contains("two tasks are of kind `twins/one`") && text.contains("`name = \"..\"`"),
+        text.contains("two tasks have the kind `twins/one`") && text.contains("`name = \"..\"`"),
         "{text}"
     );
 }
@@ -90,7 +90,7 @@ async fn a_task_that_is_its_own_alias_is_told_so() {
     #[deferred(queue = "self", alias = ["it.registry/renamed_and_back"])]
     async fn renamed_and_back() {}
     let text = problems(Registry::new().with::<renamed_and_back>()).await;
-    assert!(text.contains("has its own kind as an alias: remove it"), "{text}");
+    assert!(text.contains("has its own kind as an alias: remove the alias"), "{text}");
 }
 
 #[tokio::test]

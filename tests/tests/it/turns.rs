@@ -174,7 +174,7 @@ async fn a_bound_on_a_queue_that_is_not_served_is_an_error() {
     let text = problems.join("\n");
     assert!(
         text.contains(
-            "`.queue_concurrency(\"bulk\", 2)` is of a queue that the worker does not serve"
+            "`.queue_concurrency(\"bulk\", 2)` bounds a queue that the worker does not serve"
         ),
         "{text}"
     );

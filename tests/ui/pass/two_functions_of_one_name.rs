@@ -19,5 +19,5 @@ async fn main() {
     assert_eq!(kind, second());
     let tasks = Client::open("memory:").await.unwrap();
     let error = tasks.run(task).await.unwrap_err().to_string();
-    assert!(error.contains("two tasks are of kind"), "{error}");
+    assert!(error.contains("two tasks have the kind"), "{error}");
 }

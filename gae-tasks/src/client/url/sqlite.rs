@@ -1,26 +1,26 @@
-//! What a URL `sqlite:..` names: the forms that SQLite's other users in Rust write, with their
+//! Reads a URL `sqlite:..`: the forms that other users of SQLite in Rust write, with the same
 //! meaning.
 
-/// Where a URL's tasks are kept.
+/// The place of a URL's tasks.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Target {
-    /// In this process's memory.
+    /// The memory of this process.
     Memory,
     File {
         path: String,
-        /// Whether the file is made if it is missing.
+        /// Whether a missing file is created.
         is_made: bool,
     },
 }
 
 impl Target {
-    /// What stands behind `sqlite:`, read as sqlx reads it, but that a file without a `mode` is
-    /// made if it is missing.
+    /// Reads the part after `sqlite:` as sqlx does, except that a file without a `mode` is created
+    /// if missing.
     ///
     /// # Errors
-    /// What is wrong with the URL, to follow the URL.
+    /// What is wrong with the URL, in words that follow the URL.
     pub(super) fn read(rest: &str) -> Result<Self, String> {
-        // `sqlite:///var/lib/app.db` is how most tools write an absolute path.
+        // Most tools write an absolute path as `sqlite:///var/lib/app.db`.
         let rest = rest.strip_prefix("//").unwrap_or(rest);
         let (file, parameters) = rest.split_once('?').unwrap_or((rest, ""));
         let is_made = read_parameters(parameters)?;
@@ -32,16 +32,14 @@ impl Target {
             return Err("does not name a file".to_owned());
         }
         if path.starts_with("file:") {
-            return Err(
-                "names a file in SQLite's own way, as a URI: write its path alone".to_owned()
-            );
+            return Err("names a file as an SQLite URI: use the plain path".to_owned());
         }
         Ok(Self::File { path, is_made })
     }
 }
 
-/// Whether the parameters let a missing file be made; or which of them a queue cannot have, and
-/// why.
+/// Whether the parameters allow to create a missing file; or which parameter a queue does not
+/// support, and why.
 fn read_parameters(parameters: &str) -> Result<bool, String> {
     let mut is_made = true;
     for parameter in parameters.split('&').filter(|parameter| !parameter.is_empty()) {
@@ -50,23 +48,24 @@ fn read_parameters(parameters: &str) -> Result<bool, String> {
             ("mode", "rwc") => is_made = true,
             ("mode", "rw") => is_made = false,
             ("mode", "ro") | ("immutable", "1" | "true") => {
-                return refused("but a queue writes to its file: leave the parameter out");
+                return refused("but a queue writes to its file: remove the parameter");
             }
-            ("mode", "memory") => return refused("for which the URL is `sqlite::memory:`"),
-            ("mode", _) => return refused("but a mode is `rwc` (the default) or `rw`"),
+            ("mode", "memory") => return refused("but the URL for that is `sqlite::memory:`"),
+            ("mode", _) => return refused("but `mode` must be `rwc` (the default) or `rw`"),
             ("cache", "private") | ("immutable", "0" | "false") => {}
             ("cache", "shared") => {
                 return refused(
-                    "but a queue's connections lock each other out by their own caches: leave it out",
+                    "but connections with a shared cache would block each other: remove the \
+                     parameter",
                 );
             }
-            _ => return refused("which is unknown here: `mode` is known"),
+            _ => return refused("which is unknown: only `mode` is supported"),
         }
     }
     Ok(is_made)
 }
 
-/// The text without its escapes: `%20` is a space. What only looks like an escape stays as it is.
+/// Decodes percent escapes: `%20` is a space. Invalid escapes are kept unchanged.
 fn unescaped(text: &str) -> Result<String, String> {
     let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
     while let Some((first, behind)) = rest.split_first() {
@@ -79,7 +78,7 @@ fn unescaped(text: &str) -> Result<String, String> {
             _ => (behind, bytes.push(*first)),
         };
     }
-    String::from_utf8(bytes).map_err(|_| "has escapes (`%..`) that make no text".to_owned())
+    String::from_utf8(bytes).map_err(|_| "has escapes (`%..`) that are not valid UTF-8".to_owned())
 }
 
 /// The value of a hexadecimal digit.

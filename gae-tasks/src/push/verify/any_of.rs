@@ -1,13 +1,13 @@
-//! Several verifiers: the first that is convinced decides.
+//! Combines several verifiers: the first that accepts decides.
 
 use http::request::Parts;
 
 use super::{Refused, Verified, Verify};
 use crate::backend::BoxFuture;
 
-/// Believes what any of its verifiers believes: they are asked in turn, and the first success decides.
+/// Accepts a request that any of its verifiers accepts: they are asked in turn.
 ///
-/// The refusal tells the reasons of all of them. Without any verifier everything is refused.
+/// A refusal contains the reasons of all verifiers. Without any verifier, every request is refused.
 ///
 /// ```
 /// use gae_tasks::push::verify::{AnyOf, AppEngine, SharedSecret};
@@ -24,18 +24,18 @@ use crate::backend::BoxFuture;
 pub struct AnyOf(Vec<Box<dyn Verify>>);
 
 impl AnyOf {
-    /// No verifier yet.
+    /// Creates a set without verifiers.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Asks `verify` too, after those that are there.
+    /// Adds `verify`, to be asked after the present verifiers.
     pub fn or(mut self, verify: impl Verify) -> Self {
         self.0.push(Box::new(verify));
         self
     }
 
-    /// Whether there is no verifier: then everything is refused.
+    /// Whether there is no verifier, so that every request is refused.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -49,7 +49,7 @@ impl FromIterator<Box<dyn Verify>> for AnyOf {
 
 impl Verify for AnyOf {
     fn verify<'a>(&'a self, request: &'a Parts) -> BoxFuture<'a, Result<Verified, Refused>> {
-        // One verifier is the usual case: it needs no second future around its own.
+        // One verifier is the usual case and needs no second future around its own.
         if let [only] = self.0.as_slice() {
             return only.verify(request);
         }
@@ -62,7 +62,7 @@ impl Verify for AnyOf {
                 }
             }
             if reasons.is_empty() {
-                return Err(Refused::new("nothing is set up that could prove who calls"));
+                return Err(Refused::new("no verifier is set up to prove who calls"));
             }
             Err(Refused::new(reasons.join("; ")))
         })

@@ -1,9 +1,9 @@
-//! Which of the platforms' headers describe an attempt: those of the platform that was proven to call.
+//! The family of headers that describe an attempt: those of the platform that was proven to call.
 
 /// The headers in which a platform describes a task and its attempt.
 ///
-/// Of a request, only the family that its [`Verified`](super::Verified) names is read: anybody can add headers of the
-/// other one.
+/// Only the family that a request's [`Verified`](super::Verified) names is read: anybody can add
+/// headers of the other family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum HeaderFamily {

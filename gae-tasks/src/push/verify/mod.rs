@@ -1,15 +1,15 @@
-//! Who may push tasks: a request is believed only if one of these can prove where it comes from.
+//! Verifiers: a request is accepted only if one of them can prove that it comes from the queue.
 //!
 //! | verifier | where |
 //! |---|---|
-//! | [`AppEngine`] | behind the front end of App Engine, which strips its own headers from what comes from outside |
+//! | [`AppEngine`] | behind the front end of App Engine, which removes its own headers from outside requests |
 //! | `Oidc` (feature `oidc`) | anywhere: the queue signs each request with a token of a service account |
-//! | [`PlatformAuthenticated`] | Cloud Run with its own check on, which takes the signature off the token |
-//! | [`SharedSecret`] | queues that you run yourself, local servers, tests: see where it fits |
-//! | [`AnyOf`] | more than one of them |
+//! | [`PlatformAuthenticated`] | Cloud Run with its own check of callers on, which removes the token's signature |
+//! | [`SharedSecret`] | queue servers of your own, local servers, tests |
+//! | [`AnyOf`] | any of several verifiers |
 //!
-//! The headers `X-CloudTasks-*` prove nothing: [they tell of the task, not of who
-//! calls](https://cloud.google.com/tasks/docs/creating-http-target-tasks#handler).
+//! The headers `X-CloudTasks-*` prove nothing: [they describe the task, not the
+//! caller](https://cloud.google.com/tasks/docs/creating-http-target-tasks#handler).
 
 mod any_of;
 mod app_engine;
@@ -37,40 +37,47 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::backend::BoxFuture;
 
-/// Proves that a request comes from the queue. Nothing of the body has been read by then.
+/// Proves that a request comes from the queue, before any of its body is read.
 ///
 /// ```
 /// use gae_tasks::backend::BoxFuture;
 /// use gae_tasks::push::verify::{Refused, Verified, Verify};
 ///
-/// /// Trusts whoever comes through a local socket.
+/// /// Trusts everyone who connects through a local socket.
 /// #[derive(Debug)]
 /// struct LocalSocket;
 ///
 /// impl Verify for LocalSocket {
-///     fn verify<'a>(&'a self, request: &'a http::request::Parts) -> BoxFuture<'a, Result<Verified, Refused>> {
+///     fn verify<'a>(
+///         &'a self,
+///         request: &'a http::request::Parts,
+///     ) -> BoxFuture<'a, Result<Verified, Refused>> {
 ///         let is_local = request.extensions.get::<std::os::unix::net::SocketAddr>().is_some();
-///         let answer = if is_local { Ok(Verified::new("local socket")) } else { Err(Refused::new("it came by TCP")) };
+///         let answer = match is_local {
+///             true => Ok(Verified::new("local socket")),
+///             false => Err(Refused::new("the request came by TCP")),
+///         };
 ///         Box::pin(std::future::ready(answer))
 ///     }
 /// }
 /// ```
 pub trait Verify: fmt::Debug + Send + Sync + 'static {
-    /// Whether the request is authentic.
+    /// Verifies that the request is authentic.
     ///
     /// # Errors
-    /// Why it is not; the text is logged, so it must hold no token and no secret.
+    /// If the request is not authentic: the reason, which is logged, so it must contain no token
+    /// and no secret.
     fn verify<'a>(&'a self, request: &'a Parts) -> BoxFuture<'a, Result<Verified, Refused>>;
 
-    /// Whether this header brings the proof, and so is in no log. Headers named after tokens, keys, cookies and the like
-    /// are in none anyway.
+    /// Whether this header contains the proof, and so must not be logged. Headers named after
+    /// tokens, keys, cookies and the like are never logged.
     fn is_secret(&self, header: &HeaderName) -> bool {
         _ = header;
         false
     }
 
-    /// Why a [`PushService`](super::PushService) must not be built with this verifier, if there is a reason;
-    /// `is_alone` is false where the service has other verifiers too.
+    /// Why a [`PushService`](super::PushService) must not be built with this verifier, if there is
+    /// a reason; `is_alone` is false if the service has other verifiers too.
     fn problem(&self, is_alone: bool) -> Option<String> {
         _ = is_alone;
         None
@@ -105,39 +112,40 @@ impl<V: Verify + ?Sized> Verify for Arc<V> {
     }
 }
 
-/// The proof that a request comes from the queue; in the extensions of what a [`PushService`](super::PushService)
-/// answers.
+/// The proof that a request comes from the queue; found in the extensions of a
+/// [`PushService`](super::PushService)'s response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Verified {
-    /// By what it was proven.
+    /// The verifier that proved it.
     pub by: &'static str,
-    /// Who it is from, where that is told: the e-mail of a service account.
+    /// The caller, if known: the e-mail of a service account.
     pub subject: Option<String>,
-    /// Which headers describe the task and its attempt; those of the other family are not read.
+    /// The headers that describe the task and its attempt; headers of the other family are not
+    /// read.
     pub headers: HeaderFamily,
 }
 
 impl Verified {
-    /// Proven by `by`, described by `X-CloudTasks-*`.
+    /// Creates the proof by the verifier `by`, with the headers `X-CloudTasks-*`.
     pub const fn new(by: &'static str) -> Self {
         Self { by, subject: None, headers: HeaderFamily::CloudTasks }
     }
 
-    /// Described by the headers of this family.
+    /// Sets the family of headers that describe the task.
     pub const fn with_headers(mut self, headers: HeaderFamily) -> Self {
         self.headers = headers;
         self
     }
 
-    /// From `subject`.
+    /// Sets the caller.
     pub fn with_subject(mut self, subject: impl Into<String>) -> Self {
         self.subject = Some(subject.into());
         self
     }
 }
 
-/// Why a request is not believed. Without a token and without a secret: it is logged.
+/// The reason why a request is refused. It is logged, so it must contain no token and no secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct Refused {
@@ -145,16 +153,16 @@ pub struct Refused {
 }
 
 impl Refused {
-    /// Refused for this reason.
+    /// Creates a refusal with this reason.
     pub fn new(reason: impl Into<String>) -> Self {
         Self { reason: reason.into() }
     }
 }
 
-/// The only value of a header; `None` if the header is missing.
+/// Returns the only value of a header; `None` if the header is missing.
 ///
 /// # Errors
-/// The header is there more than once: two proxies may disagree about which of its values counts.
+/// If the header occurs more than once: two proxies may disagree about which value counts.
 pub(in crate::push) fn only<'a>(
     headers: &'a HeaderMap,
     name: &HeaderName,
@@ -162,11 +170,11 @@ pub(in crate::push) fn only<'a>(
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (value, None) => Ok(value),
-        (_, Some(_)) => Err(Refused::new(format!("header `{name}` is there more than once"))),
+        (_, Some(_)) => Err(Refused::new(format!("header `{name}` occurs more than once"))),
     }
 }
 
-/// An answer that needs no waiting.
+/// A result that is ready at once.
 fn at_once<'a>(answer: Result<Verified, Refused>) -> BoxFuture<'a, Result<Verified, Refused>> {
     Box::pin(std::future::ready(answer))
 }

@@ -1,4 +1,4 @@
-//! Requests that the platform has authenticated before they came here.
+//! Verifies requests that the platform has already authenticated.
 
 use http::header::{AUTHORIZATION, HeaderName};
 use http::request::Parts;
@@ -7,17 +7,19 @@ use super::token::{Accounts, REMOVED_SIGNATURE, SERVERLESS_AUTHORIZATION, Unread
 use super::{Refused, Verified, Verify, at_once};
 use crate::backend::BoxFuture;
 
-/// Believes requests that the platform has let through: Cloud Run whose check of the invoker is on.
+/// Accepts requests that the platform let through: Cloud Run with its check of callers on.
 ///
-/// There this program cannot verify anything itself: [Cloud Run replaces the signature of the token by
-/// `SIGNATURE_REMOVED_BY_GOOGLE`](https://cloud.google.com/run/docs/authenticating/service-to-service). A request without
-/// a token, or with a signature in it, did not pass that check and is refused. That text is no secret, so **never use
-/// this verifier where a request can come by another way**: a service that allows unauthenticated calls, a port that the
-/// network can reach.
+/// This program cannot verify such a request itself: [Cloud Run replaces the signature of the token
+/// with
+/// `SIGNATURE_REMOVED_BY_GOOGLE`](https://cloud.google.com/run/docs/authenticating/service-to-service).
+/// A request without a token, or with a signature in its token, did not pass the check and is
+/// refused. The text is not secret, so **never use this verifier if a request can arrive in another
+/// way**: at a service that allows unauthenticated calls, or at a port that is reachable from the
+/// network.
 ///
-/// With [`service_account`](Self::service_account) the e-mail in the token, which the platform has verified, is
-/// compared too: everybody else who may call the service is refused. Beside other verifiers an account is required, as
-/// each of them suffices alone.
+/// With [`service_account`](Self::service_account) the e-mail in the token, which the platform has
+/// verified, is compared too: everybody else who may call the service is refused. Beside other
+/// verifiers an account is required, as one accepting verifier is enough.
 ///
 /// ```
 /// use gae_tasks::push::verify::PlatformAuthenticated;
@@ -32,22 +34,25 @@ pub struct PlatformAuthenticated {
 }
 
 impl PlatformAuthenticated {
-    /// The caller vouches for it that whoever reaches this program was authenticated.
+    /// Creates the verifier. The caller guarantees that every request that reaches this program was
+    /// authenticated.
     pub fn whoever_gets_here_was_checked() -> Self {
         Self { accounts: Accounts::default(), reads_serverless: false }
     }
 
-    /// Believes only tokens of this service account (or of another one that is given too), whose `email_verified` is
-    /// true. The e-mail is compared letter by letter.
+    /// Accepts only tokens of this service account (several may be added) whose `email_verified` is
+    /// true. The e-mail is compared exactly.
     pub fn service_account(mut self, email: impl Into<String>) -> Self {
         self.accounts.add(email.into());
         self
     }
 
-    /// The callers' tokens may be in `X-Serverless-Authorization`.
+    /// Accepts callers' tokens in `X-Serverless-Authorization`.
     ///
-    /// Cloud Run [checks that header only](https://cloud.google.com/run/docs/authenticating/service-to-service) where it
-    /// is sent, so it comes before `Authorization` here. Where this is not set, a request that has it is refused: what stands in `Authorization` then was verified by nobody.
+    /// Cloud Run [checks only this
+    /// header](https://cloud.google.com/run/docs/authenticating/service-to-service) if it is sent,
+    /// so it is preferred to `Authorization` here. Without this setting, a request with the header
+    /// is refused: its `Authorization` was not verified.
     pub fn serverless_authorization(mut self) -> Self {
         self.reads_serverless = true;
         self
@@ -62,8 +67,8 @@ impl PlatformAuthenticated {
         let token = Unread::cut(token)?;
         if !token.is_checked_by_platform() {
             return Err(Refused::new(format!(
-                "the token's signature is not `{REMOVED_SIGNATURE}`, so the platform has not checked it: require \
-                 authentication of Cloud Run, or use `Oidc`"
+                "the token's signature is not `{REMOVED_SIGNATURE}`, so the platform has not \
+                 checked the token: require authentication in Cloud Run, or use `Oidc`"
             )));
         }
         if self.accounts.is_empty() {
@@ -96,5 +101,6 @@ impl Verify for PlatformAuthenticated {
     }
 }
 
-const NO_ACCOUNT: &str = "`PlatformAuthenticated` without an account believes every token that the platform let through, \
-                          whatever the other verifiers refuse: add `.service_account(..)` to it, or use it alone";
+const NO_ACCOUNT: &str = "`PlatformAuthenticated` without an account accepts every token that the \
+                          platform let through, whatever the other verifiers refuse: add \
+                          `.service_account(..)`, or remove the other verifiers";

@@ -1,4 +1,4 @@
-//! A secret that this program shares with a queue of your own.
+//! Verifies a secret that this program shares with a queue of your own.
 
 use std::fmt;
 
@@ -11,21 +11,23 @@ use super::{HeaderFamily, Refused, Verified, Verify, at_once, only};
 use crate::backend::BoxFuture;
 use crate::error::Error;
 
-/// Believes requests that bring a secret in a header.
+/// Accepts requests with a secret in a header.
 ///
 /// # Where it fits
 ///
-/// Queue servers that you run yourself, local servers and tests. Cloud Tasks can send a secret too
-/// (`CloudTasks::builder(..).header(SharedSecret::HEADER, secret)`), but stores it with each task: everybody who may list
-/// the queue's tasks can read it, and a task keeps for up to 31 days the secret that it was deferred with. On Google's
-/// platforms use `Oidc`, [`AppEngine`](super::AppEngine) or [`PlatformAuthenticated`](super::PlatformAuthenticated), which
-/// have nothing to leak or to rotate. The secret proves the caller and nothing else: without HTTPS whoever reads the
-/// connection has it.
+/// Use a shared secret for queue servers that you run yourself, local servers and tests. Cloud
+/// Tasks can send a secret too (`CloudTasks::builder(..).header(SharedSecret::HEADER, secret)`),
+/// but stores it with each task: everybody who may list the queue's tasks can read the secret, and
+/// a task keeps its secret for up to 31 days. On Google's platforms use `Oidc`,
+/// [`AppEngine`](super::AppEngine) or [`PlatformAuthenticated`](super::PlatformAuthenticated),
+/// which have nothing to leak or to rotate. The secret proves the caller and nothing else: without
+/// HTTPS, anyone who reads the connection knows the secret.
 ///
-/// Several secrets may be accepted at once, for a rotation: accept the new one too, then send it, and drop the old one
-/// when no stored task carries it any more.
+/// Several secrets may be accepted at once, for a rotation: accept the new secret too, then send
+/// the new one, and remove the old one when no stored task contains it any more.
 ///
-/// Compared in constant time, so that answers tell nothing but the secret's length. Its `Debug` does not show it.
+/// Secrets are compared in constant time, so that answers reveal only the length of the secret.
+/// `Debug` does not show the secrets.
 ///
 /// ```
 /// use gae_tasks::push::verify::SharedSecret;
@@ -44,27 +46,29 @@ pub struct SharedSecret {
 }
 
 impl SharedSecret {
-    /// The header that brings the secret, unless [`header`](Self::header) names another one.
+    /// The header that contains the secret, unless [`header`](Self::header) names another header.
     pub const HEADER: &str = "x-gae-tasks-secret";
 
-    /// The least length of a secret, in bytes. Take a random one: `openssl rand -hex 32`.
+    /// The least length of a secret, in bytes. Use a random secret: `openssl rand -hex 32`.
     pub const MIN_BYTES: usize = 16;
 
     /// The greatest length of a secret, in bytes.
     pub const MAX_BYTES: usize = 1024;
 
-    /// Accepts `secret`: 16 to 1,024 bytes of visible ASCII and inner spaces, what a header can bring.
+    /// Accepts `secret`: 16 to 1,024 bytes of visible ASCII and inner spaces, as a header value can
+    /// contain.
     ///
     /// # Errors
-    /// [`Error::Misconfigured`] if it is not of that form.
+    /// [`Error::Misconfigured`] if the secret does not have this form.
     pub fn new(secret: impl Into<Vec<u8>>) -> Result<Self, Error> {
         Self { header: HeaderName::from_static(Self::HEADER), secrets: Vec::new() }.or(secret)
     }
 
-    /// Accepts `secret` too, so that secrets can be changed without a pause.
+    /// Accepts `secret` too, so that secrets can be changed without downtime.
     ///
     /// # Errors
-    /// [`Error::Misconfigured`] if it is not of the form that [`new`](Self::new) asks for.
+    /// [`Error::Misconfigured`] if the secret does not have the form that [`new`](Self::new)
+    /// requires.
     pub fn or(mut self, secret: impl Into<Vec<u8>>) -> Result<Self, Error> {
         let secret = secret.into();
         if let Some(problem) = problem(&secret) {
@@ -76,14 +80,15 @@ impl SharedSecret {
         Ok(self)
     }
 
-    /// The header that brings the secret. In `authorization` it follows the word `Bearer`.
+    /// Sets the header that contains the secret. In `authorization` the secret follows the word
+    /// `Bearer`.
     ///
     /// # Errors
-    /// [`Error::Misconfigured`] if `name` is no name of a header.
+    /// [`Error::Misconfigured`] if `name` is not a valid header name.
     pub fn header(mut self, name: &str) -> Result<Self, Error> {
         self.header = name.parse().map_err(|_| Error::Misconfigured {
             problems: vec![format!(
-                "`{}` is no name of a header for the shared secret",
+                "`{}` is not a valid header name for the shared secret",
                 name.escape_debug()
             )],
         })?;
@@ -92,15 +97,16 @@ impl SharedSecret {
 
     fn check(&self, request: &Parts) -> Result<Verified, Refused> {
         let given = self.given(request)?;
-        // All are compared whatever the first one says: how long it takes does not tell which one it was.
+        // All secrets are compared, whatever the first comparison says, so that the duration does
+        // not reveal which secret matched.
         let is_one = self
             .secrets
             .iter()
             .fold(Choice::from(0), |found, secret| found | secret.as_slice().ct_eq(given));
         if !bool::from(is_one) {
-            return Err(self.refused("has another value"));
+            return Err(self.refused("does not contain the secret"));
         }
-        // Who knows the secret may be either platform: App Engine is the one that sends its own headers.
+        // A caller with the secret may be either platform: only App Engine sends its own headers.
         let is_app_engine = request.headers.contains_key("x-appengine-queuename");
         let family = if is_app_engine { HeaderFamily::AppEngine } else { HeaderFamily::CloudTasks };
         Ok(Verified::new("shared secret").with_headers(family))
@@ -110,7 +116,7 @@ impl SharedSecret {
         if self.header == AUTHORIZATION {
             let token = bearer(&request.headers, &AUTHORIZATION)?;
             return Ok(token
-                .ok_or_else(|| self.refused("is missing, or not `Bearer`"))?
+                .ok_or_else(|| self.refused("is missing, or is not `Bearer`"))?
                 .as_bytes());
         }
         let value = only(&request.headers, &self.header)?;
@@ -147,12 +153,13 @@ fn problem(secret: &[u8]) -> Option<String> {
     let is_visible = |byte: &u8| matches!(byte, b' '..=b'~');
     if !(least..=most).contains(&secret.len()) {
         return Some(format!(
-            "has {} bytes: take {least} to {most}, for example of `openssl rand -hex 32`",
+            "has {} bytes: use {least} to {most}, for example from `openssl rand -hex 32`",
             secret.len()
         ));
     }
-    // Headers are trimmed on their way: such a secret would never match.
+    // Header values are trimmed in transit: a secret with outer spaces would never match.
     let is_trimmed = secret.trim_ascii().len() == secret.len();
-    (!is_trimmed || !secret.iter().all(is_visible))
-        .then(|| "has characters that a header cannot bring: take letters and digits".to_owned())
+    (!is_trimmed || !secret.iter().all(is_visible)).then(|| {
+        "has characters that a header value cannot contain: use letters and digits".to_owned()
+    })
 }

@@ -1,4 +1,4 @@
-//! A token as it comes in: found in a header and cut into its parts; nothing in it is believed yet.
+//! Finds a token in a header and splits it into its parts; nothing in the token is trusted yet.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -8,21 +8,23 @@ use serde_json::{Map, Value};
 
 use super::Refused;
 
-/// Where callers of Cloud Run put their token when `Authorization` is the application's.
+/// The header in which callers of Cloud Run send their token when the application needs
+/// `Authorization`.
 pub(super) const SERVERLESS_AUTHORIZATION: HeaderName =
     HeaderName::from_static("x-serverless-authorization");
 
-/// What Cloud Run puts in place of the signature of a token that it has checked. Source: [authenticating
+/// The text with which Cloud Run replaces the signature of a token that it has checked. Source:
+/// [authenticating
 /// service-to-service](https://cloud.google.com/run/docs/authenticating/service-to-service).
 pub(super) const REMOVED_SIGNATURE: &str = "SIGNATURE_REMOVED_BY_GOOGLE";
 
-/// The longest header that is looked at, in bytes; tokens of Google have about 1,000.
+/// The longest header that is read, in bytes; Google's tokens have about 1,000.
 pub(super) const MAX_HEADER_BYTES: usize = 8 * 1024;
 
 /// A JSON object in a token.
 pub(super) type Claims = Map<String, Value>;
 
-/// The token after `Bearer`; none if the header is missing or of another scheme.
+/// Returns the token after `Bearer`; `None` if the header is missing or has another scheme.
 pub(super) fn bearer<'a>(
     headers: &'a HeaderMap,
     name: &HeaderName,
@@ -30,7 +32,7 @@ pub(super) fn bearer<'a>(
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
-        return Err(Refused::new(format!("header `{name}` is there more than once")));
+        return Err(Refused::new(format!("header `{name}` occurs more than once")));
     }
     if value.len() > MAX_HEADER_BYTES {
         return Err(Refused::new(format!(
@@ -44,13 +46,13 @@ pub(super) fn bearer<'a>(
     Ok(scheme.eq_ignore_ascii_case("bearer").then(|| token.trim()))
 }
 
-/// A token cut into its parts: `header.claims.signature`.
-// The platform's token has no header and no signature to look at.
+/// A token split into its parts: `header.claims.signature`.
+// `PlatformAuthenticated` reads neither header nor signature.
 #[cfg_attr(not(feature = "oidc"), allow(dead_code))]
 pub(super) struct Unread<'a> {
     header: &'a str,
     claims: &'a str,
-    /// What the signature is of: both of them.
+    /// The signed text: header and claims.
     pub(super) signed: &'a str,
     pub(super) signature: &'a str,
 }
@@ -66,7 +68,7 @@ impl<'a> Unread<'a> {
         Ok(Self { header, claims, signed, signature })
     }
 
-    /// Whether the platform has checked the token, and has removed its signature.
+    /// Whether the platform has checked the token and removed its signature.
     pub(super) fn is_checked_by_platform(&self) -> bool {
         self.signature == REMOVED_SIGNATURE
     }
@@ -85,10 +87,10 @@ fn object(part: &str, what: &str) -> Result<Claims, Refused> {
     let bytes =
         decoded(part).ok_or_else(|| Refused::new(format!("the token's {what} is not base64")))?;
     serde_json::from_slice(&bytes)
-        .map_err(|_| Refused::new(format!("the token's {what} is no JSON object")))
+        .map_err(|_| Refused::new(format!("the token's {what} is not a JSON object")))
 }
 
-/// The bytes of a part of a token.
+/// Decodes a part of a token.
 pub(super) fn decoded(part: &str) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(part).ok()
 }
@@ -106,16 +108,16 @@ impl Accounts {
         self.0.is_empty()
     }
 
-    /// Those that are no e-mail addresses.
+    /// The accounts that are not e-mail addresses.
     #[cfg(feature = "oidc")]
     pub(super) fn odd(&self) -> impl Iterator<Item = &String> {
         self.0.iter().filter(|email| !email.contains('@') || email.trim() != email.as_str())
     }
 
-    /// The e-mail that the token is of, if it is verified and one of these.
+    /// Returns the token's e-mail, if it is verified and is one of these accounts.
     pub(super) fn check(&self, claims: &Claims) -> Result<String, Refused> {
         let Some(Value::String(email)) = claims.get("email") else {
-            return Err(Refused::new("the token tells no e-mail (`email`)"));
+            return Err(Refused::new("the token has no e-mail (`email`)"));
         };
         if claims.get("email_verified") != Some(&Value::Bool(true)) {
             return Err(Refused::new(format!(
@@ -124,16 +126,13 @@ impl Accounts {
             )));
         }
         if !self.0.contains(email) {
-            return Err(Refused::new(format!(
-                "the token is of {}, who may not call",
-                shown(email)
-            )));
+            return Err(Refused::new(format!("the token's account {} may not call", shown(email))));
         }
         Ok(email.clone())
     }
 }
 
-/// Text of a stranger for the log: one line of bounded length.
+/// Formats a stranger's text for the log: one line of bounded length.
 pub(super) fn shown(text: &str) -> String {
     const MAX_CHARS: usize = 200;
     match text.char_indices().nth(MAX_CHARS) {

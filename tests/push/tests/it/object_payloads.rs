@@ -143,7 +143,7 @@ async fn what_was_cut_off_in_a_folder_is_never_run_and_orphans_are_swept() {
     assert!(tasks.drain().await.is_err());
     let record = tasks.get(id).await.unwrap().unwrap();
     assert!(
-        record.errors[0].message.contains("not what was put there"),
+        record.errors[0].message.contains("truncated or changed"),
         "{}",
         record.errors[0].message
     );

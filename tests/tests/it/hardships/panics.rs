@@ -119,7 +119,7 @@ async fn a_panic_counts_though_its_payload_panics_when_it_is_dropped() {
             (record.state, record.attempts, record.lost_leases),
             (TaskState::Scheduled, 1, 0)
         );
-        assert_eq!(record.errors[0].message, "the handler panicked: with a value that is no text");
+        assert_eq!(record.errors[0].message, "the handler panicked: with a value that is not text");
     }
 }
 
@@ -194,7 +194,7 @@ async fn a_panic_anywhere_in_an_attempt_costs_its_task_an_attempt_and_nobody_els
     assert_eq!((record.state, record.attempts, record.lost_leases), (TaskState::Scheduled, 1, 0));
     assert_eq!(
         record.errors[0].message,
-        "the attempt panicked beside its handler: the clock is broken"
+        "the attempt panicked outside its handler: the clock is broken"
     );
 }
 

@@ -39,7 +39,7 @@ async fn what_was_changed_or_cut_off_is_never_run() {
             assert!(world.tasks.drain().await.is_err());
             let error = world.last_error(id).await;
             assert!(
-                error.contains("not what was put there") && error.contains(&id.to_string()),
+                error.contains("truncated or changed") && error.contains(&id.to_string()),
                 "{error}"
             );
             assert_eq!(

@@ -1,4 +1,4 @@
-//! What `Oidc` is told to expect.
+//! Sets up `Oidc`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,21 +11,21 @@ use crate::error::{Error, no_problems};
 use crate::push::verify::token::Accounts;
 use crate::time::readable;
 
-/// As clocks of machines differ, and not more.
+/// The usual difference between the clocks of two machines.
 const LEEWAY: Duration = Duration::from_secs(10);
 
-/// The greatest leeway: more would be no check of time.
+/// The greatest leeway: a greater one would make the check of times useless.
 const MAX_LEEWAY: Duration = Duration::from_secs(300);
 
-/// How long after one fetch of keys the next is made for a key that is not known.
+/// The pause after one fetch of keys before another fetch for an unknown key.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Sets up an [`Oidc`]: at least one audience and one service account.
 #[derive(Debug)]
-#[must_use = "it verifies nothing until `build()`"]
+#[must_use = "the verifier is not made until `build()`"]
 pub struct OidcBuilder {
     expected: Expected,
-    /// Google's, if none.
+    /// Google's keys if `None`.
     source: Option<Arc<dyn KeySource>>,
     clock: Arc<dyn Clock>,
     refresh_interval: Duration,
@@ -33,14 +33,14 @@ pub struct OidcBuilder {
 }
 
 impl Oidc {
-    /// Tokens of [Google](https://accounts.google.com/.well-known/openid-configuration): of Cloud Tasks, of Cloud
-    /// Scheduler, and of whoever may act for a service account.
+    /// Accepts tokens of [Google](https://accounts.google.com/.well-known/openid-configuration):
+    /// from Cloud Tasks, Cloud Scheduler, and anybody who may act for a service account.
     pub fn google() -> OidcBuilder {
         OidcBuilder::google()
     }
 
-    /// Tokens of another issuer, whose name is `issuer` letter by letter, signed by the keys of `keys`: a local server,
-    /// tests.
+    /// Accepts tokens of another issuer, whose name is exactly `issuer`, signed with the keys of
+    /// `keys`: for local servers and tests.
     pub fn issued_by(issuer: impl Into<String>, keys: impl KeySource) -> OidcBuilder {
         OidcBuilder::issued_by(issuer.into(), Arc::new(keys))
     }
@@ -75,54 +75,57 @@ impl OidcBuilder {
         }
     }
 
-    /// Whom a token must be for, letter by letter; several may be given.
+    /// Adds an audience that a token may have, compared exactly.
     ///
-    /// Cloud Tasks takes the audience of the task's `oidcToken`, or else the full URL that it calls: set one explicitly.
+    /// Cloud Tasks sends the audience of the task's `oidcToken`, or by default the full URL that it
+    /// calls: set one explicitly.
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
         self.expected.audiences.push(audience.into());
         self
     }
 
-    /// The e-mail of a service account that may call, letter by letter; several may be given.
+    /// Adds the e-mail of a service account that may call, compared exactly.
     pub fn service_account(mut self, email: impl Into<String>) -> Self {
         self.expected.accounts.add(email.into());
         self
     }
 
-    /// How far the clocks of the issuer and of this machine may be apart; 10 seconds unless set, at most 5 minutes.
+    /// Sets how far the clocks of the issuer and this machine may differ; 10 seconds by default, at
+    /// most 5 minutes.
     pub fn leeway(mut self, leeway: Duration) -> Self {
         self.expected.leeway = leeway;
         self
     }
 
-    /// How long after one fetch of keys the next one is made because of a key that is not known; 10 seconds unless
-    /// set, 1 second to 1 hour.
+    /// Sets the least time between two fetches of keys that unknown keys cause; 10 seconds by
+    /// default, 1 second to 1 hour.
     ///
-    /// This bounds what strangers can cause. An issuer that signs with a new key as soon as it publishes it (Google
-    /// publishes days ahead) is refused for as long (for 30 seconds, where many
-    /// unknown ids are tried), and the queue tries again.
+    /// The interval bounds the fetches that strangers can cause. If an issuer signs with a new key
+    /// as soon as it publishes the key (Google publishes days ahead), its tokens are refused for
+    /// this time (for 30 seconds if many unknown ids are tried), and the queue retries.
     pub fn refresh_interval(mut self, interval: Duration) -> Self {
         self.refresh_interval = interval;
         self
     }
 
-    /// Reads `X-Serverless-Authorization` where there is no `Authorization: Bearer`: for callers who need the latter
-    /// for something else.
+    /// Reads `X-Serverless-Authorization` if there is no `Authorization: Bearer`: for callers that
+    /// need `Authorization` for something else.
     pub fn serverless_authorization(mut self) -> Self {
         self.reads_serverless = true;
         self
     }
 
-    /// What tells the time; the machine's clock unless set.
+    /// Sets the clock; the machine's clock by default.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self
     }
 
-    /// The verifier. No key is fetched before the first token.
+    /// Builds the verifier. No key is fetched before the first token.
     ///
     /// # Errors
-    /// [`Error::Misconfigured`] with all problems: no audience, no service account, a value out of its range.
+    /// [`Error::Misconfigured`] with all problems: no audience, no service account, a value out of
+    /// its range.
     pub fn build(self) -> Result<Oidc, Error> {
         no_problems(self.problems())?;
         let source = match self.source {
@@ -139,27 +142,33 @@ impl OidcBuilder {
         let mut problems = Vec::new();
         let expected = &self.expected;
         if expected.audiences.is_empty() || expected.audiences.iter().any(String::is_empty) {
-            problems.push("OIDC: say with `.audience(..)` whom tokens must be for".to_owned());
+            problems.push(
+                "OIDC: no audience: add `.audience(..)`, which tokens must be for".to_owned(),
+            );
         }
         if expected.issuers.iter().any(String::is_empty) {
-            problems.push("OIDC: the issuer has no name".to_owned());
+            problems.push("OIDC: the issuer's name is empty".to_owned());
         }
         if expected.accounts.is_empty() {
             problems.push(
-                "OIDC: say with `.service_account(..)` who may call: anybody can get a token"
+                "OIDC: no service account: add `.service_account(..)`, or any Google account could \
+                 call"
                     .to_owned(),
             );
         }
         problems.extend(
-            expected.accounts.odd().map(|email| format!("OIDC: `{email}` is no e-mail address")),
+            expected
+                .accounts
+                .odd()
+                .map(|email| format!("OIDC: `{email}` is not an e-mail address")),
         );
         if expected.leeway > MAX_LEEWAY {
             let (leeway, most) = (readable(expected.leeway), readable(MAX_LEEWAY));
-            problems.push(format!("OIDC: the leeway is {leeway}, the most is {most}"));
+            problems.push(format!("OIDC: the leeway is {leeway}: use at most {most}"));
         }
         if !(Duration::from_secs(1)..=Duration::from_secs(3600)).contains(&self.refresh_interval) {
             let interval = readable(self.refresh_interval);
-            problems.push(format!("OIDC: the refresh interval is {interval}: take 1 s to 1 h"));
+            problems.push(format!("OIDC: the refresh interval is {interval}: use 1 s to 1 h"));
         }
         problems
     }

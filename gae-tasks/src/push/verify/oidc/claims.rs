@@ -1,4 +1,4 @@
-//! What a token must say.
+//! The claims that a token must have.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::push::verify::Refused;
 use crate::push::verify::token::{Accounts, Claims, shown};
 use crate::time::Timestamp;
 
-/// What a token must say.
+/// The claims that a token must have.
 #[derive(Debug)]
 pub(super) struct Expected {
     pub(super) issuers: Vec<String>,
@@ -18,7 +18,7 @@ pub(super) struct Expected {
 }
 
 impl Expected {
-    /// The e-mail of the service account that the token is of.
+    /// Checks the claims; returns the e-mail of the token's service account.
     pub(super) fn check(&self, claims: &Claims, now: Timestamp) -> Result<String, Refused> {
         self.check_issuer(claims)?;
         self.check_audience(claims)?;
@@ -30,7 +30,7 @@ impl Expected {
         match claims.get("iss") {
             Some(Value::String(issuer)) if self.issuers.contains(issuer) => Ok(()),
             Some(Value::String(issuer)) => {
-                Err(Refused::new(format!("the token is of another issuer, {}", shown(issuer))))
+                Err(Refused::new(format!("the token has another issuer, {}", shown(issuer))))
             }
             _ => Err(Refused::new("the token names no issuer (`iss`)")),
         }
@@ -51,7 +51,7 @@ impl Expected {
                 self.audiences
             ))),
             Some(_) => Err(Refused::new(format!(
-                "the token's audiences (`aud`) have none of {:?}",
+                "the token's audiences (`aud`) include none of {:?}",
                 self.audiences
             ))),
             None => Err(Refused::new("the token names no audience (`aud`)")),
@@ -80,13 +80,13 @@ fn required(claims: &Claims, name: &str) -> Result<Timestamp, Refused> {
     moment(claims, name)?.ok_or_else(|| Refused::new(format!("the token has no `{name}`")))
 }
 
-/// A claim in seconds since 1970, of which there may be fractions (RFC 7519, 2: `NumericDate`).
+/// A claim in seconds since 1970, possibly with a fraction (RFC 7519, 2: `NumericDate`).
 fn moment(claims: &Claims, name: &str) -> Result<Option<Timestamp>, Refused> {
     const MICROS: f64 = 1e6;
     let Some(value) = claims.get(name) else { return Ok(None) };
     match value.as_f64() {
-        // Exact to the microsecond for the next centuries; what is beyond any time saturates.
+        // Exact to the microsecond for the next centuries; larger numbers saturate.
         Some(seconds) => Ok(Some(Timestamp::from_micros((seconds * MICROS) as i64))),
-        None => Err(Refused::new(format!("the token's `{name}` is no number"))),
+        None => Err(Refused::new(format!("the token's `{name}` is not a number"))),
     }
 }

@@ -1,4 +1,4 @@
-//! Keys that an issuer publishes at a URL.
+//! Fetches the keys that an issuer publishes at a URL.
 
 use std::time::Duration;
 
@@ -15,7 +15,8 @@ use crate::outcome::BoxError;
 /// The largest answer that is read; Google's has about 2 KiB.
 const MAX_BYTES: usize = 256 * 1024;
 
-/// Fetches a JWK set by HTTPS. `Cache-Control: max-age`, less `Age`, says for how long it is fresh.
+/// Fetches a JWK set over HTTPS. `Cache-Control: max-age`, less `Age`, says how long the set is
+/// fresh.
 ///
 /// Redirects are not followed, and answers of more than 256 KiB are not read.
 #[derive(Debug, Clone)]
@@ -25,31 +26,36 @@ pub struct KeyEndpoint {
 }
 
 impl KeyEndpoint {
-    /// Where [Google publishes its keys](https://accounts.google.com/.well-known/openid-configuration) (`jwks_uri`).
+    /// The URL of [Google's keys](https://accounts.google.com/.well-known/openid-configuration)
+    /// (`jwks_uri`).
     pub const GOOGLE: &str = "https://www.googleapis.com/oauth2/v3/certs";
 
-    /// The keys at `url`: `https`, or `http` on this very machine (`localhost`, `127.0.0.1`, `[::1]`).
+    /// Creates a source of the keys at `url`: `https`, or `http` on this machine (`localhost`,
+    /// `127.0.0.1`, `[::1]`).
     ///
     /// # Errors
-    /// [`Error::Misconfigured`] if the URL is none of these, or if the machine's certificates cannot be read.
+    /// [`Error::Misconfigured`] for any other URL, or if the machine's certificates cannot be read.
     pub fn new(url: &str) -> Result<Self, Error> {
         let parsed = parse(url)?;
         let is_here = matches!(parsed.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
         if parsed.scheme() == "http" && !is_here {
             return Err(wrong(
-                "keys must be fetched by `https`, or from this machine: whoever can change them is believed. For a local \
-                 issuer in a network of its own, use `KeyEndpoint::allow_http(..)`"
+                "keys must be fetched over `https` or from this machine, as anyone who can change \
+                 them can forge tokens. For a local issuer in a network of its own, use \
+                 `KeyEndpoint::allow_http(..)`"
                     .to_owned(),
             ));
         }
         Self::at(parsed)
     }
 
-    /// The keys at `url`, `http` on other machines included: for an issuer in a network that nobody else reaches, such
-    /// as that of docker-compose. Whoever can answer in its place is believed.
+    /// Creates a source of the keys at `url`, also over `http` from other machines: for an issuer
+    /// in a private network, such as docker-compose's. Anyone who can answer in the issuer's place
+    /// can forge tokens.
     ///
     /// # Errors
-    /// [`Error::Misconfigured`] if the URL is not of `http` or `https`, or if the machine's certificates cannot be read.
+    /// [`Error::Misconfigured`] if the scheme of the URL is not `http` or `https`, or if the
+    /// machine's certificates cannot be read.
     pub fn allow_http(url: &str) -> Result<Self, Error> {
         Self::at(parse(url)?)
     }
@@ -57,18 +63,19 @@ impl KeyEndpoint {
     fn at(url: Url) -> Result<Self, Error> {
         let is_https = url.scheme() == "https";
         let client = Client::builder().redirect(Policy::none()).https_only(is_https);
-        // A proxy would look for this machine, or for names of the local network, elsewhere.
+        // A proxy would resolve this machine, or names of the local network, elsewhere.
         let client = if is_https { client } else { client.no_proxy() };
-        let client = client.build().map_err(|error| wrong(format!("no HTTPS: {error:?}")))?;
+        let client =
+            client.build().map_err(|error| wrong(format!("HTTPS is not available: {error:?}")))?;
         Ok(Self { url, client })
     }
 }
 
 fn parse(url: &str) -> Result<Url, Error> {
     let parsed = Url::parse(url)
-        .map_err(|error| wrong(format!("`{}` is no URL: {error}", url.escape_debug())))?;
+        .map_err(|error| wrong(format!("`{}` is not a URL: {error}", url.escape_debug())))?;
     if !matches!(parsed.scheme(), "http" | "https") {
-        return Err(wrong(format!("`{}` is not a URL of `https` or `http`", url.escape_debug())));
+        return Err(wrong(format!("`{}` is not an `https` or `http` URL", url.escape_debug())));
     }
     Ok(parsed)
 }
@@ -101,7 +108,7 @@ async fn body(mut response: Response) -> Result<Vec<u8>, BoxError> {
     Ok(body)
 }
 
-/// For how long an answer is fresh (RFC 9111, 4.2); none if it does not say.
+/// How long an answer is fresh (RFC 9111, 4.2); `None` if the answer does not say.
 fn max_age(headers: &HeaderMap) -> Option<Duration> {
     let texts = headers.get_all(CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
     let mut fresh = None;

@@ -1,4 +1,4 @@
-//! A JWK set, of which the usable keys are taken.
+//! Selects the usable keys of a JWK set.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,21 +11,21 @@ use crate::push::verify::token::decoded;
 /// Keys by their ids.
 pub(super) type KeySet = HashMap<String, Arc<DecodingKey>>;
 
-/// The longest key id that is looked up, in bytes; those of Google have 40.
+/// The longest key id that is looked up, in bytes; Google's ids have 40 bytes.
 pub(super) const MAX_KEY_ID_BYTES: usize = 256;
 
-/// More are not kept; Google has two or three.
+/// The most keys that are kept; Google has two or three.
 const MAX_KEYS: usize = 100;
 
-/// The keys of a set that can verify tokens; what else is in it is passed over.
+/// Returns the keys of a set that can verify tokens; other keys are skipped.
 ///
 /// # Errors
-/// What is wrong with a set that has none of them.
+/// If no key is usable: what is wrong with the set.
 pub(super) fn usable(jwks: &[u8]) -> Result<KeySet, String> {
     let set: Map<String, Value> =
-        serde_json::from_slice(jwks).map_err(|_| "the answer is no JSON object".to_owned())?;
+        serde_json::from_slice(jwks).map_err(|_| "the answer is not a JSON object".to_owned())?;
     let Some(Value::Array(keys)) = set.get("keys") else {
-        return Err("the answer is no JWK set".to_owned());
+        return Err("the answer is not a JWK set".to_owned());
     };
     let keys: KeySet = keys.iter().filter_map(key).take(MAX_KEYS).collect();
     if keys.is_empty() {
@@ -44,7 +44,7 @@ fn key(jwk: &Value) -> Option<(String, Arc<DecodingKey>)> {
     }
     let id = text("kid").filter(|id| (1..=MAX_KEY_ID_BYTES).contains(&id.len()))?;
     let (modulus, exponent) = (decoded(text("n")?)?, decoded(text("e")?)?);
-    // Shorter ones are weak; longer ones cost whoever verifies.
+    // Shorter keys are weak; longer keys make verification expensive.
     if !(2048..=8192).contains(&bits(&modulus)) || !(2..=32).contains(&bits(&exponent)) {
         return None;
     }

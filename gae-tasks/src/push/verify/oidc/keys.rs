@@ -1,4 +1,4 @@
-//! The keys that are known, and when they are fetched again.
+//! The known keys, and when to fetch them again.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,22 +18,23 @@ use crate::push::verify::Refused;
 /// A fetch that takes longer has failed.
 const FETCH_LIMIT: Duration = Duration::from_secs(5);
 
-/// For how long keys are fresh whose source does not say.
+/// How long keys are fresh if their source does not say.
 const MAX_AGE: Duration = Duration::from_secs(3600);
 const LEAST_MAX_AGE: Duration = Duration::from_secs(60);
 const MOST_MAX_AGE: Duration = Duration::from_secs(24 * 3600);
 
-/// For how long after that they are used while new ones are fetched; beyond, a token waits for the fetch.
+/// The time after [`MAX_AGE`] in which stale keys are used while new keys are fetched; later, a
+/// token waits for the fetch.
 const GRACE: Duration = Duration::from_secs(3600);
 
-/// For how long they are used at all while no new ones can be had.
+/// How long keys are used at most while no new keys can be fetched.
 const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// The pause after fetches that failed: doubled each time.
+/// The pause after a failed fetch, doubled each time.
 const LEAST_PAUSE: Duration = Duration::from_secs(1);
 const MOST_PAUSE: Duration = Duration::from_secs(60);
 
-/// The keys of one issuer. Fetches are tasks of their own, so they end whether or not the caller waits.
+/// The keys of one issuer. Fetches are separate tasks, so they end whether or not the caller waits.
 pub(super) struct Keys(Arc<Shared>);
 
 struct Shared {
@@ -41,28 +42,28 @@ struct Shared {
     clock: Arc<dyn Clock>,
     /// The least time from one fetch to the next.
     interval: Duration,
-    /// Never held while anything is waited for.
+    /// Never held across an await.
     state: Mutex<State>,
 }
 
-/// Moments are of the monotonic clock.
+/// All moments are on the monotonic clock.
 #[derive(Default)]
 struct State {
-    /// The last good ones.
+    /// The last good keys.
     keys: KeySet,
     fetched: Duration,
     fresh_until: Duration,
-    /// No fetch begins before.
+    /// No fetch begins before this moment.
     next_fetch: Duration,
-    /// Fetches that failed since the last good one.
+    /// The number of failed fetches since the last good one.
     failures: u32,
     unknown: Unknown,
-    /// Open as long as a fetch is under way, whatever becomes of it.
+    /// Open as long as a fetch is running, however it ends.
     flight: Option<Flight>,
 }
 
 impl State {
-    /// Whether there are keys that are not too old to be believed.
+    /// Whether there are keys that are not too old.
     fn has_keys(&self, now: Duration) -> bool {
         !self.keys.is_empty() && now < self.fetched + KEPT
     }
@@ -72,7 +73,7 @@ type Flight = watch::Receiver<()>;
 
 enum Lookup {
     Known(Arc<DecodingKey>),
-    /// A fetch is under way that may bring it.
+    /// A running fetch may bring the key.
     Wait(Flight),
     Refuse(Refused),
 }
@@ -86,14 +87,14 @@ impl Keys {
         Self(Arc::new(Shared { source, clock, interval, state: Mutex::default() }))
     }
 
-    /// The key of this id.
+    /// Returns the key with this id.
     pub(super) async fn find(&self, id: &str) -> Result<Arc<DecodingKey>, Refused> {
-        // The fetch that is under way may have begun before the key was published: one more may follow it.
+        // The running fetch may have begun before the key was published: one more fetch may follow.
         for has_waited in [false, true, true] {
             match self.0.look(id, has_waited) {
                 Lookup::Known(key) => return Ok(key),
                 Lookup::Refuse(refused) => return Err(refused),
-                // It ends with the fetch: nothing is ever sent.
+                // Closed when the fetch ends: nothing is ever sent.
                 Lookup::Wait(mut flight) => _ = flight.changed().await,
             }
         }
@@ -122,7 +123,7 @@ impl Shared {
             return Lookup::Known(key);
         }
         let flight = self.flight(&mut state, now);
-        // Where fetches fail, known keys are not held up by them.
+        // While fetches fail, tokens with known keys do not wait.
         let must_wait = now >= state.fresh_until + GRACE && state.failures == 0 && !has_waited;
         match flight {
             Some(flight) if must_wait => Lookup::Wait(flight),
@@ -138,9 +139,10 @@ impl Shared {
         has_waited: bool,
     ) -> Lookup {
         if state.unknown.has(id, now) {
-            return Lookup::Refuse(Refused::new("the issuer has no key of the token's key id"));
+            return Lookup::Refuse(Refused::new("the issuer has no key with the token's key id"));
         }
-        // While fetches fail, who names an unknown key beside known ones is not worth a request that is kept open.
+        // While fetches fail and there are known keys, a token with an unknown key does not keep
+        // its request open.
         let is_hopeless = state.failures > 0 && state.has_keys(now);
         match self.flight(state, now) {
             Some(flight) if !is_hopeless => return Lookup::Wait(flight),
@@ -153,11 +155,11 @@ impl Shared {
             state.unknown.insert(id, now);
         }
         Lookup::Refuse(Refused::new(
-            "the token's key is none of the issuer's keys, which were fetched just now",
+            "the token's key is not among the issuer's keys, which were fetched just now",
         ))
     }
 
-    /// The fetch that is under way: begun now, if none is and one may be.
+    /// The running fetch; starts one if none is running and one is allowed.
     fn flight(self: &Arc<Self>, state: &mut State, now: Duration) -> Option<Flight> {
         if let Some(flight) = state.flight.as_ref().filter(|flight| flight.has_changed().is_ok()) {
             return Some(flight.clone());
@@ -168,7 +170,7 @@ impl Shared {
         let runtime = Handle::try_current().ok()?;
         let (open, flight) = watch::channel(());
         state.flight = Some(flight.clone());
-        // Told before it begins: a source that panics is not asked at once again.
+        // Set before the fetch begins: a source that panics is not asked again at once.
         state.next_fetch = now + self.interval;
         let shared = Arc::clone(self);
         runtime.spawn(async move {
@@ -183,7 +185,9 @@ impl Shared {
         let fetched = tokio::select! {
             biased;
             fetched = self.source.fetch() => fetched.map_err(|error| format!("{error:?}"))?,
-            () = self.clock.sleep(FETCH_LIMIT) => return Err(format!("no answer within {FETCH_LIMIT:?}")),
+            () = self.clock.sleep(FETCH_LIMIT) => return Err(format!(
+                "no answer within {FETCH_LIMIT:?}"
+            )),
         };
         let max_age = fetched.max_age.unwrap_or(MAX_AGE).clamp(LEAST_MAX_AGE, MOST_MAX_AGE);
         Ok((usable(&fetched.jwks)?, max_age))
@@ -204,9 +208,12 @@ impl Shared {
                 state.next_fetch = now + pause;
                 let known = state.keys.len();
                 drop(state);
-                log::say(
-                    || tracing::warn!(source = ?self.source, known, "the keys of tokens could not be fetched: {problem}"),
-                );
+                log::say(|| {
+                    tracing::warn!(
+                        source = ?self.source, known,
+                        "the issuer's keys could not be fetched: {problem}"
+                    )
+                });
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Tokens that an issuer has signed: what Cloud Tasks sends to HTTP targets.
+//! Verifies tokens signed by an issuer, as Cloud Tasks sends to HTTP targets.
 
 mod builder;
 mod claims;
@@ -29,21 +29,22 @@ use claims::Expected;
 use jwks::MAX_KEY_ID_BYTES;
 use keys::Keys;
 
-/// Believes requests with a token that an issuer, Google unless told otherwise, has signed for this program and for a
-/// service account that may call.
+/// Accepts requests with a token that an issuer, by default Google, has signed for this program and
+/// for a service account that may call.
 ///
-/// Cloud Tasks [adds such a token](https://cloud.google.com/tasks/docs/creating-http-target-tasks#token) to each attempt
-/// of a task with an `oidcToken`. What is checked, in this order, all of it strictly:
+/// Cloud Tasks [adds such a
+/// token](https://cloud.google.com/tasks/docs/creating-http-target-tasks#token) to each attempt of
+/// a task with an `oidcToken`. The verifier checks, in this order and strictly:
 /// - the form of `Authorization: Bearer` (at most 8 KiB), the algorithm `RS256`, a key id;
-/// - `iss`; `aud` is, or lists, an [audience](OidcBuilder::audience); `exp`, `iat` and, if it is there, `nbf` against the
-///   clock, give or take the [leeway](OidcBuilder::leeway);
-/// - `email` is a [service account](OidcBuilder::service_account) that may call, and `email_verified` is true: without
-///   this any Google account could make a token for our audience;
+/// - `iss`; `aud` is, or lists, an [audience](OidcBuilder::audience); `exp`, `iat` and, if present,
+///   `nbf` against the clock, within the [leeway](OidcBuilder::leeway);
+/// - `email` is a [service account](OidcBuilder::service_account) that may call, and
+///   `email_verified` is true: otherwise any Google account could make a token for our audience;
 /// - the signature, by a key of the issuer.
 ///
-/// Keys are fetched once for all who wait, kept for as long as the endpoint says (within a minute and a day), and kept
-/// on, up to seven days, while it fails. Tokens with unknown keys cause a bounded number of fetches, however many come,
-/// and never delay those with known ones.
+/// Keys are fetched once for all waiting requests and kept as long as the endpoint says (a minute
+/// to a day). While the endpoint fails, keys are kept for up to seven days. Tokens with unknown
+/// keys cause a bounded number of fetches, and never delay tokens with known keys.
 ///
 /// ```
 /// use gae_tasks::push::verify::Oidc;
@@ -73,17 +74,21 @@ impl Oidc {
         let token = Unread::cut(self.token(request)?)?;
         if token.is_checked_by_platform() {
             return Err(Refused::new(format!(
-                "its signature is `{REMOVED_SIGNATURE}`, as Cloud Run checks callers itself and leaves nothing to \
-                 verify: use `PlatformAuthenticated::whoever_gets_here_was_checked().service_account(..)` in place of \
-                 `Oidc`"
+                "its signature is `{REMOVED_SIGNATURE}`, as Cloud Run checks callers itself and \
+                 leaves nothing to verify: use \
+                 `PlatformAuthenticated::whoever_gets_here_was_checked().service_account(..)` in \
+                 place of `Oidc`"
             )));
         }
         let key_id = key_id(&token.header()?)?;
-        // Before any key is asked for: what fails here costs no fetch and no arithmetic.
+        // Checked before a key is looked up: a token that fails here costs no fetch and no
+        // arithmetic.
         let email = self.0.expected.check(&token.claims()?, self.0.clock.wall())?;
         let key = self.0.keys.find(&key_id).await?;
         if !is_signed(&token, &key) {
-            return Err(Refused::new("the token's signature is not of the key that it names"));
+            return Err(Refused::new(
+                "the token's signature does not match the key that the token names",
+            ));
         }
         Ok(Verified::new("OIDC").with_subject(email))
     }
@@ -120,12 +125,12 @@ impl Verify for Oidc {
     }
 }
 
-/// The key that the token's header names, if it names the one algorithm that is accepted.
+/// The key that the token's header names, if the header names the only accepted algorithm.
 fn key_id(header: &Claims) -> Result<String, Refused> {
     if header.get("alg") != Some(&Value::String("RS256".to_owned())) {
         return Err(Refused::new("the token's algorithm is not RS256"));
     }
-    // Extensions that must be understood (RFC 7515, 4.1.11): none is.
+    // Extensions that must be understood (RFC 7515, 4.1.11): this verifier knows none.
     if header.contains_key("crit") {
         return Err(Refused::new("the token's header has critical extensions"));
     }
@@ -137,7 +142,8 @@ fn key_id(header: &Claims) -> Result<String, Refused> {
 
 fn is_signed(token: &Unread<'_>, key: &DecodingKey) -> bool {
     let Some(signature) = decoded(token.signature) else { return false };
-    // Its own choice of a provider panics where another crate of the program has switched on the other one too.
+    // The crate's default choice of a provider panics if another crate of the program has enabled
+    // the other provider too.
     let verifier = (DEFAULT_PROVIDER.verifier_factory)(&Algorithm::RS256, key);
     verifier.is_ok_and(|verifier| verifier.verify(token.signed.as_bytes(), &signature).is_ok())
 }

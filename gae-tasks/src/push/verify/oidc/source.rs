@@ -1,4 +1,4 @@
-//! Where an issuer's keys come from.
+//! The source of an issuer's keys.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,17 +6,17 @@ use std::time::Duration;
 use crate::backend::BoxFuture;
 use crate::outcome::BoxError;
 
-/// Where an issuer's keys come from; [`KeyEndpoint`](super::KeyEndpoint) except in tests.
+/// A source of an issuer's keys; [`KeyEndpoint`](super::KeyEndpoint) except in tests.
 ///
-/// It is asked by one fetch at a time, which is dropped if it has not answered within 5 seconds. How often, and what
-/// happens when it fails, is the caller's matter: it just fetches.
+/// One fetch runs at a time, and is dropped if it has not answered within 5 seconds. The caller
+/// decides how often to fetch and what happens after a failure; the source only fetches.
 ///
 /// ```
 /// use gae_tasks::BoxError;
 /// use gae_tasks::backend::BoxFuture;
 /// use gae_tasks::push::verify::{FetchedKeys, KeySource};
 ///
-/// /// Keys in a file that somebody else keeps up to date.
+/// /// Keys in a file that another program keeps up to date.
 /// #[derive(Debug)]
 /// struct KeyFile(std::path::PathBuf);
 ///
@@ -27,31 +27,31 @@ use crate::outcome::BoxError;
 /// }
 /// ```
 pub trait KeySource: fmt::Debug + Send + Sync + 'static {
-    /// The keys as they are now.
+    /// Fetches the current keys.
     ///
     /// # Errors
-    /// Why they cannot be had; it is logged, and the last good ones are used on.
+    /// If the keys cannot be fetched: the reason, which is logged. The last good keys stay in use.
     fn fetch(&self) -> BoxFuture<'_, Result<FetchedKeys, BoxError>>;
 }
 
-/// Keys as they were fetched.
+/// Fetched keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FetchedKeys {
-    /// A [JWK set](https://www.rfc-editor.org/rfc/rfc7517#section-5). Its RSA keys for signatures are used, of 2,048 to
-    /// 8,192 bits and with a key id; others are passed over.
+    /// A [JWK set](https://www.rfc-editor.org/rfc/rfc7517#section-5). Its RSA signature keys of
+    /// 2,048 to 8,192 bits with a key id are used; other keys are skipped.
     pub jwks: Vec<u8>,
-    /// For how long they are fresh. An hour if that is not told; a minute at least, a day at most.
+    /// How long the keys are fresh; an hour if `None`. At least a minute and at most a day apply.
     pub max_age: Option<Duration>,
 }
 
 impl FetchedKeys {
-    /// This JWK set, without a word on how long it is fresh.
+    /// Creates fetched keys from a JWK set, without a time for which they are fresh.
     pub fn new(jwks: impl Into<Vec<u8>>) -> Self {
         Self { jwks: jwks.into(), max_age: None }
     }
 
-    /// Fresh for this long.
+    /// Sets how long the keys are fresh.
     pub fn with_max_age(mut self, max_age: Duration) -> Self {
         self.max_age = Some(max_age);
         self

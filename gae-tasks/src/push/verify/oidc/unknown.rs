@@ -1,15 +1,16 @@
-//! Key ids that are known to be of no key.
+//! Key ids for which the issuer is known to have no key.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// For how long an id is not asked for again.
+/// The time for which an unknown id is not asked for again.
 const KEPT: Duration = Duration::from_secs(30);
 
-/// More are not remembered; the pause between fetches bounds what the others cause.
+/// The most ids that are remembered; for further ids, the pause between fetches bounds the cost.
 const MAX_IDS: usize = 256;
 
-/// Key ids that are known to be of no key, until when. Bounded in number, as their lengths are.
+/// Key ids without a key, each with the end of its time. Bounded in number, as the ids are in
+/// length.
 #[derive(Default)]
 pub(super) struct Unknown(HashMap<String, Duration>);
 

@@ -233,7 +233,7 @@ async fn no_worker_leases_from_it() {
     let error = client(&server).await.worker().await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the `cloudtasks` backend does not support workers: it calls handlers over HTTP"
+        "the `cloudtasks` backend does not support workers, as it calls handlers over HTTP"
     );
     // Others do; that it is refused at compile time is shown in its documentation.
     _ = Worker::new(gae_tasks::backend::memory::Memory::new());
@@ -257,7 +257,7 @@ async fn a_retention_is_refused_when_the_client_is_made() {
     {
         let refused = stated.build_push(builder(&server).build().await.unwrap()).unwrap_err();
         assert!(matches!(refused, Error::Unsupported { backend: "cloudtasks", .. }), "{refused:?}");
-        assert!(refused.to_string().contains("state none in the builder"), "{refused}");
+        assert!(refused.to_string().contains("remove it from the builder"), "{refused}");
     }
 }
 

@@ -24,7 +24,7 @@ async fn every_problem_is_told_at_once_with_its_choices() {
         &["takes state of type"][..],
         &["`.verify(..)`", "Oidc", "AppEngine", "PlatformAuthenticated", "SharedSecret"],
         &[".dead_letters(&client)", ".dead_letters_to(", ".log_dead_letters()"],
-        &["`tasks/{kind}` is no prefix"],
+        &["`tasks/{kind}` is not a valid URL prefix"],
     ]) {
         for part in parts {
             assert!(problem.contains(part), "`{part}` is missing: {problem}");

@@ -65,7 +65,7 @@ async fn attempts_that_died_with_their_instance_count() {
     let dead = world.dead_letters().await;
     assert_eq!(dead[0].attempts, 2);
     assert!(
-        dead[0].errors[0].message.starts_with("tried enough: 2 attempts"),
+        dead[0].errors[0].message.starts_with("the attempts are used up: 2 were made"),
         "{}",
         dead[0].errors[0].message
     );

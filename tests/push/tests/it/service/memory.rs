@@ -265,7 +265,7 @@ async fn a_payload_above_the_services_limit_is_a_dead_letter_that_says_so() {
     assert_eq!(service.send(request.clone()).await.0, StatusCode::OK);
     let dead = spilled.world.dead_letters().await;
     let error = &dead[0].errors[0].message;
-    assert!(error.contains("has 5122 bytes, at most 5000 are loaded"), "{error}");
+    assert!(error.contains("has 5122 bytes, but at most 5000 are loaded"), "{error}");
     assert!(
         error.contains(".max_stored_payload(..)") && error.contains("memory of a test"),
         "{error}"

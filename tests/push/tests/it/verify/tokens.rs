@@ -330,6 +330,6 @@ fn what_is_missing_is_told_all_at_once() {
         assert!(text.contains(part), "{text}");
     }
     let odd = Oidc::google().audience(AUDIENCE).service_account("nobody").build().unwrap_err();
-    assert!(odd.to_string().contains("`nobody` is no e-mail"), "{odd}");
+    assert!(odd.to_string().contains("`nobody` is not an e-mail"), "{odd}");
     assert!(gae_tasks_tests_push::issuer::oidc(Published::keys(&[])).build().is_ok());
 }
