@@ -17,11 +17,13 @@ impl LetterStore {
     /// kept then.
     pub async fn replay(&self, id: TaskId, client: &Client) -> Result<(), Error> {
         let missing = Error::NoSuchTask { id, problem: "is no dead letter of this store" };
-        let DeadLetter { task, number, .. } = self.get(id).await?.ok_or(missing)?;
+        // Those that are there now: the new task may die before they are deleted.
+        let numbers = self.numbers(id).await?;
+        let DeadLetter { task, number, .. } = self.last_of(id, &numbers).await?.ok_or(missing)?;
         // The name may be blocked by the task itself.
         let task = NewTask::new(TaskSpec { name: None, ..task.spec }, task.payload);
         client.store_anew(task, number).await?;
-        self.delete(id).await
+        self.delete_numbers(id, &numbers).await
     }
 }
 

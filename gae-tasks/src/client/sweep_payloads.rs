@@ -128,7 +128,7 @@ impl SweepPayloads {
             .put_before(Timestamp::MAX)
             .await
             .map_err(|source| unlisted(shelf, source))?;
-        for id in keys.iter().filter_map(|key| task_of_letter(key)) {
+        for (id, _) in keys.iter().filter_map(|key| task_of_letter(key)) {
             orphans.remove(&id);
         }
         #[cfg(feature = "push")]

@@ -15,8 +15,10 @@ use crate::time::Timestamp;
 /// Dead letters in a payload store, such as a bucket: what
 /// [`dead_letters_in`](crate::PushServiceBuilder::dead_letters_in) takes. Clones are the same store.
 ///
-/// Each is an object under the id of its task and the suffix `.dead.gae-tasks`. It is kept until it is replayed or deleted;
-/// nothing else forgets it. The store may be the one that has the payloads: a sweep of these keeps what a dead letter
+/// Each is an object under the id of its task, the number of the copy if it is one, and the suffix
+/// `.dead.gae-tasks`. It is kept until it is replayed or deleted;
+/// nothing else forgets it. A task can have several: it died again while its letter was replayed,
+/// or the queue delivered it twice. They count as one here. The store may be the one that has the payloads: a sweep of these keeps what a dead letter
 /// there needs.
 ///
 /// ```
@@ -53,26 +55,20 @@ impl LetterStore {
     /// # Errors
     /// [`Error::PayloadStore`] if the store does not answer, as for all that follow here.
     pub async fn ids(&self) -> Result<Vec<TaskId>, Error> {
-        let keys = self
-            .store
-            .put_before(Timestamp::MAX)
-            .await
-            .map_err(|error| self.failed("list", error))?;
-        let mut ids: Vec<_> = keys.iter().filter_map(|key| task_of_letter(key)).collect();
+        let mut ids: Vec<_> = self.letters().await?.into_iter().map(|(id, _)| id).collect();
         ids.sort();
+        ids.dedup();
         Ok(ids)
     }
 
-    /// The dead letter of this task.
+    /// The dead letter of this task, the last one if there are several. All keys of the store are
+    /// listed to find it.
     ///
     /// # Errors
     /// [`Error::PayloadStore`], also if a newer version of this crate wrote the letter, or it is damaged.
     pub async fn get(&self, id: TaskId) -> Result<Option<DeadLetter>, Error> {
-        let bytes =
-            self.store.get(&key_of_letter(id)).await.map_err(|error| self.failed("read", error))?;
-        let Some(bytes) = bytes else { return Ok(None) };
-        let letter = Letter::decode(&bytes).map_err(|error| self.failed("open", error.into()))?;
-        Ok(Some(opened(letter)))
+        let numbers = self.numbers(id).await?;
+        self.last_of(id, &numbers).await
     }
 
     /// Deletes the dead letter of this task, if there is one. A payload that is too large to be in it is left to
@@ -81,11 +77,46 @@ impl LetterStore {
     /// # Errors
     /// [`Error::PayloadStore`].
     pub async fn delete(&self, id: TaskId) -> Result<(), Error> {
-        self.store.delete(&key_of_letter(id)).await.map_err(|error| self.failed("delete", error))
+        let numbers = self.numbers(id).await?;
+        self.delete_numbers(id, &numbers).await
+    }
+
+    /// The numbers of the copies as which this task became dead letters.
+    pub(crate) async fn numbers(&self, id: TaskId) -> Result<Vec<u32>, Error> {
+        let letters = self.letters().await?.into_iter();
+        Ok(letters.filter(|(task, _)| *task == id).map(|(_, number)| number).collect())
+    }
+
+    /// The dead letter of this task with the highest of these numbers.
+    pub(crate) async fn last_of(
+        &self,
+        id: TaskId,
+        numbers: &[u32],
+    ) -> Result<Option<DeadLetter>, Error> {
+        let Some(number) = numbers.iter().copied().max() else { return Ok(None) };
+        let key = key_of_letter(id, number);
+        let bytes = self.store.get(&key).await.map_err(|error| self.failed("read", error))?;
+        let Some(bytes) = bytes else { return Ok(None) };
+        let letter = Letter::decode(&bytes).map_err(|error| self.failed("open", error.into()))?;
+        Ok(Some(opened(letter)))
+    }
+
+    pub(crate) async fn delete_numbers(&self, id: TaskId, numbers: &[u32]) -> Result<(), Error> {
+        for number in numbers {
+            let deleted = self.store.delete(&key_of_letter(id, *number)).await;
+            deleted.map_err(|error| self.failed("delete", error))?;
+        }
+        Ok(())
+    }
+
+    async fn letters(&self) -> Result<Vec<(TaskId, u32)>, Error> {
+        let keys = self.store.put_before(Timestamp::MAX).await;
+        let keys = keys.map_err(|error| self.failed("list", error))?;
+        Ok(keys.iter().filter_map(|key| task_of_letter(key)).collect())
     }
 
     pub(super) async fn keep(&self, letter: DeadLetter) -> Result<(), BoxError> {
-        let key = key_of_letter(letter.task.spec.id);
+        let key = key_of_letter(letter.task.spec.id, letter.number);
         self.store.put(&key, closed(letter).encode()).await
     }
 

@@ -1,6 +1,6 @@
 //! Dead letters in a payload store, as a bucket is one.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use gae_tasks::payload_store::{ObjectPayloads, PayloadStore, Stored};
@@ -9,8 +9,8 @@ use gae_tasks::testing::ManualClock;
 use gae_tasks::{ClientBuilder, Error, TaskId, TaskState, Timestamp};
 use tempfile::TempDir;
 
-use super::payloads::{LARGE, files, with_a_folder};
-use super::shop::{Shop, ShopSettings, flaky, refuse};
+use super::payloads::{LARGE, create, files, with_a_folder};
+use super::shop::{PLACE, Shop, ShopSettings, flaky, refuse};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
@@ -172,4 +172,111 @@ async fn a_letter_that_the_store_does_not_take_stays_a_task() {
     refuse::defer("x").on(&shop.tasks).await.unwrap();
     assert_eq!(shop.statuses(2).await[..2], [500, 500]);
     assert_eq!(shop.waiting(), 1);
+}
+
+/// A folder that is slow to delete, and a letter may be replayed in it while a sweep lists its objects.
+struct Folder {
+    objects: ObjectPayloads,
+    deletes_after: Duration,
+    replays: Replays,
+}
+
+/// The shop and the letter to be replayed, until that is done.
+type Replays = Arc<OnceLock<Mutex<Option<(Arc<Shop>, LetterStore, TaskId)>>>>;
+
+impl std::fmt::Debug for Folder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.objects.fmt(f)
+    }
+}
+
+impl Folder {
+    fn new(folder: &TempDir) -> Self {
+        let objects = ObjectPayloads::open(&format!("file://{}", folder.path().display()));
+        let (objects, replays) = (objects.unwrap(), Arc::default());
+        Self { objects, deletes_after: Duration::ZERO, replays }
+    }
+}
+
+impl PayloadStore for Folder {
+    fn name(&self) -> String {
+        self.objects.name()
+    }
+
+    fn put<'a>(&'a self, key: &'a str, payload: Vec<u8>) -> Stored<'a, ()> {
+        self.objects.put(key, payload)
+    }
+
+    fn get<'a>(&'a self, key: &'a str) -> Stored<'a, Option<Vec<u8>>> {
+        self.objects.get(key)
+    }
+
+    fn delete<'a>(&'a self, key: &'a str) -> Stored<'a, ()> {
+        Box::pin(async move {
+            tokio::time::sleep(self.deletes_after).await;
+            self.objects.delete(key).await
+        })
+    }
+
+    fn put_before(&self, moment: Timestamp) -> Stored<'_, Vec<String>> {
+        Box::pin(async move {
+            let replay = self.replays.get().and_then(|replay| {
+                let mut replay = replay.lock().unwrap();
+                // The queues were read, and what follows is the list of the letters.
+                replay.take_if(|(shop, ..)| shop.queue.calls("ListTasks") > 0)
+            });
+            if let Some((shop, letters, id)) = replay {
+                letters.replay(id, &shop.tasks).await.unwrap();
+            }
+            self.objects.put_before(moment).await
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_replayed_task_that_dies_before_its_letter_is_deleted_is_a_letter_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let slow = Folder { deletes_after: Duration::from_millis(500), ..Folder::new(&folder) };
+    let letters = LetterStore::open(slow).unwrap();
+    let shop = shop(&letters).await;
+    let id = refuse::defer("x").on(&shop.tasks).await.unwrap().id;
+    assert_eq!(shop.statuses(1).await, [200]);
+    letters.replay(id, &shop.tasks).await.unwrap();
+    assert_eq!(shop.statuses(2).await, [200; 2]);
+    assert_eq!((shop.waiting(), letters.ids().await.unwrap()), (0, vec![id]));
+}
+
+#[tokio::test]
+async fn an_original_that_is_delivered_again_does_not_replace_the_letter_of_its_copy() {
+    let folder = tempfile::tempdir().unwrap();
+    let letters = store(&folder);
+    let shop = shop(&letters).await;
+    shop.tasks.pause("emails").await.unwrap();
+    let id = refuse::defer("x").on(&shop.tasks).await.unwrap().id;
+    let mut original = shop.queue.tasks(PLACE, "emails").remove(0);
+    shop.tasks.resume("emails").await.unwrap();
+    assert_eq!(shop.statuses(1).await, [200]);
+    letters.replay(id, &shop.tasks).await.unwrap();
+    assert_eq!(shop.statuses(2).await, [200; 2]);
+    // As if the first answer was lost.
+    original["name"] = format!("{PLACE}/queues/emails/tasks/again").into();
+    create(&shop, original).await;
+    assert_eq!(shop.statuses(3).await, [200; 3]);
+    assert_eq!((letters.ids().await.unwrap(), files(&folder)), (vec![id], 2));
+    shop.tasks.pause("emails").await.unwrap();
+    letters.replay(id, &shop.tasks).await.unwrap();
+    assert_eq!((shop.waiting(), files(&folder)), (1, 0), "the task of both letters is stored");
+    shop.tasks.resume("emails").await.unwrap();
+    assert_eq!(shop.statuses(4).await, [200; 4]);
+    assert_eq!(letters.ids().await.unwrap(), [id]);
+    create_copy_of(&letters, &folder, id).await;
+    letters.delete(id).await.unwrap();
+    assert_eq!(files(&folder), 0);
+}
+
+/// Keeps the letter of this task under another number too.
+async fn create_copy_of(letters: &LetterStore, folder: &TempDir, id: TaskId) {
+    let path = std::fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
+    std::fs::copy(path, folder.path().join(format!("{id}-7.dead.gae-tasks"))).unwrap();
+    assert_eq!((letters.ids().await.unwrap(), files(folder)), (vec![id], 2));
 }
