@@ -102,6 +102,10 @@ impl SweepPayloads {
             shelf.store.put_before(before).await.map_err(|source| unlisted(shelf, source))?;
         let mut orphans: HashMap<TaskId, String> =
             keys.into_iter().filter_map(|key| Some((task_of(&key)?, key))).collect();
+        // Before the queues too: a letter that is replayed after they were read is in none of them.
+        if !orphans.is_empty() {
+            self.keep_those_of_letters(&mut orphans, shelf).await?;
+        }
         // In this order: a task that moves on its way to a dead letter is kept there before it is gone here.
         for client in std::iter::once(&self.client).chain(&self.others) {
             client.keep_needed(&mut orphans).await?;
@@ -116,8 +120,7 @@ impl SweepPayloads {
 }
 
 impl SweepPayloads {
-    /// Takes those out whose task is a dead letter in the store, or in one that was named. After the queues were asked: a
-    /// dead letter is kept before its queue forgets it.
+    /// Takes those out whose task is a dead letter in the store, or in one that was named.
     async fn keep_those_of_letters(
         &self,
         orphans: &mut HashMap<TaskId, String>,

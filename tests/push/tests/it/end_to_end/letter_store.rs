@@ -280,3 +280,26 @@ async fn create_copy_of(letters: &LetterStore, folder: &TempDir, id: TaskId) {
     std::fs::copy(path, folder.path().join(format!("{id}-7.dead.gae-tasks"))).unwrap();
     assert_eq!((letters.ids().await.unwrap(), files(folder)), (vec![id], 2));
 }
+
+#[tokio::test]
+async fn a_letter_that_is_replayed_during_a_sweep_keeps_its_payload() {
+    let folder = tempfile::tempdir().unwrap();
+    let letters = store(&folder);
+    let clock = ManualClock::at(std::time::SystemTime::now().into());
+    let objects = Folder::new(&folder);
+    let (replays, time) = (Arc::clone(&objects.replays), clock.clone());
+    let objects: Arc<dyn PayloadStore> = Arc::new(objects);
+    let client = Box::new(move |client: ClientBuilder| {
+        client.payload_store(Arc::clone(&objects)).clock(time.clone())
+    });
+    let plan = ShopSettings { client, letters: Some(letters.clone()), ..ShopSettings::http() };
+    let shop = Arc::new(Shop::open(plan).await);
+    let id = refuse::defer("x".repeat(LARGE)).on(&shop.tasks).await.unwrap().id;
+    assert_eq!(shop.statuses(1).await, [200]);
+    shop.tasks.pause("emails").await.unwrap();
+    clock.advance(3 * HOUR);
+    assert!(replays.set(Mutex::new(Some((Arc::clone(&shop), letters, id)))).is_ok());
+    assert_eq!((shop.tasks.sweep_payloads(HOUR).await.unwrap(), shop.waiting()), (0, 1));
+    assert!(replays.get().unwrap().lock().unwrap().is_none(), "it was replayed meanwhile");
+    assert_eq!(files(&folder), 1, "the payload");
+}
