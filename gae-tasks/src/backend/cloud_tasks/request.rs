@@ -168,9 +168,12 @@ fn headers(shared: &Shared, attributes: &Attributes, mark: &Mark) -> HashMap<Str
     let trace = attributes.traceparent.clone().map(|trace| ("traceparent", trace));
     let ours: Vec<_> = own.into_iter().chain(trace).collect();
     let given = shared.headers.iter().chain(&attributes.headers);
-    for (name, value) in
-        given.filter(|(name, _)| !ours.iter().any(|(own, _)| own.eq_ignore_ascii_case(name)))
-    {
+    // Attributes of an earlier version may have a name that is reserved by now.
+    let is_ours = |name: &str| {
+        let mut own = ours.iter().map(|(own, _)| *own).chain([LETTER]);
+        own.any(|own| own.eq_ignore_ascii_case(name))
+    };
+    for (name, value) in given.filter(|(name, _)| !is_ours(name)) {
         // The same header in another case would be a second one.
         headers.retain(|other, _| !other.eq_ignore_ascii_case(name));
         headers.insert(name.clone(), value.clone());
@@ -300,6 +303,7 @@ mod tests {
                 header("X-Shop", "own"),
                 header("content-type", "text/html"),
                 header("TRACEPARENT", "no"),
+                header("x-deferred-letter", "1"),
             ],
             ..Attributes::default()
         };

@@ -315,6 +315,7 @@ async fn headers_that_cannot_be_sent_are_refused_when_they_are_said() {
     let tasks = client(&server).await;
     for (name, value) in [
         ("X-Deferred-Task", "x"),
+        ("X-Deferred-Letter", "1"),
         ("X-CloudTasks-TaskName", "x"),
         ("a header", "x"),
         ("X-A", "s3cret\n"),
