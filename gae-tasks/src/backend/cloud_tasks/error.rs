@@ -138,6 +138,13 @@ fn problem(asked: Asked<'_>, error: &GoogleError) -> String {
     }
 }
 
+/// Whether a task was refused because its queue is missing: a missing service account of the target
+/// has the same code.
+pub(super) fn is_queue_missing(target: &Target, error: &GoogleError) -> bool {
+    error.status().is_some_and(|status| status.code == Code::NotFound)
+        && (target.service_account().is_none() || names_queue(error))
+}
+
 fn names_queue(error: &GoogleError) -> bool {
     error.status().is_some_and(|status| status.message.contains("Queue"))
 }

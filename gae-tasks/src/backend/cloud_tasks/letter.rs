@@ -3,8 +3,8 @@
 use google_cloud_tasks_v2::model::Task;
 use google_cloud_tasks_v2::model::task::View;
 
-use super::call::{call, is_duplicate, is_missing};
-use super::error::{Asked, failed, refused};
+use super::call::{Failure, call, is_duplicate, is_missing};
+use super::error::{Asked, failed, is_queue_missing, refused};
 use super::limits::NAME;
 use super::name::{queue_of_letters, queue_of_tasks};
 use super::read::Found;
@@ -49,12 +49,21 @@ impl Shared {
         {
             Ok(_) => Ok(()),
             Err(failure) if is_duplicate(&failure) => Ok(()),
-            Err(failure) => {
+            Err(failure) => Err(self.not_kept(&letter.envelope.spec.queue, &queue, failure)),
+        }
+    }
+
+    /// Why a dead letter of `queue` could not be kept in `letters`.
+    fn not_kept(&self, queue: &QueueName, letters: &QueueName, failure: Failure) -> Error {
+        match failure {
+            Failure::Refused(error) if is_queue_missing(&self.target, &error) => {
+                let missing = missing(queue, letters, &self.place.location);
+                failed(format!("cannot keep a dead letter: {missing}"), error.into())
+            }
+            failure => {
                 let (permission, role) = ("cloudtasks.tasks.create", "roles/cloudtasks.enqueuer");
-                Err(refused(
-                    Asked { place: &self.place, queue: Some(&queue), permission, role },
-                    failure,
-                ))
+                let queue = Some(letters);
+                refused(Asked { place: &self.place, queue, permission, role }, failure)
             }
         }
     }

@@ -3,8 +3,12 @@
 use std::time::Duration;
 
 use gae_tasks::backend::cloud_tasks::CloudTasks;
+use gae_tasks::backend::{Backend, Bury, NewTask};
 use gae_tasks::testing::ManualClock;
-use gae_tasks::{Client, ClientBuilder, Error, Registry, TaskState};
+use gae_tasks::{
+    Client, ClientBuilder, Error, Kind, Now, QueueName, Registry, Shape, TaskId, TaskSpec,
+    TaskState,
+};
 use gae_tasks_tests_push::server::{Fault, Server};
 
 use super::payloads::{LARGE, create, files, with_a_folder};
@@ -113,6 +117,26 @@ async fn a_letter_is_not_run_by_hand_and_is_deleted_by_its_id() {
     assert_eq!((letters(&shop), shop.tasks.get(id).await.unwrap()), (0, None));
     shop.tasks.delete_queue("emails").await.unwrap();
     assert!(shop.queue.queue(PLACE, "emails-dead").is_none());
+}
+
+#[tokio::test]
+async fn the_first_death_in_a_queue_without_one_for_dead_letters_names_the_remedy() {
+    let server = Server::start().await;
+    let backend = CloudTasks::builder("shop", "europe-west1").anonymous().http("http://a.test");
+    let backend = backend.dead_letter_queues().endpoint(server.url()).build().await.unwrap();
+    let (id, kind) = (TaskId::from_bytes([7; 16]), Kind::new("shop/idle").unwrap());
+    let spec = TaskSpec::new(id, kind, Shape::from_bits(1), QueueName::new("orders").unwrap());
+    let task = NewTask::new(spec, Vec::new());
+    let bury = Bury::new(Now::Storage, task, 1, None, "no such order".to_owned());
+    let error = backend.bury(bury).await.unwrap_err().to_string();
+    for part in [
+        "`orders-dead`",
+        "put_queue(\"orders\"",
+        "gcloud tasks queues create orders-dead",
+        "gcloud tasks queues pause orders-dead",
+    ] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
 }
 
 #[tokio::test]
