@@ -184,12 +184,12 @@ impl Shared {
         Ok(count)
     }
 
-    /// Answers whether it was stored. A task that has been delivered may have a copy beside it, whose answer was lost:
-    /// both are deleted.
+    /// Answers whether it was stored. A task that has been delivered may have a copy beside it, whose answer was lost,
+    /// and a dead letter one that it was replayed as: all are deleted.
     pub(super) async fn delete(&self, id: TaskId) -> Result<bool, Error> {
         let first = self.locate(id).await?;
         let mut all: Vec<_> = first.iter().map(|found| found.resource.clone()).collect();
-        if first.is_some_and(|found| found.was_dispatched && is_unnamed(id)) {
+        if first.is_some_and(|found| is_unnamed(id) && !found.is_alone(id)) {
             let queues = self.queue_names(None).await?;
             all.extend(self.locate_all(id, queues).await?.into_iter().map(|found| found.resource));
             all.sort();
@@ -339,6 +339,13 @@ impl Found {
             was_dispatched: task.dispatch_count > 0,
             resource: task.name,
         }
+    }
+
+    /// Whether nothing else can have the id: only the task as it was deferred, not yet attempted, is
+    /// sure to have neither a copy nor a dead letter.
+    fn is_alone(&self, id: TaskId) -> bool {
+        let is_original = last_part(&self.resource) == of_unnamed(id);
+        is_original && !self.is_letter && !self.was_dispatched
     }
 
     async fn state(&self, shared: &Shared) -> Result<Option<TaskState>, Error> {

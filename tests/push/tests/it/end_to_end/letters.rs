@@ -120,6 +120,35 @@ async fn a_letter_is_not_run_by_hand_and_is_deleted_by_its_id() {
 }
 
 #[tokio::test]
+async fn a_letter_and_the_task_of_its_replay_are_deleted_together() {
+    let shop = shop().await;
+    let id = refuse::defer("x").on(&shop.tasks).await.unwrap().id;
+    // In the second life the letter has a number in its name too.
+    for life in 1..=2 {
+        assert_eq!(shop.statuses(life).await, vec![200; life]);
+        shop.tasks.pause("emails").await.unwrap();
+        shop.queue.fault("DeleteTask", Fault::Refuse(403));
+        shop.tasks.replay(id).await.unwrap_err();
+        assert_eq!((shop.waiting(), letters(&shop)), (1, 1));
+        if life == 1 {
+            shop.tasks.replay(id).await.unwrap();
+            shop.tasks.resume("emails").await.unwrap();
+        }
+    }
+    assert!(shop.tasks.delete(id).await.unwrap());
+    assert_eq!((shop.waiting(), letters(&shop)), (0, 0));
+
+    let id = refuse::defer("x").on(&shop.tasks).await.unwrap().id;
+    shop.tasks.resume("emails").await.unwrap();
+    assert_eq!(shop.statuses(3).await, [200; 3]);
+    shop.tasks.pause("emails").await.unwrap();
+    shop.queue.fault("DeleteTask", Fault::Refuse(403));
+    shop.tasks.replay(id).await.unwrap_err();
+    assert!(shop.tasks.delete(id).await.unwrap());
+    assert_eq!((shop.waiting(), letters(&shop)), (0, 0));
+}
+
+#[tokio::test]
 async fn the_first_death_in_a_queue_without_one_for_dead_letters_names_the_remedy() {
     let server = Server::start().await;
     let backend = CloudTasks::builder("shop", "europe-west1").anonymous().http("http://a.test");
