@@ -10,7 +10,7 @@ use super::call::{Failure, call, is_missing};
 use super::error::{Asked, refused};
 use super::name::{id_of, is_unnamed, last_part, of_unnamed, queue_of_letters, queue_of_tasks};
 use super::record::{record, summary};
-use super::request::{Mark, is_letter};
+use super::request::{Mark, is_letter, is_letter_of};
 use super::shared::Shared;
 use super::token::Tokens;
 use crate::backend::record::error_text;
@@ -58,7 +58,8 @@ impl Shared {
         }
     }
 
-    /// The task that has this name in this queue: Google knows it by them.
+    /// The task that has this name in this queue: Google knows it by them. It does not know a dead
+    /// letter by the name of its task, so the headers of all letters of the queue are read then.
     pub(super) async fn find(
         &self,
         queue: QueueName,
@@ -67,7 +68,18 @@ impl Shared {
         let resource = self.place.task(&queue, name.as_str());
         let found = self.read(&queue, &resource).await?;
         // What an unnamed task is called at Google is no name.
-        Ok(found.filter(|record| record.spec.name.as_ref() == Some(name)))
+        let found = found.filter(|record| record.spec.name.as_ref() == Some(name));
+        if found.is_some() || !self.keeps_letters {
+            return Ok(found);
+        }
+        let Ok(letters) = queue_of_letters(&queue) else { return Ok(None) };
+        let mut pages = self.pages(&letters, View::Basic);
+        while let Some(tasks) = pages.next().await? {
+            if let Some(letter) = tasks.iter().find(|task| is_letter_of(task, name)) {
+                return self.read(&letters, &letter.name).await;
+            }
+        }
+        Ok(None)
     }
 
     async fn read(&self, queue: &QueueName, resource: &str) -> Result<Option<TaskRecord>, Error> {

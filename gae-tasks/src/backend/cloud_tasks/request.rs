@@ -17,13 +17,14 @@ use crate::envelope::letter::Letter;
 use crate::envelope::{Copied, Envelope};
 use crate::error::Error;
 use crate::queue::{QueueName, RetryConfig};
-use crate::task::{Kind, Shape, TaskId};
+use crate::task::{Kind, Shape, TaskId, TaskName};
 use crate::time::Timestamp;
 
 /// The header that tells of a stored task, without its body, what it is and which call made it.
 const MARK: &str = "X-Deferred-Task";
 
-/// The header that says of a stored task, without its body, that it is a dead letter.
+/// The header that says of a stored task, without its body, that it is a dead letter: `1`, or
+/// `1/NAME` of a task that was named.
 const LETTER: &str = "X-Deferred-Letter";
 
 /// A task on its way to Google.
@@ -99,7 +100,8 @@ impl Draft {
         let mark = Mark { call: spec.id, shape: spec.shape, kind: spec.kind.clone() };
         // The attributes may be those of a newer version: nothing is read from them.
         let mut headers = headers(shared, &Attributes::default(), &mark);
-        headers.insert(LETTER.to_owned(), "1".to_owned());
+        let named = spec.name.as_ref().map_or_else(String::new, |name| format!("/{name}"));
+        headers.insert(LETTER.to_owned(), format!("1{named}"));
         let path = format!("{}/{}", shared.prefix, spec.kind);
         let parts = Parts { path, headers, body: Bytes::from(letter.encode()) };
         let name = of_copy(spec.id, letter.number());
@@ -215,8 +217,18 @@ impl Mark {
 
 /// Whether a stored task is a dead letter.
 pub(super) fn is_letter(task: &Task) -> bool {
-    headers_of(task)
-        .is_some_and(|headers| headers.keys().any(|name| name.eq_ignore_ascii_case(LETTER)))
+    letter_text(task).is_some()
+}
+
+/// Whether a stored task is the dead letter of a task that had this name.
+pub(super) fn is_letter_of(task: &Task, name: &TaskName) -> bool {
+    let text = letter_text(task).and_then(|text| text.split_once('/'));
+    text.is_some_and(|(_, named)| named == name.as_str())
+}
+
+fn letter_text(task: &Task) -> Option<&str> {
+    let mut headers = headers_of(task)?.iter();
+    headers.find(|(name, _)| name.eq_ignore_ascii_case(LETTER)).map(|(_, text)| text.as_str())
 }
 
 fn headers_of(task: &Task) -> Option<&HashMap<String, String>> {

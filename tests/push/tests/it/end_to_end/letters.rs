@@ -149,6 +149,22 @@ async fn a_letter_and_the_task_of_its_replay_are_deleted_together() {
 }
 
 #[tokio::test]
+async fn a_letter_is_found_by_the_name_of_its_task() {
+    let shop = shop().await;
+    for name in ["other", "once"] {
+        refuse::defer(name).named(name).on(&shop.tasks).await.unwrap();
+    }
+    refuse::defer("1").on(&shop.tasks).await.unwrap();
+    assert_eq!(shop.statuses(3).await, [200; 3]);
+    let found = shop.tasks.find("emails", "once").await.unwrap().unwrap();
+    assert_eq!((found.state, found.payload.as_deref()), (TaskState::Dead, Some(&b"\x04once"[..])));
+    assert_eq!(shop.tasks.find("emails", "1").await.unwrap(), None);
+    assert!(shop.tasks.delete(found.spec.id).await.unwrap());
+    assert_eq!(shop.tasks.find("emails", "once").await.unwrap(), None);
+    assert!(shop.tasks.find("emails", "other").await.unwrap().is_some());
+}
+
+#[tokio::test]
 async fn the_first_death_in_a_queue_without_one_for_dead_letters_names_the_remedy() {
     let server = Server::start().await;
     let backend = CloudTasks::builder("shop", "europe-west1").anonymous().http("http://a.test");
