@@ -218,8 +218,10 @@ impl CloudTasksBuilder {
     /// `.dead_letters(&tasks)`. They are listed, replayed and deleted by the client's calls.
     ///
     /// - [`put_queue`](crate::Client::put_queue) makes the queue of dead letters too, and pauses it; or `gcloud tasks queues
-    ///   create NAME-dead --max-attempts=-1` and `gcloud tasks queues pause NAME-dead` do. A push service whose queues of
-    ///   dead letters are missing is not built. Names of queues have 95 characters at most then, and do not end in `-dead`.
+    ///   create NAME-dead --max-attempts=-1 --min-backoff=3600s --max-backoff=3600s` and `gcloud tasks queues pause
+    ///   NAME-dead` do. A push service whose queues of
+    ///   dead letters are missing is not built. It knows the queues of its task types and the
+    ///   default queues; call `put_queue` for those that only `.queue(..)` names too. Names of queues have 95 characters at most then, and do not end in `-dead`.
     /// - **Google keeps a dead letter for 31 days at most**, and then forgets it without a word: look at them before.
     /// - A push service answers 404 to a dead letter and runs nothing, so a queue of theirs that is resumed does no harm.
     /// - [`replay`](crate::Client::replay) stores a new task, under a name that follows from the letter's, and then deletes

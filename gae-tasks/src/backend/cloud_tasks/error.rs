@@ -119,7 +119,7 @@ fn problem(asked: Asked<'_>, error: &GoogleError) -> String {
     match (code, queue) {
         (Some(Code::NotFound), Some(queue)) => format!(
             "has no queue `{queue}` in {place}: create it (`client.put_queue(\"{queue}\", ..)`, or `gcloud tasks queues \
-             create {queue} --location={}`); a new one needs up to a minute",
+             create {queue} --location={} --max-attempts=-1 --min-backoff=1s`); a new one needs up to a minute",
             place.location
         ),
         (Some(Code::PermissionDenied), _) => format!(

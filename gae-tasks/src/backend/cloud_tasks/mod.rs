@@ -52,7 +52,7 @@ use crate::time::{Now, Timestamp};
 /// ```
 ///
 /// - *Queues* must exist before tasks are deferred to them: [`Client::put_queue`](crate::Client::put_queue) or `gcloud
-///   tasks queues create`. One that `put_queue` has written never gives a task up; the limits of its
+///   tasks queues create NAME --max-attempts=-1 --min-backoff=1s`. One that `put_queue` has written never gives a task up; the limits of its
 ///   [`RetryConfig`](crate::RetryConfig) are remembered by this process, travel with the tasks it defers, and are kept
 ///   by the handler.
 /// - *No duplicates.* Every task has a name at Google, made of its id if it was given none, so that a call whose

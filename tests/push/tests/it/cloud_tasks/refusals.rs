@@ -24,6 +24,7 @@ async fn a_missing_queue_is_named_with_the_way_to_make_it() {
         "has no queue `emails` in projects/shop/locations/europe-west1",
         "put_queue",
         "gcloud tasks queues create",
+        "--max-attempts=-1 --min-backoff=1s",
     ] {
         assert!(text.contains(part), "{text}");
     }

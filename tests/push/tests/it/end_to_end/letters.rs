@@ -277,6 +277,7 @@ async fn a_service_whose_queue_of_dead_letters_is_missing_is_not_built() {
         "is missing",
         "put_queue(\"orders\"",
         "gcloud tasks queues create orders-dead",
+        "--max-attempts=-1 --min-backoff=3600s --max-backoff=3600s",
     ] {
         assert!(missing[0].contains(part), "{missing:?}");
     }
