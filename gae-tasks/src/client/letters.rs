@@ -1,11 +1,12 @@
 //! Replaying dead letters that are in a payload store: their tasks are stored anew with a client.
 
 use super::Client;
+use crate::backend::record::error_text;
 use crate::backend::{CopyTask, Enqueue, NewTask};
 use crate::envelope::Copied;
 use crate::error::Error;
 use crate::push::{DeadLetter, LetterStore};
-use crate::task::{TaskId, TaskSpec};
+use crate::task::{Shape, TaskId, TaskSpec};
 
 impl LetterStore {
     /// Stores the task of a dead letter anew with `client`, due at once, with all its attempts before it; then deletes the
@@ -13,13 +14,17 @@ impl LetterStore {
     /// name then.
     ///
     /// # Errors
-    /// [`Error::NoSuchTask`] if there is no such letter, [`Error::PayloadStore`] and [`Error::Storage`]; the letter is
+    /// [`Error::NoSuchTask`] if there is no such letter, or it is one of a body that could not be read;
+    /// [`Error::PayloadStore`] and [`Error::Storage`]; the letter is
     /// kept then.
     pub async fn replay(&self, id: TaskId, client: &Client) -> Result<(), Error> {
         let missing = Error::NoSuchTask { id, problem: "is no dead letter of this store" };
         // Those that are there now: the new task may die before they are deleted.
         let numbers = self.numbers(id).await?;
         let DeadLetter { task, number, .. } = self.last_of(id, &numbers).await?.ok_or(missing)?;
+        if task.spec.shape == Shape::UNREADABLE {
+            return Err(Error::NoSuchTask { id, problem: error_text::UNREADABLE });
+        }
         // The name may be blocked by the task itself.
         let task = NewTask::new(TaskSpec { name: None, ..task.spec }, task.payload);
         client.store_anew(task, number).await?;

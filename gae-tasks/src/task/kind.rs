@@ -104,6 +104,10 @@ pub const fn kind_str(kind: &[u8]) -> &str {
 pub struct Shape(u64);
 
 impl Shape {
+    /// In place of the shape of a task whose body could not be opened.
+    #[cfg(any(feature = "push", feature = "cloud-tasks"))]
+    pub(crate) const UNREADABLE: Self = Self(0);
+
     /// A shape as it was stored.
     pub const fn from_bits(bits: u64) -> Self {
         Self(bits)

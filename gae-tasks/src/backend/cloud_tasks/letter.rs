@@ -17,7 +17,7 @@ use crate::envelope::letter::Letter;
 use crate::envelope::{Copied, Envelope};
 use crate::error::Error;
 use crate::queue::QueueName;
-use crate::task::TaskId;
+use crate::task::{Shape, TaskId};
 use crate::time::{Now, Timestamp};
 
 impl Shared {
@@ -69,7 +69,8 @@ impl Shared {
     }
 
     /// Stores the task of a dead letter anew, and then deletes the letter. Done again after a half, it stores no second
-    /// task: the name follows from the letter's.
+    /// task: the name follows from the letter's. A body that could not be read is not wrapped in an
+    /// envelope of this version, in which no program would find it again.
     pub(super) async fn replay(&self, id: TaskId, now: Timestamp) -> Result<(), Error> {
         let Some(found) = self.locate_letter(id).await? else {
             let is_stored = self.locate(id).await?.is_some();
@@ -82,6 +83,9 @@ impl Shared {
         let letter = readable(&task)?;
         let number = Copied::first_number_of_next_life(letter.number());
         let Envelope { spec, payload, .. } = letter.envelope;
+        if spec.shape == Shape::UNREADABLE {
+            return Err(Error::NoSuchTask { id, problem: error_text::UNREADABLE });
+        }
         let copy = CopyTask::new(Now::At(now), NewTask::new(spec, payload), number);
         self.copy(CopyTask { replayed: Some(now), ..copy }, now).await?;
         self.delete_task(found.resource).await.map(drop)

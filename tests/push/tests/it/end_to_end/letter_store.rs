@@ -306,3 +306,24 @@ async fn a_letter_that_is_replayed_during_a_sweep_keeps_its_payload() {
     assert!(replays.get().unwrap().lock().unwrap().is_none(), "it was replayed meanwhile");
     assert_eq!(files(&folder), 1, "the payload");
 }
+#[tokio::test]
+async fn a_letter_whose_body_could_not_be_read_is_not_replayed() {
+    let folder = tempfile::tempdir().unwrap();
+    let letters = store(&folder);
+    let shop = shop(&letters).await;
+    shop.tasks.pause("emails").await.unwrap();
+    let id = refuse::defer("x").on(&shop.tasks).await.unwrap().id;
+    let mut task = shop.queue.tasks(PLACE, "emails").remove(0);
+    assert!(shop.tasks.delete(id).await.unwrap());
+    task["name"] = format!("{PLACE}/queues/emails/tasks/garbage").into();
+    task["httpRequest"]["body"] = "e30=".into();
+    create(&shop, task).await;
+    shop.tasks.resume("emails").await.unwrap();
+    assert_eq!(shop.statuses(1).await, [200]);
+    let id = letters.ids().await.unwrap()[0];
+    for client in [&shop.tasks, &shop.cemetery] {
+        let refused = letters.replay(id, client).await.unwrap_err();
+        assert!(refused.to_string().contains("could not be read"), "{refused}");
+    }
+    assert_eq!((shop.waiting(), letters.ids().await.unwrap()), (0, vec![id]));
+}

@@ -209,6 +209,10 @@ async fn a_body_that_is_no_task_is_a_letter_too() {
     let dead = shop.dead_letters().await;
     let garbage = dead.iter().find(|letter| letter.payload.as_deref() == Some(b"{}")).unwrap();
     assert_eq!(shop.tasks.get(garbage.spec.id).await.unwrap().as_ref(), Some(garbage));
+    // In an envelope of ours it would wait for a program that reads it as it is.
+    let refused = shop.tasks.replay(garbage.spec.id).await.unwrap_err();
+    assert!(refused.to_string().contains("could not be read"), "{refused}");
+    assert_eq!((shop.waiting(), letters(&shop)), (0, 2));
     assert!(shop.tasks.delete(garbage.spec.id).await.unwrap());
     assert_eq!(letters(&shop), 1);
 }
