@@ -2,12 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Envelope, EnvelopeError, Preamble, VERSION_OF_LETTERS};
+use super::{Envelope, EnvelopeError, MAGIC_OF_LETTERS, Preamble};
 use crate::task::TaskName;
 use crate::time::Timestamp;
 
-/// A task that is not attempted again. Its bytes begin as an envelope whose version says that nothing is to be run: a
-/// service that is sent them refuses them.
+/// The version of what follows the preamble.
+const VERSION: u8 = 1;
+
+/// A task that is not attempted again. Its bytes begin with a magic of their own, whatever their
+/// version, so that a service that is sent them refuses them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Letter {
     /// The task. Its name is here, not in the envelope's bytes.
@@ -43,8 +46,11 @@ impl Letter {
             error: &self.error,
         };
         let mut bytes = Vec::new();
-        Preamble { id: self.envelope.spec.id, first_due: self.died }
-            .encode(VERSION_OF_LETTERS, &mut bytes);
+        Preamble { id: self.envelope.spec.id, first_due: self.died }.encode(
+            MAGIC_OF_LETTERS,
+            VERSION,
+            &mut bytes,
+        );
         // Numbers and strings: nothing of which postcard can refuse.
         let mut bytes = postcard::to_extend(&wire, bytes).unwrap_or_default();
         bytes.extend(self.envelope.encode());
@@ -56,13 +62,10 @@ impl Letter {
     /// # Errors
     /// The bytes are no letter, or one of a newer version.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, EnvelopeError> {
-        let (version, preamble, rest) = Preamble::split(bytes).ok_or(EnvelopeError::Malformed)?;
-        match version {
-            VERSION_OF_LETTERS => {}
-            newer if newer > VERSION_OF_LETTERS => {
-                return Err(EnvelopeError::Newer { version, preamble });
-            }
-            _ => return Err(EnvelopeError::Malformed),
+        let (version, preamble, rest) =
+            Preamble::split(MAGIC_OF_LETTERS, bytes).ok_or(EnvelopeError::Malformed)?;
+        if version > VERSION {
+            return Err(EnvelopeError::Newer { version, preamble });
         }
         let (wire, rest): (Wire<'_>, _) =
             postcard::take_from_bytes(rest).map_err(|_| EnvelopeError::Malformed)?;
@@ -114,8 +117,25 @@ mod tests {
     }
 
     #[test]
+    fn a_newer_letter_is_told_from_a_newer_task_and_from_garbage() {
+        let (mut bytes, mut task) = (letter().encode(), letter().envelope.encode());
+        (bytes[2], task[2]) = (9, 9);
+        let id = TaskId::from_bytes([7; 16]);
+        let preamble = Preamble { id, first_due: Timestamp::from_micros(9) };
+        let newer = Err(EnvelopeError::Newer { version: 9, preamble });
+        assert_eq!(Letter::decode(&bytes), newer);
+        assert_eq!(Envelope::decode(&bytes), Err(EnvelopeError::Letter));
+        assert_eq!(Letter::decode(&task), Err(EnvelopeError::Malformed));
+        bytes[2] = 0;
+        assert_eq!(Letter::decode(&bytes), Err(EnvelopeError::Malformed));
+        for garbage in [&b""[..], b"gl", b"gl\x01", &bytes[..3]] {
+            assert_eq!(Envelope::decode(garbage), Err(EnvelopeError::Malformed), "{garbage:?}");
+        }
+    }
+
+    #[test]
     fn the_bytes_of_letters_never_change() {
-        let mut expected = b"gt\x03".to_vec();
+        let mut expected = b"gl\x01".to_vec();
         expected.extend([7; 16]);
         expected.extend(9_i64.to_be_bytes());
         expected.extend(b"\x01\x07order-7\x04\x01\x0c\x0dno such order");
@@ -127,7 +147,7 @@ mod tests {
         #[test]
         fn any_bytes_are_a_letter_or_none(bytes in prop::collection::vec(any::<u8>(), 0..200), cut: prop::sample::Index) {
             _ = Letter::decode(&bytes);
-            _ = Letter::decode(&[b"gt\x03", &[0; 24][..], &bytes[..]].concat());
+            _ = Letter::decode(&[b"gl\x01", &[0; 24][..], &bytes[..]].concat());
             let whole = letter().encode();
             prop_assert!(Letter::decode(&whole[..cut.index(whole.len())]).is_err());
         }

@@ -132,7 +132,8 @@ async fn what_cannot_be_read_is_an_error_that_names_the_store() {
     let objects = ObjectPayloads::new(Arc::new(object_store::memory::InMemory::new()));
     let letters = LetterStore::open(objects.clone()).unwrap();
     let id = TaskId::from_bytes([7; 16]);
-    for bytes in [&b""[..], b"{}", b"gt\x09", &[b"gt\x04", &[7; 60][..]].concat()] {
+    let of = |begin: &[u8]| [begin, &[7; 60][..]].concat();
+    for bytes in [&b""[..], b"{}", b"gt\x09", b"gl\x09", &of(b"gt\x04"), &of(b"gl\x09")] {
         objects.put(&format!("{id}.dead.gae-tasks"), bytes.to_vec()).await.unwrap();
         let error = letters.get(id).await.unwrap_err();
         assert!(error.to_string().contains(&objects.name()), "{error}");
