@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Envelope, EnvelopeError, MAGIC_OF_LETTERS, Preamble};
+use super::{Copied, Envelope, EnvelopeError, MAGIC_OF_LETTERS, Preamble};
 use crate::task::TaskName;
 use crate::time::Timestamp;
 
@@ -32,6 +32,14 @@ struct Wire<'a> {
 }
 
 impl Letter {
+    /// This letter, of the copy `number` of its task; 0 is the task as it was deferred.
+    pub(crate) fn of_copy(mut self, number: u32) -> Self {
+        let Self { attempts, first_attempt, .. } = self;
+        self.envelope.copied =
+            (number > 0).then(|| Copied { number, attempts, first_attempt, replayed: None });
+        self
+    }
+
     /// Which copy of the task it was.
     pub(crate) fn number(&self) -> u32 {
         self.envelope.copied.map_or(0, |copied| copied.number)
@@ -87,7 +95,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::envelope::Copied;
     use crate::queue::QueueName;
     use crate::task::{Kind, Shape, TaskId, TaskSpec};
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::dead_letter::DeadLetter;
 use crate::backend::NewTask;
+use crate::envelope::Envelope;
 use crate::envelope::letter::Letter;
-use crate::envelope::{Copied, Envelope};
 use crate::error::Error;
 use crate::outcome::BoxError;
 use crate::payload_store::{IntoPayloadStore, PayloadStore, key_of_letter, task_of_letter};
@@ -129,10 +129,10 @@ impl LetterStore {
 fn closed(letter: DeadLetter) -> Letter {
     let DeadLetter { task: NewTask { spec, payload, .. }, attempts, created, died, error, number } =
         letter;
-    let copied = (number > 0).then(|| Copied { number, attempts, ..Copied::default() });
-    let envelope =
-        Envelope { spec, named: false, first_due: created.unwrap_or(died), copied, payload };
-    Letter { envelope, attempts, first_attempt: created.filter(|_| attempts > 0), died, error }
+    let first_due = created.unwrap_or(died);
+    let envelope = Envelope { spec, named: false, first_due, copied: None, payload };
+    let first_attempt = created.filter(|_| attempts > 0);
+    Letter { envelope, attempts, first_attempt, died, error }.of_copy(number)
 }
 
 fn opened(letter: Letter) -> DeadLetter {

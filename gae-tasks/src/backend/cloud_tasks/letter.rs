@@ -30,16 +30,10 @@ impl Shared {
         let queue = queue_of_letters(&task.spec.queue)
             .map_err(|problem| failed(problem, "it has no queue".into()))?;
         let NewTask { spec, payload, .. } = task;
-        let copied =
-            (number > 0).then(|| Copied { number, attempts, first_attempt, ..Copied::default() });
-        let envelope = Envelope {
-            spec,
-            named: false,
-            first_due: first_attempt.unwrap_or(now),
-            copied,
-            payload,
-        };
+        let first_due = first_attempt.unwrap_or(now);
+        let envelope = Envelope { spec, named: false, first_due, copied: None, payload };
         let letter = Letter { envelope, attempts, first_attempt, died: now, error: bounded(error) };
+        let letter = letter.of_copy(number);
         let request = Draft::of_letter(self, &queue, &letter)?.request;
         match call(self.time_limit, || {
             self.google.create_task().with_request(request.clone()).send()
