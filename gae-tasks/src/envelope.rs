@@ -27,8 +27,8 @@ const VERSION: u8 = 1;
 /// programs can run every other task.
 const VERSION_OF_COPIES: u8 = 2;
 
-/// The version of dead letters: the data after the preamble is not a task to be run.
-const VERSION_OF_LETTERS: u8 = 3;
+/// The first bytes of every dead letter, whatever its version: a letter is not a task to be run.
+const MAGIC_OF_LETTERS: [u8; 2] = *b"gl";
 
 /// The preamble of every version, so that each version can read how long a task has waited for
 /// another version: magic, version, id, and when the task was first due, in microseconds since
@@ -43,12 +43,12 @@ impl Preamble {
     /// Reads the preamble of `body`, whatever the version of the envelope.
     #[cfg(feature = "push")]
     pub(crate) fn of(body: &[u8]) -> Option<Self> {
-        Some(Self::split(body)?.1)
+        Some(Self::split(MAGIC, body)?.1)
     }
 
-    /// Returns version, preamble, and the rest.
-    fn split(body: &[u8]) -> Option<(u8, Self, &[u8])> {
-        let (version, rest) = body.strip_prefix(&MAGIC)?.split_first()?;
+    /// Returns version, preamble, and the rest, if `body` begins with `magic`.
+    fn split(magic: [u8; 2], body: &[u8]) -> Option<(u8, Self, &[u8])> {
+        let (version, rest) = body.strip_prefix(&magic)?.split_first()?;
         let (id, rest) = rest.split_first_chunk()?;
         let (first_due, rest) = rest.split_first_chunk()?;
         let first_due = Timestamp::from_micros(i64::from_be_bytes(*first_due));
@@ -56,8 +56,8 @@ impl Preamble {
     }
 
     #[cfg(any(test, feature = "push", feature = "cloud-tasks", feature = "testing"))]
-    fn encode(self, version: u8, body: &mut Vec<u8>) {
-        body.extend(MAGIC);
+    fn encode(self, magic: [u8; 2], version: u8, body: &mut Vec<u8>) {
+        body.extend(magic);
         body.push(version);
         body.extend(self.id.as_bytes());
         body.extend(self.first_due.as_micros().to_be_bytes());
@@ -148,7 +148,7 @@ pub(crate) enum EnvelopeError {
     #[error("the body is a dead letter, which is not attempted again")]
     Letter,
     /// Another instance may be able to open the body.
-    #[error("the body is a task in format {version}, which a newer version of gae-tasks wrote")]
+    #[error("the body is in format {version}, which a newer version of gae-tasks wrote")]
     Newer {
         /// The version of the body.
         version: u8,
@@ -198,8 +198,8 @@ impl Envelope {
             payload: self.payload.len(),
         };
         let mut body = Vec::with_capacity(ROOM + self.payload.len());
-        self.preamble()
-            .encode(if self.copied.is_some() { VERSION_OF_COPIES } else { VERSION }, &mut body);
+        let version = if self.copied.is_some() { VERSION_OF_COPIES } else { VERSION };
+        self.preamble().encode(MAGIC, version, &mut body);
         // Numbers, strings and bytes only: postcard refuses none of these.
         let mut body = match self.copied {
             Some(copied) => postcard::to_extend(&copied.wire(), body).unwrap_or_default(),
@@ -215,7 +215,11 @@ impl Envelope {
     /// # Errors
     /// The body is not an envelope, or a newer version wrote it.
     pub(crate) fn decode(body: &[u8]) -> Result<Self, EnvelopeError> {
-        let (version, preamble, rest) = Preamble::split(body).ok_or(EnvelopeError::Malformed)?;
+        if Preamble::split(MAGIC_OF_LETTERS, body).is_some() {
+            return Err(EnvelopeError::Letter);
+        }
+        let (version, preamble, rest) =
+            Preamble::split(MAGIC, body).ok_or(EnvelopeError::Malformed)?;
         let malformed = |_| EnvelopeError::Malformed;
         let (copied, rest) = match version {
             VERSION => (None, rest),
@@ -223,7 +227,6 @@ impl Envelope {
                 let (copied, rest) = postcard::take_from_bytes(rest).map_err(malformed)?;
                 (Some(Copied::open(copied)), rest)
             }
-            VERSION_OF_LETTERS => return Err(EnvelopeError::Letter),
             _ => return Err(EnvelopeError::Newer { version, preamble }),
         };
         let (wire, rest): (Wire<'_>, _) = postcard::take_from_bytes(rest).map_err(malformed)?;
@@ -359,8 +362,8 @@ mod tests {
         #[test]
         fn any_body_is_opened_or_refused(body in prop::collection::vec(any::<u8>(), 0..200)) {
             _ = Envelope::decode(&body);
-            for version in 1..=3 {
-                _ = Envelope::decode(&[&[b'g', b't', version][..], &[0; 24][..], &body[..]].concat());
+            for begin in [b"gt\x01", b"gt\x02", b"gl\x01"] {
+                _ = Envelope::decode(&[&begin[..], &[0; 24][..], &body[..]].concat());
             }
         }
 

@@ -51,18 +51,28 @@ pub(crate) fn task_of(key: &str) -> Option<TaskId> {
     key.strip_suffix(SUFFIX)?.parse().ok().filter(|id| self::key(*id) == key)
 }
 
-/// The suffix of a dead letter's key after the id of its task.
+/// Bytes of an id as text.
+const LENGTH_OF_ID: usize = 36;
+
+/// The suffix of a dead letter's key after the id of its task and the number of the copy.
 const SUFFIX_OF_LETTERS: &str = ".dead.gae-tasks";
 
-/// The key of a task's dead letter.
-#[cfg(feature = "push")]
-pub(crate) fn key_of_letter(id: TaskId) -> String {
-    format!("{id}{SUFFIX_OF_LETTERS}")
+/// The key of the dead letter of a task that ended as the copy `number`; 0 is the task as it was
+/// deferred. The number is part of the key because a replayed task can die again before its letter
+/// is deleted.
+pub(crate) fn key_of_letter(id: TaskId, number: u32) -> String {
+    match number {
+        0 => format!("{id}{SUFFIX_OF_LETTERS}"),
+        _ => format!("{id}-{number}{SUFFIX_OF_LETTERS}"),
+    }
 }
 
-/// The task whose dead letter has this key, if the key is valid.
-pub(crate) fn task_of_letter(key: &str) -> Option<TaskId> {
-    task_of(&format!("{}{SUFFIX}", key.strip_suffix(SUFFIX_OF_LETTERS)?))
+/// The task whose dead letter has this key, and the number of its copy, if the key is valid.
+pub(crate) fn task_of_letter(key: &str) -> Option<(TaskId, u32)> {
+    let (id, number) = key.strip_suffix(SUFFIX_OF_LETTERS)?.split_at_checked(LENGTH_OF_ID)?;
+    let number = number.strip_prefix('-').map_or(Ok(0), str::parse).ok()?;
+    let letter = (id.parse().ok()?, number);
+    (key_of_letter(letter.0, letter.1) == key).then_some(letter)
 }
 
 /// The marker that replaces the payload under `key` when a pushed task is done. The key
@@ -173,7 +183,16 @@ mod tests {
         let letter = format!("{id}.dead.gae-tasks");
         assert_eq!(
             (task_of_letter(&letter), task_of(&letter), task_of_letter(&key(id))),
-            (Some(id), None, None)
+            (Some((id, 0)), None, None)
         );
+        let letter = format!("{id}-17.dead.gae-tasks");
+        assert_eq!(
+            (task_of_letter(&letter), task_of(&letter), key_of_letter(id, 17)),
+            (Some((id, 17)), None, letter)
+        );
+        for other in ["-0", "-01", "-+1", "-", "-a", "-1-1", "17", "-4294967296"] {
+            assert_eq!(task_of_letter(&format!("{id}{other}.dead.gae-tasks")), None, "{other}");
+        }
+        assert_eq!(task_of_letter(&format!("{}ä.dead.gae-tasks", "7".repeat(35))), None);
     }
 }

@@ -9,9 +9,8 @@ const RESERVED: &[&str] = &[
     "connection",
     "user-agent",
     "traceparent",
-    "x-deferred-task",
 ];
-const RESERVED_PREFIXES: &[&str] = &["x-cloudtasks-", "x-appengine-", "x-google-"];
+const RESERVED_PREFIXES: &[&str] = &["x-cloudtasks-", "x-appengine-", "x-google-", "x-deferred-"];
 
 /// Why a request cannot have this header. Values are not repeated: they may be secret.
 pub(crate) fn problem_of_header(name: &str, value: &str) -> Option<String> {
@@ -61,6 +60,8 @@ mod tests {
             "X-Google-x",
             "Traceparent",
             "X-Deferred-Task",
+            "x-deferred-LETTER",
+            "X-Deferred-What-Comes-Later",
         ] {
             let text = problem(name, "x");
             assert!(

@@ -21,6 +21,9 @@ impl Client {
     /// Returns the stored task that was [named](crate::Defer::named) `name` in this queue, dead
     /// letters included; `None` after its end.
     ///
+    /// On Cloud Tasks, where queues keep dead letters, the tasks of `NAME-dead` are listed to find
+    /// one, 1,000 a call.
+    ///
     /// # Errors
     /// [`Error::QueueName`] and [`Error::TaskName`] if a name is not valid, [`Error::Storage`].
     ///

@@ -1,11 +1,12 @@
 //! Replays dead letters in a payload store: their tasks are stored again with a client.
 
 use super::Client;
+use crate::backend::record::error_text;
 use crate::backend::{CopyTask, Enqueue, NewTask};
 use crate::envelope::Copied;
 use crate::error::Error;
 use crate::push::{DeadLetter, LetterStore};
-use crate::task::{TaskId, TaskSpec};
+use crate::task::{Shape, TaskId, TaskSpec};
 
 impl LetterStore {
     /// Stores the task of a dead letter again with `client`, due at once and with a full number of
@@ -13,15 +14,20 @@ impl LetterStore {
     /// no second task while the first is waiting. The stored task has no name.
     ///
     /// # Errors
-    /// [`Error::NoSuchTask`] if there is no such letter, [`Error::PayloadStore`] and
-    /// [`Error::Storage`]. The letter is kept then.
+    /// [`Error::NoSuchTask`] if there is no such letter or its body could not be read,
+    /// [`Error::PayloadStore`] and [`Error::Storage`]. The letter is kept then.
     pub async fn replay(&self, id: TaskId, client: &Client) -> Result<(), Error> {
         let missing = Error::NoSuchTask { id, problem: "is not a dead letter in this store" };
-        let DeadLetter { task, number, .. } = self.get(id).await?.ok_or(missing)?;
+        // The letters that are there now: the new task may die before they are deleted.
+        let numbers = self.numbers(id).await?;
+        let DeadLetter { task, number, .. } = self.last_of(id, &numbers).await?.ok_or(missing)?;
+        if task.spec.shape == Shape::UNREADABLE {
+            return Err(Error::NoSuchTask { id, problem: error_text::UNREADABLE });
+        }
         // The task itself may still block its name.
         let task = NewTask::new(TaskSpec { name: None, ..task.spec }, task.payload);
         client.store_anew(task, number).await?;
-        self.delete(id).await
+        self.delete_numbers(id, &numbers).await
     }
 }
 

@@ -106,6 +106,10 @@ impl SweepPayloads {
             shelf.store.put_before(before).await.map_err(|source| unlisted(shelf, source))?;
         let mut orphans: HashMap<TaskId, String> =
             keys.into_iter().filter_map(|key| Some((task_of(&key)?, key))).collect();
+        // Before the queues too: a letter that is replayed after it was read here is in a queue.
+        if !orphans.is_empty() {
+            self.keep_those_of_letters(&mut orphans, shelf).await?;
+        }
         // In this order: a task that becomes a dead letter is stored at its new place before it is
         // deleted at the old one.
         for client in std::iter::once(&self.client).chain(&self.others) {
@@ -121,8 +125,7 @@ impl SweepPayloads {
 }
 
 impl SweepPayloads {
-    /// Removes the payloads whose task is a dead letter in the store, or in a named one. Called
-    /// after the queues were asked: a dead letter is stored before its queue deletes the task.
+    /// Removes the payloads whose task is a dead letter in the store, or in a named one.
     async fn keep_those_of_letters(
         &self,
         orphans: &mut HashMap<TaskId, String>,
@@ -133,7 +136,7 @@ impl SweepPayloads {
             .put_before(Timestamp::MAX)
             .await
             .map_err(|source| unlisted(shelf, source))?;
-        for id in keys.iter().filter_map(|key| task_of_letter(key)) {
+        for (id, _) in keys.iter().filter_map(|key| task_of_letter(key)) {
             orphans.remove(&id);
         }
         #[cfg(feature = "push")]

@@ -2,12 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Envelope, EnvelopeError, Preamble, VERSION_OF_LETTERS};
+use super::{Copied, Envelope, EnvelopeError, MAGIC_OF_LETTERS, Preamble};
 use crate::task::TaskName;
 use crate::time::Timestamp;
 
-/// A task that is not attempted again. Its bytes begin like an envelope, with a version that must
-/// not be run: a service that receives the bytes refuses them.
+/// The version of the data after the preamble.
+const VERSION: u8 = 1;
+
+/// A task that is not attempted again. Its bytes begin with a magic of their own, whatever their
+/// version: a service that receives them refuses them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Letter {
     /// The task. Its name is stored outside of the envelope's bytes.
@@ -29,6 +32,14 @@ struct Wire<'a> {
 }
 
 impl Letter {
+    /// This letter, of the copy `number` of its task; 0 is the task as it was deferred.
+    pub(crate) fn of_copy(mut self, number: u32) -> Self {
+        let Self { attempts, first_attempt, .. } = self;
+        self.envelope.copied =
+            (number > 0).then(|| Copied { number, attempts, first_attempt, replayed: None });
+        self
+    }
+
     /// The number of the task's copy.
     pub(crate) fn number(&self) -> u32 {
         self.envelope.copied.map_or(0, |copied| copied.number)
@@ -43,8 +54,11 @@ impl Letter {
             error: &self.error,
         };
         let mut bytes = Vec::new();
-        Preamble { id: self.envelope.spec.id, first_due: self.died }
-            .encode(VERSION_OF_LETTERS, &mut bytes);
+        Preamble { id: self.envelope.spec.id, first_due: self.died }.encode(
+            MAGIC_OF_LETTERS,
+            VERSION,
+            &mut bytes,
+        );
         // Numbers and strings only: postcard refuses none of these.
         let mut bytes = postcard::to_extend(&wire, bytes).unwrap_or_default();
         bytes.extend(self.envelope.encode());
@@ -56,13 +70,10 @@ impl Letter {
     /// # Errors
     /// The bytes are not a letter, or a newer version wrote them.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, EnvelopeError> {
-        let (version, preamble, rest) = Preamble::split(bytes).ok_or(EnvelopeError::Malformed)?;
-        match version {
-            VERSION_OF_LETTERS => {}
-            newer if newer > VERSION_OF_LETTERS => {
-                return Err(EnvelopeError::Newer { version, preamble });
-            }
-            _ => return Err(EnvelopeError::Malformed),
+        let (version, preamble, rest) =
+            Preamble::split(MAGIC_OF_LETTERS, bytes).ok_or(EnvelopeError::Malformed)?;
+        if version > VERSION {
+            return Err(EnvelopeError::Newer { version, preamble });
         }
         let (wire, rest): (Wire<'_>, _) =
             postcard::take_from_bytes(rest).map_err(|_| EnvelopeError::Malformed)?;
@@ -84,7 +95,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::envelope::Copied;
     use crate::queue::QueueName;
     use crate::task::{Kind, Shape, TaskId, TaskSpec};
 
@@ -114,8 +124,25 @@ mod tests {
     }
 
     #[test]
+    fn a_newer_letter_is_told_from_a_newer_task_and_from_garbage() {
+        let (mut bytes, mut task) = (letter().encode(), letter().envelope.encode());
+        (bytes[2], task[2]) = (9, 9);
+        let id = TaskId::from_bytes([7; 16]);
+        let preamble = Preamble { id, first_due: Timestamp::from_micros(9) };
+        let newer = Err(EnvelopeError::Newer { version: 9, preamble });
+        assert_eq!(Letter::decode(&bytes), newer);
+        assert_eq!(Envelope::decode(&bytes), Err(EnvelopeError::Letter));
+        assert_eq!(Letter::decode(&task), Err(EnvelopeError::Malformed));
+        bytes[2] = 0;
+        assert_eq!(Letter::decode(&bytes), Err(EnvelopeError::Malformed));
+        for garbage in [&b""[..], b"gl", b"gl\x01", &bytes[..3]] {
+            assert_eq!(Envelope::decode(garbage), Err(EnvelopeError::Malformed), "{garbage:?}");
+        }
+    }
+
+    #[test]
     fn the_bytes_of_letters_never_change() {
-        let mut expected = b"gt\x03".to_vec();
+        let mut expected = b"gl\x01".to_vec();
         expected.extend([7; 16]);
         expected.extend(9_i64.to_be_bytes());
         expected.extend(b"\x01\x07order-7\x04\x01\x0c\x0dno such order");
@@ -127,7 +154,7 @@ mod tests {
         #[test]
         fn any_bytes_are_a_letter_or_none(bytes in prop::collection::vec(any::<u8>(), 0..200), cut: prop::sample::Index) {
             _ = Letter::decode(&bytes);
-            _ = Letter::decode(&[b"gt\x03", &[0; 24][..], &bytes[..]].concat());
+            _ = Letter::decode(&[b"gl\x01", &[0; 24][..], &bytes[..]].concat());
             let whole = letter().encode();
             prop_assert!(Letter::decode(&whole[..cut.index(whole.len())]).is_err());
         }

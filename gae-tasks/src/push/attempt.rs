@@ -286,7 +286,7 @@ impl Delivery<'_> {
         let kind = Kind::new(self.kind).unwrap_or(Kind::from_static("unreadable"));
         let queue = request::queue_name(self.headers, self.family).unwrap_or(QueueName::DEFAULT);
         let task =
-            NewTask::new(TaskSpec::new(id, kind, Shape::from_bits(0), queue), self.body.to_vec());
+            NewTask::new(TaskSpec::new(id, kind, Shape::UNREADABLE, queue), self.body.to_vec());
         let (created, died) =
             (preamble.map(|preamble| preamble.first_due), self.settings.clock.wall());
         Box::pin(self.keep(DeadLetter { task, attempts: 0, created, died, error, number: 0 }))

@@ -108,6 +108,10 @@ pub const fn kind_str(kind: &[u8]) -> &str {
 pub struct Shape(u64);
 
 impl Shape {
+    /// Stands for the shape of a task whose body could not be opened.
+    #[cfg(any(feature = "push", feature = "cloud-tasks"))]
+    pub(crate) const UNREADABLE: Self = Self(0);
+
     /// Reads a shape from its stored form.
     pub const fn from_bits(bits: u64) -> Self {
         Self(bits)

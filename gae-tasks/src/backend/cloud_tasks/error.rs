@@ -120,7 +120,7 @@ fn problem(asked: Asked<'_>, error: &GoogleError) -> String {
     match (code, queue) {
         (Some(Code::NotFound), Some(queue)) => format!(
             "has no queue `{queue}` in {place}: create it (`client.put_queue(\"{queue}\", ..)`, or `gcloud tasks queues \
-             create {queue} --location={}`); a new one needs up to a minute",
+             create {queue} --location={} --max-attempts=-1 --min-backoff=1s`); a new one needs up to a minute",
             place.location
         ),
         (Some(Code::PermissionDenied), _) => format!(
@@ -137,6 +137,13 @@ fn problem(asked: Asked<'_>, error: &GoogleError) -> String {
         }
         _ => format!("refuses this in {place}: the reason is below"),
     }
+}
+
+/// Whether a task was refused because its queue is missing: a missing service account of the target
+/// has the same code.
+pub(super) fn is_queue_missing(target: &Target, error: &GoogleError) -> bool {
+    error.status().is_some_and(|status| status.code == Code::NotFound)
+        && (target.service_account().is_none() || names_queue(error))
 }
 
 fn names_queue(error: &GoogleError) -> bool {

@@ -3,8 +3,8 @@
 use google_cloud_tasks_v2::model::Task;
 use google_cloud_tasks_v2::model::task::View;
 
-use super::call::{call, is_duplicate, is_missing};
-use super::error::{Asked, failed, refused};
+use super::call::{Failure, call, is_duplicate, is_missing};
+use super::error::{Asked, failed, is_queue_missing, refused};
 use super::limits::NAME;
 use super::name::{queue_of_letters, queue_of_tasks};
 use super::read::Found;
@@ -17,7 +17,7 @@ use crate::envelope::letter::Letter;
 use crate::envelope::{Copied, Envelope};
 use crate::error::Error;
 use crate::queue::QueueName;
-use crate::task::TaskId;
+use crate::task::{Shape, TaskId};
 use crate::time::{Now, Timestamp};
 
 impl Shared {
@@ -31,16 +31,10 @@ impl Shared {
         let queue = queue_of_letters(&task.spec.queue)
             .map_err(|problem| failed(problem, "it has no queue".into()))?;
         let NewTask { spec, payload, .. } = task;
-        let copied =
-            (number > 0).then(|| Copied { number, attempts, first_attempt, ..Copied::default() });
-        let envelope = Envelope {
-            spec,
-            named: false,
-            first_due: first_attempt.unwrap_or(now),
-            copied,
-            payload,
-        };
+        let first_due = first_attempt.unwrap_or(now);
+        let envelope = Envelope { spec, named: false, first_due, copied: None, payload };
         let letter = Letter { envelope, attempts, first_attempt, died: now, error: bounded(error) };
+        let letter = letter.of_copy(number);
         let request = Draft::of_letter(self, &queue, &letter)?.request;
         match call(self.time_limit, || {
             self.google.create_task().with_request(request.clone()).send()
@@ -50,19 +44,29 @@ impl Shared {
         {
             Ok(_) => Ok(()),
             Err(failure) if is_duplicate(&failure) => Ok(()),
-            Err(failure) => {
+            Err(failure) => Err(self.not_kept(&letter.envelope.spec.queue, &queue, failure)),
+        }
+    }
+
+    /// Why a dead letter of `queue` could not be kept in `letters`.
+    fn not_kept(&self, queue: &QueueName, letters: &QueueName, failure: Failure) -> Error {
+        match failure {
+            Failure::Refused(error) if is_queue_missing(&self.target, &error) => {
+                let missing = missing(queue, letters, &self.place.location);
+                failed(format!("cannot keep a dead letter: {missing}"), error.into())
+            }
+            failure => {
                 let (permission, role) = ("cloudtasks.tasks.create", "roles/cloudtasks.enqueuer");
-                Err(refused(
-                    Asked { place: &self.place, queue: Some(&queue), permission, role },
-                    failure,
-                ))
+                let queue = Some(letters);
+                refused(Asked { place: &self.place, queue, permission, role }, failure)
             }
         }
     }
 
     /// Stores the task of a dead letter anew, and then deletes the letter. A replay that is
     /// repeated after a failure between the two steps stores no second task, because the task's
-    /// name is derived from the letter's name.
+    /// name is derived from the letter's name. A body that could not be read is refused: no program
+    /// would find it in an envelope of this version.
     pub(super) async fn replay(&self, id: TaskId, now: Timestamp) -> Result<(), Error> {
         let Some(found) = self.locate_letter(id).await? else {
             let is_stored = self.locate(id).await?.is_some();
@@ -75,6 +79,9 @@ impl Shared {
         let letter = readable(&task)?;
         let number = Copied::first_number_of_next_life(letter.number());
         let Envelope { spec, payload, .. } = letter.envelope;
+        if spec.shape == Shape::UNREADABLE {
+            return Err(Error::NoSuchTask { id, problem: error_text::UNREADABLE });
+        }
         let copy = CopyTask::new(Now::At(now), NewTask::new(spec, payload), number);
         self.copy(CopyTask { replayed: Some(now), ..copy }, now).await?;
         self.delete_task(found.resource).await.map(drop)
@@ -131,8 +138,8 @@ impl Shared {
 fn missing(queue: &QueueName, letters: &QueueName, location: &str) -> String {
     format!(
         "the queue `{letters}` for the dead letters of `{queue}` is missing: call `client.put_queue(\"{queue}\", ..)`, or \
-         `gcloud tasks queues create {letters} --location={location} --max-attempts=-1` and `gcloud tasks queues pause \
-         {letters} --location={location}`"
+         `gcloud tasks queues create {letters} --location={location} --max-attempts=-1 --min-backoff=3600s \
+         --max-backoff=3600s` and `gcloud tasks queues pause {letters} --location={location}`"
     )
 }
 

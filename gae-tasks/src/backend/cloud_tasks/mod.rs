@@ -52,7 +52,8 @@ use crate::time::{Now, Timestamp};
 /// ```
 ///
 /// - *Queues* must exist before tasks are deferred to them: use
-///   [`Client::put_queue`](crate::Client::put_queue) or `gcloud tasks queues create`. Google never
+///   [`Client::put_queue`](crate::Client::put_queue) or `gcloud tasks queues create NAME
+///   --max-attempts=-1 --min-backoff=1s`. Google never
 ///   gives up a task of a queue that `put_queue` has written: this process remembers the limits of
 ///   its [`RetryConfig`](crate::RetryConfig), they travel with the tasks that the process defers,
 ///   and the handler enforces them.

@@ -11,7 +11,7 @@ use super::call::{Failure, call, is_missing};
 use super::error::{Asked, refused};
 use super::name::{id_of, is_unnamed, last_part, of_unnamed, queue_of_letters, queue_of_tasks};
 use super::record::{record, summary};
-use super::request::{Mark, is_letter};
+use super::request::{Mark, is_letter, is_letter_of};
 use super::shared::Shared;
 use super::token::Tokens;
 use crate::backend::record::error_text;
@@ -59,7 +59,9 @@ impl Shared {
         }
     }
 
-    /// Returns the task that has this name in this queue: Google knows it by both.
+    /// Returns the task that has this name in this queue: Google knows it by both. Google does not
+    /// know a dead letter by the name of its task, so a search for one reads the headers of all
+    /// letters of the queue.
     pub(super) async fn find(
         &self,
         queue: QueueName,
@@ -68,7 +70,18 @@ impl Shared {
         let resource = self.place.task(&queue, name.as_str());
         let found = self.read(&queue, &resource).await?;
         // The name at Google of an unnamed task is not a task name.
-        Ok(found.filter(|record| record.spec.name.as_ref() == Some(name)))
+        let found = found.filter(|record| record.spec.name.as_ref() == Some(name));
+        if found.is_some() || !self.keeps_letters {
+            return Ok(found);
+        }
+        let Ok(letters) = queue_of_letters(&queue) else { return Ok(None) };
+        let mut pages = self.pages(&letters, View::Basic);
+        while let Some(tasks) = pages.next().await? {
+            if let Some(letter) = tasks.iter().find(|task| is_letter_of(task, name)) {
+                return self.read(&letters, &letter.name).await;
+            }
+        }
+        Ok(None)
     }
 
     async fn read(&self, queue: &QueueName, resource: &str) -> Result<Option<TaskRecord>, Error> {
@@ -187,11 +200,12 @@ impl Shared {
     }
 
     /// Deletes a task and returns whether it was stored. A delivered task may have a copy beside
-    /// it, if the answer of the delivery was lost: both are deleted.
+    /// it, if the answer of the delivery was lost, and a dead letter a task that it was replayed as:
+    /// all are deleted.
     pub(super) async fn delete(&self, id: TaskId) -> Result<bool, Error> {
         let first = self.locate(id).await?;
         let mut all: Vec<_> = first.iter().map(|found| found.resource.clone()).collect();
-        if first.is_some_and(|found| found.was_dispatched && is_unnamed(id)) {
+        if first.is_some_and(|found| is_unnamed(id) && !found.is_alone(id)) {
             let queues = self.queue_names(None).await?;
             all.extend(self.locate_all(id, queues).await?.into_iter().map(|found| found.resource));
             all.sort();
@@ -342,6 +356,13 @@ impl Found {
             was_dispatched: task.dispatch_count > 0,
             resource: task.name,
         }
+    }
+
+    /// Whether nothing else can have the id: only the task as it was deferred, not yet attempted, is
+    /// sure to have neither a copy nor a dead letter.
+    fn is_alone(&self, id: TaskId) -> bool {
+        let is_original = last_part(&self.resource) == of_unnamed(id);
+        is_original && !self.is_letter && !self.was_dispatched
     }
 
     async fn state(&self, shared: &Shared) -> Result<Option<TaskState>, Error> {

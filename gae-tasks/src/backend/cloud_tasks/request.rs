@@ -18,13 +18,14 @@ use crate::envelope::letter::Letter;
 use crate::envelope::{Copied, Envelope};
 use crate::error::Error;
 use crate::queue::{QueueName, RetryConfig};
-use crate::task::{Kind, Shape, TaskId};
+use crate::task::{Kind, Shape, TaskId, TaskName};
 use crate::time::Timestamp;
 
 /// The header that identifies a stored task and the call that made it, without reading the body.
 const MARK: &str = "X-Deferred-Task";
 
-/// The header that marks a stored task as a dead letter, without reading the body.
+/// The header that marks a stored task as a dead letter, without reading the body: `1`, or `1/NAME`
+/// of a task that was named.
 const LETTER: &str = "X-Deferred-Letter";
 
 /// A task on its way to Google.
@@ -104,7 +105,8 @@ impl Draft {
         let mark = Mark { call: spec.id, shape: spec.shape, kind: spec.kind.clone() };
         // The attributes may come from a newer version, so nothing is read from them.
         let mut headers = headers(shared, &Attributes::default(), &mark);
-        headers.insert(LETTER.to_owned(), "1".to_owned());
+        let named = spec.name.as_ref().map_or_else(String::new, |name| format!("/{name}"));
+        headers.insert(LETTER.to_owned(), format!("1{named}"));
         let path = format!("{}/{}", shared.prefix, spec.kind);
         let parts = Parts { path, headers, body: Bytes::from(letter.encode()) };
         let name = of_copy(spec.id, letter.number());
@@ -175,9 +177,12 @@ fn headers(shared: &Shared, attributes: &Attributes, mark: &Mark) -> HashMap<Str
     let trace = attributes.traceparent.clone().map(|trace| ("traceparent", trace));
     let ours: Vec<_> = own.into_iter().chain(trace).collect();
     let given = shared.headers.iter().chain(&attributes.headers);
-    for (name, value) in
-        given.filter(|(name, _)| !ours.iter().any(|(own, _)| own.eq_ignore_ascii_case(name)))
-    {
+    // Attributes of an earlier version may have a header that is reserved now.
+    let is_ours = |name: &str| {
+        let mut own = ours.iter().map(|(own, _)| *own).chain([LETTER]);
+        own.any(|own| own.eq_ignore_ascii_case(name))
+    };
+    for (name, value) in given.filter(|(name, _)| !is_ours(name)) {
         // The same header in another case would be a second header.
         headers.retain(|other, _| !other.eq_ignore_ascii_case(name));
         headers.insert(name.clone(), value.clone());
@@ -221,8 +226,18 @@ impl Mark {
 
 /// Whether a stored task is a dead letter.
 pub(super) fn is_letter(task: &Task) -> bool {
-    headers_of(task)
-        .is_some_and(|headers| headers.keys().any(|name| name.eq_ignore_ascii_case(LETTER)))
+    letter_text(task).is_some()
+}
+
+/// Whether a stored task is the dead letter of a task that had this name.
+pub(super) fn is_letter_of(task: &Task, name: &TaskName) -> bool {
+    let text = letter_text(task).and_then(|text| text.split_once('/'));
+    text.is_some_and(|(_, named)| named == name.as_str())
+}
+
+fn letter_text(task: &Task) -> Option<&str> {
+    let mut headers = headers_of(task)?.iter();
+    headers.find(|(name, _)| name.eq_ignore_ascii_case(LETTER)).map(|(_, text)| text.as_str())
 }
 
 fn headers_of(task: &Task) -> Option<&HashMap<String, String>> {
@@ -309,6 +324,7 @@ mod tests {
                 header("X-Shop", "own"),
                 header("content-type", "text/html"),
                 header("TRACEPARENT", "no"),
+                header("x-deferred-letter", "1"),
             ],
             ..Attributes::default()
         };

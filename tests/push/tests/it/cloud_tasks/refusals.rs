@@ -24,6 +24,7 @@ async fn a_missing_queue_is_named_with_the_way_to_make_it() {
         "has no queue `emails` in projects/shop/locations/europe-west1",
         "put_queue",
         "gcloud tasks queues create",
+        "--max-attempts=-1 --min-backoff=1s",
     ] {
         assert!(text.contains(part), "{text}");
     }
@@ -315,6 +316,7 @@ async fn headers_that_cannot_be_sent_are_refused_when_they_are_said() {
     let tasks = client(&server).await;
     for (name, value) in [
         ("X-Deferred-Task", "x"),
+        ("X-Deferred-Letter", "1"),
         ("X-CloudTasks-TaskName", "x"),
         ("a header", "x"),
         ("X-A", "s3cret\n"),

@@ -3,8 +3,12 @@
 use std::time::Duration;
 
 use gae_tasks::backend::cloud_tasks::CloudTasks;
+use gae_tasks::backend::{Backend, Bury, NewTask};
 use gae_tasks::testing::ManualClock;
-use gae_tasks::{Client, ClientBuilder, Error, Registry, TaskState};
+use gae_tasks::{
+    Client, ClientBuilder, Error, Kind, Now, QueueName, Registry, Shape, TaskId, TaskSpec,
+    TaskState,
+};
 use gae_tasks_tests_push::server::{Fault, Server};
 
 use super::payloads::{LARGE, create, files, with_a_folder};
@@ -116,6 +120,71 @@ async fn a_letter_is_not_run_by_hand_and_is_deleted_by_its_id() {
 }
 
 #[tokio::test]
+async fn a_letter_and_the_task_of_its_replay_are_deleted_together() {
+    let shop = shop().await;
+    let id = refuse::defer("x").on(&shop.tasks).await.unwrap().id;
+    // In the second life the letter has a number in its name too.
+    for life in 1..=2 {
+        assert_eq!(shop.statuses(life).await, vec![200; life]);
+        shop.tasks.pause("emails").await.unwrap();
+        shop.queue.fault("DeleteTask", Fault::Refuse(403));
+        shop.tasks.replay(id).await.unwrap_err();
+        assert_eq!((shop.waiting(), letters(&shop)), (1, 1));
+        if life == 1 {
+            shop.tasks.replay(id).await.unwrap();
+            shop.tasks.resume("emails").await.unwrap();
+        }
+    }
+    assert!(shop.tasks.delete(id).await.unwrap());
+    assert_eq!((shop.waiting(), letters(&shop)), (0, 0));
+
+    let id = refuse::defer("x").on(&shop.tasks).await.unwrap().id;
+    shop.tasks.resume("emails").await.unwrap();
+    assert_eq!(shop.statuses(3).await, [200; 3]);
+    shop.tasks.pause("emails").await.unwrap();
+    shop.queue.fault("DeleteTask", Fault::Refuse(403));
+    shop.tasks.replay(id).await.unwrap_err();
+    assert!(shop.tasks.delete(id).await.unwrap());
+    assert_eq!((shop.waiting(), letters(&shop)), (0, 0));
+}
+
+#[tokio::test]
+async fn a_letter_is_found_by_the_name_of_its_task() {
+    let shop = shop().await;
+    for name in ["other", "once"] {
+        refuse::defer(name).named(name).on(&shop.tasks).await.unwrap();
+    }
+    refuse::defer("1").on(&shop.tasks).await.unwrap();
+    assert_eq!(shop.statuses(3).await, [200; 3]);
+    let found = shop.tasks.find("emails", "once").await.unwrap().unwrap();
+    assert_eq!((found.state, found.payload.as_deref()), (TaskState::Dead, Some(&b"\x04once"[..])));
+    assert_eq!(shop.tasks.find("emails", "1").await.unwrap(), None);
+    assert!(shop.tasks.delete(found.spec.id).await.unwrap());
+    assert_eq!(shop.tasks.find("emails", "once").await.unwrap(), None);
+    assert!(shop.tasks.find("emails", "other").await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn the_first_death_in_a_queue_without_one_for_dead_letters_names_the_remedy() {
+    let server = Server::start().await;
+    let backend = CloudTasks::builder("shop", "europe-west1").anonymous().http("http://a.test");
+    let backend = backend.dead_letter_queues().endpoint(server.url()).build().await.unwrap();
+    let (id, kind) = (TaskId::from_bytes([7; 16]), Kind::new("shop/idle").unwrap());
+    let spec = TaskSpec::new(id, kind, Shape::from_bits(1), QueueName::new("orders").unwrap());
+    let task = NewTask::new(spec, Vec::new());
+    let bury = Bury::new(Now::Storage, task, 1, None, "no such order".to_owned());
+    let error = backend.bury(bury).await.unwrap_err().to_string();
+    for part in [
+        "`orders-dead`",
+        "put_queue(\"orders\"",
+        "gcloud tasks queues create orders-dead",
+        "gcloud tasks queues pause orders-dead",
+    ] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+}
+
+#[tokio::test]
 async fn a_letter_that_cannot_be_kept_stays_a_task() {
     let shop = shop().await;
     shop.tasks.pause("emails").await.unwrap();
@@ -140,6 +209,10 @@ async fn a_body_that_is_no_task_is_a_letter_too() {
     let dead = shop.dead_letters().await;
     let garbage = dead.iter().find(|letter| letter.payload.as_deref() == Some(b"{}")).unwrap();
     assert_eq!(shop.tasks.get(garbage.spec.id).await.unwrap().as_ref(), Some(garbage));
+    // In an envelope of ours it would wait for a program that reads it as it is.
+    let refused = shop.tasks.replay(garbage.spec.id).await.unwrap_err();
+    assert!(refused.to_string().contains("could not be read"), "{refused}");
+    assert_eq!((shop.waiting(), letters(&shop)), (0, 2));
     assert!(shop.tasks.delete(garbage.spec.id).await.unwrap());
     assert_eq!(letters(&shop), 1);
 }
@@ -208,6 +281,7 @@ async fn a_service_whose_queue_of_dead_letters_is_missing_is_not_built() {
         "is missing",
         "put_queue(\"orders\"",
         "gcloud tasks queues create orders-dead",
+        "--max-attempts=-1 --min-backoff=3600s --max-backoff=3600s",
     ] {
         assert!(missing[0].contains(part), "{missing:?}");
     }
