@@ -64,6 +64,9 @@ impl Default for ClientBuilder {
 
 impl ClientBuilder {
     /// Gives handlers a value for their `#[state]` parameters of type `S`; one of each type, the last one given.
+    ///
+    /// A trait object is found as one only if `S` is named: `.state::<Arc<dyn Gateway>>(Arc::new(Stripe))` is for
+    /// parameters `#[state] gateway: &Arc<dyn Gateway>`, without `S` it would be for those of type `Arc<Stripe>`.
     pub fn state<S: Send + Sync + 'static>(mut self, value: S) -> Self {
         self.states.insert(value);
         self
