@@ -324,7 +324,10 @@ fn report(outcome: &Outcome, context: &TaskContext, outlook: OutlookOf<'_>) {
         Outcome::Released => {
             tracing::debug!("released: the attempt was stopped and is not counted")
         }
-        Outcome::Permanent(failure) => tracing::error!(error = %failure, "failed for good"),
+        // The error line is that of the dead letter, once it is stored.
+        Outcome::Permanent(failure) => {
+            tracing::warn!(error = %failure, "attempt {attempt} failed for good");
+        }
         Outcome::Unreadable(failure) => {
             tracing::error!(error = %failure, "the task goes back for a while; no attempt is counted");
         }
