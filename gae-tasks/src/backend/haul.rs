@@ -1,4 +1,4 @@
-//! What a lease has taken so far, and how long a queue's turn is.
+//! The tasks that a lease has taken so far, and the length of a queue's turn.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,24 +7,25 @@ use std::time::Duration;
 use super::lease::{Lease, Leased, LeasedTask, Room, Standing};
 use crate::queue::{QueueName, RetryConfig};
 
-/// How many bytes of payloads one lease brings: the task that reaches them is its last, so that one always fits.
+/// How many bytes of payloads one lease returns. The task that reaches this limit is the last, so
+/// one task always fits.
 pub(crate) const MAX_LEASED_BYTES: usize = 8 * 1024 * 1024;
 
-/// So many tasks are worth a turn of their own: a turn costs about as much as two tasks.
+/// The fewest tasks for which a turn pays: a turn costs about as much as two tasks.
 const WORTH_A_TURN: usize = 32;
 
-/// What a lease has taken so far.
+/// The tasks that a lease has taken so far.
 #[derive(Debug)]
 pub(crate) struct Haul {
     room: Room,
     tasks: Vec<LeasedTask>,
     bytes: usize,
-    /// How many more of the tasks of a bounded queue may be taken.
+    /// How many more tasks of each bounded queue may be taken.
     bounds: HashMap<QueueName, usize>,
 }
 
 impl Haul {
-    /// Nothing, for this lease.
+    /// Creates an empty haul for this lease.
     pub(crate) fn new(lease: &Lease) -> Self {
         Self { room: lease.room, tasks: Vec::new(), bytes: 0, bounds: lease.bounds.clone() }
     }
@@ -34,17 +35,17 @@ impl Haul {
         &self.tasks
     }
 
-    /// How many more tasks of `standing` may be taken.
+    /// Returns how many more tasks of `standing` may be taken.
     pub(crate) fn room(&self, standing: Standing) -> usize {
         if self.is_full() { 0 } else { self.room.left(standing, &self.tasks) }
     }
 
-    /// How many more tasks of `queue` may be taken, as far as its bound says.
+    /// Returns how many more tasks of `queue` its bound allows.
     pub(crate) fn room_of(&self, queue: &QueueName) -> usize {
         self.bounds.get(queue).copied().unwrap_or(usize::MAX)
     }
 
-    /// Whether its payloads are enough for one lease.
+    /// Whether the payloads fill the lease.
     const fn is_full(&self) -> bool {
         self.bytes >= MAX_LEASED_BYTES
     }
@@ -57,14 +58,14 @@ impl Haul {
         self.tasks.push(task);
     }
 
-    /// The answer, where the next of the tasks that are not due becomes so after `next`, and `retry_of`
-    /// returns how a queue retries failed tasks, if it states that.
+    /// Returns the answer. `next` is the time until a further task becomes due; `retry_of` returns
+    /// how a queue retries failed tasks, if its configuration says.
     pub(crate) fn leased(
         mut self,
         next: Option<Duration>,
         retry_of: impl Fn(&QueueName) -> Option<RetryConfig>,
     ) -> Leased {
-        // Tasks of a queue stand side by side, so nearly all of them share one.
+        // Tasks of a queue are adjacent, so nearly all of them share one `Arc`.
         let mut last: Option<(QueueName, Option<Arc<RetryConfig>>)> = None;
         for task in &mut self.tasks {
             let queue = &task.spec.queue;
@@ -78,13 +79,13 @@ impl Haul {
     }
 }
 
-/// How many tasks a queue gives in its turn, in a lease with room for so many, where so many queues have tasks due: as many
-/// as is fair, or as it pays.
+/// Returns how many tasks a queue gives in its turn: a fair share of `room` among the `queues` that
+/// have due tasks, but no fewer than pay for a turn.
 pub(crate) fn turn_length(room: usize, queues: usize) -> usize {
     (room / queues.max(1)).max(least(room))
 }
 
-/// So many queues that have tasks due make turns as short as they get.
+/// Returns a number of queues with due tasks that makes turns as short as possible.
 #[cfg(any(test, feature = "sqlite"))]
 pub(crate) fn many_queues(room: usize) -> usize {
     room / least(room) + 1
@@ -115,7 +116,7 @@ mod tests {
         fn more_than_many_queues_make_no_turn_shorter(room in 0..2_000_usize, more in 0..2_000_usize) {
             let many = many_queues(room);
             prop_assert_eq!(turn_length(room, many), turn_length(room, many + more));
-            prop_assert!(turn_length(room, many) * many >= room, "one round of them is all");
+            prop_assert!(turn_length(room, many) * many >= room, "one round of turns fills the lease");
         }
     }
 }

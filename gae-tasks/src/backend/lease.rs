@@ -1,4 +1,4 @@
-//! Leasing: what a backend is asked by workers that want tasks, and what it answers.
+//! Leasing: the requests of workers that want tasks, and the answers.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -8,29 +8,30 @@ use crate::queue::{QueueName, RetryConfig};
 use crate::task::{Route, TaskId, TaskSpec};
 use crate::time::{Now, Timestamp};
 
-/// Lease due tasks.
+/// A request to lease due tasks.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Lease {
-    /// The moment it happens.
+    /// The time of the request.
     pub now: Now,
-    /// From these queues, which take turns.
+    /// The queues to lease from, which take turns.
     pub queues: Arc<BTreeSet<QueueName>>,
-    /// What the worker can run.
+    /// The routes that the worker can run.
     pub routes: Routes,
-    /// How many tasks.
+    /// How many tasks to lease.
     pub room: Room,
-    /// The queue that had the last turn: those after it, in the order in which the storage first got a task of them, are
-    /// next.
+    /// The queue that had the last turn: the queues after it, in the order in which the storage
+    /// first received a task of each, are next.
     pub last_turn: Option<QueueName>,
-    /// Queues of which at most so many tasks are leased, though there may be room for more.
+    /// The most tasks to lease from single queues, even if there is room for more.
     pub bounds: HashMap<QueueName, usize>,
     /// How long the leases last unless extended.
     pub duration: Duration,
 }
 
 impl Lease {
-    /// A lease of tasks that the queues have due; the queue that the storage has known longest has the first turn.
+    /// Creates a request for due tasks of `queues`; the queue that the storage has known longest
+    /// has the first turn.
     pub fn new(
         now: Now,
         queues: Arc<BTreeSet<QueueName>>,
@@ -42,30 +43,34 @@ impl Lease {
     }
 }
 
-/// How many tasks a lease brings, by what lost leases have made of them.
+/// How many tasks a lease returns, by their standing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Room {
-    /// At most so many tasks; fewer, but one at least, where their payloads have some mebibytes.
+    /// The most tasks in total. Large payloads (some mebibytes together) make the lease return
+    /// fewer, but at least one.
     pub total: usize,
-    /// How many the worker starts at once; marked tasks are leased among these only, never ahead.
+    /// How many tasks the worker starts at once; marked tasks are leased only among these, never
+    /// ahead.
     pub starting: usize,
-    /// How many of those may be suspects. One that is leased where a single one is asked for, and there is no other, is
-    /// alone: no other suspect is leased by the workers of the client before it has ended.
+    /// How many of the tasks started at once may be suspects. If a single suspect is requested and
+    /// there is no other, the leased suspect is alone: the workers of the client lease no other
+    /// suspect before it has ended.
     pub suspects: usize,
-    /// Whether the workers of the client have other suspects already, so that none of these is alone.
+    /// Whether the workers of the client already have other suspects, so that no leased suspect is
+    /// alone.
     pub in_company: bool,
 }
 
 impl Room {
-    /// Room for so many tasks, whatever their standing.
+    /// Creates room for `total` tasks of any standing.
     pub const fn new(total: usize) -> Self {
         Self { total, starting: total, suspects: total, in_company: false }
     }
 
-    /// How many tasks of `standing` may be leased where these are taken.
+    /// Returns how many tasks of `standing` may still be leased after `taken`.
     pub(super) fn left(&self, standing: Standing, taken: &[LeasedTask]) -> usize {
-        // An isolated task is the first of a lease, and then its only suspect.
+        // An isolated task is the first of its lease, and then the only suspect in it.
         let has_isolated = taken.first().is_some_and(|task| task.standing == Standing::Isolated);
         let most = match standing {
             Standing::Clear => self.total,
@@ -78,7 +83,8 @@ impl Room {
         most.min(self.total).saturating_sub(taken.len())
     }
 
-    /// Whether a task of `standing` is the only suspect of its client's workers as long as this lease of it lasts.
+    /// Whether a task of `standing` is the only suspect of its client's workers while it is leased
+    /// under this request.
     pub(super) const fn isolates(&self, standing: Standing) -> bool {
         standing.is_suspect()
             && !self.in_company
@@ -86,11 +92,12 @@ impl Room {
     }
 }
 
-/// What the lost leases of a task make of it.
+/// How closely a task is watched because of its lost leases.
 ///
-/// Workers lease ahead, so a task whose lease is lost may never have started; and those beside the one that killed the
-/// worker are innocent. So a task is watched more closely with every loss, and a loss counts as an attempt only where
-/// the task was the only suspect of its client's workers. A task that answers, so that an attempt ends with
+/// Workers lease ahead, so a task whose lease is lost may never have started, and the tasks leased
+/// beside the one that killed the worker are innocent. A task is therefore watched more closely
+/// with every loss, and a loss counts as an attempt only if the task was the only suspect of its
+/// client's workers. A task that answers, so that an attempt ends with
 /// [`Verdict::Retry`](super::Verdict::Retry), is clear again; a release changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -99,17 +106,19 @@ pub enum Standing {
     Clear,
     /// One lease was lost: the task is leased only to be started at once.
     Marked,
-    /// Two leases were lost: the workers of a client have few suspects at a time, one at first.
+    /// Two leases were lost: the workers of a client have few suspects at a time, at first only
+    /// one.
     Suspect,
-    /// A lease was lost while the task was a suspect: it is leased only where there is no other suspect.
+    /// A lease was lost while the task was a suspect: the task is leased only while there is no
+    /// other suspect.
     Isolated,
 }
 
 impl Standing {
-    /// All of them, the one leased first before the others.
+    /// All standings, in the order in which tasks are leased.
     pub(crate) const ALL: [Self; 4] = [Self::Isolated, Self::Suspect, Self::Marked, Self::Clear];
 
-    /// The standing of a task that has lost so many leases.
+    /// Returns the standing of a task that has lost this many leases.
     pub const fn of(lost_leases: u32) -> Self {
         match lost_leases {
             0 => Self::Clear,
@@ -119,24 +128,24 @@ impl Standing {
         }
     }
 
-    /// Whether the task is taken for one that may kill its worker.
+    /// Whether the task is suspected of killing its worker.
     pub const fn is_suspect(self) -> bool {
         matches!(self, Self::Suspect | Self::Isolated)
     }
 }
 
-/// Which routes a worker can run.
+/// The routes that a worker can run.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Routes {
-    /// Any: whoever leases decides later.
+    /// Any route: the caller decides later.
     Any,
-    /// These only; tasks of others are not leased and cost nothing.
+    /// Only these routes; tasks of other routes are not leased and cost nothing.
     Only(Arc<BTreeSet<Route>>),
 }
 
 impl Routes {
-    /// Whether a task of `route` is among them.
+    /// Whether `route` is included.
     pub fn contains(&self, route: &Route) -> bool {
         match self {
             Self::Any => true,
@@ -145,23 +154,25 @@ impl Routes {
     }
 }
 
-/// Tasks that were leased.
+/// The answer to a lease request.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Leased {
-    /// The tasks: suspects, then marked ones, both by schedule time, then by id; then the others, of which each queue has
-    /// its turns.
+    /// The leased tasks: suspects, then marked tasks, both by schedule time, then by id; then clear
+    /// tasks, by the turns of their queues.
     pub tasks: Vec<LeasedTask>,
-    /// How long until a further task of these queues and routes becomes due; `None`: none waits for its time. Where tasks
-    /// are left that are due already, later ones of their queue and route may be left out. Zero if the payloads were enough
-    /// for one lease, so that more may be due than fitted into it.
+    /// How long until a further task of these queues and routes becomes due; `None` if no task
+    /// waits for its time. While due tasks are left in a queue and route, later ones of the same
+    /// queue and route may not be counted. Zero if the payloads filled the lease, because more
+    /// tasks may be due.
     pub next: Option<Duration>,
-    /// Whether an isolated task is due that was not leased because there are other suspects.
+    /// Whether a due isolated task was not leased because there are other suspects.
     pub isolated: bool,
 }
 
 impl Leased {
-    /// These tasks, where a further one becomes due after `next`; no isolated task is left.
+    /// Creates an answer with these tasks; a further task becomes due after `next`, and no isolated
+    /// task is left.
     pub const fn new(tasks: Vec<LeasedTask>, next: Option<Duration>) -> Self {
         Self { tasks, next, isolated: false }
     }
@@ -172,33 +183,33 @@ impl Leased {
 pub struct LeaseRef {
     /// The task.
     pub id: TaskId,
-    /// Must match when the lease is extended or settled.
+    /// The token, which must match when the lease is extended or settled.
     pub token: LeaseToken,
 }
 
 impl LeaseRef {
-    /// The lease of the task `id` that has this token.
+    /// Creates a reference to the lease of the task `id` with this token.
     pub const fn new(id: TaskId, token: LeaseToken) -> Self {
         Self { id, token }
     }
 }
 
-/// The value that tells one lease of a task from any other.
+/// A value that distinguishes one lease of a task from all others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LeaseToken(i64);
 
 impl LeaseToken {
-    /// A token unlike any other, never negative.
+    /// Generates a random token, never negative.
     pub(crate) fn generate() -> Self {
         Self((crate::random::bits() >> 1).cast_signed())
     }
 
-    /// A token as it was stored.
+    /// Restores a token from its stored form.
     pub const fn from_bits(bits: i64) -> Self {
         Self(bits)
     }
 
-    /// The token as it is stored.
+    /// Returns the token in its stored form.
     pub const fn to_bits(self) -> i64 {
         self.0
     }
@@ -210,26 +221,28 @@ impl LeaseToken {
 pub struct LeasedTask {
     /// The lease.
     pub lease: LeaseRef,
-    /// Its fields, as it was deferred.
+    /// The fields of the task, as it was deferred.
     pub spec: TaskSpec,
-    /// Its encoded args.
+    /// The encoded args.
     pub payload: Vec<u8>,
-    /// Its schedule time.
+    /// The schedule time of the task.
     pub schedule_time: Timestamp,
-    /// Attempts that began before this lease.
+    /// The number of attempts that began before this lease.
     pub attempts: u32,
-    /// What the leases of it that were lost make of it.
+    /// The standing that follows from the task's lost leases.
     pub standing: Standing,
-    /// When the first of them began.
+    /// When the first attempt began.
     pub first_attempt: Option<Timestamp>,
-    /// How its queue retries failed tasks, if the queue states that.
+    /// How the queue retries failed tasks, if its configuration says.
     pub retry: Option<Arc<RetryConfig>>,
-    /// Whether it is a suspect that no other one may run beside: if this lease is lost, that was an attempt.
+    /// Whether the task is a suspect that no other suspect may run beside: if this lease is lost,
+    /// the loss counts as an attempt.
     pub alone: bool,
 }
 
 impl LeasedTask {
-    /// The task of `lease` with its payload, due since `schedule_time`: its first attempt, and no lease of it was lost.
+    /// Creates the leased task of `lease`, due since `schedule_time`, with no attempts and no lost
+    /// leases.
     pub const fn new(
         lease: LeaseRef,
         spec: TaskSpec,
@@ -252,20 +265,20 @@ impl LeasedTask {
     }
 }
 
-/// Extend leases.
+/// A request to extend leases.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Extend {
-    /// The moment it happens.
+    /// The time of the request.
     pub now: Now,
     /// The leases.
     pub leases: Vec<LeaseRef>,
-    /// How long they last from now on.
+    /// How long the leases last from `now` on.
     pub duration: Duration,
 }
 
 impl Extend {
-    /// Let these leases last for `duration` from `now` on.
+    /// Creates a request to extend `leases` to `duration` from `now` on.
     pub const fn new(now: Now, leases: Vec<LeaseRef>, duration: Duration) -> Self {
         Self { now, leases, duration }
     }

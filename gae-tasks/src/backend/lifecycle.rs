@@ -1,5 +1,5 @@
-//! What becomes of a task: pure functions of its facts, an event, what its queue says, and the moment. Backends store the
-//! change.
+//! Decides what becomes of a task: pure functions of its facts, an event, its queue's
+//! configuration, and the time. Backends store the change.
 
 use std::time::Duration;
 
@@ -17,45 +17,45 @@ pub(crate) struct Facts {
     pub(crate) created: Timestamp,
     /// What the task waits for; while it is leased or dead, what it waited for before.
     pub(crate) wait: Wait,
-    /// Attempts that began and ended, in whatever way.
+    /// The number of attempts that began and ended, in whatever way.
     pub(crate) attempts: u32,
-    /// When the first of them began.
+    /// When the first attempt began.
     pub(crate) first_attempt: Option<Timestamp>,
-    /// Leases lost since the task was stored, replayed or answered with a retry.
+    /// The number of leases lost since the task was stored, replayed or answered with a retry.
     pub(crate) lost_leases: u32,
-    /// Of these, those that were attempts.
+    /// The number of these losses that count as attempts.
     pub(crate) lost_attempts: u32,
-    /// A cap on its attempts that stops alone.
+    /// The task's own cap on attempts, which ends it whatever its queue allows.
     pub(crate) max_attempts: Option<u32>,
-    /// When it became a dead letter.
+    /// When the task became a dead letter.
     pub(crate) died: Option<Timestamp>,
 }
 
 /// What a task waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wait {
-    /// A worker, whatever the clock says; the moment is its place in the order.
+    /// A worker, whatever the clock says; the timestamp is the task's place in the order.
     Worker(Timestamp),
-    /// This moment.
+    /// This time.
     Until(Timestamp),
-    /// This moment, which was chosen at the moment `since`: if the clock is set back, as long from then on.
+    /// This time, which was chosen at `since`: if the clock is set back, the pause begins anew.
     Pause { until: Timestamp, since: Timestamp },
 }
 
 impl Wait {
-    /// Its place in the order, and from when on it is due if it is timed.
+    /// Returns the task's place in the order, which for a timed wait is also the time it ends.
     pub(crate) const fn due(self) -> Timestamp {
         match self {
             Self::Worker(due) | Self::Until(due) | Self::Pause { until: due, .. } => due,
         }
     }
 
-    /// Whether it ends with a moment.
+    /// Whether the wait ends at a time.
     pub(crate) const fn is_timed(self) -> bool {
         !matches!(self, Self::Worker(_))
     }
 
-    /// When its pause was chosen, if it is one.
+    /// Returns when a pause was chosen; `None` for other waits.
     #[cfg(any(test, feature = "sqlite"))]
     pub(crate) const fn since(self) -> Option<Timestamp> {
         match self {
@@ -64,7 +64,7 @@ impl Wait {
         }
     }
 
-    /// The wait of these parts.
+    /// Creates a wait from its parts.
     #[cfg(any(test, feature = "sqlite"))]
     pub(crate) const fn of(is_timed: bool, since: Option<Timestamp>, due: Timestamp) -> Self {
         match (is_timed, since) {
@@ -74,18 +74,19 @@ impl Wait {
         }
     }
 
-    /// The wait of a task that is stored at `now`.
+    /// Returns the wait of a task that is stored at `now`.
     pub(crate) fn scheduled(schedule: Schedule, now: Timestamp) -> Self {
         let due = schedule.resolve(now);
         if schedule.is_timed() { Self::Until(due) } else { Self::Worker(due) }
     }
 
-    /// Whether it is over: nothing but a worker is missing.
+    /// Whether the wait is over: nothing but a worker is missing.
     pub(crate) fn is_over(self, now: Timestamp) -> bool {
         !self.is_timed() || self.due() <= now
     }
 
-    /// If it is a pause that began in the future, as the clock was set back: the pause that begins anew.
+    /// Returns the pause begun anew if this is a pause that began in the future, because the clock
+    /// was set back.
     pub(crate) fn shortened(self, now: Timestamp) -> Option<Self> {
         match self {
             Self::Pause { until, since } if since > now => {
@@ -96,23 +97,24 @@ impl Wait {
     }
 }
 
-/// What limits the attempts of a task, of what its queue and the task itself say.
+/// The limits on the attempts of a task, from its queue's configuration and its own settings.
 #[derive(Debug, Clone)]
 pub(crate) struct Rules {
-    /// How a failed attempt is followed by another.
+    /// How failed attempts are retried.
     pub(crate) retry: RetryConfig,
-    /// Whether the backoff was given when the task was deferred, so that its type's gives way.
+    /// Whether the backoff was given when the task was deferred, so that the backoff of its type is
+    /// ignored.
     pub(crate) is_own_backoff: bool,
-    /// The task whose default pauses are a little longer than others'; `None` adds nothing.
+    /// The task whose default pauses are lengthened by jitter; `None` adds no jitter.
     pub(crate) jitter_of: Option<TaskId>,
-    /// So many attempts may end by the loss of the worker.
+    /// The number of attempts that may end by the loss of the worker.
     pub(crate) max_lost_attempts: u32,
-    /// When the storage itself forgets the task, whatever else is said.
+    /// When the storage itself deletes the task, whatever the other limits are.
     pub(crate) ends: Option<Timestamp>,
 }
 
 impl Rules {
-    /// Those of a queue for a task with retry settings of its `own`.
+    /// Returns the rules of a queue for a task with `own` retry settings.
     pub(crate) fn of(queue: &QueueConfig, own: Option<RetryConfig>) -> Self {
         let is_own_backoff = own.as_ref().is_some_and(RetryConfig::has_own_backoff);
         let retry = own.unwrap_or_else(|| queue.retry().clone());
@@ -125,12 +127,14 @@ impl Rules {
         }
     }
 
-    /// These, where this crate decides when a task is tried again: default pauses of the task `id` get their jitter.
+    /// Adds jitter to the default pauses of the task `id`; for tasks whose next attempt this crate
+    /// schedules.
     pub(crate) fn jittered(self, id: TaskId) -> Self {
         Self { jitter_of: Some(id), ..self }
     }
 
-    /// The pause after the failed attempt of this number, under what the task's type states of its backoff.
+    /// Returns the pause after failed attempt number `attempt`, with the backoff of the task's
+    /// type.
     pub(crate) fn pause(&self, attempt: u32, of_type: TypeBackoff) -> Duration {
         let stated = if self.is_own_backoff { TypeBackoff::NONE } else { of_type };
         let retry = self.retry.clone().with_type_backoff(stated);
@@ -142,19 +146,20 @@ impl Rules {
     }
 }
 
-/// What becomes of a task.
+/// A change of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Change<'a> {
-    /// It is over and deleted; its name leaves a tombstone.
+    /// The task is over and deleted; its name leaves a tombstone.
     Over,
-    /// It waits as it did, and no fact of it has changed.
+    /// The task waits as before, and none of its facts has changed.
     Back,
-    /// It has these facts, and waits or is dead as they say. An error is added to those kept with it.
+    /// The task has these facts, and waits or is dead accordingly. An error is added to its kept
+    /// errors.
     To { facts: Facts, error: Option<&'a str> },
 }
 
 impl Facts {
-    /// Those of a task that is stored at `now`.
+    /// Returns the facts of a task that is stored at `now`.
     pub(crate) fn new(schedule: Schedule, max_attempts: Option<u32>, now: Timestamp) -> Self {
         Self {
             created: now,
@@ -168,12 +173,12 @@ impl Facts {
         }
     }
 
-    /// What its lost leases make of the task.
+    /// Returns the standing that follows from the lost leases.
     pub(crate) const fn standing(&self) -> Standing {
         Standing::of(self.lost_leases)
     }
 
-    /// Where the task stands.
+    /// Returns the state of the task.
     pub(crate) const fn state(&self, is_leased: bool) -> TaskState {
         match (self.died, is_leased) {
             (Some(_), _) => TaskState::Dead,
@@ -182,7 +187,7 @@ impl Facts {
         }
     }
 
-    /// The record of the task with these facts.
+    /// Returns the record of the task with these facts.
     pub(crate) fn record(
         &self,
         spec: TaskSpec,
@@ -203,15 +208,15 @@ impl Facts {
         }
     }
 
-    /// Whether the task has been tried enough, under the smaller of its own cap and another one.
+    /// Whether the task has been tried enough, under the smaller of its own cap and `cap`.
     pub(crate) fn is_exhausted(&self, rules: &Rules, cap: Option<u32>, now: Timestamp) -> bool {
         let is_past = rules.ends.is_some_and(|end| now >= end);
         is_past || rules.retry.is_exhausted(self.tried(cap, now), now)
     }
 
-    /// How many more attempts a number allows; `None` where no number of attempts ends the task.
+    /// Returns how many more attempts are allowed; `None` if no number of attempts ends the task.
     pub(crate) fn left(&self, rules: &Rules, cap: Option<u32>) -> Option<u32> {
-        // The queue's limits stop together only.
+        // The queue's limits end a task only if both are reached.
         let of_queue =
             rules.retry.max_attempts().filter(|_| rules.retry.max_retry_duration().is_none());
         let most = [self.max_attempts, cap, of_queue].into_iter().flatten().min();
@@ -237,21 +242,22 @@ impl Facts {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ended<'a> {
     pub(crate) verdict: &'a Verdict,
-    /// When the attempt began; `None` is unknown.
+    /// When the attempt began, if known.
     pub(crate) began: Option<Timestamp>,
     /// The backoff of the task's type.
     pub(crate) backoff: TypeBackoff,
 }
 
 impl<'a> Ended<'a> {
-    /// An attempt of unknown begin, of a task whose type states no backoff.
+    /// Creates the end of an attempt with an unknown start, for a task whose type sets no backoff.
     #[cfg(any(test, feature = "push"))]
     pub(crate) const fn of(verdict: &'a Verdict) -> Self {
         Self { verdict, began: None, backoff: TypeBackoff::NONE }
     }
 }
 
-/// A leased task whose worker answers. Where nobody here can read the rules, a failed task is left to a program that can.
+/// Settles a leased task. If this program cannot read the rules, a failed task is left to a program
+/// that can.
 pub(crate) fn settle<'a>(
     facts: Facts,
     ended: Ended<'a>,
@@ -291,8 +297,9 @@ pub(crate) fn settle<'a>(
     }
 }
 
-/// A leased task whose worker is gone. If it ran `alone`, that was an attempt; else it may never have started, or another
-/// task may be to blame. Whether it dies is left to a program that can read the rules.
+/// Recovers a leased task whose worker is gone. If the task ran `alone`, the loss counts as an
+/// attempt; otherwise the task may never have started, or another task may be to blame. If this
+/// program cannot read the rules, a program that can decides whether the task dies.
 pub(crate) fn lose(
     facts: Facts,
     alone: bool,
@@ -315,10 +322,10 @@ pub(crate) fn lose(
     Change::To { facts, error: Some(error_text::LEASE_LOST) }
 }
 
-/// A task that is to run at once.
+/// Makes a waiting task due at once.
 ///
 /// # Errors
-/// Why it cannot.
+/// The reason why the task cannot run now.
 pub(crate) fn run_now(
     facts: Facts,
     is_leased: bool,
@@ -333,10 +340,10 @@ pub(crate) fn run_now(
     }
 }
 
-/// A dead letter that gets a new life.
+/// Gives a dead letter a new life.
 ///
 /// # Errors
-/// It is not dead.
+/// The task is not dead.
 pub(crate) fn replay(facts: Facts, now: Timestamp) -> Result<Facts, &'static str> {
     if facts.died.is_none() {
         return Err(error_text::NOT_DEAD);
@@ -345,7 +352,7 @@ pub(crate) fn replay(facts: Facts, now: Timestamp) -> Result<Facts, &'static str
     Ok(Facts { created: facts.created, ..new })
 }
 
-/// A task that ended elsewhere and is kept as a dead letter.
+/// Makes a dead letter of a task that ended elsewhere.
 pub(crate) fn bury(
     facts: Facts,
     attempts: u32,
@@ -355,48 +362,51 @@ pub(crate) fn bury(
     Facts { attempts, first_attempt, died: Some(now), ..facts }
 }
 
-/// Whether a dead letter has been kept for as long as its queue says.
+/// Whether the retention of a dead letter has passed.
 pub(crate) fn is_forgotten(died: Timestamp, queue: &QueueConfig, now: Timestamp) -> bool {
     died <= forgotten_before(queue, now)
 }
 
-/// When the youngest dead letter died that is forgotten `now`.
+/// Returns the latest time of death of dead letters that are deleted at `now`.
 pub(crate) fn forgotten_before(queue: &QueueConfig, now: Timestamp) -> Timestamp {
     now.minus(queue.dead_letter_retention())
 }
 
-/// What has a name.
+/// The holder of a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Holder {
     /// A stored task.
     Task(TaskId),
-    /// A task that is over, until this moment.
+    /// A task that is over; its name is blocked until this time.
     Tombstone { of: TaskId, until: Timestamp },
 }
 
-/// The answer to who defers the task `id` under a name that has this holder; `None` if the name is free.
+/// Returns the answer for a caller that defers the task `id` under a name with this holder; `None`
+/// if the name is free.
 pub(crate) fn refuse_name(holder: Option<Holder>, id: TaskId, now: Timestamp) -> Option<Deferred> {
     match holder? {
         Holder::Task(of) => Some(Deferred::new(of, false)),
-        // The task may be this very one, already over: its first answer was lost.
+        // A tombstone of this same task means that the first answer was lost.
         Holder::Tombstone { of, until } if until > now => Some(Deferred::new(of, of == id)),
         Holder::Tombstone { .. } => None,
     }
 }
 
-/// Until when the name of a task is blocked that ends `now`; longer than most queues say, where this one cannot be read.
+/// Returns until when the name of a task that ends at `now` is blocked. If the queue cannot be
+/// read, the time is longer than most queues set.
 pub(crate) fn tombstone(queue: Option<&QueueConfig>, now: Timestamp) -> Timestamp {
     now.plus(queue.map_or(LONGEST_TOMBSTONE, QueueConfig::tombstone_retention))
 }
 
-/// How long a name is blocked if its queue cannot be read.
+/// How long a name is blocked if its queue's configuration cannot be read.
 const LONGEST_TOMBSTONE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// The shortest and the longest pause of a task whose payload could not be read.
 const UNREADABLE: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(60 * 60)];
 
-/// When a task that was stored at `created`, and whose payload could not be read at `now`, is leased again. Its pause
-/// is about as long as it has been stored, so it is leased less and less often.
+/// Returns when a task that was stored at `created`, and whose payload could not be read at `now`,
+/// is leased again. The pause is about as long as the task has been stored, so the task is leased
+/// less and less often.
 pub(crate) fn after_unreadable(created: Timestamp, now: Timestamp) -> Timestamp {
     now.plus(now.since(created).clamp(UNREADABLE[0], UNREADABLE[1]))
 }

@@ -1,4 +1,5 @@
-//! The backend in this process's memory: for tests, and the reference the others are compared with.
+//! The backend in this process's memory: for tests, and the reference that the other backends are
+//! compared with.
 
 mod order;
 mod store;
@@ -22,7 +23,7 @@ use crate::retention::Retention;
 use crate::task::{Deferred, TaskId, TaskName};
 use crate::time::{Now, Timestamp};
 
-/// Tasks in this process's memory, gone with it.
+/// Tasks in this process's memory, which end with the process.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -40,18 +41,18 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// An empty queue.
+    /// Creates a backend without tasks.
     pub fn new() -> Self {
         Self { store: Mutex::default(), wakeups: watch::Sender::new(0) }
     }
 
-    /// Works on the store; the answer is ready at once.
+    /// Runs `work` on the store; the returned future is ready at once.
     fn answer<'a, T: Send + 'a>(&self, work: impl FnOnce(&mut Store) -> T) -> BackendFuture<'a, T> {
         let answer = work(&mut self.lock());
         Box::pin(std::future::ready(Ok(answer)))
     }
 
-    /// Works on the store and wakes the workers: something may have become due.
+    /// Runs `work` on the store and wakes the workers, because a task may have become due.
     fn answer_and_wake<'a, T: Send + 'a>(
         &self,
         work: impl FnOnce(&mut Store) -> T,
@@ -66,7 +67,7 @@ impl Memory {
     }
 
     fn lock(&self) -> MutexGuard<'_, Store> {
-        // No operation leaves the store half changed, so one that panicked leaves it usable.
+        // No operation leaves the store half changed, so a panic leaves it usable.
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,5 @@
-//! `Debug` of what holds a payload: it tells of opaque bytes only how many, as they may hold what nobody should see.
+//! `Debug` for structs with opaque bytes, such as payloads: only the length is shown, because the
+//! content may be secret.
 
 use std::fmt;
 
@@ -8,7 +9,7 @@ use super::request::NewTask;
 use super::settle::ForgottenTask;
 use crate::task::Redacted;
 
-/// A payload as `Debug` shows it: its length, if it was read.
+/// A payload as `Debug` shows it: the length, if the payload was read.
 struct Shown<'a>(Option<&'a [u8]>);
 
 impl<'a> From<&'a Vec<u8>> for Shown<'a> {
@@ -32,12 +33,12 @@ impl fmt::Debug for Shown<'_> {
     }
 }
 
-/// `Debug` for a struct with a payload: every field, but of the payload the length only.
+/// Implements `Debug` for a struct with a payload: every field, but only the length of the payload.
 macro_rules! debug_without_payload {
     ($type:ident: $($before:ident)*, payload, $($after:ident)*) => {
         impl fmt::Debug for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                // Taken apart, so that a new field cannot be forgotten here.
+                // Destructured, so that a new field cannot be forgotten here.
                 let Self { $($before,)* payload, $($after),* } = self;
                 f.debug_struct(stringify!($type))
                     $(.field(stringify!($before), $before))*

@@ -1,4 +1,5 @@
-//! What follows a failed attempt, as its log line says it: how many attempts are left, and when the next one is.
+//! What follows a failed attempt, for its log line: the number of attempts left and the time of the
+//! next one.
 
 use std::fmt;
 use std::time::Duration;
@@ -14,20 +15,20 @@ use crate::time::{Schedule, Timestamp, readable};
 /// What follows a failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Outlook {
-    /// How many attempts are left; `None` where no number of attempts ends the task.
+    /// The number of attempts left; `None` if no number of attempts ends the task.
     pub(crate) left: Option<u32>,
     pub(crate) next: Next,
 }
 
-/// When the next attempt is.
+/// The time of the next attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Next {
     /// After this pause.
     After(Duration),
-    /// When the queue that pushes sends the task again.
+    /// When the pushing queue sends the task again.
     #[cfg(feature = "push")]
     Pushed,
-    /// Never.
+    /// There is none.
     Never,
 }
 
@@ -35,9 +36,10 @@ impl Outlook {
     /// No attempt follows.
     pub(crate) const LAST: Self = Self { left: Some(0), next: Next::Never };
 
-    /// What follows the attempt at a leased task that began at `began` and failed at `now`.
+    /// Returns what follows the attempt at a leased task that began at `began` and failed at `now`.
     ///
-    /// The storage decides when the outcome is recorded, by the same function and the same settings.
+    /// When the outcome is recorded, the storage decides by the same function and the same
+    /// settings.
     pub(crate) fn of_leased(
         task: &LeasedTask,
         registration: &Registration,
@@ -74,7 +76,7 @@ impl fmt::Display for Next {
         match self {
             Self::After(pause) if pause.is_zero() => f.write_str("at once"),
             Self::After(pause) => {
-                // Jitter makes fractions of which nobody asks for more.
+                // Jitter makes fractions of a millisecond, which are noise in a log line.
                 let whole =
                     Duration::from_millis(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
                 write!(f, "in {}", readable(whole))
@@ -86,7 +88,7 @@ impl fmt::Display for Next {
     }
 }
 
-/// The end of a sentence that begins with the attempt that failed.
+/// Writes the end of a sentence about the failed attempt.
 impl fmt::Display for Outlook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.left, self.next) {
@@ -177,7 +179,7 @@ mod tests {
         let task = leased(0, RetryConfig::new());
         assert_eq!(
             text(&task, None, Some(Duration::from_secs(600))),
-            "99 more are left, the next one in 10 minutes"
+            "99 more are left, the next one in 10 min"
         );
         assert_eq!(text(&task, Some(2), Some(Duration::ZERO)), "1 more is left, at once");
     }

@@ -1,4 +1,4 @@
-//! What is stored, as a backend shows it, and what it can promise.
+//! Stored tasks and queues as a backend returns them, and the capabilities of a backend.
 
 use std::time::Duration;
 
@@ -6,36 +6,39 @@ use crate::queue::{QueueConfig, QueueName, RetryConfig};
 use crate::task::{Route, TaskSpec};
 use crate::time::Timestamp;
 
-/// A task as it is stored.
+/// A stored task.
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct TaskRecord {
-    /// Its fields, as it was deferred.
+    /// The fields of the task, as it was deferred.
     pub spec: TaskSpec,
-    /// Its encoded args; `None` if they were not asked for. No bytes where they are in a payload store.
+    /// The encoded args; `None` if the request did not ask for them, empty if they are in a payload
+    /// store.
     pub payload: Option<Vec<u8>>,
-    /// Where it stands.
+    /// The state of the task.
     pub state: TaskState,
-    /// When it was stored.
+    /// When the task was stored.
     pub created: Timestamp,
-    /// The earliest moment of its next attempt.
+    /// The earliest time of the next attempt.
     pub schedule_time: Timestamp,
-    /// When its first attempt that is known of began.
+    /// When the first known attempt began.
     pub first_attempt: Option<Timestamp>,
-    /// Attempts that began and ended, in whatever way.
+    /// The number of attempts that began and ended, in whatever way.
     pub attempts: u32,
-    /// Leases lost since it was stored, replayed or answered with a retry.
+    /// The number of leases lost since the task was stored, replayed or answered with a retry.
     pub lost_leases: u32,
-    /// Of these, those that were attempts: the task was the only suspect of its client's workers.
+    /// The number of these losses that count as attempts: the task was the only suspect of its
+    /// client's workers.
     pub lost_attempts: u32,
-    /// Its last errors, oldest first, at most [`MAX_ERRORS`].
+    /// The last errors, oldest first, at most [`MAX_ERRORS`].
     pub errors: Vec<TaskError>,
-    /// When it became a dead letter.
+    /// When the task became a dead letter.
     pub died: Option<Timestamp>,
 }
 
 impl TaskRecord {
-    /// A task that was stored at `created`, waits since then and has made no attempt.
+    /// Creates the record of a task that was stored at `created`, waits since then and has made no
+    /// attempt.
     pub const fn new(spec: TaskSpec, payload: Option<Vec<u8>>, created: Timestamp) -> Self {
         Self {
             spec,
@@ -53,15 +56,15 @@ impl TaskRecord {
     }
 }
 
-/// Where a stored task stands; derived from its schedule time, lease and death.
+/// The state of a stored task, derived from its schedule time, lease and death.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum TaskState {
-    /// It waits for its schedule time, or for a worker if that has passed.
+    /// The task waits for its schedule time, or for a worker if that time has passed.
     Scheduled,
-    /// A worker has it.
+    /// A worker has the task.
     Leased,
-    /// It will not be attempted again.
+    /// The task is not attempted again.
     Dead,
 }
 
@@ -69,71 +72,73 @@ pub enum TaskState {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TaskError {
-    /// Which attempt.
+    /// The number of the attempt.
     pub attempt: u32,
-    /// When it ended.
+    /// When the attempt ended.
     pub at: Timestamp,
     /// The error and its sources in one line, at most [`MAX_ERROR_BYTES`] long.
     pub message: String,
 }
 
 impl TaskError {
-    /// The failure of an attempt, counted from 1, that ended `at`. Of the message [`MAX_ERROR_BYTES`] are kept.
+    /// Creates the error of an attempt, counted from 1, that ended `at`. The message is cut to
+    /// [`MAX_ERROR_BYTES`].
     pub fn new(attempt: u32, at: Timestamp, message: impl Into<String>) -> Self {
         Self { attempt, at, message: bounded(message.into()) }
     }
 }
 
-/// How far ahead the backends of this crate schedule tasks: 10 years, as App Engine's queues did.
+/// How far ahead the backends of this crate schedule tasks: 10 years, like the queues of App
+/// Engine.
 const MAX_AHEAD: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
-/// How many of its last errors stay on a task.
+/// How many of its last errors a task keeps.
 pub const MAX_ERRORS: usize = 10;
 
 /// How many bytes of an error are kept.
 pub const MAX_ERROR_BYTES: usize = 2048;
 
-/// What backends themselves write into a task's errors and answers, the same in each.
+/// Texts that backends themselves write into a task's errors and answers, the same in each backend.
 pub(crate) mod error_text {
     pub(crate) const LEASE_LOST: &str =
         "the lease was lost: the worker was killed, or stopped answering, in this attempt";
     pub(crate) const RUNNING: &str = "is running already";
     pub(crate) const DEAD: &str = "is a dead letter: replay it";
-    pub(crate) const NOT_DEAD: &str = "is no dead letter";
+    pub(crate) const NOT_DEAD: &str = "is not a dead letter";
     pub(crate) const NOT_STORED: &str = "is not stored: it is over, or never was";
 }
 
-/// The error text that is kept of `message`: cut, at a character's end, to [`MAX_ERROR_BYTES`].
+/// Cuts `message` to [`MAX_ERROR_BYTES`], at the end of a character.
 pub(crate) fn bounded(mut message: String) -> String {
     message.truncate(message.floor_char_boundary(MAX_ERROR_BYTES));
     message
 }
 
-/// How many tasks stand where; by default none anywhere.
+/// The number of tasks in each state; by default zero.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Waiting, due or not.
+    /// Waiting tasks, due or not.
     pub scheduled: u64,
-    /// Of the waiting ones, those that wait for nothing but a worker.
+    /// Waiting tasks that are due: they wait only for a worker.
     pub due: u64,
-    /// With a worker.
+    /// Tasks that a worker has.
     pub leased: u64,
     /// Dead letters.
     pub dead: u64,
-    /// The soonest schedule time of all waiting tasks, whether it has passed or not.
+    /// The earliest schedule time of all waiting tasks, whether it has passed or not.
     pub oldest_due: Option<Timestamp>,
 }
 
 impl Stats {
-    /// Tasks that are not over: waiting or with a worker.
+    /// Returns the number of tasks that are not over: waiting or with a worker.
     pub fn open(&self) -> u64 {
         self.scheduled + self.leased
     }
 }
 
-/// One line of the stored routes: how many tasks of a route are stored, dead letters included, for telling what no
-/// instance can run.
+/// The stored tasks of one queue and route, dead letters included. Shows which tasks no instance
+/// can run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RouteStats {
@@ -141,49 +146,50 @@ pub struct RouteStats {
     pub queue: QueueName,
     /// The route.
     pub route: Route,
-    /// Whether this program cannot run them as it is: a newer version of this crate stored the tasks or configured their
-    /// queue, so that the program must be updated; or the configuration of their queue is damaged, so that
-    /// [`put_queue`](crate::Client::put_queue) must write it again.
+    /// Whether this program cannot run the tasks: a newer version of this crate stored them or
+    /// configured their queue, and the program must be updated; or the configuration of their queue
+    /// is damaged, and [`put_queue`](crate::Client::put_queue) must write it again.
     pub is_newer: bool,
-    /// Its tasks.
+    /// The number of tasks in each state.
     pub stats: Stats,
 }
 
 impl RouteStats {
-    /// The tasks of `route` in `queue`, all of which this program can read.
+    /// Creates the line of the tasks of `route` in `queue`, all of which this program can read.
     pub const fn new(queue: QueueName, route: Route, stats: Stats) -> Self {
         Self { queue, route, is_newer: false, stats }
     }
 }
 
-/// A queue as it is stored.
+/// A stored queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct QueueRecord {
-    /// Its name.
+    /// The name of the queue.
     pub name: QueueName,
-    /// Its configuration; `None` if this program cannot read it, because a newer version of this crate stored it, or it
-    /// is damaged. Tasks of such a queue are not run here.
+    /// The configuration; `None` if this program cannot read it, because a newer version of this
+    /// crate stored it or because it is damaged. Tasks of such a queue are not run here.
     ///
-    /// One that was read from Cloud Tasks may keep dead letters for no time, as Google keeps none: it is not to be copied to
-    /// another backend, which would forget tasks then.
+    /// A configuration read from Cloud Tasks may have a dead letter retention of zero, as Google
+    /// keeps no dead letters. Do not copy such a configuration to another backend, which would then
+    /// delete tasks.
     pub config: Option<QueueConfig>,
-    /// Whether it is paused: its tasks wait.
+    /// Whether the queue is paused: its tasks wait.
     pub paused: bool,
 }
 
 impl QueueRecord {
-    /// A queue that is not paused; `config` is `None` if it cannot be read.
+    /// Creates the record of a queue that is not paused; `config` is `None` if it cannot be read.
     pub const fn new(name: QueueName, config: Option<QueueConfig>) -> Self {
         Self { name, config, paused: false }
     }
 
-    /// Whether a task of this queue that reaches a limit is gone without a dead letter: its retries have limits, and its
-    /// dead letters are kept for no time.
+    /// Whether a task of this queue that reaches a limit is gone without a dead letter: the retries
+    /// have limits, and the dead letter retention is zero.
     ///
-    /// Queues of Cloud Tasks are shown so, unless [`put_queue`](crate::Client::put_queue) has written them: it makes them
-    /// unlimited, and the limits travel with the tasks. A [configuration](Self::config) that is shown so is of no use to
-    /// another backend.
+    /// This is so for queues of Cloud Tasks, unless [`put_queue`](crate::Client::put_queue) has
+    /// written them: it makes the queues unlimited, and the limits travel with the tasks. Such a
+    /// [configuration](Self::config) is of no use to another backend.
     pub fn forgets_tasks(&self) -> bool {
         let is_limited = |retry: &RetryConfig| {
             retry.max_attempts().is_some() || retry.max_retry_duration().is_some()
@@ -195,13 +201,14 @@ impl QueueRecord {
     }
 }
 
-/// What keeps a backend from keeping the dead letters of some queues; by default nothing.
+/// The result of checking whether a backend can keep the dead letters of some queues; by default
+/// there are no problems.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeadLetterCheck {
-    /// Why dead letters cannot be kept, each with what to do about it.
+    /// Why dead letters cannot be kept, each with a remedy.
     pub problems: Vec<String>,
-    /// Why they may be lost later.
+    /// Why dead letters may be lost later.
     pub warnings: Vec<String>,
 }
 
@@ -213,7 +220,7 @@ pub struct Capabilities {
     pub backend: &'static str,
     /// Whether stored tasks survive the end of the process.
     pub durable: bool,
-    /// Most bytes of one payload.
+    /// The most bytes of one payload.
     pub max_payload: usize,
     /// How far ahead a task may be scheduled; `None` is unlimited.
     pub schedule_horizon: Option<Duration>,
@@ -221,26 +228,28 @@ pub struct Capabilities {
     pub min_deadline: Duration,
     /// The longest dispatch deadline.
     pub max_deadline: Duration,
-    /// Whether workers lease from it (a push backend calls handlers over HTTP instead).
+    /// Whether workers lease from the backend (a push backend calls handlers over HTTP instead).
     pub pull: bool,
-    /// Whether a task can name the service that is to run it: [`Defer::target`](crate::Defer::target).
+    /// Whether a task can choose the service that runs it: [`Defer::target`](crate::Defer::target).
     pub targets: bool,
-    /// Whether a task's requests can have headers of its own: [`Defer::header`](crate::Defer::header).
+    /// Whether a task's requests can have their own headers:
+    /// [`Defer::header`](crate::Defer::header).
     pub headers: bool,
-    /// Whether a task can have a backoff of its own: `min_backoff` and `max_backoff` of the attribute, and those of
-    /// [`Defer::retry`](crate::Defer::retry). If not, its queue's holds.
+    /// Whether a task can have its own backoff: `min_backoff` and `max_backoff` of the attribute
+    /// and of [`Defer::retry`](crate::Defer::retry). If not, the backoff of its queue applies.
     pub backoff: bool,
     /// Whether the storage keeps dead letters.
     pub dead_letters: bool,
-    /// Whether a queue says how long dead letters and the names of finished tasks are kept:
+    /// Whether a queue configures how long dead letters and the names of finished tasks are kept:
     /// [`QueueConfig::with_dead_letter_retention`].
     pub retention: bool,
 }
 
 impl Capabilities {
-    /// Those of a backend of this name in the program's own process: workers lease from it; payloads have up to 1 MiB,
-    /// deadlines a millisecond to a day; tasks are scheduled up to 10 years ahead and do not survive the process; dead
-    /// letters are kept for as long as their queue says.
+    /// Creates the capabilities of a backend in the program's own process: workers lease from it;
+    /// payloads have up to 1 MiB, deadlines a millisecond to a day; tasks are scheduled up to 10
+    /// years ahead and do not survive the process; dead letters are kept for as long as their queue
+    /// says.
     pub const fn new(backend: &'static str) -> Self {
         Self {
             backend,
@@ -290,6 +299,6 @@ mod tests {
             assert!(!queue(Some(keeps(retry))).forgets_tasks(), "{retry:?}");
         }
         assert!(!queue(Some(forgets(&unlimited))).forgets_tasks());
-        assert!(!queue(None).forgets_tasks(), "nobody knows");
+        assert!(!queue(None).forgets_tasks(), "an unreadable configuration");
     }
 }

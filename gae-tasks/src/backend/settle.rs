@@ -1,4 +1,4 @@
-//! Settling and sweeping: what a backend is told of leased tasks, and what it answers.
+//! Settling and sweeping: the requests about leased tasks, and the answers.
 
 use std::time::Duration;
 
@@ -8,18 +8,18 @@ use crate::queue::TypeBackoff;
 use crate::task::TaskId;
 use crate::time::{Now, Timestamp};
 
-/// Record outcomes.
+/// A request to record outcomes.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Settle {
-    /// The moment it happens.
+    /// The time of the request.
     pub now: Now,
-    /// The outcomes: all in one transaction, answered one by one.
+    /// The outcomes: recorded in one transaction, answered one by one.
     pub settlements: Vec<Settlement>,
 }
 
 impl Settle {
-    /// Record these outcomes at `now`.
+    /// Creates a request to record `settlements` at `now`.
     pub const fn new(now: Now, settlements: Vec<Settlement>) -> Self {
         Self { now, settlements }
     }
@@ -29,46 +29,48 @@ impl Settle {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Settlement {
-    /// The lease under which it was run.
+    /// The lease under which the task ran.
     pub lease: LeaseRef,
-    /// When the attempt began; `None` if it never did.
+    /// When the attempt began; `None` if no attempt began.
     pub started: Option<Timestamp>,
-    /// How it ended.
+    /// How the attempt ended.
     pub verdict: Verdict,
     /// The backoff of the task's type, in place of the queue's.
     pub backoff: TypeBackoff,
 }
 
 impl Settlement {
-    /// `verdict` on the task of `lease`, of which no attempt is known to have begun.
+    /// Creates a settlement with `verdict` for the task of `lease`, without a known start of the
+    /// attempt.
     pub const fn new(lease: LeaseRef, verdict: Verdict) -> Self {
         Self { lease, started: None, verdict, backoff: TypeBackoff::NONE }
     }
 }
 
-/// What becomes of a leased task.
+/// What the worker asks for after an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {
-    /// It is over.
+    /// The task is over.
     Done,
-    /// It failed: it is scheduled again, or dies if it has been tried enough.
+    /// The attempt failed: the task is scheduled again, or dies if it has been tried enough.
     Retry {
         /// The error and its sources in one line.
         error: String,
-        /// The pause the handler asked for, in place of the backoff.
+        /// The pause that the handler asked for, in place of the backoff.
         after: Option<Duration>,
-        /// A cap on attempts from the task type, which stops alone.
+        /// The task type's cap on attempts, which ends the task whatever its queue allows.
         max_attempts: Option<u32>,
     },
-    /// It failed for good: it dies.
+    /// The task failed for good and dies.
     Permanent {
         /// The error and its sources in one line.
         error: String,
     },
-    /// It never began, or must go on elsewhere: it goes back as it was and no attempt is counted.
+    /// The attempt never began, or must continue elsewhere: the task waits as before and no attempt
+    /// is counted.
     Release,
-    /// Its payload cannot be read here: it goes back for a while and no attempt is counted.
+    /// The payload cannot be read here: the task waits for a while and no attempt is counted.
     Unreadable {
         /// The error and its sources in one line.
         error: String,
@@ -76,12 +78,12 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// Whether its handler has answered.
+    /// Whether the verdict is the answer of a handler.
     pub(crate) const fn is_of_an_attempt(&self) -> bool {
         !matches!(self, Self::Release | Self::Unreadable { .. })
     }
 
-    /// The error it is passed for, if any.
+    /// Returns the error, if the verdict has one.
     pub(crate) fn error(&self) -> Option<&str> {
         match self {
             Self::Retry { error, .. } | Self::Permanent { error } | Self::Unreadable { error } => {
@@ -91,7 +93,8 @@ impl Verdict {
         }
     }
 
-    /// The verdict on a task whose attempt ended with `outcome`, under its type's cap on attempts.
+    /// Returns the verdict for an attempt that ended with `outcome`, under its type's cap on
+    /// attempts.
     pub(crate) fn of(outcome: &Outcome, max_attempts: Option<u32>) -> Self {
         match outcome {
             Outcome::Done => Self::Done,
@@ -107,93 +110,96 @@ impl Verdict {
     }
 }
 
-/// What became of one settled task.
+/// The result of settling one task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Settled {
-    /// It is over and deleted.
+    /// The task is over and deleted.
     Done,
-    /// It is tried again at this time.
+    /// The task is attempted again at this time.
     Scheduled(Timestamp),
-    /// It is a dead letter now.
+    /// The task is a dead letter now.
     Dead,
-    /// The token did not match: nothing changed, another worker may have it.
+    /// The token did not match: nothing changed, and another worker may have the task.
     LeaseLost,
 }
 
-/// Recover lost leases and forget what has been kept long enough, as the queues' configurations say.
+/// A request to recover lost leases and to delete dead letters and tombstones whose retention has
+/// passed.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Sweep {
-    /// The moment it happens.
+    /// The time of the request.
     pub now: Now,
-    /// The leases that count as lost unless they have changed since: each was seen unchanged, in the answers of sweeps,
-    /// for its own duration.
+    /// The leases that are lost unless they have changed since: each was seen unchanged in the
+    /// answers of sweeps for its own duration.
     pub lost: Vec<HeldLease>,
-    /// At most so many changes of each sort, so that a sweep stays short; fewer, but one at least, where dead letters with
-    /// large payloads are forgotten.
+    /// The most changes of each sort, which keeps a sweep short. Dead letters with large payloads
+    /// lower the number, but at least one is deleted.
     pub limit: usize,
 }
 
 impl Sweep {
-    /// Recover the leases `lost` at `now`, with at most `limit` changes of each sort.
+    /// Creates a request to recover the leases `lost` at `now`, with at most `limit` changes of
+    /// each sort.
     pub const fn new(now: Now, lost: Vec<HeldLease>, limit: usize) -> Self {
         Self { now, lost, limit }
     }
 }
 
-/// A lease as a sweep saw it.
+/// A lease as a sweep returns it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct HeldLease {
     /// The lease.
     pub lease: LeaseRef,
-    /// When the lease ends unless it is extended, by the clock that gave or extended it.
+    /// When the lease ends unless extended, by the clock of the process that gave or extended it.
     pub expires: Timestamp,
-    /// For how long it was given or extended.
+    /// The duration for which the lease was given or extended.
     pub duration: Duration,
 }
 
 impl HeldLease {
-    /// The lease that ends at `expires`, `duration` after it was given or extended.
+    /// Creates a lease that ends at `expires`, `duration` after it was given or extended.
     pub const fn new(lease: LeaseRef, expires: Timestamp, duration: Duration) -> Self {
         Self { lease, expires, duration }
     }
 }
 
-/// What a sweep did; by default nothing.
+/// The result of a sweep; by default nothing was done.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Swept {
-    /// Lost leases: their tasks are due again.
+    /// The number of recovered leases, whose tasks are due again.
     pub recovered: u64,
-    /// Of these, tasks that lost too many leases and are dead letters now.
+    /// The number of these tasks that lost too many leases and are dead letters now.
     pub died: u64,
-    /// Dead letters and tombstones forgotten.
+    /// The number of deleted dead letters and tombstones.
     pub forgotten: u64,
-    /// Pauses that begin anew because the clock was set back.
+    /// The number of pauses that began anew because the clock was set back.
     pub shortened: u64,
-    /// The dead letters that were forgotten, in no order: what a wrapper keeps for them beside the storage may go too.
+    /// The deleted dead letters, in no order. A wrapper can delete what it keeps for them outside
+    /// the storage.
     pub forgotten_tasks: Vec<ForgottenTask>,
-    /// Whether more is left to be done than fitted into one sweep.
+    /// Whether more work is left than fitted into one sweep.
     pub more: bool,
-    /// All leases left, read while the storage accepted writes. Empty where the storage's own clock decides which leases
-    /// are lost.
+    /// All remaining leases, read while the storage accepted writes. Empty if the storage's own
+    /// clock decides which leases are lost.
     pub held: Vec<HeldLease>,
 }
 
-/// A dead letter that was forgotten, as far as a wrapper needs to know it.
+/// A deleted dead letter, with the fields that a wrapper needs.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ForgottenTask {
-    /// Its id.
+    /// The id of the task.
     pub id: TaskId,
-    /// Its attributes: opaque bytes to backends.
+    /// The attributes of the task: opaque bytes to backends.
     pub attributes: Option<Vec<u8>>,
 }
 
 impl ForgottenTask {
-    /// The dead letter of this id, with these attributes.
+    /// Creates a deleted dead letter with this id and these attributes.
     pub const fn new(id: TaskId, attributes: Option<Vec<u8>>) -> Self {
         Self { id, attributes }
     }

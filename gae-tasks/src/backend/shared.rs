@@ -1,4 +1,5 @@
-//! A backend behind an `Arc` is one too, so that wrappers go around any, `Arc<dyn Pull>` included.
+//! Implements the backend traits for an `Arc` of a backend, so that a wrapper can hold any backend,
+//! `Arc<dyn Pull>` included.
 
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use crate::time::Now;
 
 impl<B: sealed::Sealed + ?Sized> sealed::Sealed for Arc<B> {}
 
-// A method that is added to the trait must not be answered here by its default.
+// A new method of the trait must be forwarded here; its default would bypass the inner backend.
 #[deny(clippy::missing_trait_methods)]
 impl<B: Backend + ?Sized> Backend for Arc<B> {
     fn capabilities(&self) -> Capabilities {

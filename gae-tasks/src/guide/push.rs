@@ -10,7 +10,7 @@
 //! # mod example {
 //! use axum::Router;
 //! use gae_tasks::push::verify::Oidc;
-//! use gae_tasks::{Client, deferred};
+//! use gae_tasks::{Client, QueueConfig, deferred};
 //!
 //! #[deferred(queue = "emails", max_attempts = 8)]
 //! async fn send_welcome(user_id: u64) {}
@@ -21,6 +21,7 @@
 //!     let url = "https://worker-abc.a.run.app";
 //!     let queues = "cloudtasks://shop-prod/europe-west1?dead_letters=queues";
 //!     let tasks = Client::open(&format!("{queues}&url={url}&service_account={account}")).await?;
+//!     tasks.put_queue("emails", QueueConfig::new()).await?; // creates `emails-dead` too, paused
 //!     tasks.install()?; // from now on `send_welcome::defer(42).await` stores the task at Google
 //!
 //!     let proof = Oidc::google().audience(url).service_account(account).build()?;

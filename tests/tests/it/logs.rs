@@ -156,7 +156,7 @@ async fn a_failure_says_which_attempt_it_was_how_many_are_left_and_when_the_next
     let id = send_secret::defer("s3cret", true).max_attempts(3).on(&tasks).await.unwrap().id;
     let expected = [
         "attempt 1 failed: 2 more are left, the next one in 1 min 30 s",
-        "attempt 2 failed: 1 more is left, in 3 minutes",
+        "attempt 2 failed: 1 more is left, in 3 min",
     ];
     for expected in expected {
         let text = logged_until(Level::WARN, "mailbox full", &tasks).await;

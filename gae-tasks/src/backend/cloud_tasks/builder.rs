@@ -1,4 +1,4 @@
-//! How the backend is put together: where its queues are, and whom their tasks are sent to.
+//! The builder of the backend: where the queues are, and where their tasks are sent.
 
 use std::env::var;
 use std::fmt;
@@ -20,13 +20,14 @@ use crate::attributes::problem_of_header;
 use crate::envelope::PREFIX;
 use crate::error::{Error, no_problems};
 
-/// The environment variable that other clients of Cloud Tasks read too: `HOST:PORT` of a local server.
+/// An environment variable that other clients of Cloud Tasks read too: `HOST:PORT` of a local
+/// server.
 const EMULATOR: &str = "CLOUD_TASKS_EMULATOR_HOST";
 
-/// Bytes that Google's limit leaves for everything that is not the payload.
+/// Bytes within Google's limit that are reserved for everything besides the payload.
 const ROOM: usize = 16 * 1024;
 
-/// Puts a [`CloudTasks`] together; every parameter of its [URL](CloudTasks::open) has a method here.
+/// Builds a [`CloudTasks`]; every parameter of its [URL](CloudTasks::open) has a method here.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), gae_tasks::Error> {
@@ -61,7 +62,7 @@ pub struct CloudTasksBuilder {
     keeps_letters: bool,
 }
 
-/// Of headers it tells the names only: a value may be a secret.
+/// Shows only the names of headers: a value may be a secret.
 impl fmt::Debug for CloudTasksBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let headers: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
@@ -86,7 +87,7 @@ impl fmt::Debug for CloudTasksBuilder {
 }
 
 impl CloudTasks {
-    /// Queues of this project in this region, e.g. `europe-west1`.
+    /// Creates a builder for the queues of a project in a region, e.g. `europe-west1`.
     pub fn builder(project: impl Into<String>, location: impl Into<String>) -> CloudTasksBuilder {
         CloudTasksBuilder::new(project.into(), location.into())
     }
@@ -113,29 +114,31 @@ impl CloudTasksBuilder {
         }
     }
 
-    /// Sends tasks to this server, e.g. `https://worker-abc.a.run.app`, under the [prefix](Self::prefix).
+    /// Sends tasks to this server, e.g. `https://worker-abc.a.run.app`, under the
+    /// [prefix](Self::prefix).
     pub fn http(mut self, url: impl Into<String>) -> Self {
         self.url = Some(url.into());
         self
     }
 
-    /// The service account whose OIDC token each request to the server carries; this program must be allowed to act as
-    /// it (`roles/iam.serviceAccountUser`).
+    /// Sets the service account whose OIDC token each request to the server carries. This program
+    /// must be allowed to act as that account (`roles/iam.serviceAccountUser`).
     pub fn service_account(mut self, email: impl Into<String>) -> Self {
         self.service_account = Some(email.into());
         self
     }
 
-    /// The audience of the token; by default the URL given to [`http`](Self::http).
+    /// Sets the audience of the token; by default the URL given to [`http`](Self::http).
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
         self.audience = Some(audience.into());
         self
     }
 
-    /// Sends tasks to the project's App Engine application: to the service and the version that defer them, where those
-    /// can be told ([`deferring_from`](Self::deferring_from)), else to its default service.
+    /// Sends tasks to the project's App Engine application: to the service and the version that
+    /// defer them, if these are known ([`deferring_from`](Self::deferring_from)), otherwise to the
+    /// default service.
     ///
-    /// The default, without being asked for, on App Engine itself.
+    /// On App Engine itself this is the default.
     pub fn app_engine(mut self) -> Self {
         self.app_engine = true;
         self
@@ -147,22 +150,22 @@ impl CloudTasksBuilder {
         self
     }
 
-    /// Sends all tasks to this version of the [`service`](Self::service); by default to the one that has its traffic when
-    /// the task is attempted.
+    /// Sends all tasks to this version of the [`service`](Self::service); by default to the version
+    /// that receives the service's traffic at the time of the attempt.
     pub fn version(mut self, version: impl Into<String>) -> Self {
         self.routing.version = Some(version.into());
         self
     }
 
-    /// Sends what is deferred in App Engine's service `default` to this service, to the same version as the one that
-    /// defers; other services stay within themselves.
+    /// Sends tasks that App Engine's service `default` defers to this service, to the same version
+    /// as the deferring one. Other services run their own tasks.
     pub fn background_service(mut self, service: impl Into<String>) -> Self {
         self.background = Some(service.into());
         self
     }
 
-    /// The service of App Engine, and its version, that this program is; by default what App Engine says in
-    /// `GAE_SERVICE` and `GAE_VERSION`.
+    /// Sets the App Engine service and version that this program is; by default the values of
+    /// `GAE_SERVICE` and `GAE_VERSION`, which App Engine sets.
     pub fn deferring_from(
         mut self,
         service: impl Into<String>,
@@ -172,67 +175,77 @@ impl CloudTasksBuilder {
         self
     }
 
-    /// What the path of each request begins with; `/_cb/deferred` by default, as that of the push service.
+    /// Sets what the path of each request begins with; by default `/_cb/deferred`, as in the push
+    /// service.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
         self
     }
 
-    /// A header of every request. It is stored with each task, so that it should hold no secret of production. `build`
-    /// refuses names that no header can have, those that the queue or gae-tasks sets itself, and values that cannot be sent.
+    /// Adds a header to every request. The header is stored with each task, so its value should not
+    /// be a production secret. `build` refuses invalid header names, headers that the queue or
+    /// gae-tasks itself sets, and values that cannot be sent.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 
-    /// Where Cloud Tasks itself is, e.g. `http://127.0.0.1:8123` for a local server; by default Google, or what the
-    /// environment variable `CLOUD_TASKS_EMULATOR_HOST` (`HOST:PORT`) says.
+    /// Sets the address of Cloud Tasks itself, e.g. `http://127.0.0.1:8123` for a local server; by
+    /// default the environment variable `CLOUD_TASKS_EMULATOR_HOST` (`HOST:PORT`), or else Google.
     pub fn endpoint(mut self, url: impl Into<String>) -> Self {
         self.endpoint = Some(url.into());
         self
     }
 
-    /// Asks without credentials, as local servers want none. Implied by `CLOUD_TASKS_EMULATOR_HOST`; without this, the
-    /// program's [default credentials](https://cloud.google.com/docs/authentication/application-default-credentials)
+    /// Sends no credentials; for local servers. Implied by `CLOUD_TASKS_EMULATOR_HOST`. Without
+    /// this setting, the program's [default
+    /// credentials](https://cloud.google.com/docs/authentication/application-default-credentials)
     /// are used.
     pub fn anonymous(mut self) -> Self {
         self.anonymous = true;
         self
     }
 
-    /// For how long one call may take, retries included; 10 seconds by default.
+    /// Sets how long one call may take, retries included; 10 seconds by default.
     pub fn time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = limit;
         self
     }
 
-    /// The most bytes of a payload that is stored in the queue itself; 100,000 by default, up to 1,032,185. Google bills
-    /// a task for each 32 KB it begins.
+    /// Sets the most bytes of a payload that is stored in the queue itself; 100,000 by default, up
+    /// to 1,032,185. Google bills a task for each 32 KB begun.
     pub fn max_payload(mut self, bytes: usize) -> Self {
         self.max_payload = bytes;
         self
     }
 
-    /// Keeps dead letters at Google, each queue's in a paused queue `NAME-dead` beside it: a container has no disk that
-    /// outlives it. Give the push service this client, or another one with this setting:
-    /// `.dead_letters(&tasks)`. They are listed, replayed and deleted by the client's calls.
+    /// Keeps dead letters at Google, because a container has no disk that outlives it: each queue's
+    /// dead letters are in a paused queue `NAME-dead` beside it. Give the push service this client,
+    /// or another one with this setting: `.dead_letters(&tasks)`. The client's calls list, replay
+    /// and delete them.
     ///
-    /// - [`put_queue`](crate::Client::put_queue) makes the queue of dead letters too, and pauses it; or `gcloud tasks queues
-    ///   create NAME-dead --max-attempts=-1` and `gcloud tasks queues pause NAME-dead` do. A push service whose queues of
-    ///   dead letters are missing is not built. Names of queues have 95 characters at most then, and do not end in `-dead`.
-    /// - **Google keeps a dead letter for 31 days at most**, and then forgets it without a word: look at them before.
-    /// - A push service answers 404 to a dead letter and runs nothing, so a queue of theirs that is resumed does no harm.
-    /// - [`replay`](crate::Client::replay) stores a new task, under a name that follows from the letter's, and then deletes
-    ///   the letter. A task that was named has no name then.
+    /// - [`put_queue`](crate::Client::put_queue) also creates the queue of dead letters and pauses
+    ///   it; so do `gcloud tasks queues create NAME-dead --max-attempts=-1` and `gcloud tasks
+    ///   queues pause NAME-dead`. Building a push service fails if its queues of dead letters are
+    ///   missing. With this setting, names of queues have at most 95 characters and do not end in
+    ///   `-dead`.
+    /// - **Google keeps a dead letter for at most 31 days**, and then deletes it silently: look at
+    ///   dead letters before.
+    /// - A push service answers 404 to a dead letter and runs nothing, so resuming a queue of dead
+    ///   letters does no harm.
+    /// - [`replay`](crate::Client::replay) stores a new task, under a name derived from the
+    ///   letter's name, and then deletes the letter. A replayed task no longer has the name that
+    ///   its caller gave it.
     pub fn dead_letter_queues(mut self) -> Self {
         self.keeps_letters = true;
         self
     }
 
-    /// The backend. Nothing is asked of Google yet.
+    /// Builds the backend, without any request to Google.
     ///
     /// # Errors
-    /// [`Error::Misconfigured`] with everything that does not fit, [`Error::Storage`] if there are no credentials.
+    /// [`Error::Misconfigured`] with every problem of the settings, [`Error::Storage`] if there are
+    /// no credentials.
     pub async fn build(mut self) -> Result<CloudTasks, Error> {
         if self.endpoint.is_none()
             && let Some(host) = environment(EMULATOR)
@@ -244,7 +257,7 @@ impl CloudTasksBuilder {
         self.origin = self.origin.or_else(origin);
         no_problems(self.problems())?;
         let runtime = Runtime::start()?;
-        // On its own thread: the credentials keep a task running that renews them.
+        // On the client's own thread: the credentials keep a task running that renews them.
         let google = runtime.run(google(self.endpoint.clone(), self.anonymous)).await?;
         let shared = Shared {
             google,
@@ -278,7 +291,7 @@ impl CloudTasksBuilder {
         })
     }
 
-    /// Everything that does not fit.
+    /// Returns every problem of the settings.
     fn problems(&self) -> Vec<String> {
         let mut problems = self.problems_of_target();
         let Location { project, location } = &self.place;
@@ -288,19 +301,21 @@ impl CloudTasksBuilder {
         };
         if !is_plain(project, ":.") || !is_plain(location, "") {
             problems
-                .push(format!("`{project}/{location}` names no project and region, as `shop-prod/europe-west1` does"));
+                .push(format!("`{project}/{location}` does not name project and region, as `shop-prod/europe-west1` does"));
         }
         let prefix = self.prefix.strip_prefix('/');
         if prefix.is_none_or(|rest| {
             rest.is_empty() || rest.split('/').any(|part| !is_plain(part, "._~"))
         }) {
-            problems
-                .push(format!("the prefix `{}` is no path such as `/_cb/deferred`", self.prefix));
+            problems.push(format!(
+                "the prefix `{}` is not a path such as `/_cb/deferred`",
+                self.prefix
+            ));
         }
         if self.endpoint.as_deref().is_some_and(|endpoint| !is_http(endpoint)) {
             let endpoint = self.endpoint.as_deref().unwrap_or_default();
             problems.push(format!(
-                "the endpoint `{endpoint}` is no URL such as `http://127.0.0.1:8123`"
+                "the endpoint `{endpoint}` is not a URL such as `http://127.0.0.1:8123`"
             ));
         }
         let headers =
@@ -312,7 +327,7 @@ impl CloudTasksBuilder {
         if self.max_payload > MAX_TASK_BYTES - ROOM {
             let most = MAX_TASK_BYTES - ROOM;
             problems.push(format!(
-                "payloads of {} bytes fit no task, the most is {most}",
+                "payloads of {} bytes do not fit into a task, the most is {most}",
                 self.max_payload
             ));
         }
@@ -326,7 +341,7 @@ impl CloudTasksBuilder {
             self.app_engine || self.routing != Routing::default() || self.background.is_some();
         match &self.url {
             Some(url) if !is_http(url) || url.contains(['?', '#', ' ']) => {
-                problems.push(format!("`{url}` is no URL that paths can follow, such as `https://worker-abc.a.run.app`"));
+                problems.push(format!("`{url}` is not a URL that paths can follow, such as `https://worker-abc.a.run.app`"));
             }
             Some(_) if routing => problems.push("tasks go either to a URL or to App Engine, not to both".to_owned()),
             Some(_) if self.service_account.is_none() && self.audience.is_some() => {
@@ -334,7 +349,7 @@ impl CloudTasksBuilder {
             }
             None if token => problems.push("service account and audience are for tasks that go to a URL: name it".to_owned()),
             None if !routing && self.origin.is_none() => problems.push(
-                "nothing says whom tasks are sent to: name a URL (`.http(..)`, or `url=` in the queue URL), or App Engine \
+                "nothing says where tasks are sent: name a URL (`.http(..)`, or `url=` in the queue URL), or App Engine \
                  (`.app_engine()`, or `target=app-engine`)"
                     .to_owned(),
             ),
@@ -360,14 +375,14 @@ async fn google(endpoint: Option<String>, anonymous: bool) -> Result<Google, Err
                        application-default login`, or set `CLOUD_TASKS_EMULATOR_HOST` for a local server";
         failed(problem.to_owned(), error.into())
     })?;
-    // Retries are `call`'s.
+    // `call` makes the retries.
     let builder = Google::builder().with_credentials(credentials).with_retry_policy(NeverRetry);
     let builder =
         endpoint.into_iter().fold(builder, |builder, endpoint| builder.with_endpoint(endpoint));
     builder.build().await.map_err(|error| failed("cannot make its client".to_owned(), error.into()))
 }
 
-/// The service and the version that App Engine says this is.
+/// Returns the App Engine service and version from the environment.
 fn origin() -> Option<Origin> {
     Some(Origin { service: environment("GAE_SERVICE")?, version: environment("GAE_VERSION")? })
 }

@@ -1,4 +1,4 @@
-//! One call to Google: tried again where that can help, and never for longer than the time limit.
+//! One call to Google: retried where a retry can help, and never longer than the time limit.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::log;
 
-/// One attempt is given up after this part of the time limit, so that a connection that died without a word leaves time
-/// for others.
+/// An attempt is given up after this fraction of the time limit, so that a connection that died
+/// silently leaves time for other attempts.
 const ATTEMPTS_IN_LIMIT: u32 = 3;
 
-/// The least time for one attempt.
+/// The minimum time for one attempt.
 const LEAST_ATTEMPT: Duration = Duration::from_secs(1);
 
 /// The longest pause after the first failure; it doubles with each.
@@ -21,31 +21,33 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// What became of a call.
+/// The result of a call.
 #[derive(Debug)]
 pub(super) struct Called<T> {
     pub(super) answer: Result<T, Failure>,
-    /// Whether an attempt before the answer may have been carried out: its own answer was lost.
+    /// Whether an earlier attempt, whose answer was lost, may have been carried out.
     pub(super) lost: bool,
 }
 
-/// Why a call came to nothing.
+/// Why a call failed.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// An answer that another attempt would not change.
+    /// An error that a retry would not change.
     Refused(GoogleError),
     /// The time limit has passed.
     OutOfTime {
         limit: Duration,
-        /// What the last attempt that ended met.
+        /// The error of the last attempt that ended.
         last: Option<GoogleError>,
     },
 }
 
-/// Calls until there is an answer, or `limit` has passed. The call must be one that can be repeated.
+/// Repeats the attempt until there is an answer, or `limit` has passed. The call must be
+/// repeatable.
 ///
-/// The client's own loop of retries is not used: it tells of the last attempt only, and whether an earlier one may have
-/// been carried out is what tells an own lost answer from a name in use.
+/// The retry loop of the client library is not used, because it reports only the last attempt.
+/// Whether an earlier attempt may have been carried out distinguishes a lost answer of this call
+/// from a name in use.
 pub(super) async fn call<T, F>(limit: Duration, attempt: impl Fn() -> F) -> Called<T>
 where
     F: Future<Output = Result<T, GoogleError>>,
@@ -83,7 +85,7 @@ where
 
 enum Advice {
     GiveUp,
-    /// Another attempt may succeed; this one may have been carried out all the same.
+    /// Another attempt may succeed; this one may have been carried out nevertheless.
     Retry {
         carried_out: bool,
     },
@@ -93,7 +95,8 @@ fn advice(error: &GoogleError) -> Advice {
     if error.is_transient_and_before_rpc() {
         return Advice::Retry { carried_out: false };
     }
-    // What is no answer of Google's is one of something between, which knows nothing of what happened behind it.
+    // An answer that is not from Google comes from a proxy in between, which does not know whether
+    // Google carried out the call.
     if error.is_io() || error.is_timeout() || error.is_deserialization() {
         return Advice::Retry { carried_out: true };
     }
@@ -116,12 +119,12 @@ fn advice(error: &GoogleError) -> Advice {
     }
 }
 
-/// Whether Google says that what was to be made is there already.
+/// Whether Google reports that the resource exists already.
 pub(super) fn is_duplicate(failure: &Failure) -> bool {
     has_code(failure, Code::AlreadyExists)
 }
 
-/// Whether Google says that there is no such thing.
+/// Whether Google reports that the resource does not exist.
 pub(super) fn is_missing(failure: &Failure) -> bool {
     has_code(failure, Code::NotFound)
 }
@@ -130,7 +133,7 @@ fn has_code(failure: &Failure, code: Code) -> bool {
     matches!(failure, Failure::Refused(error) if error.status().is_some_and(|status| status.code == code))
 }
 
-/// A number from 0 to 1: callers that failed together must not come back together.
+/// Returns a random number from 0 to 1: callers that failed together must not retry together.
 fn random() -> f64 {
     f64::from((crate::random::bits() >> 32) as u32) / f64::from(u32::MAX)
 }
@@ -145,7 +148,7 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(1);
 
-    /// What a busy machine may add.
+    /// Extra time for a busy machine.
     const SLACK: Duration = Duration::from_secs(1);
 
     fn error(code: Code) -> GoogleError {

@@ -1,4 +1,4 @@
-//! Storing copies: a task at Google gets a chosen time for its next attempt only as another task.
+//! Storing copies: Google accepts a chosen time for the next attempt only as another task.
 
 use std::time::Duration;
 
@@ -12,11 +12,13 @@ use crate::envelope::Copied;
 use crate::error::Error;
 use crate::time::{Schedule, Timestamp};
 
-/// How much sooner than the horizon a copy is scheduled at most: Google's clock may be behind this one.
+/// The minimum margin between a copy's schedule time and the horizon: Google's clock may be behind
+/// this one.
 const SLACK: Duration = Duration::from_secs(60);
 
 impl Shared {
-    /// Stores a copy. Its name follows from id and number, so that a repeated call stores it once.
+    /// Stores a copy. Its name is derived from id and number, so a repeated call stores the copy
+    /// once.
     pub(super) async fn copy(&self, request: CopyTask, now: Timestamp) -> Result<(), Error> {
         let CopyTask { mut task, number, attempts, first_attempt, replayed, .. } = request;
         // A name belongs to the task that was deferred, and stays blocked after its end.

@@ -1,4 +1,5 @@
-//! Storing tasks: one call for each, a bounded number at a time, each of which can be repeated without a duplicate.
+//! Storing tasks: one call per task, a bounded number at a time, each repeatable without a
+//! duplicate.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,15 +17,15 @@ use crate::log;
 use crate::task::Deferred;
 use crate::time::Timestamp;
 
-/// Calls at the same time for the tasks of one request.
+/// The number of simultaneous calls for the tasks of one request.
 ///
-/// Google's batch call is not used: it takes tasks of one queue only, answers with an operation that has to be asked
-/// for until it is done, and that tells of failures by place; single calls are idempotent by their names, and are as
-/// fast side by side.
+/// Google's batch call is not used: it takes only tasks of one queue, returns an operation that has
+/// to be polled until it is done, and reports failures by position. Single calls are idempotent by
+/// their names, and as fast when they run concurrently.
 const AT_ONCE: usize = 32;
 
 impl Shared {
-    /// Stores tasks and answers for each.
+    /// Stores tasks and returns a result for each.
     pub(super) async fn enqueue(
         self: Arc<Self>,
         tasks: Vec<NewTask>,
@@ -34,7 +35,7 @@ impl Shared {
         let create = |task| {
             let (shared, out_of_time) = (&self, &out_of_time);
             async move {
-                // Where one has waited in vain, as many more would wait as long again.
+                // Once one call has run out of time, the others would only wait as long again.
                 if out_of_time.load(Ordering::Relaxed) {
                     return Err(not_tried());
                 }
@@ -56,8 +57,9 @@ impl Shared {
         match called.answer {
             Ok(_) => Ok(Deferred::new(draft.id, true)),
             Err(failure) if is_duplicate(&failure) => {
-                // To look is a call more: made where a mistake would cost something. A spilled payload is deleted with
-                // a duplicate, and must not be if that is the very task that is stored.
+                // Looking at the task costs another call, so it is done only where a mistake would
+                // do damage: a spilled payload is deleted with a duplicate, but must stay if the
+                // stored task is this very one.
                 let is_worth_a_look = called.lost
                     || Attributes::spilled_in(task.spec.attributes.as_deref()).is_some();
                 let created = task.spec.name.is_none()
@@ -76,10 +78,12 @@ impl Shared {
         }
     }
 
-    /// Whether the task that has the name is the one of this very call, or of the same call made before.
+    /// Whether the task that has the name was stored by this very call, or by the same call made
+    /// before.
     ///
-    /// If an answer was lost, one that is over already, as those are that are due at once, is taken for it: the name was
-    /// free a moment ago, or the answer of that moment would have been another.
+    /// If an answer was lost and the task is over already, as is usual for tasks that are due at
+    /// once, the task counts as this call's: the name was free a moment ago, or the lost answer
+    /// would have been another.
     async fn is_own(&self, draft: &Draft, lost: bool) -> bool {
         let name = draft.request.task.as_ref().map_or("", |task| task.name.as_str());
         match call(self.time_limit, || self.google.get_task().set_name(name).send()).await.answer {
@@ -106,7 +110,6 @@ impl Shared {
 }
 
 fn not_tried() -> Error {
-    let problem =
-        "was not asked to store it, as it gave no answer about tasks before; it is not stored";
+    let problem = "was not asked to store the task, as it gave no answer for earlier tasks; the task is not stored";
     failed(problem.to_owned(), "the time limit passed for other tasks of the call".into())
 }

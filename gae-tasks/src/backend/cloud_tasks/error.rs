@@ -1,4 +1,4 @@
-//! What Google refuses, told so that one can mend it.
+//! Turns Google's refusals into errors that say what to do.
 
 use std::time::Duration;
 
@@ -15,22 +15,22 @@ use crate::outcome::BoxError;
 use crate::queue::QueueName;
 use crate::time::{Timestamp, readable};
 
-/// What was asked of Google.
+/// A request to Google, for error messages.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Asked<'a> {
     pub(super) place: &'a Location,
     pub(super) queue: Option<&'a QueueName>,
-    /// The permission it needs.
+    /// The permission that the request needs.
     pub(super) permission: &'static str,
-    /// A role that has it.
+    /// A role that includes the permission.
     pub(super) role: &'static str,
 }
 
-/// Why something that is no task could not be done.
+/// Returns the error of a call that does not store a task.
 pub(super) fn refused(asked: Asked<'_>, failure: Failure) -> Error {
     match failure {
         Failure::OutOfTime { limit, last } => {
-            out_of_time(limit, last, "it may have been done all the same")
+            out_of_time(limit, last, "the call may have been carried out nevertheless")
         }
         Failure::Refused(error) => failed(problem(asked, &error), error.into()),
     }
@@ -47,7 +47,7 @@ pub(super) struct Sent<'a> {
     pub(super) lost: bool,
 }
 
-/// Why a task could not be stored.
+/// Returns the error of a task that could not be stored.
 pub(super) fn not_stored(sent: Sent<'_>, failure: Failure) -> Error {
     match failure {
         Failure::OutOfTime { limit, last } if sent.lost => {
@@ -61,7 +61,8 @@ pub(super) fn not_stored(sent: Sent<'_>, failure: Failure) -> Error {
     }
 }
 
-/// What clients check before they ask, and Google may see otherwise: its clock is another, its limits may change.
+/// Returns the error of a limit that clients check beforehand. Google may disagree: its clock
+/// differs, and its limits may change.
 fn beyond_limits(sent: Sent<'_>, error: &GoogleError) -> Option<Error> {
     let Sent { task, now, .. } = sent;
     let status = error.status();
@@ -100,7 +101,7 @@ fn problem_of_task(sent: Sent<'_>, error: &GoogleError) -> String {
         ),
         (Some(Code::InvalidArgument), _) => {
             format!(
-                "does not accept a task of `{kind}`: its reason, below, names the option to change"
+                "does not accept a task of `{kind}`: the reason, below, names the option to change"
             )
         }
         _ => problem(sent.asked, error),
@@ -132,9 +133,9 @@ fn problem(asked: Asked<'_>, error: &GoogleError) -> String {
                 .to_owned()
         }
         (Some(Code::FailedPrecondition), Some(queue)) => {
-            format!("cannot do this to queue `{queue}` of {place} as it stands: its reason is below")
+            format!("cannot do this to queue `{queue}` of {place} in its present state: the reason is below")
         }
-        _ => format!("refuses this in {place}: its reason is below"),
+        _ => format!("refuses this in {place}: the reason is below"),
     }
 }
 
@@ -146,7 +147,7 @@ fn out_of_time(limit: Duration, last: Option<GoogleError>, consequence: &str) ->
     let reached = match &last {
         Some(error) if error.is_connect() => "could not be reached",
         Some(error) if error.is_authentication() => {
-            "could not be asked, as no token for it was to be had,"
+            "could not be asked, as no token for it could be obtained,"
         }
         _ => "gave no answer",
     };
@@ -154,7 +155,7 @@ fn out_of_time(limit: Duration, last: Option<GoogleError>, consequence: &str) ->
     failed(problem, last.map_or_else(|| BoxError::from("no answer came"), Into::into))
 }
 
-/// The storage's error, with what to do about it.
+/// Creates a storage error; `problem` says what to do about it.
 pub(super) fn failed(problem: String, source: BoxError) -> Error {
     Error::Storage { backend: NAME, problem, source }
 }

@@ -1,4 +1,4 @@
-//! Dead letters at Google: each is a task in a paused queue beside that of its task.
+//! Dead letters at Google: each is a task in a paused queue beside the queue of its task.
 
 use google_cloud_tasks_v2::model::Task;
 use google_cloud_tasks_v2::model::task::View;
@@ -21,7 +21,8 @@ use crate::task::TaskId;
 use crate::time::{Now, Timestamp};
 
 impl Shared {
-    /// Keeps a dead letter. Its name follows from the id and the number of its task: repeated, it is kept once.
+    /// Stores a dead letter. Its name is derived from the id and the number of its task, so a
+    /// repeated call stores it once.
     pub(super) async fn bury(&self, request: Bury, now: Timestamp) -> Result<(), Error> {
         let Bury { task, attempts, first_attempt, error, number, .. } = request;
         if !self.keeps_letters {
@@ -59,8 +60,9 @@ impl Shared {
         }
     }
 
-    /// Stores the task of a dead letter anew, and then deletes the letter. Done again after a half, it stores no second
-    /// task: the name follows from the letter's.
+    /// Stores the task of a dead letter anew, and then deletes the letter. A replay that is
+    /// repeated after a failure between the two steps stores no second task, because the task's
+    /// name is derived from the letter's name.
     pub(super) async fn replay(&self, id: TaskId, now: Timestamp) -> Result<(), Error> {
         let Some(found) = self.locate_letter(id).await? else {
             let is_stored = self.locate(id).await?.is_some();
@@ -94,7 +96,7 @@ impl Shared {
         Ok(self.locate_all(id, queues).await?.into_iter().find(|found| found.is_letter))
     }
 
-    /// Whether there is a queue for the dead letters of each of these.
+    /// Checks that each of these queues has a queue for its dead letters.
     pub(super) async fn check_letters(
         &self,
         queues: Vec<QueueName>,

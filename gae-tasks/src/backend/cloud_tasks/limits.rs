@@ -1,4 +1,4 @@
-//! What Google's queues are called here, and what they take.
+//! The name of this backend, and the limits of Google's queues.
 
 use std::time::Duration;
 
@@ -8,6 +8,6 @@ pub(super) const NAME: &str = "cloudtasks";
 /// How far ahead Google schedules tasks. Source: `Task.schedule_time` of the API.
 pub(super) const HORIZON: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// The most bytes of a stored task, with everything that belongs to it. Google's documentation says 1 MiB; measured, it
-/// is a little less.
+/// The most bytes of a stored task, including everything that belongs to it. Google's documentation
+/// says 1 MiB; the measured limit is slightly lower.
 pub(super) const MAX_TASK_BYTES: usize = 1_048_569;

@@ -37,8 +37,8 @@ use crate::retention::Retention;
 use crate::task::{Deferred, TaskId, TaskName};
 use crate::time::{Now, Timestamp};
 
-/// Queues of Google Cloud Tasks. They are there for a program of any size, and call it over HTTP: its
-/// push service runs what they bring.
+/// Queues of Google Cloud Tasks, for programs of any size. Google calls the program over HTTP, and
+/// the program's push service runs the tasks.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), gae_tasks::Error> {
@@ -51,27 +51,30 @@ use crate::time::{Now, Timestamp};
 /// # }
 /// ```
 ///
-/// - *Queues* must exist before tasks are deferred to them: [`Client::put_queue`](crate::Client::put_queue) or `gcloud
-///   tasks queues create`. One that `put_queue` has written never gives a task up; the limits of its
-///   [`RetryConfig`](crate::RetryConfig) are remembered by this process, travel with the tasks it defers, and are kept
-///   by the handler.
-/// - *No duplicates.* Every task has a name at Google, made of its id if it was given none, so that a call whose
-///   answer was lost can be repeated, and is, within the [time limit](CloudTasksBuilder::time_limit).
-/// - *The id of a named task* follows from its queue and its name: a duplicate is answered with it. Its handler and its
-///   dead letter have the id of the one call that made it. Names stay
-///   blocked for up to 24 hours after a task's end (9 days in queues made by `queue.yaml`), whatever the client's
-///   retention says.
+/// - *Queues* must exist before tasks are deferred to them: use
+///   [`Client::put_queue`](crate::Client::put_queue) or `gcloud tasks queues create`. Google never
+///   gives up a task of a queue that `put_queue` has written: this process remembers the limits of
+///   its [`RetryConfig`](crate::RetryConfig), they travel with the tasks that the process defers,
+///   and the handler enforces them.
+/// - *No duplicates.* Every task has a name at Google, made from its id if the caller gave none. A
+///   call whose answer was lost can therefore be repeated, and is, within the [time
+///   limit](CloudTasksBuilder::time_limit).
+/// - *The id of a named task* is derived from its queue and its name, and a duplicate is answered
+///   with this id. The handler and the dead letter of the task have the id of the one call that
+///   stored it. Names stay blocked for up to 24 hours after a task's end (9 days in queues made by
+///   `queue.yaml`), whatever the client's retention says.
 /// - *A copy* continues a task whose handler chose the time of the next attempt: see
 #[cfg_attr(feature = "push", doc = "  [`push`](crate::push#a-time-that-the-handler-chose).")]
 #[cfg_attr(not(feature = "push"), doc = "  the module `push`.")]
-/// - *Looking at tasks is slow*, and billed: `list` and `stats` read every stored task, and so do `get`, `delete` and
-///   `run_now` of one that was named, copied, or is over. Tasks of other programs in the same queues are not shown, but purged with the rest.
-/// - *Deleting a queue* deletes all that Google keeps in it: tasks that a newer version of this crate stored, and tasks of
-///   other programs, too.
-/// - A task lives for at most 31 days; so does a dead letter, where [queues](CloudTasksBuilder::dead_letter_queues) keep
-///   these.
+/// - *Reading tasks is slow*, and billed: `list` and `stats` read every stored task, and so do
+///   `get`, `delete` and `run_now` of a task that was named, copied, or is over. Tasks of other
+///   programs in the same queues are not listed, but a purge deletes them too.
+/// - *Deleting a queue* deletes everything that Google keeps in it, including tasks that a newer
+///   version of this crate stored and tasks of other programs.
+/// - A task lives for at most 31 days; so does a dead letter, if
+///   [queues](CloudTasksBuilder::dead_letter_queues) keep the dead letters.
 ///
-/// There is nothing to lease from, so that no worker can be made of it:
+/// Workers cannot lease from Cloud Tasks, so a worker does not accept this backend:
 ///
 /// ```compile_fail,E0277
 /// # use gae_tasks::{Worker, backend::cloud_tasks::CloudTasks};
@@ -85,7 +88,8 @@ pub struct CloudTasks {
 }
 
 impl CloudTasks {
-    /// Does `work` where the client is at home; without a runtime here, and whatever becomes of the caller.
+    /// Runs `work` on the client's own runtime: the caller needs no runtime, and `work` continues
+    /// if the caller is dropped.
     fn run<T, F>(&self, work: impl FnOnce(Arc<Shared>) -> F) -> BackendFuture<'_, T>
     where
         T: Send + 'static,
@@ -112,13 +116,15 @@ impl Backend for CloudTasks {
             durable: true,
             max_payload: self.shared.max_payload,
             schedule_horizon: Some(HORIZON),
-            // Google's least is longer: it is told that one, and the handler keeps the exact one.
+            // Google's minimum is longer: Google receives its own minimum, and the handler enforces
+            // the exact deadline.
             min_deadline: Duration::from_millis(1),
             max_deadline: self.shared.target.deadlines().1,
             pull: false,
             targets: matches!(self.shared.target, Target::AppEngine(_)),
             headers: true,
-            // Google documents settings of single tasks, and no recording shows that it honours them.
+            // Google documents retry settings of single tasks, but no recording shows that it
+            // honours them.
             backoff: false,
             dead_letters: self.shared.keeps_letters,
             retention: false,
@@ -198,7 +204,8 @@ impl Backend for CloudTasks {
         self.run(|shared| async move { shared.set_paused(&queue, paused).await })
     }
 
-    /// Google does not tell how many there were: they are counted before, and purged within a minute.
+    /// Google does not return the number of purged tasks: they are counted before, and purged
+    /// within a minute.
     fn purge(&self, queue: QueueName, _now: Now) -> BackendFuture<'_, Purged> {
         self.run(|shared| async move {
             let count = shared.count(&queue).await?;
@@ -207,7 +214,8 @@ impl Backend for CloudTasks {
         })
     }
 
-    /// Google deletes all that is in the queue, tasks that a newer version of this crate stored included.
+    /// Google deletes everything in the queue, including tasks that a newer version of this crate
+    /// stored.
     fn delete_queue(&self, request: DeleteQueue) -> BackendFuture<'_, Purged> {
         self.run(|shared| async move { shared.delete_queue(&request).await })
     }

@@ -1,4 +1,4 @@
-//! Names: what tasks and queues are called at Google, and the ids that stand for them.
+//! The names of tasks and queues at Google, and the ids that correspond to them.
 
 use std::fmt;
 
@@ -7,16 +7,17 @@ use uuid::Uuid;
 use crate::queue::QueueName;
 use crate::task::{TaskId, TaskName};
 
-/// The version of the ids that clients make.
+/// The UUID version of the ids that clients generate.
 const MADE_BY_CLIENT: usize = 7;
 
-/// Where ids of named tasks are derived from; any constant would do, but it must never change.
+/// The namespace from which ids of named tasks are derived; an arbitrary constant that must never
+/// change.
 const NAMES: Uuid = Uuid::from_u128(0x6f0c_3a41_9d52_4f7e_8b1a_d2c4_55e0_7713);
 
-/// What the name of a queue of dead letters ends with.
+/// The end of the name of a queue of dead letters.
 const SUFFIX: &str = "-dead";
 
-/// A project and a region of it.
+/// A project and a region in it.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Location {
     pub(super) project: String,
@@ -45,16 +46,16 @@ impl fmt::Debug for Location {
     }
 }
 
-/// The last part of a resource's name.
+/// Returns the last part of a resource's name.
 pub(super) fn last_part(resource: &str) -> &str {
     resource.rsplit_once('/').map_or(resource, |(_, last)| last)
 }
 
-/// The queue that has the dead letters of `queue`, or why there is none.
+/// Returns the queue that has the dead letters of `queue`, or the reason why there is none.
 pub(super) fn queue_of_letters(queue: &QueueName) -> Result<QueueName, String> {
     if queue.as_str().ends_with(SUFFIX) {
         return Err(format!(
-            "the queue `{queue}` is called as queues of dead letters are: give it another name"
+            "the queue `{queue}` has a name for queues of dead letters: give it another name"
         ));
     }
     QueueName::new(format!("{queue}{SUFFIX}")).map_err(|_| {
@@ -66,36 +67,39 @@ pub(super) fn queue_of_letters(queue: &QueueName) -> Result<QueueName, String> {
     })
 }
 
-/// The queue whose dead letters are in `queue`, if it is one for these.
+/// Returns the queue whose dead letters are in `queue`, if `queue` is for dead letters.
 pub(super) fn queue_of_tasks(queue: &QueueName) -> Option<QueueName> {
     QueueName::new(queue.as_str().strip_suffix(SUFFIX)?).ok()
 }
 
-/// What a task without a name is called: its id backwards. Ids begin with the time and end at random, and names that
-/// begin alike would all meet at one place of Google's storage.
+/// Returns the name at Google of a task without a name: its id backwards. Ids begin with the time
+/// and end at random, and names with a common beginning would all land in one place of Google's
+/// storage.
 pub(super) fn of_unnamed(id: TaskId) -> String {
     let (front, back) =
         Uuid::from_u128(Uuid::from_bytes(*id.as_bytes()).to_u128_le()).as_u64_pair();
     format!("{front:016x}-{back:016x}")
 }
 
-/// What a copy of an unnamed task is called: as the task, with the copy's number. The number 0 is the task itself.
+/// Returns the name at Google of a copy of an unnamed task: the task's name with the copy's number.
+/// The number 0 is the task itself.
 pub(super) fn of_copy(id: TaskId, number: u32) -> String {
     let task = of_unnamed(id);
     if number == 0 { task } else { format!("{task}-{number}") }
 }
 
-/// The id of the task that is called `name` in `queue`.
+/// Returns the id of the task that has `name` at Google in `queue`.
 pub(super) fn id_of(queue: &QueueName, name: &str) -> TaskId {
     unnamed(name).unwrap_or_else(|| of_named(queue, name))
 }
 
-/// The id of the task with this name: the same whoever defers it, so that a duplicate is answered with it.
+/// Returns the id of the task with this name: the same id whoever defers the task, so that a
+/// duplicate is answered with it.
 pub(super) fn id_for(queue: &QueueName, name: &TaskName) -> TaskId {
     of_named(queue, name.as_str())
 }
 
-/// Whether `id` is that of a task without a name.
+/// Whether `id` belongs to a task without a name.
 pub(super) fn is_unnamed(id: TaskId) -> bool {
     Uuid::from_bytes(*id.as_bytes()).get_version_num() == MADE_BY_CLIENT
 }
@@ -106,12 +110,12 @@ fn unnamed(name: &str) -> Option<TaskId> {
     let backwards = Uuid::from_u64_pair(half()?, half()?);
     let number = parts.next().map_or(Ok(0), str::parse).ok()?;
     let id = TaskId::from_bytes(*Uuid::from_u128_le(backwards.as_u128()).as_bytes());
-    // Only what is written as we write it: a caller's name may look much like it.
+    // Only names exactly as this crate writes them: a caller's name may look similar.
     (is_unnamed(id) && of_copy(id, number) == name).then_some(id)
 }
 
 fn of_named(queue: &QueueName, name: &str) -> TaskId {
-    // A slash is in neither, so no two pairs are one text.
+    // Neither part contains a slash, so different pairs have different texts.
     TaskId::from_bytes(*Uuid::new_v5(&NAMES, format!("{queue}/{name}").as_bytes()).as_bytes())
 }
 
@@ -160,7 +164,7 @@ mod tests {
         assert_eq!(id, id_of(&QueueName::DEFAULT, "welcome-1"));
         assert_ne!(id, id_for(&other, &name));
         assert!(!is_unnamed(id));
-        // Waiting tasks and tombstones are known by it.
+        // Waiting tasks and tombstones are known by this id, so it must never change.
         assert_eq!(id.to_string(), "d04c1fdb-e9f6-5b63-987a-65626665d5c6");
     }
 

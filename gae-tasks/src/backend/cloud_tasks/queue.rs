@@ -1,4 +1,4 @@
-//! Queues: their settings in Google's words, and what is done to them by hand.
+//! Queues: their settings in Google's terms, and actions by hand.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::backend::{DeleteQueue, Purged, QueueRecord};
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName, RetryConfig};
 
-/// How many queues one page has: a server that is not given a size may answer with few.
+/// The number of queues on one page: a server may answer with few if the request names no size.
 const PAGE: i32 = 1000;
 
 /// How often a dead letter is sent to the push service if its queue is not paused.
@@ -24,8 +24,8 @@ const REFUSED_EVERY: Duration = Duration::from_secs(60 * 60);
 /// How Google writes "without limit".
 const UNLIMITED: i32 = -1;
 
-/// What `put_queue` writes, limits first. Field by field: a zero is one then, where it would else be left for Google to
-/// choose.
+/// The fields that `put_queue` writes, limits first. Each field is named, because Google would
+/// replace an unnamed zero with its default.
 const RETRY_FIELDS: [&str; 5] = [
     "retryConfig.maxAttempts",
     "retryConfig.maxRetryDuration",
@@ -35,7 +35,7 @@ const RETRY_FIELDS: [&str; 5] = [
 ];
 
 impl Shared {
-    /// Creates a queue, or changes how its tasks are retried; every other setting of it stays.
+    /// Creates a queue, or changes how its tasks are retried; all other settings stay.
     pub(super) async fn put_queue(
         &self,
         queue: &QueueName,
@@ -45,8 +45,8 @@ impl Shared {
             self.put_queue_of_letters(queue).await?;
         }
         let Some(retries) = config.own_retry() else {
-            // The pauses of a queue that is there stay as they are; it is ours to give tasks up. A new one gets the
-            // default pauses: Google's own begin at 100 ms.
+            // The pauses of an existing queue stay, but this crate decides when a task is given up.
+            // A new queue gets this crate's default pauses: Google's own begin at 100 ms.
             let fields =
                 if self.is_there(queue).await? { &RETRY_FIELDS[..2] } else { &RETRY_FIELDS[..] };
             return self.upsert(queue, config.retry(), fields).await;
@@ -56,7 +56,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Makes the queue for the dead letters of `queue`, and pauses it.
+    /// Creates the queue for the dead letters of `queue`, and pauses it.
     async fn put_queue_of_letters(&self, queue: &QueueName) -> Result<(), Error> {
         let letters = queue_of_letters(queue)
             .map_err(|problem| Error::Misconfigured { problems: vec![problem] })?;
@@ -132,8 +132,9 @@ impl Shared {
             .map_err(|failure| refused(self.asked_of(queue, "cloudtasks.queues.purge"), failure))
     }
 
-    /// Google deletes the tasks of a queue with it, those too that are stored meanwhile. A queue that is not there is
-    /// deleted already: an attempt of ours may have done it, whose answer was lost.
+    /// Deletes a queue. Google deletes its tasks too, including tasks that are stored meanwhile. A
+    /// queue that does not exist counts as deleted: an earlier attempt, whose answer was lost, may
+    /// have deleted it.
     pub(super) async fn delete_queue(&self, request: &DeleteQueue) -> Result<Purged, Error> {
         let DeleteQueue { queue, with_tasks, .. } = request;
         let letters = queue_of_letters(queue).ok().filter(|_| self.keeps_letters);
@@ -166,7 +167,7 @@ impl Shared {
         }
     }
 
-    /// All queues by name.
+    /// Returns all queues by name.
     pub(super) async fn queues(&self) -> Result<Vec<QueueRecord>, Error> {
         let (parent, mut tokens, mut queues) =
             (self.place.to_string(), Tokens::default(), Vec::new());
@@ -194,15 +195,16 @@ impl Shared {
         Ok(queues)
     }
 
-    /// `None` for a queue whose name is none of ours: App Engine's old queues may have longer ones.
+    /// Returns the record of a queue; `None` if its name is not valid for this crate: App Engine's
+    /// old queues may have longer names.
     fn record_of(&self, queue: &Queue) -> Option<QueueRecord> {
         let name = QueueName::new(last_part(&queue.name)).ok()?;
         let stored = queue.retry_config.as_ref().map_or_else(RetryConfig::new, limited);
         let config = if stored.max_attempts().is_some() || stored.max_retry_duration().is_some() {
-            // Google forgets a task that reaches them.
+            // Google deletes a task that reaches these limits.
             QueueConfig::new().with_dead_letter_retention(Duration::ZERO).with_retry(stored)
         } else {
-            // What is unlimited there by our own doing has its limits here.
+            // A queue that `put_queue` made unlimited at Google has its limits here.
             QueueConfig::new().with_retry(self.retries_of(&name).unwrap_or(stored))
         };
         Some(QueueRecord {
@@ -225,8 +227,8 @@ impl Shared {
     }
 }
 
-/// The pauses of `retries`, for as many attempts as it takes: the limits travel with each task, and the handler keeps
-/// them, because a task that Google gives up is gone without a trace.
+/// Returns the pauses of `retries` without limits: the limits travel with each task, and the
+/// handler enforces them, because a task that Google gives up is gone without a trace.
 pub(super) fn unlimited(retries: &RetryConfig) -> GoogleRetries {
     GoogleRetries::new()
         .set_max_attempts(UNLIMITED)
@@ -236,7 +238,7 @@ pub(super) fn unlimited(retries: &RetryConfig) -> GoogleRetries {
         .set_max_doublings(i32::try_from(retries.max_doublings()).unwrap_or(i32::MAX))
 }
 
-/// Google's settings in our words.
+/// Converts Google's settings to this crate's.
 fn limited(retries: &GoogleRetries) -> RetryConfig {
     let mut config = RetryConfig::new()
         .with_max_attempts(

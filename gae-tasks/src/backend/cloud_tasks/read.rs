@@ -1,4 +1,5 @@
-//! Looking at stored tasks and acting on one of them: Google knows tasks by queue and name, callers by their ids.
+//! Reading stored tasks and acting on one of them: Google knows tasks by queue and name, callers by
+//! their ids.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -20,26 +21,26 @@ use crate::queue::QueueName;
 use crate::task::{TaskId, TaskName};
 use crate::time::Timestamp;
 
-/// Calls at the same time.
+/// The number of simultaneous calls.
 const AT_ONCE: usize = 16;
 
-/// Tasks of one page without their bodies: the most that Google gives.
+/// The number of tasks on one page without bodies: Google's maximum.
 const PAGE: i32 = 1000;
 
-/// Tasks of one page with their bodies, which may have a mebibyte each.
+/// The number of tasks on one page with bodies, each of which may have a mebibyte.
 const PAGE_WITH_BODIES: i32 = 50;
 
-/// Where a stored task is.
+/// The place of a stored task.
 pub(super) struct Found {
     queue: QueueName,
-    /// Its full name.
+    /// The full name of the task.
     pub(super) resource: String,
     pub(super) is_letter: bool,
-    /// Whether an attempt has begun: only then can there be a copy of it.
+    /// Whether an attempt has begun: only then can a copy of the task exist.
     was_dispatched: bool,
 }
 
-/// The first that is found, of some that are looked for at the same time.
+/// Returns the first task found by concurrent look-ups.
 async fn first_of<F>(found: impl Iterator<Item = F>) -> Result<Option<Found>, Error>
 where
     F: Future<Output = Result<Option<Found>, Error>>,
@@ -58,7 +59,7 @@ impl Shared {
         }
     }
 
-    /// The task that has this name in this queue: Google knows it by them.
+    /// Returns the task that has this name in this queue: Google knows it by both.
     pub(super) async fn find(
         &self,
         queue: QueueName,
@@ -66,7 +67,7 @@ impl Shared {
     ) -> Result<Option<TaskRecord>, Error> {
         let resource = self.place.task(&queue, name.as_str());
         let found = self.read(&queue, &resource).await?;
-        // What an unnamed task is called at Google is no name.
+        // The name at Google of an unnamed task is not a task name.
         Ok(found.filter(|record| record.spec.name.as_ref() == Some(name)))
     }
 
@@ -80,8 +81,8 @@ impl Shared {
         }
     }
 
-    /// A page in the order of the ids, which is not the order that Google keeps: all tasks of the queues are read, and
-    /// no more of them held than the page has.
+    /// Returns a page in the order of the ids. Google keeps another order, so all tasks of the
+    /// queues are read, but only as many held in memory as the page has.
     pub(super) async fn list(&self, request: &List) -> Result<Vec<TaskRecord>, Error> {
         let filter = &request.filter;
         let mut page = BTreeMap::new();
@@ -102,7 +103,7 @@ impl Shared {
                             && filter.state.is_none_or(|state| record.state == state)
                     });
                 for mut record in records {
-                    // Google gives bodies with all that they hold, and they hold more than payloads.
+                    // Google returns whole bodies, which hold more than payloads.
                     record.payload.take_if(|_| !request.with_payloads);
                     page.insert(record.spec.id, record);
                     if page.len() > request.limit {
@@ -115,13 +116,14 @@ impl Shared {
         Ok(if request.newest_first { page.rev().collect() } else { page.collect() })
     }
 
-    /// Those of these ids with which a stored task was deferred: all queues are read once, without bodies, as the header
-    /// of each task says so in every version.
+    /// Returns those of `ids` under which a stored task was deferred. All queues are read once,
+    /// without bodies: the header of each task has its id in every version.
     pub(super) async fn stored(&self, mut ids: Vec<TaskId>) -> Result<Vec<TaskId>, Error> {
         let wanted: HashSet<_> = ids.iter().copied().collect();
         let mut found = HashSet::new();
         let mut queues = self.queue_names(None).await?;
-        // A queue's dead letters are read after it, and the queue once more: a letter may be replayed meanwhile.
+        // A queue's dead letters are read after the queue, and the queue once more: a letter may be
+        // replayed meanwhile.
         let again: Vec<_> = queues
             .iter()
             .filter_map(queue_of_tasks)
@@ -143,7 +145,7 @@ impl Shared {
         Ok(ids)
     }
 
-    /// How many tasks of this crate stand where; their bodies are not read.
+    /// Counts this crate's tasks in each state; the bodies are not read.
     pub(super) async fn stats(&self, now: Timestamp) -> Result<Vec<RouteStats>, Error> {
         let mut lines = BTreeMap::new();
         for queue in self.queue_names(None).await? {
@@ -175,7 +177,7 @@ impl Shared {
             .collect())
     }
 
-    /// How many tasks a queue has, whoever made them.
+    /// Returns the number of tasks in a queue, whoever stored them.
     pub(super) async fn count(&self, queue: &QueueName) -> Result<u64, Error> {
         let (mut pages, mut count) = (self.pages(queue, View::Basic), 0);
         while let Some(tasks) = pages.next().await? {
@@ -184,8 +186,8 @@ impl Shared {
         Ok(count)
     }
 
-    /// Answers whether it was stored. A task that has been delivered may have a copy beside it, whose answer was lost:
-    /// both are deleted.
+    /// Deletes a task and returns whether it was stored. A delivered task may have a copy beside
+    /// it, if the answer of the delivery was lost: both are deleted.
     pub(super) async fn delete(&self, id: TaskId) -> Result<bool, Error> {
         let first = self.locate(id).await?;
         let mut all: Vec<_> = first.iter().map(|found| found.resource.clone()).collect();
@@ -207,7 +209,7 @@ impl Shared {
             call(self.time_limit, || self.google.delete_task().set_name(&resource).send()).await;
         match called.answer {
             Ok(_) => Ok(true),
-            // It was there: an attempt of ours, whose answer was lost, has deleted it.
+            // The task existed: an earlier attempt, whose answer was lost, has deleted it.
             Err(failure) if is_missing(&failure) => Ok(called.lost),
             Err(failure) => Err(refused(self.asked_to_write("cloudtasks.tasks.delete"), failure)),
         }
@@ -232,8 +234,9 @@ impl Shared {
         }
     }
 
-    /// Where the task of this id is. An unnamed one is asked for in each queue. The name of a named one does not follow
-    /// from its id, nor the number of a copy: the names of all tasks are read until one fits.
+    /// Returns the place of the task with this id. An unnamed task is looked up in each queue. The
+    /// name of a named task and the number of a copy do not follow from the id: the names of all
+    /// tasks are read until one matches.
     pub(super) async fn locate(&self, id: TaskId) -> Result<Option<Found>, Error> {
         let queues = self.queue_names(None).await?;
         if is_unnamed(id) {
@@ -245,7 +248,7 @@ impl Shared {
         first_of(queues.into_iter().map(|queue| self.locate_named(queue, id))).await
     }
 
-    /// All tasks of this id in these queues: one and its copies, and its dead letter.
+    /// Returns all tasks with this id in these queues: the task, its copies, and its dead letter.
     pub(super) async fn locate_all(
         &self,
         id: TaskId,
@@ -284,7 +287,7 @@ impl Shared {
         Ok(None)
     }
 
-    /// The queues that are meant: this one with its dead letters, or all, by name.
+    /// Returns the selected queues: this one with its dead letters, or all, by name.
     pub(super) async fn queue_names(
         &self,
         only: Option<&QueueName>,
@@ -321,8 +324,8 @@ impl Shared {
     }
 }
 
-/// The id under which a stored task is shown. A dead letter is named after the call that made its task, and a body that
-/// could not be opened has an id that is in its mark only.
+/// Returns the id under which a stored task is shown. A dead letter is named after the call that
+/// stored its task, and a task whose body could not be opened has its id only in its mark.
 fn id_at(queue: &QueueName, task: &Task) -> Option<TaskId> {
     if is_letter(task) {
         Mark::call_of_task(task)
@@ -362,7 +365,7 @@ struct Pages<'a> {
 }
 
 impl Pages<'_> {
-    /// The next page; `None` after the last. A queue that is not there has none.
+    /// Returns the next page; `None` after the last. A queue that does not exist has no pages.
     async fn next(&mut self) -> Result<Option<Vec<Task>>, Error> {
         let Some(token) = self.tokens.next() else { return Ok(None) };
         let google = &self.shared.google;

@@ -1,4 +1,4 @@
-//! From a task as Google keeps it to one as a backend shows it.
+//! Converts a task as Google stores it to a record of this crate.
 
 use std::time::SystemTime;
 
@@ -16,7 +16,7 @@ use crate::queue::QueueName;
 use crate::task::{Route, TaskName, TaskSpec};
 use crate::time::Timestamp;
 
-/// What is known of a stored task without its body.
+/// The parts of a stored task that are known without its body.
 #[derive(Debug)]
 pub(super) struct Summary {
     pub(super) route: Route,
@@ -24,7 +24,7 @@ pub(super) struct Summary {
     pub(super) schedule_time: Timestamp,
 }
 
-/// `None` for a task that something else than this crate made.
+/// Returns the summary of a task; `None` if this crate did not store the task.
 pub(super) fn summary(task: &Task) -> Option<Summary> {
     let Mark { shape, kind, .. } = Mark::of_task(task)?;
     Some(Summary {
@@ -34,8 +34,8 @@ pub(super) fn summary(task: &Task) -> Option<Summary> {
     })
 }
 
-/// The whole record of a task that came with its body. `None` for one that something else, or a newer version of this
-/// crate, made.
+/// Returns the whole record of a task that was read with its body; `None` if another program, or a
+/// newer version of this crate, stored the task.
 pub(super) fn record(queue: &QueueName, task: &Task) -> Option<TaskRecord> {
     if is_letter(task) {
         return Some(dead(letter_of(task)?, task));
@@ -53,7 +53,7 @@ pub(super) fn record(queue: &QueueName, task: &Task) -> Option<TaskRecord> {
     let dispatched = u32::try_from(task.dispatch_count).unwrap_or_default();
     let dispatch =
         |attempt: &google_cloud_tasks_v2::model::Attempt| attempt.dispatch_time.map(moment);
-    // Where the task has no retry settings of its own, those in the envelope are the queue's.
+    // If the task has no retry settings of its own, the settings in the envelope are the queue's.
     let retry = envelope.spec.retry.filter(|_| task.retry_config.is_some());
     let spec = TaskSpec {
         id: id_of(queue, name),
@@ -76,7 +76,7 @@ pub(super) fn record(queue: &QueueName, task: &Task) -> Option<TaskRecord> {
     })
 }
 
-/// The dead letter that a task with its body is; `None` if it cannot be read.
+/// Returns the dead letter in a task that was read with its body; `None` if it cannot be read.
 pub(super) fn letter_of(task: &Task) -> Option<Letter> {
     match Letter::decode(body(task)?) {
         Ok(letter) => Some(letter),
@@ -109,7 +109,7 @@ fn body(task: &Task) -> Option<&[u8]> {
     }
 }
 
-/// A task is with a handler from its dispatch to the answer.
+/// A handler has the task from its dispatch to the answer.
 fn state(task: &Task) -> TaskState {
     if is_letter(task) {
         return TaskState::Dead;

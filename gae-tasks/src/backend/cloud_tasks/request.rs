@@ -1,4 +1,5 @@
-//! From a task to what Google is asked to keep: a name, a schedule, a request with the envelope as its body.
+//! Converts a task to the request that Google stores: a name, a schedule, and an HTTP request with
+//! the envelope as its body.
 
 use std::collections::HashMap;
 
@@ -20,43 +21,45 @@ use crate::queue::{QueueName, RetryConfig};
 use crate::task::{Kind, Shape, TaskId};
 use crate::time::Timestamp;
 
-/// The header that tells of a stored task, without its body, what it is and which call made it.
+/// The header that identifies a stored task and the call that made it, without reading the body.
 const MARK: &str = "X-Deferred-Task";
 
-/// The header that says of a stored task, without its body, that it is a dead letter.
+/// The header that marks a stored task as a dead letter, without reading the body.
 const LETTER: &str = "X-Deferred-Letter";
 
 /// A task on its way to Google.
 #[derive(Debug, Clone)]
 pub(super) struct Draft {
-    /// What callers know it by.
+    /// The id by which callers know the task.
     pub(super) id: TaskId,
     pub(super) mark: Mark,
     pub(super) request: CreateTaskRequest,
 }
 
-/// What distinguishes a copy from the task that was deferred.
+/// The parts in which a copy differs from the task that was deferred.
 struct Called<'a> {
     id: TaskId,
-    /// Its name at Google.
+    /// The name at Google.
     name: String,
-    /// In place of the queue's.
+    /// The task's own retry settings, in place of the queue's.
     own_retry: Option<&'a RetryConfig>,
     copied: Option<Copied>,
 }
 
-/// What a stored task's header tells of it.
+/// The content of the header that identifies a stored task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Mark {
-    /// Made for one call: two calls with one name differ in it.
+    /// The id made for one call: two calls with one task name differ in it.
     pub(super) call: TaskId,
     pub(super) shape: Shape,
     pub(super) kind: Kind,
 }
 
 impl Draft {
+    /// Creates the draft of a task.
+    ///
     /// # Errors
-    /// The task asks for what this backend, or this version of it, cannot do.
+    /// The task needs something that this backend, or this version of it, cannot do.
     pub(super) fn of(shared: &Shared, task: &NewTask, now: Timestamp) -> Result<Self, Error> {
         let (id, name) = match &task.spec.name {
             Some(name) => (id_for(&task.spec.queue, name), name.to_string()),
@@ -66,7 +69,8 @@ impl Draft {
         Self::called(shared, Called { id, name, own_retry, copied: None }, task, now)
     }
 
-    /// As [`of`](Self::of), of a copy: its retry settings come from an envelope, where the queue's stand too.
+    /// Like [`of`](Self::of), for a copy: its retry settings come from an envelope, which contains
+    /// the queue's settings too.
     ///
     /// # Errors
     /// As `of`.
@@ -86,10 +90,11 @@ impl Draft {
         )
     }
 
-    /// A dead letter, as a task of `queue`. It would be sent where its task was, and is refused there.
+    /// Creates the draft of a dead letter, as a task of `queue`. If it is sent, it goes to the same
+    /// server as its task, which refuses it.
     ///
     /// # Errors
-    /// None that a task without a target of its own could meet.
+    /// None that occur for a task without a target of its own.
     pub(super) fn of_letter(
         shared: &Shared,
         queue: &QueueName,
@@ -97,7 +102,7 @@ impl Draft {
     ) -> Result<Self, Error> {
         let spec = &letter.envelope.spec;
         let mark = Mark { call: spec.id, shape: spec.shape, kind: spec.kind.clone() };
-        // The attributes may be those of a newer version: nothing is read from them.
+        // The attributes may come from a newer version, so nothing is read from them.
         let mut headers = headers(shared, &Attributes::default(), &mark);
         headers.insert(LETTER.to_owned(), "1".to_owned());
         let path = format!("{}/{}", shared.prefix, spec.kind);
@@ -135,7 +140,7 @@ impl Draft {
             .set_or_clear_schedule_time(schedule(task, now))
             .set_or_clear_dispatch_deadline(task.spec.deadline.map(|deadline| {
                 let (least, most) = shared.target.deadlines();
-                // The handler keeps the exact one, which is in the envelope.
+                // The handler enforces the exact deadline, which is in the envelope.
                 duration(deadline.clamp(least, most))
             }))
             .set_or_clear_retry_config(own_retry.map(unlimited))
@@ -147,7 +152,8 @@ impl Draft {
     }
 }
 
-/// Google's moment; none for one that has come, which needs no clock to agree with ours.
+/// Returns the schedule time for Google; `None` if the task is due, so that the clocks need not
+/// agree.
 fn schedule(task: &NewTask, now: Timestamp) -> Option<google_cloud_wkt::Timestamp> {
     let at = task.schedule.resolve(now);
     let micros = at.as_micros();
@@ -155,7 +161,8 @@ fn schedule(task: &NewTask, now: Timestamp) -> Option<google_cloud_wkt::Timestam
     (at > now).then(|| google_cloud_wkt::Timestamp::clamp(micros.div_euclid(1_000_000), nanos))
 }
 
-/// Its id is the call's own: a later task of the same name is another one, to its handler and as a dead letter.
+/// Creates the envelope. Its id is the call's own: a later task with the same name is a different
+/// task, to its handler and as a dead letter.
 fn envelope(shared: &Shared, task: &NewTask, now: Timestamp) -> Envelope {
     let mut envelope = Envelope::new(task.spec.clone(), task.payload.clone(), task.schedule, now);
     envelope.spec.retry = envelope.spec.retry.or_else(|| shared.retries_of(&task.spec.queue));
@@ -171,7 +178,7 @@ fn headers(shared: &Shared, attributes: &Attributes, mark: &Mark) -> HashMap<Str
     for (name, value) in
         given.filter(|(name, _)| !ours.iter().any(|(own, _)| own.eq_ignore_ascii_case(name)))
     {
-        // The same header in another case would be a second one.
+        // The same header in another case would be a second header.
         headers.retain(|other, _| !other.eq_ignore_ascii_case(name));
         headers.insert(name.clone(), value.clone());
     }
@@ -184,12 +191,14 @@ impl Mark {
         format!("{}/{}/{}", self.call, self.shape, self.kind)
     }
 
-    /// What the headers of a stored task tell; its body is not needed. `None` if it is none of ours.
+    /// Reads the mark from the headers of a stored task, without its body; `None` if this crate did
+    /// not store the task.
     pub(super) fn of_task(task: &Task) -> Option<Self> {
         Self::of(headers_of(task)?)
     }
 
-    /// The call that made a stored task, of whatever version: what follows the id may change, the id does not.
+    /// Returns the call that made a stored task of any version: the part after the id may change,
+    /// the id does not.
     pub(super) fn call_of_task(task: &Task) -> Option<TaskId> {
         Self::text(headers_of(task)?)?.split('/').next()?.parse().ok()
     }
@@ -201,7 +210,7 @@ impl Mark {
             .map(|(_, text)| text.as_str())
     }
 
-    /// What these headers tell; `None` if it is none of ours.
+    /// Reads the mark from these headers; `None` if this crate did not write them.
     fn of(headers: &HashMap<String, String>) -> Option<Self> {
         let (call, rest) = Self::text(headers)?.split_once('/')?;
         let (shape, kind) = rest.split_once('/')?;
@@ -266,7 +275,7 @@ mod tests {
         super::super::CloudTasks::builder("shop", "europe-west1").http("https://w.run.app")
     }
 
-    /// Whose headers and target cannot be read, but need not be.
+    /// The headers and the target of these attributes cannot be read, and need not be.
     #[tokio::test]
     async fn a_task_with_attributes_of_a_newer_version_can_be_a_dead_letter() {
         let backend = http().endpoint("http://127.0.0.1:9").anonymous().build().await.unwrap();

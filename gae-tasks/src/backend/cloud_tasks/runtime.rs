@@ -1,4 +1,5 @@
-//! A thread with a runtime of its own: the client's connections outlive the callers' runtimes, and callers need none.
+//! A thread with its own runtime: the client's connections outlive the callers' runtimes, and
+//! callers need none.
 
 use std::thread;
 
@@ -10,14 +11,15 @@ use super::limits::NAME;
 use crate::error::Error;
 use crate::outcome::BoxError;
 
-/// What the client runs on.
+/// The runtime of the client.
 ///
-/// Code that waits without a runtime (`Defer::wait`), or blocks the only thread of one, is served as any other; and a
-/// pool of connections that was made in a runtime that has ended would be of no use to the next one.
+/// Code that waits without a runtime (`Defer::wait`), or blocks the only thread of one, works like
+/// any other code. A connection pool made in a caller's runtime would become unusable when that
+/// runtime ends.
 #[derive(Debug)]
 pub(super) struct Runtime {
     handle: Handle,
-    /// Dropped with this: ends the thread.
+    /// Ends the thread when dropped.
     _stop: oneshot::Sender<()>,
 }
 
@@ -31,7 +33,7 @@ impl Runtime {
         let (_stop, stopped) = oneshot::channel::<()>();
         let run = move || {
             _ = runtime.block_on(stopped);
-            // Whoever still waits for a call is told that it was cut off.
+            // Calls that are still waiting return an error.
             runtime.shutdown_background();
         };
         thread::Builder::new()
@@ -41,7 +43,7 @@ impl Runtime {
         Ok(Self { handle, _stop })
     }
 
-    /// Does `work` on the thread. It goes on if the caller stops to wait for it.
+    /// Runs `work` on the thread. `work` continues if the caller stops waiting.
     pub(super) fn run<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, Error>> + Send + 'static,

@@ -1,4 +1,4 @@
-//! What the calls of one backend share.
+//! The state that all calls of one backend share.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
@@ -10,7 +10,7 @@ use super::name::Location;
 use super::target::Target;
 use crate::queue::{QueueName, RetryConfig};
 
-/// What calls need, wherever they run.
+/// The shared state.
 pub(super) struct Shared {
     pub(super) google: Google,
     pub(super) place: Location,
@@ -19,21 +19,21 @@ pub(super) struct Shared {
     pub(super) headers: Vec<(String, String)>,
     pub(super) time_limit: Duration,
     pub(super) max_payload: usize,
-    /// Whether dead letters are kept in queues of their own.
+    /// Whether dead letters are kept in their own queues.
     pub(super) keeps_letters: bool,
-    /// Of the queues that this process has configured.
+    /// The retry settings of the queues that this process has configured.
     pub(super) retries: Mutex<HashMap<QueueName, RetryConfig>>,
-    /// The queues of dead letters that this process has made.
+    /// The queues of dead letters that this process has created.
     pub(super) letters: Mutex<HashSet<QueueName>>,
 }
 
 impl Shared {
-    /// The retry settings that this process has given to a queue.
+    /// Returns the retry settings that this process has given to a queue.
     pub(super) fn retries_of(&self, queue: &QueueName) -> Option<RetryConfig> {
         self.retries.lock().unwrap_or_else(PoisonError::into_inner).get(queue).cloned()
     }
 
-    /// Whether this process has made this queue of dead letters.
+    /// Whether this process has created this queue of dead letters.
     pub(super) fn has_made(&self, letters: &QueueName) -> bool {
         self.letters.lock().unwrap_or_else(PoisonError::into_inner).contains(letters)
     }

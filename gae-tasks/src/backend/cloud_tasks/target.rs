@@ -1,4 +1,4 @@
-//! Whom a task's request goes to: a service of App Engine, or a URL.
+//! The target of a task's request: a service of App Engine, or a URL.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::limits::NAME;
 use crate::attributes;
 use crate::error::Error;
 
-/// Whom requests go to.
+/// The target of requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Target {
     /// A service of the project's App Engine application.
@@ -22,7 +22,8 @@ pub(super) enum Target {
     Http(Http),
 }
 
-/// A service of App Engine, and a version of it. What is not named, App Engine chooses at the time of the attempt.
+/// A service of App Engine, and a version of it. App Engine chooses parts that are not named at the
+/// time of the attempt.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Routing {
     pub(super) service: Option<String>,
@@ -32,31 +33,31 @@ pub(super) struct Routing {
 /// The root of a server, and the token that its requests carry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Http {
-    /// Without a slash at its end.
+    /// The root URL, without a slash at its end.
     pub(super) base: String,
     pub(super) token: Option<Token>,
 }
 
-/// As whom requests are made, and for whom.
+/// The identity that requests are made with, and their audience.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Token {
     pub(super) service_account: String,
     pub(super) audience: String,
 }
 
-/// What a request consists of, wherever it goes.
+/// The parts of a request to any target.
 pub(super) struct Parts {
-    /// Begins with a slash.
+    /// The path, which begins with a slash.
     pub(super) path: String,
     pub(super) headers: HashMap<String, String>,
     pub(super) body: Bytes,
 }
 
 impl Target {
-    /// The request of a task, which may have a `wanted` target of its own.
+    /// Returns the request of a task, which may have its own `wanted` target.
     ///
     /// # Errors
-    /// A task cannot choose among services where there are none.
+    /// A task names a service, but tasks go to a URL.
     pub(super) fn request(
         &self,
         parts: Parts,
@@ -75,7 +76,8 @@ impl Target {
         }
     }
 
-    /// The shortest and the longest dispatch deadline. Source: `Task.dispatch_deadline` of the API.
+    /// Returns the shortest and the longest dispatch deadline. Source: `Task.dispatch_deadline` of
+    /// the API.
     pub(super) const fn deadlines(&self) -> (Duration, Duration) {
         let most = match self {
             Self::AppEngine(_) => 24 * 60 * 60 + 15,
@@ -84,7 +86,7 @@ impl Target {
         (Duration::from_secs(15), Duration::from_secs(most))
     }
 
-    /// The service account that signs the requests' tokens.
+    /// Returns the service account that signs the requests' tokens.
     pub(super) fn service_account(&self) -> Option<&str> {
         match self {
             Self::AppEngine(_) => None,
@@ -127,19 +129,20 @@ impl Http {
     }
 }
 
-/// The service and the version that code runs in.
+/// The App Engine service and version of the running code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Origin {
     pub(super) service: String,
     pub(super) version: String,
 }
 
-/// What App Engine calls the service that an application has at least.
+/// App Engine's name of the service that every application has.
 const DEFAULT_SERVICE: &str = "default";
 
 impl Origin {
-    /// Where the tasks that are deferred here are run: by the background service if this is the default one, else by
-    /// this service itself; in either case by the version that knows them.
+    /// Returns where tasks deferred here run: in the background service if this is the default
+    /// service, otherwise in this service itself; in either case in the same version, which knows
+    /// the tasks.
     pub(super) fn routing(self, background: Option<String>) -> Routing {
         let service = match background {
             Some(background) if self.service == DEFAULT_SERVICE => background,

@@ -1,4 +1,4 @@
-//! The page tokens of one list: a server that gives one again would have it read for ever.
+//! The page tokens of one list: a server that repeats a token would make the list endless.
 
 use std::collections::HashSet;
 
@@ -9,21 +9,21 @@ use crate::error::Error;
 #[derive(Debug, Default)]
 pub(super) struct Tokens {
     seen: HashSet<String>,
-    /// Of the next page; empty for the first.
+    /// The token of the next page; empty for the first page.
     next: String,
     is_over: bool,
 }
 
 impl Tokens {
-    /// The token to ask for the next page with; `None` after the last.
+    /// Returns the token of the next page to request; `None` after the last page.
     pub(super) fn next(&self) -> Option<&str> {
         (!self.is_over).then_some(self.next.as_str())
     }
 
-    /// Takes note of the token that came with a page of `what`.
+    /// Stores the token that came with a page of `what`.
     ///
     /// # Errors
-    /// The token has been given before.
+    /// The server has returned the token before.
     pub(super) fn advance(&mut self, token: String, what: &str) -> Result<(), Error> {
         self.is_over = token.is_empty();
         if !self.is_over && !self.seen.insert(token.clone()) {
@@ -36,7 +36,7 @@ impl Tokens {
         Ok(())
     }
 
-    /// There is no further page.
+    /// Ends the list.
     pub(super) fn end(&mut self) {
         self.is_over = true;
     }

@@ -1,4 +1,4 @@
-//! The backend as a URL: `cloudtasks://PROJECT/LOCATION?name=value&..`.
+//! The URL of the backend: `cloudtasks://PROJECT/LOCATION?name=value&..`.
 
 use std::time::Duration;
 
@@ -7,28 +7,43 @@ use super::builder::CloudTasksBuilder;
 use crate::error::Error;
 
 impl CloudTasks {
-    /// The queues that a URL names: `cloudtasks://PROJECT/LOCATION`, and after a `?` any of these, joined by `&`:
+    /// Opens the queues of the URL `cloudtasks://PROJECT/LOCATION`. After a `?` follow any of these
+    /// parameters, joined by `&`:
     ///
     /// | parameter | meaning |
     /// |---|---|
-    /// | `url` | [the server](CloudTasksBuilder::http) that tasks are sent to, e.g. `https://worker-abc.a.run.app` |
-    /// | `service_account` | [whose OIDC token](CloudTasksBuilder::service_account) its requests carry |
-    /// | `audience` | [of that token](CloudTasksBuilder::audience); by default the `url` |
-    /// | `target` | `app-engine`: tasks are sent to [App Engine](CloudTasksBuilder::app_engine); on App Engine the default |
-    /// | `service` | [the service](CloudTasksBuilder::service) of App Engine for all tasks |
-    /// | `version` | [its version](CloudTasksBuilder::version) |
-    /// | `background_service` | [the service](CloudTasksBuilder::background_service) for what `default` defers |
-    /// | `prefix` | [what paths begin with](CloudTasksBuilder::prefix); `/_cb/deferred` |
-    /// | `endpoint` | [where Cloud Tasks is](CloudTasksBuilder::endpoint), e.g. `http://127.0.0.1:8123` |
-    /// | `credentials` | `anonymous`: [none](CloudTasksBuilder::anonymous), for local servers |
-    /// | `time_limit` | [of a call](CloudTasksBuilder::time_limit); `10s` |
-    /// | `dead_letters` | `queues`: kept in [queues of their own](CloudTasksBuilder::dead_letter_queues), `NAME-dead` |
-    /// | `max_payload` | [bytes](CloudTasksBuilder::max_payload); `100000` |
+    /// | `url` | [the server] that tasks are sent to, e.g. `https://worker-abc.a.run.app` |
+    /// | `service_account` | [the account] whose OIDC token the requests carry |
+    /// | `audience` | [the audience] of the token; by default the `url` |
+    /// | `target` | `app-engine`: tasks are sent to [App Engine], the default on App Engine |
+    /// | `service` | [the service] of App Engine for all tasks |
+    /// | `version` | [the version] of the service |
+    /// | `background_service` | [the background service] for tasks that `default` defers |
+    /// | `prefix` | [the beginning of paths]; `/_cb/deferred` |
+    /// | `endpoint` | [the address] of Cloud Tasks, e.g. `http://127.0.0.1:8123` |
+    /// | `credentials` | `anonymous`: [no credentials], for local servers |
+    /// | `time_limit` | [the time limit] of a call; `10s` |
+    /// | `dead_letters` | `queues`: dead letters are kept in [queues] `NAME-dead` |
+    /// | `max_payload` | [the most bytes] of a payload; `100000` |
     ///
-    /// Characters of a value that mean something in a URL (`&`, `+`, `%`, `#`) are written as `%XX`.
+    /// [the server]: CloudTasksBuilder::http
+    /// [the account]: CloudTasksBuilder::service_account
+    /// [the audience]: CloudTasksBuilder::audience
+    /// [App Engine]: CloudTasksBuilder::app_engine
+    /// [the service]: CloudTasksBuilder::service
+    /// [the version]: CloudTasksBuilder::version
+    /// [the background service]: CloudTasksBuilder::background_service
+    /// [the beginning of paths]: CloudTasksBuilder::prefix
+    /// [the address]: CloudTasksBuilder::endpoint
+    /// [no credentials]: CloudTasksBuilder::anonymous
+    /// [the time limit]: CloudTasksBuilder::time_limit
+    /// [queues]: CloudTasksBuilder::dead_letter_queues
+    /// [the most bytes]: CloudTasksBuilder::max_payload
+    ///
+    /// Characters with a meaning in URLs (`&`, `+`, `%`, `#`) are written as `%XX` in values.
     ///
     /// # Errors
-    /// [`Error::Url`] if it is no such URL, and as [`CloudTasksBuilder::build`].
+    /// [`Error::Url`] if the URL is not valid, and as [`CloudTasksBuilder::build`].
     pub async fn open(url: &str) -> Result<Self, Error> {
         let refused = |problem: String| Error::Url { url: url.to_owned(), problem };
         let rest = url
@@ -38,42 +53,42 @@ impl CloudTasks {
     }
 }
 
-/// What a parameter does to the builder; the problem, if its value is none.
+/// Applies the value of a parameter to the builder, or returns the problem of the value.
 type Apply = fn(CloudTasksBuilder, &str) -> Result<CloudTasksBuilder, String>;
 
-/// Every parameter; the documentation of `CloudTasks::open` tells of each.
-const PARAMETERS: &[(&str, Apply)] =
-    &[
-        ("target", |builder, value| match value {
-            "app-engine" => Ok(builder.app_engine()),
-            _ => Err("is no target: only `app-engine` is named so, a server is named by `url`"
-                .to_owned()),
-        }),
-        ("service", |builder, value| Ok(builder.service(value))),
-        ("version", |builder, value| Ok(builder.version(value))),
-        ("background_service", |builder, value| Ok(builder.background_service(value))),
-        ("url", |builder, value| Ok(builder.http(value))),
-        ("service_account", |builder, value| Ok(builder.service_account(value))),
-        ("audience", |builder, value| Ok(builder.audience(value))),
-        ("prefix", |builder, value| Ok(builder.prefix(value))),
-        ("endpoint", |builder, value| Ok(builder.endpoint(value))),
-        ("credentials", |builder, value| match value {
-            "anonymous" => Ok(builder.anonymous()),
-            _ => Err("names no credentials: leave it out for the default ones, or use `anonymous`"
-                .to_owned()),
-        }),
-        ("time_limit", |builder, value| Ok(builder.time_limit(duration(value)?))),
-        ("dead_letters", |builder, value| match value {
-            "queues" => Ok(builder.dead_letter_queues()),
-            _ => Err("names no place for dead letters: leave it out, or use `queues`".to_owned()),
-        }),
-        ("max_payload", |builder, value| {
-            let bytes = value.parse().map_err(|_| "is no number of bytes".to_owned())?;
-            Ok(builder.max_payload(bytes))
-        }),
-    ];
+/// Every parameter; the documentation of `CloudTasks::open` lists them.
+const PARAMETERS: &[(&str, Apply)] = &[
+    ("target", |builder, value| match value {
+        "app-engine" => Ok(builder.app_engine()),
+        _ => Err("is not a target: use `app-engine`, or name a server with `url`".to_owned()),
+    }),
+    ("service", |builder, value| Ok(builder.service(value))),
+    ("version", |builder, value| Ok(builder.version(value))),
+    ("background_service", |builder, value| Ok(builder.background_service(value))),
+    ("url", |builder, value| Ok(builder.http(value))),
+    ("service_account", |builder, value| Ok(builder.service_account(value))),
+    ("audience", |builder, value| Ok(builder.audience(value))),
+    ("prefix", |builder, value| Ok(builder.prefix(value))),
+    ("endpoint", |builder, value| Ok(builder.endpoint(value))),
+    ("credentials", |builder, value| match value {
+        "anonymous" => Ok(builder.anonymous()),
+        _ => Err(
+            "is not a kind of credentials: leave it out for the default ones, or use `anonymous`"
+                .to_owned(),
+        ),
+    }),
+    ("time_limit", |builder, value| Ok(builder.time_limit(duration(value)?))),
+    ("dead_letters", |builder, value| match value {
+        "queues" => Ok(builder.dead_letter_queues()),
+        _ => Err("is not a place for dead letters: leave it out, or use `queues`".to_owned()),
+    }),
+    ("max_payload", |builder, value| {
+        let bytes = value.parse().map_err(|_| "is not a number of bytes".to_owned())?;
+        Ok(builder.max_payload(bytes))
+    }),
+];
 
-/// The builder for what follows `cloudtasks:` in a URL, or what is wrong with that.
+/// Parses the part of a URL after `cloudtasks:`, or returns the problem.
 fn parse(rest: &str) -> Result<CloudTasksBuilder, String> {
     let rest = rest.strip_prefix("//").unwrap_or(rest);
     let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
@@ -102,7 +117,8 @@ fn parse(rest: &str) -> Result<CloudTasksBuilder, String> {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|_| "is no time such as `10s` or `500ms`".to_owned())
+    humantime::parse_duration(text)
+        .map_err(|_| "is not a duration such as `10s` or `500ms`".to_owned())
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The rules of a task's life, for any facts and any moment.
+//! Property tests of the lifecycle, for any facts and any time.
 
 use proptest::prelude::*;
 
@@ -6,7 +6,7 @@ use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Moments that are far from both ends of time.
+/// Times that are far from both ends of the range.
 fn moment() -> impl Strategy<Value = Timestamp> {
     (1_000_000_000_000_000_i64..2_000_000_000_000_000).prop_map(Timestamp::from_micros)
 }
@@ -69,7 +69,7 @@ const fn ended(verdict: &Verdict) -> Ended<'_> {
     Ended::of(verdict)
 }
 
-/// The facts after a change that is one.
+/// Returns the facts of a change that keeps the task.
 fn changed(change: &Change<'_>) -> Facts {
     match change {
         Change::To { facts, .. } => *facts,
@@ -199,7 +199,7 @@ proptest! {
         prop_assert_eq!(lost.lost_leases, facts.lost_leases + 1);
         prop_assert_eq!((lost.attempts, lost.lost_attempts), (facts.attempts + made, facts.lost_attempts + made));
         prop_assert_eq!(matches!(change, Change::To { error: Some(_), .. }), alone);
-        prop_assert_eq!(lost.wait, facts.wait, "it keeps its place");
+        prop_assert_eq!(lost.wait, facts.wait, "the task keeps its place");
         let dies = alone && (lost.is_exhausted(&rules, None, now) || lost.lost_attempts >= rules.max_lost_attempts);
         prop_assert_eq!(lost.died, dies.then_some(now));
     }
@@ -219,7 +219,7 @@ proptest! {
     ) {
         let (mut facts, mut now) = (Facts::new(Schedule::Now, Some(cap), now), now);
         for (verdict, is_lost, alone) in events {
-            prop_assert!(facts.attempts < cap, "it is leased for no attempt too many");
+            prop_assert!(facts.attempts < cap, "the task is never leased beyond its cap");
             let change =
                 if is_lost { lose(facts, alone, Some(&rules), now) } else { settle(facts, ended(&verdict), Some(&rules), now) };
             match change {

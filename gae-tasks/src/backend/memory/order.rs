@@ -1,4 +1,4 @@
-//! The order in which tasks are leased: those that wait, by queue, lane and standing.
+//! The order in which tasks are leased: waiting tasks by queue, lane and standing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,26 +8,26 @@ use crate::queue::QueueName;
 use crate::task::{Route, TaskId};
 use crate::time::Timestamp;
 
-/// Where a waiting task stands among those of its lane: its standing, whether it is timed, when it is due.
+/// The place of a waiting task in its lane: its standing, whether it is timed, and when it is due.
 type OrderKey = (Standing, bool, Timestamp, TaskId);
 
 const FIRST: TaskId = TaskId::from_bytes([0; 16]);
 const LAST: TaskId = TaskId::from_bytes([u8::MAX; 16]);
 
-/// What a program must be able to run, and the version that it must know.
+/// What a program must be able to run (route), and the version it must know.
 pub(super) type Lane = (Route, u8);
 
-/// All tasks that wait. What has none waiting is not in here.
+/// All waiting tasks. Queues and lanes without waiting tasks have no entry.
 #[derive(Default)]
 pub(super) struct Order(BTreeMap<QueueName, BTreeMap<Lane, BTreeSet<OrderKey>>>);
 
 impl Order {
-    /// Enters a task that waits.
+    /// Adds a waiting task.
     pub(super) fn add(&mut self, queue: &QueueName, lane: Lane, facts: &Facts, id: TaskId) {
         self.0.entry(queue.clone()).or_default().entry(lane).or_default().insert(place(facts, id));
     }
 
-    /// Takes out a task, if it waits.
+    /// Removes a task, if it waits.
     pub(super) fn remove(&mut self, queue: &QueueName, lane: &Lane, facts: &Facts, id: TaskId) {
         let Some(lanes) = self.0.get_mut(queue) else { return };
         if let Some(places) = lanes.get_mut(lane) {
@@ -41,12 +41,12 @@ impl Order {
         }
     }
 
-    /// The queues that `lease` is of and that have tasks waiting.
+    /// Returns the queues of `lease` that have waiting tasks.
     pub(super) fn queues<'a>(&'a self, lease: &'a Lease) -> impl Iterator<Item = &'a QueueName> {
         self.0.keys().filter(|queue| lease.queues.contains(*queue))
     }
 
-    /// The first tasks of a queue that are due, by schedule time, then by id.
+    /// Returns the first due tasks of a queue, by schedule time, then by id.
     pub(super) fn due(
         &self,
         queue: &QueueName,
@@ -57,7 +57,7 @@ impl Order {
     ) -> Vec<(Timestamp, TaskId)> {
         let mut due = Vec::new();
         for places in self.places(queue, routes) {
-            // What is not timed is due whatever the clock says.
+            // A task that is not timed is due whatever the clock says.
             for (is_timed, until) in [(false, Timestamp::MAX), (true, now)] {
                 let first = (standing, is_timed, Timestamp::from_micros(i64::MIN), FIRST);
                 let last = (standing, is_timed, until, LAST);
@@ -71,7 +71,8 @@ impl Order {
         due
     }
 
-    /// When the first task of a queue becomes due, of those lanes and standings that have none due.
+    /// Returns when the first task of a queue becomes due, among the lanes and standings without
+    /// due tasks.
     pub(super) fn next(
         &self,
         queue: &QueueName,

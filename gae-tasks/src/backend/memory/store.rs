@@ -1,4 +1,5 @@
-//! The model of a queue: what is stored, and the changes that the lifecycle makes of it. The other backends are held to it.
+//! The model of a queue: the stored tasks and queues, and the changes that the lifecycle decides.
+//! The other backends are compared with it.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
@@ -18,15 +19,16 @@ use crate::task::{Deferred, Route, TaskId, TaskName};
 use crate::time::Timestamp;
 use crate::version;
 
-/// All that is stored.
+/// Everything that is stored.
 #[derive(Default)]
 pub(super) struct Store {
     pub(super) tasks: BTreeMap<TaskId, Stored>,
-    /// Every name in use, by queue: of stored tasks, and of those that are over.
+    /// Every name in use, by queue: names of stored tasks, and of tasks that are over.
     names: HashMap<(QueueName, TaskName), Holder>,
     pub(super) queues: BTreeMap<QueueName, QueueRecord>,
     order: Order,
-    /// Which of the queues got a task first, which next, and so on: they take turns in this order.
+    /// The place of each queue in the order of turns: the order in which queues received their
+    /// first task.
     places: HashMap<QueueName, usize>,
 }
 
@@ -69,7 +71,7 @@ impl Store {
         Deferred::new(id, true)
     }
 
-    /// The stored task that has this name.
+    /// Returns the stored task that has this name.
     pub(super) fn named(&self, queue: QueueName, name: TaskName) -> Option<&Stored> {
         match self.names.get(&(queue, name))? {
             Holder::Task(id) => self.tasks.get(id),
@@ -77,7 +79,7 @@ impl Store {
         }
     }
 
-    /// Enters a task into the order if it waits, and this program can run it.
+    /// Adds a task to the order, if the task waits and this program can run it.
     fn wait(&mut self, id: TaskId) {
         let is_meant =
             |stored: &&Stored| stored.state() == TaskState::Scheduled && !stored.is_newer();
@@ -86,7 +88,7 @@ impl Store {
         }
     }
 
-    /// Takes a task out of the order, before anything of it changes.
+    /// Removes a task from the order; called before the task's facts change.
     fn unwait(&mut self, id: TaskId) {
         if let Some(stored) = self.tasks.get(&id) {
             self.order.remove(&stored.task.spec.queue, &stored.lane(), &stored.facts, id);
@@ -118,7 +120,7 @@ impl Store {
         self.queues.entry(name.clone()).or_insert_with(new)
     }
 
-    /// Pauses a queue, or lets it go on.
+    /// Pauses or resumes a queue.
     pub(super) fn set_paused(&mut self, name: &QueueName, paused: bool) -> Result<(), Error> {
         let queue = self
             .queues
@@ -128,7 +130,7 @@ impl Store {
         Ok(())
     }
 
-    /// The configuration of a queue; every one that is stored here can be read.
+    /// Returns the configuration of a queue; every configuration stored here can be read.
     pub(super) fn config(&self, queue: &QueueName) -> QueueConfig {
         self.queues.get(queue).and_then(|queue| queue.config.clone()).unwrap_or_default()
     }
@@ -142,7 +144,7 @@ impl Store {
         self.queue(queue).config = Some(change(config));
     }
 
-    /// Deletes a task that ends at `now`; its name is blocked as long as its queue says.
+    /// Deletes a task that ends at `now`; its name is blocked for as long as its queue says.
     pub(super) fn remove(&mut self, id: TaskId, now: Timestamp) -> Option<Stored> {
         self.unwait(id);
         let stored = self.tasks.remove(&id)?;
@@ -265,7 +267,8 @@ impl Store {
         }
     }
 
-    /// Takes clear tasks, of each queue as many as it may give in its turn, until there is no more room, or nothing due.
+    /// Leases clear tasks by the turns of their queues, until there is no more room or no task is
+    /// due.
     fn take_turns(
         &mut self,
         queues: &[QueueName],
@@ -296,7 +299,7 @@ impl Store {
         }
     }
 
-    /// Takes these tasks, as far as there is room for them.
+    /// Leases these tasks, as far as there is room.
     fn take_each(
         &mut self,
         due: Vec<(Timestamp, TaskId)>,
@@ -333,7 +336,7 @@ impl Store {
         Some(task)
     }
 
-    /// The task of a lease that is held.
+    /// Returns the task of a lease that is held.
     fn leased(&mut self, lease: LeaseRef) -> Option<&mut Stored> {
         let holds = |stored: &&mut Stored| {
             stored.lease.as_ref().is_some_and(|held| held.token == lease.token)
@@ -354,7 +357,7 @@ impl Store {
         self.apply(lease.id, lifecycle::settle(facts, ended, rules.as_ref(), now), now)
     }
 
-    /// What limits the attempts of a stored task.
+    /// Returns the limits on the attempts of a stored task.
     fn rules(&self, id: TaskId) -> Option<Rules> {
         let stored = self.tasks.get(&id).filter(|stored| !stored.is_newer())?;
         let rules =
@@ -427,7 +430,7 @@ impl Store {
         swept
     }
 
-    /// Takes back a lease, if it has not changed; gives what became of its task.
+    /// Recovers a lease, if it is unchanged; returns what became of its task.
     fn recover(&mut self, lost: &HeldLease, now: Timestamp) -> Option<Settled> {
         let id = lost.lease.id;
         let stored = self.tasks.get(&id).filter(|stored| stored.held() == Some(*lost))?;
@@ -436,7 +439,7 @@ impl Store {
         Some(self.apply(id, change, now))
     }
 
-    /// Forgets names whose time is over, at most so many; answers how many.
+    /// Deletes at most `limit` tombstones that have expired; returns how many.
     fn forget_names(&mut self, limit: usize, now: Timestamp) -> u64 {
         let mut forgotten = 0;
         self.names.retain(|_, holder| {
@@ -450,14 +453,14 @@ impl Store {
 }
 
 impl Stored {
-    /// The task as it is shown.
+    /// Returns the record of the task.
     pub(super) fn record(&self, with_payload: bool) -> TaskRecord {
         let NewTask { spec, payload, .. } = &self.task;
         let payload = with_payload.then(|| payload.clone());
         self.facts.record(spec.clone(), payload, self.lease.is_some(), self.errors.clone())
     }
 
-    /// Whether `filter` means it.
+    /// Whether `filter` selects the task.
     pub(super) fn is_meant(&self, filter: &TaskFilter) -> bool {
         filter.queue.as_ref().is_none_or(|queue| self.task.spec.queue == *queue)
             && filter.kind.as_ref().is_none_or(|kind| self.task.spec.kind == *kind)
@@ -472,12 +475,12 @@ impl Stored {
         (self.task.spec.route(), self.task.spec.version())
     }
 
-    /// Whether a newer version of this crate stored it.
+    /// Whether a newer version of this crate stored the task.
     fn is_newer(&self) -> bool {
         self.task.spec.version() > version::KNOWN
     }
 
-    /// Its lease, as a sweep sees it.
+    /// Returns the lease as a sweep returns it.
     fn held(&self) -> Option<HeldLease> {
         let held = self.lease.as_ref()?;
         Some(HeldLease::new(

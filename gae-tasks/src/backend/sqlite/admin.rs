@@ -1,4 +1,4 @@
-//! Acting on tasks and queues by hand.
+//! Actions on tasks and queues by hand.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -58,7 +58,7 @@ impl Request for RunNow {
         let Some(task) = Task::load(connection, self.0.id)? else {
             return refused(self.0.id, error_text::NOT_STORED);
         };
-        // A dead letter does not wait either, which is not asked for.
+        // A dead letter does not wait either; for it, the lifecycle ignores `is_leased`.
         let is_leased = !waiting::take(
             connection,
             task.id,
@@ -93,7 +93,7 @@ impl Request for Replay {
     }
 }
 
-/// Lets a task wait with other facts, unless it is refused.
+/// Replaces the facts of a waiting task, unless the change is refused.
 fn change(
     connection: &Connection,
     mut task: Task,
@@ -126,7 +126,7 @@ impl Request for PutQueue {
     }
 
     fn wakes(answer: &Self::Output) -> bool {
-        // The tasks of a queue whose configuration was damaged can be run again.
+        // Tasks of a queue whose configuration was damaged can run again.
         answer.is_ok()
     }
 }
@@ -139,7 +139,7 @@ impl Request for RaiseRetention {
 
     fn perform(&mut self, database: &mut Database) -> Result<(), Fault> {
         let Self(queue, stated) = self;
-        // A queue that cannot be read keeps what it has.
+        // A queue whose configuration cannot be read keeps it.
         _ = database
             .catalogue
             .configure(&database.connection, queue, false, |stored| stored.raised(*stated))?;
@@ -150,7 +150,7 @@ impl Request for RaiseRetention {
 pub(super) struct SetPaused(pub(super) QueueName, pub(super) bool);
 
 impl Request for SetPaused {
-    /// Whether the queue goes on.
+    /// Whether the queue is resumed.
     type Output = Result<bool, Error>;
     const DURABILITY: Durability = Durability::Full;
 
@@ -169,7 +169,7 @@ impl Request for SetPaused {
     }
 }
 
-/// The tasks of a queue that are not dead, as a purge finds them when it begins.
+/// Returns the tasks of a queue that are not dead, as a purge finds them when it begins.
 pub(super) fn open_tasks(connection: &Connection, queue: &QueueName) -> Result<Vec<TaskId>, Fault> {
     let mut waiting = connection.prepare_cached(WAITING)?;
     let ids = waiting.query_map(params![queue.as_str()], |row| Ok(task_id(row, 0).ok()))?;
@@ -178,7 +178,7 @@ pub(super) fn open_tasks(connection: &Connection, queue: &QueueName) -> Result<V
     Ok(ids)
 }
 
-/// The tasks of a queue that are leased.
+/// Returns the leased tasks of a queue.
 fn leased_tasks(connection: &Connection, queue: &QueueName) -> Result<Vec<TaskId>, Fault> {
     let mut is_of_queue = connection.prepare_cached(IS_OF_QUEUE)?;
     let mut ids = Vec::new();
@@ -196,30 +196,31 @@ pub(super) const WAITING: &str = "SELECT w.task FROM gae_tasks_lane l CROSS JOIN
 pub(super) const IS_OF_QUEUE: &str = "SELECT 1 FROM gae_tasks_task t CROSS JOIN gae_tasks_lane l ON l.id = t.lane \
                                       WHERE t.id = ?1 AND l.queue = ?2";
 
-/// What one slice of a purge may take.
+/// The limits of one slice of a purge.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Most {
-    /// Its commit comes on top, and others wait for both.
+    /// The time before the commit; others wait for both.
     pub(super) time: Duration,
-    /// The pages in which they stood are written by the commit.
+    /// The number of tasks: the commit writes the pages of all of them.
     pub(super) tasks: usize,
 }
 
-/// So much that others wait for at most 50 ms.
+/// Limits that make others wait at most 50 ms.
 pub(super) const SLICE: Most = Most { time: Duration::from_millis(20), tasks: 2_000 };
 
-/// Deletes some of the tasks that a purge has found, so that others have their turn before the next slice.
+/// Deletes some of the tasks that a purge has found, so that others have their turn before the next
+/// slice.
 pub(super) struct PurgeSlice {
     pub(super) now: Now,
     pub(super) ids: Arc<[TaskId]>,
-    /// Whether those that are dead by now are deleted too.
+    /// Whether tasks that have become dead letters are deleted too.
     pub(super) with_dead: bool,
-    /// How many of them the slices before have done.
+    /// How many of the tasks the earlier slices have handled.
     pub(super) done: usize,
     pub(super) most: Most,
 }
 
-/// How far a slice has come.
+/// The progress of a slice.
 pub(super) struct Sliced {
     pub(super) done: usize,
     pub(super) purged: Purged,
@@ -234,7 +235,7 @@ impl Request for PurgeSlice {
         let mut slice = Sliced { done: self.done, purged: Purged::new(0, 0) };
         let (mut lanes, mut held) = (BTreeSet::new(), Held::new(&database.connection));
         for id in self.ids.iter().skip(self.done).take(self.most.tasks) {
-            // One at least, however slow the disk is.
+            // At least one task per slice, however slow the disk is.
             if slice.done > self.done && begun.elapsed() > self.most.time {
                 break;
             }

@@ -1,4 +1,4 @@
-//! Keeping dead letters of tasks that ended elsewhere.
+//! Storing dead letters of tasks that ended elsewhere.
 
 use super::call::Request;
 use super::connection::Durability;

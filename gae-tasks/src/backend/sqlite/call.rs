@@ -1,4 +1,4 @@
-//! A call of the writer: what is asked, as the caller sees it and as the writer does.
+//! Calls of the writer: the request, as the caller sees it and as the writer sees it.
 
 use tokio::sync::oneshot;
 
@@ -6,39 +6,42 @@ use super::connection::Durability;
 use super::database::Database;
 use super::error::{Fault, Problem};
 
-/// An operation on the file that changes it.
+/// An operation that changes the file.
 pub(super) trait Request: Send + 'static {
     type Output: Send + 'static;
 
-    /// What its commit must survive.
+    /// What the operation's commit must survive.
     const DURABILITY: Durability;
 
-    /// How many tasks it is about.
+    /// Returns how many tasks the request concerns.
     fn weight(&self) -> usize {
         1
     }
 
-    /// Whether [`look`](Self::look) may have an answer.
+    /// Whether [`look`](Self::look) may return an answer.
     const MAY_REST: bool = false;
 
-    /// The answer, if it can be told without writing. Only asked where no transaction is under way anyway.
+    /// Returns the answer if nothing has to be written. Called only while no transaction is under
+    /// way.
     fn look(&self, _store: &mut Database) -> Result<Option<Self::Output>, Fault> {
         Ok(None)
     }
 
-    /// Whether [`perform`](Self::perform) only adds to [`Database::fresh`], and needs nothing of what is in there.
+    /// Whether [`perform`](Self::perform) only adds to [`Database::fresh`], and reads none of its
+    /// content.
     const ONLY_ADDS: bool = false;
 
-    /// Does it, within a transaction; done again from the start if that is rolled back.
+    /// Performs the request within a transaction; called again from the start if the transaction is
+    /// rolled back.
     fn perform(&mut self, database: &mut Database) -> Result<Self::Output, Fault>;
 
-    /// Whether, with this answer, a task may have become due.
+    /// Whether a task may have become due with this answer.
     fn wakes(_answer: &Self::Output) -> bool {
         false
     }
 }
 
-/// A call with its request's type forgotten.
+/// A call without the type of its request.
 pub(super) trait Work: Send {
     fn weight(&self) -> usize;
     fn only_adds(&self) -> bool;
@@ -55,18 +58,19 @@ pub(super) trait Work: Send {
 pub(super) struct Call<R: Request> {
     request: R,
     answer: Option<Result<R::Output, Problem>>,
-    /// The caller gets all of it back, to free itself what it has allocated: across threads that is slow.
+    /// The whole call goes back to the caller, which frees its own allocations: freeing across
+    /// threads is slow.
     reply: Option<oneshot::Sender<Box<Self>>>,
 }
 
 impl<R: Request> Call<R> {
-    /// The call, and what its caller waits for.
+    /// Creates a call, and the receiver on which its caller waits.
     pub(super) fn new(request: R) -> (Box<Self>, oneshot::Receiver<Box<Self>>) {
         let (reply, answered) = oneshot::channel();
         (Box::new(Self { request, answer: None, reply: Some(reply) }), answered)
     }
 
-    /// The answer; `None` if the writer never gave one.
+    /// Returns the answer; `None` if the writer never gave one.
     pub(super) fn into_answer(self) -> Option<Result<R::Output, Problem>> {
         self.answer
     }
@@ -109,7 +113,8 @@ impl<R: Request> Work for Call<R> {
 
     fn finish(mut self: Box<Self>) {
         if let Some(reply) = self.reply.take() {
-            // A caller that no longer waits has dropped its future, which may or may not have happened.
+            // A caller that no longer waits has dropped its future; whether the operation happened
+            // is then unknown to it.
             _ = reply.send(self);
         }
     }

@@ -1,4 +1,5 @@
-//! Where transactions are made: the writer's thread has the committer, or for a moment a caller that blocks.
+//! Where transactions are made: the writer's thread has the committer, or for a moment a caller
+//! that blocks.
 
 use std::mem;
 use std::sync::Arc;
@@ -20,16 +21,17 @@ use super::opened::Opened;
 use super::turn::Turn;
 use crate::time::Now;
 
-/// So many callers that were just answered are worth waiting for: they are likely to ask again.
+/// The fewest just answered callers that are worth waiting for: they are likely to call again.
 const WORTH_WAITING: usize = 4;
 
-/// A transaction that has so many calls waits for no more: others compute while the disk is busy with it.
+/// A transaction with this many calls waits for no more: others compute while the disk is busy with
+/// it.
 const ENOUGH: usize = 640;
 
-/// The longest wait of a transaction.
+/// The longest time a transaction waits for more calls.
 const MAX_PATIENCE: Duration = Duration::from_millis(2);
 
-/// The file, and how its transactions are made.
+/// The database and how its transactions are made.
 pub(super) struct Committer {
     database: Database,
     opened: Opened,
@@ -40,11 +42,12 @@ pub(super) struct Committer {
     transactions: Arc<AtomicU64>,
     listening: Arc<Listening>,
     search: Search,
-    /// What `PRAGMA synchronous` stands at.
+    /// The current value of `PRAGMA synchronous`.
     synchronous: Durability,
-    /// How many callers the next transaction may have.
+    /// How many callers are expected in the next transaction.
     expected: usize,
-    /// How long the last synced commit took: waiting for others longer than that costs more than a commit of their own.
+    /// The duration of the last synced commit: waiting longer for other callers costs more than a
+    /// separate commit for them.
     patience: Duration,
 }
 
@@ -73,20 +76,21 @@ impl Committer {
         }
     }
 
-    /// How long calls are waited for until there may be news from other processes.
+    /// Returns how long to wait for calls until there may be news from other processes.
     pub(super) fn patience(&mut self) -> Option<Duration> {
         let has_workers = self.wakeups.receiver_count() > 0;
         let is_deaf = has_workers && !self.listening.is_on.load(Ordering::Relaxed);
         if is_deaf { Some(news::INTERVAL) } else { self.search.again() }
     }
 
-    /// Begins to look for news.
+    /// Starts to look for news.
     pub(super) fn look_around(&mut self) {
         self.search.begin();
         self.look_for_news();
     }
 
-    /// Wakes the workers if another process has let a task become due. What fails is left to their next look.
+    /// Wakes the workers if another process has made a task due. Errors are left to the workers'
+    /// next look.
     pub(super) fn look_for_news(&mut self) {
         if self.wakeups.receiver_count() == 0 {
             return self.search.end();
@@ -106,7 +110,7 @@ impl Committer {
         self.wakeups.send_modify(|count| *count = count.wrapping_add(1));
     }
 
-    /// Answers all of them; callers that come meanwhile may join.
+    /// Answers all calls of the group; callers that come meanwhile may join.
     pub(super) fn answer(&mut self, group: &mut Vec<Box<dyn Work>>, outlet: &Outlet) {
         self.look(group);
         if group.is_empty() {
@@ -115,17 +119,20 @@ impl Committer {
         if let Err(problem) = self.transact_together(group, outlet) {
             self.answer_each(group, &problem);
         }
-        // Those that wait by now cannot be callers that are answered now: so many may be waiting next time.
+        // Callers that are answered now cannot be waiting already: as many may be waiting next
+        // time.
         let again = group.iter().filter(|work| work.durability() == Durability::Full).count();
         self.expected = if again >= WORTH_WAITING { outlet.len() + again } else { 0 };
         self.finish(group);
     }
 
-    /// Answers a caller on its own thread, if that needs no wait for another process; else it stays in `group`, as it does
-    /// where many callers come together: those share their transactions.
+    /// Answers a caller on its own thread, if this needs no wait for another process; otherwise the
+    /// call stays in `group`. It also stays where many callers come together, because they share
+    /// their transactions.
     pub(super) fn answer_here(&mut self, group: &mut Vec<Box<dyn Work>>) {
         self.database.grouping = Grouping::Gathered;
-        // What goes wrong goes wrong again where it is dealt with.
+        // An error is not reported here: the call stays in `group`, and the writer's thread meets
+        // the error again.
         if self.expected == 0
             && self.begin(group, connection::begin_at_once).is_ok_and(|has_begun| has_begun)
             && self.complete(group, None).is_ok()
@@ -144,7 +151,7 @@ impl Committer {
         }
     }
 
-    /// Answers what there is nothing to write for, if that is so of all.
+    /// Answers the whole group without a transaction, if no call has anything to write.
     fn look(&mut self, group: &mut Vec<Box<dyn Work>>) {
         if !group.iter().all(|work| work.may_rest()) {
             return;
@@ -153,7 +160,7 @@ impl Committer {
         if self.is_cut_off {
             return;
         }
-        // A failed look is made good, or reported, by the transaction.
+        // A failed look is repeated or reported by the transaction.
         let database = &mut self.database;
         let mut look = |work: &mut Box<dyn Work>| {
             database.catalogue.refresh(&database.connection).is_ok() && work.look(database)
@@ -161,7 +168,7 @@ impl Committer {
         group.extract_if(.., |work| look(work)).for_each(|work| work.finish());
     }
 
-    /// Performs all in one transaction, in the fastest grouping that can be.
+    /// Performs the whole group in one transaction, in the fastest grouping possible.
     fn transact_together(
         &mut self,
         group: &mut Vec<Box<dyn Work>>,
@@ -176,8 +183,8 @@ impl Committer {
         self.transact(group, None)
     }
 
-    /// After their common transaction failed with `problem`, gives each member one of its own, so that a bad one
-    /// fails alone.
+    /// Gives each member its own transaction after the common one failed with `problem`, so that a
+    /// bad member fails alone.
     fn answer_each(&mut self, group: &mut Vec<Box<dyn Work>>, problem: &Problem) {
         if !problem.may_spare_others() {
             return group.iter_mut().for_each(|work| work.fail(problem.clone()));
@@ -192,7 +199,8 @@ impl Committer {
         }
     }
 
-    /// Performs all in one transaction: all of it happens, or nothing. Callers that come may join, if there is an outlet.
+    /// Performs the group in one transaction: all of it happens, or nothing. Callers may join if
+    /// there is an outlet.
     fn transact(
         &mut self,
         group: &mut Vec<Box<dyn Work>>,
@@ -202,7 +210,7 @@ impl Committer {
         self.complete(group, outlet)
     }
 
-    /// Begins a transaction that survives what those in the group must; answers whether it has begun.
+    /// Begins a transaction with the durability that the group needs; returns whether it has begun.
     fn begin(
         &mut self,
         group: &[Box<dyn Work>],
@@ -222,14 +230,14 @@ impl Committer {
         begin: impl FnOnce(&mut Connection, &mut Turn) -> Result<bool, Fault>,
     ) -> Result<bool, Fault> {
         if self.is_cut_off {
-            // Nothing more is changed in a file that is gone, so every caller fails.
+            // Nothing is changed in a file that is gone, so every caller fails.
             self.opened.check()?;
         }
         self.survive(durability(group))?;
         begin(&mut self.database.connection, &mut self.turn)
     }
 
-    /// Performs all in the transaction that has begun.
+    /// Performs the group in the transaction that has begun.
     fn complete(
         &mut self,
         group: &mut Vec<Box<dyn Work>>,
@@ -276,12 +284,13 @@ impl Committer {
         }
         self.database.fresh.write(&self.database.connection)?;
         self.commit()?;
-        // SQLite commits into a file that has lost its name as into any other.
+        // SQLite also commits into a file that has lost its name.
         self.opened.check()
     }
 
-    /// Lets callers join the transaction that were answered by the last one and ask again: else the first of them to
-    /// come back would make all others wait for a transaction of its own. Takes off `patience` what it waits.
+    /// Lets callers that the last transaction answered, and that call again, join this one.
+    /// Otherwise the first of them to return would make all others wait for its own transaction.
+    /// Subtracts the time waited from `patience`.
     fn board(
         &self,
         group: &mut Vec<Box<dyn Work>>,
@@ -308,7 +317,7 @@ impl Committer {
         Ok(())
     }
 
-    /// Makes the next commit survive what it must.
+    /// Sets the durability of the next commit.
     fn survive(&mut self, durability: Durability) -> Result<(), Fault> {
         if self.synchronous != durability {
             connection::set(&self.database.connection, "synchronous", durability.level())?;
@@ -326,7 +335,7 @@ impl Committer {
     }
 }
 
-/// What a transaction of these must survive.
+/// Returns the durability that a transaction of this group needs.
 fn durability(group: &[Box<dyn Work>]) -> Durability {
     group.iter().map(|work| work.durability()).max().unwrap_or(Durability::Full)
 }

@@ -1,4 +1,4 @@
-//! How a connection is opened: its pragmas are set, read back, and asserted.
+//! Opening connections: the pragmas are set, read back, and checked.
 
 use std::borrow::Cow;
 use std::fs;
@@ -19,41 +19,42 @@ use super::turn::Turn;
 /// How long a connection waits for another program's transaction.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The first waits for a lock are short: most transactions of other processes last less than a millisecond. In
-/// microseconds.
+/// The first waits for a lock, in microseconds. They are short, because most transactions of other
+/// processes last less than a millisecond.
 const WAITS: [u64; 4] = [100, 200, 400, 800];
 
-/// All further ones, in microseconds: shorter than others step aside.
+/// All further waits, in microseconds: shorter than the time for which others step aside.
 const LATER: u64 = 1_000;
 
-/// What every connection is set to, beside its log, durability and cache.
+/// The pragmas of every connection, besides log, durability and cache.
 pub(super) const PRAGMAS: [(&str, i64); 4] = [
     ("temp_store", 2),
     ("trusted_schema", 0),
-    // Bytes the log file is cut to after a peak.
+    // The log file is cut to this many bytes after a peak.
     ("journal_size_limit", 64 * 1024 * 1024),
-    // Pages the log grows to before it is copied into the file: one that changes often in between is copied once.
+    // The log grows to this many pages before it is copied into the file: a page that changes often
+    // is copied once.
     ("wal_autocheckpoint", 2_000),
 ];
 
-/// What a connection is for.
+/// The purpose of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Access {
     Write,
     Read,
 }
 
-/// How much of a power loss a commit survives. Both survive a killed process.
+/// Whether a commit survives a loss of power. Both levels survive a killed process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Durability {
-    /// What is lost runs again: leases and settlements.
+    /// For leases and settlements: if they are lost, tasks run again.
     Normal,
-    /// It must not be lost: the log is synced before the commit is answered.
+    /// For commits that must not be lost: the log is synced before the commit is answered.
     Full,
 }
 
 impl Durability {
-    /// The value of `PRAGMA synchronous`.
+    /// Returns the value of `PRAGMA synchronous`.
     pub(super) const fn level(self) -> i64 {
         match self {
             Self::Normal => 1,
@@ -62,19 +63,20 @@ impl Durability {
     }
 }
 
-/// Opens the file, creating it if it is missing, and returns which file was opened.
+/// Opens the file, creating it if missing, and returns the identity of the opened file with the
+/// connection.
 pub(super) fn create(path: &Path) -> Result<(Opened, Connection), Problem> {
     create_with(rusqlite::version_number(), path)
 }
 
-/// As [`create`], by a library with this number.
+/// Like [`create`], with the version number of the SQLite library.
 fn create_with(sqlite: i32, path: &Path) -> Result<(Opened, Connection), Problem> {
     let named = File::new(path);
     let refused = |fault| Problem::new(&named, fault);
     release::check(sqlite).map_err(refused)?;
     let process = Process::enter().map_err(refused)?;
-    // Only asked, never opened: a program that closes a file by other means than SQLite's drops all locks that this
-    // process has on it, those of other connections too.
+    // The file is examined by path, never opened: closing a file outside SQLite drops all locks of
+    // this process on it, including the locks of other connections.
     find_obstacle(path).map_err(|error| refused(Fault::Open(error)))?;
     let mut connection = connect(&literal(path), OpenFlags::SQLITE_OPEN_CREATE).map_err(refused)?;
     let file = File::new(&fs::canonicalize(path).map_err(|error| refused(Fault::Open(error)))?);
@@ -84,7 +86,8 @@ fn create_with(sqlite: i32, path: &Path) -> Result<(Opened, Connection), Problem
     Ok((opened, connection))
 }
 
-/// The path so that SQLite takes all of it for a name: what begins with `file:` is a URI to it, of another file.
+/// Returns the path in a form that SQLite takes literally: a path that begins with `file:` would be
+/// a URI of another file.
 fn literal(path: &Path) -> Cow<'_, Path> {
     if path.as_os_str().as_encoded_bytes().starts_with(b"file:") {
         return Path::new(".").join(path).into();
@@ -92,7 +95,8 @@ fn literal(path: &Path) -> Cow<'_, Path> {
     path.into()
 }
 
-/// What the operating system tells about a path, where SQLite says no more than that it cannot open it.
+/// Asks the operating system about a path, because SQLite reports only that it cannot open the
+/// file.
 fn find_obstacle(path: &Path) -> io::Result<()> {
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
@@ -117,7 +121,7 @@ pub(super) fn open(file: &File, access: Access) -> Result<Connection, Problem> {
 fn connect(path: &Path, more: OpenFlags) -> Result<Connection, Fault> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
     let connection = Connection::open_with_flags(path, flags)?;
-    // SQLite makes do with reading where it may not write.
+    // SQLite silently opens a file read-only if writing is not permitted.
     if connection.is_readonly(rusqlite::MAIN_DB)? {
         return Err(Fault::Open(io::ErrorKind::PermissionDenied.into()));
     }
@@ -127,7 +131,8 @@ fn connect(path: &Path, more: OpenFlags) -> Result<Connection, Fault> {
 fn set_up(connection: &mut Connection, access: Access) -> Result<(), Fault> {
     be_patient(connection)?;
     connection.set_prepared_statement_cache_capacity(128);
-    // Plans must not depend on the values bound: SQLite would plan the lease anew each time, 7 % of all time.
+    // Plans must not depend on bound values: SQLite would plan each lease anew, which took 7 % of
+    // all time.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     use_log(connection)?;
     set(connection, "synchronous", Durability::Full.level())?;
@@ -143,7 +148,7 @@ fn set_up(connection: &mut Connection, access: Access) -> Result<(), Fault> {
     }
 }
 
-/// Sets a pragma and reads it back: SQLite answers nothing to a name or value it does not know.
+/// Sets a pragma and reads it back: SQLite reports no error for an unknown name or value.
 pub(super) fn set(connection: &Connection, pragma: &str, value: i64) -> Result<(), Fault> {
     connection.pragma_update(None, pragma, value)?;
     let found: i64 = connection.pragma_query_value(None, pragma, |row| row.get(0))?;
@@ -153,7 +158,7 @@ pub(super) fn set(connection: &Connection, pragma: &str, value: i64) -> Result<(
     Err(Fault::Unfit(format!("SQLite refuses `PRAGMA {pragma} = {value}` and keeps {found}")))
 }
 
-/// Begins a transaction that writes; waits for its turn if another process has one.
+/// Begins a transaction that writes; waits for its turn if another process is writing.
 pub(super) fn begin(connection: &mut Connection, turn: &mut Turn) -> Result<(), Fault> {
     turn.step_aside();
     match try_begin(connection)? {
@@ -165,8 +170,8 @@ pub(super) fn begin(connection: &mut Connection, turn: &mut Turn) -> Result<(), 
     }
 }
 
-/// As [`begin`], but does not wait: answers whether it has begun, which it has not where another process writes, or has
-/// waited for its turn.
+/// Like [`begin`], but without waiting. Returns whether the transaction has begun: not if another
+/// process writes, or has waited for its turn.
 pub(super) fn begin_at_once(connection: &mut Connection, turn: &mut Turn) -> Result<bool, Fault> {
     if turn.is_owed() {
         return Ok(false);
@@ -189,18 +194,19 @@ fn begin_immediate(connection: &Connection) -> rusqlite::Result<()> {
     connection.prepare_cached("BEGIN IMMEDIATE")?.execute([]).map(|_| ())
 }
 
-/// Makes the connection wait for locks. The type of a function, not `wait` itself, and `&mut`: rusqlite asks for the
-/// first before 0.43, and for the second since.
+/// Makes the connection wait for locks. `wait` is passed as a function pointer, and the connection
+/// as `&mut`, because rusqlite before 0.43 needs the former and later versions the latter.
 fn be_patient(connection: &mut Connection) -> rusqlite::Result<()> {
     let wait: fn(i32) -> bool = wait;
     connection.busy_handler(Some(wait))
 }
 
-/// Switches the file to a write-ahead log, which needs a moment without other users the first time.
+/// Switches the file to a write-ahead log. The first switch needs a moment without other users.
 fn use_log(connection: &Connection) -> Result<(), Fault> {
     let mut tries = 0;
     let mode: String = loop {
-        // SQLite does not always ask the busy handler here: two first openers would wait for each other.
+        // SQLite does not always call the busy handler here: two simultaneous first openers would
+        // wait for each other.
         match connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)) {
             Err(error) if is_busy(&error) && wait(tries) => tries += 1,
             answer => break answer?,
@@ -218,7 +224,7 @@ fn is_busy(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy)
 }
 
-/// Waits for a lock the `tries`-th time; `false` when it has been long enough.
+/// Waits before try number `tries` of a lock; returns `false` when the time is up.
 fn wait(tries: i32) -> bool {
     let tries = usize::try_from(tries).unwrap_or(usize::MAX);
     let pause = Duration::from_micros(WAITS.get(tries).copied().unwrap_or(LATER));

@@ -1,4 +1,4 @@
-//! What requests work on: the file, and what this process knows of it.
+//! The state that requests work on: the file, and what this process has read from it.
 
 use std::time::SystemTime;
 
@@ -12,19 +12,19 @@ use super::session::Session;
 use super::stray::Strays;
 use crate::time::{Now, Timestamp};
 
-/// What operations work on.
+/// The state that operations work on.
 pub(super) struct Database {
     pub(super) connection: Connection,
     pub(super) catalogue: Catalogue,
     pub(super) session: Session,
-    /// New tasks that are yet to be written.
+    /// New tasks that are not written yet.
     pub(super) fresh: Fresh,
     pub(super) grouping: Grouping,
     pub(super) news: News,
     pub(super) strays: Strays,
 }
 
-/// The moment a request happens.
+/// Returns the time of a request.
 pub(super) fn moment(now: Now) -> Timestamp {
     now.resolve(|| SystemTime::now().into())
 }

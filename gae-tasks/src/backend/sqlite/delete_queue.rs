@@ -1,4 +1,5 @@
-//! Deleting a queue: its tasks slice by slice, if they are to go too, and then, if nothing is left, its row.
+//! Deleting a queue: its tasks slice by slice, if the request includes them, and then its row, if
+//! nothing is left.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -67,13 +68,13 @@ impl Sqlite {
     }
 }
 
-/// What a queue holds.
+/// The tasks and dead letters of a queue.
 #[derive(Debug, Default)]
 pub(super) struct HeldTasks {
     ids: Vec<TaskId>,
     pub(super) tasks: u64,
     dead_letters: u64,
-    /// How many of both have an id that cannot be read: they cannot be deleted.
+    /// The number of tasks and dead letters whose id cannot be read; they cannot be deleted.
     nameless: u64,
 }
 
@@ -87,8 +88,8 @@ impl HeldTasks {
     }
 }
 
-/// Whether a task is of a queue: its own row says so, as a stray one has no other, or the row by which it waits. All tasks
-/// are looked at.
+/// Selects all tasks of a queue. A task belongs to the queue by its own row, the only row of a
+/// stray task, or by the row in which it waits. All tasks are read.
 pub(super) const HELD: &str = "SELECT t.id, t.died IS NOT NULL FROM gae_tasks_task t \
                     WHERE t.lane IN (SELECT id FROM gae_tasks_lane WHERE queue = ?1) \
                     OR t.id IN (SELECT w.task FROM gae_tasks_lane l CROSS JOIN gae_tasks_waiting w ON w.lane = l.id \
@@ -118,7 +119,7 @@ pub(super) const HOLDS: &str = "SELECT 1 FROM gae_tasks_lane l WHERE l.queue = ?
                      FROM gae_tasks_waiting w CROSS JOIN gae_tasks_task t ON t.id = w.task WHERE w.lane = l.id) \
                      OR EXISTS (SELECT 1 FROM gae_tasks_task t WHERE t.lane = l.id AND t.died IS NOT NULL))";
 
-/// Whether a task of a queue waits, is leased or is dead: as far as the small tables tell.
+/// Whether a task of a queue waits, is leased or is dead, according to the small tables.
 fn holds_any(connection: &Connection, queue: &QueueName) -> Result<bool, Fault> {
     if connection.prepare_cached(HOLDS)?.exists(params![queue.as_str()])? {
         return Ok(true);
@@ -132,7 +133,8 @@ fn holds_any(connection: &Connection, queue: &QueueName) -> Result<bool, Fault> 
     Ok(false)
 }
 
-/// Deletes the rows of a queue by which no task waits: a queue that is made anew must not find them.
+/// Deletes waiting rows of a queue that belong to no task: a queue that is created anew must not
+/// find them.
 fn delete_orphans(connection: &Connection, queue: &QueueName) -> Result<(), Fault> {
     const ORPHANS: &str = "DELETE FROM gae_tasks_waiting WHERE lane IN (SELECT id FROM gae_tasks_lane WHERE queue = ?1) \
                            RETURNING lane";
@@ -146,7 +148,8 @@ fn delete_orphans(connection: &Connection, queue: &QueueName) -> Result<(), Faul
     Ok(())
 }
 
-/// Refuses a queue that a newer version of this crate configured, before anything is deleted.
+/// Refuses to delete a queue that a newer version of this crate configured, before anything is
+/// deleted.
 struct MayGo(QueueName);
 
 impl Request for MayGo {
@@ -165,7 +168,7 @@ fn may_go(database: &Database, queue: &QueueName) -> Result<(), Error> {
     }
 }
 
-/// Removes the row of a queue that holds nothing; answers what it holds otherwise.
+/// Removes the row of a queue that holds nothing; otherwise returns what the queue holds.
 pub(super) struct RemoveRow(pub(super) QueueName);
 
 impl Request for RemoveRow {
@@ -176,7 +179,7 @@ impl Request for RemoveRow {
         if let Err(error) = may_go(database, &self.0) {
             return Ok(Err(error));
         }
-        // All tasks are looked at only where some were stored since the reader looked.
+        // All tasks are read only if some were stored since the reader looked.
         if holds_any(&database.connection, &self.0)? {
             return Ok(Ok(Some(all_of(&database.connection, &self.0)?)));
         }

@@ -1,15 +1,16 @@
-//! Whether a database is on a disk that goes with its instance, on the platforms that have such disks.
+//! Detects a database on a disk that is lost with its instance, on platforms with such disks.
 
 use std::path::{Path, PathBuf};
 
-/// Where Linux lists what is mounted.
+/// The file in which Linux lists mounts.
 const MOUNTS: &str = "/proc/mounts";
 
-/// The environment variables by which a platform is known, and what it is called.
+/// The environment variables that identify a platform, and the platform's name.
 const PLATFORMS: [(&str, &str); 3] =
     [("K_SERVICE", "Cloud Run"), ("CLOUD_RUN_JOB", "Cloud Run"), ("GAE_SERVICE", "App Engine")];
 
-/// Why dead letters in this file may be lost, or cannot be written, on the platform that this program runs on.
+/// Returns why dead letters in this file may be lost, or cannot be written, on the current
+/// platform.
 pub(super) fn warning(file: &Path) -> Option<String> {
     let mounts = std::fs::read_to_string(MOUNTS).unwrap_or_default();
     warning_of(
@@ -19,7 +20,7 @@ pub(super) fn warning(file: &Path) -> Option<String> {
     )
 }
 
-/// The path from the root on, without links where they can be followed.
+/// Returns the absolute path, with links resolved where possible.
 fn whole(file: &Path) -> PathBuf {
     file.canonicalize().or_else(|_| std::path::absolute(file)).unwrap_or_else(|_| file.to_owned())
 }
@@ -43,7 +44,7 @@ fn outlives_instances(file: &Path, mounts: &str) -> bool {
         let mut fields = line.split(' ').skip(1);
         Some((Path::new(fields.next()?), fields.next()?))
     });
-    // The longest one counts, and of equal ones the last.
+    // The longest mount point counts, and of equal ones the last.
     let of_file = fields
         .filter(|(point, _)| file.starts_with(point))
         .max_by_key(|(point, _)| point.as_os_str().len());
@@ -78,7 +79,7 @@ mod tests {
                 assert!(!is_warned_of(file, platform), "{file} on {platform}");
             }
         }
-        assert!(is_warned_of("/mnt/bucketful/tasks.db", "K_SERVICE"), "that is another folder");
+        assert!(is_warned_of("/mnt/bucketful/tasks.db", "K_SERVICE"), "another folder");
         let text =
             warning_of(Path::new("/tmp/tasks.db"), |name| name == "GAE_SERVICE", "").unwrap();
         assert!(text.contains("App Engine") && text.contains("`/tmp/tasks.db`"), "{text}");

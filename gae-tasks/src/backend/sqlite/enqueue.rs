@@ -18,10 +18,10 @@ use crate::error::Error;
 use crate::task::Deferred;
 use crate::time::Timestamp;
 
-/// What becomes of each task, in their order; the text says why one cannot be stored.
+/// The result for each task, in order; the text says why a task cannot be stored.
 pub(super) type Answers = Vec<Result<Deferred, Error>>;
 
-/// A call to store tasks. The room for its answers is made by the caller, who also frees it.
+/// A call to store tasks. The caller allocates and frees the room for the answers.
 pub(super) struct Storing {
     request: Enqueue,
     answers: Answers,
@@ -70,7 +70,7 @@ impl Request for Storing {
     }
 }
 
-/// As [`enqueue`], but the rows are written later, together with others.
+/// Like [`enqueue`], but the rows are written later, together with others.
 fn gather(
     connection: &Connection,
     catalogue: &mut Catalogue,
@@ -93,7 +93,8 @@ fn enqueue(
     now: Timestamp,
 ) -> Result<Deferred, Fault> {
     if let Some(name) = &task.spec.name {
-        // Asked before the name: the same task again is answered as the first time, whoever has its name.
+        // Checked before the name: the same task again has the same answer as the first time,
+        // whoever has its name.
         if is_stored(connection, task)? {
             return Ok(Deferred::new(task.spec.id, true));
         }
@@ -129,7 +130,7 @@ pub(super) fn is_stored(connection: &Connection, task: &NewTask) -> Result<bool,
     Ok(statement.query_row(params![task.spec.id.as_bytes()], |_| Ok(())).optional()?.is_some())
 }
 
-/// Answers whether the task is new.
+/// Inserts the row of a task; returns whether the task is new.
 pub(super) fn insert(
     connection: &Connection,
     task: &NewTask,

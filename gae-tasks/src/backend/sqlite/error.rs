@@ -1,4 +1,4 @@
-//! What can go wrong with the file, and what its owner can do about it.
+//! Faults of the file, and what its owner can do about them.
 
 use std::fmt;
 use std::io;
@@ -12,29 +12,30 @@ use crate::error::Error;
 /// The backend's name in errors and logs.
 pub(super) const NAME: &str = "sqlite";
 
-/// A fault with the file it happened to. `Clone`: the callers that share a transaction share its failure.
+/// A fault, with its file. Callers that share a transaction share its failure, so `Problem` is
+/// `Clone`.
 #[derive(Debug, Clone)]
 pub(super) struct Problem {
     file: File,
     fault: Arc<Fault>,
 }
 
-/// What went wrong, whatever the file.
+/// What went wrong, without the file.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// SQLite said so.
+    /// SQLite returned an error.
     Sql(rusqlite::Error),
-    /// The operating system said so when the file, or one beside it, was opened.
+    /// The operating system returned an error when the file, or a file beside it, was opened.
     Open(io::Error),
-    /// The file cannot serve; the text says why and what to do.
+    /// The file is not usable; the text says why and what to do.
     Unfit(String),
-    /// A stored value is none this version can read.
+    /// This version cannot read a stored value.
     Unreadable(String),
-    /// The file at `path`, of the database that is open, is gone; the text says how.
+    /// The file at `path`, part of the open database, is gone; `how` says what happened to it.
     CutOff { path: PathBuf, how: &'static str },
     /// This process is the child of one that uses SQLite.
     Forked,
-    /// A task that was taken for new is stored already.
+    /// A task that was expected to be new is stored already.
     Repeated,
     /// The thread that writes has ended.
     Stopped,
@@ -45,10 +46,11 @@ impl Problem {
         Self { file: file.clone(), fault: Arc::new(fault.into()) }
     }
 
-    /// Whether one member of a transaction may be to blame, so that the others are worth a try of their own.
+    /// Whether one member of a transaction may be to blame, so that the others are retried
+    /// separately.
     ///
-    /// With a locked file each of them would only wait as long again, and a commit to a file that is gone cannot be
-    /// taken back.
+    /// With a locked file each of them would only wait as long again, and a commit to a file that
+    /// is gone cannot be taken back.
     pub(super) fn may_spare_others(&self) -> bool {
         let spares_nobody =
             [ErrorCode::DatabaseBusy, ErrorCode::DatabaseLocked, ErrorCode::NotADatabase];
@@ -60,7 +62,7 @@ impl Problem {
         matches!(*self.fault, Fault::CutOff { .. })
     }
 
-    /// Whether a task that was taken for new is stored already.
+    /// Whether a task that was expected to be new is stored already.
     pub(super) fn is_repetition(&self) -> bool {
         matches!(*self.fault, Fault::Repeated)
     }
@@ -74,7 +76,7 @@ impl Fault {
         }
     }
 
-    /// Whether the data that was given is at fault, and not the file.
+    /// Whether the given data is at fault, and not the file.
     pub(super) fn is_of_data(&self) -> bool {
         matches!(
             self.code(),
@@ -82,7 +84,7 @@ impl Fault {
         )
     }
 
-    /// What the database has against data that it refuses, without the data.
+    /// Returns why the database refuses the data, without the data.
     pub(super) fn rule(&self) -> String {
         match self {
             Self::Sql(error) => error.to_string(),
@@ -90,14 +92,16 @@ impl Fault {
         }
     }
 
-    /// Says that the stored `what` cannot be read, without its value: it might be a payload.
+    /// Creates the fault for a stored `what` that cannot be read. The value is left out, because it
+    /// might be a payload.
     pub(super) fn unreadable(what: impl Into<String>) -> Self {
         Self::Unreadable(what.into())
     }
 }
 
 impl From<rusqlite::Error> for Fault {
-    /// Without the text of a statement that cannot be prepared: users do not know it, and that of the tables is long.
+    /// Omits the text of a statement that cannot be prepared: users do not know the statement, and
+    /// the text of the tables is long.
     fn from(error: rusqlite::Error) -> Self {
         match error {
             rusqlite::Error::SqlInputError { error, msg, .. } => {
@@ -164,7 +168,7 @@ fn sql_problem(f: &mut fmt::Formatter<'_>, file: &File, code: Option<ErrorCode>)
             )
         }
         Some(ErrorCode::NotADatabase) => {
-            write!(f, "cannot use `{file}`: it is no SQLite database; name another file")
+            write!(f, "cannot use `{file}`: it is not a SQLite database; name another file")
         }
         _ => write!(f, "failed on `{file}`"),
     }
@@ -186,7 +190,7 @@ fn open_problem(kind: io::ErrorKind) -> &'static str {
             "this program may not write it; make the file and its folder writable"
         }
         io::ErrorKind::IsADirectory => "it is a folder; name a file in it",
-        io::ErrorKind::NotADirectory => "a part of its path is a file and no folder",
+        io::ErrorKind::NotADirectory => "a part of its path is a file, not a folder",
         _ => "the operating system refuses it",
     }
 }
@@ -200,7 +204,7 @@ impl From<Problem> for Error {
     }
 }
 
-/// The fault itself, as the source beneath the text that says what to do.
+/// The fault itself, as the source below the text that says what to do.
 #[derive(Debug)]
 struct Cause(Arc<Fault>);
 
@@ -221,7 +225,7 @@ impl fmt::Display for Cause {
 
 impl std::error::Error for Cause {}
 
-/// The name of a database file, cheap to keep beside whatever may fail.
+/// The name of a database file, cheap to keep beside anything that may fail.
 #[derive(Debug, Clone)]
 pub(super) struct File(Arc<Path>);
 
@@ -260,7 +264,7 @@ mod tests {
         assert!(!Problem::new(&file, Fault::Stopped).is_repetition());
     }
 
-    /// A test that runs as root may write everywhere.
+    /// Not tested with a real folder: a test that runs as root may write everywhere.
     #[test]
     fn a_file_that_may_not_be_written_is_told_so() {
         for kind in [io::ErrorKind::PermissionDenied, io::ErrorKind::ReadOnlyFilesystem] {

@@ -1,4 +1,4 @@
-//! New tasks on their way into the file: gathered, so that one statement writes the rows of many.
+//! New tasks on their way into the file: gathered, so that one statement writes many rows.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -13,10 +13,11 @@ use crate::backend::{NewTask, Standing};
 use crate::task::TaskId;
 use crate::time::Timestamp;
 
-/// How many rows a statement writes; the rest of them goes with the smaller ones.
+/// The numbers of rows that statements write; the rows left over by a larger statement use smaller
+/// ones.
 const SIZES: [usize; 3] = [16, 4, 1];
 
-/// The tasks that the transaction at hand stores, not yet written.
+/// The tasks that the current transaction stores and has not written yet.
 #[derive(Debug)]
 pub(super) struct Fresh {
     rows: Vec<Row>,
@@ -45,7 +46,7 @@ impl Default for Fresh {
 }
 
 impl Fresh {
-    /// Whether a task has nothing that the gathered rows have no column for.
+    /// Whether the columns of gathered rows can hold everything in the task.
     pub(super) const fn fits(task: &NewTask) -> bool {
         task.spec.name.is_none() && task.spec.retry.is_none()
     }
@@ -69,7 +70,7 @@ impl Fresh {
         });
     }
 
-    /// Whether the largest statement can be filled.
+    /// Whether the rows fill the largest statement.
     pub(super) fn is_full(&self) -> bool {
         self.rows.len() >= SIZES[0]
     }
@@ -80,17 +81,18 @@ impl Fresh {
         start..self.bytes.len()
     }
 
-    /// Forgets what is not written.
+    /// Discards the rows that are not written.
     pub(super) fn forget(&mut self) {
         self.rows.clear();
         self.bytes.clear();
         self.bytes.shrink_to(MAX_KEPT);
     }
 
-    /// Writes all.
+    /// Writes all rows.
     ///
     /// # Errors
-    /// [`Fault::Repeated`] if one is stored already: which one is not known, so the transaction must be done anew.
+    /// [`Fault::Repeated`] if one of the tasks is stored already. Which one is not known, so the
+    /// transaction must be done again.
     pub(super) fn write(&mut self, connection: &Connection) -> Result<(), Fault> {
         let mut rest = &*self.rows;
         for (size, statements) in SIZES.into_iter().zip(&self.statements) {
@@ -108,7 +110,7 @@ impl Fresh {
         Ok(())
     }
 
-    /// The lanes of the rows, with the moment at which the first of each is due.
+    /// Returns the lanes of the rows, each with the time at which its first row is due.
     fn first_of_lanes(&self) -> BTreeMap<i64, i64> {
         let mut lanes = BTreeMap::new();
         for row in &self.rows {
@@ -123,10 +125,10 @@ impl Fresh {
     }
 }
 
-/// Bytes of room that are kept from one transaction to the next.
+/// How many bytes of capacity are kept from one transaction to the next.
 const MAX_KEPT: usize = 1024 * 1024;
 
-/// The statements for so many rows.
+/// The statements for a fixed number of rows.
 #[derive(Debug)]
 struct Statements {
     task: String,
@@ -175,7 +177,7 @@ impl Statements {
     }
 }
 
-/// `statement` with the values of so many rows.
+/// Returns `statement` with the values of `rows` rows.
 fn many(statement: &str, row: &str, rows: usize) -> String {
     let mut text = statement.to_owned();
     for number in 0..rows {

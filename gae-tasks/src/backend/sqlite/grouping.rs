@@ -10,14 +10,15 @@ use super::lane::Catalogue;
 pub(super) enum Grouping {
     /// Rows are gathered into statements that write many.
     Gathered,
-    /// Row by row, so that the answer for each is known.
+    /// Row by row, so that the result of each is known.
     RowByRow,
-    /// Row by row, and each must leave nothing behind when it fails, because its neighbours are kept.
+    /// Row by row, and a failed row leaves nothing behind, because its neighbours are kept.
     Apart,
 }
 
-/// Does `work` for one of many. Where each stands apart, one that the database refuses leaves nothing behind and is
-/// returned as the inner error; else it fails all.
+/// Does `work` for one of many. With [`Grouping::Apart`], work that the database refuses leaves
+/// nothing behind and its fault is returned as the inner error; otherwise the fault fails the whole
+/// transaction.
 pub(super) fn one<T>(
     grouping: Grouping,
     connection: &Connection,

@@ -1,4 +1,4 @@
-//! The leases that are held: tasks that were leased together share a row, as long as they fit into one page.
+//! Held leases: tasks that were leased together share a row, as long as they fit into one page.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -12,42 +12,42 @@ use crate::backend::{HeldLease, LeaseRef, LeaseToken};
 use crate::task::TaskId;
 use crate::time::Timestamp;
 
-/// Most tasks of a row: with more, it would take a second page of SQLite's usual 4,096 bytes.
+/// The most tasks of a row: more would take a second page of SQLite's usual 4,096 bytes.
 pub(super) const MOST: usize = 160;
 
-/// So many numbers, one after the other, are those of the rows that share a token: the first is the token itself. A row is
-/// split for each of its tasks at most.
+/// The number of consecutive row ids reserved for one token; the first is the token itself. A row
+/// is split at most once for each of its tasks.
 const ROWS: i64 = 256;
 
 pub(super) const ROW: &str =
     "SELECT id, expires, duration, session, alone, tasks FROM gae_tasks_lease WHERE id = ?1";
 
-/// The rows of a token, for where a lease is not found in the first.
+/// Selects all rows of a token; for leases that are not in the first row.
 pub(super) const OF_TOKEN: &str = "SELECT id, expires, duration, session, alone, tasks FROM gae_tasks_lease WHERE id BETWEEN ?1 AND ?2";
 
 pub(super) const ALL: &str =
     "SELECT id, expires, duration, session, alone, tasks FROM gae_tasks_lease";
 
-/// How a leased task waited before: whether it is timed, and since when it pauses.
+/// How a leased task waited before: whether timed, and since when in a pause.
 pub(super) type Waited = (bool, Option<Timestamp>);
 
-/// A token for tasks that are leased together: the number of their row.
+/// Generates a token for tasks that are leased together: the id of their row.
 pub(super) fn token() -> LeaseToken {
     LeaseToken::from_bits(LeaseToken::generate().to_bits() & !(ROWS - 1))
 }
 
-/// What a row says of the lease of each of its tasks.
+/// The terms of the leases in a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Terms {
     pub(super) expires: Timestamp,
     pub(super) duration: Duration,
     pub(super) session: i64,
-    /// Whether the only task of the row is a suspect that no other one may run beside.
+    /// Whether the only task of the row is a suspect that no other suspect may run beside.
     pub(super) alone: bool,
 }
 
-/// Tasks as they stand in a row: the id of each, and how it waited. They are sorted by id, because attempts do not end in
-/// the order in which their tasks were leased.
+/// The tasks of a row: the id of each, and how it waited. They are sorted by id, because attempts
+/// do not end in the order in which their tasks were leased.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Members(Vec<u8>);
 
@@ -55,10 +55,10 @@ impl Members {
     /// Bytes of a task in a row: its id, and how it waited.
     const SIZE: usize = 24;
 
-    /// Stands for a task that is not timed.
+    /// Marks a task that is not timed.
     const UNTIMED: i64 = i64::MIN;
 
-    /// Stands for one that is, and makes no pause.
+    /// Marks a timed task that is not in a pause.
     const TIMED: i64 = i64::MAX;
 
     fn read(bytes: &[u8]) -> Option<Self> {
@@ -106,7 +106,7 @@ impl Members {
     }
 
     fn place(&self, id: TaskId) -> Option<usize> {
-        // As numbers, because they are compared much faster than slices.
+        // Compared as numbers, which is much faster than comparing slices.
         let number = |bytes: &[u8; 16]| u128::from_be_bytes(*bytes);
         let (members, id) = (self.0.as_chunks::<{ Self::SIZE }>().0, number(id.as_bytes()));
         let of_member = |member: &[u8; Self::SIZE]| member.first_chunk().map_or(0, number);
@@ -118,7 +118,7 @@ impl Members {
         Some(Self::member(bytes).1)
     }
 
-    /// Takes a task out; answers whether it was there.
+    /// Removes a task; returns whether it was present.
     fn remove(&mut self, id: TaskId) -> bool {
         let place = self.place(id);
         if let Some(place) = place {
@@ -151,7 +151,7 @@ fn write(connection: &Connection, id: i64, terms: Terms, tasks: &Members) -> Res
     Ok(())
 }
 
-/// A row.
+/// One row of the table.
 #[derive(Debug)]
 struct Batch {
     terms: Terms,
@@ -160,7 +160,7 @@ struct Batch {
 }
 
 impl Batch {
-    /// The row; `None` if it cannot be read.
+    /// Reads a row; `None` if it cannot be read.
     fn read(row: &Row<'_>) -> Option<(i64, Self)> {
         let ValueRef::Blob(tasks) = row.get_ref(5).ok()? else { return None };
         let tasks = Members::read(tasks)?;
@@ -171,16 +171,16 @@ impl Batch {
     }
 }
 
-/// The rows that a request has looked at, to be [written](Self::write) when it is done.
+/// The rows that a request has read, to be [written](Self::write) at its end.
 #[derive(Debug)]
 pub(super) struct Held<'a> {
     connection: &'a Connection,
     batches: BTreeMap<i64, Batch>,
-    /// The tokens of which all rows have been read.
+    /// The tokens whose rows have all been read.
     whole: BTreeSet<i64>,
-    /// Rows that cannot be read.
+    /// The rows that cannot be read.
     unreadable: BTreeSet<i64>,
-    /// The rows of all tasks, once one was looked for without its token.
+    /// The row of each task, once a task was looked up without its token.
     rows: Option<HashMap<TaskId, i64>>,
 }
 
@@ -195,7 +195,8 @@ impl<'a> Held<'a> {
         }
     }
 
-    /// How the task of a lease waited, and on what terms it is leased; `None` if the lease is not held.
+    /// Returns how the task of a lease waited, and the terms of the lease; `None` if the lease is
+    /// not held.
     pub(super) fn find(&mut self, lease: LeaseRef) -> Result<Option<(Waited, Terms)>, Fault> {
         let Some(row) = self.row_of(lease)? else { return Ok(None) };
         Ok(self
@@ -222,7 +223,7 @@ impl<'a> Held<'a> {
         Ok(rows.find(|(_, batch)| batch.tasks.place(id).is_some()).map(|(row, _)| *row))
     }
 
-    /// Reads all rows of the token whose first row this is.
+    /// Reads all rows of the token whose first row is `first`.
     fn read_rows_of(&mut self, first: i64) -> Result<(), Fault> {
         if self.whole.insert(first) {
             let mut statement = self.connection.prepare_cached(OF_TOKEN)?;
@@ -232,7 +233,7 @@ impl<'a> Held<'a> {
         Ok(())
     }
 
-    /// Keeps rows that were read, but where one was read before: it may have changed.
+    /// Keeps rows that were read, except rows that were read before, which may have changes.
     fn keep(&mut self, read: Read) {
         for (row, batch) in read.batches {
             self.batches.entry(row).or_insert(batch);
@@ -248,7 +249,7 @@ impl<'a> Held<'a> {
         Ok(())
     }
 
-    /// Ends the lease of a task, whoever has it.
+    /// Ends the lease of a task, whoever holds it.
     pub(super) fn end_of(&mut self, id: TaskId) -> Result<(), Fault> {
         if self.rows.is_none() {
             self.keep(all(self.connection)?);
@@ -264,7 +265,7 @@ impl<'a> Held<'a> {
         Ok(())
     }
 
-    /// Extends leases; answers for each whether it is held.
+    /// Extends leases; returns for each whether it is held.
     pub(super) fn extend(
         &mut self,
         leases: &[LeaseRef],
@@ -290,7 +291,8 @@ impl<'a> Held<'a> {
         Ok(answers)
     }
 
-    /// The row of these tasks of a row alone: what the others have must not be extended with them.
+    /// Moves these tasks of a row to their own row, because the leases of the others must not be
+    /// extended, and returns its id.
     fn split(&mut self, row: i64, ids: &[TaskId]) -> Result<i64, Fault> {
         let first = row - row % ROWS;
         if self.batches.get(&row).is_none_or(|batch| batch.tasks.len() <= ids.len()) {
@@ -314,7 +316,7 @@ impl<'a> Held<'a> {
         Ok(free)
     }
 
-    /// Writes what has changed.
+    /// Writes the changed rows.
     pub(super) fn write(self) -> Result<(), Fault> {
         for (row, batch) in self.batches.iter().filter(|(_, batch)| batch.is_changed) {
             if batch.tasks.0.is_empty() {
@@ -327,12 +329,12 @@ impl<'a> Held<'a> {
     }
 }
 
-/// The last number of a row of the token whose first row this is.
+/// Returns the last row id of the token whose first row is `first`.
 const fn last_of(first: i64) -> i64 {
     first.saturating_add(ROWS - 1)
 }
 
-/// Every lease that can be read, with its session, sorted by task id.
+/// Returns every lease that can be read, with its session, sorted by task id.
 pub(super) fn leases(connection: &Connection) -> Result<Vec<(HeldLease, i64)>, Fault> {
     let mut leases = Vec::new();
     for (row, Batch { terms, tasks, .. }) in all(connection)?.batches {
@@ -344,8 +346,8 @@ pub(super) fn leases(connection: &Connection) -> Result<Vec<(HeldLease, i64)>, F
     Ok(leases)
 }
 
-/// Deletes the rows that cannot be read: their tasks are put back, and must not be leased by such a row as well once it is
-/// mended.
+/// Deletes the rows that cannot be read. Their tasks are put back, and must not be leased a second
+/// time by a row that somebody repairs later.
 pub(super) fn remove_unreadable(connection: &Connection) -> Result<(), Fault> {
     for row in all(connection)?.unreadable {
         unreadable::lease(connection, row);
@@ -361,7 +363,7 @@ pub(super) fn has_unreadable(connection: &Connection) -> Result<bool, Fault> {
 
 const REMOVE: &str = "DELETE FROM gae_tasks_lease WHERE id = ?1";
 
-/// Rows that were read.
+/// The result of reading rows.
 #[derive(Debug, Default)]
 struct Read {
     batches: Vec<(i64, Batch)>,

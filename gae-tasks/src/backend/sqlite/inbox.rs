@@ -1,4 +1,5 @@
-//! What waits for the writer: callers put it in, the writer takes out as much as makes one good transaction.
+//! The queue of calls to the writer: callers put calls in, and the writer takes out enough for one
+//! good transaction.
 
 use std::mem;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,10 +9,11 @@ use std::time::{Duration, Instant};
 
 use super::call::Work;
 
-/// Most tasks of one transaction: more would make the first of them wait.
+/// The most tasks of one transaction: more would make the first of them wait.
 const MAX_WEIGHT: usize = 4_096;
 
-/// Being woken takes a thread about as long: a call that comes sooner finds the writer awake.
+/// About the time it takes to wake a thread: the writer is still awake for a call that comes within
+/// it.
 const SPIN: Duration = Duration::from_micros(50);
 
 /// The callers' side.
@@ -22,7 +24,7 @@ pub(super) struct Inbox(Arc<Shared>);
 struct Shared {
     pending: Mutex<Pending>,
     arrived: Condvar,
-    /// How many calls are pending, to be looked at without the lock.
+    /// The number of pending calls, readable without the lock.
     count: AtomicUsize,
 }
 
@@ -30,10 +32,11 @@ struct Shared {
 struct Pending {
     work: Vec<Box<dyn Work>>,
     weight: usize,
-    /// How many calls the writer sleeps for; zero while it is awake, and need not be woken.
+    /// The number of calls for which the writer sleeps; zero while the writer is awake and need not
+    /// be woken.
     wanted: usize,
     closed: bool,
-    /// Whether the writer is to look around.
+    /// Whether the writer must look for news.
     rung: bool,
 }
 
@@ -43,7 +46,7 @@ impl Inbox {
         (Self(Arc::clone(&shared)), Outlet(shared))
     }
 
-    /// Hands over a call; it is dropped if nobody will take it out any more.
+    /// Hands over a call; the call is dropped if the writer's side is gone.
     pub(super) fn put(&self, call: Box<dyn Work>) {
         let mut pending = self.0.lock();
         if pending.closed {
@@ -59,12 +62,12 @@ impl Inbox {
         }
     }
 
-    /// Whether no call is in.
+    /// Whether no call is pending.
     pub(super) fn is_empty(&self) -> bool {
         self.0.count.load(Ordering::Relaxed) == 0
     }
 
-    /// Lets the writer look around, once it has nothing else to do.
+    /// Makes the writer look for news, once it has nothing else to do.
     pub(super) fn ring(&self) {
         let mut pending = self.0.lock();
         pending.rung = true;
@@ -75,7 +78,7 @@ impl Inbox {
         }
     }
 
-    /// Lets the writer end once it has taken out what is in.
+    /// Makes the writer end once it has taken out all pending calls.
     pub(super) fn close(&self) {
         self.0.close();
     }
@@ -93,12 +96,12 @@ pub(super) enum Arrival {
     End,
 }
 
-/// The writer's side; dropped, also by a panic, it drops what is in and all that is put in later.
+/// The writer's side. When dropped, also by a panic, it drops all pending and later calls.
 #[derive(Debug)]
 pub(super) struct Outlet(Arc<Shared>);
 
 impl Outlet {
-    /// How many calls are in.
+    /// Returns the number of pending calls.
     pub(super) fn len(&self) -> usize {
         self.0.count.load(Ordering::Relaxed)
     }
@@ -111,7 +114,7 @@ impl Outlet {
         }
     }
 
-    /// Sleeps until a call is in, or none can come any more; as long as `patience` at most, if there is one.
+    /// Sleeps until a call is pending or none can come any more; at most for `patience`, if set.
     pub(super) fn wait(&self, patience: Option<Duration>) -> Arrival {
         let mut pending = self.0.lock();
         let mut is_over = false;
@@ -136,7 +139,8 @@ impl Outlet {
         }
     }
 
-    /// Waits for the first call of those that come soon, or else for so many; as long as `patience` at most.
+    /// Waits until `calls` calls are pending; returns early if the first comes within [`SPIN`].
+    /// Waits at most for `patience`.
     pub(super) fn wait_for(&self, calls: usize, patience: Duration) {
         let begun = Instant::now();
         while begun.elapsed() < SPIN.min(patience) {
@@ -159,7 +163,7 @@ impl Outlet {
         pending.wanted = 0;
     }
 
-    /// Moves into `group` what is in, as much as fits a transaction.
+    /// Moves pending calls into `group`, as many as fit into a transaction.
     pub(super) fn take(&self, group: &mut Vec<Box<dyn Work>>) {
         let mut pending = self.0.lock();
         if pending.weight <= MAX_WEIGHT && group.is_empty() {
@@ -185,7 +189,7 @@ impl Drop for Outlet {
     fn drop(&mut self) {
         self.0.close();
         let dropped = mem::take(&mut self.0.lock().work);
-        // Outside of the lock: their callers are told of it.
+        // Dropped outside the lock, because dropping a call wakes its caller.
         drop(dropped);
     }
 }
@@ -231,7 +235,7 @@ mod tests {
         weights.into_iter().for_each(|weight| inbox.put(Call::new(Weighs(weight)).0));
     }
 
-    /// The weights of what is taken, and how much is left.
+    /// Returns the weights of the taken calls, and how many calls and tasks are left.
     fn take(outlet: &Outlet) -> (Vec<usize>, usize, usize) {
         let mut group = Vec::new();
         outlet.take(&mut group);
@@ -249,7 +253,7 @@ mod tests {
         put(&inbox, [MAX_WEIGHT - 1]);
         assert_eq!(take(&outlet), (vec![1, MAX_WEIGHT - 1], 0, 0));
         put(&inbox, [MAX_WEIGHT * 2]);
-        assert_eq!(take(&outlet), (vec![MAX_WEIGHT * 2], 0, 0), "one at least");
+        assert_eq!(take(&outlet), (vec![MAX_WEIGHT * 2], 0, 0), "at least one");
     }
 
     #[test]
@@ -281,7 +285,7 @@ mod tests {
             assert_eq!(waiting.join().unwrap(), 2);
         });
         outlet.wait_for(2, LONG);
-        assert_eq!(inbox.0.lock().wanted, 0, "nobody has to be woken");
+        assert_eq!(inbox.0.lock().wanted, 0, "no thread needs to be woken");
         assert!(begun.elapsed() < LONG / 2, "it was not woken");
     }
 

@@ -1,4 +1,5 @@
-//! Lanes and queues: small tables that the writer knows by heart, kept fresh when other processes change them.
+//! Lanes and queues: small tables that the writer keeps in memory, and rereads when other processes
+//! change them.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Weak};
@@ -12,42 +13,43 @@ use crate::queue::{QueueConfig, QueueName, RetryConfig};
 use crate::task::{Kind, Route, Shape};
 use crate::version::{self, Unread};
 
-/// A queue together with a route and a version, interned as one number, so that what a worker cannot run costs its
-/// leases nothing.
+/// A queue together with a route and a version, interned as one number, so that tasks that a worker
+/// cannot run cost its leases nothing.
 #[derive(Debug)]
 pub(super) struct Lane {
     pub(super) id: i64,
     pub(super) queue: QueueName,
     pub(super) route: Route,
-    /// What a program must know to run its tasks.
+    /// The version that a program must know to run the lane's tasks.
     pub(super) version: u8,
-    /// Its queue's place in the order of turns.
+    /// The queue's place in the order of turns.
     pub(super) turn: i64,
 }
 
 impl Lane {
-    /// Whether a newer version of this crate stored its tasks.
+    /// Whether a newer version of this crate stored the lane's tasks.
     pub(super) const fn is_newer(&self) -> bool {
         self.version > version::KNOWN
     }
 }
 
-/// What the writer knows of lanes and queues.
+/// The lanes and queues in memory.
 #[derive(Debug, Default)]
 pub(super) struct Catalogue {
     lanes: HashMap<i64, Arc<Lane>>,
     by_name: HashMap<QueueName, HashMap<Kind, Vec<Arc<Lane>>>>,
-    /// The lane asked for last: very often the next task goes there too.
+    /// The lane that was requested last: the next task very often goes there too.
     recent: Option<Arc<Lane>>,
     newest: i64,
     queues: HashMap<QueueName, Queue>,
     /// SQLite's number of the last change by another connection that has been read.
     seen: Option<i64>,
-    /// How often queues had been changed when they were read.
+    /// The count of queue changes at the time when the queues were read.
     queue_changes: Option<i64>,
-    /// What the workers of this process can run, each with its own queues and routes.
+    /// The lanes that the workers of this process can run, each worker with its own queues and
+    /// routes.
     runnable: Vec<Arc<Runnable>>,
-    /// Their queues and routes, whatever lanes there are.
+    /// The queues and routes of the workers, independent of the lanes.
     served: Vec<(Weak<BTreeSet<QueueName>>, Routes)>,
 }
 
@@ -60,7 +62,7 @@ struct Queue {
 /// The lanes that a worker can run, in the order of their queues' turns.
 #[derive(Debug)]
 pub(super) struct Runnable {
-    /// A worker that has ended is forgotten.
+    /// Weak, so that a worker that has ended is forgotten.
     queues: Weak<BTreeSet<QueueName>>,
     routes: Routes,
     lanes: Vec<Arc<Lane>>,
@@ -72,22 +74,23 @@ impl Runnable {
         &self.lanes
     }
 
-    /// The place of a lane among these.
+    /// Returns the place of a lane in the list.
     pub(super) fn place(&self, lane: i64) -> Option<usize> {
         self.places.get(&lane).copied()
     }
 }
 
-/// So many workers of one process are told apart; of more, some look up their lanes again and again.
+/// The most workers of one process whose lanes are kept; with more workers, some look up their
+/// lanes again and again.
 const MOST_RUNNABLE: usize = 8;
 
 impl Catalogue {
-    /// Forgets all, as after a transaction that was rolled back.
+    /// Discards everything, as after a transaction that was rolled back.
     pub(super) fn forget(&mut self) {
         *self = Self { served: std::mem::take(&mut self.served), ..Self::default() };
     }
 
-    /// Reads what other connections have changed; costs next to nothing when they have not.
+    /// Reads the changes of other connections; costs almost nothing if there are none.
     pub(super) fn refresh(&mut self, connection: &Connection) -> Result<(), Fault> {
         let version = data_version(connection)?;
         if self.seen == Some(version) {
@@ -106,7 +109,7 @@ impl Catalogue {
     fn read_queues(&mut self, connection: &Connection) -> Result<(), Fault> {
         self.queues.clear();
         self.runnable.clear();
-        // Its queue may have been deleted: it is made again for the next task.
+        // The queue of the recent lane may have been deleted; the next task creates it again.
         self.recent = None;
         let mut statement =
             connection.prepare_cached("SELECT name, config, paused FROM gae_tasks_queue")?;
@@ -119,7 +122,7 @@ impl Catalogue {
         Ok(())
     }
 
-    /// Lanes are only ever added, so the ones after the newest known are all there is to read.
+    /// Reads the lanes after the newest known one: lanes are only ever added.
     fn read_lanes(&mut self, connection: &Connection) -> Result<(), Fault> {
         const NEW: &str = "SELECT id, queue, kind, shape, version, turn FROM gae_tasks_lane WHERE id > ?1 ORDER BY id";
         let mut statement = connection.prepare_cached(NEW)?;
@@ -146,12 +149,12 @@ impl Catalogue {
         self.runnable.clear();
     }
 
-    /// The lane of this number; `None` if its row cannot be read.
+    /// Returns the lane with this number; `None` if its row cannot be read.
     pub(super) fn lane(&self, id: i64) -> Option<&Arc<Lane>> {
         self.lanes.get(&id)
     }
 
-    /// The lane `task` goes to; made, with its queue, if it is the first one.
+    /// Returns the lane of `task`, creating the lane and its queue if missing.
     pub(super) fn lane_of(
         &mut self,
         connection: &Connection,
@@ -198,7 +201,7 @@ impl Catalogue {
         Ok(id)
     }
 
-    /// Makes a queue if it is missing.
+    /// Creates a queue if it is missing.
     pub(super) fn ensure_queue(
         &mut self,
         connection: &Connection,
@@ -210,10 +213,11 @@ impl Catalogue {
         self.write_queue(connection, name, QueueConfig::new(), false)
     }
 
-    /// Changes the configuration of a queue, made if missing.
+    /// Changes the configuration of a queue, creating the queue if it is missing.
     ///
     /// # Errors
-    /// Beside faults: why the stored one cannot be read. A damaged one is replaced if `mends`.
+    /// Besides faults, the inner error: why the stored configuration cannot be read. A damaged one
+    /// is replaced if `mends`.
     pub(super) fn configure(
         &mut self,
         connection: &Connection,
@@ -232,7 +236,7 @@ impl Catalogue {
         self.write_queue(connection, name, change(stored), paused).map(Ok)
     }
 
-    /// Pauses a queue, or lets it go on; answers whether there is such a queue.
+    /// Pauses or resumes a queue; returns whether the queue exists.
     pub(super) fn pause(
         &mut self,
         connection: &Connection,
@@ -240,7 +244,8 @@ impl Catalogue {
         paused: bool,
     ) -> Result<bool, Fault> {
         let Some(queue) = self.queues.get_mut(name) else { return Ok(false) };
-        // Changed alone: a configuration that cannot be read, as that of a newer version, is kept.
+        // Only the pause is changed: a configuration that cannot be read, e.g. of a newer version,
+        // is kept.
         connection
             .prepare_cached("UPDATE gae_tasks_queue SET paused = ?2 WHERE name = ?1")?
             .execute(params![name.as_str(), paused])?;
@@ -249,12 +254,12 @@ impl Catalogue {
         Ok(true)
     }
 
-    /// Why the configuration of a queue cannot be read, if it cannot.
+    /// Returns why the configuration of a queue cannot be read, if it cannot.
     pub(super) fn unread(&self, name: &QueueName) -> Option<Unread> {
         self.queues.get(name)?.config.as_ref().err().copied()
     }
 
-    /// Forgets a queue. Its lanes stay: other processes know them by their numbers.
+    /// Removes a queue. Its lanes stay, because other processes know them by their numbers.
     pub(super) fn remove_queue(
         &mut self,
         connection: &Connection,
@@ -284,19 +289,19 @@ impl Catalogue {
         self.changed(connection)
     }
 
-    /// Notes that this program has changed a queue.
+    /// Records that this program has changed a queue.
     fn changed(&mut self, connection: &Connection) -> Result<(), Fault> {
         self.queue_changes = Some(queue_changes(connection)?);
         self.runnable.clear();
         Ok(())
     }
 
-    /// A queue's place in the order of turns; none before it got its first task.
+    /// Returns a queue's place in the order of turns; `None` before its first task.
     pub(super) fn turn_of(&self, queue: &QueueName) -> Option<i64> {
         Some(self.by_name.get(queue)?.values().flatten().next()?.turn)
     }
 
-    /// The configuration of the queue of a lane; `None` if this program cannot read it.
+    /// Returns the configuration of a lane's queue; `None` if this program cannot read it.
     pub(super) fn config(&self, lane: i64) -> Option<QueueConfig> {
         match self.queues.get(&self.lane(lane)?.queue) {
             Some(queue) => queue.config.clone().ok(),
@@ -304,17 +309,19 @@ impl Catalogue {
         }
     }
 
-    /// How a queue retries failed tasks, if it states that and this program can read it.
+    /// Returns how a queue retries failed tasks, if its configuration says and this program can
+    /// read it.
     pub(super) fn retry_of(&self, queue: &QueueName) -> Option<RetryConfig> {
         self.queues.get(queue)?.config.as_ref().ok()?.own_retry().cloned()
     }
 
-    /// Whether this program can read all that decides what becomes of the tasks of a lane.
+    /// Whether this program can read everything that decides what becomes of a lane's tasks.
     pub(super) fn is_readable(&self, lane: i64) -> bool {
         self.lane(lane).is_some_and(|lane| !lane.is_newer()) && self.config(lane).is_some()
     }
 
-    /// The lanes a worker may lease from now: its queues and routes, without those that are paused.
+    /// Returns the lanes from which a worker may lease now: those of its queues and routes, except
+    /// paused queues.
     pub(super) fn runnable(
         &mut self,
         queues: &Arc<BTreeSet<QueueName>>,
@@ -352,7 +359,7 @@ impl Catalogue {
         runnable
     }
 
-    /// The queues and routes of the workers that have leased.
+    /// Returns the queues and routes of the workers that have leased.
     pub(super) fn served(&self) -> Vec<(Arc<BTreeSet<QueueName>>, Routes)> {
         self.served
             .iter()
@@ -361,24 +368,25 @@ impl Catalogue {
     }
 }
 
-/// SQLite's number of the last change by another connection.
+/// Returns SQLite's number of the last change by another connection.
 pub(super) fn data_version(connection: &Connection) -> Result<i64, Fault> {
     Ok(connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?)
 }
 
-/// How often queues were changed, by whomever.
+/// Returns how often queues were changed, by any process.
 fn queue_changes(connection: &Connection) -> Result<i64, Fault> {
     let mut statement = connection.prepare_cached("SELECT queue_changes FROM gae_tasks_schema")?;
     Ok(statement.query_row([], |row| row.get(0))?)
 }
 
-/// Whether these are the queues of the worker that is remembered so. What a weak reference points to is not given to another
-/// value, even after its worker has ended.
+/// Whether `queues` are the queues of a remembered worker. The address of a weak reference is not
+/// reused, even after its worker has ended.
 pub(super) fn is_of(known: &Weak<BTreeSet<QueueName>>, queues: &Arc<BTreeSet<QueueName>>) -> bool {
     std::ptr::eq(known.as_ptr(), Arc::as_ptr(queues))
 }
 
-/// Whether both are the same value in memory: comparing hundreds of routes at each lease would cost more than it saves.
+/// Whether both are the same value in memory: comparing hundreds of routes at each lease costs more
+/// than it saves.
 fn is_same(one: &Routes, other: &Routes) -> bool {
     match (one, other) {
         (Routes::Any, Routes::Any) => true,
@@ -387,13 +395,13 @@ fn is_same(one: &Routes, other: &Routes) -> bool {
     }
 }
 
-/// The queue whose name, configuration and pause `row` has.
+/// Returns the queue whose name, configuration and pause are in `row`.
 pub(super) fn queue_record(connection: &Connection, row: &Row<'_>) -> Option<QueueRecord> {
     let (name, config, paused) = queue(connection, row)?;
     Some(QueueRecord { paused, ..QueueRecord::new(name, config.ok()) })
 }
 
-/// A queue as it stands in `row`; one without a name is left aside.
+/// Reads a queue from `row`; a row without a readable name is skipped.
 pub(super) fn queue(
     connection: &Connection,
     row: &Row<'_>,
@@ -408,11 +416,11 @@ pub(super) fn queue(
     if let Err(unread) = config {
         unreadable::queue(connection, name.as_str(), unread);
     }
-    // Whether the queue is paused cannot be read, so its tasks wait.
+    // If the pause of a queue cannot be read, its tasks wait.
     Some((name, config, paused.unwrap_or(true)))
 }
 
-/// The queue, kind, shape and version of a lane, which stand in `row` from column `first` on.
+/// Reads the queue, kind, shape and version of a lane from `row`, beginning at column `first`.
 pub(super) fn names_of_lane(row: &Row<'_>, first: usize) -> Option<(QueueName, Route, u8)> {
     let queue = queue_name(row.get(first).ok()?).ok()?;
     let kind = kind(row.get(first + 1).ok()?).ok()?;
@@ -431,7 +439,7 @@ pub(super) const fn shape(bits: i64) -> Shape {
     Shape::from_bits(bits.cast_unsigned())
 }
 
-/// A configuration as it is stored.
+/// Returns a configuration in its stored form.
 pub(super) fn encoded<T: serde::Serialize>(config: &T) -> Result<Vec<u8>, Fault> {
     version::encode(config).ok_or_else(|| Fault::unreadable("a configuration"))
 }

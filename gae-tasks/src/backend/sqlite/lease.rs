@@ -1,4 +1,4 @@
-//! Leasing: the tasks that are due first, of all lanes a worker can run.
+//! Leasing: takes the tasks that are due first, from all lanes that a worker can run.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -72,7 +72,7 @@ impl Request for Lease {
     }
 }
 
-/// How long until a further task of these lanes becomes due.
+/// Returns how long until a further task of these lanes becomes due.
 fn next(
     connection: &Connection,
     runnable: &Runnable,
@@ -81,7 +81,7 @@ fn next(
     Ok(ready::later(connection, runnable, now)?.map(|at| at.since(now)))
 }
 
-/// The parts of a lease.
+/// The steps of a lease.
 impl Lease {
     fn write(
         &self,
@@ -104,7 +104,7 @@ impl Lease {
         Ok(())
     }
 
-    /// Whether an isolated task is due that this lease leaves because there are other suspects.
+    /// Whether this lease leaves a due isolated task because there are other suspects.
     fn leaves_isolated(
         &self,
         connection: &Connection,
@@ -115,7 +115,8 @@ impl Lease {
             && !ready::due_lanes(connection, runnable, Standing::Isolated, now)?.is_empty())
     }
 
-    /// Takes clear tasks, of each queue as many as it may give in its turn, until there is no more room, or nothing due.
+    /// Leases clear tasks by the turns of their queues, until there is no more room or no task is
+    /// due.
     fn take_turns(
         &self,
         mut turns: Turns<'_>,
@@ -155,7 +156,7 @@ impl Lease {
         again.into_iter().try_for_each(|merge| merge.finish(now))
     }
 
-    /// The next queue that may give a task.
+    /// Returns the next queue that may give a task.
     fn next_queue<'a>(
         &self,
         turns: &mut Turns<'a>,

@@ -1,6 +1,8 @@
-//! Hears of writes to the log as they happen, also by other processes, so that an idle worker costs nothing.
+//! Listens for writes to the log as they happen, also by other processes, so that an idle worker
+//! costs nothing.
 //!
-//! Linux reports such writes. On other systems the writer looks for [news](super::news) at intervals.
+//! Linux reports such writes. On other systems the writer looks for [news](super::news) at
+//! intervals.
 
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
@@ -9,7 +11,7 @@ pub(super) use self::linux::Listener;
 #[cfg(not(target_os = "linux"))]
 pub(super) use self::none::Listener;
 
-/// What the writer and its listener share.
+/// The state that the writer and its listener share.
 #[derive(Debug, Default)]
 pub(super) struct Listening {
     /// Whether the listener runs; if not, the writer looks at intervals.
@@ -32,13 +34,13 @@ mod linux {
     use super::super::opened::Opened;
     use super::Listening;
 
-    /// The least time between two rings: a writer that is busy writes all the time.
+    /// The minimum time between two rings: a busy writer writes all the time.
     const LEAST: Duration = Duration::from_millis(5);
 
-    /// After so long without a ring, the next write is rung for at once.
+    /// After this long without a ring, the next write is reported at once.
     const SILENCE: Duration = Duration::from_millis(250);
 
-    /// A thread that listens; it ends when this is dropped.
+    /// A thread that listens for writes; dropping this ends the thread.
     #[derive(Debug)]
     pub(in super::super) struct Listener {
         inotify: Arc<Inotify>,
@@ -46,7 +48,8 @@ mod linux {
     }
 
     impl Listener {
-        /// Starts a thread that rings at the writer whenever the log is written; `None` if the system refuses a watch.
+        /// Starts a thread that rings at the writer whenever the log is written; `None` if the
+        /// system refuses a watch.
         pub(in super::super) fn start(
             opened: &Opened,
             inbox: &Inbox,
@@ -59,7 +62,7 @@ mod linux {
             listening.is_on.store(true, Ordering::Relaxed);
             let run = move || {
                 listen(&heard, &inbox, &of_thread);
-                // The writer looks at intervals from now on.
+                // From now on the writer looks at intervals.
                 of_thread.is_on.store(false, Ordering::Relaxed);
                 inbox.ring();
             };
@@ -68,7 +71,7 @@ mod linux {
             started.ok().map(|_| Self { inotify, log })
         }
 
-        /// Leaves alone what a child has in common with its parent.
+        /// Leaks the resources that a forked child shares with its parent.
         pub(in super::super) fn forget(self) {
             std::mem::forget(self);
         }
@@ -97,7 +100,8 @@ mod linux {
                 Err(_) => return,
             }
             let pause = Duration::from_millis(listening.pause.load(Ordering::Relaxed));
-            // The commit ends meanwhile, and the kernel keeps what is written meanwhile for the next round.
+            // The commit ends during the pause, and the kernel keeps reports of further writes for
+            // the next round.
             thread::sleep(match rung.map(|rung| rung.elapsed()) {
                 Some(since) if since < LEAST => pause.max(LEAST),
                 Some(since) if since < SILENCE => pause,
@@ -117,7 +121,7 @@ mod none {
     use super::super::opened::Opened;
     use super::Listening;
 
-    /// Listening is not supported on this system.
+    /// The listener of systems without support for listening.
     #[derive(Debug)]
     pub(in super::super) struct Listener;
 

@@ -1,4 +1,4 @@
-//! Lost leases: what becomes of tasks whose worker is gone.
+//! Lost leases: recovers tasks whose worker is gone.
 
 use rusqlite::Connection;
 
@@ -13,9 +13,10 @@ use crate::backend::{HeldLease, LeaseRef, Settled};
 use crate::task::TaskId;
 use crate::time::Timestamp;
 
-/// Recovers a lease, if it is held. Returns whether the task is dead now; `None` if nothing was recovered.
+/// Recovers a lease, if it is held. Returns whether the task is dead now; `None` if nothing was
+/// recovered.
 ///
-/// A task that the database keeps as it is, by a rule, keeps its lease.
+/// A task that a rule of the database protects from changes keeps its lease.
 pub(super) fn recover(
     grouping: Grouping,
     held: &mut Held<'_>,
@@ -39,7 +40,8 @@ pub(super) fn recover(
     }
 }
 
-/// What becomes of a task that has lost its lease. Returns whether it is dead now; `None` if it is not stored.
+/// Changes a task that has lost its lease. Returns whether the task is dead now; `None` if it is
+/// not stored.
 pub(super) fn lose(
     connection: &Connection,
     catalogue: &Catalogue,
@@ -55,8 +57,9 @@ pub(super) fn lose(
     Ok(Some(task.apply(connection, catalogue, change, now)? == Settled::Dead))
 }
 
-/// Lets a task wait again that neither waits nor is leased, as if it had lost a lease. How it waited is not known any more:
-/// it waits for its schedule time, if that is later than now, and than the moment it was stored.
+/// Puts a task back that neither waits nor is leased, as if it had lost a lease. How the task
+/// waited is not known any more: it waits for its schedule time, if this is later than both now and
+/// the time the task was stored.
 pub(super) fn put_back(
     connection: &Connection,
     catalogue: &Catalogue,
@@ -68,12 +71,12 @@ pub(super) fn put_back(
     lose(connection, catalogue, id, (due > now && due > task.facts.created, None), false, now)
 }
 
-/// Whether the lease is as it was seen.
+/// Whether the lease is unchanged since it was seen.
 pub(super) fn is_unchanged(held: &mut Held<'_>, lease: &HeldLease) -> Result<bool, Fault> {
     Ok(held.find(lease.lease)?.is_some_and(|(_, terms)| terms.expires == lease.expires))
 }
 
-/// The leases of a session, among all.
+/// Returns the leases of a session.
 pub(super) fn of_session(leases: &[(HeldLease, i64)], session: i64) -> Vec<LeaseRef> {
     leases.iter().filter(|(_, of)| *of == session).map(|(held, _)| held.lease).collect()
 }

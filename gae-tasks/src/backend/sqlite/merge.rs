@@ -1,4 +1,5 @@
-//! The order of what waits: several lanes are merged by due time, a single one is read in one go.
+//! The order of waiting tasks: several lanes are merged by due time, a single lane is read in one
+//! go.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, VecDeque};
@@ -20,12 +21,14 @@ use crate::backend::{LeasedTask, Standing};
 use crate::task::TaskId;
 use crate::time::Timestamp;
 
-/// The order of what waits; the rows of tasks, with their payloads, are read only for those that are taken.
+/// Reads waiting tasks in order; the rows of the tasks, with their payloads, are read only for
+/// tasks that are taken.
 pub(super) const READ: &str = "SELECT due, task, since FROM gae_tasks_waiting WHERE lane = ?1 AND standing = ?2 AND timed = ?3 \
                                AND due <= ?4 AND (due, task) > (?5, ?6) AND typeof(due) = 'integer' AND typeof(task) = 'blob' AND length(task) = 16 \
                                ORDER BY due, task LIMIT ?7";
 
-/// The same with the rows of the tasks, for where all that is read is taken.
+/// Reads waiting tasks in order together with their rows; for lanes from which every read task is
+/// taken.
 pub(super) const WITH_TASKS: &str = "SELECT w.due, w.task, w.since, t.name, t.schedule_time, t.attempts, t.deadline, \
                                      t.attributes, t.payload, t.retry, t.max_attempts, t.first_attempt \
                                      FROM gae_tasks_waiting w LEFT JOIN gae_tasks_task t ON t.id = w.task \
@@ -40,8 +43,8 @@ pub(super) struct Catch<'a> {
     pub(super) reader: TaskRows<'a>,
 }
 
-/// Takes up to `limit` due tasks out of the order, those first that have been due longest; answers whether there may be
-/// more.
+/// Takes up to `limit` due tasks out of the order, those first that have been due longest; returns
+/// whether there may be more.
 pub(super) fn take(
     merge: &mut Merge<'_>,
     limit: usize,
@@ -64,10 +67,12 @@ pub(super) fn take(
     Ok(true)
 }
 
-/// When a task that cannot be read is tried again: by then it may have been mended, or this program been updated.
+/// The pause of a task that cannot be read; afterwards the task may have been repaired, or this
+/// program updated.
 const PUT_OFF: Duration = Duration::from_secs(60 * 60);
 
-/// Lets a task that cannot be read wait, so that it is not met with every lease. One whose row is gone is gone.
+/// Lets a task that cannot be read wait, so that not every lease meets it. A task whose row is gone
+/// is removed from the order.
 fn put_off(
     connection: &Connection,
     lane: i64,
@@ -91,22 +96,23 @@ type Key = (i64, TaskId);
 /// Before any other.
 const FIRST: Key = (i64::MIN, TaskId::from_bytes([0; 16]));
 
-/// The due tasks of one lane, those that are timed or those that are not, read a few at a time.
+/// The due tasks of one lane, either timed or not timed, read a few at a time.
 struct LaneCursor<'a> {
     lane: &'a Lane,
     timed: bool,
-    /// Their places, and since when they pause.
+    /// The places of tasks that were read, and since when each is in a pause.
     ready: VecDeque<(Key, Option<Timestamp>)>,
-    /// How many are read next; zero when there are no more.
+    /// How many places are read next; zero if there are no more.
     step: usize,
     read: Key,
     taken: Option<Key>,
 }
 
 impl<'a> LaneCursor<'a> {
-    /// Of many lanes each is likely to give few, and what is read is not always taken.
+    /// Creates a cursor. With many lanes the steps are short, because each lane is likely to give
+    /// few tasks.
     fn new(lane: &'a Lane, timed: bool, limit: usize, lanes: usize) -> Self {
-        // One more than may be taken: what is left of the lane need not be asked for then.
+        // One more than may be taken, so that the rest of the lane need not be queried afterwards.
         let limit = limit.saturating_add(1);
         let step = if lanes == 1 { limit } else { limit.saturating_mul(2) / lanes };
         let step = step.clamp(1, limit.min(MOST_READ));
@@ -114,16 +120,17 @@ impl<'a> LaneCursor<'a> {
     }
 }
 
-/// Most places that are read of a lane at first: payloads may fill a lease much sooner than its limit.
+/// The most places of a lane that are read at first: payloads may fill a lease long before its
+/// limit.
 const MOST_READ: usize = 1_024;
 
-/// The merging of lanes by due time.
+/// Merges lanes by due time.
 pub(super) struct Merge<'a> {
     connection: &'a Connection,
     rank: Rank,
     now: Timestamp,
     sources: Vec<LaneCursor<'a>>,
-    /// The first task of each lane that has one, with the lane's place among the sources.
+    /// The first task of each lane that has one, with the lane's index among the sources.
     heads: BinaryHeap<Reverse<(Key, usize)>>,
     /// Tasks that were met and cannot be read.
     bad: Vec<(i64, TaskId)>,
@@ -151,14 +158,15 @@ impl<'a> Merge<'a> {
         Ok(merge)
     }
 
-    /// The only source that has tasks due, if there is one.
+    /// Returns the only source that has tasks due, if there is exactly one.
     fn only_source(&self) -> Option<usize> {
         let mut with_tasks =
             self.sources.iter().enumerate().filter(|(_, source)| !source.ready.is_empty());
         with_tasks.next().map(|(place, _)| place).filter(|_| with_tasks.next().is_none())
     }
 
-    /// As [`take`], where no other source has tasks due: what waits and its tasks are read together.
+    /// Like [`take`], if no other source has tasks due: waiting tasks and their rows are read
+    /// together.
     fn take_all(
         &mut self,
         place: usize,
@@ -191,7 +199,7 @@ impl<'a> Merge<'a> {
                 source.read = key;
                 source.ready.push_back((key, since));
                 heads.push(Reverse((key, place)));
-                // A bounded queue gives no more, though it has more.
+                // A bounded queue gives no more tasks, even if it has more.
                 return Ok(haul.room_of(&source.lane.queue) > 0);
             }
             source.taken = Some(key);
@@ -208,7 +216,8 @@ impl<'a> Merge<'a> {
         Ok(false)
     }
 
-    /// The task that has been due longest of those not yet given, of lanes that may give one.
+    /// Returns the task that has been due longest among those not yet given, of lanes for which
+    /// `may_give` is true.
     fn next(
         &mut self,
         reader: &mut TaskRows<'_>,
@@ -231,7 +240,7 @@ impl<'a> Merge<'a> {
         Ok(None)
     }
 
-    /// Enters the next task of a lane into the contest.
+    /// Adds the next task of a lane to the heads.
     fn offer(&mut self, index: usize) -> Result<(), Fault> {
         let Some(source) = self.sources.get_mut(index) else { return Ok(()) };
         if source.ready.is_empty() && source.step > 0 {
@@ -244,8 +253,8 @@ impl<'a> Merge<'a> {
         Ok(())
     }
 
-    /// Takes the tasks that were given out of the order: of each lane they are the first ones. Those that cannot be read
-    /// wait.
+    /// Removes the given tasks from the order: they are the first of each lane. Tasks that cannot
+    /// be read are put off.
     pub(super) fn finish(self, now: Timestamp) -> Result<(), Fault> {
         let Self { connection, rank: Rank { standing, .. }, .. } = self;
         for source in &self.sources {
@@ -262,7 +271,7 @@ impl<'a> Merge<'a> {
             .filter(|source| source.taken.is_some())
             .map(|source| source.lane.id);
         let mut touched: BTreeSet<_> = touched.collect();
-        // What is not timed and waits on is due at once, as before.
+        // A task that is not timed and keeps waiting is due at once, as before.
         let as_before =
             self.sources.iter().filter(|source| !source.timed && !source.ready.is_empty());
         as_before.for_each(|source| _ = touched.remove(&source.lane.id));
@@ -271,7 +280,7 @@ impl<'a> Merge<'a> {
 }
 
 impl LaneCursor<'_> {
-    /// The places that are due up to this moment, as it is stored.
+    /// Returns the latest due time to read, in its stored form.
     fn until(&self, now: Timestamp) -> i64 {
         if self.timed { now } else { Timestamp::MAX }.as_micros()
     }
@@ -310,7 +319,7 @@ impl LaneCursor<'_> {
     }
 }
 
-/// A place in the order, and since when its task pauses.
+/// Reads a place in the order, and since when its task is in a pause.
 fn place_of(row: &Row<'_>) -> Option<(Key, Option<Timestamp>)> {
     let since: Option<i64> = row.get(2).unwrap_or_default();
     Some(((row.get(0).ok()?, task_id(row, 1).ok()?), since.map(Timestamp::from_micros)))

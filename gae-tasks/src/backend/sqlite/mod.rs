@@ -70,33 +70,37 @@ use crate::time::Now;
 
 /// Tasks in a SQLite file.
 ///
-/// A task whose `defer` was answered survives a killed process and a loss of power. Any number of processes of one host
-/// may share the file. All that callers ask for at the same time is written in one transaction, so many callers together
-/// are many times faster than one after another. It needs no async runtime.
+/// A task whose `defer` was answered survives a killed process and a loss of power. Any number of
+/// processes of one host may share the file. Simultaneous calls are written in one transaction, so
+/// many callers together are many times faster than one after another. The backend needs no async
+/// runtime.
 ///
-/// Beside the file stand SQLite's own `-wal` and `-shm`, and one `-session-….lock` for each process that leases. Dropping
-/// the last handle finishes what was asked for and closes the file.
+/// SQLite keeps a `-wal` and a `-shm` file beside the database, and each process that leases keeps
+/// one `-session-….lock` file. Dropping the last handle finishes all pending calls and closes the
+/// file.
 ///
-/// Leave these files alone while a program has them open: move, replace or delete them when all have ended. On Unix every
-/// commit, before it is answered, makes sure that they are still where they were opened; if not, this and all further
-/// calls fail with an error that names the file, until the same files are back. A file that is removed *after* the answer
-/// takes its tasks along.
+/// Leave these files alone while a program has them open: move, replace or delete them when all
+/// programs have ended. On Unix every commit checks, before it is answered, that the files are
+/// still where they were opened. If not, this and all further calls fail with an error that names
+/// the file, until the same files are back. Removing a file *after* the answer removes its tasks.
 ///
-/// SQLite 3.7.0 to 3.51.2 has the [WAL-reset bug](https://sqlite.org/wal.html#walresetbug): where several connections
-/// write and checkpoint a file, it can lose committed writes or corrupt the file. So a program that is linked to an older
-/// SQLite than 3.51.3 cannot open a file (3.50.7 and 3.44.6, to which the fix was brought, and later patches of these two
-/// are accepted). What the crate bundles is fixed. Other programs that open the file, such as backup tools and the
-/// `sqlite3` shell, bring an SQLite of their own and need a fixed one too: `sqlite3 --version` prints it.
+/// SQLite 3.7.0 to 3.51.2 has the [WAL-reset bug](https://sqlite.org/wal.html#walresetbug): where
+/// several connections write and checkpoint a file, it can lose committed writes or corrupt the
+/// file. A program that is linked to an SQLite older than 3.51.3 therefore cannot open a file
+/// (3.50.7 and 3.44.6, to which the fix was backported, and later patches of these two are
+/// accepted). The SQLite that the crate bundles has the fix. Other programs that open the file,
+/// such as backup tools and the `sqlite3` shell, have their own SQLite and need the fix too:
+/// `sqlite3 --version` prints the version.
 ///
-/// One program links one SQLite, so all crates of a program that use SQLite must agree on the crate `libsqlite3-sys`.
-/// `rusqlite` 0.39 to 0.43 is accepted. With sqlx 0.9, whose feature `sqlite` requires `libsqlite3-sys` below 0.38, Cargo
-/// chooses `rusqlite` 0.39; sqlx 0.8, and with it sea-orm 1, links an SQLite with the bug and cannot stand in the same
-/// program.
+/// A program links one SQLite, so all its crates that use SQLite must agree on the crate
+/// `libsqlite3-sys`. `rusqlite` 0.39 to 0.43 is accepted. With sqlx 0.9, whose feature `sqlite`
+/// requires `libsqlite3-sys` below 0.38, Cargo chooses `rusqlite` 0.39; sqlx 0.8, and with it
+/// sea-orm 1, links an SQLite with the bug and cannot be in the same program.
 ///
-/// SQLite does not survive `fork` (without `exec`): in a child that is forked while a file is open, all calls fail, and so
-/// does opening any file; fork first, and open the file in each process for itself. Such a child also keeps the lock
-/// that shows that its parent lives: if the parent is killed, what it had leased is free when the leases expire, and not
-/// at once.
+/// SQLite does not survive `fork` (without `exec`): in a child that is forked while a file is open,
+/// all calls fail, and so does opening any file. Fork first, and open the file in each process
+/// separately. Such a child also keeps the lock that shows that its parent lives: if the parent is
+/// killed, its leased tasks become free when the leases expire, not at once.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -114,21 +118,23 @@ use crate::time::Now;
 /// # }
 /// ```
 pub struct Sqlite {
-    // Dropped in this order: the last connection to close, the writer's, puts the log into the file.
+    // Dropped in this order: the writer's connection must close last, because the last one copies
+    // the log into the file.
     reader: Reader,
     writer: Writer,
     wakeups: watch::Sender<u64>,
 }
 
 impl Sqlite {
-    /// Opens the file, and makes it if it is missing. Its folder must exist.
+    /// Opens the file, creating it if it is missing. Its folder must exist.
     ///
-    /// The file may be the database of an application: all tables are named `gae_tasks_…`.
+    /// The file may be the database of an application: the names of all tables begin with
+    /// `gae_tasks_`.
     ///
     /// # Errors
-    /// [`Error::Storage`] if the file cannot be opened and written, is not a SQLite database, is damaged, if its tables
-    /// were made by a newer, or another development version of this crate, or if this program is linked to an SQLite with
-    /// the WAL-reset bug.
+    /// [`Error::Storage`] if the file cannot be opened and written, is not a SQLite database or is
+    /// damaged; if its tables were made by a newer version, or another development version, of this
+    /// crate; or if this program is linked to an SQLite with the WAL-reset bug.
     pub async fn open(file: impl AsRef<Path>) -> Result<Self, Error> {
         let wakeups = watch::Sender::new(0);
         let writer = Writer::start(file.as_ref().to_owned(), wakeups.clone()).await?;
@@ -267,7 +273,8 @@ impl Pull for Sqlite {
             self.writer.listen();
             return self.wakeups.subscribe();
         }
-        // The sender's lock may be held for ever in a child: one of its own, which says that no more will come.
+        // In a child the sender's lock may be held for ever, so the child gets its own sender,
+        // dropped at once: no wakeup comes.
         watch::Sender::new(0).subscribe()
     }
 }

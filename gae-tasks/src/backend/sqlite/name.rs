@@ -1,4 +1,4 @@
-//! Names in use: of stored tasks, and tombstones of those that are over.
+//! Names in use: names of stored tasks, and tombstones of tasks that are over.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -10,7 +10,7 @@ use crate::queue::QueueName;
 use crate::task::{Deferred, TaskId, TaskName};
 use crate::time::Timestamp;
 
-/// Takes `name` for the task `id`, or gives the answer to its caller where the name is in use.
+/// Reserves `name` for the task `id`, or returns the answer for its caller if the name is in use.
 pub(super) fn take(
     connection: &Connection,
     queue: &QueueName,
@@ -25,7 +25,7 @@ pub(super) fn take(
     Ok(None)
 }
 
-/// What has `name`.
+/// Returns the holder of `name`.
 pub(super) fn holder(
     connection: &Connection,
     queue: &QueueName,
@@ -58,7 +58,8 @@ pub(super) fn bury(
     hold(connection, queue.as_str(), name, id, Some(until.as_micros()))
 }
 
-/// Blocks the name of a task that is over until `until`, where the task's row does not tell the name.
+/// Blocks the name of a task that is over until `until`; for a task whose name cannot be read from
+/// its row.
 pub(super) fn bury_of(connection: &Connection, id: TaskId, until: Timestamp) -> Result<(), Fault> {
     connection
         .prepare_cached("UPDATE gae_tasks_name SET until = ?2 WHERE task = ?1 AND until IS NULL")?

@@ -1,4 +1,4 @@
-//! News from other processes: what they have made due for the workers of this one.
+//! News from other processes: tasks that they have made due for the workers of this one.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
@@ -12,12 +12,12 @@ use super::ready;
 use crate::queue::QueueName;
 use crate::time::Timestamp;
 
-/// How often an idle writer looks where nobody [listens](super::listener), while there are workers. Each look takes some
-/// tens of microseconds.
+/// How often an idle writer looks if no thread [listens](super::listener), while there are workers.
+/// Each look takes some tens of microseconds.
 pub(super) const INTERVAL: Duration = Duration::from_millis(25);
 
-/// Pauses between the looks after a ring. The listener hears of a commit before the writer can see it: the disk syncs in
-/// between.
+/// The pauses between the looks after a ring. The listener hears of a commit before the writer can
+/// see it: the disk syncs in between.
 const AGAIN: [Duration; 5] = [
     Duration::from_millis(4),
     Duration::from_millis(12),
@@ -29,24 +29,24 @@ const AGAIN: [Duration; 5] = [
 /// How many pauses of the series are skipped once a look has found a change.
 const SHORTENED: usize = 3;
 
-/// The shortest and the longest pause between a write and its ring. The pause grows while other processes write nothing
-/// that concerns the workers.
+/// The shortest and the longest pause between a write and its ring. The pause grows while other
+/// processes write nothing that concerns the workers.
 const PAUSE: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(96)];
 
-/// What a look has found.
+/// The result of a look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Found {
     /// No other process has changed anything.
     Unchanged,
-    /// Nothing that concerns the workers.
+    /// There are changes, but none concerns the workers.
     Irrelevant,
-    /// Tasks are due that the workers have left alone before, or others beside them.
+    /// Tasks are due that the workers have left before, or others beside them.
     StillDue,
-    /// A task is due sooner than any that its worker knows of.
+    /// A task is due sooner than any task known to its worker.
     Sooner,
 }
 
-/// When to look.
+/// Decides when to look.
 #[derive(Debug)]
 pub(super) struct Search {
     /// How many looks of the series after a ring were made.
@@ -61,21 +61,21 @@ impl Default for Search {
 }
 
 impl Search {
-    /// Somebody has rung: a series of looks begins.
+    /// Starts a series of looks, after a ring.
     pub(super) const fn begin(&mut self) {
         self.looks = 0;
     }
 
-    /// No more looks: there are no workers.
+    /// Stops looking, because there are no workers.
     pub(super) const fn end(&mut self) {
         self.looks = AGAIN.len() + 1;
     }
 
-    /// Notes what a look has found.
+    /// Records the result of a look.
     pub(super) fn note(&mut self, found: Found) {
         self.looks = (self.looks + 1).min(AGAIN.len() + 1);
         if found != Found::Unchanged {
-            // Another commit may be under way still.
+            // Another commit may still be under way.
             self.looks = self.looks.max(SHORTENED + 1);
         }
         match found {
@@ -85,28 +85,29 @@ impl Search {
         }
     }
 
-    /// How long until the next look of the series, if there is one.
+    /// Returns how long until the next look of the series, if there is one.
     pub(super) fn again(&self) -> Option<Duration> {
         AGAIN.get(self.looks.checked_sub(1)?).copied()
     }
 
-    /// How long to wait before ringing.
+    /// Returns how long to wait before ringing.
     pub(super) const fn pause(&self) -> Duration {
         self.pause
     }
 }
 
-/// What the workers of this process know.
+/// What the workers of this process know of due tasks.
 #[derive(Debug, Default)]
 pub(super) struct News {
     /// The last change of another connection that was looked at.
     seen: Option<i64>,
-    /// By worker, when the first of the tasks was due that its last lease, or a look, left.
+    /// By worker, when the first task that its last lease, or a look, left is due.
     known: Vec<(Weak<BTreeSet<QueueName>>, Option<Timestamp>)>,
 }
 
 impl News {
-    /// Notes when the first task is due that a worker may lease next; returns when that was before, if it was known.
+    /// Records when the first task that a worker may lease next is due; returns the time recorded
+    /// before, if any.
     pub(super) fn note(
         &mut self,
         queues: &Arc<BTreeSet<QueueName>>,
@@ -120,7 +121,7 @@ impl News {
         None
     }
 
-    /// Looks whether another process has let a task become due for the workers.
+    /// Checks whether another process has made a task due for the workers.
     pub(super) fn look(
         &mut self,
         connection: &Connection,
@@ -148,7 +149,7 @@ impl News {
                 _ => found = Found::Sooner,
             }
         }
-        // Last, so that a look that fails is made again.
+        // Set last, so that a failed look is repeated.
         self.seen = version;
         Ok(found)
     }

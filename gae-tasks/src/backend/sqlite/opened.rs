@@ -1,4 +1,5 @@
-//! What was opened: a file that is removed or replaced while it is in use would take along what is committed to it.
+//! The identity of the opened files: commits to a file that was removed or replaced while in use
+//! would be lost with it.
 
 use std::fs;
 use std::io;
@@ -8,10 +9,10 @@ use std::sync::{Arc, OnceLock};
 use super::error::{Fault, File, Problem};
 use super::process::Process;
 
-/// The files of a database as they were when it was opened.
+/// The identities of a database's files at the time when they were opened.
 ///
-/// The database is asked for by path and never opened: a descriptor that is closed drops all locks of the process on the
-/// file, SQLite's too.
+/// The database is examined by path and never opened: closing a descriptor drops all locks of the
+/// process on the file, including SQLite's.
 #[derive(Debug, Clone)]
 pub(super) struct Opened(Arc<Files>);
 
@@ -21,12 +22,12 @@ struct Files {
     process: Process,
     database: Identity,
     log_path: PathBuf,
-    /// Not known until SQLite has made it.
+    /// Not known until SQLite has created the log.
     log: OnceLock<Log>,
 }
 
 impl Opened {
-    /// Notes what `file` is, which `process` has just opened.
+    /// Records the identity of `file`, which `process` has just opened.
     pub(super) fn new(file: &File, process: Process) -> io::Result<Self> {
         let mut log_path = file.path().as_os_str().to_owned();
         log_path.push("-wal");
@@ -39,20 +40,21 @@ impl Opened {
         &self.0.file
     }
 
-    /// Where the log stands.
+    /// Returns the path of the log.
     pub(super) fn log_path(&self) -> &Path {
         &self.0.log_path
     }
 
-    /// Whether this process itself opened the file, and not the one that it was forked from.
+    /// Whether this process itself opened the file, and is not a fork of the process that did.
     pub(super) fn is_by_this_process(&self) -> bool {
         self.0.process.is_this()
     }
 
-    /// The problem that a child has which is forked from the process that opened the file.
+    /// Checks that this process is not a fork of the process that opened the file.
     ///
     /// # Errors
-    /// [`Fault::Forked`] in a child. To be asked before anything that may wait for another thread: a child has none.
+    /// [`Fault::Forked`] in a child. Call this before anything that may wait for another thread: a
+    /// child has no other threads.
     pub(super) fn check_process(&self) -> Result<(), Problem> {
         if self.is_by_this_process() {
             Ok(())
@@ -61,7 +63,7 @@ impl Opened {
         }
     }
 
-    /// Whether the files are still where they were opened.
+    /// Checks that the files are still where they were opened.
     ///
     /// # Errors
     /// [`Fault::CutOff`] if one of them is not.
@@ -77,13 +79,13 @@ impl Opened {
     }
 }
 
-/// The log as it was first seen.
+/// The log when it was first seen.
 #[derive(Debug)]
 struct Log {
     identity: Identity,
-    /// SQLite has no locks on the log, so that a descriptor of it may be closed again.
+    /// SQLite has no locks on the log, so closing a descriptor of it drops none.
     _opened: fs::File,
-    /// The kernel's link to the file's current name.
+    /// The kernel's link to the current name of the log.
     link: Option<PathBuf>,
 }
 
@@ -98,10 +100,11 @@ impl Log {
         Ok(Self { identity: Identity::of(path)?, _opened: opened, link })
     }
 
-    /// Whether the kernel says that it is at `path` still; if not, its identity decides.
+    /// Whether the kernel still reports the log at `path`; if not, the identity of the file
+    /// decides.
     ///
-    /// `stat` would cost a tenth of the throughput: once the time of a change was looked at, Linux writes a finer one with
-    /// the next change, and the log is changed all the time.
+    /// `stat` would cost a tenth of the throughput: after each reading of a file's change time,
+    /// Linux writes a finer one with the next change, and the log changes all the time.
     fn is_at(&self, path: &Path) -> bool {
         self.link.as_ref().is_some_and(|link| fs::read_link(link).is_ok_and(|found| found == path))
     }
@@ -116,7 +119,7 @@ fn compare(path: &Path, known: Identity) -> Result<(), Fault> {
     Err(Fault::CutOff { path: path.to_owned(), how })
 }
 
-/// The numbers by which a file differs from any other on its host.
+/// The numbers that identify a file on its host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Identity {
     #[cfg(unix)]
@@ -133,7 +136,7 @@ impl Identity {
         Ok(Self { device: found.dev(), inode: found.ino() })
     }
 
-    /// Elsewhere files have no number that std knows, and one that is open cannot be removed.
+    /// Elsewhere std provides no file number, and an open file cannot be removed.
     #[cfg(not(unix))]
     fn of(_: &Path) -> io::Result<Self> {
         Ok(Self {})
@@ -152,7 +155,7 @@ mod tests {
         let path = fs::canonicalize(&place).unwrap().join("tasks.db-wal");
         fs::write(&path, "").unwrap();
         let log = Log::open(&path).unwrap();
-        assert!(log.is_at(&path), "else each commit pays for `stat`");
+        assert!(log.is_at(&path), "otherwise each commit pays for `stat`");
         fs::rename(&place, &away).unwrap();
         assert!(!log.is_at(&path), "moved");
         fs::rename(&away, &place).unwrap();

@@ -1,15 +1,17 @@
-//! The process that opened a file: SQLite does not survive a fork, so a child must not touch what it inherits.
+//! The process that opened a file: SQLite does not survive a fork, so a child must not use
+//! inherited connections.
 
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::error::Fault;
 
-/// The process that has files open, in the upper half, and how many, in the lower.
+/// The process that has files open (upper half), and the number of its open files (lower half).
 ///
-/// What SQLite knows of locks is memory, which a child inherits, while the locks themselves stay with the parent. So the
-/// child would read and write without any, also in a file that it opens anew; and if another thread was in SQLite at the
-/// time of the fork, a lock of SQLite's own is held in the child for ever. No lock here, for the same reason.
+/// SQLite keeps its knowledge of locks in memory, which a child inherits, while the locks
+/// themselves stay with the parent. The child would read and write without locks, even in a file
+/// that it opens anew. If another thread was in SQLite at the time of the fork, one of SQLite's
+/// mutexes is locked in the child for ever. For the same reason this is an atomic, not a mutex.
 static IN_USE: AtomicU64 = AtomicU64::new(0);
 
 /// One open file, and the process that opened it.
@@ -17,10 +19,10 @@ static IN_USE: AtomicU64 = AtomicU64::new(0);
 pub(super) struct Process(u32);
 
 impl Process {
-    /// Begins to use SQLite in this process.
+    /// Registers one more open file of this process.
     ///
     /// # Errors
-    /// [`Fault::Forked`] if this process was forked from one that did at the time.
+    /// [`Fault::Forked`] if this process was forked from one that had files open at the time.
     pub(super) fn enter() -> Result<Self, Fault> {
         let this = process::id();
         let enter = |in_use: u64| {
@@ -35,7 +37,7 @@ impl Process {
         }
     }
 
-    /// Whether this is the process that opened the file, and no child of it.
+    /// Whether the current process opened the file, and is not a fork of the one that did.
     pub(super) fn is_this(&self) -> bool {
         process::id() == self.0
     }

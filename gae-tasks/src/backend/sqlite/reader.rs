@@ -13,21 +13,22 @@ use super::opened::Opened;
 
 /// How many single tasks are read before the connection is closed.
 ///
-/// As rusqlite builds SQLite, the caches of all connections of a process are one: one that reads much takes pages over
-/// from the writer, which from then on drops every page after use, because all together are at their limit while its
-/// own share is not used up. That doubled the cost of a task among a million.
+/// In rusqlite's build of SQLite, all connections of a process share one cache. A connection that
+/// reads much takes pages over from the writer, which from then on drops every page after use:
+/// together they are at the limit, although the writer's own share is not used up. This doubled the
+/// cost of a task among a million.
 const MAX_GETS: u32 = 32;
 
-/// What is to be read.
+/// A read for the thread.
 struct Read {
-    /// Whether it may go through all that is stored.
+    /// Whether the read may scan all stored tasks.
     scans: bool,
     perform: Perform,
 }
 
 type Perform = Box<dyn FnOnce(Result<&Connection, Problem>) + Send>;
 
-/// A handle on the thread; dropped, it lets the thread finish what waits for it, and waits for that.
+/// A handle on the thread. Dropping it waits until the thread has finished all pending reads.
 #[derive(Debug)]
 pub(super) struct Reader {
     sender: Option<Sender<Read>>,
@@ -36,7 +37,7 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// Opens the file, which exists, on a thread of its own.
+    /// Opens the existing file on its own thread.
     pub(super) async fn start(opened: &Opened) -> Result<Self, Problem> {
         let (sender, receiver) = channel::<Read>();
         let (reply, answer) = oneshot::channel();
@@ -54,7 +55,7 @@ impl Reader {
         Ok(Self { sender: Some(sender), thread: Some(thread), opened: opened.clone() })
     }
 
-    /// Has `read` done, which looks for a single row and sees one state of the file throughout.
+    /// Runs `read`, which looks for a single row and sees one state of the file throughout.
     pub(super) fn get<T, R>(&self, read: R) -> impl Future<Output = Result<T, Problem>> + Send
     where
         T: Send + 'static,
@@ -63,7 +64,7 @@ impl Reader {
         self.call(false, read)
     }
 
-    /// Has `read` done, which may go through all that is stored, and sees one state of the file throughout.
+    /// Runs `read`, which may scan all stored tasks and sees one state of the file throughout.
     pub(super) fn scan<T, R>(&self, read: R) -> impl Future<Output = Result<T, Problem>> + Send
     where
         T: Send + 'static,
@@ -88,7 +89,7 @@ impl Reader {
             Box::new(move |connection: Result<&_, _>| _ = reply.send(connection.and_then(read)));
         let here = self.opened.check_process();
         if here.is_ok() {
-            // If the thread is gone, the read is dropped, and the answer below says so.
+            // If the thread is gone, the read is dropped, and the code below reports this.
             _ = self.sender.as_ref().map(|sender| sender.send(Read { scans, perform }));
         }
         async {
@@ -98,7 +99,7 @@ impl Reader {
     }
 }
 
-/// The thread's own side.
+/// The body of the thread.
 fn answer_all(reads: Receiver<Read>, opened: &Opened, connection: Connection) {
     let mut in_use = Some((connection, 0));
     for Read { scans, perform } in reads {
@@ -116,7 +117,7 @@ fn answer_all(reads: Receiver<Read>, opened: &Opened, connection: Connection) {
     }
 }
 
-/// A connection to the file that was opened, and to no other that stands in its place.
+/// Opens a connection to the file that was opened, and not to another in its place.
 fn open(opened: &Opened) -> Result<Connection, Problem> {
     opened.check().map_err(|fault| Problem::new(opened.file(), fault))?;
     connection::open(opened.file(), Access::Read)
@@ -135,7 +136,7 @@ fn in_one_state<T>(
 impl Drop for Reader {
     fn drop(&mut self) {
         if !self.opened.is_by_this_process() {
-            // Both ends of the thread are the parent's.
+            // The sender and the thread belong to the parent.
             return mem::forget((self.sender.take(), self.thread.take()));
         }
         self.sender = None;

@@ -1,4 +1,5 @@
-//! The lanes that have tasks waiting: a lease looks at these first, so that what is not due costs nothing.
+//! Lanes with waiting tasks: a lease reads these first, so that tasks that are not due cost
+//! nothing.
 
 use std::collections::VecDeque;
 
@@ -13,11 +14,11 @@ use crate::time::Timestamp;
 /// The `due` of a task that is due whatever the clock says.
 const AT_ONCE: i64 = i64::MIN;
 
-/// Up to so many lanes are looked up one by one; for more, the rows that are due are read.
+/// Up to this many lanes are looked up one by one; for more, all due rows are read.
 const FEW: usize = 16;
 
-/// So many lanes that are due are put in their order here; more are read in it, so many at a time, past those that are not
-/// due.
+/// Up to this many due lanes are sorted in memory. More are read in the order of turns, this many
+/// at a time, which skips lanes that are not due.
 const MANY: usize = 256;
 
 pub(super) const FIRST: &str = "SELECT timed, due FROM gae_tasks_waiting WHERE lane = ?1 AND standing = ?2 \
@@ -29,7 +30,8 @@ pub(super) const OF_LANE: &str =
 
 pub(super) const DUE: &str = "SELECT lane FROM gae_tasks_ready WHERE standing = ?1 AND due <= ?2";
 
-// The sign keeps SQLite from the other index, whose order is that of the moments.
+// The unary `+` keeps SQLite from using the index on `due`, whose order is that of due times, not
+// of turns.
 pub(super) const TURNS: &str = "SELECT turn, lane FROM gae_tasks_ready WHERE standing = 0 AND (turn, lane) > (?1, ?2) \
                                 AND turn <= ?3 AND +due <= ?4 ORDER BY turn, lane LIMIT ?5";
 
@@ -41,12 +43,12 @@ pub(super) const LATER: &str =
 
 const WATCHED: &str = "SELECT 1 FROM gae_tasks_ready WHERE standing > 0 LIMIT 1";
 
-/// When a task that waits so is due, as it stands in a row.
+/// Returns the `due` of a waiting task in its stored form.
 pub(super) const fn due(wait: Wait) -> i64 {
     if wait.is_timed() { wait.due().as_micros() } else { AT_ONCE }
 }
 
-/// Notes that a task waits in a lane.
+/// Records that a task waits in a lane.
 pub(super) fn add(
     connection: &Connection,
     lane: i64,
@@ -60,7 +62,7 @@ pub(super) fn add(
     Ok(())
 }
 
-/// Notes what is left of a lane from which tasks were taken.
+/// Records what is left of a lane from which tasks were taken.
 pub(super) fn refresh(connection: &Connection, lane: i64, standing: Standing) -> Result<(), Fault> {
     const CHANGE: &str = "UPDATE gae_tasks_ready SET due = ?3 WHERE standing = ?1 \
                           AND turn = (SELECT turn FROM gae_tasks_lane WHERE id = ?2) AND lane = ?2 AND due <> ?3";
@@ -79,7 +81,8 @@ pub(super) fn refresh(connection: &Connection, lane: i64, standing: Standing) ->
     Ok(())
 }
 
-/// Lanes and standings that have tasks waiting and no row, which no program of ours leaves out.
+/// Returns lanes and standings that have waiting tasks and no row; this crate never leaves a row
+/// out.
 pub(super) fn missing(connection: &Connection) -> Result<Vec<(i64, Standing)>, Fault> {
     const NEXT: &str = "SELECT lane, standing FROM gae_tasks_waiting WHERE (lane, standing) > (?1, ?2) \
                         AND typeof(lane) = 'integer' AND typeof(standing) = 'integer' ORDER BY lane, standing LIMIT 1";
@@ -99,7 +102,7 @@ pub(super) fn missing(connection: &Connection) -> Result<Vec<(i64, Standing)>, F
     Ok(missing)
 }
 
-/// Adds the rows that are missing.
+/// Adds the missing rows.
 pub(super) fn mend(connection: &Connection) -> Result<(), Fault> {
     missing(connection)?.into_iter().try_for_each(|(lane, standing)| {
         add(connection, lane, standing as i64, AT_ONCE)?;
@@ -107,7 +110,7 @@ pub(super) fn mend(connection: &Connection) -> Result<(), Fault> {
     })
 }
 
-/// Whether a task of `standing` is due in a lane that may give one.
+/// Whether a task of `standing` is due in a lane for which the callback is true.
 pub(super) fn is_due(
     connection: &Connection,
     runnable: &Runnable,
@@ -123,7 +126,7 @@ pub(super) fn is_due(
     Ok(found)
 }
 
-/// The places among `runnable` of the lanes that have a task of `standing` due, in their order.
+/// Returns the indexes in `runnable` of the lanes that have a task of `standing` due, in order.
 pub(super) fn due_lanes(
     connection: &Connection,
     runnable: &Runnable,
@@ -139,7 +142,7 @@ pub(super) fn due_lanes(
     Ok(due)
 }
 
-/// Shows the lanes that have a task of `standing` due, until enough of them have been seen.
+/// Calls `see` with each lane that has a task of `standing` due, until `see` returns `false`.
 fn each_due(
     connection: &Connection,
     runnable: &Runnable,
@@ -171,13 +174,13 @@ fn each_due(
     Ok(())
 }
 
-/// The queues that have clear tasks due, one after the other, beginning after a turn and going round once. Those whose turn
-/// has passed meanwhile are not looked at again.
+/// The queues that have clear tasks due, one after the other, starting after a turn and going round
+/// once. A queue whose turn has passed is not looked at again.
 pub(super) struct Turns<'a> {
     connection: &'a Connection,
     runnable: &'a Runnable,
     now: Timestamp,
-    /// What is left of the round: lanes after the first turn and lane, up to the second turn.
+    /// The rest of the round: lanes after a turn and lane, up to a turn.
     rest: Vec<((i64, i64), i64)>,
     /// The next queues, by turn, with their lanes that have tasks due.
     read: VecDeque<(i64, Vec<&'a Lane>)>,
@@ -212,7 +215,7 @@ impl<'a> Turns<'a> {
         Ok(turns)
     }
 
-    /// The lanes of the next queue that have a task due.
+    /// Returns the lanes of the next queue that have a task due.
     pub(super) fn next(&mut self) -> Result<Option<Vec<&'a Lane>>, Fault> {
         // The last queue that was read may have more lanes.
         while self.read.len() < 2 && self.read_more()? {}
@@ -247,7 +250,8 @@ impl<'a> Turns<'a> {
     }
 }
 
-/// When the first task becomes due after `now`, of the lanes and standings that have none due.
+/// Returns when the first task becomes due after `now`, among the lanes and standings without due
+/// tasks.
 pub(super) fn later(
     connection: &Connection,
     runnable: &Runnable,
@@ -256,7 +260,7 @@ pub(super) fn later(
     from(connection, runnable, now.as_micros().saturating_add(1))
 }
 
-/// When the first task is due of all that wait, whether that has passed or not.
+/// Returns when the first of all waiting tasks is due, whether that time has passed or not.
 pub(super) fn first(
     connection: &Connection,
     runnable: &Runnable,
@@ -264,7 +268,8 @@ pub(super) fn first(
     from(connection, runnable, AT_ONCE)
 }
 
-/// When the first task is due of those lanes and standings that have none due before the moment `least`.
+/// Returns when the first task is due, among the lanes and standings without tasks due before
+/// `least`.
 fn from(
     connection: &Connection,
     runnable: &Runnable,
@@ -307,12 +312,13 @@ fn first_of(
     Ok(None)
 }
 
-/// The moment that stands in a row; one that cannot be read is at once, so that a lease looks.
+/// Reads a time from a row; one that cannot be read counts as due at once, so that a lease looks at
+/// the lane.
 fn moment(row: &Row<'_>) -> i64 {
     row.get(0).unwrap_or(AT_ONCE)
 }
 
-/// Whether few tasks have this standing: only those that have lost leases.
+/// Whether few tasks have this standing: only tasks that have lost leases.
 const fn is_rare(standing: Standing) -> bool {
     !matches!(standing, Standing::Clear)
 }

@@ -1,19 +1,20 @@
-//! Which release of SQLite this program is linked to, and whether the WAL-reset bug is fixed in it.
+//! The SQLite release that this program is linked to, and whether it has the fix of the WAL-reset
+//! bug.
 
 use super::error::Fault;
 
-/// The first release without the bug, as `SQLITE_VERSION_NUMBER` writes it: 3.51.3.
+/// The first release without the bug, as `SQLITE_VERSION_NUMBER`: 3.51.3.
 ///
 /// Source: <https://sqlite.org/wal.html#walresetbug>; 3.7.0 to 3.51.2 have the bug.
 const FIXED: i32 = 3_051_003;
 
-/// The patches of older releases that brought the fix to those too: 3.44.6 and 3.50.7. The ones
-/// that follow in the same release have it as well.
+/// The patches of older releases with a backport of the fix: 3.44.6 and 3.50.7. Later patches of
+/// the same releases have it as well.
 const BACKPORTS: [i32; 2] = [3_044_006, 3_050_007];
 
-/// Refuses the library with this `SQLITE_VERSION_NUMBER` if it has the bug: two connections that
-/// write and checkpoint at the same time can lose what was acknowledged, and a queue always has
-/// several.
+/// Refuses a library whose `SQLITE_VERSION_NUMBER` has the bug: two connections that write and
+/// checkpoint at the same time can lose acknowledged commits, and a queue always has several
+/// connections.
 pub(super) fn check(number: i32) -> Result<(), Fault> {
     if is_fixed(number) { Ok(()) } else { Err(Fault::Unfit(problem(number))) }
 }
@@ -39,7 +40,7 @@ mod tests {
 
     use super::*;
 
-    /// `major.minor.patch` as SQLite numbers it.
+    /// Returns the number of `major.minor.patch` in SQLite's form.
     const fn number(major: i32, minor: i32, patch: i32) -> i32 {
         major * 1_000_000 + minor * 1_000 + patch
     }

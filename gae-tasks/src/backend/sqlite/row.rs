@@ -1,4 +1,4 @@
-//! Stored tasks as rows: what is read of them for people.
+//! Reading stored tasks as records.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -27,7 +27,7 @@ const RECORD: &str = concat!(
                       FROM gae_tasks_task t CROSS JOIN gae_tasks_lane l ON l.id = t.lane"
 );
 
-/// The stored task `id`.
+/// Returns the stored task `id`.
 pub(super) fn get(connection: &Connection, id: TaskId) -> Result<Option<TaskRecord>, Fault> {
     read(connection, id, true)
 }
@@ -45,7 +45,7 @@ fn read(
     found.transpose()
 }
 
-/// A page of stored tasks, in the order of their ids or the other way round.
+/// Returns a page of stored tasks, in the order of their ids or in reverse.
 pub(super) fn list(connection: &Connection, request: &List) -> Result<Vec<TaskRecord>, Fault> {
     let TaskFilter { queue, kind, state } = &request.filter;
     if *state == Some(TaskState::Leased) {
@@ -69,7 +69,8 @@ pub(super) fn list(connection: &Connection, request: &List) -> Result<Vec<TaskRe
     let mut statement = connection.prepare_cached(&query)?;
     let mut rows = statement.query(&*values)?;
     let mut page = Vec::new();
-    // Counted here, so that tasks that are left out make no page shorter: a short one is taken for the last.
+    // Counted here, so that skipped tasks make no page shorter: callers take a short page for the
+    // last.
     while page.len() < request.limit
         && let Some(row) = rows.next()?
     {
@@ -82,7 +83,8 @@ pub(super) fn list(connection: &Connection, request: &List) -> Result<Vec<TaskRe
     Ok(page)
 }
 
-/// What is read of a task. Its payload may have pages of its own, which are left alone unless they are asked for.
+/// Returns the query for tasks. A payload may have its own pages, which are not read unless the
+/// request asks for payloads.
 pub(super) fn columns(with_payloads: bool) -> Cow<'static, str> {
     if with_payloads {
         Cow::Borrowed(RECORD)
@@ -91,7 +93,7 @@ pub(super) fn columns(with_payloads: bool) -> Cow<'static, str> {
     }
 }
 
-/// A page of those that are leased; no other is looked at.
+/// Returns a page of leased tasks, without reading any other task.
 fn leased(connection: &Connection, request: &List) -> Result<Vec<TaskRecord>, Fault> {
     let List { filter: TaskFilter { queue, kind, .. }, after, limit, newest_first, with_payloads } =
         request;
@@ -131,7 +133,7 @@ const fn condition(state: TaskState) -> &'static str {
 fn record(connection: &Connection, row: &Row<'_>) -> Result<TaskRecord, Fault> {
     let id = task_id(row, 0)?;
     let errors = if row.get::<_, i64>(17)? > 0 { errors(connection, id)? } else { Vec::new() };
-    // No bytes are no settings that can be read.
+    // Empty bytes are not readable settings.
     let own_retry: Option<Vec<u8>> = row.get(12).unwrap_or(Some(Vec::new()));
     let spec = TaskSpec {
         name: task_name(connection, id, row, 5),
@@ -143,7 +145,7 @@ fn record(connection: &Connection, row: &Row<'_>) -> Result<TaskRecord, Fault> {
     };
     let facts = Facts {
         created: Timestamp::from_micros(row.get(6)?),
-        // How a task waits is not shown.
+        // A record does not show how a task waits.
         wait: Wait::Worker(Timestamp::from_micros(row.get(7)?)),
         attempts: row.get(9)?,
         first_attempt: time(row.get(8)?),
@@ -177,7 +179,7 @@ pub(super) fn task_id(row: &Row<'_>, column: usize) -> rusqlite::Result<TaskId> 
     row.get(column).map(TaskId::from_bytes)
 }
 
-/// The name of a task; one that cannot be read is none.
+/// Reads the name of a task; a name that cannot be read counts as none.
 pub(super) fn task_name(
     connection: &Connection,
     id: TaskId,
@@ -197,7 +199,7 @@ pub(super) fn task_name(
     name
 }
 
-/// A task's own retry settings; those that cannot be read are none.
+/// Reads a task's own retry settings; settings that cannot be read count as none.
 pub(super) fn retry(
     connection: &Connection,
     id: TaskId,
@@ -214,7 +216,7 @@ pub(super) fn retry(
     retry.ok()
 }
 
-/// A deadline as it is stored.
+/// Returns a deadline in its stored form.
 pub(super) fn nanos(deadline: Duration) -> i64 {
     i64::try_from(deadline.as_nanos()).unwrap_or(i64::MAX)
 }

@@ -1,32 +1,33 @@
-//! The tables: made in a file that has none, and known again by their version and a digest of their text.
+//! The tables: created in a file without tables, and recognized by their version and a digest of
+//! their text.
 
 use rusqlite::{Connection, Row, params};
 
 use super::error::Fault;
 use crate::attributes::checksum;
 
-/// The text of the tables. A file that was made with any other one is refused: until the first release, there are no
-/// steps from one to the next.
+/// The text of the tables. A file with tables of another text is refused: until the first release
+/// there are no migrations.
 const TABLES: &str = include_str!("schema/1.sql");
 
 /// The version of the tables that this program knows.
 const KNOWN: i64 = 1;
 
-/// What stands in a file.
+/// The tables found in a file.
 enum Found {
     Nothing,
     /// The tables that this program knows.
     Known,
-    /// Those of a later version.
+    /// Tables of a later version.
     Newer(i64),
-    /// Those of another development version.
+    /// Tables of another development version.
     Other,
 }
 
-/// Makes the tables, if there are none.
+/// Creates the tables, if there are none.
 ///
 /// # Errors
-/// [`Fault::Unfit`] if there are others than this program knows.
+/// [`Fault::Unfit`] if there are tables that this program does not know.
 pub(super) fn ensure(connection: &mut Connection) -> Result<(), Fault> {
     ensure_as(connection, TABLES)
 }
@@ -38,7 +39,7 @@ fn ensure_as(connection: &mut Connection, tables: &str) -> Result<(), Fault> {
     }
     let transaction =
         connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-    // Another process may have made them while this one waited.
+    // Another process may have created the tables while this one waited.
     if find(&transaction, digest)?.is_known()? {
         return Ok(());
     }
@@ -48,7 +49,8 @@ fn ensure_as(connection: &mut Connection, tables: &str) -> Result<(), Fault> {
     Ok(transaction.commit()?)
 }
 
-/// The version stands in a table of its own: `user_version` belongs to the program whose database this may be.
+/// Reads the version from its own table: `user_version` belongs to the application whose database
+/// this may be.
 fn find(connection: &Connection, digest: i64) -> Result<Found, Fault> {
     const OURS: &str = "SELECT count(*), total(name = 'gae_tasks_schema') FROM sqlite_schema \
                         WHERE type = 'table' AND name GLOB 'gae_tasks_*'";
@@ -60,7 +62,7 @@ fn find(connection: &Connection, digest: i64) -> Result<Found, Fault> {
     if has_version == 0.0 {
         return Ok(Found::Other);
     }
-    // All columns: other versions of the crate have others.
+    // Selects all columns: other versions of the crate have others.
     let mut statement = connection.prepare("SELECT * FROM gae_tasks_schema")?;
     let number = |row: &Row<'_>, column| row.get::<_, i64>(column).ok();
     let rows =
@@ -74,7 +76,7 @@ fn find(connection: &Connection, digest: i64) -> Result<Found, Fault> {
 }
 
 impl Found {
-    /// Whether the tables are there; an error if this program must not touch them.
+    /// Whether the tables exist; an error if this program must not touch them.
     fn is_known(&self) -> Result<bool, Fault> {
         let problem = match self {
             Self::Nothing => return Ok(false),

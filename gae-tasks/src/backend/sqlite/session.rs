@@ -1,7 +1,7 @@
-//! Sessions: a locked file tells whether the process that holds a lease still lives.
+//! Sessions: a locked file shows whether the process that holds a lease still lives.
 //!
-//! The operating system frees the lock when the process ends, however it ends. So the tasks of a killed worker need
-//! not wait until their leases expire.
+//! The operating system frees the lock when the process ends, however it ends. The tasks of a
+//! killed worker therefore need not wait until their leases expire.
 
 use std::fs::{self, OpenOptions, TryLockError};
 use std::io;
@@ -18,43 +18,47 @@ use super::ready;
 use crate::backend::LeaseToken;
 use crate::time::Timestamp;
 
-/// What stands in the name of a session's file, between that of the database and the session's id.
+/// The part of a session file's name between the database's name and the session's id.
 const INFIX: &str = "-session-";
 
-/// What stands after it.
+/// The end of a session file's name.
 const SUFFIX: &str = ".lock";
 
-/// The session under which one opened file leases.
+/// The session under which an opened file leases.
 ///
-/// It begins with the first lease: a program that only defers leaves no trace beside the database.
+/// The session begins with the first lease: a program that only defers leaves no file beside the
+/// database.
 #[derive(Debug)]
 pub(super) struct Session {
     id: i64,
     database: File,
     lock: Option<fs::File>,
-    /// Ended sessions of others, whose files go when the transaction that removes them is committed.
+    /// Ended sessions of other processes; their files are removed when the transaction that removes
+    /// the sessions is committed.
     buried: Vec<Dead>,
     /// Whether files without a row have been looked for.
     has_tidied: bool,
     /// Whether missing rows of lanes have been looked for.
     is_mended: bool,
-    /// Whether the transaction under way adds some.
+    /// Whether the transaction under way adds missing rows.
     is_mending: bool,
 }
 
-/// A session whose process is gone; its lock is ours now, so that nobody else buries it too.
+/// A session whose process is gone. This process holds its lock now, so that no other process
+/// buries it too.
 #[derive(Debug)]
 pub(super) struct Dead {
     path: PathBuf,
     _lock: fs::File,
 }
 
-/// What a look at another session's file tells.
+/// What another session's file shows.
 #[derive(Debug)]
 pub(super) enum Sign {
     Alive,
     Dead(Dead),
-    /// Its file is gone, by another hand or because the database was copied. It may be alive: its leases must expire.
+    /// The file is gone, removed by somebody or missing in a copy of the database. The process may
+    /// be alive: its leases must expire.
     Unknown,
 }
 
@@ -72,9 +76,9 @@ impl Session {
         }
     }
 
-    /// The session's number, to be written into leases by the transaction that is under way.
+    /// Returns the session's number, for leases that the transaction under way writes.
     pub(super) fn begin(&mut self, connection: &Connection, now: Timestamp) -> Result<i64, Fault> {
-        // Locked before its row can be seen: a row whose file is not locked is a dead session.
+        // Locked before the row becomes visible: a row whose file is not locked is a dead session.
         if self.lock.is_none() {
             self.lock =
                 Some(self.make_lock().map_err(|error| unlockable(&self.path(self.id), &error))?);
@@ -85,8 +89,8 @@ impl Session {
         Ok(self.id)
     }
 
-    /// Writes something. A lease counts as unchanged only while its holder could have recorded that it is extended; on a
-    /// full disk nobody can.
+    /// Writes something. A lease counts as unchanged only while its holder could have recorded an
+    /// extension, which nobody can on a full disk.
     pub(super) fn prove_writable(connection: &Connection) -> Result<(), Fault> {
         connection.prepare_cached("UPDATE gae_tasks_schema SET version = version")?.execute([])?;
         Ok(())
@@ -104,7 +108,7 @@ impl Session {
         name.into()
     }
 
-    /// The ids of other sessions that have a file.
+    /// Returns the ids of other sessions that have a file.
     fn others_with_files(&self) -> Vec<i64> {
         let path = self.database.path();
         let (Some(folder), Some(name)) =
@@ -121,9 +125,11 @@ impl Session {
         fs::read_dir(folder).map(|entries| entries.filter_map(id).collect()).unwrap_or_default()
     }
 
-    /// Whether there may be files of processes that were killed before their row was committed, or after it was removed.
+    /// Whether there may be files of processes that were killed before their row was committed, or
+    /// after it was removed.
     ///
-    /// Listing a folder each second would be too much: looked for at first, and when a killed process was found.
+    /// Listing a folder each second would be too much: this is checked at first, and after a killed
+    /// process was found.
     pub(super) fn has_dead_files(&mut self, connection: &Connection) -> Result<bool, Fault> {
         if self.has_tidied {
             return Ok(false);
@@ -137,8 +143,9 @@ impl Session {
         Ok(false)
     }
 
-    /// Removes those files, within a transaction that writes: a session is born in one too, from making its file to
-    /// committing its row, so a file that has no row now and whose lock can be taken will never have one.
+    /// Removes such files, within a transaction that writes. A session also begins within one
+    /// transaction, from creating its file to committing its row, so a file that has no row now and
+    /// whose lock can be taken never gets one.
     pub(super) fn remove_dead_files(&mut self, connection: &Connection) -> Result<(), Fault> {
         if self.has_tidied {
             return Ok(());
@@ -154,13 +161,13 @@ impl Session {
         Ok(())
     }
 
-    /// Whether there are tasks that no lease would find; looked for once.
+    /// Whether there are tasks that no lease would find; checked once.
     pub(super) fn is_to_mend(&mut self, connection: &Connection) -> Result<bool, Fault> {
         self.is_mended = self.is_mended || ready::missing(connection)?.is_empty();
         Ok(!self.is_mended)
     }
 
-    /// Lets leases find them.
+    /// Adds the missing rows, so that leases find such tasks.
     pub(super) fn mend(&mut self, connection: &Connection) -> Result<bool, Fault> {
         let is_to_mend = self.is_to_mend(connection)?;
         if is_to_mend {
@@ -170,7 +177,7 @@ impl Session {
         Ok(is_to_mend)
     }
 
-    /// The other sessions that are stored.
+    /// Returns the other stored sessions.
     pub(super) fn others(&self, connection: &Connection) -> Result<Vec<i64>, Fault> {
         let mut statement =
             connection.prepare_cached("SELECT id FROM gae_tasks_session WHERE id <> ?1")?;
@@ -178,7 +185,7 @@ impl Session {
         Ok(ids.collect::<Result<_, _>>()?)
     }
 
-    /// Whether the session `id` lives.
+    /// Checks whether the session `id` lives.
     pub(super) fn sign_of(&self, id: i64) -> Sign {
         let path = self.path(id);
         let lock = match OpenOptions::new().write(true).open(&path) {
@@ -198,7 +205,7 @@ impl Session {
         self.has_tidied = false;
     }
 
-    /// Removes the files of sessions that are removed for good.
+    /// Removes the files of sessions whose removal is committed.
     pub(super) fn bury(&mut self) {
         self.is_mending = false;
         for dead in self.buried.drain(..) {
@@ -206,18 +213,18 @@ impl Session {
         }
     }
 
-    /// Keeps these files: the transaction was rolled back.
+    /// Keeps these files, because the transaction was rolled back.
     pub(super) fn spare(&mut self) {
         self.buried.clear();
         self.is_mended &= !std::mem::take(&mut self.is_mending);
     }
 
-    /// Whether anything was leased under it.
+    /// Whether anything was leased under the session.
     pub(super) fn has_begun(&self) -> bool {
         self.lock.is_some()
     }
 
-    /// Ends this session in order. If that fails, the next sweep by anyone does it.
+    /// Ends this session in order. If that fails, the next sweep by any process ends it.
     pub(super) fn end(&mut self, connection: &mut Connection, catalogue: &mut Catalogue) {
         if self.try_end(connection, catalogue).is_ok() {
             _ = fs::remove_file(self.path(self.id));
@@ -239,8 +246,8 @@ impl Session {
     }
 }
 
-/// The lock that `take` takes on the file just made; the file goes if it cannot be had, or it would stand in the way of
-/// every further try.
+/// Returns the lock that `take` takes on the file just created. The file is removed if the lock
+/// cannot be had; otherwise it would block every further try.
 pub(super) fn locked_or_removed(
     lock: fs::File,
     path: &Path,

@@ -44,7 +44,8 @@ impl Request for Settle {
                     Ok(settled)
                 }
                 Err(refusal) => {
-                    // Nobody extends it any more; it is recovered when the rule allows that.
+                    // Nobody extends the lease any more; the task is recovered when the rule
+                    // permits it.
                     unreadable::refused(connection, settlement.lease.id, &refusal);
                     Ok(Settled::LeaseLost)
                 }
@@ -70,12 +71,12 @@ fn settle(
 ) -> Result<Settled, Fault> {
     let Settlement { lease, started: began, verdict, backoff } = settlement;
     let id = lease.id;
-    // What is done is over whatever the facts are.
+    // A task that is done is over whatever its facts are.
     if *verdict == Verdict::Done && plain.remove(id)? {
         return Ok(Settled::Done);
     }
     let Some(mut task) = Task::load(connection, id)? else { return Ok(Settled::LeaseLost) };
-    // Only one that goes back as it was needs to know how that was.
+    // Only a released task needs to know how it waited.
     if *verdict == Verdict::Release {
         task.waited(is_timed, since);
     }
@@ -89,7 +90,7 @@ fn settle(
     task.apply(connection, catalogue, change, now)
 }
 
-/// What nearly every settlement needs, looked up once for all of them.
+/// What almost every settlement needs, looked up once for all.
 struct Plain<'a> {
     remove: CachedStatement<'a>,
 }
@@ -99,7 +100,7 @@ impl<'a> Plain<'a> {
         Ok(Self { remove: connection.prepare_cached(REMOVE)? })
     }
 
-    /// Deletes a leased task of which nothing but its own row is left; answers whether it was one.
+    /// Deletes a leased task that has only its own row left; returns whether it was such a task.
     fn remove(&mut self, id: TaskId) -> Result<bool, Fault> {
         Ok(self.remove.execute(params![id.as_bytes()])? > 0)
     }

@@ -1,4 +1,4 @@
-//! How many tasks stand where: counted over the small tables and indexes, no task is read.
+//! Counting tasks by state over the small tables and indexes, without reading task rows.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ use crate::version;
 pub(super) const WAITING: &str = "SELECT lane, count(*), coalesce(sum(timed = 0 OR due <= ?1), 0), min(due) \
                                   FROM gae_tasks_waiting GROUP BY lane";
 
-/// The lines of the statistics by queue and route.
+/// Returns the lines of the statistics by queue and route.
 pub(super) fn stats(connection: &Connection, now: Timestamp) -> Result<Vec<RouteStats>, Fault> {
     const DEAD: &str =
         "SELECT lane, count(*) FROM gae_tasks_task WHERE died IS NOT NULL GROUP BY lane";
@@ -43,7 +43,7 @@ pub(super) fn stats(connection: &Connection, now: Timestamp) -> Result<Vec<Route
     by_route(connection, &lanes)
 }
 
-/// The statistics with the names of their lanes, ordered by them.
+/// Returns the statistics with the names of their lanes, ordered by name.
 fn by_route(
     connection: &Connection,
     lanes: &BTreeMap<i64, Stats>,
@@ -73,7 +73,7 @@ fn counts(connection: &Connection, query: &str) -> Result<Vec<(i64, u64)>, Fault
     let mut rows = statement.query([])?;
     let mut counts = Vec::new();
     while let Some(row) = rows.next()? {
-        // No lane has a number that is none.
+        // A row without a readable number belongs to no lane.
         counts.extend(row.get(0).ok().zip(count(row, 1).ok()));
     }
     Ok(counts)
@@ -83,7 +83,7 @@ fn count(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     row.get::<_, i64>(column).map(|count| count.max(0).unsigned_abs())
 }
 
-/// All queues by name.
+/// Returns all queues by name.
 pub(super) fn queues(connection: &Connection) -> Result<Vec<QueueRecord>, Fault> {
     const QUEUES: &str = "SELECT name, config, paused FROM gae_tasks_queue ORDER BY name";
     let mut statement = connection.prepare_cached(QUEUES)?;

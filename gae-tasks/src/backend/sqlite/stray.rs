@@ -1,4 +1,5 @@
-//! Tasks that neither wait nor are leased: no program of ours leaves one so, but a row can be lost, or spoilt.
+//! Tasks that neither wait nor are leased: this crate never leaves a task so, but a row can be lost
+//! or damaged.
 
 use std::collections::HashSet;
 
@@ -10,11 +11,11 @@ use super::row::task_id;
 use super::waiting::waits;
 use crate::task::TaskId;
 
-/// How many tasks a sweep looks at, so that an idle worker stays idle: of 100,000, each is seen once in a quarter of an
-/// hour.
+/// How many tasks a sweep looks at, so that an idle worker stays idle: each of 100,000 tasks is
+/// seen once in a quarter of an hour.
 const AT_ONCE: i64 = 128;
 
-/// Tasks in the order of their ids, and whether each of them waits, is dead, or cannot be read.
+/// Reads tasks in the order of their ids, and whether each waits, is dead, or cannot be read.
 pub(super) const LOOK: &str = concat!(
     "SELECT t.id, t.died IS NOT NULL OR typeof(t.schedule_time) <> 'integer' OR typeof(t.lane) <> 'integer' \
      OR NOT EXISTS (SELECT 1 FROM gae_tasks_lane l WHERE l.id = t.lane) OR ",
@@ -28,19 +29,21 @@ const LAST: &str = "SELECT id FROM gae_tasks_task WHERE typeof(id) = 'blob' AND 
 #[derive(Debug, Default)]
 pub(super) struct Strays {
     round: Round,
-    /// How far the round is once the transaction under way is committed.
+    /// The state of the round once the transaction under way is committed.
     next: Option<Round>,
 }
 
-/// How far the tasks have been looked at that were stored when the round began. It ends though others come all the time.
+/// The progress among the tasks that were stored when the round began. A round ends even while new
+/// tasks keep coming.
 #[derive(Debug, Clone, Copy, Default)]
 struct Round {
-    /// The last that was looked at, and the last of all.
+    /// The last task that was looked at, and the last task of the round.
     at: Option<(TaskId, TaskId)>,
 }
 
 impl Strays {
-    /// The tasks that are astray, of those that are looked at next. They are the same until [`go_on`](Self::go_on).
+    /// Returns the stray tasks among those looked at next. The result is the same until
+    /// [`go_on`](Self::go_on).
     pub(super) fn look(&mut self, connection: &Connection) -> Result<Vec<TaskId>, Fault> {
         let (after, until) = match self.round.at {
             Some((after, until)) => (after, until),
@@ -70,7 +73,7 @@ impl Strays {
         Ok(found)
     }
 
-    /// Goes on to the next tasks: what the last look found is dealt with, and committed.
+    /// Moves on to the next tasks, after the last look's result was handled and committed.
     pub(super) fn go_on(&mut self) {
         self.round = self.next.take().unwrap_or(self.round);
     }

@@ -1,4 +1,5 @@
-//! Recovering what dead workers held, and forgetting what was kept long enough.
+//! Recovering tasks of dead workers, and deleting dead letters and names whose retention has
+//! passed.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -34,8 +35,8 @@ pub(super) const LONG_PAUSES: &str = "SELECT task, lane, standing, due, since FR
                                       AND typeof(lane) = 'integer' AND typeof(standing) = 'integer' \
                                       AND typeof(due) = 'integer' AND typeof(task) = 'blob' AND length(task) = 16 LIMIT ?2";
 
-/// How many bytes of payloads one sweep forgets: the dead letter that reaches them is its last. They are written by the
-/// commit, and others wait for it.
+/// How many bytes of payloads one sweep deletes: the dead letter that reaches the limit is the
+/// last. The commit writes all these bytes, and others wait for it.
 const MAX_FORGOTTEN_BYTES: u64 = 4 * 1024 * 1024;
 
 impl Request for Sweep {
@@ -48,7 +49,8 @@ impl Request for Sweep {
         let Database { connection, catalogue, session, strays, .. } = database;
         let strays_found = strays.look(connection)?;
         let leases = held::leases(connection)?;
-        // A lease that is held is seen within a transaction only: it shows that its holder could have extended it.
+        // Held leases must be read in a transaction that writes, which shows that their holders
+        // could have extended them.
         let idle = strays_found.is_empty()
             && leases.is_empty()
             && !held::has_unreadable(connection)?
@@ -93,14 +95,14 @@ impl Request for Sweep {
     }
 }
 
-/// The parts of a sweep.
+/// The steps of a sweep.
 impl Sweep {
-    /// How many leases more it may recover.
+    /// Returns how many more leases the sweep may recover.
     fn room(&self, swept: &Swept) -> usize {
         self.limit.saturating_sub(usize::try_from(swept.recovered).unwrap_or(usize::MAX))
     }
 
-    /// Whether so many changes of one sort are all that are allowed.
+    /// Whether `changes` reaches the limit for one sort of change.
     fn is_limit(&self, changes: u64) -> bool {
         changes >= self.limit as u64
     }
@@ -124,7 +126,7 @@ impl Sweep {
         held.write()
     }
 
-    /// Lets tasks wait again whose lease is lost without a trace.
+    /// Puts tasks back whose lease is lost without a trace.
     fn put_back_strays(
         &self,
         database: &mut Database,
@@ -143,7 +145,7 @@ impl Sweep {
         Ok(())
     }
 
-    /// Forgets dead letters and names that were kept long enough.
+    /// Deletes dead letters and names whose retention has passed.
     fn forget(
         &self,
         database: &mut Database,
@@ -174,7 +176,7 @@ impl Sweep {
         Ok(())
     }
 
-    /// Recovers the leases of processes that are gone, and forgets these.
+    /// Recovers the leases of processes that are gone, and removes their sessions.
     fn bury_sessions(
         &self,
         database: &mut Database,
@@ -214,14 +216,15 @@ impl Sweep {
     }
 }
 
-/// Notes a task whose lease is lost, if it is one, and whether it is dead now.
+/// Counts a recovered task, and whether it is dead now.
 fn count(swept: &mut Swept, recovered: Option<bool>) {
     swept.recovered += u64::from(recovered.is_some());
     swept.died += u64::from(recovered == Some(true));
 }
 
-/// Dead letters that were kept for as long as their queue says, at most `limit`, with the bytes of their payloads; none
-/// that a newer version of this crate stored, or whose queue it configured.
+/// Returns dead letters whose retention has passed, at most `limit`, with the bytes of their
+/// payloads. Dead letters that a newer version of this crate stored, or whose queue it configured,
+/// are left out.
 fn old_dead(
     connection: &Connection,
     catalogue: &Catalogue,
@@ -248,7 +251,7 @@ fn old_dead(
     Ok(old)
 }
 
-/// A pause that began in the future: the clock was set back.
+/// A pause that began in the future, because the clock was set back.
 struct LongPause {
     task: TaskId,
     lane: i64,
@@ -273,7 +276,7 @@ fn long_pauses(
 }
 
 impl LongPause {
-    /// Lets it last from now on as long as it was meant to.
+    /// Restarts the pause now, with its original length.
     fn shorten(&self, connection: &Connection, now: Timestamp) -> Result<(), Fault> {
         const MOVE: &str = "UPDATE gae_tasks_waiting SET due = ?5, since = ?6 \
                             WHERE lane = ?1 AND standing = ?2 AND timed = 1 AND due = ?3 AND task = ?4";
@@ -289,7 +292,7 @@ impl LongPause {
     }
 }
 
-/// Whether a session is over, or so it seems, and can be forgotten.
+/// Whether a session has ended, or seems to, and can be removed.
 fn has_ended_sessions(
     connection: &Connection,
     session: &Session,

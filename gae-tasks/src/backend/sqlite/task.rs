@@ -1,4 +1,4 @@
-//! A stored task without its payload: what happens to it when an attempt ends.
+//! A stored task without its payload, and the changes when an attempt ends.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -17,13 +17,14 @@ use crate::time::Timestamp;
 pub(super) struct Task {
     pub(super) id: TaskId,
     pub(super) lane: i64,
-    /// Where it waits is told by rows of other tables: here, it waits for a worker unless [`waited`](Self::waited) says how.
+    /// The facts. Where the task waits is stored in other tables, so `wait` is for a worker unless
+    /// [`waited`](Self::waited) has set it.
     pub(super) facts: Facts,
-    /// How many errors were ever kept; only the last of them still are.
+    /// The number of errors ever recorded; only the last ones are still stored.
     errors: i64,
     name: Option<TaskName>,
     retry: Option<Vec<u8>>,
-    /// Whether all of its row could be read; if not, it has what a new task has in the place.
+    /// Whether the whole row could be read; unreadable columns have the values of a new task.
     is_whole: bool,
 }
 
@@ -38,7 +39,7 @@ impl Task {
             unreadable::part_of_task(
                 connection,
                 id,
-                "a part of the task cannot be read, it is as that of a new one",
+                "a part of the task cannot be read, the value of a new task is used",
             );
         }
         Ok(loaded)
@@ -72,13 +73,13 @@ impl Task {
         }
     }
 
-    /// How it waited before it was leased.
+    /// Sets how the task waited before it was leased.
     pub(super) const fn waited(&mut self, is_timed: bool, since: Option<Timestamp>) {
         self.facts.wait = Wait::of(is_timed, since, self.facts.wait.due());
     }
 
-    /// What limits its attempts; `None` if a newer version of this crate stored the task or its queue, or the
-    /// configuration of the queue is damaged.
+    /// Returns the limits on attempts; `None` if a newer version of this crate stored the task or
+    /// its queue, or the configuration of the queue is damaged.
     pub(super) fn rules(&self, connection: &Connection, catalogue: &Catalogue) -> Option<Rules> {
         let queue = catalogue.config(self.lane).filter(|_| catalogue.is_readable(self.lane))?;
         Some(
@@ -87,7 +88,7 @@ impl Task {
         )
     }
 
-    /// Its attributes; none, if they cannot be read.
+    /// Returns the attributes; `None` if they cannot be read.
     pub(super) fn attributes(&self, connection: &Connection) -> Result<Option<Vec<u8>>, Fault> {
         const ATTRIBUTES: &str = "SELECT attributes FROM gae_tasks_task WHERE id = ?1";
         let mut statement = connection.prepare_cached(ATTRIBUTES)?;
@@ -96,7 +97,7 @@ impl Task {
         Ok(read.optional()?.flatten())
     }
 
-    /// Makes a change of a leased task, which [ends](super::held::Held::end) its lease.
+    /// Applies a change to a leased task, whose lease the caller [ends](super::held::Held::end).
     pub(super) fn apply(
         mut self,
         connection: &Connection,
@@ -140,7 +141,7 @@ impl Task {
         Ok(())
     }
 
-    /// Stores its facts; it waits, or is a dead letter, as they say.
+    /// Stores the facts; the task waits, or is a dead letter, accordingly.
     pub(super) fn save(&self, connection: &Connection) -> Result<(), Fault> {
         const SAVE: &str = "UPDATE gae_tasks_task SET schedule_time = ?2, attempts = ?3, lost_leases = ?4, \
                             errors = ?5, died = ?6, first_attempt = ?7, lost_attempts = ?8 WHERE id = ?1";
@@ -159,14 +160,15 @@ impl Task {
         if died.is_none() { self.put(connection) } else { Ok(()) }
     }
 
-    /// Lets it wait.
+    /// Makes the task wait.
     fn put(&self, connection: &Connection) -> Result<(), Fault> {
         waiting::put(connection, self.id, self.lane, self.facts.standing(), self.facts.wait)
     }
 
-    /// Deletes it, wherever it stands; its name is blocked from `now` on for as long as its queue says. If it waited, its
-    /// lane and standing are returned: what is left of the lane is to be [noted](super::ready::refresh). If it is leased,
-    /// its lease is to be [ended](super::held::Held::end_of).
+    /// Deletes the task in any state; its name is blocked from `now` on for as long as its queue
+    /// says. If the task waited, returns its lane and standing, which the caller must
+    /// [refresh](super::ready::refresh). If the task is leased, the caller must
+    /// [end](super::held::Held::end_of) its lease.
     pub(super) fn remove(
         self,
         connection: &Connection,

@@ -1,4 +1,4 @@
-//! The tasks that a lease takes, read from their rows, each with its token.
+//! Reading the rows of the tasks that a lease takes, each with its token.
 
 use rusqlite::{CachedStatement, Connection, Row, params};
 
@@ -12,7 +12,7 @@ use crate::time::Timestamp;
 
 pub(super) const TASK: &str = "SELECT name, schedule_time, attempts, deadline, attributes, payload, retry, max_attempts, first_attempt FROM gae_tasks_task WHERE id = ?1";
 
-/// What the tasks have in common that are taken together.
+/// What the tasks that are taken together have in common.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rank {
     pub(super) standing: Standing,
@@ -23,7 +23,7 @@ pub(super) struct Rank {
 pub(super) struct TaskRows<'a> {
     pub(super) connection: &'a Connection,
     statement: CachedStatement<'a>,
-    /// The token of clear tasks, and for how many more it is.
+    /// The token of clear tasks, and for how many more tasks it can be used.
     token: (LeaseToken, usize),
 }
 
@@ -36,7 +36,7 @@ impl<'a> TaskRows<'a> {
         })
     }
 
-    /// A lease of a task that is taken. Those that have lost leases have a token each.
+    /// Returns the lease of a task that is taken. Each task that has lost leases has its own token.
     pub(super) fn lease(&mut self, id: TaskId, rank: Rank) -> LeaseRef {
         if rank.standing != Standing::Clear {
             return LeaseRef { id, token: held::token() };
@@ -48,7 +48,7 @@ impl<'a> TaskRows<'a> {
         LeaseRef { id, token: self.token.0 }
     }
 
-    /// The task; `None` if its row cannot be read, or is gone.
+    /// Reads the task; `None` if its row cannot be read, or is gone.
     pub(super) fn read(
         &mut self,
         lane: &Lane,
@@ -62,7 +62,7 @@ impl<'a> TaskRows<'a> {
     }
 }
 
-/// The task of a row, whose columns begin with `first`.
+/// Reads the task from a row whose columns begin at `first`.
 pub(super) fn task(
     connection: &Connection,
     row: &Row<'_>,
@@ -71,7 +71,7 @@ pub(super) fn task(
     lease: LeaseRef,
     rank: Rank,
 ) -> rusqlite::Result<LeasedTask> {
-    // No bytes are no settings that can be read.
+    // Empty bytes are not readable settings.
     let own_retry: Option<Vec<u8>> = row.get(first + 6).unwrap_or(Some(Vec::new()));
     let (kind, shape, queue) = (lane.route.kind().clone(), lane.route.shape(), lane.queue.clone());
     let spec = TaskSpec {
@@ -90,7 +90,7 @@ pub(super) fn task(
         attempts: row.get(first + 2)?,
         standing: rank.standing,
         first_attempt: row.get(first + 8).ok().flatten().map(Timestamp::from_micros),
-        // Of the queue, for all of its tasks together.
+        // Set later for all tasks of a queue together.
         retry: None,
         alone: rank.alone,
     })

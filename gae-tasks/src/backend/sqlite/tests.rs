@@ -1,4 +1,4 @@
-//! What can only be seen from inside: losses of power, query plans, pragmas, failed transactions.
+//! Tests from inside: losses of power, query plans, pragmas, failed transactions.
 
 mod committer;
 mod delete_queue;
@@ -40,12 +40,12 @@ use crate::queue::QueueName;
 use crate::task::{Deferred, Kind, Shape, TaskId, TaskSpec};
 use crate::time::{Now, Timestamp};
 
-/// Waits for an answer, as a caller without a runtime does.
+/// Waits for an answer, like a caller without a runtime.
 fn wait<T>(answer: impl Future<Output = T>) -> T {
     pollster::block_on(answer)
 }
 
-/// A folder that is gone when the test is over.
+/// A folder that is removed when the test is over.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -85,7 +85,7 @@ fn open(file: impl AsRef<Path>) -> Result<Sqlite, Error> {
     wait(Sqlite::open(file))
 }
 
-/// The error and its sources in one line.
+/// Returns the error and its sources in one line.
 fn chain(error: &Error) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
@@ -123,7 +123,7 @@ fn lease(backend: &Sqlite, now: Timestamp, limit: usize) -> Leased {
     wait(backend.lease(request)).unwrap()
 }
 
-/// Records the same outcome for all of these.
+/// Records the same outcome for all these tasks.
 fn settle_all(
     backend: &Sqlite,
     now: Timestamp,
@@ -139,7 +139,7 @@ fn finish(backend: &Sqlite, leased: &Leased) -> Vec<Settled> {
     settle_all(backend, at(200), &leased.tasks, &Verdict::Done)
 }
 
-/// Makes dead letters of all that is due.
+/// Makes dead letters of all due tasks.
 fn bury_due(backend: &Sqlite) {
     let failed = Verdict::Permanent { error: String::new() };
     while let due @ [_, ..] = &*lease(backend, at(100), 10).tasks {
@@ -158,7 +158,7 @@ fn ids(tasks: &[LeasedTask]) -> Vec<TaskId> {
     tasks.iter().map(|task| task.lease.id).collect()
 }
 
-/// A test of this program, run by another process, as soon as it has said so.
+/// Runs a test of this program in another process, and returns once the test has printed `says`.
 fn start_child(test: &str, variable: &str, folder: &Folder, says: &str) -> Child {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args([test, "--exact", "--nocapture"])
@@ -171,7 +171,8 @@ fn start_child(test: &str, variable: &str, folder: &Folder, says: &str) -> Child
     child
 }
 
-/// Sweeps as a worker that has seen every expired lease unchanged; the answer does not show the held leases.
+/// Sweeps like a worker that has seen every expired lease unchanged; the answer omits the held
+/// leases.
 fn sweep(sqlite: &Sqlite, now: Timestamp) -> Swept {
     let request = |lost| Sweep::new(Now::At(now), lost, 100);
     let held = wait(sqlite.sweep(Sweep { limit: 0, ..request(Vec::new()) })).unwrap().held;
@@ -179,7 +180,7 @@ fn sweep(sqlite: &Sqlite, now: Timestamp) -> Swept {
     Swept { held: Vec::new(), ..wait(sqlite.sweep(request(lost))).unwrap() }
 }
 
-/// Leaves the file no room to grow, or gives it back.
+/// Leaves the file no room to grow, or gives the room back.
 struct FullDisk(bool);
 
 impl Request for FullDisk {
@@ -193,7 +194,7 @@ impl Request for FullDisk {
     }
 }
 
-/// Ends the writer's thread.
+/// Ends the writer's thread by a panic.
 struct Panics;
 
 impl Request for Panics {
@@ -201,11 +202,11 @@ impl Request for Panics {
     const DURABILITY: Durability = Durability::Normal;
 
     fn perform(&mut self, _: &mut Database) -> Result<(), Fault> {
-        panic!("the test wants it")
+        panic!("a panic on purpose")
     }
 }
 
-/// Keeps the writer busy until it is let go.
+/// Keeps the writer busy until the test releases it.
 struct Busy(mpsc::Sender<()>, mpsc::Receiver<()>);
 
 impl Request for Busy {

@@ -1,4 +1,5 @@
-//! What stands in a row and cannot be read: it is left aside and reported once, so that no row ever stops another.
+//! Values that cannot be read: they are skipped and reported once, so that no row ever blocks
+//! another.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -13,7 +14,7 @@ use crate::log;
 use crate::task::TaskId;
 use crate::version::Unread;
 
-/// The columns of a row, of which some may be unreadable.
+/// The columns of a row, some of which may be unreadable.
 pub(super) struct Columns<'a> {
     row: &'a Row<'a>,
     is_whole: Cell<bool>,
@@ -24,14 +25,14 @@ impl<'a> Columns<'a> {
         Self { row, is_whole: Cell::new(true) }
     }
 
-    /// The value of a column; `None` if it cannot be read.
+    /// Returns the value of a column; `None` if it cannot be read.
     pub(super) fn get<T: FromSql>(&self, column: usize) -> Option<T> {
         let value = self.row.get(column).ok();
         self.is_whole.set(self.is_whole.get() && value.is_some());
         value
     }
 
-    /// Whether all that was asked for could be read.
+    /// Whether all requested columns could be read.
     pub(super) const fn is_whole(&self) -> bool {
         self.is_whole.get()
     }
@@ -56,22 +57,22 @@ pub(super) fn queue(connection: &Connection, queue: &str, unread: Unread) {
     }
 }
 
-/// Reports a task that a rule of the database keeps as it is.
+/// Reports a task that a rule of the database protects from changes.
 pub(super) fn refused(connection: &Connection, id: TaskId, refusal: &Fault) {
     if is_news(connection, "refused", id) {
         let (file, error) = (connection.path(), refusal.rule());
         log::say(|| {
-            tracing::error!(%id, file, error, "a rule of the database forbids to change the task: drop the rule, or mend the task");
+            tracing::error!(%id, file, error, "a rule of the database forbids changing the task: drop the rule, or repair the task");
         });
     }
 }
 
-/// Reports a row that has not even the name of a queue, or of a lane's.
+/// Reports a row without a readable queue name, or other identification.
 pub(super) fn row(connection: &Connection, table: &'static str, row: impl Display) {
     if is_news(connection, table, &row) {
         let file = connection.path();
         log::say(
-            || tracing::error!(table, %row, file, "a row cannot be read, it is left aside: delete it, or mend it"),
+            || tracing::error!(table, %row, file, "a row cannot be read and is skipped: delete or repair the row"),
         );
     }
 }
@@ -83,12 +84,12 @@ pub(super) fn lease(connection: &Connection, row: i64) {
         tracing::error!(
             row,
             file,
-            "a row of leases cannot be read, it is deleted: its tasks run again"
+            "a row of leases cannot be read and is deleted: its tasks run again"
         );
     });
 }
 
-/// Reports a task of which `what` cannot be read, and what it is treated as.
+/// Reports a task of which a part cannot be read; `what` names the part and the value used instead.
 pub(super) fn part_of_task(connection: &Connection, id: TaskId, what: &'static str) {
     if is_news(connection, what, id) {
         let file = connection.path();
@@ -101,21 +102,21 @@ pub(super) fn task(connection: &Connection, id: TaskId) {
     if is_news(connection, "task", id) {
         let file = connection.path();
         log::say(|| {
-            tracing::error!(%id, file, "the task cannot be read, it is left aside: delete it, or update gae-tasks here");
+            tracing::error!(%id, file, "the task cannot be read and is skipped: delete the task, or update gae-tasks here");
         });
     }
 }
 
-/// Whether this has not been reported before: it is met again with every look at the file.
+/// Whether this has not been reported before: every look at the file meets the same value again.
 fn is_news(connection: &Connection, what: &'static str, whose: impl Display) -> bool {
-    /// So many are remembered; of more, some are reported again.
+    /// The number of remembered reports; beyond it, some are repeated.
     const MOST: usize = 10_000;
-    static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
-    if told.len() >= MOST {
-        told.clear();
+    static REPORTED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let mut reported = REPORTED.lock().unwrap_or_else(PoisonError::into_inner);
+    if reported.len() >= MOST {
+        reported.clear();
     }
-    told.insert(format!("{} {what} {whose}", connection.path().unwrap_or_default()))
+    reported.insert(format!("{} {what} {whose}", connection.path().unwrap_or_default()))
 }
 
 #[cfg(test)]

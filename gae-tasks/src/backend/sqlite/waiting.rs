@@ -1,4 +1,4 @@
-//! The order in which tasks are leased: the table that stands between a stored task and its next attempt.
+//! The order in which tasks are leased: the table between a stored task and its next attempt.
 
 use rusqlite::{Connection, params};
 
@@ -13,7 +13,7 @@ pub(super) const TAKE: &str = "DELETE FROM gae_tasks_waiting WHERE lane = ?1 AND
 
 pub(super) const TAKE_UP_TO: &str = "DELETE FROM gae_tasks_waiting WHERE lane = ?1 AND standing = ?2 AND timed = ?3 AND (due, task) <= (?4, ?5)";
 
-/// A condition: the task `t` of a query waits.
+/// An SQL condition: the task `t` of the query waits.
 macro_rules! waits {
     () => {
         "EXISTS (SELECT 1 FROM gae_tasks_waiting w WHERE w.lane = t.lane AND w.standing IN (0, 1, 2, 3) \
@@ -22,7 +22,7 @@ macro_rules! waits {
 }
 pub(super) use waits;
 
-/// Lets a task wait.
+/// Makes a task wait.
 pub(super) fn put(
     connection: &Connection,
     id: TaskId,
@@ -43,7 +43,8 @@ pub(super) fn put(
     ready::add(connection, lane, standing as i64, ready::due(wait))
 }
 
-/// Takes a task out of the order; answers whether it was waiting. Then its lane is to be [refreshed](ready::refresh).
+/// Takes a task out of the order; returns whether it was waiting. If so, the caller must
+/// [refresh](ready::refresh) its lane.
 pub(super) fn take(
     connection: &Connection,
     id: TaskId,
@@ -59,7 +60,8 @@ pub(super) fn take(
     ])? > 0)
 }
 
-/// Takes the first tasks of a lane, up to this one, out of the order. The lane is to be [refreshed](ready::refresh) then.
+/// Takes the first tasks of a lane, up to and including this one, out of the order. The caller must
+/// [refresh](ready::refresh) the lane.
 pub(super) fn take_up_to(
     connection: &Connection,
     lane: i64,

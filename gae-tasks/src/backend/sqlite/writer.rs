@@ -1,4 +1,5 @@
-//! The one thread that writes: whatever waits for it shares a transaction, and with it the disk's slowest act.
+//! The one thread that writes: waiting calls share a transaction, and with it the disk's sync, the
+//! slowest step.
 
 use std::mem;
 use std::path::{Path, PathBuf};
@@ -21,14 +22,15 @@ use super::opened::Opened;
 use super::schema;
 use super::session::Session;
 
-/// A caller that asks again so soon is worth staying awake for: the next may come sooner than the thread would wake.
+/// The writer stays awake for a caller that calls again this soon: the next call may come sooner
+/// than the thread would wake.
 const BRISK: Duration = Duration::from_micros(150);
 
-/// A handle on the thread; dropped, it lets the thread finish what waits for it, and waits for that.
+/// A handle on the thread. Dropping it waits until the thread has finished all pending calls.
 pub(super) struct Writer {
     inbox: Inbox,
     thread: Option<JoinHandle<()>>,
-    /// What the thread works at, shared with callers that block.
+    /// The committer, which the thread shares with callers that block.
     committer: Option<Arc<Shared>>,
     opened: Opened,
     transactions: Arc<AtomicU64>,
@@ -38,7 +40,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Opens the file on a thread of its own.
+    /// Opens the file on its own thread.
     pub(super) async fn start(path: PathBuf, wakeups: watch::Sender<u64>) -> Result<Self, Problem> {
         let (inbox, outlet) = Inbox::new();
         let (reply, answer) = oneshot::channel();
@@ -76,17 +78,17 @@ impl Writer {
         &self.inbox
     }
 
-    /// Hears of what other processes write, from now on.
+    /// Starts to listen for writes of other processes.
     pub(super) fn listen(&self) {
         self.listener.get_or_init(|| Listener::start(&self.opened, &self.inbox, &self.listening));
     }
 
-    /// How many transactions were committed.
+    /// Returns the number of committed transactions.
     pub(super) fn transactions(&self) -> u64 {
         self.transactions.load(Ordering::Relaxed)
     }
 
-    /// Has `request` done, together with whatever else waits.
+    /// Performs `request`, together with all other waiting calls.
     pub(super) fn call<R: Request>(
         &self,
         request: R,
@@ -94,7 +96,7 @@ impl Writer {
         let (call, answered) = Call::new(request);
         let here = self.opened.check_process();
         if here.is_ok() {
-            // If the thread is gone, the call is dropped, and the answer below says so.
+            // If the thread is gone, the call is dropped, and the code below reports this.
             self.inbox.put(call);
         }
         async {
@@ -104,7 +106,8 @@ impl Writer {
         }
     }
 
-    /// As [`call`](Self::call), for a caller that may block: on this thread, if nobody else writes.
+    /// Like [`call`](Self::call), for a caller that may block: performs `request` on this thread,
+    /// if nobody else writes.
     pub(super) fn call_here<R: Request>(&self, request: R) -> Result<R::Output, Problem> {
         self.opened.check_process()?;
         let (call, answered) = Call::new(request);
@@ -123,7 +126,7 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         if !self.opened.is_by_this_process() {
-            // The threads are the parent's, as are the file and its session.
+            // The threads belong to the parent, as do the file and its session.
             _ = self.listener.take().flatten().map(Listener::forget);
             mem::forget(self.committer.take());
             return mem::forget(self.thread.take());
@@ -134,7 +137,8 @@ impl Drop for Writer {
     }
 }
 
-/// If nobody waits for the file to be opened any more, the thread that opens it ends.
+/// Closes the inbox when dropped: if nobody waits any more for the file to be opened, the thread
+/// that opens it ends.
 struct CloseOnDrop<'a>(&'a Inbox);
 
 impl Drop for CloseOnDrop<'_> {
@@ -162,11 +166,11 @@ fn open(path: &Path) -> Result<(Opened, Database), Problem> {
     ))
 }
 
-/// The committer, until somebody panics there.
+/// The committer, until a panic there.
 type Shared = Mutex<Option<Committer>>;
 
-/// Does `work` at the committer, if there still is one. A panic takes the committer away: its connection would keep the file locked
-/// for every process as long as the handle lives.
+/// Runs `work` on the committer, if there still is one. A panic drops the committer: its connection
+/// would keep the file locked for every process as long as the handle lives.
 fn at<T>(
     committer: MutexGuard<'_, Option<Committer>>,
     work: impl FnOnce(&mut Committer) -> T,
@@ -185,8 +189,8 @@ fn at<T>(
     done
 }
 
-/// What the thread does: it answers calls until none can come any more. If there was a panic at the committer, here or in a
-/// caller's thread, the thread ends, and all calls that wait fail.
+/// The body of the thread: answers calls until none can come any more. After a panic at the
+/// committer, here or in a caller's thread, the thread ends, and all waiting calls fail.
 fn run(outlet: &Outlet, shared: &Shared) {
     let (mut group, mut answered, mut is_brisk) = (Vec::new(), None, false);
     loop {

@@ -1,8 +1,9 @@
--- Times are microseconds since 1970. A task that is not dead stands in exactly one of two small tables: it waits, or
--- it is leased. So its own row, with the payload, is written once and deleted once however often the task is handed on.
+-- Times are microseconds since 1970. A task that is not dead is in exactly one of two small tables:
+-- waiting or lease. So its own row, with the payload, is written once and deleted once, however
+-- often the task is leased.
 
--- One row: the version of these tables, a digest of this text, and how often any queue was changed: a program that
--- knows the number knows all queues.
+-- One row: the version of these tables, a digest of this text, and the number of changes of any
+-- queue: a program that has read the queues at this number knows their current state.
 CREATE TABLE gae_tasks_schema (
     version INTEGER NOT NULL,
     digest INTEGER NOT NULL,
@@ -11,7 +12,7 @@ CREATE TABLE gae_tasks_schema (
 
 CREATE TABLE gae_tasks_queue (
     name TEXT NOT NULL PRIMARY KEY,
-    -- Fields that are not set are not stored, a backoff neither.
+    -- Fields that are not set are not stored; nor is a backoff.
     config BLOB NOT NULL,
     paused INTEGER NOT NULL
 ) WITHOUT ROWID;
@@ -31,9 +32,11 @@ CREATE TABLE gae_tasks_lane (
     queue TEXT NOT NULL,
     kind TEXT NOT NULL,
     shape INTEGER NOT NULL,
-    -- What a program must know to run its tasks: the version of their attributes and own retry settings.
+    -- The version that a program must know to run the tasks: the version of their attributes and
+    -- own retry settings.
     version INTEGER NOT NULL,
-    -- Queues have their turns in this order: that in which they got their first tasks.
+    -- The queue's place in the order of turns: the order in which queues received their first
+    -- tasks.
     turn INTEGER NOT NULL,
     UNIQUE (queue, kind, shape, version)
 );
@@ -60,8 +63,9 @@ CREATE TABLE gae_tasks_task (
 
 CREATE INDEX gae_tasks_dead ON gae_tasks_task (lane, died) WHERE died IS NOT NULL;
 
--- What is leased next, in the order of its key. The standing tells how many leases were lost: none, one, two, more.
--- A task that is not timed is due whatever the clock says. A pause after a failure was chosen at the moment `since`.
+-- The order in which tasks are leased. The standing is the number of lost leases: none, one, two,
+-- more. A task that is not timed is due whatever the clock says. A pause after a failure was chosen
+-- at the time `since`.
 CREATE TABLE gae_tasks_waiting (
     lane INTEGER NOT NULL,
     standing INTEGER NOT NULL,
@@ -72,8 +76,9 @@ CREATE TABLE gae_tasks_waiting (
     PRIMARY KEY (lane, standing, timed, due, task)
 ) WITHOUT ROWID;
 
--- The lanes that have tasks waiting, with the moment at which the first of each standing is due: what a lease looks at
--- first. The least number of all stands for one that is due whatever the clock says.
+-- The lanes that have waiting tasks, with the time at which the first task of each standing is due;
+-- a lease reads this table first. The smallest integer marks a task that is due whatever the clock
+-- says.
 CREATE TABLE gae_tasks_ready (
     standing INTEGER NOT NULL,
     turn INTEGER NOT NULL,
@@ -86,18 +91,18 @@ CREATE INDEX gae_tasks_ready_due ON gae_tasks_ready (standing, due);
 
 CREATE INDEX gae_tasks_pause ON gae_tasks_waiting (since) WHERE since IS NOT NULL;
 
--- Only as long as what is in progress, so it needs no index. Tasks that were leased together share a row, but one that
--- has lost leases has its own.
+-- As many rows as leases in progress, so no index is needed. Tasks that were leased together share
+-- a row, but a task that has lost leases has its own.
 CREATE TABLE gae_tasks_lease (
-    -- The first row of a token has the token itself, a multiple of 256; a row that is split off has the next free one of
-    -- the 255 numbers after it.
+    -- The first row of a token has the token itself, a multiple of 256; a row that is split off has
+    -- the next free one of the 255 numbers after it.
     id INTEGER PRIMARY KEY,
     expires INTEGER NOT NULL,
     duration INTEGER NOT NULL,
     session INTEGER NOT NULL,
-    -- Whether the only task of the row is a suspect that no other one may run beside.
+    -- Whether the only task of the row is a suspect that no other suspect may run beside.
     alone INTEGER NOT NULL,
-    -- Of each task 24 bytes: its id, and how it waited, to be given back as it was.
+    -- 24 bytes for each task: its id, and how it waited, so that a release can restore this.
     tasks BLOB NOT NULL
 );
 
@@ -110,7 +115,7 @@ CREATE TABLE gae_tasks_error (
     PRIMARY KEY (task, n)
 ) WITHOUT ROWID;
 
--- Names in use: of stored tasks, and, until then, of those that are over.
+-- Names in use: names of stored tasks and, until the time `until`, of tasks that are over.
 CREATE TABLE gae_tasks_name (
     queue TEXT NOT NULL,
     name TEXT NOT NULL,
@@ -121,7 +126,8 @@ CREATE TABLE gae_tasks_name (
 
 CREATE INDEX gae_tasks_tombstone ON gae_tasks_name (until) WHERE until IS NOT NULL;
 
--- Processes that lease; each holds a lock on its file beside the database for as long as it lives.
+-- Processes that lease; each holds a lock on its own file beside the database for as long as it
+-- lives.
 CREATE TABLE gae_tasks_session (
     id INTEGER PRIMARY KEY,
     started INTEGER NOT NULL

@@ -1,4 +1,4 @@
-//! Who makes a transaction: the writer's thread, or a caller that blocks.
+//! Which thread makes a transaction: the writer's, or that of a caller that blocks.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc;
@@ -15,7 +15,7 @@ use super::super::error::{Fault, Problem};
 use super::super::turn::Turn;
 use super::{Busy, Folder, Panics, wait};
 
-/// Tells which thread does it.
+/// Returns the thread that performs the request.
 struct WhoIs;
 
 impl Request for WhoIs {
@@ -27,7 +27,7 @@ impl Request for WhoIs {
     }
 }
 
-/// Whether a call that blocks is made on the caller's own thread.
+/// Whether a call that blocks is performed on the caller's own thread.
 fn is_here(sqlite: &Sqlite) -> bool {
     sqlite.writer.call_here(WhoIs).unwrap() == thread::current().id()
 }
@@ -36,7 +36,7 @@ fn is_here(sqlite: &Sqlite) -> bool {
 fn until_here(sqlite: &Sqlite) {
     let begun = Instant::now();
     while !is_here(sqlite) {
-        assert!(begun.elapsed() < Duration::from_secs(20), "the writer never rests");
+        assert!(begun.elapsed() < Duration::from_secs(20), "the writer never becomes idle");
     }
 }
 
@@ -51,7 +51,7 @@ fn a_caller_that_blocks_makes_its_transaction_itself() {
     assert_ne!(
         wait(sqlite.writer.call(WhoIs)).unwrap(),
         thread::current().id(),
-        "one that does not block never does"
+        "a call that does not block runs on the writer's thread"
     );
 }
 
@@ -102,7 +102,7 @@ fn callers_that_come_together_share_transactions_though_they_block() {
     go.send(()).unwrap();
     wait(busy).unwrap();
     calls.into_iter().for_each(|call| _ = wait(call).unwrap());
-    assert!(!is_here(&sqlite), "the others may come again");
+    assert!(!is_here(&sqlite), "the other callers may call again");
     until_here(&sqlite);
 }
 
@@ -126,7 +126,7 @@ fn a_panic_at_the_desk_is_told_to_all_that_come_and_frees_the_file() {
     }
 }
 
-/// Opens the file once more, as the error advises.
+/// Opens the file once more, as the error message advises.
 fn until_opened(folder: &Folder) -> Result<ThreadId, Problem> {
     wait(folder.open().writer.call(WhoIs))
 }
@@ -142,7 +142,7 @@ fn a_caller_that_blocks_takes_no_turn_that_another_process_waits_for() {
     while !this.is_owed() {
         assert!(begun.elapsed() < Duration::from_secs(20), "the spell never ends");
     }
-    assert!(this.is_owed(), "as long as the other waits");
+    assert!(this.is_owed(), "the turn is owed as long as the other process waits");
     drop(claim);
     assert!(!this.is_owed());
 }
@@ -156,6 +156,6 @@ fn a_caller_that_blocks_leaves_the_turn_to_another_process_that_waits() {
     let _claim = other.claim();
     let begun = Instant::now();
     while is_here(&sqlite) {
-        assert!(begun.elapsed() < Duration::from_secs(20), "it writes on and on");
+        assert!(begun.elapsed() < Duration::from_secs(20), "the caller keeps writing");
     }
 }

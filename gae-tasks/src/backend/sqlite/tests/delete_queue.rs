@@ -1,4 +1,4 @@
-//! Deleting a queue beside other programs, and one that a newer program wrote.
+//! Deleting a queue beside other programs, and a queue that a newer program wrote.
 
 use rusqlite::{Connection, params};
 
@@ -87,7 +87,7 @@ fn a_queue_that_gets_a_task_meanwhile_stays() {
     assert_eq!((held.map(|held| held.tasks), queues(&sqlite).len()), (Some(1), 1));
 }
 
-/// It neither waits nor is leased: a sweep puts it back.
+/// The task neither waits nor is leased: a sweep puts it back.
 #[test]
 fn a_stray_task_is_a_task_of_its_queue() {
     let folder = Folder::new();

@@ -1,4 +1,4 @@
-//! Files that cannot serve, files that others share, and sessions.
+//! Unusable files, files shared with other programs, and sessions.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -14,7 +14,7 @@ fn sweep(sqlite: &super::Sqlite) -> Swept {
     super::sweep(sqlite, at(100))
 }
 
-/// What opening `file` is refused with.
+/// Returns the error of opening `file`.
 fn refusal(file: impl AsRef<std::path::Path>) -> String {
     chain(&open(file).unwrap_err())
 }
@@ -32,11 +32,11 @@ fn a_file_that_cannot_serve_is_refused_with_the_fix() {
         .unwrap();
     let text = refusal(folder.0.join("text.db"));
     assert!(
-        text.contains("it is no SQLite database; name another file") && text.contains("text.db"),
+        text.contains("it is not a SQLite database; name another file") && text.contains("text.db"),
         "{text}"
     );
     let below = refusal(folder.0.join("text.db/tasks.db"));
-    assert!(below.contains("a part of its path is a file and no folder"), "{below}");
+    assert!(below.contains("a part of its path is a file, not a folder"), "{below}");
     assert_eq!(folder.names(), ["text.db"], "nothing is left behind");
 }
 
@@ -71,7 +71,7 @@ fn a_newer_file_is_refused_untouched() {
     assert!(open(folder.file()).is_ok());
 }
 
-/// The error for a file whose tables another development version made, as after `change`.
+/// Asserts that a file, as another development version made it by `change`, is refused.
 #[track_caller]
 fn assert_of_another_version(change: &str) {
     let folder = Folder::new();
@@ -89,7 +89,7 @@ fn assert_of_another_version(change: &str) {
     assert!(!text.contains("CREATE TABLE") && text.len() < 500, "{text}");
     let tasks: i64 =
         connection.query_row("SELECT count(*) FROM gae_tasks_task", [], |row| row.get(0)).unwrap();
-    assert_eq!(tasks, 1, "nothing of it is changed");
+    assert_eq!(tasks, 1, "nothing in the file has changed");
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn a_file_whose_version_is_not_known_is_refused_in_a_few_words() {
     assert_of_another_version("DELETE FROM gae_tasks_schema");
     assert_of_another_version("INSERT INTO gae_tasks_schema SELECT * FROM gae_tasks_schema");
     assert_of_another_version("DROP TABLE gae_tasks_schema");
-    // As the first development versions wrote it.
+    // As the first development versions wrote the table.
     assert_of_another_version(
         "DROP TABLE gae_tasks_schema; CREATE TABLE gae_tasks_schema (version INTEGER NOT NULL); \
          INSERT INTO gae_tasks_schema VALUES (1)",
@@ -167,7 +167,7 @@ fn two_handles_on_one_file_see_each_other() {
     enqueue(&one, vec![task(b"x")]).unwrap();
     let leased = lease(&other, at(100), 10);
     assert_eq!(leased.tasks.len(), 1);
-    assert_eq!(sweep(&one), Swept::default(), "the other's session lives");
+    assert_eq!(sweep(&one), Swept::default(), "the other session lives");
     assert_eq!(lease(&one, at(100), 10).tasks.len(), 0);
     finish(&other, &leased);
     let mut another = task(b"y");
@@ -183,7 +183,7 @@ fn two_handles_on_one_file_see_each_other() {
     assert_eq!(lease(&one, at(100), 10).tasks.len(), 0, "a pause by the other");
 }
 
-/// The locks of a process on a file go with the first of its descriptors that is closed. Without the lock another
+/// Closing any descriptor of a file drops all locks of the process on it. Without the lock, another
 /// process that ends takes itself for the last one, and removes the log that is in use.
 #[cfg(target_os = "linux")]
 #[test]
@@ -191,8 +191,8 @@ fn opening_a_file_again_keeps_the_locks_of_the_first_handle() {
     use std::os::unix::fs::MetadataExt;
     let folder = Folder::new();
     let inode = |folder: &Folder| format!(":{} ", fs::metadata(folder.file()).unwrap().ino());
-    // The list is read piece by piece, and a lock that stays can fall between two pieces while others come and go; so only
-    // one that is missing again and again is gone.
+    // `/proc/locks` is read piece by piece, and a lock can fall between two pieces while others
+    // come and go. So only a lock that is missing again and again is gone.
     let is_locked = |folder: &Folder| {
         (0..200).any(|look| {
             std::thread::sleep(std::time::Duration::from_millis(look.min(5)));
@@ -208,9 +208,9 @@ fn opening_a_file_again_keeps_the_locks_of_the_first_handle() {
     drop(Connection::open(folder.0.join("other.db")).unwrap());
     let _other = folder.open();
     _ = refusal(folder.0.join("tasks.db/below"));
-    assert!(is_locked(&folder), "and still does");
+    assert!(is_locked(&folder), "the first handle still holds a lock");
     drop(one);
-    assert!(is_locked(&folder), "the other one too");
+    assert!(is_locked(&folder), "the other handle holds a lock too");
 }
 
 #[test]
@@ -222,7 +222,7 @@ fn a_clean_end_leaves_only_the_database() {
     assert!(folder.names().iter().any(|name| name.ends_with(".lock")));
     drop(sqlite);
     assert_eq!(folder.names(), ["tasks.db"]);
-    assert_eq!(lease(&folder.open(), at(100), 1).tasks.len(), 1, "what it held is free at once");
+    assert_eq!(lease(&folder.open(), at(100), 1).tasks.len(), 1, "the leased task is free at once");
 }
 
 #[test]
@@ -273,10 +273,10 @@ fn files_without_a_session_are_removed_unless_somebody_holds_them() {
     );
 }
 
-/// Set for the child process of the kill test: the database it works on.
+/// The environment variable of the kill test's child process: the database.
 const CHILD: &str = "GAE_TASKS_TEST_KILL";
 
-/// Not a test of its own: what the child process does until it is killed.
+/// Not a test: the work of the child process until it is killed.
 #[test]
 fn child() {
     let Ok(file) = std::env::var(CHILD) else { return };
@@ -308,13 +308,13 @@ fn a_killed_process_loses_nothing_and_its_leases_are_free_at_once() {
     lines.find(|line| line.ends_with("leased")).unwrap();
     let before: Vec<_> = lines.by_ref().take(60).collect();
     let survivor = folder.open();
-    assert_eq!(sweep(&survivor), Swept::default(), "it lives");
+    assert_eq!(sweep(&survivor), Swept::default(), "the survivor's session lives");
     child.kill().unwrap();
     child.wait().unwrap();
     let after: Vec<_> = lines.collect();
-    let told: Vec<_> = before.into_iter().chain(after).collect();
+    let printed: Vec<_> = before.into_iter().chain(after).collect();
     let stored: Vec<_> =
-        told.windows(2).filter(|pair| pair[1] == "stored").map(|pair| pair[0].clone()).collect();
+        printed.windows(2).filter(|pair| pair[1] == "stored").map(|pair| pair[0].clone()).collect();
     assert_eq!(sweep(&survivor).recovered, 5);
     assert_eq!(
         lease(&survivor, at(100), 5)
@@ -350,10 +350,11 @@ fn tables_that_cannot_be_made_are_not_printed() {
     assert!(!text.contains("CREATE TABLE") && text.len() < 300, "{text}");
 }
 
-/// Set for the child processes that open a fresh file at the same time: the database, and the file that begins it.
+/// The environment variable of child processes that open a fresh file at the same time: the
+/// database, and the file that starts them.
 const OPENS: &str = "GAE_TASKS_TEST_OPEN";
 
-/// Not a test of its own: what those child processes do.
+/// Not a test: the work of those child processes.
 #[test]
 fn opening_child() {
     let Ok(folder) = std::env::var(OPENS).map(std::path::PathBuf::from) else { return };

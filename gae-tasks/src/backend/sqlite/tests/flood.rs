@@ -1,4 +1,4 @@
-//! Beside a process that writes without a pause, a single call is answered soon.
+//! A single call is answered soon, even beside a process that writes without a pause.
 
 use std::process::Child;
 use std::sync::mpsc;
@@ -11,12 +11,12 @@ use super::super::Sqlite;
 use super::super::turn::{COURTESY, SPELL, Turn};
 use super::{Folder, at, enqueue, lease, open, start_child, task};
 
-/// Set for the child process that floods: the database.
+/// The environment variable of the child process that floods: the database.
 const CHILD: &str = "GAE_TASKS_TEST_FLOOD";
 
 const CALLERS: usize = 50;
 
-/// Not a test of its own: what the child process does until it is killed.
+/// Not a test: the work of the child process until it is killed.
 #[test]
 fn child() {
     let Ok(file) = std::env::var(CHILD) else { return };
@@ -30,7 +30,7 @@ fn child() {
     thread::scope(|scope| (0..CALLERS).for_each(|_| _ = scope.spawn(store)));
 }
 
-/// Killed when the test is over.
+/// A child process, killed when the test is over.
 struct Flooder(Child);
 
 impl Flooder {
@@ -65,13 +65,15 @@ fn a_single_call_is_answered_soon_though_other_processes_flood() {
             "{flooders} flooders: {} calls, {usual:.1?} as a rule, {longest:.1?} at most",
             waits.len()
         );
-        // A machine that is busy with other tests delays single calls, and not half of them; the bench has all bounds.
+        // A machine that is busy with other tests delays single calls, but not half of them; the
+        // bench checks all bounds.
         assert!(usual < Duration::from_millis(150), "{usual:?} beside {flooders}");
         assert!(longest < Duration::from_millis(1_500), "{longest:?} beside {flooders}");
     }
 }
 
-/// Asserts that `work` shows others that it waits while one of them has a transaction, and has its turn then.
+/// Asserts that `work` shows other processes that it waits while one of them has a transaction, and
+/// then has its turn.
 fn assert_waits_its_turn(folder: &Folder, watcher: &Turn, work: impl FnOnce() + Send) {
     let other = Connection::open(folder.file()).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -80,12 +82,15 @@ fn assert_waits_its_turn(folder: &Folder, watcher: &Turn, work: impl FnOnce() + 
         let working = scope.spawn(work);
         let begun = Instant::now();
         while !watcher.has_next() {
-            assert!(begun.elapsed() < Duration::from_secs(4), "it waits and does not show it");
+            assert!(
+                begun.elapsed() < Duration::from_secs(4),
+                "the waiting writer does not show that it waits"
+            );
         }
         other.execute_batch("COMMIT").unwrap();
         working.join().unwrap();
     });
-    assert!(!watcher.has_next(), "it had its turn");
+    assert!(!watcher.has_next(), "the writer has had its turn");
 }
 
 #[test]
@@ -109,12 +114,12 @@ fn a_writer_steps_aside_for_the_next_one_but_not_for_ever() {
         thread::sleep(SPELL);
         let begun = Instant::now();
         enqueue(&sqlite, vec![task(b"x")]).unwrap();
-        assert!(begun.elapsed() >= COURTESY, "it did not step aside");
+        assert!(begun.elapsed() >= COURTESY, "the writer did not step aside");
     }
     drop(claim);
 }
 
-/// As one that was stopped while it waited.
+/// Like a process that was stopped while it waited.
 #[test]
 fn the_next_one_keeps_nobody_from_writing_that_never_comes() {
     let folder = Folder::new();
@@ -127,11 +132,11 @@ fn the_next_one_keeps_nobody_from_writing_that_never_comes() {
         let (reply, answer) = mpsc::channel();
         let sqlite = &sqlite;
         scope.spawn(move || reply.send(enqueue(sqlite, vec![task(b"x")])));
-        assert!(answer.recv_timeout(Duration::from_millis(50)).is_err(), "it waits");
+        assert!(answer.recv_timeout(Duration::from_millis(50)).is_err(), "the writer waits");
         other.execute_batch("COMMIT").unwrap();
         let answer = answer.recv_timeout(Duration::from_secs(4));
         drop(claim);
-        assert!(answer.is_ok_and(|answer| answer.is_ok()), "it waits for ever");
+        assert!(answer.is_ok_and(|answer| answer.is_ok()), "the writer waits for ever");
     });
 }
 
@@ -149,7 +154,7 @@ fn a_writer_steps_aside_once_in_a_while_only_and_only_while_one_waits() {
     thread::sleep(SPELL);
     assert!(took(&mut one) >= COURTESY);
     let at_once = (0..100).any(|_| took(&mut one) < COURTESY);
-    assert!(at_once, "its spell has just begun anew");
+    assert!(at_once, "a new spell has just begun");
     drop(claim);
     let at_once = (0..100).any(|_| {
         thread::sleep(SPELL);

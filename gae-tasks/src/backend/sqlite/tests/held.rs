@@ -1,4 +1,4 @@
-//! Rows of leases: each lease is as if it had a row of its own.
+//! Rows of leases: each lease behaves as if it had its own row.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -32,7 +32,7 @@ fn tasks_that_are_leased_together_share_rows_of_a_page() {
     let other = Connection::open(folder.file()).unwrap();
     let overflown =
         "SELECT count(*) FROM dbstat WHERE name = 'gae_tasks_lease' AND pagetype = 'overflow'";
-    // Not every SQLite has this table.
+    // `dbstat` is not compiled into every SQLite.
     if let Ok(overflown) = other.query_row(overflown, [], |row| row.get::<_, i64>(0)) {
         assert_eq!(overflown, 0);
     }
@@ -83,7 +83,7 @@ fn what_is_not_extended_runs_out_though_its_neighbours_go_on() {
     assert_eq!(
         settled,
         [Settled::Done, Settled::LeaseLost, Settled::Done],
-        "and each has its token as before"
+        "each task keeps its token"
     );
 }
 
@@ -117,7 +117,7 @@ fn a_purge_ends_the_leases_of_what_it_deletes() {
     assert_eq!((purged.deleted, rows(&folder)), (200, 0));
 }
 
-/// What is done to leases.
+/// An operation on leases.
 #[derive(Debug, Clone)]
 enum Step {
     Give(Vec<Waited>),
@@ -144,7 +144,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Each lease by itself.
+/// The model: each lease by itself.
 type Model = BTreeMap<TaskId, (LeaseRef, Waited, Timestamp)>;
 
 fn perform(connection: &Connection, model: &mut Model, step: Step, next: &mut u64) {
@@ -235,7 +235,7 @@ fn a_row_is_split_beside_one_that_cannot_be_read() {
     enqueue(&sqlite, (0..3).map(|_| task(b"x")).collect()).unwrap();
     let leased = lease(&sqlite, at(100), 10).tasks;
     let other = Connection::open(folder.file()).unwrap();
-    // What is left of the token is its second row.
+    // Only the second row of the token can be read.
     other.execute_batch("UPDATE gae_tasks_lease SET id = id + 1").unwrap();
     let spoilt = "INSERT INTO gae_tasks_lease SELECT id - 1, expires, duration, 'x', alone, tasks FROM gae_tasks_lease";
     other.execute_batch(spoilt).unwrap();

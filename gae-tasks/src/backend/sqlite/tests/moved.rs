@@ -1,4 +1,5 @@
-//! A file that is removed, replaced or moved while it is in use: no task that went with it is acknowledged.
+//! A file that is removed, replaced or moved while in use: no task that is lost with it is
+//! acknowledged.
 #![cfg(unix)]
 
 use std::fs;
@@ -13,7 +14,7 @@ use crate::error::Error;
 use crate::queue::QueueName;
 use crate::time::Now;
 
-/// The database in use, its log, and the index of that.
+/// The database in use, its log, and the log's index.
 fn files(folder: &Folder) -> [PathBuf; 3] {
     ["tasks.db", "tasks.db-wal", "tasks.db-shm"].map(|name| folder.0.join(name))
 }
@@ -26,7 +27,7 @@ fn stored(sqlite: &Sqlite) -> Result<Vec<TaskRecord>, Error> {
     wait(sqlite.list(List::new(TaskFilter::new(), 100)))
 }
 
-/// A lease from a queue that has no tasks, which needs no transaction.
+/// Leases from a queue that has no tasks, which needs no transaction.
 fn look(sqlite: &Sqlite) -> Result<usize, Error> {
     let (queues, routes) = (Arc::new([QueueName::from_static("empty")].into()), Routes::Any);
     let duration = Duration::from_secs(30);
@@ -35,7 +36,7 @@ fn look(sqlite: &Sqlite) -> Result<usize, Error> {
     wait(sqlite.lease(request)).map(|leased| leased.tasks.len())
 }
 
-/// Every kind of call fails, and says which file it is about.
+/// Asserts that every kind of call fails and names the file.
 fn assert_cut_off(sqlite: &Sqlite, path: &str, what: &str) {
     let errors = [
         store(sqlite).unwrap_err(),
@@ -99,7 +100,7 @@ fn a_read_of_a_removed_file_is_an_error() {
     let id = stored(&sqlite).unwrap()[0].spec.id;
     assert!(wait(sqlite.get(id)).unwrap().is_some());
     fs::remove_file(folder.file()).unwrap();
-    // The first is read by the connection that is open, the others by new ones.
+    // The open connection reads the first, new connections read the others.
     for text in [
         wait(sqlite.get(id)).unwrap_err(),
         stored(&sqlite).unwrap_err(),
@@ -107,7 +108,7 @@ fn a_read_of_a_removed_file_is_an_error() {
     ] {
         assert!(chain(&text).contains("was removed or moved"), "{}", chain(&text));
     }
-    assert!(!folder.file().exists(), "nothing new is begun in its place");
+    assert!(!folder.file().exists(), "no new file is created in its place");
 }
 
 #[test]
@@ -135,7 +136,7 @@ fn a_file_that_another_database_replaced_is_neither_written_nor_read() {
     drop(other);
     assert_eq!(stored(&folder.open()).unwrap().len(), 1);
     let all = stored(&open(elsewhere.join("tasks.db")).unwrap()).unwrap();
-    assert!(!all.is_empty(), "what was answered is in the file that was moved");
+    assert!(!all.is_empty(), "the acknowledged tasks are in the moved file");
 }
 
 #[test]
@@ -162,7 +163,7 @@ fn a_folder_that_is_moved_away_and_back_is_gone_on_with() {
     let ids: Vec<_> = stored(&sqlite).unwrap().iter().map(|task| task.spec.id).collect();
     assert!(
         refused.iter().all(|task| !ids.contains(&task.spec.id)),
-        "what comes after the first error changes nothing"
+        "calls after the first error change nothing"
     );
     assert_eq!(ids.iter().filter(|id| **id != unsure.spec.id).count(), 1);
     drop(sqlite);
@@ -179,10 +180,13 @@ fn a_log_that_alone_is_removed_takes_no_task_along() {
     assert!(text.contains("tasks.db-wal` was removed or moved"), "{text}");
     assert_cut_off(&sqlite, "tasks.db-wal", "was removed or moved");
     drop(sqlite);
-    assert!(!stored(&folder.open()).unwrap().is_empty(), "its end puts the log into the file");
+    assert!(
+        !stored(&folder.open()).unwrap().is_empty(),
+        "the last connection copies the log into the file when it closes"
+    );
 }
 
-/// What the kernel says of the name by which the log was opened is not believed alone.
+/// The kernel's name of the opened log alone is not sufficient evidence.
 #[test]
 fn a_log_that_is_put_back_under_its_name_is_gone_on_with() {
     let folder = Folder::new();

@@ -1,4 +1,5 @@
-//! What a newer version of this crate stored in the same file: it is left to programs that can read it.
+//! Tasks that a newer version of this crate stored in the same file: they are left to programs that
+//! can read them.
 
 use std::time::Duration;
 
@@ -12,13 +13,13 @@ use crate::retention::Retention;
 use crate::task::{TaskId, TaskName};
 use crate::time::Now;
 
-/// A newer program changes what is stored.
+/// Changes the file as a newer program does.
 fn update(folder: &Folder, sql: &str) {
     let changed = Connection::open(folder.file()).unwrap().execute(sql, []).unwrap();
     assert!(changed > 0, "{sql}");
 }
 
-/// A newer program configures the queue.
+/// Configures the queue as a newer program does.
 fn configure_newer(folder: &Folder) {
     update(folder, "UPDATE gae_tasks_queue SET config = x'02aabbcc' WHERE name = 'default'");
 }
@@ -136,7 +137,7 @@ fn dead_letters_of_a_newer_queue_are_kept() {
     assert_eq!(sweep(&sqlite, at(100_000_000)).forgotten, 0);
 }
 
-/// A task that a newer program has stored and was running when it was killed.
+/// Stores a task as a newer program that was killed while it ran the task.
 fn newer_and_lost(folder: &Folder, sqlite: &super::Sqlite) -> TaskId {
     let new = task(b"x").with(|task| task.spec.max_attempts = Some(1));
     let id = new.spec.id;
@@ -160,7 +161,11 @@ fn a_lost_lease_of_a_newer_task_is_counted_and_no_death() {
     let record = record(&older, id);
     assert_eq!((record.state, record.lost_leases, record.attempts), (TaskState::Scheduled, 3, 1));
     assert_eq!(lease(&older, at(400), 1).tasks.len(), 0);
-    assert_eq!(lease(&newer, at(400), 1).tasks.len(), 1, "a program that can read it goes on");
+    assert_eq!(
+        lease(&newer, at(400), 1).tasks.len(),
+        1,
+        "a program that can read the task runs it"
+    );
 }
 
 #[test]

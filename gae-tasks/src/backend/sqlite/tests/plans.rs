@@ -1,4 +1,4 @@
-//! The plans SQLite makes for what happens all the time: none reads or sorts more than it needs, at any depth.
+//! SQLite's plans for frequent statements: none reads or sorts more rows than needed, at any depth.
 
 use rusqlite::Connection;
 
@@ -11,7 +11,7 @@ use super::super::{
 };
 use super::{Folder, enqueue, lease as lease_some, task, wait};
 
-/// The plan of `query`, in one line.
+/// Returns the plan of `query` in one line.
 fn plan(connection: &Connection, query: &str) -> String {
     let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {query}")).unwrap();
     let count = statement.parameter_count();
@@ -73,7 +73,7 @@ fn check(connection: &Connection, state: &str) {
     let strays = plan(connection, stray::LOOK);
     let point =
         "SEARCH w USING PRIMARY KEY (lane=? AND standing=? AND timed=? AND due=? AND task=?)";
-    assert!(strays.contains(point), "{state}: a look for strays reads what waits: {strays}");
+    assert!(strays.contains(point), "{state}: a look for strays reads waiting rows: {strays}");
     let purge = plan(connection, admin::WAITING);
     assert!(
         !purge.contains("SCAN t") && !purge.contains("SCAN w"),
@@ -93,7 +93,7 @@ fn check(connection: &Connection, state: &str) {
     }
 }
 
-/// Asks how often a lease's query was planned anew.
+/// Returns how often a lease's query was planned anew.
 struct Replanned;
 
 impl Request for Replanned {
@@ -137,7 +137,7 @@ fn nothing_is_sorted_or_read_in_vain() {
     check(&create(&folder.file()).unwrap().1, "100,000 tasks, analysed");
 }
 
-/// How often the program of `query` reads the column `name` of a task's row.
+/// Returns how often the program of `query` reads the column `name` of a task's row.
 fn reads(connection: &Connection, query: &str, name: &str) -> usize {
     let column: i64 = {
         let mut columns = connection.prepare("PRAGMA table_info(gae_tasks_task)").unwrap();

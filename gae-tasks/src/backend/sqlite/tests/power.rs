@@ -1,25 +1,30 @@
-//! A loss of power, at any moment of a busy life, takes back nothing that was acknowledged as durable.
+//! A loss of power at any moment takes back nothing that was acknowledged as durable.
 //!
-//! # What is modelled
-//! The life of one file is lived step by step, a checkpoint every few steps. Around each step both files are read as the
-//! operating system shows them, and from what changed are made files as a loss of power *within* that step may leave
-//! them: of the sectors (512 bytes) that are written and not synced, each one may be old, new, zero or garbage, the file
-//! may be as short as it was, and the shared memory file may be gone or full of garbage. What they are opened to must be
-//! the very state that the file was in after one of the steps since the last sync; every acknowledged task must be in
-//! it, no task that was deleted by hand; the tables must agree with each other; and a worker must be able to drain it.
+//! # The model
+//! A program works on one file step by step, with a checkpoint every few steps. Around each step
+//! both files are read as the operating system shows them. From the difference the test makes files
+//! as a loss of power *within* that step may leave them: each sector (512 bytes) that is written
+//! and not synced may be old, new, zero or garbage, the file may be as short as before, and the
+//! shared memory file may be gone or full of garbage. When such files are opened, they must have
+//! the exact state after one of the steps since the last sync; every acknowledged task must be
+//! stored, and no task that was deleted by hand; the tables must agree with each other; and a
+//! worker must be able to drain the queue.
 //!
-//! # Why it is sound
-//! Nothing watches the calls of `fsync` (that would take a file system of SQLite's own sort, in unsafe code). When SQLite
-//! makes them in a write-ahead log is what it documents (`PRAGMA synchronous`) and tests by itself:
+//! # Why the model is sound
+//! The test does not watch the calls of `fsync` (that would take a VFS of SQLite, in unsafe code).
+//! SQLite documents (`PRAGMA synchronous`) and itself tests when it makes these calls in a
+//! write-ahead log:
 //!
-//! - `FULL`: the log is synced before `COMMIT` returns. `NORMAL`: it is not.
-//! - At both: the log is synced before a checkpoint writes to the database, the database after; and the log's header
-//!   when the log is begun anew, before anything else is written to it.
+//! - `FULL`: the log is synced before `COMMIT` returns. `NORMAL`: the log is not synced.
+//! - At both levels: the log is synced before a checkpoint writes to the database, the database
+//!   after; and the log's header when the log is begun anew, before anything else is written to the
+//!   log.
 //!
-//! At which level a commit ran is not assumed but asked of the connection that made it. So a call that would answer
-//! before its commit is synced fails here. What is not modelled: bytes that change though nobody wrote to them, also those
-//! beside the written ones of one sector (SQLite takes disks for such that spare them: `SQLITE_POWERSAFE_OVERWRITE`), and
-//! disks that lie about a sync.
+//! The level of a commit is not assumed but read from the connection that made it. A call that
+//! answers before its commit is synced therefore fails here. The model leaves out bytes that change
+//! though nobody wrote to them, including bytes beside the written ones of one sector (SQLite
+//! assumes that disks do not change these: `SQLITE_POWERSAFE_OVERWRITE`), and disks that report a
+//! sync too early.
 
 mod check;
 mod disk;
@@ -70,14 +75,14 @@ fn no_loss_of_power_takes_back_what_was_acknowledged() {
     println!(
         "power was lost {log} times while the log was written, {copy} times in a checkpoint, {after} times after it"
     );
-    assert!(log > 50 && copy > 5 && after > 20, "too few to tell");
+    assert!(log > 50 && copy > 5 && after > 20, "too few losses to be conclusive");
 }
 
-/// Random numbers, the same for the same seed.
+/// Random numbers, reproducible from a seed.
 struct Dice(TestRng);
 
 impl Dice {
-    /// Those of `POWER_SEED`, or else new ones.
+    /// Uses the seed in `POWER_SEED`, or a new one.
     fn new() -> Self {
         let seed = match std::env::var("POWER_SEED") {
             Ok(seed) => seed.parse().expect("POWER_SEED is a number"),
@@ -94,7 +99,7 @@ impl Dice {
     }
 }
 
-/// A program that lives on the file, and what it was promised.
+/// A program that works on the file, and what it was promised.
 struct Life {
     sqlite: Sqlite,
     dice: Dice,
@@ -118,7 +123,7 @@ impl Life {
         }
     }
 
-    /// Does something; answers whether that was one commit at most.
+    /// Performs a random action; returns whether it was at most one commit.
     fn step(&mut self, disk: &Disk) -> bool {
         self.seconds += self.dice.roll(4) as i64;
         match self.dice.roll(20) {
@@ -196,7 +201,8 @@ impl Life {
             1 => Verdict::Retry { error, after: Some(Duration::from_secs(2)), max_attempts: None },
             2 => Verdict::Release,
             _ => {
-                // It is over, or, if this is lost with the power, it will be attempted again.
+                // The task is over or, if this settlement is lost with the power, is attempted
+                // again.
                 self.promises.stored.remove(&settlement.lease.id);
                 Verdict::Done
             }
@@ -205,7 +211,7 @@ impl Life {
     }
 
     fn sweep(&mut self) {
-        // Some leases have run out by then.
+        // Some leases have expired by then.
         self.seconds += 20;
         super::sweep(&self.sqlite, self.time());
     }
@@ -214,7 +220,7 @@ impl Life {
         TaskRequest::new(self.now(), id)
     }
 
-    /// Replays what happens to be dead.
+    /// Replays a dead letter, if there is one.
     fn replay(&mut self) {
         let dead = List::new(TaskFilter::new().state(TaskState::Dead), 1);
         if let Some(record) = wait(self.sqlite.list(dead)).unwrap().pop() {
@@ -231,7 +237,7 @@ impl Life {
     }
 }
 
-/// Has the tasks stored; answers with the acknowledged ids.
+/// Stores the tasks and returns the acknowledged ids.
 fn database(sqlite: &Sqlite, now: Now, tasks: Vec<NewTask>) -> BTreeSet<TaskId> {
     wait(sqlite.enqueue(Enqueue::new(now, tasks)))
         .unwrap()
@@ -240,7 +246,7 @@ fn database(sqlite: &Sqlite, now: Now, tasks: Vec<NewTask>) -> BTreeSet<TaskId> 
         .collect()
 }
 
-/// Lets the log be copied into the file every few commits.
+/// Makes SQLite copy the log into the file every few commits.
 struct OftenCopied;
 
 impl Request for OftenCopied {
@@ -252,7 +258,7 @@ impl Request for OftenCopied {
     }
 }
 
-/// Asks for the level at which the last commit ran, without one of its own.
+/// Returns the level of the last commit, without making one.
 struct Level;
 
 impl Request for Level {
@@ -264,7 +270,7 @@ impl Request for Level {
         Ok(Some(database.connection.pragma_query_value(None, "synchronous", |row| row.get(0))?))
     }
 
-    /// The level of its own commit.
+    /// Returns the level of its own commit.
     fn perform(&mut self, _: &mut Database) -> Result<i64, Fault> {
         Ok(Self::DURABILITY.level())
     }

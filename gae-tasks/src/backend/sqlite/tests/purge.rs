@@ -29,7 +29,7 @@ fn purge(sqlite: &Sqlite) -> Purged {
     wait(sqlite.purge(QueueName::DEFAULT, now())).unwrap()
 }
 
-/// The tasks that a purge finds now.
+/// Returns the tasks that a purge finds now.
 fn found(sqlite: &Sqlite) -> Arc<[TaskId]> {
     wait(sqlite.reader.scan(|file| open_tasks(file, &QueueName::DEFAULT))).unwrap().into()
 }
@@ -64,7 +64,7 @@ fn a_purge_deletes_only_what_was_stored_when_it_began() {
     store(&sqlite, 3_000);
     let ids = found(&sqlite);
     let first = slice(&sqlite, &ids, 0, SLICE);
-    assert!((1..3_000).contains(&first.done), "a slice is no more than a part");
+    assert!((1..3_000).contains(&first.done), "a slice is only a part");
     store(&sqlite, 1_000);
     let mut done = first.done;
     while done < ids.len() {
@@ -80,7 +80,7 @@ fn a_slice_ends_with_its_time_or_with_its_tasks() {
     store(&sqlite, 1_000);
     let ids = found(&sqlite);
     let out_of_time = slice(&sqlite, &ids, 0, Most { time: Duration::ZERO, tasks: 1_000 });
-    assert_eq!(out_of_time.done, 1, "one at least, however slow the disk is");
+    assert_eq!(out_of_time.done, 1, "at least one, however slow the disk is");
     let out_of_tasks = slice(&sqlite, &ids, 1, Most { time: Duration::MAX, tasks: 10 });
     assert_eq!((out_of_tasks.done, out_of_tasks.purged), (11, Purged::new(10, 0)));
     assert_eq!(count(&sqlite).scheduled, 989);
@@ -97,9 +97,9 @@ fn a_purge_that_was_interrupted_can_be_repeated() {
         assert!(matches!(interrupted.as_mut().poll(&mut cx), Poll::Pending));
     }
     drop(interrupted);
-    // A slice may be under way that nobody waits for.
+    // An abandoned slice may still be under way.
     let rest = purge(&sqlite);
-    assert!(rest.deleted > 0, "it was not interrupted");
+    assert!(rest.deleted > 0, "the purge was not interrupted");
     assert_eq!(count(&sqlite), Stats::default());
 }
 

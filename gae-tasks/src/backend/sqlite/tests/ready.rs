@@ -1,4 +1,4 @@
-//! The lanes that have tasks waiting: rows that say so, and what other processes change.
+//! Rows of lanes with waiting tasks, and changes by other processes.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -109,7 +109,7 @@ fn a_task_that_cannot_be_read_is_tried_again_after_an_hour() {
     assert_eq!(rows(&folder), [(0, at(100 + 3600).as_micros())]);
 }
 
-/// A worker's side of the file: what it knows, and has been told.
+/// A worker's side of the file: the state that it has read, and the news that it has seen.
 struct Side {
     queues: Arc<BTreeSet<QueueName>>,
     connection: Connection,
@@ -166,7 +166,7 @@ fn a_task_that_becomes_due_sooner_than_any_that_is_known_is_news() {
         assert_eq!(side.look(0), found, "{seconds}");
     }
     store(500);
-    assert_eq!(side.look(200), Found::StillDue, "the first is due by now");
+    assert_eq!(side.look(200), Found::StillDue, "the first task is due by now");
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn what_a_lease_has_left_is_what_a_worker_knows() {
     lease(&other, at(0), 1);
     side.news.note(&side.queues, None);
     store(NewTask { schedule: Schedule::At(at(50)), ..task(b"b") });
-    assert_eq!(side.look(0), Found::Sooner, "later than the one that is leased by now");
+    assert_eq!(side.look(0), Found::Sooner, "later than the task that is leased by now");
 }
 
 #[test]
@@ -198,7 +198,7 @@ fn each_queue_has_one_turn_with_all_of_its_lanes() {
     const QUEUES: usize = 200;
     let folder = Folder::new();
     let other = folder.open();
-    // More lanes than are read at a time, and a queue's lanes stand on both sides of the cut.
+    // More lanes than are read at a time, with a queue's lanes on both sides of the cut.
     let names: Vec<_> =
         (0..QUEUES).map(|number| QueueName::new(format!("queue-{number}")).unwrap()).collect();
     let tasks = names.iter().flat_map(|name| (0..3).map(move |shape| (name, shape))).map(
@@ -250,5 +250,5 @@ fn an_idle_worker_is_woken_by_another_process() {
     enqueue(&other, vec![task(b"a")]).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let woken = async { tokio::time::timeout(Duration::from_secs(20), wakeups.changed()).await };
-    runtime.block_on(woken).expect("it is woken").unwrap();
+    runtime.block_on(woken).expect("the worker is woken").unwrap();
 }

@@ -1,4 +1,5 @@
-//! A file that others use too: other processes that lease, that hold it locked, and the application it belongs to.
+//! A file that others use too: processes that lease, processes that lock the file, and the
+//! application that owns it.
 
 use std::process::Child;
 use std::task::{Context, Waker};
@@ -16,13 +17,13 @@ use crate::backend::{Backend, Extend, List, Pull, Settled, Sweep, TaskFilter, Ta
 use crate::queue::{QueueConfig, QueueName};
 use crate::time::Now;
 
-/// Set for the child process that holds the file locked: the database.
+/// The environment variable of the child process that locks the file: the database.
 const CHILD: &str = "GAE_TASKS_TEST_LOCK";
 
-/// How long it does; real time, because SQLite waits in real time.
+/// How long the child locks the file; real time, because SQLite waits in real time.
 const LOCKED: Duration = Duration::from_secs(2);
 
-/// Not a test of its own: what the child process does.
+/// Not a test: the work of the child process.
 #[test]
 fn child() {
     let Ok(file) = std::env::var(CHILD) else { return };
@@ -33,7 +34,7 @@ fn child() {
     connection.execute_batch("COMMIT").unwrap();
 }
 
-/// Another process that has the file locked by now.
+/// Starts a process that locks the file, and waits until the file is locked.
 fn lock_elsewhere(folder: &Folder) -> Child {
     start_child("backend::sqlite::tests::sharing::child", CHILD, folder, "locked")
 }
@@ -55,7 +56,7 @@ fn a_file_that_another_process_locks_for_two_seconds_is_waited_for_by_all() {
         let request = Sweep::new(Now::At(at(100)), Vec::new(), 100);
         let swept = scope.spawn(|| wait(sqlite.sweep(request)).unwrap());
         let queue = scope.spawn(|| wait(sqlite.put_queue(QueueName::DEFAULT, QueueConfig::new())));
-        // Reading does not even wait.
+        // Reading does not wait at all.
         let list = List::new(TaskFilter::new().state(TaskState::Leased), 10);
         assert_eq!(wait(sqlite.list(list)).unwrap().len(), 1);
         // A program that starts now waits as well.
@@ -69,10 +70,13 @@ fn a_file_that_another_process_locks_for_two_seconds_is_waited_for_by_all() {
         assert_eq!(opened.join().unwrap().unwrap(), 1);
     });
     assert_eq!(finish(&sqlite, &held), [Settled::Done]);
-    assert!(begun.elapsed() >= LOCKED && locking.wait().unwrap().success(), "it was not locked");
+    assert!(
+        begun.elapsed() >= LOCKED && locking.wait().unwrap().success(),
+        "the file was not locked"
+    );
 }
 
-/// Reads the pragmas of the connection that is in use.
+/// Reads the pragmas of the connection in use.
 struct Pragmas;
 
 impl Request for Pragmas {
@@ -112,7 +116,7 @@ fn the_connections_in_use_have_their_pragmas() {
 fn a_misspelt_pragma_is_an_error() {
     let folder = Folder::new();
     let (_, connection) = create(&folder.file()).unwrap();
-    assert!(set(&connection, "journal", 1).is_err(), "SQLite itself says nothing");
+    assert!(set(&connection, "journal", 1).is_err(), "SQLite itself reports no error");
     assert!(set(&connection, "synchronous", 99).is_err());
     assert!(set(&connection, "synchronous", 1).is_ok());
 }
@@ -129,13 +133,13 @@ fn handles_with_the_same_settings_are_different_workers() {
     assert_eq!(
         lease(&other, at(100), 10).tasks.len(),
         1,
-        "what the first held is free, though the other lives"
+        "the first process's task is free, though the other process lives"
     );
     assert_eq!(finish(&other, &first), [Settled::LeaseLost]);
     assert_eq!(finish(&other, &second), [Settled::Done]);
 }
 
-/// As a program does that waits for a locked file with a time limit, again and again.
+/// Like a program that waits for a locked file with a time limit, again and again.
 #[cfg(target_os = "linux")]
 #[test]
 fn the_file_of_a_session_that_was_never_stored_is_removed() {
@@ -187,7 +191,7 @@ fn an_opening_that_nobody_waits_for_leaves_nothing_open() {
     until(&|open| open == 0);
 }
 
-/// What an application has in its database, migrations by another tool included.
+/// An application's own tables, including migrations by another tool.
 const APPLICATION: &str = "
     PRAGMA user_version = 7;
     PRAGMA application_id = 1234;
@@ -198,7 +202,7 @@ const APPLICATION: &str = "
     CREATE INDEX waiting ON task (payload);
     INSERT INTO task VALUES (1, 'mine');";
 
-/// All that an application can see of its own.
+/// Returns everything that an application can see of its own data.
 fn seen(connection: &Connection) -> Vec<String> {
     let query = "SELECT 'user_version ' || user_version FROM pragma_user_version
         UNION ALL SELECT 'application_id ' || application_id FROM pragma_application_id
@@ -231,5 +235,5 @@ fn the_database_of_an_application_keeps_its_tables_versions_and_migrations() {
     assert_eq!(lease(&sqlite, at(100), 10).tasks.len(), 1);
     drop(sqlite);
     drop(folder.open());
-    assert_eq!(seen(&application), after, "it goes on with migrations of its own");
+    assert_eq!(seen(&application), after, "the application continues with its own migrations");
 }

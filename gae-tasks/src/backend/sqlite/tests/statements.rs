@@ -1,4 +1,4 @@
-//! Every statement in the sources is one that SQLite can prepare against the tables: none is dead or misspelt.
+//! SQLite can prepare every statement in the sources against the tables: none is dead or misspelt.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use super::super::connection::create;
 use super::super::schema;
 use super::Folder;
 
-/// How the statements of this backend begin.
+/// The beginnings of this backend's statements.
 const VERBS: [&str; 9] = [
     "SELECT ",
     "INSERT ",
@@ -20,7 +20,8 @@ const VERBS: [&str; 9] = [
     "SAVEPOINT ",
 ];
 
-/// The string literals of a source file, with their escapes resolved; comments and raw strings are not used for SQL.
+/// Returns the string literals of a source file, with their escapes resolved; comments and raw
+/// strings contain no SQL.
 fn literals(source: &str) -> Vec<String> {
     let code: Vec<_> = source.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
     let code = code.join("\n").replace("'\"'", "");
@@ -48,7 +49,7 @@ fn literals(source: &str) -> Vec<String> {
     literals
 }
 
-/// The statements in the sources of this backend, each with its file.
+/// Returns the statements in the sources of this backend, each with its file.
 fn statements() -> Vec<(String, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/backend/sqlite");
     let mut statements = Vec::new();
@@ -74,7 +75,8 @@ fn every_statement_can_be_prepared() {
     let statements = statements();
     assert!(statements.len() > 30, "only {} were found", statements.len());
     for (file, statement) in &statements {
-        // Heads that code completes, or the format of a name: running them, here and in `plans`, proves them.
+        // Beginnings of statements that code completes, or formats of names; running them, here and
+        // in `plans`, tests them.
         if statement.ends_with(['(', ' ']) || statement.contains('{') {
             continue;
         }

@@ -1,4 +1,4 @@
-//! Tasks that neither wait nor are leased: found in turn, and put back.
+//! Tasks that neither wait nor are leased: a sweep finds them in turn, and puts them back.
 
 use std::sync::mpsc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::backend::{Backend, Enqueue, Settled, Sweep, Swept, TaskFilter, TaskSt
 use crate::task::TaskId;
 use crate::time::{Now, Schedule};
 
-/// The ids of leased tasks, as they are listed.
+/// Returns the ids of leased tasks, as listed.
 fn leased_ids(sqlite: &super::super::Sqlite) -> Vec<TaskId> {
     let filter = TaskFilter::new().state(TaskState::Leased);
     let listed = wait(sqlite.list(crate::backend::List::new(filter, 100))).unwrap();
@@ -83,7 +83,7 @@ fn all_tasks_are_looked_at_in_turn() {
     let stray = task(b"x");
     enqueue(&sqlite, vec![stray.clone()]).unwrap();
     spoil(&folder, "DELETE FROM gae_tasks_waiting WHERE task = ?1", stray.spec.id);
-    // Each look goes on where the one before ended; a sweep of these tests looks twice.
+    // Each look continues where the previous one ended; a sweep of these tests looks twice.
     let recovered: Vec<_> = (0..3).map(|_| sweep(&sqlite, at(100)).recovered).collect();
     assert_eq!(recovered.iter().sum::<u64>(), 1, "{recovered:?}");
 }
@@ -104,7 +104,10 @@ fn a_round_ends_though_new_tasks_come_all_the_time() {
     };
     (0..2).for_each(|_| assert_eq!(look(), []));
     spoil(&folder, "DELETE FROM gae_tasks_waiting WHERE task = ?1", early.spec.id);
-    assert!((0..20).any(|_| look() == [early.spec.id]), "it is behind the place that was reached");
+    assert!(
+        (0..20).any(|_| look() == [early.spec.id]),
+        "the stray is before the place that was reached"
+    );
 }
 
 #[test]

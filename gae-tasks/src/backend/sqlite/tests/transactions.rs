@@ -1,4 +1,5 @@
-//! What shares a transaction, what a commit survives, and what becomes of the members of one that fails.
+//! Which calls share a transaction, what a commit survives, and what happens to the members of a
+//! failed transaction.
 
 use std::sync::{Barrier, mpsc};
 use std::thread;
@@ -54,7 +55,7 @@ fn what_was_promised_survives_a_power_loss_and_the_rest_a_kill() {
     const { assert!(matches!(Sweep::DURABILITY, Durability::Normal)) };
 }
 
-/// Has statements run by the connection that writes, and reads what they noted.
+/// Runs statements on the connection that writes, and returns the recorded notes.
 struct Noted(&'static str);
 
 impl Request for Noted {
@@ -73,7 +74,7 @@ impl Request for Noted {
     }
 }
 
-/// Within each transaction, at the moment it writes, is noted what its commit will survive.
+/// Records within each transaction, at the moment of a write, what the commit will survive.
 const NOTE_LEVELS: &str = "CREATE TEMP TABLE note (what, level); \
     CREATE TEMP TRIGGER a AFTER INSERT ON main.gae_tasks_task \
     BEGIN INSERT INTO note SELECT 'task stored', synchronous FROM pragma_synchronous; END; \
@@ -168,7 +169,7 @@ fn a_call_weighs_as_much_as_it_has_tasks() {
     assert_eq!(Busy(mpsc::channel().0, mpsc::channel().1).weight(), 1);
 }
 
-/// New rows are gathered, and must be there for who comes next in the same transaction.
+/// New rows are gathered, and must be visible to later members of the same transaction.
 #[test]
 fn what_is_stored_is_seen_by_the_next_in_its_transaction() {
     let folder = Folder::new();
@@ -185,7 +186,7 @@ fn what_is_stored_is_seen_by_the_next_in_its_transaction() {
     wait(busy).unwrap();
     assert!(wait(stored).unwrap()[0].is_ok());
     assert!(wait(deleted).unwrap(), "the task is not there yet");
-    assert_eq!(sqlite.writer.transactions() - before, 2, "they shared one");
+    assert_eq!(sqlite.writer.transactions() - before, 2, "both calls shared one");
     assert_eq!(open_tasks(&sqlite), 0);
 }
 
@@ -226,11 +227,11 @@ fn a_task_the_database_refuses_fails_alone() {
     let answers = enqueue(&sqlite, vec![bad]).unwrap();
     assert!(
         answers[0].as_ref().unwrap().created,
-        "the refused one left nothing behind, not even its name"
+        "the refused task left nothing behind, not even its name"
     );
 }
 
-/// Stores three tasks, and returns their ids.
+/// Stores three tasks and returns their ids.
 fn store_three(sqlite: &super::Sqlite) -> [TaskId; 3] {
     let tasks = [(); 3].map(|()| task(b"x"));
     let ids = [0, 1, 2].map(|index: usize| tasks[index].spec.id);
@@ -238,7 +239,7 @@ fn store_three(sqlite: &super::Sqlite) -> [TaskId; 3] {
     ids
 }
 
-/// Has the database refuse every change of a task.
+/// Makes the database refuse every change of a task.
 fn forbid(folder: &Folder, id: TaskId) -> Connection {
     let other = Connection::open(folder.file()).unwrap();
     let id: String = id.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
@@ -268,10 +269,10 @@ fn an_outcome_the_database_refuses_keeps_no_other_from_being_recorded() {
     assert_eq!(
         (record.state, record.lost_leases),
         (TaskState::Leased, 0),
-        "nothing of it has changed"
+        "nothing of the task has changed"
     );
     allow(&other);
-    assert_eq!(sweep(&sqlite, at(200)).recovered, 1, "it goes on when the rule is gone");
+    assert_eq!(sweep(&sqlite, at(200)).recovered, 1, "the sweep continues when the rule is gone");
 }
 
 #[test]
@@ -301,7 +302,7 @@ fn a_dead_letter_the_database_keeps_stops_no_sweep() {
     assert_eq!(sweep(&sqlite, late).forgotten, 1);
 }
 
-/// Lets no row be changed that is there already, as on a disk where not even a page finds room.
+/// Makes every update fail, as on a disk without room for a single page.
 struct Unwritable;
 
 impl Request for Unwritable {
@@ -319,7 +320,7 @@ impl Request for Unwritable {
     }
 }
 
-/// Else a lease would seem to be given up whose holder cannot record that it is extended.
+/// Otherwise a lease would seem abandoned while its holder cannot record an extension.
 #[test]
 fn no_lease_is_shown_while_nothing_can_be_written() {
     let folder = Folder::new();
@@ -332,7 +333,7 @@ fn no_lease_is_shown_while_nothing_can_be_written() {
     look().unwrap_err();
 }
 
-/// The pages of large payloads are written by the commit, for which every other process waits.
+/// The commit writes the pages of large payloads, and every other process waits for it.
 #[test]
 fn a_sweep_forgets_no_more_than_some_mebibytes() {
     let folder = Folder::new();
@@ -357,13 +358,13 @@ fn a_task_that_is_stored_already_leaves_its_neighbours_alone() {
     tasks[20] = first;
     tasks.push(tasks[0].clone());
     let answers = enqueue(&sqlite, tasks.clone()).unwrap();
-    let told: Vec<_> = answers.into_iter().map(|answer| answer.unwrap().id).collect();
-    assert_eq!(told, tasks.iter().map(|task| task.spec.id).collect::<Vec<_>>());
+    let answered: Vec<_> = answers.into_iter().map(|answer| answer.unwrap().id).collect();
+    assert_eq!(answered, tasks.iter().map(|task| task.spec.id).collect::<Vec<_>>());
     assert_eq!(open_tasks(&sqlite), 40);
     assert_eq!(
         lease(&sqlite, at(100), 100).tasks.len(),
         39,
-        "what was leased stays leased, and no task waits twice"
+        "leased tasks stay leased, and no task waits twice"
     );
 }
 
@@ -388,11 +389,11 @@ fn a_full_disk_fails_what_needs_room_and_nothing_else() {
     wait(sqlite.writer.call(super::FullDisk(false))).unwrap();
     assert!(
         enqueue(&sqlite, vec![task(&[7; 4_000])]).is_ok(),
-        "it goes on when there is room again"
+        "storing continues when there is room again"
     );
 }
 
-/// A lane that was made in a transaction that failed is in no file.
+/// A lane that was created in a failed transaction is in no file.
 #[test]
 fn a_lane_of_a_transaction_that_was_rolled_back_is_made_again() {
     let folder = Folder::new();

@@ -1,4 +1,4 @@
-//! Rows that cannot be read: none stops another.
+//! Rows that cannot be read: none blocks another.
 
 use std::time::Duration;
 
@@ -48,7 +48,11 @@ fn a_task_whose_name_cannot_be_read_is_unnamed() {
             (&None, &good.spec.name)
         );
         assert_eq!(finish(&sqlite, &leased), [Settled::Done; 2]);
-        assert_eq!(sweep(&sqlite, at(100_000)).forgotten, 2, "its name is given up all the same");
+        assert_eq!(
+            sweep(&sqlite, at(100_000)).forgotten,
+            2,
+            "the unreadable task's name is released nevertheless"
+        );
     }
 }
 
@@ -82,18 +86,22 @@ fn the_tasks_of_a_queue_whose_configuration_cannot_be_read_wait_until_it_is_put_
         assert!(enqueue(&sqlite, vec![elsewhere]).unwrap()[0].is_ok());
         let queues = wait(sqlite.queues()).unwrap();
         let configs: Vec<_> = queues.iter().map(|queue| queue.config.clone()).collect();
-        assert_eq!(configs, [None, Some(QueueConfig::new())], "it never falls back to the default");
+        assert_eq!(
+            configs,
+            [None, Some(QueueConfig::new())],
+            "the configuration never falls back to the default"
+        );
         assert_eq!(lease(&sqlite, at(100), 10).tasks.len(), 0);
         wait(sqlite.set_paused(QueueName::DEFAULT, true)).unwrap();
         wait(sqlite.raise_retention(QueueName::DEFAULT, stated())).unwrap();
         let kept = format!("SELECT config IS {bad} FROM gae_tasks_queue WHERE name = 'default'");
         assert!(
             other.query_row(&kept, [], |row| row.get::<_, bool>(0)).unwrap(),
-            "nothing else replaces it"
+            "nothing else replaces the configuration"
         );
         let workers = sqlite.wakeups();
         wait(sqlite.put_queue(QueueName::DEFAULT, strict.clone())).unwrap();
-        assert!(workers.has_changed().unwrap(), "its tasks can be run again");
+        assert!(workers.has_changed().unwrap(), "the queue's tasks can run again");
         let mended = wait(sqlite.queues()).unwrap();
         assert!(mended[0].config.as_ref() == Some(&strict) && mended[0].paused, "{mended:?}");
         wait(sqlite.set_paused(QueueName::DEFAULT, false)).unwrap();
@@ -128,7 +136,7 @@ fn a_queue_or_lane_without_a_name_stops_no_other() {
     assert_eq!(wait(sqlite.stats(Now::At(at(100)))).unwrap().len(), 1);
     assert_eq!(listed(&sqlite, 10).len(), 2);
     let touch = TaskRequest::new(Now::At(at(100)), lost.spec.id);
-    assert!(wait(sqlite.delete(touch)).unwrap(), "what cannot be read can be deleted");
+    assert!(wait(sqlite.delete(touch)).unwrap(), "a task that cannot be read can be deleted");
 }
 
 #[test]
@@ -176,13 +184,13 @@ fn a_task_that_cannot_be_read_stops_no_other() {
     assert_eq!(ids(&lease(&sqlite, at(100), 10).tasks), [good.spec.id]);
     let before = sqlite.writer.transactions();
     let again = lease(&sqlite, at(101), 10);
-    assert!(again.tasks.is_empty() && again.next.is_some(), "it is put off");
-    assert_eq!(sqlite.writer.transactions(), before, "and costs nothing in between");
+    assert!(again.tasks.is_empty() && again.next.is_some(), "the task is put off");
+    assert_eq!(sqlite.writer.transactions(), before, "the task costs nothing in between");
     spoil(&folder, "UPDATE gae_tasks_task SET payload = x'01' WHERE id = ?1", spoilt.spec.id);
     assert_eq!(
         ids(&lease(&sqlite, at(100 + 3600), 10).tasks),
         [spoilt.spec.id],
-        "mended, it is leased"
+        "the repaired task is leased"
     );
     let touch = TaskRequest::new(Now::At(at(100)), spoilt.spec.id);
     assert!(wait(sqlite.delete(touch)).unwrap());
@@ -249,7 +257,7 @@ fn no_pause_that_cannot_be_read_stops_a_sweep() {
         assert_eq!(
             swept,
             Swept { shortened: 1, recovered: 1, ..Swept::default() },
-            "{column}: one is put back"
+            "{column}: one task is put back"
         );
         assert_eq!(sweep(&sqlite, at(500)), Swept::default(), "{column}");
     }
@@ -278,7 +286,7 @@ fn no_value_that_cannot_be_read_stops_a_sweep() {
     assert_eq!(
         sweep(&sqlite, at(130)).recovered,
         good.tasks.len() as u64 + 1,
-        "and the one whose lease is lost"
+        "and the task whose lease is lost"
     );
     assert_eq!(
         lease(&sqlite, at(130), 10).tasks.iter().filter(|task| task.lease.id == ids[3]).count(),

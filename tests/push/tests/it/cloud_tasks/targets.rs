@@ -119,10 +119,10 @@ async fn everything_that_does_not_fit_is_said_at_once() {
     }
     for (url, part) in [
         ("cloudtasks://shop/europe-west1?service=a&url=http://b", "not to both"),
-        ("cloudtasks://shop/europe-west1?url=worker", "is no URL"),
+        ("cloudtasks://shop/europe-west1?url=worker", "is not a URL"),
         ("cloudtasks://shop/europe-west1?service=a&background_service=b", "name one of the two"),
         ("cloudtasks://shop/europe-west1?url=http://b&audience=a", "service account: name one"),
-        ("cloudtasks://shop/eu_west", "names no project and region"),
+        ("cloudtasks://shop/eu_west", "does not name project and region"),
     ] {
         let text = Client::open(url).await.unwrap_err().to_string();
         assert!(text.contains(part), "{url}: {text}");

@@ -1,4 +1,4 @@
-//! What must be true of files that a loss of power left.
+//! Conditions that must hold for files left by a loss of power.
 
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,17 +14,17 @@ use crate::backend::sqlite::Sqlite;
 use crate::backend::{Backend, List, TaskFilter, TaskState};
 use crate::task::TaskId;
 
-/// What callers were told, and may rely on.
+/// The promises made to callers.
 #[derive(Clone, Default)]
 pub(super) struct Promises {
-    /// Tasks that are stored, and over for nobody.
+    /// Stored tasks that no caller has seen end.
     pub(super) stored: BTreeSet<TaskId>,
     /// Tasks that were deleted by hand.
     pub(super) deleted: BTreeSet<TaskId>,
 }
 
 impl Promises {
-    /// What was promised before a step and is not taken back by what it does.
+    /// Returns the promises made before a step that the step does not take back.
     pub(super) fn still_true_with(&self, later: &Self) -> Self {
         Self {
             stored: self.stored.intersection(&later.stored).copied().collect(),
@@ -33,27 +33,27 @@ impl Promises {
     }
 }
 
-/// Rows that contradict others.
+/// Queries that count rows that contradict others.
 const CONTRADICTIONS: [(&str, &str); 5] = [
     (
-        "a task that is not dead stands in one of two tables",
+        "a task that is not dead is in exactly one of two tables",
         "SELECT count(*) FROM gae_tasks_task t WHERE died IS NULL AND 1 <> \
          (SELECT count(*) FROM gae_tasks_waiting w WHERE w.task = t.id) + \
          (SELECT count(*) FROM gae_tasks_lease l WHERE instr(l.tasks, t.id))",
     ),
     (
-        "what waits is a task",
+        "a waiting row belongs to a task",
         "SELECT count(*) FROM gae_tasks_waiting w LEFT JOIN gae_tasks_task t ON t.id = w.task AND t.lane = w.lane \
          AND t.schedule_time = w.due AND t.died IS NULL WHERE t.id IS NULL",
     ),
     (
-        "what is leased is a task",
+        "a lease belongs to a task",
         "WITH RECURSIVE place(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM place WHERE n < 160) \
          SELECT count(*) FROM gae_tasks_lease l JOIN place ON n * 24 < length(l.tasks) LEFT JOIN gae_tasks_task t \
          ON t.id = substr(l.tasks, n * 24 + 1, 16) AND t.died IS NULL WHERE t.id IS NULL",
     ),
     (
-        "a task that has a name holds it",
+        "a task that has a name holds the name",
         "SELECT count(*) FROM gae_tasks_task t LEFT JOIN gae_tasks_name n ON n.task = t.id AND n.name = t.name \
          AND n.until IS NULL WHERE t.name IS NOT NULL AND n.task IS NULL",
     ),
@@ -83,7 +83,7 @@ impl Image {
         if let Some(states) = &self.states {
             assert!(
                 states.contains(&state(&connection)),
-                "{place}: it is as it was after no step since the last sync"
+                "{place}: the file has the state of no step since the last sync"
             );
         }
         kept(&sqlite, promises, place);
@@ -110,7 +110,8 @@ fn kept(sqlite: &Sqlite, promises: &Promises, place: &str) {
     assert!(back.is_empty(), "{place}: {back:?} were deleted and are back");
 }
 
-/// A worker gets everything done that does not become a dead letter, as its lease was lost too often.
+/// Asserts that a worker gets every task done except tasks that become dead letters because their
+/// leases were lost too often.
 fn drained(sqlite: &Sqlite, place: &str) {
     let before = open(sqlite);
     let later = at(1_000_000);
@@ -119,7 +120,7 @@ fn drained(sqlite: &Sqlite, place: &str) {
     let expected: BTreeSet<_> = before.into_iter().filter(|id| !dead.contains(id)).collect();
     let mut done = BTreeSet::new();
     loop {
-        // Isolated tasks come one at a time.
+        // Isolated tasks are leased one at a time.
         let leased = lease(sqlite, later, 100_000);
         if leased.tasks.is_empty() {
             break;
@@ -130,7 +131,7 @@ fn drained(sqlite: &Sqlite, place: &str) {
     assert_eq!(
         (done, open(sqlite)),
         (expected, BTreeSet::new()),
-        "{place}: a worker gets everything done"
+        "{place}: a worker gets every task done"
     );
 }
 
@@ -150,7 +151,7 @@ fn dead(sqlite: &Sqlite) -> BTreeSet<TaskId> {
         .collect()
 }
 
-/// All rows of all tables, as one number.
+/// Returns all rows of all tables as one hash.
 pub(super) fn state(connection: &Connection) -> u64 {
     const TABLES: [&str; 7] = ["queue", "lane", "task", "waiting", "lease", "error", "name"];
     let mut hasher = DefaultHasher::new();

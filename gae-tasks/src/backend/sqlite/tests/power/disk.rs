@@ -1,4 +1,4 @@
-//! What is on the disk for sure, and what a loss of power may make of the rest.
+//! The synced content of the disk, and what a loss of power may make of the rest.
 
 use std::fs;
 use std::io::{Read, Seek};
@@ -11,44 +11,46 @@ use rusqlite::Connection;
 use super::Dice;
 use super::check::state;
 
-/// What a disk writes whole.
+/// The unit that a disk writes atomically.
 const SECTOR: usize = 512;
 
 /// The length of the log's header, which changes only when the log is begun anew.
 const HEADER: usize = 32;
 
-/// The two files.
+/// The contents of both files.
 #[derive(Clone)]
 pub(super) struct Files {
     pub(super) database: Vec<u8>,
     pub(super) log: Vec<u8>,
 }
 
-/// Files as a loss of power may leave them.
+/// The files as a loss of power may leave them.
 pub(super) struct Image {
     pub(super) files: Files,
-    /// The shared memory, if that file is still there.
+    /// The shared memory file, if it still exists.
     pub(super) shared: Option<Vec<u8>>,
-    /// The states that they may be opened to; `None` if not all of them are known.
+    /// The states that opening the files may show; `None` if not all of them are known.
     pub(super) states: Option<Vec<u64>>,
-    /// Whether the call of the step had its answer by then.
+    /// Whether the call of the step had been answered before the loss.
     pub(super) is_answered: bool,
-    /// Whether a worker is to show that it can drain them.
+    /// Whether a worker must show that it can drain the queue.
     pub(super) is_drained: bool,
 }
 
-/// The files of a life, watched step by step.
+/// The files of a program, observed step by step.
 pub(super) struct Disk {
-    // Never closed while the file is in use: the locks of this process would go with them.
+    // Never closed while the file is in use, because closing drops the locks of this process.
     opened: [fs::File; 2],
     reader: Connection,
     now: Files,
     state: u64,
-    /// What is synced.
+    /// The synced contents.
     synced: Files,
-    /// The states since then, the synced one first; `None` stands for some that nobody has seen.
+    /// The states since the last sync, the synced one first; `None` stands for states that were not
+    /// observed.
     states: Vec<Option<u64>>,
-    /// How often power was lost while the log was written, while it was copied, after the step.
+    /// How often power was lost while the log was written, while the log was copied, and after the
+    /// step.
     pub(super) losses: [usize; 3],
 }
 
@@ -69,12 +71,13 @@ impl Disk {
         }
     }
 
-    /// Copies the log into the database, as far as that can be done at once.
+    /// Copies the log into the database, as far as possible without waiting.
     pub(super) fn copy_log(&self) {
         self.reader.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).unwrap();
     }
 
-    /// Looks at what a step did to the files, and loses power within it and after it.
+    /// Observes what a step did to the files, and simulates losses of power within the step and
+    /// after it.
     pub(super) fn images(
         &mut self,
         dice: &mut Dice,
@@ -90,7 +93,7 @@ impl Disk {
             images.extend(
                 (dice.roll(2) == 0).then(|| torn_header(dice, &before, &self.now, state_before)),
             );
-            // All that was in the log is in the database, and the new header is synced.
+            // Everything in the log is in the database, and the new header is synced.
             self.synced = before.clone();
             self.synced.log[..HEADER].copy_from_slice(&self.now.log[..HEADER]);
             self.states = vec![Some(state_before)];
@@ -99,7 +102,8 @@ impl Disk {
             self.states.push(None);
         }
         self.states.push(Some(self.state));
-        // More than one commit may have begun the log anew, or copied it, in between: nobody has seen these files.
+        // With more than one commit, the log may have been begun anew or copied in between, and
+        // those files were not observed.
         let is_seen = is_one_commit || !(begun_anew || copied);
         if is_seen && self.synced.log != self.now.log && dice.roll(3) > 0 {
             images.push(self.lost_in_the_log(dice));
@@ -118,14 +122,15 @@ impl Disk {
         images
     }
 
-    /// The database is as it was at the last sync of the log, the log is written in part.
+    /// Power is lost while the log is written: the database is as at the last sync of the log, the
+    /// log is written in part.
     fn lost_in_the_log(&mut self, dice: &mut Dice) -> Image {
         self.losses[0] += 1;
         let log = written_in_part(dice, &self.synced.log, &self.now.log);
         self.image(dice, Files { database: self.synced.database.clone(), log }, false)
     }
 
-    /// The log is written and synced, the database is written in part.
+    /// Power is lost while the log is copied: the log is synced, the database is written in part.
     fn lost_in_the_copy(&mut self, dice: &mut Dice, before: &Files) -> Image {
         self.losses[1] += 1;
         let database = written_in_part(dice, &before.database, &self.now.database);
@@ -133,7 +138,8 @@ impl Disk {
         Image { states: Some(vec![self.state]), ..image }
     }
 
-    /// What is synced is there, and the log has some of the rest, and of what the next step would have written.
+    /// Power is lost after the step: the synced content is there, with a part of the rest of the
+    /// log, and of what the next step would have written.
     fn lost_afterwards(&mut self, dice: &mut Dice) -> Image {
         self.losses[2] += 1;
         let mut log = written_in_part(dice, &self.synced.log, &self.now.log);
@@ -157,7 +163,7 @@ fn torn_header(dice: &mut Dice, before: &Files, now: &Files, state: u64) -> Imag
     Image { files, shared: None, states: Some(vec![state]), is_answered: false, is_drained: true }
 }
 
-/// `old` on its way to `new`: any sector that differs may be either, or something else.
+/// Returns a mixture of `old` and `new`: any sector that differs may be either, or garbage.
 fn written_in_part(dice: &mut Dice, old: &[u8], new: &[u8]) -> Vec<u8> {
     let differs =
         |place: &usize| old.get(*place..place + SECTOR) != new.get(*place..place + SECTOR);
@@ -167,7 +173,7 @@ fn written_in_part(dice: &mut Dice, old: &[u8], new: &[u8]) -> Vec<u8> {
     for (number, place) in sectors.iter().copied().enumerate() {
         let end = new.len().min(place + SECTOR);
         let is_kept = match grouping {
-            // In any order; or one that is torn; or all up to somewhere.
+            // Sectors are written in any order, or one is torn, or all up to some place.
             0 | 1 => dice.roll(2) == 0,
             2 => number != kept,
             _ => number < kept,
@@ -178,7 +184,7 @@ fn written_in_part(dice: &mut Dice, old: &[u8], new: &[u8]) -> Vec<u8> {
             4 => vec![0; end - place],
             _ => (place..end).map(|at| old.get(at).copied().unwrap_or(0)).collect(),
         };
-        // Bytes that nobody wrote stay as they are, even in a torn sector.
+        // Bytes that were not written stay unchanged, even in a torn sector.
         let written = |at: &usize| old.get(*at) != new.get(*at);
         (place..end).filter(written).for_each(|at| file[at] = rest[at - place]);
     }
@@ -205,7 +211,7 @@ fn read(files: &mut [fs::File; 2]) -> Files {
     Files { database, log }
 }
 
-/// The file of SQLite's own that stands beside the database.
+/// Returns the path of SQLite's file beside the database.
 pub(super) fn beside(file: &Path, suffix: &str) -> PathBuf {
     let mut path = file.as_os_str().to_owned();
     path.push(suffix);
