@@ -90,16 +90,15 @@
 //!
 //! async fn replay_all(tasks: &Client, queue: &str) -> Result<u64, gae_tasks::Error> {
 //!     let filter = TaskFilter::new().queue(QueueName::new(queue)?).state(TaskState::Dead);
-//!     let mut replayed = 0;
+//!     let (mut replayed, mut after) = (0, None);
 //!     loop {
-//!         let page = tasks.list(filter.clone(), None, 100).await?;
+//!         let page = tasks.list(filter.clone(), after, 100).await?;
+//!         let Some(last) = page.last() else { return Ok(replayed) };
+//!         after = Some(last.spec.id); // a task that fails again meanwhile is not replayed twice
 //!         for letter in &page {
 //!             println!("{} {:?}", letter.spec.id, letter.errors.last());
 //!             tasks.replay(letter.spec.id).await?;
 //!             replayed += 1;
-//!         }
-//!         if page.is_empty() {
-//!             return Ok(replayed);
 //!         }
 //!     }
 //! }
