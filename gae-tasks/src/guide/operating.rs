@@ -109,6 +109,10 @@
 //! # }
 //! ```
 //!
+//! A letter shows the kind, the name and the errors of its task. Its arguments are stored as bytes
+//! that only the function can read, so put what an administrator looks for, such as the order
+//! number, into the name or the error. The example `shop` lists and replays dead letters over HTTP.
+//!
 //! [`delete`](crate::Client::delete) removes one for good. A dead letter holds its name until then.
 //! On push queues the [push service](super::push#dead-letters) keeps them.
 //!
