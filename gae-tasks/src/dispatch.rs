@@ -328,8 +328,9 @@ fn report(outcome: &Outcome, context: &TaskContext, outlook: OutlookOf<'_>) {
         Outcome::Released => {
             tracing::debug!("released: the attempt was stopped and is not counted")
         }
+        // The dead letter is logged as an error, once it is stored.
         Outcome::Permanent(failure) => {
-            tracing::error!(error = %failure, "the task failed for good")
+            tracing::warn!(error = %failure, "attempt {attempt} failed for good");
         }
         Outcome::Unreadable(failure) => {
             tracing::error!(

@@ -4,6 +4,8 @@
 mod bench;
 #[path = "../../soak/crew.rs"]
 mod crew;
+#[path = "../../shop/gateway.rs"]
+mod gateway;
 #[path = "../../soak/growth.rs"]
 mod growth;
 mod help;
@@ -15,16 +17,22 @@ mod ledger;
 mod load;
 #[path = "../../soak/mix.rs"]
 mod mix;
+#[path = "../../shop/orders.rs"]
+mod orders;
 #[path = "../../web/outbox.rs"]
 mod outbox;
 #[path = "../../web/page.rs"]
 mod page;
 #[path = "../../bench/place.rs"]
 mod place;
+#[path = "../../shop/routes.rs"]
+mod routes;
 #[path = "../../soak/sample.rs"]
 mod sample;
+mod served;
 #[path = "../../web/server.rs"]
 mod server;
+mod shop;
 mod soak;
 mod started;
 #[path = "../../soak/tasks.rs"]

@@ -48,6 +48,20 @@ impl Enqueue {
 }
 
 /// A selection of tasks; a field that is `None` excludes none.
+///
+/// ```
+/// # fn main() -> Result<(), gae_tasks::Error> {
+/// use gae_tasks::{Kind, QueueName, Task, TaskFilter, TaskState, deferred};
+///
+/// #[deferred(queue = "payments")]
+/// async fn charge(order: u64) {}
+///
+/// let dead = TaskFilter::new().state(TaskState::Dead);
+/// let of_a_queue = dead.clone().queue(QueueName::new("payments")?);
+/// let of_a_task = dead.kind(Kind::new(charge::KIND)?); // `KIND` is of the trait `Task`
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TaskFilter {

@@ -65,6 +65,10 @@ impl Default for ClientBuilder {
 impl ClientBuilder {
     /// Sets the value of `#[state]` parameters of type `S`. There is one value per type; a later
     /// value replaces an earlier one.
+    ///
+    /// A trait object needs `S` to be named: `.state::<Arc<dyn Gateway>>(Arc::new(Stripe))` sets
+    /// the value of parameters `#[state] gateway: &Arc<dyn Gateway>`. Without `S`, the value is for
+    /// parameters of type `Arc<Stripe>`.
     pub fn state<S: Send + Sync + 'static>(mut self, value: S) -> Self {
         self.states.insert(value);
         self

@@ -25,9 +25,28 @@
 //! - **Do not open a client before a `fork`.** A child can use no file that its parent opened.
 //! - A disk that is full makes `defer` fail. Tasks that are stored wait until there is room.
 //!
-//! A web server and its worker can be one process; the example `web` is one. Separate processes
-//! keep slow handlers away from requests: the worker starts what the server defers within
-//! milliseconds.
+//! A web server and its worker can be one process. Each takes a signal of its own, so that both
+//! stop at the same time, and a worker that cannot start ends the server too:
+//!
+//! ```no_run
+//! use axum::Router;
+//! use gae_tasks::{BoxError, Client, signals};
+//!
+//! async fn serve(router: Router) -> Result<(), BoxError> {
+//!     let tasks = Client::from_env().await?;
+//!     tasks.install()?;
+//!     let listener = tokio::net::TcpListener::bind("0.0.0.0:8080").await?;
+//!     let server = axum::serve(listener, router).with_graceful_shutdown(signals());
+//!     let worker = tasks.worker().with_graceful_shutdown(signals());
+//!     let server = async { server.await.map_err(BoxError::from) };
+//!     let worker = async { worker.await.map_err(BoxError::from) };
+//!     tokio::try_join!(server, worker)?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! The examples `web` and `shop` are complete services. Separate processes keep slow handlers away
+//! from requests: the worker starts what the server defers within milliseconds.
 //!
 //! # Stopping
 //!

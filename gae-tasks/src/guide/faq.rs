@@ -52,6 +52,10 @@
 //! **`"hi".into()` does not compile as an argument.** A `String` parameter takes anything that is
 //! `Into<String>`: pass `"hi"`.
 //!
+//! **`Serialize` is not implemented for a parameter that the program supplies.** A connection, a
+//! mailer or a trait object is not stored with the task: mark the parameter
+//! [`#[state]`](super::handlers#state-and-context).
+//!
 //! **`serde_json::Value`, an untagged enum or `skip_serializing_if` is refused when deferred.** The
 //! compact payload format does not describe itself, so such a value could be written and not read
 //! back. Wrap the parameter in `gae_tasks::Json<T>` (feature `json`).

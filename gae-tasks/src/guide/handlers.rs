@@ -31,6 +31,34 @@
 //! A parameter takes it by reference, or by value where the type is `Clone`. A worker whose tasks
 //! need state that is missing refuses to start and names each type.
 //!
+//! A trait object lets a test give another implementation than the program. Name its type where it
+//! is given, as state is found by that type:
+//!
+//! ```
+//! use std::sync::Arc;
+//! use gae_tasks::{Client, deferred};
+//!
+//! trait Gateway: Send + Sync {
+//!     fn charge(&self, order: u64) -> Result<(), String>;
+//! }
+//! # struct Sandbox;
+//! # impl Gateway for Sandbox {
+//! #     fn charge(&self, order: u64) -> Result<(), String> { Ok(()) }
+//! # }
+//!
+//! #[deferred(queue = "payments")]
+//! fn charge(order: u64, #[state] gateway: &Arc<dyn Gateway>) -> Result<(), String> {
+//!     gateway.charge(order)
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), gae_tasks::Error> {
+//! let builder = Client::builder().state::<Arc<dyn Gateway>>(Arc::new(Sandbox));
+//! let tasks = builder.open("memory:").await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! [`TaskContext`](crate::TaskContext) has the task's id, kind, queue, name, attempt and deadline.
 //! Code that is called by a handler reads the same from [`current()`](crate::current),
 //! [`retry_count()`](crate::retry_count) and [`is_from_task_queue()`](crate::is_from_task_queue).

@@ -90,16 +90,15 @@
 //!
 //! async fn replay_all(tasks: &Client, queue: &str) -> Result<u64, gae_tasks::Error> {
 //!     let filter = TaskFilter::new().queue(QueueName::new(queue)?).state(TaskState::Dead);
-//!     let mut replayed = 0;
+//!     let (mut replayed, mut after) = (0, None);
 //!     loop {
-//!         let page = tasks.list(filter.clone(), None, 100).await?;
+//!         let page = tasks.list(filter.clone(), after, 100).await?;
+//!         let Some(last) = page.last() else { return Ok(replayed) };
+//!         after = Some(last.spec.id); // a task that fails again meanwhile is not replayed twice
 //!         for letter in &page {
 //!             println!("{} {:?}", letter.spec.id, letter.errors.last());
 //!             tasks.replay(letter.spec.id).await?;
 //!             replayed += 1;
-//!         }
-//!         if page.is_empty() {
-//!             return Ok(replayed);
 //!         }
 //!     }
 //! }
@@ -109,6 +108,10 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! A letter shows the kind, the name and the errors of its task. Its arguments are stored as bytes
+//! that only the function can read, so put what an administrator looks for, such as the order
+//! number, into the name or the error. The example `shop` lists and replays dead letters over HTTP.
 //!
 //! [`delete`](crate::Client::delete) removes one for good. A dead letter holds its name until then.
 //! On push queues the [push service](super::push#dead-letters) keeps them.

@@ -35,7 +35,8 @@
 //! # }
 //! ```
 //!
-//! A failed assert prints the tasks of that type that were deferred.
+//! The asserts look at tasks that wait or run: assert before `drain`. A failed one prints the tasks
+//! of the type.
 //!
 //! # Three verbs
 //!
@@ -45,13 +46,19 @@
 //! | `client.drain()` | runs what is stored until nothing is due, and returns the first failure |
 //! | `client.run(task)` | defers, then drains |
 //!
-//! They need the state of the tasks they run, not of every task in the program. A function without
-//! injected parameters needs none of them: call it. [`TaskContext`](crate::TaskContext) has
+//! `drain` and `run` fail with [`Error::TaskFailed`](crate::Error::TaskFailed), whose `source` is
+//! the handler's error. The failure is recorded, so go on with another `drain`.
+//!
+//! The verbs need the state of the tasks they run, not of every task in the program. A function
+//! without injected parameters needs none of them: call it. [`TaskContext`](crate::TaskContext) has
 //! constructors for tests, `TaskContext::for_test()` and `for_test_attempt(3)`.
 //!
 //! # Time
 //!
 //! A `ManualClock` stands still until the test moves it. Delays, retries and retention follow it.
+//! Default pauses are up to a tenth longer than 1 second, 2 seconds, 4 seconds and so on: move the
+//! clock by more than that, or set the task's backoff, which is kept exactly.
+//! [`Client::run_now`](crate::Client::run_now) makes a task due without the clock.
 //!
 //! ```
 //! # #[cfg(feature = "testing")] {
@@ -96,7 +103,10 @@
 //! let tasks = Client::open("memory:").await?;
 //! assert!(tasks.run(charge::defer(7)).await.is_err());
 //! let dead = tasks.list(TaskFilter::new().state(TaskState::Dead), None, 10).await?;
-//! assert_eq!(dead[0].errors[0].message, "order 7 does not exist");
+//! assert_eq!(dead[0].errors[0].message, "order 7 does not exist"); // with its sources, if any
+//!
+//! tasks.replay(dead[0].spec.id).await?; // the next `drain` runs it
+//! assert_eq!(tasks.stats().await?.due, 1);
 //! # Ok(())
 //! # }
 //! # main().unwrap();

@@ -7,7 +7,10 @@ use crate::client::Client;
 use crate::task::Kind;
 use crate::task_type::{Args, Task, decode};
 
-/// Asserts that a task was deferred with a client and is not over; with a closure, that its args match.
+/// Asserts that a task which a client deferred waits or runs; with a closure, that its args match.
+///
+/// Tasks that are over do not count, so assert before [`drain`](crate::Client::drain); neither do dead letters, which
+/// [`list`](crate::Client::list) shows.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -38,7 +41,7 @@ macro_rules! assert_deferred {
     }};
 }
 
-/// Asserts that no such task was deferred: the opposite of [`assert_deferred!`].
+/// Asserts that no such task waits or runs: the opposite of [`assert_deferred!`].
 #[macro_export]
 macro_rules! assert_not_deferred {
     ($client:expr, $task:path $(,)?) => {
@@ -47,7 +50,7 @@ macro_rules! assert_not_deferred {
     ($client:expr, $task:path, $matches:expr $(,)?) => {{
         let found = $crate::testing::matching::<$task>(&$client, $matches);
         if found.matching > 0 {
-            ::std::panic!("{} matching tasks are deferred: {found}", found.matching);
+            ::std::panic!("matching tasks: {}; {found}", found.matching);
         }
     }};
 }
@@ -60,17 +63,18 @@ pub struct Found {
     pub matching: usize,
     /// The args of every task of the type.
     args: Vec<String>,
+    /// How many dead letters of the type are left out.
+    dead: usize,
 }
 
 impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.args.len() {
-            0 => write!(f, "no `{}` is deferred", self.kind),
-            count => {
-                write!(f, "of `{}`, deferred {count} times:", self.kind)?;
-                self.args.iter().try_for_each(|args| write!(f, "\n  {args}"))
-            }
+        let quantity = if self.args.is_empty() { "no tasks" } else { "these tasks" };
+        write!(f, "{quantity} of `{}` wait or run", self.kind)?;
+        if self.dead > 0 {
+            write!(f, " (dead letters: {})", self.dead)?;
         }
+        self.args.iter().try_for_each(|args| write!(f, "\n  {args}"))
     }
 }
 
@@ -79,9 +83,13 @@ impl fmt::Display for Found {
 /// As for a worker, a task under an alias is one of the type, and one of other parameters cannot be decoded.
 pub fn matching<T: Task>(client: &Client, matches: impl Fn(&T::Args) -> bool) -> Found {
     let registration = T::registration();
-    let mut found = Found { kind: registration.kind, matching: 0, args: Vec::new() };
+    let mut found = Found { kind: registration.kind, matching: 0, args: Vec::new(), dead: 0 };
     for kind in std::iter::once(registration.kind).chain(registration.aliases.iter().copied()) {
-        for record in open_tasks(client, kind) {
+        for record in stored_tasks(client, kind) {
+            if record.state == TaskState::Dead {
+                found.dead += 1;
+                continue;
+            }
             if record.spec.shape != registration.shape {
                 found.args.push("(other parameters)".to_owned());
                 continue;
@@ -98,8 +106,8 @@ pub fn matching<T: Task>(client: &Client, matches: impl Fn(&T::Args) -> bool) ->
     found
 }
 
-/// The stored tasks of a kind that are not dead.
-fn open_tasks(client: &Client, kind: &'static str) -> Vec<TaskRecord> {
+/// The stored tasks of a kind, dead letters included.
+fn stored_tasks(client: &Client, kind: &'static str) -> Vec<TaskRecord> {
     let mut tasks = Vec::new();
     let mut after = None;
     loop {
@@ -111,7 +119,7 @@ fn open_tasks(client: &Client, kind: &'static str) -> Vec<TaskRecord> {
             page.unwrap_or_else(|error| panic!("the deferred tasks cannot be read: {error}"));
         let Some(last) = page.last() else { return tasks };
         after = Some(last.spec.id);
-        tasks.extend(page.into_iter().filter(|record| record.state != TaskState::Dead));
+        tasks.extend(page);
     }
 }
 
@@ -121,7 +129,7 @@ fn open_tasks(client: &Client, kind: &'static str) -> Vec<TaskRecord> {
 /// Always.
 #[track_caller]
 pub fn panic_not_deferred(found: &Found) -> ! {
-    panic!("no matching task {found}")
+    panic!("no matching task: {found}")
 }
 
 /// Args as text.

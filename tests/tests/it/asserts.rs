@@ -3,7 +3,7 @@
 //! Tasks of one kind with other parameters stand here for the versions of a program; so no worker is built.
 
 use gae_tasks::testing::{assert_deferred, assert_not_deferred, matching};
-use gae_tasks::{Client, deferred};
+use gae_tasks::{Client, PermanentTaskFailure, deferred};
 
 #[deferred(name = "shop/send", alias = ["shop/old_send"])]
 async fn send(text: String) {
@@ -18,6 +18,11 @@ async fn send_before_it_was_renamed(text: String) {
 #[deferred(name = "shop/send")]
 async fn send_with_other_parameters(one: u8, two: u8) {
     assert_ne!(one, two);
+}
+
+#[deferred(name = "shop/give_up")]
+async fn give_up(order: u64) -> Result<(), PermanentTaskFailure> {
+    Err(PermanentTaskFailure::new(format!("order {order}")))
 }
 
 #[tokio::test]
@@ -39,6 +44,20 @@ async fn tasks_under_an_alias_are_found() {
     send_before_it_was_renamed::defer("A").on(&tasks).await.unwrap();
     assert_deferred!(tasks, send, |args| args.text == "A");
     assert_not_deferred!(tasks, send, |args| args.text == "B");
+}
+
+#[tokio::test]
+async fn dead_letters_are_counted_apart() {
+    let tasks = Client::open("memory:").await.unwrap();
+    let none = matching::<give_up>(&tasks, |_| true).to_string();
+    assert_eq!(none, "no tasks of `shop/give_up` wait or run");
+    tasks.run(give_up::defer(1)).await.unwrap_err();
+    assert_not_deferred!(tasks, give_up);
+    give_up::defer(2).on(&tasks).await.unwrap();
+    let found = matching::<give_up>(&tasks, |_| true).to_string();
+    let expected =
+        "these tasks of `shop/give_up` wait or run (dead letters: 1)\n  GiveUpArgs { order: 2 }";
+    assert_eq!(found, expected);
 }
 
 #[test]

@@ -10,8 +10,9 @@ use gae_tasks::backend::{Backend, Bury, Enqueue, NewTask};
 use gae_tasks::payload_store::{PayloadStore, Stored};
 use gae_tasks::testing::{Faulty, ManualClock};
 use gae_tasks::{
-    Client, ClientBuilder, Now, QueueConfig, Registry, RetryConfig, SingularTaskFailure,
-    TaskContext, TaskId, TaskSpec, Timestamp, Worker, deferred, log_as_retried,
+    Client, ClientBuilder, Now, PermanentTaskFailure, QueueConfig, Registry, RetryConfig,
+    SingularTaskFailure, TaskContext, TaskId, TaskSpec, Timestamp, Worker, deferred,
+    log_as_retried,
 };
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id};
@@ -33,6 +34,11 @@ async fn send_secret(secret: String, fail: bool) -> Result<(), Refused> {
 #[deferred]
 async fn waits_quietly() -> Result<(), SingularTaskFailure> {
     Err(SingularTaskFailure::new("the upload is not there yet"))
+}
+
+#[deferred]
+async fn gives_up() -> Result<(), PermanentTaskFailure> {
+    Err(PermanentTaskFailure::new("no such order"))
 }
 
 #[deferred]
@@ -409,6 +415,15 @@ async fn a_dead_letter_is_logged_with_its_last_error() {
     send_secret::defer("s3cret", true).max_attempts(1).on(&tasks).await.unwrap();
     let text = logged_until(Level::ERROR, "now a dead letter", &tasks).await;
     assert!(text.contains("now a dead letter") && text.contains("mailbox full"), "{text}");
+}
+
+#[tokio::test]
+async fn a_permanent_failure_is_one_error_line() {
+    let tasks = client().await;
+    gives_up::defer().on(&tasks).await.unwrap();
+    let text = logged_until(Level::WARN, "now a dead letter", &tasks).await;
+    assert!(text.contains("WARN") && text.contains("attempt 1 failed for good"), "{text}");
+    assert_eq!(text.matches("ERROR").count(), 1, "{text}");
 }
 
 #[tokio::test]

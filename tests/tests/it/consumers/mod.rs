@@ -23,6 +23,15 @@ async fn needs_a_db(#[state] _db: &Db) {}
 #[deferred(queue = "shared")]
 async fn needs_a_shared_db(#[state] _db: &Arc<Db>) {}
 
+trait Mailer {}
+
+struct Smtp;
+
+impl Mailer for Smtp {}
+
+#[deferred(queue = "mailing")]
+async fn needs_a_mailer(#[state] _mailer: &Arc<dyn Mailer + Send + Sync>) {}
+
 #[deferred(queue = "plain")]
 async fn defers_one_that_needs_a_db() -> Result<(), Error> {
     needs_a_db::defer().await?;
@@ -111,6 +120,18 @@ async fn who_has_the_state_in_another_wrapping_is_told_so() {
     let shared = Client::builder().state(Arc::new(Db)).open("memory:").await.unwrap();
     let problem = problems(shared.run(needs_a_db::defer()).await).remove(0);
     assert!(problem.contains(": let the task take `&Arc<Db>`, or give the builder"), "{problem}");
+}
+
+#[tokio::test]
+async fn who_gives_the_type_in_place_of_the_trait_object_is_told_so() {
+    let concrete = Client::builder().state(Arc::new(Smtp)).open("memory:").await.unwrap();
+    let problem = problems(concrete.run(needs_a_mailer::defer()).await).remove(0);
+    let fix = "add `.state::<Arc<dyn Mailer + Send + Sync>>(Arc::new(..))` to its builder";
+    assert!(problem.contains(fix), "{problem}");
+    let mailer = Arc::new(Smtp);
+    let builder = Client::builder().state::<Arc<dyn Mailer + Send + Sync>>(mailer);
+    let tasks = builder.open("memory:").await.unwrap();
+    assert_eq!(tasks.run(needs_a_mailer::defer()).await.unwrap(), 1);
 }
 
 #[tokio::test]
