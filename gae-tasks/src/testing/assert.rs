@@ -1,4 +1,4 @@
-//! Asserts about what was deferred, which print near misses.
+//! Assertions about deferred tasks, which print near misses.
 
 use std::fmt;
 
@@ -7,7 +7,8 @@ use crate::client::Client;
 use crate::task::Kind;
 use crate::task_type::{Args, Task, decode};
 
-/// Asserts that a task was deferred with a client and is not over; with a closure, that its args match.
+/// Asserts that a client's backend has an open task of this type; with a closure, one whose args
+/// match.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -38,7 +39,7 @@ macro_rules! assert_deferred {
     }};
 }
 
-/// Asserts that no such task was deferred: the opposite of [`assert_deferred!`].
+/// Asserts that a client's backend has no such task: the opposite of [`assert_deferred!`].
 #[macro_export]
 macro_rules! assert_not_deferred {
     ($client:expr, $task:path $(,)?) => {
@@ -47,16 +48,16 @@ macro_rules! assert_not_deferred {
     ($client:expr, $task:path, $matches:expr $(,)?) => {{
         let found = $crate::testing::matching::<$task>(&$client, $matches);
         if found.matching > 0 {
-            ::std::panic!("{} matching tasks are deferred: {found}", found.matching);
+            ::std::panic!("{} matching tasks were deferred: {found}", found.matching);
         }
     }};
 }
 
-/// What an assert found.
+/// The result of [`matching`].
 #[derive(Debug)]
 pub struct Found {
     kind: &'static str,
-    /// How many tasks of the type match.
+    /// The number of tasks of the type that match.
     pub matching: usize,
     /// The args of every task of the type.
     args: Vec<String>,
@@ -65,18 +66,19 @@ pub struct Found {
 impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.args.len() {
-            0 => write!(f, "no `{}` is deferred", self.kind),
+            0 => write!(f, "`{}` was not deferred", self.kind),
             count => {
-                write!(f, "of `{}`, deferred {count} times:", self.kind)?;
+                write!(f, "`{}` was deferred {count} times, with", self.kind)?;
                 self.args.iter().try_for_each(|args| write!(f, "\n  {args}"))
             }
         }
     }
 }
 
-/// The stored tasks of the type `T`, and how many of them match.
+/// Returns the stored tasks of the type `T`, and the number of those that match.
 ///
-/// As for a worker, a task under an alias is one of the type, and one of other parameters cannot be decoded.
+/// As for a worker, tasks stored under an alias belong to the type, and tasks with other parameters
+/// cannot be decoded.
 pub fn matching<T: Task>(client: &Client, matches: impl Fn(&T::Args) -> bool) -> Found {
     let registration = T::registration();
     let mut found = Found { kind: registration.kind, matching: 0, args: Vec::new() };
@@ -98,7 +100,7 @@ pub fn matching<T: Task>(client: &Client, matches: impl Fn(&T::Args) -> bool) ->
     found
 }
 
-/// The stored tasks of a kind that are not dead.
+/// Returns the stored tasks of a kind, except dead letters.
 fn open_tasks(client: &Client, kind: &'static str) -> Vec<TaskRecord> {
     let mut tasks = Vec::new();
     let mut after = None;
@@ -107,8 +109,7 @@ fn open_tasks(client: &Client, kind: &'static str) -> Vec<TaskRecord> {
         let page = pollster::block_on(
             client.backend().list(List::new(filter, 1000).after(after).with_payloads()),
         );
-        let page =
-            page.unwrap_or_else(|error| panic!("the deferred tasks cannot be read: {error}"));
+        let page = page.unwrap_or_else(|error| panic!("cannot read the deferred tasks: {error}"));
         let Some(last) = page.last() else { return tasks };
         after = Some(last.spec.id);
         tasks.extend(page.into_iter().filter(|record| record.state != TaskState::Dead));
@@ -121,7 +122,7 @@ fn open_tasks(client: &Client, kind: &'static str) -> Vec<TaskRecord> {
 /// Always.
 #[track_caller]
 pub fn panic_not_deferred(found: &Found) -> ! {
-    panic!("no matching task {found}")
+    panic!("no matching task: {found}")
 }
 
 /// Args as text.
