@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Has Google's own task queue push tasks into the example `app_engine`: a Python service of App Engine's development
-# server enqueues them for the service `worker`, which is our program. Each header, a retry, the background service and
-# the refusal of strangers are checked. All of it listens on loopback, and writes into one temporary folder, which is
-# deleted at the end. Says that it was skipped where the development server, or the Python that it runs services with, is missing.
+# Has Google's own task queue push tasks into the example `app_engine`: a Python service of App
+# Engine's development server enqueues them for the service `worker`, which is our program. Each
+# header, a retry, the background service and the refusal of strangers are checked. All of it
+# listens on loopback, and writes into one temporary folder, which is deleted at the end. Says that
+# it was skipped where the development server, or the Python that it runs services with, is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -21,14 +22,16 @@ stop() {
 }
 trap stop EXIT
 
-# What programs keep for themselves goes into the folder too. Cargo and pip keep the settings of the machine.
+# What programs keep for themselves goes into the folder too. Cargo and pip keep the settings of the
+# machine.
 export CARGO_HOME="${CARGO_HOME:-$HOME/.cargo}" RUSTUP_HOME="${RUSTUP_HOME:-$HOME/.rustup}"
 settings="${PIP_CONFIG_FILE:-$HOME/.config/pip/pip.conf}"
 if [ -f "$settings" ]; then export PIP_CONFIG_FILE="$settings"; fi
 mkdir "$folder/home" "$folder/tmp"
 export HOME="$folder/home" TMPDIR="$folder/tmp" XDG_CONFIG_HOME="$folder/home" XDG_CACHE_HOME="$folder/home"
 
-# The server makes one for each service; its own must have nothing that its libraries would mistake for theirs.
+# The server makes one for each service; its own must have nothing that its libraries would mistake
+# for theirs.
 "$python" -m venv "$folder/venv" 2>/dev/null || skip "python3.11 makes no virtual environment"
 "$folder/venv/bin/pip" install -q --disable-pip-version-check virtualenv \
   2>"$folder/pip.log" || skip "virtualenv cannot be had: $(tail -n 1 "$folder/pip.log")"

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Searches for inputs that break what takes bytes from outside: tests/fuzz.sh [TARGET ..], by default each target in turn,
-# FUZZ_SECONDS (60) for each. Inputs that reach new code are added to tests/fuzz/corpus, which tests/tests/it/fuzz.rs replays;
-# so is one that breaks something. Installs what is missing: a C++ compiler, which libFuzzer is built with.
+# Searches for inputs that break what takes bytes from outside: tests/fuzz.sh [TARGET ..], by
+# default each target in turn, FUZZ_SECONDS (60) for each. Inputs that reach new code are added to
+# tests/fuzz/corpus, which tests/tests/it/fuzz.rs replays; so is one that breaks something. Installs
+# what is missing: a C++ compiler, which libFuzzer is built with.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,8 +14,9 @@ if ! command -v c++ >/dev/null; then
   $sudo apt-get install -qy g++
 fi
 
-# Coverage by stable options of the compiler alone, so any toolchain does, and cargo-fuzz is not needed. An address
-# sanitizer, which is not stable, has little to find here: the project forbids unsafe code.
+# Coverage by stable options of the compiler alone, so any toolchain does, and cargo-fuzz is not
+# needed. An address sanitizer, which is not stable, has little to find here: the project forbids
+# unsafe code.
 host=$(rustc -vV | sed -n 's/^host: //p')
 coverage=(-C passes=sancov-module -C codegen-units=1)
 for option in level=4 inline-8bit-counters pc-table trace-compares; do
@@ -37,7 +39,8 @@ fuzz() {
   export FUZZ_TARGET=$1
   if "$program" "${limits[@]}" -max_total_time="$seconds" -print_final_stats=1 -verbosity=1 \
     -artifact_prefix="$kept/" "$found" "$kept" >"$log" 2>&1; then
-    # Only what reaches a place in the code that no kept input reaches, however often it is passed: that stays small.
+    # Only what reaches a place in the code that no kept input reaches, however often it is passed:
+    # that stays small.
     "$program" "${limits[@]}" -set_cover_merge=1 -use_counters=0 "$kept" "$found" >"$log.merge" 2>&1
     echo "ok      $1: $(sed -n 's/^stat::number_of_executed_units: *//p' "$log") inputs," \
       "$(sed -n 's/^stat::average_exec_per_sec: *//p' "$log") a second, $(ls "$kept" | wc -l) kept"

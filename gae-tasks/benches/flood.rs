@@ -106,7 +106,7 @@ fn end(mut child: Child) -> u64 {
     rate.trim().parse().unwrap()
 }
 
-/// Defers until the reader of this process's output is gone.
+/// Defers until standard input closes, and prints the rate.
 fn flood(url: &str) {
     static STORED: AtomicUsize = AtomicUsize::new(0);
     let runtime = Runtime::new().unwrap();
