@@ -24,7 +24,7 @@ static BEGAN: Mutex<Option<UnboundedSender<Instant>>> = Mutex::new(None);
 const PAUSE: Duration = Duration::from_millis(2);
 
 #[deferred]
-async fn tell(_user_id: u64, _to: String, _subject: String) {
+async fn note_start(_user_id: u64, _to: String, _subject: String) {
     let now = Instant::now();
     let began = BEGAN.lock().unwrap();
     began.as_ref().unwrap().send(now).unwrap();
@@ -86,7 +86,7 @@ fn raw_once(raw: &mut Raw) -> Duration {
 async fn our_once(client: &Client, began: &mut UnboundedReceiver<Instant>) -> Duration {
     tokio::time::sleep(PAUSE).await;
     let begun = Instant::now();
-    tell::defer(42, "someone@mail.example.org", "a subject that is forty characters long")
+    note_start::defer(42, "someone@mail.example.org", "a subject that is forty characters long")
         .on(client)
         .await
         .unwrap();

@@ -28,5 +28,5 @@ pub(super) async fn block_the_runtime() {
 /// Fails.
 #[deferred(queue = "linked", max_attempts = 2)]
 pub(super) async fn fail() -> Result<(), &'static str> {
-    Err("as the test wants it")
+    Err("a failure planned by the test")
 }
