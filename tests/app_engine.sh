@@ -2,8 +2,8 @@
 # Tests the example `app_engine` with Google's own task queue: a Python service on App Engine's
 # development server enqueues tasks for the service `worker`, which is the example. Checks each
 # header, a retry, the background service and the refusal of strangers. All programs listen on
-# loopback, and write into one temporary folder, which is deleted at the end. Prints "skipped" if the
-# development server, or the Python for its services, is missing.
+# loopback, and write into one temporary folder, which is deleted at the end. Prints "skipped" if
+# the development server, or the Python for its services, is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

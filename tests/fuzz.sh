@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Fuzzes the code that takes bytes from outside: tests/fuzz.sh [TARGET ..], by default each target in
-# turn, FUZZ_SECONDS (60) for each. Inputs that reach new code, or break a target, are added to
+# Fuzzes the code that takes bytes from outside: tests/fuzz.sh [TARGET ..], by default each target
+# in turn, FUZZ_SECONDS (60) for each. Inputs that reach new code, or break a target, are added to
 # tests/fuzz/corpus, which tests/tests/it/fuzz.rs replays. Installs a C++ compiler, which libFuzzer
 # needs, if it is missing.
 set -euo pipefail
@@ -38,8 +38,7 @@ fuzz() {
   export FUZZ_TARGET=$1
   if "$program" "${limits[@]}" -max_total_time="$seconds" -print_final_stats=1 -verbosity=1 \
     -artifact_prefix="$kept/" "$found" "$kept" >"$log" 2>&1; then
-    # Only what reaches a place in the code that no kept input reaches, however often it is passed:
-    # that stays small.
+    # Keeps only inputs that reach code that no kept input reaches, so the corpus stays small.
     "$program" "${limits[@]}" -set_cover_merge=1 -use_counters=0 "$kept" "$found" >"$log.merge" 2>&1
     echo "ok      $1: $(sed -n 's/^stat::number_of_executed_units: *//p' "$log") inputs," \
       "$(sed -n 's/^stat::average_exec_per_sec: *//p' "$log") a second, $(ls "$kept" | wc -l) kept"

@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# Runs every test. Installs what is missing: a C compiler, which the bundled SQLite is built with,
-# and LLD.
+# Runs every test. Installs a C compiler, which the bundled SQLite needs, and LLD, if missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
