@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Has Google's own task queue push tasks into the example `app_engine`: a Python service of App Engine's development
-# server enqueues them for the service `worker`, which is our program. Each header, a retry, the background service and
-# the refusal of strangers are checked. All of it listens on loopback, and writes into one temporary folder, which is
-# deleted at the end. Says that it was skipped where the development server, or the Python that it runs services with, is missing.
+# Tests the example `app_engine` with Google's own task queue: a Python service on App Engine's
+# development server enqueues tasks for the service `worker`, which is the example. Checks each
+# header, a retry, the background service and the refusal of strangers. All programs listen on
+# loopback, and write into one temporary folder, which is deleted at the end. Prints "skipped" if
+# the development server, or the Python for its services, is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,7 +14,7 @@ python=$(command -v python3.11) || skip "there is no python3.11, which it runs s
 
 folder=$(mktemp -d)
 stop() {
-  # It has a process for each service.
+  # The server has a process for each service.
   [ -z "${pid:-}" ] || kill -TERM -- "-$pid" 2>/dev/null || true
   sleep 1
   [ -z "${pid:-}" ] || kill -KILL -- "-$pid" 2>/dev/null || true
@@ -21,14 +22,15 @@ stop() {
 }
 trap stop EXIT
 
-# What programs keep for themselves goes into the folder too. Cargo and pip keep the settings of the machine.
+# The programs' own files go into the folder too. Cargo and pip keep the settings of the machine.
 export CARGO_HOME="${CARGO_HOME:-$HOME/.cargo}" RUSTUP_HOME="${RUSTUP_HOME:-$HOME/.rustup}"
 settings="${PIP_CONFIG_FILE:-$HOME/.config/pip/pip.conf}"
 if [ -f "$settings" ]; then export PIP_CONFIG_FILE="$settings"; fi
 mkdir "$folder/home" "$folder/tmp"
 export HOME="$folder/home" TMPDIR="$folder/tmp" XDG_CONFIG_HOME="$folder/home" XDG_CACHE_HOME="$folder/home"
 
-# The server makes one for each service; its own must have nothing that its libraries would mistake for theirs.
+# The server makes a virtual environment for each service; its own environment must not contain
+# conflicting libraries.
 "$python" -m venv "$folder/venv" 2>/dev/null || skip "python3.11 makes no virtual environment"
 "$folder/venv/bin/pip" install -q --disable-pip-version-check virtualenv \
   2>"$folder/pip.log" || skip "virtualenv cannot be had: $(tail -n 1 "$folder/pip.log")"
@@ -85,7 +87,7 @@ PYTHON
 
 free() { "$python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 port=$(free)
-# In a group of its own, so that all of it can be stopped.
+# In its own process group, so that all its processes can be stopped.
 set -m
 PATH="$folder/venv/bin:$PATH" CLOUDSDK_PYTHON="$folder/venv/bin/python" PYTHONNOUSERSITE=1 timeout 240 "$server" \
   --host 127.0.0.1 --port "$port" --admin_host 127.0.0.1 --admin_port "$(free)" --api_host 127.0.0.1 \
@@ -94,7 +96,7 @@ PATH="$folder/venv/bin:$PATH" CLOUDSDK_PYTHON="$folder/venv/bin/python" PYTHONNO
   >"$folder/log" 2>&1 &
 pid=$!
 set +m
-# No line about its end.
+# Suppresses the shell's message about the end of the process.
 disown "$pid"
 
 wait_for() {
@@ -113,10 +115,10 @@ wait_for "curl -fsS -o '$folder/apple' http://127.0.0.1:$port/enqueue/apple" "th
 wait_for "curl -fsS -o '$folder/flaky' http://127.0.0.1:$port/enqueue/flaky" "the Python service does not enqueue"
 task="/_cb/deferred/app_engine/count from the task queue"
 wait_for "grep -q '$task: 200' '$folder/log'" "no task came to the worker"
-# It fails only while the queue's headers tell of no retry.
+# The first attempt fails only if the queue's headers show no retry.
 wait_for "grep -q '$task: 500' '$folder/log'" "the first attempt was taken for a retry"
 wait_for "[ \$(grep -c '$task: 200' '$folder/log') -eq 2 ]" "the retry was not counted"
-# Nobody else answers tasks: those of `default` went to the background service.
+# No other service answers tasks: the tasks of `default` went to the background service.
 wait_for "grep -q 'worker: \"POST /_cb/deferred/app_engine/count' '$folder/log'" "another service answered"
 
 fail() {
@@ -125,7 +127,7 @@ fail() {
   exit 1
 }
 
-# What the worker was told, by name: twice for a first attempt, once for a retry.
+# The headers that the worker received: twice for a first attempt, once for a retry.
 header() { [ "$(grep -c "x-appengine-$1: $2\$" "$folder/log")" -eq "$3" ] || fail "not $3 times: x-appengine-$1: $2"; }
 header queuename counting 3
 header taskname "$(cat "$folder/apple")" 1
@@ -137,7 +139,7 @@ header taskexecutioncount 1 1
 header taskpreviousresponse 500 1
 header tasketa '[0-9]*\.[0-9]*' 3
 
-# The worker's own port: before it stands nobody who would add the headers.
+# The worker's own port, without the server in front that would add the headers.
 worker=$(sed -n 's/.*running at: http:\/\/[^:]*:\([0-9]*\).*/\1/p' "$folder/log" | tail -n 1)
 stranger() { curl -sS -o /dev/null -w '%{http_code}' -X POST "http://127.0.0.1:$worker/_cb/deferred/$1"; }
 for kind in app_engine/count no/such/kind; do
@@ -165,9 +167,9 @@ for table in ("/proc/net/tcp", "/proc/net/tcp6"):
             if address.split(":")[0] not in loopback:
                 print(address)
 if not found:
-    print("no socket at all: this looks in the wrong place")
+    print("no socket found: the check is broken")
 PYTHON
 )
-[ -z "$exposed" ] || fail "it listens on other addresses than loopback: $exposed"
+[ -z "$exposed" ] || fail "the server listens on other addresses than loopback: $exposed"
 
-echo "ok: Google's task queue pushed into the background service, and tried a failed task again"
+echo "ok: Google's task queue pushed into the background service, and retried a failed task"

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Searches for inputs that break what takes bytes from outside: tests/fuzz.sh [TARGET ..], by default each target in turn,
-# FUZZ_SECONDS (60) for each. Inputs that reach new code are added to tests/fuzz/corpus, which tests/tests/it/fuzz.rs replays;
-# so is one that breaks something. Installs what is missing: a C++ compiler, which libFuzzer is built with.
+# Fuzzes the code that takes bytes from outside: tests/fuzz.sh [TARGET ..], by default each target
+# in turn, FUZZ_SECONDS (60) for each. Inputs that reach new code, or break a target, are added to
+# tests/fuzz/corpus, which tests/tests/it/fuzz.rs replays. Installs a C++ compiler, which libFuzzer
+# needs, if it is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,22 +14,22 @@ if ! command -v c++ >/dev/null; then
   $sudo apt-get install -qy g++
 fi
 
-# Coverage by stable options of the compiler alone, so any toolchain does, and cargo-fuzz is not needed. An address
-# sanitizer, which is not stable, has little to find here: the project forbids unsafe code.
+# Coverage by stable options of the compiler, so any toolchain works without cargo-fuzz. An address
+# sanitizer, which is not stable, would find little: the project forbids unsafe code.
 host=$(rustc -vV | sed -n 's/^host: //p')
 coverage=(-C passes=sancov-module -C codegen-units=1)
 for option in level=4 inline-8bit-counters pc-table trace-compares; do
   coverage+=(-C "llvm-args=-sanitizer-coverage-$option")
 done
-# With a target named, what only runs while building is built without the counters.
+# With an explicit target, build scripts and macros are built without the counters.
 RUSTFLAGS="${coverage[*]}" cargo build --quiet --release --manifest-path tests/fuzz/Cargo.toml --target "$host" \
   --target-dir target/fuzz
 program=$PWD/target/fuzz/$host/release/gae-tasks-fuzz
 
-# Files of the targets need no disk.
+# The targets' files need no disk.
 [ -d /dev/shm ] && export TMPDIR=${TMPDIR:-/dev/shm}
 
-# What one input may cost: memory in MiB, seconds, bytes.
+# The limits of one input: memory in MiB, seconds, bytes.
 limits=(-rss_limit_mb=512 -timeout=10 -max_len=512)
 failed=0
 fuzz() {
@@ -37,7 +38,7 @@ fuzz() {
   export FUZZ_TARGET=$1
   if "$program" "${limits[@]}" -max_total_time="$seconds" -print_final_stats=1 -verbosity=1 \
     -artifact_prefix="$kept/" "$found" "$kept" >"$log" 2>&1; then
-    # Only what reaches a place in the code that no kept input reaches, however often it is passed: that stays small.
+    # Keeps only inputs that reach code that no kept input reaches, so the corpus stays small.
     "$program" "${limits[@]}" -set_cover_merge=1 -use_counters=0 "$kept" "$found" >"$log.merge" 2>&1
     echo "ok      $1: $(sed -n 's/^stat::number_of_executed_units: *//p' "$log") inputs," \
       "$(sed -n 's/^stat::average_exec_per_sec: *//p' "$log") a second, $(ls "$kept" | wc -l) kept"

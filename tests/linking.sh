@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Tells whether tasks stay registered whatever a program is built with: builds tests/crates/program with each setting and
-# each linker, and runs it. Installs LLD if it is missing; a linker that is not there is skipped, and said to be.
+# Checks that tasks stay registered with every build setting: builds tests/crates/program with each
+# setting and each linker, and runs it. Installs LLD if it is missing; other missing linkers are
+# skipped, with a message.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -9,13 +10,13 @@ target=${CARGO_TARGET_DIR:-target}/linking
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 passed=0 failed=0
-# Flags of the program alone, whatever it is built with.
+# Flags of the program only, for every build.
 always=()
-# Where a program with a dynamic standard library finds it.
+# The folder of the dynamic standard library.
 export LD_LIBRARY_PATH=$(rustc --print target-libdir)${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 
-# Registrations stand in our own crates, so the others are built once, without optimisation, where that is possible. With
-# a target named, the macros are built once for all settings.
+# Only this project's crates contain registrations, so the others are built once, without
+# optimisation, where possible. With an explicit target, the macros are built once for all settings.
 build=(
   rustc --quiet --package gae-tasks-tests-program --target "$host" --target-dir "$target"
   --config 'profile.release.package."*".opt-level=0'
@@ -29,7 +30,7 @@ check() {
   shift 3
   if [ "$linker" != default ]; then
     flags=(-C "link-arg=-fuse-ld=$linker")
-    # There the compiler brings a linker of its own, an LLD too, and would not give it up.
+    # There the compiler uses its own linker, also an LLD, and offers no choice.
     [ "$host" != x86_64-unknown-linux-gnu ] || flags+=(-C linker-features=-lld)
   fi
   local program=$target/$host/${profile/dev/debug}/gae-tasks-tests-program
@@ -57,8 +58,8 @@ for linker in bfd lld; do
   fi
 done
 
-# The linker's flags are given to the program alone, so another linker costs no more than one more link; but with LTO
-# that is most of the work, and what it leaves over for bfd is as without.
+# Only the program gets the linker's flags, so another linker costs one more link; but with LTO,
+# linking is most of the work, and bfd then links the same code as without LTO.
 all() {
   for linker in "${linkers[@]}"; do
     [[ $linker == bfd && $* == *LTO=* ]] || check "$1" "$2" "$linker" "${@:3}"
@@ -70,7 +71,8 @@ always=(-C prefer-dynamic)
 all "debug, prefer-dynamic" dev
 always=()
 all "codegen-units = 1" release CODEGEN_UNITS=1
-# What is never used is dropped at any level above 0; the last line has all that users set for a small program.
+# Unused code is dropped at any level above 0; the last line has all settings that users choose for
+# a small program.
 all "thin LTO" release LTO=thin OPT_LEVEL=1
 all "fat LTO" release LTO=fat OPT_LEVEL=1
 all "fat LTO, codegen-units = 1, strip, panic = abort" release LTO=fat CODEGEN_UNITS=1 STRIP=symbols PANIC=abort

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs every test. Installs what is missing: a C compiler, which the bundled SQLite is built with, and LLD.
+# Runs every test. Installs a C compiler, which the bundled SQLite needs, and LLD, if missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,14 +10,14 @@ if ! command -v cc >/dev/null; then
   $sudo apt-get install -qy gcc libc6-dev
 fi
 
-# Nothing is built twice here, so what would make that faster is not kept.
+# Nothing is built twice here, so incremental data is not kept.
 export CARGO_INCREMENTAL=0
-# As in Cargo.toml; trybuild, which has a workspace of its own, reads it here.
+# As in Cargo.toml, for trybuild, which builds in its own workspace.
 export CARGO_PROFILE_DEV_DEBUG=line-tables-only
 
 cargo test --workspace --all-features "$@"
 
-# Only whole runs: arguments choose some tests, and these are none of cargo's.
+# Only without arguments: arguments select tests, and the scripts below are not cargo tests.
 if [ $# -eq 0 ]; then
   printf '\nlinking\n'
   tests/linking.sh

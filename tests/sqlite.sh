@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Runs the embedded queue at both ends of the range of rusqlite: the oldest, which Cargo must choose
-# by itself for a program that uses sqlx, and the newest. Two programs outside of the workspace, as
-# one program links one SQLite.
+# Runs the embedded queue with the oldest and the newest supported rusqlite: the oldest, which Cargo
+# must choose by itself for a program that uses sqlx, and the newest. Both programs are outside of
+# the workspace, because one program links only one SQLite.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# What both have in common is built once.
+# Common dependencies are built once.
 target=${CARGO_TARGET_DIR:-target}/sqlite
 
-# run CRATE RUSQLITE: CRATE must use this release of rusqlite.
+# run CRATE RUSQLITE: runs CRATE, which must use this release of rusqlite.
 run() {
   local manifest=tests/sqlite/$1/Cargo.toml found
   cargo build --quiet --manifest-path "$manifest" --target-dir "$target"

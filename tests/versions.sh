@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Whether a program may use two versions of gae-tasks: makes a copy with the next version's number,
-# and of the slice's name that goes with it (the house rules keep the two together), and runs
-# tests/versions with both.
+# Checks that a program can use two versions of gae-tasks: makes a copy with the next version number
+# and the matching name of the slice (a house rule keeps the two equal), and runs tests/versions
+# with both.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -9,12 +9,12 @@ target=${CARGO_TARGET_DIR:-target}/versions
 mkdir -p "$target"
 target=$(cd "$target" && pwd)
 
-# copy NAME: the two crates, as a workspace of their own.
+# copy NAME: copies the two crates into their own workspace.
 copy() {
   rm -rf "${target:?}/$1"
   mkdir "$target/$1"
   cp -Rp gae-tasks gae-tasks-macros README.md "$target/$1"
-  # Of the members of the workspace only these; nothing is left out, as nothing else is there.
+  # Only these members of the workspace, and no excludes, because no other folder is copied.
   sed -E 's/^(default-members|members) = .*/\1 = ["gae-tasks", "gae-tasks-macros"]/; /^exclude = /d' Cargo.toml \
     >"$target/$1/Cargo.toml"
 }
@@ -24,7 +24,7 @@ copy next
 sed -i.before -E 's/^(version = ")0\.1\.0"/\10.2.0"/; s/"=0\.1\.0"/"=0.2.0"/' "$target/next/Cargo.toml"
 sed -i.before 's/GAE_TASKS_REGISTRATIONS_0_1/GAE_TASKS_REGISTRATIONS_0_2/' "$target/next/gae-tasks/src/registration.rs"
 if grep -rq 'GAE_TASKS_REGISTRATIONS_0_1' "$target/next/gae-tasks/src" --include='*.rs'; then
-  echo "the name of the slice stands in more than one file: mend tests/versions.sh" >&2
+  echo "the name of the slice occurs in more than one file: update tests/versions.sh" >&2
   exit 1
 fi
 rm -rf "${target:?}/program"

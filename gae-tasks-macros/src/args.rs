@@ -1,4 +1,5 @@
-//! The attribute: `#[deferred(key = value, ..)]` read into spanned values, every mistake of form recorded.
+//! Parses the attribute `#[deferred(key = value, ..)]` into spanned values and records every syntax
+//! error.
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use syn::ext::IdentExt;
@@ -9,10 +10,10 @@ use syn::{LitInt, LitStr, Path, Token, bracketed, parenthesized};
 use crate::errors::Errors;
 use crate::names;
 
-/// What stands in the parentheses of `#[deferred(..)]`.
+/// The content of the parentheses of `#[deferred(..)]`.
 #[derive(Default)]
 pub(crate) struct Attribute {
-    /// `queue` and `queues`; `None` if neither is there.
+    /// The value of `queue` or `queues`; `None` if neither key is given.
     pub(crate) queues: Option<Vec<LitStr>>,
     pub(crate) name: Option<LitStr>,
     pub(crate) aliases: Vec<LitStr>,
@@ -23,11 +24,11 @@ pub(crate) struct Attribute {
     pub(crate) min_backoff: Option<LitStr>,
     pub(crate) max_backoff: Option<LitStr>,
     pub(crate) krate: Option<Path>,
-    /// The keys that were there, to find those that stand twice or exclude each other.
+    /// The keys read so far, to find keys that are given twice or exclude each other.
     keys: Vec<Ident>,
 }
 
-/// `args = Name` or `args(Name, derive(..))`.
+/// The value of `args = Name` or `args(Name, derive(..))`.
 #[derive(Default)]
 pub(crate) struct ArgsName {
     pub(crate) name: Option<Ident>,
@@ -49,7 +50,7 @@ const KEYS: [(&str, &str); 11] = [
     ("crate", "crate = ::my_tasks"),
 ];
 
-/// Words that other tools have for a key, which are too far from it to be misspellings.
+/// Other tools' words for a key, which [`names::nearest`] would not match with the key.
 const SYNONYMS: [(&str, &str); 9] = [
     ("timeout", "deadline"),
     ("dispatch_deadline", "deadline"),
@@ -63,7 +64,8 @@ const SYNONYMS: [(&str, &str); 9] = [
 ];
 
 impl Attribute {
-    /// Reads the attribute's tokens; what cannot be read is recorded and left out.
+    /// Reads the attribute's tokens. Entries that cannot be read are recorded as errors and left
+    /// out.
     pub(crate) fn parse(tokens: TokenStream, errors: &mut Errors) -> Self {
         let mut attribute = Self::default();
         let parser = |input: ParseStream<'_>| {
@@ -78,7 +80,7 @@ impl Attribute {
         attribute
     }
 
-    /// One `key = value` and the comma behind it.
+    /// Reads one `key = value` and the comma after it.
     fn entry(&mut self, input: ParseStream<'_>, errors: &mut Errors) {
         match input.call(Ident::parse_any) {
             Ok(key) => self.keyed(&key, input, errors),
@@ -116,7 +118,8 @@ impl Attribute {
         } else if is_queue(key) && self.keys.iter().any(is_queue) {
             errors.at(
                 key.span(),
-                "`queue` and `queues` exclude each other: keep `queue` for one queue, `queues` to spread over several",
+                "`queue` and `queues` exclude each other: keep `queue` for one queue, or `queues` \
+                 to spread tasks over several",
             );
         }
         self.keys.push(key.clone());
@@ -145,7 +148,7 @@ impl Attribute {
         at_end_of_value(input)
     }
 
-    /// The span of a key that is there.
+    /// Returns the span of the key `word`, or the attribute's span if the key is not given.
     pub(crate) fn key(&self, word: &str) -> Span {
         self.keys.iter().find(|key| *key == word).map_or_else(Span::call_site, Ident::span)
     }
@@ -179,7 +182,8 @@ fn strings(input: ParseStream<'_>) -> syn::Result<Vec<LitStr>> {
     Ok(Punctuated::<LitStr, Token![,]>::parse_terminated(&content)?.into_iter().collect())
 }
 
-/// A value such as `"a" + B` begins well. A comma or the end follows, or the next key, if the comma was forgotten.
+/// Checks that a comma, the end, or the next key (if the comma is missing) follows a value: the
+/// value `"a" + B` begins like a valid one.
 fn at_end_of_value(input: ParseStream<'_>) -> syn::Result<()> {
     if input.is_empty() || input.peek(Token![,]) || input.peek(Ident::peek_any) {
         Ok(())
@@ -200,7 +204,8 @@ fn unknown(word: &str) -> String {
     match synonym.or_else(|| names::nearest(word, &known)) {
         Some("max_attempts") if word.ends_with("retries") => {
             format!(
-                "unknown key `{word}`, did you mean `max_attempts`? it counts the first attempt too: {}",
+                "unknown key `{word}`, did you mean `max_attempts`, which counts the first attempt \
+                 too? {}",
                 listing()
             )
         }

@@ -1,9 +1,11 @@
-//! Every place where generated code asks a trait of the user's types, spanned on that type.
+//! Generates the code that requires traits of the user's types, spanned on those types.
 //!
-//! Each bound is asked in exactly one place, so that a missing one is one error: `Serialize` where a parameter is
-//! encoded, `Deserialize` where it is decoded, those of a state where it is fetched, `Send` of parameters and
-//! `TaskOutput` of the output in checks that do nothing else. What rests on these is asked of wrappers that take any
-//! type and know two ways: a future cannot be `Send` if a parameter is not, and one error about that is enough.
+//! Generated code requires each bound in exactly one place, so that a missing impl is one error:
+//! `Serialize` where a parameter is encoded, `Deserialize` where a parameter is decoded, the bounds
+//! of a state where the state is fetched, and `Send` of the parameters and `TaskOutput` of the
+//! output in checks that do nothing else. Code that follows from these bounds uses wrappers that
+//! accept any type and choose between two implementations: a future cannot be `Send` if a parameter
+//! is not, and one error about the parameter is enough.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
@@ -13,19 +15,20 @@ use syn::spanned::Spanned;
 use crate::model::{Parameter, Task};
 use crate::names;
 
-/// Writes a parameter: `Serialize`.
+/// Encodes a parameter, which requires `Serialize`.
 pub(crate) fn encoded(task: &Task, field: &Ident, parameter: &Parameter) -> TokenStream {
     let (door, ty, name) = (&task.door, parameter.ty(), names::plain(field));
     quote_spanned!(ty.span()=> #door::Encoder::parameter::<#ty>(__payload, #name, &self.#field)?;)
 }
 
-/// Reads a parameter: `Deserialize`.
+/// Decodes a parameter, which requires `Deserialize`.
 pub(crate) fn decoded(task: &Task, field: &Ident, parameter: &Parameter) -> TokenStream {
     let (door, ty, name) = (&task.door, parameter.ty(), names::plain(field));
     quote_spanned!(ty.span()=> #field: #door::Decoder::parameter::<#ty>(__payload, #name)?)
 }
 
-/// A function nobody calls, in which the compiler compares parameters with `Send`, and the output with `TaskOutput`.
+/// A function that is never called; it requires `Send` of the parameters and `TaskOutput` of the
+/// output.
 pub(crate) fn checks(task: &Task) -> TokenStream {
     let (door, output) = (&task.door, task.output());
     let parameters = task.payload().map(|(_, parameter)| {
@@ -41,28 +44,28 @@ pub(crate) fn checks(task: &Task) -> TokenStream {
     }
 }
 
-/// Fetches a state: `Send`, `Sync` and `'static`.
+/// Fetches a state, which requires `Send`, `Sync` and `'static`.
 pub(crate) fn fetched(task: &Task, ty: &Type) -> TokenStream {
     let door = &task.door;
     quote_spanned!(ty.span()=> #door::Call::state::<#ty>(__call)?)
 }
 
-/// Copies a state that is taken by value: `Clone`.
+/// Copies a state that is taken by value, which requires `Clone`.
 pub(crate) fn cloned(ty: &Type, state: &Ident) -> TokenStream {
     quote_spanned!(ty.span()=> <#ty as ::core::clone::Clone>::clone(&*#state))
 }
 
-/// Drops the success value of a call, if the output is one that [`checks`] lets pass.
+/// Drops the success value of a call if the output passes [`checks`].
 pub(crate) fn result(task: &Task, call: &TokenStream) -> TokenStream {
     let (door, output) = (&task.door, task.output());
-    // Awaited before the wrapper exists: what lives across an await must be `Send`.
+    // Awaited before the wrapper is created: values that live across an await must be `Send`.
     quote! {{
         let __output = #call;
         (&&#door::Returned::<#output>::new()).result(__output)
     }}
 }
 
-/// Makes the work of a future or a closure: `Send`, if everything that is moved into it is.
+/// Makes the work of a future or a closure, `Send` if every value moved into it is `Send`.
 pub(crate) fn work(task: &Task, body: &TokenStream) -> TokenStream {
     let (door, sig) = (&task.door, &task.function.sig);
     let parameters = task.payload().map(|(_, parameter)| parameter.ty());

@@ -1,4 +1,5 @@
-//! The rules: what a task may be, every broken one recorded at the user's token with the fix in the text.
+//! The rules for the attribute's values and the function. Each broken rule is recorded at the
+//! user's token, with the fix in the message.
 
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use crate::names;
 use crate::parameters::{self, names_of_fields};
 use crate::tokens::{borrows, find_word, has_word, is_inferred, is_unsized, placeholder};
 
-/// The values of the attribute, each checked against its syntax.
+/// Returns the values of the attribute, each checked against its syntax.
 pub(crate) fn settings(attribute: &Attribute, errors: &mut Errors) -> Settings {
     let (min_backoff, max_backoff) = backoff(attribute, errors);
     Settings {
@@ -57,7 +58,7 @@ fn aliases(attribute: &Attribute, errors: &mut Errors) -> Vec<String> {
         kind(alias, errors);
         if attribute.name.as_ref().is_some_and(|name| name.value() == alias.value()) {
             errors
-                .on(alias, "an alias is a name of before, and this is the name of now: remove it");
+                .on(alias, "this alias equals the current `name`: remove the alias, or rename one");
         }
     }
     aliases.sort_unstable();
@@ -70,21 +71,21 @@ fn kind(name: &LitStr, errors: &mut Errors) -> String {
         errors.on(
             name,
             format!(
-                "`{value:?}` is not a valid task kind: use segments of `A-Z`, `a-z`, `0-9`, `.`, `_` and `-`, none empty or of \
-                 dots only, joined by `/`"
+                "`{value:?}` is not a valid task kind: use segments of `A-Z`, `a-z`, `0-9`, `.`, `_` \
+                 and `-`, none empty or of dots only, joined by `/`"
             ),
         );
     }
     value
 }
 
-/// The first and the longest pause, neither zero, and the first one not the longer one.
+/// Returns `min_backoff` and `max_backoff`. Neither may be zero, nor `min_backoff` above
+/// `max_backoff`.
 fn backoff(attribute: &Attribute, errors: &mut Errors) -> (Option<Duration>, Option<Duration>) {
     let mut pause = |text: &LitStr| {
         duration(text, errors).filter(|pause| {
             if pause.is_zero() {
-                errors
-                    .on(text, "a backoff of zero is no pause between two attempts: make it longer");
+                errors.on(text, "a backoff cannot be zero: write a longer duration, such as `1s`");
             }
             !pause.is_zero()
         })
@@ -94,8 +95,10 @@ fn backoff(attribute: &Attribute, errors: &mut Errors) -> (Option<Duration>, Opt
     if let (Some(text), Some(least), Some(most)) = (&attribute.min_backoff, min, max)
         && least > most
     {
-        errors
-            .on(text, "`min_backoff` is above `max_backoff`: the first pause is the shortest one");
+        errors.on(
+            text,
+            "`min_backoff` is above `max_backoff`: lower `min_backoff`, or raise `max_backoff`",
+        );
     }
     (min, max)
 }
@@ -103,7 +106,7 @@ fn backoff(attribute: &Attribute, errors: &mut Errors) -> (Option<Duration>, Opt
 fn deadline(text: &LitStr, errors: &mut Errors) -> Option<Duration> {
     let deadline = duration(text, errors)?;
     if deadline.is_zero() {
-        errors.on(text, "a deadline of zero leaves no time to run: make it longer");
+        errors.on(text, "a deadline cannot be zero: write a longer duration, such as `30s`");
         return None;
     }
     Some(deadline)
@@ -115,7 +118,8 @@ fn duration(text: &LitStr, errors: &mut Errors) -> Option<Duration> {
         errors.on(
             text,
             format!(
-                "`{:?}` is not a valid duration: write a number and its unit, as in `30s`, `5m` or `1h 30m`",
+                "`{:?}` is not a valid duration: write a number and a unit, as in `30s`, `5m` or \
+                 `1h 30m`",
                 text.value()
             ),
         );
@@ -125,16 +129,17 @@ fn duration(text: &LitStr, errors: &mut Errors) -> Option<Duration> {
 
 fn max_attempts(number: &LitInt, errors: &mut Errors) -> Option<u32> {
     match number.base10_parse::<u32>() {
-        Ok(0) => errors.on(number, "`max_attempts` counts the first attempt: the least is 1"),
+        Ok(0) => errors.on(number, "`max_attempts` counts the first attempt: write at least 1"),
         Ok(attempts) => return Some(attempts),
         Err(_) => {
-            errors.on(number, format!("`max_attempts` is a whole number from 1 to {}", u32::MAX))
+            let message = format!("`max_attempts` is too large: write at most {}", u32::MAX);
+            errors.on(number, message);
         }
     }
     None
 }
 
-/// The values of a list, those that stand in it twice recorded.
+/// Returns the distinct values of a list and records an error for each repeated value.
 fn unique(list: &[LitStr], errors: &mut Errors) -> Vec<String> {
     let mut values = Vec::new();
     for literal in list {
@@ -148,17 +153,17 @@ fn unique(list: &[LitStr], errors: &mut Errors) -> Vec<String> {
     values
 }
 
-/// The rules of the function.
+/// Checks the rules for the function.
 pub(crate) fn function(task: &Task, errors: &mut Errors) {
     for attr in task.function.attrs.iter().filter(|attr| item::is_ours(attr)) {
-        errors.on(attr, "`#[deferred]` is given twice: put all keys into one");
+        errors.on(attr, "`#[deferred]` is given twice: put all keys into one attribute");
     }
     let sig = &task.function.sig;
     if let Some(token) = of_an_impl(task) {
         return errors.on(
             token,
-            "a task is a free function, no method or associated function: move it out of the `impl`, and take what it \
-             needs as parameters",
+            "a task must be a free function, not a method or an associated function: move the \
+             function out of the `impl`, and pass the values it needs as parameters",
         );
     }
     qualifiers(sig, errors);
@@ -168,7 +173,7 @@ pub(crate) fn function(task: &Task, errors: &mut Errors) {
     parameters::check(task, errors);
 }
 
-/// The token that shows the function to stand in an `impl`: its `self`, or a `Self`.
+/// Returns the token that shows that the function is inside an `impl`: its `self`, or a `Self`.
 fn of_an_impl(task: &Task) -> Option<TokenStream> {
     let sig = &task.function.sig;
     if let Some(FnArg::Receiver(receiver)) = sig.inputs.first() {
@@ -194,14 +199,15 @@ fn qualifiers(sig: &Signature, errors: &mut Errors) {
     if let Safety::Unsafe(token) = &sig.safety {
         errors.on(
             token,
-            "a task cannot be `unsafe`, no worker can uphold its contract: wrap the unsafe call in a safe function",
+            "a task cannot be `unsafe`, because a worker cannot uphold its safety contract: wrap \
+             the unsafe call in a safe function",
         );
     }
     if let Some(abi) = &sig.abi {
         errors.on(abi, "a task cannot be `extern`: call the extern function from a task");
     }
     if let Some(variadic) = &sig.variadic {
-        errors.on(variadic, "a task cannot be variadic: take a `Vec`");
+        errors.on(variadic, "a task cannot be variadic: take a `Vec` in place of `...`");
     }
 }
 
@@ -210,26 +216,28 @@ fn generics(sig: &Signature, errors: &mut Errors) {
         match parameter {
             GenericParam::Lifetime(lifetime) => errors.on(
                 &lifetime.lifetime,
-                "a task has no lifetime parameters, what it is sent outlives its caller: take owned types",
+                "a task cannot have lifetime parameters, because its arguments outlive the caller: \
+                 take owned types",
             ),
             GenericParam::Type(ty) => generic(&ty.ident, errors),
             GenericParam::Const(constant) => generic(&constant.ident, errors),
         }
     }
     if let Some(clause) = &sig.generics.where_clause {
-        errors.on(clause, "a task has no `where` clause: it is not generic");
+        errors.on(clause, "a task cannot have a `where` clause: remove it");
     }
 }
 
 fn generic(parameter: &Ident, errors: &mut Errors) {
-    let message = "a task cannot be generic, a stored payload has one type: write a task for each type, or take an enum";
+    let message = "a task cannot be generic, because a stored payload has one type: write a task for each type, or \
+                   take an enum";
     errors.on(parameter, message);
 }
 
 fn output(sig: &Signature, errors: &mut Errors) {
     let syn::ReturnType::Type(_, ty) = &sig.output else { return };
     if let Some(token) = placeholder(ty.to_token_stream()) {
-        errors.on(token, "what a task returns is not inferred: name the type in place of `_`");
+        errors.on(token, "the return type of a task cannot be inferred: replace `_` by the type");
     } else if has_word(ty.to_token_stream(), "impl") {
         errors.on(ty, "a task cannot return `impl Trait`: return `()` or `Result<_, E>`");
     } else if borrows(ty.to_token_stream(), true) {
@@ -246,8 +254,8 @@ fn task_names(task: &Task, errors: &mut Errors) {
         errors.on(
             &task.name,
             format!(
-                "the task type would hide the primitive type `{name}` from this module: rename the function, or give \
-                 the type another name with `task = ..`"
+                "the task type would hide the primitive type `{name}` in this module: rename the \
+                 function, or give the task type another name with `task = ..`"
             ),
         );
     }
@@ -264,17 +272,18 @@ fn task_names(task: &Task, errors: &mut Errors) {
     if !function.is_ascii() && task.settings.kind.is_none() {
         errors.on(
             &task.function.sig.ident,
-            format!("`{function}` is not ASCII, so no kind can be made of it: add `name = \"..\"`"),
+            format!("a kind must be ASCII, but `{function}` is not: add `name = \"..\"`"),
         );
     }
 }
 
-/// Whether the function is a method or an associated function, beside which no items can be put.
+/// Whether the function is a method or an associated function, next to which no items can be
+/// generated.
 pub(crate) fn is_method(task: &Task) -> bool {
     of_an_impl(task).is_some()
 }
 
-/// Whether the compiler refuses the function for a mistake that is reported here already.
+/// Whether the compiler rejects the function for a mistake that this module already reports.
 pub(crate) fn compiler_refuses(task: &Task) -> bool {
     let refused = |ty: &Type| is_inferred(ty.to_token_stream()) || is_unsized(ty);
     is_inferred(task.output())
@@ -282,8 +291,8 @@ pub(crate) fn compiler_refuses(task: &Task) -> bool {
         || names_of_fields(task).any(|(_, is_second)| is_second)
 }
 
-/// Whether the type of a parameter can stand in items of its own: outside of the function its generics and lifetimes
-/// mean nothing.
+/// Whether the type of a parameter can be used in generated items, where the function's generics
+/// and lifetimes are not in scope.
 pub(crate) fn stands_alone(task: &Task, parameter: &Parameter) -> bool {
     let ty = parameter.ty().to_token_stream();
     task.function.sig.generics.params.is_empty()

@@ -1,9 +1,9 @@
-//! The mistakes of one task, gathered to be reported together.
+//! Collects the errors of one task, so that they are reported together.
 
 use proc_macro2::Span;
 use quote::ToTokens;
 
-/// The mistakes found so far, so that the user sees all of them at once.
+/// The errors recorded so far.
 #[derive(Default)]
 pub(crate) struct Errors(Option<syn::Error>);
 
@@ -26,7 +26,7 @@ impl Errors {
         }
     }
 
-    /// All that was recorded.
+    /// Returns all recorded errors combined into one, or `Ok` if there are none.
     pub(crate) fn finish(self) -> syn::Result<()> {
         self.0.map_or(Ok(()), Err)
     }

@@ -1,4 +1,5 @@
-//! The expansion of a task that keeps all rules: the user's function, its args, its task type, and one `const` block.
+//! Expands a task without errors into the user's function, its args, its task type, and one `const`
+//! block.
 
 use std::time::Duration;
 
@@ -10,10 +11,11 @@ use crate::bounds;
 use crate::model::{Parameter, Role, Task};
 use crate::names;
 
-/// The function comes first: editors take the first place where a token of the user's turns up.
+/// Expands a valid task. The function comes first, because editors resolve a user's token to its
+/// first occurrence in the expansion.
 pub(crate) fn expand(task: &Task) -> TokenStream {
     let (function, args, marker) = (&task.function, args_struct(task), task_type(task));
-    // What is sent must be owned, whether the body needs it or not.
+    // Arguments are owned even where the body only borrows them.
     let owned =
         function.sig.asyncness.is_none().then(|| quote!(#[allow(clippy::needless_pass_by_value)]));
     let (cfgs, block) = (task.cfgs(), block(task));
@@ -73,7 +75,7 @@ fn task_type(task: &Task) -> TokenStream {
     }
 }
 
-/// Documentation of what the attribute says: kind, queues, deadline and attempts.
+/// Generates docs of the attribute's settings: kind, queues, deadline, attempts and backoff.
 fn facts(task: &Task) -> TokenStream {
     let settings = &task.settings;
     let kind = match &settings.kind {
@@ -91,7 +93,7 @@ fn facts(task: &Task) -> TokenStream {
     };
     let attempts = match settings.max_attempts {
         Some(1) => "- Attempts: 1".to_owned(),
-        Some(attempts) => format!("- Attempts: at most {attempts}, fewer where the queue says so"),
+        Some(attempts) => format!("- Attempts: at most {attempts}, or the queue's limit if lower"),
         None => "- Attempts: as many as the queue allows".to_owned(),
     };
     let backoff = format!("- Backoff: {}", backoff(settings.min_backoff, settings.max_backoff));
@@ -105,17 +107,18 @@ fn facts(task: &Task) -> TokenStream {
     }
 }
 
-/// The pauses before retries, in words.
+/// Describes the pauses before retries.
 fn backoff(min: Option<Duration>, max: Option<Duration>) -> String {
     match (min.map(humantime::format_duration), max.map(humantime::format_duration)) {
-        (None, None) => "as the queue says".to_owned(),
-        (Some(min), None) => format!("from {min} on, at most as the queue says"),
-        (None, Some(max)) => format!("as the queue says, at most {max}"),
+        (None, None) => "the queue's".to_owned(),
+        (Some(min), None) => format!("from {min} to the queue's maximum"),
+        (None, Some(max)) => format!("the queue's, at most {max}"),
         (Some(min), Some(max)) => format!("from {min} to {max}"),
     }
 }
 
-/// The user's docs, or `doc` if there are none: generated items survive `deny(missing_docs)`.
+/// Returns the user's docs, or `doc` if there are none, so that generated items pass
+/// `deny(missing_docs)`.
 fn or_else<'a>(docs: impl Iterator<Item = &'a syn::Attribute>, doc: &str) -> TokenStream {
     let mut docs = docs.peekable();
     if docs.peek().is_some() { quote!(#(#docs)*) } else { quote!(#[doc = #doc]) }
@@ -134,11 +137,11 @@ fn block(task: &Task) -> TokenStream {
     parts.into_iter().collect()
 }
 
-/// The two `defer`s.
+/// Generates the `defer` functions of the task type and of the args.
 fn inherent(task: &Task) -> TokenStream {
     let (door, args, name, vis) = (&task.door, &task.args, &task.name, &task.function.vis);
     let function = names::plain(&task.function.sig.ident);
-    let doc = format!("Defers a call of `{function}` with these arguments: to be awaited.");
+    let doc = format!("Defers a call of `{function}` with these arguments when awaited.");
     let parameters = task.payload().map(|(field, parameter)| {
         let ty = parameter.ty();
         if parameter.is_string() {
@@ -173,14 +176,14 @@ fn inherent(task: &Task) -> TokenStream {
     }
 }
 
-/// The kind as a constant, of the module path where no name is given.
+/// Generates the kind as a constant: the given name, or the module path and the function's name.
 fn kind(task: &Task) -> TokenStream {
     if let Some(kind) = &task.settings.kind {
         return quote!(const __KIND: &::core::primitive::str = #kind;);
     }
     let ident = &task.function.sig.ident;
     let (function, door) = (names::plain(ident), at(ident.span(), &task.door));
-    // All of it at the function's name, where a module path that makes no kind is reported.
+    // Spanned on the function's name, so that the compiler reports an unsuitable module path there.
     quote_spanned! {ident.span()=>
         const __PATH: &::core::primitive::str = ::core::concat!(::core::module_path!(), "/", #function);
         const __BYTES: &[::core::primitive::u8] = &#door::kind_bytes::<{ #door::kind_len(__PATH) }>(__PATH);
@@ -235,7 +238,7 @@ fn impl_args(task: &Task) -> TokenStream {
     }
 }
 
-/// The function that dispatch calls.
+/// Generates the function that dispatch calls.
 fn run(task: &Task) -> TokenStream {
     let (door, args, function) = (&task.door, &task.args, &task.function.sig.ident);
     let states = task.states().enumerate().map(|(position, ty)| {
@@ -272,7 +275,7 @@ fn run(task: &Task) -> TokenStream {
     }
 }
 
-/// What the user's function is called with, in the order of its parameters.
+/// Generates the arguments of the call of the user's function, in the order of its parameters.
 fn arguments(task: &Task) -> Vec<TokenStream> {
     let mut states = 0;
     let argument = |parameter: &Parameter| match &parameter.role {
@@ -288,7 +291,7 @@ fn arguments(task: &Task) -> Vec<TokenStream> {
     task.parameters.iter().map(argument).collect()
 }
 
-/// Tokens of ours as if they stood at `span`, so that what the compiler has to say of them is said there.
+/// Moves generated tokens to `span`, so that the compiler reports errors in them there.
 fn at(span: Span, tokens: &TokenStream) -> TokenStream {
     let tokens = tokens.clone().into_iter().map(|mut token| {
         token.set_span(token.span().located_at(span));
@@ -301,7 +304,7 @@ fn state(position: usize) -> Ident {
     format_ident!("__state_{position}")
 }
 
-/// The element of the distributed slice.
+/// Generates the task's element of the distributed slice.
 fn registration(task: &Task) -> TokenStream {
     let (door, settings) = (&task.door, &task.settings);
     let (name, aliases) = (&task.name, &settings.aliases);

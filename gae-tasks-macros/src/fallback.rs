@@ -1,5 +1,5 @@
-//! The expansion of a function that breaks a rule: the errors, the function, and inert items under the names that its
-//! callers use, so that the mistake is the only thing they hear of.
+//! Expands a function that breaks a rule into the errors, the function, and inert items under the
+//! names that its callers use, so that call sites cause no further errors.
 
 use std::collections::HashSet;
 
@@ -11,19 +11,20 @@ use crate::model::{Parameter, Task};
 use crate::names;
 use crate::tokens;
 
-/// The errors and whatever keeps call sites quiet.
+/// Expands to the errors, the function, and the items that call sites name.
 pub(crate) fn expand(task: &Task, error: &syn::Error) -> TokenStream {
     let errors = error.to_compile_error();
     let function = match check::compiler_refuses(task) {
         true => stub(task),
         false => task.function.to_token_stream(),
     };
-    // No items can stand beside a method.
+    // An `impl` block cannot contain structs and enums.
     let items = (!check::is_method(task)).then(|| items(task));
     quote!(#function #errors #items)
 }
 
-/// A function that is called like the user's, in place of one that the compiler refuses for the same mistake as we do.
+/// Generates a function with the user's name and parameters, in place of a function that the
+/// compiler rejects for a mistake already reported by the macro.
 fn stub(task: &Task) -> TokenStream {
     let (cfgs, vis, sig) = (task.cfgs(), &task.function.vis, &task.function.sig);
     let (asyncness, name) = (&sig.asyncness, &sig.ident);
@@ -40,7 +41,8 @@ fn stub(task: &Task) -> TokenStream {
     }
 }
 
-/// A field of the inert args, and the type parameter that stands for its type where that cannot be repeated.
+/// A field of the inert args, with a type parameter in place of its type if the type cannot be
+/// repeated.
 struct Field<'a> {
     name: &'a Ident,
     parameter: &'a Parameter,
@@ -83,12 +85,13 @@ fn fields(task: &Task) -> Vec<Field<'_>> {
     unique.enumerate().map(field).collect()
 }
 
-/// The name of the args, unless the task type has the same.
+/// Returns the name of the args, changed if the task type has the same name.
 fn args_name(task: &Task) -> Ident {
     if task.args == task.name { format_ident!("__{}", task.args) } else { task.args.clone() }
 }
 
-/// The task type, unless it would hide a primitive one and so break the rest of the module.
+/// Generates the task type, unless its name would hide a primitive type and break the rest of the
+/// module.
 fn marker(task: &Task) -> Option<TokenStream> {
     let (cfgs, vis, name) = (task.cfgs(), &task.function.vis, &task.name);
     has_marker(task).then(|| {
@@ -133,7 +136,8 @@ fn block(task: &Task, fields: &[Field<'_>], args: &Ident, generics: &[&Ident]) -
     }
 }
 
-/// Inert implementations of the traits that callers may ask of the two types.
+/// Generates inert implementations of the traits that callers may require of the task type and the
+/// args.
 fn impls(task: &Task, args: &Ident) -> TokenStream {
     let (door, name) = (&task.door, &task.name);
     quote! {

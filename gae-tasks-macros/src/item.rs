@@ -1,6 +1,7 @@
-//! The function below the attribute: its signature is read, its body stays opaque tokens.
+//! Parses the signature of the function below the attribute; its body stays opaque tokens.
 //!
-//! A half-typed body still expands, so editors keep completing in it, and long bodies cost nothing.
+//! A half-typed body still expands, so editors can still complete code in it, and long bodies cost
+//! nothing.
 
 use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
@@ -13,16 +14,17 @@ use syn::{Attribute, FnArg, LitStr, Signature, Token, Visibility};
 pub(crate) struct Function {
     pub(crate) attrs: Vec<Attribute>,
     pub(crate) vis: Visibility,
-    /// The signature as it is written, our parameter attributes included.
+    /// The signature as written, including this crate's parameter attributes.
     pub(crate) sig: Signature,
     body: Group,
 }
 
-/// Why tokens are no function that can be a task.
+/// The reason why tokens cannot be parsed as a task's function.
 pub(crate) enum NoFunction {
-    /// The attribute stands on something else.
+    /// The tokens are another item.
     Other(syn::Error),
-    /// It is a function whose signature cannot be read: the compiler reports it, at the same place and better.
+    /// The function's signature cannot be parsed. The compiler reports the mistake at the same
+    /// place, with more detail.
     Broken,
 }
 
@@ -35,7 +37,7 @@ impl Function {
             .map_err(|error| if broken { NoFunction::Broken } else { NoFunction::Other(error) })
     }
 
-    /// What stands between the braces.
+    /// Returns the tokens between the braces.
     pub(crate) fn body(&self) -> TokenStream {
         self.body.stream()
     }
@@ -61,7 +63,7 @@ impl Function {
     }
 }
 
-/// Whether qualifiers of functions and then `fn` come next.
+/// Whether the next tokens are function qualifiers, if any, and then `fn`.
 fn begins_as_function(input: ParseStream<'_>) -> bool {
     let ahead = input.fork();
     while !ahead.is_empty() && !ahead.peek(Token![fn]) {
@@ -75,7 +77,8 @@ fn begins_as_function(input: ParseStream<'_>) -> bool {
     ahead.peek(Token![fn])
 }
 
-/// The braces of a body; those that are the `$body:block` of a macro stand in an invisible group.
+/// Returns the braces of a body. The braces of a macro's `$body:block` are inside an invisible
+/// group.
 fn body(token: TokenTree) -> Option<Group> {
     let TokenTree::Group(group) = token else { return None };
     match group.delimiter() {
@@ -89,12 +92,12 @@ fn body(token: TokenTree) -> Option<Group> {
 }
 
 impl ToTokens for Function {
-    /// The function as its author wants it compiled: without the attributes that are ours.
+    /// Writes the function without this crate's attributes.
     fn to_tokens(&self, tokens: &mut TokenStream) {
         let attrs = self.attrs.iter().filter(|attr| !is_ours(attr));
         let (vis, body) = (&self.vis, &self.body);
         let mut sig = self.sig.clone();
-        // Refused, and an error of the compiler's own beside ours.
+        // Rejected by `check`; left in, it would cause a second error from the compiler.
         sig.variadic = None;
         for input in &mut sig.inputs {
             if let FnArg::Typed(parameter) = input {
@@ -105,13 +108,13 @@ impl ToTokens for Function {
     }
 }
 
-/// Whether this is `#[deferred]` again, under whatever path.
+/// Whether `attr` is `#[deferred]`, under any path.
 pub(crate) fn is_ours(attr: &Attribute) -> bool {
     attr.path().segments.last().is_some_and(|segment| segment.ident == "deferred")
 }
 
-/// Whether a parameter's attribute is for us and must not reach the compiler: markers, docs (which move to the field
-/// of the args), and what is refused.
+/// Whether the macro removes a parameter's attribute from the function: markers, docs (which move
+/// to the field of the args), and rejected attributes.
 fn is_taken(attr: &Attribute) -> bool {
     is_ours(attr)
         || ["state", "context", "doc", "cfg"].iter().any(|word| attr.path().is_ident(word))

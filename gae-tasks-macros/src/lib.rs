@@ -1,8 +1,9 @@
 //! The attribute macro of `gae-tasks`. Use it through that crate, which documents it.
 //!
-//! One stage, one file: `args` reads the attribute, `item` the function below it, `model` says what both mean,
-//! `check` and `parameters` know the rules, `expand` and `bounds` write the code, and `fallback` writes what is left where
-//! a rule is broken. `errors` gathers the mistakes, `tokens` answers questions about types, `names` spells names.
+//! One stage, one file: `args` parses the attribute, `item` parses the function below it, `model`
+//! combines both into a task, `check` and `parameters` check the rules, `expand` and `bounds`
+//! generate the code of a valid task, and `fallback` the code of a task with errors. `errors`
+//! collects the errors, `tokens` inspects types, `names` derives and checks names.
 
 mod args;
 mod bounds;
@@ -23,15 +24,15 @@ use crate::errors::Errors;
 use crate::item::{Function, NoFunction};
 use crate::model::Task;
 
-// Documented in gae-tasks: examples here would need that crate, and what a proc macro depends on is built apart from all
-// else.
+// Documented in gae-tasks: examples here would need that crate, and the dependencies of a proc
+// macro are built separately from all others.
 #[doc(hidden)]
 #[proc_macro_attribute]
 pub fn deferred(attribute: TokenStream, item: TokenStream) -> TokenStream {
     expansion(attribute.into(), item.into()).into()
 }
 
-/// The stages, one after the other; errors of all of them are reported together.
+/// Runs the stages in order and reports the errors of all stages together.
 fn expansion(
     attribute: proc_macro2::TokenStream,
     item: proc_macro2::TokenStream,
@@ -143,7 +144,7 @@ mod tests {
             "- Queue: `a`, `b`",
             "- Deadline: 1m 30s",
             "- Attempts: at most 5",
-            "- Backoff: from 5s on",
+            "- Backoff: from 5s to the queue's maximum",
         ] {
             assert!(all.contains(fact), "{fact}: {all}");
         }
@@ -153,7 +154,7 @@ mod tests {
             "- Queue: `default`",
             "10 minutes",
             "the queue allows",
-            "- Backoff: as the queue says\"",
+            "- Backoff: the queue's\"",
         ] {
             assert!(none.contains(fact), "{fact}: {none}");
         }
@@ -161,7 +162,7 @@ mod tests {
             docs(quote!(max_backoff = "1h")),
             docs(quote!(min_backoff = "5s", max_backoff = "90s")),
         ];
-        assert!(longest.contains("- Backoff: as the queue says, at most 1h"), "{longest}");
+        assert!(longest.contains("- Backoff: the queue's, at most 1h"), "{longest}");
         assert!(both.contains("- Backoff: from 5s to 1m 30s"), "{both}");
     }
 

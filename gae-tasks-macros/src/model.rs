@@ -1,4 +1,4 @@
-//! What the attribute and the function mean: one task, its names, its parameters and their roles.
+//! A task as read from the attribute and the function: its names, its parameters and their roles.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::args;
 use crate::item::Function;
 use crate::names;
 
-/// A function that is to be a task.
+/// A function under `#[deferred]`.
 pub(crate) struct Task {
     pub(crate) function: Function,
     pub(crate) settings: Settings,
@@ -23,9 +23,10 @@ pub(crate) struct Task {
     /// The name of the args struct.
     pub(crate) args: Ident,
     pub(crate) derives: Vec<Path>,
-    /// The name, within the `const` block, of the module that generated code may name.
+    /// The name, within the `const` block, of `gae_tasks::__private`, the only module that
+    /// generated code names.
     pub(crate) door: TokenStream,
-    /// Where the crate is looked for that has the door, if the user says.
+    /// The path of `gae_tasks`, if the user gives one.
     krate: Option<Path>,
     pub(crate) parameters: Vec<Parameter>,
 }
@@ -34,7 +35,7 @@ pub(crate) struct Task {
 #[derive(Default)]
 pub(crate) struct Settings {
     pub(crate) queues: Vec<String>,
-    /// The kind, where it is not made of the module path and the function's name.
+    /// The given kind; `None` for the module path and the function's name.
     pub(crate) kind: Option<String>,
     pub(crate) aliases: Vec<String>,
     pub(crate) deadline: Option<Duration>,
@@ -51,16 +52,17 @@ pub(crate) struct Parameter {
 
 /// Where a parameter's value comes from.
 pub(crate) enum Role {
-    /// It is sent, in this field of the args.
+    /// The value is sent, in this field of the args.
     Payload(Ident),
-    /// It is the client's state of this type.
+    /// The value is the client's state of this type.
     State { ty: Box<Type>, borrowed: bool },
-    /// It is the context of the attempt.
+    /// The value is the context of the attempt.
     Context { borrowed: bool },
 }
 
 impl Task {
-    /// The task that is meant, even where rules are broken: [`crate::check`] tells, and the fallback needs it.
+    /// Builds the task, even if it breaks rules: [`crate::check`] reports them, and the fallback
+    /// needs the task.
     pub(crate) fn new(attribute: &args::Attribute, settings: Settings, function: Function) -> Self {
         let ident = &function.sig.ident;
         let typed = function.sig.inputs.iter().filter_map(|input| match input {
@@ -79,7 +81,7 @@ impl Task {
         }
     }
 
-    /// The parameters that are sent, each with its field.
+    /// Returns the parameters that are sent, each with its field.
     pub(crate) fn payload(&self) -> impl Iterator<Item = (&Ident, &Parameter)> {
         self.parameters.iter().filter_map(|parameter| match &parameter.role {
             Role::Payload(field) => Some((field, parameter)),
@@ -87,7 +89,7 @@ impl Task {
         })
     }
 
-    /// The types of the injected states.
+    /// Returns the types of the injected states.
     pub(crate) fn states(&self) -> impl Iterator<Item = &Type> {
         self.parameters.iter().filter_map(|parameter| match &parameter.role {
             Role::State { ty, .. } => Some(&**ty),
@@ -95,15 +97,17 @@ impl Task {
         })
     }
 
-    /// Imports the door: the one place where its path is written, so that a path that leads nowhere is one error.
+    /// Generates the import of the door. No other generated code contains its path, so a wrong path
+    /// is one error.
     pub(crate) fn import(&self) -> TokenStream {
         let door = &self.door;
         if let Some(krate) = &self.krate {
-            // All of it at the user's path, where the compiler reports what it does not find.
+            // Spanned on the user's path, so that the compiler reports a wrong path there.
             let here = krate.segments.last().map_or_else(Span::call_site, Spanned::span);
             return quote_spanned!(here=> use #krate::__private as __door;);
         }
-        // The text of the compiler's error cannot be chosen, but it names the macro in which it arises.
+        // The macro cannot choose the text of the compiler's error, but the text contains the name
+        // of the inner macro.
         quote! {
             macro_rules! add_crate_eq_path_if_gae_tasks_is_renamed {
                 () => { use ::gae_tasks::__private as #door; };
@@ -112,7 +116,7 @@ impl Task {
         }
     }
 
-    /// What the function returns.
+    /// Returns the function's return type.
     pub(crate) fn output(&self) -> TokenStream {
         match &self.function.sig.output {
             ReturnType::Default => quote!(()),
@@ -120,13 +124,13 @@ impl Task {
         }
     }
 
-    /// The function's `#[cfg]`, which every generated item shares.
+    /// Returns the function's `#[cfg]` attributes, which every generated item shares.
     pub(crate) fn cfgs(&self) -> Vec<Attribute> {
         self.copied(|meta| meta.path().is_ident("cfg"))
     }
 
-    /// The attributes that the generated public items share with the function: `#[cfg]`, `#[deprecated]`,
-    /// `#[doc(hidden)]` and the like, but not its text.
+    /// Returns the attributes that the generated public items share with the function: `#[cfg]`,
+    /// `#[deprecated]`, and `#[doc(hidden)]` and the like, but not the text of its docs.
     pub(crate) fn shared(&self) -> Vec<Attribute> {
         self.copied(|meta| match meta {
             Meta::List(list) if list.path.is_ident("doc") => true,
@@ -138,7 +142,8 @@ impl Task {
         self.function.attrs.iter().filter_map(|attr| copy(attr, &wanted)).collect()
     }
 
-    /// The first paragraph of the function's docs. The rest stays with the function: examples would be tested twice.
+    /// Returns the first paragraph of the function's docs. The rest is not copied, or examples
+    /// would be tested twice.
     pub(crate) fn summary(&self) -> Vec<&Attribute> {
         let docs = self.function.attrs.iter().filter(|attr| doc_text(attr).is_some());
         docs.take_while(|attr| doc_text(attr).is_some_and(|text| !text.trim().is_empty())).collect()
@@ -146,22 +151,23 @@ impl Task {
 }
 
 impl Parameter {
-    /// The type as it is written.
+    /// Returns the type as written.
     pub(crate) fn ty(&self) -> &Type {
         &self.original.ty
     }
 
-    /// The docs the user wrote on the parameter.
+    /// Returns the docs that the user wrote on the parameter.
     pub(crate) fn docs(&self) -> impl Iterator<Item = &Attribute> {
         self.original.attrs.iter().filter(|attr| attr.path().is_ident("doc"))
     }
 
-    /// Whether `word` stands on it as an attribute.
+    /// Whether the parameter has the attribute `word`.
     pub(crate) fn has(&self, word: &str) -> bool {
         self.original.attrs.iter().any(|attr| attr.path().is_ident(word))
     }
 
-    /// Whether `defer` takes `impl Into` of it: its type is written as the standard library's `String`.
+    /// Whether the type is written as the standard library's `String`, so that `defer` takes
+    /// `impl Into<String>`.
     pub(crate) fn is_string(&self) -> bool {
         matches!(
             names::type_text(self.ty()).as_str(),
@@ -199,12 +205,14 @@ fn parameters<'a>(typed: impl Iterator<Item = &'a PatType>) -> Vec<Parameter> {
 fn field_of(pat: &Pat, position: usize) -> Ident {
     match pat {
         Pat::Ident(pat) => pat.ident.clone(),
-        // Its own span would put the compiler's own errors about the field at a token that names none.
+        // The pattern's own span would place the compiler's errors about the field at a token that
+        // is not a name.
         _ => Ident::new(&names::ignored_field(position), Span::call_site().located_at(pat.span())),
     }
 }
 
-/// A type without the invisible groups that macros put around what they pass on.
+/// Returns a type without parentheses and without the invisible groups that macros put around their
+/// fragments.
 pub(crate) fn peeled(ty: &Type) -> &Type {
     match ty {
         Type::Group(group) => peeled(&group.elem),
@@ -213,7 +221,7 @@ pub(crate) fn peeled(ty: &Type) -> &Type {
     }
 }
 
-/// `attr`, if it is wanted; of a `cfg_attr` only what is wanted in it.
+/// Returns `attr` if it is wanted; from a `cfg_attr`, only the wanted attributes.
 fn copy(attr: &Attribute, wanted: &impl Fn(&Meta) -> bool) -> Option<Attribute> {
     let Meta::List(list) = &attr.meta else { return wanted(&attr.meta).then(|| attr.clone()) };
     if !list.path.is_ident("cfg_attr") {

@@ -1,11 +1,12 @@
-//! Names that are made from the user's names, and the syntax of names that are checked at compile time.
+//! Derives names from the user's names, and defines the syntax of names that are checked at compile
+//! time.
 
 use proc_macro2::{Delimiter, Ident, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::Type;
 use syn::ext::IdentExt;
 
-/// The name of the args struct of a function: its name in camel case, and `Args`.
+/// Returns the name of a function's args struct: the function's name in camel case, and `Args`.
 pub(crate) fn args_of(function: &Ident) -> Ident {
     let mut name = String::new();
     for word in plain(function).split('_') {
@@ -19,17 +20,17 @@ pub(crate) fn args_of(function: &Ident) -> Ident {
     Ident::new(&format!("{name}Args"), function.span())
 }
 
-/// The field of the ignored parameter at `position` among the payload parameters.
+/// Returns the field name of the ignored parameter at `position` among the payload parameters.
 pub(crate) fn ignored_field(position: usize) -> String {
     format!("arg{position}")
 }
 
-/// An identifier without its `r#`.
+/// Returns an identifier without its `r#`.
 pub(crate) fn plain(ident: &Ident) -> String {
     ident.unraw().to_string()
 }
 
-/// Whether a type of this name would hide a primitive one from the module it stands in.
+/// Whether a type of this name would hide a primitive type in its module.
 pub(crate) fn is_primitive(name: &str) -> bool {
     const PRIMITIVES: [&str; 19] = [
         "bool", "char", "f16", "f32", "f64", "f128", "i8", "i16", "i32", "i64", "i128", "isize",
@@ -38,12 +39,13 @@ pub(crate) fn is_primitive(name: &str) -> bool {
     PRIMITIVES.contains(&name)
 }
 
-/// Whether `name` is a queue's: `[A-Za-z0-9-]{1,100}`.
+/// Whether `name` is a valid queue name: `[A-Za-z0-9-]{1,100}`.
 pub(crate) fn is_queue(name: &str) -> bool {
     (1..=100).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
-/// Whether `name` is a kind: segments of `[A-Za-z0-9._-]`, none empty or of dots only, joined by `/`.
+/// Whether `name` is a valid kind: segments of `[A-Za-z0-9._-]`, none empty or of dots only, joined
+/// by `/`.
 pub(crate) fn is_kind(name: &str) -> bool {
     name.split('/').all(|segment| {
         segment.bytes().any(|b| b != b'.')
@@ -51,7 +53,8 @@ pub(crate) fn is_kind(name: &str) -> bool {
     })
 }
 
-/// A type as it is written, without the white space that does not matter: the shape of stored payloads rests on it.
+/// Returns a type as written, without insignificant white space. The shape of stored payloads
+/// depends on this text.
 pub(crate) fn type_text(ty: &Type) -> String {
     let mut text = String::new();
     write_tokens(ty.to_token_stream(), &mut text);
@@ -83,7 +86,7 @@ fn write_tokens(tokens: TokenStream, text: &mut String) {
     }
 }
 
-/// The one of `known` that `word` is probably a misspelling of.
+/// Returns the word in `known` that `word` probably misspells.
 pub(crate) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let near = known.iter().map(|known| (distance(word, known), *known));
     near.min()
@@ -91,7 +94,7 @@ pub(crate) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
         .map(|(_, known)| known)
 }
 
-/// How many letters must be added, removed or changed to make `b` of `a`.
+/// Returns the number of letters to add, remove or change to turn `a` into `b`.
 fn distance(a: &str, b: &str) -> usize {
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.bytes().enumerate() {

@@ -1,4 +1,4 @@
-//! The rules of parameters: what may be sent, and what may be injected.
+//! The rules for parameters that are sent, and for parameters that are injected.
 
 use std::collections::HashSet;
 
@@ -12,7 +12,7 @@ use crate::model::{Parameter, Role, Task, peeled};
 use crate::names;
 use crate::tokens::{borrows, has_word, is_context, is_unsized, placeholder};
 
-/// The rules of each parameter, and of all of them together.
+/// Checks the rules for each parameter, and for all parameters together.
 pub(crate) fn check(task: &Task, errors: &mut Errors) {
     doubled(task, errors);
     for parameter in &task.parameters {
@@ -35,9 +35,11 @@ fn doubled(task: &Task, errors: &mut Errors) {
     }
 }
 
-/// The names of the parameters that are sent, each with whether an earlier one has the same.
+/// Returns the names of the parameters that are sent, each with whether an earlier parameter has
+/// the same name.
 ///
-/// Not of the injected ones: two names that a macro and its caller chose may look alike and differ.
+/// Injected parameters are left out: a name chosen by a macro and a name chosen by its caller may
+/// have the same text and still differ.
 pub(crate) fn names_of_fields(task: &Task) -> impl Iterator<Item = (&Ident, bool)> {
     let mut seen = HashSet::new();
     let named =
@@ -52,15 +54,18 @@ fn markers(parameter: &Parameter, errors: &mut Errors) {
             && attr.meta.require_path_only().is_err()
         {
             let word = path.to_token_stream();
-            errors.on(attr, format!("`#[{word}]` takes no value, the parameter's type says it all: write `#[{word}]`"));
+            errors.on(attr, format!("`#[{word}]` takes no value: write `#[{word}]`"));
         } else if path.is_ident("cfg") || path.is_ident("cfg_attr") {
             errors.on(
                 attr,
-                "a parameter cannot depend on `cfg`, instances would disagree on the payload: put `#[cfg]` on two \
-                 whole functions",
+                "a parameter cannot have `#[cfg]`, because instances would disagree on the payload: \
+                 put `#[cfg]` on two functions",
             );
         } else if item::is_ours(attr) {
-            errors.on(attr, "`#[deferred]` is not a parameter attribute: a parameter takes `#[state]` or `#[context]`");
+            errors.on(
+                attr,
+                "`#[deferred]` is not a parameter attribute: remove it, or write `#[state]` or `#[context]`",
+            );
         }
     }
     let marked = |word: &&str| {
@@ -81,27 +86,28 @@ fn payload(parameter: &Parameter, errors: &mut Errors) {
         Pat::Wild(_) => {}
         pat => errors.on(
             pat,
-            "a parameter needs a name, it is a field of the args: name it, and take it apart in the body with `let`",
+            "a parameter needs a name, because it becomes a field of the args: name it, and \
+             destructure it in the body with `let`",
         ),
     }
     let ty = parameter.ty();
     if let Some(token) = placeholder(ty.to_token_stream()) {
-        errors.on(token, "the type of a parameter is not inferred: name the type in place of `_`");
+        errors.on(token, "the type of a parameter cannot be inferred: replace `_` by the type");
     } else if is_unsized(ty) {
-        errors.on(ty, format!("a task cannot take what has no size of its own: {}", owned_of(ty)));
+        errors.on(ty, format!("a task cannot take an unsized type: {}", owned_of(ty)));
     } else if has_word(ty.to_token_stream(), "impl") {
         errors.on(
             ty,
-            "a task cannot take `impl Trait`, a stored payload has one type: name the type",
+            "a task cannot take `impl Trait`, because a stored payload has one type: name the type",
         );
     } else if is_context(ty) {
-        errors.on(ty, "the context is not sent: mark it `#[context]`");
+        errors.on(ty, "the context is injected, not sent: mark the parameter `#[context]`");
     } else if borrows(ty.to_token_stream(), false) {
-        errors.on(ty, format!("a task cannot borrow what it is sent: {}", owned(peeled(ty))));
+        errors.on(ty, format!("a task cannot borrow its arguments: {}", owned(peeled(ty))));
     }
 }
 
-/// What to take in place of a borrowed type.
+/// Returns advice on what to take in place of a borrowed type.
 fn owned(ty: &Type) -> String {
     let Type::Reference(reference) = ty else {
         return "take owned types in place of references and lifetimes".to_owned();
@@ -109,16 +115,18 @@ fn owned(ty: &Type) -> String {
     owned_of(&reference.elem)
 }
 
-/// What to take in place of a type that is only borrowed.
+/// Returns advice on what to take in place of a reference to `ty`, or of the unsized type `ty`.
 fn owned_of(ty: &Type) -> String {
     let text = names::type_text(ty);
     match peeled(ty) {
         _ if borrows(ty.to_token_stream(), false) => "take an owned type".to_owned(),
-        _ if is_context(ty) => "mark it `#[context]`".to_owned(),
+        _ if is_context(ty) => "mark the parameter `#[context]`".to_owned(),
         Type::Path(_) if text == "str" => "take `String`".to_owned(),
         Type::Slice(slice) => format!("take `Vec<{}>`", names::type_text(&slice.elem)),
-        Type::TraitObject(_) => "take a type that can be stored, or mark it `#[state]`".to_owned(),
-        _ => format!("take `{text}`, or mark it `#[state]` if it is not sent but injected"),
+        Type::TraitObject(_) => {
+            "take a type that can be stored, or mark the parameter `#[state]`".to_owned()
+        }
+        _ => format!("take `{text}`, or mark the parameter `#[state]` if it is injected, not sent"),
     }
 }
 
@@ -126,20 +134,20 @@ fn state(parameter: &Parameter, ty: &Type, borrowed: bool, errors: &mut Errors) 
     if let Type::Reference(reference) = peeled(parameter.ty())
         && let Some(mutability) = &reference.mutability
     {
-        let message = "state is shared by all handlers: take `&`, and put what changes behind a `Mutex` or an atomic";
+        let message = "state is shared by all handlers: take `&`, and keep mutable data in a `Mutex` or an atomic";
         return errors.on(mutability, message);
     }
     if let Some(token) = placeholder(ty.to_token_stream()) {
-        return errors.on(token, "state is found by its type: name the type in place of `_`");
+        return errors.on(token, "state is found by its type: replace `_` by the type");
     }
     let is_static = matches!(peeled(parameter.ty()), Type::Reference(reference) if reference.lifetime.is_some());
     if is_static || borrows(ty.to_token_stream(), false) {
         errors.on(
             parameter.ty(),
-            "state is borrowed for one call: take `&T`, without a lifetime, of a type that owns",
+            "state is borrowed for one call: take `&T` without a lifetime, where `T` is an owned type",
         );
     } else if has_word(ty.to_token_stream(), "impl") {
-        errors.on(ty, "state is found by its type: name the type in place of `impl Trait`");
+        errors.on(ty, "state is found by its type: replace `impl Trait` by the type");
     } else if borrowed && matches!(peeled(ty), Type::TraitObject(_) | Type::Slice(_))
         || names::type_text(ty) == "str"
     {
@@ -155,7 +163,7 @@ fn context(parameter: &Parameter, errors: &mut Errors) {
         } else if let Some(lifetime) = &reference.lifetime {
             errors.on(
                 lifetime,
-                "the context is borrowed for one call: take `&TaskContext`, without a lifetime",
+                "the context is borrowed for one call: take `&TaskContext` without a lifetime",
             );
         }
     }
@@ -179,7 +187,7 @@ fn fields(task: &Task, errors: &mut Errors) {
             && of_ignored.iter().any(|other| names::plain(other) == names::plain(field))
         {
             let message = format!(
-                "`{field}` is the field of an unnamed parameter: give that one a name, or this one another"
+                "`{field}` is also the field name of an unnamed parameter: rename this parameter, or name the other"
             );
             errors.at(field.span(), message);
         }

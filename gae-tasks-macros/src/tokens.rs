@@ -1,4 +1,4 @@
-//! What the tokens of a type say: whether it borrows, has no size, or leaves something to be inferred.
+//! Inspects the tokens of a type: whether the type borrows, is unsized, or contains `_`.
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use syn::Type;
@@ -10,7 +10,7 @@ pub(crate) fn has_word(tokens: TokenStream, word: &str) -> bool {
     find_word(tokens, &[word]).is_some()
 }
 
-/// The first of `words` among the tokens.
+/// Returns the first of `words` among the tokens.
 pub(crate) fn find_word(tokens: TokenStream, words: &[&str]) -> Option<Ident> {
     tokens.into_iter().find_map(|token| match token {
         TokenTree::Ident(ident) => words.iter().any(|word| ident == word).then_some(ident),
@@ -19,8 +19,8 @@ pub(crate) fn find_word(tokens: TokenStream, words: &[&str]) -> Option<Ident> {
     })
 }
 
-/// Whether a type holds a reference or a lifetime; `'static` lifetimes are none, and `static_references` neither are
-/// references of that lifetime.
+/// Whether a type contains a reference or a lifetime other than `'static`. With
+/// `static_references`, `&'static` references are allowed too.
 pub(crate) fn borrows(tokens: TokenStream, static_references: bool) -> bool {
     let tokens: Vec<_> = tokens.into_iter().collect();
     let is_static = |at: usize| {
@@ -37,12 +37,12 @@ pub(crate) fn borrows(tokens: TokenStream, static_references: bool) -> bool {
     })
 }
 
-/// Whether a type holds a `_`, which the compiler would have to infer.
+/// Whether a type contains a `_`, which the compiler would have to infer.
 pub(crate) fn is_inferred(ty: TokenStream) -> bool {
     placeholder(ty).is_some()
 }
 
-/// The `_` in a type; that of `'_` is none.
+/// Returns the first `_` in a type, except in the lifetime `'_`.
 pub(crate) fn placeholder(ty: TokenStream) -> Option<Ident> {
     let mut in_lifetime = false;
     ty.into_iter().find_map(|token| match token {

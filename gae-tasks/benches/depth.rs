@@ -1,5 +1,6 @@
-//! What a large queue costs: a lease with many tasks waiting, or with many at the head that this worker cannot run;
-//! the memory of a worker, what an idle one takes, and a drain of the memory backend.
+//! The cost of a large queue: a lease with many waiting tasks, or with many tasks at the head that
+//! the worker cannot run; the memory of a worker, the CPU time of an idle worker, and a drain of
+//! the memory backend.
 //!
 //! ```text
 //! cargo bench -p gae-tasks --bench depth [-- TASKS]
@@ -19,14 +20,14 @@ use gae_tasks::{
     deferred,
 };
 
-/// What the deep queue is compared with.
+/// The number of tasks in the queue that the deep queue is compared with.
 const SHALLOW: usize = 10_000;
 
-/// Tasks of a lease, and how many leases are timed.
+/// The tasks of a lease, and the number of timed leases.
 const EACH: usize = 100;
 const LEASES: usize = 60;
 
-/// How many tasks have run.
+/// The number of tasks that have run.
 static RUN: AtomicUsize = AtomicUsize::new(0);
 
 #[deferred]
@@ -52,7 +53,7 @@ async fn main() {
     print("waiting", deep, lease_cost(&waiting).await, shallow);
     print("unroutable at the head", deep, lease_cost(&unroutable).await, shallow);
     drop((waiting, unroutable));
-    watch("a worker that runs the tasks of that file", &folder.join("waiting.db"), 8);
+    watch("a worker over the waiting tasks", &folder.join("waiting.db"), 8);
     watch("an idle worker", &folder.join("idle.db"), 20);
     std::fs::remove_dir_all(folder).unwrap();
     let ratios: Vec<_> = {
@@ -72,7 +73,7 @@ async fn main() {
     );
 }
 
-/// How long the memory backend takes for one of so many tasks.
+/// Returns the time that the memory backend takes per task in a drain of `tasks` tasks.
 async fn drained(tasks: usize) -> Duration {
     let client = Client::open("memory:").await.unwrap();
     let call =
@@ -96,7 +97,7 @@ fn print(what: &str, tasks: usize, cost: Duration, shallow: Duration) {
     println!("{tasks:>9} {what:<24} {:>6} us   {ratio:.2}", cost.as_micros());
 }
 
-/// A file with so many tasks of ours, behind so many that nobody can run.
+/// Creates a file with runnable tasks behind unroutable ones.
 async fn filled(folder: &Path, name: &str, tasks: usize, unroutable: usize) -> Sqlite {
     let sqlite = Sqlite::open(folder.join(format!("{name}.db"))).await.unwrap();
     let shape = no_op::registration().shape;
@@ -134,7 +135,8 @@ async fn lease_cost(sqlite: &Sqlite) -> Duration {
     times[LEASES / 2]
 }
 
-/// Runs a worker on the file as a process of its own for so many seconds; it tells about itself at the end.
+/// Runs a worker on the file in its own process for `seconds`; the process prints its measurements
+/// at the end.
 fn watch(what: &str, file: &Path, seconds: u64) {
     println!("{what}:");
     let this = std::env::current_exe().unwrap();
@@ -148,7 +150,7 @@ fn watch(what: &str, file: &Path, seconds: u64) {
 async fn work(file: &str, seconds: u64) {
     let client = Client::open(&format!("sqlite:{file}")).await.unwrap();
     let before = client.stats().await.unwrap().open();
-    // The beginning is not part of an idle worker's life.
+    // The start is not part of an idle worker's cost.
     let worker = tokio::spawn(
         client
             .worker()
@@ -160,7 +162,7 @@ async fn work(file: &str, seconds: u64) {
     let begun = Instant::now();
     worker.await.unwrap().unwrap();
     let (ticks, written) = (cpu_ticks() - ticks, proc("io", "write_bytes:") - written);
-    // The kernel counts a hundred ticks a second on every machine of today.
+    // Linux reports 100 ticks a second on every current machine.
     let cpu = ticks as f64 / begun.elapsed().as_secs_f64();
     let run = before - client.stats().await.unwrap().open();
     let peak = proc("status", "VmHWM:") as f64 / 1024.0;
@@ -169,7 +171,7 @@ async fn work(file: &str, seconds: u64) {
     );
 }
 
-/// A number that the kernel tells of this process.
+/// Returns a number that the kernel reports for this process.
 fn proc(file: &str, name: &str) -> u64 {
     let text = std::fs::read_to_string(format!("/proc/self/{file}")).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();

@@ -1,4 +1,5 @@
-//! What one task costs in process, without any storage: from the call of `defer` to the handler's outcome, and its parts.
+//! The cost of one task in process, without storage: from the call of `defer` to the handler's
+//! outcome, in parts.
 //!
 //! ```text
 //! cargo bench -p gae-tasks --bench dispatch --features testing [-- PART]
@@ -27,7 +28,7 @@ async fn send(user_id: u64, to: String, subject: String) {
     black_box((user_id, to, subject));
 }
 
-/// Registers a task, of the kind that a hundred names and this one make, for each digit.
+/// Registers a task for each of a hundred names joined with this one.
 macro_rules! neighbours {
     ($($prefix:literal)*) => { $(neighbours!(@ten $prefix 0 1 2 3 4 5 6 7 8 9);)* };
     (@ten $prefix:literal $($digit:literal)*) => { $(neighbours!(@ten_more $prefix $digit 0 1 2 3 4 5 6 7 8 9);)* };
@@ -43,10 +44,10 @@ macro_rules! neighbours {
 neighbours!("send_welcome_" "send_report_" "resize_image_" "import_file_" "charge_card_" "close_account_" "ship_order_"
     "index_page_" "warm_cache_" "expire_session_");
 
-/// A task that is looked past.
+/// A task that is registered but never deferred.
 const fn neighbour(kind: &'static str) -> Registration {
     const fn refuse(_: &Call<'_>) -> Result<Work, CallError> {
-        Err(CallError::MissingState("nobody defers it"))
+        Err(CallError::MissingState("this task is never deferred"))
     }
     Registration {
         kind,
@@ -83,12 +84,13 @@ fn dispatch(criterion: &mut Criterion) {
     criterion.bench_function("decode", |b| {
         b.iter(|| door::decode::<SendArgs>(black_box(&payload)).unwrap())
     });
-    // Makes the args, encodes them, and proves that they can be read back.
+    // Builds the args, encodes them, and checks that they can be read back.
     criterion.bench_function("defer", |b| b.iter(|| send::defer(black_box(42), TO, SUBJECT)));
     criterion.bench_function("look up", |b| {
         b.iter(|| registry.find(black_box(send::KIND), shape).unwrap())
     });
-    // From the stored bytes to the outcome, as a worker does: with the look-up, the context and the decoding.
+    // From the stored bytes to the outcome, as in a worker: with the look-up, the context and the
+    // decoding.
     criterion.bench_function("attempt", |b| {
         b.iter(|| now(client.attempt_leased(black_box(&leased))).unwrap())
     });
@@ -98,13 +100,14 @@ fn dispatch(criterion: &mut Criterion) {
             (task, now(client.attempt_leased(black_box(&leased))).unwrap())
         });
     });
-    // Without a look-up, but with an id, whose random bytes come from the kernel, and with every option checked.
+    // Without a look-up, but with an id, whose random bytes come from the kernel, and with checks
+    // of every option.
     criterion.bench_function("perform", |b| {
         b.iter(|| now(client.perform(send::defer(black_box(42), TO, SUBJECT))).unwrap());
     });
 }
 
-/// A task as a worker has it.
+/// Returns a task as leased by a worker.
 fn lease(payload: Vec<u8>) -> LeasedTask {
     let (kind, shape) = (Kind::new(send::KIND).unwrap(), send::registration().shape);
     let queue = QueueName::new(send::QUEUE).unwrap();
@@ -120,11 +123,11 @@ fn lease(payload: Vec<u8>) -> LeasedTask {
     now(backend.lease(request)).unwrap().tasks.pop().unwrap()
 }
 
-/// The output of a future that waits for nothing: without the cost of a runtime.
+/// Returns the output of a future that is ready at once, without the cost of a runtime.
 fn now<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
-        Poll::Pending => unreachable!("nothing is waited for"),
+        Poll::Pending => unreachable!("the future does not wait"),
     }
 }
 

@@ -1,10 +1,10 @@
-//! How long a single `defer` takes beside processes that flood the same file, each with 50 callers.
+//! The latency of a single `defer` beside processes that flood the same file, each with 50 callers.
 //!
 //! ```text
 //! cargo bench -p gae-tasks --bench flood [-- SECONDS [FLOODERS]]
 //! ```
 //!
-//! Without the last argument: beside none, one and two of them.
+//! Without FLOODERS: beside no, one and two such processes.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -15,12 +15,12 @@ use std::time::{Duration, Instant};
 use gae_tasks::{Client, deferred};
 use tokio::runtime::Runtime;
 
-/// Set for the processes that flood: the URL.
+/// The variable with the URL, set for the processes that flood.
 const FLOODS: &str = "GAE_TASKS_BENCH_FLOODS";
 
 const CALLERS: usize = 50;
 
-/// Between two single calls.
+/// The pause between two single calls.
 const PAUSE: Duration = Duration::from_millis(20);
 
 #[deferred]
@@ -34,7 +34,7 @@ fn main() {
     if let Ok(url) = std::env::var(FLOODS) {
         return flood(&url);
     }
-    // Cargo adds an option of its own.
+    // Cargo adds the option `--bench`.
     let arguments = std::env::args().skip(1).filter_map(|argument| argument.parse().ok());
     let [seconds, flooders @ ..] = &*arguments.collect::<Vec<u64>>() else {
         return main_for(10, &[0, 1, 2]);
@@ -86,7 +86,7 @@ async fn single_calls(client: &Client, how_long: Duration) -> Vec<Duration> {
     took
 }
 
-/// A process that floods by now.
+/// Starts a process that floods, and waits until it does.
 fn start(url: &str) -> Child {
     let mut command = Command::new(std::env::current_exe().unwrap());
     let mut child =
@@ -97,7 +97,7 @@ fn start(url: &str) -> Child {
     child
 }
 
-/// Ends a process that floods; gives its rate.
+/// Ends a process that floods, and returns its rate.
 fn end(mut child: Child) -> u64 {
     drop(child.stdin.take());
     let mut rate = String::new();
@@ -106,7 +106,7 @@ fn end(mut child: Child) -> u64 {
     rate.trim().parse().unwrap()
 }
 
-/// Defers until nothing reads what it says any more.
+/// Defers until standard input closes, and prints the rate.
 fn flood(url: &str) {
     static STORED: AtomicUsize = AtomicUsize::new(0);
     let runtime = Runtime::new().unwrap();

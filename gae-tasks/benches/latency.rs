@@ -1,12 +1,12 @@
-//! Latency of the embedded queue: from the call of `defer` to the handler's first line, in one process whose worker is
-//! idle, beside one synced insert and one claim of bare SQL.
+//! The latency of the embedded queue, from the call of `defer` to the handler's first line, in one
+//! process with an idle worker, compared with one synced insert and one claim of bare SQL.
 //!
 //! ```text
 //! cargo bench -p gae-tasks --bench latency [-- TASKS]
 //! ```
 
 #[path = "throughput/raw.rs"]
-#[allow(dead_code)] // The other benchmark uses all of it.
+#[allow(dead_code)] // Another benchmark uses the rest.
 mod raw;
 
 use std::path::Path;
@@ -17,14 +17,14 @@ use gae_tasks::{Client, deferred};
 use raw::Raw;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-/// Tells when the handler began.
+/// Receives the moment at which the handler began.
 static BEGAN: Mutex<Option<UnboundedSender<Instant>>> = Mutex::new(None);
 
 /// A pause before each call, so that the worker is idle again.
 const PAUSE: Duration = Duration::from_millis(2);
 
 #[deferred]
-async fn tell(_user_id: u64, _to: String, _subject: String) {
+async fn note_start(_user_id: u64, _to: String, _subject: String) {
     let now = Instant::now();
     let began = BEGAN.lock().unwrap();
     began.as_ref().unwrap().send(now).unwrap();
@@ -44,7 +44,7 @@ async fn main() {
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let worker = client.worker().with_graceful_shutdown(async move { _ = stopped.await });
     let worker = tokio::spawn(worker.into_future());
-    // Taken in turn, so that both have the same disk.
+    // Measured in turn, so that both see the same disk.
     for _ in 0..tasks {
         raws.push(raw_once(&mut raw));
         ours.push(our_once(&client, &mut began).await);
@@ -86,7 +86,7 @@ fn raw_once(raw: &mut Raw) -> Duration {
 async fn our_once(client: &Client, began: &mut UnboundedReceiver<Instant>) -> Duration {
     tokio::time::sleep(PAUSE).await;
     let begun = Instant::now();
-    tell::defer(42, "someone@mail.example.org", "a subject that is forty characters long")
+    note_start::defer(42, "someone@mail.example.org", "a subject that is forty characters long")
         .on(client)
         .await
         .unwrap();

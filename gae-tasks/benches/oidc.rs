@@ -1,5 +1,5 @@
-//! What it costs to verify a token whose key is known, beside the bare verification of its RSA signature by the same
-//! library. Rounds are taken in turn.
+//! The cost of verifying a token whose key is known, compared with the bare verification of its RSA
+//! signature by the same library. Rounds are interleaved.
 //!
 //! ```text
 //! cargo bench -p gae-tasks --features oidc --bench oidc [-- TOKENS]
@@ -15,7 +15,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
 
 const ROUNDS: usize = 5;
 
-/// A key for tests, worth nothing.
+/// A key for tests only.
 const KEY: &[u8] = include_bytes!("../../tests/push/keys/one.pem");
 
 #[derive(Debug)]
@@ -80,7 +80,7 @@ fn oidc(keys: JwkSet) -> Oidc {
     oidc.service_account("queue@project.iam.gserviceaccount.com").build().unwrap()
 }
 
-/// A token as Google's are.
+/// Returns a token like Google's.
 fn token(key: &EncodingKey) -> String {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
     let claims = serde_json::json!({

@@ -1,11 +1,12 @@
-//! What many queues cost, and how long one waits for another, on the embedded queue.
+//! The cost of many queues, and how long one queue waits for another, on the SQLite backend.
 //!
 //! ```text
 //! cargo bench -p gae-tasks --bench queues [-- ROUNDS [BACKLOG]]
 //! ```
 //!
-//! Rounds are interleaved. A drain is compared with that of one queue in the same round; `defer` is called while a worker
-//! is idle and each queue has a task of the future. BACKLOG tasks of one queue stand before ten of another.
+//! Rounds are interleaved. A drain is compared with a drain of one queue in the same round; `defer`
+//! is called while a worker is idle and each queue has a task scheduled for later. BACKLOG tasks of
+//! one queue wait before ten of another.
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -18,15 +19,15 @@ use tokio::sync::oneshot;
 
 const QUEUES: [usize; 3] = [1, 1_000, 5_000];
 
-/// Tasks of a drain.
+/// The number of tasks of a drain.
 const TASKS: usize = 100_000;
 
-/// Calls of `defer`, one after the other.
+/// The number of calls of `defer`, one after the other.
 const CALLS: usize = 500;
 
 static RUN: AtomicUsize = AtomicUsize::new(0);
 
-/// When the tasks of the small queue began.
+/// The moments at which the tasks of the small queue began.
 static BEGAN: Mutex<Vec<Instant>> = Mutex::new(Vec::new());
 
 #[deferred]
@@ -107,7 +108,7 @@ async fn client(folder: &Path) -> Client {
     Client::open(&format!("sqlite:{}", file("").display())).await.unwrap()
 }
 
-/// A worker on these queues, until the answer is used.
+/// Starts a worker on these queues, which runs until the returned value is used.
 fn start(
     client: &Client,
     queues: Vec<String>,
@@ -140,7 +141,7 @@ async fn drain(folder: &Path, queues: usize) -> Duration {
     took
 }
 
-/// The median time of a single `defer`.
+/// Returns the median time of a single `defer`.
 async fn defer(folder: &Path, queues: usize) -> Duration {
     let (client, names) = (client(folder).await, names(queues));
     let later = Duration::from_secs(86_400);
@@ -159,7 +160,8 @@ async fn defer(folder: &Path, queues: usize) -> Duration {
     times[CALLS / 2]
 }
 
-/// How long after they were deferred the last of ten tasks starts, behind a backlog of another queue that is worked on.
+/// Returns the time from deferring ten tasks to the start of the last one, while a worker runs a
+/// backlog of another queue.
 async fn wait(folder: &Path, backlog: usize, concurrency: usize, milliseconds: u64) -> Duration {
     let client = client(folder).await;
     for _ in 0..backlog / 1_000 {
@@ -169,7 +171,7 @@ async fn wait(folder: &Path, backlog: usize, concurrency: usize, milliseconds: u
         client.defer_many((0..1_000).map(bulk)).await.unwrap();
     }
     let (stop, worker) = start(&client, vec!["bulk".to_owned(), "small".to_owned()], concurrency);
-    // Under way, and at its usual rate.
+    // By now the worker runs the backlog at its usual rate.
     tokio::time::sleep(Duration::from_millis(if milliseconds == 0 { 100 } else { 2_000 })).await;
     BEGAN.lock().unwrap().clear();
     let begun = Instant::now();

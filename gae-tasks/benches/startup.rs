@@ -1,5 +1,6 @@
-//! What registered tasks cost a starting process: from its start to the line that the handler of its first task prints,
-//! with 10,000 tasks and with 1. It writes a workspace of its own, whose crates hold the tasks, and builds it once.
+//! The cost of registered tasks at start: the time from the start of a process to the line that the
+//! handler of its first task prints, with 10,000 tasks and with 1. The benchmark writes its own
+//! workspace, whose crates contain the tasks, and builds it once.
 //!
 //! ```text
 //! cargo bench -p gae-tasks --bench startup [-- STARTS]
@@ -11,11 +12,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// The compiler builds several crates at a time, but only slowly one of 10,000 tasks.
+/// Tasks are spread over crates, because the compiler builds several crates at a time and is slow
+/// with one large crate.
 const CRATES: usize = 10;
 const TASKS_OF_A_CRATE: usize = 1_000;
 
-/// Both programs, but for a line that links the crates.
+/// The source of both programs, without the line that links the crates.
 const PROGRAM: &str = r#"
 use gae_tasks::{Client, Registry, deferred};
 use tokio::sync::Notify;
@@ -38,8 +40,8 @@ async fn main() -> Result<(), gae_tasks::Error> {
 }
 "#;
 
-// The crates of tasks are not optimised, which builds faster: their part in a start is data, and the code that reads it
-// stands in `gae-tasks`, which is.
+// The crates of tasks are not optimised, to build faster: they contribute only data to the start,
+// and `gae-tasks`, which reads the data, is optimised.
 const WORKSPACE: &str = r#"
 [workspace]
 resolver = "3"
@@ -67,10 +69,10 @@ fn main() {
     let programs = build(&folder);
     let one = Program { file: programs.join("one"), tasks: 1 };
     let many = Program { file: programs.join("many"), tasks: 1 + CRATES * TASKS_OF_A_CRATE };
-    // The first ones find nothing in the page cache.
+    // The first starts find nothing in the page cache.
     one.start();
     many.start();
-    // Taken in turn, so that both have the same machine.
+    // Measured in turn, so that both see the same machine.
     let (ones, manys): (Vec<_>, Vec<_>) = (0..starts).map(|_| (one.start(), many.start())).unzip();
     println!("{starts} starts in turn, from the start of the process to its first handled task");
     println!("{:<13} {:>9} {:>9} {:>9}", "", "least", "median", "most");
@@ -90,7 +92,7 @@ struct Program {
 }
 
 impl Program {
-    /// How long it takes to its first handled task.
+    /// Returns the time to the program's first handled task.
     fn start(&self) -> Duration {
         let begun = Instant::now();
         let mut process = Command::new(&self.file).stdout(Stdio::piped()).spawn().unwrap();
@@ -110,7 +112,7 @@ fn write_workspace(folder: &Path) {
         &folder.join("Cargo.toml"),
         WORKSPACE.trim_start().replace("GAE_TASKS", &own.display().to_string()),
     );
-    // With the versions of the workspace this stands in, if it has noted any.
+    // Uses the locked versions of this workspace, if it has a lock file.
     if let Ok(lock) = fs::read_to_string(own.join("../Cargo.lock")) {
         write(&folder.join("Cargo.lock"), lock);
     }
@@ -151,7 +153,7 @@ fn write_crate(folder: &Path, dependencies: &[&str]) {
     write(&folder.join("Cargo.toml"), manifest);
 }
 
-/// Leaves a file alone that is as it should be, so that nothing is built again for it.
+/// Writes a file only if its content changes, so that cargo does not rebuild.
 fn write(file: &Path, text: String) {
     if fs::read_to_string(file).is_ok_and(|there| there == text) {
         return;
@@ -160,7 +162,7 @@ fn write(file: &Path, text: String) {
     fs::write(file, text).unwrap();
 }
 
-/// Builds both programs; answers the folder they are in.
+/// Builds both programs and returns their folder.
 fn build(folder: &Path) -> PathBuf {
     let begun = Instant::now();
     let target = folder.join("target");

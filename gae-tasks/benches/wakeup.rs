@@ -1,10 +1,12 @@
-//! How soon a worker starts what another process defers, and what it costs the worker to wait for that.
+//! How soon a worker starts a task deferred by another process, and the worker's cost of waiting
+//! for such tasks.
 //!
 //! ```text
 //! cargo bench -p gae-tasks --bench wakeup [-- TASKS [SECONDS]]
 //! ```
 //!
-//! The worker is this process; the others are started by it. CPU time is that of all threads of the worker, over SECONDS.
+//! This process is the worker and starts the others. CPU time is that of all threads of the worker,
+//! over SECONDS.
 
 use std::path::Path;
 use std::process::{Child, Command};
@@ -14,7 +16,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use gae_tasks::{Client, deferred};
 use tokio::sync::oneshot;
 
-/// Between two calls, so that the worker is idle again.
+/// The pause between two calls, so that the worker is idle again.
 const PAUSE: Duration = Duration::from_millis(20);
 
 static LATENCIES: Mutex<Vec<Duration>> = Mutex::new(Vec::new());
@@ -99,14 +101,14 @@ async fn produce(url: &str, queue: &str, calls: usize, pause: Duration) {
     }
 }
 
-/// The share of a core that this process takes over so many seconds, in percent.
+/// Returns the share of a core that this process uses over `seconds`, in percent.
 async fn cpu_of(seconds: u64) -> f64 {
     let before = cpu();
     tokio::time::sleep(Duration::from_secs(seconds)).await;
     (cpu() - before).as_secs_f64() / seconds as f64 * 100.0
 }
 
-/// User and system time of all threads, as Linux counts them.
+/// Returns the user and system time of all threads, as reported by Linux.
 fn cpu() -> Duration {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap();
     let nanoseconds = |thread: std::io::Result<std::fs::DirEntry>| -> u64 {

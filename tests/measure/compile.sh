@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What a task costs to compile: a crate of 500 tasks of three parameters beside one of 500 such functions without the
-# attribute, debug build, milliseconds each.
+# Measures the compile time of a task: a crate of 500 tasks with three parameters compared with a
+# crate of 500 such functions without the attribute, in a debug build, in milliseconds per task.
 #
 #   tests/measure/compile.sh [TASKS] [ROUNDS]
 set -euo pipefail
@@ -20,7 +20,7 @@ gae-tasks = { path = "$root/gae-tasks", default-features = false }
 [workspace]
 TOML
 
-# `generate ATTRIBUTE COUNT` writes so many functions.
+# `generate ATTRIBUTE COUNT` writes COUNT functions.
 generate() {
   {
     echo '#![allow(dead_code, unused_variables)]'

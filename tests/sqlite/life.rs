@@ -1,5 +1,5 @@
 //! The life of tasks in a file: deferred, leased by a worker that is killed, and run by the next
-//! one.
+//! worker.
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -15,17 +15,17 @@ pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const TASKS: u32 = 40;
 
-/// How long all of it may take.
+/// The time limit of the whole program.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What the tasks have noted.
+/// The numbers of the tasks that have run.
 #[derive(Clone, Default)]
 struct Book(Arc<Mutex<BTreeSet<u32>>>);
 
-/// Whether attempts end.
+/// Which process runs the attempts.
 #[derive(Clone, Copy, PartialEq)]
 enum Role {
-    /// They wait to be killed.
+    /// The child, whose attempts wait to be killed.
     Victim,
     Survivor,
 }
@@ -40,7 +40,7 @@ async fn note(number: u32, text: String, #[state] role: &Role, #[state] book: &B
     book.0.lock().unwrap().insert(number);
 }
 
-/// A folder of this process, removed in the end.
+/// A temporary folder of this process, removed on drop.
 pub struct Folder(PathBuf);
 
 impl Folder {
@@ -61,7 +61,7 @@ impl Drop for Folder {
     }
 }
 
-/// The part of the child: defers all tasks, and leases them until it is killed.
+/// Runs in the child: defers all tasks, and leases them until the child is killed.
 pub async fn be_killed(file: &str) -> Result<()> {
     let tasks = open(Path::new(file), Role::Victim).await?.0;
     tasks.defer_many((0..TASKS / 2).map(|number| note::defer(number, format!("task {number}")))).await?;
@@ -72,7 +72,7 @@ pub async fn be_killed(file: &str) -> Result<()> {
     Ok(())
 }
 
-/// Has a child defer and lease the tasks, and kills it while it runs them.
+/// Starts a child that defers and leases the tasks, and kills the child while they run.
 pub fn kill_a_worker(file: &Path) -> Result<()> {
     let child = Command::new(std::env::current_exe()?).arg(file).stdout(Stdio::piped()).spawn();
     let mut child = child?;
@@ -85,7 +85,7 @@ pub fn kill_a_worker(file: &Path) -> Result<()> {
     check(line == "leased\n", &format!("the child wrote {line:?}"))
 }
 
-/// Opens the file again, and has a worker run what the killed one has left.
+/// Opens the file again, and runs a worker on the tasks left by the killed one.
 pub async fn run_the_rest(file: &Path) -> Result<()> {
     let (tasks, book) = open(file, Role::Survivor).await?;
     let watched = tasks.clone();

@@ -1,3 +1,3 @@
-//! The tests of gae-tasks that need more than one crate; see `tests/`, `ui/` and `crates/`.
+//! Tests of gae-tasks that need more than one crate; see `tests/`, `ui/` and `crates/`.
 
 pub mod chaos;

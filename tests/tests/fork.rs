@@ -1,6 +1,8 @@
-//! A process that forks while it uses the queue: the child gets an error at once, and nothing that both make ever meets.
+//! A process that forks while it uses the queue: the child gets an error at once, and parent and
+//! child never make equal ids or tokens.
 //!
-//! The children write what they found into files, as they must not print: another thread may have held that lock.
+//! The children write their results into files and do not print, because another thread may have
+//! held the lock of stdout.
 #![cfg(all(feature = "sqlite", unix))]
 
 use std::collections::HashSet;
@@ -18,33 +20,34 @@ use gae_tasks::{Client, Error, Now, QueueName, TaskId, TaskSpec, deferred};
 use gae_tasks_tests_forked::Child;
 use tempfile::TempDir;
 
-/// Far longer than a child needs, and far shorter than for ever.
+/// The time limit of a child, far longer than a child needs.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How often a fork is taken, to meet all that the other threads may be at.
+/// The number of forks, enough to interrupt the other threads in every state.
 const FORKS: usize = 20;
 
-/// How many forks it takes to meet a lock that is held for a fraction of a microsecond.
+/// The number of forks needed to hit a lock that is held for a fraction of a microsecond.
 const HUNDREDS: usize = 300;
 
-/// How many ids and lease tokens each process makes.
+/// The number of ids and lease tokens that each process makes.
 const MANY: usize = 100_000;
 
 #[deferred]
 async fn no_op() {}
 
-/// Runs on the spot: a child has no runtime but what it makes.
+/// Runs a future without a runtime, which a child does not have.
 fn wait<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
-/// One test at a time: a child has all that its process has open, other tests' locks too.
+/// Allows one test at a time: a child has all open files of its process, including other tests'
+/// locks.
 fn alone() -> impl Drop {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Ends threads that look at it, also when the test fails.
+/// Ends the threads that check this flag, also when the test fails.
 struct SetAtLast<'a>(&'a AtomicBool);
 
 impl Drop for SetAtLast<'_> {
@@ -77,7 +80,7 @@ impl Stage {
         self.folder.path().join(name)
     }
 
-    /// Has `work` done while three threads defer to the file and count what is stored.
+    /// Runs `work` while three threads defer to the file and count the stored tasks.
     fn while_in_use(&self, client: &Client, work: impl FnOnce()) -> Vec<TaskId> {
         let (over, stored) = (AtomicBool::new(false), Mutex::new(Vec::new()));
         let defer = || {
@@ -102,14 +105,14 @@ fn lease(backend: &impl Pull, limit: usize) -> Result<Leased, Error> {
     wait(backend.lease(Lease::new(now, queues, routes, Room::new(limit), duration)))
 }
 
-/// The text of the error, and those of its sources.
+/// Returns the text of the error and its sources.
 fn text<T>(answer: Result<T, Error>) -> String {
     answer
         .err()
         .map_or_else(|| "no error".to_owned(), |error| format!("{:#}", anyhow::Error::new(error)))
 }
 
-/// The answers that a child gets to all that it tries.
+/// Returns the results of all calls that a child tries.
 fn tried_in_child(client: &Client, sqlite: &Sqlite, url: &str, elsewhere: &str) -> String {
     let tried = [
         text(wait(async { no_op::defer().on(client).await })),
@@ -139,11 +142,11 @@ fn a_child_is_told_at_once_and_its_parent_goes_on() {
             });
             assert!(child.has_succeeded_within(PATIENCE), "child {number} hangs, or panicked");
             let report = fs::read_to_string(report).unwrap();
-            let told = report
+            let failed = report
                 .lines()
                 .filter(|line| line.contains("forked") && line.contains(".db`"))
                 .count();
-            assert_eq!(told, 6, "{report}");
+            assert_eq!(failed, 6, "{report}");
         }
     });
     assert!(!stage.file("elsewhere.db").exists());
@@ -151,7 +154,7 @@ fn a_child_is_told_at_once_and_its_parent_goes_on() {
     let extend = Extend::new(Now::Storage, leases, Duration::from_secs(600));
     assert_eq!(wait(sqlite.extend(extend)).unwrap(), [true; 10]);
     let open = wait(client.stats()).unwrap().open();
-    assert_eq!(open, 10 + stored.len() as u64, "what was answered is stored");
+    assert_eq!(open, 10 + stored.len() as u64, "acknowledged tasks are stored");
 }
 
 #[test]
@@ -159,7 +162,7 @@ fn a_child_waits_for_no_wakeups_that_only_its_parent_gets() {
     let _alone = alone();
     let stage = Stage::new();
     let sqlite = stage.sqlite();
-    // Without the sender's lock, which a thread of the parent may have held, nothing else is to be seen than this.
+    // A thread of the parent may have held the sender's lock, so the child checks only this.
     let mut child = Child::new(|| assert!(wait(sqlite.wakeups().changed()).is_err()));
     assert!(child.has_succeeded_within(PATIENCE), "the child hangs, or panicked");
 }
@@ -182,7 +185,7 @@ fn what_a_child_drops_stays_with_its_parent() {
         }
         assert_eq!(names(stage.folder.path()), before);
         let (client, sqlite) = dropped.unwrap();
-        assert_eq!(wait(client.stats()).unwrap().leased, 5, "the session of the parent goes on");
+        assert_eq!(wait(client.stats()).unwrap().leased, 5, "the parent's session goes on");
         assert_eq!(lease(&sqlite, 5).unwrap().tasks.len(), 5);
     });
 }
@@ -218,7 +221,7 @@ fn a_file_that_is_opened_after_the_fork_serves_both() {
     assert_eq!(wait(stage.client().stats()).unwrap().open(), 40);
 }
 
-/// The names of what stands in a folder, in order.
+/// Returns the names of a folder's entries, in order.
 fn names(folder: &Path) -> Vec<String> {
     let names = fs::read_dir(folder)
         .unwrap()
@@ -234,7 +237,7 @@ fn ids_of_parent_and_child_never_meet() {
     assert_never_meet(|count| {
         let client = wait(Client::open("memory:")).unwrap();
         let answers = wait(client.defer_many((0..count).map(|_| no_op::defer()))).unwrap();
-        // The other half is the time, which goes on for both.
+        // The other half is the time, which advances in both processes.
         let random = |id: TaskId| u64::from_be_bytes(id.as_bytes()[8..].try_into().unwrap());
         answers.into_iter().map(|answer| random(answer.id).to_string()).collect()
     });
@@ -266,7 +269,8 @@ fn lease_tokens_of_parent_and_child_never_meet() {
     });
 }
 
-/// Has `make` make many in this process and in a child, while other threads make some too; and all of them are different.
+/// Calls `make` many times in this process, in a child and in other threads, and checks that all
+/// values are distinct.
 fn assert_never_meet(make: impl Fn(usize) -> Vec<String> + Sync) {
     let folder = tempfile::tempdir().unwrap();
     let over = AtomicBool::new(false);
@@ -283,7 +287,7 @@ fn assert_never_meet(make: impl Fn(usize) -> Vec<String> + Sync) {
             (Child::new(|| fs::write(&file, make(count).join("\n")).unwrap()), file)
         };
         let mut children: Vec<_> = (1..HUNDREDS).map(|number| child(number, 10)).collect();
-        // What stands beforehand, so that the fork falls into the middle of a count within a millisecond.
+        // Warms up first, so that the fork falls into the middle of the loop within a millisecond.
         let mut all = make(1_000);
         children.push(child(0, MANY));
         all.extend(make(MANY));
@@ -295,6 +299,10 @@ fn assert_never_meet(make: impl Fn(usize) -> Vec<String> + Sync) {
         }
         let made = all.len();
         assert_eq!(made, 1_000 + 2 * MANY + (HUNDREDS - 1) * 10);
-        assert_eq!(all.into_iter().collect::<HashSet<_>>().len(), made, "some were made twice");
+        assert_eq!(
+            all.into_iter().collect::<HashSet<_>>().len(),
+            made,
+            "some values were made twice"
+        );
     });
 }

@@ -1,8 +1,8 @@
-//! What the attribute refuses, and with which words; and what it must survive.
+//! Compile tests: the functions that the attribute rejects, with its errors, and the functions that it accepts.
 
 use trybuild::TestCases;
 
-// On their own, these are checked all at once, and nothing of them is linked.
+// In a test of their own, trybuild checks all of these in one build, without linking.
 #[test]
 fn refused() {
     TestCases::new().compile_fail("fail/*/*.rs");

@@ -1,9 +1,9 @@
-//! Two versions of gae-tasks in one program: each knows its own tasks and no other, and runs them.
+//! Two versions of gae-tasks in one program: each knows and runs only its own tasks.
 
 use std::error::Error;
 use std::sync::Mutex;
 
-/// What has run.
+/// The tasks that have run.
 static RAN: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 fn note(text: String) {

@@ -1,11 +1,12 @@
-//! A queue in this process that calls it as both services: what App Engine is elsewhere.
+//! A queue in this process that calls this process as both services, in place of App Engine.
 
 use anyhow::Result;
 use gae_tasks::backend::cloud_tasks::CloudTasks;
 use gae_tasks::{Client, ClientBuilder, QueueConfig};
 use gae_tasks_tests_push::server::Server;
 
-/// A client of the service `default`, whose tasks are sent to `url`; the queue lives as long as the server.
+/// Returns a client of the service `default`, whose tasks are sent to `url`, and the server that is
+/// the queue.
 pub(crate) async fn client(builder: ClientBuilder, url: &str) -> Result<(Client, Server)> {
     let server = Server::builder()
         .service("default", url)

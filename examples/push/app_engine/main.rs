@@ -1,11 +1,12 @@
-//! Two services on App Engine: `default` answers users, `worker` runs what they defer, both from this program.
+//! Two services on App Engine, both from this program: `default` answers users, `worker` runs the
+//! deferred tasks.
 //!
 //! ```text
 //! cargo run -p gae-tasks-examples-push --example app_engine -- --local
 //! ```
 //!
-//! With `--local` a small Cloud Tasks server runs in the same process, so that no account is needed. What a deployment
-//! needs is in the `README.md` beside this file.
+//! With `--local` a small Cloud Tasks server runs in the same process, so that no account is
+//! needed. The `README.md` beside this file describes a deployment.
 
 mod local;
 mod service;
@@ -20,16 +21,17 @@ use tokio::net::TcpListener;
 
 use crate::service::Counts;
 
-/// Counts in the background, in the tasks that App Engine sends.
+/// Counts words in the background, in tasks sent by App Engine.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// With a queue in this process, in place of Google's.
+    /// Uses a queue in this process, in place of Google's.
     #[arg(long)]
     local: bool,
-    /// Takes the headers of App Engine on trust: for Google's development server, which nobody else reaches.
+    /// Trusts App Engine's headers: for Google's development server, which only this machine can
+    /// reach.
     #[arg(long)]
     development: bool,
-    /// The port to listen on, `$PORT` by default; 0 takes any that is free.
+    /// The port to listen on, `$PORT` by default; 0 takes any free port.
     #[arg(long, default_value_t = port())]
     port: u16,
 }
@@ -41,7 +43,7 @@ fn port() -> u16 {
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    // The platform's headers are told too, where they are looked at.
+    // `--development` also logs the platform's headers.
     let filter = if arguments.development { "info,app_engine=debug" } else { "info" };
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let is_development = arguments.local || arguments.development;
@@ -61,7 +63,7 @@ async fn main() -> Result<()> {
             builder
                 .from_env()
                 .await
-                .context("there is no queue: try `--local`, which needs none of Google's")?,
+                .context("there is no queue: try `--local`, which needs no account")?,
             None,
         )
     };

@@ -1,4 +1,5 @@
-//! The routes of both services: a page that defers, and the tasks, under one middleware.
+//! The routes of both services: a page that defers tasks, and the push service, under one
+//! middleware.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +15,7 @@ use gae_tasks::push::is_from_task_queue;
 use gae_tasks::push::verify::AppEngine;
 use gae_tasks::{Client, TaskContext, deferred, log_as_retried};
 
-/// How often each word was counted by this instance.
+/// The number of times that this instance counted each word.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Counts(Arc<Mutex<BTreeMap<String, u32>>>);
 
@@ -29,7 +30,7 @@ impl Counts {
     }
 }
 
-/// Fails the first time for the word `flaky`, to show a retry.
+/// Counts a word. The first attempt for the word `flaky` fails, to show a retry.
 #[deferred(queue = "counting", name = "app_engine/count", deadline = "30s")]
 async fn count(word: String, #[state] counts: &Counts, #[context] cx: &TaskContext) -> Result<()> {
     if word == "flaky" && cx.retry_count() == 0 {
@@ -40,7 +41,7 @@ async fn count(word: String, #[state] counts: &Counts, #[context] cx: &TaskConte
     Ok(())
 }
 
-/// The routes. The middleware sees the requests of users and of the queue alike.
+/// Returns the routes. The middleware sees the requests of users and of the queue alike.
 pub(crate) fn router(tasks: Client, platform: AppEngine, counts: Counts) -> Result<Router> {
     let push = tasks.push_service().verify(platform).log_dead_letters().nested().build()?;
     let router = Router::new()
@@ -51,7 +52,7 @@ pub(crate) fn router(tasks: Client, platform: AppEngine, counts: Counts) -> Resu
     Ok(router.layer(from_fn(log)))
 }
 
-/// The user's own middleware.
+/// The application's own middleware.
 async fn log(request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     for (name, value) in

@@ -1,4 +1,4 @@
-//! A queue in this process, with tokens of its own: what Google is elsewhere.
+//! A queue in this process that signs its own tokens, in place of Google's.
 
 use anyhow::Result;
 use gae_tasks::backend::cloud_tasks::CloudTasks;
@@ -21,7 +21,7 @@ impl Queue {
         Self(Server::builder().sign(sign).dispatching().start().await)
     }
 
-    /// A client whose tasks are sent to `url`.
+    /// Returns a client whose tasks are sent to `url`.
     pub(crate) async fn client(&self, builder: ClientBuilder, url: &str) -> Result<Client> {
         let backend = CloudTasks::builder("local", "here")
             .endpoint(self.0.url())
@@ -33,7 +33,7 @@ impl Queue {
         Ok(tasks)
     }
 
-    /// Believes this queue only.
+    /// Returns a verifier that accepts only this queue's tokens.
     pub(crate) fn verifier(&self) -> Result<Oidc> {
         Ok(oidc(Published::keys(&[Key::one()])).build()?)
     }

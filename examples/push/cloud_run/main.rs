@@ -1,11 +1,12 @@
-//! A service on Cloud Run: Cloud Tasks sends its tasks back to it, and each request proves itself by a token of Google's.
+//! A service on Cloud Run: Cloud Tasks sends the service's tasks back to it, each request with a
+//! token signed by Google.
 //!
 //! ```text
 //! cargo run -p gae-tasks-examples-push --example cloud_run -- --local
 //! ```
 //!
-//! With `--local` a small Cloud Tasks server runs in the same process, so that no account is needed. What a deployment
-//! needs is in the `README.md` beside this file.
+//! With `--local` a small Cloud Tasks server runs in the same process, so that no account is
+//! needed. The `README.md` beside this file describes a deployment.
 
 mod local;
 mod service;
@@ -20,13 +21,13 @@ use tokio::net::TcpListener;
 
 use crate::service::Greeted;
 
-/// Defers greetings, which Cloud Tasks sends back to it.
+/// Defers greetings, which Cloud Tasks sends back to this service.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// With a queue in this process, in place of Google's.
+    /// Uses a queue in this process, in place of Google's.
     #[arg(long)]
     local: bool,
-    /// The port to listen on, `$PORT` by default; 0 takes any that is free.
+    /// The port to listen on, `$PORT` by default; 0 takes any free port.
     #[arg(long, default_value_t = port())]
     port: u16,
 }
@@ -57,7 +58,7 @@ async fn main() -> Result<()> {
         let tasks = builder
             .from_env()
             .await
-            .context("there is no queue: try `--local`, which needs none of Google's")?;
+            .context("there is no queue: try `--local`, which needs no account")?;
         service::router(tasks, google()?, greeted)?
     };
     println!("http://{address}");
@@ -65,7 +66,8 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// Whose tokens are believed: those of the service account that the queue URL names, made for this service.
+/// Returns a verifier of tokens that Google issued for this service to the service account in the
+/// queue URL.
 fn google() -> Result<Oidc> {
     let variable = |name| std::env::var(name).with_context(|| format!("set {name}: see README.md"));
     let (audience, account) = (variable("TASKS_AUDIENCE")?, variable("TASKS_SERVICE_ACCOUNT")?);

@@ -1,4 +1,4 @@
-//! The service: a page that defers, and the tasks, under one middleware.
+//! The routes of the service: a page that defers tasks, and the push service, under one middleware.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,7 +14,7 @@ use gae_tasks::push::verify::Verify;
 use gae_tasks::{Client, TaskContext, deferred};
 use serde::Deserialize;
 
-/// Who has been greeted by this instance.
+/// The names that this instance has greeted.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Greeted(Arc<Mutex<Vec<String>>>);
 
@@ -28,7 +28,8 @@ impl Greeted {
     }
 }
 
-/// Fails the first time for everybody whose name begins with a small letter, to show a retry.
+/// Greets a person. The first attempt fails for a name that begins with a small letter, to show a
+/// retry.
 #[deferred(queue = "greetings", name = "cloud_run/greet", max_attempts = 5)]
 async fn greet(
     name: String,
@@ -41,9 +42,10 @@ async fn greet(
     Ok(())
 }
 
-/// The routes. The middleware sees the requests of users and of the queue alike.
+/// Returns the routes. The middleware sees the requests of users and of the queue alike.
 pub(crate) fn router(tasks: Client, verifier: impl Verify, greeted: Greeted) -> Result<Router> {
-    // An instance has no disk that outlives it: dead letters stay at Google, in the queue `greetings-dead`.
+    // An instance's disk is lost with the instance, so Google keeps the dead letters, in the queue
+    // `greetings-dead`.
     let push = tasks.push_service().verify(verifier).dead_letters(&tasks).nested().build()?;
     let router = Router::new()
         .route("/", get(home))
@@ -53,7 +55,7 @@ pub(crate) fn router(tasks: Client, verifier: impl Verify, greeted: Greeted) -> 
     Ok(router.layer(from_fn(log)))
 }
 
-/// The user's own middleware.
+/// The application's own middleware.
 async fn log(request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let response = next.run(request).await;

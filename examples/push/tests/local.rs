@@ -1,4 +1,5 @@
-//! `cloud_run` and `app_engine`, each started with its one flag: what their page defers comes back and runs.
+//! Runs `cloud_run` and `app_engine` with `--local`: the tasks deferred by their pages come back
+//! and run.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -6,7 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// The program of an example: cargo builds all of them before it runs this package's tests.
+/// Returns the command of an example's program. Cargo builds all examples before it runs this
+/// package's tests.
 fn example(name: &str) -> Command {
     let this = std::env::current_exe().unwrap();
     let folder = this.ancestors().nth(2).unwrap().join("examples");
@@ -19,11 +21,12 @@ fn example(name: &str) -> Command {
     Command::new(program)
 }
 
-/// A service, killed when this is dropped.
+/// A running example, killed on drop.
 struct Service {
     child: Child,
     address: String,
-    /// What it logs. Somebody must read it all the time: a child whose pipe is full blocks.
+    /// Collects the service's log. A thread must read all the time: a child whose pipe is full
+    /// blocks.
     log: JoinHandle<String>,
 }
 
@@ -58,7 +61,7 @@ impl Service {
         answer
     }
 
-    /// Asks for the page until it says so.
+    /// Requests the page until it contains `text`.
     fn until_the_page_says(&self, text: &str) {
         let began = Instant::now();
         while !self.request("GET /").contains(text) {
@@ -67,7 +70,7 @@ impl Service {
         }
     }
 
-    /// What it has logged, after its end.
+    /// Kills the service and returns its log.
     fn log(mut self) -> String {
         self.child.kill().unwrap();
         let nobody = std::thread::spawn(String::new);
@@ -75,7 +78,7 @@ impl Service {
     }
 }
 
-/// All that comes, until the end.
+/// Reads the stream to its end.
 fn text(stream: &mut impl Read) -> String {
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
@@ -89,7 +92,7 @@ impl Drop for Service {
     }
 }
 
-/// How an example ends that is started so.
+/// Runs an example that refuses to start, and returns its error message.
 fn refusal(name: &str, arguments: &[&str]) -> String {
     let mut command = example(name);
     command.args(arguments).args(["--port", "0"]);
@@ -111,7 +114,7 @@ fn without_a_queue_they_do_not_start() {
     }
 }
 
-/// A pipe has room for 64 KiB.
+/// The log is larger than a pipe's buffer of 64 KiB.
 #[test]
 fn a_service_that_logs_much_goes_on() {
     let service = Service::start("app_engine");

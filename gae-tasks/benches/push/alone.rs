@@ -1,4 +1,5 @@
-//! The service and the bare handler without a server: what a call takes that no socket hides.
+//! The service and the bare handler called without a server, so that no socket hides the cost of a
+//! call.
 
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use crate::servers;
 
 const CALLS: u32 = 300_000;
 
-/// Prints the time of one call of each, the making of its request included.
+/// Prints the time of one call of each, including the construction of the request.
 pub(crate) fn report() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {

@@ -1,4 +1,5 @@
-//! Connections that send one request after the other, by hand: a caller that costs as little as can be.
+//! Connections that send one prepared request after the other, so that the caller costs as little
+//! as possible.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -10,7 +11,7 @@ use crate::thread::Thread;
 
 pub(crate) const CONNECTIONS: usize = 16;
 
-/// Sends so many requests; answers how long that took.
+/// Sends `requests` requests and returns the time taken.
 pub(crate) fn call(address: SocketAddr, request: &[u8], requests: usize) -> Duration {
     let caller = || {
         Thread::current().pin(1);
@@ -43,7 +44,7 @@ async fn one_connection(mut stream: TcpStream, request: &[u8], requests: usize) 
     for _ in 0..requests {
         stream.write_all(request).await.unwrap();
         let mut len = 0;
-        // The answers have no body.
+        // The responses have no body.
         while !answer[..len].ends_with(b"\r\n\r\n") {
             let read = stream.read(&mut answer[len..]).await.unwrap();
             assert_ne!(read, 0, "the server hung up");

@@ -1,10 +1,10 @@
-//! A program of 1,000 tasks: how soon after `bind` a fresh process of it has answered its first request.
+//! The time from `bind` to the first response of a fresh process, in a program of 1,000 tasks.
 //!
 //! ```text
 //! cargo bench -p gae-tasks --features push,testing --bench push_first
 //! ```
 
-#[allow(dead_code)] // The other benchmark uses all of them.
+#[allow(dead_code)] // Another benchmark uses the rest.
 mod servers;
 #[allow(dead_code)]
 mod thread;
@@ -34,7 +34,7 @@ tenfold! {
 
 const PROCESSES: usize = 21;
 
-/// Starts processes, one after the other, each of which measures itself.
+/// Starts processes one after the other, each of which measures itself.
 fn main() {
     if std::env::args().any(|argument| argument == "answer") {
         return answer_first();
@@ -54,7 +54,7 @@ fn main() {
     );
 }
 
-/// Serves one request, and prints the nanoseconds from `bind` to its answer.
+/// Serves one request and prints the nanoseconds from `bind` to the response.
 fn answer_first() {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();

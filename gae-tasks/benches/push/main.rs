@@ -1,11 +1,12 @@
-//! What a task costs the program that runs it: the push service beside a bare axum handler that reads and decodes the
-//! same body, over loopback, one core for the server and one for its callers.
+//! The cost of a pushed task: the push service compared with a bare axum handler that reads and
+//! decodes the same body, over loopback, with one core for the server and one for its callers.
 //!
 //! ```text
 //! cargo bench -p gae-tasks --features push,testing --bench push [-- REQUESTS | alone]
 //! ```
 //!
-//! CPU time is the server thread's own, as Linux counts it. Threads are pinned where `taskset` is installed.
+//! CPU time is that of the server thread, as reported by Linux. Threads are pinned if `taskset` is
+//! installed.
 
 mod alone;
 mod caller;

@@ -1,4 +1,4 @@
-//! The servers that are compared, each on a thread and a runtime of its own.
+//! The compared servers, each on its own thread and runtime.
 
 use std::net::SocketAddr;
 use std::sync::mpsc;
@@ -19,7 +19,7 @@ use crate::thread::Thread;
 
 const SECRET: &str = "a-secret-that-is-forty-characters-long-x";
 
-/// The task of the benchmark: a small one, which does nothing.
+/// The task of the benchmark, which does nothing.
 #[deferred(name = "shop.emails/send_welcome", queue = "emails")]
 async fn send_welcome(user_id: u64, to: String, subject: String) {
     std::hint::black_box((user_id, to, subject));
@@ -27,7 +27,7 @@ async fn send_welcome(user_id: u64, to: String, subject: String) {
 
 #[derive(Clone, Copy)]
 pub(crate) enum Server {
-    /// An axum handler that decodes the body, and knows nothing else.
+    /// An axum handler that only decodes the body.
     Bare,
     /// The same handler under `nest_service`, which strips the prefix.
     BareNested,
@@ -40,7 +40,7 @@ pub(crate) enum Server {
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     pub(crate) thread: Thread,
-    /// The bytes of the request it is sent.
+    /// Returns the bytes of the request sent to the server.
     pub(crate) request: Vec<u8>,
     stop: oneshot::Sender<()>,
     ended: JoinHandle<()>,
@@ -104,7 +104,7 @@ pub(crate) fn service(client: &Client) -> PushService {
     builder(client).build().unwrap()
 }
 
-/// The service for a router that strips the prefix.
+/// Returns the service for a router that strips the prefix.
 pub(crate) fn nested(client: &Client) -> PushService {
     builder(client).nested().build().unwrap()
 }
@@ -113,7 +113,7 @@ fn builder(client: &Client) -> PushServiceBuilder {
     client.push_service().verify(SharedSecret::new(SECRET).unwrap()).log_dead_letters()
 }
 
-/// A request as Cloud Tasks sends it.
+/// Returns a request as sent by Cloud Tasks.
 pub(crate) fn push_request(client: &Client) -> http::Request<Bytes> {
     let task = send_welcome::defer(
         42,
@@ -125,7 +125,7 @@ pub(crate) fn push_request(client: &Client) -> http::Request<Bytes> {
     request
 }
 
-/// The request as bytes.
+/// Returns the request as bytes.
 pub(crate) fn request(client: &Client) -> Vec<u8> {
     let request = push_request(client);
     let mut text = format!("POST {} HTTP/1.1\r\nhost: shop.example.org\r\n", request.uri());
@@ -136,9 +136,9 @@ pub(crate) fn request(client: &Client) -> Vec<u8> {
     [text.as_bytes(), request.body()].concat()
 }
 
-/// What the body holds between its preamble (magic, version, id, when it was first due) and the payload.
+/// The part of the body between its preamble (magic, version, id, first due time) and the payload.
 #[derive(Deserialize)]
-#[allow(dead_code)] // It is decoded, as the service does.
+#[allow(dead_code)] // The fields are decoded, as in the service, and not used.
 struct Head<'a> {
     kind: &'a str,
     shape: u64,

@@ -1,4 +1,4 @@
-//! A thread as Linux sees it: its processor time, and the core it may use.
+//! The CPU time of a thread and the core it may use, on Linux.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -14,13 +14,13 @@ impl Thread {
         Self(link.file_name().unwrap().to_str().unwrap().parse().unwrap())
     }
 
-    /// The processor time it has used.
+    /// Returns the CPU time that the thread has used.
     pub(crate) fn cpu(self) -> Duration {
         let stat = fs::read_to_string(format!("/proc/self/task/{}/schedstat", self.0)).unwrap();
         Duration::from_nanos(stat.split(' ').next().unwrap().parse().unwrap())
     }
 
-    /// Keeps it on one core, where that can be done.
+    /// Pins the thread to one core, if `taskset` is installed.
     pub(crate) fn pin(self, core: usize) -> Self {
         let core = core % std::thread::available_parallelism().map_or(1, usize::from);
         let mut taskset = Command::new("taskset");

@@ -1,11 +1,12 @@
-//! Throughput of the embedded queue beside the limit, both measured in the same run.
+//! The throughput of the embedded queue compared with bare SQL, both measured in the same run.
 //!
 //! ```text
 //! cargo bench -p gae-tasks --bench throughput [-- ROUNDS [PART OF A ROW'S NAME]]
 //! ```
 //!
-//! Every row is a ratio to a loop of bare SQL ([`raw`]), the statements of the backend on its own tables in a file of the
-//! same folder; rounds are interleaved, and the median of the ratios is what counts.
+//! Every row is a ratio to a loop of bare SQL ([`raw`]): the statements of the backend on its own
+//! tables, in a file of the same folder. Rounds are interleaved, and the result is the median of
+//! the ratios.
 
 mod raw;
 
@@ -18,7 +19,7 @@ use raw::Raw;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
-/// How many tasks have run, so that the store is only asked towards the end.
+/// The number of tasks that have run, so that the storage is only queried towards the end.
 static RUN: AtomicUsize = AtomicUsize::new(0);
 
 #[deferred]
@@ -31,7 +32,7 @@ fn call() -> gae_tasks::Defer {
 }
 
 fn main() {
-    // Cargo adds an option of its own.
+    // Cargo adds the option `--bench`.
     let mut arguments = std::env::args().skip(1).filter(|argument| !argument.starts_with("--"));
     let rounds = arguments.next().and_then(|argument| argument.parse().ok()).unwrap_or(3);
     let wanted = arguments.next().unwrap_or_default();
@@ -54,7 +55,7 @@ struct Row {
     ours: Box<OurLoop>,
 }
 
-/// Does so many tasks in a file of the folder and gives the time it took.
+/// Processes tasks in a file of the folder and returns the time taken.
 type RawLoop = dyn Fn(&Path, usize) -> Duration;
 type OurLoop = dyn Fn(&Runtime, &Path, usize) -> Duration;
 
@@ -96,7 +97,7 @@ fn enqueue_row(tasks: usize, callers: usize) -> Row {
     }
 }
 
-/// One caller that blocks its thread.
+/// The row of one caller that blocks its thread.
 fn wait_row(tasks: usize) -> Row {
     Row {
         name: "1 caller of defer, .wait(): 1 row a FULL commit".to_owned(),
@@ -111,7 +112,7 @@ fn wait_row(tasks: usize) -> Row {
     }
 }
 
-/// One caller that defers so many at a time.
+/// The row of one caller that defers `many` tasks at a time.
 fn many_row(tasks: usize, many: usize) -> Row {
     Row {
         name: format!("{many} a call of defer_many: {many} rows a FULL commit"),
@@ -165,7 +166,7 @@ async fn client(folder: &Path) -> Client {
     Client::open(&format!("sqlite:{}", folder.join("tasks.db").display())).await.unwrap()
 }
 
-/// `callers` tasks, each of which defers one task after the other.
+/// Spawns `callers` callers, each of which defers one task after the other.
 async fn enqueue(folder: &Path, tasks: usize, callers: usize) -> Duration {
     let client = client(folder).await;
     let begun = Instant::now();
@@ -186,7 +187,7 @@ fn start_callers(client: &Client, tasks: usize, callers: usize) -> JoinSet<()> {
     set
 }
 
-/// One worker, until the store says that nothing is left.
+/// Runs one worker until the storage has no task left.
 async fn drain(folder: &Path, tasks: usize) -> Duration {
     let client = client(folder).await;
     for _ in 0..tasks / 1000 {
@@ -195,7 +196,7 @@ async fn drain(folder: &Path, tasks: usize) -> Duration {
     work_while(&client, tasks, async {}).await
 }
 
-/// Runs a worker while `producing` goes on and until nothing is left; gives the time from here to there.
+/// Runs a worker until `producing` has ended and no task is left, and returns the time taken.
 async fn work_while(
     client: &Client,
     tasks: usize,
@@ -214,7 +215,7 @@ async fn work_while(
     took
 }
 
-/// 50 callers and one worker at the same time.
+/// The row of 50 callers and one worker at the same time.
 async fn end_to_end(folder: &Path, tasks: usize) -> Duration {
     let client = client(folder).await;
     let producers = start_callers(&client, tasks, 50);

@@ -1,4 +1,4 @@
-//! The limit: the statements of the SQLite backend on its own tables, without anything around them.
+//! The baseline: the bare statements of the SQLite backend on its own tables.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ToSql, params};
 
-/// A payload of the size that the tasks of the benchmark have.
+/// A payload of the same size as those of the benchmark's tasks.
 pub(crate) const PAYLOAD: [u8; 67] = [b'x'; 67];
 
-/// How many rows a statement writes; the rest of them goes with the smaller ones.
+/// The numbers of rows that one statement writes; smaller statements write the remaining rows.
 const SIZES: [usize; 3] = [16, 4, 1];
 
-/// The tables, in a new file.
+/// A connection to a new file with the backend's tables.
 pub(crate) struct Raw {
     file: Connection,
     inserts: [(String, String); 3],
@@ -20,7 +20,7 @@ pub(crate) struct Raw {
 }
 
 impl Raw {
-    /// `synchronous` is `FULL` or `NORMAL`.
+    /// Creates the file and its tables; `synchronous` is `FULL` or `NORMAL`.
     pub(crate) fn new(folder: &Path, synchronous: &str) -> Self {
         let path = folder.join("raw.db");
         for suffix in ["", "-wal", "-shm"] {
@@ -88,7 +88,7 @@ impl Raw {
         self.run("COMMIT");
     }
 
-    /// Leases and deletes until nothing is left, `batch` in a commit each.
+    /// Leases and deletes tasks until none is left, `batch` per commit.
     pub(crate) fn drain(&mut self, batch: usize) -> Duration {
         let begun = Instant::now();
         loop {
@@ -100,7 +100,7 @@ impl Raw {
         }
     }
 
-    /// Leases some: their ids, in their order.
+    /// Leases up to a batch of tasks and returns their ids in order.
     pub(crate) fn claim(&mut self, batch: usize) -> Vec<[u8; 16]> {
         const NEXT: &str = "SELECT w.due, w.task, w.since, t.name, t.schedule_time, t.attempts, t.deadline, t.attributes, \
                             t.payload, t.retry, t.max_attempts FROM gae_tasks_waiting w \
@@ -135,7 +135,7 @@ impl Raw {
         claimed.into_iter().map(|(_, id)| id).collect()
     }
 
-    /// Ends tasks that were leased together.
+    /// Deletes tasks that were leased together.
     pub(crate) fn delete(&mut self, ids: &[[u8; 16]]) {
         const LEASE: &str = "SELECT tasks FROM gae_tasks_lease WHERE id = ?1";
         const TASK: &str =
@@ -167,7 +167,7 @@ impl Raw {
     }
 }
 
-/// An id after the last: it begins with a number, as ids do with the time, and is else as random.
+/// Returns an id after the last one: a number in place of the time, followed by pseudo-random bits.
 fn next(last: &mut u64) -> [u8; 16] {
     *last += 1;
     let random = last.wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -177,12 +177,12 @@ fn next(last: &mut u64) -> [u8; 16] {
     id
 }
 
-/// The number of a row of leases.
+/// Returns the number of a row of leases.
 fn token(first: &[u8; 16]) -> i64 {
     (u64::from_be_bytes(first[8..].try_into().unwrap()) >> 1 & !255).cast_signed()
 }
 
-/// The statements that write so many tasks.
+/// Returns the statements that write `rows` tasks.
 fn inserts(rows: usize) -> (String, String) {
     let mut task = "INSERT INTO gae_tasks_task (id, lane, created, schedule_time, max_attempts, deadline, attributes, \
                     payload) VALUES "

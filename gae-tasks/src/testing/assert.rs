@@ -1,4 +1,4 @@
-//! Asserts about what was deferred, which print near misses.
+//! Assertions about deferred tasks, which print near misses.
 
 use std::fmt;
 
@@ -7,10 +7,11 @@ use crate::client::Client;
 use crate::task::Kind;
 use crate::task_type::{Args, Task, decode};
 
-/// Asserts that a task which a client deferred waits or runs; with a closure, that its args match.
+/// Asserts that a client's backend has a task of this type that waits or runs; with a closure, one
+/// whose args match.
 ///
-/// Tasks that are over do not count, so assert before [`drain`](crate::Client::drain); neither do dead letters, which
-/// [`list`](crate::Client::list) shows.
+/// Tasks that are over do not count, so assert before [`drain`](crate::Client::drain). Dead letters
+/// do not count either; [`list`](crate::Client::list) shows them.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -41,7 +42,8 @@ macro_rules! assert_deferred {
     }};
 }
 
-/// Asserts that no such task waits or runs: the opposite of [`assert_deferred!`].
+/// Asserts that in a client's backend no such task waits or runs: the opposite of
+/// [`assert_deferred!`].
 #[macro_export]
 macro_rules! assert_not_deferred {
     ($client:expr, $task:path $(,)?) => {
@@ -55,11 +57,11 @@ macro_rules! assert_not_deferred {
     }};
 }
 
-/// What an assert found.
+/// The result of [`matching`].
 #[derive(Debug)]
 pub struct Found {
     kind: &'static str,
-    /// How many tasks of the type match.
+    /// The number of tasks of the type that match.
     pub matching: usize,
     /// The args of every task of the type.
     args: Vec<String>,
@@ -78,9 +80,10 @@ impl fmt::Display for Found {
     }
 }
 
-/// The stored tasks of the type `T`, and how many of them match.
+/// Returns the stored tasks of the type `T`, and the number of those that match.
 ///
-/// As for a worker, a task under an alias is one of the type, and one of other parameters cannot be decoded.
+/// As for a worker, tasks stored under an alias belong to the type, and tasks with other parameters
+/// cannot be decoded.
 pub fn matching<T: Task>(client: &Client, matches: impl Fn(&T::Args) -> bool) -> Found {
     let registration = T::registration();
     let mut found = Found { kind: registration.kind, matching: 0, args: Vec::new(), dead: 0 };
@@ -106,7 +109,7 @@ pub fn matching<T: Task>(client: &Client, matches: impl Fn(&T::Args) -> bool) ->
     found
 }
 
-/// The stored tasks of a kind, dead letters included.
+/// Returns the stored tasks of a kind, dead letters included.
 fn stored_tasks(client: &Client, kind: &'static str) -> Vec<TaskRecord> {
     let mut tasks = Vec::new();
     let mut after = None;
@@ -115,8 +118,7 @@ fn stored_tasks(client: &Client, kind: &'static str) -> Vec<TaskRecord> {
         let page = pollster::block_on(
             client.backend().list(List::new(filter, 1000).after(after).with_payloads()),
         );
-        let page =
-            page.unwrap_or_else(|error| panic!("the deferred tasks cannot be read: {error}"));
+        let page = page.unwrap_or_else(|error| panic!("cannot read the deferred tasks: {error}"));
         let Some(last) = page.last() else { return tasks };
         after = Some(last.spec.id);
         tasks.extend(page);

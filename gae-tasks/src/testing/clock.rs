@@ -1,4 +1,4 @@
-//! A clock that stands still until a test moves it.
+//! A clock that only a test moves.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -37,7 +37,7 @@ pub struct ManualClock(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     moment: watch::Sender<Moment>,
-    /// The monotonic times at which those who sleep wake.
+    /// The monotonic times at which the current sleepers wake.
     wakings: Mutex<Vec<Duration>>,
 }
 
@@ -48,23 +48,23 @@ struct Moment {
 }
 
 impl ManualClock {
-    /// A clock that stands at 2026-01-01T00:00:00Z.
+    /// Creates a clock that stands at 2026-01-01T00:00:00Z.
     pub fn new() -> Self {
         Self::at(Timestamp::from_micros(1_767_225_600_000_000))
     }
 
-    /// A clock that stands at `now`.
+    /// Creates a clock that stands at `now`.
     pub fn at(now: Timestamp) -> Self {
         let moment = watch::Sender::new(Moment { wall: now, monotonic: Duration::ZERO });
         Self(Arc::new(Shared { moment, wakings: Mutex::default() }))
     }
 
-    /// What the clock says.
+    /// Returns the wall clock time.
     pub fn time(&self) -> Timestamp {
         self.0.moment.borrow().wall
     }
 
-    /// Lets time pass: all that waits for it goes on.
+    /// Moves the clock forward by `duration` and wakes the sleepers whose time has come.
     pub fn advance(&self, duration: Duration) {
         self.0.moment.send_modify(|moment| {
             moment.wall = moment.wall.plus(duration);
@@ -72,14 +72,16 @@ impl ManualClock {
         });
     }
 
-    /// Sets the wall clock, forwards or backwards, without any time passing: an administrator, or NTP.
+    /// Sets the wall clock forwards or backwards without moving the monotonic clock, as an
+    /// administrator or NTP does.
     pub fn step_to(&self, now: Timestamp) {
         self.0.moment.send_modify(|moment| moment.wall = now);
     }
 
-    /// How many parties wait for a time that has not come; lets a test know that a worker has gone to sleep.
+    /// Returns the number of sleepers whose time has not come, so that a test can wait until a
+    /// worker sleeps.
     ///
-    /// A party whose time has come does not count, though its thread may not have noticed yet.
+    /// A sleeper whose time has come does not count, even if its thread has not woken yet.
     pub fn sleepers(&self) -> usize {
         let now = self.monotonic();
         self.0.wakings().iter().filter(|waking| **waking > now).count()
@@ -108,7 +110,7 @@ impl Clock for ManualClock {
         Box::pin(async move {
             let _sleeper = sleeper;
             if moments.wait_for(|moment| moment.monotonic >= until).await.is_err() {
-                // Nobody is left to move the clock.
+                // All handles of the clock are gone, so the clock never moves again.
                 std::future::pending().await
             }
         })

@@ -1,4 +1,4 @@
-//! A backend that fails, or is slow, when a test wants it to.
+//! A backend that fails, or is slow, as planned by a test.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,8 +17,8 @@ use crate::retention::Retention;
 use crate::task::{Deferred, TaskId, TaskName};
 use crate::time::Now;
 
-/// A backend that fails, loses an answer or is slow when a test wants it to. Clones are the same backend: keep one to plan
-/// faults and count calls.
+/// A backend that fails, loses an answer or is slow as planned by a test. Clones are the same
+/// backend: keep a clone to plan faults and count calls.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -42,7 +42,7 @@ pub struct Faulty<B>(Arc<Inner<B>>);
 struct Inner<B> {
     backend: B,
     faults: Mutex<Faults>,
-    /// Each stalled call listens to it.
+    /// Opened by `let_go`; each stalled call waits for it.
     gate: watch::Sender<()>,
 }
 
@@ -52,10 +52,10 @@ impl<B> Clone for Faulty<B> {
     }
 }
 
-/// What a backend can be asked.
+/// An operation of a backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-#[allow(missing_docs)] // Each is named after its method.
+#[allow(missing_docs)] // Each variant is named after its method.
 pub enum Operation {
     Enqueue,
     Get,
@@ -79,19 +79,21 @@ pub enum Operation {
     Sweep,
 }
 
-/// How an operation fails, or is held up.
+/// How an operation fails or stalls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// It does nothing and answers with an error.
+    /// The operation is not carried out and returns an error.
     Fail,
-    /// It is carried out and answers with an error: a connection that breaks at the commit.
+    /// The operation is carried out and returns an error, as when a connection breaks at the
+    /// commit.
     LoseAnswer,
-    /// It does nothing and answers with the error of a full disk.
+    /// The operation is not carried out and returns the error of a full disk.
     DiskFull,
-    /// It is carried out, and answers, only after [`Faulty::let_go`]; if its future is dropped before, it never happens.
+    /// The operation is carried out only after [`Faulty::let_go`], and never if its future is
+    /// dropped before.
     Stall,
-    /// It is carried out at once and answers only after [`Faulty::let_go`].
+    /// The operation is carried out at once and returns only after [`Faulty::let_go`].
     Late,
 }
 
@@ -103,12 +105,12 @@ struct Faults {
 }
 
 impl<B> Faulty<B> {
-    /// `backend`, without faults so far.
+    /// Wraps `backend`, with no faults planned.
     pub fn new(backend: B) -> Self {
         Self(Arc::new(Inner { backend, faults: Mutex::default(), gate: watch::Sender::new(()) }))
     }
 
-    /// Lets the `nth` call of `operation` from now, counted from 1, fail or stall.
+    /// Plans `fault` for the `nth` call of `operation` from now, counted from 1.
     pub fn with(self, operation: Operation, nth: u64, fault: Fault) -> Self {
         {
             let mut faults = self.faults();
@@ -118,22 +120,22 @@ impl<B> Faulty<B> {
         self
     }
 
-    /// Lets every call fail until it is up again.
+    /// Sets whether every call fails.
     pub fn set_down(&self, down: bool) {
         self.faults().down = down;
     }
 
-    /// How often `operation` was called.
+    /// Returns the number of calls of `operation`.
     pub fn calls(&self, operation: Operation) -> u64 {
         self.faults().calls.get(&operation).copied().unwrap_or(0)
     }
 
-    /// How many calls are stalled now.
+    /// Returns the number of calls that are stalled now.
     pub fn stalled(&self) -> usize {
         self.0.gate.receiver_count()
     }
 
-    /// Lets all stalled calls go on. Those that stall later wait for the next time.
+    /// Resumes all stalled calls. Calls that stall later wait for the next `let_go`.
     ///
     /// ```standalone_crate
     /// # #[tokio::main(flavor = "current_thread")]
@@ -203,7 +205,7 @@ impl<B> Faulty<B> {
             Fault::Stall => {
                 let mut gate = self.0.gate.subscribe();
                 Box::pin(async move {
-                    // The gate cannot be gone: it is a part of `self`.
+                    // The sender is part of `self`, so `changed` does not fail.
                     _ = gate.changed().await;
                     drop(gate);
                     answer(&self.0.backend).await
@@ -213,7 +215,6 @@ impl<B> Faulty<B> {
                 let (mut gate, answer) = (self.0.gate.subscribe(), answer(&self.0.backend));
                 Box::pin(async move {
                     let answer = answer.await;
-                    // As above.
                     _ = gate.changed().await;
                     answer
                 })
@@ -248,7 +249,7 @@ impl<B: fmt::Debug> fmt::Debug for Faulty<B> {
 
 impl<B> sealed::Sealed for Faulty<B> {}
 
-// A method that is added to the trait must be given its faults here.
+// Every method of the trait must be implemented here, with its faults.
 #[deny(clippy::missing_trait_methods)]
 impl<B: Backend> Backend for Faulty<B> {
     fn capabilities(&self) -> Capabilities {
@@ -282,7 +283,7 @@ impl<B: Backend> Backend for Faulty<B> {
         Box::pin(async move {
             let mut stored = Vec::new();
             for id in ids {
-                // With the faults of `get`.
+                // Calls `get` for its faults.
                 if self.get(id).await?.is_some() {
                     stored.push(id);
                 }

@@ -1,8 +1,9 @@
-//! The test kit: run tasks where a test can see them, move the clock, break the storage.
+//! The test kit: run tasks inside a test, move the clock, make the storage fail.
 //!
-//! Three verbs: [`perform`](crate::Client::perform) calls one task without storing it, [`drain`](crate::Client::drain)
-//! runs what is stored, [`run`](crate::Client::run) defers and drains. Each test has a client of its own, so tests run
-//! in parallel. The [guide](crate::guide::testing) has examples.
+//! Three verbs: [`perform`](crate::Client::perform) calls one task without storing it,
+//! [`drain`](crate::Client::drain) runs the stored tasks, [`run`](crate::Client::run) defers a task
+//! and drains. Each test has its own client, so tests run in parallel. The
+//! [guide](crate::guide::testing) has examples.
 
 mod assert;
 mod clock;

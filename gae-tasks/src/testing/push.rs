@@ -1,4 +1,4 @@
-//! The request of a push queue, made by hand.
+//! Builds the request of a push queue.
 
 use bytes::Bytes;
 use http::Request;
@@ -10,13 +10,15 @@ use crate::error::Error;
 
 #[cfg_attr(docsrs, doc(cfg(all(feature = "testing", feature = "push"))))]
 impl Client {
-    /// The HTTP request by which a push queue sends `task`, as the attempt of this number, counted from 1: for testing
-    /// how a [`PushService`](crate::push::PushService) is mounted. Nothing is stored.
+    /// Returns the HTTP request by which a push queue sends `task` as attempt number `attempt`,
+    /// counted from 1, for tests of how a [`PushService`](crate::push::PushService) is mounted.
+    /// Nothing is stored.
     ///
-    /// Its path is `/_cb/deferred/{kind}`, its headers are those of Cloud Tasks. What proves its origin is not in it.
+    /// The request has the path `/_cb/deferred/{kind}` and Cloud Tasks' headers, but no proof of
+    /// its origin.
     ///
     /// # Errors
-    /// Its args or options are refused, as by `defer`.
+    /// The task's args or options are refused, as by `defer`.
     pub fn push_request(&self, task: Defer, attempt: u32) -> Result<Request<Bytes>, Error> {
         let task = task.prepare(self)?.task;
         let now = self.clock().wall();
@@ -38,10 +40,10 @@ impl Client {
             )
             .body(Bytes::from(envelope.encode()));
         let backend = self.capabilities().backend;
-        // Kinds, names and queues have no letters that a URL or a header would refuse.
+        // Kinds, names and queues contain only characters that are valid in URLs and headers.
         request.map_err(|error| Error::Storage {
             backend,
-            problem: "cannot make a request".to_owned(),
+            problem: "cannot build a request".to_owned(),
             source: error.into(),
         })
     }

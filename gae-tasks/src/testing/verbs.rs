@@ -17,23 +17,25 @@ use crate::task::{Kind, TaskId};
 
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 impl Client {
-    /// Calls one task's function without storing the task: `client.perform(send_welcome::defer(42, "hi")).await?`.
-    /// Needs no other state than that task's.
+    /// Calls one task's function without storing the task:
+    /// `client.perform(send_welcome::defer(42, "hi")).await?`. Only the state of this task is
+    /// needed.
     ///
     /// # Errors
-    /// The task could not be called: its args or options are refused, or state is missing. How the function itself
-    /// ended is the [`Outcome`].
+    /// The task could not be called: its args or options are refused, or state is missing. A
+    /// failure of the function itself is an [`Outcome`], not an error.
     pub async fn perform(&self, task: Defer) -> Result<Outcome, Error> {
         Ok(self.attempt_once(task).await?.1)
     }
 
-    /// Runs stored tasks, of all queues, one after the other, until none is due, including those that they defer.
-    /// Answers how many attempts were made.
+    /// Runs the stored tasks of all queues one after the other, and the tasks that they defer,
+    /// until no task is due. Returns the number of attempts.
     ///
     /// # Errors
-    /// [`Error::TaskFailed`] with the handler's error at the first failure, which is recorded as a worker does: the
-    /// task is scheduled again or a dead letter, and `drain` may be called again. [`Error::Misconfigured`] if tasks of the
-    /// kinds that are stored cannot be run; what the others need does not matter.
+    /// [`Error::TaskFailed`] with the handler's error at the first failure. The failure is recorded
+    /// as by a worker: the task is scheduled again or becomes a dead letter, and `drain` may be
+    /// called again. [`Error::Misconfigured`] if tasks of a stored kind cannot be run; kinds
+    /// without stored tasks are not checked.
     pub async fn drain(&self) -> Result<usize, Error> {
         let backend = self.capabilities().backend;
         let pull = self
@@ -62,13 +64,13 @@ impl Client {
     /// Defers a task with this client and [drains](Self::drain).
     ///
     /// # Errors
-    /// As `defer` and as [`drain`](Self::drain).
+    /// The errors of `defer` and of [`drain`](Self::drain).
     pub async fn run(&self, task: Defer) -> Result<usize, Error> {
         task.on(self).await?;
         self.drain().await
     }
 
-    /// Fails, with every problem named, if tasks of the kinds that are stored cannot be run.
+    /// Fails with every problem if tasks of the stored kinds cannot be run.
     async fn check_stored(&self) -> Result<(), Error> {
         let lines = self.stats_by_route().await?;
         let stored: BTreeSet<_> = lines
@@ -83,7 +85,8 @@ impl Client {
         )
     }
 
-    /// Fails if `task`, which another may have deferred just now, cannot be run, and gives it back.
+    /// Releases `task` and fails if it cannot be run: a task deferred since `check_stored` has not
+    /// been checked.
     async fn check_leased(&self, pull: &Arc<dyn Pull>, task: &LeasedTask) -> Result<(), Error> {
         let kind = task.spec.kind.as_str();
         let problems =
@@ -109,7 +112,8 @@ impl Client {
         outcome.into_result().map_err(|source| Error::TaskFailed { kind, source })
     }
 
-    /// A worker's way from a leased task to its outcome, by itself for benchmarks; nothing for an unroutable task.
+    /// Runs a leased task to its outcome as a worker does, for benchmarks; returns `None` for an
+    /// unroutable task.
     #[doc(hidden)]
     pub async fn attempt_leased(
         &self,
@@ -132,7 +136,8 @@ impl Client {
 
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 impl TaskContext {
-    /// A context made by hand, for calling a function that takes one: the first attempt of a task `test/task`.
+    /// Returns a context of the first attempt of a task `test/task`, for calling a function that
+    /// takes a context.
     ///
     /// ```
     /// use gae_tasks::TaskContext;
@@ -143,7 +148,8 @@ impl TaskContext {
         Self::for_test_attempt(1)
     }
 
-    /// A context made by hand, for the attempt of this number, counted from 1.
+    /// Returns a context like [`for_test`](Self::for_test), of attempt number `attempt`, counted
+    /// from 1.
     pub fn for_test_attempt(attempt: u32) -> Self {
         Self::new(AttemptInfo {
             id: TaskId::generate(),
@@ -157,7 +163,8 @@ impl TaskContext {
         })
     }
 
-    /// Runs `future` as part of this attempt: [`current()`](crate::current) is this context there.
+    /// Runs `future` as part of this attempt: inside, [`current()`](crate::current) returns this
+    /// context.
     pub fn scope<F: Future>(&self, future: F) -> impl Future<Output = F::Output> {
         self.around(future)
     }

@@ -1,4 +1,4 @@
-//! Gives what the fuzzer thinks of to the target that `FUZZ_TARGET` names.
+//! Passes the fuzzer's inputs to the target named by `FUZZ_TARGET`.
 #![no_main]
 
 use std::sync::LazyLock;

@@ -1,4 +1,5 @@
-//! An issuer of tokens: its keys (for tests only, see `keys/`), what it signs, and the endpoint where it publishes.
+//! An issuer of tokens: its keys (for tests only, see `keys/`), its tokens, and the endpoint of its
+//! public keys.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -21,12 +22,12 @@ use serde_json::{Value, json};
 
 /// The issuer's name.
 pub const ISSUER: &str = "https://issuer.test";
-/// Whom its tokens are for.
+/// The audience of the tokens.
 pub const AUDIENCE: &str = "https://worker.test";
-/// Whose tokens they are.
+/// The account that the tokens name.
 pub const ACCOUNT: &str = "queue@project.iam.gserviceaccount.com";
 
-/// A pair of keys of the issuer.
+/// A key pair of the issuer.
 #[derive(Debug, Clone)]
 pub struct Key {
     id: &'static str,
@@ -34,12 +35,12 @@ pub struct Key {
 }
 
 impl Key {
-    /// What tokens are signed with, unless said otherwise.
+    /// The key that signs tokens by default.
     pub fn one() -> Self {
         Self::read("one", include_bytes!("../keys/one.pem"))
     }
 
-    /// The key after that, or a stranger's.
+    /// The next key, or the key of another issuer.
     pub fn two() -> Self {
         Self::read("two", include_bytes!("../keys/two.pem"))
     }
@@ -48,7 +49,7 @@ impl Key {
         Self { id, private: EncodingKey::from_rsa_pem(pem).expect("a key for tests") }
     }
 
-    /// The public half, as a JWK.
+    /// Returns the public key, as a JWK.
     pub fn public(&self) -> Value {
         let jwk = Jwk::from_encoding_key(&self.private, Algorithm::RS256).expect("a public key");
         let mut jwk = serde_json::to_value(jwk).expect("JSON");
@@ -57,12 +58,12 @@ impl Key {
         jwk
     }
 
-    /// A token of these claims.
+    /// Returns a token with these claims.
     pub fn token(&self, claims: &Value) -> String {
         self.sign(&json!({ "alg": "RS256", "typ": "JWT", "kid": self.id }), claims)
     }
 
-    /// A token of this header and these claims, signed by RS256 whatever the header says.
+    /// Returns a token with this header and these claims, signed by RS256 whatever the header says.
     pub fn sign(&self, header: &Value, claims: &Value) -> String {
         let signed = format!("{}.{}", part(header.to_string()), part(claims.to_string()));
         let signature =
@@ -71,18 +72,18 @@ impl Key {
     }
 }
 
-/// A token that names a key of this id, of these claims and with some signature.
+/// Returns a token that names a key of this id, with these claims and an arbitrary signature.
 pub fn forged(id: &str, claims: &Value) -> String {
     let header = json!({ "alg": "RS256", "typ": "JWT", "kid": id }).to_string();
     format!("{}.{}.{}", part(header), part(claims.to_string()), part([7; 256]))
 }
 
-/// Bytes as a part of a token.
+/// Encodes bytes as a part of a token.
 pub fn part(bytes: impl AsRef<[u8]>) -> String {
     base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, bytes)
 }
 
-/// What a good token says that is issued at `now`, as Google's do.
+/// Returns the claims of a valid token issued at `now`, as in Google's tokens.
 pub fn claims(now: Timestamp) -> Value {
     let now = now.as_micros() / 1_000_000;
     json!({
@@ -91,36 +92,36 @@ pub fn claims(now: Timestamp) -> Value {
     })
 }
 
-/// A token as a good queue brings it now.
+/// Returns a valid token issued now.
 pub fn good_token() -> String {
     Key::one().token(&claims(gae_tasks::SystemClock.wall()))
 }
 
-/// A JWK set of these keys.
+/// Returns a JWK set of these keys.
 pub fn jwks(keys: &[Key]) -> String {
     json!({ "keys": keys.iter().map(Key::public).collect::<Vec<_>>() }).to_string()
 }
 
-/// A verifier that expects what [`claims`] says.
+/// Returns a verifier that expects the claims of [`claims`].
 pub fn oidc(keys: impl KeySource) -> OidcBuilder {
     Oidc::issued_by(ISSUER, keys).audience(AUDIENCE).service_account(ACCOUNT)
 }
 
-/// How an issuer answers who asks for its keys.
+/// The response of an issuer to a request for its keys.
 #[derive(Debug, Clone)]
 pub enum Answer {
-    /// With this body, fresh for ten minutes.
+    /// This body, fresh for ten minutes.
     Keys(String),
-    /// With status 500.
+    /// Status 500.
     Failure,
-    /// Not at all.
+    /// No response.
     Nothing,
     /// A source that panics.
     Panic,
 }
 
-/// Keys as an issuer publishes them: what it answers can be changed, and it counts how often it was asked. Clones are
-/// the same.
+/// The published keys of an issuer, with a response that can be changed and a count of requests.
+/// Clones are the same issuer.
 #[derive(Debug, Clone)]
 pub struct Published {
     answer: Arc<Mutex<Answer>>,
@@ -128,22 +129,22 @@ pub struct Published {
 }
 
 impl Published {
-    /// Publishes `keys`.
+    /// Returns an issuer that publishes `keys`.
     pub fn keys(keys: &[Key]) -> Self {
         Self::answering(Answer::Keys(jwks(keys)))
     }
 
-    /// Answers with `answer`.
+    /// Returns an issuer that responds with `answer`.
     pub fn answering(answer: Answer) -> Self {
         Self { answer: Arc::new(Mutex::new(answer)), fetches: Arc::default() }
     }
 
-    /// Answers with `answer` from now on.
+    /// Responds with `answer` from now on.
     pub fn answer(&self, answer: Answer) {
         *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = answer;
     }
 
-    /// How often it was asked.
+    /// Returns the number of requests.
     pub fn fetches(&self) -> usize {
         self.fetches.load(Ordering::SeqCst)
     }
@@ -153,7 +154,7 @@ impl Published {
         self.answer.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The URL of an endpoint on a socket of this machine, which takes `delay` for an answer.
+    /// Starts an endpoint on a local socket that responds after `delay`, and returns its URL.
     pub async fn serve(&self, delay: Duration) -> String {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}/certs", listener.local_addr().expect("an address"));
@@ -189,7 +190,7 @@ async fn answer(State((published, delay)): State<(Published, Duration)>) -> Resp
     }
 }
 
-/// The head of a request with this header.
+/// Returns the head of a request with this header.
 pub fn request(name: &str, value: &[u8]) -> http::request::Parts {
     let mut headers = HeaderMap::new();
     let value = http::HeaderValue::from_bytes(value).expect("a value of a header");
@@ -201,15 +202,16 @@ pub fn request(name: &str, value: &[u8]) -> http::request::Parts {
     parts
 }
 
-/// What `verify` says of a request with this token.
+/// Returns the verdict of `verify` on a request with this token.
 pub async fn ask(verify: &impl Verify, token: &str) -> Result<Verified, Refused> {
     verify.verify(&request("authorization", format!("Bearer {token}").as_bytes())).await
 }
 
-/// Has a verifier with known keys judge any bytes as a token; for fuzzing. Whether they were believed.
+/// Passes any bytes as a token to a verifier with known keys, for fuzzing; returns whether the
+/// token was accepted.
 ///
-/// The clock stands still at [`ManualClock::new`]'s moment, so that a corpus does not grow old. Bytes that no header can
-/// hold are not judged.
+/// The clock stands still at [`ManualClock::new`]'s moment, so that a corpus does not expire. Bytes
+/// that cannot be in a header are skipped.
 pub fn judge(token: &[u8]) -> bool {
     static VERIFIER: LazyLock<(tokio::runtime::Runtime, Oidc)> = LazyLock::new(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
@@ -227,7 +229,7 @@ pub fn judge(token: &[u8]) -> bool {
     runtime.block_on(oidc.verify(&request("authorization", &value))).is_ok()
 }
 
-/// Has the same verifier judge any bytes as the payload of a token that is signed as it should be.
+/// Passes any bytes as the payload of a correctly signed token to the same verifier.
 pub fn judge_payload(payload: &[u8]) -> bool {
     static KEY: LazyLock<Key> = LazyLock::new(Key::one);
     let header = json!({ "alg": "RS256", "kid": KEY.id }).to_string();

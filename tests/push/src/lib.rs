@@ -1,4 +1,4 @@
-//! What the tests of push stand on: a Cloud Tasks server of their own, and an issuer of tokens.
+//! Servers for the tests of push: a Cloud Tasks server, and an issuer of tokens.
 
 pub mod issuer;
 pub mod server;

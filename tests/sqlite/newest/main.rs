@@ -1,4 +1,4 @@
-//! Lives through a killed worker beside the newest `rusqlite`.
+//! Recovers from a killed worker in a program with the newest `rusqlite`.
 
 #[path = "../life.rs"]
 mod life;

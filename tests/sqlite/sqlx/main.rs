@@ -1,4 +1,4 @@
-//! Lives through a killed worker beside `sqlx`, which writes to the same file meanwhile.
+//! Recovers from a killed worker while `sqlx` writes to the same file.
 
 #[path = "../life.rs"]
 mod life;
@@ -26,7 +26,7 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// Writes a table of the program's own.
+/// Writes a table of the program.
 async fn write(pool: &SqlitePool) -> Result<()> {
     sqlx::query("CREATE TABLE orders (number INTEGER PRIMARY KEY)").execute(pool).await?;
     for number in 0..20 {

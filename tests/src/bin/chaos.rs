@@ -1,8 +1,10 @@
-//! A program for the tests that stop and kill it: `chaos work URL [--OPTION VALUE ..]` or `chaos defer URL [..]`.
+//! A program for the tests that stop and kill it: `chaos work URL [--OPTION VALUE ..]` or
+//! `chaos defer URL [..]`.
 //!
-//! `work` takes `--lease`, `--grace` (seconds, with fractions), `--concurrency`, `--queues` (with commas); `defer` takes
-//! `--callers`, `--bytes` (of each payload), `--queue`, and prints `stored ID` or `failed WHY` for each call once it is
-//! answered; both take `--clock FILE` and `--retention DAYS` (of dead letters).
+//! `work` takes `--lease`, `--grace` (seconds, with fractions), `--concurrency`, `--queues` (with
+//! commas); `defer` takes `--callers`, `--bytes` (of each payload), `--queue`, and prints
+//! `stored ID` or `failed WHY` when a call returns; both take `--clock FILE` and `--retention DAYS`
+//! (of dead letters).
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -15,7 +17,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 gae_tasks::link!(gae_tasks_tests);
 
-/// How long a caller waits after an error.
+/// The pause of a caller after an error.
 const PAUSE: Duration = Duration::from_millis(50);
 
 #[tokio::main(flavor = "current_thread")]
@@ -52,7 +54,7 @@ async fn work(tasks: Client, options: &Options) -> Result<(), BoxError> {
     Ok(worker.await?)
 }
 
-/// Defers until it is killed, with several callers at a time.
+/// Defers with several concurrent callers until the process is killed.
 async fn defer(tasks: Client, options: &Options) -> Result<(), BoxError> {
     let freight = "x".repeat(options.get("bytes")?.unwrap_or(0));
     let queue = options.get::<String>("queue")?.unwrap_or("chaos".to_owned());

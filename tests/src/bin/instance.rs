@@ -5,7 +5,7 @@ use std::io::Read;
 
 use gae_tasks::{Client, Error};
 
-// All that this program says of its tasks.
+// The only mention of the tasks' crate in this program.
 gae_tasks::link!(gae_tasks_tests_linked);
 
 fn main() -> Result<(), Error> {
@@ -54,7 +54,7 @@ async fn work_until(tasks: Client, signals: gae_tasks::Signals) -> Result<(), Er
     tasks.worker().with_graceful_shutdown(shutdown).await
 }
 
-/// Listens outside of any runtime, and works once its input ends.
+/// Listens for signals outside of a runtime, and starts a worker when its input ends.
 fn listen_early(url: &str) -> Result<(), Error> {
     let signals = gae_tasks::signals();
     println!("listening");
@@ -62,7 +62,7 @@ fn listen_early(url: &str) -> Result<(), Error> {
     run(async { work_until(open(url).await?, signals).await })
 }
 
-/// Two workers, and a third one that has come to nothing.
+/// Runs two workers, after dropping a third listener to signals.
 async fn work_twice(url: &str) -> Result<(), Error> {
     let tasks = open(url).await?;
     drop(gae_tasks::signals());
@@ -72,12 +72,12 @@ async fn work_twice(url: &str) -> Result<(), Error> {
     for worker in both {
         worker.await.expect("a worker panicked")?;
     }
-    // A late listener hears of the signal at once.
+    // A late listener receives the signal at once.
     gae_tasks::signals().await;
     Ok(())
 }
 
-/// Goes on though nobody waits for its signals any more.
+/// Runs on after its signal listener is dropped.
 fn drop_signals() -> Result<(), Error> {
     drop(gae_tasks::signals());
     println!("listening");

@@ -1,4 +1,4 @@
-//! A clock that the test sets, for one process or for several: no process needs a privilege for a wrong clock.
+//! A clock that a test sets for one process or for several, without privileges.
 
 use std::fs;
 use std::io;
@@ -8,26 +8,26 @@ use std::time::{Duration, SystemTime};
 use gae_tasks::backend::BoxFuture;
 use gae_tasks::{Clock, Now, SystemClock, Timestamp};
 
-/// The machine's clock plus the seconds that a file holds; it measures time as the machine does.
+/// The machine's wall clock plus the seconds in a file; the monotonic clock is the machine's.
 #[derive(Debug, Clone)]
 pub struct FileClock(PathBuf);
 
 impl FileClock {
-    /// The clock of a file; without the file it is right.
+    /// Returns the clock of a file; if the file does not exist, the clock is right.
     pub fn new(file: impl Into<PathBuf>) -> Self {
         Self(file.into())
     }
 
-    /// The file.
+    /// Returns the file.
     pub fn file(&self) -> &Path {
         &self.0
     }
 
-    /// Sets the clock so many seconds ahead of the machine's, or behind it if negative. A reader gets the old time or
-    /// the new one.
+    /// Sets the clock `seconds` ahead of the machine's, or behind if negative. A concurrent reader
+    /// reads the old or the new offset.
     ///
     /// # Errors
-    /// If the file cannot be written.
+    /// Fails if the file cannot be written.
     pub fn set(&self, seconds: i64) -> io::Result<()> {
         super::orders::replace(&self.0, &seconds.to_string())
     }
@@ -38,7 +38,7 @@ impl FileClock {
                 seconds.parse().expect("the clock's file holds a whole number of seconds")
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
-            Err(error) => panic!("the clock's file cannot be read: {error}"),
+            Err(error) => panic!("cannot read the clock's file: {error}"),
         }
     }
 }

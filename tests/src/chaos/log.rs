@@ -1,4 +1,4 @@
-//! A log that all processes of a test append to: what began where, and whether it ended there.
+//! A log to which all processes of a test append: the begin and the end of each attempt.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -11,14 +11,14 @@ use gae_tasks::{TaskContext, TaskId};
 /// The environment variable with the path of the log.
 pub const LOG: &str = "CHAOS_LOG";
 
-/// What a line of the log says.
+/// The event in a line of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sign {
     /// An attempt at a task has begun.
     Begun,
-    /// It has ended, whatever its outcome.
+    /// The attempt has ended, with any outcome.
     Ended,
-    /// It was dropped before its end: cancelled.
+    /// The attempt was cancelled: dropped before its end.
     Stopped,
     /// A process is being killed; the line has no task.
     Killed,
@@ -34,17 +34,17 @@ const WORDS: [(&str, Sign); 4] = [
 /// One line of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Line {
-    /// What it says.
+    /// The event.
     pub sign: Sign,
-    /// Of which task.
+    /// The task's number.
     pub task: Option<TaskId>,
-    /// Of which process.
+    /// The process.
     pub process: u32,
-    /// When, by the machine's clock, since 1970.
+    /// The time since 1970, by the machine's clock.
     pub at: Duration,
 }
 
-/// An attempt in progress, as the log shows it.
+/// An attempt in progress; drop logs that the attempt was cancelled.
 #[derive(Debug)]
 pub struct Attempt {
     log: PathBuf,
@@ -53,10 +53,10 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// Notes that an attempt begins.
+    /// Logs that an attempt begins.
     ///
     /// # Errors
-    /// If there is no log.
+    /// Fails if there is no log.
     pub fn begin(context: &TaskContext) -> io::Result<Self> {
         let log = std::env::var_os(LOG)
             .ok_or_else(|| io::Error::other(format!("`{LOG}` names no log")))?;
@@ -65,10 +65,10 @@ impl Attempt {
         Ok(attempt)
     }
 
-    /// Notes that it has ended.
+    /// Logs that the attempt has ended.
     ///
     /// # Errors
-    /// If the log cannot be written.
+    /// Fails if the log cannot be written.
     pub fn end(mut self) -> io::Result<()> {
         self.has_ended = true;
         append(&self.log, Sign::Ended, Some(self.task), process::id())
@@ -86,7 +86,7 @@ impl Drop for Attempt {
 /// Appends one line in one write, so that lines of several processes do not mix.
 ///
 /// # Errors
-/// If the log cannot be written.
+/// Fails if the log cannot be written.
 pub fn append(log: &Path, sign: Sign, task: Option<TaskId>, process: u32) -> io::Result<()> {
     let word = WORDS.iter().find(|(_, other)| *other == sign).map_or("", |(word, _)| word);
     let task = task.map_or_else(|| "-".to_owned(), |task| task.to_string());
@@ -95,20 +95,20 @@ pub fn append(log: &Path, sign: Sign, task: Option<TaskId>, process: u32) -> io:
     file.write_all(format!("{word} {task} {process} {micros}\n").as_bytes())
 }
 
-/// The lines of the log, in order; none if there is no log yet.
+/// Returns the lines of the log, in order; none if there is no log yet.
 ///
 /// # Panics
-/// If there is a line of another form.
+/// Panics at a line of another form.
 pub fn read(log: &Path) -> Vec<Line> {
     let text = match fs::read_to_string(log) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-        Err(error) => panic!("the log cannot be read: {error}"),
+        Err(error) => panic!("cannot read the log: {error}"),
     };
     let whole = text.rfind('\n').map_or(0, |end| end + 1);
     text[..whole]
         .lines()
-        .map(|line| parse(line).unwrap_or_else(|| panic!("no line of the log: `{line}`")))
+        .map(|line| parse(line).unwrap_or_else(|| panic!("not a line of the log: `{line}`")))
         .collect()
 }
 

@@ -1,4 +1,4 @@
-//! What the processes under chaos share with the tests that start, stop and kill them.
+//! Code shared by the chaos processes and the tests that start, stop and kill them.
 
 mod clock;
 mod log;

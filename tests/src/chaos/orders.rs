@@ -1,4 +1,4 @@
-//! Orders of a test to attempts in other processes: files, since a test can write them at any time.
+//! Orders of a test to attempts in other processes, in files that the test can write at any time.
 
 use std::fs;
 use std::io;
@@ -9,13 +9,13 @@ use std::time::Duration;
 /// How an attempt is to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Then {
-    /// It is done.
+    /// The attempt is done.
     Done,
-    /// It fails, and is to be retried.
+    /// The attempt fails, to be retried.
     Fail,
-    /// It fails for good.
+    /// The attempt fails permanently.
     FailForGood,
-    /// It kills its process.
+    /// The attempt kills its process.
     Die,
 }
 
@@ -26,34 +26,35 @@ const WORDS: [(&str, Then); 4] = [
     ("die", Then::Die),
 ];
 
-/// An order to attempts: to go on for so long, and to end like this.
+/// An order to attempts: how long to run, and how to end.
 #[derive(Debug, Clone, Copy)]
 pub struct Order {
-    /// How long they go on.
+    /// The duration of the attempts.
     pub pause: Duration,
-    /// How they end.
+    /// The end of the attempts.
     pub then: Then,
 }
 
 impl Order {
-    /// Gives it, once for all, to the attempts that look into this file.
+    /// Gives the order to all attempts that read this file.
     ///
     /// # Errors
-    /// If the file cannot be written.
+    /// Fails if the file cannot be written.
     pub fn give(self, file: &Path) -> io::Result<()> {
         let word = WORDS.iter().find(|(_, then)| *then == self.then).map_or("", |(word, _)| word);
         replace(file, &format!("{} {word}", self.pause.as_millis()))
     }
 
-    /// Gives it to the attempts of one process only, in place of what the file says or will say.
+    /// Gives the order to the attempts of one process only; it takes precedence over the order to
+    /// all.
     ///
     /// # Errors
-    /// If the file cannot be written.
+    /// Fails if the file cannot be written.
     pub fn give_one(self, file: &Path, process: u32) -> io::Result<()> {
         self.give(&of_process(file, process))
     }
 
-    /// The order of this file to this process, if it has been given.
+    /// Returns the file's order to this process, if there is one.
     pub(super) fn find(file: &Path) -> Option<Self> {
         let text = [of_process(file, process::id()), file.to_owned()]
             .iter()
@@ -68,7 +69,7 @@ fn of_process(file: &Path, process: u32) -> PathBuf {
     file.with_extension(process.to_string())
 }
 
-/// Writes a file as a whole: whoever reads it meanwhile finds the old text or the new one.
+/// Replaces a file atomically: a concurrent reader reads the old or the new text.
 pub(super) fn replace(file: &Path, text: &str) -> io::Result<()> {
     let new = file.with_extension("new");
     fs::write(&new, text)?;

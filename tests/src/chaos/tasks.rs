@@ -1,4 +1,4 @@
-//! The tasks that processes under chaos run; each attempt leaves its lines in the log.
+//! The tasks of the chaos processes; each attempt writes to the log.
 
 use std::io;
 use std::path::Path;
@@ -9,10 +9,10 @@ use gae_tasks::{BoxError, PermanentTaskFailure, TaskContext, deferred};
 use super::log::Attempt;
 use super::orders::{Order, Then};
 
-/// How often an attempt looks for its orders.
+/// The interval at which an attempt looks for its orders.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// Goes on for so long, and can be cancelled all the while.
+/// Runs for the given time, and can be cancelled.
 #[deferred(queue = "chaos")]
 pub async fn hold(millis: u64, #[context] cx: &TaskContext) -> io::Result<()> {
     let attempt = Attempt::begin(cx)?;
@@ -22,7 +22,7 @@ pub async fn hold(millis: u64, #[context] cx: &TaskContext) -> io::Result<()> {
     attempt.end()
 }
 
-/// Waits for an order in this file, and obeys; can be cancelled all the while.
+/// Waits for an order in this file and obeys; can be cancelled.
 #[deferred(queue = "chaos")]
 pub async fn obey(orders: String, #[context] cx: &TaskContext) -> Result<(), BoxError> {
     let attempt = Attempt::begin(cx)?;
@@ -36,7 +36,7 @@ pub async fn obey(orders: String, #[context] cx: &TaskContext) -> Result<(), Box
     end(attempt, order.then)
 }
 
-/// Waits for an order in this file, and obeys; until then nothing else happens on the runtime of its worker.
+/// Waits for an order in this file and obeys; blocks the runtime of its worker until then.
 #[deferred(queue = "chaos")]
 pub async fn block(orders: String, #[context] cx: &TaskContext) -> Result<(), BoxError> {
     let attempt = Attempt::begin(cx)?;
@@ -50,7 +50,7 @@ pub async fn block(orders: String, #[context] cx: &TaskContext) -> Result<(), Bo
     end(attempt, order.then)
 }
 
-/// Takes room in the storage.
+/// Takes space in the storage.
 #[deferred(queue = "chaos")]
 pub async fn carry(freight: String, #[context] cx: &TaskContext) -> io::Result<()> {
     let attempt = Attempt::begin(cx)?;

@@ -1,4 +1,4 @@
-//! Looking at a large queue must not slow down working on it. Caches are shared by a whole process.
+//! Scanning a large queue must not slow down work on the queue. A process shares one cache.
 #![cfg(all(target_os = "linux", feature = "sqlite"))]
 
 use std::fs;
@@ -16,8 +16,9 @@ const TASKS: u128 = 24_000;
 const ROUNDS: u64 = 50;
 const EACH: usize = 20;
 
-/// SQLite's caches are one, as rusqlite builds it: a connection that scans takes pages over from the writer's, which
-/// then dropped every page after use and read it again for the next statement.
+/// All connections share one SQLite cache, as built by rusqlite: a scanning connection took pages
+/// from the writer's connection, which then dropped every page after use and read it again for the
+/// next statement.
 #[tokio::test]
 async fn a_scan_does_not_cost_the_writer_its_cache() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -64,7 +65,7 @@ fn task(number: u128) -> NewTask {
     )
 }
 
-/// How often the writer's thread has read from files.
+/// Returns the number of file reads of the writer's thread.
 fn reads_of_the_writer() -> u64 {
     let threads = fs::read_dir("/proc/self/task")
         .expect("this process")

@@ -1,4 +1,4 @@
-//! The client of the whole process; there is one only.
+//! The default client of the process, of which there is only one.
 
 use gae_tasks::{Client, Error, deferred};
 

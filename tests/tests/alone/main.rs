@@ -1,4 +1,4 @@
-//! Tests that want a process without all the others: for its one client, and for its one cache.
+//! Tests that need a process of their own, for its one default client and its one cache.
 
 mod cache;
 mod install;

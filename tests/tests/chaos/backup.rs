@@ -1,4 +1,4 @@
-//! A backup that is taken while everything is in use, and opened.
+//! A backup is taken while processes use the file, and the backup is opened.
 
 use std::path::Path;
 
@@ -17,7 +17,8 @@ async fn defer(tasks: &Client, calls: impl Iterator<Item = Defer>) -> Vec<TaskId
 async fn a_backup_taken_in_full_use_is_whole_and_goes_on_by_itself() {
     let stage = Stage::new().await;
     let orders = stage.orders("orders");
-    // In progress at the moment of the backup: in the copy only their leases show that nobody works on them.
+    // Attempts in progress at the moment of the backup: in the copy, their leases must expire
+    // before they are retried.
     let held = defer(&stage.tasks, (0..5).map(|_| obey::defer(orders.file()))).await;
     let waiting = defer(&stage.tasks, (0..300).map(|_| hold::defer(0_u64).queue("waiting"))).await;
     let workers = [2.0, 5.0].map(|lease| stage.worker().lease(lease).start());
@@ -31,7 +32,7 @@ async fn a_backup_taken_in_full_use_is_whole_and_goes_on_by_itself() {
     tokio::time::sleep(SECOND).await;
     assert!(
         !stored.is_empty() && producers.iter().all(|producer| producer.stored().len() > 100),
-        "all was in use"
+        "workers and producers used the file"
     );
     drop(producers);
 
@@ -40,7 +41,7 @@ async fn a_backup_taken_in_full_use_is_whole_and_goes_on_by_itself() {
     orders.done();
     let _worker = copy.worker().queues(&["chaos", "waiting"]).lease(2.0).start();
     copy.until_open(0, 30 * SECOND).await;
-    println!("{} tasks told of before the backup, {open} in the copy", stored.len());
+    println!("{} tasks acknowledged before the backup, {open} in the copy", stored.len());
     assert_eq!(copy.dead().await, 0);
     let (there, here) = (copy.history(), stage.history());
     assert!(held.iter().chain(&waiting).all(|task| there.over(*task) == (1, 0)), "{there:?}");
@@ -51,7 +52,7 @@ async fn a_backup_taken_in_full_use_is_whole_and_goes_on_by_itself() {
     assert_eq!(
         there.attempts.values().map(Vec::len).sum::<usize>() as u64,
         open,
-        "each of them once"
+        "each task is stored once"
     );
 
     stage.until_open(waiting.len() as u64, 30 * SECOND).await;
@@ -66,12 +67,12 @@ async fn a_backup_taken_in_full_use_is_whole_and_goes_on_by_itself() {
     drop(workers);
 }
 
-/// Takes a backup by SQLite's own means, and looks whether it is whole.
+/// Takes a backup with SQLite's backup API, and checks its integrity.
 fn take(from: &Path, into: &Path) {
     let source = Connection::open(from).unwrap();
     let mut target = Connection::open(into).unwrap();
     let backup = Backup::new(&source, &mut target).unwrap();
-    // In one step, as each further one begins anew where others write.
+    // In one step, because a backup in several steps restarts when another process writes.
     while backup.step(-1).unwrap() != StepResult::Done {
         std::thread::sleep(SECOND / 100);
     }

@@ -1,4 +1,4 @@
-//! A clock that is set while tasks wait: what is due stays due, and nothing is early.
+//! A clock that is set while tasks wait: due tasks stay due, and no task is early.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use gae_tasks_tests::chaos::{FileClock, Then, hold, obey};
 
 use super::stage::{HOUR, Process, SECOND, Stage, TOLERANCE, now, until};
 
-/// A client in this process, with a clock that is to be set together with those of the workers.
+/// Returns a client in this process, with a clock that is set together with the workers' clocks.
 async fn client(stage: &Stage) -> (Client, FileClock) {
     let clock = FileClock::new(stage.file("clock"));
     (stage.client(&clock).await, clock)
@@ -23,7 +23,7 @@ async fn defer_many(tasks: &Client, count: usize) -> Vec<TaskId> {
     deferred.into_iter().map(|deferred| deferred.id).collect()
 }
 
-/// Waits until each of them was run once.
+/// Waits until each task has run once.
 async fn until_run(stage: &Stage, tasks: &[TaskId]) {
     let are_run = async || {
         let history = stage.history();
@@ -78,10 +78,10 @@ async fn a_retry_comes_no_later_than_its_longest_backoff_though_the_clock_goes_b
         .await;
     let history = stage.history();
     let pause = history.of(task)[1].begun.saturating_sub(history.of(task)[0].begun);
-    assert!(pause > BACKOFF - SECOND / 10, "it came after {pause:?}");
+    assert!(pause > BACKOFF - SECOND / 10, "the retry came after {pause:?}");
 }
 
-/// What ran while the clock was ahead must not be taken for the time that it is.
+/// Times stored while the clock was ahead must not be taken for the current time.
 #[tokio::test]
 async fn nothing_with_a_time_of_its_own_runs_early_because_the_clock_was_ahead() {
     let stage = Stage::new().await;

@@ -1,4 +1,4 @@
-//! A disk that is full for a while: a file system of some megabytes, which the test has for itself.
+//! A disk that is full for a while: a private file system of some megabytes.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -9,17 +9,18 @@ use gae_tasks_tests::chaos::obey;
 
 use super::stage::{Process, SECOND, Stage, until};
 
-/// Where the small file system is, once the test runs where it can be seen.
+/// The variable with the folder of the small file system, set in the namespace of the file system.
 const FOLDER: &str = "CHAOS_DISK";
 
-/// The part of the disk that other programs take, and free later.
+/// The part of the disk that other programs use, and free later.
 const MOST: usize = 24 * 1024 * 1024;
 
 const CALLERS: usize = 4;
 
 const MOUNT: &str = r#"mount -t tmpfs -o size=32m tmpfs "$CHAOS_DISK" && exec "$@""#;
 
-/// Ways to a namespace in which file systems can be mounted: for a privileged user, and for any other.
+/// Commands that create a namespace in which file systems can be mounted, for a privileged user and
+/// for others.
 const NAMESPACES: [&[&str]; 2] = [&["--mount"], &["--mount", "--map-root-user"]];
 
 #[tokio::test]
@@ -31,7 +32,7 @@ async fn a_full_disk_is_told_of_and_loses_nothing() {
     let Some(namespace) =
         NAMESPACES.into_iter().find(|namespace| can_mount(namespace, folder.path()))
     else {
-        // Past the test runner, which would keep it for itself.
+        // Written directly to stderr, because the test runner captures `eprintln!`.
         io::stderr()
             .write_all(b"NOT TESTED: a full disk; `unshare --mount` and `mount` are refused here\n")
             .unwrap();
@@ -75,19 +76,19 @@ async fn on_a_small_disk(folder: &Path) {
         .collect();
     let mut holder = stage.worker().queues(&["held"]).lease(2.0).start();
     stage.until_begun(&held, held.len()).await;
-    // Sees the leases unchanged for as long as nobody can record that they are extended.
+    // This worker sees the leases unchanged while no extension can be recorded.
     let mut observer = stage.worker().queues(&["observed"]).lease(2.0).start();
     let filler = fill(folder, MOST);
     let mut producer = stage.producer().option("bytes", 20_000).option("callers", CALLERS).start();
     until("the first error", 20 * SECOND, async || failed(&producer) > 0).await;
-    // Not even a small change finds room.
+    // There is no room even for a small change.
     fill(folder, usize::MAX);
     let before = failed(&producer);
     until("more errors", 5 * SECOND, async || failed(&producer) > before + 20).await;
     for line in producer.printed().iter().filter(|line| line.starts_with("failed")) {
         assert!(line.contains("finds no room for `") && line.contains("free space"), "{line}");
     }
-    // They end while there is no room to record it.
+    // The attempts end while there is no room to record their outcomes.
     orders.done();
     until("the end of what was in progress", 5 * SECOND, async || {
         held.iter().all(|task| stage.history().over(*task).0 == 1)
@@ -112,17 +113,14 @@ async fn on_a_small_disk(folder: &Path) {
     );
     history.assert_nothing_ran_beside_itself();
     assert!(stored.iter().all(|task| history.over(*task).0 > 0), "a stored task is lost");
-    // The last calls of a killed producer may be stored without an acknowledgement; a refused one must not be stored.
+    // The last calls of a killed producer may be stored without an acknowledgement; a refused call
+    // must not be stored.
     assert!(
         history.attempts.len() <= held.len() + stored.len() + CALLERS,
-        "stored though they were refused"
+        "refused tasks were stored"
     );
     let again = held.iter().find(|task| history.begun(**task) != 1);
-    assert!(
-        again.is_none(),
-        "what had ended before ran again: {:?}",
-        again.map(|task| history.of(*task))
-    );
+    assert!(again.is_none(), "finished tasks ran again: {:?}", again.map(|task| history.of(*task)));
     assert!(holder.ended().is_none() && observer.ended().is_none() && worker.ended().is_none());
     let check: String =
         connection(&stage).query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
@@ -137,7 +135,7 @@ fn failed(producer: &Process) -> usize {
     producer.printed().iter().filter(|line| line.starts_with("failed")).count()
 }
 
-/// Takes so many bytes of the room that is left.
+/// Fills `bytes` bytes of the free space.
 fn fill(folder: &Path, bytes: usize) -> PathBuf {
     let path = folder.join(format!("filler-{bytes}"));
     let mut file = File::create(&path).unwrap();

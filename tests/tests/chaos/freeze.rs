@@ -1,4 +1,4 @@
-//! Processes that are stopped for longer than their leases, and go on.
+//! Processes that are stopped for longer than their leases, and then resume.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ async fn a_stopped_worker_loses_its_tasks_and_whatever_it_says_later_changes_not
     let other = stage.worker().lease(1.0).start();
     stopped.signal("-STOP");
     let since = now();
-    // The stopped worker hears of this when it goes on; the other one does not.
+    // Only the stopped worker gets this order, and reads it when it resumes.
     short.give_one(&stopped, Duration::ZERO, Then::FailForGood);
     stage.until_begun(&both, 4).await;
     for task in both {
@@ -39,8 +39,8 @@ async fn a_stopped_worker_loses_its_tasks_and_whatever_it_says_later_changes_not
     })
     .await;
     let (sign, _) = first_is_over(long_task).unwrap();
-    assert_eq!(sign, Sign::Stopped, "its lease is another's");
-    // Time to record what it should not.
+    assert_eq!(sign, Sign::Stopped, "another worker holds the lease");
+    // Time in which the stopped worker could wrongly record an outcome.
     tokio::time::sleep(SECOND).await;
     assert_eq!(
         [stage.tasks.get(long_task).await.unwrap(), stage.tasks.get(short_task).await.unwrap()],
@@ -66,11 +66,11 @@ async fn processes_that_are_all_stopped_for_longer_than_their_leases_lose_nothin
         let tasks_of_it: Vec<_> = (0..3).map(|_| obey::defer(orders.file())).collect();
         let added = stage.tasks.defer_many(tasks_of_it).await.unwrap();
         tasks.extend(added.into_iter().map(|deferred| deferred.id));
-        // Those before have room for three and are full.
+        // The other workers have room for three tasks and are full.
         workers.push(stage.worker().lease(lease).concurrency(3).start());
         stage.until_begun(&tasks, tasks.len()).await;
     }
-    // Somebody with room, who would take over what seems lost.
+    // A worker with room, which would take over tasks that seem lost.
     workers.extend([1.0, 30.0].map(|lease| stage.worker().lease(lease).start()));
     let mut dice = Dice::new();
     for round in 0..4 {
@@ -83,7 +83,7 @@ async fn processes_that_are_all_stopped_for_longer_than_their_leases_lose_nothin
     tokio::time::sleep(3 * SECOND).await;
     let history = stage.history();
     let again = tasks.iter().filter(|task| history.begun(**task) > 1).count();
-    assert_eq!(again, 0, "of {} live leases so many were taken", tasks.len());
+    assert_eq!(again, 0, "{again} of {} live leases were taken", tasks.len());
     orders.done();
     stage.until_open(0, 5 * SECOND).await;
     let history = stage.history();

@@ -1,10 +1,10 @@
-//! A worker that starts in the middle of trouble, and so has seen nothing of it.
+//! A worker that starts during a clock change and has not seen the leases before it.
 
 use gae_tasks_tests::chaos::obey;
 
 use super::stage::{HOUR, SECOND, Stage, TOLERANCE, now};
 
-/// Starts a worker when all clocks have been set, and one of those before it is dead.
+/// Starts a worker after all clocks were set and one of the other workers was killed.
 async fn start_after_a_jump_of(seconds: i64) {
     let stage = Stage::new().await;
     let orders = stage.orders("orders");
@@ -28,7 +28,7 @@ async fn start_after_a_jump_of(seconds: i64) {
     let next = history.of(dead).get(1).map(|next| next.begun - since);
     assert!(
         next.is_some_and(|after| after < SECOND + TOLERANCE),
-        "what a dead worker had goes on after {next:?}"
+        "the dead worker's task was retried after {next:?}"
     );
     orders.done();
     stage.until_open(0, 5 * SECOND).await;

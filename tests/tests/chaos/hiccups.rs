@@ -1,5 +1,5 @@
-//! Hiccups (wrong clocks, freezes, a locked file, a blocked runtime), and workers that die after them: what the dead held
-//! goes on soon, and what the living hold is theirs.
+//! Hiccups (wrong clocks, freezes, a locked file, a blocked runtime), and workers that die after
+//! them: tasks of dead workers are retried soon, and live workers keep their tasks.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,20 +11,22 @@ use super::stage::{
     HOUR, History, Orders, Process, SECOND, Stage, TOLERANCE, is_full, length, now, until,
 };
 
-/// The leases of the workers that live and have no mind for others: an attempt blocks their runtime.
+/// The lease durations of live workers that observe no others, because an attempt blocks their
+/// runtime.
 const HOLDERS: [f64; 4] = [1.0, 1.2, 5.0, 30.0];
 
-/// How a dead worker is found out.
+/// How the death of a worker is detected.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Clue {
-    /// Its lock is free.
+    /// The worker's lock is free.
     Lock,
-    /// No lock shows whether it lives, so only its lease does, which has so many seconds.
+    /// Without a lock: the worker's lease, of this duration in seconds, expires.
     Lease(f64),
 }
 
 impl Clue {
-    /// The lease of its worker, in seconds: much longer than a look at a lock takes.
+    /// Returns the lease of the worker in seconds: for a lock, much longer than the detection
+    /// takes.
     fn lease(self) -> f64 {
         match self {
             Self::Lock => 60.0,
@@ -39,7 +41,7 @@ impl Clue {
         }
     }
 
-    /// Within which time its tasks are to go on.
+    /// Returns the time limit for the retry of the worker's tasks.
     fn limit(self) -> Duration {
         match self {
             Self::Lock => SECOND,
@@ -48,20 +50,22 @@ impl Clue {
     }
 }
 
-/// A worker with an attempt that goes on until the end of the test.
+/// A worker with an attempt that runs until the end of the test.
 struct Busy {
     process: Process,
     task: TaskId,
     lease: f64,
 }
 
-/// One file with workers of mixed leases: some that will die, some that live on, and one that looks after the others.
+/// One file with workers of mixed leases: some that will die, some that live on, and one that
+/// observes the others.
 struct Scene {
     stage: Stage,
     orders: Orders,
-    /// How long the hiccup keeps everybody from the storage.
+    /// The time for which the hiccup keeps all processes from the storage.
     absence: Duration,
-    /// How long it keeps the observer, while others go on: they may find that its lease is lost.
+    /// The time for which the hiccup stops the observer only: others may find that its lease is
+    /// lost.
     observer_absence: Duration,
     victims: Vec<(Clue, Busy)>,
     holders: Vec<Busy>,
@@ -74,7 +78,7 @@ impl Scene {
         let orders = stage.orders("orders");
         let mut holders = Vec::new();
         for lease in HOLDERS {
-            // Who has to give up its lease must be able to stop.
+            // A worker that loses its lease must be able to stop its attempt.
             let blocks = outlasts(lease, absence);
             holders.push(busy(&stage, &orders, &[holder_queue(lease)], lease, blocks).await);
         }
@@ -89,7 +93,7 @@ impl Scene {
         Self { stage, orders, absence, observer_absence: absence, victims, holders, observer }
     }
 
-    /// Starts those that are to die and could not have held a lease through the hiccup.
+    /// Starts the workers that will die and could not have held a lease through the hiccup.
     async fn add_victims(&mut self) {
         for clue in clues().into_iter().filter(|clue| !outlasts(clue.lease(), self.absence)) {
             self.victims.push((clue, victim(&self.stage, &self.orders, clue).await));
@@ -101,14 +105,14 @@ impl Scene {
         victims.chain(&self.holders).chain([&self.observer]).map(|busy| &busy.process)
     }
 
-    /// Those that live, and whose lease the hiccup leaves alone.
+    /// Returns the live workers whose leases outlast the hiccup.
     fn live(&self) -> impl Iterator<Item = &Busy> {
         let holders = self.holders.iter().filter(|live| outlasts(live.lease, self.absence));
         holders
             .chain(Some(&self.observer).filter(|live| outlasts(live.lease, self.observer_absence)))
     }
 
-    /// Kills those that are to die, and returns what breaks the promises.
+    /// Kills the workers that are to die, and returns the broken promises.
     async fn problems(mut self) -> Vec<String> {
         self.add_victims().await;
         let mut killed = BTreeMap::new();
@@ -124,7 +128,9 @@ impl Scene {
             let after = attempts.get(1).map(|next| next.begun.saturating_sub(killed[&victim.task]));
             println!("observer of {} s: {clue:?} recovered after {after:.1?}", self.observer.lease);
             if attempts[0].over.is_none_or(|(sign, _)| sign != Sign::Killed) {
-                problems.push(format!("{clue:?}: its task was taken before it was killed"));
+                problems.push(format!(
+                    "{clue:?}: the worker's task was taken before the worker was killed"
+                ));
             } else if after.is_none_or(|after| after > clue.limit() + TOLERANCE) {
                 problems.push(format!(
                     "{clue:?}: recovered after {after:.1?} in place of {:?}",
@@ -154,7 +160,8 @@ impl Scene {
         }
     }
 
-    /// Each has begun once, and so many attempts have ended.
+    /// Returns a problem for each live worker whose task has not begun once and ended `ended`
+    /// times.
     fn problems_of_the_living(&self, history: &History, ended: usize) -> Vec<String> {
         let untouched =
             |live: &&Busy| (history.begun(live.task), history.over(live.task)) == (1, (ended, 0));
@@ -168,7 +175,8 @@ impl Scene {
         self.orders.done();
         self.stage.until_open(0, 10 * SECOND).await;
         let mut history = self.stage.history();
-        // The attempt of who was stopped for longer than its lease goes on until it hears that it lost it.
+        // The attempt of a worker that was stopped for longer than its lease runs until the worker
+        // finds the lease lost.
         let was_lost = |task| {
             task == self.observer.task && !outlasts(self.observer.lease, self.observer_absence)
         };
@@ -184,7 +192,8 @@ fn clues() -> Vec<Clue> {
     clues
 }
 
-/// Whether a lease lasts though it is not extended for so long: its last extension may be a third of it old.
+/// Whether a lease outlasts a time without extensions; its last extension may be a third of the
+/// lease old.
 fn outlasts(lease: f64, absence: Duration) -> bool {
     absence.is_zero() || lease / 2.0 >= absence.as_secs_f64()
 }
@@ -193,7 +202,7 @@ fn holder_queue(lease: f64) -> String {
     format!("holder-{}", lease.to_string().replace('.', "-"))
 }
 
-/// Starts a worker that is to die, and be found out by this clue.
+/// Starts a worker that will die, and whose death is detected by this clue.
 async fn victim(stage: &Stage, orders: &Orders, clue: Clue) -> Busy {
     let before = stage.locks();
     let victim = busy(stage, orders, &[clue.queue()], clue.lease(), false).await;
@@ -204,7 +213,8 @@ async fn victim(stage: &Stage, orders: &Orders, clue: Clue) -> Busy {
     victim
 }
 
-/// Starts a worker of these queues, and an attempt in it. Others may serve its first queue too, and be faster.
+/// Starts a worker of these queues, and an attempt in it. Other workers of its first queue may take
+/// tasks first.
 async fn busy(stage: &Stage, orders: &Orders, queues: &[String], lease: f64, blocks: bool) -> Busy {
     let process = stage.worker().queues(queues).lease(lease).start();
     for _ in 0..50 {
@@ -218,12 +228,12 @@ async fn busy(stage: &Stage, orders: &Orders, queues: &[String], lease: f64, blo
     panic!("another worker has taken every task of {:?}", queues[0]);
 }
 
-/// Has the hiccup in files whose observers have leases of all lengths.
+/// Runs the hiccup in files whose observers have leases of all lengths.
 async fn after(hiccup: impl AsyncFn(&mut Scene)) {
     after_absence(Duration::ZERO, hiccup).await;
 }
 
-/// As [`after`], where the hiccup keeps everybody from the storage for `absence`.
+/// Like [`after`], for a hiccup that keeps all processes from the storage for `absence`.
 async fn after_absence(absence: Duration, hiccup: impl AsyncFn(&mut Scene)) {
     let with = async |observer| {
         let mut scene = Scene::new(observer, absence).await;
@@ -262,7 +272,8 @@ async fn the_observers_clock_set_back() {
     after(async |scene| scene.observer.process.clock.set(-HOUR).unwrap()).await;
 }
 
-/// One ahead, one back, so that what they write differs by two hours.
+/// Sets one clock an hour ahead and another an hour back, so that their stored times differ by two
+/// hours.
 #[tokio::test]
 async fn the_clocks_of_those_who_are_observed_set() {
     after(async |scene| {
@@ -271,13 +282,13 @@ async fn the_clocks_of_those_who_are_observed_set() {
         {
             busy.process.clock.set(if number % 2 == 0 { HOUR } else { -HOUR }).unwrap();
         }
-        // Until each has extended its lease by its new clock.
+        // Until each worker has extended its lease with its new clock.
         tokio::time::sleep(2 * SECOND).await;
     })
     .await;
 }
 
-/// Stopped once for long, and then again and again in what it does first when it goes on.
+/// Stops a worker once for long, and then repeatedly in its first actions after it resumes.
 #[tokio::test]
 async fn the_observer_stopped() {
     after(async |scene| {

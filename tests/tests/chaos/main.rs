@@ -1,7 +1,7 @@
-//! Processes under chaos: killed, stopped, with wrong clocks, with no room, beside each other.
+//! Chaos tests of several processes that are killed, stopped, given wrong clocks or a full disk.
 //!
-//! What is random prints its seed; `CHAOS_SEED=..` repeats it. `CHAOS_FULL=1` takes the long forms: freezes of a minute,
-//! leases of 30 seconds waited for.
+//! Random tests print their seed; `CHAOS_SEED=..` repeats a seed. `CHAOS_FULL=1` runs the long
+//! forms: freezes of a minute, and waits for leases of 30 seconds.
 #![cfg(all(feature = "sqlite", unix))]
 
 mod backup;

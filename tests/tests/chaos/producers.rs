@@ -29,16 +29,16 @@ async fn what_a_killed_producer_was_told_is_stored_runs_once() {
 
     let history = stage.history();
     println!(
-        "{} tasks told of as stored, {} begun, {kills} kills",
+        "{} tasks acknowledged, {} begun, {kills} kills",
         stored.len(),
         history.attempts.len()
     );
-    assert!(stored.len() > 100, "the producers hardly came to anything");
+    assert!(stored.len() > 100, "the producers stored only {} tasks", stored.len());
     history.assert_nothing_ran_beside_itself();
     for task in stored {
-        assert!(history.begun(task) > 0, "{task} was told of as stored and is lost");
+        assert!(history.begun(task) > 0, "{task} was acknowledged and is lost");
     }
-    // No worker was killed, so nothing was to be repeated.
+    // No worker was killed, so no task is repeated.
     for (task, attempts) in &history.attempts {
         let ended = attempts
             .iter()
@@ -48,7 +48,7 @@ async fn what_a_killed_producer_was_told_is_stored_runs_once() {
     }
 }
 
-/// Kills a producer, and returns the tasks that were acknowledged to it.
+/// Kills a producer and returns its acknowledged tasks.
 fn killed(mut producer: Process) -> Vec<gae_tasks::TaskId> {
     producer.kill();
     let failed: Vec<_> =

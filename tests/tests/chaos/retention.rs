@@ -11,16 +11,16 @@ fn start(stage: &Stage, days: u64) -> Process {
     stage.worker().lease(1.0).option("retention", days).start()
 }
 
-/// Makes a dead letter; any worker runs its task.
+/// Creates a dead letter; any worker runs its task.
 async fn dead_letter(stage: &Stage) -> TaskId {
     let id = fail_for_good::defer().on(&stage.tasks).await.unwrap().id;
     until("a dead letter", 5 * SECOND, async || stage.dead().await == 1).await;
     id
 }
 
-/// Waits until this worker, which just started, has looked at the file.
+/// Waits until this new worker has swept the file.
 async fn until_at_work(stage: &Stage, worker: &Process) {
-    until("a task run by it", 10 * SECOND, async || {
+    until("a task run by the new worker", 10 * SECOND, async || {
         let task = hold::defer(0_u64).on(&stage.tasks).await.unwrap().id;
         stage.until_begun(&[task], 1).await;
         stage.history().of(task)[0].process == worker.id()
@@ -28,7 +28,7 @@ async fn until_at_work(stage: &Stage, worker: &Process) {
     .await;
 }
 
-/// A file with a dead letter of 8 days, where both programs work, and then only the impatient one.
+/// Runs both programs, and then only the impatient one, on a file with a dead letter of 8 days.
 async fn shared_file(order: [u64; 2]) -> (Stage, TaskId, Process) {
     let stage = Stage::new().await;
     let first = start(&stage, order[0]);
@@ -50,14 +50,14 @@ async fn the_longer_retention_of_two_programs_counts_whoever_started_first() {
     [&own, &shared[0].2, &shared[1].2]
         .iter()
         .for_each(|process| process.clock.set(8 * DAY).unwrap());
-    // The one without a more patient neighbour shows that letters are forgotten, and when.
+    // The file without a more patient program shows that letters are forgotten, and when.
     let forgotten = async || alone.tasks.get(own_letter).await.unwrap().is_none();
-    until("the end of a letter that nobody keeps longer", 20 * SECOND, forgotten).await;
+    until("the end of a letter that no program keeps longer", 20 * SECOND, forgotten).await;
     tokio::time::sleep(3 * SECOND).await;
     for (stage, letter, _) in &shared {
         assert!(
             stage.tasks.get(*letter).await.unwrap().is_some(),
-            "kept for 90 days by one of them, and gone after 8"
+            "one program keeps letters for 90 days, and the letter was gone after 8"
         );
     }
     shared.iter().for_each(|(_, _, process)| process.clock.set(91 * DAY).unwrap());

@@ -6,7 +6,7 @@ use gae_tasks_tests::chaos::block;
 
 use super::stage::{Process, SECOND, Stage, until};
 
-/// Starts a worker, and a handler in it that never lets go of the runtime.
+/// Starts a worker with a handler that blocks the runtime for ever.
 async fn stuck() -> (Stage, Process) {
     let stage = Stage::new().await;
     let task = block::defer(stage.orders("never").file()).on(&stage.tasks).await.unwrap().id;
@@ -26,9 +26,9 @@ async fn end(worker: Process) -> Option<i32> {
 async fn the_second_signal_ends_a_worker_whose_runtime_is_stuck() {
     let (_stage, mut worker) = stuck().await;
     worker.signal("-TERM");
-    // Two of one kind that follow at once are one to the system.
+    // The system merges two pending signals of one kind.
     tokio::time::sleep(Duration::from_millis(500)).await;
-    assert!(worker.ended().is_none(), "one signal ends nothing that runs");
+    assert!(worker.ended().is_none(), "one signal does not end a running attempt");
     worker.signal("-TERM");
     assert_eq!(end(worker).await, Some(130));
 }

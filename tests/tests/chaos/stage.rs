@@ -1,4 +1,4 @@
-//! What every test here stands on: a file, processes that use it, and the log they write.
+//! The stage of the chaos tests: a file, processes that use the file, and their log.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -16,10 +16,10 @@ use tempfile::TempDir;
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 pub(crate) const HOUR: i64 = 3600;
 
-/// How much later than promised something may happen on a machine that is busy with other tests.
+/// The tolerance of time limits, for a machine that is busy with other tests.
 pub(crate) const TOLERANCE: Duration = Duration::from_secs(2);
 
-/// `short`, or `full` in the long form of the tests.
+/// Returns `short`, or `full` in the long form of the tests.
 pub(crate) fn length(short: u64, full: u64) -> Duration {
     Duration::from_secs(if is_full() { full } else { short })
 }
@@ -28,11 +28,11 @@ pub(crate) fn is_full() -> bool {
     std::env::var_os("CHAOS_FULL").is_some()
 }
 
-/// A file of tasks, and what else a test needs beside it.
+/// A file of tasks, with the client and the log of a test.
 pub(crate) struct Stage {
     beside: TempDir,
     folder: PathBuf,
-    /// The test's own client; its clock is right.
+    /// The test's own client, with the machine's clock.
     pub(crate) tasks: Client,
     programs: AtomicU32,
 }
@@ -45,7 +45,7 @@ impl Stage {
         Self::within(beside, folder).await
     }
 
-    /// A stage whose storage is in this folder; the log is elsewhere.
+    /// Returns a stage whose storage is in this folder; the log is elsewhere.
     pub(crate) async fn in_folder(folder: &Path) -> Self {
         Self::within(tempfile::tempdir().unwrap(), folder.to_owned()).await
     }
@@ -55,7 +55,7 @@ impl Stage {
         Self { beside, folder, tasks, programs: AtomicU32::new(0) }
     }
 
-    /// A file beside the storage.
+    /// Returns the path of a file next to the storage.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.beside.path().join(name)
     }
@@ -64,7 +64,7 @@ impl Stage {
         self.folder.join("tasks.db")
     }
 
-    /// A client of the file, in this process, with this clock.
+    /// Returns a client of the file, in this process, with this clock.
     pub(crate) async fn client(&self, clock: &FileClock) -> Client {
         Client::builder().clock(clock.clone()).open(&url(&self.folder)).await.unwrap()
     }
@@ -90,7 +90,7 @@ impl Stage {
         }
     }
 
-    /// The files that show which processes live.
+    /// Returns the lock files, which show the live processes.
     pub(crate) fn locks(&self) -> BTreeSet<PathBuf> {
         let files = fs::read_dir(&self.folder).unwrap().map(|entry| entry.unwrap().path());
         files.filter(|file| file.to_string_lossy().ends_with(".lock")).collect()
@@ -100,7 +100,7 @@ impl Stage {
         History::read(&self.file("log"))
     }
 
-    /// Waits until these tasks have begun so often, together.
+    /// Waits until attempts of these tasks have begun `times` times in total.
     pub(crate) async fn until_begun(&self, tasks: &[TaskId], times: usize) {
         let begun = || tasks.iter().map(|task| self.history().begun(*task)).sum::<usize>();
         until(&format!("{times} begun attempts"), 20 * SECOND, async || begun() >= times).await;
@@ -111,7 +111,7 @@ impl Stage {
         until(&what, limit, async || self.tasks.stats().await.unwrap().open() == open).await;
     }
 
-    /// How many dead letters there are.
+    /// Returns the number of dead letters.
     pub(crate) async fn dead(&self) -> u64 {
         self.tasks.stats().await.unwrap().dead
     }
@@ -121,7 +121,7 @@ fn url(folder: &Path) -> String {
     format!("sqlite:{}", folder.join("tasks.db").display())
 }
 
-/// A process that is to be started.
+/// A process to start.
 pub(crate) struct Program {
     command: Command,
     clock: FileClock,
@@ -142,13 +142,13 @@ impl Program {
         self.option("concurrency", attempts)
     }
 
-    /// The queues it serves, or defers to.
+    /// Sets the queues that the process serves, or defers to.
     pub(crate) fn queues(self, queues: &[impl AsRef<str>]) -> Self {
         let queues: Vec<_> = queues.iter().map(AsRef::as_ref).collect();
         self.option("queues", queues.join(","))
     }
 
-    /// Starts it with a clock that is so many seconds ahead.
+    /// Starts the process with a clock that is `seconds` ahead.
     pub(crate) fn clock(self, seconds: i64) -> Self {
         self.clock.set(seconds).unwrap();
         self
@@ -173,10 +173,10 @@ impl Program {
     }
 }
 
-/// A process; killed when the test is over.
+/// A process, killed on drop.
 pub(crate) struct Process {
     child: Child,
-    /// Its clock, and nobody else's.
+    /// The process's own clock.
     pub(crate) clock: FileClock,
     log: PathBuf,
     output: PathBuf,
@@ -187,9 +187,10 @@ impl Process {
         self.child.id()
     }
 
-    /// Kills it; the log says so.
+    /// Kills the process and logs the kill.
     pub(crate) fn kill(&mut self) {
-        // Before anybody can take over what it ran, and again for what it began until it was dead.
+        // Logged before another worker can take over its tasks, and again for attempts begun before
+        // it was dead.
         self.note_death();
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -200,12 +201,12 @@ impl Process {
         signal_all(signal, [self]);
     }
 
-    /// How it ended, if it has.
+    /// Returns the process's exit status, if it has ended.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().unwrap()
     }
 
-    /// Notes in the log that it is dead, so that what it ran is known to be over.
+    /// Logs that the process is dead, so that its attempts count as over.
     pub(crate) fn note_death(&self) {
         append(&self.log, Sign::Killed, None, self.id()).unwrap();
     }
@@ -214,14 +215,14 @@ impl Process {
         self.child.wait().unwrap()
     }
 
-    /// The whole lines that it has printed so far.
+    /// Returns the complete lines that the process has printed so far.
     pub(crate) fn printed(&self) -> Vec<String> {
         let text = fs::read_to_string(&self.output).unwrap();
         let whole = text.rfind('\n').map_or(0, |end| end + 1);
         text[..whole].lines().map(str::to_owned).collect()
     }
 
-    /// The tasks that a producer was told are stored.
+    /// Returns the acknowledged tasks of a producer.
     pub(crate) fn stored(&self) -> Vec<TaskId> {
         self.printed()
             .iter()
@@ -237,7 +238,7 @@ impl Drop for Process {
     }
 }
 
-/// Sends a signal to several processes by one command, so that they get it within a millisecond.
+/// Sends a signal to several processes by one command, so that all receive it within a millisecond.
 pub(crate) fn signal_all<'a>(signal: &str, processes: impl IntoIterator<Item = &'a Process>) {
     let ids = processes.into_iter().map(|process| process.id().to_string());
     assert!(
@@ -246,7 +247,7 @@ pub(crate) fn signal_all<'a>(signal: &str, processes: impl IntoIterator<Item = &
     );
 }
 
-/// One attempt at a task, as the log shows it.
+/// One attempt of a task, from the log.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Made {
     pub(crate) process: u32,
@@ -254,11 +255,11 @@ pub(crate) struct Made {
     pub(crate) over: Option<(Sign, Duration)>,
 }
 
-/// What happened to each task.
+/// The history of each task.
 #[derive(Debug, Default)]
 pub(crate) struct History {
     pub(crate) attempts: BTreeMap<TaskId, Vec<Made>>,
-    /// Tasks that began anew while another attempt at them was not over, and its process.
+    /// Tasks that began again during another attempt, with the process of the other attempt.
     pub(crate) beside_themselves: Vec<(TaskId, u32)>,
 }
 
@@ -296,7 +297,7 @@ impl History {
         self.of(task).len()
     }
 
-    /// How many attempts ended, and how many were stopped before.
+    /// Returns the number of attempts that ended, and of attempts that were stopped.
     pub(crate) fn over(&self, task: TaskId) -> (usize, usize) {
         let count = |sign| {
             self.of(task)
@@ -322,7 +323,7 @@ impl Stage {
 }
 
 impl Orders {
-    /// Where attempts look for them.
+    /// The file in which attempts look for their order.
     pub(crate) fn file(&self) -> String {
         self.0.display().to_string()
     }
@@ -335,13 +336,13 @@ impl Orders {
         Order { pause, then }.give_one(&self.0, process.id()).unwrap();
     }
 
-    /// Lets every attempt end well.
+    /// Lets every attempt succeed.
     pub(crate) fn done(&self) {
         self.give(Duration::ZERO, Then::Done);
     }
 }
 
-/// Waits until it holds, and answers how long that took.
+/// Waits until `holds` returns true, and returns the time taken.
 pub(crate) async fn until(what: &str, limit: Duration, holds: impl AsyncFn() -> bool) -> Duration {
     let begun = Instant::now();
     while !holds().await {
@@ -351,12 +352,12 @@ pub(crate) async fn until(what: &str, limit: Duration, holds: impl AsyncFn() -> 
     begun.elapsed()
 }
 
-/// The machine's time since 1970, as the log writes it.
+/// Returns the machine's time since 1970, in the log's unit.
 pub(crate) fn now() -> Duration {
     SystemTime::UNIX_EPOCH.elapsed().unwrap()
 }
 
-/// Random numbers of a seed that is printed.
+/// Random numbers from a printed seed.
 pub(crate) struct Dice(TestRng);
 
 impl Dice {
@@ -371,7 +372,7 @@ impl Dice {
         Self(TestRng::from_seed(RngAlgorithm::ChaCha, &bytes))
     }
 
-    /// A number below `limit`.
+    /// Returns a number below `limit`.
     pub(crate) fn below(&mut self, limit: usize) -> usize {
         self.0.next_u32() as usize % limit
     }

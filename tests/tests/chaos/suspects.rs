@@ -1,4 +1,5 @@
-//! Suspects: tasks whose worker was killed twice while they ran. The one that kills is found, the others do not wait for it.
+//! Suspects: tasks whose worker was killed twice while they ran. The task that kills is found, and
+//! the others do not wait for it.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,7 @@ async fn defer(stage: &Stage, orders: &Orders, count: usize) -> Vec<TaskId> {
     deferred.into_iter().map(|deferred| deferred.id).collect()
 }
 
-/// Kills two workers while all of the tasks run.
+/// Kills two workers while all the tasks run.
 async fn make_suspects(stage: &Stage, tasks: &[TaskId]) {
     for times in 1..=2 {
         let mut worker = stage.worker().concurrency(tasks.len()).start();
@@ -68,7 +69,7 @@ async fn suspects_that_do_nothing_take_no_time() {
     let _worker = stage.worker().start();
     stage.until_open(0, 40 * SECOND).await;
     let took = begun.elapsed();
-    println!("50 suspects that do nothing: {took:.1?}");
+    println!("50 no-op suspects: {took:.1?}");
     assert!(took < 2 * SECOND + TOLERANCE, "{took:?}");
 }
 

@@ -1,4 +1,5 @@
-//! Whatever a backend answers can be built outside of the crate, as a wrapper or a new backend must.
+//! All results of a backend can be built outside of the crate, as a wrapper or a new backend must
+//! do.
 
 use std::time::Duration;
 

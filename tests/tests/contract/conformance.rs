@@ -1,4 +1,4 @@
-//! Every backend keeps the contract: the whole suite, stamped once for each.
+//! The conformance suite for every backend.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::shelf::Shelf;
 
 gae_tasks::conformance!(memory, (Memory::new(), ()));
 
-// Without its type, as clients and wrappers hold it.
+// Without the concrete type, as in clients and wrappers.
 gae_tasks::conformance!(shared, (Arc::new(Memory::new()) as Arc<dyn Pull>, ()));
 
 #[cfg(feature = "sqlite")]
@@ -34,9 +34,10 @@ gae_tasks::conformance!(faulty_sqlite, {
     (Faulty::new(backend), directory)
 });
 
-// Nearly every payload spills. Leases and records have an empty one then, however large it is, and attributes that say
-// where it is; loading is for the attempt. the tests in `spilling` show what becomes of the payloads.
-/// The suite around a backend that spills nearly every payload.
+// Nearly every payload spills. Leases and records then have an empty payload, and attributes with
+// the payload's place; the attempt loads it. The tests in `spilling` are about the payloads
+// themselves.
+/// The suite for a wrapper that spills nearly every payload.
 macro_rules! spilling_conformance {
     ($name:ident, $backend:expr) => {
         gae_tasks::conformance!(

@@ -1,4 +1,4 @@
-//! Every backend keeps the contract of `Backend` and `Pull`: case by case, and through random lives.
+//! Tests of the contract of `Backend` and `Pull` on every backend: single cases, and random lives.
 
 mod answers;
 mod conformance;

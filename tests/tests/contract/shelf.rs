@@ -1,4 +1,4 @@
-//! A payload store in memory: what is on it can be seen, and reading from it can hang.
+//! A payload store in memory whose keys can be listed, and whose reads can hang.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,12 +27,12 @@ impl Shelf {
         self.kept().keys().cloned().collect()
     }
 
-    /// Whoever reads has no answer from now on, for ever.
+    /// Makes reads hang from now on.
     pub(crate) fn hang(&self) {
         self.0.hangs.store(true, Ordering::Relaxed);
     }
 
-    /// Whether what is put is refused from now on.
+    /// Sets whether puts are refused from now on.
     pub(crate) fn refuse(&self, refuses: bool) {
         self.0.refuses.store(refuses, Ordering::Relaxed);
     }

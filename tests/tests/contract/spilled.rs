@@ -1,4 +1,4 @@
-//! What holds of spilled payloads, in place of the cases that tell of those that travel with their tasks.
+//! Cases for spilled payloads, in place of the cases for payloads stored with their tasks.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_micros(second * 1_000_000)
 }
 
-/// Stores tasks with payloads of so many bytes.
+/// Stores tasks with payloads of the given sizes.
 async fn store(backend: &Arc<dyn Pull>, first: u8, sizes: &[usize]) -> Vec<TaskId> {
     let task = |(number, size): (u8, &usize)| {
         let (id, kind) = (TaskId::from_bytes([number; 16]), Kind::new("shop/send").unwrap());
@@ -44,7 +44,7 @@ fn ids(tasks: &[LeasedTask]) -> Vec<TaskId> {
     tasks.iter().map(|task| task.lease.id).collect()
 }
 
-/// Beside the attributes, which say where its payload is.
+/// A new task has no past, except attributes that name the payload's place.
 pub(crate) async fn a_new_task_has_no_past(backend: Arc<dyn Pull>) {
     let id = store(&backend, 1, &[3]).await[0];
     let record = backend.get(id).await.unwrap().unwrap();

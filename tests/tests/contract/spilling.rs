@@ -1,4 +1,4 @@
-//! A backend around which payloads spill: which are in the payload store when, whatever it wraps.
+//! The spilling wrapper: when payloads are in the payload store, on any backend.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -61,7 +61,7 @@ impl World {
     }
 }
 
-/// A task with a payload that is put into the store.
+/// Returns a task whose payload is put into the store.
 fn large(number: u8) -> NewTask {
     small(number).with(|task| task.payload = vec![number; 100])
 }
@@ -112,13 +112,17 @@ async fn a_payload_is_deleted_after_the_answer_that_its_task_is_done() {
     let tasks = world.lease().await;
     _ = world.storage.clone().with(Operation::Settle, 1, Fault::Fail);
     assert!(world.settle(&tasks[0], Verdict::Done).await.is_err());
-    assert_eq!(world.shelf.keys(), keys([1, 2]), "its task may run again");
+    assert_eq!(world.shelf.keys(), keys([1, 2]), "the task may run again");
     assert_eq!(world.settle(&tasks[0], Verdict::Done).await.unwrap(), [Settled::Done]);
     assert_eq!(world.shelf.keys(), keys([2]));
     _ = world.storage.clone().with(Operation::Settle, 1, Fault::LoseAnswer);
     assert!(world.settle(&tasks[1], Verdict::Done).await.is_err());
     assert_eq!(world.settle(&tasks[1], Verdict::Done).await.unwrap(), [Settled::LeaseLost]);
-    assert_eq!(world.shelf.keys(), keys([2]), "nobody knows: it is left to a sweep of payloads");
+    assert_eq!(
+        world.shelf.keys(),
+        keys([2]),
+        "the outcome is unknown, so the payload is left to a sweep"
+    );
 }
 
 #[tokio::test]
@@ -226,7 +230,7 @@ async fn dead_letters_that_are_forgotten_take_their_payloads_along() {
     let later = Now::At(at(30 * 24 * 3600));
     assert_eq!(world.backend.sweep(Sweep::new(later, Vec::new(), 9)).await.unwrap().forgotten, 1);
     while world.shelf.keys() != keys([2]) {
-        // Beside the sweep, which waits for nothing but the storage.
+        // In parallel with the sweep, which waits only for the storage.
         tokio::task::yield_now().await;
     }
 }
@@ -239,7 +243,7 @@ async fn an_extension_beside_the_end_of_a_task_leaves_no_payload() {
     _ = world.storage.clone().with(Operation::Settle, 1, Fault::Late);
     let mut settled = std::pin::pin!(world.settle(&task, Verdict::Done));
     std::future::poll_fn(|cx| {
-        assert!(settled.as_mut().poll(cx).is_pending(), "its answer is late");
+        assert!(settled.as_mut().poll(cx).is_pending(), "the settlement's answer is late");
         std::task::Poll::Ready(())
     })
     .await;
@@ -268,5 +272,5 @@ async fn only_tasks_whose_payloads_may_have_been_put_are_asked_for_after_a_refus
     assert!(
         world.backend.enqueue(Enqueue::new(now(), (0..100).map(large).collect())).await.is_err()
     );
-    assert_eq!(world.storage.calls(Operation::Get), 32, "so many are put at the same time");
+    assert_eq!(world.storage.calls(Operation::Get), 32, "32 payloads are put at the same time");
 }

@@ -1,4 +1,5 @@
-//! What the code of one module says: the names it defines and imports, the modules in it, the paths it names.
+//! Parses the code of one module: the names it defines and imports, its modules, and the paths it
+//! names.
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use syn::visit::{self, Visit};
@@ -7,27 +8,27 @@ use syn::{Attribute, Ident, Item, UseTree, Visibility};
 /// The segments of a path.
 pub(crate) type Segments = Vec<String>;
 
-/// The code of a module, its tests left out.
+/// The code of a module, without its tests.
 #[derive(Default)]
 pub(crate) struct Code {
     pub(crate) items: Vec<String>,
-    /// Macros that `#[macro_export]` puts at the root of the crate.
+    /// The macros that `#[macro_export]` puts at the root of the crate.
     pub(crate) exported: Vec<String>,
-    /// The name of each import, and the path that it stands for.
+    /// The name and the path of each import.
     pub(crate) imports: Vec<(String, Segments)>,
     /// The modules from which all names are imported.
     pub(crate) globs: Vec<Segments>,
     pub(crate) modules: Vec<Declared>,
-    /// What is named, private imports included.
+    /// The named paths, including private imports.
     pub(crate) paths: Vec<Segments>,
 }
 
 /// A module in another.
 pub(crate) struct Declared {
     pub(crate) name: String,
-    /// What `#[path = ".."]` says.
+    /// The value of `#[path = ".."]`.
     pub(crate) path: Option<String>,
-    /// Its items, if it is no file of its own.
+    /// The module's items, if the module is not a file.
     pub(crate) items: Option<Vec<Item>>,
 }
 
@@ -58,7 +59,7 @@ impl Code {
             UseTree::Name(name) => (&name.ident, &name.ident),
             UseTree::Rename(rename) => (&rename.ident, &rename.rename),
         };
-        // `self` at the end of a path stands for the path.
+        // `self` at the end of a path means the path itself.
         let name = if ident == "self" {
             path.last().cloned().unwrap_or_default()
         } else {
@@ -73,7 +74,8 @@ impl Code {
         self.imports.push((name, path));
     }
 
-    /// The paths among the tokens of a macro; a name alone is one only where it looks like a type.
+    /// Returns the paths among the tokens of a macro; a single name counts only if it looks like a
+    /// type.
     fn scan(&mut self, tokens: TokenStream) {
         let tokens: Vec<_> = tokens.into_iter().collect();
         let is = |at: usize, c| matches!(tokens.get(at), Some(TokenTree::Punct(punct)) if punct.as_char() == c);
@@ -158,7 +160,7 @@ impl<'ast> Visit<'ast> for Code {
         self.scan(call.tokens.clone());
     }
 
-    // Neither a doc comment nor `pub(in crate::worker)` uses anything.
+    // Doc comments and `pub(in crate::worker)` are not uses.
     fn visit_attribute(&mut self, _: &'ast Attribute) {}
     fn visit_visibility(&mut self, _: &'ast Visibility) {}
 }
@@ -195,7 +197,8 @@ fn attributes(item: &Item) -> &[Attribute] {
     }
 }
 
-/// Whether what carries `attribute` is there in tests only: `cfg(test)`, `cfg(all(test, ..))`, or a test itself.
+/// Whether an item with `attribute` exists only in tests: `cfg(test)`, `cfg(all(test, ..))`, or a
+/// test itself.
 fn is_for_tests(attribute: &Attribute) -> bool {
     let syn::Meta::List(list) = &attribute.meta else { return attribute.path().is_ident("test") };
     list.path.is_ident("cfg") && asks_for_tests(list.tokens.clone())

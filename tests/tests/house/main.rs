@@ -11,7 +11,8 @@ use std::sync::LazyLock;
 
 use crate::uses::{Sources, Use};
 
-/// The floors of `gae-tasks/src`, lowest first; a module may use those of its own floor and below.
+/// The floors of `gae-tasks/src`, lowest first; a module may use modules of its own floor and
+/// below.
 const FLOORS: &[&[&str]] = &[
     &[
         "task",
@@ -53,14 +54,14 @@ static SOURCES: LazyLock<Sources> = LazyLock::new(|| {
     sources
 });
 
-/// Who uses what among them.
+/// The uses among the files.
 static USES: LazyLock<Vec<Use>> = LazyLock::new(|| {
     let uses = uses::uses(&SOURCES);
     assert!(uses.len() > 500, "{} uses", uses.len());
     uses
 });
 
-/// The module of `src` that a file belongs to.
+/// Returns the module of `src` that contains a file.
 fn module(file: &str) -> &str {
     file.split(['/', '.']).next().unwrap()
 }
@@ -86,9 +87,9 @@ fn no_module_uses_one_above_it() {
 #[test]
 fn no_file_uses_one_that_uses_it() {
     let circles = circles::circles(&USES);
-    let told: Vec<Vec<_>> =
+    let listed: Vec<Vec<_>> =
         circles.iter().map(|circle| circle.iter().map(|one| one.to_string()).collect()).collect();
-    assert!(told.is_empty(), "circles: {told:#?}");
+    assert!(listed.is_empty(), "circles: {listed:#?}");
 }
 
 #[test]
@@ -104,9 +105,9 @@ fn backends_know_neither_each_other_nor_what_runs_and_only_the_surface_knows_the
     }
 }
 
-/// Where a type may be forgotten.
+/// The files that may use `dyn Any`.
 const UNTYPED: &[&str] = &[
-    // The user's state, one value of each type; the text of a panic.
+    // The user's state, with one value of each type; the text of a panic.
     "context.rs",
     "unwind.rs",
 ];
@@ -116,7 +117,7 @@ fn no_type_is_hidden_from_the_floors() {
     for (file, source) in SOURCES.iter().filter(|(file, _)| !UNTYPED.contains(&file.as_str())) {
         assert!(
             !source.contains("dyn Any"),
-            "{file}: a `dyn Any` hides what it is from the rule of floors"
+            "{file}: a `dyn Any` hides its type from the rule of floors"
         );
     }
 }
@@ -129,9 +130,9 @@ fn every_file_opens_with_a_sentence() {
     }
 }
 
-/// Where a line may be written to the log without more ado.
+/// The files that may log without `log::say`.
 const UNSAID: &[&str] = &[
-    // The user's own line, in a handler's guard.
+    // The user's own log line, inside a handler.
     "retried.rs",
 ];
 
@@ -152,10 +153,10 @@ fn a_log_that_panics_loses_its_line_only() {
             }
         }
     }
-    assert!(bare.is_empty(), "to be said by `log::say(|| ..)`: {bare:#?}");
+    assert!(bare.is_empty(), "these lines must be logged by `log::say(|| ..)`: {bare:#?}");
 }
 
-/// Two versions in one program have two slices, or the linker would join them.
+/// Two versions in one program need two names of slices, or the linker would join the slices.
 #[test]
 fn the_slice_of_registrations_is_named_after_the_version() {
     let (_, name) = SOURCES["registration.rs"].split_once("pub static ").expect("a static");
@@ -178,7 +179,7 @@ fn the_door_only_re_exports() {
     {
         let is_part_of_a_use =
             line.starts_with("pub use ") || line.starts_with("    ") || line == "};";
-        assert!(is_part_of_a_use, "the door has something of its own: {line}");
+        assert!(is_part_of_a_use, "the door contains more than re-exports: {line}");
     }
 }
 
@@ -187,7 +188,7 @@ fn read(path: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Why what `PEERS.md` calls a test is none.
+/// Returns the problem with a name that `PEERS.md` calls a test, if any.
 fn missing(test: &str) -> Option<String> {
     if test.starts_with("ui/") {
         let is_there = Path::new(env!("CARGO_MANIFEST_DIR")).join(test).exists();
@@ -199,7 +200,7 @@ fn missing(test: &str) -> Option<String> {
         ("sqlite", subject) => format!("../gae-tasks/src/backend/sqlite/tests/{subject}.rs"),
         ("push", subject) => format!("push/tests/it/{}.rs", subject.replace("::", "/")),
         _ => {
-            // In a test binary of that name, or in the one of all others.
+            // In a test binary of that name, or in `it`.
             let file = format!("{}.rs", modules.replace("::", "/"));
             let own = [format!("tests/{file}"), format!("tests/{modules}/main.rs")];
             let own = own
@@ -212,10 +213,10 @@ fn missing(test: &str) -> Option<String> {
     let Some((before, _)) = source.split_once(&format!("fn {name}(")) else {
         return Some(format!("there is no `{name}` in {file}"));
     };
-    // A case of the suite that is not on its list does not build.
+    // A case of the suite that is not listed does not build.
     let is_a_test =
         file.contains("conformance") || before.trim_end_matches("async ").trim_end().ends_with(']');
-    (!is_a_test).then(|| format!("`{name}` in {file} is no test"))
+    (!is_a_test).then(|| format!("`{name}` in {file} is not a test"))
 }
 
 #[test]
@@ -236,7 +237,7 @@ fn every_test_against_the_mistakes_of_others_exists() {
 
 #[test]
 fn a_crate_of_tasks_depends_on_nothing_else() {
-    // Its tasks have parameters, and it builds: nobody who annotates functions has to know of serde.
+    // The crate has tasks with parameters and builds without serde among its dependencies.
     let manifest = read("crates/linked/Cargo.toml");
     let (_, dependencies) = manifest.split_once("[dependencies]\n").unwrap();
     let dependencies: Vec<_> = dependencies.lines().take_while(|line| !line.is_empty()).collect();

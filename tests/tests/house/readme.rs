@@ -1,8 +1,8 @@
-//! What the README shows: code without hidden lines, a test that runs, no more than is read.
+//! Rules for the README: code without hidden lines, a test that runs, a limited length.
 
 use crate::read;
 
-/// The lines of the README, each with whether it is code.
+/// Returns the lines of the README, each with whether it is code.
 fn lines(readme: &str) -> Vec<(bool, &str)> {
     let mut is_code = false;
     let marked = readme.lines().map(|line| {
@@ -13,7 +13,7 @@ fn lines(readme: &str) -> Vec<(bool, &str)> {
     marked.collect()
 }
 
-/// rustdoc hides such lines; a page of a repository shows them.
+/// rustdoc hides lines that begin with `#`; a repository's page shows them.
 #[test]
 fn no_line_of_code_is_one_that_only_rustdoc_hides() {
     let readme = read("../README.md");

@@ -1,4 +1,5 @@
-//! What the files of a crate use of each other: each path in their code, followed to the file that defines the item.
+//! The uses among the files of a crate: each path in the code, followed to the file that defines
+//! the item.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -7,15 +8,15 @@ use std::path::Path;
 
 use crate::code::{Code, Declared, Segments};
 
-/// The sources of a crate: the path of each file below `src`, and its text.
+/// The sources of a crate: the path and the text of each file below `src`.
 pub(crate) type Sources = BTreeMap<String, String>;
 
-/// That the code of one file names an item of another.
+/// A use: the code of one file names an item of another file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Use {
     pub(crate) from: String,
     pub(crate) to: String,
-    /// The item's path, as it is written.
+    /// The item's path, as written.
     pub(crate) item: String,
 }
 
@@ -25,7 +26,7 @@ impl fmt::Display for Use {
     }
 }
 
-/// All files below `folder`.
+/// Returns all files below `folder`.
 pub(crate) fn read(folder: &Path) -> Sources {
     let (mut sources, mut folders) = (Sources::new(), vec![folder.to_owned()]);
     while let Some(next) = folders.pop() {
@@ -43,10 +44,11 @@ pub(crate) fn read(folder: &Path) -> Sources {
     sources
 }
 
-/// Who uses what among the modules below `lib.rs`, without their tests; each file's use of another is listed once.
+/// Returns the uses among the modules below `lib.rs`, without tests; each file's use of another is
+/// listed once.
 ///
-/// A declaration (`mod x;`) is no use, nor is a re-export: the file that names a re-exported item uses the file that
-/// defines the item. Calls of methods are not followed to the `impl` block.
+/// Declarations (`mod x;`) and re-exports are not uses: a file that names a re-exported item uses
+/// the file that defines the item. Method calls are not followed to the `impl` block.
 pub(crate) fn uses(sources: &Sources) -> Vec<Use> {
     let tree = Tree::of(sources);
     let mut uses: Vec<_> =
@@ -64,7 +66,7 @@ struct Module {
     children: Vec<(String, usize)>,
 }
 
-/// What a name stands for.
+/// The meaning of a name.
 enum Meaning {
     Module,
     ItemOf(usize),
@@ -115,7 +117,7 @@ impl Tree {
             let meant = self.meant(module, path, &mut BTreeSet::new());
             let files = meant.into_iter().filter_map(|meaning| match meaning {
                 Meaning::ItemOf(module) => Some(&self.modules[module].file),
-                // What is named in it tells which file is used.
+                // The names in the path decide which file is used.
                 Meaning::Module => None,
             });
             let uses = files.filter(|file| *file != from);
@@ -125,9 +127,9 @@ impl Tree {
         self.modules[module].code.paths.iter().flat_map(found).collect()
     }
 
-    /// What `path` means in `module`: several things where `cfg` chooses, or where a function and a type have one name;
-    /// nothing where it leads out of the crate. Imports that were `followed` are not followed again, or those of each
-    /// other would have no end.
+    /// Returns the meanings of `path` in `module`: several if `cfg` chooses, or if a function and a
+    /// type have the same name; none if the path leads out of the crate. Imports in `followed` are
+    /// not followed again, so that circular imports end.
     fn meant(
         &self,
         module: usize,
@@ -164,7 +166,7 @@ impl Tree {
         meant
     }
 
-    /// What `rest` means behind an import.
+    /// Returns the meanings of `rest` after an import.
     fn through(
         &self,
         module: usize,
@@ -179,7 +181,7 @@ impl Tree {
     }
 }
 
-/// The file of `mod name;` in `file`, whose modules are in `folder` unless a `path` is said.
+/// Returns the file of `mod name;` in `file`, whose modules are in `folder` unless `path` is given.
 fn file_of(
     sources: &Sources,
     file: &str,
@@ -203,23 +205,24 @@ fn parse(sources: &Sources, file: &str) -> Vec<syn::Item> {
     syn::parse_file(text).unwrap_or_else(|error| panic!("{file}: {error}")).items
 }
 
-/// Sources for tests: paths and texts.
+/// Returns sources for tests, from paths and texts.
 pub(crate) fn sources(files: &[(&str, &str)]) -> Sources {
     files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect()
 }
 
-/// Each use among `files`, as `from to item`.
-fn told(files: &[(&str, &str)]) -> Vec<String> {
+/// Returns each use among `files`, as `from to item`.
+fn listed(files: &[(&str, &str)]) -> Vec<String> {
     uses(&sources(files))
         .iter()
         .map(|one| format!("{} {} {}", one.from, one.to, one.item))
         .collect()
 }
 
-/// What `a.rs` uses whose text is this, beside `b.rs` with an item `Item` and a function `call`.
-fn told_of(text: &str) -> Vec<String> {
+/// Returns the uses of `a.rs` with this text, next to `b.rs` with an item `Item` and a function
+/// `call`.
+fn listed_of(text: &str) -> Vec<String> {
     let b = "pub struct Item; pub fn call() {}";
-    told(&[("lib.rs", "mod a; mod b; pub use b::Item;"), ("a.rs", text), ("b.rs", b)])
+    listed(&[("lib.rs", "mod a; mod b; pub use b::Item;"), ("a.rs", text), ("b.rs", b)])
 }
 
 #[test]
@@ -246,8 +249,8 @@ fn uses_are_found_however_they_are_written() {
         "#[cfg(any(test, feature = \"x\"))] fn f() { crate::b::call() }",
         "fn f() { crate::Item }",
     ] {
-        let told = told_of(text);
-        assert!(told.len() == 1 && told[0].starts_with("a.rs b.rs "), "{text}: {told:?}");
+        let listed = listed_of(text);
+        assert!(listed.len() == 1 && listed[0].starts_with("a.rs b.rs "), "{text}: {listed:?}");
     }
 }
 
@@ -272,7 +275,7 @@ fn what_is_not_in_the_code_is_no_use() {
         "fn f() { \"crate::b::call()\" }",
         "fn f() { assert!(x.Item, y::<u8>::Item) }",
     ] {
-        assert_eq!(told_of(text), [""; 0], "{text}");
+        assert_eq!(listed_of(text), [""; 0], "{text}");
     }
 }
 
@@ -290,7 +293,10 @@ fn a_use_is_of_the_file_that_defines_the_item() {
         ]
     };
     let of_user = |text| {
-        told(&files(text)).into_iter().filter(|one| one.starts_with("user.rs")).collect::<Vec<_>>()
+        listed(&files(text))
+            .into_iter()
+            .filter(|one| one.starts_with("user.rs"))
+            .collect::<Vec<_>>()
     };
     assert_eq!(of_user("use crate::Y;"), ["user.rs x/y.rs crate::Y"]);
     assert_eq!(
@@ -298,13 +304,13 @@ fn a_use_is_of_the_file_that_defines_the_item() {
         ["user.rs x/mod.rs crate::x::X", "user.rs x/z.rs crate::x::Zed"]
     );
     assert_eq!(of_user("use crate::x; fn f() { x::Y::new() }"), ["user.rs x/y.rs x::Y::new"]);
-    // A sibling's item by the parent's re-export.
-    assert_eq!(told(&files("")), ["x/z.rs x/y.rs Y"]);
+    // A sibling's item through the parent's re-export.
+    assert_eq!(listed(&files("")), ["x/z.rs x/y.rs Y"]);
 }
 
 #[test]
 fn modules_are_found_where_the_compiler_finds_them() {
-    let told = told(&[
+    let listed = listed(&[
         ("lib.rs", "mod a { mod b; } #[path = \"other.rs\"] mod named; mod c;"),
         ("a/b.rs", "use crate::named::N;"),
         ("other.rs", "pub struct N;"),
@@ -312,12 +318,12 @@ fn modules_are_found_where_the_compiler_finds_them() {
         ("c/d/mod.rs", "mod e;"),
         ("c/d/e.rs", "use crate::named::N;"),
     ]);
-    assert_eq!(told, ["a/b.rs other.rs crate::named::N", "c/d/e.rs other.rs crate::named::N"]);
+    assert_eq!(listed, ["a/b.rs other.rs crate::named::N", "c/d/e.rs other.rs crate::named::N"]);
 }
 
 #[test]
 fn a_macro_is_used_by_name_and_from_the_root_where_it_is_exported() {
-    let told = told(&[
+    let listed = listed(&[
         ("lib.rs", "mod a; mod b; mod c;"),
         (
             "a.rs",
@@ -326,5 +332,5 @@ fn a_macro_is_used_by_name_and_from_the_root_where_it_is_exported() {
         ("b.rs", "use crate::a::local; local!();"),
         ("c.rs", "crate::far!();"),
     ]);
-    assert_eq!(told, ["b.rs a.rs crate::a::local", "c.rs a.rs crate::far"]);
+    assert_eq!(listed, ["b.rs a.rs crate::a::local", "c.rs a.rs crate::far"]);
 }

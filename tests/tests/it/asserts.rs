@@ -1,6 +1,7 @@
-//! What the asserts of the test kit find, and what `Debug` tells of a call that is to run later.
+//! The assertions of the test kit, and the `Debug` output of a deferred call.
 //!
-//! Tasks of one kind with other parameters stand here for the versions of a program; so no worker is built.
+//! Tasks of one kind with different parameters represent versions of a program, so no worker can be
+//! built here.
 
 use gae_tasks::testing::{assert_deferred, assert_not_deferred, matching};
 use gae_tasks::{Client, PermanentTaskFailure, deferred};
@@ -28,7 +29,7 @@ async fn give_up(order: u64) -> Result<(), PermanentTaskFailure> {
 #[tokio::test]
 async fn tasks_of_other_parameters_are_never_decoded() {
     let tasks = Client::open("memory:").await.unwrap();
-    // Read as a text, these bytes would be "A".
+    // Decoded as a text, these bytes would be "A".
     send_with_other_parameters::defer(1, b'A').on(&tasks).await.unwrap();
     assert_not_deferred!(tasks, send);
     let found = matching::<send>(&tasks, |_| true).to_string();

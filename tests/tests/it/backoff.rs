@@ -1,4 +1,4 @@
-//! The pauses between the attempts at one task: the default ones, and those that a task states.
+//! The pauses between the attempts of one task: the default pauses, and those stated by a task.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -22,8 +22,8 @@ struct Outage {
     attempts: Mutex<Vec<Timestamp>>,
 }
 
-/// The moments of the attempts at a task that is deferred when an outage of this length begins, in
-/// seconds since then; and whether it was done.
+/// Returns the moments of the attempts of a task deferred at the start of an outage of this length,
+/// in seconds since then, and whether the task was done.
 async fn attempts_in_an_outage(length: Duration) -> (Vec<u64>, bool) {
     let clock = ManualClock::new();
     let began = clock.time();
@@ -62,7 +62,7 @@ async fn eight_attempts_take_127_seconds_and_at_most_a_tenth_more() {
 
 #[deferred(min_backoff = "5s", max_backoff = "10s")]
 async fn states_its_backoff() -> Result<(), &'static str> {
-    Err("as the test wants it")
+    Err("a failure planned by the test")
 }
 
 #[tokio::test]

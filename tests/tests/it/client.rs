@@ -1,4 +1,5 @@
-//! Deferring: options, answers, which client, inline mode, and every bad input with its error.
+//! Deferring: options, results, the choice of the client, inline mode, and every bad input with its
+//! error.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -261,7 +262,7 @@ async fn perform_calls_one_task_and_drain_raises_the_first_failure() {
     assert_eq!(outcome.failure().unwrap().to_string(), "there is no user 0");
     let error = tasks.run(send_welcome::defer(0, "r").max_attempts(1)).await.unwrap_err();
     assert!(matches!(error, Error::TaskFailed { .. }), "{error}");
-    assert_eq!(tasks.stats().await.unwrap().dead, 1, "the failure is recorded as a worker does");
+    assert_eq!(tasks.stats().await.unwrap().dead, 1, "the failure is recorded as by a worker");
     assert_eq!(lines(&log).len(), 2);
 }
 
@@ -406,14 +407,14 @@ async fn a_paused_queue_waits_and_a_purged_one_is_empty() {
     assert_eq!(tasks.drain().await.unwrap(), 0);
     tasks.resume("default").await.unwrap();
     assert_eq!(tasks.drain().await.unwrap(), 1);
-    assert!(!tasks.delete(id).await.unwrap(), "it is over");
+    assert!(!tasks.delete(id).await.unwrap(), "the task is over");
     follow_up::defer(2).on(&tasks).await.unwrap();
     assert_eq!(tasks.purge("default").await.unwrap().deleted, 1);
 }
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How long the queue `default` keeps dead letters and names.
+/// Returns how long the queue `default` keeps dead letters and names.
 async fn kept(tasks: &Client) -> (Duration, Duration) {
     let queues = tasks.queues().await.unwrap();
     let config = queues
@@ -434,7 +435,7 @@ async fn a_stated_retention_is_stored_with_the_queues_that_are_deferred_to() {
     follow_up::defer(2).on(&stated).wait().unwrap();
     stated.defer_many([follow_up::defer(3), follow_up::defer(4).queue("other")]).await.unwrap();
     assert_eq!(kept(&stated).await, (DAY * 30, DAY * 7));
-    assert_eq!(backend.calls(Operation::RaiseRetention), 2, "once a queue");
+    assert_eq!(backend.calls(Operation::RaiseRetention), 2, "once for each queue");
     let unstated = Client::builder().build(backend.clone()).unwrap();
     follow_up::defer(5).on(&unstated).await.unwrap();
     assert_eq!(kept(&stated).await, (DAY * 30, DAY * 7));

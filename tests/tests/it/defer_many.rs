@@ -7,7 +7,7 @@ async fn send(user: u32, template: String) {
     println!("{template} {user}");
 }
 
-/// The closures borrow what the handler holds.
+/// The closures borrow values of the handler.
 #[deferred]
 async fn send_to_all(
     users: Vec<u32>,

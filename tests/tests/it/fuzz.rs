@@ -1,4 +1,4 @@
-//! What takes bytes from outside comes through the inputs that were kept of fuzzing, and through their like.
+//! Replays the kept inputs of the fuzz targets, and inputs like them.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use gae_tasks_tests_fuzzed::{TARGETS, Target};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-/// The inputs of a target that are kept.
+/// Returns the kept inputs of a target.
 fn kept(target: &Target) -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target.name);
     let entries =
@@ -24,7 +24,7 @@ fn every_kept_input_is_come_through() {
     }
 }
 
-/// An input that is kept, with some bytes replaced by others: none, fewer or more.
+/// Returns a kept input with some bytes replaced by none, fewer or more bytes.
 fn like_a_kept_one() -> impl Strategy<Value = (Target, Vec<u8>)> {
     let changed =
         |(target, mut input, at, length, bytes): (Target, Vec<u8>, Index, usize, Vec<u8>)| {

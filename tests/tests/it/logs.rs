@@ -1,4 +1,5 @@
-//! What an operator reads: one span an attempt, error chains once, hints, and never a payload.
+//! The log of a worker: one span for each attempt, each error chain once, hints, and never a
+//! payload.
 
 use std::fmt::Debug;
 use std::io;
@@ -75,10 +76,10 @@ impl<'a> MakeWriter<'a> for Lines {
     }
 }
 
-/// Writes down what this thread logs at `level` and above, until the guard is dropped.
+/// Collects this thread's log at `level` and above, until the guard is dropped.
 fn listen(level: Level, lines: &Lines) -> DefaultGuard {
-    /// As long as there is one subscriber, the first thread to reach a line of the log decides for all threads whether
-    /// anybody listens to it. This is another one, and it stays.
+    /// As long as there is one subscriber, the first thread to reach a line of the log decides for
+    /// all threads whether anybody listens to it. This is another one, and it stays.
     static OTHER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::new()));
     LazyLock::force(&OTHER);
     let subscriber =
@@ -86,17 +87,17 @@ fn listen(level: Level, lines: &Lines) -> DefaultGuard {
     tracing::subscriber::set_default(subscriber.finish())
 }
 
-/// What is logged at `level` and above while `work` runs.
+/// Returns the log at `level` and above while `work` runs.
 async fn logged(level: Level, work: impl Future<Output = ()>) -> String {
     let lines = Lines::default();
-    // The runtime of a test has one thread, so this covers what the worker spawns too.
+    // The runtime of a test has one thread, so this includes futures spawned by the worker.
     let guard = listen(level, &lines);
     work.await;
     drop(guard);
     lines.text()
 }
 
-/// What is logged at `level` and above by a worker that ends once the log says `expected`.
+/// Returns the log at `level` and above of a worker that ends when the log contains `expected`.
 async fn logged_until(level: Level, expected: &str, tasks: &Client) -> String {
     logged_by(tasks.worker(), level, expected).await
 }
@@ -113,7 +114,7 @@ async fn logged_by(worker: Worker, level: Level, expected: &str) -> String {
     let worker = worker.with_graceful_shutdown(shutdown).into_future();
     let ended = tokio::time::timeout(Duration::from_secs(20), worker).await;
     drop(guard);
-    ended.unwrap_or_else(|_| panic!("the log never said it: {}", lines.text())).unwrap();
+    ended.unwrap_or_else(|_| panic!("the log lacks the expected text: {}", lines.text())).unwrap();
     lines.text()
 }
 
@@ -177,7 +178,7 @@ async fn a_failure_of_an_inline_task_was_its_last_attempt() {
     assert!(text.contains("attempt 1 failed: it was the last one"), "{text}");
 }
 
-/// The fields of spans, as `tracing-opentelemetry` reads them: numbers are those that are signed.
+/// Collects the fields of spans as `tracing-opentelemetry` does: only signed integers are numbers.
 #[derive(Clone, Default)]
 struct Fields(Arc<Mutex<Vec<(String, String)>>>);
 
@@ -206,7 +207,7 @@ async fn the_span_of_an_attempt_has_the_names_of_open_telemetry() {
     let tasks = client().await;
     let id = send_secret::defer("s3cret", false).on(&tasks).await.unwrap().id.to_string();
     let fields = Fields::default();
-    // As in `listen`: a second subscriber stays.
+    // As in `listen`, a second subscriber stays installed.
     let other = listen(Level::INFO, &Lines::default());
     let guard =
         tracing::subscriber::set_default(tracing_subscriber::registry().with(fields.clone()));
@@ -263,7 +264,7 @@ async fn a_payload_is_in_no_log() {
     assert!(text.contains("send_secret") && !text.contains("s3cret"), "{text}");
 }
 
-/// A payload store that takes everything and has nothing.
+/// A payload store that accepts every payload and stores none.
 #[derive(Debug)]
 struct Void;
 
@@ -488,7 +489,7 @@ async fn a_clock_that_is_a_second_behind_is_not_reported() {
     let tasks = program().clock(clock.clone()).open("memory:").await.unwrap();
     let id = complains::defer().queue("unserved").on(&tasks).await.unwrap().id;
     let created = tasks.get(id).await.unwrap().unwrap().created;
-    // What is reported after the tasks of the future would have been.
+    // A report that follows the report of tasks created in the future.
     let report = "waiting tasks are not run here";
     clock.step_to(created.minus(Duration::from_secs(1)));
     let text = logged_until(Level::WARN, report, &tasks).await;

@@ -1,4 +1,4 @@
-//! What a handler's error becomes, by its type and by how it is wrapped.
+//! The outcome of a handler's error, by the error's type and wrapping.
 
 use std::error::Error;
 use std::time::Duration;

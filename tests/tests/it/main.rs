@@ -1,4 +1,5 @@
-//! Programs that defer and work, in this process: whatever needs no process of its own is one test binary.
+//! Programs that defer and work in this process: all tests that need no process of their own are in
+//! one binary.
 
 mod asserts;
 mod backoff;
@@ -20,7 +21,8 @@ mod zeros;
 
 use gae_tasks::Registry;
 
-/// The tasks of one module of these tests (its `module_path!()`), as if it were a program of its own.
+/// Returns the tasks of one test module (its `module_path!()`), as if the module were a program of
+/// its own.
 fn tasks_of(module: &str) -> Registry {
     let (linked, module) = (Registry::linked(), module.replace("::", "."));
     let is_its =

@@ -1,4 +1,4 @@
-//! Options of single calls: retries of their own, targets, headers, the trace.
+//! Options of single calls: retry settings, targets, headers, the trace.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -18,7 +18,7 @@ fn program(traces: &Traces) -> ClientBuilder {
 
 #[deferred]
 async fn fails() -> Result<(), &'static str> {
-    Err("as the test wants it")
+    Err("a failure planned by the test")
 }
 
 #[deferred]
@@ -35,7 +35,7 @@ fn plain_tells_its_trace(#[context] cx: &TaskContext, #[state] traces: Traces) {
     tells_its_trace::defer(false).wait().unwrap();
 }
 
-/// The URLs of all backends that workers lease from, and what must live as long.
+/// Returns the URLs of all backends that workers lease from, and a value that must live as long.
 fn backends() -> Vec<(String, Option<tempfile::TempDir>)> {
     let folder = tempfile::tempdir().unwrap();
     let file = format!("sqlite:{}", folder.path().join("tasks.db").display());

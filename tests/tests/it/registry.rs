@@ -1,4 +1,4 @@
-//! Which tasks a program knows, and what it is told about those it does not.
+//! The tasks that a program knows, and the errors about tasks that it does not know.
 
 use gae_tasks::{Client, Error, Registry, Task, deferred};
 
@@ -20,7 +20,7 @@ mod second {
     pub(super) async fn one() {}
 }
 
-/// An application's own slice, under the name a slice of the library might have.
+/// An application's own slice, with a name that the library might use.
 #[linkme::distributed_slice]
 static REGISTRATIONS: [u8];
 
@@ -116,7 +116,7 @@ async fn a_task_that_no_function_here_can_run_waits_and_is_told_of() {
     assert_eq!(now.drain().await.unwrap(), 0);
     let lines = now.unroutable().await.unwrap();
     assert_eq!((lines.len(), lines[0].route.kind().as_str()), (1, "it.registry/send_welcome"));
-    assert_eq!(now.stats().await.unwrap().scheduled, 1, "it is not dropped");
+    assert_eq!(now.stats().await.unwrap().scheduled, 1, "the task is not dropped");
 }
 
 #[tokio::test]

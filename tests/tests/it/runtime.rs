@@ -1,4 +1,5 @@
-//! What a runtime may expect of `defer`: its threads never touch the file, so a locked one stops nothing else.
+//! `defer` in a runtime: the runtime's threads never access the file, so a locked file blocks no
+//! other future.
 
 use std::sync::mpsc;
 use std::thread;
@@ -13,7 +14,7 @@ const TICK: Duration = Duration::from_millis(10);
 #[deferred]
 async fn no_op() {}
 
-/// Another program has the write lock for two seconds.
+/// Another program holds the write lock for two seconds.
 #[test]
 fn a_file_that_is_locked_stops_no_timer_of_the_runtime() {
     let folder = tempfile::tempdir().unwrap();
@@ -40,6 +41,6 @@ fn a_file_that_is_locked_stops_no_timer_of_the_runtime() {
         (ticks, longest)
     });
     other.join().unwrap();
-    assert!(longest < HELD / 2, "the runtime stood still for {longest:?}");
+    assert!(longest < HELD / 2, "the runtime was blocked for {longest:?}");
     assert!(ticks > 20, "{ticks} ticks");
 }

@@ -1,4 +1,5 @@
-//! Queues share a worker: a long backlog of one keeps no other waiting, and a bound keeps runners free.
+//! Queues share a worker: a long backlog of one queue does not delay another, and a bound keeps
+//! runners free.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use tokio::sync::{Semaphore, watch};
 
 const BULK: usize = 500;
 
-/// What the tasks of these tests meet.
+/// The state of the tasks of these tests.
 #[derive(Clone, Default)]
 struct Stage {
     /// The names of the tasks that have begun, in that order.
@@ -50,7 +51,7 @@ impl Stage {
         };
         tokio::time::timeout(Duration::from_secs(20), waited)
             .await
-            .expect("what the test waits for did not happen");
+            .expect("the awaited event did not happen");
     }
 }
 
@@ -80,7 +81,8 @@ fn program(stage: &Stage) -> ClientBuilder {
     Client::builder().registry(crate::tasks_of(module_path!())).state(stage.clone())
 }
 
-/// The place of the last small one among all that begin, where ten are behind a long backlog of another queue.
+/// Returns the position at which the last of ten tasks begins, behind a long backlog of another
+/// queue.
 async fn last_small(stage: &Stage, tasks: &Client) -> usize {
     tasks.defer_many((0..BULK).map(|_| bulk::defer())).await.unwrap();
     tasks.defer_many((0..10).map(|_| small::defer())).await.unwrap();
@@ -96,9 +98,9 @@ async fn last_small(stage: &Stage, tasks: &Client) -> usize {
 async fn ten_tasks_do_not_wait_for_the_long_backlog_of_another_queue() {
     let stage = Stage::default();
     let tasks = program(&stage).build(Memory::new()).unwrap();
-    // Each second one, and as many as one lease of a queue's turns may bring before.
+    // Every second task, after as many as one lease may bring before.
     let last = last_small(&stage, &tasks).await;
-    assert!(last < 40, "the last one is number {last}");
+    assert!(last < 40, "the last task began as number {last}");
 }
 
 #[tokio::test]
@@ -108,10 +110,10 @@ async fn ten_tasks_do_not_wait_for_the_long_backlog_of_another_queue_on_sqlite()
     let tasks =
         program(&stage).build(Sqlite::open(folder.path().join("tasks.db")).await.unwrap()).unwrap();
     let last = last_small(&stage, &tasks).await;
-    assert!(last < 40, "the last one is number {last}");
+    assert!(last < 40, "the last task began as number {last}");
 }
 
-/// Each lease brings one task, so the turns go on from lease to lease.
+/// Each lease returns one task, so the turns continue from lease to lease.
 #[tokio::test]
 async fn a_worker_that_leases_one_task_at_a_time_takes_them_in_turn() {
     let stage = Stage::default();
@@ -139,7 +141,7 @@ async fn a_bounded_queue_leaves_runners_to_the_others() {
     tasks.defer_many((0..10).map(|_| slow::defer())).await.unwrap();
     let end = Arc::new(tokio::sync::Notify::new());
     let ended = Arc::clone(&end);
-    // Nothing but the end of an attempt lets it look again.
+    // Only the end of an attempt makes the worker poll again.
     let worker = tasks
         .worker()
         .concurrency(4)
@@ -150,7 +152,7 @@ async fn a_bounded_queue_leaves_runners_to_the_others() {
     stage.until(|stage| stage.count("slow") == 2).await;
     tasks.defer_many((0..50).map(|_| small::defer())).await.unwrap();
     stage.until(|stage| stage.count("small") == 50).await;
-    assert_eq!(stage.count("slow"), 2, "no more than its bound, though runners are free");
+    assert_eq!(stage.count("slow"), 2, "no more than the queue's bound, though runners are free");
     stage.gate.0.add_permits(1);
     stage.until(|stage| stage.count("slow") == 3).await;
     stage.gate.0.add_permits(9);

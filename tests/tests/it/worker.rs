@@ -1,4 +1,5 @@
-//! The worker as a program meets it: concurrency, batches, shutdown, set-up. What it must come through: `hardships`.
+//! The worker in normal use: concurrency, batches, shutdown, set-up. `hardships` has the tests of
+//! faults.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,12 +14,12 @@ use gae_tasks::{
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinHandle;
 
-/// What the tasks of these tests meet: counters and gates of the test that deferred them.
+/// The state of the tasks of these tests: counters and gates of a test.
 #[derive(Clone, Default)]
 struct Stage {
     begun: Arc<AtomicUsize>,
     ended: Arc<AtomicUsize>,
-    /// Attempts wait here until the test lets them go on.
+    /// The gate at which attempts wait.
     gate: Arc<Gate>,
     changed: Arc<Notify>,
 }
@@ -52,7 +53,7 @@ impl Stage {
         self.ended.load(Ordering::SeqCst)
     }
 
-    /// Waits until `holds`, which is asked again whenever an attempt begins or ends.
+    /// Waits until `holds` returns true; it is called whenever an attempt begins or ends.
     async fn until(&self, holds: impl Fn(&Self) -> bool) {
         let waited = async {
             loop {
@@ -65,7 +66,7 @@ impl Stage {
         };
         tokio::time::timeout(Duration::from_secs(20), waited)
             .await
-            .expect("what the test waits for did not happen");
+            .expect("the awaited event did not happen");
     }
 }
 
@@ -79,7 +80,7 @@ async fn passes_the_gate(number: u32, #[state] stage: &Stage) {
 async fn panics(#[state] stage: &Stage) {
     stage.begun.fetch_add(1, Ordering::SeqCst);
     stage.end();
-    panic!("as the test wants it");
+    panic!("a failure planned by the test");
 }
 
 #[deferred]
@@ -95,7 +96,7 @@ async fn defers_another(#[state] stage: &Stage) -> Result<(), Error> {
     Ok(())
 }
 
-/// An error whose text cannot be made.
+/// An error whose `Display` panics.
 #[derive(Debug)]
 struct Unprintable;
 
@@ -113,12 +114,12 @@ async fn fails_unprintably(#[state] stage: &Stage) -> Result<(), Unprintable> {
     Err(Unprintable)
 }
 
-/// A value that does not want to be dropped.
+/// A value that panics on drop.
 struct Stubborn;
 
 impl Drop for Stubborn {
     fn drop(&mut self) {
-        panic!("dropped, as the test wants it");
+        panic!("a drop that panics, planned by the test");
     }
 }
 
@@ -144,7 +145,7 @@ fn client(stage: &Stage) -> Client {
     program(stage).build(Memory::new()).unwrap()
 }
 
-/// A worker that runs until it is told to stop.
+/// A worker that runs until it is stopped.
 struct Running {
     stop: Arc<Notify>,
     worker: JoinHandle<Result<(), Error>>,
@@ -174,7 +175,7 @@ async fn no_more_attempts_run_than_the_concurrency() {
     tasks.defer_many((0..10).map(passes_the_gate::defer)).await.unwrap();
     let running = Running::start(tasks.worker().concurrency(3));
     stage.until(|stage| stage.begun() == 3).await;
-    assert_eq!(tasks.stats().await.unwrap().leased, 3, "nothing is leased ahead of a slow handler");
+    assert_eq!(tasks.stats().await.unwrap().leased, 3, "no task is leased ahead of a slow handler");
     stage.gate.0.add_permits(10);
     stage.until(|stage| stage.ended() == 10).await;
     running.finish().await.unwrap();
@@ -225,7 +226,8 @@ async fn panics_outside_of_the_handler_cost_an_attempt_and_no_runner() {
     counts::defer().on(&tasks).await.unwrap();
     stage.until(|stage| stage.ended() == 2).await;
     running.finish().await.unwrap();
-    // A handler that is stopped at its deadline may panic when it is dropped: that changes nothing of why it was.
+    // A handler stopped at its deadline may panic on drop: the recorded error is still the
+    // deadline.
     for (id, why) in [
         (unprintable, "the handler panicked: "),
         (stubborn, "the attempt took longer than its deadline"),
@@ -263,7 +265,7 @@ async fn marked_tasks_do_not_wait_behind_a_backlog() {
         () = opened => {}
         () = over => {}
     }
-    assert!(stage.ended() < 2900, "it ran last, after {}", stage.ended());
+    assert!(stage.ended() < 2900, "the task ran last, after {}", stage.ended());
     stage.gate.0.add_permits(5000);
     running.finish().await.unwrap();
 }
@@ -310,7 +312,7 @@ async fn a_busy_worker_asks_the_storage_seldom() {
         tokio::task::yield_now().await;
     }
     let asked = backend.calls(Operation::Lease) - before;
-    assert!(asked < 10, "it asked {asked} times with all runners busy");
+    assert!(asked < 10, "the worker leased {asked} times with all runners busy");
     stage.gate.0.add_permits(50);
     running.finish().await.unwrap();
 }
@@ -330,7 +332,7 @@ async fn every_problem_of_the_set_up_is_told_at_once() {
             && text.contains("`no such queue!` is not a valid queue name"),
         "{text}"
     );
-    assert!(problems.len() > 3, "one problem a task: {text}");
+    assert!(problems.len() > 3, "one problem for each task: {text}");
 }
 
 #[tokio::test]

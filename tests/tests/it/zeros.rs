@@ -1,4 +1,4 @@
-//! Settings that leave nothing to happen are refused, with their names, where they are used.
+//! Settings of zero that would stop all work are refused, with their names, where they are used.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Several processes on one file: fresh ones, killed ones, told ones.
+//! Several processes on one file: fresh, killed and signalled ones.
 #![cfg(all(feature = "sqlite", unix))]
 
 use std::io::{BufRead, BufReader};
@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use gae_tasks::{Client, TaskState, deferred};
 use tempfile::TempDir;
 
-/// The tasks of the other process, as this one knows them: the functions are in a crate that only `link!` names there.
+/// Tasks with the kinds of the other process's tasks, whose functions are in a crate that only
+/// `link!` names there.
 #[deferred(queue = "linked", name = "gae_tasks_tests_linked.reports/write_report")]
 fn write_report(_file: String, _text: String) {}
 
@@ -55,22 +56,25 @@ impl Stage {
     }
 }
 
-/// Killed when the test is over.
+/// A process, killed on drop.
 struct Process(Child);
 
 impl Process {
     fn signal(&self, signal: &str) {
-        let told = Command::new("kill").args([signal, &self.0.id().to_string()]).status().unwrap();
-        assert!(told.success());
+        let sent = Command::new("kill").args([signal, &self.0.id().to_string()]).status().unwrap();
+        assert!(sent.success());
     }
 
-    /// Reads what it prints up to such a line.
+    /// Reads the process's output up to a line that contains `expected`.
     fn until_it_says(&mut self, expected: &str) {
         let mut lines = BufReader::new(self.0.stdout.as_mut().unwrap()).lines().map(Result::unwrap);
-        assert!(lines.any(|line| line.contains(expected)), "it never said `{expected}`");
+        assert!(
+            lines.any(|line| line.contains(expected)),
+            "the process never printed `{expected}`"
+        );
     }
 
-    /// How it ended: its exit code, or none if a signal ended it.
+    /// Waits for the end, and returns the exit code, or `None` after a signal.
     async fn code(&mut self) -> Option<i32> {
         let begun = Instant::now();
         loop {
@@ -146,7 +150,8 @@ async fn the_tasks_of_a_killed_process_go_on_at_once_in_another() {
 #[tokio::test]
 async fn a_process_beside_a_killed_one_takes_over_at_once() {
     let stage = Stage::new().await;
-    // Ten more than one process runs at a time, so that the second has some of them, and room for more.
+    // Ten more tasks than one process runs at a time, so that the second process has some of them,
+    // and room for more.
     let files: Vec<_> = (0..60).map(|number| stage.file(&number.to_string())).collect();
     stage.tasks.defer_many(files.iter().map(write_and_hang::defer)).await.unwrap();
     let exists = |file: &String| Path::new(file).exists();
@@ -158,7 +163,7 @@ async fn a_process_beside_a_killed_one_takes_over_at_once() {
     files.iter().for_each(|file| std::fs::remove_file(file).unwrap());
     drop(first);
     let waited = until("a second attempt", async || files.iter().any(&exists)).await;
-    println!("the process beside it took {waited:?}");
+    println!("the other process took {waited:?}");
     assert!(waited < Duration::from_secs(10), "it waited {waited:?}: for the lease of 30 s?");
 }
 
@@ -175,7 +180,7 @@ async fn a_process_that_is_told_to_end_gives_its_tasks_back_in_time() {
     assert!(Path::new(&file).exists());
 }
 
-/// The second signal may follow the first one at once, and be another one.
+/// The second signal may follow the first at once, and be of another kind.
 #[tokio::test]
 async fn a_second_signal_ends_a_process_that_waits_for_a_task() {
     for second in ["-TERM", "-INT"] {
@@ -184,7 +189,7 @@ async fn a_second_signal_ends_a_process_that_waits_for_a_task() {
         let mut worker = stage.work();
         worker.until_it_says("begun");
         worker.signal("-TERM");
-        // Two signals of one kind are one to the system until the first is heard.
+        // The system merges signals of one kind until the first is received.
         if second == "-TERM" {
             worker.until_it_says("shutting down");
         }
@@ -233,7 +238,7 @@ async fn a_signal_that_nobody_waits_for_ends_the_process() {
     assert_eq!(process.code().await, Some(130));
 }
 
-/// A log to a pipe that nobody reads panics at every line.
+/// Logging to a closed pipe panics at every line.
 #[tokio::test]
 async fn a_log_that_cannot_be_written_changes_nothing() {
     let stage = Stage::new().await;
@@ -267,7 +272,7 @@ async fn workers_with_the_same_settings_do_not_take_each_other_for_themselves() 
     assert_eq!(stage.tasks.get(id).await.unwrap().unwrap().lost_leases, 1);
 }
 
-/// Whether no other process holds the file: its session's lock file is gone.
+/// Whether no other process has the file open: the lock file of its session is gone.
 async fn worker_ended(stage: &Stage) -> bool {
     let entries = std::fs::read_dir(stage.folder.path()).unwrap();
     entries

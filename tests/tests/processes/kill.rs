@@ -1,4 +1,5 @@
-//! Worker processes that are killed at random moments: nothing is lost, nothing runs twice at the same time.
+//! Worker processes killed at random moments: no task is lost, and no task runs twice at the same
+//! time.
 #![cfg(all(feature = "sqlite", unix))]
 
 use std::collections::BTreeMap;
@@ -15,12 +16,12 @@ use proptest::test_runner::{RngAlgorithm, TestRng};
 
 const TASKS: u32 = 20_000;
 const WORKERS: usize = 3;
-/// Attempts that a worker makes at the same time, and the most tasks that it leases beyond those.
+/// The concurrency of a worker, and the largest number of tasks that the worker leases beyond it.
 const CONCURRENCY: usize = 50;
 const AHEAD: usize = 1_000;
-/// Far below the 30 seconds of a lease.
+/// A limit far below the 30 seconds of a lease.
 const SOON: Duration = Duration::from_secs(10);
-/// Longer than the whole test takes when a lease is never waited for.
+/// The time limit of the test, enough if no lease is waited for.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 #[deferred(queue = "chaos", name = "gae_tasks_tests_linked.chaos/record")]
@@ -29,7 +30,7 @@ fn record(_log: String, _number: u32, _micros: u64) {}
 #[deferred(queue = "chaos", name = "gae_tasks_tests_linked.chaos/poison")]
 fn poison(_log: String, _number: u32) {}
 
-/// The worker processes, and the one who kills them.
+/// The worker processes, and the state of the killer.
 struct Killer {
     url: String,
     log: String,
@@ -51,7 +52,7 @@ impl Killer {
         Self { url: url.to_owned(), log: log.to_owned(), rng, workers: Vec::new(), kills: 0 }
     }
 
-    /// Starts workers in place of those that are gone.
+    /// Starts workers in place of ended ones.
     fn replace(&mut self) {
         self.workers.retain_mut(|worker| worker.try_wait().unwrap().is_none());
         while self.workers.len() < WORKERS {
@@ -88,7 +89,7 @@ impl Drop for Killer {
     }
 }
 
-/// One attempt as it stands in the log.
+/// One attempt in the log.
 struct Attempt {
     process: u32,
     begun: u64,
@@ -102,7 +103,7 @@ struct Log {
 }
 
 impl Log {
-    /// Reads the log, and holds every line against what may happen.
+    /// Reads the log, and checks every line.
     fn read(log: &Path) -> Self {
         let (mut lives, mut killed) = (BTreeMap::<u32, Vec<Attempt>>::new(), BTreeMap::new());
         for line in fs::read_to_string(log).unwrap().lines() {
@@ -131,12 +132,13 @@ impl Log {
                     .for_each(|one| one.has_ended = true),
             }
         }
-        // The number of the lines that tell of kills.
+        // The task number in lines about kills.
         lives.remove(&0);
         Self { lives, killed }
     }
 
-    /// What began anew because `process` was killed: for each task, after how long, and whether it had ended.
+    /// Returns the attempts repeated because `process` was killed: for each task, the time until
+    /// the repetition, and whether the killed attempt had ended.
     fn taken_over(&self, process: u32) -> Vec<(Duration, bool)> {
         let killed = self.killed[&process];
         let again = self
@@ -150,7 +152,8 @@ impl Log {
         again.map(took).collect()
     }
 
-    /// Tasks are repeated for the sake of kills only, and no more of them than a worker can have in progress, and soon.
+    /// Checks that tasks are repeated only after kills, soon, and at most as many as a worker can
+    /// have in progress.
     fn assert_only_what_was_in_flight_is_repeated(&self) {
         for (number, life) in &self.lives {
             let (_, before) = life.split_last().unwrap();
@@ -183,10 +186,10 @@ impl Log {
              to the last of them, {} kills",
             first.len()
         );
-        // Not the last one: tasks that may have killed their worker are tried one at a time, each after those before it.
+        // Not the last one: tasks that may have killed their worker run one at a time.
         assert!(
             median < SOON,
-            "{median:?} passed before anything of a killed worker went on: for the lease of 30 s?"
+            "{median:?} passed before a task of a killed worker was retried: for the lease of 30 s?"
         );
     }
 }
@@ -229,6 +232,6 @@ async fn every_task_runs_though_its_workers_are_killed() {
         "an innocent task died"
     );
     assert_eq!((dead[0].lost_attempts, dead[0].attempts), (5, 5), "five lost attempts kill");
-    // The first marks it, the second makes it a suspect, one may be lost in company.
+    // The first loss marks the task, the second makes it a suspect, and one may be lost in company.
     assert!((7..=8).contains(&dead[0].lost_leases), "{}", dead[0].lost_leases);
 }

@@ -1,4 +1,5 @@
-//! Programs of several processes: what a fresh one runs, and what comes of the tasks of one that was killed.
+//! Several processes on one queue: tasks run in fresh processes, and tasks of killed processes are
+//! retried.
 
 mod instances;
 mod kill;

@@ -23,7 +23,7 @@ async fn here(value: u8) {
     println!("{value}");
 }
 
-// Their names are free.
+// The names of the items without the `cfg` are free.
 #[allow(dead_code, non_camel_case_types)]
 mod gone {}
 #[allow(dead_code)]

@@ -1,6 +1,6 @@
 #![deny(warnings, unused_imports)]
 
-// The body stays where it is: what only it uses is used, and no argument is cloned.
+// The body is not moved: imports used only by the body count as used, and no argument is cloned.
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -19,7 +19,7 @@ async fn writes(unique: Unique) -> std::fmt::Result {
 }
 
 mod caller {
-    // No trait is imported to defer.
+    // Deferring needs no import of a trait.
     pub fn defer() -> gae_tasks::Defer {
         super::writes::defer(super::Unique(7))
     }

@@ -1,6 +1,6 @@
 #![allow(non_upper_case_globals, non_camel_case_types, dead_code)]
 
-// Parameters and items of the user's that are called like variables of the expansion.
+// Parameters and items with the names of variables in the expansion.
 use gae_tasks::{Client, deferred};
 
 const call: u8 = 1;

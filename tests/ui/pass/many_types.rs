@@ -23,7 +23,7 @@ async fn work(
     json: Json<serde_json::Value>,
     unit: (),
 ) {
-    // The parameters are `Send`; what the body makes of them need not be, between two awaits.
+    // The parameters are `Send`; values that live between two awaits need not be.
     let shared = Rc::new(map);
     assert_eq!(shared["a"], [1, 2]);
     assert_eq!((tuple, order), ((1, -2, 'x'), Order::Book { isbn: [7; 13] }));

@@ -1,4 +1,4 @@
-// The edge: a module of the function's name stands in the type namespace too.
+// The edge: a module with the function's name is in the type namespace too.
 mod send_welcome {
     #[gae_tasks::deferred(task = SendWelcome)]
     pub async fn send_welcome(user_id: u64) {

@@ -1,6 +1,6 @@
 #![allow(non_camel_case_types)]
 
-// A task hides a crate of its name only from paths of its own module that are not absolute.
+// A task hides a crate of its name only in relative paths of its own module.
 mod tasks {
     #[::gae_tasks::deferred]
     pub async fn core() {}

@@ -9,7 +9,7 @@ macro_rules! task {
     };
 }
 
-// Two parameters named `db`, which the compiler tells apart.
+// Two parameters named `db`, which the compiler distinguishes.
 task!(first, db);
 
 #[tokio::main(flavor = "current_thread")]

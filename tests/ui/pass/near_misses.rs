@@ -2,7 +2,7 @@ use gae_tasks::testing::assert_deferred;
 use gae_tasks::{Client, deferred};
 use serde::{Deserialize, Serialize};
 
-// Not `Debug`, and nobody asks it to be.
+// Not `Debug`, which is not required.
 #[derive(Serialize, Deserialize)]
 struct Secret(u8);
 

@@ -3,7 +3,7 @@
 
 use gae_tasks::{TaskContext, deferred};
 
-/// Takes what it is sent, though it only looks at it.
+/// Takes its argument by value, though it only reads the argument.
 #[deferred]
 pub fn looks(text: String, bytes: Vec<u8>, #[context] cx: TaskContext) {
     println!("{} {} {}", text.len(), bytes.len(), cx.attempt());

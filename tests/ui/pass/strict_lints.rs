@@ -1,7 +1,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs, missing_debug_implementations, unreachable_pub, unused, warnings)]
 #![deny(future_incompatible, nonstandard_style, rust_2018_idioms, private_interfaces, unused_qualifications)]
-//! A crate that is strict with itself.
+//! A crate with strict lints.
 
 use gae_tasks::{TaskContext, deferred};
 

@@ -5,7 +5,7 @@ async fn work(a: Option<String>, b: Vec<String>) {
     println!("{a:?}{b:?}");
 }
 
-// Were these parameters `impl Into<_>` or iterators, none of these would infer.
+// If these parameters were `impl Into<_>` or iterators, none of these types would be inferred.
 fn main() {
     drop(work::defer(None, vec![]));
     drop(work::defer(Default::default(), Vec::new()));

@@ -12,7 +12,7 @@ fn second() -> &'static str {
     work::KIND
 }
 
-// The edge: the module path does not tell the two apart, and the registry says so.
+// The edge: the module path does not distinguish the two functions, which the registry reports.
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let (kind, task) = first();

@@ -1,4 +1,4 @@
-//! The administrator's hand: run now, replay, delete, purge, pause and configure.
+//! Administration: run now, replay, delete, purge, pause and configure.
 
 use super::stage::{LEASE, Stage, TOMBSTONES, at, name, permanent, queue, retry, secs};
 use crate::backend::{DeleteQueue, NewTask, Purged, Standing, TaskFilter, TaskState, Verdict};
@@ -182,7 +182,7 @@ pub(super) async fn a_queue_configuration_is_kept(on: Stage) {
     on.configure("q", config.clone()).await;
     assert_eq!(on.config("q").await, config);
     on.configure("q", QueueConfig::new()).await;
-    assert_eq!(on.config("q").await, config, "no field is set, so none is changed");
+    assert_eq!(on.config("q").await, config, "no field is set, so no field changes");
 }
 
 pub(super) async fn only_the_fields_that_are_set_are_changed(on: Stage) {
@@ -212,7 +212,11 @@ pub(super) async fn a_stated_retention_is_raised_and_never_shortened(on: Stage) 
     for (stated, kept) in [(7, 7), (90, 90), (7, 90)] {
         raise(stated).await;
         assert_eq!(on.config("q").await.dead_letter_retention(), secs(kept * 24 * 3600));
-        assert_eq!(on.config("q").await.tombstone_retention(), TOMBSTONES, "it was not stated");
+        assert_eq!(
+            on.config("q").await.tombstone_retention(),
+            TOMBSTONES,
+            "the retention of tombstones was not stated"
+        );
     }
     on.configure("q", QueueConfig::new().with_dead_letter_retention(secs(1))).await;
     assert_eq!(on.config("q").await.dead_letter_retention(), secs(1));
@@ -251,11 +255,14 @@ pub(super) async fn pausing_keeps_the_configuration(on: Stage) {
 pub(super) async fn pausing_a_missing_queue_is_refused(on: Stage) {
     let refused = async |paused| {
         let error =
-            on.backend.set_paused(queue("q"), paused).await.expect_err("there is no such queue");
+            on.backend.set_paused(queue("q"), paused).await.expect_err("the queue does not exist");
         assert!(matches!(&error, Error::NoSuchQueue { queue, .. } if queue == "q"), "{error:?}");
         let text = error.to_string();
         assert!(text.contains("`q`") && text.contains("put_queue"), "{text}");
-        assert!(on.backend.queues().await.expect("queues answers").is_empty(), "none is made");
+        assert!(
+            on.backend.queues().await.expect("queues answers").is_empty(),
+            "no queue is created"
+        );
     };
     for paused in [true, false] {
         refused(paused).await;

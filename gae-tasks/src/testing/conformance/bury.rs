@@ -1,4 +1,4 @@
-//! Burying: tasks that ended elsewhere become dead letters here.
+//! Burying: storing tasks that ended on another backend as dead letters.
 
 use super::stage::{
     DEAD_LETTERS, Stage, TOMBSTONES, at, ids, just_before, name, permanent, queue, retry, secs,
@@ -22,7 +22,7 @@ async fn bury(on: &Stage, now: Timestamp, task: NewTask, error: &str) -> TaskId 
     id
 }
 
-/// A task that has everything.
+/// Returns a task with every optional field set.
 fn full(on: &Stage) -> NewTask {
     on.task().with(|task| {
         task.spec.name = name("full");
@@ -137,7 +137,7 @@ pub(super) async fn a_buried_task_is_replayed_with_all_its_data(on: Stage) {
     assert_eq!(
         (record.schedule_time, record.errors.len()),
         (at(107), 2),
-        "its own pauses count again"
+        "the task's own pauses apply again"
     );
     on.attempt(at(107), Verdict::Done).await;
     assert_eq!(on.find(id).await, None);
@@ -147,7 +147,7 @@ pub(super) async fn a_buried_task_can_be_deleted(on: Stage) {
     let id = bury(&on, at(0), full(&on), "over").await;
     assert!(on.delete(at(1), id).await && on.all().await.is_empty());
     let again = on.offer(at(2), on.named("full")).await;
-    assert_eq!(again, Deferred::new(id, false), "its name is blocked for a while");
+    assert_eq!(again, Deferred::new(id, false), "a tombstone blocks the name");
 }
 
 pub(super) async fn a_buried_task_keeps_its_name_where_nobody_has_it(on: Stage) {
@@ -219,7 +219,7 @@ pub(super) async fn burying_makes_a_queue_and_leaves_a_known_one_as_it_is(on: St
         bury(&on, at(0), on.task().with(|task| task.spec.queue = queue(name)), "over").await;
     }
     let queues = on.backend.queues().await.expect("queues answers");
-    let told: Vec<_> = queues.iter().map(|queue| (queue.name.as_str(), queue.paused)).collect();
-    assert_eq!(told, [("fresh", false), ("r", true)]);
+    let shown: Vec<_> = queues.iter().map(|queue| (queue.name.as_str(), queue.paused)).collect();
+    assert_eq!(shown, [("fresh", false), ("r", true)]);
     assert_eq!(queues[0].config, Some(QueueConfig::new()));
 }

@@ -1,4 +1,4 @@
-//! A wall clock that is set back, or was ahead: what is due stays due, and nothing runs early.
+//! A wall clock that is set back, or was ahead: due tasks stay due, and no task runs early.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub(super) async fn a_task_without_a_delay_is_due_whatever_the_clock_says(on: St
 }
 
 pub(super) async fn a_task_with_a_time_of_its_own_is_never_early(on: Stage) {
-    // Deferred while the clock was an hour ahead.
+    // Deferred while the wall clock was an hour ahead.
     for schedule in [Schedule::After(secs(60)), Schedule::At(at(3660)), Schedule::At(at(3000))] {
         on.store(at(3600), NewTask { schedule, ..on.task() }).await;
     }
@@ -32,7 +32,7 @@ pub(super) async fn a_task_with_a_time_of_its_own_is_never_early(on: Stage) {
 }
 
 pub(super) async fn a_task_that_goes_back_waits_as_it_did_before(on: Stage) {
-    // Leased while the clock was an hour ahead, and never begun.
+    // Leased while the wall clock was an hour ahead, and never started.
     let timed = on.store(at(0), NewTask { schedule: Schedule::At(at(3600)), ..on.task() }).await;
     on.attempt(at(3600), Verdict::Release).await;
     assert!(on.lease_all(at(3599)).await.is_empty());
@@ -64,7 +64,7 @@ pub(super) async fn a_retry_waits_no_longer_than_its_pause_when_the_clock_is_set
     let id = on.store(at(3600), on.task()).await;
     assert_eq!(on.attempt(at(3600), retry()).await, Settled::Scheduled(at(3610)));
     on.sweep(at(3605), 100).await;
-    assert_eq!(on.record(id).await.schedule_time, at(3610), "the clock goes on");
+    assert_eq!(on.record(id).await.schedule_time, at(3610), "the clock runs on");
     on.sweep(at(100), 100).await;
     assert_eq!(on.record(id).await.schedule_time, at(110));
     on.sweep(at(105), 100).await;

@@ -1,4 +1,4 @@
-//! Deleting queues: empty ones, and with all that they hold.
+//! Deleting queues, empty or with all their tasks.
 
 use super::stage::{
     DEAD_LETTERS, LEASE, Stage, TOMBSTONES, at, ids, just_before, permanent, queue, secs,
@@ -41,7 +41,10 @@ pub(super) async fn an_empty_queue_is_deleted_with_its_configuration(on: Stage) 
 }
 
 pub(super) async fn a_queue_that_is_not_stored_is_deleted_already(on: Stage) {
-    assert_eq!(delete_empty(&on, "unknown").await.expect("it is not there"), Purged::new(0, 0));
+    assert_eq!(
+        delete_empty(&on, "unknown").await.expect("the queue does not exist"),
+        Purged::new(0, 0)
+    );
     assert_eq!(delete_all(&on, at(0), "unknown").await, Purged::new(0, 0));
     assert!(names(&on).await.is_empty());
 }
@@ -129,7 +132,11 @@ pub(super) async fn a_deleted_queues_names_stay_blocked_for_as_long_as_it_said(o
     for name in ["n", "dead"] {
         assert!(on.offer(at(55), on.named(name)).await.created, "{name}");
     }
-    assert_eq!(on.config("q").await.tombstone_retention(), TOMBSTONES, "its configuration is gone");
+    assert_eq!(
+        on.config("q").await.tombstone_retention(),
+        TOMBSTONES,
+        "the queue's configuration is gone"
+    );
 }
 
 pub(super) async fn a_deleted_queue_is_made_anew_by_its_next_task(on: Stage) {

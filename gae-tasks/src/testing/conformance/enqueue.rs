@@ -1,4 +1,4 @@
-//! Storing tasks: all that was given is kept, once, and due when it was asked for.
+//! Storing tasks: every field is kept, each task is stored once and is due at its schedule time.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -182,7 +182,7 @@ pub(super) async fn the_same_named_task_again_is_a_no_op_when_it_is_over(on: Sta
     let task = on.named("once");
     on.store(at(0), task.clone()).await;
     on.attempt(at(0), Verdict::Done).await;
-    // The first answer was lost on its way: it is given again.
+    // The caller repeats the request, because the first answer was lost.
     on.store(at(1), task.clone()).await;
     assert_eq!(on.find(task.spec.id).await, None);
 }
@@ -251,10 +251,10 @@ pub(super) async fn fifty_concurrent_callers_store_all_their_tasks(on: Stage) {
             id
         });
     }
-    let told: BTreeSet<_> = callers.join_all().await.into_iter().collect();
+    let returned: BTreeSet<_> = callers.join_all().await.into_iter().collect();
     let kept: BTreeSet<_> = stored(&on.all().await).into_iter().collect();
-    assert_eq!(told.len(), 50);
-    assert_eq!(told, kept);
+    assert_eq!(returned.len(), 50);
+    assert_eq!(returned, kept);
 }
 
 pub(super) async fn concurrent_callers_with_one_name_create_one_task(on: Stage) {

@@ -1,4 +1,4 @@
-//! Extending leases: whoever holds one keeps it, and nobody else.
+//! Extending leases: only the holder of a lease can extend it.
 
 use super::stage::{LEASE, Stage, at, just_before, secs};
 use crate::backend::{LeaseRef, LeaseToken, Settled, Verdict};

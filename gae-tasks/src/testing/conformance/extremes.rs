@@ -1,4 +1,4 @@
-//! The ends of time: moments and durations that do not fit are the last ones that do, and nothing breaks.
+//! Extreme times: moments and durations out of range are clamped to the range, and nothing fails.
 
 use std::time::Duration;
 

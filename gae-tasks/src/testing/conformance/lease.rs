@@ -1,4 +1,5 @@
-//! Leasing: due tasks that the worker can run, in order, each to one worker only.
+//! Leasing: a worker leases the due tasks that it can run, in order, and no task goes to two
+//! workers.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -129,7 +130,7 @@ pub(super) async fn a_kind_has_its_case(on: Stage) {
     assert_eq!(ids(&leased.tasks), [lower]);
 }
 
-/// As several workers of one program ask for them, in turn.
+/// Leases in turn with different routes and queues, as several workers of one program do.
 pub(super) async fn each_lease_has_routes_and_queues_of_its_own(on: Stage) {
     let tasks = [store_route(&on, "one", 1).await, store_route(&on, "other", 1).await];
     let elsewhere = on.store(at(0), on.task().with(|task| task.spec.queue = queue("r"))).await;
@@ -186,7 +187,7 @@ pub(super) async fn a_limit_of_nothing_leases_nothing(on: Stage) {
     assert!(on.lease(request).await.tasks.is_empty());
 }
 
-/// Stores so many tasks of 1 MiB each, every other one of another route.
+/// Stores `count` tasks of 1 MiB each, alternating between two routes.
 async fn store_large(on: &Stage, count: usize) -> Vec<TaskId> {
     let large = |number: usize| {
         on.task().with(|task| {
@@ -244,7 +245,7 @@ async fn store_in(on: &Stage, name: &str, count: usize) -> Vec<TaskId> {
     on.enqueue(at(0), tasks).await.into_iter().map(|deferred| deferred.id).collect()
 }
 
-/// A lease of so many tasks, after a turn of the queue `last`.
+/// Returns a request for `total` tasks, after a turn of the queue `last`.
 fn turn(on: &Stage, total: usize, last: Option<&str>) -> Lease {
     Lease { room: Room { total, ..ROOM }, last_turn: last.map(queue), ..on.leasing(at(0)) }
 }
@@ -273,7 +274,7 @@ pub(super) async fn every_one_of_many_queues_has_its_turn(on: Stage) {
         store_in(&on, name, 20).await;
     }
     let (mut last_turn, mut seen) = (None, BTreeSet::new());
-    // Where there are so many queues, a turn is an eighth of a lease at the most.
+    // With this many queues, a turn is at most an eighth of a lease.
     for _ in 0..QUEUES / 8 {
         let lease = Lease { queues: Arc::clone(&queues), last_turn, ..on.leasing(at(0)) };
         let leased = on.lease(lease).await.tasks;

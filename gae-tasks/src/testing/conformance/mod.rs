@@ -1,7 +1,9 @@
-//! The conformance suite: what every backend that workers lease from must do, one case for each promise.
+//! The conformance suite: tests of every backend that workers lease from, one case for each
+//! promise.
 //!
-//! It is made for the backends of this crate and **not a stable part of the public API**: cases come and go in any
-//! release. Cases say when everything happens ([`Now::At`](crate::Now::At)), so none sleeps and none reads a clock.
+//! The suite is for the backends of this crate and **not a stable part of the public API**: any
+//! release may add or remove cases. Cases pass every time as [`Now::At`](crate::Now::At), so no
+//! case sleeps or reads a clock.
 
 mod admin;
 mod bury;
@@ -29,7 +31,7 @@ use crate::clock::Clock;
 use crate::payload_store::{PayloadStore, Shelf};
 use crate::spilling::Spilling;
 
-/// `backend`, whose payloads of more than `inline` bytes are put into `store`.
+/// Wraps `backend` so that payloads of more than `inline` bytes are put into `store`.
 pub fn spilling(
     backend: impl Pull,
     store: impl PayloadStore,
@@ -39,12 +41,15 @@ pub fn spilling(
     Spilling::new(backend, Shelf::new(Arc::new(store), Arc::new(clock)), inline)
 }
 
-/// Stamps every case of the conformance suite as a `#[tokio::test]` of its own, in a module of the given name.
+/// Generates a `#[tokio::test]` for every case of the conformance suite, in a module of the given
+/// name.
 ///
-/// The expression is evaluated for each case, in an async function: it gives a fresh, empty backend and whatever must
-/// live as long, such as its directory. A wrapper that `differs in ["case" => instead, ..]` from what it wraps names the
-/// async function, by a path from the crate's root, that says what holds in place of the case; it is given the backend as an
-/// `Arc<dyn Pull>`. Needs tokio with `macros` and `rt-multi-thread`. Not a stable part of the public API.
+/// The expression is evaluated for each case, in an async function: it returns a fresh, empty
+/// backend and a value that must live as long, such as its directory.
+/// `differs in ["case" => instead, ..]` replaces cases that do not hold for a wrapper: `instead` is
+/// the path, from the crate's root, of an async function that takes the backend as an
+/// `Arc<dyn Pull>`. Needs tokio with `macros` and `rt-multi-thread`. Not a stable part of the
+/// public API.
 ///
 /// ```
 /// gae_tasks::conformance!(memory, (gae_tasks::backend::memory::Memory::new(), ()));
@@ -58,7 +63,7 @@ macro_rules! conformance {
         $crate::conformance! { @cases stamp ($module, $factory, $different) }
     };
 
-    // The list of all cases, the only one. A case that is missing here is dead code, which no build accepts.
+    // The only list of all cases. A case that is missing here is dead code, which the lints reject.
     (@cases $what:ident $with:tt) => {
         $crate::conformance! { @$what $with
             enqueue [
@@ -445,7 +450,7 @@ macro_rules! conformance {
     };
 }
 
-/// Every case as a function of an empty backend.
+/// Every case as a function that takes an empty backend.
 pub mod cases {
     conformance! { @cases declare () }
 }

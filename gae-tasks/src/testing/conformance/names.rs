@@ -1,4 +1,5 @@
-//! Names: one task of a queue at a time, and for a while after it.
+//! Names: a name belongs to one task of a queue at a time, and stays blocked for a while
+//! afterwards.
 
 use super::stage::{
     DEAD_LETTERS, LEASE, Stage, TOMBSTONES, at, just_before, permanent, queue, retry, secs,
@@ -177,7 +178,7 @@ pub(super) async fn unnamed_tasks_leave_no_tombstones(on: Stage) {
     assert_eq!(on.sweep(at(1).plus(TOMBSTONES), 100).await.forgotten, 0);
 }
 
-/// The task that is found as `n` in the queue `q`.
+/// Returns the task that has the name `n` in the queue `q`.
 async fn found(on: &Stage) -> Option<TaskId> {
     on.find_named("q", "n").await.map(|record| record.spec.id)
 }
@@ -188,7 +189,7 @@ pub(super) async fn a_task_is_found_by_its_name_in_every_state(on: Stage) {
     assert_eq!(
         on.find_named("q", "n").await,
         Some(on.record(id).await),
-        "it is shown as it is by its id"
+        "`find` and `get` return the same record"
     );
     on.lease_all(at(0)).await;
     assert_eq!(on.find_named("q", "n").await.map(|record| record.state), Some(TaskState::Leased));
@@ -208,10 +209,10 @@ pub(super) async fn a_task_is_found_by_its_name_in_every_state(on: Stage) {
 
 pub(super) async fn a_name_is_looked_for_in_its_queue_only(on: Stage) {
     on.store(at(0), on.named("n")).await;
-    assert_eq!(on.find_named("r", "n").await, None, "no such queue");
+    assert_eq!(on.find_named("r", "n").await, None, "the queue `r` does not exist");
     let other = on.store(at(0), on.named("n").with(|task| task.spec.queue = queue("r"))).await;
     assert_eq!(on.find_named("r", "n").await.map(|record| record.spec.id), Some(other));
-    assert_eq!(on.find_named("q", "N").await, None, "a name has its case");
+    assert_eq!(on.find_named("q", "N").await, None, "names are case-sensitive");
 }
 
 pub(super) async fn a_name_that_was_never_held_finds_nothing(on: Stage) {
@@ -256,7 +257,7 @@ pub(super) async fn a_buried_task_is_found_by_its_name(on: Stage) {
     let bury = Bury::new(Now::At(at(0)), task, 1, None, "over".to_owned());
     on.backend.bury(bury).await.expect("bury answers");
     assert_eq!(found(&on).await, Some(id));
-    // Its name belongs to another task, so this one was buried without it.
+    // The name belongs to another task, so the task was buried without a name.
     let bury = Bury::new(Now::At(at(0)), on.named("n"), 1, None, "over".to_owned());
     on.backend.bury(bury).await.expect("bury answers");
     assert_eq!(found(&on).await, Some(id));

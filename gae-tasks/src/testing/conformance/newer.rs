@@ -1,4 +1,4 @@
-//! Tasks and queues that a newer version of this crate stored: they wait, and lose nothing.
+//! Tasks and queues stored by a newer version of this crate: they wait and keep all their data.
 
 use super::stage::{DEAD_LETTERS, Stage, at, ids, queue};
 use crate::backend::{Bury, Purged, TaskState};

@@ -1,4 +1,4 @@
-//! Reading: what is listed, in which order, and what is counted where.
+//! Reading: which tasks are listed, in which order, and how tasks are counted.
 
 use super::stage::{LEASE, Stage, at, kind, permanent, queue, retry, secs, stored};
 use crate::backend::{
@@ -61,7 +61,7 @@ pub(super) async fn pages_have_neither_gaps_nor_repeats(on: Stage) {
     let expected = on.store_plain(at(0), 10).await;
     for limit in [1, 3, 5, 10, 11] {
         let (mut seen, mut after) = (Vec::new(), None);
-        // One page more than there can be: a backend that repeats itself must not hang the suite.
+        // One page more than expected: a backend that repeats pages must not hang the suite.
         for _ in 0..=expected.len() {
             let request = List::new(TaskFilter::new(), limit).after(after);
             let page = stored(&on.backend.list(request).await.expect("list answers"));
@@ -93,7 +93,7 @@ pub(super) async fn the_largest_page_holds_all(on: Stage) {
     assert_eq!(on.backend.list(request).await.expect("list answers").len(), 3);
 }
 
-/// A page of the newest tasks, after the page that ended with `after`.
+/// Returns a page of the newest tasks, after the page that ended with `after`.
 async fn newest(
     on: &Stage,
     filter: TaskFilter,
@@ -166,7 +166,7 @@ pub(super) async fn payloads_are_listed_only_where_they_are_asked_for(on: Stage)
     assert_eq!(lengths(list(request.clone()).await), [(ids[0], None), (ids[1], None)]);
     let with = lengths(list(request.clone().with_payloads()).await);
     assert_eq!(with, [(ids[0], Some(100_000)), (ids[1], Some(0))]);
-    // All else is told either way.
+    // All other fields are read either way.
     for record in list(request).await {
         let id = record.spec.id;
         assert_eq!(TaskRecord { payload: None, ..on.record(id).await }, record);
@@ -258,7 +258,7 @@ pub(super) async fn lines_are_told_by_queue_kind_and_shape(on: Stage) {
         });
         on.store(at(0), task).await;
     }
-    let told: Vec<_> = on
+    let shown: Vec<_> = on
         .stats(at(0))
         .await
         .into_iter()
@@ -267,7 +267,7 @@ pub(super) async fn lines_are_told_by_queue_kind_and_shape(on: Stage) {
         })
         .collect();
     let expected = [("a", "x", 2), ("a", "x", u64::MAX), ("a", "y", 1), ("b", "x", 1)];
-    assert_eq!(told, expected.map(|(of, name, shape)| (of.to_owned(), name.to_owned(), shape)));
+    assert_eq!(shown, expected.map(|(of, name, shape)| (of.to_owned(), name.to_owned(), shape)));
 }
 
 pub(super) async fn due_tasks_are_those_whose_time_has_come(on: Stage) {
@@ -292,10 +292,10 @@ pub(super) async fn the_oldest_due_time_is_that_of_the_first_waiting_task(on: St
 
 pub(super) async fn numbers_follow_a_task_through_its_life(on: Stage) {
     let id = on.store(at(0), on.task().with(|task| task.spec.max_attempts = Some(1))).await;
-    let mut told = Vec::new();
+    let mut shown = Vec::new();
     let mut tell = async || {
         let stats = on.stats(at(0)).await[0].stats;
-        told.push((stats.scheduled, stats.leased, stats.dead));
+        shown.push((stats.scheduled, stats.leased, stats.dead));
     };
     tell().await;
     on.lease_one(at(0)).await;
@@ -306,5 +306,5 @@ pub(super) async fn numbers_follow_a_task_through_its_life(on: Stage) {
     tell().await;
     on.replay(at(60), id).await.expect("the dead letter is replayed");
     tell().await;
-    assert_eq!(told, [(1, 0, 0), (0, 1, 0), (1, 0, 0), (0, 0, 1), (1, 0, 0)]);
+    assert_eq!(shown, [(1, 0, 0), (0, 1, 0), (1, 0, 0), (0, 0, 1), (1, 0, 0)]);
 }

@@ -1,4 +1,4 @@
-//! Retrying: when a failed task is tried again, when no more, and what is remembered of its failures.
+//! Retrying: when a failed task is retried, when its retries end, and which errors are kept.
 
 use std::time::Duration;
 
@@ -23,7 +23,8 @@ fn retry_after(pause: Duration) -> Verdict {
     Verdict::Retry { error: "not yet".to_owned(), after: Some(pause), max_attempts: None }
 }
 
-/// Fails the only due task again and again, at the first moment possible, and checks the pauses in seconds.
+/// Fails the only due task repeatedly, each time as soon as it is due, and checks the pauses in
+/// seconds.
 async fn assert_pauses(on: &Stage, pauses: &[f64]) {
     let mut now = at(0);
     for (retries, pause) in pauses.iter().enumerate() {
@@ -38,7 +39,7 @@ async fn assert_pauses(on: &Stage, pauses: &[f64]) {
     }
 }
 
-/// How often the only due task is tried, failing, until it is dead.
+/// Fails the only due task until it is dead, and returns the number of attempts.
 async fn attempts_until_death(on: &Stage, verdict: Verdict, pause: u64) -> usize {
     let (mut now, mut attempts) = (at(0), 1);
     while on.attempt(now, verdict.clone()).await != Settled::Dead {
@@ -66,13 +67,14 @@ pub(super) async fn pauses_below_a_second_double_too(on: Stage) {
     assert_pauses(&on, &[0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 102.4, 204.8]).await;
 }
 
-/// The default pause before the retry of this number, with its jitter.
+/// Returns the default pause before a retry, with its jitter.
 fn jittered(id: TaskId, retry: u32) -> Duration {
     let pause = RetryConfig::new().backoff(retry);
     pause + jitter(id, retry, pause)
 }
 
-/// Fails the only due task again and again: its pauses are the default ones, and up to a tenth longer.
+/// Fails the only due task repeatedly and checks that its pauses are the default pauses, up to a
+/// tenth longer.
 async fn assert_default_pauses(on: &Stage, id: TaskId) {
     let mut now = at(0);
     for (retry_number, seconds) in
@@ -86,7 +88,11 @@ async fn assert_default_pauses(on: &Stage, id: TaskId) {
             (exact..=exact + exact / 10).contains(&pause),
             "{pause:?} before retry {retry_number}"
         );
-        assert_eq!(next, now.plus(jittered(id, retry_number)), "a function of id and attempt");
+        assert_eq!(
+            next,
+            now.plus(jittered(id, retry_number)),
+            "the jitter is a function of id and attempt"
+        );
         assert_eq!(on.record(id).await.schedule_time, next);
         now = next;
     }
@@ -131,7 +137,7 @@ pub(super) async fn tasks_that_fail_together_are_not_retried_together(on: Stage)
     assert!(moments.len() > 45, "{} moments", moments.len());
 }
 
-/// Leases the only due task and fails it, as a task whose type states a backoff.
+/// Leases the only due task and fails it as a task whose type states a backoff.
 async fn fail_of_type(on: &Stage, now: Timestamp, of_type: TypeBackoff) -> Settled {
     let lease = on.lease_one(now).await.lease;
     let mut failed = settlement(lease, None, retry());
@@ -159,7 +165,11 @@ pub(super) async fn a_task_types_backoff_replaces_the_queues(on: Stage) {
     }
     on.store(at(0), on.task().with(|task| task.spec.retry = Some(config(2., 1000., 4)))).await;
     let answer = fail_of_type(&on, at(0), of_type(Some(7), None)).await;
-    assert_eq!(answer, Settled::Scheduled(at(2)), "what was deferred with the task goes before");
+    assert_eq!(
+        answer,
+        Settled::Scheduled(at(2)),
+        "the backoff deferred with the task takes precedence"
+    );
 }
 
 pub(super) async fn a_lease_shows_how_a_failure_is_retried(on: Stage) {

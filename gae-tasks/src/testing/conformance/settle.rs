@@ -1,4 +1,4 @@
-//! Settling: an outcome is recorded once, by whoever holds the lease, and by nobody else.
+//! Settling: an outcome is recorded once, and only by the holder of the lease.
 
 use super::stage::{LEASE, ROOM, Stage, at, permanent, queue, retry, secs, settlement};
 use crate::backend::{Lease, LeaseRef, LeaseToken, Room, Settled, TaskState, Verdict};
@@ -8,7 +8,8 @@ fn every_verdict() -> [Verdict; 4] {
     [Verdict::Done, Verdict::Release, retry(), permanent()]
 }
 
-/// Settles with every verdict under a lease that is not held any more: nothing may change.
+/// Settles with every verdict under a lease that is no longer held, and checks that nothing
+/// changes.
 async fn assert_lost(on: &Stage, lease: LeaseRef) {
     let before = on.all().await;
     for verdict in every_verdict() {
@@ -179,7 +180,7 @@ pub(super) async fn a_released_task_may_be_released_for_ever(on: Stage) {
     let id = on.store(at(0), on.task().with(|task| task.spec.max_attempts = Some(1))).await;
     for second in 0..20 {
         let lease = on.lease_one(at(second)).await.lease;
-        // It began, and was stopped to go on elsewhere.
+        // The attempt started, and was stopped so that another worker can run the task.
         let released = settlement(lease, Some(at(second)), Verdict::Release);
         assert_eq!(on.settle_all(at(second), vec![released]).await, [Settled::Scheduled(at(0))]);
     }

@@ -1,4 +1,4 @@
-//! What the cases stand on: a backend under test, with the verbs of the contract shortened to what a case varies.
+//! The backend under test, with short methods for the operations that cases use.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,26 +16,26 @@ use crate::task::{Deferred, Kind, Shape, TaskId, TaskName, TaskSpec};
 use crate::time::{Now, Timestamp};
 use crate::version;
 
-/// How long the leases of the cases last.
+/// The duration of the cases' leases.
 pub(super) const LEASE: Duration = Duration::from_secs(30);
 
-/// How many tasks they are of.
+/// The number of tasks that the cases' leases ask for.
 pub(super) const ROOM: Room = Room::new(100);
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How long a queue that states nothing blocks the names of finished tasks.
+/// The default time for which a queue blocks the names of finished tasks.
 pub(super) const TOMBSTONES: Duration = DAY;
 
-/// How long a queue that states nothing keeps dead letters.
+/// The default time for which a queue keeps dead letters.
 pub(super) const DEAD_LETTERS: Duration = DAY.saturating_mul(30);
 
-/// The moment `seconds` after the one at which every case begins.
+/// Returns the moment `seconds` after the start of every case.
 pub(super) const fn at(seconds: i64) -> Timestamp {
     Timestamp::from_micros(1_800_000_000_000_000 + seconds * 1_000_000)
 }
 
-/// The last moment before `moment`.
+/// Returns the last moment before `moment`.
 pub(super) fn just_before(moment: Timestamp) -> Timestamp {
     moment.minus(Duration::from_micros(1))
 }
@@ -45,22 +45,23 @@ pub(super) const fn secs(seconds: u64) -> Duration {
 }
 
 pub(super) fn queue(name: &str) -> QueueName {
-    QueueName::new(name).expect("the case names its queue well")
+    QueueName::new(name).expect("the case uses a valid queue name")
 }
 
 pub(super) fn kind(kind: &str) -> Kind {
-    Kind::new(kind).expect("the case names its kind well")
+    Kind::new(kind).expect("the case uses a valid kind")
 }
 
 pub(super) fn name(name: &str) -> Option<TaskName> {
-    Some(TaskName::new(name).expect("the case names its task well"))
+    Some(TaskName::new(name).expect("the case uses a valid task name"))
 }
 
 pub(super) fn retry() -> Verdict {
     Verdict::Retry { error: "it failed".to_owned(), after: None, max_attempts: None }
 }
 
-/// Retries after pauses that begin at 100 ms: for cases that fail a task many times, or look at a pause.
+/// Returns a configuration whose pauses begin at 100 ms, for cases that fail a task many times or
+/// check a pause.
 pub(super) const fn brief() -> RetryConfig {
     RetryConfig::new().with_min_backoff(Duration::from_millis(100))
 }
@@ -69,7 +70,7 @@ pub(super) fn permanent() -> Verdict {
     Verdict::Permanent { error: "it failed for good".to_owned() }
 }
 
-/// `verdict` on an attempt under `lease` that began at `started`.
+/// Returns a settlement with `verdict` for an attempt under `lease` that began at `started`.
 pub fn settlement(lease: LeaseRef, started: Option<Timestamp>, verdict: Verdict) -> Settlement {
     Settlement { started, ..Settlement::new(lease, verdict) }
 }
@@ -86,7 +87,7 @@ impl Stage {
         Self { backend, ids: AtomicU64::new(1) }
     }
 
-    /// A plain task for queue `q`, due at once; each has an id after those before.
+    /// Returns a plain task for queue `q`, due at once; ids increase from call to call.
     pub(super) fn task(&self) -> NewTask {
         let id = u128::from(self.ids.fetch_add(1, Ordering::Relaxed));
         NewTask::new(
@@ -110,7 +111,7 @@ impl Stage {
         answers.into_iter().map(|answer| answer.expect("the task is stored")).collect()
     }
 
-    /// Enqueues one task, which may be refused for its name.
+    /// Enqueues one task, which may be refused because of its name.
     pub(super) async fn offer(&self, now: Timestamp, task: NewTask) -> Deferred {
         let answers = self.enqueue(now, vec![task]).await;
         assert_eq!(answers.len(), 1, "one task has one answer");
@@ -124,13 +125,13 @@ impl Stage {
         id
     }
 
-    /// Stores so many plain tasks, due at once.
+    /// Stores `count` plain tasks, due at once.
     pub(super) async fn store_plain(&self, now: Timestamp, count: usize) -> Vec<TaskId> {
         let tasks: Vec<_> = (0..count).map(|_| self.task()).collect();
         self.enqueue(now, tasks).await.into_iter().map(|deferred| deferred.id).collect()
     }
 
-    /// A lease of any route from queues `q` and `r`.
+    /// Returns a request for tasks of any route from queues `q` and `r`.
     pub(super) fn leasing(&self, now: Timestamp) -> Lease {
         let queues = Arc::new(BTreeSet::from([queue("q"), queue("r")]));
         Lease::new(Now::At(now), queues, Routes::Any, ROOM, LEASE)
@@ -140,12 +141,12 @@ impl Stage {
         self.backend.lease(request).await.expect("lease answers")
     }
 
-    /// Leases all that are due in queues `q` and `r`.
+    /// Leases all due tasks in queues `q` and `r`.
     pub(super) async fn lease_all(&self, now: Timestamp) -> Vec<LeasedTask> {
         self.lease(self.leasing(now)).await.tasks
     }
 
-    /// Leases the only task that is due.
+    /// Leases the only due task.
     pub(super) async fn lease_one(&self, now: Timestamp) -> LeasedTask {
         let mut tasks = self.lease_all(now).await;
         assert_eq!(tasks.len(), 1, "one task is due at {now:?}: {tasks:?}");
@@ -190,7 +191,7 @@ impl Stage {
         self.settle(now, task.lease, verdict).await
     }
 
-    /// Every lease that a sweep shows.
+    /// Returns every lease that a sweep shows.
     pub(super) async fn held(&self, now: Timestamp) -> Vec<HeldLease> {
         let request = Sweep::new(Now::At(now), Vec::new(), 0);
         self.backend.sweep(request).await.expect("sweep answers").held
@@ -206,18 +207,19 @@ impl Stage {
         self.backend.sweep(request).await.expect("sweep answers")
     }
 
-    /// Sweeps as a worker that has seen every expired lease unchanged; the answer does not show the held leases.
+    /// Sweeps as a worker that has seen every expired lease unchanged; the result does not show the
+    /// held leases.
     pub(super) async fn sweep(&self, now: Timestamp, limit: usize) -> Swept {
         let lost = self.held(now).await.into_iter().filter(|held| held.expires <= now).collect();
         Swept { held: Vec::new(), ..self.sweep_of(now, lost, limit).await }
     }
 
-    /// Leases the only due task and lets the lease be lost; answers when it was recovered.
+    /// Leases the only due task, lets the lease be lost, and returns the moment of its recovery.
     pub(super) async fn lose(&self, now: Timestamp) -> Timestamp {
         self.lose_as(self.leasing(now), now).await
     }
 
-    /// As [`lose`](Self::lose), the task leased by this request.
+    /// Like [`lose`](Self::lose), for the task leased by `request`.
     pub(super) async fn lose_as(&self, request: Lease, now: Timestamp) -> Timestamp {
         assert_eq!(self.lease(request).await.tasks.len(), 1, "one task is due at {now:?}");
         let recovered = now.plus(LEASE);
@@ -225,7 +227,7 @@ impl Stage {
         recovered
     }
 
-    /// Leases all that are due and lets the leases be lost.
+    /// Leases all due tasks and lets the leases be lost.
     pub(super) async fn lose_all(&self, now: Timestamp) {
         let leased = self.lease_all(now).await.len() as u64;
         assert_eq!(self.sweep(now.plus(LEASE), 100).await.recovered, leased);
@@ -236,7 +238,7 @@ impl Stage {
     }
 
     pub(super) async fn find_named(&self, of: &str, name: &str) -> Option<TaskRecord> {
-        let name = TaskName::new(name).expect("the case names its task well");
+        let name = TaskName::new(name).expect("the case uses a valid task name");
         self.backend.find(queue(of), name).await.expect("find answers")
     }
 
@@ -276,7 +278,7 @@ impl Stage {
         self.backend.set_paused(queue(name), paused).await.expect("pause answers");
     }
 
-    /// Retries the tasks of a queue after pauses that begin at 100 ms.
+    /// Configures a queue with pauses that begin at 100 ms.
     pub(super) async fn retry_briefly(&self, name: &str) {
         self.configure(name, QueueConfig::new().with_retry(brief())).await;
     }
@@ -285,7 +287,7 @@ impl Stage {
         self.backend.put_queue(queue(name), config).await.expect("put_queue answers");
     }
 
-    /// The stored configuration of a queue.
+    /// Returns the stored configuration of a queue.
     pub(super) async fn config(&self, name: &str) -> QueueConfig {
         let queues = self.backend.queues().await.expect("queues answers");
         let record = queues
@@ -295,7 +297,7 @@ impl Stage {
         record.config.expect("its configuration can be read")
     }
 
-    /// A plain task that a newer version of this crate has stored.
+    /// Returns a plain task with attributes of a newer version of this crate.
     pub(super) fn newer(&self) -> NewTask {
         self.task().with(|task| task.spec.attributes = Some(vec![version::KNOWN + 1, 7]))
     }
@@ -305,12 +307,12 @@ fn touch(now: Timestamp, id: TaskId) -> TaskRequest {
     TaskRequest::new(Now::At(now), id)
 }
 
-/// The ids of leased tasks, in the order they were leased.
+/// Returns the ids of leased tasks, in the order of leasing.
 pub(super) fn ids(tasks: &[LeasedTask]) -> Vec<TaskId> {
     tasks.iter().map(|task| task.lease.id).collect()
 }
 
-/// The ids of stored tasks, in the order they were listed.
+/// Returns the ids of stored tasks, in the order of the listing.
 pub(super) fn stored(records: &[TaskRecord]) -> Vec<TaskId> {
     records.iter().map(|record| record.spec.id).collect()
 }

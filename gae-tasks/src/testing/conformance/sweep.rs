@@ -1,4 +1,5 @@
-//! Sweeping: lost leases are recovered, poison is recognised, and what is over is forgotten in time.
+//! Sweeping: lost leases are recovered, poison tasks become dead letters, and expired records are
+//! deleted.
 
 use super::stage::{
     DEAD_LETTERS, LEASE, ROOM, Stage, TOMBSTONES, at, ids, just_before, permanent, queue, retry,
@@ -52,13 +53,13 @@ pub(super) async fn the_second_lost_lease_makes_a_suspect(on: Stage) {
     assert_eq!(on.lease_one(now).await.standing, Standing::Suspect);
 }
 
-/// Loses the leases of the only task until it is a suspect; answers when that was.
+/// Loses leases of the only task until the task is a suspect, and returns that moment.
 async fn suspect(on: &Stage) -> Timestamp {
     let now = on.lose(at(0)).await;
     on.lose(now).await
 }
 
-/// A lease of a worker that has no other suspect and wants one.
+/// Returns a request of a worker that holds no suspect and takes one.
 fn alone(on: &Stage, now: Timestamp) -> Lease {
     Lease { room: Room { suspects: 1, ..ROOM }, ..on.leasing(now) }
 }
@@ -197,7 +198,11 @@ pub(super) async fn how_many_lost_attempts_are_a_death_is_the_queues(on: Stage) 
 pub(super) async fn a_tasks_own_cap_counts_lost_attempts(on: Stage) {
     let id = on.store(at(0), on.task().with(|task| task.spec.max_attempts = Some(1))).await;
     let now = suspect(&on).await;
-    assert_eq!(on.record(id).await.state, TaskState::Scheduled, "no loss was an attempt so far");
+    assert_eq!(
+        on.record(id).await.state,
+        TaskState::Scheduled,
+        "no loss counted as an attempt so far"
+    );
     on.lose_as(alone(&on, now), now).await;
     assert_eq!(on.record(id).await.state, TaskState::Dead);
 }
@@ -239,7 +244,11 @@ pub(super) async fn a_task_that_answers_is_clear_again(on: Stage) {
     assert_eq!(on.lease(ahead).await.tasks[0].standing, Standing::Clear);
     assert_eq!(on.sweep(now.plus(secs(60)).plus(LEASE), 100).await.recovered, 1);
     let record = on.record(id).await;
-    assert_eq!((record.lost_leases, record.attempts), (1, 2), "its next lost lease marks it anew");
+    assert_eq!(
+        (record.lost_leases, record.attempts),
+        (1, 2),
+        "the task's next lost lease marks it again"
+    );
 }
 
 pub(super) async fn a_task_that_answers_in_between_is_no_poison(on: Stage) {
@@ -377,7 +386,11 @@ pub(super) async fn a_lease_of_another_token_is_not_recovered(on: Stage) {
     let seen = on.held(at(0)).await;
     on.settle(at(0), first, Verdict::Release).await;
     let second = on.lease_one(at(0)).await.lease;
-    assert_eq!(on.sweep_of(at(0), seen, 100).await.recovered, 0, "it ends at the same time");
+    assert_eq!(
+        on.sweep_of(at(0), seen, 100).await.recovered,
+        0,
+        "the two leases differ only in their tokens"
+    );
     assert_eq!(on.settle(at(40), second, Verdict::Done).await, Settled::Done);
 }
 
@@ -437,7 +450,7 @@ pub(super) async fn dead_letters_are_kept_for_exactly_the_time_given(on: Stage) 
     assert!(on.all().await.is_empty());
 }
 
-/// By the clock that users have, which the backend reads and compares with what it stored.
+/// Uses the storage's clock, which the backend compares with the stored times.
 pub(super) async fn the_storages_own_clock_forgets_nothing_young(on: Stage) {
     let now = Now::Storage;
     let tasks = vec![on.task(), on.named("n")];

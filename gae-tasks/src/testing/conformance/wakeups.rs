@@ -1,4 +1,4 @@
-//! Wakeups: whoever waits hears that a task may have become due.
+//! Wakeups: listeners are notified when a task may have become due.
 
 use tokio::sync::watch;
 
@@ -13,7 +13,7 @@ fn listen(on: &Stage) -> watch::Receiver<u64> {
 }
 
 fn assert_woken(wakeups: &watch::Receiver<u64>) {
-    assert!(wakeups.has_changed().expect("the backend is there"), "nobody was woken");
+    assert!(wakeups.has_changed().expect("the backend is there"), "the listener was not woken");
 }
 
 pub(super) async fn a_stored_task_wakes(on: Stage) {
@@ -23,7 +23,7 @@ pub(super) async fn a_stored_task_wakes(on: Stage) {
 }
 
 pub(super) async fn a_task_stored_for_later_wakes(on: Stage) {
-    // It may be due before what the worker waits for.
+    // The task may be due before the time that the worker waits for.
     let wakeups = listen(&on);
     on.store(at(0), NewTask { schedule: Schedule::After(secs(5)), ..on.task() }).await;
     assert_woken(&wakeups);

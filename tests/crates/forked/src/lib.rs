@@ -1,4 +1,4 @@
-//! A child that is forked from a running test, with all that the process had open and none of its other threads.
+//! Forks a child from a running test, with the process's open files and without its other threads.
 #![cfg(unix)]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,30 +9,33 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
 
-/// A forked process; dropped, it is killed.
+/// A forked process, killed on drop.
 #[derive(Debug)]
 pub struct Child(Option<Pid>);
 
 impl Child {
-    /// Forks, and has the child do `work` and nothing else: it ends without leaving it.
+    /// Forks a child that only does `work` and then ends.
     ///
     /// # Panics
-    /// If there is no room for another process.
+    /// Panics if the system refuses another process.
     pub fn new(work: impl FnOnce()) -> Self {
-        // SAFETY: POSIX lets the child of a process with threads call only what is safe in a signal handler, as locks
-        // may be held by threads that it does not have. glibc and musl make allocating safe besides; whether all else
-        // that `work` calls keeps clear of such locks is what the tests are about, and they bound how long it may take.
+        // SAFETY: POSIX lets the child of a process with threads call only functions that are safe
+        // in a signal handler, because threads that the child does not have may hold locks. glibc
+        // and musl also make allocation safe. The tests check that no other function called by
+        // `work` waits for such a lock, and limit the time `work` may take.
         match unsafe { fork() }.expect("a process can be forked") {
             ForkResult::Parent { child } => Self(Some(child)),
             ForkResult::Child => {
                 let panicked = catch_unwind(AssertUnwindSafe(work)).is_err();
-                // SAFETY: it ends the process at once; what the parent would do at its own end is left to the parent.
+                // SAFETY: `_exit` ends the process at once, without the exit handlers, which belong
+                // to the parent.
                 unsafe { nix::libc::_exit(i32::from(panicked)) }
             }
         }
     }
 
-    /// Waits for the end; answers whether it came within `patience`, in order and without a panic.
+    /// Waits for the child's end; returns whether it ended within `patience`, normally and without
+    /// a panic.
     pub fn has_succeeded_within(&mut self, patience: Duration) -> bool {
         let begun = Instant::now();
         while let Some(child) = self.0 {

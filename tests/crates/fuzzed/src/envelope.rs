@@ -1,4 +1,5 @@
-//! The body of a pushed task: the first byte is the number of retries so far, the others are the body.
+//! Fuzzes the body of a pushed task: the first byte is the number of retries so far, the others are
+//! the body.
 
 use std::cell::Cell;
 use std::io::Cursor;
@@ -26,10 +27,10 @@ async fn greet(
     runs.fetch_add(1, Ordering::Relaxed);
 }
 
-/// How often the function has run.
+/// The number of times that the function has run.
 type Runs = Arc<AtomicU32>;
 
-/// Believes everybody: what is looked for lies behind the proof.
+/// Accepts every request, because the target is the code behind the verifier.
 #[derive(Debug)]
 struct Anybody;
 
@@ -40,7 +41,7 @@ impl Verify for Anybody {
 }
 
 thread_local! {
-    /// Whether something panicked here: the service answers that with a status.
+    /// Whether this thread panicked: the service turns panics into a status.
     static PANICKED: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -53,13 +54,13 @@ pub(super) fn check(bytes: &[u8]) {
     let (status, runs) = runtime.block_on(answer(*retries, body));
     assert!(!PANICKED.get(), "the service panicked");
     match runs {
-        // What is forgotten without having run was buried: not a task, or tried enough.
+        // A task that ended without running was buried: it was unreadable, or had no attempts left.
         0 => assert!([200, 404, 500].contains(&status.as_u16()), "{status}"),
         _ => assert_eq!((status, runs), (StatusCode::OK, 1)),
     }
 }
 
-/// Lets the hook that is there already say what it has to say.
+/// Notes panics, and calls the previous panic hook.
 fn notice_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

@@ -1,6 +1,7 @@
-//! What takes bytes from outside, each as one function that comes through any of them.
+//! Fuzz targets: functions that pass any bytes to code that takes input from outside.
 //!
-//! To add one: a file here, a line in [`TARGETS`], and a folder of that name in `tests/fuzz/corpus` with an input or two.
+//! To add a target, add a file here, a line in [`TARGETS`], and a folder of its name in
+//! `tests/fuzz/corpus` with an input or two.
 
 #[cfg(feature = "push")]
 mod envelope;
@@ -9,16 +10,16 @@ mod payload;
 mod token;
 mod url;
 
-/// A function that comes through any bytes.
+/// A function that must not panic for any bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct Target {
-    /// What `tests/fuzz.sh` and the folder of its kept inputs call it.
+    /// The target's name in `tests/fuzz.sh`, and the folder of its kept inputs.
     pub name: &'static str,
-    /// Panics if the bytes show a mistake.
+    /// Panics if the bytes reveal a bug.
     pub check: fn(&[u8]),
 }
 
-/// All of them.
+/// All targets.
 pub const TARGETS: &[Target] = &[
     Target { name: "payload", check: payload::check },
     Target { name: "url", check: url::check },

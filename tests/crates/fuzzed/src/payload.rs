@@ -1,4 +1,5 @@
-//! The decoder of payloads: the first byte chooses the parameters, the others are the payload.
+//! Fuzzes the decoder of payloads: the first byte chooses the parameters, the others are the
+//! payload.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -33,7 +34,7 @@ fn lists(_: Vec<u8>, _: Vec<Vec<u32>>, _: Vec<(bool, Option<i8>)>) {}
 fn maps(_: BTreeMap<String, i64>, _: HashMap<u8, Vec<String>>, _: BTreeSet<u16>, _: HashSet<char>) {
 }
 
-/// Of each form a value can have.
+/// A value of each form that serde has.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 enum Choice {
     None,
@@ -58,7 +59,7 @@ fn of_the_standard_library(
 #[deferred]
 fn json(_: Json<serde_json::Value>, _: Json<Vec<f64>>) {}
 
-/// The parameters the first byte chooses from.
+/// The lists of parameters that the first byte chooses from.
 const PARAMETERS: &[fn(&[u8])] = &[
     shrinks::<nothing>,
     shrinks::<numbers>,
@@ -67,7 +68,8 @@ const PARAMETERS: &[fn(&[u8])] = &[
     shrinks::<lists>,
     shrinks::<maps>,
     shrinks::<choices>,
-    // Too many nanoseconds are carried over to the seconds, and JSON has longer ways to write a number.
+    // Excess nanoseconds are carried over to the seconds, and JSON can write a number in a longer
+    // form.
     reads::<of_the_standard_library>,
     reads::<json>,
 ];
@@ -78,29 +80,30 @@ pub(super) fn check(bytes: &[u8]) {
     }
 }
 
-/// What can be read can be deferred, in no more bytes.
+/// Checks that args that can be read can be deferred, in no more bytes.
 fn shrinks<T: Task>(payload: &[u8]) {
     if let Some(stored) = deferred_again::<T>(payload) {
         assert!(stored.len() <= payload.len(), "{payload:?} became {stored:?}");
     }
 }
 
-/// What can be read can be deferred.
+/// Checks that args that can be read can be deferred.
 fn reads<T: Task>(payload: &[u8]) {
     deferred_again::<T>(payload);
 }
 
-/// The payload of a task that is deferred with the args that were read from `payload`, if they can be.
+/// Returns the payload of a task deferred with the args read from `payload`, if `payload` can be
+/// read.
 ///
-/// A second round gives the same length: the promise of `defer`.
+/// A second round returns the same length, as `defer` promises.
 fn deferred_again<T: Task>(payload: &[u8]) -> Option<Vec<u8>> {
     let stored = payload_of(read::<T>(payload)?);
-    let again = payload_of(read::<T>(&stored).expect("what was deferred can be read"));
+    let again = payload_of(read::<T>(&stored).expect("a deferred payload can be read"));
     assert_eq!(again.len(), stored.len(), "{stored:?} became {again:?}");
     Some(stored)
 }
 
-/// The args in these bytes, as a worker reads them, on their way to be deferred.
+/// Returns a call with the args in these bytes, read as by a worker.
 fn read<T: Task>(payload: &[u8]) -> Option<Defer> {
     let backend = Memory::new();
     let enqueue = Enqueue::new(Now::Storage, vec![task::<T>(payload)]);
@@ -120,9 +123,9 @@ fn read<T: Task>(payload: &[u8]) -> Option<Defer> {
 
 fn payload_of(task: Defer) -> Vec<u8> {
     let client = block_on(Client::open("memory:")).expect("a client");
-    let id = task.on(&client).wait().expect("what was read can be deferred").id;
-    let stored = block_on(client.get(id)).ok().flatten().expect("it is stored");
-    stored.payload.expect("`get` reads it")
+    let id = task.on(&client).wait().expect("args that were read can be deferred").id;
+    let stored = block_on(client.get(id)).ok().flatten().expect("the task is stored");
+    stored.payload.expect("`get` reads the payload")
 }
 
 fn task<T: Task>(payload: &[u8]) -> NewTask {

@@ -1,4 +1,5 @@
-//! `Client::open`: any text opens what it names or is refused, and makes no file of another name.
+//! Fuzzes `Client::open`: a text opens the storage that it names or is refused, and creates no
+//! other file.
 
 use std::env::{current_dir, set_current_dir};
 use std::ffi::{OsStr, OsString};
@@ -10,7 +11,8 @@ use gae_tasks::{Client, Error};
 use pollster::block_on;
 use tempfile::TempDir;
 
-/// One check at a time: the current folder, which relative names start from, belongs to the whole process.
+/// Allows one check at a time: the current folder, to which names are relative, belongs to the
+/// whole process.
 static TURN: Mutex<()> = Mutex::new(());
 
 pub(super) fn check(bytes: &[u8]) {
@@ -24,7 +26,7 @@ pub(super) fn check(bytes: &[u8]) {
     opens_or_is_refused(url, file.as_deref(), &Inside::new().folder);
 }
 
-/// The file that stands behind `sqlite:`, without parameters and escapes.
+/// Returns the file name after `sqlite:`, without parameters and escapes.
 fn named(rest: &str) -> String {
     let rest = rest.strip_prefix("//").unwrap_or(rest);
     let mut parts = rest.split('?').next().unwrap_or_default().split('%');
@@ -41,7 +43,7 @@ fn named(rest: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// The process is in a folder of its own, until this is dropped.
+/// A new current folder of the process, until drop.
 struct Inside {
     folder: TempDir,
     before: PathBuf,
@@ -58,12 +60,13 @@ impl Inside {
 
 impl Drop for Inside {
     fn drop(&mut self) {
-        // If it is gone, the next check finds that it has no current folder.
+        // If the old folder is gone, the next check fails because there is no current folder.
         _ = set_current_dir(&self.before);
     }
 }
 
-/// Whether a name, read in whatever way, could mean a file elsewhere; a program that fuzzes must not make one.
+/// Whether a name could mean a file in another folder under any reading; the fuzzer must not create
+/// one.
 fn may_leave_the_folder(file: &str) -> bool {
     let is_elsewhere = file.starts_with('/') || file.contains("..");
     is_elsewhere || (file.starts_with("file:") && file.contains(['/', '%']))
@@ -89,7 +92,7 @@ fn opens_or_is_refused(url: &str, file: Option<&str>, folder: &TempDir) {
         }
         (Err(error), _) => assert!(matches!(error, Error::Storage { .. }), "{url:?}: {error:?}"),
     }
-    // Beside the file stand those that SQLite names after it.
+    // SQLite creates further files whose names begin with the file's name.
     let own = file.and_then(|file| Path::new(file).file_name()).unwrap_or_default();
     let is_own = |name: &OsString| name.as_encoded_bytes().starts_with(own.as_encoded_bytes());
     assert!(own != OsStr::new("") || names.is_empty(), "{url:?} made {names:?}");
@@ -101,7 +104,7 @@ fn names_in(folder: &TempDir) -> Vec<OsString> {
     entries.map(|entry| entry.expect("its entry").file_name()).collect()
 }
 
-/// The text as a password, marked so that it is found again wherever it ends up.
+/// Puts the text into a password, with a mark by which it is found in an error.
 fn keeps_the_password(text: &str) {
     let url = format!("postgres://ann:SECRET{text}SECRET@db/shop");
     match block_on(Client::open(&url)) {

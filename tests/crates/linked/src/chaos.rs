@@ -1,4 +1,4 @@
-//! Tasks for the test that kills processes: each attempt leaves a line where it begins and where it ends, with the time.
+//! Tasks for the test that kills processes: each attempt logs its begin and its end, with the time.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
@@ -18,7 +18,7 @@ pub(super) fn record(log: String, number: u32, micros: u64) -> io::Result<()> {
     append(&log, &format!("end {number} {}", process::id()))
 }
 
-/// Kills its process, every time.
+/// Kills its process at every attempt.
 #[deferred(queue = "chaos")]
 pub(super) fn poison(log: String, number: u32) -> io::Result<()> {
     append(&log, &format!("begin {number} {}", process::id()))?;

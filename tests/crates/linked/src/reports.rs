@@ -1,4 +1,4 @@
-//! Tasks that leave a file behind.
+//! Tasks that write a file.
 
 use gae_tasks::deferred;
 
@@ -8,7 +8,7 @@ pub(super) fn write_report(file: String, text: String) -> std::io::Result<()> {
     std::fs::write(file, text)
 }
 
-/// Shows that it has begun, and in which process, and goes on until it is stopped.
+/// Writes the id of its process to the file, and runs until it is stopped.
 #[deferred(queue = "linked")]
 pub(super) async fn write_and_hang(file: String) -> std::io::Result<()> {
     std::fs::write(&file, std::process::id().to_string())?;
@@ -16,7 +16,7 @@ pub(super) async fn write_and_hang(file: String) -> std::io::Result<()> {
     std::future::pending().await
 }
 
-/// Shows that it has begun and blocks the runtime, as no async function should.
+/// Writes to the file and blocks the runtime, as no async function should.
 #[deferred(queue = "linked")]
 pub(super) async fn block_the_runtime() {
     println!("begun");
@@ -28,5 +28,5 @@ pub(super) async fn block_the_runtime() {
 /// Fails.
 #[deferred(queue = "linked", max_attempts = 2)]
 pub(super) async fn fail() -> Result<(), &'static str> {
-    Err("as the test wants it")
+    Err("a failure planned by the test")
 }

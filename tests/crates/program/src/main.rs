@@ -1,4 +1,5 @@
-//! Runs one task of its own crate, one of a crate named only in `link!`, and one of a crate it uses a constant of.
+//! Runs one task of its own crate, one of a crate named only in `link!`, and one of a crate of
+//! which it uses only a constant.
 
 use std::error::Error;
 use std::path::Path;
@@ -7,10 +8,11 @@ use gae_tasks::backend::memory::Memory;
 use gae_tasks::backend::{Backend, Enqueue, NewTask, TaskRecord};
 use gae_tasks::{Client, Defer, Kind, Now, Task, TaskId, TaskSpec, deferred};
 
-// All that this program says of the crate.
+// The only mention of the crate in this program.
 gae_tasks::link!(gae_tasks_tests_linked);
 
-/// What a program cannot name it cannot defer, so these make the payloads for the tasks of the other crates too.
+/// Tasks that this program can name; their payloads also serve the tasks of the other crates, which
+/// it cannot name.
 #[deferred]
 fn write(file: String, text: String) -> std::io::Result<()> {
     std::fs::write(file, text)

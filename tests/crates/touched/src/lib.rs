@@ -1,14 +1,14 @@
-//! A crate of which a program uses one constant, and whose tasks are known all the same.
+//! A crate of which a program uses only a constant, and whose tasks are known nevertheless.
 
 use gae_tasks::deferred;
 
-/// All that the program uses.
+/// The only item that the program uses.
 pub const GREETING: &str = "hello";
 
-/// A task that nobody mentions.
+/// A task that no other code mentions.
 #[deferred(queue = "touched")]
 pub async fn nobody_mentions_me(_: u8) {}
 
-/// A task that was moved here from another crate.
+/// A task that moved here from another crate.
 #[deferred(queue = "touched", alias = ["elsewhere.mail/was_moved"])]
 pub async fn was_moved(_: u8) {}

@@ -1,10 +1,11 @@
-//! Writes the body of a task of the example `app_engine` to the standard output: `envelope WORD`, for `app_engine.sh`.
+//! Writes the body of a task of the example `app_engine` to standard output, for `app_engine.sh`:
+//! `envelope WORD`.
 
 use std::io::Write;
 
 use gae_tasks::{Client, deferred};
 
-/// What the example has under this kind: its parameters that are sent.
+/// The example's task of this kind, with the parameters that are sent.
 #[deferred(queue = "counting", name = "app_engine/count", deadline = "30s")]
 async fn count(_word: String) {}
 

@@ -1,4 +1,4 @@
-//! Calling handlers: takes what is due, sends it, and sees what came of it.
+//! Calls handlers: takes due tasks, sends them, and records the outcome.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -11,15 +11,15 @@ use super::{Delivery, Inner};
 pub(super) struct Ready {
     queue: String,
     id: String,
-    /// As it was before this attempt.
+    /// The task before this attempt.
     task: Task,
 }
 
-/// How long a task lives, whatever becomes of its attempts.
+/// The longest life of a task, whatever the outcome of its attempts.
 const LIFE: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 
 impl State {
-    /// Begins all attempts that may begin.
+    /// Starts all attempts that may start.
     pub(super) fn begin_due(&mut self, now: SystemTime) -> Vec<Ready> {
         let mut due = Vec::new();
         let mut expired = Vec::new();
@@ -41,7 +41,7 @@ impl State {
         due.into_iter().filter_map(|(queue, id)| self.begin(&queue, &id, now)).collect()
     }
 
-    /// Begins an attempt, unless one is under way.
+    /// Starts an attempt, unless one is in progress.
     pub(super) fn begin(&mut self, queue: &str, id: &str, now: SystemTime) -> Option<Ready> {
         let task = self.queues.get_mut(queue)?.tasks.get_mut(id).filter(|task| !task.running)?;
         let ready = Ready { queue: queue.to_owned(), id: id.to_owned(), task: task.clone() };
@@ -71,7 +71,7 @@ impl State {
         }
     }
 
-    /// When the next attempt may begin.
+    /// Returns the time at which the next attempt may start.
     fn next(&self) -> Option<SystemTime> {
         let queues = self.queues.values().filter(|queue| !queue.paused);
         queues
@@ -83,24 +83,26 @@ impl State {
 }
 
 impl Inner {
-    /// Dispatches what is due for as long as it is polled.
+    /// Dispatches due tasks as long as it is polled.
     pub(super) async fn dispatch_all(self: Arc<Self>) {
         loop {
-            // One moment for both: what becomes due in between would be waited for without a timer.
+            // One moment for both calls: no timer would be set for a task that becomes due in
+            // between.
             let now = self.now();
             let ready = self.state().begin_due(now);
             ready.into_iter().for_each(|ready| self.dispatch(ready));
             let next = self.state().next().map(|next| next.duration_since(now).unwrap_or_default());
             let changed = self.changed.notified();
             match next {
-                // What is due and did not begin waits for another to end, which is a change.
+                // A due task that did not start waits for the end of another attempt, which is a
+                // change.
                 Some(next) if !next.is_zero() => _ = tokio::time::timeout(next, changed).await,
                 _ => changed.await,
             }
         }
     }
 
-    /// Makes an attempt beside everything else.
+    /// Makes an attempt in a task of its own.
     pub(super) fn dispatch(self: &Arc<Self>, ready: Ready) {
         let inner = Arc::clone(self);
         tokio::spawn(async move {
@@ -113,7 +115,7 @@ impl Inner {
         });
     }
 
-    /// The status that the handler answered with; `None` if it did not.
+    /// Returns the status of the handler's response; `None` if there was none.
     async fn send(&self, ready: &Ready) -> Option<u16> {
         let (url, token) = self.address(ready)?;
         let queue = ready.queue.rsplit('/').next().unwrap_or_default();
@@ -136,7 +138,7 @@ impl Inner {
                 let over = state.queues.get(&ready.queue)?.routing_override.as_ref();
                 let service =
                     over.map_or(service.as_str(), |over| super::json::text(over, "service"));
-                // A service that is not there is the default one.
+                // Tasks for an unknown service go to the default service.
                 let base = self.services.get(service).or_else(|| self.services.get("default"))?;
                 Some((format!("{base}{uri}"), None))
             }

@@ -1,10 +1,10 @@
-//! Refusals, in the words that were recorded of the real service.
+//! Refusals, with the messages recorded from the real service.
 
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 use serde_json::json;
 
-/// Why a call is refused.
+/// The refusal of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Refusal {
     code: u16,
@@ -40,7 +40,7 @@ impl Refusal {
         Self { code: 403, status: "PERMISSION_DENIED", message }
     }
 
-    /// A refusal that a test asks for.
+    /// Returns a refusal planned by a test.
     pub(super) fn on_demand(code: u16) -> Self {
         let status = match code {
             401 => "UNAUTHENTICATED",

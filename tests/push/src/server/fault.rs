@@ -1,27 +1,27 @@
-//! What goes wrong on demand.
+//! Faults planned by a test.
 
 use std::collections::{HashMap, VecDeque};
 
-/// How a call to the server goes wrong.
+/// How a call to the server fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// It is not carried out, and answered with this status in Google's words.
+    /// The call is not carried out, and answered with this status in Google's form.
     Refuse(u16),
-    /// It is not carried out, and answered with this status by something that is not Google.
+    /// The call is not carried out, and answered with this status by a server that is not Google's.
     Proxy(u16),
-    /// It is carried out, but the connection ends before the answer.
+    /// The call is carried out, but the connection ends before the response.
     LoseAnswer,
-    /// It is carried out, but the answer never comes.
+    /// The call is carried out, but the response never comes.
     NeverAnswer,
 }
 
-/// What goes wrong with which calls.
+/// The planned faults, by call.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     next: HashMap<&'static str, VecDeque<Fault>>,
     always: HashMap<&'static str, Fault>,
-    /// How often each call was made, faults included.
+    /// The number of calls by name, including failed ones.
     calls: HashMap<&'static str, usize>,
 }
 
@@ -34,7 +34,7 @@ impl Faults {
         self.always.insert(call, fault);
     }
 
-    /// Counts the call, and says what goes wrong with it.
+    /// Counts the call and returns its fault.
     pub(super) fn take(&mut self, call: &'static str) -> Option<Fault> {
         *self.calls.entry(call).or_default() += 1;
         let next = self.next.get_mut(call).and_then(VecDeque::pop_front);

@@ -1,4 +1,4 @@
-//! What a task's request tells its handler, by the table that was recorded of the real service.
+//! The headers of a task's request, as recorded from the real service.
 
 use std::time::SystemTime;
 
@@ -7,10 +7,10 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use super::json::epoch_text;
 use super::state::{Attempt, Target, Task};
 
-/// What Google writes itself, whatever a task says.
+/// The headers that Google always writes itself.
 const OWN: &[&str] = &["host", "content-length", "user-agent"];
 
-/// The headers of the next request of a task that is called `id` in the queue with this short name.
+/// Returns the headers of the next request of the task `id` in the queue with this short name.
 pub(super) fn headers(task: &Task, queue: &str, id: &str) -> HeaderMap {
     let (prefix, agent) = match task.target {
         Target::Http { .. } => ("x-cloudtasks-", "Google-Cloud-Tasks"),
@@ -29,21 +29,21 @@ pub(super) fn headers(task: &Task, queue: &str, id: &str) -> HeaderMap {
         }
     }
     set(&mut headers, "user-agent", agent);
-    let mut tell = |name: &str, value: &str| set(&mut headers, &format!("{prefix}{name}"), value);
-    tell("queuename", queue);
-    tell("taskname", id);
-    tell("taskretrycount", &task.dispatched.to_string());
-    tell("taskexecutioncount", &task.executions.to_string());
-    tell("tasketa", &epoch_text(task.schedule_time));
+    let mut add = |name: &str, value: &str| set(&mut headers, &format!("{prefix}{name}"), value);
+    add("queuename", queue);
+    add("taskname", id);
+    add("taskretrycount", &task.dispatched.to_string());
+    add("taskexecutioncount", &task.executions.to_string());
+    add("tasketa", &epoch_text(task.schedule_time));
     if let Some((status, reason)) = task.last.as_ref().and_then(|last| previous(last, &task.target))
     {
-        tell("taskpreviousresponse", &status);
-        tell("taskretryreason", reason);
+        add("taskpreviousresponse", &status);
+        add("taskretryreason", reason);
     }
     headers
 }
 
-/// The status and the reason that tell of the attempt before.
+/// Returns the status and the reason of the previous attempt.
 fn previous(last: &Attempt, target: &Target) -> Option<(String, &'static str)> {
     let (_, status) = last.end?;
     Some(match (status, target) {
@@ -62,12 +62,12 @@ fn set(headers: &mut HeaderMap, name: &str, value: &str) {
 }
 
 impl Task {
-    /// Takes note of how an attempt ended.
+    /// Records the end of an attempt.
     pub(super) fn note(&mut self, status: Option<u16>, now: SystemTime) {
         self.running = false;
         let counts = match (status, &self.target) {
             (None, _) => false,
-            // The two kinds of targets differ in this.
+            // The two kinds of targets differ here.
             (Some(500..=599), Target::Http { .. }) => false,
             _ => true,
         };

@@ -1,4 +1,4 @@
-//! The API's JSON: either case of names, enums as names or numbers, times and bytes as text.
+//! The API's JSON: names in either case, enums as names or numbers, times and bytes as text.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::error::Refusal;
 
-/// The field `camelCase` of an object, under that name or the one with underscores.
+/// Returns the field `camelCase` of an object, under that name or the name with underscores.
 pub(super) fn field<'a>(object: &'a Value, camel: &str) -> Option<&'a Value> {
     object.get(camel).or_else(|| object.get(snake(camel))).filter(|value| !value.is_null())
 }
@@ -18,7 +18,7 @@ pub(super) fn text<'a>(object: &'a Value, camel: &str) -> &'a str {
     field(object, camel).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// A number, which may be written as text.
+/// Returns a number, which may be written as text.
 pub(super) fn number(object: &Value, camel: &str) -> Option<f64> {
     let value = field(object, camel)?;
     value.as_f64().or_else(|| value.as_str()?.parse().ok())
@@ -35,7 +35,7 @@ pub(super) fn snake(camel: &str) -> String {
     snake
 }
 
-/// An enum's name, from its name or its number.
+/// Returns an enum's name, from its name or its number.
 pub(super) fn variant(
     object: &Value,
     camel: &str,

@@ -1,7 +1,8 @@
-//! A small Cloud Tasks v2 server: the REST API on a socket of the loopback, and a dispatcher that calls handlers.
+//! A small Cloud Tasks v2 server: the REST API on a socket of the loopback, and a dispatcher that
+//! calls handlers.
 //!
-//! Written from the API's documentation and from recordings of the real service. It knows the calls about queues and
-//! tasks; not batches, permissions, `httpTarget` of queues, and rates.
+//! Written from the API's documentation and from recordings of the real service. The server has the
+//! calls for queues and tasks, but not batches, permissions, `httpTarget` of queues, and rates.
 
 mod dispatch;
 mod error;
@@ -30,18 +31,18 @@ pub use self::fault::Fault;
 use self::fault::Faults;
 use self::state::State;
 
-/// Makes the token for an audience, in the name of a service account.
+/// A function that returns a token for an audience and a service account.
 type Signer = Box<dyn Fn(&str, &str) -> String + Send + Sync>;
 
 /// A server that runs until it is dropped.
 pub struct Server {
     inner: Arc<Inner>,
     address: SocketAddr,
-    /// Aborted with this.
+    /// The server's tasks, aborted on drop.
     _running: JoinSet<()>,
 }
 
-/// Puts a [`Server`] together.
+/// Builds a [`Server`].
 #[derive(Default)]
 pub struct ServerBuilder {
     dispatches: bool,
@@ -58,17 +59,18 @@ pub struct Delivery {
     pub queue: String,
     /// The task's short name.
     pub task: String,
-    /// What the handler answered; `None` if it did not in time, or could not be reached.
+    /// The status of the handler's response; `None` if it did not respond in time, or could not be
+    /// reached.
     pub status: Option<u16>,
 }
 
 struct Inner {
     state: Mutex<State>,
     faults: Mutex<Faults>,
-    /// How far the server's clock is ahead of the machine's.
+    /// The offset of the server's clock from the machine's.
     ahead: Mutex<Duration>,
     numbers: AtomicU64,
-    /// The dispatcher has something to look at.
+    /// Wakes the dispatcher.
     changed: Notify,
     deliveries: watch::Sender<Vec<Delivery>>,
     http: reqwest::Client,
@@ -78,31 +80,32 @@ struct Inner {
 }
 
 impl ServerBuilder {
-    /// Calls handlers when their tasks are due; without this only `RunTask` does.
+    /// Calls handlers when tasks are due; without this only `RunTask` calls them.
     pub fn dispatching(mut self) -> Self {
         self.dispatches = true;
         self
     }
 
-    /// Makes the OIDC tokens of requests, from an audience and the e-mail of a service account.
+    /// Sets the function that returns the OIDC tokens of requests, from an audience and a service
+    /// account's e-mail.
     pub fn sign(mut self, signer: impl Fn(&str, &str) -> String + Send + Sync + 'static) -> Self {
         self.signer = Some(Box::new(signer));
         self
     }
 
-    /// Where a service of App Engine is, e.g. `http://127.0.0.1:8080`.
+    /// Sets the address of an App Engine service, e.g. `http://127.0.0.1:8080`.
     pub fn service(mut self, name: &str, url: impl Into<String>) -> Self {
         self.services.insert(name.to_owned(), url.into());
         self
     }
 
-    /// A project that callers have no permission for.
+    /// Refuses calls for this project, as for a missing permission.
     pub fn deny(mut self, project: &str) -> Self {
         self.denied.insert(project.to_owned());
         self
     }
 
-    /// Starts it on a free port of the loopback.
+    /// Starts the server on a free port of the loopback.
     pub async fn start(self) -> Server {
         let listener =
             TcpListener::bind("127.0.0.1:0").await.expect("the loopback has a free port");
@@ -131,50 +134,50 @@ impl ServerBuilder {
     }
 }
 
-/// Google follows no redirects, and goes through no proxy of ours.
+/// Returns a client that, like Google, follows no redirects and ignores local proxies.
 fn client() -> reqwest::Client {
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
     client.build().expect("a client needs nothing that could be missing")
 }
 
 impl Server {
-    /// A builder.
+    /// Returns a builder.
     pub fn builder() -> ServerBuilder {
         ServerBuilder::default()
     }
 
-    /// A server that keeps tasks and calls nobody.
+    /// Starts a server that stores tasks and calls no handlers.
     pub async fn start() -> Self {
         Self::builder().start().await
     }
 
-    /// Its endpoint, as an URL.
+    /// Returns the URL of the server.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// A queue with the default settings; `place` is `projects/p/locations/l`.
+    /// Adds a queue with the default settings; `place` is `projects/p/locations/l`.
     pub fn create_queue(&self, place: &str, queue: &str) {
         let name = format!("{place}/queues/{queue}");
         self.inner.state().queues.insert(name, state::Queue::default());
     }
 
-    /// The next call of this name (`CreateTask`, ..) goes wrong so; several queue up.
+    /// Plans a fault for the next call of this name (`CreateTask`, ..); several faults queue up.
     pub fn fault(&self, call: &'static str, fault: Fault) {
         self.inner.faults().push(call, fault);
     }
 
-    /// Every call of this name goes wrong so.
+    /// Plans a fault for every call of this name.
     pub fn fault_always(&self, call: &'static str, fault: Fault) {
         self.inner.faults().always(call, fault);
     }
 
-    /// How often a call of this name was made.
+    /// Returns the number of calls of this name.
     pub fn calls(&self, call: &str) -> usize {
         self.inner.faults().calls(call)
     }
 
-    /// The tasks of a queue, in the full view, by their names.
+    /// Returns the tasks of a queue in the full view, by their names.
     pub fn tasks(&self, place: &str, queue: &str) -> Vec<Value> {
         let page = queues::Page { size: usize::MAX, after: "" };
         let listed = self.inner.state().list_tasks(&format!("{place}/queues/{queue}"), page, true);
@@ -183,18 +186,18 @@ impl Server {
         tasks.unwrap_or_default()
     }
 
-    /// A queue as the API shows it.
+    /// Returns a queue as shown by the API.
     pub fn queue(&self, place: &str, queue: &str) -> Option<Value> {
         self.inner.state().get_queue(&format!("{place}/queues/{queue}")).ok()
     }
 
-    /// Moves the server's clock on.
+    /// Moves the server's clock forward.
     pub fn advance(&self, duration: Duration) {
         *self.inner.ahead.lock().unwrap_or_else(PoisonError::into_inner) += duration;
         self.inner.changed.notify_one();
     }
 
-    /// All attempts that have ended, once there are as many as `count`.
+    /// Waits until `count` attempts have ended, and returns all ended attempts.
     pub async fn deliveries(&self, count: usize) -> Vec<Delivery> {
         let mut deliveries = self.inner.deliveries.subscribe();
         let enough = deliveries.wait_for(|deliveries| deliveries.len() >= count).await;

@@ -1,4 +1,4 @@
-//! The calls about queues.
+//! The calls for queues.
 
 use std::time::SystemTime;
 
@@ -8,7 +8,7 @@ use super::error::{NOT_FOUND, QUEUE_MISSING, Refusal};
 use super::json::{field, number, snake, time_text};
 use super::state::{Queue, State};
 
-/// What a call gives.
+/// The result of a call.
 pub(super) type Answer = Result<Value, Refusal>;
 
 impl State {
@@ -39,7 +39,7 @@ impl State {
         Ok(answer)
     }
 
-    /// Changes a queue, or makes it.
+    /// Changes or creates a queue.
     pub(super) fn update_queue(
         &mut self,
         name: &str,
@@ -89,16 +89,16 @@ impl State {
     }
 }
 
-/// Which part of a list is asked for.
+/// The requested part of a list.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Page<'a> {
     pub(super) size: usize,
-    /// The last name of the page before.
+    /// The last name of the previous page.
     pub(super) after: &'a str,
 }
 
 impl Page<'_> {
-    /// The page, and the token of the next one; empty after the last.
+    /// Returns the page and the token of the next page, which is empty after the last.
     pub(super) fn of<T>(
         self,
         all: impl Iterator<Item = T>,
@@ -114,7 +114,7 @@ impl Page<'_> {
 }
 
 impl Queue {
-    /// Takes over what `wanted` says of the fields in the mask; an empty mask is all fields.
+    /// Copies the fields in the mask from `wanted`; an empty mask means all fields.
     fn apply(&mut self, wanted: &Value, mask: &[&str]) -> Result<(), Refusal> {
         let masked = |path: &str| {
             mask.is_empty() || mask.iter().any(|field| *field == path || *field == snake(path))
@@ -137,7 +137,7 @@ impl Queue {
             ["maxAttempts", "maxRetryDuration", "minBackoff", "maxBackoff", "maxDoublings"];
         let mut changes = serde_json::Map::new();
         for name in fields.into_iter().filter(|name| named(name)) {
-            // A field that the mask names and the body leaves out is a zero.
+            // A field that is in the mask and not in the body is zero.
             let zero = if name.ends_with("off") || name.ends_with("Duration") {
                 json!("0s")
             } else {

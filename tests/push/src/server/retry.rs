@@ -1,4 +1,5 @@
-//! When a failed task is tried again: written from the documentation, not with the library that is tested here.
+//! Retries of failed tasks, written from Google's documentation, independently of the tested
+//! library.
 
 use std::time::{Duration, SystemTime};
 
@@ -30,7 +31,7 @@ impl Default for Retry {
 }
 
 impl Retry {
-    /// These settings with what `config` says in their place.
+    /// Returns these settings, replaced where `config` sets a field.
     pub(super) fn with(mut self, config: &Value) -> Result<Self, Refusal> {
         let whole = |name| number(config, name).map(|number| number as i64);
         let time = |name: &str| -> Result<Option<Duration>, Refusal> {
@@ -64,7 +65,7 @@ impl Retry {
         Err(Refusal::invalid(problem))
     }
 
-    /// The pause before the n-th retry, counted from 1.
+    /// Returns the pause before the n-th retry, counted from 1.
     pub(super) fn backoff(&self, n: u32) -> Duration {
         let doublings = u32::try_from(self.max_doublings).unwrap_or_default();
         let exponent = (n.max(1) - 1).min(doublings);
@@ -74,7 +75,7 @@ impl Retry {
         Duration::from_secs_f64(pause.min(self.max_backoff.as_secs_f64()))
     }
 
-    /// Whether a task is given up: each limit that there is must be reached.
+    /// Whether a task is dropped: every limit that is set must be reached.
     pub(super) fn is_over(&self, attempts: u32, first: SystemTime, now: SystemTime) -> bool {
         let by_count = (self.max_attempts > 0).then_some(i64::from(attempts) >= self.max_attempts);
         let age = now.duration_since(first).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! From requests to calls: the paths of the API.
+//! Routes requests to calls, by the paths of the API.
 
 use std::collections::HashMap;
 use std::panic::resume_unwind;
@@ -17,7 +17,7 @@ use super::fault::Fault;
 use super::json::field;
 use super::queues::{Answer, Page};
 
-/// The most queues of a page; of tasks there are fewer.
+/// The largest page of queues; pages of tasks are smaller.
 const QUEUES_OF_PAGE: usize = 9800;
 const TASKS_OF_PAGE: usize = 1000;
 
@@ -54,7 +54,7 @@ async fn answer(
     };
     let answer = body.and_then(|body| inner.carry_out(&call, &body, &parameters));
     match fault {
-        // Unwinding through the connection ends it, and no hook reports it as a panic.
+        // Unwinding ends the connection, and `resume_unwind` calls no panic hook.
         Some(Fault::LoseAnswer) => resume_unwind(Box::new("the answer is lost")),
         Some(Fault::NeverAnswer) => std::future::pending().await,
         _ => {}
@@ -144,7 +144,7 @@ impl Inner {
             "GetTask" => state.get_task(queue, task, is_full(body, parameters), now),
             "DeleteTask" => state.delete_task(queue, task, now),
             _ => {
-                // Even where the queue is paused.
+                // Also in a paused queue.
                 let answer = state.get_task(queue, task, is_full(body, parameters), now)?;
                 let ready = state.begin(queue, task, now);
                 drop(state);

@@ -1,4 +1,4 @@
-//! What the server keeps: queues, their tasks, and the names that are not free yet.
+//! The state of the server: queues, their tasks, and blocked names.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, SystemTime};
@@ -7,17 +7,17 @@ use serde_json::Value;
 
 use super::retry::Retry;
 
-/// How long the name of a task stays blocked after its end.
+/// The time for which a task's name stays blocked after the task's end.
 const TOMBSTONE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How long the name of a deleted queue stays blocked.
+/// The time for which the name of a deleted queue stays blocked.
 const QUEUE_TOMBSTONE: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 
-/// Everything there is, by full names.
+/// All queues and blocked names, by full names.
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) queues: BTreeMap<String, Queue>,
-    /// Until when the names of ended tasks and deleted queues are blocked.
+    /// The names of ended tasks and deleted queues, with the ends of their blocks.
     tombstones: HashMap<String, SystemTime>,
 }
 
@@ -30,14 +30,14 @@ pub(super) struct Queue {
     pub(super) retry: Retry,
     pub(super) routing_override: Option<Value>,
     pub(super) purge_time: Option<SystemTime>,
-    /// By their short names.
+    /// The tasks by their short names.
     pub(super) tasks: BTreeMap<String, Task>,
 }
 
 /// A task.
 #[derive(Debug, Clone)]
 pub(super) struct Task {
-    /// Tells it from an earlier task of the same name.
+    /// Distinguishes the task from an earlier task of the same name.
     pub(super) number: u64,
     pub(super) target: Target,
     pub(super) headers: BTreeMap<String, String>,
@@ -49,33 +49,33 @@ pub(super) struct Task {
     pub(super) retry: Option<Retry>,
     pub(super) dispatched: u32,
     pub(super) responses: u32,
-    /// What the header `TaskExecutionCount` says.
+    /// The value of the header `TaskExecutionCount`.
     pub(super) executions: u32,
     pub(super) first_dispatch: Option<SystemTime>,
     pub(super) last: Option<Attempt>,
     pub(super) running: bool,
 }
 
-/// Whom a task calls.
+/// The target of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Target {
     Http { url: String, token: Option<Token> },
     AppEngine { uri: String, service: String, version: String },
 }
 
-/// As whom a task calls.
+/// The identity in the task's token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Token {
     pub(super) email: String,
     pub(super) audience: String,
 }
 
-/// The last attempt at a task.
+/// The last attempt of a task.
 #[derive(Debug, Clone)]
 pub(super) struct Attempt {
     pub(super) schedule_time: SystemTime,
     pub(super) dispatch_time: SystemTime,
-    /// When and how it ended; the status is `None` if nobody answered.
+    /// The time and the status of the attempt's end; the status is `None` without a response.
     pub(super) end: Option<(SystemTime, Option<u16>)>,
 }
 
@@ -84,7 +84,7 @@ impl State {
         self.tombstones.get(name).is_some_and(|until| now < *until)
     }
 
-    /// Takes a task away; its name stays blocked.
+    /// Removes a task; its name stays blocked.
     pub(super) fn end(&mut self, queue: &str, id: &str, now: SystemTime) -> Option<Task> {
         let task = self.queues.get_mut(queue)?.tasks.remove(id)?;
         self.tombstones.insert(format!("{queue}/tasks/{id}"), now + TOMBSTONE);
@@ -99,7 +99,7 @@ impl State {
 }
 
 impl Task {
-    /// The settings it is retried with.
+    /// Returns the retry settings of a task.
     pub(super) fn retries<'a>(&'a self, queue: &'a Retry) -> &'a Retry {
         self.retry.as_ref().unwrap_or(queue)
     }

@@ -1,4 +1,4 @@
-//! The calls about tasks.
+//! The calls for tasks.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -13,14 +13,14 @@ use super::queues::{Answer, Page};
 use super::retry::Retry;
 use super::state::{Attempt, State, Target, Task, Token};
 
-/// The most bytes of a stored task, as measured.
+/// The largest size of a stored task in bytes, as measured.
 const MAX_BYTES: usize = 1_048_569;
 
 const METHODS: &[&str] =
     &["HTTP_METHOD_UNSPECIFIED", "POST", "GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS"];
 
 impl State {
-    /// `number` is unlike that of any other task.
+    /// Creates a task; `number` is unique among all tasks.
     pub(super) fn create_task(
         &mut self,
         parent: &str,
@@ -74,7 +74,7 @@ impl State {
     }
 }
 
-/// The short name of the task that is called `name`.
+/// Returns the short name of the task `name`.
 fn checked_id<'a>(parent: &str, name: &'a str) -> Result<&'a str, Refusal> {
     let (queue, id) = name.rsplit_once("/tasks/").unwrap_or((name, ""));
     if queue != parent {
@@ -137,7 +137,7 @@ impl Task {
         })
     }
 
-    /// The task, with its body if the `full` view is asked for.
+    /// Returns the task as JSON, with its body in the full view.
     fn to_json(&self, name: &str, full: bool) -> Value {
         let mut request = json!({"httpMethod": self.method, "headers": self.headers});
         if full {

@@ -1,4 +1,4 @@
-//! The push service in actix-web 4: the same answers, under a middleware of the user's.
+//! The push service in actix-web 4: the same responses, under a middleware of the application.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use crate::service::stage::{self, SECRET, World, end, hang};
 use crate::service::status::{Send, every_row};
 
-/// An app that is made for each request.
+/// Builds an app for each request.
 struct Actix {
     service: PushService,
     by_route: bool,

@@ -1,4 +1,5 @@
-//! Push and Cloud Tasks over real sockets: one test binary, as each holds all of Google's client.
+//! Push and Cloud Tasks over real sockets, in one test binary, because each binary contains
+//! Google's large client.
 
 mod actix;
 mod cloud_tasks;

@@ -44,7 +44,7 @@ fn names(folder: &Path) -> Vec<String> {
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
-/// What every store must do.
+/// Checks the promises of every store.
 async fn keeps_the_contract(store: &dyn PayloadStore) {
     assert_eq!(store.get("a").await.unwrap(), None);
     store.delete("a").await.unwrap();
@@ -64,7 +64,7 @@ async fn keeps_the_contract(store: &dyn PayloadStore) {
     assert_eq!(
         store.get_at_most("a", 99).await.unwrap(),
         Some(vec![7; 100]),
-        "by one byte more it is seen to be longer"
+        "one byte more than the limit shows that the payload is longer"
     );
     assert_eq!(store.get_at_most("a", u64::MAX).await.unwrap(), Some(large));
     assert_eq!(store.get_at_most("c", 9).await.unwrap(), None);
@@ -119,10 +119,10 @@ async fn two_programs_meet_in_a_folder() {
     assert_eq!(works.drain().await.unwrap(), 1);
     assert_eq!(ran.lock().unwrap().clone(), [5_000_000]);
     while !names(&payloads).is_empty() {
-        // Beside what records that its task is done.
+        // Next to the marker of the finished task.
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    // A caller without a runtime reaches it too.
+    // A caller without a runtime can use the store too.
     let other = defers.clone();
     std::thread::spawn(move || takes::defer(text(200_000)).on(&other).wait().unwrap())
         .join()
@@ -147,7 +147,7 @@ async fn what_was_cut_off_in_a_folder_is_never_run_and_orphans_are_swept() {
         "{}",
         record.errors[0].message
     );
-    // The payload of a task whose storing was lost: an id, but no task.
+    // The payload of a task that was never stored: an id without a task.
     let orphan = key(id).replace(|c: char| c.is_ascii_digit(), "1");
     std::fs::write(folder.path().join(orphan), "x").unwrap();
     std::fs::write(folder.path().join("notes.txt"), "mine").unwrap();
@@ -203,7 +203,7 @@ async fn urls_that_name_no_store_are_refused_when_the_client_is_made() {
     );
 }
 
-/// Objects of a bucket by their names, behind the part of Google's XML API that is used.
+/// The objects of a bucket by their names, behind the used part of Google's XML API.
 type Bucket = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
 
 const MODIFIED: [(&str, &str); 2] =
@@ -248,7 +248,7 @@ async fn list(
     format!("<?xml version=\"1.0\"?><ListBucketResult>{contents}</ListBucketResult>")
 }
 
-/// A server for one bucket, `shop`; answers its URL.
+/// Starts a server for the bucket `shop` and returns its URL.
 async fn serve(bucket: Bucket) -> String {
     let router = axum::Router::new()
         .route("/shop", get(list))
@@ -265,7 +265,7 @@ async fn serve(bucket: Bucket) -> String {
 fn bucket_at(url: &str) -> ObjectPayloads {
     let options = ClientOptions::new().with_allow_http(true);
     let builder = GoogleCloudStorageBuilder::new().with_bucket_name("shop").with_base_url(url);
-    // A token of the test's own: without one, credentials would be looked for on the machine.
+    // With its own token, because the client would otherwise look for credentials on the machine.
     let store =
         builder.with_bearer_token("of-the-test").with_client_options(options).build().unwrap();
     ObjectPayloads::new(Arc::new(store)).prefix("tasks")
@@ -298,7 +298,7 @@ async fn a_task_goes_by_a_bucket_of_google() {
     );
     assert_eq!((tasks.drain().await.unwrap(), ran.lock().unwrap().clone()), (1, vec![2_000_000]));
     while !bucket.lock().unwrap().is_empty() {
-        // Beside what records that its task is done.
+        // Next to the marker of the finished task.
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }

@@ -1,7 +1,9 @@
-//! Memory is the model: the same random life, with its faults, gives the same answers on another backend at every step.
+//! The memory backend is the model: the same random life, with its faults, gives the same results
+//! on another backend at every step.
 //!
-//! A call that fails changes nothing, one whose answer is lost has happened, one that is dropped may have; and whatever
-//! was told before is still there when the file is opened again. `PROPTEST_RNG_SEED=..` lives the lives of a seed again.
+//! A call that fails changes nothing, a call whose answer is lost has happened, a dropped call may
+//! have happened; and every acknowledged change is still there when the file is opened again.
+//! `PROPTEST_RNG_SEED=..` repeats the lives of a seed.
 
 mod pause;
 mod step;
@@ -19,7 +21,7 @@ use tokio::runtime::Runtime;
 use step::{Deed, Outline};
 use world::World;
 
-/// What makes up the steps of a life.
+/// The parts of which the steps of a life consist.
 struct Lives;
 
 impl ReferenceStateMachine for Lives {
@@ -43,7 +45,7 @@ impl ReferenceStateMachine for Lives {
     }
 }
 
-/// What lives it on both backends.
+/// The world that lives a life on both backends.
 struct Comparison;
 
 impl StateMachineTest for Comparison {

@@ -1,4 +1,4 @@
-//! The pause before a retry: exactly the backoff's, or up to a tenth longer where that is the default.
+//! The pause before a retry: exactly the backoff, or up to a tenth longer for the default backoff.
 
 use std::time::Duration;
 
@@ -6,7 +6,8 @@ use gae_tasks::backend::{TaskRecord, TypeBackoff};
 use gae_tasks::{QueueConfig, RetryConfig};
 use proptest::prelude::*;
 
-/// Checks the `pause` after the last attempt of `record`, a task whose type states the backoff `of_type`.
+/// Checks the `pause` after the last attempt of `record`, a task whose type states the backoff
+/// `of_type`.
 pub(super) fn check(
     record: &TaskRecord,
     queue: &QueueConfig,
@@ -29,12 +30,12 @@ pub(super) fn check(
     Ok(())
 }
 
-/// Whether no backoff is given: the steps give none with this number of doublings.
+/// Whether no backoff is given, which steps mark by this number of doublings.
 fn is_default(retry: &RetryConfig) -> bool {
     retry.max_doublings() == RetryConfig::new().max_doublings()
 }
 
-/// The settings with what the type states in place of theirs.
+/// Returns the settings, replaced where the type states a backoff.
 fn stated(retry: RetryConfig, of_type: TypeBackoff) -> RetryConfig {
     let (least, most) = (retry.min_backoff(), retry.max_backoff());
     match (of_type.min, of_type.max) {

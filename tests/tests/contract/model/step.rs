@@ -1,4 +1,5 @@
-//! One step of a random life, told without ids and tokens so that it means the same on every backend.
+//! One step of a random life, without ids and tokens, so that the step means the same on every
+//! backend.
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-/// What a task of a random life is like.
+/// A task of a random life.
 #[derive(Debug, Clone)]
 pub(crate) struct Script {
     pub(crate) queue: &'static str,
@@ -24,7 +25,7 @@ pub(crate) struct Script {
     pub(crate) payload: Vec<u8>,
 }
 
-/// How one of the leases given so far ends.
+/// The end of a lease given earlier.
 #[derive(Debug, Clone)]
 pub(crate) struct End {
     pub(crate) lease: usize,
@@ -33,7 +34,7 @@ pub(crate) struct End {
     pub(crate) backoff: TypeBackoff,
 }
 
-/// One step; numbers pick among the tasks and leases there are by then.
+/// One step; numbers select among the existing tasks and leases.
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
     Enqueue(Vec<Script>),
@@ -50,14 +51,14 @@ pub(crate) enum Step {
     },
     Extend(Vec<usize>, Duration),
     Settle(Vec<End>),
-    /// With a token that was never given.
+    /// Settles with a token that was never given.
     SettleStale(usize),
     Sweep,
     RunNow(usize),
     Replay(usize),
     Delete(usize),
     Purge(&'static str),
-    /// With its tasks, or only if it has none.
+    /// Deletes a queue with its tasks, or only if it has none.
     DeleteQueue(&'static str, bool),
     Pause(&'static str, bool),
     Configure(&'static str, QueueConfig),
@@ -72,11 +73,12 @@ pub(crate) enum Step {
     Pass(Duration),
     /// The clock is set back.
     SetBack(Duration),
-    /// The process is killed, or if no task is leased ends in order, and another one opens the file.
+    /// The process is killed (or, if no task is leased, ends normally), and another process opens
+    /// the file.
     Reopen,
 }
 
-/// What goes wrong with the call of a step.
+/// The trouble with the call of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Upset {
     /// The storage has the fault.
@@ -85,14 +87,14 @@ pub(crate) enum Upset {
     HangUp { stalled: bool },
 }
 
-/// A step, and what goes wrong with it.
+/// A step with its trouble.
 #[derive(Debug, Clone)]
 pub(crate) struct Deed {
     pub(crate) step: Step,
     pub(crate) upset: Option<Upset>,
 }
 
-/// As much of a life as decides which steps make sense.
+/// The part of a life's state that decides which steps make sense.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Outline {
     offered: usize,
@@ -109,7 +111,7 @@ impl Outline {
         self
     }
 
-    /// Whether there is something that the step can be about.
+    /// Whether the step has a subject.
     pub(crate) fn fits(&self, step: &Step) -> bool {
         match step {
             Step::Extend(..) | Step::Settle(_) => self.has_leased,
@@ -134,7 +136,8 @@ impl Outline {
     }
 }
 
-/// A call can go wrong where there is one, and be dropped where it can be seen whether it happened.
+/// Returns the trouble if it applies: the step must make a call, and a dropped call must have a
+/// visible effect.
 fn fitting(step: &Step, upset: Option<Upset>) -> Option<Upset> {
     upset.filter(|upset| match (step, upset) {
         (Step::Pass(_) | Step::SetBack(_) | Step::Reopen, _) => false,
@@ -161,7 +164,7 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What can be done before any task is leased.
+/// Returns steps that need no leased task.
 fn any_first_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => any_enqueue(),
@@ -180,7 +183,7 @@ fn any_first_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A configuration with some of its fields set.
+/// Returns a configuration with some of its fields set.
 fn any_config() -> impl Strategy<Value = QueueConfig> {
     (of(any_retry()), of(any_duration()), of(any_duration()), of(0_u32..3)).prop_map(
         |(retry, dead, names, lost)| {
@@ -228,7 +231,7 @@ fn any_plan() -> impl Strategy<Value = Script> {
         (select(&QUEUES[..]), select(&KINDS[..]), select(&SHAPES[..]), of(select(&NAMES[..])));
     let limits = (of(1_u32..4), of(any_retry()), of(Just(Duration::from_nanos(1_000_000_001))));
     let small = || prop::collection::vec(any::<u8>(), 0..4);
-    // The first byte of attributes is their version: mostly one that can be read.
+    // The first byte of attributes is their version, mostly a readable one.
     let attributes = (prop_oneof![5 => 0_u8..2, 1 => any::<u8>()], small());
     let attributes = attributes.prop_map(|(version, rest)| [vec![version], rest].concat());
     let bytes = (prop_oneof![5 => small(), 1 => Just(vec![7; 5_000])], of(attributes));
@@ -260,7 +263,7 @@ fn any_schedule() -> impl Strategy<Value = Schedule> {
     ]
 }
 
-/// Retry settings, with a backoff or without.
+/// Returns retry settings, with or without a backoff.
 fn any_retry() -> impl Strategy<Value = RetryConfig> {
     let backoff = of((any_duration(), 0_u32..3));
     (of(1_u32..4), of(any_duration()), backoff).prop_map(|(attempts, patience, backoff)| {
@@ -275,7 +278,7 @@ fn any_retry() -> impl Strategy<Value = RetryConfig> {
     })
 }
 
-/// The backoff that a task's type states, if it states one.
+/// Returns the backoff stated by a task's type, if any.
 fn any_type_backoff() -> impl Strategy<Value = TypeBackoff> {
     let stated =
         (of(any_duration()), of(any_duration())).prop_map(|(min, max)| TypeBackoff { min, max });
@@ -300,7 +303,7 @@ fn any_end() -> impl Strategy<Value = End> {
 }
 
 fn any_verdict() -> impl Strategy<Value = Verdict> {
-    // One of them is longer than what is kept, and would be cut within a character.
+    // One message is longer than the limit, which is inside a character.
     let texts = ["".to_owned(), "it failed".to_owned(), "größer".to_owned(), "é".repeat(3_000)];
     let error = || select(texts.to_vec());
     prop_oneof![

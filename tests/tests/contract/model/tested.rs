@@ -1,4 +1,5 @@
-//! The backend that is compared with the model: a file that can be opened again, or without SQLite the model itself.
+//! The backend compared with the model: a file that can be opened again, or the model itself
+//! without SQLite.
 
 #[cfg(feature = "sqlite")]
 pub(crate) use file::Tested;
@@ -25,14 +26,14 @@ mod file {
             Self { backend: open(folder.path()).await, folder }
         }
 
-        /// Ends the process in order, and opens the file again.
+        /// Ends the process normally, and opens the file again.
         pub(crate) async fn close_and_open(self) -> Self {
             let Self { backend, folder } = self;
             drop(backend);
             Self { backend: open(folder.path()).await, folder }
         }
 
-        /// Opens the files as a process leaves them that is killed now: nothing is given back or tidied up.
+        /// Opens the files as left by a process that is killed now, without cleanup.
         pub(crate) async fn kill_and_open(self) -> Self {
             let folder = tempfile::tempdir().expect("a folder");
             for name in ["tasks.db", "tasks.db-wal"] {

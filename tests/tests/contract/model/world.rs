@@ -30,11 +30,11 @@ pub(crate) struct World {
     model: Memory,
     tested: Tested,
     clock: ManualClock,
-    /// What goes wrong with the next call.
+    /// The trouble with the next call.
     upset: Option<Upset>,
-    /// Every task that was offered.
+    /// All offered tasks.
     offered: Vec<NewTask>,
-    /// Every lease that was given and answered, by either backend.
+    /// All leases that either backend has returned.
     leases: Vec<[LeaseRef; 2]>,
 }
 
@@ -56,7 +56,7 @@ impl World {
         Self { model, tested, clock, upset: None, offered: Vec::new(), leases: Vec::new() }
     }
 
-    /// Takes a step on both and compares the answers, and what can be seen afterwards.
+    /// Takes a step on both backends, and compares the results and the visible state afterwards.
     pub(crate) async fn take(mut self, deed: Deed) -> Result<Self, TestCaseError> {
         self.upset = deed.upset;
         match deed.step {
@@ -111,7 +111,8 @@ impl World {
         Now::At(self.clock.time())
     }
 
-    /// The backend after its process was killed, or has ended in order: then it would give back what it has leased.
+    /// Opens the backend after its process was killed or ended normally, which would release its
+    /// leases.
     async fn reopened(&mut self) -> Result<Tested, TestCaseError> {
         let filter = TaskFilter::new().state(TaskState::Leased);
         let leased = self.model.list(List::new(filter, 1)).await.map_err(failed)?;
@@ -150,7 +151,7 @@ impl World {
         same("lease", &(unmarked(model.tasks), model.next), &(unmarked(tested.tasks), tested.next))
     }
 
-    /// What a worker does with its leases, and with those of others.
+    /// Takes a worker's step with its own leases or with those of others.
     async fn hold(&mut self, step: Step) -> Result<(), TestCaseError> {
         let now = self.now();
         match step {
@@ -184,7 +185,7 @@ impl World {
         }
     }
 
-    /// Sweeps as one who has seen every lease unchanged that has expired by now.
+    /// Sweeps as a worker that has seen every expired lease unchanged.
     async fn sweep(&mut self) -> Result<(), TestCaseError> {
         let request = |lost, limit| Sweep::new(self.now(), lost, limit);
         let mut sweeps = Vec::new();
@@ -221,7 +222,7 @@ impl World {
         Ok(())
     }
 
-    /// The pause before a retry is the one that the backoff says.
+    /// Checks that the pause before a retry agrees with the backoff.
     async fn check_pause(
         &self,
         id: TaskId,
@@ -232,7 +233,7 @@ impl World {
             return Ok(());
         }
         let record = self.tested.backend.get(id).await.map_err(failed)?;
-        let record = record.ok_or_else(|| TestCaseError::fail("a task that waits is gone"))?;
+        let record = record.ok_or_else(|| TestCaseError::fail("a waiting task is gone"))?;
         let queues = self.tested.backend.queues().await.map_err(failed)?;
         let queue = queues
             .into_iter()
@@ -286,11 +287,11 @@ impl World {
                 (list.newest_first, list.with_payloads) = (newest_first, with_payloads);
                 self.compare(Operation::List, |_, on| on.list(list.clone())).await
             }
-            step => Err(TestCaseError::fail(format!("no step of an administrator: {step:?}"))),
+            step => Err(TestCaseError::fail(format!("not a step of an administrator: {step:?}"))),
         }
     }
 
-    /// Compares all that can be seen without changing anything.
+    /// Compares the visible state without changing it.
     async fn look(&mut self) -> Result<(), TestCaseError> {
         same(
             "view",
@@ -310,7 +311,7 @@ impl World {
         }
     }
 
-    /// Has both asked, with what goes wrong; the answers, unless the caller gets none.
+    /// Calls both backends, with the trouble, and returns the results, unless the caller gets none.
     async fn ask<T: Debug>(
         &mut self,
         operation: Operation,
@@ -327,9 +328,9 @@ impl World {
             }
             Some(Upset::Fault(fault)) => {
                 plan(fault);
-                prop_assert!(act(1, tested).await.is_err(), "{:?} told of no error", fault);
+                prop_assert!(act(1, tested).await.is_err(), "{:?} returned no error", fault);
                 if fault == Fault::LoseAnswer {
-                    // It may be refused all the same.
+                    // The call may still be refused.
                     _ = act(0, model).await;
                 }
             }
@@ -338,7 +339,7 @@ impl World {
                     plan(Fault::Stall);
                 }
                 drop(act(1, tested));
-                // Whatever of it is under way is over when a later call is answered.
+                // A part in progress is over when a later call returns.
                 tested.enqueue(Enqueue::new(self.now(), Vec::new())).await.map_err(failed)?;
                 let has_happened =
                     view(model, self.now()).await? != view(tested, self.now()).await?;
@@ -354,24 +355,24 @@ impl World {
         Ok(None)
     }
 
-    /// An id that was offered, or one that never was.
+    /// Returns an id that was offered, or one that never was.
     fn id(&self, of: usize) -> TaskId {
         pick(&self.offered, of).map_or(TaskId::from_bytes([0xfe; 16]), |task| task.spec.id)
     }
 }
 
-/// While the only call is stalled, others are answered; then it may go on.
+/// Checks that other calls return while the only call is stalled, and then resumes that call.
 async fn let_go<B: Pull>(tested: &Faulty<B>) {
     assert_eq!(tested.stalled(), 1);
     tested.queues().await.expect("another call is answered");
     tested.let_go();
 }
 
-/// All that can be seen, as text.
+/// Returns the visible state as text.
 async fn view(backend: &dyn Pull, now: Now) -> Result<String, TestCaseError> {
     let all = List::new(TaskFilter::new(), 1000).with_payloads();
     let records = backend.list(all).await.map_err(failed)?;
-    // `Debug` tells of payloads their length only.
+    // `Debug` shows only the length of a payload.
     let bytes: Vec<_> =
         records.iter().map(|record| (&record.payload, &record.spec.attributes)).collect();
     let stats = backend.stats(now).await.map_err(failed)?;
@@ -383,12 +384,13 @@ fn failed(error: Error) -> TestCaseError {
     TestCaseError::fail(format!("a backend failed: {error:?}"))
 }
 
-/// `Debug` tells of payloads their length only, so these are compared beside the answers that have them.
+/// Compares two results by `Debug`, which shows only the length of payloads: these are compared
+/// separately.
 fn same(what: &str, model: &impl Debug, other: &impl Debug) -> Result<(), TestCaseError> {
     prop_assert_eq!(
         format!("{model:#?}"),
         format!("{other:#?}"),
-        "another {} than the model's",
+        "the {} differs from the model's",
         what
     );
     Ok(())
@@ -406,13 +408,13 @@ fn without_token(mut task: LeasedTask) -> LeasedTask {
     task
 }
 
-/// One of the newer ones mostly: the older ones tend to be over.
+/// Selects mostly a newer one, because older ones tend to be over.
 fn pick<T>(all: &[T], number: usize) -> Option<&T> {
     let recent = if number.is_multiple_of(4) { all } else { &all[all.len().saturating_sub(5)..] };
     recent.get(number.checked_rem(recent.len())?)
 }
 
-/// The task of a plan; the order of ids is not the order of offering.
+/// Returns the task of a plan; ids are not in the order of offering.
 fn task(number: usize, plan: Script) -> NewTask {
     let number = u64::try_from(number).expect("a short life");
     let id = u128::from(number.wrapping_mul(0x9e37_79b9_7f4a_7c15)) << 64 | u128::from(number);

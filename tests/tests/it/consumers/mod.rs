@@ -1,4 +1,4 @@
-//! What a consumer asks of the tasks it can meet, and of no others.
+//! A consumer checks the tasks that it can meet, and no others.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +38,7 @@ async fn defers_one_that_needs_a_db() -> Result<(), Error> {
     Ok(())
 }
 
-/// Of all tasks of this program, none of whose states it has.
+/// Returns the problems of a consumer of all tasks of this program, without any state.
 async fn client() -> Client {
     Client::open("memory:").await.unwrap()
 }

@@ -6,7 +6,8 @@ use super::stage::{Running, World, counts, passes_the_gate};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Sets the clock under two workers, one of which has a lease, and looks whether the other takes it for lost.
+/// Sets the clock of two workers, one of which has a lease, and checks whether the other takes the
+/// lease for lost.
 async fn assert_no_lease_is_lost(set: impl FnOnce(&World)) {
     let world = World::new();
     let id = passes_the_gate::defer().on(&world.tasks).await.unwrap().id;

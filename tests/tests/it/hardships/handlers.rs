@@ -40,13 +40,13 @@ async fn a_plain_function_is_told_of_its_deadline_and_waited_for() {
     plain_passes_the_gate::defer().deadline(10 * SECOND).on(&world.tasks).await.unwrap();
     let running = world.start_one(world.tasks.worker()).await;
     world.pass(9 * SECOND).await;
-    assert_eq!(world.stage.signs().told, 0);
+    assert_eq!(world.stage.signs().cancelled, 0);
     world.pass(SECOND).await;
-    world.stage.until(|signs| signs.told == 1).await;
-    assert_eq!(world.tasks.stats().await.unwrap().leased, 1, "it still runs");
+    world.stage.until(|signs| signs.cancelled == 1).await;
+    assert_eq!(world.tasks.stats().await.unwrap().leased, 1, "the handler still runs");
     world.stage.let_pass(1);
     world.until_open(0).await;
-    assert_eq!(world.stage.signs().begun, 1, "it succeeded, if late");
+    assert_eq!(world.stage.signs().begun, 1, "the handler succeeded, though late");
     running.finish().await;
 }
 
@@ -61,7 +61,7 @@ async fn a_panic_costs_its_task_an_attempt_and_nobody_else_anything() {
     running.finish().await;
     let record = world.record(id).await;
     assert_eq!((record.state, record.attempts, record.lost_leases), (TaskState::Scheduled, 1, 0));
-    assert_eq!(record.errors[0].message, "the handler panicked: as the test wants it");
+    assert_eq!(record.errors[0].message, "the handler panicked: a failure planned by the test");
 }
 
 #[tokio::test]
@@ -91,7 +91,7 @@ async fn an_attempt_may_outlast_many_leases() {
     other.finish().await;
 }
 
-/// The only thread of the runtime is blocked: whatever extends the lease has its own.
+/// The only thread of the runtime is blocked: leases are extended on a thread of their own.
 #[tokio::test]
 async fn a_handler_that_blocks_the_whole_runtime_keeps_its_lease() {
     let world = World::new();
@@ -113,6 +113,6 @@ async fn a_handler_that_blocks_the_whole_runtime_keeps_its_lease() {
     world.stage.until(|signs| signs.ended == 1).await;
     world.until_open(0).await;
     running.finish().await;
-    assert_eq!(observer.join().unwrap(), 0, "others took its lease for lost");
+    assert_eq!(observer.join().unwrap(), 0, "other workers took the lease for lost");
     assert_eq!(world.stage.signs().begun, 1);
 }

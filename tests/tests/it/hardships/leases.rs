@@ -1,4 +1,4 @@
-//! Leases that are lost: the attempt is stopped, and whatever it says later counts for nothing.
+//! Lost leases: the attempt is stopped, and its later outcome is ignored.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use super::stage::{
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Another worker, to whom the first one seems to be gone, takes its task.
+/// Another worker, which takes the first one for dead, takes its task.
 async fn take_over(world: &World) -> LeasedTask {
     let sweep = |lost| Sweep::new(Now::At(world.clock.time()), lost, 100);
     let held = world.backend.sweep(sweep(Vec::new())).await.unwrap().held;
@@ -27,7 +27,7 @@ async fn take_over(world: &World) -> LeasedTask {
     world.backend.lease(lease).await.unwrap().tasks.remove(0)
 }
 
-/// What becomes of the task when the other worker is done with it.
+/// The end of the task in the other worker.
 async fn done_by_the_other(world: &World, task: LeasedTask) -> Vec<Settled> {
     let settlements = vec![settlement(task.lease, None, Verdict::Done)];
     let settle = Settle::new(Now::At(world.clock.time()), settlements);
@@ -48,7 +48,7 @@ async fn an_attempt_whose_lease_another_got_is_stopped() {
     world.pass(10 * SECOND).await;
     world.stage.until(|signs| signs.stopped == 1).await;
     turns().await;
-    assert_eq!(world.record(id).await, before, "nothing is recorded by who lost it");
+    assert_eq!(world.record(id).await, before, "the worker that lost the lease records nothing");
     assert_eq!((before.state, before.attempts), (TaskState::Leased, 0));
     assert_eq!(done_by_the_other(&world, other).await, [Settled::Done]);
     running.finish().await;
@@ -78,7 +78,7 @@ async fn a_plain_function_whose_lease_another_got_is_told_and_counts_for_nothing
     let other = take_over(&world).await;
     let before = world.record(id).await;
     world.pass(10 * SECOND).await;
-    world.stage.until(|signs| signs.told == 1).await;
+    world.stage.until(|signs| signs.cancelled == 1).await;
     world.stage.let_pass(1);
     world.stage.until(|signs| signs.ended == 1).await;
     world.until_called(Operation::Settle, 1).await;
@@ -108,8 +108,9 @@ async fn an_attempt_is_stopped_once_its_lease_has_run_out_unextended() {
     let (_, running) = begun(&world).await;
     world.backend.set_down(true);
     world.pass_among(6, 30 * SECOND).await;
-    assert_eq!(world.stage.signs().stopped, 0, "it holds its lease until then");
-    // No other worker may take it before, so it is stopped right then, even if the storage fails.
+    assert_eq!(world.stage.signs().stopped, 0, "the attempt holds its lease until then");
+    // No other worker may take the task before, so the attempt is stopped exactly then, even if the
+    // storage fails.
     world.pass(Duration::from_millis(10)).await;
     world.stage.until(|signs| signs.stopped == 1).await;
     world.backend.set_down(false);
@@ -119,7 +120,7 @@ async fn an_attempt_is_stopped_once_its_lease_has_run_out_unextended() {
     running.finish().await;
 }
 
-/// What watches for leases that run out has slept since before this one was given.
+/// The watcher of expiring leases has slept since before this lease was given.
 #[tokio::test]
 async fn a_lease_that_was_given_to_an_idle_worker_runs_out_in_time() {
     let world = World::new();
@@ -151,7 +152,7 @@ async fn a_lease_is_extended_three_times_as_often_as_it_must_be() {
     running.finish().await;
 }
 
-/// However long the storage has been away, a short lease has its chance.
+/// A short lease is extended in time after an outage of the storage of any length.
 #[tokio::test]
 async fn a_short_lease_is_tried_to_be_extended_as_often_while_the_storage_is_away() {
     let world = World::new();
@@ -177,7 +178,7 @@ async fn a_plain_function_that_outlives_its_worker_keeps_its_lease() {
     first.stop().await;
     world.pass(10 * SECOND).await;
     first.finish().await;
-    world.stage.until(|signs| signs.told == 1).await;
+    world.stage.until(|signs| signs.cancelled == 1).await;
     let second = Running::start(world.other_client().worker());
     world.pass_while_leased(100 * SECOND).await;
     assert_eq!((world.is_leased(id).await, world.record(id).await.lost_leases), (true, 0));
@@ -196,11 +197,11 @@ fn a_plain_function_whose_lease_is_lost_before_there_is_a_thread_for_it_is_not_b
         let id = plain_passes_the_gate::defer().on(&world.tasks).await.unwrap().id;
         world.until_asleep(7).await;
         world.tasks.delete(id).await.unwrap();
-        // The answer of an extension is known everywhere when the next one is asked for.
+        // The result of an extension is known to all roles before the next extension is requested.
         world.pass_until(60 * SECOND, |_| world.backend.calls(Operation::Extend) >= 2).await;
         drop(busy);
         world.stage.let_pass(2);
         running.finish().await;
-        assert_eq!(world.stage.signs().begun, 1, "it ran without a lease");
+        assert_eq!(world.stage.signs().begun, 1, "the task ran without a lease");
     });
 }

@@ -1,6 +1,7 @@
-//! What a worker must come through: handlers that hang, leases that are lost, storage that is away, time that jumps.
+//! Hardships of a worker: hanging handlers, lost leases, storage outages, clock jumps.
 //!
-//! Time passes here when a test says so, and no faster than the worker follows; nothing sleeps.
+//! Time passes only when a test moves the clock, and no faster than the worker follows; no test
+//! sleeps.
 
 mod clock;
 mod handlers;

@@ -1,4 +1,5 @@
-//! Panics beside the handler: of an error, a panic's payload or a handler that is dropped, of a log writer, of a clock.
+//! Panics outside of the handler: when an error, a panic's payload or a handler is dropped, in a
+//! log writer, in a clock.
 
 use std::fmt;
 use std::panic::panic_any;
@@ -18,7 +19,7 @@ use super::stage::{
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Panics when it is dropped, whatever holds it.
+/// A value that panics on drop.
 #[derive(Debug)]
 struct Bomb;
 
@@ -72,7 +73,7 @@ fn plain_panics_with_a_bomb(#[state] stage: &Stage) {
     panic_any(Bomb);
 }
 
-/// Panics when it is stopped.
+/// A handler that panics when it is stopped.
 #[deferred]
 async fn holds_a_bomb(#[state] stage: &Stage) {
     stage.sign(|signs| signs.begun += 1);
@@ -85,7 +86,8 @@ fn plain_counts(#[state] stage: &Stage) {
     stage.sign(|signs| signs.begun += 1);
 }
 
-/// The record of a task after the only runner of a worker has run it, and another task after it.
+/// Returns the record of a task after the only runner of a worker has run the task and another one
+/// after it.
 async fn recorded(task: Defer) -> TaskRecord {
     let world = World::new();
     let id = task.on(&world.tasks).await.unwrap().id;
@@ -150,7 +152,7 @@ async fn a_shutdown_burns_no_attempt_though_the_handler_panics_when_it_is_stoppe
     assert_eq!((record.state, record.attempts, record.errors.len()), (TaskState::Scheduled, 0, 0));
 }
 
-/// Panics once when it is asked for the time of day, after a test has broken it.
+/// A clock that, once broken by a test, panics at the next request for the time of day.
 #[derive(Debug, Clone, Default)]
 struct BrokenClock {
     clock: ManualClock,
@@ -181,7 +183,7 @@ async fn a_panic_anywhere_in_an_attempt_costs_its_task_an_attempt_and_nobody_els
     let (stage, clock) = (Stage::new(), BrokenClock::default());
     let tasks = program(&stage).clock(clock.clone()).build(Memory::new()).unwrap();
     let running = Running::start(tasks.worker().concurrency(1));
-    // All roles are asleep: the next to ask for the time of day is an attempt.
+    // All roles sleep, so the next request for the time of day comes from an attempt.
     while clock.clock.sleepers() < 5 {
         tokio::task::yield_now().await;
     }
@@ -198,7 +200,7 @@ async fn a_panic_anywhere_in_an_attempt_costs_its_task_an_attempt_and_nobody_els
     );
 }
 
-/// A log that panics at every event, or at whatever has to do with spans.
+/// A log that panics at every event, or at one kind of operation on spans.
 #[derive(Debug, Clone, Copy)]
 enum BrokenLog {
     Events,
@@ -265,10 +267,14 @@ async fn a_log_that_panics_changes_nothing_for_any_task() {
             (1, 1, 1),
             "{log:?}"
         );
-        assert_eq!(world.record(failed).await.errors[0].message, "as the test wants it", "{log:?}");
+        assert_eq!(
+            world.record(failed).await.errors[0].message,
+            "a failure planned by the test",
+            "{log:?}"
+        );
         assert_eq!(
             world.record(panicked).await.errors[0].message,
-            "the handler panicked: as the test wants it"
+            "the handler panicked: a failure planned by the test"
         );
         assert_eq!(world.record(dead).await.state, TaskState::Dead, "{log:?}");
     }

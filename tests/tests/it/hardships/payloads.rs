@@ -1,4 +1,4 @@
-//! Tasks that this program cannot read or does not know, and namesakes.
+//! Tasks that this program cannot read or does not know, and functions of the same name.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ async fn takes_text(text: String, #[state] stage: &Stage) {
 #[deferred]
 async fn of_another_program(_: u8) {}
 
-/// A copy of a stored task, with these bytes in place of its payload; there is one of each number.
+/// Stores a copy of a stored task with these bytes as its payload; each number gives one copy.
 fn with_payload(number: u8, record: &TaskRecord, payload: &[u8]) -> NewTask {
     NewTask::new(
         TaskSpec::new(
@@ -57,7 +57,7 @@ async fn a_payload_that_cannot_be_decoded_goes_back_without_an_attempt() {
         );
         assert!(
             record.schedule_time > world.clock.time(),
-            "it is tried again later, perhaps by a newer program"
+            "the task is retried later, perhaps by a newer program"
         );
     }
     world.pass(60 * SECOND).await;
@@ -148,7 +148,7 @@ async fn looks(number: u8, #[context] cx: &TaskContext, #[state] stage: &Stage) 
     stage.sign(|signs| signs.ended += 1);
 }
 
-/// The context, and what travels with a task for others, are no part of its payload.
+/// The context and the attributes of a task are not part of its payload.
 #[tokio::test]
 async fn attributes_travel_beside_the_payload() {
     let world = World::new();
@@ -163,7 +163,7 @@ async fn attributes_travel_beside_the_payload() {
     assert_eq!(world.stage.signs().ended, 2);
 }
 
-/// They may say where the payload is.
+/// Attributes of a newer version may name the payload's place.
 #[tokio::test]
 async fn a_task_is_not_run_without_its_attributes() {
     let world = World::new();
@@ -183,6 +183,6 @@ async fn a_task_is_not_run_without_its_attributes() {
         let record = world.record(TaskId::from_bytes([number; 16])).await;
         assert_eq!((record.state, record.attempts), (TaskState::Scheduled, 0), "{number}");
     }
-    assert_eq!(world.tasks.unroutable().await.unwrap().len(), 1, "the newer one is shown");
+    assert_eq!(world.tasks.unroutable().await.unwrap().len(), 1, "the newer task is shown");
     running.finish().await;
 }

@@ -1,4 +1,5 @@
-//! Tasks of workers that are gone: they go on after their leases, whatever befell clocks, storage and those who look.
+//! Tasks of dead workers: they are retried after their leases, whatever happened to clocks, storage
+//! and observers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,11 +13,11 @@ use super::stage::{Running, Stage, World, counts, fails, plain_passes_the_gate, 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// The leases that workers of one file may have.
+/// Lease durations of workers on one file.
 const LEASES: [Duration; 4] =
     [SECOND, Duration::from_millis(1200), Duration::from_secs(5), Duration::from_secs(30)];
 
-/// The tasks that a worker has leased, with a lease of `duration`, and that is gone by now.
+/// Returns tasks that a dead worker has leased for `duration`.
 pub(super) async fn leased_by_one_who_is_gone(
     world: &World,
     duration: Duration,
@@ -24,7 +25,7 @@ pub(super) async fn leased_by_one_who_is_gone(
     world.backend.lease(lease_of(1_000, world.clock.time(), duration)).await.unwrap().tasks
 }
 
-/// What is left after one sweep is swept at once, until nothing is left.
+/// A sweep that reaches its limit is repeated at once, until nothing is left.
 #[tokio::test]
 async fn all_that_is_old_is_forgotten_without_any_time_passing() {
     let world = World::new();
@@ -54,7 +55,7 @@ fn lease_of(limit: usize, now: Timestamp, duration: Duration) -> Lease {
     Lease::new(Now::At(now), queues, Routes::Any, Room::new(limit), duration)
 }
 
-/// A task for each of [`LEASES`], leased by somebody who is gone.
+/// Returns a task for each of [`LEASES`], leased by a dead worker.
 async fn with_lost_leases() -> World {
     let world = World::new();
     for lease in LEASES {
@@ -64,7 +65,8 @@ async fn with_lost_leases() -> World {
     world
 }
 
-/// After a hiccup, each of those tasks runs within two of its leases and a second, and none before its lease is over.
+/// Checks that after a hiccup each of those tasks runs within two of its leases and a second, and
+/// none before its lease is over.
 async fn assert_all_are_recovered(world: &World) {
     let begun = world.clock.time();
     for (place, lease) in LEASES.into_iter().enumerate() {
@@ -130,7 +132,7 @@ async fn storage_that_was_away_keeps_no_task_from_being_recovered() {
     world.pass(60 * SECOND).await;
     assert_eq!(world.stage.signs().begun, 0);
     world.backend.set_down(false);
-    // It asks again within five seconds.
+    // The worker polls again within five seconds.
     world.pass(5 * SECOND).await;
     assert_all_are_recovered(&world).await;
     running.finish().await;
@@ -146,13 +148,13 @@ async fn a_worker_that_stood_still_recovers_what_was_lost() {
     running.finish().await;
 }
 
-/// A program, and tasks in its file that another handle has leased.
+/// Returns a program, and tasks in its file that another handle has leased.
 #[cfg(feature = "sqlite")]
 struct LeasedFile {
     stage: Stage,
     clock: ManualClock,
     tasks: gae_tasks::Client,
-    /// Lives, and extends nothing.
+    /// A handle that stays open and extends no lease.
     _holder: gae_tasks::backend::sqlite::Sqlite,
     folder: tempfile::TempDir,
 }
@@ -173,18 +175,18 @@ async fn leased_in_a_file(tasks: usize, duration: Duration) -> LeasedFile {
     LeasedFile { stage, clock, tasks: client, _holder: holder, folder }
 }
 
-/// Changes the file as another program.
+/// Changes the file as another program would.
 #[cfg(feature = "sqlite")]
 fn change(folder: &tempfile::TempDir, sql: &str) {
     rusqlite::Connection::open(folder.path().join("tasks.db")).unwrap().execute_batch(sql).unwrap();
 }
 
-/// The lock of a killed process is free, so nothing has to be waited for, however much it held.
+/// The lock of a killed process is free, so all of its tasks are recovered without waiting.
 #[cfg(feature = "sqlite")]
 #[tokio::test]
 async fn all_that_a_killed_process_held_is_recovered_without_any_time_passing() {
     let LeasedFile { stage, tasks, folder, .. } = &leased_in_a_file(2_500, 30 * SECOND).await;
-    // From now on somebody else has leased them, whose lock is free.
+    // From now on the leases belong to another session, whose lock is free.
     change(folder, "UPDATE gae_tasks_session SET id = 1; UPDATE gae_tasks_lease SET session = 1");
     std::fs::write(folder.path().join("tasks.db-session-0000000000000001.lock"), "").unwrap();
 
@@ -193,7 +195,8 @@ async fn all_that_a_killed_process_held_is_recovered_without_any_time_passing() 
     running.finish().await;
 }
 
-/// A lease that cannot be taken back, here because of a rule of the application's, is tried again with the next look only.
+/// A lease that cannot be recovered, here because of a trigger of the application, is retried only
+/// at the next sweep.
 #[cfg(feature = "sqlite")]
 #[tokio::test]
 async fn a_lease_that_stays_lost_keeps_no_worker_busy() {
@@ -208,7 +211,7 @@ async fn a_lease_that_stays_lost_keeps_no_worker_busy() {
         }
     };
     for _ in 0..20 {
-        tokio::time::timeout(10 * SECOND, asleep()).await.expect("it sweeps without end");
+        tokio::time::timeout(10 * SECOND, asleep()).await.expect("the worker sweeps without end");
         clock.advance(SECOND);
     }
     stage.until(|signs| signs.ended == 1).await;
@@ -216,7 +219,7 @@ async fn a_lease_that_stays_lost_keeps_no_worker_busy() {
     running.finish().await;
 }
 
-/// Looks that are far apart add little to the time for which a worker has seen a lease unchanged.
+/// Distant observations add little to the time for which a worker has seen a lease unchanged.
 #[tokio::test]
 async fn one_look_after_a_long_silence_takes_no_lease() {
     let world = World::new();
@@ -228,12 +231,13 @@ async fn one_look_after_a_long_silence_takes_no_lease() {
     world.clock.advance(60 * SECOND);
     world.until_called(Operation::Sweep, sweeps + 1).await;
     world.until_asleep(5).await;
-    assert_eq!(world.stage.signs().begun, 0, "its holder may have stood still as well");
+    assert_eq!(world.stage.signs().begun, 0, "the holder may have been stopped as well");
     world.pass_until(30 * SECOND, |signs| signs.ended == 1).await;
     running.finish().await;
 }
 
-/// All processes stand still for longer than a lease: who has one extends it before anybody else may take it.
+/// All processes are stopped for longer than a lease: a holder extends its lease before others may
+/// take it.
 #[tokio::test]
 async fn a_worker_that_stood_still_keeps_its_leases() {
     let world = World::new();
@@ -241,7 +245,7 @@ async fn a_worker_that_stood_still_keeps_its_leases() {
     let running = world.start_one(world.tasks.worker()).await;
     let other = Running::start(world.other_client().worker());
     world.pass_while_leased(5 * SECOND).await;
-    // Often, as either of the two that are late may be the first to wake.
+    // Repeated, because either of the two late workers may wake first.
     for _ in 0..6 {
         let extensions = world.backend.calls(Operation::Extend);
         world.clock.advance(60 * SECOND);
@@ -272,7 +276,8 @@ async fn a_fresh_worker_after_a_jump_of_the_clock_takes_no_lease() {
     assert_eq!(world.stage.signs().begun, 1);
 }
 
-/// A plain function cannot be stopped, so its task stays its own when the storage is back before anybody took it.
+/// A plain function cannot be stopped, so it keeps its task if the storage is back before another
+/// worker took the task.
 #[tokio::test]
 async fn a_plain_function_outlives_the_absence_of_the_storage() {
     let world = World::new();
@@ -280,7 +285,7 @@ async fn a_plain_function_outlives_the_absence_of_the_storage() {
     let running = world.start_one(world.tasks.worker()).await;
     let other = Running::start(world.other_client().worker());
     world.backend.set_down(true);
-    world.pass_until(60 * SECOND, |signs| signs.told == 1).await;
+    world.pass_until(60 * SECOND, |signs| signs.cancelled == 1).await;
     world.backend.set_down(false);
     world.pass(6 * SECOND).await;
     world.pass_while_leased(100 * SECOND).await;
@@ -292,7 +297,7 @@ async fn a_plain_function_outlives_the_absence_of_the_storage() {
     other.finish().await;
 }
 
-/// A lost lease is recovered in the end, and dead letters and names are forgotten throughout.
+/// A lost lease is recovered eventually, and dead letters and names are forgotten all the time.
 #[tokio::test]
 async fn what_is_old_is_forgotten_though_the_clock_jumps() {
     let world = World::new();
@@ -304,7 +309,11 @@ async fn what_is_old_is_forgotten_though_the_clock_jumps() {
     world.clock.step_to(world.clock.time().plus(SECOND));
     world.pass(30 * SECOND).await;
     let sweep = Sweep::new(Now::At(world.clock.time()), Vec::new(), 100);
-    assert_eq!(world.backend.sweep(sweep).await.unwrap().forgotten, 0, "it is forgotten already");
+    assert_eq!(
+        world.backend.sweep(sweep).await.unwrap().forgotten,
+        0,
+        "the dead letter is forgotten already"
+    );
     assert!(counts::defer().named("n").on(&world.tasks).await.unwrap().created);
     running.finish().await;
 }
@@ -346,13 +355,13 @@ async fn a_worker_states_its_retention_again_for_a_queue_that_was_deleted() {
     assert_eq!(kept().await, [90 * HOUR]);
     world.tasks.delete_queue("default").await.unwrap();
     world.pass(60 * SECOND).await;
-    assert!(kept().await.is_empty(), "it is not made by that");
+    assert!(kept().await.is_empty(), "the queue is not created");
     counts::defer().on(&world.tasks).await.unwrap();
     world.pass(60 * SECOND).await;
     assert_eq!(kept().await, [90 * HOUR]);
     let shorter = QueueConfig::new().with_dead_letter_retention(HOUR);
     world.tasks.put_queue("default", shorter).await.unwrap();
     world.pass(60 * SECOND).await;
-    assert_eq!(kept().await, [HOUR], "what is shortened by hand stays short");
+    assert_eq!(kept().await, [HOUR], "a retention shortened by hand stays short");
     running.finish().await;
 }

@@ -1,4 +1,4 @@
-//! Tasks that fail at once, again and again: neither hot loops nor runners that sleep.
+//! Tasks that always fail at once: no hot loops, and no runners that sleep.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ async fn a_task_that_waits_for_its_retry_holds_no_runner() {
     let running = Running::start(world.tasks.worker().concurrency(1));
     world.stage.until(|signs| signs.ended == 1).await;
     counts::defer().on(&world.tasks).await.unwrap();
-    // The clock stands still, so the failed task still waits.
+    // The clock stands still, so the failed task waits.
     world.stage.until(|signs| signs.ended == 2).await;
     world.until_open(1).await;
     running.finish().await;
@@ -28,12 +28,13 @@ async fn a_task_that_fails_at_once_is_tried_as_often_as_the_backoff_says() {
     world.stage.until(|signs| signs.ended == 1).await;
     world.pass(10 * SECOND).await;
     running.finish().await;
-    // Pauses of 0.1, 0.2, 0.4, 0.8, 1.6 and 3.2 seconds, up to a second longer each: time passes in seconds here.
+    // Pauses of 0.1, 0.2, 0.4, 0.8, 1.6 and 3.2 seconds, up to a second longer each: time passes in
+    // seconds here.
     let attempts = world.record(id).await.attempts;
     assert!((4..=7).contains(&attempts), "{attempts} attempts in 10 seconds");
 }
 
-/// The pause is stored with the task: a program that is started anew does not begin with a storm of retries.
+/// The pause is stored with the task: a restarted program does not begin with a storm of retries.
 #[cfg(feature = "sqlite")]
 #[tokio::test]
 async fn a_restart_does_not_shorten_the_pause_before_a_retry() {

@@ -1,4 +1,4 @@
-//! The end of a worker: what runs is waited for, what waits goes back.
+//! The end of a worker: running attempts are waited for, waiting tasks are released.
 
 use std::io::{self, Seek};
 use std::sync::Arc;
@@ -30,7 +30,7 @@ async fn what_runs_is_waited_for_as_long_as_the_grace_time() {
     assert_eq!(
         (record.state, record.attempts, record.errors.len()),
         (TaskState::Scheduled, 0, 0),
-        "no attempt is burnt"
+        "no attempt is counted"
     );
 }
 
@@ -48,9 +48,9 @@ async fn what_ends_in_the_grace_time_is_recorded_and_nothing_more_is_begun() {
     assert_eq!((world.stage.signs().begun, stats.scheduled, stats.leased), (1, 2, 0));
 }
 
-/// A worker with one runner that is busy, and with tasks leased ahead for it.
+/// Returns a worker with one busy runner, and with tasks leased ahead.
 async fn with_tasks_leased_ahead(world: &World) -> Running {
-    // Fast tasks first: only then it is worth it to lease ahead.
+    // Fast tasks first, because the worker leases ahead only for fast tasks.
     world.tasks.defer_many((0..500).map(|_| counts::defer())).await.unwrap();
     let running = Running::start(world.tasks.worker().concurrency(1));
     while world.stage.signs().ended < 500 {
@@ -107,7 +107,8 @@ async fn what_was_leased_ahead_and_does_not_start_goes_back_while_the_worker_goe
     running.finish().await;
 }
 
-/// A worker whose five attempts have ended while the storage is away; `before` later the worker is told to end.
+/// Runs a worker whose five attempts end during a storage outage, and ends the worker `before`
+/// later.
 async fn ended_while_the_storage_is_away(
     world: &World,
     before: Duration,
@@ -126,7 +127,8 @@ async fn ended_while_the_storage_is_away(
 
 #[tokio::test]
 async fn outcomes_are_recorded_though_the_storage_is_away_for_most_of_the_grace_time() {
-    // The last: after 16 seconds without storage, it is asked every 5 seconds only, and would be again after 4.
+    // The last: after 16 seconds without storage, the storage is called only every 5 seconds, and
+    // next after 4.
     for (before, grace, away) in [(0, 8, 6), (20, 8, 6), (16, 2, 1)] {
         let world = World::new();
         let running =
@@ -164,7 +166,7 @@ async fn an_attempt_that_is_stopped_takes_no_second_from_the_last_outcomes() {
     world.backend.set_down(true);
     running.stop().await;
     world.pass(8 * SECOND).await;
-    world.stage.until(|signs| (signs.stopped, signs.told) == (1, 1)).await;
+    world.stage.until(|signs| (signs.stopped, signs.cancelled) == (1, 1)).await;
     assert!(!running.has_ended());
     world.pass(SECOND).await;
     running.finish().await;
@@ -185,9 +187,9 @@ async fn a_worker_ends_only_when_everything_is_recorded() {
     assert_eq!(world.tasks.stats().await.unwrap().open(), 0);
 }
 
-/// The errors that a worker logs when it leaves an attempt behind, while the outcome of another waits for the storage
-/// until shortly before the end, or longer.
-async fn told_when_an_attempt_is_left_behind(is_recorded: bool) -> String {
+/// Returns the errors that a worker logs when it abandons an attempt, while the outcome of another
+/// attempt waits for the storage until shortly before the end, or longer.
+async fn logged_when_an_attempt_is_left_behind(is_recorded: bool) -> String {
     let world = World::new();
     let lines = Arc::new(tempfile::tempfile().unwrap());
     let log = tracing_subscriber::fmt()
@@ -213,7 +215,7 @@ async fn told_when_an_attempt_is_left_behind(is_recorded: bool) -> String {
     assert_eq!(
         world.tasks.stats().await.unwrap().leased,
         2 - u64::from(is_recorded),
-        "what goes on keeps its lease"
+        "the running attempt keeps its lease"
     );
     (&*lines).rewind().unwrap();
     io::read_to_string(&*lines).unwrap()
@@ -221,12 +223,12 @@ async fn told_when_an_attempt_is_left_behind(is_recorded: bool) -> String {
 
 #[tokio::test]
 async fn a_worker_that_leaves_an_attempt_behind_tells_whether_everything_else_is_recorded() {
-    assert_eq!(told_when_an_attempt_is_left_behind(true).await, "");
-    let told = told_when_an_attempt_is_left_behind(false).await;
-    assert!(told.contains("tasks that have ended may run again"), "{told}");
+    assert_eq!(logged_when_an_attempt_is_left_behind(true).await, "");
+    let logged = logged_when_an_attempt_is_left_behind(false).await;
+    assert!(logged.contains("tasks that have ended may run again"), "{logged}");
 }
 
-/// Waits until a call of the storage is stalled; no time passes meanwhile.
+/// Waits until a call of the storage is stalled, without moving the clock.
 async fn until_stalled(world: &World) {
     while world.backend.stalled() == 0 {
         tokio::task::yield_now().await;
@@ -290,7 +292,7 @@ async fn a_worker_ends_after_the_grace_time_though_the_storage_never_answers() {
         assert_eq!(
             world.backend.calls(Operation::Lease),
             leases,
-            "{operation:?}: it leased after its time"
+            "{operation:?}: the worker leased after its end"
         );
     }
 }

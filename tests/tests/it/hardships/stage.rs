@@ -1,4 +1,4 @@
-//! What the tests stand on: tasks that do what a test wants, and a worker on a clock that a test moves.
+//! The stage of the tests: tasks controlled by a test, and a worker on a clock that a test moves.
 
 use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::time::Duration;
@@ -15,26 +15,26 @@ use tokio::task::JoinHandle;
 use tracing::subscriber::{DefaultGuard, NoSubscriber, set_default};
 use tracing::{Dispatch, Subscriber};
 
-/// How long a test waits, in real time, for what must happen without any time passing.
+/// The real time for which a test waits for events that need no time to pass on its clock.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What the tasks of one test have done so far.
+/// Counts of what the tasks of one test have done so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Signs {
     pub(super) begun: usize,
     pub(super) ended: usize,
-    /// Handlers that were stopped before their end.
+    /// The handlers that were stopped before their end.
     pub(super) stopped: usize,
-    /// Plain functions that saw that they are cancelled.
-    pub(super) told: usize,
+    /// The plain functions that noticed their cancellation.
+    pub(super) cancelled: usize,
 }
 
-/// What the tasks meet: where they leave signs, and the gates that a test opens for them.
+/// The state of the tasks: their counts, and the gates that a test opens for them.
 #[derive(Debug, Clone)]
 pub(super) struct Stage {
     signs: Arc<watch::Sender<Signs>>,
     gate: Arc<Semaphore>,
-    /// For handlers that block their thread.
+    /// The gate for handlers that block their thread.
     door: Arc<(Mutex<bool>, Condvar)>,
 }
 
@@ -51,25 +51,26 @@ impl Stage {
         self.signs.send_modify(change);
     }
 
-    /// Lets so many attempts go on.
+    /// Lets `count` attempts pass the gate.
     pub(super) fn let_pass(&self, attempts: usize) {
         self.gate.add_permits(attempts);
     }
 
-    /// Lets handlers go on that block their thread, now or when this is dropped at the latest.
+    /// Lets handlers that block their thread pass, at the latest when the returned value is
+    /// dropped.
     pub(super) fn door(&self) -> Door {
         Door(Arc::clone(&self.door))
     }
 
-    /// Waits until the tasks have done what `holds` looks for; no time passes meanwhile.
+    /// Waits until `holds` returns true for the counts, without moving the clock.
     pub(super) async fn until(&self, holds: impl FnMut(&Signs) -> bool) {
         let mut signs = self.signs.subscribe();
         let waited = tokio::time::timeout(PATIENCE, signs.wait_for(holds)).await;
-        assert!(waited.is_ok(), "what the test waits for did not happen: {:?}", self.signs());
+        assert!(waited.is_ok(), "the awaited event did not happen: {:?}", self.signs());
     }
 }
 
-/// Opens the door when it is dropped, so that a failed test does not hang.
+/// Opens the gate on drop, so that a failed test does not hang.
 pub(super) struct Door(Arc<(Mutex<bool>, Condvar)>);
 
 impl Drop for Door {
@@ -100,7 +101,7 @@ impl Drop for Attempt<'_> {
     }
 }
 
-/// Goes on when the test lets it pass.
+/// Waits at the gate.
 #[deferred]
 pub(super) async fn passes_the_gate(#[state] stage: &Stage) {
     let attempt = Attempt::begin(stage);
@@ -108,7 +109,7 @@ pub(super) async fn passes_the_gate(#[state] stage: &Stage) {
     attempt.end();
 }
 
-/// Waits at the gate as well, and goes on waiting though it is cancelled.
+/// Waits at the gate, even after it is cancelled.
 #[deferred]
 pub(super) fn plain_passes_the_gate(#[state] stage: &Stage, #[context] cx: &TaskContext) {
     let attempt = Attempt::begin(stage);
@@ -116,7 +117,7 @@ pub(super) fn plain_passes_the_gate(#[state] stage: &Stage, #[context] cx: &Task
         tokio::select! {
             biased;
             permit = stage.gate.acquire() => return permit.unwrap().forget(),
-            () = cx.cancelled() => stage.sign(|signs| signs.told += 1),
+            () = cx.cancelled() => stage.sign(|signs| signs.cancelled += 1),
         }
         stage.gate.acquire().await.unwrap().forget();
     });
@@ -143,16 +144,16 @@ pub(super) async fn counts(#[state] stage: &Stage) {
 #[deferred]
 pub(super) async fn panics(#[state] stage: &Stage) {
     Attempt::begin(stage).end();
-    panic!("as the test wants it");
+    panic!("a failure planned by the test");
 }
 
 #[deferred]
 pub(super) async fn fails(#[state] stage: &Stage) -> Result<(), &'static str> {
     Attempt::begin(stage).end();
-    Err("as the test wants it")
+    Err("a failure planned by the test")
 }
 
-/// The program of all tasks of these tests.
+/// Returns the program of all tasks of these tests.
 pub(super) fn program(stage: &Stage) -> ClientBuilder {
     let tests = module_path!().rsplit_once("::").expect("a module of the tests").0;
     Client::builder().registry(crate::tasks_of(tests)).state(stage.clone())
@@ -174,12 +175,12 @@ impl World {
         Self { stage, clock, backend, tasks }
     }
 
-    /// The client of another process on the same storage.
+    /// Returns the client of another process on the same storage.
     pub(super) fn other_client(&self) -> Client {
         program(&self.stage).clock(self.clock.clone()).build(self.backend.clone()).unwrap()
     }
 
-    /// Retries the tasks of a queue after pauses that begin at 100 ms.
+    /// Configures a queue with pauses that begin at 100 ms.
     pub(super) async fn retry_briefly(&self, queue: &str) {
         let brief = RetryConfig::new().with_min_backoff(Duration::from_millis(100));
         self.tasks.put_queue(queue, QueueConfig::new().with_retry(brief)).await.unwrap();
@@ -189,8 +190,9 @@ impl World {
         Running::start(self.tasks.worker())
     }
 
-    /// Waits until so many wait for the clock: a worker's roles that lease, sweep, report, extend leases and
-    /// watch for those that run out, and each attempt for its deadline. Time that passes before somebody waits for it does not count for them.
+    /// Waits until `count` sleepers wait for the clock: a worker's roles that lease, sweep, report,
+    /// extend leases and watch for expiring ones, and each attempt for its deadline. Time that
+    /// passes before a sleeper waits does not count for that sleeper.
     pub(super) async fn until_asleep(&self, sleepers: usize) {
         let asleep = async {
             while self.clock.sleepers() < sleepers {
@@ -201,7 +203,7 @@ impl World {
         assert!(waited.is_ok(), "{} wait for the clock", self.clock.sleepers());
     }
 
-    /// Starts a worker and waits until it runs its only task, and all its roles are asleep.
+    /// Starts a worker and waits until it runs its only task and all its roles sleep.
     pub(super) async fn start_one(&self, worker: gae_tasks::Worker) -> Running {
         let running = Running::start(worker);
         self.stage.until(|signs| signs.begun == 1).await;
@@ -209,8 +211,8 @@ impl World {
         running
     }
 
-    /// Lets time pass until the tasks have done what `holds` looks for; answers how long it took. Threads have a
-    /// moment after each second.
+    /// Lets time pass until `holds` returns true for the counts, and returns the time passed.
+    /// Threads get a moment after each second.
     pub(super) async fn pass_until(
         &self,
         limit: Duration,
@@ -233,7 +235,7 @@ impl World {
         self.tasks.get(id).await.unwrap().expect("the task is stored")
     }
 
-    /// Waits until the storage counts so many open tasks; no time passes meanwhile.
+    /// Waits until the storage counts `open` open tasks, without moving the clock.
     pub(super) async fn until_open(&self, tasks: u64) {
         let counted = async {
             while self.tasks.stats().await.unwrap().open() != tasks {
@@ -244,7 +246,7 @@ impl World {
         assert!(waited.is_ok(), "{:?}", self.tasks.stats().await);
     }
 
-    /// Waits until no task is leased; no time passes meanwhile.
+    /// Waits until no task is leased, without moving the clock.
     pub(super) async fn until_none_is_leased(&self) {
         let counted = async {
             while self.tasks.stats().await.unwrap().leased > 0 {
@@ -264,7 +266,8 @@ impl World {
         pass(&self.clock, time).await;
     }
 
-    /// As [`pass`](Self::pass), no faster than `sleepers` parties follow, the thread that extends leases among them.
+    /// Like [`pass`](Self::pass), but no faster than `sleepers` sleepers follow, including the
+    /// thread that extends leases.
     pub(super) async fn pass_among(&self, sleepers: usize, time: Duration) {
         for _ in 0..time.as_secs() {
             self.pass(Duration::from_secs(1)).await;
@@ -272,12 +275,13 @@ impl World {
         }
     }
 
-    /// As [`pass`](Self::pass), while a lease is held: no faster than the thread follows that extends leases.
+    /// Like [`pass`](Self::pass), while a lease is held: no faster than the thread that extends
+    /// leases follows.
     pub(super) async fn pass_while_leased(&self, time: Duration) {
         pass_while_leased(&self.clock, &self.backend, time).await;
     }
 
-    /// Waits until an operation of the storage was called so often; no time passes meanwhile.
+    /// Waits until an operation of the storage was called `calls` times, without moving the clock.
     pub(super) async fn until_called(&self, operation: Operation, times: u64) {
         let called = async {
             while self.backend.calls(operation) < times {
@@ -287,7 +291,7 @@ impl World {
         let waited = tokio::time::timeout(PATIENCE, called).await;
         assert!(
             waited.is_ok(),
-            "{operation:?} was called {} times only",
+            "{operation:?} was called only {} times",
             self.backend.calls(operation)
         );
     }
@@ -304,10 +308,12 @@ async fn pass(clock: &ManualClock, time: Duration) {
     }
 }
 
-/// Lets time pass, no faster than leases are extended: every 10 seconds, by a thread that no yielding here waits for.
+/// Lets time pass, no faster than leases are extended: every 10 seconds, by a thread for which
+/// yielding here does not wait.
 ///
-/// That thread may be slow to fall asleep, and then sleeps longer by the clock; so after a short look for it time goes
-/// on, and only shortly before a lease of 30 seconds is over it is waited for in earnest.
+/// That thread may be slow to fall asleep, and then sleeps longer by the clock; so time goes on
+/// after a short wait for the thread, and only shortly before a lease of 30 seconds expires the
+/// wait is long.
 pub(super) async fn pass_while_leased(
     clock: &ManualClock,
     backend: &Faulty<Memory>,
@@ -330,26 +336,27 @@ pub(super) async fn pass_while_leased(
         if tokio::time::timeout(real, extended).await.is_ok() {
             (extensions, since) = (backend.calls(Operation::Extend), 0);
         }
-        assert!(since < 28, "nothing extends the lease");
+        assert!(since < 28, "the lease is not extended");
     }
 }
 
-/// No attempt hangs though its test has failed.
+/// Opens the gates, so that no attempt hangs after its test has failed.
 impl Drop for World {
     fn drop(&mut self) {
         self.stage.let_pass(1000);
     }
 }
 
-/// Has this thread log to `log`, and with it all that a test's worker spawns.
+/// Sets `log` as the log of this thread, and so of everything that a test's worker spawns.
 ///
-/// Beside a second log, to nowhere: while there is only one in the process, a line that a thread without a log meets
-/// first is off for all threads.
+/// A second log, without output, is set too: while there is only one in the process, a line that a
+/// thread without a log reaches first is disabled for all threads.
 pub(super) fn set_log(log: impl Subscriber + Send + Sync) -> (Dispatch, DefaultGuard) {
     (Dispatch::new(NoSubscriber::new()), set_default(log))
 }
 
-/// A runtime with one thread for plain functions, which is busy until what stands beside it is dropped.
+/// Returns a runtime with one thread for plain functions, which is busy until the other returned
+/// value is dropped.
 pub(super) fn busy_runtime() -> (Runtime, mpsc::Sender<()>) {
     let runtime = runtime::Builder::new_current_thread()
         .enable_time()
@@ -361,14 +368,14 @@ pub(super) fn busy_runtime() -> (Runtime, mpsc::Sender<()>) {
     (runtime, busy)
 }
 
-/// Lets everything else in this thread have its turn, often enough for what follows from what.
+/// Yields often enough that all other futures of this thread finish their current work.
 pub(super) async fn turns() {
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
 }
 
-/// A worker that runs until it is told to stop.
+/// A worker that runs until it is stopped.
 pub(super) struct Running {
     stop: Arc<Notify>,
     worker: JoinHandle<Result<(), Error>>,
@@ -382,7 +389,7 @@ impl Running {
         Self { stop, worker: tokio::spawn(worker.into_future()) }
     }
 
-    /// Tells the worker to end, and lets it hear that.
+    /// Signals the worker to end, and lets it receive the signal.
     pub(super) async fn stop(&self) {
         self.stop.notify_one();
         turns().await;
@@ -392,7 +399,7 @@ impl Running {
         self.worker.is_finished()
     }
 
-    /// Stops the worker; no time passes meanwhile.
+    /// Stops the worker without moving the clock.
     pub(super) async fn finish(self) {
         self.stop.notify_one();
         let ended = tokio::time::timeout(PATIENCE, self.worker).await;

@@ -1,4 +1,4 @@
-//! Storage that fails once, is away for a minute, or wakes nobody.
+//! Storage that fails once, is down for a minute, or sends no wake-ups.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use super::stage::{Running, World, counts, passes_the_gate};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Every operation that a worker calls, and how often it fails. What queues there are is asked once, to tell of misspelt
-/// ones; and a lease that was not extended in its second third is lost.
+/// Every operation that a worker calls, and the number of its failures. The queues are read only
+/// once, to report misspelt ones; and a lease that was not extended in its second third is lost.
 const CALLED: [(Operation, u64); 6] = [
     (Operation::Lease, 2),
     (Operation::Extend, 1),
@@ -20,14 +20,14 @@ const CALLED: [(Operation, u64); 6] = [
     (Operation::Queues, 1),
 ];
 
-/// Runs a long attempt with a worker whose storage fails in this way.
+/// Runs a long attempt with a worker whose storage has this fault.
 async fn assert_the_worker_goes_on(operation: Operation, faults: u64, fault: Fault) {
     let world = World::new();
     _ = (1..=faults)
         .fold(world.backend.clone(), |backend, nth| backend.with(operation, nth, fault));
     passes_the_gate::defer().on(&world.tasks).await.unwrap();
     let running = world.start();
-    // A lease whose answer is lost is nobody's until it has run out.
+    // A lease whose answer is lost has no holder until it expires.
     world.pass_until(200 * SECOND, |signs| signs.begun == 1).await;
     world.until_asleep(5).await;
     world.pass_while_leased(80 * SECOND).await;
@@ -58,7 +58,7 @@ async fn no_lost_answer_ends_the_worker_or_its_attempts() {
     }
 }
 
-/// What hangs is given up in time: leases are extended again before they are lost.
+/// A hanging call is abandoned in time: leases are extended again before they are lost.
 #[tokio::test]
 async fn an_extension_without_an_answer_holds_up_no_further_one() {
     let world = World::new();
@@ -66,13 +66,13 @@ async fn an_extension_without_an_answer_holds_up_no_further_one() {
     passes_the_gate::defer().on(&world.tasks).await.unwrap();
     let running = world.start_one(world.tasks.worker()).await;
     world.pass_among(6, 60 * SECOND).await;
-    assert_eq!(world.stage.signs().stopped, 0, "its lease was lost");
+    assert_eq!(world.stage.signs().stopped, 0, "the attempt's lease was lost");
     world.stage.let_pass(1);
     world.until_open(0).await;
     running.finish().await;
 }
 
-/// Whoever reads all that is stored may take long, or for ever: nothing else waits for that.
+/// The reader of all stored tasks may take long, or for ever: no other role waits for it.
 #[tokio::test]
 async fn a_report_without_an_answer_holds_up_no_recovery() {
     for operation in [Operation::List, Operation::Stats] {
@@ -96,13 +96,15 @@ async fn storage_that_is_away_for_a_minute_is_asked_seldom_and_then_all_goes_on(
     let calls = || CALLED.map(|(operation, _)| world.backend.calls(operation)).iter().sum::<u64>();
     world.backend.set_down(true);
     let before = calls();
-    // One ends while its outcome cannot be recorded, the others outlast their leases.
+    // One attempt ends while its outcome cannot be recorded, the others outlast their leases.
     world.stage.let_pass(1);
     world.pass(60 * SECOND).await;
     let asked = calls() - before;
-    // Leasing, extending and settling every 5 seconds, more often at first; sweeping with every step of the clock.
-    assert!((90..160).contains(&asked), "it asked {asked} times");
-    // The thread that extends leases may be slow to fall asleep, and then it gives them up later by the clock.
+    // The worker leases, extends and settles every 5 seconds, more often at first, and sweeps at
+    // every step of the clock.
+    assert!((90..160).contains(&asked), "the worker called the storage {asked} times");
+    // The thread that extends leases may be slow to fall asleep, and then gives the leases up later
+    // by the clock.
     world.pass_until(60 * SECOND, |signs| (signs.ended, signs.stopped) == (1, 2)).await;
     assert!(!running.has_ended());
     world.backend.set_down(false);
@@ -113,11 +115,12 @@ async fn storage_that_is_away_for_a_minute_is_asked_seldom_and_then_all_goes_on(
     assert_eq!(
         world.stage.signs().ended,
         23,
-        "what ended meanwhile was recorded before its lease was taken for lost"
+        "the attempt that ended meanwhile was recorded before its lease was taken for lost"
     );
 }
 
-/// A task that is deferred while the answer of a lease is on its way is in no answer, so its wake-up must not be lost.
+/// A task deferred while the answer of a lease is in transit is in no answer, so its wake-up must
+/// not be lost.
 #[tokio::test]
 async fn a_task_that_is_deferred_during_a_lease_is_not_slept_through() {
     let world = World::new();
@@ -133,7 +136,7 @@ async fn a_task_that_is_deferred_during_a_lease_is_not_slept_through() {
     running.finish().await;
 }
 
-/// Attempts that end now and then put off no look that is due.
+/// Attempts that end now and then do not delay a due poll.
 #[tokio::test]
 async fn attempts_that_end_do_not_put_off_a_scheduled_task() {
     let world = World::new();
@@ -152,7 +155,7 @@ async fn attempts_that_end_do_not_put_off_a_scheduled_task() {
     running.finish().await;
 }
 
-/// Else its session would end when the last thread comes round to it, or never.
+/// Otherwise its session would end only when the last thread gets to it, or never.
 #[cfg(feature = "sqlite")]
 #[tokio::test]
 async fn a_worker_that_has_ended_has_let_go_of_the_storage() {
@@ -172,11 +175,15 @@ async fn a_worker_that_has_ended_has_let_go_of_the_storage() {
         drop(tasks);
         let names =
             std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
-        assert_eq!(names.collect::<Vec<_>>(), ["tasks.db"], "the last to close it tidies up");
+        assert_eq!(
+            names.collect::<Vec<_>>(),
+            ["tasks.db"],
+            "the last handle that closes the file removes the other files"
+        );
     }
 }
 
-/// What another process stores wakes nobody here.
+/// A task stored by another process wakes no worker of this process.
 #[cfg(feature = "sqlite")]
 #[tokio::test]
 async fn a_task_that_nothing_tells_of_is_found_by_the_slow_look() {
@@ -194,7 +201,7 @@ async fn a_task_that_nothing_tells_of_is_found_by_the_slow_look() {
         client().build(Sqlite::open(&file).await.unwrap()),
     );
     let running = Running::start(here.worker());
-    // The ones that lease, sweep, report and extend are asleep.
+    // The roles that lease, sweep, report and extend sleep.
     while backend.calls(Operation::Lease) < 1 || clock.sleepers() < 4 {
         tokio::task::yield_now().await;
     }

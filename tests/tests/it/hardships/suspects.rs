@@ -1,4 +1,5 @@
-//! Suspects: tasks whose workers died twice. One at a time at first, then twice as many with each that survives.
+//! Suspects: tasks whose workers died twice. They run one at a time at first, then twice as many
+//! with each that survives.
 
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use gae_tasks::{Defer, Now};
 use super::recovery::leased_by_one_who_is_gone;
 use super::stage::{Running, Signs, World, counts, fails, passes_the_gate, turns};
 
-/// Defers these, and lets their workers die until so many leases of each are lost.
+/// Defers these tasks, and lets their workers die until `losses` leases of each are lost.
 async fn with_lost(tasks: impl IntoIterator<Item = Defer>, lost_leases: usize) -> World {
     let world = World::new();
     world.tasks.defer_many(tasks).await.unwrap();
@@ -16,7 +17,7 @@ async fn with_lost(tasks: impl IntoIterator<Item = Defer>, lost_leases: usize) -
     world
 }
 
-/// Lets the workers of all that is stored die so often.
+/// Lets the workers of all stored tasks die `losses` times.
 async fn lose(world: &World, lost_leases: usize) {
     for _ in 0..lost_leases {
         leased_by_one_who_is_gone(world, Duration::from_secs(30)).await;
@@ -26,7 +27,7 @@ async fn lose(world: &World, lost_leases: usize) {
     }
 }
 
-/// Waits until the attempts stand at `signs`, and then whether more begin.
+/// Waits until the counts equal `signs`, and then checks that no more attempts begin.
 async fn settled_at(world: &World, signs: Signs) {
     world.stage.until(|now| *now == signs).await;
     turns().await;
@@ -38,7 +39,7 @@ fn begun(begun: usize, ended: usize) -> Signs {
     Signs { begun, ended, ..Signs::default() }
 }
 
-/// Lets two suspects pass, one after the other: one runs at first, then two, then four.
+/// Lets two suspects pass one after the other: one runs at first, then two, then four.
 async fn two_survive(world: &World) {
     settled_at(world, begun(1, 0)).await;
     world.stage.let_pass(1);
@@ -65,7 +66,7 @@ async fn a_suspect_that_fails_survives_too() {
     running.finish().await;
 }
 
-/// No time passes: whatever makes room for the next one wakes the worker.
+/// The clock stands still: each end that makes room for the next suspect wakes the worker.
 #[tokio::test]
 async fn suspects_wait_for_nothing_but_each_other() {
     for lost_leases in [2, 3] {
@@ -79,7 +80,7 @@ async fn suspects_wait_for_nothing_but_each_other() {
 
 #[tokio::test]
 async fn a_suspect_lost_in_company_runs_alone() {
-    // Leased together twenty at a time, so each is isolated by now.
+    // The suspects were leased twenty at a time, so each is isolated by now.
     let world = with_lost((0..20).map(|_| passes_the_gate::defer()), 3).await;
     let running = world.start();
     for passed in 0..4 {
@@ -91,7 +92,7 @@ async fn a_suspect_lost_in_company_runs_alone() {
     running.finish().await;
 }
 
-/// Else an isolated task would wait for as long as there are other suspects.
+/// Otherwise an isolated task would wait as long as there are other suspects.
 #[tokio::test]
 async fn no_suspect_is_leased_while_an_isolated_one_waits_for_the_others() {
     let world = with_lost([passes_the_gate::defer().queue("other")], 1).await;
@@ -124,7 +125,7 @@ async fn suspects_hold_up_nobody_else() {
     running.finish().await;
 }
 
-/// Whatever kills the process kills all workers in it, so it is enough that one of them has a suspect.
+/// A crash kills all workers of the process, so only one of them may have a suspect.
 #[tokio::test]
 async fn the_suspects_of_all_workers_of_a_client_count_together() {
     let tasks = ["one", "other"].map(|queue| passes_the_gate::defer().queue(queue));
@@ -135,7 +136,7 @@ async fn the_suspects_of_all_workers_of_a_client_count_together() {
     world.pass(Duration::from_secs(5)).await;
     settled_at(&world, begun(1, 0)).await;
     world.stage.let_pass(1);
-    // No time passes: the end of the first wakes the worker of the second.
+    // The clock stands still: the end of the first wakes the worker of the second.
     settled_at(&world, begun(2, 1)).await;
     world.stage.let_pass(1);
     world.until_open(0).await;

@@ -1,4 +1,4 @@
-//! Deferring what is large: which payload goes where, and what is left behind when something is refused.
+//! Deferring large payloads: where payloads are stored, and what is left behind after a refusal.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use super::shelf::{Ran, Trouble, World, fails, key, plain_takes, program, takes,
 #[tokio::test]
 async fn what_fits_travels_with_its_task_and_one_byte_more_does_not() {
     for world in World::on_each().await {
-        // The length of a text of 99 bytes is one byte more.
+        // The length prefix of a text of 99 bytes is one byte more.
         let [inline, spilled] =
             [99, 100].map(|bytes| takes::defer(text(bytes)).on(&world.tasks).into_future());
         let (inline, spilled) = (inline.await.unwrap().id, spilled.await.unwrap().id);
-        assert_eq!(world.shelf.keys(), [key(spilled)], "the key is the task's id and our suffix");
+        assert_eq!(world.shelf.keys(), [key(spilled)], "the key is the task's id and the suffix");
         let record = async |id| world.tasks.get(id).await.unwrap().unwrap();
         let length = async |id| record(id).await.payload.unwrap().len();
         assert_eq!((length(inline).await, length(spilled).await), (100, 0));
@@ -70,7 +70,7 @@ async fn a_large_payload_drops_no_other_option() {
         String::from_utf8_lossy(large.spec.attributes.as_deref().unwrap()).into_owned();
     assert!(attributes.contains(trace), "{attributes}");
     assert!(matches!(call(1_000_000).on(&tasks).await, Err(Error::NameTaken { .. })));
-    assert_eq!(shelf.len(), 1, "what was refused has left nothing behind");
+    assert_eq!(shelf.len(), 1, "a refused task leaves no payload behind");
 }
 
 #[tokio::test]
@@ -178,13 +178,13 @@ async fn what_may_be_stored_keeps_its_payload() {
     assert_eq!(
         (world.shelf.len(), backend.calls(Operation::Enqueue)),
         (2, 2),
-        "nobody knows which is needed"
+        "it is unknown which payload is needed"
     );
     assert_eq!(world.tasks.drain().await.unwrap(), 1);
     assert_eq!(
         (world.ran.lengths(), world.shelf.len()),
         (vec![1000], 1),
-        "a sweep takes what is left"
+        "a sweep deletes the remaining payloads"
     );
     let backend = backend.with(Operation::Enqueue, 1, Fault::LoseAnswer);
     assert!(world.tasks.defer_many((0..2).map(|_| takes::defer(text(1000)))).await.is_err());
@@ -204,7 +204,7 @@ async fn tasks_that_run_inline_need_no_store() {
     assert_eq!(world.ran.lengths(), [2_000_000; 3]);
 }
 
-/// A store that needs a runtime, as those that are reached over a network do.
+/// A store that needs a runtime, like stores on a network.
 #[derive(Debug)]
 struct Far(super::shelf::Shelf);
 

@@ -5,7 +5,7 @@ use gae_tasks::{Now, TaskId, testing::ManualClock};
 
 use super::shelf::{DAY, World, fails, key, program, takes, text};
 
-/// A dead letter with a payload in the store.
+/// Creates a dead letter with a payload in the store.
 async fn bury(world: &World) -> TaskId {
     let id = fails::defer(text(1000)).max_attempts(1).on(&world.tasks).await.unwrap().id;
     assert!(world.tasks.drain().await.is_err());
@@ -80,7 +80,7 @@ async fn a_dead_letter_that_is_too_old_takes_its_payload_along() {
         world
             .work_until(|world| world.ran.lengths() == [1000, 1000] && world.shelf.len() == 1)
             .await;
-        assert_eq!(world.shelf.keys(), [key(dead)], "it is young enough");
+        assert_eq!(world.shelf.keys(), [key(dead)], "the dead letter is young enough");
         world.clock.advance(DAY);
         world.work_until(|world| world.shelf.len() == 0).await;
         assert!(world.tasks.get(dead).await.unwrap().is_none());
@@ -89,7 +89,8 @@ async fn a_dead_letter_that_is_too_old_takes_its_payload_along() {
 
 #[tokio::test]
 async fn a_task_whose_payload_is_missing_is_a_dead_letter_that_names_key_and_store() {
-    // A payload is deleted after its task is recorded as done, so a missing one says nothing of an earlier attempt.
+    // A payload is deleted after its task is recorded as done, so a missing payload does not show
+    // an earlier attempt.
     for world in World::on_each().await {
         let id = world.spill().await;
         let kept = std::mem::take(&mut *world.shelf.kept());
@@ -118,7 +119,7 @@ async fn a_task_that_names_another_tasks_payload_is_refused_and_deletes_nothing(
     assert!(world.tasks.drain().await.is_err());
     let error = world.last_error(spec.id).await;
     assert!(error.contains("belongs to another task"), "{error}");
-    assert_eq!(world.ran.lengths(), [1000], "the victim ran, and only it");
+    assert_eq!(world.ran.lengths(), [1000], "only the victim ran");
     assert!(world.tasks.delete(spec.id).await.unwrap());
     let mut again = spec.clone();
     let kept = world.spill().await;

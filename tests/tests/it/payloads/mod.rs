@@ -1,4 +1,5 @@
-//! Payloads too large to travel with their tasks, on every backend, with a payload store that does not always work.
+//! Payloads too large to be stored with their tasks, on every backend, with a payload store that
+//! may fail.
 
 mod defer;
 mod life;

@@ -1,4 +1,5 @@
-//! What the tests stand on: a payload store that fails as a test wants it, and a program with it on every backend.
+//! The stage of the tests: a payload store with planned faults, and a program with this store on
+//! every backend.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -10,34 +11,34 @@ use gae_tasks::testing::{Faulty, ManualClock};
 use gae_tasks::{Client, ClientBuilder, TaskId, Timestamp, deferred};
 use tokio::sync::Notify;
 
-/// How long a test waits, in real time, for what must happen without any time passing.
+/// The real time for which a test waits for events that need no time to pass on its clock.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What a store can do wrong.
+/// The faults of a store.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Trouble {
     #[default]
     None,
     /// Every operation fails.
     Down,
-    /// Nothing answers, for ever.
+    /// Every operation hangs.
     Hangs,
-    /// What is put is not there.
+    /// A payload that was put is missing.
     LosesWrites,
-    /// Nothing can be deleted.
+    /// Every delete fails.
     KeepsAll,
-    /// Whoever deletes has no answer, for ever.
+    /// Every delete hangs.
     HangsAtDelete,
-    /// The code of the store is broken.
+    /// Every operation panics.
     Panics,
 }
 
-/// What is kept, with the time at which it was put there.
+/// The stored payloads, with the times at which they were put.
 type Kept = BTreeMap<String, (Vec<u8>, Timestamp)>;
 
-/// A payload store that tells the time by a test's clock; clones are the same store.
+/// A payload store with a test's clock; clones are the same store.
 #[derive(Debug, Clone)]
 pub(super) struct Shelf {
     name: &'static str,
@@ -113,7 +114,7 @@ impl PayloadStore for Shelf {
     }
 }
 
-/// The lengths of what was run so far.
+/// The lengths of the arguments of all runs so far.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Ran(Arc<Mutex<Vec<usize>>>, Arc<Notify>);
 
@@ -123,7 +124,7 @@ impl Ran {
     }
 
     fn note(&self, text: &str) {
-        assert!(text.bytes().all(|b| b == b'x'), "the payload is another");
+        assert!(text.bytes().all(|b| b == b'x'), "the payload is another task's");
         self.0.lock().unwrap().push(text.len());
         self.1.notify_one();
     }
@@ -142,20 +143,20 @@ pub(super) fn plain_takes(text: String, #[state] ran: Ran) {
 #[deferred]
 pub(super) async fn fails(text: String, #[state] ran: &Ran) -> Result<(), &'static str> {
     ran.note(&text);
-    Err("as the test wants it")
+    Err("a failure planned by the test")
 }
 
-/// The key of a task's payload.
+/// Returns the key of a task's payload.
 pub(super) fn key(id: TaskId) -> String {
     format!("{id}.gae-tasks")
 }
 
-/// An argument of about so many bytes.
+/// Returns an argument of about `bytes` bytes.
 pub(super) fn text(bytes: usize) -> String {
     "x".repeat(bytes)
 }
 
-/// The program of these tasks.
+/// Returns the program of these tasks.
 pub(super) fn program(ran: &Ran) -> ClientBuilder {
     Client::builder().registry(crate::tasks_of(module_path!())).state(ran.clone())
 }
@@ -178,7 +179,7 @@ impl World {
         Self { clock, shelf, ran, tasks, _folder: folder }
     }
 
-    /// One on each backend that workers lease from.
+    /// Returns a world for each backend that workers lease from.
     pub(super) async fn on_each() -> Vec<Self> {
         let folder = tempfile::tempdir().unwrap();
         let sqlite =
@@ -189,7 +190,7 @@ impl World {
         ]
     }
 
-    /// One on a storage that can fail too.
+    /// Returns a world whose storage can fail too.
     pub(super) fn faulty() -> (Self, Faulty<Memory>) {
         let backend = Faulty::new(Memory::new());
         (Self::new(|builder| builder.build(backend.clone()).unwrap(), None), backend)
@@ -200,13 +201,13 @@ impl World {
         takes::defer(text(1000)).on(&self.tasks).await.unwrap().id
     }
 
-    /// The last error of a stored task, however it stands.
+    /// Returns the last error of a stored task, in any state.
     pub(super) async fn last_error(&self, id: TaskId) -> String {
         let record = self.tasks.get(id).await.unwrap().expect("the task is stored");
         record.errors.last().map(|error| error.message.clone()).unwrap_or_default()
     }
 
-    /// Runs a worker until `holds`; no time passes meanwhile.
+    /// Runs a worker until `holds` returns true, without moving the clock.
     pub(super) async fn work_until(&self, holds: impl Fn(&Self) -> bool) {
         let done = Arc::new(Notify::new());
         let stop = Arc::clone(&done);
@@ -218,9 +219,7 @@ impl World {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(PATIENCE, waited)
-            .await
-            .expect("what the test waits for did not happen");
+        tokio::time::timeout(PATIENCE, waited).await.expect("the awaited event did not happen");
         done.notify_one();
         tokio::time::timeout(PATIENCE, worker)
             .await

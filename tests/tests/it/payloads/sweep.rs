@@ -1,4 +1,4 @@
-//! Sweeping payloads: what nothing needs goes, and nothing else.
+//! Sweeping payloads: only payloads that no task needs are deleted.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use gae_tasks::{Client, Error, TaskId};
 
 use super::shelf::{DAY, Trouble, World, fails, key, text};
 
-/// A payload whose task was never stored; answers its key.
+/// Stores a payload without a task, and returns its key.
 async fn orphan(world: &World) -> String {
     let id = world.spill().await;
     let payload = world.shelf.kept().get(&key(id)).cloned().unwrap();
@@ -36,7 +36,7 @@ async fn only_what_is_older_and_needed_by_no_task_is_swept() {
 
 #[tokio::test]
 async fn a_payload_whose_task_is_about_to_be_stored_is_left_alone() {
-    // Whatever age is asked for: between the payload and its task a caller may be slow.
+    // Whatever the given age: a caller may be slow between storing the payload and the task.
     for world in World::on_each().await {
         orphan(&world).await;
         world.clock.advance(Duration::from_secs(59 * 60));
@@ -76,11 +76,7 @@ async fn a_marker_of_a_pushed_task_is_swept_when_no_delivery_can_come() {
         world.shelf.kept().insert(marked, (text, world.clock.time()));
         orphan(&world).await;
         world.clock.advance(DAY * 32);
-        assert_eq!(
-            world.tasks.sweep_payloads(DAY).await.unwrap(),
-            1,
-            "the payload that nothing needs"
-        );
+        assert_eq!(world.tasks.sweep_payloads(DAY).await.unwrap(), 1, "the payload without a task");
         assert_eq!(world.tasks.sweep_payloads(DAY).await.unwrap(), 0);
         world.clock.advance(Duration::from_secs(1));
         assert_eq!((world.tasks.sweep_payloads(DAY).await.unwrap(), world.shelf.len()), (1, 0));
@@ -112,7 +108,7 @@ async fn a_sweep_that_cannot_ask_deletes_nothing() {
     world.clock.advance(DAY * 2);
     let backend = backend.with(Operation::Get, 2, Fault::Fail);
     assert!(matches!(world.tasks.sweep_payloads(DAY).await, Err(Error::Storage { .. })));
-    assert_eq!(backend.calls(Operation::Get), 3, "once when the orphan was made");
+    assert_eq!(backend.calls(Operation::Get), 3, "once when the orphan was created");
     world.shelf.have(Trouble::Down);
     let error = world.tasks.sweep_payloads(DAY).await.unwrap_err();
     assert!(

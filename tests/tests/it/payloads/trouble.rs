@@ -1,4 +1,4 @@
-//! Stores that fail, hang, lose what they took, or give back something else.
+//! Stores that fail, hang, lose payloads, or return other bytes.
 
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ async fn what_was_changed_or_cut_off_is_never_run() {
             assert_eq!(
                 world.tasks.get(id).await.unwrap().unwrap().state,
                 TaskState::Dead,
-                "it is there to be looked at"
+                "the payload is kept for inspection"
             );
         }
         assert_eq!((world.ran.lengths().len(), world.shelf.len()), (0, 4));
@@ -86,7 +86,7 @@ async fn a_payload_whose_deletion_hangs_keeps_no_task_from_being_done() {
     let (world, _) = World::faulty();
     let id = world.spill().await;
     world.shelf.have(Trouble::HangsAtDelete);
-    // Not even for as long as deleting may take: nothing lets time pass.
+    // The worker does not even wait for the time limit of deleting, because the clock stands still.
     assert_eq!(world.tasks.drain().await.unwrap(), 1);
     assert_eq!((world.ran.lengths(), world.clock.sleepers()), (vec![1000], 1));
     world.clock.advance(Duration::from_secs(5));
@@ -94,10 +94,10 @@ async fn a_payload_whose_deletion_hangs_keeps_no_task_from_being_done() {
         tokio::task::yield_now().await;
     }
     assert!(world.tasks.get(id).await.unwrap().is_none());
-    assert_eq!(world.shelf.len(), 1, "it is left to a sweep of payloads");
+    assert_eq!(world.shelf.len(), 1, "the payload is left to a sweep");
 }
 
-/// Whether it is ready after a turn.
+/// Whether the future is ready after one poll.
 async fn is_ready(future: std::pin::Pin<&mut impl Future>) -> bool {
     let mut future = future;
     std::future::poll_fn(|cx| std::task::Poll::Ready(future.as_mut().poll(cx).is_ready())).await
@@ -154,17 +154,17 @@ async fn a_store_that_panics_or_hangs_fails_or_delays_its_call_only() {
         call.await.unwrap();
         world.spill().await;
     }
-    assert_eq!(world.shelf.len(), 3, "they are left to a sweep of payloads");
+    assert_eq!(world.shelf.len(), 3, "the payloads are left to a sweep");
 }
 
-/// Outcomes of other tasks are recorded meanwhile, by a worker that ends in time.
+/// Outcomes of other tasks are recorded meanwhile, and the worker ends in time.
 #[tokio::test]
 async fn a_deletion_that_hangs_keeps_no_other_task_leased() {
     let (world, _) = World::faulty();
     world.spill().await;
     world.tasks.defer_many((1..=5).map(|bytes| takes::defer(text(bytes)))).await.unwrap();
     world.shelf.have(Trouble::HangsAtDelete);
-    // No time passes, so that a worker that waited for the store would not end.
+    // The clock stands still, so a worker that waited for the store would not end.
     world.work_until(|world| world.ran.lengths().len() == 6).await;
     assert_eq!((world.tasks.stats().await.unwrap().open(), world.shelf.len()), (0, 1));
 }

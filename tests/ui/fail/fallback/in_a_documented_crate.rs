@@ -1,5 +1,5 @@
 #![deny(missing_docs, warnings)]
-//! A crate whose lints are no further errors.
+//! A crate whose lints cause no further errors.
 
 use gae_tasks::deferred;
 

@@ -3,7 +3,7 @@ use gae_tasks::deferred;
 struct Mailer;
 
 impl Mailer {
-    // Nothing in it shows where it stands.
+    // No token of the function shows that it is in an `impl`.
     #[deferred]
     async fn send(user: u64) {
         println!("{user}");

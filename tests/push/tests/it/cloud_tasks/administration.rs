@@ -1,4 +1,4 @@
-//! Looking at queues and tasks, and acting on them by hand.
+//! Administration of queues and tasks.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ async fn a_queue_is_made_and_changed_and_never_gives_up() {
     let stored = &server.queue(PLACE, "emails").unwrap()["retryConfig"];
     assert_eq!((&stored["maxAttempts"], &stored["maxRetryDuration"]), (&(-1).into(), &"0s".into()));
     assert_eq!((&stored["minBackoff"], &stored["maxBackoff"]), (&"2s".into(), &"90s".into()));
-    assert_eq!(stored["maxDoublings"], 0, "a zero is one");
+    assert_eq!(stored["maxDoublings"], 0, "a zero is written as a value");
     tasks.pause("emails").await.unwrap();
     tasks.put_queue("emails", QueueConfig::new()).await.unwrap();
     let queue = server.queue(PLACE, "emails").unwrap();
@@ -85,7 +85,10 @@ async fn a_queue_of_others_is_shown_with_its_own_limits() {
     assert_eq!(queues[0].config.as_ref().unwrap().retry(), &of_google);
     assert!(queues[0].forgets_tasks(), "after 100 attempts");
     tasks.put_queue("default", queues[0].config.clone().unwrap()).await.unwrap();
-    assert!(!tasks.queues().await.unwrap()[0].forgets_tasks(), "what was read can be written");
+    assert!(
+        !tasks.queues().await.unwrap()[0].forgets_tasks(),
+        "a configuration that was read can be written"
+    );
 }
 
 #[tokio::test]
@@ -156,7 +159,7 @@ async fn tasks_are_listed_in_the_order_they_were_deferred() {
         newest.iter().map(|record| record.spec.id).collect::<Vec<TaskId>>(),
         [ids[4], ids[3]]
     );
-    assert!(newest.iter().all(|record| record.payload.is_none()), "nobody asked for them");
+    assert!(newest.iter().all(|record| record.payload.is_none()), "payloads were not requested");
     let whole = tasks.list(TaskFilter::new(), None, 1).with_payloads().await.unwrap();
     assert_eq!(whole[0].payload.as_deref(), Some(&b"\x010"[..]));
 }
@@ -166,7 +169,7 @@ async fn lists_are_read_page_by_page() {
     let server = server().await;
     let tasks = client(&server).await;
     let mut ids: Vec<_> = Vec::new();
-    // More than one page of the service has.
+    // More than fit one page of the service.
     for answer in tasks.defer_many((0..120).map(|i| greet::defer(i.to_string()))).await.unwrap() {
         ids.push(answer.id);
     }
@@ -259,7 +262,7 @@ async fn a_task_is_found_by_its_name_in_its_queue() {
     assert_eq!(
         tasks.find("emails", unnamed).await.unwrap(),
         None,
-        "that is what it is called at Google, and no name"
+        "an id at Google is not a task name"
     );
     let refused = tasks.find("emails", "not a name").await;
     assert!(matches!(refused, Err(Error::TaskName { .. })), "{refused:?}");
@@ -279,7 +282,7 @@ async fn a_queue_is_deleted_if_it_is_empty_or_with_its_tasks() {
     assert_eq!(
         tasks.delete_queue_with_tasks("emails").await.unwrap().deleted,
         3,
-        "done before the answer was lost"
+        "the call was carried out before the response was lost"
     );
     assert!(tasks.queues().await.unwrap().is_empty());
     tasks.delete_queue("emails").await.unwrap();

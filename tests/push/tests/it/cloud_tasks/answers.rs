@@ -1,4 +1,5 @@
-//! Answers that are late, lost or of no use: no task is stored twice, and nobody waits for longer than the limit.
+//! Late, lost or useless responses: no task is stored twice, and no caller waits longer than the
+//! limit.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ async fn patient(server: &Server, limit: Duration) -> Client {
     client_of(builder(server).time_limit(limit)).await
 }
 
-/// Waits for one call; a second more than its limit is no reason to fail on a busy machine.
+/// Waits for one call, with a second of tolerance after its limit for a busy machine.
 fn in_time(started: Instant, limit: Duration) {
     assert!(started.elapsed() < limit + Duration::from_secs(1), "{:?}", started.elapsed());
 }
@@ -59,14 +60,14 @@ async fn a_lost_answer_is_told_from_a_name_in_use() {
     let tasks = client(&server).await;
     server.fault("CreateTask", Fault::LoseAnswer);
     let own = greet::defer("you").named("own").must_be_new().on(&tasks).await.unwrap();
-    assert!(own.created, "its own task has the name");
+    assert!(own.created, "the call's own task has the name");
     server.fault("CreateTask", Fault::LoseAnswer);
     let taken = greet::defer("me").named("own").on(&tasks).await.unwrap();
     assert_eq!((taken.created, taken.id), (false, own.id), "the task of another call has the name");
     only_task(&server);
 }
 
-/// Whoever deletes the payload of a duplicate must not take that of the stored task.
+/// Deleting the payload of a duplicate must not delete the payload of the stored task.
 #[tokio::test]
 async fn a_named_task_with_a_spilled_payload_is_answered_as_the_first_time() {
     let server = server().await;
@@ -80,7 +81,7 @@ async fn a_named_task_with_a_spilled_payload_is_answered_as_the_first_time() {
         )
         .with(|task| {
             task.spec.name = Some(TaskName::new("once").unwrap());
-            // The bytes of attributes that say that the payload is under the key `k` in the store `s`.
+            // Attributes that name the key `k` in the store `s`.
             task.spec.attributes = Some(vec![1, 1, 1, b'k', 1, b's', 1, 2, 0, 0, 0]);
         })
     };
@@ -99,7 +100,7 @@ async fn a_named_task_that_ran_while_its_answer_was_lost_counts_as_created() {
     let handler = super::dispatch::Handler::answering(&[200]).await;
     let limit = Duration::from_secs(6);
     let tasks = client_of(builder(&server).http(handler.url()).time_limit(limit)).await;
-    // While the caller waits in vain for the answer, the task is run and gone.
+    // While the caller waits for the lost response, the task runs and is deleted.
     server.fault("CreateTask", Fault::NeverAnswer);
     let deferred = greet::defer("you").named("fast").must_be_new().on(&tasks).await.unwrap();
     assert!(deferred.created);
@@ -149,7 +150,7 @@ async fn a_refused_connection_ends_at_the_time_limit() {
         error.to_string().contains("could not be reached within 1 s; nothing was stored"),
         "{error}"
     );
-    // Many tasks do not wait in turn.
+    // Many tasks do not wait one after the other.
     let started = Instant::now();
     let error = tasks.defer_many((0..500).map(|i| greet::defer(i.to_string()))).await.unwrap_err();
     in_time(started, 2 * limit);
@@ -163,5 +164,5 @@ async fn a_deletion_whose_answer_was_lost_has_happened() {
     let id = greet::defer("you").on(&tasks).await.unwrap().id;
     server.fault("DeleteTask", Fault::LoseAnswer);
     assert!(tasks.delete(id).await.unwrap());
-    assert!(!tasks.delete(id).await.unwrap(), "it is gone");
+    assert!(!tasks.delete(id).await.unwrap(), "the task is gone");
 }

@@ -1,4 +1,4 @@
-//! The server that these tests run calls handlers as the real service does.
+//! The tests' server calls handlers as the real service does.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -13,10 +13,10 @@ use http::{HeaderMap, StatusCode, Uri};
 
 use super::*;
 
-/// A request that the handler got.
+/// A request received by the handler.
 type Seen = (Uri, HeaderMap, bytes::Bytes);
 
-/// Answers with statuses in turn, and remembers what it was asked.
+/// A handler that responds with statuses in turn and records the requests.
 pub(super) struct Handler {
     url: String,
     statuses: Arc<Mutex<VecDeque<u16>>>,
@@ -24,7 +24,7 @@ pub(super) struct Handler {
 }
 
 impl Handler {
-    /// The last status is repeated; 0 is no answer at all.
+    /// The statuses in turn; the last one is repeated, and 0 is no response.
     pub(super) async fn answering(statuses: &[u16]) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -187,7 +187,8 @@ async fn a_failed_task_waits_and_shows_its_last_error() {
     assert!(record.errors[0].message.contains("500"), "{:?}", record.errors);
     let ahead = record.schedule_time.since(record.first_attempt.unwrap());
     assert!(ahead >= Duration::from_secs(60) && ahead < Duration::from_secs(70), "{ahead:?}");
-    // The queue never gives it up, whatever limit its configuration named: that is the handler's to keep.
+    // The queue never drops the task, whatever limit its configuration named: the handler enforces
+    // the limit.
     for count in 2..=4 {
         server.advance(Duration::from_secs(3600));
         assert_eq!(server.deliveries(count).await.len(), count);
@@ -237,7 +238,7 @@ async fn what_is_due_later_is_pushed_later() {
 
 #[tokio::test]
 async fn the_handler_may_take_its_time_to_appear() {
-    // A handler that is not there yet is a failed attempt like any other.
+    // An attempt without a running handler fails like any other.
     let (server, handler) =
         (dispatching(Server::builder()).await, Handler::answering(&[0, 0, 200]).await);
     let tasks = client_of(builder(&server).http(handler.url())).await;

@@ -1,4 +1,4 @@
-//! What is stored for a task that is deferred.
+//! The stored form of a deferred task.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -73,11 +73,7 @@ async fn a_named_duplicate_answers_with_the_same_id() {
     assert!(other_queue.created && other_queue.id != first.id);
     let strict = greet::defer("you").named("once").must_be_new().on(&tasks).await.unwrap_err();
     assert!(matches!(strict, Error::NameTaken { .. }), "{strict}");
-    assert_eq!(
-        server.calls("GetTask"),
-        0,
-        "no answer was lost, so that nothing has to be looked at"
-    );
+    assert_eq!(server.calls("GetTask"), 0, "no response was lost, so no task is looked up");
 }
 
 #[tokio::test]
@@ -180,7 +176,7 @@ async fn the_limits_of_a_queue_put_by_this_process_travel_with_its_tasks() {
         task["httpRequest"]["body"].as_str().unwrap().len()
     };
     assert!(size(limited) > size(plain), "the envelope holds the queue's settings");
-    // They are the queue's, not the task's own.
+    // The settings are the queue's, not the task's own.
     assert_eq!(tasks.get(limited).await.unwrap().unwrap().spec.retry, None);
     assert_eq!(tasks.queues().await.unwrap()[1].config.as_ref().unwrap().retry(), &retry);
 }

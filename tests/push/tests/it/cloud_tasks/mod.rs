@@ -14,7 +14,7 @@ use serde_json::Value;
 
 const PLACE: &str = "projects/shop/locations/europe-west1";
 
-/// Where tasks are sent to; nobody is there, as most of these tests dispatch nothing.
+/// The target of tasks; no server runs there, because most of these tests dispatch no task.
 const WORKER: &str = "http://worker.test";
 
 #[deferred(name = "shop/greet", queue = "emails")]
@@ -22,7 +22,7 @@ async fn greet(name: String) {
     _ = name;
 }
 
-/// A server with the queues `emails` and `default`.
+/// Starts a server with the queues `emails` and `default`.
 async fn server() -> Server {
     let server = Server::start().await;
     server.create_queue(PLACE, "emails");
@@ -42,14 +42,14 @@ async fn client(server: &Server) -> Client {
     client_of(builder(server)).await
 }
 
-/// The only task of the queue `emails`.
+/// Returns the only task of the queue `emails`.
 fn only_task(server: &Server) -> Value {
     let mut tasks = server.tasks(PLACE, "emails");
     assert_eq!(tasks.len(), 1, "{tasks:#?}");
     tasks.remove(0)
 }
 
-/// An error and its sources in one line.
+/// Returns an error and its sources in one line.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

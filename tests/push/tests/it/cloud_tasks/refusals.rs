@@ -1,4 +1,4 @@
-//! Every refusal of the service becomes an error that says what to do.
+//! Every refusal of the service becomes an error with the fix in the message.
 
 use std::time::{Duration, SystemTime};
 
@@ -28,7 +28,7 @@ async fn a_missing_queue_is_named_with_the_way_to_make_it() {
     ] {
         assert!(text.contains(part), "{text}");
     }
-    assert_eq!(server.calls("CreateTask"), 1, "it will not appear by being asked for");
+    assert_eq!(server.calls("CreateTask"), 1, "a missing queue is not asked for again");
 }
 
 #[tokio::test]
@@ -106,7 +106,7 @@ async fn the_limits_themselves_are_accepted() {
 #[tokio::test]
 async fn a_schedule_that_the_service_finds_too_far_is_told_as_such() {
     let server = server().await;
-    // By a clock that is an hour ahead of the service's.
+    // Deferred with a clock that is an hour ahead of the service's.
     let clock = ManualClock::at((SystemTime::now() + Duration::from_secs(3600)).into());
     let backend = builder(&server).build().await.unwrap();
     let tasks = Client::builder().clock(clock).build_push(backend).unwrap();
@@ -116,7 +116,7 @@ async fn a_schedule_that_the_service_finds_too_far_is_told_as_such() {
     assert_eq!(server.calls("CreateTask"), 1);
 }
 
-/// A task as no client of ours would make it.
+/// Returns a task that this crate's client would not make.
 fn unchecked(payload: usize) -> NewTask {
     NewTask::new(
         TaskSpec::new(
@@ -236,7 +236,7 @@ async fn no_worker_leases_from_it() {
         error.to_string(),
         "the `cloudtasks` backend does not support workers, as it calls handlers over HTTP"
     );
-    // Others do; that it is refused at compile time is shown in its documentation.
+    // Other backends support workers; a compile-time refusal is shown in the documentation.
     _ = Worker::new(gae_tasks::backend::memory::Memory::new());
 }
 
@@ -262,7 +262,7 @@ async fn a_retention_is_refused_when_the_client_is_made() {
     }
 }
 
-/// An emulator that ignores page tokens got 22,830 requests.
+/// A loop over the pages of an emulator that ignores page tokens once made 22,830 requests.
 #[tokio::test]
 async fn a_server_that_repeats_a_page_is_asked_no_further() {
     use axum::extract::RawQuery;
@@ -293,7 +293,7 @@ async fn a_server_that_repeats_a_page_is_asked_no_further() {
     assert!(text.contains("ignores page tokens") && asked.lock().unwrap().len() == 2, "{text}");
 }
 
-/// Longer than Google gives any attempt at an HTTP target.
+/// A task with a longer deadline than Google gives any attempt at an HTTP target.
 #[deferred(name = "shop/slow", queue = "emails", deadline = "40m")]
 async fn slow() {}
 
@@ -303,7 +303,7 @@ async fn the_deadline_of_a_task_type_is_refused_when_it_is_deferred() {
     let refused = slow::defer().on(&client(&server).await).await.unwrap_err();
     assert!(matches!(refused, Error::DeadlineOutOfRange { .. }), "{refused}");
     assert_eq!(server.tasks(PLACE, "emails").len(), 0);
-    // A day, on App Engine.
+    // On App Engine the limit is a day.
     let app_engine =
         CloudTasks::builder("shop", "europe-west1").endpoint(server.url()).anonymous().app_engine();
     slow::defer().on(&client_of(app_engine).await).await.unwrap();

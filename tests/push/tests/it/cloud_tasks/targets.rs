@@ -1,4 +1,4 @@
-//! Whom tasks are sent to, and how a URL says so.
+//! The targets of tasks, and their settings in a URL.
 
 use std::time::Duration;
 
@@ -135,7 +135,7 @@ async fn a_target_must_be_named() {
     assert!(text.contains("`url=`") && text.contains("`target=app-engine`"), "{text}");
 }
 
-/// What the environment says is read by a process of its own: this test binary again, with one test.
+/// Reads the environment in a process of its own: this test binary again, with one test.
 async fn in_environment(server: &Server, url: &str, variables: &[(&str, &str)]) {
     let mut child = std::process::Command::new(std::env::current_exe().unwrap());
     child

@@ -1,4 +1,5 @@
-//! App Engine targets: the platform's headers prove where a request comes from, and tasks go to the background service.
+//! App Engine targets: the platform's headers prove the origin of a request, and tasks go to the
+//! background service.
 
 use super::shop::{PLACE, Shop, ShopSettings, flaky, write};
 

@@ -1,4 +1,4 @@
-//! What is not attempted again is kept before the queue forgets it.
+//! Tasks that are not attempted again are stored as dead letters before the queue drops them.
 
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ async fn a_later_task_of_the_same_name_is_a_dead_letter_of_its_own() {
     let shop = Shop::open(ShopSettings::http()).await;
     refuse::defer("first").named("order-7").on(&shop.tasks).await.unwrap();
     assert_eq!(shop.statuses(1).await, [200]);
-    // Until then the name is blocked.
+    // The name is blocked until then.
     shop.queue.advance(Duration::from_secs(25 * 60 * 60));
     let again = refuse::defer("second").named("order-7").on(&shop.tasks).await.unwrap();
     assert!(again.created);

@@ -1,4 +1,4 @@
-//! HTTP targets: each request proves by its token that it comes from the queue.
+//! HTTP targets: the token of each request proves that the queue sent the request.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -45,7 +45,7 @@ async fn the_deadline_of_the_attribute_is_told_to_the_queue_too() {
     let tasks = shop.queue.tasks(PLACE, "emails");
     let quick =
         tasks.iter().find(|task| task["name"].as_str().unwrap().ends_with("/quick")).unwrap();
-    assert_eq!(quick["dispatchDeadline"], "15s", "the least that the queue knows");
+    assert_eq!(quick["dispatchDeadline"], "15s", "the shortest deadline that the queue accepts");
     shop.tasks.resume("emails").await.unwrap();
     shop.deliveries(2).await;
     let deadlines: BTreeSet<_> = shop.seen().iter().map(|seen| seen.deadline.as_secs()).collect();

@@ -1,4 +1,4 @@
-//! Dead letters in a payload store, as a bucket is one.
+//! Dead letters in a payload store, such as a bucket.
 
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
@@ -57,7 +57,11 @@ async fn a_replayed_letter_is_a_new_task_of_the_same_id_in_its_queue() {
     let shop = shop(&letters).await;
     let id = refuse::defer("x").on(&shop.tasks).await.unwrap().id;
     for count in 1..=3 {
-        assert_eq!(shop.statuses(count).await, vec![200; count], "it is refused, and dies again");
+        assert_eq!(
+            shop.statuses(count).await,
+            vec![200; count],
+            "the task is refused, and dies again"
+        );
         assert_eq!(letters.ids().await.unwrap(), [id]);
         shop.tasks.pause("emails").await.unwrap();
         letters.replay(id, &shop.tasks).await.unwrap();
@@ -80,7 +84,7 @@ async fn a_letter_is_replayed_where_workers_lease_tasks_too() {
     letters.replay(id, &shop.cemetery).await.unwrap();
     let task = shop.cemetery.get(id).await.unwrap().unwrap();
     assert_eq!((task.state, task.attempts, task.spec.name), (TaskState::Scheduled, 0, None));
-    assert!(shop.cemetery.drain().await.is_err(), "it is run, and fails again");
+    assert!(shop.cemetery.drain().await.is_err(), "the task runs, and fails again");
     assert!(letters.ids().await.unwrap().is_empty());
 }
 
@@ -141,7 +145,7 @@ async fn what_cannot_be_read_is_an_error_that_names_the_store() {
     assert_eq!(letters.ids().await.unwrap(), [id]);
 }
 
-/// A store that takes nothing.
+/// A store that accepts no payload.
 #[derive(Debug)]
 struct Full;
 

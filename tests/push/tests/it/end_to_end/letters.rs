@@ -1,4 +1,4 @@
-//! Dead letters that Google keeps: an instance has no disk that outlives it.
+//! Dead letters kept at Google, because an instance's disk is lost with the instance.
 
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ async fn a_queue_of_dead_letters_that_is_resumed_does_no_harm() {
     assert_eq!(
         shop.statuses(3).await,
         [200, 404, 404],
-        "though it has waited for longer than any task waits"
+        "though the letter has waited for longer than any task waits"
     );
     assert_eq!((shop.seen().len(), letters(&shop), shop.dead_letters().await.len()), (1, 1, 1));
 }
@@ -76,7 +76,8 @@ async fn a_replayed_letter_is_a_new_task_of_the_same_id() {
         (TaskState::Scheduled, 0, None, &dead.payload)
     );
     shop.tasks.resume("emails").await.unwrap();
-    // It fails again, and dies again: this letter's name is another one, as the first is blocked.
+    // The task fails and dies again: this letter has another name, because the first name is
+    // blocked.
     assert_eq!(shop.statuses(2).await, [200, 200]);
     assert_eq!(shop.seen().iter().map(|seen| seen.attempt).collect::<Vec<_>>(), [1, 1]);
     assert!(shop.requests().iter().all(|(headers, _)| headers["x-tenant"] == "7"));
@@ -246,7 +247,7 @@ async fn a_sweep_keeps_the_payload_of_a_letter() {
     assert_eq!(files(&folder), 0);
 }
 
-/// The problems of a push service whose dead letters are kept by this client.
+/// Returns the problems of a push service whose dead letters are kept by this client.
 fn problems(tasks: &Client) -> Vec<String> {
     let verifier = gae_tasks::push::verify::AppEngine::assume_headers_are_stripped();
     match tasks.push_service().verify(verifier).dead_letters(tasks).build() {
@@ -268,7 +269,7 @@ async fn client(server: &Server, default_queue: &str, keeps_letters: bool) -> Cl
 #[gae_tasks::deferred(name = "shop/idle")]
 async fn idle() {}
 
-// The service asks the server, which runs on other threads of this runtime, when it is built.
+// While it is built, the service calls the server, which runs on other threads of this runtime.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_whose_queue_of_dead_letters_is_missing_is_not_built() {
     let server = Server::start().await;
@@ -286,11 +287,11 @@ async fn a_service_whose_queue_of_dead_letters_is_missing_is_not_built() {
         assert!(missing[0].contains(part), "{missing:?}");
     }
     tasks.put_queue("orders", gae_tasks::QueueConfig::new()).await.unwrap();
-    // Another process, which has not made it, asks.
+    // Another process, which did not create the queue, looks for it.
     assert_eq!(problems(&client(&server, "orders", true).await), Vec::<String>::new());
 }
 
-/// Whose server runs on this thread: it could not answer while the service is built.
+/// A server on this thread could not respond while the service is built.
 #[tokio::test]
 async fn a_process_that_has_made_the_queue_of_dead_letters_does_not_ask_for_it() {
     let server = Server::start().await;
@@ -322,5 +323,5 @@ async fn a_client_that_keeps_no_dead_letters_names_the_ways() {
     let text = problems(&tasks).join("");
     assert!(text.contains("dead_letters=queues") && text.contains("sqlite:FILE"), "{text}");
     tasks.put_queue("orders", gae_tasks::QueueConfig::new()).await.unwrap();
-    assert!(server.queue(PLACE, "orders-dead").is_none(), "nobody asked for it");
+    assert!(server.queue(PLACE, "orders-dead").is_none(), "the queue was not requested");
 }

@@ -1,5 +1,5 @@
-//! The whole way: deferred with Google's own client, kept by the server of these tests, pushed over HTTP, run by the
-//! user's service under the user's middleware.
+//! End to end: tasks are deferred with Google's own client, stored by the tests' server, pushed
+//! over HTTP, and run by an application's service under its middleware.
 
 mod app_engine;
 mod dead_letters;

@@ -24,13 +24,13 @@ pub(super) fn files(folder: &TempDir) -> usize {
     std::fs::read_dir(folder).unwrap().count()
 }
 
-/// The files that say that a task is done.
+/// Returns the number of markers of finished tasks.
 pub(super) fn markers(folder: &TempDir) -> usize {
     let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
     files.filter(|file| std::fs::read(file).unwrap().starts_with(b"gae-tasks: done: ")).count()
 }
 
-/// Stores a task as it is in the queue.
+/// Stores a copy of a task in the queue.
 pub(super) async fn create(shop: &Shop, task: serde_json::Value) {
     let url = format!("{}/v2/{PLACE}/queues/emails/tasks", shop.queue.url());
     let body = serde_json::json!({ "task": task }).to_string();
@@ -79,7 +79,7 @@ async fn it_lives_as_long_as_its_dead_letter() {
     assert_eq!((swept, files(&folder)), (0, 1));
     let id = shop.dead_letters().await[0].spec.id;
     shop.cemetery.replay(id).await.unwrap();
-    assert!(shop.cemetery.drain().await.is_err(), "it is refused again");
+    assert!(shop.cemetery.drain().await.is_err(), "the task is refused again");
     assert_eq!(shop.seen().iter().map(|seen| seen.text.len()).collect::<Vec<_>>(), [LARGE, LARGE]);
 }
 
@@ -124,7 +124,7 @@ async fn a_task_whose_folder_is_gone_is_a_dead_letter_too() {
     assert_eq!((shop.seen().len(), shop.dead_letters().await.len()), (0, 1));
 }
 
-/// A delivery whose answer was lost comes again, whatever the queue counts.
+/// A delivery whose response was lost is repeated, whatever the queue counts.
 #[tokio::test]
 async fn a_task_that_is_done_is_not_run_again_when_it_is_delivered_again() {
     let folder = tempfile::tempdir().unwrap();
@@ -140,7 +140,7 @@ async fn a_task_that_is_done_is_not_run_again_when_it_is_delivered_again() {
     assert_eq!((shop.seen().len(), shop.dead_letters().await.len(), markers(&folder)), (1, 0, 1));
 }
 
-/// Google shows a named task under another id than the one it was deferred with.
+/// Google shows a named task under another id than the id with which it was deferred.
 #[tokio::test]
 async fn a_sweep_keeps_the_payload_of_a_waiting_named_task_and_reads_its_queue_once() {
     let folder = tempfile::tempdir().unwrap();
@@ -156,7 +156,7 @@ async fn a_sweep_keeps_the_payload_of_a_waiting_named_task_and_reads_its_queue_o
     assert_eq!((swept, files(&folder), shop.queue.calls("ListTasks") - before), (0, 1, 1));
 }
 
-/// A newer program defers beside an older one that sweeps.
+/// A newer program defers tasks while an older program sweeps.
 #[tokio::test]
 async fn a_sweep_keeps_the_payload_of_a_waiting_task_that_a_newer_version_made() {
     let folder = tempfile::tempdir().unwrap();

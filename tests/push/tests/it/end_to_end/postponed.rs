@@ -1,4 +1,5 @@
-//! Handlers that choose the time of the next attempt: the queue takes it from no answer, so a copy is scheduled.
+//! Handlers that choose the time of the next attempt: a response cannot tell the queue, so a copy
+//! is scheduled.
 
 use std::time::{Duration, SystemTime};
 
@@ -14,7 +15,7 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 
 const NEVER: u32 = u32::MAX;
 
-/// A shop whose clock the test moves; the queue's is moved with it.
+/// A shop with a clock that the test moves together with the queue's clock.
 async fn on_a_clock() -> (Shop, ManualClock) {
     let clock = ManualClock::at(SystemTime::now().into());
     let time = clock.clone();
@@ -26,7 +27,7 @@ fn attempts(shop: &Shop) -> Vec<u32> {
     shop.seen().iter().map(|seen| seen.attempt).collect()
 }
 
-/// How far ahead of now the tasks in the queue are scheduled.
+/// Returns the times from now to the schedule times of the queue's tasks.
 fn delays(shop: &Shop) -> Vec<Duration> {
     let tasks = shop.queue.tasks(PLACE, "emails");
     let at = |task: &serde_json::Value| {
@@ -108,7 +109,7 @@ async fn a_copy_is_found_run_and_deleted_by_the_id_of_its_task() {
     assert_eq!((shop.waiting(), shop.tasks.get(id).await.unwrap()), (0, None));
 }
 
-/// The queue delivers the task again, whose copy it has.
+/// The queue delivers a task again although it has the task's copy.
 #[tokio::test]
 async fn where_the_answer_about_a_copy_is_lost_both_are_there_and_both_are_deleted() {
     let backend = |backend: gae_tasks::backend::cloud_tasks::CloudTasksBuilder| {
@@ -168,7 +169,7 @@ async fn a_copy_keeps_what_was_said_of_its_task() {
     assert_eq!(markers(&folder), 1);
 }
 
-/// The life of a task ends 31 days after it was deferred, however often it is copied.
+/// A task ends 31 days after it was deferred, however often it is copied.
 #[tokio::test]
 async fn the_life_of_a_copy_is_counted_from_the_id_of_its_task() {
     let (shop, clock) = on_a_clock().await;

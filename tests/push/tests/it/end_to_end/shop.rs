@@ -1,4 +1,5 @@
-//! The program under test: its tasks, its service on a socket, and the queue that calls it.
+//! The program under test: its tasks, its service on a socket, and the queue that calls the
+//! service.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -23,7 +24,7 @@ use tokio::net::TcpListener;
 
 pub(crate) const PLACE: &str = "projects/shop/locations/europe-west1";
 
-/// What a handler saw of one attempt.
+/// An attempt as seen by a handler.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Seen {
     pub(crate) text: String,
@@ -33,7 +34,7 @@ pub(crate) struct Seen {
     pub(crate) deadline: Duration,
 }
 
-/// What the handlers have seen, in order.
+/// The attempts seen by the handlers, in order.
 pub(crate) type Book = Arc<Mutex<Vec<Seen>>>;
 
 fn note(book: &Book, text: &str, cx: &TaskContext) {
@@ -43,13 +44,13 @@ fn note(book: &Book, text: &str, cx: &TaskContext) {
     book.lock().unwrap().push(Seen { text, attempt, name, traceparent, deadline });
 }
 
-/// Works.
+/// Succeeds.
 #[deferred(name = "shop/note", queue = "emails", deadline = "20m")]
 pub(crate) async fn write(text: String, #[state] book: &Book, #[context] cx: &TaskContext) {
     note(book, &text, cx);
 }
 
-/// Works from the given attempt on.
+/// Succeeds from the given attempt on.
 #[deferred(name = "shop/flaky", queue = "emails")]
 pub(crate) async fn flaky(
     works_at: u32,
@@ -62,7 +63,7 @@ pub(crate) async fn flaky(
     Ok(())
 }
 
-/// Works from the given attempt on; before, it chooses to be tried again after so many seconds.
+/// Succeeds from the given attempt on; before, asks for a retry after the given seconds.
 #[deferred(name = "shop/later", queue = "emails")]
 pub(crate) async fn later(
     seconds: u64,
@@ -76,7 +77,7 @@ pub(crate) async fn later(
     if cx.attempt() >= works_at { Ok(()) } else { Err(pause) }
 }
 
-/// Fails for good.
+/// Fails permanently.
 #[deferred(name = "shop/refuse", queue = "emails")]
 pub(crate) async fn refuse(
     text: String,
@@ -87,7 +88,7 @@ pub(crate) async fn refuse(
     Err(PermanentTaskFailure::new("no such order").into())
 }
 
-/// Defers further tasks with the client it runs in.
+/// Defers further tasks with the client of its scope.
 #[deferred(name = "shop/fan-out", queue = "emails")]
 pub(crate) async fn fan_out(count: u32) -> Result<(), gae_tasks::Error> {
     for number in 0..count {
@@ -111,12 +112,12 @@ pub(crate) struct Shop {
     pub(crate) queue: Server,
     pub(crate) tasks: Client,
     pub(crate) book: Book,
-    /// The client of what keeps dead letters.
+    /// The client of the dead letters.
     pub(crate) cemetery: Client,
     middleware: Middleware,
 }
 
-/// The requests that the user's middleware saw, with whether the answer was to the proven queue.
+/// The requests seen by the middleware, each with whether the queue was verified.
 type Middleware = Arc<Mutex<Vec<(HeaderMap, bool)>>>;
 
 async fn watch(State(seen): State<Middleware>, request: Request, next: Next) -> Response {
@@ -130,19 +131,20 @@ async fn watch(State(seen): State<Middleware>, request: Request, next: Next) -> 
 pub(crate) struct ShopSettings {
     pub(crate) server: ServerBuilder,
     pub(crate) backend: fn(CloudTasksBuilder) -> CloudTasksBuilder,
-    /// For the cemetery's client too.
+    /// Configures the shop's client and the cemetery's.
     pub(crate) client: Box<dyn Fn(ClientBuilder) -> ClientBuilder>,
     pub(crate) service: fn(PushServiceBuilder) -> PushServiceBuilder,
-    /// Where dead letters are kept.
+    /// The backend that keeps dead letters.
     pub(crate) storage: Faulty<Memory>,
-    /// Or in queues of their own, at Google.
+    /// Whether queues at Google keep the dead letters instead.
     pub(crate) letters_at_google: bool,
-    /// Or in a payload store.
+    /// The payload store that keeps the dead letters instead.
     pub(crate) letters: Option<LetterStore>,
 }
 
 impl ShopSettings {
-    /// An HTTP target: the queue signs its requests, and the service checks that.
+    /// Returns settings with an HTTP target: the queue signs its requests, and the service verifies
+    /// the tokens.
     pub(crate) fn http() -> Self {
         let sign = |audience: &str, email: &str| {
             let mut claims = claims(gae_tasks::Clock::wall(&gae_tasks::SystemClock));
@@ -162,7 +164,8 @@ impl ShopSettings {
         }
     }
 
-    /// The service `default` of App Engine, whose background service is `worker`.
+    /// Returns settings of the service `default` of App Engine, with the background service
+    /// `worker`.
     pub(crate) fn app_engine() -> Self {
         Self {
             server: Server::builder(),
@@ -180,7 +183,7 @@ impl Shop {
     pub(crate) async fn open(plan: ShopSettings) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        // For App Engine: wherever a task is sent, it comes here.
+        // For App Engine: tasks for either service come here.
         let server = plan.server.service("default", &url).service("worker", &url);
         let queue = server.dispatching().start().await;
         queue.create_queue(PLACE, "emails");
@@ -208,12 +211,12 @@ impl Shop {
         Self { queue, tasks, book, cemetery, middleware }
     }
 
-    /// The attempts that have ended, once there are so many.
+    /// Waits until `count` attempts have ended, and returns them.
     pub(crate) async fn deliveries(&self, count: usize) -> Vec<Delivery> {
         self.queue.deliveries(count).await
     }
 
-    /// The statuses of the attempts, once there are so many.
+    /// Waits until `count` attempts have ended, and returns their statuses.
     pub(crate) async fn statuses(&self, count: usize) -> Vec<u16> {
         self.deliveries(count)
             .await
@@ -226,7 +229,8 @@ impl Shop {
         self.book.lock().unwrap().clone()
     }
 
-    /// The requests that the middleware has seen: their headers, and whether they were proven.
+    /// Returns the requests seen by the middleware: their headers, and whether the queue was
+    /// verified.
     pub(crate) fn requests(&self) -> Vec<(HeaderMap, bool)> {
         self.middleware.lock().unwrap().clone()
     }

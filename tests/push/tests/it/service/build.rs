@@ -1,4 +1,4 @@
-//! What a service is not built without, and of what its owner is warned.
+//! The requirements for building a service, and the warnings at the start.
 
 use std::process::Command;
 use std::time::Duration;
@@ -51,7 +51,7 @@ fn outside_of_a_runtime_it_builds_too() {
     assert_eq!(service.prefix(), "/tasks");
 }
 
-/// As a process of its own, whose environment is that of a platform.
+/// Runs in a process of its own with the environment of a platform.
 #[test]
 fn dead_letters_on_the_disk_of_an_instance_are_a_warning_on_known_platforms() {
     let lines = |platform: Option<&str>| {
@@ -69,7 +69,7 @@ fn dead_letters_on_the_disk_of_an_instance_are_a_warning_on_known_platforms() {
     assert_eq!([lines(Some("K_SERVICE")), lines(Some("GAE_SERVICE")), lines(None)], [1, 1, 0]);
 }
 
-/// Does nothing unless the test above runs it.
+/// Does nothing unless the test above starts it.
 #[test]
 fn child_that_keeps_dead_letters_in_a_file() {
     if std::env::var_os("KEEPS_DEAD_LETTERS").is_none() {

@@ -1,4 +1,5 @@
-//! When a task has been tried, or has waited, enough: its dead letter is safe before the queue forgets it.
+//! Tasks that have reached their limit of attempts or age: the dead letter is stored before the
+//! queue drops the task.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -61,7 +62,7 @@ async fn attempts_that_died_with_their_instance_count() {
         adapter.send(world.request(end::defer("done").max_attempts(2), 3)).await.0,
         StatusCode::OK
     );
-    assert_eq!(world.stage.signs().begun, 0, "it has been tried enough");
+    assert_eq!(world.stage.signs().begun, 0, "the task has reached its limit");
     let dead = world.dead_letters().await;
     assert_eq!(dead[0].attempts, 2);
     assert!(
@@ -71,7 +72,7 @@ async fn attempts_that_died_with_their_instance_count() {
     );
 }
 
-/// A bad deploy, or damage on the way: another instance may be able to read it.
+/// After a bad deploy, or damage on the way, another instance may be able to read the task.
 #[tokio::test]
 async fn a_payload_that_cannot_be_read_burns_no_attempt() {
     let world = World::new();
@@ -89,7 +90,7 @@ async fn a_payload_that_cannot_be_read_burns_no_attempt() {
     assert_eq!(adapter.send(request.clone()).await.0, StatusCode::NOT_FOUND);
     assert_eq!(world.dead_letters().await, []);
     world.clock.advance(Duration::from_secs(1));
-    assert_eq!(adapter.send(request).await.0, StatusCode::OK, "nobody could read it for a week");
+    assert_eq!(adapter.send(request).await.0, StatusCode::OK, "the task was unreadable for a week");
     let dead = world.dead_letters().await;
     assert_eq!((dead.len(), dead[0].attempts, world.stage.signs().begun), (1, 0, 0));
 }
@@ -133,10 +134,10 @@ async fn a_dead_letter_that_cannot_be_kept_stays_in_the_queue_until_it_can() {
     );
     let request = world.request(end::defer("permanent"), 1);
     assert_eq!(adapter.send(request.clone()).await.0, 500);
-    assert_eq!(adapter.send(request.clone()).await.0, 500, "its answer was lost");
+    assert_eq!(adapter.send(request.clone()).await.0, 500, "the response was lost");
     assert_eq!(adapter.send(request).await.0, 200);
     assert_eq!(storage.calls(Operation::Bury), 3);
-    assert_eq!(world.dead_letters().await.len(), 1, "it is kept once");
+    assert_eq!(world.dead_letters().await.len(), 1, "the dead letter is stored once");
 }
 
 #[tokio::test]
@@ -174,7 +175,7 @@ async fn what_nobody_can_run_is_given_up_after_its_bound() {
 
     world.clock.advance(Duration::from_secs(120));
     let storage = world.storage.clone().with(Operation::Bury, 1, Fault::Fail);
-    assert_eq!(adapter.send(unknown.clone()).await.0, 500, "it is not safe yet");
+    assert_eq!(adapter.send(unknown.clone()).await.0, 500, "the dead letter is not stored yet");
     for request in [unknown, newer] {
         assert_eq!(adapter.send(request).await.0, StatusCode::OK);
     }
@@ -190,7 +191,7 @@ async fn what_nobody_can_run_is_given_up_after_its_bound() {
 
 const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
-/// The request of a task whose attributes a newer version wrote, which has been delivered before.
+/// Returns the request of a task with attributes of a newer version that was delivered before.
 fn with_newer_attributes(world: &World, attempt: u32) -> Request<Bytes> {
     let client =
         Client::builder().registry(Registry::new().with::<end>()).state(world.stage.clone());
@@ -200,7 +201,8 @@ fn with_newer_attributes(world: &World, attempt: u32) -> Request<Bytes> {
     request.headers_mut().insert("x-secret", HeaderValue::from_static(super::stage::SECRET));
     let mut body = request.body().to_vec();
     let trace = body.windows(TRACE.len()).position(|bytes| bytes == TRACE.as_bytes()).unwrap();
-    // Before the trace: the version, no payload elsewhere, a trace, and its length.
+    // The bytes before the trace: the version, no payload elsewhere, a trace, and the trace's
+    // length.
     assert_eq!(body[trace - 4..trace], [1, 0, 1, 55]);
     body[trace - 4] = 9;
     *request.body_mut() = body.into();
@@ -249,7 +251,7 @@ async fn what_only_looks_like_a_newer_task_is_kept_at_once() {
     assert_eq!(world.dead_letters().await.len(), 1);
 }
 
-/// As a queue sends it whose last request for the task was answered so.
+/// Returns the request as sent by a queue whose last request for the task got this response.
 fn after(mut request: Request<Bytes>, status: &'static str) -> Request<Bytes> {
     request
         .headers_mut()
@@ -292,7 +294,7 @@ async fn one_more_attempt_follows_the_first_of_a_task_that_was_only_refused() {
     assert_eq!(adapter.send(request(9, "503")).await.0, more);
     let mut newer = request(10, "510");
     *newer.body_mut() = [b"gt\x09", &newer.body()[3..]].concat().into();
-    assert_eq!(adapter.send(newer).await.0, more, "a refusal does not hide it");
+    assert_eq!(adapter.send(newer).await.0, more, "a refusal does not hide the newer attributes");
     let full = Tower(world.builder().concurrency(1).build().unwrap());
     let hanging = full.send(world.request(super::stage::hang::defer(), 1));
     let refused = async {

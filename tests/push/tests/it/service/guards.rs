@@ -1,4 +1,5 @@
-//! What stands before a handler: room, identity, size and time of the body; and what becomes of one nobody waits for.
+//! The checks before a handler (room, identity, size and time of the body), and handlers whose
+//! caller has hung up.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use tower::ServiceExt;
 use super::stage::{World, end, hang, plain, wait};
 use super::status::{Send, Tower};
 
-/// A body that arrives piece by piece, and counts how often it was asked for one.
+/// A body that arrives piece by piece and counts how often it was polled.
 pub(super) struct Pieces {
     pieces: UnboundedReceiver<Result<Bytes, String>>,
     asked: Arc<AtomicUsize>,
@@ -63,7 +64,7 @@ async fn a_strangers_body_is_never_read() {
     assert_eq!(
         Tower(world.service()).send(world.request(end::defer("done"), 1)).await.0,
         200,
-        "it goes on"
+        "the handler goes on"
     );
 }
 
@@ -75,7 +76,7 @@ async fn a_body_in_pieces_is_one_task() {
     let (request, _) = in_pieces(request, pieces);
     let response = world.service().oneshot(request).await.unwrap();
     assert_eq!((response.status(), world.stage.signs().ended), (StatusCode::OK, 1));
-    assert!(is_from_task_queue(response.extensions()), "outer middlewares see the proof");
+    assert!(is_from_task_queue(response.extensions()), "outer middlewares see the verified mark");
 }
 
 #[tokio::test]
@@ -155,7 +156,7 @@ async fn an_async_handler_is_dropped_when_nobody_waits_for_it() {
     assert_eq!(
         adapter.send(world.request(end::defer("done"), 1)).await.0,
         StatusCode::OK,
-        "its place is free"
+        "the task's place is free"
     );
 }
 
@@ -167,7 +168,7 @@ async fn a_plain_function_nobody_waits_for_is_told_and_keeps_its_place() {
         tokio::spawn(adapter.0.clone().oneshot(world.request(plain::defer(), 1).map(Full::new)));
     world.stage.until(|signs| signs.begun == 1).await;
     caller.abort();
-    world.stage.until(|signs| signs.told == 1).await;
+    world.stage.until(|signs| signs.cancelled == 1).await;
     assert_eq!(
         adapter.send(world.request(end::defer("done"), 2)).await.0,
         StatusCode::SERVICE_UNAVAILABLE
@@ -181,7 +182,7 @@ async fn a_plain_function_nobody_waits_for_is_told_and_keeps_its_place() {
     };
     tokio::time::timeout(super::stage::PATIENCE, freed)
         .await
-        .expect("its place was not given back");
+        .expect("the task's place was not released");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

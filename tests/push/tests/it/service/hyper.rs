@@ -1,4 +1,4 @@
-//! In plain hyper, over a socket: chunked bodies, callers that hang up.
+//! The push service in plain hyper, over a socket: chunked bodies, callers that hang up.
 
 use std::net::SocketAddr;
 
@@ -26,7 +26,7 @@ async fn serve(service: PushService) -> SocketAddr {
     address
 }
 
-/// Sends a request by hand, chunked: a length is told nowhere.
+/// Sends a handwritten chunked request, without a length.
 async fn send(address: SocketAddr, kind: &str, chunks: &[&[u8]]) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let head = format!(

@@ -1,4 +1,4 @@
-//! What an operator reads, and what is in no log.
+//! The log of a service, and data that is never logged.
 
 use std::io;
 use std::sync::{Arc, LazyLock, Mutex};
@@ -34,8 +34,8 @@ impl<'a> MakeWriter<'a> for Lines {
     }
 }
 
-/// As long as there is one subscriber, the first thread to reach a line of the log decides for all threads whether anybody
-/// listens to it. This is another one, and it stays.
+/// A second subscriber that stays. While there is only one, the first thread that reaches a log
+/// line decides for all threads whether the line is enabled.
 static OTHER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::new()));
 
 async fn logged(level: Level, work: impl Future<Output = ()>) -> String {
@@ -149,10 +149,10 @@ async fn headers_are_told_at_debug_but_for_secrets_and_what_the_platform_logs() 
         "{text}"
     );
     for absent in ["t0ken", SECRET, "Google-Cloud-Tasks", "x-cloudtasks"] {
-        assert!(!text.contains(absent), "`{absent}` is told: {text}");
+        assert!(!text.contains(absent), "`{absent}` is logged: {text}");
     }
     let text = logged(Level::INFO, async { _ = adapter.send(request()).await }).await;
-    assert_eq!(text, "", "success is quiet");
+    assert_eq!(text, "", "success is not logged");
 }
 
 #[tokio::test]
@@ -170,7 +170,7 @@ async fn a_dead_letter_is_an_error_with_its_id() {
     );
 }
 
-/// Memory has no copies; a queue of one's own may honour `Retry-After`.
+/// The memory backend cannot copy tasks; a self-made queue may honour `Retry-After`.
 #[tokio::test]
 async fn a_backend_that_stores_no_copies_is_a_warning_once() {
     let world = World::new();

@@ -1,4 +1,4 @@
-//! What attempts may have in memory: bodies and stored payloads, together and each by itself.
+//! The memory of attempts: limits for all bodies and stored payloads together, and for each.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
@@ -22,7 +22,7 @@ use super::status::{Send, Tower};
 
 const KIB: usize = 1024;
 
-/// Payloads in memory, and how many bytes were asked for.
+/// A payload store in memory, with the limits of each read.
 #[derive(Debug, Clone, Default)]
 struct Store(Arc<Mutex<Kept>>);
 
@@ -56,7 +56,7 @@ impl PayloadStore for Store {
     }
 
     fn get<'a>(&'a self, _: &'a str) -> Stored<'a, Option<Vec<u8>>> {
-        panic!("a payload is read without a limit")
+        panic!("a payload was read without a limit")
     }
 
     fn get_at_most<'a>(&'a self, key: &'a str, limit: u64) -> Stored<'a, Option<Vec<u8>>> {
@@ -77,7 +77,7 @@ impl PayloadStore for Store {
     }
 }
 
-/// A service, and the bodies of tasks whose payloads are in its store.
+/// A service, and the bodies of tasks with payloads in its store.
 struct Spilled {
     world: World,
     store: Store,
@@ -102,7 +102,7 @@ impl Spilled {
         Self { world, store, client, queue }
     }
 
-    /// The request of an attempt at a task with a payload of some more than `bytes`.
+    /// Returns the request of a task with a payload of slightly more than `bytes`.
     async fn request(&self, bytes: usize, attempt: u32) -> Request<Bytes> {
         hold::defer("x".repeat(bytes)).queue("default").on(&self.client).await.unwrap();
         let task = self.queue.tasks("projects/shop/locations/here", "default").pop().unwrap();
@@ -126,7 +126,7 @@ fn start(service: &PushService, request: Request<Bytes>) -> JoinHandle<StatusCod
     tokio::spawn(async move { answer.await.unwrap().status() })
 }
 
-/// As Cloud Tasks says of a task that was refused.
+/// Adds the headers with which Cloud Tasks repeats a refused task.
 fn refused_before(mut request: Request<Bytes>) -> Request<Bytes> {
     request.headers_mut().insert("x-cloudtasks-taskpreviousresponse", "503".parse().unwrap());
     request
@@ -143,7 +143,7 @@ async fn bodies_count_from_before_they_are_read_until_their_attempt_ends() {
         (status, headers["retry-after"].as_bytes()),
         (StatusCode::SERVICE_UNAVAILABLE, &b"1"[..])
     );
-    // Its length is not known, so all of it may come.
+    // The length is not known, so the largest body may come.
     let (unread, asked) = in_pieces(world.request(wait::defer(), 1), vec![]);
     assert_eq!(
         service.0.clone().oneshot(unread).await.unwrap().status(),
@@ -184,12 +184,12 @@ async fn stored_payloads_count_too() {
     assert_eq!(
         service.send(world.request(wait::defer(), 1)).await.0,
         StatusCode::OK,
-        "there is room for less"
+        "there is room for a smaller body"
     );
     assert_eq!(running.await.unwrap(), StatusCode::OK);
 }
 
-/// Small tasks come again and again, so that there is never a moment without any.
+/// Small tasks keep arriving, so that one is always in progress.
 #[tokio::test]
 async fn a_task_larger_than_the_budget_is_not_refused_for_ever() {
     let spilled = Spilled::new().await;
@@ -205,9 +205,10 @@ async fn a_task_larger_than_the_budget_is_not_refused_for_ever() {
         world.stage.let_pass(1);
         assert_eq!(std::mem::replace(&mut small, next).await.unwrap(), StatusCode::OK);
     }
-    // It comes again, and waits for those that are under way; those that come later do not overtake it.
+    // The large task comes again and waits for the tasks in progress; later tasks do not overtake
+    // it.
     let waiting = start(&service.0, refused_before(large));
-    // The small one's deadline, and how long it waits.
+    // The small task sleeps for its deadline, the large one for its longest wait.
     while world.clock.sleepers() < 2 {
         tokio::task::yield_now().await;
     }
@@ -229,7 +230,7 @@ async fn a_task_waits_for_room_for_half_of_its_deadline() {
     let small = start(&service.0, world.request(wait::defer(), 1));
     world.stage.until(|signs| signs.begun == 1).await;
     let waiting = start(&service.0, large);
-    // The small one's deadline, and how long it waits.
+    // The small task sleeps for its deadline, the large one for its longest wait.
     while world.clock.sleepers() < 2 {
         tokio::task::yield_now().await;
     }
@@ -239,7 +240,7 @@ async fn a_task_waits_for_room_for_half_of_its_deadline() {
     assert_eq!(
         (small.await.unwrap(), spilled.store.limits()),
         (StatusCode::OK, vec![]),
-        "nothing was loaded"
+        "no payload was loaded"
     );
 }
 
@@ -271,11 +272,11 @@ async fn a_payload_above_the_services_limit_is_a_dead_letter_that_says_so() {
         "{error}"
     );
     let limits = spilled.store.limits();
-    assert!(limits.len() == 1 && limits[0] < 100, "only a marker is looked for: {limits:?}");
+    assert!(limits.len() == 1 && limits[0] < 100, "only a marker is read: {limits:?}");
     assert_eq!(spilled.world.stage.signs().begun, 0);
 }
 
-/// Another instance, with a higher limit, has done it, and its answer was lost.
+/// Another instance with a higher limit has run the task, and its response was lost.
 #[tokio::test]
 async fn a_marker_counts_whatever_the_limit_is() {
     let spilled = Spilled::new().await;

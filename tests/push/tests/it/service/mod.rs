@@ -1,4 +1,4 @@
-//! The push service through tower: what it answers, whom it believes, what it keeps, and how it is mounted.
+//! The push service through tower: its responses, checks, dead letters and mounts.
 
 mod build;
 mod caps;

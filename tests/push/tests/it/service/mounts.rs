@@ -1,4 +1,5 @@
-//! In axum, under a middleware of the user's: nested, as a route, as the fallback.
+//! The push service in axum, under a middleware of the application: nested, as a route, as the
+//! fallback.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use tower::ServiceExt;
 
 use super::stage::{SECRET, World, end};
 
-/// How many requests of the task queue a middleware of the user's has seen.
+/// The number of the task queue's requests seen by a middleware of the application.
 type Seen = Arc<AtomicUsize>;
 
 async fn count(State(seen): State<Seen>, request: Request, next: Next) -> Response {
@@ -68,7 +69,7 @@ async fn nested_under_the_prefix_and_the_users_middleware() {
     );
     assert_eq!((seen.load(Ordering::SeqCst), world.stage.signs().ended), (1, 1));
     let other = post(address, &world, "/_cb/deferred/shop.orders/other", SECRET).await;
-    assert_eq!(other, StatusCode::OK, "its envelope decides");
+    assert_eq!(other, StatusCode::OK, "the envelope decides");
 }
 
 #[tokio::test]
@@ -81,13 +82,13 @@ async fn without_the_prefix_what_is_no_task_of_ours_is_left_alone() {
     assert_eq!(status(client.get(url("/about"))).await, StatusCode::NOT_FOUND);
     let proven = client.get(url("/_cb/deferred/about")).header("x-secret", SECRET);
     assert_eq!(status(proven).await, StatusCode::METHOD_NOT_ALLOWED);
-    // A request of the same queue that is for somebody else.
+    // A request of the same queue for another service.
     let foreign = client.post(url("/cron/daily")).header("x-secret", SECRET).body("{}");
     assert_eq!(status(foreign).await, StatusCode::NOT_FOUND);
     assert_eq!(world.dead_letters().await, []);
 }
 
-/// As each known kind would be found with a list of words.
+/// Someone with a list of words could otherwise find every known kind.
 #[tokio::test]
 async fn strangers_get_one_answer_for_every_kind_and_method() {
     let world = World::new();
@@ -126,7 +127,7 @@ async fn a_prefix_that_a_router_strips_is_not_guessed() {
     assert_eq!(
         nested.oneshot(request).await.unwrap().status(),
         StatusCode::OK,
-        "a body that is no task"
+        "a body that is not a task"
     );
     assert_eq!(
         (world.dead_letters().await.len(), seen.load(Ordering::SeqCst), world.stage.signs().begun),
@@ -146,7 +147,7 @@ async fn with_an_empty_prefix_a_nested_service_hears_of_unknown_kinds_too() {
     assert_eq!(
         post(address, &world, "/tasks/shop.orders/other", SECRET).await,
         StatusCode::OK,
-        "its envelope decides"
+        "the envelope decides"
     );
 }
 
@@ -169,7 +170,7 @@ async fn as_the_fallback_and_as_a_route() {
         assert_eq!(
             (seen.load(Ordering::SeqCst), world.stage.signs().ended),
             (2, number + 1),
-            "two are proven"
+            "two requests are verified"
         );
     }
 }

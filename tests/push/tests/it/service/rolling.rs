@@ -38,7 +38,7 @@ async fn each_instance_leaves_to_the_other_what_it_cannot_run() {
     assert_eq!((old.dead_letters().await.len(), new.dead_letters().await.len()), (0, 0));
 }
 
-/// Sends each request to one instance after the other, as a load balancer does.
+/// Sends each request to the instances in turn, as a load balancer does.
 struct Balancer(Vec<Tower>, Arc<AtomicUsize>);
 
 impl Send for Balancer {
@@ -61,7 +61,7 @@ async fn behind_one_queue_every_task_is_run_by_someone() {
         let mut tries = 0;
         while balancer.send(request.clone()).await.0 != StatusCode::OK {
             tries += 1;
-            assert!(tries < 3, "task {number} is run by nobody");
+            assert!(tries < 3, "no instance runs task {number}");
         }
     }
 }

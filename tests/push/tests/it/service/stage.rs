@@ -1,4 +1,5 @@
-//! What the tests stand on: tasks that end as a test wants, a verifier, and a service with its dead letters.
+//! The stage of the tests: tasks that end as a test wants, a verifier, and a service with its dead
+//! letters.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,24 +18,24 @@ use http::Request;
 use http::request::Parts;
 use tokio::sync::{Semaphore, watch};
 
-/// How long a test waits, in real time, for what must happen without any time passing.
+/// The real time for which a test waits for events that need no time to pass on its clock.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What the header `x-secret` of an authentic request says.
+/// The value of the header `x-secret` in an authentic request.
 pub(crate) const SECRET: &str = "open-sesame";
 
-/// What tasks have done so far.
+/// Counts of what tasks have done so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Signs {
     pub(crate) begun: usize,
     pub(crate) ended: usize,
-    /// Async handlers dropped before their end.
+    /// The async handlers dropped before their end.
     pub(crate) dropped: usize,
-    /// Plain functions that saw that they are cancelled.
-    pub(crate) told: usize,
+    /// The plain functions that noticed their cancellation.
+    pub(crate) cancelled: usize,
 }
 
-/// What the tasks of one test meet.
+/// The state of one test's tasks.
 #[derive(Debug, Clone)]
 pub(crate) struct Stage {
     signs: Arc<watch::Sender<Signs>>,
@@ -57,7 +58,7 @@ impl Stage {
     pub(crate) async fn until(&self, holds: impl FnMut(&Signs) -> bool) {
         let mut signs = self.signs.subscribe();
         let waited = tokio::time::timeout(PATIENCE, signs.wait_for(holds)).await;
-        assert!(waited.is_ok(), "what the test waits for did not happen: {:?}", self.signs());
+        assert!(waited.is_ok(), "the awaited event did not happen: {:?}", self.signs());
     }
 }
 
@@ -82,7 +83,7 @@ impl Drop for Handler<'_> {
     }
 }
 
-/// Ends as it is told to.
+/// Ends as its argument says.
 #[deferred(name = "shop.orders/end")]
 pub(crate) async fn end(how: String, #[state] stage: &Stage) -> anyhow::Result<()> {
     Handler::begin(stage).end();
@@ -98,14 +99,14 @@ pub(crate) async fn end(how: String, #[state] stage: &Stage) -> anyhow::Result<(
     }
 }
 
-/// Never ends by itself.
+/// Runs until it is dropped.
 #[deferred(name = "shop.orders/hang")]
 pub(crate) async fn hang(#[state] stage: &Stage) {
     let _handler = Handler::begin(stage);
     std::future::pending::<()>().await;
 }
 
-/// Ends when the test lets it.
+/// Runs until the test lets it end.
 #[deferred(name = "shop.orders/wait")]
 pub(crate) async fn wait(#[state] stage: &Stage) {
     let handler = Handler::begin(stage);
@@ -113,7 +114,7 @@ pub(crate) async fn wait(#[state] stage: &Stage) {
     handler.end();
 }
 
-/// As [`wait`], with a payload as large as a test wants.
+/// Like [`wait`], with a payload of any size.
 #[deferred(name = "shop.orders/hold")]
 pub(crate) async fn hold(text: String, #[state] stage: &Stage) {
     let handler = Handler::begin(stage);
@@ -122,18 +123,18 @@ pub(crate) async fn hold(text: String, #[state] stage: &Stage) {
     drop(text);
 }
 
-/// A plain function, which ends when the test lets it and it was told that nobody waits for it.
+/// A plain function that ends when it is cancelled and the test lets it end.
 #[deferred(name = "shop.orders/plain")]
 pub(crate) fn plain(#[state] stage: &Stage, #[context] cx: &gae_tasks::TaskContext) {
     let handler = Handler::begin(stage);
     let rest = tokio::runtime::Handle::current();
     rest.block_on(cx.cancelled());
-    stage.signs.send_modify(|signs| signs.told += 1);
+    stage.signs.send_modify(|signs| signs.cancelled += 1);
     rest.block_on(stage.gate.acquire()).unwrap().forget();
     handler.end();
 }
 
-/// Believes who knows the secret.
+/// Accepts requests with the secret.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Secret;
 
@@ -151,7 +152,8 @@ impl Verify for Secret {
     }
 }
 
-/// A client of the tasks under test, on a clock that stands still, and a place for its dead letters.
+/// A client of the tasks under test, on a clock that stands still, and a backend for its dead
+/// letters.
 pub(crate) struct World {
     pub(crate) stage: Stage,
     pub(crate) clock: ManualClock,
@@ -170,7 +172,7 @@ impl World {
         Self::with_client(registry, |client| client)
     }
 
-    /// With a client that has more settings.
+    /// Returns a world with more settings of the client.
     pub(crate) fn with_client(
         registry: Registry,
         settings: impl FnOnce(ClientBuilder) -> ClientBuilder,
@@ -191,7 +193,7 @@ impl World {
         self.builder().build().unwrap()
     }
 
-    /// The request of an attempt, from an authentic caller.
+    /// Returns the request of an attempt, from an authentic caller.
     pub(crate) fn request(&self, task: Defer, attempt: u32) -> Request<Bytes> {
         let mut request = self.client.push_request(task, attempt).unwrap();
         request.headers_mut().insert("x-secret", SECRET.parse().unwrap());

@@ -1,4 +1,4 @@
-//! The status of every outcome, the same whichever adapter answers.
+//! The status of every outcome, the same in every adapter.
 
 use bytes::Bytes;
 use gae_tasks::testing::{Fault, Operation};
@@ -8,16 +8,16 @@ use tower::ServiceExt;
 
 use super::stage::{World, end, hang};
 
-/// Sends a request to whatever stands before a world's service.
+/// Sends a request to the adapter before a world's service.
 pub(crate) trait Send {
     async fn send(&self, request: Request<Bytes>) -> (StatusCode, HeaderMap);
 }
 
-/// Goes through every row of the table.
+/// Checks every row of the table.
 pub(crate) async fn every_row(world: &World, adapter: &impl Send) {
     handlers(world, adapter).await;
     guards(world, adapter).await;
-    assert_eq!(world.stage.signs().begun, 8, "what is refused runs nothing");
+    assert_eq!(world.stage.signs().begun, 8, "a refused request runs no handler");
 }
 
 async fn handlers(world: &World, adapter: &impl Send) {
@@ -44,12 +44,12 @@ async fn handlers(world: &World, adapter: &impl Send) {
 
     let world_storage = world.storage.clone().with(Operation::Bury, 1, Fault::Fail);
     let (answer, _) = adapter.send(world.request(end::defer("permanent"), 1)).await;
-    assert_eq!(answer, StatusCode::INTERNAL_SERVER_ERROR, "the dead letter is not safe");
+    assert_eq!(answer, StatusCode::INTERNAL_SERVER_ERROR, "the dead letter is not stored");
     assert_eq!(world_storage.calls(Operation::Bury), 2);
 
     let missed = async {
         world.stage.until(|signs| signs.begun == 8).await;
-        // The handler is under way; its timer is made in the same turn.
+        // The handler runs; its timer is created in the same turn.
         while world.clock.sleepers() == 0 {
             tokio::task::yield_now().await;
         }
@@ -63,7 +63,7 @@ async fn handlers(world: &World, adapter: &impl Send) {
 
 async fn guards(world: &World, adapter: &impl Send) {
     let mut unknown = world.request(end::defer("done"), 1);
-    // Of a version that does not exist yet.
+    // An envelope of a version that does not exist yet.
     *unknown.body_mut() = [b"gt\xff", &unknown.body()[3..]].concat().into();
     assert_eq!(adapter.send(unknown).await.0, StatusCode::NOT_FOUND);
 
@@ -93,11 +93,11 @@ async fn guards(world: &World, adapter: &impl Send) {
     let before = world.dead_letters().await.len();
     let mut garbage = world.request(end::defer("done"), 1);
     *garbage.body_mut() = Bytes::from_static(b"{\"order\": 7}");
-    assert_eq!(adapter.send(garbage).await.0, StatusCode::OK, "it can never be a task");
+    assert_eq!(adapter.send(garbage).await.0, StatusCode::OK, "the body can never be a task");
     assert_eq!(world.dead_letters().await.len(), before + 1);
 }
 
-/// The service alone.
+/// The service without an adapter.
 pub(crate) struct Tower(pub(crate) gae_tasks::push::PushService);
 
 impl Send for Tower {

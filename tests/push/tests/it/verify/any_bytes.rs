@@ -1,4 +1,4 @@
-//! Whatever a stranger sends, nothing panics and nothing is believed.
+//! No request of a stranger causes a panic or is accepted.
 
 use std::sync::LazyLock;
 
@@ -14,7 +14,7 @@ static RUNTIME: LazyLock<tokio::runtime::Runtime> =
 static GOOD: LazyLock<String> =
     LazyLock::new(|| Key::one().token(&claims(ManualClock::new().time())));
 
-/// Bytes that a header can hold.
+/// Bytes that are valid in a header.
 fn header_bytes(most: usize) -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(
         prop_oneof![Just(b'\t'), Just(b'.'), 0x20..=0x7e_u8, 0x80..=0xff_u8],
@@ -22,12 +22,12 @@ fn header_bytes(most: usize) -> impl Strategy<Value = Vec<u8>> {
     )
 }
 
-/// Bytes that make up base64.
+/// Bytes of base64.
 fn base64_bytes() -> impl Strategy<Value = String> {
     "[A-Za-z0-9_.-]{0,500}"
 }
 
-/// JSON of any kind, as the value of a claim may be.
+/// Any JSON, as the value of a claim.
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -70,7 +70,7 @@ proptest! {
         let at = at.index(token.len());
         prop_assume!(token[at] != byte);
         token[at] = byte;
-        // A space at its end is no part of it.
+        // A trailing space is not part of the token.
         prop_assume!(byte != b' ');
         prop_assert!(!judge(&token));
     }
@@ -83,7 +83,7 @@ proptest! {
         let mut claims = claims(ManualClock::new().time());
         claims[name] = value.clone();
         let is_believed = judge_payload(claims.to_string().as_bytes());
-        // Times can be good by chance.
+        // Times can be valid by chance.
         prop_assert!(!is_believed || matches!(name, "exp" | "iat" | "nbf" | "email_verified"), "{name}: {value}");
     }
 

@@ -1,4 +1,4 @@
-//! Verifiers that go by headers alone.
+//! Verifiers that only check headers.
 
 use gae_tasks::push::verify::{
     AnyOf, AppEngine, HeaderFamily, PlatformAuthenticated, Refused, SharedSecret, Verified, Verify,
@@ -112,7 +112,7 @@ fn weak_secrets_are_refused_and_none_is_shown() {
     assert!(!shown.contains("horse") && !shown.contains(bytes.trim_matches(['[', ']'])), "{shown}");
 }
 
-/// What Cloud Run leaves of a token.
+/// Returns a token as passed on by Cloud Run.
 fn unsigned(email: &str, verified: bool) -> String {
     let claims = json!({ "email": email, "email_verified": verified });
     format!(
@@ -128,7 +128,8 @@ async fn what_the_platform_let_through_is_believed() {
     assert_eq!(ask(&verify, &unsigned("who@x.test", false)).await.unwrap().by, "platform");
 }
 
-/// The platform replaces the signature of what it has checked: anything else came by another way.
+/// The platform replaces the signature of a token that it has checked: any other token came by
+/// another way.
 #[tokio::test]
 async fn what_the_platform_has_not_checked_is_refused() {
     let platform = PlatformAuthenticated::whoever_gets_here_was_checked;
@@ -176,7 +177,7 @@ fn the_platform_beside_others_needs_an_account() {
         AnyOf::new().or(AnyOf::new().or(platform()).or(secret())),
         AnyOf::new().or(AnyOf::new().or(platform())).or(secret()),
     ] {
-        let problem = bad.problem(true).expect("it is refused");
+        let problem = bad.problem(true).expect("the verifier is refused");
         assert!(
             problem.contains("`PlatformAuthenticated`") && problem.contains(".service_account("),
             "{problem}"
@@ -231,7 +232,8 @@ async fn the_platforms_token_must_be_of_the_account() {
 
 #[tokio::test]
 async fn the_token_that_the_platform_has_checked_is_the_one_that_is_read() {
-    // Cloud Run checks `X-Serverless-Authorization` where it is sent: `Authorization` can say anything then.
+    // If `X-Serverless-Authorization` is sent, Cloud Run checks only that header: `Authorization`
+    // can have any value.
     let verify = PlatformAuthenticated::whoever_gets_here_was_checked().service_account(ACCOUNT);
     let mut forged =
         request("authorization", format!("Bearer {}", unsigned(ACCOUNT, true)).as_bytes());

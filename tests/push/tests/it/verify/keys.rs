@@ -1,4 +1,4 @@
-//! Keys are fetched when they must be, never more often, and kept when they cannot be.
+//! Keys are fetched when needed, never more often, and kept while a fetch fails.
 
 use std::time::Duration;
 
@@ -12,17 +12,17 @@ fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// A token issued now.
+/// Returns a token issued now.
 fn token(key: &Key, clock: &ManualClock) -> String {
     key.token(&claims(clock.time()))
 }
 
-/// A token issued now that names a key of this id.
+/// Returns a token issued now that names a key of this id.
 fn stranger(id: &str, clock: &ManualClock) -> String {
     forged(id, &claims(clock.time()))
 }
 
-/// Lets a fetch go on that nobody waits for.
+/// Lets a background fetch go on.
 async fn others_go_on() {
     for _ in 0..10 {
         tokio::task::yield_now().await;
@@ -61,7 +61,7 @@ async fn keys_long_past_their_age_are_fetched_first() {
     ask(&oidc, &token(&Key::one(), &clock)).await.unwrap();
     published.answer(Answer::Keys(jwks(&[Key::two()])));
     clock.advance(secs(600 + 3_600));
-    // Withdrawn meanwhile: no longer believed.
+    // The key was withdrawn meanwhile, so its tokens are no longer accepted.
     ask(&oidc, &token(&Key::one(), &clock)).await.unwrap_err();
     ask(&oidc, &token(&Key::two(), &clock)).await.unwrap();
     assert_eq!(published.fetches(), 2);
@@ -81,7 +81,7 @@ async fn known_keys_are_used_on_while_the_endpoint_is_down() {
             others_go_on().await;
         }
         assert_eq!(published.fetches(), 168);
-        // A week without a word of the issuer is too long.
+        // A week without a response of the issuer is too long.
         clock.advance(secs(3_600));
         ask(&oidc, &token(&Key::one(), &clock)).await.unwrap_err();
         published.answer(Answer::Keys(jwks(&[Key::one()])));
@@ -182,7 +182,7 @@ async fn a_source_that_hangs_delays_known_keys_once_at_most_and_strangers_not_ag
     }
     clock.advance(secs(5));
     waiting.await.unwrap().unwrap();
-    // The next fetch hangs too; nobody waits for it.
+    // The next fetch hangs too; no request waits for it.
     clock.advance(secs(1));
     for id in 0..100 {
         ask(&oidc, &stranger(&id.to_string(), &clock)).await.unwrap_err();
@@ -206,7 +206,7 @@ async fn a_caller_that_leaves_does_not_end_the_fetch_for_others() {
     }
     first.abort();
     assert!(first.await.unwrap_err().is_cancelled());
-    // Still under way: no second one is begun.
+    // The fetch is still in progress, so no second fetch starts.
     let second = tokio::spawn(async move { ask(&oidc, &token).await });
     others_go_on().await;
     assert_eq!(published.fetches(), 1);

@@ -35,7 +35,7 @@ async fn a_key_id_that_was_unknown_is_known_once_it_is_published() {
     let claims = claims(clock.time());
     ask(&oidc, &Key::two().token(&claims)).await.unwrap_err();
     published.answer(Answer::Keys(jwks(&[Key::one(), Key::two()])));
-    // Another unknown one has the keys fetched; what was remembered of this one does not matter then.
+    // Another unknown id causes a fetch; the remembered refusal of this id does not matter then.
     clock.advance(Duration::from_secs(10));
     let stranger = forged("x", &claims);
     ask(&oidc, &stranger).await.unwrap_err();

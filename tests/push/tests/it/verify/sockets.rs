@@ -1,4 +1,4 @@
-//! Keys that come by HTTP from an endpoint that takes its time.
+//! Keys fetched by HTTP from a slow endpoint.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use gae_tasks::{Clock, SystemClock};
 use gae_tasks_tests_push::issuer::{Answer, Key, Published, ask, claims, forged, good_token, oidc};
 use tokio::task::JoinSet;
 
-/// A verifier whose keys come from an endpoint that takes 50 ms.
+/// Returns a verifier with keys from an endpoint that responds after 50 ms.
 async fn at_an_endpoint(published: &Published) -> Oidc {
     let url = published.serve(Duration::from_millis(50)).await;
     oidc(KeyEndpoint::new(&url).unwrap()).build().unwrap()
@@ -53,7 +53,7 @@ async fn every_good_token_passes_while_a_stranger_floods_unknown_key_ids() {
     }
     let began = Instant::now();
     callers.join_all().await;
-    // One to begin with, and one in ten seconds.
+    // One fetch at the beginning, and one in ten seconds.
     let most = 1 + began.elapsed().as_secs() as usize / 10;
     assert!(published.fetches() <= most, "{} fetches", published.fetches());
 }
@@ -70,11 +70,11 @@ async fn an_answer_that_is_no_success_or_too_large_is_a_failure() {
     assert_eq!((fetched.jwks, fetched.max_age), (b"{}".to_vec(), Some(Duration::from_secs(600))));
 }
 
-/// As in docker-compose, where the issuer has a name of its own.
+/// An issuer on another host, as in docker-compose.
 #[tokio::test]
 async fn keys_come_by_http_from_another_host_where_that_is_allowed() {
     let published = Published::keys(&[Key::one()]);
-    // An address of this machine that `new` does not know as such.
+    // An address of this machine that `new` does not recognize as local.
     let url = published.serve(Duration::ZERO).await.replace("127.0.0.1", "0.0.0.0");
     KeyEndpoint::new(&url).unwrap_err();
     let oidc = oidc(KeyEndpoint::allow_http(&url).unwrap()).build().unwrap();

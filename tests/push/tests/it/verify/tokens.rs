@@ -1,4 +1,4 @@
-//! What a token must say, row by row.
+//! The required claims of a token, row by row.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::stage;
 
-/// What is said of a token whose claims `change` has changed.
+/// Returns the verdict on a token with claims changed by `change`.
 async fn judged(change: impl FnOnce(&mut Value)) -> Result<String, String> {
     let (oidc, clock, _) = stage();
     let mut claims = claims(clock.time());
@@ -88,7 +88,8 @@ async fn another_issuer_is_refused() {
 
 #[tokio::test]
 async fn google_is_believed_with_and_without_a_scheme() {
-    // Both get past the issuer's check, to the audience; anybody else does not.
+    // Both issuers pass the issuer's check and fail at the audience; any other issuer fails the
+    // first check.
     let oidc = Oidc::google().audience(AUDIENCE).service_account(ACCOUNT).build().unwrap();
     for (issuer, reason) in [
         ("https://accounts.google.com", "audience"),
@@ -210,7 +211,7 @@ async fn other_algorithms_are_refused_before_any_key_is_fetched() {
         let refused = ask(&oidc, &Key::one().sign(&header, &claims)).await.unwrap_err().to_string();
         assert!(refused.contains("RS256"), "{header}: {refused}");
     }
-    // Signed with the public key as if it were a secret: the classic of confused algorithms.
+    // Signed with the public key as an HMAC secret: the classic confusion of algorithms.
     let secret = jsonwebtoken::EncodingKey::from_secret(
         Key::one().public()["n"].as_str().unwrap().as_bytes(),
     );
@@ -302,7 +303,7 @@ async fn the_header_of_serverless_callers_is_read_only_when_set() {
     oidc.verify(&serverless).await.unwrap();
     serverless.headers.insert("authorization", "Basic YTpi".parse().unwrap());
     oidc.verify(&serverless).await.unwrap();
-    // `Authorization: Bearer` comes first.
+    // `Authorization: Bearer` takes precedence.
     serverless.headers.insert("authorization", "Bearer a.b.c".parse().unwrap());
     assert!(oidc.verify(&serverless).await.is_err());
 }
