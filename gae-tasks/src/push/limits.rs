@@ -73,6 +73,10 @@ impl Limits {
         let made = self.before.saturating_add(made(told));
         match told.previous {
             // Whoever made a copy has seen that the limits are not reached.
+            _ if made == self.before && told.retries == 0 => false,
+            // The status does not distinguish a lost instance from a refusal where the platform
+            // answers 503 itself, and the queue soon forgets the task.
+            _ if is_past(self.rules.ends, now) => true,
             _ if made == self.before => false,
             // It was not run, failed as expected and was judged then, or was promised one more attempt.
             Some(status) if is_refusal(status) || status == SINGULAR || status == ONE_MORE => false,
@@ -337,7 +341,25 @@ mod tests {
         let limits = ending(limits(&unlimited, 1, START), Some(ends));
         assert!(!limits.are_reached_by(1000, ends.minus(MINUTE)));
         assert!(limits.are_reached_by(1, ends));
-        assert!(!limits.are_reached_already(&told(1000, Some(500)), ends), "it is run once more");
+        assert!(limits.are_reached_already(&told(1000, Some(500)), ends));
+    }
+
+    #[test]
+    fn a_task_that_comes_again_after_its_life_is_buried_whatever_was_answered() {
+        let (ends, envelope) = (START.plus(LIFE), envelope());
+        let is_buried = |told: &Told, now| {
+            ending(Limits::of(&envelope, None, told, now), Some(ends))
+                .are_reached_already(told, now)
+        };
+        for previous in [None, Some(0), Some(404), Some(408), Some(500), Some(503), Some(ONE_MORE)]
+        {
+            for executions in [None, Some(0), Some(1)] {
+                let told = Told { executions, ..told(1, previous) };
+                assert!(is_buried(&told, ends), "{told:?}");
+                assert!(!is_buried(&told, ends.minus(MINUTE)), "{told:?}");
+            }
+        }
+        assert!(!is_buried(&told(0, None), ends), "it was never sent");
     }
 
     fn copied(attempts: u32) -> Copied {
