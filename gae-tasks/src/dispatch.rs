@@ -22,6 +22,7 @@ use crate::log;
 use crate::outcome::{Failure, Outcome};
 use crate::payload_store::Shelf;
 use crate::registration::Registration;
+use crate::time::readable;
 use crate::unwind;
 
 /// The time one attempt may take unless something else is said: Cloud Tasks' default.
@@ -305,7 +306,7 @@ pub(crate) struct UnreadableAttributes;
 
 /// An attempt took longer than its dispatch deadline.
 #[derive(Debug, thiserror::Error)]
-#[error("the attempt took longer than its deadline of {0:?}")]
+#[error("the attempt took longer than its deadline of {}", readable(*.0))]
 pub(crate) struct DeadlineMissed(Duration);
 
 /// A handler panicked.
@@ -324,7 +325,11 @@ fn report(outcome: &Outcome, context: &TaskContext, outlook: OutlookOf<'_>) {
         Outcome::Released => {
             tracing::debug!("released: the attempt was stopped and is not counted")
         }
-        Outcome::Permanent(failure) => tracing::error!(error = %failure, "failed for good"),
+        Outcome::Permanent(failure) => {
+            let outlook = Outlook::LAST;
+            let (left, next) = (outlook.left, tracing::field::display(outlook.next));
+            tracing::error!(error = %failure, left, next, "attempt {attempt} failed for good: {outlook}");
+        }
         Outcome::Unreadable(failure) => {
             tracing::error!(error = %failure, "the task goes back for a while; no attempt is counted");
         }

@@ -11,6 +11,8 @@ use crate::clock::Clock;
 use crate::error::Error;
 use crate::outcome::BoxError;
 use crate::task::Kind;
+#[cfg(feature = "push")]
+use crate::time::readable;
 use crate::{log, unwind};
 
 /// How many payloads are put, or deleted, at the same time.
@@ -131,7 +133,7 @@ impl Shelf {
                 Ok(Err(error)) => crate::outcome::chain(error.as_ref()),
                 Err(panic) => format!("it panicked: {panic}"),
             },
-            () = self.clock.sleep(END_LIMIT) => format!("it took longer than {END_LIMIT:?}"),
+            () = self.clock.sleep(END_LIMIT) => format!("it took longer than {}", readable(END_LIMIT)),
         };
         log::say(|| {
             let store = self.store.name();
