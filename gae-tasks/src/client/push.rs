@@ -105,6 +105,8 @@ impl PushServiceBuilder {
     ///
     /// An attempt that is larger than the budget runs while there is no other one. A task that was refused so, and comes
     /// again, waits until there is room for it, for at most half of its deadline; what comes later is refused meanwhile.
+    /// Where other attempts steadily take longer than that, it may be refused each time: choose a budget above the
+    /// largest payload, or a longer deadline for its task.
     pub fn memory_budget(mut self, bytes: usize) -> Self {
         self.memory_budget = bytes;
         self
@@ -198,28 +200,8 @@ impl PushServiceBuilder {
     /// that must not stand beside others, nothing to keep dead letters, a queue of dead letters that is missing, no
     /// request at the same time.
     pub fn build(self) -> Result<PushService, Error> {
-        let mut problems = self.client.problems();
-        if self.verifiers.is_empty() {
-            problems.push(NO_VERIFIER.to_owned());
-        }
-        if self.concurrency == 0 {
-            problems.push(
-                "the push service has `.concurrency(0)` and would refuse every request: choose 1 or more".to_owned(),
-            );
-        }
-        problems.extend(self.verifiers.problem(true));
-        let sink = self.sink.unwrap_or_else(|| Err(NO_SINK.to_owned()));
-        let sink = sink.map_err(|problem| problems.push(problem));
-        if let Ok(Sink::Backend(backend, ..)) = &sink {
-            problems.extend(check_dead_letters(&**backend, &self.client));
-        }
-        let prefix = self.prefix.trim_end_matches('/').to_owned();
-        if !is_path(&prefix) {
-            problems.push(format!(
-                "`{prefix}` is no prefix of URLs: use segments of letters, digits, `.`, `_`, `-` and `~`, each after a `/`"
-            ));
-        }
-        no_problems(problems)?;
+        no_problems(self.problems())?;
+        let sink = self.sink.and_then(Result::ok).unwrap_or(Sink::Log);
         let client = self.client;
         let max_stored_payload = self.max_stored_payload.unwrap_or(client.max_payload() as u64);
         let service = PushService::new(ServiceSettings {
@@ -227,9 +209,9 @@ impl PushServiceBuilder {
             dispatcher: client.dispatcher().with_max_stored_payload(max_stored_payload),
             clock: Arc::clone(client.clock()),
             verifiers: self.verifiers,
-            sink: sink.unwrap_or(Sink::Log),
+            sink,
             queue: client.shared_backend(),
-            prefix,
+            prefix: self.prefix.trim_end_matches('/').to_owned(),
             is_nested: self.is_nested,
             capacity: Capacity::new(self.concurrency, self.memory_budget),
             max_body: self.max_body,
@@ -245,6 +227,35 @@ impl PushServiceBuilder {
             runtime.spawn(async move { warn_of_limits(client.backend()).await });
         }
         Ok(service)
+    }
+
+    /// Every reason why the service must not be built.
+    fn problems(&self) -> Vec<String> {
+        let mut problems = self.client.problems();
+        if self.verifiers.is_empty() {
+            problems.push(NO_VERIFIER.to_owned());
+        }
+        if self.concurrency == 0 {
+            problems.push(
+                "the push service has `.concurrency(0)` and would refuse every request: choose 1 or more".to_owned(),
+            );
+        }
+        problems.extend(self.verifiers.problem(true));
+        match &self.sink {
+            None => problems.push(NO_SINK.to_owned()),
+            Some(Err(problem)) => problems.push(problem.clone()),
+            Some(Ok(Sink::Backend(backend, ..))) => {
+                problems.extend(check_dead_letters(&**backend, &self.client));
+            }
+            Some(Ok(_)) => {}
+        }
+        let prefix = self.prefix.trim_end_matches('/');
+        if !is_path(prefix) {
+            problems.push(format!(
+                "`{prefix}` is no prefix of URLs: use segments of letters, digits, `.`, `_`, `-` and `~`, each after a `/`"
+            ));
+        }
+        problems
     }
 }
 
