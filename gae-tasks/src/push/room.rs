@@ -63,7 +63,7 @@ impl Capacity {
 pub(super) struct Patience<'a> {
     pub(super) clock: &'a dyn Clock,
     /// Whether it waits at all. Only a task that was refused before does: tasks that came later would take its room
-    /// again and again, and it would be refused for ever.
+    /// again and again. Its patience is bounded, so among long attempts it may be refused each time.
     pub(super) waits: bool,
     pub(super) time: Duration,
 }
