@@ -24,7 +24,7 @@ use crate::outcome::{Failure, Outcome, chain};
 use crate::queue::QueueName;
 use crate::registration::Registration;
 use crate::task::{Kind, Shape, TaskId, TaskName, TaskSpec};
-use crate::time::Timestamp;
+use crate::time::{Timestamp, readable};
 
 /// How long a dead letter may take to be kept.
 const SINK_TIME: Duration = Duration::from_secs(30);
@@ -46,31 +46,14 @@ pub(super) struct Delivery<'a> {
 }
 
 impl Delivery<'_> {
-    pub(super) async fn attempt(&self) -> Reply {
+    pub(super) async fn attempt(mut self) -> Reply {
         let told = Told::by(self.headers, self.family);
         let envelope = match Envelope::decode(&self.body) {
             Ok(envelope) => envelope,
-            Err(error @ EnvelopeError::Malformed) => {
-                return self.bury_unreadable(error.to_string()).await;
-            }
-            Err(error @ EnvelopeError::Letter) => {
-                log::say(|| {
-                    tracing::warn!("{error}: its queue is not paused, as it was made to be")
-                });
-                return Reply::Unroutable;
-            }
-            Err(error @ EnvelopeError::Newer { preamble, .. }) => {
-                if self.is_given_up(preamble, None) || self.is_far_ahead(preamble) {
-                    return self.bury_unreadable(error.to_string()).await;
-                }
-                log::say(|| {
-                    tracing::warn!(
-                        "{error}: the queue will try it elsewhere, or here after an update"
-                    )
-                });
-                return Reply::Unroutable;
-            }
+            Err(error) => return self.refuse_unopened(error).await,
         };
+        // The envelope has a copy of the payload: what room was made for is in memory once.
+        self.body = Bytes::new();
         if Attributes::decode(envelope.spec.attributes.as_deref()).is_none() {
             return self.leave_newer(&envelope).await;
         }
@@ -84,6 +67,32 @@ impl Delivery<'_> {
             return self.leave(&envelope, problem).await;
         };
         self.run(&envelope, registration, told).await
+    }
+
+    /// Answers a body that is no envelope which can be opened here.
+    ///
+    /// In a box, as all that is rare: the future of every request stays small.
+    fn refuse_unopened(&self, error: EnvelopeError) -> BoxFuture<'_, Reply> {
+        match error {
+            EnvelopeError::Malformed => return self.bury_unreadable(error.to_string()),
+            EnvelopeError::Letter => log::say(|| {
+                let id =
+                    Preamble::of(&self.body).map(|preamble| tracing::field::display(preamble.id));
+                tracing::warn!(id, "{error}: its queue is not paused, as it was made to be");
+            }),
+            EnvelopeError::Newer { preamble, .. } => {
+                if self.is_given_up(preamble, None) || self.is_far_ahead(preamble) {
+                    return self.bury_unreadable(error.to_string());
+                }
+                log::say(|| {
+                    tracing::warn!(
+                        id = %preamble.id,
+                        "{error}: the queue will try it elsewhere, or here after an update"
+                    );
+                });
+            }
+        }
+        Box::pin(std::future::ready(Reply::Unroutable))
     }
 
     /// As [`leave`](Self::leave), of a task whose attributes a newer version wrote. Nothing else of it is looked at, its
@@ -124,14 +133,7 @@ impl Delivery<'_> {
         let began = self.settings.clock.wall();
         let limits = Limits::of(envelope, registration.max_attempts, &told, began);
         if limits.are_reached_already(&told, began) {
-            let made = limits.made();
-            let ended = match told.previous.filter(|status| *status != 0) {
-                Some(status) => format!("the last of which was answered with {status}"),
-                None => "the last of which no instance answered".to_owned(),
-            };
-            return self
-                .bury(envelope, made, format!("tried enough: {made} attempts were made, {ended}"))
-                .await;
+            return self.bury_tried_enough(envelope, &limits, &told).await;
         }
         if limits.count() && !told.is_counted {
             log::say(
@@ -142,30 +144,59 @@ impl Delivery<'_> {
         if !self.has_room_for_payload(envelope, context.deadline(), &told).await {
             return Reply::Overloaded;
         }
+        let outcome = self.call(envelope, registration, &limits, &told, &context).await;
+        if matches!(outcome, Outcome::Done) {
+            return Reply::Done;
+        }
+        let verdict = Verdict::of(&outcome, registration.max_attempts);
+        self.conclude(envelope, &limits, &told, &verdict, outcome).await
+    }
+
+    /// Calls the handler, and leaves the marker of a task that is done.
+    async fn call(
+        &self,
+        envelope: &Envelope,
+        registration: &Registration,
+        limits: &Limits,
+        told: &Told,
+        context: &TaskContext,
+    ) -> Outcome {
         // The caller may go away and drop all this: a plain function that goes on must learn of it.
-        let cancelling = CancelOnDrop(&context);
+        let cancelling = CancelOnDrop(context);
         let permit: Arc<dyn Permit> = Arc::clone(&self.room) as _;
         let Envelope { spec: TaskSpec { attributes, .. }, payload, .. } = envelope;
         let outlook = |failure: &Failure| {
             // A named task is not copied.
             let after = failure.retry_after().filter(|_| !envelope.named);
-            limits.outlook(&told, after, self.settings.clock.wall())
+            limits.outlook(told, after, self.settings.clock.wall())
         };
         let (attributes, dispatcher) = (attributes.as_deref(), &self.settings.dispatcher);
         let outcome = dispatcher
-            .dispatch_with(registration, payload, attributes, &context, Some(permit), &outlook)
+            .dispatch_with(registration, payload, attributes, context, Some(permit), &outlook)
             .await;
         if matches!(outcome, Outcome::Done) {
             Box::pin(dispatcher.mark_done(attributes)).await;
         }
         std::mem::forget(cancelling);
-        let verdict = Verdict::of(&outcome, registration.max_attempts);
-        match (limits.settle(&verdict, self.settings.clock.wall()), outcome) {
-            (Change::Over, _) => Reply::Done,
-            (Change::To { .. }, Outcome::Retry(_))
-                if limits.grant_one_more(&told, self.settings.clock.wall()) =>
+        outcome
+    }
+
+    /// Decides what becomes of a task whose attempt is not done.
+    async fn conclude(
+        &self,
+        envelope: &Envelope,
+        limits: &Limits,
+        told: &Told,
+        verdict: &Verdict,
+        outcome: Outcome,
+    ) -> Reply {
+        let now = self.settings.clock.wall();
+        match (limits.settle(verdict, now), outcome) {
+            (Change::To { facts, .. }, Outcome::Retry(failure))
+                if limits.grant_one_more(told, now) =>
             {
-                Reply::OneMore
+                let facts = limits.granted(facts, failure.retry_after(), now);
+                self.grant_one_more(envelope, facts, limits.next(facts)).await
             }
             (Change::To { facts: Facts { died: Some(_), attempts, .. }, error }, _) => {
                 self.bury(envelope, attempts, error.unwrap_or_default().to_owned()).await
@@ -182,6 +213,21 @@ impl Delivery<'_> {
             (_, Outcome::Retry(failure)) => failed(&failure),
             _ => Reply::Failed(None),
         }
+    }
+
+    /// Keeps a task that was tried enough before it came again.
+    fn bury_tried_enough(
+        &self,
+        envelope: &Envelope,
+        limits: &Limits,
+        told: &Told,
+    ) -> BoxFuture<'_, Reply> {
+        let made = limits.made();
+        let ended = match told.previous.filter(|status| *status != 0) {
+            Some(status) => format!("the last of which was answered with {status}"),
+            None => "the last of which no instance answered".to_owned(),
+        };
+        self.bury(envelope, made, format!("tried enough: {made} attempts were made, {ended}"))
     }
 
     /// Makes room for the payload, if it is in a payload store.
@@ -293,7 +339,7 @@ impl Delivery<'_> {
         let kept = tokio::select! {
             biased;
             kept = self.settings.sink.keep(letter) => kept,
-            () = self.settings.clock.sleep(SINK_TIME) => Err(format!("it took longer than {SINK_TIME:?}").into()),
+            () = self.settings.clock.sleep(SINK_TIME) => Err(format!("it took longer than {}", readable(SINK_TIME)).into()),
         };
         match kept {
             Ok(()) => {

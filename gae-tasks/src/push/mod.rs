@@ -10,7 +10,7 @@
 //!
 //! | status | the queue | meaning |
 //! |---|---|---|
-//! | 200 | forgets the task | done; or failed for good, or tried enough, and the dead letter is safe; or postponed, and its copy is stored |
+//! | 200 | forgets the task | done; or failed for good, or tried enough, and the dead letter is safe; or postponed or granted one more attempt, and its copy is stored |
 //! | 400 | retries | the body broke off |
 //! | 403 | retries | nobody could prove that the request comes from the queue; logged as an error, once a minute at most |
 //! | 404 | retries | no task has this URL, as it is not under the prefix, or no kind follows; or the task is a dead letter, whose queue is not paused; or the task's kind or shape, or the envelope's version, is unknown here, or its payload or attributes cannot be read here: another instance may be able to |
@@ -20,7 +20,7 @@
 //! | 500 | retries | any other failure, a panic, a dead letter that could not be kept, an attempt that was stopped |
 //! | 503 | retries, and slows down | no room for another request, or for its bytes: the one case where slowing the queue is right |
 //! | 504 | retries | the deadline is missed |
-//! | 510 | retries | it failed, and `max_attempts` is reached by deliveries some of which were refused: one more attempt follows |
+//! | 510 | retries | it failed, and `max_attempts` is reached by deliveries some of which were refused: one more attempt follows, of a task that is named or whose copy cannot be stored; also a refusal of the delivery after it |
 //!
 //! Who is not proven to be the queue gets 403 for every path under the prefix, whatever the method: strangers do not learn
 //! which kinds there are.

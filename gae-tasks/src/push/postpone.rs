@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::attempt::Delivery;
+use super::response::Reply;
 use crate::backend::lifecycle::Facts;
 use crate::backend::{BoxFuture, CopyTask, NewTask};
 use crate::envelope::Envelope;
@@ -43,6 +44,28 @@ impl Delivery<'_> {
                 Err(error) => {
                     self.say_not_copied(envelope, &error);
                     false
+                }
+            }
+        })
+    }
+
+    /// Stores a copy of a task that is granted one more attempt at `next`: the copy carries how many
+    /// attempts came before, so that no answer which others give in between grants another one. The
+    /// status remembers it for a task that has no copy.
+    pub(super) fn grant_one_more<'a>(
+        &'a self,
+        envelope: &'a Envelope,
+        facts: Facts,
+        next: Timestamp,
+    ) -> BoxFuture<'a, Reply> {
+        Box::pin(async move {
+            let Some(copy) = self.copy_of(envelope, facts, next) else { return Reply::OneMore };
+            match self.settings.queue.copy(copy).await {
+                Ok(()) => Reply::Done,
+                Err(Error::Unsupported { .. }) => Reply::OneMore,
+                Err(error) => {
+                    self.say_not_copied(envelope, &error);
+                    Reply::OneMore
                 }
             }
         })

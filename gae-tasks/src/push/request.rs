@@ -90,6 +90,13 @@ impl Told {
     }
 }
 
+/// The status that an unproven request says the attempt before was answered with, in either family.
+pub(super) fn previous(headers: &HeaderMap) -> Option<u16> {
+    [HeaderFamily::CloudTasks, HeaderFamily::AppEngine]
+        .into_iter()
+        .find_map(|family| platform(headers, family, &PREVIOUS_RESPONSE)?.parse().ok())
+}
+
 /// The queue's own name for the task, if it is one that gae-tasks accepts.
 pub(super) fn task_name(headers: &HeaderMap, family: HeaderFamily) -> Option<TaskName> {
     platform(headers, family, &TASK_NAME).and_then(|name| TaskName::new(name).ok())

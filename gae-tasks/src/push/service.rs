@@ -110,9 +110,11 @@ impl PushService {
         B: Body,
         B::Error: Into<BoxError>,
     {
+        // Not proven: who claims it wrongly learns nothing but what it has sent.
+        let refuse = |reply: Reply| reply.following(request::previous(&parts.headers));
         let Some(kind) = self.0.under_prefix(parts.uri.path()) else {
             self.0.explain_path(&parts).await;
-            return Reply::NoSuchPath.into_response();
+            return refuse(Reply::NoSuchPath).into_response();
         };
         // Before anything depends on the method or the kind: strangers get one answer.
         let verified = match self.0.prove(&parts).await {
@@ -123,7 +125,7 @@ impl PushService {
                     &refused.to_string(),
                     self.0.clock.monotonic(),
                 );
-                return Reply::NotAuthentic.into_response();
+                return refuse(Reply::NotAuthentic).into_response();
             }
         };
         let mut response =
@@ -146,13 +148,13 @@ impl ServiceSettings {
         B: Body,
         B::Error: Into<BoxError>,
     {
+        let told = Told::by(&parts.headers, family);
         if !self.is_kind(kind) {
-            return Reply::NoSuchPath;
+            return Reply::NoSuchPath.following(told.previous);
         }
         if parts.method != Method::POST {
-            return Reply::NotPost;
+            return Reply::NotPost.following(told.previous);
         }
-        let told = Told::by(&parts.headers, family);
         let Some(room) = self.capacity.enter() else {
             return Reply::Overloaded.following(told.previous);
         };
