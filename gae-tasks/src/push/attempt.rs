@@ -8,7 +8,7 @@ use http::HeaderMap;
 
 use super::dead_letter::DeadLetter;
 use super::limits::{Limits, is_nearly_over};
-use super::request::{self, Told};
+use super::request::{self, Reported};
 use super::response::Reply;
 use super::room::{Patience, Room};
 use super::settings::ServiceSettings;
@@ -47,7 +47,7 @@ pub(super) struct Delivery<'a> {
 
 impl Delivery<'_> {
     pub(super) async fn attempt(mut self) -> Reply {
-        let told = Told::by(self.headers, self.family);
+        let reported = Reported::by(self.headers, self.family);
         let envelope = match Envelope::decode(&self.body) {
             Ok(envelope) => envelope,
             Err(error) => return self.refuse_unopened(error).await,
@@ -66,7 +66,7 @@ impl Delivery<'_> {
                 .explain_unroutable(envelope.spec.kind.as_str(), envelope.spec.shape);
             return self.leave(&envelope, problem).await;
         };
-        self.run(&envelope, registration, told).await
+        self.run(&envelope, registration, reported).await
     }
 
     /// Answers a body that is no envelope which can be opened here.
@@ -129,27 +129,32 @@ impl Delivery<'_> {
         preamble.first_due.since(self.settings.clock.wall()) > AHEAD
     }
 
-    async fn run(&self, envelope: &Envelope, registration: &Registration, told: Told) -> Reply {
+    async fn run(
+        &self,
+        envelope: &Envelope,
+        registration: &Registration,
+        reported: Reported,
+    ) -> Reply {
         let began = self.settings.clock.wall();
-        let limits = Limits::of(envelope, registration.max_attempts, &told, began);
-        if limits.are_reached_already(&told, began) {
-            return self.bury_tried_enough(envelope, &limits, &told).await;
+        let limits = Limits::of(envelope, registration.max_attempts, &reported, began);
+        if limits.are_reached_already(&reported, began) {
+            return self.bury_tried_enough(envelope, &limits, &reported).await;
         }
-        if limits.count() && !told.is_counted {
+        if limits.count() && !reported.is_counted {
             log::say(
                 || tracing::warn!(id = %envelope.spec.id, "the queue does not number its requests: `max_attempts` is never reached"),
             );
         }
-        let context = self.context(envelope, registration, &told, limits.made());
-        if !self.has_room_for_payload(envelope, context.deadline(), &told).await {
+        let context = self.context(envelope, registration, &reported, limits.made());
+        if !self.has_room_for_payload(envelope, context.deadline(), &reported).await {
             return Reply::Overloaded;
         }
-        let outcome = self.call(envelope, registration, &limits, &told, &context).await;
+        let outcome = self.call(envelope, registration, &limits, &reported, &context).await;
         if matches!(outcome, Outcome::Done) {
             return Reply::Done;
         }
         let verdict = Verdict::of(&outcome, registration.max_attempts);
-        self.conclude(envelope, &limits, &told, &verdict, outcome).await
+        self.conclude(envelope, &limits, &reported, &verdict, outcome).await
     }
 
     /// Calls the handler, and leaves the marker of a task that is done.
@@ -158,7 +163,7 @@ impl Delivery<'_> {
         envelope: &Envelope,
         registration: &Registration,
         limits: &Limits,
-        told: &Told,
+        reported: &Reported,
         context: &TaskContext,
     ) -> Outcome {
         // The caller may go away and drop all this: a plain function that goes on must learn of it.
@@ -168,7 +173,7 @@ impl Delivery<'_> {
         let outlook = |failure: &Failure| {
             // A named task is not copied.
             let after = failure.retry_after().filter(|_| !envelope.named);
-            limits.outlook(told, after, self.settings.clock.wall())
+            limits.outlook(reported, after, self.settings.clock.wall())
         };
         let (attributes, dispatcher) = (attributes.as_deref(), &self.settings.dispatcher);
         let outcome = dispatcher
@@ -186,14 +191,14 @@ impl Delivery<'_> {
         &self,
         envelope: &Envelope,
         limits: &Limits,
-        told: &Told,
+        reported: &Reported,
         verdict: &Verdict,
         outcome: Outcome,
     ) -> Reply {
         let now = self.settings.clock.wall();
         match (limits.settle(verdict, now), outcome) {
             (Change::To { facts, .. }, Outcome::Retry(failure))
-                if limits.grant_one_more(told, now) =>
+                if limits.grant_one_more(reported, now) =>
             {
                 let facts = limits.granted(facts, failure.retry_after(), now);
                 self.grant_one_more(envelope, facts, limits.next(facts)).await
@@ -220,10 +225,10 @@ impl Delivery<'_> {
         &self,
         envelope: &Envelope,
         limits: &Limits,
-        told: &Told,
+        reported: &Reported,
     ) -> BoxFuture<'_, Reply> {
         let made = limits.made();
-        let ended = match told.previous.filter(|status| *status != 0) {
+        let ended = match reported.previous.filter(|status| *status != 0) {
             Some(status) => format!("the last of which was answered with {status}"),
             None => "the last of which no instance answered".to_owned(),
         };
@@ -237,7 +242,7 @@ impl Delivery<'_> {
         &self,
         envelope: &Envelope,
         deadline: Duration,
-        told: &Told,
+        reported: &Reported,
     ) -> bool {
         let Some(spilled) = Attributes::spilled_in(envelope.spec.attributes.as_deref()) else {
             return true;
@@ -246,7 +251,7 @@ impl Delivery<'_> {
         if spilled.length > self.settings.max_stored_payload {
             return true;
         }
-        let waits = told.may_have_had_no_room();
+        let waits = reported.may_have_had_no_room();
         let patience = Patience { clock: &*self.settings.clock, waits, time: deadline / 2 };
         self.room.reserve(spilled.length, patience).await
     }
@@ -255,7 +260,7 @@ impl Delivery<'_> {
         &self,
         envelope: &Envelope,
         registration: &Registration,
-        told: &Told,
+        reported: &Reported,
         made: u32,
     ) -> TaskContext {
         let is_own = envelope.spec.kind.as_str() == registration.kind;
@@ -269,9 +274,9 @@ impl Delivery<'_> {
             queue: envelope.spec.queue.clone(),
             name: self.name(envelope),
             attempt: made.saturating_add(1),
-            schedule_time: told.schedule_time,
+            schedule_time: reported.schedule_time,
             deadline: envelope.spec.deadline.or(registration.deadline).unwrap_or(DEFAULT_DEADLINE),
-            traceparent: told.traceparent.clone(),
+            traceparent: reported.traceparent.clone(),
         })
     }
 

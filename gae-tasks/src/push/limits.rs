@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::request::Told;
+use super::request::Reported;
 use super::response::ONE_MORE;
 use crate::backend::Verdict;
 use crate::backend::lifecycle::{self, Change, Ended, Facts, Rules, Wait};
@@ -34,12 +34,12 @@ impl Limits {
     pub(super) fn of(
         envelope: &Envelope,
         of_type: Option<u32>,
-        told: &Told,
+        reported: &Reported,
         now: Timestamp,
     ) -> Self {
         let mut facts = Facts::new(Schedule::Now, envelope.spec.max_attempts, envelope.first_due);
         let copied = envelope.copied.unwrap_or_default();
-        facts.attempts = copied.attempts.saturating_add(made(told));
+        facts.attempts = copied.attempts.saturating_add(made(reported));
         // The first attempt begins now; later, nothing but the envelope tells when it did.
         let first_attempt = copied.first_attempt.unwrap_or(envelope.first_due);
         facts.first_attempt = Some(if facts.attempts == 0 { now } else { first_attempt });
@@ -69,11 +69,11 @@ impl Limits {
     /// Whether a task that comes again is not even to be run: it has been tried enough, and nobody was left to say so.
     ///
     /// The answer to the attempt before tells what became of that.
-    pub(super) fn are_reached_already(&self, told: &Told, now: Timestamp) -> bool {
-        let made = self.before.saturating_add(made(told));
-        match told.previous {
+    pub(super) fn are_reached_already(&self, reported: &Reported, now: Timestamp) -> bool {
+        let made = self.before.saturating_add(made(reported));
+        match reported.previous {
             // Whoever made a copy has seen that the limits are not reached.
-            _ if told.retries == 0 => false,
+            _ if reported.retries == 0 => false,
             // The status does not distinguish a lost instance from a refusal where the platform
             // answers 503 itself, and the queue soon forgets the task.
             _ if is_past(self.rules.ends, now) => true,
@@ -93,17 +93,17 @@ impl Limits {
     /// refused, so perhaps all were, and this was the first attempt. A cap of 1 needs no second one.
     ///
     /// A copy that has no attempt left besides its first is not granted one: it was made by a grant.
-    pub(super) fn grant_one_more(&self, told: &Told, now: Timestamp) -> bool {
+    pub(super) fn grant_one_more(&self, reported: &Reported, now: Timestamp) -> bool {
         let caps = [self.facts.max_attempts, self.cap, self.rules.retry.max_attempts()];
         let is_last = || self.are_reached(&self.rules, self.before.saturating_add(1), now);
-        told.previous.is_some_and(is_refusal)
-            && made(told) > 0
+        reported.previous.is_some_and(is_refusal)
+            && made(reported) > 0
             && (self.before == 0 || !is_last())
             && caps.into_iter().flatten().min() != Some(1)
             && !is_past(self.rules.ends, now)
             && self.are_reached(
                 &self.rules,
-                self.before.saturating_add(made(told)).saturating_add(1),
+                self.before.saturating_add(made(reported)).saturating_add(1),
                 now,
             )
     }
@@ -120,9 +120,14 @@ impl Limits {
     /// What follows if the attempt fails.
     ///
     /// `after` is the pause that the handler chose, for a task that is copied.
-    pub(super) fn outlook(&self, told: &Told, after: Option<Duration>, now: Timestamp) -> Outlook {
+    pub(super) fn outlook(
+        &self,
+        reported: &Reported,
+        after: Option<Duration>,
+        now: Timestamp,
+    ) -> Outlook {
         let made = self.made().saturating_add(1);
-        if self.grant_one_more(told, now) {
+        if self.grant_one_more(reported, now) {
             return Outlook { left: Some(1), next: Next::Pushed };
         }
         if self.are_reached(&self.rules, made, now) {
@@ -153,9 +158,9 @@ const fn is_refusal(status: u16) -> bool {
 
 /// How many attempts came before. Where the queue counts the answers other than 5xx, these are refusals, or failures that
 /// were expected: the status of the answer before indicates which.
-fn made(told: &Told) -> u32 {
-    let refused = told.executions.filter(|_| told.previous != Some(SINGULAR));
-    told.retries.saturating_sub(refused.unwrap_or(0))
+fn made(reported: &Reported) -> u32 {
+    let refused = reported.executions.filter(|_| reported.previous != Some(SINGULAR));
+    reported.retries.saturating_sub(refused.unwrap_or(0))
 }
 
 /// Whether the life of this task, which was last `replayed` then if ever, is nearly over.
@@ -186,7 +191,7 @@ mod tests {
 
     fn limits(retry: &RetryConfig, retries: u32, now: Timestamp) -> Limits {
         let envelope = with(|spec| spec.retry = Some(retry.clone()));
-        ending(Limits::of(&envelope, None, &told(retries, None), now), None)
+        ending(Limits::of(&envelope, None, &reported(retries, None), now), None)
     }
 
     fn ending(limits: Limits, ends: Option<Timestamp>) -> Limits {
@@ -208,8 +213,8 @@ mod tests {
         }
     }
 
-    fn told(retries: u32, previous: Option<u16>) -> Told {
-        Told { retries, previous, ..Told::default() }
+    fn reported(retries: u32, previous: Option<u16>) -> Reported {
+        Reported { retries, previous, ..Reported::default() }
     }
 
     fn envelope() -> Envelope {
@@ -239,7 +244,7 @@ mod tests {
             is_nearly_over(envelope.spec.id, None, ends)
                 && !is_nearly_over(envelope.spec.id, None, ends.minus(Duration::from_millis(1)))
         );
-        let limits = Limits::of(&envelope, None, &told(1, None), made);
+        let limits = Limits::of(&envelope, None, &reported(1, None), made);
         assert!(limits.are_reached_by(1, ends) && !limits.are_reached_by(1, ends.minus(MINUTE)));
     }
 
@@ -249,15 +254,15 @@ mod tests {
             RetryConfig::new().with_max_attempts(None).with_max_retry_duration(Some(10 * MINUTE));
         let envelope = with(|spec| spec.retry = Some(retry));
         let late = START.plus(60 * MINUTE);
-        assert!(!Limits::of(&envelope, None, &told(0, None), late).are_reached_by(1, late));
-        assert!(Limits::of(&envelope, None, &told(1, None), late).are_reached_by(1, late));
+        assert!(!Limits::of(&envelope, None, &reported(0, None), late).are_reached_by(1, late));
+        assert!(Limits::of(&envelope, None, &reported(1, None), late).are_reached_by(1, late));
     }
 
     #[test]
     fn the_lowest_cap_holds_and_without_any_the_default_limits() {
         let reached = |own, of_type, made| {
             let envelope = with(|spec| spec.max_attempts = own);
-            Limits::of(&envelope, of_type, &told(1, None), START).are_reached_by(made, START)
+            Limits::of(&envelope, of_type, &reported(1, None), START).are_reached_by(made, START)
         };
         assert!(
             reached(Some(2), Some(3), 2)
@@ -273,11 +278,11 @@ mod tests {
             Copied { number: 1, attempts: 2, first_attempt: Some(START), ..Copied::default() };
         let envelope =
             Envelope { copied: Some(copied), ..with(|spec| spec.max_attempts = Some(4)) };
-        let (told, now) = (told(0, None), START.plus(MINUTE));
-        let limits = Limits::of(&envelope, None, &told, now);
-        let text = limits.outlook(&told, Some(MINUTE), now).to_string();
+        let (reported, now) = (reported(0, None), START.plus(MINUTE));
+        let limits = Limits::of(&envelope, None, &reported, now);
+        let text = limits.outlook(&reported, Some(MINUTE), now).to_string();
         assert_eq!(text, "1 more is left, in 1 min");
-        let text = limits.outlook(&told, None, now).to_string();
+        let text = limits.outlook(&reported, None, now).to_string();
         assert_eq!(text, "1 more is left, when the queue sends it again");
     }
 
@@ -295,8 +300,8 @@ mod tests {
     #[test]
     fn a_task_that_comes_for_the_first_time_is_run() {
         let expired = ending(limits(&RetryConfig::new(), 0, START), Some(START));
-        assert!(!expired.are_reached_already(&told(0, None), START.plus(MINUTE)));
-        assert!(expired.are_reached_already(&told(1, None), START.plus(MINUTE)));
+        assert!(!expired.are_reached_already(&reported(0, None), START.plus(MINUTE)));
+        assert!(expired.are_reached_already(&reported(1, None), START.plus(MINUTE)));
     }
 
     #[test]
@@ -324,14 +329,14 @@ mod tests {
         let retry = RetryConfig::new().with_max_attempts(Some(2));
         let limits = limits(&retry, 1, START);
         for refused in [400, 403, 404, 408, 413, 503] {
-            assert!(!limits.are_reached_already(&told(2, Some(refused)), START), "{refused}");
+            assert!(!limits.are_reached_already(&reported(2, Some(refused)), START), "{refused}");
         }
         for lost in [None, Some(0), Some(502), Some(504), Some(500)] {
-            assert!(limits.are_reached_already(&told(2, lost), START), "{lost:?}");
-            assert!(!limits.are_reached_already(&told(1, lost), START), "{lost:?}");
+            assert!(limits.are_reached_already(&reported(2, lost), START), "{lost:?}");
+            assert!(!limits.are_reached_already(&reported(1, lost), START), "{lost:?}");
         }
         assert!(
-            !limits.are_reached_already(&told(1000, Some(503)), START),
+            !limits.are_reached_already(&reported(1000, Some(503)), START),
             "no refusal buries a task"
         );
     }
@@ -342,8 +347,8 @@ mod tests {
             RetryConfig::new().with_max_attempts(None).with_max_retry_duration(Some(10 * MINUTE));
         let late = START.plus(11 * MINUTE);
         let limits = limits(&retry, 5, late);
-        assert!(!limits.are_reached_already(&told(5, Some(500)), late));
-        assert!(limits.are_reached_already(&told(5, Some(504)), late));
+        assert!(!limits.are_reached_already(&reported(5, Some(500)), late));
+        assert!(limits.are_reached_already(&reported(5, Some(504)), late));
         assert!(limits.are_reached_by(6, late));
     }
 
@@ -354,25 +359,25 @@ mod tests {
         let limits = ending(limits(&unlimited, 1, START), Some(ends));
         assert!(!limits.are_reached_by(1000, ends.minus(MINUTE)));
         assert!(limits.are_reached_by(1, ends));
-        assert!(limits.are_reached_already(&told(1000, Some(500)), ends));
+        assert!(limits.are_reached_already(&reported(1000, Some(500)), ends));
     }
 
     #[test]
     fn a_task_that_comes_again_after_its_life_is_buried_whatever_was_answered() {
         let (ends, envelope) = (START.plus(LIFE), envelope());
-        let is_buried = |told: &Told, now| {
-            ending(Limits::of(&envelope, None, told, now), Some(ends))
-                .are_reached_already(told, now)
+        let is_buried = |reported: &Reported, now| {
+            ending(Limits::of(&envelope, None, reported, now), Some(ends))
+                .are_reached_already(reported, now)
         };
         for previous in [None, Some(0), Some(404), Some(408), Some(500), Some(503), Some(ONE_MORE)]
         {
             for executions in [None, Some(0), Some(1)] {
-                let told = Told { executions, ..told(1, previous) };
-                assert!(is_buried(&told, ends), "{told:?}");
-                assert!(!is_buried(&told, ends.minus(MINUTE)), "{told:?}");
+                let reported = Reported { executions, ..reported(1, previous) };
+                assert!(is_buried(&reported, ends), "{reported:?}");
+                assert!(!is_buried(&reported, ends.minus(MINUTE)), "{reported:?}");
             }
         }
-        assert!(!is_buried(&told(0, None), ends), "it was never sent");
+        assert!(!is_buried(&reported(0, None), ends), "it was never sent");
     }
 
     fn copied(attempts: u32) -> Copied {
@@ -388,13 +393,13 @@ mod tests {
             Envelope { copied: Some(copied(2)), ..with(|spec| spec.retry = Some(retry)) };
         let (early, late) = (START.plus(MINUTE), START.plus(10 * MINUTE));
         let limits =
-            |retries, now| ending(Limits::of(&envelope, None, &told(retries, None), now), None);
+            |retries, now| ending(Limits::of(&envelope, None, &reported(retries, None), now), None);
         assert_eq!([limits(0, late).made(), limits(2, late).made()], [2, 4]);
         assert!(
             limits(0, late).are_reached_by(3, late) && !limits(0, early).are_reached_by(3, early)
         );
-        assert!(!limits(0, late).are_reached_already(&told(0, None), late));
-        assert!(limits(1, late).are_reached_already(&told(1, None), late));
+        assert!(!limits(0, late).are_reached_already(&reported(0, None), late));
+        assert!(limits(1, late).are_reached_already(&reported(1, None), late));
     }
 
     #[test]
@@ -406,27 +411,27 @@ mod tests {
 
     #[test]
     fn refusals_are_subtracted_where_the_queue_counts_them() {
-        let told = |previous| Told { executions: Some(7), ..told(9, Some(previous)) };
-        assert_eq!([made(&told(404)), made(&told(500)), made(&told(504))], [2; 3]);
-        assert_eq!(made(&told(SINGULAR)), 9, "these may be attempts that failed as expected");
-        assert_eq!(made(&Told { executions: Some(99), ..Told::default() }), 0);
+        let reported = |previous| Reported { executions: Some(7), ..reported(9, Some(previous)) };
+        assert_eq!([made(&reported(404)), made(&reported(500)), made(&reported(504))], [2; 3]);
+        assert_eq!(made(&reported(SINGULAR)), 9, "these may be attempts that failed as expected");
+        assert_eq!(made(&Reported { executions: Some(99), ..Reported::default() }), 0);
     }
 
     #[test]
     fn one_more_attempt_follows_one_that_was_the_first_perhaps() {
         let retry = RetryConfig::new().with_max_attempts(Some(3));
         let limits = limits(&retry, 5, START);
-        assert!(limits.grant_one_more(&told(5, Some(404)), START));
-        assert!(!limits.grant_one_more(&told(1, Some(404)), START), "it has attempts left");
+        assert!(limits.grant_one_more(&reported(5, Some(404)), START));
+        assert!(!limits.grant_one_more(&reported(1, Some(404)), START), "it has attempts left");
         for no_refusal in [None, Some(500), Some(504), Some(SINGULAR), Some(ONE_MORE)] {
-            assert!(!limits.grant_one_more(&told(5, no_refusal), START), "{no_refusal:?}");
+            assert!(!limits.grant_one_more(&reported(5, no_refusal), START), "{no_refusal:?}");
         }
         assert!(
-            !ending(limits, Some(START)).grant_one_more(&told(5, Some(404)), START),
+            !ending(limits, Some(START)).grant_one_more(&reported(5, Some(404)), START),
             "the queue forgets it"
         );
         let once = RetryConfig::new().with_max_attempts(Some(1));
-        assert!(!self::limits(&once, 5, START).grant_one_more(&told(5, Some(404)), START));
+        assert!(!self::limits(&once, 5, START).grant_one_more(&reported(5, Some(404)), START));
     }
 
     #[test]
@@ -473,17 +478,17 @@ mod tests {
         let mut envelope = with(|spec| spec.max_attempts = Some(cap));
         let (mut made, mut retries, mut executions, mut previous) = (0, 0, 0, None);
         for event in events {
-            let told = Told {
+            let reported = Reported {
                 executions: counts_executions.then_some(executions),
-                ..told(retries, previous)
+                ..reported(retries, previous)
             };
-            let limits = ending(Limits::of(&envelope, None, &told, START), None);
+            let limits = ending(Limits::of(&envelope, None, &reported, START), None);
             let verdict = Verdict::Retry { error: String::new(), after: None, max_attempts: None };
             let status = if let Event::Refused(answer) = event {
                 Some(answer.following(previous).into_response().status().as_u16())
             } else if *event == Event::Intercepted {
                 Some(503)
-            } else if limits.are_reached_already(&told, START) {
+            } else if limits.are_reached_already(&reported, START) {
                 match event {
                     Event::FailsAndSinkFails => Some(500),
                     _ => return (made, true),
@@ -495,13 +500,13 @@ mod tests {
                 };
                 match event {
                     Event::Lost => None,
-                    _ if limits.grant_one_more(&told, START) && is_copied => {
+                    _ if limits.grant_one_more(&reported, START) && is_copied => {
                         let attempts = limits.granted(facts, None, START).attempts;
                         envelope.copied = Some(copied(attempts));
                         (retries, executions, previous) = (0, 0, None);
                         continue;
                     }
-                    _ if limits.grant_one_more(&told, START) => Some(ONE_MORE),
+                    _ if limits.grant_one_more(&reported, START) => Some(ONE_MORE),
                     Event::Fails(_) | Event::Postpones if facts.died.is_some() => {
                         return (made, true);
                     }
@@ -542,7 +547,7 @@ mod tests {
             let envelope = with(|spec| spec.id = TaskId::generate());
             let made = envelope.spec.id.made().unwrap();
             let (now, ends) = (made.plus(Duration::from_secs(age)), made.plus(LIFE));
-            let limits = Limits::of(&envelope, None, &told(0, None), now);
+            let limits = Limits::of(&envelope, None, &reported(0, None), now);
             let after = Duration::from_micros(micros);
             let verdict = Verdict::Retry { error: String::new(), after: Some(after), max_attempts: None };
             let Change::To { facts, .. } = limits.settle(&verdict, now) else { unreachable!() };

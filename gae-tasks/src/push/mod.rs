@@ -59,7 +59,7 @@
 //! # When the caller goes away
 //!
 //! An async handler is dropped when the caller closes the connection (the queue does at the task's deadline), and the
-//! queue tries the task again. Servers on hyper, as axum's, notice that at once; actix-web only where it is told to (see
+//! queue tries the task again. Servers on hyper, as axum's, notice that at once; actix-web only where it is reported to (see
 //! `PushService::actix`). A plain function cannot be stopped: it goes on, sees
 //! [`is_cancelled`](crate::TaskContext::is_cancelled), and counts as one that runs until it returns.
 

@@ -51,7 +51,7 @@ pub(super) fn check_once(headers: &HeaderMap, family: HeaderFamily) -> Result<()
 
 /// One attempt, as the platform describes it; what it does not tell, or garbles, is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Told {
+pub(super) struct Reported {
     /// How many attempts came before.
     pub(super) retries: u32,
     /// Whether it says so.
@@ -64,7 +64,7 @@ pub(super) struct Told {
     pub(super) traceparent: Option<String>,
 }
 
-impl Told {
+impl Reported {
     /// What the headers of `family` say.
     pub(super) fn by(headers: &HeaderMap, family: HeaderFamily) -> Self {
         let platform = |names| platform(headers, family, names);
@@ -227,9 +227,9 @@ mod tests {
             headers.insert(name("TaskETA"), HeaderValue::from_static("1795357374.291664"));
             headers.insert(name("QueueName"), HeaderValue::from_static("emails"));
             headers.insert(name("TaskName"), HeaderValue::from_static("welcome-42"));
-            let told = Told::by(&headers, family);
-            assert_eq!(told.retries, 3);
-            assert_eq!(told.schedule_time, Some(Timestamp::from_micros(1_795_357_374_291_664)));
+            let reported = Reported::by(&headers, family);
+            assert_eq!(reported.retries, 3);
+            assert_eq!(reported.schedule_time, Some(Timestamp::from_micros(1_795_357_374_291_664)));
             assert_eq!(queue_name(&headers, family).unwrap().as_str(), "emails");
             assert_eq!(task_name(&headers, family).unwrap().as_str(), "welcome-42");
         }
@@ -241,8 +241,8 @@ mod tests {
         let (http, app_engine) =
             ("x-cloudtasks-taskexecutioncount", "x-appengine-taskexecutioncount");
         let headers = headers(&[(http, "4"), (app_engine, "5")]);
-        assert_eq!(Told::by(&headers, HeaderFamily::CloudTasks).executions, Some(4));
-        assert_eq!(Told::by(&headers, HeaderFamily::AppEngine).executions, None);
+        assert_eq!(Reported::by(&headers, HeaderFamily::CloudTasks).executions, Some(4));
+        assert_eq!(Reported::by(&headers, HeaderFamily::AppEngine).executions, None);
     }
 
     #[test]
@@ -264,7 +264,7 @@ mod tests {
                     HeaderValue::from_static("9"),
                 );
             }
-            assert_eq!(Told::by(&headers, family), Told::default());
+            assert_eq!(Reported::by(&headers, family), Reported::default());
             assert_eq!((task_name(&headers, family), queue_name(&headers, family)), (None, None));
         }
     }
@@ -292,16 +292,17 @@ mod tests {
 
     #[test]
     fn what_is_garbled_counts_as_not_told() {
-        let told = |name, value| Told::by(&headers(&[(name, value)]), HeaderFamily::CloudTasks);
+        let reported =
+            |name, value| Reported::by(&headers(&[(name, value)]), HeaderFamily::CloudTasks);
         for value in ["", "-1", "+1", "1.5", "one", "0x1"] {
-            assert_eq!(told("x-cloudtasks-taskretrycount", value).retries, 0, "{value}");
+            assert_eq!(reported("x-cloudtasks-taskretrycount", value).retries, 0, "{value}");
         }
         for value in
             ["", "-1", "soon", "1e9", ".5", "1.-5", "99999999999999999999", "9223372036854775807"]
         {
-            assert_eq!(told("x-cloudtasks-tasketa", value).schedule_time, None, "{value}");
+            assert_eq!(reported("x-cloudtasks-tasketa", value).schedule_time, None, "{value}");
         }
-        assert_eq!(told("x-cloudtasks-taskretrycount", "99999999999").retries, u32::MAX - 1);
+        assert_eq!(reported("x-cloudtasks-taskretrycount", "99999999999").retries, u32::MAX - 1);
         assert_eq!(seconds("12"), Some(Timestamp::from_micros(12_000_000)));
         assert_eq!(seconds("12.1234567"), Some(Timestamp::from_micros(12_123_456)));
     }
@@ -331,7 +332,7 @@ mod tests {
             }
             headers.insert("traceparent", value);
             let family = HeaderFamily::CloudTasks;
-            _ = (Told::by(&headers, family), task_name(&headers, family), queue_name(&headers, family));
+            _ = (Reported::by(&headers, family), task_name(&headers, family), queue_name(&headers, family));
         }
     }
 }

@@ -14,7 +14,7 @@ use http_body::Body;
 
 use super::attempt::Delivery;
 use super::body;
-use super::request::{self, Told};
+use super::request::{self, Reported};
 use super::response::{PushBody, Reply};
 use super::room::{Patience, Room};
 use super::settings::ServiceSettings;
@@ -148,15 +148,15 @@ impl ServiceSettings {
         B: Body,
         B::Error: Into<BoxError>,
     {
-        let told = Told::by(&parts.headers, family);
+        let reported = Reported::by(&parts.headers, family);
         if !self.is_kind(kind) {
-            return Reply::NoSuchPath.following(told.previous);
+            return Reply::NoSuchPath.following(reported.previous);
         }
         if parts.method != Method::POST {
-            return Reply::NotPost.following(told.previous);
+            return Reply::NotPost.following(reported.previous);
         }
         let Some(room) = self.capacity.enter() else {
-            return Reply::Overloaded.following(told.previous);
+            return Reply::Overloaded.following(reported.previous);
         };
         request::log_headers(parts, |header| self.verifiers.is_secret(header));
         let delivery = Delivery {
@@ -167,13 +167,13 @@ impl ServiceSettings {
             body: Bytes::new(),
             room,
         };
-        let answer = match self.read(parts, body, &delivery.room, told.may_have_had_no_room()).await
-        {
-            // In a box of its own: allocators are quick with up to about 1,000 bytes, which this and the rest would exceed.
-            Ok(body) => Box::pin(Delivery { body, ..delivery }.attempt()).await,
-            Err(answer) => answer,
-        };
-        answer.following(told.previous)
+        let answer =
+            match self.read(parts, body, &delivery.room, reported.may_have_had_no_room()).await {
+                // In a box of its own: allocators are quick with up to about 1,000 bytes, which this and the rest would exceed.
+                Ok(body) => Box::pin(Delivery { body, ..delivery }.attempt()).await,
+                Err(answer) => answer,
+            };
+        answer.following(reported.previous)
     }
 
     /// The body, for which room is made before it is read.
