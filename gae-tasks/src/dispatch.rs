@@ -22,6 +22,7 @@ use crate::log;
 use crate::outcome::{Failure, Outcome};
 use crate::payload_store::Shelf;
 use crate::registration::Registration;
+use crate::time::readable;
 use crate::unwind;
 
 /// The default time that one attempt may take, as on Cloud Tasks.
@@ -309,7 +310,7 @@ pub(crate) struct UnreadableAttributes;
 
 /// An attempt took longer than its dispatch deadline.
 #[derive(Debug, thiserror::Error)]
-#[error("the attempt took longer than its deadline of {0:?}")]
+#[error("the attempt took longer than its deadline of {}", readable(*.0))]
 pub(crate) struct DeadlineMissed(Duration);
 
 /// A handler panicked.
@@ -330,7 +331,9 @@ fn report(outcome: &Outcome, context: &TaskContext, outlook: OutlookOf<'_>) {
         }
         // The dead letter is logged as an error, once it is stored.
         Outcome::Permanent(failure) => {
-            tracing::warn!(error = %failure, "attempt {attempt} failed for good");
+            let outlook = Outlook::LAST;
+            let (left, next) = (outlook.left, tracing::field::display(outlook.next));
+            tracing::warn!(error = %failure, left, next, "attempt {attempt} failed for good: {outlook}");
         }
         Outcome::Unreadable(failure) => {
             tracing::error!(

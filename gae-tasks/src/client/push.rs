@@ -110,7 +110,9 @@ impl PushServiceBuilder {
     ///
     /// An attempt that is larger than the budget runs while there is no other. A task that was
     /// refused for its size and is delivered again waits for room, for at most half of its
-    /// deadline; later requests are refused meanwhile.
+    /// deadline; later requests are refused meanwhile. Where other attempts steadily take longer
+    /// than that, the task may be refused each time: choose a budget above the largest payload, or
+    /// a longer deadline for its task.
     pub fn memory_budget(mut self, bytes: usize) -> Self {
         self.memory_budget = bytes;
         self
@@ -209,31 +211,8 @@ impl PushServiceBuilder {
     /// verifier that must not be combined with others, no place for dead letters, a missing queue
     /// for dead letters, a concurrency of zero.
     pub fn build(self) -> Result<PushService, Error> {
-        let mut problems = self.client.problems();
-        if self.verifiers.is_empty() {
-            problems.push(NO_VERIFIER.to_owned());
-        }
-        if self.concurrency == 0 {
-            problems.push(
-                "the push service has `.concurrency(0)` and would refuse every request: use 1 or \
-                 more"
-                    .to_owned(),
-            );
-        }
-        problems.extend(self.verifiers.problem(true));
-        let sink = self.sink.unwrap_or_else(|| Err(NO_SINK.to_owned()));
-        let sink = sink.map_err(|problem| problems.push(problem));
-        if let Ok(Sink::Backend(backend, ..)) = &sink {
-            problems.extend(check_dead_letters(&**backend, &self.client));
-        }
-        let prefix = self.prefix.trim_end_matches('/').to_owned();
-        if !is_path(&prefix) {
-            problems.push(format!(
-                "`{prefix}` is not a valid URL prefix: use segments of letters, digits, `.`, `_`, \
-                 `-` and `~`, each after a `/`"
-            ));
-        }
-        no_problems(problems)?;
+        no_problems(self.problems())?;
+        let sink = self.sink.and_then(Result::ok).unwrap_or(Sink::Log);
         let client = self.client;
         let max_stored_payload = self.max_stored_payload.unwrap_or(client.max_payload() as u64);
         let service = PushService::new(ServiceSettings {
@@ -241,9 +220,9 @@ impl PushServiceBuilder {
             dispatcher: client.dispatcher().with_max_stored_payload(max_stored_payload),
             clock: Arc::clone(client.clock()),
             verifiers: self.verifiers,
-            sink: sink.unwrap_or(Sink::Log),
+            sink,
             queue: client.shared_backend(),
-            prefix,
+            prefix: self.prefix.trim_end_matches('/').to_owned(),
             is_nested: self.is_nested,
             capacity: Capacity::new(self.concurrency, self.memory_budget),
             max_body: self.max_body,
@@ -259,6 +238,38 @@ impl PushServiceBuilder {
             runtime.spawn(async move { warn_of_limits(client.backend()).await });
         }
         Ok(service)
+    }
+
+    /// Every reason why the service must not be built.
+    fn problems(&self) -> Vec<String> {
+        let mut problems = self.client.problems();
+        if self.verifiers.is_empty() {
+            problems.push(NO_VERIFIER.to_owned());
+        }
+        if self.concurrency == 0 {
+            problems.push(
+                "the push service has `.concurrency(0)` and would refuse every request: use 1 or \
+                 more"
+                    .to_owned(),
+            );
+        }
+        problems.extend(self.verifiers.problem(true));
+        match &self.sink {
+            None => problems.push(NO_SINK.to_owned()),
+            Some(Err(problem)) => problems.push(problem.clone()),
+            Some(Ok(Sink::Backend(backend, ..))) => {
+                problems.extend(check_dead_letters(&**backend, &self.client));
+            }
+            Some(Ok(_)) => {}
+        }
+        let prefix = self.prefix.trim_end_matches('/');
+        if !is_path(prefix) {
+            problems.push(format!(
+                "`{prefix}` is not a valid URL prefix: use segments of letters, digits, `.`, `_`, \
+                 `-` and `~`, each after a `/`"
+            ));
+        }
+        problems
     }
 }
 

@@ -74,10 +74,23 @@
 //! was answered with 403, 404 or 503 by another instance is counted too. On HTTP targets (not on
 //! App Engine) a second header tells which were answered with something else than 5xx, and these
 //! refusals are subtracted. A task that was only refused is attempted nevertheless, and once more
-//! if that fails.
+//! if that fails. So real attempts exceed the cap by one at most, with these exceptions:
+//!
+//! - The attempt that is granted is a copy of the task, which carries that it was granted. A
+//!   [named](super::deferring#names) task is not copied, nor is one whose copy cannot be stored:
+//!   the answer 510 stands for the grant. If the platform itself then answers a delivery, with 503
+//!   for example, the grant is forgotten, and another one may follow.
+//! - The service cannot distinguish a 503 of its own from one that the platform answers for an
+//!   instance that crashed, as Cloud Run does. No refusal buries a task, so a task that kills its
+//!   instances there is run again, whatever its cap, until the end of its life.
+//! - On HTTP targets, [`SingularTaskFailure`](crate::SingularTaskFailure) is answered with 408,
+//!   which the second header counts like a refusal. It is subtracted from the moment at which
+//!   another status follows, so a task that fails both ways is attempted up to once more for each
+//!   408: nearly twice its cap.
 //!
 //! **Google keeps a task for 31 days** after it was created, whatever its limits. Half a day before
-//! that, a failure becomes a dead letter.
+//! that, a failure becomes a dead letter, and so does a task that was sent before, without another
+//! attempt.
 //!
 //! | | |
 //! |---|---|
@@ -127,7 +140,11 @@
 //!
 //! The service holds at most 64 MiB of bodies and stored payloads at a time, counted from before
 //! they are read until their attempt ends; what does not fit is answered with 503. A larger attempt
-//! runs while there is no other. The builder sets both this budget and the largest stored payload.
+//! runs while there is no other. After a refusal it waits for that, for half of its deadline: it may
+//! be refused again where other attempts take longer than this. The builder sets both this budget
+//! and the largest stored payload.
+//!
+//! A body counts once. While it is opened, its payload is in memory twice.
 //!
 //! # Mounting
 //!

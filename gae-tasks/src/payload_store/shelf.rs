@@ -12,6 +12,8 @@ use crate::clock::Clock;
 use crate::error::Error;
 use crate::outcome::BoxError;
 use crate::task::Kind;
+#[cfg(feature = "push")]
+use crate::time::readable;
 use crate::{log, unwind};
 
 /// The number of payloads that are put or deleted at the same time.
@@ -145,7 +147,8 @@ impl Shelf {
                 Err(panic) => format!("the payload store panicked: {panic}"),
             },
             () = self.clock.sleep(END_LIMIT) => format!(
-                "writing the marker took longer than {END_LIMIT:?}"
+                "writing the marker took longer than {}",
+                readable(END_LIMIT)
             ),
         };
         log::say(|| {

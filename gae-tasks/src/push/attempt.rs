@@ -25,7 +25,7 @@ use crate::outcome::{Failure, Outcome, chain};
 use crate::queue::QueueName;
 use crate::registration::Registration;
 use crate::task::{Kind, Shape, TaskId, TaskName, TaskSpec};
-use crate::time::Timestamp;
+use crate::time::{Timestamp, readable};
 
 /// The longest time that storing a dead letter may take.
 const SINK_TIME: Duration = Duration::from_secs(30);
@@ -48,34 +48,14 @@ pub(super) struct Delivery<'a> {
 }
 
 impl Delivery<'_> {
-    pub(super) async fn attempt(&self) -> Reply {
+    pub(super) async fn attempt(mut self) -> Reply {
         let reported = Reported::by(self.headers, self.family);
         let envelope = match Envelope::decode(&self.body) {
             Ok(envelope) => envelope,
-            Err(error @ EnvelopeError::Malformed) => {
-                return self.bury_unreadable(error.to_string()).await;
-            }
-            Err(error @ EnvelopeError::Letter) => {
-                log::say(|| {
-                    tracing::warn!(
-                        "{error}: the dead-letter queue was created paused, and is not paused now"
-                    )
-                });
-                return Reply::Unroutable;
-            }
-            Err(error @ EnvelopeError::Newer { preamble, .. }) => {
-                if self.is_given_up(preamble, None) || self.is_far_ahead(preamble) {
-                    return self.bury_unreadable(error.to_string()).await;
-                }
-                log::say(|| {
-                    tracing::warn!(
-                        "{error}: the queue retries the task on another instance, or here after an \
-                         update"
-                    )
-                });
-                return Reply::Unroutable;
-            }
+            Err(error) => return self.refuse_unopened(error).await,
         };
+        // The envelope has a copy of the payload: what room was made for is in memory once.
+        self.body = Bytes::new();
         if Attributes::decode(envelope.spec.attributes.as_deref()).is_none() {
             return self.leave_newer(&envelope).await;
         }
@@ -89,6 +69,36 @@ impl Delivery<'_> {
             return self.leave(&envelope, problem).await;
         };
         self.run(&envelope, registration, reported).await
+    }
+
+    /// Answers a body that is not an envelope which this program can open.
+    ///
+    /// Boxed, because it is rare: the future of every request stays small.
+    fn refuse_unopened(&self, error: EnvelopeError) -> BoxFuture<'_, Reply> {
+        match error {
+            EnvelopeError::Malformed => return self.bury_unreadable(error.to_string()),
+            EnvelopeError::Letter => log::say(|| {
+                let id =
+                    Preamble::of(&self.body).map(|preamble| tracing::field::display(preamble.id));
+                tracing::warn!(
+                    id,
+                    "{error}: the dead-letter queue was created paused, and is not paused now"
+                );
+            }),
+            EnvelopeError::Newer { preamble, .. } => {
+                if self.is_given_up(preamble, None) || self.is_far_ahead(preamble) {
+                    return self.bury_unreadable(error.to_string());
+                }
+                log::say(|| {
+                    tracing::warn!(
+                        id = %preamble.id,
+                        "{error}: the queue retries the task on another instance, or here after an \
+                         update"
+                    );
+                });
+            }
+        }
+        Box::pin(std::future::ready(Reply::Unroutable))
     }
 
     /// Like [`leave`](Self::leave), for a task whose attributes a newer version wrote. Nothing else
@@ -140,56 +150,71 @@ impl Delivery<'_> {
         let began = self.settings.clock.wall();
         let limits = Limits::of(envelope, registration.max_attempts, &reported, began);
         if limits.are_reached_already(&reported, began) {
-            let made = limits.made();
-            let ended = match reported.previous.filter(|status| *status != 0) {
-                Some(status) => format!("the last was answered with {status}"),
-                None => "the last was not answered by any instance".to_owned(),
-            };
-            return self
-                .bury(
-                    envelope,
-                    made,
-                    format!("the attempts are used up: {made} were made, {ended}"),
-                )
-                .await;
+            return self.bury_tried_enough(envelope, &limits, &reported).await;
         }
         if limits.count() && !reported.is_counted {
-            log::say(|| {
-                tracing::warn!(
-                    id = %envelope.spec.id,
-                    "the queue does not number its requests, so `max_attempts` is never reached"
-                )
-            });
+            log::say(
+                || tracing::warn!(id = %envelope.spec.id, "the queue does not number its requests: `max_attempts` is never reached"),
+            );
         }
         let context = self.context(envelope, registration, &reported, limits.made());
         if !self.has_room_for_payload(envelope, context.deadline(), &reported).await {
             return Reply::Overloaded;
         }
+        let outcome = self.call(envelope, registration, &limits, &reported, &context).await;
+        if matches!(outcome, Outcome::Done) {
+            return Reply::Done;
+        }
+        let verdict = Verdict::of(&outcome, registration.max_attempts);
+        self.conclude(envelope, &limits, &reported, &verdict, outcome).await
+    }
+
+    /// Calls the handler, and writes the marker of a task that is done.
+    async fn call(
+        &self,
+        envelope: &Envelope,
+        registration: &Registration,
+        limits: &Limits,
+        reported: &Reported,
+        context: &TaskContext,
+    ) -> Outcome {
         // The caller may disconnect and drop this future: a plain function that goes on must see
         // that.
-        let cancelling = CancelOnDrop(&context);
+        let cancelling = CancelOnDrop(context);
         let permit: Arc<dyn Permit> = Arc::clone(&self.room) as _;
         let Envelope { spec: TaskSpec { attributes, .. }, payload, .. } = envelope;
         let outlook = |failure: &Failure| {
             // A named task is not copied.
             let after = failure.retry_after().filter(|_| !envelope.named);
-            limits.outlook(&reported, after, self.settings.clock.wall())
+            limits.outlook(reported, after, self.settings.clock.wall())
         };
         let (attributes, dispatcher) = (attributes.as_deref(), &self.settings.dispatcher);
         let outcome = dispatcher
-            .dispatch_with(registration, payload, attributes, &context, Some(permit), &outlook)
+            .dispatch_with(registration, payload, attributes, context, Some(permit), &outlook)
             .await;
         if matches!(outcome, Outcome::Done) {
             Box::pin(dispatcher.mark_done(attributes)).await;
         }
         std::mem::forget(cancelling);
-        let verdict = Verdict::of(&outcome, registration.max_attempts);
-        match (limits.settle(&verdict, self.settings.clock.wall()), outcome) {
-            (Change::Over, _) => Reply::Done,
-            (Change::To { .. }, Outcome::Retry(_))
-                if limits.grant_one_more(&reported, self.settings.clock.wall()) =>
+        outcome
+    }
+
+    /// Decides what becomes of a task whose attempt is not done.
+    async fn conclude(
+        &self,
+        envelope: &Envelope,
+        limits: &Limits,
+        reported: &Reported,
+        verdict: &Verdict,
+        outcome: Outcome,
+    ) -> Reply {
+        let now = self.settings.clock.wall();
+        match (limits.settle(verdict, now), outcome) {
+            (Change::To { facts, .. }, Outcome::Retry(failure))
+                if limits.grant_one_more(reported, now) =>
             {
-                Reply::OneMore
+                let facts = limits.granted(facts, failure.retry_after(), now);
+                self.grant_one_more(envelope, facts, limits.next(facts)).await
             }
             (Change::To { facts: Facts { died: Some(_), attempts, .. }, error }, _) => {
                 self.bury(envelope, attempts, error.unwrap_or_default().to_owned()).await
@@ -206,6 +231,21 @@ impl Delivery<'_> {
             (_, Outcome::Retry(failure)) => failed(&failure),
             _ => Reply::Failed(None),
         }
+    }
+
+    /// Buries a task whose attempts were used up before this delivery.
+    fn bury_tried_enough(
+        &self,
+        envelope: &Envelope,
+        limits: &Limits,
+        reported: &Reported,
+    ) -> BoxFuture<'_, Reply> {
+        let made = limits.made();
+        let ended = match reported.previous.filter(|status| *status != 0) {
+            Some(status) => format!("the last was answered with {status}"),
+            None => "the last was not answered by any instance".to_owned(),
+        };
+        self.bury(envelope, made, format!("the attempts are used up: {made} were made, {ended}"))
     }
 
     /// Makes room for the payload, if it is in a payload store.
@@ -320,7 +360,8 @@ impl Delivery<'_> {
             biased;
             kept = self.settings.sink.keep(letter) => kept,
             () = self.settings.clock.sleep(SINK_TIME) => Err(format!(
-                "storing the dead letter took longer than {SINK_TIME:?}"
+                "storing the dead letter took longer than {}",
+                readable(SINK_TIME)
             ).into()),
         };
         match kept {

@@ -5,10 +5,10 @@ use std::time::Duration;
 use super::request::Reported;
 use super::response::ONE_MORE;
 use crate::backend::Verdict;
-use crate::backend::lifecycle::{self, Change, Ended, Facts, Rules};
+use crate::backend::lifecycle::{self, Change, Ended, Facts, Rules, Wait};
 use crate::backend::outlook::{Next, Outlook};
 use crate::envelope::Envelope;
-use crate::queue::QueueConfig;
+use crate::queue::{QueueConfig, TypeBackoff};
 use crate::task::TaskId;
 use crate::time::{Schedule, Timestamp};
 
@@ -74,6 +74,10 @@ impl Limits {
         let made = self.before.saturating_add(made(reported));
         match reported.previous {
             // The attempt that made a copy has seen that the limits are not reached.
+            _ if reported.retries == 0 => false,
+            // The status does not distinguish a lost instance from a refusal where the platform
+            // answers 503 itself, and the queue soon forgets the task.
+            _ if is_past(self.rules.ends, now) => true,
             _ if made == self.before => false,
             // The task was not run, or failed as expected and was judged then, or was promised one
             // more attempt.
@@ -91,10 +95,14 @@ impl Limits {
     /// Whether a failed task is attempted once more although its limits are reached: the delivery
     /// before was refused, so perhaps all were, and this was the first attempt. With a cap of 1 no
     /// second attempt is needed.
+    ///
+    /// A copy whose first attempt is its last one is not granted another: a grant made the copy.
     pub(super) fn grant_one_more(&self, reported: &Reported, now: Timestamp) -> bool {
         let caps = [self.facts.max_attempts, self.cap, self.rules.retry.max_attempts()];
+        let is_last = || self.are_reached(&self.rules, self.before.saturating_add(1), now);
         reported.previous.is_some_and(is_refusal)
             && made(reported) > 0
+            && (self.before == 0 || !is_last())
             && caps.into_iter().flatten().min() != Some(1)
             && !is_past(self.rules.ends, now)
             && self.are_reached(
@@ -102,6 +110,15 @@ impl Limits {
                 self.before.saturating_add(made(reported)).saturating_add(1),
                 now,
             )
+    }
+
+    /// Returns the facts of a task that has failed as `facts` say and is granted one more attempt.
+    /// That attempt is the last one, whatever is refused before it.
+    pub(super) fn granted(&self, facts: Facts, after: Option<Duration>, now: Timestamp) -> Facts {
+        let backoff = || self.rules.pause(facts.attempts, TypeBackoff::NONE);
+        let until = now.plus(after.unwrap_or_else(backoff));
+        let wait = Wait::Pause { until, since: now };
+        Facts { attempts: self.facts.attempts, died: None, wait, ..facts }
     }
 
     /// Predicts what follows if the attempt fails.
@@ -346,10 +363,25 @@ mod tests {
         let limits = ending(limits(&unlimited, 1, START), Some(ends));
         assert!(!limits.are_reached_by(1000, ends.minus(MINUTE)));
         assert!(limits.are_reached_by(1, ends));
-        assert!(
-            !limits.are_reached_already(&reported(1000, Some(500)), ends),
-            "the task is run once more"
-        );
+        assert!(limits.are_reached_already(&reported(1000, Some(500)), ends));
+    }
+
+    #[test]
+    fn a_task_that_comes_again_after_its_life_is_buried_whatever_was_answered() {
+        let (ends, envelope) = (START.plus(LIFE), envelope());
+        let is_buried = |reported: &Reported, now| {
+            ending(Limits::of(&envelope, None, reported, now), Some(ends))
+                .are_reached_already(reported, now)
+        };
+        for previous in [None, Some(0), Some(404), Some(408), Some(500), Some(503), Some(ONE_MORE)]
+        {
+            for executions in [None, Some(0), Some(1)] {
+                let reported = Reported { executions, ..reported(1, previous) };
+                assert!(is_buried(&reported, ends), "{reported:?}");
+                assert!(!is_buried(&reported, ends.minus(MINUTE)), "{reported:?}");
+            }
+        }
+        assert!(!is_buried(&reported(0, None), ends), "it was never sent");
     }
 
     fn copied(attempts: u32) -> Copied {
@@ -409,11 +441,30 @@ mod tests {
         assert!(!self::limits(&once, 5, START).grant_one_more(&reported(5, Some(404)), START));
     }
 
+    #[test]
+    fn a_refusal_between_attempts_grants_one_more_once() {
+        for refusal in [Reply::NotAuthentic, Reply::NotPost, Reply::NoSuchPath, Reply::Overloaded] {
+            let events = [Event::Refused(refusal), Event::Fails(500)].repeat(20);
+            for [counts_executions, is_copied] in
+                [[false; 2], [false, true], [true, false], [true; 2]]
+            {
+                let (made, is_dead) = attempts(&events, 3, counts_executions, is_copied);
+                assert!(is_dead && made <= 4, "{refusal:?}: {made}");
+            }
+        }
+        let events = [Event::Intercepted, Event::Fails(500)].repeat(20);
+        assert!(
+            attempts(&events, 3, false, true).0 <= 4 && attempts(&events, 3, true, true).0 <= 4
+        );
+    }
+
     /// What happens to one delivery.
     #[derive(Debug, Clone, Copy, PartialEq)]
     enum Event {
         /// The service refuses the delivery.
         Refused(Reply),
+        /// The platform answers 503 before the service sees the request.
+        Intercepted,
         /// The handler fails, and the service answers with this status.
         Fails(u16),
         /// The handler fails, and its dead letter cannot be stored.
@@ -425,7 +476,12 @@ mod tests {
     }
 
     /// Returns the number of attempts before the task is a dead letter, and whether it became one.
-    fn attempts(events: &[Event], cap: u32, counts_executions: bool) -> (u32, bool) {
+    fn attempts(
+        events: &[Event],
+        cap: u32,
+        counts_executions: bool,
+        is_copied: bool,
+    ) -> (u32, bool) {
         let mut envelope = with(|spec| spec.max_attempts = Some(cap));
         let (mut made, mut retries, mut executions, mut previous) = (0, 0, 0, None);
         for event in events {
@@ -437,6 +493,8 @@ mod tests {
             let verdict = Verdict::Retry { error: String::new(), after: None, max_attempts: None };
             let status = if let Event::Refused(answer) = event {
                 Some(answer.following(previous).into_response().status().as_u16())
+            } else if *event == Event::Intercepted {
+                Some(503)
             } else if limits.are_reached_already(&reported, START) {
                 match event {
                     Event::FailsAndSinkFails => Some(500),
@@ -449,6 +507,12 @@ mod tests {
                 };
                 match event {
                     Event::Lost => None,
+                    _ if limits.grant_one_more(&reported, START) && is_copied => {
+                        let attempts = limits.granted(facts, None, START).attempts;
+                        envelope.copied = Some(copied(attempts));
+                        (retries, executions, previous) = (0, 0, None);
+                        continue;
+                    }
                     _ if limits.grant_one_more(&reported, START) => Some(ONE_MORE),
                     Event::Fails(_) | Event::Postpones if facts.died.is_some() => {
                         return (made, true);
@@ -471,8 +535,16 @@ mod tests {
     }
 
     fn refusals() -> impl Strategy<Value = Event> {
-        prop::sample::select(vec![Reply::Unroutable, Reply::TooLarge, Reply::Overloaded])
-            .prop_map(Event::Refused)
+        let refusals = vec![
+            Reply::NotPost,
+            Reply::NoSuchPath,
+            Reply::NotAuthentic,
+            Reply::BodyBroken,
+            Reply::Unroutable,
+            Reply::TooLarge,
+            Reply::Overloaded,
+        ];
+        prop::sample::select(refusals).prop_map(Event::Refused)
     }
 
     proptest! {
@@ -499,8 +571,29 @@ mod tests {
             ),
             cap in 1_u32..8,
             counts_executions: bool,
+            is_copied: bool,
         ) {
-            let (made, _) = attempts(&events, cap, counts_executions);
+            let (made, _) = attempts(&events, cap, counts_executions, is_copied);
+            prop_assert!(made <= cap + u32::from(cap > 1), "{made}");
+        }
+
+        /// Where a copy remembers the attempt that was granted, also if others answer for the service.
+        #[test]
+        fn attempts_of_a_task_that_is_copied_are_bounded_whoever_answers(
+            events in prop::collection::vec(
+                prop_oneof![
+                    refusals(),
+                    Just(Event::Intercepted),
+                    Just(Event::Fails(500)),
+                    Just(Event::Fails(504)),
+                    Just(Event::Postpones),
+                ],
+                0..60,
+            ),
+            cap in 1_u32..8,
+            counts_executions: bool,
+        ) {
+            let (made, _) = attempts(&events, cap, counts_executions, true);
             prop_assert!(made <= cap + u32::from(cap > 1), "{made}");
         }
 
@@ -519,8 +612,9 @@ mod tests {
             ),
             cap in 1_u32..8,
             counts_executions: bool,
+            is_copied: bool,
         ) {
-            let (made, is_dead) = attempts(&events, cap, counts_executions);
+            let (made, is_dead) = attempts(&events, cap, counts_executions, is_copied);
             // Expected failures before other failures count as refusals, if the queue counts those.
             let slack = if counts_executions { cap } else { 0 };
             let is_dead = is_dead || events.iter().rev().take_while(|event| **event == Event::FailsAndSinkFails).count() > 0;
@@ -532,10 +626,11 @@ mod tests {
             refused in prop::collection::vec(refusals(), 1..60),
             cap in 1_u32..8,
             counts_executions: bool,
+            is_copied: bool,
         ) {
-            prop_assert_eq!(attempts(&refused, cap, counts_executions), (0, false));
+            prop_assert_eq!(attempts(&refused, cap, counts_executions, is_copied), (0, false));
             let events = [refused, vec![Event::Fails(500); 20]].concat();
-            let (made, is_dead) = attempts(&events, cap, counts_executions);
+            let (made, is_dead) = attempts(&events, cap, counts_executions, is_copied);
             prop_assert!(is_dead && (cap.min(2)..=cap).contains(&made), "{made}");
         }
     }

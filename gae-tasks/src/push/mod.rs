@@ -11,7 +11,7 @@
 //!
 //! | status | the queue | meaning |
 //! |---|---|---|
-//! | 200 | forgets the task | the task is done; or it failed for good, or was tried enough, and its dead letter is safe; or it is postponed, and its copy is stored |
+//! | 200 | forgets the task | the task is done; or it failed for good, or was tried enough, and its dead letter is safe; or it is postponed or granted one more attempt, and its copy is stored |
 //! | 400 | retries | the body broke off |
 //! | 403 | retries | the request is not proven to come from the queue; logged as an error, once a minute at most |
 //! | 404 | retries | no task has this URL (it is not under the prefix, or contains no kind); or the task is a dead letter whose queue is not paused; or the task's kind or shape or the envelope's version is unknown here, or its payload or attributes cannot be read here, but perhaps by another instance |
@@ -21,7 +21,7 @@
 //! | 500 | retries | any other failure, a panic, a dead letter that could not be stored, an attempt that was stopped |
 //! | 503 | retries, and slows down | there is no room for another request or its bytes: the only case in which the queue should slow down |
 //! | 504 | retries | the deadline is missed |
-//! | 510 | retries | the task failed and `max_attempts` is reached, but some deliveries were refused: one more attempt follows |
+//! | 510 | retries | the task failed and `max_attempts` is reached, but some deliveries were refused: one more attempt follows, of a task that is named or whose copy cannot be stored; also a refusal of the delivery after this answer |
 //!
 //! A caller that is not proven to be the queue gets 403 for every path under the prefix, whatever
 //! the method, so that strangers do not learn which kinds exist.

@@ -4,6 +4,7 @@
 use std::sync::atomic::Ordering;
 
 use super::attempt::Delivery;
+use super::response::Reply;
 use crate::backend::lifecycle::Facts;
 use crate::backend::{BoxFuture, CopyTask, NewTask};
 use crate::envelope::Envelope;
@@ -49,6 +50,28 @@ impl Delivery<'_> {
                 Err(error) => {
                     self.say_not_copied(envelope, &error);
                     false
+                }
+            }
+        })
+    }
+
+    /// Stores a copy of a task that is granted one more attempt at `next`. The copy carries the
+    /// number of earlier attempts, so no answer of another instance grants a further one. For a
+    /// task without a copy, the status of the answer remembers the grant.
+    pub(super) fn grant_one_more<'a>(
+        &'a self,
+        envelope: &'a Envelope,
+        facts: Facts,
+        next: Timestamp,
+    ) -> BoxFuture<'a, Reply> {
+        Box::pin(async move {
+            let Some(copy) = self.copy_of(envelope, facts, next) else { return Reply::OneMore };
+            match self.settings.queue.copy(copy).await {
+                Ok(()) => Reply::Done,
+                Err(Error::Unsupported { .. }) => Reply::OneMore,
+                Err(error) => {
+                    self.say_not_copied(envelope, &error);
+                    Reply::OneMore
                 }
             }
         })

@@ -93,6 +93,13 @@ impl Reported {
     }
 }
 
+/// The status of the previous answer according to an unproven request, in either family.
+pub(super) fn previous(headers: &HeaderMap) -> Option<u16> {
+    [HeaderFamily::CloudTasks, HeaderFamily::AppEngine]
+        .into_iter()
+        .find_map(|family| platform(headers, family, &PREVIOUS_RESPONSE)?.parse().ok())
+}
+
 /// The queue's own name for the task, if it is a valid name for gae-tasks.
 pub(super) fn task_name(headers: &HeaderMap, family: HeaderFamily) -> Option<TaskName> {
     platform(headers, family, &TASK_NAME).and_then(|name| TaskName::new(name).ok())

@@ -82,7 +82,10 @@ impl Reply {
     pub(super) fn following(self, previous: Option<u16>) -> Self {
         let is_refusal = matches!(
             self,
-            Self::Overloaded
+            Self::NotPost
+                | Self::NoSuchPath
+                | Self::Overloaded
+                | Self::NotAuthentic
                 | Self::TooLarge
                 | Self::BodyBroken
                 | Self::BodyLate
@@ -166,7 +169,10 @@ mod tests {
     fn a_refusal_does_not_hide_that_one_more_attempt_follows() {
         assert_eq!(Reply::OneMore.into_response().status(), ONE_MORE);
         for refusal in [
+            Reply::NotPost,
+            Reply::NoSuchPath,
             Reply::Overloaded,
+            Reply::NotAuthentic,
             Reply::TooLarge,
             Reply::BodyBroken,
             Reply::BodyLate,
@@ -175,7 +181,7 @@ mod tests {
             assert_eq!(refusal.following(Some(ONE_MORE)), Reply::OneMore);
             assert_eq!([refusal.following(Some(500)), refusal.following(None)], [refusal; 2]);
         }
-        for other in [Reply::Done, Reply::Failed(None), Reply::Singular, Reply::NotAuthentic] {
+        for other in [Reply::Done, Reply::Failed(None), Reply::Singular] {
             assert_eq!(other.following(Some(ONE_MORE)), other);
         }
     }

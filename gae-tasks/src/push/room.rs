@@ -63,7 +63,8 @@ impl Capacity {
 pub(super) struct Patience<'a> {
     pub(super) clock: &'a dyn Clock,
     /// Whether the request waits at all. Only a task that was refused before waits: later tasks
-    /// would otherwise take its room again and again, and it would be refused for ever.
+    /// would otherwise take its room again and again. Its patience is bounded, so among long
+    /// attempts it may be refused each time.
     pub(super) waits: bool,
     pub(super) time: Duration,
 }

@@ -117,9 +117,11 @@ impl PushService {
         B: Body,
         B::Error: Into<BoxError>,
     {
+        // Not proven: who claims it wrongly learns nothing but what it has sent.
+        let refuse = |reply: Reply| reply.following(request::previous(&parts.headers));
         let Some(kind) = self.0.under_prefix(parts.uri.path()) else {
             self.0.explain_path(&parts).await;
-            return Reply::NoSuchPath.into_response();
+            return refuse(Reply::NoSuchPath).into_response();
         };
         // Before anything that depends on the method or the kind: strangers get one answer.
         let verified = match self.0.prove(&parts).await {
@@ -130,7 +132,7 @@ impl PushService {
                     &refused.to_string(),
                     self.0.clock.monotonic(),
                 );
-                return Reply::NotAuthentic.into_response();
+                return refuse(Reply::NotAuthentic).into_response();
             }
         };
         let mut response =
@@ -153,13 +155,13 @@ impl ServiceSettings {
         B: Body,
         B::Error: Into<BoxError>,
     {
+        let reported = Reported::by(&parts.headers, family);
         if !self.is_kind(kind) {
-            return Reply::NoSuchPath;
+            return Reply::NoSuchPath.following(reported.previous);
         }
         if parts.method != Method::POST {
-            return Reply::NotPost;
+            return Reply::NotPost.following(reported.previous);
         }
-        let reported = Reported::by(&parts.headers, family);
         let Some(room) = self.capacity.enter() else {
             return Reply::Overloaded.following(reported.previous);
         };

@@ -73,6 +73,34 @@ impl Verify for AnyOf {
     }
 
     fn problem(&self, is_alone: bool) -> Option<String> {
-        self.0.iter().find_map(|verifier| verifier.problem(is_alone && self.0.len() == 1))
+        let is_alone = is_alone && self.0.len() == 1;
+        let problems: Vec<_> =
+            self.0.iter().filter_map(|verifier| verifier.problem(is_alone)).collect();
+        (!problems.is_empty()).then(|| problems.join("; "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Bad(&'static str);
+
+    impl Verify for Bad {
+        fn verify<'a>(&'a self, _: &'a Parts) -> BoxFuture<'a, Result<Verified, Refused>> {
+            Box::pin(std::future::ready(Err(Refused::new(self.0))))
+        }
+
+        fn problem(&self, is_alone: bool) -> Option<String> {
+            (!is_alone).then(|| self.0.to_owned())
+        }
+    }
+
+    #[test]
+    fn every_problem_is_named() {
+        let verifiers = AnyOf::new().or(Bad("first")).or(Bad("second"));
+        assert_eq!(verifiers.problem(true).as_deref(), Some("first; second"));
+        assert_eq!(AnyOf::new().or(Bad("first")).problem(true), None);
     }
 }

@@ -78,7 +78,7 @@ async fn loading_is_a_part_of_the_deadline() {
     world.clock.advance(Duration::from_millis(1));
     assert!(attempt.await.is_err());
     let error = world.last_error(id).await;
-    assert!(error.contains("longer than its deadline of 9s"), "{error}");
+    assert!(error.contains("longer than its deadline of 9 s"), "{error}");
 }
 
 #[tokio::test]

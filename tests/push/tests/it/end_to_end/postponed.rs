@@ -1,15 +1,19 @@
 //! Handlers that choose the time of the next attempt: a response cannot tell the queue, so a copy
 //! is scheduled.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
+use gae_tasks::backend::BoxFuture;
+use gae_tasks::push::verify::{AppEngine, Refused, Verified, Verify};
 use gae_tasks::testing::ManualClock;
 use gae_tasks::{ClientBuilder, TaskState};
 use gae_tasks_tests_push::issuer::{ACCOUNT, AUDIENCE};
 use gae_tasks_tests_push::server::Fault;
+use http::request::Parts;
 
 use super::payloads::{LARGE, create, markers, with_a_folder};
-use super::shop::{PLACE, Shop, ShopSettings, later};
+use super::shop::{PLACE, Shop, ShopSettings, flaky, later};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
@@ -21,6 +25,20 @@ async fn on_a_clock() -> (Shop, ManualClock) {
     let time = clock.clone();
     let client = Box::new(move |client: ClientBuilder| client.clock(time.clone()));
     (Shop::open(ShopSettings { client, ..ShopSettings::http() }).await, clock)
+}
+
+/// Refuses so many requests, and then believes App Engine.
+#[derive(Debug)]
+struct Late(AtomicU32, AppEngine);
+
+impl Verify for Late {
+    fn verify<'a>(&'a self, request: &'a Parts) -> BoxFuture<'a, Result<Verified, Refused>> {
+        let before = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| n.checked_sub(1));
+        match before {
+            Ok(_) => Box::pin(std::future::ready(Err(Refused::new("not yet")))),
+            Err(_) => self.1.verify(request),
+        }
+    }
 }
 
 fn attempts(shop: &Shop) -> Vec<u32> {
@@ -74,6 +92,31 @@ async fn it_works_in_the_end_and_counts_the_attempts_that_failed_otherwise_too()
         (attempts(&shop), shop.waiting(), shop.dead_letters().await.len()),
         (vec![1, 2, 3], 0, 0)
     );
+}
+
+/// The copy remembers that it is the last attempt, whatever is answered in between.
+#[tokio::test]
+async fn the_attempt_that_is_granted_after_refusals_is_a_copy() {
+    let service = |service: gae_tasks::PushServiceBuilder| {
+        service.verify(Late(AtomicU32::new(4), AppEngine::assume_headers_are_stripped()))
+    };
+    let shop = Shop::open(ShopSettings { service, ..ShopSettings::app_engine() }).await;
+    let id = flaky::defer(NEVER, "x").max_attempts(3).on(&shop.tasks).await.unwrap().id;
+    assert_eq!(shop.statuses(6).await, [403, 403, 403, 403, 200, 200]);
+    assert_eq!((attempts(&shop), shop.waiting()), (vec![5, 5], 0));
+    let letters = shop.dead_letters().await;
+    assert_eq!((letters.len(), letters[0].spec.id), (1, id));
+}
+
+#[tokio::test]
+async fn a_named_task_is_granted_its_attempt_without_a_copy() {
+    let service = |service: gae_tasks::PushServiceBuilder| {
+        service.verify(Late(AtomicU32::new(4), AppEngine::assume_headers_are_stripped()))
+    };
+    let shop = Shop::open(ShopSettings { service, ..ShopSettings::app_engine() }).await;
+    flaky::defer(NEVER, "x").max_attempts(3).named("once").on(&shop.tasks).await.unwrap();
+    assert_eq!(shop.statuses(6).await, [403, 403, 403, 403, 510, 200]);
+    assert_eq!((attempts(&shop).len(), shop.dead_letters().await.len()), (2, 1));
 }
 
 #[tokio::test]

@@ -295,6 +295,12 @@ async fn one_more_attempt_follows_the_first_of_a_task_that_was_only_refused() {
     let mut newer = request(10, "510");
     *newer.body_mut() = [b"gt\x09", &newer.body()[3..]].concat().into();
     assert_eq!(adapter.send(newer).await.0, more, "a refusal does not hide the newer attributes");
+    let mut stranger = request(10, "510");
+    stranger.headers_mut().insert("x-secret", HeaderValue::from_static("wrong"));
+    assert_eq!(adapter.send(stranger).await.0, more, "nor does it if it is not proven");
+    let mut get = request(10, "510");
+    *get.method_mut() = http::Method::GET;
+    assert_eq!(adapter.send(get).await.0, more);
     let full = Tower(world.builder().concurrency(1).build().unwrap());
     let hanging = full.send(world.request(super::stage::hang::defer(), 1));
     let refused = async {
@@ -339,8 +345,10 @@ async fn a_task_that_the_queue_will_soon_forget_is_kept() {
     );
     // Counted from the id, which is made a moment after the clock is set.
     world.clock.advance(DAY / 2 + Duration::from_secs(60));
-    assert_eq!(adapter.send(after(request, "500")).await.0, StatusCode::OK);
-    assert_eq!((world.stage.signs().ended, world.dead_letters().await.len()), (2, 1));
+    assert_eq!(adapter.send(after(request.clone(), "500")).await.0, StatusCode::OK);
+    assert_eq!((world.stage.signs().ended, world.dead_letters().await.len()), (1, 1));
+    assert_eq!(adapter.send(after(request, "503")).await.0, StatusCode::OK);
+    assert_eq!(world.stage.signs().ended, 1, "an instance that was lost is answered with 503 too");
 }
 
 #[tokio::test]

@@ -90,6 +90,12 @@ async fn a_failure_says_which_attempt_it_was_and_how_many_are_left() {
         failed(2).await.contains("attempt 2 failed: 1 more is left, when the queue sends it again")
     );
     assert!(failed(3).await.contains("attempt 3 failed: it was the last one"));
+    let for_good = logged(Level::WARN, async {
+        adapter.send(world.request(end::defer("permanent").max_attempts(3), 2)).await;
+    })
+    .await;
+    assert!(for_good.contains("attempt 2 failed for good: it was the last one"), "{for_good}");
+    assert!(for_good.contains("left=0 next=never"), "{for_good}");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! The memory of attempts: limits for all bodies and stored payloads together, and for each.
 
 use std::collections::HashMap;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -155,6 +155,36 @@ async fn bodies_count_from_before_they_are_read_until_their_attempt_ends() {
         assert_eq!(running.await.unwrap(), StatusCode::OK);
     }
     assert_eq!(service.send(world.request(wait::defer(), 1)).await.0, StatusCode::OK);
+}
+
+/// Says when its bytes are dropped.
+struct Watched(Bytes, Arc<AtomicBool>);
+
+impl AsRef<[u8]> for Watched {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.1.store(true, Ordering::SeqCst);
+    }
+}
+
+/// What is counted once is in memory once: the args are read from a copy.
+#[tokio::test]
+async fn a_body_is_dropped_before_its_handler_runs() {
+    let world = World::with(Registry::new().with::<wait>());
+    let service = service(&world, |service| service);
+    let dropped = Arc::new(AtomicBool::new(false));
+    let request = world.request(wait::defer(), 1);
+    let request = request.map(|body| Bytes::from_owner(Watched(body, Arc::clone(&dropped))));
+    let running = start(&service.0, request);
+    world.stage.until(|signs| signs.begun == 1).await;
+    assert!(dropped.load(Ordering::SeqCst));
+    world.stage.let_pass(1);
+    assert_eq!(running.await.unwrap(), StatusCode::OK);
 }
 
 #[tokio::test]
