@@ -36,7 +36,7 @@ impl Letter {
     pub(crate) fn of_copy(mut self, number: u32) -> Self {
         let Self { attempts, first_attempt, .. } = self;
         self.envelope.copied =
-            (number > 0).then(|| Copied { number, attempts, first_attempt, replayed: None });
+            (number > 0).then_some(Copied { number, attempts, first_attempt, replayed: None });
         self
     }
 
