@@ -31,7 +31,7 @@
 //! (`.named("report-2026-11-27")`) runs once, whichever instance is first.
 //!
 //! **Why does a task on Cloud Tasks end with fewer attempts than `max_attempts`?** There it counts
-//! deliveries, refused ones included where they cannot be told apart: see
+//! deliveries, refused ones included where they cannot be distinguished: see
 //! [push](super::push#limits).
 //!
 //! # Compiling
@@ -75,7 +75,7 @@
 //! **Opening a file fails and names the WAL-reset bug.** The program is linked to an SQLite that
 //! can lose committed writes or corrupt the file: see
 //! [backup](super::backup#the-other-program-needs-a-fixed-sqlite). What `rusqlite` bundles is
-//! fixed. An older one is linked if the build is told to use the system's SQLite; `cargo tree -i
+//! fixed. An older one is linked if the build uses the system's SQLite; `cargo tree -i
 //! libsqlite3-sys` shows what links it.
 //!
 //! **Can several programs share one file?** Yes, on one machine. Each runs the tasks that it knows

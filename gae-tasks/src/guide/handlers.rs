@@ -134,7 +134,7 @@
 //! # }
 //! ```
 //!
-//! On Cloud Tasks `max_attempts` counts deliveries, except where refused ones can be told apart:
+//! On Cloud Tasks `max_attempts` counts deliveries, except where refused ones can be distinguished:
 //! see [push](super::push#limits).
 //!
 //! # Deadlines

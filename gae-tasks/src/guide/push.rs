@@ -69,10 +69,10 @@
 //! starts. The limits of the task travel in its body, and the handler keeps them: a task that
 //! reaches them becomes a dead letter first, then it is answered with 200.
 //!
-//! **On Cloud Tasks `max_attempts` counts deliveries**, except where refused ones can be told
-//! apart. The queue numbers its requests and does not say what became of them, so a request that
+//! **On Cloud Tasks `max_attempts` counts deliveries**, except where refused ones can be
+//! distinguished. The queue numbers its requests and does not say what became of them, so a request that
 //! was answered with 403, 404 or 503 by another instance is counted too. On HTTP targets (not on
-//! App Engine) a second header tells which were answered with something else than 5xx, and these
+//! App Engine) a second header counts those answered with another status than 5xx, and these
 //! refusals are subtracted. A task that was only refused is attempted nevertheless, and once more
 //! if that fails. So real attempts exceed the cap by one at most, with these exceptions:
 //!
@@ -150,7 +150,7 @@
 //!
 //! axum's `route_service("/_cb/deferred/{*kind}", service)` leaves the path as it is, which the
 //! service expects. `nest_service("/_cb/deferred", service)` strips the prefix: there the builder
-//! is told so by `.nested()`. For actix-web, `App::new().service(service.actix())`, and
+//! needs `.nested()`. For actix-web, `App::new().service(service.actix())`, and
 //! `HttpServer::h1_allow_half_closed(false)`, or a handler goes on when the queue has hung up.
 //!
 //! Middlewares ask `push::is_from_task_queue` whether a response or request was proven to be the
