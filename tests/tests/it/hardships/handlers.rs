@@ -26,7 +26,7 @@ async fn a_handler_is_stopped_at_its_deadline_and_not_before() {
     running.finish().await;
     let record = world.record(id).await;
     assert_eq!((record.state, record.attempts), (TaskState::Scheduled, 1));
-    assert!(record.errors[0].message.contains("deadline of 10s"), "{:?}", record.errors);
+    assert!(record.errors[0].message.contains("deadline of 10 s"), "{:?}", record.errors);
     assert_eq!(
         record.schedule_time,
         world.clock.time().plus(Duration::from_millis(100)),

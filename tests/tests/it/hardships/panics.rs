@@ -137,7 +137,7 @@ async fn a_missed_deadline_is_recorded_though_the_handler_panics_when_it_is_stop
     running.finish().await;
     let record = world.record(id).await;
     assert_eq!((record.state, record.attempts), (TaskState::Scheduled, 1));
-    assert!(record.errors[0].message.contains("deadline of 10s"), "{:?}", record.errors);
+    assert!(record.errors[0].message.contains("deadline of 10 s"), "{:?}", record.errors);
 }
 
 #[tokio::test]
