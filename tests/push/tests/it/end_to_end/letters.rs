@@ -100,7 +100,7 @@ async fn a_replay_that_broke_off_is_repeated_without_a_second_task() {
     let refused = shop.tasks.replay(id).await.unwrap_err();
     assert!(
         matches!(refused, Error::NoSuchTask { .. })
-            && refused.to_string().contains("no dead letter"),
+            && refused.to_string().contains("not a dead letter"),
         "{refused}"
     );
 }
