@@ -248,20 +248,23 @@ mod tests {
         assert_eq!(Reported::by(&headers, HeaderFamily::AppEngine).executions, None);
     }
 
+    /// What follows the prefix of a family in the headers of an attempt.
+    const NAMES: [&str; 6] = [
+        "taskretrycount",
+        "taskexecutioncount",
+        "taskpreviousresponse",
+        "tasketa",
+        "taskname",
+        "queuename",
+    ];
+
     #[test]
     fn headers_of_the_other_family_are_not_read() {
         for (family, other) in
             [(HeaderFamily::CloudTasks, "x-appengine-"), (HeaderFamily::AppEngine, "x-cloudtasks-")]
         {
             let mut headers = HeaderMap::new();
-            for name in [
-                "taskretrycount",
-                "taskexecutioncount",
-                "taskpreviousresponse",
-                "tasketa",
-                "taskname",
-                "queuename",
-            ] {
+            for name in NAMES {
                 headers.insert(
                     HeaderName::try_from(format!("{other}{name}")).unwrap(),
                     HeaderValue::from_static("9"),
@@ -274,14 +277,7 @@ mod tests {
 
     #[test]
     fn each_header_of_the_family_may_be_there_once() {
-        for name in [
-            "taskretrycount",
-            "taskexecutioncount",
-            "taskpreviousresponse",
-            "tasketa",
-            "taskname",
-            "queuename",
-        ] {
+        for name in NAMES {
             let name = HeaderName::try_from(format!("x-cloudtasks-{name}")).unwrap();
             let mut headers = HeaderMap::new();
             headers.append(&name, HeaderValue::from_static("1"));
