@@ -72,8 +72,11 @@
 //! - **A new kind.** Old workers do not lease its tasks. They log that such tasks wait.
 //! - **A kind that moved or was renamed.** `alias = ["shop.old/send_welcome"]` runs what was stored
 //!   under the old kind. Old workers do not run the new one.
-//! - **Changed parameters.** Bytes of other parameters are not decoded, and the tasks wait for an
-//!   instance that has them. Let the old tasks drain first, or make a second function.
+//! - **Changed parameters.** Bytes of parameters of other types are not decoded, and the tasks wait
+//!   for an instance that has them. Let the old tasks drain first, or make a second function.
+//! - **A change that the types as written do not show.** Two parameters of one type that are swapped,
+//!   or a field or variant of a struct or enum that is added, removed or moved: **waiting tasks may be
+//!   read as other values**. Let them drain first, or make a second function.
 //! - **A kind that was removed.** Its tasks wait, and
 //!   [`Client::unroutable`](crate::Client::unroutable) shows them.
 //!   [`delete`](crate::Client::delete) or [`purge`](crate::Client::purge) them.

@@ -99,7 +99,7 @@ pub const fn kind_str(kind: &[u8]) -> &str {
     }
 }
 
-/// The fingerprint of a task's parameters.
+/// The fingerprint of a task's parameters: of their types in order, as the function writes them.
 ///
 /// Payloads are positional, so bytes of another shape could decode into wrong values; they are
 /// never decoded. The first byte of a shape is the version of the algorithm that made the shape, so
