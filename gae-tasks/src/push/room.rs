@@ -146,6 +146,9 @@ fn units(bytes: u64) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::{Pin, pin};
+    use std::task::{Context, Poll, Waker};
+
     use proptest::prelude::*;
 
     use super::*;
@@ -201,6 +204,21 @@ mod tests {
         drop(first);
         assert!(waiting.await.unwrap());
         assert!(reserve(&third, 4096).await, "all room is given back");
+    }
+
+    #[tokio::test]
+    async fn two_that_hold_bytes_do_not_wait_for_each_other() {
+        let capacity = Capacity::new(9, 4096);
+        let [first, second] = [(); 2].map(|()| capacity.enter().unwrap());
+        assert!(reserve(&first, 2048).await && reserve(&second, 2048).await);
+        let poll = |waiting: Pin<&mut dyn Future<Output = bool>>| {
+            waiting.poll(&mut Context::from_waker(Waker::noop()))
+        };
+        let mut waiting = pin!(first.reserve(4096, LONG));
+        assert_eq!(poll(waiting.as_mut()), Poll::Pending);
+        assert_eq!(poll(pin!(second.reserve(4096, LONG))), Poll::Ready(false));
+        drop(second);
+        assert_eq!(poll(waiting.as_mut()), Poll::Ready(true));
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
 //! Dead letters in a payload store, such as a bucket.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -179,11 +180,15 @@ async fn a_letter_that_the_store_does_not_take_stays_a_task() {
     assert_eq!(shop.waiting(), 1);
 }
 
-/// A folder that is slow to delete, and a letter may be replayed in it while a sweep lists its objects.
+/// A folder that is slow to delete, and in which something may happen while a sweep lists its
+/// objects.
 struct Folder {
     objects: ObjectPayloads,
     deletes_after: Duration,
     replays: Replays,
+    /// The shop whose task dies after the first list of letters.
+    dies: Arc<OnceLock<Arc<Shop>>>,
+    lists: AtomicUsize,
 }
 
 /// The shop and the letter to be replayed, until that is done.
@@ -199,7 +204,8 @@ impl Folder {
     fn new(folder: &TempDir) -> Self {
         let objects = ObjectPayloads::open(&format!("file://{}", folder.path().display()));
         let (objects, replays) = (objects.unwrap(), Arc::default());
-        Self { objects, deletes_after: Duration::ZERO, replays }
+        let (dies, lists) = Default::default();
+        Self { objects, deletes_after: Duration::ZERO, replays, dies, lists }
     }
 }
 
@@ -233,7 +239,15 @@ impl PayloadStore for Folder {
             if let Some((shop, letters, id)) = replay {
                 letters.replay(id, &shop.tasks).await.unwrap();
             }
-            self.objects.put_before(moment).await
+            let listed = self.objects.put_before(moment).await;
+            // A sweep lists the payloads, the letters, and the letters once more.
+            if let Some(shop) = self.dies.get()
+                && self.lists.fetch_add(1, Ordering::Relaxed) == 1
+            {
+                shop.tasks.resume("emails").await.unwrap();
+                assert_eq!(shop.statuses(1).await, [200]);
+            }
+            listed
         })
     }
 }
@@ -311,6 +325,29 @@ async fn a_letter_that_is_replayed_during_a_sweep_keeps_its_payload() {
     assert!(replays.get().unwrap().lock().unwrap().is_none(), "it was replayed meanwhile");
     assert_eq!(files(&folder), 1, "the payload");
 }
+
+#[tokio::test]
+async fn a_task_that_dies_during_a_sweep_keeps_its_payload() {
+    let folder = tempfile::tempdir().unwrap();
+    let letters = store(&folder);
+    let clock = ManualClock::at(std::time::SystemTime::now().into());
+    let objects = Folder::new(&folder);
+    let (dies, time) = (Arc::clone(&objects.dies), clock.clone());
+    let objects: Arc<dyn PayloadStore> = Arc::new(objects);
+    let client = Box::new(move |client: ClientBuilder| {
+        client.payload_store(Arc::clone(&objects)).clock(time.clone())
+    });
+    let plan = ShopSettings { client, letters: Some(letters.clone()), ..ShopSettings::http() };
+    let shop = Arc::new(Shop::open(plan).await);
+    shop.tasks.pause("emails").await.unwrap();
+    let id = refuse::defer("x".repeat(LARGE)).on(&shop.tasks).await.unwrap().id;
+    clock.advance(3 * HOUR);
+    assert!(dies.set(Arc::clone(&shop)).is_ok());
+    assert_eq!((shop.tasks.sweep_payloads(HOUR).await.unwrap(), shop.waiting()), (0, 0));
+    assert_eq!(letters.ids().await.unwrap(), [id]);
+    assert_eq!(files(&folder), 2, "the letter and its payload");
+}
+
 #[tokio::test]
 async fn a_letter_whose_body_could_not_be_read_is_not_replayed() {
     let folder = tempfile::tempdir().unwrap();

@@ -306,6 +306,20 @@ async fn a_payload_above_the_services_limit_is_a_dead_letter_that_says_so() {
     assert_eq!(spilled.world.stage.signs().begun, 0);
 }
 
+#[tokio::test]
+async fn a_payload_that_is_not_loaded_needs_no_room() {
+    let spilled = Spilled::new().await;
+    let world = &spilled.world;
+    let service = service(world, |service| service.memory_budget(3 * KIB).max_stored_payload(5000));
+    let large = spilled.request(5 * KIB, 1).await;
+    let small = start(&service.0, world.request(wait::defer(), 1));
+    world.stage.until(|signs| signs.begun == 1).await;
+    assert_eq!(service.send(large).await.0, StatusCode::OK);
+    assert_eq!(world.dead_letters().await.len(), 1);
+    world.stage.let_pass(1);
+    assert_eq!(small.await.unwrap(), StatusCode::OK);
+}
+
 /// Another instance with a higher limit has run the task, and its response was lost.
 #[tokio::test]
 async fn a_marker_counts_whatever_the_limit_is() {
