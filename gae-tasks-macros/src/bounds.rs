@@ -27,6 +27,12 @@ pub(crate) fn decoded(task: &Task, field: &Ident, parameter: &Parameter) -> Toke
     quote_spanned!(ty.span()=> #field: #door::Decoder::parameter::<#ty>(__payload, #name)?)
 }
 
+/// Traces a parameter, if it is one that [`decoded`] lets pass.
+pub(crate) fn traced(task: &Task, field: &Ident, parameter: &Parameter) -> TokenStream {
+    let (door, ty, name) = (&task.door, parameter.ty(), names::plain(field));
+    quote!((&&#door::Traceable::<#ty>::new(#name)).trace(__tracer)?;)
+}
+
 /// A function that is never called; it requires `Send` of the parameters and `TaskOutput` of the
 /// output.
 pub(crate) fn checks(task: &Task) -> TokenStream {

@@ -214,6 +214,7 @@ fn impl_args(task: &Task) -> TokenStream {
     let (door, args, name) = (&task.door, &task.args, &task.name);
     let encoded = task.payload().map(|(field, parameter)| bounds::encoded(task, field, parameter));
     let decoded = task.payload().map(|(field, parameter)| bounds::decoded(task, field, parameter));
+    let traced = task.payload().map(|(field, parameter)| bounds::traced(task, field, parameter));
     let described = task.payload().map(|(field, _)| {
         let plain = names::plain(field);
         quote!(.field(#plain, (&&#door::Described(&self.#field)).value()))
@@ -229,6 +230,11 @@ fn impl_args(task: &Task) -> TokenStream {
             }
             fn decode(__payload: &mut #door::Decoder<'_>) -> #door::Result<Self, #door::UnreadableError> {
                 #door::Result::Ok(Self { #(#decoded,)* })
+            }
+            fn trace(__tracer: &mut #door::Tracer) -> #door::Result<(), #door::UnreadableError> {
+                use #door::{TraceDeserialize as _, TraceOther as _};
+                #(#traced)*
+                #door::Result::Ok(())
             }
             fn describe(&self, __f: &mut #door::fmt::Formatter<'_>) -> #door::fmt::Result {
                 use #door::{DescribedDebug as _, DescribedOther as _};
@@ -307,8 +313,7 @@ fn state(position: usize) -> Ident {
 /// Generates the task's element of the distributed slice.
 fn registration(task: &Task) -> TokenStream {
     let (door, settings) = (&task.door, &task.settings);
-    let (name, aliases) = (&task.name, &settings.aliases);
-    let types = task.payload().map(|(_, parameter)| names::type_text(parameter.ty()));
+    let (name, args, aliases) = (&task.name, &task.args, &settings.aliases);
     let states = task.states();
     let [deadline, min_backoff, max_backoff] =
         [settings.deadline, settings.min_backoff, settings.max_backoff]
@@ -322,7 +327,7 @@ fn registration(task: &Task) -> TokenStream {
         #door::register!(#door::Registration {
             kind: __KIND,
             aliases: &[#(#aliases),*],
-            shape: #door::Shape::of_types(&[#(#types),*]),
+            traced: #door::Traced::new(<#args as #door::Args>::trace),
             queues: <#name as #door::Task>::QUEUES,
             deadline: #deadline,
             max_attempts: #max_attempts,

@@ -152,6 +152,7 @@ fn impls(task: &Task, args: &Ident) -> TokenStream {
             type Task = #name;
             fn encode(&self, _: &mut #door::Encoder) -> #door::Result<(), #door::UnreadableError> { loop {} }
             fn decode(_: &mut #door::Decoder<'_>) -> #door::Result<Self, #door::UnreadableError> { loop {} }
+            fn trace(_: &mut #door::Tracer) -> #door::Result<(), #door::UnreadableError> { loop {} }
             fn describe(&self, _: &mut #door::fmt::Formatter<'_>) -> #door::fmt::Result { loop {} }
         }
     }

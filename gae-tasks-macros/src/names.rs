@@ -53,8 +53,7 @@ pub(crate) fn is_kind(name: &str) -> bool {
     })
 }
 
-/// Returns a type as written, without insignificant white space. The shape of stored payloads
-/// depends on this text.
+/// Returns a type as written, without insignificant white space.
 pub(crate) fn type_text(ty: &Type) -> String {
     let mut text = String::new();
     write_tokens(ty.to_token_stream(), &mut text);

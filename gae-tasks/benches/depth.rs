@@ -100,7 +100,7 @@ fn print(what: &str, tasks: usize, cost: Duration, shallow: Duration) {
 /// Creates a file with runnable tasks behind unroutable ones.
 async fn filled(folder: &Path, name: &str, tasks: usize, unroutable: usize) -> Sqlite {
     let sqlite = Sqlite::open(folder.join(format!("{name}.db"))).await.unwrap();
-    let shape = no_op::registration().shape;
+    let shape = no_op::registration().shape().unwrap();
     for (kind, from, count) in [("nobody/knows", 0, unroutable), (no_op::KIND, unroutable, tasks)] {
         for first in (from..from + count).step_by(1_000) {
             let tasks = (first..first + 1_000).map(|number| task(number, kind, shape)).collect();
@@ -119,8 +119,10 @@ fn task(number: usize, kind: &'static str, shape: Shape) -> NewTask {
 }
 
 async fn lease_cost(sqlite: &Sqlite) -> Duration {
-    let routes =
-        BTreeSet::from([Route::new(Kind::new(no_op::KIND).unwrap(), no_op::registration().shape)]);
+    let routes = BTreeSet::from([Route::new(
+        Kind::new(no_op::KIND).unwrap(),
+        no_op::registration().shape().unwrap(),
+    )]);
     let (queues, routes) = (Arc::new([QueueName::DEFAULT].into()), Routes::Only(Arc::new(routes)));
     let request =
         Lease::new(Now::Storage, queues, routes, Room::new(EACH), Duration::from_secs(600));

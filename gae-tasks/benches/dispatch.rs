@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use gae_tasks::__private::{
-    self as door, Call, CallError, Location, REGISTRATIONS, Registration, Shape, TypeBackoff, Work,
-    linkme,
+    self as door, Call, CallError, Location, REGISTRATIONS, Registration, Traced, TypeBackoff,
+    Work, linkme,
 };
 use gae_tasks::backend::memory::Memory;
 use gae_tasks::backend::{Backend, Enqueue, Lease, LeasedTask, NewTask, Pull, Room, Routes};
@@ -52,7 +52,7 @@ const fn neighbour(kind: &'static str) -> Registration {
     Registration {
         kind,
         aliases: &[],
-        shape: Shape::of_types(&["u64"]),
+        traced: Traced::new(|tracer| tracer.parameter::<u64>("number")),
         queues: &["default"],
         deadline: None,
         max_attempts: None,
@@ -66,7 +66,7 @@ const fn neighbour(kind: &'static str) -> Registration {
 fn dispatch(criterion: &mut Criterion) {
     let client = now(Client::open("memory:")).unwrap();
     let registry: &Registry = client.registry();
-    let shape = send::registration().shape;
+    let shape = send::registration().shape().unwrap();
     assert_eq!(registry.kinds().count(), 1_001);
     let args =
         || SendArgs { user_id: black_box(42), to: TO.to_owned(), subject: SUBJECT.to_owned() };
@@ -109,7 +109,7 @@ fn dispatch(criterion: &mut Criterion) {
 
 /// Returns a task as leased by a worker.
 fn lease(payload: Vec<u8>) -> LeasedTask {
-    let (kind, shape) = (Kind::new(send::KIND).unwrap(), send::registration().shape);
+    let (kind, shape) = (Kind::new(send::KIND).unwrap(), send::registration().shape().unwrap());
     let queue = QueueName::new(send::QUEUE).unwrap();
     let task = NewTask::new(
         TaskSpec::new(TaskId::from_bytes([1; 16]), kind.clone(), shape, queue.clone()),

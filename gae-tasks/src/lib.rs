@@ -178,7 +178,7 @@ pub use outcome::{
 #[cfg(feature = "json")]
 #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
 pub use payload::Json;
-pub use payload::UnreadableError;
+pub use payload::{Schema, SchemaError, UnreadableError};
 pub use queue::{Attempts, QueueConfig, QueueName, RetryConfig};
 pub use registry::Registry;
 pub use retention::Retention;

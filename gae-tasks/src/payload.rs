@@ -1,8 +1,14 @@
 //! Encodes parameters as bytes: postcard, one after the other.
 
+pub(crate) mod schema;
+mod trace;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+pub use self::schema::{Schema, SchemaError};
+pub use self::trace::{TraceDeserialize, TraceOther, Traceable, Tracer};
 
 /// Shows a parameter if its type is `Debug`. Called on `&&Described`, for which [`DescribedDebug`]
 /// is found first.

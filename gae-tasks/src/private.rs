@@ -18,9 +18,10 @@ pub use crate::handler::{
 };
 pub use crate::outcome::Outcome;
 pub use crate::payload::{
-    Decoder, Described, DescribedDebug, DescribedOther, Encoder, UnreadableError,
+    Decoder, Described, DescribedDebug, DescribedOther, Encoder, TraceDeserialize, TraceOther,
+    Traceable, Tracer, UnreadableError,
 };
 pub use crate::queue::TypeBackoff;
-pub use crate::registration::{Location, REGISTRATIONS, Registration, StateType};
-pub use crate::task::{Shape, kind_bytes, kind_len, kind_str};
+pub use crate::registration::{Location, REGISTRATIONS, Registration, StateType, Traced};
+pub use crate::task::{kind_bytes, kind_len, kind_str};
 pub use crate::task_type::{Args, Task, decode, encode};

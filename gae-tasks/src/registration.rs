@@ -3,11 +3,13 @@
 use std::any::TypeId;
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use linkme::distributed_slice;
 
 use crate::handler::Run;
+use crate::payload::{Schema, Tracer, UnreadableError};
 use crate::queue::TypeBackoff;
 use crate::task::Shape;
 
@@ -42,8 +44,8 @@ pub struct Registration {
     pub kind: &'static str,
     /// Kinds that its tasks had before the function was renamed or moved.
     pub aliases: &'static [&'static str],
-    /// The shape of the function's parameters.
-    pub shape: Shape,
+    /// The schema of the function's parameters.
+    pub traced: Traced,
     /// The queues that its tasks are deferred to; never empty.
     pub queues: &'static [&'static str],
     /// The time one attempt may take; `None` means the default.
@@ -64,7 +66,7 @@ impl fmt::Debug for Registration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Registration")
             .field("kind", &self.kind)
-            .field("shape", &self.shape)
+            .field("shape", &self.traced.known())
             .field("queues", &self.queues)
             .field("location", &self.location)
             .finish_non_exhaustive()
@@ -77,8 +79,60 @@ impl Registration {
         std::iter::once(self.kind).chain(self.aliases.iter().copied())
     }
 
+    /// The schema of its parameters.
+    ///
+    /// # Errors
+    /// The type of a parameter has none.
+    #[doc(hidden)]
+    pub fn schema(&self) -> Result<&Schema, &UnreadableError> {
+        self.traced.get().as_ref().map(|(schema, _)| schema)
+    }
+
+    /// The shape of its parameters.
+    ///
+    /// # Errors
+    /// The type of a parameter has no schema.
+    #[doc(hidden)]
+    pub fn shape(&self) -> Result<Shape, &UnreadableError> {
+        self.traced.get().as_ref().map(|(_, shape)| *shape)
+    }
+
     pub(crate) fn is_in_queue(&self, queues: &BTreeSet<&str>) -> bool {
         self.queues.iter().any(|queue| queues.contains(queue))
+    }
+}
+
+/// A schema that is traced when it is first asked for: a program may have thousands of tasks, and meet few of them.
+pub struct Traced {
+    trace: Trace,
+    once: OnceLock<Result<(Schema, Shape), UnreadableError>>,
+}
+
+type Trace = fn(&mut Tracer) -> Result<(), UnreadableError>;
+
+impl Traced {
+    /// The schema of the parameters that `trace` traces.
+    pub const fn new(trace: Trace) -> Self {
+        Self { trace, once: OnceLock::new() }
+    }
+
+    fn get(&self) -> &Result<(Schema, Shape), UnreadableError> {
+        self.once.get_or_init(|| {
+            let schema = Tracer::schema(self.trace)?;
+            let shape = schema.shape();
+            Ok((schema, shape))
+        })
+    }
+
+    /// The shape, if it was asked for before.
+    fn known(&self) -> Option<Shape> {
+        self.once.get()?.as_ref().ok().map(|(_, shape)| *shape)
+    }
+}
+
+impl fmt::Debug for Traced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Traced").field(&self.known()).finish()
     }
 }
 

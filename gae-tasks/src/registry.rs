@@ -4,6 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 
 use crate::context::States;
+use crate::error::{Error, no_problems};
+use crate::payload::Schema;
 use crate::registration::{REGISTRATIONS, Registration, StateType};
 use crate::task::{Kind, Route, Shape};
 use crate::task_type::Task;
@@ -90,7 +92,7 @@ impl Registry {
     /// The task that runs `route`.
     #[doc(hidden)]
     pub fn find(&self, kind: &str, shape: Shape) -> Option<&'static Registration> {
-        self.by_kind(kind).filter(|registration| registration.shape == shape)
+        self.by_kind(kind).filter(|registration| registration.shape() == Ok(shape))
     }
 
     /// The task of `kind`, whatever the shape of its payload.
@@ -107,11 +109,46 @@ impl Registry {
     }
 
     /// The routes that these tasks can run: every kind and alias with its shape.
+    ///
+    /// Traces each task. A task without a schema is a [problem](Self::problems) of the consumer that
+    /// meets it.
     pub(crate) fn routes(&self) -> Vec<Route> {
-        let routes = self.registrations.iter().flat_map(|registration| {
-            registration.kinds().map(|kind| Route::new(Kind::from_static(kind), registration.shape))
+        let with_shape = self.registrations.iter().filter_map(|registration| {
+            registration.shape().ok().map(|shape| (registration, shape))
+        });
+        let routes = with_shape.flat_map(|(registration, shape)| {
+            registration.kinds().map(move |kind| Route::new(Kind::from_static(kind), shape))
         });
         routes.collect()
+    }
+
+    /// The schema of each of these tasks with its kind, for a test that traces all of them at once.
+    ///
+    /// A program traces a task when it is first deferred or met.
+    ///
+    /// # Errors
+    /// [`Error::Misconfigured`] with every task that has no schema: parameter, path and fix.
+    ///
+    /// ```
+    /// use gae_tasks::{Registry, deferred};
+    ///
+    /// #[deferred]
+    /// async fn send_welcome(user_id: u64, tags: Vec<String>) {}
+    ///
+    /// # fn main() -> Result<(), gae_tasks::Error> {
+    /// for (kind, schema) in Registry::linked().schemas()? {
+    ///     assert!(kind.ends_with("send_welcome"));
+    ///     assert_eq!(schema.to_string(), "(user_id: u64, tags: Vec<String>)");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn schemas(&self) -> Result<Vec<(&'static str, &'static Schema)>, Error> {
+        no_problems(self.registrations.iter().filter_map(|one| no_schema(one)).collect())?;
+        let schemas = self.registrations.iter().filter_map(|registration| {
+            registration.schema().ok().map(|schema| (registration.kind, schema))
+        });
+        Ok(schemas.collect())
     }
 
     /// Every problem that keeps a task from being run with `states`, among the tasks that a
@@ -169,17 +206,13 @@ impl Registry {
                 advice(wanted, &given),
             )
         };
-        missing.map(problem).collect()
+        no_schema(registration).into_iter().chain(missing.map(problem)).collect()
     }
 
     /// Explains why a task of `kind` and `shape` has no handler here, and suggests a fix.
     pub(crate) fn explain_unroutable(&self, kind: &str, shape: Shape) -> String {
         if let Some(registration) = self.by_kind(kind) {
-            return format!(
-                "the payload of `{kind}` has shape {shape}, but the function at {} takes shape {}: \
-                 its parameters have changed",
-                registration.location, registration.shape
-            );
+            return explain_shape(registration, kind, shape);
         }
         if let Some(registration) =
             self.withheld.iter().find(|registration| registration.kinds().any(|k| k == kind))
@@ -205,6 +238,28 @@ impl Registry {
         };
         format!("no task of kind `{kind}` is registered in this program{hint}")
     }
+}
+
+/// Why a payload of `shape` is not one of this task.
+fn explain_shape(registration: &Registration, kind: &str, shape: Shape) -> String {
+    let location = registration.location;
+    match registration.shape() {
+        Err(_) => no_schema(registration).unwrap_or_default(),
+        Ok(_) if shape.is_of_type_names() => format!(
+            "the payload of `{kind}` has shape {shape}, which a development version of gae-tasks made of the names of \
+             types: defer the task again, and delete this one"
+        ),
+        Ok(own) => format!(
+            "the payload of `{kind}` has shape {shape}, the function at {location} takes {own}: its parameters have \
+             changed"
+        ),
+    }
+}
+
+/// Why a task has no schema, if it has none.
+fn no_schema(registration: &Registration) -> Option<String> {
+    let error = registration.schema().err()?;
+    Some(format!("task `{}` at {}: {error}", registration.kind, registration.location))
 }
 
 /// Explains why two registrations have the same kind, and what to do.
@@ -271,4 +326,41 @@ macro_rules! link {
     ($($krate:ident),+ $(,)?) => {
         $(use ::$krate as _;)+
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::handler::{Call, CallError, Work};
+    use crate::queue::TypeBackoff;
+    use crate::registration::{Location, Traced};
+
+    static TASK: Registration = Registration {
+        kind: "shop/send",
+        aliases: &[],
+        traced: Traced::new(|tracer| tracer.parameter::<u64>("user_id")),
+        queues: &["default"],
+        deadline: None,
+        max_attempts: None,
+        backoff: TypeBackoff::NONE,
+        states: &[],
+        location: Location { file: "shop.rs", line: 1, column: 1 },
+        run,
+    };
+
+    fn run(_: &Call<'_>) -> Result<Work, CallError> {
+        Err(CallError::MissingState("nobody runs it"))
+    }
+
+    #[test]
+    fn a_shape_that_is_not_the_functions_is_explained() {
+        let (registry, own) = (Registry::of(vec![&TASK]), TASK.shape().unwrap());
+        assert!(registry.find("shop/send", own).is_some());
+        let old = Shape::from_bits(7);
+        assert!(registry.find("shop/send", old).is_none());
+        let text = registry.explain_unroutable("shop/send", old);
+        assert!(text.contains("development version") && text.contains("defer the task"), "{text}");
+        let text = registry.explain_unroutable("shop/send", Shape::from_bits(7 | 1 << 56));
+        assert!(text.contains(&own.to_string()) && text.contains("have changed"), "{text}");
+    }
 }

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use crate::handler::{Call, CallError};
-use crate::payload::{Decoder, Encoder, UnreadableError};
+use crate::payload::{Decoder, Encoder, Tracer, UnreadableError};
 use crate::registration::Registration;
 
 /// A task type, which `#[deferred]` generates under the function's own name.
@@ -47,6 +47,10 @@ pub trait Args: Sized + 'static {
 
     #[doc(hidden)]
     fn decode(payload: &mut Decoder<'_>) -> Result<Self, UnreadableError>;
+
+    /// Traces each parameter.
+    #[doc(hidden)]
+    fn trace(tracer: &mut Tracer) -> Result<(), UnreadableError>;
 
     /// Shows each parameter, and its value if its type is `Debug`, for near misses of asserts.
     #[doc(hidden)]

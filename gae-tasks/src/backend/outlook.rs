@@ -109,7 +109,7 @@ mod tests {
     use crate::handler::{Call, CallError, Work};
     use crate::outcome::{Outcome, TaskFailure};
     use crate::queue::{QueueName, RetryConfig, TypeBackoff};
-    use crate::registration::Location;
+    use crate::registration::{Location, Traced};
     use crate::task::{Kind, Shape, TaskId, TaskSpec};
 
     const NOW: Timestamp = Timestamp::from_micros(1_000_000_000);
@@ -136,7 +136,7 @@ mod tests {
         Registration {
             kind: "shop/send",
             aliases: &[],
-            shape: Shape::from_bits(1),
+            traced: Traced::new(|_| Ok(())),
             queues: &["default"],
             deadline: None,
             max_attempts,

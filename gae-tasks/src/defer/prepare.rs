@@ -8,6 +8,7 @@ use crate::attributes::Attributes;
 use crate::backend::{Capabilities, NewTask};
 use crate::client::Client;
 use crate::error::Error;
+use crate::payload::UnreadableError;
 use crate::queue::{NO_ATTEMPT, QueueName, RetryConfig, TypeBackoff, spread};
 use crate::registration::Registration;
 use crate::task::{Kind, TaskId, TaskName, TaskSpec};
@@ -74,6 +75,11 @@ impl Defer {
         let kind = registration.kind;
         let payload =
             self.payload.map_err(|source| Error::Unreadable { kind: kind.to_owned(), source })?;
+        let unreadable = |error: &UnreadableError| Error::Unreadable {
+            kind: kind.to_owned(),
+            source: error.clone(),
+        };
+        let shape = registration.shape().map_err(unreadable)?;
         let (size, limit) = (payload.len(), client.max_payload());
         if size > limit {
             return Err(Error::PayloadTooLarge { kind: kind.to_owned(), size, limit });
@@ -103,7 +109,7 @@ impl Defer {
             retry,
             deadline: self.deadline.or(of_type),
             attributes: Attributes { spilled: None, traceparent, target, headers }.encode(),
-            ..TaskSpec::new(id, Kind::from_static(kind), registration.shape, queue)
+            ..TaskSpec::new(id, Kind::from_static(kind), shape, queue)
         };
         let task = NewTask { spec, payload, schedule: self.schedule };
         Ok(Prepared { task, must_be_new: self.must_be_new })

@@ -87,7 +87,7 @@ impl PushService {
                 "the push service is ready"
             );
             for registration in settings.registry.registrations() {
-                tracing::debug!(kind = registration.kind, shape = %registration.shape, at = %registration.location, "task");
+                tracing::debug!(kind = registration.kind, at = %registration.location, "task");
             }
         });
         Self(Arc::new(settings))

@@ -93,7 +93,7 @@ pub fn matching<T: Task>(client: &Client, matches: impl Fn(&T::Args) -> bool) ->
                 found.dead += 1;
                 continue;
             }
-            if record.spec.shape != registration.shape {
+            if registration.shape() != Ok(record.spec.shape) {
                 found.args.push("(other parameters)".to_owned());
                 continue;
             }

@@ -67,7 +67,7 @@ impl Crew {
                 "the worker starts"
             );
             for registration in self.registry.registrations() {
-                tracing::debug!(kind = registration.kind, shape = %registration.shape, at = %registration.location, "task");
+                tracing::debug!(kind = registration.kind, at = %registration.location, "task");
             }
         });
     }

@@ -65,7 +65,11 @@ async fn takes_lossy(_lossy: Lossy) {}
 async fn takes_bytes(_bytes: Vec<u8>) {}
 
 fn program(log: &Log) -> ClientBuilder {
-    Client::builder().registry(crate::tasks_of(module_path!())).state(log.clone())
+    // No consumer takes a task whose parameters have no schema.
+    let tasks = crate::tasks_of(module_path!());
+    let kinds: Vec<_> =
+        tasks.kinds().filter(|kind| *kind != <takes_value as gae_tasks::Task>::KIND).collect();
+    Client::builder().registry(tasks.of_kinds(kinds)).state(log.clone())
 }
 
 async fn client() -> (Client, Log) {

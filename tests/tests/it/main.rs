@@ -15,6 +15,7 @@ mod payloads;
 mod registry;
 #[cfg(feature = "sqlite")]
 mod runtime;
+mod shapes;
 mod turns;
 mod worker;
 mod zeros;

@@ -133,7 +133,7 @@ fn task<T: Task>(payload: &[u8]) -> NewTask {
         TaskSpec::new(
             TaskId::from_bytes([1; 16]),
             Kind::new(T::KIND).expect("a kind"),
-            T::registration().shape,
+            T::registration().shape().expect("a schema"),
             QueueName::DEFAULT,
         ),
         payload.to_vec(),

@@ -1,0 +1,85 @@
+//! The structure and names of a task's parameters, in one canonical form, and its fingerprint, the shape.
+
+mod canonical;
+pub(crate) mod node;
+mod read;
+mod sound;
+#[cfg(test)]
+mod tests;
+mod text;
+mod write;
+
+use std::fmt;
+
+use self::node::{Member, Node};
+use crate::task::Shape;
+
+/// The structure and names of a task's parameters: what bytes of a payload mean.
+///
+/// It has the names of parameters, the names of fields in their order, the names and numbers of variants, the widths
+/// of numbers, options, sequences, maps, tuples and recursion. It has no names of types. A newtype is what it wraps,
+/// and a `Box<T>` is a `T`.
+///
+/// `Display` shows it in one line: `(user_id: u64, tags: Vec<String>)`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Schema {
+    nodes: Vec<Node>,
+    parameters: Vec<Member>,
+    /// For each node whether a value may take no bytes.
+    empty: Vec<bool>,
+    bytes: Box<[u8]>,
+}
+
+/// Why bytes are not a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this is not a schema: {reason}")]
+pub struct SchemaError {
+    reason: &'static str,
+}
+
+const NO_VALUE: SchemaError =
+    SchemaError { reason: "a type holds itself in every value, so it has no value" };
+const TOO_LARGE: SchemaError =
+    SchemaError { reason: "it nests deeper than 128 levels, or takes more than 64 KiB" };
+
+impl Schema {
+    /// The schema of a graph in any form.
+    pub(crate) fn new(nodes: &[Node], parameters: &[Member]) -> Result<Self, SchemaError> {
+        let (nodes, parameters) = canonical::canonical(nodes, parameters);
+        let empty = sound::emptiness(&nodes).ok_or(NO_VALUE)?;
+        let bytes = write::write(&nodes, &parameters).ok_or(TOO_LARGE)?.into_boxed_slice();
+        Ok(Self { nodes, parameters, empty, bytes })
+    }
+
+    /// Reads a stored schema, whoever wrote it.
+    ///
+    /// # Errors
+    /// The bytes are not a schema of at most 64 KiB and 128 levels, or are one that no type can have.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, SchemaError> {
+        let (nodes, parameters) = read::read(bytes).map_err(|reason| SchemaError { reason })?;
+        let empty = sound::emptiness(&nodes).ok_or(NO_VALUE)?;
+        Ok(Self { nodes, parameters, empty, bytes: bytes.into() })
+    }
+
+    /// The form in which it is stored.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Its fingerprint: equal schemas have equal shapes, on every platform and compiler.
+    pub fn shape(&self) -> Shape {
+        Shape::of_schema(&self.bytes)
+    }
+}
+
+impl fmt::Display for Schema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        text::show(f, &self.nodes, &self.parameters)
+    }
+}
+
+impl fmt::Debug for Schema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Schema{self}")
+    }
+}

@@ -1,0 +1,143 @@
+//! Makes the schema of parameters from what their `Deserialize` asks of a format.
+//!
+//! A type is run again and again. Each run goes along the path to the first part of which nothing is known, notes what
+//! is asked for there, and ends with an error. So hardly any value is made up on the way, and types that judge their
+//! values do so in vain.
+
+mod ask;
+mod candidate;
+mod graph;
+mod parts;
+mod run;
+mod stop;
+#[cfg(test)]
+mod tests;
+
+use std::marker::PhantomData;
+
+use serde::Deserialize;
+
+use self::ask::Ask;
+use self::run::{Refusal, Run};
+use super::UnreadableError;
+use super::schema::Schema;
+use super::schema::node::Member;
+
+/// Traces parameters one after the other.
+#[derive(Debug)]
+pub struct Tracer {
+    run: Run,
+    parameters: Vec<Member>,
+}
+
+impl Tracer {
+    /// The schema of what `trace` traces.
+    ///
+    /// # Errors
+    /// As [`Self::parameter`]; or all parameters together are too large.
+    pub(crate) fn schema(
+        trace: fn(&mut Self) -> Result<(), UnreadableError>,
+    ) -> Result<Schema, UnreadableError> {
+        let mut tracer = Self { run: Run::new(), parameters: Vec::new() };
+        trace(&mut tracer)?;
+        Schema::new(&tracer.run.graph.nodes(), &tracer.parameters)
+            .map_err(|error| UnreadableError::of_payload(format!("has no schema: {error}")))
+    }
+
+    /// Traces the parameter `name`.
+    ///
+    /// # Errors
+    /// Its type, or a part of it, has no schema.
+    // Not `DeserializeOwned`, for which serde has no advice when it is missing.
+    pub fn parameter<T: for<'de> Deserialize<'de>>(
+        &mut self,
+        name: &'static str,
+    ) -> Result<(), UnreadableError> {
+        let root = self.run.graph.add(None);
+        let call = |run: &mut Run| T::deserialize(Ask::root(run, root)).map(drop);
+        match self.run.fill(root, call) {
+            Ok(()) => {
+                self.parameters.push(Member::new(name, self.run.graph.resolved(root)));
+                Ok(())
+            }
+            Err((id, refusal)) => {
+                let place = self.run.graph.place(id, name);
+                Err(UnreadableError::of_parameter(name, reason(&place, refusal)))
+            }
+        }
+    }
+}
+
+/// A parameter to be traced, of any type. Asked of `&&Traceable`, which [`TraceDeserialize`] is found for first.
+#[derive(Debug)]
+pub struct Traceable<T> {
+    name: &'static str,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T> Traceable<T> {
+    /// The parameter `name`.
+    pub fn new(name: &'static str) -> Self {
+        Self { name, of: PhantomData }
+    }
+}
+
+/// A parameter that can be read back.
+pub trait TraceDeserialize {
+    /// Traces it.
+    ///
+    /// # Errors
+    /// As [`Tracer::parameter`].
+    fn trace(&self, tracer: &mut Tracer) -> Result<(), UnreadableError>;
+}
+
+impl<T: for<'de> Deserialize<'de>> TraceDeserialize for &Traceable<T> {
+    fn trace(&self, tracer: &mut Tracer) -> Result<(), UnreadableError> {
+        tracer.parameter::<T>(self.name)
+    }
+}
+
+/// A parameter that cannot, about which the compiler says one error where it is decoded.
+pub trait TraceOther {
+    /// Never called.
+    ///
+    /// # Errors
+    /// Never.
+    fn trace(&self, tracer: &mut Tracer) -> Result<(), UnreadableError>;
+}
+
+impl<T> TraceOther for Traceable<T> {
+    fn trace(&self, _: &mut Tracer) -> Result<(), UnreadableError> {
+        Ok(())
+    }
+}
+
+/// Why the part at `place` has no schema, and what to do.
+fn reason(place: &str, refusal: Refusal) -> String {
+    const JSON: &str =
+        "wrap the parameter, or this part of it, in `gae_tasks::Json<T>` (feature `json`)";
+    let why = match refusal {
+        Refusal::Any => {
+            "asks the format what comes next, which a payload does not say (an untagged, internally or adjacently \
+             tagged enum, `serde_json::Value`)"
+        }
+        Refusal::Flattened => {
+            "asks for the names of fields outside of a struct, which a payload does not hold (`#[serde(flatten)]`)"
+        }
+        Refusal::Platform => {
+            return format!(
+                "cannot be stored: `{place}` is an `OsString`, which differs by platform: use `String` or `PathBuf`"
+            );
+        }
+        Refusal::TooLarge => "nests deeper than 128 levels, or has more than 65,536 parts",
+        Refusal::Numbers => {
+            "reads its variants by other numbers than the order of their names says"
+        }
+        Refusal::Untraced => {
+            "cannot be traced: its type reads on only after values that cannot be guessed, or asks for something else \
+             each time"
+        }
+        Refusal::Panics => "cannot be traced: its type panics when it is given a value",
+    };
+    format!("cannot be stored: `{place}` {why}: {JSON}")
+}
