@@ -136,10 +136,8 @@ impl Registry {
     /// async fn send_welcome(user_id: u64, tags: Vec<String>) {}
     ///
     /// # fn main() -> Result<(), gae_tasks::Error> {
-    /// for (kind, schema) in Registry::linked().schemas()? {
-    ///     assert!(kind.ends_with("send_welcome"));
-    ///     assert_eq!(schema.to_string(), "(user_id: u64, tags: Vec<String>)");
-    /// }
+    /// let schemas = Registry::new().with::<send_welcome>().schemas()?;
+    /// assert_eq!(schemas[0].1.to_string(), "(user_id: u64, tags: Vec<String>)");
     /// # Ok(())
     /// # }
     /// ```

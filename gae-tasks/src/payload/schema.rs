@@ -1,4 +1,5 @@
-//! The structure and names of a task's parameters, in one canonical form, and its fingerprint, the shape.
+//! The structure and names of a task's parameters, in one canonical form, and its fingerprint, the
+//! shape.
 
 mod canonical;
 pub(crate) mod node;
@@ -16,9 +17,9 @@ use crate::task::Shape;
 
 /// The structure and names of a task's parameters: what bytes of a payload mean.
 ///
-/// It has the names of parameters, the names of fields in their order, the names and numbers of variants, the widths
-/// of numbers, options, sequences, maps, tuples and recursion. It has no names of types. A newtype is what it wraps,
-/// and a `Box<T>` is a `T`.
+/// It has the names of parameters, the names of fields in their order, the names and numbers of
+/// variants, the widths of numbers, options, sequences, maps, tuples and recursion. It has no names
+/// of types. A newtype is what it wraps, and a `Box<T>` is a `T`.
 ///
 /// `Display` shows it in one line: `(user_id: u64, tags: Vec<String>)`.
 #[derive(Clone, PartialEq, Eq)]
@@ -54,7 +55,8 @@ impl Schema {
     /// Reads a stored schema, whoever wrote it.
     ///
     /// # Errors
-    /// The bytes are not a schema of at most 64 KiB and 128 levels, or are one that no type can have.
+    /// The bytes are not a schema of at most 64 KiB and 128 levels, or are one that no type can
+    /// have.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, SchemaError> {
         let (nodes, parameters) = read::read(bytes).map_err(|reason| SchemaError { reason })?;
         let empty = sound::emptiness(&nodes).ok_or(NO_VALUE)?;

@@ -1,8 +1,8 @@
 //! Makes the schema of parameters from what their `Deserialize` asks of a format.
 //!
-//! A type is run again and again. Each run goes along the path to the first part of which nothing is known, notes what
-//! is asked for there, and ends with an error. So hardly any value is made up on the way, and types that judge their
-//! values do so in vain.
+//! A type is run again and again. Each run goes along the path to the first part of which nothing
+//! is known, notes what is asked for there, and ends with an error. So hardly any value is made up
+//! on the way, and types that judge their values do so in vain.
 
 mod ask;
 mod candidate;
@@ -68,7 +68,8 @@ impl Tracer {
     }
 }
 
-/// A parameter to be traced, of any type. Asked of `&&Traceable`, which [`TraceDeserialize`] is found for first.
+/// A parameter to be traced, of any type. Asked of `&&Traceable`, which [`TraceDeserialize`] is
+/// found for first.
 #[derive(Debug)]
 pub struct Traceable<T> {
     name: &'static str,

@@ -1,15 +1,16 @@
-//! One form for all graphs that mean the same: equal nodes are one, and numbers follow the order of reading.
+//! One form for all graphs that mean the same: equal nodes are one, and numbers follow the order of
+//! reading.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::node::{Leaf, Member, Node, NodeId};
 
-/// The graph in which no two nodes are equal, numbered in preorder from `parameters` on. Nodes that nothing refers
-/// to are left out.
+/// The graph in which no two nodes are equal, numbered in preorder from `parameters` on. Nodes that
+/// nothing refers to are left out.
 ///
-/// Two nodes are equal where no path of names and positions from them tells them apart, so recursive types are equal
-/// however often they are unrolled.
+/// Two nodes are equal where no path of names and positions from them tells them apart, so
+/// recursive types are equal however often they are unrolled.
 pub(crate) fn canonical(nodes: &[Node], parameters: &[Member]) -> (Vec<Node>, Vec<Member>) {
     let nodes: Vec<_> = nodes.iter().map(Cow::Borrowed).collect();
     let (nodes, classes) = with_arrays(nodes);
@@ -30,7 +31,8 @@ pub(crate) fn canonical(nodes: &[Node], parameters: &[Member]) -> (Vec<Node>, Ve
     (renumbered, parameters.collect())
 }
 
-/// Makes arrays of tuples whose elements are equal. That may make further nodes equal, so until nothing changes.
+/// Makes arrays of tuples whose elements are equal. That may make further nodes equal, so until
+/// nothing changes.
 fn with_arrays(mut nodes: Vec<Cow<'_, Node>>) -> (Vec<Cow<'_, Node>>, Vec<u32>) {
     loop {
         let classes = refined(&nodes);
@@ -83,8 +85,8 @@ impl<'a> Label<'a> {
 
 /// The class of each node: nodes of one class are equal.
 ///
-/// Begins with classes of one label, and splits those whose nodes have children of different classes until none is
-/// split.
+/// Begins with classes of one label, and splits those whose nodes have children of different
+/// classes until none is split.
 fn refined(nodes: &[Cow<'_, Node>]) -> Vec<u32> {
     let (mut classes, mut count) = numbered(nodes.iter().map(|node| Label::of(node)));
     loop {
@@ -122,7 +124,8 @@ struct Order<'a> {
 }
 
 impl Order<'_> {
-    /// Visits what can be reached from `root`, on a stack of its own: types nest deeper than the thread's may allow.
+    /// Visits what can be reached from `root`, on a stack of its own: types nest deeper than the
+    /// thread's may allow.
     fn visit(&mut self, root: NodeId) {
         let mut stack = vec![root];
         while let Some(id) = stack.pop() {

@@ -22,7 +22,8 @@ pub(crate) enum Node {
     Array(u32, NodeId),
     /// Fields one after the other.
     Struct(Vec<Member>),
-    /// The number of a variant, and its content: unit, a tuple, a struct, or what a newtype variant holds.
+    /// The number of a variant, and its content: unit, a tuple, a struct, or what a newtype variant
+    /// holds.
     Enum(Vec<Member>),
 }
 
@@ -139,7 +140,8 @@ impl Node {
         }
     }
 
-    /// Whether a value holds a value of each child, with nothing between them that could end a recursion.
+    /// Whether a value holds a value of each child, with nothing between them that could end a
+    /// recursion.
     pub(crate) fn is_product(&self) -> bool {
         matches!(self, Self::Tuple(_) | Self::Array(..) | Self::Struct(_))
     }

@@ -7,7 +7,8 @@ use super::write::{MAX_DEPTH, MAX_LEN, tag};
 
 /// Reads a graph: nodes in preorder, each leaf once.
 ///
-/// Every node takes a byte or more, so a count above the rest is refused before anything is allocated for it.
+/// Every node takes a byte or more, so a count above the rest is refused before anything is
+/// allocated for it.
 ///
 /// # Errors
 /// What is wrong with the bytes.

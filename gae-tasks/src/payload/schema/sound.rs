@@ -2,10 +2,12 @@
 
 use super::node::{Leaf, Node, NodeId};
 
-/// For each node whether some value of it takes no bytes at all; `None` if a node holds itself in every value.
+/// For each node whether some value of it takes no bytes at all; `None` if a node holds itself in
+/// every value.
 ///
-/// A type that holds itself has no value unless an option, a sequence, a map or an enum stands between, each of which
-/// takes a byte. Without one, a reader would call itself until its stack is used up.
+/// A type that holds itself has no value unless an option, a sequence, a map or an enum stands
+/// between, each of which takes a byte. Without one, a reader would call itself until its stack is
+/// used up.
 pub(crate) fn emptiness(nodes: &[Node]) -> Option<Vec<bool>> {
     let mut parents: Vec<Vec<NodeId>> = vec![Vec::new(); nodes.len()];
     let mut open: Vec<usize> = vec![0; nodes.len()];

@@ -7,8 +7,8 @@ use super::node::{Leaf, Member, Node, NodeId};
 
 /// Writes parameters with their types, in the notation of Rust where it has one.
 ///
-/// A type that is referred to again is marked where it stands first, and the mark stands for it from then on:
-/// `list: #1 {value: u8, next: Option<#1>}`.
+/// A type that is referred to again is marked where it stands first, and the mark stands for it
+/// from then on: `list: #1 {value: u8, next: Option<#1>}`.
 pub(crate) fn show(
     f: &mut fmt::Formatter<'_>,
     nodes: &[Node],
@@ -123,7 +123,8 @@ impl Text<'_, '_> {
         Ok(())
     }
 
-    /// Names that are no identifiers stand in quotes: others may hold what separates them, or end the line.
+    /// Names that are no identifiers stand in quotes: others may hold what separates them, or end
+    /// the line.
     fn names(&mut self, names: &[Cow<'static, str>]) -> fmt::Result {
         for (at, name) in names.iter().enumerate() {
             if at > 0 {

@@ -1,4 +1,5 @@
-//! A canonical graph as bytes: tags, names and counts in preorder, and back-references to what was written before.
+//! A canonical graph as bytes: tags, names and counts in preorder, and back-references to what was
+//! written before.
 
 use std::borrow::Cow;
 
@@ -25,7 +26,8 @@ pub(crate) mod tag {
 
 const _: () = assert!(Leaf::COUNT == tag::OPTION as usize);
 
-/// The bytes of a canonical graph; `None` if it nests deeper than [`MAX_DEPTH`] or needs more than [`MAX_LEN`].
+/// The bytes of a canonical graph; `None` if it nests deeper than [`MAX_DEPTH`] or needs more than
+/// [`MAX_LEN`].
 pub(crate) fn write(nodes: &[Node], parameters: &[Member]) -> Option<Vec<u8>> {
     let mut writer =
         Writer { nodes, numbers: vec![None; nodes.len()], next: 0, bytes: Vec::with_capacity(64) };

@@ -1,7 +1,8 @@
 //! A deserializer without bytes, which records what a type asks for.
 //!
-//! One type for all that is asked (values on the path, values that are made up, names, numbers), and one for all that
-//! gives parts: the code of every user's type is compiled once for each of them.
+//! One type for all that is asked (values on the path, values that are made up, names, numbers),
+//! and one for all that gives parts: the code of every user's type is compiled once for each of
+//! them.
 
 use serde::de::value::{StrDeserializer, U32Deserializer};
 use serde::de::{DeserializeSeed, Deserializer, Visitor};

@@ -1,4 +1,5 @@
-//! What is known of a type while it is traced: a graph with empty slots, filled one after the other.
+//! What is known of a type while it is traced: a graph with empty slots, filled one after the
+//! other.
 
 use std::any::TypeId;
 use std::collections::BTreeMap;
@@ -15,7 +16,8 @@ pub(crate) struct Slot {
     pub(crate) parent: Option<(NodeId, usize)>,
     pub(crate) asked: Asked,
     pub(crate) children: Vec<Child>,
-    /// Whether fields are asked for by position, or variants by number: their names are not understood.
+    /// Whether fields are asked for by position, or variants by number: their names are not
+    /// understood.
     pub(crate) by_position: bool,
     pub(crate) identifier: Identifier,
     /// Which candidate is its value, where one is needed.
@@ -60,7 +62,8 @@ pub(crate) enum Identifier {
     Other,
 }
 
-/// Where a visitor was seen before: what it asks for follows from its type, what it was called with, and the names.
+/// Where a visitor was seen before: what it asks for follows from its type, what it was called
+/// with, and the names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Seen {
     pub(crate) visitor: TypeId,

@@ -1,4 +1,5 @@
-//! The parts that a type asks for one after the other: elements, fields, entries, variants and what is in them.
+//! The parts that a type asks for one after the other: elements, fields, entries, variants and what
+//! is in them.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 

@@ -34,8 +34,8 @@ pub(crate) enum Refusal {
 /// Where a type that asks stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// On the path, so many steps from the root. `answers` says whether a leaf is given a value when it is found:
-    /// elements of a tuple are, as the next is asked for only then.
+    /// On the path, so many steps from the root. `answers` says whether a leaf is given a value
+    /// when it is found: elements of a tuple are, as the next is asked for only then.
     Path { depth: usize, answers: bool },
     /// Within a value that is made up.
     Value { depth: usize },
@@ -162,7 +162,8 @@ impl Run {
         Ok(Answer::Value(self.candidate))
     }
 
-    /// The slot `id` asks for something that has `count` parts: the slot that has them, and how to go on.
+    /// The slot `id` asks for something that has `count` parts: the slot that has them, and how to
+    /// go on.
     pub(crate) fn parts(
         &mut self,
         id: NodeId,
@@ -251,7 +252,8 @@ impl Run {
         candidate::lowest_variant(graph, heights, id).ok_or(Stop::Ours)
     }
 
-    /// The name to be recognised for a part: one that no type has, where it is doubtful whether names are told apart.
+    /// The name to be recognised for a part: one that no type has, where it is doubtful whether
+    /// names are told apart.
     pub(crate) fn probe(&self, id: NodeId, names: Names, edge: usize) -> &'static str {
         match self.graph.slot(id).identifier {
             Identifier::Doubtful => "\u{1}no type has this name",
@@ -261,8 +263,8 @@ impl Run {
 
     /// Whether the part `edge` is one of its own, by what the type's identifier made of its name.
     ///
-    /// An alias has the identity of the name before it. So has every name, where the identifier is no enum: a name that
-    /// no type has shows which of both it is.
+    /// An alias has the identity of the name before it. So has every name, where the identifier is
+    /// no enum: a name that no type has shows which of both it is.
     pub(crate) fn identify(&mut self, id: NodeId, edge: usize, found: Option<u64>) -> bool {
         let slot = self.graph.slot_mut(id);
         if slot.identifier == Identifier::Doubtful {

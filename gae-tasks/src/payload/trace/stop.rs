@@ -7,7 +7,8 @@ use std::fmt;
 pub(crate) enum Stop {
     /// What the run was for has been found, or cannot be.
     Ours,
-    /// The type refuses what it was given. Its words are not kept: they are about values that we made up.
+    /// The type refuses what it was given. Its words are not kept: they are about values that we
+    /// made up.
     Refused,
 }
 
