@@ -125,7 +125,7 @@ impl Traced {
     }
 
     /// The shape, if it was asked for before.
-    fn known(&self) -> Option<Shape> {
+    pub(crate) fn known(&self) -> Option<Shape> {
         self.once.get()?.as_ref().ok().map(|(_, shape)| *shape)
     }
 }

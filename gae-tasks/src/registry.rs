@@ -10,6 +10,10 @@ use crate::registration::{REGISTRATIONS, Registration, StateType};
 use crate::task::{Kind, Route, Shape};
 use crate::task_type::Task;
 
+/// How many of the tasks that a consumer meets are traced when it is built. A program with more of
+/// them starts as quickly: each of the others is traced when it is first deferred or found stored.
+const TRACED_AT_ONCE: usize = 256;
+
 /// The set of tasks that a program can run.
 ///
 /// A client has [all linked](Registry::linked) tasks unless its builder is given another registry.
@@ -165,8 +169,9 @@ impl Registry {
             );
         }
         problems.extend(self.duplicates(meets));
-        let met = self.registrations.iter().filter(|registration| meets(registration));
-        problems.extend(met.flat_map(|registration| self.problems_of(registration, states)));
+        let met = || self.registrations.iter().filter(|registration| meets(registration));
+        problems.extend(met().take(TRACED_AT_ONCE).filter_map(|one| no_schema(one)));
+        problems.extend(met().flat_map(|one| self.missing_states(one, states)));
         problems
     }
 
@@ -189,6 +194,17 @@ impl Registry {
 
     /// Every problem that keeps one task from being run with `states`.
     pub(crate) fn problems_of(&self, registration: &Registration, states: &States) -> Vec<String> {
+        let mut problems = self.missing_states(registration, states);
+        problems.extend(no_schema(registration));
+        problems
+    }
+
+    /// The types of state that one task takes and `states` lacks, each as a problem.
+    pub(crate) fn missing_states(
+        &self,
+        registration: &Registration,
+        states: &States,
+    ) -> Vec<String> {
         let missing = registration.states.iter().filter(|state| !states.has((state.id)()));
         let problem = |state: &StateType| {
             let (wanted, given) = ((state.name)(), states.type_names());
@@ -204,7 +220,7 @@ impl Registry {
                 advice(wanted, &given),
             )
         };
-        no_schema(registration).into_iter().chain(missing.map(problem)).collect()
+        missing.map(problem).collect()
     }
 
     /// Explains why a task of `kind` and `shape` has no handler here, and suggests a fix.
@@ -360,5 +376,18 @@ mod tests {
         assert!(text.contains("development version") && text.contains("defer the task"), "{text}");
         let text = registry.explain_unroutable("shop/send", Shape::from_bits(7 | 1 << 56));
         assert!(text.contains(&own.to_string()) && text.contains("have changed"), "{text}");
+    }
+
+    #[test]
+    fn a_consumer_of_many_tasks_traces_only_the_first() {
+        let of = |_| {
+            let traced = Traced::new(|tracer| tracer.parameter::<u64>("user_id"));
+            &*Box::leak(Box::new(Registration { traced, ..TASK }))
+        };
+        let registrations: Vec<&'static Registration> = (0..1_000).map(of).collect();
+        let registry = Registry::of(registrations.clone());
+        registry.problems(&States::default(), &|_| true);
+        let traced = |one: &&&Registration| one.traced.known().is_some();
+        assert_eq!(registrations.iter().filter(traced).count(), TRACED_AT_ONCE);
     }
 }

@@ -183,7 +183,7 @@ impl Client {
     /// This client's tasks, without those whose state is missing.
     fn runnable(&self) -> Arc<Registry> {
         let lacks = |registration: &Registration| {
-            !self.0.registry.problems_of(registration, &self.0.states).is_empty()
+            !self.0.registry.missing_states(registration, &self.0.states).is_empty()
         };
         match self.0.registry.registrations().iter().any(|registration| lacks(registration)) {
             true => Arc::new(self.0.registry.withholding(lacks)),
