@@ -127,7 +127,8 @@ impl Registry {
     /// A program traces a task when it is first deferred or met.
     ///
     /// # Errors
-    /// [`Error::Misconfigured`] with every task that has no schema: parameter, path and fix.
+    /// [`Error::Misconfigured`] with every task that has no schema: parameter, path and fix; and with
+    /// every upgrade function that has none, or the same as another of its task.
     ///
     /// ```
     /// use gae_tasks::{Registry, deferred};
@@ -142,7 +143,10 @@ impl Registry {
     /// # }
     /// ```
     pub fn schemas(&self) -> Result<Vec<(&'static str, &'static Schema)>, Error> {
-        no_problems(self.registrations.iter().filter_map(|one| no_schema(one)).collect())?;
+        let problems = |one: &&'static Registration| {
+            no_schema(one).into_iter().chain(one.problems_of_upgrades()).collect::<Vec<_>>()
+        };
+        no_problems(self.registrations.iter().flat_map(problems).collect())?;
         let schemas = self.registrations.iter().filter_map(|registration| {
             registration.schema().ok().map(|schema| (registration.kind, schema))
         });
@@ -204,7 +208,9 @@ impl Registry {
                 advice(wanted, &given),
             )
         };
-        no_schema(registration).into_iter().chain(missing.map(problem)).collect()
+        let of_schemas =
+            no_schema(registration).into_iter().chain(registration.problems_of_upgrades());
+        of_schemas.chain(missing.map(problem)).collect()
     }
 
     /// Explains why a task of `kind` and `shape` has no handler here, and suggests a fix.
@@ -330,6 +336,7 @@ macro_rules! link {
 mod tests {
     use super::*;
     use crate::handler::{Call, CallError, Work};
+    use crate::payload::Parameter;
     use crate::queue::TypeBackoff;
     use crate::registration::{Location, Traced};
 
@@ -337,6 +344,10 @@ mod tests {
         kind: "shop/send",
         aliases: &[],
         traced: Traced::new(|tracer| tracer.parameter::<u64>("user_id")),
+        parameters: &[Parameter::new("user_id")],
+        ignores: &[],
+        sensitive: &[],
+        upgrades: &[],
         queues: &["default"],
         deadline: None,
         max_attempts: None,
