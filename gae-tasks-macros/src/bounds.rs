@@ -9,9 +9,10 @@
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::Type;
 use syn::spanned::Spanned;
+use syn::{Expr, Lit, Type};
 
+use crate::marks::DefaultOf;
 use crate::model::{Parameter, Task};
 use crate::names;
 
@@ -24,7 +25,36 @@ pub(crate) fn encoded(task: &Task, field: &Ident, parameter: &Parameter) -> Toke
 /// Decodes a parameter, which requires `Deserialize`.
 pub(crate) fn decoded(task: &Task, field: &Ident, parameter: &Parameter) -> TokenStream {
     let (door, ty, name) = (&task.door, parameter.ty(), names::plain(field));
-    quote_spanned!(ty.span()=> #field: #door::Decoder::parameter::<#ty>(__payload, #name)?)
+    let default = match &parameter.marks.default {
+        None => {
+            return quote_spanned!(ty.span()=> #field: #door::Decoder::parameter::<#ty>(__payload, #name)?);
+        }
+        Some(DefaultOf::Type) => {
+            quote_spanned!(ty.span()=> <#ty as #door::DefaultParameter>::value)
+        }
+        Some(DefaultOf::Value(expr)) => default(parameter, expr),
+    };
+    quote_spanned!(ty.span()=> #field: #door::Decoder::parameter_or::<#ty>(__payload, #name, #default)?)
+}
+
+/// Generates the function of a default, in which the expression sees nothing that is generated.
+fn default(parameter: &Parameter, expr: &Expr) -> TokenStream {
+    let ty = parameter.ty();
+    // As in `defer`, a text is enough for a `String`.
+    let value = match parameter.is_string() && is_text(expr) {
+        true => quote!(<#ty as ::core::convert::From<_>>::from(#expr)),
+        false => quote!(#expr),
+    };
+    quote!({ fn __default() -> #ty { #value } __default })
+}
+
+/// Whether an expression is a string literal, perhaps one that a macro passes on.
+fn is_text(expr: &Expr) -> bool {
+    match expr {
+        Expr::Group(group) => is_text(&group.expr),
+        Expr::Lit(literal) => matches!(literal.lit, Lit::Str(_)),
+        _ => false,
+    }
 }
 
 /// Traces a parameter, if it is one that [`decoded`] lets pass.

@@ -9,6 +9,7 @@ use syn::{FnArg, GenericParam, LitInt, LitStr, Safety, Signature, Type};
 
 use crate::args::Attribute;
 use crate::errors::Errors;
+use crate::evolution;
 use crate::item;
 use crate::model::{Parameter, Settings, Task};
 use crate::names;
@@ -24,6 +25,9 @@ pub(crate) fn settings(attribute: &Attribute, errors: &mut Errors) -> Settings {
         queues: queues(attribute, errors),
         kind: attribute.name.as_ref().map(|name| kind(name, errors)),
         aliases: aliases(attribute, errors),
+        ignores: evolution::paths(&attribute.ignores, errors),
+        sensitive: evolution::paths(&attribute.sensitive, errors),
+        upgrades: evolution::upgrades(&attribute.upgrades, errors),
         deadline: attribute.deadline.as_ref().and_then(|text| deadline(text, errors)),
         max_attempts: attribute
             .max_attempts
@@ -171,6 +175,7 @@ pub(crate) fn function(task: &Task, errors: &mut Errors) {
     output(sig, errors);
     task_names(task, errors);
     parameters::check(task, errors);
+    evolution::check(task, errors);
 }
 
 /// Returns the token that shows that the function is inside an `impl`: its `self`, or a `Self`.

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use gae_tasks::__private::{
-    self as door, Call, CallError, Location, REGISTRATIONS, Registration, Traced, TypeBackoff,
-    Work, linkme,
+    self as door, Call, CallError, Location, Parameter, REGISTRATIONS, Registration, Traced,
+    TypeBackoff, Work, linkme,
 };
 use gae_tasks::backend::memory::Memory;
 use gae_tasks::backend::{Backend, Enqueue, Lease, LeasedTask, NewTask, Pull, Room, Routes};
@@ -53,6 +53,10 @@ const fn neighbour(kind: &'static str) -> Registration {
         kind,
         aliases: &[],
         traced: Traced::new(|tracer| tracer.parameter::<u64>("number")),
+        parameters: &[Parameter::new("number")],
+        ignores: &[],
+        sensitive: &[],
+        upgrades: &[],
         queues: &["default"],
         deadline: None,
         max_attempts: None,

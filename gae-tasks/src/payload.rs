@@ -1,14 +1,18 @@
 //! Encodes parameters as bytes: postcard, one after the other.
 
+mod parameter;
 pub(crate) mod schema;
 mod trace;
+mod upgrade;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::parameter::{DefaultParameter, Parameter};
 pub use self::schema::{Schema, SchemaError};
 pub use self::trace::{TraceDeserialize, TraceOther, Traceable, Tracer};
+pub use self::upgrade::{UpgradesTo, Upgrading, no_upgrade};
 
 /// Shows a parameter if its type is `Debug`. Called on `&&Described`, for which [`DescribedDebug`]
 /// is found first.
@@ -35,8 +39,8 @@ pub trait DescribedOther {
     }
 }
 
-/// A value that cannot be shown.
-struct Unshown;
+/// A value that cannot be shown, or that is sensitive.
+pub struct Unshown;
 
 impl fmt::Debug for Unshown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -57,6 +61,10 @@ pub struct UnreadableError {
 impl UnreadableError {
     fn of_parameter(parameter: &'static str, reason: impl Into<String>) -> Self {
         Self { place: format!("parameter `{parameter}`"), reason: reason.into() }
+    }
+
+    fn of_upgrade(upgrade: &'static str, reason: impl Into<String>) -> Self {
+        Self { place: format!("the upgrade `{upgrade}`"), reason: reason.into() }
     }
 
     pub(crate) fn of_payload(reason: impl Into<String>) -> Self {
@@ -147,6 +155,31 @@ impl Decoder<'_> {
     ) -> Result<T, UnreadableError> {
         let (value, rest) = postcard::take_from_bytes(self.rest).map_err(|e| {
             UnreadableError::of_parameter(name, format!("cannot be read back: {}", advice(e)))
+        })?;
+        self.rest = rest;
+        Ok(value)
+    }
+
+    /// Reads the parameter `name`, for which `default` stands if the payload was stored without it.
+    ///
+    /// # Errors
+    /// As [`Self::parameter`].
+    pub fn parameter_or<T: for<'de> Deserialize<'de>>(
+        &mut self,
+        name: &'static str,
+        _default: fn() -> T,
+    ) -> Result<T, UnreadableError> {
+        // Under this program's own schema, every parameter is there.
+        self.parameter(name)
+    }
+
+    /// Reads all parameters as the fields of `S`, a struct.
+    ///
+    /// # Errors
+    /// The codec cannot read a value of this type.
+    pub fn fields<S: for<'de> Deserialize<'de>>(&mut self) -> Result<S, UnreadableError> {
+        let (value, rest) = postcard::take_from_bytes(self.rest).map_err(|e| {
+            UnreadableError::of_payload(format!("cannot be read back: {}", advice(e)))
         })?;
         self.rest = rest;
         Ok(value)

@@ -9,7 +9,7 @@ use std::time::Duration;
 use linkme::distributed_slice;
 
 use crate::handler::Run;
-use crate::payload::{Schema, Tracer, UnreadableError};
+use crate::payload::{Parameter, Schema, Tracer, UnreadableError};
 use crate::queue::TypeBackoff;
 use crate::task::Shape;
 
@@ -46,6 +46,15 @@ pub struct Registration {
     pub aliases: &'static [&'static str],
     /// The schema of the function's parameters.
     pub traced: Traced,
+    /// The parameters that are sent, in their order.
+    pub parameters: &'static [Parameter],
+    /// What older payloads hold and the function does without: paths such as `transfer.note`.
+    pub ignores: &'static [&'static str],
+    /// Whose values are never shown, beside the parameters that are marked: paths such as
+    /// `card.number`.
+    pub sensitive: &'static [&'static str],
+    /// The schemas of the structs that the upgrade functions take, in the order written.
+    pub upgrades: &'static [Traced],
     /// The queues that its tasks are deferred to; never empty.
     pub queues: &'static [&'static str],
     /// The time one attempt may take; `None` means the default.
@@ -85,7 +94,7 @@ impl Registration {
     /// The type of a parameter has none.
     #[doc(hidden)]
     pub fn schema(&self) -> Result<&Schema, &UnreadableError> {
-        self.traced.get().as_ref().map(|(schema, _)| schema)
+        self.traced.schema()
     }
 
     /// The shape of its parameters.
@@ -94,7 +103,27 @@ impl Registration {
     /// The type of a parameter has no schema.
     #[doc(hidden)]
     pub fn shape(&self) -> Result<Shape, &UnreadableError> {
-        self.traced.get().as_ref().map(|(_, shape)| *shape)
+        self.traced.shape()
+    }
+
+    /// What is wrong with the upgrade functions: one has no schema, or two have the same, so the
+    /// second would never run.
+    pub(crate) fn problems_of_upgrades(&self) -> Vec<String> {
+        let problem = |(number, upgrade): (usize, &Traced)| match upgrade.schema() {
+            Err(error) => Some(error.to_string()),
+            Ok(schema) => {
+                let is_same = |earlier: &Traced| earlier.schema() == Ok(schema);
+                let first = self.upgrades[..number].iter().position(is_same)?;
+                Some(format!(
+                    "its upgrades number {} and {} take the same parameters, {schema}: remove one, \
+                     or correct the struct that it takes",
+                    first + 1,
+                    number + 1,
+                ))
+            }
+        };
+        let problems = self.upgrades.iter().enumerate().filter_map(problem);
+        problems.map(|why| format!("task `{}` at {}: {why}", self.kind, self.location)).collect()
     }
 
     pub(crate) fn is_in_queue(&self, queues: &BTreeSet<&str>) -> bool {
@@ -114,6 +143,22 @@ impl Traced {
     /// The schema of the parameters that `trace` traces.
     pub const fn new(trace: Trace) -> Self {
         Self { trace, once: OnceLock::new() }
+    }
+
+    /// The schema.
+    ///
+    /// # Errors
+    /// A type has none.
+    pub fn schema(&self) -> Result<&Schema, &UnreadableError> {
+        self.get().as_ref().map(|(schema, _)| schema)
+    }
+
+    /// The shape.
+    ///
+    /// # Errors
+    /// A type has no schema.
+    pub fn shape(&self) -> Result<Shape, &UnreadableError> {
+        self.get().as_ref().map(|(_, shape)| *shape)
     }
 
     fn get(&self) -> &Result<(Schema, Shape), UnreadableError> {

@@ -131,7 +131,8 @@ impl Registry {
     /// A program traces a task when it is first deferred or met.
     ///
     /// # Errors
-    /// [`Error::Misconfigured`] with every task that has no schema: parameter, path and fix.
+    /// [`Error::Misconfigured`] with every task that has no schema: parameter, path and fix; and with
+    /// every upgrade function that has none, or the same as another of its task.
     ///
     /// ```
     /// use gae_tasks::{Registry, deferred};
@@ -146,7 +147,7 @@ impl Registry {
     /// # }
     /// ```
     pub fn schemas(&self) -> Result<Vec<(&'static str, &'static Schema)>, Error> {
-        no_problems(self.registrations.iter().filter_map(|one| no_schema(one)).collect())?;
+        no_problems(self.registrations.iter().flat_map(|one| problems_of_schemas(one)).collect())?;
         let schemas = self.registrations.iter().filter_map(|registration| {
             registration.schema().ok().map(|schema| (registration.kind, schema))
         });
@@ -170,7 +171,7 @@ impl Registry {
         }
         problems.extend(self.duplicates(meets));
         let met = || self.registrations.iter().filter(|registration| meets(registration));
-        problems.extend(met().take(TRACED_AT_ONCE).filter_map(|one| no_schema(one)));
+        problems.extend(met().take(TRACED_AT_ONCE).flat_map(|one| problems_of_schemas(one)));
         problems.extend(met().flat_map(|one| self.missing_states(one, states)));
         problems
     }
@@ -195,7 +196,7 @@ impl Registry {
     /// Every problem that keeps one task from being run with `states`.
     pub(crate) fn problems_of(&self, registration: &Registration, states: &States) -> Vec<String> {
         let mut problems = self.missing_states(registration, states);
-        problems.extend(no_schema(registration));
+        problems.extend(problems_of_schemas(registration));
         problems
     }
 
@@ -268,6 +269,11 @@ fn explain_shape(registration: &Registration, kind: &str, shape: Shape) -> Strin
              changed"
         ),
     }
+}
+
+/// Every problem of the schemas of a task and of its upgrades.
+fn problems_of_schemas(registration: &Registration) -> Vec<String> {
+    no_schema(registration).into_iter().chain(registration.problems_of_upgrades()).collect()
 }
 
 /// Why a task has no schema, if it has none.
@@ -346,6 +352,7 @@ macro_rules! link {
 mod tests {
     use super::*;
     use crate::handler::{Call, CallError, Work};
+    use crate::payload::Parameter;
     use crate::queue::TypeBackoff;
     use crate::registration::{Location, Traced};
 
@@ -353,6 +360,10 @@ mod tests {
         kind: "shop/send",
         aliases: &[],
         traced: Traced::new(|tracer| tracer.parameter::<u64>("user_id")),
+        parameters: &[Parameter::new("user_id")],
+        ignores: &[],
+        sensitive: &[],
+        upgrades: &[],
         queues: &["default"],
         deadline: None,
         max_attempts: None,

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use crate::handler::{Call, CallError};
-use crate::payload::{Decoder, Encoder, Tracer, UnreadableError};
+use crate::payload::{Decoder, Encoder, Tracer, UnreadableError, no_upgrade};
 use crate::registration::Registration;
 
 /// A task type, which `#[deferred]` generates under the function's own name.
@@ -48,6 +48,13 @@ pub trait Args: Sized + 'static {
     #[doc(hidden)]
     fn decode(payload: &mut Decoder<'_>) -> Result<Self, UnreadableError>;
 
+    /// Makes args of a payload of older parameters, by the task's upgrade function of this number.
+    #[doc(hidden)]
+    fn upgrade(index: usize, payload: &mut Decoder<'_>) -> Result<Self, UnreadableError> {
+        _ = (index, payload);
+        no_upgrade()
+    }
+
     /// Traces each parameter.
     #[doc(hidden)]
     fn trace(tracer: &mut Tracer) -> Result<(), UnreadableError>;
@@ -89,8 +96,22 @@ fn encode_expecting<A: Args>(args: &A, len: usize) -> Result<Vec<u8>, Unreadable
 /// # Errors
 /// The codec cannot read the args, or bytes are left over.
 pub fn decode<A: Args>(bytes: &[u8]) -> Result<A, UnreadableError> {
-    let mut decoder = Decoder::new(bytes);
-    let args = A::decode(&mut decoder)?;
+    whole(Decoder::new(bytes), A::decode)
+}
+
+/// Makes args of `bytes`, which are exactly the struct that an upgrade function of this number takes.
+///
+/// # Errors
+/// The codec cannot read the struct, bytes are left over, or the function refuses the struct.
+pub fn upgrade<A: Args>(index: usize, bytes: &[u8]) -> Result<A, UnreadableError> {
+    whole(Decoder::new(bytes), |payload| A::upgrade(index, payload))
+}
+
+fn whole<'a, A>(
+    mut decoder: Decoder<'a>,
+    read: impl FnOnce(&mut Decoder<'a>) -> Result<A, UnreadableError>,
+) -> Result<A, UnreadableError> {
+    let args = read(&mut decoder)?;
     match decoder.left() {
         0 => Ok(args),
         left => Err(UnreadableError::of_payload(format!("has {left} bytes too many"))),

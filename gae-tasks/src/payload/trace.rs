@@ -21,7 +21,7 @@ use self::ask::Ask;
 use self::run::{Refusal, Run};
 use super::UnreadableError;
 use super::schema::Schema;
-use super::schema::node::Member;
+use super::schema::node::{Member, NodeId};
 
 /// Traces parameters one after the other.
 #[derive(Debug)]
@@ -53,17 +53,41 @@ impl Tracer {
         &mut self,
         name: &'static str,
     ) -> Result<(), UnreadableError> {
+        let root = self.root::<T>(name).map_err(|reason| {
+            UnreadableError::of_parameter(name, format!("cannot be stored: {reason}"))
+        })?;
+        self.parameters.push(Member::new(name, root));
+        Ok(())
+    }
+
+    /// Traces `S`, the struct that `upgrade` takes: its fields are the parameters.
+    ///
+    /// # Errors
+    /// `S` is not a struct with named fields; or a part of it has no schema.
+    pub(crate) fn fields<S: for<'de> Deserialize<'de>>(
+        &mut self,
+        upgrade: &'static str,
+    ) -> Result<(), UnreadableError> {
+        let root = self.root::<S>(upgrade).map_err(|reason| {
+            UnreadableError::of_upgrade(upgrade, format!("has no schema: {reason}"))
+        })?;
+        self.parameters = self.run.graph.fields(root).ok_or_else(|| {
+            UnreadableError::of_upgrade(
+                upgrade,
+                "does not take a struct with named fields: write one whose fields are the old \
+                 parameters, `{}` if there were none",
+            )
+        })?;
+        Ok(())
+    }
+
+    /// Traces a type, which is called `name`; or says why it has no schema.
+    fn root<T: for<'de> Deserialize<'de>>(&mut self, name: &str) -> Result<NodeId, String> {
         let root = self.run.graph.add(None);
         let call = |run: &mut Run| T::deserialize(Ask::root(run, root)).map(drop);
         match self.run.fill(root, call) {
-            Ok(()) => {
-                self.parameters.push(Member::new(name, self.run.graph.resolved(root)));
-                Ok(())
-            }
-            Err((id, refusal)) => {
-                let place = self.run.graph.place(id, name);
-                Err(UnreadableError::of_parameter(name, reason(&place, refusal)))
-            }
+            Ok(()) => Ok(self.run.graph.resolved(root)),
+            Err((id, refusal)) => Err(reason(&self.run.graph.place(id, name), refusal)),
         }
     }
 }
@@ -127,7 +151,7 @@ fn reason(place: &str, refusal: Refusal) -> String {
         }
         Refusal::Platform => {
             return format!(
-                "cannot be stored: `{place}` is an `OsString`, which differs by platform: use `String` or `PathBuf`"
+                "`{place}` is an `OsString`, which differs by platform: use `String` or `PathBuf`"
             );
         }
         Refusal::TooLarge => "nests deeper than 128 levels, or has more than 65,536 parts",
@@ -140,5 +164,5 @@ fn reason(place: &str, refusal: Refusal) -> String {
         }
         Refusal::Panics => "cannot be traced: its type panics when it is given a value",
     };
-    format!("cannot be stored: `{place}` {why}: {JSON}")
+    format!("`{place}` {why}: {JSON}")
 }

@@ -10,6 +10,7 @@ mod fuzz;
 mod hardships;
 mod logs;
 mod macro_outcome;
+mod marks;
 mod options;
 mod payloads;
 mod registry;
