@@ -118,6 +118,7 @@ fn lease(payload: Vec<u8>) -> LeasedTask {
     let task = NewTask::new(
         TaskSpec::new(TaskId::from_bytes([1; 16]), kind.clone(), shape, queue.clone()),
         payload,
+        [],
     );
     let lease = Duration::from_secs(30);
     let request =

@@ -3,7 +3,7 @@
 use std::any::TypeId;
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use linkme::distributed_slice;
@@ -106,6 +106,14 @@ impl Registration {
         self.traced.shape()
     }
 
+    /// The schema in the form in which it is stored with the tasks, shared by all of them.
+    ///
+    /// # Errors
+    /// The type of a parameter has no schema.
+    pub(crate) fn schema_bytes(&self) -> Result<Arc<[u8]>, &UnreadableError> {
+        self.traced.get().as_ref().map(|(.., bytes)| Arc::clone(bytes))
+    }
+
     /// What is wrong with the upgrade functions: one has no schema, or two have the same, so the
     /// second would never run.
     pub(crate) fn problems_of_upgrades(&self) -> Vec<String> {
@@ -134,8 +142,11 @@ impl Registration {
 /// A schema that is traced when it is first asked for: a program may have thousands of tasks, and meet few of them.
 pub struct Traced {
     trace: Trace,
-    once: OnceLock<Result<(Schema, Shape), UnreadableError>>,
+    once: OnceLock<Result<Known, UnreadableError>>,
 }
+
+/// A schema, its shape, and its stored form.
+type Known = (Schema, Shape, Arc<[u8]>);
 
 type Trace = fn(&mut Tracer) -> Result<(), UnreadableError>;
 
@@ -150,7 +161,7 @@ impl Traced {
     /// # Errors
     /// A type has none.
     pub fn schema(&self) -> Result<&Schema, &UnreadableError> {
-        self.get().as_ref().map(|(schema, _)| schema)
+        self.get().as_ref().map(|(schema, ..)| schema)
     }
 
     /// The shape.
@@ -158,20 +169,21 @@ impl Traced {
     /// # Errors
     /// A type has no schema.
     pub fn shape(&self) -> Result<Shape, &UnreadableError> {
-        self.get().as_ref().map(|(_, shape)| *shape)
+        self.get().as_ref().map(|(_, shape, _)| *shape)
     }
 
-    fn get(&self) -> &Result<(Schema, Shape), UnreadableError> {
+    fn get(&self) -> &Result<Known, UnreadableError> {
         self.once.get_or_init(|| {
             let schema = Tracer::schema(self.trace)?;
             let shape = schema.shape();
-            Ok((schema, shape))
+            let bytes = schema.as_bytes().into();
+            Ok((schema, shape, bytes))
         })
     }
 
     /// The shape, if it was asked for before.
     pub(crate) fn known(&self) -> Option<Shape> {
-        self.once.get()?.as_ref().ok().map(|(_, shape)| *shape)
+        self.once.get()?.as_ref().ok().map(|(_, shape, _)| *shape)
     }
 }
 
@@ -212,5 +224,18 @@ pub struct Location {
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_tasks_share_one_stored_schema() {
+        let traced = Traced::new(|tracer| tracer.parameter::<u64>("user_id"));
+        let bytes = || Arc::clone(&traced.get().as_ref().unwrap().2);
+        assert!(Arc::ptr_eq(&bytes(), &bytes()));
+        assert_eq!(Shape::of_schema(&bytes()), traced.known().unwrap());
     }
 }

@@ -307,7 +307,7 @@ impl Delivery<'_> {
         let created =
             envelope.copied.and_then(|copied| copied.first_attempt).or(Some(envelope.first_due));
         let spec = TaskSpec { name: self.name(envelope), ..envelope.spec.clone() };
-        let task = NewTask::new(spec, envelope.payload.clone());
+        let task = NewTask::new(spec, envelope.payload.clone(), Arc::clone(&envelope.schema));
         let number = envelope.copied.map_or(0, |copied| copied.number);
         Box::pin(self.keep(DeadLetter {
             task,
@@ -326,7 +326,7 @@ impl Delivery<'_> {
         let kind = Kind::new(self.kind).unwrap_or(Kind::from_static("unreadable"));
         let queue = request::queue_name(self.headers, self.family).unwrap_or(QueueName::DEFAULT);
         let task =
-            NewTask::new(TaskSpec::new(id, kind, Shape::UNREADABLE, queue), self.body.to_vec());
+            NewTask::new(TaskSpec::new(id, kind, Shape::UNREADABLE, queue), self.body.to_vec(), []);
         let (created, died) =
             (preamble.map(|preamble| preamble.first_due), self.settings.clock.wall());
         Box::pin(self.keep(DeadLetter { task, attempts: 0, created, died, error, number: 0 }))

@@ -68,7 +68,11 @@ fn large(number: u8) -> NewTask {
 
 fn small(number: u8) -> NewTask {
     let (id, kind) = (TaskId::from_bytes([number; 16]), Kind::new("shop/send").unwrap());
-    NewTask::new(TaskSpec::new(id, kind, Shape::from_bits(7), QueueName::DEFAULT), vec![number; 4])
+    NewTask::new(
+        TaskSpec::new(id, kind, Shape::from_bits(7), QueueName::DEFAULT),
+        vec![number; 4],
+        *b"schema",
+    )
 }
 
 fn keys(numbers: impl IntoIterator<Item = u8>) -> Vec<String> {

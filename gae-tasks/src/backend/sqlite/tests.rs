@@ -109,6 +109,7 @@ fn task(payload: &[u8]) -> NewTask {
             QueueName::DEFAULT,
         ),
         payload.to_vec(),
+        *b"schema",
     )
 }
 

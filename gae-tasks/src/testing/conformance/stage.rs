@@ -98,6 +98,7 @@ impl Stage {
                 queue("q"),
             ),
             b"payload".to_vec(),
+            *b"schema",
         )
     }
 

@@ -426,6 +426,7 @@ fn task(number: usize, plan: Script) -> NewTask {
             queue(plan.queue),
         ),
         plan.payload,
+        plan.shape.to_be_bytes(),
     )
     .with(|task| {
         task.spec.name = plan.name.map(|name| TaskName::new(name).expect("a name"));
