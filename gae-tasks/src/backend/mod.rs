@@ -8,6 +8,7 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use tokio::sync::watch;
 
@@ -46,7 +47,7 @@ use crate::error::Error;
 pub use crate::queue::TypeBackoff;
 use crate::queue::{QueueConfig, QueueName};
 use crate::retention::Retention;
-use crate::task::{Deferred, TaskId, TaskName};
+use crate::task::{Deferred, Shape, TaskId, TaskName};
 use crate::time::Now;
 
 /// The boxed future that an operation of a backend returns, so that backends can be trait objects.
@@ -100,6 +101,14 @@ pub trait Backend: fmt::Debug + Send + Sync + sealed::Sealed + 'static {
             Ok(stored)
         })
     }
+
+    /// Returns the schemas of payloads of these shapes, in their order; `None` where none is stored.
+    ///
+    /// A schema is stored with the first task of its shape, in one transaction, and kept for good: it
+    /// is small, and there are as many as there were versions of parameters. So every task, dead
+    /// letters included, has its schema here. If a schema [travels with each
+    /// task](TaskRecord::schema) instead, none is stored.
+    fn schemas(&self, shapes: Vec<Shape>) -> BackendFuture<'_, Vec<Option<Arc<[u8]>>>>;
 
     /// Returns a page of stored tasks.
     fn list(&self, request: List) -> BackendFuture<'_, Vec<TaskRecord>>;

@@ -31,6 +31,12 @@ impl<'a> From<&'a Arc<[u8]>> for Shown<'a> {
     }
 }
 
+impl<'a> From<&'a Option<Arc<[u8]>>> for Shown<'a> {
+    fn from(schema: &'a Option<Arc<[u8]>>) -> Self {
+        Self(schema.as_deref())
+    }
+}
+
 impl fmt::Debug for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
@@ -58,7 +64,7 @@ macro_rules! debug_without_payload {
     };
 }
 debug_without_payload!(NewTask: spec, payload schema, schedule);
-debug_without_payload!(TaskRecord: spec, payload, state created schedule_time first_attempt attempts lost_leases
+debug_without_payload!(TaskRecord: spec, payload schema, state created schedule_time first_attempt attempts lost_leases
     lost_attempts errors died);
 debug_without_payload!(LeasedTask: lease spec, payload, schedule_time attempts standing first_attempt retry alone);
 

@@ -1,5 +1,6 @@
 //! Stored tasks and queues as a backend returns them, and the capabilities of a backend.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::queue::{QueueConfig, QueueName, RetryConfig};
@@ -15,6 +16,10 @@ pub struct TaskRecord {
     /// The encoded args; `None` if the request did not ask for them, empty if they are in a payload
     /// store.
     pub payload: Option<Vec<u8>>,
+    /// The schema of the payload, if it travels with the task and the request asked for payloads: so
+    /// it is on push queues. A backend that workers lease from stores the schemas of all tasks apart:
+    /// [`Backend::schemas`](super::Backend::schemas).
+    pub schema: Option<Arc<[u8]>>,
     /// The state of the task.
     pub state: TaskState,
     /// When the task was stored.
@@ -43,6 +48,7 @@ impl TaskRecord {
         Self {
             spec,
             payload,
+            schema: None,
             state: TaskState::Scheduled,
             created,
             schedule_time: created,

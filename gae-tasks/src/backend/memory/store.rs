@@ -2,6 +2,7 @@
 //! The other backends are compared with it.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::order::{Lane, Order};
@@ -15,7 +16,7 @@ use crate::backend::{
 };
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
-use crate::task::{Deferred, Route, TaskId, TaskName};
+use crate::task::{Deferred, Route, Shape, TaskId, TaskName};
 use crate::time::Timestamp;
 use crate::version;
 
@@ -26,6 +27,8 @@ pub(super) struct Store {
     /// Every name in use, by queue: names of stored tasks, and of tasks that are over.
     names: HashMap<(QueueName, TaskName), Holder>,
     pub(super) queues: BTreeMap<QueueName, QueueRecord>,
+    /// The schemas of all shapes of which there was a task.
+    pub(super) schemas: HashMap<Shape, Arc<[u8]>>,
     order: Order,
     /// The place of each queue in the order of turns: the order in which queues received their
     /// first task.
@@ -61,6 +64,9 @@ impl Store {
                 return answer;
             }
             self.names.insert(key, Holder::Task(task.spec.id));
+        }
+        if !task.schema.is_empty() {
+            self.schemas.entry(task.spec.shape).or_insert_with(|| Arc::clone(&task.schema));
         }
         self.queue(&task.spec.queue);
         let place = self.places.len();

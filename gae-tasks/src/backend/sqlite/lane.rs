@@ -7,6 +7,7 @@ use std::sync::{Arc, Weak};
 use rusqlite::{Connection, Row, params};
 
 use super::error::Fault;
+use super::schemas::Schemas;
 use super::unreadable::{self, Columns};
 use crate::backend::{NewTask, QueueRecord, Routes};
 use crate::queue::{QueueConfig, QueueName, RetryConfig};
@@ -38,9 +39,11 @@ impl Lane {
 pub(super) struct Catalogue {
     lanes: HashMap<i64, Arc<Lane>>,
     by_name: HashMap<QueueName, HashMap<Kind, Vec<Arc<Lane>>>>,
-    /// The lane that was requested last: the next task very often goes there too.
-    recent: Option<Arc<Lane>>,
+    /// The lane that was requested last, and whether the schema of its tasks is stored: the next task
+    /// very often goes there too.
+    recent: Option<(Arc<Lane>, bool)>,
     newest: i64,
+    schemas: Schemas,
     queues: HashMap<QueueName, Queue>,
     /// SQLite's number of the last change by another connection that has been read.
     seen: Option<i64>,
@@ -102,6 +105,9 @@ impl Catalogue {
             self.queue_changes = changes;
         }
         self.read_lanes(connection)?;
+        if self.schemas.refresh(connection)? {
+            self.runnable.clear();
+        }
         self.seen = Some(version);
         Ok(())
     }
@@ -154,14 +160,16 @@ impl Catalogue {
         self.lanes.get(&id)
     }
 
-    /// Returns the lane of `task`, creating the lane and its queue if missing.
+    /// Returns the lane of `task`, creating the lane and its queue if missing. Stores the schema of the
+    /// task if it is missing.
     pub(super) fn lane_of(
         &mut self,
         connection: &Connection,
         task: &NewTask,
     ) -> Result<i64, Fault> {
         let version = task.spec.version();
-        if let Some(lane) = &self.recent
+        if let Some((lane, has_schema)) = &self.recent
+            && (*has_schema || task.schema.is_empty())
             && lane.route.shape() == task.spec.shape
             && lane.version == version
             && lane.queue == task.spec.queue
@@ -169,8 +177,13 @@ impl Catalogue {
         {
             return Ok(lane.id);
         }
+        let shape = task.spec.shape;
+        if !task.schema.is_empty() && self.schemas.keep(connection, shape, &task.schema)? {
+            self.runnable.clear();
+        }
         let id = self.find_or_make(connection, task, version)?;
-        self.recent = self.lanes.get(&id).cloned();
+        let has_schema = self.schemas.knows(shape);
+        self.recent = self.lanes.get(&id).map(|lane| (Arc::clone(lane), has_schema));
         Ok(id)
     }
 

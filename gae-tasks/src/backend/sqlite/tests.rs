@@ -11,6 +11,7 @@ mod plans;
 mod power;
 mod purge;
 mod ready;
+mod schemas;
 mod sharing;
 mod statements;
 mod stray;

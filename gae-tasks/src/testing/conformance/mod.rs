@@ -17,6 +17,7 @@ mod names;
 mod newer;
 mod reading;
 mod retry;
+mod schemas;
 mod settle;
 mod stage;
 mod sweep;
@@ -92,6 +93,15 @@ macro_rules! conformance {
                 a_schedule_time_in_the_past_is_now
                 fifty_concurrent_callers_store_all_their_tasks
                 concurrent_callers_with_one_name_create_one_task
+            ]
+            schemas [
+                a_task_is_stored_with_its_schema
+                schemas_are_answered_in_order
+                the_first_schema_of_a_shape_is_kept
+                kinds_and_queues_share_a_schema
+                a_schema_outlives_its_tasks
+                a_buried_task_is_stored_with_its_schema
+                a_refused_task_leaves_no_schema
             ]
             names [
                 a_name_belongs_to_a_queue

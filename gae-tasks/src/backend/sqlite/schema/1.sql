@@ -26,6 +26,13 @@ BEGIN UPDATE gae_tasks_schema SET queue_changes = queue_changes + 1; END;
 CREATE TRIGGER gae_tasks_queue_removed AFTER DELETE ON gae_tasks_queue
 BEGIN UPDATE gae_tasks_schema SET queue_changes = queue_changes + 1; END;
 
+-- The schemas of payloads: a row for each shape, written in the transaction of the first task of the
+-- shape, and never deleted.
+CREATE TABLE gae_tasks_schemas (
+    shape INTEGER PRIMARY KEY,
+    schema BLOB NOT NULL
+);
+
 -- A queue together with a route and a version: what a worker can or cannot lease, as one number.
 CREATE TABLE gae_tasks_lane (
     id INTEGER PRIMARY KEY,
