@@ -131,6 +131,7 @@ mod handler;
 pub mod payload_store;
 mod registration;
 mod registry;
+mod routed;
 mod spilling;
 mod task_type;
 

@@ -1,6 +1,8 @@
 //! Encodes parameters as bytes: postcard, one after the other.
 
 mod parameter;
+mod reading;
+mod resolve;
 pub(crate) mod schema;
 mod trace;
 mod upgrade;
@@ -10,6 +12,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use self::parameter::{DefaultParameter, Parameter};
+pub use self::reading::Readings;
+pub(crate) use self::reading::{CannotRead, Decision, Reading};
+pub(crate) use self::resolve::{Difference, Reader, Resolution};
 pub use self::schema::{Schema, SchemaError};
 pub use self::trace::{TraceDeserialize, TraceOther, Traceable, Tracer};
 pub use self::upgrade::{UpgradesTo, Upgrading, no_upgrade};

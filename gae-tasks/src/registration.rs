@@ -9,7 +9,7 @@ use std::time::Duration;
 use linkme::distributed_slice;
 
 use crate::handler::Run;
-use crate::payload::{Parameter, Schema, Tracer, UnreadableError};
+use crate::payload::{Parameter, Readings, Schema, Tracer, UnreadableError};
 use crate::queue::TypeBackoff;
 use crate::task::Shape;
 
@@ -55,6 +55,8 @@ pub struct Registration {
     pub sensitive: &'static [&'static str],
     /// The schemas of the structs that the upgrade functions take, in the order written.
     pub upgrades: &'static [Traced],
+    /// What is known of the schemas that its stored payloads have.
+    pub readings: Readings,
     /// The queues that its tasks are deferred to; never empty.
     pub queues: &'static [&'static str],
     /// The time one attempt may take; `None` means the default.

@@ -3,11 +3,13 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 
+use crate::backend::ReadsRoutes;
 use crate::context::States;
 use crate::error::{Error, no_problems};
-use crate::payload::Schema;
+use crate::payload::{CannotRead, Schema};
 use crate::registration::{REGISTRATIONS, Registration, StateType};
-use crate::task::{Kind, Route, Shape};
+use crate::routed::Routed;
+use crate::task::{Route, Shape};
 use crate::task_type::Task;
 
 /// How many of the tasks that a consumer meets are traced when it is built. A program with more of
@@ -93,10 +95,12 @@ impl Registry {
         &self.registrations
     }
 
-    /// The task that runs `route`.
-    #[doc(hidden)]
-    pub fn find(&self, kind: &str, shape: Shape) -> Option<&'static Registration> {
-        self.by_kind(kind).filter(|registration| registration.shape() == Ok(shape))
+    /// The task that runs tasks of `kind` and `shape`, and how it reads them; `schema` is what is
+    /// stored for the shape.
+    pub(crate) fn find(&self, kind: &str, shape: Shape, schema: Option<&[u8]>) -> Option<Routed> {
+        let registration = self.by_kind(kind)?;
+        let reading = registration.reading(shape, schema).ok()?;
+        Some(Routed { registration, reading })
     }
 
     /// The task of `kind`, whatever the shape of its payload.
@@ -110,20 +114,6 @@ impl Registry {
                 self.registrations.iter().flat_map(|r| r.kinds().map(move |kind| (kind, *r)));
             Arc::new(entries.collect())
         })
-    }
-
-    /// The routes that these tasks can run: every kind and alias with its shape.
-    ///
-    /// Traces each task. A task without a schema is a [problem](Self::problems) of the consumer that
-    /// meets it.
-    pub(crate) fn routes(&self) -> Vec<Route> {
-        let with_shape = self.registrations.iter().filter_map(|registration| {
-            registration.shape().ok().map(|shape| (registration, shape))
-        });
-        let routes = with_shape.flat_map(|(registration, shape)| {
-            registration.kinds().map(move |kind| Route::new(Kind::from_static(kind), shape))
-        });
-        routes.collect()
     }
 
     /// The schema of each of these tasks with its kind, for a test that traces all of them at once.
@@ -224,10 +214,16 @@ impl Registry {
         missing.map(problem).collect()
     }
 
-    /// Explains why a task of `kind` and `shape` has no handler here, and suggests a fix.
-    pub(crate) fn explain_unroutable(&self, kind: &str, shape: Shape) -> String {
+    /// Explains why a task of `kind` and `shape` has no handler here, and suggests a fix; `schema` is
+    /// what is stored for the shape.
+    pub(crate) fn explain_unroutable(
+        &self,
+        kind: &str,
+        shape: Shape,
+        schema: Option<&[u8]>,
+    ) -> String {
         if let Some(registration) = self.by_kind(kind) {
-            return explain_shape(registration, kind, shape);
+            return explain_shape(registration, kind, shape, schema);
         }
         if let Some(registration) =
             self.withheld.iter().find(|registration| registration.kinds().any(|k| k == kind))
@@ -255,19 +251,20 @@ impl Registry {
     }
 }
 
-/// Why a payload of `shape` is not one of this task.
-fn explain_shape(registration: &Registration, kind: &str, shape: Shape) -> String {
-    let location = registration.location;
-    match registration.shape() {
-        Err(_) => no_schema(registration).unwrap_or_default(),
-        Ok(_) if shape.is_of_type_names() => format!(
-            "the payload of `{kind}` has shape {shape}, which a development version of gae-tasks made of the names of \
-             types: defer the task again, and delete this one"
+/// Why a payload of `shape` cannot be read by this task.
+fn explain_shape(
+    registration: &Registration,
+    kind: &str,
+    shape: Shape,
+    schema: Option<&[u8]>,
+) -> String {
+    match registration.reading(shape, schema) {
+        Err(CannotRead::NoOwnSchema(_)) => no_schema(registration).unwrap_or_default(),
+        Err(why) => format!(
+            "the function at {} cannot read this payload of `{kind}`, of shape {shape}: {why}",
+            registration.location
         ),
-        Ok(own) => format!(
-            "the payload of `{kind}` has shape {shape}, the function at {location} takes {own}: its parameters have \
-             changed"
-        ),
+        Ok(_) => format!("the function at {} reads this payload", registration.location),
     }
 }
 
@@ -280,6 +277,22 @@ fn problems_of_schemas(registration: &Registration) -> Vec<String> {
 fn no_schema(registration: &Registration) -> Option<String> {
     let error = registration.schema().err()?;
     Some(format!("task `{}` at {}: {error}", registration.kind, registration.location))
+}
+
+/// The routes that the tasks of a registry can read.
+#[derive(Debug)]
+pub(crate) struct Readable(Arc<Registry>);
+
+impl Readable {
+    pub(crate) const fn new(registry: Arc<Registry>) -> Self {
+        Self(registry)
+    }
+}
+
+impl ReadsRoutes for Readable {
+    fn reader(&self, route: &Route, schema: Option<&[u8]>) -> Option<Shape> {
+        self.0.find(route.kind().as_str(), route.shape(), schema)?.shape().ok()
+    }
 }
 
 /// Explains why two registrations have the same kind, and what to do.
@@ -352,7 +365,7 @@ macro_rules! link {
 mod tests {
     use super::*;
     use crate::handler::{Call, CallError, Work};
-    use crate::payload::Parameter;
+    use crate::payload::{Parameter, Readings};
     use crate::queue::TypeBackoff;
     use crate::registration::{Location, Traced};
 
@@ -364,6 +377,7 @@ mod tests {
         ignores: &[],
         sensitive: &[],
         upgrades: &[],
+        readings: Readings::new(),
         queues: &["default"],
         deadline: None,
         max_attempts: None,

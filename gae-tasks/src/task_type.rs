@@ -4,7 +4,7 @@
 use std::fmt;
 
 use crate::handler::{Call, CallError};
-use crate::payload::{Decoder, Encoder, Tracer, UnreadableError, no_upgrade};
+use crate::payload::{Decoder, Encoder, Reading, Tracer, UnreadableError, no_upgrade};
 use crate::registration::Registration;
 
 /// A task type, which `#[deferred]` generates under the function's own name.
@@ -70,7 +70,8 @@ impl Call<'_> {
     /// # Errors
     /// The payload does not decode as `A`.
     pub fn args<A: Args>(&self) -> Result<A, CallError> {
-        decode(self.payload()).map_err(CallError::Unreadable)
+        let (payload, reading) = self.payload();
+        read(payload, reading).map_err(CallError::Unreadable)
     }
 }
 
@@ -99,12 +100,21 @@ pub fn decode<A: Args>(bytes: &[u8]) -> Result<A, UnreadableError> {
     whole(Decoder::new(bytes), A::decode)
 }
 
-/// Makes args of `bytes`, which are exactly the struct that an upgrade function of this number takes.
+/// Makes args of a payload of any schema for which there is a `reading`.
 ///
 /// # Errors
-/// The codec cannot read the struct, bytes are left over, or the function refuses the struct.
-pub fn upgrade<A: Args>(index: usize, bytes: &[u8]) -> Result<A, UnreadableError> {
-    whole(Decoder::new(bytes), |payload| A::upgrade(index, payload))
+/// This payload cannot be read so, or the upgrade function refuses it.
+pub(crate) fn read<A: Args>(bytes: &[u8], reading: &Reading) -> Result<A, UnreadableError> {
+    match reading {
+        Reading::Own => decode(bytes),
+        Reading::ByName(resolution) => whole(Decoder::resolved(resolution, bytes)?, A::decode),
+        Reading::Upgrade(number) => {
+            whole(Decoder::new(bytes), |payload| A::upgrade(*number, payload))
+        }
+        Reading::UpgradeByName(number, resolution) => {
+            whole(Decoder::resolved(resolution, bytes)?, |payload| A::upgrade(*number, payload))
+        }
+    }
 }
 
 fn whole<'a, A>(

@@ -239,6 +239,11 @@ pub trait Pull: Backend {
     fn wakeups(&self) -> watch::Receiver<u64>;
 }
 
+/// The stored schema of payloads of `shape`; `None` as well if the storage cannot be reached.
+pub(crate) async fn stored_schema(backend: &dyn Backend, shape: Shape) -> Option<Arc<[u8]>> {
+    backend.schemas(vec![shape]).await.ok()?.pop().flatten()
+}
+
 pub(crate) mod sealed {
     /// Keeps the backend traits to this crate.
     pub trait Sealed {}

@@ -98,6 +98,12 @@ impl Client {
         &self.0.registry
     }
 
+    /// The tasks that this client can run, shared.
+    #[cfg(feature = "testing")]
+    pub(crate) fn shared_registry(&self) -> Arc<Registry> {
+        Arc::clone(&self.0.registry)
+    }
+
     /// Whether tasks run where they are deferred.
     pub fn is_inline(&self) -> bool {
         self.0.inline

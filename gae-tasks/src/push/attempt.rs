@@ -24,6 +24,7 @@ use crate::log;
 use crate::outcome::{Failure, Outcome, chain};
 use crate::queue::QueueName;
 use crate::registration::Registration;
+use crate::routed::Routed;
 use crate::task::{Kind, Shape, TaskId, TaskName, TaskSpec};
 use crate::time::{Timestamp, readable};
 
@@ -59,16 +60,13 @@ impl Delivery<'_> {
         if Attributes::decode(envelope.spec.attributes.as_deref()).is_none() {
             return self.leave_newer(&envelope).await;
         }
-        let Some(registration) =
-            self.settings.registry.find(envelope.spec.kind.as_str(), envelope.spec.shape)
-        else {
-            let problem = self
-                .settings
-                .registry
-                .explain_unroutable(envelope.spec.kind.as_str(), envelope.spec.shape);
+        let (kind, shape) = (envelope.spec.kind.as_str(), envelope.spec.shape);
+        let (registry, schema) = (&self.settings.registry, Some(&*envelope.schema));
+        let Some(routed) = registry.find(kind, shape, schema) else {
+            let problem = registry.explain_unroutable(kind, shape, schema);
             return self.leave(&envelope, problem).await;
         };
-        self.run(&envelope, registration, reported).await
+        self.run(&envelope, &routed, reported).await
     }
 
     /// Answers a body that is not an envelope which this program can open.
@@ -144,11 +142,11 @@ impl Delivery<'_> {
     async fn run(
         &self,
         envelope: &Envelope,
-        registration: &Registration,
+        routed: &Routed,
         reported: Reported,
     ) -> Reply {
         let began = self.settings.clock.wall();
-        let limits = Limits::of(envelope, registration.max_attempts, &reported, began);
+        let limits = Limits::of(envelope, routed.max_attempts, &reported, began);
         if limits.are_reached_already(&reported, began) {
             return self.bury_tried_enough(envelope, &limits, &reported).await;
         }
@@ -157,15 +155,15 @@ impl Delivery<'_> {
                 || tracing::warn!(id = %envelope.spec.id, "the queue does not number its requests: `max_attempts` is never reached"),
             );
         }
-        let context = self.context(envelope, registration, &reported, limits.made());
+        let context = self.context(envelope, routed, &reported, limits.made());
         if !self.has_room_for_payload(envelope, context.deadline(), &reported).await {
             return Reply::Overloaded;
         }
-        let outcome = self.call(envelope, registration, &limits, &reported, &context).await;
+        let outcome = self.call(envelope, routed, &limits, &reported, &context).await;
         if matches!(outcome, Outcome::Done) {
             return Reply::Done;
         }
-        let verdict = Verdict::of(&outcome, registration.max_attempts);
+        let verdict = Verdict::of(&outcome, routed.max_attempts);
         self.conclude(envelope, &limits, &reported, &verdict, outcome).await
     }
 
@@ -173,7 +171,7 @@ impl Delivery<'_> {
     async fn call(
         &self,
         envelope: &Envelope,
-        registration: &Registration,
+        routed: &Routed,
         limits: &Limits,
         reported: &Reported,
         context: &TaskContext,
@@ -190,7 +188,7 @@ impl Delivery<'_> {
         };
         let (attributes, dispatcher) = (attributes.as_deref(), &self.settings.dispatcher);
         let outcome = dispatcher
-            .dispatch_with(registration, payload, attributes, context, Some(permit), &outlook)
+            .dispatch_with(routed, payload, attributes, context, Some(permit), &outlook)
             .await;
         if matches!(outcome, Outcome::Done) {
             Box::pin(dispatcher.mark_done(attributes)).await;
