@@ -84,7 +84,7 @@ async fn report_unrunnable(crew: &Crew, reported: &mut HashSet<String>) {
 
 /// Explains why the tasks of this line are not run here, if an operator should know.
 fn problem(crew: &Crew, line: &RouteStats) -> Option<String> {
-    match (crew.routes.contains(&line.route), crew.queues.contains(&line.queue)) {
+    match (crew.routes.reader(&line.route, None).is_some(), crew.queues.contains(&line.queue)) {
         (true, true) if line.is_newer => Some(format!(
             "a newer version of gae-tasks stored these tasks of `{}`, or the configuration of \
              their queue `{}` cannot be read: update this program, or store the configuration \
