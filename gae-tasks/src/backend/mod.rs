@@ -17,6 +17,7 @@ pub(crate) mod lease;
 pub(crate) mod lifecycle;
 pub(crate) mod opaque;
 pub(crate) mod outlook;
+mod readers;
 pub(crate) mod record;
 mod request;
 mod settle;
@@ -31,7 +32,9 @@ pub mod memory;
 pub mod sqlite;
 
 #[doc(hidden)]
-pub use lease::{Extend, Lease, LeaseRef, LeaseToken, Leased, LeasedTask, Room, Routes, Standing};
+pub use lease::{
+    Extend, Lease, LeaseRef, LeaseToken, Leased, LeasedTask, ReadsRoutes, Room, Routes, Standing,
+};
 pub use record::{
     Capabilities, DeadLetterCheck, MAX_ERROR_BYTES, MAX_ERRORS, QueueRecord, RouteStats, Stats,
     TaskError, TaskRecord, TaskState,

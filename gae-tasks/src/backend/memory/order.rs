@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::backend::lifecycle::Facts;
-use crate::backend::{Lease, Routes, Standing};
+use crate::backend::{Lease, Standing};
 use crate::queue::QueueName;
 use crate::task::{Route, TaskId};
 use crate::time::Timestamp;
@@ -16,6 +16,12 @@ const LAST: TaskId = TaskId::from_bytes([u8::MAX; 16]);
 
 /// What a program must be able to run (route), and the version it must know.
 pub(super) type Lane = (Route, u8);
+
+/// A queue with those of its lanes that a worker can run.
+pub(super) struct Source {
+    pub(super) queue: QueueName,
+    pub(super) lanes: Vec<Lane>,
+}
 
 /// All waiting tasks. Queues and lanes without waiting tasks have no entry.
 #[derive(Default)]
@@ -46,17 +52,21 @@ impl Order {
         self.0.keys().filter(|queue| lease.queues.contains(*queue))
     }
 
+    /// Returns the lanes of a queue that have waiting tasks.
+    pub(super) fn lanes(&self, queue: &QueueName) -> impl Iterator<Item = &Lane> {
+        self.0.get(queue).into_iter().flat_map(BTreeMap::keys)
+    }
+
     /// Returns the first due tasks of a queue, by schedule time, then by id.
     pub(super) fn due(
         &self,
-        queue: &QueueName,
-        routes: &Routes,
+        source: &Source,
         standing: Standing,
         now: Timestamp,
         limit: usize,
     ) -> Vec<(Timestamp, TaskId)> {
         let mut due = Vec::new();
-        for places in self.places(queue, routes) {
+        for places in self.places(source) {
             // A task that is not timed is due whatever the clock says.
             for (is_timed, until) in [(false, Timestamp::MAX), (true, now)] {
                 let first = (standing, is_timed, Timestamp::from_micros(i64::MIN), FIRST);
@@ -73,12 +83,7 @@ impl Order {
 
     /// Returns when the first task of a queue becomes due, among the lanes and standings without
     /// due tasks.
-    pub(super) fn next(
-        &self,
-        queue: &QueueName,
-        routes: &Routes,
-        now: Timestamp,
-    ) -> Option<Timestamp> {
+    pub(super) fn next(&self, source: &Source, now: Timestamp) -> Option<Timestamp> {
         let first = |(places, standing): (&BTreeSet<OrderKey>, _)| {
             let first = (standing, false, Timestamp::from_micros(i64::MIN), FIRST);
             let last = (standing, true, Timestamp::MAX, LAST);
@@ -89,16 +94,12 @@ impl Order {
                 .map(|place| place.2)
         };
         let of_each = |places| Standing::ALL.into_iter().map(move |standing| (places, standing));
-        self.places(queue, routes).flat_map(of_each).filter_map(first).min()
+        self.places(source).flat_map(of_each).filter_map(first).min()
     }
 
-    fn places<'a>(
-        &'a self,
-        queue: &QueueName,
-        routes: &'a Routes,
-    ) -> impl Iterator<Item = &'a BTreeSet<OrderKey>> {
-        let of_queue = self.0.get(queue).into_iter().flatten();
-        of_queue.filter(|((route, _), _)| routes.contains(route)).map(|(_, places)| places)
+    fn places<'a>(&'a self, source: &'a Source) -> impl Iterator<Item = &'a BTreeSet<OrderKey>> {
+        let of_queue = self.0.get(&source.queue);
+        source.lanes.iter().filter_map(move |lane| of_queue?.get(lane))
     }
 }
 

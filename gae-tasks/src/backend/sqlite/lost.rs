@@ -2,10 +2,10 @@
 
 use rusqlite::Connection;
 
+use super::catalogue::Catalogue;
 use super::error::Fault;
 use super::grouping::{Grouping, one};
 use super::held::{Held, Terms, Waited};
-use super::lane::Catalogue;
 use super::task::Task;
 use super::unreadable;
 use crate::backend::lifecycle;

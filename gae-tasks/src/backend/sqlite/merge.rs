@@ -9,7 +9,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::error::Fault;
 use super::held::Waited;
-use super::lane::Lane;
+use super::lane::{Lane, RunnableLane};
 use super::ready;
 use super::row::task_id;
 use super::task_rows::{Rank, TaskRows, task};
@@ -98,7 +98,7 @@ const FIRST: Key = (i64::MIN, TaskId::from_bytes([0; 16]));
 
 /// The due tasks of one lane, either timed or not timed, read a few at a time.
 struct LaneCursor<'a> {
-    lane: &'a Lane,
+    lane: &'a RunnableLane,
     timed: bool,
     /// The places of tasks that were read, and since when each is in a pause.
     ready: VecDeque<(Key, Option<Timestamp>)>,
@@ -111,7 +111,7 @@ struct LaneCursor<'a> {
 impl<'a> LaneCursor<'a> {
     /// Creates a cursor. With many lanes the steps are short, because each lane is likely to give
     /// few tasks.
-    fn new(lane: &'a Lane, timed: bool, limit: usize, lanes: usize) -> Self {
+    fn new(lane: &'a RunnableLane, timed: bool, limit: usize, lanes: usize) -> Self {
         // One more than may be taken, so that the rest of the lane need not be queried afterwards.
         let limit = limit.saturating_add(1);
         let step = if lanes == 1 { limit } else { limit.saturating_mul(2) / lanes };
@@ -139,14 +139,15 @@ pub(super) struct Merge<'a> {
 impl<'a> Merge<'a> {
     pub(super) fn start(
         connection: &'a Connection,
-        lanes: Vec<&'a Lane>,
+        lanes: Vec<&'a RunnableLane>,
         rank: Rank,
         now: Timestamp,
         limit: usize,
     ) -> Result<Self, Fault> {
         let many = lanes.len();
-        let both =
-            |lane: &'a Lane| [false, true].map(|timed| LaneCursor::new(lane, timed, limit, many));
+        let both = |lane: &'a RunnableLane| {
+            [false, true].map(|timed| LaneCursor::new(lane, timed, limit, many))
+        };
         let sources =
             if limit == 0 { Vec::new() } else { lanes.into_iter().flat_map(both).collect() };
         let (heads, bad) = Default::default();

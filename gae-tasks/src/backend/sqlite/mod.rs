@@ -3,6 +3,7 @@
 mod admin;
 mod bury;
 mod call;
+mod catalogue;
 mod committer;
 mod connection;
 mod database;

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::error::Fault;
-use super::lane::{Lane, Runnable};
+use super::lane::{Runnable, RunnableLane};
 use crate::backend::Standing;
 use crate::backend::lifecycle::Wait;
 use crate::time::Timestamp;
@@ -183,7 +183,7 @@ pub(super) struct Turns<'a> {
     /// The rest of the round: lanes after a turn and lane, up to a turn.
     rest: Vec<((i64, i64), i64)>,
     /// The next queues, by turn, with their lanes that have tasks due.
-    read: VecDeque<(i64, Vec<&'a Lane>)>,
+    read: VecDeque<(i64, Vec<&'a RunnableLane>)>,
 }
 
 impl<'a> Turns<'a> {
@@ -216,13 +216,13 @@ impl<'a> Turns<'a> {
     }
 
     /// Returns the lanes of the next queue that have a task due.
-    pub(super) fn next(&mut self) -> Result<Option<Vec<&'a Lane>>, Fault> {
+    pub(super) fn next(&mut self) -> Result<Option<Vec<&'a RunnableLane>>, Fault> {
         // The last queue that was read may have more lanes.
         while self.read.len() < 2 && self.read_more()? {}
         Ok(self.read.pop_front().map(|(_, lanes)| lanes))
     }
 
-    fn add(&mut self, lane: &'a Lane) {
+    fn add(&mut self, lane: &'a RunnableLane) {
         match self.read.back_mut() {
             Some((turn, lanes)) if *turn == lane.turn => lanes.push(lane),
             _ => self.read.push_back((lane.turn, vec![lane])),

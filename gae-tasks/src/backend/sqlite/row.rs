@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
+use super::catalogue::{kind, queue_name, shape};
 use super::error::Fault;
 use super::held;
-use super::lane::{kind, queue_name, shape};
 use super::unreadable;
 use super::waiting::waits;
 use crate::backend::lifecycle::{Facts, Wait};

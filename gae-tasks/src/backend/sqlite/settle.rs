@@ -3,12 +3,12 @@
 use rusqlite::{CachedStatement, Connection, params};
 
 use super::call::Request;
+use super::catalogue::Catalogue;
 use super::connection::Durability;
 use super::database::{Database, moment};
 use super::error::Fault;
 use super::grouping::one;
 use super::held::{Held, Waited};
-use super::lane::Catalogue;
 use super::task::Task;
 use super::unreadable;
 use crate::backend::lifecycle::{self, Ended};

@@ -4,12 +4,12 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::call::Request;
+use super::catalogue::Catalogue;
 use super::connection::Durability;
 use super::database::{Database, moment};
 use super::error::Fault;
 use super::grouping::one;
 use super::held::{self, Held};
-use super::lane::Catalogue;
 use super::lost;
 use super::ready;
 use super::row::task_id;

@@ -2,8 +2,8 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::catalogue::Catalogue;
 use super::error::Fault;
-use super::lane::Catalogue;
 use super::unreadable::{self, Columns};
 use super::{name, row, waiting};
 use crate::backend::lifecycle::{Change, Facts, Rules, Wait, tombstone};

@@ -15,6 +15,7 @@ mod extremes;
 mod lease;
 mod names;
 mod newer;
+mod readers;
 mod reading;
 mod retry;
 mod schemas;
@@ -168,6 +169,14 @@ macro_rules! conformance {
                 a_leased_task_is_not_leased_again
                 an_expired_lease_is_recovered_by_a_sweep_only
                 eight_concurrent_workers_share_no_task
+            ]
+            readers [
+                a_worker_leases_what_it_can_read
+                a_worker_is_asked_with_the_stored_schema
+                a_worker_is_asked_once_about_a_route
+                another_worker_is_asked_anew
+                what_no_worker_can_read_holds_up_nobody
+                a_schema_that_comes_later_is_shown_to_the_worker
             ]
             extend [
                 a_held_lease_is_extended

@@ -2,12 +2,15 @@
 
 use std::sync::{Arc, Barrier};
 use std::thread;
+use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::{Folder, FullDisk, Sqlite, enqueue, task, wait};
-use crate::backend::{Backend, NewTask};
-use crate::task::Shape;
+use super::{Folder, FullDisk, Sqlite, at, enqueue, task, wait};
+use crate::backend::{Backend, Lease, NewTask, Pull, ReadsRoutes, Room, Routes};
+use crate::queue::QueueName;
+use crate::task::{Route, Shape};
+use crate::time::Now;
 
 const NEW: Shape = Shape::from_bits(99);
 
@@ -122,4 +125,29 @@ fn a_row_that_is_no_schema_is_none_and_is_mended_by_the_next_task() {
     assert_eq!(schema(&sqlite), None);
     enqueue(&sqlite, vec![of_new_shape(b"x")]).unwrap();
     assert_eq!(schema(&sqlite), Some(b"new".to_vec()));
+}
+
+/// Reads what has a schema.
+#[derive(Debug)]
+struct NeedsSchema;
+
+impl ReadsRoutes for NeedsSchema {
+    fn reader(&self, route: &Route, schema: Option<&[u8]>) -> Option<Shape> {
+        schema.map(|_| route.shape())
+    }
+}
+
+#[test]
+fn a_worker_sees_a_schema_that_another_process_stores_later() {
+    let folder = Folder::new();
+    let (one, other) = (folder.open(), folder.open());
+    let (queues, routes) =
+        (Arc::new([QueueName::DEFAULT].into()), Routes::Read(Arc::new(NeedsSchema)));
+    let duration = Duration::from_secs(30);
+    let request = Lease::new(Now::At(at(100)), queues, routes, Room::new(10), duration);
+    let lease = || wait(one.lease(request.clone())).unwrap().tasks.len();
+    enqueue(&other, vec![NewTask { schema: Arc::default(), ..of_new_shape(b"x") }]).unwrap();
+    assert_eq!((lease(), lease()), (0, 0));
+    enqueue(&other, vec![of_new_shape(b"y")]).unwrap();
+    assert_eq!((lease(), lease()), (2, 0), "the lane is old, its schema is new");
 }
