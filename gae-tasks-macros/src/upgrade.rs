@@ -18,7 +18,7 @@ pub(crate) fn function(task: &Task) -> Option<TokenStream> {
         // As in `bounds`, a variable is not spanned on what a macro may have passed on.
         let on = quote!(__on);
         let call =
-            quote_spanned!(path.span()=> <__On as #door::Upgrading<#args>>::through(#on, #name, #path));
+            quote_spanned!(path.span()=> <__On as #door::Upgrading<_>>::through(#on, #name, #path));
         quote!(#number => #call,)
     });
     (!task.settings.upgrades.is_empty()).then(|| {
