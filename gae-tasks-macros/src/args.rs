@@ -5,6 +5,7 @@ use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
+use syn::token::Bracket;
 use syn::{LitInt, LitStr, Path, Token, bracketed, parenthesized};
 
 use crate::errors::Errors;
@@ -194,19 +195,24 @@ fn one_or_more(input: ParseStream<'_>) -> syn::Result<Vec<LitStr>> {
 
 /// Reads a path, or a list of them.
 fn paths(input: ParseStream<'_>) -> syn::Result<Vec<Path>> {
-    if !input.peek(syn::token::Bracket) {
-        return Ok(vec![input.call(Path::parse_mod_style)?]);
-    }
-    let content;
-    bracketed!(content in input);
-    let parse = Path::parse_mod_style;
-    Ok(Punctuated::<Path, Token![,]>::parse_terminated_with(&content, parse)?.into_iter().collect())
+    let path = Path::parse_mod_style;
+    if input.peek(Bracket) { list(input, path) } else { Ok(vec![input.call(path)?]) }
 }
 
 fn strings(input: ParseStream<'_>) -> syn::Result<Vec<LitStr>> {
+    list(input, <LitStr as Parse>::parse)
+}
+
+fn list<T>(
+    input: ParseStream<'_>,
+    entry: fn(ParseStream<'_>) -> syn::Result<T>,
+) -> syn::Result<Vec<T>> {
     let content;
     bracketed!(content in input);
-    Ok(Punctuated::<LitStr, Token![,]>::parse_terminated(&content)?.into_iter().collect())
+    let entries = Punctuated::<T, Token![,]>::parse_terminated_with(&content, entry);
+    // What is left over would be an error of its own.
+    _ = content.parse::<TokenStream>();
+    Ok(entries?.into_iter().collect())
 }
 
 /// Checks that a comma, the end, or the next key (if the comma is missing) follows a value: the

@@ -14,6 +14,7 @@ use crate::item;
 use crate::model::{Parameter, Settings, Task};
 use crate::names;
 use crate::parameters::{self, names_of_fields};
+use crate::place;
 use crate::tokens::{borrows, find_word, has_word, is_inferred, is_unsized, placeholder};
 
 /// Returns the values of the attribute, each checked against its syntax.
@@ -178,7 +179,8 @@ pub(crate) fn function(task: &Task, errors: &mut Errors) {
     evolution::check(task, errors);
 }
 
-/// Returns the token that shows that the function is inside an `impl`: its `self`, or a `Self`.
+/// Returns the token that shows that the function is inside an `impl`: its `self`, or a `Self`; or its
+/// name, if only the source file shows that.
 fn of_an_impl(task: &Task) -> Option<TokenStream> {
     let sig = &task.function.sig;
     if let Some(FnArg::Receiver(receiver)) = sig.inputs.first() {
@@ -191,7 +193,8 @@ fn of_an_impl(task: &Task) -> Option<TokenStream> {
         find_word(body.clone(), &["Self"])
             .filter(|_| find_word(body, &["impl", "trait", "struct", "enum"]).is_none())
     });
-    word.map(Ident::into_token_stream)
+    let name = || Some(&sig.ident).filter(|name| place::is_in_impl(name)).cloned();
+    word.or_else(name).map(Ident::into_token_stream)
 }
 
 fn qualifiers(sig: &Signature, errors: &mut Errors) {

@@ -166,10 +166,10 @@ fn ignored(task: &Task, literal: &LitStr, errors: &mut Errors) {
         ((name, Some(_)), Known::Ignored) => {
             format!("all of `{name}` is ignored: remove `{path}`")
         }
-        ((name, Some(_)), Known::Nowhere) => format!(
-            "`{name}` is not a parameter: write `{name}` to ignore all of it{}",
-            did_you_mean(task, name)
-        ),
+        ((name, Some(_)), Known::Nowhere) => match nearest(task, name) {
+            Some(near) => format!("`{name}` is not a parameter, did you mean `{near}`?"),
+            None => format!("`{name}` is not a parameter: write `{name}` to ignore all of it"),
+        },
         _ => return,
     };
     errors.on(literal, message);
@@ -178,24 +178,21 @@ fn ignored(task: &Task, literal: &LitStr, errors: &mut Errors) {
 fn sensitive(task: &Task, literal: &LitStr, errors: &mut Errors) {
     let path = literal.value();
     let name = split(&path).0;
-    if matches!(Known::of(task, name), Known::Nowhere) {
-        errors.on(
-            literal,
-            format!(
-                "`{name}` is not a parameter that is sent: begin with one{}",
-                did_you_mean(task, name)
-            ),
-        );
+    if !matches!(Known::of(task, name), Known::Nowhere) {
+        return;
     }
+    let message = match nearest(task, name) {
+        Some(near) => format!("`{name}` is not a parameter that is sent, did you mean `{near}`?"),
+        None => format!("`{name}` is not a parameter that is sent: begin the path with one"),
+    };
+    errors.on(literal, message);
 }
 
-fn did_you_mean(task: &Task, name: &str) -> String {
+/// Returns the parameter that `name` probably misspells.
+fn nearest(task: &Task, name: &str) -> Option<String> {
     let known: Vec<_> = task.payload().map(|(field, _)| names::plain(field)).collect();
     let known: Vec<_> = known.iter().map(String::as_str).collect();
-    match names::nearest(name, &known) {
-        Some(near) => format!(", did you mean `{near}`?"),
-        None => String::new(),
-    }
+    names::nearest(name, &known).map(str::to_owned)
 }
 
 /// What a task knows of the name of a parameter.

@@ -4,7 +4,7 @@
 //! the attributes of its parameters, `model` combines them into a task, `check`, `parameters` and
 //! `evolution` check the rules, `expand`, `bounds`, `registration` and `upgrade` generate the code of
 //! a valid task, and `fallback` the code of a task with errors. `errors` collects the errors, `tokens` inspects
-//! types, `names` derives and checks names.
+//! types, `names` derives and checks names, `place` looks for a function in its file.
 
 mod args;
 mod bounds;
@@ -18,6 +18,7 @@ mod marks;
 mod model;
 mod names;
 mod parameters;
+mod place;
 mod registration;
 mod tokens;
 mod upgrade;

@@ -15,7 +15,10 @@ pub(crate) fn function(task: &Task) -> Option<TokenStream> {
     let (schemas, count) = (schemas(task), task.settings.upgrades.len());
     let upgrades = task.settings.upgrades.iter().enumerate().map(|(number, path)| {
         let name = path.to_token_stream().to_string().replace(' ', "");
-        let call = quote_spanned!(path.span()=> __on.through(#name, #path));
+        // As in `bounds`, a variable is not spanned on what a macro may have passed on.
+        let on = quote!(__on);
+        let call =
+            quote_spanned!(path.span()=> <__On as #door::Upgrading<_>>::through(#on, #name, #path));
         quote!(#number => #call,)
     });
     (!task.settings.upgrades.is_empty()).then(|| {

@@ -53,7 +53,7 @@ const fn neighbour(kind: &'static str) -> Registration {
         kind,
         aliases: &[],
         traced: Traced::new(|tracer| tracer.parameter::<u64>("number")),
-        parameters: &[Parameter::new("number")],
+        parameters: const { &[Parameter::new("number")] },
         ignores: &[],
         sensitive: &[],
         upgrades: &[],
