@@ -33,6 +33,7 @@ pub(crate) fn element(task: &Task) -> TokenStream {
             ignores: &[#(#ignores),*],
             sensitive: &[#(#sensitive),*],
             upgrades: #upgrades,
+            readings: #door::Readings::new(),
             queues: <#name as #door::Task>::QUEUES,
             deadline: #deadline,
             max_attempts: #max_attempts,

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use gae_tasks::__private::{
+    Readings,
     self as door, Call, CallError, Location, Parameter, REGISTRATIONS, Registration, Traced,
     TypeBackoff, Work, linkme,
 };
@@ -57,6 +58,7 @@ const fn neighbour(kind: &'static str) -> Registration {
         ignores: &[],
         sensitive: &[],
         upgrades: &[],
+        readings: Readings::new(),
         queues: &["default"],
         deadline: None,
         max_attempts: None,
@@ -91,7 +93,7 @@ fn dispatch(criterion: &mut Criterion) {
     // Builds the args, encodes them, and checks that they can be read back.
     criterion.bench_function("defer", |b| b.iter(|| send::defer(black_box(42), TO, SUBJECT)));
     criterion.bench_function("look up", |b| {
-        b.iter(|| registry.find(black_box(send::KIND), shape).unwrap())
+        b.iter(|| assert!(registry.runs(black_box(send::KIND), shape)))
     });
     // From the stored bytes to the outcome, as in a worker: with the look-up, the context and the
     // decoding.

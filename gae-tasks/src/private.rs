@@ -18,7 +18,7 @@ pub use crate::handler::{
 };
 pub use crate::outcome::Outcome;
 pub use crate::payload::{
-    Decoder, DefaultParameter, Described, DescribedDebug, DescribedOther, Encoder, Parameter,
+    Decoder, DefaultParameter, Described, DescribedDebug, DescribedOther, Encoder, Readings, Parameter,
     TraceDeserialize, TraceOther, Traceable, Tracer, UnreadableError, Unshown, UpgradesTo,
     Upgrading, no_upgrade,
 };

@@ -9,8 +9,7 @@ use crate::task::Shape;
 
 /// A task's function, and how it reads the payloads of one route.
 #[derive(Debug, Clone)]
-#[doc(hidden)]
-pub struct Routed {
+pub(crate) struct Routed {
     pub(crate) registration: &'static Registration,
     pub(crate) reading: Reading,
 }

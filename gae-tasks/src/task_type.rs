@@ -100,6 +100,14 @@ pub fn decode<A: Args>(bytes: &[u8]) -> Result<A, UnreadableError> {
     whole(Decoder::new(bytes), A::decode)
 }
 
+/// Makes args of `bytes`, which are exactly the struct that an upgrade function of this number takes.
+///
+/// # Errors
+/// The codec cannot read the struct, bytes are left over, or the function refuses the struct.
+pub fn upgrade<A: Args>(index: usize, bytes: &[u8]) -> Result<A, UnreadableError> {
+    whole(Decoder::new(bytes), |payload| A::upgrade(index, payload))
+}
+
 /// Makes args of a payload of any schema for which there is a `reading`.
 ///
 /// # Errors
@@ -108,9 +116,7 @@ pub(crate) fn read<A: Args>(bytes: &[u8], reading: &Reading) -> Result<A, Unread
     match reading {
         Reading::Own => decode(bytes),
         Reading::ByName(resolution) => whole(Decoder::resolved(resolution, bytes)?, A::decode),
-        Reading::Upgrade(number) => {
-            whole(Decoder::new(bytes), |payload| A::upgrade(*number, payload))
-        }
+        Reading::Upgrade(number) => upgrade(*number, bytes),
         Reading::UpgradeByName(number, resolution) => {
             whole(Decoder::resolved(resolution, bytes)?, |payload| A::upgrade(*number, payload))
         }

@@ -141,6 +141,7 @@ mod tests {
             ignores: &[],
             sensitive: &[],
             upgrades: &[],
+            readings: crate::payload::Readings::new(),
             queues: &["default"],
             deadline: None,
             max_attempts,

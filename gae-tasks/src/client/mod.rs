@@ -16,6 +16,7 @@ mod spilling;
 mod storage;
 mod sweep_payloads;
 mod trace;
+mod unroutable;
 mod url;
 mod worker;
 
@@ -31,6 +32,7 @@ pub use list::{ListTasks, ListTasksFuture};
 #[cfg_attr(docsrs, doc(cfg(feature = "push")))]
 pub use push::PushServiceBuilder;
 pub use sweep_payloads::{SweepPayloads, SweepPayloadsFuture};
+pub use unroutable::Unroutable;
 pub use worker::{Worker, WorkerFuture};
 
 use self::retention::StatedRetention;
@@ -96,12 +98,6 @@ impl Client {
     /// The tasks this client can run.
     pub fn registry(&self) -> &Registry {
         &self.0.registry
-    }
-
-    /// The tasks that this client can run, shared.
-    #[cfg(feature = "testing")]
-    pub(crate) fn shared_registry(&self) -> Arc<Registry> {
-        Arc::clone(&self.0.registry)
     }
 
     /// Whether tasks run where they are deferred.
@@ -205,7 +201,7 @@ impl Client {
         &self.0.suspects
     }
 
-    #[cfg(feature = "push")]
+    #[cfg(any(feature = "push", feature = "testing"))]
     pub(crate) fn shared_registry(&self) -> &Arc<Registry> {
         &self.0.registry
     }

@@ -46,7 +46,7 @@ impl Client {
             .pull()
             .ok_or(Error::Unsupported { backend, what: "`drain`: it calls handlers over HTTP" })?;
         self.check_stored().await?;
-        let routes = Routes::Read(Arc::new(Readable::new(self.shared_registry())));
+        let routes = Routes::Read(Arc::new(Readable::new(Arc::clone(self.shared_registry()))));
         let mut attempts = 0;
         loop {
             let queues: BTreeSet<QueueName> =
