@@ -13,9 +13,8 @@ use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use gae_tasks::__private::{
-    Readings,
-    self as door, Call, CallError, Location, Parameter, REGISTRATIONS, Registration, Traced,
-    TypeBackoff, Work, linkme,
+    self as door, Call, CallError, Location, Parameter, REGISTRATIONS, Readings, Registration,
+    Traced, TypeBackoff, Work, linkme,
 };
 use gae_tasks::backend::memory::Memory;
 use gae_tasks::backend::{Backend, Enqueue, Lease, LeasedTask, NewTask, Pull, Room, Routes};

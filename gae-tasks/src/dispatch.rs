@@ -128,7 +128,12 @@ impl Dispatcher {
         left: Duration,
         permit: Option<Arc<dyn Permit>>,
     ) -> Outcome {
-        let work = match (routed.run)(&Call::new(payload.as_ref(), &routed.reading, &self.states, context)) {
+        let work = match (routed.run)(&Call::new(
+            payload.as_ref(),
+            &routed.reading,
+            &self.states,
+            context,
+        )) {
             Ok(work) => work,
             Err(error @ CallError::Unreadable(_)) => return Outcome::unreadable(error.into()),
             Err(error) => return Outcome::failed(None, error.into()),

@@ -1,22 +1,30 @@
 //! Encodes parameters as bytes: postcard, one after the other.
 
+mod check;
+#[cfg(feature = "json")]
+mod json;
 mod parameter;
 mod reading;
+mod remedy;
 mod resolve;
 pub(crate) mod schema;
 mod trace;
+mod unreadable;
 mod upgrade;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "json")]
+pub use self::json::Json;
 pub use self::parameter::{DefaultParameter, Parameter};
 pub use self::reading::Readings;
 pub(crate) use self::reading::{CannotRead, Decision, Reading};
 pub(crate) use self::resolve::{Difference, Reader, Resolution};
 pub use self::schema::{Schema, SchemaError};
 pub use self::trace::{TraceDeserialize, TraceOther, Traceable, Tracer};
+pub use self::unreadable::UnreadableError;
 pub use self::upgrade::{UpgradesTo, Upgrading, no_upgrade};
 
 /// Shows a parameter if its type is `Debug`. Called on `&&Described`, for which [`DescribedDebug`]
@@ -55,38 +63,31 @@ impl fmt::Debug for Unshown {
 
 impl<T> DescribedOther for Described<'_, T> {}
 
-/// Why a payload cannot be written or read: the parameter and the codec's reason, never a value.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{place} {reason}")]
-pub struct UnreadableError {
-    place: String,
-    reason: String,
-}
-
-impl UnreadableError {
-    fn of_parameter(parameter: &'static str, reason: impl Into<String>) -> Self {
-        Self { place: format!("parameter `{parameter}`"), reason: reason.into() }
-    }
-
-    fn of_upgrade(upgrade: &'static str, reason: impl Into<String>) -> Self {
-        Self { place: format!("the upgrade `{upgrade}`"), reason: reason.into() }
-    }
-
-    pub(crate) fn of_payload(reason: impl Into<String>) -> Self {
-        Self { place: "the payload".to_owned(), reason: reason.into() }
-    }
-}
-
-/// Writes parameters one after the other.
-#[derive(Debug, Default)]
+/// Writes parameters one after the other, and checks that they are what the schema says.
+#[derive(Debug)]
 pub struct Encoder {
     bytes: Vec<u8>,
+    schema: &'static Schema,
+    /// How many parameters have been written.
+    next: usize,
+    /// Where each of them ends, if that is asked.
+    ends: Option<Vec<(&'static str, usize)>>,
 }
 
 impl Encoder {
     /// Creates a writer with room for `len` bytes, which grows if necessary.
-    pub(crate) fn with_room(len: usize) -> Self {
-        Self { bytes: Vec::with_capacity(len) }
+    pub(crate) fn with_room(schema: &'static Schema, len: usize) -> Self {
+        Self { bytes: Vec::with_capacity(len), schema, next: 0, ends: None }
+    }
+
+    /// Notes where each parameter ends.
+    pub(crate) fn with_ends(self) -> Self {
+        Self { ends: Some(Vec::new()), ..self }
+    }
+
+    /// Returns the name of each parameter and where it ends, if that was asked.
+    pub(crate) fn into_ends(self) -> Vec<(&'static str, usize)> {
+        self.ends.unwrap_or_default()
     }
 
     /// Returns the written bytes.
@@ -97,35 +98,21 @@ impl Encoder {
     /// Appends the parameter `name`.
     ///
     /// # Errors
-    /// The codec cannot write the value.
+    /// The value cannot be written, or is written as something else than its type reads.
     pub fn parameter<T: Serialize + ?Sized>(
         &mut self,
         name: &'static str,
         value: &T,
     ) -> Result<(), UnreadableError> {
-        postcard::serialize_with_flavor(value, Appended(&mut self.bytes))
-            .map_err(|e| UnreadableError::of_parameter(name, format!("cannot be written: {e}")))
-    }
-}
-
-/// Appends whole slices: postcard's own implementation appends byte by byte, which took twice the
-/// time.
-struct Appended<'a>(&'a mut Vec<u8>);
-
-impl postcard::ser_flavors::Flavor for Appended<'_> {
-    type Output = ();
-
-    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.0.push(byte);
-        Ok(())
-    }
-
-    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        self.0.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    fn finalize(self) -> postcard::Result<()> {
+        let Some(parameter) = self.schema.parameters().get(self.next) else {
+            return Err(UnreadableError::of_parameter(name, "was not traced"));
+        };
+        self.next += 1;
+        check::append(&mut self.bytes, self.schema.nodes(), parameter.node, value)
+            .map_err(|found| UnreadableError::of_parameter(name, found.reason(name)))?;
+        if let Some(ends) = &mut self.ends {
+            ends.push((name, self.bytes.len()));
+        }
         Ok(())
     }
 }
@@ -194,42 +181,14 @@ impl Decoder<'_> {
 fn advice(error: postcard::Error) -> String {
     match error {
         postcard::Error::WontImplement => {
-            "its type needs a self-describing format, which postcard is not (untagged or flattened \
-             enums, `serde_json::Value`): wrap it in `gae_tasks::Json<T>` (feature `json`)"
-                .to_owned()
+            format!(
+                "its type needs a self-describing format, which postcard is not: {}",
+                remedy::WRAP
+            )
+        }
+        postcard::Error::SerdeDeCustom => {
+            "its own `Deserialize` refuses what its `Serialize` has written".to_owned()
         }
         error => error.to_string(),
-    }
-}
-
-/// A parameter that is stored as JSON inside the payload, for types that only a self-describing
-/// format can read back: `serde_json::Value`, untagged and flattened enums, `skip_serializing_if`.
-///
-/// ```
-/// use gae_tasks::{Json, deferred};
-///
-/// #[deferred]
-/// async fn import(document: Json<serde_json::Value>) {
-///     println!("{}", document.0["title"]);
-/// }
-/// ```
-#[cfg(feature = "json")]
-#[cfg_attr(docsrs, doc(cfg(feature = "json")))]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Json<T>(pub T);
-
-#[cfg(feature = "json")]
-impl<T: Serialize> Serialize for Json<T> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let text = serde_json::to_string(&self.0).map_err(serde::ser::Error::custom)?;
-        serializer.serialize_str(&text)
-    }
-}
-
-#[cfg(feature = "json")]
-impl<'de, T: serde::de::DeserializeOwned> Deserialize<'de> for Json<T> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        serde_json::from_str(&text).map(Self).map_err(serde::de::Error::custom)
     }
 }

@@ -379,21 +379,21 @@ mod tests {
 
     const fn task() -> Registration {
         Registration {
-        kind: "shop/send",
-        aliases: &[],
-        traced: Traced::new(|tracer| tracer.parameter::<u64>("user_id")),
-        parameters: const { &[Parameter::new("user_id")] },
-        ignores: &[],
-        sensitive: &[],
-        upgrades: &[],
-        readings: Readings::new(),
-        queues: &["default"],
-        deadline: None,
-        max_attempts: None,
-        backoff: TypeBackoff::NONE,
-        states: &[],
-        location: Location { file: "shop.rs", line: 1, column: 1 },
-        run,
+            kind: "shop/send",
+            aliases: &[],
+            traced: Traced::new(|tracer| tracer.parameter::<u64>("user_id")),
+            parameters: const { &[Parameter::new("user_id")] },
+            ignores: &[],
+            sensitive: &[],
+            upgrades: &[],
+            readings: Readings::new(),
+            queues: &["default"],
+            deadline: None,
+            max_attempts: None,
+            backoff: TypeBackoff::NONE,
+            states: &[],
+            location: Location { file: "shop.rs", line: 1, column: 1 },
+            run,
         }
     }
 

@@ -112,7 +112,9 @@ impl Client {
         let attributes = task.spec.attributes.as_deref();
         let outcome = self
             .dispatcher()
-            .dispatch(&Routed::own(registration), &task.payload, attributes, &context, &|_| Outlook::LAST)
+            .dispatch(&Routed::own(registration), &task.payload, attributes, &context, &|_| {
+                Outlook::LAST
+            })
             .await;
         Ok((task.spec.id, outcome))
     }

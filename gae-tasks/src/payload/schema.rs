@@ -63,6 +63,16 @@ impl Schema {
         Ok(Self { nodes, parameters, empty, bytes: bytes.into() })
     }
 
+    /// Its types, which refer to each other by their position.
+    pub(crate) fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The parameters, in their order.
+    pub(crate) fn parameters(&self) -> &[Member] {
+        &self.parameters
+    }
+
     /// The form in which it is stored.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes

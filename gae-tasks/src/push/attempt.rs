@@ -139,12 +139,7 @@ impl Delivery<'_> {
         preamble.first_due.since(self.settings.clock.wall()) > AHEAD
     }
 
-    async fn run(
-        &self,
-        envelope: &Envelope,
-        routed: &Routed,
-        reported: Reported,
-    ) -> Reply {
+    async fn run(&self, envelope: &Envelope, routed: &Routed, reported: Reported) -> Reply {
         let began = self.settings.clock.wall();
         let limits = Limits::of(envelope, routed.max_attempts, &reported, began);
         if limits.are_reached_already(&reported, began) {
