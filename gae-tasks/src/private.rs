@@ -18,8 +18,8 @@ pub use crate::handler::{
 };
 pub use crate::outcome::Outcome;
 pub use crate::payload::{
-    Decoder, Described, DescribedDebug, DescribedOther, Encoder, TraceDeserialize, TraceOther,
-    Traceable, Tracer, UnreadableError,
+    Decoder, Described, DescribedDebug, DescribedOther, Difference, Encoder, Parameter, Reader,
+    Resolution, TraceDeserialize, TraceOther, Traceable, Tracer, UnreadableError,
 };
 pub use crate::queue::TypeBackoff;
 pub use crate::registration::{Location, REGISTRATIONS, Registration, StateType, Traced};

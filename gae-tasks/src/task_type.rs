@@ -91,10 +91,8 @@ fn encode_expecting<A: Args>(args: &A, len: usize) -> Result<Vec<u8>, Unreadable
 pub fn decode<A: Args>(bytes: &[u8]) -> Result<A, UnreadableError> {
     let mut decoder = Decoder::new(bytes);
     let args = A::decode(&mut decoder)?;
-    match decoder.left() {
-        0 => Ok(args),
-        left => Err(UnreadableError::of_payload(format!("has {left} bytes too many"))),
-    }
+    decoder.end()?;
+    Ok(args)
 }
 
 /// Encodes `args`, and verifies that the bytes decode completely and to the same length.

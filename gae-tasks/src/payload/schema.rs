@@ -63,6 +63,19 @@ impl Schema {
         Ok(Self { nodes, parameters, empty, bytes: bytes.into() })
     }
 
+    pub(crate) fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    pub(crate) fn parameters(&self) -> &[Member] {
+        &self.parameters
+    }
+
+    /// For each node whether a value may take no bytes.
+    pub(crate) fn emptiness(&self) -> &[bool] {
+        &self.empty
+    }
+
     /// The form in which it is stored.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
