@@ -13,7 +13,9 @@ mod unreadable;
 mod upgrade;
 
 use std::fmt;
+use std::marker::PhantomData;
 
+use serde::de::DeserializeSeed;
 use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "json")]
@@ -21,7 +23,8 @@ pub use self::json::Json;
 pub use self::parameter::{DefaultParameter, Parameter};
 pub use self::reading::Readings;
 pub(crate) use self::reading::{CannotRead, Decision, Reading};
-pub(crate) use self::resolve::{Difference, Reader, Resolution};
+pub use self::resolve::{Difference, Reader, Resolution};
+use self::resolve::{Failure, Parameters, Reason};
 pub use self::schema::{Schema, SchemaError};
 pub use self::trace::{TraceDeserialize, TraceOther, Traceable, Tracer};
 pub use self::unreadable::UnreadableError;
@@ -117,31 +120,123 @@ impl Encoder {
     }
 }
 
-/// Reads parameters one after the other.
+/// Reads parameters: one after the other under the schema that they were written under, by name
+/// under another.
 #[derive(Debug)]
 pub struct Decoder<'a> {
     rest: &'a [u8],
+    resolved: Option<Box<Resolved<'a>>>,
+}
+
+#[derive(Debug)]
+struct Resolved<'a> {
+    resolution: &'a Resolution,
+    parameters: Parameters<'a>,
+    /// How many parameters were asked for.
+    asked: usize,
 }
 
 impl<'a> Decoder<'a> {
     /// Reads from the front of `bytes`.
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes }
+        Self { rest: bytes, resolved: None }
+    }
+
+    /// Reads `bytes`, which were written under the schema of the resolution's writer.
+    ///
+    /// # Errors
+    /// Every payload of that schema was refused: see [`Resolution::refused`].
+    pub fn resolved(resolution: &'a Resolution, bytes: &'a [u8]) -> Result<Self, UnreadableError> {
+        if let Some(refused) = resolution.refused() {
+            return Err(UnreadableError::of_payload(format!("cannot be read: {refused}")));
+        }
+        let parameters = resolution.parameters(bytes);
+        let resolved = Resolved { resolution, parameters, asked: 0 };
+        Ok(Self { rest: &[], resolved: Some(Box::new(resolved)) })
     }
 }
 
 impl Decoder<'_> {
-    /// The number of unread bytes.
-    pub(crate) fn left(&self) -> usize {
-        self.rest.len()
-    }
-
-    /// Reads the parameter `name` from the front.
+    /// Reads all parameters that were written under `schema`, as one struct whose fields they are,
+    /// into whatever `seed` makes of what was written, such as a `serde_json::Value`.
+    ///
+    /// It is given what JSON would have: bytes are a sequence of numbers, a variant is its name or
+    /// a map of one entry, and an entry of a map whose keys are no texts is a sequence of two.
     ///
     /// # Errors
-    /// The codec cannot read a value of this type.
+    /// The bytes are not what the schema says.
+    pub fn read_any<S: for<'de> DeserializeSeed<'de, Value = V>, V>(
+        schema: &Schema,
+        bytes: &[u8],
+        seed: S,
+    ) -> Result<V, UnreadableError> {
+        resolve::read_any(schema, bytes, seed).map_err(|e| unreadable(&e))
+    }
+
+    /// Ends the reading.
+    ///
+    /// # Errors
+    /// Bytes are left over.
+    pub(crate) fn end(&mut self) -> Result<(), UnreadableError> {
+        if let Some(resolved) = &mut self.resolved {
+            return resolved.parameters.end().map_err(|e| unreadable(&e));
+        }
+        match self.rest.len() {
+            0 => Ok(()),
+            left => Err(unreadable(&Reason::TooLong(left).into())),
+        }
+    }
+
+    /// Reads the parameter `name`: the next one, or by name.
+    ///
+    /// # Errors
+    /// A value of this type cannot be read, or there is none.
     // Not `DeserializeOwned`: serde has no advice for its absence.
     pub fn parameter<T: for<'de> Deserialize<'de>>(
+        &mut self,
+        name: &'static str,
+    ) -> Result<T, UnreadableError> {
+        match &mut self.resolved {
+            None => self.next(name),
+            Some(resolved) => resolved.read(name)?.map_or_else(|| resolved.absent(name), Ok),
+        }
+    }
+
+    /// Reads the parameter `name`, or makes a `default` where the writer had no such parameter.
+    ///
+    /// # Errors
+    /// A value of this type cannot be read.
+    pub fn parameter_or<T: for<'de> Deserialize<'de>>(
+        &mut self,
+        name: &'static str,
+        default: fn() -> T,
+    ) -> Result<T, UnreadableError> {
+        match &mut self.resolved {
+            None => self.next(name),
+            Some(resolved) => Ok(resolved.read(name)?.unwrap_or_else(default)),
+        }
+    }
+
+    /// Reads all parameters as the fields of a struct.
+    ///
+    /// # Errors
+    /// The struct cannot be read from them.
+    pub fn fields<T: for<'de> Deserialize<'de>>(&mut self) -> Result<T, UnreadableError> {
+        if let Some(resolved) = &mut self.resolved {
+            let fields = resolved.resolution.fields();
+            return resolved
+                .parameters
+                .fields(fields, PhantomData::<T>)
+                .map_err(|e| resolved.failed(&e));
+        }
+        let (value, rest) = postcard::take_from_bytes(self.rest).map_err(|e| {
+            UnreadableError::of_payload(format!("cannot be read back: {}", advice(e)))
+        })?;
+        self.rest = rest;
+        Ok(value)
+    }
+
+    fn next<T: for<'de> Deserialize<'de>>(
         &mut self,
         name: &'static str,
     ) -> Result<T, UnreadableError> {
@@ -151,31 +246,37 @@ impl Decoder<'_> {
         self.rest = rest;
         Ok(value)
     }
+}
 
-    /// Reads the parameter `name`, for which `default` stands if the payload was stored without it.
-    ///
-    /// # Errors
-    /// As [`Self::parameter`].
-    pub fn parameter_or<T: for<'de> Deserialize<'de>>(
+impl Resolved<'_> {
+    /// Reads the parameter `name`; `None` if the writer had none.
+    fn read<T: for<'de> Deserialize<'de>>(
         &mut self,
-        name: &'static str,
-        _default: fn() -> T,
-    ) -> Result<T, UnreadableError> {
-        // Under this program's own schema, every parameter is there.
-        self.parameter(name)
+        name: &str,
+    ) -> Result<Option<T>, UnreadableError> {
+        let source = self.resolution.source(name, self.asked);
+        self.asked += 1;
+        let Some(at) = source else { return Ok(None) };
+        self.parameters.read(at, name).map(Some).map_err(|e| self.failed(&e))
     }
 
-    /// Reads all parameters as the fields of `S`, a struct.
-    ///
-    /// # Errors
-    /// The codec cannot read a value of this type.
-    pub fn fields<S: for<'de> Deserialize<'de>>(&mut self) -> Result<S, UnreadableError> {
-        let (value, rest) = postcard::take_from_bytes(self.rest).map_err(|e| {
-            UnreadableError::of_payload(format!("cannot be read back: {}", advice(e)))
-        })?;
-        self.rest = rest;
-        Ok(value)
+    fn absent<T: for<'de> Deserialize<'de>>(
+        &self,
+        name: &'static str,
+    ) -> Result<T, UnreadableError> {
+        Parameters::absent(name).map_err(|e| self.failed(&e))
     }
+
+    #[cold]
+    fn failed(&self, failure: &Failure) -> UnreadableError {
+        self.resolution.remember(failure);
+        unreadable(failure)
+    }
+}
+
+#[cold]
+fn unreadable(failure: &Failure) -> UnreadableError {
+    UnreadableError::of_path(&failure.path(), failure.to_string())
 }
 
 fn advice(error: postcard::Error) -> String {

@@ -133,10 +133,8 @@ fn whole<'a, A>(
     read: impl FnOnce(&mut Decoder<'a>) -> Result<A, UnreadableError>,
 ) -> Result<A, UnreadableError> {
     let args = read(&mut decoder)?;
-    match decoder.left() {
-        0 => Ok(args),
-        left => Err(UnreadableError::of_payload(format!("has {left} bytes too many"))),
-    }
+    decoder.end()?;
+    Ok(args)
 }
 
 /// Encodes `args`, and verifies that the bytes decode completely and to the same length.

@@ -73,6 +73,11 @@ impl Schema {
         &self.parameters
     }
 
+    /// For each node whether a value may take no bytes.
+    pub(crate) fn emptiness(&self) -> &[bool] {
+        &self.empty
+    }
+
     /// The form in which it is stored.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes

@@ -17,6 +17,14 @@ impl UnreadableError {
         Self { place: format!("the upgrade `{upgrade}`"), reason: reason.into() }
     }
 
+    /// The error at `path`, or of the whole payload if the path is empty.
+    pub(crate) fn of_path(path: &str, reason: impl Into<String>) -> Self {
+        match path {
+            "" => Self::of_payload(reason),
+            path => Self { place: format!("parameter `{path}`"), reason: reason.into() },
+        }
+    }
+
     pub(crate) fn of_payload(reason: impl Into<String>) -> Self {
         Self { place: "the payload".to_owned(), reason: reason.into() }
     }
