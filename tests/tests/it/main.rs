@@ -12,6 +12,7 @@ mod logs;
 mod macro_outcome;
 mod options;
 mod payloads;
+mod readable;
 mod registry;
 #[cfg(feature = "sqlite")]
 mod runtime;
