@@ -8,6 +8,7 @@ mod ask;
 mod candidate;
 mod graph;
 mod parts;
+mod refusal;
 mod run;
 mod stop;
 #[cfg(test)]
@@ -18,7 +19,7 @@ use std::marker::PhantomData;
 use serde::Deserialize;
 
 use self::ask::Ask;
-use self::run::{Refusal, Run};
+use self::run::Run;
 use super::UnreadableError;
 use super::schema::Schema;
 use super::schema::node::{Member, NodeId};
@@ -53,9 +54,7 @@ impl Tracer {
         &mut self,
         name: &'static str,
     ) -> Result<(), UnreadableError> {
-        let root = self.root::<T>(name).map_err(|reason| {
-            UnreadableError::of_parameter(name, format!("cannot be stored: {reason}"))
-        })?;
+        let root = self.root::<T>(name).map_err(|why| UnreadableError::of_parameter(name, why))?;
         self.parameters.push(Member::new(name, root));
         Ok(())
     }
@@ -68,9 +67,8 @@ impl Tracer {
         &mut self,
         upgrade: &'static str,
     ) -> Result<(), UnreadableError> {
-        let root = self.root::<S>(upgrade).map_err(|reason| {
-            UnreadableError::of_upgrade(upgrade, format!("has no schema: {reason}"))
-        })?;
+        let root =
+            self.root::<S>(upgrade).map_err(|why| UnreadableError::of_upgrade(upgrade, why))?;
         self.parameters = self.run.graph.fields(root).ok_or_else(|| {
             UnreadableError::of_upgrade(
                 upgrade,
@@ -87,7 +85,7 @@ impl Tracer {
         let call = |run: &mut Run| T::deserialize(Ask::root(run, root)).map(drop);
         match self.run.fill(root, call) {
             Ok(()) => Ok(self.run.graph.resolved(root)),
-            Err((id, refusal)) => Err(reason(&self.run.graph.place(id, name), refusal)),
+            Err((id, refusal)) => Err(refusal.reason(&self.run.graph.place(id, name))),
         }
     }
 }
@@ -135,34 +133,4 @@ impl<T> TraceOther for Traceable<T> {
     fn trace(&self, _: &mut Tracer) -> Result<(), UnreadableError> {
         Ok(())
     }
-}
-
-/// Why the part at `place` has no schema, and what to do.
-fn reason(place: &str, refusal: Refusal) -> String {
-    const JSON: &str =
-        "wrap the parameter, or this part of it, in `gae_tasks::Json<T>` (feature `json`)";
-    let why = match refusal {
-        Refusal::Any => {
-            "asks the format what comes next, which a payload does not say (an untagged, internally or adjacently \
-             tagged enum, `serde_json::Value`)"
-        }
-        Refusal::Flattened => {
-            "asks for the names of fields outside of a struct, which a payload does not hold (`#[serde(flatten)]`)"
-        }
-        Refusal::Platform => {
-            return format!(
-                "`{place}` is an `OsString`, which differs by platform: use `String` or `PathBuf`"
-            );
-        }
-        Refusal::TooLarge => "nests deeper than 128 levels, or has more than 65,536 parts",
-        Refusal::Numbers => {
-            "reads its variants by other numbers than the order of their names says"
-        }
-        Refusal::Untraced => {
-            "cannot be traced: its type reads on only after values that cannot be guessed, or asks for something else \
-             each time"
-        }
-        Refusal::Panics => "cannot be traced: its type panics when it is given a value",
-    };
-    format!("`{place}` {why}: {JSON}")
 }

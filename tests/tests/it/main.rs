@@ -13,6 +13,7 @@ mod macro_outcome;
 mod marks;
 mod options;
 mod payloads;
+mod readable;
 mod registry;
 #[cfg(feature = "sqlite")]
 mod runtime;
