@@ -103,8 +103,8 @@ impl Client {
         let started = self.clock().wall();
         let Some((registration, outcome)) = self.attempt_leased(&task).await else { return Ok(()) };
         let kind = task.spec.kind.to_string();
-        let mut settlement =
-            Settlement::new(task.lease, Verdict::of(&outcome, registration.max_attempts));
+        let verdict = Verdict::of(&outcome, registration.max_attempts, task.spec.shape);
+        let mut settlement = Settlement::new(task.lease, verdict);
         settlement.started = Some(started);
         settlement.backoff = registration.backoff;
         let settlements = vec![settlement];

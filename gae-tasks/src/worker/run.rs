@@ -110,8 +110,9 @@ async fn make(crew: &Crew, task: &LeasedTask, registration: &Registration) -> Se
 }
 
 fn settled(task: &LeasedTask, registration: &Registration, outcome: &Outcome) -> Settlement {
-    let mut settlement =
-        Settlement::new(task.lease, Verdict::of(outcome, registration.max_attempts));
+    // Only tasks of the function's own shape are leased.
+    let verdict = Verdict::of(outcome, registration.max_attempts, task.spec.shape);
+    let mut settlement = Settlement::new(task.lease, verdict);
     settlement.backoff = registration.backoff;
     settlement
 }
