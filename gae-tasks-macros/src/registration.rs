@@ -41,6 +41,7 @@ pub(crate) fn element(task: &Task) -> TokenStream {
             states: &[#(#door::StateType::of::<#states>()),*],
             location: #location,
             run: __run,
+            trial: #door::trial::<#args>(),
         })
     }
 }

@@ -65,6 +65,7 @@ const fn neighbour(kind: &'static str) -> Registration {
         states: &[],
         location: Location { file: file!(), line: line!(), column: 1 },
         run: refuse,
+        trial: door::trial::<SendArgs>(),
     }
 }
 

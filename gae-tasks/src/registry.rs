@@ -394,6 +394,7 @@ mod tests {
             states: &[],
             location: Location { file: "shop.rs", line: 1, column: 1 },
             run,
+            trial: crate::registration::Trial(|_, _| Ok(())),
         }
     }
 

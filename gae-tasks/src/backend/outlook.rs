@@ -149,6 +149,7 @@ mod tests {
             states: &[],
             location: Location { file: "", line: 1, column: 1 },
             run: refuse,
+            trial: crate::registration::Trial(|_, _| Ok(())),
         }
     }
 
