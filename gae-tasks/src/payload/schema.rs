@@ -7,7 +7,7 @@ mod parse;
 mod read;
 mod sound;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod text;
 mod write;
 
@@ -54,6 +54,18 @@ impl SchemaError {
     const fn new(reason: &'static str) -> Self {
         Self { reason, at: None }
     }
+
+    /// What is wrong.
+    #[cfg(feature = "testing")]
+    pub(crate) const fn reason(&self) -> &'static str {
+        self.reason
+    }
+
+    /// Where it is wrong, in bytes of the text, if it is one place of it.
+    #[cfg(feature = "testing")]
+    pub(crate) const fn place(&self) -> Option<usize> {
+        self.at
+    }
 }
 
 const NO_VALUE: SchemaError =
@@ -68,6 +80,18 @@ impl Schema {
         let empty = sound::emptiness(&nodes).ok_or(NO_VALUE)?;
         let bytes = write::write(&nodes, &parameters).ok_or(TOO_LARGE)?.into_boxed_slice();
         Ok(Self { nodes, parameters, empty, bytes })
+    }
+
+    /// Its types, no two of them equal.
+    #[cfg(feature = "testing")]
+    pub(crate) fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// Its parameters.
+    #[cfg(feature = "testing")]
+    pub(crate) fn parameters(&self) -> &[Member] {
+        &self.parameters
     }
 
     /// Reads a stored schema, whoever wrote it.

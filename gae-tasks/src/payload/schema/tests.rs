@@ -71,6 +71,11 @@ fn made(graph: &Graph) -> Schema {
     Schema::new(&graph.nodes, &graph.parameters).expect("a sound graph")
 }
 
+/// Schemas of all sorts.
+pub(crate) fn schemas() -> impl Strategy<Value = Schema> {
+    graphs().prop_map(|graph| made(&graph))
+}
+
 /// The same graph with its nodes in another order, and each of them twice.
 fn doubled(graph: &Graph, turn: usize) -> Graph {
     let len = graph.nodes.len();
