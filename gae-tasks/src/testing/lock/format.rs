@@ -68,6 +68,11 @@ impl fmt::Display for File {
 }
 
 impl Entry {
+    /// Whether tasks of `schema` are listed.
+    pub(super) fn has(&self, schema: &Schema) -> bool {
+        self.schema == *schema || self.older.values().any(|older| older == schema)
+    }
+
     /// The lines of the kind.
     pub(super) fn text(&self, kind: &str) -> String {
         let mut text = format!("task {kind}\n");

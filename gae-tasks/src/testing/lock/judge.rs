@@ -168,23 +168,26 @@ impl Judge<'_> {
 
 /// What is to be said of the schemas that `stored` lists, which `task`, of the kind `kind`, reads.
 fn schemas(kind: &str, stored: &str, entry: &Entry, task: &Task<'_>) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    if entry.schema != *task.reader.schema {
-        findings.extend(current(kind, &entry.schema, task));
+    let (mut findings, mut older) = (Vec::new(), Vec::new());
+    match &entry.schema {
+        schema if schema == task.reader.schema => {}
+        // Builds whose parameters differ by features share the entry.
+        schema if entry.has(task.reader.schema) => older.push(schema),
+        schema => findings.extend(current(kind, schema, task)),
     }
-    for older in entry.older.values() {
-        let word = format!("the older schema {}", older.shape());
+    for older in older.into_iter().chain(entry.older.values()) {
+        let word = format!("the schema {}", older.shape());
         let of = if kind == stored { word } else { format!("{word} of `{stored}`") };
         let refused = verdict(older, &task.reader).err().unwrap_or_default();
         findings.extend(refused.iter().map(|change| {
-            let mut finding = finding(kind, change);
-            finding.text = format!(
-                "{of} is no longer accepted: {}. If no task waits under it, delete it from tasks.lock",
+            let finding = finding(kind, change);
+            let text = format!(
+                "{of}, which tasks may wait under, is not accepted: {}. If none waits, delete it from \
+                 tasks.lock",
                 finding.text
             );
-            // A write keeps the older schema, so it answers nothing.
-            finding.is_written = false;
-            finding
+            // A write keeps the schema, so it answers nothing.
+            Finding { text, is_written: false, ..finding }
         }));
     }
     findings

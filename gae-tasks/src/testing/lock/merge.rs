@@ -40,6 +40,11 @@ fn entry(kind: &str, task: &Task<'_>, file: &File) -> Entry {
         // Some builds have it, and others do not: both are right from now on.
         entry.presence = Presence::Optional;
     }
+    // Two builds whose parameters differ by features would otherwise each undo the other's write.
+    if let Some(own) = own.filter(|own| own.has(&entry.schema)) {
+        entry.older.insert(entry.schema.shape().to_bits(), entry.schema);
+        entry.schema = own.schema.clone();
+    }
     let aliases = task.aliases.iter().filter_map(|alias| file.entries.get(*alias));
     for listed in own.into_iter().chain(aliases) {
         let schemas = listed.older.values().chain([&listed.schema]);

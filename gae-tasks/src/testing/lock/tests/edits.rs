@@ -363,7 +363,11 @@ fn an_older_schema_is_accepted_until_it_is_deleted() {
     let now = program([("shop/send", task("(id: u64, note: Option<bool>)"))]);
     let expected = [
         (STRANDS, false, "was `Option<String>`, is `Option<bool>`"),
-        (STRANDS, false, "the older schema 01"),
+        (
+            STRANDS,
+            false,
+            "which tasks may wait under, is not accepted: parameter `note`: was `String`",
+        ),
     ];
     assert_found("both", &findings(&file, &now), &expected);
 

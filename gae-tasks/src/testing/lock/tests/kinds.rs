@@ -164,6 +164,25 @@ fn builds_with_other_features_share_a_file_and_all_of_them_pass() {
 }
 
 #[test]
+fn builds_whose_parameters_differ_share_a_file_and_both_pass() {
+    let plain = program([("shop/a", task("(id: u64)"))]);
+    let traced = program([("shop/a", task("(id: u64, trace: Option<String>)"))]);
+    let mut readers = task("(id: u64)");
+    readers.reader.ignores = vec!["trace"];
+    let ignoring = program([("shop/a", readers)]);
+    let file = written(&first(&plain), &traced);
+    assert_found(
+        "one that forgets",
+        &findings(&file, &plain),
+        &[(ATTRIBUTE, false, "[\"trace\"]")],
+    );
+    for build in [&ignoring, &traced] {
+        assert!(findings(&file, build).is_empty());
+        assert_eq!(written(&file, build), file, "no write changes it again");
+    }
+}
+
+#[test]
 fn a_program_looks_after_its_own_crates_only() {
     let file = first(&one("shop/a"));
     let worker = Program {
