@@ -43,10 +43,10 @@ pub struct Schema {
 
 /// Why bytes or a text are not a schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("this is not a schema: {reason}")]
+#[error("this is not a schema{}: {reason}", .at.map(|at| format!(", at byte {at}")).unwrap_or_default())]
 pub struct SchemaError {
     reason: &'static str,
-    /// Where in a text the reason was found, in bytes.
+    /// The place in a text, in bytes.
     at: Option<usize>,
 }
 

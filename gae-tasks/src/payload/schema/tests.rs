@@ -230,6 +230,8 @@ const EDITS: &[&str] = &[
 
 fn text_refusal(text: &str) -> (usize, &'static str) {
     let error = text.parse::<Schema>().expect_err(text);
+    let place = error.at.map(|at| format!(", at byte {at}: ")).unwrap_or_default();
+    assert!(error.to_string().contains(&place), "{error}");
     (error.at.unwrap_or(usize::MAX), error.reason)
 }
 

@@ -14,7 +14,8 @@ pub(super) fn diff(was: &File, is: &File) -> String {
         file.entries.get(kind).map(|entry| entry.text(kind)).unwrap_or_default()
     };
     let changed = kinds.into_iter().map(|kind| (text(was, kind), text(is, kind)));
-    changed.filter(|(was, is)| was != is).map(|(was, is)| lines(&was, &is)).collect()
+    let shown = changed.filter(|(was, is)| was != is).map(|(was, is)| lines(&was, &is));
+    shown.collect::<Vec<_>>().join("\n")
 }
 
 /// The lines of both texts, those of one alone marked.

@@ -62,7 +62,7 @@ pub(super) fn krate(kind: &str) -> &str {
 
 impl fmt::Display for File {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{COMMENT}{VERSION}\n")?;
+        writeln!(f, "{COMMENT}{VERSION}")?;
         self.entries.iter().try_for_each(|(kind, entry)| write!(f, "\n{}", entry.text(kind)))
     }
 }

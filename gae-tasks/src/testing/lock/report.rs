@@ -44,10 +44,10 @@ impl fmt::Display for Report<'_> {
         }
         let diff = diff(self.was, self.is);
         if !diff.is_empty() {
-            writeln!(f, "\n{diff}")?;
+            write!(f, "\n{diff}")?;
         }
         if !self.is_written {
-            writeln!(f, "{}", advice(self.findings.len() - open, open))?;
+            writeln!(f, "\n{}", advice(self.findings.len() - open, open))?;
         }
         Ok(())
     }

@@ -164,6 +164,7 @@ shop/send (src/lib.rs:1)
 +   schema {}
 +     id: u8
 +   accepts {0}
+
   task shop/send
     queue default
 -   schema {}
