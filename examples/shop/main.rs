@@ -73,14 +73,3 @@ async fn main() -> Result<()> {
     println!("{} tasks wait for the next start", tasks.stats().await?.open());
     Ok(())
 }
-
-#[cfg(test)]
-mod tests {
-    use gae_tasks::testing::assert_lock;
-
-    /// `GAE_TASKS_LOCK=write cargo test --example shop` after a change of tasks.
-    #[test]
-    fn tasks_that_wait_can_run() {
-        assert_lock!();
-    }
-}

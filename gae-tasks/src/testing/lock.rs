@@ -91,7 +91,9 @@ use crate::registration::REGISTRATIONS;
 /// - In `tests/`, what the test itself declares is left out. Such a test must mention the library,
 ///   `use shop as _;`, or the linker leaves its tasks out.
 /// - In a unit test, where the whole crate is built as a test, what is inside of a module `test` or
-///   `tests` is left out.
+///   `tests` is left out. So it is in `tests/` of a package without a library: such a test can only
+///   include the program's modules, as in `#[path = "../src/mail.rs"] mod mail;`, and its own name
+///   is the crate of their kinds.
 ///
 /// `assert_lock!(all)` takes the tasks of all crates that are linked into the test.
 /// `assert_lock!(path = "../tasks.lock")` and `assert_lock!(all, path = "..")` name the file, from
@@ -129,7 +131,8 @@ macro_rules! __lock {
                 package: $package,
                 module: ::std::module_path!(),
                 // Cargo sets it for integration tests and benchmarks only.
-                is_integration_test: ::std::option_env!("CARGO_TARGET_TMPDIR").is_some(),
+                is_outside: ::std::option_env!("CARGO_TARGET_TMPDIR").is_some()
+                    && $crate::testing::has_library(::std::env!("CARGO_MANIFEST_DIR")),
             },
             ::std::convert::AsRef::<::std::path::Path>::as_ref($path),
         )
@@ -157,6 +160,11 @@ pub fn assert_locked(caller: &Caller, path: &Path) {
         Ok(said) => eprintln!("{said}"),
         Err(said) => panic!("{said}"),
     }
+}
+
+/// Whether the package in `folder` has a library.
+pub fn has_library(folder: &str) -> bool {
+    store::has_library(Path::new(folder))
 }
 
 /// What a write has changed, if anything.
@@ -204,9 +212,10 @@ fn compare_with(
     Ok(compare_files(text, &was, program, path, writes))
 }
 
-const NO_TASKS: &str = "this test has no task of the package: if they are in its library, mention that in the test, \
-                        `use shop as _;`, or the linker leaves them out; `assert_lock!(all)` takes the tasks of \
-                        other packages too";
+const NO_TASKS: &str = "\
+    this test has no task of the package: if they are in its library, mention that in the test, \
+    `use shop as _;`, or the linker leaves them out; `assert_lock!(all)` takes the tasks of other \
+    packages too";
 
 fn compare_files(
     text: Option<&str>,

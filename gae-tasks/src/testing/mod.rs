@@ -21,4 +21,4 @@ pub use assert::{matching, panic_not_deferred};
 pub use clock::ManualClock;
 pub use faulty::{Fault, Faulty, Operation};
 #[doc(hidden)]
-pub use lock::{Caller, assert_locked};
+pub use lock::{Caller, assert_locked, has_library};

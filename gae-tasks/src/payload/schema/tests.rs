@@ -272,7 +272,8 @@ fn what_is_no_readable_schema_is_refused_with_place_and_reason() {
 #[test]
 fn space_and_last_commas_mean_nothing() {
     let flat = "(a: {b: u8, c: Map<u8, (u8,)>}, d: enum {E, F(u8, [u8; 2]), G {h: ()}, I([])})";
-    let broken = "\n( a :{\n  b: u8,\r\n  c: Map < u8 , (u8,) >,\n}, d: enum{E,F (u8, [u8 ; 2],),\tG{h: ( ),},I([ ])},\n) ";
+    let broken = "\n( a :{\n  b: u8,\r\n  c: Map < u8 , (u8,) >,\n}, d: enum{E,F (u8, [u8 ; 2],),\t\
+                  G{h: ( ),},I([ ])},\n) ";
     let schema: Schema = broken.parse().unwrap();
     assert_eq!(schema.to_string(), flat);
 }

@@ -66,9 +66,10 @@ pub(super) fn finding(kind: &str, change: &Change) -> Finding {
 }
 
 /// What to do where no attribute helps.
-pub(super) const KEEP: &str = "Tasks that wait cannot be read. Keep the old function under its kind, and give the new \
-                               one another name; or convert the old parameters with `upgrade = ..`; or deploy when \
-                               none waits any more, and delete the old schema from tasks.lock";
+const KEEP: &str = "\
+    Tasks that wait cannot be read. Keep the old function under its kind, and give the new one \
+    another name; or convert the old parameters with `upgrade = ..`; or deploy when none waits any \
+    more, and delete the old schema from tasks.lock";
 
 /// The member in question: parameter `note`, field `transfer.note`.
 fn place(change: &Change) -> String {
@@ -120,16 +121,16 @@ fn new(change: &Change, ty: &str, is_needed: bool) -> (Class, bool, String) {
         }
         (Place::Parameter, true) => {
             let text = format!(
-                "{place} is new, and tasks that wait have no value for it: write `#[default] {name}: {ty}`, \
-                 or a value, `#[default(..)] {name}: {ty}`, or make it an `Option`"
+                "{place} is new, and tasks that wait have no value for it: write `#[default] \
+                 {name}: {ty}`, or a value, `#[default(..)] {name}: {ty}`, or make it an `Option`"
             );
             (Class::NeedsAttribute, false, text)
         }
         (_, true) => {
             let text = format!(
-                "{place} is new, and tasks that wait have no value for it: write `#[serde(default)]` \
-                 on it. If it has that, or the struct does, which a schema does not show, \
-                 GAE_TASKS_LOCK=write confirms the change"
+                "{place} is new, and tasks that wait have no value for it: write \
+                 `#[serde(default)]` on it. If it has that, or the struct does, which a schema \
+                 does not show, GAE_TASKS_LOCK=write confirms the change"
             );
             (Class::NeedsAttribute, true, text)
         }
@@ -156,7 +157,8 @@ fn renamed(change: &Change, to: &str, ty: &str) -> String {
         ),
     };
     format!(
-        "{place} has given way to `{to}`. If that is another name for the same, {alias}. {otherwise}"
+        "{place} has given way to `{to}`. If that is another name for the same, {alias}. \
+         {otherwise}"
     )
 }
 
@@ -168,8 +170,8 @@ fn reordered(change: &Change, was: &[String], is: &[String]) -> String {
     let first = &was[0];
     let (was, is) = (was.join(", "), is.join(", "));
     format!(
-        "{sort} of one type have changed places: `{was}` are now `{is}`. Tasks that wait are read by \
-         name: what they have as `{first}` stays `{first}`. If only the order has changed, \
+        "{sort} of one type have changed places: `{was}` are now `{is}`. Tasks that wait are read \
+         by name: what they have as `{first}` stays `{first}`. If only the order has changed, \
          GAE_TASKS_LOCK=write confirms the change. If the names were exchanged, the tasks would \
          mean the opposite: choose new names and give each its old one as an alias"
     )

@@ -100,8 +100,8 @@ impl Judge<'_> {
         let text = format!(
             "a new task, while `{old}` is gone. If that is this function, which has moved, write \
              `alias = [\"{old}\"]` in its attribute: tasks that wait have the old kind. If it is \
-             another, write below `task {old}` in tasks.lock `  optional` where some builds have it, or \
-             `  retired` where none has"
+             another, write below `task {old}` in tasks.lock `  optional` where some builds have \
+             it, or `  retired` where none has"
         );
         let beside = Some((*old).to_owned());
         Finding { beside, ..said(kind, Class::NeedsAttribute, false, text) }
@@ -157,10 +157,10 @@ impl Judge<'_> {
         }
         let text = format!(
             "the program does not have this task, and those that wait would wait for ever. If the \
-             function was renamed or moved, write `alias = [\"{kind}\"]` in its attribute. If it was \
-             removed, keep it until no task of it waits; GAE_TASKS_LOCK=write then marks it as \
-             `retired`. If other builds have it, by features or platform, that mark, or `optional`, \
-             is right too"
+             function was renamed or moved, write `alias = [\"{kind}\"]` in its attribute. If it \
+             was removed, keep it until no task of it waits; GAE_TASKS_LOCK=write then marks it as \
+             `retired`. If other builds have it, by features or platform, that mark, or \
+             `optional`, is right too"
         );
         vec![said(kind, Class::Strands, true, text)]
     }
@@ -182,8 +182,8 @@ fn schemas(kind: &str, stored: &str, entry: &Entry, task: &Task<'_>) -> Vec<Find
         findings.extend(refused.iter().map(|change| {
             let finding = finding(kind, change);
             let text = format!(
-                "{of}, which tasks may wait under, is not accepted: {}. If none waits, delete it from \
-                 tasks.lock",
+                "{of}, which tasks may wait under, is not accepted: {}. If none waits, delete it \
+                 from tasks.lock",
                 finding.text
             );
             // A write keeps the schema, so it answers nothing.

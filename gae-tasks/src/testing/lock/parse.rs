@@ -21,8 +21,9 @@ impl Wrong {
     }
 }
 
-const CONFLICT: &str = "a merge conflict: keep the lines of both sides and delete the marks. Where both sides have a \
-                        `schema` in one task, change one of these words to `accepts`";
+const CONFLICT: &str = "\
+    a merge conflict: keep the lines of both sides and delete the marks. Where both sides have a \
+    `schema` in one task, change one of these words to `accepts`";
 
 /// Reads what [`File`] shows.
 ///
@@ -105,8 +106,9 @@ fn entry(task: usize, kind: &str, lines: &mut Lines<'_>) -> Result<Entry, Wrong>
     Ok(Entry { presence, krate, queues, aliases, schema, older })
 }
 
-const UNKNOWN: &str = "after two spaces, `queue`, `alias`, `crate`, `schema` or `accepts` with a value stands here, or \
-                       `optional` or `retired`";
+const UNKNOWN: &str = "\
+    after two spaces, `queue`, `alias`, `crate`, `schema` or `accepts` with a value stands here, \
+    or `optional` or `retired`";
 
 /// The word of a line and its value.
 fn fact(at: usize, line: &str) -> Result<(&str, &str), Wrong> {
@@ -141,8 +143,8 @@ fn schema(at: usize, shape: &str, lines: &mut Lines<'_>) -> Result<Schema, Wrong
     let schema = together(&alone).map_err(|error| Wrong::new(at, error.to_string()))?;
     if schema.shape().to_string() != shape {
         let reason = format!(
-            "the parameters below have the shape {}, not {shape}: they were edited by hand. Restore \
-             them, or delete this schema with its parameters",
+            "the parameters below have the shape {}, not {shape}: they were edited by hand. \
+             Restore them, or delete this schema with its parameters",
             schema.shape()
         );
         return Err(Wrong::new(at, reason));

@@ -16,9 +16,9 @@ pub struct Caller {
     pub package: Option<&'static str>,
     /// The path of the module that the assert stands in.
     pub module: &'static str,
-    /// Whether it stands in an integration test, where only the test's own tasks are built as a
-    /// test.
-    pub is_integration_test: bool,
+    /// Whether it stands in an integration test of a library: there only the test's own tasks are
+    /// built as a test.
+    pub is_outside: bool,
 }
 
 /// What a program has.
@@ -89,10 +89,10 @@ impl Caller {
         is_own && !self.is_of_a_test(registration)
     }
 
-    /// In a unit test, all tasks of the crate are built as a test, so the module decides.
+    /// Otherwise all tasks of the crate are built as a test, so the module decides.
     fn is_of_a_test(&self, registration: &Registration) -> bool {
         let inside = registration.module.split("::").skip(1);
-        let is_shared = !self.is_integration_test
+        let is_shared = !self.is_outside
             && first(registration.module) == first(self.module)
             && inside.into_iter().all(|module| module != "tests" && module != "test");
         registration.is_test && !is_shared

@@ -60,7 +60,8 @@ fn advice(written: usize, open: usize) -> String {
         (_, 0) => format!("If that is meant, {WRITE}."),
         (0, _) => "A write would not change that: see above what to do.".to_owned(),
         (_, open) => format!(
-            "See above what to do about {open} of these changes. For the others, if they are meant, {WRITE}."
+            "See above what to do about {open} of these changes. For the others, if they are \
+             meant, {WRITE}."
         ),
     }
 }

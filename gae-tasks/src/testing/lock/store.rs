@@ -24,6 +24,13 @@ impl Turn {
     }
 }
 
+/// Whether the package in `folder` has a library, which its integration tests link.
+pub(super) fn has_library(folder: &Path) -> bool {
+    let is_declared = fs::read_to_string(folder.join("Cargo.toml"))
+        .map_or(true, |manifest| manifest.lines().any(|line| line.trim() == "[lib]"));
+    is_declared || folder.join("src/lib.rs").exists()
+}
+
 /// The text of the file, if there is one.
 pub(super) fn read(path: &Path) -> io::Result<Option<String>> {
     match fs::read_to_string(path) {

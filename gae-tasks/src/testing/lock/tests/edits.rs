@@ -58,9 +58,10 @@ const EDITS: &[Edit] = &[
         &[(
             MEANING,
             false,
-            "parameter `cents` has given way to `euros`. If that is another name for the same, write \
-             `#[alias(\"cents\")] euros: u64`. If it is another value, no task that waits has it: write `ignores = \
-             [\"cents\"]` and `#[default(..)] euros: u64`, or convert with `upgrade = ..`",
+            "parameter `cents` has given way to `euros`. If that is another name for the same, \
+             write `#[alias(\"cents\")] euros: u64`. If it is another value, no task that waits \
+             has it: write `ignores = [\"cents\"]` and `#[default(..)] euros: u64`, or convert \
+             with `upgrade = ..`",
         )],
     ),
     (
@@ -85,8 +86,8 @@ const EDITS: &[Edit] = &[
         &[(
             MEANING,
             true,
-            "parameters of one type have changed places: `from, to` are now `to, from`. Tasks that wait are read by \
-             name: what they have as `from` stays `from`",
+            "parameters of one type have changed places: `from, to` are now `to, from`. Tasks that \
+             wait are read by name: what they have as `from` stays `from`",
         )],
     ),
     (
@@ -108,8 +109,8 @@ const EDITS: &[Edit] = &[
         &[(
             STRANDS,
             false,
-            "parameter `cents`: was `u32`, is `String`. Tasks that wait cannot be read. Keep the old \
-                            function under its kind",
+            "parameter `cents`: was `u32`, is `String`. Tasks that wait cannot be read. Keep the \
+             old function under its kind",
         )],
     ),
     ("a number is widened", "(cents: u32)", "(cents: u64)", &[(COMPATIBLE, true, "read by name")]),
@@ -186,8 +187,8 @@ const EDITS: &[Edit] = &[
         &[(
             MEANING,
             false,
-            "field `price.cents` has given way to `euros`. If that is another name for the same, write \
-                            `#[serde(alias = \"cents\")]` on the field `euros`. If it is another value",
+            "field `price.cents` has given way to `euros`. If that is another name for the same, \
+             write `#[serde(alias = \"cents\")]` on the field `euros`. If it is another value",
         )],
     ),
     (

@@ -211,7 +211,9 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_a_file_or_an_error(edits in prop::collection::vec((any::<usize>(), 0..TEXTS.len()), 1..4)) {
+    fn any_text_is_a_file_or_an_error(
+        edits in prop::collection::vec((any::<usize>(), 0..TEXTS.len()), 1..4),
+    ) {
         let mut text = lock();
         for (at, edit) in edits {
             let at = at % text.len();

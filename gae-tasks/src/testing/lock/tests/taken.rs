@@ -34,12 +34,8 @@ fn taken(caller: &Caller, registrations: &[Registration]) -> Vec<String> {
     program.tasks.keys().map(|kind| (*kind).to_owned()).collect()
 }
 
-const IN_TESTS: Caller = Caller {
-    folder: "/nowhere",
-    package: Some("my-shop"),
-    module: "it::lock",
-    is_integration_test: true,
-};
+const IN_TESTS: Caller =
+    Caller { folder: "/nowhere", package: Some("my-shop"), module: "it::lock", is_outside: true };
 
 #[test]
 fn an_integration_test_takes_what_is_not_built_as_a_test() {
@@ -67,7 +63,7 @@ fn a_unit_test_takes_what_is_in_no_module_of_tests() {
         registration("my_shop/e", "my_shop::test", true),
         registration("my_shop/f", "my_shop::testing", true),
     ];
-    let caller = Caller { module: "my_shop::tests", is_integration_test: false, ..IN_TESTS };
+    let caller = Caller { module: "my_shop::tests", is_outside: false, ..IN_TESTS };
     assert_eq!(taken(&caller, &registrations), ["my_shop/a", "my_shop/b", "my_shop/f"]);
 }
 
@@ -110,6 +106,21 @@ fn a_file_is_replaced_as_a_whole_and_nothing_stays_beside_it() {
     let names: Vec<_> =
         std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names.len(), 2, "{names:?}");
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn a_library_is_known_by_its_file_or_by_the_manifest() {
+    let folder = std::env::temp_dir().join(format!("gae-tasks-library-{}", std::process::id()));
+    std::fs::create_dir_all(folder.join("src")).unwrap();
+    assert!(store::has_library(&folder), "there is no manifest to say the opposite");
+    std::fs::write(folder.join("Cargo.toml"), "[package]\n").unwrap();
+    assert!(!store::has_library(&folder));
+    std::fs::write(folder.join("Cargo.toml"), "[package]\n\n[lib]\npath = \"x.rs\"\n").unwrap();
+    assert!(store::has_library(&folder));
+    std::fs::write(folder.join("Cargo.toml"), "[package]\n").unwrap();
+    std::fs::write(folder.join("src/lib.rs"), "").unwrap();
+    assert!(store::has_library(&folder));
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
