@@ -11,6 +11,7 @@ struct Deferred {
 macro_rules! deferred {
     ($($name:ident: $ty:ty = $value:expr),*) => {{
         let schema = Tracer::schema(|_tracer| { $(_tracer.parameter::<$ty>(stringify!($name))?;)* Ok(()) });
+        #[allow(unused_mut)]
         let mut encoder = Encoder::default();
         $({ let value: $ty = $value; encoder.parameter(stringify!($name), &value).unwrap(); })*
         Deferred { schema: Arc::new(schema.unwrap()), bytes: encoder.into_bytes() }
@@ -120,12 +121,17 @@ fn names_of_before_are_aliases() {
     )
     .unwrap();
     let mut decoder = Decoder::resolved(&resolution, &deferred.bytes).unwrap();
-    assert_eq!((decoder.parameter::<u8>("other"), decoder.parameter::<u64>("amount")), (Ok(1), Ok(5)));
+    assert_eq!(
+        (decoder.parameter::<u8>("other"), decoder.parameter::<u64>("amount")),
+        (Ok(1), Ok(5))
+    );
     let both = deferred!(cents: u32 = 5, price: u32 = 6);
     let ambiguous = reader!(both, [], amount: u64 = with_alias("amount", &["price", "cents"]));
     assert_eq!(waits(ambiguous), "`price` is a name of more than one: give each names of its own");
-    assert!(waits(reader!(deferred, [], other: u8 = plain("other"), amount: u64 = plain("amount")))
-        .contains("`cents` is not known here"));
+    assert!(
+        waits(reader!(deferred, [], other: u8 = plain("other"), amount: u64 = plain("amount")))
+            .contains("`cents` is not known here")
+    );
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -208,7 +214,10 @@ fn paths_lead_through_what_has_no_name() {
     let events = vec![Event::Ended, Event::Moved { transfer: READ }];
     assert_eq!(read, BTreeMap::from([(1, (2, [Some(events)]))]));
     let words = waits(reader!(deferred, [], all: Nested<Smaller> = plain("all")));
-    assert!(words.starts_with("field `all{value}.1.0[]::Moved.transfer.note` is not known"), "{words}");
+    assert!(
+        words.starts_with("field `all{value}.1.0[]::Moved.transfer.note` is not known"),
+        "{words}"
+    );
     assert!(words.contains("`ignores = [\"all.transfer.note\"]`"), "{words}");
 }
 
@@ -256,7 +265,8 @@ fn all_parameters_are_fields_of_a_struct() {
 
 #[test]
 fn all_parameters_are_the_fields_of_their_own_struct_by_position() {
-    let deferred = deferred!(currency: String = "EUR".into(), transfer: Smaller = READ, id: u64 = 7);
+    let deferred =
+        deferred!(currency: String = "EUR".into(), transfer: Smaller = READ, id: u64 = 7);
     let mut decoder = Decoder::new(&deferred.bytes);
     let read = Upgraded { currency: "EUR".into(), transfer: READ, id: 7 };
     assert_eq!(decoder.fields::<Upgraded>(), Ok(read));
@@ -279,7 +289,9 @@ fn a_missing_field_belongs_to_the_pair_where_every_value_lacks_it() {
     let deferred = deferred!(p: (Vec<u8>, Option<Grew>, [Grew; 2]) = (vec![], None, [Grew { from: 1 }, Grew { from: 1 }]));
     let pair = reader!(deferred, [], p: (Vec<u8>, Option<Grown>, [Grown; 2]) = plain("p")).unwrap();
     assert_eq!(
-        read::<(Vec<u8>, Option<Grown>, [Grown; 2])>(&pair, &deferred.bytes).unwrap_err().to_string(),
+        read::<(Vec<u8>, Option<Grown>, [Grown; 2])>(&pair, &deferred.bytes)
+            .unwrap_err()
+            .to_string(),
         "parameter `p.2[].to` is missing from the stored payload: add `#[serde(default)]`",
     );
     let words = "field `p.2[].to` is missing from the stored payload: add `#[serde(default)]`";

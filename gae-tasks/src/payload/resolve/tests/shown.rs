@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::*;
 
@@ -19,7 +19,7 @@ impl<'de> DeserializeSeed<'de> for Shown<'_> {
 
 macro_rules! leaves {
     ($($method:ident $ty:ty),*) => {$(
-        fn $method<E>(self, value: $ty) -> Result<(), E> {
+        fn $method<E: Error>(self, value: $ty) -> Result<(), E> {
             let _ = write!(self.0, "{value:?}");
             Ok(())
         }
@@ -35,12 +35,12 @@ impl<'de> Visitor<'de> for Shown<'_> {
 
     leaves!(visit_bool bool, visit_u64 u64, visit_i64 i64, visit_f64 f64, visit_str &str);
 
-    fn visit_unit<E>(self) -> Result<(), E> {
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
         self.0.push_str("null");
         Ok(())
     }
 
-    fn visit_none<E>(self) -> Result<(), E> {
+    fn visit_none<E: Error>(self) -> Result<(), E> {
         self.visit_unit()
     }
 
@@ -99,7 +99,12 @@ fn everything_is_shown_as_json_has_it() {
         texts: ('a', "b".into(), true, ()),
         options: [None, Some(None), Some(Some(1))],
         bytes: uuid::Uuid::from_bytes([7; 16]),
-        variants: vec![Variant::Other, Variant::One(1), Variant::Two(1, 2), Variant::Named { it: 1, after: None }],
+        variants: vec![
+            Variant::Other,
+            Variant::One(1),
+            Variant::Two(1, 2),
+            Variant::Named { it: 1, after: None },
+        ],
         maps: (
             BTreeMap::from([(1, 2)]),
             BTreeMap::from([(false, 1)]),
@@ -128,7 +133,8 @@ fn a_value_of_json_is_read() {
     let schema = schema::<Within<Variant<Vec<uuid::Uuid>>>>();
     let of = std::marker::PhantomData::<serde_json::Value>;
     let read = Decoder::read_any(&schema, &encoded(&value), of).unwrap();
-    let expected = serde_json::json!({ "p": { "before": 1, "it": { "One": [[0; 16]] }, "after": "x" } });
+    let expected =
+        serde_json::json!({ "p": { "before": 1, "it": { "One": [vec![0; 16]] }, "after": "x" } });
     assert_eq!(read, expected);
 }
 

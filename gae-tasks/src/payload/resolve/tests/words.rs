@@ -68,15 +68,22 @@ fn every_difference_is_named_and_the_first_are_shown() {
          `p.a`: was a u8, is a bool; parameter `p.b`: was a String, is a sequence",
     );
     let many = |of: &dyn Fn(usize) -> Node| {
-        let members = (0..20).map(|at| crate::payload::schema::node::Member::new(format!("p{at}"), at as u32));
+        let members = (0..20)
+            .map(|at| crate::payload::schema::node::Member::new(format!("p{at}"), at as u32));
         let nodes: Vec<_> = (0..20).map(of).collect();
         Schema::new(&nodes, &members.collect::<Vec<_>>()).unwrap()
     };
     let leaf = |leaf| move |_| Node::Leaf(leaf);
-    let (before, after) = (many(&leaf(crate::payload::schema::node::Leaf::U8)), many(&leaf(crate::payload::schema::node::Leaf::Bool)));
+    let (before, after) = (
+        many(&leaf(crate::payload::schema::node::Leaf::U8)),
+        many(&leaf(crate::payload::schema::node::Leaf::Bool)),
+    );
     let reader = Reader { schema: &after, parameters: &[], ignores: &[] };
     let words = Resolution::between(Arc::new(before), &reader).unwrap_err().to_string();
-    assert!(words.starts_with("parameter `p0`: was a u8, is a bool; parameter `p1`: was"), "{words}");
+    assert!(
+        words.starts_with("parameter `p0`: was a u8, is a bool; parameter `p1`: was"),
+        "{words}"
+    );
     assert!(words.ends_with("parameter `p7`: was a u8, is a bool; and 12 more"), "{words}");
 }
 
@@ -84,7 +91,8 @@ fn every_difference_is_named_and_the_first_are_shown() {
 fn names_from_outside_stay_on_one_line() {
     let name = format!("a\n\u{1b}[2J{}", "x".repeat(10_000));
     let member = crate::payload::schema::node::Member::new(name, 0);
-    let before = Schema::new(&[Node::Leaf(crate::payload::schema::node::Leaf::U8)], &[member]).unwrap();
+    let before =
+        Schema::new(&[Node::Leaf(crate::payload::schema::node::Leaf::U8)], &[member]).unwrap();
     let reader = Reader { schema: &schema::<()>(), parameters: &[], ignores: &[] };
     let words = Resolution::between(Arc::new(before), &reader).unwrap_err().to_string();
     assert!(!words.contains(['\n', '\u{1b}']) && words.len() < 1_000, "{words}");
