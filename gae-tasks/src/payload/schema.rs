@@ -64,11 +64,13 @@ impl Schema {
     }
 
     /// Its types, which refer to each other by their position.
+    #[inline]
     pub(crate) fn nodes(&self) -> &[Node] {
         &self.nodes
     }
 
     /// The parameters, in their order.
+    #[inline]
     pub(crate) fn parameters(&self) -> &[Member] {
         &self.parameters
     }
