@@ -137,7 +137,7 @@ impl postcard::ser_flavors::Flavor for Appended<'_> {
 #[derive(Debug)]
 pub struct Decoder<'a> {
     rest: &'a [u8],
-    resolved: Option<Box<Resolved<'a>>>,
+    resolved: Option<Resolved<'a>>,
 }
 
 #[derive(Debug)]
@@ -164,7 +164,7 @@ impl<'a> Decoder<'a> {
         }
         let parameters = resolution.parameters(bytes);
         let resolved = Resolved { resolution, parameters, asked: 0 };
-        Ok(Self { rest: &[], resolved: Some(Box::new(resolved)) })
+        Ok(Self { rest: &[], resolved: Some(resolved) })
     }
 }
 
