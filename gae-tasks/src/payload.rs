@@ -4,6 +4,7 @@ pub(crate) mod parameter;
 mod resolve;
 pub(crate) mod schema;
 mod trace;
+mod unreadable;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -16,6 +17,7 @@ pub use self::resolve::{Difference, Reader, Resolution};
 use self::resolve::{Failure, Parameters, Reason};
 pub use self::schema::{Schema, SchemaError};
 pub use self::trace::{TraceDeserialize, TraceOther, Traceable, Tracer};
+pub use self::unreadable::UnreadableError;
 
 /// Shows a parameter if its type is `Debug`. Called on `&&Described`, for which [`DescribedDebug`]
 /// is found first.
@@ -52,32 +54,6 @@ impl fmt::Debug for Unshown {
 }
 
 impl<T> DescribedOther for Described<'_, T> {}
-
-/// Why a payload cannot be written or read: the parameter and the codec's reason, never a value.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{place} {reason}")]
-pub struct UnreadableError {
-    place: String,
-    reason: String,
-}
-
-impl UnreadableError {
-    fn of_parameter(parameter: &'static str, reason: impl Into<String>) -> Self {
-        Self { place: format!("parameter `{parameter}`"), reason: reason.into() }
-    }
-
-    pub(crate) fn of_payload(reason: impl Into<String>) -> Self {
-        Self { place: "the payload".to_owned(), reason: reason.into() }
-    }
-
-    #[cold]
-    fn of_failure(failure: &Failure) -> Self {
-        match failure.path() {
-            path if path.is_empty() => Self::of_payload(failure.to_string()),
-            path => Self { place: format!("parameter `{path}`"), reason: failure.to_string() },
-        }
-    }
-}
 
 /// Writes parameters one after the other.
 #[derive(Debug, Default)]
@@ -182,7 +158,7 @@ impl Decoder<'_> {
         bytes: &[u8],
         seed: S,
     ) -> Result<V, UnreadableError> {
-        resolve::read_any(schema, bytes, seed).map_err(|e| UnreadableError::of_failure(&e))
+        resolve::read_any(schema, bytes, seed).map_err(|failure| failed(&failure))
     }
 
     /// Ends the reading.
@@ -191,11 +167,11 @@ impl Decoder<'_> {
     /// Bytes are left over.
     pub(crate) fn end(&mut self) -> Result<(), UnreadableError> {
         if let Some(resolved) = &mut self.resolved {
-            return resolved.parameters.end().map_err(|e| UnreadableError::of_failure(&e));
+            return resolved.parameters.end().map_err(|failure| failed(&failure));
         }
         match self.rest.len() {
             0 => Ok(()),
-            left => Err(UnreadableError::of_failure(&Reason::TooLong(left).into())),
+            left => Err(failed(&Reason::TooLong(left).into())),
         }
     }
 
@@ -282,7 +258,15 @@ impl Resolved<'_> {
     #[cold]
     fn failed(&self, failure: &Failure) -> UnreadableError {
         self.resolution.remember(failure);
-        UnreadableError::of_failure(failure)
+        failed(failure)
+    }
+}
+
+#[cold]
+fn failed(failure: &Failure) -> UnreadableError {
+    match failure.path() {
+        path if path.is_empty() => UnreadableError::of_payload(failure.to_string()),
+        path => UnreadableError::of_parameter(&path, failure.to_string()),
     }
 }
 

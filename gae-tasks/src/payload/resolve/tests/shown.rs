@@ -82,9 +82,11 @@ struct Everything {
     bytes: uuid::Uuid,
     #[serde(alias = "older")]
     variants: Vec<Variant<u8>>,
-    maps: (BTreeMap<u8, u8>, BTreeMap<bool, u8>, BTreeMap<(u8, char), u8>),
+    maps: (Numbers<u8>, Numbers<bool>, Numbers<(u8, char)>),
     keys: BTreeMap<Key, ()>,
 }
+
+type Numbers<K> = BTreeMap<K, u8>;
 
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 enum Key {
