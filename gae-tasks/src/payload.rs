@@ -79,6 +79,7 @@ pub struct Encoder {
 
 impl Encoder {
     /// Creates a writer with room for `len` bytes, which grows if necessary.
+    #[inline]
     pub(crate) fn with_room(schema: &'static Schema, len: usize) -> Self {
         Self { bytes: Vec::with_capacity(len), schema, next: 0, ends: None }
     }
@@ -94,6 +95,7 @@ impl Encoder {
     }
 
     /// Returns the written bytes.
+    #[inline]
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }
@@ -125,7 +127,7 @@ impl Encoder {
 #[derive(Debug)]
 pub struct Decoder<'a> {
     rest: &'a [u8],
-    resolved: Option<Box<Resolved<'a>>>,
+    resolved: Option<Resolved<'a>>,
 }
 
 #[derive(Debug)]
@@ -152,7 +154,7 @@ impl<'a> Decoder<'a> {
         }
         let parameters = resolution.parameters(bytes);
         let resolved = Resolved { resolution, parameters, asked: 0 };
-        Ok(Self { rest: &[], resolved: Some(Box::new(resolved)) })
+        Ok(Self { rest: &[], resolved: Some(resolved) })
     }
 }
 
@@ -170,7 +172,7 @@ impl Decoder<'_> {
         bytes: &[u8],
         seed: S,
     ) -> Result<V, UnreadableError> {
-        resolve::read_any(schema, bytes, seed).map_err(|e| unreadable(&e))
+        resolve::read_any(schema, bytes, seed).map_err(|e| of_failure(&e))
     }
 
     /// Ends the reading.
@@ -179,11 +181,11 @@ impl Decoder<'_> {
     /// Bytes are left over.
     pub(crate) fn end(&mut self) -> Result<(), UnreadableError> {
         if let Some(resolved) = &mut self.resolved {
-            return resolved.parameters.end().map_err(|e| unreadable(&e));
+            return resolved.parameters.end().map_err(|e| of_failure(&e));
         }
         match self.rest.len() {
             0 => Ok(()),
-            left => Err(unreadable(&Reason::TooLong(left).into())),
+            left => Err(of_failure(&Reason::TooLong(left).into())),
         }
     }
 
@@ -270,12 +272,12 @@ impl Resolved<'_> {
     #[cold]
     fn failed(&self, failure: &Failure) -> UnreadableError {
         self.resolution.remember(failure);
-        unreadable(failure)
+        of_failure(failure)
     }
 }
 
 #[cold]
-fn unreadable(failure: &Failure) -> UnreadableError {
+fn of_failure(failure: &Failure) -> UnreadableError {
     UnreadableError::of_path(&failure.path(), failure.to_string())
 }
 

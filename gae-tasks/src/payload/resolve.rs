@@ -11,6 +11,9 @@
 //! bytes, no variant from a text, no number where digits could be lost.
 
 mod absent;
+mod answers;
+mod any;
+mod ask;
 mod compare;
 mod difference;
 mod failure;
@@ -22,6 +25,7 @@ mod name;
 mod parameters;
 mod parts;
 mod path;
+mod place;
 mod reading;
 #[cfg(test)]
 mod tests;

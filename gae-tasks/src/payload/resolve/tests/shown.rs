@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::*;
 
@@ -19,7 +19,7 @@ impl<'de> DeserializeSeed<'de> for Shown<'_> {
 
 macro_rules! leaves {
     ($($method:ident $ty:ty),*) => {$(
-        fn $method<E>(self, value: $ty) -> Result<(), E> {
+        fn $method<E: Error>(self, value: $ty) -> Result<(), E> {
             let _ = write!(self.0, "{value:?}");
             Ok(())
         }
@@ -35,12 +35,12 @@ impl<'de> Visitor<'de> for Shown<'_> {
 
     leaves!(visit_bool bool, visit_u64 u64, visit_i64 i64, visit_f64 f64, visit_str &str);
 
-    fn visit_unit<E>(self) -> Result<(), E> {
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
         self.0.push_str("null");
         Ok(())
     }
 
-    fn visit_none<E>(self) -> Result<(), E> {
+    fn visit_none<E: Error>(self) -> Result<(), E> {
         self.visit_unit()
     }
 
@@ -82,7 +82,8 @@ struct Everything {
     bytes: uuid::Uuid,
     #[serde(alias = "older")]
     variants: Vec<Variant<u8>>,
-    maps: (BTreeMap<u8, u8>, BTreeMap<bool, u8>, BTreeMap<(u8, char), u8>),
+    by_number: BTreeMap<u8, u8>,
+    by_others: (BTreeMap<bool, u8>, BTreeMap<(u8, char), u8>),
     keys: BTreeMap<Key, ()>,
 }
 
@@ -105,11 +106,8 @@ fn everything_is_shown_as_json_has_it() {
             Variant::Two(1, 2),
             Variant::Named { it: 1, after: None },
         ],
-        maps: (
-            BTreeMap::from([(1, 2)]),
-            BTreeMap::from([(false, 1)]),
-            BTreeMap::from([((1, 'a'), 2), ((2, 'b'), 3)]),
-        ),
+        by_number: BTreeMap::from([(1, 2)]),
+        by_others: (BTreeMap::from([(false, 1)]), BTreeMap::from([((1, 'a'), 2), ((2, 'b'), 3)])),
         keys: BTreeMap::from([(Key::B, ())]),
     };
     let text = shown(&schema::<Everything>(), &encoded(&everything)).unwrap();
@@ -119,7 +117,7 @@ fn everything_is_shown_as_json_has_it() {
             "{{p:{{numbers:[-1,2,3,\"{}\",0.5,],texts:[\"a\",\"b\",true,null,],\
              options:[null,null,1,],bytes:[{}],older:[\"Other\",{{One:1,}},{{Two:[1,2,],}},\
              {{Named:{{it:1,after:null,}},}},],\
-             maps:[{{1:2,}},{{false:1,}},[[[1,\"a\",],2,],[[2,\"b\",],3,],],],keys:{{B:null,}},}},}}",
+             by_number:{{1:2,}},by_others:[{{false:1,}},[[[1,\"a\",],2,],[[2,\"b\",],3,],],],keys:{{B:null,}},}},}}",
             u128::MAX,
             "7,".repeat(16),
         ),
@@ -134,7 +132,7 @@ fn a_value_of_json_is_read() {
     let of = std::marker::PhantomData::<serde_json::Value>;
     let read = Decoder::read_any(&schema, &encoded(&value), of).unwrap();
     let expected =
-        serde_json::json!({ "p": { "before": 1, "it": { "One": [[0; 16]] }, "after": "x" } });
+        serde_json::json!({ "p": { "before": 1, "it": { "One": [vec![0; 16]] }, "after": "x" } });
     assert_eq!(read, expected);
 }
 
