@@ -106,7 +106,7 @@ pub(super) fn judge_values(
         let reading = stored.reading(&route.route);
         route.verdict = verdict(&reading);
         let (Ok(reading), true) = (reading, reads_values) else { return };
-        let values = values(function, &reading, stored.schema.as_deref(), sampled);
+        let values = values(function, &reading, route.route.shape(), sampled);
         match reading.refused() {
             None => return route.values = values,
             Some(refused) => route.verdict = strands(refused),
@@ -135,7 +135,7 @@ fn learn(route: &mut DeployRoute, stored: &mut Stored, sampled: &Sampled) -> boo
 fn values(
     function: &Registration,
     reading: &Reading,
-    schema: Option<&[u8]>,
+    shape: Shape,
     sampled: &Sampled,
 ) -> DeployValues {
     let (mut values, mut reasons) = (DeployValues::default(), BTreeMap::new());
@@ -145,7 +145,7 @@ fn values(
     };
     let mut spilled = 0;
     for record in &sampled.records {
-        match read(function, reading, schema, record) {
+        match read(function, reading, shape, record) {
             Ok(Read::Fits) => {}
             Ok(Read::Spilled) => spilled += 1,
             Err(reason) => note(record.state, reason),
@@ -166,16 +166,15 @@ enum Read {
 fn read(
     function: &Registration,
     reading: &Reading,
-    schema: Option<&[u8]>,
+    shape: Shape,
     record: &TaskRecord,
 ) -> Result<Read, String> {
     let attributes = Attributes::decode(record.spec.attributes.as_deref()).ok_or(CLOSED)?;
     if attributes.spilled.is_some() {
         return Ok(Read::Spilled);
     }
-    if !matches!(reading, Reading::Own)
-        && record.schema.as_deref().is_some_and(|own| Some(own) != schema)
-    {
+    // One that travels with its task may be any.
+    if record.schema.as_deref().is_some_and(|schema| Shape::of_schema(schema) != shape) {
         return Err(CannotRead::OfAnotherShape.to_string());
     }
     let payload = record.payload.as_deref().ok_or(CLOSED)?;
