@@ -23,6 +23,8 @@ if [ $# -eq 0 ]; then
   tests/linking.sh
   printf '\ntwo versions\n'
   tests/versions.sh
+  printf '\ntasks.lock\n'
+  tests/lock.sh
   printf '\nbeside other users of SQLite\n'
   tests/sqlite.sh
 fi

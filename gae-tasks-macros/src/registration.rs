@@ -40,6 +40,12 @@ pub(crate) fn element(task: &Task) -> TokenStream {
             backoff: #door::TypeBackoff { min: #min_backoff, max: #max_backoff },
             states: &[#(#door::StateType::of::<#states>()),*],
             location: #location,
+            module: ::core::module_path!(),
+            package: match ::core::option_env!("CARGO_PKG_NAME") {
+                #door::Option::Some(__package) => __package,
+                #door::Option::None => "",
+            },
+            is_test: ::core::cfg!(test),
             run: __run,
         })
     }

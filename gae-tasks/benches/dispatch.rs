@@ -64,6 +64,9 @@ const fn neighbour(kind: &'static str) -> Registration {
         backoff: TypeBackoff::NONE,
         states: &[],
         location: Location { file: file!(), line: line!(), column: 1 },
+        module: "shop",
+        package: "shop",
+        is_test: true,
         run: refuse,
     }
 }

@@ -172,7 +172,7 @@ impl Decoder<'_> {
         bytes: &[u8],
         seed: S,
     ) -> Result<V, UnreadableError> {
-        resolve::read_any(schema, bytes, seed).map_err(|e| unreadable(&e))
+        resolve::read_any(schema, bytes, seed).map_err(|e| of_failure(&e))
     }
 
     /// Ends the reading.
@@ -181,11 +181,11 @@ impl Decoder<'_> {
     /// Bytes are left over.
     pub(crate) fn end(&mut self) -> Result<(), UnreadableError> {
         if let Some(resolved) = &mut self.resolved {
-            return resolved.parameters.end().map_err(|e| unreadable(&e));
+            return resolved.parameters.end().map_err(|e| of_failure(&e));
         }
         match self.rest.len() {
             0 => Ok(()),
-            left => Err(unreadable(&Reason::TooLong(left).into())),
+            left => Err(of_failure(&Reason::TooLong(left).into())),
         }
     }
 
@@ -272,12 +272,12 @@ impl Resolved<'_> {
     #[cold]
     fn failed(&self, failure: &Failure) -> UnreadableError {
         self.resolution.remember(failure);
-        unreadable(failure)
+        of_failure(failure)
     }
 }
 
 #[cold]
-fn unreadable(failure: &Failure) -> UnreadableError {
+fn of_failure(failure: &Failure) -> UnreadableError {
     UnreadableError::of_path(&failure.path(), failure.to_string())
 }
 

@@ -69,6 +69,12 @@ pub struct Registration {
     pub states: &'static [StateType],
     /// The place of the function in the source.
     pub location: Location,
+    /// The path of the module that the function is in, which begins with its crate.
+    pub module: &'static str,
+    /// The package that it is in, if Cargo built it; otherwise empty.
+    pub package: &'static str,
+    /// Whether its crate was built as a test.
+    pub is_test: bool,
     /// Calls the function.
     pub run: Run,
 }

@@ -393,6 +393,9 @@ mod tests {
             backoff: TypeBackoff::NONE,
             states: &[],
             location: Location { file: "shop.rs", line: 1, column: 1 },
+            module: "shop",
+            package: "shop",
+            is_test: true,
             run,
         }
     }

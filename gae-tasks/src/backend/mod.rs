@@ -19,6 +19,7 @@ pub(crate) mod opaque;
 pub(crate) mod outlook;
 mod readers;
 pub(crate) mod record;
+pub(crate) mod refusers;
 mod request;
 mod settle;
 mod shared;

@@ -65,7 +65,7 @@ macro_rules! debug_without_payload {
 }
 debug_without_payload!(NewTask: spec, payload schema, schedule);
 debug_without_payload!(TaskRecord: spec, payload schema, state created schedule_time first_attempt attempts lost_leases
-    lost_attempts errors died);
+    lost_attempts refusals refused_by errors died);
 debug_without_payload!(LeasedTask: lease spec, payload, schedule_time attempts standing first_attempt retry alone);
 
 impl fmt::Debug for ForgottenTask {

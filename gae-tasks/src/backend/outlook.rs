@@ -148,6 +148,9 @@ mod tests {
             backoff: TypeBackoff::NONE,
             states: &[],
             location: Location { file: "", line: 1, column: 1 },
+            module: "shop",
+            package: "shop",
+            is_test: true,
             run: refuse,
         }
     }

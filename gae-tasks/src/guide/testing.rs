@@ -145,6 +145,30 @@
 //! builds its client with [`ClientBuilder::registry`](crate::ClientBuilder::registry) and
 //! `Registry::new().with::<send_welcome>()`.
 //!
+//! # What waits across a deploy
+//!
+//! Tasks are read by the names and types of the parameters that they were deferred with. One test
+//! for each package compares these with the committed file `tasks.lock`, and says what an edit
+//! means for tasks that wait, with the attribute to paste:
+//!
+//! ```no_run
+//! # #[cfg(feature = "testing")] {
+//! use gae_tasks::testing::assert_lock;
+//!
+//! #[test]
+//! fn tasks_that_wait_can_run() {
+//!     assert_lock!();
+//! }
+//! # assert_lock!();
+//! # }
+//! ```
+//!
+//! `GAE_TASKS_LOCK=write cargo test` creates the file, and takes the changes that are compatible or
+//! that it confirms. Review its diff as you review a migration. What cannot be confirmed fails until
+//! the attribute is there, or until you have deleted the old lines because no such task waits. In a
+//! test of the folder `tests/`, mention the library, `use shop as _;`, or the linker leaves its
+//! tasks out. The documentation of `assert_lock!` has the details.
+//!
 //! # Push
 //!
 //! `client.push_request(task, attempt)` (features `testing` and `push`) makes the HTTP request that

@@ -3,14 +3,16 @@
 
 mod canonical;
 pub(crate) mod node;
+mod parse;
 mod read;
 mod sound;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod text;
 mod write;
 
 use std::fmt;
+use std::str::FromStr;
 
 use self::node::{Member, Node};
 use crate::task::Shape;
@@ -21,7 +23,15 @@ use crate::task::Shape;
 /// variants, the widths of numbers, options, sequences, maps, tuples and recursion. It has no names
 /// of types. A newtype is what it wraps, and a `Box<T>` is a `T`.
 ///
-/// `Display` shows it in one line: `(user_id: u64, tags: Vec<String>)`.
+/// `Display` shows it in one line, and `FromStr` reads that line back.
+///
+/// ```
+/// # fn main() -> Result<(), gae_tasks::SchemaError> {
+/// let schema: gae_tasks::Schema = "(user_id: u64, tags: Vec<String>)".parse()?;
+/// assert_eq!(schema.to_string(), "(user_id: u64, tags: Vec<String>)");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Schema {
     nodes: Vec<Node>,
@@ -31,17 +41,37 @@ pub struct Schema {
     bytes: Box<[u8]>,
 }
 
-/// Why bytes are not a schema.
+/// Why bytes or a text are not a schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("this is not a schema: {reason}")]
+#[error("this is not a schema{}: {reason}", .at.map(|at| format!(", at byte {at}")).unwrap_or_default())]
 pub struct SchemaError {
     reason: &'static str,
+    /// The place in a text, in bytes.
+    at: Option<usize>,
+}
+
+impl SchemaError {
+    const fn new(reason: &'static str) -> Self {
+        Self { reason, at: None }
+    }
+
+    /// What is wrong.
+    #[cfg(feature = "testing")]
+    pub(crate) const fn reason(&self) -> &'static str {
+        self.reason
+    }
+
+    /// Where it is wrong, in bytes of the text, if it is one place of it.
+    #[cfg(feature = "testing")]
+    pub(crate) const fn place(&self) -> Option<usize> {
+        self.at
+    }
 }
 
 const NO_VALUE: SchemaError =
-    SchemaError { reason: "a type holds itself in every value, so it has no value" };
+    SchemaError::new("a type holds itself in every value, so it has no value");
 const TOO_LARGE: SchemaError =
-    SchemaError { reason: "it nests deeper than 128 levels, or takes more than 64 KiB" };
+    SchemaError::new("it nests deeper than 128 levels, or takes more than 64 KiB");
 
 impl Schema {
     /// The schema of a graph in any form.
@@ -58,12 +88,12 @@ impl Schema {
     /// The bytes are not a schema of at most 64 KiB and 128 levels, or are one that no type can
     /// have.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, SchemaError> {
-        let (nodes, parameters) = read::read(bytes).map_err(|reason| SchemaError { reason })?;
+        let (nodes, parameters) = read::read(bytes).map_err(SchemaError::new)?;
         let empty = sound::emptiness(&nodes).ok_or(NO_VALUE)?;
         Ok(Self { nodes, parameters, empty, bytes: bytes.into() })
     }
 
-    /// Its types, which refer to each other by their position.
+    /// Its types, no two of them equal, which refer to each other by their position.
     pub(crate) fn nodes(&self) -> &[Node] {
         &self.nodes
     }
@@ -92,6 +122,21 @@ impl Schema {
 impl fmt::Display for Schema {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         text::show(f, &self.nodes, &self.parameters)
+    }
+}
+
+impl FromStr for Schema {
+    type Err = SchemaError;
+
+    /// Reads the form that `Display` writes. Space between its parts means nothing, and a comma may
+    /// stand after the last part of a list.
+    ///
+    /// # Errors
+    /// The text is no schema, or is one that no type can have.
+    fn from_str(text: &str) -> Result<Self, SchemaError> {
+        let (nodes, parameters) =
+            parse::parse(text).map_err(|(at, reason)| SchemaError { reason, at: Some(at) })?;
+        Self::new(&nodes, &parameters)
     }
 }
 

@@ -54,7 +54,9 @@ impl Tracer {
         &mut self,
         name: &'static str,
     ) -> Result<(), UnreadableError> {
-        let root = self.root::<T>(name).map_err(|why| UnreadableError::of_parameter(name, why))?;
+        let root = self.root::<T>(name).map_err(|why| {
+            UnreadableError::of_parameter(name, format!("cannot be stored: {why}"))
+        })?;
         self.parameters.push(Member::new(name, root));
         Ok(())
     }
@@ -67,8 +69,9 @@ impl Tracer {
         &mut self,
         upgrade: &'static str,
     ) -> Result<(), UnreadableError> {
-        let root =
-            self.root::<S>(upgrade).map_err(|why| UnreadableError::of_upgrade(upgrade, why))?;
+        let root = self
+            .root::<S>(upgrade)
+            .map_err(|why| UnreadableError::of_upgrade(upgrade, format!("has no schema: {why}")))?;
         self.parameters = self.run.graph.fields(root).ok_or_else(|| {
             UnreadableError::of_upgrade(
                 upgrade,

@@ -158,7 +158,7 @@ impl Delivery<'_> {
         if matches!(outcome, Outcome::Done) {
             return Reply::Done;
         }
-        let verdict = Verdict::of(&outcome, routed.max_attempts);
+        let verdict = Verdict::of(&outcome, routed.max_attempts, envelope.spec.shape);
         self.conclude(envelope, &limits, &reported, &verdict, outcome).await
     }
 

@@ -10,12 +10,15 @@ mod clock;
 #[doc(hidden)]
 pub mod conformance;
 mod faulty;
+mod lock;
 #[cfg(feature = "push")]
 mod push;
 mod verbs;
 
-pub use crate::{assert_deferred, assert_not_deferred};
+pub use crate::{assert_deferred, assert_lock, assert_not_deferred};
 #[doc(hidden)]
 pub use assert::{matching, panic_not_deferred};
 pub use clock::ManualClock;
 pub use faulty::{Fault, Faulty, Operation};
+#[doc(hidden)]
+pub use lock::{Caller, assert_locked, has_library};

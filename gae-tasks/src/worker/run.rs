@@ -125,8 +125,9 @@ async fn make(crew: &Crew, task: &LeasedTask, routed: &Routed) -> Settlement {
 }
 
 fn settled(task: &LeasedTask, registration: &Registration, outcome: &Outcome) -> Settlement {
-    let mut settlement =
-        Settlement::new(task.lease, Verdict::of(outcome, registration.max_attempts));
+    let reader = registration.shape().unwrap_or(task.spec.shape);
+    let verdict = Verdict::of(outcome, registration.max_attempts, reader);
+    let mut settlement = Settlement::new(task.lease, verdict);
     settlement.backoff = registration.backoff;
     settlement
 }

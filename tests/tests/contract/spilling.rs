@@ -141,7 +141,7 @@ async fn a_payload_outlives_all_other_ends_of_an_attempt() {
     let verdicts = [
         Verdict::Release,
         retry,
-        Verdict::Unreadable { error: String::new() },
+        Verdict::Unreadable { error: String::new(), reader: Shape::from_bits(7) },
         Verdict::Permanent { error: String::new() },
     ];
     for verdict in verdicts {

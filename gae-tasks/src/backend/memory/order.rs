@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::backend::lifecycle::Facts;
+use crate::backend::refusers::Refusers;
 use crate::backend::{Lease, Standing};
 use crate::queue::QueueName;
 use crate::task::{Route, TaskId};
@@ -14,13 +15,16 @@ type OrderKey = (Standing, bool, Timestamp, TaskId);
 const FIRST: TaskId = TaskId::from_bytes([0; 16]);
 const LAST: TaskId = TaskId::from_bytes([u8::MAX; 16]);
 
-/// What a program must be able to run (route), and the version it must know.
-pub(super) type Lane = (Route, u8);
+/// What a program must be able to run (route), the version it must know, and the readers that
+/// refused the tasks.
+pub(super) type Lane = (Route, u8, Refusers);
 
 /// A queue with those of its lanes that a worker can run.
 pub(super) struct Source {
     pub(super) queue: QueueName,
-    pub(super) lanes: Vec<Lane>,
+    /// The lanes, and for each whether the worker may have its tasks at once, whatever they wait for:
+    /// other readers refused them.
+    pub(super) lanes: Vec<(Lane, bool)>,
 }
 
 /// All waiting tasks. Queues and lanes without waiting tasks have no entry.
@@ -66,9 +70,10 @@ impl Order {
         limit: usize,
     ) -> Vec<(Timestamp, TaskId)> {
         let mut due = Vec::new();
-        for places in self.places(source) {
+        for (places, is_open) in self.places(source) {
             // A task that is not timed is due whatever the clock says.
-            for (is_timed, until) in [(false, Timestamp::MAX), (true, now)] {
+            let of_timed = if is_open { Timestamp::MAX } else { now };
+            for (is_timed, until) in [(false, Timestamp::MAX), (true, of_timed)] {
                 let first = (standing, is_timed, Timestamp::from_micros(i64::MIN), FIRST);
                 let last = (standing, is_timed, until, LAST);
                 due.extend(
@@ -93,13 +98,22 @@ impl Order {
                 .filter(|(_, is_timed, due, _)| *is_timed && *due > now)
                 .map(|place| place.2)
         };
+        // Whatever waits in an open lane is due.
+        let closed = self.places(source).filter(|(_, is_open)| !is_open).map(|(places, _)| places);
         let of_each = |places| Standing::ALL.into_iter().map(move |standing| (places, standing));
-        self.places(source).flat_map(of_each).filter_map(first).min()
+        closed.flat_map(of_each).filter_map(first).min()
     }
 
-    fn places<'a>(&'a self, source: &'a Source) -> impl Iterator<Item = &'a BTreeSet<OrderKey>> {
+    /// Returns the waiting tasks of each lane, and whether the worker may have them at once.
+    fn places<'a>(
+        &'a self,
+        source: &'a Source,
+    ) -> impl Iterator<Item = (&'a BTreeSet<OrderKey>, bool)> {
         let of_queue = self.0.get(&source.queue);
-        source.lanes.iter().filter_map(move |lane| of_queue?.get(lane))
+        source
+            .lanes
+            .iter()
+            .filter_map(move |(lane, is_open)| Some((of_queue?.get(lane)?, *is_open)))
     }
 }
 

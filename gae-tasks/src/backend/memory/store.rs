@@ -278,12 +278,13 @@ impl Store {
         let is_paused = |queue: &QueueName| queues.get(queue).is_some_and(|queue| queue.paused);
         let mut sources = Vec::new();
         for queue in order.queues(lease).filter(|queue| !is_paused(queue)) {
-            let mut can_read = |(route, _): &Lane| {
+            let mut read = |lane: &Lane| {
+                let (route, _, refusers) = lane;
                 let schema = || Ok::<_, Infallible>(schemas.get(&route.shape()).cloned());
                 let Ok(reader) = readers.reader(&lease.routes, route, schema);
-                reader.is_some()
+                Some((lane.clone(), refusers.spare(reader?)))
             };
-            let lanes = order.lanes(queue).filter(|lane| can_read(lane)).cloned().collect();
+            let lanes = order.lanes(queue).filter_map(&mut read).collect();
             sources.push(Source { queue: queue.clone(), lanes });
         }
         sources.sort_unstable_by_key(|source| places.get(&source.queue));
@@ -489,7 +490,7 @@ impl Stored {
     }
 
     fn lane(&self) -> Lane {
-        (self.task.spec.route(), self.task.spec.version())
+        (self.task.spec.route(), self.task.spec.version(), self.facts.refusers)
     }
 
     /// Whether a newer version of this crate stored the task.

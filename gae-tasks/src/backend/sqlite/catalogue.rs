@@ -11,9 +11,10 @@ use super::lane::{Lane, Runnable, RunnableLane, Served};
 use super::schemas::Schemas;
 use super::unreadable::{self, Columns};
 use crate::backend::readers::Readers;
+use crate::backend::refusers::Refusers;
 use crate::backend::{NewTask, QueueRecord, Routes};
 use crate::queue::{QueueConfig, QueueName, RetryConfig};
-use crate::task::{Kind, Route, Shape};
+use crate::task::{Kind, Route, Shape, TaskSpec};
 use crate::version::{self, Unread};
 
 /// The lanes and queues in memory.
@@ -91,15 +92,17 @@ impl Catalogue {
 
     /// Reads the lanes after the newest known one: lanes are only ever added.
     fn read_lanes(&mut self, connection: &Connection) -> Result<(), Fault> {
-        const NEW: &str = "SELECT id, queue, kind, shape, version, turn FROM gae_tasks_lane WHERE id > ?1 ORDER BY id";
+        const NEW: &str = "SELECT id, queue, kind, shape, version, turn, refusers FROM gae_tasks_lane \
+                           WHERE id > ?1 ORDER BY id";
         let mut statement = connection.prepare_cached(NEW)?;
         let mut rows = statement.query(params![self.newest])?;
         while let Some(row) = rows.next()? {
             let id = row.get(0)?;
             self.newest = self.newest.max(id);
-            match names_of_lane(row, 1).zip(row.get(5).ok()) {
-                Some(((queue, route, version), turn)) => {
-                    self.know(Lane { id, queue, route, version, turn })
+            let refusers = row.get_ref(6)?.as_blob().ok().and_then(Refusers::from_bytes);
+            match names_of_lane(row, 1).zip(row.get(5).ok()).zip(refusers) {
+                Some((((queue, route, version), turn), refusers)) => {
+                    self.know(Lane { id, queue, route, version, turn, refusers })
                 }
                 None => unreadable::row(connection, "gae_tasks_lane", id),
             }
@@ -154,25 +157,75 @@ impl Catalogue {
         task: &NewTask,
         version: u8,
     ) -> Result<i64, Fault> {
-        let known = self.by_name.get(&task.spec.queue).and_then(|kinds| kinds.get(&task.spec.kind));
-        let is_meant =
-            |lane: &&Arc<Lane>| lane.route.shape() == task.spec.shape && lane.version == version;
-        let known = known.and_then(|lanes| lanes.iter().find(is_meant)).map(|lane| lane.id);
-        self.ensure_queue(connection, &task.spec.queue)?;
-        if let Some(id) = known {
-            return Ok(id);
+        let TaskSpec { queue, kind, shape, .. } = &task.spec;
+        let known = self.find(queue, kind, *shape, version, Refusers::NONE);
+        self.ensure_queue(connection, queue)?;
+        match known {
+            Some(id) => Ok(id),
+            None => {
+                let route = Route::new(kind.clone(), *shape);
+                self.make(connection, queue.clone(), route, version, Refusers::NONE)
+            }
         }
-        let shape = task.spec.shape.to_bits().cast_signed();
-        const MAKE: &str = "INSERT INTO gae_tasks_lane (queue, kind, shape, version, turn) VALUES (?1, ?2, ?3, ?4, \
+    }
+
+    fn find(
+        &self,
+        queue: &QueueName,
+        kind: &Kind,
+        shape: Shape,
+        version: u8,
+        refusers: Refusers,
+    ) -> Option<i64> {
+        let is_meant = |lane: &&Arc<Lane>| {
+            lane.route.shape() == shape && lane.version == version && lane.refusers == refusers
+        };
+        Some(self.by_name.get(queue)?.get(kind)?.iter().find(is_meant)?.id)
+    }
+
+    /// Creates a lane that is missing.
+    fn make(
+        &mut self,
+        connection: &Connection,
+        queue: QueueName,
+        route: Route,
+        version: u8,
+        refusers: Refusers,
+    ) -> Result<i64, Fault> {
+        const MAKE: &str = "INSERT INTO gae_tasks_lane (queue, kind, shape, version, refusers, turn) \
+                            VALUES (?1, ?2, ?3, ?4, ?5, \
                             coalesce((SELECT min(turn) FROM gae_tasks_lane WHERE queue = ?1), \
                             (SELECT coalesce(max(id), 0) + 1 FROM gae_tasks_lane))) RETURNING id, turn";
-        let values = params![task.spec.queue.as_str(), task.spec.kind.as_str(), shape, version];
+        let shape = route.shape().to_bits().cast_signed();
+        let values =
+            params![queue.as_str(), route.kind().as_str(), shape, version, refusers.to_bytes()];
         let (id, turn) = connection
             .prepare_cached(MAKE)?
             .query_row(values, |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let route = Route::new(task.spec.kind.clone(), task.spec.shape);
-        self.know(Lane { id, queue: task.spec.queue.clone(), route, version, turn });
+        self.know(Lane { id, queue, route, version, turn, refusers });
         Ok(id)
+    }
+
+    /// Returns the readers that refused the tasks of a lane; none if its row cannot be read.
+    pub(super) fn refusers(&self, lane: i64) -> Refusers {
+        self.lane(lane).map_or(Refusers::NONE, |lane| lane.refusers)
+    }
+
+    /// Returns the lane for tasks of `lane` that these readers refused, creating the lane if
+    /// missing. A lane whose row cannot be read keeps its tasks.
+    pub(super) fn refused_by(
+        &mut self,
+        connection: &Connection,
+        lane: i64,
+        refusers: Refusers,
+    ) -> Result<i64, Fault> {
+        let Some(of) = self.lane(lane).filter(|of| of.refusers != refusers).cloned() else {
+            return Ok(lane);
+        };
+        match self.find(&of.queue, of.route.kind(), of.route.shape(), of.version, refusers) {
+            Some(id) => Ok(id),
+            None => self.make(connection, of.queue.clone(), of.route.clone(), of.version, refusers),
+        }
     }
 
     /// Creates a queue if it is missing.
@@ -330,7 +383,7 @@ impl Catalogue {
             {
                 let schema = || schemas.find(connection, lane.route.shape());
                 let reader = readers.reader(routes, &lane.route, schema)?;
-                readable.extend(reader.map(|_| RunnableLane::new(lane)));
+                readable.extend(reader.map(|reader| RunnableLane::new(lane, reader)));
             }
         }
         Ok(readable)

@@ -5,11 +5,12 @@ use std::ops::Deref;
 use std::sync::{Arc, Weak};
 
 use crate::backend::Routes;
+use crate::backend::refusers::Refusers;
 use crate::queue::QueueName;
-use crate::task::Route;
+use crate::task::{Route, Shape};
 use crate::version;
 
-/// A queue together with a route and a version, interned as one number, so that tasks that a worker
+/// A queue together with a route, a version and the readers that refused, interned as one number, so that tasks that a worker
 /// cannot run cost its leases nothing.
 #[derive(Debug)]
 pub(super) struct Lane {
@@ -20,6 +21,8 @@ pub(super) struct Lane {
     pub(super) version: u8,
     /// The queue's place in the order of turns.
     pub(super) turn: i64,
+    /// The readers that refused the lane's tasks.
+    pub(super) refusers: Refusers,
 }
 
 impl Lane {
@@ -37,12 +40,16 @@ pub(super) struct Runnable {
     routes: Routes,
     lanes: Vec<RunnableLane>,
     places: HashMap<i64, usize>,
+    has_open: bool,
 }
 
 /// A lane that a worker can run.
 #[derive(Debug)]
 pub(super) struct RunnableLane {
     lane: Arc<Lane>,
+    /// Whether the worker may have the lane's tasks at once, whatever they wait for: other readers
+    /// refused them.
+    pub(super) is_open: bool,
 }
 
 impl Runnable {
@@ -54,7 +61,8 @@ impl Runnable {
     ) -> Self {
         lanes.sort_unstable_by_key(|lane| (lane.turn, lane.id));
         let places = lanes.iter().enumerate().map(|(place, lane)| (lane.id, place)).collect();
-        Self { queues: Arc::downgrade(queues), routes: routes.clone(), lanes, places }
+        let has_open = lanes.iter().any(|lane| lane.is_open);
+        Self { queues: Arc::downgrade(queues), routes: routes.clone(), lanes, places, has_open }
     }
 
     /// Whether this is the list of the worker with these queues and routes.
@@ -66,6 +74,11 @@ impl Runnable {
         &self.lanes
     }
 
+    /// Whether one of the lanes is [open](RunnableLane::is_open).
+    pub(super) const fn has_open(&self) -> bool {
+        self.has_open
+    }
+
     /// Returns the place of a lane in the list.
     pub(super) fn place(&self, lane: i64) -> Option<usize> {
         self.places.get(&lane).copied()
@@ -73,8 +86,9 @@ impl Runnable {
 }
 
 impl RunnableLane {
-    pub(super) fn new(lane: &Arc<Lane>) -> Self {
-        Self { lane: Arc::clone(lane) }
+    /// Creates the lane of a worker that reads it by a function of this shape.
+    pub(super) fn new(lane: &Arc<Lane>, reader: Shape) -> Self {
+        Self { lane: Arc::clone(lane), is_open: lane.refusers.spare(reader) }
     }
 }
 

@@ -71,8 +71,9 @@ pub(super) fn take(
 /// program updated.
 const PUT_OFF: Duration = Duration::from_secs(60 * 60);
 
-/// Lets a task that cannot be read wait, so that not every lease meets it. A task whose row is gone
-/// is removed from the order.
+/// Lets a task that cannot be read wait, so that not every lease meets it: in the lane for tasks that
+/// no reader refused, where its pause is for every reader. A task whose row is gone is removed from
+/// the order.
 fn put_off(
     connection: &Connection,
     lane: i64,
@@ -80,10 +81,16 @@ fn put_off(
     id: TaskId,
     now: Timestamp,
 ) -> Result<(), Fault> {
+    const UNREFUSED: &str = "SELECT coalesce((SELECT other.id FROM gae_tasks_lane own CROSS JOIN gae_tasks_lane other \
+                             ON other.queue = own.queue AND other.kind = own.kind AND other.shape = own.shape \
+                             AND other.version = own.version AND other.refusers = x'' WHERE own.id = ?1), ?1)";
+    const PUT_OFF_UNTIL: &str =
+        "UPDATE gae_tasks_task SET schedule_time = ?2, lane = ?3 WHERE id = ?1";
     let later = now.plus(PUT_OFF);
-    let mut statement =
-        connection.prepare_cached("UPDATE gae_tasks_task SET schedule_time = ?2 WHERE id = ?1")?;
-    if statement.execute(params![id.as_bytes(), later.as_micros()])? > 0 {
+    let lane: i64 =
+        connection.prepare_cached(UNREFUSED)?.query_row(params![lane], |row| row.get(0))?;
+    let mut statement = connection.prepare_cached(PUT_OFF_UNTIL)?;
+    if statement.execute(params![id.as_bytes(), later.as_micros(), lane])? > 0 {
         unreadable::task(connection, id);
         waiting::put(connection, id, lane, standing, Wait::Pause { until: later, since: now })?;
     }
@@ -283,7 +290,7 @@ impl<'a> Merge<'a> {
 impl LaneCursor<'_> {
     /// Returns the latest due time to read, in its stored form.
     fn until(&self, now: Timestamp) -> i64 {
-        if self.timed { now } else { Timestamp::MAX }.as_micros()
+        if self.timed && !self.lane.is_open { now } else { Timestamp::MAX }.as_micros()
     }
 
     /// Reads the next places, up to `most`.

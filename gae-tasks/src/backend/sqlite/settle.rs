@@ -63,7 +63,7 @@ impl Request for Settle {
 
 fn settle(
     connection: &Connection,
-    catalogue: &Catalogue,
+    catalogue: &mut Catalogue,
     plain: &mut Plain<'_>,
     settlement: &Settlement,
     (is_timed, since): Waited,
@@ -75,7 +75,9 @@ fn settle(
     if *verdict == Verdict::Done && plain.remove(id)? {
         return Ok(Settled::Done);
     }
-    let Some(mut task) = Task::load(connection, id)? else { return Ok(Settled::LeaseLost) };
+    let Some(mut task) = Task::load(connection, catalogue, id)? else {
+        return Ok(Settled::LeaseLost);
+    };
     // Only a released task needs to know how it waited.
     if *verdict == Verdict::Release {
         task.waited(is_timed, since);

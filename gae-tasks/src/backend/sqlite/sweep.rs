@@ -162,7 +162,7 @@ impl Sweep {
                 break;
             }
             bytes += payload;
-            let Some(task) = Task::load(connection, id)? else { continue };
+            let Some(task) = Task::load(connection, catalogue, id)? else { continue };
             let attributes = task.attributes(connection)?;
             let remove = |catalogue: &mut Catalogue| task.remove(connection, catalogue, now);
             if one(*grouping, connection, catalogue, remove)?.is_ok() {

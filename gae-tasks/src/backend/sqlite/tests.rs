@@ -11,6 +11,7 @@ mod plans;
 mod power;
 mod purge;
 mod ready;
+mod refused;
 mod schemas;
 mod sharing;
 mod statements;

@@ -102,6 +102,11 @@ impl Leaf {
         Self::ALL.get(usize::from(number)).map(|(leaf, _)| *leaf)
     }
 
+    /// The leaf of this name in the readable form, but for the unit.
+    pub(crate) fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, known)| *known == name).map(|(leaf, _)| *leaf)
+    }
+
     /// Its name in the readable form.
     pub(crate) fn name(self) -> &'static str {
         Self::ALL[self as usize].1

@@ -12,7 +12,19 @@ struct Graph {
     parameters: Vec<Member>,
 }
 
-const NAMES: [&str; 6] = ["a", "b", "c", "id", "a longer name, with a comma", "é"];
+const NAMES: [&str; 11] = [
+    "a",
+    "b",
+    "c",
+    "id",
+    "a longer name, with a comma",
+    "é",
+    "",
+    "enum",
+    "a\"|\\\n\t\0",
+    "}\u{301}'\u{202e}",
+    "7",
+];
 
 /// What is drawn for a node: a sort, positions for its parts, and names.
 type Drawn = (u8, Vec<(usize, usize, bool)>);
@@ -40,6 +52,7 @@ fn drawn((sort, parts): &Drawn, at: usize, len: usize) -> Node {
         5 | 6 => Node::Enum(members(parts, 0, len)),
         7 | 8 if !is_last => Node::Struct(members(parts, at + 1, len)),
         9 if !is_last => Node::Tuple(parts.iter().map(|part| later(part.0)).collect()),
+        9 => Node::Tuple(Vec::new()),
         10 if !is_last => Node::Array(2 + parts.len() as u32, later(at * 7)),
         sort => Node::Leaf(Leaf::of_number(sort % 17).unwrap()),
     }
@@ -56,6 +69,11 @@ fn members(parts: &[(usize, usize, bool)], from: usize, to: usize) -> Vec<Member
 
 fn made(graph: &Graph) -> Schema {
     Schema::new(&graph.nodes, &graph.parameters).expect("a sound graph")
+}
+
+/// Schemas of all sorts.
+pub(crate) fn schemas() -> impl Strategy<Value = Schema> {
+    graphs().prop_map(|graph| made(&graph))
 }
 
 /// The same graph with its nodes in another order, and each of them twice.
@@ -124,6 +142,32 @@ proptest! {
     }
 
     #[test]
+    fn a_schema_is_read_back_from_its_text(graph in graphs()) {
+        let schema = made(&graph);
+        let text = schema.to_string();
+        prop_assert_eq!(text.parse::<Schema>(), Ok(schema), "{}", text);
+    }
+
+    #[test]
+    fn a_text_from_outside_is_a_schema_or_an_error(
+        graph in graphs(), edits in prop::collection::vec((any::<usize>(), 0..EDITS.len()), 1..4),
+    ) {
+        let mut text = made(&graph).to_string();
+        for (at, edit) in edits {
+            let places: Vec<_> = text.char_indices().map(|(at, _)| at).collect();
+            let Some(at) = at.checked_rem(places.len()) else { continue };
+            let at = places[at];
+            match EDITS[edit] {
+                "" => _ = text.remove(at),
+                part => text.insert_str(at, part),
+            }
+        }
+        if let Ok(schema) = text.parse::<Schema>() {
+            prop_assert_eq!(schema.to_string().parse::<Schema>(), Ok(schema));
+        }
+    }
+
+    #[test]
     fn graphs_that_mean_the_same_are_one_schema(graph in graphs(), turn in 0..40_usize) {
         let schema = made(&graph);
         prop_assert_eq!(&made(&doubled(&graph, turn)), &schema);
@@ -177,6 +221,67 @@ proptest! {
     fn noise_is_a_schema_or_an_error(bytes in prop::collection::vec(0..30_u8, 0..200)) {
         read_hostile(&bytes);
     }
+}
+
+const EDITS: &[&str] = &[
+    "", "", "", " ", "\n", ",", ":", "|", "(", ")", "{", "}", "<", ">", "[", "]", ";", "#1", "#2 ",
+    "9", "\"", "\\", "enum ", "Option", "Vec<", "u8", "é",
+];
+
+fn text_refusal(text: &str) -> (usize, &'static str) {
+    let error = text.parse::<Schema>().expect_err(text);
+    let place = error.at.map(|at| format!(", at byte {at}: ")).unwrap_or_default();
+    assert!(error.to_string().contains(&place), "{error}");
+    (error.at.unwrap_or(usize::MAX), error.reason)
+}
+
+#[test]
+fn what_is_no_readable_schema_is_refused_with_place_and_reason() {
+    for (text, at, reason) in [
+        ("", 0, "begins with `(`"),
+        ("(a: u8) b", 8, "nothing may follow"),
+        ("(a u8)", 3, "`:` follows"),
+        ("(a: u9)", 4, "a type stands here"),
+        ("(a: )", 4, "a type stands here"),
+        ("(a: u8 b: u8)", 7, "separated by `,`"),
+        ("(a: u8", 6, "separated by `,`"),
+        ("(: u8)", 1, "a name stands here"),
+        ("(\"a: u8)", 8, "is not closed"),
+        ("(\"\\x41\": u8)", 4, "no escape"),
+        ("(\"\\u{d800}\": u8)", 4, "no escape"),
+        ("(a: Option u8)", 11, "`<` stands here"),
+        ("(a: Vec<u8, u8>)", 10, "`>` stands here"),
+        ("(a: Map<u8>)", 10, "separated by `,`"),
+        ("(a: [u8])", 7, "is written `[T; 4]`"),
+        ("(a: [u8; x])", 8, "a number stands here"),
+        ("(a: [u8; 4294967296])", 8, "a number stands here"),
+        ("(a: (u8))", 5, "is written `(T,)`"),
+        ("(a: enum {A()})", 13, "has no brackets"),
+        ("(a: #1)", 6, "a type stands here"),
+        ("(a: #1 {a: #1})", usize::MAX, "holds itself"),
+    ] {
+        let (found, why) = text_refusal(text);
+        assert!(found == at && why.contains(reason), "{text}: at {found}: {why}");
+    }
+    let deep = |depth| format!("(a: {}u8{})", "Vec<".repeat(depth), ">".repeat(depth));
+    assert!(deep(128).parse::<Schema>().is_ok());
+    assert!(text_refusal(&deep(129)).1.contains("128 levels"));
+    assert!(text_refusal(&deep(100_000)).1.contains("128 levels"));
+}
+
+#[test]
+fn space_and_last_commas_mean_nothing() {
+    let flat = "(a: {b: u8, c: Map<u8, (u8,)>}, d: enum {E, F(u8, [u8; 2]), G {h: ()}, I([])})";
+    let broken = "\n( a :{\n  b: u8,\r\n  c: Map < u8 , (u8,) >,\n}, d: enum{E,F (u8, [u8 ; 2],),\t\
+                  G{h: ( ),},I([ ])},\n) ";
+    let schema: Schema = broken.parse().unwrap();
+    assert_eq!(schema.to_string(), flat);
+}
+
+#[test]
+fn marks_stand_for_long_types_only() {
+    let text = "(a: Option<u8>, b: Option<u8>, c: #1 Vec<[u8; 2]>, d: #1, e: Vec<#1>)";
+    assert_eq!(text.parse::<Schema>().unwrap().to_string(), text);
 }
 
 fn read_hostile(bytes: &[u8]) {

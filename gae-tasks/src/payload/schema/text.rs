@@ -8,7 +8,7 @@ use super::node::{Leaf, Member, Node, NodeId};
 /// Writes parameters with their types, in the notation of Rust where it has one.
 ///
 /// A type that is referred to again is marked where it stands first, and the mark stands for it
-/// from then on: `list: #1 {value: u8, next: Option<#1>}`.
+/// from then on: `list: #1 {value: u8, next: Option<#1>}`. `parse` reads this form.
 pub(crate) fn show(
     f: &mut fmt::Formatter<'_>,
     nodes: &[Node],
@@ -47,12 +47,20 @@ impl Text<'_, '_> {
         if let Some(mark) = self.marks[id as usize] {
             return write!(self.f, "#{mark}");
         }
-        if self.uses[id as usize] > 1 {
+        if self.uses[id as usize] > 1 && !self.is_short(node) {
             self.marks[id as usize] = Some(self.next);
             write!(self.f, "#{} ", self.next)?;
             self.next += 1;
         }
         self.parts(node)
+    }
+
+    /// Whether a mark would hide what is as short as the mark.
+    fn is_short(&self, node: &Node) -> bool {
+        let is_leaf = |id: NodeId| matches!(self.nodes[id as usize], Node::Leaf(_));
+        let is_wrapper =
+            matches!(node, Node::Option(_) | Node::Seq(_) | Node::Map(..) | Node::Array(..));
+        is_wrapper && node.children().all(is_leaf)
     }
 
     fn parts(&mut self, node: &Node) -> fmt::Result {
@@ -61,6 +69,8 @@ impl Text<'_, '_> {
             Node::Option(one) => self.wrapped("Option<", &[*one], ">"),
             Node::Seq(one) => self.wrapped("Vec<", &[*one], ">"),
             Node::Map(key, value) => self.wrapped("Map<", &[*key, *value], ">"),
+            // `()` is the unit, whose values are not those of an array without elements.
+            Node::Tuple(ids) if ids.is_empty() => self.f.write_str("[]"),
             Node::Tuple(ids) => self.wrapped("(", ids, if ids.len() == 1 { ",)" } else { ")" }),
             Node::Array(len, one) => {
                 self.wrapped("[", &[*one], "")?;

@@ -89,21 +89,21 @@ impl Refusal {
             Self::Any(expected) => {
                 let reason = expected.reason();
                 return format!(
-                    "cannot be stored: `{place}` asks the format what comes next, which a payload does \
+                    "`{place}` asks the format what comes next, which a payload does \
                      not say ({reason}"
                 );
             }
             Self::Flattened => {
                 let place = place.strip_suffix("{key}").unwrap_or(place);
                 return format!(
-                    "cannot be stored: `{place}` asks for the names of fields outside of a struct, \
+                    "`{place}` asks for the names of fields outside of a struct, \
                      which a payload does not hold (`#[serde(flatten)]`, or a struct that is read as a \
                      map): give what is flattened a field of its own, or {WRAP}"
                 );
             }
             Self::Platform => {
                 return format!(
-                    "cannot be stored: `{place}` is an `OsString`, which differs by platform: use \
+                    "`{place}` is an `OsString`, which differs by platform: use \
                      `String` or `PathBuf`"
                 );
             }
@@ -117,6 +117,6 @@ impl Refusal {
             }
             Self::Panics => "cannot be traced: its type panics when it is given a value",
         };
-        format!("cannot be stored: `{place}` {why}: {WRAP}")
+        format!("`{place}` {why}: {WRAP}")
     }
 }

@@ -17,6 +17,7 @@ mod names;
 mod newer;
 mod readers;
 mod reading;
+mod refusals;
 mod retry;
 mod schemas;
 mod settle;
@@ -177,6 +178,29 @@ macro_rules! conformance {
                 another_worker_is_asked_anew
                 what_no_worker_can_read_holds_up_nobody
                 a_schema_that_comes_later_is_shown_to_the_worker
+            ]
+            refusals [
+                an_old_worker_that_refuses_first_keeps_no_other_from_the_task
+                a_reader_that_refused_has_the_task_again_after_a_minute
+                two_readers_that_refuse_in_turn_both_pause
+                each_refusal_doubles_the_pause_of_all_who_refused
+                readers_of_one_shape_pause_together
+                where_routes_are_listed_the_own_shape_of_a_route_reads_it
+                after_eight_shapes_readers_of_every_shape_pause
+                a_record_shows_who_refused
+                a_failed_attempt_forgets_who_refused
+                a_released_task_is_still_refused_by_the_same
+                a_lost_lease_leaves_the_task_refused_by_the_same
+                a_refused_task_keeps_its_standing
+                a_refused_task_can_be_made_due_for_all
+                a_dead_letter_is_replayed_for_all_readers
+                a_refusal_of_nothing_changes_nothing
+                a_refused_task_is_found_listed_counted_and_deleted
+                a_refused_task_is_purged_and_goes_with_its_queue
+                refused_tasks_hold_up_nobody
+                the_next_time_is_that_of_the_reader
+                other_readers_take_refused_tasks_by_turns
+                a_pause_of_readers_is_shortened_when_the_clock_is_set_back
             ]
             extend [
                 a_held_lease_is_extended
@@ -364,6 +388,7 @@ macro_rules! conformance {
                 a_task_made_due_wakes
                 a_replay_wakes
                 a_retry_wakes
+                a_refusal_wakes
                 a_release_wakes
                 a_recovered_lease_wakes
                 reading_and_finishing_wake_nobody

@@ -41,7 +41,7 @@ impl ReadsRoutes for Program {
 }
 
 /// Returns a task of a shape, with a schema that names the shape.
-fn of_shape(on: &Stage, shape: u64) -> NewTask {
+pub(super) fn of_shape(on: &Stage, shape: u64) -> NewTask {
     NewTask { schema: schema(shape).into(), ..on.task() }
         .with(|task| task.spec.shape = Shape::from_bits(shape))
 }
@@ -54,6 +54,7 @@ fn route(shape: u64) -> Route {
     Route::new(kind("conformance/plain"), Shape::from_bits(shape))
 }
 
+/// Leases all due tasks that the program can read.
 async fn lease(on: &Stage, seconds: i64, program: &Arc<Program>) -> Vec<TaskId> {
     ids(&on.lease(program.leasing(on.leasing(at(seconds)))).await.tasks)
 }
