@@ -47,7 +47,7 @@ pub use request::{
 pub use settle::{ForgottenTask, HeldLease, Settle, Settled, Settlement, Sweep, Swept, Verdict};
 
 use crate::error::Error;
-use crate::payload::SensitivePaths;
+pub use crate::payload::SensitivePaths;
 #[doc(hidden)]
 pub use crate::queue::TypeBackoff;
 use crate::queue::{QueueConfig, QueueName};

@@ -1,7 +1,6 @@
 //! Turns a call into a task: checks every option against the capabilities of the client's backend.
 
 use std::sync::Arc;
-
 use std::time::Duration;
 
 use super::Defer;
