@@ -84,7 +84,7 @@ impl TaskRecord {
     /// null. A map is an object if its keys are texts, numbers or the like, else an array of pairs.
     /// Bytes are a text of hexadecimal digits. A number that JSON does not have (NaN, an integer of
     /// more than 64 bits) is a text. What is [marked as
-    /// sensitive](macro@crate::deferred#older-and-newer-payloads) is the text `(sensitive)`: by this
+    /// sensitive](macro@crate::deferred#older-payloads) is the text `(sensitive)`: by this
     /// program, or by any that stored a task of the kind.
     ///
     /// The record must come from a [`Client`](crate::Client), with its payload.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
+use std::pin::pin;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use super::Client;
@@ -14,6 +15,7 @@ use crate::payload::{SensitivePaths, UnreadableError};
 use crate::payload_store::{Loaded, load, task_of};
 use crate::registry::Registry;
 use crate::task::{Kind, Shape, TaskId};
+use crate::unwind;
 
 /// The largest payload in a payload store that is loaded to be shown, in bytes.
 const MOST: u64 = 1024 * 1024;
@@ -48,7 +50,7 @@ impl Client {
     /// are stored.
     ///
     /// A payload in a payload store is loaded if it has at most 1 MiB. Do not log what is returned:
-    /// only what is [marked](macro@crate::deferred#older-and-newer-payloads) as sensitive is hidden.
+    /// only what is [marked](macro@crate::deferred#older-payloads) as sensitive is hidden.
     ///
     /// # Errors
     /// [`Error::Storage`]. Why args cannot be shown is [`Description::args`].
@@ -92,10 +94,13 @@ impl Client {
         // On Cloud Tasks a named task is shown under an id that is made of its name.
         let id = task_of(&spilled.key).unwrap_or(id);
         let store = self.shelf().map(|shelf| &*shelf.store);
-        match load(store, spilled, id, MOST).await {
-            Ok(Loaded::Payload(payload)) => Ok(payload),
-            Ok(Loaded::Done) => Err(unshown("an attempt has done the task and overwritten it")),
-            Err(error) => Err(unshown(chain(&error))),
+        // The store may be user code.
+        let loaded = unwind::caught(pin!(Some(load(store, spilled, id, MOST)))).await;
+        match loaded {
+            Ok(Ok(Loaded::Payload(payload))) => Ok(payload),
+            Ok(Ok(Loaded::Done)) => Err(unshown("an attempt has done the task and overwritten it")),
+            Ok(Err(error)) => Err(unshown(chain(&error))),
+            Err(panic) => Err(unshown(format_args!("the payload store panicked: {panic}"))),
         }
     }
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::*;
 use crate::payload::Tracer;
 use crate::payload::schema::node::{Leaf, Member, Node};
+use crate::payload::schema::tests::schemas;
 
 fn schema<T: DeserializeOwned>() -> Schema {
     Tracer::schema(|tracer| tracer.parameter::<T>("p")).unwrap()
@@ -278,6 +279,19 @@ fn a_few_bytes_do_not_become_much_json() {
 }
 
 proptest! {
+    #[test]
+    fn any_bytes_under_any_schema_are_shown_or_refused(
+        of in schemas(),
+        payload in prop::collection::vec(any::<u8>(), 0..40),
+    ) {
+        for sensitive in [&[][..], &["a"], &[""]] {
+            if let Ok(json) = as_json(&of, &payload, sensitive) {
+                let most = SPARE + SPARE_OF_BYTE * payload.len() + of.as_bytes().len();
+                prop_assert!(json.starts_with('{') && json.len() <= most);
+            }
+        }
+    }
+
     #[test]
     fn any_bytes_are_shown_or_refused(payload in prop::collection::vec(any::<u8>(), 0..60)) {
         type Parts = (Vec<Choice>, BTreeMap<u8, Option<Card>>, Vec<()>, BTreeMap<String, f64>);
