@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::describe::KnownSchemas;
+use super::known_schemas::KnownSchemas;
 use super::retention::StatedRetention;
 use super::spilling::{PayloadSettings, Payloads};
 use super::storage::Storage;

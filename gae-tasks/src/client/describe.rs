@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::pin::pin;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock};
 
 use super::Client;
 use crate::attributes::Spilled;
@@ -19,9 +19,6 @@ use crate::unwind;
 
 /// The largest payload in a payload store that is loaded to be shown, in bytes.
 const MOST: u64 = 1024 * 1024;
-
-/// How many schemas a client remembers.
-const REMEMBERED: usize = 1_000;
 
 /// All tasks of this program, whichever of them a client has: each may mark what is sensitive.
 static LINKED: LazyLock<Registry> = LazyLock::new(Registry::linked);
@@ -166,23 +163,4 @@ impl Client {
 fn union<const N: usize>(paths: [SensitivePaths; N]) -> SensitivePaths {
     let all: BTreeSet<_> = paths.iter().flat_map(|paths| paths.iter().cloned()).collect();
     all.into_iter().collect()
-}
-
-/// The schemas that a client has read.
-#[derive(Debug, Default)]
-pub(super) struct KnownSchemas(Mutex<HashMap<Shape, Arc<[u8]>>>);
-
-impl KnownSchemas {
-    fn known(&self, shapes: &BTreeSet<Shape>) -> HashMap<Shape, Arc<[u8]>> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let of = |shape: &Shape| Some((*shape, Arc::clone(known.get(shape)?)));
-        shapes.iter().filter_map(of).collect()
-    }
-
-    fn remember(&self, found: &HashMap<Shape, Arc<[u8]>>) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let room = REMEMBERED.saturating_sub(known.len());
-        let some = found.iter().take(room).map(|(shape, schema)| (*shape, Arc::clone(schema)));
-        known.extend(some);
-    }
 }

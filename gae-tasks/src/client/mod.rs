@@ -6,6 +6,7 @@ mod current;
 mod defer;
 mod defer_many;
 mod describe;
+mod known_schemas;
 #[cfg(feature = "push")]
 mod letters;
 mod list;
@@ -37,7 +38,7 @@ pub use sweep_payloads::{SweepPayloads, SweepPayloadsFuture};
 pub use unroutable::Unroutable;
 pub use worker::{Worker, WorkerFuture};
 
-use self::describe::KnownSchemas;
+use self::known_schemas::KnownSchemas;
 use self::retention::StatedRetention;
 use self::spilling::Payloads;
 use self::storage::Storage;

@@ -20,9 +20,6 @@ use super::UnreadableError;
 use super::resolve::{Failure, Reason};
 use super::schema::Schema;
 
-/// What stands in place of a hidden value.
-const HIDDEN: &str = "(sensitive)";
-
 /// The longest JSON that is made of a payload, in bytes.
 const MOST: usize = 64 * 1024 * 1024;
 

@@ -1,11 +1,13 @@
 //! The walk over a payload and the schema that it was written under.
 
-use super::HIDDEN;
 use super::hidden::{Ahead, Part};
 use super::json::Json;
 use crate::payload::resolve::{Failure, Ignores, MAX_DEPTH, Reading, Reason, Step};
 use crate::payload::schema::Schema;
 use crate::payload::schema::node::{Leaf, Member, Node, NodeId};
+
+/// What stands in place of a hidden value.
+const HIDDEN: &str = "(sensitive)";
 
 static NO_IGNORES: Ignores = Ignores::NONE;
 
