@@ -73,7 +73,7 @@ fn life(backend: &dyn Pull, queues: &Arc<BTreeSet<QueueName>>, tasks: Vec<NewTas
     let (mut seen, count) = (Vec::new(), tasks.len());
     wait(backend.enqueue(Enqueue::new(Now::At(at(100)), tasks))).unwrap();
     let leased = lease_as(backend, queues, at(100), OLD, count);
-    let how = |number: usize| if number % 3 == 0 { refuse(OLD) } else { Verdict::Release };
+    let how = |number: usize| if number.is_multiple_of(3) { refuse(OLD) } else { Verdict::Release };
     settle(backend, at(100), &leased, how);
     for (now, reader, limit) in [
         (at(101), OLD, 0),
