@@ -163,8 +163,8 @@ pub use backend::{
 #[cfg_attr(docsrs, doc(cfg(feature = "push")))]
 pub use client::PushServiceBuilder;
 pub use client::{
-    Client, ClientBuilder, ClientGuard, DeferManyFuture, ListTasks, ListTasksFuture, SweepPayloads,
-    SweepPayloadsFuture, Unroutable, Worker, WorkerFuture,
+    Client, ClientBuilder, ClientGuard, DeferManyFuture, Description, ListTasks, ListTasksFuture,
+    SweepPayloads, SweepPayloadsFuture, Unroutable, Worker, WorkerFuture,
 };
 pub use clock::{Clock, SystemClock};
 pub use context::{TaskContext, current, is_from_task_queue, retry_count};

@@ -5,6 +5,7 @@ mod builder;
 mod current;
 mod defer;
 mod defer_many;
+mod describe;
 #[cfg(feature = "push")]
 mod letters;
 mod list;
@@ -27,6 +28,7 @@ use std::time::Duration;
 pub use builder::ClientBuilder;
 pub use current::ClientGuard;
 pub use defer_many::DeferManyFuture;
+pub use describe::Description;
 pub use list::{ListTasks, ListTasksFuture};
 #[cfg(feature = "push")]
 #[cfg_attr(docsrs, doc(cfg(feature = "push")))]
@@ -35,6 +37,7 @@ pub use sweep_payloads::{SweepPayloads, SweepPayloadsFuture};
 pub use unroutable::Unroutable;
 pub use worker::{Worker, WorkerFuture};
 
+use self::describe::KnownSchemas;
 use self::retention::StatedRetention;
 use self::spilling::Payloads;
 use self::storage::Storage;
@@ -84,6 +87,7 @@ struct Inner {
     inline: bool,
     retention: StatedRetention,
     payloads: Payloads,
+    schemas: KnownSchemas,
     trace: TraceHook,
     /// Shared by all workers of the client.
     suspects: Arc<Suspects>,

@@ -37,10 +37,13 @@ use serde::de::DeserializeSeed;
 
 pub use self::difference::Difference;
 pub(crate) use self::failure::{Failure, Reason};
+pub(crate) use self::ignores::Ignores;
+pub(crate) use self::input::Number;
 pub(crate) use self::parameters::Parameters;
+pub(crate) use self::path::Step;
+pub(crate) use self::reading::{MAX_DEPTH, Reading};
 
 use self::compare::{Side, compare};
-use self::ignores::Ignores;
 use super::parameter::Parameter;
 use super::schema::Schema;
 use super::schema::node::Node;

@@ -67,6 +67,8 @@ pub(crate) enum Reason {
     Deep,
     /// Too many values that take no bytes.
     Endless,
+    /// Far more JSON than bytes.
+    Lengthy,
     /// The type's own reason.
     Refused,
     RefusedKind(&'static str),
@@ -92,6 +94,7 @@ impl fmt::Display for Reason {
             Self::Unread => "holds more than its type reads",
             Self::Deep => "nests deeper than 128 levels",
             Self::Endless => "holds too many values that take no bytes",
+            Self::Lengthy => "is too much as JSON: it is far longer than its bytes",
             Self::UnknownName | Self::Refused => "its type refuses the value",
         })
     }

@@ -2,6 +2,7 @@
 //! may fail.
 
 mod defer;
+mod described;
 mod life;
 mod shelf;
 mod sweep;
