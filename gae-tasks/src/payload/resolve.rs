@@ -41,7 +41,8 @@ pub(crate) use self::ignores::Ignores;
 pub(crate) use self::input::Number;
 pub(crate) use self::parameters::Parameters;
 pub(crate) use self::path::Step;
-pub(crate) use self::reading::{MAX_DEPTH, Reading};
+pub(crate) use self::place::MAX_DEPTH;
+pub(crate) use self::reading::Reading;
 
 use self::compare::{Side, compare};
 use super::parameter::Parameter;
