@@ -132,7 +132,7 @@ impl Encoder {
 #[derive(Debug)]
 pub struct Decoder<'a> {
     rest: &'a [u8],
-    resolved: Option<Box<Resolved<'a>>>,
+    resolved: Option<Resolved<'a>>,
 }
 
 #[derive(Debug)]
@@ -159,7 +159,7 @@ impl<'a> Decoder<'a> {
         }
         let parameters = resolution.parameters(bytes);
         let resolved = Resolved { resolution, parameters, asked: 0 };
-        Ok(Self { rest: &[], resolved: Some(Box::new(resolved)) })
+        Ok(Self { rest: &[], resolved: Some(resolved) })
     }
 }
 

@@ -11,6 +11,9 @@
 //! bytes, no variant from a text, no number where digits could be lost.
 
 mod absent;
+mod answers;
+mod any;
+mod ask;
 mod compare;
 mod difference;
 mod failure;
@@ -22,6 +25,7 @@ mod name;
 mod parameters;
 mod parts;
 mod path;
+mod place;
 mod reading;
 #[cfg(test)]
 mod tests;
@@ -37,7 +41,8 @@ pub(crate) use self::ignores::Ignores;
 pub(crate) use self::input::Number;
 pub(crate) use self::parameters::Parameters;
 pub(crate) use self::path::Step;
-pub(crate) use self::reading::{MAX_DEPTH, Reading};
+pub(crate) use self::place::MAX_DEPTH;
+pub(crate) use self::reading::Reading;
 
 use self::compare::{Side, compare};
 use super::parameter::Parameter;

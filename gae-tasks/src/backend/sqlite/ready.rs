@@ -326,7 +326,7 @@ fn first_of(
         }
         return Ok(first);
     }
-    if least <= AT_ONCE && has_due_open(connection, runnable, standing)? {
+    if least == AT_ONCE && has_due_open(connection, runnable, standing)? {
         return Ok(Some(AT_ONCE));
     }
     let mut statement = connection.prepare_cached(LATER)?;

@@ -9,8 +9,9 @@ use super::absent::Absent;
 use super::failure::{Failure, Reason};
 use super::ignores::Ignores;
 use super::path::Step;
+use super::place::Place;
 use super::reading::Reading;
-use super::value::{Place, read, read_node};
+use super::value::{read, read_node};
 use crate::payload::schema::Schema;
 use crate::payload::schema::node::Node;
 

@@ -3,10 +3,8 @@
 use super::failure::{Failure, Reason};
 use super::ignores::Ignores;
 use super::input::Input;
+use super::place::MAX_DEPTH;
 use crate::payload::schema::node::{Leaf, Member, Node, NodeId};
-
-/// How deep values may stand in each other.
-pub(crate) const MAX_DEPTH: u8 = 128;
 
 /// Values without bytes that any payload may hold, and how many more for each of its bytes.
 const SPARE: usize = 1024;

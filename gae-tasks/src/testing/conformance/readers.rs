@@ -127,10 +127,15 @@ pub(super) async fn what_no_worker_can_read_holds_up_nobody(on: Stage) {
 
 pub(super) async fn a_schema_that_comes_later_is_shown_to_the_worker(on: Stage) {
     let program = Program::new(1, &[1]);
+    // The same worker, which has the same queues in each lease.
+    let request = program.leasing(on.leasing(at(0)));
     on.store(at(0), NewTask { schema: Arc::default(), ..of_shape(&on, 1) }).await;
-    assert_eq!(lease(&on, 0, &program).await.len(), 1);
+    assert_eq!(on.lease(request.clone()).await.tasks.len(), 1);
     assert_eq!(program.asked(), [(route(1), None)]);
     on.store(at(0), of_shape(&on, 1)).await;
-    assert_eq!(lease(&on, 0, &program).await.len(), 1);
+    assert_eq!(on.lease(request.clone()).await.tasks.len(), 1);
     assert_eq!(program.asked(), [(route(1), Some(schema(1)))]);
+    on.store(at(0), of_shape(&on, 1)).await;
+    assert_eq!(on.lease(request).await.tasks.len(), 1);
+    assert_eq!(program.asked(), []);
 }

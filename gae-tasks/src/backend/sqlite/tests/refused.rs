@@ -10,12 +10,12 @@ use rusqlite::Connection;
 use super::super::catalogue::Catalogue;
 use super::super::connection::create;
 use super::super::news::{Found, News};
-use super::super::ready;
+use super::super::ready::{self, Turns};
 use super::{Folder, FullDisk, at, enqueue, ids, lease, settle_all, task, wait};
 use crate::backend::memory::Memory;
 use crate::backend::{
     Backend, Enqueue, Lease, Leased, NewTask, Pull, ReadsRoutes, Room, Routes, Settle, Settled,
-    Settlement, TaskState, Verdict,
+    Settlement, Standing, TaskState, Verdict,
 };
 use crate::queue::QueueName;
 use crate::task::{Route, Shape, TaskId};
@@ -73,7 +73,7 @@ fn life(backend: &dyn Pull, queues: &Arc<BTreeSet<QueueName>>, tasks: Vec<NewTas
     let (mut seen, count) = (Vec::new(), tasks.len());
     wait(backend.enqueue(Enqueue::new(Now::At(at(100)), tasks))).unwrap();
     let leased = lease_as(backend, queues, at(100), OLD, count);
-    let how = |number: usize| if number % 3 == 0 { refuse(OLD) } else { Verdict::Release };
+    let how = |number: usize| if number.is_multiple_of(3) { refuse(OLD) } else { Verdict::Release };
     settle(backend, at(100), &leased, how);
     for (now, reader, limit) in [
         (at(101), OLD, 0),
@@ -110,6 +110,30 @@ fn among_any_number_of_lanes_readers_find_what_they_find_in_memory() {
     }
 }
 
+#[test]
+fn a_queue_whose_tasks_all_wait_for_other_readers_has_no_turn() {
+    for count in [10, 40, 300] {
+        let folder = Folder::new();
+        let names = names(count);
+        let queues = Arc::new(names.iter().cloned().collect());
+        let of_queue = |name: &QueueName| task(b"x").with(|task| task.spec.queue = name.clone());
+        let refused: Vec<_> = names.iter().map(of_queue).collect();
+        let due = [&names[count / 3], &names[count / 2]].repeat(20);
+        let due: Vec<_> = due.into_iter().map(of_queue).collect();
+        let lease = |backend: &dyn Pull| {
+            wait(backend.enqueue(Enqueue::new(Now::At(at(100)), refused.clone()))).unwrap();
+            let leased = lease_as(backend, &queues, at(100), OLD, count);
+            settle(backend, at(100), &leased, |_| refuse(OLD));
+            wait(backend.enqueue(Enqueue::new(Now::At(at(100)), due.clone()))).unwrap();
+            let leased = lease_as(backend, &queues, at(101), OLD, 8).tasks;
+            leased.into_iter().map(|task| task.spec.queue).collect::<Vec<_>>()
+        };
+        let expected = lease(&Memory::new());
+        assert_eq!(expected.len(), 8);
+        assert_eq!(lease(&folder.open()), expected, "{count} queues");
+    }
+}
+
 /// Enqueues a task in each queue, all of which the old reader refuses.
 fn refused_in(folder: &Folder, names: &[QueueName]) -> Arc<BTreeSet<QueueName>> {
     let sqlite = folder.open();
@@ -137,6 +161,36 @@ fn the_first_refused_task_is_due_at_once_for_others_and_later_for_who_refused() 
             assert_eq!(ready::first(&connection, &runnable).unwrap(), Some(first), "{reader}");
             assert_eq!(ready::later(&connection, &runnable, at(101)).unwrap(), later, "{reader}");
         }
+    }
+}
+
+#[test]
+fn lanes_whose_tasks_wait_for_other_readers_are_not_looked_at() {
+    for count in [8, 40, 900] {
+        let folder = Folder::new();
+        let names = names(count);
+        refused_in(&folder, &names[..count / 2]);
+        let sqlite = folder.open();
+        // One task was refused by another reader, the others by none.
+        let of_queue = |name: &QueueName| task(b"x").with(|task| task.spec.queue = name.clone());
+        enqueue(&sqlite, names[count / 2..].iter().map(of_queue).collect()).unwrap();
+        let all = Arc::new(names.iter().cloned().collect());
+        let last = Arc::new(names[count - 1..].iter().cloned().collect());
+        let leased = lease_as(&sqlite, &last, at(100), NEW, 1);
+        settle(&sqlite, at(100), &leased, |_| refuse(NEW));
+        let (_, connection) = create(&folder.file()).unwrap();
+        let mut catalogue = Catalogue::default();
+        catalogue.refresh(&connection).unwrap();
+        let runnable = catalogue.runnable(&connection, &all, &routes(OLD)).unwrap();
+        let due = ready::due_lanes(&connection, &runnable, Standing::Clear, at(101)).unwrap();
+        assert_eq!(due.len(), count - count / 2);
+        let mut turns = Turns::after(&connection, &runnable, None, at(101)).unwrap();
+        let mut seen = Vec::new();
+        while let Some(lanes) = turns.next().unwrap() {
+            assert_eq!(lanes.len(), 1, "of {}", lanes[0].queue);
+            seen.push(lanes[0].queue.clone());
+        }
+        assert_eq!(seen, names[count / 2..]);
     }
 }
 
@@ -234,4 +288,29 @@ fn an_emptied_lane_of_refused_tasks_leaves_no_row() {
     assert_eq!(rows(), 1, "the lane that it has left is empty");
     assert_eq!(lease_as(&sqlite, &queues, at(100), OLD, 9).tasks.len(), 1);
     assert_eq!(rows(), 0);
+}
+
+/// A program that reads nothing any more.
+#[derive(Debug)]
+struct ReadsNothing;
+
+impl ReadsRoutes for ReadsNothing {
+    fn reader(&self, _: &Route, _: Option<&[u8]>) -> Option<Shape> {
+        None
+    }
+}
+
+#[test]
+fn what_a_worker_could_read_before_is_no_news() {
+    let folder = Folder::new();
+    let other = folder.open();
+    let (_, connection) = create(&folder.file()).unwrap();
+    let (mut catalogue, mut news) = (Catalogue::default(), News::default());
+    catalogue.refresh(&connection).unwrap();
+    let queues = Arc::new([QueueName::DEFAULT].into());
+    for routes in [routes(OLD), Routes::Read(Arc::new(ReadsNothing))] {
+        catalogue.runnable(&connection, &queues, &routes).unwrap();
+    }
+    enqueue(&other, vec![task(b"x")]).unwrap();
+    assert_eq!(news.look(&connection, &mut catalogue, at(100)).unwrap(), Found::Irrelevant);
 }

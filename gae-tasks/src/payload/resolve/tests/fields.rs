@@ -180,7 +180,7 @@ impl TryFrom<u16> for Even {
     type Error = &'static str;
 
     fn try_from(value: u16) -> Result<Self, Self::Error> {
-        if value % 2 == 0 { Ok(Self(value)) } else { Err("odd") }
+        if value.is_multiple_of(2) { Ok(Self(value)) } else { Err("odd") }
     }
 }
 

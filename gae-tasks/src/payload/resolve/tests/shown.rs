@@ -82,7 +82,8 @@ struct Everything {
     bytes: uuid::Uuid,
     #[serde(alias = "older")]
     variants: Vec<Variant<u8>>,
-    maps: (BTreeMap<u8, u8>, BTreeMap<bool, u8>, BTreeMap<(u8, char), u8>),
+    by_number: BTreeMap<u8, u8>,
+    by_others: (BTreeMap<bool, u8>, BTreeMap<(u8, char), u8>),
     keys: BTreeMap<Key, ()>,
 }
 
@@ -105,11 +106,8 @@ fn everything_is_shown_as_json_has_it() {
             Variant::Two(1, 2),
             Variant::Named { it: 1, after: None },
         ],
-        maps: (
-            BTreeMap::from([(1, 2)]),
-            BTreeMap::from([(false, 1)]),
-            BTreeMap::from([((1, 'a'), 2), ((2, 'b'), 3)]),
-        ),
+        by_number: BTreeMap::from([(1, 2)]),
+        by_others: (BTreeMap::from([(false, 1)]), BTreeMap::from([((1, 'a'), 2), ((2, 'b'), 3)])),
         keys: BTreeMap::from([(Key::B, ())]),
     };
     let text = shown(&schema::<Everything>(), &encoded(&everything)).unwrap();
@@ -119,7 +117,7 @@ fn everything_is_shown_as_json_has_it() {
             "{{p:{{numbers:[-1,2,3,\"{}\",0.5,],texts:[\"a\",\"b\",true,null,],\
              options:[null,null,1,],bytes:[{}],older:[\"Other\",{{One:1,}},{{Two:[1,2,],}},\
              {{Named:{{it:1,after:null,}},}},],\
-             maps:[{{1:2,}},{{false:1,}},[[[1,\"a\",],2,],[[2,\"b\",],3,],],],keys:{{B:null,}},}},}}",
+             by_number:{{1:2,}},by_others:[{{false:1,}},[[[1,\"a\",],2,],[[2,\"b\",],3,],],],keys:{{B:null,}},}},}}",
             u128::MAX,
             "7,".repeat(16),
         ),
