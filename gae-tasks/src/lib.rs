@@ -158,13 +158,15 @@ pub mod __private;
 
 pub use backend::{
     Capabilities, QueueRecord, RouteStats, Stats, TaskError, TaskFilter, TaskRecord, TaskState,
+    UnreadQueue,
 };
 #[cfg(feature = "push")]
 #[cfg_attr(docsrs, doc(cfg(feature = "push")))]
 pub use client::PushServiceBuilder;
 pub use client::{
-    Client, ClientBuilder, ClientGuard, DeferManyFuture, Description, ListTasks, ListTasksFuture,
-    SweepPayloads, SweepPayloadsFuture, Unroutable, Worker, WorkerFuture,
+    CheckDeploy, CheckDeployFuture, Client, ClientBuilder, ClientGuard, DeferManyFuture,
+    DeployReport, DeployRoute, DeployValues, DeployVerdict, Description, ListTasks,
+    ListTasksFuture, SweepPayloads, SweepPayloadsFuture, Unroutable, Worker, WorkerFuture,
 };
 pub use clock::{Clock, SystemClock};
 pub use context::{TaskContext, current, is_from_task_queue, retry_count};

@@ -10,7 +10,7 @@ use linkme::distributed_slice;
 
 use crate::handler::Run;
 use crate::payload::{
-    Parameter, Readings, Schema, SensitivePaths, Tracer, UnreadableError, names_something,
+    Parameter, Reading, Readings, Schema, SensitivePaths, Tracer, UnreadableError, names_something,
     sensitive_paths,
 };
 use crate::queue::TypeBackoff;
@@ -80,6 +80,8 @@ pub struct Registration {
     pub is_test: bool,
     /// Calls the function.
     pub run: Run,
+    /// Reads a payload without calling the function.
+    pub trial: Trial,
 }
 
 impl fmt::Debug for Registration {
@@ -230,6 +232,10 @@ impl fmt::Debug for Traced {
         f.debug_tuple("Traced").field(&self.known()).finish()
     }
 }
+
+/// Reads a payload as the args of a function, and drops them.
+#[derive(Debug)]
+pub struct Trial(pub(crate) fn(&[u8], &Reading) -> Result<(), UnreadableError>);
 
 /// The type of a `#[state]` parameter.
 #[derive(Debug)]

@@ -15,7 +15,8 @@ use crate::attributes::{Attributes, Spilled};
 use crate::backend::{
     Backend, BackendFuture, Bury, Capabilities, CopyTask, DeadLetterCheck, DeleteQueue, Enqueue,
     Extend, Lease, LeaseRef, Leased, LeasedTask, List, NewTask, Pull, Purged, QueueRecord,
-    RouteStats, Settle, Settled, Sweep, Swept, TaskFilter, TaskRecord, TaskRequest, sealed,
+    RouteStats, Sample, Sampled, Settle, Settled, Surveyed, Sweep, Swept, TaskFilter, TaskRecord,
+    TaskRequest, UnreadQueue, sealed,
 };
 use crate::error::Error;
 use crate::payload::SensitivePaths;
@@ -326,6 +327,14 @@ impl<B: Backend> Backend for Spilling<B> {
 
     fn stats(&self, now: Now) -> BackendFuture<'_, Vec<RouteStats>> {
         self.backend.stats(now)
+    }
+
+    fn survey(&self, now: Now) -> BackendFuture<'_, Surveyed> {
+        self.backend.survey(now)
+    }
+
+    fn sample(&self, request: Sample) -> BackendFuture<'_, Result<Vec<Sampled>, UnreadQueue>> {
+        self.backend.sample(request)
     }
 }
 

@@ -2,6 +2,7 @@
 #![allow(dead_code)] // What only an example itself uses.
 
 mod bench;
+mod check_deploy;
 #[path = "../../soak/crew.rs"]
 mod crew;
 #[path = "../../shop/gateway.rs"]

@@ -14,8 +14,8 @@ use tokio::sync::watch;
 use self::store::{Store, Stored};
 use super::{
     Backend, BackendFuture, Bury, Capabilities, DeleteQueue, Enqueue, Extend, Lease, Leased, List,
-    Pull, Purged, QueueRecord, RouteStats, Settle, Settled, Sweep, Swept, TaskRecord, TaskRequest,
-    sealed,
+    Pull, Purged, QueueRecord, RouteStats, Sample, Sampled, Settle, Settled, Sweep, Swept,
+    TaskRecord, TaskRequest, UnreadQueue, sealed,
 };
 use crate::error::Error;
 use crate::payload::SensitivePaths;
@@ -189,6 +189,10 @@ impl Backend for Memory {
     fn stats(&self, now: Now) -> BackendFuture<'_, Vec<RouteStats>> {
         let now = moment(now);
         self.answer(|store| store.stats(now))
+    }
+
+    fn sample(&self, request: Sample) -> BackendFuture<'_, Result<Vec<Sampled>, UnreadQueue>> {
+        self.answer(|store| Ok(store.sample(&request)))
     }
 }
 

@@ -23,6 +23,7 @@ pub(crate) mod refusers;
 mod request;
 mod settle;
 mod shared;
+mod survey;
 
 #[cfg(feature = "cloud-tasks")]
 #[cfg_attr(docsrs, doc(cfg(feature = "cloud-tasks")))]
@@ -45,6 +46,7 @@ pub use request::{
 };
 #[doc(hidden)]
 pub use settle::{ForgottenTask, HeldLease, Settle, Settled, Settlement, Sweep, Swept, Verdict};
+pub use survey::{Sample, Sampled, Surveyed, UnreadQueue};
 
 use crate::error::Error;
 pub use crate::payload::SensitivePaths;
@@ -216,6 +218,19 @@ pub trait Backend: fmt::Debug + Send + Sync + sealed::Sealed + 'static {
 
     /// Counts the tasks in each state, by queue and route.
     fn stats(&self, now: Now) -> BackendFuture<'_, Vec<RouteStats>>;
+
+    /// Like [`stats`](Self::stats), where a queue that this program may not read fails alone.
+    fn survey(&self, now: Now) -> BackendFuture<'_, Surveyed> {
+        let lines = self.stats(now);
+        Box::pin(async { Ok(Surveyed::new(lines.await?)) })
+    }
+
+    /// Returns some tasks of each route of the request, in its order, with their payloads, and
+    /// changes nothing. Tasks that a newer version of this crate stored are left out.
+    ///
+    /// # Errors
+    /// Besides errors of the storage, the inner one: this program may not read the queue.
+    fn sample(&self, request: Sample) -> BackendFuture<'_, Result<Vec<Sampled>, UnreadQueue>>;
 }
 
 /// A backend that workers lease from: what [`Worker::new`](crate::Worker::new) and

@@ -7,8 +7,8 @@ use tokio::sync::watch;
 
 use super::{
     Backend, BackendFuture, Bury, Capabilities, CopyTask, DeadLetterCheck, DeleteQueue, Enqueue,
-    Extend, Lease, Leased, List, Pull, Purged, QueueRecord, RouteStats, Settle, Settled, Sweep,
-    Swept, TaskRecord, TaskRequest, sealed,
+    Extend, Lease, Leased, List, Pull, Purged, QueueRecord, RouteStats, Sample, Sampled, Settle,
+    Settled, Surveyed, Sweep, Swept, TaskRecord, TaskRequest, UnreadQueue, sealed,
 };
 use crate::error::Error;
 use crate::payload::SensitivePaths;
@@ -108,6 +108,14 @@ impl<B: Backend + ?Sized> Backend for Arc<B> {
 
     fn stats(&self, now: Now) -> BackendFuture<'_, Vec<RouteStats>> {
         (**self).stats(now)
+    }
+
+    fn survey(&self, now: Now) -> BackendFuture<'_, Surveyed> {
+        (**self).survey(now)
+    }
+
+    fn sample(&self, request: Sample) -> BackendFuture<'_, Result<Vec<Sampled>, UnreadQueue>> {
+        (**self).sample(request)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod admin;
 mod builder;
+mod check_deploy;
 mod current;
 mod defer;
 mod defer_many;
@@ -27,6 +28,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use builder::ClientBuilder;
+pub use check_deploy::{
+    CheckDeploy, CheckDeployFuture, DeployReport, DeployRoute, DeployValues, DeployVerdict,
+};
 pub use current::ClientGuard;
 pub use defer_many::DeferManyFuture;
 pub use describe::Description;

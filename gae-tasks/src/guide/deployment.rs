@@ -83,6 +83,54 @@
 //! - **A newer version of this crate.** Tasks and queue configurations that only it can read are
 //!   left alone by older ones.
 //!
+//! # Before a deploy
+//!
+//! [`check_deploy`](crate::Client::check_deploy) compares a program with the tasks that are stored:
+//! which of them it will run, which it will read by name, and which it will leave waiting. Give the
+//! new program a flag, and run it against the live queue in CI, before the new version takes over:
+//!
+//! ```
+//! use std::process::ExitCode;
+//!
+//! use gae_tasks::{Client, Error};
+//!
+//! /// What the program does with the flag `--check-deploy`.
+//! async fn check_deploy(tasks: &Client) -> Result<ExitCode, Error> {
+//!     let report = tasks.check_deploy().await?;
+//!     println!("{report}");
+//!     Ok(if report.is_safe() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+//! }
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Error> {
+//! # let tasks = Client::open("memory:").await?;
+//! # assert_eq!(check_deploy(&tasks).await?, ExitCode::SUCCESS);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! ```text
+//! $ GAE_TASKS_URL=cloudtasks://shop/europe-west1?url=.. shop --check-deploy
+//! not safe to deploy: of 353 waiting or leased tasks, 41 will not run; 313 resolved by name; 352 payloads read; 1 does not fit
+//!   40 `shop.billing/charge` (queue `payments`, shape 01c3f6.., 40 due) cannot run: parameter `cents`: was a u32, is a String
+//!   313 `shop.emails/send_welcome` of another shape (queue `emails`, shape 0142ec.., 300 due, 13 in the future) will be
+//!   resolved by name; of 313 read, 1 does not fit: parameter `user_id` holds a number that is out of the range of u16 (1)
+//! ```
+//!
+//! - **Build the client as the worker's**, with its state: a function whose state is missing runs
+//!   nothing.
+//! - **Nothing changes**: no task is leased or run, and workers go on. Schemas are compared for all
+//!   tasks, values for [at most 1,000](crate::CheckDeploy::values) of each kind and shape. Values are
+//!   in no line of the report.
+//! - **Dead letters count for nothing**: the report says what a replay would do.
+//! - A SQLite file is made if it is missing: `?mode=rw` makes that an error.
+//! - On Cloud Tasks, the account of the check needs the permission `cloudtasks.tasks.fullView`
+//!   beside `cloudtasks.queues.list`, `cloudtasks.tasks.list` and `cloudtasks.tasks.get`. The report
+//!   names each queue that could not be read, and is not safe then.
+//! - While old instances still defer, tasks of their shapes keep coming: the new program must run
+//!   them too.
+//!
+//! The example `check_deploy` ends with 0, 1 or 2, for scripts.
+//!
 //! # Cloud Run
 //!
 //! The examples `cloud_run` and its `README.md` have the commands. What is easy to miss:

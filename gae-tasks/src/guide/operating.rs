@@ -58,6 +58,7 @@
 //! | How much waits, is due, runs, is dead? | [`stats`](crate::Client::stats), [`stats_of::<send_welcome>()`](crate::Client::stats_of), [`stats_by_route`](crate::Client::stats_by_route) |
 //! | What waits that this program cannot run? | [`unroutable`](crate::Client::unroutable) |
 //! | What does a task hold? | [`describe`](crate::Client::describe), [`args_json`](crate::TaskRecord::args_json) |
+//! | What would wait that the next version of this program cannot run? | [`check_deploy`](crate::Client::check_deploy), run by that version: see [deployment](super::deployment#before-a-deploy) |
 //! | Which tasks, with which errors? | [`list`](crate::Client::list), [`get`](crate::Client::get), [`find`](crate::Client::find) |
 //! | Which queues, with which configuration? | [`queues`](crate::Client::queues) |
 //!

@@ -8,8 +8,8 @@ use tokio::sync::watch;
 
 use crate::backend::{
     Backend, BackendFuture, Bury, Capabilities, CopyTask, DeadLetterCheck, DeleteQueue, Enqueue,
-    Extend, Lease, Leased, List, Pull, Purged, QueueRecord, RouteStats, Settle, Settled, Sweep,
-    Swept, TaskRecord, TaskRequest, sealed,
+    Extend, Lease, Leased, List, Pull, Purged, QueueRecord, RouteStats, Sample, Sampled, Settle,
+    Settled, Surveyed, Sweep, Swept, TaskRecord, TaskRequest, UnreadQueue, sealed,
 };
 use crate::error::Error;
 use crate::payload::SensitivePaths;
@@ -76,6 +76,8 @@ pub enum Operation {
     Purge,
     DeleteQueue,
     Stats,
+    Survey,
+    Sample,
     Lease,
     Extend,
     Settle,
@@ -357,6 +359,14 @@ impl<B: Backend> Backend for Faulty<B> {
 
     fn stats(&self, now: Now) -> BackendFuture<'_, Vec<RouteStats>> {
         self.call(Operation::Stats, move |backend| backend.stats(now))
+    }
+
+    fn survey(&self, now: Now) -> BackendFuture<'_, Surveyed> {
+        self.call(Operation::Survey, move |backend| backend.survey(now))
+    }
+
+    fn sample(&self, request: Sample) -> BackendFuture<'_, Result<Vec<Sampled>, UnreadQueue>> {
+        self.call(Operation::Sample, move |backend| backend.sample(request))
     }
 }
 

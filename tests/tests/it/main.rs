@@ -6,6 +6,7 @@ mod backoff;
 mod client;
 mod consumers;
 mod defer_many;
+mod deploys;
 mod described;
 mod fuzz;
 mod hardships;

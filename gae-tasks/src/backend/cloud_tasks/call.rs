@@ -129,6 +129,11 @@ pub(super) fn is_missing(failure: &Failure) -> bool {
     has_code(failure, Code::NotFound)
 }
 
+/// Whether this program may not do what it asked for.
+pub(super) fn is_denied(failure: &Failure) -> bool {
+    has_code(failure, Code::PermissionDenied)
+}
+
 fn has_code(failure: &Failure, code: Code) -> bool {
     matches!(failure, Failure::Refused(error) if error.status().is_some_and(|status| status.code == code))
 }

@@ -14,6 +14,7 @@ mod record;
 mod request;
 mod runtime;
 mod shared;
+mod survey;
 mod target;
 mod token;
 mod url;
@@ -29,7 +30,8 @@ use self::shared::Shared;
 use self::target::Target;
 use super::{
     Backend, BackendFuture, Bury, Capabilities, CopyTask, DeadLetterCheck, DeleteQueue, Enqueue,
-    List, Purged, QueueRecord, RouteStats, TaskRecord, TaskRequest, sealed,
+    List, Purged, QueueRecord, RouteStats, Sample, Sampled, Surveyed, TaskRecord, TaskRequest,
+    UnreadQueue, sealed,
 };
 use crate::error::Error;
 use crate::payload::SensitivePaths;
@@ -236,6 +238,15 @@ impl Backend for CloudTasks {
     fn stats(&self, now: Now) -> BackendFuture<'_, Vec<RouteStats>> {
         let now = moment(now);
         self.run(|shared| async move { shared.stats(now).await })
+    }
+
+    fn survey(&self, now: Now) -> BackendFuture<'_, Surveyed> {
+        let now = moment(now);
+        self.run(|shared| async move { shared.survey(now).await })
+    }
+
+    fn sample(&self, request: Sample) -> BackendFuture<'_, Result<Vec<Sampled>, UnreadQueue>> {
+        self.run(|shared| async move { shared.sample(&request).await })
     }
 }
 

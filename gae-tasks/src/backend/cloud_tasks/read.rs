@@ -7,7 +7,7 @@ use futures_util::{StreamExt, TryStreamExt};
 use google_cloud_tasks_v2::model::Task;
 use google_cloud_tasks_v2::model::task::View;
 
-use super::call::{Failure, call, is_missing};
+use super::call::{Failure, call, is_denied, is_missing};
 use super::error::{Asked, refused};
 use super::name::{id_of, is_unnamed, last_part, of_unnamed, queue_of_letters, queue_of_tasks};
 use super::record::{record, summary};
@@ -18,17 +18,20 @@ use crate::backend::record::error_text;
 use crate::backend::{List, RouteStats, Stats, TaskRecord, TaskState};
 use crate::error::Error;
 use crate::queue::QueueName;
-use crate::task::{TaskId, TaskName};
+use crate::task::{Route, TaskId, TaskName};
 use crate::time::Timestamp;
 
 /// The number of simultaneous calls.
-const AT_ONCE: usize = 16;
+pub(super) const AT_ONCE: usize = 16;
 
 /// The number of tasks on one page without bodies: Google's maximum.
 const PAGE: i32 = 1000;
 
 /// The number of tasks on one page with bodies, each of which may have a mebibyte.
 const PAGE_WITH_BODIES: i32 = 50;
+
+/// The statistics of queues and routes.
+pub(super) type Lines = BTreeMap<(QueueName, Route), Stats>;
 
 /// The place of a stored task.
 pub(super) struct Found {
@@ -160,34 +163,12 @@ impl Shared {
 
     /// Counts this crate's tasks in each state; the bodies are not read.
     pub(super) async fn stats(&self, now: Timestamp) -> Result<Vec<RouteStats>, Error> {
-        let mut lines = BTreeMap::new();
+        let mut lines = Lines::new();
         for queue in self.queue_names(None).await? {
-            let mut pages = self.pages(&queue, View::Basic);
-            while let Some(tasks) = pages.next().await? {
-                for task in tasks.iter().filter_map(summary) {
-                    let is_dead = task.state == TaskState::Dead;
-                    let of =
-                        queue_of_tasks(&queue).filter(|_| is_dead).unwrap_or_else(|| queue.clone());
-                    let stats: &mut Stats = lines.entry((of, task.route)).or_default();
-                    if is_dead {
-                        stats.dead += 1;
-                        continue;
-                    }
-                    if task.state == TaskState::Leased {
-                        stats.leased += 1;
-                        continue;
-                    }
-                    stats.scheduled += 1;
-                    stats.due += u64::from(task.schedule_time <= now);
-                    stats.oldest_due =
-                        stats.oldest_due.into_iter().chain([task.schedule_time]).min();
-                }
-            }
+            let pages = &mut self.pages(&queue, View::Basic);
+            count(pages, &queue, now, &mut lines).await?;
         }
-        Ok(lines
-            .into_iter()
-            .map(|((queue, route), stats)| RouteStats::new(queue, route, stats))
-            .collect())
+        Ok(by_route(lines))
     }
 
     /// Returns the number of tasks in a queue, whoever stored them.
@@ -315,8 +296,9 @@ impl Shared {
         }
     }
 
-    fn pages<'a>(&'a self, queue: &QueueName, view: View) -> Pages<'a> {
-        Pages { shared: self, parent: self.place.queue(queue), view, tokens: Tokens::default() }
+    pub(super) fn pages<'a>(&'a self, queue: &QueueName, view: View) -> Pages<'a> {
+        let parent = self.place.queue(queue);
+        Pages { shared: self, parent, view, tokens: Tokens::default(), is_denied: false }
     }
 
     pub(super) fn asked_to_read(&self, permission: &'static str) -> Asked<'_> {
@@ -336,6 +318,39 @@ impl Shared {
             role: "roles/cloudtasks.taskRunner` or `roles/cloudtasks.taskDeleter",
         }
     }
+}
+
+/// Adds the tasks of a queue to the statistics.
+pub(super) async fn count(
+    pages: &mut Pages<'_>,
+    queue: &QueueName,
+    now: Timestamp,
+    lines: &mut Lines,
+) -> Result<(), Error> {
+    while let Some(tasks) = pages.next().await? {
+        for task in tasks.iter().filter_map(summary) {
+            let is_dead = task.state == TaskState::Dead;
+            let of = queue_of_tasks(queue).filter(|_| is_dead).unwrap_or_else(|| queue.clone());
+            let stats = lines.entry((of, task.route)).or_default();
+            match task.state {
+                TaskState::Dead => stats.dead += 1,
+                TaskState::Leased => stats.leased += 1,
+                TaskState::Scheduled => {
+                    stats.scheduled += 1;
+                    stats.due += u64::from(task.schedule_time <= now);
+                    let earliest = stats.oldest_due.into_iter().chain([task.schedule_time]).min();
+                    stats.oldest_due = earliest;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Returns the lines of the statistics.
+pub(super) fn by_route(lines: Lines) -> Vec<RouteStats> {
+    let line = |((queue, route), stats)| RouteStats::new(queue, route, stats);
+    lines.into_iter().map(line).collect()
 }
 
 /// Returns the id under which a stored task is shown. A dead letter is named after the call that
@@ -378,16 +393,18 @@ impl Found {
 }
 
 /// The tasks of a queue, page by page.
-struct Pages<'a> {
+pub(super) struct Pages<'a> {
     shared: &'a Shared,
     parent: String,
     view: View,
     tokens: Tokens,
+    /// Whether the last page failed because this program may not read it.
+    pub(super) is_denied: bool,
 }
 
 impl Pages<'_> {
     /// Returns the next page; `None` after the last. A queue that does not exist has no pages.
-    async fn next(&mut self) -> Result<Option<Vec<Task>>, Error> {
+    pub(super) async fn next(&mut self) -> Result<Option<Vec<Task>>, Error> {
         let Some(token) = self.tokens.next() else { return Ok(None) };
         let google = &self.shared.google;
         let size = if self.view == View::Full { PAGE_WITH_BODIES } else { PAGE };
@@ -408,7 +425,10 @@ impl Pages<'_> {
                 self.tokens.end();
                 Ok(None)
             }
-            Err(failure) => Err(self.refused(failure)),
+            Err(failure) => {
+                self.is_denied = is_denied(&failure);
+                Err(self.refused(failure))
+            }
         }
     }
 

@@ -13,8 +13,8 @@ use crate::backend::readers::Readers;
 use crate::backend::record::error_text;
 use crate::backend::{
     Bury, DeleteQueue, ForgottenTask, HeldLease, Lease, LeaseRef, LeaseToken, Leased, LeasedTask,
-    MAX_ERRORS, NewTask, Purged, QueueRecord, RouteStats, Settled, Settlement, Standing, Stats,
-    Sweep, Swept, TaskError, TaskFilter, TaskRecord, TaskState,
+    MAX_ERRORS, NewTask, Purged, QueueRecord, RouteStats, Sample, Sampled, Settled, Settlement,
+    Standing, Stats, Sweep, Swept, TaskError, TaskFilter, TaskRecord, TaskState,
 };
 use crate::error::Error;
 use crate::payload::SensitivePaths;
@@ -267,6 +267,27 @@ impl Store {
         }
         let line = |((queue, route, is_newer), stats)| RouteStats { queue, route, is_newer, stats };
         lines.into_iter().map(line).collect()
+    }
+
+    /// Returns some tasks of each route, those that wait first.
+    pub(super) fn sample(&self, request: &Sample) -> Vec<Sampled> {
+        let mut sampled = vec![Sampled::default(); request.routes.len()];
+        let places: HashMap<_, _> = request.routes.iter().zip(0..).collect();
+        for state in [TaskState::Scheduled, TaskState::Leased, TaskState::Dead] {
+            let is_meant = |stored: &&Stored| {
+                stored.task.spec.queue == request.queue
+                    && stored.state() == state
+                    && !stored.is_newer()
+            };
+            for stored in self.tasks.values().filter(is_meant) {
+                let Some(place) = places.get(&stored.task.spec.route()) else { continue };
+                let of_route: &mut Sampled = &mut sampled[*place];
+                if of_route.len() < request.limit && of_route.bytes() < request.bytes {
+                    of_route.records.push(stored.record(true));
+                }
+            }
+        }
+        sampled
     }
 
     pub(super) fn lease(&mut self, request: &Lease, now: Timestamp) -> Leased {

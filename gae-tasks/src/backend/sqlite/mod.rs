@@ -28,6 +28,7 @@ mod reader;
 mod ready;
 mod release;
 mod row;
+mod sample;
 mod schema;
 mod schemas;
 mod sensitive;
@@ -62,8 +63,8 @@ use self::writer::Writer;
 use super::lifecycle::Holder;
 use super::{
     Backend, BackendFuture, Bury, Capabilities, DeadLetterCheck, DeleteQueue, Enqueue, Extend,
-    Lease, Leased, List, Pull, Purged, QueueRecord, RouteStats, Settle, Settled, Sweep, Swept,
-    TaskRecord, TaskRequest, sealed,
+    Lease, Leased, List, Pull, Purged, QueueRecord, RouteStats, Sample, Sampled, Settle, Settled,
+    Sweep, Swept, TaskRecord, TaskRequest, UnreadQueue, sealed,
 };
 use crate::error::Error;
 use crate::payload::SensitivePaths;
@@ -262,6 +263,11 @@ impl Backend for Sqlite {
     fn stats(&self, now: Now) -> BackendFuture<'_, Vec<RouteStats>> {
         let answer = self.reader.scan(move |connection| stats::stats(connection, moment(now)));
         Box::pin(async { Ok(answer.await?) })
+    }
+
+    fn sample(&self, request: Sample) -> BackendFuture<'_, Result<Vec<Sampled>, UnreadQueue>> {
+        let answer = self.reader.scan(move |connection| sample::sample(connection, &request));
+        Box::pin(async { Ok(Ok(answer.await?)) })
     }
 }
 

@@ -19,6 +19,7 @@ mod readers;
 mod reading;
 mod refusals;
 mod retry;
+mod samples;
 mod schemas;
 mod sensitive;
 mod settle;
@@ -186,6 +187,14 @@ macro_rules! conformance {
                 another_worker_is_asked_anew
                 what_no_worker_can_read_holds_up_nobody
                 a_schema_that_comes_later_is_shown_to_the_worker
+            ]
+            samples [
+                a_sample_has_the_payloads_of_its_routes
+                a_sample_takes_those_that_wait_first
+                a_sample_has_at_most_the_limit_of_each_route
+                a_sample_has_refused_tasks_and_no_newer_ones
+                a_sample_changes_nothing
+                a_survey_counts_what_the_statistics_count
             ]
             refusals [
                 an_old_worker_that_refuses_first_keeps_no_other_from_the_task

@@ -2,6 +2,7 @@
 //! may fail.
 
 mod defer;
+mod deploy;
 mod described;
 mod life;
 mod shelf;

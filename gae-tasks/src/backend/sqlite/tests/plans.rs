@@ -7,7 +7,7 @@ use super::super::connection::{Durability, create};
 use super::super::database::Database;
 use super::super::error::Fault;
 use super::super::{
-    admin, held, merge, ready, row, settle, stats, stray, sweep, task_rows, waiting,
+    admin, held, merge, ready, row, sample, settle, stats, stray, sweep, task_rows, waiting,
 };
 use super::{Folder, enqueue, lease as lease_some, task, wait};
 
@@ -73,6 +73,12 @@ fn check(connection: &Connection, state: &str) {
             "SEARCH gae_tasks_name USING INDEX gae_tasks_tombstone (until>? AND until<?)",
         ),
         (stats::WAITING, "SCAN gae_tasks_waiting"),
+        (
+            sample::LANES,
+            "SEARCH gae_tasks_lane USING INDEX sqlite_autoindex_gae_tasks_lane_1 (queue=? AND kind=? AND shape=? AND version<?",
+        ),
+        (sample::WAITING, "SEARCH gae_tasks_waiting USING PRIMARY KEY (lane=?)"),
+        (sample::DEAD, "SEARCH gae_tasks_task USING INDEX gae_tasks_dead (lane=?)"),
     ];
     let strays = plan(connection, stray::LOOK);
     let point =

@@ -2,6 +2,7 @@
 
 mod administration;
 mod answers;
+mod deploys;
 mod dispatch;
 mod enqueue;
 mod refusals;

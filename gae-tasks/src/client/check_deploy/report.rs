@@ -1,0 +1,112 @@
+//! What a check before a deploy has found, as data.
+
+use crate::backend::{Stats, UnreadQueue};
+use crate::queue::QueueName;
+use crate::task::Route;
+
+/// What a [check before a deploy](crate::Client::check_deploy) has found.
+///
+/// `Display` shows it as text: the totals in the first line, then each route in a line, what is
+/// stranded first. Values of payloads are in no line.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DeployReport {
+    /// The routes of which tasks are stored, ordered by queue, kind and shape.
+    pub routes: Vec<DeployRoute>,
+    /// The queues that this program may not read, or may not read the payloads of: their tasks are
+    /// missing above, or have the verdict [`DeployVerdict::Unread`] or no values.
+    pub unread: Vec<UnreadQueue>,
+}
+
+impl DeployReport {
+    /// Whether this program runs every stored task that is not a dead letter, as far as values were
+    /// read, and every queue could be read.
+    ///
+    /// What is said of dead letters does not count: they run only if somebody replays them.
+    pub fn is_safe(&self) -> bool {
+        self.unread.is_empty() && !self.routes.iter().any(DeployRoute::is_problem)
+    }
+
+    /// Returns the number of waiting and leased tasks that this program does not run: those of
+    /// routes that are stranded or unread, and those whose values were read and do not fit.
+    pub fn stranded(&self) -> u64 {
+        self.routes.iter().map(DeployRoute::stranded).sum()
+    }
+}
+
+/// The stored tasks of one queue and route, and what becomes of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DeployRoute {
+    /// The queue.
+    pub queue: QueueName,
+    /// The route.
+    pub route: Route,
+    /// The number of tasks in each state.
+    pub stats: Stats,
+    /// What becomes of them.
+    pub verdict: DeployVerdict,
+    /// The payloads that were read.
+    pub values: DeployValues,
+}
+
+impl DeployRoute {
+    /// Returns the number of tasks that wait for a time of their own, or for the end of a pause.
+    pub fn future(&self) -> u64 {
+        self.stats.scheduled.saturating_sub(self.stats.due)
+    }
+
+    /// Returns the number of waiting and leased tasks that this program does not run.
+    pub fn stranded(&self) -> u64 {
+        match self.verdict {
+            DeployVerdict::Strands { .. } | DeployVerdict::Unread => self.stats.open(),
+            _ => self.values.failed,
+        }
+    }
+
+    pub(super) fn is_problem(&self) -> bool {
+        self.stranded() > 0
+    }
+}
+
+/// What becomes of the stored tasks of a route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DeployVerdict {
+    /// They have this program's own parameters.
+    Runs,
+    /// Their parameters differ, and are read by name.
+    Resolves,
+    /// An upgrade function makes args of their parameters.
+    Upgrades {
+        /// The place of the function in `upgrade = [..]`, from 1.
+        upgrade: usize,
+        /// Whether their parameters are read by name into the struct that the function takes;
+        /// otherwise they are exactly those of the struct.
+        by_name: bool,
+    },
+    /// This program cannot run them: they wait for one that can.
+    Strands {
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// This program may not read their schema.
+    Unread,
+}
+
+/// The payloads of one route that were read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DeployValues {
+    /// The number of payloads that were read.
+    pub read: u64,
+    /// The number of them that do not fit, of waiting and leased tasks.
+    pub failed: u64,
+    /// The number of them that do not fit, of dead letters.
+    pub failed_dead: u64,
+    /// The number of payloads that were found in a payload store, and not read.
+    pub spilled: u64,
+    /// Why payloads do not fit, and how many for each reason, the most frequent first. Paths and
+    /// reasons, never values.
+    pub reasons: Vec<(String, u64)>,
+}
