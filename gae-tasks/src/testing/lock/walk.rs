@@ -147,16 +147,19 @@ impl<'a> Walk<'a> {
         }
         for at in matched.new.into_iter().filter(|_| place != Place::Variant) {
             let has_default = said.get(at).is_some_and(|said| said.has_default);
-            let node = read[at].node;
-            let is_needed = !has_default && !matches!(self.read[node as usize], Node::Option(_));
-            let ty = shown(self.read, node);
-            self.add(place, path, &read[at], What::New { ty, is_needed });
+            self.new_member(place, path, &read[at], has_default);
         }
         for (from, to) in matched.pairs {
             let (path, types) =
                 (joined(path, &read[to].names[0]), (written[from].node, read[to].node));
             self.open.push(Pair { place, path, named: types, types });
         }
+    }
+
+    fn new_member(&mut self, place: Place, path: &str, member: &Member, has_default: bool) {
+        let is_optional = matches!(self.read[member.node as usize], Node::Option(_));
+        let ty = shown(self.read, member.node);
+        self.add(place, path, member, What::New { ty, is_needed: !has_default && !is_optional });
     }
 
     fn renamed(
