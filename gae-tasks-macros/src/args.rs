@@ -5,6 +5,7 @@ use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
+use syn::token::Bracket;
 use syn::{LitInt, LitStr, Path, Token, bracketed, parenthesized};
 
 use crate::errors::Errors;
@@ -17,6 +18,9 @@ pub(crate) struct Attribute {
     pub(crate) queues: Option<Vec<LitStr>>,
     pub(crate) name: Option<LitStr>,
     pub(crate) aliases: Vec<LitStr>,
+    pub(crate) ignores: Vec<LitStr>,
+    pub(crate) sensitive: Vec<LitStr>,
+    pub(crate) upgrades: Vec<Path>,
     pub(crate) args: ArgsName,
     pub(crate) task: Option<Ident>,
     pub(crate) deadline: Option<LitStr>,
@@ -36,11 +40,14 @@ pub(crate) struct ArgsName {
 }
 
 /// Each key with an example of its value.
-const KEYS: [(&str, &str); 11] = [
+const KEYS: [(&str, &str); 14] = [
     ("queue", "queue = \"emails\""),
     ("queues", "queues = [\"emails-1\", \"emails-2\"]"),
     ("name", "name = \"shop/send_welcome\""),
     ("alias", "alias = [\"shop.old_module/send_welcome\"]"),
+    ("ignores", "ignores = [\"note\", \"transfer.note\"]"),
+    ("upgrade", "upgrade = [from_v2, from_v1]"),
+    ("sensitive", "sensitive = [\"card.number\"]"),
     ("args", "args = WelcomeArgs` or `args(WelcomeArgs, derive(Clone))"),
     ("task", "task = SendWelcome"),
     ("deadline", "deadline = \"30s\""),
@@ -51,7 +58,7 @@ const KEYS: [(&str, &str); 11] = [
 ];
 
 /// Other tools' words for a key, which [`names::nearest`] would not match with the key.
-const SYNONYMS: [(&str, &str); 9] = [
+const SYNONYMS: [(&str, &str); 12] = [
     ("timeout", "deadline"),
     ("dispatch_deadline", "deadline"),
     ("retries", "max_attempts"),
@@ -61,6 +68,9 @@ const SYNONYMS: [(&str, &str); 9] = [
     ("retry_delay", "min_backoff"),
     ("max_retry_delay", "max_backoff"),
     ("kind", "name"),
+    ("migrate", "upgrade"),
+    ("secret", "sensitive"),
+    ("redact", "sensitive"),
 ];
 
 impl Attribute {
@@ -135,8 +145,10 @@ impl Attribute {
             "queue" => self.queues = Some(vec![input.parse()?]),
             "queues" => self.queues = Some(strings(input)?),
             "name" => self.name = Some(input.parse()?),
-            "alias" if input.peek(LitStr) => self.aliases = vec![input.parse()?],
-            "alias" => self.aliases = strings(input)?,
+            "alias" => self.aliases = one_or_more(input)?,
+            "ignores" => self.ignores = one_or_more(input)?,
+            "upgrade" => self.upgrades = paths(input)?,
+            "sensitive" => self.sensitive = one_or_more(input)?,
             "args" => self.args.name = Some(input.parse()?),
             "task" => self.task = Some(input.parse()?),
             "deadline" => self.deadline = Some(input.parse()?),
@@ -176,10 +188,31 @@ impl Parse for ArgsName {
     }
 }
 
+/// Reads a string, or a list of them.
+fn one_or_more(input: ParseStream<'_>) -> syn::Result<Vec<LitStr>> {
+    if input.peek(LitStr) { Ok(vec![input.parse()?]) } else { strings(input) }
+}
+
+/// Reads a path, or a list of them.
+fn paths(input: ParseStream<'_>) -> syn::Result<Vec<Path>> {
+    let path = Path::parse_mod_style;
+    if input.peek(Bracket) { list(input, path) } else { Ok(vec![input.call(path)?]) }
+}
+
 fn strings(input: ParseStream<'_>) -> syn::Result<Vec<LitStr>> {
+    list(input, <LitStr as Parse>::parse)
+}
+
+fn list<T>(
+    input: ParseStream<'_>,
+    entry: fn(ParseStream<'_>) -> syn::Result<T>,
+) -> syn::Result<Vec<T>> {
     let content;
     bracketed!(content in input);
-    Ok(Punctuated::<LitStr, Token![,]>::parse_terminated(&content)?.into_iter().collect())
+    let entries = Punctuated::<T, Token![,]>::parse_terminated_with(&content, entry);
+    // What is left over would be an error of its own.
+    _ = content.parse::<TokenStream>();
+    Ok(entries?.into_iter().collect())
 }
 
 /// Checks that a comma, the end, or the next key (if the comma is missing) follows a value: the
@@ -236,12 +269,15 @@ mod tests {
     fn every_key_is_read() {
         let (attribute, errors) = parse(quote! {
             queues = ["a", "b",], name = "n", alias = "old", args(Name, derive(Clone, serde::Serialize)), task = T,
+            ignores = ["note", "transfer.note"], upgrade = [from_v2, older::from_v1], sensitive = "card.number",
             deadline = "30s", max_attempts = 3, min_backoff = "10s", max_backoff = "1h", crate = ::renamed::door,
         });
         assert!(errors.is_empty(), "{errors:?}");
         assert_eq!(attribute.queues.unwrap().len(), 2);
         assert_eq!(attribute.name.unwrap().value(), "n");
         assert_eq!(attribute.aliases[0].value(), "old");
+        assert_eq!((attribute.ignores.len(), attribute.upgrades.len()), (2, 2));
+        assert_eq!(attribute.sensitive[0].value(), "card.number");
         assert_eq!(attribute.args.name.unwrap(), "Name");
         assert_eq!(attribute.args.derives.len(), 2);
         assert_eq!(attribute.task.unwrap(), "T");

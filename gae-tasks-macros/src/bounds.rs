@@ -6,25 +6,60 @@
 //! output in checks that do nothing else. Code that follows from these bounds uses wrappers that
 //! accept any type and choose between two implementations: a future cannot be `Send` if a parameter
 //! is not, and one error about the parameter is enough.
+//!
+//! The generated variables are never spanned on a user's type. A type that a macro has passed on has
+//! the hygiene of that macro's caller, where the variables are not known.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::Type;
 use syn::spanned::Spanned;
+use syn::{Expr, Lit, Type};
 
+use crate::marks::DefaultOf;
 use crate::model::{Parameter, Task};
 use crate::names;
 
 /// Encodes a parameter, which requires `Serialize`.
 pub(crate) fn encoded(task: &Task, field: &Ident, parameter: &Parameter) -> TokenStream {
     let (door, ty, name) = (&task.door, parameter.ty(), names::plain(field));
-    quote_spanned!(ty.span()=> #door::Encoder::parameter::<#ty>(__payload, #name, &self.#field)?;)
+    let (payload, value) = (quote!(__payload), quote!(&self.#field));
+    quote_spanned!(ty.span()=> #door::Encoder::parameter::<#ty>(#payload, #name, #value)?;)
 }
 
 /// Decodes a parameter, which requires `Deserialize`.
 pub(crate) fn decoded(task: &Task, field: &Ident, parameter: &Parameter) -> TokenStream {
     let (door, ty, name) = (&task.door, parameter.ty(), names::plain(field));
-    quote_spanned!(ty.span()=> #field: #door::Decoder::parameter::<#ty>(__payload, #name)?)
+    let payload = quote!(__payload);
+    let default = match &parameter.marks.default {
+        None => {
+            return quote_spanned!(ty.span()=> #field: #door::Decoder::parameter::<#ty>(#payload, #name)?);
+        }
+        Some(DefaultOf::Type) => {
+            quote_spanned!(ty.span()=> <#ty as #door::DefaultParameter>::value)
+        }
+        Some(DefaultOf::Value(expr)) => default(parameter, expr),
+    };
+    quote_spanned!(ty.span()=> #field: #door::Decoder::parameter_or::<#ty>(#payload, #name, #default)?)
+}
+
+/// Generates the function of a default, in which the expression sees nothing that is generated.
+fn default(parameter: &Parameter, expr: &Expr) -> TokenStream {
+    let ty = parameter.ty();
+    // As in `defer`, a text is enough for a `String`.
+    let value = match parameter.is_string() && is_text(expr) {
+        true => quote!(<#ty as ::core::convert::From<_>>::from(#expr)),
+        false => quote!(#expr),
+    };
+    quote!({ fn __default() -> #ty { #value } __default })
+}
+
+/// Whether an expression is a string literal, perhaps one that a macro passes on.
+fn is_text(expr: &Expr) -> bool {
+    match expr {
+        Expr::Group(group) => is_text(&group.expr),
+        Expr::Lit(literal) => matches!(literal.lit, Lit::Str(_)),
+        _ => false,
+    }
 }
 
 /// Traces a parameter, if it is one that [`decoded`] lets pass.
@@ -52,8 +87,8 @@ pub(crate) fn checks(task: &Task) -> TokenStream {
 
 /// Fetches a state, which requires `Send`, `Sync` and `'static`.
 pub(crate) fn fetched(task: &Task, ty: &Type) -> TokenStream {
-    let door = &task.door;
-    quote_spanned!(ty.span()=> #door::Call::state::<#ty>(__call)?)
+    let (door, call) = (&task.door, quote!(__call));
+    quote_spanned!(ty.span()=> #door::Call::state::<#ty>(#call)?)
 }
 
 /// Copies a state that is taken by value, which requires `Clone`.

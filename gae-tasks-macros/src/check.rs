@@ -9,10 +9,12 @@ use syn::{FnArg, GenericParam, LitInt, LitStr, Safety, Signature, Type};
 
 use crate::args::Attribute;
 use crate::errors::Errors;
+use crate::evolution;
 use crate::item;
 use crate::model::{Parameter, Settings, Task};
 use crate::names;
 use crate::parameters::{self, names_of_fields};
+use crate::place;
 use crate::tokens::{borrows, find_word, has_word, is_inferred, is_unsized, placeholder};
 
 /// Returns the values of the attribute, each checked against its syntax.
@@ -24,6 +26,9 @@ pub(crate) fn settings(attribute: &Attribute, errors: &mut Errors) -> Settings {
         queues: queues(attribute, errors),
         kind: attribute.name.as_ref().map(|name| kind(name, errors)),
         aliases: aliases(attribute, errors),
+        ignores: evolution::paths(&attribute.ignores, errors),
+        sensitive: evolution::paths(&attribute.sensitive, errors),
+        upgrades: evolution::upgrades(&attribute.upgrades, errors),
         deadline: attribute.deadline.as_ref().and_then(|text| deadline(text, errors)),
         max_attempts: attribute
             .max_attempts
@@ -171,9 +176,11 @@ pub(crate) fn function(task: &Task, errors: &mut Errors) {
     output(sig, errors);
     task_names(task, errors);
     parameters::check(task, errors);
+    evolution::check(task, errors);
 }
 
-/// Returns the token that shows that the function is inside an `impl`: its `self`, or a `Self`.
+/// Returns the token that shows that the function is inside an `impl`: its `self`, or a `Self`; or its
+/// name, if only the source file shows that.
 fn of_an_impl(task: &Task) -> Option<TokenStream> {
     let sig = &task.function.sig;
     if let Some(FnArg::Receiver(receiver)) = sig.inputs.first() {
@@ -186,7 +193,8 @@ fn of_an_impl(task: &Task) -> Option<TokenStream> {
         find_word(body.clone(), &["Self"])
             .filter(|_| find_word(body, &["impl", "trait", "struct", "enum"]).is_none())
     });
-    word.map(Ident::into_token_stream)
+    let name = || Some(&sig.ident).filter(|name| place::is_in_impl(name)).cloned();
+    word.or_else(name).map(Ident::into_token_stream)
 }
 
 fn qualifiers(sig: &Signature, errors: &mut Errors) {

@@ -9,7 +9,7 @@ use syn::spanned::Spanned;
 
 use crate::bounds;
 use crate::model::{Parameter, Role, Task};
-use crate::names;
+use crate::{names, registration, upgrade};
 
 /// Expands a valid task. The function comes first, because editors resolve a user's token to its
 /// first occurrence in the expansion.
@@ -130,6 +130,7 @@ fn block(task: &Task) -> TokenStream {
         inherent(task),
         kind(task),
         impl_task(task),
+        upgrade::function(task).unwrap_or_default(),
         impl_args(task),
         bounds::checks(task),
         run(task),
@@ -195,7 +196,7 @@ fn impl_task(task: &Task) -> TokenStream {
     let (door, args, name, queues) = (&task.door, &task.args, &task.name, &task.settings.queues);
     let output = task.output();
     let output = quote_spanned!(output.span()=> type Output = #output;);
-    let registration = registration(task);
+    let registration = registration::element(task);
     quote! {
         #[automatically_derived]
         impl #door::Task for #name {
@@ -215,10 +216,14 @@ fn impl_args(task: &Task) -> TokenStream {
     let encoded = task.payload().map(|(field, parameter)| bounds::encoded(task, field, parameter));
     let decoded = task.payload().map(|(field, parameter)| bounds::decoded(task, field, parameter));
     let traced = task.payload().map(|(field, parameter)| bounds::traced(task, field, parameter));
-    let described = task.payload().map(|(field, _)| {
+    let described = task.payload().map(|(field, parameter)| {
         let plain = names::plain(field);
-        quote!(.field(#plain, (&&#door::Described(&self.#field)).value()))
+        match task.is_sensitive(field, parameter) {
+            true => quote!(.field(#plain, &#door::Unshown)),
+            false => quote!(.field(#plain, (&&#door::Described(&self.#field)).value())),
+        }
     });
+    let upgraded = upgrade::method(task);
     let args_name = args.to_string();
     quote! {
         #[automatically_derived]
@@ -231,6 +236,7 @@ fn impl_args(task: &Task) -> TokenStream {
             fn decode(__payload: &mut #door::Decoder<'_>) -> #door::Result<Self, #door::UnreadableError> {
                 #door::Result::Ok(Self { #(#decoded,)* })
             }
+            #upgraded
             fn trace(__tracer: &mut #door::Tracer) -> #door::Result<(), #door::UnreadableError> {
                 use #door::{TraceDeserialize as _, TraceOther as _};
                 #(#traced)*
@@ -308,56 +314,4 @@ fn at(span: Span, tokens: &TokenStream) -> TokenStream {
 
 fn state(position: usize) -> Ident {
     format_ident!("__state_{position}")
-}
-
-/// Generates the task's element of the distributed slice.
-fn registration(task: &Task) -> TokenStream {
-    let (door, settings) = (&task.door, &task.settings);
-    let (name, args, aliases) = (&task.name, &task.args, &settings.aliases);
-    let states = task.states();
-    let [deadline, min_backoff, max_backoff] =
-        [settings.deadline, settings.min_backoff, settings.max_backoff]
-            .map(|value| duration(task, value));
-    let max_attempts = option(task, settings.max_attempts.map(|attempts| quote!(#attempts)));
-    let here = task.function.sig.ident.span();
-    let location = quote_spanned! {here=>
-        #door::Location { file: ::core::file!(), line: ::core::line!(), column: ::core::column!() }
-    };
-    quote! {
-        #door::register!(#door::Registration {
-            kind: __KIND,
-            aliases: &[#(#aliases),*],
-            traced: #door::Traced::new(<#args as #door::Args>::trace),
-            queues: <#name as #door::Task>::QUEUES,
-            deadline: #deadline,
-            max_attempts: #max_attempts,
-            backoff: #door::TypeBackoff { min: #min_backoff, max: #max_backoff },
-            states: &[#(#door::StateType::of::<#states>()),*],
-            location: #location,
-            module: ::core::module_path!(),
-            package: match ::core::option_env!("CARGO_PKG_NAME") {
-                #door::Option::Some(__package) => __package,
-                #door::Option::None => "",
-            },
-            is_test: ::core::cfg!(test),
-            run: __run,
-        })
-    }
-}
-
-fn duration(task: &Task, value: Option<Duration>) -> TokenStream {
-    let door = &task.door;
-    let duration = value.map(|duration| {
-        let (seconds, nanos) = (duration.as_secs(), duration.subsec_nanos());
-        quote!(#door::Duration::new(#seconds, #nanos))
-    });
-    option(task, duration)
-}
-
-fn option(task: &Task, value: Option<TokenStream>) -> TokenStream {
-    let door = &task.door;
-    match value {
-        Some(value) => quote!(#door::Option::Some(#value)),
-        None => quote!(#door::Option::None),
-    }
 }

@@ -10,6 +10,8 @@ use syn::parse::discouraged::Speculative;
 use syn::parse::{ParseStream, Parser};
 use syn::{Attribute, FnArg, LitStr, Signature, Token, Visibility};
 
+use crate::marks;
+
 /// The user's function.
 pub(crate) struct Function {
     pub(crate) attrs: Vec<Attribute>,
@@ -117,5 +119,6 @@ pub(crate) fn is_ours(attr: &Attribute) -> bool {
 /// to the field of the args), and rejected attributes.
 fn is_taken(attr: &Attribute) -> bool {
     is_ours(attr)
-        || ["state", "context", "doc", "cfg"].iter().any(|word| attr.path().is_ident(word))
+        || marks::is_mark(attr)
+        || ["doc", "cfg"].iter().any(|word| attr.path().is_ident(word))
 }

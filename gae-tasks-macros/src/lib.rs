@@ -1,21 +1,27 @@
 //! The attribute macro of `gae-tasks`. Use it through that crate, which documents it.
 //!
-//! One stage, one file: `args` parses the attribute, `item` parses the function below it, `model`
-//! combines both into a task, `check` and `parameters` check the rules, `expand` and `bounds`
-//! generate the code of a valid task, and `fallback` the code of a task with errors. `errors`
-//! collects the errors, `tokens` inspects types, `names` derives and checks names.
+//! One stage, one file: `args` parses the attribute, `item` parses the function below it and `marks`
+//! the attributes of its parameters, `model` combines them into a task, `check`, `parameters` and
+//! `evolution` check the rules, `expand`, `bounds`, `registration` and `upgrade` generate the code of
+//! a valid task, and `fallback` the code of a task with errors. `errors` collects the errors, `tokens` inspects
+//! types, `names` derives and checks names, `place` looks for a function in its file.
 
 mod args;
 mod bounds;
 mod check;
 mod errors;
+mod evolution;
 mod expand;
 mod fallback;
 mod item;
+mod marks;
 mod model;
 mod names;
 mod parameters;
+mod place;
+mod registration;
 mod tokens;
+mod upgrade;
 
 use proc_macro::TokenStream;
 use quote::quote;
@@ -42,7 +48,7 @@ fn expansion(
     let settings = check::settings(&attribute, &mut errors);
     match Function::parse(item.clone()) {
         Ok(function) => {
-            let task = Task::new(&attribute, settings, function);
+            let task = Task::new(&attribute, settings, function, &mut errors);
             check::function(&task, &mut errors);
             match errors.finish() {
                 Ok(()) => expand::expand(&task),

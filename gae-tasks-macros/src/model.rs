@@ -7,11 +7,14 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
 use syn::{
-    Attribute, Expr, FnArg, Lit, Meta, Pat, PatType, Path, ReturnType, Token, Type, parse_quote,
+    Attribute, Expr, FnArg, Lit, LitStr, Meta, Pat, PatType, Path, ReturnType, Token, Type,
+    parse_quote,
 };
 
 use crate::args;
+use crate::errors::Errors;
 use crate::item::Function;
+use crate::marks::Marks;
 use crate::names;
 
 /// A function under `#[deferred]`.
@@ -38,6 +41,11 @@ pub(crate) struct Settings {
     /// The given kind; `None` for the module path and the function's name.
     pub(crate) kind: Option<String>,
     pub(crate) aliases: Vec<String>,
+    /// What older payloads hold and the function does without.
+    pub(crate) ignores: Vec<LitStr>,
+    /// Whose values are never shown, beside the parameters that are marked.
+    pub(crate) sensitive: Vec<LitStr>,
+    pub(crate) upgrades: Vec<Path>,
     pub(crate) deadline: Option<Duration>,
     pub(crate) max_attempts: Option<u32>,
     pub(crate) min_backoff: Option<Duration>,
@@ -48,6 +56,7 @@ pub(crate) struct Settings {
 pub(crate) struct Parameter {
     pub(crate) original: PatType,
     pub(crate) role: Role,
+    pub(crate) marks: Marks,
 }
 
 /// Where a parameter's value comes from.
@@ -63,7 +72,12 @@ pub(crate) enum Role {
 impl Task {
     /// Builds the task, even if it breaks rules: [`crate::check`] reports them, and the fallback
     /// needs the task.
-    pub(crate) fn new(attribute: &args::Attribute, settings: Settings, function: Function) -> Self {
+    pub(crate) fn new(
+        attribute: &args::Attribute,
+        settings: Settings,
+        function: Function,
+        errors: &mut Errors,
+    ) -> Self {
         let ident = &function.sig.ident;
         let typed = function.sig.inputs.iter().filter_map(|input| match input {
             FnArg::Typed(parameter) => Some(parameter),
@@ -76,7 +90,7 @@ impl Task {
             derives: attribute.args.derives.clone(),
             door: quote!(__door),
             krate: attribute.krate.clone(),
-            parameters: parameters(typed),
+            parameters: parameters(typed, errors),
             function,
         }
     }
@@ -87,6 +101,13 @@ impl Task {
             Role::Payload(field) => Some((field, parameter)),
             _ => None,
         })
+    }
+
+    /// Whether the value of a parameter, or a part of it, is never shown.
+    pub(crate) fn is_sensitive(&self, field: &Ident, parameter: &Parameter) -> bool {
+        let name = names::plain(field);
+        let is_of_it = |path: &LitStr| path.value().split('.').next() == Some(&name);
+        parameter.marks.is_sensitive || self.settings.sensitive.iter().any(is_of_it)
     }
 
     /// Returns the types of the injected states.
@@ -176,12 +197,15 @@ impl Parameter {
     }
 }
 
-fn parameters<'a>(typed: impl Iterator<Item = &'a PatType>) -> Vec<Parameter> {
+fn parameters<'a>(typed: impl Iterator<Item = &'a PatType>, errors: &mut Errors) -> Vec<Parameter> {
     let mut sent = 0;
     let mut parameters = Vec::new();
     for original in typed {
-        let mut parameter =
-            Parameter { original: original.clone(), role: Role::Context { borrowed: false } };
+        let mut parameter = Parameter {
+            original: original.clone(),
+            role: Role::Context { borrowed: false },
+            marks: Marks::read(&original.attrs, errors),
+        };
         parameter.role = match peeled(parameter.ty()) {
             Type::Reference(reference) if parameter.has("state") => {
                 Role::State { ty: reference.elem.clone(), borrowed: true }

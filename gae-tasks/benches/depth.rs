@@ -114,8 +114,12 @@ fn task(number: usize, kind: &'static str, shape: Shape) -> NewTask {
     let payload =
         b"\x2a\x18someone@mail.example.org\x27a subject that is forty characters long".to_vec();
     let id = TaskId::from_bytes((number as u128).to_be_bytes());
-    NewTask::new(TaskSpec::new(id, Kind::new(kind).unwrap(), shape, QueueName::DEFAULT), payload)
-        .with(|task| task.schedule = Schedule::At(Timestamp::from_micros(number as i64)))
+    NewTask::new(
+        TaskSpec::new(id, Kind::new(kind).unwrap(), shape, QueueName::DEFAULT),
+        payload,
+        *b"schema",
+    )
+    .with(|task| task.schedule = Schedule::At(Timestamp::from_micros(number as i64)))
 }
 
 async fn lease_cost(sqlite: &Sqlite) -> Duration {

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use gae_tasks::__private::{
-    self as door, Call, CallError, Location, REGISTRATIONS, Registration, Traced, TypeBackoff,
-    Work, linkme,
+    self as door, Call, CallError, Location, Parameter, REGISTRATIONS, Readings, Registration,
+    Traced, TypeBackoff, Work, linkme,
 };
 use gae_tasks::backend::memory::Memory;
 use gae_tasks::backend::{Backend, Enqueue, Lease, LeasedTask, NewTask, Pull, Room, Routes};
@@ -53,6 +53,11 @@ const fn neighbour(kind: &'static str) -> Registration {
         kind,
         aliases: &[],
         traced: Traced::new(|tracer| tracer.parameter::<u64>("number")),
+        parameters: const { &[Parameter::new("number")] },
+        ignores: &[],
+        sensitive: &[],
+        upgrades: &[],
+        readings: Readings::new(),
         queues: &["default"],
         deadline: None,
         max_attempts: None,
@@ -90,7 +95,7 @@ fn dispatch(criterion: &mut Criterion) {
     // Builds the args, encodes them, and checks that they can be read back.
     criterion.bench_function("defer", |b| b.iter(|| send::defer(black_box(42), TO, SUBJECT)));
     criterion.bench_function("look up", |b| {
-        b.iter(|| registry.find(black_box(send::KIND), shape).unwrap())
+        b.iter(|| assert!(registry.runs(black_box(send::KIND), shape)))
     });
     // From the stored bytes to the outcome, as in a worker: with the look-up, the context and the
     // decoding.
@@ -117,6 +122,7 @@ fn lease(payload: Vec<u8>) -> LeasedTask {
     let task = NewTask::new(
         TaskSpec::new(TaskId::from_bytes([1; 16]), kind.clone(), shape, queue.clone()),
         payload,
+        [],
     );
     let lease = Duration::from_secs(30);
     let request =

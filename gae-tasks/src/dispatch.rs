@@ -22,6 +22,7 @@ use crate::log;
 use crate::outcome::{Failure, Outcome};
 use crate::payload_store::Shelf;
 use crate::registration::Registration;
+use crate::routed::Routed;
 use crate::time::readable;
 use crate::unwind;
 
@@ -71,20 +72,20 @@ impl Dispatcher {
     /// store, the payload is loaded from there. `outlook` predicts what follows a failure.
     pub(crate) async fn dispatch(
         &self,
-        registration: &Registration,
+        routed: &Routed,
         payload: &[u8],
         attributes: Option<&[u8]>,
         context: &TaskContext,
         outlook: OutlookOf<'_>,
     ) -> Outcome {
-        self.dispatch_with(registration, payload, attributes, context, None, outlook).await
+        self.dispatch_with(routed, payload, attributes, context, None, outlook).await
     }
 
     /// Like [`dispatch`](Self::dispatch), with a permit that is dropped only when the handler has
     /// ended: a plain function goes on even if the caller has stopped waiting.
     pub(crate) async fn dispatch_with(
         &self,
-        registration: &Registration,
+        routed: &Routed,
         payload: &[u8],
         attributes: Option<&[u8]>,
         context: &TaskContext,
@@ -99,7 +100,7 @@ impl Dispatcher {
                 None => Outcome::unreadable(UnreadableAttributes.into()),
                 Some(None) => {
                     caught(pin!(Some(self.attempt(
-                        registration,
+                        routed,
                         payload,
                         context,
                         context.deadline(),
@@ -109,7 +110,7 @@ impl Dispatcher {
                 }
                 // Boxed: the future of every other attempt stays small.
                 Some(Some(spilled)) => {
-                    Box::pin(self.attempt_spilled(registration, &spilled, context, permit)).await
+                    Box::pin(self.attempt_spilled(routed, &spilled, context, permit)).await
                 }
             };
             report(&outcome, context, outlook);
@@ -121,13 +122,18 @@ impl Dispatcher {
     /// Calls the handler, which may take the time that is `left` of the deadline.
     async fn attempt(
         &self,
-        registration: &Registration,
+        routed: &Routed,
         payload: impl AsRef<[u8]>,
         context: &TaskContext,
         left: Duration,
         permit: Option<Arc<dyn Permit>>,
     ) -> Outcome {
-        let work = match (registration.run)(&Call::new(payload.as_ref(), &self.states, context)) {
+        let work = match (routed.run)(&Call::new(
+            payload.as_ref(),
+            &routed.reading,
+            &self.states,
+            context,
+        )) {
             Ok(work) => work,
             Err(error @ CallError::Unreadable(_)) => return Outcome::unreadable(error.into()),
             Err(error) => return Outcome::failed(None, error.into()),

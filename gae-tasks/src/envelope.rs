@@ -3,6 +3,7 @@
 #[cfg(any(test, feature = "push", feature = "cloud-tasks"))]
 pub(crate) mod letter;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,9 @@ const VERSION: u8 = 1;
 /// The version of an envelope with [`Copied`] before the rest. Only copies use it, so that older
 /// programs can run every other task.
 const VERSION_OF_COPIES: u8 = 2;
+
+/// The version of an envelope with its schema, and with [`Copied`] if it is a copy, before the rest.
+const VERSION_WITH_SCHEMA: u8 = 3;
 
 /// The first bytes of every dead letter, whatever its version: a letter is not a task to be run.
 const MAGIC_OF_LETTERS: [u8; 2] = *b"gl";
@@ -80,6 +84,8 @@ pub(crate) struct Envelope {
     /// The earlier deliveries, if this is a copy.
     pub(crate) copied: Option<Copied>,
     pub(crate) payload: Vec<u8>,
+    /// The schema of the payload; empty in the envelopes of older versions.
+    pub(crate) schema: Arc<[u8]>,
 }
 
 /// The facts of a task's deliveries before this copy: the queue counts only those of the copy.
@@ -163,6 +169,7 @@ impl Envelope {
     pub(crate) fn new(
         spec: TaskSpec,
         payload: Vec<u8>,
+        schema: Arc<[u8]>,
         schedule: Schedule,
         now: Timestamp,
     ) -> Self {
@@ -172,6 +179,7 @@ impl Envelope {
             spec,
             copied: None,
             payload,
+            schema,
         }
     }
 
@@ -197,15 +205,23 @@ impl Envelope {
             attributes: attributes.as_deref(),
             payload: self.payload.len(),
         };
-        let mut body = Vec::with_capacity(ROOM + self.payload.len());
-        let version = if self.copied.is_some() { VERSION_OF_COPIES } else { VERSION };
+        let mut body = Vec::with_capacity(ROOM + self.schema.len() + self.payload.len());
+        let copied = self.copied.map(Copied::wire);
+        let version = match copied {
+            _ if !self.schema.is_empty() => VERSION_WITH_SCHEMA,
+            Some(_) => VERSION_OF_COPIES,
+            None => VERSION,
+        };
         self.preamble().encode(MAGIC, version, &mut body);
         // Numbers, strings and bytes only: postcard refuses none of these.
-        let mut body = match self.copied {
-            Some(copied) => postcard::to_extend(&copied.wire(), body).unwrap_or_default(),
-            None => body,
+        let body = match (version, copied) {
+            (VERSION_WITH_SCHEMA, copied) => {
+                postcard::to_extend(&(&*self.schema, copied), body).unwrap_or_default()
+            }
+            (_, Some(copied)) => postcard::to_extend(&copied, body).unwrap_or_default(),
+            (_, None) => body,
         };
-        body = postcard::to_extend(&wire, body).unwrap_or_default();
+        let mut body = postcard::to_extend(&wire, body).unwrap_or_default();
         body.extend_from_slice(&self.payload);
         body
     }
@@ -221,11 +237,16 @@ impl Envelope {
         let (version, preamble, rest) =
             Preamble::split(MAGIC, body).ok_or(EnvelopeError::Malformed)?;
         let malformed = |_| EnvelopeError::Malformed;
-        let (copied, rest) = match version {
-            VERSION => (None, rest),
+        let (schema, copied, rest) = match version {
+            VERSION => (&[][..], None, rest),
             VERSION_OF_COPIES => {
                 let (copied, rest) = postcard::take_from_bytes(rest).map_err(malformed)?;
-                (Some(Copied::open(copied)), rest)
+                (&[][..], Some(copied), rest)
+            }
+            VERSION_WITH_SCHEMA => {
+                let ((schema, copied), rest) =
+                    postcard::take_from_bytes(rest).map_err(malformed)?;
+                (schema, copied, rest)
             }
             _ => return Err(EnvelopeError::Newer { version, preamble }),
         };
@@ -234,7 +255,7 @@ impl Envelope {
             return Err(EnvelopeError::Malformed);
         }
         let envelope = wire.open(preamble, rest).ok_or(EnvelopeError::Malformed)?;
-        Ok(Self { copied, ..envelope })
+        Ok(Self { copied: copied.map(Copied::open), schema: schema.into(), ..envelope })
     }
 }
 
@@ -251,6 +272,7 @@ impl Wire<'_> {
             first_due: preamble.first_due,
             copied: None,
             payload: payload.to_vec(),
+            schema: Arc::default(),
         })
     }
 }
@@ -288,6 +310,7 @@ mod tests {
             first_due: Timestamp::from_micros(1_800_000_000_000_000),
             copied: None,
             payload: vec![1, 2, 3],
+            schema: Arc::default(),
         }
     }
 
@@ -297,10 +320,20 @@ mod tests {
         Envelope { copied: Some(copied), named: false, ..envelope() }
     }
 
+    fn with_schema(envelope: Envelope) -> Envelope {
+        Envelope { schema: Arc::from(*b"u32"), ..envelope }
+    }
+
+    /// An envelope of each version, and both forms of the last.
+    fn all() -> [Envelope; 4] {
+        [envelope(), copy(), with_schema(envelope()), with_schema(copy())]
+    }
+
     #[test]
     fn an_envelope_is_read_back() {
-        assert_eq!(Envelope::decode(&envelope().encode()), Ok(envelope()));
-        assert_eq!(Envelope::decode(&copy().encode()), Ok(copy()));
+        for envelope in all() {
+            assert_eq!(Envelope::decode(&envelope.encode()), Ok(envelope));
+        }
     }
 
     #[test]
@@ -354,6 +387,18 @@ mod tests {
         assert_eq!(Envelope { named: true, ..copy() }.encode(), expected);
     }
 
+    #[test]
+    fn the_version_with_a_schema_never_changes() {
+        let mut preamble = b"gt\x03".to_vec();
+        preamble.extend([7; 16]);
+        preamble.extend(1_800_000_000_000_000_i64.to_be_bytes());
+        // The schema, and whether the task is a copy; then as in the other versions.
+        let task = [&preamble[..], b"\x03u32\x00", GOLDEN].concat();
+        assert_eq!(with_schema(envelope()).encode(), task);
+        let copied = [&preamble[..], b"\x03u32\x01\x02\x07\x01\xd8\x04\x00", GOLDEN].concat();
+        assert_eq!(with_schema(Envelope { named: true, ..copy() }).encode(), copied);
+    }
+
     /// Kind, shape, queue, whether named; cap, retry settings, deadline, attributes; length of the
     /// payload, and the payload.
     const GOLDEN: &[u8] = b"\x18shop.emails/send_welcome\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x07default\x01\x01\x03\x01\x01d\x00\x01\x00\x80\xc2\xd7/\x90\x1c\x00\x10\x01\x1e\x00\x01\x02\x01\x02\x03\x01\x02\x03";
@@ -362,14 +407,14 @@ mod tests {
         #[test]
         fn any_body_is_opened_or_refused(body in prop::collection::vec(any::<u8>(), 0..200)) {
             _ = Envelope::decode(&body);
-            for begin in [b"gt\x01", b"gt\x02", b"gl\x01"] {
+            for begin in [b"gt\x01", b"gt\x02", b"gt\x03", b"gl\x01"] {
                 _ = Envelope::decode(&[&begin[..], &[0; 24][..], &body[..]].concat());
             }
         }
 
         #[test]
         fn a_cut_envelope_is_none(cut in any::<prop::sample::Index>()) {
-            for body in [envelope().encode(), copy().encode()] {
+            for body in all().map(|envelope| envelope.encode()) {
                 prop_assert!(Envelope::decode(&body[..cut.index(body.len())]).is_err());
             }
         }

@@ -11,7 +11,7 @@ use crate::context::{States, TaskContext};
 use crate::outcome::{
     BoxError, Intent, Outcome, PermanentTaskFailure, SingularTaskFailure, TaskFailure,
 };
-use crate::payload::UnreadableError;
+use crate::payload::{Reading, UnreadableError};
 
 /// Prepares one call of the user's function: decodes the args and looks the state up.
 pub type Run = fn(&Call<'_>) -> Result<Work, CallError>;
@@ -37,17 +37,24 @@ impl std::fmt::Debug for Work {
 #[derive(Debug)]
 pub struct Call<'a> {
     payload: &'a [u8],
+    reading: &'a Reading,
     states: &'a States,
     context: &'a TaskContext,
 }
 
 impl<'a> Call<'a> {
-    pub(crate) fn new(payload: &'a [u8], states: &'a States, context: &'a TaskContext) -> Self {
-        Self { payload, states, context }
+    pub(crate) fn new(
+        payload: &'a [u8],
+        reading: &'a Reading,
+        states: &'a States,
+        context: &'a TaskContext,
+    ) -> Self {
+        Self { payload, reading, states, context }
     }
 
-    pub(crate) fn payload(&self) -> &'a [u8] {
-        self.payload
+    /// The bytes, and how they become args.
+    pub(crate) fn payload(&self) -> (&'a [u8], &'a Reading) {
+        (self.payload, self.reading)
     }
 
     /// The state of type `S`.

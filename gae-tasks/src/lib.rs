@@ -131,6 +131,7 @@ mod handler;
 pub mod payload_store;
 mod registration;
 mod registry;
+mod routed;
 mod spilling;
 mod task_type;
 
@@ -163,7 +164,7 @@ pub use backend::{
 pub use client::PushServiceBuilder;
 pub use client::{
     Client, ClientBuilder, ClientGuard, DeferManyFuture, ListTasks, ListTasksFuture, SweepPayloads,
-    SweepPayloadsFuture, Worker, WorkerFuture,
+    SweepPayloadsFuture, Unroutable, Worker, WorkerFuture,
 };
 pub use clock::{Clock, SystemClock};
 pub use context::{TaskContext, current, is_from_task_queue, retry_count};

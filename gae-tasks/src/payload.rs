@@ -1,14 +1,34 @@
 //! Encodes parameters as bytes: postcard, one after the other.
 
+mod check;
+#[cfg(feature = "json")]
+mod json;
+mod parameter;
+mod reading;
+mod remedy;
+mod resolve;
 pub(crate) mod schema;
 mod trace;
+mod unreadable;
+mod upgrade;
 
 use std::fmt;
+use std::marker::PhantomData;
 
+use serde::de::DeserializeSeed;
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "json")]
+pub use self::json::Json;
+pub use self::parameter::{DefaultParameter, Parameter};
+pub use self::reading::Readings;
+pub(crate) use self::reading::{CannotRead, Decision, Reading};
+pub use self::resolve::{Difference, Reader, Resolution};
+use self::resolve::{Failure, Parameters, Reason};
 pub use self::schema::{Schema, SchemaError};
 pub use self::trace::{TraceDeserialize, TraceOther, Traceable, Tracer};
+pub use self::unreadable::UnreadableError;
+pub use self::upgrade::{UpgradesTo, Upgrading, no_upgrade};
 
 /// Shows a parameter if its type is `Debug`. Called on `&&Described`, for which [`DescribedDebug`]
 /// is found first.
@@ -35,8 +55,8 @@ pub trait DescribedOther {
     }
 }
 
-/// A value that cannot be shown.
-struct Unshown;
+/// A value that cannot be shown, or that is sensitive.
+pub struct Unshown;
 
 impl fmt::Debug for Unshown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -46,34 +66,31 @@ impl fmt::Debug for Unshown {
 
 impl<T> DescribedOther for Described<'_, T> {}
 
-/// Why a payload cannot be written or read: the parameter and the codec's reason, never a value.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{place} {reason}")]
-pub struct UnreadableError {
-    place: String,
-    reason: String,
-}
-
-impl UnreadableError {
-    fn of_parameter(parameter: &'static str, reason: impl Into<String>) -> Self {
-        Self { place: format!("parameter `{parameter}`"), reason: reason.into() }
-    }
-
-    pub(crate) fn of_payload(reason: impl Into<String>) -> Self {
-        Self { place: "the payload".to_owned(), reason: reason.into() }
-    }
-}
-
-/// Writes parameters one after the other.
-#[derive(Debug, Default)]
+/// Writes parameters one after the other, and checks that they are what the schema says.
+#[derive(Debug)]
 pub struct Encoder {
     bytes: Vec<u8>,
+    schema: &'static Schema,
+    /// How many parameters have been written.
+    next: usize,
+    /// Where each of them ends, if that is asked.
+    ends: Option<Vec<(&'static str, usize)>>,
 }
 
 impl Encoder {
     /// Creates a writer with room for `len` bytes, which grows if necessary.
-    pub(crate) fn with_room(len: usize) -> Self {
-        Self { bytes: Vec::with_capacity(len) }
+    pub(crate) fn with_room(schema: &'static Schema, len: usize) -> Self {
+        Self { bytes: Vec::with_capacity(len), schema, next: 0, ends: None }
+    }
+
+    /// Notes where each parameter ends.
+    pub(crate) fn with_ends(self) -> Self {
+        Self { ends: Some(Vec::new()), ..self }
+    }
+
+    /// Returns the name of each parameter and where it ends, if that was asked.
+    pub(crate) fn into_ends(self) -> Vec<(&'static str, usize)> {
+        self.ends.unwrap_or_default()
     }
 
     /// Returns the written bytes.
@@ -84,64 +101,142 @@ impl Encoder {
     /// Appends the parameter `name`.
     ///
     /// # Errors
-    /// The codec cannot write the value.
+    /// The value cannot be written, or is written as something else than its type reads.
     pub fn parameter<T: Serialize + ?Sized>(
         &mut self,
         name: &'static str,
         value: &T,
     ) -> Result<(), UnreadableError> {
-        postcard::serialize_with_flavor(value, Appended(&mut self.bytes))
-            .map_err(|e| UnreadableError::of_parameter(name, format!("cannot be written: {e}")))
-    }
-}
-
-/// Appends whole slices: postcard's own implementation appends byte by byte, which took twice the
-/// time.
-struct Appended<'a>(&'a mut Vec<u8>);
-
-impl postcard::ser_flavors::Flavor for Appended<'_> {
-    type Output = ();
-
-    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.0.push(byte);
-        Ok(())
-    }
-
-    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        self.0.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    fn finalize(self) -> postcard::Result<()> {
+        let Some(parameter) = self.schema.parameters().get(self.next) else {
+            return Err(UnreadableError::of_parameter(name, "was not traced"));
+        };
+        self.next += 1;
+        check::append(&mut self.bytes, self.schema.nodes(), parameter.node, value)
+            .map_err(|found| UnreadableError::of_parameter(name, found.reason(name)))?;
+        if let Some(ends) = &mut self.ends {
+            ends.push((name, self.bytes.len()));
+        }
         Ok(())
     }
 }
 
-/// Reads parameters one after the other.
+/// Reads parameters: one after the other under the schema that they were written under, by name
+/// under another.
 #[derive(Debug)]
 pub struct Decoder<'a> {
     rest: &'a [u8],
+    resolved: Option<Box<Resolved<'a>>>,
+}
+
+#[derive(Debug)]
+struct Resolved<'a> {
+    resolution: &'a Resolution,
+    parameters: Parameters<'a>,
+    /// How many parameters were asked for.
+    asked: usize,
 }
 
 impl<'a> Decoder<'a> {
     /// Reads from the front of `bytes`.
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes }
+        Self { rest: bytes, resolved: None }
+    }
+
+    /// Reads `bytes`, which were written under the schema of the resolution's writer.
+    ///
+    /// # Errors
+    /// Every payload of that schema was refused: see [`Resolution::refused`].
+    pub fn resolved(resolution: &'a Resolution, bytes: &'a [u8]) -> Result<Self, UnreadableError> {
+        if let Some(refused) = resolution.refused() {
+            return Err(UnreadableError::of_payload(format!("cannot be read: {refused}")));
+        }
+        let parameters = resolution.parameters(bytes);
+        let resolved = Resolved { resolution, parameters, asked: 0 };
+        Ok(Self { rest: &[], resolved: Some(Box::new(resolved)) })
     }
 }
 
 impl Decoder<'_> {
-    /// The number of unread bytes.
-    pub(crate) fn left(&self) -> usize {
-        self.rest.len()
-    }
-
-    /// Reads the parameter `name` from the front.
+    /// Reads all parameters that were written under `schema`, as one struct whose fields they are,
+    /// into whatever `seed` makes of what was written, such as a `serde_json::Value`.
+    ///
+    /// It is given what JSON would have: bytes are a sequence of numbers, a variant is its name or
+    /// a map of one entry, and an entry of a map whose keys are no texts is a sequence of two.
     ///
     /// # Errors
-    /// The codec cannot read a value of this type.
+    /// The bytes are not what the schema says.
+    pub fn read_any<S: for<'de> DeserializeSeed<'de, Value = V>, V>(
+        schema: &Schema,
+        bytes: &[u8],
+        seed: S,
+    ) -> Result<V, UnreadableError> {
+        resolve::read_any(schema, bytes, seed).map_err(|e| of_failure(&e))
+    }
+
+    /// Ends the reading.
+    ///
+    /// # Errors
+    /// Bytes are left over.
+    pub(crate) fn end(&mut self) -> Result<(), UnreadableError> {
+        if let Some(resolved) = &mut self.resolved {
+            return resolved.parameters.end().map_err(|e| of_failure(&e));
+        }
+        match self.rest.len() {
+            0 => Ok(()),
+            left => Err(of_failure(&Reason::TooLong(left).into())),
+        }
+    }
+
+    /// Reads the parameter `name`: the next one, or by name.
+    ///
+    /// # Errors
+    /// A value of this type cannot be read, or there is none.
     // Not `DeserializeOwned`: serde has no advice for its absence.
     pub fn parameter<T: for<'de> Deserialize<'de>>(
+        &mut self,
+        name: &'static str,
+    ) -> Result<T, UnreadableError> {
+        match &mut self.resolved {
+            None => self.next(name),
+            Some(resolved) => resolved.read(name)?.map_or_else(|| resolved.absent(name), Ok),
+        }
+    }
+
+    /// Reads the parameter `name`, or makes a `default` where the writer had no such parameter.
+    ///
+    /// # Errors
+    /// A value of this type cannot be read.
+    pub fn parameter_or<T: for<'de> Deserialize<'de>>(
+        &mut self,
+        name: &'static str,
+        default: fn() -> T,
+    ) -> Result<T, UnreadableError> {
+        match &mut self.resolved {
+            None => self.next(name),
+            Some(resolved) => Ok(resolved.read(name)?.unwrap_or_else(default)),
+        }
+    }
+
+    /// Reads all parameters as the fields of a struct.
+    ///
+    /// # Errors
+    /// The struct cannot be read from them.
+    pub fn fields<T: for<'de> Deserialize<'de>>(&mut self) -> Result<T, UnreadableError> {
+        if let Some(resolved) = &mut self.resolved {
+            let fields = resolved.resolution.fields();
+            return resolved
+                .parameters
+                .fields(fields, PhantomData::<T>)
+                .map_err(|e| resolved.failed(&e));
+        }
+        let (value, rest) = postcard::take_from_bytes(self.rest).map_err(|e| {
+            UnreadableError::of_payload(format!("cannot be read back: {}", advice(e)))
+        })?;
+        self.rest = rest;
+        Ok(value)
+    }
+
+    fn next<T: for<'de> Deserialize<'de>>(
         &mut self,
         name: &'static str,
     ) -> Result<T, UnreadableError> {
@@ -153,45 +248,48 @@ impl Decoder<'_> {
     }
 }
 
+impl Resolved<'_> {
+    /// Reads the parameter `name`; `None` if the writer had none.
+    fn read<T: for<'de> Deserialize<'de>>(
+        &mut self,
+        name: &str,
+    ) -> Result<Option<T>, UnreadableError> {
+        let source = self.resolution.source(name, self.asked);
+        self.asked += 1;
+        let Some(at) = source else { return Ok(None) };
+        self.parameters.read(at, name).map(Some).map_err(|e| self.failed(&e))
+    }
+
+    fn absent<T: for<'de> Deserialize<'de>>(
+        &self,
+        name: &'static str,
+    ) -> Result<T, UnreadableError> {
+        Parameters::absent(name).map_err(|e| self.failed(&e))
+    }
+
+    #[cold]
+    fn failed(&self, failure: &Failure) -> UnreadableError {
+        self.resolution.remember(failure);
+        of_failure(failure)
+    }
+}
+
+#[cold]
+fn of_failure(failure: &Failure) -> UnreadableError {
+    UnreadableError::of_path(&failure.path(), failure.to_string())
+}
+
 fn advice(error: postcard::Error) -> String {
     match error {
         postcard::Error::WontImplement => {
-            "its type needs a self-describing format, which postcard is not (untagged or flattened \
-             enums, `serde_json::Value`): wrap it in `gae_tasks::Json<T>` (feature `json`)"
-                .to_owned()
+            format!(
+                "its type needs a self-describing format, which postcard is not: {}",
+                remedy::WRAP
+            )
+        }
+        postcard::Error::SerdeDeCustom => {
+            "its own `Deserialize` refuses what its `Serialize` has written".to_owned()
         }
         error => error.to_string(),
-    }
-}
-
-/// A parameter that is stored as JSON inside the payload, for types that only a self-describing
-/// format can read back: `serde_json::Value`, untagged and flattened enums, `skip_serializing_if`.
-///
-/// ```
-/// use gae_tasks::{Json, deferred};
-///
-/// #[deferred]
-/// async fn import(document: Json<serde_json::Value>) {
-///     println!("{}", document.0["title"]);
-/// }
-/// ```
-#[cfg(feature = "json")]
-#[cfg_attr(docsrs, doc(cfg(feature = "json")))]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Json<T>(pub T);
-
-#[cfg(feature = "json")]
-impl<T: Serialize> Serialize for Json<T> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let text = serde_json::to_string(&self.0).map_err(serde::ser::Error::custom)?;
-        serializer.serialize_str(&text)
-    }
-}
-
-#[cfg(feature = "json")]
-impl<'de, T: serde::de::DeserializeOwned> Deserialize<'de> for Json<T> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        serde_json::from_str(&text).map(Self).map_err(serde::de::Error::custom)
     }
 }

@@ -18,10 +18,11 @@ pub use crate::handler::{
 };
 pub use crate::outcome::Outcome;
 pub use crate::payload::{
-    Decoder, Described, DescribedDebug, DescribedOther, Encoder, TraceDeserialize, TraceOther,
-    Traceable, Tracer, UnreadableError,
+    Decoder, DefaultParameter, Described, DescribedDebug, DescribedOther, Difference, Encoder,
+    Parameter, Reader, Readings, Resolution, TraceDeserialize, TraceOther, Traceable, Tracer,
+    UnreadableError, Unshown, UpgradesTo, Upgrading, no_upgrade,
 };
 pub use crate::queue::TypeBackoff;
 pub use crate::registration::{Location, REGISTRATIONS, Registration, StateType, Traced};
 pub use crate::task::{kind_bytes, kind_len, kind_str};
-pub use crate::task_type::{Args, Task, decode, encode};
+pub use crate::task_type::{Args, Task, decode, encode, upgrade};

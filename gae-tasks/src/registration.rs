@@ -3,13 +3,13 @@
 use std::any::TypeId;
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use linkme::distributed_slice;
 
 use crate::handler::Run;
-use crate::payload::{Schema, Tracer, UnreadableError};
+use crate::payload::{Parameter, Readings, Schema, Tracer, UnreadableError};
 use crate::queue::TypeBackoff;
 use crate::task::Shape;
 
@@ -46,6 +46,17 @@ pub struct Registration {
     pub aliases: &'static [&'static str],
     /// The schema of the function's parameters.
     pub traced: Traced,
+    /// The parameters that are sent, in their order.
+    pub parameters: &'static [Parameter],
+    /// What older payloads hold and the function does without: paths such as `transfer.note`.
+    pub ignores: &'static [&'static str],
+    /// Whose values are never shown, beside the parameters that are marked: paths such as
+    /// `card.number`.
+    pub sensitive: &'static [&'static str],
+    /// The schemas of the structs that the upgrade functions take, in the order written.
+    pub upgrades: &'static [Traced],
+    /// What is known of the schemas that its stored payloads have.
+    pub readings: Readings,
     /// The queues that its tasks are deferred to; never empty.
     pub queues: &'static [&'static str],
     /// The time one attempt may take; `None` means the default.
@@ -91,7 +102,7 @@ impl Registration {
     /// The type of a parameter has none.
     #[doc(hidden)]
     pub fn schema(&self) -> Result<&Schema, &UnreadableError> {
-        self.traced.get().as_ref().map(|(schema, _)| schema)
+        self.traced.schema()
     }
 
     /// The shape of its parameters.
@@ -100,7 +111,35 @@ impl Registration {
     /// The type of a parameter has no schema.
     #[doc(hidden)]
     pub fn shape(&self) -> Result<Shape, &UnreadableError> {
-        self.traced.get().as_ref().map(|(_, shape)| *shape)
+        self.traced.shape()
+    }
+
+    /// The schema in the form in which it is stored with the tasks, shared by all of them.
+    ///
+    /// # Errors
+    /// The type of a parameter has no schema.
+    pub(crate) fn schema_bytes(&self) -> Result<Arc<[u8]>, &UnreadableError> {
+        self.traced.get().as_ref().map(|(.., bytes)| Arc::clone(bytes))
+    }
+
+    /// What is wrong with the upgrade functions: one has no schema, or two have the same, so the
+    /// second would never run.
+    pub(crate) fn problems_of_upgrades(&self) -> Vec<String> {
+        let problem = |(number, upgrade): (usize, &Traced)| match upgrade.schema() {
+            Err(error) => Some(error.to_string()),
+            Ok(schema) => {
+                let is_same = |earlier: &Traced| earlier.schema() == Ok(schema);
+                let first = self.upgrades[..number].iter().position(is_same)?;
+                Some(format!(
+                    "its upgrades number {} and {} take the same parameters, {schema}: remove one, \
+                     or correct the struct that it takes",
+                    first + 1,
+                    number + 1,
+                ))
+            }
+        };
+        let problems = self.upgrades.iter().enumerate().filter_map(problem);
+        problems.map(|why| format!("task `{}` at {}: {why}", self.kind, self.location)).collect()
     }
 
     pub(crate) fn is_in_queue(&self, queues: &BTreeSet<&str>) -> bool {
@@ -111,8 +150,11 @@ impl Registration {
 /// A schema that is traced when it is first asked for: a program may have thousands of tasks, and meet few of them.
 pub struct Traced {
     trace: Trace,
-    once: OnceLock<Result<(Schema, Shape), UnreadableError>>,
+    once: OnceLock<Result<Known, UnreadableError>>,
 }
+
+/// A schema, its shape, and its stored form.
+type Known = (Schema, Shape, Arc<[u8]>);
 
 type Trace = fn(&mut Tracer) -> Result<(), UnreadableError>;
 
@@ -122,17 +164,34 @@ impl Traced {
         Self { trace, once: OnceLock::new() }
     }
 
-    fn get(&self) -> &Result<(Schema, Shape), UnreadableError> {
+    /// The schema.
+    ///
+    /// # Errors
+    /// A type has none.
+    pub fn schema(&self) -> Result<&Schema, &UnreadableError> {
+        self.get().as_ref().map(|(schema, ..)| schema)
+    }
+
+    /// The shape.
+    ///
+    /// # Errors
+    /// A type has no schema.
+    pub fn shape(&self) -> Result<Shape, &UnreadableError> {
+        self.get().as_ref().map(|(_, shape, _)| *shape)
+    }
+
+    fn get(&self) -> &Result<Known, UnreadableError> {
         self.once.get_or_init(|| {
             let schema = Tracer::schema(self.trace)?;
             let shape = schema.shape();
-            Ok((schema, shape))
+            let bytes = schema.as_bytes().into();
+            Ok((schema, shape, bytes))
         })
     }
 
     /// The shape, if it was asked for before.
-    fn known(&self) -> Option<Shape> {
-        self.once.get()?.as_ref().ok().map(|(_, shape)| *shape)
+    pub(crate) fn known(&self) -> Option<Shape> {
+        self.once.get()?.as_ref().ok().map(|(_, shape, _)| *shape)
     }
 }
 
@@ -173,5 +232,18 @@ pub struct Location {
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_tasks_share_one_stored_schema() {
+        let traced = Traced::new(|tracer| tracer.parameter::<u64>("user_id"));
+        let bytes = || Arc::clone(&traced.get().as_ref().unwrap().2);
+        assert!(Arc::ptr_eq(&bytes(), &bytes()));
+        assert_eq!(Shape::of_schema(&bytes()), traced.known().unwrap());
     }
 }

@@ -3,12 +3,18 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 
+use crate::backend::ReadsRoutes;
 use crate::context::States;
 use crate::error::{Error, no_problems};
-use crate::payload::Schema;
+use crate::payload::{CannotRead, Schema};
 use crate::registration::{REGISTRATIONS, Registration, StateType};
-use crate::task::{Kind, Route, Shape};
+use crate::routed::Routed;
+use crate::task::{Route, Shape};
 use crate::task_type::Task;
+
+/// How many of the tasks that a consumer meets are traced when it is built. A program with more of
+/// them starts as quickly: each of the others is traced when it is first deferred or found stored.
+const TRACED_AT_ONCE: usize = 256;
 
 /// The set of tasks that a program can run.
 ///
@@ -89,10 +95,18 @@ impl Registry {
         &self.registrations
     }
 
-    /// The task that runs `route`.
+    /// The task that runs tasks of `kind` and `shape`, and how it reads them; `schema` is what is
+    /// stored for the shape.
+    pub(crate) fn find(&self, kind: &str, shape: Shape, schema: Option<&[u8]>) -> Option<Routed> {
+        let registration = self.by_kind(kind)?;
+        let reading = registration.reading(shape, schema).ok()?;
+        Some(Routed { registration, reading })
+    }
+
+    /// Whether a task runs tasks of `kind` and `shape`, as far as is known of the shape.
     #[doc(hidden)]
-    pub fn find(&self, kind: &str, shape: Shape) -> Option<&'static Registration> {
-        self.by_kind(kind).filter(|registration| registration.shape() == Ok(shape))
+    pub fn runs(&self, kind: &str, shape: Shape) -> bool {
+        self.find(kind, shape, None).is_some()
     }
 
     /// The task of `kind`, whatever the shape of its payload.
@@ -108,26 +122,13 @@ impl Registry {
         })
     }
 
-    /// The routes that these tasks can run: every kind and alias with its shape.
-    ///
-    /// Traces each task. A task without a schema is a [problem](Self::problems) of the consumer that
-    /// meets it.
-    pub(crate) fn routes(&self) -> Vec<Route> {
-        let with_shape = self.registrations.iter().filter_map(|registration| {
-            registration.shape().ok().map(|shape| (registration, shape))
-        });
-        let routes = with_shape.flat_map(|(registration, shape)| {
-            registration.kinds().map(move |kind| Route::new(Kind::from_static(kind), shape))
-        });
-        routes.collect()
-    }
-
     /// The schema of each of these tasks with its kind, for a test that traces all of them at once.
     ///
     /// A program traces a task when it is first deferred or met.
     ///
     /// # Errors
-    /// [`Error::Misconfigured`] with every task that has no schema: parameter, path and fix.
+    /// [`Error::Misconfigured`] with every task that has no schema: parameter, path and fix; and with
+    /// every upgrade function that has none, or the same as another of its task.
     ///
     /// ```
     /// use gae_tasks::{Registry, deferred};
@@ -142,7 +143,7 @@ impl Registry {
     /// # }
     /// ```
     pub fn schemas(&self) -> Result<Vec<(&'static str, &'static Schema)>, Error> {
-        no_problems(self.registrations.iter().filter_map(|one| no_schema(one)).collect())?;
+        no_problems(self.registrations.iter().flat_map(|one| problems_of_schemas(one)).collect())?;
         let schemas = self.registrations.iter().filter_map(|registration| {
             registration.schema().ok().map(|schema| (registration.kind, schema))
         });
@@ -165,8 +166,9 @@ impl Registry {
             );
         }
         problems.extend(self.duplicates(meets));
-        let met = self.registrations.iter().filter(|registration| meets(registration));
-        problems.extend(met.flat_map(|registration| self.problems_of(registration, states)));
+        let met = || self.registrations.iter().filter(|registration| meets(registration));
+        problems.extend(met().take(TRACED_AT_ONCE).flat_map(|one| problems_of_schemas(one)));
+        problems.extend(met().flat_map(|one| self.missing_states(one, states)));
         problems
     }
 
@@ -189,6 +191,17 @@ impl Registry {
 
     /// Every problem that keeps one task from being run with `states`.
     pub(crate) fn problems_of(&self, registration: &Registration, states: &States) -> Vec<String> {
+        let mut problems = self.missing_states(registration, states);
+        problems.extend(problems_of_schemas(registration));
+        problems
+    }
+
+    /// The types of state that one task takes and `states` lacks, each as a problem.
+    pub(crate) fn missing_states(
+        &self,
+        registration: &Registration,
+        states: &States,
+    ) -> Vec<String> {
         let missing = registration.states.iter().filter(|state| !states.has((state.id)()));
         let problem = |state: &StateType| {
             let (wanted, given) = ((state.name)(), states.type_names());
@@ -204,13 +217,19 @@ impl Registry {
                 advice(wanted, &given),
             )
         };
-        no_schema(registration).into_iter().chain(missing.map(problem)).collect()
+        missing.map(problem).collect()
     }
 
-    /// Explains why a task of `kind` and `shape` has no handler here, and suggests a fix.
-    pub(crate) fn explain_unroutable(&self, kind: &str, shape: Shape) -> String {
+    /// Explains why a task of `kind` and `shape` has no handler here, and suggests a fix; `schema` is
+    /// what is stored for the shape.
+    pub(crate) fn explain_unroutable(
+        &self,
+        kind: &str,
+        shape: Shape,
+        schema: Option<&[u8]>,
+    ) -> String {
         if let Some(registration) = self.by_kind(kind) {
-            return explain_shape(registration, kind, shape);
+            return explain_shape(registration, kind, shape, schema);
         }
         if let Some(registration) =
             self.withheld.iter().find(|registration| registration.kinds().any(|k| k == kind))
@@ -238,26 +257,48 @@ impl Registry {
     }
 }
 
-/// Why a payload of `shape` is not one of this task.
-fn explain_shape(registration: &Registration, kind: &str, shape: Shape) -> String {
-    let location = registration.location;
-    match registration.shape() {
-        Err(_) => no_schema(registration).unwrap_or_default(),
-        Ok(_) if shape.is_of_type_names() => format!(
-            "the payload of `{kind}` has shape {shape}, which a development version of gae-tasks made of the names of \
-             types: defer the task again, and delete this one"
+/// Why a payload of `shape` cannot be read by this task.
+fn explain_shape(
+    registration: &Registration,
+    kind: &str,
+    shape: Shape,
+    schema: Option<&[u8]>,
+) -> String {
+    match registration.reading(shape, schema) {
+        Err(CannotRead::NoOwnSchema(_)) => no_schema(registration).unwrap_or_default(),
+        Err(why) => format!(
+            "the function at {} cannot read this payload of `{kind}`, of shape {shape}: {why}",
+            registration.location
         ),
-        Ok(own) => format!(
-            "the payload of `{kind}` has shape {shape}, the function at {location} takes {own}: its parameters have \
-             changed"
-        ),
+        Ok(_) => format!("the function at {} reads this payload", registration.location),
     }
+}
+
+/// Every problem of the schemas of a task and of its upgrades.
+fn problems_of_schemas(registration: &Registration) -> Vec<String> {
+    no_schema(registration).into_iter().chain(registration.problems_of_upgrades()).collect()
 }
 
 /// Why a task has no schema, if it has none.
 fn no_schema(registration: &Registration) -> Option<String> {
     let error = registration.schema().err()?;
     Some(format!("task `{}` at {}: {error}", registration.kind, registration.location))
+}
+
+/// The routes that the tasks of a registry can read.
+#[derive(Debug)]
+pub(crate) struct Readable(Arc<Registry>);
+
+impl Readable {
+    pub(crate) const fn new(registry: Arc<Registry>) -> Self {
+        Self(registry)
+    }
+}
+
+impl ReadsRoutes for Readable {
+    fn reader(&self, route: &Route, schema: Option<&[u8]>) -> Option<Shape> {
+        self.0.find(route.kind().as_str(), route.shape(), schema)?.shape().ok()
+    }
 }
 
 /// Explains why two registrations have the same kind, and what to do.
@@ -330,24 +371,34 @@ macro_rules! link {
 mod tests {
     use super::*;
     use crate::handler::{Call, CallError, Work};
+    use crate::payload::{Parameter, Readings};
     use crate::queue::TypeBackoff;
     use crate::registration::{Location, Traced};
 
-    static TASK: Registration = Registration {
-        kind: "shop/send",
-        aliases: &[],
-        traced: Traced::new(|tracer| tracer.parameter::<u64>("user_id")),
-        queues: &["default"],
-        deadline: None,
-        max_attempts: None,
-        backoff: TypeBackoff::NONE,
-        states: &[],
-        location: Location { file: "shop.rs", line: 1, column: 1 },
-        module: "shop",
-        package: "shop",
-        is_test: true,
-        run,
-    };
+    static TASK: Registration = task();
+
+    const fn task() -> Registration {
+        Registration {
+            kind: "shop/send",
+            aliases: &[],
+            traced: Traced::new(|tracer| tracer.parameter::<u64>("user_id")),
+            parameters: const { &[Parameter::new("user_id")] },
+            ignores: &[],
+            sensitive: &[],
+            upgrades: &[],
+            readings: Readings::new(),
+            queues: &["default"],
+            deadline: None,
+            max_attempts: None,
+            backoff: TypeBackoff::NONE,
+            states: &[],
+            location: Location { file: "shop.rs", line: 1, column: 1 },
+            module: "shop",
+            package: "shop",
+            is_test: true,
+            run,
+        }
+    }
 
     fn run(_: &Call<'_>) -> Result<Work, CallError> {
         Err(CallError::MissingState("nobody runs it"))
@@ -356,12 +407,25 @@ mod tests {
     #[test]
     fn a_shape_that_is_not_the_functions_is_explained() {
         let (registry, own) = (Registry::of(vec![&TASK]), TASK.shape().unwrap());
-        assert!(registry.find("shop/send", own).is_some());
+        assert!(registry.find("shop/send", own, None).is_some());
         let old = Shape::from_bits(7);
-        assert!(registry.find("shop/send", old).is_none());
-        let text = registry.explain_unroutable("shop/send", old);
+        assert!(registry.find("shop/send", old, None).is_none());
+        let text = registry.explain_unroutable("shop/send", old, None);
         assert!(text.contains("development version") && text.contains("defer the task"), "{text}");
-        let text = registry.explain_unroutable("shop/send", Shape::from_bits(7 | 1 << 56));
-        assert!(text.contains(&own.to_string()) && text.contains("have changed"), "{text}");
+        let text = registry.explain_unroutable("shop/send", Shape::from_bits(7 | 1 << 56), None);
+        assert!(text.contains("is not stored"), "{text}");
+    }
+
+    #[test]
+    fn a_consumer_of_many_tasks_traces_only_the_first() {
+        let of = |_| {
+            let traced = Traced::new(|tracer| tracer.parameter::<u64>("user_id"));
+            &*Box::leak(Box::new(Registration { traced, ..task() }))
+        };
+        let registrations: Vec<&'static Registration> = (0..1_000).map(of).collect();
+        let registry = Registry::of(registrations.clone());
+        registry.problems(&States::default(), &|_| true);
+        let traced = |one: &&&Registration| one.traced.known().is_some();
+        assert_eq!(registrations.iter().filter(traced).count(), TRACED_AT_ONCE);
     }
 }

@@ -6,7 +6,7 @@ mod leased;
 mod tests;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::payload_store::{Shelf, key, task_of};
 use crate::queue::{QueueConfig, QueueName};
 use crate::retention::Retention;
-use crate::task::{Deferred, Kind, TaskId, TaskName};
+use crate::task::{Deferred, Kind, Shape, TaskId, TaskName};
 use crate::time::Now;
 
 /// The number of tasks per page when a queue is emptied.
@@ -245,6 +245,10 @@ impl<B: Backend> Backend for Spilling<B> {
 
     fn stored(&self, ids: Vec<TaskId>) -> BackendFuture<'_, Vec<TaskId>> {
         self.backend.stored(ids)
+    }
+
+    fn schemas(&self, shapes: Vec<Shape>) -> BackendFuture<'_, Vec<Option<Arc<[u8]>>>> {
+        self.backend.schemas(shapes)
     }
 
     fn list(&self, request: List) -> BackendFuture<'_, Vec<TaskRecord>> {

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use crate::handler::{Call, CallError};
-use crate::payload::{Decoder, Encoder, Tracer, UnreadableError};
+use crate::payload::{Decoder, Encoder, Reading, Tracer, UnreadableError, no_upgrade};
 use crate::registration::Registration;
 
 /// A task type, which `#[deferred]` generates under the function's own name.
@@ -48,6 +48,13 @@ pub trait Args: Sized + 'static {
     #[doc(hidden)]
     fn decode(payload: &mut Decoder<'_>) -> Result<Self, UnreadableError>;
 
+    /// Makes args of a payload of older parameters, by the task's upgrade function of this number.
+    #[doc(hidden)]
+    fn upgrade(index: usize, payload: &mut Decoder<'_>) -> Result<Self, UnreadableError> {
+        _ = (index, payload);
+        no_upgrade()
+    }
+
     /// Traces each parameter.
     #[doc(hidden)]
     fn trace(tracer: &mut Tracer) -> Result<(), UnreadableError>;
@@ -63,7 +70,8 @@ impl Call<'_> {
     /// # Errors
     /// The payload does not decode as `A`.
     pub fn args<A: Args>(&self) -> Result<A, CallError> {
-        decode(self.payload()).map_err(CallError::Unreadable)
+        let (payload, reading) = self.payload();
+        read(payload, reading).map_err(CallError::Unreadable)
     }
 }
 
@@ -73,15 +81,20 @@ const TYPICAL_LEN: usize = 128;
 /// Encodes `args`.
 ///
 /// # Errors
-/// The codec cannot write the args.
+/// The args have no schema, cannot be written, or are written as something else than is read.
 pub fn encode<A: Args>(args: &A) -> Result<Vec<u8>, UnreadableError> {
     encode_expecting(args, TYPICAL_LEN)
 }
 
 fn encode_expecting<A: Args>(args: &A, len: usize) -> Result<Vec<u8>, UnreadableError> {
-    let mut encoder = Encoder::with_room(len);
+    let mut encoder = encoder::<A>(len)?;
     args.encode(&mut encoder)?;
     Ok(encoder.into_bytes())
+}
+
+fn encoder<A: Args>(len: usize) -> Result<Encoder, UnreadableError> {
+    let schema = A::Task::registration().schema().map_err(Clone::clone)?;
+    Ok(Encoder::with_room(schema, len))
 }
 
 /// Decodes args from `bytes`, all of which must be used.
@@ -89,28 +102,74 @@ fn encode_expecting<A: Args>(args: &A, len: usize) -> Result<Vec<u8>, Unreadable
 /// # Errors
 /// The codec cannot read the args, or bytes are left over.
 pub fn decode<A: Args>(bytes: &[u8]) -> Result<A, UnreadableError> {
-    let mut decoder = Decoder::new(bytes);
-    let args = A::decode(&mut decoder)?;
-    match decoder.left() {
-        0 => Ok(args),
-        left => Err(UnreadableError::of_payload(format!("has {left} bytes too many"))),
+    whole(Decoder::new(bytes), A::decode)
+}
+
+/// Makes args of `bytes`, which are exactly the struct that an upgrade function of this number takes.
+///
+/// # Errors
+/// The codec cannot read the struct, bytes are left over, or the function refuses the struct.
+pub fn upgrade<A: Args>(index: usize, bytes: &[u8]) -> Result<A, UnreadableError> {
+    whole(Decoder::new(bytes), |payload| A::upgrade(index, payload))
+}
+
+/// Makes args of a payload of any schema for which there is a `reading`.
+///
+/// # Errors
+/// This payload cannot be read so, or the upgrade function refuses it.
+pub(crate) fn read<A: Args>(bytes: &[u8], reading: &Reading) -> Result<A, UnreadableError> {
+    match reading {
+        Reading::Own => decode(bytes),
+        Reading::ByName(resolution) => whole(Decoder::resolved(resolution, bytes)?, A::decode),
+        Reading::Upgrade(number) => upgrade(*number, bytes),
+        Reading::UpgradeByName(number, resolution) => {
+            whole(Decoder::resolved(resolution, bytes)?, |payload| A::upgrade(*number, payload))
+        }
     }
+}
+
+fn whole<'a, A>(
+    mut decoder: Decoder<'a>,
+    read: impl FnOnce(&mut Decoder<'a>) -> Result<A, UnreadableError>,
+) -> Result<A, UnreadableError> {
+    let args = read(&mut decoder)?;
+    decoder.end()?;
+    Ok(args)
 }
 
 /// Encodes `args`, and verifies that the bytes decode completely and to the same length.
 ///
-/// Postcard writes some types that it cannot read, or reads as other values
-/// (`skip_serializing_if`). They are found here, where the caller sees the error, instead of later
-/// in a worker. Lengths are compared instead of bytes, because hash maps reorder.
+/// The encoder compares what is written with what is read, in the branches that the value takes. A
+/// type may still refuse its own bytes, or read them as another value, such as a set that drops an
+/// element. That is found here, where the caller sees the error, instead of later in a worker.
+/// Lengths are compared instead of bytes, because hash maps reorder.
 pub(crate) fn encode_readable<A: Args>(args: &A) -> Result<Vec<u8>, UnreadableError> {
     let bytes = encode(args)?;
-    let again = encode_expecting(&decode::<A>(&bytes)?, bytes.len())?;
-    if again.len() == bytes.len() {
+    let read = decode::<A>(&bytes)?;
+    if encode_expecting(&read, bytes.len())?.len() == bytes.len() {
         Ok(bytes)
     } else {
-        Err(UnreadableError::of_payload(
-            "reads back as other values than were written (is there a `skip_serializing_if`?): \
-             store every field always",
-        ))
+        Err(another_value(args, &read))
+    }
+}
+
+/// What is said of args that were read back as others.
+#[cold]
+fn another_value<A: Args>(args: &A, read: &A) -> UnreadableError {
+    const REASON: &str = "cannot be stored: it reads back as another value than was written, so its \
+                          `Serialize` and `Deserialize` are not each other's inverse (in \
+                          `gae_tasks::Json<T>`: a field that only one of them has, or a default that \
+                          is not what was left out)";
+    let ends = |args: &A| -> Result<_, UnreadableError> {
+        let mut encoder = encoder::<A>(TYPICAL_LEN)?.with_ends();
+        args.encode(&mut encoder)?;
+        Ok(encoder.into_ends())
+    };
+    let (Ok(ends), Ok(ends_of_read)) = (ends(args), ends(read)) else {
+        return UnreadableError::of_payload(REASON);
+    };
+    match ends.into_iter().zip(ends_of_read).find(|(one, other)| one != other) {
+        Some(((name, _), _)) => UnreadableError::of_parameter(name, REASON),
+        None => UnreadableError::of_payload(REASON),
     }
 }

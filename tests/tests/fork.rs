@@ -255,6 +255,7 @@ fn lease_tokens_of_parent_and_child_never_meet() {
                 QueueName::DEFAULT,
             ),
             Vec::new(),
+            [],
         )
     };
     assert_never_meet(|count| {

@@ -1,11 +1,12 @@
 //! Leasing: the requests of workers that want tasks, and the answers.
 
 use std::collections::{BTreeSet, HashMap};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::queue::{QueueName, RetryConfig};
-use crate::task::{Route, TaskId, TaskSpec};
+use crate::task::{Route, Shape, TaskId, TaskSpec};
 use crate::time::{Now, Timestamp};
 
 /// A request to lease due tasks.
@@ -142,16 +143,33 @@ pub enum Routes {
     Any,
     /// Only these routes; tasks of other routes are not leased and cost nothing.
     Only(Arc<BTreeSet<Route>>),
+    /// The routes that the worker can read, by the schemas that are stored with the tasks. The
+    /// worker is asked about each stored route once; tasks of routes that it cannot read are not
+    /// leased and cost nothing. Another `Arc` is another worker, which is asked anew.
+    Read(Arc<dyn ReadsRoutes>),
 }
 
 impl Routes {
-    /// Whether `route` is included.
-    pub fn contains(&self, route: &Route) -> bool {
+    /// Returns the shape of the function that reads tasks of `route`, whose payloads have this
+    /// schema; `None` if the worker does not run them. Where routes are listed, this is the shape of
+    /// the route itself.
+    pub fn reader(&self, route: &Route, schema: Option<&[u8]>) -> Option<Shape> {
         match self {
-            Self::Any => true,
-            Self::Only(routes) => routes.contains(route),
+            Self::Any => Some(route.shape()),
+            Self::Only(routes) => routes.contains(route).then_some(route.shape()),
+            Self::Read(worker) => worker.reader(route, schema),
         }
     }
+}
+
+/// A worker that decides by schema which tasks it can read.
+///
+/// The backend calls it within a lease, while others wait for the storage: it must not block, and it
+/// must not call the backend. Its answer about a route and a schema never changes.
+pub trait ReadsRoutes: fmt::Debug + Send + Sync {
+    /// Returns the shape of this program's function that reads tasks of `route`, whose payloads have
+    /// this schema; `None` if there is no such function. The schema is `None` if none is stored.
+    fn reader(&self, route: &Route, schema: Option<&[u8]>) -> Option<Shape>;
 }
 
 /// The answer to a lease request.

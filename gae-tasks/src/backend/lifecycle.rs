@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::lease::Standing;
 use super::record::{TaskError, TaskRecord, TaskState, error_text};
+use super::refusers::Refusers;
 use super::settle::Verdict;
 use crate::queue::{Attempts, QueueConfig, RetryConfig, TypeBackoff, jitter};
 use crate::task::{Deferred, TaskId, TaskSpec};
@@ -25,6 +26,11 @@ pub(crate) struct Facts {
     pub(crate) lost_leases: u32,
     /// The number of these losses that count as attempts.
     pub(crate) lost_attempts: u32,
+    /// How often readers have refused the value since an attempt ended otherwise.
+    pub(crate) refusals: u32,
+    /// The readers that refused it. Only they obey the [wait](Self::wait); any other reader may have
+    /// the task at once.
+    pub(crate) refusers: Refusers,
     /// The task's own cap on attempts, which ends it whatever its queue allows.
     pub(crate) max_attempts: Option<u32>,
     /// When the task became a dead letter.
@@ -168,6 +174,8 @@ impl Facts {
             first_attempt: None,
             lost_leases: 0,
             lost_attempts: 0,
+            refusals: 0,
+            refusers: Refusers::NONE,
             max_attempts,
             died: None,
         }
@@ -202,6 +210,8 @@ impl Facts {
             attempts: self.attempts,
             lost_leases: self.lost_leases,
             lost_attempts: self.lost_attempts,
+            refusals: self.refusals,
+            refused_by: self.refusers.shapes(),
             errors,
             died: self.died,
             ..TaskRecord::new(spec, payload, self.created)
@@ -236,6 +246,10 @@ impl Facts {
     fn forget_losses(&mut self) {
         (self.lost_leases, self.lost_attempts) = (0, 0);
     }
+
+    fn forget_refusals(&mut self) {
+        (self.refusals, self.refusers) = (0, Refusers::NONE);
+    }
 }
 
 /// How the attempt under a lease ended.
@@ -269,18 +283,24 @@ pub(crate) fn settle<'a>(
     match ended.verdict {
         Verdict::Done => Change::Over,
         Verdict::Release => Change::Back,
-        Verdict::Unreadable { error } => {
-            facts.wait = Wait::Pause { until: after_unreadable(facts.created, now), since: now };
+        Verdict::Unreadable { error, reader } => {
+            facts.refusals = facts.refusals.saturating_add(1);
+            facts.refusers = facts.refusers.with(*reader);
+            let until = now.plus(refusal_pause(facts.refusals));
+            facts.wait = Wait::Pause { until, since: now };
             Change::To { facts, error: Some(error) }
         }
         Verdict::Permanent { error } => {
+            facts.forget_refusals();
             facts.count_attempt(began);
             facts.died = Some(now);
             Change::To { facts, error: Some(error) }
         }
         Verdict::Retry { error, after, max_attempts } => {
-            // A task that answers does not kill its worker.
+            // A task that answers does not kill its worker. The pause before its next attempt is for
+            // every reader, also for those that had refused it.
             facts.forget_losses();
+            facts.forget_refusals();
             facts.count_attempt(began);
             match rules {
                 None => facts.wait = Wait::Worker(facts.wait.due()),
@@ -322,7 +342,7 @@ pub(crate) fn lose(
     Change::To { facts, error: Some(error_text::LEASE_LOST) }
 }
 
-/// Makes a waiting task due at once.
+/// Makes a waiting task due at once, for every reader.
 ///
 /// # Errors
 /// The reason why the task cannot run now.
@@ -333,7 +353,9 @@ pub(crate) fn run_now(
 ) -> Result<Facts, &'static str> {
     match facts.state(is_leased) {
         TaskState::Scheduled => {
-            Ok(Facts { wait: Wait::Worker(facts.wait.due().min(now)), ..facts })
+            let mut facts = Facts { wait: Wait::Worker(facts.wait.due().min(now)), ..facts };
+            facts.forget_refusals();
+            Ok(facts)
         }
         TaskState::Leased => Err(error_text::RUNNING),
         TaskState::Dead => Err(error_text::DEAD),
@@ -401,14 +423,14 @@ pub(crate) fn tombstone(queue: Option<&QueueConfig>, now: Timestamp) -> Timestam
 /// How long a name is blocked if its queue's configuration cannot be read.
 const LONGEST_TOMBSTONE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// The shortest and the longest pause of a task whose payload could not be read.
-const UNREADABLE: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(60 * 60)];
+/// The pauses of a reader after the first refusal, and at most.
+const REFUSED: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(60 * 60)];
 
-/// Returns when a task that was stored at `created`, and whose payload could not be read at `now`,
-/// is leased again. The pause is about as long as the task has been stored, so the task is leased
-/// less and less often.
-pub(crate) fn after_unreadable(created: Timestamp, now: Timestamp) -> Timestamp {
-    now.plus(now.since(created).clamp(UNREADABLE[0], UNREADABLE[1]))
+/// Returns the pause of the readers that refused the value of a task, after so many refusals by all
+/// of them.
+pub(crate) fn refusal_pause(refusals: u32) -> Duration {
+    let doublings = 1_u32.checked_shl(refusals.saturating_sub(1)).unwrap_or(u32::MAX);
+    REFUSED[0].saturating_mul(doublings).min(REFUSED[1])
 }
 
 #[cfg(test)]

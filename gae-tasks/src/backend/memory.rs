@@ -6,7 +6,7 @@ mod store;
 
 use std::fmt;
 use std::ops::Bound;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use tokio::sync::watch;
@@ -20,7 +20,7 @@ use super::{
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
 use crate::retention::Retention;
-use crate::task::{Deferred, TaskId, TaskName};
+use crate::task::{Deferred, Shape, TaskId, TaskName};
 use crate::time::{Now, Timestamp};
 
 /// Tasks in this process's memory, which end with the process.
@@ -104,6 +104,10 @@ impl Backend for Memory {
 
     fn find(&self, queue: QueueName, name: TaskName) -> BackendFuture<'_, Option<TaskRecord>> {
         self.answer(|store| store.named(queue, name).map(|stored| stored.record(true)))
+    }
+
+    fn schemas(&self, shapes: Vec<Shape>) -> BackendFuture<'_, Vec<Option<Arc<[u8]>>>> {
+        self.answer(|store| shapes.iter().map(|shape| store.schemas.get(shape).cloned()).collect())
     }
 
     fn list(&self, request: List) -> BackendFuture<'_, Vec<TaskRecord>> {

@@ -8,6 +8,7 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use tokio::sync::watch;
 
@@ -16,7 +17,9 @@ pub(crate) mod lease;
 pub(crate) mod lifecycle;
 pub(crate) mod opaque;
 pub(crate) mod outlook;
+mod readers;
 pub(crate) mod record;
+pub(crate) mod refusers;
 mod request;
 mod settle;
 mod shared;
@@ -30,7 +33,9 @@ pub mod memory;
 pub mod sqlite;
 
 #[doc(hidden)]
-pub use lease::{Extend, Lease, LeaseRef, LeaseToken, Leased, LeasedTask, Room, Routes, Standing};
+pub use lease::{
+    Extend, Lease, LeaseRef, LeaseToken, Leased, LeasedTask, ReadsRoutes, Room, Routes, Standing,
+};
 pub use record::{
     Capabilities, DeadLetterCheck, MAX_ERROR_BYTES, MAX_ERRORS, QueueRecord, RouteStats, Stats,
     TaskError, TaskRecord, TaskState,
@@ -46,7 +51,7 @@ use crate::error::Error;
 pub use crate::queue::TypeBackoff;
 use crate::queue::{QueueConfig, QueueName};
 use crate::retention::Retention;
-use crate::task::{Deferred, TaskId, TaskName};
+use crate::task::{Deferred, Shape, TaskId, TaskName};
 use crate::time::Now;
 
 /// The boxed future that an operation of a backend returns, so that backends can be trait objects.
@@ -100,6 +105,14 @@ pub trait Backend: fmt::Debug + Send + Sync + sealed::Sealed + 'static {
             Ok(stored)
         })
     }
+
+    /// Returns the schemas of payloads of these shapes, in their order; `None` where none is stored.
+    ///
+    /// A schema is stored with the first task of its shape, in one transaction, and kept for good: it
+    /// is small, and there are as many as there were versions of parameters. So every task, dead
+    /// letters included, has its schema here. If a schema [travels with each
+    /// task](TaskRecord::schema) instead, none is stored.
+    fn schemas(&self, shapes: Vec<Shape>) -> BackendFuture<'_, Vec<Option<Arc<[u8]>>>>;
 
     /// Returns a page of stored tasks.
     fn list(&self, request: List) -> BackendFuture<'_, Vec<TaskRecord>>;
@@ -228,6 +241,11 @@ pub trait Pull: Backend {
     /// through this process and, where the backend hears of other processes, through them.
     #[doc(hidden)]
     fn wakeups(&self) -> watch::Receiver<u64>;
+}
+
+/// The stored schema of payloads of `shape`; `None` as well if the storage cannot be reached.
+pub(crate) async fn stored_schema(backend: &dyn Backend, shape: Shape) -> Option<Arc<[u8]>> {
+    backend.schemas(vec![shape]).await.ok()?.pop().flatten()
 }
 
 pub(crate) mod sealed {

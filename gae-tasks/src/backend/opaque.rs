@@ -2,6 +2,7 @@
 //! content may be secret.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::lease::LeasedTask;
 use super::record::TaskRecord;
@@ -9,7 +10,7 @@ use super::request::NewTask;
 use super::settle::ForgottenTask;
 use crate::task::Redacted;
 
-/// A payload as `Debug` shows it: the length, if the payload was read.
+/// Opaque bytes as `Debug` shows them: the length, if they were read.
 struct Shown<'a>(Option<&'a [u8]>);
 
 impl<'a> From<&'a Vec<u8>> for Shown<'a> {
@@ -24,6 +25,18 @@ impl<'a> From<&'a Option<Vec<u8>>> for Shown<'a> {
     }
 }
 
+impl<'a> From<&'a Arc<[u8]>> for Shown<'a> {
+    fn from(schema: &'a Arc<[u8]>) -> Self {
+        Self(Some(schema))
+    }
+}
+
+impl<'a> From<&'a Option<Arc<[u8]>>> for Shown<'a> {
+    fn from(schema: &'a Option<Arc<[u8]>>) -> Self {
+        Self(schema.as_deref())
+    }
+}
+
 impl fmt::Debug for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
@@ -33,25 +46,26 @@ impl fmt::Debug for Shown<'_> {
     }
 }
 
-/// Implements `Debug` for a struct with a payload: every field, but only the length of the payload.
+/// Implements `Debug` for a struct with a payload: every field, but only the lengths of the fields
+/// in the middle.
 macro_rules! debug_without_payload {
-    ($type:ident: $($before:ident)*, payload, $($after:ident)*) => {
+    ($type:ident: $($before:ident)*, $($opaque:ident)*, $($after:ident)*) => {
         impl fmt::Debug for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 // Destructured, so that a new field cannot be forgotten here.
-                let Self { $($before,)* payload, $($after),* } = self;
+                let Self { $($before,)* $($opaque,)* $($after),* } = self;
                 f.debug_struct(stringify!($type))
                     $(.field(stringify!($before), $before))*
-                    .field("payload", &Shown::from(payload))
+                    $(.field(stringify!($opaque), &Shown::from($opaque)))*
                     $(.field(stringify!($after), $after))*
                     .finish()
             }
         }
     };
 }
-debug_without_payload!(NewTask: spec, payload, schedule);
-debug_without_payload!(TaskRecord: spec, payload, state created schedule_time first_attempt attempts lost_leases
-    lost_attempts errors died);
+debug_without_payload!(NewTask: spec, payload schema, schedule);
+debug_without_payload!(TaskRecord: spec, payload schema, state created schedule_time first_attempt attempts lost_leases
+    lost_attempts refusals refused_by errors died);
 debug_without_payload!(LeasedTask: lease spec, payload, schedule_time attempts standing first_attempt retry alone);
 
 impl fmt::Debug for ForgottenTask {
@@ -110,7 +124,7 @@ mod tests {
 
     #[test]
     fn debug_of_new_and_stored_tasks_hides_bytes_too() {
-        let new = NewTask::new(spec(Some(vec![202; 3])), vec![201; 67]);
+        let new = NewTask::new(spec(Some(vec![202; 3])), vec![201; 67], [203; 5]);
         let memory = crate::backend::memory::Memory::new();
         let request = Enqueue::new(Now::At(Timestamp::from_micros(0)), vec![new.clone()]);
         let texts = [format!("{new:?}"), format!("{request:?}"), {
@@ -122,12 +136,13 @@ mod tests {
                     .expect("memory reads it")
             )
         }];
-        for text in texts {
+        for text in &texts {
             assert!(
                 text.contains("payload: 67 bytes") && text.contains("attributes: Some(3 bytes)"),
                 "{text}"
             );
             assert!(!text.contains("201") && !text.contains("202"), "{text}");
         }
+        assert!(texts[0].contains("schema: 5 bytes") && !texts[0].contains("203"), "{texts:?}");
     }
 }

@@ -1,9 +1,10 @@
 //! Stored tasks and queues as a backend returns them, and the capabilities of a backend.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::queue::{QueueConfig, QueueName, RetryConfig};
-use crate::task::{Route, TaskSpec};
+use crate::task::{Route, Shape, TaskSpec};
 use crate::time::Timestamp;
 
 /// A stored task.
@@ -15,6 +16,10 @@ pub struct TaskRecord {
     /// The encoded args; `None` if the request did not ask for them, empty if they are in a payload
     /// store.
     pub payload: Option<Vec<u8>>,
+    /// The schema of the payload, if it travels with the task and the request asked for payloads: so
+    /// it is on push queues. A backend that workers lease from stores the schemas of all tasks apart:
+    /// [`Backend::schemas`](super::Backend::schemas).
+    pub schema: Option<Arc<[u8]>>,
     /// The state of the task.
     pub state: TaskState,
     /// When the task was stored.
@@ -30,6 +35,13 @@ pub struct TaskRecord {
     /// The number of these losses that count as attempts: the task was the only suspect of its
     /// client's workers.
     pub lost_attempts: u32,
+    /// How often readers have refused the value of the payload since an attempt ended otherwise, or
+    /// the task was made due by hand. A refusal is no attempt.
+    pub refusals: u32,
+    /// The shapes of the functions that refused it, in ascending order. They wait for the
+    /// [schedule time](Self::schedule_time); a function of any other shape may run the task at once.
+    /// At most 8 are remembered; if more refuse, functions of every shape wait.
+    pub refused_by: Vec<Shape>,
     /// The last errors, oldest first, at most [`MAX_ERRORS`].
     pub errors: Vec<TaskError>,
     /// When the task became a dead letter.
@@ -43,6 +55,7 @@ impl TaskRecord {
         Self {
             spec,
             payload,
+            schema: None,
             state: TaskState::Scheduled,
             created,
             schedule_time: created,
@@ -50,6 +63,8 @@ impl TaskRecord {
             attempts: 0,
             lost_leases: 0,
             lost_attempts: 0,
+            refusals: 0,
+            refused_by: Vec::new(),
             errors: Vec::new(),
             died: None,
         }

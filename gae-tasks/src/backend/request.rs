@@ -1,5 +1,7 @@
 //! The requests of every backend: plain data, so that a new field breaks no signature.
 
+use std::sync::Arc;
+
 use super::record::TaskState;
 use crate::queue::QueueName;
 use crate::task::{Kind, TaskId, TaskSpec};
@@ -13,14 +15,17 @@ pub struct NewTask {
     pub spec: TaskSpec,
     /// The encoded args.
     pub payload: Vec<u8>,
+    /// The schema of the args, of which the shape is the fingerprint: opaque bytes to backends,
+    /// stored once for all tasks of the shape. Empty if it is not known.
+    pub schema: Arc<[u8]>,
     /// When the task may be dispatched first.
     pub schedule: Schedule,
 }
 
 impl NewTask {
     /// Creates a task that may be dispatched at once.
-    pub const fn new(spec: TaskSpec, payload: Vec<u8>) -> Self {
-        Self { spec, payload, schedule: Schedule::Now }
+    pub fn new(spec: TaskSpec, payload: Vec<u8>, schema: impl Into<Arc<[u8]>>) -> Self {
+        Self { spec, payload, schema: schema.into(), schedule: Schedule::Now }
     }
 
     /// Returns this task, changed by `change`.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::lease::LeaseRef;
 use crate::outcome::Outcome;
 use crate::queue::TypeBackoff;
-use crate::task::TaskId;
+use crate::task::{Shape, TaskId};
 use crate::time::{Now, Timestamp};
 
 /// A request to record outcomes.
@@ -70,10 +70,15 @@ pub enum Verdict {
     /// The attempt never began, or must continue elsewhere: the task waits as before and no attempt
     /// is counted.
     Release,
-    /// The payload cannot be read here: the task waits for a while and no attempt is counted.
+    /// The value of the payload cannot be read here: no attempt is counted, and the task goes back.
+    /// Readers of this shape pause: a minute after the first refusal, twice as long after each
+    /// further one, at most an hour. Readers of any other shape may lease the task at once, unless
+    /// they have refused it too.
     Unreadable {
         /// The error and its sources in one line.
         error: String,
+        /// The shape of the function that could not read the value.
+        reader: Shape,
     },
 }
 
@@ -86,21 +91,21 @@ impl Verdict {
     /// Returns the error, if the verdict has one.
     pub(crate) fn error(&self) -> Option<&str> {
         match self {
-            Self::Retry { error, .. } | Self::Permanent { error } | Self::Unreadable { error } => {
-                Some(error)
-            }
+            Self::Retry { error, .. }
+            | Self::Permanent { error }
+            | Self::Unreadable { error, .. } => Some(error),
             Self::Done | Self::Release => None,
         }
     }
 
-    /// Returns the verdict for an attempt that ended with `outcome`, under its type's cap on
-    /// attempts.
-    pub(crate) fn of(outcome: &Outcome, max_attempts: Option<u32>) -> Self {
+    /// Returns the verdict for an attempt of a function with the shape `reader` that ended with
+    /// `outcome`, under its type's cap on attempts.
+    pub(crate) fn of(outcome: &Outcome, max_attempts: Option<u32>, reader: Shape) -> Self {
         match outcome {
             Outcome::Done => Self::Done,
             Outcome::Released => Self::Release,
             Outcome::Permanent(failure) => Self::Permanent { error: failure.to_string() },
-            Outcome::Unreadable(failure) => Self::Unreadable { error: failure.to_string() },
+            Outcome::Unreadable(failure) => Self::Unreadable { error: failure.to_string(), reader },
             Outcome::Retry(failure) => Self::Retry {
                 error: failure.to_string(),
                 after: failure.retry_after(),

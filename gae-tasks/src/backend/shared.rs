@@ -13,7 +13,7 @@ use super::{
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
 use crate::retention::Retention;
-use crate::task::{Deferred, TaskId, TaskName};
+use crate::task::{Deferred, Shape, TaskId, TaskName};
 use crate::time::Now;
 
 impl<B: sealed::Sealed + ?Sized> sealed::Sealed for Arc<B> {}
@@ -43,6 +43,10 @@ impl<B: Backend + ?Sized> Backend for Arc<B> {
 
     fn stored(&self, ids: Vec<TaskId>) -> BackendFuture<'_, Vec<TaskId>> {
         (**self).stored(ids)
+    }
+
+    fn schemas(&self, shapes: Vec<Shape>) -> BackendFuture<'_, Vec<Option<Arc<[u8]>>>> {
+        (**self).schemas(shapes)
     }
 
     fn list(&self, request: List) -> BackendFuture<'_, Vec<TaskRecord>> {

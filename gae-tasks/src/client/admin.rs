@@ -247,21 +247,6 @@ impl Client {
         self.backend().stats(self.now()).await
     }
 
-    /// Returns the routes of waiting tasks that this program cannot run, including tasks of newer
-    /// versions of this crate. Such tasks stay stored until a program that can run them starts.
-    ///
-    /// # Errors
-    /// [`Error::Storage`].
-    pub async fn unroutable(&self) -> Result<Vec<RouteStats>, Error> {
-        let mut lines = self.stats_by_route().await?;
-        lines.retain(|line| {
-            let is_unknown =
-                self.0.registry.find(line.route.kind().as_str(), line.route.shape()).is_none();
-            line.stats.scheduled > 0 && (is_unknown || line.is_newer)
-        });
-        Ok(lines)
-    }
-
     fn touch(&self, id: TaskId) -> TaskRequest {
         TaskRequest::new(self.now(), id)
     }

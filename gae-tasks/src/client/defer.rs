@@ -8,6 +8,7 @@ use crate::defer::{Defer, Prepared, inline_answer, judge};
 use crate::error::{Error, no_problems};
 use crate::outcome::{BoxError, Outcome};
 use crate::registration::Registration;
+use crate::routed::Routed;
 use crate::task::{Deferred, TaskId};
 
 impl Client {
@@ -64,7 +65,7 @@ impl Client {
     /// Like [`run_inline`](Self::run_inline), after its options are checked.
     pub(crate) async fn run_prepared(
         &self,
-        registration: &Registration,
+        registration: &'static Registration,
         task: NewTask,
     ) -> Result<Deferred, Error> {
         let (id, outcome) = self.attempt_prepared(registration, task).await?;
@@ -103,7 +104,7 @@ impl Client {
 
     async fn attempt_prepared(
         &self,
-        registration: &Registration,
+        registration: &'static Registration,
         task: NewTask,
     ) -> Result<(TaskId, Outcome), Error> {
         no_problems(self.0.registry.problems_of(registration, &self.0.states))?;
@@ -111,7 +112,9 @@ impl Client {
         let attributes = task.spec.attributes.as_deref();
         let outcome = self
             .dispatcher()
-            .dispatch(registration, &task.payload, attributes, &context, &|_| Outlook::LAST)
+            .dispatch(&Routed::own(registration), &task.payload, attributes, &context, &|_| {
+                Outlook::LAST
+            })
             .await;
         Ok((task.spec.id, outcome))
     }

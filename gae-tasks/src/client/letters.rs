@@ -25,7 +25,8 @@ impl LetterStore {
             return Err(Error::NoSuchTask { id, problem: error_text::UNREADABLE });
         }
         // The task itself may still block its name.
-        let task = NewTask::new(TaskSpec { name: None, ..task.spec }, task.payload);
+        let spec = TaskSpec { name: None, ..task.spec };
+        let task = NewTask::new(spec, task.payload, task.schema);
         client.store_anew(task, number).await?;
         self.delete_numbers(id, &numbers).await
     }

@@ -16,6 +16,7 @@ mod spilling;
 mod storage;
 mod sweep_payloads;
 mod trace;
+mod unroutable;
 mod url;
 mod worker;
 
@@ -31,6 +32,7 @@ pub use list::{ListTasks, ListTasksFuture};
 #[cfg_attr(docsrs, doc(cfg(feature = "push")))]
 pub use push::PushServiceBuilder;
 pub use sweep_payloads::{SweepPayloads, SweepPayloadsFuture};
+pub use unroutable::Unroutable;
 pub use worker::{Worker, WorkerFuture};
 
 use self::retention::StatedRetention;
@@ -183,7 +185,7 @@ impl Client {
     /// This client's tasks, without those whose state is missing.
     fn runnable(&self) -> Arc<Registry> {
         let lacks = |registration: &Registration| {
-            !self.0.registry.problems_of(registration, &self.0.states).is_empty()
+            !self.0.registry.missing_states(registration, &self.0.states).is_empty()
         };
         match self.0.registry.registrations().iter().any(|registration| lacks(registration)) {
             true => Arc::new(self.0.registry.withholding(lacks)),
@@ -199,7 +201,7 @@ impl Client {
         &self.0.suspects
     }
 
-    #[cfg(feature = "push")]
+    #[cfg(any(feature = "push", feature = "testing"))]
     pub(crate) fn shared_registry(&self) -> &Arc<Registry> {
         &self.0.registry
     }

@@ -80,6 +80,7 @@ impl Defer {
             source: error.clone(),
         };
         let shape = registration.shape().map_err(unreadable)?;
+        let schema = registration.schema_bytes().map_err(unreadable)?;
         let (size, limit) = (payload.len(), client.max_payload());
         if size > limit {
             return Err(Error::PayloadTooLarge { kind: kind.to_owned(), size, limit });
@@ -111,7 +112,7 @@ impl Defer {
             attributes: Attributes { spilled: None, traceparent, target, headers }.encode(),
             ..TaskSpec::new(id, Kind::from_static(kind), shape, queue)
         };
-        let task = NewTask { spec, payload, schedule: self.schedule };
+        let task = NewTask { spec, payload, schema, schedule: self.schedule };
         Ok(Prepared { task, must_be_new: self.must_be_new })
     }
 }

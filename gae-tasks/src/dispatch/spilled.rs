@@ -12,23 +12,23 @@ use crate::context::TaskContext;
 use crate::log;
 use crate::outcome::{Intent, Outcome};
 use crate::payload_store::{Loaded, load};
-use crate::registration::Registration;
+use crate::routed::Routed;
 
 impl Dispatcher {
     /// Makes one attempt, with loading included in its deadline.
     pub(super) async fn attempt_spilled(
         &self,
-        registration: &Registration,
+        routed: &Routed,
         spilled: &Spilled,
         context: &TaskContext,
         permit: Option<Arc<dyn Permit>>,
     ) -> Outcome {
-        caught(pin!(Some(self.load_and_attempt(registration, spilled, context, permit)))).await
+        caught(pin!(Some(self.load_and_attempt(routed, spilled, context, permit)))).await
     }
 
     async fn load_and_attempt(
         &self,
-        registration: &Registration,
+        routed: &Routed,
         spilled: &Spilled,
         context: &TaskContext,
         permit: Option<Arc<dyn Permit>>,
@@ -48,7 +48,7 @@ impl Dispatcher {
             Ok(Loaded::Payload(payload)) => {
                 let left =
                     context.deadline().saturating_sub(self.clock.monotonic().saturating_sub(begun));
-                self.attempt(registration, payload, context, left, permit).await
+                self.attempt(routed, payload, context, left, permit).await
             }
             Ok(Loaded::Done) => {
                 log::say(|| {

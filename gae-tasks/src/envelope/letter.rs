@@ -92,6 +92,8 @@ impl Letter {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -110,7 +112,14 @@ mod tests {
         };
         let copied = Some(Copied { number: 3, ..Copied::default() });
         let first_due = Timestamp::from_micros(5);
-        let envelope = Envelope { spec, named: false, first_due, copied, payload: vec![1, 2] };
+        let envelope = Envelope {
+            spec,
+            named: false,
+            first_due,
+            copied,
+            payload: vec![1, 2],
+            schema: Arc::default(),
+        };
         let (first_attempt, died) = (Some(Timestamp::from_micros(6)), Timestamp::from_micros(9));
         Letter { envelope, attempts: 4, first_attempt, died, error: "no such order".to_owned() }
     }

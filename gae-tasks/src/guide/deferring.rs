@@ -133,10 +133,22 @@
 //! A parameter's type is owned, `Serialize`, `DeserializeOwned` and `Send`. A `String` parameter
 //! takes `impl Into<String>`, so pass `"hi"` and not `"hi".into()`, whose type cannot be inferred.
 //!
-//! `defer` reads the encoded arguments back before it stores them. A type that cannot be read back
-//! from a compact format (`serde_json::Value`, an untagged enum, `skip_serializing_if`) is
-//! [`Error::Unreadable`](crate::Error::Unreadable): wrap the parameter in `Json<T>` (feature
-//! `json`). Arguments appear in no log.
+//! `defer` compares what a type writes with what it reads: names, their order, kinds, numbers of
+//! variants. It also reads the encoded arguments back before it stores them. What would not come
+//! back as itself is [`Error::Unreadable`](crate::Error::Unreadable), which names the parameter, the
+//! place in it and the remedy:
+//!
+//! | what | remedy |
+//! |---|---|
+//! | `serde_json::Value`, `#[serde(flatten)]`, an untagged, internally or adjacently tagged enum | `Json<T>` (feature `json`) |
+//! | `skip_serializing_if` | store the field always, or `Json<T>`; `#[serde(default)]` does not help |
+//! | `skip_serializing` or `skip_deserializing` alone | `#[serde(skip)]` |
+//! | `rename(serialize = ..)` alone | one name, or `#[serde(alias = "..")]` with the written one |
+//! | a variant after one with `#[serde(skip)]` | put the skipped variants last |
+//! | NaN or an infinite number in `Json<T>`, which JSON writes as null | `None`, or a text |
+//!
+//! Only the branches that a value takes are compared. Arguments appear in no log, and no value in
+//! an error.
 //!
 //! A payload above the limit of the backend needs a [payload store](crate::payload_store), a folder
 //! or a bucket: [`ClientBuilder::payload_store`](crate::ClientBuilder::payload_store). Payloads

@@ -59,7 +59,8 @@
 //!
 //! **`serde_json::Value`, an untagged enum or `skip_serializing_if` is refused when deferred.** The
 //! compact payload format does not describe itself, so such a value could be written and not read
-//! back. Wrap the parameter in `gae_tasks::Json<T>` (feature `json`).
+//! back. Wrap the parameter in `gae_tasks::Json<T>` (feature `json`), or see the
+//! [other remedies](super::deferring#arguments).
 //!
 //! **It does not compile for WebAssembly.** Tasks are registered by the linker and run on threads,
 //! and WebAssembly has neither here. Put what a browser shares with the server into a crate of its

@@ -47,7 +47,7 @@
 //! let stats = tasks.stats().await?;
 //! assert_eq!((stats.due, stats.leased, stats.dead), (1, 0, 0));
 //! for line in tasks.unroutable().await? {
-//!     println!("{} tasks of {} wait elsewhere", line.stats.scheduled, line.route.kind());
+//!     println!("{line}");
 //! }
 //! # Ok(())
 //! # }

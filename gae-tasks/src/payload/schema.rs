@@ -82,18 +82,6 @@ impl Schema {
         Ok(Self { nodes, parameters, empty, bytes })
     }
 
-    /// Its types, no two of them equal.
-    #[cfg(feature = "testing")]
-    pub(crate) fn nodes(&self) -> &[Node] {
-        &self.nodes
-    }
-
-    /// Its parameters.
-    #[cfg(feature = "testing")]
-    pub(crate) fn parameters(&self) -> &[Member] {
-        &self.parameters
-    }
-
     /// Reads a stored schema, whoever wrote it.
     ///
     /// # Errors
@@ -103,6 +91,21 @@ impl Schema {
         let (nodes, parameters) = read::read(bytes).map_err(SchemaError::new)?;
         let empty = sound::emptiness(&nodes).ok_or(NO_VALUE)?;
         Ok(Self { nodes, parameters, empty, bytes: bytes.into() })
+    }
+
+    /// Its types, no two of them equal, which refer to each other by their position.
+    pub(crate) fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The parameters, in their order.
+    pub(crate) fn parameters(&self) -> &[Member] {
+        &self.parameters
+    }
+
+    /// For each node whether a value may take no bytes.
+    pub(crate) fn emptiness(&self) -> &[bool] {
+        &self.empty
     }
 
     /// The form in which it is stored.

@@ -8,6 +8,7 @@ mod ask;
 mod candidate;
 mod graph;
 mod parts;
+mod refusal;
 mod run;
 mod stop;
 #[cfg(test)]
@@ -18,10 +19,10 @@ use std::marker::PhantomData;
 use serde::Deserialize;
 
 use self::ask::Ask;
-use self::run::{Refusal, Run};
+use self::run::Run;
 use super::UnreadableError;
 use super::schema::Schema;
-use super::schema::node::Member;
+use super::schema::node::{Member, NodeId};
 
 /// Traces parameters one after the other.
 #[derive(Debug)]
@@ -53,17 +54,41 @@ impl Tracer {
         &mut self,
         name: &'static str,
     ) -> Result<(), UnreadableError> {
+        let root = self.root::<T>(name).map_err(|why| {
+            UnreadableError::of_parameter(name, format!("cannot be stored: {why}"))
+        })?;
+        self.parameters.push(Member::new(name, root));
+        Ok(())
+    }
+
+    /// Traces `S`, the struct that `upgrade` takes: its fields are the parameters.
+    ///
+    /// # Errors
+    /// `S` is not a struct with named fields; or a part of it has no schema.
+    pub(crate) fn fields<S: for<'de> Deserialize<'de>>(
+        &mut self,
+        upgrade: &'static str,
+    ) -> Result<(), UnreadableError> {
+        let root = self
+            .root::<S>(upgrade)
+            .map_err(|why| UnreadableError::of_upgrade(upgrade, format!("has no schema: {why}")))?;
+        self.parameters = self.run.graph.fields(root).ok_or_else(|| {
+            UnreadableError::of_upgrade(
+                upgrade,
+                "does not take a struct with named fields: write one whose fields are the old \
+                 parameters, `{}` if there were none",
+            )
+        })?;
+        Ok(())
+    }
+
+    /// Traces a type, which is called `name`; or says why it has no schema.
+    fn root<T: for<'de> Deserialize<'de>>(&mut self, name: &str) -> Result<NodeId, String> {
         let root = self.run.graph.add(None);
         let call = |run: &mut Run| T::deserialize(Ask::root(run, root)).map(drop);
         match self.run.fill(root, call) {
-            Ok(()) => {
-                self.parameters.push(Member::new(name, self.run.graph.resolved(root)));
-                Ok(())
-            }
-            Err((id, refusal)) => {
-                let place = self.run.graph.place(id, name);
-                Err(UnreadableError::of_parameter(name, reason(&place, refusal)))
-            }
+            Ok(()) => Ok(self.run.graph.resolved(root)),
+            Err((id, refusal)) => Err(refusal.reason(&self.run.graph.place(id, name))),
         }
     }
 }
@@ -111,34 +136,4 @@ impl<T> TraceOther for Traceable<T> {
     fn trace(&self, _: &mut Tracer) -> Result<(), UnreadableError> {
         Ok(())
     }
-}
-
-/// Why the part at `place` has no schema, and what to do.
-fn reason(place: &str, refusal: Refusal) -> String {
-    const JSON: &str =
-        "wrap the parameter, or this part of it, in `gae_tasks::Json<T>` (feature `json`)";
-    let why = match refusal {
-        Refusal::Any => {
-            "asks the format what comes next, which a payload does not say (an untagged, internally or adjacently \
-             tagged enum, `serde_json::Value`)"
-        }
-        Refusal::Flattened => {
-            "asks for the names of fields outside of a struct, which a payload does not hold (`#[serde(flatten)]`)"
-        }
-        Refusal::Platform => {
-            return format!(
-                "cannot be stored: `{place}` is an `OsString`, which differs by platform: use `String` or `PathBuf`"
-            );
-        }
-        Refusal::TooLarge => "nests deeper than 128 levels, or has more than 65,536 parts",
-        Refusal::Numbers => {
-            "reads its variants by other numbers than the order of their names says"
-        }
-        Refusal::Untraced => {
-            "cannot be traced: its type reads on only after values that cannot be guessed, or asks for something else \
-             each time"
-        }
-        Refusal::Panics => "cannot be traced: its type panics when it is given a value",
-    };
-    format!("cannot be stored: `{place}` {why}: {JSON}")
 }

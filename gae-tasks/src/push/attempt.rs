@@ -24,6 +24,7 @@ use crate::log;
 use crate::outcome::{Failure, Outcome, chain};
 use crate::queue::QueueName;
 use crate::registration::Registration;
+use crate::routed::Routed;
 use crate::task::{Kind, Shape, TaskId, TaskName, TaskSpec};
 use crate::time::{Timestamp, readable};
 
@@ -59,16 +60,13 @@ impl Delivery<'_> {
         if Attributes::decode(envelope.spec.attributes.as_deref()).is_none() {
             return self.leave_newer(&envelope).await;
         }
-        let Some(registration) =
-            self.settings.registry.find(envelope.spec.kind.as_str(), envelope.spec.shape)
-        else {
-            let problem = self
-                .settings
-                .registry
-                .explain_unroutable(envelope.spec.kind.as_str(), envelope.spec.shape);
+        let (kind, shape) = (envelope.spec.kind.as_str(), envelope.spec.shape);
+        let (registry, schema) = (&self.settings.registry, Some(&*envelope.schema));
+        let Some(routed) = registry.find(kind, shape, schema) else {
+            let problem = registry.explain_unroutable(kind, shape, schema);
             return self.leave(&envelope, problem).await;
         };
-        self.run(&envelope, registration, reported).await
+        self.run(&envelope, &routed, reported).await
     }
 
     /// Answers a body that is not an envelope which this program can open.
@@ -141,14 +139,9 @@ impl Delivery<'_> {
         preamble.first_due.since(self.settings.clock.wall()) > AHEAD
     }
 
-    async fn run(
-        &self,
-        envelope: &Envelope,
-        registration: &Registration,
-        reported: Reported,
-    ) -> Reply {
+    async fn run(&self, envelope: &Envelope, routed: &Routed, reported: Reported) -> Reply {
         let began = self.settings.clock.wall();
-        let limits = Limits::of(envelope, registration.max_attempts, &reported, began);
+        let limits = Limits::of(envelope, routed.max_attempts, &reported, began);
         if limits.are_reached_already(&reported, began) {
             return self.bury_tried_enough(envelope, &limits, &reported).await;
         }
@@ -157,15 +150,15 @@ impl Delivery<'_> {
                 || tracing::warn!(id = %envelope.spec.id, "the queue does not number its requests: `max_attempts` is never reached"),
             );
         }
-        let context = self.context(envelope, registration, &reported, limits.made());
+        let context = self.context(envelope, routed, &reported, limits.made());
         if !self.has_room_for_payload(envelope, context.deadline(), &reported).await {
             return Reply::Overloaded;
         }
-        let outcome = self.call(envelope, registration, &limits, &reported, &context).await;
+        let outcome = self.call(envelope, routed, &limits, &reported, &context).await;
         if matches!(outcome, Outcome::Done) {
             return Reply::Done;
         }
-        let verdict = Verdict::of(&outcome, registration.max_attempts);
+        let verdict = Verdict::of(&outcome, routed.max_attempts, envelope.spec.shape);
         self.conclude(envelope, &limits, &reported, &verdict, outcome).await
     }
 
@@ -173,7 +166,7 @@ impl Delivery<'_> {
     async fn call(
         &self,
         envelope: &Envelope,
-        registration: &Registration,
+        routed: &Routed,
         limits: &Limits,
         reported: &Reported,
         context: &TaskContext,
@@ -190,7 +183,7 @@ impl Delivery<'_> {
         };
         let (attributes, dispatcher) = (attributes.as_deref(), &self.settings.dispatcher);
         let outcome = dispatcher
-            .dispatch_with(registration, payload, attributes, context, Some(permit), &outlook)
+            .dispatch_with(routed, payload, attributes, context, Some(permit), &outlook)
             .await;
         if matches!(outcome, Outcome::Done) {
             Box::pin(dispatcher.mark_done(attributes)).await;
@@ -307,7 +300,7 @@ impl Delivery<'_> {
         let created =
             envelope.copied.and_then(|copied| copied.first_attempt).or(Some(envelope.first_due));
         let spec = TaskSpec { name: self.name(envelope), ..envelope.spec.clone() };
-        let task = NewTask::new(spec, envelope.payload.clone());
+        let task = NewTask::new(spec, envelope.payload.clone(), Arc::clone(&envelope.schema));
         let number = envelope.copied.map_or(0, |copied| copied.number);
         Box::pin(self.keep(DeadLetter {
             task,
@@ -326,7 +319,7 @@ impl Delivery<'_> {
         let kind = Kind::new(self.kind).unwrap_or(Kind::from_static("unreadable"));
         let queue = request::queue_name(self.headers, self.family).unwrap_or(QueueName::DEFAULT);
         let task =
-            NewTask::new(TaskSpec::new(id, kind, Shape::UNREADABLE, queue), self.body.to_vec());
+            NewTask::new(TaskSpec::new(id, kind, Shape::UNREADABLE, queue), self.body.to_vec(), []);
         let (created, died) =
             (preamble.map(|preamble| preamble.first_due), self.settings.clock.wall());
         Box::pin(self.keep(DeadLetter { task, attempts: 0, created, died, error, number: 0 }))

@@ -28,7 +28,7 @@ use crate::time::Timestamp;
 /// let id: TaskId = "019b3f0e-5c7a-7d21-8a4e-3f2b9c6d1e05".parse()?;
 /// let kind = Kind::new("shop.emails/send_welcome")?;
 /// let spec = TaskSpec::new(id, kind, Shape::from_bits(1), QueueName::new("emails")?);
-/// let task = NewTask::new(spec, Vec::new());
+/// let task = NewTask::new(spec, Vec::new(), []);
 /// let mut letter = DeadLetter::new(task, 3, SystemTime::now().into(), "no such order");
 /// assert!(keep(letter.clone()).await.is_ok());
 /// letter.error.clear();

@@ -130,10 +130,16 @@ impl LetterStore {
 }
 
 fn closed(letter: DeadLetter) -> Letter {
-    let DeadLetter { task: NewTask { spec, payload, .. }, attempts, created, died, error, number } =
-        letter;
+    let DeadLetter {
+        task: NewTask { spec, payload, schema, .. },
+        attempts,
+        created,
+        died,
+        error,
+        number,
+    } = letter;
     let first_due = created.unwrap_or(died);
-    let envelope = Envelope { spec, named: false, first_due, copied: None, payload };
+    let envelope = Envelope { spec, named: false, first_due, copied: None, payload, schema };
     let first_attempt = created.filter(|_| attempts > 0);
     Letter { envelope, attempts, first_attempt, died, error }.of_copy(number)
 }
@@ -141,10 +147,14 @@ fn closed(letter: DeadLetter) -> Letter {
 fn opened(letter: Letter) -> DeadLetter {
     let number = letter.number();
     let Letter {
-        envelope: Envelope { spec, first_due, payload, .. }, attempts, died, error, ..
+        envelope: Envelope { spec, first_due, payload, schema, .. },
+        attempts,
+        died,
+        error,
+        ..
     } = letter;
     DeadLetter {
-        task: NewTask::new(spec, payload),
+        task: NewTask::new(spec, payload, schema),
         attempts,
         created: Some(first_due),
         died,

@@ -63,7 +63,8 @@ fn leased(spilling: &Spilling<Memory>) -> LeasedTask {
         Shape::from_bits(7),
         QueueName::DEFAULT,
     );
-    wait(spilling.enqueue(Enqueue::new(at(0), vec![NewTask::new(spec, vec![7; 100])]))).unwrap();
+    wait(spilling.enqueue(Enqueue::new(at(0), vec![NewTask::new(spec, vec![7; 100], [])])))
+        .unwrap();
     let queues = Arc::new([QueueName::DEFAULT].into());
     let leased =
         wait(spilling.lease(Lease::new(at(0), queues, Routes::Any, Room::new(1), LEASE))).unwrap();

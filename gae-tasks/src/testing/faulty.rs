@@ -14,7 +14,7 @@ use crate::backend::{
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
 use crate::retention::Retention;
-use crate::task::{Deferred, TaskId, TaskName};
+use crate::task::{Deferred, Shape, TaskId, TaskName};
 use crate::time::Now;
 
 /// A backend that fails, loses an answer or is slow as planned by a test. Clones are the same
@@ -60,6 +60,7 @@ pub enum Operation {
     Enqueue,
     Get,
     Find,
+    Schemas,
     List,
     Delete,
     RunNow,
@@ -290,6 +291,10 @@ impl<B: Backend> Backend for Faulty<B> {
             }
             Ok(stored)
         })
+    }
+
+    fn schemas(&self, shapes: Vec<Shape>) -> BackendFuture<'_, Vec<Option<Arc<[u8]>>>> {
+        self.call(Operation::Schemas, move |backend| backend.schemas(shapes))
     }
 
     fn list(&self, request: List) -> BackendFuture<'_, Vec<TaskRecord>> {

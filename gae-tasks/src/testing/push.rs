@@ -27,7 +27,7 @@ impl Client {
             task.spec.name.as_ref().map_or_else(|| task.spec.id.to_string(), ToString::to_string);
         let uri = format!("{PREFIX}/{}", task.spec.kind);
         let (micros, queue) = (due.as_micros(), task.spec.queue.to_string());
-        let envelope = Envelope::new(task.spec, task.payload, task.schedule, now);
+        let envelope = Envelope::new(task.spec, task.payload, task.schema, task.schedule, now);
         let request = Request::post(uri)
             .header("content-type", "application/octet-stream")
             .header("user-agent", "Google-Cloud-Tasks")

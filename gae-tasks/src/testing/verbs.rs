@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::backend::outlook::Outlook;
-use crate::backend::{Lease, LeasedTask, Pull, Room, Routes, Settle, Settlement, Verdict};
+use crate::backend::{
+    Lease, LeasedTask, Pull, Room, Routes, Settle, Settlement, Verdict, stored_schema,
+};
 use crate::client::Client;
 use crate::context::{AttemptInfo, TaskContext};
 use crate::defer::Defer;
@@ -13,6 +15,8 @@ use crate::error::{Error, no_problems};
 use crate::outcome::{Failure, Outcome};
 use crate::queue::QueueName;
 use crate::registration::Registration;
+use crate::registry::Readable;
+use crate::routed::Routed;
 use crate::task::{Kind, TaskId};
 
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
@@ -42,7 +46,7 @@ impl Client {
             .pull()
             .ok_or(Error::Unsupported { backend, what: "`drain`: it calls handlers over HTTP" })?;
         self.check_stored().await?;
-        let routes = Routes::Only(Arc::new(self.registry().routes().into_iter().collect()));
+        let routes = Routes::Read(Arc::new(Readable::new(Arc::clone(self.shared_registry()))));
         let mut attempts = 0;
         loop {
             let queues: BTreeSet<QueueName> =
@@ -103,8 +107,9 @@ impl Client {
         let started = self.clock().wall();
         let Some((registration, outcome)) = self.attempt_leased(&task).await else { return Ok(()) };
         let kind = task.spec.kind.to_string();
-        let mut settlement =
-            Settlement::new(task.lease, Verdict::of(&outcome, registration.max_attempts));
+        let reader = registration.shape().unwrap_or(task.spec.shape);
+        let verdict = Verdict::of(&outcome, registration.max_attempts, reader);
+        let mut settlement = Settlement::new(task.lease, verdict);
         settlement.started = Some(started);
         settlement.backoff = registration.backoff;
         let settlements = vec![settlement];
@@ -119,7 +124,8 @@ impl Client {
         &self,
         task: &LeasedTask,
     ) -> Option<(&'static Registration, Outcome)> {
-        let registration = self.registry().find(task.spec.kind.as_str(), task.spec.shape)?;
+        let routed = self.find_leased(task).await?;
+        let registration = routed.registration;
         let context = TaskContext::of_leased(task, registration);
         let attributes = task.spec.attributes.as_deref();
         let began = self.clock().wall();
@@ -128,9 +134,19 @@ impl Client {
         };
         let outcome = self
             .dispatcher()
-            .dispatch(registration, &task.payload, attributes, &context, &outlook)
+            .dispatch(&routed, &task.payload, attributes, &context, &outlook)
             .await;
         Some((registration, outcome))
+    }
+
+    async fn find_leased(&self, task: &LeasedTask) -> Option<Routed> {
+        let (kind, shape) = (task.spec.kind.as_str(), task.spec.shape);
+        let known = self.registry().find(kind, shape, None);
+        if known.is_some() {
+            return known;
+        }
+        let schema = stored_schema(self.backend(), shape).await;
+        self.registry().find(kind, shape, schema.as_deref())
     }
 }
 

@@ -1,7 +1,7 @@
 //! The parts that a worker is made from and that its roles share.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::held::Held;
@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::dispatch::Dispatcher;
 use crate::log;
 use crate::queue::QueueName;
-use crate::registry::Registry;
+use crate::registry::{Readable, Registry};
 use crate::retention::Retention;
 
 /// The parts that a worker is made from.
@@ -36,7 +36,8 @@ pub(crate) struct WorkerSettings {
 #[derive(Debug)]
 pub(super) struct Crew {
     settings: WorkerSettings,
-    pub(super) routes: Routes,
+    /// The routes to lease. Backends remember which of theirs are among them, for each value.
+    routes: Mutex<Routes>,
     /// Leased tasks that have not started.
     pub(super) waiting: Waiting,
     /// Every lease this worker has.
@@ -46,11 +47,22 @@ pub(super) struct Crew {
 impl Crew {
     pub(super) fn new(settings: WorkerSettings) -> Self {
         Self {
-            routes: Routes::Only(Arc::new(settings.registry.routes().into_iter().collect())),
+            routes: Mutex::new(readable(&settings.registry)),
             waiting: Waiting::new(settings.queue_concurrency.clone()),
             held: Held::beside(Arc::clone(&settings.suspects)),
             settings,
         }
+    }
+
+    /// The routes to lease.
+    pub(super) fn routes(&self) -> Routes {
+        self.routes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Lets backends ask anew which of their routes can be read: one of those that were leased
+    /// cannot.
+    pub(super) fn ask_for_routes_anew(&self) {
+        *self.routes.lock().unwrap_or_else(PoisonError::into_inner) = readable(&self.registry);
     }
 
     /// Leases requested before this moment of the monotonic clock have expired.
@@ -71,6 +83,10 @@ impl Crew {
             }
         });
     }
+}
+
+fn readable(registry: &Arc<Registry>) -> Routes {
+    Routes::Read(Arc::new(Readable::new(Arc::clone(registry))))
 }
 
 impl std::ops::Deref for Crew {

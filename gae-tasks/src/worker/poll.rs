@@ -109,7 +109,7 @@ impl Poller<'_> {
         let mut room = Room::new(ahead.total);
         (room.starting, room.suspects, room.in_company) =
             (ahead.starting, claim.room, claim.in_company);
-        let (queues, routes) = (Arc::clone(&crew.queues), crew.routes.clone());
+        let (queues, routes) = (Arc::clone(&crew.queues), crew.routes());
         let mut request = Lease::new(crew.clock.now(), queues, routes, room, crew.lease);
         (request.last_turn, request.bounds) = (self.last_turn.clone(), crew.waiting.bounds());
         let (asked, bounds) = (crew.clock.monotonic(), request.bounds.clone());

@@ -66,9 +66,13 @@ async fn report_future(crew: &Crew) {
 /// Reports the waiting routes that this worker does not run, each once.
 async fn report_unrunnable(crew: &Crew, reported: &mut HashSet<String>) {
     // The sweep reports storage errors.
-    let lines = crew.pull.stats(crew.clock.now()).await.unwrap_or_default();
-    for line in lines.iter().filter(|line| line.stats.scheduled > 0) {
-        let Some(problem) = problem(crew, line) else { continue };
+    let mut lines = crew.pull.stats(crew.clock.now()).await.unwrap_or_default();
+    lines.retain(|line| line.stats.scheduled > 0);
+    let shapes = lines.iter().map(|line| line.route.shape()).collect();
+    let schemas = crew.pull.schemas(shapes).await.unwrap_or_default();
+    let schemas = schemas.iter().map(Option::as_deref).chain(std::iter::repeat(None));
+    for (line, schema) in lines.iter().zip(schemas) {
+        let Some(problem) = problem(crew, line, schema) else { continue };
         if reported.insert(problem.clone()) {
             log::say(|| {
                 tracing::error!(
@@ -83,8 +87,10 @@ async fn report_unrunnable(crew: &Crew, reported: &mut HashSet<String>) {
 }
 
 /// Explains why the tasks of this line are not run here, if an operator should know.
-fn problem(crew: &Crew, line: &RouteStats) -> Option<String> {
-    match (crew.routes.contains(&line.route), crew.queues.contains(&line.queue)) {
+fn problem(crew: &Crew, line: &RouteStats, schema: Option<&[u8]>) -> Option<String> {
+    let (kind, shape) = (line.route.kind().as_str(), line.route.shape());
+    let is_read = crew.registry.find(kind, shape, schema).is_some();
+    match (is_read, crew.queues.contains(&line.queue)) {
         (true, true) if line.is_newer => Some(format!(
             "a newer version of gae-tasks stored these tasks of `{}`, or the configuration of \
              their queue `{}` cannot be read: update this program, or store the configuration \
@@ -92,9 +98,7 @@ fn problem(crew: &Crew, line: &RouteStats) -> Option<String> {
             line.route.kind(),
             line.queue
         )),
-        (false, true) => {
-            Some(crew.registry.explain_unroutable(line.route.kind().as_str(), line.route.shape()))
-        }
+        (false, true) => Some(crew.registry.explain_unroutable(kind, shape, schema)),
         (true, false) => Some(format!(
             "this worker does not serve their queue `{}`: unless another worker does, add the \
              queue to `.queues([..])`",

@@ -11,11 +11,12 @@ use super::crew::Crew;
 use super::held::Held;
 use super::waiting::Waiting;
 use crate::backend::outlook::Outlook;
-use crate::backend::{LeasedTask, Settlement, Verdict};
+use crate::backend::{LeasedTask, Settlement, Verdict, stored_schema};
 use crate::context::TaskContext;
 use crate::log;
 use crate::outcome::{Failure, Outcome};
 use crate::registration::Registration;
+use crate::routed::Routed;
 use crate::unwind;
 
 /// Keeps the number of runners at `wanted`: runners that have ended are replaced.
@@ -72,16 +73,10 @@ impl Drop for Running<'_> {
 
 /// Makes one attempt. If code other than the handler panics, the attempt has failed.
 async fn attempt(crew: &Crew, task: &LeasedTask) -> Settlement {
-    let Some(registration) = crew.registry.find(task.spec.kind.as_str(), task.spec.shape) else {
-        log::say(|| {
-            tracing::error!(
-                "{}",
-                crew.registry.explain_unroutable(task.spec.kind.as_str(), task.spec.shape)
-            )
-        });
+    let Some(routed) = routed(crew, task).await else {
         return Settlement::new(task.lease, Verdict::Release);
     };
-    let made = unwind::caught(pin!(Some(make(crew, task, registration)))).await;
+    let made = unwind::caught(pin!(Some(make(crew, task, &routed)))).await;
     made.unwrap_or_else(|panic| {
         log::say(|| {
             tracing::error!(
@@ -90,28 +85,49 @@ async fn attempt(crew: &Crew, task: &LeasedTask) -> Settlement {
             )
         });
         let outcome = Outcome::failed(None, Panicked(panic).into());
-        settled(task, registration, &outcome)
+        settled(task, &routed, &outcome)
     })
 }
 
-async fn make(crew: &Crew, task: &LeasedTask, registration: &Registration) -> Settlement {
-    let context = TaskContext::of_leased(task, registration);
+/// The task's function. What was leased can be read, unless that was found out since.
+async fn routed(crew: &Crew, task: &LeasedTask) -> Option<Routed> {
+    let (kind, shape) = (task.spec.kind.as_str(), task.spec.shape);
+    if let Some(routed) = crew.registry.find(kind, shape, None) {
+        return Some(routed);
+    }
+    let schema = stored_schema(&*crew.pull, shape).await;
+    let routed = crew.registry.find(kind, shape, schema.as_deref());
+    if routed.is_none() {
+        log::say(|| {
+            let why = crew.registry.explain_unroutable(kind, shape, schema.as_deref());
+            tracing::error!(id = %task.lease.id, "{why}")
+        });
+        crew.ask_for_routes_anew();
+    }
+    routed
+}
+
+async fn make(crew: &Crew, task: &LeasedTask, routed: &Routed) -> Settlement {
+    let context = TaskContext::of_leased(task, routed);
     if !crew.held.started(task.lease, &context, crew.overdue()) {
         return Settlement::new(task.lease, Verdict::Release);
     }
     let started = crew.clock.wall();
     let attributes = task.spec.attributes.as_deref();
-    let outlook = |failure: &Failure| {
-        Outlook::of_leased(task, registration, failure, started, crew.clock.wall())
-    };
+    let outlook =
+        |failure: &Failure| Outlook::of_leased(task, routed, failure, started, crew.clock.wall());
     let outcome =
-        crew.dispatcher.dispatch(registration, &task.payload, attributes, &context, &outlook).await;
-    Settlement { started: Some(started), ..settled(task, registration, &outcome) }
+        crew.dispatcher.dispatch(routed, &task.payload, attributes, &context, &outlook).await;
+    if routed.reading.refused().is_some() {
+        crew.ask_for_routes_anew();
+    }
+    Settlement { started: Some(started), ..settled(task, routed, &outcome) }
 }
 
 fn settled(task: &LeasedTask, registration: &Registration, outcome: &Outcome) -> Settlement {
-    let mut settlement =
-        Settlement::new(task.lease, Verdict::of(outcome, registration.max_attempts));
+    let reader = registration.shape().unwrap_or(task.spec.shape);
+    let verdict = Verdict::of(outcome, registration.max_attempts, reader);
+    let mut settlement = Settlement::new(task.lease, verdict);
     settlement.backoff = registration.backoff;
     settlement
 }

@@ -62,6 +62,7 @@ fn task(number: u128) -> NewTask {
             QueueName::DEFAULT,
         ),
         vec![7; 800],
+        [],
     )
 }
 

@@ -118,7 +118,7 @@ fn capabilities_are_built_from_outside() {
 
 #[test]
 fn a_new_task_is_built_from_outside() {
-    let task = NewTask::new(spec(), b"args".to_vec());
+    let task = NewTask::new(spec(), b"args".to_vec(), *b"schema");
     assert_eq!((task.spec.id, task.payload.len()), (ID, 4));
 }
 

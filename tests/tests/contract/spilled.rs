@@ -23,6 +23,7 @@ async fn store(backend: &Arc<dyn Pull>, first: u8, sizes: &[usize]) -> Vec<TaskI
         NewTask::new(
             TaskSpec::new(id, kind, Shape::from_bits(7), QueueName::DEFAULT),
             vec![7; *size],
+            [],
         )
     };
     let tasks = (first..).zip(sizes).map(task).collect();

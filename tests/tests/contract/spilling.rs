@@ -68,7 +68,11 @@ fn large(number: u8) -> NewTask {
 
 fn small(number: u8) -> NewTask {
     let (id, kind) = (TaskId::from_bytes([number; 16]), Kind::new("shop/send").unwrap());
-    NewTask::new(TaskSpec::new(id, kind, Shape::from_bits(7), QueueName::DEFAULT), vec![number; 4])
+    NewTask::new(
+        TaskSpec::new(id, kind, Shape::from_bits(7), QueueName::DEFAULT),
+        vec![number; 4],
+        *b"schema",
+    )
 }
 
 fn keys(numbers: impl IntoIterator<Item = u8>) -> Vec<String> {
@@ -137,7 +141,7 @@ async fn a_payload_outlives_all_other_ends_of_an_attempt() {
     let verdicts = [
         Verdict::Release,
         retry,
-        Verdict::Unreadable { error: String::new() },
+        Verdict::Unreadable { error: String::new(), reader: Shape::from_bits(7) },
         Verdict::Permanent { error: String::new() },
     ];
     for verdict in verdicts {

@@ -389,7 +389,7 @@ async fn what_waits_and_is_run_here_is_not_reported_nor_are_dead_letters() {
     let kind = gae_tasks::Kind::new("elsewhere/dead").unwrap();
     let spec =
         TaskSpec::new(TaskId::from_bytes([1; 16]), kind, shape, gae_tasks::QueueName::DEFAULT);
-    let task = NewTask::new(spec, Vec::new());
+    let task = NewTask::new(spec, Vec::new(), []);
     let dead = Bury::new(Now::Storage, task, 1, None, "over".to_owned());
     backend.bury(dead).await.unwrap();
     complains::defer().queue("forgotten").after(later).on(&tasks).await.unwrap();
@@ -508,6 +508,7 @@ async fn tasks_of_a_newer_version_are_reported() {
     let task = NewTask::new(
         TaskSpec::new(TaskId::from_bytes([1; 16]), own.spec.kind, own.spec.shape, own.spec.queue),
         b"s3cret".to_vec(),
+        [],
     )
     .with(|task| task.spec.attributes = Some(vec![99]));
     backend.enqueue(Enqueue::new(Now::Storage, vec![task])).await.unwrap();

@@ -10,8 +10,10 @@ mod fuzz;
 mod hardships;
 mod logs;
 mod macro_outcome;
+mod marks;
 mod options;
 mod payloads;
+mod readable;
 mod registry;
 #[cfg(feature = "sqlite")]
 mod runtime;

@@ -24,7 +24,8 @@ use crate::error::{Error, no_problems};
 /// server.
 const EMULATOR: &str = "CLOUD_TASKS_EMULATOR_HOST";
 
-/// Bytes within Google's limit that are reserved for everything besides the payload.
+/// Bytes within Google's limit that are reserved for everything besides the payload, such as its
+/// schema.
 const ROOM: usize = 16 * 1024;
 
 /// Builds a [`CloudTasks`]; every parameter of its [URL](CloudTasks::open) has a method here.
@@ -213,7 +214,8 @@ impl CloudTasksBuilder {
     }
 
     /// Sets the most bytes of a payload that is stored in the queue itself; 100,000 by default, up
-    /// to 1,032,185. Google bills a task for each 32 KB begun.
+    /// to 1,032,185. Google bills a task for each 32 KB begun. The
+    /// schema of the args travels beside the payload, in 16 KiB that are reserved for everything else.
     pub fn max_payload(mut self, bytes: usize) -> Self {
         self.max_payload = bytes;
         self

@@ -73,7 +73,7 @@ fn beyond_limits(sent: Sent<'_>, error: &GoogleError) -> Option<Error> {
     if is_too_large(invalid, text, error) {
         return Some(Error::PayloadTooLarge {
             kind,
-            size: task.payload.len(),
+            size: task.payload.len() + task.schema.len(),
             limit: MAX_TASK_BYTES,
         });
     }

@@ -30,9 +30,9 @@ impl Shared {
         }
         let queue = queue_of_letters(&task.spec.queue)
             .map_err(|problem| failed(problem, "it has no queue".into()))?;
-        let NewTask { spec, payload, .. } = task;
+        let NewTask { spec, payload, schema, .. } = task;
         let first_due = first_attempt.unwrap_or(now);
-        let envelope = Envelope { spec, named: false, first_due, copied: None, payload };
+        let envelope = Envelope { spec, named: false, first_due, copied: None, payload, schema };
         let letter = Letter { envelope, attempts, first_attempt, died: now, error: bounded(error) };
         let letter = letter.of_copy(number);
         let request = Draft::of_letter(self, &queue, &letter)?.request;
@@ -78,11 +78,11 @@ impl Shared {
         };
         let letter = readable(&task)?;
         let number = Copied::first_number_of_next_life(letter.number());
-        let Envelope { spec, payload, .. } = letter.envelope;
+        let Envelope { spec, payload, schema, .. } = letter.envelope;
         if spec.shape == Shape::UNREADABLE {
             return Err(Error::NoSuchTask { id, problem: error_text::UNREADABLE });
         }
-        let copy = CopyTask::new(Now::At(now), NewTask::new(spec, payload), number);
+        let copy = CopyTask::new(Now::At(now), NewTask::new(spec, payload, schema), number);
         self.copy(CopyTask { replayed: Some(now), ..copy }, now).await?;
         self.delete_task(found.resource).await.map(drop)
     }

@@ -34,7 +34,7 @@ use super::{
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
 use crate::retention::Retention;
-use crate::task::{Deferred, TaskId, TaskName};
+use crate::task::{Deferred, Shape, TaskId, TaskName};
 use crate::time::{Now, Timestamp};
 
 /// Queues of Google Cloud Tasks, for programs of any size. Google calls the program over HTTP, and
@@ -148,6 +148,11 @@ impl Backend for CloudTasks {
 
     fn stored(&self, ids: Vec<TaskId>) -> BackendFuture<'_, Vec<TaskId>> {
         self.run(|shared| async move { shared.stored(ids).await })
+    }
+
+    /// Returns none: each task carries its own schema.
+    fn schemas(&self, shapes: Vec<Shape>) -> BackendFuture<'_, Vec<Option<Arc<[u8]>>>> {
+        Box::pin(std::future::ready(Ok(vec![None; shapes.len()])))
     }
 
     fn list(&self, request: List) -> BackendFuture<'_, Vec<TaskRecord>> {

@@ -1,5 +1,6 @@
 //! Converts a task as Google stores it to a record of this crate.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use google_cloud_gax::error::rpc::Code;
@@ -72,6 +73,7 @@ pub(super) fn record(queue: &QueueName, task: &Task) -> Option<TaskRecord> {
         }),
         attempts: copied.attempts.saturating_add(dispatched.saturating_sub(running)),
         errors: last_error(task, copied.attempts.saturating_add(dispatched)).into_iter().collect(),
+        schema: schema(envelope.schema),
         ..TaskRecord::new(spec, Some(envelope.payload), created)
     })
 }
@@ -89,7 +91,7 @@ pub(super) fn letter_of(task: &Task) -> Option<Letter> {
 
 fn dead(letter: Letter, task: &Task) -> TaskRecord {
     let Letter { envelope, attempts, first_attempt, died, error } = letter;
-    let Envelope { spec, first_due, payload, .. } = envelope;
+    let Envelope { spec, first_due, payload, schema: of_payload, .. } = envelope;
     TaskRecord {
         state: TaskState::Dead,
         schedule_time: first_due,
@@ -97,8 +99,14 @@ fn dead(letter: Letter, task: &Task) -> TaskRecord {
         attempts,
         errors: vec![TaskError::new(attempts, died, error)],
         died: Some(died),
+        schema: schema(of_payload),
         ..TaskRecord::new(spec, Some(payload), task.create_time.map_or(died, moment))
     }
+}
+
+/// Envelopes of older versions have no schema.
+fn schema(schema: Arc<[u8]>) -> Option<Arc<[u8]>> {
+    (!schema.is_empty()).then_some(schema)
 }
 
 fn body(task: &Task) -> Option<&[u8]> {

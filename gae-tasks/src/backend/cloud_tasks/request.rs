@@ -166,7 +166,8 @@ fn schedule(task: &NewTask, now: Timestamp) -> Option<google_cloud_wkt::Timestam
 /// Creates the envelope. Its id is the call's own: a later task with the same name is a different
 /// task, to its handler and as a dead letter.
 fn envelope(shared: &Shared, task: &NewTask, now: Timestamp) -> Envelope {
-    let mut envelope = Envelope::new(task.spec.clone(), task.payload.clone(), task.schedule, now);
+    let NewTask { spec, payload, schema, schedule } = task.clone();
+    let mut envelope = Envelope::new(spec, payload, schema, schedule, now);
     envelope.spec.retry = envelope.spec.retry.or_else(|| shared.retries_of(&task.spec.queue));
     envelope
 }
@@ -250,6 +251,8 @@ fn headers_of(task: &Task) -> Option<&HashMap<String, String>> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::task::TaskSpec;
 
@@ -281,7 +284,8 @@ mod tests {
         let (id, kind, queue) =
             (TaskId::generate(), Kind::from_static("shop.emails/send"), QueueName::DEFAULT);
         let spec = TaskSpec::new(id, kind, Shape::from_bits(1), queue);
-        let task = NewTask::new(TaskSpec { attributes: attributes.encode(), ..spec }, Vec::new());
+        let task =
+            NewTask::new(TaskSpec { attributes: attributes.encode(), ..spec }, Vec::new(), []);
         let now = Timestamp::from_micros(1_800_000_000_000_000);
         Ok(Draft::of(&backend.shared, &task, now)?.request.task.unwrap())
     }
@@ -301,9 +305,17 @@ mod tests {
             ..TaskSpec::new(id, kind, Shape::from_bits(1), QueueName::DEFAULT)
         };
         let now = Timestamp::from_micros(1);
-        assert!(Draft::of(&backend.shared, &NewTask::new(spec.clone(), Vec::new()), now).is_err());
-        let envelope =
-            Envelope { spec, named: false, first_due: now, copied: None, payload: Vec::new() };
+        assert!(
+            Draft::of(&backend.shared, &NewTask::new(spec.clone(), Vec::new(), []), now).is_err()
+        );
+        let envelope = Envelope {
+            spec,
+            named: false,
+            first_due: now,
+            copied: None,
+            payload: Vec::new(),
+            schema: Arc::default(),
+        };
         let letter =
             Letter { envelope, attempts: 0, first_attempt: None, died: now, error: String::new() };
         let queue = QueueName::new("default-dead").unwrap();

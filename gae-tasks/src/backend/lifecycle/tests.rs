@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::task::Shape;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -29,9 +30,14 @@ prop_compose! {
         lost_leases in 0..20_u32,
         lost_attempts in 0..10_u32,
         max_attempts in prop::option::of(1..20_u32),
+        refusals in 0..20_u32,
+        refusers in prop::collection::vec(any::<u64>(), 0..12),
     ) -> Facts {
+        let refusers = refusers.into_iter().map(Shape::from_bits).fold(Refusers::NONE, Refusers::with);
         let first_attempt = (attempts > 0).then_some(began);
-        Facts { created, wait, attempts, first_attempt, lost_leases, lost_attempts, max_attempts, died: None }
+        Facts {
+            created, wait, attempts, first_attempt, lost_leases, lost_attempts, refusals, refusers, max_attempts, died: None,
+        }
     }
 }
 
@@ -60,7 +66,10 @@ fn verdict() -> impl Strategy<Value = Verdict> {
         Just(Verdict::Done),
         Just(Verdict::Release),
         Just(Verdict::Permanent { error: error() }),
-        Just(Verdict::Unreadable { error: error() }),
+        any::<u64>().prop_map(move |bits| Verdict::Unreadable {
+            error: error(),
+            reader: Shape::from_bits(bits)
+        }),
         (prop::option::of(duration()), prop::option::of(1..20_u32)).prop_map(retry),
     ]
 }
@@ -179,14 +188,41 @@ proptest! {
 
     #[test]
     fn a_task_that_cannot_be_read_waits_for_a_minute_to_an_hour_and_is_not_charged(
-        facts in facts(), rules in prop::option::of(rules()), now in moment(),
+        facts in facts(), rules in prop::option::of(rules()), now in moment(), reader in any::<u64>(),
     ) {
-        let verdict = Verdict::Unreadable { error: String::new() };
+        let reader = Shape::from_bits(reader);
+        let verdict = Verdict::Unreadable { error: String::new(), reader };
         let after = changed(&settle(facts, ended(&verdict), rules.as_ref(), now));
         let Wait::Pause { until, since } = after.wait else { panic!("{after:?}") };
         prop_assert_eq!(since, now);
         prop_assert!((SECOND * 60..=SECOND * 3600).contains(&until.since(now)));
-        prop_assert_eq!(Facts { wait: facts.wait, ..after }, facts);
+        prop_assert_eq!(until.since(now), refusal_pause(facts.refusals + 1));
+        prop_assert_eq!((after.refusals, after.refusers), (facts.refusals + 1, facts.refusers.with(reader)));
+        prop_assert!(after.refusers.pauses(reader));
+        let (refusals, refusers) = (facts.refusals, facts.refusers);
+        prop_assert_eq!(Facts { wait: facts.wait, refusals, refusers, ..after }, facts);
+    }
+
+    #[test]
+    fn pauses_of_readers_double_from_a_minute_to_an_hour(refusals in 1..200_u32) {
+        let (pause, next) = (refusal_pause(refusals), refusal_pause(refusals.saturating_add(1)));
+        prop_assert_eq!(next, (pause * 2).min(SECOND * 3600));
+        prop_assert_eq!(refusal_pause(1), SECOND * 60);
+    }
+
+    #[test]
+    fn any_other_end_of_an_attempt_forgets_refusals_and_no_attempt_does(
+        facts in facts(), rules in prop::option::of(rules()), verdict in verdict(), alone in any::<bool>(), now in moment(),
+    ) {
+        if let Change::To { facts: after, .. } = settle(facts, ended(&verdict), rules.as_ref(), now)
+            && verdict.is_of_an_attempt()
+        {
+            prop_assert_eq!((after.refusals, after.refusers), (0, Refusers::NONE));
+        }
+        let lost = changed(&lose(facts, alone, rules.as_ref(), now));
+        prop_assert_eq!((lost.refusals, lost.refusers), (facts.refusals, facts.refusers));
+        let replayed = replay(Facts { died: Some(now), ..facts }, now).unwrap();
+        prop_assert_eq!((replayed.refusals, replayed.refusers), (0, Refusers::NONE));
     }
 
     #[test]
@@ -237,7 +273,9 @@ proptest! {
         let after = run_now(facts, false, now).unwrap();
         prop_assert!(after.wait.is_over(now) && !after.wait.is_timed());
         prop_assert_eq!(after.wait.due(), facts.wait.due().min(now));
-        prop_assert_eq!(Facts { wait: facts.wait, ..after }, facts);
+        prop_assert_eq!((after.refusals, after.refusers), (0, Refusers::NONE), "no reader pauses");
+        let (refusals, refusers) = (facts.refusals, facts.refusers);
+        prop_assert_eq!(Facts { wait: facts.wait, refusals, refusers, ..after }, facts);
         prop_assert_eq!(run_now(facts, true, now), Err(error_text::RUNNING));
         for is_leased in [false, true] {
             prop_assert_eq!(run_now(Facts { died: Some(now), ..facts }, is_leased, now), Err(error_text::DEAD));

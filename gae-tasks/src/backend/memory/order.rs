@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::backend::lifecycle::Facts;
-use crate::backend::{Lease, Routes, Standing};
+use crate::backend::refusers::Refusers;
+use crate::backend::{Lease, Standing};
 use crate::queue::QueueName;
 use crate::task::{Route, TaskId};
 use crate::time::Timestamp;
@@ -14,8 +15,17 @@ type OrderKey = (Standing, bool, Timestamp, TaskId);
 const FIRST: TaskId = TaskId::from_bytes([0; 16]);
 const LAST: TaskId = TaskId::from_bytes([u8::MAX; 16]);
 
-/// What a program must be able to run (route), and the version it must know.
-pub(super) type Lane = (Route, u8);
+/// What a program must be able to run (route), the version it must know, and the readers that
+/// refused the tasks.
+pub(super) type Lane = (Route, u8, Refusers);
+
+/// A queue with those of its lanes that a worker can run.
+pub(super) struct Source {
+    pub(super) queue: QueueName,
+    /// The lanes, and for each whether the worker may have its tasks at once, whatever they wait for:
+    /// other readers refused them.
+    pub(super) lanes: Vec<(Lane, bool)>,
+}
 
 /// All waiting tasks. Queues and lanes without waiting tasks have no entry.
 #[derive(Default)]
@@ -46,19 +56,24 @@ impl Order {
         self.0.keys().filter(|queue| lease.queues.contains(*queue))
     }
 
+    /// Returns the lanes of a queue that have waiting tasks.
+    pub(super) fn lanes(&self, queue: &QueueName) -> impl Iterator<Item = &Lane> {
+        self.0.get(queue).into_iter().flat_map(BTreeMap::keys)
+    }
+
     /// Returns the first due tasks of a queue, by schedule time, then by id.
     pub(super) fn due(
         &self,
-        queue: &QueueName,
-        routes: &Routes,
+        source: &Source,
         standing: Standing,
         now: Timestamp,
         limit: usize,
     ) -> Vec<(Timestamp, TaskId)> {
         let mut due = Vec::new();
-        for places in self.places(queue, routes) {
+        for (places, is_open) in self.places(source) {
             // A task that is not timed is due whatever the clock says.
-            for (is_timed, until) in [(false, Timestamp::MAX), (true, now)] {
+            let of_timed = if is_open { Timestamp::MAX } else { now };
+            for (is_timed, until) in [(false, Timestamp::MAX), (true, of_timed)] {
                 let first = (standing, is_timed, Timestamp::from_micros(i64::MIN), FIRST);
                 let last = (standing, is_timed, until, LAST);
                 due.extend(
@@ -73,12 +88,7 @@ impl Order {
 
     /// Returns when the first task of a queue becomes due, among the lanes and standings without
     /// due tasks.
-    pub(super) fn next(
-        &self,
-        queue: &QueueName,
-        routes: &Routes,
-        now: Timestamp,
-    ) -> Option<Timestamp> {
+    pub(super) fn next(&self, source: &Source, now: Timestamp) -> Option<Timestamp> {
         let first = |(places, standing): (&BTreeSet<OrderKey>, _)| {
             let first = (standing, false, Timestamp::from_micros(i64::MIN), FIRST);
             let last = (standing, true, Timestamp::MAX, LAST);
@@ -88,17 +98,22 @@ impl Order {
                 .filter(|(_, is_timed, due, _)| *is_timed && *due > now)
                 .map(|place| place.2)
         };
+        // Whatever waits in an open lane is due.
+        let closed = self.places(source).filter(|(_, is_open)| !is_open).map(|(places, _)| places);
         let of_each = |places| Standing::ALL.into_iter().map(move |standing| (places, standing));
-        self.places(queue, routes).flat_map(of_each).filter_map(first).min()
+        closed.flat_map(of_each).filter_map(first).min()
     }
 
+    /// Returns the waiting tasks of each lane, and whether the worker may have them at once.
     fn places<'a>(
         &'a self,
-        queue: &QueueName,
-        routes: &'a Routes,
-    ) -> impl Iterator<Item = &'a BTreeSet<OrderKey>> {
-        let of_queue = self.0.get(queue).into_iter().flatten();
-        of_queue.filter(|((route, _), _)| routes.contains(route)).map(|(_, places)| places)
+        source: &'a Source,
+    ) -> impl Iterator<Item = (&'a BTreeSet<OrderKey>, bool)> {
+        let of_queue = self.0.get(&source.queue);
+        source
+            .lanes
+            .iter()
+            .filter_map(move |(lane, is_open)| Some((of_queue?.get(lane)?, *is_open)))
     }
 }
 

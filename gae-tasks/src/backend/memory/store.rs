@@ -2,11 +2,14 @@
 //! The other backends are compared with it.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::order::{Lane, Order};
+use super::order::{Lane, Order, Source};
 use crate::backend::haul::{Haul, turn_length};
 use crate::backend::lifecycle::{self, Change, Ended, Facts, Holder, Rules};
+use crate::backend::readers::Readers;
 use crate::backend::record::error_text;
 use crate::backend::{
     Bury, DeleteQueue, ForgottenTask, HeldLease, Lease, LeaseRef, LeaseToken, Leased, LeasedTask,
@@ -15,7 +18,7 @@ use crate::backend::{
 };
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
-use crate::task::{Deferred, Route, TaskId, TaskName};
+use crate::task::{Deferred, Route, Shape, TaskId, TaskName};
 use crate::time::Timestamp;
 use crate::version;
 
@@ -26,6 +29,9 @@ pub(super) struct Store {
     /// Every name in use, by queue: names of stored tasks, and of tasks that are over.
     names: HashMap<(QueueName, TaskName), Holder>,
     pub(super) queues: BTreeMap<QueueName, QueueRecord>,
+    /// The schemas of all shapes of which there was a task.
+    pub(super) schemas: HashMap<Shape, Arc<[u8]>>,
+    readers: Readers,
     order: Order,
     /// The place of each queue in the order of turns: the order in which queues received their
     /// first task.
@@ -61,6 +67,9 @@ impl Store {
                 return answer;
             }
             self.names.insert(key, Holder::Task(task.spec.id));
+        }
+        if !task.schema.is_empty() {
+            self.schemas.entry(task.spec.shape).or_insert_with(|| Arc::clone(&task.schema));
         }
         self.queue(&task.spec.queue);
         let place = self.places.len();
@@ -241,15 +250,11 @@ impl Store {
     }
 
     pub(super) fn lease(&mut self, request: &Lease, now: Timestamp) -> Leased {
-        let is_paused =
-            |queue: &QueueName| self.queues.get(queue).is_some_and(|queue| queue.paused);
-        let mut queues: Vec<_> =
-            self.order.queues(request).filter(|queue| !is_paused(queue)).cloned().collect();
-        queues.sort_unstable_by_key(|queue| self.places.get(queue));
+        let queues = self.readable(request);
         let mut haul = Haul::new(request);
         let mut isolated = false;
         for standing in [Standing::Isolated, Standing::Suspect, Standing::Marked] {
-            let due = |queue| self.order.due(queue, &request.routes, standing, now, usize::MAX);
+            let due = |source| self.order.due(source, standing, now, usize::MAX);
             let mut due: Vec<_> = queues.iter().flat_map(due).collect();
             due.sort_unstable();
             isolated |=
@@ -257,8 +262,7 @@ impl Store {
             self.take_each(due, request, &mut haul, standing, now);
         }
         self.take_turns(&queues, request, &mut haul, now);
-        let next =
-            queues.iter().filter_map(|queue| self.order.next(queue, &request.routes, now)).min();
+        let next = queues.iter().filter_map(|source| self.order.next(source, now)).min();
         Leased {
             isolated,
             ..haul.leased(next.map(|next| next.since(now)), |queue| {
@@ -267,33 +271,47 @@ impl Store {
         }
     }
 
+    /// Returns the queues of `lease` that are not paused and have waiting tasks that the worker can
+    /// run, in the order of turns.
+    fn readable(&mut self, lease: &Lease) -> Vec<Source> {
+        let Self { order, queues, readers, schemas, places, .. } = self;
+        let is_paused = |queue: &QueueName| queues.get(queue).is_some_and(|queue| queue.paused);
+        let mut sources = Vec::new();
+        for queue in order.queues(lease).filter(|queue| !is_paused(queue)) {
+            let mut read = |lane: &Lane| {
+                let (route, _, refusers) = lane;
+                let schema = || Ok::<_, Infallible>(schemas.get(&route.shape()).cloned());
+                let Ok(reader) = readers.reader(&lease.routes, route, schema);
+                Some((lane.clone(), refusers.spare(reader?)))
+            };
+            let lanes = order.lanes(queue).filter_map(&mut read).collect();
+            sources.push(Source { queue: queue.clone(), lanes });
+        }
+        sources.sort_unstable_by_key(|source| places.get(&source.queue));
+        sources
+    }
+
     /// Leases clear tasks by the turns of their queues, until there is no more room or no task is
     /// due.
-    fn take_turns(
-        &mut self,
-        queues: &[QueueName],
-        request: &Lease,
-        haul: &mut Haul,
-        now: Timestamp,
-    ) {
-        let due = |store: &Self, queue: &QueueName, limit| {
-            store.order.due(queue, &request.routes, Standing::Clear, now, limit)
+    fn take_turns(&mut self, queues: &[Source], request: &Lease, haul: &mut Haul, now: Timestamp) {
+        let due = |store: &Self, source: &Source, limit| {
+            store.order.due(source, Standing::Clear, now, limit)
         };
         let is_due =
-            |queue: &&QueueName| haul.room_of(queue) > 0 && !due(self, queue, 1).is_empty();
+            |source: &&Source| haul.room_of(&source.queue) > 0 && !due(self, source, 1).is_empty();
         let queues: Vec<_> = queues.iter().filter(is_due).collect();
         let length = turn_length(haul.room(Standing::Clear), queues.len());
         let last = request.last_turn.as_ref().and_then(|last| self.places.get(last));
-        let next = queues.partition_point(|queue| {
-            last.is_some_and(|last| self.places.get(*queue) <= Some(last))
+        let next = queues.partition_point(|source| {
+            last.is_some_and(|last| self.places.get(&source.queue) <= Some(last))
         });
         let mut line: VecDeque<_> = queues.into();
         line.rotate_left(next);
-        while let Some(queue) = line.pop_front() {
-            let most = length.min(haul.room(Standing::Clear)).min(haul.room_of(queue));
-            let due = due(self, queue, most);
+        while let Some(source) = line.pop_front() {
+            let most = length.min(haul.room(Standing::Clear)).min(haul.room_of(&source.queue));
+            let due = due(self, source, most);
             if due.len() >= most && most > 0 {
-                line.push_back(queue);
+                line.push_back(source);
             }
             self.take_each(due, request, haul, Standing::Clear, now);
         }
@@ -472,7 +490,7 @@ impl Stored {
     }
 
     fn lane(&self) -> Lane {
-        (self.task.spec.route(), self.task.spec.version())
+        (self.task.spec.route(), self.task.spec.version(), self.facts.refusers)
     }
 
     /// Whether a newer version of this crate stored the task.

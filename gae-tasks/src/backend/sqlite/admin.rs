@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, params};
 
 use super::call::Request;
+use super::catalogue::Catalogue;
 use super::connection::Durability;
 use super::database::{Database, moment};
 use super::error::Fault;
@@ -32,7 +33,7 @@ impl Request for Delete {
 
     fn perform(&mut self, database: &mut Database) -> Result<bool, Fault> {
         let Database { connection, catalogue, .. } = database;
-        let Some(task) = Task::load(connection, self.0.id)? else { return Ok(false) };
+        let Some(task) = Task::load(connection, catalogue, self.0.id)? else { return Ok(false) };
         let (id, is_dead) = (task.id, task.facts.died.is_some());
         match task.remove(connection, catalogue, moment(self.0.now))? {
             Some((lane, standing)) => ready::refresh(connection, lane, standing)?,
@@ -54,8 +55,8 @@ impl Request for RunNow {
     const DURABILITY: Durability = Durability::Full;
 
     fn perform(&mut self, database: &mut Database) -> Result<Self::Output, Fault> {
-        let connection = &database.connection;
-        let Some(task) = Task::load(connection, self.0.id)? else {
+        let Database { connection, catalogue, .. } = database;
+        let Some(task) = Task::load(connection, catalogue, self.0.id)? else {
             return refused(self.0.id, error_text::NOT_STORED);
         };
         // A dead letter does not wait either; for it, the lifecycle ignores `is_leased`.
@@ -66,7 +67,8 @@ impl Request for RunNow {
             task.facts.standing(),
             task.facts.wait.due(),
         )?;
-        change(connection, task, |facts| lifecycle::run_now(facts, is_leased, moment(self.0.now)))
+        let run_now = |facts| lifecycle::run_now(facts, is_leased, moment(self.0.now));
+        change(connection, catalogue, task, run_now)
     }
 
     fn wakes(answer: &Self::Output) -> bool {
@@ -81,11 +83,11 @@ impl Request for Replay {
     const DURABILITY: Durability = Durability::Full;
 
     fn perform(&mut self, database: &mut Database) -> Result<Self::Output, Fault> {
-        let connection = &database.connection;
-        let Some(task) = Task::load(connection, self.0.id)? else {
+        let Database { connection, catalogue, .. } = database;
+        let Some(task) = Task::load(connection, catalogue, self.0.id)? else {
             return refused(self.0.id, error_text::NOT_STORED);
         };
-        change(connection, task, |facts| lifecycle::replay(facts, moment(self.0.now)))
+        change(connection, catalogue, task, |facts| lifecycle::replay(facts, moment(self.0.now)))
     }
 
     fn wakes(answer: &Self::Output) -> bool {
@@ -96,13 +98,19 @@ impl Request for Replay {
 /// Replaces the facts of a waiting task, unless the change is refused.
 fn change(
     connection: &Connection,
+    catalogue: &mut Catalogue,
     mut task: Task,
     change: impl FnOnce(Facts) -> Result<Facts, &'static str>,
 ) -> Result<Result<(), Error>, Fault> {
     match change(task.facts) {
         Ok(facts) => {
+            let (before, standing) = (task.lane, task.facts.standing());
             task.facts = facts;
-            task.save(connection).map(Ok)
+            if task.save(connection, catalogue)? != before {
+                // The lane that the task has left may have no other.
+                ready::refresh(connection, before, standing)?;
+            }
+            Ok(Ok(()))
         }
         Err(problem) => refused(task.id, problem),
     }
@@ -231,9 +239,10 @@ impl Request for PurgeSlice {
     const DURABILITY: Durability = Durability::Full;
 
     fn perform(&mut self, database: &mut Database) -> Result<Sliced, Fault> {
+        let Database { connection, catalogue, .. } = database;
         let (now, begun) = (moment(self.now), Instant::now());
         let mut slice = Sliced { done: self.done, purged: Purged::new(0, 0) };
-        let (mut lanes, mut held) = (BTreeSet::new(), Held::new(&database.connection));
+        let (mut lanes, mut held) = (BTreeSet::new(), Held::new(connection));
         for id in self.ids.iter().skip(self.done).take(self.most.tasks) {
             // At least one task per slice, however slow the disk is.
             if slice.done > self.done && begun.elapsed() > self.most.time {
@@ -241,11 +250,11 @@ impl Request for PurgeSlice {
             }
             slice.done += 1;
             let is_meant = |task: &Task| self.with_dead || task.facts.died.is_none();
-            let Some(task) = Task::load(&database.connection, *id)?.filter(is_meant) else {
+            let Some(task) = Task::load(connection, catalogue, *id)?.filter(is_meant) else {
                 continue;
             };
-            if database.catalogue.is_readable(task.lane) {
-                let waited = task.remove(&database.connection, &database.catalogue, now)?;
+            if catalogue.is_readable(task.lane) {
+                let waited = task.remove(connection, catalogue, now)?;
                 if waited.is_none() {
                     held.end_of(*id)?;
                 }
@@ -256,9 +265,9 @@ impl Request for PurgeSlice {
             }
         }
         held.write()?;
-        lanes.into_iter().try_for_each(|(lane, standing)| {
-            ready::refresh(&database.connection, lane, standing)
-        })?;
+        lanes
+            .into_iter()
+            .try_for_each(|(lane, standing)| ready::refresh(connection, lane, standing))?;
         Ok(slice)
     }
 }

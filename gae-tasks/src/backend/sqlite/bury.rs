@@ -15,7 +15,8 @@ impl Request for Bury {
     const DURABILITY: Durability = Durability::Full;
 
     fn perform(&mut self, database: &mut Database) -> Result<(), Fault> {
-        let (now, connection) = (moment(self.now), &database.connection);
+        let now = moment(self.now);
+        let Database { connection, catalogue, .. } = database;
         if is_stored(connection, &self.task)? {
             return Ok(());
         }
@@ -25,11 +26,11 @@ impl Request for Bury {
         {
             buried.spec.name = None;
         }
-        let lane = database.catalogue.lane_of(connection, &buried)?;
+        let lane = catalogue.lane_of(connection, &buried)?;
         insert(connection, &buried, lane, now, buried.schedule.resolve(now))?;
-        let Some(task) = Task::load(connection, buried.spec.id)? else { return Ok(()) };
+        let Some(task) = Task::load(connection, catalogue, buried.spec.id)? else { return Ok(()) };
         let facts = lifecycle::bury(task.facts, self.attempts, self.first_attempt, now);
         let change = Change::To { facts, error: Some(&self.error) };
-        task.apply(connection, &database.catalogue, change, now).map(|_| ())
+        task.apply(connection, catalogue, change, now).map(|_| ())
     }
 }

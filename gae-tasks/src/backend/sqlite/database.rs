@@ -4,9 +4,9 @@ use std::time::SystemTime;
 
 use rusqlite::Connection;
 
+use super::catalogue::Catalogue;
 use super::fresh::Fresh;
 use super::grouping::Grouping;
-use super::lane::Catalogue;
 use super::news::News;
 use super::session::Session;
 use super::stray::Strays;

@@ -5,12 +5,12 @@ use std::mem;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::call::Request;
+use super::catalogue::{Catalogue, encoded};
 use super::connection::Durability;
 use super::database::{Database, moment};
 use super::error::{Fault, NAME};
 use super::fresh::Fresh;
 use super::grouping::{Grouping, one};
-use super::lane::{Catalogue, encoded};
 use super::{name, row, waiting};
 use crate::backend::lifecycle::Wait;
 use crate::backend::{Enqueue, NewTask, Standing};

@@ -2,8 +2,8 @@
 
 use rusqlite::Connection;
 
+use super::catalogue::Catalogue;
 use super::error::Fault;
-use super::lane::Catalogue;
 
 /// How a transaction is put together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

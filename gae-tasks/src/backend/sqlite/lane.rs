@@ -1,19 +1,16 @@
-//! Lanes and queues: small tables that the writer keeps in memory, and rereads when other processes
-//! change them.
+//! Lanes, and the lanes that a worker can run.
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::Deref;
 use std::sync::{Arc, Weak};
 
-use rusqlite::{Connection, Row, params};
+use crate::backend::Routes;
+use crate::backend::refusers::Refusers;
+use crate::queue::QueueName;
+use crate::task::{Route, Shape};
+use crate::version;
 
-use super::error::Fault;
-use super::unreadable::{self, Columns};
-use crate::backend::{NewTask, QueueRecord, Routes};
-use crate::queue::{QueueConfig, QueueName, RetryConfig};
-use crate::task::{Kind, Route, Shape};
-use crate::version::{self, Unread};
-
-/// A queue together with a route and a version, interned as one number, so that tasks that a worker
+/// A queue together with a route, a version and the readers that refused, interned as one number, so that tasks that a worker
 /// cannot run cost its leases nothing.
 #[derive(Debug)]
 pub(super) struct Lane {
@@ -24,6 +21,8 @@ pub(super) struct Lane {
     pub(super) version: u8,
     /// The queue's place in the order of turns.
     pub(super) turn: i64,
+    /// The readers that refused the lane's tasks.
+    pub(super) refusers: Refusers,
 }
 
 impl Lane {
@@ -33,45 +32,51 @@ impl Lane {
     }
 }
 
-/// The lanes and queues in memory.
-#[derive(Debug, Default)]
-pub(super) struct Catalogue {
-    lanes: HashMap<i64, Arc<Lane>>,
-    by_name: HashMap<QueueName, HashMap<Kind, Vec<Arc<Lane>>>>,
-    /// The lane that was requested last: the next task very often goes there too.
-    recent: Option<Arc<Lane>>,
-    newest: i64,
-    queues: HashMap<QueueName, Queue>,
-    /// SQLite's number of the last change by another connection that has been read.
-    seen: Option<i64>,
-    /// The count of queue changes at the time when the queues were read.
-    queue_changes: Option<i64>,
-    /// The lanes that the workers of this process can run, each worker with its own queues and
-    /// routes.
-    runnable: Vec<Arc<Runnable>>,
-    /// The queues and routes of the workers, independent of the lanes.
-    served: Vec<(Weak<BTreeSet<QueueName>>, Routes)>,
-}
-
-#[derive(Debug)]
-struct Queue {
-    config: Result<QueueConfig, Unread>,
-    paused: bool,
-}
-
 /// The lanes that a worker can run, in the order of their queues' turns.
 #[derive(Debug)]
 pub(super) struct Runnable {
     /// Weak, so that a worker that has ended is forgotten.
     queues: Weak<BTreeSet<QueueName>>,
     routes: Routes,
-    lanes: Vec<Arc<Lane>>,
+    lanes: Vec<RunnableLane>,
     places: HashMap<i64, usize>,
+    has_open: bool,
+}
+
+/// A lane that a worker can run.
+#[derive(Debug)]
+pub(super) struct RunnableLane {
+    lane: Arc<Lane>,
+    /// Whether the worker may have the lane's tasks at once, whatever they wait for: other readers
+    /// refused them.
+    pub(super) is_open: bool,
 }
 
 impl Runnable {
-    pub(super) fn lanes(&self) -> &[Arc<Lane>] {
+    /// Creates the list of a worker from its lanes in any order.
+    pub(super) fn new(
+        queues: &Arc<BTreeSet<QueueName>>,
+        routes: &Routes,
+        mut lanes: Vec<RunnableLane>,
+    ) -> Self {
+        lanes.sort_unstable_by_key(|lane| (lane.turn, lane.id));
+        let places = lanes.iter().enumerate().map(|(place, lane)| (lane.id, place)).collect();
+        let has_open = lanes.iter().any(|lane| lane.is_open);
+        Self { queues: Arc::downgrade(queues), routes: routes.clone(), lanes, places, has_open }
+    }
+
+    /// Whether this is the list of the worker with these queues and routes.
+    pub(super) fn is_for(&self, queues: &Arc<BTreeSet<QueueName>>, routes: &Routes) -> bool {
+        is_of(&self.queues, queues) && is_same(&self.routes, routes)
+    }
+
+    pub(super) fn lanes(&self) -> &[RunnableLane] {
         &self.lanes
+    }
+
+    /// Whether one of the lanes is [open](RunnableLane::is_open).
+    pub(super) const fn has_open(&self) -> bool {
+        self.has_open
     }
 
     /// Returns the place of a lane in the list.
@@ -80,303 +85,44 @@ impl Runnable {
     }
 }
 
-/// The most workers of one process whose lanes are kept; with more workers, some look up their
-/// lanes again and again.
-const MOST_RUNNABLE: usize = 8;
-
-impl Catalogue {
-    /// Discards everything, as after a transaction that was rolled back.
-    pub(super) fn forget(&mut self) {
-        *self = Self { served: std::mem::take(&mut self.served), ..Self::default() };
+impl RunnableLane {
+    /// Creates the lane of a worker that reads it by a function of this shape.
+    pub(super) fn new(lane: &Arc<Lane>, reader: Shape) -> Self {
+        Self { lane: Arc::clone(lane), is_open: lane.refusers.spare(reader) }
     }
+}
 
-    /// Reads the changes of other connections; costs almost nothing if there are none.
-    pub(super) fn refresh(&mut self, connection: &Connection) -> Result<(), Fault> {
-        let version = data_version(connection)?;
-        if self.seen == Some(version) {
-            return Ok(());
-        }
-        let changes = Some(queue_changes(connection)?);
-        if self.queue_changes != changes {
-            self.read_queues(connection)?;
-            self.queue_changes = changes;
-        }
-        self.read_lanes(connection)?;
-        self.seen = Some(version);
-        Ok(())
+impl Deref for RunnableLane {
+    type Target = Lane;
+
+    fn deref(&self) -> &Lane {
+        &self.lane
     }
+}
 
-    fn read_queues(&mut self, connection: &Connection) -> Result<(), Fault> {
-        self.queues.clear();
-        self.runnable.clear();
-        // The queue of the recent lane may have been deleted; the next task creates it again.
-        self.recent = None;
-        let mut statement =
-            connection.prepare_cached("SELECT name, config, paused FROM gae_tasks_queue")?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            if let Some((name, config, paused)) = queue(connection, row) {
-                self.queues.insert(name, Queue { config, paused });
-            }
-        }
-        Ok(())
-    }
+/// The queues and routes of the workers that have leased, independent of the lanes.
+#[derive(Debug, Default)]
+pub(super) struct Served(Vec<(Weak<BTreeSet<QueueName>>, Routes)>);
 
-    /// Reads the lanes after the newest known one: lanes are only ever added.
-    fn read_lanes(&mut self, connection: &Connection) -> Result<(), Fault> {
-        const NEW: &str = "SELECT id, queue, kind, shape, version, turn FROM gae_tasks_lane WHERE id > ?1 ORDER BY id";
-        let mut statement = connection.prepare_cached(NEW)?;
-        let mut rows = statement.query(params![self.newest])?;
-        while let Some(row) = rows.next()? {
-            let id = row.get(0)?;
-            self.newest = self.newest.max(id);
-            match names_of_lane(row, 1).zip(row.get(5).ok()) {
-                Some(((queue, route, version), turn)) => {
-                    self.know(Lane { id, queue, route, version, turn })
-                }
-                None => unreadable::row(connection, "gae_tasks_lane", id),
-            }
-        }
-        Ok(())
-    }
-
-    fn know(&mut self, lane: Lane) {
-        self.newest = self.newest.max(lane.id);
-        let lane = Arc::new(lane);
-        let kinds = self.by_name.entry(lane.queue.clone()).or_default();
-        kinds.entry(lane.route.kind().clone()).or_default().push(Arc::clone(&lane));
-        self.lanes.insert(lane.id, lane);
-        self.runnable.clear();
-    }
-
-    /// Returns the lane with this number; `None` if its row cannot be read.
-    pub(super) fn lane(&self, id: i64) -> Option<&Arc<Lane>> {
-        self.lanes.get(&id)
-    }
-
-    /// Returns the lane of `task`, creating the lane and its queue if missing.
-    pub(super) fn lane_of(
-        &mut self,
-        connection: &Connection,
-        task: &NewTask,
-    ) -> Result<i64, Fault> {
-        let version = task.spec.version();
-        if let Some(lane) = &self.recent
-            && lane.route.shape() == task.spec.shape
-            && lane.version == version
-            && lane.queue == task.spec.queue
-            && *lane.route.kind() == task.spec.kind
-        {
-            return Ok(lane.id);
-        }
-        let id = self.find_or_make(connection, task, version)?;
-        self.recent = self.lanes.get(&id).cloned();
-        Ok(id)
-    }
-
-    fn find_or_make(
-        &mut self,
-        connection: &Connection,
-        task: &NewTask,
-        version: u8,
-    ) -> Result<i64, Fault> {
-        let known = self.by_name.get(&task.spec.queue).and_then(|kinds| kinds.get(&task.spec.kind));
-        let is_meant =
-            |lane: &&Arc<Lane>| lane.route.shape() == task.spec.shape && lane.version == version;
-        let known = known.and_then(|lanes| lanes.iter().find(is_meant)).map(|lane| lane.id);
-        self.ensure_queue(connection, &task.spec.queue)?;
-        if let Some(id) = known {
-            return Ok(id);
-        }
-        let shape = task.spec.shape.to_bits().cast_signed();
-        const MAKE: &str = "INSERT INTO gae_tasks_lane (queue, kind, shape, version, turn) VALUES (?1, ?2, ?3, ?4, \
-                            coalesce((SELECT min(turn) FROM gae_tasks_lane WHERE queue = ?1), \
-                            (SELECT coalesce(max(id), 0) + 1 FROM gae_tasks_lane))) RETURNING id, turn";
-        let values = params![task.spec.queue.as_str(), task.spec.kind.as_str(), shape, version];
-        let (id, turn) = connection
-            .prepare_cached(MAKE)?
-            .query_row(values, |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let route = Route::new(task.spec.kind.clone(), task.spec.shape);
-        self.know(Lane { id, queue: task.spec.queue.clone(), route, version, turn });
-        Ok(id)
-    }
-
-    /// Creates a queue if it is missing.
-    pub(super) fn ensure_queue(
-        &mut self,
-        connection: &Connection,
-        name: &QueueName,
-    ) -> Result<(), Fault> {
-        if self.queues.contains_key(name) {
-            return Ok(());
-        }
-        self.write_queue(connection, name, QueueConfig::new(), false)
-    }
-
-    /// Changes the configuration of a queue, creating the queue if it is missing.
-    ///
-    /// # Errors
-    /// Besides faults, the inner error: why the stored configuration cannot be read. A damaged one
-    /// is replaced if `mends`.
-    pub(super) fn configure(
-        &mut self,
-        connection: &Connection,
-        name: &QueueName,
-        mends: bool,
-        change: impl FnOnce(QueueConfig) -> QueueConfig,
-    ) -> Result<Result<(), Unread>, Fault> {
-        let queue = self.queues.get(name);
-        let stored = match queue.map(|queue| &queue.config) {
-            None => QueueConfig::new(),
-            Some(Ok(config)) => config.clone(),
-            Some(Err(Unread::Damaged)) if mends => QueueConfig::new(),
-            Some(Err(unread)) => return Ok(Err(*unread)),
+impl Served {
+    /// Remembers a worker, and forgets those that have ended. A worker that reads routes anew has
+    /// other routes than before.
+    pub(super) fn note(&mut self, queues: &Arc<BTreeSet<QueueName>>, routes: &Routes) {
+        let replaces = |of: &Routes| {
+            is_same(of, routes) || matches!((of, routes), (Routes::Read(_), Routes::Read(_)))
         };
-        let paused = queue.is_some_and(|queue| queue.paused);
-        self.write_queue(connection, name, change(stored), paused).map(Ok)
-    }
-
-    /// Pauses or resumes a queue; returns whether the queue exists.
-    pub(super) fn pause(
-        &mut self,
-        connection: &Connection,
-        name: &QueueName,
-        paused: bool,
-    ) -> Result<bool, Fault> {
-        let Some(queue) = self.queues.get_mut(name) else { return Ok(false) };
-        // Only the pause is changed: a configuration that cannot be read, e.g. of a newer version,
-        // is kept.
-        connection
-            .prepare_cached("UPDATE gae_tasks_queue SET paused = ?2 WHERE name = ?1")?
-            .execute(params![name.as_str(), paused])?;
-        queue.paused = paused;
-        self.changed(connection)?;
-        Ok(true)
-    }
-
-    /// Returns why the configuration of a queue cannot be read, if it cannot.
-    pub(super) fn unread(&self, name: &QueueName) -> Option<Unread> {
-        self.queues.get(name)?.config.as_ref().err().copied()
-    }
-
-    /// Removes a queue. Its lanes stay, because other processes know them by their numbers.
-    pub(super) fn remove_queue(
-        &mut self,
-        connection: &Connection,
-        name: &QueueName,
-    ) -> Result<(), Fault> {
-        connection
-            .prepare_cached("DELETE FROM gae_tasks_queue WHERE name = ?1")?
-            .execute(params![name.as_str()])?;
-        self.queues.remove(name);
-        self.recent = None;
-        self.changed(connection)
-    }
-
-    fn write_queue(
-        &mut self,
-        connection: &Connection,
-        name: &QueueName,
-        config: QueueConfig,
-        paused: bool,
-    ) -> Result<(), Fault> {
-        connection
-            .prepare_cached(
-                "INSERT OR REPLACE INTO gae_tasks_queue (name, config, paused) VALUES (?1, ?2, ?3)",
-            )?
-            .execute(params![name.as_str(), encoded(&config)?, paused])?;
-        self.queues.insert(name.clone(), Queue { config: Ok(config), paused });
-        self.changed(connection)
-    }
-
-    /// Records that this program has changed a queue.
-    fn changed(&mut self, connection: &Connection) -> Result<(), Fault> {
-        self.queue_changes = Some(queue_changes(connection)?);
-        self.runnable.clear();
-        Ok(())
-    }
-
-    /// Returns a queue's place in the order of turns; `None` before its first task.
-    pub(super) fn turn_of(&self, queue: &QueueName) -> Option<i64> {
-        Some(self.by_name.get(queue)?.values().flatten().next()?.turn)
-    }
-
-    /// Returns the configuration of a lane's queue; `None` if this program cannot read it.
-    pub(super) fn config(&self, lane: i64) -> Option<QueueConfig> {
-        match self.queues.get(&self.lane(lane)?.queue) {
-            Some(queue) => queue.config.clone().ok(),
-            None => Some(QueueConfig::new()),
-        }
-    }
-
-    /// Returns how a queue retries failed tasks, if its configuration says and this program can
-    /// read it.
-    pub(super) fn retry_of(&self, queue: &QueueName) -> Option<RetryConfig> {
-        self.queues.get(queue)?.config.as_ref().ok()?.own_retry().cloned()
-    }
-
-    /// Whether this program can read everything that decides what becomes of a lane's tasks.
-    pub(super) fn is_readable(&self, lane: i64) -> bool {
-        self.lane(lane).is_some_and(|lane| !lane.is_newer()) && self.config(lane).is_some()
-    }
-
-    /// Returns the lanes from which a worker may lease now: those of its queues and routes, except
-    /// paused queues.
-    pub(super) fn runnable(
-        &mut self,
-        queues: &Arc<BTreeSet<QueueName>>,
-        routes: &Routes,
-    ) -> Arc<Runnable> {
-        let is_meant =
-            |known: &&Arc<Runnable>| is_of(&known.queues, queues) && is_same(&known.routes, routes);
-        if let Some(known) = self.runnable.iter().find(is_meant) {
-            return Arc::clone(known);
-        }
-        let may_run = |lane: &&Arc<Lane>| {
-            queues.contains(&lane.queue)
-                && !lane.is_newer()
-                && self
-                    .queues
-                    .get(&lane.queue)
-                    .is_none_or(|queue| !queue.paused && queue.config.is_ok())
-                && routes.contains(&lane.route)
-        };
-        let mut lanes: Vec<_> = self.lanes.values().filter(may_run).cloned().collect();
-        lanes.sort_unstable_by_key(|lane| (lane.turn, lane.id));
-        let places = lanes.iter().enumerate().map(|(place, lane)| (lane.id, place)).collect();
-        let runnable = Arc::new(Runnable {
-            queues: Arc::downgrade(queues),
-            routes: routes.clone(),
-            lanes,
-            places,
+        self.0.retain(|(known, of)| {
+            known.strong_count() > 0 && !(is_of(known, queues) && replaces(of))
         });
-        self.runnable.truncate(MOST_RUNNABLE - 1);
-        self.runnable.insert(0, Arc::clone(&runnable));
-        self.served.retain(|(known, of)| {
-            known.strong_count() > 0 && !(is_of(known, queues) && is_same(of, routes))
-        });
-        self.served.push((Arc::downgrade(queues), routes.clone()));
-        runnable
+        self.0.push((Arc::downgrade(queues), routes.clone()));
     }
 
-    /// Returns the queues and routes of the workers that have leased.
-    pub(super) fn served(&self) -> Vec<(Arc<BTreeSet<QueueName>>, Routes)> {
-        self.served
+    pub(super) fn all(&self) -> Vec<(Arc<BTreeSet<QueueName>>, Routes)> {
+        self.0
             .iter()
             .filter_map(|(queues, routes)| Some((queues.upgrade()?, routes.clone())))
             .collect()
     }
-}
-
-/// Returns SQLite's number of the last change by another connection.
-pub(super) fn data_version(connection: &Connection) -> Result<i64, Fault> {
-    Ok(connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?)
-}
-
-/// Returns how often queues were changed, by any process.
-fn queue_changes(connection: &Connection) -> Result<i64, Fault> {
-    let mut statement = connection.prepare_cached("SELECT queue_changes FROM gae_tasks_schema")?;
-    Ok(statement.query_row([], |row| row.get(0))?)
 }
 
 /// Whether `queues` are the queues of a remembered worker. The address of a weak reference is not
@@ -391,55 +137,9 @@ fn is_same(one: &Routes, other: &Routes) -> bool {
     match (one, other) {
         (Routes::Any, Routes::Any) => true,
         (Routes::Only(one), Routes::Only(other)) => Arc::ptr_eq(one, other),
+        (Routes::Read(one), Routes::Read(other)) => {
+            std::ptr::addr_eq(Arc::as_ptr(one), Arc::as_ptr(other))
+        }
         _ => false,
     }
-}
-
-/// Returns the queue whose name, configuration and pause are in `row`.
-pub(super) fn queue_record(connection: &Connection, row: &Row<'_>) -> Option<QueueRecord> {
-    let (name, config, paused) = queue(connection, row)?;
-    Some(QueueRecord { paused, ..QueueRecord::new(name, config.ok()) })
-}
-
-/// Reads a queue from `row`; a row without a readable name is skipped.
-pub(super) fn queue(
-    connection: &Connection,
-    row: &Row<'_>,
-) -> Option<(QueueName, Result<QueueConfig, Unread>, bool)> {
-    let Some(name) = row.get(0).ok().and_then(|name: String| QueueName::new(name).ok()) else {
-        unreadable::row(connection, "gae_tasks_queue", "without a name");
-        return None;
-    };
-    let columns = Columns::of(row);
-    let (bytes, paused): (Option<Vec<u8>>, Option<bool>) = (columns.get(1), columns.get(2));
-    let config = bytes.map_or(Err(Unread::Damaged), |bytes| version::decode(&bytes));
-    if let Err(unread) = config {
-        unreadable::queue(connection, name.as_str(), unread);
-    }
-    // If the pause of a queue cannot be read, its tasks wait.
-    Some((name, config, paused.unwrap_or(true)))
-}
-
-/// Reads the queue, kind, shape and version of a lane from `row`, beginning at column `first`.
-pub(super) fn names_of_lane(row: &Row<'_>, first: usize) -> Option<(QueueName, Route, u8)> {
-    let queue = queue_name(row.get(first).ok()?).ok()?;
-    let kind = kind(row.get(first + 1).ok()?).ok()?;
-    Some((queue, Route::new(kind, shape(row.get(first + 2).ok()?)), row.get(first + 3).ok()?))
-}
-
-pub(super) fn queue_name(text: String) -> Result<QueueName, Fault> {
-    QueueName::new(text).map_err(|_| Fault::unreadable("the name of a queue"))
-}
-
-pub(super) fn kind(text: String) -> Result<Kind, Fault> {
-    Kind::new(text).map_err(|_| Fault::unreadable("the kind of a task"))
-}
-
-pub(super) const fn shape(bits: i64) -> Shape {
-    Shape::from_bits(bits.cast_unsigned())
-}
-
-/// Returns a configuration in its stored form.
-pub(super) fn encoded<T: serde::Serialize>(config: &T) -> Result<Vec<u8>, Fault> {
-    version::encode(config).ok_or_else(|| Fault::unreadable("a configuration"))
 }

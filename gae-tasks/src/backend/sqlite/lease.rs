@@ -10,7 +10,7 @@ use super::connection::Durability;
 use super::database::{Database, moment};
 use super::error::Fault;
 use super::held::{self, Members, Terms};
-use super::lane::{Lane, Runnable};
+use super::lane::{Runnable, RunnableLane};
 use super::merge::{Catch, Merge, take};
 use super::ready::{self, Turns};
 use super::task_rows::{Rank, TaskRows};
@@ -25,7 +25,8 @@ impl Request for Lease {
 
     fn look(&self, database: &mut Database) -> Result<Option<Leased>, Fault> {
         let now = moment(self.now);
-        let runnable = database.catalogue.runnable(&self.queues, &self.routes);
+        let runnable =
+            database.catalogue.runnable(&database.connection, &self.queues, &self.routes)?;
         let (connection, haul) = (&database.connection, Haul::new(self));
         for standing in Standing::ALL.into_iter().filter(|standing| haul.room(*standing) > 0) {
             let may_give = |place: usize| haul.room_of(&runnable.lanes()[place].queue) > 0;
@@ -40,7 +41,8 @@ impl Request for Lease {
 
     fn perform(&mut self, database: &mut Database) -> Result<Leased, Fault> {
         let now = moment(self.now);
-        let runnable = database.catalogue.runnable(&self.queues, &self.routes);
+        let runnable =
+            database.catalogue.runnable(&database.connection, &self.queues, &self.routes)?;
         let Database { connection, session, catalogue, news, .. } = database;
         let mut catch = Catch {
             haul: Haul::new(self),
@@ -49,7 +51,7 @@ impl Request for Lease {
         };
         for standing in [Standing::Isolated, Standing::Suspect, Standing::Marked] {
             let due = ready::due_lanes(connection, &runnable, standing, now)?;
-            let lanes: Vec<_> = due.into_iter().map(|place| &*runnable.lanes()[place]).collect();
+            let lanes: Vec<_> = due.into_iter().map(|place| &runnable.lanes()[place]).collect();
             let rank = Rank { standing, alone: self.room.isolates(standing) };
             let mut merge = Merge::start(connection, lanes, rank, now, catch.haul.room(standing))?;
             take(&mut merge, usize::MAX, &mut catch)?;
@@ -161,7 +163,7 @@ impl Lease {
         &self,
         turns: &mut Turns<'a>,
         catch: &Catch<'_>,
-    ) -> Result<Option<Vec<&'a Lane>>, Fault> {
+    ) -> Result<Option<Vec<&'a RunnableLane>>, Fault> {
         while let Some(lanes) = turns.next()? {
             if lanes.first().is_some_and(|lane| catch.haul.room_of(&lane.queue) > 0) {
                 return Ok(Some(lanes));

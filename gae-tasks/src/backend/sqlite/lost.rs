@@ -2,10 +2,10 @@
 
 use rusqlite::Connection;
 
+use super::catalogue::Catalogue;
 use super::error::Fault;
 use super::grouping::{Grouping, one};
 use super::held::{Held, Terms, Waited};
-use super::lane::Catalogue;
 use super::task::Task;
 use super::unreadable;
 use crate::backend::lifecycle;
@@ -44,13 +44,13 @@ pub(super) fn recover(
 /// not stored.
 pub(super) fn lose(
     connection: &Connection,
-    catalogue: &Catalogue,
+    catalogue: &mut Catalogue,
     id: TaskId,
     (is_timed, since): Waited,
     was_alone: bool,
     now: Timestamp,
 ) -> Result<Option<bool>, Fault> {
-    let Some(mut task) = Task::load(connection, id)? else { return Ok(None) };
+    let Some(mut task) = Task::load(connection, catalogue, id)? else { return Ok(None) };
     task.waited(is_timed, since);
     let rules = task.rules(connection, catalogue);
     let change = lifecycle::lose(task.facts, was_alone, rules.as_ref(), now);
@@ -62,11 +62,11 @@ pub(super) fn lose(
 /// the time the task was stored.
 pub(super) fn put_back(
     connection: &Connection,
-    catalogue: &Catalogue,
+    catalogue: &mut Catalogue,
     id: TaskId,
     now: Timestamp,
 ) -> Result<Option<bool>, Fault> {
-    let Some(task) = Task::load(connection, id)? else { return Ok(None) };
+    let Some(task) = Task::load(connection, catalogue, id)? else { return Ok(None) };
     let due = task.facts.wait.due();
     lose(connection, catalogue, id, (due > now && due > task.facts.created, None), false, now)
 }

@@ -9,7 +9,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::error::Fault;
 use super::held::Waited;
-use super::lane::Lane;
+use super::lane::{Lane, RunnableLane};
 use super::ready;
 use super::row::task_id;
 use super::task_rows::{Rank, TaskRows, task};
@@ -71,8 +71,9 @@ pub(super) fn take(
 /// program updated.
 const PUT_OFF: Duration = Duration::from_secs(60 * 60);
 
-/// Lets a task that cannot be read wait, so that not every lease meets it. A task whose row is gone
-/// is removed from the order.
+/// Lets a task that cannot be read wait, so that not every lease meets it: in the lane for tasks that
+/// no reader refused, where its pause is for every reader. A task whose row is gone is removed from
+/// the order.
 fn put_off(
     connection: &Connection,
     lane: i64,
@@ -80,10 +81,16 @@ fn put_off(
     id: TaskId,
     now: Timestamp,
 ) -> Result<(), Fault> {
+    const UNREFUSED: &str = "SELECT coalesce((SELECT other.id FROM gae_tasks_lane own CROSS JOIN gae_tasks_lane other \
+                             ON other.queue = own.queue AND other.kind = own.kind AND other.shape = own.shape \
+                             AND other.version = own.version AND other.refusers = x'' WHERE own.id = ?1), ?1)";
+    const PUT_OFF_UNTIL: &str =
+        "UPDATE gae_tasks_task SET schedule_time = ?2, lane = ?3 WHERE id = ?1";
     let later = now.plus(PUT_OFF);
-    let mut statement =
-        connection.prepare_cached("UPDATE gae_tasks_task SET schedule_time = ?2 WHERE id = ?1")?;
-    if statement.execute(params![id.as_bytes(), later.as_micros()])? > 0 {
+    let lane: i64 =
+        connection.prepare_cached(UNREFUSED)?.query_row(params![lane], |row| row.get(0))?;
+    let mut statement = connection.prepare_cached(PUT_OFF_UNTIL)?;
+    if statement.execute(params![id.as_bytes(), later.as_micros(), lane])? > 0 {
         unreadable::task(connection, id);
         waiting::put(connection, id, lane, standing, Wait::Pause { until: later, since: now })?;
     }
@@ -98,7 +105,7 @@ const FIRST: Key = (i64::MIN, TaskId::from_bytes([0; 16]));
 
 /// The due tasks of one lane, either timed or not timed, read a few at a time.
 struct LaneCursor<'a> {
-    lane: &'a Lane,
+    lane: &'a RunnableLane,
     timed: bool,
     /// The places of tasks that were read, and since when each is in a pause.
     ready: VecDeque<(Key, Option<Timestamp>)>,
@@ -111,7 +118,7 @@ struct LaneCursor<'a> {
 impl<'a> LaneCursor<'a> {
     /// Creates a cursor. With many lanes the steps are short, because each lane is likely to give
     /// few tasks.
-    fn new(lane: &'a Lane, timed: bool, limit: usize, lanes: usize) -> Self {
+    fn new(lane: &'a RunnableLane, timed: bool, limit: usize, lanes: usize) -> Self {
         // One more than may be taken, so that the rest of the lane need not be queried afterwards.
         let limit = limit.saturating_add(1);
         let step = if lanes == 1 { limit } else { limit.saturating_mul(2) / lanes };
@@ -139,14 +146,15 @@ pub(super) struct Merge<'a> {
 impl<'a> Merge<'a> {
     pub(super) fn start(
         connection: &'a Connection,
-        lanes: Vec<&'a Lane>,
+        lanes: Vec<&'a RunnableLane>,
         rank: Rank,
         now: Timestamp,
         limit: usize,
     ) -> Result<Self, Fault> {
         let many = lanes.len();
-        let both =
-            |lane: &'a Lane| [false, true].map(|timed| LaneCursor::new(lane, timed, limit, many));
+        let both = |lane: &'a RunnableLane| {
+            [false, true].map(|timed| LaneCursor::new(lane, timed, limit, many))
+        };
         let sources =
             if limit == 0 { Vec::new() } else { lanes.into_iter().flat_map(both).collect() };
         let (heads, bad) = Default::default();
@@ -282,7 +290,7 @@ impl<'a> Merge<'a> {
 impl LaneCursor<'_> {
     /// Returns the latest due time to read, in its stored form.
     fn until(&self, now: Timestamp) -> i64 {
-        if self.timed { now } else { Timestamp::MAX }.as_micros()
+        if self.timed && !self.lane.is_open { now } else { Timestamp::MAX }.as_micros()
     }
 
     /// Reads the next places, up to `most`.

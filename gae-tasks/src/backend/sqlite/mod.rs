@@ -3,6 +3,7 @@
 mod admin;
 mod bury;
 mod call;
+mod catalogue;
 mod committer;
 mod connection;
 mod database;
@@ -28,6 +29,7 @@ mod ready;
 mod release;
 mod row;
 mod schema;
+mod schemas;
 mod session;
 mod settle;
 mod stats;
@@ -65,7 +67,7 @@ use super::{
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
 use crate::retention::Retention;
-use crate::task::{Deferred, TaskId, TaskName};
+use crate::task::{Deferred, Shape, TaskId, TaskName};
 use crate::time::Now;
 
 /// Tasks in a SQLite file.
@@ -183,6 +185,11 @@ impl Backend for Sqlite {
                 Some(Holder::Task(id)) => row::get(connection, id),
                 Some(Holder::Tombstone { .. }) | None => Ok(None),
             });
+        Box::pin(async { Ok(answer.await?) })
+    }
+
+    fn schemas(&self, shapes: Vec<Shape>) -> BackendFuture<'_, Vec<Option<Arc<[u8]>>>> {
+        let answer = self.reader.get(move |connection| schemas::read_all(connection, &shapes));
         Box::pin(async { Ok(answer.await?) })
     }
 

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
+use super::catalogue::{Catalogue, data_version};
 use super::error::Fault;
-use super::lane::{Catalogue, data_version, is_of};
+use super::lane::is_of;
 use super::ready;
 use crate::queue::QueueName;
 use crate::time::Timestamp;
@@ -135,7 +136,7 @@ impl News {
         catalogue.refresh(connection)?;
         let mut found = Found::Irrelevant;
         for (queues, routes) in catalogue.served() {
-            let runnable = catalogue.runnable(&queues, &routes);
+            let runnable = catalogue.runnable(connection, &queues, &routes)?;
             let Some(first) = ready::first(connection, &runnable)? else {
                 self.note(&queues, None);
                 continue;

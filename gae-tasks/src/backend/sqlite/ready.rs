@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::error::Fault;
-use super::lane::{Lane, Runnable};
+use super::lane::{Runnable, RunnableLane};
 use crate::backend::Standing;
 use crate::backend::lifecycle::Wait;
 use crate::time::Timestamp;
@@ -32,8 +32,13 @@ pub(super) const DUE: &str = "SELECT lane FROM gae_tasks_ready WHERE standing = 
 
 // The unary `+` keeps SQLite from using the index on `due`, whose order is that of due times, not
 // of turns.
-pub(super) const TURNS: &str = "SELECT turn, lane FROM gae_tasks_ready WHERE standing = 0 AND (turn, lane) > (?1, ?2) \
-                                AND turn <= ?3 AND +due <= ?4 ORDER BY turn, lane LIMIT ?5";
+pub(super) const TURNS: &str = "SELECT turn, lane, due FROM gae_tasks_ready WHERE standing = 0 AND (turn, lane) > (?1, ?2) \
+                                AND turn <= ?3 AND (+due <= ?4 OR +refused = 1) ORDER BY turn, lane LIMIT ?5";
+
+/// Selects lanes whose tasks some readers refused and that are not due for these readers: other
+/// readers may have them at once.
+pub(super) const REFUSED: &str =
+    "SELECT lane FROM gae_tasks_ready WHERE standing = ?1 AND refused = 1 AND due > ?2";
 
 pub(super) const IS_THERE: &str = "SELECT 1 FROM gae_tasks_ready WHERE standing = ?1 AND lane = ?2 \
                                    AND turn = (SELECT turn FROM gae_tasks_lane WHERE id = ?2)";
@@ -55,8 +60,8 @@ pub(super) fn add(
     standing: i64,
     due: i64,
 ) -> Result<(), Fault> {
-    const ADD: &str = "INSERT INTO gae_tasks_ready (standing, turn, lane, due) \
-                       SELECT ?1, turn, id, ?3 FROM gae_tasks_lane WHERE id = ?2 \
+    const ADD: &str = "INSERT INTO gae_tasks_ready (standing, turn, lane, due, refused) \
+                       SELECT ?1, turn, id, ?3, refusers <> x'' FROM gae_tasks_lane WHERE id = ?2 \
                        ON CONFLICT (standing, turn, lane) DO UPDATE SET due = excluded.due WHERE excluded.due < due";
     connection.prepare_cached(ADD)?.execute(params![standing, lane, due])?;
     Ok(())
@@ -157,21 +162,39 @@ fn each_due(
         let mut of_lane = connection.prepare_cached(OF_LANE)?;
         for (place, lane) in runnable.lanes().iter().enumerate() {
             let due = of_lane
-                .query_row(params![standing as i64, lane.turn, lane.id], |row| Ok(moment(row)));
-            if due.optional()?.is_some_and(|due| due <= now.as_micros()) && !see(place) {
+                .query_row(params![standing as i64, lane.turn, lane.id], |row| Ok(moment(row, 0)));
+            let is_due = |due| lane.is_open || due <= now.as_micros();
+            if due.optional()?.is_some_and(is_due) && !see(place) {
                 break;
             }
         }
         return Ok(());
     }
+    let values = params![standing as i64, now.as_micros()];
     let mut statement = connection.prepare_cached(DUE)?;
-    let mut rows = statement.query(params![standing as i64, now.as_micros()])?;
+    let mut rows = statement.query(values)?;
     while let Some(row) = rows.next()? {
-        if row.get(0).ok().and_then(|lane| runnable.place(lane)).is_some_and(|place| !see(place)) {
+        if place_of(runnable, row).is_some_and(|place| !see(place)) {
+            return Ok(());
+        }
+    }
+    if !runnable.has_open() {
+        return Ok(());
+    }
+    let mut statement = connection.prepare_cached(REFUSED)?;
+    let mut rows = statement.query(values)?;
+    while let Some(row) = rows.next()? {
+        let is_open = |place: &usize| runnable.lanes()[*place].is_open;
+        if place_of(runnable, row).filter(is_open).is_some_and(|place| !see(place)) {
             break;
         }
     }
     Ok(())
+}
+
+/// Returns the place of the lane whose number is in the first column.
+fn place_of(runnable: &Runnable, row: &Row<'_>) -> Option<usize> {
+    runnable.place(row.get(0).ok()?)
 }
 
 /// The queues that have clear tasks due, one after the other, starting after a turn and going round
@@ -183,7 +206,7 @@ pub(super) struct Turns<'a> {
     /// The rest of the round: lanes after a turn and lane, up to a turn.
     rest: Vec<((i64, i64), i64)>,
     /// The next queues, by turn, with their lanes that have tasks due.
-    read: VecDeque<(i64, Vec<&'a Lane>)>,
+    read: VecDeque<(i64, Vec<&'a RunnableLane>)>,
 }
 
 impl<'a> Turns<'a> {
@@ -216,13 +239,13 @@ impl<'a> Turns<'a> {
     }
 
     /// Returns the lanes of the next queue that have a task due.
-    pub(super) fn next(&mut self) -> Result<Option<Vec<&'a Lane>>, Fault> {
+    pub(super) fn next(&mut self) -> Result<Option<Vec<&'a RunnableLane>>, Fault> {
         // The last queue that was read may have more lanes.
         while self.read.len() < 2 && self.read_more()? {}
         Ok(self.read.pop_front().map(|(_, lanes)| lanes))
     }
 
-    fn add(&mut self, lane: &'a Lane) {
+    fn add(&mut self, lane: &'a RunnableLane) {
         match self.read.back_mut() {
             Some((turn, lanes)) if *turn == lane.turn => lanes.push(lane),
             _ => self.read.push_back((lane.turn, vec![lane])),
@@ -239,9 +262,10 @@ impl<'a> Turns<'a> {
             count += 1;
             let Some(place) = row.get(0).ok().zip(row.get(1).ok()) else { continue };
             last = Some(place);
-            if let Some(place) = self.runnable.place(place.1) {
-                self.add(&self.runnable.lanes()[place]);
-            }
+            let lane = self.runnable.place(place.1).map(|place| &self.runnable.lanes()[place]);
+            // For the readers that refused, the lane may not be due.
+            let is_due = moment(row, 2) <= self.now.as_micros();
+            lane.filter(|lane| lane.is_open || is_due).into_iter().for_each(|lane| self.add(lane));
         }
         if let Some(last) = last.filter(|_| count >= MANY) {
             self.rest.push((last, until));
@@ -296,26 +320,45 @@ fn first_of(
         let mut first: Option<i64> = None;
         for lane in runnable.lanes() {
             let due = of_lane
-                .query_row(params![standing as i64, lane.turn, lane.id], |row| Ok(moment(row)));
-            let due = due.optional()?;
+                .query_row(params![standing as i64, lane.turn, lane.id], |row| Ok(moment(row, 0)));
+            let due = due.optional()?.map(|due| if lane.is_open { AT_ONCE } else { due });
             first = first.into_iter().chain(due.filter(|due| *due >= least)).min();
         }
         return Ok(first);
     }
+    if least <= AT_ONCE && has_due_open(connection, runnable, standing)? {
+        return Ok(Some(AT_ONCE));
+    }
     let mut statement = connection.prepare_cached(LATER)?;
     let mut rows = statement.query(params![standing as i64, least])?;
     while let Some(row) = rows.next()? {
-        if row.get(0).ok().and_then(|lane| runnable.place(lane)).is_some() {
+        if place_of(runnable, row).is_some_and(|place| !runnable.lanes()[place].is_open) {
             return Ok(row.get(1).ok());
         }
     }
     Ok(None)
 }
 
+/// Whether an open lane has tasks, which are due at once.
+fn has_due_open(
+    connection: &Connection,
+    runnable: &Runnable,
+    standing: Standing,
+) -> Result<bool, Fault> {
+    let mut found = false;
+    if runnable.has_open() {
+        each_due(connection, runnable, standing, Timestamp::from_micros(AT_ONCE), |place| {
+            found |= runnable.lanes()[place].is_open;
+            !found
+        })?;
+    }
+    Ok(found)
+}
+
 /// Reads a time from a row; one that cannot be read counts as due at once, so that a lease looks at
 /// the lane.
-fn moment(row: &Row<'_>) -> i64 {
-    row.get(0).unwrap_or(AT_ONCE)
+fn moment(row: &Row<'_>, column: usize) -> i64 {
+    row.get(column).unwrap_or(AT_ONCE)
 }
 
 /// Whether few tasks have this standing: only tasks that have lost leases.

@@ -4,14 +4,16 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
+use super::catalogue::{kind, queue_name, shape};
 use super::error::Fault;
 use super::held;
-use super::lane::{kind, queue_name, shape};
 use super::unreadable;
 use super::waiting::waits;
 use crate::backend::lifecycle::{Facts, Wait};
+use crate::backend::refusers::Refusers;
 use crate::backend::{List, TaskError, TaskFilter, TaskRecord, TaskState};
 use crate::queue::RetryConfig;
 use crate::task::{TaskId, TaskName, TaskSpec};
@@ -23,7 +25,7 @@ const RECORD: &str = concat!(
                       t.first_attempt, t.attempts, t.lost_leases, t.max_attempts, t.retry, t.deadline, t.attributes, \
                       t.died, NOT ",
     waits!(),
-    ", t.errors, t.lost_attempts \
+    ", t.errors, t.lost_attempts, t.refusals, l.refusers \
                       FROM gae_tasks_task t CROSS JOIN gae_tasks_lane l ON l.id = t.lane"
 );
 
@@ -151,10 +153,17 @@ fn record(connection: &Connection, row: &Row<'_>) -> Result<TaskRecord, Fault> {
         first_attempt: time(row.get(8)?),
         lost_leases: row.get(10)?,
         lost_attempts: row.get(18)?,
+        refusals: row.get(19)?,
+        refusers: refusers(row.get_ref(20)?),
         max_attempts: spec.max_attempts,
         died: time(row.get(15)?),
     };
     Ok(facts.record(spec, row.get(3)?, row.get(16)?, errors))
+}
+
+/// Reads the readers that refused; if they cannot be read, none is shown.
+fn refusers(bytes: ValueRef<'_>) -> Refusers {
+    bytes.as_blob().ok().and_then(Refusers::from_bytes).unwrap_or_default()
 }
 
 fn errors(connection: &Connection, id: TaskId) -> Result<Vec<TaskError>, Fault> {

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, params};
 
+use super::catalogue::Catalogue;
 use super::error::{Fault, File};
 use super::grouping::Grouping;
 use super::held::{self, Held};
-use super::lane::Catalogue;
 use super::lost;
 use super::ready;
 use crate::backend::LeaseToken;

@@ -3,12 +3,12 @@
 use rusqlite::{CachedStatement, Connection, params};
 
 use super::call::Request;
+use super::catalogue::Catalogue;
 use super::connection::Durability;
 use super::database::{Database, moment};
 use super::error::Fault;
 use super::grouping::one;
 use super::held::{Held, Waited};
-use super::lane::Catalogue;
 use super::task::Task;
 use super::unreadable;
 use crate::backend::lifecycle::{self, Ended};
@@ -63,7 +63,7 @@ impl Request for Settle {
 
 fn settle(
     connection: &Connection,
-    catalogue: &Catalogue,
+    catalogue: &mut Catalogue,
     plain: &mut Plain<'_>,
     settlement: &Settlement,
     (is_timed, since): Waited,
@@ -75,7 +75,9 @@ fn settle(
     if *verdict == Verdict::Done && plain.remove(id)? {
         return Ok(Settled::Done);
     }
-    let Some(mut task) = Task::load(connection, id)? else { return Ok(Settled::LeaseLost) };
+    let Some(mut task) = Task::load(connection, catalogue, id)? else {
+        return Ok(Settled::LeaseLost);
+    };
     // Only a released task needs to know how it waited.
     if *verdict == Verdict::Release {
         task.waited(is_timed, since);

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::catalogue::{names_of_lane, queue_record};
 use super::error::Fault;
 use super::held;
-use super::lane::{names_of_lane, queue_record};
 use super::unreadable;
 use crate::backend::{QueueRecord, RouteStats, Stats};
 use crate::queue::QueueName;

@@ -4,12 +4,12 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::call::Request;
+use super::catalogue::Catalogue;
 use super::connection::Durability;
 use super::database::{Database, moment};
 use super::error::Fault;
 use super::grouping::one;
 use super::held::{self, Held};
-use super::lane::Catalogue;
 use super::lost;
 use super::ready;
 use super::row::task_id;
@@ -162,7 +162,7 @@ impl Sweep {
                 break;
             }
             bytes += payload;
-            let Some(task) = Task::load(connection, id)? else { continue };
+            let Some(task) = Task::load(connection, catalogue, id)? else { continue };
             let attributes = task.attributes(connection)?;
             let remove = |catalogue: &mut Catalogue| task.remove(connection, catalogue, now);
             if one(*grouping, connection, catalogue, remove)?.is_ok() {

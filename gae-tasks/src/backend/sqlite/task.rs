@@ -2,8 +2,8 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::catalogue::Catalogue;
 use super::error::Fault;
-use super::lane::Catalogue;
 use super::unreadable::{self, Columns};
 use super::{name, row, waiting};
 use crate::backend::lifecycle::{Change, Facts, Rules, Wait, tombstone};
@@ -29,12 +29,17 @@ pub(super) struct Task {
 }
 
 impl Task {
-    pub(super) fn load(connection: &Connection, id: TaskId) -> Result<Option<Self>, Fault> {
+    pub(super) fn load(
+        connection: &Connection,
+        catalogue: &Catalogue,
+        id: TaskId,
+    ) -> Result<Option<Self>, Fault> {
         const LOAD: &str = "SELECT lane, schedule_time, attempts, lost_leases, errors, died, first_attempt, \
-                            max_attempts, name, retry, created, lost_attempts FROM gae_tasks_task WHERE id = ?1";
+                            max_attempts, name, retry, created, lost_attempts, refusals FROM gae_tasks_task WHERE id = ?1";
         let mut statement = connection.prepare_cached(LOAD)?;
-        let loaded =
-            statement.query_row(params![id.as_bytes()], |row| Ok(Self::of(id, row))).optional()?;
+        let loaded = statement
+            .query_row(params![id.as_bytes()], |row| Ok(Self::of(catalogue, id, row)))
+            .optional()?;
         if loaded.as_ref().is_some_and(|task| !task.is_whole) {
             unreadable::part_of_task(
                 connection,
@@ -45,8 +50,9 @@ impl Task {
         Ok(loaded)
     }
 
-    fn of(id: TaskId, row: &Row<'_>) -> Self {
+    fn of(catalogue: &Catalogue, id: TaskId, row: &Row<'_>) -> Self {
         let columns = Columns::of(row);
+        let lane = columns.get(0).unwrap_or_default();
         let time =
             |column| columns.get::<Option<i64>>(column).flatten().map(Timestamp::from_micros);
         let text = columns.get::<Option<String>>(8).flatten();
@@ -59,12 +65,14 @@ impl Task {
             first_attempt: time(6),
             lost_leases: columns.get(3).unwrap_or_default(),
             lost_attempts: columns.get(11).unwrap_or_default(),
+            refusals: columns.get(12).unwrap_or_default(),
+            refusers: catalogue.refusers(lane),
             max_attempts: columns.get(7).flatten(),
             died: time(5),
         };
         Self {
             id,
-            lane: columns.get(0).unwrap_or_default(),
+            lane,
             facts,
             errors: columns.get(4).unwrap_or_default(),
             retry: columns.get(9).flatten(),
@@ -101,7 +109,7 @@ impl Task {
     pub(super) fn apply(
         mut self,
         connection: &Connection,
-        catalogue: &Catalogue,
+        catalogue: &mut Catalogue,
         change: Change<'_>,
         now: Timestamp,
     ) -> Result<Settled, Fault> {
@@ -111,7 +119,7 @@ impl Task {
             Change::To { facts, error } => {
                 self.facts = facts;
                 error.map_or(Ok(()), |error| self.keep_error(connection, error, now))?;
-                self.save(connection)?;
+                self.save(connection, catalogue)?;
             }
         }
         Ok(self.facts.died.map_or(Settled::Scheduled(self.facts.wait.due()), |_| Settled::Dead))
@@ -141,12 +149,20 @@ impl Task {
         Ok(())
     }
 
-    /// Stores the facts; the task waits, or is a dead letter, accordingly.
-    pub(super) fn save(&self, connection: &Connection) -> Result<(), Fault> {
+    /// Stores the facts; the task waits, or is a dead letter, accordingly. Returns its lane, which
+    /// may be another one than before.
+    pub(super) fn save(
+        &mut self,
+        connection: &Connection,
+        catalogue: &mut Catalogue,
+    ) -> Result<i64, Fault> {
         const SAVE: &str = "UPDATE gae_tasks_task SET schedule_time = ?2, attempts = ?3, lost_leases = ?4, \
-                            errors = ?5, died = ?6, first_attempt = ?7, lost_attempts = ?8 WHERE id = ?1";
-        let Facts { wait, attempts, first_attempt, lost_leases, lost_attempts, died, .. } =
-            self.facts;
+                            errors = ?5, died = ?6, first_attempt = ?7, lost_attempts = ?8, refusals = ?9, lane = ?10 \
+                            WHERE id = ?1";
+        self.lane = catalogue.refused_by(connection, self.lane, self.facts.refusers)?;
+        let Facts {
+            wait, attempts, first_attempt, lost_leases, lost_attempts, refusals, died, ..
+        } = self.facts;
         connection.prepare_cached(SAVE)?.execute(params![
             self.id.as_bytes(),
             wait.due().as_micros(),
@@ -156,8 +172,13 @@ impl Task {
             died.map(Timestamp::as_micros),
             first_attempt.map(Timestamp::as_micros),
             lost_attempts,
+            refusals,
+            self.lane,
         ])?;
-        if died.is_none() { self.put(connection) } else { Ok(()) }
+        if died.is_none() {
+            self.put(connection)?;
+        }
+        Ok(self.lane)
     }
 
     /// Makes the task wait.

@@ -11,6 +11,8 @@ mod plans;
 mod power;
 mod purge;
 mod ready;
+mod refused;
+mod schemas;
 mod sharing;
 mod statements;
 mod stray;
@@ -109,6 +111,7 @@ fn task(payload: &[u8]) -> NewTask {
             QueueName::DEFAULT,
         ),
         payload.to_vec(),
+        *b"schema",
     )
 }
 

@@ -41,6 +41,12 @@ impl Member {
     pub(crate) fn new(name: impl Into<Cow<'static, str>>, node: NodeId) -> Self {
         Self { names: vec![name.into()], node }
     }
+
+    /// Whether it goes by this name, or has it as an alias.
+    #[inline]
+    pub(crate) fn is_named(&self, name: &str) -> bool {
+        self.names.iter().any(|one| one == name)
+    }
 }
 
 /// The type of a value without parts. The number of each is a part of the stored form.

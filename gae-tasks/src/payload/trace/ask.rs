@@ -9,7 +9,8 @@ use serde::de::{DeserializeSeed, Deserializer, Visitor};
 
 use super::candidate::Candidate;
 use super::graph::{Asked, Names, Seen};
-use super::run::{Answer, Mode, Refusal, Run};
+use super::refusal::{Expected, Refusal};
+use super::run::{Given, Mode, Run};
 use super::stop::Stop;
 use crate::payload::schema::node::{Leaf, NodeId};
 
@@ -34,11 +35,16 @@ impl<'r> Ask<'r> {
         Self { run, id, mode, newtypes: 0 }
     }
 
+    /// Whether nothing is known of the slot yet.
+    fn is_unknown(&self) -> bool {
+        self.run.graph.slot(self.id).asked == Asked::Nothing
+    }
+
     fn refuse<T>(self, refusal: Refusal) -> Result<T, Stop> {
         Err(self.run.refuse(self.id, refusal))
     }
 
-    pub(crate) fn leaf(&mut self, leaf: Leaf) -> Result<Answer, Stop> {
+    pub(crate) fn leaf(&mut self, leaf: Leaf) -> Result<Given, Stop> {
         self.run.leaf(self.id, self.mode, leaf)
     }
 
@@ -74,9 +80,9 @@ macro_rules! leaves {
     ($($method:ident $leaf:ident $visit:ident $value:expr;)*) => {$(
         fn $method<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Stop> {
             match self.leaf(Leaf::$leaf)? {
-                Answer::Value(candidate) => visitor.$visit($value(candidate)),
-                Answer::Name(name) => visitor.visit_borrowed_str(name),
-                Answer::Number(number) => visitor.visit_u32(number),
+                Given::Value(candidate) => visitor.$visit($value(candidate)),
+                Given::Name(name) => visitor.visit_borrowed_str(name),
+                Given::Number(number) => visitor.visit_u32(number),
             }
         }
     )*};
@@ -114,7 +120,10 @@ impl<'de> Deserializer<'de> for Ask<'_> {
         match self.mode {
             Mode::Name(name) => visitor.visit_borrowed_str(name),
             Mode::Number(number) => visitor.visit_u32(number),
-            _ => self.refuse(Refusal::Any),
+            _ => {
+                let expected = Expected::of(&visitor);
+                self.refuse(Refusal::Any(expected))
+            }
         }
     }
 
@@ -189,6 +198,13 @@ impl<'de> Deserializer<'de> for Ask<'_> {
         fields: Names,
         visitor: V,
     ) -> Result<V::Value, Stop> {
+        // Its content is asked for by the variant, which comes first only if the format says so.
+        if fields.len() == 2 && self.is_unknown() {
+            let expected = Expected::of(&visitor);
+            if expected == Expected::Adjacent {
+                return self.refuse(Refusal::Any(expected));
+            }
+        }
         self.parts::<V>(Asked::Struct(fields), fields.len(), fields)?.fields(visitor)
     }
 

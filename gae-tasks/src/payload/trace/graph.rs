@@ -179,6 +179,15 @@ impl Graph {
         }
     }
 
+    /// The fields of a struct.
+    pub(crate) fn fields(&self, id: NodeId) -> Option<Vec<Member>> {
+        let slot = self.slot(self.resolved(id));
+        match slot.asked {
+            Asked::Struct(names) => Some(self.members(slot, names)),
+            _ => None,
+        }
+    }
+
     fn members(&self, slot: &Slot, names: Names) -> Vec<Member> {
         let mut members: Vec<Member> = Vec::with_capacity(names.len());
         for (child, name) in slot.children.iter().zip(names) {

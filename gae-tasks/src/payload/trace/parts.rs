@@ -7,7 +7,8 @@ use serde::de::{DeserializeSeed, EnumAccess, MapAccess, SeqAccess, VariantAccess
 
 use super::ask::{Ask, Parts};
 use super::graph::{Asked, Identifier, Names};
-use super::run::{Mode, Refusal};
+use super::refusal::Refusal;
+use super::run::Mode;
 use super::stop::Stop;
 use crate::payload::schema::node::Leaf;
 

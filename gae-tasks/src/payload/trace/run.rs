@@ -2,6 +2,7 @@
 
 use super::candidate::{self, Candidate};
 use super::graph::{Asked, Graph, Identifier, Names, Seen};
+use super::refusal::Refusal;
 use super::stop::Stop;
 use crate::payload::schema::node::{Leaf, NodeId};
 use crate::unwind;
@@ -11,25 +12,6 @@ const MAX_SLOTS: usize = 1 << 16;
 
 /// How deep parts may stand in each other, and newtypes too, which are no parts.
 const MAX_DEPTH: usize = 128;
-
-/// Why a type has no schema.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// It asks the format what comes next.
-    Any,
-    /// It asks for the name of a field outside of a struct.
-    Flattened,
-    /// Its bytes differ by platform.
-    Platform,
-    /// It nests too deep, or has too many parts.
-    TooLarge,
-    /// It reads variants by other numbers than the order of their names says.
-    Numbers,
-    /// It refuses every value that is made up for a part of it.
-    Untraced,
-    /// It panics where it is given a value that is made up.
-    Panics,
-}
 
 /// Where a type that asks stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +28,7 @@ pub(crate) enum Mode {
 }
 
 /// What a type that asks for a leaf is given.
-pub(crate) enum Answer {
+pub(crate) enum Given {
     Value(Candidate),
     Name(&'static str),
     Number(u32),
@@ -98,7 +80,7 @@ impl Run {
             }
             self.aim(target);
             let has_panicked = unwind::catch(|| call(self)).is_err();
-            if let Some(refused) = self.refusal {
+            if let Some(refused) = self.refusal.take() {
                 return Err(refused);
             }
             if self.has_progress || self.has_retry {
@@ -143,10 +125,10 @@ impl Run {
     }
 
     /// The slot `id` asks for a leaf.
-    pub(crate) fn leaf(&mut self, id: NodeId, mode: Mode, leaf: Leaf) -> Result<Answer, Stop> {
+    pub(crate) fn leaf(&mut self, id: NodeId, mode: Mode, leaf: Leaf) -> Result<Given, Stop> {
         match mode {
-            Mode::Name(name) => return Ok(Answer::Name(name)),
-            Mode::Number(number) => return Ok(Answer::Number(number)),
+            Mode::Name(name) => return Ok(Given::Name(name)),
+            Mode::Number(number) => return Ok(Given::Number(number)),
             Mode::Path { depth, answers } => {
                 self.reached = self.reached.max(depth);
                 self.record(id, depth, Asked::Leaf(leaf))?;
@@ -159,7 +141,7 @@ impl Run {
                 self.expect(id, Asked::Leaf(leaf))?;
             }
         }
-        Ok(Answer::Value(self.candidate))
+        Ok(Given::Value(self.candidate))
     }
 
     /// The slot `id` asks for something that has `count` parts: the slot that has them, and how to

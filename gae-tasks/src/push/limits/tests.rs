@@ -1,5 +1,7 @@
 //! Limits of pushed tasks: each rule alone, and any mix of refusals and failures.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -41,7 +43,14 @@ fn reported(retries: u32, previous: Option<u16>) -> Reported {
 fn envelope() -> Envelope {
     let (id, kind) = (TaskId::first_of(START.plus(MINUTE)), Kind::from_static("shop/send"));
     let spec = TaskSpec::new(id, kind, Shape::from_bits(7), QueueName::DEFAULT);
-    Envelope { spec, named: false, first_due: START, copied: None, payload: Vec::new() }
+    Envelope {
+        spec,
+        named: false,
+        first_due: START,
+        copied: None,
+        payload: Vec::new(),
+        schema: Arc::default(),
+    }
 }
 
 /// An envelope with changed fields of its task.

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::stage::{DEAD_LETTERS, LEASE, Stage, at, permanent, queue, retry, secs};
-use crate::backend::lifecycle::after_unreadable;
+use super::stage::{DEAD_LETTERS, LEASE, Stage, at, permanent, queue, refuse, retry, secs};
+use crate::backend::lifecycle::refusal_pause;
 use crate::backend::{NewTask, Settled, TaskState, Verdict};
 use crate::queue::{QueueConfig, RetryConfig};
 use crate::time::Schedule;
@@ -114,16 +114,16 @@ pub(super) async fn dead_letters_of_the_future_are_kept(on: Stage) {
 }
 
 pub(super) async fn a_task_that_cannot_be_read_goes_back_for_a_while(on: Stage) {
-    let unreadable = || Verdict::Unreadable { error: "what".to_owned() };
+    let unreadable = || refuse("what");
     let id = on.store(at(0), on.task().with(|task| task.spec.max_attempts = Some(1))).await;
     let mut now = at(10);
-    for wait in [60, 70, 140, 280, 560, 1120, 2240, 3600, 3600] {
+    for (refusals, wait) in (1..).zip([60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]) {
         assert_eq!(on.attempt(now, unreadable()).await, Settled::Scheduled(now.plus(secs(wait))));
-        assert_eq!(after_unreadable(at(0), now), now.plus(secs(wait)));
+        assert_eq!(refusal_pause(refusals), secs(wait));
         let record = on.record(id).await;
         assert_eq!(
-            (record.attempts, record.first_attempt, record.state),
-            (0, None, TaskState::Scheduled)
+            (record.attempts, record.first_attempt, record.state, record.refusals),
+            (0, None, TaskState::Scheduled, refusals)
         );
         assert_eq!(record.errors.last().expect("the error is kept").message, "what");
         now = now.plus(secs(wait));
@@ -133,7 +133,7 @@ pub(super) async fn a_task_that_cannot_be_read_goes_back_for_a_while(on: Stage) 
 pub(super) async fn a_task_that_cannot_be_read_keeps_its_standing(on: Stage) {
     let id = on.store(at(0), on.task()).await;
     let now = on.lose(at(0)).await;
-    on.attempt(now, Verdict::Unreadable { error: String::new() }).await;
+    on.attempt(now, refuse("")).await;
     assert_eq!(on.record(id).await.lost_leases, 1);
 }
 

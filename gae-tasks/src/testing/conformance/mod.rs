@@ -15,8 +15,11 @@ mod extremes;
 mod lease;
 mod names;
 mod newer;
+mod readers;
 mod reading;
+mod refusals;
 mod retry;
+mod schemas;
 mod settle;
 mod stage;
 mod sweep;
@@ -93,6 +96,15 @@ macro_rules! conformance {
                 fifty_concurrent_callers_store_all_their_tasks
                 concurrent_callers_with_one_name_create_one_task
             ]
+            schemas [
+                a_task_is_stored_with_its_schema
+                schemas_are_answered_in_order
+                the_first_schema_of_a_shape_is_kept
+                kinds_and_queues_share_a_schema
+                a_schema_outlives_its_tasks
+                a_buried_task_is_stored_with_its_schema
+                a_refused_task_leaves_no_schema
+            ]
             names [
                 a_name_belongs_to_a_queue
                 a_name_has_its_case
@@ -158,6 +170,37 @@ macro_rules! conformance {
                 a_leased_task_is_not_leased_again
                 an_expired_lease_is_recovered_by_a_sweep_only
                 eight_concurrent_workers_share_no_task
+            ]
+            readers [
+                a_worker_leases_what_it_can_read
+                a_worker_is_asked_with_the_stored_schema
+                a_worker_is_asked_once_about_a_route
+                another_worker_is_asked_anew
+                what_no_worker_can_read_holds_up_nobody
+                a_schema_that_comes_later_is_shown_to_the_worker
+            ]
+            refusals [
+                an_old_worker_that_refuses_first_keeps_no_other_from_the_task
+                a_reader_that_refused_has_the_task_again_after_a_minute
+                two_readers_that_refuse_in_turn_both_pause
+                each_refusal_doubles_the_pause_of_all_who_refused
+                readers_of_one_shape_pause_together
+                where_routes_are_listed_the_own_shape_of_a_route_reads_it
+                after_eight_shapes_readers_of_every_shape_pause
+                a_record_shows_who_refused
+                a_failed_attempt_forgets_who_refused
+                a_released_task_is_still_refused_by_the_same
+                a_lost_lease_leaves_the_task_refused_by_the_same
+                a_refused_task_keeps_its_standing
+                a_refused_task_can_be_made_due_for_all
+                a_dead_letter_is_replayed_for_all_readers
+                a_refusal_of_nothing_changes_nothing
+                a_refused_task_is_found_listed_counted_and_deleted
+                a_refused_task_is_purged_and_goes_with_its_queue
+                refused_tasks_hold_up_nobody
+                the_next_time_is_that_of_the_reader
+                other_readers_take_refused_tasks_by_turns
+                a_pause_of_readers_is_shortened_when_the_clock_is_set_back
             ]
             extend [
                 a_held_lease_is_extended
@@ -345,6 +388,7 @@ macro_rules! conformance {
                 a_task_made_due_wakes
                 a_replay_wakes
                 a_retry_wakes
+                a_refusal_wakes
                 a_release_wakes
                 a_recovered_lease_wakes
                 reading_and_finishing_wake_nobody

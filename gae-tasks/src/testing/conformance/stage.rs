@@ -70,6 +70,11 @@ pub(super) fn permanent() -> Verdict {
     Verdict::Permanent { error: "it failed for good".to_owned() }
 }
 
+/// Returns the verdict of a reader of the plain tasks' own shape that cannot read the value.
+pub(super) fn refuse(error: &str) -> Verdict {
+    Verdict::Unreadable { error: error.to_owned(), reader: Shape::from_bits(7) }
+}
+
 /// Returns a settlement with `verdict` for an attempt under `lease` that began at `started`.
 pub fn settlement(lease: LeaseRef, started: Option<Timestamp>, verdict: Verdict) -> Settlement {
     Settlement { started, ..Settlement::new(lease, verdict) }
@@ -98,6 +103,7 @@ impl Stage {
                 queue("q"),
             ),
             b"payload".to_vec(),
+            *b"schema",
         )
     }
 

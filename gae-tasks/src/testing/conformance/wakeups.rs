@@ -2,7 +2,7 @@
 
 use tokio::sync::watch;
 
-use super::stage::{LEASE, Stage, at, permanent, retry, secs};
+use super::stage::{LEASE, Stage, at, permanent, refuse, retry, secs};
 use crate::backend::{NewTask, Verdict};
 use crate::time::Schedule;
 
@@ -64,6 +64,15 @@ pub(super) async fn a_retry_wakes(on: Stage) {
     let lease = on.lease_one(at(0)).await.lease;
     let wakeups = listen(&on);
     on.settle(at(0), lease, retry()).await;
+    assert_woken(&wakeups);
+}
+
+pub(super) async fn a_refusal_wakes(on: Stage) {
+    // Another reader may have the task at once.
+    on.store(at(0), on.task()).await;
+    let lease = on.lease_one(at(0)).await.lease;
+    let wakeups = listen(&on);
+    on.settle(at(0), lease, refuse("what")).await;
     assert_woken(&wakeups);
 }
 

@@ -6,6 +6,7 @@
 #[cfg(feature = "push")]
 mod envelope;
 mod payload;
+mod schema;
 #[cfg(feature = "push")]
 mod token;
 mod url;
@@ -22,6 +23,7 @@ pub struct Target {
 /// All targets.
 pub const TARGETS: &[Target] = &[
     Target { name: "payload", check: payload::check },
+    Target { name: "schema", check: schema::check },
     Target { name: "url", check: url::check },
     #[cfg(feature = "push")]
     Target { name: "envelope", check: envelope::check },

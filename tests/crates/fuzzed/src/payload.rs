@@ -137,5 +137,6 @@ fn task<T: Task>(payload: &[u8]) -> NewTask {
             QueueName::DEFAULT,
         ),
         payload.to_vec(),
+        T::registration().schema().expect("a schema").as_bytes(),
     )
 }

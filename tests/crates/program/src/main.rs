@@ -69,6 +69,7 @@ fn of_kind(kind: &str, record: TaskRecord) -> Result<NewTask, gae_tasks::Error> 
             record.spec.queue,
         ),
         record.payload.unwrap_or_default(),
+        [],
     ))
 }
 

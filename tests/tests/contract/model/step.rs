@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use gae_tasks::backend::{TaskFilter, TaskState, TypeBackoff, Verdict};
 use gae_tasks::testing::Fault;
-use gae_tasks::{Kind, QueueConfig, QueueName, RetryConfig, Schedule, Timestamp};
+use gae_tasks::{Kind, QueueConfig, QueueName, RetryConfig, Schedule, Shape, Timestamp};
 use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -16,6 +16,8 @@ pub(crate) struct Script {
     pub(crate) queue: &'static str,
     pub(crate) kind: &'static str,
     pub(crate) shape: u64,
+    /// Whether the schema of the shape is known.
+    pub(crate) has_schema: bool,
     pub(crate) name: Option<&'static str>,
     pub(crate) schedule: Schedule,
     pub(crate) max_attempts: Option<u32>,
@@ -42,6 +44,9 @@ pub(crate) enum Step {
     Lease {
         queues: Vec<&'static str>,
         routes: Option<Vec<(&'static str, u64)>>,
+        /// The shape of the function that reads the routes, by their schemas; otherwise each route is
+        /// read by its own shape.
+        reader: Option<u64>,
         limit: usize,
         starting: usize,
         suspects: usize,
@@ -149,7 +154,8 @@ fn fitting(step: &Step, upset: Option<Upset>) -> Option<Upset> {
 pub(crate) const QUEUES: [&str; 3] = ["q", "r", "s"];
 const NAMES: [&str; 2] = ["x", "y"];
 const KINDS: [&str; 2] = ["a", "b"];
-const SHAPES: [u64; 2] = [1, u64::MAX];
+pub(crate) const SHAPES: [u64; 2] = [1, u64::MAX];
+const READERS: [u64; 3] = [1, 2, u64::MAX];
 
 fn any_step() -> impl Strategy<Value = Step> {
     let indices = || prop::collection::vec(any::<usize>(), 0..4);
@@ -227,8 +233,8 @@ fn any_list() -> impl Strategy<Value = Step> {
 }
 
 fn any_plan() -> impl Strategy<Value = Script> {
-    let identity =
-        (select(&QUEUES[..]), select(&KINDS[..]), select(&SHAPES[..]), of(select(&NAMES[..])));
+    let shape = (select(&SHAPES[..]), prop::bool::weighted(0.8));
+    let identity = (select(&QUEUES[..]), select(&KINDS[..]), shape, of(select(&NAMES[..])));
     let limits = (of(1_u32..4), of(any_retry()), of(Just(Duration::from_nanos(1_000_000_001))));
     let small = || prop::collection::vec(any::<u8>(), 0..4);
     // The first byte of attributes is their version, mostly a readable one.
@@ -236,12 +242,13 @@ fn any_plan() -> impl Strategy<Value = Script> {
     let attributes = attributes.prop_map(|(version, rest)| [vec![version], rest].concat());
     let bytes = (prop_oneof![5 => small(), 1 => Just(vec![7; 5_000])], of(attributes));
     (identity, any_schedule(), limits, bytes).prop_map(
-        |((queue, kind, shape, name), schedule, limits, bytes)| {
+        |((queue, kind, (shape, has_schema), name), schedule, limits, bytes)| {
             let ((max_attempts, retry, deadline), (payload, attributes)) = (limits, bytes);
             Script {
                 queue,
                 kind,
                 shape,
+                has_schema,
                 name,
                 schedule,
                 max_attempts,
@@ -290,9 +297,21 @@ fn any_lease() -> impl Strategy<Value = Step> {
     let route = (select(&KINDS[..]), select(&SHAPES[..]));
     let room = (0_usize..8, 0_usize..4, 0_usize..3, any::<bool>());
     let turns = (of(select(&QUEUES[..])), of((select(&QUEUES[..]), 0_usize..3)));
-    (queues, of(prop::collection::vec(route, 0..4)), room, turns).prop_map(
+    let routes = (of(prop::collection::vec(route, 0..4)), of(select(&READERS[..])));
+    (queues, routes, room, turns).prop_map(
         |(queues, routes, (limit, starting, suspects, in_company), (last_turn, bound))| {
-            Step::Lease { queues, routes, limit, starting, suspects, in_company, last_turn, bound }
+            let (routes, reader) = routes;
+            Step::Lease {
+                queues,
+                routes,
+                reader,
+                limit,
+                starting,
+                suspects,
+                in_company,
+                last_turn,
+                bound,
+            }
         },
     )
 }
@@ -312,7 +331,9 @@ fn any_verdict() -> impl Strategy<Value = Verdict> {
             Verdict::Retry { error, after, max_attempts }
         }),
         1 => error().prop_map(|error| Verdict::Permanent { error }),
-        1 => error().prop_map(|error| Verdict::Unreadable { error }),
+        2 => (error(), select(&READERS[..])).prop_map(|(error, reader)| {
+            Verdict::Unreadable { error, reader: Shape::from_bits(reader) }
+        }),
         1 => Just(Verdict::Release),
     ]
 }

@@ -1,5 +1,6 @@
 //! Two backends that live the same life, compared after every step.
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,8 +8,8 @@ use std::time::Duration;
 use gae_tasks::backend::memory::Memory;
 use gae_tasks::backend::{
     Backend, BackendFuture, DeleteQueue, Enqueue, Extend, HeldLease, Lease, LeaseRef, LeaseToken,
-    LeasedTask, List, NewTask, Pull, Room, Routes, Settle, Settled, Sweep, Swept, TaskFilter,
-    TaskRequest, TaskState, TypeBackoff, Verdict,
+    LeasedTask, List, NewTask, Pull, ReadsRoutes, Room, Routes, Settle, Settled, Sweep, Swept,
+    TaskFilter, TaskRequest, TaskState, TypeBackoff, Verdict,
 };
 use gae_tasks::testing::conformance::settlement;
 use gae_tasks::testing::{Fault, Faulty, ManualClock, Operation};
@@ -18,7 +19,7 @@ use gae_tasks::{
 use proptest::prelude::*;
 
 use super::pause;
-use super::step::{Deed, End, QUEUES, Script, Step, Upset};
+use super::step::{Deed, End, QUEUES, SHAPES, Script, Step, Upset};
 use super::tested::Tested;
 
 const LEASE: Duration = Duration::from_secs(30);
@@ -36,6 +37,19 @@ pub(crate) struct World {
     offered: Vec<NewTask>,
     /// All leases that either backend has returned.
     leases: Vec<[LeaseRef; 2]>,
+}
+
+/// A worker that reads the listed routes if their schemas are stored.
+#[derive(Debug)]
+struct Reader {
+    listed: BTreeSet<Route>,
+    reader: Shape,
+}
+
+impl ReadsRoutes for Reader {
+    fn reader(&self, route: &Route, schema: Option<&[u8]>) -> Option<Shape> {
+        (self.listed.contains(route) && schema.is_some()).then_some(self.reader)
+    }
 }
 
 impl World {
@@ -77,6 +91,7 @@ impl World {
             Step::Lease {
                 queues,
                 routes,
+                reader,
                 limit,
                 starting,
                 suspects,
@@ -86,9 +101,12 @@ impl World {
             } => {
                 let queues = Arc::new(queues.into_iter().map(queue).collect());
                 let routes = routes.map_or(Routes::Any, |routes| {
-                    Routes::Only(Arc::new(
-                        routes.into_iter().map(|(kind, shape)| route(kind, shape)).collect(),
-                    ))
+                    let listed: BTreeSet<_> =
+                        routes.into_iter().map(|(kind, shape)| route(kind, shape)).collect();
+                    match reader.map(Shape::from_bits) {
+                        Some(reader) => Routes::Read(Arc::new(Reader { listed, reader })),
+                        None => Routes::Only(Arc::new(listed)),
+                    }
                 });
                 let mut room = Room::new(limit);
                 (room.starting, room.suspects, room.in_company) = (starting, suspects, in_company);
@@ -372,12 +390,13 @@ async fn let_go<B: Pull>(tested: &Faulty<B>) {
 async fn view(backend: &dyn Pull, now: Now) -> Result<String, TestCaseError> {
     let all = List::new(TaskFilter::new(), 1000).with_payloads();
     let records = backend.list(all).await.map_err(failed)?;
+    let schemas = backend.schemas(SHAPES.map(Shape::from_bits).into()).await.map_err(failed)?;
     // `Debug` shows only the length of a payload.
     let bytes: Vec<_> =
         records.iter().map(|record| (&record.payload, &record.spec.attributes)).collect();
     let stats = backend.stats(now).await.map_err(failed)?;
     let queues = backend.queues().await.map_err(failed)?;
-    Ok(format!("{records:#?}\n{bytes:?}\n{stats:#?}\n{queues:#?}"))
+    Ok(format!("{records:#?}\n{bytes:?}\n{schemas:?}\n{stats:#?}\n{queues:#?}"))
 }
 
 fn failed(error: Error) -> TestCaseError {
@@ -426,6 +445,7 @@ fn task(number: usize, plan: Script) -> NewTask {
             queue(plan.queue),
         ),
         plan.payload,
+        if plan.has_schema { plan.shape.to_be_bytes().to_vec() } else { Vec::new() },
     )
     .with(|task| {
         task.spec.name = plan.name.map(|name| TaskName::new(name).expect("a name"));

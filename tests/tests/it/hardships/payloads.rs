@@ -28,6 +28,7 @@ fn with_payload(number: u8, record: &TaskRecord, payload: &[u8]) -> NewTask {
             record.spec.queue.clone(),
         ),
         payload.to_vec(),
+        [],
     )
     .with(|task| task.spec.max_attempts = Some(1))
 }

@@ -115,7 +115,10 @@ async fn a_task_that_names_another_tasks_payload_is_refused_and_deletes_nothing(
     let mut spec = backend.get(victim).await.unwrap().unwrap().spec;
     spec.id = TaskId::from_bytes([5; 16]);
     let now = Now::At(world.clock.time());
-    backend.enqueue(Enqueue::new(now, vec![NewTask::new(spec.clone(), Vec::new())])).await.unwrap();
+    backend
+        .enqueue(Enqueue::new(now, vec![NewTask::new(spec.clone(), Vec::new(), [])]))
+        .await
+        .unwrap();
     assert!(world.tasks.drain().await.is_err());
     let error = world.last_error(spec.id).await;
     assert!(error.contains("belongs to another task"), "{error}");
@@ -124,7 +127,7 @@ async fn a_task_that_names_another_tasks_payload_is_refused_and_deletes_nothing(
     let mut again = spec.clone();
     let kept = world.spill().await;
     again.attributes = backend.get(kept).await.unwrap().unwrap().spec.attributes;
-    backend.enqueue(Enqueue::new(now, vec![NewTask::new(again, Vec::new())])).await.unwrap();
+    backend.enqueue(Enqueue::new(now, vec![NewTask::new(again, Vec::new(), [])])).await.unwrap();
     assert!(world.tasks.delete(spec.id).await.unwrap());
     assert_eq!(world.shelf.keys(), [key(kept)]);
 }

@@ -26,6 +26,13 @@ BEGIN UPDATE gae_tasks_schema SET queue_changes = queue_changes + 1; END;
 CREATE TRIGGER gae_tasks_queue_removed AFTER DELETE ON gae_tasks_queue
 BEGIN UPDATE gae_tasks_schema SET queue_changes = queue_changes + 1; END;
 
+-- The schemas of payloads: a row for each shape, written in the transaction of the first task of the
+-- shape, and never deleted.
+CREATE TABLE gae_tasks_schemas (
+    shape INTEGER PRIMARY KEY,
+    schema BLOB NOT NULL
+);
+
 -- A queue together with a route and a version: what a worker can or cannot lease, as one number.
 CREATE TABLE gae_tasks_lane (
     id INTEGER PRIMARY KEY,
@@ -38,7 +45,10 @@ CREATE TABLE gae_tasks_lane (
     -- The queue's place in the order of turns: the order in which queues received their first
     -- tasks.
     turn INTEGER NOT NULL,
-    UNIQUE (queue, kind, shape, version)
+    -- The shapes of the readers that refused the values of the tasks, 8 bytes each, in ascending
+    -- order; one byte more if there are others. Only these readers wait for the times of the tasks.
+    refusers BLOB NOT NULL,
+    UNIQUE (queue, kind, shape, version, refusers)
 );
 
 CREATE TABLE gae_tasks_task (
@@ -49,6 +59,7 @@ CREATE TABLE gae_tasks_task (
     attempts INTEGER NOT NULL DEFAULT 0,
     lost_leases INTEGER NOT NULL DEFAULT 0,
     lost_attempts INTEGER NOT NULL DEFAULT 0,
+    refusals INTEGER NOT NULL DEFAULT 0,
     errors INTEGER NOT NULL DEFAULT 0,
     died INTEGER,
     first_attempt INTEGER,
@@ -84,10 +95,14 @@ CREATE TABLE gae_tasks_ready (
     turn INTEGER NOT NULL,
     lane INTEGER NOT NULL,
     due INTEGER NOT NULL,
+    -- Whether readers refused the tasks of the lane, so that they are due at once for all others.
+    refused INTEGER NOT NULL,
     PRIMARY KEY (standing, turn, lane)
 ) WITHOUT ROWID;
 
 CREATE INDEX gae_tasks_ready_due ON gae_tasks_ready (standing, due);
+
+CREATE INDEX gae_tasks_ready_refused ON gae_tasks_ready (standing, due) WHERE refused = 1;
 
 CREATE INDEX gae_tasks_pause ON gae_tasks_waiting (since) WHERE since IS NOT NULL;
 

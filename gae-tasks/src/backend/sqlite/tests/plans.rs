@@ -47,6 +47,10 @@ fn check(connection: &Connection, state: &str) {
             ready::LATER,
             "SEARCH gae_tasks_ready USING INDEX gae_tasks_ready_due (standing=? AND due>?)",
         ),
+        (
+            ready::REFUSED,
+            "SEARCH gae_tasks_ready USING INDEX gae_tasks_ready_refused (standing=? AND due>?)",
+        ),
         (waiting::TAKE_UP_TO, head),
         (
             waiting::TAKE,

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
+use super::super::catalogue::Catalogue;
 use super::super::connection::create;
-use super::super::lane::Catalogue;
 use super::super::news::{Found, News};
 use super::super::ready::Turns;
 use super::{Folder, at, enqueue, lease, settle_all, sweep, task, wait};
@@ -123,7 +123,7 @@ impl Side {
         let mut catalogue = Catalogue::default();
         catalogue.refresh(&connection).unwrap();
         let queues = Arc::new([QueueName::DEFAULT].into());
-        catalogue.runnable(&queues, &Routes::Any);
+        catalogue.runnable(&connection, &queues, &Routes::Any).unwrap();
         Self { queues, connection, catalogue, news: News::default() }
     }
 
@@ -210,7 +210,8 @@ fn each_queue_has_one_turn_with_all_of_its_lanes() {
     );
     enqueue(&other, tasks.collect()).unwrap();
     let Side { connection, mut catalogue, .. } = Side::of(&folder);
-    let runnable = catalogue.runnable(&Arc::new(names.iter().cloned().collect()), &Routes::Any);
+    let queues = Arc::new(names.iter().cloned().collect());
+    let runnable = catalogue.runnable(&connection, &queues, &Routes::Any).unwrap();
     for last in
         [None, Some(&names[0]), Some(&names[84]), Some(&names[85]), Some(&names[QUEUES - 1])]
     {

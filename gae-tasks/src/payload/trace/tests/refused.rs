@@ -24,6 +24,13 @@ enum Adjacent {
 }
 
 #[derive(Deserialize)]
+#[serde(tag = "t", content = "c")]
+enum AdjacentUnits {
+    A,
+    B,
+}
+
+#[derive(Deserialize)]
 #[serde(untagged)]
 enum Untagged {
     A(u8),
@@ -64,27 +71,72 @@ enum Level<T> {
     Some { deep: BTreeMap<String, (u8, T)> },
 }
 
+/// What is told apart, and what helps beside `Json<T>`.
 #[test]
 fn what_asks_for_anything_is_refused_with_its_place_and_json() {
-    for (text, place) in [
-        (text::<Internal>(), "`p`"),
-        (text::<Untagged>(), "`p`"),
-        (text::<Adjacent>(), "`p.c`"),
-        (text::<Flat>(), "`p{key}`"),
-        (text::<FlatVariant>(), "`p::Flat{key}`"),
-        (text::<Within<Untagged>>(), "`p.inner[]::Some.deep{value}.1`"),
-        (text::<serde::de::IgnoredAny>(), "`p`"),
+    const ANY: &str = "asks the format what comes next, which a payload does not say";
+    const NAMES: &str = "asks for the names of fields outside of a struct";
+    for (text, place, asks, what, remedy) in [
+        (text::<Internal>(), "`p`", ANY, "an internally tagged enum (", "remove the attribute"),
+        (text::<Untagged>(), "`p`", ANY, "an untagged enum (", "remove the attribute"),
+        (text::<Adjacent>(), "`p`", ANY, "an adjacently tagged enum (", "remove the attribute"),
+        (text::<AdjacentUnits>(), "`p`", ANY, "an adjacently tagged enum (", "remove the"),
+        (text::<Flat>(), "`p`", NAMES, "`#[serde(flatten)]`", "a field of its own"),
+        (text::<FlatVariant>(), "`p::Flat`", NAMES, "`#[serde(flatten)]`", "a field of its own"),
+        (
+            text::<Within<Untagged>>(),
+            "`p.inner[]::Some.deep{value}.1`",
+            ANY,
+            "an untagged enum (",
+            "remove the attribute",
+        ),
+        (
+            text::<Within<Internal>>(),
+            "`p.inner[]::Some.deep{value}.1`",
+            ANY,
+            "internally",
+            "remove",
+        ),
+        (text::<Vec<Adjacent>>(), "`p[]`", ANY, "adjacently", "remove the attribute"),
+        (text::<serde::de::IgnoredAny>(), "`p`", ANY, "`IgnoredAny`", "wrap the parameter"),
+        (
+            text::<Amount>(),
+            "`p`",
+            ANY,
+            "it expects \"an amount, as text or number\"",
+            "`#[serde(with",
+        ),
     ] {
-        let starts = text.starts_with(&format!("parameter `p` cannot be stored: {place} asks"));
+        let starts = text.starts_with(&format!("parameter `p` cannot be stored: {place} {asks}"));
         assert!(starts && text.contains("`gae_tasks::Json<T>`"), "{text}");
+        assert!(text.contains(what) && text.contains(remedy), "{text}");
     }
-    assert!(text::<Flat>().contains("flatten") && text::<Internal>().contains("internally"));
+}
+
+/// Asks for anything by hand, in words of many lines.
+struct Amount;
+
+impl<'de> Deserialize<'de> for Amount {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl serde::de::Visitor<'_> for Any {
+            type Value = Amount;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an amount,\n as text or number")?;
+                f.write_str(&"\n".repeat(100_000))
+            }
+        }
+        deserializer.deserialize_any(Any)
+    }
 }
 
 #[cfg(feature = "json")]
 #[test]
 fn json_is_refused_bare_and_is_a_text_in_its_wrapper() {
-    assert!(text::<serde_json::Value>().contains("asks the format what comes next"));
+    let bare = text::<serde_json::Value>();
+    assert!(bare.contains("asks the format what comes next"), "{bare}");
+    assert!(bare.contains("JSON of any form (`serde_json::Value`)"), "{bare}");
     assert!(text::<serde_json::Map<String, serde_json::Value>>().contains("`p{value}`"));
     assert_eq!(text::<crate::Json<serde_json::Value>>(), "String");
     assert_eq!(text::<crate::Json<Untagged>>(), "String");

@@ -78,6 +78,7 @@ async fn a_named_task_with_a_spilled_payload_is_answered_as_the_first_time() {
         NewTask::new(
             TaskSpec::new(id, kind, Shape::from_bits(7), QueueName::new("emails").unwrap()),
             Vec::new(),
+            [],
         )
         .with(|task| {
             task.spec.name = Some(TaskName::new("once").unwrap());

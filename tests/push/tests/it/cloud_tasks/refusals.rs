@@ -126,6 +126,7 @@ fn unchecked(payload: usize) -> NewTask {
             QueueName::new("emails").unwrap(),
         ),
         vec![7; payload],
+        [],
     )
     .with(|task| task.spec.deadline = Some(Duration::from_secs(1)))
 }

@@ -172,7 +172,7 @@ async fn the_first_death_in_a_queue_without_one_for_dead_letters_names_the_remed
     let backend = backend.dead_letter_queues().endpoint(server.url()).build().await.unwrap();
     let (id, kind) = (TaskId::from_bytes([7; 16]), Kind::new("shop/idle").unwrap());
     let spec = TaskSpec::new(id, kind, Shape::from_bits(1), QueueName::new("orders").unwrap());
-    let task = NewTask::new(spec, Vec::new());
+    let task = NewTask::new(spec, Vec::new(), []);
     let bury = Bury::new(Now::Storage, task, 1, None, "no such order".to_owned());
     let error = backend.bury(bury).await.unwrap_err().to_string();
     for part in [

@@ -8,4 +8,5 @@ mod letter_store;
 mod letters;
 mod payloads;
 mod postponed;
+mod schemas;
 mod shop;

@@ -1,0 +1,87 @@
+//! Generates the registration of a task: what the runtime knows of it.
+
+use std::time::Duration;
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+
+use crate::model::Task;
+use crate::{names, upgrade};
+
+/// Generates the task's element of the distributed slice.
+pub(crate) fn element(task: &Task) -> TokenStream {
+    let (door, settings) = (&task.door, &task.settings);
+    let (name, args, aliases) = (&task.name, &task.args, &settings.aliases);
+    let states = task.states();
+    let parameters = parameters(task);
+    let (ignores, sensitive) = (&settings.ignores, &settings.sensitive);
+    let upgrades = upgrade::registered(task);
+    let [deadline, min_backoff, max_backoff] =
+        [settings.deadline, settings.min_backoff, settings.max_backoff]
+            .map(|value| duration(task, value));
+    let max_attempts = option(task, settings.max_attempts.map(|attempts| quote!(#attempts)));
+    let here = task.function.sig.ident.span();
+    let location = quote_spanned! {here=>
+        #door::Location { file: ::core::file!(), line: ::core::line!(), column: ::core::column!() }
+    };
+    quote! {
+        #door::register!(#door::Registration {
+            kind: __KIND,
+            aliases: &[#(#aliases),*],
+            traced: #door::Traced::new(<#args as #door::Args>::trace),
+            parameters: &[#(#parameters),*],
+            ignores: &[#(#ignores),*],
+            sensitive: &[#(#sensitive),*],
+            upgrades: #upgrades,
+            readings: #door::Readings::new(),
+            queues: <#name as #door::Task>::QUEUES,
+            deadline: #deadline,
+            max_attempts: #max_attempts,
+            backoff: #door::TypeBackoff { min: #min_backoff, max: #max_backoff },
+            states: &[#(#door::StateType::of::<#states>()),*],
+            location: #location,
+            module: ::core::module_path!(),
+            package: match ::core::option_env!("CARGO_PKG_NAME") {
+                #door::Option::Some(__package) => __package,
+                #door::Option::None => "",
+            },
+            is_test: ::core::cfg!(test),
+            run: __run,
+        })
+    }
+}
+
+/// Generates what the attribute says of each parameter beside its schema.
+fn parameters(task: &Task) -> impl Iterator<Item = TokenStream> {
+    let door = &task.door;
+    task.payload().map(move |(field, parameter)| {
+        let (name, aliases) = (names::plain(field), &parameter.marks.aliases);
+        let (has_default, is_sensitive) =
+            (parameter.marks.default.is_some(), parameter.marks.is_sensitive);
+        quote! {
+            #door::Parameter {
+                name: #name,
+                aliases: &[#(#aliases),*],
+                has_default: #has_default,
+                is_sensitive: #is_sensitive,
+            }
+        }
+    })
+}
+
+fn duration(task: &Task, value: Option<Duration>) -> TokenStream {
+    let door = &task.door;
+    let duration = value.map(|duration| {
+        let (seconds, nanos) = (duration.as_secs(), duration.subsec_nanos());
+        quote!(#door::Duration::new(#seconds, #nanos))
+    });
+    option(task, duration)
+}
+
+fn option(task: &Task, value: Option<TokenStream>) -> TokenStream {
+    let door = &task.door;
+    match value {
+        Some(value) => quote!(#door::Option::Some(#value)),
+        None => quote!(#door::Option::None),
+    }
+}

@@ -1,0 +1,64 @@
+//! Generates the calls of upgrade functions, which make args of the parameters that a task had
+//! before.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote, quote_spanned};
+use syn::spanned::Spanned;
+
+use crate::model::Task;
+
+/// Generates the function that goes through an upgrade by its number, and the schemas of the structs
+/// that the upgrades take. That function alone names the upgrades, so that the compiler reports a
+/// wrong one once.
+pub(crate) fn function(task: &Task) -> Option<TokenStream> {
+    let (door, args) = (&task.door, &task.args);
+    let (schemas, count) = (schemas(task), task.settings.upgrades.len());
+    let upgrades = task.settings.upgrades.iter().enumerate().map(|(number, path)| {
+        let name = path.to_token_stream().to_string().replace(' ', "");
+        // As in `bounds`, a variable is not spanned on what a macro may have passed on.
+        let on = quote!(__on);
+        let call =
+            quote_spanned!(path.span()=> <__On as #door::Upgrading<_>>::through(#on, #name, #path));
+        quote!(#number => #call,)
+    });
+    (!task.settings.upgrades.is_empty()).then(|| {
+        quote! {
+            fn __upgrade<__On: #door::Upgrading<#args>>(
+                __number: ::core::primitive::usize,
+                __on: __On,
+            ) -> #door::Result<__On::Output, #door::UnreadableError> {
+                match __number {
+                    #(#upgrades)*
+                    _ => #door::no_upgrade(),
+                }
+            }
+            static __UPGRADES: [#door::Traced; #count] = [#(#schemas),*];
+        }
+    })
+}
+
+/// Generates the method of the args that calls an upgrade.
+pub(crate) fn method(task: &Task) -> Option<TokenStream> {
+    let door = &task.door;
+    (!task.settings.upgrades.is_empty()).then(|| {
+        quote! {
+            fn upgrade(
+                __number: ::core::primitive::usize,
+                __payload: &mut #door::Decoder<'_>,
+            ) -> #door::Result<Self, #door::UnreadableError> {
+                __upgrade(__number, __payload)
+            }
+        }
+    })
+}
+
+/// Generates the reference to the schemas, for the registration.
+pub(crate) fn registered(task: &Task) -> TokenStream {
+    if task.settings.upgrades.is_empty() { quote!(&[]) } else { quote!(&__UPGRADES) }
+}
+
+fn schemas(task: &Task) -> impl Iterator<Item = TokenStream> {
+    let door = &task.door;
+    (0..task.settings.upgrades.len())
+        .map(move |number| quote!(#door::Traced::new(|__tracer| __upgrade(#number, __tracer))))
+}

@@ -1,0 +1,136 @@
+//! Workers that decide by the stored schemas which tasks they can read.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::stage::{Stage, at, ids, kind, queue, secs};
+use crate::backend::{Lease, NewTask, ReadsRoutes, Routes};
+use crate::task::{Route, Shape, TaskId};
+use crate::time::Schedule;
+
+/// A program whose only function reads tasks of some shapes.
+#[derive(Debug)]
+pub(super) struct Program {
+    /// The shape of the function.
+    shape: u64,
+    reads: Vec<u64>,
+    /// The routes and schemas that it was asked about.
+    asked: Mutex<Vec<(Route, Option<Vec<u8>>)>>,
+}
+
+impl Program {
+    pub(super) fn new(shape: u64, reads: &[u64]) -> Arc<Self> {
+        Arc::new(Self { shape, reads: reads.to_vec(), asked: Mutex::default() })
+    }
+
+    /// Returns a request for all due tasks that the program can read.
+    pub(super) fn leasing(self: &Arc<Self>, request: Lease) -> Lease {
+        Lease { routes: Routes::Read(Arc::clone(self) as _), ..request }
+    }
+
+    fn asked(&self) -> Vec<(Route, Option<Vec<u8>>)> {
+        std::mem::take(&mut self.asked.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl ReadsRoutes for Program {
+    fn reader(&self, route: &Route, schema: Option<&[u8]>) -> Option<Shape> {
+        let asked = (route.clone(), schema.map(<[u8]>::to_vec));
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(asked);
+        self.reads.contains(&route.shape().to_bits()).then_some(Shape::from_bits(self.shape))
+    }
+}
+
+/// Returns a task of a shape, with a schema that names the shape.
+pub(super) fn of_shape(on: &Stage, shape: u64) -> NewTask {
+    NewTask { schema: schema(shape).into(), ..on.task() }
+        .with(|task| task.spec.shape = Shape::from_bits(shape))
+}
+
+fn schema(shape: u64) -> Vec<u8> {
+    format!("schema {shape}").into_bytes()
+}
+
+fn route(shape: u64) -> Route {
+    Route::new(kind("conformance/plain"), Shape::from_bits(shape))
+}
+
+/// Leases all due tasks that the program can read.
+async fn lease(on: &Stage, seconds: i64, program: &Arc<Program>) -> Vec<TaskId> {
+    ids(&on.lease(program.leasing(on.leasing(at(seconds)))).await.tasks)
+}
+
+pub(super) async fn a_worker_leases_what_it_can_read(on: Stage) {
+    let mut stored = Vec::new();
+    for shape in [1, 2, 3] {
+        stored.push(on.store(at(0), of_shape(&on, shape)).await);
+    }
+    assert_eq!(lease(&on, 0, &Program::new(9, &[2, 1])).await, stored[..2]);
+    assert_eq!(lease(&on, 0, &Program::new(9, &[])).await, []);
+    assert_eq!(lease(&on, 0, &Program::new(9, &[1, 2, 3])).await, stored[2..]);
+}
+
+pub(super) async fn a_worker_is_asked_with_the_stored_schema(on: Stage) {
+    on.store(at(0), of_shape(&on, 1)).await;
+    on.store(at(0), of_shape(&on, 2)).await;
+    let unknown = on.task().with(|task| task.spec.shape = Shape::from_bits(3));
+    on.store(at(0), NewTask { schema: Arc::default(), ..unknown }).await;
+    let program = Program::new(1, &[1, 2]);
+    assert_eq!(lease(&on, 0, &program).await.len(), 2);
+    let mut asked = program.asked();
+    asked.sort();
+    asked.dedup();
+    let schemas = [(1, Some(schema(1))), (2, Some(schema(2))), (3, None)];
+    assert_eq!(asked, schemas.map(|(shape, schema)| (route(shape), schema)));
+}
+
+pub(super) async fn a_worker_is_asked_once_about_a_route(on: Stage) {
+    let program = Program::new(1, &[1]);
+    for seconds in 0..5 {
+        on.store(at(seconds), of_shape(&on, 1)).await;
+        on.store(at(seconds), of_shape(&on, 2)).await;
+        // A queue of its own, for which the routes are the same.
+        let elsewhere = of_shape(&on, 1).with(|task| task.spec.queue = queue("r"));
+        on.store(at(seconds), elsewhere).await;
+        assert_eq!(lease(&on, seconds, &program).await.len(), 2);
+        on.pause("r", true).await;
+        on.pause("r", false).await;
+    }
+    let mut asked: Vec<_> = program.asked().into_iter().map(|(route, _)| route).collect();
+    asked.sort();
+    assert_eq!(asked, [route(1), route(2)]);
+}
+
+pub(super) async fn another_worker_is_asked_anew(on: Stage) {
+    let id = on.store(at(0), of_shape(&on, 1)).await;
+    let request = on.leasing(at(0));
+    for answers in [false, true] {
+        let program = Program::new(1, if answers { &[1] } else { &[] });
+        let leased = on.lease(program.leasing(request.clone())).await.tasks;
+        assert_eq!(ids(&leased), vec![id; usize::from(answers)], "the same queues, another reader");
+        assert_eq!(program.asked().len(), 1);
+    }
+}
+
+pub(super) async fn what_no_worker_can_read_holds_up_nobody(on: Stage) {
+    let stranded: Vec<_> = (0..500).map(|_| of_shape(&on, 1)).collect();
+    on.enqueue(at(0), stranded).await;
+    let soon = NewTask { schedule: Schedule::After(secs(5)), ..of_shape(&on, 1) };
+    on.store(at(0), soon).await;
+    let later = NewTask { schedule: Schedule::After(secs(7)), ..of_shape(&on, 2) };
+    let later = on.store(at(0), later).await;
+    let program = Program::new(2, &[2]);
+    let leased = on.lease(program.leasing(on.leasing(at(0)))).await;
+    assert_eq!((leased.tasks.len(), leased.next), (0, Some(secs(7))));
+    assert_eq!(lease(&on, 7, &program).await, [later]);
+    assert_eq!(on.stats(at(7)).await[0].stats.due, 501, "nothing is lost");
+}
+
+pub(super) async fn a_schema_that_comes_later_is_shown_to_the_worker(on: Stage) {
+    let program = Program::new(1, &[1]);
+    on.store(at(0), NewTask { schema: Arc::default(), ..of_shape(&on, 1) }).await;
+    assert_eq!(lease(&on, 0, &program).await.len(), 1);
+    assert_eq!(program.asked(), [(route(1), None)]);
+    on.store(at(0), of_shape(&on, 1)).await;
+    assert_eq!(lease(&on, 0, &program).await.len(), 1);
+    assert_eq!(program.asked(), [(route(1), Some(schema(1)))]);
+}
