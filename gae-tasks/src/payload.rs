@@ -79,6 +79,7 @@ pub struct Encoder {
 
 impl Encoder {
     /// Creates a writer with room for `len` bytes, which grows if necessary.
+    #[inline]
     pub(crate) fn with_room(schema: &'static Schema, len: usize) -> Self {
         Self { bytes: Vec::with_capacity(len), schema, next: 0, ends: None }
     }
@@ -94,6 +95,7 @@ impl Encoder {
     }
 
     /// Returns the written bytes.
+    #[inline]
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }

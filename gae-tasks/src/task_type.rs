@@ -92,6 +92,7 @@ fn encode_expecting<A: Args>(args: &A, len: usize) -> Result<Vec<u8>, Unreadable
     Ok(encoder.into_bytes())
 }
 
+#[inline]
 fn encoder<A: Args>(len: usize) -> Result<Encoder, UnreadableError> {
     let schema = A::Task::registration().schema().map_err(Clone::clone)?;
     Ok(Encoder::with_room(schema, len))

@@ -26,6 +26,7 @@ use super::schema::node::{Node, NodeId};
 ///
 /// # Errors
 /// The value refuses to be written, or is written as something else than is read.
+#[inline]
 pub(crate) fn append<T: Serialize + ?Sized>(
     bytes: &mut Vec<u8>,
     nodes: &[Node],

@@ -99,6 +99,7 @@ impl Schema {
     }
 
     /// The parameters, in their order.
+    #[inline]
     pub(crate) fn parameters(&self) -> &[Member] {
         &self.parameters
     }

@@ -158,7 +158,10 @@ impl<'a> Comparison<'a> {
                 self.difference.add(|| "the schemas are too large to be compared".to_owned());
                 return;
             }
-            if self.seen.insert(pair) {
+            let (writer, reader) = (self.writer.node(pair.writer), self.reader.node(pair.reader));
+            let is_leaf = |node: &Node| matches!(node, Node::Leaf(_));
+            // Where a number has become a text in two places, both are named.
+            if is_leaf(writer) || is_leaf(reader) || self.seen.insert(pair) {
                 self.pair(pair, way);
             }
         }

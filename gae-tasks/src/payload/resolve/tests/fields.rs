@@ -9,152 +9,179 @@ fn s(text: &str) -> String {
 }
 
 pairs! {
-    swapped:
+    mod swapped:
         struct Before { from: u64, to: u64 } => struct After { to: u64, from: u64 }
         Before { from: 1, to: 2 } => Is(After { from: 1, to: 2 });
-    swapped_of_other_types:
+    mod swapped_of_other_types:
         struct Before { id: u64, name: String, ok: bool } => struct After { ok: bool, name: String, id: u64 }
         Before { id: 1, name: s("a"), ok: true } => Is(After { id: 1, name: s("a"), ok: true });
-    renamed:
+    mod renamed:
         struct Before { a: u8, b: u8 } => struct After { a: u8, c: u8 }
         Before { a: 1, b: 2 } => Waits::<After>("b` is not known here: add `ignores = [\"p");
-    renamed_with_alias:
+    mod renamed_with_alias:
         struct Before { a: u8, b: u8 } => struct After { a: u8, #[serde(alias = "b")] c: u8 }
         Before { a: 1, b: 2 } => Is(After { a: 1, c: 2 });
-    renamed_with_attribute:
+    mod renamed_with_attribute:
         struct Before { a: u8 } => struct After { #[serde(rename = "a")] b: u8 }
         Before { a: 1 } => Same(After { b: 1 });
-    alias_dropped:
+    mod alias_dropped:
         struct Before { a: u8, #[serde(alias = "b")] c: u8 } => struct After { a: u8, c: u8 }
         Before { a: 1, c: 2 } => Is(After { a: 1, c: 2 });
-    added:
+    mod added:
         struct Before { a: u8 } => struct After { a: u8, b: u8 }
         Before { a: 1 } => Fails::<After>("b` is missing from the stored payload: add `#[serde(default)]`");
-    added_with_default:
+    mod added_with_default:
         struct Before { a: u8 } => struct After { a: u8, #[serde(default)] b: u8 }
         Before { a: 1 } => Is(After { a: 1, b: 0 });
-    added_in_front_with_default:
+    mod added_in_front_with_default:
         struct Before { a: u8 } => struct After { #[serde(default = "nine")] b: u8, a: u8 }
         Before { a: 1 } => Is(After { a: 1, b: 9 });
-    added_option:
+    mod added_option:
         struct Before { a: u8 } => struct After { b: Option<String>, a: u8 }
         Before { a: 1 } => Is(After { a: 1, b: None });
-    container_default:
+    mod container_default:
         struct Before { a: u8 } => #[derive(Default)] #[serde(default)] struct After { a: u8, b: String, c: bool }
         Before { a: 1 } => Is(After { a: 1, b: s(""), c: false });
-    removed:
+    mod removed:
         struct Before { a: u8, b: u8 } => struct After { a: u8 }
         Before { a: 1, b: 2 } => Waits::<After>("b` is not known here");
-    removed_and_denied:
+    mod removed_and_denied:
         struct Before { a: u8, b: u8 } => #[serde(deny_unknown_fields)] struct After { a: u8 }
         Before { a: 1, b: 2 } => Waits::<After>("b` is not known here");
-    removed_all:
+    mod removed_all:
         struct Before { a: u8 } => struct After {}
         Before { a: 1 } => Waits::<After>("a` is not known here");
-    skipped:
+    mod skipped:
         struct Before { a: u8, b: u8 } => struct After { a: u8, #[serde(skip)] b: u8 }
         Before { a: 1, b: 2 } => Waits::<After>("b` is not known here");
-    widened:
+    mod widened:
         struct Before { a: u8, b: Option<i16> } => struct After { a: u64, b: Option<i64> }
         Before { a: 1, b: Some(-2) } => Is(After { a: 1, b: Some(-2) });
-    narrowed:
+    mod narrowed:
         struct Before { a: u64 } => struct After { a: u8 }
         Before { a: 1 } => Is(After { a: 1 });
         Before { a: 1000 } => Fails::<After>("a` holds a number that is out of the range of u8");
-    changed:
+    mod changed:
         struct Before { a: u8, b: String } => struct After { a: String, b: String }
         Before { a: 1, b: s("x") } => Waits::<After>("a`: was a u8, is a String");
-    made_optional:
+    mod made_optional:
         struct Before { a: u8 } => struct After { a: Option<u8> }
         Before { a: 1 } => Is(After { a: Some(1) });
-    made_required:
+    mod made_required:
         struct Before { a: Option<u8> } => struct After { a: u8 }
         Before { a: Some(1) } => Is(After { a: 1 });
         Before { a: None } => Fails::<After>("a` holds no value");
-    boxed:
+    mod boxed:
         struct Before { a: String, b: Vec<u8> } => struct After { a: Box<str>, b: Box<[u8]> }
         Before { a: s("x"), b: vec![1] } => Same(After { a: "x".into(), b: [1].into() });
-    newtype_around:
+    mod newtype_around:
         struct Before { a: u8 } => struct After { a: Cents<u8> }
         Before { a: 1 } => Same(After { a: Cents(1) });
-    newtype_around_and_widened:
+    mod newtype_around_and_widened:
         struct Before { a: u8 } => struct After { a: Cents<u64> }
         Before { a: 1 } => Is(After { a: Cents(1) });
-    newtype_within:
+    mod newtype_within:
         struct Before { a: Cents<Cents<u8>> } => struct After { a: Option<Cents<u8>> }
         Before { a: Cents(Cents(1)) } => Is(After { a: Some(Cents(1)) });
-    newtype_to_struct:
+    mod newtype_to_struct:
         struct Before(u8); => struct After { a: u8 }
         Before(1) => Waits::<After>("was a u8, is a struct");
-    struct_to_newtype:
+    mod struct_to_newtype:
         struct Before { a: u8 } => struct After(u8);
         Before { a: 1 } => Waits::<After>("was a struct, is a u8");
-    tuple_to_struct:
+    mod tuple_to_struct:
         struct Before(u8, String); => struct After { a: u8, b: String }
         Before(1, s("x")) => Waits::<After>("was a tuple of 2, is a struct");
-    struct_to_tuple:
+    mod struct_to_tuple:
         struct Before { a: u8, b: String } => struct After(u8, String);
         Before { a: 1, b: s("x") } => Waits::<After>("was a struct, is a tuple of 2");
-    tuple_widened:
+    mod tuple_widened:
         struct Before(u8, String); => struct After(u64, Option<String>);
         Before(1, s("x")) => Is(After(1, Some(s("x"))));
-    unit_to_struct:
+    mod unit_to_struct:
         struct Before; => struct After {}
         Before => Waits::<After>("was a (), is a struct");
-    unit_to_unit:
+    mod unit_to_unit:
         struct Before; => struct After;
         Before => Same(After);
-    nested:
+    mod nested:
         struct Before { in_: Range<u8>, n: u8 } => struct After { n: u8, in_: OtherRange<u16> }
         Before { in_: Range { start: 1, end: 2 }, n: 3 } => Is(After { n: 3, in_: OtherRange { end: 2, start: 1 } });
-    nested_twice:
+    mod nested_twice:
         struct Before { a: Range<Range<u8>>, b: Range<u8> } => struct After { a: OtherRange<OtherRange<u8>>, b: Range<u8> }
         Before { a: Range { start: r(1), end: r(2) }, b: r(3) } => Is(After {
             a: OtherRange { start: o(1), end: o(2) },
             b: r(3),
         });
-    nested_difference:
+    mod nested_difference:
         struct Before { a: Vec<Option<Range<u8>>> } => struct After { a: Vec<Option<Range<bool>>> }
         Before { a: vec![] } => Waits::<After>("a[].start`: was a u8, is a bool");
-    generic:
+    mod generic:
         struct Before { a: Cents<Vec<Range<u8>>> } => struct After { a: Vec<OtherRange<u16>> }
         Before { a: Cents(vec![r(1), r(2)]) } => Is(After { a: vec![o(1), o(2)] });
-    from_other_type:
-        struct Before { a: u8 } => #[serde(from = "Range<u64>")] struct After { n: u64 }
-        Before { a: 1 } => Waits::<After>("a` is not known here");
-    recursive:
+    mod from_other_type:
+        struct Before { a: Range<u8> } => struct After { a: Total }
+        Before { a: Range { start: 1, end: 2 } } => Is(After { a: Total(3) });
+    mod validated:
+        struct Before { a: u8 } => struct After { a: Even }
+        Before { a: 2 } => Is(After { a: Even(2) });
+        Before { a: 3 } => Fails::<After>("a` its type refuses the value");
+    mod recursive:
         struct Before { n: u8, next: Option<Box<Before>> } => struct After { next: Option<Box<After>>, n: u16 }
         Before { n: 1, next: Some(Before { n: 2, next: None }.into()) } => Is(After {
             n: 1,
             next: Some(After { n: 2, next: None }.into()),
         });
-    recursive_and_added:
+    mod recursive_and_added:
         struct Before { all: Vec<Before> } => struct After { #[serde(default)] n: u8, all: Vec<After> }
         Before { all: vec![Before { all: vec![] }] } => Is(After { n: 0, all: vec![After { n: 0, all: vec![] }] });
-    recursive_and_changed:
+    mod recursive_and_changed:
         struct Before { n: u8, all: Vec<Before> } => struct After { n: bool, all: Vec<After> }
         Before { n: 1, all: vec![] } => Waits::<After>("n`: was a u8, is a bool");
-    recursive_and_removed:
+    mod recursive_and_removed:
         struct Before { n: u8, all: BTreeMap<u8, Before> } => struct After { all: BTreeMap<String, After> }
         Before { n: 1, all: BTreeMap::new() } => Waits::<After>("n` is not known here");
-    unrolled:
+    mod unrolled:
         struct Before { n: u8, next: Option<Box<Before>> } => struct After { n: u8, next: Option<Box<List>> }
         Before { n: 1, next: None } => Same(After { n: 1, next: None });
-    made_recursive:
+    mod made_recursive:
         struct Before { n: u8 } => struct After { n: u8, next: Option<Box<After>> }
         Before { n: 1 } => Is(After { n: 1, next: None });
-    fields_of_a_tuple:
+    mod fields_of_a_tuple:
         struct Before((u8, Range<u8>), u8); => struct After((u16, OtherRange<u8>), u8);
         Before((1, r(2)), 3) => Is(After((1, o(2)), 3));
-    std_range:
+    mod std_range:
         struct Before { a: std::ops::Range<u8> } => struct After { a: std::ops::RangeInclusive<u16> }
         Before { a: 1..3 } => Is(After { a: 1..=3 });
-    std_duration:
+    mod std_duration:
         struct Before { a: std::time::Duration } => struct After { a: Option<std::time::Duration> }
         Before { a: std::time::Duration::from_millis(1500) } => Is(After { a: Some(std::time::Duration::from_millis(1500)) });
-    std_duration_to_number:
+    mod std_duration_to_number:
         struct Before { a: std::time::Duration } => struct After { a: u64 }
         Before { a: std::time::Duration::ZERO } => Waits::<After>("a`: was a struct, is a u64");
+}
+
+/// Reads as another type.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Range<u64>")]
+struct Total(u64);
+
+impl From<Range<u64>> for Total {
+    fn from(range: Range<u64>) -> Self {
+        Self(range.start + range.end)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "u16")]
+struct Even(u16);
+
+impl TryFrom<u16> for Even {
+    type Error = &'static str;
+
+    fn try_from(value: u16) -> Result<Self, Self::Error> {
+        if value % 2 == 0 { Ok(Self(value)) } else { Err("odd") }
+    }
 }
 
 fn nine() -> u8 {

@@ -11,9 +11,11 @@ struct Deferred {
 macro_rules! deferred {
     ($($name:ident: $ty:ty = $value:expr),*) => {{
         let schema = Tracer::schema(|_tracer| { $(_tracer.parameter::<$ty>(stringify!($name))?;)* Ok(()) });
-        let mut encoder = Encoder::default();
+        let schema: &'static Schema = Box::leak(Box::new(schema.unwrap()));
+        #[allow(unused_mut)]
+        let mut encoder = Encoder::with_room(schema, 0);
         $({ let value: $ty = $value; encoder.parameter(stringify!($name), &value).unwrap(); })*
-        Deferred { schema: Arc::new(schema.unwrap()), bytes: encoder.into_bytes() }
+        Deferred { schema: Arc::new(schema.clone()), bytes: encoder.into_bytes() }
     }};
 }
 

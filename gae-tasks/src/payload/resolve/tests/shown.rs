@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::*;
 
@@ -19,7 +19,7 @@ impl<'de> DeserializeSeed<'de> for Shown<'_> {
 
 macro_rules! leaves {
     ($($method:ident $ty:ty),*) => {$(
-        fn $method<E>(self, value: $ty) -> Result<(), E> {
+        fn $method<E: Error>(self, value: $ty) -> Result<(), E> {
             let _ = write!(self.0, "{value:?}");
             Ok(())
         }
@@ -35,12 +35,12 @@ impl<'de> Visitor<'de> for Shown<'_> {
 
     leaves!(visit_bool bool, visit_u64 u64, visit_i64 i64, visit_f64 f64, visit_str &str);
 
-    fn visit_unit<E>(self) -> Result<(), E> {
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
         self.0.push_str("null");
         Ok(())
     }
 
-    fn visit_none<E>(self) -> Result<(), E> {
+    fn visit_none<E: Error>(self) -> Result<(), E> {
         self.visit_unit()
     }
 
@@ -134,7 +134,7 @@ fn a_value_of_json_is_read() {
     let of = std::marker::PhantomData::<serde_json::Value>;
     let read = Decoder::read_any(&schema, &encoded(&value), of).unwrap();
     let expected =
-        serde_json::json!({ "p": { "before": 1, "it": { "One": [[0; 16]] }, "after": "x" } });
+        serde_json::json!({ "p": { "before": 1, "it": { "One": [vec![0; 16]] }, "after": "x" } });
     assert_eq!(read, expected);
 }
 

@@ -4,6 +4,7 @@ use super::super::program::{Caller, Program};
 use super::super::{assert_locked, store};
 use super::*;
 use crate::handler::{Call, CallError, Work};
+use crate::payload::{Parameter, Readings};
 use crate::queue::TypeBackoff;
 use crate::registration::{Location, Registration, Traced};
 
@@ -16,6 +17,11 @@ fn registration(kind: &'static str, module: &'static str, is_test: bool) -> Regi
         kind,
         aliases: &[],
         traced: Traced::new(|tracer| tracer.parameter::<u64>("id")),
+        parameters: const { &[Parameter::new("id")] },
+        ignores: &[],
+        sensitive: &[],
+        upgrades: &[],
+        readings: Readings::new(),
         queues: &["default"],
         deadline: None,
         max_attempts: None,
