@@ -47,6 +47,7 @@ pub(crate) fn element(task: &Task) -> TokenStream {
             },
             is_test: ::core::cfg!(test),
             run: __run,
+            trial: #door::trial::<#args>(),
         })
     }
 }

@@ -68,6 +68,7 @@ const fn neighbour(kind: &'static str) -> Registration {
         package: "shop",
         is_test: true,
         run: refuse,
+        trial: door::trial::<SendArgs>(),
     }
 }
 

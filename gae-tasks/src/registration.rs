@@ -9,7 +9,7 @@ use std::time::Duration;
 use linkme::distributed_slice;
 
 use crate::handler::Run;
-use crate::payload::{Parameter, Readings, Schema, Tracer, UnreadableError};
+use crate::payload::{Parameter, Reading, Readings, Schema, Tracer, UnreadableError};
 use crate::queue::TypeBackoff;
 use crate::task::Shape;
 
@@ -77,6 +77,8 @@ pub struct Registration {
     pub is_test: bool,
     /// Calls the function.
     pub run: Run,
+    /// Reads a payload without calling the function.
+    pub trial: Trial,
 }
 
 impl fmt::Debug for Registration {
@@ -200,6 +202,10 @@ impl fmt::Debug for Traced {
         f.debug_tuple("Traced").field(&self.known()).finish()
     }
 }
+
+/// Reads a payload as the args of a function, and drops them.
+#[derive(Debug)]
+pub struct Trial(pub(crate) fn(&[u8], &Reading) -> Result<(), UnreadableError>);
 
 /// The type of a `#[state]` parameter.
 #[derive(Debug)]

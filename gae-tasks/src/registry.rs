@@ -397,6 +397,7 @@ mod tests {
             package: "shop",
             is_test: true,
             run,
+            trial: crate::registration::Trial(|_, _| Ok(())),
         }
     }
 

@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::handler::{Call, CallError};
 use crate::payload::{Decoder, Encoder, Reading, Tracer, UnreadableError, no_upgrade};
-use crate::registration::Registration;
+use crate::registration::{Registration, Trial};
 
 /// A task type, which `#[deferred]` generates under the function's own name.
 ///
@@ -127,6 +127,11 @@ pub(crate) fn read<A: Args>(bytes: &[u8], reading: &Reading) -> Result<A, Unread
             whole(Decoder::resolved(resolution, bytes)?, |payload| A::upgrade(*number, payload))
         }
     }
+}
+
+/// Reads payloads as `A` and drops what was read, to find out whether that is possible.
+pub const fn trial<A: Args>() -> Trial {
+    Trial(|payload, reading| read::<A>(payload, reading).map(drop))
 }
 
 fn whole<'a, A>(

@@ -152,6 +152,7 @@ mod tests {
             package: "shop",
             is_test: true,
             run: refuse,
+            trial: crate::registration::Trial(|_, _| Ok(())),
         }
     }
 

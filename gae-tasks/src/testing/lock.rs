@@ -8,6 +8,7 @@ mod format;
 mod judge;
 mod layout;
 mod leaf;
+mod made_up;
 mod members;
 mod merge;
 mod parse;
@@ -19,6 +20,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod walk;
+mod way;
 
 use std::path::Path;
 
