@@ -6,11 +6,11 @@ mod json;
 mod parameter;
 mod reading;
 mod remedy;
-mod resolve;
+pub(crate) mod resolve;
 pub(crate) mod schema;
 mod sensitive;
 mod show;
-mod trace;
+pub(crate) mod trace;
 mod unreadable;
 mod upgrade;
 
@@ -283,7 +283,9 @@ impl Resolved<'_> {
 
 #[cold]
 fn of_failure(failure: &Failure) -> UnreadableError {
-    UnreadableError::of_path(&failure.path(), failure.to_string())
+    let path = failure.path();
+    let error = UnreadableError::of_path(&path, failure.to_string());
+    if failure.is_missing() { error.of_missing(path) } else { error }
 }
 
 fn advice(error: postcard::Error) -> String {

@@ -17,14 +17,14 @@ mod ask;
 mod compare;
 mod difference;
 mod failure;
-mod ignores;
+pub(crate) mod ignores;
 mod input;
-mod leaves;
-mod members;
+pub(crate) mod leaves;
+pub(crate) mod members;
 mod name;
 mod parameters;
 mod parts;
-mod path;
+pub(crate) mod path;
 mod place;
 mod reading;
 #[cfg(test)]

@@ -152,6 +152,11 @@ impl Failure {
         self.0.is_of_pair
     }
 
+    /// Whether a field is missing that has no default.
+    pub(crate) fn is_missing(&self) -> bool {
+        matches!(self.0.reason, Reason::Missing(_))
+    }
+
     /// The path of what cannot be read, within the parameter or with it; empty if it is all.
     pub(crate) fn path(&self) -> String {
         path(self.0.steps.iter().rev().map(Owned::borrowed))
