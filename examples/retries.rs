@@ -47,10 +47,12 @@ async fn main() -> anyhow::Result<()> {
     never_works::defer("A-17").await?;
     tasks.worker().with_graceful_shutdown(tokio::time::sleep(Duration::from_secs(1))).await?;
 
-    for letter in tasks.list(TaskFilter::new().state(TaskState::Dead), None, 10).await? {
+    let dead = TaskFilter::new().state(TaskState::Dead);
+    for letter in tasks.list(dead, None, 10).with_payloads().await? {
         println!(
-            "dead letter: {} ({})",
+            "dead letter: {} {} ({})",
             letter.spec.kind,
+            letter.args_json()?,
             letter.errors.last().map_or("", |error| &error.message)
         );
     }

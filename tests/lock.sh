@@ -84,6 +84,55 @@ edit src/lib.rs 's/cents: String/cents: u64/'
 refused "a wider type" "compatible" --test outside
 GAE_TASKS_LOCK=write passes "a wider type is written" --test outside
 
+edit src/lib.rs 's/^( *)cents: u64,$/\1cents: u64,\n\1note: String,/'
+refused "a new field" "needs an attribute: field \`transfer.note\` is new, and tasks that wait have no value for it: write \`#[serde(default)]\` on it"
+GAE_TASKS_LOCK=write refused "a write does not take it" "needs more than a write" --test outside
+edit src/lib.rs 's/^( *)note: String,$/\1#[serde(default)]\n\1note: String,/'
+refused "its default makes it readable" "compatible: field \`transfer.note\` is new" --test outside
+GAE_TASKS_LOCK=write passes "the new field is written" --test outside
+edit src/lib.rs '/serde\(default\)/d'
+refused "its default is gone" "is not accepted: field \`transfer.note\` is new" --test outside
+cp src/lib.rs.before src/lib.rs
+passes "its default is back" --test outside
+
+edit src/lib.rs 's/reference: String/memo: String/'
+refused "a renamed parameter" "write \`#[alias(\"reference\")] memo: String\`" --test outside
+edit src/lib.rs 's/memo: String/#[alias("reference")] memo: String/'
+GAE_TASKS_LOCK=write passes "with its alias it is written" --test outside
+passes "its older name is read" --test outside
+
+edit src/lib.rs 's/memo: String/memo: String, urgent: bool/'
+refused "a new parameter" "write \`#[default] urgent: bool\`" --test outside
+edit src/lib.rs 's/urgent: bool/#[default(true)] urgent: bool/'
+GAE_TASKS_LOCK=write passes "with its default it is written" --test outside
+
+edit src/lib.rs 's/, #\[alias\("reference"\)\] memo: String//'
+refused "a parameter is removed" "write \`ignores = [\"memo\"]\` in the attribute" --test outside
+edit src/lib.rs 's/queue = "payments"/queue = "payments", ignores = ["memo"]/'
+refused "it had another name" "write \`ignores = [\"reference\"]\` in the attribute" --test outside
+edit src/lib.rs 's/ignores = \["memo"\]/ignores = ["memo", "reference"]/'
+GAE_TASKS_LOCK=write passes "what is ignored may be gone" --test outside
+
+edit src/mail.rs 's/customer: u64/customer: String/'
+refused "a parameter of another type" "strands: parameter \`customer\`: was \`u64\`, is \`String\`" --test outside
+edit src/mail.rs 's/queue = "emails"/queue = "emails", upgrade = of_number/'
+cat >>src/mail.rs <<'END'
+
+/// Customers had numbers.
+#[derive(serde::Deserialize)]
+struct OfNumber {
+    customer: u64,
+    template: Option<String>,
+}
+
+fn of_number(old: OfNumber) -> SendWelcomeArgs {
+    SendWelcomeArgs { customer: old.customer.to_string(), template: old.template }
+}
+END
+refused "an upgrade converts it" "compatible: tasks that wait are converted by an upgrade" --test outside
+GAE_TASKS_LOCK=write passes "what is converted is written" --test outside
+passes "both tests find it right"
+
 edit src/lib.rs 's/pub mod mail;/pub mod emails;/'
 mv src/mail.rs src/emails.rs
 refused "a task moves" 'alias = ["lock_shop.mail/send_welcome"]'

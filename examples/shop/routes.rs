@@ -69,6 +69,8 @@ struct DeadLetter {
     id: TaskId,
     kind: String,
     name: Option<String>,
+    /// By the names of the parameters; or why they cannot be shown.
+    args: serde_json::Value,
     died: Option<Timestamp>,
     /// One for each attempt, oldest first.
     errors: Vec<String>,
@@ -76,7 +78,12 @@ struct DeadLetter {
 
 impl From<TaskRecord> for DeadLetter {
     fn from(task: TaskRecord) -> Self {
+        let args = match task.args_json() {
+            Ok(json) => serde_json::from_str(&json).unwrap_or(json.into()),
+            Err(error) => error.to_string().into(),
+        };
         Self {
+            args,
             id: task.spec.id,
             kind: task.spec.kind.to_string(),
             name: task.spec.name.map(|name| name.to_string()),
@@ -89,7 +96,7 @@ impl From<TaskRecord> for DeadLetter {
 /// The newest hundred dead letters.
 async fn dead_letters(State(shop): State<Shop>) -> Result<Json<Vec<DeadLetter>>, Failed> {
     let dead = TaskFilter::new().state(TaskState::Dead);
-    let letters = shop.tasks.list(dead, None, 100).newest_first().await?;
+    let letters = shop.tasks.list(dead, None, 100).newest_first().with_payloads().await?;
     Ok(Json(letters.into_iter().map(DeadLetter::from).collect()))
 }
 
@@ -196,6 +203,8 @@ mod tests {
 
         let letter = letters(&shop).await.pop().unwrap();
         assert_eq!((letter.id, letter.name.as_deref()), (id, Some("charge-2")));
+        let args = serde_json::json!({"order": 2, "customer": "bob", "cents": 990});
+        assert_eq!(letter.args, args);
         assert_eq!(letter.errors.len(), 3);
         assert_eq!(letter.errors[2], "order 2 of bob: the card is declined");
 

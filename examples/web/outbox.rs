@@ -15,7 +15,7 @@ const SHOWN: usize = 50;
 /// Sends the welcome mail. That is slow, and nobody who signs up waits for it.
 #[deferred(queue = "emails", deadline = "30s")]
 pub(crate) async fn send_welcome(
-    to: String,
+    #[sensitive] to: String,
     name: String,
     #[state] outbox: &Outbox,
     #[context] cx: &TaskContext,

@@ -1,6 +1,6 @@
 //! The page: a form, and the state of the mails.
 
-use gae_tasks::Stats;
+use gae_tasks::{Stats, TaskRecord};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::outbox::Mail;
@@ -41,13 +41,21 @@ const REFRESH: &str = "setInterval(async () => {
 }, 1000);";
 
 /// The part of the page that changes.
-pub(crate) fn outbox(stats: &Stats, mails: &[Mail]) -> Markup {
+pub(crate) fn outbox(stats: &Stats, waiting: &[TaskRecord], mails: &[Mail]) -> Markup {
     html! {
         h2 { "Outbox" }
         ul.counts {
             li { strong { (stats.scheduled) } " waiting" }
             li { strong { (stats.leased) } " being sent" }
             li { strong { (stats.dead) } " given up" }
+        }
+        @if !waiting.is_empty() {
+            ul.waiting {
+                @for task in waiting {
+                    // The args by name; the address is marked `#[sensitive]`.
+                    li { code { (task.args_json().unwrap_or_else(|error| error.to_string())) } }
+                }
+            }
         }
         @if mails.is_empty() {
             p.empty { "No mail was sent since the start of this process." }
@@ -91,7 +99,7 @@ mod tests {
             subject: "Welcome, <script>alert(1)</script>!".to_owned(),
             attempt: 1,
         };
-        let text = page(&outbox(&Stats::default(), &[mail]), Some("<b>")).into_string();
+        let text = page(&outbox(&Stats::default(), &[], &[mail]), Some("<b>")).into_string();
         assert!(text.contains("Welcome, &lt;script&gt;alert(1)&lt;/script&gt;!"), "{text}");
         assert!(
             !text.contains("<img") && !text.contains("<b>") && !text.contains("<script>alert"),

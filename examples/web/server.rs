@@ -6,12 +6,15 @@ use axum::extract::{Form, State};
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use gae_tasks::Client;
+use gae_tasks::{Client, Kind, Task, TaskFilter};
 use maud::Markup;
 use serde::Deserialize;
 
 use crate::outbox::{Outbox, send_welcome};
 use crate::page;
+
+/// How many mails that are not sent yet are shown.
+const SHOWN: usize = 10;
 
 /// What the handlers of the routes share.
 #[derive(Debug, Clone)]
@@ -75,7 +78,10 @@ async fn outbox_part(State(shop): State<Shop>) -> Result<Html<String>, Failed> {
 impl Shop {
     async fn outbox_markup(&self) -> Result<Markup> {
         let stats = self.tasks.stats().await.context("cannot count the tasks")?;
-        Ok(page::outbox(&stats, &self.outbox.mails()))
+        let waiting = TaskFilter::new().kind(Kind::new(send_welcome::KIND)?);
+        let waiting = self.tasks.list(waiting, None, SHOWN).with_payloads().await;
+        let waiting = waiting.context("cannot list the tasks")?;
+        Ok(page::outbox(&stats, &waiting, &self.outbox.mails()))
     }
 }
 
@@ -124,6 +130,11 @@ mod tests {
         assert_deferred!(shop.tasks, send_welcome, |args| args.to == "ada@example.org"
             && args.name == "Ada");
         assert!(shop.outbox.mails().is_empty(), "the answer waits for no mail");
+        let page = shop.outbox_markup().await.unwrap().into_string();
+        assert!(
+            page.contains("Ada") && page.contains("(sensitive)") && !page.contains("ada@"),
+            "{page}"
+        );
         shop.tasks.drain().await.unwrap();
         assert_eq!(shop.outbox.mails()[0].subject, "Welcome, Ada!");
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::payload::SensitivePaths;
 use crate::queue::{QueueName, RetryConfig};
 use crate::task::{Kind, Shape, TaskId, TaskSpec};
 #[cfg(any(feature = "cloud-tasks", all(feature = "push", feature = "testing")))]
@@ -28,7 +29,8 @@ const VERSION: u8 = 1;
 /// programs can run every other task.
 const VERSION_OF_COPIES: u8 = 2;
 
-/// The version of an envelope with its schema, and with [`Copied`] if it is a copy, before the rest.
+/// The version of an envelope with its schema, its sensitive paths, and with [`Copied`] if it is a
+/// copy, before the rest.
 const VERSION_WITH_SCHEMA: u8 = 3;
 
 /// The first bytes of every dead letter, whatever its version: a letter is not a task to be run.
@@ -86,6 +88,8 @@ pub(crate) struct Envelope {
     pub(crate) payload: Vec<u8>,
     /// The schema of the payload; empty in the envelopes of older versions.
     pub(crate) schema: Arc<[u8]>,
+    /// The paths of args that are never shown.
+    pub(crate) sensitive: SensitivePaths,
 }
 
 /// The facts of a task's deliveries before this copy: the queue counts only those of the copy.
@@ -164,12 +168,13 @@ pub(crate) enum EnvelopeError {
 }
 
 impl Envelope {
-    /// Creates the envelope of a task that is deferred at `now`.
+    /// Creates the envelope of a new task that is deferred at `now`.
     #[cfg(any(feature = "cloud-tasks", all(feature = "push", feature = "testing")))]
     pub(crate) fn new(
         spec: TaskSpec,
         payload: Vec<u8>,
         schema: Arc<[u8]>,
+        sensitive: SensitivePaths,
         schedule: Schedule,
         now: Timestamp,
     ) -> Self {
@@ -180,6 +185,7 @@ impl Envelope {
             copied: None,
             payload,
             schema,
+            sensitive,
         }
     }
 
@@ -208,7 +214,7 @@ impl Envelope {
         let mut body = Vec::with_capacity(ROOM + self.schema.len() + self.payload.len());
         let copied = self.copied.map(Copied::wire);
         let version = match copied {
-            _ if !self.schema.is_empty() => VERSION_WITH_SCHEMA,
+            _ if !self.schema.is_empty() || !self.sensitive.is_empty() => VERSION_WITH_SCHEMA,
             Some(_) => VERSION_OF_COPIES,
             None => VERSION,
         };
@@ -216,7 +222,8 @@ impl Envelope {
         // Numbers, strings and bytes only: postcard refuses none of these.
         let body = match (version, copied) {
             (VERSION_WITH_SCHEMA, copied) => {
-                postcard::to_extend(&(&*self.schema, copied), body).unwrap_or_default()
+                let paths: Vec<&str> = self.sensitive.iter().map(|path| &**path).collect();
+                postcard::to_extend(&(&*self.schema, paths, copied), body).unwrap_or_default()
             }
             (_, Some(copied)) => postcard::to_extend(&copied, body).unwrap_or_default(),
             (_, None) => body,
@@ -237,16 +244,16 @@ impl Envelope {
         let (version, preamble, rest) =
             Preamble::split(MAGIC, body).ok_or(EnvelopeError::Malformed)?;
         let malformed = |_| EnvelopeError::Malformed;
-        let (schema, copied, rest) = match version {
-            VERSION => (&[][..], None, rest),
+        let (schema, sensitive, copied, rest): (_, Vec<Box<str>>, _, _) = match version {
+            VERSION => (&[][..], Vec::new(), None, rest),
             VERSION_OF_COPIES => {
                 let (copied, rest) = postcard::take_from_bytes(rest).map_err(malformed)?;
-                (&[][..], Some(copied), rest)
+                (&[][..], Vec::new(), Some(copied), rest)
             }
             VERSION_WITH_SCHEMA => {
-                let ((schema, copied), rest) =
+                let ((schema, sensitive, copied), rest) =
                     postcard::take_from_bytes(rest).map_err(malformed)?;
-                (schema, copied, rest)
+                (schema, sensitive, copied, rest)
             }
             _ => return Err(EnvelopeError::Newer { version, preamble }),
         };
@@ -255,7 +262,8 @@ impl Envelope {
             return Err(EnvelopeError::Malformed);
         }
         let envelope = wire.open(preamble, rest).ok_or(EnvelopeError::Malformed)?;
-        Ok(Self { copied: copied.map(Copied::open), schema: schema.into(), ..envelope })
+        let (copied, schema) = (copied.map(Copied::open), schema.into());
+        Ok(Self { copied, schema, sensitive: sensitive.into(), ..envelope })
     }
 }
 
@@ -273,6 +281,7 @@ impl Wire<'_> {
             copied: None,
             payload: payload.to_vec(),
             schema: Arc::default(),
+            sensitive: SensitivePaths::default(),
         })
     }
 }
@@ -311,6 +320,7 @@ mod tests {
             copied: None,
             payload: vec![1, 2, 3],
             schema: Arc::default(),
+            sensitive: Arc::default(),
         }
     }
 
@@ -324,9 +334,17 @@ mod tests {
         Envelope { schema: Arc::from(*b"u32"), ..envelope }
     }
 
-    /// An envelope of each version, and both forms of the last.
-    fn all() -> [Envelope; 4] {
-        [envelope(), copy(), with_schema(envelope()), with_schema(copy())]
+    fn with_paths(envelope: Envelope) -> Envelope {
+        let sensitive = Arc::from(["pin", "card.number"].map(Box::from));
+        Envelope { sensitive, ..with_schema(envelope) }
+    }
+
+    /// An envelope of each version, and all forms of the last.
+    fn all() -> [Envelope; 6] {
+        let [with_paths, copy_with_paths] = [with_paths(envelope()), with_paths(copy())];
+        let with_schema = [with_schema(envelope()), with_schema(copy())];
+        let [one, other] = with_schema;
+        [envelope(), copy(), one, other, with_paths, copy_with_paths]
     }
 
     #[test]
@@ -392,11 +410,14 @@ mod tests {
         let mut preamble = b"gt\x03".to_vec();
         preamble.extend([7; 16]);
         preamble.extend(1_800_000_000_000_000_i64.to_be_bytes());
-        // The schema, and whether the task is a copy; then as in the other versions.
-        let task = [&preamble[..], b"\x03u32\x00", GOLDEN].concat();
+        // The schema, the sensitive paths, and whether the task is a copy; then as in the other
+        // versions.
+        let task = [&preamble[..], b"\x03u32\x00\x00", GOLDEN].concat();
         assert_eq!(with_schema(envelope()).encode(), task);
-        let copied = [&preamble[..], b"\x03u32\x01\x02\x07\x01\xd8\x04\x00", GOLDEN].concat();
+        let copied = [&preamble[..], b"\x03u32\x00\x01\x02\x07\x01\xd8\x04\x00", GOLDEN].concat();
         assert_eq!(with_schema(Envelope { named: true, ..copy() }).encode(), copied);
+        let marked = [&preamble[..], b"\x03u32\x02\x03pin\x0bcard.number\x00", GOLDEN].concat();
+        assert_eq!(with_paths(envelope()).encode(), marked);
     }
 
     /// Kind, shape, queue, whether named; cap, retry settings, deadline, attributes; length of the

@@ -165,8 +165,8 @@ pub use backend::{
 pub use client::PushServiceBuilder;
 pub use client::{
     CheckDeploy, CheckDeployFuture, Client, ClientBuilder, ClientGuard, DeferManyFuture,
-    DeployReport, DeployRoute, DeployValues, DeployVerdict, ListTasks, ListTasksFuture,
-    SweepPayloads, SweepPayloadsFuture, Unroutable, Worker, WorkerFuture,
+    DeployReport, DeployRoute, DeployValues, DeployVerdict, Description, ListTasks,
+    ListTasksFuture, SweepPayloads, SweepPayloadsFuture, Unroutable, Worker, WorkerFuture,
 };
 pub use clock::{Clock, SystemClock};
 pub use context::{TaskContext, current, is_from_task_queue, retry_count};

@@ -6,9 +6,11 @@ mod json;
 mod parameter;
 mod reading;
 mod remedy;
-mod resolve;
+pub(crate) mod resolve;
 pub(crate) mod schema;
-mod trace;
+mod sensitive;
+mod show;
+pub(crate) mod trace;
 mod unreadable;
 mod upgrade;
 
@@ -26,6 +28,9 @@ pub(crate) use self::reading::{CannotRead, Decision, Reading};
 pub use self::resolve::{Difference, Reader, Resolution};
 use self::resolve::{Failure, Parameters, Reason};
 pub use self::schema::{Schema, SchemaError};
+pub use self::sensitive::SensitivePaths;
+pub(crate) use self::sensitive::sensitive_paths;
+pub(crate) use self::show::{as_json, names_something};
 pub use self::trace::{TraceDeserialize, TraceOther, Traceable, Tracer};
 pub use self::unreadable::UnreadableError;
 pub use self::upgrade::{UpgradesTo, Upgrading, no_upgrade};
@@ -278,7 +283,9 @@ impl Resolved<'_> {
 
 #[cold]
 fn of_failure(failure: &Failure) -> UnreadableError {
-    UnreadableError::of_path(&failure.path(), failure.to_string())
+    let path = failure.path();
+    let error = UnreadableError::of_path(&path, failure.to_string());
+    if failure.is_missing() { error.of_missing(path) } else { error }
 }
 
 fn advice(error: postcard::Error) -> String {

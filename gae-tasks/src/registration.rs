@@ -9,7 +9,10 @@ use std::time::Duration;
 use linkme::distributed_slice;
 
 use crate::handler::Run;
-use crate::payload::{Parameter, Reading, Readings, Schema, Tracer, UnreadableError};
+use crate::payload::{
+    Parameter, Reading, Readings, Schema, SensitivePaths, Tracer, UnreadableError, names_something,
+    sensitive_paths,
+};
 use crate::queue::TypeBackoff;
 use crate::task::Shape;
 
@@ -124,6 +127,31 @@ impl Registration {
         self.traced.get().as_ref().map(|(.., bytes)| Arc::clone(bytes))
     }
 
+    /// The paths of values that are never shown, in the form in which they are stored with the tasks.
+    pub(crate) fn sensitive_paths(&self) -> &SensitivePaths {
+        self.traced.paths.get_or_init(|| sensitive_paths(self.parameters, self.sensitive))
+    }
+
+    /// What is wrong with the paths of values that are never shown: one names nothing, so a value
+    /// that was meant would be shown. A path may begin with a parameter that is no more.
+    pub(crate) fn problems_of_sensitive(&self) -> Vec<String> {
+        let Ok(schema) = self.schema() else { return Vec::new() };
+        let is_of_now = |path: &&&str| {
+            let head = path.split('.').next();
+            self.parameters.iter().any(|parameter| Some(parameter.name) == head)
+        };
+        let nothing = self.sensitive.iter().filter(is_of_now);
+        let nothing = nothing.filter(|path| !names_something(schema, path));
+        let problem = |path: &&str| {
+            format!(
+                "task `{}` at {}: `sensitive = [\"{path}\"]` names nothing in {schema}, so no value \
+                 is hidden: write the names of fields as they are stored",
+                self.kind, self.location
+            )
+        };
+        nothing.map(problem).collect()
+    }
+
     /// What is wrong with the upgrade functions: one has no schema, or two have the same, so the
     /// second would never run.
     pub(crate) fn problems_of_upgrades(&self) -> Vec<String> {
@@ -153,6 +181,8 @@ impl Registration {
 pub struct Traced {
     trace: Trace,
     once: OnceLock<Result<Known, UnreadableError>>,
+    /// The sensitive paths of the task whose schema this is.
+    paths: OnceLock<SensitivePaths>,
 }
 
 /// A schema, its shape, and its stored form.
@@ -163,7 +193,7 @@ type Trace = fn(&mut Tracer) -> Result<(), UnreadableError>;
 impl Traced {
     /// The schema of the parameters that `trace` traces.
     pub const fn new(trace: Trace) -> Self {
-        Self { trace, once: OnceLock::new() }
+        Self { trace, once: OnceLock::new(), paths: OnceLock::new() }
     }
 
     /// The schema.

@@ -276,7 +276,11 @@ fn explain_shape(
 
 /// Every problem of the schemas of a task and of its upgrades.
 fn problems_of_schemas(registration: &Registration) -> Vec<String> {
-    no_schema(registration).into_iter().chain(registration.problems_of_upgrades()).collect()
+    let schema = no_schema(registration).into_iter();
+    schema
+        .chain(registration.problems_of_upgrades())
+        .chain(registration.problems_of_sensitive())
+        .collect()
 }
 
 /// Why a task has no schema, if it has none.

@@ -3,7 +3,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use crate::payload::{CannotRead, Decision, Parameter, Reader, Reading, Resolution, Schema};
+use crate::payload::{CannotRead, Decision, Reader, Reading, Resolution, Schema, UnreadableError};
 use crate::registration::Registration;
 use crate::task::Shape;
 
@@ -54,35 +54,55 @@ impl Registration {
         if writer.shape() != shape {
             return Err(CannotRead::OfAnotherShape);
         }
-        self.readings.decided(shape, self.decide(&Arc::new(writer)))
+        let readers = self.readers().map_err(|error| CannotRead::NoOwnSchema(error.clone()))?;
+        self.readings.decided(shape, readers.decide(&Arc::new(writer)))
     }
 
+    /// What reads the payloads.
+    ///
+    /// # Errors
+    /// The type of a parameter has no schema.
+    pub(crate) fn readers(&self) -> Result<Readers<'_>, &UnreadableError> {
+        let (parameters, ignores) = (self.parameters, self.ignores);
+        Ok(Readers {
+            function: Reader { schema: self.schema()?, parameters, ignores },
+            upgrades: self.upgrades.iter().map(|upgrade| upgrade.schema().ok()).collect(),
+        })
+    }
+}
+
+/// What reads the payloads of a task: its function, and the structs of its upgrades.
+#[derive(Debug, Clone)]
+pub(crate) struct Readers<'a> {
+    pub(crate) function: Reader<'a>,
+    /// In the order written; `None` where a struct has no schema.
+    pub(crate) upgrades: Vec<Option<&'a Schema>>,
+}
+
+impl<'a> Readers<'a> {
+    /// How payloads of the schema `writer` are read.
+    ///
     /// An upgrade whose struct has exactly the writer's schema comes first, then the function by
     /// name, then the upgrades by name.
-    fn decide(&self, writer: &Arc<Schema>) -> Decision {
-        let exact = self.upgrades.iter().position(|upgrade| upgrade.schema() == Ok(&**writer));
+    pub(crate) fn decide(&self, writer: &Arc<Schema>) -> Decision {
+        let exact = self.upgrades.iter().position(|upgrade| *upgrade == Some(&**writer));
         let mut readings: Vec<_> = exact.map(Reading::Upgrade).into_iter().collect();
         let mut difference = None;
-        match self.schema().map(|own| self.by_name(writer, own, self.parameters)) {
-            Ok(Ok(by_name)) => readings.push(Reading::ByName(by_name)),
-            Ok(Err(differs)) => difference = Some(differs),
-            Err(_) => {}
+        match Resolution::between(Arc::clone(writer), &self.function) {
+            Ok(by_name) => readings.push(Reading::ByName(Arc::new(by_name))),
+            Err(differs) => difference = Some(differs),
         }
         for (number, upgrade) in self.upgrades.iter().enumerate() {
-            let Ok(schema) = upgrade.schema() else { continue };
-            let by_name = self.by_name(writer, schema, &[]).ok();
-            readings.extend(by_name.map(|by_name| Reading::UpgradeByName(number, by_name)));
+            let Some(reader) = upgrade.map(|schema| self.upgrade(schema)) else { continue };
+            if let Ok(by_name) = Resolution::between(Arc::clone(writer), &reader) {
+                readings.push(Reading::UpgradeByName(number, Arc::new(by_name)));
+            }
         }
         Decision { readings, difference }
     }
 
-    fn by_name(
-        &self,
-        writer: &Arc<Schema>,
-        schema: &Schema,
-        parameters: &[Parameter],
-    ) -> Result<Arc<Resolution>, crate::payload::Difference> {
-        let reader = Reader { schema, parameters, ignores: self.ignores };
-        Resolution::between(Arc::clone(writer), &reader).map(Arc::new)
+    /// The struct of an upgrade as a reader.
+    pub(crate) fn upgrade(&self, schema: &'a Schema) -> Reader<'a> {
+        Reader { schema, parameters: &[], ignores: self.function.ignores }
     }
 }

@@ -19,6 +19,7 @@ use crate::backend::{
     TaskRequest, UnreadQueue, sealed,
 };
 use crate::error::Error;
+use crate::payload::SensitivePaths;
 use crate::payload_store::{Shelf, key, task_of};
 use crate::queue::{QueueConfig, QueueName};
 use crate::retention::Retention;
@@ -250,6 +251,10 @@ impl<B: Backend> Backend for Spilling<B> {
 
     fn schemas(&self, shapes: Vec<Shape>) -> BackendFuture<'_, Vec<Option<Arc<[u8]>>>> {
         self.backend.schemas(shapes)
+    }
+
+    fn sensitive(&self, kinds: Vec<Kind>) -> BackendFuture<'_, Vec<SensitivePaths>> {
+        self.backend.sensitive(kinds)
     }
 
     fn list(&self, request: List) -> BackendFuture<'_, Vec<TaskRecord>> {

@@ -18,9 +18,10 @@ use super::{
     TaskRecord, TaskRequest, UnreadQueue, sealed,
 };
 use crate::error::Error;
+use crate::payload::SensitivePaths;
 use crate::queue::{QueueConfig, QueueName};
 use crate::retention::Retention;
-use crate::task::{Deferred, Shape, TaskId, TaskName};
+use crate::task::{Deferred, Kind, Shape, TaskId, TaskName};
 use crate::time::{Now, Timestamp};
 
 /// Tasks in this process's memory, which end with the process.
@@ -108,6 +109,10 @@ impl Backend for Memory {
 
     fn schemas(&self, shapes: Vec<Shape>) -> BackendFuture<'_, Vec<Option<Arc<[u8]>>>> {
         self.answer(|store| shapes.iter().map(|shape| store.schemas.get(shape).cloned()).collect())
+    }
+
+    fn sensitive(&self, kinds: Vec<Kind>) -> BackendFuture<'_, Vec<SensitivePaths>> {
+        self.answer(|store| kinds.iter().map(|kind| store.sensitive_of(kind)).collect())
     }
 
     fn list(&self, request: List) -> BackendFuture<'_, Vec<TaskRecord>> {

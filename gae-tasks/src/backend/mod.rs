@@ -49,11 +49,12 @@ pub use settle::{ForgottenTask, HeldLease, Settle, Settled, Settlement, Sweep, S
 pub use survey::{Sample, Sampled, Surveyed, UnreadQueue};
 
 use crate::error::Error;
+pub use crate::payload::SensitivePaths;
 #[doc(hidden)]
 pub use crate::queue::TypeBackoff;
 use crate::queue::{QueueConfig, QueueName};
 use crate::retention::Retention;
-use crate::task::{Deferred, Shape, TaskId, TaskName};
+use crate::task::{Deferred, Kind, Shape, TaskId, TaskName};
 use crate::time::Now;
 
 /// The boxed future that an operation of a backend returns, so that backends can be trait objects.
@@ -115,6 +116,13 @@ pub trait Backend: fmt::Debug + Send + Sync + sealed::Sealed + 'static {
     /// letters included, has its schema here. If a schema [travels with each
     /// task](TaskRecord::schema) instead, none is stored.
     fn schemas(&self, shapes: Vec<Shape>) -> BackendFuture<'_, Vec<Option<Arc<[u8]>>>>;
+
+    /// Returns the paths of args that are never shown, for tasks of these kinds, in their order.
+    ///
+    /// Paths are stored with the first task of their kind that brings them, in one transaction, and
+    /// kept for good. If they [travel with each task](TaskRecord::sensitive) instead, none is
+    /// stored.
+    fn sensitive(&self, kinds: Vec<Kind>) -> BackendFuture<'_, Vec<SensitivePaths>>;
 
     /// Returns a page of stored tasks.
     fn list(&self, request: List) -> BackendFuture<'_, Vec<TaskRecord>>;

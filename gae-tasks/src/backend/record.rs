@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::attributes::{Attributes, Spilled};
+use crate::payload::{Schema, SensitivePaths, UnreadableError, as_json};
 use crate::queue::{QueueConfig, QueueName, RetryConfig};
 use crate::task::{Route, Shape, TaskSpec};
 use crate::time::Timestamp;
@@ -20,6 +22,10 @@ pub struct TaskRecord {
     /// it is on push queues. A backend that workers lease from stores the schemas of all tasks apart:
     /// [`Backend::schemas`](super::Backend::schemas).
     pub schema: Option<Arc<[u8]>>,
+    /// The paths of args that are never shown, if they are known. A backend knows those that travel
+    /// with the task: so it is on push queues, if the request asked for payloads. A
+    /// [`Client`](crate::Client) adds those that are stored and those of its own program.
+    pub sensitive: Option<SensitivePaths>,
     /// The state of the task.
     pub state: TaskState,
     /// When the task was stored.
@@ -56,6 +62,7 @@ impl TaskRecord {
             spec,
             payload,
             schema: None,
+            sensitive: None,
             state: TaskState::Scheduled,
             created,
             schedule_time: created,
@@ -69,6 +76,57 @@ impl TaskRecord {
             died: None,
         }
     }
+
+    /// Returns the args as one JSON object, by the names of the parameters, in one line: whichever
+    /// function the task is of, and whether this program has that function or not.
+    ///
+    /// Structs are objects, variants are tagged by their names as serde does by default, `None` is
+    /// null. A map is an object if its keys are texts, numbers or the like, else an array of pairs.
+    /// Bytes are a text of hexadecimal digits. A number that JSON does not have (NaN, an integer of
+    /// more than 64 bits) is a text. What is [marked as
+    /// sensitive](macro@crate::deferred#older-payloads) is the text `(sensitive)`: by this
+    /// program, or by any that stored a task of the kind.
+    ///
+    /// The record must come from a [`Client`](crate::Client), with its payload.
+    /// [`Client::describe`](crate::Client::describe) shows payloads in a payload store too.
+    ///
+    /// # Errors
+    /// The payload was not read, its schema or what is sensitive in it is not known, it is not what
+    /// its schema says, nests deeper than 128 levels, or would be far longer than its bytes.
+    pub fn args_json(&self) -> Result<String, UnreadableError> {
+        match &self.payload {
+            None => Err(unshown("it was not read: ask `list` for it `.with_payloads()`")),
+            Some(payload) if payload.is_empty() && self.spilled().is_some() => {
+                Err(unshown("it is in a payload store: `Client::describe` loads it"))
+            }
+            Some(payload) => self.json_of(payload),
+        }
+    }
+
+    /// Where the payload is, if it is in a payload store.
+    pub(crate) fn spilled(&self) -> Option<Spilled> {
+        Attributes::spilled_in(self.spec.attributes.as_deref())
+    }
+
+    /// Shows the payload of this task, which may have been loaded from a payload store.
+    pub(crate) fn json_of(&self, payload: &[u8]) -> Result<String, UnreadableError> {
+        let Some(sensitive) = &self.sensitive else {
+            return Err(unshown("what is sensitive in it is not known: read the task by a client"));
+        };
+        let Some(schema) = &self.schema else {
+            return Err(unshown("the schema that it was written under is not stored"));
+        };
+        let schema = Schema::from_bytes(schema).map_err(|error| unshown(&error))?;
+        if schema.shape() != self.spec.shape {
+            return Err(unshown("the schema that is stored for it has another shape"));
+        }
+        as_json(&schema, payload, sensitive)
+    }
+}
+
+/// Why a payload cannot be shown.
+pub(crate) fn unshown(why: impl std::fmt::Display) -> UnreadableError {
+    UnreadableError::of_payload(format!("cannot be shown: {why}"))
 }
 
 /// The state of a stored task, derived from its schedule time, lease and death.

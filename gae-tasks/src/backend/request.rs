@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::record::TaskState;
+use crate::payload::SensitivePaths;
 use crate::queue::QueueName;
 use crate::task::{Kind, TaskId, TaskSpec};
 use crate::time::{Now, Schedule, Timestamp};
@@ -18,6 +19,9 @@ pub struct NewTask {
     /// The schema of the args, of which the shape is the fingerprint: opaque bytes to backends,
     /// stored once for all tasks of the shape. Empty if it is not known.
     pub schema: Arc<[u8]>,
+    /// The paths of args that are never shown, such as `card.number`. They are stored once for all
+    /// tasks of the kind, older ones included, and added to those of other programs.
+    pub sensitive: SensitivePaths,
     /// When the task may be dispatched first.
     pub schedule: Schedule,
 }
@@ -25,7 +29,8 @@ pub struct NewTask {
 impl NewTask {
     /// Creates a task that may be dispatched at once.
     pub fn new(spec: TaskSpec, payload: Vec<u8>, schema: impl Into<Arc<[u8]>>) -> Self {
-        Self { spec, payload, schema: schema.into(), schedule: Schedule::Now }
+        let (schema, sensitive) = (schema.into(), SensitivePaths::default());
+        Self { spec, payload, schema, sensitive, schedule: Schedule::Now }
     }
 
     /// Returns this task, changed by `change`.

@@ -11,9 +11,10 @@ use super::{
     Settled, Surveyed, Sweep, Swept, TaskRecord, TaskRequest, UnreadQueue, sealed,
 };
 use crate::error::Error;
+use crate::payload::SensitivePaths;
 use crate::queue::{QueueConfig, QueueName};
 use crate::retention::Retention;
-use crate::task::{Deferred, Shape, TaskId, TaskName};
+use crate::task::{Deferred, Kind, Shape, TaskId, TaskName};
 use crate::time::Now;
 
 impl<B: sealed::Sealed + ?Sized> sealed::Sealed for Arc<B> {}
@@ -47,6 +48,10 @@ impl<B: Backend + ?Sized> Backend for Arc<B> {
 
     fn schemas(&self, shapes: Vec<Shape>) -> BackendFuture<'_, Vec<Option<Arc<[u8]>>>> {
         (**self).schemas(shapes)
+    }
+
+    fn sensitive(&self, kinds: Vec<Kind>) -> BackendFuture<'_, Vec<SensitivePaths>> {
+        (**self).sensitive(kinds)
     }
 
     fn list(&self, request: List) -> BackendFuture<'_, Vec<TaskRecord>> {

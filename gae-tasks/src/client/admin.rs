@@ -15,7 +15,9 @@ impl Client {
     /// # Errors
     /// [`Error::Storage`]; so for all methods below.
     pub async fn get(&self, id: TaskId) -> Result<Option<TaskRecord>, Error> {
-        self.backend().get(id).await
+        let mut record = self.backend().get(id).await?;
+        self.complete(record.as_mut_slice()).await?;
+        Ok(record)
     }
 
     /// Returns the stored task that was [named](crate::Defer::named) `name` in this queue, dead
@@ -48,7 +50,10 @@ impl Client {
         queue: impl Into<String>,
         name: impl Into<String>,
     ) -> Result<Option<TaskRecord>, Error> {
-        self.backend().find(QueueName::new(queue)?, TaskName::new(name)?).await
+        let (queue, name) = (QueueName::new(queue)?, TaskName::new(name)?);
+        let mut record = self.backend().find(queue, name).await?;
+        self.complete(record.as_mut_slice()).await?;
+        Ok(record)
     }
 
     /// Deletes a task, whatever its state; its name stays blocked for a while. Returns whether the

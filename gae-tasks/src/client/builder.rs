@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::known_schemas::KnownSchemas;
 use super::retention::StatedRetention;
 use super::spilling::{PayloadSettings, Payloads};
 use super::storage::Storage;
@@ -229,6 +230,7 @@ impl ClientBuilder {
             inline: self.inline,
             retention: StatedRetention::new(self.retention),
             payloads,
+            schemas: KnownSchemas::default(),
             trace: self.trace,
             suspects: Arc::default(),
         }))

@@ -7,6 +7,7 @@ use crate::envelope::Copied;
 use crate::error::Error;
 use crate::push::{DeadLetter, LetterStore};
 use crate::task::{Shape, TaskId, TaskSpec};
+use crate::time::Schedule;
 
 impl LetterStore {
     /// Stores the task of a dead letter again with `client`, due at once and with a full number of
@@ -26,7 +27,7 @@ impl LetterStore {
         }
         // The task itself may still block its name.
         let spec = TaskSpec { name: None, ..task.spec };
-        let task = NewTask::new(spec, task.payload, task.schema);
+        let task = NewTask { spec, schedule: Schedule::Now, ..task };
         client.store_anew(task, number).await?;
         self.delete_numbers(id, &numbers).await
     }

@@ -78,7 +78,11 @@ impl IntoFuture for ListTasks {
 
     fn into_future(self) -> ListTasksFuture {
         let Self { client, request } = self;
-        ListTasksFuture(Box::pin(async move { client.backend().list(request).await }))
+        ListTasksFuture(Box::pin(async move {
+            let mut records = client.backend().list(request).await?;
+            client.complete(&mut records).await?;
+            Ok(records)
+        }))
     }
 }
 

@@ -6,6 +6,8 @@ mod check_deploy;
 mod current;
 mod defer;
 mod defer_many;
+mod describe;
+mod known_schemas;
 #[cfg(feature = "push")]
 mod letters;
 mod list;
@@ -31,6 +33,7 @@ pub use check_deploy::{
 };
 pub use current::ClientGuard;
 pub use defer_many::DeferManyFuture;
+pub use describe::Description;
 pub use list::{ListTasks, ListTasksFuture};
 #[cfg(feature = "push")]
 #[cfg_attr(docsrs, doc(cfg(feature = "push")))]
@@ -39,6 +42,7 @@ pub use sweep_payloads::{SweepPayloads, SweepPayloadsFuture};
 pub use unroutable::Unroutable;
 pub use worker::{Worker, WorkerFuture};
 
+use self::known_schemas::KnownSchemas;
 use self::retention::StatedRetention;
 use self::spilling::Payloads;
 use self::storage::Storage;
@@ -88,6 +92,7 @@ struct Inner {
     inline: bool,
     retention: StatedRetention,
     payloads: Payloads,
+    schemas: KnownSchemas,
     trace: TraceHook,
     /// Shared by all workers of the client.
     suspects: Arc<Suspects>,

@@ -57,6 +57,7 @@
 //! |---|---|
 //! | How much waits, is due, runs, is dead? | [`stats`](crate::Client::stats), [`stats_of::<send_welcome>()`](crate::Client::stats_of), [`stats_by_route`](crate::Client::stats_by_route) |
 //! | What waits that this program cannot run? | [`unroutable`](crate::Client::unroutable) |
+//! | What does a task hold? | [`describe`](crate::Client::describe), [`args_json`](crate::TaskRecord::args_json) |
 //! | What would wait that the next version of this program cannot run? | [`check_deploy`](crate::Client::check_deploy), run by that version: see [deployment](super::deployment#before-a-deploy) |
 //! | Which tasks, with which errors? | [`list`](crate::Client::list), [`get`](crate::Client::get), [`find`](crate::Client::find) |
 //! | Which queues, with which configuration? | [`queues`](crate::Client::queues) |
@@ -110,12 +111,47 @@
 //! # }
 //! ```
 //!
-//! A letter shows the kind, the name and the errors of its task. Its arguments are stored as bytes
-//! that only the function can read, so put what an administrator looks for, such as the order
-//! number, into the name or the error. The example `shop` lists and replays dead letters over HTTP.
+//! A letter shows the kind, the name, the errors and the arguments of its task, as the next section
+//! says. Tasks are found by their names only, so put what an administrator looks for, such as the
+//! order number, into the name. The example `shop` lists and replays dead letters over HTTP.
 //!
 //! [`delete`](crate::Client::delete) removes one for good. A dead letter holds its name until then.
 //! On push queues the [push service](super::push#dead-letters) keeps them.
+//!
+//! # What a task holds
+//!
+//! The names and types of the arguments are stored beside the tasks. So any program can show what a
+//! task holds, as JSON, whether it has the task's function or not:
+//!
+//! ```
+//! use gae_tasks::{Client, TaskFilter, TaskState, deferred};
+//!
+//! #[deferred(queue = "payments")]
+//! async fn charge(order: u64, #[sensitive] card: String) {}
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), gae_tasks::Error> {
+//! let tasks = Client::open("memory:").await?;
+//! let id = charge::defer(42, "4111 1111 1111 1111").on(&tasks).await?.id;
+//!
+//! let waiting = TaskFilter::new().state(TaskState::Scheduled);
+//! for task in tasks.list(waiting, None, 100).with_payloads().await? {
+//!     match task.args_json() {
+//!         Ok(args) => println!("{} {args}", task.spec.kind), // {"order":42,"card":"(sensitive)"}
+//!         Err(why) => println!("{} {why}", task.spec.kind),
+//!     }
+//! }
+//! // One task, whose payload may be in a payload store.
+//! let described = tasks.describe(id).await?.expect("it waits");
+//! assert_eq!(described.args.as_deref(), Ok(r#"{"order":42,"card":"(sensitive)"}"#));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `#[sensitive]` and `sensitive = ["card.number"]` [hide
+//! values](macro@crate::deferred#older-payloads): those of tasks that were stored before the mark
+//! too, and in programs without the function. Everything else is shown in clear, so do not log it;
+//! this crate never does. A mark hides, it does not encrypt: who can read the storage can read all.
 //!
 //! # Queues
 //!

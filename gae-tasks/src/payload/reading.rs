@@ -65,7 +65,11 @@ pub(crate) struct Decision {
 }
 
 impl Decision {
-    fn reading(&self) -> Result<Reading, CannotRead> {
+    /// How the payloads are read, as far as is known by now.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub(crate) fn reading(&self) -> Result<Reading, CannotRead> {
         let refused = || self.readings.iter().find_map(Reading::refused);
         match self.readings.iter().find(|reading| reading.refused().is_none()) {
             Some(reading) => Ok(reading.clone()),

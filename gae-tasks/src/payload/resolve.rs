@@ -17,14 +17,14 @@ mod ask;
 mod compare;
 mod difference;
 mod failure;
-mod ignores;
+pub(crate) mod ignores;
 mod input;
-mod leaves;
-mod members;
+pub(crate) mod leaves;
+pub(crate) mod members;
 mod name;
 mod parameters;
 mod parts;
-mod path;
+pub(crate) mod path;
 mod place;
 mod reading;
 #[cfg(test)]
@@ -37,10 +37,14 @@ use serde::de::DeserializeSeed;
 
 pub use self::difference::Difference;
 pub(crate) use self::failure::{Failure, Reason};
+pub(crate) use self::ignores::Ignores;
+pub(crate) use self::input::Number;
 pub(crate) use self::parameters::Parameters;
+pub(crate) use self::path::Step;
+pub(crate) use self::place::MAX_DEPTH;
+pub(crate) use self::reading::Reading;
 
 use self::compare::{Side, compare};
-use self::ignores::Ignores;
 use super::parameter::Parameter;
 use super::schema::Schema;
 use super::schema::node::Node;

@@ -5,7 +5,7 @@
 //! on the way, and types that judge their values do so in vain.
 
 mod ask;
-mod candidate;
+pub(crate) mod candidate;
 mod graph;
 mod parts;
 mod refusal;

@@ -300,7 +300,8 @@ impl Delivery<'_> {
         let created =
             envelope.copied.and_then(|copied| copied.first_attempt).or(Some(envelope.first_due));
         let spec = TaskSpec { name: self.name(envelope), ..envelope.spec.clone() };
-        let task = NewTask::new(spec, envelope.payload.clone(), Arc::clone(&envelope.schema));
+        let (schema, sensitive) = (Arc::clone(&envelope.schema), Arc::clone(&envelope.sensitive));
+        let task = NewTask { sensitive, ..NewTask::new(spec, envelope.payload.clone(), schema) };
         let number = envelope.copied.map_or(0, |copied| copied.number);
         Box::pin(self.keep(DeadLetter {
             task,

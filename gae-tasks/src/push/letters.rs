@@ -131,7 +131,7 @@ impl LetterStore {
 
 fn closed(letter: DeadLetter) -> Letter {
     let DeadLetter {
-        task: NewTask { spec, payload, schema, .. },
+        task: NewTask { spec, payload, schema, sensitive, .. },
         attempts,
         created,
         died,
@@ -139,7 +139,8 @@ fn closed(letter: DeadLetter) -> Letter {
         number,
     } = letter;
     let first_due = created.unwrap_or(died);
-    let envelope = Envelope { spec, named: false, first_due, copied: None, payload, schema };
+    let (named, copied) = (false, None);
+    let envelope = Envelope { spec, named, first_due, copied, payload, schema, sensitive };
     let first_attempt = created.filter(|_| attempts > 0);
     Letter { envelope, attempts, first_attempt, died, error }.of_copy(number)
 }
@@ -147,14 +148,14 @@ fn closed(letter: DeadLetter) -> Letter {
 fn opened(letter: Letter) -> DeadLetter {
     let number = letter.number();
     let Letter {
-        envelope: Envelope { spec, first_due, payload, schema, .. },
+        envelope: Envelope { spec, first_due, payload, schema, sensitive, .. },
         attempts,
         died,
         error,
         ..
     } = letter;
     DeadLetter {
-        task: NewTask::new(spec, payload, schema),
+        task: NewTask { sensitive, ..NewTask::new(spec, payload, schema) },
         attempts,
         created: Some(first_due),
         died,

@@ -83,8 +83,8 @@ impl Delivery<'_> {
         let before = envelope.copied.unwrap_or_default();
         let number = before.number.checked_add(1).filter(|_| !envelope.named)?;
         let schedule = Schedule::At(next);
-        let Envelope { spec, payload, schema, .. } = envelope.clone();
-        let task = NewTask { spec, payload, schema, schedule };
+        let Envelope { spec, payload, schema, sensitive, .. } = envelope.clone();
+        let task = NewTask { spec, payload, schema, sensitive, schedule };
         Some(CopyTask {
             attempts: facts.attempts,
             first_attempt: facts.first_attempt,

@@ -12,9 +12,10 @@ use crate::backend::{
     Settled, Surveyed, Sweep, Swept, TaskRecord, TaskRequest, UnreadQueue, sealed,
 };
 use crate::error::Error;
+use crate::payload::SensitivePaths;
 use crate::queue::{QueueConfig, QueueName};
 use crate::retention::Retention;
-use crate::task::{Deferred, Shape, TaskId, TaskName};
+use crate::task::{Deferred, Kind, Shape, TaskId, TaskName};
 use crate::time::Now;
 
 /// A backend that fails, loses an answer or is slow as planned by a test. Clones are the same
@@ -61,6 +62,7 @@ pub enum Operation {
     Get,
     Find,
     Schemas,
+    Sensitive,
     List,
     Delete,
     RunNow,
@@ -297,6 +299,10 @@ impl<B: Backend> Backend for Faulty<B> {
 
     fn schemas(&self, shapes: Vec<Shape>) -> BackendFuture<'_, Vec<Option<Arc<[u8]>>>> {
         self.call(Operation::Schemas, move |backend| backend.schemas(shapes))
+    }
+
+    fn sensitive(&self, kinds: Vec<Kind>) -> BackendFuture<'_, Vec<SensitivePaths>> {
+        self.call(Operation::Sensitive, move |backend| backend.sensitive(kinds))
     }
 
     fn list(&self, request: List) -> BackendFuture<'_, Vec<TaskRecord>> {

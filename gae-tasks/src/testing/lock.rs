@@ -8,6 +8,7 @@ mod format;
 mod judge;
 mod layout;
 mod leaf;
+mod made_up;
 mod members;
 mod merge;
 mod parse;
@@ -19,6 +20,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod walk;
+mod way;
 
 use std::path::Path;
 
@@ -102,8 +104,11 @@ use crate::registration::REGISTRATIONS;
 /// # What it does not see
 ///
 /// The same structure with another meaning: seconds that become milliseconds in a `u64`, a default
-/// that changes. A new meaning wants a new name. Whether a field has a `#[serde(default)]` is not
-/// seen either, so a new field is confirmed once.
+/// that changes. A new meaning wants a new name.
+///
+/// Whether a new field has a `#[serde(default)]` is no part of a schema. The assert finds out: it
+/// makes up payloads of the older schema, and has the types read them, and upgrades convert what
+/// they read. If a type refuses all values that are made up, the new field is confirmed once.
 #[macro_export]
 macro_rules! assert_lock {
     () => {

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::Request;
 
+use crate::backend::NewTask;
 use crate::client::Client;
 use crate::defer::Defer;
 use crate::envelope::{Envelope, PREFIX};
@@ -27,7 +28,8 @@ impl Client {
             task.spec.name.as_ref().map_or_else(|| task.spec.id.to_string(), ToString::to_string);
         let uri = format!("{PREFIX}/{}", task.spec.kind);
         let (micros, queue) = (due.as_micros(), task.spec.queue.to_string());
-        let envelope = Envelope::new(task.spec, task.payload, task.schema, task.schedule, now);
+        let NewTask { spec, payload, schema, sensitive, schedule } = task;
+        let envelope = Envelope::new(spec, payload, schema, sensitive, schedule, now);
         let request = Request::post(uri)
             .header("content-type", "application/octet-stream")
             .header("user-agent", "Google-Cloud-Tasks")

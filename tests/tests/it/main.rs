@@ -7,6 +7,7 @@ mod client;
 mod consumers;
 mod defer_many;
 mod deploys;
+mod described;
 mod fuzz;
 mod hardships;
 mod logs;

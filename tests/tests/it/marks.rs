@@ -224,3 +224,23 @@ async fn upgrades_that_cannot_be_told_apart_or_traced_are_problems_of_a_consumer
     let client = Client::builder().registry(registry).open("memory:").await.unwrap();
     assert_eq!(problems(client.worker().await), traced);
 }
+
+/// Paths that name nothing, beside one that does.
+mod misspelt {
+    use super::*;
+
+    #[deferred(sensitive = ["card.nubmer", "card.number", "gone"], ignores = ["gone"])]
+    #[allow(unused_variables)]
+    pub(super) fn misspelt(card: Card) {}
+}
+
+#[tokio::test]
+async fn a_sensitive_path_that_names_nothing_is_a_problem_of_a_consumer() {
+    let registry = Registry::new().with::<misspelt::misspelt>().with::<charge>();
+    let traced = problems(registry.schemas().map(drop));
+    let [misspelt] = &traced[..] else { panic!("{traced:?}") };
+    let expected = "`sensitive = [\"card.nubmer\"]` names nothing in (card: {number: String})";
+    assert!(misspelt.contains(expected), "{misspelt}");
+    let client = Client::builder().registry(registry).open("memory:").await.unwrap();
+    assert_eq!(problems(client.worker().await), traced);
+}

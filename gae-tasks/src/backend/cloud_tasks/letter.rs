@@ -30,9 +30,10 @@ impl Shared {
         }
         let queue = queue_of_letters(&task.spec.queue)
             .map_err(|problem| failed(problem, "it has no queue".into()))?;
-        let NewTask { spec, payload, schema, .. } = task;
+        let NewTask { spec, payload, schema, sensitive, .. } = task;
         let first_due = first_attempt.unwrap_or(now);
-        let envelope = Envelope { spec, named: false, first_due, copied: None, payload, schema };
+        let (named, copied) = (false, None);
+        let envelope = Envelope { spec, named, first_due, copied, payload, schema, sensitive };
         let letter = Letter { envelope, attempts, first_attempt, died: now, error: bounded(error) };
         let letter = letter.of_copy(number);
         let request = Draft::of_letter(self, &queue, &letter)?.request;
@@ -78,11 +79,12 @@ impl Shared {
         };
         let letter = readable(&task)?;
         let number = Copied::first_number_of_next_life(letter.number());
-        let Envelope { spec, payload, schema, .. } = letter.envelope;
+        let Envelope { spec, payload, schema, sensitive, .. } = letter.envelope;
         if spec.shape == Shape::UNREADABLE {
             return Err(Error::NoSuchTask { id, problem: error_text::UNREADABLE });
         }
-        let copy = CopyTask::new(Now::At(now), NewTask::new(spec, payload, schema), number);
+        let task = NewTask { sensitive, ..NewTask::new(spec, payload, schema) };
+        let copy = CopyTask::new(Now::At(now), task, number);
         self.copy(CopyTask { replayed: Some(now), ..copy }, now).await?;
         self.delete_task(found.resource).await.map(drop)
     }

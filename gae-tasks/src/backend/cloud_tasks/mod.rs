@@ -34,9 +34,10 @@ use super::{
     UnreadQueue, sealed,
 };
 use crate::error::Error;
+use crate::payload::SensitivePaths;
 use crate::queue::{QueueConfig, QueueName};
 use crate::retention::Retention;
-use crate::task::{Deferred, Shape, TaskId, TaskName};
+use crate::task::{Deferred, Kind, Shape, TaskId, TaskName};
 use crate::time::{Now, Timestamp};
 
 /// Queues of Google Cloud Tasks, for programs of any size. Google calls the program over HTTP, and
@@ -150,6 +151,12 @@ impl Backend for CloudTasks {
 
     fn stored(&self, ids: Vec<TaskId>) -> BackendFuture<'_, Vec<TaskId>> {
         self.run(|shared| async move { shared.stored(ids).await })
+    }
+
+    /// Returns none: each task carries its own paths.
+    fn sensitive(&self, kinds: Vec<Kind>) -> BackendFuture<'_, Vec<SensitivePaths>> {
+        let none = kinds.iter().map(|_| SensitivePaths::default()).collect();
+        Box::pin(std::future::ready(Ok(none)))
     }
 
     /// Returns none: each task carries its own schema.

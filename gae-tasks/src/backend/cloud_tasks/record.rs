@@ -74,6 +74,7 @@ pub(super) fn record(queue: &QueueName, task: &Task) -> Option<TaskRecord> {
         attempts: copied.attempts.saturating_add(dispatched.saturating_sub(running)),
         errors: last_error(task, copied.attempts.saturating_add(dispatched)).into_iter().collect(),
         schema: schema(envelope.schema),
+        sensitive: Some(envelope.sensitive),
         ..TaskRecord::new(spec, Some(envelope.payload), created)
     })
 }
@@ -91,7 +92,7 @@ pub(super) fn letter_of(task: &Task) -> Option<Letter> {
 
 fn dead(letter: Letter, task: &Task) -> TaskRecord {
     let Letter { envelope, attempts, first_attempt, died, error } = letter;
-    let Envelope { spec, first_due, payload, schema: of_payload, .. } = envelope;
+    let Envelope { spec, first_due, payload, schema: of_payload, sensitive, .. } = envelope;
     TaskRecord {
         state: TaskState::Dead,
         schedule_time: first_due,
@@ -100,6 +101,7 @@ fn dead(letter: Letter, task: &Task) -> TaskRecord {
         errors: vec![TaskError::new(attempts, died, error)],
         died: Some(died),
         schema: schema(of_payload),
+        sensitive: Some(sensitive),
         ..TaskRecord::new(spec, Some(payload), task.create_time.map_or(died, moment))
     }
 }

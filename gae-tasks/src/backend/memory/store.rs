@@ -1,7 +1,7 @@
 //! The model of a queue: the stored tasks and queues, and the changes that the lifecycle decides.
 //! The other backends are compared with it.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,8 +17,9 @@ use crate::backend::{
     Standing, Stats, Sweep, Swept, TaskError, TaskFilter, TaskRecord, TaskState,
 };
 use crate::error::Error;
+use crate::payload::SensitivePaths;
 use crate::queue::{QueueConfig, QueueName};
-use crate::task::{Deferred, Route, Shape, TaskId, TaskName};
+use crate::task::{Deferred, Kind, Route, Shape, TaskId, TaskName};
 use crate::time::Timestamp;
 use crate::version;
 
@@ -31,6 +32,8 @@ pub(super) struct Store {
     pub(super) queues: BTreeMap<QueueName, QueueRecord>,
     /// The schemas of all shapes of which there was a task.
     pub(super) schemas: HashMap<Shape, Arc<[u8]>>,
+    /// The paths of args that are never shown, by the kinds of tasks that brought them.
+    sensitive: HashMap<Kind, BTreeSet<Box<str>>>,
     readers: Readers,
     order: Order,
     /// The place of each queue in the order of turns: the order in which queues received their
@@ -71,6 +74,7 @@ impl Store {
         if !task.schema.is_empty() {
             self.schemas.entry(task.spec.shape).or_insert_with(|| Arc::clone(&task.schema));
         }
+        self.keep_sensitive(&task);
         self.queue(&task.spec.queue);
         let place = self.places.len();
         self.places.entry(task.spec.queue.clone()).or_insert(place);
@@ -78,6 +82,22 @@ impl Store {
         self.tasks.insert(id, Stored { task, facts, errors: Vec::new(), lease: None });
         self.wait(id);
         Deferred::new(id, true)
+    }
+
+    fn keep_sensitive(&mut self, task: &NewTask) {
+        if !task.sensitive.is_empty() {
+            let paths = self.sensitive.entry(task.spec.kind.clone()).or_default();
+            for path in
+                task.sensitive.iter().filter(|path| !paths.contains(*path)).collect::<Vec<_>>()
+            {
+                paths.insert(path.clone());
+            }
+        }
+    }
+
+    /// Returns the paths of args that are never shown in tasks of `kind`.
+    pub(super) fn sensitive_of(&self, kind: &Kind) -> SensitivePaths {
+        self.sensitive.get(kind).into_iter().flatten().cloned().collect()
     }
 
     /// Returns the stored task that has this name.

@@ -9,10 +9,12 @@ use rusqlite::{Connection, Row, params};
 use super::error::Fault;
 use super::lane::{Lane, Runnable, RunnableLane, Served};
 use super::schemas::Schemas;
+use super::sensitive::Sensitive;
 use super::unreadable::{self, Columns};
 use crate::backend::readers::Readers;
 use crate::backend::refusers::Refusers;
 use crate::backend::{NewTask, QueueRecord, Routes};
+use crate::payload::SensitivePaths;
 use crate::queue::{QueueConfig, QueueName, RetryConfig};
 use crate::task::{Kind, Route, Shape, TaskSpec};
 use crate::version::{self, Unread};
@@ -22,11 +24,11 @@ use crate::version::{self, Unread};
 pub(super) struct Catalogue {
     lanes: HashMap<i64, Arc<Lane>>,
     by_name: HashMap<QueueName, HashMap<Kind, Vec<Arc<Lane>>>>,
-    /// The lane that was requested last, and whether the schema of its tasks is stored: the next task
-    /// very often goes there too.
-    recent: Option<(Arc<Lane>, bool)>,
+    /// The lane that was requested last: the next task very often goes there too.
+    recent: Option<Recent>,
     newest: i64,
     schemas: Schemas,
+    sensitive: Sensitive,
     queues: HashMap<QueueName, Queue>,
     /// SQLite's number of the last change by another connection that has been read.
     seen: Option<i64>,
@@ -37,6 +39,22 @@ pub(super) struct Catalogue {
     runnable: Vec<Arc<Runnable>>,
     served: Served,
     readers: Readers,
+}
+
+/// A lane, and what is known to be stored of its tasks.
+#[derive(Debug)]
+struct Recent {
+    lane: Arc<Lane>,
+    has_schema: bool,
+    sensitive: SensitivePaths,
+}
+
+impl Recent {
+    /// Whether nothing has to be stored with the next task, which is of the same lane otherwise.
+    fn has_all_of(&self, task: &NewTask) -> bool {
+        let has_paths = || Arc::ptr_eq(&self.sensitive, &task.sensitive);
+        (self.has_schema || task.schema.is_empty()) && (task.sensitive.is_empty() || has_paths())
+    }
 }
 
 #[derive(Debug)]
@@ -125,15 +143,15 @@ impl Catalogue {
     }
 
     /// Returns the lane of `task`, creating the lane and its queue if missing. Stores the schema of the
-    /// task if it is missing.
+    /// task and its sensitive paths if they are missing.
     pub(super) fn lane_of(
         &mut self,
         connection: &Connection,
         task: &NewTask,
     ) -> Result<i64, Fault> {
         let version = task.spec.version();
-        if let Some((lane, has_schema)) = &self.recent
-            && (*has_schema || task.schema.is_empty())
+        if let Some(recent @ Recent { lane, .. }) = &self.recent
+            && recent.has_all_of(task)
             && lane.route.shape() == task.spec.shape
             && lane.version == version
             && lane.queue == task.spec.queue
@@ -145,9 +163,14 @@ impl Catalogue {
         if !task.schema.is_empty() && self.schemas.keep(connection, shape, &task.schema)? {
             self.runnable.clear();
         }
+        self.sensitive.keep(connection, task)?;
         let id = self.find_or_make(connection, task, version)?;
         let has_schema = self.schemas.knows(shape);
-        self.recent = self.lanes.get(&id).map(|lane| (Arc::clone(lane), has_schema));
+        let recent = |lane: &Arc<Lane>| {
+            let (lane, sensitive) = (Arc::clone(lane), Arc::clone(&task.sensitive));
+            Recent { lane, has_schema, sensitive }
+        };
+        self.recent = self.lanes.get(&id).map(recent);
         Ok(id)
     }
 

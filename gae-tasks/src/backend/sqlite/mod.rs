@@ -31,6 +31,7 @@ mod row;
 mod sample;
 mod schema;
 mod schemas;
+mod sensitive;
 mod session;
 mod settle;
 mod stats;
@@ -66,9 +67,10 @@ use super::{
     Sweep, Swept, TaskRecord, TaskRequest, UnreadQueue, sealed,
 };
 use crate::error::Error;
+use crate::payload::SensitivePaths;
 use crate::queue::{QueueConfig, QueueName};
 use crate::retention::Retention;
-use crate::task::{Deferred, Shape, TaskId, TaskName};
+use crate::task::{Deferred, Kind, Shape, TaskId, TaskName};
 use crate::time::Now;
 
 /// Tasks in a SQLite file.
@@ -191,6 +193,11 @@ impl Backend for Sqlite {
 
     fn schemas(&self, shapes: Vec<Shape>) -> BackendFuture<'_, Vec<Option<Arc<[u8]>>>> {
         let answer = self.reader.get(move |connection| schemas::read_all(connection, &shapes));
+        Box::pin(async { Ok(answer.await?) })
+    }
+
+    fn sensitive(&self, kinds: Vec<Kind>) -> BackendFuture<'_, Vec<SensitivePaths>> {
+        let answer = self.reader.get(move |connection| sensitive::read_all(connection, &kinds));
         Box::pin(async { Ok(answer.await?) })
     }
 

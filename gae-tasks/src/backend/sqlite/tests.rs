@@ -13,6 +13,7 @@ mod purge;
 mod ready;
 mod refused;
 mod schemas;
+mod sensitive;
 mod sharing;
 mod statements;
 mod stray;

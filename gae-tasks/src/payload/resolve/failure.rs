@@ -67,6 +67,8 @@ pub(crate) enum Reason {
     Deep,
     /// Too many values that take no bytes.
     Endless,
+    /// Far more JSON than bytes.
+    Lengthy,
     /// The type's own reason.
     Refused,
     RefusedKind(&'static str),
@@ -92,6 +94,7 @@ impl fmt::Display for Reason {
             Self::Unread => "holds more than its type reads",
             Self::Deep => "nests deeper than 128 levels",
             Self::Endless => "holds too many values that take no bytes",
+            Self::Lengthy => "is too much as JSON: it is far longer than its bytes",
             Self::UnknownName | Self::Refused => "its type refuses the value",
         })
     }
@@ -147,6 +150,11 @@ impl Failure {
     /// Whether every payload of the pair of schemas fails like this one.
     pub(crate) fn is_of_pair(&self) -> bool {
         self.0.is_of_pair
+    }
+
+    /// Whether a field is missing that has no default.
+    pub(crate) fn is_missing(&self) -> bool {
+        matches!(self.0.reason, Reason::Missing(_))
     }
 
     /// The path of what cannot be read, within the parameter or with it; empty if it is all.

@@ -27,6 +27,9 @@ impl Ignored {
 }
 
 impl Ignores {
+    /// No paths.
+    pub(crate) const NONE: Self = Self { places: Vec::new() };
+
     pub(crate) fn new(paths: &[&str]) -> Self {
         let mut ignores = Self { places: vec![Place::default()] };
         for path in paths {

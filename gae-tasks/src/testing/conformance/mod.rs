@@ -21,6 +21,7 @@ mod refusals;
 mod retry;
 mod samples;
 mod schemas;
+mod sensitive;
 mod settle;
 mod stage;
 mod sweep;
@@ -105,6 +106,13 @@ macro_rules! conformance {
                 a_schema_outlives_its_tasks
                 a_buried_task_is_stored_with_its_schema
                 a_refused_task_leaves_no_schema
+            ]
+            sensitive [
+                a_task_is_stored_with_its_sensitive_paths
+                sensitive_paths_are_added_and_never_taken_away
+                the_sensitive_paths_of_a_batch_are_all_stored
+                sensitive_paths_belong_to_a_kind
+                a_buried_task_is_stored_with_its_sensitive_paths
             ]
             names [
                 a_name_belongs_to_a_queue

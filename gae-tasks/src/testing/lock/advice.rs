@@ -1,6 +1,6 @@
 //! What to do about a change: its class, and a text with what is to be pasted.
 
-use super::change::{Change, Place, What};
+use super::change::{Change, Gets, Place, What};
 
 /// What a change means for the tasks that wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,7 +43,7 @@ pub(super) struct Finding {
 pub(super) fn finding(kind: &str, change: &Change) -> Finding {
     let (class, is_written, text) = match &change.what {
         What::Gone => gone(change),
-        What::New { ty, is_needed } => new(change, ty, *is_needed),
+        What::New { ty, gets, .. } => new(change, ty, *gets),
         What::Renamed { to, ty, is_alike: true } => (
             Class::NeedsAttribute,
             false,
@@ -61,6 +61,11 @@ pub(super) fn finding(kind: &str, change: &Change) -> Finding {
             let text = format!("{}: was `{was}`, is `{is}`: {fails}", place(change));
             (Class::Compatible, true, text)
         }
+        What::Ambiguous => {
+            let text = format!("`{}` is a name of more than one: give each its own", change.path);
+            (Class::Strands, false, text)
+        }
+        What::Unreadable(why) => (Class::Strands, false, format!("{why}. {KEEP}")),
     };
     Finding { kind: kind.to_owned(), class, is_written, text, beside: None }
 }
@@ -81,14 +86,9 @@ fn place(change: &Change) -> String {
     format!("{sort} `{}`", change.path)
 }
 
-/// The last name of the path.
-fn name(change: &Change) -> &str {
-    change.path.rsplit('.').next().unwrap_or(&change.path)
-}
-
 /// The attribute that makes an old name known.
 fn alias(change: &Change, to: &str, ty: &str) -> String {
-    let name = name(change);
+    let name = &change.name;
     match change.place {
         Place::Parameter => format!("write `#[alias(\"{name}\")] {to}: {ty}`"),
         Place::Field => format!("write `#[serde(alias = \"{name}\")]` on the field `{to}`"),
@@ -97,7 +97,7 @@ fn alias(change: &Change, to: &str, ty: &str) -> String {
 }
 
 fn gone(change: &Change) -> (Class, bool, String) {
-    let (place, path) = (place(change), &change.path);
+    let (place, path) = (place(change), &change.ignores);
     if change.place == Place::Variant {
         let text = format!(
             "{place} is gone: tasks that hold it wait until a program has it again. Keep it until \
@@ -112,25 +112,29 @@ fn gone(change: &Change) -> (Class, bool, String) {
     (Class::NeedsAttribute, false, text)
 }
 
-fn new(change: &Change, ty: &str, is_needed: bool) -> (Class, bool, String) {
-    let (place, name) = (place(change), name(change));
-    match (change.place, is_needed) {
-        (_, false) => {
+fn new(change: &Change, ty: &str, gets: Gets) -> (Class, bool, String) {
+    let (place, name) = (place(change), &change.name);
+    let lacks = format!("{place} is new, and tasks that wait have no value for it: write");
+    match (change.place, gets) {
+        (_, Gets::Default | Gets::None) => {
             let text = format!("{place} is new: tasks that wait get its default, or `None`");
             (Class::Compatible, true, text)
         }
-        (Place::Parameter, true) => {
+        (Place::Parameter, _) => {
             let text = format!(
-                "{place} is new, and tasks that wait have no value for it: write `#[default] \
-                 {name}: {ty}`, or a value, `#[default(..)] {name}: {ty}`, or make it an `Option`"
+                "{lacks} `#[default] {name}: {ty}`, or a value, `#[default(..)] {name}: {ty}`, or \
+                 make it an `Option`"
             );
             (Class::NeedsAttribute, false, text)
         }
-        (_, true) => {
+        (_, Gets::Nothing) => {
+            let text = format!("{lacks} `#[serde(default)]` on it");
+            (Class::NeedsAttribute, false, text)
+        }
+        (_, Gets::Unknown) => {
             let text = format!(
-                "{place} is new, and tasks that wait have no value for it: write \
-                 `#[serde(default)]` on it. If it has that, or the struct does, which a schema \
-                 does not show, GAE_TASKS_LOCK=write confirms the change"
+                "{lacks} `#[serde(default)]` on it. If it has that, or the struct does, which a \
+                 schema does not show, GAE_TASKS_LOCK=write confirms the change"
             );
             (Class::NeedsAttribute, true, text)
         }
@@ -143,17 +147,17 @@ fn renamed(change: &Change, to: &str, ty: &str) -> String {
         Place::Parameter => format!(
             "If it is another value, no task that waits has it: write `ignores = [\"{}\"]` and \
              `#[default(..)] {to}: {ty}`, or convert with `upgrade = ..`",
-            change.path
+            change.ignores
         ),
         Place::Field => format!(
             "If it is another value, no task that waits has it: write `ignores = [\"{}\"]` and \
              `#[serde(default)]` on the field `{to}`, or convert with `upgrade = ..`",
-            change.path
+            change.ignores
         ),
         Place::Variant => format!(
             "If it is another case, keep `{}` until no task that waits holds it, and then delete \
              the old schema from tasks.lock",
-            name(change)
+            change.name
         ),
     };
     format!(
@@ -165,6 +169,7 @@ fn renamed(change: &Change, to: &str, ty: &str) -> String {
 fn reordered(change: &Change, was: &[String], is: &[String]) -> String {
     let sort = match change.place {
         Place::Parameter => "parameters".to_owned(),
+        _ if change.path.is_empty() => "fields of the struct that an upgrade takes".to_owned(),
         _ => format!("fields of `{}`", change.path),
     };
     let first = &was[0];

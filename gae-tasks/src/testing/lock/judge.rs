@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::advice::{Class, Finding, finding};
-use super::change::Change;
-use super::compare::{changes, verdict};
+use super::compare::{By, compared};
 use super::format::{Entry, File, Presence};
 use super::program::{Program, Task};
 use crate::payload::Schema;
@@ -69,7 +68,7 @@ fn moved<'a>(
     let moved = new.filter_map(|(kind, task)| {
         let is_likely = |(old, entry): &&(&'a String, &'a Entry)| {
             without_crate(old) == without_crate(kind)
-                || function(old) == function(kind) && verdict(&entry.schema, &task.reader).is_ok()
+                || function(old) == function(kind) && compared(&entry.schema, task).read.is_some()
         };
         missed.iter().find(is_likely).map(|(old, _)| (*kind, old.as_str()))
     });
@@ -170,16 +169,16 @@ impl Judge<'_> {
 fn schemas(kind: &str, stored: &str, entry: &Entry, task: &Task<'_>) -> Vec<Finding> {
     let (mut findings, mut older) = (Vec::new(), Vec::new());
     match &entry.schema {
-        schema if schema == task.reader.schema => {}
+        schema if schema == task.readers.function.schema => {}
         // Builds whose parameters differ by features share the entry.
-        schema if entry.has(task.reader.schema) => older.push(schema),
+        schema if entry.has(task.readers.function.schema) => older.push(schema),
         schema => findings.extend(current(kind, schema, task)),
     }
     for older in older.into_iter().chain(entry.older.values()) {
         let word = format!("the schema {}", older.shape());
         let of = if kind == stored { word } else { format!("{word} of `{stored}`") };
-        let refused = verdict(older, &task.reader).err().unwrap_or_default();
-        findings.extend(refused.iter().map(|change| {
+        let compared = compared(older, task);
+        findings.extend(compared.changes.iter().filter(|change| change.fails()).map(|change| {
             let finding = finding(kind, change);
             let text = format!(
                 "{of}, which tasks may wait under, is not accepted: {}. If none waits, delete it \
@@ -195,16 +194,13 @@ fn schemas(kind: &str, stored: &str, entry: &Entry, task: &Task<'_>) -> Vec<Find
 
 /// What is to be said of tasks of the schema that was the function's own.
 fn current(kind: &str, schema: &Schema, task: &Task<'_>) -> Vec<Finding> {
-    let changes = changes(schema, &task.reader);
-    let verdict = verdict(schema, &task.reader);
-    let is_said = |change: &&Change| verdict.is_err() || !change.refuses();
+    let compared = compared(schema, task);
     let mut findings: Vec<_> =
-        changes.iter().filter(is_said).map(|change| finding(kind, change)).collect();
+        compared.changes.iter().map(|change| finding(kind, change)).collect();
     if findings.is_empty() {
-        let text = if changes.is_empty() {
-            "tasks that wait are read by name"
-        } else {
-            "tasks that wait are converted by an upgrade"
+        let text = match compared.read {
+            Some(By::Upgrade) => "tasks that wait are converted by an upgrade",
+            _ => "tasks that wait are read by name",
         };
         findings.push(said(kind, Class::Compatible, true, text));
     }

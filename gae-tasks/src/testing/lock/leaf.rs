@@ -1,40 +1,32 @@
 //! Which plain values are read into which plain types.
 
+use crate::payload::resolve::leaves::resolves;
 use crate::payload::schema::node::Leaf;
 
 /// How values of one plain type fit into another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fit {
     All,
-    /// Some do not, or change.
+    /// Some do not.
     Some(&'static str),
     None,
 }
 
-/// How what is written fits into what is read.
-pub(super) fn fit(written: Leaf, read: Leaf) -> Fit {
-    if written == read {
-        return Fit::All;
+/// How what is written fits into what is read, in the place of a map's key or elsewhere.
+pub(super) fn fit(written: Leaf, read: Leaf, is_key: bool) -> Fit {
+    if !resolves(written, read, is_key) {
+        return Fit::None;
     }
     match (whole(written), whole(read)) {
-        (Some(from), Some(to)) if to.0 <= from.0 && from.1 <= to.1 => Fit::All,
-        (Some(_), Some(_)) => Fit::Some("numbers that do not fit wait"),
-        (Some(_), None) if is_float(read) => Fit::Some("large numbers are rounded"),
-        _ => other(written, read),
+        (Some(from), Some(to)) if to.0 > from.0 || from.1 > to.1 => {
+            Fit::Some("numbers that do not fit wait")
+        }
+        (None, Some(_)) => Fit::Some("texts that are not numbers wait"),
+        _ if (written, read) == (Leaf::String, Leaf::Char) => {
+            Fit::Some("texts that are not one character wait")
+        }
+        _ => Fit::All,
     }
-}
-
-fn other(written: Leaf, read: Leaf) -> Fit {
-    match (written, read) {
-        (Leaf::F32, Leaf::F64) | (Leaf::Char, Leaf::String) => Fit::All,
-        (Leaf::F64, Leaf::F32) => Fit::Some("numbers are rounded"),
-        (Leaf::String, Leaf::Char) => Fit::Some("texts that are not one character wait"),
-        _ => Fit::None,
-    }
-}
-
-fn is_float(leaf: Leaf) -> bool {
-    matches!(leaf, Leaf::F32 | Leaf::F64)
 }
 
 /// The bits of a whole number's range: below zero, and above.
@@ -60,23 +52,39 @@ mod tests {
 
     #[test]
     fn wider_numbers_hold_all_values_and_narrower_some() {
-        for (written, read) in [
-            (Leaf::U8, Leaf::U64),
-            (Leaf::U8, Leaf::I16),
-            (Leaf::I32, Leaf::I128),
-            (Leaf::F32, Leaf::F64),
-        ] {
-            assert_eq!(fit(written, read), Fit::All, "{written:?} {read:?}");
-            assert!(matches!(fit(read, written), Fit::Some(_)), "{written:?} {read:?}");
-        }
-        for (written, read) in [(Leaf::U8, Leaf::I8), (Leaf::I8, Leaf::U64), (Leaf::U64, Leaf::F64)]
+        for (written, read) in
+            [(Leaf::U8, Leaf::U64), (Leaf::U8, Leaf::I16), (Leaf::I32, Leaf::I128)]
         {
-            assert!(matches!(fit(written, read), Fit::Some(_)), "{written:?} {read:?}");
+            assert_eq!(fit(written, read, false), Fit::All, "{written:?} {read:?}");
+            assert!(matches!(fit(read, written, false), Fit::Some(_)), "{written:?} {read:?}");
         }
         for (written, read) in
-            [(Leaf::F64, Leaf::U64), (Leaf::Bool, Leaf::U8), (Leaf::U8, Leaf::String)]
+            [(Leaf::U8, Leaf::I8), (Leaf::I8, Leaf::U64), (Leaf::String, Leaf::Char)]
         {
-            assert_eq!(fit(written, read), Fit::None, "{written:?} {read:?}");
+            assert!(matches!(fit(written, read, false), Fit::Some(_)), "{written:?} {read:?}");
         }
+        for (written, read) in [
+            (Leaf::F32, Leaf::F64),
+            (Leaf::U32, Leaf::F64),
+            (Leaf::Char, Leaf::String),
+            (Leaf::Bool, Leaf::Bool),
+        ] {
+            assert_eq!(fit(written, read, false), Fit::All, "{written:?} {read:?}");
+        }
+        for (written, read) in [
+            (Leaf::U64, Leaf::F64),
+            (Leaf::F64, Leaf::F32),
+            (Leaf::F64, Leaf::U64),
+            (Leaf::Bool, Leaf::U8),
+            (Leaf::U8, Leaf::String),
+        ] {
+            assert_eq!(fit(written, read, false), Fit::None, "{written:?} {read:?}");
+        }
+    }
+
+    #[test]
+    fn keys_of_maps_are_numbers_or_their_texts() {
+        assert_eq!(fit(Leaf::U8, Leaf::String, true), Fit::All);
+        assert!(matches!(fit(Leaf::String, Leaf::U8, true), Fit::Some(_)));
     }
 }

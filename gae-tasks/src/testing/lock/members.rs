@@ -1,46 +1,45 @@
-//! Which parameters, fields and variants of two schemas are the same, by their names.
-
-use std::borrow::Cow;
+//! Which parameters, fields and variants of two schemas are the same, and which may be.
 
 use super::similar::are_alike;
+use crate::payload::resolve::members::matched;
 use crate::payload::schema::node::Member;
 
 /// The members of two lists, by their positions.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Matched {
+pub(super) struct Members<'a> {
     /// Members of one name: the written one and the read one.
     pub(super) pairs: Vec<(usize, usize)>,
     /// What is written and not read.
     pub(super) gone: Vec<usize>,
     /// What is read and not written.
     pub(super) new: Vec<usize>,
+    /// Names of more than one, which are in none of these lists.
+    pub(super) ambiguous: Vec<&'a str>,
 }
 
-impl Matched {
-    /// Matches what is written with what is read. `older` are names of what is read, by position,
-    /// that are not among its own.
-    pub(super) fn of(written: &[Member], read: &[Member], older: &[Vec<&str>]) -> Self {
-        let mut matched = Self::default();
-        let own = |at: usize, names: &[Cow<'_, str>]| {
-            read[at].names.iter().any(|name| names.contains(name))
+impl<'a> Members<'a> {
+    /// Matches what is written with what is read. `aliases` are further names of what is read.
+    pub(super) fn of(
+        written: &'a [Member],
+        read: &'a [Member],
+        aliases: impl Fn(usize) -> &'a [&'static str],
+    ) -> Self {
+        let found = matched(written, read, &aliases);
+        let is_clear = |member: &Member, aliases: &[&str]| {
+            let mut names = member.names.iter().map(|name| &**name).chain(aliases.iter().copied());
+            !names.any(|name| found.ambiguous.contains(&name))
         };
-        let before = |at: usize, names: &[Cow<'_, str>]| {
-            older
-                .get(at)
-                .is_some_and(|older| older.iter().any(|name| names.iter().any(|n| n == name)))
-        };
-        let mut free: Vec<_> = (0..read.len()).collect();
-        for (from, Member { names, .. }) in written.iter().enumerate() {
-            // A name of its own is what it is called now, whatever else was called so.
-            let place = free.iter().position(|at| own(*at, names));
-            let place = place.or_else(|| free.iter().position(|at| before(*at, names)));
-            match place {
-                Some(place) => matched.pairs.push((from, free.remove(place))),
-                None => matched.gone.push(from),
-            }
+        let of_read = |at: &usize| found.of_reader[*at].is_none();
+        let is_gone = |at: &usize| found.of_writer[*at].is_none() && is_clear(&written[*at], &[]);
+        let is_new = |at: &usize| of_read(at) && is_clear(&read[*at], aliases(*at));
+        let pairs =
+            found.of_writer.iter().enumerate().filter_map(|(from, to)| Some((from, (*to)?)));
+        Self {
+            pairs: pairs.collect(),
+            gone: (0..written.len()).filter(is_gone).collect(),
+            new: (0..read.len()).filter(is_new).collect(),
+            ambiguous: found.ambiguous.clone(),
         }
-        matched.new = free;
-        matched
     }
 
     /// Takes out what seems to be renamed: pairs that `fits` allows, and whether their names are

@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::compare::Reader;
 use super::format::{self, Presence};
-use crate::payload::Schema;
-use crate::registration::Registration;
+use crate::registration::{Registration, Trial};
+use crate::routed::Readers;
 
 /// Where an assert stands: whose tasks it takes, and what it knows of them.
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +37,9 @@ pub(super) struct Task<'a> {
     pub(super) krate: &'a str,
     pub(super) queues: &'a [&'a str],
     pub(super) aliases: &'a [&'a str],
-    pub(super) reader: Reader<'a>,
+    pub(super) readers: Readers<'a>,
+    /// Reads a payload as the function's args.
+    pub(super) trial: &'a Trial,
     /// Where the function is.
     pub(super) place: String,
 }
@@ -52,7 +53,7 @@ impl Task<'_> {
             krate: self.krate.to_owned(),
             queues: owned(self.queues),
             aliases: owned(self.aliases),
-            schema: self.reader.schema.clone(),
+            schema: self.readers.function.schema.clone(),
             older: BTreeMap::new(),
         }
     }
@@ -105,7 +106,8 @@ fn first(module: &str) -> &str {
 }
 
 fn listed(registration: &Registration) -> Result<Task<'_>, String> {
-    let schema = registration.schema().map_err(|error| error.to_string())?;
+    let readers = registration.readers().map_err(ToString::to_string)?;
+    let schema = readers.function.schema;
     let is_whole = format::alone(schema).and_then(|alone| format::together(&alone));
     if is_whole.as_ref() != Ok(schema) {
         return Err("has parameters that nest too deep to be listed one by one".to_owned());
@@ -114,12 +116,8 @@ fn listed(registration: &Registration) -> Result<Task<'_>, String> {
         krate: first(registration.module),
         queues: registration.queues,
         aliases: registration.aliases,
-        reader: reader(schema),
+        readers,
+        trial: &registration.trial,
         place: format!("{}:{}", registration.location.file, registration.location.line),
     })
-}
-
-/// What reads the parameters of a function whose attribute says nothing of older ones.
-fn reader(schema: &Schema) -> Reader<'_> {
-    Reader { schema, parameters: Vec::new(), ignores: Vec::new(), upgrades: Vec::new() }
 }

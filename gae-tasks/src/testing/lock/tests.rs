@@ -1,18 +1,22 @@
 //! Edits of tasks, what the assert says of them, and what a write makes of the file.
 
+mod agreement;
 mod edits;
 mod files;
 mod kinds;
+mod new_fields;
 mod taken;
 
 use std::path::Path;
 
 use super::advice::{Class, Finding};
-use super::compare::Reader;
 use super::format::File;
 use super::program::{Program, Task};
 use super::{Outcome, compare_with, judge, merge};
-use crate::payload::Schema;
+use crate::payload::schema::node::Member;
+use crate::payload::{Parameter, Reader, Schema, UnreadableError};
+use crate::registration::Trial;
+use crate::routed::Readers;
 
 const COMPATIBLE: Class = Class::Compatible;
 const ATTRIBUTE: Class = Class::NeedsAttribute;
@@ -25,21 +29,29 @@ fn schema(text: &str) -> &'static Schema {
     Box::leak(Box::new(schema))
 }
 
-fn reader(text: &str) -> Reader<'static> {
-    Reader {
-        schema: schema(text),
-        parameters: Vec::new(),
-        ignores: Vec::new(),
-        upgrades: Vec::new(),
-    }
+/// A function without attributes.
+fn readers(text: &str) -> Readers<'static> {
+    let function = Reader { schema: schema(text), parameters: parameters(text), ignores: &[] };
+    Readers { function, upgrades: Vec::new() }
 }
+
+/// Parameters without attributes.
+fn parameters(text: &str) -> &'static [Parameter] {
+    let name = |parameter: &Member| &*parameter.names[0].to_string().leak();
+    let parameters = schema(text).parameters().iter().map(|one| Parameter::new(name(one)));
+    parameters.collect::<Vec<_>>().leak()
+}
+
+/// Shows nothing.
+static NO_TRIAL: Trial = Trial(|_, _| Err(UnreadableError::of_payload("is refused")));
 
 fn task(text: &str) -> Task<'static> {
     Task {
         krate: "shop",
         queues: &["default"],
         aliases: &[],
-        reader: reader(text),
+        readers: readers(text),
+        trial: &NO_TRIAL,
         place: "src/lib.rs:1".to_owned(),
     }
 }

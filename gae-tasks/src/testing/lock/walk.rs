@@ -2,62 +2,70 @@
 
 use std::collections::HashSet;
 
-use super::change::{Change, Place, What};
+use super::change::{Change, Gets, Place, Site, What};
 use super::leaf::{Fit, fit};
-use super::members::Matched;
+use super::members::Members;
 use super::shown::shown;
+use super::way::Way;
+use crate::payload::resolve::ignores::{Ignored, Ignores};
+use crate::payload::resolve::leaves::is_of_octets;
+use crate::payload::resolve::path::Step;
 use crate::payload::schema::node::{Leaf, Member, Node, NodeId};
+use crate::payload::{Parameter, Reader, Schema};
 
-/// What the attribute says of a parameter.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Said<'a> {
-    pub(super) aliases: Vec<&'a str>,
-    pub(super) has_default: bool,
+/// What differs between what is written and what reads it, from the parameters on; `place` is what
+/// they are to the reader: parameters, or the fields of an upgrade's struct.
+pub(super) fn changes(writer: &Schema, reader: &Reader<'_>, place: Place) -> Vec<Change> {
+    let ignores = Ignores::new(reader.ignores);
+    let (written, read) = (writer.nodes(), reader.schema.nodes());
+    let mut walk = Walk::new(written, read, &ignores);
+    let root = Pair {
+        place,
+        way: Way::default(),
+        named: (0, 0),
+        types: (0, 0),
+        ignored: ignores.root(),
+        is_key: false,
+    };
+    let members = (writer.parameters(), reader.schema.parameters());
+    walk.members(&root, place, members, reader.parameters);
+    walk.run();
+    walk.changes
 }
 
 /// A walk along the names that both schemas have. What is to be walked is on a list, because types
 /// nest deeper than a thread's stack may allow.
-pub(super) struct Walk<'a> {
+struct Walk<'a> {
     written: &'a [Node],
     read: &'a [Node],
-    ignores: &'a [&'a str],
+    ignores: &'a Ignores,
     finds_renames: bool,
-    seen: HashSet<(NodeId, NodeId)>,
-    open: Vec<Pair>,
+    seen: HashSet<(NodeId, NodeId, Ignored, bool)>,
+    open: Vec<Pair<'a>>,
     changes: Vec<Change>,
 }
 
 /// Two types at one place, and the named types that hold them, which changes are told of.
 #[derive(Clone)]
-struct Pair {
+struct Pair<'a> {
     place: Place,
-    path: String,
+    way: Way<'a>,
     named: (NodeId, NodeId),
     types: (NodeId, NodeId),
+    ignored: Ignored,
+    is_key: bool,
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(written: &'a [Node], read: &'a [Node], ignores: &'a [&'a str]) -> Self {
+    fn new(written: &'a [Node], read: &'a [Node], ignores: &'a Ignores) -> Self {
         let (seen, open, changes) = (HashSet::new(), Vec::new(), Vec::new());
         Self { written, read, ignores, finds_renames: true, seen, open, changes }
-    }
-
-    /// Walks from these parameters on, and returns what differs.
-    pub(super) fn along(
-        mut self,
-        written: &'a [Member],
-        read: &'a [Member],
-        said: &[Said<'_>],
-    ) -> Vec<Change> {
-        self.members(Place::Parameter, "", written, read, said);
-        self.run();
-        self.changes
     }
 
     fn run(&mut self) {
         self.open.reverse();
         while let Some(pair) = self.open.pop() {
-            if self.seen.insert(pair.types) {
+            if self.seen.insert((pair.types.0, pair.types.1, pair.ignored, pair.is_key)) {
                 let from = self.open.len();
                 self.pair(&pair);
                 self.open[from..].reverse();
@@ -65,56 +73,83 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn pair(&mut self, pair: &Pair) {
+    fn pair(&mut self, pair: &Pair<'a>) {
         let (written, read) =
             (&self.written[pair.types.0 as usize], &self.read[pair.types.1 as usize]);
         match (written, read) {
             (Node::Leaf(from), Node::Leaf(to)) => self.leaves(pair, *from, *to),
-            (Node::Option(from), Node::Option(to)) | (Node::Seq(from), Node::Seq(to)) => {
-                self.inside(pair, *from, *to);
+            (Node::Option(from), Node::Option(to)) => self.inside(pair, (0, None), (*from, *to)),
+            // In bytes, `()` is as good as `Some(())`.
+            (Node::Leaf(Leaf::Unit), Node::Option(_)) => self.retyped(pair),
+            (_, Node::Option(to)) => {
+                let types = (pair.types.0, *to);
+                self.open.push(Pair { types, is_key: false, ..pair.clone() });
             }
-            (_, Node::Option(to)) => self.inside(pair, pair.types.0, *to),
             (Node::Option(from), _) => {
                 self.narrowed(pair, "tasks that hold `None` wait");
-                self.inside(pair, *from, pair.types.1);
+                self.inside(pair, (0, None), (*from, pair.types.1));
             }
             (Node::Map(key, value), Node::Map(to_key, to_value)) => {
-                self.inside(pair, *key, *to_key);
-                self.inside(pair, *value, *to_value);
+                self.inside(pair, (0, Some(Step::Key)), (*key, *to_key));
+                if let Some(pair) = self.open.last_mut() {
+                    pair.is_key = true;
+                }
+                self.inside(pair, (1, Some(Step::Value)), (*value, *to_value));
             }
             (Node::Struct(from), Node::Struct(to)) => {
-                self.members(Place::Field, &pair.path, from, to, &[]);
+                self.members(pair, Place::Field, (from, to), &[]);
             }
             (Node::Enum(from), Node::Enum(to)) => {
-                self.members(Place::Variant, &pair.path, from, to, &[]);
+                self.members(pair, Place::Variant, (from, to), &[]);
             }
             _ => self.lists(pair, written, read),
         }
     }
 
     /// Tuples, arrays and sequences, which are read as each other.
-    fn lists(&mut self, pair: &Pair, written: &Node, read: &Node) {
+    fn lists(&mut self, pair: &Pair<'a>, written: &'a Node, read: &'a Node) {
         match (List::of(written), List::of(read)) {
+            (List::Bytes, _) | (_, List::Bytes) => self.octets(pair, written, read),
             (List::Fixed(len, from), List::Fixed(to_len, to)) if len == to_len => {
                 for at in 0..from.len().max(to.len()) {
-                    self.inside(pair, from[at % from.len()], to[at % to.len()]);
+                    let types = (from[at % from.len()], to[at % to.len()]);
+                    self.element(pair, at, types);
                 }
             }
             (List::Fixed(_, from), List::Any(to)) => {
-                from.iter().for_each(|from| self.inside(pair, *from, to));
+                from.iter().enumerate().for_each(|(at, from)| self.element(pair, at, (*from, to)));
             }
             (List::Any(from), List::Fixed(_, to)) => {
-                self.narrowed(pair, "lists of another length wait");
-                to.iter().for_each(|to| self.inside(pair, from, *to));
+                self.narrowed(pair, OTHER_LENGTH);
+                to.iter().for_each(|to| self.element(pair, 0, (from, *to)));
             }
-            (List::Bytes, List::Any(to)) if is_byte(self.read, to) => {}
-            (List::Any(from), List::Bytes) if is_byte(self.written, from) => {}
+            (List::Any(from), List::Any(to)) => self.element(pair, 0, (from, to)),
             _ => self.retyped(pair),
         }
     }
 
-    fn leaves(&mut self, pair: &Pair, from: Leaf, to: Leaf) {
-        match fit(from, to) {
+    fn element(&mut self, pair: &Pair<'a>, at: usize, types: (NodeId, NodeId)) {
+        let (at, step) = match self.written[pair.types.0 as usize] {
+            Node::Tuple(_) => (at, Step::Position(at)),
+            _ => (0, Step::Element),
+        };
+        self.inside(pair, (at, Some(step)), types);
+    }
+
+    /// Bytes, which are read as a list of bytes, and the other way round.
+    fn octets(&mut self, pair: &Pair<'a>, written: &Node, read: &Node) {
+        match (written, read) {
+            (Node::Leaf(Leaf::Bytes), Node::Array(..)) if is_of_octets(self.read, read) => {
+                self.narrowed(pair, OTHER_LENGTH);
+            }
+            (Node::Leaf(Leaf::Bytes), _) if is_of_octets(self.read, read) => {}
+            (_, Node::Leaf(Leaf::Bytes)) if is_of_octets(self.written, written) => {}
+            _ => self.retyped(pair),
+        }
+    }
+
+    fn leaves(&mut self, pair: &Pair<'a>, from: Leaf, to: Leaf) {
+        match fit(from, to, pair.is_key) {
             Fit::All => {}
             Fit::Some(fails) => self.narrowed(pair, fails),
             Fit::None => self.retyped(pair),
@@ -123,108 +158,159 @@ impl<'a> Walk<'a> {
 
     fn members(
         &mut self,
+        pair: &Pair<'a>,
         place: Place,
-        path: &str,
-        written: &'a [Member],
-        read: &'a [Member],
-        said: &[Said<'_>],
+        (written, read): (&'a [Member], &'a [Member]),
+        parameters: &'a [Parameter],
     ) {
-        let older: Vec<_> = said.iter().map(|said| said.aliases.clone()).collect();
-        let mut matched = Matched::of(written, read, &older);
-        matched.gone.retain(|at| {
-            let is_ignored = |name| self.ignores.contains(&&*joined(path, name));
-            !written[*at].names.iter().any(|name| is_ignored(name))
-        });
+        let aliases = |at: usize| parameters.get(at).map_or(&[][..], |one| one.aliases);
+        let mut members = Members::of(written, read, aliases);
+        for name in &members.ambiguous {
+            self.add(pair, place, name, What::Ambiguous);
+        }
+        if place != Place::Variant {
+            let within = |at: usize| self.ignores.within(pair.ignored, &written[at].names);
+            members.gone.retain(|at| !self.ignores.is_end(within(*at)));
+        }
         if self.finds_renames {
-            self.renamed(place, path, &mut matched, written, read);
+            self.renamed(pair, place, &mut members, (written, read));
         }
-        let reordered = matched.reordered(written, read);
+        let reordered = members.reordered(written, read);
         if place != Place::Variant && !reordered.is_empty() {
-            self.reordered(place, path, reordered, written, read);
+            self.reordered(pair, place, reordered, (written, read));
         }
-        for at in matched.gone {
-            self.add(place, path, &written[at], What::Gone);
+        for at in &members.gone {
+            self.add(pair, place, &written[*at].names[0], What::Gone);
         }
-        for at in matched.new.into_iter().filter(|_| place != Place::Variant) {
-            let has_default = said.get(at).is_some_and(|said| said.has_default);
-            let node = read[at].node;
-            let is_needed = !has_default && !matches!(self.read[node as usize], Node::Option(_));
-            let ty = shown(self.read, node);
-            self.add(place, path, &read[at], What::New { ty, is_needed });
+        for at in members.new.iter().filter(|_| place != Place::Variant) {
+            self.new_member(pair, place, &read[*at], parameters.get(*at));
         }
-        for (from, to) in matched.pairs {
-            let (path, types) =
-                (joined(path, &read[to].names[0]), (written[from].node, read[to].node));
-            self.open.push(Pair { place, path, named: types, types });
+        for (from, to) in members.pairs {
+            self.open.push(self.member(pair, place, (from, &written[from]), &read[to]));
         }
+    }
+
+    /// The types of a member of both sides.
+    fn member(
+        &self,
+        pair: &Pair<'a>,
+        place: Place,
+        (from, written): (usize, &'a Member),
+        read: &'a Member,
+    ) -> Pair<'a> {
+        let name = match place {
+            Place::Parameter => &read.names[0],
+            // What the reader knows it as.
+            _ => written.names.iter().find(|name| read.is_named(name)).unwrap_or(&read.names[0]),
+        };
+        let (step, ignored) = match place {
+            Place::Variant => (Step::Variant(name), pair.ignored),
+            _ => (Step::Field(name), self.ignores.within(pair.ignored, &written.names)),
+        };
+        let types = (written.node, read.node);
+        let way = pair.way.to(from, Some(step));
+        Pair { place, way, named: types, types, ignored, is_key: false }
+    }
+
+    fn new_member(
+        &mut self,
+        pair: &Pair<'a>,
+        place: Place,
+        member: &'a Member,
+        parameter: Option<&Parameter>,
+    ) {
+        let is_option = matches!(self.read[member.node as usize], Node::Option(_));
+        let gets = match parameter {
+            Some(parameter) if parameter.has_default => Gets::Default,
+            _ if is_option => Gets::None,
+            Some(_) => Gets::Nothing,
+            None => Gets::Unknown,
+        };
+        let paths = member.names.iter().map(|name| pair.way.path_to(Step::Field(name)));
+        let site = Site { way: pair.way.children().to_vec(), paths: paths.collect() };
+        let ty = shown(self.read, member.node);
+        self.add(pair, place, &member.names[0], What::New { ty, gets, site });
     }
 
     fn renamed(
         &mut self,
+        pair: &Pair<'a>,
         place: Place,
-        path: &str,
-        matched: &mut Matched,
-        written: &[Member],
-        read: &[Member],
+        members: &mut Members<'_>,
+        (written, read): (&'a [Member], &'a [Member]),
     ) {
-        let renamed = matched.renamed(written, read, |from, to| self.fits(from.node, to.node));
+        let renamed = members.renamed(written, read, |from, to| self.fits(from.node, to.node));
         for (from, to, is_alike) in renamed {
             let (to, ty) = (read[to].names[0].to_string(), shown(self.read, read[to].node));
-            self.add(place, path, &written[from], What::Renamed { to, ty, is_alike });
+            self.add(pair, place, &written[from].names[0], What::Renamed { to, ty, is_alike });
         }
     }
 
     fn reordered(
         &mut self,
+        pair: &Pair<'a>,
         place: Place,
-        path: &str,
         mut pairs: Vec<(usize, usize)>,
-        written: &[Member],
-        read: &[Member],
+        (written, read): (&[Member], &[Member]),
     ) {
         let name = |member: &Member| member.names[0].to_string();
         let was = pairs.iter().map(|(from, _)| name(&written[*from])).collect();
         pairs.sort_by_key(|(_, to)| *to);
         let is = pairs.iter().map(|(_, to)| name(&read[*to])).collect();
-        let path = path.to_owned();
-        self.changes.push(Change { place, path, what: What::Reordered { was, is } });
+        self.at(pair.way.path(), place, What::Reordered { was, is });
     }
 
     /// Whether values of one type are read as the other, without a rename inside.
     fn fits(&self, from: NodeId, to: NodeId) -> bool {
-        let types = (from, to);
-        let mut walk = Walk { finds_renames: false, ..Walk::new(self.written, self.read, &[]) };
-        walk.open.push(Pair { place: Place::Field, path: String::new(), named: types, types });
+        let mut walk =
+            Walk { finds_renames: false, ..Walk::new(self.written, self.read, self.ignores) };
+        walk.open.push(Pair {
+            place: Place::Field,
+            way: Way::default(),
+            named: (from, to),
+            types: (from, to),
+            ignored: Ignored::NOT,
+            is_key: false,
+        });
         walk.run();
         !walk.changes.iter().any(|change| change.refuses() || change.what == What::Gone)
     }
 
-    fn inside(&mut self, pair: &Pair, from: NodeId, to: NodeId) {
-        self.open.push(Pair { types: (from, to), ..pair.clone() });
+    fn inside(
+        &mut self,
+        pair: &Pair<'a>,
+        (child, step): (usize, Option<Step<'a>>),
+        types: (NodeId, NodeId),
+    ) {
+        let way = pair.way.to(child, step);
+        self.open.push(Pair { way, types, is_key: false, ..pair.clone() });
     }
 
-    fn retyped(&mut self, pair: &Pair) {
+    fn retyped(&mut self, pair: &Pair<'a>) {
         let (was, is) = (shown(self.written, pair.named.0), shown(self.read, pair.named.1));
-        self.at(pair, What::Retyped { was, is });
+        self.at(pair.way.path_of_name(), pair.place, What::Retyped { was, is });
     }
 
-    fn narrowed(&mut self, pair: &Pair, fails: &'static str) {
+    fn narrowed(&mut self, pair: &Pair<'a>, fails: &'static str) {
         let (was, is) = (shown(self.written, pair.named.0), shown(self.read, pair.named.1));
-        self.at(pair, What::Narrowed { was, is, fails });
+        self.at(pair.way.path_of_name(), pair.place, What::Narrowed { was, is, fails });
     }
 
-    fn at(&mut self, pair: &Pair, what: What) {
-        self.changes.push(Change { place: pair.place, path: pair.path.clone(), what });
+    /// A change of what stands at `path`.
+    fn at(&mut self, path: String, place: Place, what: What) {
+        let (name, ignores) = (String::new(), String::new());
+        self.changes.push(Change { place, path, name, ignores, what });
     }
 
-    fn add(&mut self, place: Place, path: &str, member: &Member, what: What) {
-        self.changes.push(Change { place, path: joined(path, &member.names[0]), what });
+    /// A change of a member of what stands here.
+    fn add(&mut self, pair: &Pair<'a>, place: Place, name: &str, what: What) {
+        let step = if place == Place::Variant { Step::Variant(name) } else { Step::Field(name) };
+        let (path, ignores) = (pair.way.path_to(step), pair.way.ignores(name));
+        self.changes.push(Change { place, path, name: name.to_owned(), ignores, what });
     }
 }
 
-fn joined(path: &str, name: &str) -> String {
-    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
-}
+const OTHER_LENGTH: &str = "lists of another length wait";
 
 /// What holds elements without names.
 enum List {
@@ -246,8 +332,4 @@ impl List {
             _ => Self::No,
         }
     }
-}
-
-fn is_byte(nodes: &[Node], id: NodeId) -> bool {
-    nodes[id as usize] == Node::Leaf(Leaf::U8)
 }

@@ -7,6 +7,7 @@
 mod envelope;
 mod payload;
 mod schema;
+mod show;
 #[cfg(feature = "push")]
 mod token;
 mod url;
@@ -24,6 +25,7 @@ pub struct Target {
 pub const TARGETS: &[Target] = &[
     Target { name: "payload", check: payload::check },
     Target { name: "schema", check: schema::check },
+    Target { name: "show", check: show::check },
     Target { name: "url", check: url::check },
     #[cfg(feature = "push")]
     Target { name: "envelope", check: envelope::check },

@@ -3,6 +3,7 @@
 
 mod defer;
 mod deploy;
+mod described;
 mod life;
 mod shelf;
 mod sweep;

@@ -33,6 +33,14 @@ CREATE TABLE gae_tasks_schemas (
     schema BLOB NOT NULL
 );
 
+-- The paths of args that are never shown, such as `card.number`: written in the transaction of the
+-- first task of the kind that brings them, and never deleted.
+CREATE TABLE gae_tasks_sensitive (
+    kind TEXT NOT NULL,
+    path TEXT NOT NULL,
+    PRIMARY KEY (kind, path)
+) WITHOUT ROWID;
+
 -- A queue together with a route and a version: what a worker can or cannot lease, as one number.
 CREATE TABLE gae_tasks_lane (
     id INTEGER PRIMARY KEY,

@@ -1,7 +1,6 @@
 //! Edits of parameters and their types.
 
 use super::*;
-use crate::testing::lock::walk::Said;
 
 /// An edit: the schema before and after, and each finding's class, whether a write takes it, and a
 /// part of its text.
@@ -170,7 +169,7 @@ const EDITS: &[Edit] = &[
         &[(
             ATTRIBUTE,
             false,
-            "field `users.mail` seems to be called `email` now: write `#[serde(alias = \"mail\")]` \
+            "field `users[].mail` seems to be called `email` now: write `#[serde(alias = \"mail\")]` \
                               on the field `email`",
         )],
     ),
@@ -198,7 +197,7 @@ const EDITS: &[Edit] = &[
         &[(
             MEANING,
             true,
-            "fields of `transfers` of one type have changed places: `from, to` are now `to, from`",
+            "fields of `transfers[]` of one type have changed places: `from, to` are now `to, from`",
         )],
     ),
     (
@@ -217,7 +216,7 @@ const EDITS: &[Edit] = &[
         "a variant is removed",
         "(action: enum {Delete, Suspend})",
         "(action: enum {Suspend})",
-        &[(STRANDS, true, "variant `action.Delete` is gone: tasks that hold it wait")],
+        &[(STRANDS, true, "variant `action::Delete` is gone: tasks that hold it wait")],
     ),
     (
         "a variant is renamed",
@@ -229,13 +228,13 @@ const EDITS: &[Edit] = &[
         "a variant gives way to another",
         "(action: enum {Delete, Keep})",
         "(action: enum {Suspend, Keep})",
-        &[(MEANING, false, "variant `action.Delete` has given way to `Suspend`")],
+        &[(MEANING, false, "variant `action::Delete` has given way to `Suspend`")],
     ),
     (
         "the content of a variant becomes another",
         "(action: enum {Pay(u64), Keep})",
         "(action: enum {Pay {cents: u64}, Keep})",
-        &[(STRANDS, false, "variant `action.Pay`: was `u64`, is `{..}`")],
+        &[(STRANDS, false, "variant `action::Pay`: was `u64`, is `{..}`")],
     ),
     (
         "a tuple becomes longer",
@@ -312,30 +311,24 @@ fn a_write_takes_what_was_confirmed_and_leaves_the_rest() {
 
 #[test]
 fn what_was_pasted_is_the_fix() {
-    let said =
-        |aliases: &[&'static str], has_default| Said { aliases: aliases.to_vec(), has_default };
     let (before, after) = ("(user: u64, note: String)", "(user_id: u64, reply: bool)");
     let file = first(&program([("shop/send", task(before))]));
-    let mut fixed = task(after);
-    fixed.reader.parameters = vec![said(&["user"], false), said(&[], true)];
-    fixed.reader.ignores = vec!["note"];
-    let expected = [(COMPATIBLE, true, "parameter `reply` is new")];
-    assert_found(
-        "all three",
-        &findings(&file, &program([("shop/send", fixed.clone())])),
-        &expected,
-    );
-
-    let without = [
-        (
-            "alias",
-            Reader { parameters: vec![said(&[], false), said(&[], true)], ..fixed.reader.clone() },
-        ),
-        ("default", Reader { parameters: vec![said(&["user"], false)], ..fixed.reader.clone() }),
-        ("ignores", Reader { ignores: Vec::new(), ..fixed.reader.clone() }),
-    ];
-    for (name, reader) in without {
-        let found = findings(&file, &program([("shop/send", Task { reader, ..fixed.clone() })]));
+    const RENAMED: Parameter = Parameter { aliases: &["user"], ..Parameter::new("user_id") };
+    const DEFAULT: Parameter = Parameter { has_default: true, ..Parameter::new("reply") };
+    const REPLY: Parameter = Parameter::new("reply");
+    const USER: Parameter = Parameter::new("user_id");
+    let with = |parameters: &'static [Parameter], ignores: &'static [&'static str]| {
+        let mut fixed = task(after);
+        fixed.readers.function = Reader { parameters, ignores, ..fixed.readers.function };
+        findings(&file, &program([("shop/send", fixed)]))
+    };
+    let found = with(&[RENAMED, DEFAULT], &["note"]);
+    assert_found("all three", &found, &[(COMPATIBLE, true, "parameter `reply` is new")]);
+    for (name, found) in [
+        ("alias", with(&[USER, DEFAULT], &["note"])),
+        ("default", with(&[RENAMED, REPLY], &["note"])),
+        ("ignores", with(&[RENAMED, DEFAULT], &[])),
+    ] {
         assert!(found.iter().any(|finding| !finding.is_written), "{name}: {found:#?}");
     }
 }
@@ -344,14 +337,14 @@ fn what_was_pasted_is_the_fix() {
 fn an_upgrade_takes_what_names_cannot_say() {
     let file = first(&program([("shop/send", task("(cents: u32)"))]));
     let mut upgraded = task("(price: String)");
-    upgraded.reader.upgrades = vec![schema("(cents: u64)")];
+    upgraded.readers.upgrades = vec![None, Some(schema("(cents: u64)"))];
     let expected = [(COMPATIBLE, true, "converted by an upgrade")];
     assert_found(
         "by name",
         &findings(&file, &program([("shop/send", upgraded.clone())])),
         &expected,
     );
-    upgraded.reader.upgrades = vec![schema("(cents: bool)")];
+    upgraded.readers.upgrades = vec![Some(schema("(cents: bool)"))];
     let found = findings(&file, &program([("shop/send", upgraded)]));
     assert!(found.iter().all(|finding| !finding.is_written), "{found:#?}");
 }

@@ -190,7 +190,9 @@ proptest! {
 
     #[test]
     fn every_schema_is_read_back_from_the_file(schema in schemas(), older in schemas()) {
-        let task = Task { reader: Reader { schema: &schema, ..reader("()") }, ..task("()") };
+        let function = Reader { schema: &schema, parameters: &[], ignores: &[] };
+        let readers = Readers { function, upgrades: Vec::new() };
+        let task = Task { readers, ..task("()") };
         let mut file = File::default();
         let mut entry = task.entry();
         if older != schema {

@@ -168,7 +168,7 @@ fn builds_whose_parameters_differ_share_a_file_and_both_pass() {
     let plain = program([("shop/a", task("(id: u64)"))]);
     let traced = program([("shop/a", task("(id: u64, trace: Option<String>)"))]);
     let mut readers = task("(id: u64)");
-    readers.reader.ignores = vec!["trace"];
+    readers.readers.function.ignores = &["trace"];
     let ignoring = program([("shop/a", readers)]);
     let file = written(&first(&plain), &traced);
     assert_found(

@@ -4,7 +4,7 @@ use super::super::program::{Caller, Program};
 use super::super::{assert_locked, store};
 use super::*;
 use crate::handler::{Call, CallError, Work};
-use crate::payload::{Parameter, Readings};
+use crate::payload::Readings;
 use crate::queue::TypeBackoff;
 use crate::registration::{Location, Registration, Traced};
 
@@ -32,7 +32,7 @@ fn registration(kind: &'static str, module: &'static str, is_test: bool) -> Regi
         package: if module.starts_with("other") { "other" } else { "my-shop" },
         is_test,
         run: run_nothing,
-        trial: crate::registration::Trial(|_, _| Ok(())),
+        trial: Trial(|_, _| Ok(())),
     }
 }
 
