@@ -78,7 +78,7 @@ fn check(connection: &Connection, state: &str) {
             "SEARCH gae_tasks_lane USING INDEX sqlite_autoindex_gae_tasks_lane_1 (queue=? AND kind=? AND shape=? AND version<?",
         ),
         (sample::WAITING, "SEARCH gae_tasks_waiting USING PRIMARY KEY (lane=?)"),
-        (sample::DEAD, "SEARCH gae_tasks_task USING INDEX gae_tasks_dead (lane=?)"),
+        (sample::DEAD, "SEARCH gae_tasks_task USING INDEX gae_tasks_dead (lane=? AND died>?)"),
     ];
     let strays = plan(connection, stray::LOOK);
     let point =
