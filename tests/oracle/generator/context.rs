@@ -1,7 +1,7 @@
 //! Where an edited type stands.
 
-use crate::kind::Both;
-use crate::maker::{Content, Field, Maker, Variant};
+use crate::kind::{Both, Kind};
+use crate::maker::{Content, Field, Maker, Side, Variant};
 
 /// What is around an edited type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,9 +19,9 @@ pub(crate) enum Context {
 }
 
 impl Context {
-    /// Those in which every edit stands.
-    pub(crate) const EACH: &[Self] =
-        &[Self::Alone, Self::Struct, Self::Variant, Self::Option, Self::Sequence, Self::Map];
+    /// Those in which every edit stands, each with one that stands around it in another pair.
+    pub(crate) const EACH: &[(Self, Self)] =
+        &[(Self::Alone, Self::Option), (Self::Struct, Self::Sequence), (Self::Variant, Self::Map)];
     /// Those that may stand around these.
     pub(crate) const MORE: &[Self] = &[
         Self::Struct,
@@ -50,7 +50,7 @@ impl Context {
             }
             Self::Tuple => {
                 let first = maker.plain();
-                it.map(|it| crate::kind::Kind::tuple(&[first.clone(), it.clone()]))
+                it.map(|it| Kind::tuple(&[first.clone(), it.clone()]))
             }
             Self::Newtype => maker.wrapper(it, |it| format!("({it});")),
             Self::Generic => generic(maker, it),
@@ -78,10 +78,9 @@ fn variant(maker: &mut Maker<'_>, it: &Both) -> Both {
         let content = match form {
             0 => Content::Newtype(it.clone()),
             1 => Content::Tuple(vec![more.clone(), it.clone()]),
-            _ => Content::Struct(vec![
-                Field::new("f0", it.clone()),
-                Field::new("f1", more.clone()),
-            ]),
+            _ => {
+                Content::Struct(vec![Field::new("f0", it.clone()), Field::new("f1", more.clone())])
+            }
         };
         vec![
             Variant::new("V0", Content::Unit),
@@ -94,12 +93,12 @@ fn variant(maker: &mut Maker<'_>, it: &Both) -> Both {
 
 fn generic(maker: &mut Maker<'_>, it: &Both) -> Both {
     let number = maker.number();
-    for side in [crate::maker::Side::Before, crate::maker::Side::After] {
+    for side in [Side::Before, Side::After] {
         maker.define(side, &format!("struct D{number}<T> {{ f0: u8, f1: T }}"));
     }
     it.map(|it| {
         let schema = format!("{{f0: u8, f1: {}}}", it.schema);
-        crate::kind::Kind::new(format!("D{number}<{}>", it.source), schema)
+        Kind::new(format!("D{number}<{}>", it.source), schema)
     })
 }
 
@@ -112,13 +111,11 @@ fn recursive(maker: &mut Maker<'_>, it: &Both) -> Both {
     ]);
     let source = wrapped.replace('#', &number.to_string());
     let schema = schema.replace('#', &format!("#{number}"));
-    for (side, it) in
-        [(crate::maker::Side::Before, &it.before), (crate::maker::Side::After, &it.after)]
-    {
+    for (side, it) in [(Side::Before, &it.before), (Side::After, &it.after)] {
         maker.define(side, &format!("struct D{number} {{ f0: {}, f1: {source} }}", it.source));
     }
     it.map(|it| {
         let schema = format!("#{number} {{f0: {}, f1: {schema}}}", it.schema);
-        crate::kind::Kind::new(format!("D{number}"), schema)
+        Kind::new(format!("D{number}"), schema)
     })
 }

@@ -10,6 +10,7 @@ macro_rules! edits {
 
         impl Edit {
             /// All edits, in the order in which pairs are made.
+            #[allow(dead_code, reason = "the tests have the list that was made from it")]
             pub(crate) const ALL: &[Self] = &[$(Self::$name),*];
         }
     };

@@ -49,12 +49,16 @@ impl Kind {
         Self { has_default: true, ..Self::new(source, schema) }
     }
 
-    /// A tuple of two or more.
+    /// A tuple of two or more. One of the same types is an array.
     pub(crate) fn tuple(parts: &[Self]) -> Self {
         let source = list(parts, |part| &part.source);
         let has_default = parts.iter().all(|part| part.has_default);
-        let schema = list(parts, |part| &part.schema);
-        Self { has_default, ..Self::new(format!("({source})"), format!("({schema})")) }
+        let first = &parts[0].schema;
+        let schema = match parts.iter().all(|part| part.schema == *first) {
+            true => format!("[{first}; {}]", parts.len()),
+            false => format!("({})", list(parts, |part| &part.schema)),
+        };
+        Self { has_default, ..Self::new(format!("({source})"), schema) }
     }
 }
 

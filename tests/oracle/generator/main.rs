@@ -8,12 +8,11 @@ mod members;
 mod random;
 mod types;
 
-use std::fmt::Write;
 use std::path::Path;
 
 use crate::context::Context;
 use crate::edit::Edit;
-use crate::kind::Both;
+use crate::kind::{Both, Kind};
 use crate::maker::{Content, Field, Maker, Variant};
 use crate::members::Members;
 use crate::random::Random;
@@ -31,32 +30,50 @@ fn main() {
 fn pairs(seed: u64) -> String {
     let mut random = Random::new(seed);
     let (mut modules, mut list, mut number) = (String::new(), String::new(), 0);
-    for context in Context::EACH {
-        for edit in Edit::ALL {
+    for edit in Edit::ALL {
+        for (context, around) in Context::EACH {
             let mut edits = vec![*edit];
             let mut maker = Maker::new(&mut random);
             let it = pair(*context, &mut edits, &mut maker);
-            let (before, after) = (maker.before, maker.after);
-            let Both { before: from, after: to } = it;
-            let _ = writeln!(
-                modules,
-                "mod p{number} {{\n    pub(crate) mod before {{\n        use crate::types::*;\n\
-                 {before}        pub(crate) type Root = {};\n    }}\n    \
-                 pub(crate) mod after {{\n        use crate::types::*;\n{after}        \
-                 pub(crate) type Root = {};\n    }}\n}}",
-                from.source, to.source
-            );
-            let _ = writeln!(
-                list,
-                "    Pair::of::<p{number}::before::Root, p{number}::after::Root>(\n        \
-                 {number},\n        &{edits:?},\n        \"(p: {})\",\n        \"(p: {})\",\n    ),",
-                from.schema, to.schema
-            );
-            number += 1;
+            modules += &module(number, &maker.before, &maker.after, &it);
+            let it = Both {
+                before: Kind::new(format!("p{number}::before::Root"), it.before.schema),
+                after: Kind::new(format!("p{number}::after::Root"), it.after.schema),
+            };
+            list += &entry(number, &edits, &it);
+            // The same types in another one: this takes the compiler less time than types anew.
+            let it = around.around(&mut maker, &[it]);
+            list += &entry(number + 1, &edits, &it);
+            number += 2;
         }
     }
-    let edits = "use crate::edit::Edit::*;";
-    format!("{edits}\n\n/// All pairs.\npub(crate) const PAIRS: &[Pair] = &[\n{list}];\n\n{modules}")
+    format!(
+        "use crate::edit::Edit::*;\nuse crate::types::*;\n\n/// All pairs.\n\
+         pub(crate) const PAIRS: &[Pair] = &[\n{list}];\n\n{modules}"
+    )
+}
+
+/// The module of a pair, given its definitions.
+fn module(number: usize, before: &str, after: &str, it: &Both) -> String {
+    let side = |name: &str, definitions: &str, root: &str| {
+        format!(
+            "    pub(crate) mod {name} {{\n        use crate::types::*;\n{definitions}        \
+             pub(crate) type Root = {root};\n    }}\n"
+        )
+    };
+    let before = side("before", before, &it.before.source);
+    let after = side("after", after, &it.after.source);
+    format!("mod p{number} {{\n{before}{after}}}\n")
+}
+
+/// The entry of a pair in the list.
+fn entry(number: usize, edits: &[Edit], it: &Both) -> String {
+    let types = format!("<{}, {}>", it.before.source, it.after.source);
+    let (before, after) = (&it.before.schema, &it.after.schema);
+    if before == after {
+        return format!("    Pair::same::{types}({number}, &{edits:?}, \"(p: {before})\"),\n");
+    }
+    format!("    Pair::of::{types}({number}, &{edits:?}, \"(p: {before})\", \"(p: {after})\"),\n")
 }
 
 /// A type with an edit in a context, and with up to two more edits.
@@ -109,10 +126,7 @@ fn structure(context: Context, fields: &Members<Field>, maker: &mut Maker<'_>) -
         return maker.structure(&fields.before, &fields.after);
     }
     let [before, after] = [&fields.before, &fields.after].map(|fields| {
-        [
-            Variant::new("V0", Content::Unit),
-            Variant::new("V1", Content::Struct(fields.clone())),
-        ]
+        [Variant::new("V0", Content::Unit), Variant::new("V1", Content::Struct(fields.clone()))]
     });
     maker.enumeration(&before, &after)
 }

@@ -214,14 +214,22 @@ fn variant_source(variant: &Variant) -> String {
 }
 
 fn variant_schema(variant: &Variant) -> String {
-    let list = |kinds: &[Kind]| {
-        kinds.iter().map(|kind| kind.schema.clone()).collect::<Vec<_>>().join(", ")
-    };
     let content = match &variant.content {
         Content::Unit => String::new(),
-        Content::Newtype(kind) => format!("({})", kind.schema),
-        Content::Tuple(kinds) => format!("({})", list(kinds)),
+        Content::Newtype(kind) => held(kind),
+        Content::Tuple(kinds) => held(&Kind::tuple(kinds)),
         Content::Struct(fields) => format!(" {{{}}}", schemas(fields)),
     };
     format!("{}{content}", names(&variant.names))
+}
+
+/// What a newtype variant holds: a unit, a tuple or a struct is no other than a content of that
+/// form.
+fn held(kind: &Kind) -> String {
+    match &*kind.schema {
+        "()" => String::new(),
+        schema if schema.starts_with('(') => schema.to_owned(),
+        schema if schema.starts_with('{') => format!(" {schema}"),
+        schema => format!("({schema})"),
+    }
 }

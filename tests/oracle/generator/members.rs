@@ -83,9 +83,11 @@ impl<M: Named> Members<M> {
         self.after.insert(at, member);
     }
 
-    fn remove(&mut self, maker: &mut Maker<'_>) {
-        let (_, after) = self.take(maker);
+    /// Removes a member; its position before.
+    fn remove(&mut self, maker: &mut Maker<'_>) -> usize {
+        let (before, after) = self.take(maker);
         self.after.remove(after);
+        before
     }
 }
 
@@ -135,7 +137,7 @@ impl Members<Field> {
                 let field = Field { has_default: true, ..Field::new(added, maker.plain()) };
                 self.insert(maker.random.below(count + 1), field);
             }
-            Edit::FieldRemoved => self.remove(maker),
+            Edit::FieldRemoved => _ = self.remove(maker),
             Edit::DefaultAdded => {
                 let (_, at) = self.take(maker);
                 self.after[at].has_default = true;
@@ -171,7 +173,7 @@ impl Members<Variant> {
                 let content = Content::Newtype(maker.leaf());
                 self.insert(maker.random.below(count), Variant::new(added, content));
             }
-            Edit::VariantRemoved => self.remove(maker),
+            Edit::VariantRemoved => _ = self.remove(maker),
             Edit::VariantsReordered => self.after.rotate_left(1 + maker.random.below(count - 1)),
             Edit::VariantNamesSwapped => {
                 let (one, other) = (self.take(maker), self.take(maker));
@@ -190,7 +192,10 @@ impl Members<Variant> {
                 self.insert(count - 1, other);
             }
             Edit::OtherKept => {
-                self.remove(maker);
+                let removed = self.remove(maker);
+                if maker.random.once_in(2) {
+                    self.before[removed].content = Content::Newtype(maker.leaf().option());
+                }
                 self.before.push(other.clone());
                 self.after.push(other);
             }

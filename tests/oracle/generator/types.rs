@@ -101,9 +101,7 @@ fn parts(edit: Edit, maker: &mut Maker<'_>) -> Option<Both> {
     let more = Kind::tuple(&[&kinds[..], &[maker.leaf()]].concat());
     let it = kinds[0].clone();
     Some(match edit {
-        Edit::TupleToStruct => {
-            Both { before: tuple, after: structure(maker, Side::After, &kinds) }
-        }
+        Edit::TupleToStruct => Both { before: tuple, after: structure(maker, Side::After, &kinds) },
         Edit::StructToTuple => {
             Both { before: structure(maker, Side::Before, &kinds), after: tuple }
         }
@@ -121,9 +119,7 @@ fn parts(edit: Edit, maker: &mut Maker<'_>) -> Option<Both> {
         Edit::ArrayExtended => Both { before: it.array(2), after: it.array(3) },
         Edit::ArrayToSequence => Both { before: it.array(2), after: it.seq() },
         Edit::SequenceToArray => Both { before: it.seq(), after: it.array(2) },
-        Edit::SequenceToTuple => {
-            Both { before: it.seq(), after: Kind::tuple(&[it.clone(), it]) }
-        }
+        Edit::SequenceToTuple => Both { before: it.seq(), after: Kind::tuple(&[it.clone(), it]) },
         _ => return maps(edit, maker, it),
     })
 }

@@ -39,6 +39,11 @@ pub(crate) const STRICTER: &[Stricter] = &[
         words: &["was a (), is an Option", "is a ()"],
     },
     Stricter {
+        rule: "a variant without content, `#[serde(other)]` too, takes none, not even `None`",
+        edits: &[OptionVariantToUnit, OtherAdded, OtherKept],
+        words: &["holds no value (`None`), and its type needs one"],
+    },
+    Stricter {
         rule: "types that never agree are refused before a value is seen",
         edits: &[
             FieldNamesSwapped,
