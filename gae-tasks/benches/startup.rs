@@ -1,6 +1,7 @@
 //! The cost of registered tasks at start: the time from the start of a process to the line that the
-//! handler of its first task prints, with 10,000 tasks and with 1. The benchmark writes its own
-//! workspace, whose crates contain the tasks, and builds it once.
+//! handler of its first task prints, with 10,000 registered tasks, 20 of whose kinds wait in a
+//! SQLite file, and with 1, which waits. The benchmark writes its own workspace, whose crates contain
+//! the tasks, and builds it once.
 //!
 //! ```text
 //! cargo bench -p gae-tasks --bench startup [-- STARTS]
@@ -17,7 +18,12 @@ use std::time::{Duration, Instant};
 const CRATES: usize = 10;
 const TASKS_OF_A_CRATE: usize = 1_000;
 
-/// The source of both programs, without the line that links the crates.
+/// How many kinds of the many wait, the first one included.
+const STORED: usize = 20;
+
+/// The source of both programs, without the line that links the crates, and what `STORE` stands for.
+/// With a second argument a program defers its tasks; without one it runs them until the first one is
+/// handled.
 const PROGRAM: &str = r#"
 use gae_tasks::{Client, Registry, deferred};
 use tokio::sync::Notify;
@@ -32,8 +38,13 @@ async fn first(_user_id: u64, _to: String, _subject: String) {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), gae_tasks::Error> {
-    let tasks = Client::open("memory:").await?;
-    first::defer(42, "someone@mail.example.org", "a subject").on(&tasks).await?;
+    let mut arguments = std::env::args().skip(1);
+    let tasks = Client::open(&arguments.next().expect("a URL")).await?;
+    if arguments.next().is_some() {
+        first::defer(42, "someone@mail.example.org", "a subject").on(&tasks).await?;
+        STORE
+        return Ok(());
+    }
     tasks.worker().with_graceful_shutdown(HANDLED.notified()).await?;
     println!("{}", Registry::linked().kinds().count());
     Ok(())
@@ -51,7 +62,7 @@ members = ["programs", "tasks-*"]
 edition = "2024"
 
 [workspace.dependencies]
-gae-tasks = { path = "GAE_TASKS", default-features = false }
+gae-tasks = { path = "GAE_TASKS", default-features = false, features = ["sqlite"] }
 tokio = { version = "1", default-features = false, features = ["macros", "rt", "sync", "time"] }
 
 [profile.release]
@@ -67,14 +78,22 @@ fn main() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("startup");
     write_workspace(&folder);
     let programs = build(&folder);
-    let one = Program { file: programs.join("one"), tasks: 1 };
-    let many = Program { file: programs.join("many"), tasks: 1 + CRATES * TASKS_OF_A_CRATE };
+    let files = std::env::temp_dir().join(format!("gae-tasks-startup-{}", std::process::id()));
+    let program = |name: &str, tasks| {
+        let program = Program { file: programs.join(name), tasks, stored: files.join(name) };
+        program.store();
+        program
+    };
+    let one = program("one", 1);
+    let many = program("many", 1 + CRATES * TASKS_OF_A_CRATE);
     // The first starts find nothing in the page cache.
     one.start();
     many.start();
     // Measured in turn, so that both see the same machine.
     let (ones, manys): (Vec<_>, Vec<_>) = (0..starts).map(|_| (one.start(), many.start())).unzip();
+    fs::remove_dir_all(files).unwrap();
     println!("{starts} starts in turn, from the start of the process to its first handled task");
+    println!("{STORED} kinds of the many wait");
     println!("{:<13} {:>9} {:>9} {:>9}", "", "least", "median", "most");
     let medians = [(one.tasks, ones), (many.tasks, manys)].map(|(tasks, mut times)| {
         times.sort();
@@ -89,21 +108,41 @@ fn main() {
 struct Program {
     file: PathBuf,
     tasks: usize,
+    /// The folder of the database with the tasks that wait.
+    stored: PathBuf,
 }
 
 impl Program {
-    /// Returns the time to the program's first handled task.
+    /// Defers the tasks that wait.
+    fn store(&self) {
+        fs::create_dir_all(&self.stored).unwrap();
+        let status = Command::new(&self.file).arg(url(&self.stored)).arg("store").status();
+        assert!(status.unwrap().success());
+    }
+
+    /// Returns the time to the program's first handled task. It runs the tasks of a copy.
     fn start(&self) -> Duration {
+        let copy = self.stored.with_extension("copy");
+        fs::create_dir_all(&copy).unwrap();
+        for file in fs::read_dir(&self.stored).unwrap().map(Result::unwrap) {
+            fs::copy(file.path(), copy.join(file.file_name())).unwrap();
+        }
         let begun = Instant::now();
-        let mut process = Command::new(&self.file).stdout(Stdio::piped()).spawn().unwrap();
+        let mut process =
+            Command::new(&self.file).arg(url(&copy)).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let first = lines.next().unwrap().unwrap();
         let took = begun.elapsed();
         assert_eq!(first, "handled");
         assert_eq!(lines.next().unwrap().unwrap(), self.tasks.to_string(), "tasks are registered");
         assert!(process.wait().unwrap().success());
+        fs::remove_dir_all(copy).unwrap();
         took
     }
+}
+
+fn url(folder: &Path) -> String {
+    format!("sqlite:{}", folder.join("tasks.db").display())
 }
 
 fn write_workspace(folder: &Path) {
@@ -126,10 +165,17 @@ fn write_workspace(folder: &Path) {
     let linked: Vec<_> = crates.iter().map(|name| name.replace('-', "_")).collect();
     let used: Vec<_> = crates.iter().map(String::as_str).chain(["gae-tasks", "tokio"]).collect();
     write_crate(&programs, &used);
-    write(&programs.join("src/bin/one.rs"), PROGRAM.to_owned());
+    write(&programs.join("src/bin/one.rs"), PROGRAM.replace("STORE", ""));
+    let stored: Vec<_> = (1..STORED)
+        .map(|number| {
+            let name = &linked[number % CRATES];
+            format!("{name}::task_{number:03}::defer(7, \"to\", \"subject\").on(&tasks).await?;")
+        })
+        .collect();
+    let many = PROGRAM.replace("STORE", &stored.join("\n        "));
     write(
         &programs.join("src/bin/many.rs"),
-        format!("gae_tasks::link!({});\n{PROGRAM}", linked.join(", ")),
+        format!("gae_tasks::link!({});\n{many}", linked.join(", ")),
     );
 }
 

@@ -184,7 +184,7 @@ impl Decoder<'_> {
     ///
     /// # Errors
     /// Bytes are left over.
-    pub(crate) fn end(&mut self) -> Result<(), UnreadableError> {
+    pub fn end(&mut self) -> Result<(), UnreadableError> {
         if let Some(resolved) = &mut self.resolved {
             return resolved.parameters.end().map_err(|e| of_failure(&e));
         }

@@ -116,7 +116,7 @@ impl TaskRecord {
         let Some(schema) = &self.schema else {
             return Err(unshown("the schema that it was written under is not stored"));
         };
-        let schema = Schema::from_bytes(schema).map_err(|error| unshown(&error))?;
+        let schema = Schema::from_bytes(schema).map_err(unshown)?;
         if schema.shape() != self.spec.shape {
             return Err(unshown("the schema that is stored for it has another shape"));
         }

@@ -113,3 +113,49 @@ impl fmt::Debug for Readings {
         f.write_str("Readings")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn upgrade(number: usize) -> Decision {
+        Decision { readings: vec![Reading::Upgrade(number)], difference: None }
+    }
+
+    fn number(reading: Result<Reading, CannotRead>) -> Option<usize> {
+        if let Ok(Reading::Upgrade(number)) = reading { Some(number) } else { None }
+    }
+
+    #[test]
+    fn a_decision_is_remembered_for_its_shape_and_the_first_one_holds() {
+        let (readings, shape) = (Readings::new(), Shape::from_bits(1));
+        assert!(readings.known(shape).is_none());
+        assert_eq!(number(readings.decided(shape, upgrade(1))), Some(1));
+        // Another thread may have decided meanwhile, and have found a field missing.
+        assert_eq!(number(readings.decided(shape, upgrade(2))), Some(1));
+        assert_eq!(readings.known(shape).and_then(number), Some(1));
+        assert!(readings.known(Shape::from_bits(2)).is_none());
+    }
+
+    /// A queue that pushes may send any number of schemas.
+    #[test]
+    fn so_many_decisions_are_remembered_and_further_ones_are_made_again() {
+        let (readings, more) = (Readings::new(), Shape::from_bits(0));
+        for bits in 1..=REMEMBERED as u64 {
+            readings.decided(Shape::from_bits(bits), upgrade(0)).unwrap();
+        }
+        assert_eq!(number(readings.decided(more, upgrade(7))), Some(7));
+        assert!(readings.known(more).is_none());
+        assert_eq!(readings.0.lock().unwrap().len(), REMEMBERED);
+        assert!(readings.known(Shape::from_bits(REMEMBERED as u64)).is_some());
+    }
+
+    #[test]
+    fn what_no_reading_is_left_for_differs() {
+        let none = Decision { readings: Vec::new(), difference: None };
+        assert_eq!(none.reading().unwrap_err(), CannotRead::NotStored);
+        let difference = Difference::one("parameter `cents`: was a u32, is a String".to_owned());
+        let differs = Decision { readings: Vec::new(), difference: Some(difference.clone()) };
+        assert_eq!(differs.reading().unwrap_err(), CannotRead::Differs(difference));
+    }
+}

@@ -2,10 +2,12 @@
 
 use std::fmt;
 
-use crate::backend::{List, TaskFilter, TaskRecord, TaskState};
+use crate::backend::{List, TaskFilter, TaskRecord, TaskState, stored_schema};
 use crate::client::Client;
+use crate::payload::{CannotRead, Reading};
+use crate::registration::Registration;
 use crate::task::Kind;
-use crate::task_type::{Args, Task, decode};
+use crate::task_type::{Args, Task, read};
 
 /// Asserts that a client's backend has a task of this type that waits or runs; with a closure, one
 /// whose args match.
@@ -82,8 +84,7 @@ impl fmt::Display for Found {
 
 /// Returns the stored tasks of the type `T`, and the number of those that match.
 ///
-/// As for a worker, tasks stored under an alias belong to the type, and tasks with other parameters
-/// cannot be decoded.
+/// As by a worker, tasks stored under an alias are found, and payloads of older parameters are read.
 pub fn matching<T: Task>(client: &Client, matches: impl Fn(&T::Args) -> bool) -> Found {
     let registration = T::registration();
     let mut found = Found { kind: registration.kind, matching: 0, args: Vec::new(), dead: 0 };
@@ -93,11 +94,14 @@ pub fn matching<T: Task>(client: &Client, matches: impl Fn(&T::Args) -> bool) ->
                 found.dead += 1;
                 continue;
             }
-            if registration.shape() != Ok(record.spec.shape) {
-                found.args.push("(other parameters)".to_owned());
-                continue;
-            }
-            match decode::<T::Args>(record.payload.as_deref().unwrap_or_default()) {
+            let reading = match reading(client, registration, &record) {
+                Ok(reading) => reading,
+                Err(why) => {
+                    found.args.push(format!("(other parameters: {why})"));
+                    continue;
+                }
+            };
+            match read::<T::Args>(record.payload.as_deref().unwrap_or_default(), &reading) {
                 Ok(args) => {
                     found.matching += usize::from(matches(&args));
                     found.args.push(Described(&args).to_string());
@@ -107,6 +111,22 @@ pub fn matching<T: Task>(client: &Client, matches: impl Fn(&T::Args) -> bool) ->
         }
     }
     found
+}
+
+/// Returns how the function reads the payload of a stored task.
+fn reading(
+    client: &Client,
+    registration: &Registration,
+    record: &TaskRecord,
+) -> Result<Reading, CannotRead> {
+    let shape = record.spec.shape;
+    match registration.reading(shape, record.schema.as_deref()) {
+        Err(CannotRead::NotStored) => {
+            let schema = pollster::block_on(stored_schema(client.backend(), shape));
+            registration.reading(shape, schema.as_deref())
+        }
+        known => known,
+    }
 }
 
 /// Returns the stored tasks of a kind, dead letters included.

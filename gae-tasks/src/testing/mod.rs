@@ -11,6 +11,8 @@ mod clock;
 pub mod conformance;
 mod faulty;
 mod lock;
+#[doc(hidden)]
+pub mod pair;
 #[cfg(feature = "push")]
 mod push;
 mod verbs;

@@ -18,6 +18,8 @@ mod payloads;
 mod readable;
 mod registry;
 #[cfg(feature = "sqlite")]
+mod resolve;
+#[cfg(feature = "sqlite")]
 mod runtime;
 mod shapes;
 mod turns;

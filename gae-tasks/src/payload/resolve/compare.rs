@@ -110,7 +110,8 @@ impl<'a> Comparison<'a> {
     ) {
         self.work += writer.len() + reader.len();
         self.ambiguous(matched, way);
-        for (member, found) in writer.iter().zip(&matched.of_writer).rev() {
+        let first = self.open.len();
+        for (member, found) in writer.iter().zip(&matched.of_writer) {
             let ignored = self.ignores.within(ignored, &member.names);
             match found {
                 Some(at) => {
@@ -123,6 +124,8 @@ impl<'a> Comparison<'a> {
                 None => self.unknown(member, way),
             }
         }
+        // The last pair is the next to be compared.
+        self.open[first..].reverse();
     }
 
     fn unknown(&mut self, member: &'a Member, way: Option<Way>) {

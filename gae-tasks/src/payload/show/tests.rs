@@ -156,7 +156,7 @@ fn a_path_hides_what_it_names() {
     let of = |sensitive: &[&str]| hiding(&card("4111", Some(card("4222", None))), sensitive);
     assert_eq!(of(&["p"]), r#""(sensitive)""#);
     let inner = r#"{"number":"4111","owner":{"number":"(sensitive)","owner":null}}"#;
-    assert_eq!(of(&["p.owner.number"]), inner.replace("(sensitive)", "(sensitive)"));
+    assert_eq!(of(&["p.owner.number"]), inner);
     let both = of(&["p.number", "p.owner"]);
     assert_eq!(both, r#"{"number":"(sensitive)","owner":"(sensitive)"}"#);
     assert_eq!(of(&["number", "p.own", "p.owner.owner.number", "q"]), of(&[]));
