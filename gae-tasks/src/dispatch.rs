@@ -128,15 +128,9 @@ impl Dispatcher {
         left: Duration,
         permit: Option<Arc<dyn Permit>>,
     ) -> Outcome {
-        let work = match (routed.run)(&Call::new(
-            payload.as_ref(),
-            &routed.reading,
-            &self.states,
-            context,
-        )) {
+        let work = match self.work(routed, payload.as_ref(), context) {
             Ok(work) => work,
-            Err(error @ CallError::Unreadable(_)) => return Outcome::unreadable(error.into()),
-            Err(error) => return Outcome::failed(None, error.into()),
+            Err(outcome) => return outcome,
         };
         // The payload may be large, and the handler has decoded it.
         drop(payload);
@@ -148,6 +142,34 @@ impl Dispatcher {
             // Boxed, as its thread's work is: the future of every other attempt stays small.
             Work::Blocking(handler) => {
                 Box::pin(self.run_blocking(handler, context, left, permit)).await
+            }
+        }
+    }
+
+    /// Reads the args and prepares the call. A reading that turns out to fit no payload of the
+    /// schema gives way to the next, as the task is not to blame.
+    fn work(
+        &self,
+        routed: &Routed,
+        payload: &[u8],
+        context: &TaskContext,
+    ) -> Result<Work, Outcome> {
+        let run = |reading: &_| (routed.run)(&Call::new(payload, reading, &self.states, context));
+        let mut reading = routed.reading.clone();
+        loop {
+            let made = match reading.is_own() {
+                true => run(&reading),
+                // The code that panics is about an older version: the handler has not begun.
+                false => unwind::catch(|| run(&reading))
+                    .map_err(|_| Outcome::unreadable(ReadingPanicked.into()))?,
+            };
+            match made {
+                Ok(work) => return Ok(work),
+                Err(error @ CallError::Unreadable(_)) => match routed.next_after(&reading) {
+                    Some(next) => reading = next,
+                    None => return Err(Outcome::unreadable(error.into())),
+                },
+                Err(error) => return Err(Outcome::failed(None, error.into())),
             }
         }
     }
@@ -313,6 +335,12 @@ async fn caught(attempt: Pin<&mut Option<impl Future<Output = Outcome>>>) -> Out
      they are damaged"
 )]
 pub(crate) struct UnreadableAttributes;
+
+/// An upgrade function, a default or a type panicked while it read a payload of another schema.
+/// What it said is dropped: that may hold values.
+#[derive(Debug, thiserror::Error)]
+#[error("the code that reads the payload of other parameters panicked")]
+struct ReadingPanicked;
 
 /// An attempt took longer than its dispatch deadline.
 #[derive(Debug, thiserror::Error)]

@@ -65,8 +65,10 @@
 //!   SQLite a power loss. The task runs until it succeeds or becomes a dead letter, which is kept
 //!   and can be replayed. A task can run more than once: write [idempotent](guide::idempotency)
 //!   handlers.
-//! - **A task that this program cannot run waits** for a program that can, and is reported. Its
-//!   payload is never decoded as another type, and waiting uses no attempt.
+//! - **A task that this program cannot run waits** for a program that can, and is reported. Waiting
+//!   uses no attempt.
+//! - **A payload is read under the schema that wrote it**: by name, if the function has
+//!   [changed](guide::changes) since.
 //! - **A lost worker's tasks run again**: at once on SQLite, when their leases end elsewhere.
 //!   Setting a clock neither ends a live lease nor keeps a lost one.
 //! - **Programs that share a file do not harm each other.** Retries and retention belong to the

@@ -167,7 +167,12 @@ impl Registry {
         }
         problems.extend(self.duplicates(meets));
         let met = || self.registrations.iter().filter(|registration| meets(registration));
-        problems.extend(met().take(TRACED_AT_ONCE).flat_map(|one| problems_of_schemas(one)));
+        // What is said of older payloads is checked in any number: a mistake there is not found when
+        // a task is deferred.
+        let checked = met()
+            .enumerate()
+            .filter(|(number, one)| *number < TRACED_AT_ONCE || speaks_of_parts(one));
+        problems.extend(checked.flat_map(|(_, one)| problems_of_schemas(one)));
         problems.extend(met().flat_map(|one| self.missing_states(one, states)));
         problems
     }
@@ -272,6 +277,11 @@ fn explain_shape(
         ),
         Ok(_) => format!("the function at {} reads this payload", registration.location),
     }
+}
+
+/// Whether the attribute names older structs or parts of parameters.
+fn speaks_of_parts(registration: &Registration) -> bool {
+    !registration.upgrades.is_empty() || !registration.sensitive.is_empty()
 }
 
 /// Every problem of the schemas of a task and of its upgrades.

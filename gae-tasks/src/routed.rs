@@ -19,6 +19,13 @@ impl Routed {
     pub(crate) const fn own(registration: &'static Registration) -> Self {
         Self { registration, reading: Reading::Own }
     }
+
+    /// The reading that takes the place of `reading`, if that was found to fit no payload of the
+    /// schema.
+    pub(crate) fn next_after(&self, reading: &Reading) -> Option<Reading> {
+        let writer = reading.writer().filter(|_| reading.refused().is_some())?;
+        self.registration.reading(writer.shape(), Some(writer.as_bytes())).ok()
+    }
 }
 
 impl Deref for Routed {

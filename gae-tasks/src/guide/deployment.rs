@@ -72,16 +72,36 @@
 //! - **A new kind.** Old workers do not lease its tasks. They log that such tasks wait.
 //! - **A kind that moved or was renamed.** `alias = ["shop.old/send_welcome"]` runs what was stored
 //!   under the old kind. Old workers do not run the new one.
-//! - **Changed parameters.** Bytes of parameters of other types are not decoded, and the tasks wait
-//!   for an instance that has them. Let the old tasks drain first, or make a second function.
-//! - **A change that the types as written do not show.** Two parameters of one type that are swapped,
-//!   or a field or variant of a struct or enum that is added, removed or moved: **waiting tasks may be
-//!   read as other values**. Let them drain first, or make a second function.
+//! - **Changed parameters.** Payloads of the old ones are read by name, in both directions, and wait
+//!   where that cannot be done: see [below](#changing-a-task).
 //! - **A kind that was removed.** Its tasks wait, and
 //!   [`Client::unroutable`](crate::Client::unroutable) shows them.
 //!   [`delete`](crate::Client::delete) or [`purge`](crate::Client::purge) them.
 //! - **A newer version of this crate.** Tasks and queue configurations that only it can read are
 //!   left alone by older ones.
+//!
+//! # Changing a task
+//!
+//! A payload is stored beside the schema that it was written under. A function with other parameters
+//! reads it by name. What it cannot read waits, uses no attempt, and is reported with the
+//! difference in words. The guide [`changes`](super::changes) has a tested example for each row:
+//!
+//! | I want to | do |
+//! |---|---|
+//! | add a parameter | `#[default]`, `#[default(expr)]`, or make it an `Option` |
+//! | remove a parameter | `ignores = ["note"]` |
+//! | rename a parameter | `#[alias("old")]` |
+//! | reorder parameters or fields | nothing |
+//! | widen or narrow an integer | nothing; a value that does not fit goes back and waits |
+//! | change a type to something else | `upgrade = from_v1`, or a new parameter |
+//! | split or merge parameters | `upgrade = from_v1` |
+//! | add a field to a struct | `#[serde(default)]`, or make it an `Option` |
+//! | remove a field of a struct | `ignores = ["transfer.note"]` |
+//! | rename a field or a variant | `#[serde(alias = "old")]` |
+//! | add or move a variant | nothing; old instances leave tasks that have it to new ones |
+//! | remove a variant | wait until no task has it |
+//! | rename or move the function | `alias = ["shop.old/send_welcome"]` |
+//! | change what a value means (its unit, its currency) | a new name: no schema sees such a change |
 //!
 //! # Before a deploy
 //!

@@ -9,10 +9,12 @@
 //! | [`operating`] | workers, what to watch, dead letters, queues |
 //! | [`push`] | Google Cloud Tasks calls this program over HTTP |
 //! | [`deployment`] | processes, containers, rolling updates, linking |
+//! | [`changes`] | changing a task while tasks of the old version wait |
 //! | [`backup`] | copying a queue file that is in use |
 //! | [`faq`] | error messages, names, SQLite, dependencies |
 
 pub mod backup;
+pub mod changes;
 pub mod deferring;
 pub mod deployment;
 pub mod faq;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::resolve::{Difference, Resolution};
-use super::{SchemaError, UnreadableError};
+use super::{Schema, SchemaError, UnreadableError};
 use crate::task::Shape;
 
 /// How many schemas of one task are remembered. A task has a few; a queue that pushes may send any.
@@ -25,6 +25,20 @@ pub(crate) enum Reading {
 }
 
 impl Reading {
+    pub(crate) const fn is_own(&self) -> bool {
+        matches!(self, Self::Own)
+    }
+
+    /// The schema that the payloads were written under, if they are read by name.
+    pub(crate) fn writer(&self) -> Option<&Schema> {
+        match self {
+            Self::Own | Self::Upgrade(_) => None,
+            Self::ByName(resolution) | Self::UpgradeByName(_, resolution) => {
+                Some(resolution.writer())
+            }
+        }
+    }
+
     /// What was found missing in one payload and is missing in every other of its schema.
     pub(crate) fn refused(&self) -> Option<Difference> {
         match self {

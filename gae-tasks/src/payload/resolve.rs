@@ -15,6 +15,7 @@ mod answers;
 mod any;
 mod ask;
 mod compare;
+mod cursor;
 mod difference;
 mod failure;
 pub(crate) mod ignores;
@@ -26,7 +27,6 @@ mod parameters;
 mod parts;
 pub(crate) mod path;
 mod place;
-mod reading;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -35,6 +35,7 @@ use std::sync::{Arc, OnceLock};
 
 use serde::de::DeserializeSeed;
 
+pub(crate) use self::cursor::Cursor;
 pub use self::difference::Difference;
 pub(crate) use self::failure::{Failure, Reason};
 pub(crate) use self::ignores::Ignores;
@@ -42,7 +43,6 @@ pub(crate) use self::input::Number;
 pub(crate) use self::parameters::Parameters;
 pub(crate) use self::path::Step;
 pub(crate) use self::place::MAX_DEPTH;
-pub(crate) use self::reading::Reading;
 
 use self::compare::{Side, compare};
 use super::parameter::Parameter;

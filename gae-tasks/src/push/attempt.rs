@@ -61,7 +61,8 @@ impl Delivery<'_> {
             return self.leave_newer(&envelope).await;
         }
         let (kind, shape) = (envelope.spec.kind.as_str(), envelope.spec.shape);
-        let (registry, schema) = (&self.settings.registry, Some(&*envelope.schema));
+        let schema = Some(&*envelope.schema).filter(|schema| !schema.is_empty());
+        let registry = &self.settings.registry;
         let Some(routed) = registry.find(kind, shape, schema) else {
             let problem = registry.explain_unroutable(kind, shape, schema);
             return self.leave(&envelope, problem).await;

@@ -101,8 +101,8 @@ pub const fn kind_str(kind: &[u8]) -> &str {
 
 /// The fingerprint of a task's [`Schema`](crate::Schema): of the structure and names of its parameters.
 ///
-/// Payloads are positional, so bytes of another shape could decode into wrong values; they are
-/// never decoded. How a type is written does not matter: aliases, paths, `Box<T>` and newtypes do
+/// Payloads are positional, so bytes of another shape are read by name, through the schema that they
+/// were written under. How a type is written does not matter: aliases, paths, `Box<T>` and newtypes do
 /// not change the shape. The first byte of a shape is the version of the algorithm that made it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Shape(u64);

@@ -12,9 +12,9 @@ use crate::payload::schema::node::{Leaf, Member, Node, NodeId};
 impl<'r, 'de> Value<'r, 'de> {
     /// The value within options, where the type asks for something else.
     pub(crate) fn plain(mut self) -> Result<Self, Failure> {
-        self.reading.is_asked = true;
+        self.cursor.is_asked = true;
         while let Node::Option(one) = self.node {
-            if !self.reading.input.flag()? {
+            if !self.cursor.input.flag()? {
                 return Err(Reason::NoValue.into());
             }
             self = self.inner(*one)?;
@@ -28,7 +28,7 @@ impl<'r, 'de> Value<'r, 'de> {
         if place.is_too_deep() {
             return Err(Reason::Deep.into());
         }
-        Ok(Self { node: self.reading.begin(one)?, place, ..self })
+        Ok(Self { node: self.cursor.begin(one)?, place, ..self })
     }
 
     pub(crate) fn leaf(&self) -> Option<Leaf> {
@@ -50,9 +50,9 @@ impl<'r, 'de> Value<'r, 'de> {
         let value = self.plain()?;
         let number = match value.leaf() {
             Some(Leaf::String) if value.place.is_key => {
-                Number::of_text(value.reading.input.text()?).ok_or(Reason::NoNumber)?
+                Number::of_text(value.cursor.input.text()?).ok_or(Reason::NoNumber)?
             }
-            Some(from) => match value.reading.input.number(from)? {
+            Some(from) => match value.cursor.input.number(from)? {
                 Some(number) => number,
                 None => return Err(value.is_other(leaf.name())),
             },
@@ -65,10 +65,10 @@ impl<'r, 'de> Value<'r, 'de> {
     pub(crate) fn float(self, leaf: Leaf) -> Result<f64, Failure> {
         let value = self.plain()?;
         match value.leaf() {
-            Some(Leaf::F32) => value.reading.input.f32().map(f64::from),
-            Some(Leaf::F64) if leaf == Leaf::F64 => value.reading.input.f64(),
+            Some(Leaf::F32) => value.cursor.input.f32().map(f64::from),
+            Some(Leaf::F64) if leaf == Leaf::F64 => value.cursor.input.f64(),
             Some(from) if resolves(from, leaf, false) => {
-                let number = value.reading.input.number(from)?.and_then(Number::to::<i64>);
+                let number = value.cursor.input.number(from)?.and_then(Number::to::<i64>);
                 number.map(|number| number as f64).ok_or(Reason::Corrupt.into())
             }
             _ => Err(value.is_other(leaf.name())),
@@ -79,7 +79,7 @@ impl<'r, 'de> Value<'r, 'de> {
         let mut value = self.plain()?;
         match value.leaf() {
             Some(Leaf::String | Leaf::Char) => {
-                visitor.visit_borrowed_str(value.reading.input.text()?)
+                visitor.visit_borrowed_str(value.cursor.input.text()?)
             }
             // Keys of a map that is read as whatever was written, as JSON has them.
             None if value.place.is_key => {
@@ -87,9 +87,9 @@ impl<'r, 'de> Value<'r, 'de> {
                 visitor.visit_borrowed_str(name_of(member, None))
             }
             Some(Leaf::Bool) if value.place.is_key => {
-                visitor.visit_str(if value.reading.input.flag()? { "true" } else { "false" })
+                visitor.visit_str(if value.cursor.input.flag()? { "true" } else { "false" })
             }
-            Some(leaf) if value.place.is_key => match value.reading.input.number(leaf)? {
+            Some(leaf) if value.place.is_key => match value.cursor.input.number(leaf)? {
                 Some(number) => visitor.visit_string(number.to_string()),
                 None => Err(value.is_other("a String")),
             },
@@ -100,10 +100,10 @@ impl<'r, 'de> Value<'r, 'de> {
     pub(crate) fn octets<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         let value = self.plain()?;
         visitor.visit_borrowed_bytes(match value.node {
-            Node::Leaf(Leaf::Bytes) => value.reading.input.bytes()?,
-            node if is_of_octets(value.reading.nodes, node) => match node {
-                Node::Array(len, _) => value.reading.input.take(*len as usize)?,
-                _ => value.reading.input.bytes()?,
+            Node::Leaf(Leaf::Bytes) => value.cursor.input.bytes()?,
+            node if is_of_octets(value.cursor.nodes, node) => match node {
+                Node::Array(len, _) => value.cursor.input.take(*len as usize)?,
+                _ => value.cursor.input.bytes()?,
             },
             _ => return Err(value.is_other("bytes")),
         })
@@ -118,12 +118,12 @@ impl<'r, 'de> Value<'r, 'de> {
         let left = match value.node {
             Node::Seq(one) => {
                 value.place.is_certain = false;
-                let is_empty = value.reading.is_empty(*one);
-                Left::Repeated(value.reading.len(is_empty)?, *one)
+                let is_empty = value.cursor.is_empty(*one);
+                Left::Repeated(value.cursor.len(is_empty)?, *one)
             }
             Node::Array(len, one) => Left::Repeated(*len as usize, *one),
             Node::Tuple(ids) => Left::Elements(ids.iter().enumerate()),
-            Node::Leaf(Leaf::Bytes) => Left::Octets(value.reading.len(false)?),
+            Node::Leaf(Leaf::Bytes) => Left::Octets(value.cursor.len(false)?),
             _ => return Err(value.is_other(is)),
         };
         let mut parts = value.parts(left);
@@ -134,8 +134,8 @@ impl<'r, 'de> Value<'r, 'de> {
     pub(crate) fn entries<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         let value = self.plain()?;
         let Node::Map(key, of) = value.node else { return Err(value.is_other("a map")) };
-        let is_empty = value.reading.is_empty(*key) && value.reading.is_empty(*of);
-        let len = value.reading.len(is_empty)?;
+        let is_empty = value.cursor.is_empty(*key) && value.cursor.is_empty(*of);
+        let len = value.cursor.len(is_empty)?;
         let mut parts = value.parts(Left::Entries(len, *key, *of));
         let read = visitor.visit_map(&mut parts)?;
         parts.end(read)
@@ -158,12 +158,12 @@ impl<'r, 'de> Value<'r, 'de> {
     }
 
     pub(crate) fn parts(self, left: Left<'de>) -> Parts<'r, 'de> {
-        Parts { reading: self.reading, place: self.place, left, due: None }
+        Parts { cursor: self.cursor, place: self.place, left, due: None }
     }
 
     pub(crate) fn variant(&mut self) -> Result<&'de Member, Failure> {
         let Node::Enum(variants) = self.node else { return Err(self.is_other("an enum")) };
-        let at = usize::try_from(self.reading.input.unsigned()?).map_err(|_| Reason::Corrupt)?;
+        let at = usize::try_from(self.cursor.input.unsigned()?).map_err(|_| Reason::Corrupt)?;
         Ok(variants.get(at).ok_or(Reason::Corrupt)?)
     }
 }

@@ -19,18 +19,18 @@ impl<'de> Value<'_, 'de> {
             Node::Seq(_) | Node::Array(..) | Node::Tuple(_) => self.deserialize_seq(visitor),
             Node::Map(key, _) if self.is_text(*key) => self.deserialize_map(visitor),
             Node::Map(key, of) => {
-                let is_empty = self.reading.is_empty(*key) && self.reading.is_empty(*of);
-                self.reading.is_asked = true;
-                let len = self.reading.len(is_empty)?;
+                let is_empty = self.cursor.is_empty(*key) && self.cursor.is_empty(*of);
+                self.cursor.is_asked = true;
+                let len = self.cursor.len(is_empty)?;
                 let mut parts = self.parts(Left::Pairs(len, *key, *of));
                 let read = visitor.visit_seq(&mut parts)?;
                 parts.end(read)
             }
             Node::Struct(_) => self.fields(None, visitor),
             Node::Enum(_) => {
-                self.reading.is_asked = true;
+                self.cursor.is_asked = true;
                 let member = self.variant()?;
-                if *self.reading.node(member.node) == Node::Leaf(Leaf::Unit) {
+                if *self.cursor.node(member.node) == Node::Leaf(Leaf::Unit) {
                     return visitor.visit_borrowed_str(name_of(member, None));
                 }
                 let mut parts = self.parts(Left::Variant(Some(member)));
@@ -42,8 +42,8 @@ impl<'de> Value<'_, 'de> {
 
     /// Whether a key of a map is a text in JSON.
     pub(crate) fn is_text(&self, key: NodeId) -> bool {
-        let is_unit = |one: &Member| *self.reading.node(one.node) == Node::Leaf(Leaf::Unit);
-        match self.reading.node(key) {
+        let is_unit = |one: &Member| *self.cursor.node(one.node) == Node::Leaf(Leaf::Unit);
+        match self.cursor.node(key) {
             Node::Leaf(Leaf::String | Leaf::Char | Leaf::Bool) => true,
             Node::Leaf(leaf) => is_integer(*leaf),
             Node::Enum(variants) => variants.iter().all(is_unit),
@@ -63,8 +63,8 @@ impl<'de> Value<'_, 'de> {
             Leaf::Char | Leaf::String => self.deserialize_str(visitor),
             Leaf::Bytes => self.deserialize_seq(visitor),
             _ => {
-                self.reading.is_asked = true;
-                match self.reading.input.number(leaf)?.ok_or(Reason::Corrupt)? {
+                self.cursor.is_asked = true;
+                match self.cursor.input.number(leaf)?.ok_or(Reason::Corrupt)? {
                     Number::Unsigned(number) => visitor.visit_u64(number),
                     Number::Signed(number) => visitor.visit_i64(number),
                     wide => match (wide.to(), wide.to()) {

@@ -53,7 +53,7 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         let value = self.plain()?;
         match value.leaf() {
-            Some(Leaf::Bool) => visitor.visit_bool(value.reading.input.flag()?),
+            Some(Leaf::Bool) => visitor.visit_bool(value.cursor.input.flag()?),
             _ => Err(value.is_other("a bool")),
         }
     }
@@ -70,9 +70,9 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
     fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         let value = self.plain()?;
         match value.leaf() {
-            Some(Leaf::Char) => visitor.visit_char(value.reading.input.char()?),
+            Some(Leaf::Char) => visitor.visit_char(value.cursor.input.char()?),
             Some(Leaf::String) => {
-                let text = value.reading.input.text()?;
+                let text = value.cursor.input.text()?;
                 visitor.visit_char(only_char(text).ok_or(Reason::NoChar)?)
             }
             _ => Err(value.is_other("a char")),
@@ -96,9 +96,9 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
-        self.reading.is_asked = true;
+        self.cursor.is_asked = true;
         match self.node {
-            Node::Option(one) => match self.reading.input.flag()? {
+            Node::Option(one) => match self.cursor.input.flag()? {
                 true => visitor.visit_some(self.inner(*one)?),
                 false => visitor.visit_none(),
             },
@@ -174,8 +174,8 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
         let mut value = self.plain()?;
         let member = value.variant()?;
         let place = value.place.maybe();
-        let reading = value.reading;
-        let variant = Variant { reading, place, member, known: Some(variants) };
+        let cursor = value.cursor;
+        let variant = Variant { cursor, place, member, known: Some(variants) };
         visitor
             .visit_enum(variant)
             .map_err(|failure| failure.within(Step::Variant(name_of(member, Some(variants)))))

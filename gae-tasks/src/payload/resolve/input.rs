@@ -36,7 +36,7 @@ impl Number {
     pub(crate) fn of_text(text: &str) -> Option<Self> {
         let digits = text.strip_prefix('-').unwrap_or(text);
         let is_plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-        if !is_plain || digits.len() > 1 && digits.starts_with('0') {
+        if !is_plain || text == "-0" || digits.len() > 1 && digits.starts_with('0') {
             return None;
         }
         let unsigned = || text.parse().map(Self::WideUnsigned);

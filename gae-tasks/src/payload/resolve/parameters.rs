@@ -6,11 +6,11 @@ use serde::Deserialize;
 use serde::de::DeserializeSeed;
 
 use super::absent::Absent;
+use super::cursor::Cursor;
 use super::failure::{Failure, Reason};
 use super::ignores::Ignores;
 use super::path::Step;
 use super::place::Place;
-use super::reading::Reading;
 use super::value::{read, read_node};
 use crate::payload::schema::Schema;
 use crate::payload::schema::node::Node;
@@ -19,7 +19,7 @@ use crate::payload::schema::node::Node;
 #[derive(Debug)]
 pub(crate) struct Parameters<'a> {
     writer: &'a Schema,
-    reading: Reading<'a>,
+    cursor: Cursor<'a>,
     bytes: &'a [u8],
     /// Where each of the writer's parameters begins, as far as is known.
     starts: Vec<usize>,
@@ -27,10 +27,10 @@ pub(crate) struct Parameters<'a> {
 
 impl<'a> Parameters<'a> {
     pub(crate) fn new(writer: &'a Schema, ignores: &'a Ignores, bytes: &'a [u8]) -> Self {
-        let reading = Reading::new((writer.nodes(), writer.emptiness()), ignores, bytes);
+        let cursor = Cursor::new((writer.nodes(), writer.emptiness()), ignores, bytes);
         let mut starts = Vec::with_capacity(writer.parameters().len() + 1);
         starts.push(0);
-        Self { writer, reading, bytes, starts }
+        Self { writer, cursor, bytes, starts }
     }
 
     /// Reads the writer's parameter at `at`, which is called `name` here.
@@ -41,9 +41,9 @@ impl<'a> Parameters<'a> {
     ) -> Result<T, Failure> {
         self.go_to(at)?;
         let parameter = &self.writer.parameters()[at];
-        let ignores = self.reading.ignores;
+        let ignores = self.cursor.ignores;
         let place = Place::root(ignores.within(ignores.root(), &parameter.names));
-        let value = read(&mut self.reading, parameter.node, place, PhantomData::<T>)
+        let value = read(&mut self.cursor, parameter.node, place, PhantomData::<T>)
             .map_err(|failure| failure.within(Step::Field(name)))?;
         self.passed(at)?;
         Ok(value)
@@ -61,8 +61,8 @@ impl<'a> Parameters<'a> {
         seed: S,
     ) -> Result<S::Value, Failure> {
         self.go_to(0)?;
-        let place = Place::root(self.reading.ignores.root());
-        let value = read_node(&mut self.reading, fields, place, seed)?;
+        let place = Place::root(self.cursor.ignores.root());
+        let value = read_node(&mut self.cursor, fields, place, seed)?;
         // What was read is known to be all only here.
         (0..self.writer.parameters().len()).for_each(|_| self.starts.push(self.offset()));
         Ok(value)
@@ -74,22 +74,22 @@ impl<'a> Parameters<'a> {
     /// The bytes end before the last parameter does, or after it.
     pub(crate) fn end(&mut self) -> Result<(), Failure> {
         self.go_to(self.writer.parameters().len())?;
-        match self.reading.input.rest.len() {
+        match self.cursor.input.rest.len() {
             0 => Ok(()),
             left => Err(Reason::TooLong(left).into()),
         }
     }
 
     fn offset(&self) -> usize {
-        self.bytes.len() - self.reading.input.rest.len()
+        self.bytes.len() - self.cursor.input.rest.len()
     }
 
     fn go_to(&mut self, at: usize) -> Result<(), Failure> {
         let known = at.min(self.starts.len() - 1);
-        self.reading.input.rest = &self.bytes[self.starts[known]..];
+        self.cursor.input.rest = &self.bytes[self.starts[known]..];
         for passed in known..at {
             let parameter = &self.writer.parameters()[passed];
-            self.reading.skip(parameter.node).map_err(|failure| match parameter.names.first() {
+            self.cursor.skip(parameter.node).map_err(|failure| match parameter.names.first() {
                 Some(name) => failure.within(Step::Field(name)),
                 None => failure,
             })?;

@@ -23,29 +23,29 @@ impl<'de> SeqAccess<'de> for Parts<'_, 'de> {
         match &mut self.left {
             Left::Elements(ids) => {
                 let Some((at, id)) = ids.next() else { return Ok(None) };
-                let value = read(self.reading, *id, place.part(), seed);
+                let value = read(self.cursor, *id, place.part(), seed);
                 value.map(Some).map_err(|failure| failure.within(Step::Position(at)))
             }
             Left::Repeated(0, _) | Left::Octets(0) => Ok(None),
             Left::Repeated(left, id) => {
                 *left -= 1;
-                let value = read(self.reading, *id, place.part(), seed);
+                let value = read(self.cursor, *id, place.part(), seed);
                 value.map(Some).map_err(|failure| failure.within(Step::Element))
             }
             Left::Octets(left) => {
                 *left -= 1;
-                let value = read_node(self.reading, OCTET, place.part(), seed);
+                let value = read_node(self.cursor, OCTET, place.part(), seed);
                 value.map(Some).map_err(|failure| failure.within(Step::Element))
             }
             Left::Pairs(0, ..) => Ok(None),
             Left::Pairs(left, key, value) => {
                 *left -= 1;
                 let left = Left::Pair(Some(*key), Some(*value));
-                seed.deserialize(Pair(Parts { reading: self.reading, place, left, due: None }))
+                seed.deserialize(Pair(Parts { cursor: self.cursor, place, left, due: None }))
                     .map(Some)
             }
             Left::Pair(key, value) => match key.take().or_else(|| value.take()) {
-                Some(id) => read(self.reading, id, place.maybe(), seed).map(Some),
+                Some(id) => read(self.cursor, id, place.maybe(), seed).map(Some),
                 None => Ok(None),
             },
             _ => Err(Reason::Refused.into()),
@@ -56,7 +56,7 @@ impl<'de> SeqAccess<'de> for Parts<'_, 'de> {
     fn size_hint(&self) -> Option<usize> {
         match &self.left {
             Left::Repeated(left, _) | Left::Octets(left) => {
-                Some((*left).min(self.reading.input.rest.len()))
+                Some((*left).min(self.cursor.input.rest.len()))
             }
             Left::Elements(ids) => Some(ids.len()),
             _ => None,
@@ -81,7 +81,7 @@ impl<'de> MapAccess<'de> for Parts<'_, 'de> {
                 *left -= 1;
                 let (key, node) = (*key, *value);
                 self.due = Some(Due { node, place, step: Step::Value });
-                let key = read(self.reading, key, self.place.key(), seed);
+                let key = read(self.cursor, key, self.place.key(), seed);
                 return key.map(Some).map_err(|failure| failure.within(Step::Key));
             }
             Left::Fields(..) => match self.next_field()? {
@@ -105,13 +105,13 @@ impl<'de> MapAccess<'de> for Parts<'_, 'de> {
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Failure> {
         let Some(due) = self.due.take() else { return Err(Reason::Refused.into()) };
-        let value = read(self.reading, due.node, due.place, seed);
+        let value = read(self.cursor, due.node, due.place, seed);
         value.map_err(|failure| failure.within(due.step))
     }
 
     fn size_hint(&self) -> Option<usize> {
         match &self.left {
-            Left::Entries(left, ..) => Some((*left).min(self.reading.input.rest.len())),
+            Left::Entries(left, ..) => Some((*left).min(self.cursor.input.rest.len())),
             Left::Fields(fields, _) => Some(fields.len()),
             _ => None,
         }
@@ -123,11 +123,11 @@ impl<'de> Parts<'_, 'de> {
     fn next_field(&mut self) -> Result<Option<(&'de Member, Known)>, Failure> {
         let Left::Fields(fields, known) = &mut self.left else { return Ok(None) };
         for member in fields {
-            let ignores = self.reading.ignores;
+            let ignores = self.cursor.ignores;
             let ignored = ignores.within(self.place.ignored, &member.names);
             // Before the type sees its name: it may deny those that it does not know.
             if ignores.is_end(ignored) && !is_known(member, *known) {
-                self.reading.skip(member.node)?;
+                self.cursor.skip(member.node)?;
                 continue;
             }
             let place = self.place.field(ignored);
@@ -174,12 +174,12 @@ impl<'r, 'de> EnumAccess<'de> for Variant<'r, 'de> {
         self,
         seed: K,
     ) -> Result<(K::Value, Value<'r, 'de>), Failure> {
-        let Self { reading, place, member, known } = self;
+        let Self { cursor, place, member, known } = self;
         let name = name_of(member, known);
         let key = seed.deserialize(Name { name, known });
         let key = key.map_err(|failure| failure.at_name(Reason::UnknownVariant))?;
-        let node = reading.node(member.node);
-        Ok((key, Value { reading, node, place }))
+        let node = cursor.node(member.node);
+        Ok((key, Value { cursor, node, place }))
     }
 }
 
@@ -192,7 +192,7 @@ impl<'de> VariantAccess<'de> for Value<'_, 'de> {
     }
 
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Failure> {
-        read_node(self.reading, self.node, self.place, seed)
+        read_node(self.cursor, self.node, self.place, seed)
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, Failure> {

@@ -6,33 +6,33 @@
 
 use serde::de::DeserializeSeed;
 
+use super::cursor::Cursor;
 use super::failure::{Failure, Reason};
 use super::name::Known;
 use super::path::Step;
 use super::place::Place;
-use super::reading::Reading;
 use crate::payload::schema::node::{Member, Node, NodeId};
 
 /// A value that is to be read.
 pub(crate) struct Value<'r, 'de> {
-    pub(crate) reading: &'r mut Reading<'de>,
+    pub(crate) cursor: &'r mut Cursor<'de>,
     pub(crate) node: &'de Node,
     pub(crate) place: Place,
 }
 
 /// Reads a value of the node `id` with `seed`, which must ask for it.
 pub(crate) fn read<'de, T: DeserializeSeed<'de>>(
-    reading: &mut Reading<'de>,
+    cursor: &mut Cursor<'de>,
     id: NodeId,
     place: Place,
     seed: T,
 ) -> Result<T::Value, Failure> {
-    let node = reading.begin(id)?;
-    read_node(reading, node, place, seed)
+    let node = cursor.begin(id)?;
+    read_node(cursor, node, place, seed)
 }
 
 pub(crate) fn read_node<'de, T: DeserializeSeed<'de>>(
-    reading: &mut Reading<'de>,
+    cursor: &mut Cursor<'de>,
     node: &'de Node,
     place: Place,
     seed: T,
@@ -40,14 +40,14 @@ pub(crate) fn read_node<'de, T: DeserializeSeed<'de>>(
     if place.is_too_deep() {
         return Err(Reason::Deep.into());
     }
-    reading.is_asked = false;
-    let value = seed.deserialize(Value { reading, node, place })?;
-    if reading.is_asked { Ok(value) } else { Err(Reason::Unread.into()) }
+    cursor.is_asked = false;
+    let value = seed.deserialize(Value { cursor, node, place })?;
+    if cursor.is_asked { Ok(value) } else { Err(Reason::Unread.into()) }
 }
 
 /// The parts of a value that was asked for: elements, entries, fields, or a variant.
 pub(crate) struct Parts<'r, 'de> {
-    pub(crate) reading: &'r mut Reading<'de>,
+    pub(crate) cursor: &'r mut Cursor<'de>,
     pub(crate) place: Place,
     pub(crate) left: Left<'de>,
     /// What the next value of an entry or a field is of, once its key was read.
@@ -93,7 +93,7 @@ impl Left<'_> {
 
 /// A variant that is to be recognised.
 pub(crate) struct Variant<'r, 'de> {
-    pub(crate) reading: &'r mut Reading<'de>,
+    pub(crate) cursor: &'r mut Cursor<'de>,
     pub(crate) place: Place,
     pub(crate) member: &'de Member,
     pub(crate) known: Known,

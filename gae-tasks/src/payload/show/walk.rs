@@ -2,7 +2,7 @@
 
 use super::hidden::{Ahead, Part};
 use super::json::Json;
-use crate::payload::resolve::{Failure, Ignores, MAX_DEPTH, Reading, Reason, Step};
+use crate::payload::resolve::{Cursor, Failure, Ignores, MAX_DEPTH, Reason, Step};
 use crate::payload::schema::Schema;
 use crate::payload::schema::node::{Leaf, Member, Node, NodeId};
 
@@ -13,19 +13,19 @@ static NO_IGNORES: Ignores = Ignores::NONE;
 
 /// A payload of which a part has been shown.
 pub(super) struct Walk<'a> {
-    reading: Reading<'a>,
+    cursor: Cursor<'a>,
     json: Json,
 }
 
 impl<'a> Walk<'a> {
     pub(super) fn new(schema: &'a Schema, payload: &'a [u8], json: Json) -> Self {
         let graph = (schema.nodes(), schema.emptiness());
-        Self { reading: Reading::new(graph, &NO_IGNORES, payload), json }
+        Self { cursor: Cursor::new(graph, &NO_IGNORES, payload), json }
     }
 
     /// Ends the walk: what was written, and how many bytes are left.
     pub(super) fn end(self) -> (String, usize) {
-        (self.json.into_text(), self.reading.input.rest.len())
+        (self.json.into_text(), self.cursor.input.rest.len())
     }
 
     /// Shows parameters or fields as an object.
@@ -55,7 +55,7 @@ impl<'a> Walk<'a> {
         match part {
             Part::Shown(ahead) => self.value(id, &ahead, depth),
             Part::Hidden => {
-                self.reading.skip(id)?;
+                self.cursor.skip(id)?;
                 self.json.text(HIDDEN)
             }
         }
@@ -66,14 +66,14 @@ impl<'a> Walk<'a> {
             return Err(Reason::Deep.into());
         }
         let depth = depth + 1;
-        match self.reading.begin(id)? {
+        match self.cursor.begin(id)? {
             Node::Leaf(leaf) => self.leaf(*leaf, false),
-            Node::Option(one) => match self.reading.input.flag()? {
+            Node::Option(one) => match self.cursor.input.flag()? {
                 true => self.value(*one, ahead, depth),
                 false => self.json.word("null"),
             },
             Node::Seq(one) => {
-                let len = self.reading.len(self.reading.is_empty(*one))?;
+                let len = self.cursor.len(self.cursor.is_empty(*one))?;
                 self.repeated(len, *one, ahead, depth)
             }
             Node::Array(len, one) => self.repeated(*len as usize, *one, ahead, depth),
@@ -117,7 +117,7 @@ impl<'a> Walk<'a> {
     ) -> Result<(), Failure> {
         let variant = self.number_of(variants)?;
         let name = first_name(variant);
-        if matches!(self.reading.node(variant.node), Node::Leaf(Leaf::Unit)) {
+        if matches!(self.cursor.node(variant.node), Node::Leaf(Leaf::Unit)) {
             return self.json.text(name);
         }
         self.json.word("{")?;
@@ -130,7 +130,7 @@ impl<'a> Walk<'a> {
 
     /// Reads which variant follows.
     fn number_of(&mut self, variants: &'a [Member]) -> Result<&'a Member, Failure> {
-        let number = usize::try_from(self.reading.input.unsigned()?).ok();
+        let number = usize::try_from(self.cursor.input.unsigned()?).ok();
         number.and_then(|number| variants.get(number)).ok_or(Reason::Corrupt.into())
     }
 
@@ -141,7 +141,7 @@ impl<'a> Walk<'a> {
         ahead: &Ahead<'_>,
         depth: u8,
     ) -> Result<(), Failure> {
-        let len = self.reading.len(self.reading.is_empty(key) && self.reading.is_empty(value))?;
+        let len = self.cursor.len(self.cursor.is_empty(key) && self.cursor.is_empty(value))?;
         let is_object = self.has_text(key);
         let [open, between, close] = if is_object { ["{", ":", "}"] } else { ["[", ",", "]"] };
         self.json.word(open)?;
@@ -167,8 +167,8 @@ impl<'a> Walk<'a> {
     /// Whether keys of the node have a text that is not another key's.
     fn has_text(&self, key: NodeId) -> bool {
         let is_unit =
-            |variant: &Member| matches!(self.reading.node(variant.node), Node::Leaf(Leaf::Unit));
-        match self.reading.node(key) {
+            |variant: &Member| matches!(self.cursor.node(variant.node), Node::Leaf(Leaf::Unit));
+        match self.cursor.node(key) {
             Node::Leaf(leaf) => !matches!(leaf, Leaf::Unit | Leaf::F32 | Leaf::F64),
             Node::Enum(variants) => variants.iter().all(is_unit),
             _ => false,
@@ -177,7 +177,7 @@ impl<'a> Walk<'a> {
 
     /// Shows a key that has a text.
     fn key(&mut self, key: NodeId) -> Result<(), Failure> {
-        match self.reading.begin(key)? {
+        match self.cursor.begin(key)? {
             Node::Enum(variants) => {
                 let variant = self.number_of(variants)?;
                 self.json.text(first_name(variant))
@@ -188,8 +188,8 @@ impl<'a> Walk<'a> {
     }
 
     fn leaf(&mut self, leaf: Leaf, is_key: bool) -> Result<(), Failure> {
-        let Self { reading, json } = self;
-        let input = &mut reading.input;
+        let Self { cursor, json } = self;
+        let input = &mut cursor.input;
         match leaf {
             Leaf::Unit => json.word("null"),
             Leaf::Bool => json.word(match (input.flag()?, is_key) {

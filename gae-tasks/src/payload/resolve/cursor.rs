@@ -12,7 +12,7 @@ const SPARE_OF_BYTE: usize = 16;
 
 /// The bytes of a payload and the schema that they were written under.
 #[derive(Debug)]
-pub(crate) struct Reading<'de> {
+pub(crate) struct Cursor<'de> {
     pub(crate) input: Input<'de>,
     pub(crate) nodes: &'de [Node],
     empty: &'de [bool],
@@ -23,7 +23,7 @@ pub(crate) struct Reading<'de> {
     pub(crate) is_asked: bool,
 }
 
-impl<'de> Reading<'de> {
+impl<'de> Cursor<'de> {
     pub(crate) fn new(
         (nodes, empty): (&'de [Node], &'de [bool]),
         ignores: &'de Ignores,
