@@ -127,10 +127,11 @@ impl Lacks<'_> {
             // Types and upgrades may panic where they have never seen such a value.
             match unwind::catch(|| (self.task.trial.0)(&bytes, reading)) {
                 Ok(Ok(())) => return Ok(true),
-                Ok(Err(error)) => match error.missing() {
-                    Some(path) => return Err(path.to_owned()),
-                    None => {}
-                },
+                Ok(Err(error)) => {
+                    if let Some(path) = error.missing() {
+                        return Err(path.to_owned());
+                    }
+                }
                 Err(_) => {}
             }
         }

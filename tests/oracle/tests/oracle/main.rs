@@ -13,7 +13,7 @@ mod types;
 mod values;
 
 /// The types that the build script made.
-#[allow(dead_code, unused_imports)]
+#[allow(dead_code, unused_imports, clippy::all)]
 mod pairs {
     use crate::pair::Pair;
 

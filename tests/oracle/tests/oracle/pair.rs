@@ -12,6 +12,9 @@ use crate::edit::Edit;
 use crate::random::Random;
 use crate::values::{self, Unsaid};
 
+/// Reads bytes of the type after.
+type ReadInPlace = fn(&[u8]) -> Result<String, String>;
+
 /// Two types, and what was done to one to make the other.
 pub(crate) struct Pair {
     pub(crate) number: usize,
@@ -22,7 +25,7 @@ pub(crate) struct Pair {
     traced: fn() -> [Schema; 2],
     written: fn(&'static Schema, &mut Random) -> Written,
     /// Where both have the same schema.
-    in_place: Option<fn(&[u8]) -> Result<String, String>>,
+    in_place: Option<ReadInPlace>,
     by_name: fn(&Resolution, &[u8]) -> Result<String, String>,
     by_json: fn(serde_json::Value) -> Result<String, String>,
 }
