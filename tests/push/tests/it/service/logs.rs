@@ -102,7 +102,7 @@ async fn a_failure_says_which_attempt_it_was_and_how_many_are_left() {
 async fn a_letter_that_is_sent_and_a_newer_task_are_logged_with_their_ids() {
     let world = World::new();
     let adapter = Tower(world.service());
-    for version in [3, 9] {
+    for version in [4, 9] {
         let mut request = world.request(end::defer("done"), 1);
         let id: String = request.body()[3..19].iter().map(|byte| format!("{byte:02x}")).collect();
         *request.body_mut() = [b"gt", &[version][..], &request.body()[3..]].concat().into();
