@@ -9,13 +9,17 @@ use std::time::{Duration, Instant};
 use gae_tasks::{Client, TaskState, deferred};
 use tempfile::TempDir;
 
-/// Tasks with the kinds of the other process's tasks, whose functions are in a crate that only
-/// `link!` names there.
+/// Tasks with the kinds and parameters of the other process's tasks, whose functions are in a crate
+/// that only `link!` names there.
 #[deferred(queue = "linked", name = "gae_tasks_tests_linked.reports/write_report")]
-fn write_report(_file: String, _text: String) {}
+fn write_report(file: String, text: String) {
+    drop((file, text));
+}
 
 #[deferred(queue = "linked", name = "gae_tasks_tests_linked.reports/write_and_hang")]
-fn write_and_hang(_file: String) {}
+fn write_and_hang(file: String) {
+    drop(file);
+}
 
 #[deferred(queue = "linked", name = "gae_tasks_tests_linked.reports/block_the_runtime")]
 fn block_the_runtime() {}

@@ -25,10 +25,14 @@ const SOON: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(300);
 
 #[deferred(queue = "chaos", name = "gae_tasks_tests_linked.chaos/record")]
-fn record(_log: String, _number: u32, _micros: u64) {}
+fn record(log: String, number: u32, micros: u64) {
+    drop((log, number, micros));
+}
 
 #[deferred(queue = "chaos", name = "gae_tasks_tests_linked.chaos/poison")]
-fn poison(_log: String, _number: u32) {}
+fn poison(log: String, number: u32) {
+    drop((log, number));
+}
 
 /// The worker processes, and the state of the killer.
 struct Killer {

@@ -92,7 +92,7 @@ async fn a_task_is_pushed_to_its_url_and_gone() {
     assert_eq!((deliveries[0].task.as_str(), deliveries[0].status), ("once", Some(200)));
     let (uri, headers, body) = handler.seen.lock().unwrap()[0].clone();
     assert_eq!(uri.path(), "/_cb/deferred/shop/greet");
-    assert!(body.starts_with(b"gt\x03"), "the envelope with its schema");
+    assert!(body.starts_with(b"gt\x03"), "the envelope, with its schema");
     for (name, value) in [
         ("user-agent", "Google-Cloud-Tasks"),
         ("content-type", "application/octet-stream"),
