@@ -195,7 +195,7 @@ async fn tasks_are_counted_without_their_bodies() {
     greet::defer("later").after(Duration::from_secs(60)).on(&tasks).await.unwrap();
     let stats = tasks.stats_of::<greet>().await.unwrap();
     assert_eq!((stats.scheduled, stats.due, stats.leased, stats.dead), (2, 1, 0, 0));
-    assert!(tasks.unroutable().await.unwrap().is_empty());
+    assert_eq!(tasks.unroutable().await.unwrap(), []);
     let lines = tasks.stats_by_route().await.unwrap();
     assert_eq!((lines.len(), lines[0].queue.as_str()), (1, "emails"));
 }
