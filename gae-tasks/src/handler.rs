@@ -12,6 +12,7 @@ use crate::outcome::{
     BoxError, Intent, Outcome, PermanentTaskFailure, SingularTaskFailure, TaskFailure,
 };
 use crate::payload::{Reading, UnreadableError};
+use crate::task::Redacted;
 
 /// Prepares one call of the user's function: decodes the args and looks the state up.
 pub type Run = fn(&Call<'_>) -> Result<Work, CallError>;
@@ -34,12 +35,20 @@ impl std::fmt::Debug for Work {
 }
 
 /// The inputs of one call of a handler.
-#[derive(Debug)]
 pub struct Call<'a> {
     payload: &'a [u8],
     reading: &'a Reading,
     states: &'a States,
     context: &'a TaskContext,
+}
+
+impl std::fmt::Debug for Call<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Call")
+            .field("payload", &Redacted(self.payload))
+            .field("context", self.context)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'a> Call<'a> {

@@ -34,6 +34,7 @@ pub(crate) use self::show::{as_json, names_something};
 pub use self::trace::{TraceDeserialize, TraceOther, Traceable, Tracer};
 pub use self::unreadable::UnreadableError;
 pub use self::upgrade::{UpgradesTo, Upgrading, no_upgrade};
+use crate::task::Redacted;
 
 /// Shows a parameter if its type is `Debug`. Called on `&&Described`, for which [`DescribedDebug`]
 /// is found first.
@@ -72,7 +73,6 @@ impl fmt::Debug for Unshown {
 impl<T> DescribedOther for Described<'_, T> {}
 
 /// Writes parameters one after the other, and checks that they are what the schema says.
-#[derive(Debug)]
 pub struct Encoder {
     bytes: Vec<u8>,
     schema: &'static Schema,
@@ -80,6 +80,12 @@ pub struct Encoder {
     next: usize,
     /// Where each of them ends, if that is asked.
     ends: Option<Vec<(&'static str, usize)>>,
+}
+
+impl fmt::Debug for Encoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Encoder").field("bytes", &Redacted(&self.bytes)).finish_non_exhaustive()
+    }
 }
 
 impl Encoder {
@@ -129,13 +135,17 @@ impl Encoder {
 
 /// Reads parameters: one after the other under the schema that they were written under, by name
 /// under another.
-#[derive(Debug)]
 pub struct Decoder<'a> {
     rest: &'a [u8],
     resolved: Option<Resolved<'a>>,
 }
 
-#[derive(Debug)]
+impl fmt::Debug for Decoder<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decoder").field("rest", &Redacted(self.rest)).finish_non_exhaustive()
+    }
+}
+
 struct Resolved<'a> {
     resolution: &'a Resolution,
     parameters: Parameters<'a>,

@@ -272,6 +272,39 @@ impl fmt::Display for Location {
 }
 
 #[cfg(test)]
+impl Registration {
+    /// The task `shop/send` with the parameter `user_id`, which nobody runs.
+    pub(crate) const fn for_test() -> Self {
+        const fn refuse(
+            _: &crate::handler::Call<'_>,
+        ) -> Result<crate::handler::Work, crate::handler::CallError> {
+            Err(crate::handler::CallError::MissingState("nobody runs it"))
+        }
+        Self {
+            kind: "shop/send",
+            aliases: &[],
+            traced: Traced::new(|tracer| tracer.parameter::<u64>("user_id")),
+            parameters: const { &[Parameter::new("user_id")] },
+            ignores: &[],
+            sensitive: &[],
+            upgrades: &[],
+            readings: Readings::new(),
+            queues: &["default"],
+            deadline: None,
+            max_attempts: None,
+            backoff: TypeBackoff::NONE,
+            states: &[],
+            location: Location { file: "shop.rs", line: 1, column: 1 },
+            module: "shop",
+            package: "shop",
+            is_test: true,
+            run: refuse,
+            trial: Trial(|_, _| Ok(())),
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -384,40 +384,8 @@ macro_rules! link {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::handler::{Call, CallError, Work};
-    use crate::payload::{Parameter, Readings};
-    use crate::queue::TypeBackoff;
-    use crate::registration::{Location, Traced};
 
-    static TASK: Registration = task();
-
-    const fn task() -> Registration {
-        Registration {
-            kind: "shop/send",
-            aliases: &[],
-            traced: Traced::new(|tracer| tracer.parameter::<u64>("user_id")),
-            parameters: const { &[Parameter::new("user_id")] },
-            ignores: &[],
-            sensitive: &[],
-            upgrades: &[],
-            readings: Readings::new(),
-            queues: &["default"],
-            deadline: None,
-            max_attempts: None,
-            backoff: TypeBackoff::NONE,
-            states: &[],
-            location: Location { file: "shop.rs", line: 1, column: 1 },
-            module: "shop",
-            package: "shop",
-            is_test: true,
-            run,
-            trial: crate::registration::Trial(|_, _| Ok(())),
-        }
-    }
-
-    fn run(_: &Call<'_>) -> Result<Work, CallError> {
-        Err(CallError::MissingState("nobody runs it"))
-    }
+    static TASK: Registration = Registration::for_test();
 
     #[test]
     fn a_shape_that_is_not_the_functions_is_explained() {
@@ -433,14 +401,24 @@ mod tests {
 
     #[test]
     fn a_consumer_of_many_tasks_traces_only_the_first() {
-        let of = |_| {
-            let traced = Traced::new(|tracer| tracer.parameter::<u64>("user_id"));
-            &*Box::leak(Box::new(Registration { traced, ..task() }))
-        };
+        let of = |_| &*Box::leak(Box::new(Registration::for_test()));
         let registrations: Vec<&'static Registration> = (0..1_000).map(of).collect();
         let registry = Registry::of(registrations.clone());
         registry.problems(&States::default(), &|_| true);
         let traced = |one: &&&Registration| one.traced.known().is_some();
         assert_eq!(registrations.iter().filter(traced).count(), TRACED_AT_ONCE);
+    }
+
+    #[test]
+    fn a_path_that_names_nothing_is_found_however_many_tasks_come_before() {
+        let mut registrations = vec![&TASK; TRACED_AT_ONCE];
+        let mistaken = Registration {
+            kind: "shop/mistaken",
+            sensitive: &["user_di"],
+            ..Registration::for_test()
+        };
+        registrations.push(Box::leak(Box::new(mistaken)));
+        let problems = Registry::of(registrations).problems(&States::default(), &|_| true);
+        assert!(problems.iter().any(|problem| problem.contains("user_di")), "{problems:?}");
     }
 }

@@ -159,7 +159,7 @@ pub(crate) fn encode_readable<A: Args>(args: &A) -> Result<Vec<u8>, UnreadableEr
     }
 }
 
-/// What is said of args that were read back as others.
+/// The error for args that are read back as other args.
 #[cold]
 fn another_value<A: Args>(args: &A, read: &A) -> UnreadableError {
     const REASON: &str = "cannot be stored: it reads back as another value than was written, so its \

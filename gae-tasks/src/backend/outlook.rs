@@ -106,10 +106,8 @@ mod tests {
 
     use super::*;
     use crate::backend::{LeaseRef, LeaseToken};
-    use crate::handler::{Call, CallError, Work};
     use crate::outcome::{Outcome, TaskFailure};
-    use crate::queue::{QueueName, RetryConfig, TypeBackoff};
-    use crate::registration::{Location, Traced};
+    use crate::queue::{QueueName, RetryConfig};
     use crate::task::{Kind, Shape, TaskId, TaskSpec};
 
     const NOW: Timestamp = Timestamp::from_micros(1_000_000_000);
@@ -129,31 +127,8 @@ mod tests {
         task
     }
 
-    const fn registration(max_attempts: Option<u32>) -> Registration {
-        const fn refuse(_: &Call<'_>) -> Result<Work, CallError> {
-            Err(CallError::MissingState("nobody runs it"))
-        }
-        Registration {
-            kind: "shop/send",
-            aliases: &[],
-            traced: Traced::new(|_| Ok(())),
-            parameters: &[],
-            ignores: &[],
-            sensitive: &[],
-            upgrades: &[],
-            readings: crate::payload::Readings::new(),
-            queues: &["default"],
-            deadline: None,
-            max_attempts,
-            backoff: TypeBackoff::NONE,
-            states: &[],
-            location: Location { file: "", line: 1, column: 1 },
-            module: "shop",
-            package: "shop",
-            is_test: true,
-            run: refuse,
-            trial: crate::registration::Trial(|_, _| Ok(())),
-        }
+    fn registration(max_attempts: Option<u32>) -> Registration {
+        Registration { max_attempts, ..Registration::for_test() }
     }
 
     fn text(task: &LeasedTask, cap: Option<u32>, after: Option<Duration>) -> String {

@@ -11,7 +11,7 @@ const MOST: usize = 8;
 
 /// Which tasks each worker can read.
 #[derive(Debug, Default)]
-pub(crate) struct Readers(Vec<Asked>);
+pub(crate) struct KnownReaders(Vec<Asked>);
 
 /// The answers of one worker.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ struct Asked {
     answers: HashMap<Route, Option<Shape>>,
 }
 
-impl Readers {
+impl KnownReaders {
     /// Returns the shape of the function that reads tasks of `route` for a worker with `routes`;
     /// `None` if there is none. `schema` looks up the schema of the route's payloads.
     ///
@@ -91,7 +91,7 @@ mod tests {
     }
 
     fn read(
-        readers: &mut Readers,
+        readers: &mut KnownReaders,
         worker: &Arc<Counts>,
         shape: u64,
         schema: Option<&[u8]>,
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn each_worker_is_asked_once_about_a_route() {
-        let (mut readers, workers) = (Readers::default(), [(); 2].map(|()| Arc::default()));
+        let (mut readers, workers) = (KnownReaders::default(), [(); 2].map(|()| Arc::default()));
         for (worker, shape) in [(0, 7), (0, 7), (1, 7), (0, 8), (1, 7), (0, 7)] {
             let worker: &Arc<Counts> = &workers[worker];
             assert_eq!(read(&mut readers, worker, shape, Some(b"x")), Some(Shape::from_bits(1)));
@@ -114,14 +114,14 @@ mod tests {
 
     #[test]
     fn a_worker_is_asked_again_once_there_is_a_schema() {
-        let (mut readers, worker) = (Readers::default(), Arc::<Counts>::default());
+        let (mut readers, worker) = (KnownReaders::default(), Arc::<Counts>::default());
         assert_eq!(read(&mut readers, &worker, 7, None), None);
         assert_eq!(read(&mut readers, &worker, 7, Some(b"x")), Some(Shape::from_bits(1)));
     }
 
     #[test]
     fn the_answers_of_a_worker_end_with_it() {
-        let mut readers = Readers::default();
+        let mut readers = KnownReaders::default();
         for _ in 0..3 * MOST {
             read(&mut readers, &Arc::default(), 7, Some(b"x"));
         }
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn routes_that_are_listed_read_their_own_shape() {
-        let mut readers = Readers::default();
+        let mut readers = KnownReaders::default();
         let only = Routes::Only(Arc::new(BTreeSet::from([route(7)])));
         let mut reader = |routes: &Routes, shape| {
             let none = || -> Result<_, Infallible> { unreachable!("nobody needs the schema") };

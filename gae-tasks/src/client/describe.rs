@@ -101,7 +101,8 @@ impl Client {
         }
     }
 
-    /// Adds to records with payloads what their args are shown by: schemas, and what is sensitive.
+    /// Adds to each record with a payload its schema and the paths of its sensitive values, so that
+    /// its args can be shown.
     pub(super) async fn complete(&self, records: &mut [TaskRecord]) -> Result<(), Error> {
         let mut records: Vec<_> =
             records.iter_mut().filter(|record| record.payload.is_some()).collect();

@@ -37,7 +37,7 @@ impl<T: Serialize> Serialize for Json<T> {
     }
 }
 
-/// Why there is no JSON: what serde_json itself says, which the type's words may not be told from.
+/// Why a value has no JSON. The words are serde_json's own or the type's; the two look alike.
 fn reason<E: serde::ser::Error>(error: &serde_json::Error) -> E {
     match error.to_string().as_str() {
         "key must be a string" => E::custom(NOT_A_KEY),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::order::{Lane, Order, Source};
 use crate::backend::haul::{Haul, turn_length};
 use crate::backend::lifecycle::{self, Change, Ended, Facts, Holder, Rules};
-use crate::backend::readers::Readers;
+use crate::backend::readers::KnownReaders;
 use crate::backend::record::error_text;
 use crate::backend::{
     Bury, DeleteQueue, ForgottenTask, HeldLease, Lease, LeaseRef, LeaseToken, Leased, LeasedTask,
@@ -30,11 +30,11 @@ pub(super) struct Store {
     /// Every name in use, by queue: names of stored tasks, and of tasks that are over.
     names: HashMap<(QueueName, TaskName), Holder>,
     pub(super) queues: BTreeMap<QueueName, QueueRecord>,
-    /// The schemas of all shapes of which there was a task.
+    /// The schema of each shape that a task has ever had.
     pub(super) schemas: HashMap<Shape, Arc<[u8]>>,
     /// The paths of args that are never shown, by the kinds of tasks that brought them.
     sensitive: HashMap<Kind, BTreeSet<Box<str>>>,
-    readers: Readers,
+    readers: KnownReaders,
     order: Order,
     /// The place of each queue in the order of turns: the order in which queues received their
     /// first task.

@@ -11,7 +11,7 @@ use super::lane::{Lane, Runnable, RunnableLane, Served};
 use super::schemas::Schemas;
 use super::sensitive::Sensitive;
 use super::unreadable::{self, Columns};
-use crate::backend::readers::Readers;
+use crate::backend::readers::KnownReaders;
 use crate::backend::refusers::Refusers;
 use crate::backend::{NewTask, QueueRecord, Routes};
 use crate::payload::SensitivePaths;
@@ -38,7 +38,7 @@ pub(super) struct Catalogue {
     /// routes.
     runnable: Vec<Arc<Runnable>>,
     served: Served,
-    readers: Readers,
+    readers: KnownReaders,
 }
 
 /// A lane, and what is known to be stored of its tasks.

@@ -11,7 +11,6 @@ const SPARE: usize = 1024;
 const SPARE_OF_BYTE: usize = 16;
 
 /// The bytes of a payload and the schema that they were written under.
-#[derive(Debug)]
 pub(crate) struct Cursor<'de> {
     pub(crate) input: Input<'de>,
     pub(crate) nodes: &'de [Node],

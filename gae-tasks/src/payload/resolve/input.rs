@@ -4,7 +4,7 @@ use super::failure::{Failure, Reason};
 use crate::payload::schema::node::Leaf;
 
 /// Bytes that are read from the front.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(crate) struct Input<'de> {
     pub(crate) rest: &'de [u8],
 }
@@ -136,7 +136,7 @@ impl<'de> Input<'de> {
         self.array().map(f64::from_le_bytes)
     }
 
-    /// An integer; `None` if a `leaf` is none.
+    /// Reads an integer; returns `None` if `leaf` is not an integer.
     pub(crate) fn number(&mut self, leaf: Leaf) -> Result<Option<Number>, Failure> {
         Ok(Some(match leaf {
             Leaf::U8 => Number::Unsigned(self.byte()?.into()),
@@ -171,4 +171,20 @@ fn signed(number: u64) -> i64 {
 pub(crate) fn only_char(text: &str) -> Option<char> {
     let mut chars = text.chars();
     chars.next().filter(|_| chars.as_str().is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two keys of one number would become one entry of a map.
+    #[test]
+    fn a_number_has_one_text() {
+        for text in ["0", "-1", "10", "18446744073709551616"] {
+            assert!(Number::of_text(text).is_some(), "{text}");
+        }
+        for text in ["-0", "01", "-01", "+1", "", "-", " 1", "1.0"] {
+            assert!(Number::of_text(text).is_none(), "{text}");
+        }
+    }
 }

@@ -16,7 +16,6 @@ use crate::payload::schema::Schema;
 use crate::payload::schema::node::Node;
 
 /// The parameters of a payload.
-#[derive(Debug)]
 pub(crate) struct Parameters<'a> {
     writer: &'a Schema,
     cursor: Cursor<'a>,

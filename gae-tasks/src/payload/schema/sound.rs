@@ -1,4 +1,4 @@
-//! Which types have values, and of which a value may take no bytes.
+//! Which types have values, and which of them have a value that takes no bytes.
 
 use super::node::{Leaf, Node, NodeId};
 

@@ -55,7 +55,7 @@ impl Text<'_, '_> {
         self.parts(node)
     }
 
-    /// Whether a mark would hide what is as short as the mark.
+    /// Whether the type is as short in words as a mark that would stand for it.
     fn is_short(&self, node: &Node) -> bool {
         let is_leaf = |id: NodeId| matches!(self.nodes[id as usize], Node::Leaf(_));
         let is_wrapper =

@@ -139,8 +139,8 @@ impl Lacks<'_> {
     }
 }
 
-/// Notes that tasks without the field at `path` are not read. A type that stands at several places
-/// is told of once, so the path may be that of another.
+/// Notes that tasks without the field at `path` are not read. The change may have the path of
+/// another place: a type that stands at several places is noted once.
 fn need(changes: &mut [Change], path: &str) {
     let is_at = |change: &Change| change.is_new_at(path);
     let is_like = |change: &Change| change.is_new() && path.ends_with(&change.name);

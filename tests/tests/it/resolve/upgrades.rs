@@ -23,6 +23,25 @@ versions! {
         }
     }
 
+    panicking {
+        #[deferred(name = "rolling/panicking")]
+        pub async fn task(name: String, #[state] ran: &Ran) {
+            ran.note(format!("old: {name}"));
+        }
+    } => {
+        #[derive(Deserialize)]
+        struct V1 { name: String }
+
+        fn from_v1(old: V1) -> TaskArgs {
+            TaskArgs { number: old.name.parse().unwrap_or_else(|_| panic!("{}", old.name)) }
+        }
+
+        #[deferred(name = "rolling/panicking", upgrade = from_v1)]
+        pub async fn task(number: u64, #[state] ran: &Ran) {
+            ran.note(format!("new: {number}"));
+        }
+    }
+
     exact_first {
         #[deferred(name = "rolling/exact_first")]
         pub async fn task(amount: u64, #[state] ran: &Ran) {
@@ -158,6 +177,20 @@ async fn an_upgrade_that_fails_leaves_the_value_to_others_and_says_nothing_of_it
         assert!(!error.contains("Plato") && !error.contains("one word"), "{error}");
         assert_eq!(after.unroutable().await.unwrap(), []);
         assert_eq!(world.run(&before).await, ["old: Plato"]);
+    }
+}
+
+#[tokio::test]
+async fn an_upgrade_that_panics_uses_no_attempt_and_says_nothing_of_the_value() {
+    use panicking::{new, old};
+    for world in World::each().await {
+        let (before, after) = (world.program::<old::task>(), world.program::<new::task>());
+        let id = old::task::defer("a secret").on(&before).await.unwrap().id;
+        assert_eq!(world.run(&after).await, [""; 0]);
+        let record = world.record(&after, id).await;
+        assert_eq!((record.attempts, record.refusals), (0, 1));
+        assert!(!format!("{:?}", record.errors).contains("secret"), "{:?}", record.errors);
+        assert_eq!(world.run(&before).await, ["old: a secret"]);
     }
 }
 

@@ -3,37 +3,11 @@
 use super::super::program::{Caller, Program};
 use super::super::{assert_locked, store};
 use super::*;
-use crate::handler::{Call, CallError, Work};
-use crate::payload::Readings;
-use crate::queue::TypeBackoff;
-use crate::registration::{Location, Registration, Traced};
-
-fn run_nothing(_: &Call<'_>) -> Result<Work, CallError> {
-    Err(CallError::MissingState("nobody runs it"))
-}
+use crate::registration::{Registration, Traced};
 
 fn registration(kind: &'static str, module: &'static str, is_test: bool) -> Registration {
-    Registration {
-        kind,
-        aliases: &[],
-        traced: Traced::new(|tracer| tracer.parameter::<u64>("id")),
-        parameters: const { &[Parameter::new("id")] },
-        ignores: &[],
-        sensitive: &[],
-        upgrades: &[],
-        readings: Readings::new(),
-        queues: &["default"],
-        deadline: None,
-        max_attempts: None,
-        backoff: TypeBackoff::NONE,
-        states: &[],
-        location: Location { file: "shop.rs", line: 1, column: 1 },
-        module,
-        package: if module.starts_with("other") { "other" } else { "my-shop" },
-        is_test,
-        run: run_nothing,
-        trial: Trial(|_, _| Ok(())),
-    }
+    let package = if module.starts_with("other") { "other" } else { "my-shop" };
+    Registration { kind, module, package, is_test, ..Registration::for_test() }
 }
 
 fn taken(caller: &Caller, registrations: &[Registration]) -> Vec<String> {
