@@ -12,7 +12,7 @@ use super::*;
 mod before {
     use gae_tasks::deferred;
 
-    #[deferred(name = "shop/greet", queue = "emails")]
+    #[deferred(name = "shop/welcome", queue = "emails")]
     pub(super) async fn numbered(name: u32) {
         _ = name;
     }
@@ -24,6 +24,11 @@ mod before {
 
     #[deferred(name = "shop/gone", queue = "default")]
     pub(super) async fn gone() {}
+}
+
+#[deferred(name = "shop/welcome", queue = "emails")]
+async fn welcome(name: String) {
+    _ = name;
 }
 
 #[deferred(name = "shop/count", queue = "default")]
@@ -57,7 +62,7 @@ versions!(counts_ended, "shop/counts_ended");
 /// Returns a client of the program after the deploy.
 async fn after(server: &Server) -> Client {
     let backend = builder(server).build().await.unwrap();
-    let registry = Registry::new().with::<greet>().with::<count>().with::<counts_once::count>();
+    let registry = Registry::new().with::<welcome>().with::<count>().with::<counts_once::count>();
     let registry = registry.with::<counts_unread::count>().with::<counts_ended::count>();
     Client::builder().registry(registry).build_push(backend).unwrap()
 }
@@ -70,7 +75,7 @@ fn of_kind<'a>(report: &'a DeployReport, kind: &str) -> Vec<&'a DeployRoute> {
 async fn routes_and_values_are_judged_by_the_schemas_that_travel() {
     let server = server().await;
     let tasks = after(&server).await;
-    greet::defer("you").named("one").on(&tasks).await.unwrap();
+    welcome::defer("you").named("one").on(&tasks).await.unwrap();
     before::numbered::defer(1).on(&tasks).await.unwrap();
     for number in [1, 2, 100_000] {
         before::count::defer(number).on(&tasks).await.unwrap();
@@ -88,11 +93,11 @@ async fn routes_and_values_are_judged_by_the_schemas_that_travel() {
     assert_eq!((counts.len(), &counts[0].verdict), (1, &DeployVerdict::Resolves));
     assert_eq!((counts[0].stats.due, counts[0].future()), (3, 1));
     assert_eq!((counts[0].values.read, counts[0].values.failed), (4, 1));
-    let greets = of_kind(&report, "shop/greet");
-    assert_eq!(greets.len(), 2);
+    let welcomes = of_kind(&report, "shop/welcome");
+    assert_eq!(welcomes.len(), 2);
     let text = report.to_string();
     for part in [
-        "1 `shop/greet` (queue `emails`",
+        "1 `shop/welcome` (queue `emails`",
         "cannot run: parameter `name`: was a u32, is a String",
         "no task of kind `shop/gone`",
         "will run as they are; of 1 read, 0 do not fit",
@@ -106,7 +111,7 @@ async fn routes_and_values_are_judged_by_the_schemas_that_travel() {
 async fn without_values_one_body_of_each_other_shape_is_read() {
     let server = server().await;
     let tasks = after(&server).await;
-    greet::defer("you").on(&tasks).await.unwrap();
+    welcome::defer("you").on(&tasks).await.unwrap();
     for number in [1, 2, 100_000] {
         counts_once::before::count::defer(number).on(&tasks).await.unwrap();
     }
@@ -124,11 +129,11 @@ async fn without_values_one_body_of_each_other_shape_is_read() {
 async fn a_missing_permission_to_read_bodies_is_named() {
     let server = server().await;
     let tasks = after(&server).await;
-    greet::defer("you").on(&tasks).await.unwrap();
+    welcome::defer("you").on(&tasks).await.unwrap();
     counts_unread::before::count::defer(1).on(&tasks).await.unwrap();
     server.fault_always("GetTask", Fault::Refuse(403));
     let report = tasks.check_deploy().await.unwrap();
-    assert_eq!(of_kind(&report, "shop/greet")[0].verdict, DeployVerdict::Runs);
+    assert_eq!(of_kind(&report, "shop/welcome")[0].verdict, DeployVerdict::Runs);
     assert_eq!(of_kind(&report, "shop/counts_unread")[0].verdict, DeployVerdict::Unread);
     assert_eq!((report.stranded(), report.is_safe()), (1, false));
     let queues: Vec<_> = report.unread.iter().map(|unread| unread.queue.as_str()).collect();
@@ -149,13 +154,13 @@ async fn a_missing_permission_to_read_bodies_is_named() {
 async fn a_queue_that_may_not_be_read_fails_alone() {
     let server = server().await;
     let tasks = after(&server).await;
-    greet::defer("you").on(&tasks).await.unwrap();
+    welcome::defer("you").on(&tasks).await.unwrap();
     server.fault("ListTasks", Fault::Refuse(403));
     let report = tasks.check_deploy().await.unwrap();
     assert_eq!((report.stranded(), report.is_safe(), report.unread.len()), (0, false, 1));
     assert_eq!(report.unread[0].queue.as_str(), "default");
     assert!(report.unread[0].reason.contains("`cloudtasks.tasks.list`"), "{report}");
-    assert_eq!(of_kind(&report, "shop/greet")[0].values.read, 1);
+    assert_eq!(of_kind(&report, "shop/welcome")[0].values.read, 1);
     assert!(report.to_string().starts_with("not known to be safe: "), "{report}");
 }
 
@@ -164,7 +169,7 @@ async fn a_service_that_fails_meanwhile_is_an_error() {
     for call in ["ListQueues", "ListTasks", "GetTask"] {
         let server = server().await;
         let tasks = after(&server).await;
-        greet::defer("you").on(&tasks).await.unwrap();
+        welcome::defer("you").on(&tasks).await.unwrap();
         server.fault_always(call, Fault::Refuse(400));
         assert!(tasks.check_deploy().await.is_err(), "{call}");
     }
