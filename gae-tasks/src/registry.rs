@@ -414,11 +414,11 @@ mod tests {
         let mut registrations = vec![&TASK; TRACED_AT_ONCE];
         let mistaken = Registration {
             kind: "shop/mistaken",
-            sensitive: &["user_di"],
+            sensitive: &["user_id.pin"],
             ..Registration::for_test()
         };
         registrations.push(Box::leak(Box::new(mistaken)));
         let problems = Registry::of(registrations).problems(&States::default(), &|_| true);
-        assert!(problems.iter().any(|problem| problem.contains("user_di")), "{problems:?}");
+        assert!(problems.iter().any(|problem| problem.contains("user_id.pin")), "{problems:?}");
     }
 }
