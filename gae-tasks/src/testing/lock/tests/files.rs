@@ -218,7 +218,7 @@ proptest! {
     ) {
         let mut text = lock();
         for (at, edit) in edits {
-            let at = at % text.len();
+            let at = text.floor_char_boundary(at % text.len());
             match TEXTS[edit] {
                 "" => _ = text.remove(at),
                 part => text.insert_str(at, part),
