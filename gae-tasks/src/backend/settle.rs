@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::lease::LeaseRef;
 use crate::outcome::Outcome;
 use crate::queue::TypeBackoff;
+use crate::registration::Registration;
 use crate::task::{Shape, TaskId};
 use crate::time::{Now, Timestamp};
 
@@ -98,18 +99,23 @@ impl Verdict {
         }
     }
 
-    /// Returns the verdict for an attempt of a function with the shape `reader` that ended with
-    /// `outcome`, under its type's cap on attempts.
-    pub(crate) fn of(outcome: &Outcome, max_attempts: Option<u32>, reader: Shape) -> Self {
+    /// Returns the verdict for an attempt that ended with `outcome`. The cap on attempts is that of
+    /// the function's attribute, and a value that cannot be read was refused by the function's
+    /// shape, whatever the shape of its writer.
+    pub(crate) fn of(outcome: &Outcome, function: &Registration) -> Self {
         match outcome {
             Outcome::Done => Self::Done,
             Outcome::Released => Self::Release,
             Outcome::Permanent(failure) => Self::Permanent { error: failure.to_string() },
-            Outcome::Unreadable(failure) => Self::Unreadable { error: failure.to_string(), reader },
+            Outcome::Unreadable(failure) => Self::Unreadable {
+                error: failure.to_string(),
+                // A function without a shape reads nothing, so it refuses nothing either.
+                reader: function.shape().unwrap_or(Shape::from_bits(0)),
+            },
             Outcome::Retry(failure) => Self::Retry {
                 error: failure.to_string(),
                 after: failure.retry_after(),
-                max_attempts,
+                max_attempts: function.max_attempts,
             },
         }
     }
@@ -207,5 +213,20 @@ impl ForgottenTask {
     /// Creates a deleted dead letter with this id and these attributes.
     pub const fn new(id: TaskId, attributes: Option<Vec<u8>>) -> Self {
         Self { id, attributes }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_refused_by_the_shape_of_the_function_that_could_not_read_it() {
+        let function = Registration { max_attempts: Some(3), ..Registration::for_test() };
+        let refused = Verdict::of(&Outcome::unreadable("no such variant".into()), &function);
+        let reader = function.shape().unwrap();
+        assert_eq!(refused, Verdict::Unreadable { error: "no such variant".to_owned(), reader });
+        let failed = Verdict::of(&Outcome::failed(None, "no".into()), &function);
+        assert!(matches!(failed, Verdict::Retry { max_attempts: Some(3), .. }), "{failed:?}");
     }
 }

@@ -159,7 +159,7 @@ impl Delivery<'_> {
         if matches!(outcome, Outcome::Done) {
             return Reply::Done;
         }
-        let verdict = Verdict::of(&outcome, routed.max_attempts, envelope.spec.shape);
+        let verdict = Verdict::of(&outcome, routed);
         self.conclude(envelope, &limits, &reported, &verdict, outcome).await
     }
 

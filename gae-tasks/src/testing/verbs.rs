@@ -107,8 +107,7 @@ impl Client {
         let started = self.clock().wall();
         let Some((registration, outcome)) = self.attempt_leased(&task).await else { return Ok(()) };
         let kind = task.spec.kind.to_string();
-        let reader = registration.shape().unwrap_or(task.spec.shape);
-        let verdict = Verdict::of(&outcome, registration.max_attempts, reader);
+        let verdict = Verdict::of(&outcome, registration);
         let mut settlement = Settlement::new(task.lease, verdict);
         settlement.started = Some(started);
         settlement.backoff = registration.backoff;

@@ -125,8 +125,7 @@ async fn make(crew: &Crew, task: &LeasedTask, routed: &Routed) -> Settlement {
 }
 
 fn settled(task: &LeasedTask, registration: &Registration, outcome: &Outcome) -> Settlement {
-    let reader = registration.shape().unwrap_or(task.spec.shape);
-    let verdict = Verdict::of(outcome, registration.max_attempts, reader);
+    let verdict = Verdict::of(outcome, registration);
     let mut settlement = Settlement::new(task.lease, verdict);
     settlement.backoff = registration.backoff;
     settlement
