@@ -129,7 +129,7 @@ fn of_number(old: OfNumber) -> SendWelcomeArgs {
     SendWelcomeArgs { customer: old.customer.to_string(), template: old.template }
 }
 END
-refused "an upgrade converts it" "compatible: tasks that wait are converted by an upgrade" --test outside
+refused "an upgrade converts it" "compatible: tasks that wait are converted by the upgrade \`of_number\`" --test outside
 GAE_TASKS_LOCK=write passes "what is converted is written" --test outside
 passes "both tests find it right"
 

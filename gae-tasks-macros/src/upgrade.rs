@@ -7,14 +7,14 @@ use syn::spanned::Spanned;
 
 use crate::model::Task;
 
-/// Generates the function that goes through an upgrade by its number, and the schemas of the structs
-/// that the upgrades take. That function alone names the upgrades, so that the compiler reports a
+/// Generates the function that goes through an upgrade by its number, and the names of the upgrades
+/// with the schemas of the structs that they take. That function alone names the upgrades, so that the compiler reports a
 /// wrong one once.
 pub(crate) fn function(task: &Task) -> Option<TokenStream> {
     let (door, args) = (&task.door, &task.args);
-    let (schemas, count) = (schemas(task), task.settings.upgrades.len());
+    let (registered, count) = (elements(task), task.settings.upgrades.len());
     let upgrades = task.settings.upgrades.iter().enumerate().map(|(number, path)| {
-        let name = path.to_token_stream().to_string().replace(' ', "");
+        let name = as_written(path);
         // As in `bounds`, a variable is not spanned on what a macro may have passed on.
         let on = quote!(__on);
         let call =
@@ -32,7 +32,7 @@ pub(crate) fn function(task: &Task) -> Option<TokenStream> {
                     _ => #door::no_upgrade(),
                 }
             }
-            static __UPGRADES: [#door::Traced; #count] = [#(#schemas),*];
+            static __UPGRADES: [#door::Upgrade; #count] = [#(#registered),*];
         }
     })
 }
@@ -52,13 +52,25 @@ pub(crate) fn method(task: &Task) -> Option<TokenStream> {
     })
 }
 
-/// Generates the reference to the schemas, for the registration.
+/// Generates the reference to the names and the schemas, for the registration.
 pub(crate) fn registered(task: &Task) -> TokenStream {
     if task.settings.upgrades.is_empty() { quote!(&[]) } else { quote!(&__UPGRADES) }
 }
 
-fn schemas(task: &Task) -> impl Iterator<Item = TokenStream> {
+fn elements(task: &Task) -> impl Iterator<Item = TokenStream> {
     let door = &task.door;
-    (0..task.settings.upgrades.len())
-        .map(move |number| quote!(#door::Traced::new(|__tracer| __upgrade(#number, __tracer))))
+    task.settings.upgrades.iter().enumerate().map(move |(number, path)| {
+        let name = as_written(path);
+        quote! {
+            #door::Upgrade {
+                name: #name,
+                traced: #door::Traced::new(|__tracer| __upgrade(#number, __tracer)),
+            }
+        }
+    })
+}
+
+/// The path of an upgrade function, as the attribute has it.
+fn as_written(path: &syn::Path) -> String {
+    path.to_token_stream().to_string().replace(' ', "")
 }

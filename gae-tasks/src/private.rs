@@ -23,6 +23,8 @@ pub use crate::payload::{
     UnreadableError, Unshown, UpgradesTo, Upgrading, no_upgrade,
 };
 pub use crate::queue::TypeBackoff;
-pub use crate::registration::{Location, REGISTRATIONS, Registration, StateType, Traced, Trial};
+pub use crate::registration::{
+    Location, REGISTRATIONS, Registration, StateType, Traced, Trial, Upgrade,
+};
 pub use crate::task::{kind_bytes, kind_len, kind_str};
 pub use crate::task_type::{Args, Task, decode, encode, trial, upgrade};

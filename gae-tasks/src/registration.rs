@@ -56,8 +56,8 @@ pub struct Registration {
     /// Whose values are never shown, beside the parameters that are marked: paths such as
     /// `card.number`.
     pub sensitive: &'static [&'static str],
-    /// The schemas of the structs that the upgrade functions take, in the order written.
-    pub upgrades: &'static [Traced],
+    /// The upgrade functions, in the order written.
+    pub upgrades: &'static [Upgrade],
     /// What is known of the schemas that its stored payloads have.
     pub readings: Readings,
     /// The queues that its tasks are deferred to; never empty.
@@ -155,16 +155,15 @@ impl Registration {
     /// What is wrong with the upgrade functions: one has no schema, or two have the same, so the
     /// second would never run.
     pub(crate) fn problems_of_upgrades(&self) -> Vec<String> {
-        let problem = |(number, upgrade): (usize, &Traced)| match upgrade.schema() {
+        let problem = |(number, upgrade): (usize, &Upgrade)| match upgrade.traced.schema() {
             Err(error) => Some(error.to_string()),
             Ok(schema) => {
-                let is_same = |earlier: &Traced| earlier.schema() == Ok(schema);
-                let first = self.upgrades[..number].iter().position(is_same)?;
+                let is_same = |earlier: &&Upgrade| earlier.traced.schema() == Ok(schema);
+                let first = self.upgrades[..number].iter().find(is_same)?;
                 Some(format!(
-                    "its upgrades number {} and {} take the same parameters, {schema}: remove one, \
-                     or correct the struct that it takes",
-                    first + 1,
-                    number + 1,
+                    "its upgrades `{}` and `{}` take the same parameters, {schema}: remove one, or \
+                     correct the struct that it takes",
+                    first.name, upgrade.name,
                 ))
             }
         };
@@ -175,6 +174,15 @@ impl Registration {
     pub(crate) fn is_in_queue(&self, queues: &BTreeSet<&str>) -> bool {
         self.queues.iter().any(|queue| queues.contains(queue))
     }
+}
+
+/// A function that makes args of the parameters that a task had before.
+#[derive(Debug)]
+pub struct Upgrade {
+    /// The path of the function, as the attribute has it.
+    pub name: &'static str,
+    /// The schema of the struct that it takes.
+    pub traced: Traced,
 }
 
 /// A schema that is traced when it is first asked for: a program may have thousands of tasks, and meet few of them.

@@ -53,6 +53,9 @@ impl Registration {
         if shape.is_of_type_names() {
             return Err(CannotRead::OfTypeNames);
         }
+        if shape.is_newer() {
+            return Err(CannotRead::Newer);
+        }
         if let Some(known) = self.readings.known(shape) {
             return known;
         }
@@ -73,7 +76,11 @@ impl Registration {
         let (parameters, ignores) = (self.parameters, self.ignores);
         Ok(Readers {
             function: Reader { schema: self.schema()?, parameters, ignores },
-            upgrades: self.upgrades.iter().map(|upgrade| upgrade.schema().ok()).collect(),
+            upgrades: self
+                .upgrades
+                .iter()
+                .map(|upgrade| (upgrade.name, upgrade.traced.schema().ok()))
+                .collect(),
         })
     }
 }
@@ -82,8 +89,8 @@ impl Registration {
 #[derive(Debug, Clone)]
 pub(crate) struct Readers<'a> {
     pub(crate) function: Reader<'a>,
-    /// In the order written; `None` where a struct has no schema.
-    pub(crate) upgrades: Vec<Option<&'a Schema>>,
+    /// Their names and structs in the order written; `None` where a struct has no schema.
+    pub(crate) upgrades: Vec<(&'static str, Option<&'a Schema>)>,
 }
 
 impl<'a> Readers<'a> {
@@ -92,17 +99,23 @@ impl<'a> Readers<'a> {
     /// An upgrade whose struct has exactly the writer's schema comes first, then the function by
     /// name, then the upgrades by name.
     pub(crate) fn decide(&self, writer: &Arc<Schema>) -> Decision {
-        let exact = self.upgrades.iter().position(|upgrade| *upgrade == Some(&**writer));
+        let exact = self.upgrades.iter().position(|(_, upgrade)| *upgrade == Some(&**writer));
         let mut readings: Vec<_> = exact.map(Reading::Upgrade).into_iter().collect();
         let mut difference = None;
         match Resolution::between(Arc::clone(writer), &self.function) {
             Ok(by_name) => readings.push(Reading::ByName(Arc::new(by_name))),
             Err(differs) => difference = Some(differs),
         }
-        for (number, upgrade) in self.upgrades.iter().enumerate() {
+        for (number, (name, upgrade)) in self.upgrades.iter().enumerate() {
             let Some(reader) = upgrade.map(|schema| self.upgrade(schema)) else { continue };
-            if let Ok(by_name) = Resolution::between(Arc::clone(writer), &reader) {
-                readings.push(Reading::UpgradeByName(number, Arc::new(by_name)));
+            match (Resolution::between(Arc::clone(writer), &reader), &mut difference) {
+                (Ok(by_name), _) => {
+                    readings.push(Reading::UpgradeByName(number, Arc::new(by_name)));
+                }
+                (Err(differs), Some(difference)) => {
+                    difference.add(|| format!("upgrade `{name}`: {differs}"));
+                }
+                (Err(_), None) => {}
             }
         }
         Decision { readings, difference }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::attributes::{Attributes, Spilled};
-use crate::payload::{Schema, SensitivePaths, UnreadableError, as_json};
+use crate::payload::{CannotRead, Schema, SensitivePaths, UnreadableError, as_json};
 use crate::queue::{QueueConfig, QueueName, RetryConfig};
 use crate::task::{Route, Shape, TaskSpec};
 use crate::time::Timestamp;
@@ -113,6 +113,9 @@ impl TaskRecord {
         let Some(sensitive) = &self.sensitive else {
             return Err(unshown("what is sensitive in it is not known: read the task by a client"));
         };
+        if self.spec.shape.is_newer() {
+            return Err(unshown(CannotRead::Newer));
+        }
         let Some(schema) = &self.schema else {
             return Err(unshown("the schema that it was written under is not stored"));
         };
@@ -296,8 +299,12 @@ pub struct Capabilities {
     pub backend: &'static str,
     /// Whether stored tasks survive the end of the process.
     pub durable: bool,
-    /// The most bytes of one payload.
+    /// The most bytes of one payload; of payload, schema and sensitive paths together if
+    /// [schemas travel](Self::schemas_travel).
     pub max_payload: usize,
+    /// Whether each task carries its schema and its sensitive paths, which then count in
+    /// `max_payload`. Otherwise they are stored once for many tasks.
+    pub schemas_travel: bool,
     /// How far ahead a task may be scheduled; `None` is unlimited.
     pub schedule_horizon: Option<Duration>,
     /// The shortest dispatch deadline.
@@ -331,6 +338,7 @@ impl Capabilities {
             backend,
             durable: false,
             max_payload: 1024 * 1024,
+            schemas_travel: false,
             schedule_horizon: Some(MAX_AHEAD),
             min_deadline: Duration::from_millis(1),
             max_deadline: Duration::from_secs(24 * 60 * 60),

@@ -2,6 +2,7 @@
 
 mod judge;
 mod report;
+mod spilled;
 mod text;
 
 use std::collections::BTreeMap;
@@ -9,8 +10,9 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use self::judge::{Stored, judge_route, judge_values};
+use self::judge::{Stored, Values, judge_route, judge_values};
 pub use self::report::{DeployReport, DeployRoute, DeployValues, DeployVerdict};
+use self::spilled::fetch;
 use super::Client;
 use crate::backend::{BoxFuture, Sample, UnreadQueue};
 use crate::error::Error;
@@ -40,7 +42,8 @@ impl Client {
     ///   function would read them, those that are due first in front. A value may not fit where its
     ///   schema does: a number that is too large, a variant that is gone, a text that a type refuses.
     ///   Upgrade functions are called; the functions of the tasks are not. [`values`](CheckDeploy::values)
-    ///   sets the number. Payloads in a payload store are counted and not read.
+    ///   sets the number. Payloads in a payload store are loaded from that of the client, within the
+    ///   same limits; of those that are not, the report says [how many and why](DeployValues::unread).
     ///
     /// On Cloud Tasks, each payload is a call, and so is each thousand tasks that are counted. The
     /// service account needs the permissions `cloudtasks.queues.list`, `cloudtasks.tasks.list`,
@@ -147,7 +150,11 @@ impl CheckDeploy {
             match self.client.backend().sample(request).await? {
                 Ok(sampled) => {
                     for ((route, stored), sampled) in routes.iter_mut().zip(&sampled) {
-                        judge_values(route, stored, sampled, self.values > 0);
+                        let sampled = match self.values {
+                            0 => Values::Unread(sampled),
+                            _ => Values::Read(sampled, fetch(&self.client, sampled, BYTES).await),
+                        };
+                        judge_values(route, stored, &sampled);
                         // Reading megabytes takes a while.
                         tokio::task::yield_now().await;
                     }

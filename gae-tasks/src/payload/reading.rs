@@ -58,6 +58,8 @@ pub(crate) enum CannotRead {
          again, and delete this one"
     )]
     OfTypeNames,
+    #[error("a newer version of gae-tasks made its schema: update gae-tasks")]
+    Newer,
     #[error("the schema that it was written under is not stored")]
     NotStored,
     #[error("the schema that it was written under is damaged: {0}")]

@@ -6,18 +6,16 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use super::marker;
 use super::store::PayloadStore;
+use super::{LoadError, Loaded, load, marker};
+use crate::attributes::Spilled;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::outcome::BoxError;
-use crate::task::Kind;
+use crate::task::{Kind, TaskId};
 #[cfg(feature = "push")]
 use crate::time::readable;
 use crate::{log, unwind};
-
-/// The number of payloads that are put or deleted at the same time.
-const AT_ONCE: usize = 32;
 
 /// The most time for deleting or marking payloads of ended tasks: the rest is swept later.
 const END_LIMIT: Duration = Duration::from_secs(5);
@@ -30,6 +28,9 @@ pub(crate) struct Shelf {
 }
 
 impl Shelf {
+    /// The number of payloads that are put, loaded or deleted at the same time.
+    pub(crate) const AT_ONCE: usize = 32;
+
     pub(crate) fn new(store: Arc<dyn PayloadStore>, clock: Arc<dyn Clock>) -> Self {
         Self { store, clock }
     }
@@ -44,7 +45,7 @@ impl Shelf {
     ) -> Result<(), (usize, Error)> {
         let (mut payloads, mut tried) = (payloads.into_iter(), 0);
         loop {
-            let some: Vec<_> = payloads.by_ref().take(AT_ONCE).collect();
+            let some: Vec<_> = payloads.by_ref().take(Self::AT_ONCE).collect();
             if some.is_empty() {
                 return Ok(());
             }
@@ -77,11 +78,27 @@ impl Shelf {
         })
     }
 
+    /// Loads payloads, all at the same time. A store that panics is one that does not answer.
+    pub(crate) async fn load_all<'a>(
+        &self,
+        payloads: impl Iterator<Item = (TaskId, &'a Spilled)>,
+    ) -> Vec<Result<Loaded, LoadError>> {
+        let load = |(id, spilled)| async move {
+            // The store may be user code.
+            let loading = pin!(Some(load(Some(&*self.store), spilled, id, u64::MAX)));
+            unwind::caught(loading).await.unwrap_or_else(|panic| {
+                let source = format!("the payload store panicked: {panic}").into();
+                Err(LoadError::Unavailable { store: self.store.name(), source })
+            })
+        };
+        all(payloads.map(load)).await
+    }
+
     /// Deletes payloads and returns their number; a payload that cannot be deleted is logged, and
     /// left to a sweep.
     pub(crate) async fn delete_all(&self, keys: &[String]) -> u64 {
         let mut deleted = 0;
-        for some in keys.chunks(AT_ONCE) {
+        for some in keys.chunks(Self::AT_ONCE) {
             deleted += all(some.iter().map(|key| self.delete(key)))
                 .await
                 .into_iter()
@@ -169,7 +186,7 @@ impl Shelf {
     /// The store does not answer.
     pub(crate) async fn marked(&self, keys: Vec<String>) -> Result<Vec<String>, BoxError> {
         let mut marked = Vec::new();
-        for some in keys.chunks(AT_ONCE) {
+        for some in keys.chunks(Self::AT_ONCE) {
             let answers = all(some.iter().map(|key| async move {
                 let marker = marker(key);
                 let found = self.store.get_at_most(key, marker.len() as u64).await?;

@@ -129,6 +129,11 @@ impl Shape {
         Self(hash >> 8 | 1 << 56)
     }
 
+    /// Whether it is of an algorithm that only a newer version of this crate knows.
+    pub(crate) const fn is_newer(self) -> bool {
+        self.0 >> 56 > 1
+    }
+
     /// Whether it is of algorithm version 0, which hashed the names of types as they were written.
     pub(crate) const fn is_of_type_names(self) -> bool {
         self.0 >> 56 == 0

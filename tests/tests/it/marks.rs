@@ -141,9 +141,9 @@ fn an_upgrade_that_refuses_says_so_without_the_value() {
 #[test]
 fn the_schema_of_an_upgrade_has_the_fields_of_its_struct_as_parameters() {
     let [second, first] = move_money::registration().upgrades else { panic!("two upgrades") };
-    assert_eq!(first.schema(), move_first::registration().schema());
-    assert_eq!(first.shape(), move_first::registration().shape());
-    assert_eq!(second.schema().unwrap().to_string(), "(way: [u32; 2])");
+    assert_eq!(first.traced.schema(), move_first::registration().schema());
+    assert_eq!(first.traced.shape(), move_first::registration().shape());
+    assert_eq!(second.traced.schema().unwrap().to_string(), "(way: [u32; 2])");
 }
 
 /// Tasks whose upgrades cannot be used.
@@ -214,7 +214,7 @@ async fn upgrades_that_cannot_be_told_apart_or_traced_are_problems_of_a_consumer
         .with::<unusable::no_schema>();
     let traced = problems(registry.schemas().map(drop));
     let [twice, no_struct, no_schema] = &traced[..] else { panic!("{traced:?}") };
-    let of_twice = "upgrades number 1 and 2 take the same parameters, (from: String, to: String)";
+    let of_twice = "upgrades `from_v1` and `from_renamed` take the same parameters, (from: String, to: String)";
     assert!(twice.contains(of_twice), "{twice}");
     let of_no_struct = "`from_pair` does not take a struct with named fields";
     assert!(no_struct.contains(of_no_struct), "{no_struct}");

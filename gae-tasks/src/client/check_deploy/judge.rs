@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::super::Client;
 use super::report::{DeployRoute, DeployValues, DeployVerdict};
+use super::spilled::{Fetched, InStore};
 use crate::attributes::Attributes;
 use crate::backend::{RouteStats, Sampled, Stats, TaskRecord, TaskState};
 use crate::payload::{CannotRead, Reading};
@@ -61,7 +62,21 @@ impl Stored {
     fn verdict(&self, client: &Client, route: &Route) -> DeployVerdict {
         match self.reading(route) {
             Err(CannotRead::NotStored) if !client.capabilities().pull => DeployVerdict::Unread,
-            reading => verdict(&reading),
+            reading => self.verdict_of(&reading),
+        }
+    }
+
+    fn verdict_of(&self, reading: &Result<Reading, CannotRead>) -> DeployVerdict {
+        let upgrades = |number: usize, by_name| {
+            let function = self.function.and_then(|function| function.upgrades.get(number));
+            DeployVerdict::Upgrades { upgrade: function.map_or("", |it| it.name), by_name }
+        };
+        match reading {
+            Ok(Reading::Own) => DeployVerdict::Runs,
+            Ok(Reading::ByName(_)) => DeployVerdict::Resolves,
+            Ok(Reading::Upgrade(number)) => upgrades(*number, false),
+            Ok(Reading::UpgradeByName(number, _)) => upgrades(*number, true),
+            Err(why) => strands(why),
         }
     }
 
@@ -71,31 +86,21 @@ impl Stored {
     }
 }
 
-fn verdict(reading: &Result<Reading, CannotRead>) -> DeployVerdict {
-    match reading {
-        Ok(Reading::Own) => DeployVerdict::Runs,
-        Ok(Reading::ByName(_)) => DeployVerdict::Resolves,
-        Ok(Reading::Upgrade(number)) => {
-            DeployVerdict::Upgrades { upgrade: number + 1, by_name: false }
-        }
-        Ok(Reading::UpgradeByName(number, _)) => {
-            DeployVerdict::Upgrades { upgrade: number + 1, by_name: true }
-        }
-        Err(why) => strands(why),
-    }
-}
-
 fn strands(why: impl ToString) -> DeployVerdict {
     DeployVerdict::Strands { reason: why.to_string() }
 }
 
+/// Some tasks of a route.
+pub(super) enum Values<'a> {
+    /// Of which only the schemas count.
+    Unread(&'a Sampled),
+    /// Whose payloads are read, also those that are in a payload store.
+    Read(&'a Sampled, InStore),
+}
+
 /// Decides by the payloads that were read, or only by a schema that travels with them.
-pub(super) fn judge_values(
-    route: &mut DeployRoute,
-    stored: &mut Stored,
-    sampled: &Sampled,
-    reads_values: bool,
-) {
+pub(super) fn judge_values(route: &mut DeployRoute, stored: &mut Stored, values: &Values<'_>) {
+    let (Values::Unread(sampled) | Values::Read(sampled, _)) = values;
     if matches!(route.verdict, DeployVerdict::Unread) && !learn(route, stored, sampled) {
         return;
     }
@@ -104,9 +109,9 @@ pub(super) fn judge_values(
     // upgrades, twice, and the function's own.
     for _ in 0..=2 * function.upgrades.len() + 1 {
         let reading = stored.reading(&route.route);
-        route.verdict = verdict(&reading);
-        let (Ok(reading), true) = (reading, reads_values) else { return };
-        let values = values(function, &reading, route.route.shape(), sampled);
+        route.verdict = stored.verdict_of(&reading);
+        let (Ok(reading), Values::Read(_, in_store)) = (reading, values) else { return };
+        let values = read_all(function, &reading, route.route.shape(), sampled, in_store);
         match reading.refused() {
             None => return route.values = values,
             Some(refused) => route.verdict = strands(refused),
@@ -132,34 +137,48 @@ fn learn(route: &mut DeployRoute, stored: &mut Stored, sampled: &Sampled) -> boo
 }
 
 /// Reads all payloads.
-fn values(
+fn read_all(
     function: &Registration,
     reading: &Reading,
     shape: Shape,
     sampled: &Sampled,
+    in_store: &InStore,
 ) -> DeployValues {
     let (mut values, mut reasons) = (DeployValues::default(), BTreeMap::new());
     let mut note = |state, reason: String| {
         *if state == TaskState::Dead { &mut values.failed_dead } else { &mut values.failed } += 1;
         *reasons.entry(reason).or_insert(0) += 1;
     };
-    let mut spilled = 0;
-    for record in &sampled.records {
-        match read(function, reading, shape, record) {
-            Ok(Read::Fits) => {}
-            Ok(Read::Spilled) => spilled += 1,
-            Err(reason) => note(record.state, reason),
+    let mut unread = BTreeMap::new();
+    for (place, record) in sampled.records.iter().enumerate() {
+        let payload = match in_store.get(&place) {
+            None => record.payload.as_deref(),
+            Some(Fetched::Payload(payload)) => Some(&**payload),
+            Some(Fetched::Done) => continue,
+            Some(Fetched::Lost(reason)) => {
+                note(record.state, reason.clone());
+                continue;
+            }
+            Some(Fetched::Unread(reason)) => {
+                *unread.entry(reason.clone()).or_insert(0) += 1;
+                continue;
+            }
+        };
+        if let Err(reason) = read(function, reading, shape, record, payload) {
+            note(record.state, reason);
         }
     }
     sampled.unreadable.iter().for_each(|state| note(*state, CLOSED.to_owned()));
-    let mut reasons: Vec<_> = reasons.into_iter().collect();
-    reasons.sort_by_key(|(_, count)| Reverse(*count));
-    DeployValues { read: sampled.len() as u64 - spilled, spilled, reasons, ..values }
+    let (reasons, unread) = (sorted(reasons), sorted(unread));
+    let not_read = unread.iter().map(|(_, count)| count).sum::<u64>();
+    DeployValues { read: sampled.len() as u64 - not_read, reasons, unread, ..values }
 }
 
-enum Read {
-    Fits,
-    Spilled,
+/// The most frequent first.
+fn sorted(reasons: BTreeMap<String, u64>) -> Vec<(String, u64)> {
+    let mut reasons: Vec<_> = reasons.into_iter().collect();
+    reasons.sort_by_key(|(_, count)| Reverse(*count));
+    reasons
 }
 
 /// Reads one payload as the function would; an error is why it does not fit.
@@ -168,18 +187,16 @@ fn read(
     reading: &Reading,
     shape: Shape,
     record: &TaskRecord,
-) -> Result<Read, String> {
-    let attributes = Attributes::decode(record.spec.attributes.as_deref()).ok_or(CLOSED)?;
-    if attributes.spilled.is_some() {
-        return Ok(Read::Spilled);
-    }
+    payload: Option<&[u8]>,
+) -> Result<(), String> {
+    Attributes::decode(record.spec.attributes.as_deref()).ok_or(CLOSED)?;
     // One that travels with its task may be any.
     if record.schema.as_deref().is_some_and(|schema| Shape::of_schema(schema) != shape) {
         return Err(CannotRead::OfAnotherShape.to_string());
     }
-    let payload = record.payload.as_deref().ok_or(CLOSED)?;
+    let payload = payload.ok_or(CLOSED)?;
     match unwind::catch(|| (function.trial.0)(payload, reading)) {
-        Ok(Ok(())) => Ok(Read::Fits),
+        Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(error.to_string()),
         // The text of a panic may hold values.
         Err(_) => Err("the payload panics when it is read".to_owned()),

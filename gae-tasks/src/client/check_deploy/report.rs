@@ -79,8 +79,8 @@ pub enum DeployVerdict {
     Resolves,
     /// An upgrade function makes args of their parameters.
     Upgrades {
-        /// The place of the function in `upgrade = [..]`, from 1.
-        upgrade: usize,
+        /// The path of the function, as `upgrade = [..]` has it.
+        upgrade: &'static str,
         /// Whether their parameters are read by name into the struct that the function takes;
         /// otherwise they are exactly those of the struct.
         by_name: bool,
@@ -104,8 +104,8 @@ pub struct DeployValues {
     pub failed: u64,
     /// The number of them that do not fit, of dead letters.
     pub failed_dead: u64,
-    /// The number of payloads that were found in a payload store, and not read.
-    pub spilled: u64,
+    /// How many payloads in a payload store were not read, for each reason, the most frequent first.
+    pub unread: Vec<(String, u64)>,
     /// Why payloads do not fit, and how many for each reason, the most frequent first. Paths and
     /// reasons, never values.
     pub reasons: Vec<(String, u64)>,

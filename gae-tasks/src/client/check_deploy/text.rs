@@ -40,12 +40,16 @@ impl DeployReport {
             meant.map(|route| route.stats.open()).sum()
         };
         let values = || self.routes.iter().map(|route| &route.values);
-        let parts: [(u64, &str); 5] = [
+        let unread =
+            |values: &DeployValues| values.unread.iter().map(|(_, count)| count).sum::<u64>();
+        let misfits: u64 = values().map(DeployValues::misfits).sum();
+        let parts: [(u64, &str); 6] = [
             (of(|verdict| matches!(verdict, DeployVerdict::Resolves)), "resolved by name"),
             (of(|verdict| matches!(verdict, DeployVerdict::Upgrades { .. })), "upgraded"),
             (sum.dead, "dead"),
             (values().map(|values| values.read).sum(), "payloads read"),
-            (values().map(DeployValues::misfits).sum(), "do not fit"),
+            (misfits, if misfits == 1 { "does not fit" } else { "do not fit" }),
+            (values().map(unread).sum(), "in a payload store not read"),
         ];
         for (count, what) in parts.into_iter().filter(|(count, _)| *count > 0) {
             write!(f, "; {} {what}", grouped(count))?;
@@ -91,7 +95,7 @@ impl fmt::Display for DeployVerdict {
             Self::Resolves => f.write_str("will be resolved by name"),
             Self::Upgrades { upgrade, by_name } => {
                 let how = if *by_name { ", by name" } else { "" };
-                write!(f, "will go through upgrade {upgrade}{how}")
+                write!(f, "will go through the upgrade `{upgrade}`{how}")
             }
             Self::Strands { reason } => write!(f, "cannot run: {reason}"),
             Self::Unread => f.write_str("may run or not: their schema could not be read"),
@@ -129,10 +133,9 @@ impl fmt::Display for DeployValues {
             0 => {}
             more => write!(f, "; and {}", counted(more, "other reason"))?,
         }
-        match self.spilled {
-            0 => Ok(()),
-            spilled => write!(f, "; {} in a payload store, not read", grouped(spilled)),
-        }
+        self.unread.iter().try_for_each(|(reason, count)| {
+            write!(f, "; {} in a payload store not read: {reason}", grouped(*count))
+        })
     }
 }
 

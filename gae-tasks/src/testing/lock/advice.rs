@@ -169,7 +169,7 @@ fn renamed(change: &Change, to: &str, ty: &str) -> String {
 fn reordered(change: &Change, was: &[String], is: &[String]) -> String {
     let sort = match change.place {
         Place::Parameter => "parameters".to_owned(),
-        _ if change.path.is_empty() => "fields of the struct that an upgrade takes".to_owned(),
+        _ if change.path.is_empty() => "fields of the struct that it takes".to_owned(),
         _ => format!("fields of `{}`", change.path),
     };
     let first = &was[0];

@@ -25,7 +25,8 @@ pub(super) struct Compared {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum By {
     Name,
-    Upgrade,
+    /// The upgrade function of this name.
+    Upgrade(&'static str),
 }
 
 /// Compares tasks of the schema `writer` with the function of `task` and its upgrades.
@@ -66,11 +67,12 @@ impl Lacks<'_> {
             Reading::Own | Reading::ByName(_) => {
                 (By::Name, walk::changes(self.writer, &readers.function, Place::Parameter))
             }
-            Reading::Upgrade(_) => (By::Upgrade, Vec::new()),
+            Reading::Upgrade(number) => (By::Upgrade(readers.upgrades[*number].0), Vec::new()),
             Reading::UpgradeByName(number, _) => {
-                let reader = readers.upgrades[*number].map(|schema| readers.upgrade(schema));
+                let (name, schema) = readers.upgrades[*number];
+                let reader = schema.map(|schema| readers.upgrade(schema));
                 let changes = |reader| walk::changes(self.writer, &reader, Place::Field);
-                (By::Upgrade, reader.map(changes).unwrap_or_default())
+                (By::Upgrade(name), reader.map(changes).unwrap_or_default())
             }
         }
     }

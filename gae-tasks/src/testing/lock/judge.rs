@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::advice::{Class, Finding, finding};
-use super::compare::{By, compared};
+use super::compare::{By, Compared, compared};
 use super::format::{Entry, File, Presence};
 use super::program::{Program, Task};
 use crate::payload::Schema;
@@ -192,15 +192,27 @@ fn schemas(kind: &str, stored: &str, entry: &Entry, task: &Task<'_>) -> Vec<Find
     findings
 }
 
+/// What is to be said of each change, to the function or to the struct of the upgrade that reads.
+fn found<'c>(kind: &'c str, compared: &'c Compared) -> impl Iterator<Item = Finding> + 'c {
+    compared.changes.iter().map(move |change| {
+        let mut finding = finding(kind, change);
+        if let Some(By::Upgrade(name)) = compared.read {
+            finding.text = format!("upgrade `{name}`: {}", finding.text);
+        }
+        finding
+    })
+}
+
 /// What is to be said of tasks of the schema that was the function's own.
 fn current(kind: &str, schema: &Schema, task: &Task<'_>) -> Vec<Finding> {
     let compared = compared(schema, task);
-    let mut findings: Vec<_> =
-        compared.changes.iter().map(|change| finding(kind, change)).collect();
+    let mut findings: Vec<_> = found(kind, &compared).collect();
     if findings.is_empty() {
         let text = match compared.read {
-            Some(By::Upgrade) => "tasks that wait are converted by an upgrade",
-            _ => "tasks that wait are read by name",
+            Some(By::Upgrade(name)) => {
+                format!("tasks that wait are converted by the upgrade `{name}`")
+            }
+            _ => "tasks that wait are read by name".to_owned(),
         };
         findings.push(said(kind, Class::Compatible, true, text));
     }

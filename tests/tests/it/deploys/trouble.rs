@@ -3,8 +3,13 @@
 use std::time::Duration;
 
 use gae_tasks::backend::memory::Memory;
+use gae_tasks::backend::{Enqueue, NewTask};
 use gae_tasks::testing::{Fault, Faulty, Operation};
-use gae_tasks::{Client, Registry, deferred};
+use gae_tasks::{
+    Client, DeployVerdict, Kind, Now, QueueName, Registry, Shape, TaskId, TaskSpec, deferred,
+};
+
+use super::{only, stages};
 
 mod before {
     #[gae_tasks::deferred(name = "shop.users/greet", queue = "users")]
@@ -81,4 +86,26 @@ async fn a_check_writes_nothing_into_the_file() {
     assert_eq!(version(), was);
     before::greet::defer(1).on(&tasks).await.unwrap();
     assert_ne!(version(), was, "a write is seen");
+}
+
+/// The first byte of a shape is the version of its algorithm.
+#[tokio::test]
+async fn a_shape_of_a_newer_version_is_not_called_damaged() {
+    for stage in stages().await {
+        let id: TaskId = "0190163d-8694-739b-aea5-966c26f8ad91".parse().unwrap();
+        let kind = Kind::new("shop.users/greet").unwrap();
+        let (shape, queue) = (Shape::from_bits(2 << 56 | 7), QueueName::new("users").unwrap());
+        let task = NewTask::new(TaskSpec::new(id, kind, shape, queue), vec![7], [0xff, 1, 2]);
+        let request = Enqueue::new(Now::Storage, vec![task]);
+        stage.backend.enqueue(request).await.unwrap().remove(0).unwrap();
+
+        let report = stage.check(Registry::new().with::<greet>()).await;
+        let DeployVerdict::Strands { reason } = &only(&report).verdict else { panic!("{report}") };
+        let newer = "a newer version of gae-tasks made its schema: update gae-tasks";
+        assert_eq!((&**reason, report.stranded()), (newer, 1));
+
+        let described = stage.before.describe(id).await.unwrap().unwrap();
+        let why = described.args.unwrap_err().to_string();
+        assert!(why.contains(newer), "{why}");
+    }
 }

@@ -2,9 +2,11 @@
 //! every backend.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use gae_tasks::backend::Pull;
 use gae_tasks::backend::memory::Memory;
 use gae_tasks::payload_store::{PayloadStore, Stored};
 use gae_tasks::testing::{Faulty, ManualClock};
@@ -44,12 +46,15 @@ pub(super) struct Shelf {
     name: &'static str,
     kept: Arc<Mutex<Kept>>,
     trouble: Arc<Mutex<Trouble>>,
+    /// How often a payload was asked for.
+    gets: Arc<AtomicUsize>,
     clock: ManualClock,
 }
 
 impl Shelf {
     pub(super) fn new(name: &'static str, clock: &ManualClock) -> Self {
-        Self { name, kept: Arc::default(), trouble: Arc::default(), clock: clock.clone() }
+        let (kept, trouble, gets) = (Arc::default(), Arc::default(), Arc::default());
+        Self { name, kept, trouble, gets, clock: clock.clone() }
     }
 
     pub(super) fn have(&self, trouble: Trouble) {
@@ -66,6 +71,10 @@ impl Shelf {
 
     pub(super) fn len(&self) -> usize {
         self.kept().len()
+    }
+
+    pub(super) fn gets(&self) -> usize {
+        self.gets.load(Ordering::Relaxed)
     }
 
     fn answer<T: Send + 'static>(&self, work: impl FnOnce(&Self, Trouble) -> T) -> Stored<'_, T> {
@@ -93,6 +102,7 @@ impl PayloadStore for Shelf {
     }
 
     fn get<'a>(&'a self, key: &'a str) -> Stored<'a, Option<Vec<u8>>> {
+        self.gets.fetch_add(1, Ordering::Relaxed);
         self.answer(|shelf, _| shelf.kept().get(key).map(|(payload, _)| payload.clone()))
     }
 
@@ -167,16 +177,23 @@ pub(super) struct World {
     pub(super) shelf: Shelf,
     pub(super) ran: Ran,
     pub(super) tasks: Client,
+    backend: Arc<dyn Pull>,
     _folder: Option<tempfile::TempDir>,
 }
 
 impl World {
-    fn new(open: impl FnOnce(ClientBuilder) -> Client, folder: Option<tempfile::TempDir>) -> Self {
+    fn new(backend: impl Pull, folder: Option<tempfile::TempDir>) -> Self {
+        let backend: Arc<dyn Pull> = Arc::new(backend);
         let (clock, ran) = (ManualClock::new(), Ran::default());
         let shelf = Shelf::new("shelf", &clock);
         let builder = program(&ran).clock(clock.clone()).payload_store(shelf.clone());
-        let tasks = open(builder.inline_payload(100));
-        Self { clock, shelf, ran, tasks, _folder: folder }
+        let tasks = builder.inline_payload(100).build(Arc::clone(&backend)).unwrap();
+        Self { clock, shelf, ran, tasks, backend, _folder: folder }
+    }
+
+    /// Returns another client of the storage.
+    pub(super) fn beside(&self, builder: ClientBuilder) -> Client {
+        builder.build(Arc::clone(&self.backend)).unwrap()
     }
 
     /// Returns a world for each backend that workers lease from.
@@ -184,16 +201,13 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let sqlite =
             gae_tasks::backend::sqlite::Sqlite::open(folder.path().join("tasks.db")).await.unwrap();
-        vec![
-            Self::new(|builder| builder.build(Memory::new()).unwrap(), None),
-            Self::new(|builder| builder.build(sqlite).unwrap(), Some(folder)),
-        ]
+        vec![Self::new(Memory::new(), None), Self::new(sqlite, Some(folder))]
     }
 
     /// Returns a world whose storage can fail too.
     pub(super) fn faulty() -> (Self, Faulty<Memory>) {
         let backend = Faulty::new(Memory::new());
-        (Self::new(|builder| builder.build(backend.clone()).unwrap(), None), backend)
+        (Self::new(backend.clone(), None), backend)
     }
 
     /// Stores a task of 1,000 bytes.

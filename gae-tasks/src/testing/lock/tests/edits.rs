@@ -337,14 +337,21 @@ fn what_was_pasted_is_the_fix() {
 fn an_upgrade_takes_what_names_cannot_say() {
     let file = first(&program([("shop/send", task("(cents: u32)"))]));
     let mut upgraded = task("(price: String)");
-    upgraded.readers.upgrades = vec![None, Some(schema("(cents: u64)"))];
-    let expected = [(COMPATIBLE, true, "converted by an upgrade")];
+    upgraded.readers.upgrades =
+        vec![("from_euros", None), ("v1::from_cents", Some(schema("(cents: u64)")))];
+    let expected = [(COMPATIBLE, true, "converted by the upgrade `v1::from_cents`")];
     assert_found(
         "by name",
         &findings(&file, &program([("shop/send", upgraded.clone())])),
         &expected,
     );
-    upgraded.readers.upgrades = vec![Some(schema("(cents: bool)"))];
+    upgraded.readers.upgrades =
+        vec![("v1::from_cents", Some(schema("(cents: u32, note: String)")))];
+    let found = findings(&file, &program([("shop/send", upgraded.clone())]));
+    let of_upgrade =
+        |finding: &Finding| finding.text.starts_with("upgrade `v1::from_cents`: field");
+    assert!(found.iter().any(of_upgrade), "{found:#?}");
+    upgraded.readers.upgrades = vec![("v1::from_cents", Some(schema("(cents: bool)")))];
     let found = findings(&file, &program([("shop/send", upgraded)]));
     assert!(found.iter().all(|finding| !finding.is_written), "{found:#?}");
 }
