@@ -44,11 +44,9 @@ pub(super) fn finding(kind: &str, change: &Change) -> Finding {
     let (class, is_written, text) = match &change.what {
         What::Gone => gone(change),
         What::New { ty, gets, .. } => new(change, ty, *gets),
-        What::Renamed { to, ty, is_alike: true } => (
-            Class::NeedsAttribute,
-            false,
-            format!("{} seems to be called `{to}` now: {}", place(change), alias(change, to, ty)),
-        ),
+        What::Renamed { to, ty, is_alike: true } => {
+            (Class::NeedsAttribute, false, called(change, to, ty))
+        }
         What::Renamed { to, ty, is_alike: false } => {
             (Class::ChangesMeaning, false, renamed(change, to, ty))
         }
@@ -139,6 +137,19 @@ fn new(change: &Change, ty: &str, gets: Gets) -> (Class, bool, String) {
             (Class::NeedsAttribute, true, text)
         }
     }
+}
+
+/// A name that is much like the old one may be new because the meaning is: `timeout_ms`.
+fn called(change: &Change, to: &str, ty: &str) -> String {
+    let (place, alias) = (place(change), alias(change, to, ty));
+    let otherwise = match change.place {
+        Place::Variant => "keep the old one until no task that waits holds it",
+        _ => "tasks that wait would be misread: convert them with `upgrade = ..`",
+    };
+    format!(
+        "{place} seems to be called `{to}` now: {alias}. If it means something else, such as another \
+         unit, {otherwise}"
+    )
 }
 
 fn renamed(change: &Change, to: &str, ty: &str) -> String {

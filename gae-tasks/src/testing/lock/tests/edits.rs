@@ -333,6 +333,16 @@ fn what_was_pasted_is_the_fix() {
     }
 }
 
+/// `timeout` and `timeout_ms` are much alike, and may be seconds and milliseconds.
+#[test]
+fn a_name_that_is_alike_is_no_reason_to_paste_an_alias_where_the_meaning_is_new() {
+    let file = first(&program([("shop/send", task("(timeout: u64)"))]));
+    let found = findings(&file, &program([("shop/send", task("(timeout_ms: u64)"))]));
+    let expected = "If it means something else, such as another unit, tasks that wait would be \
+                    misread: convert them with `upgrade = ..`";
+    assert_found("a unit", &found, &[(ATTRIBUTE, false, expected)]);
+}
+
 #[test]
 fn an_upgrade_takes_what_names_cannot_say() {
     let file = first(&program([("shop/send", task("(cents: u32)"))]));
