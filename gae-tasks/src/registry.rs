@@ -254,9 +254,11 @@ impl Registry {
                      [\"{kind}\"]` to it"
                 )
             }
-            None => "; if its crate is a dependency, name it with `gae_tasks::link!(..)`, or the \
-                     linker leaves it out"
-                .to_owned(),
+            None => format!(
+                "; if its function was renamed or moved, add `alias = [\"{kind}\"]` to it; if its \
+                 crate is a dependency, name it with `gae_tasks::link!(..)`, or the linker leaves it \
+                 out"
+            ),
         };
         format!("no task of kind `{kind}` is registered in this program{hint}")
     }
