@@ -131,14 +131,18 @@ impl<'a> Comparison<'a> {
     fn unknown(&mut self, member: &'a Member, way: Option<Way>) {
         let Self { ways, difference, .. } = self;
         difference.add(|| {
-            let sort = if way.is_some() { "field" } else { "parameter" };
+            let old = Shown(name(member));
+            let (sort, alias) = match way {
+                Some(_) => ("field", format!("#[serde(alias = \"{old}\")]")),
+                None => ("parameter", format!("#[alias(\"{old}\")]")),
+            };
             let mut steps = ways.to(way);
             steps.push(Step::Field(name(member)));
             let shown = path(steps.iter().copied());
             let ignored = path(steps.into_iter().filter(|step| matches!(step, Step::Field(_))));
             format!(
-                "{sort} `{shown}` is not known here: add `ignores = [\"{ignored}\"]` if it may be \
-                 dropped"
+                "{sort} `{shown}` is not known here: add `{alias}` to what it is called now, or \
+                 `ignores = [\"{ignored}\"]` if it may be dropped"
             )
         });
     }

@@ -68,7 +68,8 @@ fn what_the_function_does_not_know_is_not_forgotten() {
     let deferred = deferred!(id: u64 = 1, note: String = "n".into());
     assert_eq!(
         waits(reader!(deferred, [], id: u64 = plain("id"))),
-        "parameter `note` is not known here: add `ignores = [\"note\"]` if it may be dropped",
+        "parameter `note` is not known here: add `#[alias(\"note\")]` to what it is called now, or \
+         `ignores = [\"note\"]` if it may be dropped",
     );
     let resolution = reader!(deferred, ["note"], id: u64 = plain("id")).unwrap();
     let mut decoder = Decoder::resolved(&resolution, &deferred.bytes).unwrap();
@@ -186,8 +187,8 @@ fn paths_of_fields_are_ignored_wherever_they_stand() {
             deferred, ["transfer.note", "note"],
             transfer: Smaller = plain("transfer"), other: u8 = plain("other")
         )),
-        "field `transfer.fee.note` is not known here: add `ignores = [\"transfer.fee.note\"]` if it \
-         may be dropped",
+        "field `transfer.fee.note` is not known here: add `#[serde(alias = \"note\")]` to what it is \
+         called now, or `ignores = [\"transfer.fee.note\"]` if it may be dropped",
     );
 }
 

@@ -64,7 +64,8 @@ fn every_difference_is_named_and_the_first_are_shown() {
     }
     assert_eq!(
         resolution::<Before, After>(&[]).unwrap_err().to_string(),
-        "field `p.c` is not known here: add `ignores = [\"p.c\"]` if it may be dropped; parameter \
+        "field `p.c` is not known here: add `#[serde(alias = \"c\")]` to what it is called now, or \
+         `ignores = [\"p.c\"]` if it may be dropped; parameter \
          `p.a`: was a u8, is a bool; parameter `p.b`: was a String, is a sequence",
     );
     let many = |of: &dyn Fn(usize) -> Node| {
