@@ -101,7 +101,7 @@
 //! | add or move a variant | nothing; old instances leave tasks that have it to new ones |
 //! | remove a variant | wait until no task has it |
 //! | rename or move the function | `alias = ["shop.old/send_welcome"]` |
-//! | change what a value means (its unit, its currency) | a new name: no schema sees such a change |
+//! | change what a value means (its unit, its currency) | a new name, without an alias: no schema sees such a change |
 //!
 //! # Before a deploy
 //!
@@ -130,7 +130,7 @@
 //!
 //! ```text
 //! $ GAE_TASKS_URL=cloudtasks://shop/europe-west1?url=.. shop --check-deploy
-//! not safe to deploy: of 353 waiting or leased tasks, 41 will not run; 313 resolved by name; 352 payloads read; 1 does not fit
+//! not safe to deploy: of 353 waiting or leased tasks, 41 will not run; 313 resolved by name; 313 payloads read; 1 does not fit
 //!   40 `shop.billing/charge` (queue `payments`, shape 01c3f6.., 40 due) cannot run: parameter `cents`: was a u32, is a String
 //!   313 `shop.emails/send_welcome` of another shape (queue `emails`, shape 0142ec.., 300 due, 13 in the future) will be
 //!   resolved by name; of 313 read, 1 does not fit: parameter `user_id` holds a number that is out of the range of u16 (1)
@@ -141,6 +141,7 @@
 //! - **Nothing changes**: no task is leased or run, and workers go on. Schemas are compared for all
 //!   tasks, values for [at most 1,000](crate::CheckDeploy::values) of each kind and shape. Values are
 //!   in no line of the report.
+//! - **Give it the payload store** of the live queue, or payloads in it are counted as not read.
 //! - **Dead letters count for nothing**: the report says what a replay would do.
 //! - A SQLite file is made if it is missing: `?mode=rw` makes that an error.
 //! - On Cloud Tasks, the account of the check needs the permission `cloudtasks.tasks.fullView`
