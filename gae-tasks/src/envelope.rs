@@ -301,6 +301,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::payload::bytes_beside;
 
     fn envelope() -> Envelope {
         let kind = Kind::from_static("shop.emails/send_welcome");
@@ -365,6 +366,29 @@ mod tests {
         for garbage in [&b""[..], b"g", b"gt", b"{\"a\":1}", b"gt\x01", &short, &body] {
             assert_eq!(Envelope::decode(garbage), Err(EnvelopeError::Malformed), "{garbage:?}");
         }
+    }
+
+    #[test]
+    fn the_bytes_beside_a_payload_are_counted_exactly() {
+        let of = |schema: usize, paths: &[usize]| Envelope {
+            schema: vec![1; schema].into(),
+            sensitive: paths.iter().map(|length| "p".repeat(*length).into_boxed_str()).collect(),
+            ..envelope()
+        };
+        let least = of(1, &[]);
+        let many = vec![3; 200];
+        for (schema, paths) in [(1, &[][..]), (127, &[1]), (128, &[127, 128]), (16_384, &many)] {
+            let envelope = of(schema, paths);
+            let more = envelope.encode().len() - least.encode().len();
+            let bytes = bytes_beside(&envelope.schema, &envelope.sensitive);
+            assert_eq!(bytes - bytes_beside(&least.schema, &least.sensitive), more, "{schema}");
+        }
+        assert_eq!(bytes_beside(&least.schema, &least.sensitive), 3);
+        assert_eq!(
+            bytes_beside(&[], &SensitivePaths::default()),
+            0,
+            "an envelope without a schema"
+        );
     }
 
     #[test]

@@ -103,18 +103,41 @@ pub enum Error {
     /// The encoded args are larger than the backend stores, or larger than the client's bound if it
     /// has a payload store.
     #[error(
-        "the payload of `{kind}` has {size} bytes, the limit is {limit}: give the client a payload \
-         store (`.payload_store(..)`) or, if it has one, a higher bound (`.max_payload(..)`); or \
-         store the data elsewhere and defer a reference to it"
+        "the payload of `{kind}` has {size} bytes{}, the limit is {limit}: give the client a \
+         payload store (`.payload_store(..)`) or, if it has one, a higher bound \
+         (`.max_payload(..)`); or store the data elsewhere and defer a reference to it",
+        with_schema(*.beside)
     )]
     #[non_exhaustive]
     PayloadTooLarge {
         /// The kind of the task.
         kind: String,
-        /// The size of the payload, in bytes.
+        /// The size, in bytes.
+        size: usize,
+        /// How many of these bytes are the schema and the sensitive paths, which travel with each
+        /// task on a push queue.
+        beside: usize,
+        /// The largest accepted size, in bytes.
+        limit: usize,
+    },
+
+    /// The schema of the args and their sensitive paths, which travel with each task on a push
+    /// queue, are larger than the queue's limit by themselves. A payload store takes payloads only.
+    #[error(
+        "the schema of `{kind}`, with its sensitive paths, has {size} bytes, and the `{backend}` \
+         backend stores at most {limit} with a task: raise that limit (its `max_payload`), or make \
+         the largest parameter a `Json<T>`, whose schema is that of a text"
+    )]
+    #[non_exhaustive]
+    SchemaTooLarge {
+        /// The kind of the task.
+        kind: String,
+        /// The size of schema and sensitive paths, in bytes.
         size: usize,
         /// The largest accepted size, in bytes.
         limit: usize,
+        /// The name of the backend.
+        backend: &'static str,
     },
 
     /// The payload store failed.
@@ -423,6 +446,13 @@ fn partial(results: &[Result<Deferred, Error>]) -> String {
         "{count} of {all} tasks were not stored, the others were; the first failure is task \
          {place}: {first}"
     )
+}
+
+fn with_schema(beside: usize) -> String {
+    match beside {
+        0 => String::new(),
+        beside => format!(", {beside} of them its schema and sensitive paths"),
+    }
 }
 
 fn count(problems: &[String]) -> String {

@@ -1,5 +1,6 @@
 //! Encodes parameters as bytes: postcard, one after the other.
 
+mod beside;
 mod check;
 #[cfg(feature = "json")]
 mod json;
@@ -20,6 +21,7 @@ use std::marker::PhantomData;
 use serde::de::DeserializeSeed;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::beside::bytes_beside;
 #[cfg(feature = "json")]
 pub use self::json::Json;
 pub use self::parameter::{DefaultParameter, Parameter};

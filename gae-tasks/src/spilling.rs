@@ -40,27 +40,36 @@ pub(crate) struct Spilling<B> {
     backend: B,
     shelf: Shelf,
     inline: usize,
+    capabilities: Capabilities,
     /// Whether the backend knows a task by the id that it was deferred with: Google shows a named
     /// task under another id.
     ids_are_own: bool,
     leased: Mutex<LeasedKeys>,
 }
 
+/// The most bytes of a payload that is stored with this task: `inline`, or less if more does not
+/// fit beside what travels with the task.
+pub(crate) fn inline_for(task: &NewTask, inline: usize, capabilities: &Capabilities) -> usize {
+    let beside = if capabilities.schemas_travel { task.bytes_beside() } else { 0 };
+    inline.min(capabilities.max_payload.saturating_sub(beside))
+}
+
 /// The key, payload and kind of a payload that is put before its task is stored.
 type Put = (String, Vec<u8>, Kind);
 
 impl<B: Backend> Spilling<B> {
-    /// Creates a backend that puts payloads of more than `inline` bytes, the most that `backend`
+    /// Creates a backend that puts payloads of more than `inline` bytes, or of more than `backend`
     /// accepts, into `shelf`.
     pub(crate) fn new(backend: B, shelf: Shelf, inline: usize) -> Self {
-        let ids_are_own = backend.capabilities().pull;
-        Self { backend, shelf, inline, ids_are_own, leased: Mutex::default() }
+        let capabilities = backend.capabilities();
+        let ids_are_own = capabilities.pull;
+        Self { backend, shelf, inline, capabilities, ids_are_own, leased: Mutex::default() }
     }
 
     /// Takes a payload that is too large out of its task; the attributes then say where the payload
     /// will be. A task whose attributes cannot be read keeps its payload.
     fn take_out(&self, task: &mut NewTask) -> Option<Put> {
-        if task.payload.len() <= self.inline {
+        if task.payload.len() <= inline_for(task, self.inline, &self.capabilities) {
             return None;
         }
         let attributes = Attributes::decode(task.spec.attributes.as_deref())?;

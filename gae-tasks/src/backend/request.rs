@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::record::TaskState;
-use crate::payload::SensitivePaths;
+use crate::payload::{SensitivePaths, bytes_beside};
 use crate::queue::QueueName;
 use crate::task::{Kind, TaskId, TaskSpec};
 use crate::time::{Now, Schedule, Timestamp};
@@ -37,6 +37,12 @@ impl NewTask {
     pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
         change(&mut self);
         self
+    }
+
+    /// The bytes that travel beside the payload in every task of a backend without a place for
+    /// schemas.
+    pub(crate) fn bytes_beside(&self) -> usize {
+        bytes_beside(&self.schema, &self.sensitive)
     }
 }
 

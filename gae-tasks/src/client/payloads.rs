@@ -3,6 +3,7 @@
 use super::{Client, ClientBuilder};
 use crate::backend::NewTask;
 use crate::payload_store::{IntoPayloadStore, Shelf};
+use crate::spilling::inline_for;
 
 impl ClientBuilder {
     /// Sets the store for payloads that are larger than the [inline limit](Self::inline_payload): a
@@ -27,7 +28,8 @@ impl ClientBuilder {
     }
 
     /// Sets the most bytes of a payload that is stored with its task although there is a payload
-    /// store; 100 KiB by default, and never more than the backend accepts.
+    /// store; 100 KiB by default, and never more than the backend accepts, beside the task's schema
+    /// where schemas travel with tasks (Cloud Tasks).
     pub fn inline_payload(mut self, bytes: usize) -> Self {
         self.payloads.inline = bytes;
         self
@@ -49,7 +51,12 @@ impl Client {
 
     /// Whether the payload of a task is stored in a payload store.
     pub(crate) fn spills(&self, task: &NewTask) -> bool {
-        task.payload.len() > self.0.payloads.inline
+        task.payload.len() > inline_for(task, self.0.payloads.inline, self.capabilities())
+    }
+
+    /// Whether payloads that are too large to travel with their tasks have a store.
+    pub(crate) fn has_payload_store(&self) -> bool {
+        self.shelf().is_some()
     }
 
     pub(super) fn shelf(&self) -> Option<&Shelf> {

@@ -9,7 +9,7 @@ use crate::attributes::Attributes;
 use crate::backend::{Capabilities, NewTask};
 use crate::client::Client;
 use crate::error::Error;
-use crate::payload::UnreadableError;
+use crate::payload::{UnreadableError, bytes_beside};
 use crate::queue::{NO_ATTEMPT, QueueName, RetryConfig, TypeBackoff, spread};
 use crate::registration::Registration;
 use crate::task::{Kind, TaskId, TaskName, TaskSpec};
@@ -82,10 +82,10 @@ impl Defer {
         };
         let shape = registration.shape().map_err(unreadable)?;
         let schema = registration.schema_bytes().map_err(unreadable)?;
-        let (size, limit) = (payload.len(), client.max_payload());
-        if size > limit {
-            return Err(Error::PayloadTooLarge { kind: kind.to_owned(), size, limit });
-        }
+        let sensitive = Arc::clone(registration.sensitive_paths());
+        let carried = is_stored && client.capabilities().schemas_travel;
+        let beside = if carried { bytes_beside(&schema, &sensitive) } else { 0 };
+        check_size(kind, payload.len(), beside, client)?;
         check_attempts(kind, self.max_attempts)?;
         check_schedule(kind, self.schedule, client)?;
         check_deadline(kind, self.deadline.or(registration.deadline), client.capabilities())?;
@@ -113,10 +113,25 @@ impl Defer {
             attributes: Attributes { spilled: None, traceparent, target, headers }.encode(),
             ..TaskSpec::new(id, Kind::from_static(kind), shape, queue)
         };
-        let sensitive = Arc::clone(registration.sensitive_paths());
         let task = NewTask { spec, payload, schema, sensitive, schedule: self.schedule };
         Ok(Prepared { task, must_be_new: self.must_be_new })
     }
+}
+
+/// Checks the size of a payload, and of the bytes that travel `beside` it.
+fn check_size(kind: &str, payload: usize, beside: usize, client: &Client) -> Result<(), Error> {
+    let (kind, limits) = (|| kind.to_owned(), client.capabilities());
+    if beside > limits.max_payload {
+        let (size, limit, backend) = (beside, limits.max_payload, limits.backend);
+        return Err(Error::SchemaTooLarge { kind: kind(), size, limit, backend });
+    }
+    // A payload store takes the payload, and nothing of what travels beside it.
+    let beside = if client.has_payload_store() { 0 } else { beside };
+    let (size, limit) = (payload + beside, client.max_payload());
+    if size > limit {
+        return Err(Error::PayloadTooLarge { kind: kind(), size, beside, limit });
+    }
+    Ok(())
 }
 
 fn check_attempts(kind: &str, most: Option<u32>) -> Result<(), Error> {

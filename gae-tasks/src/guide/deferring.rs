@@ -152,7 +152,8 @@
 //!
 //! A payload above the limit of the backend needs a [payload store](crate::payload_store), a folder
 //! or a bucket: [`ClientBuilder::payload_store`](crate::ClientBuilder::payload_store). Payloads
-//! above 100 KiB go there, the task carries the key. Call
+//! above 100 KiB go there, the task carries the key. On Cloud Tasks the
+//! [schema counts too](super::push#large-payloads). Call
 //! [`Client::sweep_payloads`](crate::Client::sweep_payloads) once a day to delete what crashes and
 //! push queues leave over.
 //!

@@ -96,7 +96,7 @@
 //! |---|---|
 //! | schedule time | at most 30 days ahead |
 //! | deadline | 15 seconds to 30 minutes, on App Engine up to a day; a shorter one is kept by the handler |
-//! | payload | 100,000 bytes; larger ones need a [payload store](crate::payload_store) |
+//! | payload | 100,000 bytes with its schema; larger ones need a [payload store](crate::payload_store) |
 //! | names | blocked for up to 24 hours after the end of their task, 9 days in queues that `queue.yaml` made |
 //!
 //! # A time that the handler chose
@@ -131,8 +131,13 @@
 //!
 //! # Large payloads
 //!
-//! A payload that does not fit goes to the client's [payload store](crate::payload_store); the task
-//! carries its key. The attempt that succeeds overwrites the payload with a marker, so that a
+//! Each task carries the schema of its args, and the paths that `sensitive` names. They count in its
+//! size: a schema of a few parameters has some ten bytes, one of a large struct some hundred. A task
+//! whose schema alone is above the limit is refused by `defer`, whatever its payload: raise
+//! `max_payload` in the URL, or make the largest parameter a `Json<T>`.
+//!
+//! A payload that does not fit beside them goes to the client's
+//! [payload store](crate::payload_store); the task carries its key. The attempt that succeeds overwrites the payload with a marker, so that a
 //! repeated delivery runs nothing. [`Client::sweep_payloads`](crate::Client::sweep_payloads)
 //! deletes markers 32 days later.
 //!

@@ -24,8 +24,8 @@ use crate::error::{Error, no_problems};
 /// server.
 const EMULATOR: &str = "CLOUD_TASKS_EMULATOR_HOST";
 
-/// Bytes within Google's limit that are reserved for everything besides the payload, such as its
-/// schema.
+/// Bytes within Google's limit that are reserved for everything besides the payload, its schema and
+/// its sensitive paths.
 const ROOM: usize = 16 * 1024;
 
 /// Builds a [`CloudTasks`]; every parameter of its [URL](CloudTasks::open) has a method here.
@@ -213,9 +213,10 @@ impl CloudTasksBuilder {
         self
     }
 
-    /// Sets the most bytes of a payload that is stored in the queue itself; 100,000 by default, up
-    /// to 1,032,185. Google bills a task for each 32 KB begun. The
-    /// schema of the args travels beside the payload, in 16 KiB that are reserved for everything else.
+    /// Sets the most bytes of a payload that is stored in the queue itself, together with the schema
+    /// of the args and the sensitive paths, which travel with each task; 100,000 by default, up to
+    /// 1,032,185. A schema of a few parameters has some ten bytes, one of many types some hundred,
+    /// and none more than 64 KiB. Google bills a task for each 32 KB begun.
     pub fn max_payload(mut self, bytes: usize) -> Self {
         self.max_payload = bytes;
         self

@@ -71,11 +71,9 @@ fn beyond_limits(sent: Sent<'_>, error: &GoogleError) -> Option<Error> {
         .is_some_and(|status| matches!(status.code, Code::InvalidArgument | Code::OutOfRange));
     let kind = task.spec.kind.to_string();
     if is_too_large(invalid, text, error) {
-        return Some(Error::PayloadTooLarge {
-            kind,
-            size: task.payload.len() + task.schema.len(),
-            limit: MAX_TASK_BYTES,
-        });
+        let beside = task.bytes_beside();
+        let (size, limit) = (task.payload.len() + beside, MAX_TASK_BYTES);
+        return Some(Error::PayloadTooLarge { kind, size, beside, limit });
     }
     if invalid && text.contains("scheduleTime") {
         let ahead = task.schedule.resolve(now).since(now);

@@ -119,6 +119,7 @@ impl Backend for CloudTasks {
         Capabilities {
             durable: true,
             max_payload: self.shared.max_payload,
+            schemas_travel: true,
             schedule_horizon: Some(HORIZON),
             // Google's minimum is longer: Google receives its own minimum, and the handler enforces
             // the exact deadline.

@@ -24,7 +24,7 @@ impl CloudTasks {
     /// | `credentials` | `anonymous`: [no credentials], for local servers |
     /// | `time_limit` | [the time limit] of a call; `10s` |
     /// | `dead_letters` | `queues`: dead letters are kept in [queues] `NAME-dead` |
-    /// | `max_payload` | [the most bytes] of a payload; `100000` |
+    /// | `max_payload` | [the most bytes] of a payload with its schema; `100000` |
     ///
     /// [the server]: CloudTasksBuilder::http
     /// [the account]: CloudTasksBuilder::service_account

@@ -6,6 +6,7 @@ mod deploys;
 mod dispatch;
 mod enqueue;
 mod refusals;
+mod sizes;
 mod targets;
 
 use gae_tasks::backend::cloud_tasks::{CloudTasks, CloudTasksBuilder};

