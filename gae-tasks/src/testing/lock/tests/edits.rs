@@ -319,7 +319,7 @@ fn what_was_pasted_is_the_fix() {
     const USER: Parameter = Parameter::new("user_id");
     let with = |parameters: &'static [Parameter], ignores: &'static [&'static str]| {
         let mut fixed = task(after);
-        fixed.readers.function = Reader { parameters, ignores, ..fixed.readers.function };
+        fixed.read_by.function = Reader { parameters, ignores, ..fixed.read_by.function };
         findings(&file, &program([("shop/send", fixed)]))
     };
     let found = with(&[RENAMED, DEFAULT], &["note"]);
@@ -337,14 +337,14 @@ fn what_was_pasted_is_the_fix() {
 fn an_upgrade_takes_what_names_cannot_say() {
     let file = first(&program([("shop/send", task("(cents: u32)"))]));
     let mut upgraded = task("(price: String)");
-    upgraded.readers.upgrades = vec![None, Some(schema("(cents: u64)"))];
+    upgraded.read_by.upgrades = vec![None, Some(schema("(cents: u64)"))];
     let expected = [(COMPATIBLE, true, "converted by an upgrade")];
     assert_found(
         "by name",
         &findings(&file, &program([("shop/send", upgraded.clone())])),
         &expected,
     );
-    upgraded.readers.upgrades = vec![Some(schema("(cents: bool)"))];
+    upgraded.read_by.upgrades = vec![Some(schema("(cents: bool)"))];
     let found = findings(&file, &program([("shop/send", upgraded)]));
     assert!(found.iter().all(|finding| !finding.is_written), "{found:#?}");
 }
