@@ -39,6 +39,8 @@ const TYPES: &[&str] = &[
     "enum {A, B(u8)}",
     "enum {B(u64), C}",
     "enum {C|A}",
+    "enum {C|A|B(u16)}",
+    "enum {A(u8), B(u8)}",
 ];
 
 /// The parameter `it` in all places where a type may stand.
