@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use gae_tasks::__private::{self as door, Args, Decoder, Reader, Resolution, Traced};
+use gae_tasks::__private::{self as door, Args, Decoder, Traced};
+use gae_tasks::testing::pair::{Reader, Resolution};
 use gae_tasks::{Task, deferred};
 use serde::{Deserialize, Serialize};
 

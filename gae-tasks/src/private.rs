@@ -18,9 +18,9 @@ pub use crate::handler::{
 };
 pub use crate::outcome::Outcome;
 pub use crate::payload::{
-    Decoder, DefaultParameter, Described, DescribedDebug, DescribedOther, Difference, Encoder,
-    Parameter, Reader, Readings, Resolution, TraceDeserialize, TraceOther, Traceable, Tracer,
-    UnreadableError, Unshown, UpgradesTo, Upgrading, no_upgrade,
+    Decoder, DefaultParameter, Described, DescribedDebug, DescribedOther, Encoder, Parameter,
+    Readings, TraceDeserialize, TraceOther, Traceable, Tracer, UnreadableError, Unshown,
+    UpgradesTo, Upgrading, no_upgrade,
 };
 pub use crate::queue::TypeBackoff;
 pub use crate::registration::{

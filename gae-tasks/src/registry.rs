@@ -103,7 +103,9 @@ impl Registry {
         Some(Routed { registration, reading })
     }
 
-    /// Whether a task runs tasks of `kind` and `shape`, as far as is known of the shape.
+    /// Whether a task runs tasks of `kind` and `shape`, as far as is known of the shape: what a
+    /// worker asks before it leases, so that a benchmark can measure it.
+    #[cfg(feature = "testing")]
     #[doc(hidden)]
     pub fn runs(&self, kind: &str, shape: Shape) -> bool {
         self.find(kind, shape, None).is_some()

@@ -64,17 +64,17 @@ impl Registration {
         if writer.shape() != shape {
             return Err(CannotRead::OfAnotherShape);
         }
-        let readers = self.readers().map_err(|error| CannotRead::NoOwnSchema(error.clone()))?;
-        self.readings.decided(shape, readers.decide(&Arc::new(writer)))
+        let read_by = self.read_by().map_err(|error| CannotRead::NoOwnSchema(error.clone()))?;
+        self.readings.decided(shape, read_by.decide(&Arc::new(writer)))
     }
 
     /// What reads the payloads.
     ///
     /// # Errors
     /// The type of a parameter has no schema.
-    pub(crate) fn readers(&self) -> Result<Readers<'_>, &UnreadableError> {
+    pub(crate) fn read_by(&self) -> Result<FunctionAndUpgrades<'_>, &UnreadableError> {
         let (parameters, ignores) = (self.parameters, self.ignores);
-        Ok(Readers {
+        Ok(FunctionAndUpgrades {
             function: Reader { schema: self.schema()?, parameters, ignores },
             upgrades: self
                 .upgrades
@@ -87,13 +87,13 @@ impl Registration {
 
 /// What reads the payloads of a task: its function, and the structs of its upgrades.
 #[derive(Debug, Clone)]
-pub(crate) struct Readers<'a> {
+pub(crate) struct FunctionAndUpgrades<'a> {
     pub(crate) function: Reader<'a>,
     /// Their names and structs in the order written; `None` where a struct has no schema.
     pub(crate) upgrades: Vec<(&'static str, Option<&'a Schema>)>,
 }
 
-impl<'a> Readers<'a> {
+impl<'a> FunctionAndUpgrades<'a> {
     /// How payloads of the schema `writer` are read.
     ///
     /// An upgrade whose struct has exactly the writer's schema comes first, then the function by

@@ -5,7 +5,8 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use allocation_counter::measure;
-use gae_tasks::__private::{self as door, Args, Decoder, Reader, Resolution};
+use gae_tasks::__private::{self as door, Args, Decoder};
+use gae_tasks::testing::pair::{Reader, Resolution};
 use gae_tasks::{Task, deferred};
 use serde::{Deserialize, Serialize};
 

@@ -303,7 +303,7 @@
 //! **Add one** anywhere: variants are found by name. A task with a new variant that meets an old
 //! instance goes back and runs on a new one.
 //!
-//! **Rename one** with `#[serde(alias)]`.
+//! **Rename one** with `#[serde(alias)]`, and **merge several into one** that has an alias for each.
 //!
 //! **Remove one** when no task with it waits any more. Until then such a task goes back, and waits for
 //! an instance that knows the variant.
@@ -315,18 +315,19 @@
 //! # mod old {
 //! #     use serde::{Deserialize, Serialize};
 //! #     #[derive(Serialize, Deserialize)]
-//! #     pub enum Action { Suspend, Delete, Warn }
+//! #     pub enum Action { Suspend, Block, Delete, Warn }
 //! #     #[gae_tasks::deferred(name = "shop/act")]
 //! #     pub async fn act(action: Action) {}
 //! # }
 //!
-//! // Was: enum Action { Suspend, Delete, Warn }
+//! // Was: enum Action { Suspend, Block, Delete, Warn }
 //! #[derive(Serialize, Deserialize, PartialEq)]
 //! enum Action {
 //!     Review,
 //!     #[serde(alias = "Delete")]
 //!     Erase,
-//!     Suspend,
+//!     #[serde(alias = "Suspend", alias = "Block")]
+//!     Restrict,
 //!     Warn,
 //! }
 //!
@@ -339,9 +340,10 @@
 //! # let registry = Registry::new().with::<act>();
 //! # let tasks = Client::builder().registry(registry).open("memory:").await?;
 //! # old::act::defer(old::Action::Suspend).on(&tasks).await?;
+//! # old::act::defer(old::Action::Block).on(&tasks).await?;
 //! # old::act::defer(old::Action::Delete).on(&tasks).await?;
 //! # old::act::defer(old::Action::Warn).on(&tasks).await?;
-//! # assert_eq!(tasks.drain().await?, 3);
+//! # assert_eq!(tasks.drain().await?, 4);
 //! # Ok(())
 //! # }
 //! ```

@@ -1,6 +1,6 @@
 //! A parameter that is stored as JSON inside the payload.
 
-mod finite;
+mod nulls;
 #[cfg(test)]
 mod tests;
 
@@ -11,8 +11,9 @@ use super::remedy::{NOT_A_KEY, NOT_FINITE};
 /// A parameter that is stored as JSON inside the payload, for types that only a self-describing
 /// format can read back: `serde_json::Value`, untagged and flattened enums, `skip_serializing_if`.
 ///
-/// JSON has no NaN and no infinite numbers, and writes them as null. A value that holds one is
-/// refused when it is deferred.
+/// JSON has no NaN and no infinite numbers, and writes them as null, as it writes `None` and
+/// `Some(None)`. A value that holds such a number, or `Some` of a null, is refused when it is
+/// deferred.
 ///
 /// ```
 /// use gae_tasks::{Json, deferred};
@@ -29,9 +30,11 @@ pub struct Json<T>(pub T);
 impl<T: Serialize> Serialize for Json<T> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let text = serde_json::to_string(&self.0).map_err(|error| reason(&error))?;
-        // A number that is not finite has become a null: few values have one.
-        if text.contains("null") && !finite::is_finite(&self.0) {
-            return Err(serde::ser::Error::custom(NOT_FINITE));
+        // What JSON has not has become a null: few values have one.
+        if text.contains("null")
+            && let Some(lost) = nulls::lost(&self.0)
+        {
+            return Err(serde::ser::Error::custom(lost));
         }
         serializer.serialize_str(&text)
     }

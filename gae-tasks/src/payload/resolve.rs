@@ -42,7 +42,6 @@ pub(crate) use self::ignores::Ignores;
 pub(crate) use self::input::Number;
 pub(crate) use self::parameters::Parameters;
 pub(crate) use self::path::Step;
-pub(crate) use self::place::MAX_DEPTH;
 
 use self::compare::{Side, compare};
 use super::parameter::Parameter;
@@ -80,8 +79,8 @@ impl Resolution {
     /// No such payload can be read, or none should be: the reader would lose a part of it.
     pub fn between(writer: Arc<Schema>, reader: &Reader<'_>) -> Result<Self, Difference> {
         let ignores = Ignores::new(reader.ignores);
-        let side = |schema| Side { nodes: Schema::nodes(schema), parameters: schema.parameters() };
-        let sources = compare(side(&writer), side(reader.schema), reader.parameters, &ignores)?;
+        let (from, to) = (Side::of(&writer), Side::of(reader.schema));
+        let sources = compare(from, to, reader.parameters, &ignores)?;
         let names = reader.schema.parameters().iter().map(|parameter| parameter.names[0].as_ref());
         let sources = names.map(Box::from).zip(sources).collect();
         let fields = Node::Struct(writer.parameters().to_vec());

@@ -9,12 +9,13 @@ mod sound;
 #[cfg(test)]
 pub(crate) mod tests;
 mod text;
+mod words;
 mod write;
 
 use std::fmt;
 use std::str::FromStr;
 
-use self::node::{Member, Node};
+use self::node::{Member, Node, NodeId};
 use crate::task::Shape;
 
 /// The structure and names of a task's parameters: what bytes of a payload mean.
@@ -32,14 +33,25 @@ use crate::task::Shape;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Schema {
     nodes: Vec<Node>,
     parameters: Vec<Member>,
     /// For each node whether a value may take no bytes.
     empty: Vec<bool>,
+    /// Structs of a type that reads fields by their position alone. This is known of traced types
+    /// only and is no part of what bytes mean.
+    by_position: Vec<NodeId>,
     bytes: Box<[u8]>,
 }
+
+impl PartialEq for Schema {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl Eq for Schema {}
 
 /// Why bytes or a text are not a schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -76,10 +88,19 @@ const TOO_LARGE: SchemaError =
 impl Schema {
     /// The schema of a graph in any form.
     pub(crate) fn new(nodes: &[Node], parameters: &[Member]) -> Result<Self, SchemaError> {
-        let (nodes, parameters) = canonical::canonical(nodes, parameters);
+        Self::traced(nodes, parameters, &[])
+    }
+
+    /// The schema of a graph of types; those of `by_position` read no names of fields.
+    pub(crate) fn traced(
+        nodes: &[Node],
+        parameters: &[Member],
+        by_position: &[NodeId],
+    ) -> Result<Self, SchemaError> {
+        let (nodes, parameters, by_position) = canonical::canonical(nodes, parameters, by_position);
         let empty = sound::emptiness(&nodes).ok_or(NO_VALUE)?;
         let bytes = write::write(&nodes, &parameters).ok_or(TOO_LARGE)?.into_boxed_slice();
-        Ok(Self { nodes, parameters, empty, bytes })
+        Ok(Self { nodes, parameters, empty, by_position, bytes })
     }
 
     /// Reads a stored schema, whoever wrote it.
@@ -90,7 +111,7 @@ impl Schema {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, SchemaError> {
         let (nodes, parameters) = read::read(bytes).map_err(SchemaError::new)?;
         let empty = sound::emptiness(&nodes).ok_or(NO_VALUE)?;
-        Ok(Self { nodes, parameters, empty, bytes: bytes.into() })
+        Ok(Self { nodes, parameters, empty, by_position: Vec::new(), bytes: bytes.into() })
     }
 
     /// Its types, no two of them equal, which refer to each other by their position.
@@ -107,6 +128,11 @@ impl Schema {
     /// For each node whether a value may take no bytes.
     pub(crate) fn emptiness(&self) -> &[bool] {
         &self.empty
+    }
+
+    /// Whether a type of the node reads fields by their position alone, as far as it was traced.
+    pub(crate) fn is_by_position(&self, id: NodeId) -> bool {
+        self.by_position.contains(&id)
     }
 
     /// The form in which it is stored.

@@ -41,7 +41,8 @@ impl Tracer {
     ) -> Result<Schema, UnreadableError> {
         let mut tracer = Self { run: Run::new(), parameters: Vec::new() };
         trace(&mut tracer)?;
-        Schema::new(&tracer.run.graph.nodes(), &tracer.parameters)
+        let graph = &tracer.run.graph;
+        Schema::traced(&graph.nodes(), &tracer.parameters, &graph.without_names())
             .map_err(|error| UnreadableError::of_payload(format!("has no schema: {error}")))
     }
 

@@ -1,8 +1,11 @@
-//! One parameter, traced, written, and read in place or by name, for tests of pairs of types.
+//! One parameter, traced, written, and read in place or by name, for tests and benchmarks of pairs
+//! of types.
 
 use serde::{Deserialize, Serialize};
 
-use crate::payload::{Decoder, Encoder, Resolution, Schema, Tracer, UnreadableError};
+use crate::payload::{Decoder, Encoder, Schema, Tracer, UnreadableError};
+
+pub use crate::payload::{Difference, Reader, Resolution};
 
 /// The schema of one parameter `p` of this type.
 ///
@@ -42,6 +45,14 @@ pub fn read_by_name<T: for<'de> Deserialize<'de>>(
     bytes: &[u8],
 ) -> Result<T, UnreadableError> {
     whole(Decoder::resolved(resolution, bytes)?)
+}
+
+/// Passes over a payload without reading it.
+///
+/// # Errors
+/// The bytes are not what the writer's schema says.
+pub fn pass_over(resolution: &Resolution, bytes: &[u8]) -> Result<(), UnreadableError> {
+    Decoder::resolved(resolution, bytes)?.end()
 }
 
 fn whole<T: for<'de> Deserialize<'de>>(mut decoder: Decoder<'_>) -> Result<T, UnreadableError> {

@@ -66,6 +66,8 @@ edits! {
     VariantRenamedInRust
     /// A variant has what was its alias for a name.
     VariantRenamedToAlias
+    /// Two variants of one content become one, which has the names of both as aliases.
+    VariantsMerged
     /// A variant is replaced by one that takes all that are unknown (`#[serde(other)]`).
     OtherAdded
     /// There is one variant that takes all that are unknown, before and after, and another is gone.

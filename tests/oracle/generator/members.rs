@@ -183,6 +183,7 @@ impl Members<Variant> {
                 }
                 self.swap_names((one.1, other.1));
             }
+            Edit::VariantsMerged => self.merge(maker),
             Edit::VariantRenamed => _ = self.rename(Naming::Other, maker),
             Edit::VariantRenamedWithAlias => _ = self.rename(Naming::WithAlias, maker),
             Edit::VariantRenamedInRust => _ = self.rename(Naming::InRust, maker),
@@ -204,6 +205,23 @@ impl Members<Variant> {
         // Where serde wants it.
         self.after.sort_by_key(|variant| variant.is_other);
         true
+    }
+
+    fn merge(&mut self, maker: &mut Maker<'_>) {
+        let gone = self.remove(maker);
+        let old = self.before[gone].names().0.clone();
+        let at = self.rename(Naming::WithAlias, maker);
+        let (_, names) = self.after[at].names();
+        let kept = names[1].clone();
+        names.push(old);
+        let content = Content::Newtype(maker.leaf());
+        self.after[at].content = content.clone();
+        for variant in &mut self.before {
+            if variant.names().0.as_str() == kept {
+                variant.content = content.clone();
+            }
+        }
+        self.before[gone].content = content;
     }
 
     fn edit_content(&mut self, edit: Edit, maker: &mut Maker<'_>) -> bool {

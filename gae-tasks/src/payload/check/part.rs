@@ -67,7 +67,7 @@ impl<'w, 'a> Part<'w, 'a> {
         match self.node {
             Node::Leaf(Leaf::Unit) => Ok(()),
             Node::Tuple(ids) if ids.is_empty() => Ok(()),
-            other => Err(words::kind(words::of_leaf(Leaf::Unit), other)),
+            other => Err(words::kind(Leaf::Unit.words(), other)),
         }
     }
 
@@ -99,7 +99,7 @@ macro_rules! numbers {
         fn $method(self, value: $ty) -> Written {
             match self.node {
                 Node::Leaf(Leaf::$own $(| Leaf::$wider)*) => $write(self, value),
-                other => Err(words::kind(words::of_leaf(Leaf::$own), other)),
+                other => Err(words::kind(Leaf::$own.words(), other)),
             }
         }
     )*};
@@ -164,7 +164,7 @@ impl<'w, 'a> Serializer for Part<'w, 'a> {
     fn serialize_str(self, value: &str) -> Written {
         match self.node {
             Node::Leaf(Leaf::String | Leaf::Bytes) => self.text(value.as_bytes()),
-            other => Err(words::kind(words::of_leaf(Leaf::String), other)),
+            other => Err(words::kind(Leaf::String.words(), other)),
         }
     }
 
@@ -175,7 +175,7 @@ impl<'w, 'a> Serializer for Part<'w, 'a> {
             Node::Seq(one) if matches!(self.walk.nodes[*one as usize], Node::Leaf(Leaf::U8)) => {
                 self.text(value)
             }
-            other => Err(words::kind(words::of_leaf(Leaf::Bytes), other)),
+            other => Err(words::kind(Leaf::Bytes.words(), other)),
         }
     }
 
@@ -183,7 +183,7 @@ impl<'w, 'a> Serializer for Part<'w, 'a> {
     fn serialize_none(self) -> Written {
         match self.node {
             Node::Option(_) => self.number(0),
-            other => Err(words::kind("an option", other)),
+            other => Err(words::kind("an Option", other)),
         }
     }
 
@@ -194,7 +194,7 @@ impl<'w, 'a> Serializer for Part<'w, 'a> {
                 self.walk.bytes.push(1);
                 value.serialize(Self::at(self.walk, *one))
             }
-            other => Err(words::kind("an option", other)),
+            other => Err(words::kind("an Option", other)),
         }
     }
 
@@ -306,7 +306,7 @@ impl<'w, 'a> Serializer for Part<'w, 'a> {
     /// Writes the text once, and its length afterwards: postcard writes the text twice.
     fn collect_str<T: ?Sized + fmt::Display>(self, value: &T) -> Written {
         if !matches!(self.node, Node::Leaf(Leaf::String | Leaf::Bytes)) {
-            return Err(words::kind(words::of_leaf(Leaf::String), self.node));
+            return Err(words::kind(Leaf::String.words(), self.node));
         }
         let bytes = &mut *self.walk.bytes;
         let start = bytes.len();

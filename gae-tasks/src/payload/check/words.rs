@@ -2,14 +2,14 @@
 
 use super::disagreement::Disagreement;
 use crate::payload::remedy::WRAP;
-use crate::payload::schema::node::{Leaf, Member, Node};
+use crate::payload::schema::node::{Member, Node};
 
 const AGREE: &str = "make its `Serialize` and `Deserialize` agree";
 
 /// A value of another kind than is read.
 #[cold]
 pub(super) fn kind(written: &str, asked: &Node) -> Disagreement {
-    let asked = of_node(asked);
+    let asked = asked.words();
     Disagreement::new(format!("is written as {written}, but read as {asked}: {AGREE}, or {WRAP}"))
 }
 
@@ -116,42 +116,4 @@ pub(super) fn variant(name: &str, index: u32, variants: &[Member]) -> Disagreeme
         ),
     };
     Disagreement::new(what).in_variant(name)
-}
-
-/// What a node is, with its article.
-fn of_node(node: &Node) -> String {
-    match node {
-        Node::Leaf(leaf) => return of_leaf(*leaf).to_owned(),
-        Node::Option(_) => "an option",
-        Node::Seq(_) => "a sequence",
-        Node::Map(..) => "a map",
-        Node::Tuple(ids) => return format!("a tuple of {}", ids.len()),
-        Node::Array(len, _) => return format!("a tuple of {len}"),
-        Node::Struct(_) => "a struct",
-        Node::Enum(_) => "an enum",
-    }
-    .to_owned()
-}
-
-/// What a leaf is, with its article.
-pub(super) fn of_leaf(leaf: Leaf) -> &'static str {
-    match leaf {
-        Leaf::Unit => "a unit",
-        Leaf::Bool => "a bool",
-        Leaf::I8 => "an i8",
-        Leaf::I16 => "an i16",
-        Leaf::I32 => "an i32",
-        Leaf::I64 => "an i64",
-        Leaf::I128 => "an i128",
-        Leaf::U8 => "a u8",
-        Leaf::U16 => "a u16",
-        Leaf::U32 => "a u32",
-        Leaf::U64 => "a u64",
-        Leaf::U128 => "a u128",
-        Leaf::F32 => "an f32",
-        Leaf::F64 => "an f64",
-        Leaf::Char => "a char",
-        Leaf::String => "a String",
-        Leaf::Bytes => "bytes",
-    }
 }

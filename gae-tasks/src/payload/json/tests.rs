@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::*;
+use crate::payload::remedy::NULL_IN_SOME;
 
 /// The text, or the error.
 fn text<T: Serialize>(value: T) -> Result<String, String> {
@@ -41,6 +42,46 @@ fn numbers_that_json_does_not_have_are_refused_wherever_they_are() {
         assert_eq!(text(reading(None, More::Two(1, number))), refused);
         assert_eq!(text(reading(None, More::Named { at: number })), refused);
     }
+}
+
+/// JSON has one null: `Some(None)` would be read back as `None`.
+#[test]
+fn some_of_a_null_is_refused_wherever_it_is() {
+    #[derive(Serialize)]
+    struct Unit;
+    #[derive(Serialize)]
+    struct Wraps<T>(T);
+    #[derive(Serialize)]
+    enum Choice<T> {
+        One(T),
+        Two(u8, T),
+        Named { it: T },
+    }
+    let (none, refused) = (Some(None::<u8>), Err(NULL_IN_SOME.to_owned()));
+    assert_eq!(text(none), refused);
+    assert_eq!(text(Some(())), refused);
+    assert_eq!(text(Some(Unit)), refused);
+    assert_eq!(text(Some(serde_json::Value::Null)), refused);
+    assert_eq!(text(Some(Some(none))), refused);
+    assert_eq!(text(Some(Wraps(None::<u8>))), refused);
+    assert_eq!(text(vec![(1_u8, none)]), refused);
+    assert_eq!(text(BTreeMap::from([("it", none)])), refused);
+    assert_eq!(text(Choice::One(none)), refused);
+    assert_eq!(text(Choice::Two(1, none)), refused);
+    assert_eq!(text(Choice::Named { it: none }), refused);
+}
+
+/// Each is read back as itself.
+#[test]
+fn other_options_are_kept() {
+    #[derive(Serialize)]
+    enum Choice<T> {
+        One(T),
+    }
+    assert_eq!(text(None::<Option<u8>>).as_deref(), Ok("null"));
+    assert_eq!(text(Some(Some("null"))).as_deref(), Ok(r#""null""#));
+    assert_eq!(text(Some([None::<u8>])).as_deref(), Ok("[null]"));
+    assert_eq!(text(Some(Choice::One(None::<u8>))).as_deref(), Ok(r#"{"One":null}"#));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use serde::de::Visitor;
 
 use super::failure::{Failure, Reason};
 use super::input::Number;
-use super::leaves::{is_of_octets, resolves, words};
+use super::leaves::{is_of_octets, resolves};
 use super::name::Known;
 use super::value::{Left, Parts, Value, name_of};
 use crate::payload::schema::node::{Leaf, Member, Node, NodeId};
@@ -40,7 +40,7 @@ impl<'r, 'de> Value<'r, 'de> {
 
     #[cold]
     pub(crate) fn is_other(&self, is: &'static str) -> Failure {
-        Reason::Kind(words(self.node), is).into()
+        Reason::Kind(self.node.words(), is).into()
     }
 
     pub(crate) fn number<T>(self, leaf: Leaf) -> Result<T, Failure>
@@ -78,9 +78,8 @@ impl<'r, 'de> Value<'r, 'de> {
     pub(crate) fn text<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         let mut value = self.plain()?;
         match value.leaf() {
-            Some(Leaf::String | Leaf::Char) => {
-                visitor.visit_borrowed_str(value.cursor.input.text()?)
-            }
+            Some(Leaf::String) => visitor.visit_borrowed_str(value.cursor.input.text()?),
+            Some(Leaf::Char) => visitor.visit_borrowed_str(value.cursor.input.text_of_char()?.0),
             // Keys of a map that is read as whatever was written, as JSON has them.
             None if value.place.is_key => {
                 let member = value.variant()?;

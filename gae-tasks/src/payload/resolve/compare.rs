@@ -4,14 +4,12 @@ use std::collections::HashSet;
 
 use super::difference::Difference;
 use super::ignores::{Ignored, Ignores};
-use super::leaves::{is_of_octets, resolves, words};
-use super::members::{Matched, matched};
+use super::leaves::{is_of_octets, resolves};
+use super::members::{Matched, Several, matched};
 use super::path::{Shown, Step, Way, Ways, path};
 use crate::payload::parameter::Parameter;
-use crate::payload::schema::node::{Leaf, Member, Node, NodeId};
-
-/// How many options may stand around a value that has none on the other side.
-const MAX_OPTIONS: usize = 128;
+use crate::payload::schema::Schema;
+use crate::payload::schema::node::{Leaf, MAX_DEPTH, Member, Node, NodeId};
 
 /// How many parts are compared: schemas come from outside, and each part of one may have to be
 /// compared with each of the other.
@@ -20,11 +18,16 @@ const MAX_WORK: usize = 1 << 20;
 /// One side of a comparison.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Side<'a> {
+    pub(crate) schema: &'a Schema,
     pub(crate) nodes: &'a [Node],
     pub(crate) parameters: &'a [Member],
 }
 
 impl<'a> Side<'a> {
+    pub(crate) fn of(schema: &'a Schema) -> Self {
+        Self { schema, nodes: schema.nodes(), parameters: schema.parameters() }
+    }
+
     fn node(&self, id: NodeId) -> &'a Node {
         &self.nodes[id as usize]
     }
@@ -81,7 +84,7 @@ impl<'a> Comparison<'a> {
     fn parameters(&mut self, described: &[Parameter]) -> Vec<Option<usize>> {
         let (writer, reader) = (self.writer.parameters, self.reader.parameters);
         let aliases = |at: usize| described.get(at).map_or(&[][..], |one| one.aliases);
-        let matched = matched(writer, reader, aliases);
+        let matched = matched(writer, reader, Several::No, aliases);
         self.members((writer, reader), &matched, None, self.ignores.root());
         for (at, source) in matched.of_reader.iter().enumerate() {
             let is_option = matches!(self.reader.node(reader[at].node), Node::Option(_));
@@ -187,8 +190,13 @@ impl<'a> Comparison<'a> {
                 let key = Pair { writer: *key, reader: *to_key, is_key: true, ..pair };
                 self.open.push((key, way));
             }
+            (Node::Struct(_), Node::Struct(_))
+                if self.reader.schema.is_by_position(pair.reader) =>
+            {
+                self.is_without_names(way);
+            }
             (Node::Struct(fields), Node::Struct(to)) => {
-                let matched = matched(fields, to, |_| &[]);
+                let matched = matched(fields, to, Several::No, |_| &[]);
                 self.members((fields, to), &matched, Some(way), pair.ignored);
             }
             (Node::Enum(variants), Node::Enum(to)) => self.variants(pair, (variants, to), way),
@@ -204,7 +212,7 @@ impl<'a> Comparison<'a> {
     /// What was always there becomes `Some`, and what may be absent is read if it is not. `()` is
     /// `None` in JSON and `Some(())` here, so it is neither.
     fn without_options(&self, mut pair: Pair) -> Option<(Pair, &'a Node, &'a Node)> {
-        for _ in 0..MAX_OPTIONS {
+        for _ in 0..MAX_DEPTH {
             let (writer, reader) = (self.writer.node(pair.writer), self.reader.node(pair.reader));
             match (writer, reader) {
                 (Node::Leaf(Leaf::Unit), Node::Option(_)) => return None,
@@ -220,7 +228,7 @@ impl<'a> Comparison<'a> {
 
     fn variants(&mut self, pair: Pair, (writer, reader): (&'a [Member], &'a [Member]), way: Way) {
         self.work += writer.len() + reader.len();
-        let matched = matched(writer, reader, |_| &[]);
+        let matched = matched(writer, reader, Several::Yes, |_| &[]);
         self.ambiguous(&matched, Some(way));
         for (variant, found) in writer.iter().zip(&matched.of_writer).rev() {
             if let Some(at) = found {
@@ -267,12 +275,23 @@ impl<'a> Comparison<'a> {
         self.open.push((Pair { writer, reader, is_key: false, ..pair }, way));
     }
 
+    fn is_without_names(&mut self, way: Way) {
+        let Self { ways, difference, .. } = self;
+        difference.add(|| {
+            let path = path(ways.to(Some(way)));
+            format!(
+                "parameter `{path}`: its type reads fields by their position alone, so not what \
+                 another schema has: derive its `Deserialize`, or give its visitor a `visit_map`"
+            )
+        });
+    }
+
     fn differ(&mut self, pair: Pair, way: Way) {
         let (writer, reader) = (self.writer.node(pair.writer), self.reader.node(pair.reader));
         let Self { ways, difference, .. } = self;
         difference.add(|| {
             let path = path(ways.to(Some(way)));
-            format!("parameter `{path}`: was {}, is {}", words(writer), words(reader))
+            format!("parameter `{path}`: was {}, is {}", writer.words(), reader.words())
         });
     }
 }

@@ -3,8 +3,7 @@
 use super::failure::{Failure, Reason};
 use super::ignores::Ignores;
 use super::input::Input;
-use super::place::MAX_DEPTH;
-use crate::payload::schema::node::{Leaf, Member, Node, NodeId};
+use crate::payload::schema::node::{Leaf, MAX_DEPTH, Member, Node, NodeId};
 
 /// Values without bytes that any payload may hold, and how many more for each of its bytes.
 const SPARE: usize = 1024;

@@ -1,5 +1,6 @@
 //! Why a payload cannot be read through its writer's schema: a place and a reason, never a value.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::Unexpected;
@@ -47,7 +48,7 @@ pub(crate) enum Reason {
     /// Bytes follow the last parameter.
     TooLong(usize),
     /// What was written, and what the type asks for.
-    Kind(String, &'static str),
+    Kind(Cow<'static, str>, &'static str),
     /// A number that is no number of the type.
     Range(&'static str),
     NoValue,

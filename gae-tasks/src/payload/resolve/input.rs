@@ -123,9 +123,14 @@ impl<'de> Input<'de> {
         std::str::from_utf8(self.bytes()?).map_err(|_| Reason::Corrupt.into())
     }
 
-    /// A text of one character, which is how a `char` is written.
     pub(crate) fn char(&mut self) -> Result<char, Failure> {
-        only_char(self.text()?).ok_or(Reason::Corrupt.into())
+        self.text_of_char().map(|(_, char)| char)
+    }
+
+    /// A text of one character, which is how a `char` is written, and the character.
+    pub(crate) fn text_of_char(&mut self) -> Result<(&'de str, char), Failure> {
+        let text = self.text()?;
+        Ok((text, only_char(text).ok_or(Reason::Corrupt)?))
     }
 
     pub(crate) fn f32(&mut self) -> Result<f32, Failure> {

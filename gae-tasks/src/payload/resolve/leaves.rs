@@ -1,4 +1,4 @@
-//! Which values without parts can be read as which others, and what nodes are called.
+//! Which values without parts can be read as which others.
 
 use crate::payload::schema::node::{Leaf, Node, NodeId};
 
@@ -32,24 +32,5 @@ pub(crate) fn is_of_octets(nodes: &[Node], node: &Node) -> bool {
     match node {
         Node::Seq(one) | Node::Array(_, one) => is_octet(one),
         _ => false,
-    }
-}
-
-/// A node in words, with an article.
-pub(crate) fn words(node: &Node) -> String {
-    match node {
-        Node::Leaf(Leaf::Bytes) => "bytes".to_owned(),
-        Node::Leaf(leaf) => {
-            let name = leaf.name();
-            let article = if name.starts_with(['i', 'f']) { "an" } else { "a" };
-            format!("{article} {name}")
-        }
-        Node::Option(_) => "an Option".to_owned(),
-        Node::Seq(_) => "a sequence".to_owned(),
-        Node::Map(..) => "a map".to_owned(),
-        Node::Tuple(ids) => format!("a tuple of {}", ids.len()),
-        Node::Array(len, _) => format!("an array of {len}"),
-        Node::Struct(_) => "a struct".to_owned(),
-        Node::Enum(_) => "an enum".to_owned(),
     }
 }

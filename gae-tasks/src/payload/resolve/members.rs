@@ -9,10 +9,19 @@ use crate::payload::schema::node::Member;
 pub(crate) struct Matched<'a> {
     /// For each of the writer's members, in order, which of the reader's it is.
     pub(crate) of_writer: Vec<Option<usize>>,
-    /// For each of the reader's members which of the writer's it is.
+    /// For each of the reader's members which of the writer's it is, the first of several.
     pub(crate) of_reader: Vec<Option<usize>>,
     /// The names of members that are more than one of the other side's.
     pub(crate) ambiguous: Vec<&'a str>,
+}
+
+/// How many of the writer's members one of the reader's may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Several {
+    /// One: parameters and fields. Of two there would be two values.
+    No,
+    /// Any number: variants. A value has one of them.
+    Yes,
 }
 
 /// Matches members that share a name.
@@ -24,6 +33,7 @@ pub(crate) struct Matched<'a> {
 pub(crate) fn matched<'a>(
     writer: &'a [Member],
     reader: &'a [Member],
+    several: Several,
     aliases: impl Fn(usize) -> &'a [&'static str],
 ) -> Matched<'a> {
     let mut known: HashMap<&str, Option<usize>> = HashMap::with_capacity(reader.len());
@@ -42,7 +52,8 @@ pub(crate) fn matched<'a>(
             let Some(found) = known.get(&**name) else { continue };
             let is_same = found.is_some_and(|found| {
                 let of_writer = *matched.of_writer[at].get_or_insert(found);
-                of_writer == found && *matched.of_reader[found].get_or_insert(at) == at
+                let of_reader = *matched.of_reader[found].get_or_insert(at);
+                of_writer == found && (of_reader == at || several == Several::Yes)
             });
             if !is_same {
                 matched.ambiguous.push(name);
@@ -66,8 +77,17 @@ mod tests {
     }
 
     fn of(writer: &[&'static str], reader: &[&'static str]) -> Result<Vec<Option<usize>>, String> {
+        of_several(writer, reader, Several::No)
+    }
+
+    fn of_several(
+        writer: &[&'static str],
+        reader: &[&'static str],
+        several: Several,
+    ) -> Result<Vec<Option<usize>>, String> {
         let (writer, reader) = (members(writer), members(reader));
-        let matched = matched(&writer, &reader, |at| if at == 0 { &["alias"] } else { &[] });
+        let aliases = |at| if at == 0 { &["alias"][..] } else { &[] };
+        let matched = matched(&writer, &reader, several, aliases);
         match matched.ambiguous[..] {
             [] => Ok(matched.of_writer),
             [name, ..] => Err(name.to_owned()),
@@ -90,5 +110,13 @@ mod tests {
         assert_eq!(of(&["a"], &["a", "a|b"]), Err("a".to_owned()));
         assert_eq!(of(&["alias"], &["x", "alias"]), Err("alias".to_owned()));
         assert_eq!(of(&["c"], &["a", "a|b", "c"]), Ok(vec![Some(2)]));
+    }
+
+    #[test]
+    fn variants_may_be_merged_into_one_and_not_split_into_two() {
+        let of = |writer: &[_], reader: &[_]| of_several(writer, reader, Several::Yes);
+        assert_eq!(of(&["a", "x", "b"], &["x", "c|a|b"]), Ok(vec![Some(1), Some(0), Some(1)]));
+        assert_eq!(of(&["a|b"], &["a", "b"]), Err("b".to_owned()));
+        assert_eq!(of(&["a"], &["a", "a|b"]), Err("a".to_owned()));
     }
 }

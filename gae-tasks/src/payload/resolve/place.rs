@@ -2,9 +2,7 @@
 
 use super::failure::{Failure, Reason};
 use super::ignores::Ignored;
-
-/// How deep values may stand in each other.
-pub(crate) const MAX_DEPTH: u8 = 128;
+use crate::payload::schema::node::MAX_DEPTH;
 
 /// Where a value stands.
 #[derive(Debug, Clone, Copy)]

@@ -11,7 +11,13 @@ use super::node::{Leaf, Member, Node, NodeId};
 ///
 /// Two nodes are equal where no path of names and positions from them tells them apart, so
 /// recursive types are equal however often they are unrolled.
-pub(crate) fn canonical(nodes: &[Node], parameters: &[Member]) -> (Vec<Node>, Vec<Member>) {
+///
+/// The third is where the `marked` nodes are in it.
+pub(crate) fn canonical(
+    nodes: &[Node],
+    parameters: &[Member],
+    marked: &[NodeId],
+) -> (Vec<Node>, Vec<Member>, Vec<NodeId>) {
     let nodes: Vec<_> = nodes.iter().map(Cow::Borrowed).collect();
     let (nodes, classes) = with_arrays(nodes);
     let mut order = Order {
@@ -23,12 +29,14 @@ pub(crate) fn canonical(nodes: &[Node], parameters: &[Member]) -> (Vec<Node>, Ve
     for parameter in parameters {
         order.visit(parameter.node);
     }
-    let number = |id: NodeId| order.numbers[classes[id as usize] as usize].unwrap_or_default();
+    let found = |id: NodeId| order.numbers[classes[id as usize] as usize];
+    let number = |id: NodeId| found(id).unwrap_or_default();
     let renumbered = order.ordered.iter().map(|id| nodes[*id as usize].map(number)).collect();
     let parameters = parameters
         .iter()
         .map(|parameter| Member { names: parameter.names.clone(), node: number(parameter.node) });
-    (renumbered, parameters.collect())
+    let marked = marked.iter().filter_map(|id| found(*id));
+    (renumbered, parameters.collect(), marked.collect())
 }
 
 /// Makes arrays of tuples whose elements are equal. That may make further nodes equal, so until

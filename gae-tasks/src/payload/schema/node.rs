@@ -2,6 +2,10 @@
 
 use std::borrow::Cow;
 
+/// How deep types may stand in each other, and values: schemas and payloads come from outside, and
+/// code that follows them calls itself. Messages spell the number.
+pub(crate) const MAX_DEPTH: u8 = 128;
+
 /// The position of a node among the nodes of its schema.
 pub(crate) type NodeId = u32;
 

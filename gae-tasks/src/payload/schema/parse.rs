@@ -3,8 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::node::{Leaf, Member, Node, NodeId};
-use super::write::MAX_DEPTH;
+use super::node::{Leaf, MAX_DEPTH, Member, Node, NodeId};
 
 /// Where in the text something is wrong, in bytes, and what.
 pub(crate) type Wrong = (usize, &'static str);
@@ -38,7 +37,7 @@ const LIST: &str = "the parts of a list are separated by `,`, and its bracket is
 
 impl<'a> Parser<'a> {
     fn node(&mut self, depth: usize) -> Result<NodeId, Wrong> {
-        if depth > MAX_DEPTH {
+        if depth > usize::from(MAX_DEPTH) {
             return Err((self.at, "it nests deeper than 128 levels"));
         }
         let mark = if self.eat("#") { Some(self.number()?) } else { None };

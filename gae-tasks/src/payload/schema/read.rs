@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::node::{Leaf, Member, Node, NodeId};
-use super::write::{MAX_DEPTH, MAX_LEN, tag};
+use super::node::{Leaf, MAX_DEPTH, Member, Node, NodeId};
+use super::write::{MAX_LEN, tag};
 
 /// Reads a graph: nodes in preorder, each leaf once.
 ///
@@ -48,7 +48,7 @@ impl<'a> Reader<'a> {
             let number = self.number()? as usize;
             return self.numbers.get(number).copied().ok_or("it refers to what comes later");
         }
-        if depth >= MAX_DEPTH {
+        if depth >= usize::from(MAX_DEPTH) {
             return Err("it nests deeper than 128 levels");
         }
         // Its place is taken first: parts may refer back to it.

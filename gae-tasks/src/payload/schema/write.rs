@@ -3,10 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::node::{Leaf, Member, Node, NodeId};
-
-/// How deep nodes may stand in each other.
-pub(crate) const MAX_DEPTH: usize = 128;
+use super::node::{Leaf, MAX_DEPTH, Member, Node, NodeId};
 
 /// The longest schema that is written or read, in bytes.
 pub(crate) const MAX_LEN: usize = 64 * 1024;
@@ -56,7 +53,7 @@ impl Writer<'_> {
             self.number(number);
             return Some(());
         }
-        if depth >= MAX_DEPTH || self.bytes.len() > MAX_LEN {
+        if depth >= usize::from(MAX_DEPTH) || self.bytes.len() > MAX_LEN {
             return None;
         }
         self.numbers[id as usize] = Some(self.next);

@@ -2,9 +2,9 @@
 
 use super::hidden::{Ahead, Part};
 use super::json::Json;
-use crate::payload::resolve::{Cursor, Failure, Ignores, MAX_DEPTH, Reason, Step};
+use crate::payload::resolve::{Cursor, Failure, Ignores, Reason, Step};
 use crate::payload::schema::Schema;
-use crate::payload::schema::node::{Leaf, Member, Node, NodeId};
+use crate::payload::schema::node::{Leaf, MAX_DEPTH, Member, Node, NodeId};
 
 /// What stands in place of a hidden value.
 const HIDDEN: &str = "(sensitive)";

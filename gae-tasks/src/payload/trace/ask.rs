@@ -12,16 +12,14 @@ use super::graph::{Asked, Names, Seen};
 use super::refusal::{Expected, Refusal};
 use super::run::{Given, Mode, Run};
 use super::stop::Stop;
-use crate::payload::schema::node::{Leaf, NodeId};
-
-/// Newtypes in newtypes, without anything between.
-const MAX_NEWTYPES: u8 = 128;
+use crate::payload::schema::node::{Leaf, MAX_DEPTH, NodeId};
 
 /// A slot whose type asks.
 pub(crate) struct Ask<'r> {
     run: &'r mut Run,
     id: NodeId,
     mode: Mode,
+    /// Newtypes in newtypes, without anything between.
     newtypes: u8,
 }
 
@@ -157,7 +155,7 @@ impl<'de> Deserializer<'de> for Ask<'_> {
         _: &'static str,
         visitor: V,
     ) -> Result<V::Value, Stop> {
-        if self.newtypes >= MAX_NEWTYPES {
+        if self.newtypes >= MAX_DEPTH {
             return self.refuse(Refusal::TooLarge);
         }
         visitor.visit_newtype_struct(Self { newtypes: self.newtypes + 1, ..self })
@@ -301,10 +299,13 @@ impl<'r> Parts<'r> {
         }
         let Mode::Path { depth, .. } = self.mode else { return visitor.visit_map(self) };
         let Parts { run, id, mode, asked, next } = self;
+        run.has_asked_name = false;
         let value = visitor.visit_map(Parts { run: &mut *run, id, mode, asked, next });
         // No field was reached, so its name is not understood: elements are.
         if matches!(value, Err(Stop::Refused)) && run.reached == depth {
-            run.graph.slot_mut(id).by_position = true;
+            let without_names = !run.has_asked_name;
+            let slot = run.graph.slot_mut(id);
+            (slot.by_position, slot.without_names) = (true, without_names);
             run.has_progress = true;
         }
         value

@@ -19,6 +19,8 @@ pub(crate) struct Slot {
     /// Whether fields are asked for by position, or variants by number: their names are not
     /// understood.
     pub(crate) by_position: bool,
+    /// Whether not even the name of a field was asked for: a struct that is no map to its type.
+    pub(crate) without_names: bool,
     pub(crate) identifier: Identifier,
     /// Which candidate is its value, where one is needed.
     pub(crate) candidate: usize,
@@ -90,6 +92,7 @@ impl Graph {
             asked: Asked::Nothing,
             children: Vec::new(),
             by_position: false,
+            without_names: false,
             identifier: Identifier::Unasked,
             candidate: 0,
         });
@@ -161,6 +164,12 @@ impl Graph {
     /// The graph as the nodes of a schema: slots that are the same become one there.
     pub(crate) fn nodes(&self) -> Vec<Node> {
         (0..self.slots.len() as NodeId).map(|id| self.node(id)).collect()
+    }
+
+    /// The structs whose types do not ask for names.
+    pub(crate) fn without_names(&self) -> Vec<NodeId> {
+        let ids = 0..self.slots.len() as NodeId;
+        ids.filter(|id| self.slot(*id).without_names).collect()
     }
 
     fn node(&self, id: NodeId) -> Node {

@@ -33,6 +33,7 @@ impl Parts<'_> {
         names: Names,
         seed: K,
     ) -> Result<Option<K::Value>, Stop> {
+        self.run.has_asked_name = true;
         let Some(edge) = self.next_field() else { return Ok(None) };
         if matches!(self.mode, Mode::Value { .. }) {
             return seed.deserialize(Ask::at(self.run, self.id, Mode::Name(names[edge]))).map(Some);

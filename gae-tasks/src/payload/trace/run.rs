@@ -4,14 +4,11 @@ use super::candidate::{self, Candidate};
 use super::graph::{Asked, Graph, Identifier, Names, Seen};
 use super::refusal::Refusal;
 use super::stop::Stop;
-use crate::payload::schema::node::{Leaf, NodeId};
+use crate::payload::schema::node::{Leaf, MAX_DEPTH, NodeId};
 use crate::unwind;
 
 /// How many parts a parameter may have.
 const MAX_SLOTS: usize = 1 << 16;
-
-/// How deep parts may stand in each other, and newtypes too, which are no parts.
-const MAX_DEPTH: usize = 128;
 
 /// Where a type that asks stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +39,8 @@ pub(crate) struct Run {
     path: Vec<usize>,
     /// How far along the path the type has asked.
     pub(crate) reached: usize,
+    /// The name of a field was asked for.
+    pub(crate) has_asked_name: bool,
     /// Something is known that was not.
     pub(crate) has_progress: bool,
     /// Another candidate is to be tried.
@@ -58,6 +57,7 @@ impl Run {
             target: 0,
             path: Vec::new(),
             reached: 0,
+            has_asked_name: false,
             has_progress: false,
             has_retry: false,
             refusal: None,
@@ -165,7 +165,7 @@ impl Run {
             return if answers { Ok((same, Mode::Value { depth: 0 })) } else { Err(Stop::Ours) };
         }
         self.record(id, depth, asked)?;
-        if depth >= MAX_DEPTH || self.graph.slots.len() + count > MAX_SLOTS {
+        if depth >= usize::from(MAX_DEPTH) || self.graph.slots.len() + count > MAX_SLOTS {
             return Err(self.refuse(id, Refusal::TooLarge));
         }
         if let Some(seen) = seen {

@@ -31,11 +31,11 @@ pub(super) enum By {
 
 /// Compares tasks of the schema `writer` with the function of `task` and its upgrades.
 pub(super) fn compared(writer: &Schema, task: &Task<'_>) -> Compared {
-    if writer == task.readers.function.schema {
+    if writer == task.read_by.function.schema {
         return Compared { read: Some(By::Name), changes: Vec::new() };
     }
     let writer = Arc::new(writer.clone());
-    let decision = task.readers.decide(&writer);
+    let decision = task.read_by.decide(&writer);
     let mut lacks = Lacks { writer: &writer, task, paths: BTreeSet::new() };
     // Each reading is refused at most once: it lacks a field in every payload.
     loop {
@@ -62,15 +62,15 @@ struct Lacks<'a> {
 
 impl Lacks<'_> {
     fn changes(&self, reading: &Reading) -> (By, Vec<Change>) {
-        let readers = &self.task.readers;
+        let read_by = &self.task.read_by;
         match reading {
             Reading::Own | Reading::ByName(_) => {
-                (By::Name, walk::changes(self.writer, &readers.function, Place::Parameter))
+                (By::Name, walk::changes(self.writer, &read_by.function, Place::Parameter))
             }
-            Reading::Upgrade(number) => (By::Upgrade(readers.upgrades[*number].0), Vec::new()),
+            Reading::Upgrade(number) => (By::Upgrade(read_by.upgrades[*number].0), Vec::new()),
             Reading::UpgradeByName(number, _) => {
-                let (name, schema) = readers.upgrades[*number];
-                let reader = schema.map(|schema| readers.upgrade(schema));
+                let (name, schema) = read_by.upgrades[*number];
+                let reader = schema.map(|schema| read_by.upgrade(schema));
                 let changes = |reader| walk::changes(self.writer, &reader, Place::Field);
                 (By::Upgrade(name), reader.map(changes).unwrap_or_default())
             }
@@ -79,7 +79,7 @@ impl Lacks<'_> {
 
     /// What is to be said where nothing reads the tasks.
     fn refused(&self, why: String) -> Compared {
-        let reader = &self.task.readers.function;
+        let reader = &self.task.read_by.function;
         let mut changes = walk::changes(self.writer, reader, Place::Parameter);
         self.paths.iter().for_each(|path| need(&mut changes, path));
         if !changes.iter().any(Change::fails) {

@@ -169,9 +169,9 @@ impl Judge<'_> {
 fn schemas(kind: &str, stored: &str, entry: &Entry, task: &Task<'_>) -> Vec<Finding> {
     let (mut findings, mut older) = (Vec::new(), Vec::new());
     match &entry.schema {
-        schema if schema == task.readers.function.schema => {}
+        schema if schema == task.read_by.function.schema => {}
         // Builds whose parameters differ by features share the entry.
-        schema if entry.has(task.readers.function.schema) => older.push(schema),
+        schema if entry.has(task.read_by.function.schema) => older.push(schema),
         schema => findings.extend(current(kind, schema, task)),
     }
     for older in older.into_iter().chain(entry.older.values()) {

@@ -2,12 +2,11 @@
 //! the type does when it reads one.
 
 use crate::payload::Schema;
-use crate::payload::schema::node::{Leaf, Member, Node, NodeId};
+use crate::payload::schema::node::{Leaf, MAX_DEPTH, Member, Node, NodeId};
 use crate::payload::trace::candidate::Candidate;
 
-/// Longer payloads, and deeper ones, are not made.
+/// Longer payloads are not made, nor deeper ones than are read.
 const MAX_LEN: usize = 1 << 16;
-const MAX_DEPTH: usize = 128;
 
 /// The least payload of `schema` that has a value at the end of `way`, which says for each type
 /// which child to take: everything else is empty, or the candidate, or the lowest variant.
@@ -56,7 +55,7 @@ struct Maker<'a> {
 
 impl Maker<'_> {
     fn value(&mut self, id: NodeId, way: &[usize], depth: usize) -> Option<()> {
-        let is_too_large = self.bytes.as_ref()?.len() > MAX_LEN || depth > MAX_DEPTH;
+        let is_too_large = self.bytes.as_ref()?.len() > MAX_LEN || depth > usize::from(MAX_DEPTH);
         if is_too_large || self.empty[id as usize] && way.is_empty() {
             return (!is_too_large).then_some(());
         }

@@ -1,7 +1,7 @@
 //! Which parameters, fields and variants of two schemas are the same, and which may be.
 
 use super::similar::are_alike;
-use crate::payload::resolve::members::matched;
+use crate::payload::resolve::members::{Several, matched};
 use crate::payload::schema::node::Member;
 
 /// The members of two lists, by their positions.
@@ -22,9 +22,10 @@ impl<'a> Members<'a> {
     pub(super) fn of(
         written: &'a [Member],
         read: &'a [Member],
+        several: Several,
         aliases: impl Fn(usize) -> &'a [&'static str],
     ) -> Self {
-        let found = matched(written, read, &aliases);
+        let found = matched(written, read, several, &aliases);
         let is_clear = |member: &Member, aliases: &[&str]| {
             let mut names = member.names.iter().map(|name| &**name).chain(aliases.iter().copied());
             !names.any(|name| found.ambiguous.contains(&name))

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::format::{self, Presence};
 use crate::registration::{Registration, Trial};
-use crate::routed::Readers;
+use crate::routed::FunctionAndUpgrades;
 
 /// Where an assert stands: whose tasks it takes, and what it knows of them.
 #[derive(Debug, Clone, Copy)]
@@ -37,7 +37,7 @@ pub(super) struct Task<'a> {
     pub(super) krate: &'a str,
     pub(super) queues: &'a [&'a str],
     pub(super) aliases: &'a [&'a str],
-    pub(super) readers: Readers<'a>,
+    pub(super) read_by: FunctionAndUpgrades<'a>,
     /// Reads a payload as the function's args.
     pub(super) trial: &'a Trial,
     /// Where the function is.
@@ -53,7 +53,7 @@ impl Task<'_> {
             krate: self.krate.to_owned(),
             queues: owned(self.queues),
             aliases: owned(self.aliases),
-            schema: self.readers.function.schema.clone(),
+            schema: self.read_by.function.schema.clone(),
             older: BTreeMap::new(),
         }
     }
@@ -106,8 +106,8 @@ fn first(module: &str) -> &str {
 }
 
 fn listed(registration: &Registration) -> Result<Task<'_>, String> {
-    let readers = registration.readers().map_err(ToString::to_string)?;
-    let schema = readers.function.schema;
+    let read_by = registration.read_by().map_err(ToString::to_string)?;
+    let schema = read_by.function.schema;
     let is_whole = format::alone(schema).and_then(|alone| format::together(&alone));
     if is_whole.as_ref() != Ok(schema) {
         return Err("has parameters that nest too deep to be listed one by one".to_owned());
@@ -116,7 +116,7 @@ fn listed(registration: &Registration) -> Result<Task<'_>, String> {
         krate: first(registration.module),
         queues: registration.queues,
         aliases: registration.aliases,
-        readers,
+        read_by,
         trial: &registration.trial,
         place: format!("{}:{}", registration.location.file, registration.location.line),
     })

@@ -16,7 +16,7 @@ use super::{Outcome, compare_with, judge, merge};
 use crate::payload::schema::node::Member;
 use crate::payload::{Parameter, Reader, Schema, UnreadableError};
 use crate::registration::Trial;
-use crate::routed::Readers;
+use crate::routed::FunctionAndUpgrades;
 
 const COMPATIBLE: Class = Class::Compatible;
 const ATTRIBUTE: Class = Class::NeedsAttribute;
@@ -30,9 +30,9 @@ fn schema(text: &str) -> &'static Schema {
 }
 
 /// A function without attributes.
-fn readers(text: &str) -> Readers<'static> {
+fn read_by(text: &str) -> FunctionAndUpgrades<'static> {
     let function = Reader { schema: schema(text), parameters: parameters(text), ignores: &[] };
-    Readers { function, upgrades: Vec::new() }
+    FunctionAndUpgrades { function, upgrades: Vec::new() }
 }
 
 /// Parameters without attributes.
@@ -50,7 +50,7 @@ fn task(text: &str) -> Task<'static> {
         krate: "shop",
         queues: &["default"],
         aliases: &[],
-        readers: readers(text),
+        read_by: read_by(text),
         trial: &NO_TRIAL,
         place: "src/lib.rs:1".to_owned(),
     }

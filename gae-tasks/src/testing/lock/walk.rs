@@ -9,6 +9,7 @@ use super::shown::shown;
 use super::way::Way;
 use crate::payload::resolve::ignores::{Ignored, Ignores};
 use crate::payload::resolve::leaves::is_of_octets;
+use crate::payload::resolve::members::Several;
 use crate::payload::resolve::path::Step;
 use crate::payload::schema::node::{Leaf, Member, Node, NodeId};
 use crate::payload::{Parameter, Reader, Schema};
@@ -164,7 +165,8 @@ impl<'a> Walk<'a> {
         parameters: &'a [Parameter],
     ) {
         let aliases = |at: usize| parameters.get(at).map_or(&[][..], |one| one.aliases);
-        let mut members = Members::of(written, read, aliases);
+        let several = if place == Place::Variant { Several::Yes } else { Several::No };
+        let mut members = Members::of(written, read, several, aliases);
         for name in &members.ambiguous {
             self.add(pair, place, name, What::Ambiguous);
         }

@@ -6,6 +6,7 @@
 #[cfg(feature = "push")]
 mod envelope;
 mod payload;
+mod resolve;
 mod schema;
 mod show;
 #[cfg(feature = "push")]
@@ -24,6 +25,7 @@ pub struct Target {
 /// All targets.
 pub const TARGETS: &[Target] = &[
     Target { name: "payload", check: payload::check },
+    Target { name: "resolve", check: resolve::check },
     Target { name: "schema", check: schema::check },
     Target { name: "show", check: show::check },
     Target { name: "url", check: url::check },

@@ -3,9 +3,8 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use gae_tasks::__private::{Reader, Resolution};
 use gae_tasks::Schema;
-use gae_tasks::testing::pair;
+use gae_tasks::testing::pair::{self, Reader, Resolution};
 use serde::{Deserialize, Serialize};
 
 use crate::edit::Edit;

@@ -238,22 +238,22 @@ fn numbers_and_texts_of_other_kinds() {
         halves::<u8, _>("SECRET") => "`p` is written as a String, but read as a u8";
         halves::<char, _>("SECRET") => "`p` is written as a String, but read as a char";
         halves::<[u8; 16], _>(bytes::Bytes::from_static(b"SECRET")) =>
-            "`p` is written as bytes, but read as a tuple of 16";
+            "`p` is written as bytes, but read as an array of 16";
         halves::<String, _>(bytes::Bytes::from_static(b"SECRET")) =>
             "`p` is written as bytes, but read as a String";
         halves::<u8, _>(format_args!("{}", "SECRET")) =>
             "`p` is written as a String, but read as a u8";
-        halves::<u8, _>(()) => "`p` is written as a unit, but read as a u8";
+        halves::<u8, _>(()) => "`p` is written as a (), but read as a u8";
     }
 }
 
 #[test]
 fn parts_of_other_kinds() {
     says! {
-        halves::<Option<u8>, _>(5_u8) => "`p` is written as a u8, but read as an option";
-        halves::<u8, _>(Some(5_u8)) => "`p` is written as an option, but read as a u8";
-        halves::<u8, _>(None::<u8>) => "`p` is written as an option, but read as a u8";
-        halves::<(u8, u8), _>(vec![1_u8, 2]) => "`p` is written as a sequence, but read as a tuple of 2";
+        halves::<Option<u8>, _>(5_u8) => "`p` is written as a u8, but read as an Option";
+        halves::<u8, _>(Some(5_u8)) => "`p` is written as an Option, but read as a u8";
+        halves::<u8, _>(None::<u8>) => "`p` is written as an Option, but read as a u8";
+        halves::<(u8, u8), _>(vec![1_u8, 2]) => "`p` is written as a sequence, but read as an array of 2";
         halves::<Vec<u8>, _>((1_u8, 2_u8)) => "`p` is written as a tuple of 2, but read as a sequence";
         halves::<(u8, u8, u16), _>((1_u8, 2_u8)) => "`p` is written as a tuple of 2, but read as a tuple of 3";
         halves::<BTreeMap<u8, u8>, _>(vec![(1_u8, 2_u8)]) => "`p` is written as a sequence, but read as a map";
@@ -275,12 +275,12 @@ fn enums_of_other_kinds() {
     says! {
         halves::<u32, _>(Choice::Unit) => "`p` is written as an enum, but read as a u32";
         halves::<Choice, _>("Unit") => "`p` is written as a String, but read as an enum";
-        halves::<OtherChoice, _>(Choice::Unit) => "`p::Unit` is written as a unit, but read as a u8";
-        halves::<OtherChoice, _>(Choice::One(1)) => "`p::One` is written as a u8, but read as a unit";
+        halves::<OtherChoice, _>(Choice::Unit) => "`p::Unit` is written as a (), but read as a u8";
+        halves::<OtherChoice, _>(Choice::One(1)) => "`p::One` is written as a u8, but read as a ()";
         halves::<OtherChoice, _>(Choice::Two(1, 2)) =>
             "`p::Two` is written as a tuple of 2, but read as a struct";
         halves::<OtherChoice, _>(Choice::Named { a: 1 }) =>
-            "`p::Named` is written as a struct, but read as a tuple of 2";
+            "`p::Named` is written as a struct, but read as an array of 2";
     }
 }
 

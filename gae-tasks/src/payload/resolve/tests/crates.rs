@@ -79,3 +79,41 @@ fn collections() {
         either::Either<u8, String>, either::Either::Left(1) => either::Either<u64, String>, Is(either::Either::Left(1));
     }
 }
+
+/// A decimal by itself has no schema: `decimals` of the tests of tracing.
+#[test]
+fn decimals() {
+    use rust_decimal::Decimal;
+
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    struct Price {
+        #[serde(with = "rust_decimal::serde::str")]
+        it: Decimal,
+    }
+
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    struct OptionalPrice {
+        #[serde(default)]
+        note: String,
+        #[serde(with = "rust_decimal::serde::str_option")]
+        it: Option<Decimal>,
+    }
+
+    let (it, note) = (Decimal::new(1250, 2), String::new());
+    let price = Price { it };
+    rows! {
+        Price, price.clone() => Price, Same(price.clone());
+        Price, price.clone() => Plain<String>, Same(Plain { it: "12.50".to_owned() });
+        Plain<String>, Plain { it: "12.50".to_owned() } => Price, Same(price.clone());
+        Plain<Option<String>>, Plain { it: Some("12.50".to_owned()) } => Price, Is(price.clone());
+        Plain<String>, Plain { it: "much".to_owned() } => Option<Price>, Fails("its type refuses");
+        Price, price.clone() => Plain<f64>, Waits("was a String, is an f64");
+        Plain<u32>, Plain { it: 12 } => Price, Waits("was a u32, is a String");
+        Price, price.clone() => OptionalPrice, Is(OptionalPrice { note, it: Some(it) });
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Plain<T> {
+    it: T,
+}

@@ -31,6 +31,21 @@ pairs! {
     mod renamed_with_alias:
         enum Before { A, B(u8) } => enum After { A, #[serde(alias = "B")] C(u8) }
         Before::B(1) => Is(After::C(1));
+    mod merged_with_aliases:
+        enum Before { A(u8), B(u8), C } => enum After { C, #[serde(alias = "A", alias = "B")] D(u16) }
+        Before::A(1) => Is(After::D(1));
+        Before::B(2) => Is(After::D(2));
+        Before::C => Is(After::C);
+    mod merged_into_one_of_them:
+        enum Before { A, B } => enum After { #[serde(alias = "A")] B }
+        Before::A => Is(After::B);
+        Before::B => Is(After::B);
+    mod merged_though_one_is_of_another_type:
+        enum Before { A(u8), B(String) } => enum After { #[serde(alias = "A", alias = "B")] C(u8) }
+        Before::A(1) => Waits::<After>("::B`: was a String, is a u8");
+    mod split:
+        enum Before { #[serde(alias = "B")] A } => enum After { A, B }
+        Before::A => Waits::<After>("is a name of more than one");
     mod renamed_with_attribute:
         enum Before { A, B } => #[serde(rename_all = "lowercase")] enum After { #[serde(rename = "A")] X, #[serde(rename = "B")] Y }
         Before::B => Same(After::Y);

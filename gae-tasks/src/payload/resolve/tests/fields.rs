@@ -216,3 +216,55 @@ struct List {
     n: u8,
     next: Option<Box<List>>,
 }
+
+/// A struct whose visitor has no `visit_map`. Postcard reads it, and JSON does not.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct ByPosition<T> {
+    one: T,
+    two: u16,
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for ByPosition<T> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields<T>(std::marker::PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> serde::de::Visitor<'de> for Fields<T> {
+            type Value = ByPosition<T>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("two fields")
+            }
+
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(
+                self,
+                mut fields: A,
+            ) -> Result<ByPosition<T>, A::Error> {
+                let missing = || serde::de::Error::custom("two fields are needed");
+                let one = fields.next_element()?.ok_or_else(missing)?;
+                Ok(ByPosition { one, two: fields.next_element()?.ok_or_else(missing)? })
+            }
+        }
+        deserializer.deserialize_struct("ByPosition", &["one", "two"], Fields(Default::default()))
+    }
+}
+
+/// Decided for the pair: every value of it would fail.
+#[test]
+fn a_struct_that_is_read_by_position_waits() {
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    struct ByName {
+        one: u8,
+        two: u16,
+    }
+    type Waiting = ByPosition<u8>;
+    let before = ByName { one: 1, two: 2 };
+    let why = "its type reads fields by their position alone";
+    nested::<_, Waiting>(before.clone(), Expected::Waits(why));
+    nested::<_, Waiting>(ByPosition { one: 1_u16, two: 2 }, Expected::Waits(why));
+    nested(ByPosition { one: 1_u8, two: 2 }, Expected::Same(before.clone()));
+    let words = resolution::<(ByName, u8), (Waiting, u16)>(&[]).unwrap_err().to_string();
+    assert!(words.starts_with(&format!("parameter `p.0`: {why}")), "{words}");
+    // Under the very schema it is read in place.
+    let (named, positional) = (schema::<ByName>(), schema::<Waiting>());
+    assert_eq!((named.shape(), &named), (positional.shape(), &positional));
+    assert_eq!(postcard::from_bytes(&encoded(&before)), Ok(ByPosition { one: 1_u8, two: 2 }));
+}

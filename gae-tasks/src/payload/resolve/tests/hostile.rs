@@ -226,6 +226,18 @@ fn depth_is_bounded() {
     assert_eq!(Decoder::resolved(&pair, &passed_over).unwrap().end(), Ok(()));
 }
 
+/// A `char` is written as a text: one of no or two characters is no `char`, whatever reads it.
+#[test]
+fn a_text_of_other_than_one_character_is_no_char() {
+    let pair = resolution::<char, String>(&[]).unwrap();
+    assert_eq!(read::<String>(&pair, b"\x01a").as_deref(), Ok("a"));
+    for bytes in [&b"\x00"[..], b"\x02ab", b"\x01\xff"] {
+        let error = read::<String>(&pair, bytes).unwrap_err().to_string();
+        assert!(error.contains("is not what its schema says"), "{error}");
+        assert!(shown(pair.writer(), bytes).is_err());
+    }
+}
+
 /// A type that holds itself in options alone has no value that is no option.
 #[test]
 fn a_value_that_is_no_option_is_not_read_as_endless_options() {

@@ -49,6 +49,23 @@ fn names_and_numbers_of_the_net() {
     }
 }
 
+/// A decimal is a text or a number, unless it is said which.
+#[test]
+fn decimals() {
+    #[derive(Deserialize)]
+    struct Price {
+        #[serde(with = "rust_decimal::serde::str")]
+        #[expect(dead_code, reason = "it is traced")]
+        amount: rust_decimal::Decimal,
+    }
+    table! {
+        Price => "{amount: String}";
+    }
+    let refused = text::<Option<rust_decimal::Decimal>>();
+    let why = "`p` asks the format what comes next, which a payload does not say (it expects \"";
+    assert!(refused.contains(why) && refused.contains("`#[serde(with = ..)]`"), "{refused}");
+}
+
 #[test]
 fn collections() {
     table! {

@@ -39,6 +39,8 @@ const TYPES: &[&str] = &[
     "enum {A, B(u8)}",
     "enum {B(u64), C}",
     "enum {C|A}",
+    "enum {C|A|B(u16)}",
+    "enum {A(u8), B(u8)}",
 ];
 
 /// The parameter `it` in all places where a type may stand.
@@ -62,12 +64,12 @@ fn the_assert_refuses_what_a_worker_cannot_read_and_nothing_else() {
         for (before, after) in places(before).iter().zip(&places(after)) {
             let (writer, task) = (schema(before), task(after));
             let resolved =
-                Resolution::between(Arc::new(writer.clone()), &task.readers.function).is_ok();
+                Resolution::between(Arc::new(writer.clone()), &task.read_by.function).is_ok();
             let compared = compared(writer, &task);
             let name = format!("{before} {after}: {compared:?}");
             assert_eq!(compared.read.is_some(), resolved, "{name}");
             assert_eq!(compared.changes.iter().any(Change::fails), !resolved, "{name}");
-            let walk = walk::changes(writer, &task.readers.function, Place::Parameter);
+            let walk = walk::changes(writer, &task.read_by.function, Place::Parameter);
             let walk_refuses = walk.iter().any(Change::refuses);
             // Only for this the walk has no words of its own.
             let is_of_variants = name.contains("none of its variants is known here");

@@ -319,7 +319,7 @@ fn what_was_pasted_is_the_fix() {
     const USER: Parameter = Parameter::new("user_id");
     let with = |parameters: &'static [Parameter], ignores: &'static [&'static str]| {
         let mut fixed = task(after);
-        fixed.readers.function = Reader { parameters, ignores, ..fixed.readers.function };
+        fixed.read_by.function = Reader { parameters, ignores, ..fixed.read_by.function };
         findings(&file, &program([("shop/send", fixed)]))
     };
     let found = with(&[RENAMED, DEFAULT], &["note"]);
@@ -347,7 +347,7 @@ fn a_name_that_is_alike_is_no_reason_to_paste_an_alias_where_the_meaning_is_new(
 fn an_upgrade_takes_what_names_cannot_say() {
     let file = first(&program([("shop/send", task("(cents: u32)"))]));
     let mut upgraded = task("(price: String)");
-    upgraded.readers.upgrades =
+    upgraded.read_by.upgrades =
         vec![("from_euros", None), ("v1::from_cents", Some(schema("(cents: u64)")))];
     let expected = [(COMPATIBLE, true, "converted by the upgrade `v1::from_cents`")];
     assert_found(
@@ -355,13 +355,13 @@ fn an_upgrade_takes_what_names_cannot_say() {
         &findings(&file, &program([("shop/send", upgraded.clone())])),
         &expected,
     );
-    upgraded.readers.upgrades =
+    upgraded.read_by.upgrades =
         vec![("v1::from_cents", Some(schema("(cents: u32, note: String)")))];
     let found = findings(&file, &program([("shop/send", upgraded.clone())]));
     let of_upgrade =
         |finding: &Finding| finding.text.starts_with("upgrade `v1::from_cents`: field");
     assert!(found.iter().any(of_upgrade), "{found:#?}");
-    upgraded.readers.upgrades = vec![("v1::from_cents", Some(schema("(cents: bool)")))];
+    upgraded.read_by.upgrades = vec![("v1::from_cents", Some(schema("(cents: bool)")))];
     let found = findings(&file, &program([("shop/send", upgraded)]));
     assert!(found.iter().all(|finding| !finding.is_written), "{found:#?}");
 }

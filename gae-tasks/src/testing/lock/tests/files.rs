@@ -191,8 +191,8 @@ proptest! {
     #[test]
     fn every_schema_is_read_back_from_the_file(schema in schemas(), older in schemas()) {
         let function = Reader { schema: &schema, parameters: &[], ignores: &[] };
-        let readers = Readers { function, upgrades: Vec::new() };
-        let task = Task { readers, ..task("()") };
+        let read_by = FunctionAndUpgrades { function, upgrades: Vec::new() };
+        let task = Task { read_by, ..task("()") };
         let mut file = File::default();
         let mut entry = task.entry();
         if older != schema {

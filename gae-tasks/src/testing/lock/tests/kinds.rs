@@ -167,9 +167,9 @@ fn builds_with_other_features_share_a_file_and_all_of_them_pass() {
 fn builds_whose_parameters_differ_share_a_file_and_both_pass() {
     let plain = program([("shop/a", task("(id: u64)"))]);
     let traced = program([("shop/a", task("(id: u64, trace: Option<String>)"))]);
-    let mut readers = task("(id: u64)");
-    readers.readers.function.ignores = &["trace"];
-    let ignoring = program([("shop/a", readers)]);
+    let mut ignoring = task("(id: u64)");
+    ignoring.read_by.function.ignores = &["trace"];
+    let ignoring = program([("shop/a", ignoring)]);
     let file = written(&first(&plain), &traced);
     assert_found(
         "one that forgets",

@@ -1,4 +1,4 @@
-//! Looks for numbers that JSON does not have.
+//! Looks for what becomes a null in JSON, and something else when it is read back.
 
 use std::fmt;
 
@@ -8,23 +8,29 @@ use serde::ser::{
     SerializeTupleStruct, SerializeTupleVariant, Serializer,
 };
 
-/// Whether no number in `value` is NaN or infinite.
+use crate::payload::remedy::{NOT_FINITE, NULL_IN_SOME};
+
+/// What `value` holds that a null stands for and that is not read back, in words: a number that is
+/// NaN or infinite, or `Some` of what is null by itself.
 ///
 /// Whether the value can be written otherwise does not matter here: JSON was made of it before.
-pub(super) fn is_finite<T: Serialize>(value: &T) -> bool {
-    !matches!(value.serialize(Finite), Err(Stop::NotFinite))
+pub(super) fn lost<T: Serialize>(value: &T) -> Option<&'static str> {
+    match value.serialize(Walk) {
+        Err(Stop::Lost(words)) => Some(words),
+        Err(Stop::Refused) | Ok(_) => None,
+    }
 }
 
 /// Why a walk ends early.
 #[derive(Debug)]
 enum Stop {
-    NotFinite,
+    Lost(&'static str),
     Refused,
 }
 
 impl fmt::Display for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a number is looked for")
+        f.write_str("a null is looked for")
     }
 }
 
@@ -37,19 +43,26 @@ impl serde::ser::Error for Stop {
 }
 
 /// A part of a value, or all its parts.
-struct Finite;
+struct Walk;
 
-type Walked = Result<(), Stop>;
-type Opened = Result<Finite, Stop>;
+/// What a part is in JSON.
+#[derive(PartialEq, Eq)]
+enum Is {
+    Null,
+    Other,
+}
 
-fn judged(is_finite: bool) -> Walked {
-    if is_finite { Ok(()) } else { Err(Stop::NotFinite) }
+type Walked = Result<Is, Stop>;
+type Opened = Result<Walk, Stop>;
+
+fn number(is_finite: bool) -> Walked {
+    if is_finite { Ok(Is::Other) } else { Err(Stop::Lost(NOT_FINITE)) }
 }
 
 macro_rules! passed {
-    ($($method:ident($($ty:ty),*);)*) => {$(
+    ($($method:ident($($ty:ty),*) $is:expr;)*) => {$(
         fn $method(self, $(_: $ty),*) -> Walked {
-            Ok(())
+            Ok($is)
         }
     )*};
 }
@@ -62,8 +75,8 @@ macro_rules! opened {
     )*};
 }
 
-impl Serializer for Finite {
-    type Ok = ();
+impl Serializer for Walk {
+    type Ok = Is;
     type Error = Stop;
     type SerializeSeq = Self;
     type SerializeTuple = Self;
@@ -74,40 +87,44 @@ impl Serializer for Finite {
     type SerializeStructVariant = Self;
 
     fn serialize_f32(self, value: f32) -> Walked {
-        judged(value.is_finite())
+        number(value.is_finite())
     }
 
     fn serialize_f64(self, value: f64) -> Walked {
-        judged(value.is_finite())
+        number(value.is_finite())
     }
 
     passed! {
-        serialize_bool(bool);
-        serialize_i8(i8);
-        serialize_i16(i16);
-        serialize_i32(i32);
-        serialize_i64(i64);
-        serialize_i128(i128);
-        serialize_u8(u8);
-        serialize_u16(u16);
-        serialize_u32(u32);
-        serialize_u64(u64);
-        serialize_u128(u128);
-        serialize_char(char);
-        serialize_str(&str);
-        serialize_bytes(&[u8]);
-        serialize_none();
-        serialize_unit();
-        serialize_unit_struct(&'static str);
-        serialize_unit_variant(&'static str, u32, &'static str);
+        serialize_bool(bool) Is::Other;
+        serialize_i8(i8) Is::Other;
+        serialize_i16(i16) Is::Other;
+        serialize_i32(i32) Is::Other;
+        serialize_i64(i64) Is::Other;
+        serialize_i128(i128) Is::Other;
+        serialize_u8(u8) Is::Other;
+        serialize_u16(u16) Is::Other;
+        serialize_u32(u32) Is::Other;
+        serialize_u64(u64) Is::Other;
+        serialize_u128(u128) Is::Other;
+        serialize_char(char) Is::Other;
+        serialize_str(&str) Is::Other;
+        serialize_bytes(&[u8]) Is::Other;
+        serialize_none() Is::Null;
+        serialize_unit() Is::Null;
+        serialize_unit_struct(&'static str) Is::Null;
+        serialize_unit_variant(&'static str, u32, &'static str) Is::Other;
     }
 
     fn collect_str<T: ?Sized + fmt::Display>(self, _: &T) -> Walked {
-        Ok(())
+        Ok(Is::Other)
     }
 
     fn serialize_some<T: ?Sized + Serialize>(self, value: &T) -> Walked {
-        value.serialize(self)
+        match value.serialize(self)? {
+            // JSON has one null, which is read back as `None`.
+            Is::Null => Err(Stop::Lost(NULL_IN_SOME)),
+            Is::Other => Ok(Is::Other),
+        }
     }
 
     fn serialize_newtype_struct<T: ?Sized + Serialize>(self, _: &'static str, value: &T) -> Walked {
@@ -121,7 +138,7 @@ impl Serializer for Finite {
         _: &'static str,
         value: &T,
     ) -> Walked {
-        value.serialize(self)
+        value.serialize(self).map(|_| Is::Other)
     }
 
     opened! {
@@ -137,16 +154,16 @@ impl Serializer for Finite {
 
 macro_rules! parts {
     ($($way:ident $($method:ident($($name:ty)?)),+;)*) => {$(
-        impl $way for Finite {
-            type Ok = ();
+        impl $way for Walk {
+            type Ok = Is;
             type Error = Stop;
 
-            $(fn $method<T: ?Sized + Serialize>(&mut self, $(_: $name,)? value: &T) -> Walked {
-                value.serialize(Self)
+            $(fn $method<T: ?Sized + Serialize>(&mut self, $(_: $name,)? value: &T) -> Result<(), Stop> {
+                value.serialize(Self).map(drop)
             })+
 
             fn end(self) -> Walked {
-                Ok(())
+                Ok(Is::Other)
             }
         }
     )*};
