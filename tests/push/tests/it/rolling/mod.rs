@@ -22,6 +22,10 @@ use self::waiting::Waiting;
 /// How long processes are killed and started again in a round.
 const CHAOS: Duration = Duration::from_secs(5);
 
+/// How long an instance is stopped: leases are of one second, and lost when another instance has
+/// watched them for as long.
+const FREEZE: Duration = Duration::from_secs(3);
+
 /// How many tasks each version defers while nobody runs any: each function's with plain and with
 /// unusual values, twice.
 const BACKLOG: u64 = 48;
@@ -49,7 +53,8 @@ async fn rounds(mut round: impl AsyncFnMut(&mut Random)) {
     }
 }
 
-/// Has both versions defer to one queue: all killed at random, then each alone, then both.
+/// Has both versions defer to one queue: all killed at random, then each alone, then both, one of
+/// which is stopped for a while.
 async fn round(stage: Stage, random: &mut Random) {
     let begun = Instant::now();
     let mut waited = Waiting::default();
@@ -60,9 +65,13 @@ async fn round(stage: Stage, random: &mut Random) {
     for version in turns {
         backlog(&stage, random).await;
         let _alone = stage.start(version, Verb::Run);
+        let left = stage.until_left(&[version]).await;
+        stage.run_now(&left).await;
         waited.add(&stage.until_left(&[version]).await, &[version]);
     }
-    let _both = BOTH.map(|version| stage.start(version, Verb::Run));
+    backlog(&stage, random).await;
+    let both = BOTH.map(|version| stage.start(version, Verb::Run));
+    freeze(&stage, &both[random.below(2)], random).await;
     waited.add(&stage.until_left(&BOTH).await, &BOTH);
     let account = Account::read(&stage.ledger);
     account.assert_as_meant();
@@ -97,6 +106,19 @@ async fn chaos(stage: &Stage, random: &mut Random) -> u32 {
         tokio::time::sleep(random.millis(20..220)).await;
     }
     kills
+}
+
+/// Stops an instance in the middle of its work for longer than its leases, while both versions
+/// defer.
+async fn freeze(stage: &Stage, instance: &Process, random: &mut Random) {
+    let pause = random.millis(30..200);
+    let frozen = async {
+        tokio::time::sleep(pause).await;
+        instance.signal("-STOP");
+        tokio::time::sleep(FREEZE).await;
+        instance.signal("-CONT");
+    };
+    tokio::join!(frozen, backlog(stage, random));
 }
 
 /// Has both versions defer some of each function, while nobody runs any.
