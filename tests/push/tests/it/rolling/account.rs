@@ -57,23 +57,26 @@ impl Account {
         }
     }
 
+    /// Asserts that every call was on what was meant.
+    pub(super) fn assert_calls_as_meant(&self) {
+        let mistakes = self.ran.iter().flat_map(|(number, calls)| {
+            let meant = self.meant.get(number);
+            calls.iter().filter_map(move |call| mistake(meant, call))
+        });
+        assert_none(self.problems.iter().cloned().chain(mistakes).collect());
+    }
+
     /// Asserts that every task that was stored has run unless no version reads it, and that every
     /// call was on what was meant.
     pub(super) fn assert_as_meant(&self) {
-        let mut problems = self.problems.clone();
-        for (number, calls) in &self.ran {
-            let meant = self.meant.get(number);
-            problems.extend(calls.iter().filter_map(|call| mistake(meant, call)));
-        }
-        for number in &self.stored {
-            let meant = &self.meant[number];
-            let is_read = BOTH.iter().any(|version| meant.read_by(*version).is_ok());
-            if is_read && !self.ran.contains_key(number) {
-                problems.push(format!("never ran: {number}, {meant:?}"));
-            }
-        }
-        let some = problems.iter().take(20).map(String::as_str).collect::<Vec<_>>().join("\n");
-        assert!(problems.is_empty(), "{} problems, the first ones:\n{some}", problems.len());
+        self.assert_calls_as_meant();
+        let is_read = |meant: &Meant| BOTH.iter().any(|reader| meant.read_by(*reader).is_ok());
+        let stored = self.stored.iter().map(|number| (number, &self.meant[number]));
+        let lost =
+            stored.filter(|(number, meant)| is_read(meant) && !self.ran.contains_key(number));
+        assert_none(
+            lost.map(|(number, meant)| format!("never ran: {number}, {meant:?}")).collect(),
+        );
         self.assert_each_case();
     }
 
@@ -99,6 +102,11 @@ fn mistake(meant: Option<&Meant>, call: &(Version, String, Value)) -> Option<Str
     let expected = meant.read_by(*reader);
     let is_right = meant.edit == *edit && expected.as_ref() == Ok(values);
     (!is_right).then(|| format!("{call:?}, meant as {meant:?}, is not {expected:?}"))
+}
+
+fn assert_none(problems: Vec<String>) {
+    let some = problems.iter().take(20).map(String::as_str).collect::<Vec<_>>().join("\n");
+    assert!(problems.is_empty(), "{} problems, the first ones:\n{some}", problems.len());
 }
 
 fn number(values: &Value) -> Option<u64> {

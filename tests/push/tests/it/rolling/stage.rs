@@ -125,13 +125,11 @@ impl Stage {
         let begun = Instant::now();
         let left = loop {
             let left = self.stored().await;
-            if left.iter().all(|one| self.is_settled(one, readers)) {
+            let open: Vec<_> = left.iter().filter(|one| !self.is_settled(one, readers)).collect();
+            if open.is_empty() {
                 break left;
             }
-            if begun.elapsed() > PATIENCE {
-                Account::read(&self.ledger).assert_as_meant();
-                panic!("{readers:?} do not run or refuse what is left: {left:#?}");
-            }
+            assert!(begun.elapsed() < PATIENCE, "{readers:?} do not run or refuse {open:#?}");
             tokio::time::sleep(Duration::from_millis(100)).await;
         };
         for reader in readers {
@@ -170,6 +168,7 @@ impl Stage {
         }
         // Read later, so that it has every task that is stored.
         let account = Account::read(&self.ledger);
+        account.assert_calls_as_meant();
         records.into_iter().map(|record| Left::of(record, &account)).collect()
     }
 }
