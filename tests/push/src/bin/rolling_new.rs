@@ -131,39 +131,41 @@ async fn retype(number: u64, stars: f64, #[state] ledger: &Ledger) {
 }
 
 fn order(turn: u64, random: &mut Random) -> Order {
-    let (number, is_unusual) = (random.next(), turn / 12 % 2 == 1);
+    let (number, is_unusual) = (random.number(), turn / 12 % 2 == 1);
     match turn % 12 {
         0 => Order::new("swap", &SwapArgs { number, from: random.word(), to: random.word() }),
         1 => {
-            let (from, to, memo) = (random.next(), random.next() % 9, random.word());
+            let (from, to, memo) = (random.number(), random.number() % 9, random.word());
             Order::new("reorder", &ReorderArgs { number, transfer: Transfer { from, to, memo } })
         }
-        2 => Order::new("rename", &RenameArgs { number, cents: random.next() }),
+        2 => Order::new("rename", &RenameArgs { number, cents: random.number() }),
         3 => {
-            let (user, note) = (random.next(), is_unusual.then(|| random.word()));
+            let (user, note) = (random.number(), is_unusual.then(|| random.word()));
             let currency = random.pick(&["EUR", "CHF"]).to_owned();
             Order::new("add", &AddArgs { number, user, currency, note })
         }
-        4 => Order::new("remove", &RemoveArgs { number, user: random.next() }),
+        4 => Order::new("remove", &RemoveArgs { number, user: random.number() }),
         5 => {
             let renamed = Action::Rename(random.word());
             let known = random.pick(&[Action::Suspend, Action::Delete, renamed]);
-            let action = if is_unusual { Action::Warn(random.next() as u32) } else { known };
+            let action = if is_unusual { Action::Warn(random.number() as u32) } else { known };
             Order::new("vary", &VaryArgs { number, action })
         }
         6 => {
             let beyond = if is_unusual { 1 << 32 } else { 0 };
-            Order::new("widen", &WidenArgs { number, cents: beyond + random.next() % (1 << 32) })
+            Order::new("widen", &WidenArgs { number, cents: beyond + random.number() % (1 << 32) })
         }
-        7 => Order::new("narrow", &NarrowArgs { number, percent: random.next() as u8 }),
+        7 => Order::new("narrow", &NarrowArgs { number, percent: random.number() as u8 }),
         8 => Order::new("split", &SplitArgs { number, first: random.word(), last: random.word() }),
         9 => {
-            let item = |id| Item { id, price: random.next() as u32, gift: id % 2 == 0 };
+            let item = |id| Item { id, price: random.number() as u32, gift: id % 2 == 0 };
             let items = (u64::from(!is_unusual)..3).map(item).collect();
             Order::new("nest", &NestArgs { number, items })
         }
-        10 => Order::new("relocate", &RelocateArgs { number, user: random.next() }),
-        _ => Order::new("retype", &RetypeArgs { number, stars: (random.next() % 11) as f64 / 2.0 }),
+        10 => Order::new("relocate", &RelocateArgs { number, user: random.number() }),
+        _ => {
+            Order::new("retype", &RetypeArgs { number, stars: (random.number() % 11) as f64 / 2.0 })
+        }
     }
 }
 

@@ -88,17 +88,17 @@ async fn retype(number: u64, stars: u64, #[state] ledger: &Ledger) {
 }
 
 fn order(turn: u64, random: &mut Random) -> Order {
-    let (number, is_unusual) = (random.next(), turn / 12 % 2 == 1);
+    let (number, is_unusual) = (random.number(), turn / 12 % 2 == 1);
     match turn % 12 {
         0 => Order::new("swap", &SwapArgs { number, from: random.word(), to: random.word() }),
         1 => {
-            let (from, to, memo) = (random.next(), random.next() % 9, random.word());
+            let (from, to, memo) = (random.number(), random.number() % 9, random.word());
             Order::new("reorder", &ReorderArgs { number, transfer: Transfer { from, to, memo } })
         }
-        2 => Order::new("rename", &RenameArgs { number, amount: random.next() }),
-        3 => Order::new("add", &AddArgs { number, user: random.next() }),
+        2 => Order::new("rename", &RenameArgs { number, amount: random.number() }),
+        3 => Order::new("add", &AddArgs { number, user: random.number() }),
         4 => {
-            let (user, note) = (random.next(), random.word());
+            let (user, note) = (random.number(), random.word());
             Order::new("remove", &RemoveArgs { number, user, note })
         }
         5 => {
@@ -106,9 +106,9 @@ fn order(turn: u64, random: &mut Random) -> Order {
             let action = random.pick(&[Action::Suspend, Action::Delete, renamed]);
             Order::new("vary", &VaryArgs { number, action })
         }
-        6 => Order::new("widen", &WidenArgs { number, cents: random.next() as u32 }),
+        6 => Order::new("widen", &WidenArgs { number, cents: random.number() as u32 }),
         7 => {
-            let percent = random.next() % 256 + if is_unusual { random.next() >> 1 } else { 0 };
+            let percent = random.number() % 256 + if is_unusual { random.number() >> 1 } else { 0 };
             Order::new("narrow", &NarrowArgs { number, percent })
         }
         8 => {
@@ -117,12 +117,12 @@ fn order(turn: u64, random: &mut Random) -> Order {
             Order::new("split", &SplitArgs { number, name })
         }
         9 => {
-            let item = |id| Item { id, cents: random.next() as u32, note: random.word() };
+            let item = |id| Item { id, cents: random.number() as u32, note: random.word() };
             let items = (u64::from(!is_unusual)..3).map(item).collect();
             Order::new("nest", &NestArgs { number, items })
         }
-        10 => Order::new("relocate", &RelocateArgs { number, user: random.next() }),
-        _ => Order::new("retype", &RetypeArgs { number, stars: random.next() % 6 }),
+        10 => Order::new("relocate", &RelocateArgs { number, user: random.number() }),
+        _ => Order::new("retype", &RetypeArgs { number, stars: random.number() % 6 }),
     }
 }
 

@@ -106,7 +106,7 @@ impl Program {
             callers.spawn(async move {
                 let mut random = Random::new(seed.wrapping_add(caller));
                 // What is killed soon begins with other functions than the last one did.
-                let first = if count == u64::MAX { random.next() % 1_000 } else { 0 };
+                let first = if count == u64::MAX { random.number() % 1_000 } else { 0 };
                 loop {
                     let turn = turns.fetch_add(1, Ordering::Relaxed);
                     if turn >= count {
@@ -127,7 +127,7 @@ async fn defer_one(order: Order, tasks: &Client, ledger: &Ledger) {
     let number = order.values["number"].as_u64().expect("every task has a number");
     ledger.meant(order.edit, &order.values);
     // Some have a time of their own.
-    let pause = Duration::from_millis(if number % 8 == 0 { number % 64 } else { 0 });
+    let pause = Duration::from_millis(if number.is_multiple_of(8) { number % 64 } else { 0 });
     let task = if pause.is_zero() { order.task } else { order.task.after(pause) };
     ledger.write(&match task.on(tasks).await {
         Ok(_) => Line::Stored { number },

@@ -14,7 +14,7 @@ impl Random {
     }
 
     /// Returns the next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -23,7 +23,7 @@ impl Random {
 
     /// Returns a number below `most`.
     pub fn below(&mut self, most: usize) -> usize {
-        (self.next() % most as u64) as usize
+        (self.number() % most as u64) as usize
     }
 
     /// Returns one of these, which must not be empty.
@@ -33,7 +33,7 @@ impl Random {
 
     /// Returns a time of so many milliseconds.
     pub fn millis(&mut self, range: Range<u64>) -> Duration {
-        Duration::from_millis(range.start + self.next() % (range.end - range.start))
+        Duration::from_millis(range.start + self.number() % (range.end - range.start))
     }
 
     /// Returns a text of up to seven letters, often of none.

@@ -19,11 +19,11 @@ async fn retype(number: u64, stars: String) {
 /// Defers one task that nobody reads for its type, and five of values that nobody, one version or
 /// both read.
 pub(super) async fn defer(stage: &Stage, random: &mut Random) {
-    let number = random.next();
+    let number = random.number();
     let stars = random.word();
     let mut orders = vec![Order::new("retype", &RetypeArgs { number, stars })];
     for percent in [-1, i64::MIN, 0, 255, 256] {
-        let number = random.next();
+        let number = random.number();
         orders.push(Order::new("narrow", &NarrowArgs { number, percent }));
     }
     for Order { edit, values, task } in orders {

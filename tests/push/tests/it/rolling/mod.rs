@@ -3,6 +3,7 @@
 //!
 //! A round is about ten seconds. `ROLLING_ROUNDS=20` makes twenty, each on a new file or queue. The
 //! seed is printed; `ROLLING_SEED=..` repeats it.
+#![cfg(unix)]
 
 mod account;
 mod balancer;
@@ -26,8 +27,8 @@ const CHAOS: Duration = Duration::from_secs(5);
 /// watched them for as long.
 const FREEZE: Duration = Duration::from_secs(3);
 
-/// How many tasks each version defers while nobody runs any: each function's with plain and with
-/// unusual values, twice.
+/// How many tasks each version defers beside the chaos: each function's with plain and with unusual
+/// values, twice.
 const BACKLOG: u64 = 48;
 
 const BOTH: [Version; 2] = [Version::Old, Version::New];
@@ -63,6 +64,7 @@ async fn round(stage: Stage, random: &mut Random) {
     let mut turns = BOTH;
     turns.rotate_left(random.below(2));
     for version in turns {
+        // While nobody runs them.
         backlog(&stage, random).await;
         let _alone = stage.start(version, Verb::Run);
         let left = stage.until_left(&[version]).await;
@@ -99,7 +101,7 @@ async fn chaos(stage: &Stage, random: &mut Random) -> u32 {
             None => {}
         }
         if random.below(3) > 0 {
-            let (seed, count) = (random.next(), None);
+            let (seed, count) = (random.number(), None);
             let verb = if part % 2 == 0 { Verb::Run } else { Verb::Defer { seed, count } };
             processes[part] = Some(stage.start(BOTH[part / 2], verb));
         }
@@ -121,10 +123,10 @@ async fn freeze(stage: &Stage, instance: &Process, random: &mut Random) {
     tokio::join!(frozen, backlog(stage, random));
 }
 
-/// Has both versions defer some of each function, while nobody runs any.
+/// Has both versions defer some of each function, and waits for that.
 async fn backlog(stage: &Stage, random: &mut Random) {
     let verb = |seed| Verb::Defer { seed, count: Some(BACKLOG) };
-    for mut producer in BOTH.map(|version| stage.start(version, verb(random.next()))) {
+    for mut producer in BOTH.map(|version| stage.start(version, verb(random.number()))) {
         assert!(producer.ended().await.success());
     }
 }

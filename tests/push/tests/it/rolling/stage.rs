@@ -123,19 +123,33 @@ impl Stage {
     /// that each of them reports that. Returns it.
     pub(super) async fn until_left(&self, readers: &[Version]) -> Vec<Left> {
         let begun = Instant::now();
-        let left = loop {
+        loop {
             let left = self.stored().await;
             let open: Vec<_> = left.iter().filter(|one| !self.is_settled(one, readers)).collect();
             if open.is_empty() {
-                break left;
+                break;
             }
             assert!(begun.elapsed() < PATIENCE, "{readers:?} do not run or refuse {open:#?}");
             tokio::time::sleep(Duration::from_millis(100)).await;
-        };
+        }
+        self.hold_deliveries().await;
+        let left = self.stored().await;
         for reader in readers {
             assert_reported(&left, *reader, &self.report(*reader), self.has_refusals());
         }
+        self.tasks.resume(QUEUE).await.unwrap();
         left
+    }
+
+    /// Stops a push queue, which else is delivering some of the tasks that nobody runs: these do not
+    /// count as waiting.
+    async fn hold_deliveries(&self) {
+        if self.push.is_some() {
+            self.tasks.pause(QUEUE).await.unwrap();
+            while self.tasks.stats().await.unwrap().leased > 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
     }
 
     /// Makes the tasks that wait due by hand, the refused ones too, which pause.
