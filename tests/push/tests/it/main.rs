@@ -5,5 +5,6 @@ mod actix;
 mod cloud_tasks;
 mod end_to_end;
 mod object_payloads;
+mod rolling;
 mod service;
 mod verify;
