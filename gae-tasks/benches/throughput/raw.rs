@@ -35,7 +35,7 @@ impl Raw {
         file.execute_batch(
             "INSERT INTO gae_tasks_schema VALUES (1, 0, 0);
              INSERT INTO gae_tasks_queue VALUES ('default', x'00', 0);
-             INSERT INTO gae_tasks_lane VALUES (1, 'default', 'throughput/no_op', 7, 0, 1);",
+             INSERT INTO gae_tasks_lane VALUES (1, 'default', 'throughput/no_op', 7, 0, 1, x'');",
         )
         .unwrap();
         let raw = Self { file, inserts: SIZES.map(inserts), last: 0 };
@@ -60,8 +60,8 @@ impl Raw {
     }
 
     pub(crate) fn insert_batch(&mut self, rows: usize) {
-        const READY: &str = "INSERT INTO gae_tasks_ready (standing, turn, lane, due) \
-                             SELECT ?1, turn, id, ?3 FROM gae_tasks_lane WHERE id = ?2 \
+        const READY: &str = "INSERT INTO gae_tasks_ready (standing, turn, lane, due, refused) \
+                             SELECT ?1, turn, id, ?3, refusers <> x'' FROM gae_tasks_lane WHERE id = ?2 \
                              ON CONFLICT (standing, turn, lane) DO UPDATE SET due = excluded.due WHERE excluded.due < due";
         self.run("BEGIN IMMEDIATE");
         let mut left = rows;
@@ -103,7 +103,7 @@ impl Raw {
     /// Leases up to a batch of tasks and returns their ids in order.
     pub(crate) fn claim(&mut self, batch: usize) -> Vec<[u8; 16]> {
         const NEXT: &str = "SELECT w.due, w.task, w.since, t.name, t.schedule_time, t.attempts, t.deadline, t.attributes, \
-                            t.payload, t.retry, t.max_attempts FROM gae_tasks_waiting w \
+                            t.payload, t.retry, t.max_attempts, t.first_attempt FROM gae_tasks_waiting w \
                             LEFT JOIN gae_tasks_task t ON t.id = w.task WHERE w.lane = 1 AND w.standing = 0 \
                             AND w.timed = 0 ORDER BY w.due, w.task LIMIT ?1";
         const TAKE: &str = "DELETE FROM gae_tasks_waiting WHERE lane = 1 AND standing = 0 AND timed = 0 \

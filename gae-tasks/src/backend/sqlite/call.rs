@@ -1,10 +1,9 @@
 //! Calls of the writer: the request, as the caller sees it and as the writer sees it.
 
-use tokio::sync::oneshot;
-
 use super::connection::Durability;
 use super::database::Database;
 use super::error::{Fault, Problem};
+use super::reply::{Answered, Reply, channel};
 
 /// An operation that changes the file.
 pub(super) trait Request: Send + 'static {
@@ -50,6 +49,7 @@ pub(super) trait Work: Send {
     fn look(&mut self, database: &mut Database) -> bool;
     fn perform(&mut self, database: &mut Database) -> Result<(), Fault>;
     fn fail(&mut self, problem: Problem);
+    fn announce(&self);
     fn wakes(&self) -> bool;
     fn finish(self: Box<Self>);
 }
@@ -60,13 +60,13 @@ pub(super) struct Call<R: Request> {
     answer: Option<Result<R::Output, Problem>>,
     /// The whole call goes back to the caller, which frees its own allocations: freeing across
     /// threads is slow.
-    reply: Option<oneshot::Sender<Box<Self>>>,
+    reply: Option<Reply<Box<Self>>>,
 }
 
 impl<R: Request> Call<R> {
-    /// Creates a call, and the receiver on which its caller waits.
-    pub(super) fn new(request: R) -> (Box<Self>, oneshot::Receiver<Box<Self>>) {
-        let (reply, answered) = oneshot::channel();
+    /// Creates a call, and the end on which its caller waits.
+    pub(super) fn new(request: R) -> (Box<Self>, Answered<Box<Self>>) {
+        let (reply, answered) = channel();
         (Box::new(Self { request, answer: None, reply: Some(reply) }), answered)
     }
 
@@ -107,6 +107,12 @@ impl<R: Request> Work for Call<R> {
         self.answer = Some(Err(problem));
     }
 
+    fn announce(&self) {
+        if let Some(reply) = &self.reply {
+            reply.announce();
+        }
+    }
+
     fn wakes(&self) -> bool {
         self.answer.as_ref().is_some_and(|answer| answer.as_ref().is_ok_and(R::wakes))
     }
@@ -115,7 +121,7 @@ impl<R: Request> Work for Call<R> {
         if let Some(reply) = self.reply.take() {
             // A caller that no longer waits has dropped its future; whether the operation happened
             // is then unknown to it.
-            _ = reply.send(self);
+            reply.send(self);
         }
     }
 }

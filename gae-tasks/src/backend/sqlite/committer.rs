@@ -284,6 +284,9 @@ impl Committer {
         }
         self.database.fresh.write(&self.database.connection)?;
         self.commit()?;
+        if let [only] = &**group {
+            only.announce();
+        }
         // SQLite also commits into a file that has lost its name.
         self.opened.check()
     }

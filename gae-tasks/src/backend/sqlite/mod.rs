@@ -27,6 +27,7 @@ mod process;
 mod reader;
 mod ready;
 mod release;
+mod reply;
 mod row;
 mod sample;
 mod schema;

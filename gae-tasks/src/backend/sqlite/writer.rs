@@ -101,7 +101,7 @@ impl Writer {
         }
         async {
             here?;
-            let answer = answered.await.ok().and_then(|call| call.into_answer());
+            let answer = answered.await.and_then(|call| call.into_answer());
             answer.unwrap_or_else(|| Err(Problem::new(self.opened.file(), Fault::Stopped)))
         }
     }
@@ -118,7 +118,7 @@ impl Writer {
             at(committer, |committer| committer.answer_here(&mut group));
         }
         group.into_iter().for_each(|call| self.inbox.put(call));
-        let answer = pollster::block_on(answered).ok().and_then(|call| call.into_answer());
+        let answer = pollster::block_on(answered).and_then(|call| call.into_answer());
         answer.unwrap_or_else(|| Err(Problem::new(self.opened.file(), Fault::Stopped)))
     }
 }
