@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::order::{Lane, Order, Source};
+use super::order::{Lane, Order, Place, Source};
 use crate::backend::haul::{Haul, turn_length};
 use crate::backend::lifecycle::{self, Change, Ended, Facts, Holder, Rules};
 use crate::backend::readers::KnownReaders;
@@ -361,13 +361,13 @@ impl Store {
     /// Leases these tasks, as far as there is room.
     fn take_each(
         &mut self,
-        due: Vec<(Timestamp, TaskId)>,
+        due: Vec<Place>,
         request: &Lease,
         haul: &mut Haul,
         standing: Standing,
         now: Timestamp,
     ) {
-        for (_, id) in due {
+        for (.., id) in due {
             if haul.room(standing) > 0
                 && self
                     .tasks

@@ -215,6 +215,8 @@ macro_rules! conformance {
                 a_refused_task_is_found_listed_counted_and_deleted
                 a_refused_task_is_purged_and_goes_with_its_queue
                 refused_tasks_hold_up_nobody
+                a_refused_task_stands_before_the_backlog_of_its_queue
+                marked_tasks_that_others_refused_come_first
                 the_next_time_is_that_of_the_reader
                 other_readers_take_refused_tasks_by_turns
                 a_pause_of_readers_is_shortened_when_the_clock_is_set_back

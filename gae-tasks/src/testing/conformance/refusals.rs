@@ -337,6 +337,54 @@ pub(super) async fn refused_tasks_hold_up_nobody(on: Stage) {
     assert_eq!((seen, on.all().await.len()), (301, 0));
 }
 
+pub(super) async fn a_refused_task_stands_before_the_backlog_of_its_queue(on: Stage) {
+    let refused = store(&on).await;
+    end(&on, at(0), 2, refuse(2)).await;
+    // All of these are due before the pause of the reader that refused ends.
+    let backlog: Vec<_> = (0..500).map(|_| of_shape(&on, WRITER)).collect();
+    on.enqueue(at(1), backlog).await;
+    let elsewhere = of_shape(&on, WRITER).with(|task| task.spec.queue = queue("r"));
+    on.store(at(1), elsewhere).await;
+    let few = async |reader, most| {
+        let mut request = program(reader).leasing(on.leasing(at(2)));
+        request.room = crate::backend::Room::new(most);
+        let leased = on.lease(request).await.tasks;
+        for task in &leased {
+            on.settle(at(2), task.lease, Verdict::Release).await;
+        }
+        ids(&leased)
+    };
+    assert_eq!(few(3, 1).await, [refused]);
+    let first = few(3, 200).await;
+    assert_eq!((first.len(), first[0]), (200, refused));
+    assert!(!few(2, 502).await.contains(&refused), "the reader that refused still pauses");
+    // A second reader that refuses pauses too; a third has the task at once.
+    end_of(&on, at(2), 3, refused, refuse(3)).await;
+    assert_eq!(few(4, 1).await, [refused]);
+    assert!(!few(3, 502).await.contains(&refused));
+}
+
+/// Leases as a reader of this shape, and settles one of the tasks; the others go back.
+async fn end_of(on: &Stage, now: Timestamp, reader: u64, id: TaskId, verdict: Verdict) {
+    for task in lease(on, now, reader).await {
+        let verdict = if task.lease.id == id { verdict.clone() } else { Verdict::Release };
+        on.settle(now, task.lease, verdict).await;
+    }
+}
+
+pub(super) async fn marked_tasks_that_others_refused_come_first(on: Stage) {
+    let refused = store(&on).await;
+    let lost = on.lose(at(0)).await;
+    end(&on, lost, 2, refuse(2)).await;
+    let other = on.store(lost, of_shape(&on, WRITER)).await;
+    assert_eq!(ids(&lease(&on, lost, 2).await), [other]);
+    let now = lost.plus(LEASE);
+    assert_eq!(on.sweep(now, 100).await.recovered, 1);
+    let leased = lease(&on, now, 3).await;
+    assert_eq!(ids(&leased), [refused, other]);
+    assert!(leased.iter().all(|task| task.standing == Standing::Marked));
+}
+
 pub(super) async fn the_next_time_is_that_of_the_reader(on: Stage) {
     store(&on).await;
     refused(&on, at(0), 2).await;
