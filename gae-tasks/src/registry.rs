@@ -1,9 +1,9 @@
 //! The handlers by route: looked up in constant time, verified as a whole.
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, OnceLock};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use crate::backend::ReadsRoutes;
+use crate::backend::{ReaderId, ReadsRoutes};
 use crate::context::States;
 use crate::error::{Error, no_problems};
 use crate::payload::{CannotRead, Schema};
@@ -279,6 +279,15 @@ fn explain_shape(
     }
 }
 
+/// Why values of a route are not read, although its payloads can be.
+pub(crate) fn explain_refused(registration: &Registration, kind: &str) -> String {
+    format!(
+        "the function at {} could not read the values of these tasks of `{kind}`, and tries each again \
+         after a pause: `TaskRecord::errors` has the reason for each",
+        registration.location
+    )
+}
+
 /// Whether the attribute names older structs or parts of parameters.
 fn speaks_of_parts(registration: &Registration) -> bool {
     !registration.upgrades.is_empty() || !registration.sensitive.is_empty()
@@ -301,17 +310,29 @@ fn no_schema(registration: &Registration) -> Option<String> {
 
 /// The routes that the tasks of a registry can read.
 #[derive(Debug)]
-pub(crate) struct Readable(Arc<Registry>);
+pub(crate) struct Readable {
+    registry: Arc<Registry>,
+    /// The routes of which it has said so.
+    said: Mutex<HashSet<Route>>,
+}
 
 impl Readable {
-    pub(crate) const fn new(registry: Arc<Registry>) -> Self {
-        Self(registry)
+    pub(crate) fn new(registry: Arc<Registry>) -> Self {
+        Self { registry, said: Mutex::default() }
+    }
+
+    /// Whether it has said that tasks of `route` can be read.
+    pub(crate) fn has_said(&self, route: &Route) -> bool {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).contains(route)
     }
 }
 
 impl ReadsRoutes for Readable {
-    fn reader(&self, route: &Route, schema: Option<&[u8]>) -> Option<Shape> {
-        self.0.find(route.kind().as_str(), route.shape(), schema)?.shape().ok()
+    fn reader(&self, route: &Route, schema: Option<&[u8]>) -> Option<ReaderId> {
+        let routed = self.registry.find(route.kind().as_str(), route.shape(), schema)?;
+        let reader = routed.reader().ok()?;
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).insert(route.clone());
+        Some(reader)
     }
 }
 
@@ -384,6 +405,7 @@ macro_rules! link {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::task::Kind;
 
     static TASK: Registration = Registration::for_test();
 
@@ -397,6 +419,28 @@ mod tests {
         assert!(text.contains("development version") && text.contains("defer the task"), "{text}");
         let text = registry.explain_unroutable("shop/send", Shape::from_bits(7 | 1 << 56), None);
         assert!(text.contains("is not stored"), "{text}");
+    }
+
+    #[test]
+    fn a_schema_of_a_newer_algorithm_waits_for_an_update_and_is_not_called_damaged() {
+        let (registry, newer) = (Registry::of(vec![&TASK]), Shape::from_bits(2 << 56));
+        for schema in [None, Some(&b"what nobody here can read"[..])] {
+            assert!(registry.find("shop/send", newer, schema).is_none());
+            let text = registry.explain_unroutable("shop/send", newer, schema);
+            assert!(text.contains("a newer version of gae-tasks"), "{text}");
+            assert!(text.contains("update") && !text.contains("damaged"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_worker_knows_of_which_routes_it_has_said_that_it_reads_them() {
+        let readable = Readable::new(Arc::new(Registry::of(vec![&TASK])));
+        let route = |shape| Route::new(Kind::from_static("shop/send"), shape);
+        let (own, other) = (route(TASK.shape().unwrap()), route(Shape::from_bits(7)));
+        assert!(!readable.has_said(&own));
+        assert_eq!(readable.reader(&own, None), TASK.reader().ok());
+        assert_eq!(readable.reader(&other, None), None);
+        assert!(readable.has_said(&own) && !readable.has_said(&other));
     }
 
     #[test]

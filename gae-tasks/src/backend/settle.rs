@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::lease::LeaseRef;
+use super::refusers::ReaderId;
 use crate::outcome::Outcome;
 use crate::queue::TypeBackoff;
-use crate::task::{Shape, TaskId};
+use crate::task::TaskId;
 use crate::time::{Now, Timestamp};
 
 /// A request to record outcomes.
@@ -71,14 +72,13 @@ pub enum Verdict {
     /// is counted.
     Release,
     /// The value of the payload cannot be read here: no attempt is counted, and the task goes back.
-    /// Readers of this shape pause: a minute after the first refusal, twice as long after each
-    /// further one, at most an hour. Readers of any other shape may lease the task at once, unless
-    /// they have refused it too.
+    /// This reader pauses: a minute after the first refusal, twice as long after each further one, at
+    /// most an hour. Any other reader may lease the task at once, unless it has refused it too.
     Unreadable {
         /// The error and its sources in one line.
         error: String,
-        /// The shape of the function that could not read the value.
-        reader: Shape,
+        /// The function that could not read the value.
+        reader: ReaderId,
     },
 }
 
@@ -98,9 +98,9 @@ impl Verdict {
         }
     }
 
-    /// Returns the verdict for an attempt of a function with the shape `reader` that ended with
-    /// `outcome`, under its type's cap on attempts.
-    pub(crate) fn of(outcome: &Outcome, max_attempts: Option<u32>, reader: Shape) -> Self {
+    /// Returns the verdict for an attempt of the function `reader` that ended with `outcome`, under its
+    /// type's cap on attempts.
+    pub(crate) fn of(outcome: &Outcome, max_attempts: Option<u32>, reader: ReaderId) -> Self {
         match outcome {
             Outcome::Done => Self::Done,
             Outcome::Released => Self::Release,

@@ -16,12 +16,13 @@ use super::settings::ServiceSettings;
 use super::verify::HeaderFamily;
 use crate::attributes::Attributes;
 use crate::backend::lifecycle::{Change, Facts};
-use crate::backend::{BoxFuture, NewTask, Verdict};
+use crate::backend::{BoxFuture, NewTask, ReaderId, Verdict};
 use crate::context::{AttemptInfo, TaskContext};
 use crate::dispatch::{DEFAULT_DEADLINE, DeadlineMissed, Permit, UnreadableAttributes};
 use crate::envelope::{Envelope, EnvelopeError, Preamble};
 use crate::log;
 use crate::outcome::{Failure, Outcome, chain};
+use crate::payload::CannotRead;
 use crate::queue::QueueName;
 use crate::registration::Registration;
 use crate::routed::Routed;
@@ -61,6 +62,10 @@ impl Delivery<'_> {
             return self.leave_newer(&envelope).await;
         }
         let (kind, shape) = (envelope.spec.kind.as_str(), envelope.spec.shape);
+        if !envelope.schema.is_empty() && !shape.may_be_of(&envelope.schema) {
+            // Whatever wrote this: the bytes may mean something else than they seem to.
+            return self.leave(&envelope, CannotRead::OfAnotherShape.to_string()).await;
+        }
         let schema = Some(&*envelope.schema).filter(|schema| !schema.is_empty());
         let registry = &self.settings.registry;
         let Some(routed) = registry.find(kind, shape, schema) else {
@@ -159,7 +164,9 @@ impl Delivery<'_> {
         if matches!(outcome, Outcome::Done) {
             return Reply::Done;
         }
-        let verdict = Verdict::of(&outcome, routed.max_attempts, envelope.spec.shape);
+        // No reader pauses here: the queue has its own backoff.
+        let reader = ReaderId::of_shape(envelope.spec.shape);
+        let verdict = Verdict::of(&outcome, routed.max_attempts, reader);
         self.conclude(envelope, &limits, &reported, &verdict, outcome).await
     }
 

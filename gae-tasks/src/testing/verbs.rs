@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::backend::outlook::Outlook;
 use crate::backend::{
-    Lease, LeasedTask, Pull, Room, Routes, Settle, Settlement, Verdict, stored_schema,
+    Lease, LeasedTask, Pull, ReaderId, Room, Routes, Settle, Settlement, Verdict, stored_schema,
 };
 use crate::client::Client;
 use crate::context::{AttemptInfo, TaskContext};
@@ -107,7 +107,7 @@ impl Client {
         let started = self.clock().wall();
         let Some((registration, outcome)) = self.attempt_leased(&task).await else { return Ok(()) };
         let kind = task.spec.kind.to_string();
-        let reader = registration.shape().unwrap_or(task.spec.shape);
+        let reader = registration.reader().unwrap_or(ReaderId::of_shape(task.spec.shape));
         let verdict = Verdict::of(&outcome, registration.max_attempts, reader);
         let mut settlement = Settlement::new(task.lease, verdict);
         settlement.started = Some(started);

@@ -11,7 +11,7 @@ use super::crew::Crew;
 use super::held::Held;
 use super::waiting::Waiting;
 use crate::backend::outlook::Outlook;
-use crate::backend::{LeasedTask, Settlement, Verdict, stored_schema};
+use crate::backend::{LeasedTask, ReaderId, Settlement, Verdict, stored_schema};
 use crate::context::TaskContext;
 use crate::log;
 use crate::outcome::{Failure, Outcome};
@@ -98,11 +98,8 @@ async fn routed(crew: &Crew, task: &LeasedTask) -> Option<Routed> {
     let schema = stored_schema(&*crew.pull, shape).await;
     let routed = crew.registry.find(kind, shape, schema.as_deref());
     if routed.is_none() {
-        log::say(|| {
-            let why = crew.registry.explain_unroutable(kind, shape, schema.as_deref());
-            tracing::error!(id = %task.lease.id, "{why}")
-        });
-        crew.ask_for_routes_anew();
+        let why = || crew.registry.explain_unroutable(kind, shape, schema.as_deref());
+        crew.take_back(&task.spec.route(), why);
     }
     routed
 }
@@ -118,14 +115,17 @@ async fn make(crew: &Crew, task: &LeasedTask, routed: &Routed) -> Settlement {
         |failure: &Failure| Outlook::of_leased(task, routed, failure, started, crew.clock.wall());
     let outcome =
         crew.dispatcher.dispatch(routed, &task.payload, attributes, &context, &outlook).await;
-    if routed.reading.refused().is_some() {
-        crew.ask_for_routes_anew();
+    if let Some(difference) = routed.reading.refused() {
+        let kind = &task.spec.kind;
+        let why =
+            || format!("the function at {} cannot read `{kind}`: {difference}", routed.location);
+        crew.take_back(&task.spec.route(), why);
     }
     Settlement { started: Some(started), ..settled(task, routed, &outcome) }
 }
 
 fn settled(task: &LeasedTask, registration: &Registration, outcome: &Outcome) -> Settlement {
-    let reader = registration.shape().unwrap_or(task.spec.shape);
+    let reader = registration.reader().unwrap_or(ReaderId::of_shape(task.spec.shape));
     let verdict = Verdict::of(outcome, registration.max_attempts, reader);
     let mut settlement = Settlement::new(task.lease, verdict);
     settlement.backoff = registration.backoff;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::order::{Lane, Order, Place, Source};
 use crate::backend::haul::{Haul, turn_length};
 use crate::backend::lifecycle::{self, Change, Ended, Facts, Holder, Rules};
-use crate::backend::readers::KnownReaders;
+use crate::backend::readers::{Answer, KnownReaders, Question};
 use crate::backend::record::error_text;
 use crate::backend::{
     Bury, DeleteQueue, ForgottenTask, HeldLease, Lease, LeaseRef, LeaseToken, Leased, LeasedTask,
@@ -71,7 +71,7 @@ impl Store {
             }
             self.names.insert(key, Holder::Task(task.spec.id));
         }
-        if !task.schema.is_empty() {
+        if !task.schema.is_empty() && task.spec.shape.may_be_of(&task.schema) {
             self.schemas.entry(task.spec.shape).or_insert_with(|| Arc::clone(&task.schema));
         }
         self.keep_sensitive(&task);
@@ -249,24 +249,26 @@ impl Store {
     }
 
     pub(super) fn stats(&self, now: Timestamp) -> Vec<RouteStats> {
-        let mut lines: BTreeMap<(QueueName, Route, bool), Stats> = BTreeMap::new();
+        let mut lines: BTreeMap<(QueueName, Route, bool), RouteStats> = BTreeMap::new();
         for stored in self.tasks.values() {
-            let line =
-                (stored.task.spec.queue.clone(), stored.task.spec.route(), stored.is_newer());
-            let (stats, wait) = (lines.entry(line).or_default(), stored.facts.wait);
+            let (queue, route) = (stored.task.spec.queue.clone(), stored.task.spec.route());
+            let (mut stats, wait) = (Stats::default(), stored.facts.wait);
             match stored.state() {
                 TaskState::Scheduled => {
-                    stats.scheduled += 1;
-                    stats.due += u64::from(wait.is_over(now));
-                    stats.oldest_due =
-                        Some(stats.oldest_due.map_or(wait.due(), |at| at.min(wait.due())));
+                    stats.scheduled = 1;
+                    stats.due = u64::from(wait.is_over(now));
+                    stats.oldest_due = Some(wait.due());
                 }
-                TaskState::Leased => stats.leased += 1,
-                TaskState::Dead => stats.dead += 1,
+                TaskState::Leased => stats.leased = 1,
+                TaskState::Dead => stats.dead = 1,
             }
+            let is_newer = stored.is_newer();
+            let line = lines.entry((queue.clone(), route.clone(), is_newer)).or_insert_with(|| {
+                RouteStats { is_newer, ..RouteStats::new(queue, route, Stats::default()) }
+            });
+            line.add(stored.facts.refusers, stats);
         }
-        let line = |((queue, route, is_newer), stats)| RouteStats { queue, route, is_newer, stats };
-        lines.into_iter().map(line).collect()
+        lines.into_values().collect()
     }
 
     /// Returns some tasks of each route, those that wait first.
@@ -290,8 +292,18 @@ impl Store {
         sampled
     }
 
-    pub(super) fn lease(&mut self, request: &Lease, now: Timestamp) -> Leased {
-        let queues = self.readable(request);
+    /// Leases due tasks.
+    ///
+    /// # Errors
+    /// The routes that the worker must be asked about first; `answers` has those that it was.
+    pub(super) fn lease(
+        &mut self,
+        request: &Lease,
+        answers: &[Answer],
+        now: Timestamp,
+    ) -> Result<Leased, Vec<Question>> {
+        self.readers.learn(&request.routes, answers);
+        let queues = self.readable(request)?;
         let mut haul = Haul::new(request);
         let mut isolated = false;
         for standing in [Standing::Isolated, Standing::Suspect, Standing::Marked] {
@@ -304,32 +316,39 @@ impl Store {
         }
         self.take_turns(&queues, request, &mut haul, now);
         let next = queues.iter().filter_map(|source| self.order.next(source, now)).min();
-        Leased {
+        Ok(Leased {
             isolated,
             ..haul.leased(next.map(|next| next.since(now)), |queue| {
                 self.config(queue).own_retry().cloned()
             })
-        }
+        })
     }
 
     /// Returns the queues of `lease` that are not paused and have waiting tasks that the worker can
     /// run, in the order of turns.
-    fn readable(&mut self, lease: &Lease) -> Vec<Source> {
+    ///
+    /// # Errors
+    /// The routes that the worker must be asked about first.
+    fn readable(&self, lease: &Lease) -> Result<Vec<Source>, Vec<Question>> {
         let Self { order, queues, readers, schemas, places, .. } = self;
         let is_paused = |queue: &QueueName| queues.get(queue).is_some_and(|queue| queue.paused);
-        let mut sources = Vec::new();
+        let (mut sources, mut questions) = (Vec::new(), Vec::new());
         for queue in order.queues(lease).filter(|queue| !is_paused(queue)) {
             let mut read = |lane: &Lane| {
                 let (route, _, refusers) = lane;
                 let schema = || Ok::<_, Infallible>(schemas.get(&route.shape()).cloned());
-                let Ok(reader) = readers.reader(&lease.routes, route, schema);
-                Some((lane.clone(), refusers.spare(reader?)))
+                let Ok(known) = readers.reader(&lease.routes, route, schema);
+                let reader = known.unwrap_or_else(|question| {
+                    questions.push(question);
+                    None
+                });
+                Some((lane.clone(), refusers.are_others_than(reader?)))
             };
             let lanes = order.lanes(queue).filter_map(&mut read).collect();
             sources.push(Source { queue: queue.clone(), lanes });
         }
         sources.sort_unstable_by_key(|source| places.get(&source.queue));
-        sources
+        if questions.is_empty() { Ok(sources) } else { Err(questions) }
     }
 
     /// Leases clear tasks by the turns of their queues, until there is no more room or no task is

@@ -2,6 +2,7 @@
 //! change them.
 
 use std::collections::{BTreeSet, HashMap};
+use std::mem;
 use std::sync::Arc;
 
 use rusqlite::{Connection, Row, params};
@@ -11,7 +12,7 @@ use super::lane::{Lane, Runnable, RunnableLane, Served};
 use super::schemas::Schemas;
 use super::sensitive::Sensitive;
 use super::unreadable::{self, Columns};
-use crate::backend::readers::KnownReaders;
+use crate::backend::readers::{Answer, KnownReaders, Question};
 use crate::backend::refusers::Refusers;
 use crate::backend::{NewTask, QueueRecord, Routes};
 use crate::payload::SensitivePaths;
@@ -68,9 +69,10 @@ struct Queue {
 const MOST_RUNNABLE: usize = 8;
 
 impl Catalogue {
-    /// Discards everything, as after a transaction that was rolled back.
+    /// Discards everything that was read, as after a transaction that was rolled back.
     pub(super) fn forget(&mut self) {
-        *self = Self { served: std::mem::take(&mut self.served), ..Self::default() };
+        let (served, readers) = (mem::take(&mut self.served), mem::take(&mut self.readers));
+        *self = Self { served, readers, ..Self::default() };
     }
 
     /// Reads the changes of other connections; costs almost nothing if there are none.
@@ -370,46 +372,61 @@ impl Catalogue {
         self.lane(lane).is_some_and(|lane| !lane.is_newer()) && self.config(lane).is_some()
     }
 
+    /// Keeps what the worker with `routes` has said of stored routes.
+    pub(super) fn learn(&mut self, routes: &Routes, answers: &[Answer]) {
+        self.readers.learn(routes, answers);
+    }
+
     /// Returns the lanes from which a worker may lease now: those of its queues and routes, except
     /// paused queues.
+    ///
+    /// # Errors
+    /// Besides faults, the inner error: what the worker must be asked first.
     pub(super) fn runnable(
         &mut self,
         connection: &Connection,
         queues: &Arc<BTreeSet<QueueName>>,
         routes: &Routes,
-    ) -> Result<Arc<Runnable>, Fault> {
+    ) -> Result<Result<Arc<Runnable>, Vec<Question>>, Fault> {
         if let Some(known) = self.runnable.iter().find(|known| known.is_for(queues, routes)) {
-            return Ok(Arc::clone(known));
+            return Ok(Ok(Arc::clone(known)));
         }
-        let lanes = self.readable(connection, queues, routes)?;
+        self.served.note(queues, routes);
+        let lanes = match self.readable(connection, queues, routes)? {
+            Ok(lanes) => lanes,
+            Err(questions) => return Ok(Err(questions)),
+        };
         let runnable = Arc::new(Runnable::new(queues, routes, lanes));
         self.runnable.truncate(MOST_RUNNABLE - 1);
         self.runnable.insert(0, Arc::clone(&runnable));
-        self.served.note(queues, routes);
-        Ok(runnable)
+        Ok(Ok(runnable))
     }
 
-    /// Asks the worker about the lanes of its queues.
+    /// Returns the lanes of these queues that the worker can read, or what it must be asked first.
     fn readable(
         &mut self,
         connection: &Connection,
         queues: &BTreeSet<QueueName>,
         routes: &Routes,
-    ) -> Result<Vec<RunnableLane>, Fault> {
+    ) -> Result<Result<Vec<RunnableLane>, Vec<Question>>, Fault> {
         let Self { lanes, queues: stored, readers, schemas, .. } = self;
         let is_open = |queue: &Queue| !queue.paused && queue.config.is_ok();
-        let mut readable = Vec::new();
+        let (mut readable, mut questions) = (Vec::new(), Vec::new());
         for lane in lanes.values() {
             if queues.contains(&lane.queue)
                 && !lane.is_newer()
                 && stored.get(&lane.queue).is_none_or(is_open)
             {
                 let schema = || schemas.find(connection, lane.route.shape());
-                let reader = readers.reader(routes, &lane.route, schema)?;
-                readable.extend(reader.map(|reader| RunnableLane::new(lane, reader)));
+                match readers.reader(routes, &lane.route, schema)? {
+                    Ok(reader) => {
+                        readable.extend(reader.map(|reader| RunnableLane::new(lane, reader)))
+                    }
+                    Err(question) => questions.push(question),
+                }
             }
         }
-        Ok(readable)
+        Ok(if questions.is_empty() { Ok(readable) } else { Err(questions) })
     }
 
     /// Returns the queues and routes of the workers that have leased.
@@ -425,7 +442,7 @@ pub(super) fn data_version(connection: &Connection) -> Result<i64, Fault> {
 
 /// Returns how often queues were changed, by any process.
 fn queue_changes(connection: &Connection) -> Result<i64, Fault> {
-    let mut statement = connection.prepare_cached("SELECT queue_changes FROM gae_tasks_schema")?;
+    let mut statement = connection.prepare_cached("SELECT queue_changes FROM gae_tasks_version")?;
     Ok(statement.query_row([], |row| row.get(0))?)
 }
 

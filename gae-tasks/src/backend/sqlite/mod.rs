@@ -58,6 +58,7 @@ use self::call::Request;
 use self::database::moment;
 use self::enqueue::Storing;
 use self::error::NAME;
+use self::lease::Leasing;
 use self::reader::Reader;
 use self::writer::Writer;
 use super::lifecycle::Holder;
@@ -273,7 +274,21 @@ impl Backend for Sqlite {
 
 impl Pull for Sqlite {
     fn lease(&self, request: Lease) -> BackendFuture<'_, Leased> {
-        self.write(request)
+        let call = |lease, answers| self.writer.call(Leasing { lease, answers });
+        let (routes, mut answers) = (request.routes.clone(), Vec::new());
+        let first = call(request.clone(), Vec::new());
+        Box::pin(async move {
+            let mut answer = first.await?;
+            loop {
+                let questions = match answer {
+                    Ok(leased) => return Ok(leased),
+                    Err(questions) => questions,
+                };
+                // The worker decides here, while the writer serves others.
+                answers.extend(routes.answer(questions));
+                answer = call(request.clone(), answers.clone()).await?;
+            }
+        })
     }
 
     fn extend(&self, request: Extend) -> BackendFuture<'_, Vec<bool>> {
