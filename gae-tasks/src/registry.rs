@@ -1,15 +1,18 @@
 //! The handlers by route: looked up in constant time, verified as a whole.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+pub(crate) mod explain;
+pub(crate) mod readable;
 
-use crate::backend::{ReaderId, ReadsRoutes};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, OnceLock};
+
+use self::explain::{advice, duplicate, explain_shape, no_schema, without_crate};
 use crate::context::States;
 use crate::error::{Error, no_problems};
-use crate::payload::{CannotRead, Schema};
+use crate::payload::Schema;
 use crate::registration::{REGISTRATIONS, Registration, StateType};
 use crate::routed::Routed;
-use crate::task::{Route, Shape};
+use crate::task::Shape;
 use crate::task_type::Task;
 
 /// How many of the tasks that a consumer meets are traced when it is built. A program with more of
@@ -262,32 +265,6 @@ impl Registry {
     }
 }
 
-/// Why a payload of `shape` cannot be read by this task.
-fn explain_shape(
-    registration: &Registration,
-    kind: &str,
-    shape: Shape,
-    schema: Option<&[u8]>,
-) -> String {
-    match registration.reading(shape, schema) {
-        Err(CannotRead::NoOwnSchema(_)) => no_schema(registration).unwrap_or_default(),
-        Err(why) => format!(
-            "the function at {} cannot read this payload of `{kind}`, of shape {shape}: {why}",
-            registration.location
-        ),
-        Ok(_) => format!("the function at {} reads this payload", registration.location),
-    }
-}
-
-/// Why values of a route are not read, although its payloads can be.
-pub(crate) fn explain_refused(registration: &Registration, kind: &str) -> String {
-    format!(
-        "the function at {} could not read the values of these tasks of `{kind}`, and tries each again \
-         after a pause: `TaskRecord::errors` has the reason for each",
-        registration.location
-    )
-}
-
 /// Whether the attribute names older structs or parts of parameters.
 fn speaks_of_parts(registration: &Registration) -> bool {
     !registration.upgrades.is_empty() || !registration.sensitive.is_empty()
@@ -302,98 +279,6 @@ fn problems_of_schemas(registration: &Registration) -> Vec<String> {
         .collect()
 }
 
-/// Why a task has no schema, if it has none.
-fn no_schema(registration: &Registration) -> Option<String> {
-    let error = registration.schema().err()?;
-    Some(format!("task `{}` at {}: {error}", registration.kind, registration.location))
-}
-
-/// The routes that the tasks of a registry can read.
-#[derive(Debug)]
-pub(crate) struct Readable {
-    registry: Arc<Registry>,
-    /// The routes of which it has said so.
-    said: Mutex<HashSet<Route>>,
-}
-
-impl Readable {
-    pub(crate) fn new(registry: Arc<Registry>) -> Self {
-        Self { registry, said: Mutex::default() }
-    }
-
-    /// Whether it has said that tasks of `route` can be read.
-    pub(crate) fn has_said(&self, route: &Route) -> bool {
-        self.said.lock().unwrap_or_else(PoisonError::into_inner).contains(route)
-    }
-}
-
-impl ReadsRoutes for Readable {
-    fn reader(&self, route: &Route, schema: Option<&[u8]>) -> Option<ReaderId> {
-        let routed = self.registry.find(route.kind().as_str(), route.shape(), schema)?;
-        let reader = routed.reader().ok()?;
-        self.said.lock().unwrap_or_else(PoisonError::into_inner).insert(route.clone());
-        Some(reader)
-    }
-}
-
-/// Explains why two registrations have the same kind, and what to do.
-fn duplicate(kind: &str, first: &Registration, second: &Registration) -> String {
-    let (first_at, second_at) = (first.location, second.location);
-    if std::ptr::eq(first, second) {
-        format!("the task `{kind}` at {second_at} has its own kind as an alias: remove the alias")
-    } else if first_at == second_at {
-        format!(
-            "the task `{kind}` at {second_at} is registered twice, as its module is compiled \
-             twice: is there the same `mod ..;` in `main.rs` and in `lib.rs`? keep that of the \
-             library, and `use` it in `main.rs`"
-        )
-    } else {
-        format!(
-            "two tasks have the kind `{kind}`, at {first_at} and at {second_at}: give one of them \
-             a different `name = \"..\"`"
-        )
-    }
-}
-
-/// How to give the client a state of type `wanted`, considering the types it was `given`.
-fn advice(wanted: &str, given: &[&str]) -> String {
-    const ARC: &str = "alloc::sync::Arc<";
-    let inner = wanted.strip_prefix(ARC).and_then(|name| name.strip_suffix('>'));
-    if let Some(inner) = inner.filter(|inner| given.contains(inner)) {
-        return format!(
-            "give its builder the `{inner}` in an `Arc`, or let the task take `&{}`",
-            last_segment(inner)
-        );
-    }
-    if given
-        .iter()
-        .any(|name| name.strip_prefix(ARC).and_then(|name| name.strip_suffix('>')) == Some(wanted))
-    {
-        return format!(
-            "let the task take `&Arc<{}>`, or give the builder the value without its `Arc`",
-            last_segment(wanted)
-        );
-    }
-    if let Some(traits) = inner.and_then(|name| name.strip_prefix("dyn ")) {
-        let traits: Vec<&str> = traits.split(" + ").map(last_segment).collect();
-        return format!(
-            "add `.state::<Arc<dyn {}>>(Arc::new(..))` to its builder, as state is found by the type it is given as",
-            traits.join(" + ")
-        );
-    }
-    "add `.state(..)` to its builder".to_owned()
-}
-
-/// A type's name without its path, if it has no parameters.
-fn last_segment(name: &str) -> &str {
-    if name.contains('<') { name } else { name.rsplit("::").next().unwrap_or(name) }
-}
-
-/// A kind without the segment of its crate.
-fn without_crate(kind: &str) -> &str {
-    kind.split_once(['.', '/']).map_or(kind, |(_, rest)| rest)
-}
-
 #[doc = include_str!("docs/linking.md")]
 #[macro_export]
 macro_rules! link {
@@ -405,7 +290,6 @@ macro_rules! link {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::task::Kind;
 
     static TASK: Registration = Registration::for_test();
 
@@ -430,17 +314,6 @@ mod tests {
             assert!(text.contains("a newer version of gae-tasks"), "{text}");
             assert!(text.contains("update") && !text.contains("damaged"), "{text}");
         }
-    }
-
-    #[test]
-    fn a_worker_knows_of_which_routes_it_has_said_that_it_reads_them() {
-        let readable = Readable::new(Arc::new(Registry::of(vec![&TASK])));
-        let route = |shape| Route::new(Kind::from_static("shop/send"), shape);
-        let (own, other) = (route(TASK.shape().unwrap()), route(Shape::from_bits(7)));
-        assert!(!readable.has_said(&own));
-        assert_eq!(readable.reader(&own, None), TASK.reader().ok());
-        assert_eq!(readable.reader(&other, None), None);
-        assert!(readable.has_said(&own) && !readable.has_said(&other));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::Client;
 use crate::backend::{RouteStats, Stats};
 use crate::error::Error;
 use crate::queue::QueueName;
-use crate::registry::explain_refused;
+use crate::registry::explain::explain_refused;
 use crate::task::Route;
 
 /// Waiting tasks of one queue and route that this program cannot run, as

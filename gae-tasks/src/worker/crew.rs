@@ -12,7 +12,8 @@ use crate::clock::Clock;
 use crate::dispatch::Dispatcher;
 use crate::log;
 use crate::queue::QueueName;
-use crate::registry::{Readable, Registry};
+use crate::registry::Registry;
+use crate::registry::readable::Readable;
 use crate::retention::Retention;
 use crate::task::Route;
 

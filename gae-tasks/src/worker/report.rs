@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::crew::Crew;
 use crate::backend::{List, RouteStats, TaskFilter};
 use crate::log;
-use crate::registry::explain_refused;
+use crate::registry::explain::explain_refused;
 use crate::task::TaskId;
 
 /// How often a worker looks for tasks that it does not run.

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::catalogue::{names_of_lane, queue_record};
 use super::error::Fault;
 use super::held;
+use super::lane_row::names_of_lane;
+use super::queue_row::queue_record;
 use super::unreadable;
 use crate::backend::refusers::Refusers;
 use crate::backend::{QueueRecord, RouteStats, Stats};

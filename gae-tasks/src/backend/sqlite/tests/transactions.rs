@@ -16,7 +16,7 @@ use super::super::error::Fault;
 use super::super::lease::Leasing;
 use super::{Busy, Folder, at, bury_due, chain, enqueue, finish, lease, sweep, task, wait};
 use crate::backend::{
-    Backend, Enqueue, Extend, Lease, LeaseRef, LeaseToken, List, NewTask, Pull, Settle, Settled,
+    Backend, Enqueue, Extend, LeaseRef, LeaseToken, List, NewTask, Pull, Settle, Settled,
     Settlement, Sweep, TaskFilter, TaskRequest, TaskState, Verdict,
 };
 use crate::queue::QueueName;
