@@ -148,8 +148,8 @@ fn it_ends_when_a_file_is_of_another_format() {
         ends_after(&format!("{file} is of another version"), |run| {
             remove_database(run, file);
             let tables =
-                "CREATE TABLE result (path TEXT); CREATE TABLE gae_tasks_schema (version INTEGER);
-                INSERT INTO gae_tasks_schema VALUES (1000000)";
+                "CREATE TABLE result (path TEXT); CREATE TABLE gae_tasks_version (version INTEGER);
+                INSERT INTO gae_tasks_version VALUES (1000000)";
             Connection::open(run.join(file)).unwrap().execute_batch(tables).unwrap();
         });
     }

@@ -1,5 +1,7 @@
 //! Makes one attempt: finds the handler, calls it under its deadline, and returns the outcome.
 
+mod blocking;
+mod report;
 mod spilled;
 mod surrounded;
 
@@ -8,9 +10,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::task::JoinError;
-use tracing::Span;
-
+use self::report::{report, span};
 use self::surrounded::Surrounded;
 use crate::attributes::Attributes;
 use crate::backend::outlook::Outlook;
@@ -205,81 +205,6 @@ impl Dispatcher {
             }
         }
     }
-
-    /// Runs a plain function. The function cannot be stopped, so its end is awaited, however late.
-    async fn run_blocking(
-        &self,
-        handler: Box<dyn FnOnce() -> Outcome + Send>,
-        context: &TaskContext,
-        left: Duration,
-        permit: Option<Arc<dyn Permit>>,
-    ) -> Outcome {
-        let span = log::Scope::new(Span::current);
-        let (client, attempt) = (Arc::clone(&self.client), context.clone());
-        let mut thread = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            // The attempt was cancelled before a thread was free: whoever cancelled it has the task
-            // retried.
-            if attempt.is_cancelled() {
-                unwind::discard(handler);
-                return Outcome::Released;
-            }
-            let (mut handler, mut outcome) = (Some(handler), Outcome::Released);
-            let mut call = || {
-                if let Some(handler) = handler.take() {
-                    outcome = unwind::catch(handler).unwrap_or_else(panicked);
-                }
-            };
-            span.within(|| attempt.around_call(|| client.within(&mut call)));
-            outcome
-        });
-        let in_time = tokio::select! {
-            biased;
-            outcome = &mut thread => Some(outcome),
-            () = self.clock.sleep(left) => None,
-        };
-        let ended = match in_time {
-            Some(ended) => ended,
-            None => {
-                context.cancel();
-                log::say(|| {
-                    tracing::warn!(
-                        deadline = ?context.deadline(),
-                        "the deadline is missed; a plain function cannot be stopped and goes on \
-                         until it returns"
-                    );
-                });
-                thread.await
-            }
-        };
-        ended.unwrap_or_else(|error| match JoinError::try_into_panic(error) {
-            Ok(panic) => panicked(unwind::text(panic)),
-            // The runtime shuts down before the function has begun.
-            Err(_) => Outcome::Released,
-        })
-    }
-}
-
-/// The span of an attempt, named like an OpenTelemetry consumer span. `tracing-opentelemetry` reads
-/// the fields `otel.*`, and reads numbers as numbers only if they are signed. Source: [semantic
-/// conventions for messaging
-/// spans](https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/).
-fn span(context: &TaskContext, bytes: usize) -> Span {
-    let queue = context.queue().as_str();
-    tracing::info_span!(
-        "task",
-        otel.name = format_args!("{queue} process"),
-        otel.kind = "consumer",
-        messaging.system = "gae_tasks",
-        messaging.operation.name = "process",
-        "messaging.operation.type" = "process",
-        messaging.destination.name = queue,
-        messaging.message.id = %context.id(),
-        messaging.message.body.size = i64::try_from(bytes).unwrap_or(i64::MAX),
-        kind = context.kind().as_str(),
-        attempt = i64::from(context.attempt()),
-        traceparent = context.traceparent(),
-    )
 }
 
 impl TaskContext {
@@ -354,109 +279,4 @@ struct Panicked(String);
 
 fn panicked(panic: String) -> Outcome {
     Outcome::failed(None, Panicked(panic).into())
-}
-
-fn report(outcome: &Outcome, context: &TaskContext, outlook: OutlookOf<'_>) {
-    let attempt = context.attempt();
-    log::say(|| match outcome {
-        Outcome::Done => tracing::debug!("done"),
-        Outcome::Released => {
-            tracing::debug!("released: the attempt was stopped and is not counted")
-        }
-        // The dead letter is logged as an error, once it is stored.
-        Outcome::Permanent(failure) => {
-            let outlook = Outlook::LAST;
-            let (left, next) = (outlook.left, tracing::field::display(outlook.next));
-            tracing::warn!(error = %failure, left, next, "attempt {attempt} failed for good: {outlook}");
-        }
-        Outcome::Unreadable(failure) => {
-            tracing::error!(
-                error = %failure,
-                "the task cannot be run and is put back for a while; no attempt is counted"
-            );
-        }
-        Outcome::Retry(failure) => {
-            let outlook = outlook(failure);
-            let (left, next) = (outlook.left, tracing::field::display(outlook.next));
-            if failure.is_quiet() {
-                tracing::debug!(
-                    error = %failure, left, next,
-                    "attempt {attempt} failed as expected: {outlook}"
-                );
-            } else {
-                tracing::warn!(error = %failure, left, next, "attempt {attempt} failed: {outlook}");
-            }
-        }
-    });
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clock::SystemClock;
-    use crate::queue::QueueName;
-    use crate::task::{Kind, TaskId};
-
-    /// Panics when it is dropped.
-    struct Bomb;
-
-    impl Drop for Bomb {
-        fn drop(&mut self) {
-            panic!("a bomb was dropped");
-        }
-    }
-
-    fn context() -> TaskContext {
-        TaskContext::new(AttemptInfo {
-            id: TaskId::from_bytes([1; 16]),
-            kind: Kind::from_static("test/task"),
-            queue: QueueName::DEFAULT,
-            name: None,
-            attempt: 1,
-            schedule_time: None,
-            deadline: DEFAULT_DEADLINE,
-            traceparent: None,
-        })
-    }
-
-    impl Permit for Bomb {}
-
-    /// No surroundings for handlers.
-    struct Bare;
-
-    impl Surroundings for Bare {
-        fn within(&self, work: &mut dyn FnMut()) {
-            work();
-        }
-    }
-
-    /// The outcome of a plain function that holds a bomb.
-    async fn ended(
-        context: &TaskContext,
-        permit: Option<Arc<dyn Permit>>,
-        bomb: Option<Bomb>,
-    ) -> Outcome {
-        let dispatcher =
-            Dispatcher::new(Arc::default(), Arc::new(SystemClock), Arc::new(Bare), None);
-        let handler = Box::new(move || {
-            std::mem::forget(bomb);
-            Outcome::Done
-        });
-        dispatcher.run_blocking(handler, context, DEFAULT_DEADLINE, permit).await
-    }
-
-    #[tokio::test]
-    async fn a_cancelled_function_burns_no_attempt_though_its_args_panic_when_they_are_dropped() {
-        let context = context();
-        context.cancel();
-        assert!(matches!(ended(&context, None, Some(Bomb)).await, Outcome::Released));
-        assert!(matches!(ended(&self::context(), None, Some(Bomb)).await, Outcome::Done));
-    }
-
-    #[tokio::test]
-    async fn a_thread_that_panics_beside_its_function_counts_as_a_failure() {
-        let outcome = ended(&context(), Some(Arc::new(Bomb)), None).await;
-        let Outcome::Retry(failure) = outcome else { panic!("{outcome:?}") };
-        assert_eq!(failure.to_string(), "the handler panicked: a bomb was dropped");
-    }
 }

@@ -1,15 +1,18 @@
 //! The handlers by route: looked up in constant time, verified as a whole.
 
+pub(crate) mod explain;
+pub(crate) mod readable;
+
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 
-use crate::backend::ReadsRoutes;
+use self::explain::{advice, duplicate, explain_shape, no_schema, without_crate};
 use crate::context::States;
 use crate::error::{Error, no_problems};
-use crate::payload::{CannotRead, Schema};
+use crate::payload::Schema;
 use crate::registration::{REGISTRATIONS, Registration, StateType};
 use crate::routed::Routed;
-use crate::task::{Route, Shape};
+use crate::task::Shape;
 use crate::task_type::Task;
 
 /// How many of the tasks that a consumer meets are traced when it is built. A program with more of
@@ -266,23 +269,6 @@ impl Registry {
     }
 }
 
-/// Why a payload of `shape` cannot be read by this task.
-fn explain_shape(
-    registration: &Registration,
-    kind: &str,
-    shape: Shape,
-    schema: Option<&[u8]>,
-) -> String {
-    match registration.reading(shape, schema) {
-        Err(CannotRead::NoOwnSchema(_)) => no_schema(registration).unwrap_or_default(),
-        Err(why) => format!(
-            "the function at {} cannot read this payload of `{kind}`, of shape {shape}: {why}",
-            registration.location
-        ),
-        Ok(_) => format!("the function at {} reads this payload", registration.location),
-    }
-}
-
 /// Whether the attribute names older structs or parts of parameters.
 fn speaks_of_parts(registration: &Registration) -> bool {
     !registration.upgrades.is_empty() || !registration.sensitive.is_empty()
@@ -295,86 +281,6 @@ fn problems_of_schemas(registration: &Registration) -> Vec<String> {
         .chain(registration.problems_of_upgrades())
         .chain(registration.problems_of_sensitive())
         .collect()
-}
-
-/// Why a task has no schema, if it has none.
-fn no_schema(registration: &Registration) -> Option<String> {
-    let error = registration.schema().err()?;
-    Some(format!("task `{}` at {}: {error}", registration.kind, registration.location))
-}
-
-/// The routes that the tasks of a registry can read.
-#[derive(Debug)]
-pub(crate) struct Readable(Arc<Registry>);
-
-impl Readable {
-    pub(crate) const fn new(registry: Arc<Registry>) -> Self {
-        Self(registry)
-    }
-}
-
-impl ReadsRoutes for Readable {
-    fn reader(&self, route: &Route, schema: Option<&[u8]>) -> Option<Shape> {
-        self.0.find(route.kind().as_str(), route.shape(), schema)?.shape().ok()
-    }
-}
-
-/// Explains why two registrations have the same kind, and what to do.
-fn duplicate(kind: &str, first: &Registration, second: &Registration) -> String {
-    let (first_at, second_at) = (first.location, second.location);
-    if std::ptr::eq(first, second) {
-        format!("the task `{kind}` at {second_at} has its own kind as an alias: remove the alias")
-    } else if first_at == second_at {
-        format!(
-            "the task `{kind}` at {second_at} is registered twice, as its module is compiled \
-             twice: is there the same `mod ..;` in `main.rs` and in `lib.rs`? keep that of the \
-             library, and `use` it in `main.rs`"
-        )
-    } else {
-        format!(
-            "two tasks have the kind `{kind}`, at {first_at} and at {second_at}: give one of them \
-             a different `name = \"..\"`"
-        )
-    }
-}
-
-/// How to give the client a state of type `wanted`, considering the types it was `given`.
-fn advice(wanted: &str, given: &[&str]) -> String {
-    const ARC: &str = "alloc::sync::Arc<";
-    let inner = wanted.strip_prefix(ARC).and_then(|name| name.strip_suffix('>'));
-    if let Some(inner) = inner.filter(|inner| given.contains(inner)) {
-        return format!(
-            "give its builder the `{inner}` in an `Arc`, or let the task take `&{}`",
-            last_segment(inner)
-        );
-    }
-    if given
-        .iter()
-        .any(|name| name.strip_prefix(ARC).and_then(|name| name.strip_suffix('>')) == Some(wanted))
-    {
-        return format!(
-            "let the task take `&Arc<{}>`, or give the builder the value without its `Arc`",
-            last_segment(wanted)
-        );
-    }
-    if let Some(traits) = inner.and_then(|name| name.strip_prefix("dyn ")) {
-        let traits: Vec<&str> = traits.split(" + ").map(last_segment).collect();
-        return format!(
-            "add `.state::<Arc<dyn {}>>(Arc::new(..))` to its builder, as state is found by the type it is given as",
-            traits.join(" + ")
-        );
-    }
-    "add `.state(..)` to its builder".to_owned()
-}
-
-/// A type's name without its path, if it has no parameters.
-fn last_segment(name: &str) -> &str {
-    if name.contains('<') { name } else { name.rsplit("::").next().unwrap_or(name) }
-}
-
-/// A kind without the segment of its crate.
-fn without_crate(kind: &str) -> &str {
-    kind.split_once(['.', '/']).map_or(kind, |(_, rest)| rest)
 }
 
 #[doc = include_str!("docs/linking.md")]
@@ -401,6 +307,17 @@ mod tests {
         assert!(text.contains("development version") && text.contains("defer the task"), "{text}");
         let text = registry.explain_unroutable("shop/send", Shape::from_bits(7 | 1 << 56), None);
         assert!(text.contains("is not stored"), "{text}");
+    }
+
+    #[test]
+    fn a_schema_of_a_newer_algorithm_waits_for_an_update_and_is_not_called_damaged() {
+        let (registry, newer) = (Registry::of(vec![&TASK]), Shape::from_bits(2 << 56));
+        for schema in [None, Some(&b"what nobody here can read"[..])] {
+            assert!(registry.find("shop/send", newer, schema).is_none());
+            let text = registry.explain_unroutable("shop/send", newer, schema);
+            assert!(text.contains("a newer version of gae-tasks"), "{text}");
+            assert!(text.contains("update") && !text.contains("damaged"), "{text}");
+        }
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use crate::attributes::checksum;
+use crate::backend::{ReaderId, RouteStats, Stats};
 use crate::payload::{CannotRead, Decision, Reader, Reading, Resolution, Schema, UnreadableError};
 use crate::registration::Registration;
 use crate::task::Shape;
@@ -25,6 +27,15 @@ impl Routed {
     pub(crate) fn next_after(&self, reading: &Reading) -> Option<Reading> {
         let writer = reading.writer().filter(|_| reading.refused().is_some())?;
         self.registration.reading(writer.shape(), Some(writer.as_bytes())).ok()
+    }
+}
+
+impl Routed {
+    /// The tasks of a route whose values the function refused and leaves for their pauses, if there are
+    /// any.
+    pub(crate) fn refused(&self, line: &RouteStats) -> Option<Stats> {
+        let stats = line.refused_by(self.reader().ok()?);
+        (stats.scheduled > 0).then_some(stats)
     }
 }
 
@@ -66,6 +77,33 @@ impl Registration {
         }
         let read_by = self.read_by().map_err(|error| CannotRead::NoOwnSchema(error.clone()))?;
         self.readings.decided(shape, read_by.decide(&Arc::new(writer)))
+    }
+
+    /// What tells the function from another version of it that may read other values: its shape, and
+    /// what its attribute says of older payloads. What serde's attributes say is not known.
+    ///
+    /// # Errors
+    /// The type of a parameter has no schema.
+    #[doc(hidden)]
+    pub fn reader(&self) -> Result<ReaderId, &UnreadableError> {
+        let mut marks = self.shape()?.to_bits().to_be_bytes().to_vec();
+        let mut list = |mark: u8, names: &[&str]| {
+            for name in names {
+                marks.push(mark);
+                marks.extend((name.len() as u64).to_be_bytes());
+                marks.extend(name.as_bytes());
+            }
+        };
+        for parameter in self.parameters {
+            list(if parameter.has_default { b'd' } else { b'p' }, &[parameter.name]);
+            list(b'a', parameter.aliases);
+        }
+        list(b'i', self.ignores);
+        for upgrade in self.upgrades {
+            marks.push(b'u');
+            marks.extend(upgrade.traced.shape().map_or(0, |shape| shape.to_bits()).to_be_bytes());
+        }
+        Ok(ReaderId::from_bits(checksum(&marks)))
     }
 
     /// What reads the payloads.
@@ -124,5 +162,45 @@ impl<'a> FunctionAndUpgrades<'a> {
     /// The struct of an upgrade as a reader.
     pub(crate) fn upgrade(&self, schema: &'a Schema) -> Reader<'a> {
         Reader { schema, parameters: &[], ignores: self.function.ignores }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::payload::Parameter;
+    use crate::registration::{Traced, Upgrade};
+
+    #[test]
+    fn whatever_decides_what_is_read_makes_another_reader() {
+        const PLAIN: Registration = Registration::for_test();
+        const NAMED: Parameter = Parameter::new("user_id");
+        static OLD: [Upgrade; 1] =
+            [Upgrade { name: "", traced: Traced::new(|tracer| tracer.parameter::<u8>("id")) }];
+        static OLDER: [Upgrade; 1] =
+            [Upgrade { name: "", traced: Traced::new(|tracer| tracer.parameter::<u16>("id")) }];
+        let marked = |parameter| Registration { parameters: parameter, ..PLAIN };
+        let versions = [
+            PLAIN,
+            Registration {
+                traced: Traced::new(|tracer| tracer.parameter::<u32>("user_id")),
+                ..PLAIN
+            },
+            marked(const { &[Parameter { has_default: true, ..NAMED }] }),
+            marked(const { &[Parameter { aliases: &["id"], ..NAMED }] }),
+            marked(const { &[Parameter { aliases: &["i", "d"], ..NAMED }] }),
+            Registration { ignores: &["id"], ..PLAIN },
+            Registration { ignores: &["i", "d"], ..PLAIN },
+            Registration { upgrades: &OLD, ..PLAIN },
+            Registration { upgrades: &OLDER, ..PLAIN },
+        ];
+        let ids: BTreeSet<_> = versions.iter().map(|one| one.reader().unwrap()).collect();
+        assert_eq!(ids.len(), versions.len());
+        let other = Registration { max_attempts: Some(1), sensitive: &["user_id"], ..PLAIN };
+        assert_eq!(other.reader(), PLAIN.reader(), "nothing that is read depends on these");
+        // Stored with tasks, so it is the same in every build.
+        assert_eq!(PLAIN.reader().unwrap().to_string(), "1034d01eafe4b65e");
     }
 }

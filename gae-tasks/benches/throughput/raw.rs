@@ -33,7 +33,7 @@ impl Raw {
         file.pragma_update(None, "wal_autocheckpoint", 2_000).unwrap();
         file.execute_batch(include_str!("../../src/backend/sqlite/schema/1.sql")).unwrap();
         file.execute_batch(
-            "INSERT INTO gae_tasks_schema VALUES (1, 0, 0);
+            "INSERT INTO gae_tasks_version VALUES (1, 0, 0);
              INSERT INTO gae_tasks_queue VALUES ('default', x'00', 0);
              INSERT INTO gae_tasks_lane VALUES (1, 'default', 'throughput/no_op', 7, 0, 1, x'');",
         )

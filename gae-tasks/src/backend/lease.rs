@@ -5,8 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::refusers::ReaderId;
 use crate::queue::{QueueName, RetryConfig};
-use crate::task::{Route, Shape, TaskId, TaskSpec};
+use crate::task::{Route, TaskId, TaskSpec};
 use crate::time::{Now, Timestamp};
 
 /// A request to lease due tasks.
@@ -150,13 +151,13 @@ pub enum Routes {
 }
 
 impl Routes {
-    /// Returns the shape of the function that reads tasks of `route`, whose payloads have this
-    /// schema; `None` if the worker does not run them. Where routes are listed, this is the shape of
-    /// the route itself.
-    pub fn reader(&self, route: &Route, schema: Option<&[u8]>) -> Option<Shape> {
+    /// Returns the function that reads tasks of `route`, whose payloads have this schema; `None` if the
+    /// worker does not run them. Where routes are listed, this is any function of the route's shape.
+    pub fn reader(&self, route: &Route, schema: Option<&[u8]>) -> Option<ReaderId> {
+        let listed = ReaderId::of_shape(route.shape());
         match self {
-            Self::Any => Some(route.shape()),
-            Self::Only(routes) => routes.contains(route).then_some(route.shape()),
+            Self::Any => Some(listed),
+            Self::Only(routes) => routes.contains(route).then_some(listed),
             Self::Read(worker) => worker.reader(route, schema),
         }
     }
@@ -164,12 +165,12 @@ impl Routes {
 
 /// A worker that decides by schema which tasks it can read.
 ///
-/// The backend calls it within a lease, while others wait for the storage: it must not block, and it
-/// must not call the backend. Its answer about a route and a schema never changes.
+/// The backend calls it on the thread that polls the lease, while nobody waits for the storage. Its
+/// answer about a route and a schema never changes.
 pub trait ReadsRoutes: fmt::Debug + Send + Sync {
-    /// Returns the shape of this program's function that reads tasks of `route`, whose payloads have
-    /// this schema; `None` if there is no such function. The schema is `None` if none is stored.
-    fn reader(&self, route: &Route, schema: Option<&[u8]>) -> Option<Shape>;
+    /// Returns this program's function that reads tasks of `route`, whose payloads have this schema;
+    /// `None` if there is no such function. The schema is `None` if none is stored.
+    fn reader(&self, route: &Route, schema: Option<&[u8]>) -> Option<ReaderId>;
 }
 
 /// The answer to a lease request.
@@ -177,7 +178,8 @@ pub trait ReadsRoutes: fmt::Debug + Send + Sync {
 #[non_exhaustive]
 pub struct Leased {
     /// The leased tasks: suspects, then marked tasks, both by schedule time, then by id; then clear
-    /// tasks, by the turns of their queues.
+    /// tasks, by the turns of their queues. Among tasks of one standing, and in the turn of a queue,
+    /// those come first that only other readers refused: they had their turn before.
     pub tasks: Vec<LeasedTask>,
     /// How long until a further task of these queues and routes becomes due; `None` if no task
     /// waits for its time. While due tasks are left in a queue and route, later ones of the same

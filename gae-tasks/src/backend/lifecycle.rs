@@ -211,7 +211,7 @@ impl Facts {
             lost_leases: self.lost_leases,
             lost_attempts: self.lost_attempts,
             refusals: self.refusals,
-            refused_by: self.refusers.shapes(),
+            refused_by: self.refusers.ids(),
             errors,
             died: self.died,
             ..TaskRecord::new(spec, payload, self.created)

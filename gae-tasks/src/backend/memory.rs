@@ -198,8 +198,15 @@ impl Backend for Memory {
 
 impl Pull for Memory {
     fn lease(&self, request: Lease) -> BackendFuture<'_, Leased> {
-        let now = moment(request.now);
-        self.answer(|store| store.lease(&request, now))
+        let (now, mut answers) = (moment(request.now), Vec::new());
+        loop {
+            let leased = self.lock().lease(&request, &answers, now);
+            match leased {
+                Ok(leased) => return Box::pin(std::future::ready(Ok(leased))),
+                // The worker decides while the store is free for others.
+                Err(questions) => answers.extend(request.routes.answer(questions)),
+            }
+        }
     }
 
     fn extend(&self, request: Extend) -> BackendFuture<'_, Vec<bool>> {

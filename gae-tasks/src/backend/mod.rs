@@ -41,6 +41,7 @@ pub use record::{
     Capabilities, DeadLetterCheck, MAX_ERROR_BYTES, MAX_ERRORS, QueueRecord, RouteStats, Stats,
     TaskError, TaskRecord, TaskState,
 };
+pub use refusers::ReaderId;
 pub use request::{
     Bury, CopyTask, DeleteQueue, Enqueue, List, NewTask, Purged, TaskFilter, TaskRequest,
 };

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::refusers::{ReaderId, Refusers};
 use crate::attributes::{Attributes, Spilled};
 use crate::payload::{CannotRead, Schema, SensitivePaths, UnreadableError, as_json};
 use crate::queue::{QueueConfig, QueueName, RetryConfig};
-use crate::task::{Route, Shape, TaskSpec};
+use crate::task::{Route, TaskSpec};
 use crate::time::Timestamp;
 
 /// A stored task.
@@ -44,10 +45,10 @@ pub struct TaskRecord {
     /// How often readers have refused the value of the payload since an attempt ended otherwise, or
     /// the task was made due by hand. A refusal is no attempt.
     pub refusals: u32,
-    /// The shapes of the functions that refused it, in ascending order. They wait for the
-    /// [schedule time](Self::schedule_time); a function of any other shape may run the task at once.
-    /// At most 8 are remembered; if more refuse, functions of every shape wait.
-    pub refused_by: Vec<Shape>,
+    /// The functions that refused it, in ascending order. They wait for the
+    /// [schedule time](Self::schedule_time); any other function may run the task at once. At most 8
+    /// are remembered; if more refuse, every function waits.
+    pub refused_by: Vec<ReaderId>,
     /// The last errors, oldest first, at most [`MAX_ERRORS`].
     pub errors: Vec<TaskError>,
     /// When the task became a dead letter.
@@ -117,11 +118,11 @@ impl TaskRecord {
             return Err(unshown(CannotRead::Newer));
         }
         let Some(schema) = &self.schema else {
-            return Err(unshown("the schema that it was written under is not stored"));
+            return Err(unshown(CannotRead::NotStored));
         };
         let schema = Schema::from_bytes(schema).map_err(unshown)?;
         if schema.shape() != self.spec.shape {
-            return Err(unshown("the schema that is stored for it has another shape"));
+            return Err(unshown(CannotRead::OfAnotherShape));
         }
         as_json(&schema, payload, sensitive)
     }
@@ -231,12 +232,40 @@ pub struct RouteStats {
     pub is_newer: bool,
     /// The number of tasks in each state.
     pub stats: Stats,
+    /// Those of the waiting tasks that readers refused, by these readers.
+    pub(crate) refused: Vec<(Refusers, Stats)>,
 }
 
 impl RouteStats {
     /// Creates the line of the tasks of `route` in `queue`, all of which this program can read.
     pub const fn new(queue: QueueName, route: Route, stats: Stats) -> Self {
-        Self { queue, route, is_newer: false, stats }
+        Self { queue, route, is_newer: false, stats, refused: Vec::new() }
+    }
+
+    /// Adds what is known of one sort of these tasks: those that these readers refused, or none did.
+    pub(crate) fn add(&mut self, refusers: Refusers, stats: Stats) {
+        self.stats = [self.stats, stats].into_iter().sum();
+        if stats.scheduled > 0 && !refusers.is_empty() {
+            let Stats { scheduled, due, oldest_due, .. } = stats;
+            let waiting = Stats { scheduled, due, oldest_due, ..Stats::default() };
+            let known = self.refused.iter().position(|(of, _)| *of >= refusers);
+            let place = known.unwrap_or(self.refused.len());
+            match self.refused.get_mut(place).filter(|(of, _)| *of == refusers) {
+                Some((_, of)) => *of = [*of, waiting].into_iter().sum(),
+                None => self.refused.insert(place, (refusers, waiting)),
+            }
+        }
+    }
+
+    /// Returns the number of waiting tasks whose values a function could not read, as
+    /// [`TaskRecord::refused_by`] shows for each.
+    pub fn refused(&self) -> u64 {
+        self.refused.iter().map(|(_, stats)| stats.scheduled).sum()
+    }
+
+    /// Returns the waiting tasks whose values this reader leaves for their pauses.
+    pub(crate) fn refused_by(&self, reader: ReaderId) -> Stats {
+        self.refused.iter().filter(|(of, _)| of.pauses(reader)).map(|(_, stats)| *stats).sum()
     }
 }
 

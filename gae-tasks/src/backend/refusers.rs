@@ -1,48 +1,82 @@
-//! The shapes of the readers that refused the value of a task.
+//! The readers that refused the value of a task.
+
+use std::fmt;
 
 use crate::task::Shape;
+use crate::text::debug_as_text;
 
-/// How many shapes are remembered.
+/// What tells one reader of payloads from another: a function with everything that decides which
+/// values it can read, as far as this crate knows. Two builds of one function are one reader; a
+/// function with another shape, default, alias, ignored path or upgrade is another.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReaderId(u64);
+
+impl ReaderId {
+    /// Reads an id from its stored form.
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// The stored form of the id.
+    pub const fn to_bits(self) -> u64 {
+        self.0
+    }
+
+    /// The id of a reader of which nothing but a shape is known.
+    pub const fn of_shape(shape: Shape) -> Self {
+        Self(shape.to_bits())
+    }
+}
+
+impl fmt::Display for ReaderId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+debug_as_text!(ReaderId);
+
+/// How many readers are remembered.
 pub(crate) const MOST: usize = 8;
 
-/// The readers that could not read the value of a task, by the shapes of their functions. Only they
-/// pause before they try again; a reader of any other shape may have the task at once.
+/// The readers that could not read the value of a task, by their ids. Only they pause before they
+/// try again; any other reader may have the task at once.
 ///
-/// If more than [`MOST`] shapes refused, readers of every shape pause.
+/// If more than [`MOST`] readers refused, every reader pauses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Refusers {
-    /// The bits of the shapes, in ascending order, and zeros after them.
-    shapes: [u64; MOST],
+    /// The bits of the ids, in ascending order, and zeros after them.
+    ids: [u64; MOST],
     len: u8,
-    /// Whether further shapes refused.
+    /// Whether further readers refused.
     is_full: bool,
 }
 
 impl Refusers {
     /// No reader has refused.
-    pub(crate) const NONE: Self = Self { shapes: [0; MOST], len: 0, is_full: false };
+    pub(crate) const NONE: Self = Self { ids: [0; MOST], len: 0, is_full: false };
 
-    /// Adds the shape of a reader that refused.
-    pub(crate) fn with(mut self, reader: Shape) -> Self {
+    /// Adds a reader that refused.
+    pub(crate) fn with(mut self, reader: ReaderId) -> Self {
         match self.known().binary_search(&reader.to_bits()) {
             Ok(_) => {}
             Err(_) if self.known().len() == MOST => self.is_full = true,
             Err(place) => {
-                self.shapes.copy_within(place..MOST - 1, place + 1);
-                self.shapes[place] = reader.to_bits();
+                self.ids.copy_within(place..MOST - 1, place + 1);
+                self.ids[place] = reader.to_bits();
                 self.len += 1;
             }
         }
         self
     }
 
-    /// Whether a reader of this shape must wait until the pause is over.
-    pub(crate) fn pauses(&self, reader: Shape) -> bool {
+    /// Whether this reader must wait until the pause is over.
+    pub(crate) fn pauses(&self, reader: ReaderId) -> bool {
         self.is_full || self.known().binary_search(&reader.to_bits()).is_ok()
     }
 
-    /// Whether other readers refused the task, so that a reader of this shape may have it at once.
-    pub(crate) fn spare(&self, reader: Shape) -> bool {
+    /// Whether others refused the task, and this reader did not, so that it may have the task at once.
+    pub(crate) fn are_others_than(&self, reader: ReaderId) -> bool {
         !self.is_empty() && !self.pauses(reader)
     }
 
@@ -51,16 +85,16 @@ impl Refusers {
         self.len == 0
     }
 
-    /// Returns the remembered shapes, in ascending order.
-    pub(crate) fn shapes(&self) -> Vec<Shape> {
-        self.known().iter().copied().map(Shape::from_bits).collect()
+    /// Returns the remembered readers, in ascending order.
+    pub(crate) fn ids(&self) -> Vec<ReaderId> {
+        self.known().iter().copied().map(ReaderId::from_bits).collect()
     }
 
     fn known(&self) -> &[u64] {
-        &self.shapes[..usize::from(self.len)]
+        &self.ids[..usize::from(self.len)]
     }
 
-    /// Returns the stored form: the shapes, 8 bytes each, and one byte more if further shapes
+    /// Returns the stored form: the ids, 8 bytes each, and one byte more if further readers
     /// refused.
     #[cfg(any(test, feature = "sqlite"))]
     pub(crate) fn to_bytes(self) -> Vec<u8> {
@@ -72,9 +106,9 @@ impl Refusers {
     /// Reads the stored form; `None` if it is not one.
     #[cfg(any(test, feature = "sqlite"))]
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (shapes, rest) = bytes.as_chunks();
-        let shapes = shapes.iter().map(|bits| Shape::from_bits(u64::from_be_bytes(*bits)));
-        let mut refusers = shapes.fold(Self::NONE, Self::with);
+        let (ids, rest) = bytes.as_chunks();
+        let ids = ids.iter().map(|bits| ReaderId::from_bits(u64::from_be_bytes(*bits)));
+        let mut refusers = ids.fold(Self::NONE, Self::with);
         refusers.is_full |= !rest.is_empty() && refusers.known().len() == MOST;
         (refusers.to_bytes() == bytes).then_some(refusers)
     }
@@ -86,38 +120,38 @@ mod tests {
 
     use super::*;
 
-    fn of(shapes: &[u64]) -> Refusers {
-        shapes.iter().copied().map(Shape::from_bits).fold(Refusers::NONE, Refusers::with)
+    fn of(ids: &[u64]) -> Refusers {
+        ids.iter().copied().map(ReaderId::from_bits).fold(Refusers::NONE, Refusers::with)
     }
 
     proptest! {
         #[test]
         fn who_refused_pauses_and_nobody_else(
-            shapes in prop::collection::vec(0..20_u64, 0..12), other in any::<u64>(),
+            ids in prop::collection::vec(0..20_u64, 0..12), other in any::<u64>(),
         ) {
-            let refusers = of(&shapes);
-            prop_assert!(shapes.iter().all(|shape| refusers.pauses(Shape::from_bits(*shape))));
-            let distinct: std::collections::BTreeSet<_> = shapes.iter().copied().collect();
+            let refusers = of(&ids);
+            prop_assert!(ids.iter().all(|id| refusers.pauses(ReaderId::from_bits(*id))));
+            let distinct: std::collections::BTreeSet<_> = ids.iter().copied().collect();
             let expected = distinct.len() > MOST || distinct.contains(&other);
-            prop_assert_eq!(refusers.pauses(Shape::from_bits(other)), expected);
-            prop_assert_eq!(refusers.is_empty(), shapes.is_empty());
-            let shown: Vec<_> = refusers.shapes().into_iter().map(Shape::to_bits).collect();
+            prop_assert_eq!(refusers.pauses(ReaderId::from_bits(other)), expected);
+            prop_assert_eq!(refusers.is_empty(), ids.is_empty());
+            let shown: Vec<_> = refusers.ids().into_iter().map(ReaderId::to_bits).collect();
             prop_assert!(shown.is_sorted() && shown.len() == distinct.len().min(MOST));
         }
 
         #[test]
         fn the_order_of_refusals_makes_no_difference(
-            mut shapes in prop::collection::vec(any::<u64>(), 0..=MOST), seed in any::<u64>(),
+            mut ids in prop::collection::vec(any::<u64>(), 0..=MOST), seed in any::<u64>(),
         ) {
-            let before = of(&shapes);
-            let places = usize::try_from(seed % 8).unwrap().min(shapes.len());
-            shapes.rotate_left(places);
-            prop_assert_eq!(of(&shapes), before);
+            let before = of(&ids);
+            let places = usize::try_from(seed % 8).unwrap().min(ids.len());
+            ids.rotate_left(places);
+            prop_assert_eq!(of(&ids), before);
         }
 
         #[test]
-        fn refusers_are_read_back(shapes in prop::collection::vec(any::<u64>(), 0..12)) {
-            let refusers = of(&shapes);
+        fn refusers_are_read_back(ids in prop::collection::vec(any::<u64>(), 0..12)) {
+            let refusers = of(&ids);
             prop_assert_eq!(Refusers::from_bytes(&refusers.to_bytes()), Some(refusers));
         }
 
@@ -131,12 +165,11 @@ mod tests {
 
     #[test]
     fn what_is_not_in_order_is_not_refusers() {
-        let bytes = |shapes: &[u64]| -> Vec<u8> {
-            shapes.iter().flat_map(|bits| bits.to_be_bytes()).collect()
-        };
+        let bytes =
+            |ids: &[u64]| -> Vec<u8> { ids.iter().flat_map(|bits| bits.to_be_bytes()).collect() };
         assert!(Refusers::from_bytes(&bytes(&[1, 2])).is_some());
-        for shapes in [&[2, 1][..], &[1, 1], &[1, 2, 3, 4, 5, 6, 7, 8, 9]] {
-            assert_eq!(Refusers::from_bytes(&bytes(shapes)), None, "{shapes:?}");
+        for ids in [&[2, 1][..], &[1, 1], &[1, 2, 3, 4, 5, 6, 7, 8, 9]] {
+            assert_eq!(Refusers::from_bytes(&bytes(ids)), None, "{ids:?}");
         }
         assert_eq!(Refusers::from_bytes(b"\xff"), None, "full, of nothing");
     }

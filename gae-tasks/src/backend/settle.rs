@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::lease::LeaseRef;
+use super::refusers::ReaderId;
 use crate::outcome::Outcome;
 use crate::queue::TypeBackoff;
 use crate::registration::Registration;
-use crate::task::{Shape, TaskId};
+use crate::task::TaskId;
 use crate::time::{Now, Timestamp};
 
 /// A request to record outcomes.
@@ -72,14 +73,13 @@ pub enum Verdict {
     /// is counted.
     Release,
     /// The value of the payload cannot be read here: no attempt is counted, and the task goes back.
-    /// Readers of this shape pause: a minute after the first refusal, twice as long after each
-    /// further one, at most an hour. Readers of any other shape may lease the task at once, unless
-    /// they have refused it too.
+    /// This reader pauses: a minute after the first refusal, twice as long after each further one, at
+    /// most an hour. Any other reader may lease the task at once, unless it has refused it too.
     Unreadable {
         /// The error and its sources in one line.
         error: String,
-        /// The shape of the function that could not read the value.
-        reader: Shape,
+        /// The function that could not read the value.
+        reader: ReaderId,
     },
 }
 
@@ -100,8 +100,8 @@ impl Verdict {
     }
 
     /// Returns the verdict for an attempt that ended with `outcome`. The cap on attempts is that of
-    /// the function's attribute, and a value that cannot be read was refused by the function's
-    /// shape, whatever the shape of its writer.
+    /// the function's attribute, and a value that cannot be read was refused by the function,
+    /// whatever the shape of its writer.
     pub(crate) fn of(outcome: &Outcome, function: &Registration) -> Self {
         match outcome {
             Outcome::Done => Self::Done,
@@ -110,7 +110,7 @@ impl Verdict {
             Outcome::Unreadable(failure) => Self::Unreadable {
                 error: failure.to_string(),
                 // A function without a shape reads nothing, so it refuses nothing either.
-                reader: function.shape().unwrap_or(Shape::from_bits(0)),
+                reader: function.reader().unwrap_or(ReaderId::from_bits(0)),
             },
             Outcome::Retry(failure) => Self::Retry {
                 error: failure.to_string(),
@@ -224,7 +224,7 @@ mod tests {
     fn a_value_is_refused_by_the_shape_of_the_function_that_could_not_read_it() {
         let function = Registration { max_attempts: Some(3), ..Registration::for_test() };
         let refused = Verdict::of(&Outcome::unreadable("no such variant".into()), &function);
-        let reader = function.shape().unwrap();
+        let reader = function.reader().unwrap();
         assert_eq!(refused, Verdict::Unreadable { error: "no such variant".to_owned(), reader });
         let failed = Verdict::of(&Outcome::failed(None, "no".into()), &function);
         assert!(matches!(failed, Verdict::Retry { max_attempts: Some(3), .. }), "{failed:?}");

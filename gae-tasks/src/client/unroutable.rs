@@ -6,6 +6,7 @@ use super::Client;
 use crate::backend::{RouteStats, Stats};
 use crate::error::Error;
 use crate::queue::QueueName;
+use crate::registry::explain::explain_refused;
 use crate::task::Route;
 
 /// Waiting tasks of one queue and route that this program cannot run, as
@@ -19,7 +20,7 @@ pub struct Unroutable {
     pub queue: QueueName,
     /// The route.
     pub route: Route,
-    /// The number of tasks in each state.
+    /// The number of these tasks in each state.
     pub stats: Stats,
     /// Why this program cannot run them, and what to do.
     pub reason: String,
@@ -35,8 +36,8 @@ impl fmt::Display for Unroutable {
 impl Client {
     /// Returns the waiting tasks that this program cannot run, by queue and route, each with the
     /// reason in words: an unknown kind, parameters that do not resolve ("parameter `cents`: was a
-    /// u32, is a String"), a newer version of this crate. Such tasks stay stored until a program
-    /// that can run them starts.
+    /// u32, is a String"), values that this program's function refused, a newer version of this crate.
+    /// Such tasks stay stored until a program that can run them starts.
     ///
     /// On Cloud Tasks each task carries its schema, so older parameters are judged only when a task
     /// is delivered, and what has another shape than this program's is returned here.
@@ -49,23 +50,26 @@ impl Client {
         let shapes = lines.iter().map(|line| line.route.shape()).collect();
         let schemas = self.backend().schemas(shapes).await?;
         let with_reason = |(line, schema): (RouteStats, Option<_>)| {
-            let reason = self.reason(&line, schema.as_deref())?;
-            Some(Unroutable { queue: line.queue, route: line.route, stats: line.stats, reason })
+            let (stats, reason) = self.reason(&line, schema.as_deref())?;
+            Some(Unroutable { queue: line.queue, route: line.route, stats, reason })
         };
         Ok(lines.into_iter().zip(schemas).filter_map(with_reason).collect())
     }
 
-    /// Why this program cannot run the tasks of `line`, if it cannot.
-    fn reason(&self, line: &RouteStats, schema: Option<&[u8]>) -> Option<String> {
+    /// Which tasks of `line` this program cannot run, if there are any, and why.
+    fn reason(&self, line: &RouteStats, schema: Option<&[u8]>) -> Option<(Stats, String)> {
         let (kind, shape) = (line.route.kind().as_str(), line.route.shape());
         match self.registry().find(kind, shape, schema) {
-            None => Some(self.registry().explain_unroutable(kind, shape, schema)),
-            Some(_) if line.is_newer => Some(format!(
-                "a newer version of gae-tasks stored these tasks of `{kind}`, or the configuration \
-                 of their queue cannot be read: update this program, or store the configuration \
-                 again with `put_queue` if it is damaged"
+            None => Some((line.stats, self.registry().explain_unroutable(kind, shape, schema))),
+            Some(_) if line.is_newer => Some((
+                line.stats,
+                format!(
+                    "a newer version of gae-tasks stored these tasks of `{kind}`, or the \
+                     configuration of their queue cannot be read: update this program, or store the \
+                     configuration again with `put_queue` if it is damaged"
+                ),
             )),
-            Some(_) => None,
+            Some(routed) => Some((routed.refused(line)?, explain_refused(&routed, kind))),
         }
     }
 }

@@ -14,8 +14,31 @@
 //! before a task is leased. **What it cannot read waits**, uses no attempt, and is reported by
 //! [`unroutable`](crate::Client::unroutable) with the difference in words. Only a value that does not fit, such
 //! as a number that is too large or a variant that is not known, is found later: the task goes back
-//! without an attempt, programs with other parameters can have it at once, and those with the same
-//! ones try again after a pause (a minute, then longer, up to an hour).
+//! without an attempt, and the same function tries again after a pause (a minute, then longer, up to
+//! an hour). A function with other parameters, defaults, aliases, `ignores` or upgrades can have it at
+//! once. `unroutable` counts such tasks too.
+//!
+//! What serde's attributes say, and the code of a type, is not seen from outside. A fix that changes
+//! nothing else, such as `#[serde(default)]` on a field, waits for the end of the pause, or for
+//! [`run_now`](crate::Client::run_now):
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), gae_tasks::Error> {
+//! # let tasks = gae_tasks::Client::open("memory:").await?;
+//! let (of_kind, mut after) = (gae_tasks::TaskFilter::new().kind("shop/resize".parse()?), None);
+//! loop {
+//!     let page = tasks.list(of_kind.clone(), after, 100).await?;
+//!     for task in page.iter().filter(|task| task.refusals > 0) {
+//!         // An error says that it runs or has ended meanwhile.
+//!         _ = tasks.run_now(task.spec.id).await;
+//!     }
+//!     let Some(last) = page.last() else { break };
+//!     after = Some(last.spec.id);
+//! }
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! It goes both ways: during a deploy, old instances read new payloads by the same rules. They
 //! never drop what they do not know.

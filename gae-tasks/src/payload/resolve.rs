@@ -98,6 +98,11 @@ impl Resolution {
         &self.writer
     }
 
+    /// The bytes that it takes, about: those of the writer's schema, and of the fields again.
+    pub(crate) fn weight(&self) -> usize {
+        size_of::<Self>() + 2 * self.writer.weight()
+    }
+
     pub(crate) fn parameters<'a>(&'a self, bytes: &'a [u8]) -> Parameters<'a> {
         Parameters::new(&self.writer, &self.ignores, bytes)
     }

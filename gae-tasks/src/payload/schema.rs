@@ -135,6 +135,12 @@ impl Schema {
         self.by_position.contains(&id)
     }
 
+    /// The bytes that it takes in memory, about: a part of three bytes, its name in one and its type in
+    /// another, is a name, a member and a node there.
+    pub(crate) fn weight(&self) -> usize {
+        32 * self.bytes.len()
+    }
+
     /// The form in which it is stored.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes

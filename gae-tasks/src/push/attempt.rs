@@ -22,6 +22,7 @@ use crate::dispatch::{DEFAULT_DEADLINE, DeadlineMissed, Permit, UnreadableAttrib
 use crate::envelope::{Envelope, EnvelopeError, Preamble};
 use crate::log;
 use crate::outcome::{Failure, Outcome, chain};
+use crate::payload::CannotRead;
 use crate::queue::QueueName;
 use crate::registration::Registration;
 use crate::routed::Routed;
@@ -61,6 +62,10 @@ impl Delivery<'_> {
             return self.leave_newer(&envelope).await;
         }
         let (kind, shape) = (envelope.spec.kind.as_str(), envelope.spec.shape);
+        if !envelope.schema.is_empty() && !shape.may_be_of(&envelope.schema) {
+            // Whatever wrote this: the bytes may mean something else than they seem to.
+            return self.leave(&envelope, CannotRead::OfAnotherShape.to_string()).await;
+        }
         let schema = Some(&*envelope.schema).filter(|schema| !schema.is_empty());
         let registry = &self.settings.registry;
         let Some(routed) = registry.find(kind, shape, schema) else {

@@ -122,16 +122,25 @@ impl Shape {
         self.0
     }
 
+    /// The version of the algorithm that this program knows.
+    const KNOWN: u64 = 1;
+
     /// Algorithm version 1: FNV-1a over the canonical form of a schema.
     pub(crate) fn of_schema(bytes: &[u8]) -> Self {
         let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
         let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325, step);
-        Self(hash >> 8 | 1 << 56)
+        Self(hash >> 8 | Self::KNOWN << 56)
     }
 
-    /// Whether it is of an algorithm that only a newer version of this crate knows.
+    /// Whether these bytes may be the schema of this shape: they have it, or a newer version of this
+    /// crate made the shape and knows.
+    pub(crate) fn may_be_of(self, schema: &[u8]) -> bool {
+        self.is_newer() || Self::of_schema(schema) == self
+    }
+
+    /// Whether it is of an algorithm that this program does not know.
     pub(crate) const fn is_newer(self) -> bool {
-        self.0 >> 56 > 1
+        self.0 >> 56 > Self::KNOWN
     }
 
     /// Whether it is of algorithm version 0, which hashed the names of types as they were written.
@@ -202,5 +211,14 @@ mod tests {
         assert!(
             !one.is_of_type_names() && Shape::from_bits(0x00cb_f29c_e484_2223).is_of_type_names()
         );
+        assert!(!one.is_newer() && Shape::from_bits(2 << 56).is_newer());
+    }
+
+    #[test]
+    fn bytes_have_one_shape_and_what_a_newer_version_made_is_not_judged() {
+        let shape = Shape::of_schema(b"one");
+        assert!(shape.may_be_of(b"one") && !shape.may_be_of(b"two") && !shape.may_be_of(b""));
+        assert!(!Shape::from_bits(7).may_be_of(b"one"), "of names of types");
+        assert!(Shape::from_bits(2 << 56).may_be_of(b"one"));
     }
 }

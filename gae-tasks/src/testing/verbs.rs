@@ -15,7 +15,7 @@ use crate::error::{Error, no_problems};
 use crate::outcome::{Failure, Outcome};
 use crate::queue::QueueName;
 use crate::registration::Registration;
-use crate::registry::Readable;
+use crate::registry::readable::Readable;
 use crate::routed::Routed;
 use crate::task::{Kind, TaskId};
 

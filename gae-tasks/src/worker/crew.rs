@@ -1,7 +1,7 @@
 //! The parts that a worker is made from and that its roles share.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::held::Held;
@@ -12,8 +12,10 @@ use crate::clock::Clock;
 use crate::dispatch::Dispatcher;
 use crate::log;
 use crate::queue::QueueName;
-use crate::registry::{Readable, Registry};
+use crate::registry::Registry;
+use crate::registry::readable::Readable;
 use crate::retention::Retention;
+use crate::task::Route;
 
 /// The parts that a worker is made from.
 #[derive(Debug)]
@@ -37,7 +39,7 @@ pub(crate) struct WorkerSettings {
 pub(super) struct Crew {
     settings: WorkerSettings,
     /// The routes to lease. Backends remember which of theirs are among them, for each value.
-    routes: Mutex<Routes>,
+    routes: Mutex<Arc<Readable>>,
     /// Leased tasks that have not started.
     pub(super) waiting: Waiting,
     /// Every lease this worker has.
@@ -47,7 +49,7 @@ pub(super) struct Crew {
 impl Crew {
     pub(super) fn new(settings: WorkerSettings) -> Self {
         Self {
-            routes: Mutex::new(readable(&settings.registry)),
+            routes: Mutex::new(Arc::new(Readable::new(Arc::clone(&settings.registry)))),
             waiting: Waiting::new(settings.queue_concurrency.clone()),
             held: Held::beside(Arc::clone(&settings.suspects)),
             settings,
@@ -56,13 +58,23 @@ impl Crew {
 
     /// The routes to lease.
     pub(super) fn routes(&self) -> Routes {
-        self.routes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        Routes::Read(Arc::clone(&self.readable()) as _)
     }
 
-    /// Lets backends ask anew which of their routes can be read: one of those that were leased
-    /// cannot.
-    pub(super) fn ask_for_routes_anew(&self) {
-        *self.routes.lock().unwrap_or_else(PoisonError::into_inner) = readable(&self.registry);
+    /// Takes back that tasks of `route` can be read: none can, as one of those that were leased has
+    /// shown. Backends ask anew which of their routes can be read, once, however many tasks were
+    /// leased ahead; `explain` is logged once too.
+    pub(super) fn take_back(&self, route: &Route, explain: impl FnOnce() -> String) {
+        let mut readable = self.readable();
+        if readable.has_said(route) {
+            *readable = Arc::new(Readable::new(Arc::clone(&self.registry)));
+            drop(readable);
+            log::say(|| tracing::error!("tasks of this kind wait: {}", explain()));
+        }
+    }
+
+    fn readable(&self) -> MutexGuard<'_, Arc<Readable>> {
+        self.routes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Leases requested before this moment of the monotonic clock have expired.
@@ -83,10 +95,6 @@ impl Crew {
             }
         });
     }
-}
-
-fn readable(registry: &Arc<Registry>) -> Routes {
-    Routes::Read(Arc::new(Readable::new(Arc::clone(registry))))
 }
 
 impl std::ops::Deref for Crew {

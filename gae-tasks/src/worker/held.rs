@@ -350,8 +350,10 @@ pub(super) mod tests {
 
     #[test]
     fn only_a_suspect_that_was_attempted_doubles_the_room() {
-        let unreadable =
-            Verdict::Unreadable { error: String::new(), reader: crate::task::Shape::from_bits(7) };
+        let unreadable = Verdict::Unreadable {
+            error: String::new(),
+            reader: crate::backend::ReaderId::from_bits(7),
+        };
         for (verdict, expected) in [(Verdict::Release, 1), (unreadable, 1), (Verdict::Done, 2)] {
             let (held, _context) = held();
             held.remove(&[Settlement::new(lease(), verdict)]);

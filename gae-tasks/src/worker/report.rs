@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::crew::Crew;
 use crate::backend::{List, RouteStats, TaskFilter};
 use crate::log;
+use crate::registry::explain::explain_refused;
 use crate::task::TaskId;
 
 /// How often a worker looks for tasks that it does not run.
@@ -72,13 +73,13 @@ async fn report_unrunnable(crew: &Crew, reported: &mut HashSet<String>) {
     let schemas = crew.pull.schemas(shapes).await.unwrap_or_default();
     let schemas = schemas.iter().map(Option::as_deref).chain(std::iter::repeat(None));
     for (line, schema) in lines.iter().zip(schemas) {
-        let Some(problem) = problem(crew, line, schema) else { continue };
+        let Some((tasks, problem)) = problem(crew, line, schema) else { continue };
         if reported.insert(problem.clone()) {
             log::say(|| {
                 tracing::error!(
                     queue = %line.queue,
                     kind = %line.route.kind(),
-                    tasks = line.stats.scheduled,
+                    tasks,
                     "waiting tasks are not run here: {problem}"
                 )
             });
@@ -86,25 +87,36 @@ async fn report_unrunnable(crew: &Crew, reported: &mut HashSet<String>) {
     }
 }
 
-/// Explains why the tasks of this line are not run here, if an operator should know.
-fn problem(crew: &Crew, line: &RouteStats, schema: Option<&[u8]>) -> Option<String> {
+/// Explains why tasks of this line are not run here, if an operator should know, and counts them.
+fn problem(crew: &Crew, line: &RouteStats, schema: Option<&[u8]>) -> Option<(u64, String)> {
     let (kind, shape) = (line.route.kind().as_str(), line.route.shape());
-    let is_read = crew.registry.find(kind, shape, schema).is_some();
-    match (is_read, crew.queues.contains(&line.queue)) {
-        (true, true) if line.is_newer => Some(format!(
-            "a newer version of gae-tasks stored these tasks of `{}`, or the configuration of \
-             their queue `{}` cannot be read: update this program, or store the configuration \
-             again with `put_queue` if it is damaged",
-            line.route.kind(),
-            line.queue
+    let routed = crew.registry.find(kind, shape, schema);
+    let all = line.stats.scheduled;
+    match (routed, crew.queues.contains(&line.queue)) {
+        (Some(_), true) if line.is_newer => Some((
+            all,
+            format!(
+                "a newer version of gae-tasks stored these tasks of `{}`, or the configuration of \
+                 their queue `{}` cannot be read: update this program, or store the configuration \
+                 again with `put_queue` if it is damaged",
+                line.route.kind(),
+                line.queue
+            ),
         )),
-        (false, true) => Some(crew.registry.explain_unroutable(kind, shape, schema)),
-        (true, false) => Some(format!(
-            "this worker does not serve their queue `{}`: unless another worker does, add the \
-             queue to `.queues([..])`",
-            line.queue
+        (None, true) => Some((all, crew.registry.explain_unroutable(kind, shape, schema))),
+        (Some(routed), true) => {
+            let refused = routed.refused(line)?;
+            Some((refused.scheduled, explain_refused(&routed, kind)))
+        }
+        (Some(_), false) => Some((
+            all,
+            format!(
+                "this worker does not serve their queue `{}`: unless another worker does, add the \
+                 queue to `.queues([..])`",
+                line.queue
+            ),
         )),
-        // Another program's queue and tasks, or no problem.
-        (false, false) | (true, true) => None,
+        // Another program's queue and tasks.
+        (None, false) => None,
     }
 }

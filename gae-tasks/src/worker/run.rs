@@ -98,11 +98,8 @@ async fn routed(crew: &Crew, task: &LeasedTask) -> Option<Routed> {
     let schema = stored_schema(&*crew.pull, shape).await;
     let routed = crew.registry.find(kind, shape, schema.as_deref());
     if routed.is_none() {
-        log::say(|| {
-            let why = crew.registry.explain_unroutable(kind, shape, schema.as_deref());
-            tracing::error!(id = %task.lease.id, "{why}")
-        });
-        crew.ask_for_routes_anew();
+        let why = || crew.registry.explain_unroutable(kind, shape, schema.as_deref());
+        crew.take_back(&task.spec.route(), why);
     }
     routed
 }
@@ -118,8 +115,11 @@ async fn make(crew: &Crew, task: &LeasedTask, routed: &Routed) -> Settlement {
         |failure: &Failure| Outlook::of_leased(task, routed, failure, started, crew.clock.wall());
     let outcome =
         crew.dispatcher.dispatch(routed, &task.payload, attributes, &context, &outlook).await;
-    if routed.reading.refused().is_some() {
-        crew.ask_for_routes_anew();
+    if let Some(difference) = routed.reading.refused() {
+        let kind = &task.spec.kind;
+        let why =
+            || format!("the function at {} cannot read `{kind}`: {difference}", routed.location);
+        crew.take_back(&task.spec.route(), why);
     }
     Settlement { started: Some(started), ..settled(task, routed, &outcome) }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use gae_tasks::backend::memory::Memory;
 use gae_tasks::backend::{
-    Backend, DeleteQueue, Enqueue, Extend, HeldLease, Lease, LeasedTask, List, NewTask, Pull, Room,
-    Routes, Settle, Settled, Settlement, Sweep, TaskFilter, TaskRequest, Verdict,
+    Backend, DeleteQueue, Enqueue, Extend, HeldLease, Lease, LeasedTask, List, NewTask, Pull,
+    ReaderId, Room, Routes, Settle, Settled, Settlement, Sweep, TaskFilter, TaskRequest, Verdict,
 };
 use gae_tasks::testing::conformance::spilling;
 use gae_tasks::testing::{Fault, Faulty, ManualClock, Operation};
@@ -141,7 +141,7 @@ async fn a_payload_outlives_all_other_ends_of_an_attempt() {
     let verdicts = [
         Verdict::Release,
         retry,
-        Verdict::Unreadable { error: String::new(), reader: Shape::from_bits(7) },
+        Verdict::Unreadable { error: String::new(), reader: ReaderId::from_bits(7) },
         Verdict::Permanent { error: String::new() },
     ];
     for verdict in verdicts {

@@ -519,3 +519,61 @@ async fn tasks_of_a_newer_version_are_reported() {
     );
     assert!(!text.contains("s3cret"), "{text}");
 }
+
+/// A task of which a field was added that has no default.
+mod before {
+    use gae_tasks::deferred;
+    use serde::{Deserialize, Serialize};
+
+    #[derive(Serialize, Deserialize)]
+    pub(super) struct Order {
+        pub(super) id: u64,
+    }
+
+    #[deferred(name = "other.logs/ship")]
+    pub(super) async fn ship(_order: Order) {}
+}
+
+mod after {
+    use gae_tasks::deferred;
+    use serde::{Deserialize, Serialize};
+
+    #[derive(Serialize, Deserialize)]
+    pub(super) struct Order {
+        pub(super) id: u64,
+        pub(super) gift: bool,
+    }
+
+    #[deferred(name = "other.logs/ship")]
+    pub(super) async fn ship(_order: Order) {}
+}
+
+#[tokio::test]
+async fn what_is_found_missing_in_tasks_that_were_leased_ahead_is_said_once() {
+    let registry = Registry::new().with::<after::ship>();
+    let tasks = Client::builder().registry(registry).open("memory:").await.unwrap();
+    let of = |id| before::ship::defer(before::Order { id });
+    tasks.defer_many((0..200).map(of)).await.unwrap();
+    let lines = Lines::default();
+    let guard = listen(Level::ERROR, &lines);
+    let (said, client) = (lines.clone(), tasks.clone());
+    let all_given_back = async move {
+        while !said.text().contains("field `_order.gift`")
+            || client.stats().await.unwrap().leased > 0
+        {
+            tokio::task::yield_now().await;
+        }
+    };
+    let worker = tasks.worker().concurrency(20).with_graceful_shutdown(all_given_back);
+    tokio::time::timeout(Duration::from_secs(20), worker.into_future()).await.unwrap().unwrap();
+    drop(guard);
+    let text = lines.text();
+    let (waits, put_back) = (text.matches("tasks of this kind wait"), text.matches("put back"));
+    let (waits, put_back) = (waits.count(), put_back.count());
+    assert_eq!((waits, text.lines().count()), (1, 1 + put_back), "{text}");
+    // Only those that were read before the first of them had shown it.
+    assert!(put_back <= 20, "{text}");
+    let unroutable = tasks.unroutable().await.unwrap();
+    assert_eq!(unroutable[0].stats.scheduled, 200);
+    assert!(unroutable[0].reason.contains("_order.gift"), "{unroutable:?}");
+}

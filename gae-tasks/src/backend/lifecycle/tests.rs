@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::task::Shape;
+use crate::backend::ReaderId;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -33,7 +33,7 @@ prop_compose! {
         refusals in 0..20_u32,
         refusers in prop::collection::vec(any::<u64>(), 0..12),
     ) -> Facts {
-        let refusers = refusers.into_iter().map(Shape::from_bits).fold(Refusers::NONE, Refusers::with);
+        let refusers = refusers.into_iter().map(ReaderId::from_bits).fold(Refusers::NONE, Refusers::with);
         let first_attempt = (attempts > 0).then_some(began);
         Facts {
             created, wait, attempts, first_attempt, lost_leases, lost_attempts, refusals, refusers, max_attempts, died: None,
@@ -68,7 +68,7 @@ fn verdict() -> impl Strategy<Value = Verdict> {
         Just(Verdict::Permanent { error: error() }),
         any::<u64>().prop_map(move |bits| Verdict::Unreadable {
             error: error(),
-            reader: Shape::from_bits(bits)
+            reader: ReaderId::from_bits(bits)
         }),
         (prop::option::of(duration()), prop::option::of(1..20_u32)).prop_map(retry),
     ]
@@ -190,7 +190,7 @@ proptest! {
     fn a_task_that_cannot_be_read_waits_for_a_minute_to_an_hour_and_is_not_charged(
         facts in facts(), rules in prop::option::of(rules()), now in moment(), reader in any::<u64>(),
     ) {
-        let reader = Shape::from_bits(reader);
+        let reader = ReaderId::from_bits(reader);
         let verdict = Verdict::Unreadable { error: String::new(), reader };
         let after = changed(&settle(facts, ended(&verdict), rules.as_ref(), now));
         let Wait::Pause { until, since } = after.wait else { panic!("{after:?}") };

@@ -15,6 +15,10 @@ type OrderKey = (Standing, bool, Timestamp, TaskId);
 const FIRST: TaskId = TaskId::from_bytes([0; 16]);
 const LAST: TaskId = TaskId::from_bytes([u8::MAX; 16]);
 
+/// The place of a due task among those of several lanes: whether its lane is not open, when it is due,
+/// and its id. Tasks that other readers refused come first: they had their turn.
+pub(super) type Place = (bool, Timestamp, TaskId);
+
 /// What a program must be able to run (route), the version it must know, and the readers that
 /// refused the tasks.
 pub(super) type Lane = (Route, u8, Refusers);
@@ -61,14 +65,15 @@ impl Order {
         self.0.get(queue).into_iter().flat_map(BTreeMap::keys)
     }
 
-    /// Returns the first due tasks of a queue, by schedule time, then by id.
+    /// Returns the first due tasks of a queue: those that other readers refused, then the others, both
+    /// by schedule time, then by id.
     pub(super) fn due(
         &self,
         source: &Source,
         standing: Standing,
         now: Timestamp,
         limit: usize,
-    ) -> Vec<(Timestamp, TaskId)> {
+    ) -> Vec<Place> {
         let mut due = Vec::new();
         for (places, is_open) in self.places(source) {
             // A task that is not timed is due whatever the clock says.
@@ -76,9 +81,8 @@ impl Order {
             for (is_timed, until) in [(false, Timestamp::MAX), (true, of_timed)] {
                 let first = (standing, is_timed, Timestamp::from_micros(i64::MIN), FIRST);
                 let last = (standing, is_timed, until, LAST);
-                due.extend(
-                    places.range(first..=last).take(limit).map(|(_, _, due, id)| (*due, *id)),
-                );
+                let place = |(_, _, due, id): &OrderKey| (!is_open, *due, *id);
+                due.extend(places.range(first..=last).take(limit).map(place));
             }
         }
         due.sort_unstable();

@@ -1,20 +1,20 @@
 //! The model of a queue: the stored tasks and queues, and the changes that the lifecycle decides.
 //! The other backends are compared with it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::convert::Infallible;
+mod lease;
+mod settle;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::order::{Lane, Order, Source};
-use crate::backend::haul::{Haul, turn_length};
-use crate::backend::lifecycle::{self, Change, Ended, Facts, Holder, Rules};
+use super::order::{Lane, Order};
+use crate::backend::lifecycle::{self, Facts, Holder};
 use crate::backend::readers::KnownReaders;
 use crate::backend::record::error_text;
 use crate::backend::{
-    Bury, DeleteQueue, ForgottenTask, HeldLease, Lease, LeaseRef, LeaseToken, Leased, LeasedTask,
-    MAX_ERRORS, NewTask, Purged, QueueRecord, RouteStats, Sample, Sampled, Settled, Settlement,
-    Standing, Stats, Sweep, Swept, TaskError, TaskFilter, TaskRecord, TaskState,
+    Bury, DeleteQueue, HeldLease, LeaseRef, LeaseToken, MAX_ERRORS, NewTask, Purged, QueueRecord,
+    RouteStats, Sample, Sampled, Stats, TaskError, TaskFilter, TaskRecord, TaskState,
 };
 use crate::error::Error;
 use crate::payload::SensitivePaths;
@@ -71,7 +71,7 @@ impl Store {
             }
             self.names.insert(key, Holder::Task(task.spec.id));
         }
-        if !task.schema.is_empty() {
+        if !task.schema.is_empty() && task.spec.shape.may_be_of(&task.schema) {
             self.schemas.entry(task.spec.shape).or_insert_with(|| Arc::clone(&task.schema));
         }
         self.keep_sensitive(&task);
@@ -249,24 +249,26 @@ impl Store {
     }
 
     pub(super) fn stats(&self, now: Timestamp) -> Vec<RouteStats> {
-        let mut lines: BTreeMap<(QueueName, Route, bool), Stats> = BTreeMap::new();
+        let mut lines: BTreeMap<(QueueName, Route, bool), RouteStats> = BTreeMap::new();
         for stored in self.tasks.values() {
-            let line =
-                (stored.task.spec.queue.clone(), stored.task.spec.route(), stored.is_newer());
-            let (stats, wait) = (lines.entry(line).or_default(), stored.facts.wait);
+            let (queue, route) = (stored.task.spec.queue.clone(), stored.task.spec.route());
+            let (mut stats, wait) = (Stats::default(), stored.facts.wait);
             match stored.state() {
                 TaskState::Scheduled => {
-                    stats.scheduled += 1;
-                    stats.due += u64::from(wait.is_over(now));
-                    stats.oldest_due =
-                        Some(stats.oldest_due.map_or(wait.due(), |at| at.min(wait.due())));
+                    stats.scheduled = 1;
+                    stats.due = u64::from(wait.is_over(now));
+                    stats.oldest_due = Some(wait.due());
                 }
-                TaskState::Leased => stats.leased += 1,
-                TaskState::Dead => stats.dead += 1,
+                TaskState::Leased => stats.leased = 1,
+                TaskState::Dead => stats.dead = 1,
             }
+            let is_newer = stored.is_newer();
+            let line = lines.entry((queue.clone(), route.clone(), is_newer)).or_insert_with(|| {
+                RouteStats { is_newer, ..RouteStats::new(queue, route, Stats::default()) }
+            });
+            line.add(stored.facts.refusers, stats);
         }
-        let line = |((queue, route, is_newer), stats)| RouteStats { queue, route, is_newer, stats };
-        lines.into_iter().map(line).collect()
+        lines.into_values().collect()
     }
 
     /// Returns some tasks of each route, those that wait first.
@@ -288,226 +290,6 @@ impl Store {
             }
         }
         sampled
-    }
-
-    pub(super) fn lease(&mut self, request: &Lease, now: Timestamp) -> Leased {
-        let queues = self.readable(request);
-        let mut haul = Haul::new(request);
-        let mut isolated = false;
-        for standing in [Standing::Isolated, Standing::Suspect, Standing::Marked] {
-            let due = |source| self.order.due(source, standing, now, usize::MAX);
-            let mut due: Vec<_> = queues.iter().flat_map(due).collect();
-            due.sort_unstable();
-            isolated |=
-                standing == Standing::Isolated && request.room.in_company && !due.is_empty();
-            self.take_each(due, request, &mut haul, standing, now);
-        }
-        self.take_turns(&queues, request, &mut haul, now);
-        let next = queues.iter().filter_map(|source| self.order.next(source, now)).min();
-        Leased {
-            isolated,
-            ..haul.leased(next.map(|next| next.since(now)), |queue| {
-                self.config(queue).own_retry().cloned()
-            })
-        }
-    }
-
-    /// Returns the queues of `lease` that are not paused and have waiting tasks that the worker can
-    /// run, in the order of turns.
-    fn readable(&mut self, lease: &Lease) -> Vec<Source> {
-        let Self { order, queues, readers, schemas, places, .. } = self;
-        let is_paused = |queue: &QueueName| queues.get(queue).is_some_and(|queue| queue.paused);
-        let mut sources = Vec::new();
-        for queue in order.queues(lease).filter(|queue| !is_paused(queue)) {
-            let mut read = |lane: &Lane| {
-                let (route, _, refusers) = lane;
-                let schema = || Ok::<_, Infallible>(schemas.get(&route.shape()).cloned());
-                let Ok(reader) = readers.reader(&lease.routes, route, schema);
-                Some((lane.clone(), refusers.spare(reader?)))
-            };
-            let lanes = order.lanes(queue).filter_map(&mut read).collect();
-            sources.push(Source { queue: queue.clone(), lanes });
-        }
-        sources.sort_unstable_by_key(|source| places.get(&source.queue));
-        sources
-    }
-
-    /// Leases clear tasks by the turns of their queues, until there is no more room or no task is
-    /// due.
-    fn take_turns(&mut self, queues: &[Source], request: &Lease, haul: &mut Haul, now: Timestamp) {
-        let due = |store: &Self, source: &Source, limit| {
-            store.order.due(source, Standing::Clear, now, limit)
-        };
-        let is_due =
-            |source: &&Source| haul.room_of(&source.queue) > 0 && !due(self, source, 1).is_empty();
-        let queues: Vec<_> = queues.iter().filter(is_due).collect();
-        let length = turn_length(haul.room(Standing::Clear), queues.len());
-        let last = request.last_turn.as_ref().and_then(|last| self.places.get(last));
-        let next = queues.partition_point(|source| {
-            last.is_some_and(|last| self.places.get(&source.queue) <= Some(last))
-        });
-        let mut line: VecDeque<_> = queues.into();
-        line.rotate_left(next);
-        while let Some(source) = line.pop_front() {
-            let most = length.min(haul.room(Standing::Clear)).min(haul.room_of(&source.queue));
-            let due = due(self, source, most);
-            if due.len() >= most && most > 0 {
-                line.push_back(source);
-            }
-            self.take_each(due, request, haul, Standing::Clear, now);
-        }
-    }
-
-    /// Leases these tasks, as far as there is room.
-    fn take_each(
-        &mut self,
-        due: Vec<(Timestamp, TaskId)>,
-        request: &Lease,
-        haul: &mut Haul,
-        standing: Standing,
-        now: Timestamp,
-    ) {
-        for (_, id) in due {
-            if haul.room(standing) > 0
-                && self
-                    .tasks
-                    .get(&id)
-                    .is_some_and(|stored| haul.room_of(&stored.task.spec.queue) > 0)
-                && let Some(task) = self.take(id, request, now)
-            {
-                haul.add(task);
-            }
-        }
-    }
-
-    fn take(&mut self, id: TaskId, request: &Lease, now: Timestamp) -> Option<LeasedTask> {
-        self.unwait(id);
-        let stored = self.tasks.get_mut(&id)?;
-        let (token, standing, duration) =
-            (LeaseToken::generate(), stored.facts.standing(), request.duration);
-        let alone = request.room.isolates(standing);
-        stored.lease = Some(Held { token, alone, expires: now.plus(duration), duration });
-        let NewTask { spec, payload, .. } = stored.task.clone();
-        let mut task =
-            LeasedTask::new(LeaseRef::new(id, token), spec, payload, stored.facts.wait.due());
-        (task.attempts, task.first_attempt) = (stored.facts.attempts, stored.facts.first_attempt);
-        (task.standing, task.alone) = (standing, alone);
-        Some(task)
-    }
-
-    /// Returns the task of a lease that is held.
-    fn leased(&mut self, lease: LeaseRef) -> Option<&mut Stored> {
-        let holds = |stored: &&mut Stored| {
-            stored.lease.as_ref().is_some_and(|held| held.token == lease.token)
-        };
-        self.tasks.get_mut(&lease.id).filter(holds)
-    }
-
-    pub(super) fn extend(&mut self, lease: LeaseRef, now: Timestamp, duration: Duration) -> bool {
-        let held = self.leased(lease).and_then(|stored| stored.lease.as_mut());
-        held.map(|held| (held.expires, held.duration) = (now.plus(duration), duration)).is_some()
-    }
-
-    pub(super) fn settle(&mut self, settlement: Settlement, now: Timestamp) -> Settled {
-        let Settlement { lease, started, verdict, backoff } = settlement;
-        let Some(stored) = self.leased(lease) else { return Settled::LeaseLost };
-        let (facts, ended) = (stored.facts, Ended { verdict: &verdict, began: started, backoff });
-        let rules = self.rules(lease.id);
-        self.apply(lease.id, lifecycle::settle(facts, ended, rules.as_ref(), now), now)
-    }
-
-    /// Returns the limits on the attempts of a stored task.
-    fn rules(&self, id: TaskId) -> Option<Rules> {
-        let stored = self.tasks.get(&id).filter(|stored| !stored.is_newer())?;
-        let rules =
-            Rules::of(&self.config(&stored.task.spec.queue), stored.task.spec.retry.clone());
-        Some(rules.jittered(id))
-    }
-
-    /// Ends the lease of a task with a change.
-    fn apply(&mut self, id: TaskId, change: Change<'_>, now: Timestamp) -> Settled {
-        if change == Change::Over {
-            self.remove(id, now);
-            return Settled::Done;
-        }
-        let Some(stored) = self.tasks.get_mut(&id) else { return Settled::LeaseLost };
-        stored.lease = None;
-        if let Change::To { facts, error } = change {
-            stored.facts = facts;
-            _ = error.map(|error| stored.keep_error(error, now));
-        }
-        let settled = stored
-            .facts
-            .died
-            .map_or(Settled::Scheduled(stored.facts.wait.due()), |_| Settled::Dead);
-        self.wait(id);
-        settled
-    }
-
-    pub(super) fn sweep(&mut self, request: &Sweep, now: Timestamp) -> Swept {
-        let mut swept = Swept::default();
-        let is_waiting = |stored: &&Stored| stored.state() == TaskState::Scheduled;
-        let long = self.tasks.values().filter(is_waiting);
-        let long = long
-            .filter_map(|stored| Some((stored.task.spec.id, stored.facts.wait.shortened(now)?)));
-        for (id, wait) in long.take(request.limit).collect::<Vec<_>>() {
-            self.unwait(id);
-            _ = self.tasks.get_mut(&id).map(|stored| stored.facts.wait = wait);
-            self.wait(id);
-            swept.shortened += 1;
-        }
-        for lost in request.lost.iter().take(request.limit) {
-            if let Some(settled) = self.recover(lost, now) {
-                swept.recovered += 1;
-                swept.died += u64::from(settled == Settled::Dead);
-            }
-        }
-        let old = |stored: &&Stored| {
-            let config = self.config(&stored.task.spec.queue);
-            !stored.is_newer()
-                && stored.facts.died.is_some_and(|died| lifecycle::is_forgotten(died, &config, now))
-        };
-        let old: Vec<_> = self
-            .tasks
-            .values()
-            .filter(old)
-            .take(request.limit)
-            .map(|stored| stored.task.spec.id)
-            .collect();
-        for id in old {
-            let attributes = self.remove(id, now).and_then(|stored| stored.task.spec.attributes);
-            swept.forgotten_tasks.push(ForgottenTask::new(id, attributes));
-            swept.forgotten += 1;
-        }
-        let names = self.forget_names(request.limit, now);
-        let most = request.limit as u64;
-        swept.more = [swept.recovered, swept.forgotten, names, swept.shortened]
-            .iter()
-            .any(|done| *done >= most);
-        swept.forgotten += names;
-        swept.held = self.tasks.values().filter_map(Stored::held).collect();
-        swept
-    }
-
-    /// Recovers a lease, if it is unchanged; returns what became of its task.
-    fn recover(&mut self, lost: &HeldLease, now: Timestamp) -> Option<Settled> {
-        let id = lost.lease.id;
-        let stored = self.tasks.get(&id).filter(|stored| stored.held() == Some(*lost))?;
-        let alone = stored.lease.as_ref().is_some_and(|held| held.alone);
-        let change = lifecycle::lose(stored.facts, alone, self.rules(id).as_ref(), now);
-        Some(self.apply(id, change, now))
-    }
-
-    /// Deletes at most `limit` tombstones that have expired; returns how many.
-    fn forget_names(&mut self, limit: usize, now: Timestamp) -> u64 {
-        let mut forgotten = 0;
-        self.names.retain(|_, holder| {
-            let over = matches!(holder, Holder::Tombstone { until, .. } if *until <= now)
-                && forgotten < limit;
-            forgotten += usize::from(over);
-            !over
-        });
-        forgotten as u64
     }
 }
 

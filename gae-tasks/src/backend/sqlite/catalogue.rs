@@ -1,23 +1,29 @@
 //! Lanes and queues: small tables that the writer keeps in memory, and rereads when other processes
 //! change them.
 
-use std::collections::{BTreeSet, HashMap};
+mod queues;
+mod runnable;
+
+use std::collections::HashMap;
+use std::mem;
 use std::sync::Arc;
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, params};
 
 use super::error::Fault;
-use super::lane::{Lane, Runnable, RunnableLane, Served};
+use super::lane::{Lane, Runnable, Served};
+use super::lane_row::names_of_lane;
+use super::queue_row::queue;
 use super::schemas::Schemas;
 use super::sensitive::Sensitive;
-use super::unreadable::{self, Columns};
+use super::unreadable;
+use crate::backend::NewTask;
 use crate::backend::readers::KnownReaders;
 use crate::backend::refusers::Refusers;
-use crate::backend::{NewTask, QueueRecord, Routes};
 use crate::payload::SensitivePaths;
-use crate::queue::{QueueConfig, QueueName, RetryConfig};
+use crate::queue::{QueueConfig, QueueName};
 use crate::task::{Kind, Route, Shape, TaskSpec};
-use crate::version::{self, Unread};
+use crate::version::Unread;
 
 /// The lanes and queues in memory.
 #[derive(Debug, Default)]
@@ -63,14 +69,11 @@ struct Queue {
     paused: bool,
 }
 
-/// The most workers of one process whose lanes are kept; with more workers, some look up their
-/// lanes again and again.
-const MOST_RUNNABLE: usize = 8;
-
 impl Catalogue {
-    /// Discards everything, as after a transaction that was rolled back.
+    /// Discards everything that was read, as after a transaction that was rolled back.
     pub(super) fn forget(&mut self) {
-        *self = Self { served: std::mem::take(&mut self.served), ..Self::default() };
+        let (served, readers) = (mem::take(&mut self.served), mem::take(&mut self.readers));
+        *self = Self { served, readers, ..Self::default() };
     }
 
     /// Reads the changes of other connections; costs almost nothing if there are none.
@@ -251,170 +254,9 @@ impl Catalogue {
         }
     }
 
-    /// Creates a queue if it is missing.
-    pub(super) fn ensure_queue(
-        &mut self,
-        connection: &Connection,
-        name: &QueueName,
-    ) -> Result<(), Fault> {
-        if self.queues.contains_key(name) {
-            return Ok(());
-        }
-        self.write_queue(connection, name, QueueConfig::new(), false)
-    }
-
-    /// Changes the configuration of a queue, creating the queue if it is missing.
-    ///
-    /// # Errors
-    /// Besides faults, the inner error: why the stored configuration cannot be read. A damaged one
-    /// is replaced if `mends`.
-    pub(super) fn configure(
-        &mut self,
-        connection: &Connection,
-        name: &QueueName,
-        mends: bool,
-        change: impl FnOnce(QueueConfig) -> QueueConfig,
-    ) -> Result<Result<(), Unread>, Fault> {
-        let queue = self.queues.get(name);
-        let stored = match queue.map(|queue| &queue.config) {
-            None => QueueConfig::new(),
-            Some(Ok(config)) => config.clone(),
-            Some(Err(Unread::Damaged)) if mends => QueueConfig::new(),
-            Some(Err(unread)) => return Ok(Err(*unread)),
-        };
-        let paused = queue.is_some_and(|queue| queue.paused);
-        self.write_queue(connection, name, change(stored), paused).map(Ok)
-    }
-
-    /// Pauses or resumes a queue; returns whether the queue exists.
-    pub(super) fn pause(
-        &mut self,
-        connection: &Connection,
-        name: &QueueName,
-        paused: bool,
-    ) -> Result<bool, Fault> {
-        let Some(queue) = self.queues.get_mut(name) else { return Ok(false) };
-        // Only the pause is changed: a configuration that cannot be read, e.g. of a newer version,
-        // is kept.
-        connection
-            .prepare_cached("UPDATE gae_tasks_queue SET paused = ?2 WHERE name = ?1")?
-            .execute(params![name.as_str(), paused])?;
-        queue.paused = paused;
-        self.changed(connection)?;
-        Ok(true)
-    }
-
-    /// Returns why the configuration of a queue cannot be read, if it cannot.
-    pub(super) fn unread(&self, name: &QueueName) -> Option<Unread> {
-        self.queues.get(name)?.config.as_ref().err().copied()
-    }
-
-    /// Removes a queue. Its lanes stay, because other processes know them by their numbers.
-    pub(super) fn remove_queue(
-        &mut self,
-        connection: &Connection,
-        name: &QueueName,
-    ) -> Result<(), Fault> {
-        connection
-            .prepare_cached("DELETE FROM gae_tasks_queue WHERE name = ?1")?
-            .execute(params![name.as_str()])?;
-        self.queues.remove(name);
-        self.recent = None;
-        self.changed(connection)
-    }
-
-    fn write_queue(
-        &mut self,
-        connection: &Connection,
-        name: &QueueName,
-        config: QueueConfig,
-        paused: bool,
-    ) -> Result<(), Fault> {
-        connection
-            .prepare_cached(
-                "INSERT OR REPLACE INTO gae_tasks_queue (name, config, paused) VALUES (?1, ?2, ?3)",
-            )?
-            .execute(params![name.as_str(), encoded(&config)?, paused])?;
-        self.queues.insert(name.clone(), Queue { config: Ok(config), paused });
-        self.changed(connection)
-    }
-
-    /// Records that this program has changed a queue.
-    fn changed(&mut self, connection: &Connection) -> Result<(), Fault> {
-        self.queue_changes = Some(queue_changes(connection)?);
-        self.runnable.clear();
-        Ok(())
-    }
-
     /// Returns a queue's place in the order of turns; `None` before its first task.
     pub(super) fn turn_of(&self, queue: &QueueName) -> Option<i64> {
         Some(self.by_name.get(queue)?.values().flatten().next()?.turn)
-    }
-
-    /// Returns the configuration of a lane's queue; `None` if this program cannot read it.
-    pub(super) fn config(&self, lane: i64) -> Option<QueueConfig> {
-        match self.queues.get(&self.lane(lane)?.queue) {
-            Some(queue) => queue.config.clone().ok(),
-            None => Some(QueueConfig::new()),
-        }
-    }
-
-    /// Returns how a queue retries failed tasks, if its configuration says and this program can
-    /// read it.
-    pub(super) fn retry_of(&self, queue: &QueueName) -> Option<RetryConfig> {
-        self.queues.get(queue)?.config.as_ref().ok()?.own_retry().cloned()
-    }
-
-    /// Whether this program can read everything that decides what becomes of a lane's tasks.
-    pub(super) fn is_readable(&self, lane: i64) -> bool {
-        self.lane(lane).is_some_and(|lane| !lane.is_newer()) && self.config(lane).is_some()
-    }
-
-    /// Returns the lanes from which a worker may lease now: those of its queues and routes, except
-    /// paused queues.
-    pub(super) fn runnable(
-        &mut self,
-        connection: &Connection,
-        queues: &Arc<BTreeSet<QueueName>>,
-        routes: &Routes,
-    ) -> Result<Arc<Runnable>, Fault> {
-        if let Some(known) = self.runnable.iter().find(|known| known.is_for(queues, routes)) {
-            return Ok(Arc::clone(known));
-        }
-        let lanes = self.readable(connection, queues, routes)?;
-        let runnable = Arc::new(Runnable::new(queues, routes, lanes));
-        self.runnable.truncate(MOST_RUNNABLE - 1);
-        self.runnable.insert(0, Arc::clone(&runnable));
-        self.served.note(queues, routes);
-        Ok(runnable)
-    }
-
-    /// Asks the worker about the lanes of its queues.
-    fn readable(
-        &mut self,
-        connection: &Connection,
-        queues: &BTreeSet<QueueName>,
-        routes: &Routes,
-    ) -> Result<Vec<RunnableLane>, Fault> {
-        let Self { lanes, queues: stored, readers, schemas, .. } = self;
-        let is_open = |queue: &Queue| !queue.paused && queue.config.is_ok();
-        let mut readable = Vec::new();
-        for lane in lanes.values() {
-            if queues.contains(&lane.queue)
-                && !lane.is_newer()
-                && stored.get(&lane.queue).is_none_or(is_open)
-            {
-                let schema = || schemas.find(connection, lane.route.shape());
-                let reader = readers.reader(routes, &lane.route, schema)?;
-                readable.extend(reader.map(|reader| RunnableLane::new(lane, reader)));
-            }
-        }
-        Ok(readable)
-    }
-
-    /// Returns the queues and routes of the workers that have leased.
-    pub(super) fn served(&self) -> Vec<(Arc<BTreeSet<QueueName>>, Routes)> {
-        self.served.all()
     }
 }
 
@@ -425,55 +267,6 @@ pub(super) fn data_version(connection: &Connection) -> Result<i64, Fault> {
 
 /// Returns how often queues were changed, by any process.
 fn queue_changes(connection: &Connection) -> Result<i64, Fault> {
-    let mut statement = connection.prepare_cached("SELECT queue_changes FROM gae_tasks_schema")?;
+    let mut statement = connection.prepare_cached("SELECT queue_changes FROM gae_tasks_version")?;
     Ok(statement.query_row([], |row| row.get(0))?)
-}
-
-/// Returns the queue whose name, configuration and pause are in `row`.
-pub(super) fn queue_record(connection: &Connection, row: &Row<'_>) -> Option<QueueRecord> {
-    let (name, config, paused) = queue(connection, row)?;
-    Some(QueueRecord { paused, ..QueueRecord::new(name, config.ok()) })
-}
-
-/// Reads a queue from `row`; a row without a readable name is skipped.
-pub(super) fn queue(
-    connection: &Connection,
-    row: &Row<'_>,
-) -> Option<(QueueName, Result<QueueConfig, Unread>, bool)> {
-    let Some(name) = row.get(0).ok().and_then(|name: String| QueueName::new(name).ok()) else {
-        unreadable::row(connection, "gae_tasks_queue", "without a name");
-        return None;
-    };
-    let columns = Columns::of(row);
-    let (bytes, paused): (Option<Vec<u8>>, Option<bool>) = (columns.get(1), columns.get(2));
-    let config = bytes.map_or(Err(Unread::Damaged), |bytes| version::decode(&bytes));
-    if let Err(unread) = config {
-        unreadable::queue(connection, name.as_str(), unread);
-    }
-    // If the pause of a queue cannot be read, its tasks wait.
-    Some((name, config, paused.unwrap_or(true)))
-}
-
-/// Reads the queue, kind, shape and version of a lane from `row`, beginning at column `first`.
-pub(super) fn names_of_lane(row: &Row<'_>, first: usize) -> Option<(QueueName, Route, u8)> {
-    let queue = queue_name(row.get(first).ok()?).ok()?;
-    let kind = kind(row.get(first + 1).ok()?).ok()?;
-    Some((queue, Route::new(kind, shape(row.get(first + 2).ok()?)), row.get(first + 3).ok()?))
-}
-
-pub(super) fn queue_name(text: String) -> Result<QueueName, Fault> {
-    QueueName::new(text).map_err(|_| Fault::unreadable("the name of a queue"))
-}
-
-pub(super) fn kind(text: String) -> Result<Kind, Fault> {
-    Kind::new(text).map_err(|_| Fault::unreadable("the kind of a task"))
-}
-
-pub(super) const fn shape(bits: i64) -> Shape {
-    Shape::from_bits(bits.cast_unsigned())
-}
-
-/// Returns a configuration in its stored form.
-pub(super) fn encoded<T: serde::Serialize>(config: &T) -> Result<Vec<u8>, Fault> {
-    version::encode(config).ok_or_else(|| Fault::unreadable("a configuration"))
 }

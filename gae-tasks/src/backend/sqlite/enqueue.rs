@@ -5,12 +5,13 @@ use std::mem;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::call::Request;
-use super::catalogue::{Catalogue, encoded};
+use super::catalogue::Catalogue;
 use super::connection::Durability;
 use super::database::{Database, moment};
 use super::error::{Fault, NAME};
 use super::fresh::Fresh;
 use super::grouping::{Grouping, one};
+use super::queue_row::encoded;
 use super::{name, row, waiting};
 use crate::backend::lifecycle::Wait;
 use crate::backend::{Enqueue, NewTask, Standing};

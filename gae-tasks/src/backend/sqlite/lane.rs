@@ -4,14 +4,14 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::Deref;
 use std::sync::{Arc, Weak};
 
-use crate::backend::Routes;
 use crate::backend::refusers::Refusers;
+use crate::backend::{ReaderId, Routes};
 use crate::queue::QueueName;
-use crate::task::{Route, Shape};
+use crate::task::Route;
 use crate::version;
 
-/// A queue together with a route, a version and the readers that refused, interned as one number, so that tasks that a worker
-/// cannot run cost its leases nothing.
+/// A queue together with a route, a version and the readers that refused, interned as one number, so
+/// that tasks that a worker cannot run cost its leases nothing.
 #[derive(Debug)]
 pub(super) struct Lane {
     pub(super) id: i64,
@@ -86,9 +86,9 @@ impl Runnable {
 }
 
 impl RunnableLane {
-    /// Creates the lane of a worker that reads it by a function of this shape.
-    pub(super) fn new(lane: &Arc<Lane>, reader: Shape) -> Self {
-        Self { lane: Arc::clone(lane), is_open: lane.refusers.spare(reader) }
+    /// Creates the lane of a worker with this reader.
+    pub(super) fn new(lane: &Arc<Lane>, reader: ReaderId) -> Self {
+        Self { lane: Arc::clone(lane), is_open: lane.refusers.are_others_than(reader) }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Leasing: takes the tasks that are due first, from all lanes that a worker can run.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -15,34 +16,68 @@ use super::merge::{Catch, Merge, take};
 use super::ready::{self, Turns};
 use super::task_rows::{Rank, TaskRows};
 use crate::backend::haul::{Haul, many_queues, turn_length};
+use crate::backend::readers::{Answer, Question};
 use crate::backend::{Lease, Leased, LeasedTask, Standing};
 use crate::time::Timestamp;
 
-impl Request for Lease {
-    type Output = Leased;
+/// A lease, with what its worker has been asked about stored routes.
+pub(super) struct Leasing {
+    pub(super) lease: Lease,
+    pub(super) answers: Vec<Answer>,
+}
+
+impl Request for Leasing {
+    /// The lease, or what the worker must be asked first: it decides while others use the file.
+    type Output = Result<Leased, Vec<Question>>;
     const DURABILITY: Durability = Durability::Normal;
     const MAY_REST: bool = true;
 
-    fn look(&self, database: &mut Database) -> Result<Option<Leased>, Fault> {
+    fn look(&self, database: &mut Database) -> Result<Option<Self::Output>, Fault> {
+        Ok(match self.runnable(database)? {
+            Ok(runnable) => self.lease.look(database, &runnable)?.map(Ok),
+            Err(questions) => Some(Err(questions)),
+        })
+    }
+
+    fn perform(&mut self, database: &mut Database) -> Result<Self::Output, Fault> {
+        Ok(match self.runnable(database)? {
+            Ok(runnable) => Ok(self.lease.perform(database, &runnable)?),
+            Err(questions) => Err(questions),
+        })
+    }
+}
+
+impl Leasing {
+    fn runnable(
+        &self,
+        database: &mut Database,
+    ) -> Result<Result<Arc<Runnable>, Vec<Question>>, Fault> {
+        let (Lease { queues, routes, .. }, Database { connection, catalogue, .. }) =
+            (&self.lease, database);
+        catalogue.learn(routes, &self.answers);
+        catalogue.runnable(connection, queues, routes)
+    }
+}
+
+impl Lease {
+    /// Returns the answer if nothing has to be written.
+    fn look(&self, database: &mut Database, runnable: &Runnable) -> Result<Option<Leased>, Fault> {
         let now = moment(self.now);
-        let runnable =
-            database.catalogue.runnable(&database.connection, &self.queues, &self.routes)?;
         let (connection, haul) = (&database.connection, Haul::new(self));
         for standing in Standing::ALL.into_iter().filter(|standing| haul.room(*standing) > 0) {
             let may_give = |place: usize| haul.room_of(&runnable.lanes()[place].queue) > 0;
-            if ready::is_due(connection, &runnable, standing, now, may_give)? {
+            if ready::is_due(connection, runnable, standing, now, may_give)? {
                 return Ok(None);
             }
         }
-        database.news.note(&self.queues, ready::first(connection, &runnable)?);
-        let isolated = self.leaves_isolated(connection, &runnable, now)?;
-        Ok(Some(Leased { isolated, ..Leased::new(Vec::new(), next(connection, &runnable, now)?) }))
+        database.news.note(&self.queues, ready::first(connection, runnable)?);
+        let isolated = self.leaves_isolated(connection, runnable, now)?;
+        Ok(Some(Leased { isolated, ..Leased::new(Vec::new(), next(connection, runnable, now)?) }))
     }
 
-    fn perform(&mut self, database: &mut Database) -> Result<Leased, Fault> {
+    /// Leases within a transaction.
+    fn perform(&self, database: &mut Database, runnable: &Runnable) -> Result<Leased, Fault> {
         let now = moment(self.now);
-        let runnable =
-            database.catalogue.runnable(&database.connection, &self.queues, &self.routes)?;
         let Database { connection, session, catalogue, news, .. } = database;
         let mut catch = Catch {
             haul: Haul::new(self),
@@ -50,7 +85,7 @@ impl Request for Lease {
             reader: TaskRows::prepare(connection)?,
         };
         for standing in [Standing::Isolated, Standing::Suspect, Standing::Marked] {
-            let due = ready::due_lanes(connection, &runnable, standing, now)?;
+            let due = ready::due_lanes(connection, runnable, standing, now)?;
             let lanes: Vec<_> = due.into_iter().map(|place| &runnable.lanes()[place]).collect();
             let rank = Rank { standing, alone: self.room.isolates(standing) };
             let mut merge = Merge::start(connection, lanes, rank, now, catch.haul.room(standing))?;
@@ -58,18 +93,16 @@ impl Request for Lease {
             merge.finish(now)?;
         }
         let last = self.last_turn.as_ref().and_then(|last| catalogue.turn_of(last));
-        self.take_turns(Turns::after(connection, &runnable, last, now)?, &mut catch, now)?;
+        self.take_turns(Turns::after(connection, runnable, last, now)?, &mut catch, now)?;
         if !catch.waited.is_empty() {
             let session = session.begin(connection, now)?;
             self.write(connection, &catch, now, session)?;
         }
-        news.note(&self.queues, ready::first(connection, &runnable)?);
-        let isolated = self.leaves_isolated(connection, &runnable, now)?;
+        news.note(&self.queues, ready::first(connection, runnable)?);
+        let isolated = self.leaves_isolated(connection, runnable, now)?;
         Ok(Leased {
             isolated,
-            ..catch
-                .haul
-                .leased(next(connection, &runnable, now)?, |queue| catalogue.retry_of(queue))
+            ..catch.haul.leased(next(connection, runnable, now)?, |queue| catalogue.retry_of(queue))
         })
     }
 }

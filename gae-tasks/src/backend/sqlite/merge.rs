@@ -1,5 +1,5 @@
-//! The order of waiting tasks: several lanes are merged by due time, a single lane is read in one
-//! go.
+//! The order of waiting tasks: several lanes are merged by due time, open lanes before the others, a
+//! single lane is read in one go.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, VecDeque};
@@ -43,8 +43,8 @@ pub(super) struct Catch<'a> {
     pub(super) reader: TaskRows<'a>,
 }
 
-/// Takes up to `limit` due tasks out of the order, those first that have been due longest; returns
-/// whether there may be more.
+/// Takes up to `limit` due tasks out of the order, those first that other readers refused, then those
+/// that have been due longest; returns whether there may be more.
 pub(super) fn take(
     merge: &mut Merge<'_>,
     limit: usize,
@@ -100,6 +100,11 @@ fn put_off(
 /// The place of a task in its lane.
 type Key = (i64, TaskId);
 
+/// The place of a lane's first task among those of other lanes: whether the lane is not open, and the
+/// task's place in its lane. The tasks of an open lane come first: they had their turn, and others
+/// refused them. Their times are the ends of pauses, which do not concern the worker.
+type Head = (bool, Key);
+
 /// Before any other.
 const FIRST: Key = (i64::MIN, TaskId::from_bytes([0; 16]));
 
@@ -131,14 +136,14 @@ impl<'a> LaneCursor<'a> {
 /// limit.
 const MOST_READ: usize = 1_024;
 
-/// Merges lanes by due time.
+/// Merges lanes by due time, open lanes first.
 pub(super) struct Merge<'a> {
     connection: &'a Connection,
     rank: Rank,
     now: Timestamp,
     sources: Vec<LaneCursor<'a>>,
     /// The first task of each lane that has one, with the lane's index among the sources.
-    heads: BinaryHeap<Reverse<(Key, usize)>>,
+    heads: BinaryHeap<Reverse<(Head, usize)>>,
     /// Tasks that were met and cannot be read.
     bad: Vec<(i64, TaskId)>,
 }
@@ -161,7 +166,7 @@ impl<'a> Merge<'a> {
         let mut merge = Self { connection, rank, now, sources, heads, bad };
         for (index, source) in merge.sources.iter_mut().enumerate() {
             source.read(connection, rank.standing, now, 1)?;
-            merge.heads.extend(source.ready.front().map(|(key, _)| Reverse((*key, index))));
+            merge.heads.extend(source.head().map(|head| Reverse((head, index))));
         }
         Ok(merge)
     }
@@ -206,7 +211,7 @@ impl<'a> Merge<'a> {
             {
                 source.read = key;
                 source.ready.push_back((key, since));
-                heads.push(Reverse((key, place)));
+                heads.extend(source.head().map(|head| Reverse((head, place))));
                 // A bounded queue gives no more tasks, even if it has more.
                 return Ok(haul.room_of(&source.lane.queue) > 0);
             }
@@ -224,14 +229,13 @@ impl<'a> Merge<'a> {
         Ok(false)
     }
 
-    /// Returns the task that has been due longest among those not yet given, of lanes for which
-    /// `may_give` is true.
+    /// Returns the first task among those not yet given, of lanes for which `may_give` is true.
     fn next(
         &mut self,
         reader: &mut TaskRows<'_>,
         may_give: impl Fn(&Lane) -> bool,
     ) -> Result<Option<(LeasedTask, Waited)>, Fault> {
-        while let Some(Reverse((key, index))) = self.heads.pop() {
+        while let Some(Reverse(((_, key), index))) = self.heads.pop() {
             let Some(source) = self.sources.get_mut(index).filter(|source| may_give(source.lane))
             else {
                 continue;
@@ -255,9 +259,7 @@ impl<'a> Merge<'a> {
             source.read(self.connection, self.rank.standing, self.now, source.step)?;
             source.step = source.step.saturating_mul(2);
         }
-        if let Some((key, _)) = source.ready.front() {
-            self.heads.push(Reverse((*key, index)));
-        }
+        self.heads.extend(source.head().map(|head| Reverse((head, index))));
         Ok(())
     }
 
@@ -288,6 +290,11 @@ impl<'a> Merge<'a> {
 }
 
 impl LaneCursor<'_> {
+    /// Returns the place of the next task among those of other lanes.
+    fn head(&self) -> Option<Head> {
+        self.ready.front().map(|(key, _)| (!self.lane.is_open, *key))
+    }
+
     /// Returns the latest due time to read, in its stored form.
     fn until(&self, now: Timestamp) -> i64 {
         if self.timed && !self.lane.is_open { now } else { Timestamp::MAX }.as_micros()

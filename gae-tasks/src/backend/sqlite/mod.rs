@@ -16,6 +16,7 @@ mod grouping;
 mod held;
 mod inbox;
 mod lane;
+mod lane_row;
 mod lease;
 mod listener;
 mod lost;
@@ -24,6 +25,7 @@ mod name;
 mod news;
 mod opened;
 mod process;
+mod queue_row;
 mod reader;
 mod ready;
 mod release;
@@ -59,6 +61,7 @@ use self::call::Request;
 use self::database::moment;
 use self::enqueue::Storing;
 use self::error::NAME;
+use self::lease::Leasing;
 use self::reader::Reader;
 use self::writer::Writer;
 use super::lifecycle::Holder;
@@ -274,7 +277,21 @@ impl Backend for Sqlite {
 
 impl Pull for Sqlite {
     fn lease(&self, request: Lease) -> BackendFuture<'_, Leased> {
-        self.write(request)
+        let call = |lease, answers| self.writer.call(Leasing { lease, answers });
+        let (routes, mut answers) = (request.routes.clone(), Vec::new());
+        let first = call(request.clone(), Vec::new());
+        Box::pin(async move {
+            let mut answer = first.await?;
+            loop {
+                let questions = match answer {
+                    Ok(leased) => return Ok(leased),
+                    Err(questions) => questions,
+                };
+                // The worker decides here, while the writer serves others.
+                answers.extend(routes.answer(questions));
+                answer = call(request.clone(), answers.clone()).await?;
+            }
+        })
     }
 
     fn extend(&self, request: Extend) -> BackendFuture<'_, Vec<bool>> {

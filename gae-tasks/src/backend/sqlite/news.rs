@@ -136,7 +136,12 @@ impl News {
         catalogue.refresh(connection)?;
         let mut found = Found::Irrelevant;
         for (queues, routes) in catalogue.served() {
-            let runnable = catalogue.runnable(connection, &queues, &routes)?;
+            // A worker that must be asked about routes leases, so that it is asked.
+            let Ok(runnable) = catalogue.runnable(connection, &queues, &routes)? else {
+                self.note(&queues, None);
+                found = Found::Sooner;
+                continue;
+            };
             let Some(first) = ready::first(connection, &runnable)? else {
                 self.note(&queues, None);
                 continue;

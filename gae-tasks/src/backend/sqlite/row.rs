@@ -7,9 +7,9 @@ use std::time::Duration;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
-use super::catalogue::{kind, queue_name, shape};
 use super::error::Fault;
 use super::held;
+use super::lane_row::{kind, queue_name, shape};
 use super::unreadable;
 use super::waiting::waits;
 use crate::backend::lifecycle::{Facts, Wait};

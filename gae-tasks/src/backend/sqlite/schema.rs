@@ -44,7 +44,7 @@ fn ensure_as(connection: &mut Connection, tables: &str) -> Result<(), Fault> {
         return Ok(());
     }
     transaction.execute_batch(tables)?;
-    let insert = "INSERT INTO gae_tasks_schema (version, digest) VALUES (?1, ?2)";
+    let insert = "INSERT INTO gae_tasks_version (version, digest) VALUES (?1, ?2)";
     transaction.execute(insert, params![KNOWN, digest])?;
     Ok(transaction.commit()?)
 }
@@ -52,7 +52,7 @@ fn ensure_as(connection: &mut Connection, tables: &str) -> Result<(), Fault> {
 /// Reads the version from its own table: `user_version` belongs to the application whose database
 /// this may be.
 fn find(connection: &Connection, digest: i64) -> Result<Found, Fault> {
-    const OURS: &str = "SELECT count(*), total(name = 'gae_tasks_schema') FROM sqlite_schema \
+    const OURS: &str = "SELECT count(*), total(name = 'gae_tasks_version') FROM sqlite_schema \
                         WHERE type = 'table' AND name GLOB 'gae_tasks_*'";
     let (tables, has_version): (i64, f64) =
         connection.query_row(OURS, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
@@ -63,7 +63,7 @@ fn find(connection: &Connection, digest: i64) -> Result<Found, Fault> {
         return Ok(Found::Other);
     }
     // Selects all columns: other versions of the crate have others.
-    let mut statement = connection.prepare("SELECT * FROM gae_tasks_schema")?;
+    let mut statement = connection.prepare("SELECT * FROM gae_tasks_version")?;
     let number = |row: &Row<'_>, column| row.get::<_, i64>(column).ok();
     let rows =
         statement.query_map([], |row| Ok((number(row, "version"), number(row, "digest"))))?;

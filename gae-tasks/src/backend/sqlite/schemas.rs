@@ -1,7 +1,8 @@
 //! The schemas of payloads: a row for each shape, written with the first task of the shape.
 //!
 //! Rows are never deleted, so no task, dead letter or schedule ever lacks its schema. They are
-//! small, and there are as many as there were versions of the parameters of tasks.
+//! small, and there are as many as there were versions of the parameters of tasks. A row that is not
+//! the schema of its shape counts as missing, and the next task of the shape replaces it.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -23,8 +24,8 @@ pub(super) struct Schemas {
 }
 
 impl Schemas {
-    /// Stores the schema of a shape, unless one is stored. Returns whether somebody has asked for it
-    /// in vain.
+    /// Stores the schema of a shape, unless one is stored; what is not its schema is not stored. Returns
+    /// whether somebody has asked for it in vain.
     pub(super) fn keep(
         &mut self,
         connection: &Connection,
@@ -34,6 +35,9 @@ impl Schemas {
         // A row that cannot be read is replaced.
         const KEEP: &str = "INSERT INTO gae_tasks_schemas (shape, schema) VALUES (?1, ?2) ON CONFLICT (shape) \
                             DO UPDATE SET schema = excluded.schema";
+        if !shape.may_be_of(schema) {
+            return Ok(false);
+        }
         let was_missing = self.missing.contains(&shape);
         if self.find(connection, shape)?.is_none() {
             connection.prepare_cached(KEEP)?.execute(params![bits(shape), &**schema])?;
@@ -91,11 +95,14 @@ pub(super) fn read_all(
 fn read(connection: &Connection, shape: Shape) -> Result<Option<Arc<[u8]>>, Fault> {
     const READ: &str = "SELECT schema FROM gae_tasks_schemas WHERE shape = ?1";
     let mut statement = connection.prepare_cached(READ)?;
-    let found = statement.query_row(params![bits(shape)], |row| Ok(row.get(0).ok())).optional()?;
-    if found == Some(None) {
+    let found: Option<Option<Vec<u8>>> =
+        statement.query_row(params![bits(shape)], |row| Ok(row.get(0).ok())).optional()?;
+    let is_stored = found.is_some();
+    let schema = found.flatten().filter(|schema| shape.may_be_of(schema));
+    if is_stored && schema.is_none() {
         unreadable::row(connection, "gae_tasks_schemas", shape);
     }
-    Ok(found.flatten().map(|schema: Vec<u8>| schema.into()))
+    Ok(schema.map(Into::into))
 }
 
 const fn bits(shape: Shape) -> i64 {

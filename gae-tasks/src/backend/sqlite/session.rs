@@ -92,7 +92,7 @@ impl Session {
     /// Writes something. A lease counts as unchanged only while its holder could have recorded an
     /// extension, which nobody can on a full disk.
     pub(super) fn prove_writable(connection: &Connection) -> Result<(), Fault> {
-        connection.prepare_cached("UPDATE gae_tasks_schema SET version = version")?.execute([])?;
+        connection.prepare_cached("UPDATE gae_tasks_version SET version = version")?.execute([])?;
         Ok(())
     }
 

@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::catalogue::{names_of_lane, queue_record};
 use super::error::Fault;
 use super::held;
+use super::lane_row::names_of_lane;
+use super::queue_row::queue_record;
 use super::unreadable;
+use crate::backend::refusers::Refusers;
 use crate::backend::{QueueRecord, RouteStats, Stats};
 use crate::queue::QueueName;
 use crate::task::Route;
@@ -48,10 +50,11 @@ fn by_route(
     connection: &Connection,
     lanes: &BTreeMap<i64, Stats>,
 ) -> Result<Vec<RouteStats>, Fault> {
-    const LANE: &str = "SELECT queue, kind, shape, version FROM gae_tasks_lane WHERE id = ?1";
+    const LANE: &str =
+        "SELECT queue, kind, shape, version, refusers FROM gae_tasks_lane WHERE id = ?1";
     let unread = queues(connection)?.into_iter().filter(|queue| queue.config.is_none());
     let unread: BTreeSet<_> = unread.map(|queue| queue.name).collect();
-    let mut lines: BTreeMap<(QueueName, Route, bool), Stats> = BTreeMap::new();
+    let mut lines: BTreeMap<(QueueName, Route, bool), RouteStats> = BTreeMap::new();
     let mut statement = connection.prepare_cached(LANE)?;
     for (lane, stats) in lanes {
         let mut rows = statement.query(params![lane])?;
@@ -60,12 +63,14 @@ fn by_route(
             unreadable::row(connection, "gae_tasks_lane", lane);
             continue;
         };
+        let refusers = row.get_ref(4)?.as_blob().ok().and_then(Refusers::from_bytes);
         let is_newer = of_lane > version::KNOWN || unread.contains(&queue);
-        let line = lines.entry((queue, route, is_newer)).or_default();
-        *line = [*line, *stats].into_iter().sum();
+        let line = lines.entry((queue.clone(), route.clone(), is_newer)).or_insert_with(|| {
+            RouteStats { is_newer, ..RouteStats::new(queue, route, Stats::default()) }
+        });
+        line.add(refusers.unwrap_or_default(), *stats);
     }
-    let line = |((queue, route, is_newer), stats)| RouteStats { queue, route, is_newer, stats };
-    Ok(lines.into_iter().map(line).collect())
+    Ok(lines.into_values().collect())
 }
 
 fn counts(connection: &Connection, query: &str) -> Result<Vec<(i64, u64)>, Fault> {

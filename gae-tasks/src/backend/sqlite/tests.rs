@@ -108,7 +108,7 @@ fn task(payload: &[u8]) -> NewTask {
         TaskSpec::new(
             TaskId::generate(),
             Kind::from_static("shop/send"),
-            Shape::from_bits(7),
+            Shape::of_schema(b"schema"),
             QueueName::DEFAULT,
         ),
         payload.to_vec(),

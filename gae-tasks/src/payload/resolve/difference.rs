@@ -43,6 +43,11 @@ impl Difference {
         }
     }
 
+    /// The bytes that it takes, about.
+    pub(crate) fn weight(&self) -> usize {
+        self.shown.iter().map(String::len).sum()
+    }
+
     pub(crate) fn is_none(&self) -> bool {
         self.shown.is_empty()
     }

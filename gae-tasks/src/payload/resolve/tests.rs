@@ -7,6 +7,7 @@ mod hostile;
 mod parameters;
 mod plain;
 mod shown;
+mod unasked;
 mod words;
 
 use std::collections::BTreeMap;

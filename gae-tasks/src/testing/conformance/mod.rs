@@ -101,7 +101,8 @@ macro_rules! conformance {
             schemas [
                 a_task_is_stored_with_its_schema
                 schemas_are_answered_in_order
-                the_first_schema_of_a_shape_is_kept
+                a_schema_is_kept_where_it_is_that_of_the_shape
+                the_first_schema_of_a_newer_shape_is_kept
                 kinds_and_queues_share_a_schema
                 a_schema_outlives_its_tasks
                 a_buried_task_is_stored_with_its_schema
@@ -185,6 +186,7 @@ macro_rules! conformance {
                 a_worker_is_asked_with_the_stored_schema
                 a_worker_is_asked_once_about_a_route
                 another_worker_is_asked_anew
+                a_worker_that_decides_slowly_holds_up_nobody
                 what_no_worker_can_read_holds_up_nobody
                 a_schema_that_comes_later_is_shown_to_the_worker
             ]
@@ -201,9 +203,9 @@ macro_rules! conformance {
                 a_reader_that_refused_has_the_task_again_after_a_minute
                 two_readers_that_refuse_in_turn_both_pause
                 each_refusal_doubles_the_pause_of_all_who_refused
-                readers_of_one_shape_pause_together
+                one_reader_in_two_processes_pauses_in_both
                 where_routes_are_listed_the_own_shape_of_a_route_reads_it
-                after_eight_shapes_readers_of_every_shape_pause
+                after_eight_readers_every_reader_pauses
                 a_record_shows_who_refused
                 a_failed_attempt_forgets_who_refused
                 a_released_task_is_still_refused_by_the_same
@@ -215,6 +217,8 @@ macro_rules! conformance {
                 a_refused_task_is_found_listed_counted_and_deleted
                 a_refused_task_is_purged_and_goes_with_its_queue
                 refused_tasks_hold_up_nobody
+                a_refused_task_stands_before_the_backlog_of_its_queue
+                marked_tasks_that_others_refused_come_first
                 the_next_time_is_that_of_the_reader
                 other_readers_take_refused_tasks_by_turns
                 a_pause_of_readers_is_shortened_when_the_clock_is_set_back

@@ -1,26 +1,27 @@
-//! Values that a reader refuses: only readers of its shape pause, others may have the task at once.
+//! Values that a reader refuses: only this reader pauses, others may have the task at once.
 
 use std::sync::Arc;
 
-use super::readers::{Program, of_shape};
+use super::readers::{Program, of_shape, shape};
 use super::stage::{LEASE, Stage, at, ids, just_before, permanent, queue, retry, secs};
 use crate::backend::{
-    DeleteQueue, LeasedTask, NewTask, Routes, Settled, Standing, TaskFilter, TaskState, Verdict,
+    DeleteQueue, LeasedTask, NewTask, ReaderId, Routes, Settled, Standing, TaskFilter, TaskState,
+    Verdict,
 };
 use crate::queue::QueueConfig;
-use crate::task::{Shape, TaskId};
+use crate::task::TaskId;
 use crate::time::{Now, Timestamp};
 
-/// The shape of the tasks' payloads.
+/// The number of the shape of the tasks' payloads.
 const WRITER: u64 = 1;
 
-/// Returns a program with a function of this shape, which reads the tasks.
-fn program(shape: u64) -> Arc<Program> {
-    Program::new(shape, &[WRITER])
+/// Returns a program with this function, which reads the tasks.
+fn program(reader: u64) -> Arc<Program> {
+    Program::new(reader, &[WRITER])
 }
 
 fn refuse(reader: u64) -> Verdict {
-    Verdict::Unreadable { error: "what".to_owned(), reader: Shape::from_bits(reader) }
+    Verdict::Unreadable { error: "what".to_owned(), reader: ReaderId::from_bits(reader) }
 }
 
 async fn store(on: &Stage) -> TaskId {
@@ -31,7 +32,7 @@ async fn lease(on: &Stage, now: Timestamp, reader: u64) -> Vec<LeasedTask> {
     on.lease(program(reader).leasing(on.leasing(now))).await.tasks
 }
 
-/// Whether the task is leased to a reader of this shape; if so, it goes back.
+/// Whether the task is leased to this reader; if so, it goes back.
 async fn may_lease(on: &Stage, now: Timestamp, reader: u64) -> bool {
     let leased = lease(on, now, reader).await;
     for task in &leased {
@@ -40,12 +41,12 @@ async fn may_lease(on: &Stage, now: Timestamp, reader: u64) -> bool {
     !leased.is_empty()
 }
 
-/// Leases the only due task as a reader of this shape, which cannot read the value.
+/// Leases the only due task as this reader, which cannot read the value.
 async fn refused(on: &Stage, now: Timestamp, reader: u64) -> Settled {
     end(on, now, reader, refuse(reader)).await
 }
 
-/// Leases the only due task as a reader of this shape, and settles it.
+/// Leases the only due task as this reader, and settles it.
 async fn end(on: &Stage, now: Timestamp, reader: u64, verdict: Verdict) -> Settled {
     let leased = lease(on, now, reader).await;
     assert_eq!(leased.len(), 1, "one task is due for {reader} at {now:?}");
@@ -97,12 +98,12 @@ pub(super) async fn each_refusal_doubles_the_pause_of_all_who_refused(on: Stage)
     }
 }
 
-pub(super) async fn readers_of_one_shape_pause_together(on: Stage) {
+pub(super) async fn one_reader_in_two_processes_pauses_in_both(on: Stage) {
     store(&on).await;
     refused(&on, at(0), 2).await;
     // Another process, of the same version of the program.
     assert!(lease(&on, at(59), 2).await.is_empty());
-    // The function's shape counts, whatever else it reads.
+    // The function counts, whatever else it reads.
     let other = Program::new(2, &[WRITER, 7, 8]);
     assert!(on.lease(other.leasing(on.leasing(at(59)))).await.tasks.is_empty());
 }
@@ -120,7 +121,8 @@ pub(super) async fn where_routes_are_listed_the_own_shape_of_a_route_reads_it(on
         }
         leased.len()
     };
-    refused(&on, at(0), WRITER).await;
+    let listed_reader = ReaderId::of_shape(shape(WRITER)).to_bits();
+    refused(&on, at(0), listed_reader).await;
     for routes in [&only, &Routes::Any] {
         assert_eq!([listed(at(59), routes).await, listed(at(60), routes).await], [0, 1]);
     }
@@ -128,11 +130,11 @@ pub(super) async fn where_routes_are_listed_the_own_shape_of_a_route_reads_it(on
     on.run_now(at(60), on.all().await[0].spec.id).await.expect("it waits");
     refused(&on, at(60), 2).await;
     for routes in [&only, &Routes::Any] {
-        assert_eq!(listed(at(60), routes).await, 1, "another shape refused");
+        assert_eq!(listed(at(60), routes).await, 1, "another reader refused");
     }
 }
 
-pub(super) async fn after_eight_shapes_readers_of_every_shape_pause(on: Stage) {
+pub(super) async fn after_eight_readers_every_reader_pauses(on: Stage) {
     let id = store(&on).await;
     for reader in 11..=18 {
         refused(&on, at(0), reader).await;
@@ -141,7 +143,7 @@ pub(super) async fn after_eight_shapes_readers_of_every_shape_pause(on: Stage) {
     refused(&on, at(0), 10).await;
     let record = on.record(id).await;
     assert_eq!((record.refusals, record.schedule_time), (9, at(3600)));
-    assert_eq!(record.refused_by, (11..=18).map(Shape::from_bits).collect::<Vec<_>>());
+    assert_eq!(record.refused_by, (11..=18).map(ReaderId::from_bits).collect::<Vec<_>>());
     for reader in [9, 10, 11, 99] {
         assert!(!may_lease(&on, just_before(at(3600)), reader).await, "{reader}");
         assert!(may_lease(&on, at(3600), reader).await, "{reader}");
@@ -155,9 +157,9 @@ pub(super) async fn a_record_shows_who_refused(on: Stage) {
     for reader in [9, u64::MAX, 2] {
         refused(&on, at(0), reader).await;
     }
-    let shapes = [2, 9, u64::MAX].map(Shape::from_bits);
+    let readers = [2, 9, u64::MAX].map(ReaderId::from_bits);
     for record in [on.record(id).await, on.all().await.remove(0)] {
-        assert_eq!((record.refusals, &record.refused_by[..]), (3, &shapes[..]));
+        assert_eq!((record.refusals, &record.refused_by[..]), (3, &readers[..]));
         assert_eq!((record.state, record.attempts), (TaskState::Scheduled, 0));
         assert_eq!((record.schedule_time, record.errors.len()), (at(240), 3));
         assert_eq!((record.errors[2].attempt, record.errors[2].message.as_str()), (0, "what"));
@@ -165,7 +167,7 @@ pub(super) async fn a_record_shows_who_refused(on: Stage) {
     let leased = lease(&on, at(0), 3).await;
     let record = on.record(id).await;
     assert_eq!((record.state, record.refusals), (TaskState::Leased, 3));
-    assert_eq!(leased[0].spec.shape, Shape::from_bits(WRITER));
+    assert_eq!(leased[0].spec.shape, shape(WRITER));
 }
 
 pub(super) async fn a_failed_attempt_forgets_who_refused(on: Stage) {
@@ -191,7 +193,7 @@ pub(super) async fn a_released_task_is_still_refused_by_the_same(on: Stage) {
     assert!(!may_lease(&on, at(59), 2).await);
     assert!(may_lease(&on, at(60), 2).await);
     let record = on.record(id).await;
-    assert_eq!((record.refusals, record.refused_by), (1, vec![Shape::from_bits(2)]));
+    assert_eq!((record.refusals, record.refused_by), (1, vec![ReaderId::from_bits(2)]));
 }
 
 pub(super) async fn a_lost_lease_leaves_the_task_refused_by_the_same(on: Stage) {
@@ -265,7 +267,7 @@ pub(super) async fn a_refusal_of_nothing_changes_nothing(on: Stage) {
 pub(super) async fn a_refused_task_is_found_listed_counted_and_deleted(on: Stage) {
     let named = on.named("once");
     let task = NewTask { spec: named.spec.clone(), ..of_shape(&on, WRITER) }
-        .with(|task| task.spec.shape = Shape::from_bits(WRITER));
+        .with(|task| task.spec.shape = shape(WRITER));
     let id = on.store(at(0), task).await;
     store(&on).await;
     for task in lease(&on, at(0), 2).await {
@@ -335,6 +337,54 @@ pub(super) async fn refused_tasks_hold_up_nobody(on: Stage) {
         on.settle_all(at(1), leased.iter().map(settlement).collect()).await;
     }
     assert_eq!((seen, on.all().await.len()), (301, 0));
+}
+
+pub(super) async fn a_refused_task_stands_before_the_backlog_of_its_queue(on: Stage) {
+    let refused = store(&on).await;
+    end(&on, at(0), 2, refuse(2)).await;
+    // All of these are due before the pause of the reader that refused ends.
+    let backlog: Vec<_> = (0..500).map(|_| of_shape(&on, WRITER)).collect();
+    on.enqueue(at(1), backlog).await;
+    let elsewhere = of_shape(&on, WRITER).with(|task| task.spec.queue = queue("r"));
+    on.store(at(1), elsewhere).await;
+    let few = async |reader, most| {
+        let mut request = program(reader).leasing(on.leasing(at(2)));
+        request.room = crate::backend::Room::new(most);
+        let leased = on.lease(request).await.tasks;
+        for task in &leased {
+            on.settle(at(2), task.lease, Verdict::Release).await;
+        }
+        ids(&leased)
+    };
+    assert_eq!(few(3, 1).await, [refused]);
+    let first = few(3, 200).await;
+    assert_eq!((first.len(), first[0]), (200, refused));
+    assert!(!few(2, 502).await.contains(&refused), "the reader that refused still pauses");
+    // A second reader that refuses pauses too; a third has the task at once.
+    end_of(&on, at(2), 3, refused, refuse(3)).await;
+    assert_eq!(few(4, 1).await, [refused]);
+    assert!(!few(3, 502).await.contains(&refused));
+}
+
+/// Leases as this reader, and settles one of the tasks; the others go back.
+async fn end_of(on: &Stage, now: Timestamp, reader: u64, id: TaskId, verdict: Verdict) {
+    for task in lease(on, now, reader).await {
+        let verdict = if task.lease.id == id { verdict.clone() } else { Verdict::Release };
+        on.settle(now, task.lease, verdict).await;
+    }
+}
+
+pub(super) async fn marked_tasks_that_others_refused_come_first(on: Stage) {
+    let refused = store(&on).await;
+    let lost = on.lose(at(0)).await;
+    end(&on, lost, 2, refuse(2)).await;
+    let other = on.store(lost, of_shape(&on, WRITER)).await;
+    assert_eq!(ids(&lease(&on, lost, 2).await), [other]);
+    let now = lost.plus(LEASE);
+    assert_eq!(on.sweep(now, 100).await.recovered, 1);
+    let leased = lease(&on, now, 3).await;
+    assert_eq!(ids(&leased), [refused, other]);
+    assert!(leased.iter().all(|task| task.standing == Standing::Marked));
 }
 
 pub(super) async fn the_next_time_is_that_of_the_reader(on: Stage) {

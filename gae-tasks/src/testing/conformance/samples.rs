@@ -1,6 +1,5 @@
 //! Samples of stored tasks, for a check before a deploy.
 
-use super::readers::of_shape;
 use super::stage::{Stage, at, kind, permanent, queue, refuse};
 use crate::backend::{NewTask, Sample, TaskState};
 use crate::task::{Route, Shape, TaskId};
@@ -8,6 +7,10 @@ use crate::time::{Now, Schedule};
 
 fn route(shape: u64) -> Route {
     Route::new(kind("conformance/plain"), Shape::from_bits(shape))
+}
+
+fn of_shape(on: &Stage, shape: u64) -> NewTask {
+    on.task().with(|task| task.spec.shape = Shape::from_bits(shape))
 }
 
 /// Samples routes of queue `q`; returns the ids of each.

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::backend::{
     Enqueue, Extend, HeldLease, Lease, LeaseRef, Leased, LeasedTask, List, NewTask, Pull, Purged,
-    Room, RouteStats, Routes, Settle, Settled, Settlement, Sweep, Swept, TaskFilter, TaskRecord,
-    TaskRequest, Verdict,
+    ReaderId, Room, RouteStats, Routes, Settle, Settled, Settlement, Sweep, Swept, TaskFilter,
+    TaskRecord, TaskRequest, Verdict,
 };
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName, RetryConfig};
@@ -21,6 +21,9 @@ pub(super) const LEASE: Duration = Duration::from_secs(30);
 
 /// The number of tasks that the cases' leases ask for.
 pub(super) const ROOM: Room = Room::new(100);
+
+/// The shape of plain tasks.
+const SHAPE: Shape = Shape::from_bits(7);
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -72,7 +75,7 @@ pub(super) fn permanent() -> Verdict {
 
 /// Returns the verdict of a reader of the plain tasks' own shape that cannot read the value.
 pub(super) fn refuse(error: &str) -> Verdict {
-    Verdict::Unreadable { error: error.to_owned(), reader: Shape::from_bits(7) }
+    Verdict::Unreadable { error: error.to_owned(), reader: ReaderId::of_shape(SHAPE) }
 }
 
 /// Returns a settlement with `verdict` for an attempt under `lease` that began at `started`.
@@ -99,7 +102,7 @@ impl Stage {
             TaskSpec::new(
                 TaskId::from_bytes(id.to_be_bytes()),
                 kind("conformance/plain"),
-                Shape::from_bits(7),
+                SHAPE,
                 queue("q"),
             ),
             b"payload".to_vec(),

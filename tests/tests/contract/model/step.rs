@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use gae_tasks::backend::{TaskFilter, TaskState, TypeBackoff, Verdict};
+use gae_tasks::backend::{ReaderId, TaskFilter, TaskState, TypeBackoff, Verdict};
 use gae_tasks::testing::Fault;
-use gae_tasks::{Kind, QueueConfig, QueueName, RetryConfig, Schedule, Shape, Timestamp};
+use gae_tasks::{Kind, QueueConfig, QueueName, RetryConfig, Schedule, Timestamp};
 use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -154,7 +154,8 @@ fn fitting(step: &Step, upset: Option<Upset>) -> Option<Upset> {
 pub(crate) const QUEUES: [&str; 3] = ["q", "r", "s"];
 const NAMES: [&str; 2] = ["x", "y"];
 const KINDS: [&str; 2] = ["a", "b"];
-pub(crate) const SHAPES: [u64; 2] = [1, u64::MAX];
+/// Shapes of newer algorithms: any bytes may be their schemas.
+pub(crate) const SHAPES: [u64; 2] = [2 << 56, u64::MAX];
 const READERS: [u64; 3] = [1, 2, u64::MAX];
 
 fn any_step() -> impl Strategy<Value = Step> {
@@ -332,7 +333,7 @@ fn any_verdict() -> impl Strategy<Value = Verdict> {
         }),
         1 => error().prop_map(|error| Verdict::Permanent { error }),
         2 => (error(), select(&READERS[..])).prop_map(|(error, reader)| {
-            Verdict::Unreadable { error, reader: Shape::from_bits(reader) }
+            Verdict::Unreadable { error, reader: ReaderId::from_bits(reader) }
         }),
         1 => Just(Verdict::Release),
     ]

@@ -8,8 +8,8 @@ use std::time::Duration;
 use gae_tasks::backend::memory::Memory;
 use gae_tasks::backend::{
     Backend, BackendFuture, DeleteQueue, Enqueue, Extend, HeldLease, Lease, LeaseRef, LeaseToken,
-    LeasedTask, List, NewTask, Pull, ReadsRoutes, Room, Routes, Settle, Settled, Sweep, Swept,
-    TaskFilter, TaskRequest, TaskState, TypeBackoff, Verdict,
+    LeasedTask, List, NewTask, Pull, ReaderId, ReadsRoutes, Room, Routes, Settle, Settled, Sweep,
+    Swept, TaskFilter, TaskRequest, TaskState, TypeBackoff, Verdict,
 };
 use gae_tasks::testing::conformance::settlement;
 use gae_tasks::testing::{Fault, Faulty, ManualClock, Operation};
@@ -43,11 +43,11 @@ pub(crate) struct World {
 #[derive(Debug)]
 struct Reader {
     listed: BTreeSet<Route>,
-    reader: Shape,
+    reader: ReaderId,
 }
 
 impl ReadsRoutes for Reader {
-    fn reader(&self, route: &Route, schema: Option<&[u8]>) -> Option<Shape> {
+    fn reader(&self, route: &Route, schema: Option<&[u8]>) -> Option<ReaderId> {
         (self.listed.contains(route) && schema.is_some()).then_some(self.reader)
     }
 }
@@ -103,7 +103,7 @@ impl World {
                 let routes = routes.map_or(Routes::Any, |routes| {
                     let listed: BTreeSet<_> =
                         routes.into_iter().map(|(kind, shape)| route(kind, shape)).collect();
-                    match reader.map(Shape::from_bits) {
+                    match reader.map(ReaderId::from_bits) {
                         Some(reader) => Routes::Read(Arc::new(Reader { listed, reader })),
                         None => Routes::Only(Arc::new(listed)),
                     }

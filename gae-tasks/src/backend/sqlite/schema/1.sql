@@ -4,7 +4,7 @@
 
 -- One row: the version of these tables, a digest of this text, and the number of changes of any
 -- queue: a program that has read the queues at this number knows their current state.
-CREATE TABLE gae_tasks_schema (
+CREATE TABLE gae_tasks_version (
     version INTEGER NOT NULL,
     digest INTEGER NOT NULL,
     queue_changes INTEGER NOT NULL DEFAULT 0
@@ -18,13 +18,13 @@ CREATE TABLE gae_tasks_queue (
 ) WITHOUT ROWID;
 
 CREATE TRIGGER gae_tasks_queue_added AFTER INSERT ON gae_tasks_queue
-BEGIN UPDATE gae_tasks_schema SET queue_changes = queue_changes + 1; END;
+BEGIN UPDATE gae_tasks_version SET queue_changes = queue_changes + 1; END;
 
 CREATE TRIGGER gae_tasks_queue_changed AFTER UPDATE ON gae_tasks_queue
-BEGIN UPDATE gae_tasks_schema SET queue_changes = queue_changes + 1; END;
+BEGIN UPDATE gae_tasks_version SET queue_changes = queue_changes + 1; END;
 
 CREATE TRIGGER gae_tasks_queue_removed AFTER DELETE ON gae_tasks_queue
-BEGIN UPDATE gae_tasks_schema SET queue_changes = queue_changes + 1; END;
+BEGIN UPDATE gae_tasks_version SET queue_changes = queue_changes + 1; END;
 
 -- The schemas of payloads: a row for each shape, written in the transaction of the first task of the
 -- shape, and never deleted.
@@ -53,8 +53,8 @@ CREATE TABLE gae_tasks_lane (
     -- The queue's place in the order of turns: the order in which queues received their first
     -- tasks.
     turn INTEGER NOT NULL,
-    -- The shapes of the readers that refused the values of the tasks, 8 bytes each, in ascending
-    -- order; one byte more if there are others. Only these readers wait for the times of the tasks.
+    -- The ids of the readers that refused the values of the tasks, 8 bytes each, in ascending order;
+    -- one byte more if there are others. Only these readers wait for the times of the tasks.
     refusers BLOB NOT NULL,
     UNIQUE (queue, kind, shape, version, refusers)
 );

@@ -61,13 +61,13 @@ fn a_newer_file_is_refused_untouched() {
     let folder = Folder::new();
     drop(folder.open());
     let connection = Connection::open(folder.file()).unwrap();
-    connection.execute("UPDATE gae_tasks_schema SET version = 99", []).unwrap();
+    connection.execute("UPDATE gae_tasks_version SET version = 99", []).unwrap();
     let text = refusal(folder.file());
     assert!(
         text.contains("of version 99, this program knows version 1: update gae-tasks"),
         "{text}"
     );
-    connection.execute("UPDATE gae_tasks_schema SET version = 1", []).unwrap();
+    connection.execute("UPDATE gae_tasks_version SET version = 1", []).unwrap();
     assert!(open(folder.file()).is_ok());
 }
 
@@ -94,16 +94,16 @@ fn assert_of_another_version(change: &str) {
 
 #[test]
 fn a_file_whose_version_is_not_known_is_refused_in_a_few_words() {
-    assert_of_another_version("UPDATE gae_tasks_schema SET digest = digest + 1");
-    assert_of_another_version("UPDATE gae_tasks_schema SET version = 0");
-    assert_of_another_version("UPDATE gae_tasks_schema SET version = 'one'");
-    assert_of_another_version("DELETE FROM gae_tasks_schema");
-    assert_of_another_version("INSERT INTO gae_tasks_schema SELECT * FROM gae_tasks_schema");
-    assert_of_another_version("DROP TABLE gae_tasks_schema");
+    assert_of_another_version("UPDATE gae_tasks_version SET digest = digest + 1");
+    assert_of_another_version("UPDATE gae_tasks_version SET version = 0");
+    assert_of_another_version("UPDATE gae_tasks_version SET version = 'one'");
+    assert_of_another_version("DELETE FROM gae_tasks_version");
+    assert_of_another_version("INSERT INTO gae_tasks_version SELECT * FROM gae_tasks_version");
+    assert_of_another_version("DROP TABLE gae_tasks_version");
     // As the first development versions wrote the table.
     assert_of_another_version(
-        "DROP TABLE gae_tasks_schema; CREATE TABLE gae_tasks_schema (version INTEGER NOT NULL); \
-         INSERT INTO gae_tasks_schema VALUES (1)",
+        "DROP TABLE gae_tasks_version; CREATE TABLE gae_tasks_version (version INTEGER NOT NULL); \
+         INSERT INTO gae_tasks_version VALUES (1)",
     );
 }
 

@@ -123,7 +123,7 @@ impl Side {
         let mut catalogue = Catalogue::default();
         catalogue.refresh(&connection).unwrap();
         let queues = Arc::new([QueueName::DEFAULT].into());
-        catalogue.runnable(&connection, &queues, &Routes::Any).unwrap();
+        catalogue.runnable(&connection, &queues, &Routes::Any).unwrap().unwrap();
         Self { queues, connection, catalogue, news: News::default() }
     }
 
@@ -211,7 +211,7 @@ fn each_queue_has_one_turn_with_all_of_its_lanes() {
     enqueue(&other, tasks.collect()).unwrap();
     let Side { connection, mut catalogue, .. } = Side::of(&folder);
     let queues = Arc::new(names.iter().cloned().collect());
-    let runnable = catalogue.runnable(&connection, &queues, &Routes::Any).unwrap();
+    let runnable = catalogue.runnable(&connection, &queues, &Routes::Any).unwrap().unwrap();
     for last in
         [None, Some(&names[0]), Some(&names[84]), Some(&names[85]), Some(&names[QUEUES - 1])]
     {

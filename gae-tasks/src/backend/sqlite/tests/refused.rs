@@ -9,44 +9,60 @@ use rusqlite::Connection;
 
 use super::super::catalogue::Catalogue;
 use super::super::connection::create;
+use super::super::lane::Runnable;
 use super::super::news::{Found, News};
 use super::super::ready::{self, Turns};
 use super::{Folder, FullDisk, at, enqueue, ids, lease, settle_all, task, wait};
 use crate::backend::memory::Memory;
 use crate::backend::{
-    Backend, Enqueue, Lease, Leased, NewTask, Pull, ReadsRoutes, Room, Routes, Settle, Settled,
-    Settlement, Standing, TaskState, Verdict,
+    Backend, Enqueue, Lease, Leased, NewTask, Pull, ReaderId, ReadsRoutes, Room, Routes, Settle,
+    Settled, Settlement, Standing, TaskState, Verdict,
 };
 use crate::queue::QueueName;
-use crate::task::{Route, Shape, TaskId};
+use crate::task::{Route, TaskId};
 use crate::time::{Now, Timestamp};
 
-/// A function of this shape, which reads everything.
+/// A function that reads everything.
 #[derive(Debug)]
-struct ReadsAll(Shape);
+struct ReadsAll(ReaderId);
 
 impl ReadsRoutes for ReadsAll {
-    fn reader(&self, _: &Route, _: Option<&[u8]>) -> Option<Shape> {
+    fn reader(&self, _: &Route, _: Option<&[u8]>) -> Option<ReaderId> {
         Some(self.0)
     }
 }
 
-const OLD: Shape = Shape::from_bits(2);
-const NEW: Shape = Shape::from_bits(3);
+const OLD: ReaderId = ReaderId::from_bits(2);
+const NEW: ReaderId = ReaderId::from_bits(3);
 
-fn refuse(reader: Shape) -> Verdict {
+fn refuse(reader: ReaderId) -> Verdict {
     Verdict::Unreadable { error: "what".to_owned(), reader }
 }
 
-fn routes(reader: Shape) -> Routes {
+fn routes(reader: ReaderId) -> Routes {
     Routes::Read(Arc::new(ReadsAll(reader)))
+}
+
+/// The lanes of a worker, which is asked whatever is not known of it.
+fn runnable(
+    catalogue: &mut Catalogue,
+    connection: &Connection,
+    queues: &Arc<BTreeSet<QueueName>>,
+    routes: &Routes,
+) -> Arc<Runnable> {
+    loop {
+        match catalogue.runnable(connection, queues, routes).unwrap() {
+            Ok(runnable) => return runnable,
+            Err(questions) => catalogue.learn(routes, &routes.answer(questions)),
+        }
+    }
 }
 
 fn lease_as(
     backend: &dyn Pull,
     queues: &Arc<BTreeSet<QueueName>>,
     now: Timestamp,
-    reader: Shape,
+    reader: ReaderId,
     limit: usize,
 ) -> Leased {
     let (queues, duration) = (Arc::clone(queues), Duration::from_secs(30));
@@ -157,7 +173,7 @@ fn the_first_refused_task_is_due_at_once_for_others_and_later_for_who_refused() 
         for (reader, first, later) in
             [(OLD, at(160), Some(at(160))), (NEW, Timestamp::from_micros(i64::MIN), None)]
         {
-            let runnable = catalogue.runnable(&connection, &queues, &routes(reader)).unwrap();
+            let runnable = runnable(&mut catalogue, &connection, &queues, &routes(reader));
             assert_eq!(ready::first(&connection, &runnable).unwrap(), Some(first), "{reader}");
             assert_eq!(ready::later(&connection, &runnable, at(101)).unwrap(), later, "{reader}");
         }
@@ -181,7 +197,7 @@ fn lanes_whose_tasks_wait_for_other_readers_are_not_looked_at() {
         let (_, connection) = create(&folder.file()).unwrap();
         let mut catalogue = Catalogue::default();
         catalogue.refresh(&connection).unwrap();
-        let runnable = catalogue.runnable(&connection, &all, &routes(OLD)).unwrap();
+        let runnable = runnable(&mut catalogue, &connection, &all, &routes(OLD));
         let due = ready::due_lanes(&connection, &runnable, Standing::Clear, at(101)).unwrap();
         assert_eq!(due.len(), count - count / 2);
         let mut turns = Turns::after(&connection, &runnable, None, at(101)).unwrap();
@@ -205,7 +221,7 @@ fn a_refusal_by_another_process_is_news_for_the_readers_that_may_have_the_task()
         let (mut catalogue, mut news) = (Catalogue::default(), News::default());
         catalogue.refresh(&connection).unwrap();
         let queues = Arc::new([QueueName::DEFAULT].into());
-        catalogue.runnable(&connection, &queues, &routes(reader)).unwrap();
+        runnable(&mut catalogue, &connection, &queues, &routes(reader));
         assert_eq!(news.look(&connection, &mut catalogue, at(100)).unwrap(), Found::Irrelevant);
         settle_all(&other, at(100), &leased.tasks, &refuse(OLD));
         assert_eq!(news.look(&connection, &mut catalogue, at(100)).unwrap(), Found::Sooner);
@@ -214,6 +230,25 @@ fn a_refusal_by_another_process_is_news_for_the_readers_that_may_have_the_task()
         let again = news.look(&connection, &mut catalogue, at(100)).unwrap();
         assert_eq!(again, if due { Found::StillDue } else { Found::Irrelevant });
     }
+}
+
+#[test]
+fn a_route_that_another_process_stores_is_news_for_a_worker_that_must_be_asked() {
+    let folder = Folder::new();
+    let other = folder.open();
+    let (_, connection) = create(&folder.file()).unwrap();
+    let (mut catalogue, mut news) = (Catalogue::default(), News::default());
+    catalogue.refresh(&connection).unwrap();
+    let (queues, reader) = (Arc::new([QueueName::DEFAULT].into()), routes(NEW));
+    runnable(&mut catalogue, &connection, &queues, &reader);
+    enqueue(&other, vec![task(b"x")]).unwrap();
+    assert_eq!(news.look(&connection, &mut catalogue, at(100)).unwrap(), Found::Sooner);
+    assert!(catalogue.runnable(&connection, &queues, &reader).unwrap().is_err(), "not asked yet");
+    runnable(&mut catalogue, &connection, &queues, &reader);
+    enqueue(&other, vec![task(b"y")]).unwrap();
+    assert_eq!(news.look(&connection, &mut catalogue, at(100)).unwrap(), Found::Sooner);
+    enqueue(&other, vec![task(b"z")]).unwrap();
+    assert_eq!(news.look(&connection, &mut catalogue, at(100)).unwrap(), Found::StillDue);
 }
 
 #[test]
@@ -295,7 +330,7 @@ fn an_emptied_lane_of_refused_tasks_leaves_no_row() {
 struct ReadsNothing;
 
 impl ReadsRoutes for ReadsNothing {
-    fn reader(&self, _: &Route, _: Option<&[u8]>) -> Option<Shape> {
+    fn reader(&self, _: &Route, _: Option<&[u8]>) -> Option<ReaderId> {
         None
     }
 }
@@ -308,9 +343,13 @@ fn what_a_worker_could_read_before_is_no_news() {
     let (mut catalogue, mut news) = (Catalogue::default(), News::default());
     catalogue.refresh(&connection).unwrap();
     let queues = Arc::new([QueueName::DEFAULT].into());
-    for routes in [routes(OLD), Routes::Read(Arc::new(ReadsNothing))] {
-        catalogue.runnable(&connection, &queues, &routes).unwrap();
+    let nothing = Routes::Read(Arc::new(ReadsNothing));
+    for routes in [routes(OLD), nothing.clone()] {
+        runnable(&mut catalogue, &connection, &queues, &routes);
     }
     enqueue(&other, vec![task(b"x")]).unwrap();
+    assert_eq!(news.look(&connection, &mut catalogue, at(100)).unwrap(), Found::Sooner);
+    runnable(&mut catalogue, &connection, &queues, &nothing);
+    enqueue(&other, vec![task(b"y")]).unwrap();
     assert_eq!(news.look(&connection, &mut catalogue, at(100)).unwrap(), Found::Irrelevant);
 }

@@ -7,19 +7,22 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use super::{Folder, FullDisk, Sqlite, at, enqueue, task, wait};
-use crate::backend::{Backend, Lease, NewTask, Pull, ReadsRoutes, Room, Routes};
+use crate::backend::{Backend, Lease, NewTask, Pull, ReaderId, ReadsRoutes, Room, Routes};
 use crate::queue::QueueName;
 use crate::task::{Route, Shape};
 use crate::time::Now;
 
-const NEW: Shape = Shape::from_bits(99);
+/// The shape of the schema `new`.
+fn new() -> Shape {
+    Shape::of_schema(b"new")
+}
 
 fn of_new_shape(payload: &[u8]) -> NewTask {
-    NewTask { schema: Arc::from(*b"new"), ..task(payload) }.with(|task| task.spec.shape = NEW)
+    NewTask { schema: Arc::from(*b"new"), ..task(payload) }.with(|task| task.spec.shape = new())
 }
 
 fn schema(sqlite: &Sqlite) -> Option<Vec<u8>> {
-    wait(sqlite.schemas(vec![NEW])).unwrap().remove(0).map(|schema| schema.to_vec())
+    wait(sqlite.schemas(vec![new()])).unwrap().remove(0).map(|schema| schema.to_vec())
 }
 
 /// Counts the tasks without a schema.
@@ -58,9 +61,10 @@ fn a_schema_of_a_task_that_the_database_refuses_is_stored_with_the_next() {
     let answers = enqueue(&sqlite, vec![task(b"a"), bad.clone(), of_new_shape(b"b")]).unwrap();
     assert_eq!(answers.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
     assert_eq!((schema(&sqlite), without_schema(&folder)), (Some(b"new".to_vec()), 0));
-    let answers = enqueue(&sqlite, vec![bad.with(|task| task.spec.shape = Shape::from_bits(5))]);
-    assert!(answers.unwrap()[0].is_err());
-    let shapes = vec![Shape::from_bits(5)];
+    let five = Shape::of_schema(b"five");
+    let bad = NewTask { schema: Arc::from(*b"five"), ..bad }.with(|task| task.spec.shape = five);
+    assert!(enqueue(&sqlite, vec![bad]).unwrap()[0].is_err());
+    let shapes = vec![five];
     assert_eq!(wait(sqlite.schemas(shapes)).unwrap(), [None], "nothing of a refused task is left");
 }
 
@@ -69,7 +73,7 @@ fn a_schema_that_the_database_refuses_refuses_its_task() {
     let folder = Folder::new();
     let sqlite = folder.open();
     let other = Connection::open(folder.file()).unwrap();
-    let rule = "CREATE TRIGGER rule BEFORE INSERT ON gae_tasks_schemas WHEN new.shape = 99 \
+    let rule = "CREATE TRIGGER rule BEFORE INSERT ON gae_tasks_schemas WHEN new.schema = x'6e6577' \
                 BEGIN SELECT raise(ABORT, 'against the rule'); END";
     other.execute_batch(rule).unwrap();
     let answers = enqueue(&sqlite, vec![of_new_shape(b"x"), task(b"y")]).unwrap();
@@ -116,15 +120,47 @@ fn a_schema_that_was_rolled_back_here_is_written_although_another_process_has_it
 }
 
 #[test]
-fn a_row_that_is_no_schema_is_none_and_is_mended_by_the_next_task() {
-    let folder = Folder::new();
-    drop(folder.open());
+fn a_row_that_is_not_its_schema_is_none_and_is_mended_by_the_next_task() {
+    for row in ["'text'", "x'ff00ff'", "x''", "zeroblob(70000)"] {
+        let folder = Folder::new();
+        drop(folder.open());
+        spoil(&folder, row);
+        let sqlite = folder.open();
+        assert_eq!(schema(&sqlite), None, "{row}");
+        enqueue(&sqlite, vec![of_new_shape(b"x")]).unwrap();
+        assert_eq!(schema(&sqlite), Some(b"new".to_vec()), "{row}");
+    }
+}
+
+/// Puts `row` into the place of the schema.
+fn spoil(folder: &Folder, row: &str) {
     let file = Connection::open(folder.file()).unwrap();
-    file.execute("INSERT INTO gae_tasks_schemas (shape, schema) VALUES (99, 'text')", []).unwrap();
+    let put =
+        format!("INSERT OR REPLACE INTO gae_tasks_schemas (shape, schema) VALUES (?1, {row})");
+    file.execute(&put, [new().to_bits().cast_signed()]).unwrap();
+}
+
+#[test]
+fn tasks_of_a_schema_that_is_damaged_wait_and_hold_up_nobody_until_it_is_mended() {
+    let folder = Folder::new();
+    enqueue(&folder.open(), vec![of_new_shape(b"x")]).unwrap();
+    spoil(&folder, "x'ff00ff'");
     let sqlite = folder.open();
-    assert_eq!(schema(&sqlite), None);
-    enqueue(&sqlite, vec![of_new_shape(b"x")]).unwrap();
-    assert_eq!(schema(&sqlite), Some(b"new".to_vec()));
+    let (queues, routes) =
+        (Arc::new([QueueName::DEFAULT].into()), Routes::Read(Arc::new(NeedsSchema)));
+    let duration = Duration::from_secs(30);
+    let request = Lease::new(Now::At(at(100)), queues, routes, Room::new(10), duration);
+    let lease = || wait(sqlite.lease(request.clone())).unwrap().tasks;
+    let other = NewTask { schema: Arc::from(*b"other"), ..task(b"other") }
+        .with(|task| task.spec.shape = Shape::of_schema(b"other"));
+    enqueue(&sqlite, vec![other]).unwrap();
+    let payloads = lease().into_iter().map(|task| task.payload).collect::<Vec<_>>();
+    assert_eq!(payloads, [b"other"], "the others wait");
+    // A task that brings something else does not mend it.
+    enqueue(&sqlite, vec![NewTask { schema: Arc::from(*b"wrong"), ..of_new_shape(b"y") }]).unwrap();
+    assert_eq!((lease().len(), schema(&sqlite)), (0, None));
+    enqueue(&sqlite, vec![of_new_shape(b"z")]).unwrap();
+    assert_eq!((lease().len(), schema(&sqlite)), (3, Some(b"new".to_vec())));
 }
 
 /// Reads what has a schema.
@@ -132,8 +168,8 @@ fn a_row_that_is_no_schema_is_none_and_is_mended_by_the_next_task() {
 struct NeedsSchema;
 
 impl ReadsRoutes for NeedsSchema {
-    fn reader(&self, route: &Route, schema: Option<&[u8]>) -> Option<Shape> {
-        schema.map(|_| route.shape())
+    fn reader(&self, route: &Route, schema: Option<&[u8]>) -> Option<ReaderId> {
+        schema.map(|_| ReaderId::of_shape(route.shape()))
     }
 }
 

@@ -13,9 +13,10 @@ use super::super::connection::{Access, Durability, PRAGMAS, create, open};
 use super::super::database::Database;
 use super::super::enqueue::Storing;
 use super::super::error::Fault;
+use super::super::lease::Leasing;
 use super::{Busy, Folder, at, bury_due, chain, enqueue, finish, lease, sweep, task, wait};
 use crate::backend::{
-    Backend, Enqueue, Extend, Lease, LeaseRef, LeaseToken, List, NewTask, Pull, Settle, Settled,
+    Backend, Enqueue, Extend, LeaseRef, LeaseToken, List, NewTask, Pull, Settle, Settled,
     Settlement, Sweep, TaskFilter, TaskRequest, TaskState, Verdict,
 };
 use crate::queue::QueueName;
@@ -49,7 +50,7 @@ fn what_was_promised_survives_a_power_loss_and_the_rest_a_kill() {
     const { assert!(matches!(admin::Replay::DURABILITY, Durability::Full)) };
     const { assert!(matches!(admin::Delete::DURABILITY, Durability::Full)) };
     const { assert!(matches!(admin::PurgeSlice::DURABILITY, Durability::Full)) };
-    const { assert!(matches!(Lease::DURABILITY, Durability::Normal)) };
+    const { assert!(matches!(Leasing::DURABILITY, Durability::Normal)) };
     const { assert!(matches!(Settle::DURABILITY, Durability::Normal)) };
     const { assert!(matches!(Extend::DURABILITY, Durability::Normal)) };
     const { assert!(matches!(Sweep::DURABILITY, Durability::Normal)) };
@@ -310,7 +311,7 @@ impl Request for Unwritable {
     const DURABILITY: Durability = Durability::Normal;
 
     fn perform(&mut self, database: &mut Database) -> Result<(), Fault> {
-        let tables = ["schema", "lease", "session", "task", "waiting"].map(|table| {
+        let tables = ["version", "lease", "session", "task", "waiting"].map(|table| {
             format!(
                 "CREATE TEMP TRIGGER full_{table} BEFORE UPDATE ON main.gae_tasks_{table} \
                  BEGIN SELECT raise(ABORT, 'no room'); END;"

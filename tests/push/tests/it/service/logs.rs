@@ -68,6 +68,30 @@ async fn a_refusal_is_an_error_without_what_was_sent() {
 }
 
 #[tokio::test]
+async fn a_task_whose_schema_is_not_that_of_its_shape_is_not_run_and_said_to_be_so() {
+    let world = World::new();
+    let adapter = Tower(world.service());
+    let request = world.request(end::defer("done"), 1);
+    let body = request.body().to_vec();
+    let name = body.windows(3).position(|bytes| bytes == b"how").unwrap();
+    let with = |byte: u8| {
+        let (mut request, mut body) = (request.clone(), body.clone());
+        body[name] = byte;
+        *request.body_mut() = body.into();
+        request
+    };
+    // Another name of the parameter: the shape that is beside it is that of this function.
+    let text = logged(Level::WARN, async {
+        assert_eq!(adapter.send(with(b'w')).await.0, StatusCode::NOT_FOUND);
+    })
+    .await;
+    assert!(text.contains("WARN") && text.contains("another shape"), "{text}");
+    assert!(!text.contains("done"), "{text}");
+    assert_eq!(world.dead_letters().await.len(), 0);
+    assert_eq!(adapter.send(with(b'h')).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn a_failure_says_which_attempt_it_was_and_how_many_are_left() {
     let world = World::new();
     let adapter = Tower(world.service());

@@ -1,0 +1,137 @@
+//! Leases due tasks, by the turns of their queues.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+
+use super::{Held, Store};
+use crate::backend::haul::{Haul, turn_length};
+use crate::backend::memory::order::{Lane, Place, Source};
+use crate::backend::readers::{Answer, Question};
+use crate::backend::{Lease, LeaseRef, LeaseToken, Leased, LeasedTask, NewTask, Standing};
+use crate::queue::QueueName;
+use crate::task::TaskId;
+use crate::time::Timestamp;
+
+impl Store {
+    /// Leases due tasks.
+    ///
+    /// # Errors
+    /// The routes that the worker must be asked about first; `answers` has those that it was.
+    pub(in crate::backend::memory) fn lease(
+        &mut self,
+        request: &Lease,
+        answers: &[Answer],
+        now: Timestamp,
+    ) -> Result<Leased, Vec<Question>> {
+        self.readers.learn(&request.routes, answers);
+        let queues = self.readable(request)?;
+        let mut haul = Haul::new(request);
+        let mut isolated = false;
+        for standing in [Standing::Isolated, Standing::Suspect, Standing::Marked] {
+            let due = |source| self.order.due(source, standing, now, usize::MAX);
+            let mut due: Vec<_> = queues.iter().flat_map(due).collect();
+            due.sort_unstable();
+            isolated |=
+                standing == Standing::Isolated && request.room.in_company && !due.is_empty();
+            self.take_each(due, request, &mut haul, standing, now);
+        }
+        self.take_turns(&queues, request, &mut haul, now);
+        let next = queues.iter().filter_map(|source| self.order.next(source, now)).min();
+        Ok(Leased {
+            isolated,
+            ..haul.leased(next.map(|next| next.since(now)), |queue| {
+                self.config(queue).own_retry().cloned()
+            })
+        })
+    }
+
+    /// Returns the queues of `lease` that are not paused and have waiting tasks that the worker can
+    /// run, in the order of turns.
+    ///
+    /// # Errors
+    /// The routes that the worker must be asked about first.
+    fn readable(&self, lease: &Lease) -> Result<Vec<Source>, Vec<Question>> {
+        let Self { order, queues, readers, schemas, places, .. } = self;
+        let is_paused = |queue: &QueueName| queues.get(queue).is_some_and(|queue| queue.paused);
+        let (mut sources, mut questions) = (Vec::new(), Vec::new());
+        for queue in order.queues(lease).filter(|queue| !is_paused(queue)) {
+            let mut read = |lane: &Lane| {
+                let (route, _, refusers) = lane;
+                let schema = || Ok::<_, Infallible>(schemas.get(&route.shape()).cloned());
+                let Ok(known) = readers.reader(&lease.routes, route, schema);
+                let reader = known.unwrap_or_else(|question| {
+                    questions.push(question);
+                    None
+                });
+                Some((lane.clone(), refusers.are_others_than(reader?)))
+            };
+            let lanes = order.lanes(queue).filter_map(&mut read).collect();
+            sources.push(Source { queue: queue.clone(), lanes });
+        }
+        sources.sort_unstable_by_key(|source| places.get(&source.queue));
+        if questions.is_empty() { Ok(sources) } else { Err(questions) }
+    }
+
+    /// Leases clear tasks by the turns of their queues, until there is no more room or no task is
+    /// due.
+    fn take_turns(&mut self, queues: &[Source], request: &Lease, haul: &mut Haul, now: Timestamp) {
+        let due = |store: &Self, source: &Source, limit| {
+            store.order.due(source, Standing::Clear, now, limit)
+        };
+        let is_due =
+            |source: &&Source| haul.room_of(&source.queue) > 0 && !due(self, source, 1).is_empty();
+        let queues: Vec<_> = queues.iter().filter(is_due).collect();
+        let length = turn_length(haul.room(Standing::Clear), queues.len());
+        let last = request.last_turn.as_ref().and_then(|last| self.places.get(last));
+        let next = queues.partition_point(|source| {
+            last.is_some_and(|last| self.places.get(&source.queue) <= Some(last))
+        });
+        let mut line: VecDeque<_> = queues.into();
+        line.rotate_left(next);
+        while let Some(source) = line.pop_front() {
+            let most = length.min(haul.room(Standing::Clear)).min(haul.room_of(&source.queue));
+            let due = due(self, source, most);
+            if due.len() >= most && most > 0 {
+                line.push_back(source);
+            }
+            self.take_each(due, request, haul, Standing::Clear, now);
+        }
+    }
+
+    /// Leases these tasks, as far as there is room.
+    fn take_each(
+        &mut self,
+        due: Vec<Place>,
+        request: &Lease,
+        haul: &mut Haul,
+        standing: Standing,
+        now: Timestamp,
+    ) {
+        for (.., id) in due {
+            if haul.room(standing) > 0
+                && self
+                    .tasks
+                    .get(&id)
+                    .is_some_and(|stored| haul.room_of(&stored.task.spec.queue) > 0)
+                && let Some(task) = self.take(id, request, now)
+            {
+                haul.add(task);
+            }
+        }
+    }
+
+    fn take(&mut self, id: TaskId, request: &Lease, now: Timestamp) -> Option<LeasedTask> {
+        self.unwait(id);
+        let stored = self.tasks.get_mut(&id)?;
+        let (token, standing, duration) =
+            (LeaseToken::generate(), stored.facts.standing(), request.duration);
+        let alone = request.room.isolates(standing);
+        stored.lease = Some(Held { token, alone, expires: now.plus(duration), duration });
+        let NewTask { spec, payload, .. } = stored.task.clone();
+        let mut task =
+            LeasedTask::new(LeaseRef::new(id, token), spec, payload, stored.facts.wait.due());
+        (task.attempts, task.first_attempt) = (stored.facts.attempts, stored.facts.first_attempt);
+        (task.standing, task.alone) = (standing, alone);
+        Some(task)
+    }
+}
