@@ -16,7 +16,7 @@ pub(crate) const STRICTER: &[Stricter] = &[
     Stricter {
         rule: "what is not known here is never dropped without `ignores`",
         edits: &[FieldRemoved, FieldRenamed, FieldRenamedWithDefault],
-        words: &["is not known here: add `ignores"],
+        words: &["is not known here: add `"],
     },
     Stricter {
         rule: "no number becomes one of a type that would lose digits",

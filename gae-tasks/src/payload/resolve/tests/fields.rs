@@ -17,7 +17,7 @@ pairs! {
         Before { id: 1, name: s("a"), ok: true } => Is(After { id: 1, name: s("a"), ok: true });
     mod renamed:
         struct Before { a: u8, b: u8 } => struct After { a: u8, c: u8 }
-        Before { a: 1, b: 2 } => Waits::<After>("b` is not known here: add `ignores = [\"p");
+        Before { a: 1, b: 2 } => Waits::<After>("b` is not known here: add `#[serde(alias = \"b\")]`");
     mod renamed_with_alias:
         struct Before { a: u8, b: u8 } => struct After { a: u8, #[serde(alias = "b")] c: u8 }
         Before { a: 1, b: 2 } => Is(After { a: 1, c: 2 });

@@ -79,6 +79,9 @@ async fn deferred(server: &Server, most: usize, defer: Defer) -> Result<(), Erro
     defer.on(&client_of(builder(server).max_payload(most)).await).await.map(drop)
 }
 
+/// The bytes beside the payload, the kind, and the call with a payload of so many bytes.
+type Case<'a> = (usize, &'static str, &'a dyn Fn(usize) -> Defer);
+
 fn of(call: impl Fn(String) -> Defer, payload: usize, others: usize) -> Defer {
     let text = payload - others;
     call("x".repeat(text - length(text)))
@@ -89,7 +92,7 @@ async fn payload_schema_and_sensitive_paths_share_the_limit() {
     let server = server().await;
     let paths = beside::<pay>(&["card.holder", "card.number"]);
     assert!(paths > beside::<pay>(&[]) + 20);
-    let cases: [(usize, &str, &dyn Fn(usize) -> Defer); 3] = [
+    let cases: [Case<'_>; 3] = [
         (beside::<greet>(&[]), "shop/greet", &|payload| of(greet::defer, payload, 0)),
         (paths, "shop/pay", &|payload| of(|text| pay::defer((0, text)), payload, 1)),
         (beside::<wide>(&[]), "shop/wide", &|payload| {
