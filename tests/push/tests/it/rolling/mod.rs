@@ -102,7 +102,7 @@ async fn chaos(stage: &Stage, random: &mut Random) -> u32 {
         }
         if random.below(3) > 0 {
             let (seed, count) = (random.number(), None);
-            let verb = if part % 2 == 0 { Verb::Run } else { Verb::Defer { seed, count } };
+            let verb = [Verb::Run, Verb::Defer { seed, count }][part % 2];
             processes[part] = Some(stage.start(BOTH[part / 2], verb));
         }
         tokio::time::sleep(random.millis(20..220)).await;

@@ -165,7 +165,9 @@ impl Stage {
     fn is_settled(&self, one: &Left, readers: &[Version]) -> bool {
         let record = &one.record;
         let is_refused = !self.has_refusals() || one.is_of_route() || record.refusals > 0;
-        record.state == TaskState::Scheduled && is_refused && !one.is_read_by(readers)
+        // A push queue delivers what nobody runs again and again.
+        let waits = record.state == TaskState::Scheduled || !self.has_refusals();
+        waits && is_refused && !one.is_read_by(readers)
     }
 
     /// Returns the stored tasks.
