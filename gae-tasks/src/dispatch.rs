@@ -10,16 +10,15 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use self::report::{report, span};
+use self::report::{OutlookOf, report, span};
 use self::surrounded::Surrounded;
 use crate::attributes::Attributes;
-use crate::backend::outlook::Outlook;
 use crate::backend::{LeasedTask, NewTask};
 use crate::clock::Clock;
 use crate::context::{AttemptInfo, States, Surroundings, TaskContext};
 use crate::handler::{Call, CallError, Work};
 use crate::log;
-use crate::outcome::{Failure, Outcome};
+use crate::outcome::Outcome;
 use crate::payload_store::Shelf;
 use crate::registration::Registration;
 use crate::routed::Routed;
@@ -28,9 +27,6 @@ use crate::unwind;
 
 /// The default time that one attempt may take, as on Cloud Tasks.
 pub(crate) const DEFAULT_DEADLINE: Duration = Duration::from_secs(600);
-
-/// Predicts what follows an attempt with this failure, for the log.
-pub(crate) type OutlookOf<'a> = &'a (dyn Fn(&Failure) -> Outlook + Sync);
 
 /// Room for one attempt, given back when it is dropped.
 pub(crate) trait Permit: Send + Sync {}

@@ -175,32 +175,32 @@ mod tests {
 
     #[test]
     fn whatever_decides_what_is_read_makes_another_reader() {
-        const PLAIN: Registration = Registration::for_test();
         const NAMED: Parameter = Parameter::new("user_id");
         static OLD: [Upgrade; 1] =
             [Upgrade { name: "", traced: Traced::new(|tracer| tracer.parameter::<u8>("id")) }];
         static OLDER: [Upgrade; 1] =
             [Upgrade { name: "", traced: Traced::new(|tracer| tracer.parameter::<u16>("id")) }];
-        let marked = |parameter| Registration { parameters: parameter, ..PLAIN };
+        let plain = Registration::for_test;
+        let marked = |parameter| Registration { parameters: parameter, ..plain() };
         let versions = [
-            PLAIN,
+            plain(),
             Registration {
                 traced: Traced::new(|tracer| tracer.parameter::<u32>("user_id")),
-                ..PLAIN
+                ..plain()
             },
             marked(const { &[Parameter { has_default: true, ..NAMED }] }),
             marked(const { &[Parameter { aliases: &["id"], ..NAMED }] }),
             marked(const { &[Parameter { aliases: &["i", "d"], ..NAMED }] }),
-            Registration { ignores: &["id"], ..PLAIN },
-            Registration { ignores: &["i", "d"], ..PLAIN },
-            Registration { upgrades: &OLD, ..PLAIN },
-            Registration { upgrades: &OLDER, ..PLAIN },
+            Registration { ignores: &["id"], ..plain() },
+            Registration { ignores: &["i", "d"], ..plain() },
+            Registration { upgrades: &OLD, ..plain() },
+            Registration { upgrades: &OLDER, ..plain() },
         ];
         let ids: BTreeSet<_> = versions.iter().map(|one| one.reader().unwrap()).collect();
         assert_eq!(ids.len(), versions.len());
-        let other = Registration { max_attempts: Some(1), sensitive: &["user_id"], ..PLAIN };
-        assert_eq!(other.reader(), PLAIN.reader(), "nothing that is read depends on these");
+        let other = Registration { max_attempts: Some(1), sensitive: &["user_id"], ..plain() };
+        assert_eq!(other.reader(), plain().reader(), "nothing that is read depends on these");
         // Stored with tasks, so it is the same in every build.
-        assert_eq!(PLAIN.reader().unwrap().to_string(), "1034d01eafe4b65e");
+        assert_eq!(plain().reader().unwrap().to_string(), "1034d01eafe4b65e");
     }
 }

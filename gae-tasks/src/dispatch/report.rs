@@ -2,11 +2,13 @@
 
 use tracing::Span;
 
-use super::OutlookOf;
 use crate::backend::outlook::Outlook;
 use crate::context::TaskContext;
 use crate::log;
-use crate::outcome::Outcome;
+use crate::outcome::{Failure, Outcome};
+
+/// Predicts what follows an attempt with this failure, for the log.
+pub(crate) type OutlookOf<'a> = &'a (dyn Fn(&Failure) -> Outlook + Sync);
 
 /// The span of an attempt, named like an OpenTelemetry consumer span. `tracing-opentelemetry` reads
 /// the fields `otel.*`, and reads numbers as numbers only if they are signed. Source: [semantic
