@@ -1,6 +1,5 @@
 //! Turns a call into a task: checks every option against the capabilities of the client's backend.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::Defer;
@@ -113,7 +112,7 @@ impl Defer {
             attributes: Attributes { spilled: None, traceparent, target, headers }.encode(),
             ..TaskSpec::new(id, Kind::from_static(kind), shape, queue)
         };
-        let sensitive = Arc::clone(registration.sensitive_paths());
+        let sensitive = registration.sensitive_paths().clone();
         let task = NewTask { spec, payload, schema, sensitive, schedule: self.schedule };
         Ok(Prepared { task, must_be_new: self.must_be_new })
     }
