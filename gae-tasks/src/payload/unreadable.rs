@@ -90,7 +90,7 @@ mod tests {
             (type_name::<HashMap<u8, [Option<String>; 2]>>(), "HashMap<u8, [Option<String>; 2]>"),
             (type_name::<(std::time::Duration, &str)>(), "(Duration, &str)"),
             (type_name::<Box<dyn std::fmt::Debug>>(), "Box<dyn Debug>"),
-            ("one::two::r#Type_3<a::B>", "Type_3<B>"),
+            ("one::two::Type_3<a::B>", "Type_3<B>"),
         ] {
             assert_eq!(short(name), expected);
         }
