@@ -263,7 +263,7 @@ impl Envelope {
         }
         let envelope = wire.open(preamble, rest).ok_or(EnvelopeError::Malformed)?;
         let (copied, schema) = (copied.map(Copied::open), schema.into());
-        Ok(Self { copied, schema, sensitive: sensitive.into(), ..envelope })
+        Ok(Self { copied, schema, sensitive: sensitive.into_iter().collect(), ..envelope })
     }
 }
 
@@ -321,7 +321,7 @@ mod tests {
             copied: None,
             payload: vec![1, 2, 3],
             schema: Arc::default(),
-            sensitive: Arc::default(),
+            sensitive: SensitivePaths::default(),
         }
     }
 
@@ -336,7 +336,7 @@ mod tests {
     }
 
     fn with_paths(envelope: Envelope) -> Envelope {
-        let sensitive = Arc::from(["pin", "card.number"].map(Box::from));
+        let sensitive = ["pin", "card.number"].map(Box::from).into_iter().collect();
         Envelope { sensitive, ..with_schema(envelope) }
     }
 

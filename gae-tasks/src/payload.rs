@@ -15,6 +15,7 @@ pub(crate) mod trace;
 mod unreadable;
 mod upgrade;
 
+use std::any::type_name;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -81,7 +82,17 @@ pub struct Encoder {
     /// How many parameters have been written.
     next: usize,
     /// Where each of them ends, if that is asked.
-    ends: Option<Vec<(&'static str, usize)>>,
+    ends: Option<Vec<Ended>>,
+}
+
+/// A parameter that was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ended {
+    pub(crate) name: &'static str,
+    /// The name of its type.
+    pub(crate) of: &'static str,
+    /// How many bytes there were after it.
+    end: usize,
 }
 
 impl fmt::Debug for Encoder {
@@ -102,8 +113,8 @@ impl Encoder {
         Self { ends: Some(Vec::new()), ..self }
     }
 
-    /// Returns the name of each parameter and where it ends, if that was asked.
-    pub(crate) fn into_ends(self) -> Vec<(&'static str, usize)> {
+    /// Returns where each parameter ends, if that was asked.
+    pub(crate) fn into_ends(self) -> Vec<Ended> {
         self.ends.unwrap_or_default()
     }
 
@@ -126,10 +137,11 @@ impl Encoder {
             return Err(UnreadableError::of_parameter(name, "was not traced"));
         };
         self.next += 1;
-        check::append(&mut self.bytes, self.schema.nodes(), parameter.node, value)
-            .map_err(|found| UnreadableError::of_parameter(name, found.reason(name)))?;
+        check::append(&mut self.bytes, self.schema.nodes(), parameter.node, value).map_err(
+            |found| UnreadableError::of_type(name, type_name::<T>(), found.reason(name)),
+        )?;
         if let Some(ends) = &mut self.ends {
-            ends.push((name, self.bytes.len()));
+            ends.push(Ended { name, of: type_name::<T>(), end: self.bytes.len() });
         }
         Ok(())
     }
@@ -260,7 +272,8 @@ impl Decoder<'_> {
         name: &'static str,
     ) -> Result<T, UnreadableError> {
         let (value, rest) = postcard::take_from_bytes(self.rest).map_err(|e| {
-            UnreadableError::of_parameter(name, format!("cannot be read back: {}", advice(e)))
+            let reason = format!("cannot be read back: {}", advice(e));
+            UnreadableError::of_type(name, type_name::<T>(), reason)
         })?;
         self.rest = rest;
         Ok(value)

@@ -175,7 +175,7 @@ fn another_value<A: Args>(args: &A, read: &A) -> UnreadableError {
         return UnreadableError::of_payload(REASON);
     };
     match ends.into_iter().zip(ends_of_read).find(|(one, other)| one != other) {
-        Some(((name, _), _)) => UnreadableError::of_parameter(name, REASON),
+        Some((one, _)) => UnreadableError::of_type(one.name, one.of, REASON),
         None => UnreadableError::of_payload(REASON),
     }
 }

@@ -152,7 +152,7 @@ impl Client {
         let both = |(kind, stored): (Kind, SensitivePaths)| {
             let of = |registry: &Registry| {
                 let registration = registry.by_kind(kind.as_str());
-                registration.map(|task| Arc::clone(task.sensitive_paths())).unwrap_or_default()
+                registration.map(|task| task.sensitive_paths().clone()).unwrap_or_default()
             };
             let paths = union([stored, of(&LINKED), of(self.registry())]);
             (kind, paths)

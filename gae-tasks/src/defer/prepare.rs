@@ -1,6 +1,5 @@
 //! Turns a call into a task: checks every option against the capabilities of the client's backend.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::Defer;
@@ -82,7 +81,7 @@ impl Defer {
         };
         let shape = registration.shape().map_err(unreadable)?;
         let schema = registration.schema_bytes().map_err(unreadable)?;
-        let sensitive = Arc::clone(registration.sensitive_paths());
+        let sensitive = registration.sensitive_paths().clone();
         let carried = is_stored && client.capabilities().schemas_travel;
         let beside = if carried { bytes_beside(&schema, &sensitive) } else { 0 };
         check_size(kind, payload.len(), beside, client)?;

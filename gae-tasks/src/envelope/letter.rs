@@ -119,7 +119,7 @@ mod tests {
             copied,
             payload: vec![1, 2],
             schema: Arc::default(),
-            sensitive: Arc::default(),
+            sensitive: Default::default(),
         };
         let (first_attempt, died) = (Some(Timestamp::from_micros(6)), Timestamp::from_micros(9));
         Letter { envelope, attempts: 4, first_attempt, died, error: "no such order".to_owned() }

@@ -5,10 +5,11 @@
 //! written has a default and whether a value is in the range of its new type, shows where a payload
 //! is read.
 //!
-//! Parameters, fields and variants are matched by name, whatever their order. What the writer has
-//! and the reader does not know is not forgotten unless the reader ignores it. It is stricter than
-//! JSON where JSON might change a meaning: no struct is read from a tuple or a map, no text from
-//! bytes, no variant from a text, no number where digits could be lost.
+//! Parameters, fields and variants are matched by name, whatever their order; several variants may
+//! become one, which has a name of each. What the writer has and the reader does not know is not
+//! forgotten unless the reader ignores it. It is stricter than JSON where JSON might change a
+//! meaning: no struct is read from a tuple or a map, no text from bytes, no variant from a text, no
+//! number where digits could be lost.
 
 mod absent;
 mod answers;

@@ -1,11 +1,44 @@
 //! The paths of values that are never shown.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use super::Parameter;
 
-/// Paths of values that are never shown: `pin`, `card.number`.
-pub type SensitivePaths = Arc<[Box<str>]>;
+/// Paths of values that are never shown: `pin`, `card.number`. The empty path is everything.
+///
+/// Clones share them: every task of a kind has the same.
+///
+/// ```
+/// use gae_tasks::backend::SensitivePaths;
+///
+/// let paths: SensitivePaths = ["pin", "card.number"].map(Box::from).into_iter().collect();
+/// assert!(paths.iter().any(|path| &**path == "pin"));
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SensitivePaths(Arc<[Box<str>]>);
+
+#[cfg(feature = "sqlite")]
+impl SensitivePaths {
+    /// Whether one is a clone of the other, which is known without a look at the paths.
+    pub(crate) fn is_shared_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Deref for SensitivePaths {
+    type Target = [Box<str>];
+
+    fn deref(&self) -> &[Box<str>] {
+        &self.0
+    }
+}
+
+impl FromIterator<Box<str>> for SensitivePaths {
+    fn from_iter<I: IntoIterator<Item = Box<str>>>(paths: I) -> Self {
+        Self(paths.into_iter().collect())
+    }
+}
 
 /// The paths of a task whose attribute says this of its parameters, and marks these `paths` too.
 ///
@@ -25,7 +58,7 @@ pub(crate) fn sensitive_paths(parameters: &[Parameter], paths: &[&str]) -> Sensi
     }
     all.sort_unstable();
     all.dedup();
-    all.into()
+    SensitivePaths(all.into())
 }
 
 #[cfg(test)]

@@ -56,7 +56,8 @@ impl Tracer {
         name: &'static str,
     ) -> Result<(), UnreadableError> {
         let root = self.root::<T>(name).map_err(|why| {
-            UnreadableError::of_parameter(name, format!("cannot be stored: {why}"))
+            let of = std::any::type_name::<T>();
+            UnreadableError::of_type(name, of, format!("cannot be stored: {why}"))
         })?;
         self.parameters.push(Member::new(name, root));
         Ok(())

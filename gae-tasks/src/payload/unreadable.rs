@@ -15,6 +15,12 @@ impl UnreadableError {
         Self::at(format!("parameter `{parameter}`"), reason)
     }
 
+    /// The error of a parameter whose type [`std::any::type_name`] calls `of`.
+    #[cold]
+    pub(crate) fn of_type(parameter: &'static str, of: &str, reason: impl Into<String>) -> Self {
+        Self::at(format!("parameter `{parameter}` (`{}`)", short(of)), reason)
+    }
+
     pub(crate) fn of_upgrade(upgrade: &'static str, reason: impl Into<String>) -> Self {
         Self::at(format!("the upgrade `{upgrade}`"), reason)
     }
@@ -44,5 +50,52 @@ impl UnreadableError {
     #[cfg(feature = "testing")]
     pub(crate) fn missing(&self) -> Option<&str> {
         self.missing.as_deref()
+    }
+}
+
+/// More of the name of a type is not shown.
+const MAX_NAME: usize = 100;
+
+/// The name of a type without the paths of its parts: `Vec<Letter>`.
+fn short(name: &str) -> String {
+    let (mut short, mut last) = (String::new(), 0);
+    for c in name.chars() {
+        if c == ':' {
+            short.truncate(last);
+            continue;
+        }
+        short.push(c);
+        if !c.is_alphanumeric() && c != '_' {
+            last = short.len();
+        }
+        if short.len() > MAX_NAME {
+            short.push_str("..");
+            break;
+        }
+    }
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use std::any::type_name;
+    use std::collections::HashMap;
+
+    use super::*;
+
+    #[test]
+    fn types_are_shown_without_paths() {
+        for (name, expected) in [
+            (type_name::<Vec<UnreadableError>>(), "Vec<UnreadableError>"),
+            (type_name::<HashMap<u8, [Option<String>; 2]>>(), "HashMap<u8, [Option<String>; 2]>"),
+            (type_name::<(std::time::Duration, &str)>(), "(Duration, &str)"),
+            (type_name::<Box<dyn std::fmt::Debug>>(), "Box<dyn Debug>"),
+            ("one::two::Type_3<a::B>", "Type_3<B>"),
+        ] {
+            assert_eq!(short(name), expected);
+        }
+        type Long = ([UnreadableError; 1], [UnreadableError; 2], [UnreadableError; 3]);
+        let shown = short(type_name::<(Long, Long)>());
+        assert!(shown.len() < MAX_NAME + 5 && shown.ends_with(".."), "{shown}");
     }
 }

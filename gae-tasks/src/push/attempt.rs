@@ -306,7 +306,7 @@ impl Delivery<'_> {
         let created =
             envelope.copied.and_then(|copied| copied.first_attempt).or(Some(envelope.first_due));
         let spec = TaskSpec { name: self.name(envelope), ..envelope.spec.clone() };
-        let (schema, sensitive) = (Arc::clone(&envelope.schema), Arc::clone(&envelope.sensitive));
+        let (schema, sensitive) = (Arc::clone(&envelope.schema), envelope.sensitive.clone());
         let task = NewTask { sensitive, ..NewTask::new(spec, envelope.payload.clone(), schema) };
         let number = envelope.copied.map_or(0, |copied| copied.number);
         Box::pin(self.keep(DeadLetter {

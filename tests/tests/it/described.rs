@@ -1,11 +1,10 @@
 //! What people are shown of stored tasks: args as JSON, without what is sensitive.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use gae_tasks::backend::memory::Memory;
-use gae_tasks::backend::{Backend, Enqueue, NewTask};
+use gae_tasks::backend::{Backend, Enqueue, NewTask, SensitivePaths};
 use gae_tasks::testing::{Fault, Faulty, Operation};
 use gae_tasks::{
     Client, Error, Kind, Now, QueueName, Registry, Shape, Task, TaskFilter, TaskId, TaskSpec,
@@ -170,7 +169,7 @@ async fn a_task_whose_schema_is_not_stored_or_damaged_is_not_shown() {
         assert!(error.contains("the schema that it was written under is not stored"), "{error}");
         // One that travels with its task may be any.
         let mut record = backend.get(id).await.unwrap().unwrap();
-        record.sensitive = Some(Arc::default());
+        record.sensitive = Some(SensitivePaths::default());
         for (schema, expected) in
             [(b"\xff".to_vec(), "this is not a schema"), (another.clone(), "has another shape")]
         {

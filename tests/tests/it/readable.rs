@@ -81,6 +81,11 @@ async fn count(by: Json<BTreeMap<(u8, u8), u32>>) {
 }
 
 #[deferred]
+async fn change(to: Json<Option<Option<u8>>>) {
+    _ = to.0;
+}
+
+#[deferred]
 async fn import(letter: Json<Letter>) {
     _ = (letter.0.to, letter.0.copy, letter.0.lines);
 }
@@ -104,8 +109,8 @@ fn letter(copy: Option<&str>) -> Letter {
 #[tokio::test]
 async fn a_field_that_is_left_out() {
     let said = refusal(send::defer(1, vec![letter(Some("SECRET")), letter(None)])).await;
-    let place = "parameter `letters` cannot be stored: `letters[].copy` is left out when it is \
-                 written (`skip_serializing_if`)";
+    let place = "parameter `letters` (`Vec<Letter>`) cannot be stored: `letters[].copy` is left out \
+                 when it is written (`skip_serializing_if`)";
     assert!(said.starts_with(place), "{said}");
     for remedy in ["`#[serde(default)]` does not help here", "Store every field always: remove"] {
         assert!(said.contains(remedy), "{said}");
@@ -125,15 +130,15 @@ async fn a_value_that_takes_no_such_branch_is_deferred_and_json_takes_each() {
 #[tokio::test]
 async fn a_name_that_only_one_half_has() {
     let said = refusal(pay::defer(Renamed { amount: 5 })).await;
-    let place =
-        "parameter `renamed` cannot be stored: `renamed.amount` is written under the name `cents`";
+    let place = "parameter `renamed` (`Renamed`) cannot be stored: `renamed.amount` is written \
+                 under the name `cents`";
     assert!(said.starts_with(place), "{said}");
 }
 
 #[tokio::test]
 async fn a_value_that_reads_back_as_another() {
     let said = refusal(forget::defer(1, Forgetful(vec!["SECRET".into()]), 2)).await;
-    let begin = "parameter `words` cannot be stored: it reads back as another value";
+    let begin = "parameter `words` (`Forgetful`) cannot be stored: it reads back as another value";
     assert!(said.starts_with(begin), "{said}");
     let tasks = Client::open("memory:").await.unwrap();
     forget::defer(1, Forgetful::default(), 2).on(&tasks).await.unwrap();
@@ -142,7 +147,7 @@ async fn a_value_that_reads_back_as_another() {
 #[tokio::test]
 async fn a_value_that_its_own_type_refuses() {
     let said = refusal(judge::defer(Picky("SECRET".into()))).await;
-    let begin = "parameter `text` cannot be read back: its own `Deserialize` refuses";
+    let begin = "parameter `text` (`Picky`) cannot be read back: its own `Deserialize` refuses";
     assert!(said.starts_with(begin), "{said}");
 }
 
@@ -150,12 +155,25 @@ async fn a_value_that_its_own_type_refuses() {
 async fn numbers_and_keys_that_json_does_not_have() {
     for values in [vec![(1.5, None), (f64::NAN, None)], vec![(1.5, Some(f32::INFINITY))]] {
         let said = refusal(measure::defer("SECRET", Json(values))).await;
-        let begin = "parameter `values` cannot be stored: `values` holds a number that is NaN or \
-                     infinite, which JSON writes as null";
+        let begin = "parameter `values` (`Json<Vec<(f64, Option<f32>)>>`) cannot be stored: `values` \
+                     holds a number that is NaN or infinite, which JSON writes as null";
         assert!(said.starts_with(begin), "{said}");
     }
     let said = refusal(count::defer(Json(BTreeMap::from([((1, 2), 3)])))).await;
     assert!(said.contains("`by` holds a map whose keys are neither texts nor numbers"), "{said}");
     let tasks = Client::open("memory:").await.unwrap();
     measure::defer("a", Json(vec![(1.5, None)])).on(&tasks).await.unwrap();
+}
+
+/// JSON has one null, so the inner `None` would be read back as the outer one.
+#[tokio::test]
+async fn an_option_that_json_cannot_tell_from_none() {
+    let said = refusal(change::defer(Json(Some(None)))).await;
+    let begin = "parameter `to` (`Json<Option<Option<u8>>>`) cannot be stored: `to` holds `Some` of a \
+                 value that JSON writes as null";
+    assert!(said.starts_with(begin), "{said}");
+    let tasks = Client::open("memory:").await.unwrap();
+    for to in [None, Some(Some(7))] {
+        change::defer(Json(to)).on(&tasks).await.unwrap();
+    }
 }

@@ -317,7 +317,7 @@ async fn traced(first: u64) {
 }
 
 const REASON: &str =
-    "parameter `outer` cannot be stored: `outer.inner[]` asks the format what comes next";
+    "parameter `outer` (`Outer`) cannot be stored: `outer.inner[]` asks the format what comes next";
 
 /// Without an element it reads back as itself: only its schema shows that it cannot be stored.
 #[tokio::test]

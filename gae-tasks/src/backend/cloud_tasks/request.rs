@@ -315,7 +315,7 @@ mod tests {
             copied: None,
             payload: Vec::new(),
             schema: Arc::default(),
-            sensitive: Arc::default(),
+            sensitive: Default::default(),
         };
         let letter =
             Letter { envelope, attempts: 0, first_attempt: None, died: now, error: String::new() };

@@ -58,7 +58,7 @@ struct Recent {
 impl Recent {
     /// Whether nothing has to be stored with the next task, which is of the same lane otherwise.
     fn has_all_of(&self, task: &NewTask) -> bool {
-        let has_paths = || Arc::ptr_eq(&self.sensitive, &task.sensitive);
+        let has_paths = || self.sensitive.is_shared_with(&task.sensitive);
         (self.has_schema || task.schema.is_empty()) && (task.sensitive.is_empty() || has_paths())
     }
 }
@@ -170,7 +170,7 @@ impl Catalogue {
         let id = self.find_or_make(connection, task, version)?;
         let has_schema = self.schemas.knows(shape);
         let recent = |lane: &Arc<Lane>| {
-            let (lane, sensitive) = (Arc::clone(lane), Arc::clone(&task.sensitive));
+            let (lane, sensitive) = (Arc::clone(lane), task.sensitive.clone());
             Recent { lane, has_schema, sensitive }
         };
         self.recent = self.lanes.get(&id).map(recent);

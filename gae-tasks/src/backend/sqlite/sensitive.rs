@@ -58,5 +58,5 @@ fn read(connection: &Connection, kind: &Kind) -> Result<SensitivePaths, Fault> {
             Box::default()
         }));
     }
-    Ok(paths.into())
+    Ok(paths.into_iter().collect())
 }

@@ -50,7 +50,7 @@ fn envelope() -> Envelope {
         copied: None,
         payload: Vec::new(),
         schema: Arc::default(),
-        sensitive: Arc::default(),
+        sensitive: Default::default(),
     }
 }
 

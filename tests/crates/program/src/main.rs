@@ -1,12 +1,14 @@
 //! Runs one task of its own crate, one of a crate named only in `link!`, and one of a crate of
-//! which it uses only a constant.
+//! which it uses only a constant. The schema of another task is the same in every build.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::Path;
 
 use gae_tasks::backend::memory::Memory;
 use gae_tasks::backend::{Backend, Enqueue, NewTask, TaskRecord};
 use gae_tasks::{Client, Defer, Kind, Now, Task, TaskId, TaskSpec, deferred};
+use serde::{Deserialize, Serialize};
 
 // The only mention of the crate in this program.
 gae_tasks::link!(gae_tasks_tests_linked);
@@ -20,6 +22,34 @@ fn write(file: String, text: String) -> std::io::Result<()> {
 
 #[deferred]
 fn takes_a_byte(_: u8) {}
+
+#[derive(Serialize, Deserialize)]
+struct Order {
+    id: u64,
+    lines: Vec<(u16, String)>,
+    state: State,
+    parent: Option<Box<Order>>,
+    rates: BTreeMap<String, f64>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum State {
+    Open,
+    Shipped { at: u64, by: Option<String> },
+    Returned(i32, char),
+}
+
+#[deferred]
+fn takes_an_order(order: Order) {
+    _ = (order.id, order.lines, order.state, order.parent, order.rates);
+}
+
+/// Stored tasks carry the schema and the shape of their args: no compiler and no setting of a build
+/// changes them.
+const SCHEMA: &str = "(order: #1 {id: u64, lines: Vec<(u16, String)>, state: enum {Open, \
+                      Shipped {at: u64, by: Option<String>}, Returned(i32, char)}, \
+                      parent: Option<#1>, rates: Map<String, f64>})";
+const SHAPE: &str = "015780996f4d7a22";
 
 const LINKED: &str = "gae_tasks_tests_linked.reports/write_report";
 const TOUCHED: &str = "gae_tasks_tests_touched/nobody_mentions_me";
@@ -36,6 +66,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let found = std::fs::read_to_string(file(name))?;
         check(found == text, &format!("the task that writes `{name}` wrote {found:?}"))?;
     }
+    let registration = takes_an_order::registration();
+    let (schema, shape) = (registration.schema()?.to_string(), registration.shape()?.to_string());
+    check(schema == SCHEMA && shape == SHAPE, &format!("shape {shape}: {schema}"))?;
     println!("3 of 3 ran");
     Ok(())
 }

@@ -1,14 +1,12 @@
 //! Sensitive paths in the file, whatever becomes of the transaction that stores them.
 
-use std::sync::Arc;
-
 use rusqlite::Connection;
 
 use super::{Folder, FullDisk, Sqlite, enqueue, task, wait};
 use crate::backend::{Backend, NewTask, SensitivePaths};
 
 fn marked(payload: &[u8]) -> NewTask {
-    NewTask { sensitive: Arc::from([Box::from("pin")]), ..task(payload) }
+    NewTask { sensitive: [Box::from("pin")].into_iter().collect(), ..task(payload) }
 }
 
 fn paths(sqlite: &Sqlite) -> SensitivePaths {
@@ -38,7 +36,7 @@ fn paths_of_a_task_that_the_database_refuses_are_stored_with_the_next() {
                 BEGIN SELECT raise(ABORT, 'against the rule'); END";
     other.execute_batch(rule).unwrap();
     let bad = marked(b"x").with(|task| task.spec.attributes = Some(vec![1]));
-    let good = NewTask { sensitive: Arc::clone(&bad.sensitive), ..task(b"y") };
+    let good = NewTask { sensitive: bad.sensitive.clone(), ..task(b"y") };
     let answers = enqueue(&sqlite, vec![task(b"a"), bad, good]).unwrap();
     assert_eq!(answers.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
     assert_eq!(paths(&sqlite), marked(b"x").sensitive);

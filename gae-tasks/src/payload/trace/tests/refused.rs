@@ -107,8 +107,9 @@ fn what_asks_for_anything_is_refused_with_its_place_and_json() {
             "`#[serde(with",
         ),
     ] {
-        let starts = text.starts_with(&format!("parameter `p` cannot be stored: {place} {asks}"));
-        assert!(starts && text.contains("`gae_tasks::Json<T>`"), "{text}");
+        let names_type = text.starts_with("parameter `p` (`");
+        let says = text.contains(&format!("`) cannot be stored: {place} {asks}"));
+        assert!(names_type && says && text.contains("`gae_tasks::Json<T>`"), "{text}");
         assert!(text.contains(what) && text.contains(remedy), "{text}");
     }
 }
