@@ -159,7 +159,7 @@ pub mod testing;
 pub mod __private;
 
 pub use backend::{
-    Capabilities, QueueRecord, RouteStats, Stats, TaskError, TaskFilter, TaskRecord, TaskState,
+    CallersTransaction, Capabilities, QueueRecord, RouteStats, Stats, TaskError, TaskFilter, TaskRecord, TaskState,
     UnreadQueue,
 };
 #[cfg(feature = "push")]

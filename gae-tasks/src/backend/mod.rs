@@ -21,9 +21,10 @@ mod readers;
 pub(crate) mod record;
 pub(crate) mod refusers;
 mod request;
-mod settle;
+pub(crate) mod settle;
 mod shared;
 mod survey;
+pub(crate) mod transaction;
 
 #[cfg(feature = "cloud-tasks")]
 #[cfg_attr(docsrs, doc(cfg(feature = "cloud-tasks")))]
@@ -47,6 +48,7 @@ pub use request::{
 #[doc(hidden)]
 pub use settle::{ForgottenTask, HeldLease, Settle, Settled, Settlement, Sweep, Swept, Verdict};
 pub use survey::{Sample, Sampled, Surveyed, UnreadQueue};
+pub use transaction::{CallersTransaction, Home};
 
 use crate::error::Error;
 pub use crate::payload::SensitivePaths;

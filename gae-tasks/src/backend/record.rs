@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::transaction::Home;
 use crate::attributes::{Attributes, Spilled};
 use crate::payload::{Schema, SensitivePaths, UnreadableError, as_json};
 use crate::queue::{QueueConfig, QueueName, RetryConfig};
@@ -319,6 +320,9 @@ pub struct Capabilities {
     /// Whether a queue configures how long dead letters and the names of finished tasks are kept:
     /// [`QueueConfig::with_dead_letter_retention`].
     pub retention: bool,
+    /// Where the tasks are, if a transaction of an application can be there too:
+    /// [`Defer::in_tx`](crate::Defer::in_tx).
+    pub home: Option<Home>,
 }
 
 impl Capabilities {
@@ -340,6 +344,7 @@ impl Capabilities {
             backoff: true,
             dead_letters: true,
             retention: true,
+            home: None,
         }
     }
 }

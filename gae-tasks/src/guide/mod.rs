@@ -23,6 +23,7 @@ pub mod idempotency;
 pub mod operating;
 pub mod push;
 pub mod testing;
+pub mod transactions;
 
 /// The code of the README, compiled and run as the examples here are.
 #[cfg(all(doctest, feature = "cloud-tasks", feature = "oidc", feature = "testing"))]

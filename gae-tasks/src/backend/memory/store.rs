@@ -409,7 +409,8 @@ impl Store {
     }
 
     pub(super) fn settle(&mut self, settlement: Settlement, now: Timestamp) -> Settled {
-        let Settlement { lease, started, verdict, backoff } = settlement;
+        // No transaction of an application completes tasks in memory.
+        let Settlement { lease, started, verdict, backoff, rolled_back: _ } = settlement;
         let Some(stored) = self.leased(lease) else { return Settled::LeaseLost };
         let (facts, ended) = (stored.facts, Ended { verdict: &verdict, began: started, backoff });
         let rules = self.rules(lease.id);

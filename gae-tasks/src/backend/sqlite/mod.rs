@@ -14,6 +14,7 @@ mod error;
 mod fresh;
 mod grouping;
 mod held;
+mod in_tx;
 mod inbox;
 mod lane;
 mod lease;
@@ -166,7 +167,8 @@ impl sealed::Sealed for Sqlite {}
 
 impl Backend for Sqlite {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { durable: true, ..Capabilities::new(NAME) }
+        let home = Some(self.writer.opened().home());
+        Capabilities { durable: true, home, ..Capabilities::new(NAME) }
     }
 
     fn enqueue(&self, request: Enqueue) -> BackendFuture<'_, Vec<Result<Deferred, Error>>> {

@@ -1,0 +1,1 @@
+//! Tasks in transactions of the application.
