@@ -75,10 +75,11 @@ async fn played(first: Play) -> (Stage, u32) {
     let watched = &stage;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let worker = stage.tasks.worker().queues(["played"]).poll_interval(Duration::from_millis(20));
+    let worker = worker.lease(Duration::from_secs(3));
     let worker = worker.with_graceful_shutdown(async move { _ = stopped.await });
     let worker = tokio::spawn(worker.into_future());
     until("the end of the task", async || {
-        watched.open_tasks().await == 0
+        number(&watched.application(), "SELECT count(*) FROM gae_tasks_task") == 0
             && number(&watched.application(), "SELECT count(*) FROM gae_tasks_lease") == 0
     })
     .await;

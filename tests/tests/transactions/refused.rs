@@ -44,13 +44,6 @@ async fn a_client_without_a_file_stores_nothing_in_transactions() {
 }
 
 #[tokio::test]
-async fn an_inline_client_does_not_run_tasks_in_an_open_transaction() {
-    let stage = Stage::of(Client::builder().inline(true)).await;
-    let text = goes_on(&stage, |tx| problem(note::defer("x").on(&stage.tasks).in_tx(tx))).await;
-    assert!(text.contains("inline"), "{text}");
-}
-
-#[tokio::test]
 async fn a_transaction_in_another_file_is_refused() {
     let (stage, other) = (Stage::new().await, Stage::new().await);
     let text = goes_on(&stage, |tx| problem(note::defer("x").on(&other.tasks).in_tx(tx))).await;

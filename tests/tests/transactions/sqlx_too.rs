@@ -13,7 +13,7 @@ use crate::stage::Stage;
 #[derive(Clone, Default)]
 struct Sum(Arc<AtomicU64>);
 
-#[deferred(queue = "sums")]
+#[deferred(queue = "sqlx-sums")]
 async fn add(number: u64, #[state] sum: &Sum) {
     sum.0.fetch_add(number, Ordering::SeqCst);
 }

@@ -113,6 +113,10 @@ fn query(sql: &'static str, values: &[Value<'_>]) -> Query {
 fn read(row: &SqliteRow) -> Result<Row, sqlx::Error> {
     let column = |column| {
         let value = row.try_get_raw(column)?;
+        // The type of a null is that of its column.
+        if value.is_null() {
+            return Ok(Column::Null);
+        }
         let kind = value.type_info().name().to_owned();
         let read = match kind.as_str() {
             "INTEGER" => Decode::<Sqlite>::decode(value).map(Column::Integer),
