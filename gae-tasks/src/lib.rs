@@ -90,6 +90,7 @@
 //! | feature | default | adds |
 //! |---|---|---|
 //! | `sqlite` | yes | the embedded backend |
+//! | `sqlx-sqlite` | | [`Defer::in_tx`] for transactions of sqlx 0.9 in SQLite files |
 //! | `json` | | `Json<T>`, for parameters that only a self-describing format can read back |
 //! | `push` | | `PushService`: tasks arrive as HTTP requests |
 //! | `oidc` | | `push::verify::Oidc`: Google's signed tokens prove these requests |

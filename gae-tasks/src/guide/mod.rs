@@ -5,6 +5,7 @@
 //! | [`deferring`] | options of a call, names, queues, which client stores it |
 //! | [`handlers`] | parameters, state, outcomes, retries, deadlines |
 //! | [`testing`] | what was deferred, moving time, storage that fails |
+//! | [`transactions`] | tasks that commit with the data of the application |
 //! | [`idempotency`] | handlers that do no harm when they run twice |
 //! | [`operating`] | workers, what to watch, dead letters, queues |
 //! | [`push`] | Google Cloud Tasks calls this program over HTTP |

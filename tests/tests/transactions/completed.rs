@@ -32,8 +32,9 @@ struct Script {
 
 #[deferred(queue = "played", min_backoff = "10ms", max_backoff = "10ms")]
 fn play(number: u32, #[state] script: &Script, #[context] cx: &TaskContext) -> Result<(), BoxError> {
-    script.attempts.fetch_add(1, Ordering::SeqCst);
-    let play = if cx.attempt() == 1 { script.first } else { Play::Commit };
+    // A lost lease does not count as an attempt of the task.
+    let is_first = script.attempts.fetch_add(1, Ordering::SeqCst) == 0;
+    let play = if is_first { script.first } else { Play::Commit };
     let mut application = gae_tasks_tests::transactions::open(&script.file)?;
     if play == Play::Stale {
         application.execute("DELETE FROM gae_tasks_lease", [])?;
