@@ -35,12 +35,7 @@ impl Book {
     }
 
     /// Takes an order, and the task of its mail with it.
-    pub(crate) fn place(
-        &self,
-        tasks: &Client,
-        customer: &str,
-        pieces: u32,
-    ) -> anyhow::Result<i64> {
+    pub(crate) fn place(&self, tasks: &Client, customer: &str, pieces: u32) -> anyhow::Result<i64> {
         let mut connection = self.connect()?;
         let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let order = "INSERT INTO orders (customer, pieces) VALUES (?1, ?2)";
@@ -58,7 +53,8 @@ impl Book {
     /// The receipts that were sent.
     pub(crate) fn receipts(&self) -> anyhow::Result<Vec<String>> {
         let connection = self.connect()?;
-        let mut all = connection.prepare("SELECT number, customer FROM receipts ORDER BY number")?;
+        let mut all =
+            connection.prepare("SELECT number, customer FROM receipts ORDER BY number")?;
         let receipts = all.query_map([], |row| {
             let (number, customer): (i64, String) = (row.get(0)?, row.get(1)?);
             Ok(format!("receipt of order {number} to {customer}"))

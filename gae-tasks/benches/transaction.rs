@@ -59,7 +59,8 @@ fn open(file: &Path, synchronous: &str) -> Connection {
     let connection = Connection::open(file).unwrap();
     connection.busy_timeout(Duration::from_secs(30)).unwrap();
     connection.pragma_update(None, "synchronous", synchronous).unwrap();
-    let tables = "CREATE TABLE IF NOT EXISTS orders (number INTEGER PRIMARY KEY, text TEXT NOT NULL);
+    let tables =
+        "CREATE TABLE IF NOT EXISTS orders (number INTEGER PRIMARY KEY, text TEXT NOT NULL);
         CREATE TABLE IF NOT EXISTS narrow (number INTEGER PRIMARY KEY, payload BLOB NOT NULL)";
     connection.execute_batch(tables).unwrap();
     connection

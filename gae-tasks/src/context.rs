@@ -152,8 +152,8 @@ impl TaskContext {
     /// process. If the transaction is rolled back and the handler returns `Ok`, the attempt has
     /// failed, and the task is retried.
     ///
-    /// Commit before the handler returns, and well before the lease of the worker ends: while a
-    /// transaction holds SQLite's write lock, no lease can be extended.
+    /// Commit before the handler returns, and soon: while a transaction holds SQLite's write lock,
+    /// nothing else is recorded.
     ///
     /// # Errors
     /// [`Error::InTransaction`] if the task is not stored in the database of the transaction (in

@@ -58,8 +58,7 @@ impl Dispatcher {
         client: Arc<dyn Surroundings>,
         payloads: Option<Shelf>,
     ) -> Self {
-        let storage =
-            Arc::new(Storage { backend: "none", home: None, clock: Arc::clone(&clock) });
+        let storage = Arc::new(Storage { backend: "none", home: None, clock: Arc::clone(&clock) });
         Self { states, clock, client, payloads, max_stored_payload: u64::MAX, storage }
     }
 
@@ -301,11 +300,7 @@ fn span(context: &TaskContext, bytes: usize) -> Span {
 
 impl TaskContext {
     /// The context of the next attempt at a leased task.
-    fn of_leased(
-        task: &LeasedTask,
-        registration: &Registration,
-        storage: &Arc<Storage>,
-    ) -> Self {
+    fn of_leased(task: &LeasedTask, registration: &Registration, storage: &Arc<Storage>) -> Self {
         let attempt = AttemptInfo {
             id: task.lease.id,
             kind: task.spec.kind.clone(),

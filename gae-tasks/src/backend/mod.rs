@@ -262,6 +262,15 @@ pub trait Pull: Backend {
     #[doc(hidden)]
     fn sweep(&self, request: Sweep) -> BackendFuture<'_, Swept>;
 
+    /// Returns a number that differs from the one returned before if anybody has committed anything
+    /// to the storage in between; `None` if the backend cannot know. It waits for nobody, as it is
+    /// asked while an open transaction keeps everybody from writing. Where leases are watched, a
+    /// watcher sees time pass in transactions that write: without a commit, no time passes.
+    #[doc(hidden)]
+    fn commits(&self) -> Option<i64> {
+        None
+    }
+
     /// Returns a channel that changes whenever a task may have become due, sometimes in vain:
     /// through this process and, where the backend hears of other processes, through them.
     #[doc(hidden)]

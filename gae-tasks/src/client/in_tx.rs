@@ -98,9 +98,7 @@ impl Client {
     }
 }
 
-fn split(
-    order: Result<(StoreInTx, NewNames), Error>,
-) -> (Result<StoreInTx, Error>, NewNames) {
+fn split(order: Result<(StoreInTx, NewNames), Error>) -> (Result<StoreInTx, Error>, NewNames) {
     match order {
         Ok((order, names)) => (Ok(order), names),
         Err(error) => (Err(error), NewNames::new()),

@@ -101,8 +101,7 @@
 //! ended, nothing else is recorded: no task is stored, leased or settled. So:
 //!
 //! - **Keep transactions short.** No lease is taken for lost because of an open transaction,
-//!   however long; but attempts whose leases cannot be extended are cancelled when these end (30
-//!   seconds by default), and run again later.
+//!   however long, and running attempts go on; but everything else waits.
 //! - **Do not await a plain `defer` inside your own transaction.** It waits for the lock that you
 //!   hold, and fails after 5 seconds with an error that names `in_tx`.
 //! - **Begin with `BEGIN IMMEDIATE`**: `transaction_with_behavior(Immediate)` of `rusqlite`,

@@ -31,7 +31,11 @@ struct Script {
 }
 
 #[deferred(queue = "played", min_backoff = "10ms", max_backoff = "10ms")]
-fn play(number: u32, #[state] script: &Script, #[context] cx: &TaskContext) -> Result<(), BoxError> {
+fn play(
+    number: u32,
+    #[state] script: &Script,
+    #[context] cx: &TaskContext,
+) -> Result<(), BoxError> {
     // A lost lease does not count as an attempt of the task.
     let is_first = script.attempts.fetch_add(1, Ordering::SeqCst) == 0;
     let play = if is_first { script.first } else { Play::Commit };

@@ -21,7 +21,10 @@ fn problem(refused: Result<impl Sized, Error>) -> String {
 }
 
 /// A transaction goes on after `refuses`, and commits.
-async fn goes_on(stage: &Stage, refuses: impl FnOnce(&rusqlite::Transaction<'_>) -> String) -> String {
+async fn goes_on(
+    stage: &Stage,
+    refuses: impl FnOnce(&rusqlite::Transaction<'_>) -> String,
+) -> String {
     let mut application = stage.application();
     let before = number(&application, "SELECT count(*) FROM orders");
     let tx = begin(&mut application);

@@ -1,7 +1,7 @@
 //! What commits is stored, and what is rolled back is not.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use gae_tasks::{Client, Error, RetryConfig, Timestamp, deferred};
@@ -153,7 +153,8 @@ async fn a_shape_that_was_rolled_back_is_stored_with_the_next_task() {
     let tx = begin(&mut application);
     pay::defer("4242").on(&stage.tasks).in_tx(&tx).unwrap();
     tx.rollback().unwrap();
-    let count = |table: &str| number(&stage.application(), &format!("SELECT count(*) FROM {table}"));
+    let count =
+        |table: &str| number(&stage.application(), &format!("SELECT count(*) FROM {table}"));
     assert_eq!(count("gae_tasks_lane"), 0);
 
     // By the queue's own connection, and by the application's.

@@ -110,3 +110,33 @@ async fn a_transaction_that_is_open_for_several_leases_loses_none() {
         worker.await.unwrap().unwrap();
     }
 }
+
+/// While nobody can write, nobody takes an attempt's lease: the attempt goes on, however long.
+#[tokio::test]
+async fn an_attempt_goes_on_through_a_transaction_that_is_longer_than_its_lease() {
+    const LEASE: Duration = Duration::from_secs(1);
+    let runs = Runs::default();
+    let stage = Stage::of(Client::builder().state(runs.clone())).await;
+    let other = Client::builder().state(runs.clone());
+    let other = other.open(&format!("sqlite:{}", stage.file().display())).await.unwrap();
+    slow::defer(5_000).on(&stage.tasks).await.unwrap();
+    let mut workers = Vec::new();
+    for client in [&stage.tasks, &other] {
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let worker = client.worker().queues(["slow"]).lease(LEASE);
+        let worker = worker.poll_interval(Duration::from_millis(50));
+        let worker = worker.with_graceful_shutdown(async move { _ = stopped.await });
+        workers.push((stop, tokio::spawn(worker.into_future())));
+    }
+    until("the attempt", async || !runs.lock().unwrap().is_empty()).await;
+    let mut application = stage.application();
+    let tx = begin(&mut application);
+    tokio::time::sleep(4 * LEASE).await;
+    tx.commit().unwrap();
+    until("the outcome", async || stage.open_tasks().await == 0).await;
+    assert_eq!(*runs.lock().unwrap(), [true, false], "the task ran twice");
+    for (stop, worker) in workers {
+        stop.send(()).unwrap();
+        worker.await.unwrap().unwrap();
+    }
+}

@@ -72,7 +72,10 @@ impl<R: Request> Call<R> {
     /// Creates a call, and the receiver on which its caller waits.
     pub(super) fn new(request: R) -> (Box<Self>, oneshot::Receiver<Box<Self>>) {
         let (reply, answered) = oneshot::channel();
-        (Box::new(Self { request, since: Instant::now(), answer: None, reply: Some(reply) }), answered)
+        (
+            Box::new(Self { request, since: Instant::now(), answer: None, reply: Some(reply) }),
+            answered,
+        )
     }
 
     /// Returns the answer; `None` if the writer never gave one.

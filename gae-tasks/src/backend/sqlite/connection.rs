@@ -199,7 +199,7 @@ pub(super) fn begin_at_once(connection: &mut Connection, turn: &mut Turn) -> Res
 
 /// Tries to begin a transaction, without waiting for a lock.
 fn try_begin(connection: &mut Connection) -> Result<rusqlite::Result<()>, Fault> {
-    connection.busy_handler(None::<fn(i32) -> bool>)?;
+    wait_for_nobody(connection)?;
     let begun = begin_immediate(connection);
     be_patient(connection)?;
     Ok(begun)
@@ -214,6 +214,11 @@ fn begin_immediate(connection: &Connection) -> rusqlite::Result<()> {
 fn be_patient(connection: &mut Connection) -> rusqlite::Result<()> {
     let wait: fn(i32) -> bool = wait;
     connection.busy_handler(Some(wait))
+}
+
+/// Makes the connection return errors where it would wait for a lock.
+pub(super) fn wait_for_nobody(connection: &mut Connection) -> rusqlite::Result<()> {
+    connection.busy_handler(None::<fn(i32) -> bool>)
 }
 
 /// Switches the file to a write-ahead log. The first switch needs a moment without other users.

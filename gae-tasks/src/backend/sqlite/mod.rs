@@ -4,6 +4,7 @@ mod admin;
 mod bury;
 mod call;
 mod catalogue;
+mod commits;
 mod committer;
 mod connection;
 mod database;
@@ -56,6 +57,7 @@ use tokio::sync::watch;
 
 use self::admin::{Delete, PutQueue, RaiseRetention, Replay, RunNow, SetPaused, open_tasks};
 use self::call::Request;
+use self::commits::Commits;
 use self::database::moment;
 use self::enqueue::Storing;
 use self::error::NAME;
@@ -127,6 +129,7 @@ pub struct Sqlite {
     // Dropped in this order: the writer's connection must close last, because the last one copies
     // the log into the file.
     reader: Reader,
+    commits: Commits,
     writer: Writer,
     wakeups: watch::Sender<u64>,
 }
@@ -145,7 +148,8 @@ impl Sqlite {
         let wakeups = watch::Sender::new(0);
         let writer = Writer::start(file.as_ref().to_owned(), wakeups.clone()).await?;
         let reader = Reader::start(writer.opened()).await?;
-        Ok(Self { reader, writer, wakeups })
+        let commits = Commits::new(writer.opened());
+        Ok(Self { reader, commits, writer, wakeups })
     }
 
     fn write<R: Request>(&self, request: R) -> BackendFuture<'_, R::Output> {
@@ -288,6 +292,10 @@ impl Pull for Sqlite {
 
     fn sweep(&self, request: Sweep) -> BackendFuture<'_, Swept> {
         self.write(request)
+    }
+
+    fn commits(&self) -> Option<i64> {
+        self.commits.number()
     }
 
     fn wakeups(&self) -> watch::Receiver<u64> {

@@ -77,7 +77,8 @@ fn complete(
 struct Around<'a>(&'a Connection);
 
 fn begin(connection: &Connection) -> Result<Around<'_>, Error> {
-    let begun = statement(connection, "SAVEPOINT gae_tasks").and_then(|mut begin| begin.raw_execute());
+    let begun =
+        statement(connection, "SAVEPOINT gae_tasks").and_then(|mut begin| begin.raw_execute());
     begun.map_err(failed).map_err(super::refusal::unbegun)?;
     Ok(Around(connection))
 }
@@ -167,8 +168,9 @@ impl From<ValueRef<'_>> for Column {
 
 fn failed(error: rusqlite::Error) -> Failed {
     let code = match &error {
-        rusqlite::Error::SqliteFailure(error, _)
-        | rusqlite::Error::SqlInputError { error, .. } => Some(error.extended_code),
+        rusqlite::Error::SqliteFailure(error, _) | rusqlite::Error::SqlInputError { error, .. } => {
+            Some(error.extended_code)
+        }
         _ => None,
     };
     // Without the text of the statement, which users do not know.

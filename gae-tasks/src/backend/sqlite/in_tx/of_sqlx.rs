@@ -7,9 +7,9 @@ use sqlx::{
 };
 
 use super::statements::{Column, Failed, Row, Statements, Value};
+use crate::backend::BackendFuture;
 use crate::backend::sealed::Sealed;
 use crate::backend::transaction::{CallersTransaction, CompleteInTx, StoreInTx};
-use crate::backend::BackendFuture;
 use crate::error::Error;
 use crate::task::Deferred;
 

@@ -34,8 +34,7 @@ pub(super) async fn store(
     for task in tasks {
         let spec = &task.spec;
         if let Some(name) = &spec.name
-            && let Some(answer) =
-                names::take(statements, (&spec.queue, name), spec.id, now).await?
+            && let Some(answer) = names::take(statements, (&spec.queue, name), spec.id, now).await?
         {
             answers.push(answer);
             continue;
