@@ -166,7 +166,12 @@ impl TaskContext {
     /// use rusqlite::{Connection, TransactionBehavior::Immediate};
     ///
     /// #[deferred]
-    /// fn transfer(from: i64, to: i64, cents: i64, #[context] cx: &TaskContext) -> Result<(), BoxError> {
+    /// fn transfer(
+    ///     from: i64,
+    ///     to: i64,
+    ///     cents: i64,
+    ///     #[context] cx: &TaskContext,
+    /// ) -> Result<(), BoxError> {
     ///     let mut bank = Connection::open("bank.db")?;
     ///     let tx = bank.transaction_with_behavior(Immediate)?;
     ///     let change = "UPDATE accounts SET cents = cents + ?2 WHERE id = ?1";
@@ -198,7 +203,8 @@ impl TaskContext {
         })
     }
 
-    /// Whether the handler has completed the task in a transaction, which may have been rolled back.
+    /// Whether the handler has completed the task in a transaction, which may have been rolled
+    /// back.
     pub(crate) fn is_completed(&self) -> bool {
         self.0.completed.load(Ordering::Acquire)
     }

@@ -22,12 +22,14 @@ impl Client {
     /// As for `in_tx`; the error of the first task that is refused. None is stored then.
     ///
     /// ```
-    /// # use gae_tasks::{BoxError, Client, deferred};
+    /// use gae_tasks::{BoxError, Client, deferred};
+    /// use rusqlite::{Connection, TransactionBehavior};
+    ///
     /// #[deferred]
     /// async fn remind(user: i64) {}
     ///
-    /// fn close_the_books(tasks: &Client, shop: &mut rusqlite::Connection) -> Result<(), BoxError> {
-    ///     let tx = shop.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    /// fn close_the_books(tasks: &Client, shop: &mut Connection) -> Result<(), BoxError> {
+    ///     let tx = shop.transaction_with_behavior(TransactionBehavior::Immediate)?;
     ///     tx.execute("UPDATE invoices SET closed = 1", [])?;
     ///     tasks.defer_many_in_tx(&tx, [7, 8, 9].map(remind::defer))?;
     ///     Ok(tx.commit()?)

@@ -1,4 +1,5 @@
-//! The lane of a task, created if it is missing, with its queue, its schema and its sensitive paths.
+//! The lane of a task, created if it is missing, with its queue, its schema and its sensitive
+//! paths.
 
 use super::statements::{Failed, Statements, Value};
 use crate::backend::NewTask;
