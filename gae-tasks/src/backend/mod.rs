@@ -39,8 +39,8 @@ pub use lease::{
     Extend, Lease, LeaseRef, LeaseToken, Leased, LeasedTask, ReadsRoutes, Room, Routes, Standing,
 };
 pub use record::{
-    Capabilities, DeadLetterCheck, MAX_ERROR_BYTES, MAX_ERRORS, QueueRecord, RouteStats, Stats,
-    TaskError, TaskRecord, TaskState,
+    Capabilities, DeadLetterCheck, Home, MAX_ERROR_BYTES, MAX_ERRORS, QueueRecord, RouteStats,
+    Stats, TaskError, TaskRecord, TaskState,
 };
 pub use request::{
     Bury, CopyTask, DeleteQueue, Enqueue, List, NewTask, Purged, TaskFilter, TaskRequest,
@@ -48,7 +48,7 @@ pub use request::{
 #[doc(hidden)]
 pub use settle::{ForgottenTask, HeldLease, Settle, Settled, Settlement, Sweep, Swept, Verdict};
 pub use survey::{Sample, Sampled, Surveyed, UnreadQueue};
-pub use transaction::{CallersTransaction, Home};
+pub use transaction::CallersTransaction;
 
 use crate::error::Error;
 pub use crate::payload::SensitivePaths;

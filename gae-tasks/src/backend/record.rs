@@ -1,9 +1,9 @@
 //! Stored tasks and queues as a backend returns them, and the capabilities of a backend.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::transaction::Home;
 use crate::attributes::{Attributes, Spilled};
 use crate::payload::{Schema, SensitivePaths, UnreadableError, as_json};
 use crate::queue::{QueueConfig, QueueName, RetryConfig};
@@ -346,6 +346,30 @@ impl Capabilities {
             retention: true,
             home: None,
         }
+    }
+}
+
+/// The place where a backend stores tasks, if a transaction of an application can be in the same
+/// place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Home {
+    /// A file of SQLite.
+    #[non_exhaustive]
+    SqliteFile {
+        /// The path of the file.
+        path: Arc<Path>,
+        /// What tells the file from all others of the host, whatever its path: device and inode.
+        /// Zeros where the operating system does not have them.
+        identity: [u64; 2],
+    },
+}
+
+impl Home {
+    /// Creates the home of tasks that are stored in a file of SQLite.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn sqlite_file(path: &Path, identity: [u64; 2]) -> Self {
+        Self::SqliteFile { path: path.into(), identity }
     }
 }
 

@@ -1,10 +1,10 @@
 //! Work in a transaction of the caller's own: the orders of a client, and the trait of the
 //! transactions that carry them out.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use super::lease::LeaseRef;
+use super::record::Home;
 use super::request::NewTask;
 use super::sealed;
 use crate::clock::Clock;
@@ -52,30 +52,6 @@ pub trait CallersTransaction: sealed::Sealed + Sized {
         order: Result<CompleteInTx, Error>,
         done: impl FnOnce() + Send + 'static,
     ) -> Self::Answer<()>;
-}
-
-/// The place where a backend stores tasks, if a transaction of an application can be in the same
-/// place.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Home {
-    /// A file of SQLite.
-    #[non_exhaustive]
-    SqliteFile {
-        /// The path of the file.
-        path: Arc<Path>,
-        /// What tells the file from all others of the host, whatever its path: device and inode.
-        /// Zeros where the operating system does not have them.
-        identity: [u64; 2],
-    },
-}
-
-impl Home {
-    /// Creates the home of tasks that are stored in a file of SQLite.
-    #[cfg(feature = "sqlite")]
-    pub(crate) fn sqlite_file(path: &Path, identity: [u64; 2]) -> Self {
-        Self::SqliteFile { path: path.into(), identity }
-    }
 }
 
 /// An order to store tasks.

@@ -1,10 +1,11 @@
 //! What commits is stored, and what is rolled back is not.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use gae_tasks::{Client, Error, RetryConfig, Timestamp, deferred};
+use rusqlite::TransactionBehavior;
 
 use crate::stage::{Stage, begin, number, until};
 
@@ -212,4 +213,31 @@ async fn a_new_lane_is_known_to_other_programs_after_the_commit() {
     stage.tasks.drain().await.unwrap();
     assert_eq!(sum.0.load(Ordering::SeqCst), 6);
     assert_eq!(stage.open_tasks().await, 0);
+}
+
+/// A transaction that has not read yet cannot fail for what others write meanwhile: the first
+/// statement of the call takes the write lock.
+#[tokio::test]
+async fn a_deferred_transaction_writes_beside_others() {
+    let stage = Stage::of(Client::builder().state(Sum::default())).await;
+    let mut other = stage.application();
+    let ends = Arc::new(AtomicBool::new(false));
+    let ended = Arc::clone(&ends);
+    let writes = std::thread::spawn(move || {
+        while !ended.load(Ordering::Relaxed) {
+            let tx = begin(&mut other);
+            tx.execute("INSERT INTO orders (task) VALUES (hex(randomblob(8)))", []).unwrap();
+            tx.commit().unwrap();
+        }
+    });
+    let mut application = stage.application();
+    for number in 0..300 {
+        let deferred = TransactionBehavior::Deferred;
+        let tx = application.transaction_with_behavior(deferred).unwrap();
+        add::defer(number).on(&stage.tasks).in_tx(&tx).unwrap();
+        tx.commit().unwrap();
+    }
+    ends.store(true, Ordering::Relaxed);
+    writes.join().unwrap();
+    assert_eq!(stage.open_tasks().await, 300);
 }

@@ -7,7 +7,7 @@ use super::super::opened::Identity;
 use super::super::schema;
 use super::refusal;
 use super::statements::{Failed, Statements};
-use crate::backend::transaction::Home;
+use crate::backend::Home;
 use crate::error::Error;
 
 /// Takes the write lock and changes nothing. A transaction that reads first could not write once
