@@ -104,6 +104,8 @@ async fn assert_over(stage: &Stage) {
     let left = "SELECT (SELECT count(*) FROM gae_tasks_task) + (SELECT count(*) FROM gae_tasks_error) \
                 + (SELECT count(*) FROM gae_tasks_waiting) + (SELECT count(*) FROM gae_tasks_lease)";
     assert_eq!(number(&stage.application(), left), 0);
+    let hours = "SELECT (until / 1000000 - unixepoch() + 1800) / 3600 FROM gae_tasks_name";
+    assert_eq!(number(&stage.application(), hours), 24, "the name is blocked for a day");
     let again = play::defer(7).named("seven").on(&stage.tasks).await.unwrap();
     assert!(!again.created, "the name of the task is blocked");
 }
