@@ -9,6 +9,9 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use crate::backend::transaction::{CompleteInTx, Storage};
+use crate::backend::{CallersTransaction, LeaseRef};
+use crate::error::Error;
 use crate::queue::QueueName;
 use crate::task::{Kind, TaskId, TaskName};
 use crate::time::Timestamp;
@@ -29,6 +32,10 @@ pub struct TaskContext(Arc<Inner>);
 
 struct Inner {
     attempt: AttemptInfo,
+    /// The lease of a task that is stored, and its storage.
+    lease: Option<(LeaseRef, Arc<Storage>)>,
+    /// Whether the handler has completed the task in a transaction, which may be rolled back.
+    completed: AtomicBool,
     cancelled: AtomicBool,
     cancellation: Notify,
 }
@@ -48,8 +55,19 @@ pub(crate) struct AttemptInfo {
 
 impl TaskContext {
     pub(crate) fn new(attempt: AttemptInfo) -> Self {
+        Self::under(attempt, None)
+    }
+
+    /// Creates the context of an attempt under a lease.
+    pub(crate) fn leased(attempt: AttemptInfo, lease: LeaseRef, storage: Arc<Storage>) -> Self {
+        Self::under(attempt, Some((lease, storage)))
+    }
+
+    fn under(attempt: AttemptInfo, lease: Option<(LeaseRef, Arc<Storage>)>) -> Self {
         Self(Arc::new(Inner {
             attempt,
+            lease,
+            completed: AtomicBool::new(false),
             cancelled: AtomicBool::new(false),
             cancellation: Notify::new(),
         }))
@@ -122,6 +140,73 @@ impl TaskContext {
             notified.as_mut().await;
             notified.set(self.0.cancellation.notified());
         }
+    }
+
+    /// Completes the task in a transaction of the handler's own: the effects of the handler and the
+    /// end of the task commit together, so that in one database each task has its effects exactly
+    /// once. For tasks that are stored in the database of the transaction; see the guide
+    /// [transactions](crate::guide::transactions).
+    ///
+    /// `tx` is what [`Defer::in_tx`](crate::Defer::in_tx) takes. When the transaction has
+    /// committed, the task is over, whatever the handler returns and whatever becomes of the
+    /// process. If the transaction is rolled back and the handler returns `Ok`, the attempt has
+    /// failed, and the task is retried.
+    ///
+    /// Commit before the handler returns, and soon: while a transaction holds SQLite's write lock,
+    /// nothing else is recorded.
+    ///
+    /// # Errors
+    /// [`Error::InTransaction`] if the task is not stored in the database of the transaction (in
+    /// memory, on a push queue, in another file, in inline mode), if its lease is lost, so that
+    /// another worker may run it, or if it is completed already; [`Error::Storage`] if a statement
+    /// fails. The transaction is then as it was before: roll it back.
+    ///
+    /// ```
+    /// use gae_tasks::{BoxError, TaskContext, deferred};
+    /// use rusqlite::{Connection, TransactionBehavior::Immediate};
+    ///
+    /// #[deferred]
+    /// fn transfer(
+    ///     from: i64,
+    ///     to: i64,
+    ///     cents: i64,
+    ///     #[context] cx: &TaskContext,
+    /// ) -> Result<(), BoxError> {
+    ///     let mut bank = Connection::open("bank.db")?;
+    ///     let tx = bank.transaction_with_behavior(Immediate)?;
+    ///     let change = "UPDATE accounts SET cents = cents + ?2 WHERE id = ?1";
+    ///     tx.execute(change, (from, -cents))?;
+    ///     tx.execute(change, (to, cents))?;
+    ///     cx.complete_in(&tx)?;
+    ///     Ok(tx.commit()?)
+    /// }
+    /// ```
+    pub fn complete_in<T: CallersTransaction>(&self, tx: T) -> T::Answer<()> {
+        let inner = Arc::clone(&self.0);
+        // Noted before the savepoint is released: what is not known to have failed may have
+        // happened.
+        tx.complete(self.completion(), move || inner.completed.store(true, Ordering::Release))
+    }
+
+    fn completion(&self) -> Result<CompleteInTx, Error> {
+        const CALL: &str = "complete_in";
+        let Some((lease, storage)) = &self.0.lease else {
+            let problem = "completes only tasks that a worker has leased: this one is not stored in a database";
+            return Err(Error::in_transaction(CALL, problem.to_owned()));
+        };
+        Ok(CompleteInTx {
+            home: storage.home(CALL)?,
+            now: storage.clock.now(),
+            lease: *lease,
+            queue: self.queue().clone(),
+            name: self.name().cloned(),
+        })
+    }
+
+    /// Whether the handler has completed the task in a transaction, which may have been rolled
+    /// back.
+    pub(crate) fn is_completed(&self) -> bool {
+        self.0.completed.load(Ordering::Acquire)
     }
 
     pub(crate) fn cancel(&self) {

@@ -1,5 +1,6 @@
 //! A call to be run later, as `send_welcome::defer(..)` returns it.
 
+mod in_tx;
 mod options;
 mod prepare;
 

@@ -13,7 +13,8 @@ use std::time::Duration;
 use self::report::{OutlookOf, report, span};
 use self::surrounded::Surrounded;
 use crate::attributes::Attributes;
-use crate::backend::{LeasedTask, NewTask};
+use crate::backend::transaction::Storage;
+use crate::backend::{Capabilities, LeasedTask, NewTask};
 use crate::clock::Clock;
 use crate::context::{AttemptInfo, States, Surroundings, TaskContext};
 use crate::handler::{Call, CallError, Work};
@@ -42,6 +43,8 @@ pub(crate) struct Dispatcher {
     payloads: Option<Shelf>,
     /// The most bytes of a payload that is loaded from the store.
     max_stored_payload: u64,
+    /// The storage of leased tasks.
+    storage: Arc<Storage>,
 }
 
 impl Dispatcher {
@@ -51,7 +54,20 @@ impl Dispatcher {
         client: Arc<dyn Surroundings>,
         payloads: Option<Shelf>,
     ) -> Self {
-        Self { states, clock, client, payloads, max_stored_payload: u64::MAX }
+        let storage = Arc::new(Storage { backend: "none", home: None, clock: Arc::clone(&clock) });
+        Self { states, clock, client, payloads, max_stored_payload: u64::MAX, storage }
+    }
+
+    /// Sets the backend from which the tasks are leased.
+    pub(crate) fn with_backend(mut self, limits: &Capabilities) -> Self {
+        let (home, clock) = (limits.home.clone(), Arc::clone(&self.clock));
+        self.storage = Arc::new(Storage { backend: limits.backend, home, clock });
+        self
+    }
+
+    /// Creates the context of the next attempt at a leased task.
+    pub(crate) fn context_of(&self, task: &LeasedTask, registration: &Registration) -> TaskContext {
+        TaskContext::of_leased(task, registration, &self.storage)
     }
 
     /// Limits the bytes of a loaded payload: an attempt at a task with a larger one fails for good.
@@ -205,8 +221,8 @@ impl Dispatcher {
 
 impl TaskContext {
     /// The context of the next attempt at a leased task.
-    pub(crate) fn of_leased(task: &LeasedTask, registration: &Registration) -> Self {
-        Self::new(AttemptInfo {
+    fn of_leased(task: &LeasedTask, registration: &Registration, storage: &Arc<Storage>) -> Self {
+        let attempt = AttemptInfo {
             id: task.lease.id,
             kind: task.spec.kind.clone(),
             queue: task.spec.queue.clone(),
@@ -215,7 +231,8 @@ impl TaskContext {
             schedule_time: Some(task.schedule_time),
             deadline: task.spec.deadline.or(registration.deadline).unwrap_or(DEFAULT_DEADLINE),
             traceparent: traceparent(task.spec.attributes.as_deref()),
-        })
+        };
+        Self::leased(attempt, task.lease, Arc::clone(storage))
     }
 
     /// The context of the only attempt at a task that is not stored.

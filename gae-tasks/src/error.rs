@@ -350,6 +350,17 @@ pub enum Error {
         problems: Vec<String>,
     },
 
+    /// A call in the caller's own transaction was refused. The transaction is as it was before the
+    /// call.
+    #[error("`{call}` {problem}")]
+    #[non_exhaustive]
+    InTransaction {
+        /// The name of the method.
+        call: &'static str,
+        /// Why the call was refused, and what to do.
+        problem: String,
+    },
+
     /// The storage failed. Nothing of the call was stored unless the text says otherwise.
     #[error("the `{backend}` storage {problem}")]
     #[non_exhaustive]
@@ -421,6 +432,11 @@ impl Error {
 }
 
 impl Error {
+    /// Returns an [`Error::InTransaction`]: `problem` follows the name of the method.
+    pub(crate) const fn in_transaction(call: &'static str, problem: String) -> Self {
+        Self::InTransaction { call, problem }
+    }
+
     /// Returns an [`Error::Timestamp`]: `problem` follows the words "the time `VALUE`".
     pub(crate) const fn timestamp(value: String, problem: &'static str) -> Self {
         Self::Timestamp { value, problem }

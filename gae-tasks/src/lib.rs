@@ -90,6 +90,7 @@
 //! | feature | default | adds |
 //! |---|---|---|
 //! | `sqlite` | yes | the embedded backend |
+//! | `sqlx-sqlite` | | [`Defer::in_tx`] for transactions of sqlx 0.9 in SQLite files |
 //! | `json` | | `Json<T>`, for parameters that only a self-describing format can read back |
 //! | `push` | | `PushService`: tasks arrive as HTTP requests |
 //! | `oidc` | | `push::verify::Oidc`: Google's signed tokens prove these requests |
@@ -159,8 +160,8 @@ pub mod testing;
 pub mod __private;
 
 pub use backend::{
-    Capabilities, QueueRecord, RouteStats, Stats, TaskError, TaskFilter, TaskRecord, TaskState,
-    UnreadQueue,
+    CallersTransaction, Capabilities, QueueRecord, RouteStats, Stats, TaskError, TaskFilter,
+    TaskRecord, TaskState, UnreadQueue,
 };
 #[cfg(feature = "push")]
 #[cfg_attr(docsrs, doc(cfg(feature = "push")))]

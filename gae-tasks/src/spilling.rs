@@ -410,6 +410,10 @@ impl<B: Pull> Pull for Spilling<B> {
         })
     }
 
+    fn commits(&self) -> Option<i64> {
+        self.backend.commits()
+    }
+
     fn wakeups(&self) -> watch::Receiver<u64> {
         self.backend.wakeups()
     }

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use gae_tasks::{Client, deferred};
+use gae_tasks::{Client, Defer, deferred};
 
 pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -97,6 +97,16 @@ pub async fn run_the_rest(file: &Path) -> Result<()> {
     tokio::time::timeout(PATIENCE, tasks.worker().with_graceful_shutdown(until_done)).await??;
     let notes = book.0.lock().unwrap().clone();
     check(notes == (0..TASKS).collect(), &format!("only these ran: {notes:?}"))
+}
+
+/// The call of a task, to be stored in a transaction of the program's own.
+pub fn one_more() -> Defer {
+    note::defer(TASKS, format!("task {TASKS}"))
+}
+
+/// Opens the file without running its tasks.
+pub async fn open_only(file: &Path) -> Result<Client> {
+    Ok(open(file, Role::Survivor).await?.0)
 }
 
 async fn open(file: &Path, role: Role) -> Result<(Client, Book)> {

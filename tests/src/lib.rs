@@ -1,3 +1,5 @@
 //! Tests of gae-tasks that need more than one crate; see `tests/`, `ui/` and `crates/`.
 
 pub mod chaos;
+#[cfg(feature = "sqlite")]
+pub mod transactions;

@@ -21,9 +21,10 @@ mod readers;
 pub(crate) mod record;
 pub(crate) mod refusers;
 mod request;
-mod settle;
+pub(crate) mod settle;
 mod shared;
 mod survey;
+pub(crate) mod transaction;
 
 #[cfg(feature = "cloud-tasks")]
 #[cfg_attr(docsrs, doc(cfg(feature = "cloud-tasks")))]
@@ -38,8 +39,8 @@ pub use lease::{
     Extend, Lease, LeaseRef, LeaseToken, Leased, LeasedTask, ReadsRoutes, Room, Routes, Standing,
 };
 pub use record::{
-    Capabilities, DeadLetterCheck, MAX_ERROR_BYTES, MAX_ERRORS, QueueRecord, RouteStats, Stats,
-    TaskError, TaskRecord, TaskState,
+    Capabilities, DeadLetterCheck, Home, MAX_ERROR_BYTES, MAX_ERRORS, QueueRecord, RouteStats,
+    Stats, TaskError, TaskRecord, TaskState,
 };
 pub use refusers::ReaderId;
 pub use request::{
@@ -48,6 +49,7 @@ pub use request::{
 #[doc(hidden)]
 pub use settle::{ForgottenTask, HeldLease, Settle, Settled, Settlement, Sweep, Swept, Verdict};
 pub use survey::{Sample, Sampled, Surveyed, UnreadQueue};
+pub use transaction::CallersTransaction;
 
 use crate::error::Error;
 pub use crate::payload::SensitivePaths;
@@ -260,6 +262,15 @@ pub trait Pull: Backend {
     /// stored are recovered and never deleted.
     #[doc(hidden)]
     fn sweep(&self, request: Sweep) -> BackendFuture<'_, Swept>;
+
+    /// Returns a number that differs from the one returned before if anybody has committed anything
+    /// to the storage in between; `None` if the backend cannot know. It waits for nobody, as it is
+    /// asked while an open transaction keeps everybody from writing. Where leases are watched, a
+    /// watcher sees time pass in transactions that write: without a commit, no time passes.
+    #[doc(hidden)]
+    fn commits(&self) -> Option<i64> {
+        None
+    }
 
     /// Returns a channel that changes whenever a task may have become due, sometimes in vain:
     /// through this process and, where the backend hears of other processes, through them.

@@ -1,5 +1,6 @@
 //! Stored tasks and queues as a backend returns them, and the capabilities of a backend.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -355,6 +356,9 @@ pub struct Capabilities {
     /// Whether a queue configures how long dead letters and the names of finished tasks are kept:
     /// [`QueueConfig::with_dead_letter_retention`].
     pub retention: bool,
+    /// Where the tasks are, if a transaction of an application can be there too:
+    /// [`Defer::in_tx`](crate::Defer::in_tx).
+    pub home: Option<Home>,
 }
 
 impl Capabilities {
@@ -377,7 +381,32 @@ impl Capabilities {
             backoff: true,
             dead_letters: true,
             retention: true,
+            home: None,
         }
+    }
+}
+
+/// The place where a backend stores tasks, if a transaction of an application can be in the same
+/// place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Home {
+    /// A file of SQLite.
+    #[non_exhaustive]
+    SqliteFile {
+        /// The path of the file.
+        path: Arc<Path>,
+        /// What tells the file from all others of the host, whatever its path: device and inode.
+        /// Zeros where the operating system does not have them.
+        identity: [u64; 2],
+    },
+}
+
+impl Home {
+    /// Creates the home of tasks that are stored in a file of SQLite.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn sqlite_file(path: &Path, identity: [u64; 2]) -> Self {
+        Self::SqliteFile { path: path.into(), identity }
     }
 }
 

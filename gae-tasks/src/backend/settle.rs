@@ -39,15 +39,35 @@ pub struct Settlement {
     pub verdict: Verdict,
     /// The backoff of the task's type, in place of the queue's.
     pub backoff: TypeBackoff,
+    /// If the handler has completed the task in a transaction of its own: the verdict if the task is
+    /// still stored, because that transaction was rolled back. If the task is not stored, it is
+    /// done, whatever the verdict says.
+    pub rolled_back: Option<Verdict>,
 }
 
 impl Settlement {
     /// Creates a settlement with `verdict` for the task of `lease`, without a known start of the
     /// attempt.
     pub const fn new(lease: LeaseRef, verdict: Verdict) -> Self {
-        Self { lease, started: None, verdict, backoff: TypeBackoff::NONE }
+        Self { lease, started: None, verdict, backoff: TypeBackoff::NONE, rolled_back: None }
+    }
+
+    /// Adds whether the attempt has completed its task in a transaction, under its type's cap on
+    /// attempts. A handler that reports success after a rollback has failed.
+    pub(crate) fn of_attempt(mut self, is_completed: bool, max_attempts: Option<u32>) -> Self {
+        self.rolled_back = is_completed.then(|| match &self.verdict {
+            Verdict::Done => {
+                Verdict::Retry { error: ROLLED_BACK.to_owned(), after: None, max_attempts }
+            }
+            verdict => verdict.clone(),
+        });
+        self
     }
 }
+
+/// The error of an attempt that reports success after its transaction was rolled back.
+pub(crate) const ROLLED_BACK: &str = "the handler returned success, but the transaction in which it completed the task \
+                                      (`complete_in`) was rolled back";
 
 /// What the worker asks for after an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -137,6 +137,10 @@ impl<B: Pull + ?Sized> Pull for Arc<B> {
         (**self).sweep(request)
     }
 
+    fn commits(&self) -> Option<i64> {
+        (**self).commits()
+    }
+
     fn wakeups(&self) -> watch::Receiver<u64> {
         (**self).wakeups()
     }

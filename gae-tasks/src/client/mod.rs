@@ -7,6 +7,7 @@ mod current;
 mod defer;
 mod defer_many;
 mod describe;
+mod in_tx;
 mod known_schemas;
 #[cfg(feature = "push")]
 mod letters;
@@ -118,6 +119,7 @@ impl Client {
     pub(crate) fn dispatcher(&self) -> Dispatcher {
         let (states, clock) = (Arc::clone(&self.0.states), Arc::clone(&self.0.clock));
         Dispatcher::new(states, clock, Arc::new(self.clone()), self.shelf().cloned())
+            .with_backend(&self.0.capabilities)
     }
 
     /// The queues of a task that is deferred without naming any.

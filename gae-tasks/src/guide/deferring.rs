@@ -79,6 +79,10 @@
 //! [`Error::Partial`](crate::Error::Partial) has the result of each. A single `defer().await`
 //! shares its commit with those of other callers, so a server needs no batches to be fast.
 //!
+//! In a SQLite file that is also the application's database,
+//! [`Defer::in_tx`](crate::Defer::in_tx) stores a task in a transaction of your own: see
+//! [transactions](super::transactions).
+//!
 //! # Names
 //!
 //! A named task is stored at most once while it waits, runs, or is a dead letter, and for 24 hours

@@ -89,8 +89,14 @@
 //! **May I delete or move the file while a program uses it?** No. `defer` fails from then on, until
 //! the same file is back; what was acknowledged before goes with the file.
 //!
-//! **Can a task be deferred in my own transaction?** Not yet: see
+//! **Can a task be deferred in my own transaction?** Yes, where both are in one SQLite file: see
+//! [transactions](super::transactions). Elsewhere, see
 //! [idempotency](super::idempotency#with-a-transaction-of-your-own).
+//!
+//! **Which `rusqlite` do the transactions belong to?** The one that this crate is built with. An
+//! application that states `rusqlite = ">=0.39, <0.44"`, or the release that `cargo tree -i
+//! rusqlite` shows, has the same. If Cargo finds two, `in_tx` says that `&Transaction` is not a
+//! transaction that a task can be stored in. The feature `sqlx-sqlite` needs 0.39.
 //!
 //! **How do I go from SQLite to Cloud Tasks?** Change the URL, mount the [push
 //! service](super::push), and let a worker on the old file run until

@@ -108,7 +108,11 @@
 //!
 //! # With a transaction of your own
 //!
-//! `defer` does not take part in a transaction of your database. Deferring after the commit can
-//! lose the task (the process dies in between); deferring before it can run the task for data that
-//! was rolled back. The second is easier to handle: defer first with a short delay, let the handler
-//! look whether the data is there, and return `Ok` if it is not.
+//! Where the tasks are in a SQLite file that is also the application's database, they are stored in
+//! your own [transaction](super::transactions), and a handler that works in that file can complete
+//! its task in one, exactly once.
+//!
+//! Elsewhere `defer` does not take part in a transaction of your database. Deferring after the
+//! commit can lose the task (the process dies in between); deferring before it can run the task for
+//! data that was rolled back. The second is easier to handle: defer first with a short delay, let
+//! the handler look whether the data is there, and return `Ok` if it is not.

@@ -5,6 +5,7 @@
 //! | [`deferring`] | options of a call, names, queues, which client stores it |
 //! | [`handlers`] | parameters, state, outcomes, retries, deadlines |
 //! | [`testing`] | what was deferred, moving time, storage that fails |
+//! | [`transactions`] | tasks that commit with the data of the application |
 //! | [`idempotency`] | handlers that do no harm when they run twice |
 //! | [`operating`] | workers, what to watch, dead letters, queues |
 //! | [`push`] | Google Cloud Tasks calls this program over HTTP |
@@ -23,6 +24,7 @@ pub mod idempotency;
 pub mod operating;
 pub mod push;
 pub mod testing;
+pub mod transactions;
 
 /// The code of the README, compiled and run as the examples here are.
 #[cfg(all(doctest, feature = "cloud-tasks", feature = "oidc", feature = "testing"))]

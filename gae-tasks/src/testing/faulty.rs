@@ -388,6 +388,10 @@ impl<B: Pull> Pull for Faulty<B> {
         self.call(Operation::Sweep, move |backend| backend.sweep(request))
     }
 
+    fn commits(&self) -> Option<i64> {
+        self.0.backend.commits()
+    }
+
     fn wakeups(&self) -> watch::Receiver<u64> {
         self.0.backend.wakeups()
     }

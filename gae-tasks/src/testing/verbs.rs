@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::backend::outlook::Outlook;
+use crate::backend::settle::ROLLED_BACK;
 use crate::backend::{
-    Lease, LeasedTask, Pull, Room, Routes, Settle, Settlement, Verdict, stored_schema,
+    Lease, LeasedTask, Pull, Room, Routes, Settle, Settled, Settlement, Verdict, stored_schema,
 };
 use crate::client::Client;
 use crate::context::{AttemptInfo, TaskContext};
@@ -105,14 +106,24 @@ impl Client {
     async fn attempt(&self, pull: &Arc<dyn Pull>, task: LeasedTask) -> Result<(), Error> {
         self.check_leased(pull, &task).await?;
         let started = self.clock().wall();
-        let Some((registration, outcome)) = self.attempt_leased(&task).await else { return Ok(()) };
+        let Some((registration, outcome, is_completed)) = self.attempt_of(&task).await else {
+            return Ok(());
+        };
         let kind = task.spec.kind.to_string();
         let verdict = Verdict::of(&outcome, registration);
         let mut settlement = Settlement::new(task.lease, verdict);
         settlement.started = Some(started);
         settlement.backoff = registration.backoff;
+        let settlement = settlement.of_attempt(is_completed, registration.max_attempts);
         let settlements = vec![settlement];
-        pull.settle(Settle::new(self.clock().now(), settlements)).await?;
+        let settled = pull.settle(Settle::new(self.clock().now(), settlements)).await?;
+        match settled.first() {
+            Some(Settled::Done) => return Ok(()),
+            Some(_) if is_completed && matches!(outcome, Outcome::Done) => {
+                return Err(Error::TaskFailed { kind, source: ROLLED_BACK.into() });
+            }
+            _ => {}
+        }
         outcome.into_result().map_err(|source| Error::TaskFailed { kind, source })
     }
 
@@ -123,19 +134,28 @@ impl Client {
         &self,
         task: &LeasedTask,
     ) -> Option<(&'static Registration, Outcome)> {
+        let (registration, outcome, _) = self.attempt_of(task).await?;
+        Some((registration, outcome))
+    }
+
+    /// Like [`attempt_leased`](Self::attempt_leased), with whether the handler has completed the
+    /// task in a transaction.
+    async fn attempt_of(
+        &self,
+        task: &LeasedTask,
+    ) -> Option<(&'static Registration, Outcome, bool)> {
         let routed = self.find_leased(task).await?;
         let registration = routed.registration;
-        let context = TaskContext::of_leased(task, registration);
+        let dispatcher = self.dispatcher();
+        let context = dispatcher.context_of(task, registration);
         let attributes = task.spec.attributes.as_deref();
         let began = self.clock().wall();
         let outlook = |failure: &Failure| {
             Outlook::of_leased(task, registration, failure, began, self.clock().wall())
         };
-        let outcome = self
-            .dispatcher()
-            .dispatch(&routed, &task.payload, attributes, &context, &outlook)
-            .await;
-        Some((registration, outcome))
+        let outcome =
+            dispatcher.dispatch(&routed, &task.payload, attributes, &context, &outlook).await;
+        Some((registration, outcome, context.is_completed()))
     }
 
     async fn find_leased(&self, task: &LeasedTask) -> Option<Routed> {

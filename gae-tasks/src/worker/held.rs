@@ -181,6 +181,13 @@ impl Held {
         }
     }
 
+    /// Extends all leases, as this worker counts them, by a time in which nobody can have taken one.
+    pub(super) fn stood_still(&self, time: Duration) {
+        for entry in self.lock().values_mut() {
+            entry.asked = entry.asked.saturating_add(time);
+        }
+    }
+
     /// When the oldest lease with a running attempt was requested.
     pub(super) fn oldest(&self) -> Option<Duration> {
         let leases = self.lock();
@@ -320,6 +327,16 @@ pub(super) mod tests {
         held.cancel_overdue(Duration::from_nanos(1));
         assert!(context.is_cancelled() && held.all() == [lease()]);
         assert_eq!(held.oldest(), None, "no attempt is left to cancel");
+    }
+
+    #[test]
+    fn a_time_in_which_nobody_takes_leases_does_not_count() {
+        let (held, context) = held();
+        held.stood_still(Duration::from_secs(5));
+        held.cancel_overdue(Duration::from_secs(5));
+        assert!(!context.is_cancelled());
+        held.cancel_overdue(Duration::from_secs(6));
+        assert!(context.is_cancelled());
     }
 
     #[test]

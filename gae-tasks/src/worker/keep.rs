@@ -14,6 +14,9 @@ use crate::log;
 /// A sleep that ends later than this part of a lease means that the process stood still.
 const LATE: u32 = 10;
 
+/// How often in a lease this worker asks whether anybody has committed anything.
+const SAMPLES: u32 = 6;
+
 /// The shortest sleep between looks at expiring leases.
 const SHORTEST: Duration = Duration::from_millis(10);
 
@@ -43,6 +46,7 @@ impl Keeper {
                     _ = to_be_stopped => {}
                     () = keep(&crew) => {}
                     () = expire(&crew) => {}
+                    () = stand_still(&crew) => {}
                 }
             });
             // Dropped before the end is signalled; otherwise this thread might drop the backend
@@ -98,6 +102,31 @@ async fn expire(crew: &Crew) {
         if let Some(limit) = crew.overdue().filter(|_| !has_stood_still) {
             crew.held.cancel_overdue(limit);
         }
+    }
+}
+
+/// Does not count the time in which nobody has committed anything: a long transaction of the
+/// application keeps this worker from extending its leases, and all others from seeing time pass.
+async fn stand_still(crew: &Crew) {
+    if crew.pull.commits().is_none() {
+        // Where the storage cannot know, all time counts.
+        return std::future::pending().await;
+    }
+    let mut last = None;
+    loop {
+        crew.clock.sleep((crew.lease / SAMPLES).max(SHORTEST)).await;
+        if crew.held.oldest().is_none() {
+            last = None;
+            continue;
+        }
+        let asked = crew.clock.monotonic();
+        let commits = crew.pull.commits();
+        if let Some((before, since)) = last
+            && commits == Some(before)
+        {
+            crew.held.stood_still(asked.saturating_sub(since));
+        }
+        last = commits.map(|commits| (commits, crew.clock.monotonic()));
     }
 }
 

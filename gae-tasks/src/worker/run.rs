@@ -12,7 +12,6 @@ use super::held::Held;
 use super::waiting::Waiting;
 use crate::backend::outlook::Outlook;
 use crate::backend::{LeasedTask, Settlement, Verdict, stored_schema};
-use crate::context::TaskContext;
 use crate::log;
 use crate::outcome::{Failure, Outcome};
 use crate::registration::Registration;
@@ -105,7 +104,7 @@ async fn routed(crew: &Crew, task: &LeasedTask) -> Option<Routed> {
 }
 
 async fn make(crew: &Crew, task: &LeasedTask, routed: &Routed) -> Settlement {
-    let context = TaskContext::of_leased(task, routed);
+    let context = crew.dispatcher.context_of(task, routed);
     if !crew.held.started(task.lease, &context, crew.overdue()) {
         return Settlement::new(task.lease, Verdict::Release);
     }
@@ -121,7 +120,8 @@ async fn make(crew: &Crew, task: &LeasedTask, routed: &Routed) -> Settlement {
             || format!("the function at {} cannot read `{kind}`: {difference}", routed.location);
         crew.take_back(&task.spec.route(), why);
     }
-    Settlement { started: Some(started), ..settled(task, routed, &outcome) }
+    let settlement = Settlement { started: Some(started), ..settled(task, routed, &outcome) };
+    settlement.of_attempt(context.is_completed(), routed.max_attempts)
 }
 
 fn settled(task: &LeasedTask, registration: &Registration, outcome: &Outcome) -> Settlement {

@@ -7,6 +7,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 
 use super::crew::{Crew, pause};
+use crate::backend::settle::ROLLED_BACK;
 use crate::backend::{Settle, Settled, Settlement, Verdict};
 use crate::log;
 
@@ -90,6 +91,7 @@ async fn rest(crew: &Crew, failures: u32) {
 fn report(crew: &Crew, settlements: &[Settlement], answers: &[Settled], repeated: bool) {
     for (settlement, answer) in settlements.iter().zip(answers) {
         let id = settlement.lease.id;
+        report_completed(crew, settlement, *answer);
         match answer {
             Settled::LeaseLost if !is_worth_logging(&settlement.verdict, repeated) => {}
             Settled::LeaseLost => {
@@ -116,6 +118,30 @@ fn report(crew: &Crew, settlements: &[Settlement], answers: &[Settled], repeated
             Settled::Done | Settled::Scheduled(_) => {}
         }
     }
+}
+
+/// Logs what became of a task that its handler has completed in a transaction, where that is not
+/// what the handler has returned.
+fn report_completed(crew: &Crew, settlement: &Settlement, answer: Settled) {
+    if settlement.rolled_back.is_none() {
+        return;
+    }
+    let (id, has_succeeded) = (settlement.lease.id, settlement.verdict == Verdict::Done);
+    let kind = || crew.held.kind(&settlement.lease);
+    log::say(|| match answer {
+        Settled::Done if !has_succeeded => {
+            let (kind, error) = (kind(), settlement.verdict.error().unwrap_or_default());
+            tracing::warn!(
+                %id, kind, error,
+                "the handler failed after the transaction that completes the task had committed: \
+                 the task is done"
+            );
+        }
+        Settled::Scheduled(_) if has_succeeded => {
+            tracing::warn!(%id, kind = kind(), "the task is retried: {ROLLED_BACK}");
+        }
+        _ => {}
+    });
 }
 
 /// Whether to log that the lease of an attempt with this verdict was lost.

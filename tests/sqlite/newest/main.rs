@@ -3,7 +3,9 @@
 #[path = "../life.rs"]
 mod life;
 
-use life::{Folder, Result, be_killed, check, kill_a_worker, run_the_rest};
+use std::path::Path;
+
+use life::{Folder, Result, be_killed, check, kill_a_worker, one_more, open_only, run_the_rest};
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -16,6 +18,20 @@ async fn main() -> Result<()> {
     let tasks: i64 = connection.query_row("SELECT count(*) FROM gae_tasks_task", [], |row| row.get(0))?;
     check(tasks == 40, &format!("the file holds {tasks} tasks"))?;
     run_the_rest(&folder.file()).await?;
+    store_in_a_transaction(&folder.file(), connection).await?;
     println!("ok, with SQLite {}", rusqlite::version());
     Ok(())
+}
+
+/// The transactions of this `rusqlite` are those that the queue accepts.
+async fn store_in_a_transaction(file: &Path, mut connection: rusqlite::Connection) -> Result<()> {
+    let tasks = open_only(file).await?;
+    let mut tx = connection.transaction()?;
+    one_more().on(&tasks).in_tx(&tx)?;
+    let savepoint = tx.savepoint()?;
+    one_more().on(&tasks).in_tx(&savepoint)?;
+    drop(savepoint);
+    tx.commit()?;
+    let open = tasks.stats().await?.open();
+    check(open == 1, &format!("{open} tasks were stored in a transaction"))
 }

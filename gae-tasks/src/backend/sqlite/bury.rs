@@ -3,10 +3,10 @@
 use super::call::Request;
 use super::connection::Durability;
 use super::database::{Database, moment};
-use super::enqueue::{insert, is_stored};
+use super::enqueue::insert;
 use super::error::Fault;
 use super::name;
-use super::task::Task;
+use super::task::{self, Task};
 use crate::backend::Bury;
 use crate::backend::lifecycle::{self, Change};
 
@@ -17,7 +17,7 @@ impl Request for Bury {
     fn perform(&mut self, database: &mut Database) -> Result<(), Fault> {
         let now = moment(self.now);
         let Database { connection, catalogue, .. } = database;
-        if is_stored(connection, &self.task)? {
+        if task::is_stored(connection, self.task.spec.id)? {
             return Ok(());
         }
         let mut buried = self.task.clone();

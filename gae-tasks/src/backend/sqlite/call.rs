@@ -1,5 +1,7 @@
 //! Calls of the writer: the request, as the caller sees it and as the writer sees it.
 
+use std::time::{Duration, Instant};
+
 use super::connection::Durability;
 use super::database::Database;
 use super::error::{Fault, Problem};
@@ -48,6 +50,8 @@ pub(super) trait Work: Send {
     fn may_rest(&self) -> bool;
     fn look(&mut self, database: &mut Database) -> bool;
     fn perform(&mut self, database: &mut Database) -> Result<(), Fault>;
+    /// Returns for how long the caller has been waiting.
+    fn age(&self) -> Duration;
     fn fail(&mut self, problem: Problem);
     fn announce(&self);
     fn wakes(&self) -> bool;
@@ -57,6 +61,7 @@ pub(super) trait Work: Send {
 /// A request on its way to the writer and, with its answer, back.
 pub(super) struct Call<R: Request> {
     request: R,
+    since: Instant,
     answer: Option<Result<R::Output, Problem>>,
     /// The whole call goes back to the caller, which frees its own allocations: freeing across
     /// threads is slow.
@@ -67,7 +72,10 @@ impl<R: Request> Call<R> {
     /// Creates a call, and the end on which its caller waits.
     pub(super) fn new(request: R) -> (Box<Self>, Answered<Box<Self>>) {
         let (reply, answered) = channel();
-        (Box::new(Self { request, answer: None, reply: Some(reply) }), answered)
+        (
+            Box::new(Self { request, since: Instant::now(), answer: None, reply: Some(reply) }),
+            answered,
+        )
     }
 
     /// Returns the answer; `None` if the writer never gave one.
@@ -101,6 +109,10 @@ impl<R: Request> Work for Call<R> {
     fn perform(&mut self, database: &mut Database) -> Result<(), Fault> {
         self.answer = Some(Ok(self.request.perform(database)?));
         Ok(())
+    }
+
+    fn age(&self) -> Duration {
+        self.since.elapsed()
     }
 
     fn fail(&mut self, problem: Problem) {

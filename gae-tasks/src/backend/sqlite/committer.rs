@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use tokio::sync::watch;
 
 use super::call::Work;
-use super::connection::{self, Durability};
+use super::connection::{self, Durability, PATIENCE};
 use super::database::{Database, moment};
 use super::error::{Fault, Problem};
 use super::grouping::Grouping;
@@ -116,8 +116,20 @@ impl Committer {
         if group.is_empty() {
             return;
         }
-        if let Err(problem) = self.transact_together(group, outlet) {
-            self.answer_each(group, &problem);
+        let begun = Instant::now();
+        while let Err(problem) = self.transact_together(group, outlet, begun) {
+            if !problem.is_of_lock() {
+                self.answer_each(group, &problem);
+                break;
+            }
+            // The others have waited for less long.
+            for mut work in group.extract_if(.., |work| left(&**work, begun).is_zero()) {
+                work.fail(problem.clone());
+                work.finish();
+            }
+            if group.is_empty() {
+                break;
+            }
         }
         // Callers that are answered now cannot be waiting already: as many may be waiting next
         // time.
@@ -173,14 +185,15 @@ impl Committer {
         &mut self,
         group: &mut Vec<Box<dyn Work>>,
         outlet: &Outlet,
+        begun: Instant,
     ) -> Result<(), Problem> {
         self.database.grouping = Grouping::Gathered;
-        let done = self.transact(group, Some(outlet));
+        let done = self.transact(group, Some(outlet), begun);
         if !matches!(&done, Err(problem) if problem.is_repetition()) {
             return done;
         }
         self.database.grouping = Grouping::RowByRow;
-        self.transact(group, None)
+        self.transact(group, None, begun)
     }
 
     /// Gives each member its own transaction after the common one failed with `problem`, so that a
@@ -192,7 +205,7 @@ impl Committer {
         self.database.grouping = Grouping::Apart;
         for work in mem::take(group) {
             let mut alone = vec![work];
-            if let Err(problem) = self.transact(&mut alone, None) {
+            if let Err(problem) = self.transact(&mut alone, None, Instant::now()) {
                 alone.iter_mut().for_each(|work| work.fail(problem.clone()));
             }
             group.append(&mut alone);
@@ -205,8 +218,13 @@ impl Committer {
         &mut self,
         group: &mut Vec<Box<dyn Work>>,
         outlet: Option<&Outlet>,
+        begun: Instant,
     ) -> Result<(), Problem> {
-        self.begin(group, |connection, turn| connection::begin(connection, turn).map(|()| true))?;
+        let shortest = group.iter().map(|work| left(&**work, begun)).min().unwrap_or_default();
+        let until = Instant::now() + shortest;
+        self.begin(group, |connection, turn| {
+            connection::begin(connection, turn, until).map(|()| true)
+        })?;
         self.complete(group, outlet)
     }
 
@@ -336,6 +354,17 @@ impl Committer {
             self.database.session.end(&mut self.database.connection, &mut self.database.catalogue);
         }
     }
+}
+
+/// Returns for how much longer a call waits for a locked file. A worker's operations wait from the
+/// time when the writer turned to them. A client's call, whose caller may hold the lock itself, waits
+/// from the call: it may have been waiting behind others.
+fn left(work: &dyn Work, begun: Instant) -> Duration {
+    let waited = match work.durability() {
+        Durability::Full => work.age(),
+        Durability::Normal => begun.elapsed(),
+    };
+    PATIENCE.saturating_sub(waited)
 }
 
 /// Returns the durability that a transaction of this group needs.

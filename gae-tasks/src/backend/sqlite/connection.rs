@@ -1,11 +1,12 @@
 //! Opening connections: the pragmas are set, read back, and checked.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fs;
 use std::io;
 use std::path::Path;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
@@ -17,7 +18,7 @@ use super::release;
 use super::turn::Turn;
 
 /// How long a connection waits for another program's transaction.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The first waits for a lock, in microseconds. They are short, because most transactions of other
 /// processes last less than a millisecond.
@@ -158,16 +159,30 @@ pub(super) fn set(connection: &Connection, pragma: &str, value: i64) -> Result<(
     Err(Fault::Unfit(format!("SQLite refuses `PRAGMA {pragma} = {value}` and keeps {found}")))
 }
 
-/// Begins a transaction that writes; waits for its turn if another process is writing.
-pub(super) fn begin(connection: &mut Connection, turn: &mut Turn) -> Result<(), Fault> {
+/// Begins a transaction that writes; waits for its turn if another process is writing, at most
+/// until `until`.
+pub(super) fn begin(
+    connection: &mut Connection,
+    turn: &mut Turn,
+    until: Instant,
+) -> Result<(), Fault> {
     turn.step_aside();
     match try_begin(connection)? {
         Err(error) if is_busy(&error) => {
             let _claim = turn.claim();
-            Ok(begin_immediate(connection)?)
+            UNTIL.set(Some(until));
+            let begun = begin_immediate(connection);
+            UNTIL.set(None);
+            Ok(begun?)
         }
         begun => Ok(begun?),
     }
+}
+
+thread_local! {
+    /// When the wait of this thread ends, if not after [`PATIENCE`]: a busy handler of rusqlite
+    /// before 0.43 is a plain function.
+    static UNTIL: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
 /// Like [`begin`], but without waiting. Returns whether the transaction has begun: not if another
@@ -184,7 +199,7 @@ pub(super) fn begin_at_once(connection: &mut Connection, turn: &mut Turn) -> Res
 
 /// Tries to begin a transaction, without waiting for a lock.
 fn try_begin(connection: &mut Connection) -> Result<rusqlite::Result<()>, Fault> {
-    connection.busy_handler(None::<fn(i32) -> bool>)?;
+    wait_for_nobody(connection)?;
     let begun = begin_immediate(connection);
     be_patient(connection)?;
     Ok(begun)
@@ -199,6 +214,11 @@ fn begin_immediate(connection: &Connection) -> rusqlite::Result<()> {
 fn be_patient(connection: &mut Connection) -> rusqlite::Result<()> {
     let wait: fn(i32) -> bool = wait;
     connection.busy_handler(Some(wait))
+}
+
+/// Makes the connection return errors where it would wait for a lock.
+pub(super) fn wait_for_nobody(connection: &mut Connection) -> rusqlite::Result<()> {
+    connection.busy_handler(None::<fn(i32) -> bool>)
 }
 
 /// Switches the file to a write-ahead log. The first switch needs a moment without other users.
@@ -230,7 +250,7 @@ fn wait(tries: i32) -> bool {
     let pause = Duration::from_micros(WAITS.get(tries).copied().unwrap_or(LATER));
     let waited =
         Duration::from_micros(LATER).saturating_mul(u32::try_from(tries).unwrap_or(u32::MAX));
-    if waited >= PATIENCE {
+    if UNTIL.get().map_or(waited >= PATIENCE, |until| Instant::now() >= until) {
         return false;
     }
     thread::sleep(pause);

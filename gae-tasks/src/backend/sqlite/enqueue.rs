@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 use super::call::Request;
 use super::catalogue::Catalogue;
@@ -96,7 +96,7 @@ fn enqueue(
     if let Some(name) = &task.spec.name {
         // Checked before the name: the same task again has the same answer as the first time,
         // whoever has its name.
-        if is_stored(connection, task)? {
+        if super::task::is_stored(connection, task.spec.id)? {
             return Ok(Deferred::new(task.spec.id, true));
         }
         if let Some(answer) = name::take(connection, &task.spec.queue, name, task.spec.id, now)? {
@@ -124,11 +124,6 @@ fn refused(task: &NewTask, fault: &Fault) -> Error {
         task.spec.id, task.spec.kind
     );
     Error::Storage { backend: NAME, problem, source: source.into() }
-}
-
-pub(super) fn is_stored(connection: &Connection, task: &NewTask) -> Result<bool, Fault> {
-    let mut statement = connection.prepare_cached("SELECT 1 FROM gae_tasks_task WHERE id = ?1")?;
-    Ok(statement.query_row(params![task.spec.id.as_bytes()], |_| Ok(())).optional()?.is_some())
 }
 
 /// Inserts the row of a task; returns whether the task is new.

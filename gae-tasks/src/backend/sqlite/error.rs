@@ -57,6 +57,11 @@ impl Problem {
         !self.is_cut_off() && !self.fault.code().is_some_and(|code| spares_nobody.contains(&code))
     }
 
+    /// Whether another connection holds the file locked.
+    pub(super) fn is_of_lock(&self) -> bool {
+        self.fault.code() == Some(ErrorCode::DatabaseBusy)
+    }
+
     /// Whether the file is no longer where it was opened.
     pub(super) fn is_cut_off(&self) -> bool {
         matches!(*self.fault, Fault::CutOff { .. })
@@ -146,7 +151,8 @@ fn sql_problem(f: &mut fmt::Formatter<'_>, file: &File, code: Option<ErrorCode>)
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             write!(
                 f,
-                "is kept waiting too long for `{file}`: another program holds it locked; let it end its transaction"
+                "is kept waiting too long for `{file}`: another connection holds it locked; if the open transaction is \
+                 this code's own, defer in it (`.in_tx(&tx)`), otherwise let it end"
             )
         }
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {

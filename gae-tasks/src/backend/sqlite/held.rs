@@ -128,6 +128,18 @@ impl Members {
     }
 }
 
+/// Returns the first and the last id that rows of a token can have. A token that this backend never
+/// gave has no row.
+pub(super) const fn rows_of(token: LeaseToken) -> (i64, i64) {
+    let first = token.to_bits();
+    if first % ROWS == 0 { (first, last_of(first)) } else { (first, first - 1) }
+}
+
+/// Whether a task is among those of a row.
+pub(super) fn contains(tasks: &[u8], id: TaskId) -> bool {
+    Members::read(tasks).is_some_and(|tasks| tasks.place(id).is_some())
+}
+
 /// Writes the row of tasks that are leased under `token`.
 pub(super) fn give(
     connection: &Connection,

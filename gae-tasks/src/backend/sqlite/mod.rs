@@ -4,6 +4,7 @@ mod admin;
 mod bury;
 mod call;
 mod catalogue;
+mod commits;
 mod committer;
 mod connection;
 mod database;
@@ -14,6 +15,7 @@ mod error;
 mod fresh;
 mod grouping;
 mod held;
+mod in_tx;
 mod inbox;
 mod lane;
 mod lane_row;
@@ -58,6 +60,7 @@ use tokio::sync::watch;
 
 use self::admin::{Delete, PutQueue, RaiseRetention, Replay, RunNow, SetPaused, open_tasks};
 use self::call::Request;
+use self::commits::Commits;
 use self::database::moment;
 use self::enqueue::Storing;
 use self::error::NAME;
@@ -130,6 +133,7 @@ pub struct Sqlite {
     // Dropped in this order: the writer's connection must close last, because the last one copies
     // the log into the file.
     reader: Reader,
+    commits: Commits,
     writer: Writer,
     wakeups: watch::Sender<u64>,
 }
@@ -148,7 +152,8 @@ impl Sqlite {
         let wakeups = watch::Sender::new(0);
         let writer = Writer::start(file.as_ref().to_owned(), wakeups.clone()).await?;
         let reader = Reader::start(writer.opened()).await?;
-        Ok(Self { reader, writer, wakeups })
+        let commits = Commits::new(writer.opened());
+        Ok(Self { reader, commits, writer, wakeups })
     }
 
     fn write<R: Request>(&self, request: R) -> BackendFuture<'_, R::Output> {
@@ -170,7 +175,8 @@ impl sealed::Sealed for Sqlite {}
 
 impl Backend for Sqlite {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { durable: true, ..Capabilities::new(NAME) }
+        let home = Some(self.writer.opened().home());
+        Capabilities { durable: true, home, ..Capabilities::new(NAME) }
     }
 
     fn enqueue(&self, request: Enqueue) -> BackendFuture<'_, Vec<Result<Deferred, Error>>> {
@@ -304,6 +310,10 @@ impl Pull for Sqlite {
 
     fn sweep(&self, request: Sweep) -> BackendFuture<'_, Swept> {
         self.write(request)
+    }
+
+    fn commits(&self) -> Option<i64> {
+        self.commits.number()
     }
 
     fn wakeups(&self) -> watch::Receiver<u64> {

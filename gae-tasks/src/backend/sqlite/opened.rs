@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::error::{Fault, File, Problem};
 use super::process::Process;
+use crate::backend::Home;
 
 /// The identities of a database's files at the time when they were opened.
 ///
@@ -38,6 +39,11 @@ impl Opened {
 
     pub(super) fn file(&self) -> &File {
         &self.0.file
+    }
+
+    /// Returns where the tasks are, for transactions of the application.
+    pub(super) fn home(&self) -> Home {
+        Home::sqlite_file(self.file().path(), self.0.database.numbers())
     }
 
     /// Returns the path of the log.
@@ -121,7 +127,7 @@ fn compare(path: &Path, known: Identity) -> Result<(), Fault> {
 
 /// The numbers that identify a file on its host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Identity {
+pub(super) struct Identity {
     #[cfg(unix)]
     device: u64,
     #[cfg(unix)]
@@ -130,7 +136,7 @@ struct Identity {
 
 impl Identity {
     #[cfg(unix)]
-    fn of(path: &Path) -> io::Result<Self> {
+    pub(super) fn of(path: &Path) -> io::Result<Self> {
         use std::os::unix::fs::MetadataExt;
         let found = fs::metadata(path)?;
         Ok(Self { device: found.dev(), inode: found.ino() })
@@ -138,8 +144,20 @@ impl Identity {
 
     /// Elsewhere std provides no file number, and an open file cannot be removed.
     #[cfg(not(unix))]
-    fn of(_: &Path) -> io::Result<Self> {
+    pub(super) fn of(_: &Path) -> io::Result<Self> {
         Ok(Self {})
+    }
+
+    /// Returns device and inode.
+    #[cfg(unix)]
+    pub(super) const fn numbers(self) -> [u64; 2] {
+        [self.device, self.inode]
+    }
+
+    /// Returns zeros.
+    #[cfg(not(unix))]
+    pub(super) const fn numbers(self) -> [u64; 2] {
+        [0; 2]
     }
 }
 

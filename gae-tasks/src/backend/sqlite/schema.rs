@@ -1,6 +1,8 @@
 //! The tables: created in a file without tables, and recognized by their version and a digest of
 //! their text.
 
+use std::sync::LazyLock;
+
 use rusqlite::{Connection, Row, params};
 
 use super::error::Fault;
@@ -22,6 +24,12 @@ enum Found {
     Newer(i64),
     /// Tables of another development version.
     Other,
+}
+
+/// Returns the version and the digest of the tables that this program knows.
+pub(super) fn known() -> (i64, i64) {
+    static DIGEST: LazyLock<i64> = LazyLock::new(|| checksum(TABLES.as_bytes()).cast_signed());
+    (KNOWN, *DIGEST)
 }
 
 /// Creates the tables, if there are none.

@@ -9,7 +9,7 @@ use super::database::{Database, moment};
 use super::error::Fault;
 use super::grouping::one;
 use super::held::{Held, Waited};
-use super::task::Task;
+use super::task::{self, Task};
 use super::unreadable;
 use crate::backend::lifecycle::{self, Ended};
 use crate::backend::{Extend, Settle, Settled, Settlement, Verdict};
@@ -32,9 +32,15 @@ impl Request for Settle {
         let Database { connection, catalogue, grouping, .. } = database;
         let (mut plain, mut held) = (Plain::prepare(connection)?, Held::new(connection));
         let mut settle = |settlement: &Settlement| {
+            let is_over = settlement.rolled_back.is_some()
+                && !task::is_stored(connection, settlement.lease.id)?;
             let Some((waited, _)) = held.find(settlement.lease)? else {
-                return Ok(Settled::LeaseLost);
+                return Ok(if is_over { Settled::Done } else { Settled::LeaseLost });
             };
+            if is_over {
+                held.end(settlement.lease)?;
+                return Ok(Settled::Done);
+            }
             let work = |catalogue: &mut Catalogue| {
                 settle(connection, catalogue, &mut plain, settlement, waited, now)
             };
@@ -69,7 +75,8 @@ fn settle(
     (is_timed, since): Waited,
     now: Timestamp,
 ) -> Result<Settled, Fault> {
-    let Settlement { lease, started: began, verdict, backoff } = settlement;
+    let Settlement { lease, started: began, backoff, .. } = settlement;
+    let verdict = settlement.rolled_back.as_ref().unwrap_or(&settlement.verdict);
     let id = lease.id;
     // A task that is done is over whatever its facts are.
     if *verdict == Verdict::Done && plain.remove(id)? {

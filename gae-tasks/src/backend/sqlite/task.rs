@@ -28,6 +28,12 @@ pub(super) struct Task {
     is_whole: bool,
 }
 
+/// Whether a task is stored, dead letters included.
+pub(super) fn is_stored(connection: &Connection, id: TaskId) -> Result<bool, Fault> {
+    let mut statement = connection.prepare_cached("SELECT 1 FROM gae_tasks_task WHERE id = ?1")?;
+    Ok(statement.exists(params![id.as_bytes()])?)
+}
+
 impl Task {
     pub(super) fn load(
         connection: &Connection,

@@ -34,7 +34,8 @@ impl Store {
         settlement: Settlement,
         now: Timestamp,
     ) -> Settled {
-        let Settlement { lease, started, verdict, backoff } = settlement;
+        // No transaction of an application completes tasks in memory.
+        let Settlement { lease, started, verdict, backoff, rolled_back: _ } = settlement;
         let Some(stored) = self.leased(lease) else { return Settled::LeaseLost };
         let (facts, ended) = (stored.facts, Ended { verdict: &verdict, began: started, backoff });
         let rules = self.rules(lease.id);

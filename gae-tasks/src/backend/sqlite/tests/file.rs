@@ -152,7 +152,7 @@ fn a_locked_file_is_an_error_in_time_and_works_again_later() {
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let text = chain(&enqueue(&sqlite, vec![task(b"s3cret")]).unwrap_err());
     assert!(
-        text.contains("another program holds it locked") && text.contains("tasks.db"),
+        text.contains("another connection holds it locked") && text.contains("tasks.db"),
         "{text}"
     );
     assert!(!text.contains("s3cret"));

@@ -1,0 +1,92 @@
+//! The rows of new tasks.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::super::queue_row::encoded;
+use super::super::{ready, row};
+use super::statements::{Failed, Statements, Value};
+use super::{lane, names};
+use crate::backend::lifecycle::Wait;
+use crate::backend::{NewTask, Standing};
+use crate::task::{Deferred, TaskName};
+use crate::time::Timestamp;
+
+const INSERT: &str = "INSERT INTO gae_tasks_task (id, lane, created, schedule_time, max_attempts, deadline, name, \
+                      retry, attributes, payload) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+
+const WAIT: &str =
+    "INSERT INTO gae_tasks_waiting (lane, standing, timed, due, task) VALUES (?1, ?2, ?3, ?4, ?5)";
+
+const READY: &str = "INSERT INTO gae_tasks_ready (standing, turn, lane, due, refused) \
+                     SELECT ?1, turn, id, ?3, refusers <> x'' FROM gae_tasks_lane WHERE id = ?2 \
+                     ON CONFLICT (standing, turn, lane) DO UPDATE SET due = excluded.due WHERE excluded.due < due";
+
+/// Stores tasks; returns the answer for each, in their order.
+pub(super) async fn store(
+    statements: &mut impl Statements,
+    tasks: &[NewTask],
+    now: Timestamp,
+) -> Result<Vec<Deferred>, Failed> {
+    let mut answers = Vec::with_capacity(tasks.len());
+    // Looked up once in this call; nothing outlives it.
+    let mut lanes = HashMap::new();
+    let mut first_due = BTreeMap::<i64, i64>::new();
+    for task in tasks {
+        let spec = &task.spec;
+        if let Some(name) = &spec.name
+            && let Some(answer) = names::take(statements, (&spec.queue, name), spec.id, now).await?
+        {
+            answers.push(answer);
+            continue;
+        }
+        let key = (&spec.queue, &spec.kind, spec.shape, spec.version());
+        let lane = match lanes.get(&key) {
+            Some(lane) => *lane,
+            None => {
+                let lane = lane::of(statements, task).await?;
+                lanes.insert(key, lane);
+                lane
+            }
+        };
+        let due = insert(statements, task, lane, now).await?;
+        first_due.entry(lane).and_modify(|first| *first = due.min(*first)).or_insert(due);
+        answers.push(Deferred::new(spec.id, true));
+    }
+    for (lane, due) in first_due {
+        let values = [(Standing::Clear as i64).into(), lane.into(), due.into()];
+        statements.run(READY, &values).await?;
+    }
+    Ok(answers)
+}
+
+/// Writes the rows of a task; returns when it is due, in the stored form of its lane.
+async fn insert(
+    statements: &mut impl Statements,
+    task: &NewTask,
+    lane: i64,
+    now: Timestamp,
+) -> Result<i64, Failed> {
+    let spec = &task.spec;
+    let wait = Wait::scheduled(task.schedule, now);
+    let due = wait.due().as_micros();
+    let id = Value::from(spec.id.as_bytes().as_slice());
+    let retry = spec.retry.as_ref().map(encoded).transpose();
+    let retry = retry.map_err(|_| Failed::of(None, "the retry settings cannot be stored"))?;
+    let values = [
+        id,
+        lane.into(),
+        now.as_micros().into(),
+        due.into(),
+        spec.max_attempts.map(i64::from).into(),
+        spec.deadline.map(row::nanos).into(),
+        spec.name.as_ref().map(TaskName::as_str).into(),
+        retry.as_deref().into(),
+        spec.attributes.as_deref().into(),
+        task.payload.as_slice().into(),
+    ];
+    statements.run(INSERT, &values).await?;
+    let timed = i64::from(wait.is_timed());
+    let values = [lane.into(), (Standing::Clear as i64).into(), timed.into(), due.into(), id];
+    statements.run(WAIT, &values).await?;
+    Ok(ready::due(wait))
+}

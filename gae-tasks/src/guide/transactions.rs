@@ -1,0 +1,128 @@
+//! Transactions: tasks that are stored, and completed, with the data of the application.
+//!
+//! A row and a task that belong together are easily torn apart. Deferring after the commit can lose
+//! the task: the process dies in between. Deferring before the commit can run a task for data that
+//! was rolled back. Where the tasks and the data are in one SQLite file, neither can happen.
+//!
+//! # Storing a task
+//!
+//! Open the client with the application's own database. The tables of the tasks begin with
+//! `gae_tasks_`, and no other is touched. [`Defer::in_tx`](crate::Defer::in_tx) stores the task in
+//! your transaction: it exists when, and only when, the transaction commits.
+//!
+//! ```
+//! use gae_tasks::{BoxError, Client, deferred};
+//! use rusqlite::{Connection, TransactionBehavior::Immediate};
+//!
+//! #[deferred(queue = "emails")]
+//! async fn send_receipt(order: i64) {}
+//!
+//! fn place_order(shop: &mut Connection, tasks: &Client, item: &str) -> Result<i64, BoxError> {
+//!     let tx = shop.transaction_with_behavior(Immediate)?;
+//!     tx.execute("INSERT INTO orders (item) VALUES (?1)", [item])?;
+//!     let order = tx.last_insert_rowid();
+//!     send_receipt::defer(order).on(tasks).in_tx(&tx)?;
+//!     tx.commit()?;
+//!     Ok(order)
+//! }
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), BoxError> {
+//! # let folder = std::env::temp_dir().join(format!("gae-tasks-guide-tx-{}", std::process::id()));
+//! # std::fs::create_dir_all(&folder)?;
+//! # let file = folder.join("shop.db");
+//! # let tasks = Client::open(&format!("sqlite:{}", file.display())).await?;
+//! # let mut shop = Connection::open(&file)?;
+//! # shop.execute("CREATE TABLE orders (item TEXT)", [])?;
+//! # place_order(&mut shop, &tasks, "tea")?;
+//! # assert_eq!(tasks.stats().await?.open(), 1);
+//! # drop((tasks, shop));
+//! # std::fs::remove_dir_all(folder)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`Client::defer_many_in_tx`](crate::Client::defer_many_in_tx) stores many, all or none. All
+//! options of a call are available: a [name](super::deferring#names) is taken when the transaction
+//! commits, and a name that is in use is an answer with `created: false`, as ever.
+//!
+//! With the feature `sqlx-sqlite` the transactions and connections of `sqlx` 0.9 are accepted too,
+//! and the call is awaited:
+//!
+#![cfg_attr(feature = "sqlx-sqlite", doc = "```")]
+#![cfg_attr(not(feature = "sqlx-sqlite"), doc = "```ignore")]
+//! use gae_tasks::{BoxError, Client, deferred};
+//! use sqlx::SqlitePool;
+//!
+//! #[deferred(queue = "emails")]
+//! async fn send_receipt(order: i64) {}
+//!
+//! async fn place_order(shop: &SqlitePool, tasks: &Client, item: &str) -> Result<(), BoxError> {
+//!     let mut tx = shop.begin_with("BEGIN IMMEDIATE").await?;
+//!     let insert = sqlx::query("INSERT INTO orders (item) VALUES (?1)").bind(item);
+//!     let order = insert.execute(&mut *tx).await?.last_insert_rowid();
+//!     send_receipt::defer(order).on(tasks).in_tx(&mut tx).await?;
+//!     Ok(tx.commit().await?)
+//! }
+//! ```
+//!
+//! # Completing a task
+//!
+//! A task runs at least once: its worker may die after the work and before the outcome is recorded.
+//! If the work is itself a transaction in the same file,
+//! [`TaskContext::complete_in`](crate::TaskContext::complete_in) makes it *exactly once*: the
+//! effects and the end of the task commit together.
+//!
+//! ```
+//! use gae_tasks::{BoxError, TaskContext, deferred};
+//! use rusqlite::{Connection, TransactionBehavior::Immediate};
+//!
+//! #[deferred(queue = "ledger")]
+//! fn book(account: i64, cents: i64, #[context] cx: &TaskContext) -> Result<(), BoxError> {
+//!     let mut bank = Connection::open("bank.db")?;
+//!     let tx = bank.transaction_with_behavior(Immediate)?;
+//!     tx.execute("UPDATE accounts SET cents = cents + ?2 WHERE id = ?1", (account, cents))?;
+//!     cx.complete_in(&tx)?;
+//!     Ok(tx.commit()?)
+//! }
+//! ```
+//!
+//! - After the commit the task is over, whatever the handler returns and whatever becomes of the
+//!   process.
+//! - If the transaction is rolled back, the task is as before. A handler that returns `Ok` all the
+//!   same has failed, and the task is retried.
+//! - If the lease was lost, so that another worker may run the task, `complete_in` is an error and
+//!   changes nothing: return it, and the transaction is rolled back.
+//! - Only what is in the file is done exactly once. A mail that the handler sends is not: store it
+//!   as another task, with `in_tx` in the same transaction.
+//!
+//! # One writer
+//!
+//! SQLite has one writer at a time. While a transaction of the application has written and not
+//! ended, nothing else is recorded: no task is stored, leased or settled. So:
+//!
+//! - **Keep transactions short.** No lease is taken for lost because of an open transaction,
+//!   however long, and running attempts go on; but everything else waits.
+//! - **Do not await a plain `defer` inside your own transaction.** It waits for the lock that you
+//!   hold, and fails after 5 seconds with an error that names `in_tx`.
+//! - **Begin with `BEGIN IMMEDIATE`**: `transaction_with_behavior(Immediate)` of `rusqlite`,
+//!   `begin_with("BEGIN IMMEDIATE")` of `sqlx`. A transaction that begins otherwise and reads
+//!   before another one writes cannot write any more; `in_tx` says so.
+//!
+//! # What is promised
+//!
+//! - **After an error the transaction is as it was before the call** and can go on: the statements
+//!   of a call are in a savepoint. With `sqlx` this holds for a future that is dropped, too.
+//! - **Durability is that of your transaction.** With `synchronous = FULL`, SQLite's default, a
+//!   commit survives a loss of power; with `NORMAL` it survives a killed process, because the file
+//!   has a write-ahead log.
+//! - **Workers are woken by the commit**, those of this process and those of others, as by any
+//!   `defer` of another process: within milliseconds on Linux.
+//! - **The file must be the client's.** A transaction in another file is refused, since no worker
+//!   would ever look there; so is one in an attached database. In-memory clients and Cloud Tasks
+//!   have no file.
+//! - **A payload must fit into the file.** One that would go to a [payload
+//!   store](crate::ClientBuilder::payload_store) is refused: that store takes no part in the
+//!   transaction. A retention that the client's builder states is stored by the queue's worker.
+//!
+//! In tests, use a client of a file in a temporary folder; an inline client runs no task in an open
+//! transaction, and refuses.
