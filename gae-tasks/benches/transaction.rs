@@ -6,7 +6,7 @@
 //! cargo bench -p gae-tasks --bench transaction [-- ROUNDS]
 //! ```
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use gae_tasks::{BoxError, Client, TaskContext, deferred};
@@ -18,12 +18,15 @@ const TRANSACTIONS: usize = 500;
 /// Tasks of each kind that end in a round.
 const TASKS: usize = 300;
 
+/// The file of the application.
+struct Shop(PathBuf);
+
 #[deferred(queue = "emails")]
 async fn send_receipt(_order: u64, _to: String, _subject: String) {}
 
 #[deferred(queue = "settled")]
-fn settled(order: u64, #[state] file: &std::path::PathBuf) -> Result<(), BoxError> {
-    application(file, |connection| {
+fn settled(order: u64, #[state] file: &Shop) -> Result<(), BoxError> {
+    application(&file.0, |connection| {
         let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         insert(&tx, order)?;
         Ok(tx.commit()?)
@@ -33,10 +36,10 @@ fn settled(order: u64, #[state] file: &std::path::PathBuf) -> Result<(), BoxErro
 #[deferred(queue = "completed")]
 fn completed(
     order: u64,
-    #[state] file: &std::path::PathBuf,
+    #[state] file: &Shop,
     #[context] cx: &TaskContext,
 ) -> Result<(), BoxError> {
-    application(file, |connection| {
+    application(&file.0, |connection| {
         let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         insert(&tx, order)?;
         cx.complete_in(&tx)?;
@@ -121,7 +124,7 @@ async fn main() {
     let folder = std::env::temp_dir().join(format!("gae-tasks-transaction-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let file = folder.join("shop.db");
-    let tasks = Client::builder().state(file.clone());
+    let tasks = Client::builder().state(Shop(file.clone()));
     let tasks = tasks.open(&format!("sqlite:{}", file.display())).await.unwrap();
     println!("a business row and a task, against a business row and a narrow row: median");
     for synchronous in ["FULL", "NORMAL"] {

@@ -57,6 +57,7 @@ pub trait CallersTransaction: sealed::Sealed + Sized {
 /// An order to store tasks.
 #[doc(hidden)]
 #[derive(Debug)]
+#[cfg_attr(not(feature = "sqlite"), allow(dead_code))] // Read by backends that have a home.
 pub struct StoreInTx {
     pub(crate) home: Home,
     pub(crate) now: Now,
@@ -66,6 +67,7 @@ pub struct StoreInTx {
 /// An order to complete a task that runs.
 #[doc(hidden)]
 #[derive(Debug)]
+#[cfg_attr(not(feature = "sqlite"), allow(dead_code))] // Read by backends that have a home.
 pub struct CompleteInTx {
     pub(crate) home: Home,
     pub(crate) now: Now,

@@ -111,7 +111,7 @@
 //! # What is promised
 //!
 //! - **After an error the transaction is as it was before the call** and can go on: the statements
-//!   of a call are in a savepoint. With `sqlx` this holds for a future that is dropped, too.
+//!   of a call are in a savepoint. A future of `sqlx` that is dropped has stored all or nothing.
 //! - **Durability is that of your transaction.** With `synchronous = FULL`, SQLite's default, a
 //!   commit survives a loss of power; with `NORMAL` it survives a killed process, because the file
 //!   has a write-ahead log.

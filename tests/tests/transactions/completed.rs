@@ -66,6 +66,9 @@ fn play(
     Ok(())
 }
 
+/// The file of the application.
+struct File(PathBuf);
+
 /// Runs a task whose first attempt does `first` until nothing is left; returns the stage and the
 /// number of attempts.
 async fn played(first: Play) -> (Stage, u32) {
@@ -153,15 +156,15 @@ async fn a_lease_that_is_lost_completes_nothing() {
 #[tokio::test]
 async fn a_rollback_behind_a_success_is_an_error_of_the_task() {
     #[deferred(queue = "dropped", max_attempts = 1)]
-    fn forgets(#[state] file: &PathBuf, #[context] cx: &TaskContext) -> Result<(), BoxError> {
-        let mut application = gae_tasks_tests::transactions::open(file)?;
+    fn forgets(#[state] file: &File, #[context] cx: &TaskContext) -> Result<(), BoxError> {
+        let mut application = gae_tasks_tests::transactions::open(&file.0)?;
         cx.complete_in(&begin(&mut application))?;
         Ok(())
     }
 
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("shop.db");
-    let client = Client::builder().state(file.clone());
+    let client = Client::builder().state(File(file.clone()));
     let client = client.open(&format!("sqlite:{}", file.display())).await.unwrap();
     let id = forgets::defer().on(&client).await.unwrap().id;
     let failed = client.drain().await.unwrap_err();
@@ -176,8 +179,8 @@ async fn a_rollback_behind_a_success_is_an_error_of_the_task() {
 #[tokio::test]
 async fn a_drain_knows_what_was_completed() {
     #[deferred(queue = "drained")]
-    fn commits(#[state] file: &PathBuf, #[context] cx: &TaskContext) -> Result<(), BoxError> {
-        let mut application = gae_tasks_tests::transactions::open(file)?;
+    fn commits(#[state] file: &File, #[context] cx: &TaskContext) -> Result<(), BoxError> {
+        let mut application = gae_tasks_tests::transactions::open(&file.0)?;
         let tx = begin(&mut application);
         cx.complete_in(&tx)?;
         tx.commit()?;
@@ -186,7 +189,7 @@ async fn a_drain_knows_what_was_completed() {
 
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("shop.db");
-    let client = Client::builder().state(file.clone());
+    let client = Client::builder().state(File(file.clone()));
     let client = client.open(&format!("sqlite:{}", file.display())).await.unwrap();
     commits::defer().on(&client).await.unwrap();
     client.drain().await.unwrap();

@@ -142,13 +142,17 @@ async fn a_call_that_is_dropped_stores_all_or_nothing() {
     for micros in (0..4_000).step_by(100) {
         let mut tx = pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
         let many = stage.tasks.defer_many_in_tx(&mut tx, (0..20).map(add::defer));
-        if let Ok(done) = tokio::time::timeout(Duration::from_micros(micros), many).await {
-            stored += done.unwrap().len() as u64;
-        }
+        let ended = tokio::time::timeout(Duration::from_micros(micros), many).await;
         tx.commit().await.unwrap();
-        assert_eq!(stage.open_tasks().await, stored, "after {micros} us");
+        let more = stage.open_tasks().await - stored;
+        match ended {
+            Ok(done) => assert_eq!(done.unwrap().len() as u64, more),
+            // It may have been dropped between its end and its answer.
+            Err(_) => assert!(more == 0 || more == 20, "{more} tasks after {micros} us"),
+        }
+        stored += more;
     }
-    println!("{} of 40 calls were not dropped", stored / 20);
+    println!("{} of 40 calls stored their tasks", stored / 20);
 }
 
 #[tokio::test]

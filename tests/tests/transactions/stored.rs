@@ -228,6 +228,8 @@ async fn a_deferred_transaction_writes_beside_others() {
             let tx = begin(&mut other);
             tx.execute("INSERT INTO orders (task) VALUES (hex(randomblob(8)))", []).unwrap();
             tx.commit().unwrap();
+            // SQLite's lock is not fair: without a pause, nobody else would get it.
+            std::thread::sleep(Duration::from_micros(100));
         }
     });
     let mut application = stage.application();

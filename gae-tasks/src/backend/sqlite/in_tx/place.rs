@@ -31,13 +31,15 @@ impl Place {
 
     /// Checks that the transaction is in the client's file, and takes the write lock.
     pub(super) async fn enter(&self, statements: &mut impl Statements) -> Result<(), Error> {
+        // Before anything is read, be it the name of the file. Another file may lack the table.
+        let locked = statements.run(LOCK, &[]).await;
         let found = statements.read(FILE, &[]).await.map_err(|failed| self.failed(failed))?;
         let file = found.first().and_then(|row| row.text(0)).unwrap_or_default();
         let Home::SqliteFile { path, identity } = &self.home;
         if !is_same(Path::new(file), path, *identity) {
             return Err(self.refused(refusal::elsewhere(file, path)));
         }
-        statements.run(LOCK, &[]).await.map_err(|failed| self.failed(failed))?;
+        locked.map_err(|failed| self.failed(failed))?;
         let tables = statements.read(VERSION, &[]).await.map_err(|failed| self.failed(failed))?;
         let known = schema::known();
         let is_known = |row: &super::statements::Row| {
