@@ -4,7 +4,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::attributes::checksum;
-use crate::backend::{ReaderId, RouteStats, Stats};
+use crate::backend::{ReaderId, RouteStats, Stats, Verdict};
+use crate::outcome::Outcome;
 use crate::payload::{CannotRead, Decision, Reader, Reading, Resolution, Schema, UnreadableError};
 use crate::registration::Registration;
 use crate::task::Shape;
@@ -106,6 +107,27 @@ impl Registration {
         Ok(ReaderId::from_bits(checksum(&marks)))
     }
 
+    /// Returns the verdict for an attempt that ended with `outcome`. The cap on attempts is that of
+    /// the attribute, and a value that cannot be read was refused by this function, whatever the
+    /// shape of its writer.
+    pub(crate) fn verdict(&self, outcome: &Outcome) -> Verdict {
+        match outcome {
+            Outcome::Done => Verdict::Done,
+            Outcome::Released => Verdict::Release,
+            Outcome::Permanent(failure) => Verdict::Permanent { error: failure.to_string() },
+            Outcome::Unreadable(failure) => Verdict::Unreadable {
+                error: failure.to_string(),
+                // A function without a shape reads nothing, so it refuses nothing either.
+                reader: self.reader().unwrap_or(ReaderId::from_bits(0)),
+            },
+            Outcome::Retry(failure) => Verdict::Retry {
+                error: failure.to_string(),
+                after: failure.retry_after(),
+                max_attempts: self.max_attempts,
+            },
+        }
+    }
+
     /// What reads the payloads.
     ///
     /// # Errors
@@ -172,6 +194,16 @@ mod tests {
     use super::*;
     use crate::payload::Parameter;
     use crate::registration::{Traced, Upgrade};
+
+    #[test]
+    fn a_value_is_refused_by_the_function_that_could_not_read_it() {
+        let function = Registration { max_attempts: Some(3), ..Registration::for_test() };
+        let refused = function.verdict(&Outcome::unreadable("no such variant".into()));
+        let reader = function.reader().unwrap();
+        assert_eq!(refused, Verdict::Unreadable { error: "no such variant".to_owned(), reader });
+        let failed = function.verdict(&Outcome::failed(None, "no".into()));
+        assert!(matches!(failed, Verdict::Retry { max_attempts: Some(3), .. }), "{failed:?}");
+    }
 
     #[test]
     fn whatever_decides_what_is_read_makes_another_reader() {

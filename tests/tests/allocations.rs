@@ -11,7 +11,7 @@ use gae_tasks::{Task, deferred};
 use serde::{Deserialize, Serialize};
 
 /// How many more allocations than the plain decode a payload may cost, however many fields it has.
-const CONSTANT: u64 = 1;
+const CONSTANT: u64 = 2;
 
 #[deferred]
 fn send(user_id: u64, to: String, urgent: bool) {

@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use super::lease::LeaseRef;
 use super::refusers::ReaderId;
-use crate::outcome::Outcome;
 use crate::queue::TypeBackoff;
-use crate::registration::Registration;
 use crate::task::TaskId;
 use crate::time::{Now, Timestamp};
 
@@ -118,27 +116,6 @@ impl Verdict {
             Self::Done | Self::Release => None,
         }
     }
-
-    /// Returns the verdict for an attempt that ended with `outcome`. The cap on attempts is that of
-    /// the function's attribute, and a value that cannot be read was refused by the function,
-    /// whatever the shape of its writer.
-    pub(crate) fn of(outcome: &Outcome, function: &Registration) -> Self {
-        match outcome {
-            Outcome::Done => Self::Done,
-            Outcome::Released => Self::Release,
-            Outcome::Permanent(failure) => Self::Permanent { error: failure.to_string() },
-            Outcome::Unreadable(failure) => Self::Unreadable {
-                error: failure.to_string(),
-                // A function without a shape reads nothing, so it refuses nothing either.
-                reader: function.reader().unwrap_or(ReaderId::from_bits(0)),
-            },
-            Outcome::Retry(failure) => Self::Retry {
-                error: failure.to_string(),
-                after: failure.retry_after(),
-                max_attempts: function.max_attempts,
-            },
-        }
-    }
 }
 
 /// The result of settling one task.
@@ -233,20 +210,5 @@ impl ForgottenTask {
     /// Creates a deleted dead letter with this id and these attributes.
     pub const fn new(id: TaskId, attributes: Option<Vec<u8>>) -> Self {
         Self { id, attributes }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_value_is_refused_by_the_shape_of_the_function_that_could_not_read_it() {
-        let function = Registration { max_attempts: Some(3), ..Registration::for_test() };
-        let refused = Verdict::of(&Outcome::unreadable("no such variant".into()), &function);
-        let reader = function.reader().unwrap();
-        assert_eq!(refused, Verdict::Unreadable { error: "no such variant".to_owned(), reader });
-        let failed = Verdict::of(&Outcome::failed(None, "no".into()), &function);
-        assert!(matches!(failed, Verdict::Retry { max_attempts: Some(3), .. }), "{failed:?}");
     }
 }

@@ -164,7 +164,7 @@ impl Delivery<'_> {
         if matches!(outcome, Outcome::Done) {
             return Reply::Done;
         }
-        let verdict = Verdict::of(&outcome, routed);
+        let verdict = routed.verdict(&outcome);
         self.conclude(envelope, &limits, &reported, &verdict, outcome).await
     }
 

@@ -110,7 +110,7 @@ impl Client {
             return Ok(());
         };
         let kind = task.spec.kind.to_string();
-        let verdict = Verdict::of(&outcome, registration);
+        let verdict = registration.verdict(&outcome);
         let mut settlement = Settlement::new(task.lease, verdict);
         settlement.started = Some(started);
         settlement.backoff = registration.backoff;

@@ -125,7 +125,7 @@ async fn make(crew: &Crew, task: &LeasedTask, routed: &Routed) -> Settlement {
 }
 
 fn settled(task: &LeasedTask, registration: &Registration, outcome: &Outcome) -> Settlement {
-    let verdict = Verdict::of(outcome, registration);
+    let verdict = registration.verdict(outcome);
     let mut settlement = Settlement::new(task.lease, verdict);
     settlement.backoff = registration.backoff;
     settlement

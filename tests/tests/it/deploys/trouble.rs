@@ -101,7 +101,8 @@ async fn a_shape_of_a_newer_version_is_not_called_damaged() {
 
         let report = stage.check(Registry::new().with::<greet>()).await;
         let DeployVerdict::Strands { reason } = &only(&report).verdict else { panic!("{report}") };
-        let newer = "a newer version of gae-tasks made its schema: update gae-tasks";
+        let newer =
+            "a newer version of gae-tasks made the shape of its parameters: update this program";
         assert_eq!((&**reason, report.stranded()), (newer, 1));
 
         let described = stage.before.describe(id).await.unwrap().unwrap();
