@@ -431,7 +431,8 @@ impl Place {
         quickstart.all_have_ended();
     }
 
-    /// Holds the queue's file from when the worker has leased all tasks, and acts when it has stored their results.
+    /// Holds the queue's file from when the worker has leased all tasks, and acts when it has
+    /// stored their results.
     fn with_every_result_but_no_task_done(&self, act: impl FnOnce()) {
         let files = self.files();
         let connection = Connection::open(self.run().join("queue.db")).unwrap();
@@ -462,7 +463,8 @@ impl Place {
     }
 }
 
-/// A run that was stopped half-way, and then changed: the next one still digests every file, and ends.
+/// A run that was stopped half-way, and then changed: the next one still digests every file, and
+/// ends.
 fn ends_after(what: &str, change: impl FnOnce(&Path)) {
     let place = Place::with_files(1);
     place.stopped_half_way();

@@ -4,8 +4,9 @@
 //! cargo run --example web -- [--port 3000] [--url sqlite:FILE]
 //! ```
 //!
-//! Open <http://localhost:3000>, sign up, and watch the mail wait and go out. Ctrl-C ends both: the server answers what
-//! it has accepted, the worker finishes what it has begun, and what still waits goes out after the next start.
+//! Open <http://localhost:3000>, sign up, and watch the mail wait and go out. Ctrl-C ends both: the
+//! server answers what it has accepted, the worker finishes what it has begun, and what still waits
+//! goes out after the next start.
 
 mod outbox;
 mod page;

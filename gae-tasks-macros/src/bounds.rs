@@ -7,8 +7,8 @@
 //! accept any type and choose between two implementations: a future cannot be `Send` if a parameter
 //! is not, and one error about the parameter is enough.
 //!
-//! The generated variables are never spanned on a user's type. A type that a macro has passed on has
-//! the hygiene of that macro's caller, where the variables are not known.
+//! The generated variables are never spanned on a user's type. A type that a macro has passed on
+//! has the hygiene of that macro's caller, where the variables are not known.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};

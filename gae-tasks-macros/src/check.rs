@@ -76,8 +76,8 @@ fn kind(name: &LitStr, errors: &mut Errors) -> String {
         errors.on(
             name,
             format!(
-                "`{value:?}` is not a valid task kind: use segments of `A-Z`, `a-z`, `0-9`, `.`, `_` \
-                 and `-`, none empty or of dots only, joined by `/`"
+                "`{value:?}` is not a valid task kind: use segments of `A-Z`, `a-z`, `0-9`, `.`, \
+                 `_` and `-`, none empty or of dots only, joined by `/`"
             ),
         );
     }
@@ -179,8 +179,8 @@ pub(crate) fn function(task: &Task, errors: &mut Errors) {
     evolution::check(task, errors);
 }
 
-/// Returns the token that shows that the function is inside an `impl`: its `self`, or a `Self`; or its
-/// name, if only the source file shows that.
+/// Returns the token that shows that the function is inside an `impl`: its `self`, or a `Self`; or
+/// its name, if only the source file shows that.
 fn of_an_impl(task: &Task) -> Option<TokenStream> {
     let sig = &task.function.sig;
     if let Some(FnArg::Receiver(receiver)) = sig.inputs.first() {
@@ -237,8 +237,8 @@ fn generics(sig: &Signature, errors: &mut Errors) {
 }
 
 fn generic(parameter: &Ident, errors: &mut Errors) {
-    let message = "a task cannot be generic, because a stored payload has one type: write a task for each type, or \
-                   take an enum";
+    let message = "a task cannot be generic, because a stored payload has one type: write a task \
+                   for each type, or take an enum";
     errors.on(parameter, message);
 }
 

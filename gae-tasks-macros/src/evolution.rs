@@ -156,8 +156,8 @@ fn ignored(task: &Task, literal: &LitStr, errors: &mut Errors) {
     let path = literal.value();
     let message = match (split(&path), Known::of(task, split(&path).0)) {
         ((name, None), Known::Parameter) => format!(
-            "`{name}` is a parameter, so it is not ignored: remove it from `ignores`, or remove the \
-             parameter"
+            "`{name}` is a parameter, so it is not ignored: remove it from `ignores`, or remove \
+             the parameter"
         ),
         ((name, None), Known::AliasOf(parameter)) => format!(
             "`{name}` is an alias of the parameter `{parameter}`, so it is not ignored: keep the \

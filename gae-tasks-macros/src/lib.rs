@@ -1,10 +1,11 @@
 //! The attribute macro of `gae-tasks`. Use it through that crate, which documents it.
 //!
-//! One stage, one file: `args` parses the attribute, `item` parses the function below it and `marks`
-//! the attributes of its parameters, `model` combines them into a task, `check`, `parameters` and
-//! `evolution` check the rules, `expand`, `bounds`, `registration` and `upgrade` generate the code of
-//! a valid task, and `fallback` the code of a task with errors. `errors` collects the errors, `tokens` inspects
-//! types, `names` derives and checks names, `place` looks for a function in its file.
+//! One stage, one file: `args` parses the attribute, `item` parses the function below it and
+//! `marks` the attributes of its parameters, `model` combines them into a task, `check`,
+//! `parameters` and `evolution` check the rules, `expand`, `bounds`, `registration` and `upgrade`
+//! generate the code of a valid task, and `fallback` the code of a task with errors. `errors`
+//! collects the errors, `tokens` inspects types, `names` derives and checks names, `place` looks
+//! for a function in its file.
 
 mod args;
 mod bounds;

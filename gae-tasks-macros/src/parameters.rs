@@ -58,8 +58,8 @@ fn markers(parameter: &Parameter, errors: &mut Errors) {
         } else if path.is_ident("cfg") || path.is_ident("cfg_attr") {
             errors.on(
                 attr,
-                "a parameter cannot have `#[cfg]`, because instances would disagree on the payload: \
-                 put `#[cfg]` on two functions",
+                "a parameter cannot have `#[cfg]`, because instances would disagree on the \
+                 payload: put `#[cfg]` on two functions",
             );
         } else if item::is_ours(attr) {
             errors.on(

@@ -35,8 +35,8 @@ pub(crate) fn is_in_impl(function: &Ident) -> bool {
     })
 }
 
-/// Whether all tasks of this name stand in an `impl`: of two of one name, it is unknown which one is
-/// meant.
+/// Whether all tasks of this name stand in an `impl`: of two of one name, it is unknown which one
+/// is meant.
 fn stands_in_impls_only(name: &str, tasks: &Tasks) -> bool {
     let mut places = tasks.iter().filter(|(other, _)| other == name).map(|(_, place)| *place);
     places.next().is_some_and(|first| first && places.all(|place| place))

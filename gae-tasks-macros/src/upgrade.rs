@@ -8,8 +8,8 @@ use syn::spanned::Spanned;
 use crate::model::Task;
 
 /// Generates the function that goes through an upgrade by its number, and the names of the upgrades
-/// with the schemas of the structs that they take. That function alone names the upgrades, so that the compiler reports a
-/// wrong one once.
+/// with the schemas of the structs that they take. That function alone names the upgrades, so that
+/// the compiler reports a wrong one once.
 pub(crate) fn function(task: &Task) -> Option<TokenStream> {
     let (door, args) = (&task.door, &task.args);
     let (registered, count) = (elements(task), task.settings.upgrades.len());

@@ -1,7 +1,7 @@
 //! The cost of registered tasks at start: the time from the start of a process to the line that the
 //! handler of its first task prints, with 10,000 registered tasks, 20 of whose kinds wait in a
-//! SQLite file, and with 1, which waits. The benchmark writes its own workspace, whose crates contain
-//! the tasks, and builds it once.
+//! SQLite file, and with 1, which waits. The benchmark writes its own workspace, whose crates
+//! contain the tasks, and builds it once.
 //!
 //! ```text
 //! cargo bench -p gae-tasks --bench startup [-- STARTS]
@@ -21,9 +21,9 @@ const TASKS_OF_A_CRATE: usize = 1_000;
 /// How many kinds of the many wait, the first one included.
 const STORED: usize = 20;
 
-/// The source of both programs, without the line that links the crates, and what `STORE` stands for.
-/// With a second argument a program defers its tasks; without one it runs them until the first one is
-/// handled.
+/// The source of both programs, without the line that links the crates, and what `STORE` stands
+/// for. With a second argument a program defers its tasks; without one it runs them until the first
+/// one is handled.
 const PROGRAM: &str = r#"
 use gae_tasks::{Client, Registry, deferred};
 use tokio::sync::Notify;

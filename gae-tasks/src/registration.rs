@@ -127,7 +127,8 @@ impl Registration {
         self.traced.get().as_ref().map(|(.., bytes)| Arc::clone(bytes))
     }
 
-    /// The paths of values that are never shown, in the form in which they are stored with the tasks.
+    /// The paths of values that are never shown, in the form in which they are stored with the
+    /// tasks.
     pub(crate) fn sensitive_paths(&self) -> &SensitivePaths {
         self.traced.paths.get_or_init(|| sensitive_paths(self.parameters, self.sensitive))
     }
@@ -144,8 +145,8 @@ impl Registration {
         let nothing = nothing.filter(|path| !names_something(schema, path));
         let problem = |path: &&str| {
             format!(
-                "task `{}` at {}: `sensitive = [\"{path}\"]` names nothing in {schema}, so no value \
-                 is hidden: write the names of fields as they are stored",
+                "task `{}` at {}: `sensitive = [\"{path}\"]` names nothing in {schema}, so no \
+                 value is hidden: write the names of fields as they are stored",
                 self.kind, self.location
             )
         };
@@ -185,7 +186,8 @@ pub struct Upgrade {
     pub traced: Traced,
 }
 
-/// A schema that is traced when it is first asked for: a program may have thousands of tasks, and meet few of them.
+/// A schema that is traced when it is first asked for: a program may have thousands of tasks, and
+/// meet few of them.
 pub struct Traced {
     trace: Trace,
     once: OnceLock<Result<Known, UnreadableError>>,

@@ -132,8 +132,8 @@ impl Registry {
     /// A program traces a task when it is first deferred or met.
     ///
     /// # Errors
-    /// [`Error::Misconfigured`] with every task that has no schema: parameter, path and fix; and with
-    /// every upgrade function that has none, or the same as another of its task.
+    /// [`Error::Misconfigured`] with every task that has no schema: parameter, path and fix; and
+    /// with every upgrade function that has none, or the same as another of its task.
     ///
     /// ```
     /// use gae_tasks::{Registry, deferred};
@@ -172,8 +172,8 @@ impl Registry {
         }
         problems.extend(self.duplicates(meets));
         let met = || self.registrations.iter().filter(|registration| meets(registration));
-        // What is said of older payloads is checked in any number: a mistake there is not found when
-        // a task is deferred.
+        // What is said of older payloads is checked in any number: a mistake there is not found
+        // when a task is deferred.
         let checked = met()
             .enumerate()
             .filter(|(number, one)| *number < TRACED_AT_ONCE || speaks_of_parts(one));
@@ -230,8 +230,8 @@ impl Registry {
         missing.map(problem).collect()
     }
 
-    /// Explains why a task of `kind` and `shape` has no handler here, and suggests a fix; `schema` is
-    /// what is stored for the shape.
+    /// Explains why a task of `kind` and `shape` has no handler here, and suggests a fix; `schema`
+    /// is what is stored for the shape.
     pub(crate) fn explain_unroutable(
         &self,
         kind: &str,
@@ -261,8 +261,8 @@ impl Registry {
             }
             None => format!(
                 "; if its function was renamed or moved, add `alias = [\"{kind}\"]` to it; if its \
-                 crate is a dependency, name it with `gae_tasks::link!(..)`, or the linker leaves it \
-                 out"
+                 crate is a dependency, name it with `gae_tasks::link!(..)`, or the linker leaves \
+                 it out"
             ),
         };
         format!("no task of kind `{kind}` is registered in this program{hint}")

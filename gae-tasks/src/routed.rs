@@ -32,8 +32,8 @@ impl Routed {
 }
 
 impl Routed {
-    /// The tasks of a route whose values the function refused and leaves for their pauses, if there are
-    /// any.
+    /// The tasks of a route whose values the function refused and leaves for their pauses, if there
+    /// are any.
     pub(crate) fn refused(&self, line: &RouteStats) -> Option<Stats> {
         let stats = line.refused_by(self.reader().ok()?);
         (stats.scheduled > 0).then_some(stats)
@@ -80,8 +80,8 @@ impl Registration {
         self.readings.decided(shape, read_by.decide(&Arc::new(writer)))
     }
 
-    /// What tells the function from another version of it that may read other values: its shape, and
-    /// what its attribute says of older payloads. What serde's attributes say is not known.
+    /// What tells the function from another version of it that may read other values: its shape,
+    /// and what its attribute says of older payloads. What serde's attributes say is not known.
     ///
     /// # Errors
     /// The type of a parameter has no schema.

@@ -106,7 +106,8 @@ pub fn decode<A: Args>(bytes: &[u8]) -> Result<A, UnreadableError> {
     whole(Decoder::new(bytes), A::decode)
 }
 
-/// Makes args of `bytes`, which are exactly the struct that an upgrade function of this number takes.
+/// Makes args of `bytes`, which are exactly the struct that an upgrade function of this number
+/// takes.
 ///
 /// # Errors
 /// The codec cannot read the struct, bytes are left over, or the function refuses the struct.
@@ -162,10 +163,10 @@ pub(crate) fn encode_readable<A: Args>(args: &A) -> Result<Vec<u8>, UnreadableEr
 /// The error for args that are read back as other args.
 #[cold]
 fn another_value<A: Args>(args: &A, read: &A) -> UnreadableError {
-    const REASON: &str = "cannot be stored: it reads back as another value than was written, so its \
-                          `Serialize` and `Deserialize` are not each other's inverse (in \
-                          `gae_tasks::Json<T>`: a field that only one of them has, or a default that \
-                          is not what was left out)";
+    const REASON: &str = "cannot be stored: it reads back as another value than was written, so \
+                          its `Serialize` and `Deserialize` are not each other's inverse (in \
+                          `gae_tasks::Json<T>`: a field that only one of them has, or a default \
+                          that is not what was left out)";
     let ends = |args: &A| -> Result<_, UnreadableError> {
         let mut encoder = encoder::<A>(TYPICAL_LEN)?.with_ends();
         args.encode(&mut encoder)?;

@@ -1,6 +1,7 @@
 //! Whether the tasks of both services that wait can run after an edit.
 //!
-//! After one that is meant: `GAE_TASKS_LOCK=write cargo test -p gae-tasks-examples-push --test lock`
+//! After one that is meant:
+//! `GAE_TASKS_LOCK=write cargo test -p gae-tasks-examples-push --test lock`
 #![allow(dead_code)] // What only the services themselves use.
 
 #[path = "../app_engine/service.rs"]

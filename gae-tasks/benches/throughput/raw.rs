@@ -61,7 +61,8 @@ impl Raw {
 
     pub(crate) fn insert_batch(&mut self, rows: usize) {
         const READY: &str = "INSERT INTO gae_tasks_ready (standing, turn, lane, due, refused) \
-                             SELECT ?1, turn, id, ?3, refusers <> x'' FROM gae_tasks_lane WHERE id = ?2 \
+                             SELECT ?1, turn, id, ?3, refusers <> x'' FROM gae_tasks_lane WHERE id \
+                             = ?2 \
                              ON CONFLICT (standing, turn, lane) DO UPDATE SET due = excluded.due WHERE excluded.due < due";
         self.run("BEGIN IMMEDIATE");
         let mut left = rows;
@@ -102,14 +103,15 @@ impl Raw {
 
     /// Leases up to a batch of tasks and returns their ids in order.
     pub(crate) fn claim(&mut self, batch: usize) -> Vec<[u8; 16]> {
-        const NEXT: &str = "SELECT w.due, w.task, w.since, t.name, t.schedule_time, t.attempts, t.deadline, t.attributes, \
-                            t.payload, t.retry, t.max_attempts, t.first_attempt FROM gae_tasks_waiting w \
-                            LEFT JOIN gae_tasks_task t ON t.id = w.task WHERE w.lane = 1 AND w.standing = 0 \
+        const NEXT: &str = "SELECT w.due, w.task, w.since, t.name, t.schedule_time, t.attempts, \
+                            t.deadline, t.attributes, t.payload, t.retry, t.max_attempts, \
+                            t.first_attempt FROM gae_tasks_waiting w LEFT JOIN gae_tasks_task t ON \
+                            t.id = w.task WHERE w.lane = 1 AND w.standing = 0 \
                             AND w.timed = 0 ORDER BY w.due, w.task LIMIT ?1";
-        const TAKE: &str = "DELETE FROM gae_tasks_waiting WHERE lane = 1 AND standing = 0 AND timed = 0 \
-                            AND (due, task) <= (?1, ?2)";
-        const LEASE: &str = "INSERT INTO gae_tasks_lease (id, expires, duration, session, alone, tasks) \
-                             VALUES (?1, 1, 1, 1, 0, ?2)";
+        const TAKE: &str = "DELETE FROM gae_tasks_waiting WHERE lane = 1 AND standing = 0 AND \
+                            timed = 0 AND (due, task) <= (?1, ?2)";
+        const LEASE: &str = "INSERT INTO gae_tasks_lease (id, expires, duration, session, alone, \
+                             tasks) VALUES (?1, 1, 1, 1, 0, ?2)";
         self.run("BEGIN IMMEDIATE");
         let mut next = self.file.prepare_cached(NEXT).unwrap();
         let rows = next.query_map([batch as i64], |row| {
@@ -184,8 +186,8 @@ fn token(first: &[u8; 16]) -> i64 {
 
 /// Returns the statements that write `rows` tasks.
 fn inserts(rows: usize) -> (String, String) {
-    let mut task = "INSERT INTO gae_tasks_task (id, lane, created, schedule_time, max_attempts, deadline, attributes, \
-                    payload) VALUES "
+    let mut task = "INSERT INTO gae_tasks_task (id, lane, created, schedule_time, max_attempts, \
+                    deadline, attributes, payload) VALUES "
         .to_owned();
     let mut waiting =
         "INSERT OR REPLACE INTO gae_tasks_waiting (lane, standing, timed, due, task) VALUES "

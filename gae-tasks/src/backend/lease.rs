@@ -151,8 +151,9 @@ pub enum Routes {
 }
 
 impl Routes {
-    /// Returns the function that reads tasks of `route`, whose payloads have this schema; `None` if the
-    /// worker does not run them. Where routes are listed, this is any function of the route's shape.
+    /// Returns the function that reads tasks of `route`, whose payloads have this schema; `None` if
+    /// the worker does not run them. Where routes are listed, this is any function of the route's
+    /// shape.
     pub fn reader(&self, route: &Route, schema: Option<&[u8]>) -> Option<ReaderId> {
         let listed = ReaderId::of_shape(route.shape());
         match self {
@@ -168,8 +169,8 @@ impl Routes {
 /// The backend calls it on the thread that polls the lease, while nobody waits for the storage. Its
 /// answer about a route and a schema never changes.
 pub trait ReadsRoutes: fmt::Debug + Send + Sync {
-    /// Returns this program's function that reads tasks of `route`, whose payloads have this schema;
-    /// `None` if there is no such function. The schema is `None` if none is stored.
+    /// Returns this program's function that reads tasks of `route`, whose payloads have this
+    /// schema; `None` if there is no such function. The schema is `None` if none is stored.
     fn reader(&self, route: &Route, schema: Option<&[u8]>) -> Option<ReaderId>;
 }
 
@@ -178,8 +179,8 @@ pub trait ReadsRoutes: fmt::Debug + Send + Sync {
 #[non_exhaustive]
 pub struct Leased {
     /// The leased tasks: suspects, then marked tasks, both by schedule time, then by id; then clear
-    /// tasks, by the turns of their queues. Among tasks of one standing, and in the turn of a queue,
-    /// those come first that only other readers refused: they had their turn before.
+    /// tasks, by the turns of their queues. Among tasks of one standing, and in the turn of a
+    /// queue, those come first that only other readers refused: they had their turn before.
     pub tasks: Vec<LeasedTask>,
     /// How long until a further task of these queues and routes becomes due; `None` if no task
     /// waits for its time. While due tasks are left in a queue and route, later ones of the same

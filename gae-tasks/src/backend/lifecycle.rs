@@ -28,8 +28,8 @@ pub(crate) struct Facts {
     pub(crate) lost_attempts: u32,
     /// How often readers have refused the value since an attempt ended otherwise.
     pub(crate) refusals: u32,
-    /// The readers that refused it. Only they obey the [wait](Self::wait); any other reader may have
-    /// the task at once.
+    /// The readers that refused it. Only they obey the [wait](Self::wait); any other reader may
+    /// have the task at once.
     pub(crate) refusers: Refusers,
     /// The task's own cap on attempts, which ends it whatever its queue allows.
     pub(crate) max_attempts: Option<u32>,
@@ -297,8 +297,8 @@ pub(crate) fn settle<'a>(
             Change::To { facts, error: Some(error) }
         }
         Verdict::Retry { error, after, max_attempts } => {
-            // A task that answers does not kill its worker. The pause before its next attempt is for
-            // every reader, also for those that had refused it.
+            // A task that answers does not kill its worker. The pause before its next attempt is
+            // for every reader, also for those that had refused it.
             facts.forget_losses();
             facts.forget_refusals();
             facts.count_attempt(began);

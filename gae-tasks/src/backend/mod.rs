@@ -112,10 +112,11 @@ pub trait Backend: fmt::Debug + Send + Sync + sealed::Sealed + 'static {
         })
     }
 
-    /// Returns the schemas of payloads of these shapes, in their order; `None` where none is stored.
+    /// Returns the schemas of payloads of these shapes, in their order; `None` where none is
+    /// stored.
     ///
-    /// A schema is stored with the first task of its shape, in one transaction, and kept for good: it
-    /// is small, and there are as many as there were versions of parameters. So every task, dead
+    /// A schema is stored with the first task of its shape, in one transaction, and kept for good:
+    /// it is small, and there are as many as there were versions of parameters. So every task, dead
     /// letters included, has its schema here. If a schema [travels with each
     /// task](TaskRecord::schema) instead, none is stored.
     fn schemas(&self, shapes: Vec<Shape>) -> BackendFuture<'_, Vec<Option<Arc<[u8]>>>>;

@@ -1,7 +1,7 @@
 //! The answers of workers about routes, kept so that a worker is asked once about each.
 //!
-//! A worker may take its time for an answer, so nobody asks within a transaction: a lease that meets
-//! routes of which nothing is known ends with [questions](Question), and is repeated with the
+//! A worker may take its time for an answer, so nobody asks within a transaction: a lease that
+//! meets routes of which nothing is known ends with [questions](Question), and is repeated with the
 //! [answers](Answer).
 
 use std::collections::{HashMap, HashSet};
@@ -58,8 +58,9 @@ impl Routes {
 }
 
 impl KnownReaders {
-    /// Returns the function that reads tasks of `route` for a worker with `routes`, `None` if there is
-    /// none; or what the worker must be asked. `schema` looks up the schema of the route's payloads.
+    /// Returns the function that reads tasks of `route` for a worker with `routes`, `None` if there
+    /// is none; or what the worker must be asked. `schema` looks up the schema of the route's
+    /// payloads.
     ///
     /// # Errors
     /// The schema cannot be looked up.

@@ -20,9 +20,9 @@ pub struct TaskRecord {
     /// The encoded args; `None` if the request did not ask for them, empty if they are in a payload
     /// store.
     pub payload: Option<Vec<u8>>,
-    /// The schema of the payload, if it travels with the task and the request asked for payloads: so
-    /// it is on push queues. A backend that workers lease from stores the schemas of all tasks apart:
-    /// [`Backend::schemas`](super::Backend::schemas).
+    /// The schema of the payload, if it travels with the task and the request asked for payloads:
+    /// so it is on push queues. A backend that workers lease from stores the schemas of all tasks
+    /// apart: [`Backend::schemas`](super::Backend::schemas).
     pub schema: Option<Arc<[u8]>>,
     /// The paths of args that are never shown, if they are known. A backend knows those that travel
     /// with the task: so it is on push queues, if the request asked for payloads. A
@@ -184,7 +184,8 @@ pub(crate) mod error_text {
     pub(crate) const DEAD: &str = "is a dead letter: replay it";
     pub(crate) const NOT_DEAD: &str = "is not a dead letter";
     #[cfg(any(feature = "push", feature = "cloud-tasks"))]
-    pub(crate) const UNREADABLE: &str = "is a dead letter whose body could not be read, so it is not replayed: its \
+    pub(crate) const UNREADABLE: &str = "is a dead letter whose body could not be read, so it is \
+                                         not replayed: its \
                                          payload is that body, unchanged; defer the task again, and delete the letter";
     pub(crate) const NOT_STORED: &str = "is not stored: it is over, or never was";
 }
@@ -243,7 +244,8 @@ impl RouteStats {
         Self { queue, route, is_newer: false, stats, refused: Vec::new() }
     }
 
-    /// Adds what is known of one sort of these tasks: those that these readers refused, or none did.
+    /// Adds what is known of one sort of these tasks: those that these readers refused, or none
+    /// did.
     pub(crate) fn add(&mut self, refusers: Refusers, stats: Stats) {
         self.stats = [self.stats, stats].into_iter().sum();
         if stats.scheduled > 0 && !refusers.is_empty() {

@@ -75,7 +75,8 @@ impl Refusers {
         self.is_full || self.known().binary_search(&reader.to_bits()).is_ok()
     }
 
-    /// Whether others refused the task, and this reader did not, so that it may have the task at once.
+    /// Whether others refused the task, and this reader did not, so that it may have the task at
+    /// once.
     pub(crate) fn are_others_than(&self, reader: ReaderId) -> bool {
         !self.is_empty() && !self.pauses(reader)
     }

@@ -37,8 +37,8 @@ pub struct Settlement {
     pub verdict: Verdict,
     /// The backoff of the task's type, in place of the queue's.
     pub backoff: TypeBackoff,
-    /// If the handler has completed the task in a transaction of its own: the verdict if the task is
-    /// still stored, because that transaction was rolled back. If the task is not stored, it is
+    /// If the handler has completed the task in a transaction of its own: the verdict if the task
+    /// is still stored, because that transaction was rolled back. If the task is not stored, it is
     /// done, whatever the verdict says.
     pub rolled_back: Option<Verdict>,
 }
@@ -64,8 +64,8 @@ impl Settlement {
 }
 
 /// The error of an attempt that reports success after its transaction was rolled back.
-pub(crate) const ROLLED_BACK: &str = "the handler returned success, but the transaction in which it completed the task \
-                                      (`complete_in`) was rolled back";
+pub(crate) const ROLLED_BACK: &str = "the handler returned success, but the transaction in which \
+                                      it completed the task (`complete_in`) was rolled back";
 
 /// What the worker asks for after an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,8 +91,8 @@ pub enum Verdict {
     /// is counted.
     Release,
     /// The value of the payload cannot be read here: no attempt is counted, and the task goes back.
-    /// This reader pauses: a minute after the first refusal, twice as long after each further one, at
-    /// most an hour. Any other reader may lease the task at once, unless it has refused it too.
+    /// This reader pauses: a minute after the first refusal, twice as long after each further one,
+    /// at most an hour. Any other reader may lease the task at once, unless it has refused it too.
     Unreadable {
         /// The error and its sources in one line.
         error: String,

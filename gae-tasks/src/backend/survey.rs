@@ -43,8 +43,8 @@ impl UnreadQueue {
 /// wait, then those that are leased, then dead letters.
 ///
 /// The time that it takes depends on the limits and the number of leases in progress, not on the
-/// number of stored tasks. (Google's queues have no index: there, a page of a thousand tasks without
-/// their bodies is read for each thousand tasks of the queue, as for the statistics.)
+/// number of stored tasks. (Google's queues have no index: there, a page of a thousand tasks
+/// without their bodies is read for each thousand tasks of the queue, as for the statistics.)
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Sample {

@@ -108,7 +108,8 @@ pub(crate) fn home(
         Error::in_transaction(
             call,
             format!(
-                "needs tasks that are stored in the database of the transaction, and the `{backend}` backend stores \
+                "needs tasks that are stored in the database of the transaction, and the \
+                 `{backend}` backend stores \
                  none there: open the client with that database (`sqlite:FILE`), or defer after the commit"
             ),
         )

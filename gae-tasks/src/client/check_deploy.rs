@@ -28,9 +28,9 @@ const BYTES: usize = 16 * 1024 * 1024;
 const ROUTES: usize = 16;
 
 impl Client {
-    /// Compares this program with the tasks that are stored, by route and by value: which of them it
-    /// will run, which it will read by name or by an upgrade, and which it will leave waiting, each
-    /// with the reason. `.await` returns a [`DeployReport`].
+    /// Compares this program with the tasks that are stored, by route and by value: which of them
+    /// it will run, which it will read by name or by an upgrade, and which it will leave waiting,
+    /// each with the reason. `.await` returns a [`DeployReport`].
     ///
     /// Run the new version of a program with this call against the live queue before that version
     /// takes over. Build the client like that of the new version: with its registry and its state.
@@ -40,10 +40,11 @@ impl Client {
     ///   their schemas are compared with those of this program's functions.
     /// - **By value.** Up to 1,000 payloads of each route, and about 16 MiB, are read as the
     ///   function would read them, those that are due first in front. A value may not fit where its
-    ///   schema does: a number that is too large, a variant that is gone, a text that a type refuses.
-    ///   Upgrade functions are called; the functions of the tasks are not. [`values`](CheckDeploy::values)
-    ///   sets the number. Payloads in a payload store are loaded from that of the client, within the
-    ///   same limits; of those that are not, the report says [how many and why](DeployValues::unread).
+    ///   schema does: a number that is too large, a variant that is gone, a text that a type
+    ///   refuses. Upgrade functions are called; the functions of the tasks are not.
+    ///   [`values`](CheckDeploy::values) sets the number. Payloads in a payload store are loaded
+    ///   from that of the client, within the same limits; of those that are not, the report says
+    ///   [how many and why](DeployValues::unread).
     ///
     /// On Cloud Tasks, each payload is a call, and so is each thousand tasks that are counted. The
     /// service account needs the permissions `cloudtasks.queues.list`, `cloudtasks.tasks.list`,
@@ -95,9 +96,9 @@ pub struct CheckDeploy {
 impl CheckDeploy {
     /// Sets how many payloads of each route are read at most: 1,000 by default, 0 for none.
     ///
-    /// Where none is read, a route is judged by its schema alone, in which no type says which of its
-    /// fields it needs: a new field without `#[serde(default)]` is found when the first payload is
-    /// read.
+    /// Where none is read, a route is judged by its schema alone, in which no type says which of
+    /// its fields it needs: a new field without `#[serde(default)]` is found when the first payload
+    /// is read.
     pub fn values(mut self, most: usize) -> Self {
         self.values = most;
         self
@@ -127,7 +128,8 @@ impl CheckDeploy {
         Ok(report)
     }
 
-    /// Reads payloads of the routes of one queue; returns the queue if its payloads may not be read.
+    /// Reads payloads of the routes of one queue; returns the queue if its payloads may not be
+    /// read.
     async fn read_values(
         &self,
         queue: &QueueName,

@@ -42,9 +42,9 @@ impl fmt::Debug for Description {
 }
 
 impl Client {
-    /// Returns a stored task with its args as JSON, for people; `None` after its end. The function of
-    /// the task is not needed, nor any task of this program: the names and the structure of the args
-    /// are stored.
+    /// Returns a stored task with its args as JSON, for people; `None` after its end. The function
+    /// of the task is not needed, nor any task of this program: the names and the structure of the
+    /// args are stored.
     ///
     /// A payload in a payload store is loaded if it has at most 1 MiB. Do not log what is returned:
     /// only what is [marked](macro@crate::deferred#older-payloads) as sensitive is hidden.
@@ -84,8 +84,8 @@ impl Client {
         if spilled.length > MOST {
             let (length, key) = (spilled.length, &spilled.key);
             return Err(unshown(format_args!(
-                "it has {length} bytes, and at most {MOST} are loaded from a payload store, where it \
-                 is `{key}`"
+                "it has {length} bytes, and at most {MOST} are loaded from a payload store, where \
+                 it is `{key}`"
             )));
         }
         // On Cloud Tasks a named task is shown under an id that is made of its name.
@@ -142,7 +142,8 @@ impl Client {
         Ok(schemas)
     }
 
-    /// What is sensitive in tasks of these kinds: as other programs have stored, and as this one says.
+    /// What is sensitive in tasks of these kinds: as other programs have stored, and as this one
+    /// says.
     async fn sensitive(
         &self,
         kinds: BTreeSet<Kind>,

@@ -66,8 +66,8 @@ impl Client {
     ) -> Result<(StoreInTx, NewNames), Error> {
         let capabilities = self.capabilities();
         if self.is_inline() {
-            let problem = "stores nothing: this client runs tasks where they are deferred (inline mode), and not in \
-                           an open transaction; use a client with a worker";
+            let problem = "stores nothing: this client runs tasks where they are deferred (inline \
+                           mode), and not in an open transaction; use a client with a worker";
             return Err(Error::in_transaction(call, problem.to_owned()));
         }
         let home = home(capabilities.home.as_ref(), capabilities.backend, call)?;
@@ -88,8 +88,9 @@ impl Client {
             return Ok(());
         }
         let problem = format!(
-            "cannot store the payload of `{}`: its {} bytes would go to the payload store, which takes no part in the \
-             transaction; raise `.inline_payload(..)` (the `{}` backend stores up to {} bytes), or store the data in \
+            "cannot store the payload of `{}`: its {} bytes would go to the payload store, which \
+             takes no part in the transaction; raise `.inline_payload(..)` (the `{}` backend \
+             stores up to {} bytes), or store the data in \
              a table of the application and defer its key",
             task.spec.kind,
             task.payload.len(),

@@ -36,8 +36,8 @@ impl fmt::Display for Unroutable {
 impl Client {
     /// Returns the waiting tasks that this program cannot run, by queue and route, each with the
     /// reason in words: an unknown kind, parameters that do not resolve ("parameter `cents`: was a
-    /// u32, is a String"), values that this program's function refused, a newer version of this crate.
-    /// Such tasks stay stored until a program that can run them starts.
+    /// u32, is a String"), values that this program's function refused, a newer version of this
+    /// crate. Such tasks stay stored until a program that can run them starts.
     ///
     /// On Cloud Tasks each task carries its schema, so older parameters are judged only when a task
     /// is delivered, and what has another shape than this program's is returned here.
@@ -65,8 +65,8 @@ impl Client {
                 line.stats,
                 format!(
                     "a newer version of gae-tasks stored these tasks of `{kind}`, or the \
-                     configuration of their queue cannot be read: update this program, or store the \
-                     configuration again with `put_queue` if it is damaged"
+                     configuration of their queue cannot be read: update this program, or store \
+                     the configuration again with `put_queue` if it is damaged"
                 ),
             )),
             Some(routed) => Some((routed.refused(line)?, explain_refused(&routed, kind))),

@@ -10,9 +10,9 @@ impl Defer {
     /// the transaction commits. For clients of a SQLite file that is also the application's
     /// database; see the guide [transactions](crate::guide::transactions).
     ///
-    /// `tx` is `&tx` of `rusqlite`, a transaction or a savepoint, and the answer is a `Result`. With
-    /// the feature `sqlx-sqlite` it is `&mut tx` or `&mut connection` of `sqlx` 0.9 too, and the
-    /// answer is a future. A connection without a transaction stores the task at once.
+    /// `tx` is `&tx` of `rusqlite`, a transaction or a savepoint, and the answer is a `Result`.
+    /// With the feature `sqlx-sqlite` it is `&mut tx` or `&mut connection` of `sqlx` 0.9 too, and
+    /// the answer is a future. A connection without a transaction stores the task at once.
     ///
     /// Begin the transaction with `BEGIN IMMEDIATE`. The task is as durable as the transaction: the
     /// caller's `synchronous` decides. A retention that the client's builder states is stored by

@@ -12,21 +12,22 @@
 //!
 //! Whether a function can read the payloads of another schema is decided once for each schema,
 //! before a task is leased. **What it cannot read waits**, uses no attempt, and is reported by
-//! [`unroutable`](crate::Client::unroutable) with the difference in words. Only a value that does not fit, such
-//! as a number that is too large or a variant that is not known, is found later: the task goes back
-//! without an attempt, and the same function tries again after a pause (a minute, then longer, up to
-//! an hour). A function with other parameters, defaults, aliases, `ignores` or upgrades can have it at
-//! once. `unroutable` counts such tasks too.
+//! [`unroutable`](crate::Client::unroutable) with the difference in words. Only a value that does
+//! not fit, such as a number that is too large or a variant that is not known, is found later: the
+//! task goes back without an attempt, and the same function tries again after a pause (a minute,
+//! then longer, up to an hour). A function with other parameters, defaults, aliases, `ignores` or
+//! upgrades can have it at once. `unroutable` counts such tasks too.
 //!
-//! What serde's attributes say, and the code of a type, is not seen from outside. A fix that changes
-//! nothing else, such as `#[serde(default)]` on a field, waits for the end of the pause, or for
-//! [`run_now`](crate::Client::run_now):
+//! What serde's attributes say, and the code of a type, is not seen from outside. A fix that
+//! changes nothing else, such as `#[serde(default)]` on a field, waits for the end of the pause, or
+//! for [`run_now`](crate::Client::run_now):
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), gae_tasks::Error> {
 //! # let tasks = gae_tasks::Client::open("memory:").await?;
-//! let (of_kind, mut after) = (gae_tasks::TaskFilter::new().kind("shop/resize".parse()?), None);
+//! let of_kind = gae_tasks::TaskFilter::new().kind(gae_tasks::Kind::new("shop/resize")?);
+//! let mut after = None;
 //! loop {
 //!     let page = tasks.list(of_kind.clone(), after, 100).await?;
 //!     for task in page.iter().filter(|task| task.refusals > 0) {
@@ -40,17 +41,16 @@
 //! # }
 //! ```
 //!
-//! It goes both ways: during a deploy, old instances read new payloads by the same rules. They
-//! never drop what they do not know.
+//! Reading by name goes both ways: during a deploy, old instances read new payloads by the same
+//! rules. They never drop what they do not know.
 //!
 //! [`assert_lock!`](crate::testing::assert_lock) says in a test what a change means, before it is
 //! deployed.
 //!
-//!
 //! # A parameter
 //!
-//! **Add one** with `#[default(..)]`, or as an `Option`, which is `None` where it is absent. What new
-//! instances defer waits for new instances.
+//! **Add one** with `#[default(..)]`, or as an `Option`, which is `None` where it is absent. What
+//! new instances defer waits for new instances.
 //!
 //! ```
 //! # use gae_tasks::{Client, Registry};
@@ -75,8 +75,8 @@
 //! # }
 //! ```
 //!
-//! **Remove one** with `ignores`, which says that the function may do without. Without `ignores` the
-//! old tasks wait, as a parameter that is not known here may be a new one.
+//! **Remove one** with `ignores`, which says that the function may do without. Without `ignores`
+//! the old tasks wait, as a parameter that is not known here may be a new one.
 //!
 //! ```
 //! # use gae_tasks::{Client, Registry};
@@ -151,8 +151,8 @@
 //! # }
 //! ```
 //!
-//! **Split or merge them** with an upgrade: a function from a struct of the old parameters to the args.
-//! It may fail; then the task goes back without an attempt.
+//! **Split or merge them** with an upgrade: a function from a struct of the old parameters to the
+//! args. It may fail; then the task goes back without an attempt.
 //!
 //! ```
 //! # use gae_tasks::{Client, Registry};
@@ -216,8 +216,8 @@
 //! # }
 //! ```
 //!
-//! **Narrow it** the same way. A value that does not fit goes back, for an instance that has the wider
-//! type: keep one until [`stats_of`](crate::Client::stats_of) counts no such task.
+//! **Narrow it** the same way. A value that does not fit goes back, for an instance that has the
+//! wider type: keep one until [`stats_of`](crate::Client::stats_of) counts no such task.
 //!
 //! ```
 //! # use gae_tasks::{Client, Registry};
@@ -246,9 +246,9 @@
 //! # }
 //! ```
 //!
-//! **Make it something else** with an upgrade, or with a new parameter beside the old one. Otherwise
-//! the old tasks wait, and `unroutable` says why. An integer of 64 bits and an `f64` are such types:
-//! digits could be lost.
+//! **Make it something else** with an upgrade, or with a new parameter beside the old one.
+//! Otherwise the old tasks wait, and `unroutable` says why. An integer of 64 bits and an `f64` are
+//! such types: digits could be lost.
 //!
 //! ```
 //! # use gae_tasks::{Client, Registry};
@@ -276,14 +276,14 @@
 //!
 //! # A field of a struct
 //!
-//! **Add one** with `#[serde(default)]`, or as an `Option`. A required field is found missing when the
-//! first old task is read; then the others wait too.
+//! **Add one** with `#[serde(default)]`, or as an `Option`. A required field is found missing when
+//! the first old task is read; then the others wait too.
 //!
-//! **Remove one** with `ignores`: the path is made of names of parameters and fields, whatever lists,
-//! options and variants are between them.
+//! **Remove one** with `ignores`: the path is made of names of parameters and fields, whatever
+//! lists, options and variants are between them.
 //!
-//! **Rename one** with `#[serde(alias)]`. As serde reads either name, an old instance reads what new
-//! ones defer.
+//! **Rename one** with `#[serde(alias)]`. As serde reads either name, an old instance reads what
+//! new ones defer.
 //!
 //! ```
 //! # use gae_tasks::{Client, Registry};
@@ -326,10 +326,11 @@
 //! **Add one** anywhere: variants are found by name. A task with a new variant that meets an old
 //! instance goes back and runs on a new one.
 //!
-//! **Rename one** with `#[serde(alias)]`, and **merge several into one** that has an alias for each.
+//! **Rename one** with `#[serde(alias)]`, and **merge several into one** that has an alias for
+//! each.
 //!
-//! **Remove one** when no task with it waits any more. Until then such a task goes back, and waits for
-//! an instance that knows the variant.
+//! **Remove one** when no task with it waits any more. Until then such a task goes back, and waits
+//! for an instance that knows the variant.
 //!
 //! ```
 //! # use gae_tasks::{Client, Registry};
@@ -373,8 +374,8 @@
 //!
 //! # The function
 //!
-//! **Rename or move it** with `alias = ["old.path/name"]`, its old kind. The older parameters of the
-//! older kind are read too.
+//! **Rename or move it** with `alias = ["old.path/name"]`, its old kind. The older parameters of
+//! the older kind are read too.
 //!
 //! ```
 //! # use gae_tasks::{Client, Registry};
@@ -399,9 +400,9 @@
 //! # }
 //! ```
 //!
-//! **Change what it means** with a new function. Whoever reads a parameter called `timeout` cannot see
-//! whether the caller meant seconds. Keep the old function until no task of it waits; it may call the
-//! new one.
+//! **Change what it means** with a new function. Whoever reads a parameter called `timeout` cannot
+//! see whether the caller meant seconds. Keep the old function until no task of it waits; it may
+//! call the new one.
 //!
 //! ```
 //! # use gae_tasks::{Client, Registry};
@@ -433,10 +434,10 @@
 //!
 //! # What no schema can see
 //!
-//! **A change that leaves names and types as they are** is not seen: another unit, another currency,
-//! an id of another table, another `#[serde(with = ..)]` that writes the same type. Old payloads are
-//! read as they are, with the new meaning. Give the parameter, the field or the function another name,
-//! without an alias.
+//! **A change that leaves names and types as they are** is not seen: another unit, another
+//! currency, an id of another table, another `#[serde(with = ..)]` that writes the same type. Old
+//! payloads are read as they are, with the new meaning. Give the parameter, the field or the
+//! function another name, without an alias.
 //!
 //! ```
 //! # use gae_tasks::{Client, Registry};

@@ -139,8 +139,8 @@
 //!
 //! `defer` compares what a type writes with what it reads: names, their order, kinds, numbers of
 //! variants. It also reads the encoded arguments back before it stores them. What would not come
-//! back as itself is [`Error::Unreadable`](crate::Error::Unreadable), which names the parameter, the
-//! place in it and the remedy:
+//! back as itself is [`Error::Unreadable`](crate::Error::Unreadable), which names the parameter,
+//! the place in it and the remedy:
 //!
 //! | what | remedy |
 //! |---|---|

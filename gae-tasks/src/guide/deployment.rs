@@ -72,8 +72,8 @@
 //! - **A new kind.** Old workers do not lease its tasks. They log that such tasks wait.
 //! - **A kind that moved or was renamed.** `alias = ["shop.old/send_welcome"]` runs what was stored
 //!   under the old kind. Old workers do not run the new one.
-//! - **Changed parameters.** Payloads of the old ones are read by name, in both directions, and wait
-//!   where that cannot be done: see [below](#changing-a-task).
+//! - **Changed parameters.** Payloads of the old ones are read by name, in both directions, and
+//!   wait where that cannot be done: see [below](#changing-a-task).
 //! - **A kind that was removed.** Its tasks wait, and
 //!   [`Client::unroutable`](crate::Client::unroutable) shows them.
 //!   [`delete`](crate::Client::delete) or [`purge`](crate::Client::purge) them.
@@ -82,9 +82,10 @@
 //!
 //! # Changing a task
 //!
-//! A payload is stored beside the schema that it was written under. A function with other parameters
-//! reads it by name. What it cannot read waits, uses no attempt, and is reported with the
-//! difference in words. The guide [`changes`](super::changes) has a tested example for each row:
+//! A payload is stored beside the schema that it was written under. A function with other
+//! parameters reads it by name. What it cannot read waits, uses no attempt, and is reported with
+//! the difference in words. The guide [`changes`](super::changes) has a tested example for each
+//! row:
 //!
 //! | I want to | do |
 //! |---|---|
@@ -139,14 +140,14 @@
 //! - **Build the client as the worker's**, with its state: a function whose state is missing runs
 //!   nothing.
 //! - **Nothing changes**: no task is leased or run, and workers go on. Schemas are compared for all
-//!   tasks, values for [at most 1,000](crate::CheckDeploy::values) of each kind and shape. Values are
-//!   in no line of the report.
+//!   tasks, values for [at most 1,000](crate::CheckDeploy::values) of each kind and shape. Values
+//!   are in no line of the report.
 //! - **Give it the payload store** of the live queue, or payloads in it are counted as not read.
 //! - **Dead letters count for nothing**: the report says what a replay would do.
 //! - A SQLite file is made if it is missing: `?mode=rw` makes that an error.
 //! - On Cloud Tasks, the account of the check needs the permission `cloudtasks.tasks.fullView`
-//!   beside `cloudtasks.queues.list`, `cloudtasks.tasks.list` and `cloudtasks.tasks.get`. The report
-//!   names each queue that could not be read, and is not safe then.
+//!   beside `cloudtasks.queues.list`, `cloudtasks.tasks.list` and `cloudtasks.tasks.get`. The
+//!   report names each queue that could not be read, and is not safe then.
 //! - While old instances still defer, tasks of their shapes keep coming: the new program must run
 //!   them too.
 //!

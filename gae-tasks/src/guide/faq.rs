@@ -18,9 +18,9 @@
 //! `shop.emails/send_welcome`. Keep stored tasks running with `alias =
 //! ["shop.emails/send_welcome"]`, or choose a kind of your own with `name = ".."`.
 //!
-//! **May I change its parameters?** Yes: tasks that wait are read by name, and wait on, reported with
-//! the reason, where that cannot be done. The [table](super::deployment#changing-a-task) says what
-//! each change needs. A new meaning of the same names and types wants a new name.
+//! **May I change its parameters?** Yes: tasks that wait are read by name, and wait on, reported
+//! with the reason, where that cannot be done. The [table](super::deployment#changing-a-task) says
+//! what each change needs. A new meaning of the same names and types wants a new name.
 //!
 //! **My task ran twice.** That is what at least once means: see [idempotency](super::idempotency).
 //!

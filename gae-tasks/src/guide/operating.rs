@@ -74,9 +74,9 @@
 //!
 //! Everything goes through [`tracing`](https://docs.rs/tracing): one span named `task` for each
 //! attempt, whose fields have OpenTelemetry's names (`emails process`, kind consumer,
-//! `messaging.*`). A failure is a warning that says which attempt failed, how many are left and when
-//! the next one is. Dead letters, tasks that no program here can run, and storage that fails are
-//! errors. Payloads, tokens and secrets are in no line.
+//! `messaging.*`). A failure is a warning that says which attempt failed, how many are left and
+//! when the next one is. Dead letters, tasks that no program here can run, and storage that fails
+//! are errors. Payloads, tokens and secrets are in no line.
 //! [`trace_context`](crate::ClientBuilder::trace_context) carries the trace of the caller to the
 //! attempt.
 //!

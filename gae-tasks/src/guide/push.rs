@@ -70,9 +70,9 @@
 //! reaches them becomes a dead letter first, then it is answered with 200.
 //!
 //! **On Cloud Tasks `max_attempts` counts deliveries**, except where refused ones can be
-//! distinguished. The queue numbers its requests and does not say what became of them, so a request that
-//! was answered with 403, 404 or 503 by another instance is counted too. On HTTP targets (not on
-//! App Engine) a second header counts those answered with another status than 5xx, and these
+//! distinguished. The queue numbers its requests and does not say what became of them, so a request
+//! that was answered with 403, 404 or 503 by another instance is counted too. On HTTP targets (not
+//! on App Engine) a second header counts those answered with another status than 5xx, and these
 //! refusals are subtracted. A task that was only refused is attempted nevertheless, and once more
 //! if that fails. So real attempts exceed the cap by one at most, with these exceptions:
 //!
@@ -131,23 +131,23 @@
 //!
 //! # Large payloads
 //!
-//! Each task carries the schema of its args, and the paths that `sensitive` names. They count in its
-//! size: a schema of a few parameters has some ten bytes, one of a large struct some hundred. A task
-//! whose schema alone is above the limit is refused by `defer`, whatever its payload: raise
+//! Each task carries the schema of its args, and the paths that `sensitive` names. They count in
+//! its size: a schema of a few parameters has some ten bytes, one of a large struct some hundred. A
+//! task whose schema alone is above the limit is refused by `defer`, whatever its payload: raise
 //! `max_payload` in the URL, or make the largest parameter a `Json<T>`.
 //!
 //! A payload that does not fit beside them goes to the client's
-//! [payload store](crate::payload_store); the task carries its key. The attempt that succeeds overwrites the payload with a marker, so that a
-//! repeated delivery runs nothing. [`Client::sweep_payloads`](crate::Client::sweep_payloads)
-//! deletes markers 32 days later.
+//! [payload store](crate::payload_store); the task carries its key. The attempt that succeeds
+//! overwrites the payload with a marker, so that a repeated delivery runs nothing.
+//! [`Client::sweep_payloads`](crate::Client::sweep_payloads) deletes markers 32 days later.
 //!
 //! # Memory
 //!
 //! The service holds at most 64 MiB of bodies and stored payloads at a time, counted from before
 //! they are read until their attempt ends; what does not fit is answered with 503. A larger attempt
-//! runs while there is no other. After a refusal it waits for that, for half of its deadline: it may
-//! be refused again where other attempts take longer than this. The builder sets both this budget
-//! and the largest stored payload.
+//! runs while there is no other. After a refusal it waits for that, for half of its deadline: it
+//! may be refused again where other attempts take longer than this. The builder sets both this
+//! budget and the largest stored payload.
 //!
 //! A body counts once. While it is opened, its payload is in memory twice.
 //!

@@ -164,10 +164,10 @@
 //! ```
 //!
 //! `GAE_TASKS_LOCK=write cargo test` creates the file, and takes the changes that are compatible or
-//! that it confirms. Review its diff as you review a migration. What cannot be confirmed fails until
-//! the attribute is there, or until you have deleted the old lines because no such task waits. In a
-//! test of the folder `tests/`, mention the library, `use shop as _;`, or the linker leaves its
-//! tasks out. The documentation of `assert_lock!` has the details.
+//! that it confirms. Review its diff as you review a migration. What cannot be confirmed fails
+//! until the attribute is there, or until you have deleted the old lines because no such task
+//! waits. In a test of the folder `tests/`, mention the library, `use shop as _;`, or the linker
+//! leaves its tasks out. The documentation of `assert_lock!` has the details.
 //!
 //! # Push
 //!

@@ -8,8 +8,8 @@ use super::resolve::{Difference, Resolution};
 use super::{Schema, SchemaError, UnreadableError};
 use crate::task::Shape;
 
-/// How many bytes the decisions of one task take, about. A task has a few; a queue that pushes may send
-/// any. The oldest are forgotten first, and made again if they are needed.
+/// How many bytes the decisions of one task take, about. A task has a few; a queue that pushes may
+/// send any. The oldest are forgotten first, and made again if they are needed.
 const REMEMBERED: usize = 4 * 1024 * 1024;
 
 /// How a payload becomes the args of a function.

@@ -6,18 +6,19 @@ pub(crate) const WRAP: &str =
 
 /// Said by `Json` of numbers that it cannot hold.
 #[cfg(feature = "json")]
-pub(crate) const NOT_FINITE: &str = "holds a number that is NaN or infinite, which JSON writes as null: store it as an `Option` that \
-     is `None`, or as a text";
+pub(crate) const NOT_FINITE: &str = "holds a number that is NaN or infinite, which JSON writes as \
+     null: store it as an `Option` that is `None`, or as a text";
 
 /// Said by `Json` of options that it cannot tell from `None`.
 #[cfg(feature = "json")]
-pub(crate) const NULL_IN_SOME: &str = "holds `Some` of a value that JSON writes as null, as it writes `None`, so `None` would be read \
+pub(crate) const NULL_IN_SOME: &str = "holds `Some` of a value that JSON writes as null, as it \
+     writes `None`, so `None` would be read \
      back: store it without `gae_tasks::Json<T>`, or as an enum with a variant for each case";
 
 /// Said by `Json` of maps that it cannot hold.
 #[cfg(feature = "json")]
-pub(crate) const NOT_A_KEY: &str = "holds a map whose keys are neither texts nor numbers, which JSON cannot write: store the map \
-     without `gae_tasks::Json<T>`, or as a sequence of pairs";
+pub(crate) const NOT_A_KEY: &str = "holds a map whose keys are neither texts nor numbers, which \
+     JSON cannot write: store the map without `gae_tasks::Json<T>`, or as a sequence of pairs";
 
 /// Texts that are passed on from a type's `Serialize`: they are known to hold no value.
 pub(crate) fn known(text: &str) -> Option<&'static str> {

@@ -135,8 +135,8 @@ impl Schema {
         self.by_position.contains(&id)
     }
 
-    /// The bytes that it takes in memory, about: a part of three bytes, its name in one and its type in
-    /// another, is a name, a member and a node there.
+    /// The bytes that it takes in memory, about: a part of three bytes, its name in one and its
+    /// type in another, is a name, a member and a node there.
     pub(crate) fn weight(&self) -> usize {
         32 * self.bytes.len()
     }

@@ -42,8 +42,8 @@ impl FromIterator<Box<str>> for SensitivePaths {
 
 /// The paths of a task whose attribute says this of its parameters, and marks these `paths` too.
 ///
-/// What an older payload holds under another name is as sensitive, so a path stands for each name of
-/// its parameter.
+/// What an older payload holds under another name is as sensitive, so a path stands for each name
+/// of its parameter.
 pub(crate) fn sensitive_paths(parameters: &[Parameter], paths: &[&str]) -> SensitivePaths {
     let names = |parameter: &Parameter| {
         std::iter::once(parameter.name).chain(parameter.aliases.iter().copied())

@@ -1,9 +1,9 @@
 //! Shows any payload as JSON, by the schema that it was written under and without its handler.
 //!
-//! Parameters and structs become objects, variants are tagged by their names, an option is its value
-//! or null, a map whose keys are texts or have one is an object, and any other an array of pairs. Bytes are hexadecimal
-//! digits. What is not a number of JSON (NaN, a wide integer) is a text. A member that goes by several
-//! names is shown under the first.
+//! Parameters and structs become objects, variants are tagged by their names, an option is its
+//! value or null, a map whose keys are texts or have one is an object, and any other an array of
+//! pairs. Bytes are hexadecimal digits. What is not a number of JSON (NaN, a wide integer) is a
+//! text. A member that goes by several names is shown under the first.
 
 mod hidden;
 mod json;

@@ -24,8 +24,8 @@ pub(super) fn explain_shape(
 /// Why values of a route are not read, although its payloads can be.
 pub(crate) fn explain_refused(registration: &Registration, kind: &str) -> String {
     format!(
-        "the function at {} could not read the values of these tasks of `{kind}`, and tries each again \
-         after a pause: `TaskRecord::errors` has the reason for each",
+        "the function at {} could not read the values of these tasks of `{kind}`, and tries each \
+         again after a pause: `TaskRecord::errors` has the reason for each",
         registration.location
     )
 }

@@ -99,11 +99,13 @@ pub const fn kind_str(kind: &[u8]) -> &str {
     }
 }
 
-/// The fingerprint of a task's [`Schema`](crate::Schema): of the structure and names of its parameters.
+/// The fingerprint of a task's [`Schema`](crate::Schema): of the structure and names of its
+/// parameters.
 ///
-/// Payloads are positional, so bytes of another shape are read by name, through the schema that they
-/// were written under. How a type is written does not matter: aliases, paths, `Box<T>` and newtypes do
-/// not change the shape. The first byte of a shape is the version of the algorithm that made it.
+/// Payloads are positional, so bytes of another shape are read by name, through the schema that
+/// they were written under. How a type is written does not matter: aliases, paths, `Box<T>` and
+/// newtypes do not change the shape. The first byte of a shape is the version of the algorithm that
+/// made it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Shape(u64);
 
@@ -132,8 +134,8 @@ impl Shape {
         Self(hash >> 8 | Self::KNOWN << 56)
     }
 
-    /// Whether these bytes may be the schema of this shape: they have it, or a newer version of this
-    /// crate made the shape and knows.
+    /// Whether these bytes may be the schema of this shape: they have it, or a newer version of
+    /// this crate made the shape and knows.
     pub(crate) fn may_be_of(self, schema: &[u8]) -> bool {
         self.is_newer() || Self::of_schema(schema) == self
     }

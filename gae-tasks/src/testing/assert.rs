@@ -84,7 +84,8 @@ impl fmt::Display for Found {
 
 /// Returns the stored tasks of the type `T`, and the number of those that match.
 ///
-/// As by a worker, tasks stored under an alias are found, and payloads of older parameters are read.
+/// As by a worker, tasks stored under an alias are found, and payloads of older parameters are
+/// read.
 pub fn matching<T: Task>(client: &Client, matches: impl Fn(&T::Args) -> bool) -> Found {
     let registration = T::registration();
     let mut found = Found { kind: registration.kind, matching: 0, args: Vec::new(), dead: 0 };

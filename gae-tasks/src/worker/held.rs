@@ -181,7 +181,8 @@ impl Held {
         }
     }
 
-    /// Extends all leases, as this worker counts them, by a time in which nobody can have taken one.
+    /// Extends all leases, as this worker counts them, by a time in which nobody can have taken
+    /// one.
     pub(super) fn stood_still(&self, time: Duration) {
         for entry in self.lock().values_mut() {
             entry.asked = entry.asked.saturating_add(time);

@@ -1,5 +1,5 @@
-//! Servers for the tests of push: a Cloud Tasks server, and an issuer of tokens. What two versions of
-//! one program share.
+//! Servers for the tests of push: a Cloud Tasks server, and an issuer of tokens. What two versions
+//! of one program share.
 
 pub mod issuer;
 pub mod rolling;

@@ -109,8 +109,8 @@ fn letter(copy: Option<&str>) -> Letter {
 #[tokio::test]
 async fn a_field_that_is_left_out() {
     let said = refusal(send::defer(1, vec![letter(Some("SECRET")), letter(None)])).await;
-    let place = "parameter `letters` (`Vec<Letter>`) cannot be stored: `letters[].copy` is left out \
-                 when it is written (`skip_serializing_if`)";
+    let place = "parameter `letters` (`Vec<Letter>`) cannot be stored: `letters[].copy` is left \
+                 out when it is written (`skip_serializing_if`)";
     assert!(said.starts_with(place), "{said}");
     for remedy in ["`#[serde(default)]` does not help here", "Store every field always: remove"] {
         assert!(said.contains(remedy), "{said}");
@@ -155,8 +155,8 @@ async fn a_value_that_its_own_type_refuses() {
 async fn numbers_and_keys_that_json_does_not_have() {
     for values in [vec![(1.5, None), (f64::NAN, None)], vec![(1.5, Some(f32::INFINITY))]] {
         let said = refusal(measure::defer("SECRET", Json(values))).await;
-        let begin = "parameter `values` (`Json<Vec<(f64, Option<f32>)>>`) cannot be stored: `values` \
-                     holds a number that is NaN or infinite, which JSON writes as null";
+        let begin = "parameter `values` (`Json<Vec<(f64, Option<f32>)>>`) cannot be stored: \
+                     `values` holds a number that is NaN or infinite, which JSON writes as null";
         assert!(said.starts_with(begin), "{said}");
     }
     let said = refusal(count::defer(Json(BTreeMap::from([((1, 2), 3)])))).await;
@@ -169,8 +169,8 @@ async fn numbers_and_keys_that_json_does_not_have() {
 #[tokio::test]
 async fn an_option_that_json_cannot_tell_from_none() {
     let said = refusal(change::defer(Json(Some(None)))).await;
-    let begin = "parameter `to` (`Json<Option<Option<u8>>>`) cannot be stored: `to` holds `Some` of a \
-                 value that JSON writes as null";
+    let begin = "parameter `to` (`Json<Option<Option<u8>>>`) cannot be stored: `to` holds `Some` \
+                 of a value that JSON writes as null";
     assert!(said.starts_with(begin), "{said}");
     let tasks = Client::open("memory:").await.unwrap();
     for to in [None, Some(Some(7))] {

@@ -186,8 +186,8 @@ impl Log {
             "repeated: {running} tasks that ran at a kill, {unrecorded} whose outcome was not recorded yet"
         );
         println!(
-            "from a kill to the next attempt at one of its tasks: {median:.1?} median, {last:.1?} at most, {longest:.1?} \
-             to the last of them, {} kills",
+            "from a kill to the next attempt at one of its tasks: {median:.1?} median, {last:.1?} \
+             at most, {longest:.1?} to the last of them, {} kills",
             first.len()
         );
         // Not the last one: tasks that may have killed their worker run one at a time.

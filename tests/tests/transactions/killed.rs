@@ -93,9 +93,10 @@ async fn tasks_exist_exactly_for_what_has_committed() {
     assert_eq!(tasks, orders);
     // Every task waits in its lane, and every lane has its queue and its schema.
     let application = stage.application();
-    let strays = "SELECT count(*) FROM gae_tasks_task t WHERE NOT EXISTS (SELECT 1 FROM gae_tasks_waiting w \
-                  JOIN gae_tasks_lane l ON l.id = w.lane JOIN gae_tasks_schemas s ON s.shape = l.shape \
-                  JOIN gae_tasks_queue q ON q.name = l.queue JOIN gae_tasks_ready r ON r.lane = w.lane \
+    let strays = "SELECT count(*) FROM gae_tasks_task t WHERE NOT EXISTS (SELECT 1 FROM \
+                  gae_tasks_waiting w JOIN gae_tasks_lane l ON l.id = w.lane JOIN \
+                  gae_tasks_schemas s ON s.shape = l.shape JOIN gae_tasks_queue q ON q.name = \
+                  l.queue JOIN gae_tasks_ready r ON r.lane = w.lane \
                   WHERE w.task = t.id AND w.lane = t.lane)";
     assert_eq!(number(&application, strays), 0);
 }

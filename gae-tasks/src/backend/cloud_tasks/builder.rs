@@ -213,10 +213,10 @@ impl CloudTasksBuilder {
         self
     }
 
-    /// Sets the most bytes of a payload that is stored in the queue itself, together with the schema
-    /// of the args and the sensitive paths, which travel with each task; 100,000 by default, up to
-    /// 1,032,185. A schema of a few parameters has some ten bytes, one of many types some hundred,
-    /// and none more than 64 KiB. Google bills a task for each 32 KB begun.
+    /// Sets the most bytes of a payload that is stored in the queue itself, together with the
+    /// schema of the args and the sensitive paths, which travel with each task; 100,000 by default,
+    /// up to 1,032,185. A schema of a few parameters has some ten bytes, one of many types some
+    /// hundred, and none more than 64 KiB. Google bills a task for each 32 KB begun.
     pub fn max_payload(mut self, bytes: usize) -> Self {
         self.max_payload = bytes;
         self
@@ -229,10 +229,11 @@ impl CloudTasksBuilder {
     ///
     /// - [`put_queue`](crate::Client::put_queue) also creates the queue of dead letters and pauses
     ///   it; so do `gcloud tasks queues create NAME-dead --max-attempts=-1
-    ///   --min-backoff=3600s --max-backoff=3600s` and `gcloud tasks queues pause NAME-dead`. Building
-    ///   a push service fails if its queues of dead letters are missing. It knows the queues of its
-    ///   task types and the default queues: call `put_queue` for queues that only `.queue(..)` names
-    ///   too. With this setting, names of queues have at most 95 characters and do not end in
+    ///   --min-backoff=3600s --max-backoff=3600s` and
+    ///   `gcloud tasks queues pause NAME-dead`. Building a push service fails if its queues of dead
+    ///   letters are missing. It knows the queues of its task types and the default queues: call
+    ///   `put_queue` for queues that only `.queue(..)` names too. With this setting, names of queues
+    ///   have at most 95 characters and do not end in
     ///   `-dead`.
     /// - **Google keeps a dead letter for at most 31 days**, and then deletes it silently: look at
     ///   dead letters before.
@@ -348,14 +349,21 @@ impl CloudTasksBuilder {
             Some(url) if !is_http(url) || url.contains(['?', '#', ' ']) => {
                 problems.push(format!("`{url}` is not a URL that paths can follow, such as `https://worker-abc.a.run.app`"));
             }
-            Some(_) if routing => problems.push("tasks go either to a URL or to App Engine, not to both".to_owned()),
-            Some(_) if self.service_account.is_none() && self.audience.is_some() => {
-                problems.push("an audience is of use only to the token of a service account: name one".to_owned());
+            Some(_) if routing => {
+                problems.push("tasks go either to a URL or to App Engine, not to both".to_owned())
             }
-            None if token => problems.push("service account and audience are for tasks that go to a URL: name it".to_owned()),
+            Some(_) if self.service_account.is_none() && self.audience.is_some() => {
+                problems.push(
+                    "an audience is of use only to the token of a service account: name one"
+                        .to_owned(),
+                );
+            }
+            None if token => problems.push(
+                "service account and audience are for tasks that go to a URL: name it".to_owned(),
+            ),
             None if !routing && self.origin.is_none() => problems.push(
-                "nothing says where tasks are sent: name a URL (`.http(..)`, or `url=` in the queue URL), or App Engine \
-                 (`.app_engine()`, or `target=app-engine`)"
+                "nothing says where tasks are sent: name a URL (`.http(..)`, or `url=` in the \
+                 queue URL), or App Engine (`.app_engine()`, or `target=app-engine`)"
                     .to_owned(),
             ),
             _ => {}
@@ -376,7 +384,8 @@ async fn google(endpoint: Option<String>, anonymous: bool) -> Result<Google, Err
         DefaultCredentials::default().build()
     };
     let credentials = credentials.map_err(|error| {
-        let problem = "has no credentials to ask with: set `GOOGLE_APPLICATION_CREDENTIALS`, use `gcloud auth \
+        let problem = "has no credentials to ask with: set `GOOGLE_APPLICATION_CREDENTIALS`, use \
+                       `gcloud auth \
                        application-default login`, or set `CLOUD_TASKS_EMULATOR_HOST` for a local server";
         failed(problem.to_owned(), error.into())
     })?;

@@ -51,8 +51,8 @@ pub(super) struct Sent<'a> {
 pub(super) fn not_stored(sent: Sent<'_>, failure: Failure) -> Error {
     match failure {
         Failure::OutOfTime { limit, last } if sent.lost => {
-            let unknown = "whether the task is stored is not known: deferred again under the same `.named(..)` it is \
-                           stored once";
+            let unknown = "whether the task is stored is not known: deferred again under the same \
+                           `.named(..)` it is stored once";
             out_of_time(limit, last, unknown)
         }
         Failure::OutOfTime { limit, last } => out_of_time(limit, last, "nothing was stored"),
@@ -117,16 +117,19 @@ fn problem(asked: Asked<'_>, error: &GoogleError) -> String {
     let code = error.status().map(|status| status.code);
     match (code, queue) {
         (Some(Code::NotFound), Some(queue)) => format!(
-            "has no queue `{queue}` in {place}: create it (`client.put_queue(\"{queue}\", ..)`, or `gcloud tasks queues \
+            "has no queue `{queue}` in {place}: create it (`client.put_queue(\"{queue}\", ..)`, or \
+             `gcloud tasks queues \
              create {queue} --location={} --max-attempts=-1 --min-backoff=1s`); a new one needs up to a minute",
             place.location
         ),
         (Some(Code::PermissionDenied), _) => format!(
-            "refuses this in {place}: give the service account that this program runs as the permission `{permission}` \
+            "refuses this in {place}: give the service account that this program runs as the \
+             permission `{permission}` \
              (role `{role}`), and see that the project exists and has the Cloud Tasks API enabled"
         ),
         (Some(Code::Unauthenticated), _) | (None, _) if error.is_authentication() || code.is_some() => {
-            "does not know who asks: give this program credentials (`gcloud auth application-default login` on a \
+            "does not know who asks: give this program credentials (`gcloud auth \
+             application-default login` on a \
              developer's machine, a service account elsewhere; `CLOUD_TASKS_EMULATOR_HOST` for a local server)"
                 .to_owned()
         }

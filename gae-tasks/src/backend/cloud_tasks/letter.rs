@@ -127,8 +127,8 @@ impl Shared {
             match stored.iter().find(|record| record.name == letters) {
                 None => check.problems.push(missing(queue, &letters, &self.place.location)),
                 Some(record) if !record.paused => check.warnings.push(format!(
-                    "the queue `{letters}` is not paused: the dead letters in it are sent to the push service, which \
-                     refuses them; pause it"
+                    "the queue `{letters}` is not paused: the dead letters in it are sent to the \
+                     push service, which refuses them; pause it"
                 )),
                 Some(_) => {}
             }
@@ -140,7 +140,8 @@ impl Shared {
 fn missing(queue: &QueueName, letters: &QueueName, location: &str) -> String {
     format!(
         "the queue `{letters}` for the dead letters of `{queue}` is missing: call `client.put_queue(\"{queue}\", ..)`, or \
-         `gcloud tasks queues create {letters} --location={location} --max-attempts=-1 --min-backoff=3600s \
+         `gcloud tasks queues create {letters} --location={location} --max-attempts=-1 \
+         --min-backoff=3600s \
          --max-backoff=3600s` and `gcloud tasks queues pause {letters} --location={location}`"
     )
 }

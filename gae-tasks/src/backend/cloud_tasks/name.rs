@@ -61,8 +61,8 @@ pub(super) fn queue_of_letters(queue: &QueueName) -> Result<QueueName, String> {
     QueueName::new(format!("{queue}{SUFFIX}")).map_err(|_| {
         let (length, most) = (queue.as_str().len(), 100 - SUFFIX.len());
         format!(
-            "the name of the queue `{queue}` has {length} characters, so `{queue}{SUFFIX}` is too long for the queue of \
-             its dead letters: use {most} at most"
+            "the name of the queue `{queue}` has {length} characters, so `{queue}{SUFFIX}` is too \
+             long for the queue of its dead letters: use {most} at most"
         )
     })
 }

@@ -181,8 +181,8 @@ impl Shared {
     }
 
     /// Deletes a task and returns whether it was stored. A delivered task may have a copy beside
-    /// it, if the answer of the delivery was lost, and a dead letter a task that it was replayed as:
-    /// all are deleted.
+    /// it, if the answer of the delivery was lost, and a dead letter a task that it was replayed
+    /// as: all are deleted.
     pub(super) async fn delete(&self, id: TaskId) -> Result<bool, Error> {
         let first = self.locate(id).await?;
         let mut all: Vec<_> = first.iter().map(|found| found.resource.clone()).collect();
@@ -373,8 +373,8 @@ impl Found {
         }
     }
 
-    /// Whether nothing else can have the id: only the task as it was deferred, not yet attempted, is
-    /// sure to have neither a copy nor a dead letter.
+    /// Whether nothing else can have the id: only the task as it was deferred, not yet attempted,
+    /// is sure to have neither a copy nor a dead letter.
     fn is_alone(&self, id: TaskId) -> bool {
         let is_original = last_part(&self.resource) == of_unnamed(id);
         is_original && !self.is_letter && !self.was_dispatched

@@ -198,11 +198,11 @@ fn leased_tasks(connection: &Connection, queue: &QueueName) -> Result<Vec<TaskId
     Ok(ids)
 }
 
-pub(super) const WAITING: &str = "SELECT w.task FROM gae_tasks_lane l CROSS JOIN gae_tasks_waiting w ON w.lane = l.id \
-                                  WHERE l.queue = ?1";
+pub(super) const WAITING: &str = "SELECT w.task FROM gae_tasks_lane l CROSS JOIN gae_tasks_waiting \
+                                  w ON w.lane = l.id WHERE l.queue = ?1";
 
-pub(super) const IS_OF_QUEUE: &str = "SELECT 1 FROM gae_tasks_task t CROSS JOIN gae_tasks_lane l ON l.id = t.lane \
-                                      WHERE t.id = ?1 AND l.queue = ?2";
+pub(super) const IS_OF_QUEUE: &str = "SELECT 1 FROM gae_tasks_task t CROSS JOIN gae_tasks_lane l \
+                                      ON l.id = t.lane WHERE t.id = ?1 AND l.queue = ?2";
 
 /// The limits of one slice of a purge.
 #[derive(Debug, Clone, Copy)]

@@ -113,8 +113,8 @@ impl Catalogue {
 
     /// Reads the lanes after the newest known one: lanes are only ever added.
     fn read_lanes(&mut self, connection: &Connection) -> Result<(), Fault> {
-        const NEW: &str = "SELECT id, queue, kind, shape, version, turn, refusers FROM gae_tasks_lane \
-                           WHERE id > ?1 ORDER BY id";
+        const NEW: &str = "SELECT id, queue, kind, shape, version, turn, refusers FROM \
+                           gae_tasks_lane WHERE id > ?1 ORDER BY id";
         let mut statement = connection.prepare_cached(NEW)?;
         let mut rows = statement.query(params![self.newest])?;
         while let Some(row) = rows.next()? {
@@ -145,8 +145,8 @@ impl Catalogue {
         self.lanes.get(&id)
     }
 
-    /// Returns the lane of `task`, creating the lane and its queue if missing. Stores the schema of the
-    /// task and its sensitive paths if they are missing.
+    /// Returns the lane of `task`, creating the lane and its queue if missing. Stores the schema of
+    /// the task and its sensitive paths if they are missing.
     pub(super) fn lane_of(
         &mut self,
         connection: &Connection,
@@ -218,8 +218,8 @@ impl Catalogue {
         version: u8,
         refusers: Refusers,
     ) -> Result<i64, Fault> {
-        const MAKE: &str = "INSERT INTO gae_tasks_lane (queue, kind, shape, version, refusers, turn) \
-                            VALUES (?1, ?2, ?3, ?4, ?5, \
+        const MAKE: &str = "INSERT INTO gae_tasks_lane (queue, kind, shape, version, refusers, \
+                            turn) VALUES (?1, ?2, ?3, ?4, ?5, \
                             coalesce((SELECT min(turn) FROM gae_tasks_lane WHERE queue = ?1), \
                             (SELECT coalesce(max(id), 0) + 1 FROM gae_tasks_lane))) RETURNING id, turn";
         let shape = route.shape().to_bits().cast_signed();

@@ -22,8 +22,8 @@ impl Commits {
         Self { opened: opened.clone(), connection: Mutex::default() }
     }
 
-    /// Returns a number that differs from the one before if there was a commit in between; `None` if
-    /// this cannot be known.
+    /// Returns a number that differs from the one before if there was a commit in between; `None`
+    /// if this cannot be known.
     pub(super) fn number(&self) -> Option<i64> {
         self.opened.check_process().ok()?;
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);

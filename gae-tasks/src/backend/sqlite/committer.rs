@@ -357,8 +357,8 @@ impl Committer {
 }
 
 /// Returns for how much longer a call waits for a locked file. A worker's operations wait from the
-/// time when the writer turned to them. A client's call, whose caller may hold the lock itself, waits
-/// from the call: it may have been waiting behind others.
+/// time when the writer turned to them. A client's call, whose caller may hold the lock itself,
+/// waits from the call: it may have been waiting behind others.
 fn left(work: &dyn Work, begun: Instant) -> Duration {
     let waited = match work.durability() {
         Durability::Full => work.age(),

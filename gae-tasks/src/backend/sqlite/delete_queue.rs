@@ -92,8 +92,8 @@ impl HeldTasks {
 /// stray task, or by the row in which it waits. All tasks are read.
 pub(super) const HELD: &str = "SELECT t.id, t.died IS NOT NULL FROM gae_tasks_task t \
                     WHERE t.lane IN (SELECT id FROM gae_tasks_lane WHERE queue = ?1) \
-                    OR t.id IN (SELECT w.task FROM gae_tasks_lane l CROSS JOIN gae_tasks_waiting w ON w.lane = l.id \
-                    WHERE l.queue = ?1)";
+                    OR t.id IN (SELECT w.task FROM gae_tasks_lane l CROSS JOIN gae_tasks_waiting w \
+                    ON w.lane = l.id WHERE l.queue = ?1)";
 
 fn all_of(connection: &Connection, queue: &QueueName) -> Result<HeldTasks, Fault> {
     let mut statement = connection.prepare_cached(HELD)?;
@@ -115,8 +115,9 @@ fn all_of(connection: &Connection, queue: &QueueName) -> Result<HeldTasks, Fault
     Ok(held)
 }
 
-pub(super) const HOLDS: &str = "SELECT 1 FROM gae_tasks_lane l WHERE l.queue = ?1 AND (EXISTS (SELECT 1 \
-                     FROM gae_tasks_waiting w CROSS JOIN gae_tasks_task t ON t.id = w.task WHERE w.lane = l.id) \
+pub(super) const HOLDS: &str = "SELECT 1 FROM gae_tasks_lane l WHERE l.queue = ?1 AND (EXISTS \
+                     (SELECT 1 FROM gae_tasks_waiting w CROSS JOIN gae_tasks_task t ON t.id = \
+                     w.task WHERE w.lane = l.id) \
                      OR EXISTS (SELECT 1 FROM gae_tasks_task t WHERE t.lane = l.id AND t.died IS NOT NULL))";
 
 /// Whether a task of a queue waits, is leased or is dead, according to the small tables.
@@ -136,8 +137,8 @@ fn holds_any(connection: &Connection, queue: &QueueName) -> Result<bool, Fault> 
 /// Deletes waiting rows of a queue that belong to no task: a queue that is created anew must not
 /// find them.
 fn delete_orphans(connection: &Connection, queue: &QueueName) -> Result<(), Fault> {
-    const ORPHANS: &str = "DELETE FROM gae_tasks_waiting WHERE lane IN (SELECT id FROM gae_tasks_lane WHERE queue = ?1) \
-                           RETURNING lane";
+    const ORPHANS: &str = "DELETE FROM gae_tasks_waiting WHERE lane IN (SELECT id FROM \
+                           gae_tasks_lane WHERE queue = ?1) RETURNING lane";
     let mut statement = connection.prepare_cached(ORPHANS)?;
     let lanes = statement.query_map(params![queue.as_str()], |row| row.get(0))?;
     for lane in lanes.collect::<Result<BTreeSet<i64>, _>>()? {

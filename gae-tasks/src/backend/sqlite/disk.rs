@@ -31,8 +31,9 @@ fn warning_of(file: &Path, is_set: impl Fn(&str) -> bool, mounts: &str) -> Optio
         return None;
     }
     Some(format!(
-        "dead letters are kept in `{}`, which is on the instance's own disk: on {platform} that is read-only or goes with \
-         the instance, and they go with it. Keep them at Google (`dead_letters=queues` in the URL of Cloud Tasks), in a \
+        "dead letters are kept in `{}`, which is on the instance's own disk: on {platform} that is \
+         read-only or goes with the instance, and they go with it. Keep them at Google \
+         (`dead_letters=queues` in the URL of Cloud Tasks), in a \
          bucket (`.dead_letters_in(..)`), or on a volume that is mounted",
         file.display()
     ))

@@ -134,9 +134,9 @@ pub(super) fn insert(
     now: Timestamp,
     due: Timestamp,
 ) -> Result<bool, Fault> {
-    const INSERT: &str = "INSERT INTO gae_tasks_task (id, lane, created, schedule_time, max_attempts, deadline, name, \
-                          retry, attributes, payload) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \
-                          ON CONFLICT (id) DO NOTHING";
+    const INSERT: &str = "INSERT INTO gae_tasks_task (id, lane, created, schedule_time, \
+                          max_attempts, deadline, name, retry, attributes, payload) VALUES (?1, \
+                          ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (id) DO NOTHING";
     let inserted = connection.prepare_cached(INSERT)?.execute(params![
         task.spec.id.as_bytes(),
         lane,

@@ -130,7 +130,8 @@ impl fmt::Display for Problem {
             Fault::CutOff { path, how } => cut_off(f, path, how),
             Fault::Forked => write!(
                 f,
-                "cannot use `{file}` here: this process was forked from one that had a database open, which SQLite does \
+                "cannot use `{file}` here: this process was forked from one that had a database \
+                 open, which SQLite does \
                  not survive; fork first, then open the file in each process for itself"
             ),
             Fault::Repeated => {
@@ -151,7 +152,8 @@ fn sql_problem(f: &mut fmt::Formatter<'_>, file: &File, code: Option<ErrorCode>)
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             write!(
                 f,
-                "is kept waiting too long for `{file}`: another connection holds it locked; if the open transaction is \
+                "is kept waiting too long for `{file}`: another connection holds it locked; if the \
+                 open transaction is \
                  this code's own, defer in it (`.in_tx(&tx)`), otherwise let it end"
             )
         }
@@ -183,7 +185,8 @@ fn sql_problem(f: &mut fmt::Formatter<'_>, file: &File, code: Option<ErrorCode>)
 fn cut_off(f: &mut fmt::Formatter<'_>, path: &Path, how: &str) -> fmt::Result {
     write!(
         f,
-        "is cut off from its database: `{}` was {how} while it was open; put the same file back, or restart this \
+        "is cut off from its database: `{}` was {how} while it was open; put the same file back, \
+         or restart this \
          program to go on with what is there (what this call was to change may be in the file that is gone)",
         path.display()
     )

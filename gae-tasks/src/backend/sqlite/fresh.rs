@@ -137,8 +137,8 @@ struct Statements {
 
 impl Statements {
     fn new(rows: usize) -> Self {
-        let task = "INSERT INTO gae_tasks_task (id, lane, created, schedule_time, max_attempts, deadline, attributes, \
-                    payload) VALUES ";
+        let task = "INSERT INTO gae_tasks_task (id, lane, created, schedule_time, max_attempts, \
+                    deadline, attributes, payload) VALUES ";
         let waiting =
             "INSERT OR REPLACE INTO gae_tasks_waiting (lane, standing, timed, due, task) VALUES ";
         Self {

@@ -151,10 +151,10 @@ pub(super) fn give(
 }
 
 fn write(connection: &Connection, id: i64, terms: Terms, tasks: &Members) -> Result<(), Fault> {
-    const WRITE: &str = "INSERT INTO gae_tasks_lease (id, expires, duration, session, alone, tasks) \
-                         VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO UPDATE \
-                         SET expires = excluded.expires, duration = excluded.duration, session = excluded.session, \
-                         alone = excluded.alone, tasks = excluded.tasks";
+    const WRITE: &str = "INSERT INTO gae_tasks_lease (id, expires, duration, session, alone, \
+                         tasks) VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO UPDATE \
+                         SET expires = excluded.expires, duration = excluded.duration, session = \
+                         excluded.session, alone = excluded.alone, tasks = excluded.tasks";
     let Terms { expires, duration, session, alone } = terms;
     let (expires, duration) = (expires.as_micros(), crate::time::micros(duration));
     connection

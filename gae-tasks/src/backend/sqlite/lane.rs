@@ -10,8 +10,8 @@ use crate::queue::QueueName;
 use crate::task::Route;
 use crate::version;
 
-/// A queue together with a route, a version and the readers that refused, interned as one number, so
-/// that tasks that a worker cannot run cost its leases nothing.
+/// A queue together with a route, a version and the readers that refused, interned as one number,
+/// so that tasks that a worker cannot run cost its leases nothing.
 #[derive(Debug)]
 pub(super) struct Lane {
     pub(super) id: i64,

@@ -1,5 +1,5 @@
-//! The order of waiting tasks: several lanes are merged by due time, open lanes before the others, a
-//! single lane is read in one go.
+//! The order of waiting tasks: several lanes are merged by due time, open lanes before the others,
+//! a single lane is read in one go.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, VecDeque};
@@ -23,17 +23,20 @@ use crate::time::Timestamp;
 
 /// Reads waiting tasks in order; the rows of the tasks, with their payloads, are read only for
 /// tasks that are taken.
-pub(super) const READ: &str = "SELECT due, task, since FROM gae_tasks_waiting WHERE lane = ?1 AND standing = ?2 AND timed = ?3 \
-                               AND due <= ?4 AND (due, task) > (?5, ?6) AND typeof(due) = 'integer' AND typeof(task) = 'blob' AND length(task) = 16 \
-                               ORDER BY due, task LIMIT ?7";
+pub(super) const READ: &str = "SELECT due, task, since FROM gae_tasks_waiting WHERE lane = ?1 AND \
+                               standing = ?2 AND timed = ?3 AND due <= ?4 AND (due, task) > (?5, \
+                               ?6) AND typeof(due) = 'integer' AND typeof(task) = 'blob' AND \
+                               length(task) = 16 ORDER BY due, task LIMIT ?7";
 
 /// Reads waiting tasks in order together with their rows; for lanes from which every read task is
 /// taken.
-pub(super) const WITH_TASKS: &str = "SELECT w.due, w.task, w.since, t.name, t.schedule_time, t.attempts, t.deadline, \
-                                     t.attributes, t.payload, t.retry, t.max_attempts, t.first_attempt \
-                                     FROM gae_tasks_waiting w LEFT JOIN gae_tasks_task t ON t.id = w.task \
-                                     WHERE w.lane = ?1 AND w.standing = ?2 AND w.timed = ?3 AND w.due <= ?4 \
-                                     AND (w.due, w.task) > (?5, ?6) AND typeof(w.due) = 'integer' AND typeof(w.task) = 'blob' \
+pub(super) const WITH_TASKS: &str = "SELECT w.due, w.task, w.since, t.name, t.schedule_time, \
+                                     t.attempts, t.deadline, t.attributes, t.payload, t.retry, \
+                                     t.max_attempts, t.first_attempt FROM gae_tasks_waiting w LEFT \
+                                     JOIN gae_tasks_task t ON t.id = w.task WHERE w.lane = ?1 AND \
+                                     w.standing = ?2 AND w.timed = ?3 AND w.due <= ?4 AND (w.due, \
+                                     w.task) > (?5, ?6) AND typeof(w.due) = 'integer' AND \
+                                     typeof(w.task) = 'blob' \
                                      AND length(w.task) = 16 ORDER BY w.due, w.task";
 
 /// The tasks that a lease has taken so far, and how each of them waited.
@@ -43,8 +46,8 @@ pub(super) struct Catch<'a> {
     pub(super) reader: TaskRows<'a>,
 }
 
-/// Takes up to `limit` due tasks out of the order, those first that other readers refused, then those
-/// that have been due longest; returns whether there may be more.
+/// Takes up to `limit` due tasks out of the order, those first that other readers refused, then
+/// those that have been due longest; returns whether there may be more.
 pub(super) fn take(
     merge: &mut Merge<'_>,
     limit: usize,
@@ -71,9 +74,9 @@ pub(super) fn take(
 /// program updated.
 const PUT_OFF: Duration = Duration::from_secs(60 * 60);
 
-/// Lets a task that cannot be read wait, so that not every lease meets it: in the lane for tasks that
-/// no reader refused, where its pause is for every reader. A task whose row is gone is removed from
-/// the order.
+/// Lets a task that cannot be read wait, so that not every lease meets it: in the lane for tasks
+/// that no reader refused, where its pause is for every reader. A task whose row is gone is removed
+/// from the order.
 fn put_off(
     connection: &Connection,
     lane: i64,
@@ -81,8 +84,9 @@ fn put_off(
     id: TaskId,
     now: Timestamp,
 ) -> Result<(), Fault> {
-    const UNREFUSED: &str = "SELECT coalesce((SELECT other.id FROM gae_tasks_lane own CROSS JOIN gae_tasks_lane other \
-                             ON other.queue = own.queue AND other.kind = own.kind AND other.shape = own.shape \
+    const UNREFUSED: &str = "SELECT coalesce((SELECT other.id FROM gae_tasks_lane own CROSS JOIN \
+                             gae_tasks_lane other ON other.queue = own.queue AND other.kind = \
+                             own.kind AND other.shape = own.shape \
                              AND other.version = own.version AND other.refusers = x'' WHERE own.id = ?1), ?1)";
     const PUT_OFF_UNTIL: &str =
         "UPDATE gae_tasks_task SET schedule_time = ?2, lane = ?3 WHERE id = ?1";
@@ -100,9 +104,9 @@ fn put_off(
 /// The place of a task in its lane.
 type Key = (i64, TaskId);
 
-/// The place of a lane's first task among those of other lanes: whether the lane is not open, and the
-/// task's place in its lane. The tasks of an open lane come first: they had their turn, and others
-/// refused them. Their times are the ends of pauses, which do not concern the worker.
+/// The place of a lane's first task among those of other lanes: whether the lane is not open, and
+/// the task's place in its lane. The tasks of an open lane come first: they had their turn, and
+/// others refused them. Their times are the ends of pauses, which do not concern the worker.
 type Head = (bool, Key);
 
 /// Before any other.

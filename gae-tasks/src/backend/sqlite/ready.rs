@@ -21,8 +21,9 @@ const FEW: usize = 16;
 /// at a time, which skips lanes that are not due.
 const MANY: usize = 256;
 
-pub(super) const FIRST: &str = "SELECT timed, due FROM gae_tasks_waiting WHERE lane = ?1 AND standing = ?2 \
-                                AND typeof(timed) = 'integer' AND typeof(due) = 'integer' AND typeof(task) = 'blob' \
+pub(super) const FIRST: &str = "SELECT timed, due FROM gae_tasks_waiting WHERE lane = ?1 AND \
+                                standing = ?2 AND typeof(timed) = 'integer' AND typeof(due) = \
+                                'integer' AND typeof(task) = 'blob' \
                                 AND length(task) = 16 ORDER BY timed, due LIMIT 1";
 
 pub(super) const OF_LANE: &str =
@@ -32,7 +33,8 @@ pub(super) const DUE: &str = "SELECT lane FROM gae_tasks_ready WHERE standing = 
 
 // The unary `+` keeps SQLite from using the index on `due`, whose order is that of due times, not
 // of turns.
-pub(super) const TURNS: &str = "SELECT turn, lane, due FROM gae_tasks_ready WHERE standing = 0 AND (turn, lane) > (?1, ?2) \
+pub(super) const TURNS: &str = "SELECT turn, lane, due FROM gae_tasks_ready WHERE standing = 0 AND \
+                                (turn, lane) > (?1, ?2) \
                                 AND turn <= ?3 AND (+due <= ?4 OR +refused = 1) ORDER BY turn, lane LIMIT ?5";
 
 /// Selects lanes whose tasks some readers refused and that are not due for these readers: other
@@ -89,7 +91,8 @@ pub(super) fn refresh(connection: &Connection, lane: i64, standing: Standing) ->
 /// Returns lanes and standings that have waiting tasks and no row; this crate never leaves a row
 /// out.
 pub(super) fn missing(connection: &Connection) -> Result<Vec<(i64, Standing)>, Fault> {
-    const NEXT: &str = "SELECT lane, standing FROM gae_tasks_waiting WHERE (lane, standing) > (?1, ?2) \
+    const NEXT: &str = "SELECT lane, standing FROM gae_tasks_waiting WHERE (lane, standing) > (?1, \
+                        ?2) \
                         AND typeof(lane) = 'integer' AND typeof(standing) = 'integer' ORDER BY lane, standing LIMIT 1";
     let mut next = connection.prepare_cached(NEXT)?;
     let mut is_there = connection.prepare_cached(IS_THERE)?;

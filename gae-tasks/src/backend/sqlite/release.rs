@@ -27,9 +27,11 @@ fn is_fixed(number: i32) -> bool {
 fn problem(number: i32) -> String {
     let (major, minor, patch) = (number / 1_000_000, number / 1_000 % 1_000, number % 1_000);
     format!(
-        "this program is linked to SQLite {major}.{minor}.{patch}, whose WAL-reset bug loses committed writes or corrupts \
-         the file where several connections write (https://sqlite.org/wal.html#walresetbug). SQLite 3.51.3 is the first \
-         without the bug (also 3.50.7, 3.44.6). The crate `libsqlite3-sys` links SQLite: use 0.37 or later with its \
+        "this program is linked to SQLite {major}.{minor}.{patch}, whose WAL-reset bug loses \
+         committed writes or corrupts the file where several connections write \
+         (https://sqlite.org/wal.html#walresetbug). SQLite 3.51.3 is the first without the bug \
+         (also 3.50.7, 3.44.6). The crate `libsqlite3-sys` links SQLite: use 0.37 or later with \
+         its \
          feature `bundled`, and find what pins an older one, or links the system's, with `cargo tree -i libsqlite3-sys`"
     )
 }

@@ -22,8 +22,8 @@ use crate::version::{self, Unread};
 
 const RECORD: &str = concat!(
     "SELECT t.id, l.kind, l.shape, t.payload, l.queue, t.name, t.created, t.schedule_time, \
-                      t.first_attempt, t.attempts, t.lost_leases, t.max_attempts, t.retry, t.deadline, t.attributes, \
-                      t.died, NOT ",
+                      t.first_attempt, t.attempts, t.lost_leases, t.max_attempts, t.retry, \
+                      t.deadline, t.attributes, t.died, NOT ",
     waits!(),
     ", t.errors, t.lost_attempts, t.refusals, l.refusers \
                       FROM gae_tasks_task t CROSS JOIN gae_tasks_lane l ON l.id = t.lane"

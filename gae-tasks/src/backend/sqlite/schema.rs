@@ -90,12 +90,12 @@ impl Found {
             Self::Nothing => return Ok(false),
             Self::Known => return Ok(true),
             Self::Newer(version) => format!(
-                "its tables are of version {version}, this program knows version {KNOWN}: update gae-tasks in this \
-                 program, or name another file"
+                "its tables are of version {version}, this program knows version {KNOWN}: update \
+                 gae-tasks in this program, or name another file"
             ),
             Self::Other => {
-                "its tables were made by another development version of gae-tasks: drain it with the program \
-                            that wrote it, or delete it"
+                "its tables were made by another development version of gae-tasks: drain it with \
+                            the program that wrote it, or delete it"
                     .to_owned()
             }
         };

@@ -1,8 +1,8 @@
 //! The schemas of payloads: a row for each shape, written with the first task of the shape.
 //!
 //! Rows are never deleted, so no task, dead letter or schedule ever lacks its schema. They are
-//! small, and there are as many as there were versions of the parameters of tasks. A row that is not
-//! the schema of its shape counts as missing, and the next task of the shape replaces it.
+//! small, and there are as many as there were versions of the parameters of tasks. A row that is
+//! not the schema of its shape counts as missing, and the next task of the shape replaces it.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -24,8 +24,8 @@ pub(super) struct Schemas {
 }
 
 impl Schemas {
-    /// Stores the schema of a shape, unless one is stored; what is not its schema is not stored. Returns
-    /// whether somebody has asked for it in vain.
+    /// Stores the schema of a shape, unless one is stored; what is not its schema is not stored.
+    /// Returns whether somebody has asked for it in vain.
     pub(super) fn keep(
         &mut self,
         connection: &Connection,
@@ -33,8 +33,8 @@ impl Schemas {
         schema: &Arc<[u8]>,
     ) -> Result<bool, Fault> {
         // A row that cannot be read is replaced.
-        const KEEP: &str = "INSERT INTO gae_tasks_schemas (shape, schema) VALUES (?1, ?2) ON CONFLICT (shape) \
-                            DO UPDATE SET schema = excluded.schema";
+        const KEEP: &str = "INSERT INTO gae_tasks_schemas (shape, schema) VALUES (?1, ?2) ON \
+                            CONFLICT (shape) DO UPDATE SET schema = excluded.schema";
         if !shape.may_be_of(schema) {
             return Ok(false);
         }

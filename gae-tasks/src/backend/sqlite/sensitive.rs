@@ -1,5 +1,5 @@
-//! The paths of args that are never shown: a row for each kind and path, written with the first task
-//! that brings it.
+//! The paths of args that are never shown: a row for each kind and path, written with the first
+//! task that brings it.
 //!
 //! Rows are never deleted: what was hidden once stays hidden, whichever program reads it.
 
@@ -13,8 +13,8 @@ use crate::backend::NewTask;
 use crate::payload::SensitivePaths;
 use crate::task::Kind;
 
-/// The paths in memory that are stored, or that the transaction under way stores. A transaction that
-/// is rolled back forgets all of them.
+/// The paths in memory that are stored, or that the transaction under way stores. A transaction
+/// that is rolled back forgets all of them.
 #[derive(Debug, Default)]
 pub(super) struct Sensitive(HashMap<Kind, HashSet<Box<str>>>);
 

@@ -278,8 +278,8 @@ pub(super) fn forget(connection: &Connection, id: i64) -> Result<(), Fault> {
 
 fn unlockable(path: &Path, error: &io::Error) -> Fault {
     Fault::Unfit(format!(
-        "`{}` beside it, which shows that this process lives, cannot be made and locked ({error}): use a writable \
-         folder on a local disk",
+        "`{}` beside it, which shows that this process lives, cannot be made and locked ({error}): \
+         use a writable folder on a local disk",
         path.display()
     ))
 }

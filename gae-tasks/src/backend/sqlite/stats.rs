@@ -16,8 +16,8 @@ use crate::task::Route;
 use crate::time::Timestamp;
 use crate::version;
 
-pub(super) const WAITING: &str = "SELECT lane, count(*), coalesce(sum(timed = 0 OR due <= ?1), 0), min(due) \
-                                  FROM gae_tasks_waiting GROUP BY lane";
+pub(super) const WAITING: &str = "SELECT lane, count(*), coalesce(sum(timed = 0 OR due <= ?1), 0), \
+                                  min(due) FROM gae_tasks_waiting GROUP BY lane";
 
 /// Returns the lines of the statistics by queue and route.
 pub(super) fn stats(connection: &Connection, now: Timestamp) -> Result<Vec<RouteStats>, Fault> {

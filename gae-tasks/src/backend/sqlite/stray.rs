@@ -17,8 +17,8 @@ const AT_ONCE: i64 = 128;
 
 /// Reads tasks in the order of their ids, and whether each waits, is dead, or cannot be read.
 pub(super) const LOOK: &str = concat!(
-    "SELECT t.id, t.died IS NOT NULL OR typeof(t.schedule_time) <> 'integer' OR typeof(t.lane) <> 'integer' \
-     OR NOT EXISTS (SELECT 1 FROM gae_tasks_lane l WHERE l.id = t.lane) OR ",
+    "SELECT t.id, t.died IS NOT NULL OR typeof(t.schedule_time) <> 'integer' OR typeof(t.lane) <> \
+     'integer' OR NOT EXISTS (SELECT 1 FROM gae_tasks_lane l WHERE l.id = t.lane) OR ",
     waits!(),
     " FROM gae_tasks_task t WHERE t.id > ?1 AND t.id <= ?2 ORDER BY t.id LIMIT ?3"
 );

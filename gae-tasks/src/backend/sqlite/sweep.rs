@@ -21,18 +21,21 @@ use crate::backend::{ForgottenTask, HeldLease, Sweep, Swept};
 use crate::task::TaskId;
 use crate::time::Timestamp;
 
-pub(super) const OLD_DEAD: &str = "SELECT id, length(payload) FROM gae_tasks_task WHERE lane = ?1 AND died IS NOT NULL \
+pub(super) const OLD_DEAD: &str = "SELECT id, length(payload) FROM gae_tasks_task WHERE lane = ?1 \
+                                   AND died IS NOT NULL \
                                    AND died <= ?2 AND typeof(id) = 'blob' AND length(id) = 16 ORDER BY died LIMIT ?3";
 
-pub(super) const LANE_WITH_DEAD: &str = "SELECT lane FROM gae_tasks_task WHERE lane > ?1 AND died IS NOT NULL \
+pub(super) const LANE_WITH_DEAD: &str = "SELECT lane FROM gae_tasks_task WHERE lane > ?1 AND died \
+                                         IS NOT NULL \
                                          AND typeof(lane) = 'integer' ORDER BY lane, died LIMIT 1";
 
 pub(super) const OLD_NAMES: &str =
     "SELECT 1 FROM gae_tasks_name WHERE until IS NOT NULL AND until <= ?1";
 
-pub(super) const LONG_PAUSES: &str = "SELECT task, lane, standing, due, since FROM gae_tasks_waiting \
-                                      WHERE since IS NOT NULL AND since > ?1 AND typeof(since) = 'integer' \
-                                      AND typeof(lane) = 'integer' AND typeof(standing) = 'integer' \
+pub(super) const LONG_PAUSES: &str = "SELECT task, lane, standing, due, since FROM \
+                                      gae_tasks_waiting WHERE since IS NOT NULL AND since > ?1 AND \
+                                      typeof(since) = 'integer' AND typeof(lane) = 'integer' AND \
+                                      typeof(standing) = 'integer' \
                                       AND typeof(due) = 'integer' AND typeof(task) = 'blob' AND length(task) = 16 LIMIT ?2";
 
 /// How many bytes of payloads one sweep deletes: the dead letter that reaches the limit is the
@@ -314,7 +317,8 @@ fn has_old_names(connection: &Connection, now: Timestamp) -> Result<bool, Fault>
 }
 
 fn forget_names(connection: &Connection, now: Timestamp, limit: usize) -> Result<u64, Fault> {
-    const FORGET: &str = "DELETE FROM gae_tasks_name WHERE (queue, name) IN (SELECT queue, name FROM gae_tasks_name \
+    const FORGET: &str = "DELETE FROM gae_tasks_name WHERE (queue, name) IN (SELECT queue, name \
+                          FROM gae_tasks_name \
                           WHERE until IS NOT NULL AND until <= ?1 ORDER BY until LIMIT ?2)";
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     Ok(connection.prepare_cached(FORGET)?.execute(params![now.as_micros(), limit])? as u64)

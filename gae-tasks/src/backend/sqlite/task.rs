@@ -40,7 +40,8 @@ impl Task {
         catalogue: &Catalogue,
         id: TaskId,
     ) -> Result<Option<Self>, Fault> {
-        const LOAD: &str = "SELECT lane, schedule_time, attempts, lost_leases, errors, died, first_attempt, \
+        const LOAD: &str = "SELECT lane, schedule_time, attempts, lost_leases, errors, died, \
+                            first_attempt, \
                             max_attempts, name, retry, created, lost_attempts, refusals FROM gae_tasks_task WHERE id = ?1";
         let mut statement = connection.prepare_cached(LOAD)?;
         let loaded = statement
@@ -162,9 +163,9 @@ impl Task {
         connection: &Connection,
         catalogue: &mut Catalogue,
     ) -> Result<i64, Fault> {
-        const SAVE: &str = "UPDATE gae_tasks_task SET schedule_time = ?2, attempts = ?3, lost_leases = ?4, \
-                            errors = ?5, died = ?6, first_attempt = ?7, lost_attempts = ?8, refusals = ?9, lane = ?10 \
-                            WHERE id = ?1";
+        const SAVE: &str = "UPDATE gae_tasks_task SET schedule_time = ?2, attempts = ?3, \
+                            lost_leases = ?4, errors = ?5, died = ?6, first_attempt = ?7, \
+                            lost_attempts = ?8, refusals = ?9, lane = ?10 WHERE id = ?1";
         self.lane = catalogue.refused_by(connection, self.lane, self.facts.refusers)?;
         let Facts {
             wait, attempts, first_attempt, lost_leases, lost_attempts, refusals, died, ..

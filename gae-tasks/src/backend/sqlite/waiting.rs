@@ -16,8 +16,8 @@ pub(super) const TAKE_UP_TO: &str = "DELETE FROM gae_tasks_waiting WHERE lane = 
 /// An SQL condition: the task `t` of the query waits.
 macro_rules! waits {
     () => {
-        "EXISTS (SELECT 1 FROM gae_tasks_waiting w WHERE w.lane = t.lane AND w.standing IN (0, 1, 2, 3) \
-         AND w.timed IN (0, 1) AND w.due = t.schedule_time AND w.task = t.id)"
+        "EXISTS (SELECT 1 FROM gae_tasks_waiting w WHERE w.lane = t.lane AND w.standing IN (0, 1, \
+         2, 3) AND w.timed IN (0, 1) AND w.due = t.schedule_time AND w.task = t.id)"
     };
 }
 pub(super) use waits;
@@ -30,8 +30,8 @@ pub(super) fn put(
     standing: Standing,
     wait: Wait,
 ) -> Result<(), Fault> {
-    const PUT: &str = "INSERT OR REPLACE INTO gae_tasks_waiting (lane, standing, timed, due, task, since) \
-                       VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    const PUT: &str = "INSERT OR REPLACE INTO gae_tasks_waiting (lane, standing, timed, due, task, \
+                       since) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     connection.prepare_cached(PUT)?.execute(params![
         lane,
         standing as i64,

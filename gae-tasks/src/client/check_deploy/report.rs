@@ -104,7 +104,8 @@ pub struct DeployValues {
     pub failed: u64,
     /// The number of them that do not fit, of dead letters.
     pub failed_dead: u64,
-    /// How many payloads in a payload store were not read, for each reason, the most frequent first.
+    /// How many payloads in a payload store were not read, for each reason, the most frequent
+    /// first.
     pub unread: Vec<(String, u64)>,
     /// Why payloads do not fit, and how many for each reason, the most frequent first. Paths and
     /// reasons, never values.

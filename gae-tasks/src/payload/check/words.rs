@@ -31,8 +31,8 @@ pub(super) fn count() -> Disagreement {
 #[cold]
 pub(super) fn no_count(kind: &str, hint: &str) -> Disagreement {
     Disagreement::new(format!(
-        "is written as {kind} that does not say how many elements follow{hint}: collect them first, \
-         or {WRAP}"
+        "is written as {kind} that does not say how many elements follow{hint}: collect them \
+         first, or {WRAP}"
     ))
 }
 
@@ -91,8 +91,8 @@ fn order(name: &str) -> Disagreement {
 
 fn renamed(name: &str, asked: &Member) -> Disagreement {
     let what = format!(
-        "is written under the name `{name}` (`rename(serialize = ..)`), which is not read: give both \
-         halves one name, or add `#[serde(alias = \"{name}\")]`"
+        "is written under the name `{name}` (`rename(serialize = ..)`), which is not read: give \
+         both halves one name, or add `#[serde(alias = \"{name}\")]`"
     );
     Disagreement::new(what).in_field(&asked.names[0])
 }
@@ -103,8 +103,8 @@ pub(super) fn variant(name: &str, index: u32, variants: &[Member]) -> Disagreeme
     let place = variants.iter().position(|variant| variant.is_named(name));
     let what = match (place, variants.get(index as usize)) {
         (Some(place), _) => format!(
-            "is written as variant {index}, but read as variant {place}, as variants that are skipped \
-             (`#[serde(skip)]`) stand before it: move them behind all others, or {WRAP}"
+            "is written as variant {index}, but read as variant {place}, as variants that are \
+             skipped (`#[serde(skip)]`) stand before it: move them behind all others, or {WRAP}"
         ),
         (None, Some(_)) => format!(
             "is not read under this name (`rename(serialize = ..)` or `skip_deserializing`): give \

@@ -65,16 +65,16 @@ impl Expected {
                 "remove the attribute, so that its variants have numbers, or ",
             ),
             Self::Untagged => (
-                "an untagged enum (`#[serde(untagged)]`), or keeps its content in another way until \
-                 it knows more",
+                "an untagged enum (`#[serde(untagged)]`), or keeps its content in another way \
+                 until it knows more",
                 "remove the attribute, so that its variants have numbers, or ",
             ),
             Self::Json => ("JSON of any form (`serde_json::Value`)", ""),
             Self::Ignored => ("a value of any type that is forgotten (`IgnoredAny`)", ""),
             Self::Other(words) => {
                 return format!(
-                    "it expects \"{words}\"): choose a form of it that is always of one kind, such as \
-                     a text (`#[serde(with = ..)]`), or {WRAP}"
+                    "it expects \"{words}\"): choose a form of it that is always of one kind, such \
+                     as a text (`#[serde(with = ..)]`), or {WRAP}"
                 );
             }
         };
@@ -97,8 +97,8 @@ impl Refusal {
                 let place = place.strip_suffix("{key}").unwrap_or(place);
                 return format!(
                     "`{place}` asks for the names of fields outside of a struct, \
-                     which a payload does not hold (`#[serde(flatten)]`, or a struct that is read as a \
-                     map): give what is flattened a field of its own, or {WRAP}"
+                     which a payload does not hold (`#[serde(flatten)]`, or a struct that is read \
+                     as a map): give what is flattened a field of its own, or {WRAP}"
                 );
             }
             Self::Platform => {

@@ -1,4 +1,5 @@
-//! The paths of args that are never shown: stored with the first task that brings them, kept for good.
+//! The paths of args that are never shown: stored with the first task that brings them, kept for
+//! good.
 
 use super::stage::{Stage, at, kind};
 use crate::backend::{Bury, NewTask, SensitivePaths};

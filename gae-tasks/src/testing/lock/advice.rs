@@ -147,8 +147,8 @@ fn called(change: &Change, to: &str, ty: &str) -> String {
         _ => "tasks that wait would be misread: convert them with `upgrade = ..`",
     };
     format!(
-        "{place} seems to be called `{to}` now: {alias}. If it means something else, such as another \
-         unit, {otherwise}"
+        "{place} seems to be called `{to}` now: {alias}. If it means something else, such as \
+         another unit, {otherwise}"
     )
 }
 

@@ -1,5 +1,5 @@
-//! Fuzzes the reader of payloads of another schema: the first byte chooses what reads, the second is
-//! the length of the schema, which follows, and the others are the payload.
+//! Fuzzes the reader of payloads of another schema: the first byte chooses what reads, the second
+//! is the length of the schema, which follows, and the others are the payload.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;

@@ -85,8 +85,8 @@ fn checked_id<'a>(parent: &str, name: &'a str) -> Result<&'a str, Refusal> {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
     if !(1..=500).contains(&id.len()) || !id.bytes().all(allowed) {
         return Err(Refusal::invalid(format!(
-            "Task ID \"{id}\" can contain only letters ([A-Za-z]), numbers ([0-9]), hyphens (-), or underscores (_). \
-             Task ID must between 1 and 500 characters."
+            "Task ID \"{id}\" can contain only letters ([A-Za-z]), numbers ([0-9]), hyphens (-), \
+             or underscores (_). Task ID must between 1 and 500 characters."
         )));
     }
     Ok(id)

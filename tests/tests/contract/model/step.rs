@@ -44,8 +44,8 @@ pub(crate) enum Step {
     Lease {
         queues: Vec<&'static str>,
         routes: Option<Vec<(&'static str, u64)>>,
-        /// The shape of the function that reads the routes, by their schemas; otherwise each route is
-        /// read by its own shape.
+        /// The shape of the function that reads the routes, by their schemas; otherwise each route
+        /// is read by its own shape.
         reader: Option<u64>,
         limit: usize,
         starting: usize,

@@ -73,7 +73,8 @@ async fn tasks_of_another_shape_are_resolved_and_counted_by_state() {
             report.to_string(),
             format!(
                 "safe to deploy: 4 waiting or leased tasks will run; 4 resolved by name; 1 dead; 5 payloads read\n  \
-                 4 `shop.emails/send_welcome` of another shape (queue `emails`, shape {shape}, 2 due, 1 in the future, \
+                 4 `shop.emails/send_welcome` of another shape (queue `emails`, shape {shape}, 2 \
+                 due, 1 in the future, \
                  1 leased, 1 dead) will be resolved by name; of 5 read, 0 do not fit"
             )
         );

@@ -201,8 +201,8 @@ async fn all_that_a_killed_process_held_is_recovered_without_any_time_passing() 
 #[tokio::test]
 async fn a_lease_that_stays_lost_keeps_no_worker_busy() {
     let LeasedFile { stage, clock, tasks, folder, .. } = &leased_in_a_file(2, 5 * SECOND).await;
-    let rule = "CREATE TRIGGER rule BEFORE UPDATE ON gae_tasks_task WHEN old.id = (SELECT min(id) FROM gae_tasks_task) \
-                BEGIN SELECT raise(ABORT, 'against the rule'); END";
+    let rule = "CREATE TRIGGER rule BEFORE UPDATE ON gae_tasks_task WHEN old.id = (SELECT min(id) \
+                FROM gae_tasks_task) BEGIN SELECT raise(ABORT, 'against the rule'); END";
     change(folder, rule);
     let running = Running::start(tasks.worker());
     let asleep = async || {

@@ -1,4 +1,5 @@
-//! A check before a deploy loads payloads from the store, within its limits, and says which it left.
+//! A check before a deploy loads payloads from the store, within its limits, and says which it
+//! left.
 
 use std::time::Duration;
 

@@ -7,12 +7,13 @@ use crate::queue::QueueConfig;
 use crate::version;
 
 /// Finds the lane, and whether its queue and the schema of its shape are stored and readable.
-const FIND: &str = "SELECT (SELECT id FROM gae_tasks_lane WHERE queue = ?1 AND kind = ?2 AND shape = ?3 AND version = ?4 \
-                    AND refusers = x''), \
+const FIND: &str = "SELECT (SELECT id FROM gae_tasks_lane WHERE queue = ?1 AND kind = ?2 AND shape \
+                    = ?3 AND version = ?4 AND refusers = x''), \
                     EXISTS (SELECT 1 FROM gae_tasks_queue WHERE name = ?1), \
                     EXISTS (SELECT 1 FROM gae_tasks_schemas WHERE shape = ?3 AND typeof(schema) = 'blob')";
 
-const KEEP_SCHEMA: &str = "INSERT INTO gae_tasks_schemas (shape, schema) VALUES (?1, ?2) ON CONFLICT (shape) \
+const KEEP_SCHEMA: &str = "INSERT INTO gae_tasks_schemas (shape, schema) VALUES (?1, ?2) ON \
+                           CONFLICT (shape) \
                            DO UPDATE SET schema = excluded.schema WHERE typeof(schema) <> 'blob'";
 
 const KEEP_PATH: &str =
@@ -21,8 +22,9 @@ const KEEP_PATH: &str =
 const MAKE_QUEUE: &str =
     "INSERT INTO gae_tasks_queue (name, config, paused) VALUES (?1, ?2, 0) ON CONFLICT DO NOTHING";
 
-const MAKE: &str = "INSERT INTO gae_tasks_lane (queue, kind, shape, version, refusers, turn) VALUES (?1, ?2, ?3, ?4, x'', \
-                    coalesce((SELECT min(turn) FROM gae_tasks_lane WHERE queue = ?1), \
+const MAKE: &str = "INSERT INTO gae_tasks_lane (queue, kind, shape, version, refusers, turn) \
+                    VALUES (?1, ?2, ?3, ?4, x'', coalesce((SELECT min(turn) FROM gae_tasks_lane \
+                    WHERE queue = ?1), \
                     (SELECT coalesce(max(id), 0) + 1 FROM gae_tasks_lane))) ON CONFLICT DO NOTHING";
 
 /// Returns the number of the lane of `task`.

@@ -16,9 +16,9 @@ const READ_ONLY: i32 = 8;
 pub(super) fn elsewhere(found: &str, path: &Path) -> String {
     let found = if found.is_empty() { "memory".to_owned() } else { format!("`{found}`") };
     format!(
-        "needs a transaction in the file of the client's tasks: the main database of this one is {found}, the tasks \
-         are in `{}`, and workers would never find one elsewhere; open the client with the database of the \
-         application",
+        "needs a transaction in the file of the client's tasks: the main database of this one is \
+         {found}, the tasks are in `{}`, and workers would never find one elsewhere; open the \
+         client with the database of the application",
         path.display()
     )
 }
@@ -26,8 +26,8 @@ pub(super) fn elsewhere(found: &str, path: &Path) -> String {
 /// The tables are not those that this program knows.
 pub(super) fn other_tables(path: &Path) -> String {
     format!(
-        "finds tables of another version of gae-tasks in `{}`: end the transaction, and open the client again, which \
-         says what to do",
+        "finds tables of another version of gae-tasks in `{}`: end the transaction, and open the \
+         client again, which says what to do",
         path.display()
     )
 }
@@ -38,19 +38,20 @@ pub(super) fn failed(call: &'static str, path: &Path, failed: Failed) -> Error {
     let file = path.display();
     let problem = match code {
         Some(BUSY_SNAPSHOT) => format!(
-            "cannot write `{file}` in this transaction, which has read before another one wrote: roll back, and begin \
+            "cannot write `{file}` in this transaction, which has read before another one wrote: \
+             roll back, and begin \
              with `BEGIN IMMEDIATE`, so that the transaction has the write lock from the start (`{call}`)"
         ),
         Some(code) if code & 0xff == BUSY => format!(
-            "is kept waiting too long for `{file}`: another connection holds its write lock, so `{call}` changed \
-             nothing; roll back, and try again"
+            "is kept waiting too long for `{file}`: another connection holds its write lock, so \
+             `{call}` changed nothing; roll back, and try again"
         ),
         Some(code) if code & 0xff == READ_ONLY => {
             format!("cannot write `{file}`: the connection of `{call}` may only read")
         }
         Some(ERROR) if source.to_string().contains("no such table") => format!(
-            "has no tables in `{file}` that this transaction can see: begin it after the client was opened; if the \
-             tables were deleted, open the client again (`{call}`)"
+            "has no tables in `{file}` that this transaction can see: begin it after the client \
+             was opened; if the tables were deleted, open the client again (`{call}`)"
         ),
         _ => format!("failed on `{file}`, so `{call}` changed nothing"),
     };
@@ -61,8 +62,8 @@ pub(super) fn failed(call: &'static str, path: &Path, failed: Failed) -> Error {
 pub(super) fn unbegun(failed: Failed) -> Error {
     let Failed { code, source } = failed;
     let problem = if code == Some(ERROR) && source.to_string().contains("within a transaction") {
-        "cannot set a savepoint in this transaction, which a statement has begun without sqlx: begin it with \
-         `connection.begin_with(\"BEGIN IMMEDIATE\")`"
+        "cannot set a savepoint in this transaction, which a statement has begun without sqlx: \
+         begin it with `connection.begin_with(\"BEGIN IMMEDIATE\")`"
     } else {
         "cannot set a savepoint in this transaction, so the call changed nothing"
     };

@@ -11,7 +11,8 @@ use crate::backend::{NewTask, Standing};
 use crate::task::{Deferred, TaskName};
 use crate::time::Timestamp;
 
-const INSERT: &str = "INSERT INTO gae_tasks_task (id, lane, created, schedule_time, max_attempts, deadline, name, \
+const INSERT: &str = "INSERT INTO gae_tasks_task (id, lane, created, schedule_time, max_attempts, \
+                      deadline, name, \
                       retry, attributes, payload) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 
 const WAIT: &str =

@@ -27,8 +27,8 @@ fn schema(sqlite: &Sqlite) -> Option<Vec<u8>> {
 
 /// Counts the tasks without a schema.
 fn without_schema(folder: &Folder) -> i64 {
-    const WITHOUT: &str = "SELECT count(*) FROM gae_tasks_task t JOIN gae_tasks_lane l ON l.id = t.lane \
-                           WHERE l.shape NOT IN (SELECT shape FROM gae_tasks_schemas)";
+    const WITHOUT: &str = "SELECT count(*) FROM gae_tasks_task t JOIN gae_tasks_lane l ON l.id = \
+                           t.lane WHERE l.shape NOT IN (SELECT shape FROM gae_tasks_schemas)";
     let file = Connection::open(folder.file()).unwrap();
     file.query_row(WITHOUT, [], |row| row.get(0)).unwrap()
 }
@@ -53,8 +53,8 @@ fn a_schema_of_a_task_that_the_database_refuses_is_stored_with_the_next() {
     let folder = Folder::new();
     let sqlite = folder.open();
     let other = Connection::open(folder.file()).unwrap();
-    let rule = "CREATE TRIGGER rule BEFORE INSERT ON gae_tasks_task WHEN new.attributes IS NOT NULL \
-                BEGIN SELECT raise(ABORT, 'against the rule'); END";
+    let rule = "CREATE TRIGGER rule BEFORE INSERT ON gae_tasks_task WHEN new.attributes IS NOT \
+                NULL BEGIN SELECT raise(ABORT, 'against the rule'); END";
     other.execute_batch(rule).unwrap();
     let bad = of_new_shape(b"x").with(|task| task.spec.attributes = Some(vec![1]));
     // The bad task is the first of its shape, and its savepoint takes the schema with it.

@@ -32,8 +32,8 @@ fn paths_of_a_task_that_the_database_refuses_are_stored_with_the_next() {
     let folder = Folder::new();
     let sqlite = folder.open();
     let other = Connection::open(folder.file()).unwrap();
-    let rule = "CREATE TRIGGER rule BEFORE INSERT ON gae_tasks_task WHEN new.attributes IS NOT NULL \
-                BEGIN SELECT raise(ABORT, 'against the rule'); END";
+    let rule = "CREATE TRIGGER rule BEFORE INSERT ON gae_tasks_task WHEN new.attributes IS NOT \
+                NULL BEGIN SELECT raise(ABORT, 'against the rule'); END";
     other.execute_batch(rule).unwrap();
     let bad = marked(b"x").with(|task| task.spec.attributes = Some(vec![1]));
     let good = NewTask { sensitive: bad.sensitive.clone(), ..task(b"y") };

@@ -227,8 +227,8 @@ fn the_database_of_an_application_keeps_its_tables_versions_and_migrations() {
     }
     assert_eq!(seen(&application), before);
     let sqlite = folder.open();
-    let migration = "BEGIN; ALTER TABLE task ADD COLUMN more; INSERT INTO _sqlx_migrations VALUES (3, 'more'); \
-                     PRAGMA user_version = 8; COMMIT";
+    let migration = "BEGIN; ALTER TABLE task ADD COLUMN more; INSERT INTO _sqlx_migrations VALUES \
+                     (3, 'more'); PRAGMA user_version = 8; COMMIT";
     application.execute_batch(migration).unwrap();
     let after = seen(&application);
     enqueue(&sqlite, vec![task(b"y")]).unwrap();

@@ -79,9 +79,9 @@ impl Request for Noted {
 const NOTE_LEVELS: &str = "CREATE TEMP TABLE note (what, level); \
     CREATE TEMP TRIGGER a AFTER INSERT ON main.gae_tasks_task \
     BEGIN INSERT INTO note SELECT 'task stored', synchronous FROM pragma_synchronous; END; \
-    CREATE TEMP TRIGGER b AFTER UPDATE ON main.gae_tasks_task WHEN new.died IS NULL AND old.died IS NOT NULL \
-    BEGIN INSERT INTO note SELECT 'task replayed', synchronous FROM pragma_synchronous; END; \
-    CREATE TEMP TRIGGER c AFTER DELETE ON main.gae_tasks_task \
+    CREATE TEMP TRIGGER b AFTER UPDATE ON main.gae_tasks_task WHEN new.died IS NULL AND old.died \
+    IS NOT NULL BEGIN INSERT INTO note SELECT 'task replayed', synchronous FROM \
+    pragma_synchronous; END; CREATE TEMP TRIGGER c AFTER DELETE ON main.gae_tasks_task \
     BEGIN INSERT INTO note SELECT 'task gone', synchronous FROM pragma_synchronous; END; \
     CREATE TEMP TRIGGER d AFTER INSERT ON main.gae_tasks_lease \
     BEGIN INSERT INTO note SELECT 'lease given', synchronous FROM pragma_synchronous; END; \
@@ -212,8 +212,8 @@ fn a_task_the_database_refuses_fails_alone() {
     let other = Connection::open(folder.file()).unwrap();
     other
         .execute_batch(
-            "CREATE TRIGGER rule BEFORE INSERT ON gae_tasks_task WHEN new.attempts = 0 AND new.attributes IS NOT NULL \
-             BEGIN SELECT raise(ABORT, 'against the rule'); END",
+            "CREATE TRIGGER rule BEFORE INSERT ON gae_tasks_task WHEN new.attempts = 0 AND \
+             new.attributes IS NOT NULL BEGIN SELECT raise(ABORT, 'against the rule'); END",
         )
         .unwrap();
     let mut bad = task(b"s3cret");

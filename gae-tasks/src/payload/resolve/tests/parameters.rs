@@ -187,8 +187,8 @@ fn paths_of_fields_are_ignored_wherever_they_stand() {
             deferred, ["transfer.note", "note"],
             transfer: Smaller = plain("transfer"), other: u8 = plain("other")
         )),
-        "field `transfer.fee.note` is not known here: add `#[serde(alias = \"note\")]` to what it is \
-         called now, or `ignores = [\"transfer.fee.note\"]` if it may be dropped",
+        "field `transfer.fee.note` is not known here: add `#[serde(alias = \"note\")]` to what it \
+         is called now, or `ignores = [\"transfer.fee.note\"]` if it may be dropped",
     );
 }
 

@@ -67,8 +67,8 @@ fn nested_ones() {
     table! {
         Order => "{id: u64, lines: Vec<{article: String, count: u32}>, \
             address: Option<#1 {street: String, zip: (u32, char)}>, \
-            state: enum {Open, Paid(u64), Sent {at: u64, by: String}, Moved(u8, String), Held(#1)}, \
-            labels: Map<String, ()>}";
+            state: enum {Open, Paid(u64), Sent {at: u64, by: String}, Moved(u8, String), \
+            Held(#1)}, labels: Map<String, ()>}";
         Article => "String";
         Label => "()";
         Never => "enum {}";

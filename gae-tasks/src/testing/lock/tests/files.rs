@@ -36,8 +36,8 @@ task shop/send
 
 /// The text with the shapes of its schemas in their places.
 fn lock() -> String {
-    let customer = "{name: String, street_and_number: Option<String>, previous: Vec<#1 {day: u32, note: \
-                    Option<String>}>, last: #1}";
+    let customer = "{name: String, street_and_number: Option<String>, previous: Vec<#1 {day: u32, \
+                    note: Option<String>}>, last: #1}";
     let shapes = [
         format!("(order: u64, customer: {customer}, cents: u32)"),
         "(order: u64)".into(),
@@ -152,8 +152,8 @@ fn a_failed_assert_shows_what_differs() {
         "tasks.lock and the tasks of this program differ:
 
 shop/other (src/lib.rs:1)
-  needs an attribute: parameter `id` is new, and tasks that wait have no value for it: write `#[default] id: u8`, or \
-         a value, `#[default(..)] id: u8`, or make it an `Option`
+  needs an attribute: parameter `id` is new, and tasks that wait have no value for it: write \
+         `#[default] id: u8`, or a value, `#[default(..)] id: u8`, or make it an `Option`
 
 shop/send (src/lib.rs:1)
   compatible: parameter `note` is new: tasks that wait get its default, or `None`
@@ -174,8 +174,8 @@ shop/send (src/lib.rs:1)
 +   accepts {2}
 +     id: u64
 
-See above what to do about 1 of these changes. For the others, if they are meant, run this test with \
-         GAE_TASKS_LOCK=write, and commit the file.
+See above what to do about 1 of these changes. For the others, if they are meant, run this test \
+         with GAE_TASKS_LOCK=write, and commit the file.
 ",
         schema("()").shape(),
         schema("(id: u8)").shape(),

@@ -141,8 +141,8 @@ impl Stage {
         left
     }
 
-    /// Stops a push queue, which else is delivering some of the tasks that nobody runs: these do not
-    /// count as waiting.
+    /// Stops a push queue, which else is delivering some of the tasks that nobody runs: these do
+    /// not count as waiting.
     async fn hold_deliveries(&self) {
         if self.push.is_some() {
             self.tasks.pause(QUEUE).await.unwrap();

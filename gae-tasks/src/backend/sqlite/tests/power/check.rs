@@ -43,19 +43,20 @@ const CONTRADICTIONS: [(&str, &str); 5] = [
     ),
     (
         "a waiting row belongs to a task",
-        "SELECT count(*) FROM gae_tasks_waiting w LEFT JOIN gae_tasks_task t ON t.id = w.task AND t.lane = w.lane \
-         AND t.schedule_time = w.due AND t.died IS NULL WHERE t.id IS NULL",
+        "SELECT count(*) FROM gae_tasks_waiting w LEFT JOIN gae_tasks_task t ON t.id = w.task AND \
+         t.lane = w.lane AND t.schedule_time = w.due AND t.died IS NULL WHERE t.id IS NULL",
     ),
     (
         "a lease belongs to a task",
         "WITH RECURSIVE place(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM place WHERE n < 160) \
-         SELECT count(*) FROM gae_tasks_lease l JOIN place ON n * 24 < length(l.tasks) LEFT JOIN gae_tasks_task t \
+         SELECT count(*) FROM gae_tasks_lease l JOIN place ON n * 24 < length(l.tasks) LEFT JOIN \
+         gae_tasks_task t \
          ON t.id = substr(l.tasks, n * 24 + 1, 16) AND t.died IS NULL WHERE t.id IS NULL",
     ),
     (
         "a task that has a name holds the name",
-        "SELECT count(*) FROM gae_tasks_task t LEFT JOIN gae_tasks_name n ON n.task = t.id AND n.name = t.name \
-         AND n.until IS NULL WHERE t.name IS NOT NULL AND n.task IS NULL",
+        "SELECT count(*) FROM gae_tasks_task t LEFT JOIN gae_tasks_name n ON n.task = t.id AND \
+         n.name = t.name AND n.until IS NULL WHERE t.name IS NOT NULL AND n.task IS NULL",
     ),
     (
         "an error belongs to a task",
