@@ -28,6 +28,10 @@ pub use self::json::Json;
 pub use self::parameter::{DefaultParameter, Parameter};
 pub use self::reading::Readings;
 pub(crate) use self::reading::{CannotRead, Decision, Reading};
+#[cfg_attr(
+    not(feature = "testing"),
+    allow(unreachable_pub, unused_imports, reason = "public in the test kit")
+)]
 pub use self::resolve::{Difference, Reader, Resolution};
 use self::resolve::{Failure, Parameters, Reason};
 pub use self::schema::{Schema, SchemaError};

@@ -37,6 +37,10 @@ use std::sync::{Arc, OnceLock};
 use serde::de::DeserializeSeed;
 
 pub(crate) use self::cursor::Cursor;
+#[cfg_attr(
+    not(feature = "testing"),
+    allow(unreachable_pub, reason = "public in the test kit")
+)]
 pub use self::difference::Difference;
 pub(crate) use self::failure::{Failure, Reason};
 pub(crate) use self::ignores::Ignores;

@@ -95,8 +95,8 @@ mod tests {
             "a: Option<{{{name}: u8, \"b, }}\\\"{{\": {{}}, c: Map<u8, {{{name}: (u8, u8)}}>, d: enum {{E, F(u8)}}}}>"
         );
         let broken = format!(
-            "a: Option<{{\n      {name}: u8,\n      \"b, }}\\\"{{\": {{}},\n      c: Map<u8, {{\n  \
-                   {name}: (u8, u8),\n      }}>,\n      d: enum {{E, F(u8)}},\n    }}>"
+            "a: Option<{{\n      {name}: u8,\n      \"b, }}\\\"{{\": {{}},\n      c: Map<u8, \
+             {{\n        {name}: (u8, u8),\n      }}>,\n      d: enum {{E, F(u8)}},\n    }}>"
         );
         assert_eq!(laid_out(&text), broken);
     }
