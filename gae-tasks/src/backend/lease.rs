@@ -166,8 +166,9 @@ impl Routes {
 
 /// A worker that decides by schema which tasks it can read.
 ///
-/// The backend calls it on the thread that polls the lease, while nobody waits for the storage. Its
-/// answer about a route and a schema never changes.
+/// The backend calls it on the thread that polls the lease, while nobody waits for the storage. An
+/// answer is kept for as long as the value lives: a worker whose answers change passes another
+/// `Arc`.
 pub trait ReadsRoutes: fmt::Debug + Send + Sync {
     /// Returns this program's function that reads tasks of `route`, whose payloads have this
     /// schema; `None` if there is no such function. The schema is `None` if none is stored.

@@ -91,8 +91,9 @@ pub enum Verdict {
     /// is counted.
     Release,
     /// The value of the payload cannot be read here: no attempt is counted, and the task goes back.
-    /// This reader pauses: a minute after the first refusal, twice as long after each further one,
-    /// at most an hour. Any other reader may lease the task at once, unless it has refused it too.
+    /// The readers that have refused it pause: a minute after the first refusal, twice as long
+    /// after each further one by any of them, at most an hour. Any other reader may lease the task
+    /// at once.
     Unreadable {
         /// The error and its sources in one line.
         error: String,

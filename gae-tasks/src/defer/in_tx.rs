@@ -21,8 +21,9 @@ impl Defer {
     /// # Errors
     /// As `.await`; [`Error::InTransaction`](crate::Error::InTransaction) if the client has no
     /// SQLite file, the transaction is in another file, or the payload is too large to be stored
-    /// with its task; [`Error::Storage`](crate::Error::Storage) if a statement fails. After any
-    /// error the transaction is as it was before, and can go on.
+    /// with its task; [`Error::Storage`](crate::Error::Storage) if a statement fails. After an
+    /// error the transaction is as it was before, and can go on, unless the error says that the
+    /// transaction cannot go on: SQLite ends it as a whole if, for example, the disk is full.
     ///
     /// ```
     /// # use gae_tasks::{Client, deferred};

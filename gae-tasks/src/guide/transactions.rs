@@ -111,7 +111,13 @@
 //! # What is promised
 //!
 //! - **After an error the transaction is as it was before the call** and can go on: the statements
-//!   of a call are in a savepoint. A future of `sqlx` that is dropped has stored all or nothing.
+//!   of a call are in a savepoint. If the error says that the transaction cannot go on, the database
+//!   has ended it as a whole, as SQLite does where, for example, the disk is full. A future of
+//!   `sqlx` that is dropped has stored all or nothing.
+//! - **`last_insert_rowid()` stays what it was**, so a task may be stored between the insert of an
+//!   order and the question for its number.
+//! - **Both must be in the main database** of the connection: SQLite commits attached files with a
+//!   write-ahead log one after the other, so a loss of power may keep one and lose the other.
 //! - **Durability is that of your transaction.** With `synchronous = FULL`, SQLite's default, a
 //!   commit survives a loss of power; with `NORMAL` it survives a killed process, because the file
 //!   has a write-ahead log.

@@ -108,8 +108,8 @@ async fn expire(crew: &Crew) {
 /// Does not count the time in which nobody has committed anything: a long transaction of the
 /// application keeps this worker from extending its leases, and all others from seeing time pass.
 async fn stand_still(crew: &Crew) {
-    if crew.pull.commits().is_none() {
-        // Where the storage cannot know, all time counts.
+    if crew.pull.capabilities().home.is_none() {
+        // No application has transactions there, so all time counts.
         return std::future::pending().await;
     }
     let mut last = None;

@@ -8,8 +8,9 @@ use std::time::Duration;
 use super::crew::Crew;
 use crate::backend::{List, RouteStats, TaskFilter};
 use crate::log;
+use crate::queue::QueueName;
 use crate::registry::explain::explain_refused;
-use crate::task::TaskId;
+use crate::task::{Route, TaskId};
 
 /// How often a worker looks for tasks that it does not run.
 const REPORT_INTERVAL: Duration = Duration::from_secs(60);
@@ -65,7 +66,7 @@ async fn report_future(crew: &Crew) {
 }
 
 /// Reports the waiting routes that this worker does not run, each once.
-async fn report_unrunnable(crew: &Crew, reported: &mut HashSet<String>) {
+async fn report_unrunnable(crew: &Crew, reported: &mut HashSet<(QueueName, Route, String)>) {
     // The sweep reports storage errors.
     let mut lines = crew.pull.stats(crew.clock.now()).await.unwrap_or_default();
     lines.retain(|line| line.stats.scheduled > 0);
@@ -74,7 +75,7 @@ async fn report_unrunnable(crew: &Crew, reported: &mut HashSet<String>) {
     let schemas = schemas.iter().map(Option::as_deref).chain(std::iter::repeat(None));
     for (line, schema) in lines.iter().zip(schemas) {
         let Some((tasks, problem)) = problem(crew, line, schema) else { continue };
-        if reported.insert(problem.clone()) {
+        if reported.insert((line.queue.clone(), line.route.clone(), problem.clone())) {
             log::say(|| {
                 tracing::error!(
                     queue = %line.queue,

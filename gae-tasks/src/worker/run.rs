@@ -114,7 +114,10 @@ async fn make(crew: &Crew, task: &LeasedTask, routed: &Routed) -> Settlement {
         |failure: &Failure| Outlook::of_leased(task, routed, failure, started, crew.clock.wall());
     let outcome =
         crew.dispatcher.dispatch(routed, &task.payload, attributes, &context, &outlook).await;
-    if let Some(difference) = routed.reading.refused() {
+    // Another reading of the function may have taken its place.
+    if let Some(difference) = routed.reading.refused()
+        && routed.next_after(&routed.reading).is_none()
+    {
         let kind = &task.spec.kind;
         let why =
             || format!("the function at {} cannot read `{kind}`: {difference}", routed.location);

@@ -77,6 +77,18 @@ async fn a_file_under_another_name_is_the_same_file() {
     assert_eq!(stage.open_tasks().await, 1);
 }
 
+/// SQLite keeps the log of a file beside the name under which the file was opened.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_hard_link_is_another_database() {
+    let stage = Stage::new().await;
+    let link = stage.folder.path().join("link.db");
+    std::fs::hard_link(stage.file(), &link).unwrap();
+    let mut application = Connection::open(link).unwrap();
+    let text = problem(note::defer("x").on(&stage.tasks).in_tx(&begin(&mut application)));
+    assert!(text.contains("needs a transaction in the file of the client's tasks"), "{text}");
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn a_file_that_took_the_place_of_the_clients_is_refused() {
@@ -188,6 +200,33 @@ async fn a_database_that_refuses_a_row_takes_back_the_whole_call() {
     let text = text.await;
     assert!(text.contains("changed nothing"), "{text}");
     assert_eq!(number(&stage.application(), "SELECT count(*) FROM gae_tasks_lane"), 0);
+}
+
+#[tokio::test]
+async fn an_error_that_ends_the_whole_transaction_says_so() {
+    let stage = Stage::new().await;
+    let rule = "CREATE TRIGGER the_end AFTER INSERT ON gae_tasks_task \
+                BEGIN SELECT raise(ROLLBACK, 'the end'); END";
+    let mut application = stage.application();
+    application.execute_batch(rule).unwrap();
+    let tx = begin(&mut application);
+    tx.execute("INSERT INTO orders (task) VALUES ('x')", []).unwrap();
+    let text = problem(note::defer("x").on(&stage.tasks).in_tx(&tx));
+    assert!(text.contains("cannot go on with this transaction"), "{text}");
+    drop(tx);
+    assert_eq!(number(&application, "SELECT count(*) FROM orders"), 0);
+}
+
+/// An application may ask for the number of its row after it has stored the task.
+#[tokio::test]
+async fn the_number_of_the_applications_last_row_stays_what_it_was() {
+    let stage = Stage::new().await;
+    let mut application = stage.application();
+    application.execute_batch("CREATE TABLE numbered (n INTEGER PRIMARY KEY)").unwrap();
+    let tx = begin(&mut application);
+    tx.execute("INSERT INTO numbered VALUES (77)", []).unwrap();
+    note::defer("the first of its shape").on(&stage.tasks).named("once").in_tx(&tx).unwrap();
+    assert_eq!(tx.last_insert_rowid(), 77);
 }
 
 #[test]

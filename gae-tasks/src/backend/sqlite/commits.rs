@@ -14,7 +14,8 @@ use super::opened::Opened;
 #[derive(Debug)]
 pub(super) struct Commits {
     opened: Opened,
-    connection: Mutex<Option<Connection>>,
+    /// With how many there were before it.
+    connection: Mutex<(i64, Option<Connection>)>,
 }
 
 impl Commits {
@@ -26,7 +27,8 @@ impl Commits {
     /// if this cannot be known.
     pub(super) fn number(&self) -> Option<i64> {
         self.opened.check_process().ok()?;
-        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let (before, connection) = &mut *known;
         if connection.is_none() {
             let mut opened = connection::open(self.opened.file(), Access::Read).ok()?;
             connection::wait_for_nobody(&mut opened).ok()?;
@@ -37,8 +39,10 @@ impl Commits {
         if number.is_none() {
             // The numbers of the next connection have nothing to do with these.
             *connection = None;
+            *before += 1;
         }
-        number
+        // SQLite's number has 32 bits.
+        number.map(|number| *before << 32 | number & 0xffff_ffff)
     }
 }
 
@@ -47,7 +51,7 @@ impl Drop for Commits {
         if !self.opened.is_by_this_process() {
             // The connection belongs to the parent.
             let connection = self.connection.get_mut().unwrap_or_else(PoisonError::into_inner);
-            mem::forget(connection.take());
+            mem::forget(connection.1.take());
         }
     }
 }

@@ -28,6 +28,9 @@ const WORTH_WAITING: usize = 4;
 /// it.
 const ENOUGH: usize = 640;
 
+/// How long the writer tries for a call that has waited too long behind others.
+const FAIR_TRY: Duration = Duration::from_secs(1);
+
 /// The longest time a transaction waits for more calls.
 const MAX_PATIENCE: Duration = Duration::from_millis(2);
 
@@ -360,14 +363,34 @@ impl Committer {
 /// time when the writer turned to them. A client's call, whose caller may hold the lock itself,
 /// waits from the call: it may have been waiting behind others.
 fn left(work: &dyn Work, begun: Instant) -> Duration {
-    let waited = match work.durability() {
-        Durability::Full => work.age(),
-        Durability::Normal => begun.elapsed(),
-    };
-    PATIENCE.saturating_sub(waited)
+    match work.durability() {
+        Durability::Full => left_of_call(work.age(), begun.elapsed()),
+        Durability::Normal => PATIENCE.saturating_sub(begun.elapsed()),
+    }
+}
+
+/// Returns for how much longer a client's call waits that is so old, and for which the writer has
+/// tried for so long. A call that is old because of others gets a fair try.
+fn left_of_call(age: Duration, tried: Duration) -> Duration {
+    PATIENCE.saturating_sub(age).max(FAIR_TRY.saturating_sub(tried))
 }
 
 /// Returns the durability that a transaction of this group needs.
 fn durability(group: &[Box<dyn Work>]) -> Durability {
     group.iter().map(|work| work.durability()).max().unwrap_or(Durability::Full)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_waits_from_its_beginning_and_gets_a_try_whatever_was_before_it() {
+        let seconds = Duration::from_secs;
+        assert_eq!(left_of_call(seconds(0), seconds(0)), PATIENCE);
+        assert_eq!(left_of_call(seconds(4), seconds(3)), seconds(1));
+        assert_eq!(left_of_call(seconds(5), seconds(5)), Duration::ZERO);
+        assert_eq!(left_of_call(seconds(60), seconds(0)), FAIR_TRY, "it was behind others");
+        assert_eq!(left_of_call(seconds(61), seconds(1)), Duration::ZERO);
+    }
 }

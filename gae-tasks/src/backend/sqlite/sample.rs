@@ -10,8 +10,9 @@ use crate::queue::QueueName;
 use crate::task::{Route, TaskId};
 use crate::version;
 
+// Refused tasks come first: they are known to be a problem for somebody.
 const LANES: &str = "SELECT id FROM gae_tasks_lane WHERE queue = ?1 AND kind = ?2 AND shape = ?3 \
-                     AND version <= ?4";
+                     AND version <= ?4 ORDER BY refusers = x'', id";
 pub(super) const WAITING: &str = "SELECT task FROM gae_tasks_waiting WHERE lane = ?1 LIMIT ?2";
 pub(super) const DEAD: &str = "SELECT id FROM gae_tasks_task WHERE lane = ?1 AND died IS NOT NULL ORDER BY died DESC LIMIT ?2";
 

@@ -22,10 +22,11 @@ const KEEP_PATH: &str =
 const MAKE_QUEUE: &str =
     "INSERT INTO gae_tasks_queue (name, config, paused) VALUES (?1, ?2, 0) ON CONFLICT DO NOTHING";
 
-const MAKE: &str = "INSERT INTO gae_tasks_lane (queue, kind, shape, version, refusers, turn) \
-                    VALUES (?1, ?2, ?3, ?4, x'', coalesce((SELECT min(turn) FROM gae_tasks_lane \
-                    WHERE queue = ?1), \
-                    (SELECT coalesce(max(id), 0) + 1 FROM gae_tasks_lane))) ON CONFLICT DO NOTHING";
+const MAKE: &str = "INSERT INTO gae_tasks_lane (id, queue, kind, shape, version, refusers, turn) \
+                    SELECT next, ?1, ?2, ?3, ?4, x'', \
+                    coalesce((SELECT min(turn) FROM gae_tasks_lane WHERE queue = ?1), next) \
+                    FROM (SELECT coalesce(max(id), 0) + 1 AS next FROM gae_tasks_lane) \
+                    WHERE true ON CONFLICT DO NOTHING";
 
 /// Returns the number of the lane of `task`.
 pub(super) async fn of(statements: &mut impl Statements, task: &NewTask) -> Result<i64, Failed> {

@@ -87,15 +87,18 @@ impl Around<'_> {
     /// Keeps what was done, or takes it back.
     fn end<A>(self, done: Result<A, Error>) -> Result<A, Error> {
         let Self(connection) = self;
-        if done.is_err() {
-            // An error that has ended the whole transaction has ended the savepoint too.
-            _ = connection.execute_batch("ROLLBACK TO gae_tasks; RELEASE gae_tasks");
-            return done;
-        }
-        let released =
-            statement(connection, "RELEASE gae_tasks").and_then(|mut end| end.raw_execute());
-        released.map_err(failed).map_err(super::refusal::unbegun)?;
-        done
+        let kept = done.and_then(|answer| {
+            let released =
+                statement(connection, "RELEASE gae_tasks").and_then(|mut end| end.raw_execute());
+            released.map_err(failed).map_err(super::refusal::unkept)?;
+            Ok(answer)
+        });
+        kept.map_err(|error| {
+            match connection.execute_batch("ROLLBACK TO gae_tasks; RELEASE gae_tasks") {
+                Ok(()) => error,
+                Err(_) => super::refusal::over(error),
+            }
+        })
     }
 }
 

@@ -61,13 +61,16 @@ async fn begin(connection: &mut SqliteConnection) -> Result<Transaction<'_, Sqli
 
 /// Keeps what was done, or takes it back.
 async fn end<A>(savepoint: Transaction<'_, Sqlite>, done: Result<A, Error>) -> Result<A, Error> {
-    if done.is_err() {
-        // An error that has ended the whole transaction has ended the savepoint too.
-        _ = savepoint.rollback().await;
-        return done;
+    match done {
+        Ok(answer) => {
+            savepoint.commit().await.map_err(failed).map_err(super::refusal::unkept)?;
+            Ok(answer)
+        }
+        Err(error) => match savepoint.rollback().await {
+            Ok(()) => Err(error),
+            Err(_) => Err(super::refusal::over(error)),
+        },
     }
-    savepoint.commit().await.map_err(failed).map_err(super::refusal::unbegun)?;
-    done
 }
 
 /// The statements of a connection.

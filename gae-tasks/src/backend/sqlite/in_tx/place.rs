@@ -1,7 +1,7 @@
 //! The file of the caller's transaction: it must be the client's, and its tables those of this
 //! program.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::super::opened::Identity;
 use super::super::schema;
@@ -12,11 +12,11 @@ use crate::error::Error;
 
 /// Takes the write lock and changes nothing. A transaction that reads first could not write once
 /// another one has written.
-const LOCK: &str = "DELETE FROM gae_tasks_waiting WHERE 0";
+const LOCK: &str = "DELETE FROM main.gae_tasks_waiting WHERE 0";
 
 const FILE: &str = "SELECT file FROM pragma_database_list WHERE name = 'main'";
 
-const VERSION: &str = "SELECT version, digest FROM gae_tasks_version";
+const VERSION: &str = "SELECT version, digest FROM main.gae_tasks_version";
 
 /// The file of the client's tasks, and the method that was called.
 pub(super) struct Place {
@@ -67,5 +67,14 @@ fn is_same(found: &Path, path: &Path, identity: [u64; 2]) -> bool {
     let is_identical = || Identity::of(found).is_ok_and(|found| found.numbers() == identity);
     // Where files have no numbers, their names decide.
     let is_named = || cfg!(unix) || found.canonicalize().is_ok_and(|found| found == path);
-    !found.as_os_str().is_empty() && is_identical() && is_named()
+    // A hard link is the same file beside another log, which no worker reads.
+    let log = |file: &Path| Identity::of(&with_suffix(file, "-wal")).map(|log| log.numbers());
+    let has_same_log = || log(found).is_ok_and(|of_found| log(path).is_ok_and(|of| of == of_found));
+    !found.as_os_str().is_empty() && is_identical() && is_named() && has_same_log()
+}
+
+fn with_suffix(file: &Path, suffix: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }

@@ -43,8 +43,9 @@ pub(super) fn failed(call: &'static str, path: &Path, failed: Failed) -> Error {
              with `BEGIN IMMEDIATE`, so that the transaction has the write lock from the start (`{call}`)"
         ),
         Some(code) if code & 0xff == BUSY => format!(
-            "is kept waiting too long for `{file}`: another connection holds its write lock, so \
-             `{call}` changed nothing; roll back, and try again"
+            "cannot write `{file}` now: another connection holds its write lock, so `{call}` \
+             changed nothing; roll back, and try again in a transaction that begins with `BEGIN \
+             IMMEDIATE`, which waits for the lock as long as the connection's `busy_timeout` says"
         ),
         Some(code) if code & 0xff == READ_ONLY => {
             format!("cannot write `{file}`: the connection of `{call}` may only read")
@@ -68,4 +69,19 @@ pub(super) fn unbegun(failed: Failed) -> Error {
         "cannot set a savepoint in this transaction, so the call changed nothing"
     };
     Error::Storage { backend: NAME, problem: problem.to_owned(), source }
+}
+
+/// The savepoint around a call could not be released.
+pub(super) fn unkept(failed: Failed) -> Error {
+    let problem = "cannot release a savepoint in this transaction, in which a statement may still \
+                   be under way; the call changed nothing";
+    Error::Storage { backend: NAME, problem: problem.to_owned(), source: failed.source }
+}
+
+/// A call failed, and what it did could not be taken back alone: SQLite ends the whole transaction
+/// after some errors, such as a full disk.
+pub(super) fn over(error: Error) -> Error {
+    let problem = "cannot go on with this transaction, which the database has ended or must end: \
+                   roll it back, and begin another one";
+    Error::Storage { backend: NAME, problem: problem.to_owned(), source: error.into() }
 }

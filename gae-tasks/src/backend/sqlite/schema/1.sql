@@ -29,9 +29,9 @@ BEGIN UPDATE gae_tasks_version SET queue_changes = queue_changes + 1; END;
 -- The schemas of payloads: a row for each shape, written in the transaction of the first task of the
 -- shape, and never deleted.
 CREATE TABLE gae_tasks_schemas (
-    shape INTEGER PRIMARY KEY,
+    shape INTEGER NOT NULL PRIMARY KEY CHECK (typeof(shape) = 'integer'),
     schema BLOB NOT NULL
-);
+) WITHOUT ROWID;
 
 -- The paths of args that are never shown, such as `card.number`: written in the transaction of the
 -- first task of the kind that brings them, and never deleted.
@@ -42,8 +42,10 @@ CREATE TABLE gae_tasks_sensitive (
 ) WITHOUT ROWID;
 
 -- A queue together with a route and a version: what a worker can or cannot lease, as one number.
+-- Like all tables that `in_tx` writes it has no rowid, so that the application's
+-- `last_insert_rowid()` stays what it was.
 CREATE TABLE gae_tasks_lane (
-    id INTEGER PRIMARY KEY,
+    id INTEGER NOT NULL PRIMARY KEY CHECK (typeof(id) = 'integer'),
     queue TEXT NOT NULL,
     kind TEXT NOT NULL,
     shape INTEGER NOT NULL,
@@ -57,7 +59,7 @@ CREATE TABLE gae_tasks_lane (
     -- one byte more if there are others. Only these readers wait for the times of the tasks.
     refusers BLOB NOT NULL,
     UNIQUE (queue, kind, shape, version, refusers)
-);
+) WITHOUT ROWID;
 
 CREATE TABLE gae_tasks_task (
     id BLOB NOT NULL PRIMARY KEY,
