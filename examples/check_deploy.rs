@@ -37,7 +37,8 @@ async fn main() -> ExitCode {
             println!("{report}");
             match (report.stranded(), report.is_safe()) {
                 (0, true) => ExitCode::SUCCESS,
-                (0, false) => ExitCode::from(2), // a queue that may not be read
+                // A queue may not be read, or the payload store fails.
+                (0, false) => ExitCode::from(2),
                 _ => ExitCode::from(1),
             }
         }

@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 
 use self::judge::{Stored, Values, judge_route, judge_values};
 pub use self::report::{DeployReport, DeployRoute, DeployValues, DeployVerdict};
-use self::spilled::fetch;
+use self::spilled::Loading;
 use super::Client;
 use crate::backend::{BoxFuture, Sample, UnreadQueue};
 use crate::error::Error;
@@ -43,8 +43,11 @@ impl Client {
     ///   schema does: a number that is too large, a variant that is gone, a text that a type
     ///   refuses. Upgrade functions are called; the functions of the tasks are not.
     ///   [`values`](CheckDeploy::values) sets the number. Payloads in a payload store are loaded
-    ///   from that of the client, within the same limits; of those that are not, the report says
-    ///   [how many and why](DeployValues::unread).
+    ///   from that of the client, within the same limits and, for the whole check, a minute; of
+    ///   those that are not, the report says [how many and why](DeployValues::unread). A store that
+    ///   fails or takes longer is asked no more, and the report is [not
+    ///   safe](DeployValues::store_failed). A client without the store that a payload is in would
+    ///   not run the task, so that payload does not fit.
     ///
     /// On Cloud Tasks, each payload is a call, and so is each thousand tasks that are counted. The
     /// service account needs the permissions `cloudtasks.queues.list`, `cloudtasks.tasks.list`,
@@ -115,8 +118,9 @@ impl CheckDeploy {
             queues.entry(queue).or_default().push(judge_route(&self.client, line, schema));
         }
         let mut report = DeployReport { routes: Vec::new(), unread: surveyed.unread };
+        let mut loading = Loading::new();
         for (queue, mut routes) in queues {
-            let unread = self.read_values(&queue, &mut routes).await?;
+            let unread = self.read_values(&queue, &mut routes, &mut loading).await?;
             report.unread.extend(unread);
             report.routes.extend(routes.into_iter().map(|(route, _)| route));
         }
@@ -134,6 +138,7 @@ impl CheckDeploy {
         &self,
         queue: &QueueName,
         routes: &mut [(DeployRoute, Stored)],
+        loading: &mut Loading,
     ) -> Result<Option<UnreadQueue>, Error> {
         let travels = !self.client.capabilities().pull;
         let mut wanted: Vec<_> = routes
@@ -154,7 +159,10 @@ impl CheckDeploy {
                     for ((route, stored), sampled) in routes.iter_mut().zip(&sampled) {
                         let sampled = match self.values {
                             0 => Values::Unread(sampled),
-                            _ => Values::Read(sampled, fetch(&self.client, sampled, BYTES).await),
+                            _ => {
+                                let in_store = loading.fetch(&self.client, sampled, BYTES).await?;
+                                Values::Read(sampled, in_store)
+                            }
                         };
                         judge_values(route, stored, &sampled);
                         // Reading megabytes takes a while.

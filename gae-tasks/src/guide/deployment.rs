@@ -142,7 +142,8 @@
 //! - **Nothing changes**: no task is leased or run, and workers go on. Schemas are compared for all
 //!   tasks, values for [at most 1,000](crate::CheckDeploy::values) of each kind and shape. Values
 //!   are in no line of the report.
-//! - **Give it the payload store** of the live queue, or payloads in it are counted as not read.
+//! - **Give it the payload store** of the live queue, or payloads in it do not fit. If that store
+//!   fails, or takes more than a minute, the report is not safe.
 //! - **Dead letters count for nothing**: the report says what a replay would do.
 //! - A SQLite file is made if it is missing: `?mode=rw` makes that an error.
 //! - On Cloud Tasks, the account of the check needs the permission `cloudtasks.tasks.fullView`

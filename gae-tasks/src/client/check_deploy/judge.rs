@@ -149,7 +149,7 @@ fn read_all(
         *if state == TaskState::Dead { &mut values.failed_dead } else { &mut values.failed } += 1;
         *reasons.entry(reason).or_insert(0) += 1;
     };
-    let mut unread = BTreeMap::new();
+    let (mut unread, mut store_failed) = (BTreeMap::new(), false);
     for (place, record) in sampled.records.iter().enumerate() {
         let payload = match in_store.get(&place) {
             None => record.payload.as_deref(),
@@ -163,6 +163,11 @@ fn read_all(
                 *unread.entry(reason.clone()).or_insert(0) += 1;
                 continue;
             }
+            Some(Fetched::Unavailable(reason)) => {
+                *unread.entry(reason.clone()).or_insert(0) += 1;
+                store_failed |= record.state != TaskState::Dead;
+                continue;
+            }
         };
         if let Err(reason) = read(function, reading, shape, record, payload) {
             note(record.state, reason);
@@ -171,7 +176,7 @@ fn read_all(
     sampled.unreadable.iter().for_each(|state| note(*state, CLOSED.to_owned()));
     let (reasons, unread) = (sorted(reasons), sorted(unread));
     let not_read = unread.iter().map(|(_, count)| count).sum::<u64>();
-    DeployValues { read: sampled.len() as u64 - not_read, reasons, unread, ..values }
+    DeployValues { read: sampled.len() as u64 - not_read, reasons, unread, store_failed, ..values }
 }
 
 /// The most frequent first.

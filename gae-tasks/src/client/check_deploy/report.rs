@@ -20,7 +20,7 @@ pub struct DeployReport {
 
 impl DeployReport {
     /// Whether this program runs every stored task that is not a dead letter, as far as values were
-    /// read, and every queue could be read.
+    /// read, every queue could be read, and [no payload store failed](DeployValues::store_failed).
     ///
     /// What is said of dead letters does not count: they run only if somebody replays them.
     pub fn is_safe(&self) -> bool {
@@ -64,8 +64,9 @@ impl DeployRoute {
         }
     }
 
+    /// Whether tasks do not run, or are not known to.
     pub(super) fn is_problem(&self) -> bool {
-        self.stranded() > 0
+        self.stranded() > 0 || self.values.store_failed
     }
 }
 
@@ -100,13 +101,17 @@ pub enum DeployVerdict {
 pub struct DeployValues {
     /// The number of payloads that were read.
     pub read: u64,
-    /// The number of them that do not fit, of waiting and leased tasks.
+    /// The number of them that do not fit, of waiting and leased tasks. Those that this program
+    /// would not find count too: they are missing in its payload store, or in another store.
     pub failed: u64,
     /// The number of them that do not fit, of dead letters.
     pub failed_dead: u64,
     /// How many payloads in a payload store were not read, for each reason, the most frequent
     /// first.
     pub unread: Vec<(String, u64)>,
+    /// Whether payloads of waiting or leased tasks are among them because the payload store failed
+    /// or took too long: what becomes of these tasks is not known then.
+    pub store_failed: bool,
     /// Why payloads do not fit, and how many for each reason, the most frequent first. Paths and
     /// reasons, never values.
     pub reasons: Vec<(String, u64)>,

@@ -28,7 +28,11 @@ impl DeployReport {
         match (stranded, self.is_safe(), open) {
             (0, true, 0) => f.write_str("safe to deploy: no task waits")?,
             (0, true, _) => write!(f, "safe to deploy: {open_tasks} will run")?,
-            (0, false, _) => write!(f, "not known to be safe: {open_tasks} will run")?,
+            (0, false, _) => {
+                let is_open = self.routes.iter().any(|route| route.values.store_failed);
+                let verb = if is_open { "may" } else { "will" };
+                write!(f, "not known to be safe: {open_tasks} {verb} run")?;
+            }
             _ => write!(
                 f,
                 "not safe to deploy: of {open_tasks}, {} will not run",
