@@ -1,5 +1,5 @@
-//! The rules for what the attribute says of older payloads: aliases, ignored and sensitive paths,
-//! and upgrades.
+//! The rules for what the attribute says about older payloads: aliases, ignored and sensitive
+//! paths, and upgrades.
 
 use proc_macro2::Ident;
 use quote::ToTokens;
@@ -195,7 +195,7 @@ fn nearest(task: &Task, name: &str) -> Option<String> {
     names::nearest(name, &known).map(str::to_owned)
 }
 
-/// What a task knows of the name of a parameter.
+/// What a task knows about the name of a parameter.
 enum Known<'a> {
     Parameter,
     AliasOf(&'a Ident),

@@ -1,4 +1,4 @@
-//! Parses what the attributes of a parameter say of it: `#[default]`, `#[alias("..")]` and
+//! Parses the attributes of a parameter: `#[default]`, `#[alias("..")]` and
 //! `#[sensitive]`.
 
 use syn::punctuated::Punctuated;

@@ -1,4 +1,4 @@
-//! Generates the registration of a task: what the runtime knows of it.
+//! Generates the registration of a task: what the runtime knows about it.
 
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ pub(crate) fn element(task: &Task) -> TokenStream {
     }
 }
 
-/// Generates what the attribute says of each parameter beside its schema.
+/// Generates what the attribute says about each parameter beside its schema.
 fn parameters(task: &Task) -> impl Iterator<Item = TokenStream> {
     let door = &task.door;
     task.payload().map(move |(field, parameter)| {

@@ -58,7 +58,7 @@ pub struct Registration {
     pub sensitive: &'static [&'static str],
     /// The upgrade functions, in the order written.
     pub upgrades: &'static [Upgrade],
-    /// What is known of the schemas that its stored payloads have.
+    /// What is known about the schemas that its stored payloads have.
     pub readings: Readings,
     /// The queues that its tasks are deferred to; never empty.
     pub queues: &'static [&'static str],

@@ -172,8 +172,8 @@ impl Registry {
         }
         problems.extend(self.duplicates(meets));
         let met = || self.registrations.iter().filter(|registration| meets(registration));
-        // What is said of older payloads is checked in any number: a mistake there is not found
-        // when a task is deferred.
+        // The attributes for older payloads are checked for any number of tasks: a mistake there is
+        // not found when a task is deferred.
         let checked = met()
             .enumerate()
             .filter(|(number, one)| *number < TRACED_AT_ONCE || speaks_of_parts(one));

@@ -1,6 +1,6 @@
-//! What the attribute says of a parameter beside its schema: older names, a default, a mark.
+//! What the attribute says about a parameter beside its schema: older names, a default, a mark.
 
-/// What `#[deferred]` says of one parameter that is sent.
+/// What `#[deferred]` says about one parameter that is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Parameter {
     /// Its name.

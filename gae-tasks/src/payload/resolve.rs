@@ -58,8 +58,9 @@ use super::schema::node::Node;
 pub struct Reader<'a> {
     /// The schema of its parameters.
     pub schema: &'a Schema,
-    /// What is said of each parameter beside its type, in the same order. Where nothing is said of
-    /// one, it is treated as a field: whether it may be missing shows when a payload is read.
+    /// What the attributes say about each parameter beside its type, in the same order. Where they
+    /// say nothing about one, it is treated as a field: whether it may be missing shows when a
+    /// payload is read.
     pub parameters: &'a [Parameter],
     /// Paths of parameters and fields that may be left out: `note`, `transfer.note`.
     pub ignores: &'a [&'a str],

@@ -1,5 +1,5 @@
-//! What the attribute says of payloads that older functions stored: defaults, aliases, ignored and
-//! sensitive parts, upgrades.
+//! What the attribute says about payloads that older functions stored: defaults, aliases, ignored
+//! and sensitive parts, upgrades.
 
 use std::fmt;
 use std::num::ParseIntError;

@@ -1,7 +1,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs, missing_debug_implementations, unreachable_pub, unused, warnings)]
 #![deny(future_incompatible, nonstandard_style, rust_2018_idioms, private_interfaces, unused_qualifications)]
-//! Everything that the attribute says of older payloads.
+//! Everything that the attribute says about older payloads.
 
 use gae_tasks::{Task, deferred};
 use serde::{Deserialize, Serialize};

@@ -232,8 +232,8 @@ impl CloudTasksBuilder {
     ///   --min-backoff=3600s --max-backoff=3600s` and
     ///   `gcloud tasks queues pause NAME-dead`. Building a push service fails if its queues of dead
     ///   letters are missing. It knows the queues of its task types and the default queues: call
-    ///   `put_queue` for queues that only `.queue(..)` names too. With this setting, names of queues
-    ///   have at most 95 characters and do not end in
+    ///   `put_queue` for queues that only `.queue(..)` names too. With this setting, names of
+    ///   queues have at most 95 characters and do not end in
     ///   `-dead`.
     /// - **Google keeps a dead letter for at most 31 days**, and then deletes it silently: look at
     ///   dead letters before.

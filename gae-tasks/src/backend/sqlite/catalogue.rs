@@ -218,11 +218,11 @@ impl Catalogue {
         version: u8,
         refusers: Refusers,
     ) -> Result<i64, Fault> {
-        const MAKE: &str = "INSERT INTO gae_tasks_lane (id, queue, kind, shape, version, refusers, turn) \
-                            SELECT next, ?1, ?2, ?3, ?4, ?5, \
-                            coalesce((SELECT min(turn) FROM gae_tasks_lane WHERE queue = ?1), next) \
-                            FROM (SELECT coalesce(max(id), 0) + 1 AS next FROM gae_tasks_lane) \
-                            WHERE true RETURNING id, turn";
+        const MAKE: &str = "INSERT INTO gae_tasks_lane (id, queue, kind, shape, version, refusers, \
+                            turn) SELECT next, ?1, ?2, ?3, ?4, ?5, \
+                            coalesce((SELECT min(turn) FROM gae_tasks_lane WHERE queue = ?1), \
+                            next) FROM (SELECT coalesce(max(id), 0) + 1 AS next FROM \
+                            gae_tasks_lane) WHERE true RETURNING id, turn";
         let shape = route.shape().to_bits().cast_signed();
         let values =
             params![queue.as_str(), route.kind().as_str(), shape, version, refusers.to_bytes()];

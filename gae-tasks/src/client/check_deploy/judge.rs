@@ -14,7 +14,7 @@ use crate::registration::Registration;
 use crate::task::{Route, Shape};
 use crate::unwind;
 
-/// What is said of a task that cannot be opened.
+/// The reason for a task that cannot be opened.
 const CLOSED: &str = "the stored task is damaged, or a newer version of gae-tasks stored it";
 
 /// What is stored for a route, and the function that it is for.

@@ -22,7 +22,7 @@ impl DeployReport {
     /// Whether this program runs every stored task that is not a dead letter, as far as values were
     /// read, every queue could be read, and [no payload store failed](DeployValues::store_failed).
     ///
-    /// What is said of dead letters does not count: they run only if somebody replays them.
+    /// Dead letters do not count: they run only if somebody replays them.
     pub fn is_safe(&self) -> bool {
         self.unread.is_empty() && !self.routes.iter().any(DeployRoute::is_problem)
     }

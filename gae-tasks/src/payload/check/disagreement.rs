@@ -44,7 +44,7 @@ impl Disagreement {
         self.below(format!("::{name}"))
     }
 
-    /// What is said of the parameter `name`.
+    /// The message about the parameter `name`.
     pub(crate) fn reason(&self, name: &str) -> String {
         let steps: String = self.0.steps.iter().rev().map(String::as_str).collect();
         format!("cannot be stored: `{name}{steps}` {}", self.0.what)

@@ -12,7 +12,7 @@ use super::*;
 use crate::payload::schema::Schema;
 use crate::payload::trace::Tracer;
 
-/// The bytes of one parameter, or what is said of it.
+/// The bytes of one parameter, or the message about it.
 fn written<T: Serialize + DeserializeOwned>(value: &T) -> Result<Vec<u8>, String> {
     let schema = schema::<T>();
     let mut bytes = Vec::new();

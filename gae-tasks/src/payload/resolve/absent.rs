@@ -24,7 +24,7 @@ impl<'de> Deserializer<'de> for Absent {
         visitor.visit_none()
     }
 
-    // The schema does not tell a newtype from what it wraps.
+    // The schema does not distinguish a newtype from what it wraps.
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
         _: &'static str,

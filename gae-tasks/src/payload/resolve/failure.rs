@@ -9,7 +9,7 @@ use super::path::{Step, path};
 
 /// Why a value cannot be read.
 ///
-/// What a user's type says of its values is not kept: it may repeat them.
+/// What a user's type says about its values is not kept: it may repeat them.
 #[derive(Debug)]
 pub(crate) struct Failure(Box<Inner>);
 
@@ -135,7 +135,7 @@ impl Failure {
 
     /// The same failure, seen from a struct: one of its fields may be missing.
     ///
-    /// `is_of_pair` says of the field's name whether it is missing in every payload.
+    /// `is_of_pair` returns for the field's name whether it is missing in every payload.
     #[cold]
     pub(crate) fn in_struct(mut self, is_of_pair: impl FnOnce(&str) -> bool) -> Self {
         if let Reason::Missing(name) = self.0.reason

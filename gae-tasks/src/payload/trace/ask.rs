@@ -33,7 +33,7 @@ impl<'r> Ask<'r> {
         Self { run, id, mode, newtypes: 0 }
     }
 
-    /// Whether nothing is known of the slot yet.
+    /// Whether nothing is known about the slot yet.
     fn is_unknown(&self) -> bool {
         self.run.graph.slot(self.id).asked == Asked::Nothing
     }

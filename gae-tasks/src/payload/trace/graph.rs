@@ -1,4 +1,4 @@
-//! What is known of a type while it is traced: a graph with empty slots, filled one after the
+//! What is known about a type while it is traced: a graph with empty slots, filled one after the
 //! other.
 
 use std::any::TypeId;
@@ -51,7 +51,7 @@ pub(crate) enum Asked {
     Enum(Names),
 }
 
-/// Whether the identifier of fields or variants tells names apart.
+/// Whether the identifier of fields or variants distinguishes names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Identifier {
     /// No two names looked alike to it.

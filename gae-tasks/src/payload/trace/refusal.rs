@@ -83,7 +83,7 @@ impl Expected {
 }
 
 impl Refusal {
-    /// What is said of the part at `place`.
+    /// The message about the part at `place`.
     pub(crate) fn reason(&self, place: &str) -> String {
         let why = match self {
             Self::Any(expected) => {

@@ -199,7 +199,7 @@ impl Run {
         let id = self.graph.resolved(id);
         match self.graph.slot(id).asked {
             known if known == asked => Ok(id),
-            // A value of this is needed, and nothing is known of it yet.
+            // A value of this is needed, and nothing is known about it yet.
             Asked::Nothing => Err(Stop::Ours),
             _ => Err(self.refuse(id, Refusal::Untraced)),
         }
@@ -235,7 +235,7 @@ impl Run {
     }
 
     /// The name to be recognised for a part: one that no type has, where it is doubtful whether
-    /// names are told apart.
+    /// names are distinguished.
     pub(crate) fn probe(&self, id: NodeId, names: Names, edge: usize) -> &'static str {
         match self.graph.slot(id).identifier {
             Identifier::Doubtful => "\u{1}no type has this name",

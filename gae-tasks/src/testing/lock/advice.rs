@@ -27,7 +27,7 @@ impl Class {
     }
 }
 
-/// What an assert says of one kind.
+/// What an assert says about one kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Finding {
     pub(super) kind: String,

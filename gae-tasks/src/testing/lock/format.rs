@@ -17,13 +17,13 @@ const COMMENT: &str = "\
 # Commit it.
 ";
 
-/// The parsed file: what it says of each kind.
+/// The parsed file: what it says about each kind.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct File {
     pub(super) entries: BTreeMap<String, Entry>,
 }
 
-/// What the file says of one kind.
+/// What the file says about one kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) presence: Presence,

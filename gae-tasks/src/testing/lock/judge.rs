@@ -1,4 +1,4 @@
-//! Judges what the file and the program say of each kind.
+//! Judges what the file and the program say about each kind.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use super::format::{Entry, File, Presence};
 use super::program::{Program, Task};
 use crate::payload::Schema;
 
-/// What is to be said of every kind, in the order of kinds.
+/// The findings about all kinds, in the order of kinds.
 pub(super) fn findings(file: &File, program: &Program<'_>) -> Vec<Finding> {
     let runs = runs(program);
     let moved = moved(file, program, &runs);
@@ -137,7 +137,7 @@ impl Judge<'_> {
         })
     }
 
-    /// What is to be said of a kind that the program does not have as a task's own.
+    /// The finding about a kind that the program does not have as a task's own.
     fn absent(&self, kind: &str, entry: &Entry) -> Vec<Finding> {
         if self.program.tasks.contains_key(kind) {
             return Vec::new();
@@ -165,7 +165,7 @@ impl Judge<'_> {
     }
 }
 
-/// What is to be said of the schemas that `stored` lists, which `task`, of the kind `kind`, reads.
+/// The findings about the schemas that `stored` lists, which `task`, of the kind `kind`, reads.
 fn schemas(kind: &str, stored: &str, entry: &Entry, task: &Task<'_>) -> Vec<Finding> {
     let (mut findings, mut older) = (Vec::new(), Vec::new());
     match &entry.schema {
@@ -203,7 +203,7 @@ fn found<'c>(kind: &'c str, compared: &'c Compared) -> impl Iterator<Item = Find
     })
 }
 
-/// What is to be said of tasks of the schema that was the function's own.
+/// The finding about tasks of the schema that was the function's own.
 fn current(kind: &str, schema: &Schema, task: &Task<'_>) -> Vec<Finding> {
     let compared = compared(schema, task);
     let mut findings: Vec<_> = found(kind, &compared).collect();

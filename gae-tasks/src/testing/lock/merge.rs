@@ -32,7 +32,7 @@ pub(super) fn merged(file: &File, program: &Program<'_>, findings: &[Finding]) -
     merged
 }
 
-/// What the file says of `task` after the write.
+/// What the file says about `task` after the write.
 fn entry(kind: &str, task: &Task<'_>, file: &File) -> Entry {
     let mut entry = task.entry();
     let own = file.entries.get(kind);

@@ -6,7 +6,7 @@ use super::format::{self, Presence};
 use crate::registration::{Registration, Trial};
 use crate::routed::FunctionAndUpgrades;
 
-/// Where an assert stands: whose tasks it takes, and what it knows of them.
+/// Where an assert stands: whose tasks it takes, and what it knows about them.
 #[derive(Debug, Clone, Copy)]
 pub struct Caller {
     /// The folder of the package's `Cargo.toml`.

@@ -1,4 +1,4 @@
-//! Edits of tasks, what the assert says of them, and what a write makes of the file.
+//! Edits of tasks, what the assert says about them, and what a write makes of the file.
 
 mod agreement;
 mod edits;

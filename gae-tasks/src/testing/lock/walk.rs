@@ -46,7 +46,7 @@ struct Walk<'a> {
     changes: Vec<Change>,
 }
 
-/// Two types at one place, and the named types that hold them, which changes are told of.
+/// Two types at one place, and the named types that hold them, for which changes are reported.
 #[derive(Clone)]
 struct Pair<'a> {
     place: Place,

@@ -1,4 +1,4 @@
-//! What a check before a deploy says of stored tasks, by route and by value, on memory and on
+//! What a check before a deploy reports about stored tasks, by route and by value, on memory and on
 //! SQLite.
 
 mod routes;

@@ -1,4 +1,4 @@
-//! What is said of the values of payloads: how many do not fit and why, and no value.
+//! What a check reports about the values of payloads: how many do not fit and why, and no value.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

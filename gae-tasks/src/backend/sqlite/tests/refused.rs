@@ -70,7 +70,7 @@ fn lease_as(
     wait(backend.lease(request)).unwrap()
 }
 
-/// Settles every task by what the callback says of its number in the lease.
+/// Settles every task by what the callback returns for its number in the lease.
 fn settle(backend: &dyn Pull, now: Timestamp, leased: &Leased, how: impl Fn(usize) -> Verdict) {
     let settlements = leased.tasks.iter().enumerate();
     let settlements =

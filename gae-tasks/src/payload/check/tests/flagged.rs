@@ -1,4 +1,4 @@
-//! What is refused, and what is said of it.
+//! What is refused, and the message about it.
 
 #![allow(dead_code)]
 
@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serializer};
 
 use super::*;
 
-/// What is said of a value, without the words that all begin with.
+/// The message about a value, without the words that all begin with.
 fn refusal<T: Serialize + DeserializeOwned>(value: &T) -> String {
     let said = written(value).expect_err(std::any::type_name::<T>());
     assert!(!said.contains("SECRET"), "{said}");

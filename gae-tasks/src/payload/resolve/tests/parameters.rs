@@ -102,7 +102,7 @@ fn what_was_not_sent_has_a_default_or_is_none() {
     assert_eq!(decoder.end(), Ok(()));
 }
 
-/// The schema does not tell it from the option, so it is `None` too.
+/// The schema does not distinguish it from the option, so it is `None` too.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Wrapped(Option<u8>);
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::*;
 
-/// Ways in which types say of their values that they refuse them.
+/// Ways in which types refuse their values.
 macro_rules! refusing {
     ($($name:ident($text:ident) $error:expr;)*) => {$(
         #[derive(Debug)]

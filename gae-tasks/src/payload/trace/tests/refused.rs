@@ -1,4 +1,4 @@
-//! Types that have no schema, and what is said about them.
+//! Types that have no schema, and the messages about them.
 
 #![allow(dead_code)]
 
@@ -71,7 +71,7 @@ enum Level<T> {
     Some { deep: BTreeMap<String, (u8, T)> },
 }
 
-/// What is told apart, and what helps beside `Json<T>`.
+/// Which cases have messages of their own, and what helps beside `Json<T>`.
 #[test]
 fn what_asks_for_anything_is_refused_with_its_place_and_json() {
     const ANY: &str = "asks the format what comes next, which a payload does not say";

@@ -1,4 +1,4 @@
-//! What the assert says of a pair of types is what a worker makes of it.
+//! The assert and a worker agree about each pair of types.
 
 use std::sync::Arc;
 

@@ -36,8 +36,8 @@ async fn count(number: u16) {
     _ = number;
 }
 
-/// Tasks of two versions of a program. What is known of a schema is kept in the process, so a test
-/// in which it must come from Google has a kind of its own.
+/// Tasks of two versions of a program. What is known about a schema is kept in the process, so a
+/// test in which it must come from Google has a kind of its own.
 macro_rules! versions {
     ($module:ident, $kind:literal) => {
         mod $module {
