@@ -106,7 +106,7 @@ impl Registry {
         Some(Routed { registration, reading })
     }
 
-    /// Whether a task runs tasks of `kind` and `shape`, as far as is known of the shape: what a
+    /// Whether a task runs tasks of `kind` and `shape`, as far as the shape is known: what a
     /// worker asks before it leases, so that a benchmark can measure it.
     #[cfg(feature = "testing")]
     #[doc(hidden)]

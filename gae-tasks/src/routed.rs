@@ -80,8 +80,9 @@ impl Registration {
         self.readings.decided(shape, read_by.decide(&Arc::new(writer)))
     }
 
-    /// What tells the function from another version of it that may read other values: its shape,
-    /// and what its attribute says of older payloads. What serde's attributes say is not known.
+    /// The identity of the function as a reader, which differs from that of a version that may read
+    /// other values: its shape, and what its attribute says about older payloads. What serde's
+    /// attributes say cannot be seen.
     ///
     /// # Errors
     /// The type of a parameter has no schema.

@@ -244,7 +244,7 @@ impl RouteStats {
         Self { queue, route, is_newer: false, stats, refused: Vec::new() }
     }
 
-    /// Adds what is known of one sort of these tasks: those that these readers refused, or none
+    /// Adds the numbers of one sort of these tasks: those that these readers refused, or none
     /// did.
     pub(crate) fn add(&mut self, refusers: Refusers, stats: Stats) {
         self.stats = [self.stats, stats].into_iter().sum();
@@ -398,7 +398,7 @@ pub enum Home {
     SqliteFile {
         /// The path of the file.
         path: Arc<Path>,
-        /// What tells the file from all others of the host, whatever its path: device and inode.
+        /// The identity of the file among those of the host, whatever its path: device and inode.
         /// Zeros where the operating system does not have them.
         identity: [u64; 2],
     },

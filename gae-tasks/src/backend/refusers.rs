@@ -5,7 +5,7 @@ use std::fmt;
 use crate::task::Shape;
 use crate::text::debug_as_text;
 
-/// What tells one reader of payloads from another: a function with everything that decides which
+/// The identity of a reader of payloads: a function with everything that decides which
 /// values it can read, as far as this crate knows. Two builds of one function are one reader; a
 /// function with another shape, default, alias, ignored path or upgrade is another.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -20,17 +20,20 @@ use crate::time::Now;
 /// | type | feature | answer |
 /// |---|---|---|
 /// | `&rusqlite::Transaction`, `&rusqlite::Savepoint` | `sqlite` | at once, a `Result` |
-/// | `&mut sqlx::Transaction<'_, sqlx::Sqlite>`, `&mut sqlx::SqliteConnection` | `sqlx-sqlite` | a future |
+/// | `&mut sqlx::Transaction<'_, sqlx::Sqlite>`, `&mut sqlx::SqliteConnection`, `&mut sqlx::pool::PoolConnection<sqlx::Sqlite>` | `sqlx-sqlite` | a future |
 ///
 /// The types of `rusqlite` are those of the release that this crate is built with: Cargo chooses
 /// one of 0.39 to 0.43, the same for an application that accepts it. A later release of this crate
-/// may accept other releases of `rusqlite`; that is not counted as a breaking change.
+/// may accept other releases of `rusqlite` and of sqlx; that is not counted as a breaking change.
+///
+/// The calls with `rusqlite` block the thread, up to the `busy_timeout` of the connection if the
+/// file is locked.
 ///
 /// The trait is sealed.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a transaction that a task can be stored in",
     label = "pass `&tx` of rusqlite, or `&mut tx` of sqlx",
-    note = "the types of sqlx need the feature `sqlx-sqlite`; a connection in a pool is passed as `&mut *connection`"
+    note = "the types of sqlx need the feature `sqlx-sqlite`"
 )]
 pub trait CallersTransaction: sealed::Sealed + Sized {
     /// What a call returns: `Result<A, Error>`, or a future of it.
@@ -59,6 +62,8 @@ pub trait CallersTransaction: sealed::Sealed + Sized {
 #[derive(Debug)]
 #[cfg_attr(not(feature = "sqlite"), allow(dead_code))] // Read by backends that have a home.
 pub struct StoreInTx {
+    /// The method, for errors.
+    pub(crate) call: &'static str,
     pub(crate) home: Home,
     pub(crate) now: Now,
     pub(crate) tasks: Vec<NewTask>,

@@ -39,15 +39,15 @@ impl Client {
     /// - **By route.** All tasks are counted, as by [`stats_by_route`](Self::stats_by_route), and
     ///   their schemas are compared with those of this program's functions.
     /// - **By value.** Up to 1,000 payloads of each route, and about 16 MiB, are read as the
-    ///   function would read them, those that are due first in front. A value may not fit where its
-    ///   schema does: a number that is too large, a variant that is gone, a text that a type
-    ///   refuses. Upgrade functions are called; the functions of the tasks are not.
-    ///   [`values`](CheckDeploy::values) sets the number. Payloads in a payload store are loaded
-    ///   from that of the client, within the same limits and, for the whole check, a minute; of
-    ///   those that are not, the report says [how many and why](DeployValues::unread). A store that
-    ///   fails or takes longer is asked no more, and the report is [not
-    ///   safe](DeployValues::store_failed). A client without the store that a payload is in would
-    ///   not run the task, so that payload does not fit.
+    ///   function would read them: refused tasks first, then others that wait, those that run, and
+    ///   dead letters. A value may not fit where its schema does: a number that is too large, a
+    ///   variant that is gone, a text that a type refuses. Upgrade functions are called; the
+    ///   functions of the tasks are not. [`values`](CheckDeploy::values) sets the number. Payloads
+    ///   in a payload store are loaded from that of the client, within the same limits and, for the
+    ///   whole check, a minute; of those that are not, the report says
+    ///   [how many and why](DeployValues::unread). A store that fails or takes longer is asked no
+    ///   more, and the report is [not safe](DeployValues::store_failed). A client without the store
+    ///   that a payload is in would not run the task, so that payload does not fit.
     ///
     /// On Cloud Tasks, each payload is a call, and so is each thousand tasks that are counted. The
     /// service account needs the permissions `cloudtasks.queues.list`, `cloudtasks.tasks.list`,

@@ -74,15 +74,15 @@ impl Client {
         let (mut names, mut new) = (Vec::new(), Vec::new());
         for task in tasks {
             let prepared = task.prepare(self)?;
-            self.check_inline(call, &prepared)?;
+            self.check_not_spilled(call, &prepared)?;
             names.push(prepared.new_name());
             new.push(prepared.task);
         }
-        Ok((StoreInTx { home, now: self.now(), tasks: new }, names))
+        Ok((StoreInTx { call, home, now: self.now(), tasks: new }, names))
     }
 
     /// Checks that the payload of a task is stored with the task.
-    fn check_inline(&self, call: &'static str, prepared: &Prepared) -> Result<(), Error> {
+    fn check_not_spilled(&self, call: &'static str, prepared: &Prepared) -> Result<(), Error> {
         let task = &prepared.task;
         if !self.spills(task) {
             return Ok(());

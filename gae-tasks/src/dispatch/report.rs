@@ -1,4 +1,4 @@
-//! What the log says of an attempt: its span, and its outcome.
+//! The log of an attempt: its span, and its outcome.
 
 use tracing::Span;
 

@@ -13,7 +13,7 @@ use super::remedy::{NOT_A_KEY, NOT_FINITE};
 ///
 /// JSON has no NaN and no infinite numbers, and writes them as null, as it writes `None` and
 /// `Some(None)`. A value that holds such a number, or `Some` of a null, is refused when it is
-/// deferred, also where `deserialize_with` would tell a null from an absent field, as for
+/// deferred, also where `deserialize_with` would distinguish a null from an absent field, as for
 /// `Option<Option<T>>` in a patch: use an enum there.
 ///
 /// ```

@@ -9,7 +9,7 @@ pub(crate) const WRAP: &str =
 pub(crate) const NOT_FINITE: &str = "holds a number that is NaN or infinite, which JSON writes as \
      null: store it as an `Option` that is `None`, or as a text";
 
-/// Said by `Json` of options that it cannot tell from `None`.
+/// The advice of `Json` about options that it cannot distinguish from `None`.
 #[cfg(feature = "json")]
 pub(crate) const NULL_IN_SOME: &str = "holds `Some` of a value that JSON writes as null, as it \
      writes `None`, so `None` would be read \

@@ -39,7 +39,7 @@ pub struct Schema {
     parameters: Vec<Member>,
     /// For each node whether a value may take no bytes.
     empty: Vec<bool>,
-    /// Structs of a type that reads fields by their position alone. This is known of traced types
+    /// Structs of a type that reads fields by their position alone. This is known for traced types
     /// only and is no part of what bytes mean.
     by_position: Vec<NodeId>,
     bytes: Box<[u8]>,

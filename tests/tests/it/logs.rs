@@ -548,6 +548,44 @@ mod after {
     pub(super) async fn ship(_order: Order) {}
 }
 
+/// The same, with an upgrade that says what the new field is in older tasks.
+mod upgraded {
+    use gae_tasks::deferred;
+    use serde::Deserialize;
+
+    use super::after::Order;
+
+    #[derive(Deserialize)]
+    struct OldOrder {
+        id: u128,
+    }
+
+    #[derive(Deserialize)]
+    struct V1 {
+        #[serde(alias = "_order")]
+        order: OldOrder,
+    }
+
+    fn from_v1(old: V1) -> Result<ShipArgs, std::num::TryFromIntError> {
+        Ok(ShipArgs { order: Order { id: old.order.id.try_into()?, gift: false } })
+    }
+
+    #[deferred(name = "other.logs/ship", upgrade = from_v1)]
+    pub(super) async fn ship(#[alias("_order")] order: Order) {
+        tracing::info!("shipped {}, gift: {}", order.id, order.gift);
+    }
+}
+
+/// What the function itself cannot read, an upgrade of it reads: nothing waits.
+#[tokio::test]
+async fn a_reading_that_takes_the_place_of_another_is_no_error() {
+    let registry = Registry::new().with::<upgraded::ship>();
+    let tasks = Client::builder().registry(registry).open("memory:").await.unwrap();
+    before::ship::defer(before::Order { id: 7 }).on(&tasks).await.unwrap();
+    let text = logged_by(tasks.worker(), Level::INFO, "shipped 7, gift: false").await;
+    assert!(!text.contains("tasks of this kind wait"), "{text}");
+}
+
 #[tokio::test]
 async fn what_is_found_missing_in_tasks_that_were_leased_ahead_is_said_once() {
     let registry = Registry::new().with::<after::ship>();

@@ -200,7 +200,7 @@ async fn a_database_that_refuses_a_row_takes_back_the_whole_call() {
         problem(stage.tasks.defer_many_in_tx(tx, tasks))
     });
     let text = text.await;
-    assert!(text.contains("changed nothing"), "{text}");
+    assert!(text.contains("`defer_many_in_tx` changed nothing"), "{text}");
     assert_eq!(number(&stage.application(), "SELECT count(*) FROM gae_tasks_lane"), 0);
 }
 

@@ -177,6 +177,19 @@ async fn a_shape_that_was_rolled_back_is_stored_with_the_next_task() {
 }
 
 #[tokio::test]
+async fn a_schema_that_is_damaged_is_mended_by_the_next_task() {
+    let stage = Stage::new().await;
+    let mut application = stage.application();
+    let stored = add::defer(1).on(&stage.tasks).await.unwrap();
+    application.execute("UPDATE gae_tasks_schemas SET schema = x'00'", []).unwrap();
+    let tx = begin(&mut application);
+    add::defer(2).on(&stage.tasks).in_tx(&tx).unwrap();
+    tx.commit().unwrap();
+    let described = stage.other().await.describe(stored.id).await.unwrap().unwrap();
+    assert_eq!(described.args.unwrap(), r#"{"number":1}"#);
+}
+
+#[tokio::test]
 async fn many_tasks_are_stored_in_order_of_the_call() {
     let sum = Sum::default();
     let stage = Stage::of(Client::builder().state(sum.clone())).await;

@@ -3,6 +3,8 @@
 use std::time::{Duration, Instant};
 
 use gae_tasks::{Client, Error, deferred};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use crate::stage::{Stage, begin, until};
 
@@ -24,6 +26,27 @@ async fn slow(millis: u64, #[state] runs: &Runs) {
 
 /// Begins and ends of attempts.
 type Runs = std::sync::Arc<std::sync::Mutex<Vec<bool>>>;
+
+/// A worker of the queue `slow`.
+struct Running {
+    stop: oneshot::Sender<()>,
+    ended: JoinHandle<Result<(), Error>>,
+}
+
+impl Running {
+    fn start(client: &Client, lease: Duration) -> Self {
+        let (stop, stopped) = oneshot::channel();
+        let worker = client.worker().queues(["slow"]).lease(lease);
+        let worker = worker.poll_interval(Duration::from_millis(50));
+        let worker = worker.with_graceful_shutdown(async move { _ = stopped.await });
+        Self { stop, ended: tokio::spawn(worker.into_future()) }
+    }
+
+    async fn stop(self) {
+        self.stop.send(()).unwrap();
+        self.ended.await.unwrap().unwrap();
+    }
+}
 
 fn assert_names_in_tx(refused: &Error) {
     let text = refused.to_string();
@@ -57,11 +80,7 @@ async fn a_plain_defer_in_an_open_transaction_fails_and_names_in_tx() {
 #[tokio::test]
 async fn a_plain_defer_beside_a_worker_waits_no_longer() {
     let stage = Stage::of(Client::builder().state(Runs::default())).await;
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let worker = stage.tasks.worker().queues(["slow"]).poll_interval(Duration::from_millis(50));
-    let worker = worker.lease(Duration::from_secs(30));
-    let worker = worker.with_graceful_shutdown(async move { _ = stopped.await });
-    let worker = tokio::spawn(worker.into_future());
+    let worker = Running::start(&stage.tasks, Duration::from_secs(30));
     slow::defer(300).on(&stage.tasks).await.unwrap();
     let mut application = stage.application();
     let tx = begin(&mut application);
@@ -73,8 +92,7 @@ async fn a_plain_defer_beside_a_worker_waits_no_longer() {
     assert!((PATIENCE..PATIENCE + TOLERANCE).contains(&waited), "{waited:?}");
     tx.rollback().unwrap();
     until("the outcome", async || stage.open_tasks().await == 0).await;
-    stop.send(()).unwrap();
-    worker.await.unwrap().unwrap();
+    worker.stop().await;
 }
 
 /// An open transaction keeps leases from being extended for longer than they last: no other worker
@@ -87,14 +105,7 @@ async fn a_transaction_that_is_open_for_several_leases_loses_none() {
     let other = Client::builder().state(runs.clone());
     let other = other.open(&format!("sqlite:{}", stage.file().display())).await.unwrap();
     slow::defer(400).on(&stage.tasks).await.unwrap();
-    let mut workers = Vec::new();
-    for client in [&stage.tasks, &other] {
-        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        let worker = client.worker().queues(["slow"]).lease(LEASE);
-        let worker = worker.poll_interval(Duration::from_millis(50));
-        let worker = worker.with_graceful_shutdown(async move { _ = stopped.await });
-        workers.push((stop, tokio::spawn(worker.into_future())));
-    }
+    let workers = [&stage.tasks, &other].map(|client| Running::start(client, LEASE));
     until("the attempt", async || !runs.lock().unwrap().is_empty()).await;
     // The attempt ends within its lease; its outcome is recorded three leases later.
     let mut application = stage.application();
@@ -105,9 +116,8 @@ async fn a_transaction_that_is_open_for_several_leases_loses_none() {
     until("the outcome", async || stage.open_tasks().await == 0).await;
     tokio::time::sleep(2 * LEASE).await;
     assert_eq!(*runs.lock().unwrap(), [true, false], "the task ran twice");
-    for (stop, worker) in workers {
-        stop.send(()).unwrap();
-        worker.await.unwrap().unwrap();
+    for worker in workers {
+        worker.stop().await;
     }
 }
 
@@ -120,14 +130,7 @@ async fn an_attempt_goes_on_through_a_transaction_that_is_longer_than_its_lease(
     let other = Client::builder().state(runs.clone());
     let other = other.open(&format!("sqlite:{}", stage.file().display())).await.unwrap();
     slow::defer(5_000).on(&stage.tasks).await.unwrap();
-    let mut workers = Vec::new();
-    for client in [&stage.tasks, &other] {
-        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        let worker = client.worker().queues(["slow"]).lease(LEASE);
-        let worker = worker.poll_interval(Duration::from_millis(50));
-        let worker = worker.with_graceful_shutdown(async move { _ = stopped.await });
-        workers.push((stop, tokio::spawn(worker.into_future())));
-    }
+    let workers = [&stage.tasks, &other].map(|client| Running::start(client, LEASE));
     until("the attempt", async || !runs.lock().unwrap().is_empty()).await;
     let mut application = stage.application();
     let tx = begin(&mut application);
@@ -135,8 +138,7 @@ async fn an_attempt_goes_on_through_a_transaction_that_is_longer_than_its_lease(
     tx.commit().unwrap();
     until("the outcome", async || stage.open_tasks().await == 0).await;
     assert_eq!(*runs.lock().unwrap(), [true, false], "the task ran twice");
-    for (stop, worker) in workers {
-        stop.send(()).unwrap();
-        worker.await.unwrap().unwrap();
+    for worker in workers {
+        worker.stop().await;
     }
 }

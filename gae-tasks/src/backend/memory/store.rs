@@ -281,7 +281,10 @@ impl Store {
                     && stored.state() == state
                     && !stored.is_newer()
             };
-            for stored in self.tasks.values().filter(is_meant) {
+            let mut meant: Vec<_> = self.tasks.values().filter(is_meant).collect();
+            // Refused tasks are known to be a problem for somebody.
+            meant.sort_by_key(|stored| stored.facts.refusers.is_empty());
+            for stored in meant {
                 let Some(place) = places.get(&stored.task.spec.route()) else { continue };
                 let of_route: &mut Sampled = &mut sampled[*place];
                 if of_route.len() < request.limit && of_route.bytes() < request.bytes {

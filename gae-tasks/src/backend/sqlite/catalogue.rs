@@ -25,6 +25,17 @@ use crate::queue::{QueueConfig, QueueName};
 use crate::task::{Kind, Route, Shape, TaskSpec};
 use crate::version::Unread;
 
+/// Stores a queue.
+pub(super) const PUT_QUEUE: &str =
+    "INSERT OR REPLACE INTO gae_tasks_queue (name, config, paused) VALUES (?1, ?2, ?3)";
+
+/// Creates a lane, and returns its number and turn.
+pub(super) const MAKE_LANE: &str = "INSERT INTO gae_tasks_lane (id, queue, kind, shape, version, \
+                                    refusers, turn) SELECT next, ?1, ?2, ?3, ?4, ?5, \
+                                    coalesce((SELECT min(turn) FROM gae_tasks_lane WHERE queue = \
+                                    ?1), next) FROM (SELECT coalesce(max(id), 0) + 1 AS next FROM \
+                                    gae_tasks_lane) WHERE true RETURNING id, turn";
+
 /// The lanes and queues in memory.
 #[derive(Debug, Default)]
 pub(super) struct Catalogue {
@@ -218,16 +229,11 @@ impl Catalogue {
         version: u8,
         refusers: Refusers,
     ) -> Result<i64, Fault> {
-        const MAKE: &str = "INSERT INTO gae_tasks_lane (id, queue, kind, shape, version, refusers, \
-                            turn) SELECT next, ?1, ?2, ?3, ?4, ?5, \
-                            coalesce((SELECT min(turn) FROM gae_tasks_lane WHERE queue = ?1), \
-                            next) FROM (SELECT coalesce(max(id), 0) + 1 AS next FROM \
-                            gae_tasks_lane) WHERE true RETURNING id, turn";
         let shape = route.shape().to_bits().cast_signed();
         let values =
             params![queue.as_str(), route.kind().as_str(), shape, version, refusers.to_bytes()];
         let (id, turn) = connection
-            .prepare_cached(MAKE)?
+            .prepare_cached(MAKE_LANE)?
             .query_row(values, |row| Ok((row.get(0)?, row.get(1)?)))?;
         self.know(Lane { id, queue, route, version, turn, refusers });
         Ok(id)

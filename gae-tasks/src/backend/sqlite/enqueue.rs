@@ -126,6 +126,12 @@ fn refused(task: &NewTask, fault: &Fault) -> Error {
     Error::Storage { backend: NAME, problem, source: source.into() }
 }
 
+/// Inserts the row of a task, unless it is there.
+pub(super) const INSERT: &str = "INSERT INTO gae_tasks_task (id, lane, created, schedule_time, \
+                                 max_attempts, deadline, name, retry, attributes, payload) VALUES \
+                                 (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (id) DO \
+                                 NOTHING";
+
 /// Inserts the row of a task; returns whether the task is new.
 pub(super) fn insert(
     connection: &Connection,
@@ -134,9 +140,6 @@ pub(super) fn insert(
     now: Timestamp,
     due: Timestamp,
 ) -> Result<bool, Fault> {
-    const INSERT: &str = "INSERT INTO gae_tasks_task (id, lane, created, schedule_time, \
-                          max_attempts, deadline, name, retry, attributes, payload) VALUES (?1, \
-                          ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (id) DO NOTHING";
     let inserted = connection.prepare_cached(INSERT)?.execute(params![
         task.spec.id.as_bytes(),
         lane,

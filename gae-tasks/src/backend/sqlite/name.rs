@@ -10,6 +10,12 @@ use crate::queue::QueueName;
 use crate::task::{Deferred, TaskId, TaskName};
 use crate::time::Timestamp;
 
+pub(super) const HOLDER: &str =
+    "SELECT task, until FROM gae_tasks_name WHERE queue = ?1 AND name = ?2";
+
+pub(super) const HOLD: &str =
+    "INSERT OR REPLACE INTO gae_tasks_name (queue, name, task, until) VALUES (?1, ?2, ?3, ?4)";
+
 /// Reserves `name` for the task `id`, or returns the answer for its caller if the name is in use.
 pub(super) fn take(
     connection: &Connection,
@@ -31,7 +37,6 @@ pub(super) fn holder(
     queue: &QueueName,
     name: &TaskName,
 ) -> Result<Option<Holder>, Fault> {
-    const HOLDER: &str = "SELECT task, until FROM gae_tasks_name WHERE queue = ?1 AND name = ?2";
     let holder = connection
         .prepare_cached(HOLDER)?
         .query_row(params![queue.as_str(), name.as_str()], |row| {
@@ -74,8 +79,6 @@ fn hold(
     id: TaskId,
     until: Option<i64>,
 ) -> Result<(), Fault> {
-    connection
-        .prepare_cached("INSERT OR REPLACE INTO gae_tasks_name (queue, name, task, until) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![queue, name, id.as_bytes(), until])?;
+    connection.prepare_cached(HOLD)?.execute(params![queue, name, id.as_bytes(), until])?;
     Ok(())
 }

@@ -55,6 +55,12 @@ pub(super) const fn due(wait: Wait) -> i64 {
     if wait.is_timed() { wait.due().as_micros() } else { AT_ONCE }
 }
 
+/// Records that a task with this `due` waits in a lane.
+pub(super) const ADD: &str = "INSERT INTO gae_tasks_ready (standing, turn, lane, due, refused) \
+                              SELECT ?1, turn, id, ?3, refusers <> x'' FROM gae_tasks_lane WHERE \
+                              id = ?2 ON CONFLICT (standing, turn, lane) DO UPDATE SET due = \
+                              excluded.due WHERE excluded.due < due";
+
 /// Records that a task waits in a lane.
 pub(super) fn add(
     connection: &Connection,
@@ -62,9 +68,6 @@ pub(super) fn add(
     standing: i64,
     due: i64,
 ) -> Result<(), Fault> {
-    const ADD: &str = "INSERT INTO gae_tasks_ready (standing, turn, lane, due, refused) \
-                       SELECT ?1, turn, id, ?3, refusers <> x'' FROM gae_tasks_lane WHERE id = ?2 \
-                       ON CONFLICT (standing, turn, lane) DO UPDATE SET due = excluded.due WHERE excluded.due < due";
     connection.prepare_cached(ADD)?.execute(params![standing, lane, due])?;
     Ok(())
 }

@@ -13,6 +13,10 @@ use super::error::Fault;
 use super::unreadable;
 use crate::task::Shape;
 
+/// Stores the schema of a shape. A row that cannot be read is replaced.
+pub(super) const KEEP: &str = "INSERT INTO gae_tasks_schemas (shape, schema) VALUES (?1, ?2) ON \
+                               CONFLICT (shape) DO UPDATE SET schema = excluded.schema";
+
 /// The schemas in memory: those that are stored, or that the transaction under way stores. A
 /// transaction that is rolled back forgets all of them.
 #[derive(Debug, Default)]
@@ -32,9 +36,6 @@ impl Schemas {
         shape: Shape,
         schema: &Arc<[u8]>,
     ) -> Result<bool, Fault> {
-        // A row that cannot be read is replaced.
-        const KEEP: &str = "INSERT INTO gae_tasks_schemas (shape, schema) VALUES (?1, ?2) ON \
-                            CONFLICT (shape) DO UPDATE SET schema = excluded.schema";
         if !shape.may_be_of(schema) {
             return Ok(false);
         }

@@ -13,6 +13,9 @@ use crate::backend::NewTask;
 use crate::payload::SensitivePaths;
 use crate::task::Kind;
 
+pub(super) const KEEP: &str =
+    "INSERT INTO gae_tasks_sensitive (kind, path) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+
 /// The paths in memory that are stored, or that the transaction under way stores. A transaction
 /// that is rolled back forgets all of them.
 #[derive(Debug, Default)]
@@ -21,8 +24,6 @@ pub(super) struct Sensitive(HashMap<Kind, HashSet<Box<str>>>);
 impl Sensitive {
     /// Stores the paths of a task that are not known to be stored.
     pub(super) fn keep(&mut self, connection: &Connection, task: &NewTask) -> Result<(), Fault> {
-        const KEEP: &str =
-            "INSERT INTO gae_tasks_sensitive (kind, path) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
         if task.sensitive.is_empty() {
             return Ok(());
         }

@@ -12,6 +12,9 @@ use crate::backend::{MAX_ERRORS, Settled, Standing};
 use crate::task::{TaskId, TaskName};
 use crate::time::Timestamp;
 
+/// Deletes the errors of a task.
+pub(super) const REMOVE_ERRORS: &str = "DELETE FROM gae_tasks_error WHERE task = ?1";
+
 /// A stored task without its payload.
 #[derive(Debug)]
 pub(super) struct Task {
@@ -208,9 +211,7 @@ impl Task {
         connection.prepare_cached("DELETE FROM gae_tasks_task WHERE id = ?1")?.execute(id)?;
         let waited = waiting::take(connection, self.id, lane, standing, self.facts.wait.due())?;
         if self.errors > 0 {
-            connection
-                .prepare_cached("DELETE FROM gae_tasks_error WHERE task = ?1")?
-                .execute(id)?;
+            connection.prepare_cached(REMOVE_ERRORS)?.execute(id)?;
         }
         let until = tombstone(catalogue.config(self.lane).as_ref(), now);
         match (&self.name, catalogue.lane(lane)) {

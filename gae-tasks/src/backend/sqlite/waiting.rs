@@ -22,6 +22,9 @@ macro_rules! waits {
 }
 pub(super) use waits;
 
+pub(super) const PUT: &str = "INSERT OR REPLACE INTO gae_tasks_waiting (lane, standing, timed, \
+                              due, task, since) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+
 /// Makes a task wait.
 pub(super) fn put(
     connection: &Connection,
@@ -30,8 +33,6 @@ pub(super) fn put(
     standing: Standing,
     wait: Wait,
 ) -> Result<(), Fault> {
-    const PUT: &str = "INSERT OR REPLACE INTO gae_tasks_waiting (lane, standing, timed, due, task, \
-                       since) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     connection.prepare_cached(PUT)?.execute(params![
         lane,
         standing as i64,

@@ -195,6 +195,7 @@ macro_rules! conformance {
                 a_sample_takes_those_that_wait_first
                 a_sample_has_at_most_the_limit_of_each_route
                 a_sample_has_refused_tasks_and_no_newer_ones
+                a_sample_takes_refused_tasks_before_others_that_wait
                 a_sample_changes_nothing
                 a_survey_counts_what_the_statistics_count
             ]

@@ -121,12 +121,12 @@ pub(super) async fn another_worker_is_asked_anew(on: Stage) {
     }
 }
 
-/// Reads all routes, but says so only when it is told to.
+/// Reads all routes, and answers when the test allows it.
 #[derive(Debug, Default)]
 struct Slow {
     is_asked: Mutex<bool>,
     may_answer: Mutex<bool>,
-    /// Whether nobody told it to answer for a long time.
+    /// Whether the test did not allow an answer for a long time.
     was_left: Mutex<bool>,
     changed: Condvar,
 }

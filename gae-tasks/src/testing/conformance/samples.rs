@@ -1,7 +1,7 @@
 //! Samples of stored tasks, for a check before a deploy.
 
 use super::stage::{Stage, at, kind, permanent, queue, refuse};
-use crate::backend::{NewTask, Sample, TaskState};
+use crate::backend::{NewTask, Sample, TaskState, Verdict};
 use crate::task::{Route, Shape, TaskId};
 use crate::time::{Now, Schedule};
 
@@ -83,6 +83,14 @@ pub(super) async fn a_sample_has_refused_tasks_and_no_newer_ones(on: Stage) {
     let mut sampled = sample(&on, &[7], 100).await.remove(0);
     sampled.sort_unstable();
     assert_eq!(sampled, [refused, fresh]);
+}
+
+pub(super) async fn a_sample_takes_refused_tasks_before_others_that_wait(on: Stage) {
+    on.store_plain(at(0), 2).await;
+    let leased = on.lease_all(at(0)).await;
+    on.settle(at(0), leased[0].lease, Verdict::Release).await;
+    on.settle(at(0), leased[1].lease, refuse("a number is too large")).await;
+    assert_eq!(sample(&on, &[7], 1).await.remove(0), [leased[1].lease.id]);
 }
 
 pub(super) async fn a_sample_changes_nothing(on: Stage) {

@@ -192,7 +192,7 @@ fn schemas(kind: &str, stored: &str, entry: &Entry, task: &Task<'_>) -> Vec<Find
     findings
 }
 
-/// What is to be said of each change, to the function or to the struct of the upgrade that reads.
+/// The findings about each change, to the function or to the struct of the upgrade that reads.
 fn found<'c>(kind: &'c str, compared: &'c Compared) -> impl Iterator<Item = Finding> + 'c {
     compared.changes.iter().map(move |change| {
         let mut finding = finding(kind, change);

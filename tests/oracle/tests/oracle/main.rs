@@ -36,7 +36,7 @@ fn number(variable: &str) -> Option<u64> {
     Some(number.parse().unwrap_or_else(|_| panic!("{variable} is a number")))
 }
 
-/// How an outcome counts: the rule that makes an exception of it, or that it is none.
+/// How an outcome counts: the rule that makes it an exception, or that it agrees.
 fn judged(pair: &Pair, outcome: &Outcome) -> Result<&'static str, &'static str> {
     let looser = || LOOSER.iter().find(|one| one.covers(pair.edits, outcome)).map(|one| one.rule);
     match (&outcome.here, &outcome.json) {

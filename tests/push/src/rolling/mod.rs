@@ -2,7 +2,7 @@
 //! other on one queue and are killed by the tests.
 //!
 //! Both have tasks of the same kinds, with other parameters. Two tasks of one kind in one program
-//! would be told apart by the linker's order only, so they are two programs.
+//! would be distinguished by the linker's order only, so they are two programs.
 
 mod ledger;
 mod program;

@@ -1,4 +1,4 @@
-//! What a version says of the tasks that it leaves to others.
+//! What a version reports about the tasks that it leaves to others.
 
 use gae_tasks::{Client, DeployVerdict, Error};
 use serde::{Deserialize, Serialize};

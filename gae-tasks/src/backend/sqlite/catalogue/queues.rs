@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, params};
 
-use super::{Catalogue, Queue, queue_changes};
+use super::{Catalogue, PUT_QUEUE, Queue, queue_changes};
 use crate::backend::sqlite::error::Fault;
 use crate::backend::sqlite::queue_row::encoded;
 use crate::queue::{QueueConfig, QueueName, RetryConfig};
@@ -88,11 +88,11 @@ impl Catalogue {
         config: QueueConfig,
         paused: bool,
     ) -> Result<(), Fault> {
-        connection
-            .prepare_cached(
-                "INSERT OR REPLACE INTO gae_tasks_queue (name, config, paused) VALUES (?1, ?2, ?3)",
-            )?
-            .execute(params![name.as_str(), encoded(&config)?, paused])?;
+        connection.prepare_cached(PUT_QUEUE)?.execute(params![
+            name.as_str(),
+            encoded(&config)?,
+            paused
+        ])?;
         self.queues.insert(name.clone(), Queue { config: Ok(config), paused });
         self.changed(connection)
     }

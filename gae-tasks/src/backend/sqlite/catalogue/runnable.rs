@@ -1,4 +1,4 @@
-//! The lanes that a worker can run, and what is known of its readers.
+//! The lanes that a worker can run, and the known answers of its readers.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

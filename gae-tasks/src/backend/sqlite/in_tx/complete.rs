@@ -2,7 +2,7 @@
 //!
 //! Renewals write the row of the lease, so it is only read here.
 
-use super::super::held;
+use super::super::{held, task};
 use super::names;
 use super::statements::{Failed, Statements};
 use crate::backend::lifecycle;
@@ -12,8 +12,6 @@ use crate::time::Timestamp;
 use crate::version;
 
 const REMOVE: &str = "DELETE FROM gae_tasks_task WHERE id = ?1 RETURNING errors";
-
-const REMOVE_ERRORS: &str = "DELETE FROM gae_tasks_error WHERE task = ?1";
 
 const CONFIG: &str = "SELECT config FROM gae_tasks_queue WHERE name = ?1";
 
@@ -39,7 +37,7 @@ pub(super) async fn complete(
         return Ok(Err(problem.to_owned()));
     };
     if removed.integer(0) != Some(0) {
-        statements.run(REMOVE_ERRORS, &[id.into()]).await?;
+        statements.run(task::REMOVE_ERRORS, &[id.into()]).await?;
     }
     if let Some(name) = name {
         let found = statements.read(CONFIG, &[queue.as_str().into()]).await?.pop();

@@ -22,8 +22,7 @@ use crate::backend::transaction::{CompleteInTx, StoreInTx};
 use crate::error::Error;
 use crate::task::Deferred;
 
-/// The methods, for errors.
-const IN_TX: &str = "in_tx";
+/// The method, for errors.
 const COMPLETE_IN: &str = "complete_in";
 
 /// Stores the tasks of an order. If `judge` refuses the answers, the caller rolls back to the
@@ -33,8 +32,8 @@ async fn store<A>(
     order: StoreInTx,
     judge: impl FnOnce(Vec<Deferred>) -> Result<A, Error>,
 ) -> Result<A, Error> {
-    let StoreInTx { home, now, tasks } = order;
-    let place = Place::new(home, IN_TX);
+    let StoreInTx { call, home, now, tasks } = order;
+    let place = Place::new(home, call);
     place.enter(statements).await?;
     let stored = tasks::store(statements, &tasks, moment(now)).await;
     judge(stored.map_err(|failed| place.failed(failed))?)

@@ -1,25 +1,21 @@
 //! Names in use, as `name` reads and writes them.
 
+use super::super::name;
 use super::statements::{Failed, Statements, Value};
 use crate::backend::lifecycle::{self, Holder};
 use crate::queue::QueueName;
 use crate::task::{Deferred, TaskId, TaskName};
 use crate::time::Timestamp;
 
-const HOLDER: &str = "SELECT task, until FROM gae_tasks_name WHERE queue = ?1 AND name = ?2";
-
-const HOLD: &str =
-    "INSERT OR REPLACE INTO gae_tasks_name (queue, name, task, until) VALUES (?1, ?2, ?3, ?4)";
-
-/// Reserves `name` for the task `id`, or returns the answer for its caller if the name is in use.
+/// Reserves a name for the task `id`, or returns the answer for its caller if the name is in use.
 pub(super) async fn take(
     statements: &mut impl Statements,
-    (queue, name): (&QueueName, &TaskName),
+    (queue, text): (&QueueName, &TaskName),
     id: TaskId,
     now: Timestamp,
 ) -> Result<Option<Deferred>, Failed> {
-    let key = [Value::from(queue.as_str()), name.as_str().into()];
-    let found = statements.read(HOLDER, &key).await?.pop().unwrap_or_default();
+    let key = [Value::from(queue.as_str()), text.as_str().into()];
+    let found = statements.read(name::HOLDER, &key).await?.pop().unwrap_or_default();
     let holder = found.blob(0).and_then(|id| id.try_into().ok()).map(TaskId::from_bytes);
     let holder = holder.and_then(|of| match found.integer(1).map(Timestamp::from_micros) {
         Some(until) => Some(Holder::Tombstone { of, until }),
@@ -28,22 +24,22 @@ pub(super) async fn take(
     if let Some(answer) = lifecycle::refuse_name(holder, id, now) {
         return Ok(Some(answer));
     }
-    hold(statements, (queue, name), id, None).await?;
+    hold(statements, (queue, text), id, None).await?;
     Ok(None)
 }
 
 /// Writes the holder of a name: a task, or until `until` a task that is over.
 pub(super) async fn hold(
     statements: &mut impl Statements,
-    (queue, name): (&QueueName, &TaskName),
+    (queue, text): (&QueueName, &TaskName),
     id: TaskId,
     until: Option<Timestamp>,
 ) -> Result<(), Failed> {
     let values = [
         Value::from(queue.as_str()),
-        name.as_str().into(),
+        text.as_str().into(),
         id.as_bytes().as_slice().into(),
         until.map(Timestamp::as_micros).into(),
     ];
-    statements.run(HOLD, &values).await.map(drop)
+    statements.run(name::HOLD, &values).await.map(drop)
 }

@@ -11,48 +11,35 @@ use crate::backend::transaction::{CallersTransaction, CompleteInTx, StoreInTx};
 use crate::error::Error;
 use crate::task::Deferred;
 
-impl Sealed for &Transaction<'_> {}
+macro_rules! transactions {
+    ($($transaction:ty;)*) => {$(
+        impl Sealed for &$transaction {}
 
-impl CallersTransaction for &Transaction<'_> {
-    type Answer<A> = Result<A, Error>;
+        impl CallersTransaction for &$transaction {
+            type Answer<A> = Result<A, Error>;
 
-    fn store<A: Send + 'static>(
-        self,
-        order: Result<StoreInTx, Error>,
-        judge: impl FnOnce(Vec<Deferred>) -> Result<A, Error> + Send + 'static,
-    ) -> Result<A, Error> {
-        store(self, order?, judge)
-    }
+            fn store<A: Send + 'static>(
+                self,
+                order: Result<StoreInTx, Error>,
+                judge: impl FnOnce(Vec<Deferred>) -> Result<A, Error> + Send + 'static,
+            ) -> Result<A, Error> {
+                store(self, order?, judge)
+            }
 
-    fn complete(
-        self,
-        order: Result<CompleteInTx, Error>,
-        done: impl FnOnce() + Send + 'static,
-    ) -> Result<(), Error> {
-        complete(self, order?, done)
-    }
+            fn complete(
+                self,
+                order: Result<CompleteInTx, Error>,
+                done: impl FnOnce() + Send + 'static,
+            ) -> Result<(), Error> {
+                complete(self, order?, done)
+            }
+        }
+    )*};
 }
 
-impl Sealed for &Savepoint<'_> {}
-
-impl CallersTransaction for &Savepoint<'_> {
-    type Answer<A> = Result<A, Error>;
-
-    fn store<A: Send + 'static>(
-        self,
-        order: Result<StoreInTx, Error>,
-        judge: impl FnOnce(Vec<Deferred>) -> Result<A, Error> + Send + 'static,
-    ) -> Result<A, Error> {
-        store(self, order?, judge)
-    }
-
-    fn complete(
-        self,
-        order: Result<CompleteInTx, Error>,
-        done: impl FnOnce() + Send + 'static,
-    ) -> Result<(), Error> {
-        complete(self, order?, done)
-    }
+transactions! {
+    Transaction<'_>;
+    Savepoint<'_>;
 }
 
 fn store<A>(
@@ -61,7 +48,11 @@ fn store<A>(
     judge: impl FnOnce(Vec<Deferred>) -> Result<A, Error>,
 ) -> Result<A, Error> {
     let savepoint = begin(connection)?;
-    savepoint.end(pollster::block_on(super::store(&mut Of(connection), order, judge)))
+    savepoint.end(pollster::block_on(super::store(
+        &mut ConnectionStatements(connection),
+        order,
+        judge,
+    )))
 }
 
 fn complete(
@@ -70,20 +61,24 @@ fn complete(
     done: impl FnOnce(),
 ) -> Result<(), Error> {
     let savepoint = begin(connection)?;
-    savepoint.end(pollster::block_on(super::complete(&mut Of(connection), order, done)))
+    savepoint.end(pollster::block_on(super::complete(
+        &mut ConnectionStatements(connection),
+        order,
+        done,
+    )))
 }
 
 /// A savepoint around the statements of a call.
-struct Around<'a>(&'a Connection);
+struct CallSavepoint<'a>(&'a Connection);
 
-fn begin(connection: &Connection) -> Result<Around<'_>, Error> {
+fn begin(connection: &Connection) -> Result<CallSavepoint<'_>, Error> {
     let begun =
         statement(connection, "SAVEPOINT gae_tasks").and_then(|mut begin| begin.raw_execute());
     begun.map_err(failed).map_err(super::refusal::unbegun)?;
-    Ok(Around(connection))
+    Ok(CallSavepoint(connection))
 }
 
-impl Around<'_> {
+impl CallSavepoint<'_> {
     /// Keeps what was done, or takes it back.
     fn end<A>(self, done: Result<A, Error>) -> Result<A, Error> {
         let Self(connection) = self;
@@ -103,9 +98,9 @@ impl Around<'_> {
 }
 
 /// The statements of a connection, which run when they are called.
-struct Of<'a>(&'a Connection);
+struct ConnectionStatements<'a>(&'a Connection);
 
-impl Statements for Of<'_> {
+impl Statements for ConnectionStatements<'_> {
     fn run(
         &mut self,
         sql: &'static str,

@@ -27,7 +27,7 @@ macro_rules! connections {
             ) -> BackendFuture<'t, A> {
                 Box::pin(async move {
                     let (order, mut savepoint) = (order?, begin(self).await?);
-                    let done = super::store(&mut Of(&mut savepoint), order, judge).await;
+                    let done = super::store(&mut ConnectionStatements(&mut savepoint), order, judge).await;
                     end(savepoint, done).await
                 })
             }
@@ -39,7 +39,7 @@ macro_rules! connections {
             ) -> BackendFuture<'t, ()> {
                 Box::pin(async move {
                     let (order, mut savepoint) = (order?, begin(self).await?);
-                    let done = super::complete(&mut Of(&mut savepoint), order, done).await;
+                    let done = super::complete(&mut ConnectionStatements(&mut savepoint), order, done).await;
                     end(savepoint, done).await
                 })
             }
@@ -74,9 +74,9 @@ async fn end<A>(savepoint: Transaction<'_, Sqlite>, done: Result<A, Error>) -> R
 }
 
 /// The statements of a connection.
-struct Of<'a>(&'a mut SqliteConnection);
+struct ConnectionStatements<'a>(&'a mut SqliteConnection);
 
-impl Statements for Of<'_> {
+impl Statements for ConnectionStatements<'_> {
     fn run(
         &mut self,
         sql: &'static str,

@@ -3,24 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::super::queue_row::encoded;
-use super::super::{ready, row};
+use super::super::{enqueue, ready, row, waiting};
 use super::statements::{Failed, Statements, Value};
 use super::{lane, names};
 use crate::backend::lifecycle::Wait;
 use crate::backend::{NewTask, Standing};
 use crate::task::{Deferred, TaskName};
 use crate::time::Timestamp;
-
-const INSERT: &str = "INSERT INTO gae_tasks_task (id, lane, created, schedule_time, max_attempts, \
-                      deadline, name, \
-                      retry, attributes, payload) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
-
-const WAIT: &str =
-    "INSERT INTO gae_tasks_waiting (lane, standing, timed, due, task) VALUES (?1, ?2, ?3, ?4, ?5)";
-
-const READY: &str = "INSERT INTO gae_tasks_ready (standing, turn, lane, due, refused) \
-                     SELECT ?1, turn, id, ?3, refusers <> x'' FROM gae_tasks_lane WHERE id = ?2 \
-                     ON CONFLICT (standing, turn, lane) DO UPDATE SET due = excluded.due WHERE excluded.due < due";
 
 /// Stores tasks; returns the answer for each, in their order.
 pub(super) async fn store(
@@ -55,7 +44,7 @@ pub(super) async fn store(
     }
     for (lane, due) in first_due {
         let values = [(Standing::Clear as i64).into(), lane.into(), due.into()];
-        statements.run(READY, &values).await?;
+        statements.run(ready::ADD, &values).await?;
     }
     Ok(answers)
 }
@@ -85,9 +74,12 @@ async fn insert(
         spec.attributes.as_deref().into(),
         task.payload.as_slice().into(),
     ];
-    statements.run(INSERT, &values).await?;
+    if statements.run(enqueue::INSERT, &values).await? == 0 {
+        return Err(Failed::of(None, "a task of this id is stored already"));
+    }
     let timed = i64::from(wait.is_timed());
-    let values = [lane.into(), (Standing::Clear as i64).into(), timed.into(), due.into(), id];
-    statements.run(WAIT, &values).await?;
+    let standing = Standing::Clear as i64;
+    let values = [lane.into(), standing.into(), timed.into(), due.into(), id, Value::Null];
+    statements.run(waiting::PUT, &values).await?;
     Ok(ready::due(wait))
 }

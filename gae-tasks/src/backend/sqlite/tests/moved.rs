@@ -212,3 +212,20 @@ fn a_file_that_is_named_by_a_link_is_in_its_own_place() {
     store(&sqlite).unwrap();
     assert_eq!(stored(&sqlite).unwrap().len(), 2);
 }
+
+/// Each connection counts commits in its own way: equal numbers of two connections mean nothing.
+#[test]
+fn a_count_of_commits_is_never_that_of_an_earlier_connection() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    let before = sqlite.commits().unwrap();
+    assert_eq!(sqlite.commits(), Some(before), "nobody has committed");
+    let away = folder.0.join("away.db");
+    fs::rename(folder.file(), &away).unwrap();
+    assert_eq!(sqlite.commits(), None);
+    fs::rename(&away, folder.file()).unwrap();
+    let again = sqlite.commits().unwrap();
+    assert_ne!(again, before);
+    store(&sqlite).unwrap();
+    assert_ne!(sqlite.commits(), Some(again));
+}

@@ -43,7 +43,7 @@ fn routes(reader: ReaderId) -> Routes {
     Routes::Read(Arc::new(ReadsAll(reader)))
 }
 
-/// The lanes of a worker, which is asked whatever is not known of it.
+/// The lanes of a worker, which is asked about the routes that are not known yet.
 fn runnable(
     catalogue: &mut Catalogue,
     connection: &Connection,

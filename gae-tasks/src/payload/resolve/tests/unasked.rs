@@ -10,7 +10,7 @@ thread_local! {
     static IS_SILENT: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Reads a `T`, unless it is told to ask for nothing.
+/// Reads a `T`, or asks for nothing where the test says so.
 #[derive(Debug, Serialize)]
 struct Moody<T>(Option<T>);
 

@@ -89,7 +89,7 @@ async fn chaos(stage: &Stage, random: &mut Random) -> u32 {
     while begun.elapsed() < CHAOS {
         let part = random.below(processes.len());
         match processes[part].take() {
-            // As in a deploy: told to end.
+            // As in a deploy: a signal asks the process to end.
             Some(mut process) if random.below(4) == 0 => {
                 process.signal("-TERM");
                 process.ended().await;

@@ -1,4 +1,4 @@
-//! The tasks that are left when a version has run what it can, and what it says of them.
+//! The tasks that are left when a version has run what it can, and its reports about them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
