@@ -499,6 +499,44 @@ async fn a_clock_that_is_a_second_behind_is_not_reported() {
     assert!(text.contains("created in the future"), "{text}");
 }
 
+/// The same kind waits in several queues for the same reason.
+#[tokio::test]
+async fn what_waits_is_reported_once_for_each_queue() {
+    let clock = ManualClock::new();
+    let tasks = program().clock(clock.clone()).open("memory:").await.unwrap();
+    let store = async |queue| {
+        before::ship::defer(before::Order { id: 7 }).queue(queue).on(&tasks).await.unwrap();
+    };
+    store("one").await;
+    store("two").await;
+    let lines = Lines::default();
+    let guard = listen(Level::ERROR, &lines);
+    let reports = |queue: &str| {
+        let of_queue = format!("queue={queue}");
+        let is_report = |line: &&str| line.contains("not run here") && line.contains(&of_queue);
+        lines.text().lines().filter(is_report).count()
+    };
+    let worker = tasks.worker().queues(["one", "two", "three"]);
+    let third_is_reported = async {
+        while reports("one") + reports("two") < 2 {
+            tokio::task::yield_now().await;
+        }
+        store("three").await;
+        while reports("three") == 0 {
+            clock.advance(Duration::from_secs(60));
+            tokio::task::yield_now().await;
+        }
+    };
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let worker = worker.with_graceful_shutdown(async move { _ = stopped.await }).into_future();
+    let worker = tokio::spawn(worker);
+    tokio::time::timeout(Duration::from_secs(20), third_is_reported).await.unwrap();
+    stop.send(()).unwrap();
+    worker.await.unwrap().unwrap();
+    drop(guard);
+    assert_eq!(["one", "two", "three"].map(reports), [1; 3], "{}", lines.text());
+}
+
 #[tokio::test]
 async fn tasks_of_a_newer_version_are_reported() {
     let backend = Faulty::new(Memory::new());
