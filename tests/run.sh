@@ -13,7 +13,7 @@ fi
 # Nothing is built twice here, so incremental data is not kept.
 export CARGO_INCREMENTAL=0
 # As in Cargo.toml, for trybuild, which builds in its own workspace.
-export CARGO_PROFILE_DEV_DEBUG=line-tables-only
+export CARGO_PROFILE_DEV_DEBUG=${CARGO_PROFILE_DEV_DEBUG:-line-tables-only}
 
 cargo test --workspace --all-features "$@"
 
