@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs every test. Installs a C compiler, which the bundled SQLite needs, and LLD, if missing.
+# Runs every test. Installs a C compiler, which the bundled SQLite needs, LLD, PostgreSQL and
+# PgBouncer, if missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -8,6 +9,20 @@ if ! command -v cc >/dev/null; then
   sudo=$([ "$(id -u)" -eq 0 ] || echo sudo)
   $sudo apt-get update -q
   $sudo apt-get install -qy gcc libc6-dev
+fi
+
+# Debian has the server's programs outside the `PATH`, and PgBouncer in the superuser's.
+servers=$(echo /usr/lib/postgresql/*/bin | tr ' ' ':')
+if ! (PATH=$PATH:$servers:/usr/sbin; command -v initdb && command -v pgbouncer) >/dev/null; then
+  echo "no PostgreSQL server or no PgBouncer found: installing postgresql and pgbouncer"
+  sudo=$([ "$(id -u)" -eq 0 ] || echo sudo)
+  # The tests start servers of their own; the package is not to start one for the machine.
+  $sudo mkdir -p /etc/postgresql-common/createcluster.d
+  echo "create_main_cluster = false" |
+    $sudo tee /etc/postgresql-common/createcluster.d/gae-tasks-tests.conf >/dev/null
+  $sudo apt-get update -q
+  $sudo env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -qy --no-install-recommends postgresql pgbouncer
 fi
 
 # Nothing is built twice here, so incremental data is not kept.

@@ -2,10 +2,12 @@
 //!
 //! ```text
 //! cargo run --release --example bench -- [--url sqlite:/path/to/a/new/file.db] [--tasks 100000] [--callers 50]
+//! cargo run --release --example bench --features postgres -- --url 'postgres://USER:PASSWORD@HOST/DATABASE?schema=bench'
 //! ```
 //!
-//! Rates and latencies depend on the disk, so name a file on the disk that matters to you. A file
-//! that the benchmark creates is removed at the end; a file that holds tasks is refused.
+//! Rates and latencies depend on the disk, so name a file on the disk that matters to you, or a
+//! schema in the server that does. A file that the benchmark creates is removed at the end; a file
+//! or a schema that holds tasks is refused. A schema stays: `DROP SCHEMA bench CASCADE` removes it.
 
 mod latency;
 mod load;
@@ -24,8 +26,8 @@ use crate::place::Place;
 /// Measures rates and latencies of a queue.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// The queue: `memory:`, or `sqlite:FILE` without tasks; a new file in the temporary folder by
-    /// default.
+    /// The queue: `memory:`, `sqlite:FILE` or, with the feature `postgres`, `postgres://..`, without
+    /// tasks; a new file in the temporary folder by default.
     #[arg(long)]
     url: Option<String>,
     /// The number of tasks in each measurement of a rate.
@@ -49,8 +51,8 @@ async fn main() -> Result<()> {
     let place = Place::choose(arguments.url.as_deref())?;
     let meter = Meter::default();
     let tasks = Client::builder().state(meter.clone()).open(place.url()).await?;
-    place::refuse_tasks(&tasks, place.url()).await?;
-    println!("{}: {} tasks, {} callers", place.url(), arguments.tasks, arguments.callers);
+    place::refuse_tasks(&tasks, &place.name()).await?;
+    println!("{}: {} tasks, {} callers", place.name(), arguments.tasks, arguments.callers);
     measure(&arguments, &tasks, &meter).await?;
     drop(tasks);
     place.tidy()

@@ -35,6 +35,15 @@ impl Place {
         &self.url
     }
 
+    /// The queue, to be printed: the URL without what may be a password.
+    pub(crate) fn name(&self) -> String {
+        let name = match (self.url.split_once("://"), self.url.rsplit_once('@')) {
+            (Some((scheme, _)), Some((_, host))) => format!("{scheme}://{host}"),
+            _ => self.url.clone(),
+        };
+        name.split_once('?').map_or(name.as_str(), |(place, _)| place).to_owned()
+    }
+
     /// Removes the file that this run created, its log, and other files named after it.
     pub(crate) fn tidy(self) -> Result<()> {
         let Some(file) = self.file else { return Ok(()) };
@@ -67,10 +76,13 @@ fn is_suffix(rest: &str) -> bool {
 }
 
 /// The measurement would count tasks of others, and run those whose kind this program knows.
-pub(crate) async fn refuse_tasks(tasks: &Client, url: &str) -> Result<()> {
+pub(crate) async fn refuse_tasks(tasks: &Client, name: &str) -> Result<()> {
     let stats = tasks.stats().await?;
     let stored = stats.open() + stats.dead;
-    ensure!(stored == 0, "{url} has {stored} tasks: name a file that has none, and is not in use");
+    ensure!(
+        stored == 0,
+        "{name} has {stored} tasks: name a file or a schema that has none, and is not in use"
+    );
     Ok(())
 }
 
@@ -95,6 +107,19 @@ mod tests {
         let mut names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
         names.sort();
         assert_eq!(names, ["new.db.copy", "old.db"]);
+    }
+
+    #[test]
+    fn no_password_is_printed() {
+        for (url, name) in [
+            ("postgres://ann:s3cret@db:5433/shop?password=s3cret", "postgres://db:5433/shop"),
+            ("postgres://ann:s3@cret?@db/shop", "postgres://db/shop"),
+            ("postgres://db/shop?schema=bench", "postgres://db/shop"),
+            ("sqlite:a@b.db", "sqlite:a@b.db"),
+            ("memory:", "memory:"),
+        ] {
+            assert_eq!(Place::choose(Some(url)).unwrap().name(), name);
+        }
     }
 
     #[tokio::test]

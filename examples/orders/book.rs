@@ -1,64 +1,69 @@
-//! The orders, in the file in which their tasks are too.
+//! The orders, in the database in which their tasks are too.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+#[cfg(feature = "postgres")]
+mod postgres;
+mod sqlite;
 
-use anyhow::ensure;
-use gae_tasks::Client;
-use rusqlite::{Connection, TransactionBehavior};
+use anyhow::bail;
+use gae_tasks::{Client, TaskContext};
 
-use crate::mail::send_receipt;
-
-const TABLES: &str = "CREATE TABLE IF NOT EXISTS stock (pieces INTEGER NOT NULL);
-    CREATE TABLE IF NOT EXISTS orders (number INTEGER PRIMARY KEY, customer TEXT NOT NULL, pieces INTEGER NOT NULL);
-    CREATE TABLE IF NOT EXISTS receipts (number INTEGER NOT NULL, customer TEXT NOT NULL)";
-
-/// The file of the shop. Clones are the same shop.
+/// The book of the shop. Clones are the same book.
 #[derive(Debug, Clone)]
-pub(crate) struct Book(PathBuf);
+pub(crate) enum Book {
+    Sqlite(sqlite::Book),
+    #[cfg(feature = "postgres")]
+    Postgres(postgres::Book),
+}
 
 impl Book {
-    /// Opens the shop; a new one has so many pieces in stock.
-    pub(crate) fn open(file: &Path, pieces: u32) -> anyhow::Result<Self> {
-        let book = Self(file.to_owned());
-        let connection = book.connect()?;
-        connection.execute_batch(TABLES)?;
-        let stock = "INSERT INTO stock SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM stock)";
-        connection.execute(stock, [pieces])?;
-        Ok(book)
-    }
-
-    pub(crate) fn connect(&self) -> rusqlite::Result<Connection> {
-        let connection = Connection::open(&self.0)?;
-        connection.busy_timeout(Duration::from_secs(5))?;
-        Ok(connection)
+    /// Opens the book in the database of a queue; a new one has so many pieces in stock.
+    pub(crate) async fn open(url: &str, pieces: i64) -> anyhow::Result<Self> {
+        match url.split_once(':') {
+            Some(("sqlite", file)) => Ok(Self::Sqlite(sqlite::Book::open(file, pieces)?)),
+            #[cfg(feature = "postgres")]
+            Some(("postgres" | "postgresql", _)) => {
+                Ok(Self::Postgres(postgres::Book::open(url, pieces).await?))
+            }
+            _ => bail!("use `sqlite:FILE`, or `postgres://..` with `--features postgres`"),
+        }
     }
 
     /// Takes an order, and the task of its mail with it.
-    pub(crate) fn place(&self, tasks: &Client, customer: &str, pieces: u32) -> anyhow::Result<i64> {
-        let mut connection = self.connect()?;
-        let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let order = "INSERT INTO orders (customer, pieces) VALUES (?1, ?2)";
-        tx.execute(order, (customer, pieces))?;
-        let order = tx.last_insert_rowid();
-        send_receipt::defer(order, customer).on(tasks).in_tx(&tx)?;
-        let take = "UPDATE stock SET pieces = pieces - ?1 RETURNING pieces";
-        let left: i64 = tx.query_row(take, [pieces], |row| row.get(0))?;
-        // An error drops the transaction: no order, and no mail either.
-        ensure!(left >= 0, "only {} pieces are left", left + i64::from(pieces));
-        tx.commit()?;
-        Ok(order)
+    pub(crate) async fn place(
+        &self,
+        tasks: &Client,
+        customer: &str,
+        pieces: i64,
+    ) -> anyhow::Result<i64> {
+        match self {
+            Self::Sqlite(book) => {
+                tokio::task::block_in_place(|| book.place(tasks, customer, pieces))
+            }
+            #[cfg(feature = "postgres")]
+            Self::Postgres(book) => book.place(tasks, customer, pieces).await,
+        }
     }
 
-    /// The receipts that were sent.
-    pub(crate) fn receipts(&self) -> anyhow::Result<Vec<String>> {
-        let connection = self.connect()?;
-        let mut all =
-            connection.prepare("SELECT number, customer FROM receipts ORDER BY number")?;
-        let receipts = all.query_map([], |row| {
-            let (number, customer): (i64, String) = (row.get(0)?, row.get(1)?);
-            Ok(format!("receipt of order {number} to {customer}"))
-        })?;
-        Ok(receipts.collect::<Result<_, _>>()?)
+    /// Writes the receipt of an order. The receipt and the end of the running task commit together.
+    pub(crate) async fn receipt(
+        &self,
+        cx: &TaskContext,
+        order: i64,
+        customer: &str,
+    ) -> anyhow::Result<()> {
+        match self {
+            Self::Sqlite(book) => tokio::task::block_in_place(|| book.receipt(cx, order, customer)),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(book) => book.receipt(cx, order, customer).await,
+        }
+    }
+
+    /// The receipts that were sent: orders and their customers.
+    pub(crate) async fn receipts(&self) -> anyhow::Result<Vec<(i64, String)>> {
+        match self {
+            Self::Sqlite(book) => tokio::task::block_in_place(|| book.receipts()),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(book) => book.receipts().await,
+        }
     }
 }

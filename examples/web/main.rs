@@ -46,7 +46,7 @@ async fn main() -> Result<()> {
 
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, arguments.port)).await;
     let listener = listener.with_context(|| format!("cannot listen on port {}", arguments.port))?;
-    println!("http://{} with the queue {}", listener.local_addr()?, arguments.url);
+    println!("http://{}", listener.local_addr()?);
 
     // Server and worker listen for the signal separately, so both drain at the same time.
     let router = server::router(tasks.clone(), outbox);

@@ -32,8 +32,8 @@ pub struct TaskContext(Arc<Inner>);
 
 struct Inner {
     attempt: AttemptInfo,
-    /// The lease of a task that is stored, and its storage.
-    lease: Option<(LeaseRef, Arc<Storage>)>,
+    /// The lease of a task that is stored.
+    lease: Option<Held>,
     /// Whether the handler has completed the task in a transaction, which may be rolled back.
     completed: AtomicBool,
     cancelled: AtomicBool,
@@ -53,17 +53,28 @@ pub(crate) struct AttemptInfo {
     pub(crate) traceparent: Option<String>,
 }
 
+/// The lease of an attempt.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) lease: LeaseRef,
+    /// The number of leases that the task had lost before.
+    pub(crate) lost_leases: u32,
+    /// The number of attempts that had begun before.
+    pub(crate) attempts: u32,
+    pub(crate) storage: Arc<Storage>,
+}
+
 impl TaskContext {
     pub(crate) fn new(attempt: AttemptInfo) -> Self {
         Self::under(attempt, None)
     }
 
     /// Creates the context of an attempt under a lease.
-    pub(crate) fn leased(attempt: AttemptInfo, lease: LeaseRef, storage: Arc<Storage>) -> Self {
-        Self::under(attempt, Some((lease, storage)))
+    pub(crate) fn leased(attempt: AttemptInfo, held: Held) -> Self {
+        Self::under(attempt, Some(held))
     }
 
-    fn under(attempt: AttemptInfo, lease: Option<(LeaseRef, Arc<Storage>)>) -> Self {
+    fn under(attempt: AttemptInfo, lease: Option<Held>) -> Self {
         Self(Arc::new(Inner {
             attempt,
             lease,
@@ -152,8 +163,8 @@ impl TaskContext {
     /// process. If the transaction is rolled back and the handler returns `Ok`, the attempt has
     /// failed, and the task is retried.
     ///
-    /// Commit before the handler returns, and soon: while a transaction holds SQLite's write lock,
-    /// nothing else is recorded.
+    /// Commit before the handler returns, in SQLite soon: while a transaction holds SQLite's write
+    /// lock, nothing else is recorded.
     ///
     /// # Errors
     /// [`Error::InTransaction`] if the task is not stored in the database of the transaction (in
@@ -190,7 +201,7 @@ impl TaskContext {
 
     fn completion(&self) -> Result<CompleteInTx, Error> {
         const CALL: &str = "complete_in";
-        let Some((lease, storage)) = &self.0.lease else {
+        let Some(Held { lease, lost_leases, attempts, storage }) = &self.0.lease else {
             let problem = "completes only tasks that a worker has leased: this one is not stored in a database";
             return Err(Error::in_transaction(CALL, problem.to_owned()));
         };
@@ -198,6 +209,8 @@ impl TaskContext {
             home: storage.home(CALL)?,
             now: storage.clock.now(),
             lease: *lease,
+            lost_leases: *lost_leases,
+            attempts: *attempts,
             queue: self.queue().clone(),
             name: self.name().cloned(),
         })

@@ -16,7 +16,7 @@ use crate::attributes::Attributes;
 use crate::backend::transaction::Storage;
 use crate::backend::{Capabilities, LeasedTask, NewTask};
 use crate::clock::Clock;
-use crate::context::{AttemptInfo, States, Surroundings, TaskContext};
+use crate::context::{AttemptInfo, Held, States, Surroundings, TaskContext};
 use crate::handler::{Call, CallError, Work};
 use crate::log;
 use crate::outcome::Outcome;
@@ -232,7 +232,9 @@ impl TaskContext {
             deadline: task.spec.deadline.or(registration.deadline).unwrap_or(DEFAULT_DEADLINE),
             traceparent: traceparent(task.spec.attributes.as_deref()),
         };
-        Self::leased(attempt, task.lease, Arc::clone(storage))
+        let &LeasedTask { lease, lost_leases, attempts, .. } = task;
+        let storage = Arc::clone(storage);
+        Self::leased(attempt, Held { lease, lost_leases, attempts, storage })
     }
 
     /// The context of the only attempt at a task that is not stored.

@@ -16,8 +16,8 @@ use crate::time::readable;
 pub enum Error {
     /// The URL is malformed, or names no backend.
     #[error(
-        "the queue URL `{url}` {problem}; use `memory:` (tests), `sqlite:FILE` (embedded) or \
-         `cloudtasks://PROJECT/LOCATION?..`"
+        "the queue URL `{url}` {problem}; use `memory:` (tests), `sqlite:FILE` (embedded), \
+         `postgres://USER@HOST/DATABASE` or `cloudtasks://PROJECT/LOCATION?..`"
     )]
     #[non_exhaustive]
     Url {
@@ -272,6 +272,20 @@ pub enum Error {
         queue: String,
     },
 
+    /// Another open transaction holds the task's name, or waits for it, so whether the name is in
+    /// use is not known yet. Nothing was stored, and a transaction of the caller goes on.
+    #[error(
+        "queue `{queue}`: the name `{name}` is being taken by another open transaction, whose end \
+         was not waited for any longer: defer the task again once that transaction has ended"
+    )]
+    #[non_exhaustive]
+    Busy {
+        /// The task's name.
+        name: String,
+        /// The queue of the task.
+        queue: String,
+    },
+
     /// No task with this id is stored, or its state does not allow the call.
     #[error("task {id} {problem}")]
     #[non_exhaustive]
@@ -368,6 +382,18 @@ pub enum Error {
         /// The name of the backend.
         backend: &'static str,
         /// What happened and what to do.
+        problem: String,
+        /// The storage's own error.
+        source: BoxError,
+    },
+
+    /// The storage does not accept the task, whenever it is asked. Nothing was stored.
+    #[error("the `{backend}` storage {problem}")]
+    #[non_exhaustive]
+    TaskRefused {
+        /// The name of the backend.
+        backend: &'static str,
+        /// Which task is refused, and what to change.
         problem: String,
         /// The storage's own error.
         source: BoxError,

@@ -1,8 +1,9 @@
 //! Deferred tasks: annotate a function and defer a call of the function. The call runs later, on
 //! any instance, and is retried if it fails.
 //!
-//! Tasks wait in an embedded SQLite file, with no server to run, or in Google Cloud Tasks, which
-//! calls a service that scales to zero. The task code is the same for both: one URL chooses.
+//! Tasks wait in an embedded SQLite file, with no server to run; in a Postgres database, for many
+//! machines; or in Google Cloud Tasks, which calls a service that scales to zero. The task code is
+//! the same for all of them: one URL [chooses](guide::which_queue).
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -54,25 +55,26 @@
 //!
 //! # Guides
 //!
-//! [`guide`] explains how these parts are used together: [deferring](guide::deferring),
-//! [handlers](guide::handlers), [testing](guide::testing), [idempotency](guide::idempotency),
-//! [operating](guide::operating), [push](guide::push), [deployment](guide::deployment),
-//! [backup](guide::backup), and the [FAQ](guide::faq).
+//! [`guide`] explains how these parts are used together: [which queue](guide::which_queue),
+//! [deferring](guide::deferring), [handlers](guide::handlers), [testing](guide::testing),
+//! [transactions](guide::transactions), [idempotency](guide::idempotency),
+//! [operating](guide::operating), [Postgres](guide::postgres), [push](guide::push),
+//! [deployment](guide::deployment), [backup](guide::backup), and the [FAQ](guide::faq).
 //!
 //! # Guarantees
 //!
-//! - **At least once.** When `defer(..).await` has returned, the task survives a crash, and on
-//!   SQLite a power loss. The task runs until it succeeds or becomes a dead letter, which is kept
-//!   and can be replayed. A task can run more than once: write [idempotent](guide::idempotency)
-//!   handlers.
+//! - **At least once.** When `defer(..).await` has returned, the task survives a crash and a power
+//!   loss: always on SQLite, on Postgres with the server's default settings. The task runs until it
+//!   succeeds or becomes a dead letter, which is kept and can be replayed. A task can run more than
+//!   once: write [idempotent](guide::idempotency) handlers.
 //! - **A task that this program cannot run waits** for a program that can, and is reported. Waiting
 //!   uses no attempt.
 //! - **A payload is read under the schema that wrote it**: by name, if the function has
 //!   [changed](guide::changes) since.
 //! - **A lost worker's tasks run again**: at once on SQLite, when their leases end elsewhere.
 //!   Setting a clock neither ends a live lease nor keeps a lost one.
-//! - **Programs that share a file do not harm each other.** Retries and retention belong to the
-//!   stored queue, and data that a newer version stored is left alone.
+//! - **Programs that share a file or a schema do not harm each other.** Retries and retention belong
+//!   to the stored queue, and data that a newer version stored is left alone.
 //! - **Mistakes fail early**: at compile time, or all at once when a worker is built.
 //!
 //! Order is best effort, by schedule time.
@@ -83,6 +85,7 @@
 //! |---|---|---|---|---|
 //! | `memory:` | no | this process; for tests | 1 MiB | 10 years |
 //! | `sqlite:FILE` (feature `sqlite`) | yes | processes of one machine | 1 MiB | 10 years |
+//! | `postgres://USER@HOST/DATABASE?..` (feature `postgres`) | yes | any number of machines | 1 MiB | 10 years |
 //! | `cloudtasks://PROJECT/LOCATION?..` (feature `cloud-tasks`) | yes | any number of machines, or none while nothing is due | 100,000 bytes | 30 days |
 //!
 //! # Features
@@ -91,6 +94,7 @@
 //! |---|---|---|
 //! | `sqlite` | yes | the embedded backend |
 //! | `sqlx-sqlite` | | [`Defer::in_tx`] for transactions of sqlx 0.9 in SQLite files |
+//! | `postgres` | | the backend of many machines, and [`Defer::in_tx`] for transactions of sqlx 0.9 there |
 //! | `json` | | `Json<T>`, for parameters that only a self-describing format can read back |
 //! | `push` | | `PushService`: tasks arrive as HTTP requests |
 //! | `oidc` | | `push::verify::Oidc`: Google's signed tokens prove these requests |
@@ -143,6 +147,7 @@ mod dispatch;
 #[cfg(feature = "push")]
 #[cfg_attr(docsrs, doc(cfg(feature = "push")))]
 pub mod push;
+mod relay;
 mod worker;
 
 // surface
@@ -169,7 +174,8 @@ pub use client::PushServiceBuilder;
 pub use client::{
     CheckDeploy, CheckDeployFuture, Client, ClientBuilder, ClientGuard, DeferManyFuture,
     DeployReport, DeployRoute, DeployValues, DeployVerdict, Description, ListTasks,
-    ListTasksFuture, SweepPayloads, SweepPayloadsFuture, Unroutable, Worker, WorkerFuture,
+    ListTasksFuture, Relay, RelayFuture, SweepPayloads, SweepPayloadsFuture, Unroutable, Worker,
+    WorkerFuture,
 };
 pub use clock::{Clock, SystemClock};
 pub use context::{TaskContext, current, is_from_task_queue, retry_count};

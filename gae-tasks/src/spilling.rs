@@ -111,6 +111,20 @@ impl<B: Backend> Spilling<B> {
         answers
     }
 
+    /// Stores a copy of a task that had its payload with it. If the copy is refused, another copy
+    /// of the task may have the same payload.
+    async fn copy_spilled(&self, request: CopyTask, put: Put) -> Result<(), Error> {
+        let (id, key) = (request.task.spec.id, put.0.clone());
+        let answer = match self.shelf.put_all(vec![put]).await {
+            Ok(()) => self.backend.copy(request).await,
+            Err((_, error)) => Err(error),
+        };
+        if answer.as_ref().is_err_and(is_certain) {
+            self.delete_orphans(vec![(id, key)]).await;
+        }
+        answer
+    }
+
     /// Deletes the payloads that were `put` and whose tasks are not stored. A task that is enqueued
     /// again may already be stored; on a push queue, a named task is not found by the id of the
     /// call that created it.
@@ -300,9 +314,12 @@ impl<B: Backend> Backend for Spilling<B> {
         self.backend.check_dead_letters(queues)
     }
 
-    fn copy(&self, request: CopyTask) -> BackendFuture<'_, ()> {
-        // The task and its copies share the payload.
-        self.backend.copy(request)
+    fn copy(&self, mut request: CopyTask) -> BackendFuture<'_, ()> {
+        // A task and its copies share a payload in the store.
+        match self.take_out(&mut request.task) {
+            None => self.backend.copy(request),
+            Some(put) => Box::pin(self.copy_spilled(request, put)),
+        }
     }
 
     fn put_queue(&self, queue: QueueName, config: QueueConfig) -> BackendFuture<'_, ()> {
@@ -374,6 +391,8 @@ impl<B: Pull> Pull for Spilling<B> {
         // Taken before the request: a concurrent extension, which finds the lease gone, must not
         // forget keys that are to be deleted.
         let mut keys = self.take(&leases);
+        let kept = request.settlements.iter().filter(|settlement| settlement.keeps_payload);
+        let kept: HashSet<_> = kept.map(|settlement| settlement.lease).collect();
         let answer = self.backend.settle(request);
         Box::pin(async move {
             let settled = match answer.await {
@@ -385,7 +404,8 @@ impl<B: Pull> Pull for Spilling<B> {
             };
             let done =
                 leases.iter().zip(&settled).filter(|(_, settled)| **settled == Settled::Done);
-            let over = done.filter_map(|(lease, _)| keys.remove(lease)).collect();
+            let over = done.filter(|(lease, _)| !kept.contains(lease));
+            let over = over.filter_map(|(lease, _)| keys.remove(lease)).collect();
             // In the background: the worker must record other outcomes before their leases expire.
             self.shelf.forget_beside(over).await;
             Ok(settled)

@@ -1,12 +1,12 @@
 //! Orders whose mails commit with them.
 
-use crate::started::{example, told};
+use crate::started::{example, told, url};
 
 #[test]
 fn an_order_that_is_refused_has_no_mail() {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("orders.db");
-    let run = || example("orders").arg("--file").arg(&file).output().unwrap();
+    let url = url(folder.path());
+    let run = || example("orders").args(["--url", &url]).output().unwrap();
     let output = run();
     let told_first = told(&output);
     assert!(output.status.success(), "{told_first}");

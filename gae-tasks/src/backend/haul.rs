@@ -30,7 +30,7 @@ impl Haul {
         Self { room: lease.room, tasks: Vec::new(), bytes: 0, bounds: lease.bounds.clone() }
     }
 
-    #[cfg(feature = "sqlite")]
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
     pub(crate) fn tasks(&self) -> &[LeasedTask] {
         &self.tasks
     }

@@ -29,6 +29,9 @@ pub struct Lease {
     pub bounds: HashMap<QueueName, usize>,
     /// How long the leases last unless extended.
     pub duration: Duration,
+    /// How long before its schedule time a task counts as due: zero for workers, more for a relay,
+    /// whose tasks wait for their time elsewhere.
+    pub ahead: Duration,
 }
 
 impl Lease {
@@ -41,7 +44,8 @@ impl Lease {
         room: Room,
         duration: Duration,
     ) -> Self {
-        Self { now, queues, routes, room, last_turn: None, bounds: HashMap::new(), duration }
+        let (last_turn, bounds, ahead) = (None, HashMap::new(), Duration::ZERO);
+        Self { now, queues, routes, room, last_turn, bounds, duration, ahead }
     }
 }
 
@@ -62,12 +66,20 @@ pub struct Room {
     /// Whether the workers of the client already have other suspects, so that no leased suspect is
     /// alone.
     pub in_company: bool,
+    /// Whether the lessee runs the tasks, so that one of them may kill it. If not, the standing of
+    /// a task does not matter, and no lost lease counts as an attempt.
+    pub is_watched: bool,
 }
 
 impl Room {
     /// Creates room for `total` tasks of any standing.
     pub const fn new(total: usize) -> Self {
-        Self { total, starting: total, suspects: total, in_company: false }
+        Self { total, starting: total, suspects: total, in_company: false, is_watched: true }
+    }
+
+    /// Creates room for `total` tasks that are not run by whoever leases them.
+    pub const fn unwatched(total: usize) -> Self {
+        Self { is_watched: false, ..Self::new(total) }
     }
 
     /// Returns how many tasks of `standing` may still be leased after `taken`.
@@ -75,6 +87,7 @@ impl Room {
         // An isolated task is the first of its lease, and then the only suspect in it.
         let has_isolated = taken.first().is_some_and(|task| task.standing == Standing::Isolated);
         let most = match standing {
+            _ if !self.is_watched => self.total,
             Standing::Clear => self.total,
             Standing::Marked => self.starting,
             Standing::Suspect if has_isolated => 0,
@@ -89,6 +102,7 @@ impl Room {
     /// under this request.
     pub(super) const fn isolates(&self, standing: Standing) -> bool {
         standing.is_suspect()
+            && self.is_watched
             && !self.in_company
             && (self.suspects == 1 || matches!(standing, Standing::Isolated))
     }
@@ -253,6 +267,8 @@ pub struct LeasedTask {
     pub attempts: u32,
     /// The standing that follows from the task's lost leases.
     pub standing: Standing,
+    /// The number of leases that the task had lost before.
+    pub lost_leases: u32,
     /// When the first attempt began.
     pub first_attempt: Option<Timestamp>,
     /// How the queue retries failed tasks, if its configuration says.
@@ -280,6 +296,7 @@ impl LeasedTask {
             schedule_time,
             attempts,
             standing,
+            lost_leases: 0,
             first_attempt,
             retry,
             alone,

@@ -62,7 +62,7 @@ impl Wait {
     }
 
     /// Returns when a pause was chosen; `None` for other waits.
-    #[cfg(any(test, feature = "sqlite"))]
+    #[cfg(any(test, feature = "postgres", feature = "sqlite"))]
     pub(crate) const fn since(self) -> Option<Timestamp> {
         match self {
             Self::Pause { since, .. } => Some(since),
@@ -71,7 +71,7 @@ impl Wait {
     }
 
     /// Creates a wait from its parts.
-    #[cfg(any(test, feature = "sqlite"))]
+    #[cfg(any(test, feature = "postgres", feature = "sqlite"))]
     pub(crate) const fn of(is_timed: bool, since: Option<Timestamp>, due: Timestamp) -> Self {
         match (is_timed, since) {
             (false, _) => Self::Worker(due),
@@ -288,6 +288,11 @@ pub(crate) fn settle<'a>(
             facts.refusers = facts.refusers.with(*reader);
             let until = now.plus(refusal_pause(facts.refusals));
             facts.wait = Wait::Pause { until, since: now };
+            Change::To { facts, error: Some(error) }
+        }
+        Verdict::Undeliverable { error } => {
+            facts.forget_refusals();
+            facts.died = Some(now);
             Change::To { facts, error: Some(error) }
         }
         Verdict::Permanent { error } => {

@@ -12,7 +12,10 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+pub(crate) mod accept;
+mod capabilities;
 pub(crate) mod haul;
+pub(crate) mod home;
 pub(crate) mod lease;
 pub(crate) mod lifecycle;
 pub(crate) mod opaque;
@@ -30,17 +33,22 @@ pub(crate) mod transaction;
 #[cfg_attr(docsrs, doc(cfg(feature = "cloud-tasks")))]
 pub mod cloud_tasks;
 pub mod memory;
+#[cfg(feature = "postgres")]
+#[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
+pub mod postgres;
 #[cfg(feature = "sqlite")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
 pub mod sqlite;
 
+pub use capabilities::Capabilities;
+pub use home::Home;
 #[doc(hidden)]
 pub use lease::{
     Extend, Lease, LeaseRef, LeaseToken, Leased, LeasedTask, ReadsRoutes, Room, Routes, Standing,
 };
 pub use record::{
-    Capabilities, DeadLetterCheck, Home, MAX_ERROR_BYTES, MAX_ERRORS, QueueRecord, RouteStats,
-    Stats, TaskError, TaskRecord, TaskState,
+    DeadLetterCheck, MAX_ERROR_BYTES, MAX_ERRORS, QueueRecord, RouteStats, Stats, TaskError,
+    TaskRecord, TaskState,
 };
 pub use refusers::ReaderId;
 pub use request::{

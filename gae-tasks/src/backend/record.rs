@@ -1,11 +1,9 @@
 //! Stored tasks and queues as a backend returns them, and the capabilities of a backend.
 
-use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::refusers::{ReaderId, Refusers};
-use crate::attributes::{Attributes, Spilled};
+use crate::attributes::{Attributes, Spilled, checksum};
 use crate::payload::{CannotRead, Schema, SensitivePaths, UnreadableError, as_json};
 use crate::queue::{QueueConfig, QueueName, RetryConfig};
 use crate::task::{Route, TaskSpec};
@@ -105,6 +103,31 @@ impl TaskRecord {
         }
     }
 
+    /// The number under which a relay creates this task in another queue: 0 if the task has never
+    /// failed. A task that has failed was perhaps there before, under numbers that stay blocked, and
+    /// each of its errors leads to another number.
+    pub(crate) fn first_number(&self) -> u32 {
+        let Some(last) = self.errors.last() else { return 0 };
+        let (at, attempt) = (last.at.as_micros().to_be_bytes(), last.attempt.to_be_bytes());
+        let count = (self.errors.len() as u64).to_be_bytes();
+        let seen = [&at[..], &attempt[..], &count[..], last.message.as_bytes()].concat();
+        let [.., a, b, c] = checksum(&seen).to_be_bytes();
+        // Below 2^31, so that the destination itself has numbers left for its replays.
+        let life = u32::from_be_bytes([0, a, b, c]) >> 3;
+        life.max(NUMBERS_OF_FIRST_LIFE / NUMBERS_OF_A_LIFE) * NUMBERS_OF_A_LIFE
+    }
+
+    /// Whether the task is not over, and a task with this number is what a relay has made, or will
+    /// make, of it.
+    #[cfg(feature = "push")]
+    pub(crate) fn goes_on_as(&self, number: u32) -> bool {
+        let is_of_life = match self.first_number() {
+            0 => number < NUMBERS_OF_FIRST_LIFE,
+            first => (first..first.saturating_add(NUMBERS_OF_A_LIFE)).contains(&number),
+        };
+        self.died.is_none() && is_of_life
+    }
+
     /// Where the payload is, if it is in a payload store.
     pub(crate) fn spilled(&self) -> Option<Spilled> {
         Attributes::spilled_in(self.spec.attributes.as_deref())
@@ -128,6 +151,12 @@ impl TaskRecord {
         as_json(&schema, payload, sensitive)
     }
 }
+
+/// How many copies a task can have that a relay has created for the first time.
+const NUMBERS_OF_FIRST_LIFE: u32 = 1 << 20;
+
+/// How many copies a task can have after each time that a relay has created it again.
+const NUMBERS_OF_A_LIFE: u32 = 1 << 10;
 
 /// Why a payload cannot be shown.
 pub(crate) fn unshown(why: impl std::fmt::Display) -> UnreadableError {
@@ -165,10 +194,6 @@ impl TaskError {
         Self { attempt, at, message: bounded(message.into()) }
     }
 }
-
-/// How far ahead the backends of this crate schedule tasks: 10 years, like the queues of App
-/// Engine.
-const MAX_AHEAD: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 /// How many of its last errors a task keeps.
 pub const MAX_ERRORS: usize = 10;
@@ -323,95 +348,6 @@ pub struct DeadLetterCheck {
     pub warnings: Vec<String>,
 }
 
-/// What a backend can promise.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Capabilities {
-    /// The backend's name, for errors and logs.
-    pub backend: &'static str,
-    /// Whether stored tasks survive the end of the process.
-    pub durable: bool,
-    /// The most bytes of one payload; of payload, schema and sensitive paths together if
-    /// [schemas travel](Self::schemas_travel).
-    pub max_payload: usize,
-    /// Whether each task carries its schema and its sensitive paths, which then count in
-    /// `max_payload`. Otherwise they are stored once for many tasks.
-    pub schemas_travel: bool,
-    /// How far ahead a task may be scheduled; `None` is unlimited.
-    pub schedule_horizon: Option<Duration>,
-    /// The shortest dispatch deadline.
-    pub min_deadline: Duration,
-    /// The longest dispatch deadline.
-    pub max_deadline: Duration,
-    /// Whether workers lease from the backend (a push backend calls handlers over HTTP instead).
-    pub pull: bool,
-    /// Whether a task can choose the service that runs it: [`Defer::target`](crate::Defer::target).
-    pub targets: bool,
-    /// Whether a task's requests can have their own headers:
-    /// [`Defer::header`](crate::Defer::header).
-    pub headers: bool,
-    /// Whether a task can have its own backoff: `min_backoff` and `max_backoff` of the attribute
-    /// and of [`Defer::retry`](crate::Defer::retry). If not, the backoff of its queue applies.
-    pub backoff: bool,
-    /// Whether the storage keeps dead letters.
-    pub dead_letters: bool,
-    /// Whether a queue configures how long dead letters and the names of finished tasks are kept:
-    /// [`QueueConfig::with_dead_letter_retention`].
-    pub retention: bool,
-    /// Where the tasks are, if a transaction of an application can be there too:
-    /// [`Defer::in_tx`](crate::Defer::in_tx).
-    pub home: Option<Home>,
-}
-
-impl Capabilities {
-    /// Creates the capabilities of a backend in the program's own process: workers lease from it;
-    /// payloads have up to 1 MiB, deadlines a millisecond to a day; tasks are scheduled up to 10
-    /// years ahead and do not survive the process; dead letters are kept for as long as their queue
-    /// says.
-    pub const fn new(backend: &'static str) -> Self {
-        Self {
-            backend,
-            durable: false,
-            max_payload: 1024 * 1024,
-            schemas_travel: false,
-            schedule_horizon: Some(MAX_AHEAD),
-            min_deadline: Duration::from_millis(1),
-            max_deadline: Duration::from_secs(24 * 60 * 60),
-            pull: true,
-            targets: false,
-            headers: false,
-            backoff: true,
-            dead_letters: true,
-            retention: true,
-            home: None,
-        }
-    }
-}
-
-/// The place where a backend stores tasks, if a transaction of an application can be in the same
-/// place.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Home {
-    /// A file of SQLite.
-    #[non_exhaustive]
-    SqliteFile {
-        /// The path of the file.
-        path: Arc<Path>,
-        /// The identity of the file among those of the host, whatever its path: device and inode.
-        /// Zeros where the operating system does not have them.
-        identity: [u64; 2],
-    },
-}
-
-impl Home {
-    /// Creates the home of tasks that are stored in a file of SQLite.
-    #[cfg(feature = "sqlite")]
-    pub(crate) fn sqlite_file(path: &Path, identity: [u64; 2]) -> Self {
-        Self::SqliteFile { path: path.into(), identity }
-    }
-}
-
 impl std::iter::Sum for Stats {
     fn sum<I: Iterator<Item = Self>>(lines: I) -> Self {
         lines.fold(Self::default(), |sum, line| Self {
@@ -426,7 +362,40 @@ impl std::iter::Sum for Stats {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    #[test]
+    fn each_life_of_a_task_has_numbers_of_its_own() {
+        use crate::task::{Kind, Shape, TaskId};
+        let (id, kind) = (TaskId::from_bytes([7; 16]), Kind::from_static("shop/send"));
+        let spec = TaskSpec::new(id, kind, Shape::from_bits(1), QueueName::DEFAULT);
+        let record = TaskRecord::new(spec, None, Timestamp::from_micros(0));
+        assert_eq!(record.first_number(), 0);
+        let after = |micros| {
+            let error = TaskError::new(1, Timestamp::from_micros(micros), "it failed");
+            TaskRecord { errors: vec![error], ..record.clone() }.first_number()
+        };
+        let numbers: std::collections::BTreeSet<_> = (0..1_000).map(after).collect();
+        assert!(numbers.len() > 990, "{}", numbers.len());
+        assert!(numbers.iter().all(|first| (1 << 20..=(1 << 31) - 1024).contains(first)));
+        assert_eq!(after(7), after(7));
+    }
+
+    #[test]
+    fn lives_that_end_at_the_same_moment_have_different_numbers() {
+        use crate::task::{Kind, Shape, TaskId};
+        let (id, kind) = (TaskId::from_bytes([7; 16]), Kind::from_static("shop/send"));
+        let spec = TaskSpec::new(id, kind, Shape::from_bits(1), QueueName::DEFAULT);
+        let record = TaskRecord::new(spec, None, Timestamp::from_micros(0));
+        let error = |attempt, message| TaskError::new(attempt, Timestamp::from_micros(7), message);
+        let after = |errors| TaskRecord { errors, ..record.clone() }.first_number();
+        let first = after(vec![error(1, "a")]);
+        assert_ne!(first, after(vec![error(1, "a"), error(1, "a")]), "one error more");
+        assert_ne!(first, after(vec![error(2, "a")]), "another number of attempts");
+        assert_ne!(first, after(vec![error(1, "b")]), "another error");
+    }
 
     #[test]
     fn a_queue_with_limits_that_keeps_no_dead_letters_forgets_tasks() {

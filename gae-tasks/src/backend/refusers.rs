@@ -97,7 +97,7 @@ impl Refusers {
 
     /// Returns the stored form: the ids, 8 bytes each, and one byte more if further readers
     /// refused.
-    #[cfg(any(test, feature = "sqlite"))]
+    #[cfg(any(test, feature = "postgres", feature = "sqlite"))]
     pub(crate) fn to_bytes(self) -> Vec<u8> {
         let mut bytes: Vec<_> = self.known().iter().flat_map(|bits| bits.to_be_bytes()).collect();
         bytes.extend(self.is_full.then_some(u8::MAX));
@@ -105,7 +105,7 @@ impl Refusers {
     }
 
     /// Reads the stored form; `None` if it is not one.
-    #[cfg(any(test, feature = "sqlite"))]
+    #[cfg(any(test, feature = "postgres", feature = "sqlite"))]
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (ids, rest) = bytes.as_chunks();
         let ids = ids.iter().map(|bits| ReaderId::from_bits(u64::from_be_bytes(*bits)));

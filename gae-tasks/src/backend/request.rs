@@ -54,12 +54,16 @@ pub struct Enqueue {
     pub now: Now,
     /// The tasks: stored in one transaction, answered one by one.
     pub tasks: Vec<NewTask>,
+    /// Whether these very tasks may have been stored before, by a call whose answer was lost. For
+    /// backends that do not know a named task by its id: a name whose holder cannot be seen any
+    /// more then counts as the task's own.
+    pub repeated: bool,
 }
 
 impl Enqueue {
-    /// Creates a request to store `tasks` at `now`.
+    /// Creates a request to store `tasks` at `now`, for the first time.
     pub const fn new(now: Now, tasks: Vec<NewTask>) -> Self {
-        Self { now, tasks }
+        Self { now, tasks, repeated: false }
     }
 }
 

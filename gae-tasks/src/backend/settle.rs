@@ -41,13 +41,17 @@ pub struct Settlement {
     /// is still stored, because that transaction was rolled back. If the task is not stored, it is
     /// done, whatever the verdict says.
     pub rolled_back: Option<Verdict>,
+    /// Whether a payload in a payload store outlives the task here, because the task goes on in
+    /// another storage.
+    pub keeps_payload: bool,
 }
 
 impl Settlement {
     /// Creates a settlement with `verdict` for the task of `lease`, without a known start of the
     /// attempt.
     pub const fn new(lease: LeaseRef, verdict: Verdict) -> Self {
-        Self { lease, started: None, verdict, backoff: TypeBackoff::NONE, rolled_back: None }
+        let (started, backoff, rolled_back) = (None, TypeBackoff::NONE, None);
+        Self { lease, started, verdict, backoff, rolled_back, keeps_payload: false }
     }
 
     /// Adds whether the attempt has completed its task in a transaction, under its type's cap on
@@ -87,6 +91,12 @@ pub enum Verdict {
         /// The error and its sources in one line.
         error: String,
     },
+    /// No attempt began and none can ever begin where the task is to run: it dies, and no attempt
+    /// is counted.
+    Undeliverable {
+        /// The error and its sources in one line.
+        error: String,
+    },
     /// The attempt never began, or must continue elsewhere: the task waits as before and no attempt
     /// is counted.
     Release,
@@ -105,7 +115,7 @@ pub enum Verdict {
 impl Verdict {
     /// Whether the verdict is the answer of a handler.
     pub(crate) const fn is_of_an_attempt(&self) -> bool {
-        !matches!(self, Self::Release | Self::Unreadable { .. })
+        !matches!(self, Self::Undeliverable { .. } | Self::Release | Self::Unreadable { .. })
     }
 
     /// Returns the error, if the verdict has one.
@@ -113,6 +123,7 @@ impl Verdict {
         match self {
             Self::Retry { error, .. }
             | Self::Permanent { error }
+            | Self::Undeliverable { error }
             | Self::Unreadable { error, .. } => Some(error),
             Self::Done | Self::Release => None,
         }

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
+use super::home::Home;
 use super::lease::LeaseRef;
-use super::record::Home;
 use super::request::NewTask;
 use super::sealed;
 use crate::clock::Clock;
@@ -21,6 +21,7 @@ use crate::time::Now;
 /// |---|---|---|
 /// | `&rusqlite::Transaction`, `&rusqlite::Savepoint` | `sqlite` | at once, a `Result` |
 /// | `&mut sqlx::Transaction<'_, sqlx::Sqlite>`, `&mut sqlx::SqliteConnection`, `&mut sqlx::pool::PoolConnection<sqlx::Sqlite>` | `sqlx-sqlite` | a future |
+/// | `&mut sqlx::Transaction<'_, sqlx::Postgres>`, `&mut sqlx::PgConnection`, `&mut sqlx::pool::PoolConnection<sqlx::Postgres>` | `postgres` | a future |
 ///
 /// The types of `rusqlite` are those of the release that this crate is built with: Cargo chooses
 /// one of 0.39 to 0.43, the same for an application that accepts it. A later release of this crate
@@ -33,7 +34,7 @@ use crate::time::Now;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a transaction that a task can be stored in",
     label = "pass `&tx` of rusqlite, or `&mut tx` of sqlx",
-    note = "the types of sqlx need the feature `sqlx-sqlite`"
+    note = "the types of sqlx need the feature `sqlx-sqlite` or `postgres`"
 )]
 pub trait CallersTransaction: sealed::Sealed + Sized {
     /// What a call returns: `Result<A, Error>`, or a future of it.
@@ -60,7 +61,7 @@ pub trait CallersTransaction: sealed::Sealed + Sized {
 /// An order to store tasks.
 #[doc(hidden)]
 #[derive(Debug)]
-#[cfg_attr(not(feature = "sqlite"), allow(dead_code))] // Read by backends that have a home.
+#[cfg_attr(not(any(feature = "postgres", feature = "sqlite")), allow(dead_code))] // Read by backends that have a home.
 pub struct StoreInTx {
     /// The method, for errors.
     pub(crate) call: &'static str,
@@ -72,11 +73,19 @@ pub struct StoreInTx {
 /// An order to complete a task that runs.
 #[doc(hidden)]
 #[derive(Debug)]
-#[cfg_attr(not(feature = "sqlite"), allow(dead_code))] // Read by backends that have a home.
+#[cfg_attr(not(any(feature = "postgres", feature = "sqlite")), allow(dead_code))] // Read by backends that have a home.
 pub struct CompleteInTx {
     pub(crate) home: Home,
     pub(crate) now: Now,
     pub(crate) lease: LeaseRef,
+    /// The number of leases that the task had lost when it was leased; read in transactions
+    /// of Postgres.
+    #[cfg_attr(not(feature = "postgres"), allow(dead_code))]
+    pub(crate) lost_leases: u32,
+    /// The number of attempts that had begun before it was leased; read in transactions
+    /// of Postgres.
+    #[cfg_attr(not(feature = "postgres"), allow(dead_code))]
+    pub(crate) attempts: u32,
     pub(crate) queue: QueueName,
     pub(crate) name: Option<TaskName>,
 }
@@ -115,7 +124,7 @@ pub(crate) fn home(
             format!(
                 "needs tasks that are stored in the database of the transaction, and the \
                  `{backend}` backend stores \
-                 none there: open the client with that database (`sqlite:FILE`), or defer after the commit"
+                 none there: open the client with that database (`sqlite:FILE`, `postgres://..`), or defer after the commit"
             ),
         )
     })

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::known_schemas::KnownSchemas;
+use super::relays::Relays;
 use super::retention::StatedRetention;
 use super::spilling::{PayloadSettings, Payloads};
 use super::storage::Storage;
@@ -232,6 +233,7 @@ impl ClientBuilder {
             payloads,
             schemas: KnownSchemas::default(),
             trace: self.trace,
+            relays: Relays::default(),
             suspects: Arc::default(),
         }))
     }

@@ -15,7 +15,10 @@ mod list;
 mod payloads;
 #[cfg(feature = "push")]
 mod push;
+mod relay;
+mod relays;
 mod retention;
+mod serving;
 mod spilling;
 mod storage;
 mod sweep_payloads;
@@ -39,12 +42,15 @@ pub use list::{ListTasks, ListTasksFuture};
 #[cfg(feature = "push")]
 #[cfg_attr(docsrs, doc(cfg(feature = "push")))]
 pub use push::PushServiceBuilder;
+pub use relay::{Relay, RelayFuture};
 pub use sweep_payloads::{SweepPayloads, SweepPayloadsFuture};
 pub use unroutable::Unroutable;
 pub use worker::{Worker, WorkerFuture};
 
 use self::known_schemas::KnownSchemas;
+use self::relays::Relays;
 use self::retention::StatedRetention;
+use self::serving::Place;
 use self::spilling::Payloads;
 use self::storage::Storage;
 use self::trace::TraceHook;
@@ -95,6 +101,7 @@ struct Inner {
     payloads: Payloads,
     schemas: KnownSchemas,
     trace: TraceHook,
+    relays: Relays,
     /// Shared by all workers of the client.
     suspects: Arc<Suspects>,
 }
@@ -212,7 +219,7 @@ impl Client {
         &self.0.suspects
     }
 
-    #[cfg(any(feature = "push", feature = "testing"))]
+    /// This client's tasks, whether they can be run or not.
     pub(crate) fn shared_registry(&self) -> &Arc<Registry> {
         &self.0.registry
     }
@@ -221,7 +228,14 @@ impl Client {
         self.0.storage.backend()
     }
 
-    #[cfg(feature = "push")]
+    /// The storage, to tell it from others of this process.
+    fn place(&self) -> Place {
+        match &self.0.capabilities.home {
+            Some(home) => Place::Home(home.clone()),
+            None => Place::Client(Arc::as_ptr(&self.0).addr()),
+        }
+    }
+
     fn shared_backend(&self) -> Arc<dyn Backend> {
         self.0.storage.shared()
     }

@@ -2,6 +2,7 @@
 
 use super::{Client, ClientBuilder};
 use crate::backend::NewTask;
+use crate::backend::accept::Sizes;
 use crate::payload_store::{IntoPayloadStore, Shelf};
 use crate::spilling::inline_for;
 
@@ -45,18 +46,19 @@ impl ClientBuilder {
 
 impl Client {
     /// The size of the largest payload that can be deferred, in bytes.
+    #[cfg(feature = "push")]
     pub(crate) fn max_payload(&self) -> usize {
         self.0.payloads.most
+    }
+
+    /// The sizes of payloads that can be deferred.
+    pub(crate) fn sizes(&self) -> Sizes {
+        Sizes { payload: self.0.payloads.most, has_store: self.shelf().is_some() }
     }
 
     /// Whether the payload of a task is stored in a payload store.
     pub(crate) fn spills(&self, task: &NewTask) -> bool {
         task.payload.len() > inline_for(task, self.0.payloads.inline, self.capabilities())
-    }
-
-    /// Whether payloads that are too large to travel with their tasks have a store.
-    pub(crate) fn has_payload_store(&self) -> bool {
-        self.shelf().is_some()
     }
 
     pub(super) fn shelf(&self) -> Option<&Shelf> {

@@ -23,7 +23,6 @@ impl Storage {
         }
     }
 
-    #[cfg(feature = "push")]
     pub(super) fn shared(&self) -> Arc<dyn Backend> {
         match self {
             Self::Pull(pull) => Arc::clone(pull) as _,

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::Client;
-use crate::backend::BoxFuture;
+use crate::backend::{Backend, BoxFuture};
 use crate::error::Error;
 use crate::outcome::BoxError;
 use crate::payload_store::{Shelf, task_of, task_of_letter};
@@ -35,7 +35,8 @@ impl Client {
     ///
     /// **Other clients that keep tasks with payloads in the same store must be named** with
     /// [`beside`](SweepPayloads::beside), such as a client whose backend keeps the dead letters of
-    /// a push queue. Dead letters in another payload store are named with `beside_letters`.
+    /// a push queue. The queues that this client is known to [relay](Client::relay_to) to are looked
+    /// at anyway. Dead letters in another payload store are named with `beside_letters`.
     ///
     /// # Errors
     /// The `.await` fails, and deletes nothing more, if the store or a backend does not answer
@@ -175,17 +176,35 @@ impl Client {
         Ok(orphans.into_iter().filter(|key| !marked.contains(key)).collect())
     }
 
-    /// Removes the payloads whose task is stored here.
+    /// Removes the payloads whose task is stored here, or where its queue is relayed to. Meanwhile
+    /// a task moves from here to there, and its dead letter from there to here: so each way is
+    /// followed.
     async fn keep_needed(&self, orphans: &mut HashMap<TaskId, String>) -> Result<(), Error> {
-        let ids: Vec<_> = orphans.keys().copied().collect();
-        if ids.is_empty() {
-            return Ok(());
+        keep_stored(self.backend(), orphans).await?;
+        let destinations = self.destinations();
+        for destination in &destinations {
+            keep_stored(&*destination.backend, orphans).await?;
         }
-        for id in self.backend().stored(ids).await? {
-            orphans.remove(&id);
+        if !destinations.is_empty() {
+            keep_stored(self.backend(), orphans).await?;
         }
         Ok(())
     }
+}
+
+/// Removes the payloads whose task is stored in this backend.
+async fn keep_stored(
+    backend: &dyn Backend,
+    orphans: &mut HashMap<TaskId, String>,
+) -> Result<(), Error> {
+    let ids: Vec<_> = orphans.keys().copied().collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    for id in backend.stored(ids).await? {
+        orphans.remove(&id);
+    }
+    Ok(())
 }
 
 impl IntoFuture for SweepPayloads {

@@ -45,9 +45,7 @@ pub(super) async fn open(url: &str) -> Result<Storage, Error> {
         "memory" => Err(refused(url, "names a place, which `memory:` does not have")),
         "sqlite" => sqlite(url, rest).await,
         "cloudtasks" => cloud_tasks(url).await,
-        "postgres" | "postgresql" => {
-            Err(refused(url, "names a backend that this version does not support yet"))
-        }
+        "postgres" | "postgresql" => postgres(url).await,
         _ => Err(refused(url, "has an unknown scheme")),
     }
 }
@@ -74,6 +72,16 @@ fn memory() -> Storage {
 #[cfg(not(feature = "sqlite"))]
 async fn sqlite(url: &str, _rest: &str) -> Result<Storage, Error> {
     Err(refused(url, "needs the feature `sqlite` of gae-tasks, which is disabled in this build"))
+}
+
+#[cfg(feature = "postgres")]
+async fn postgres(url: &str) -> Result<Storage, Error> {
+    Ok(Storage::Pull(Arc::new(crate::backend::postgres::Postgres::open(url).await?)))
+}
+
+#[cfg(not(feature = "postgres"))]
+async fn postgres(url: &str) -> Result<Storage, Error> {
+    Err(refused(url, "needs the feature `postgres` of gae-tasks, which is disabled in this build"))
 }
 
 #[cfg(feature = "cloud-tasks")]

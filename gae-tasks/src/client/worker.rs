@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::Client;
+use super::serving::{Role, Serving};
 use crate::backend::{BoxFuture, Pull};
 use crate::error::{Error, no_problems};
 use crate::log;
@@ -179,6 +180,10 @@ impl Worker {
     async fn run(self) -> Result<(), Error> {
         let settings = self.settings()?;
         let queues = Arc::clone(&settings.queues);
+        let _serving =
+            Serving::begin(&self.client.place(), Role::Worker, &*queues).map_err(|taken| {
+                Error::Misconfigured { problems: taken.iter().map(is_relayed).collect() }
+            })?;
         let first = async move { warn_of_unknown(&self.client, &queues).await };
         worker::work(settings, first, self.shutdown, self.grace).await
     }
@@ -207,6 +212,8 @@ impl Worker {
                 "the worker has `.concurrency(0)` and would run nothing: use 1 or more".to_owned(),
             );
         }
+        let relayed = queues.iter().filter(|queue| !client.destinations_of(queue).is_empty());
+        problems.extend(relayed.map(is_relayed));
         let queue_concurrency = self.bounds(&queues, &mut problems);
         no_problems(problems)?;
         Ok(WorkerSettings {
@@ -221,6 +228,8 @@ impl Worker {
             poll_interval: self.poll_interval,
             retention: client.stated_retention(),
             suspects: Arc::clone(client.suspects()),
+            errand: None,
+            ahead: Duration::ZERO,
         })
     }
 
@@ -259,6 +268,13 @@ impl Worker {
             .filter_map(|name| name.map_err(|error| problems.push(error.to_string())).ok())
             .collect()
     }
+}
+
+fn is_relayed(queue: &QueueName) -> String {
+    format!(
+        "the queue `{queue}` is relayed, and a worker would run tasks that are to be created \
+         elsewhere: leave the queue out of the worker's `.queues([..])`"
+    )
 }
 
 /// Queues are created as tasks arrive, so an unknown queue may be right, but is more likely

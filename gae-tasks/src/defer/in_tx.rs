@@ -7,23 +7,26 @@ use crate::task::Deferred;
 
 impl Defer {
     /// Stores the task in a transaction of the application: the task exists when, and only when,
-    /// the transaction commits. For clients of a SQLite file that is also the application's
-    /// database; see the guide [transactions](crate::guide::transactions).
+    /// the transaction commits. For clients of a SQLite file, or a Postgres database, that is also
+    /// the application's; see the guide [transactions](crate::guide::transactions).
     ///
     /// `tx` is `&tx` of `rusqlite`, a transaction or a savepoint, and the answer is a `Result`.
-    /// With the feature `sqlx-sqlite` it is `&mut tx` or `&mut connection` of `sqlx` 0.9 too, and
-    /// the answer is a future. A connection without a transaction stores the task at once.
+    /// With the features `sqlx-sqlite` and `postgres` it is `&mut tx` or `&mut connection` of
+    /// `sqlx` 0.9 too, and the answer is a future. A connection without a transaction stores the
+    /// task at once.
     ///
-    /// Begin the transaction with `BEGIN IMMEDIATE`. The task is as durable as the transaction: the
-    /// caller's `synchronous` decides. A retention that the client's builder states is stored by
-    /// the worker of the queue, not here.
+    /// Begin a transaction in SQLite with `BEGIN IMMEDIATE`. The task is as durable as the
+    /// transaction: the caller's `synchronous`, or `synchronous_commit`, decides. A retention that
+    /// the client's builder states is stored by the worker of the queue, not here.
     ///
     /// # Errors
     /// As `.await`; [`Error::InTransaction`](crate::Error::InTransaction) if the client has no
-    /// SQLite file, the transaction is in another file, or the payload is too large to be stored
-    /// with its task; [`Error::Storage`](crate::Error::Storage) if a statement fails. After an
-    /// error the transaction is as it was before, and can go on, unless the error says that the
-    /// transaction cannot go on: SQLite ends it as a whole if, for example, the disk is full.
+    /// database, the transaction is in another one, or the payload is too large to be stored with
+    /// its task; [`Error::Busy`](crate::Error::Busy) if another open transaction holds the task's
+    /// name for too long (Postgres); [`Error::Storage`](crate::Error::Storage) if a statement
+    /// fails. After an error the transaction is as it was before, and can go on, unless the error
+    /// is `Storage` and says otherwise: SQLite ends a transaction if, for example, the disk is
+    /// full, Postgres if a statement fails.
     ///
     /// ```
     /// # use gae_tasks::{Client, deferred};

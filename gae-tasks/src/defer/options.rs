@@ -3,7 +3,6 @@
 use std::fmt;
 
 use crate::attributes::{Target, problem_of_header};
-use crate::backend::Capabilities;
 use crate::error::Error;
 use crate::queue::RetryConfig;
 
@@ -23,18 +22,6 @@ impl Options {
     pub(super) fn header(&mut self, name: String, value: String) {
         self.headers.retain(|(other, _)| !other.eq_ignore_ascii_case(&name));
         self.headers.push((name, value));
-    }
-
-    /// Checks that a backend supports these options.
-    pub(super) fn check_backend(&self, kind: &str, limits: &Capabilities) -> Result<(), Error> {
-        let lacks = |option| {
-            Err(Error::UnsupportedOption { kind: kind.to_owned(), option, backend: limits.backend })
-        };
-        match self {
-            Self { target: Some(_), .. } if !limits.targets => lacks(".target(..)"),
-            Self { headers, .. } if !headers.is_empty() && !limits.headers => lacks(".header(..)"),
-            _ => Ok(()),
-        }
     }
 
     /// Checks that the values of these options are valid.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Defer;
 use super::options::Options;
 use crate::attributes::Attributes;
+use crate::backend::accept::{check_backoff, check_deadline, check_options, check_size};
 use crate::backend::{Capabilities, NewTask};
 use crate::client::Client;
 use crate::error::Error;
@@ -34,34 +35,61 @@ impl Prepared {
     }
 }
 
+/// Which options of a call not all backends have.
+#[derive(Debug, Clone, Copy, Default)]
+struct Needs {
+    target: bool,
+    headers: bool,
+    backoff: bool,
+}
+
+impl Needs {
+    /// Checks that a backend has these options, and the backoff of the task's type.
+    fn check(self, registration: &Registration, limits: &Capabilities) -> Result<(), Error> {
+        let kind = registration.kind;
+        check_options(kind, self.target, self.headers, limits)?;
+        let of_type = registration.backoff.is_stated().then_some(TypeBackoff::KEYS);
+        check_backoff(kind, self.backoff.then_some("`.retry(..)`").or(of_type), limits)
+    }
+}
+
 impl Defer {
-    /// Checks the options, and returns the task to be stored.
+    /// Checks the options, and returns the task to be stored. A task of a queue that is relayed must
+    /// be one that its destination accepts, too.
     pub(crate) fn prepare(self, client: &Client) -> Result<Prepared, Error> {
-        if let Some(options) = &self.options {
-            options.check_backend(self.kind(), client.capabilities())?;
+        let registration = self.registration;
+        if !client.has_relays() {
+            self.check_options(client.capabilities())?;
+            return self.prepare_for(client, true);
         }
-        self.check_backoff(client.capabilities())?;
-        self.prepare_for(client, true)
+        let needs = self.needs();
+        let mut prepared = self.prepare_for(client, true)?;
+        let destinations = client.destinations_of(prepared.queue());
+        if destinations.is_empty() {
+            needs.check(registration, client.capabilities())?;
+        }
+        for destination in destinations {
+            // The destination closes the connection at the deadline, so it must know the type's.
+            prepared.task.spec.deadline = prepared.task.spec.deadline.or(registration.deadline);
+            needs.check(registration, destination.capabilities())?;
+            destination.check(&prepared.task)?;
+        }
+        Ok(prepared)
     }
 
-    /// Whether the backend supports the backoff that the call or the task's type states.
-    fn check_backoff(&self, limits: &Capabilities) -> Result<(), Error> {
-        let of_call = self.options.as_ref().and_then(|options| options.retry.as_ref());
-        let stated = if of_call.is_some_and(RetryConfig::has_own_backoff) {
-            "`.retry(..)`"
-        } else if self.registration.backoff.is_stated() {
-            TypeBackoff::KEYS
-        } else {
-            return Ok(());
-        };
-        if limits.backoff {
-            return Ok(());
+    /// Whether the backend supports the options that not all backends have.
+    fn check_options(&self, limits: &Capabilities) -> Result<(), Error> {
+        self.needs().check(self.registration, limits)
+    }
+
+    /// The options of the call that not all backends have.
+    fn needs(&self) -> Needs {
+        let Some(options) = &self.options else { return Needs::default() };
+        Needs {
+            target: options.target.is_some(),
+            headers: !options.headers.is_empty(),
+            backoff: options.retry.as_ref().is_some_and(RetryConfig::has_own_backoff),
         }
-        Err(Error::UnsupportedBackoff {
-            kind: self.kind().to_owned(),
-            stated,
-            backend: limits.backend,
-        })
     }
 
     /// Checks the options, and returns the task to be run at once. Capabilities of the backend do
@@ -84,7 +112,7 @@ impl Defer {
         let sensitive = registration.sensitive_paths().clone();
         let carried = is_stored && client.capabilities().schemas_travel;
         let beside = if carried { bytes_beside(&schema, &sensitive) } else { 0 };
-        check_size(kind, payload.len(), beside, client)?;
+        check_size(kind, payload.len(), beside, client.sizes(), client.capabilities())?;
         check_attempts(kind, self.max_attempts)?;
         check_schedule(kind, self.schedule, client)?;
         check_deadline(kind, self.deadline.or(registration.deadline), client.capabilities())?;
@@ -117,22 +145,6 @@ impl Defer {
     }
 }
 
-/// Checks the size of a payload, and of the bytes that travel `beside` it.
-fn check_size(kind: &str, payload: usize, beside: usize, client: &Client) -> Result<(), Error> {
-    let (kind, limits) = (|| kind.to_owned(), client.capabilities());
-    if beside > limits.max_payload {
-        let (size, limit, backend) = (beside, limits.max_payload, limits.backend);
-        return Err(Error::SchemaTooLarge { kind: kind(), size, limit, backend });
-    }
-    // A payload store takes the payload, and nothing of what travels beside it.
-    let beside = if client.has_payload_store() { 0 } else { beside };
-    let (size, limit) = (payload + beside, client.max_payload());
-    if size > limit {
-        return Err(Error::PayloadTooLarge { kind: kind(), size, beside, limit });
-    }
-    Ok(())
-}
-
 fn check_attempts(kind: &str, most: Option<u32>) -> Result<(), Error> {
     match most {
         Some(0) => {
@@ -155,24 +167,6 @@ fn check_schedule(kind: &str, schedule: Schedule, client: &Client) -> Result<(),
             kind: kind.to_owned(),
             ahead,
             horizon,
-            backend: limits.backend,
-        }),
-        None => Ok(()),
-    }
-}
-
-fn check_deadline(
-    kind: &str,
-    deadline: Option<Duration>,
-    limits: &Capabilities,
-) -> Result<(), Error> {
-    let (least, most) = (limits.min_deadline, limits.max_deadline);
-    match deadline.filter(|deadline| !(least..=most).contains(deadline)) {
-        Some(deadline) => Err(Error::DeadlineOutOfRange {
-            kind: kind.to_owned(),
-            deadline,
-            least,
-            most,
             backend: limits.backend,
         }),
         None => Ok(()),

@@ -92,4 +92,5 @@
 //! [`sweep_payloads`](crate::Client::sweep_payloads) with a shorter time than the age of that copy;
 //! payloads of tasks that are over are deleted at once and cannot be kept.
 //!
-//! Cloud Tasks keeps its queues itself and has no backup.
+//! Cloud Tasks keeps its queues itself and has no backup. A queue in Postgres is in the backups of
+//! its [database](super::postgres#backups-replication).

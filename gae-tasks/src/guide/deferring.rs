@@ -47,8 +47,8 @@
 //!
 //! # When the task is stored
 //!
-//! When `.await` returns `Ok`, the task survives a crash of the process, and on SQLite a loss of
-//! power.
+//! When `.await` returns `Ok`, the task survives a crash of the process and, on SQLite and on a
+//! Postgres server with default settings, a loss of power.
 //!
 //! **Dropping the future before that leaves it unknown whether the task is stored.** A request
 //! handler whose client disconnects, a `select!` or a timeout drops futures. An error of the
@@ -79,7 +79,7 @@
 //! [`Error::Partial`](crate::Error::Partial) has the result of each. A single `defer().await`
 //! shares its commit with those of other callers, so a server needs no batches to be fast.
 //!
-//! In a SQLite file that is also the application's database,
+//! In a SQLite file or a Postgres database that is also the application's,
 //! [`Defer::in_tx`](crate::Defer::in_tx) stores a task in a transaction of your own: see
 //! [transactions](super::transactions).
 //!

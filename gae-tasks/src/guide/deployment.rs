@@ -10,7 +10,10 @@
 //! |---|---|
 //! | `memory:` | tests |
 //! | `sqlite:/var/lib/shop/tasks.db` | one machine |
+//! | `postgres://shop@db.internal/shop` | any number of machines: see [postgres](super::postgres) |
 //! | `cloudtasks://PROJECT/LOCATION?url=..&service_account=..` | any number of machines: see [push](super::push) |
+//!
+//! The guide [`which_queue`](super::which_queue) compares them.
 //!
 //! # SQLite on one machine
 //!
@@ -182,4 +185,5 @@
 //! # Features
 //!
 //! The default build has `sqlite` only, which compiles a bundled SQLite and needs a C compiler.
-//! `--no-default-features` leaves the memory backend.
+//! `--no-default-features` leaves the memory backend; `--no-default-features --features postgres`
+//! has Postgres and no SQLite.

@@ -1,4 +1,4 @@
-//! FAQ: error messages, names, parameters, SQLite, dependencies.
+//! FAQ: error messages, names, parameters, SQLite, Postgres, dependencies.
 //!
 //! # Tasks
 //!
@@ -89,8 +89,8 @@
 //! **May I delete or move the file while a program uses it?** No. `defer` fails from then on, until
 //! the same file is back; what was acknowledged before goes with the file.
 //!
-//! **Can a task be deferred in my own transaction?** Yes, where both are in one SQLite file: see
-//! [transactions](super::transactions). Elsewhere, see
+//! **Can a task be deferred in my own transaction?** Yes, where both are in one SQLite file or one
+//! Postgres database: see [transactions](super::transactions). Elsewhere, see
 //! [idempotency](super::idempotency#with-a-transaction-of-your-own).
 //!
 //! **Which `rusqlite` do the transactions belong to?** The one that this crate is built with. An
@@ -98,7 +98,20 @@
 //! rusqlite` shows, has the same. If Cargo finds two, `in_tx` says that `&Transaction` is not a
 //! transaction that a task can be stored in. The feature `sqlx-sqlite` needs 0.39.
 //!
-//! **How do I go from SQLite to Cloud Tasks?** Change the URL, mount the [push
-//! service](super::push), and let a worker on the old file run until
-//! [`stats`](crate::Client::stats) shows nothing open. Options that the new backend does not have
-//! are errors of `defer`.
+//! **How do I go from SQLite to Postgres or Cloud Tasks?** Change the URL, and let a worker on the
+//! old file run until nothing is open: see [which queue](super::which_queue#moving).
+//!
+//! # Postgres
+//!
+//! **Is a server for tests needed?** No: tests run on `memory:`. What only Postgres has, such as a
+//! transaction of your own, needs one.
+//!
+//! **Cargo builds sqlx, though I use SQLite.** Only the features `postgres` and `sqlx-sqlite` do
+//! that. `postgres` brings sqlx without its SQLite, so `rusqlite` stays free to choose.
+//!
+//! **Which sqlx do the transactions belong to?** 0.9, the one that this crate is built with; `cargo
+//! tree -i sqlx` shows it.
+//!
+//! **Opening fails: the tables are of another program or a development version.** Name another
+//! schema in the URL (`?schema=jobs`). See [postgres](super::postgres) for rights, poolers and
+//! failover.

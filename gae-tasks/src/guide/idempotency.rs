@@ -108,9 +108,9 @@
 //!
 //! # With a transaction of your own
 //!
-//! Where the tasks are in a SQLite file that is also the application's database, they are stored in
-//! your own [transaction](super::transactions), and a handler that works in that file can complete
-//! its task in one, exactly once.
+//! Where the tasks are in the application's own database, SQLite or Postgres, they are stored in
+//! your own [transaction](super::transactions), and a handler that works in that database can
+//! complete its task in one, exactly once.
 //!
 //! Elsewhere `defer` does not take part in a transaction of your database. Deferring after the
 //! commit can lose the task (the process dies in between); deferring before it can run the task for

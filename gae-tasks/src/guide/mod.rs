@@ -2,17 +2,19 @@
 //!
 //! | guide | what it answers |
 //! |---|---|
+//! | [`which_queue`] | memory, SQLite, Postgres or Cloud Tasks; moving from one to another |
 //! | [`deferring`] | options of a call, names, queues, which client stores it |
 //! | [`handlers`] | parameters, state, outcomes, retries, deadlines |
 //! | [`testing`] | what was deferred, moving time, storage that fails |
 //! | [`transactions`] | tasks that commit with the data of the application |
 //! | [`idempotency`] | handlers that do no harm when they run twice |
 //! | [`operating`] | workers, what to watch, dead letters, queues |
+//! | [`postgres`] | URL, rights, poolers, failover, vacuum, backups of a queue in Postgres |
 //! | [`push`] | Google Cloud Tasks calls this program over HTTP |
 //! | [`deployment`] | processes, containers, rolling updates, linking |
 //! | [`changes`] | changing a task while tasks of the old version wait |
 //! | [`backup`] | copying a queue file that is in use |
-//! | [`faq`] | error messages, names, SQLite, dependencies |
+//! | [`faq`] | error messages, names, SQLite, Postgres, dependencies |
 
 pub mod backup;
 pub mod changes;
@@ -22,9 +24,11 @@ pub mod faq;
 pub mod handlers;
 pub mod idempotency;
 pub mod operating;
+pub mod postgres;
 pub mod push;
 pub mod testing;
 pub mod transactions;
+pub mod which_queue;
 
 /// The code of the README, compiled and run as the examples here are.
 #[cfg(all(doctest, feature = "cloud-tasks", feature = "oidc", feature = "testing"))]

@@ -19,8 +19,8 @@
 //! ```
 //!
 //! A [worker](crate::Worker) runs in any async program, beside a web server or in a process of its
-//! own; any number of processes may share one SQLite file. Storage errors never end a worker: it
-//! logs them, waits and tries again.
+//! own; any number of processes may share one SQLite file or Postgres schema. Storage errors never
+//! end a worker: it logs them, waits and tries again.
 //!
 //! Queues take turns, so a long backlog of one does not delay the start of another's tasks. Turns
 //! do not help when **the handlers of one queue are so long that they hold every runner**; only
@@ -63,9 +63,9 @@
 //! | Which queues, with which configuration? | [`queues`](crate::Client::queues) |
 //!
 //! **`stats` counts the stored tasks.** On SQLite it costs a few tenths of a second for each
-//! million of tasks that wait, on a thread and a connection of its own; `defer` and workers go on
-//! meanwhile. Ask once a minute for a dashboard, not in each request. Cloud Tasks has no such
-//! counts; its own metrics do.
+//! million of tasks that wait, on a thread and a connection of its own; on Postgres it counts the
+//! rows of an index. `defer` and workers go on meanwhile. Ask once a minute for a dashboard, not in
+//! each request. Cloud Tasks has no such counts; its own metrics do.
 //!
 //! Alert on dead letters (`stats.dead` grows), on the age of the oldest due task
 //! ([`Stats::oldest_due`](crate::Stats::oldest_due)), and on error lines of the target `gae_tasks`.
@@ -164,7 +164,7 @@
 //! | [`run_now`](crate::Client::run_now), [`delete`](crate::Client::delete) | one task |
 //!
 //! The configuration is stored with the queue and holds for all programs. A program that shares the
-//! file never shortens what another one keeps: the retention that a
+//! queue never shortens what another one keeps: the retention that a
 //! [builder](crate::ClientBuilder::dead_letter_retention) states is a lower bound.
 //!
 //! # When a worker dies

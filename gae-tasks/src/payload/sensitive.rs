@@ -18,7 +18,7 @@ use super::Parameter;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SensitivePaths(Arc<[Box<str>]>);
 
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 impl SensitivePaths {
     /// Whether one is a clone of the other, which is known without a look at the paths.
     pub(crate) fn is_shared_with(&self, other: &Self) -> bool {

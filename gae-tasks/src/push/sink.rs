@@ -40,7 +40,7 @@ impl Sink {
                 }
                 let bury =
                     Bury { number, ..Bury::new(clock.now(), task, attempts, first_attempt, error) };
-                backend.bury(bury).await.map_err(|error| chain(&error).into())
+                bury_in(&**backend, bury).await
             }
             Self::Function(function) => function(letter).await,
             Self::Letters(letters) => letters.keep(letter).await,
@@ -48,6 +48,36 @@ impl Sink {
         }
     }
 }
+
+/// Stores a dead letter in a backend, and looks whether it is there.
+///
+/// A relay that has created the task may not have recorded that yet. Then the task is still stored,
+/// burying it does nothing, and the record deletes it: the letter is refused until then, and buried
+/// once more if the record comes between burying and looking.
+async fn bury_in(backend: &dyn Backend, bury: Bury) -> Result<(), BoxError> {
+    let (id, number) = (bury.task.spec.id, bury.number);
+    if !backend.capabilities().pull {
+        return backend.bury(bury).await.map_err(|error| chain(&error).into());
+    }
+    for _ in 0..2 {
+        backend.bury(bury.clone()).await.map_err(|error| chain(&error))?;
+        match backend.get(id).await.map_err(|error| chain(&error))? {
+            Some(stored) if stored.goes_on_as(number) => return Err(STILL_RELAYED.into()),
+            // The dead letter, or a live task that was replayed, whose dead letter is known.
+            Some(_) => return Ok(()),
+            None => {}
+        }
+    }
+    Err(NOT_STORED.into())
+}
+
+/// The error of a task that is not over yet where its dead letter is to be kept.
+const STILL_RELAYED: &str = "the task is still stored there, and the relay has not recorded that \
+                             it was created in this queue: its dead letter is stored after that";
+
+/// The error of a dead letter that is deleted as soon as it is stored.
+const NOT_STORED: &str = "the dead letter was stored twice, and is not found: see that nothing \
+                          deletes the dead letters of its queue";
 
 impl fmt::Debug for Sink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

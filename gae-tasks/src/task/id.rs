@@ -51,7 +51,7 @@ impl TaskId {
     }
 
     /// The moment when the id was made, in milliseconds, if the id contains one.
-    #[cfg(feature = "push")]
+    #[cfg(any(feature = "push", feature = "cloud-tasks"))]
     pub(crate) fn made(self) -> Option<Timestamp> {
         let (seconds, nanos) = self.0.get_timestamp()?.to_unix();
         let micros = i64::try_from(seconds)

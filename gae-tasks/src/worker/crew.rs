@@ -4,10 +4,11 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::errand::Errand;
 use super::held::Held;
 use super::suspects::Suspects;
 use super::waiting::Waiting;
-use crate::backend::{Pull, Routes};
+use crate::backend::{Pull, Room, Routes};
 use crate::clock::Clock;
 use crate::dispatch::Dispatcher;
 use crate::log;
@@ -32,6 +33,10 @@ pub(crate) struct WorkerSettings {
     pub(crate) poll_interval: Duration,
     pub(crate) retention: Retention,
     pub(crate) suspects: Arc<Suspects>,
+    /// What is done with tasks in place of attempts, whatever their routes.
+    pub(crate) errand: Option<Arc<dyn Errand>>,
+    /// How long before their schedule times tasks are leased.
+    pub(crate) ahead: Duration,
 }
 
 /// The state that the roles of one worker share.
@@ -58,7 +63,20 @@ impl Crew {
 
     /// The routes to lease.
     pub(super) fn routes(&self) -> Routes {
+        if self.errand.is_some() {
+            return Routes::Any;
+        }
         Routes::Read(Arc::clone(&self.readable()) as _)
+    }
+
+    /// The room for `total` tasks of any standing.
+    pub(super) fn room(&self, total: usize) -> Room {
+        if self.errand.is_some() { Room::unwatched(total) } else { Room::new(total) }
+    }
+
+    /// What the worker is called in logs.
+    pub(super) fn name(&self) -> &'static str {
+        self.errand.as_ref().map_or("worker", |errand| errand.name())
     }
 
     /// Takes back that tasks of `route` can be read: none can, as one of those that were leased has
@@ -88,9 +106,12 @@ impl Crew {
             tracing::info!(
                 queues = queues.join(","),
                 concurrency = self.concurrency,
-                "the worker starts"
+                "the {} starts",
+                self.name()
             );
-            for registration in self.registry.registrations() {
+            for registration in
+                self.registry.registrations().iter().filter(|_| self.errand.is_none())
+            {
                 tracing::debug!(kind = registration.kind, at = %registration.location, "task");
             }
         });

@@ -7,6 +7,7 @@
 mod ahead;
 mod crew;
 mod drain;
+mod errand;
 mod held;
 mod keep;
 mod poll;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use crew::WorkerSettings;
+pub(crate) use errand::{Errand, Hold};
 pub use signals::{Signals, signals};
 pub(crate) use suspects::Suspects;
 
@@ -44,6 +46,7 @@ pub(crate) async fn work(
 ) -> Result<(), Error> {
     let crew = Arc::new(Crew::new(settings));
     crew.announce();
+    let name = crew.name();
     let keeper = Keeper::start(Arc::clone(&crew))?;
     let settler = Settler::start(Arc::clone(&crew));
     let mut shutdown = Shutdown::new(Arc::clone(&crew), signal, grace);
@@ -52,6 +55,6 @@ pub(crate) async fn work(
     let runners = poll::until_shutdown(&crew, &settler, &mut shutdown).await;
     drop(sweeper);
     drain::finish(shutdown, Remaining { runners, settler, keeper }).await;
-    log::say(|| tracing::info!("the worker has stopped"));
+    log::say(|| tracing::info!("the {name} has stopped"));
     Ok(())
 }

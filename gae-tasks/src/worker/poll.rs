@@ -13,7 +13,7 @@ use super::drain::Shutdown;
 use super::run;
 use super::settle::Settler;
 use super::suspects::Claim;
-use crate::backend::{Lease, Leased, LeasedTask, Room, Settlement, Standing, Verdict};
+use crate::backend::{Lease, Leased, LeasedTask, Settlement, Standing, Verdict};
 use crate::log;
 use crate::queue::QueueName;
 
@@ -106,12 +106,13 @@ impl Poller<'_> {
         if self.isolating && claim.in_company {
             claim.room = 0;
         }
-        let mut room = Room::new(ahead.total);
+        let mut room = crew.room(ahead.total);
         (room.starting, room.suspects, room.in_company) =
             (ahead.starting, claim.room, claim.in_company);
         let (queues, routes) = (Arc::clone(&crew.queues), crew.routes());
         let mut request = Lease::new(crew.clock.now(), queues, routes, room, crew.lease);
         (request.last_turn, request.bounds) = (self.last_turn.clone(), crew.waiting.bounds());
+        request.ahead = crew.ahead;
         let (asked, bounds) = (crew.clock.monotonic(), request.bounds.clone());
         match crew.pull.lease(request).await {
             Ok(leased) => {

@@ -28,6 +28,10 @@ const MOST: usize = 10_000;
 /// and that this worker does not run.
 pub(super) async fn report(crew: Arc<Crew>) {
     report_future(&crew).await;
+    if crew.errand.is_some() {
+        // Every route is leased.
+        return;
+    }
     let mut reported = HashSet::new();
     loop {
         report_unrunnable(&crew, &mut reported).await;

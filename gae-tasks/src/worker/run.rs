@@ -8,6 +8,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinSet;
 
 use super::crew::Crew;
+use super::errand::{Errand, Hold};
 use super::held::Held;
 use super::waiting::Waiting;
 use crate::backend::outlook::Outlook;
@@ -16,6 +17,7 @@ use crate::log;
 use crate::outcome::{Failure, Outcome};
 use crate::registration::Registration;
 use crate::routed::Routed;
+use crate::task::TaskSpec;
 use crate::unwind;
 
 /// Keeps the number of runners at `wanted`: runners that have ended are replaced.
@@ -38,9 +40,33 @@ pub(super) async fn runner(crew: Arc<Crew>, settlements: UnboundedSender<Settlem
         let running =
             Running { waiting: &crew.waiting, held: &crew.held, task: &task, is_settled: false };
         crew.waiting.moved.notify_one();
-        let settlement = attempt(&crew, &task).await;
-        running.settle(settlement, &settlements);
+        let settlement = match &crew.errand {
+            Some(errand) => {
+                let (lease, is_closed) = (task.lease, crew.waiting.closing());
+                run_errand(&**errand, &task, Hold { held: &crew.held, lease, is_closed }).await
+            }
+            None => Some(attempt(&crew, &task).await),
+        };
+        if let Some(settlement) = settlement {
+            running.settle(settlement, &settlements);
+        }
     }
+}
+
+/// Deals with a task. If that panics, the lease is left to expire: the task rests meanwhile, and
+/// its next holder sees that the errand may be done.
+async fn run_errand(errand: &dyn Errand, task: &LeasedTask, hold: Hold<'_>) -> Option<Settlement> {
+    let done = unwind::caught(pin!(Some(async { errand.run(task, hold).await }))).await;
+    done.unwrap_or_else(|panic| {
+        let TaskSpec { id, kind, queue, .. } = &task.spec;
+        log::say(|| {
+            tracing::error!(
+                %id, %queue, %kind, panic,
+                "the {} panicked: the task is tried again after its lease", errand.name()
+            );
+        });
+        None
+    })
 }
 
 /// A running attempt. However its runner ends, the attempt stops counting as running and its lease
@@ -147,7 +173,7 @@ mod tests {
     use super::super::held::tests::{held, lease};
     use super::super::waiting::tests::task;
     use super::*;
-    use crate::backend::Standing;
+    use crate::backend::{BoxFuture, Standing};
 
     fn running<'a>(waiting: &'a Waiting, held: &'a Held, task: &'a LeasedTask) -> Running<'a> {
         waiting.add(vec![task.clone()], Duration::ZERO);
@@ -175,6 +201,41 @@ mod tests {
         drop(received);
         running(&waiting, &held, &task).settle(settlement(), &settlements);
         assert!(held.all().is_empty());
+    }
+
+    /// Panics, or does what it is asked to.
+    #[derive(Debug)]
+    struct Unsure {
+        panics: bool,
+    }
+
+    impl Errand for Unsure {
+        fn name(&self) -> &'static str {
+            "errand"
+        }
+
+        fn run<'a>(
+            &'a self,
+            task: &'a LeasedTask,
+            _: Hold<'a>,
+        ) -> BoxFuture<'a, Option<Settlement>> {
+            Box::pin(async move {
+                assert!(!self.panics, "an errand panics");
+                Some(Settlement::new(task.lease, Verdict::Done))
+            })
+        }
+    }
+
+    #[tokio::test]
+    async fn an_errand_that_panics_leaves_its_task_to_the_next_holder() {
+        let ((held, _context), waiting, task) =
+            (held(), Waiting::default(), task("default", 1, Standing::Clear));
+        for panics in [true, false] {
+            let hold = Hold { held: &held, lease: task.lease, is_closed: waiting.closing() };
+            let done = run_errand(&Unsure { panics }, &task, hold).await;
+            let verdict = done.map(|settlement| settlement.verdict);
+            assert_eq!(verdict, (!panics).then_some(Verdict::Done));
+        }
     }
 
     #[tokio::test]

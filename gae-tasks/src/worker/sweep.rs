@@ -68,7 +68,11 @@ impl Sweeper {
                 if swept.recovered > 0 {
                     let (tasks, died) = (swept.recovered, swept.died);
                     log::say(|| {
-                        tracing::warn!(tasks, died, "recovered the tasks of a worker that is gone")
+                        tracing::warn!(
+                            tasks,
+                            died,
+                            "recovered the tasks of a worker or relay that is gone"
+                        )
                     });
                 }
                 Some(Sweeping { has_changed, more: swept.more })

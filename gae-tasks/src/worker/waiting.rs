@@ -112,6 +112,11 @@ impl Waiting {
         self.is_closed.send_replace(true);
     }
 
+    /// Becomes true when the line is closed.
+    pub(super) fn closing(&self) -> watch::Receiver<bool> {
+        self.is_closed.subscribe()
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         *self.is_closed.borrow()
     }

@@ -8,12 +8,13 @@ use std::time::{Duration, SystemTime};
 use gae_tasks::backend::BoxFuture;
 use gae_tasks::{Clock, Now, SystemClock, Timestamp};
 
-/// The machine's wall clock plus the seconds in a file; the monotonic clock is the machine's.
+/// The machine's wall clock plus the seconds in a file, or the storage's own clock while there is no
+/// file; the monotonic clock is the machine's.
 #[derive(Debug, Clone)]
 pub struct FileClock(PathBuf);
 
 impl FileClock {
-    /// Returns the clock of a file; if the file does not exist, the clock is right.
+    /// Returns the clock of a file.
     pub fn new(file: impl Into<PathBuf>) -> Self {
         Self(file.into())
     }
@@ -32,12 +33,12 @@ impl FileClock {
         super::orders::replace(&self.0, &seconds.to_string())
     }
 
-    fn offset(&self) -> i64 {
+    fn offset(&self) -> Option<i64> {
         match fs::read_to_string(&self.0) {
             Ok(seconds) => {
-                seconds.parse().expect("the clock's file holds a whole number of seconds")
+                Some(seconds.parse().expect("the clock's file holds a whole number of seconds"))
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => panic!("cannot read the clock's file: {error}"),
         }
     }
@@ -45,8 +46,8 @@ impl FileClock {
 
 impl Clock for FileClock {
     fn now(&self) -> Now {
+        let Some(offset) = self.offset() else { return Now::Storage };
         let time = Timestamp::from(SystemTime::now());
-        let offset = self.offset();
         let distance = Duration::from_secs(offset.unsigned_abs());
         Now::At(if offset < 0 { time.minus(distance) } else { time.plus(distance) })
     }

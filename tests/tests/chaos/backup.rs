@@ -7,6 +7,7 @@ use gae_tasks_tests::chaos::{hold, obey};
 use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
 
+use super::place::Place;
 use super::stage::{Process, SECOND, Stage};
 
 async fn defer(tasks: &Client, calls: impl Iterator<Item = Defer>) -> Vec<TaskId> {
@@ -28,7 +29,7 @@ async fn a_backup_taken_in_full_use_is_whole_and_goes_on_by_itself() {
     tokio::time::sleep(SECOND).await;
     let stored: Vec<_> = producers.iter().flat_map(Process::stored).collect();
     let copied = tempfile::tempdir().unwrap();
-    take(&stage.database(), &copied.path().join("tasks.db"));
+    take(&stage.place.database(), &copied.path().join("tasks.db"));
     tokio::time::sleep(SECOND).await;
     assert!(
         !stored.is_empty() && producers.iter().all(|producer| producer.stored().len() > 100),
@@ -36,7 +37,7 @@ async fn a_backup_taken_in_full_use_is_whole_and_goes_on_by_itself() {
     );
     drop(producers);
 
-    let copy = Stage::in_folder(copied.path()).await;
+    let copy = Stage::on(Place::in_folder(copied.path())).await;
     let open = copy.tasks.stats().await.unwrap().open();
     orders.done();
     let _worker = copy.worker().queues(&["chaos", "waiting"]).lease(2.0).start();

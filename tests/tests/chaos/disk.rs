@@ -7,6 +7,7 @@ use std::process::Command;
 
 use gae_tasks_tests::chaos::obey;
 
+use super::place::Place;
 use super::stage::{Process, SECOND, Stage, until};
 
 /// The variable with the folder of the small file system, set in the namespace of the file system.
@@ -63,7 +64,7 @@ fn can_mount(namespace: &[&str], folder: &Path) -> bool {
 }
 
 async fn on_a_small_disk(folder: &Path) {
-    let stage = Stage::in_folder(folder).await;
+    let stage = Stage::on(Place::in_folder(folder)).await;
     let orders = stage.orders("orders");
     let held: Vec<_> = (0..20).map(|_| obey::defer(orders.file()).queue("held")).collect();
     let held: Vec<_> = stage
@@ -128,7 +129,7 @@ async fn on_a_small_disk(folder: &Path) {
 }
 
 fn connection(stage: &Stage) -> rusqlite::Connection {
-    rusqlite::Connection::open(stage.database()).unwrap()
+    rusqlite::Connection::open(stage.place.database()).unwrap()
 }
 
 fn failed(producer: &Process) -> usize {

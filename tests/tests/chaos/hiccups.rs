@@ -1,4 +1,4 @@
-//! Hiccups (wrong clocks, freezes, a locked file, a blocked runtime), and workers that die after
+//! Hiccups (wrong clocks, freezes, a locked storage, a blocked runtime), and workers that die after
 //! them: tasks of dead workers are retried soon, and live workers keep their tasks.
 
 use std::collections::BTreeMap;
@@ -7,6 +7,7 @@ use std::time::Duration;
 use gae_tasks::TaskId;
 use gae_tasks_tests::chaos::{Sign, block, obey};
 
+use super::place;
 use super::stage::{
     HOUR, History, Orders, Process, SECOND, Stage, TOLERANCE, is_full, length, now, until,
 };
@@ -57,7 +58,7 @@ struct Busy {
     lease: f64,
 }
 
-/// One file with workers of mixed leases: some that will die, some that live on, and one that
+/// One place with workers of mixed leases: some that will die, some that live on, and one that
 /// observes the others.
 struct Scene {
     stage: Stage,
@@ -187,7 +188,8 @@ impl Scene {
 }
 
 fn clues() -> Vec<Clue> {
-    let mut clues = vec![Clue::Lock, Clue::Lease(1.0), Clue::Lease(1.2), Clue::Lease(5.0)];
+    let mut clues = vec![Clue::Lease(1.0), Clue::Lease(1.2), Clue::Lease(5.0)];
+    clues.extend(place::HAS_LOCKS.then_some(Clue::Lock));
     clues.extend(is_full().then_some(Clue::Lease(30.0)));
     clues
 }
@@ -204,11 +206,10 @@ fn holder_queue(lease: f64) -> String {
 
 /// Starts a worker that will die, and whose death is detected by this clue.
 async fn victim(stage: &Stage, orders: &Orders, clue: Clue) -> Busy {
-    let before = stage.locks();
+    let before = stage.place.locks();
     let victim = busy(stage, orders, &[clue.queue()], clue.lease(), false).await;
     if clue != Clue::Lock {
-        let lock = stage.locks().difference(&before).next().unwrap().clone();
-        std::fs::remove_file(lock).unwrap();
+        stage.place.remove_lock(&before);
     }
     victim
 }
@@ -228,7 +229,7 @@ async fn busy(stage: &Stage, orders: &Orders, queues: &[String], lease: f64, blo
     panic!("another worker has taken every task of {:?}", queues[0]);
 }
 
-/// Runs the hiccup in files whose observers have leases of all lengths.
+/// Runs the hiccup in places whose observers have leases of all lengths.
 async fn after(hiccup: impl AsyncFn(&mut Scene)) {
     after_absence(Duration::ZERO, hiccup).await;
 }
@@ -321,13 +322,12 @@ async fn the_observers_runtime_blocked() {
 }
 
 #[tokio::test]
-async fn the_file_locked_by_another_program() {
+async fn the_storage_locked_by_another_program() {
     let absence = Duration::from_secs_f64(if is_full() { 60.0 } else { 2.5 });
     after_absence(absence, async |scene| {
-        let other = rusqlite::Connection::open(scene.stage.database()).unwrap();
-        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let lock = scene.stage.place.lock().await;
         tokio::time::sleep(absence).await;
-        other.execute_batch("ROLLBACK").unwrap();
+        drop(lock);
     })
     .await;
 }

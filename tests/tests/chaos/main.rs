@@ -10,6 +10,7 @@ mod disk;
 mod freeze;
 mod fresh;
 mod hiccups;
+mod place;
 mod producers;
 mod retention;
 mod signals;

@@ -1,6 +1,6 @@
-//! The stage of the chaos tests: a file, processes that use the file, and their log.
+//! The stage of the chaos tests: a place for tasks, processes that use the place, and their log.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -12,6 +12,8 @@ use gae_tasks_tests::chaos::{FileClock, LOG, Line, Order, Sign, Then, append, re
 use proptest::prelude::Rng;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 use tempfile::TempDir;
+
+use super::place::{self, Place};
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 pub(crate) const HOUR: i64 = 3600;
@@ -28,10 +30,10 @@ pub(crate) fn is_full() -> bool {
     std::env::var_os("CHAOS_FULL").is_some()
 }
 
-/// A file of tasks, with the client and the log of a test.
+/// A place for tasks, with the client and the log of a test.
 pub(crate) struct Stage {
     beside: TempDir,
-    folder: PathBuf,
+    pub(crate) place: Place,
     /// The test's own client, with the machine's clock.
     pub(crate) tasks: Client,
     programs: AtomicU32,
@@ -39,20 +41,13 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) async fn new() -> Self {
+        Self::on(Place::new().await).await
+    }
+
+    pub(crate) async fn on(place: Place) -> Self {
+        let tasks = Client::open(&place.url()).await.unwrap();
         let beside = tempfile::tempdir().unwrap();
-        let folder = beside.path().join("storage");
-        fs::create_dir(&folder).unwrap();
-        Self::within(beside, folder).await
-    }
-
-    /// Returns a stage whose storage is in this folder; the log is elsewhere.
-    pub(crate) async fn in_folder(folder: &Path) -> Self {
-        Self::within(tempfile::tempdir().unwrap(), folder.to_owned()).await
-    }
-
-    async fn within(beside: TempDir, folder: PathBuf) -> Self {
-        let tasks = Client::open(&url(&folder)).await.unwrap();
-        Self { beside, folder, tasks, programs: AtomicU32::new(0) }
+        Self { beside, place, tasks, programs: AtomicU32::new(0) }
     }
 
     /// Returns the path of a file next to the storage.
@@ -60,17 +55,13 @@ impl Stage {
         self.beside.path().join(name)
     }
 
-    pub(crate) fn database(&self) -> PathBuf {
-        self.folder.join("tasks.db")
-    }
-
-    /// Returns a client of the file, in this process, with this clock.
+    /// Returns a client of the place, in this process, with this clock.
     pub(crate) async fn client(&self, clock: &FileClock) -> Client {
-        Client::builder().clock(clock.clone()).open(&url(&self.folder)).await.unwrap()
+        Client::builder().clock(clock.clone()).open(&self.place.url()).await.unwrap()
     }
 
     pub(crate) fn worker(&self) -> Program {
-        self.program("work")
+        self.program("work").lease(place::LEASE)
     }
 
     pub(crate) fn producer(&self) -> Program {
@@ -80,20 +71,14 @@ impl Stage {
     fn program(&self, verb: &str) -> Program {
         let number = self.programs.fetch_add(1, Ordering::Relaxed);
         let log = self.file("log");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_chaos"));
-        command.args([verb, &url(&self.folder)]).env(LOG, &log);
+        let mut command = Command::new(place::PROGRAM);
+        command.args([verb, &self.place.programs_url()]).env(LOG, &log);
         Program {
             command,
             clock: FileClock::new(self.file(&format!("clock-{number}"))),
             log,
             output: self.file(&format!("output-{number}")),
         }
-    }
-
-    /// Returns the lock files, which show the live processes.
-    pub(crate) fn locks(&self) -> BTreeSet<PathBuf> {
-        let files = fs::read_dir(&self.folder).unwrap().map(|entry| entry.unwrap().path());
-        files.filter(|file| file.to_string_lossy().ends_with(".lock")).collect()
     }
 
     pub(crate) fn history(&self) -> History {
@@ -115,10 +100,6 @@ impl Stage {
     pub(crate) async fn dead(&self) -> u64 {
         self.tasks.stats().await.unwrap().dead
     }
-}
-
-fn url(folder: &Path) -> String {
-    format!("sqlite:{}", folder.join("tasks.db").display())
 }
 
 /// A process to start.

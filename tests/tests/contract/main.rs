@@ -6,3 +6,4 @@ mod model;
 mod shelf;
 mod spilled;
 mod spilling;
+mod tested;

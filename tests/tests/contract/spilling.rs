@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use gae_tasks::backend::memory::Memory;
 use gae_tasks::backend::{
-    Backend, DeleteQueue, Enqueue, Extend, HeldLease, Lease, LeasedTask, List, NewTask, Pull,
-    ReaderId, Room, Routes, Settle, Settled, Settlement, Sweep, TaskFilter, TaskRequest, Verdict,
+    Backend, CopyTask, DeleteQueue, Enqueue, Extend, HeldLease, Lease, LeasedTask, List, NewTask,
+    Pull, ReaderId, Room, Routes, Settle, Settled, Settlement, Sweep, TaskFilter, TaskRequest,
+    Verdict,
 };
 use gae_tasks::testing::conformance::spilling;
 use gae_tasks::testing::{Fault, Faulty, ManualClock, Operation};
@@ -93,6 +94,23 @@ async fn payloads_above_the_limit_are_put_first_and_the_others_travel() {
     let listed = world.backend.list(List::new(TaskFilter::new(), 9).with_payloads()).await.unwrap();
     let listed: Vec<_> = listed.into_iter().map(|record| record.payload.unwrap().len()).collect();
     assert_eq!(listed, [4, 0, 4, 0]);
+}
+
+#[tokio::test]
+async fn the_payload_of_a_copy_is_put_first_and_taken_back_if_the_copy_is_certainly_refused() {
+    let world = World::new();
+    let copy = |task| world.backend.copy(CopyTask::new(now(), task, 1));
+    // The storage has no copies.
+    assert!(matches!(copy(large(1)).await, Err(Error::Unsupported { .. })));
+    assert!(world.shelf.keys().is_empty(), "no task needs it");
+    world.store([small(2)]).await;
+    assert!(matches!(copy(large(2)).await, Err(Error::Unsupported { .. })));
+    assert_eq!(world.shelf.keys(), keys([2]), "a task of the same id may need it");
+    _ = world.storage.clone().with(Operation::Copy, 1, Fault::Fail);
+    assert!(matches!(copy(large(3)).await, Err(Error::Storage { .. })));
+    assert_eq!(world.shelf.keys(), keys([2, 3]), "the copy may be stored");
+    assert!(copy(small(4)).await.is_err());
+    assert_eq!(world.shelf.keys(), keys([2, 3]), "a small payload travels");
 }
 
 #[tokio::test]

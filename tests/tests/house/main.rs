@@ -43,7 +43,7 @@ const FLOORS: &[&[&str]] = &[
         "spilling",
     ],
     &["dispatch"],
-    &["worker", "push"],
+    &["worker", "relay", "push"],
     &["client", "defer", "retried", "testing", "guide"],
     &["private"],
 ];

@@ -365,7 +365,7 @@ async fn urls_that_name_no_backend_are_refused() {
         ("tasks.db", "has no scheme"),
         ("mysql://x", "unknown scheme"),
         ("memory:x", "names a place"),
-        ("postgres://ann:s3cret@db/shop", "ann:***@db"),
+        ("postgres://ann:s3cret@db:port/shop", "ann:***@db"),
     ] {
         let text = Client::open(url).await.unwrap_err().to_string();
         assert!(text.contains(expected) && !text.contains("s3cret"), "{url}: {text}");

@@ -11,7 +11,7 @@ use super::error::{Asked, Sent, failed, not_stored};
 use super::request::{Draft, Mark};
 use super::shared::Shared;
 use crate::attributes::Attributes;
-use crate::backend::NewTask;
+use crate::backend::{Enqueue, NewTask};
 use crate::error::Error;
 use crate::log;
 use crate::task::Deferred;
@@ -28,9 +28,10 @@ impl Shared {
     /// Stores tasks and returns a result for each.
     pub(super) async fn enqueue(
         self: Arc<Self>,
-        tasks: Vec<NewTask>,
+        request: Enqueue,
         now: Timestamp,
     ) -> Vec<Result<Deferred, Error>> {
+        let Enqueue { tasks, repeated, .. } = request;
         let out_of_time = AtomicBool::new(false);
         let create = |task| {
             let (shared, out_of_time) = (&self, &out_of_time);
@@ -39,7 +40,7 @@ impl Shared {
                 if out_of_time.load(Ordering::Relaxed) {
                     return Err(not_tried());
                 }
-                shared.create(task, now, out_of_time).await
+                shared.create(task, now, repeated, out_of_time).await
             }
         };
         futures_util::stream::iter(tasks).map(create).buffered(AT_ONCE).collect().await
@@ -49,6 +50,7 @@ impl Shared {
         &self,
         task: NewTask,
         now: Timestamp,
+        repeated: bool,
         out_of_time: &AtomicBool,
     ) -> Result<Deferred, Error> {
         let draft = Draft::of(self, &task, now)?;
@@ -60,10 +62,11 @@ impl Shared {
                 // Looking at the task costs another call, so it is done only where a mistake would
                 // do damage: a spilled payload is deleted with a duplicate, but must stay if the
                 // stored task is this very one.
-                let is_worth_a_look = called.lost
-                    || Attributes::spilled_in(task.spec.attributes.as_deref()).is_some();
-                let created = task.spec.name.is_none()
-                    || is_worth_a_look && self.is_own(&draft, called.lost).await;
+                let lost = called.lost || repeated;
+                let is_worth_a_look =
+                    lost || Attributes::spilled_in(task.spec.attributes.as_deref()).is_some();
+                let created =
+                    task.spec.name.is_none() || is_worth_a_look && self.is_own(&draft, lost).await;
                 Ok(Deferred::new(draft.id, created))
             }
             Err(failure) => {

@@ -56,8 +56,13 @@ pub(super) fn not_stored(sent: Sent<'_>, failure: Failure) -> Error {
             out_of_time(limit, last, unknown)
         }
         Failure::OutOfTime { limit, last } => out_of_time(limit, last, "nothing was stored"),
-        Failure::Refused(error) => beyond_limits(sent, &error)
-            .unwrap_or_else(|| failed(problem_of_task(sent, &error), error.into())),
+        Failure::Refused(error) => beyond_limits(sent, &error).unwrap_or_else(|| {
+            let problem = problem_of_task(sent, &error);
+            if error.status().is_some_and(|status| status.code == Code::InvalidArgument) {
+                return Error::TaskRefused { backend: NAME, problem, source: error.into() };
+            }
+            failed(problem, error.into())
+        }),
     }
 }
 

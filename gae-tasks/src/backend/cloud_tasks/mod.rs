@@ -139,7 +139,7 @@ impl Backend for CloudTasks {
 
     fn enqueue(&self, request: Enqueue) -> BackendFuture<'_, Vec<Result<Deferred, Error>>> {
         let now = moment(request.now);
-        self.run(|shared| async move { Ok(shared.enqueue(request.tasks, now).await) })
+        self.run(|shared| async move { Ok(shared.enqueue(request, now).await) })
     }
 
     fn get(&self, id: TaskId) -> BackendFuture<'_, Option<TaskRecord>> {

@@ -2,6 +2,7 @@
 //! the envelope as its body.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use google_cloud_tasks_v2::model::task::MessageType;
@@ -66,8 +67,8 @@ impl Draft {
             Some(name) => (id_for(&task.spec.queue, name), name.to_string()),
             None => (task.spec.id, of_unnamed(task.spec.id)),
         };
-        let own_retry = task.spec.retry.as_ref();
-        Self::called(shared, Called { id, name, own_retry, copied: None }, task, now)
+        let (own_retry, copied) = (task.spec.retry.as_ref(), life_from(task.spec.id, now));
+        Self::called(shared, Called { id, name, own_retry, copied }, task, now)
     }
 
     /// Like [`of`](Self::of), for a copy: its retry settings come from an envelope, which contains
@@ -152,6 +153,16 @@ impl Draft {
             .set_task(stored);
         Ok(Self { id, mark, request })
     }
+}
+
+/// A task whose id is older than this was stored elsewhere before.
+const FRESH: Duration = Duration::from_secs(60 * 60);
+
+/// Returns the start of the task's life at Google if it is not the moment when its id was made: a
+/// task that a relay has kept for a while is forgotten by Google as late as any other.
+fn life_from(id: TaskId, now: Timestamp) -> Option<Copied> {
+    let is_older = id.made().is_some_and(|made| now.since(made) > FRESH);
+    is_older.then(|| Copied { replayed: Some(now), ..Copied::default() })
 }
 
 /// Returns the schedule time for Google; `None` if the task is due, so that the clocks need not

@@ -66,6 +66,7 @@ fn verdict() -> impl Strategy<Value = Verdict> {
         Just(Verdict::Done),
         Just(Verdict::Release),
         Just(Verdict::Permanent { error: error() }),
+        Just(Verdict::Undeliverable { error: error() }),
         any::<u64>().prop_map(move |bits| Verdict::Unreadable {
             error: error(),
             reader: ReaderId::from_bits(bits)
@@ -125,6 +126,16 @@ proptest! {
     fn a_permanent_failure_makes_a_dead_letter(facts in facts(), rules in prop::option::of(rules()), now in moment()) {
         let verdict = Verdict::Permanent { error: String::new() };
         prop_assert_eq!(changed(&settle(facts, ended(&verdict), rules.as_ref(), now)).died, Some(now));
+    }
+
+    #[test]
+    fn a_task_that_cannot_be_delivered_is_a_dead_letter_without_an_attempt(
+        facts in facts(), rules in prop::option::of(rules()), now in moment(),
+    ) {
+        let verdict = Verdict::Undeliverable { error: String::new() };
+        let dead = changed(&settle(facts, ended(&verdict), rules.as_ref(), now));
+        prop_assert_eq!((dead.died, dead.refusals), (Some(now), 0));
+        prop_assert_eq!((dead.attempts, dead.first_attempt), (facts.attempts, facts.first_attempt));
     }
 
     #[test]

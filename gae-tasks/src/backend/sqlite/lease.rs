@@ -62,22 +62,22 @@ impl Leasing {
 impl Lease {
     /// Returns the answer if nothing has to be written.
     fn look(&self, database: &mut Database, runnable: &Runnable) -> Result<Option<Leased>, Fault> {
-        let now = moment(self.now);
+        let until = self.until();
         let (connection, haul) = (&database.connection, Haul::new(self));
         for standing in Standing::ALL.into_iter().filter(|standing| haul.room(*standing) > 0) {
             let may_give = |place: usize| haul.room_of(&runnable.lanes()[place].queue) > 0;
-            if ready::is_due(connection, runnable, standing, now, may_give)? {
+            if ready::is_due(connection, runnable, standing, until, may_give)? {
                 return Ok(None);
             }
         }
         database.news.note(&self.queues, ready::first(connection, runnable)?);
-        let isolated = self.leaves_isolated(connection, runnable, now)?;
-        Ok(Some(Leased { isolated, ..Leased::new(Vec::new(), next(connection, runnable, now)?) }))
+        let isolated = self.leaves_isolated(connection, runnable, until)?;
+        Ok(Some(Leased { isolated, ..Leased::new(Vec::new(), next(connection, runnable, until)?) }))
     }
 
     /// Leases within a transaction.
     fn perform(&self, database: &mut Database, runnable: &Runnable) -> Result<Leased, Fault> {
-        let now = moment(self.now);
+        let (now, until) = (moment(self.now), self.until());
         let Database { connection, session, catalogue, news, .. } = database;
         let mut catch = Catch {
             haul: Haul::new(self),
@@ -85,39 +85,47 @@ impl Lease {
             reader: TaskRows::prepare(connection)?,
         };
         for standing in [Standing::Isolated, Standing::Suspect, Standing::Marked] {
-            let due = ready::due_lanes(connection, runnable, standing, now)?;
+            let due = ready::due_lanes(connection, runnable, standing, until)?;
             let lanes: Vec<_> = due.into_iter().map(|place| &runnable.lanes()[place]).collect();
             let rank = Rank { standing, alone: self.room.isolates(standing) };
-            let mut merge = Merge::start(connection, lanes, rank, now, catch.haul.room(standing))?;
+            let mut merge =
+                Merge::start(connection, lanes, rank, until, catch.haul.room(standing))?;
             take(&mut merge, usize::MAX, &mut catch)?;
             merge.finish(now)?;
         }
         let last = self.last_turn.as_ref().and_then(|last| catalogue.turn_of(last));
-        self.take_turns(Turns::after(connection, runnable, last, now)?, &mut catch, now)?;
+        self.take_turns(Turns::after(connection, runnable, last, until)?, &mut catch, now)?;
         if !catch.waited.is_empty() {
             let session = session.begin(connection, now)?;
             self.write(connection, &catch, now, session)?;
         }
         news.note(&self.queues, ready::first(connection, runnable)?);
-        let isolated = self.leaves_isolated(connection, runnable, now)?;
+        let isolated = self.leaves_isolated(connection, runnable, until)?;
         Ok(Leased {
             isolated,
-            ..catch.haul.leased(next(connection, runnable, now)?, |queue| catalogue.retry_of(queue))
+            ..catch
+                .haul
+                .leased(next(connection, runnable, until)?, |queue| catalogue.retry_of(queue))
         })
     }
 }
 
-/// Returns how long until a further task of these lanes becomes due.
+/// Returns how long until a further task of these lanes becomes due, if those until `until` are.
 fn next(
     connection: &Connection,
     runnable: &Runnable,
-    now: Timestamp,
+    until: Timestamp,
 ) -> Result<Option<Duration>, Fault> {
-    Ok(ready::later(connection, runnable, now)?.map(|at| at.since(now)))
+    Ok(ready::later(connection, runnable, until)?.map(|at| at.since(until)))
 }
 
 /// The steps of a lease.
 impl Lease {
+    /// The latest schedule time of tasks that count as due.
+    fn until(&self) -> Timestamp {
+        moment(self.now).plus(self.ahead)
+    }
+
     fn write(
         &self,
         connection: &Connection,
@@ -144,10 +152,10 @@ impl Lease {
         &self,
         connection: &Connection,
         runnable: &Runnable,
-        now: Timestamp,
+        until: Timestamp,
     ) -> Result<bool, Fault> {
         Ok(self.room.in_company
-            && !ready::due_lanes(connection, runnable, Standing::Isolated, now)?.is_empty())
+            && !ready::due_lanes(connection, runnable, Standing::Isolated, until)?.is_empty())
     }
 
     /// Leases clear tasks by the turns of their queues, until there is no more room or no task is
@@ -174,9 +182,13 @@ impl Lease {
                 None => self.next_queue(&mut turns, catch)?,
             };
             let mut merge = match next {
-                Some(lanes) => {
-                    Merge::start(catch.reader.connection, lanes, rank, now, length.min(room))?
-                }
+                Some(lanes) => Merge::start(
+                    catch.reader.connection,
+                    lanes,
+                    rank,
+                    self.until(),
+                    length.min(room),
+                )?,
                 None => match again.pop_front() {
                     Some(merge) => merge,
                     None => break,

@@ -32,7 +32,7 @@ pub(super) const READ: &str = "SELECT due, task, since FROM gae_tasks_waiting WH
 /// taken.
 pub(super) const WITH_TASKS: &str = "SELECT w.due, w.task, w.since, t.name, t.schedule_time, \
                                      t.attempts, t.deadline, t.attributes, t.payload, t.retry, \
-                                     t.max_attempts, t.first_attempt FROM gae_tasks_waiting w LEFT \
+                                     t.max_attempts, t.first_attempt, t.lost_leases FROM gae_tasks_waiting w LEFT \
                                      JOIN gae_tasks_task t ON t.id = w.task WHERE w.lane = ?1 AND \
                                      w.standing = ?2 AND w.timed = ?3 AND w.due <= ?4 AND (w.due, \
                                      w.task) > (?5, ?6) AND typeof(w.due) = 'integer' AND \

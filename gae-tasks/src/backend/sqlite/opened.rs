@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::error::{Fault, File, Problem};
 use super::process::Process;
-use crate::backend::Home;
+use crate::backend::home::{Home, Place, SqliteFile};
 
 /// The identities of a database's files at the time when they were opened.
 ///
@@ -43,7 +43,8 @@ impl Opened {
 
     /// Returns where the tasks are, for transactions of the application.
     pub(super) fn home(&self) -> Home {
-        Home::sqlite_file(self.file().path(), self.0.database.numbers())
+        let (path, identity) = (self.file().path().into(), self.0.database.numbers());
+        Home(Place::File(SqliteFile { path, identity }))
     }
 
     /// Returns the path of the log.

@@ -10,7 +10,7 @@ use crate::backend::{LeaseRef, LeaseToken, LeasedTask, Standing};
 use crate::task::{TaskId, TaskSpec};
 use crate::time::Timestamp;
 
-pub(super) const TASK: &str = "SELECT name, schedule_time, attempts, deadline, attributes, payload, retry, max_attempts, first_attempt FROM gae_tasks_task WHERE id = ?1";
+pub(super) const TASK: &str = "SELECT name, schedule_time, attempts, deadline, attributes, payload, retry, max_attempts, first_attempt, lost_leases FROM gae_tasks_task WHERE id = ?1";
 
 /// What the tasks that are taken together have in common.
 #[derive(Debug, Clone, Copy)]
@@ -89,6 +89,7 @@ pub(super) fn task(
         schedule_time: Timestamp::from_micros(row.get(first + 1)?),
         attempts: row.get(first + 2)?,
         standing: rank.standing,
+        lost_leases: row.get(first + 9).unwrap_or_default(),
         first_attempt: row.get(first + 8).ok().flatten().map(Timestamp::from_micros),
         // Set later for all tasks of a queue together.
         retry: None,

@@ -18,6 +18,7 @@ mod newer;
 mod readers;
 mod reading;
 mod refusals;
+mod relayed;
 mod retry;
 mod samples;
 mod schemas;
@@ -181,6 +182,11 @@ macro_rules! conformance {
                 an_expired_lease_is_recovered_by_a_sweep_only
                 eight_concurrent_workers_share_no_task
             ]
+            relayed [
+                a_task_is_leased_ahead_of_its_time
+                a_lease_ahead_lasts_from_now_on
+                no_loss_of_an_unwatched_lease_is_an_attempt
+            ]
             readers [
                 a_worker_leases_what_it_can_read
                 a_worker_is_asked_with_the_stored_schema
@@ -258,6 +264,7 @@ macro_rules! conformance {
                 a_released_task_is_due_at_once
                 a_released_task_may_be_released_for_ever
                 a_permanent_failure_makes_a_dead_letter
+                a_task_that_cannot_be_delivered_is_a_dead_letter_without_an_attempt
                 a_dead_letter_is_not_leased
             ]
             retry [

@@ -188,6 +188,17 @@ pub(super) async fn a_released_task_may_be_released_for_ever(on: Stage) {
     assert_eq!((record.attempts, record.first_attempt, record.errors.len()), (0, None, 0));
 }
 
+pub(super) async fn a_task_that_cannot_be_delivered_is_a_dead_letter_without_an_attempt(on: Stage) {
+    let id = on.store(at(0), on.task()).await;
+    let lease = on.lease_one(at(1)).await.lease;
+    let refused = Verdict::Undeliverable { error: "it is too large".to_owned() };
+    assert_eq!(on.settle(at(3), lease, refused).await, Settled::Dead);
+    let record = on.record(id).await;
+    assert_eq!((record.state, record.died, record.attempts), (TaskState::Dead, Some(at(3)), 0));
+    assert_eq!((record.first_attempt, record.errors.len()), (None, 1));
+    assert_eq!((record.errors[0].attempt, &*record.errors[0].message), (0, "it is too large"));
+}
+
 pub(super) async fn a_permanent_failure_makes_a_dead_letter(on: Stage) {
     let id = on.store(at(0), on.task()).await;
     let lease = on.lease_one(at(1)).await.lease;

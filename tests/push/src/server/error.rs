@@ -44,6 +44,7 @@ impl Refusal {
     /// Returns a refusal planned by a test.
     pub(super) fn on_demand(code: u16) -> Self {
         let status = match code {
+            400 => "INVALID_ARGUMENT",
             401 => "UNAUTHENTICATED",
             403 => "PERMISSION_DENIED",
             404 => "NOT_FOUND",

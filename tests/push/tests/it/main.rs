@@ -5,6 +5,7 @@ mod actix;
 mod cloud_tasks;
 mod end_to_end;
 mod object_payloads;
+mod relay;
 mod rolling;
 mod service;
 mod verify;

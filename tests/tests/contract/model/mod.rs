@@ -3,11 +3,11 @@
 //!
 //! A call that fails changes nothing, a call whose answer is lost has happened, a dropped call may
 //! have happened; and every acknowledged change is still there when the file is opened again.
-//! `PROPTEST_RNG_SEED=..` repeats the lives of a seed.
+//! `PROPTEST_RNG_SEED=..` repeats the lives of a seed. The module `tested` beside this one has the
+//! other backend.
 
 mod pause;
 mod step;
-mod tested;
 mod world;
 
 use std::sync::LazyLock;
@@ -20,6 +20,8 @@ use tokio::runtime::Runtime;
 
 use step::{Deed, Outline};
 use world::World;
+
+use crate::tested::CASES;
 
 /// The parts of which the steps of a life consist.
 struct Lives;
@@ -53,7 +55,8 @@ impl StateMachineTest for Comparison {
     type Reference = Lives;
 
     fn init_test(_: &Outline) -> Self::SystemUnderTest {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let world = runtime.block_on(World::new());
         (runtime, world)
     }
@@ -81,7 +84,12 @@ fn config() -> ProptestConfig {
         seed
     });
     let rng_seed = RngSeed::Fixed(*SEED);
-    ProptestConfig { cases: 40, failure_persistence: None, rng_seed, ..ProptestConfig::default() }
+    ProptestConfig {
+        cases: CASES,
+        failure_persistence: None,
+        rng_seed,
+        ..ProptestConfig::default()
+    }
 }
 
 prop_state_machine! {

@@ -25,10 +25,11 @@ impl Store {
     ) -> Result<Leased, Vec<Question>> {
         self.readers.learn(&request.routes, answers);
         let queues = self.readable(request)?;
+        let until = now.plus(request.ahead);
         let mut haul = Haul::new(request);
         let mut isolated = false;
         for standing in [Standing::Isolated, Standing::Suspect, Standing::Marked] {
-            let due = |source| self.order.due(source, standing, now, usize::MAX);
+            let due = |source| self.order.due(source, standing, until, usize::MAX);
             let mut due: Vec<_> = queues.iter().flat_map(due).collect();
             due.sort_unstable();
             isolated |=
@@ -36,10 +37,10 @@ impl Store {
             self.take_each(due, request, &mut haul, standing, now);
         }
         self.take_turns(&queues, request, &mut haul, now);
-        let next = queues.iter().filter_map(|source| self.order.next(source, now)).min();
+        let next = queues.iter().filter_map(|source| self.order.next(source, until)).min();
         Ok(Leased {
             isolated,
-            ..haul.leased(next.map(|next| next.since(now)), |queue| {
+            ..haul.leased(next.map(|next| next.since(until)), |queue| {
                 self.config(queue).own_retry().cloned()
             })
         })
@@ -76,7 +77,7 @@ impl Store {
     /// due.
     fn take_turns(&mut self, queues: &[Source], request: &Lease, haul: &mut Haul, now: Timestamp) {
         let due = |store: &Self, source: &Source, limit| {
-            store.order.due(source, Standing::Clear, now, limit)
+            store.order.due(source, Standing::Clear, now.plus(request.ahead), limit)
         };
         let is_due =
             |source: &&Source| haul.room_of(&source.queue) > 0 && !due(self, source, 1).is_empty();
@@ -132,6 +133,7 @@ impl Store {
             LeasedTask::new(LeaseRef::new(id, token), spec, payload, stored.facts.wait.due());
         (task.attempts, task.first_attempt) = (stored.facts.attempts, stored.facts.first_attempt);
         (task.standing, task.alone) = (standing, alone);
+        task.lost_leases = stored.facts.lost_leases;
         Some(task)
     }
 }

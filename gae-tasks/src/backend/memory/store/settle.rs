@@ -35,7 +35,8 @@ impl Store {
         now: Timestamp,
     ) -> Settled {
         // No transaction of an application completes tasks in memory.
-        let Settlement { lease, started, verdict, backoff, rolled_back: _ } = settlement;
+        let Settlement { lease, started, verdict, backoff, rolled_back: _, keeps_payload: _ } =
+            settlement;
         let Some(stored) = self.leased(lease) else { return Settled::LeaseLost };
         let (facts, ended) = (stored.facts, Ended { verdict: &verdict, began: started, backoff });
         let rules = self.rules(lease.id);

@@ -33,7 +33,7 @@ async fn store<A>(
     judge: impl FnOnce(Vec<Deferred>) -> Result<A, Error>,
 ) -> Result<A, Error> {
     let StoreInTx { call, home, now, tasks } = order;
-    let place = Place::new(home, call);
+    let place = Place::new(home, call)?;
     place.enter(statements).await?;
     let stored = tasks::store(statements, &tasks, moment(now)).await;
     judge(stored.map_err(|failed| place.failed(failed))?)
@@ -45,7 +45,7 @@ async fn complete(
     order: CompleteInTx,
     done: impl FnOnce(),
 ) -> Result<(), Error> {
-    let place = Place::new(order.home.clone(), COMPLETE_IN);
+    let place = Place::new(order.home.clone(), COMPLETE_IN)?;
     place.enter(statements).await?;
     let completed = complete::complete(statements, &order, moment(order.now)).await;
     completed.map_err(|failed| place.failed(failed))?.map_err(|problem| place.refused(problem))?;

@@ -7,7 +7,7 @@ use super::super::opened::Identity;
 use super::super::schema;
 use super::refusal;
 use super::statements::{Failed, Statements};
-use crate::backend::Home;
+use crate::backend::home::{self, Home, SqliteFile};
 use crate::error::Error;
 
 /// Takes the write lock and changes nothing. A transaction that reads first could not write once
@@ -20,13 +20,25 @@ const VERSION: &str = "SELECT version, digest FROM main.gae_tasks_version";
 
 /// The file of the client's tasks, and the method that was called.
 pub(super) struct Place {
-    home: Home,
+    file: SqliteFile,
     call: &'static str,
 }
 
 impl Place {
-    pub(super) const fn new(home: Home, call: &'static str) -> Self {
-        Self { home, call }
+    /// Returns the file of a client's tasks.
+    ///
+    /// # Errors
+    /// The tasks are in no file of SQLite.
+    pub(super) fn new(home: Home, call: &'static str) -> Result<Self, Error> {
+        match home.0 {
+            home::Place::File(file) => Ok(Self { file, call }),
+            #[cfg(feature = "postgres")]
+            home::Place::Schema(_) => {
+                let problem = "needs a transaction in the Postgres database of the client's tasks: \
+                               this one is in a file of SQLite";
+                Err(Error::in_transaction(call, problem.to_owned()))
+            }
+        }
     }
 
     /// Checks that the transaction is in the client's file, and takes the write lock.
@@ -35,7 +47,7 @@ impl Place {
         let locked = statements.run(LOCK, &[]).await;
         let found = statements.read(FILE, &[]).await.map_err(|failed| self.failed(failed))?;
         let file = found.first().and_then(|row| row.text(0)).unwrap_or_default();
-        let Home::SqliteFile { path, identity } = &self.home;
+        let SqliteFile { path, identity } = &self.file;
         if !is_same(Path::new(file), path, *identity) {
             return Err(self.refused(refusal::elsewhere(file, path)));
         }
@@ -52,8 +64,7 @@ impl Place {
     }
 
     pub(super) fn failed(&self, failed: Failed) -> Error {
-        let Home::SqliteFile { path, .. } = &self.home;
-        refusal::failed(self.call, path, failed)
+        refusal::failed(self.call, &self.file.path, failed)
     }
 
     pub(super) fn refused(&self, problem: String) -> Error {

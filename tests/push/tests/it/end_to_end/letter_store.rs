@@ -85,6 +85,7 @@ async fn a_letter_is_replayed_where_workers_lease_tasks_too() {
     letters.replay(id, &shop.cemetery).await.unwrap();
     let task = shop.cemetery.get(id).await.unwrap().unwrap();
     assert_eq!((task.state, task.attempts, task.spec.name), (TaskState::Scheduled, 0, None));
+    assert!(task.errors[0].message.contains("not yet"), "the error of the letter stays");
     assert!(shop.cemetery.drain().await.is_err(), "the task runs, and fails again");
     assert!(letters.ids().await.unwrap().is_empty());
 }

@@ -8,5 +8,6 @@ mod letter_store;
 mod letters;
 mod payloads;
 mod postponed;
+mod relayed;
 mod schemas;
 mod shop;

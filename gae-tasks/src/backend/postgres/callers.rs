@@ -1,0 +1,130 @@
+//! The callers whose tasks wait to be stored together.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
+
+use super::error::Fault;
+use super::rows::{MOST, bytes};
+use crate::backend::NewTask;
+use crate::error::Error;
+use crate::task::Deferred;
+use crate::time::Now;
+
+/// The least number of connections with which two flushes run at a time: one waits for its commit
+/// while the other is written. With fewer, nothing would be left for those who run tasks.
+const ENOUGH: u32 = 3;
+
+/// How many tasks wait at most.
+const WAITING: usize = 20_000;
+
+/// The result for each task of a caller.
+pub(super) type Stored = Result<Vec<Result<Deferred, Error>>, Fault>;
+
+/// The callers whose tasks wait to be stored together.
+#[derive(Debug)]
+pub(super) struct Callers {
+    state: Mutex<State>,
+    /// How many flushes run at a time.
+    most_running: usize,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    callers: VecDeque<Caller>,
+    tasks: usize,
+    running: usize,
+}
+
+/// A caller, with the lanes of its tasks.
+#[derive(Debug)]
+pub(super) struct Caller {
+    pub(super) now: Now,
+    pub(super) tasks: Vec<NewTask>,
+    pub(super) lanes: Vec<i64>,
+    pub(super) answer: oneshot::Sender<Stored>,
+}
+
+impl Callers {
+    /// Creates callers whose tasks are stored by a process with this many connections.
+    pub(super) fn new(connections: u32) -> Self {
+        let most_running = if connections < ENOUGH { 1 } else { 2 };
+        Self { state: Mutex::default(), most_running }
+    }
+
+    /// Adds a caller, and returns whether another flush is to begin; returns the caller if too many
+    /// wait.
+    pub(super) fn add(&self, caller: Caller) -> Result<bool, Caller> {
+        let mut state = self.state();
+        if state.tasks + caller.tasks.len() > WAITING {
+            return Err(caller);
+        }
+        state.tasks += caller.tasks.len();
+        state.callers.push_back(caller);
+        let begins = state.running < self.most_running;
+        state.running += usize::from(begins);
+        Ok(begins)
+    }
+
+    /// Whether somebody waits.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.state().callers.is_empty()
+    }
+
+    /// Returns the callers of the next transaction, which have one moment. If there are none, the
+    /// flush that asks is over.
+    pub(super) fn take(&self) -> Option<Vec<Caller>> {
+        let mut state = self.state();
+        let Some(now) = state.callers.front().map(|caller| caller.now) else {
+            state.running -= 1;
+            return None;
+        };
+        let (mut taken, mut size) = (Vec::new(), (0, 0));
+        while let Some(caller) = state.callers.front().filter(|caller| caller.now == now) {
+            let tasks = caller.tasks.len();
+            size = (size.0 + tasks, size.1 + bytes(&caller.tasks));
+            if !taken.is_empty() && (size.0 > MOST.0 || size.1 > MOST.1) {
+                break;
+            }
+            state.tasks -= tasks;
+            taken.extend(state.callers.pop_front());
+        }
+        Some(taken)
+    }
+
+    /// Ends a flush in its midst. Those who wait get no answer if there is no other.
+    pub(super) fn give_up(&self) {
+        let mut state = self.state();
+        state.running -= 1;
+        if state.running == 0 {
+            state.callers.clear();
+            state.tasks = 0;
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Every change is a whole one, so a panic leaves nothing half done.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn begun(connections: u32) -> usize {
+        let callers = Callers::new(connections);
+        let begins = |_: &usize| {
+            let (answer, _) = oneshot::channel();
+            let caller = Caller { now: Now::Storage, tasks: Vec::new(), lanes: Vec::new(), answer };
+            callers.add(caller).unwrap()
+        };
+        (0..5).filter(begins).count()
+    }
+
+    #[test]
+    fn flushes_leave_a_connection_for_those_who_run_tasks() {
+        assert_eq!((begun(2), begun(3), begun(8)), (1, 2, 2));
+    }
+}

@@ -1,0 +1,283 @@
+//! The rows that tasks share: lanes, queues, schemas and sensitive paths. They are committed before
+//! the tasks that need them, in transactions of their own, and remembered.
+
+mod make;
+mod queues;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use sqlx::PgConnection;
+
+use self::queues::Queues;
+use super::database::Database;
+use super::error::Fault;
+use super::lane::{Lane, LaneKey, lane_columns};
+use crate::backend::NewTask;
+use crate::backend::readers::{Answer, KnownReaders, Question};
+use crate::backend::refusers::Refusers;
+use crate::backend::{ReaderId, Routes};
+use crate::queue::{QueueConfig, QueueName};
+use crate::task::{Kind, Route, Shape};
+use crate::version::Unread;
+
+/// What this process knows of the rows that tasks share.
+#[derive(Debug, Default)]
+pub(super) struct Catalogue {
+    known: Mutex<Known>,
+    /// Held while missing rows are made, so that a process makes each of them once.
+    making: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    lanes: HashMap<i64, Arc<Lane>>,
+    by_key: HashMap<LaneKey, i64>,
+    queues: Queues,
+    schemas: HashMap<Shape, Arc<[u8]>>,
+    sensitive: HashMap<Kind, HashSet<Box<str>>>,
+    readers: KnownReaders,
+}
+
+impl Catalogue {
+    fn known(&self) -> MutexGuard<'_, Known> {
+        // Every change is a whole one, so a panic leaves nothing half known.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the lane of each new task, after the rows that the tasks need were committed.
+    pub(super) async fn lanes_of(
+        &self,
+        database: &Database,
+        tasks: &[NewTask],
+    ) -> Result<Vec<i64>, Fault> {
+        if let Some(lanes) = self.known().lanes_of(tasks) {
+            return Ok(lanes);
+        }
+        let _alone = self.making.lock().await;
+        if let Some(lanes) = self.known().lanes_of(tasks) {
+            return Ok(lanes);
+        }
+        self.make(database, tasks).await?;
+        self.known().lanes_of(tasks).ok_or_else(|| Fault::Unreadable("a lane just made".to_owned()))
+    }
+
+    /// Returns the lane of each new task, if all rows that the tasks need are known to be stored.
+    pub(super) fn known_lanes_of(&self, tasks: &[NewTask]) -> Option<Vec<i64>> {
+        self.known().lanes_of(tasks)
+    }
+
+    /// Whether the queues are known as they are after this many changes.
+    pub(super) fn is_of(&self, changes: i64) -> bool {
+        self.known().queues.is_of(changes)
+    }
+
+    /// Makes the queues of tasks again that have just been stored, if their rows were deleted
+    /// meanwhile. The count of changes is that of the tasks' transaction.
+    pub(super) async fn keep_queues(
+        &self,
+        database: &Database,
+        tasks: &[&NewTask],
+        changes: i64,
+    ) -> Result<(), Fault> {
+        if self.is_of(changes) {
+            return Ok(());
+        }
+        let mut connection = database.connection().await?;
+        self.refresh_queues(database, &mut connection, changes).await?;
+        drop(connection);
+        let lost: Vec<_> = {
+            let known = self.known();
+            let is_lost = |task: &&&NewTask| !known.queues.has(&task.spec.queue);
+            tasks.iter().filter(is_lost).map(|task| (*task).clone()).collect()
+        };
+        if lost.is_empty() {
+            return Ok(());
+        }
+        let _alone = self.making.lock().await;
+        self.make(database, &lost).await
+    }
+
+    /// Returns the lane for tasks of `lane` that these readers refused, after it was committed. A
+    /// lane that cannot be read keeps its tasks.
+    pub(super) async fn refused_by(
+        &self,
+        database: &Database,
+        lane: i64,
+        refusers: Refusers,
+    ) -> Result<i64, Fault> {
+        let Some(of) = self.lane(lane).filter(|of| of.key.refusers != refusers) else {
+            return Ok(lane);
+        };
+        let key = LaneKey { refusers, ..of.key.clone() };
+        let _alone = self.making.lock().await;
+        if let Some(known) = self.known().by_key.get(&key) {
+            return Ok(*known);
+        }
+        self.make_lanes(database, vec![key.clone()]).await?;
+        Ok(self.known().by_key.get(&key).copied().unwrap_or(lane))
+    }
+
+    /// Returns the lane for tasks of `lane` that these readers refused, if it is known to be
+    /// committed.
+    pub(super) fn lane_refused_by(&self, lane: i64, refusers: Refusers) -> Option<i64> {
+        let known = self.known();
+        match known.lanes.get(&lane).filter(|of| of.key.refusers != refusers) {
+            None => Some(lane),
+            Some(of) => known.by_key.get(&LaneKey { refusers, ..of.key.clone() }).copied(),
+        }
+    }
+
+    /// Returns a known lane; `None` if its row cannot be read.
+    pub(super) fn lane(&self, id: i64) -> Option<Arc<Lane>> {
+        self.known().lanes.get(&id).cloned()
+    }
+
+    /// Reads those of these lanes that are not known yet.
+    pub(super) async fn learn_lanes(
+        &self,
+        database: &Database,
+        connection: &mut PgConnection,
+        lanes: impl IntoIterator<Item = i64>,
+    ) -> Result<(), Fault> {
+        const READ: &str =
+            concat!("SELECT ", lane_columns!(), " FROM gae_tasks.lane l WHERE l.id = ANY($1)");
+        let unknown: Vec<_> = {
+            let known = self.known();
+            lanes.into_iter().filter(|lane| !known.lanes.contains_key(lane)).collect()
+        };
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let rows = database.query(READ).bind(&unknown).fetch_all(connection).await?;
+        let mut known = self.known();
+        rows.iter().filter_map(|row| Lane::read(row, 0)).for_each(|lane| known.know(lane));
+        Ok(())
+    }
+
+    /// Returns the function that reads the tasks of a route, or what the worker must be asked. The
+    /// schema of the route must be [learned](Self::learn_schemas) before.
+    pub(super) fn reader(
+        &self,
+        routes: &Routes,
+        route: &Route,
+    ) -> Result<Option<ReaderId>, Question> {
+        let known = self.known();
+        let schema =
+            || Ok::<_, std::convert::Infallible>(known.schemas.get(&route.shape()).cloned());
+        let Ok(reader) = known.readers.reader(routes, route, schema);
+        reader
+    }
+
+    /// Keeps what the worker with `routes` has said.
+    pub(super) fn learn_readers(&self, routes: &Routes, answers: &[Answer]) {
+        self.known().readers.learn(routes, answers);
+    }
+
+    /// Reads the schemas of these shapes that are not known yet.
+    pub(super) async fn learn_schemas(
+        &self,
+        database: &Database,
+        connection: &mut PgConnection,
+        shapes: impl IntoIterator<Item = Shape>,
+    ) -> Result<(), Fault> {
+        let unknown: Vec<_> = {
+            let known = self.known();
+            shapes.into_iter().filter(|shape| !known.schemas.contains_key(shape)).collect()
+        };
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let schemas = super::schemas::read(database, connection, &unknown).await?;
+        let mut known = self.known();
+        for (shape, schema) in unknown.into_iter().zip(schemas) {
+            _ = schema.map(|schema| known.schemas.insert(shape, schema));
+        }
+        Ok(())
+    }
+
+    /// Returns the configuration of a queue; a queue without a row has the default one.
+    ///
+    /// # Errors
+    /// Why this program cannot read the configuration.
+    pub(super) fn config(&self, queue: &QueueName) -> Result<QueueConfig, Unread> {
+        self.known().queues.config(queue)
+    }
+
+    /// Whether a queue has a row.
+    pub(super) fn has_queue(&self, queue: &QueueName) -> bool {
+        self.known().queues.has(queue)
+    }
+
+    /// Whether the tasks of a queue wait: it is paused, or this program cannot read its
+    /// configuration.
+    pub(super) fn waits(&self, queue: &QueueName) -> bool {
+        self.known().queues.waits(queue)
+    }
+
+    /// Reads the queues again if they have changed since, as the count of changes says.
+    pub(super) async fn refresh_queues(
+        &self,
+        database: &Database,
+        connection: &mut PgConnection,
+        changes: i64,
+    ) -> Result<(), Fault> {
+        if self.known().queues.is_of(changes) {
+            return Ok(());
+        }
+        let queues = Queues::read(database, connection).await?;
+        self.known().queues = queues;
+        Ok(())
+    }
+}
+
+impl Known {
+    fn know(&mut self, lane: Lane) {
+        self.by_key.insert(lane.key.clone(), lane.id);
+        self.lanes.insert(lane.id, Arc::new(lane));
+    }
+
+    /// Returns the lane of each task; `None` if a row that they need is not known to be stored.
+    fn lanes_of(&self, tasks: &[NewTask]) -> Option<Vec<i64>> {
+        // Neighbours very often have one lane.
+        let mut recent: Option<(&NewTask, i64)> = None;
+        let mut lane_of = |task| {
+            let lane = match recent {
+                Some((of, lane)) if is_alike(of, task) => lane,
+                _ => self.lane_of(task)?,
+            };
+            recent = Some((task, lane));
+            Some(lane)
+        };
+        tasks.iter().map(&mut lane_of).collect()
+    }
+
+    fn lane_of(&self, task: &NewTask) -> Option<i64> {
+        let is_whole =
+            self.queues.has(&task.spec.queue) && self.has_schema(task) && self.has_paths(task);
+        self.by_key.get(&LaneKey::of(&task.spec)).copied().filter(|_| is_whole)
+    }
+
+    /// Whether the schema of a task is stored, or is none that could be.
+    fn has_schema(&self, task: &NewTask) -> bool {
+        task.schema.is_empty()
+            || self.schemas.contains_key(&task.spec.shape)
+            || !task.spec.shape.may_be_of(&task.schema)
+    }
+
+    fn has_paths(&self, task: &NewTask) -> bool {
+        let known = self.sensitive.get(&task.spec.kind);
+        task.sensitive.iter().all(|path| known.is_some_and(|known| known.contains(path)))
+    }
+}
+
+/// Whether two tasks need the same rows.
+fn is_alike(one: &NewTask, other: &NewTask) -> bool {
+    let (of, spec) = (&one.spec, &other.spec);
+    of.shape == spec.shape
+        && of.queue == spec.queue
+        && of.kind == spec.kind
+        && of.version() == spec.version()
+        && (other.schema.is_empty() || Arc::ptr_eq(&one.schema, &other.schema))
+        && (other.sensitive.is_empty() || one.sensitive.is_shared_with(&other.sensitive))
+}

@@ -1,0 +1,88 @@
+//! Storing tasks.
+
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+
+use super::batch::Batch;
+use super::error::Fault;
+use super::patience::Patience;
+use super::shared::Shared;
+use super::{flush, name};
+use crate::backend::{Enqueue, NewTask};
+use crate::error::Error;
+use crate::task::Deferred;
+use crate::time::Now;
+
+/// Stores tasks: small requests together with those of other callers, others in a transaction of
+/// their own.
+pub(super) async fn enqueue(
+    shared: Arc<Shared>,
+    request: Enqueue,
+) -> Result<Vec<Result<Deferred, Error>>, Fault> {
+    let Enqueue { now, tasks, .. } = request;
+    if tasks.iter().all(|task| task.spec.name.is_none()) {
+        return store(&shared, now, tasks).await;
+    }
+    // A task that is refused leaves nothing behind, not even the rows that tasks share.
+    let mut answers = asked(&shared, now, &tasks).await?;
+    let open: Vec<_> = tasks
+        .into_iter()
+        .zip(&answers)
+        .filter_map(|(task, answer)| answer.is_none().then_some(task))
+        .collect();
+    let stored = store(&shared, now, open).await?;
+    let places = answers.iter_mut().filter(|answer| answer.is_none());
+    places.zip(stored).for_each(|(place, answer)| *place = Some(answer));
+    Ok(answers.into_iter().flatten().collect())
+}
+
+/// Returns the answers that are clear before anything is written.
+async fn asked(
+    shared: &Shared,
+    now: Now,
+    tasks: &[NewTask],
+) -> Result<Vec<Option<Result<Deferred, Error>>>, Fault> {
+    let (database, mut patience) = (&*shared.database, Patience::new());
+    let tasks: Vec<_> = tasks.iter().collect();
+    loop {
+        let asked = async {
+            let mut connection = database.connection().await?;
+            name::ask(database, &mut connection, now, &tasks).await
+        };
+        match asked.await {
+            Ok(answers) => return Ok(answers.into_iter().map(|known| known.map(Ok)).collect()),
+            Err(fault) if patience.allows(database, &fault).await => {}
+            Err(fault) => return Err(fault),
+        }
+    }
+}
+
+async fn store(
+    shared: &Arc<Shared>,
+    now: Now,
+    tasks: Vec<NewTask>,
+) -> Result<Vec<Result<Deferred, Error>>, Fault> {
+    if tasks.is_empty() {
+        return Ok(Vec::new());
+    }
+    let lanes = lanes_of(shared, &tasks).await?;
+    match flush::join(shared, &Handle::current(), (now, tasks, lanes)) {
+        Ok(answer) => answer.await.unwrap_or(Err(Fault::Unknown)),
+        Err((now, tasks, lanes)) => {
+            let answers = Batch::new(now, tasks.iter().zip(lanes)).store(shared).await?;
+            Ok(answers.into_iter().map(|answer| answer.map_err(Error::from)).collect())
+        }
+    }
+}
+
+/// Returns the lanes of tasks, after the rows that they share were committed.
+async fn lanes_of(shared: &Shared, tasks: &[NewTask]) -> Result<Vec<i64>, Fault> {
+    let mut patience = Patience::new();
+    loop {
+        match shared.catalogue.lanes_of(&shared.database, tasks).await {
+            Err(fault) if patience.allows(&shared.database, &fault).await => {}
+            lanes => return lanes,
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Coalescing: the tasks of many callers become one transaction, and each caller is answered when
+//! its own tasks are committed.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+use super::batch::{Answers, Batch};
+use super::callers::{Caller, Stored};
+use super::error::Fault;
+use super::rows::bytes;
+use super::shared::Shared;
+use crate::backend::NewTask;
+use crate::error::Error;
+use crate::time::Now;
+
+/// A larger request is stored in a transaction of its own.
+const SMALL: (usize, usize) = (100, 256 * 1024);
+
+/// For how long a flush keeps its connection, so that others who wait for one get it in their turn.
+const TURN: Duration = Duration::from_millis(50);
+
+/// What a caller brings: the moment, its tasks and their lanes.
+pub(super) type Brought = (Now, Vec<NewTask>, Vec<i64>);
+
+/// Has tasks stored together with those of other callers. Returns them if they are none or many, have
+/// names, or if too many wait.
+pub(super) fn join(
+    shared: &Arc<Shared>,
+    runtime: &Handle,
+    brought: Brought,
+) -> Result<oneshot::Receiver<Stored>, Brought> {
+    let tasks = &brought.1;
+    let has_names = tasks.iter().any(|task| task.spec.name.is_some());
+    if tasks.is_empty() || tasks.len() > SMALL.0 || bytes(tasks) > SMALL.1 || has_names {
+        return Err(brought);
+    }
+    let (answer, receiver) = oneshot::channel();
+    let (now, tasks, lanes) = brought;
+    let added = shared.callers.add(Caller { now, tasks, lanes, answer });
+    if added.map_err(|caller| (caller.now, caller.tasks, caller.lanes))? {
+        runtime.spawn(flush(Turn { shared: Arc::clone(shared), is_over: false }));
+    }
+    Ok(receiver)
+}
+
+/// One of the flushes that run.
+struct Turn {
+    shared: Arc<Shared>,
+    is_over: bool,
+}
+
+impl Turn {
+    fn take(&mut self) -> Option<Vec<Caller>> {
+        let taken = self.shared.callers.take();
+        self.is_over = taken.is_none();
+        taken
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.shared.callers.give_up();
+        }
+    }
+}
+
+/// Stores what waits, until nothing does.
+async fn flush(mut turn: Turn) {
+    let (mut open, mut begun) = (None, Instant::now());
+    while let Some(callers) = turn.take() {
+        let Some(now) = callers.first().map(|caller| caller.now) else { continue };
+        let tasks = callers.iter().flat_map(|caller| caller.tasks.iter());
+        let lanes = callers.iter().flat_map(|caller| caller.lanes.iter().copied());
+        let batch = Batch::new(now, tasks.zip(lanes));
+        if open.is_none() {
+            begun = Instant::now();
+        }
+        let chains = begun.elapsed() < TURN;
+        let stored = batch.store_and_chain(&turn.shared, open.take(), chains).await;
+        drop(batch);
+        match stored {
+            Ok((answers, next)) => {
+                open = next;
+                answer(callers, answers);
+            }
+            Err(fault) => fail(&turn.shared, callers, fault).await,
+        }
+    }
+}
+
+fn answer(callers: Vec<Caller>, answers: Answers) {
+    let mut answers = answers.into_iter().map(|answer| answer.map_err(Error::from));
+    for caller in callers {
+        let own = answers.by_ref().take(caller.tasks.len()).collect();
+        // A caller that has gone does not hear of it.
+        _ = caller.answer.send(Ok(own));
+    }
+}
+
+async fn fail(shared: &Shared, callers: Vec<Caller>, fault: Fault) {
+    let fault = shared.database.explain(fault).await;
+    let problem = fault.problem_at(shared.database.place());
+    for caller in callers {
+        _ = caller.answer.send(Err(Fault::Shared(problem.clone())));
+    }
+}

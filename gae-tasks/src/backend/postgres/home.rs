@@ -1,0 +1,121 @@
+//! What transactions of the application need of a client's own connections.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use uuid::Uuid;
+
+use super::error::{Fault, NAME};
+use super::fates;
+use super::in_tx;
+use super::patience::again;
+use super::shared::Shared;
+use super::task::id;
+use crate::backend::NewTask;
+use crate::backend::home::{PostgresSchema, Reply};
+use crate::backend::lifecycle;
+use crate::error::Error;
+use crate::queue::QueueName;
+use crate::task::{TaskId, TaskName};
+use crate::time::Timestamp;
+
+/// A client's own connections.
+#[derive(Debug)]
+pub(super) struct Connections {
+    shared: Arc<Shared>,
+    runtime: Handle,
+}
+
+impl Connections {
+    pub(super) fn new(shared: &Arc<Shared>, runtime: &Handle) -> Self {
+        Self { shared: Arc::clone(shared), runtime: runtime.clone() }
+    }
+
+    /// Runs `work` on the threads of the backend.
+    fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Fault>> + Send + 'static,
+    ) -> Reply<T> {
+        let shared = Arc::clone(&self.shared);
+        let working = self.runtime.spawn(async move {
+            match work.await {
+                Ok(done) => Ok(done),
+                Err(fault) => {
+                    let fault = shared.database.explain(fault).await;
+                    Err(fault.at(shared.database.place()))
+                }
+            }
+        });
+        Box::pin(async move {
+            let lost = "has lost the threads that its connections run on";
+            working.await.unwrap_or_else(|error| Err(Error::storage(NAME, lost, error)))
+        })
+    }
+}
+
+impl PostgresSchema for Connections {
+    fn place(&self) -> &str {
+        self.shared.database.place()
+    }
+
+    fn schema(&self) -> &str {
+        self.shared.database.schema()
+    }
+
+    fn identity(&self) -> i64 {
+        self.shared.identity
+    }
+
+    fn is_pooled(&self) -> bool {
+        self.shared.database.is_pooled()
+    }
+
+    fn prepare(&self, tasks: Vec<NewTask>) -> Reply<Vec<(NewTask, i64)>> {
+        // Nearly always all is known, and nobody else is asked.
+        if let Some(lanes) = self.shared.catalogue.known_lanes_of(&tasks) {
+            let prepared = tasks.into_iter().zip(lanes).collect();
+            return Box::pin(std::future::ready(Ok(prepared)));
+        }
+        let shared = Arc::clone(&self.shared);
+        self.run(async move {
+            let find = || shared.catalogue.lanes_of(&shared.database, &tasks);
+            let lanes = again(&shared.database, find).await?;
+            Ok(tasks.into_iter().zip(lanes).collect())
+        })
+    }
+
+    fn holders(&self, names: Vec<(QueueName, TaskName)>) -> Reply<Vec<Option<TaskId>>> {
+        let shared = Arc::clone(&self.shared);
+        self.run(async move {
+            let (queues, names): (Vec<_>, Vec<_>) = names.into_iter().unzip();
+            again(&shared.database, || holders(&shared, &queues, &names)).await
+        })
+    }
+
+    fn blocks_names(&self, queue: &QueueName) -> Duration {
+        let ended = Timestamp::from_micros(0);
+        let config = self.shared.catalogue.config(queue).ok();
+        lifecycle::tombstone(config.as_ref(), ended).since(ended)
+    }
+
+    fn wake_after(&self, transaction: u64) {
+        fates::wake_after(&self.shared, &self.runtime, transaction);
+    }
+}
+
+/// Returns the holders of names, each of the queue in its place.
+async fn holders(
+    shared: &Shared,
+    queues: &[QueueName],
+    names: &[TaskName],
+) -> Result<Vec<Option<TaskId>>, Fault> {
+    let mut connection = shared.database.connection().await?;
+    let holders: Vec<Option<Uuid>> = sqlx::query_scalar(shared.database.sql(in_tx::HOLDERS))
+        .persistent(!shared.database.is_pooled())
+        .bind(queues.iter().map(QueueName::as_str).collect::<Vec<_>>())
+        .bind(names.iter().map(TaskName::as_str).collect::<Vec<_>>())
+        .fetch_all(&mut *connection)
+        .await?;
+    Ok(holders.into_iter().map(|holder| holder.map(id)).collect())
+}

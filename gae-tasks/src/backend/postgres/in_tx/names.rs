@@ -1,0 +1,251 @@
+//! Tasks with names, stored in a savepoint: another open transaction may hold one of the names.
+
+use std::collections::{HashMap, HashSet};
+
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, raw_sql};
+use uuid::Uuid;
+
+use super::place::{statement, wake_after};
+use super::refusal;
+use crate::backend::NewTask;
+use crate::backend::home::PostgresSchema;
+use crate::backend::postgres::database::moment;
+use crate::backend::postgres::rows::{Rows, given, stored};
+use crate::backend::postgres::task::id;
+use crate::error::Error;
+use crate::queue::QueueName;
+use crate::task::{Deferred, TaskId, TaskName};
+use crate::time::Now;
+
+/// Bounds the wait for a name; returns what the bound was.
+macro_rules! patience {
+    () => {
+        "SELECT own, set_config('lock_timeout', CASE own WHEN '0' THEN '2s' ELSE own END, true) \
+         FROM (SELECT current_setting('lock_timeout') AS own OFFSET 0) s"
+    };
+}
+
+/// In a transaction: a savepoint, in which names that another open transaction holds are waited for
+/// 2 seconds, or as long as the application says. Returns what the application says.
+const BEGIN: &str = concat!("SAVEPOINT gae_tasks; ", patience!());
+
+/// Takes back what was done since the savepoint.
+const UNDO: &str = "ROLLBACK TO SAVEPOINT gae_tasks; RELEASE SAVEPOINT gae_tasks";
+
+/// Stores tasks, of which those with names only if the names are free; in sorted order, so that two
+/// transactions do not wait for each other in a circle. `$14` are the queues. Returns the number of
+/// the transaction, whether the tables are those of the client, and the tasks that have their
+/// names.
+const STORE: &str = concat!(
+    "WITH here AS (SELECT FROM gae_tasks.version WHERE identity = $13), ",
+    given!(),
+    ", held AS (INSERT INTO gae_tasks.name (queue, name, task) SELECT q.queue, g.name, g.id FROM \
+      given g JOIN unnest($2::uuid[], $14::text[]) AS q(id, queue) ON q.id = g.id CROSS JOIN here \
+      WHERE g.name IS NOT NULL ORDER BY q.queue COLLATE \"C\", g.name COLLATE \"C\" ON CONFLICT \
+      (queue, name) DO UPDATE SET task = excluded.task, until = NULL WHERE gae_tasks.name.until <= \
+      (SELECT now FROM m) RETURNING task), ",
+    stored!(
+        "FROM given g CROSS JOIN here WHERE g.name IS NULL OR EXISTS (SELECT FROM held h WHERE \
+         h.task = g.id)"
+    ),
+    " SELECT pg_current_xact_id()::text, EXISTS (SELECT FROM here), ARRAY(SELECT task FROM held)"
+);
+
+/// Takes back a statement that failed, and goes on in the savepoint.
+const AGAIN: &str = concat!("ROLLBACK TO SAVEPOINT gae_tasks; ", patience!());
+
+/// The holders of names, in their order.
+pub(in crate::backend::postgres) const HOLDERS: &str = "SELECT n.task FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS g(queue, name, no) LEFT \
+     JOIN gae_tasks.name n ON n.queue = g.queue AND n.name = g.name ORDER BY g.no";
+
+/// The name of a task in its queue.
+type Name = (QueueName, TaskName);
+
+/// A task with its lane.
+type Laned = (NewTask, i64);
+
+/// What was stored.
+struct Stored {
+    transaction: String,
+    held: HashSet<TaskId>,
+}
+
+/// A call in the caller's transaction.
+struct Call<'a> {
+    connection: &'a mut PgConnection,
+    schema: &'a dyn PostgresSchema,
+    name: &'static str,
+    now: Now,
+}
+
+/// Stores tasks. If `judge` refuses the answers, what was stored is taken back.
+pub(super) async fn store<A>(
+    connection: &mut PgConnection,
+    of: (&dyn PostgresSchema, &'static str),
+    tasks: &[Laned],
+    now: Now,
+    judge: impl FnOnce(Vec<Deferred>) -> Result<A, Error>,
+) -> Result<A, Error> {
+    match begin(connection).await {
+        Err(error) if refusal::is_of_no_transaction(&error) => {}
+        begun => {
+            let patience = begun.map_err(refusal::unbegun)?;
+            return store_in(connection, &patience, of, tasks, now, judge).await;
+        }
+    }
+    // The driver rolls this transaction back if the call is dropped.
+    let mut tx = connection.begin().await.map_err(refusal::unbegun)?;
+    let patience = begin(&mut tx).await.map_err(refusal::unbegun)?;
+    match store_in(&mut tx, &patience, of, tasks, now, judge).await {
+        Ok(answer) => {
+            tx.commit().await.map_err(refusal::unkept)?;
+            Ok(answer)
+        }
+        Err(error) => match tx.rollback().await {
+            Ok(()) => Err(error),
+            Err(_) => Err(refusal::over(error)),
+        },
+    }
+}
+
+/// Sets the savepoint; returns how long the application waits for locks.
+async fn begin(connection: &mut PgConnection) -> Result<String, sqlx::Error> {
+    raw_sql(BEGIN).fetch_one(connection).await?.try_get(0)
+}
+
+/// Stores tasks in the savepoint, which is over then.
+async fn store_in<A>(
+    connection: &mut PgConnection,
+    patience: &str,
+    (schema, name): (&dyn PostgresSchema, &'static str),
+    tasks: &[Laned],
+    now: Now,
+    judge: impl FnOnce(Vec<Deferred>) -> Result<A, Error>,
+) -> Result<A, Error> {
+    let mut call = Call { connection, schema, name, now };
+    let stored = call.store(tasks).await;
+    match stored.and_then(|(answers, transaction)| Ok((judge(answers)?, transaction))) {
+        Ok((answer, transaction)) => {
+            let end = format!("SET LOCAL lock_timeout = '{patience}'; RELEASE SAVEPOINT gae_tasks");
+            let ended = raw_sql(AssertSqlSafe(end)).execute(call.connection).await;
+            ended.map_err(refusal::unkept)?;
+            wake_after(schema, &transaction);
+            Ok(answer)
+        }
+        Err(error) => match raw_sql(UNDO).execute(call.connection).await {
+            Ok(_) => Err(error),
+            Err(_) => Err(refusal::over(error)),
+        },
+    }
+}
+
+impl Call<'_> {
+    /// Returns the answer for each task, and the number of the transaction.
+    async fn store(&mut self, tasks: &[Laned]) -> Result<(Vec<Deferred>, String), Error> {
+        let mut holders: HashMap<Name, TaskId> = HashMap::new();
+        // The first task of a batch gets the name.
+        for (task, _) in tasks {
+            if let Some(name) = name_of(task) {
+                holders.entry(name).or_insert(task.spec.id);
+            }
+        }
+        let is_first = |(task, _): &&Laned| {
+            name_of(task).is_none_or(|name| holders.get(&name) == Some(&task.spec.id))
+        };
+        let mut left: Vec<_> = tasks.iter().filter(is_first).collect();
+        let stored = loop {
+            match self.write(&left).await {
+                Ok(stored) => break stored,
+                Err(error) if refusal::is_of_serialization(&error) => {
+                    let unseen = self.unseen(&left, error).await?;
+                    left.retain(|(task, _)| {
+                        name_of(task).is_none_or(|name| !unseen.contains_key(&name))
+                    });
+                    holders.extend(unseen);
+                }
+                Err(error) => return Err(self.refused(&left, error)),
+            }
+        };
+        let in_use = left
+            .iter()
+            .filter_map(|(task, _)| name_of(task).filter(|_| !stored.held.contains(&task.spec.id)));
+        holders.extend(self.holders(in_use.collect()).await?);
+        let answer = |(task, _): &Laned| {
+            let holder = name_of(task).and_then(|name| holders.get(&name).copied());
+            let of = holder.unwrap_or(task.spec.id);
+            Deferred::new(of, of == task.spec.id)
+        };
+        Ok((tasks.iter().map(answer).collect(), stored.transaction))
+    }
+
+    async fn write(&mut self, tasks: &[&Laned]) -> Result<Stored, sqlx::Error> {
+        let mut sorted = tasks.to_vec();
+        sorted.sort_by_key(|(task, _)| name_of(task));
+        let queues: Vec<_> = sorted.iter().map(|(task, _)| task.spec.queue.as_str()).collect();
+        let rows = Rows::of(sorted.iter().map(|(task, lane)| (task, *lane)))
+            .map_err(|_| sqlx::Error::Encode("the retry settings cannot be stored".into()))?;
+        let query = sqlx::query(statement(self.schema, STORE)).persistent(!self.schema.is_pooled());
+        let query = rows.bind(query, self.now);
+        let query = query.bind(self.schema.identity()).bind(queues);
+        let row = query.fetch_one(&mut *self.connection).await?;
+        if !row.try_get::<bool, _>(1)? {
+            return Err(sqlx::Error::RowNotFound);
+        }
+        let held = row.try_get::<Vec<Uuid>, _>(2)?.into_iter().map(id).collect();
+        Ok(Stored { transaction: row.try_get(0)?, held })
+    }
+
+    /// Returns the holders of names that were taken by transactions that this one cannot see.
+    async fn unseen(
+        &mut self,
+        tasks: &[&Laned],
+        error: sqlx::Error,
+    ) -> Result<HashMap<Name, TaskId>, Error> {
+        let failed = |error| refusal::failed(self.name, self.schema, error);
+        raw_sql(AGAIN).execute(&mut *self.connection).await.map_err(failed)?;
+        let names: Vec<_> = tasks.iter().filter_map(|(task, _)| name_of(task)).collect();
+        let holders = self.schema.holders(names.clone()).await?;
+        let unseen: HashMap<_, _> =
+            names.into_iter().zip(holders).filter_map(|(name, of)| Some((name, of?))).collect();
+        if unseen.is_empty() { Err(failed(error)) } else { Ok(unseen) }
+    }
+
+    /// Returns the holders of these names, as this transaction sees them.
+    async fn holders(&mut self, names: Vec<Name>) -> Result<HashMap<Name, TaskId>, Error> {
+        if names.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let queues: Vec<_> = names.iter().map(|(queue, _)| queue.as_str()).collect();
+        let texts: Vec<_> = names.iter().map(|(_, name)| name.as_str()).collect();
+        let found: Result<Vec<Option<Uuid>>, _> =
+            sqlx::query_scalar(statement(self.schema, HOLDERS))
+                .persistent(!self.schema.is_pooled())
+                .bind(queues)
+                .bind(texts)
+                .fetch_all(&mut *self.connection)
+                .await;
+        let found = found.map_err(|error| refusal::failed(self.name, self.schema, error))?;
+        Ok(names.into_iter().zip(found).filter_map(|(name, of)| Some((name, id(of?)))).collect())
+    }
+
+    fn refused(&self, tasks: &[&Laned], error: sqlx::Error) -> Error {
+        if matches!(error, sqlx::Error::RowNotFound) {
+            return refusal::elsewhere(self.name, self.schema);
+        }
+        let names: Vec<_> = tasks.iter().filter_map(|(task, _)| name_of(task)).collect();
+        match names.as_slice() {
+            [(queue, name), others @ ..] if refusal::is_of_a_lock(&error) => Error::Busy {
+                name: match others {
+                    [] => name.to_string(),
+                    others => format!("{name}, or one of {} others", others.len()),
+                },
+                queue: queue.to_string(),
+            },
+            _ => refusal::failed(self.name, self.schema, error),
+        }
+    }
+}
+
+fn name_of(task: &NewTask) -> Option<Name> {
+    Some((task.spec.queue.clone(), task.spec.name.clone()?))
+}

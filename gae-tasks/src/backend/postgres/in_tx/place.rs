@@ -1,0 +1,47 @@
+//! The schema of a client's tasks, in which a transaction of the application must be.
+
+use std::sync::Arc;
+
+use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
+
+use crate::backend::home::{Home, Place, PostgresSchema};
+use crate::error::Error;
+
+/// The default schema, as an identifier of SQL.
+const DEFAULT_SCHEMA: &str = "\"gae_tasks\"";
+
+/// Returns the schema of a client's tasks.
+///
+/// # Errors
+/// The tasks are in no Postgres database.
+#[cfg_attr(not(feature = "sqlite"), allow(unused_variables))] // There is no other place then.
+pub(super) fn schema(home: &Home, call: &'static str) -> Result<Arc<dyn PostgresSchema>, Error> {
+    match &home.0 {
+        Place::Schema(schema) => Ok(Arc::clone(schema)),
+        #[cfg(feature = "sqlite")]
+        Place::File(file) => {
+            let problem = format!(
+                "needs a transaction in `{}`, the file of the client's tasks: this one is in a \
+                 Postgres database",
+                file.path.display()
+            );
+            Err(Error::in_transaction(call, problem))
+        }
+    }
+}
+
+/// Returns a statement, which is written for the default schema, for the schema of the client's
+/// tasks. The connection is the application's, so names of tables are whole.
+pub(super) fn statement(schema: &dyn PostgresSchema, text: &'static str) -> SqlStr {
+    if schema.schema() == DEFAULT_SCHEMA {
+        return text.into_sql_str();
+    }
+    AssertSqlSafe(text.replace("gae_tasks.", &format!("{}.", schema.schema()))).into_sql_str()
+}
+
+/// Wakes workers once the transaction with this number has committed.
+pub(super) fn wake_after(schema: &dyn PostgresSchema, transaction: &str) {
+    if let Ok(transaction) = transaction.parse() {
+        schema.wake_after(transaction);
+    }
+}

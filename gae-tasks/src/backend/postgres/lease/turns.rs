@@ -1,0 +1,245 @@
+//! Takes due tasks: first those that have lost leases, then clear ones by the turns of their queues.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::take::{Ask, Taken, Terms, take};
+use crate::backend::haul::{Haul, MAX_LEASED_BYTES, turn_length};
+use crate::backend::postgres::choice::{Choice, Source};
+use crate::backend::postgres::error::Fault;
+use crate::backend::postgres::shared::Shared;
+use crate::backend::{Lease, Leased, Standing};
+use crate::time::Timestamp;
+
+/// The tasks that a lease has taken, and where it has found no more.
+pub(super) struct Leasing<'a> {
+    shared: &'a Shared,
+    request: &'a Lease,
+    haul: Haul,
+    bytes: usize,
+}
+
+/// What came of taking from one choice.
+#[derive(Debug, Default)]
+pub(super) struct Pass {
+    has_asked: bool,
+    has_taken: bool,
+    /// Whether the choice no longer says what is left.
+    is_stale: bool,
+}
+
+impl Pass {
+    /// Whether another look may find more, or tell what is left.
+    pub(super) const fn may_go_on(&self) -> bool {
+        self.is_stale && self.has_taken
+    }
+
+    /// Whether due tasks were not to be had although there is room.
+    pub(super) const fn leaves_due(&self) -> bool {
+        self.has_asked && !self.has_taken
+    }
+}
+
+/// A queue whose turn it is.
+struct Turn {
+    /// The queue's place in the choice.
+    place: usize,
+    most: usize,
+}
+
+impl<'a> Leasing<'a> {
+    pub(super) fn new(shared: &'a Shared, request: &'a Lease) -> Self {
+        Self { shared, request, haul: Haul::new(request), bytes: 0 }
+    }
+
+    /// Whether nothing was taken yet.
+    pub(super) fn is_empty(&self) -> bool {
+        self.haul.tasks().is_empty()
+    }
+
+    /// Whether there is no room for another task.
+    pub(super) fn is_full(&self) -> bool {
+        self.haul.room(Standing::Clear) == 0
+    }
+
+    /// Returns the answer.
+    pub(super) fn leased(self, next: Option<Duration>, isolated: bool) -> Leased {
+        let retry_of = |queue: &_| {
+            let config = self.shared.catalogue.config(queue).ok();
+            config.and_then(|config| config.own_retry().cloned())
+        };
+        Leased { isolated, ..self.haul.leased(next, retry_of) }
+    }
+
+    /// Takes from a choice, as far as there is room.
+    pub(super) async fn take(
+        &mut self,
+        connection: &mut PgConnection,
+        choice: &mut Choice,
+    ) -> Result<Pass, Fault> {
+        let mut pass = Pass::default();
+        for standing in [Standing::Isolated, Standing::Suspect, Standing::Marked] {
+            self.take_watched(connection, choice, standing, &mut pass).await?;
+        }
+        self.take_turns(connection, choice, &mut pass).await?;
+        Ok(pass)
+    }
+
+    /// Takes tasks of one standing, whatever their queues.
+    async fn take_watched(
+        &mut self,
+        connection: &mut PgConnection,
+        choice: &Choice,
+        standing: Standing,
+        pass: &mut Pass,
+    ) -> Result<(), Fault> {
+        let total = self.haul.room(standing);
+        let mut asks: Vec<Ask<'_>> = Vec::new();
+        for source in choice.watched(standing) {
+            let most = total.min(self.haul.room_of(&source.lane.key.queue));
+            let of_queue = asks
+                .iter()
+                .find(|ask| ask.source.lane.turn == source.lane.turn)
+                .map(|ask| ask.queue);
+            if most > 0 {
+                let queue = of_queue.unwrap_or(asks.len());
+                asks.push(Ask { source, queue, turn: 0, most });
+            }
+        }
+        if asks.is_empty() {
+            return Ok(());
+        }
+        let alone = self.request.room.isolates(standing);
+        let terms = self.terms(choice, usize::MAX, total, alone);
+        let taken = self.ask(connection, &asks, &terms).await?;
+        pass.has_asked = true;
+        pass.has_taken |= !taken.tasks.is_empty();
+        pass.is_stale = true;
+        self.add(taken);
+        Ok(())
+    }
+
+    /// Takes clear tasks by the turns of their queues, until there is no more room or no task is
+    /// due.
+    async fn take_turns(
+        &mut self,
+        connection: &mut PgConnection,
+        choice: &mut Choice,
+        pass: &mut Pass,
+    ) -> Result<(), Fault> {
+        let mut line = self.line(choice);
+        let length = turn_length(self.haul.room(Standing::Clear), line.len());
+        loop {
+            let room = self.haul.room(Standing::Clear);
+            let turns = self.next_turns(choice, &mut line, length, room);
+            if turns.is_empty() {
+                return Ok(());
+            }
+            let asks = asks(choice, &turns);
+            let terms = self.terms(choice, length, room, false);
+            let taken = self.ask(connection, &asks, &terms).await?;
+            pass.has_asked = true;
+            pass.has_taken |= !taken.tasks.is_empty();
+            // A queue that gave less than it was asked for may have tasks that others have locked.
+            pass.is_stale = true;
+            let mut counts = vec![0; turns.len()];
+            taken.tasks.iter().for_each(|(ask, _)| counts[asks[*ask].queue] += 1);
+            let ends = taken.ends.clone();
+            self.add(taken);
+            go_on(choice, &turns, ends);
+            let is_cut = self.is_full();
+            for (Turn { place, most }, count) in turns.iter().zip(counts) {
+                if count >= *most {
+                    line.push_back(*place);
+                }
+                if count < *most && !is_cut {
+                    choice.queues[*place].clear();
+                }
+            }
+        }
+    }
+
+    /// Returns the places of the queues that may give tasks, in the order of turns.
+    fn line(&self, choice: &Choice) -> VecDeque<usize> {
+        let turn = |sources: &Vec<Source>| sources.first().map(|source| source.lane.turn);
+        let last = self.request.last_turn.as_ref();
+        let last = last.and_then(|last| self.shared.looks.turn_of(last));
+        let may_give = |sources: &Vec<Source>| {
+            sources.first().is_some_and(|source| self.haul.room_of(&source.lane.key.queue) > 0)
+        };
+        let queues = choice.queues.iter().enumerate().filter(|(_, sources)| may_give(sources));
+        let mut line: VecDeque<_> = queues.map(|(place, _)| place).collect();
+        let next = line.partition_point(|place| {
+            last.is_some_and(|last| turn(&choice.queues[*place]) <= Some(last))
+        });
+        line.rotate_left(next);
+        line
+    }
+
+    /// Returns the queues that fill the room with their next turns: if all queues together cannot,
+    /// each has several turns.
+    fn next_turns(
+        &self,
+        choice: &Choice,
+        line: &mut VecDeque<usize>,
+        length: usize,
+        room: usize,
+    ) -> Vec<Turn> {
+        let each = length.saturating_mul((room / (length * line.len()).max(1)).max(1)).min(room);
+        let (mut turns, mut asked) = (Vec::new(), 0);
+        while asked < room
+            && let Some(place) = line.pop_front()
+        {
+            let Some(source) = choice.queues[place].first() else { continue };
+            let most = each.min(self.haul.room_of(&source.lane.key.queue));
+            if most > 0 {
+                asked += most;
+                turns.push(Turn { place, most });
+            }
+        }
+        turns
+    }
+
+    fn terms(&self, choice: &Choice, length: usize, total: usize, alone: bool) -> Terms {
+        let bytes = MAX_LEASED_BYTES.saturating_sub(self.bytes);
+        Terms { changes: choice.changes, length, total, bytes, alone }
+    }
+
+    async fn ask(
+        &self,
+        connection: &mut PgConnection,
+        asks: &[Ask<'_>],
+        terms: &Terms,
+    ) -> Result<Taken, Fault> {
+        take(&self.shared.database, connection, self.request, asks, terms).await
+    }
+
+    fn add(&mut self, taken: Taken) {
+        for (_, task) in taken.tasks {
+            self.bytes = self.bytes.saturating_add(task.payload.len());
+            self.haul.add(task);
+        }
+    }
+}
+
+/// Returns what is asked of each source of the queues whose turn it is.
+fn asks<'c>(choice: &'c Choice, turns: &[Turn]) -> Vec<Ask<'c>> {
+    let of_turn = |(queue, Turn { place, most }): (usize, &Turn)| {
+        let most = *most;
+        choice.queues[*place].iter().map(move |source| Ask { source, queue, turn: queue, most })
+    };
+    turns.iter().enumerate().flat_map(of_turn).collect()
+}
+
+/// Remembers where the tasks that were taken end: `ends` has the end of each ask.
+fn go_on(choice: &mut Choice, turns: &[Turn], ends: Vec<Option<(Timestamp, Uuid)>>) {
+    let mut ends = ends.into_iter();
+    for Turn { place, .. } in turns {
+        for source in &mut choice.queues[*place] {
+            source.first = ends.next().flatten().unwrap_or(source.first);
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Wake-ups across processes, by LISTEN and NOTIFY.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use sqlx::SqlStr;
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, watch};
+use tokio::time::{sleep, timeout};
+
+use super::database::Database;
+use super::error::Fault;
+use super::limit::within;
+use crate::log;
+use crate::random;
+
+/// The least time between two notifications of a process.
+const INTERVAL: Duration = Duration::from_millis(1);
+
+/// A notification may take up to this part of the time.
+const SHARE: u32 = 4;
+
+/// The pause before the listener connects again: the first, and the longest.
+const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(5)];
+
+/// After this time without news the listener asks whether its connection is still there.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// How long a notification may take. Tasks are found without it.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Whether anything waits.
+const WAITS: &str = "SELECT EXISTS (SELECT FROM gae_tasks.waiting)";
+
+/// Wake-ups across processes.
+#[derive(Debug)]
+pub(super) struct News {
+    ear: Arc<Ear>,
+    listens: AtomicBool,
+    /// Notified when other processes are to be told.
+    telling: Arc<Notify>,
+}
+
+impl News {
+    /// Hears through a connection with the options `listen`, not at all without them, and tells
+    /// through `database`. Runs on the runtime that calls this.
+    pub(super) fn new(
+        database: Arc<Database>,
+        listen: Option<PgConnectOptions>,
+        wakeups: watch::Sender<u64>,
+    ) -> Self {
+        // Each schema has a channel; channels of other databases are others.
+        let channel = database.schema().trim_matches('"').to_owned();
+        let own = format!("{:016x}", random::bits());
+        let telling = Arc::new(Notify::new());
+        let waits = database.sql(WAITS);
+        tokio::spawn(tell(database, Arc::clone(&telling), channel.clone(), own.clone()));
+        let ear = Arc::new(Ear { listen, channel, own, waits, wakeups });
+        Self { ear, listens: AtomicBool::new(false), telling }
+    }
+
+    /// Begins to hear of other processes, the first time.
+    pub(super) fn listen(&self, runtime: &Handle) {
+        if !self.listens.swap(true, Ordering::Relaxed)
+            && let Some(options) = self.ear.listen.clone()
+        {
+            runtime.spawn(listen(Arc::clone(&self.ear), options));
+        }
+    }
+
+    /// Tells other processes that a task may have become due.
+    pub(super) fn tell(&self) {
+        self.telling.notify_one();
+    }
+}
+
+/// What the listener knows.
+struct Ear {
+    listen: Option<PgConnectOptions>,
+    channel: String,
+    /// What this process sends, which wakes nobody here.
+    own: String,
+    /// The [statement](WAITS) for the schema.
+    waits: SqlStr,
+    wakeups: watch::Sender<u64>,
+}
+
+impl std::fmt::Debug for Ear {
+    /// Leaves the options out: they have the password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ear").field("channel", &self.channel).finish_non_exhaustive()
+    }
+}
+
+impl Ear {
+    fn wake(&self) {
+        self.wakeups.send_modify(|count| *count += 1);
+    }
+
+    /// Listens until the connection is lost.
+    async fn hear(&self, options: &PgConnectOptions, pause: &mut Duration) -> Result<(), Fault> {
+        let one = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
+        let pool = one.acquire_timeout(PATIENCE).connect_lazy_with(options.clone());
+        let mut listener = PgListener::connect_with(&pool).await?;
+        listener.eager_reconnect(false);
+        within(PATIENCE, listener.listen(&self.channel)).await?;
+        *pause = PAUSES[0];
+        // Whatever was told before went unheard, but only what waits can be meant.
+        let waits = sqlx::query_scalar(self.waits.clone()).fetch_one(&mut listener);
+        if within(PATIENCE, waits).await? {
+            self.wake();
+        }
+        loop {
+            match timeout(SILENCE, listener.try_recv()).await {
+                Ok(news) => match news? {
+                    Some(news) if news.payload() == self.own => {}
+                    Some(_) => self.wake(),
+                    None => return Ok(()),
+                },
+                // A network that falls silent reports nothing.
+                Err(_) => {
+                    within(PATIENCE, sqlx::query("SELECT 1").execute(&mut listener)).await?;
+                }
+            }
+        }
+    }
+}
+
+/// Listens for ever.
+async fn listen(ear: Arc<Ear>, options: PgConnectOptions) {
+    let (mut pause, mut is_told) = (PAUSES[0], false);
+    loop {
+        let lost = ear.hear(&options, &mut pause).await;
+        if let Err(fault) = lost
+            && !is_told
+        {
+            is_told = true;
+            let (channel, cause) = (&ear.channel, fault.cause());
+            log::say(|| {
+                tracing::warn!(
+                    "the connection that hears of tasks deferred by other processes (channel \
+                     `{channel}`) is lost: {cause}; until it is back, workers look for tasks at \
+                     intervals"
+                );
+            });
+        }
+        sleep(pause).await;
+        pause = pause.saturating_mul(2).min(PAUSES[1]);
+        is_told &= pause > PAUSES[0].saturating_mul(2);
+    }
+}
+
+/// Tells other processes, in statements of their own: a notification makes others wait that commit
+/// one, and none of that is to hold up a task.
+async fn tell(database: Arc<Database>, telling: Arc<Notify>, channel: String, own: String) {
+    loop {
+        telling.notified().await;
+        let began = Instant::now();
+        // A failure is told by those who store tasks.
+        _ = timeout(PATIENCE, notify(&database, &channel, &own)).await;
+        sleep(INTERVAL.max(began.elapsed().saturating_mul(SHARE - 1))).await;
+    }
+}
+
+async fn notify(database: &Database, channel: &str, own: &str) -> Result<(), Fault> {
+    // Nobody needs to hear of it after a crash, so the commit does not wait for the disk.
+    const NOTIFY: &str = "SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, $2)";
+    let mut connection = database.connection().await?;
+    database.query(NOTIFY).bind(channel).bind(own).execute(&mut *connection).await?;
+    connection.commit().await
+}

@@ -1,0 +1,163 @@
+//! The rows of new tasks: one statement for many.
+
+use sqlx::postgres::PgArguments;
+use sqlx::query::Query;
+use sqlx::{PgConnection, Postgres, Row};
+use uuid::Uuid;
+
+use super::database::{Database, at, moment};
+use super::error::Fault;
+use super::task::{nanos, uuid};
+use crate::backend::NewTask;
+use crate::task::TaskName;
+use crate::time::{Now, Schedule, micros};
+use crate::version;
+
+/// How many tasks one statement stores, and how many bytes of payloads.
+pub(super) const MOST: (usize, usize) = (1_000, 4 * 1024 * 1024);
+
+/// The query parts `m`, the moment, and `given`, the tasks of [`Rows::bind`]. The schedule time of
+/// each is that of [`Schedule::resolve`].
+macro_rules! given {
+    () => {
+        concat!(
+            "m AS MATERIALIZED (SELECT ",
+            moment!(),
+            " AS now), given AS (SELECT n.*, m.now, greatest(m.now + least(n.delay, \
+             9223372036854775807 - greatest(m.now, 0)), n.time) AS due FROM m, \
+             unnest($2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::boolean[], \
+             $7::bigint[], $8::bigint[], $9::text[], $10::bytea[], $11::bytea[], $12::bytea[]) AS \
+             n(id, lane, delay, time, timed, max_attempts, deadline, name, retry, attributes, \
+             payload))"
+        )
+    };
+}
+pub(super) use given;
+
+/// The query parts that store the tasks of `$from`, whose table is `g` and has the columns of
+/// `given`. They wait from then on.
+macro_rules! stored {
+    ($from:literal) => {
+        concat!(
+            "new AS (INSERT INTO gae_tasks.task (id, lane, created, schedule_time, timed, \
+             max_attempts, deadline, name, retry, attributes, payload) SELECT g.id, g.lane, g.now, \
+             g.due, g.timed, g.max_attempts, g.deadline, g.name, g.retry, g.attributes, g.payload ",
+            $from,
+            " ON CONFLICT (id) DO NOTHING RETURNING id, lane, schedule_time, timed, \
+             octet_length(payload) AS size), put AS (INSERT INTO gae_tasks.waiting (lane, due, \
+             task, size, standing, timed) SELECT lane, schedule_time, id, size, 0, \
+             coalesce(timed, false) FROM new)"
+        )
+    };
+}
+pub(super) use stored;
+
+/// Stores new tasks.
+pub(super) const INSERT: &str = concat!(
+    "WITH ",
+    given!(),
+    ", ",
+    stored!("FROM given g"),
+    " SELECT pg_current_xact_id()::text, (SELECT queue_changes FROM gae_tasks.version)"
+);
+
+/// What a statement that stored tasks says of its transaction.
+#[derive(Debug)]
+pub(super) struct Receipt {
+    pub(super) xid: String,
+    /// The count of changes of queues.
+    pub(super) queue_changes: i64,
+}
+
+/// Stores tasks in these lanes. A task that is stored already, or twice among these, is stored
+/// once.
+pub(super) async fn insert(
+    database: &Database,
+    connection: &mut PgConnection,
+    now: Now,
+    tasks: &[(&NewTask, i64)],
+) -> Result<Receipt, Fault> {
+    let rows = Rows::of(tasks.iter().copied())?;
+    let row = rows.bind(database.query(INSERT), now).fetch_one(connection).await?;
+    Ok(Receipt { xid: row.try_get(0)?, queue_changes: row.try_get(1)? })
+}
+
+/// The columns of new tasks.
+#[derive(Debug, Default)]
+pub(super) struct Rows<'a> {
+    ids: Vec<Uuid>,
+    lanes: Vec<i64>,
+    delays: Vec<i64>,
+    times: Vec<i64>,
+    timed: Vec<Option<bool>>,
+    max_attempts: Vec<Option<i64>>,
+    deadlines: Vec<Option<i64>>,
+    names: Vec<Option<&'a str>>,
+    retries: Vec<Option<Vec<u8>>>,
+    attributes: Vec<Option<&'a [u8]>>,
+    payloads: Vec<&'a [u8]>,
+}
+
+impl<'a> Rows<'a> {
+    /// Returns the columns of tasks with their lanes.
+    pub(super) fn of(tasks: impl IntoIterator<Item = (&'a NewTask, i64)>) -> Result<Self, Fault> {
+        let mut rows = Self::default();
+        for (task, lane) in tasks {
+            rows.add(task, lane)?;
+        }
+        Ok(rows)
+    }
+
+    fn add(&mut self, task: &'a NewTask, lane: i64) -> Result<(), Fault> {
+        let spec = &task.spec;
+        let encode = |retry| {
+            version::encode(retry).ok_or_else(|| Fault::Unreadable("retry settings".to_owned()))
+        };
+        let (delay, time) = match task.schedule {
+            Schedule::Now => (0, i64::MIN),
+            Schedule::After(delay) => (micros(delay), i64::MIN),
+            Schedule::At(time) => (0, time.as_micros()),
+        };
+        self.retries.push(spec.retry.as_ref().map(encode).transpose()?);
+        self.ids.push(uuid(spec.id));
+        self.lanes.push(lane);
+        self.delays.push(delay);
+        self.times.push(time);
+        self.timed.push(task.schedule.is_timed().then_some(true));
+        self.max_attempts.push(spec.max_attempts.map(i64::from));
+        self.deadlines.push(spec.deadline.map(nanos));
+        self.names.push(spec.name.as_ref().map(TaskName::as_str));
+        self.attributes.push(spec.attributes.as_deref());
+        self.payloads.push(&task.payload);
+        Ok(())
+    }
+
+    /// Binds the moment and the columns to the arguments `$1` to `$12`.
+    pub(super) fn bind<'q>(
+        self,
+        query: Query<'q, Postgres, PgArguments>,
+        now: Now,
+    ) -> Query<'q, Postgres, PgArguments>
+    where
+        'a: 'q,
+    {
+        query
+            .bind(at(now))
+            .bind(self.ids)
+            .bind(self.lanes)
+            .bind(self.delays)
+            .bind(self.times)
+            .bind(self.timed)
+            .bind(self.max_attempts)
+            .bind(self.deadlines)
+            .bind(self.names)
+            .bind(self.retries)
+            .bind(self.attributes)
+            .bind(self.payloads)
+    }
+}
+
+/// Returns how many bytes the payloads of tasks have.
+pub(super) fn bytes(tasks: &[NewTask]) -> usize {
+    tasks.iter().map(|task| task.payload.len()).sum()
+}

@@ -1,0 +1,150 @@
+//! Recording outcomes: tasks that are done by one statement, all others by a transaction.
+
+mod done;
+mod record;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::error::Fault;
+use super::patience::Patience;
+use super::shared::Shared;
+use super::unreadable;
+use crate::backend::{LeaseRef, Settle, Settled, Settlement, Verdict};
+use crate::time::Now;
+
+/// How long to wait for a task that a transaction of the application holds. Others wait for the
+/// answer as well.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The first and the longest pause between two tries.
+const PAUSES: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(200)];
+
+pub(super) async fn settle(shared: Arc<Shared>, request: Settle) -> Result<Vec<Settled>, Fault> {
+    let mut settling = Settling::new(&request);
+    let may_be_done = settling.record_done(&shared).await?;
+    settling.record(&shared, may_be_done).await?;
+    settling.record_locked(&shared, may_be_done).await?;
+    let settled: Vec<_> = settling.answers(&shared);
+    if settled.iter().any(|settled| matches!(settled, Settled::Scheduled(_))) {
+        shared.wake();
+    }
+    Ok(settled)
+}
+
+/// The outcomes of a request, and what became of them so far.
+struct Settling<'a> {
+    now: Now,
+    /// For each lease, the first of its settlements.
+    settlements: HashMap<LeaseRef, &'a Settlement>,
+    leases: Vec<LeaseRef>,
+    answers: HashMap<LeaseRef, Settled>,
+    /// The leases whose tasks others have locked.
+    locked: Vec<LeaseRef>,
+}
+
+impl<'a> Settling<'a> {
+    fn new(request: &'a Settle) -> Self {
+        let mut settlements = HashMap::new();
+        for settlement in &request.settlements {
+            settlements.entry(settlement.lease).or_insert(settlement);
+        }
+        let leases = request.settlements.iter().map(|settlement| settlement.lease).collect();
+        Self { now: request.now, settlements, leases, answers: HashMap::new(), locked: Vec::new() }
+    }
+
+    /// Records tasks that are done and have no name. Returns whether a try may have been carried
+    /// out although its answer was lost.
+    async fn record_done(&mut self, shared: &Shared) -> Result<bool, Fault> {
+        let is_done = |settlement: &&&Settlement| {
+            settlement.verdict == Verdict::Done && settlement.rolled_back.is_none()
+        };
+        let done = self.settlements.values().filter(is_done);
+        let mut leases: Vec<_> = done.map(|settlement| settlement.lease).collect();
+        leases.sort_unstable_by_key(|lease| lease.id);
+        let (mut patience, mut is_repeated) = (Patience::new(), false);
+        while !leases.is_empty() {
+            match done::record(&shared.database, &leases).await {
+                Ok(recorded) => {
+                    self.answers.extend(recorded.into_iter().map(|lease| (lease, Settled::Done)));
+                    break;
+                }
+                // They are recorded one by one below, where a fault is that of one task.
+                Err(fault) if fault.is_of_data() => break,
+                Err(fault) if patience.allows(&shared.database, &fault).await => {
+                    is_repeated |= fault.is_of_connection();
+                }
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok(is_repeated)
+    }
+
+    /// Records what is not recorded yet.
+    async fn record(&mut self, shared: &Shared, may_be_done: bool) -> Result<(), Fault> {
+        let left = self
+            .settlements
+            .values()
+            .filter(|settlement| !self.answers.contains_key(&settlement.lease));
+        let left: Vec<_> = left.copied().collect();
+        self.record_each(shared, left, may_be_done).await
+    }
+
+    async fn record_each(
+        &mut self,
+        shared: &Shared,
+        settlements: Vec<&'a Settlement>,
+        may_be_done: bool,
+    ) -> Result<(), Fault> {
+        self.locked.clear();
+        let mut batches = vec![settlements];
+        while let Some(batch) = batches.pop() {
+            if batch.is_empty() {
+                continue;
+            }
+            match record::record(shared, self.now, &batch, may_be_done).await {
+                Ok(recorded) => {
+                    self.answers.extend(recorded.answers);
+                    self.locked.extend(recorded.locked);
+                }
+                Err(fault) if fault.is_of_data() && batch.len() > 1 => {
+                    batches.extend(batch.into_iter().map(|settlement| vec![settlement]));
+                }
+                // Nobody extends the lease any more; the task is recovered when the rule permits
+                // it.
+                Err(fault) if fault.is_of_data() => {
+                    batch.iter().for_each(|settlement| {
+                        unreadable::refused(&shared.database, settlement.lease.id, &fault);
+                    });
+                }
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok(())
+    }
+
+    /// Records the outcomes of tasks that a transaction of the application holds, once it has
+    /// ended.
+    async fn record_locked(&mut self, shared: &Shared, may_be_done: bool) -> Result<(), Fault> {
+        let (begun, [mut pause, longest]) = (Instant::now(), PAUSES);
+        while !self.locked.is_empty() && begun.elapsed() < PATIENCE {
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(longest);
+            let locked = self.locked.iter().filter_map(|lease| self.settlements.get(lease));
+            let locked: Vec<_> = locked.copied().collect();
+            self.record_each(shared, locked, may_be_done).await?;
+        }
+        Ok(())
+    }
+
+    /// Returns the answers, in the order of the request.
+    fn answers(mut self, shared: &Shared) -> Vec<Settled> {
+        for lease in &self.locked {
+            unreadable::held(&shared.database, lease.id);
+        }
+        // Of several settlements of one lease, the first is the one that was recorded.
+        let answer = |lease| self.answers.remove(lease).unwrap_or(Settled::LeaseLost);
+        self.leases.iter().map(answer).collect()
+    }
+}

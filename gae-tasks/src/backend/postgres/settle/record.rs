@@ -1,0 +1,164 @@
+//! Outcomes of all sorts, by one transaction.
+
+use std::collections::{HashMap, HashSet};
+
+use sqlx::PgConnection;
+
+use crate::backend::lifecycle::{self, Ended};
+use crate::backend::postgres::change::{self, Changed, NoLane};
+use crate::backend::postgres::commit::commit_change;
+use crate::backend::postgres::error::Fault;
+use crate::backend::postgres::patience::Patience;
+use crate::backend::postgres::shared::Shared;
+use crate::backend::postgres::task::{Task, uuid};
+use crate::backend::{LeaseRef, Settled, Settlement, Verdict};
+use crate::task::TaskId;
+use crate::time::{Now, Timestamp};
+
+/// What became of outcomes.
+#[derive(Debug, Default)]
+pub(super) struct Recorded {
+    /// The answers of leases that were held, or whose tasks are over.
+    pub(super) answers: HashMap<LeaseRef, Settled>,
+    /// The leases whose tasks others have locked: nothing was recorded of them.
+    pub(super) locked: Vec<LeaseRef>,
+}
+
+/// Why nothing was recorded.
+enum Failed {
+    By(Fault),
+    /// Lanes must be made first, outside of the transaction.
+    For(Vec<NoLane>),
+}
+
+impl<E: Into<Fault>> From<E> for Failed {
+    fn from(fault: E) -> Self {
+        Self::By(fault.into())
+    }
+}
+
+/// Records outcomes, each of another lease. `may_be_done` says whether those that are done may have
+/// been recorded before.
+pub(super) async fn record(
+    shared: &Shared,
+    now: Now,
+    settlements: &[&Settlement],
+    may_be_done: bool,
+) -> Result<Recorded, Fault> {
+    let (mut patience, mut is_made) = (Patience::new(), false);
+    loop {
+        match record_once(shared, now, settlements, may_be_done).await {
+            Ok(recorded) => return Ok(recorded),
+            Err(Failed::For(lanes)) if !is_made => {
+                for NoLane { lane, refusers } in lanes {
+                    shared.catalogue.refused_by(&shared.database, lane, refusers).await?;
+                }
+                is_made = true;
+            }
+            Err(Failed::For(_)) => return Err(Fault::Unreadable("a lane just made".to_owned())),
+            Err(Failed::By(fault)) => {
+                if !patience.allows(&shared.database, &fault).await {
+                    return Err(fault);
+                }
+            }
+        }
+    }
+}
+
+async fn record_once(
+    shared: &Shared,
+    now: Now,
+    settlements: &[&Settlement],
+    may_be_done: bool,
+) -> Result<Recorded, Failed> {
+    let mut work = shared.database.begin().await?;
+    let begun = change::begin(shared, &mut work, now).await?;
+    let found = Found::new(shared, &mut work, settlements, may_be_done).await?;
+    let (recorded, changed) = found.decide(shared, settlements, begun.now)?;
+    change::store(shared, &mut work, &changed, begun.now).await?;
+    commit_change(&shared.database, work, &begun.xid, "the outcomes of tasks").await?;
+    Ok(recorded)
+}
+
+/// What is stored of the tasks.
+struct Found {
+    /// The tasks whose rows are locked now.
+    tasks: HashMap<TaskId, Task>,
+    /// The tasks whose rows others have locked.
+    locked: HashSet<TaskId>,
+    /// The leases that were held, and are over now.
+    held: HashSet<LeaseRef>,
+    may_be_done: bool,
+}
+
+impl Found {
+    async fn new(
+        shared: &Shared,
+        connection: &mut PgConnection,
+        settlements: &[&Settlement],
+        may_be_done: bool,
+    ) -> Result<Self, Fault> {
+        let mut leases: Vec<_> = settlements.iter().map(|settlement| settlement.lease).collect();
+        leases.sort_unstable_by_key(|lease| lease.id);
+        let ids: Vec<_> = leases.iter().map(|lease| uuid(lease.id)).collect();
+        let tasks = change::lock(shared, connection, &ids).await?;
+        let missing = leases.iter().filter(|lease| !tasks.contains_key(&lease.id));
+        let missing: Vec<_> = missing.map(|lease| uuid(lease.id)).collect();
+        let locked = change::stored(&shared.database, connection, &missing).await?;
+        leases.retain(|lease| !locked.contains(&lease.id));
+        let held = change::end_leases(&shared.database, connection, &leases).await?;
+        Ok(Self { tasks, locked, held, may_be_done })
+    }
+
+    /// Decides what becomes of each task.
+    fn decide(
+        mut self,
+        shared: &Shared,
+        settlements: &[&Settlement],
+        now: Timestamp,
+    ) -> Result<(Recorded, Vec<Changed>), Failed> {
+        let (mut recorded, mut changed, mut lanes) = (Recorded::default(), Vec::new(), Vec::new());
+        for settlement in settlements {
+            let lease = settlement.lease;
+            if self.locked.contains(&lease.id) {
+                recorded.locked.push(lease);
+                continue;
+            }
+            if !self.tasks.contains_key(&lease.id) {
+                if self.is_over(settlement) {
+                    recorded.answers.insert(lease, Settled::Done);
+                }
+                continue;
+            }
+            let task = if self.held.contains(&lease) { self.tasks.remove(&lease.id) } else { None };
+            let Some(task) = task else { continue };
+            match settled(shared, task, settlement, now) {
+                Ok(one) => {
+                    recorded.answers.insert(lease, one.settled());
+                    changed.push(one);
+                }
+                Err(lane) => lanes.push(lane),
+            }
+        }
+        if lanes.is_empty() { Ok((recorded, changed)) } else { Err(Failed::For(lanes)) }
+    }
+
+    /// Whether a task that is not stored any more was done under this lease.
+    fn is_over(&self, settlement: &Settlement) -> bool {
+        settlement.rolled_back.is_some() || self.may_be_done && settlement.verdict == Verdict::Done
+    }
+}
+
+fn settled(
+    shared: &Shared,
+    task: Task,
+    settlement: &Settlement,
+    now: Timestamp,
+) -> Result<Changed, NoLane> {
+    let Settlement { started: began, backoff, .. } = settlement;
+    let verdict = settlement.rolled_back.as_ref().unwrap_or(&settlement.verdict);
+    let ended = Ended { verdict, began: *began, backoff: *backoff };
+    Changed::new(&shared.catalogue, task, now, |facts, rules| {
+        lifecycle::settle(facts, ended, rules, now)
+    })
+}

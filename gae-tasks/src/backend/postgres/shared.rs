@@ -1,0 +1,42 @@
+//! What the operations of a backend share.
+
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, watch};
+
+use super::callers::Callers;
+use super::catalogue::Catalogue;
+use super::committed::Committed;
+use super::database::Database;
+use super::looks::Looks;
+use super::news::News;
+use super::stray::Strays;
+
+/// What the operations of a backend share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) database: Arc<Database>,
+    pub(super) catalogue: Catalogue,
+    pub(super) looks: Looks,
+    pub(super) strays: Strays,
+    /// Changes whenever a task may have become due.
+    pub(super) wakeups: watch::Sender<u64>,
+    pub(super) news: News,
+    /// The transactions of the application after whose commit workers are woken.
+    pub(super) committed: Committed,
+    /// The random number that the tables were given when they were made.
+    pub(super) identity: i64,
+    /// The tasks of callers that wait to be stored together.
+    pub(super) callers: Callers,
+    /// One permit for each transaction that takes names, which may wait for one of the application.
+    pub(super) names: Semaphore,
+}
+
+impl Shared {
+    /// Wakes the workers of this process, because a task may have become due, and tells other
+    /// processes.
+    pub(super) fn wake(&self) {
+        self.wakeups.send_modify(|count| *count += 1);
+        self.news.tell();
+    }
+}

@@ -1,0 +1,44 @@
+//! Recovering lost leases, and forgetting what is old: each sort of change commits on its own.
+
+mod held;
+mod lost;
+mod old;
+mod pauses;
+mod queues;
+
+use std::sync::Arc;
+
+use super::error::Fault;
+use super::scan::scan;
+use super::shared::Shared;
+use crate::backend::{Sweep, Swept};
+use crate::time::Timestamp;
+
+pub(super) async fn sweep(shared: Arc<Shared>, request: Sweep) -> Result<Swept, Fault> {
+    let (mut swept, now) = (Swept::default(), look(&shared, &request).await?);
+    lost::recover(&shared, &request, now, &mut swept).await?;
+    lost::put_back_strays(&shared, &request, now, &mut swept).await?;
+    let dead = old::forget_dead(&shared, now, request.limit).await?;
+    let names = old::forget_names(&shared.database, now, request.limit).await?;
+    swept.shortened = pauses::shorten(&shared.database, now, request.limit).await?;
+    let most = request.limit as u64;
+    let counts = [swept.recovered, dead.tasks.len() as u64, names, swept.shortened];
+    swept.more = dead.is_cut || counts.iter().any(|done| *done >= most);
+    swept.forgotten = dead.tasks.len() as u64 + names;
+    swept.forgotten_tasks = dead.tasks;
+    swept.held = held::held(&shared.database).await?;
+    if swept.recovered > 0 || swept.shortened > 0 {
+        shared.wake();
+    }
+    Ok(swept)
+}
+
+/// Reads the time and the queues, and restores queues in which tasks wait.
+async fn look(shared: &Shared, request: &Sweep) -> Result<Timestamp, Fault> {
+    let mut connection = shared.database.connection().await?;
+    let scan = scan(&shared.database, &mut connection, request.now).await?;
+    shared.catalogue.refresh_queues(&shared.database, &mut connection, scan.changes).await?;
+    queues::restore(shared, &mut connection, &scan).await?;
+    connection.commit().await?;
+    Ok(scan.now)
+}

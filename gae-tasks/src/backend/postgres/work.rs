@@ -1,0 +1,121 @@
+//! A connection at work, in a transaction or without one.
+
+use std::ops::{Deref, DerefMut};
+use std::time::{Duration, Instant};
+
+use sqlx::pool::PoolConnection;
+use sqlx::{Connection, PgConnection, Postgres};
+use tokio::runtime::Handle;
+
+use super::error::Fault;
+use super::limit::within;
+
+/// How long the end of a transaction may take before its connection is given up.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long the beginning of a transaction may take: a pooler first waits for a connection to the
+/// server.
+const BEGINNING: Duration = Duration::from_secs(10);
+
+/// A connection that was at work for longer is checked before another call uses it: it may have
+/// been dropped because it does not answer.
+const LONG: Duration = Duration::from_secs(1);
+
+/// A connection. Its transaction, if one is open, is rolled back unless it is committed.
+#[derive(Debug)]
+pub(super) struct Work {
+    /// `None` only while it is dropped.
+    connection: Option<PoolConnection<Postgres>>,
+    is_open: bool,
+    /// Whether the connection is closed once this is dropped.
+    is_given_up: bool,
+    begun: Instant,
+}
+
+impl Work {
+    /// Works without a transaction.
+    pub(super) fn new(connection: PoolConnection<Postgres>) -> Self {
+        let (connection, begun) = (Some(connection), Instant::now());
+        Self { connection, is_open: false, is_given_up: false, begun }
+    }
+
+    /// Begins a transaction, by the statements `text`.
+    pub(super) async fn begin(
+        connection: PoolConnection<Postgres>,
+        text: &'static str,
+    ) -> Result<Self, Fault> {
+        let mut work = Self::new(connection);
+        work.is_open = true;
+        work.execute(text, BEGINNING).await?;
+        Ok(work)
+    }
+
+    /// Commits the transaction, if one is open.
+    pub(super) async fn commit(mut self) -> Result<(), Fault> {
+        if self.is_open {
+            self.execute("COMMIT", PATIENCE).await?;
+            self.is_open = false;
+        }
+        Ok(())
+    }
+
+    /// Commits the transaction and begins the next one, in one round trip.
+    pub(super) async fn commit_and_chain(&mut self) -> Result<(), Fault> {
+        self.execute("COMMIT AND CHAIN", PATIENCE).await
+    }
+
+    /// Begins or ends a transaction. If that fails, nobody knows whether one is open.
+    async fn execute(&mut self, text: &'static str, limit: Duration) -> Result<(), Fault> {
+        let done = within(limit, sqlx::raw_sql(text).execute(&mut **self)).await;
+        if done.is_err() {
+            self.give_up();
+        }
+        done.map(drop)
+    }
+
+    /// Closes the connection once this is dropped: it does not answer, or nobody knows in which
+    /// state it is.
+    pub(super) fn give_up(&mut self) {
+        (self.is_open, self.is_given_up) = (false, true);
+        if let Some(connection) = &mut self.connection {
+            connection.close_on_drop();
+        }
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        let Some(mut connection) = self.connection.take() else { return };
+        if !self.is_open && (self.is_given_up || self.begun.elapsed() < LONG) {
+            return;
+        }
+        let Ok(handle) = Handle::try_current() else { return connection.close_on_drop() };
+        let is_open = self.is_open;
+        handle.spawn(async move {
+            // The pool waits for an answer without end.
+            let answered = async {
+                match is_open {
+                    true => sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await.map(drop),
+                    false => connection.ping().await,
+                }
+            };
+            if within(PATIENCE, answered).await.is_err() {
+                connection.close_on_drop();
+            }
+        });
+    }
+}
+
+impl Deref for Work {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        self.connection.as_ref().expect("only `drop` takes the connection")
+    }
+}
+
+impl DerefMut for Work {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        self.connection.as_mut().expect("only `drop` takes the connection")
+    }
+}

@@ -1,0 +1,9 @@
+//! Leasing, settling and sweeping in Postgres, beside what others do to the same rows.
+
+mod commits;
+mod held;
+mod lost_rows;
+mod many_queues;
+mod rules;
+mod stage;
+mod workers;

@@ -1,0 +1,8 @@
+//! Tasks in transactions of the application in a Postgres database: stored and completed when they
+//! commit.
+
+mod completed;
+mod names;
+mod shared;
+mod stage;
+mod stored;
