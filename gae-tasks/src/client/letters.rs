@@ -46,7 +46,7 @@ impl Client {
         self.backend().copy(CopyTask { replayed: Some(self.clock().wall()), ..copy }).await
     }
 
-    /// Stores the dead letter here, and replays it. A relay tells by the error of the letter that
+    /// Stores the dead letter here, and replays it. From the error of the letter a relay knows that
     /// the names of the task are blocked where it died.
     async fn bury_and_replay(&self, letter: DeadLetter) -> Result<(), Error> {
         let DeadLetter { task, attempts, created, error, number, .. } = letter;

@@ -31,7 +31,7 @@ pub(super) async fn run_now(
     shared: Arc<Shared>,
     request: TaskRequest,
 ) -> Result<Result<(), Error>, Fault> {
-    let done = locked::change(&shared, request.id, request.now, lifecycle::run_now).await?;
+    let done = locked::replace_facts(&shared, request.id, request.now, lifecycle::run_now).await?;
     if done.is_ok() {
         shared.wake();
     }
@@ -43,7 +43,7 @@ pub(super) async fn replay(
     request: TaskRequest,
 ) -> Result<Result<(), Error>, Fault> {
     let replay = |facts, _, now| lifecycle::replay(facts, now);
-    let done = locked::change(&shared, request.id, request.now, replay).await?;
+    let done = locked::replace_facts(&shared, request.id, request.now, replay).await?;
     if done.is_ok() {
         shared.wake();
     }

@@ -33,6 +33,8 @@ pub(super) struct Catalogue {
 struct Known {
     lanes: HashMap<i64, Arc<Lane>>,
     by_key: HashMap<LaneKey, i64>,
+    /// The place of each queue in the order of turns.
+    turns: HashMap<QueueName, i64>,
     queues: Queues,
     schemas: HashMap<Shape, Arc<[u8]>>,
     sensitive: HashMap<Kind, HashSet<Box<str>>>,
@@ -131,6 +133,11 @@ impl Catalogue {
     /// Returns a known lane; `None` if its row cannot be read.
     pub(super) fn lane(&self, id: i64) -> Option<Arc<Lane>> {
         self.known().lanes.get(&id).cloned()
+    }
+
+    /// Returns a queue's place in the order of turns; `None` if none of its lanes is known.
+    pub(super) fn turn_of(&self, queue: &QueueName) -> Option<i64> {
+        self.known().turns.get(queue).copied()
     }
 
     /// Reads those of these lanes that are not known yet.
@@ -234,6 +241,7 @@ impl Catalogue {
 impl Known {
     fn know(&mut self, lane: Lane) {
         self.by_key.insert(lane.key.clone(), lane.id);
+        self.turns.insert(lane.key.queue.clone(), lane.turn);
         self.lanes.insert(lane.id, Arc::new(lane));
     }
 

@@ -195,7 +195,7 @@ async fn put_back(
 }
 
 /// Writes the facts and errors of tasks, which then wait or are dead.
-async fn write(
+pub(super) async fn write(
     database: &Database,
     connection: &mut PgConnection,
     tasks: &[&Task],
@@ -247,14 +247,6 @@ async fn remove(
     tasks: &[&Task],
     now: Timestamp,
 ) -> Result<(), Fault> {
-    // By the name itself, whether this program can read it or not.
-    const REMOVE: &str = "WITH gone AS (DELETE FROM gae_tasks.task t USING unnest($1::uuid[], \
-                          $2::bigint[]) AS n(id, until) WHERE t.id = n.id RETURNING t.id, t.lane, \
-                          t.name, n.until) INSERT INTO gae_tasks.name (queue, name, task, until) \
-                          SELECT DISTINCT ON (l.queue, g.name) l.queue, g.name, g.id, g.until FROM \
-                          gone g JOIN gae_tasks.lane l ON l.id = g.lane WHERE g.name IS NOT NULL \
-                          ORDER BY l.queue, g.name ON CONFLICT (queue, name) DO UPDATE SET task = \
-                          excluded.task, until = excluded.until";
     if tasks.is_empty() {
         return Ok(());
     }
@@ -263,11 +255,25 @@ async fn remove(
         let config = lane.and_then(|lane| shared.catalogue.config(&lane.key.queue).ok());
         lifecycle::tombstone(config.as_ref(), now).as_micros()
     };
-    let query = shared
-        .database
-        .query(REMOVE)
-        .bind(tasks.iter().map(|task| uuid(task.id)).collect::<Vec<_>>())
-        .bind(tasks.iter().map(until).collect::<Vec<_>>());
-    query.execute(connection).await?;
+    let ids = tasks.iter().map(|task| uuid(task.id)).collect();
+    delete(&shared.database, connection, ids, tasks.iter().map(until).collect()).await
+}
+
+/// Deletes tasks whose rows are locked; the name of each is blocked until its time.
+pub(super) async fn delete(
+    database: &Database,
+    connection: &mut PgConnection,
+    ids: Vec<Uuid>,
+    until: Vec<i64>,
+) -> Result<(), Fault> {
+    // By the name itself, whether this program can read it or not.
+    const DELETE: &str = "WITH gone AS (DELETE FROM gae_tasks.task t USING unnest($1::uuid[], \
+                          $2::bigint[]) AS n(id, until) WHERE t.id = n.id RETURNING t.id, t.lane, \
+                          t.name, n.until) INSERT INTO gae_tasks.name (queue, name, task, until) \
+                          SELECT DISTINCT ON (l.queue, g.name) l.queue, g.name, g.id, g.until FROM \
+                          gone g JOIN gae_tasks.lane l ON l.id = g.lane WHERE g.name IS NOT NULL \
+                          ORDER BY l.queue, g.name ON CONFLICT (queue, name) DO UPDATE SET task = \
+                          excluded.task, until = excluded.until";
+    database.query(DELETE).bind(ids).bind(until).execute(connection).await?;
     Ok(())
 }

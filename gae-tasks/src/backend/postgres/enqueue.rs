@@ -24,16 +24,28 @@ pub(super) async fn enqueue(
     if tasks.iter().all(|task| task.spec.name.is_none()) {
         return store(&shared, now, tasks).await;
     }
-    // A task that is refused leaves nothing behind, not even the rows that tasks share.
-    let mut answers = asked(&shared, now, &tasks).await?;
-    let open: Vec<_> = tasks
-        .into_iter()
-        .zip(&answers)
-        .filter_map(|(task, answer)| answer.is_none().then_some(task))
-        .collect();
-    let stored = store(&shared, now, open).await?;
-    let places = answers.iter_mut().filter(|answer| answer.is_none());
-    places.zip(stored).for_each(|(place, answer)| *place = Some(answer));
+    let mut answers: Vec<_> = tasks.iter().map(|_| None).collect();
+    let mut left: Vec<_> = tasks.into_iter().enumerate().collect();
+    // A task that is refused leaves nothing behind, not even the rows that tasks share. Of tasks
+    // with one name the first is stored, and the next round refuses the others.
+    while !left.is_empty() {
+        let known = asked(&shared, now, left.iter().map(|(_, task)| task).collect()).await?;
+        let mut open = Vec::new();
+        for ((place, task), known) in left.into_iter().zip(known) {
+            match known {
+                Some(answer) => answers[place] = Some(answer),
+                None => open.push((place, task)),
+            }
+        }
+        let mut are_first = name::are_first(open.iter().map(|(_, task)| task)).into_iter();
+        let first: Vec<_>;
+        (first, left) = open.into_iter().partition(|_| are_first.next() == Some(true));
+        let (places, tasks): (Vec<_>, Vec<_>) = first.into_iter().unzip();
+        let stored = store(&shared, now, tasks).await?;
+        for (place, answer) in places.into_iter().zip(stored) {
+            answers[place] = Some(answer);
+        }
+    }
     Ok(answers.into_iter().flatten().collect())
 }
 
@@ -41,10 +53,9 @@ pub(super) async fn enqueue(
 async fn asked(
     shared: &Shared,
     now: Now,
-    tasks: &[NewTask],
+    tasks: Vec<&NewTask>,
 ) -> Result<Vec<Option<Result<Deferred, Error>>>, Fault> {
     let (database, mut patience) = (&*shared.database, Patience::new());
-    let tasks: Vec<_> = tasks.iter().collect();
     loop {
         let asked = async {
             let mut connection = database.connection().await?;

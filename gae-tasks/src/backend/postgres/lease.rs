@@ -120,7 +120,6 @@ async fn look(
     let scan = scan(&shared.database, connection, request.now).await?;
     learn::learn(shared, connection, request, &scan).await?;
     let (choice, questions) = Choice::new(&shared.catalogue, request, &scan);
-    shared.looks.note_turns(&choice);
     Ok((Look::new(request, choice, scan.now.plus(request.ahead), begun), questions))
 }
 

@@ -1,13 +1,14 @@
 //! One task whose row a transaction has locked, and its change.
 
-use sqlx::{PgConnection, Row};
+use sqlx::Row;
 
+use super::change;
 use super::commit::commit_change;
 use super::database::{at, moment};
 use super::error::Fault;
 use super::remove::{Place, begin, busy, take};
 use super::shared::Shared;
-use super::task::{Task, task_columns, unless_zero, uuid};
+use super::task::{Task, task_columns, uuid};
 use super::work::Work;
 use crate::backend::lifecycle::Facts;
 use crate::backend::record::error_text;
@@ -16,16 +17,16 @@ use crate::error::Error;
 use crate::task::TaskId;
 use crate::time::{Now, Timestamp};
 
-/// Replaces the facts of a task, which then waits for every reader; `change` decides from the
+/// Replaces the facts of a task, which then waits for every reader; `decide` decides from the
 /// facts, whether the task is leased, and the time.
 ///
 /// # Errors
 /// Besides faults, the inner one: the task is not stored, or the change is refused.
-pub(super) async fn change(
+pub(super) async fn replace_facts(
     shared: &Shared,
     id: TaskId,
     now: Now,
-    change: impl Fn(Facts, bool, Timestamp) -> Result<Facts, &'static str>,
+    decide: impl Fn(Facts, bool, Timestamp) -> Result<Facts, &'static str>,
 ) -> Result<Result<(), Error>, Fault> {
     let refused = |problem| Ok(Err(Error::NoSuchTask { id, problem }));
     loop {
@@ -44,11 +45,12 @@ pub(super) async fn change(
         let of_lane = shared.catalogue.lane(lane);
         let facts = of_lane.map_or(task.facts, |lane| task.facts_in(&lane));
         let (is_leased, now) = look(shared, &mut work, &task, now).await?;
-        let facts = match change(facts, is_leased, now) {
+        let facts = match decide(facts, is_leased, now) {
             Ok(facts) => facts,
             Err(problem) => return refused(problem),
         };
-        wait(shared, &mut work, id, open, facts).await?;
+        let waiting = Task { lane: open, facts, ..task };
+        change::write(&shared.database, &mut work, &[&waiting]).await?;
         commit_change(&shared.database, work, &xid, &format!("the task {id}")).await?;
         return Ok(Ok(()));
     }
@@ -94,36 +96,4 @@ async fn look(
     let query = shared.database.query(LOOK).bind(at(now)).bind(uuid(task.id));
     let row = query.fetch_one(&mut **work).await?;
     Ok((row.try_get::<bool, _>(0)? && !waited, Timestamp::from_micros(row.try_get(1)?)))
-}
-
-/// Stores the facts of a task that waits from now on, in this lane.
-async fn wait(
-    shared: &Shared,
-    connection: &mut PgConnection,
-    id: TaskId,
-    lane: i64,
-    facts: Facts,
-) -> Result<(), Fault> {
-    const WAIT: &str = "WITH t AS (UPDATE gae_tasks.task SET lane = $2, schedule_time = $3, since \
-                        = $4, timed = nullif($5, false), attempts = $6, lost_leases = $7, \
-                        lost_attempts = $8, refusals = $9, first_attempt = $10, died = NULL WHERE \
-                        id = $1 RETURNING id, octet_length(payload) AS size, \
-                        least(coalesce(lost_leases, 0), 3) AS standing) INSERT INTO \
-                        gae_tasks.waiting (lane, due, task, size, standing, timed) SELECT $2, $3, \
-                        id, size, standing, $5 FROM t";
-    let query = shared
-        .database
-        .query(WAIT)
-        .bind(uuid(id))
-        .bind(lane)
-        .bind(facts.wait.due().as_micros())
-        .bind(facts.wait.since().map(Timestamp::as_micros))
-        .bind(facts.wait.is_timed())
-        .bind(unless_zero(facts.attempts))
-        .bind(unless_zero(facts.lost_leases))
-        .bind(unless_zero(facts.lost_attempts))
-        .bind(unless_zero(facts.refusals))
-        .bind(facts.first_attempt.map(Timestamp::as_micros));
-    query.execute(connection).await?;
-    Ok(())
 }

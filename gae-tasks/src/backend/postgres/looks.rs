@@ -1,6 +1,6 @@
 //! What leases remember from one to the next.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -27,8 +27,6 @@ pub(super) struct Looks(Mutex<Known>);
 #[derive(Debug, Default)]
 struct Known {
     looks: Vec<Look>,
-    /// The turn of each queue in which tasks waited.
-    turns: HashMap<QueueName, i64>,
     unreadable: HashSet<i64>,
 }
 
@@ -94,22 +92,6 @@ impl Looks {
             known.looks.retain(|other| !other.is_of(request));
             known.looks.truncate(MOST - 1);
             known.looks.push(look);
-        }
-    }
-
-    /// Returns the turn of a queue in which tasks waited at some time.
-    pub(super) fn turn_of(&self, queue: &QueueName) -> Option<i64> {
-        self.known().turns.get(queue).copied()
-    }
-
-    /// Remembers the turns of the queues of a choice.
-    pub(super) fn note_turns(&self, choice: &Choice) {
-        let mut known = self.known();
-        for source in choice.queues.iter().filter_map(|sources| sources.first()) {
-            let key = &source.lane.key;
-            if known.turns.get(&key.queue) != Some(&source.lane.turn) {
-                known.turns.insert(key.queue.clone(), source.lane.turn);
-            }
         }
     }
 

@@ -91,7 +91,9 @@ pub(super) async fn insert(
             answers[place] = known;
             _ = known.is_none().then(|| free.push(place));
         }
-        let first = firsts(tasks, free);
+        let are_first = are_first(free.iter().map(|place| tasks[*place].0));
+        let first = free.into_iter().zip(are_first).filter_map(|(place, is)| is.then_some(place));
+        let first = first.collect();
         let taken = take(database, connection, now, tasks, first).await?;
         if !taken.is_empty() {
             let rows: Vec<_> = taken.iter().map(|place| tasks[*place]).collect();
@@ -105,16 +107,16 @@ pub(super) async fn insert(
     Ok((answers.ok_or_else(contended)?, receipt))
 }
 
-/// Returns the first of those that have an id or a name in common.
-fn firsts(tasks: &[(&NewTask, i64)], free: Vec<usize>) -> Vec<usize> {
+/// Returns for each task whether no earlier one has its id or its name.
+pub(super) fn are_first<'t>(tasks: impl Iterator<Item = &'t NewTask>) -> Vec<bool> {
     let (mut ids, mut names) = (HashSet::new(), HashSet::new());
-    let is_first = |place: &usize| {
-        let spec = &tasks[*place].0.spec;
+    let is_first = |task: &'t NewTask| {
+        let spec = &task.spec;
         let is_named_first =
             spec.name.as_ref().is_none_or(|name| names.insert((&spec.queue, name)));
         ids.insert(spec.id) && is_named_first
     };
-    free.into_iter().filter(is_first).collect()
+    tasks.map(is_first).collect()
 }
 
 /// Takes the names of tasks; returns those that got theirs, or have none.

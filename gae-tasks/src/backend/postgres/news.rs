@@ -39,13 +39,13 @@ const WAITS: &str = "SELECT EXISTS (SELECT FROM gae_tasks.waiting)";
 pub(super) struct News {
     ear: Arc<Ear>,
     listens: AtomicBool,
-    /// Notified when other processes are to be told.
+    /// Signalled when other processes must be notified.
     telling: Arc<Notify>,
 }
 
 impl News {
-    /// Hears through a connection with the options `listen`, not at all without them, and tells
-    /// through `database`. Runs on the runtime that calls this.
+    /// Listens on a connection with the options `listen`, if there are any, and notifies other
+    /// processes through `database`. The tasks run on the calling runtime.
     pub(super) fn new(
         database: Arc<Database>,
         listen: Option<PgConnectOptions>,
@@ -61,7 +61,7 @@ impl News {
         Self { ear, listens: AtomicBool::new(false), telling }
     }
 
-    /// Begins to hear of other processes, the first time.
+    /// Begins to listen for other processes, at the first call.
     pub(super) fn listen(&self, runtime: &Handle) {
         if !self.listens.swap(true, Ordering::Relaxed)
             && let Some(options) = self.ear.listen.clone()
@@ -70,7 +70,7 @@ impl News {
         }
     }
 
-    /// Tells other processes that a task may have become due.
+    /// Notifies other processes that a task may have become due.
     pub(super) fn tell(&self) {
         self.telling.notify_one();
     }
@@ -107,7 +107,7 @@ impl Ear {
         listener.eager_reconnect(false);
         within(PATIENCE, listener.listen(&self.channel)).await?;
         *pause = PAUSES[0];
-        // Whatever was told before went unheard, but only what waits can be meant.
+        // Earlier notifications were missed, but they can only be about tasks that still wait.
         let waits = sqlx::query_scalar(self.waits.clone()).fetch_one(&mut listener);
         if within(PATIENCE, waits).await? {
             self.wake();
@@ -158,7 +158,7 @@ async fn tell(database: Arc<Database>, telling: Arc<Notify>, channel: String, ow
     loop {
         telling.notified().await;
         let began = Instant::now();
-        // A failure is told by those who store tasks.
+        // Calls that store tasks report a database that fails.
         _ = timeout(PATIENCE, notify(&database, &channel, &own)).await;
         sleep(INTERVAL.max(began.elapsed().saturating_mul(SHARE - 1))).await;
     }

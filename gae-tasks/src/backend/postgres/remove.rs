@@ -3,6 +3,7 @@
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
+use super::change;
 use super::error::Fault;
 use super::shared::Shared;
 use super::task::{Task, uuid};
@@ -135,13 +136,6 @@ pub(super) async fn remove(
     until: Timestamp,
 ) -> Result<(), Fault> {
     const END: &str = "DELETE FROM gae_tasks.lease WHERE task = ANY($1)";
-    // By the columns themselves, whether this program can read them or not.
-    const REMOVE: &str = "WITH gone AS (DELETE FROM gae_tasks.task WHERE id = ANY($1) RETURNING \
-                          id, lane, name) INSERT INTO gae_tasks.name (queue, name, task, until) \
-                          SELECT DISTINCT ON (l.queue, g.name) l.queue, g.name, g.id, $2 FROM gone \
-                          g JOIN gae_tasks.lane l ON l.id = g.lane WHERE g.name IS NOT NULL ORDER \
-                          BY l.queue, g.name ON CONFLICT (queue, name) DO UPDATE SET task = \
-                          excluded.task, until = excluded.until";
     let ids: Vec<_> = places.iter().map(|place| place.id).collect();
     let open: Vec<_> = places.iter().filter(|place| !place.is_dead).copied().collect();
     let waited = if open.is_empty() { 0 } else { take(shared, work, &open).await? };
@@ -149,7 +143,6 @@ pub(super) async fn remove(
     if waited < open.len() as u64 {
         shared.database.query(END).bind(&ids).execute(&mut **work).await?;
     }
-    let query = shared.database.query(REMOVE).bind(&ids).bind(until.as_micros());
-    query.execute(&mut **work).await?;
-    Ok(())
+    let until = vec![until.as_micros(); ids.len()];
+    change::delete(&shared.database, work, ids, until).await
 }

@@ -33,7 +33,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// Wakes the workers of this process, because a task may have become due, and tells other
+    /// Wakes the workers of this process, because a task may have become due, and notifies other
     /// processes.
     pub(super) fn wake(&self) {
         self.wakeups.send_modify(|count| *count += 1);

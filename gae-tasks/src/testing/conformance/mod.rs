@@ -108,6 +108,7 @@ macro_rules! conformance {
                 a_schema_outlives_its_tasks
                 a_buried_task_is_stored_with_its_schema
                 a_refused_task_leaves_no_schema
+                a_task_refused_for_another_of_its_batch_leaves_no_schema
             ]
             sensitive [
                 a_task_is_stored_with_its_sensitive_paths

@@ -103,3 +103,11 @@ pub(super) async fn a_refused_task_leaves_no_schema(on: Stage) {
     assert!(!on.offer(at(0), refused).await.created);
     assert_eq!(schemas(&on, &[shape()]).await, [None]);
 }
+
+pub(super) async fn a_task_refused_for_another_of_its_batch_leaves_no_schema(on: Stage) {
+    let second =
+        task(&on, shape(), b"one").with(|task| task.spec.name = super::stage::name("taken"));
+    let answers = on.enqueue(at(0), vec![on.named("taken"), second]).await;
+    assert_eq!(answers.iter().map(|answer| answer.created).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(schemas(&on, &[shape()]).await, [None]);
+}

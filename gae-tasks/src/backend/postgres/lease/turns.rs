@@ -32,7 +32,7 @@ pub(super) struct Pass {
 }
 
 impl Pass {
-    /// Whether another look may find more, or tell what is left.
+    /// Whether another look may find more, or show what is left.
     pub(super) const fn may_go_on(&self) -> bool {
         self.is_stale && self.has_taken
     }
@@ -166,7 +166,7 @@ impl<'a> Leasing<'a> {
     fn line(&self, choice: &Choice) -> VecDeque<usize> {
         let turn = |sources: &Vec<Source>| sources.first().map(|source| source.lane.turn);
         let last = self.request.last_turn.as_ref();
-        let last = last.and_then(|last| self.shared.looks.turn_of(last));
+        let last = last.and_then(|last| self.shared.catalogue.turn_of(last));
         let may_give = |sources: &Vec<Source>| {
             sources.first().is_some_and(|source| self.haul.room_of(&source.lane.key.queue) > 0)
         };
