@@ -7,7 +7,7 @@ mod queues;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sqlx::PgConnection;
+use sqlx::{PgConnection, Row};
 
 use self::queues::Queues;
 use super::database::Database;
@@ -138,6 +138,25 @@ impl Catalogue {
     /// Returns a queue's place in the order of turns; `None` if none of its lanes is known.
     pub(super) fn turn_of(&self, queue: &QueueName) -> Option<i64> {
         self.known().turns.get(queue).copied()
+    }
+
+    /// Reads a queue's place in the order of turns, if it is not known yet and the queue has one.
+    pub(super) async fn learn_turn(
+        &self,
+        database: &Database,
+        connection: &mut PgConnection,
+        queue: &QueueName,
+    ) -> Result<(), Fault> {
+        const READ: &str = "SELECT id FROM gae_tasks.lane WHERE queue = $1 LIMIT 1";
+        if self.turn_of(queue).is_some() {
+            return Ok(());
+        }
+        let query = database.query(READ).bind(queue.as_str());
+        let lane: Option<i64> = match query.fetch_optional(&mut *connection).await? {
+            Some(row) => row.try_get(0)?,
+            None => None,
+        };
+        self.learn_lanes(database, connection, lane).await
     }
 
     /// Reads those of these lanes that are not known yet.

@@ -32,6 +32,9 @@ pub(super) async fn learn(
             unknown.into_iter().filter(|lane| catalogue.lane(*lane).is_none()),
         );
     }
+    if let Some(last) = &request.last_turn {
+        catalogue.learn_turn(database, connection, last).await?;
+    }
     if matches!(request.routes, Routes::Read(_)) {
         let mut shapes = HashSet::new();
         for lane in lanes.iter().filter_map(|lane| catalogue.lane(*lane)) {
