@@ -1,5 +1,5 @@
-//! By which a process shows that it lives: an advisory lock, which it holds on the session on which
-//! it listens, and which its leases name.
+//! The presence of a process: an advisory lock, which it holds on the session on which it listens,
+//! and which its leases name.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -51,7 +51,8 @@ async fn until_settled(database: &Database, lease: u32) {
     let since = "extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())::bigint";
     let ran = format!("SELECT {since}");
     let limit = (lease + 20) * SECOND;
-    until("a settled server", limit, async || number(database, &ran).await > i64::from(lease)).await;
+    let is_settled = async || number(database, &ran).await > i64::from(lease);
+    until("a settled server", limit, is_settled).await;
 }
 
 /// Waits for the second attempt of a task, and returns how long after `since` it began.
