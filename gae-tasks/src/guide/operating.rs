@@ -170,8 +170,9 @@
 //! # When a worker dies
 //!
 //! On SQLite the other workers see that the lock file of its process is free, and its tasks run
-//! again at once. Elsewhere, and where the lock file is gone, a lease of 30 seconds must run out
-//! first. Neither needs anybody to act.
+//! again at once. On Postgres they see after [about 15 seconds](super::postgres#when-a-worker-dies)
+//! that it has left its session. Elsewhere, and where such a sign is missing, a lease of 30 seconds
+//! must run out first. None of this needs anybody to act.
 //!
 //! A task that kills its worker is found by its losses: after the second it runs apart from other
 //! such tasks, after five losses that it must have caused it is a dead letter. Its neighbours keep

@@ -144,11 +144,34 @@
 //!   never end because of the storage.
 //! - **The clock is the server's** for all that is stored. Whether a worker is lost is decided by
 //!   no clock that can be set: a lease must be seen unchanged for its whole duration, by a worker's
-//!   own monotonic clock. So no restart, no failover and no jump of the clock takes a live lease.
-//!   The tasks of a killed worker run again when their lease of 30 seconds is over.
+//!   own monotonic clock, or its worker must be [seen to be gone](#when-a-worker-dies). So no
+//!   restart, no failover and no jump of the clock takes a live lease.
 //! - **An application's open transaction** delays nobody but those who want the same
 //!   [name](super::transactions#postgres-many-writers): they wait for two seconds, and get
 //!   [`Error::Busy`](crate::Error::Busy) then.
+//!
+//! # When a worker dies
+//!
+//! Its tasks run again when their leases are over, 30 seconds after they were last renewed, and
+//! mostly before. While it works, a process holds an advisory lock of a random number on the
+//! session on which it listens, and its leases name that number. A killed process leaves its
+//! session, and its lock is free. That alone proves nothing, because a session can be lost while
+//! the process lives; a living process makes another one and locks again within 3 seconds. So a
+//! lease is taken early only by a worker that has seen the lock free, in looks about a second
+//! apart, for 12 seconds (for two fifths of the lease, if that is more), and no lease of the
+//! process renewed, taken or ended in that time. After a restart, a failover or a jump of the
+//! server's clock nothing is taken early for one lease time.
+//!
+//! What needs the whole lease: a machine that is gone without a word, whose sessions the server
+//! keeps until its TCP keepalive finds out; workers behind a [pooler](#poolers), or with a
+//! `listen_url`; a worker whose role may not call `pg_try_advisory_lock_shared`, or where nobody
+//! may read `pg_locks`.
+//!
+//! **A worker that lives and is cut off** while the server drops its sessions, as by a proxy in
+//! between that has ended, looks like one that is dead. After 12 seconds without any connection its
+//! tasks may be run elsewhere while it still works on them, until it reaches the server again or
+//! gives up its leases by itself. What it records later changes nothing. As everywhere, handlers
+//! are to be [idempotent](super::idempotency).
 //!
 //! # Failover
 //!

@@ -36,7 +36,7 @@
 //! | a stored task survives | nothing | a crash, a loss of power | the same, with the server's default settings | what Google's queues survive |
 //! | tasks are run by | workers of the process | workers of one machine | workers of any machine | your HTTP service |
 //! | stored in a [transaction](super::transactions) of your data | no | in the same file | in the same database | by a [relay](super::transactions#to-cloud-tasks) from one of these |
-//! | a task of a killed worker runs again | never | at once | after its lease, 30 seconds | when Google's request has failed |
+//! | a task of a killed worker runs again | never | at once | after about 15 seconds, at most its [lease](super::postgres#when-a-worker-dies) of 30 | when Google's request has failed |
 //! | payload | 1 MiB | 1 MiB | 1 MiB | 100,000 bytes, with the schema |
 //! | delay | 10 years | 10 years | 10 years | 30 days |
 //! | deadline | up to a day | up to a day | up to a day | up to 30 minutes, on App Engine a day |

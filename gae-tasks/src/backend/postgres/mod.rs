@@ -1,5 +1,6 @@
 //! The backend of many machines: a schema in a Postgres database.
 
+mod absence;
 mod admin;
 mod batch;
 mod bury;
@@ -29,6 +30,7 @@ mod news;
 mod open;
 mod patience;
 mod pool;
+mod presence;
 mod purge;
 mod queue;
 mod record;

@@ -13,6 +13,7 @@ use tokio::time::{sleep, timeout};
 use super::database::Database;
 use super::error::Fault;
 use super::limit::within;
+use super::presence::Presence;
 use crate::log;
 use crate::random;
 
@@ -22,8 +23,9 @@ const INTERVAL: Duration = Duration::from_millis(1);
 /// A notification may take up to this part of the time.
 const SHARE: u32 = 4;
 
-/// The pause before the listener connects again: the first, and the longest.
-const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(5)];
+/// The pause before the listener connects again: the first, and the longest. Within 3 seconds after
+/// it could, the process has to show again that it lives.
+const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(2)];
 
 /// After this time without news the listener asks whether its connection is still there.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -44,12 +46,14 @@ pub(super) struct News {
 }
 
 impl News {
-    /// Listens on a connection with the options `listen`, if there are any, and notifies other
-    /// processes through `database`. The tasks run on the calling runtime.
+    /// Listens on a connection with the options `listen`, if there are any, on which `presence`
+    /// shows that this process lives, and notifies other processes through `database`. The tasks
+    /// run on the calling runtime.
     pub(super) fn new(
         database: Arc<Database>,
         listen: Option<PgConnectOptions>,
         wakeups: watch::Sender<u64>,
+        presence: Arc<Presence>,
     ) -> Self {
         // Each schema has a channel; channels of other databases are others.
         let channel = database.schema().trim_matches('"').to_owned();
@@ -57,7 +61,7 @@ impl News {
         let telling = Arc::new(Notify::new());
         let waits = database.sql(WAITS);
         tokio::spawn(tell(database, Arc::clone(&telling), channel.clone(), own.clone()));
-        let ear = Arc::new(Ear { listen, channel, own, waits, wakeups });
+        let ear = Arc::new(Ear { listen, channel, own, waits, wakeups, presence });
         Self { ear, listens: AtomicBool::new(false), telling }
     }
 
@@ -85,6 +89,7 @@ struct Ear {
     /// The [statement](WAITS) for the schema.
     waits: SqlStr,
     wakeups: watch::Sender<u64>,
+    presence: Arc<Presence>,
 }
 
 impl std::fmt::Debug for Ear {
@@ -105,6 +110,8 @@ impl Ear {
         let pool = one.acquire_timeout(PATIENCE).connect_lazy_with(options.clone());
         let mut listener = PgListener::connect_with(&pool).await?;
         listener.eager_reconnect(false);
+        self.presence.show(&mut listener).await?;
+        let mut missed = self.presence.missed();
         within(PATIENCE, listener.listen(&self.channel)).await?;
         *pause = PAUSES[0];
         // Earlier notifications were missed, but they can only be about tasks that still wait.
@@ -112,8 +119,21 @@ impl Ear {
         if within(PATIENCE, waits).await? {
             self.wake();
         }
+        self.heed(&mut listener, &mut missed).await
+    }
+
+    /// Wakes workers by what is heard, until the connection is lost or `missed` changes.
+    async fn heed(
+        &self,
+        listener: &mut PgListener,
+        missed: &mut watch::Receiver<()>,
+    ) -> Result<(), Fault> {
         loop {
-            match timeout(SILENCE, listener.try_recv()).await {
+            let news = tokio::select! {
+                news = timeout(SILENCE, listener.try_recv()) => news,
+                _ = missed.changed() => return Ok(()),
+            };
+            match news {
                 Ok(news) => match news? {
                     Some(news) if news.payload() == self.own => {}
                     Some(_) => self.wake(),
@@ -121,7 +141,8 @@ impl Ear {
                 },
                 // A network that falls silent reports nothing.
                 Err(_) => {
-                    within(PATIENCE, sqlx::query("SELECT 1").execute(&mut listener)).await?;
+                    let sign = sqlx::query("SELECT 1").execute(&mut *listener);
+                    within(PATIENCE, sign).await?;
                 }
             }
         }

@@ -14,6 +14,7 @@ use super::error::Fault;
 use super::looks::Looks;
 use super::news::News;
 use super::pool::{self, Pool};
+use super::presence::Presence;
 use super::shared::Shared;
 use super::stray::Strays;
 use super::tables;
@@ -39,7 +40,9 @@ async fn connect(target: Target) -> Result<Shared, Fault> {
     let database = Arc::new(Database::new(pool, renewals, &target.schema, target.is_pooled));
     let identity = tables::ensure(&database).await?;
     let wakeups = watch::Sender::new(0);
-    let news = News::new(Arc::clone(&database), target.listen, wakeups.clone());
+    let presence = Arc::new(Presence::new(target.is_direct));
+    let news =
+        News::new(Arc::clone(&database), target.listen, wakeups.clone(), Arc::clone(&presence));
     Ok(Shared {
         database,
         catalogue: Catalogue::default(),
@@ -47,6 +50,7 @@ async fn connect(target: Target) -> Result<Shared, Fault> {
         strays: Strays::default(),
         wakeups,
         news,
+        presence,
         callers: Callers::new(target.max_connections),
         names: Semaphore::new(takers(target.max_connections)),
         committed: Committed::default(),

@@ -10,6 +10,7 @@ use super::committed::Committed;
 use super::database::Database;
 use super::looks::Looks;
 use super::news::News;
+use super::presence::Presence;
 use super::stray::Strays;
 
 /// What the operations of a backend share.
@@ -22,6 +23,8 @@ pub(super) struct Shared {
     /// Changes whenever a task may have become due.
     pub(super) wakeups: watch::Sender<u64>,
     pub(super) news: News,
+    /// How this process shows that it lives, and what it has seen of others.
+    pub(super) presence: Arc<Presence>,
     /// The transactions of the application after whose commit workers are woken.
     pub(super) committed: Committed,
     /// The random number that the tables were given when they were made.

@@ -1,5 +1,6 @@
 //! Recovering lost leases, and forgetting what is old: each sort of change commits on its own.
 
+mod gone;
 mod held;
 mod lost;
 mod old;
@@ -15,10 +16,22 @@ use crate::backend::{Sweep, Swept};
 use crate::time::Timestamp;
 
 pub(super) async fn sweep(shared: Arc<Shared>, request: Sweep) -> Result<Swept, Fault> {
-    let (mut swept, now) = (Swept::default(), look(&shared, &request).await?);
-    lost::recover(&shared, &request, now, &mut swept).await?;
-    lost::put_back_strays(&shared, &request, now, &mut swept).await?;
-    let dead = old::forget_dead(&shared, now, request.limit).await?;
+    let swept = sweep_once(&shared, &request).await;
+    if swept.is_err() {
+        // Others may have been unable to lock and to renew.
+        shared.presence.forget();
+    }
+    swept
+}
+
+async fn sweep_once(shared: &Shared, request: &Sweep) -> Result<Swept, Fault> {
+    let (mut swept, now) = (Swept::default(), look(shared, request).await?);
+    let unchanged = &request.lost[..request.lost.len().min(request.limit)];
+    lost::recover(shared, unchanged, now, &mut swept).await?;
+    let gone = gone::gone(shared, request.limit).await;
+    lost::recover(shared, &gone, now, &mut swept).await?;
+    lost::put_back_strays(shared, request, now, &mut swept).await?;
+    let dead = old::forget_dead(shared, now, request.limit).await?;
     let names = old::forget_names(&shared.database, now, request.limit).await?;
     swept.shortened = pauses::shorten(&shared.database, now, request.limit).await?;
     let most = request.limit as u64;

@@ -20,6 +20,8 @@ pub(super) struct Target {
     pub(super) max_connections: u32,
     /// Whether a pooler gives each transaction another connection.
     pub(super) is_pooled: bool,
+    /// Whether this process listens where it works, and no pooler is in between.
+    pub(super) is_direct: bool,
 }
 
 impl Target {
@@ -54,6 +56,7 @@ impl Target {
                 .to_owned());
         }
         let connect = connect(&format!("{place}?{}", others.finish()))?;
+        let is_direct = !own.is_pooled && own.listen.is_none();
         let (connect, listen) = match (own.is_pooled, own.listen) {
             (true, listen) => (pooled(connect), listen),
             (false, None) => (planned(connect.clone()), Some(connect)),
@@ -61,7 +64,8 @@ impl Target {
         };
         let schema = own.schema.unwrap_or_else(|| DEFAULT_SCHEMA.to_owned());
         let max_connections = own.max_connections.unwrap_or(CONNECTIONS);
-        Ok(Self { connect, listen, schema, max_connections, is_pooled: own.is_pooled })
+        let is_pooled = own.is_pooled;
+        Ok(Self { connect, listen, schema, max_connections, is_pooled, is_direct })
     }
 
     /// Returns where the database is, for errors and logs.
@@ -286,6 +290,16 @@ mod tests {
             "{options}"
         );
         assert!(direct.listen.is_some());
+    }
+
+    #[test]
+    fn a_listener_elsewhere_is_not_direct() {
+        let listen = "listen_url=postgres%3A%2F%2Fdb%2Fshop";
+        let is_direct =
+            |query: &str| Target::read(&format!("postgres://db/shop?{query}")).unwrap().is_direct;
+        assert!(is_direct("schema=jobs"));
+        assert!(!is_direct("pooler=transaction") && !is_direct(listen));
+        assert!(!is_direct(&format!("pooler=transaction&{listen}")));
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod load;
 mod network;
 mod place;
 mod pool;
+mod presence;
 #[path = "../../../tests/chaos/producers.rs"]
 mod producers;
 mod restarts;

@@ -36,9 +36,9 @@ const TAKE: &str = concat!(
      (ORDER BY nth / $12::int, turn, closed, due, task)), gone AS (DELETE FROM gae_tasks.waiting \
      w USING placed p WHERE w.ctid = p.at AND p.place <= $13::bigint AND p.before < $14::bigint \
      RETURNING p.place, p.no, w.due, w.task), given AS (INSERT INTO gae_tasks.lease (task, token, \
-     expires, duration, alone) SELECT g.task, $15::bigint, CASE WHEN m.now > 9223372036854775807 \
+     expires, duration, alone, holder) SELECT g.task, $15::bigint, CASE WHEN m.now > 9223372036854775807 \
      - $16::bigint THEN 9223372036854775807 ELSE m.now + $16::bigint END, $16::bigint, \
-     $17::boolean FROM gone g CROSS JOIN m) SELECT ",
+     $17::boolean, $19::bigint FROM gone g CROSS JOIN m) SELECT ",
     task_columns!(),
     ", t.payload, g.no, g.due, g.task FROM gone g LEFT JOIN gae_tasks.task t ON t.id = g.task \
      ORDER BY g.place"
@@ -68,6 +68,8 @@ pub(super) struct Terms {
     pub(super) bytes: usize,
     /// Whether the tasks are suspects that no other suspect may run beside.
     pub(super) alone: bool,
+    /// The number of this process, if it shows that it lives.
+    pub(super) holder: Option<i64>,
 }
 
 /// The tasks that were taken, in order.
@@ -114,7 +116,8 @@ pub(super) async fn take(
         .bind(token.to_bits())
         .bind(time::micros(request.duration))
         .bind(terms.alone)
-        .bind(time::micros(request.ahead));
+        .bind(time::micros(request.ahead))
+        .bind(terms.holder);
     let rows = query.fetch_all(&mut *connection).await?;
     let mut taken = Taken { ends: vec![None; asks.len()], ..Taken::default() };
     for row in &rows {

@@ -205,7 +205,8 @@ impl<'a> Leasing<'a> {
 
     fn terms(&self, choice: &Choice, length: usize, total: usize, alone: bool) -> Terms {
         let bytes = MAX_LEASED_BYTES.saturating_sub(self.bytes);
-        Terms { changes: choice.changes, length, total, bytes, alone }
+        let holder = self.shared.presence.holder();
+        Terms { changes: choice.changes, length, total, bytes, alone, holder }
     }
 
     async fn ask(

@@ -26,7 +26,8 @@ pub(super) async fn held(database: &Database) -> Result<Vec<HeldLease>, Fault> {
     rows.iter().map(lease).collect()
 }
 
-fn lease(row: &PgRow) -> Result<HeldLease, Fault> {
+/// Reads a lease: task, token, expiry and duration are the first columns.
+pub(super) fn lease(row: &PgRow) -> Result<HeldLease, Fault> {
     let lease = LeaseRef::new(id(row.try_get(0)?), LeaseToken::from_bits(row.try_get(1)?));
     let duration = Duration::from_micros(row.try_get::<i64, _>(3)?.max(0).unsigned_abs());
     Ok(HeldLease::new(lease, Timestamp::from_micros(row.try_get(2)?), duration))

@@ -19,11 +19,10 @@ use crate::time::{self, Timestamp};
 /// Recovers the leases that are lost and unchanged, but for those whose tasks others have locked.
 pub(super) async fn recover(
     shared: &Shared,
-    request: &Sweep,
+    lost: &[HeldLease],
     now: Timestamp,
     swept: &mut Swept,
 ) -> Result<(), Fault> {
-    let lost = &request.lost[..request.lost.len().min(request.limit)];
     if lost.is_empty() {
         return Ok(());
     }

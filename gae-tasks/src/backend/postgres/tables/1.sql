@@ -124,7 +124,10 @@ CREATE TABLE gae_tasks.lease (
     expires bigint NOT NULL,
     duration bigint NOT NULL,
     -- Whether the task is a suspect that no other suspect may run beside.
-    alone boolean NOT NULL
+    alone boolean NOT NULL,
+    -- The number of the process that has the lease, if the process shows by an advisory lock with
+    -- this key that it lives.
+    holder bigint
 );
 
 -- Names in use: names of stored tasks and, until the time `until`, of tasks that are over.
