@@ -170,7 +170,7 @@ impl<'a> Batch<'a> {
     ) -> Result<(Vec<Deferred>, Option<Receipt>), Fault> {
         let inserting = async {
             match is_careful {
-                false => self.insert(database, &mut *connection, tasks).await,
+                false => self.insert(database, &mut *connection, tasks, false).await,
                 true => self.insert_or_undo(database, &mut *connection, tasks).await,
             }
         };
@@ -182,11 +182,15 @@ impl<'a> Batch<'a> {
         database: &Database,
         connection: &mut PgConnection,
         tasks: &[(&NewTask, i64)],
+        may_be_stored: bool,
     ) -> Result<(Vec<Deferred>, Option<Receipt>), Fault> {
         if self.has_names {
             return name::insert(database, connection, self.now, tasks).await;
         }
-        let receipt = rows::insert(database, connection, self.now, tasks).await?;
+        let receipt = match may_be_stored {
+            true => rows::insert(database, connection, self.now, tasks).await?,
+            false => rows::insert_new(database, connection, self.now, tasks).await?,
+        };
         let stored = tasks.iter().map(|(task, _)| Deferred::new(task.spec.id, true));
         Ok((stored.collect(), Some(receipt)))
     }
@@ -203,7 +207,7 @@ impl<'a> Batch<'a> {
                              CONSTRAINTS ALL DEFERRED";
         const UNDO: &str = "ROLLBACK TO SAVEPOINT gae_tasks_part";
         sqlx::raw_sql("SAVEPOINT gae_tasks_part").execute(&mut *connection).await?;
-        let inserted = self.insert(database, connection, tasks).await;
+        let inserted = self.insert(database, connection, tasks, true).await;
         let checked = match inserted {
             Ok(stored) => match sqlx::raw_sql(CHECK).execute(&mut *connection).await {
                 Ok(_) => Ok(stored),

@@ -181,11 +181,11 @@ async fn put_back(
     connection: &mut PgConnection,
     tasks: &[&Task],
 ) -> Result<(), Fault> {
-    const BACK: &str = "INSERT INTO gae_tasks.waiting (lane, due, task, size, standing, timed) \
-                        SELECT t.lane, t.schedule_time, t.id, octet_length(t.payload), \
+    const BACK: &str = "INSERT INTO gae_tasks.waiting (lane, due, task, size, standing, timed, \
+                        named) SELECT t.lane, t.schedule_time, t.id, octet_length(t.payload), \
                         least(greatest(coalesce(t.lost_leases, 0), 0), 3)::smallint, \
-                        coalesce(t.timed, false) FROM gae_tasks.task t WHERE t.id = ANY($1) AND \
-                        t.died IS NULL";
+                        coalesce(t.timed, false), t.name IS NOT NULL FROM gae_tasks.task t WHERE \
+                        t.id = ANY($1) AND t.died IS NULL";
     if tasks.is_empty() {
         return Ok(());
     }

@@ -32,7 +32,8 @@ macro_rules! begin {
             concat!(
                 "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL jit = off; SET LOCAL \
                  enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL \
-                 enable_hashjoin = off; SET LOCAL enable_mergejoin = off",
+                 enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL \
+                 plan_cache_mode = force_generic_plan",
                 $settings
             ),
         ]

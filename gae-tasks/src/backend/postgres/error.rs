@@ -70,6 +70,11 @@ impl Fault {
         self.is_of_class(&["22", "23", "44", "54", "P0"])
     }
 
+    /// Whether another transaction has kept a lock for longer than the statement waits.
+    pub(super) fn is_of_lock(&self) -> bool {
+        self.is_of_class(&["55P03"])
+    }
+
     fn is_of_class(&self, classes: &[&str]) -> bool {
         self.code().is_some_and(|code| classes.iter().any(|class| code.starts_with(class)))
     }

@@ -50,9 +50,6 @@ const WAIT: &str = extend!(
     ""
 );
 
-/// The SQLSTATE of a lock that was not available in time.
-const NO_LOCK: &str = "55P03";
-
 pub(super) async fn extend(shared: Arc<Shared>, request: Extend) -> Result<Vec<bool>, Fault> {
     let mut connection = shared.database.renewing().await?;
     let (mut held, there) =
@@ -72,7 +69,7 @@ async fn wait(shared: &Shared, request: &Extend, locked: &[LeaseRef]) -> HashSet
     match extend_locked(shared, request, locked).await {
         Ok(held) => held,
         Err(fault) => {
-            if fault.code().as_deref() != Some(NO_LOCK) {
+            if !fault.is_of_lock() {
                 shared.database.heed(&fault);
                 let (place, cause) = (shared.database.place(), fault.cause());
                 log::say(|| {

@@ -35,9 +35,6 @@ pub(super) const TAKE: &str = concat!(
     " RETURNING h.task"
 );
 
-/// The SQLSTATE of a lock that was not available in time.
-const NO_LOCK: &str = "55P03";
-
 /// How often a name may be lost to another caller, and be free again at the next look.
 const ROUNDS: usize = 20;
 
@@ -152,15 +149,13 @@ async fn take(
 fn held(error: sqlx::Error, wanted: &[(&str, &str, Uuid)]) -> Fault {
     let fault = Fault::from(error);
     match wanted {
-        [(queue, name, _), others @ ..] if fault.code().as_deref() == Some(NO_LOCK) => {
-            Fault::Held {
-                queue: (*queue).to_owned(),
-                name: match others {
-                    [] => (*name).to_owned(),
-                    others => format!("{name}, or one of {} others", others.len()),
-                },
-            }
-        }
+        [(queue, name, _), others @ ..] if fault.is_of_lock() => Fault::Held {
+            queue: (*queue).to_owned(),
+            name: match others {
+                [] => (*name).to_owned(),
+                others => format!("{name}, or one of {} others", others.len()),
+            },
+        },
         _ => fault,
     }
 }

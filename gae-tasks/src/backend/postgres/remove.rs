@@ -11,9 +11,6 @@ use super::work::Work;
 use crate::task::TaskId;
 use crate::time::Timestamp;
 
-/// The SQLSTATE of a lock that was not available in time.
-const NO_LOCK: &str = "55P03";
-
 /// Where a task waits, unless it is leased or dead.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place {
@@ -52,7 +49,7 @@ pub(super) async fn begin(shared: &Shared) -> Result<(Work, String), Fault> {
 /// Returns the fault of a transaction that could not lock the task `id`.
 pub(super) fn busy(error: sqlx::Error, id: TaskId) -> Fault {
     let fault = Fault::from(error);
-    if fault.code().as_deref() == Some(NO_LOCK) { Fault::Busy(id.to_string()) } else { fault }
+    if fault.is_of_lock() { Fault::Busy(id.to_string()) } else { fault }
 }
 
 macro_rules! lock {

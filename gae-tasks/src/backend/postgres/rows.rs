@@ -9,7 +9,7 @@ use super::database::{Database, at, moment};
 use super::error::Fault;
 use super::task::{nanos, uuid};
 use crate::backend::NewTask;
-use crate::task::TaskName;
+use crate::task::{TaskName, TaskSpec};
 use crate::time::{Now, Schedule, micros};
 use crate::version;
 
@@ -43,10 +43,10 @@ macro_rules! stored {
              max_attempts, deadline, name, retry, attributes, payload) SELECT g.id, g.lane, g.now, \
              g.due, g.timed, g.max_attempts, g.deadline, g.name, g.retry, g.attributes, g.payload ",
             $from,
-            " ON CONFLICT (id) DO NOTHING RETURNING id, lane, schedule_time, timed, \
-             octet_length(payload) AS size), put AS (INSERT INTO gae_tasks.waiting (lane, due, \
-             task, size, standing, timed) SELECT lane, schedule_time, id, size, 0, \
-             coalesce(timed, false) FROM new)"
+            " ON CONFLICT (id) DO NOTHING RETURNING id, lane, schedule_time, timed, name IS NOT \
+             NULL AS named, octet_length(payload) AS size), put AS (INSERT INTO gae_tasks.waiting \
+             (lane, due, task, size, standing, timed, named) SELECT lane, schedule_time, id, size, \
+             0, coalesce(timed, false), named FROM new)"
         )
     };
 }
@@ -59,6 +59,19 @@ pub(super) const INSERT: &str = concat!(
     ", ",
     stored!("FROM given g"),
     " SELECT pg_current_xact_id()::text, (SELECT queue_changes FROM gae_tasks.version)"
+);
+
+/// Stores new tasks that are due at once and have nothing but a payload, as nearly all do. None of
+/// them may be stored already: looking for that would cost a fifth of the time.
+const PLAIN: &str = concat!(
+    "WITH m AS MATERIALIZED (SELECT ",
+    moment!(),
+    " AS now), given AS (SELECT n.*, m.now FROM m, unnest($2::uuid[], $3::bigint[], $4::bytea[]) \
+     AS n(id, lane, payload)), new AS (INSERT INTO gae_tasks.task (id, lane, created, \
+     schedule_time, payload) SELECT id, lane, now, now, payload FROM given), put AS (INSERT INTO \
+     gae_tasks.waiting (lane, due, task, size, standing, timed) SELECT lane, now, id, \
+     octet_length(payload), 0, false FROM given) SELECT pg_current_xact_id()::text, (SELECT \
+     queue_changes FROM gae_tasks.version)"
 );
 
 /// What a statement that stored tasks says of its transaction.
@@ -78,8 +91,46 @@ pub(super) async fn insert(
     tasks: &[(&NewTask, i64)],
 ) -> Result<Receipt, Fault> {
     let rows = Rows::of(tasks.iter().copied())?;
-    let row = rows.bind(database.query(INSERT), now).fetch_one(connection).await?;
+    receipt(rows.bind(database.query(INSERT), now), connection).await
+}
+
+/// Stores tasks in these lanes, by a cheaper statement if all of them are plain. That fails if a
+/// task is stored already.
+pub(super) async fn insert_new(
+    database: &Database,
+    connection: &mut PgConnection,
+    now: Now,
+    tasks: &[(&NewTask, i64)],
+) -> Result<Receipt, Fault> {
+    if !tasks.iter().all(|(task, _)| is_plain(task)) {
+        return insert(database, connection, now, tasks).await;
+    }
+    let query = database
+        .query(PLAIN)
+        .bind(at(now))
+        .bind(tasks.iter().map(|(task, _)| uuid(task.spec.id)).collect::<Vec<_>>())
+        .bind(tasks.iter().map(|(_, lane)| *lane).collect::<Vec<_>>())
+        .bind(tasks.iter().map(|(task, _)| &*task.payload).collect::<Vec<_>>());
+    receipt(query, connection).await
+}
+
+async fn receipt(
+    query: Query<'_, Postgres, PgArguments>,
+    connection: &mut PgConnection,
+) -> Result<Receipt, Fault> {
+    let row = query.fetch_one(connection).await?;
     Ok(Receipt { xid: row.try_get(0)?, queue_changes: row.try_get(1)? })
+}
+
+/// Whether a task is due at once and has nothing but a payload.
+fn is_plain(task: &NewTask) -> bool {
+    let TaskSpec { name, max_attempts, retry, deadline, attributes, .. } = &task.spec;
+    let has_nothing = name.is_none()
+        && max_attempts.is_none()
+        && retry.is_none()
+        && deadline.is_none()
+        && attributes.is_none();
+    has_nothing && matches!(task.schedule, Schedule::Now)
 }
 
 /// The columns of new tasks.

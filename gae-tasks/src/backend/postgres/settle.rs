@@ -70,8 +70,8 @@ impl<'a> Settling<'a> {
                     self.answers.extend(recorded.into_iter().map(|lease| (lease, Settled::Done)));
                     break;
                 }
-                // They are recorded one by one below, where a fault is that of one task.
-                Err(fault) if fault.is_of_data() => break,
+                // They are recorded below, where a fault, or a lock, is that of one task.
+                Err(fault) if fault.is_of_data() || fault.is_of_lock() => break,
                 Err(fault) if patience.allows(&shared.database, &fault).await => {
                     is_repeated |= fault.is_of_connection();
                 }

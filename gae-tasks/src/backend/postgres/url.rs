@@ -227,6 +227,7 @@ fn planned(options: PgConnectOptions) -> PgConnectOptions {
         ("enable_bitmapscan", "off"),
         ("enable_hashjoin", "off"),
         ("enable_mergejoin", "off"),
+        ("plan_cache_mode", "force_generic_plan"),
         ("default_transaction_isolation", "read committed"),
     ])
 }

@@ -15,33 +15,53 @@ use crate::task::TaskSpec;
 use crate::time::{self, Timestamp};
 use crate::version;
 
-/// `found` locks the first due tasks of each source; `most` of them are of one queue in `turned`;
-/// in `placed` they stand in the order of turns, and within a turn in that of the queue. What is
-/// not in the answer is unlocked when the statement ends.
-const TAKE: &str = concat!(
-    "WITH moment AS MATERIALIZED (SELECT ",
-    moment!(),
-    " AS now), m AS MATERIALIZED (SELECT now, CASE WHEN now > 9223372036854775807 - $18::bigint \
-     THEN 9223372036854775807 ELSE now + $18::bigint END AS until FROM moment), found AS MATERIALIZED (SELECT s.queue, s.turn, s.most, s.closed, s.no, w.at, \
-     w.due, w.task, w.size FROM m CROSS JOIN unnest($2::int[], $3::int[], $4::bigint[], \
-     $5::smallint[], $6::boolean[], $7::boolean[], $8::bigint[], $9::uuid[], $10::int[]) WITH \
-     ORDINALITY AS s(queue, turn, lane, standing, timed, closed, due, task, most, no) CROSS JOIN \
-     LATERAL (SELECT w.ctid AS at, w.due, w.task, w.size FROM gae_tasks.waiting w WHERE w.lane = \
-     s.lane AND w.standing = s.standing AND w.timed = s.timed AND (w.due, w.task) >= (s.due, \
-     s.task) AND w.due <= CASE WHEN s.timed AND s.closed THEN m.until ELSE 9223372036854775807 END \
-     ORDER BY w.due, w.task LIMIT s.most FOR UPDATE SKIP LOCKED) w WHERE (SELECT queue_changes \
-     FROM gae_tasks.version LIMIT 1) = $11), turned AS (SELECT *, row_number() OVER (PARTITION BY \
-     queue ORDER BY closed, due, task) - 1 AS nth FROM found), placed AS (SELECT *, row_number() \
-     OVER w AS place, sum(size) OVER w - size AS before FROM turned WHERE nth < most WINDOW w AS \
-     (ORDER BY nth / $12::int, turn, closed, due, task)), gone AS (DELETE FROM gae_tasks.waiting \
-     w USING placed p WHERE w.ctid = p.at AND p.place <= $13::bigint AND p.before < $14::bigint \
-     RETURNING p.place, p.no, w.due, w.task), given AS (INSERT INTO gae_tasks.lease (task, token, \
-     expires, duration, alone, holder) SELECT g.task, $15::bigint, CASE WHEN m.now > 9223372036854775807 \
-     - $16::bigint THEN 9223372036854775807 ELSE m.now + $16::bigint END, $16::bigint, \
-     $17::boolean, $19::bigint FROM gone g CROSS JOIN m) SELECT ",
-    task_columns!(),
-    ", t.payload, g.no, g.due, g.task FROM gone g LEFT JOIN gae_tasks.task t ON t.id = g.task \
-     ORDER BY g.place"
+/// `found` locks the first due tasks of each source; the tasks of `placed` stand in the order of
+/// turns, and within a turn in that of the queue. What is not in the answer is unlocked when the
+/// statement ends.
+macro_rules! take {
+    ($placed:literal) => {
+        concat!(
+            "WITH moment AS MATERIALIZED (SELECT ",
+            moment!(),
+            " AS now), m AS MATERIALIZED (SELECT now, CASE WHEN now > 9223372036854775807 - \
+             $18::bigint THEN 9223372036854775807 ELSE now + $18::bigint END AS until FROM \
+             moment), found AS MATERIALIZED (SELECT s.queue, s.turn, s.most, s.closed, s.no, \
+             w.at, w.due, w.task, w.size FROM m CROSS JOIN unnest($2::int[], $3::int[], \
+             $4::bigint[], $5::smallint[], $6::boolean[], $7::boolean[], $8::bigint[], \
+             $9::uuid[], $10::int[]) WITH ORDINALITY AS s(queue, turn, lane, standing, timed, \
+             closed, due, task, most, no) CROSS JOIN LATERAL (SELECT w.ctid AS at, w.due, w.task, \
+             w.size FROM gae_tasks.waiting w WHERE w.lane = s.lane AND w.standing = s.standing \
+             AND w.timed = s.timed AND (w.due, w.task) >= (s.due, s.task) AND w.due <= CASE WHEN \
+             s.timed AND s.closed THEN m.until ELSE 9223372036854775807 END ORDER BY w.due, \
+             w.task LIMIT s.most FOR UPDATE SKIP LOCKED) w WHERE (SELECT queue_changes FROM \
+             gae_tasks.version LIMIT 1) = $11), ",
+            $placed,
+            ", gone AS (DELETE FROM gae_tasks.waiting w USING placed p WHERE w.ctid = p.at AND \
+             p.place <= $13::bigint AND p.before < $14::bigint RETURNING p.place, p.no, w.due, \
+             w.task, w.named), given AS (INSERT INTO gae_tasks.lease (task, token, expires, \
+             duration, alone, holder, named) SELECT g.task, $15::bigint, CASE WHEN m.now > \
+             9223372036854775807 - $16::bigint THEN 9223372036854775807 ELSE m.now + $16::bigint \
+             END, $16::bigint, $17::boolean, $19::bigint, g.named FROM gone g CROSS JOIN m) \
+             SELECT ",
+            task_columns!(),
+            ", t.payload, g.no, g.due, g.task FROM gone g LEFT JOIN gae_tasks.task t ON t.id = \
+             g.task ORDER BY g.place"
+        )
+    };
+}
+
+/// Of one queue, `most` tasks are in `turned`.
+const TAKE: &str = take!(
+    "turned AS (SELECT *, row_number() OVER (PARTITION BY queue ORDER BY closed, due, task) - 1 \
+     AS nth FROM found), placed AS (SELECT *, row_number() OVER w AS place, sum(size) OVER w - \
+     size AS before FROM turned WHERE nth < most WINDOW w AS (ORDER BY nth / $12::int, turn, \
+     closed, due, task ROWS UNBOUNDED PRECEDING))"
+);
+
+/// Takes tasks of one source, which are found in their order.
+const TAKE_OF_ONE: &str = take!(
+    "placed AS (SELECT *, row_number() OVER w AS place, sum(size) OVER w - size AS before FROM \
+     found WHERE $12::int > 0 WINDOW w AS (ROWS UNBOUNDED PRECEDING))"
 );
 
 /// What is asked of a source.
@@ -98,7 +118,7 @@ pub(super) async fn take(
     };
     let sources = || asks.iter().map(|ask| ask.source);
     let query = database
-        .query(TAKE)
+        .query(if asks.len() == 1 { TAKE_OF_ONE } else { TAKE })
         .bind(at(request.now))
         .bind(each(|ask| ask.queue))
         .bind(each(|ask| ask.turn))

@@ -8,17 +8,21 @@ use crate::backend::postgres::database::Database;
 use crate::backend::postgres::error::Fault;
 use crate::backend::postgres::task::{id, uuid};
 
-/// Locks the tasks in the order of their ids, but for those that others have locked; ends their
-/// leases; deletes those whose lease was held until then.
-const DONE: &str = "WITH ended AS MATERIALIZED (SELECT t.ctid AS at, t.id, l.token FROM \
-                    unnest($1::uuid[], $2::bigint[]) AS n(id, token) JOIN gae_tasks.lease l ON \
-                    l.task = n.id AND l.token = n.token JOIN gae_tasks.task t ON t.id = n.id WHERE \
-                    t.name IS NULL FOR UPDATE OF t SKIP LOCKED), free AS (DELETE FROM \
-                    gae_tasks.lease l USING ended e WHERE l.task = e.id AND l.token = e.token \
-                    RETURNING l.token, e.at), gone AS (DELETE FROM gae_tasks.task t USING free f \
-                    WHERE t.ctid = f.at RETURNING t.id, f.token) SELECT id, token FROM gone";
+/// Ends the leases that are held, in the order of their tasks, and deletes the tasks. It waits for
+/// a task that others have locked only for a moment, then it fails, and nothing is recorded. The
+/// leases are joined with that setting, so it is made before they are locked.
+const DONE: &str = "WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', '50ms', \
+                    true)), free AS (DELETE FROM gae_tasks.lease l USING unnest($1::uuid[], \
+                    $2::bigint[]) AS n(task, token) CROSS JOIN patience WHERE l.task = n.task AND \
+                    l.token = n.token AND NOT l.named RETURNING l.task, l.token), gone AS (DELETE \
+                    FROM gae_tasks.task t USING free f WHERE t.id = f.task RETURNING t.id, \
+                    f.token) SELECT id, token FROM gone";
 
-/// Records leases, in the order of their tasks, as done. Returns those that were.
+/// Records leases, in the order of their tasks, as done. Returns those that were; a task with a
+/// name is not, since the name outlives it.
+///
+/// # Errors
+/// [`Fault::is_of_lock`] if a transaction of the application holds one of the tasks.
 pub(super) async fn record(
     database: &Database,
     leases: &[LeaseRef],

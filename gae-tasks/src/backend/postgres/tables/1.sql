@@ -111,6 +111,8 @@ CREATE TABLE gae_tasks.waiting (
     size integer NOT NULL,
     standing smallint NOT NULL,
     timed boolean NOT NULL,
+    -- Whether the task has a name, which outlives it.
+    named boolean NOT NULL DEFAULT false,
     PRIMARY KEY (lane, standing, timed, due, task)
 );
 
@@ -127,7 +129,8 @@ CREATE TABLE gae_tasks.lease (
     alone boolean NOT NULL,
     -- The number of the process that has the lease, if the process shows by an advisory lock with
     -- this key that it lives.
-    holder bigint
+    holder bigint,
+    named boolean NOT NULL DEFAULT false
 );
 
 -- Names in use: names of stored tasks and, until the time `until`, of tasks that are over.
