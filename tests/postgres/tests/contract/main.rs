@@ -2,8 +2,11 @@
 
 mod commits;
 mod conformance;
+mod life;
+mod neighbours;
 mod news;
 mod opening;
 mod pooler;
 mod rules;
+mod services;
 mod tasks;

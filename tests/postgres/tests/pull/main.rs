@@ -1,9 +1,11 @@
 //! Leasing, settling and sweeping in Postgres, beside what others do to the same rows.
 
 mod commits;
+mod conflicts;
 mod held;
 mod lost_rows;
 mod many_queues;
+mod rows;
 mod rules;
 mod stage;
 mod workers;
