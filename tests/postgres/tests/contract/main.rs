@@ -9,4 +9,5 @@ mod opening;
 mod pooler;
 mod rules;
 mod services;
+mod statements;
 mod tasks;
