@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs every test. Installs a C compiler, which the bundled SQLite needs, LLD, PostgreSQL and
-# PgBouncer, if missing.
+# Runs every test. Installs a C compiler, which the bundled SQLite needs, LLD, PostgreSQL,
+# PgBouncer and OpenSSL, if missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,8 +13,9 @@ fi
 
 # Debian has the server's programs outside the `PATH`, and PgBouncer in the superuser's.
 servers=$(echo /usr/lib/postgresql/*/bin | tr ' ' ':')
-if ! (PATH=$PATH:$servers:/usr/sbin; command -v initdb && command -v pgbouncer) >/dev/null; then
-  echo "no PostgreSQL server or no PgBouncer found: installing postgresql and pgbouncer"
+if ! (PATH=$PATH:$servers:/usr/sbin
+  command -v initdb && command -v pgbouncer && command -v openssl) >/dev/null; then
+  echo "no PostgreSQL server, PgBouncer or OpenSSL found: installing them"
   sudo=$([ "$(id -u)" -eq 0 ] || echo sudo)
   # The tests start servers of their own; the package is not to start one for the machine.
   $sudo mkdir -p /etc/postgresql-common/createcluster.d
@@ -22,7 +23,7 @@ if ! (PATH=$PATH:$servers:/usr/sbin; command -v initdb && command -v pgbouncer) 
     $sudo tee /etc/postgresql-common/createcluster.d/gae-tasks-tests.conf >/dev/null
   $sudo apt-get update -q
   $sudo env DEBIAN_FRONTEND=noninteractive \
-    apt-get install -qy --no-install-recommends postgresql pgbouncer
+    apt-get install -qy --no-install-recommends postgresql pgbouncer openssl
 fi
 
 # Nothing is built twice here, so incremental data is not kept.

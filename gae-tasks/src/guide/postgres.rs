@@ -33,7 +33,7 @@
 //! | `max_connections` | how many connections a client makes at most, from 2; 8 by default. [See below](#connections) |
 //! | `pooler=transaction` | a [pooler](#poolers) stands before the server and gives each transaction another connection |
 //! | `listen_url` | the URL of a direct connection, percent-encoded, on which a worker behind a pooler [hears of new tasks](#wake-ups) |
-//! | `sslmode` | `disable`, `allow`, `prefer` (default), `require`, `verify-ca`, `verify-full`. Only the last two check who answers |
+//! | `sslmode` | `disable`, `allow`, `prefer` (default), `require`, `verify-ca`, `verify-full`. [See below](#encryption) |
 //! | `sslrootcert` | a file with certificates that are believed beside the built-in ones of Mozilla |
 //! | `sslcert`, `sslkey` | files with the client's certificate and key |
 //! | `host`, `port`, `dbname`, `user`, `password` | in place of the parts before the `?`. A folder as `host` is that of a socket: `postgres:///shop?host=/var/run/postgresql` |
@@ -41,6 +41,24 @@
 //! | `options` | settings of each connection, such as `-c statement_timeout=30s` |
 //!
 //! A parameter or a value that is not known is an error, not ignored.
+//!
+//! # Encryption
+//!
+//! With `prefer` a connection is encrypted if the server offers TLS, with `require` it is encrypted
+//! or fails. Both believe whoever answers. `verify-ca` checks that the server's certificate comes
+//! from an authority in `sslrootcert` or from one that Mozilla lists, and `verify-full` also that
+//! the certificate names the host. `disable` and `allow` encrypt nothing.
+//!
+//! The checks are those of rustls, which are stricter than OpenSSL's: the host must be among the
+//! certificate's `subjectAltName`, and the certificate must not be that of an authority itself
+//! (`CA:TRUE`), as those are that `openssl req -x509` makes by default. One that passes, and that
+//! `sslrootcert` may name:
+//!
+//! ```text
+//! openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 365 \
+//!   -subj /CN=db.internal -addext basicConstraints=critical,CA:FALSE \
+//!   -addext subjectAltName=DNS:db.internal -keyout server.key -out server.crt
+//! ```
 //!
 //! # Connections
 //!
@@ -234,7 +252,7 @@
 //!
 //! # Errors
 //!
-//! A server that is not reached, a password that is refused, a missing database, missing rights, a
-//! standby, a full disk, no connection left: each is one error that says what was tried, as whom,
-//! and what to do. The text of the database follows as its source, without the rows that it may
-//! quote.
+//! A server that is not reached, a certificate or a password that is refused, a missing database,
+//! missing rights, a standby, a full disk, no connection left: each is one error that says what was
+//! tried, as whom, and what to do. The text of the database follows as its source, without the rows
+//! that it may quote.

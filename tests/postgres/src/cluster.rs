@@ -1,14 +1,14 @@
 //! A cluster as tests use it: shared by a program, or a test's own.
 
-use std::panic::resume_unwind;
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use nix::sys::signal::Signal;
 
+use crate::certificate::Certificate;
 use crate::database::Database;
-use crate::server::Server;
+use crate::server::{Server, blocking};
 
 /// A throwaway PostgreSQL server, which takes up to 200 connections through a socket and TCP.
 ///
@@ -46,6 +46,21 @@ impl Cluster {
     /// As [`shared`](Self::shared), or if the server does not know a setting.
     pub async fn with(settings: &'static [(&'static str, &'static str)]) -> Cluster {
         blocking(|| Self::create(settings)).await
+    }
+
+    /// Starts a cluster that offers TLS, by a certificate that must outlive it.
+    ///
+    /// # Panics
+    ///
+    /// As [`shared`](Self::shared).
+    pub async fn with_tls(certificate: &Certificate) -> Cluster {
+        let (file, key) = (certificate.file(), certificate.key());
+        blocking(move || {
+            let settings =
+                [("ssl", "on"), ("ssl_cert_file", file.as_str()), ("ssl_key_file", key.as_str())];
+            Self::create(&settings)
+        })
+        .await
     }
 
     fn create(settings: &[(&str, &str)]) -> Cluster {
@@ -141,9 +156,4 @@ impl Cluster {
         let server = self.server.clone();
         blocking(move || server.stop(signal)).await;
     }
-}
-
-/// Runs what blocks on a thread of its own, where it holds up no other test of the runtime.
-pub(crate) async fn blocking<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> T {
-    tokio::task::spawn_blocking(run).await.unwrap_or_else(|error| resume_unwind(error.into_panic()))
 }

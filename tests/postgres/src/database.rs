@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, Connection, Executor};
 
+use crate::folder::in_url;
 use crate::server::{SUPERUSER, Server};
 
 /// A database of a cluster. It lives as long as its cluster: dropping this value keeps it.
@@ -27,9 +28,7 @@ impl Database {
     /// Returns a URL that leads through the server's socket: faster than TCP, and the port cannot
     /// be taken while the server is down.
     pub fn url(&self) -> String {
-        let (port, folder) = (self.server.port(), self.server.folder());
-        let folder = folder.to_str().expect("a temporary folder is named in UTF-8");
-        let folder = folder.replace('%', "%25").replace('&', "%26").replace(' ', "%20");
+        let (port, folder) = (self.server.port(), in_url(self.server.folder()));
         format!("postgres://{SUPERUSER}@localhost:{port}/{}?host={folder}", self.name)
     }
 

@@ -65,6 +65,12 @@ impl Folder {
     }
 }
 
+/// Returns a path as it stands in the query of a URL.
+pub(crate) fn in_url(path: &Path) -> String {
+    let path = path.to_str().expect("a temporary folder is named in UTF-8");
+    path.replace('%', "%25").replace('&', "%26").replace('+', "%2B").replace(' ', "%20")
+}
+
 impl Drop for Folder {
     fn drop(&mut self) {
         if let Ok(guard) = self.guard.get_mut() {

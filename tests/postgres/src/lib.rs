@@ -18,6 +18,7 @@
 //! that PostgreSQL has by default, in folders of their own below the temporary folder (`TMPDIR`).
 //! They end with the program that started them, however it ends.
 
+mod certificate;
 mod cluster;
 mod database;
 mod folder;
@@ -28,13 +29,16 @@ mod process;
 mod programs;
 pub mod proxy;
 pub mod raw;
+mod refusal;
 mod server;
 mod standby;
 #[cfg(feature = "backend")]
 pub mod transactions;
 
+pub use certificate::Certificate;
 pub use cluster::Cluster;
 pub use database::Database;
 pub use pooler::Pooler;
 pub use proxy::Proxy;
+pub use refusal::Refusal;
 pub use standby::Standby;

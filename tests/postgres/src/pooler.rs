@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::cluster::{Cluster, blocking};
+use crate::cluster::Cluster;
 use crate::folder::Folder;
 use crate::process::Process;
-use crate::server::{PATIENCE, SUPERUSER};
+use crate::server::{PATIENCE, SUPERUSER, blocking};
 use crate::{port, programs};
 
 /// PgBouncer in transaction mode, with two connections to each database of a cluster.

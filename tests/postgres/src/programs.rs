@@ -1,4 +1,4 @@
-//! Finds the programs of PostgreSQL and PgBouncer on this machine.
+//! Finds the programs of PostgreSQL, PgBouncer and OpenSSL on this machine.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -27,6 +27,17 @@ pub(crate) fn pgbouncer() -> PathBuf {
     find("pgbouncer").expect(
         "no `pgbouncer` found in the `PATH` or in /usr/sbin: install it, on Debian by `apt-get \
          install pgbouncer`",
+    )
+}
+
+/// Returns the file of OpenSSL's program.
+///
+/// # Panics
+///
+/// Without OpenSSL on this machine, with what installs it.
+pub(crate) fn openssl() -> PathBuf {
+    find("openssl").expect(
+        "no `openssl` found in the `PATH`: install it, on Debian by `apt-get install openssl`",
     )
 }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::cluster::{Cluster, blocking};
-use crate::server::{PATIENCE, SUPERUSER, Server, data, run};
+use crate::cluster::Cluster;
+use crate::server::{PATIENCE, SUPERUSER, Server, blocking, data, run};
 
 /// A server that follows a cluster by streaming replication, asynchronously, and answers reads.
 #[derive(Debug)]

@@ -201,6 +201,7 @@ fn missing(test: &str) -> Option<String> {
         ("conformance", subject) => format!("../gae-tasks/src/testing/conformance/{subject}.rs"),
         ("sqlite", subject) => format!("../gae-tasks/src/backend/sqlite/tests/{subject}.rs"),
         ("push", subject) => format!("push/tests/it/{}.rs", subject.replace("::", "/")),
+        ("postgres", subject) => format!("postgres/tests/{}.rs", subject.replace("::", "/")),
         _ => {
             // In a test binary of that name, or in `it`.
             let file = format!("{}.rs", modules.replace("::", "/"));

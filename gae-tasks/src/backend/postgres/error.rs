@@ -133,7 +133,8 @@ impl Fault {
         match self {
             Self::Sql(sqlx::Error::Io(error)) => unreached(error.kind()),
             Self::Sql(sqlx::Error::Tls(_)) => {
-                ": the encrypted connection fails; see `sslmode` and `sslrootcert` in the URL"
+                ": it offers no TLS, which `sslmode` in the URL asks for, or there is no \
+                 certificate or key in the files of `sslrootcert`, `sslcert` and `sslkey`"
             }
             Self::Sql(sqlx::Error::PoolTimedOut) => {
                 ": all connections of this process were busy for 10 seconds; allow more with \
@@ -162,6 +163,12 @@ fn unreached(kind: ErrorKind) -> &'static str {
             ": it does not answer; are the host and the port of the URL right, and does a firewall \
              let the connection pass?"
         }
+        // The driver reports a failed handshake of TLS so.
+        ErrorKind::InvalidData => {
+            ": its certificate is not accepted, or TLS fails otherwise; `sslrootcert` in the URL \
+             names the certificate of the server's authority; the server's own must name the host \
+             as `subjectAltName` (for `verify-full`), and not be an authority's (`CA:TRUE`)"
+        }
         _ => ": the connection was lost, or the host is unknown",
     }
 }
@@ -189,7 +196,9 @@ fn of_code(code: &str) -> &'static str {
             ": the server has no connection left; raise its `max_connections`, or lower \
              `?max_connections=..` in the URLs of its programs"
         }
-        "53100" => ": its disk is full; nothing of this call was stored",
+        "53100" => {
+            ": its disk is full; make room there, and try again: this call has stored nothing"
+        }
         "57P01" | "57P02" | "57P03" => ": the server stops or starts; try again in a moment",
         "08P01" => {
             ": a pooler between this program and the server refuses a setting of the connection; \

@@ -119,7 +119,7 @@ impl Postgres {
     /// | `max_connections` | how many connections this process makes at most, besides the one that hears of other processes and the one that renews the leases of its workers; from 2, by default 8 |
     /// | `pooler=transaction` | a pooler, such as PgBouncer, stands before the server and gives each transaction another connection |
     /// | `listen_url` | the percent-encoded URL of a direct connection, on which to hear of other processes (`LISTEN`); without it, workers behind a pooler look for tasks at intervals |
-    /// | `sslmode` | `disable`, `allow`, `prefer` (default), `require`, `verify-ca` or `verify-full` |
+    /// | `sslmode` | `disable` or `allow` (no encryption), `prefer` (default), `require`, `verify-ca` or `verify-full` |
     /// | `sslrootcert`, `sslcert`, `sslkey` | files with certificates and a key |
     /// | `host` | a host, or the folder of the server's socket: `host=/var/run/postgresql` |
     /// | `port`, `dbname`, `user`, `password`, `application_name`, `options` | as in other clients of PostgreSQL |

@@ -1,9 +1,9 @@
 //! The URL of a database, with the parameters of this crate and of sqlx.
 
-use std::net::IpAddr;
+mod check;
 
 use form_urlencoded::{Serializer, parse};
-use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use sqlx::postgres::PgConnectOptions;
 
 use super::database::DEFAULT_SCHEMA;
 use crate::error::Error;
@@ -38,15 +38,15 @@ impl Target {
 
     fn parts(url: &str) -> Result<Self, String> {
         let (place, query) = url.split_once('?').unwrap_or((url, ""));
-        check_place(place)?;
-        check_password(query)?;
+        check::place(place)?;
+        check::password(query)?;
         let mut own = Own::default();
         let mut others = Serializer::new(String::new());
         let mut has_options = false;
         for (key, value) in parse(query.as_bytes()) {
             has_options |= key.starts_with("options");
             if !own.takes(&key, &value)? {
-                check(&key, &value)?;
+                check::parameter(&key, &value)?;
                 others.append_pair(&key, &value);
             }
         }
@@ -142,63 +142,6 @@ fn connections(value: &str) -> Result<u32, String> {
         .ok_or_else(|| format!("has `max_connections={value}`: use a number from 2 to 10000"))
 }
 
-/// Refuses what may be the end of a password with a `/`: the name of a database ends the URL.
-fn check_place(place: &str) -> Result<(), String> {
-    let rest = place.split_once("://").map_or(place, |(_, rest)| rest);
-    match rest.split_once('/') {
-        Some((_, database)) if database.contains(['@', '/']) => {
-            Err("has an `@` or a `/` in the name of its database: percent-encode special \
-                 characters of the user, the password and the database"
-                .to_owned())
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Refuses what may be the end of a password with a `?`, before any part of it is quoted.
-fn check_password(query: &str) -> Result<(), String> {
-    let takes_any = |key: &str| {
-        matches!(key, "user" | "password" | "listen_url" | "host" | "dbname" | "application_name")
-            || key.starts_with("options")
-            || key.starts_with("ssl")
-    };
-    let is_odd = parse(query.as_bytes())
-        .any(|(key, value)| key.contains('@') || value.contains('@') && !takes_any(&key));
-    if is_odd {
-        return Err("has an `@` after a `?`: percent-encode special characters of user and \
-                    password (a `?` is `%3F`)"
-            .to_owned());
-    }
-    Ok(())
-}
-
-/// Checks a parameter of sqlx, which ignores those that it does not know.
-fn check(key: &str, value: &str) -> Result<(), String> {
-    let (is_valid, expected) = match key {
-        "sslmode" | "ssl-mode" => (
-            value.parse::<PgSslMode>().is_ok(),
-            "`disable`, `allow`, `prefer`, `require`, `verify-ca` or `verify-full`",
-        ),
-        "port" => (value.parse::<u16>().is_ok(), "a number"),
-        "statement-cache-capacity" => (value.parse::<usize>().is_ok(), "a number"),
-        "hostaddr" => (value.parse::<IpAddr>().is_ok(), "an IP address"),
-        "sslrootcert" | "ssl-root-cert" | "ssl-ca" | "sslcert" | "ssl-cert" | "sslkey"
-        | "ssl-key" | "host" | "dbname" | "user" | "password" | "application_name" | "options" => {
-            return Ok(());
-        }
-        key if key.starts_with("options[") && key.ends_with(']') => return Ok(()),
-        _ => {
-            return Err(format!(
-                "has the parameter `{key}`, which is not known: use `schema`, `max_connections`, \
-                 `pooler`, `listen_url`, or those of a connection (`sslmode`, `sslrootcert`, \
-                 `sslcert`, `sslkey`, `host`, `port`, `dbname`, `user`, `password`, \
-                 `application_name`, `options`)"
-            ));
-        }
-    };
-    if is_valid { Ok(()) } else { Err(format!("has `{key}={value}`: use {expected}")) }
-}
-
 fn connect(url: &str) -> Result<PgConnectOptions, String> {
     let scheme = url.split_once("://").map(|(scheme, _)| scheme);
     if !matches!(scheme, Some("postgres" | "postgresql")) {
@@ -237,6 +180,9 @@ fn pooled(options: PgConnectOptions) -> PgConnectOptions {
     options.extra_float_digits(None).statement_cache_capacity(0)
 }
 
+/// The parameters that are not shown. A key is a file, or what is in one.
+const SECRET: [&str; 4] = ["password", "listen_url", "sslkey", "ssl-key"];
+
 /// The URL for errors and logs: without anything that may be part of a password, even if a password
 /// was not escaped.
 fn without_secrets(url: &str) -> String {
@@ -250,7 +196,7 @@ fn without_secrets(url: &str) -> String {
     };
     let (place, query) = rest.split_once('?').unwrap_or((&rest, ""));
     let shown = |pair: &str| match pair.split_once('=') {
-        Some((key, _)) if ["password", "listen_url"].contains(&key) => format!("{key}=***"),
+        Some((key, _)) if SECRET.contains(&key) => format!("{key}=***"),
         _ => pair.to_owned(),
     };
     let query: Vec<_> = query.split('&').map(shown).collect();
@@ -260,6 +206,8 @@ fn without_secrets(url: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use sqlx::postgres::PgSslMode;
+
     use super::*;
 
     fn problem(url: &str) -> String {
@@ -315,6 +263,7 @@ mod tests {
             ("pooler=session", "use `pooler=transaction`"),
             ("sslmode=on", "`sslmode=on`: use `disable`"),
             ("port=x", "`port=x`: use a number"),
+            ("sslrootcert=%2Fno%2Fsuch%2Ffile", "an `sslrootcert` whose file cannot be read"),
             ("listen_url=x", "`listen_url` that does not begin with `postgres://`"),
             ("pooler=transaction&options=-cjit%3Don", "combines `options`"),
         ] {
@@ -340,6 +289,8 @@ mod tests {
             "postgres://db/shop?x=1&password=s3cret",
             "postgres://db/shop?x=1&listen_url=postgres%3A%2F%2Fann%3As3cret%40db",
             "postgres://db/shop?x=1&listen_url=postgres://ann:s3cret@db",
+            "postgres://db/shop?x=1&sslkey=-----BEGIN+s3cret-----",
+            "postgres://db/shop?sslkey=s3cret",
             "postgres://ann:s3cret?@db/shop",
             "postgres://ann:ab@db/s3cret@db/shop",
             "postgres://ann:ab?s3cret@db/shop",

@@ -2,8 +2,12 @@
 
 mod commits;
 mod conformance;
+mod life;
+mod neighbours;
 mod news;
 mod opening;
 mod pooler;
 mod rules;
+mod services;
+mod statements;
 mod tasks;

@@ -1,11 +1,14 @@
 //! Wake-ups across processes.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use gae_tasks::backend::Pull;
 use gae_tasks::backend::postgres::Postgres;
 use gae_tasks_tests_postgres::{Cluster, Database};
+use sqlx::postgres::PgListener;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::tasks::{store_one, task};
@@ -63,4 +66,30 @@ async fn another_schema_has_news_of_its_own() {
     store_one(&other, task()).await.expect("it is stored");
     woken(&mut of_second).await;
     assert!(!wakeups.has_changed().expect("the backend is there"));
+}
+
+/// Notifications are sent one after the other by the whole server.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_callers_are_far_fewer_notifications() {
+    const TASKS: u128 = 1_000;
+    let database = Cluster::shared().await.database().await;
+    let backend = Arc::new(Postgres::open(&database.url()).await.expect("it opens"));
+    store_one(&*backend, task()).await.expect("it is stored");
+    let mut listener = PgListener::connect(&database.url()).await.expect("the server answers");
+    listener.listen("gae_tasks").await.expect("the server answers");
+    let (begun, mut callers) = (Instant::now(), JoinSet::new());
+    for _ in 0..TASKS {
+        let backend = Arc::clone(&backend);
+        callers.spawn(async move { store_one(&*backend, task()).await.expect("it is stored") });
+    }
+    callers.join_all().await;
+    listener.recv().await.expect("the server answers");
+    let mut heard = 1;
+    database.execute("NOTIFY gae_tasks, 'the end'").await.expect("the server answers");
+    while listener.recv().await.expect("the server answers").payload() != "the end" {
+        heard += 1;
+    }
+    // At most one a millisecond.
+    let most = (begun.elapsed().as_millis() + 2).min(TASKS / 2);
+    assert!(heard <= most, "{heard} notifications in {:?}", begun.elapsed());
 }

@@ -1,10 +1,12 @@
 //! Leasing, settling and sweeping in Postgres, beside what others do to the same rows.
 
 mod commits;
+mod conflicts;
 mod held;
 mod lost_rows;
 mod many_queues;
 mod presence;
+mod rows;
 mod rules;
 mod stage;
 mod workers;
