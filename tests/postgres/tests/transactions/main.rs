@@ -2,6 +2,7 @@
 //! commit.
 
 mod completed;
+mod delayed;
 mod names;
 mod shared;
 mod stage;
