@@ -4,6 +4,7 @@ mod commits;
 mod held;
 mod lost_rows;
 mod many_queues;
+mod moved;
 mod rules;
 mod stage;
 mod workers;

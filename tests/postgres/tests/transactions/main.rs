@@ -3,6 +3,7 @@
 
 mod completed;
 mod delayed;
+mod moved;
 mod names;
 mod shared;
 mod stage;
