@@ -64,9 +64,9 @@ async fn a_transaction_that_stays_open_delays_the_answer_for_a_moment_only() {
 async fn a_lease_that_was_lost_is_not_waited_for_although_its_task_is_locked() {
     let stage = Stage::new().await;
     stage.store("q", 1..2).await;
-    let late = stage.leases(1).await;
+    let late = stage.leases(10).await;
     assert_eq!(stage.sweep().await.recovered, 1);
-    let leases = stage.leases(1).await;
+    let leases = stage.leases(10).await;
     // The attempt under the second lease completes its task.
     let holder = stage.transaction(COMPLETE).await;
     let settled = stage.settle(vec![completed(late[0]), completed(leases[0])]).await;
