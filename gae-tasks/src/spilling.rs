@@ -402,10 +402,15 @@ impl<B: Pull> Pull for Spilling<B> {
                     return Err(error);
                 }
             };
-            let done =
-                leases.iter().zip(&settled).filter(|(_, settled)| **settled == Settled::Done);
-            let over = done.filter(|(lease, _)| !kept.contains(lease));
-            let over = over.filter_map(|(lease, _)| keys.remove(lease)).collect();
+            let answered = |answer: Settled| {
+                let answers = leases.iter().zip(&settled);
+                answers.filter(move |(_, one)| **one == answer).map(|(lease, _)| lease)
+            };
+            // Nothing became of these tasks: they are settled again.
+            let locked = answered(Settled::Locked);
+            self.remember(locked.filter_map(|lease| Some((*lease, keys.remove(lease)?))));
+            let over = answered(Settled::Done).filter(|lease| !kept.contains(*lease));
+            let over = over.filter_map(|lease| keys.remove(lease)).collect();
             // In the background: the worker must record other outcomes before their leases expire.
             self.shelf.forget_beside(over).await;
             Ok(settled)

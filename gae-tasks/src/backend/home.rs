@@ -53,6 +53,16 @@ pub(crate) struct SqliteFile {
 #[cfg(feature = "postgres")]
 pub(crate) type Reply<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
 
+/// Tasks whose shared rows are committed.
+#[cfg(feature = "postgres")]
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    /// The tasks, with the lane of each.
+    pub(crate) tasks: Vec<(NewTask, i64)>,
+    /// When the server started that has the rows: another one may lack them.
+    pub(crate) server: Option<i64>,
+}
+
 /// What a transaction of an application needs of the client's own connections.
 #[cfg(feature = "postgres")]
 pub(crate) trait PostgresSchema: fmt::Debug + Send + Sync {
@@ -70,9 +80,12 @@ pub(crate) trait PostgresSchema: fmt::Debug + Send + Sync {
     /// another connection: statements are not prepared for longer then.
     fn is_pooled(&self) -> bool;
 
-    /// Commits the rows that these tasks share with others, and returns the tasks with the lane of
-    /// each.
-    fn prepare(&self, tasks: Vec<NewTask>) -> Reply<Vec<(NewTask, i64)>>;
+    /// Commits the rows that these tasks share with others.
+    fn prepare(&self, tasks: Vec<NewTask>) -> Reply<Prepared>;
+
+    /// Has what is known of the database looked up again: a transaction of the application is on
+    /// another server than the one that tasks were prepared on.
+    fn doubt(&self);
 
     /// Returns the tasks that hold these names, or held them recently, as committed by now.
     fn holders(&self, names: Vec<(QueueName, TaskName)>) -> Reply<Vec<Option<TaskId>>>;

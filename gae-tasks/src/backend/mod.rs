@@ -262,7 +262,8 @@ pub trait Pull: Backend {
     #[doc(hidden)]
     fn extend(&self, request: Extend) -> BackendFuture<'_, Vec<bool>>;
 
-    /// Records outcomes in one transaction and returns a result for each.
+    /// Records outcomes in one transaction and returns a result for each. What a transaction of the
+    /// application has locked is waited for only for a moment, since all results come together.
     #[doc(hidden)]
     fn settle(&self, request: Settle) -> BackendFuture<'_, Vec<Settled>>;
 

@@ -142,6 +142,9 @@ pub enum Settled {
     Dead,
     /// The token did not match: nothing changed, and another worker may have the task.
     LeaseLost,
+    /// A transaction of the application has locked the task: nothing changed, and the lease is
+    /// still held. The outcome can be recorded once the transaction has ended.
+    Locked,
 }
 
 /// A request to recover lost leases and to delete dead letters and tombstones whose retention has

@@ -200,7 +200,10 @@
 //!
 //! **With asynchronous replication a promoted standby may lack the last commits.** Tasks that were
 //! acknowledged in that moment are then lost, as your own rows are; tasks that had just ended may
-//! run again. Only `synchronous_standby_names` on the server prevents that.
+//! run again. Only `synchronous_standby_names` on the server prevents that. Whatever a client
+//! remembers to have stored, such as the schemas of tasks, it looks up again, so tasks that are
+//! deferred from then on run. `in_tx` is refused while your transaction is on another server than
+//! the client's own connections.
 //!
 //! # Vacuum
 //!
@@ -244,8 +247,10 @@
 //! The queue is tables like others: `pg_dump`, base backups and archived logs contain it, and a
 //! backup of the database has your data and their tasks as of one moment. `pg_dump
 //! --schema=gae_tasks` copies the queue alone. After a restore, tasks that ended since run again,
-//! and tasks that were running are recovered when their leases are over. Payloads in a [payload
-//! store](crate::payload_store) are [not in it](super::backup#what-else-belongs-to-it).
+//! and tasks that were running are recovered when their leases are over. Restore while no program
+//! is connected: a client looks up what it remembers when it connects again, not before. Payloads
+//! in a [payload store](crate::payload_store) are [not in
+//! it](super::backup#what-else-belongs-to-it).
 //!
 //! Every table has a primary key, so the schema may be part of a publication `FOR ALL TABLES`. A
 //! subscriber is no second queue, though: run no worker there.

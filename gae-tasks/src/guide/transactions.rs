@@ -188,7 +188,10 @@
 //! - **Isolation.** `READ COMMITTED` and `REPEATABLE READ` are fully supported. A transaction at
 //!   `SERIALIZABLE` may fail at its commit, as Postgres says it may: repeat it.
 //! - **`complete_in` deletes the row of the task**, and waits if somebody deletes the task by hand at
-//!   that moment. The lease is renewed as long as the transaction is open.
+//!   that moment. The lease is renewed as long as the transaction is open, also where the handler
+//!   returns before: the outcome of the attempt is recorded once the transaction has ended, and a
+//!   warning names the task meanwhile. A worker that shuts down tries that until its grace time is
+//!   over.
 //! - **Failed statements.** A statement that the database refuses (a rule, a full disk) ends the
 //!   transaction, as it does in Postgres: roll it back. The refusals above are none of these.
 //!

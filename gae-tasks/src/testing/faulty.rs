@@ -1,6 +1,6 @@
 //! A backend that fails, or is slow, as planned by a test.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use crate::backend::{
     Backend, BackendFuture, Bury, Capabilities, CopyTask, DeadLetterCheck, DeleteQueue, Enqueue,
     Extend, Lease, Leased, List, Pull, Purged, QueueRecord, RouteStats, Sample, Sampled, Settle,
-    Settled, Surveyed, Sweep, Swept, TaskRecord, TaskRequest, UnreadQueue, sealed,
+    Settled, Settlement, Surveyed, Sweep, Swept, TaskRecord, TaskRequest, UnreadQueue, sealed,
 };
 use crate::error::Error;
 use crate::payload::SensitivePaths;
@@ -106,6 +106,7 @@ pub enum Fault {
 struct Faults {
     calls: HashMap<Operation, u64>,
     failures: HashMap<(Operation, u64), Fault>,
+    locked: HashSet<TaskId>,
     down: bool,
 }
 
@@ -128,6 +129,18 @@ impl<B> Faulty<B> {
     /// Sets whether every call fails.
     pub fn set_down(&self, down: bool) {
         self.faults().down = down;
+    }
+
+    /// Keeps the outcome of an attempt of `task` from being recorded until
+    /// [`unlock`](Self::unlock), as a transaction of the application does that has locked the task
+    /// in a Postgres database.
+    pub fn lock(&self, task: TaskId) {
+        self.faults().locked.insert(task);
+    }
+
+    /// Lets the outcome of an attempt of `task` be recorded again.
+    pub fn unlock(&self, task: TaskId) {
+        self.faults().locked.remove(&task);
     }
 
     /// Returns the number of calls of `operation`.
@@ -230,6 +243,27 @@ impl<B> Faulty<B> {
             }
         }
     }
+}
+
+/// Settles the tasks that are not locked.
+fn settle_others<'a>(
+    backend: &'a impl Pull,
+    mut request: Settle,
+    locked: &HashSet<TaskId>,
+) -> BackendFuture<'a, Vec<Settled>> {
+    if locked.is_empty() {
+        return backend.settle(request);
+    }
+    let is_locked = |settlement: &Settlement| locked.contains(&settlement.lease.id);
+    let are_locked: Vec<_> = request.settlements.iter().map(is_locked).collect();
+    request.settlements.retain(|settlement| !is_locked(settlement));
+    let answer = backend.settle(request);
+    Box::pin(async move {
+        let mut settled = answer.await?.into_iter();
+        let answers = are_locked.into_iter();
+        let answer = |is_locked| if is_locked { Some(Settled::Locked) } else { settled.next() };
+        Ok(answers.filter_map(answer).collect())
+    })
 }
 
 fn injected(operation: Operation) -> Error {
@@ -381,7 +415,8 @@ impl<B: Pull> Pull for Faulty<B> {
     }
 
     fn settle(&self, request: Settle) -> BackendFuture<'_, Vec<Settled>> {
-        self.call(Operation::Settle, move |backend| backend.settle(request))
+        let locked = self.faults().locked.clone();
+        self.call(Operation::Settle, move |backend| settle_others(backend, request, &locked))
     }
 
     fn sweep(&self, request: Sweep) -> BackendFuture<'_, Swept> {

@@ -20,6 +20,14 @@ use crate::registry::readable::Readable;
 use crate::routed::Routed;
 use crate::task::{Kind, TaskId};
 
+/// How often the outcome of a task is recorded that a transaction of the application has locked.
+/// The storage waits a moment for it each time, which makes about 3 seconds.
+const TRIES: usize = 15;
+
+/// The error of an attempt whose outcome could not be recorded.
+const LOCKED: &str = "the outcome of the task is not recorded: a transaction that has not ended, \
+                      perhaps that of `complete_in`, has locked the task";
+
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 impl Client {
     /// Calls one task's function without storing the task:
@@ -115,16 +123,34 @@ impl Client {
         settlement.started = Some(started);
         settlement.backoff = registration.backoff;
         let settlement = settlement.of_attempt(is_completed, registration.max_attempts);
-        let settlements = vec![settlement];
-        let settled = pull.settle(Settle::new(self.clock().now(), settlements)).await?;
-        match settled.first() {
+        match self.record_outcome(pull, &settlement).await? {
             Some(Settled::Done) => return Ok(()),
+            Some(Settled::Locked) if matches!(outcome, Outcome::Done) => {
+                return Err(Error::TaskFailed { kind, source: LOCKED.into() });
+            }
             Some(_) if is_completed && matches!(outcome, Outcome::Done) => {
                 return Err(Error::TaskFailed { kind, source: ROLLED_BACK.into() });
             }
             _ => {}
         }
         outcome.into_result().map_err(|source| Error::TaskFailed { kind, source })
+    }
+
+    /// Records an outcome, as often as a worker would that cannot wait for ever.
+    async fn record_outcome(
+        &self,
+        pull: &Arc<dyn Pull>,
+        settlement: &Settlement,
+    ) -> Result<Option<Settled>, Error> {
+        let mut settled = Some(Settled::Locked);
+        for _ in 0..TRIES {
+            let request = Settle::new(self.clock().now(), vec![settlement.clone()]);
+            settled = pull.settle(request).await?.pop();
+            if settled != Some(Settled::Locked) {
+                break;
+            }
+        }
+        Ok(settled)
     }
 
     /// Runs a leased task to its outcome as a worker does, for benchmarks; returns `None` for an

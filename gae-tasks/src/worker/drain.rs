@@ -106,7 +106,10 @@ pub(super) async fn finish(mut shutdown: Shutdown, remaining: Remaining) {
     };
     if !all_recorded {
         log::say(|| {
-            tracing::error!("the storage does not answer: tasks that have ended may run again")
+            tracing::error!(
+                "not every outcome is recorded, as the storage does not answer or a transaction of \
+                 the application has locked a task: tasks that have ended may run again"
+            )
         });
     }
 }

@@ -66,7 +66,8 @@ fn answers_to_changes_are_built_from_outside() {
     let mut settlement = Settlement::new(lease(), Verdict::Done);
     settlement.started = Some(at(1));
     assert_eq!((settlement.lease, settlement.verdict), (lease(), Verdict::Done));
-    let answers = [Settled::Done, Settled::Scheduled(at(1)), Settled::Dead, Settled::LeaseLost];
+    let lost = [Settled::LeaseLost, Settled::Locked];
+    let answers = [Settled::Done, Settled::Scheduled(at(1)), Settled::Dead, lost[0], lost[1]];
     assert!(
         answers.iter().all(|answer| answers.iter().filter(|other| *other == answer).count() == 1)
     );

@@ -148,6 +148,21 @@ async fn a_payload_is_deleted_after_the_answer_that_its_task_is_done() {
 }
 
 #[tokio::test]
+async fn the_payload_of_a_locked_task_is_deleted_once_the_task_is_done() {
+    let world = World::new();
+    world.store([large(1), large(2)]).await;
+    let tasks = world.lease().await;
+    world.storage.lock(tasks[0].lease.id);
+    for _ in 0..2 {
+        let settled = world.settle(&tasks[0], Verdict::Done).await.unwrap();
+        assert_eq!((settled, world.shelf.keys()), (vec![Settled::Locked], keys([1, 2])));
+    }
+    world.storage.unlock(tasks[0].lease.id);
+    assert_eq!(world.settle(&tasks[0], Verdict::Done).await.unwrap(), [Settled::Done]);
+    assert_eq!(world.shelf.keys(), keys([2]));
+}
+
+#[tokio::test]
 async fn a_payload_outlives_all_other_ends_of_an_attempt() {
     let world = World::new();
     let retry = Verdict::Retry {

@@ -28,14 +28,13 @@ pub(super) type Answers = Vec<Result<Deferred, Problem>>;
 #[derive(Debug)]
 pub(super) struct Batch<'a> {
     now: Now,
-    tasks: Vec<(&'a NewTask, i64)>,
+    tasks: Vec<&'a NewTask>,
     has_names: bool,
 }
 
 impl<'a> Batch<'a> {
-    pub(super) fn new(now: Now, tasks: impl Iterator<Item = (&'a NewTask, i64)>) -> Self {
-        let tasks: Vec<_> = tasks.collect();
-        let has_names = tasks.iter().any(|(task, _)| task.spec.name.is_some());
+    pub(super) fn new(now: Now, tasks: Vec<&'a NewTask>) -> Self {
+        let has_names = tasks.iter().any(|task| task.spec.name.is_some());
         Self { now, tasks, has_names }
     }
 
@@ -98,7 +97,14 @@ impl<'a> Batch<'a> {
             None if self.has_names => database.begin_impatient().await?,
             None => database.begin().await?,
         };
-        let written = self.write(database, &mut work, is_careful).await;
+        // On the server that the transaction is on. Lanes may have been lost with another one.
+        let Some(lanes) = shared.catalogue.known_lanes_of(self.tasks.iter().copied()) else {
+            drop(work);
+            shared.catalogue.lanes_of(database, &self.tasks).await?;
+            return Err(Fault::Moved);
+        };
+        let tasks: Vec<_> = self.tasks.iter().copied().zip(lanes.ids).collect();
+        let written = self.write(database, &mut work, &tasks, is_careful).await;
         if written.as_ref().is_err_and(Fault::is_of_connection) {
             work.give_up();
         }
@@ -115,6 +121,7 @@ impl<'a> Batch<'a> {
         &self,
         database: &Database,
         connection: &mut PgConnection,
+        laned: &[(&NewTask, i64)],
         is_careful: bool,
     ) -> Result<(Answers, Option<Receipt>), Fault> {
         let mut answers: Answers = Vec::with_capacity(self.tasks.len());
@@ -123,7 +130,7 @@ impl<'a> Batch<'a> {
         let mut ranges = self.ranges();
         ranges.reverse();
         while let Some(range) = ranges.pop() {
-            let tasks = &self.tasks[range.clone()];
+            let tasks = &laned[range.clone()];
             match self.insert_in_time(database, connection, tasks, is_careful).await {
                 Ok((stored, last)) => {
                     answers.extend(stored.into_iter().map(Ok));
@@ -150,7 +157,7 @@ impl<'a> Batch<'a> {
             return vec![all];
         }
         let (mut ranges, mut start, mut bytes) = (Vec::new(), 0, 0);
-        for (place, (task, _)) in self.tasks.iter().enumerate() {
+        for (place, task) in self.tasks.iter().enumerate() {
             bytes += task.payload.len();
             if place > start && (place - start >= MOST.0 || bytes > MOST.1) {
                 ranges.push(start..place);
@@ -223,10 +230,10 @@ impl<'a> Batch<'a> {
 
     async fn keep_queues(&self, shared: &Shared, receipt: Option<Receipt>) {
         let Some(receipt) = receipt else { return };
-        let tasks: Vec<_> = self.tasks.iter().map(|(task, _)| *task).collect();
         let (catalogue, database) = (&shared.catalogue, &*shared.database);
         // The tasks are stored, and a queue without a row has the default configuration.
-        if let Err(fault) = catalogue.keep_queues(database, &tasks, receipt.queue_changes).await {
+        let kept = catalogue.keep_queues(database, &self.tasks, receipt.queue_changes).await;
+        if let Err(fault) = kept {
             database.heed(&fault);
         }
     }

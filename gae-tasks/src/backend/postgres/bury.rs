@@ -30,10 +30,11 @@ pub(super) async fn bury(shared: Arc<Shared>, request: Bury) -> Result<(), Fault
         return Ok(());
     }
     let now = Timestamp::from_micros(row.try_get(0)?);
-    let lanes = catalogue.lanes_of(database, std::slice::from_ref(&request.task)).await?;
-    let lane = lanes.first().copied();
-    let lane = lane.ok_or_else(|| Fault::Unreadable("the lane of a task".to_owned()))?;
+    catalogue.lanes_of(database, &[&request.task]).await?;
     let mut work = database.begin().await?;
+    // On the server that the transaction is on.
+    let lanes = catalogue.known_lanes_of([&request.task]);
+    let lane = lanes.and_then(|lanes| lanes.ids.first().copied()).ok_or(Fault::Moved)?;
     if insert(&shared, &mut work, &request, lane, now).await? {
         take_name(&shared, &mut work, &request.task.spec, now).await?;
     }

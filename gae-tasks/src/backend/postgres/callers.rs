@@ -37,12 +37,11 @@ struct State {
     running: usize,
 }
 
-/// A caller, with the lanes of its tasks.
+/// A caller with its tasks.
 #[derive(Debug)]
 pub(super) struct Caller {
     pub(super) now: Now,
     pub(super) tasks: Vec<NewTask>,
-    pub(super) lanes: Vec<i64>,
     pub(super) answer: oneshot::Sender<Stored>,
 }
 
@@ -117,7 +116,7 @@ mod tests {
         let callers = Callers::new(connections);
         let begins = |_: &usize| {
             let (answer, _) = oneshot::channel();
-            let caller = Caller { now: Now::Storage, tasks: Vec::new(), lanes: Vec::new(), answer };
+            let caller = Caller { now: Now::Storage, tasks: Vec::new(), answer };
             callers.add(caller).unwrap()
         };
         (0..5).filter(begins).count()

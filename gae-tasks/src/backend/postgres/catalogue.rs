@@ -1,5 +1,6 @@
 //! The rows that tasks share: lanes, queues, schemas and sensitive paths. They are committed before
-//! the tasks that need them, in transactions of their own, and remembered.
+//! the tasks that need them, in transactions of their own, and remembered; that they are stored is
+//! remembered for an epoch.
 
 mod make;
 mod queues;
@@ -11,6 +12,7 @@ use sqlx::{PgConnection, Row};
 
 use self::queues::Queues;
 use super::database::Database;
+use super::epoch::{Epoch, Epochs};
 use super::error::Fault;
 use super::lane::{Lane, LaneKey, lane_columns};
 use crate::backend::NewTask;
@@ -22,51 +24,88 @@ use crate::task::{Kind, Route, Shape};
 use crate::version::Unread;
 
 /// What this process knows of the rows that tasks share.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Catalogue {
     known: Mutex<Known>,
     /// Held while missing rows are made, so that a process makes each of them once.
     making: tokio::sync::Mutex<()>,
+    epochs: Epochs,
 }
 
 #[derive(Debug, Default)]
 struct Known {
+    /// The epoch in which what is called stored here is stored.
+    epoch: Epoch,
+    /// As they were read last.
     lanes: HashMap<i64, Arc<Lane>>,
+    stored_lanes: HashSet<i64>,
     by_key: HashMap<LaneKey, i64>,
     /// The place of each queue in the order of turns.
     turns: HashMap<QueueName, i64>,
     queues: Queues,
     schemas: HashMap<Shape, Arc<[u8]>>,
+    stored_schemas: HashSet<Shape>,
     sensitive: HashMap<Kind, HashSet<Box<str>>>,
     readers: KnownReaders,
 }
 
+/// The lanes of new tasks, and the epoch in which they are stored.
+#[derive(Debug)]
+pub(super) struct Lanes {
+    pub(super) ids: Vec<i64>,
+    pub(super) epoch: Epoch,
+}
+
 impl Catalogue {
+    pub(super) fn new(epochs: Epochs) -> Self {
+        Self { known: Mutex::default(), making: tokio::sync::Mutex::default(), epochs }
+    }
+
     fn known(&self) -> MutexGuard<'_, Known> {
         // Every change is a whole one, so a panic leaves nothing half known.
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let epoch = self.epochs.current();
+        if known.epoch != epoch {
+            known.epoch = epoch;
+            known.doubt();
+        }
+        known
+    }
+
+    /// Returns the epoch in which rows that are known to be stored are stored.
+    pub(super) fn epoch(&self) -> Epoch {
+        self.known().epoch
     }
 
     /// Returns the lane of each new task, after the rows that the tasks need were committed.
     pub(super) async fn lanes_of(
         &self,
         database: &Database,
-        tasks: &[NewTask],
-    ) -> Result<Vec<i64>, Fault> {
-        if let Some(lanes) = self.known().lanes_of(tasks) {
+        tasks: &[&NewTask],
+    ) -> Result<Lanes, Fault> {
+        let known = || self.known_lanes_of(tasks.iter().copied());
+        if let Some(lanes) = known() {
             return Ok(lanes);
         }
         let _alone = self.making.lock().await;
-        if let Some(lanes) = self.known().lanes_of(tasks) {
+        if let Some(lanes) = known() {
             return Ok(lanes);
         }
-        self.make(database, tasks).await?;
-        self.known().lanes_of(tasks).ok_or_else(|| Fault::Unreadable("a lane just made".to_owned()))
+        let epoch = self.make(database, tasks).await?;
+        match known() {
+            Some(lanes) => Ok(lanes),
+            None if self.epoch() != epoch => Err(Fault::Moved),
+            None => Err(Fault::Unreadable("a lane just made".to_owned())),
+        }
     }
 
     /// Returns the lane of each new task, if all rows that the tasks need are known to be stored.
-    pub(super) fn known_lanes_of(&self, tasks: &[NewTask]) -> Option<Vec<i64>> {
-        self.known().lanes_of(tasks)
+    pub(super) fn known_lanes_of<'t>(
+        &self,
+        tasks: impl IntoIterator<Item = &'t NewTask>,
+    ) -> Option<Lanes> {
+        let known = self.known();
+        Some(Lanes { ids: known.lanes_of(tasks)?, epoch: known.epoch })
     }
 
     /// Whether the queues are known as they are after this many changes.
@@ -90,14 +129,14 @@ impl Catalogue {
         drop(connection);
         let lost: Vec<_> = {
             let known = self.known();
-            let is_lost = |task: &&&NewTask| !known.queues.has(&task.spec.queue);
-            tasks.iter().filter(is_lost).map(|task| (*task).clone()).collect()
+            let is_lost = |task: &&NewTask| !known.queues.has(&task.spec.queue);
+            tasks.iter().copied().filter(is_lost).collect()
         };
         if lost.is_empty() {
             return Ok(());
         }
         let _alone = self.making.lock().await;
-        self.make(database, &lost).await
+        self.make(database, &lost).await.map(drop)
     }
 
     /// Returns the lane for tasks of `lane` that these readers refused, after it was committed. A
@@ -116,8 +155,12 @@ impl Catalogue {
         if let Some(known) = self.known().by_key.get(&key) {
             return Ok(*known);
         }
-        self.make_lanes(database, vec![key.clone()]).await?;
-        Ok(self.known().by_key.get(&key).copied().unwrap_or(lane))
+        let epoch = self.make_lanes(database, vec![key.clone()]).await?;
+        let made = self.known().by_key.get(&key).copied();
+        match made {
+            None if self.epoch() != epoch => Err(Fault::Moved),
+            made => Ok(made.unwrap_or(lane)),
+        }
     }
 
     /// Returns the lane for tasks of `lane` that these readers refused, if it is known to be
@@ -130,9 +173,14 @@ impl Catalogue {
         }
     }
 
-    /// Returns a known lane; `None` if its row cannot be read.
+    /// Returns a lane that was [learned](Self::learn_lanes); `None` if its row cannot be read.
     pub(super) fn lane(&self, id: i64) -> Option<Arc<Lane>> {
         self.known().lanes.get(&id).cloned()
+    }
+
+    /// Whether a lane is known to be stored.
+    pub(super) fn is_stored(&self, lane: i64) -> bool {
+        self.known().stored_lanes.contains(&lane)
     }
 
     /// Returns a queue's place in the order of turns; `None` if none of its lanes is known.
@@ -159,7 +207,7 @@ impl Catalogue {
         self.learn_lanes(database, connection, lane).await
     }
 
-    /// Reads those of these lanes that are not known yet.
+    /// Reads those of these lanes that are not known to be stored.
     pub(super) async fn learn_lanes(
         &self,
         database: &Database,
@@ -168,16 +216,19 @@ impl Catalogue {
     ) -> Result<(), Fault> {
         const READ: &str =
             concat!("SELECT ", lane_columns!(), " FROM gae_tasks.lane l WHERE l.id = ANY($1)");
-        let unknown: Vec<_> = {
+        let (unknown, epoch): (Vec<_>, _) = {
             let known = self.known();
-            lanes.into_iter().filter(|lane| !known.lanes.contains_key(lane)).collect()
+            let is_unknown = |lane: &i64| !known.stored_lanes.contains(lane);
+            (lanes.into_iter().filter(is_unknown).collect(), known.epoch)
         };
         if unknown.is_empty() {
             return Ok(());
         }
         let rows = database.query(READ).bind(&unknown).fetch_all(connection).await?;
         let mut known = self.known();
+        unknown.iter().for_each(|lane| _ = known.lanes.remove(lane));
         rows.iter().filter_map(|row| Lane::read(row, 0)).for_each(|lane| known.know(lane));
+        known.doubt_unless(epoch);
         Ok(())
     }
 
@@ -207,9 +258,11 @@ impl Catalogue {
         connection: &mut PgConnection,
         shapes: impl IntoIterator<Item = Shape>,
     ) -> Result<(), Fault> {
-        let unknown: Vec<_> = {
+        // A schema is that of its shape on every server.
+        let (unknown, epoch): (Vec<_>, _) = {
             let known = self.known();
-            shapes.into_iter().filter(|shape| !known.schemas.contains_key(shape)).collect()
+            let is_unknown = |shape: &Shape| !known.schemas.contains_key(shape);
+            (shapes.into_iter().filter(is_unknown).collect(), known.epoch)
         };
         if unknown.is_empty() {
             return Ok(());
@@ -217,8 +270,9 @@ impl Catalogue {
         let schemas = super::schemas::read(database, connection, &unknown).await?;
         let mut known = self.known();
         for (shape, schema) in unknown.into_iter().zip(schemas) {
-            _ = schema.map(|schema| known.schemas.insert(shape, schema));
+            _ = schema.map(|schema| known.know_schema(shape, schema));
         }
+        known.doubt_unless(epoch);
         Ok(())
     }
 
@@ -248,27 +302,55 @@ impl Catalogue {
         connection: &mut PgConnection,
         changes: i64,
     ) -> Result<(), Fault> {
-        if self.known().queues.is_of(changes) {
-            return Ok(());
-        }
+        let epoch = {
+            let known = self.known();
+            if known.queues.is_of(changes) {
+                return Ok(());
+            }
+            known.epoch
+        };
         let queues = Queues::read(database, connection).await?;
-        self.known().queues = queues;
+        let mut known = self.known();
+        known.queues = queues;
+        known.doubt_unless(epoch);
         Ok(())
     }
 }
 
 impl Known {
+    /// Forgets what is stored. What the rows said stays, for those who are at work with it.
+    fn doubt(&mut self) {
+        self.stored_lanes.clear();
+        self.by_key.clear();
+        self.queues.doubt();
+        self.stored_schemas.clear();
+        self.sensitive.clear();
+    }
+
+    /// Forgets what is stored if that was found out in another epoch.
+    fn doubt_unless(&mut self, epoch: Epoch) {
+        if self.epoch != epoch {
+            self.doubt();
+        }
+    }
+
     fn know(&mut self, lane: Lane) {
         self.by_key.insert(lane.key.clone(), lane.id);
         self.turns.insert(lane.key.queue.clone(), lane.turn);
+        self.stored_lanes.insert(lane.id);
         self.lanes.insert(lane.id, Arc::new(lane));
     }
 
+    fn know_schema(&mut self, shape: Shape, schema: Arc<[u8]>) {
+        self.schemas.entry(shape).or_insert(schema);
+        self.stored_schemas.insert(shape);
+    }
+
     /// Returns the lane of each task; `None` if a row that they need is not known to be stored.
-    fn lanes_of(&self, tasks: &[NewTask]) -> Option<Vec<i64>> {
+    fn lanes_of<'t>(&self, tasks: impl IntoIterator<Item = &'t NewTask>) -> Option<Vec<i64>> {
         // Neighbours very often have one lane.
         let mut recent: Option<(&NewTask, i64)> = None;
-        let mut lane_of = |task| {
+        let lane_of = |task: &'t NewTask| {
             let lane = match recent {
                 Some((of, lane)) if is_alike(of, task) => lane,
                 _ => self.lane_of(task)?,
@@ -276,7 +358,7 @@ impl Known {
             recent = Some((task, lane));
             Some(lane)
         };
-        tasks.iter().map(&mut lane_of).collect()
+        tasks.into_iter().map(lane_of).collect()
     }
 
     fn lane_of(&self, task: &NewTask) -> Option<i64> {
@@ -288,7 +370,7 @@ impl Known {
     /// Whether the schema of a task is stored, or is none that could be.
     fn has_schema(&self, task: &NewTask) -> bool {
         task.schema.is_empty()
-            || self.schemas.contains_key(&task.spec.shape)
+            || self.stored_schemas.contains(&task.spec.shape)
             || !task.spec.shape.may_be_of(&task.schema)
     }
 

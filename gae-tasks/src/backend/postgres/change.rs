@@ -87,8 +87,32 @@ pub(super) async fn end_leases(
     const END: &str = "DELETE FROM gae_tasks.lease l USING unnest($1::uuid[], $2::bigint[]) AS \
                        n(task, token) WHERE l.task = n.task AND l.token = n.token RETURNING \
                        l.task, l.token";
+    among(database, connection, END, leases).await
+}
+
+/// Returns those of these leases that are held.
+pub(super) async fn held(
+    database: &Database,
+    connection: &mut PgConnection,
+    leases: &[LeaseRef],
+) -> Result<HashSet<LeaseRef>, Fault> {
+    const HELD: &str = "SELECT l.task, l.token FROM unnest($1::uuid[], $2::bigint[]) AS n(task, \
+                        token) JOIN gae_tasks.lease l ON l.task = n.task AND l.token = n.token";
+    if leases.is_empty() {
+        return Ok(HashSet::new());
+    }
+    among(database, connection, HELD, leases).await
+}
+
+/// Returns those of these leases that the statement `text` returns.
+async fn among(
+    database: &Database,
+    connection: &mut PgConnection,
+    text: &'static str,
+    leases: &[LeaseRef],
+) -> Result<HashSet<LeaseRef>, Fault> {
     let query = database
-        .query(END)
+        .query(text)
         .bind(leases.iter().map(|lease| uuid(lease.id)).collect::<Vec<_>>())
         .bind(leases.iter().map(|lease| lease.token.to_bits()).collect::<Vec<_>>());
     let lease = |row: &PgRow| {

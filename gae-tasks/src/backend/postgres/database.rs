@@ -7,6 +7,7 @@ use sqlx::postgres::{PgArguments, PgConnectOptions};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Postgres, SqlSafeStr, SqlStr};
 
+use super::epoch::{Epochs, started};
 use super::error::Fault;
 use super::pool::Pool;
 pub(super) use super::work::Work;
@@ -24,7 +25,8 @@ macro_rules! moment {
 pub(super) use moment;
 
 /// Begins a transaction, whatever isolation the role or the database is set to: statements must see
-/// what others have committed.
+/// what others have committed. Behind a pooler, the last statement returns when the server
+/// started.
 macro_rules! begin {
     ($settings:literal) => {
         [
@@ -34,7 +36,9 @@ macro_rules! begin {
                  enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL \
                  enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL \
                  plan_cache_mode = force_generic_plan",
-                $settings
+                $settings,
+                "; SELECT ",
+                started!()
             ),
         ]
     };
@@ -68,15 +72,22 @@ pub(super) struct Database {
     schema: String,
     /// Whether a pooler gives each transaction another connection.
     is_pooled: bool,
+    epochs: Epochs,
     /// Statements for another schema than the default, by the address and the length of their text: a
     /// text may be the beginning of another one.
     texts: Mutex<HashMap<(usize, usize), Arc<str>>>,
 }
 
 impl Database {
-    pub(super) fn new(pool: Pool, renewals: Pool, schema: &str, is_pooled: bool) -> Self {
+    pub(super) fn new(
+        pool: Pool,
+        renewals: Pool,
+        schema: &str,
+        is_pooled: bool,
+        epochs: Epochs,
+    ) -> Self {
         let schema = format!("\"{}\"", schema.replace('"', "\"\""));
-        Self { pool, renewals, schema, is_pooled, texts: Mutex::default() }
+        Self { pool, renewals, schema, is_pooled, epochs, texts: Mutex::default() }
     }
 
     /// Returns where the database is, for errors and logs.
@@ -156,7 +167,13 @@ impl Database {
             // Nothing has happened yet, so a connection that was lost meanwhile costs nothing.
             match Work::begin(pool.acquire().await?, text).await {
                 Err(fault) if fault.is_of_connection() && tries < TRIES => self.suspect(),
-                begun => return begun,
+                Err(fault) => return Err(fault),
+                Ok((work, started)) => {
+                    if let Some(started) = started {
+                        self.epochs.meet(started);
+                    }
+                    return Ok(work);
+                }
             }
         }
     }
@@ -169,7 +186,9 @@ impl Database {
         }
     }
 
-    fn suspect(&self) {
+    /// Has the connections that there are checked before they are used again, and what is
+    /// remembered of the database looked up again.
+    pub(super) fn suspect(&self) {
         self.pool.suspect();
         self.renewals.suspect();
     }

@@ -77,23 +77,24 @@ async fn store(
     if tasks.is_empty() {
         return Ok(Vec::new());
     }
-    let lanes = lanes_of(shared, &tasks).await?;
-    match flush::join(shared, &Handle::current(), (now, tasks, lanes)) {
+    prepare(shared, &tasks).await?;
+    match flush::join(shared, &Handle::current(), (now, tasks)) {
         Ok(answer) => answer.await.unwrap_or(Err(Fault::Unknown)),
-        Err((now, tasks, lanes)) => {
-            let answers = Batch::new(now, tasks.iter().zip(lanes)).store(shared).await?;
+        Err((now, tasks)) => {
+            let answers = Batch::new(now, tasks.iter().collect()).store(shared).await?;
             Ok(answers.into_iter().map(|answer| answer.map_err(Error::from)).collect())
         }
     }
 }
 
-/// Returns the lanes of tasks, after the rows that they share were committed.
-async fn lanes_of(shared: &Shared, tasks: &[NewTask]) -> Result<Vec<i64>, Fault> {
+/// Commits the rows that tasks share, before a transaction that others join.
+async fn prepare(shared: &Shared, tasks: &[NewTask]) -> Result<(), Fault> {
+    let tasks: Vec<_> = tasks.iter().collect();
     let mut patience = Patience::new();
     loop {
-        match shared.catalogue.lanes_of(&shared.database, tasks).await {
+        match shared.catalogue.lanes_of(&shared.database, &tasks).await {
             Err(fault) if patience.allows(&shared.database, &fault).await => {}
-            lanes => return lanes,
+            lanes => return lanes.map(drop),
         }
     }
 }

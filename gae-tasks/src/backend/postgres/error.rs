@@ -23,6 +23,9 @@ pub(super) enum Fault {
     Unreadable(String),
     /// Whether a transaction was committed is not known, and could not be found out.
     Unknown,
+    /// A connection was lost, or leads to another server, since the rows were looked up that tasks
+    /// share: they may not be there.
+    Moved,
     /// What the transaction failed with that this caller shared with others.
     Shared(Problem),
 }
@@ -62,7 +65,9 @@ impl Fault {
     /// Whether the same statements may succeed a moment later, and have not happened: the server
     /// restarts or changes, or another transaction was in the way.
     pub(super) fn is_transient(&self) -> bool {
-        self.is_of_connection() || self.is_of_class(&["40", "53300", "25006"])
+        matches!(self, Self::Moved)
+            || self.is_of_connection()
+            || self.is_of_class(&["40", "53300", "25006"])
     }
 
     /// Whether the given data is at fault, and not the database.
@@ -96,6 +101,7 @@ impl Fault {
             }
             Self::Shared(problem) => problem.cause.clone(),
             Self::Unknown => "the connection was lost while a transaction was committed".to_owned(),
+            Self::Moved => "connections were lost, or lead to several servers".to_owned(),
         }
     }
 
@@ -112,6 +118,7 @@ impl Fault {
             Self::Unreadable(what) => {
                 format!("cannot read {what} at {place}: was it written by a newer version?")
             }
+            Self::Moved => format!("cannot tell which server {place} is on: try again"),
             Self::Unknown => format!(
                 "lost its connection to {place} while it stored tasks, and does not know whether \
                  they are stored: send the same tasks again (their ids keep them from being stored \

@@ -22,8 +22,8 @@ const SMALL: (usize, usize) = (100, 256 * 1024);
 /// For how long a flush keeps its connection, so that others who wait for one get it in their turn.
 const TURN: Duration = Duration::from_millis(50);
 
-/// What a caller brings: the moment, its tasks and their lanes.
-pub(super) type Brought = (Now, Vec<NewTask>, Vec<i64>);
+/// What a caller brings: the moment and its tasks.
+pub(super) type Brought = (Now, Vec<NewTask>);
 
 /// Has tasks stored together with those of other callers. Returns them if they are none or many, have
 /// names, or if too many wait.
@@ -38,9 +38,9 @@ pub(super) fn join(
         return Err(brought);
     }
     let (answer, receiver) = oneshot::channel();
-    let (now, tasks, lanes) = brought;
-    let added = shared.callers.add(Caller { now, tasks, lanes, answer });
-    if added.map_err(|caller| (caller.now, caller.tasks, caller.lanes))? {
+    let (now, tasks) = brought;
+    let added = shared.callers.add(Caller { now, tasks, answer });
+    if added.map_err(|caller| (caller.now, caller.tasks))? {
         runtime.spawn(flush(Turn { shared: Arc::clone(shared), is_over: false }));
     }
     Ok(receiver)
@@ -74,8 +74,7 @@ async fn flush(mut turn: Turn) {
     while let Some(callers) = turn.take() {
         let Some(now) = callers.first().map(|caller| caller.now) else { continue };
         let tasks = callers.iter().flat_map(|caller| caller.tasks.iter());
-        let lanes = callers.iter().flat_map(|caller| caller.lanes.iter().copied());
-        let batch = Batch::new(now, tasks.zip(lanes));
+        let batch = Batch::new(now, tasks.collect());
         if open.is_none() {
             begun = Instant::now();
         }

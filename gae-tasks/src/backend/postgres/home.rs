@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
+use super::catalogue::Lanes;
 use super::error::{Fault, NAME};
 use super::fates;
 use super::in_tx;
@@ -13,7 +14,7 @@ use super::patience::again;
 use super::shared::Shared;
 use super::task::id;
 use crate::backend::NewTask;
-use crate::backend::home::{PostgresSchema, Reply};
+use crate::backend::home::{PostgresSchema, Prepared, Reply};
 use crate::backend::lifecycle;
 use crate::error::Error;
 use crate::queue::QueueName;
@@ -71,18 +72,24 @@ impl PostgresSchema for Connections {
         self.shared.database.is_pooled()
     }
 
-    fn prepare(&self, tasks: Vec<NewTask>) -> Reply<Vec<(NewTask, i64)>> {
+    fn prepare(&self, tasks: Vec<NewTask>) -> Reply<Prepared> {
         // Nearly always all is known, and nobody else is asked.
         if let Some(lanes) = self.shared.catalogue.known_lanes_of(&tasks) {
-            let prepared = tasks.into_iter().zip(lanes).collect();
-            return Box::pin(std::future::ready(Ok(prepared)));
+            return Box::pin(std::future::ready(Ok(prepared(tasks, lanes))));
         }
         let shared = Arc::clone(&self.shared);
         self.run(async move {
-            let find = || shared.catalogue.lanes_of(&shared.database, &tasks);
-            let lanes = again(&shared.database, find).await?;
-            Ok(tasks.into_iter().zip(lanes).collect())
+            let lanes = {
+                let tasks: Vec<_> = tasks.iter().collect();
+                let find = || shared.catalogue.lanes_of(&shared.database, &tasks);
+                again(&shared.database, find).await?
+            };
+            Ok(prepared(tasks, lanes))
         })
+    }
+
+    fn doubt(&self) {
+        self.shared.database.suspect();
     }
 
     fn holders(&self, names: Vec<(QueueName, TaskName)>) -> Reply<Vec<Option<TaskId>>> {
@@ -102,6 +109,10 @@ impl PostgresSchema for Connections {
     fn wake_after(&self, transaction: u64) {
         fates::wake_after(&self.shared, &self.runtime, transaction);
     }
+}
+
+fn prepared(tasks: Vec<NewTask>, lanes: Lanes) -> Prepared {
+    Prepared { tasks: tasks.into_iter().zip(lanes.ids).collect(), server: lanes.epoch.started }
 }
 
 /// Returns the holders of names, each of the queue in its place.

@@ -34,8 +34,12 @@ pub(super) async fn replace_facts(
             return refused(error_text::NOT_STORED);
         };
         // The lane is committed before the task is locked: lanes are made on their own.
+        let epoch = shared.catalogue.epoch();
         let open = shared.catalogue.refused_by(&shared.database, lane, Refusers::NONE).await?;
         let (mut work, xid) = begin(shared).await?;
+        if shared.catalogue.epoch() != epoch {
+            return Err(Fault::Moved);
+        }
         let Some(task) = lock(shared, &mut work, id).await? else {
             return refused(error_text::NOT_STORED);
         };

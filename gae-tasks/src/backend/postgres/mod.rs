@@ -13,6 +13,7 @@ mod committed;
 mod database;
 mod delete_queue;
 mod enqueue;
+mod epoch;
 mod error;
 mod extend;
 mod fates;
@@ -191,12 +192,12 @@ impl Postgres {
     /// of the backend; returns the request if that is not possible.
     fn join(&self, request: Enqueue) -> Result<BackendFuture<'static, Answers>, Enqueue> {
         let Enqueue { now, tasks, .. } = request;
-        let Some(lanes) = self.shared.catalogue.known_lanes_of(&tasks) else {
+        if self.shared.catalogue.known_lanes_of(&tasks).is_none() {
             return Err(Enqueue::new(now, tasks));
-        };
-        let brought: Brought = (now, tasks, lanes);
+        }
+        let brought: Brought = (now, tasks);
         let joined = flush::join(&self.shared, self.runtime.handle(), brought);
-        let answer = joined.map_err(|(now, tasks, _)| Enqueue::new(now, tasks))?;
+        let answer = joined.map_err(|(now, tasks)| Enqueue::new(now, tasks))?;
         let shared = Arc::clone(&self.shared);
         Ok(Box::pin(async move {
             let stored = answer.await.unwrap_or(Err(Fault::Unknown));

@@ -10,6 +10,7 @@ use super::callers::Callers;
 use super::catalogue::Catalogue;
 use super::committed::Committed;
 use super::database::Database;
+use super::epoch::Epochs;
 use super::error::Fault;
 use super::looks::Looks;
 use super::news::News;
@@ -35,9 +36,14 @@ pub(super) async fn open(url: &str) -> Result<Shared, Error> {
 
 async fn connect(target: Target) -> Result<Shared, Fault> {
     check(&target).await?;
-    let pool = Pool::new(target.connect.clone(), target.max_connections, target.place());
-    let renewals = Pool::new(target.connect.clone(), 1, target.place());
-    let database = Arc::new(Database::new(pool, renewals, &target.schema, target.is_pooled));
+    let epochs = Epochs::default();
+    let pool = |most| {
+        let (connect, place) = (target.connect.clone(), target.place());
+        Pool::new(connect, most, place, epochs.clone(), target.is_pooled)
+    };
+    let (pool, renewals) = (pool(target.max_connections), pool(1));
+    let database = Database::new(pool, renewals, &target.schema, target.is_pooled, epochs.clone());
+    let database = Arc::new(database);
     let identity = tables::ensure(&database).await?;
     let wakeups = watch::Sender::new(0);
     let presence = Arc::new(Presence::new(target.is_direct));
@@ -45,7 +51,7 @@ async fn connect(target: Target) -> Result<Shared, Fault> {
         News::new(Arc::clone(&database), target.listen, wakeups.clone(), Arc::clone(&presence));
     Ok(Shared {
         database,
-        catalogue: Catalogue::default(),
+        catalogue: Catalogue::new(epochs),
         looks: Looks::default(),
         strays: Strays::default(),
         wakeups,

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use sqlx::pool::{PoolConnection, PoolConnectionMetadata};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, Postgres, Row};
+use sqlx::{Connection, PgConnection, PgPool, Postgres, Row, raw_sql};
 use tokio::time::timeout;
 
+use super::epoch::{Epochs, started};
 use super::error::Fault;
 use super::limit::within;
 
@@ -33,13 +34,23 @@ pub(super) struct Pool {
 impl Pool {
     /// Creates a pool of up to `most` connections, none of which is made yet. The place is the
     /// database's, for errors: never the password.
-    pub(super) fn new(options: PgConnectOptions, most: u32, place: String) -> Self {
-        let suspicion = Arc::new(Suspicion::default());
-        let judge = Arc::clone(&suspicion);
+    pub(super) fn new(
+        options: PgConnectOptions,
+        most: u32,
+        place: String,
+        epochs: Epochs,
+        is_pooled: bool,
+    ) -> Self {
+        let suspicion = Arc::new(Suspicion { since: Mutex::default(), epochs, is_pooled });
+        let (greeter, judge) = (Arc::clone(&suspicion), Arc::clone(&suspicion));
         let pool = PgPoolOptions::new()
             .max_connections(most)
             .acquire_timeout(PATIENCE)
             .test_before_acquire(false)
+            .after_connect(move |connection, _| {
+                let greeter = Arc::clone(&greeter);
+                Box::pin(async move { greeter.meets(connection).await })
+            })
             .before_acquire(move |connection, meta| {
                 let judge = Arc::clone(&judge);
                 Box::pin(async move { judge.admits(connection, meta).await })
@@ -96,13 +107,27 @@ pub(super) async fn connect(
 }
 
 /// When a connection was lost last. Others may be gone with it, or lead to a server that is a
-/// standby now.
-#[derive(Debug, Default)]
-struct Suspicion(Mutex<Option<Instant>>);
+/// standby now, or is not the one that others lead to.
+#[derive(Debug)]
+struct Suspicion {
+    since: Mutex<Option<Instant>>,
+    epochs: Epochs,
+    /// Whether a pooler gives each transaction another connection, perhaps to another server.
+    is_pooled: bool,
+}
 
 impl Suspicion {
     fn begin(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        *self.since.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        self.epochs.end();
+    }
+
+    /// Notes which server a new connection leads to.
+    async fn meets(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        if !self.is_pooled && self.epochs.meet(look(connection).await?.1) {
+            self.begin();
+        }
+        Ok(())
     }
 
     /// Whether a connection may be used.
@@ -111,24 +136,38 @@ impl Suspicion {
         connection: &mut PgConnection,
         meta: PoolConnectionMetadata,
     ) -> Result<bool, sqlx::Error> {
-        let since = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = *self.since.lock().unwrap_or_else(PoisonError::into_inner);
         let is_suspect =
             since.is_some_and(|since| since.elapsed() < SUSPICIOUS && meta.age >= since.elapsed());
-        let check = async {
-            if is_suspect {
-                return takes_writes(connection).await;
-            }
-            if meta.idle_for > IDLE {
-                connection.ping().await?;
-            }
-            Ok(true)
-        };
-        timeout(Duration::from_secs(5), check).await.unwrap_or(Ok(false))
+        if !is_suspect && meta.idle_for <= IDLE {
+            return Ok(true);
+        }
+        let admitted = timeout(Duration::from_secs(5), self.is_current(connection)).await;
+        let admitted = admitted.unwrap_or(Ok(false));
+        if !matches!(admitted, Ok(true)) {
+            self.begin();
+        }
+        admitted
+    }
+
+    /// Whether a connection leads to a server that takes writes, and to the one that the latest
+    /// connections lead to.
+    async fn is_current(&self, connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+        let (takes_writes, started) = look(connection).await?;
+        let is_same = self.is_pooled || self.epochs.current().started == Some(started);
+        Ok(takes_writes && is_same)
     }
 }
 
 /// Whether the server, which may have become a standby, takes writes.
 pub(super) async fn takes_writes(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    let row = sqlx::raw_sql(AssertSqlSafe("SHOW transaction_read_only")).fetch_one(connection);
-    Ok(row.await?.try_get::<String, _>(0)? == "off")
+    Ok(look(connection).await?.0)
+}
+
+/// Returns whether the server takes writes, and when it started.
+async fn look(connection: &mut PgConnection) -> Result<(bool, i64), sqlx::Error> {
+    const LOOK: &str =
+        concat!("SELECT current_setting('transaction_read_only') = 'off', ", started!());
+    let row = raw_sql(LOOK).fetch_one(connection).await?;
+    Ok((row.try_get(0)?, row.try_get(1)?))
 }

@@ -14,19 +14,19 @@ use super::unreadable;
 use crate::backend::{LeaseRef, Settle, Settled, Settlement, Verdict};
 use crate::time::Now;
 
-/// How long to wait for a task that a transaction of the application holds. Others wait for the
-/// answer as well.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// How long to wait for a task that a transaction of the application has locked, perhaps because it
+/// is just ending. The outcomes of other tasks wait for the answer as well.
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// The first and the longest pause between two tries.
-const PAUSES: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(200)];
+const PAUSES: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(50)];
 
 pub(super) async fn settle(shared: Arc<Shared>, request: Settle) -> Result<Vec<Settled>, Fault> {
     let mut settling = Settling::new(&request);
     let may_be_done = settling.record_done(&shared).await?;
     settling.record(&shared, may_be_done).await?;
     settling.record_locked(&shared, may_be_done).await?;
-    let settled: Vec<_> = settling.answers(&shared);
+    let settled = settling.answers();
     if settled.iter().any(|settled| matches!(settled, Settled::Scheduled(_))) {
         shared.wake();
     }
@@ -40,7 +40,7 @@ struct Settling<'a> {
     settlements: HashMap<LeaseRef, &'a Settlement>,
     leases: Vec<LeaseRef>,
     answers: HashMap<LeaseRef, Settled>,
-    /// The leases whose tasks others have locked.
+    /// The leases that are held and whose tasks others have locked.
     locked: Vec<LeaseRef>,
 }
 
@@ -124,8 +124,8 @@ impl<'a> Settling<'a> {
         Ok(())
     }
 
-    /// Records the outcomes of tasks that a transaction of the application holds, once it has
-    /// ended.
+    /// Records the outcomes of tasks that a transaction of the application has locked and that ends
+    /// soon.
     async fn record_locked(&mut self, shared: &Shared, may_be_done: bool) -> Result<(), Fault> {
         let (begun, [mut pause, longest]) = (Instant::now(), PAUSES);
         while !self.locked.is_empty() && begun.elapsed() < PATIENCE {
@@ -139,10 +139,8 @@ impl<'a> Settling<'a> {
     }
 
     /// Returns the answers, in the order of the request.
-    fn answers(mut self, shared: &Shared) -> Vec<Settled> {
-        for lease in &self.locked {
-            unreadable::held(&shared.database, lease.id);
-        }
+    fn answers(mut self) -> Vec<Settled> {
+        self.answers.extend(self.locked.iter().map(|lease| (*lease, Settled::Locked)));
         // Of several settlements of one lease, the first is the one that was recorded.
         let answer = |lease| self.answers.remove(lease).unwrap_or(Settled::LeaseLost);
         self.leases.iter().map(answer).collect()

@@ -68,14 +68,6 @@ pub(super) fn refused(database: &Database, id: TaskId, refusal: &Fault) {
     }
 }
 
-/// Reports a task whose outcome could not be recorded, because a transaction holds it.
-pub(super) fn held(database: &Database, id: TaskId) {
-    let place = database.place();
-    log::say(|| {
-        tracing::error!(%id, place, "the outcome of the task is not recorded: a transaction that has not ended, perhaps that of `complete_in`, holds the task; once it has ended, the task is done or runs again");
-    });
-}
-
 /// Whether this has not been reported before: every look at the table meets the same value again.
 fn is_news(database: &Database, what: &'static str, whose: impl Display) -> bool {
     /// The number of remembered reports; beyond it, some are repeated.

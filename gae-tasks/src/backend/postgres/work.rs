@@ -4,7 +4,8 @@ use std::ops::{Deref, DerefMut};
 use std::time::{Duration, Instant};
 
 use sqlx::pool::PoolConnection;
-use sqlx::{Connection, PgConnection, Postgres};
+use sqlx::postgres::PgRow;
+use sqlx::{Connection, PgConnection, Postgres, Row};
 use tokio::runtime::Handle;
 
 use super::error::Fault;
@@ -39,15 +40,16 @@ impl Work {
         Self { connection, is_open: false, is_given_up: false, begun }
     }
 
-    /// Begins a transaction, by the statements `text`.
+    /// Begins a transaction, by the statements `text`. Returns the number that they return, if any.
     pub(super) async fn begin(
         connection: PoolConnection<Postgres>,
         text: &'static str,
-    ) -> Result<Self, Fault> {
+    ) -> Result<(Self, Option<i64>), Fault> {
         let mut work = Self::new(connection);
         work.is_open = true;
-        work.execute(text, BEGINNING).await?;
-        Ok(work)
+        let row = work.execute(text, BEGINNING).await?;
+        let number = row.map(|row| row.try_get(0)).transpose()?;
+        Ok((work, number))
     }
 
     /// Commits the transaction, if one is open.
@@ -61,16 +63,20 @@ impl Work {
 
     /// Commits the transaction and begins the next one, in one round trip.
     pub(super) async fn commit_and_chain(&mut self) -> Result<(), Fault> {
-        self.execute("COMMIT AND CHAIN", PATIENCE).await
+        self.execute("COMMIT AND CHAIN", PATIENCE).await.map(drop)
     }
 
     /// Begins or ends a transaction. If that fails, nobody knows whether one is open.
-    async fn execute(&mut self, text: &'static str, limit: Duration) -> Result<(), Fault> {
-        let done = within(limit, sqlx::raw_sql(text).execute(&mut **self)).await;
+    async fn execute(
+        &mut self,
+        text: &'static str,
+        limit: Duration,
+    ) -> Result<Option<PgRow>, Fault> {
+        let done = within(limit, sqlx::raw_sql(text).fetch_optional(&mut **self)).await;
         if done.is_err() {
             self.give_up();
         }
-        done.map(drop)
+        done
     }
 
     /// Closes the connection once this is dropped: it does not answer, or nobody knows in which

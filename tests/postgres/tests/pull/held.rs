@@ -25,7 +25,7 @@ macro_rules! three {
 async fn a_completed_task_is_done_once_its_transaction_commits() {
     three!(stage, leases, holder);
     let settlements = vec![completed(leases[0]), done(leases[1]), done(leases[2])];
-    let (settled, ()) = tokio::join!(stage.settle(settlements), async {
+    let (settled, ()) = tokio::join!(stage.settle_all(settlements), async {
         // The outcomes of the others are recorded meanwhile.
         while stage.count("task").await > 1 {
             tokio::task::yield_now().await;
@@ -39,7 +39,7 @@ async fn a_completed_task_is_done_once_its_transaction_commits() {
 #[tokio::test]
 async fn a_completed_task_is_retried_once_its_transaction_is_rolled_back() {
     three!(stage, leases, holder);
-    let (settled, ()) = tokio::join!(stage.settle(vec![completed(leases[0])]), async {
+    let (settled, ()) = tokio::join!(stage.settle_all(vec![completed(leases[0])]), async {
         tokio::time::sleep(Duration::from_millis(50)).await;
         end(holder, "ROLLBACK").await;
     });
@@ -48,14 +48,31 @@ async fn a_completed_task_is_retried_once_its_transaction_is_rolled_back() {
 }
 
 #[tokio::test]
-async fn a_transaction_that_stays_open_delays_the_answer_for_a_few_seconds_only() {
+async fn a_transaction_that_stays_open_delays_the_answer_for_a_moment_only() {
     three!(stage, leases, holder);
     let begun = Instant::now();
     let settled = stage.settle(vec![completed(leases[0]), done(leases[1])]).await;
-    assert_eq!(settled, [Settled::LeaseLost, Settled::Done]);
-    assert!(begun.elapsed() < Duration::from_secs(10));
+    assert_eq!(settled, [Settled::Locked, Settled::Done]);
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert_eq!(stage.extend(vec![leases[0]]).await, [true], "its lease is still held");
     end(holder, "ROLLBACK").await;
-    assert_eq!(stage.sweep().await.recovered, 2, "its lease was left");
+    let settled = stage.settle(vec![completed(leases[0])]).await;
+    assert!(matches!(settled[..], [Settled::Scheduled(_)]), "{settled:?}");
+}
+
+#[tokio::test]
+async fn a_lease_that_was_lost_is_not_waited_for_although_its_task_is_locked() {
+    let stage = Stage::new().await;
+    stage.store("q", 1..2).await;
+    let late = stage.leases(10).await;
+    assert_eq!(stage.sweep().await.recovered, 1);
+    let leases = stage.leases(10).await;
+    // The attempt under the second lease completes its task.
+    let holder = stage.transaction(COMPLETE).await;
+    let settled = stage.settle(vec![completed(late[0]), completed(leases[0])]).await;
+    assert_eq!(settled, [Settled::LeaseLost, Settled::Locked]);
+    end(holder, "COMMIT").await;
+    assert_eq!(stage.settle(vec![completed(leases[0])]).await, [Settled::Done]);
 }
 
 #[tokio::test]
@@ -102,7 +119,7 @@ async fn of_several_verdicts_only_those_of_free_tasks_are_recorded_at_first() {
     let mut settlements = vec![completed(leases[0]), done(leases[1]), done(leases[2])];
     settlements[1].verdict = retry();
     settlements[2].verdict = Verdict::Release;
-    let (settled, ()) = tokio::join!(stage.settle(settlements), async {
+    let (settled, ()) = tokio::join!(stage.settle_all(settlements), async {
         while stage.count("waiting").await < 2 {
             tokio::task::yield_now().await;
         }

@@ -5,6 +5,7 @@ mod conflicts;
 mod held;
 mod lost_rows;
 mod many_queues;
+mod moved;
 mod presence;
 mod rows;
 mod rules;

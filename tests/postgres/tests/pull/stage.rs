@@ -53,6 +53,22 @@ impl Stage {
         self.backend.settle(request).await.expect("the server answers")
     }
 
+    /// Settles as a worker does: what is locked is settled again.
+    pub(crate) async fn settle_all(&self, settlements: Vec<Settlement>) -> Vec<Settled> {
+        let mut answers = self.settle(settlements.clone()).await;
+        loop {
+            let is_locked = |place: &usize| answers[*place] == Settled::Locked;
+            let locked: Vec<_> = (0..answers.len()).filter(is_locked).collect();
+            if locked.is_empty() {
+                return answers;
+            }
+            let again = locked.iter().map(|place| settlements[*place].clone()).collect();
+            for (place, answer) in locked.into_iter().zip(self.settle(again).await) {
+                answers[place] = answer;
+            }
+        }
+    }
+
     pub(crate) async fn extend(&self, leases: Vec<LeaseRef>) -> Vec<bool> {
         let request = Extend::new(Now::Storage, leases, LEASE);
         self.backend.extend(request).await.expect("the server answers")

@@ -2,6 +2,8 @@
 //! commit.
 
 mod completed;
+mod delayed;
+mod moved;
 mod names;
 mod shared;
 mod stage;

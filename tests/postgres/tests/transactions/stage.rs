@@ -23,7 +23,14 @@ impl Stage {
 
     /// A stage whose client's builder may use the application's pool.
     pub(crate) async fn of(builder: impl FnOnce(&PgPool) -> ClientBuilder) -> Self {
-        let database = Cluster::shared().await.database().await;
+        Self::at(Cluster::shared().await.database().await, builder).await
+    }
+
+    /// As [`of`](Self::of), in this database.
+    pub(crate) async fn at(
+        database: Database,
+        builder: impl FnOnce(&PgPool) -> ClientBuilder,
+    ) -> Self {
         let pool = PgPoolOptions::new().max_connections(4).connect(&database.url()).await.unwrap();
         let tables = "CREATE TABLE orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY); \
                       CREATE TABLE effects (task bigint NOT NULL)";

@@ -6,6 +6,7 @@
 mod clock;
 mod handlers;
 mod leases;
+mod locked;
 mod panics;
 mod payloads;
 mod recovery;

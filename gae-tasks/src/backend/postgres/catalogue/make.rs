@@ -10,6 +10,7 @@ use super::Catalogue;
 use super::queues::Queues;
 use crate::backend::NewTask;
 use crate::backend::postgres::database::Database;
+use crate::backend::postgres::epoch::Epoch;
 use crate::backend::postgres::error::Fault;
 use crate::backend::postgres::lane::{Lane, LaneKey, lane_columns};
 use crate::backend::postgres::{schemas, sensitive};
@@ -22,9 +23,15 @@ pub(in crate::backend::postgres) const LOCK: &str =
     "SELECT pg_advisory_xact_lock(hashtextextended('gae_tasks.lane', 1))";
 
 impl Catalogue {
-    /// Makes the rows that these tasks need and that are missing, and remembers them.
-    pub(super) async fn make(&self, database: &Database, tasks: &[NewTask]) -> Result<(), Fault> {
+    /// Makes the rows that these tasks need and that are missing, and remembers them. Returns the
+    /// epoch in which they are stored.
+    pub(super) async fn make(
+        &self,
+        database: &Database,
+        tasks: &[&NewTask],
+    ) -> Result<Epoch, Fault> {
         let mut work = database.begin().await?;
+        let epoch = self.epoch();
         make_queues(database, &mut work, tasks).await?;
         make_schemas(database, &mut work, tasks).await?;
         // In the order of the tasks, which is that of the queues' turns.
@@ -41,36 +48,38 @@ impl Catalogue {
         known.queues = queues;
         for task in tasks {
             if !task.schema.is_empty() && task.spec.shape.may_be_of(&task.schema) {
-                let schema = Arc::clone(&task.schema);
-                known.schemas.entry(task.spec.shape).or_insert(schema);
+                known.know_schema(task.spec.shape, Arc::clone(&task.schema));
             }
             if !task.sensitive.is_empty() {
                 let paths = known.sensitive.entry(task.spec.kind.clone()).or_default();
                 paths.extend(task.sensitive.iter().cloned());
             }
         }
-        Ok(())
+        known.doubt_unless(epoch);
+        Ok(epoch)
     }
 
-    /// Makes lanes that are missing, and remembers them.
+    /// Makes missing lanes, and remembers them. Returns the epoch in which they are stored.
     pub(super) async fn make_lanes(
         &self,
         database: &Database,
         keys: Vec<LaneKey>,
-    ) -> Result<(), Fault> {
+    ) -> Result<Epoch, Fault> {
         let mut work = database.begin().await?;
+        let epoch = self.epoch();
         let lanes = make_lanes(database, &mut work, keys).await?;
         work.commit().await?;
         let mut known = self.known();
         lanes.into_iter().for_each(|lane| known.know(lane));
-        Ok(())
+        known.doubt_unless(epoch);
+        Ok(epoch)
     }
 }
 
 async fn make_queues(
     database: &Database,
     connection: &mut PgConnection,
-    tasks: &[NewTask],
+    tasks: &[&NewTask],
 ) -> Result<(), Fault> {
     // The trigger counts statements, so nothing is written where nothing is missing.
     const MISSING: &str = "SELECT name FROM unnest($1::text[]) n(name) WHERE NOT EXISTS (SELECT \
@@ -94,7 +103,7 @@ async fn make_queues(
 async fn make_schemas(
     database: &Database,
     connection: &mut PgConnection,
-    tasks: &[NewTask],
+    tasks: &[&NewTask],
 ) -> Result<(), Fault> {
     let mut schemas = BTreeMap::new();
     for task in tasks {
@@ -156,10 +165,11 @@ async fn make_lanes(
 async fn make_sensitive(
     database: &Database,
     connection: &mut PgConnection,
-    tasks: &[NewTask],
+    tasks: &[&NewTask],
 ) -> Result<(), Fault> {
     let paths: BTreeSet<(&str, &str)> = tasks
         .iter()
+        .copied()
         .flat_map(|task| task.sensitive.iter().map(|path| (task.spec.kind.as_str(), &**path)))
         .collect();
     if paths.is_empty() {

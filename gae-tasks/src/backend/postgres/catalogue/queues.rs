@@ -13,7 +13,8 @@ use crate::version::{self, Unread};
 #[derive(Debug, Default)]
 pub(super) struct Queues {
     queues: HashMap<QueueName, Queue>,
-    /// The count of changes at the time; `None` before the first.
+    /// The count of changes at the time; `None` before the first, and while it is not certain that
+    /// the queues are still stored.
     changes: Option<i64>,
 }
 
@@ -50,9 +51,14 @@ impl Queues {
         self.changes == Some(changes)
     }
 
+    /// Has the queues read again before anybody relies on their rows.
+    pub(super) fn doubt(&mut self) {
+        self.changes = None;
+    }
+
     /// Whether the queue has a row.
     pub(super) fn has(&self, queue: &QueueName) -> bool {
-        self.queues.contains_key(queue)
+        self.changes.is_some() && self.queues.contains_key(queue)
     }
 
     pub(super) fn config(&self, queue: &QueueName) -> Result<QueueConfig, Unread> {

@@ -5,11 +5,12 @@ use std::collections::{HashMap, HashSet};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, raw_sql};
 use uuid::Uuid;
 
-use super::place::{statement, wake_after};
+use super::place::{TRIES, prepare_again, statement, wake_after};
 use super::refusal;
 use crate::backend::NewTask;
-use crate::backend::home::PostgresSchema;
+use crate::backend::home::{PostgresSchema, Prepared};
 use crate::backend::postgres::database::moment;
+use crate::backend::postgres::epoch::started;
 use crate::backend::postgres::rows::{Rows, given, stored};
 use crate::backend::postgres::task::id;
 use crate::error::Error;
@@ -34,21 +35,24 @@ const UNDO: &str = "ROLLBACK TO SAVEPOINT gae_tasks; RELEASE SAVEPOINT gae_tasks
 
 /// Stores tasks, of which those with names only if the names are free; in sorted order, so that two
 /// transactions do not wait for each other in a circle. `$14` are the queues. Returns the number of
-/// the transaction, whether the tables are those of the client, and the tasks that have their
-/// names.
+/// the transaction, whether the tables are those of the client, whether the server is the one that
+/// the tasks were prepared on, and the tasks that have their names.
 const STORE: &str = concat!(
-    "WITH here AS (SELECT FROM gae_tasks.version WHERE identity = $13), ",
+    "WITH here AS (SELECT ",
+    started!(),
+    " IS NOT DISTINCT FROM $15 AS is_same FROM gae_tasks.version WHERE identity = $13), ",
     given!(),
     ", held AS (INSERT INTO gae_tasks.name (queue, name, task) SELECT q.queue, g.name, g.id FROM \
       given g JOIN unnest($2::uuid[], $14::text[]) AS q(id, queue) ON q.id = g.id CROSS JOIN here \
-      WHERE g.name IS NOT NULL ORDER BY q.queue COLLATE \"C\", g.name COLLATE \"C\" ON CONFLICT \
-      (queue, name) DO UPDATE SET task = excluded.task, until = NULL WHERE gae_tasks.name.until <= \
-      (SELECT now FROM m) RETURNING task), ",
+      WHERE here.is_same AND g.name IS NOT NULL ORDER BY q.queue COLLATE \"C\", g.name COLLATE \
+      \"C\" ON CONFLICT (queue, name) DO UPDATE SET task = excluded.task, until = NULL WHERE \
+      gae_tasks.name.until <= (SELECT now FROM m) RETURNING task), ",
     stored!(
-        "FROM given g CROSS JOIN here WHERE g.name IS NULL OR EXISTS (SELECT FROM held h WHERE \
-         h.task = g.id)"
+        "FROM given g CROSS JOIN here WHERE here.is_same AND (g.name IS NULL OR EXISTS (SELECT \
+         FROM held h WHERE h.task = g.id))"
     ),
-    " SELECT pg_current_xact_id()::text, EXISTS (SELECT FROM here), ARRAY(SELECT task FROM held)"
+    " SELECT pg_current_xact_id()::text, EXISTS (SELECT FROM here), EXISTS (SELECT FROM here WHERE \
+     is_same), ARRAY(SELECT task FROM held)"
 );
 
 /// Takes back a statement that failed, and goes on in the savepoint.
@@ -76,13 +80,18 @@ struct Call<'a> {
     schema: &'a dyn PostgresSchema,
     name: &'static str,
     now: Now,
+    /// When the server started that the tasks were prepared on last.
+    server: Option<i64>,
+    /// The lanes there, if the tasks were prepared again, and how often they were.
+    lanes: HashMap<TaskId, i64>,
+    tries: usize,
 }
 
 /// Stores tasks. If `judge` refuses the answers, what was stored is taken back.
 pub(super) async fn store<A>(
     connection: &mut PgConnection,
     of: (&dyn PostgresSchema, &'static str),
-    tasks: &[Laned],
+    prepared: &Prepared,
     now: Now,
     judge: impl FnOnce(Vec<Deferred>) -> Result<A, Error>,
 ) -> Result<A, Error> {
@@ -90,13 +99,13 @@ pub(super) async fn store<A>(
         Err(error) if refusal::is_of_no_transaction(&error) => {}
         begun => {
             let patience = begun.map_err(refusal::unbegun)?;
-            return store_in(connection, &patience, of, tasks, now, judge).await;
+            return store_in(connection, &patience, of, prepared, now, judge).await;
         }
     }
     // The driver rolls this transaction back if the call is dropped.
     let mut tx = connection.begin().await.map_err(refusal::unbegun)?;
     let patience = begin(&mut tx).await.map_err(refusal::unbegun)?;
-    match store_in(&mut tx, &patience, of, tasks, now, judge).await {
+    match store_in(&mut tx, &patience, of, prepared, now, judge).await {
         Ok(answer) => {
             tx.commit().await.map_err(refusal::unkept)?;
             Ok(answer)
@@ -118,12 +127,13 @@ async fn store_in<A>(
     connection: &mut PgConnection,
     patience: &str,
     (schema, name): (&dyn PostgresSchema, &'static str),
-    tasks: &[Laned],
+    prepared: &Prepared,
     now: Now,
     judge: impl FnOnce(Vec<Deferred>) -> Result<A, Error>,
 ) -> Result<A, Error> {
-    let mut call = Call { connection, schema, name, now };
-    let stored = call.store(tasks).await;
+    let (server, lanes) = (prepared.server, HashMap::new());
+    let mut call = Call { connection, schema, name, now, server, lanes, tries: 1 };
+    let stored = call.store(&prepared.tasks).await;
     match stored.and_then(|(answers, transaction)| Ok((judge(answers)?, transaction))) {
         Ok((answer, transaction)) => {
             let end = format!("SET LOCAL lock_timeout = '{patience}'; RELEASE SAVEPOINT gae_tasks");
@@ -155,7 +165,8 @@ impl Call<'_> {
         let mut left: Vec<_> = tasks.iter().filter(is_first).collect();
         let stored = loop {
             match self.write(&left).await {
-                Ok(stored) => break stored,
+                Ok(Some(stored)) => break stored,
+                Ok(None) => self.prepare_again(tasks).await?,
                 Err(error) if refusal::is_of_serialization(&error) => {
                     let unseen = self.unseen(&left, error).await?;
                     left.retain(|(task, _)| {
@@ -178,21 +189,43 @@ impl Call<'_> {
         Ok((tasks.iter().map(answer).collect(), stored.transaction))
     }
 
-    async fn write(&mut self, tasks: &[&Laned]) -> Result<Stored, sqlx::Error> {
+    /// Stores tasks; `None` if the transaction is not on the server that they were prepared on.
+    async fn write(&mut self, tasks: &[&Laned]) -> Result<Option<Stored>, sqlx::Error> {
         let mut sorted = tasks.to_vec();
         sorted.sort_by_key(|(task, _)| name_of(task));
         let queues: Vec<_> = sorted.iter().map(|(task, _)| task.spec.queue.as_str()).collect();
-        let rows = Rows::of(sorted.iter().map(|(task, lane)| (task, *lane)))
-            .map_err(|_| sqlx::Error::Encode("the retry settings cannot be stored".into()))?;
+        let lanes = &self.lanes;
+        let rows = Rows::of(sorted.iter().map(|(task, lane)| {
+            let lane = lanes.get(&task.spec.id).unwrap_or(lane);
+            (task, *lane)
+        }))
+        .map_err(|_| sqlx::Error::Encode("the retry settings cannot be stored".into()))?;
         let query = sqlx::query(statement(self.schema, STORE)).persistent(!self.schema.is_pooled());
         let query = rows.bind(query, self.now);
-        let query = query.bind(self.schema.identity()).bind(queues);
+        let query = query.bind(self.schema.identity()).bind(queues).bind(self.server);
         let row = query.fetch_one(&mut *self.connection).await?;
         if !row.try_get::<bool, _>(1)? {
             return Err(sqlx::Error::RowNotFound);
         }
-        let held = row.try_get::<Vec<Uuid>, _>(2)?.into_iter().map(id).collect();
-        Ok(Stored { transaction: row.try_get(0)?, held })
+        if !row.try_get::<bool, _>(2)? {
+            return Ok(None);
+        }
+        let held = row.try_get::<Vec<Uuid>, _>(3)?.into_iter().map(id).collect();
+        Ok(Some(Stored { transaction: row.try_get(0)?, held }))
+    }
+
+    /// Prepares the tasks for the server that the transaction is on.
+    async fn prepare_again(&mut self, tasks: &[Laned]) -> Result<(), Error> {
+        self.tries += 1;
+        if self.tries > TRIES {
+            return Err(refusal::astray(self.name, self.schema));
+        }
+        let tasks = tasks.iter().map(|(task, _)| task.clone()).collect();
+        let prepared = prepare_again(self.schema, tasks).await?;
+        let lane = |(task, lane): &Laned| (task.spec.id, *lane);
+        self.lanes = prepared.tasks.iter().map(lane).collect();
+        self.server = prepared.server;
+        Ok(())
     }
 
     /// Returns the holders of names that were taken by transactions that this one cannot see.

@@ -4,11 +4,16 @@ use std::sync::Arc;
 
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
-use crate::backend::home::{Home, Place, PostgresSchema};
+use crate::backend::NewTask;
+use crate::backend::home::{Home, Place, PostgresSchema, Prepared};
 use crate::error::Error;
 
 /// The default schema, as an identifier of SQL.
 const DEFAULT_SCHEMA: &str = "\"gae_tasks\"";
+
+/// How often tasks are prepared for a transaction that is on another server than the client's
+/// connections. Those that have lost theirs find the new one at once.
+pub(super) const TRIES: usize = 3;
 
 /// Returns the schema of a client's tasks.
 ///
@@ -37,6 +42,15 @@ pub(super) fn statement(schema: &dyn PostgresSchema, text: &'static str) -> SqlS
         return text.into_sql_str();
     }
     AssertSqlSafe(text.replace("gae_tasks.", &format!("{}.", schema.schema()))).into_sql_str()
+}
+
+/// Prepares tasks for a transaction that is not on the server that they were prepared on.
+pub(super) async fn prepare_again(
+    schema: &dyn PostgresSchema,
+    tasks: Vec<NewTask>,
+) -> Result<Prepared, Error> {
+    schema.doubt();
+    schema.prepare(tasks).await
 }
 
 /// Wakes workers once the transaction with this number has committed.

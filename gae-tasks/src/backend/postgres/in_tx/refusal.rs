@@ -40,6 +40,16 @@ pub(super) fn elsewhere(call: &'static str, schema: &dyn PostgresSchema) -> Erro
     Error::in_transaction(call, problem)
 }
 
+/// The transaction is on another server than the client's own connections.
+pub(super) fn astray(call: &'static str, schema: &dyn PostgresSchema) -> Error {
+    let problem = format!(
+        "finds the transaction on another server than the client's own connections to {}: roll it \
+         back, and repeat it once all connections lead to one server",
+        schema.place()
+    );
+    Error::in_transaction(call, problem)
+}
+
 /// A statement of `call` failed.
 pub(super) fn failed(
     call: &'static str,

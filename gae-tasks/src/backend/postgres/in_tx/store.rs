@@ -2,25 +2,28 @@
 
 use sqlx::{PgConnection, Row};
 
-use super::place::{schema, statement, wake_after};
+use super::place::{TRIES, prepare_again, schema, statement, wake_after};
 use super::{names, refusal};
-use crate::backend::NewTask;
-use crate::backend::home::PostgresSchema;
+use crate::backend::home::{PostgresSchema, Prepared};
 use crate::backend::postgres::database::moment;
+use crate::backend::postgres::epoch::started;
 use crate::backend::postgres::rows::{Rows, given, stored};
 use crate::backend::transaction::StoreInTx;
 use crate::error::Error;
 use crate::task::Deferred;
 use crate::time::Now;
 
-/// Stores tasks without names, if the tables are those of the client. Returns the number of the
-/// transaction, and whether they are.
+/// Stores tasks without names, if the tables are those of the client, on the server that the tasks
+/// were prepared on. Returns the number of the transaction, and whether each is so.
 const STORE: &str = concat!(
-    "WITH here AS (SELECT FROM gae_tasks.version WHERE identity = $13), ",
+    "WITH here AS (SELECT ",
+    started!(),
+    " IS NOT DISTINCT FROM $14 AS is_same FROM gae_tasks.version WHERE identity = $13), ",
     given!(),
     ", ",
-    stored!("FROM given g CROSS JOIN here"),
-    " SELECT pg_current_xact_id()::text, EXISTS (SELECT FROM here)"
+    stored!("FROM given g CROSS JOIN here WHERE here.is_same"),
+    " SELECT pg_current_xact_id()::text, EXISTS (SELECT FROM here), EXISTS (SELECT FROM here WHERE \
+     is_same)"
 );
 
 /// Stores the tasks of an order. If `judge` refuses the answers, what was stored is taken back.
@@ -31,14 +34,14 @@ pub(super) async fn store<A>(
 ) -> Result<A, Error> {
     let StoreInTx { call, home, now, tasks } = order;
     let schema = schema(&home, call)?;
-    let tasks = schema.prepare(tasks).await?;
-    if tasks.iter().any(|(task, _)| task.spec.name.is_some()) {
-        return names::store(connection, (&*schema, call), &tasks, now, judge).await;
+    let prepared = schema.prepare(tasks).await?;
+    if prepared.tasks.iter().any(|(task, _)| task.spec.name.is_some()) {
+        return names::store(connection, (&*schema, call), &prepared, now, judge).await;
     }
-    let answers = tasks.iter().map(|(task, _)| Deferred::new(task.spec.id, true)).collect();
-    let answer = judge(answers)?;
-    if !tasks.is_empty() {
-        store_unnamed(connection, (&*schema, call), &tasks, now).await?;
+    let ids = prepared.tasks.iter().map(|(task, _)| task.spec.id);
+    let answer = judge(ids.map(|id| Deferred::new(id, true)).collect())?;
+    if !prepared.tasks.is_empty() {
+        store_unnamed(connection, (&*schema, call), prepared, now).await?;
     }
     Ok(answer)
 }
@@ -46,20 +49,48 @@ pub(super) async fn store<A>(
 async fn store_unnamed(
     connection: &mut PgConnection,
     (schema, call): (&dyn PostgresSchema, &'static str),
-    tasks: &[(NewTask, i64)],
+    mut prepared: Prepared,
     now: Now,
 ) -> Result<(), Error> {
-    let rows = Rows::of(tasks.iter().map(|(task, lane)| (task, *lane)));
+    for _ in 0..TRIES {
+        let written = write(connection, schema, &prepared, now).await?;
+        match written.map_err(|error| refusal::failed(call, schema, error))? {
+            Written { is_here: false, .. } => return Err(refusal::elsewhere(call, schema)),
+            Written { is_same: true, transaction, .. } => {
+                wake_after(schema, &transaction);
+                return Ok(());
+            }
+            Written { is_same: false, .. } => {
+                let tasks = prepared.tasks.into_iter().map(|(task, _)| task).collect();
+                prepared = prepare_again(schema, tasks).await?;
+            }
+        }
+    }
+    Err(refusal::astray(call, schema))
+}
+
+/// What a statement says that stores tasks.
+struct Written {
+    transaction: String,
+    is_here: bool,
+    is_same: bool,
+}
+
+/// # Errors
+/// The task cannot be written; or else, the inner one, the statement fails.
+async fn write(
+    connection: &mut PgConnection,
+    schema: &dyn PostgresSchema,
+    prepared: &Prepared,
+    now: Now,
+) -> Result<Result<Written, sqlx::Error>, Error> {
+    let rows = Rows::of(prepared.tasks.iter().map(|(task, lane)| (task, *lane)));
     let rows = rows.map_err(|fault| fault.at(schema.place()))?;
     let query = sqlx::query(statement(schema, STORE)).persistent(!schema.is_pooled());
-    let query = rows.bind(query, now).bind(schema.identity());
-    let stored = query.fetch_one(connection).await;
-    let row = stored.map_err(|error| refusal::failed(call, schema, error))?;
-    let read = || Ok::<(String, bool), sqlx::Error>((row.try_get(0)?, row.try_get(1)?));
-    let (transaction, is_here) = read().map_err(|error| refusal::failed(call, schema, error))?;
-    if !is_here {
-        return Err(refusal::elsewhere(call, schema));
-    }
-    wake_after(schema, &transaction);
-    Ok(())
+    let query = rows.bind(query, now).bind(schema.identity()).bind(prepared.server);
+    let read = |row: sqlx::postgres::PgRow| {
+        let (transaction, is_here) = (row.try_get(0)?, row.try_get(1)?);
+        Ok::<_, sqlx::Error>(Written { transaction, is_here, is_same: row.try_get(2)? })
+    };
+    Ok(query.fetch_one(connection).await.and_then(read))
 }

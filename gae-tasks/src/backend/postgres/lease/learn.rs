@@ -23,7 +23,7 @@ pub(super) async fn learn(
     let unknown: HashSet<_> = lanes
         .iter()
         .copied()
-        .filter(|lane| catalogue.lane(*lane).is_none() && !looks.is_unreadable(*lane))
+        .filter(|lane| !catalogue.is_stored(*lane) && !looks.is_unreadable(*lane))
         .collect();
     if !unknown.is_empty() {
         catalogue.learn_lanes(database, connection, unknown.iter().copied()).await?;

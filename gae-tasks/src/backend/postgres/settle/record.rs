@@ -20,7 +20,7 @@ use crate::time::{Now, Timestamp};
 pub(super) struct Recorded {
     /// The answers of leases that were held, or whose tasks are over.
     pub(super) answers: HashMap<LeaseRef, Settled>,
-    /// The leases whose tasks others have locked: nothing was recorded of them.
+    /// The leases that are held and whose tasks others have locked: nothing was recorded of them.
     pub(super) locked: Vec<LeaseRef>,
 }
 
@@ -86,6 +86,8 @@ struct Found {
     tasks: HashMap<TaskId, Task>,
     /// The tasks whose rows others have locked.
     locked: HashSet<TaskId>,
+    /// The leases of such tasks that are held.
+    kept: HashSet<LeaseRef>,
     /// The leases that were held, and are over now.
     held: HashSet<LeaseRef>,
     may_be_done: bool,
@@ -105,9 +107,11 @@ impl Found {
         let missing = leases.iter().filter(|lease| !tasks.contains_key(&lease.id));
         let missing: Vec<_> = missing.map(|lease| uuid(lease.id)).collect();
         let locked = change::stored(&shared.database, connection, &missing).await?;
-        leases.retain(|lease| !locked.contains(&lease.id));
+        let (of_locked, leases): (Vec<_>, Vec<_>) =
+            leases.into_iter().partition(|lease| locked.contains(&lease.id));
+        let kept = change::held(&shared.database, connection, &of_locked).await?;
         let held = change::end_leases(&shared.database, connection, &leases).await?;
-        Ok(Self { tasks, locked, held, may_be_done })
+        Ok(Self { tasks, locked, kept, held, may_be_done })
     }
 
     /// Decides what becomes of each task.
@@ -121,7 +125,7 @@ impl Found {
         for settlement in settlements {
             let lease = settlement.lease;
             if self.locked.contains(&lease.id) {
-                recorded.locked.push(lease);
+                recorded.locked.extend(self.kept.get(&lease));
                 continue;
             }
             if !self.tasks.contains_key(&lease.id) {
