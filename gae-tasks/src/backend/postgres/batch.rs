@@ -243,7 +243,7 @@ impl<'a> Batch<'a> {
 /// for queues takes a connection, for which nobody waits who keeps one.
 fn is_next(shared: &Shared, receipt: Option<&Receipt>) -> bool {
     let is_current = |receipt: &Receipt| shared.catalogue.is_of(receipt.queue_changes);
-    receipt.is_none_or(is_current) && shared.callers.is_waiting()
+    receipt.is_none_or(is_current) && shared.callers.may_come()
 }
 
 fn refused(task: &NewTask, fault: &Fault) -> Problem {

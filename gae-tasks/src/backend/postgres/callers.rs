@@ -2,8 +2,10 @@
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::timeout;
 
 use super::error::Fault;
 use super::rows::{MOST, bytes};
@@ -26,6 +28,8 @@ pub(super) type Stored = Result<Vec<Result<Deferred, Error>>, Fault>;
 #[derive(Debug)]
 pub(super) struct Callers {
     state: Mutex<State>,
+    /// Signalled for each caller that is added.
+    added: Notify,
     /// How many flushes run at a time.
     most_running: usize,
 }
@@ -49,7 +53,7 @@ impl Callers {
     /// Creates callers whose tasks are stored by a process with this many connections.
     pub(super) fn new(connections: u32) -> Self {
         let most_running = if connections < ENOUGH { 1 } else { 2 };
-        Self { state: Mutex::default(), most_running }
+        Self { state: Mutex::default(), added: Notify::new(), most_running }
     }
 
     /// Adds a caller, and returns whether another flush is to begin; returns the caller if too many
@@ -63,11 +67,28 @@ impl Callers {
         state.callers.push_back(caller);
         let begins = state.running < self.most_running;
         state.running += usize::from(begins);
+        drop(state);
+        self.added.notify_one();
         Ok(begins)
     }
 
-    /// Whether somebody waits.
-    pub(super) fn is_waiting(&self) -> bool {
+    /// Whether a flush should go on in its connection: somebody waits, or may soon, and others have
+    /// connections enough.
+    pub(super) fn may_come(&self) -> bool {
+        self.most_running > 1 || self.is_waiting()
+    }
+
+    /// Waits until somebody does, but not for longer than `limit`.
+    pub(super) async fn come(&self, limit: Duration) {
+        let coming = async {
+            while !self.is_waiting() {
+                self.added.notified().await;
+            }
+        };
+        _ = timeout(limit, coming).await;
+    }
+
+    fn is_waiting(&self) -> bool {
         !self.state().callers.is_empty()
     }
 

@@ -22,6 +22,10 @@ const SMALL: (usize, usize) = (100, 256 * 1024);
 /// For how long a flush keeps its connection, so that others who wait for one get it in their turn.
 const TURN: Duration = Duration::from_millis(50);
 
+/// For how long a flush waits for the next caller, in a transaction that has begun: a caller that
+/// stores one task after the other comes back at once.
+const PAUSE: Duration = Duration::from_millis(1);
+
 /// What a caller brings: the moment and its tasks.
 pub(super) type Brought = (Now, Vec<NewTask>);
 
@@ -71,7 +75,11 @@ impl Drop for Turn {
 /// Stores what waits, until nothing does.
 async fn flush(mut turn: Turn) {
     let (mut open, mut begun) = (None, Instant::now());
-    while let Some(callers) = turn.take() {
+    loop {
+        if open.is_some() {
+            turn.shared.callers.come(PAUSE).await;
+        }
+        let Some(callers) = turn.take() else { return };
         let Some(now) = callers.first().map(|caller| caller.now) else { continue };
         let tasks = callers.iter().flat_map(|caller| caller.tasks.iter());
         let batch = Batch::new(now, tasks.collect());
