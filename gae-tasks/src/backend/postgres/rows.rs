@@ -66,8 +66,8 @@ pub(super) const INSERT: &str = concat!(
 const PLAIN: &str = concat!(
     "WITH m AS MATERIALIZED (SELECT ",
     moment!(),
-    " AS now), given AS (SELECT n.*, m.now FROM m, unnest($2::uuid[], $3::bigint[], $4::bytea[]) \
-     AS n(id, lane, payload)), new AS (INSERT INTO gae_tasks.task (id, lane, created, \
+    " AS now), given AS (SELECT unnest($2::uuid[]) AS id, unnest($3::bigint[]) AS lane, \
+     unnest($4::bytea[]) AS payload, m.now FROM m), new AS (INSERT INTO gae_tasks.task (id, lane, created, \
      schedule_time, payload) SELECT id, lane, now, now, payload FROM given), put AS (INSERT INTO \
      gae_tasks.waiting (lane, due, task, size, standing, timed) SELECT lane, now, id, \
      octet_length(payload), 0, false FROM given) SELECT pg_current_xact_id()::text, (SELECT \
