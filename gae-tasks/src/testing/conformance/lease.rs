@@ -321,11 +321,15 @@ pub(super) async fn a_paused_queue_is_left_alone_until_it_goes_on(on: Stage) {
 pub(super) async fn a_lease_that_finds_nothing_changes_nothing(on: Stage) {
     store_later(&on, 10).await;
     let before = on.all().await;
-    let mut wakeups = on.backend.wakeups();
-    wakeups.mark_unchanged();
-    assert!(on.lease_all(at(0)).await.is_empty());
+    let (mut wakeups, mut count) = (on.backend.wakeups(), 0);
+    for _ in 0..3 {
+        wakeups.mark_unchanged();
+        assert!(on.lease_all(at(0)).await.is_empty());
+        count += usize::from(wakeups.has_changed().expect("the backend is there"));
+    }
     assert_eq!(on.all().await, before);
-    assert!(!wakeups.has_changed().expect("the backend is there"));
+    // A backend that has just begun to hear of other processes wakes its workers once.
+    assert!(count <= 1, "{count} of 3 leases have woken workers");
 }
 
 pub(super) async fn the_next_time_is_that_of_the_soonest_task(on: Stage) {

@@ -39,6 +39,8 @@ async fn a_transaction_that_the_server_ends_for_its_idleness_is_begun_again() {
     let url = url.replace(&format!(":{server}/"), &format!(":{}/", proxy.port()));
     let tasks = Client::open(&url).await.unwrap();
     nothing::defer().on(&tasks).await.unwrap();
+    // The transaction that is kept open for another caller has ended.
+    until_gone(&database, &role, "AND state LIKE 'idle in transaction%'").await;
     let late = proxy.withhold(|message| {
         statement(message).is_some_and(|statement| statement.starts_with("BEGIN"))
     });
