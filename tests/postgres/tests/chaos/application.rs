@@ -44,6 +44,7 @@ async fn beside_an_open_transaction(begin: &'static str, commits: bool) {
     if !commits {
         let again = hold::defer(0_u64).named("named").on(&stage.tasks).await.unwrap();
         assert!(again.created, "the name of a task that was never stored is taken");
+        let _worker = stage.worker().start();
         until("its end", 10 * SECOND, async || stage.history().begun(again.id) == 1).await;
     }
 }
