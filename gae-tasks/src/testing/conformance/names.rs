@@ -5,7 +5,7 @@ use super::stage::{
     DEAD_LETTERS, LEASE, Stage, TOMBSTONES, at, just_before, permanent, queue, retry, secs,
 };
 use crate::backend::{Bury, NewTask, Settled, TaskState, Verdict};
-use crate::queue::QueueConfig;
+use crate::queue::{QueueConfig, RetryConfig};
 use crate::task::{Deferred, TaskId};
 use crate::time::{Now, Schedule, Timestamp};
 
@@ -80,6 +80,18 @@ pub(super) async fn a_finished_task_blocks_its_name_for_exactly_the_time_given(o
     assert!(is_blocked(&on, at(5), holder).await);
     assert!(is_blocked(&on, just_before(until), holder).await);
     assert!(!is_blocked(&on, until, holder).await);
+}
+
+pub(super) async fn a_finished_task_blocks_its_name_whatever_came_before(on: Stage) {
+    let retries = RetryConfig::new().with_min_backoff(secs(10)).with_max_backoff(secs(10));
+    on.configure("q", QueueConfig::new().with_retry(retries)).await;
+    let holder = on.store(at(3600), on.named("n")).await;
+    // It fails, the clock is set back, and its lease is lost.
+    assert_eq!(on.attempt(at(3600), retry()).await, Settled::Scheduled(at(3610)));
+    on.sweep(at(100), 100).await;
+    let recovered = on.lose(at(110)).await;
+    assert_eq!(on.attempt(recovered, Verdict::Done).await, Settled::Done);
+    assert!(is_blocked(&on, recovered, holder).await);
 }
 
 pub(super) async fn a_deleted_task_blocks_its_name_for_exactly_the_time_given(on: Stage) {
