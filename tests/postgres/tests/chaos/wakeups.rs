@@ -85,12 +85,15 @@ async fn a_listener_that_was_lost_listens_again() {
     // Only a notification is faster than this poll.
     let mut scene = Scene::new(&database, &database.url(), 30 * SECOND).await;
     for round in 1..4 {
+        // A listener shows on its session that its process lives.
         let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = \
-                   current_database() AND query ILIKE 'LISTEN%'";
+                   current_database() AND pid IN (SELECT pid FROM pg_locks WHERE locktype = \
+                   'advisory')";
         let ended = database.value::<i64>(end).await.unwrap();
         assert!(ended > 0, "nobody listens");
         let listens = "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = \
-                       current_database() AND query ILIKE 'LISTEN%'";
+                       current_database() AND pid IN (SELECT pid FROM pg_locks WHERE locktype = \
+                       'advisory')";
         super::stage::until("a listener", 10 * SECOND, async || {
             database.value::<bool>(listens).await.unwrap()
         })
