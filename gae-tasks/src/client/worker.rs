@@ -159,8 +159,8 @@ impl Worker {
     /// seconds by default, at least 1. If this machine dies, its tasks run elsewhere after that
     /// time.
     ///
-    /// On Postgres the tasks of a killed worker are mostly recovered after two fifths of that time,
-    /// and at least 12 seconds ([why](crate::guide::postgres#when-a-worker-dies)).
+    /// On Postgres the tasks of a killed worker are mostly recovered after half of that time,
+    /// and at least 15 seconds ([why](crate::guide::postgres#when-a-worker-dies)).
     ///
     /// On SQLite the tasks of a killed worker are recovered at once. If the lock file that shows
     /// its death is missing, as in a restored backup, a worker must have seen a lease unchanged for

@@ -170,7 +170,7 @@
 //! # When a worker dies
 //!
 //! On SQLite the other workers see that the lock file of its process is free, and its tasks run
-//! again at once. On Postgres they see after [about 15 seconds](super::postgres#when-a-worker-dies)
+//! again at once. On Postgres they see after [about 16 seconds](super::postgres#when-a-worker-dies)
 //! that it has left its session. Elsewhere, and where such a sign is missing, a lease of 30 seconds
 //! must run out first. None of this needs anybody to act.
 //!

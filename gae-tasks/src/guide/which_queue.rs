@@ -36,7 +36,7 @@
 //! | a stored task survives | nothing | a crash, a loss of power | the same, with the server's default settings | what Google's queues survive |
 //! | tasks are run by | workers of the process | workers of one machine | workers of any machine | your HTTP service |
 //! | stored in a [transaction](super::transactions) of your data | no | in the same file | in the same database | by a [relay](super::transactions#to-cloud-tasks) from one of these |
-//! | a task of a killed worker runs again | never | at once | after about 15 seconds, at most its [lease](super::postgres#when-a-worker-dies) of 30 | when Google's request has failed |
+//! | a task of a killed worker runs again | never | at once | after about 16 seconds, at most its [lease](super::postgres#when-a-worker-dies) of 30 | when Google's request has failed |
 //! | payload | 1 MiB | 1 MiB | 1 MiB | 100,000 bytes, with the schema |
 //! | delay | 10 years | 10 years | 10 years | 30 days |
 //! | deadline | up to a day | up to a day | up to a day | up to 30 minutes, on App Engine a day |
@@ -56,6 +56,24 @@
 //! retries end in a dead letter that can be replayed; payloads are read by name after a deploy;
 //! tasks that nobody can run wait. An option that a queue does not have is an error of `defer` or
 //! of the start of a service, never silently ignored.
+//!
+//! # How fast
+//!
+//! On a virtual machine with two cores, every task on disk before `defer` returns; on Postgres (15,
+//! with its default durability) the server shares the machine. The second number of each cell is
+//! the ratio to bare SQL in the same run; all are medians of several rounds:
+//!
+//! | tasks a second | `sqlite:FILE` | `postgres://..` |
+//! |---|---|---|
+//! | one caller of `defer().await` | 5,500 (0.72) | 1,300 (0.56) |
+//! | 50 callers | 116,000 (0.71) | 27,000 (0.57) |
+//! | `defer_many` of 1,000; on Postgres, of 100,000 | 306,000 (0.55) | 76,000 (0.63) |
+//! | a worker that empties a queue | 284,000 (0.89) | 35,000 (0.51) |
+//! | 50 callers beside a worker, end to end | 87,000 (0.69) | 12,000 (0.46) |
+//!
+//! An idle worker in another process begins with a task about 4 ms after the call of `defer` on
+//! Postgres; bare SQL with `LISTEN` takes about 2 ms. `cargo run --release --example bench` measures
+//! your own disk or server.
 //!
 //! # In development
 //!

@@ -13,8 +13,8 @@ use crate::backend::HeldLease;
 use crate::time::{self, Timestamp};
 
 /// The least time for which a lock must stay free. A living process locks again within 3 seconds
-/// after it has lost its session.
-const LEAST: Duration = Duration::from_secs(12);
+/// after it has lost its session, and a renewal may take some seconds.
+const LEAST: Duration = Duration::from_secs(15);
 
 /// Looks that are further apart prove nothing together: this process, the others, or all of them
 /// may have been frozen in between.
@@ -27,7 +27,7 @@ const JUMP: Duration = Duration::from_secs(2);
 /// The time for which a lock must stay free before a lease of this duration is lost: longer than a
 /// third of the duration, after which a living process renews.
 fn enough(duration: Duration) -> Duration {
-    LEAST.max(duration / 5 * 2)
+    LEAST.max(duration / 2)
 }
 
 /// What one look at other processes shows.
@@ -49,7 +49,7 @@ pub(super) struct Look {
 #[derive(Debug, Default)]
 pub(super) struct Absences {
     last: Option<Moment>,
-    /// When another server answered, or the clock of the database had jumped.
+    /// When another server answered, the clock of the database had jumped, or something failed.
     disturbed: Option<Duration>,
     absent: BTreeMap<i64, Absent>,
 }
@@ -99,8 +99,10 @@ impl Absences {
         lost
     }
 
-    /// Begins anew: something has failed, perhaps for the other processes too.
-    pub(super) fn forget(&mut self) {
+    /// Begins anew at `at`, as after a restart: something has failed, perhaps for the other
+    /// processes too.
+    pub(super) fn disturb(&mut self, at: Duration) {
+        self.disturbed = Some(at);
         self.absent.clear();
     }
 
@@ -111,11 +113,10 @@ impl Absences {
         let by_database = moment.now.as_micros().saturating_sub(last.now.as_micros());
         let jump = Duration::from_micros(by_database.abs_diff(time::micros(passed)));
         if moment.since != last.since || jump > JUMP {
-            self.disturbed = Some(moment.answered);
-            self.forget();
+            self.disturb(moment.answered);
         }
         if passed > STEP {
-            self.forget();
+            self.absent.clear();
         }
     }
 }

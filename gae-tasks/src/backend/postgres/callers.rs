@@ -39,6 +39,8 @@ struct State {
     callers: VecDeque<Caller>,
     tasks: usize,
     running: usize,
+    /// How many of the flushes that run wait for a caller.
+    idle: usize,
 }
 
 /// A caller with its tasks.
@@ -65,7 +67,7 @@ impl Callers {
         }
         state.tasks += caller.tasks.len();
         state.callers.push_back(caller);
-        let begins = state.running < self.most_running;
+        let begins = state.idle == 0 && state.running < self.most_running;
         state.running += usize::from(begins);
         drop(state);
         self.added.notify_one();
@@ -80,6 +82,7 @@ impl Callers {
 
     /// Waits until somebody does, but not for longer than `limit`.
     pub(super) async fn come(&self, limit: Duration) {
+        let _idle = Idle::new(self);
         let coming = async {
             while !self.is_waiting() {
                 self.added.notified().await;
@@ -126,6 +129,22 @@ impl Callers {
     fn state(&self) -> MutexGuard<'_, State> {
         // Every change is a whole one, so a panic leaves nothing half done.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Counts a flush as one that waits, until this is dropped.
+struct Idle<'a>(&'a Callers);
+
+impl<'a> Idle<'a> {
+    fn new(callers: &'a Callers) -> Self {
+        callers.state().idle += 1;
+        Self(callers)
+    }
+}
+
+impl Drop for Idle<'_> {
+    fn drop(&mut self) {
+        self.0.state().idle -= 1;
     }
 }
 

@@ -235,9 +235,10 @@ pub(super) async fn write(
                          lost_attempts, refusals, died, first_attempt, errors) WHERE t.id = n.id \
                          RETURNING t.id, t.lane, t.schedule_time, octet_length(t.payload) AS \
                          size, least(greatest(coalesce(t.lost_leases, 0), 0), 3)::smallint AS \
-                         standing, coalesce(t.timed, false) AS timed, t.died) INSERT INTO \
-                         gae_tasks.waiting (lane, due, task, size, standing, timed) SELECT lane, \
-                         schedule_time, id, size, standing, timed FROM t WHERE died IS NULL";
+                         standing, coalesce(t.timed, false) AS timed, t.name IS NOT NULL AS named, \
+                         t.died) INSERT INTO gae_tasks.waiting (lane, due, task, size, standing, \
+                         timed, named) SELECT lane, schedule_time, id, size, standing, timed, \
+                         named FROM t WHERE died IS NULL";
     if tasks.is_empty() {
         return Ok(());
     }

@@ -189,8 +189,8 @@ impl Database {
     /// Has the connections that there are checked before they are used again, and what is
     /// remembered of the database looked up again.
     pub(super) fn suspect(&self) {
+        // Both pools share the suspicion.
         self.pool.suspect();
-        self.renewals.suspect();
     }
 
     /// Returns the fault, or the one behind it, if no connection was to be had.

@@ -26,8 +26,8 @@ pub(super) async fn enqueue(
     }
     let mut answers: Vec<_> = tasks.iter().map(|_| None).collect();
     let mut left: Vec<_> = tasks.into_iter().enumerate().collect();
-    // A task that is refused leaves nothing behind, not even the rows that tasks share. Of tasks
-    // with one name the first is stored, and the next round refuses the others.
+    // A task that is refused leaves nothing behind, not even the rows that tasks share. So only the
+    // first task of each name is stored; another one only if that is refused.
     while !left.is_empty() {
         let known = asked(&shared, now, left.iter().map(|(_, task)| task).collect()).await?;
         let mut open = Vec::new();
@@ -37,16 +37,33 @@ pub(super) async fn enqueue(
                 None => open.push((place, task)),
             }
         }
-        let mut are_first = name::are_first(open.iter().map(|(_, task)| task)).into_iter();
-        let first: Vec<_>;
-        (first, left) = open.into_iter().partition(|_| are_first.next() == Some(true));
+        let firsts = name::firsts(open.iter().map(|(_, task)| task));
+        let places: Vec<_> = open.iter().map(|(place, _)| *place).collect();
+        let (mut first, mut others) = (Vec::new(), Vec::new());
+        for ((place, task), of) in open.into_iter().zip(firsts) {
+            match places[of] {
+                of if of == place => first.push((place, task)),
+                of => others.push((of, place, task)),
+            }
+        }
         let (places, tasks): (Vec<_>, Vec<_>) = first.into_iter().unzip();
-        let stored = store(&shared, now, tasks).await?;
-        for (place, answer) in places.into_iter().zip(stored) {
+        for (place, answer) in places.into_iter().zip(store(&shared, now, tasks).await?) {
             answers[place] = Some(answer);
+        }
+        left = Vec::new();
+        for (of, place, task) in others {
+            match &answers[of] {
+                Some(Ok(first)) => answers[place] = Some(Ok(like(first, &task))),
+                _ => left.push((place, task)),
+            }
         }
     }
     Ok(answers.into_iter().flatten().collect())
+}
+
+/// Returns the answer for a task with the id or the name of another one, which was answered so.
+fn like(first: &Deferred, task: &NewTask) -> Deferred {
+    if first.id == task.spec.id { *first } else { Deferred::new(first.id, false) }
 }
 
 /// Returns the answers that are clear before anything is written.

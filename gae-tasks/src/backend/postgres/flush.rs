@@ -12,6 +12,7 @@ use super::callers::{Caller, Stored};
 use super::error::Fault;
 use super::rows::bytes;
 use super::shared::Shared;
+use super::work::Work;
 use crate::backend::NewTask;
 use crate::error::Error;
 use crate::time::Now;
@@ -74,12 +75,18 @@ impl Drop for Turn {
 
 /// Stores what waits, until nothing does.
 async fn flush(mut turn: Turn) {
-    let (mut open, mut begun) = (None, Instant::now());
+    let (mut open, mut begun) = (None::<Work>, Instant::now());
     loop {
         if open.is_some() {
             turn.shared.callers.come(PAUSE).await;
         }
-        let Some(callers) = turn.take() else { return };
+        let Some(callers) = turn.take() else {
+            // Nothing was written, so a fault is of no matter; a rollback would count as a failure.
+            if let Some(work) = open {
+                _ = work.commit().await;
+            }
+            return;
+        };
         let Some(now) = callers.first().map(|caller| caller.now) else { continue };
         let tasks = callers.iter().flat_map(|caller| caller.tasks.iter());
         let batch = Batch::new(now, tasks.collect());

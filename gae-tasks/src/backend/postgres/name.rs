@@ -1,6 +1,6 @@
 //! Tasks with names: who gets a name, and the answers for the others.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
@@ -88,9 +88,9 @@ pub(super) async fn insert(
             answers[place] = known;
             _ = known.is_none().then(|| free.push(place));
         }
-        let are_first = are_first(free.iter().map(|place| tasks[*place].0));
-        let first = free.into_iter().zip(are_first).filter_map(|(place, is)| is.then_some(place));
-        let first = first.collect();
+        let firsts = firsts(free.iter().map(|place| tasks[*place].0)).into_iter().enumerate();
+        let is_first = |(place, (own, of)): (usize, (usize, usize))| (own == of).then_some(place);
+        let first = free.into_iter().zip(firsts).filter_map(is_first).collect();
         let taken = take(database, connection, now, tasks, first).await?;
         if !taken.is_empty() {
             let rows: Vec<_> = taken.iter().map(|place| tasks[*place]).collect();
@@ -104,16 +104,22 @@ pub(super) async fn insert(
     Ok((answers.ok_or_else(contended)?, receipt))
 }
 
-/// Returns for each task whether no earlier one has its id or its name.
-pub(super) fn are_first<'t>(tasks: impl Iterator<Item = &'t NewTask>) -> Vec<bool> {
-    let (mut ids, mut names) = (HashSet::new(), HashSet::new());
-    let is_first = |task: &'t NewTask| {
+/// Returns for each task the place of the first that has its id or its name: its own, if that is
+/// the first.
+pub(super) fn firsts<'t>(tasks: impl Iterator<Item = &'t NewTask>) -> Vec<usize> {
+    let (mut ids, mut names) = (HashMap::new(), HashMap::new());
+    let first = |(place, task): (usize, &'t NewTask)| {
         let spec = &task.spec;
-        let is_named_first =
-            spec.name.as_ref().is_none_or(|name| names.insert((&spec.queue, name)));
-        ids.insert(spec.id) && is_named_first
+        let name = spec.name.as_ref().map(|name| (&spec.queue, name));
+        let of_name = name.and_then(|name| names.get(&name));
+        let first = ids.get(&spec.id).or(of_name).copied().unwrap_or(place);
+        if first == place {
+            ids.insert(spec.id, place);
+            name.and_then(|name| names.insert(name, place));
+        }
+        first
     };
-    tasks.map(is_first).collect()
+    tasks.enumerate().map(first).collect()
 }
 
 /// Takes the names of tasks; returns those that got theirs, or have none.

@@ -154,6 +154,7 @@ async fn listen(ear: Arc<Ear>, options: PgConnectOptions) {
     let (mut pause, mut is_told) = (PAUSES[0], false);
     loop {
         let lost = ear.hear(&options, &mut pause).await;
+        ear.presence.hide();
         if let Err(fault) = lost
             && !is_told
         {

@@ -14,7 +14,7 @@ use super::epoch::Epochs;
 use super::error::Fault;
 use super::looks::Looks;
 use super::news::News;
-use super::pool::{self, Pool};
+use super::pool::{self, Pool, Suspicion};
 use super::presence::Presence;
 use super::shared::Shared;
 use super::stray::Strays;
@@ -37,10 +37,9 @@ pub(super) async fn open(url: &str) -> Result<Shared, Error> {
 async fn connect(target: Target) -> Result<Shared, Fault> {
     check(&target).await?;
     let epochs = Epochs::default();
-    let pool = |most| {
-        let (connect, place) = (target.connect.clone(), target.place());
-        Pool::new(connect, most, place, epochs.clone(), target.is_pooled)
-    };
+    let suspicion = Arc::new(Suspicion::new(epochs.clone(), target.is_pooled));
+    let pool =
+        |most| Pool::new(target.connect.clone(), most, target.place(), Arc::clone(&suspicion));
     let (pool, renewals) = (pool(target.max_connections), pool(1));
     let database = Database::new(pool, renewals, &target.schema, target.is_pooled, epochs.clone());
     let database = Arc::new(database);

@@ -38,10 +38,8 @@ impl Pool {
         options: PgConnectOptions,
         most: u32,
         place: String,
-        epochs: Epochs,
-        is_pooled: bool,
+        suspicion: Arc<Suspicion>,
     ) -> Self {
-        let suspicion = Arc::new(Suspicion { since: Mutex::default(), epochs, is_pooled });
         let (greeter, judge) = (Arc::clone(&suspicion), Arc::clone(&suspicion));
         let pool = PgPoolOptions::new()
             .max_connections(most)
@@ -109,7 +107,7 @@ pub(super) async fn connect(
 /// When a connection was lost last. Others may be gone with it, or lead to a server that is a
 /// standby now, or is not the one that others lead to.
 #[derive(Debug)]
-struct Suspicion {
+pub(super) struct Suspicion {
     since: Mutex<Option<Instant>>,
     epochs: Epochs,
     /// Whether a pooler gives each transaction another connection, perhaps to another server.
@@ -117,6 +115,10 @@ struct Suspicion {
 }
 
 impl Suspicion {
+    pub(super) fn new(epochs: Epochs, is_pooled: bool) -> Self {
+        Self { since: Mutex::default(), epochs, is_pooled }
+    }
+
     fn begin(&self) {
         *self.since.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         self.epochs.end();

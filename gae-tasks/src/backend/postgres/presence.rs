@@ -75,6 +75,7 @@ impl Presence {
         // Shared, because the server may not know yet that the session before is lost.
         const LOCK: &str = "SELECT pg_try_advisory_lock_shared($1)";
         let Some(number) = self.number else { return Ok(()) };
+        self.hide();
         let locked = sqlx::query_scalar(LOCK).bind(number).fetch_one(listener);
         match within(PATIENCE, locked).await {
             Ok(true) => self.is_shown.store(true, Ordering::Relaxed),
@@ -82,6 +83,11 @@ impl Presence {
             Ok(false) | Err(_) => {}
         }
         Ok(())
+    }
+
+    /// Has leases name no process, until the lock is had again.
+    pub(super) fn hide(&self) {
+        self.is_shown.store(false, Ordering::Relaxed);
     }
 
     /// Returns what changes once the lock is missed: the session is lost without a word, or is one
@@ -122,8 +128,8 @@ impl Presence {
     }
 
     /// Begins to watch other processes anew, because something has failed.
-    pub(super) fn forget(&self) {
-        self.seen().absences.forget();
+    pub(super) fn disturb(&self) {
+        self.seen().absences.disturb(self.clock());
     }
 
     /// Whether it was not logged yet that looks fail.

@@ -61,17 +61,43 @@ pub(super) const INSERT: &str = concat!(
     " SELECT pg_current_xact_id()::text, (SELECT queue_changes FROM gae_tasks.version)"
 );
 
-/// Stores new tasks that are due at once and have nothing but a payload, as nearly all do. None of
-/// them may be stored already: looking for that would cost a fifth of the time.
-const PLAIN: &str = concat!(
-    "WITH m AS MATERIALIZED (SELECT ",
-    moment!(),
-    " AS now), given AS (SELECT unnest($2::uuid[]) AS id, unnest($3::bigint[]) AS lane, \
-     unnest($4::bytea[]) AS payload, m.now FROM m), new AS (INSERT INTO gae_tasks.task (id, lane, created, \
-     schedule_time, payload) SELECT id, lane, now, now, payload FROM given), put AS (INSERT INTO \
-     gae_tasks.waiting (lane, due, task, size, standing, timed) SELECT lane, now, id, \
-     octet_length(payload), 0, false FROM given) SELECT pg_current_xact_id()::text, (SELECT \
-     queue_changes FROM gae_tasks.version)"
+/// The query part `given`, plain tasks by [`bind_plain`]: they are due at once and have nothing but
+/// a payload, as nearly all do.
+macro_rules! given_plain {
+    () => {
+        concat!(
+            "m AS MATERIALIZED (SELECT ",
+            moment!(),
+            " AS now), given AS (SELECT unnest($2::uuid[]) AS id, unnest($3::bigint[]) AS lane, \
+             unnest($4::bytea[]) AS payload, m.now FROM m)"
+        )
+    };
+}
+pub(super) use given_plain;
+
+/// The query parts that store the plain tasks of `$from`, whose table is `g`. None of them may be
+/// stored already: looking for that would cost a fifth of the time.
+macro_rules! stored_plain {
+    ($from:literal) => {
+        concat!(
+            "new AS (INSERT INTO gae_tasks.task (id, lane, created, schedule_time, payload) SELECT \
+             g.id, g.lane, g.now, g.now, g.payload ",
+            $from,
+            "), put AS (INSERT INTO gae_tasks.waiting (lane, due, task, size, standing, timed, \
+             named) SELECT g.lane, g.now, g.id, octet_length(g.payload), 0, false, false ",
+            $from,
+            ")"
+        )
+    };
+}
+pub(super) use stored_plain;
+
+const INSERT_PLAIN: &str = concat!(
+    "WITH ",
+    given_plain!(),
+    ", ",
+    stored_plain!("FROM given g"),
+    " SELECT pg_current_xact_id()::text, (SELECT queue_changes FROM gae_tasks.version)"
 );
 
 /// What a statement that stored tasks says of its transaction.
@@ -105,12 +131,7 @@ pub(super) async fn insert_new(
     if !tasks.iter().all(|(task, _)| is_plain(task)) {
         return insert(database, connection, now, tasks).await;
     }
-    let query = database
-        .query(PLAIN)
-        .bind(at(now))
-        .bind(tasks.iter().map(|(task, _)| uuid(task.spec.id)).collect::<Vec<_>>())
-        .bind(tasks.iter().map(|(_, lane)| *lane).collect::<Vec<_>>())
-        .bind(tasks.iter().map(|(task, _)| &*task.payload).collect::<Vec<_>>());
+    let query = bind_plain(database.query(INSERT_PLAIN), now, tasks.iter().copied());
     receipt(query, connection).await
 }
 
@@ -122,8 +143,25 @@ async fn receipt(
     Ok(Receipt { xid: row.try_get(0)?, queue_changes: row.try_get(1)? })
 }
 
+/// Binds the moment and plain tasks with their lanes to the arguments `$1` to `$4`.
+pub(super) fn bind_plain<'a, 'q>(
+    query: Query<'q, Postgres, PgArguments>,
+    now: Now,
+    tasks: impl Iterator<Item = (&'a NewTask, i64)> + Clone,
+) -> Query<'q, Postgres, PgArguments>
+where
+    'a: 'q,
+{
+    let payload = |(task, _): (&'a NewTask, i64)| -> &'a [u8] { &task.payload };
+    query
+        .bind(at(now))
+        .bind(tasks.clone().map(|(task, _)| uuid(task.spec.id)).collect::<Vec<_>>())
+        .bind(tasks.clone().map(|(_, lane)| lane).collect::<Vec<_>>())
+        .bind(tasks.map(payload).collect::<Vec<_>>())
+}
+
 /// Whether a task is due at once and has nothing but a payload.
-fn is_plain(task: &NewTask) -> bool {
+pub(super) fn is_plain(task: &NewTask) -> bool {
     let TaskSpec { name, max_attempts, retry, deadline, attributes, .. } = &task.spec;
     let has_nothing = name.is_none()
         && max_attempts.is_none()

@@ -18,6 +18,10 @@ use crate::time::Now;
 /// is just ending. The outcomes of other tasks wait for the answer as well.
 const PATIENCE: Duration = Duration::from_millis(200);
 
+/// The same where the task may be locked by a try of this request whose answer was lost, which may
+/// still be at work.
+const LONG: Duration = Duration::from_secs(3);
+
 /// The first and the longest pause between two tries.
 const PAUSES: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(50)];
 
@@ -128,7 +132,8 @@ impl<'a> Settling<'a> {
     /// soon.
     async fn record_locked(&mut self, shared: &Shared, may_be_done: bool) -> Result<(), Fault> {
         let (begun, [mut pause, longest]) = (Instant::now(), PAUSES);
-        while !self.locked.is_empty() && begun.elapsed() < PATIENCE {
+        let patience = if may_be_done { LONG } else { PATIENCE };
+        while !self.locked.is_empty() && begun.elapsed() < patience {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(longest);
             let locked = self.locked.iter().filter_map(|lease| self.settlements.get(lease));

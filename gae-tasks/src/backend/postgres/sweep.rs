@@ -19,7 +19,7 @@ pub(super) async fn sweep(shared: Arc<Shared>, request: Sweep) -> Result<Swept, 
     let swept = sweep_once(&shared, &request).await;
     if swept.is_err() {
         // Others may have been unable to lock and to renew.
-        shared.presence.forget();
+        shared.presence.disturb();
     }
     swept
 }

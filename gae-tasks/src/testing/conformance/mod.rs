@@ -128,6 +128,7 @@ macro_rules! conformance {
                 a_replayed_task_holds_its_name
                 a_finished_task_blocks_its_name_for_exactly_the_time_given
                 a_finished_task_blocks_its_name_whatever_came_before
+                a_failed_task_that_is_done_blocks_its_name_for_exactly_the_time_given
                 a_deleted_task_blocks_its_name_for_exactly_the_time_given
                 a_deleted_dead_letter_blocks_its_name
                 a_purged_task_blocks_its_name_for_exactly_the_time_given

@@ -71,6 +71,7 @@ pub(super) async fn a_replayed_task_holds_its_name(on: Stage) {
     assert!(is_blocked(&on, at(1), holder).await);
     assert_eq!(on.attempt(at(1), Verdict::Done).await, Settled::Done);
     assert!(is_blocked(&on, at(2), holder).await);
+    assert!(!is_blocked(&on, at(1).plus(TOMBSTONES), holder).await);
 }
 
 pub(super) async fn a_finished_task_blocks_its_name_for_exactly_the_time_given(on: Stage) {
@@ -91,7 +92,21 @@ pub(super) async fn a_finished_task_blocks_its_name_whatever_came_before(on: Sta
     on.sweep(at(100), 100).await;
     let recovered = on.lose(at(110)).await;
     assert_eq!(on.attempt(recovered, Verdict::Done).await, Settled::Done);
-    assert!(is_blocked(&on, recovered, holder).await);
+    let until = recovered.plus(TOMBSTONES);
+    assert!(is_blocked(&on, just_before(until), holder).await);
+    assert!(!is_blocked(&on, until, holder).await);
+}
+
+pub(super) async fn a_failed_task_that_is_done_blocks_its_name_for_exactly_the_time_given(
+    on: Stage,
+) {
+    let holder = on.store(at(0), on.named("n")).await;
+    on.attempt(at(0), retry()).await;
+    on.run_now(at(1), holder).await.expect("it waits");
+    assert_eq!(on.attempt(at(1), Verdict::Done).await, Settled::Done);
+    let until = at(1).plus(TOMBSTONES);
+    assert!(is_blocked(&on, just_before(until), holder).await);
+    assert!(!is_blocked(&on, until, holder).await);
 }
 
 pub(super) async fn a_deleted_task_blocks_its_name_for_exactly_the_time_given(on: Stage) {

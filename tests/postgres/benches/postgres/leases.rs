@@ -115,8 +115,8 @@ async fn fill_deep(place: &Place, deep: usize) -> Result<(), BoxError> {
     );
     place.execute(&tasks).await?;
     let waiting = format!(
-        "INSERT INTO {DEEP}.waiting (lane, due, task, size, standing, timed) \
-         SELECT lane, schedule_time, id, octet_length(payload), 0, coalesce(timed, false) \
+        "INSERT INTO {DEEP}.waiting (lane, due, task, size, standing, timed, named) \
+         SELECT lane, schedule_time, id, octet_length(payload), 0, coalesce(timed, false), false \
          FROM {DEEP}.task ON CONFLICT DO NOTHING"
     );
     place.execute(&waiting).await?;

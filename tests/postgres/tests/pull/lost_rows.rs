@@ -22,7 +22,7 @@ async fn a_waiting_row_of_a_leased_task_is_removed_and_the_others_are_leased() {
         stage.store("q", 1..4).await;
         let leases = stage.leases(1).await;
         let again = format!(
-            "INSERT INTO gae_tasks.waiting SELECT lane, {due}, id, 7, 0, false FROM gae_tasks.task \
+            "INSERT INTO gae_tasks.waiting SELECT lane, {due}, id, 7, 0, false, false FROM gae_tasks.task \
              WHERE id::text LIKE '%1'"
         );
         stage.execute(&again).await;
@@ -72,7 +72,7 @@ async fn a_task_that_is_just_leased_is_no_stray() {
     let leasing = stage
         .transaction(
             "WITH w AS (DELETE FROM gae_tasks.waiting RETURNING task) INSERT INTO gae_tasks.lease \
-             SELECT task, 7, 9, 9, false FROM w",
+             SELECT task, 7, 9, 9, false, false FROM w",
         )
         .await;
     assert_eq!(stage.sweep().await.recovered, 0);

@@ -15,7 +15,7 @@ use crate::stage::{Stage, leasing};
 const SECOND: Duration = Duration::from_secs(1);
 
 /// The time for which a lock must stay free before leases of up to 30 seconds are taken.
-const GONE: Duration = Duration::from_secs(12);
+const GONE: Duration = Duration::from_secs(15);
 
 /// The duration of leases: for as long after the start of a server nothing is taken. These tests
 /// never say that a lease was seen unchanged for so long.

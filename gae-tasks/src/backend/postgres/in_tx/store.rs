@@ -7,23 +7,44 @@ use super::{names, refusal};
 use crate::backend::home::{PostgresSchema, Prepared};
 use crate::backend::postgres::database::moment;
 use crate::backend::postgres::epoch::started;
-use crate::backend::postgres::rows::{Rows, given, stored};
+use crate::backend::postgres::rows::{
+    Rows, bind_plain, given, given_plain, is_plain, stored, stored_plain,
+};
 use crate::backend::transaction::StoreInTx;
 use crate::error::Error;
 use crate::task::Deferred;
 use crate::time::Now;
 
 /// Stores tasks without names, if the tables are those of the client, on the server that the tasks
-/// were prepared on. Returns the number of the transaction, and whether each is so.
-const STORE: &str = concat!(
-    "WITH here AS (SELECT ",
-    started!(),
-    " IS NOT DISTINCT FROM $14 AS is_same FROM gae_tasks.version WHERE identity = $13), ",
-    given!(),
-    ", ",
-    stored!("FROM given g CROSS JOIN here WHERE here.is_same"),
-    " SELECT pg_current_xact_id()::text, EXISTS (SELECT FROM here), EXISTS (SELECT FROM here WHERE \
-     is_same)"
+/// were prepared on. Returns the number of the transaction, and whether each is so. `$identity` and
+/// `$server` are the parameters after those of the tasks.
+macro_rules! store {
+    ($identity:literal, $server:literal, $given:expr, $stored:expr) => {
+        concat!(
+            "WITH here AS (SELECT ",
+            started!(),
+            " IS NOT DISTINCT FROM ",
+            $server,
+            " AS is_same FROM gae_tasks.version WHERE identity = ",
+            $identity,
+            "), ",
+            $given,
+            ", ",
+            $stored,
+            " SELECT pg_current_xact_id()::text, EXISTS (SELECT FROM here), EXISTS (SELECT FROM \
+             here WHERE is_same)"
+        )
+    };
+}
+
+const STORE: &str =
+    store!("$13", "$14", given!(), stored!("FROM given g CROSS JOIN here WHERE here.is_same"));
+
+const STORE_PLAIN: &str = store!(
+    "$5",
+    "$6",
+    given_plain!(),
+    stored_plain!("FROM given g CROSS JOIN here WHERE here.is_same")
 );
 
 /// Stores the tasks of an order. If `judge` refuses the answers, what was stored is taken back.
@@ -84,10 +105,15 @@ async fn write(
     prepared: &Prepared,
     now: Now,
 ) -> Result<Result<Written, sqlx::Error>, Error> {
-    let rows = Rows::of(prepared.tasks.iter().map(|(task, lane)| (task, *lane)));
-    let rows = rows.map_err(|fault| fault.at(schema.place()))?;
-    let query = sqlx::query(statement(schema, STORE)).persistent(!schema.is_pooled());
-    let query = rows.bind(query, now).bind(schema.identity()).bind(prepared.server);
+    let tasks = prepared.tasks.iter().map(|(task, lane)| (task, *lane));
+    let query = |text| sqlx::query(statement(schema, text)).persistent(!schema.is_pooled());
+    let query = if tasks.clone().all(|(task, _)| is_plain(task)) {
+        bind_plain(query(STORE_PLAIN), now, tasks)
+    } else {
+        let rows = Rows::of(tasks).map_err(|fault| fault.at(schema.place()))?;
+        rows.bind(query(STORE), now)
+    };
+    let query = query.bind(schema.identity()).bind(prepared.server);
     let read = |row: sqlx::postgres::PgRow| {
         let (transaction, is_here) = (row.try_get(0)?, row.try_get(1)?);
         Ok::<_, sqlx::Error>(Written { transaction, is_here, is_same: row.try_get(2)? })

@@ -1,6 +1,7 @@
 //! Leases of processes that are gone, which need not expire.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use sqlx::Row;
 
@@ -8,10 +9,14 @@ use super::held;
 use crate::backend::HeldLease;
 use crate::backend::postgres::absence::Look;
 use crate::backend::postgres::error::Fault;
+use crate::backend::postgres::limit::within;
 use crate::backend::postgres::presence::Due;
 use crate::backend::postgres::shared::Shared;
 use crate::log;
 use crate::time::Timestamp;
+
+/// How long a look may take: a connection that has fallen silent is not waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The leases that name a process, and whether its lock is held. The locks are read once, and only
 /// if there are such leases; if there are none, a row without a lease brings the times. Where a
@@ -30,10 +35,12 @@ const LOOK: &str = "WITH m AS MATERIALIZED (SELECT (extract(epoch FROM clock_tim
 /// gone. Sweeps do not depend on it: leases expire too.
 pub(super) async fn gone(shared: &Shared, limit: usize) -> Vec<HeldLease> {
     let Some(due) = shared.presence.due() else { return Vec::new() };
-    match look(shared, due).await {
+    match within(PATIENCE, look(shared, due)).await {
         Ok(look) => shared.presence.look(look, limit),
         Err(fault) => {
-            shared.presence.forget();
+            shared.presence.disturb();
+            // The session of the listener may be lost as silently.
+            shared.presence.miss();
             shared.database.heed(&fault);
             if !fault.is_transient() && shared.presence.is_news() {
                 let (place, cause) = (shared.database.place(), fault.cause());

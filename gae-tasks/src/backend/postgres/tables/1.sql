@@ -112,7 +112,7 @@ CREATE TABLE gae_tasks.waiting (
     standing smallint NOT NULL,
     timed boolean NOT NULL,
     -- Whether the task has a name, which outlives it.
-    named boolean NOT NULL DEFAULT false,
+    named boolean NOT NULL,
     PRIMARY KEY (lane, standing, timed, due, task)
 );
 
@@ -127,10 +127,10 @@ CREATE TABLE gae_tasks.lease (
     duration bigint NOT NULL,
     -- Whether the task is a suspect that no other suspect may run beside.
     alone boolean NOT NULL,
+    named boolean NOT NULL,
     -- The number of the process that has the lease, if the process shows by an advisory lock with
     -- this key that it lives.
-    holder bigint,
-    named boolean NOT NULL DEFAULT false
+    holder bigint
 );
 
 -- Names in use: names of stored tasks and, until the time `until`, of tasks that are over.
