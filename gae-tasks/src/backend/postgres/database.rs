@@ -121,9 +121,16 @@ impl Database {
         AssertSqlSafe(Arc::clone(text)).into_sql_str()
     }
 
-    /// Returns a query of the [statement](Self::sql), prepared once for each connection. Behind a
-    /// pooler, nothing is kept from one transaction to the next.
+    /// Returns a query of the [statement](Self::sql), which is planned anew: a plan that was made
+    /// while a table was empty may read all of it later.
     pub(super) fn query(&self, text: &'static str) -> Query<'static, Postgres, PgArguments> {
+        sqlx::query(self.sql(text)).persistent(false)
+    }
+
+    /// Returns a query of a statement that has only one plan, whatever is in the tables. It is
+    /// prepared once for each connection; behind a pooler, nothing is kept from one transaction to
+    /// the next.
+    pub(super) fn prepared(&self, text: &'static str) -> Query<'static, Postgres, PgArguments> {
         sqlx::query(self.sql(text)).persistent(!self.is_pooled)
     }
 

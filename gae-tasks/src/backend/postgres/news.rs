@@ -190,6 +190,6 @@ async fn notify(database: &Database, channel: &str, own: &str) -> Result<(), Fau
     // Nobody needs to hear of it after a crash, so the commit does not wait for the disk.
     const NOTIFY: &str = "SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, $2)";
     let mut connection = database.connection().await?;
-    database.query(NOTIFY).bind(channel).bind(own).execute(&mut *connection).await?;
+    database.prepared(NOTIFY).bind(channel).bind(own).execute(&mut *connection).await?;
     connection.commit().await
 }

@@ -117,7 +117,7 @@ pub(super) async fn insert(
     tasks: &[(&NewTask, i64)],
 ) -> Result<Receipt, Fault> {
     let rows = Rows::of(tasks.iter().copied())?;
-    receipt(rows.bind(database.query(INSERT), now), connection).await
+    receipt(rows.bind(database.prepared(INSERT), now), connection).await
 }
 
 /// Stores tasks in these lanes, by a cheaper statement if all of them are plain. That fails if a
@@ -131,7 +131,7 @@ pub(super) async fn insert_new(
     if !tasks.iter().all(|(task, _)| is_plain(task)) {
         return insert(database, connection, now, tasks).await;
     }
-    let query = bind_plain(database.query(INSERT_PLAIN), now, tasks.iter().copied());
+    let query = bind_plain(database.prepared(INSERT_PLAIN), now, tasks.iter().copied());
     receipt(query, connection).await
 }
 

@@ -56,7 +56,7 @@ pub(super) async fn scan(
     connection: &mut PgConnection,
     now: Now,
 ) -> Result<Scan, Fault> {
-    let rows = database.query(SCAN).bind(at(now)).fetch_all(connection).await?;
+    let rows = database.prepared(SCAN).bind(at(now)).fetch_all(connection).await?;
     let mut scan = Scan { now: Timestamp::default(), changes: 0, heads: Vec::new() };
     for row in &rows {
         scan.now = Timestamp::from_micros(row.try_get(0)?);

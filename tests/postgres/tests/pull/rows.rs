@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gae_tasks::backend::postgres::Postgres;
-use gae_tasks::backend::{Backend, Enqueue, Pull, Settled, Verdict};
+use gae_tasks::backend::{Backend, Enqueue, Pull, Settle, Settled, Verdict};
 use gae_tasks::{Now, Schedule};
 
 use crate::stage::{Stage, done, leasing, task};
@@ -85,9 +85,45 @@ async fn a_lease_reads_what_it_takes_however_much_waits() {
         assert_eq!(leased.tasks.len(), 10);
     })
     .await;
+    let read = rows_read(&stage).await;
+    assert!(read < 500, "{read} rows were read");
+}
+
+/// Plans outlive the queue that they were made for.
+#[tokio::test]
+async fn what_was_planned_while_nothing_waited_reads_no_more_when_much_does() {
+    let stage = Stage::new().await;
+    with_another(&stage, async |backend| {
+        for round in 0..20 {
+            if round == 10 {
+                let empty = "VACUUM (ANALYZE) gae_tasks.task, gae_tasks.waiting, gae_tasks.lease";
+                stage.execute(empty).await;
+            }
+            enqueue(backend, round..round + 1, Schedule::Now).await;
+            run(backend, 1).await;
+        }
+        enqueue(backend, 100..MANY, Schedule::Now).await;
+        stage.execute("SELECT pg_stat_reset()").await;
+        run(backend, 100).await;
+    })
+    .await;
+    let read = rows_read(&stage).await;
+    assert!(read < 2_000, "{read} rows were read");
+}
+
+/// Leases so many tasks, which are then done.
+async fn run(backend: &Postgres, total: usize) {
+    let leased = backend.lease(leasing(["q"], total)).await.expect("the server answers");
+    assert_eq!(leased.tasks.len(), total);
+    let settle = Settle::new(Now::Storage, leased.tasks.iter().map(|t| done(t.lease)).collect());
+    let settled = backend.settle(settle).await.expect("the server answers");
+    assert_eq!(settled, vec![Settled::Done; total]);
+}
+
+/// Returns how many rows of tasks the server has read since `pg_stat_reset()`.
+async fn rows_read(stage: &Stage) -> i64 {
     let read = "SELECT coalesce(sum(seq_tup_read + coalesce(idx_tup_fetch, 0)), 0)::bigint FROM \
                 pg_stat_all_tables WHERE relid IN ('gae_tasks.task'::regclass, \
                 'gae_tasks.waiting'::regclass, 'gae_tasks.lease'::regclass)";
-    let read: i64 = stage.database.value(read).await.expect("the server answers");
-    assert!(read < 500, "{read} rows were read");
+    stage.database.value(read).await.expect("the server answers")
 }

@@ -44,8 +44,8 @@ macro_rules! take {
              END, $16::bigint, $17::boolean, $19::bigint, g.named FROM gone g CROSS JOIN m) \
              SELECT ",
             task_columns!(),
-            ", t.payload, g.no, g.due, g.task FROM gone g LEFT JOIN gae_tasks.task t ON t.id = \
-             g.task ORDER BY g.place"
+            ", t.payload, g.no, g.due, g.task FROM gone g LEFT JOIN LATERAL (SELECT * FROM \
+             gae_tasks.task t WHERE t.id = g.task OFFSET 0) t ON true ORDER BY g.place"
         )
     };
 }
@@ -118,7 +118,7 @@ pub(super) async fn take(
     };
     let sources = || asks.iter().map(|ask| ask.source);
     let query = database
-        .query(if asks.len() == 1 { TAKE_OF_ONE } else { TAKE })
+        .prepared(if asks.len() == 1 { TAKE_OF_ONE } else { TAKE })
         .bind(at(request.now))
         .bind(each(|ask| ask.queue))
         .bind(each(|ask| ask.turn))

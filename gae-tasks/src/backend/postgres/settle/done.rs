@@ -12,11 +12,15 @@ use crate::backend::postgres::task::{id, uuid};
 /// a task that others have locked only for a moment, then it fails, and nothing is recorded. The
 /// leases are joined with that setting, so it is made before they are locked.
 const DONE: &str = "WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', '50ms', \
-                    true)), free AS (DELETE FROM gae_tasks.lease l USING unnest($1::uuid[], \
-                    $2::bigint[]) AS n(task, token) CROSS JOIN patience WHERE l.task = n.task AND \
-                    l.token = n.token AND NOT l.named RETURNING l.task, l.token), gone AS (DELETE \
-                    FROM gae_tasks.task t USING free f WHERE t.id = f.task RETURNING t.id, \
-                    f.token) SELECT id, token FROM gone";
+                    true)), held AS (SELECT n.token, l.at FROM patience CROSS JOIN \
+                    unnest($1::uuid[], $2::bigint[]) AS n(task, token) CROSS JOIN LATERAL (SELECT \
+                    l.ctid AS at FROM gae_tasks.lease l WHERE l.task = n.task AND l.token = \
+                    n.token AND NOT l.named OFFSET 0) l), free AS (DELETE FROM gae_tasks.lease l \
+                    USING held h WHERE l.ctid = h.at AND l.token = h.token RETURNING l.task, \
+                    l.token), found AS (SELECT f.token, t.at FROM free f CROSS JOIN LATERAL \
+                    (SELECT t.ctid AS at FROM gae_tasks.task t WHERE t.id = f.task OFFSET 0) t), \
+                    gone AS (DELETE FROM gae_tasks.task t USING found f WHERE t.ctid = f.at \
+                    RETURNING t.id, f.token) SELECT id, token FROM gone";
 
 /// Records leases, in the order of their tasks, as done. Returns those that were; a task with a
 /// name is not, since the name outlives it.
@@ -29,7 +33,7 @@ pub(super) async fn record(
 ) -> Result<Vec<LeaseRef>, Fault> {
     let mut connection = database.connection().await?;
     let query = database
-        .query(DONE)
+        .prepared(DONE)
         .bind(leases.iter().map(|lease| uuid(lease.id)).collect::<Vec<_>>())
         .bind(leases.iter().map(|lease| lease.token.to_bits()).collect::<Vec<_>>());
     let rows = query.fetch_all(&mut *connection).await?;
