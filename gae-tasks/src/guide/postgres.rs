@@ -176,9 +176,9 @@
 //! session, and its lock is free. That alone proves nothing, because a session can be lost while
 //! the process lives; a living process makes another one and locks again within 3 seconds. So a
 //! lease is taken early only by a worker that has seen the lock free, in looks about a second
-//! apart, for 15 seconds (for half of the lease, if that is more), and no lease of the
-//! process renewed, taken or ended in that time. After a restart, a failover, an error of a look or a jump of
-//! the server's clock nothing is taken early for one lease time.
+//! apart, for 15 seconds (for half of the lease, if that is more), and no lease of the process
+//! renewed, taken or ended in that time. After a restart, a failover, an error of a look or a jump
+//! of the server's clock nothing is taken early for one lease time.
 //!
 //! What needs the whole lease: a machine that is gone without a word, whose sessions the server
 //! keeps until its TCP keepalive finds out; workers behind a [pooler](#poolers), or with a

@@ -67,7 +67,9 @@ impl Callers {
         }
         state.tasks += caller.tasks.len();
         state.callers.push_back(caller);
-        let begins = state.idle == 0 && state.running < self.most_running;
+        // One that waits takes them, unless they are too many for it.
+        let is_free = state.idle == 0 || state.tasks > MOST.0;
+        let begins = is_free && state.running < self.most_running;
         state.running += usize::from(begins);
         drop(state);
         self.added.notify_one();
@@ -152,18 +154,29 @@ impl Drop for Idle<'_> {
 mod tests {
     use super::*;
 
+    /// Adds a caller without tasks, and returns whether a flush begins.
+    fn begins(callers: &Callers) -> bool {
+        let (answer, _) = oneshot::channel();
+        callers.add(Caller { now: Now::Storage, tasks: Vec::new(), answer }).unwrap()
+    }
+
     fn begun(connections: u32) -> usize {
         let callers = Callers::new(connections);
-        let begins = |_: &usize| {
-            let (answer, _) = oneshot::channel();
-            let caller = Caller { now: Now::Storage, tasks: Vec::new(), answer };
-            callers.add(caller).unwrap()
-        };
-        (0..5).filter(begins).count()
+        (0..5).filter(|_| begins(&callers)).count()
     }
 
     #[test]
     fn flushes_leave_a_connection_for_those_who_run_tasks() {
         assert_eq!((begun(2), begun(3), begun(8)), (1, 2, 2));
+    }
+
+    #[test]
+    fn a_flush_that_waits_takes_the_next_caller() {
+        let callers = Callers::new(8);
+        assert!(begins(&callers));
+        let idle = Idle::new(&callers);
+        assert!(!begins(&callers));
+        drop(idle);
+        assert!(begins(&callers));
     }
 }

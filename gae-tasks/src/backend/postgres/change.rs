@@ -38,7 +38,7 @@ pub(super) async fn begin(
         ", queue_changes, pg_current_xact_id()::text FROM gae_tasks.version"
     );
     let Shared { database, catalogue, .. } = shared;
-    let row = database.query(BEGIN).bind(at(now)).fetch_one(&mut *connection).await?;
+    let row = database.prepared(BEGIN).bind(at(now)).fetch_one(&mut *connection).await?;
     let (now, changes, xid) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
     catalogue.refresh_queues(database, connection, changes).await?;
     Ok(Begun { now: Timestamp::from_micros(now), xid })
@@ -56,7 +56,7 @@ pub(super) async fn lock(
         " FROM gae_tasks.task t WHERE t.id = ANY($1) ORDER BY t.id FOR UPDATE SKIP LOCKED"
     );
     let Shared { database, catalogue, .. } = shared;
-    let rows = database.query(LOCK).bind(ids).fetch_all(&mut *connection).await?;
+    let rows = database.prepared(LOCK).bind(ids).fetch_all(&mut *connection).await?;
     let task = |row| Task::read(row, 0).map(|task| (task.id, task));
     let tasks: HashMap<_, _> = rows.iter().map(task).collect::<Result<_, _>>()?;
     let lanes = tasks.values().map(|task| task.lane);
@@ -74,7 +74,7 @@ pub(super) async fn stored(
     if ids.is_empty() {
         return Ok(HashSet::new());
     }
-    let rows = database.query(STORED).bind(ids).fetch_all(connection).await?;
+    let rows = database.prepared(STORED).bind(ids).fetch_all(connection).await?;
     rows.iter().map(|row| Ok(id(row.try_get(0)?))).collect()
 }
 

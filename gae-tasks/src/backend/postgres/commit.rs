@@ -108,7 +108,7 @@ async fn ask(database: &Database, xid: &str, fault: Fault) -> Result<(), Fault> 
 async fn status(database: &Database, xid: &str) -> Result<Option<String>, Fault> {
     const STATUS: &str = "SELECT pg_xact_status($1::text::xid8)";
     let mut connection = database.connection().await?;
-    let row = database.query(STATUS).bind(xid).fetch_one(&mut *connection).await?;
+    let row = database.prepared(STATUS).bind(xid).fetch_one(&mut *connection).await?;
     Ok(row.try_get(0)?)
 }
 

@@ -53,7 +53,7 @@ pub(super) async fn enqueue(
         left = Vec::new();
         for (of, place, task) in others {
             match &answers[of] {
-                Some(Ok(first)) => answers[place] = Some(Ok(like(first, &task))),
+                Some(Ok(first)) if first.created => answers[place] = Some(Ok(like(first, &task))),
                 _ => left.push((place, task)),
             }
         }
@@ -61,7 +61,7 @@ pub(super) async fn enqueue(
     Ok(answers.into_iter().flatten().collect())
 }
 
-/// Returns the answer for a task with the id or the name of another one, which was answered so.
+/// Returns the answer for a task with the id or the name of another one, which was stored.
 fn like(first: &Deferred, task: &NewTask) -> Deferred {
     if first.id == task.spec.id { *first } else { Deferred::new(first.id, false) }
 }

@@ -143,7 +143,7 @@ async fn take(
     let queues: Vec<_> = wanted.iter().map(|(queue, ..)| *queue).collect();
     let names: Vec<_> = wanted.iter().map(|(_, name, _)| *name).collect();
     let ids: Vec<_> = wanted.iter().map(|(.., id)| *id).collect();
-    let query = database.query(TAKE).bind(at(now)).bind(queues).bind(names).bind(ids);
+    let query = database.prepared(TAKE).bind(at(now)).bind(queues).bind(names).bind(ids);
     let rows = query.fetch_all(connection).await.map_err(|error| held(error, &wanted))?;
     let taken =
         rows.iter().map(|row| row.try_get(0)).collect::<Result<HashSet<Uuid>, sqlx::Error>>()?;

@@ -27,8 +27,7 @@ pub(super) struct Presence {
     /// process shows nothing, and looks at nobody: through a pooler a lock, and its end, may be
     /// those of others.
     number: Option<i64>,
-    /// Whether the process has had its lock. Its leases name it from then on, also while the lock
-    /// is lost: what becomes of them shows that it lives.
+    /// Whether the process has its lock, as far as it knows. Its leases name it then.
     is_shown: AtomicBool,
     /// Changes when a look shows that the lock of this process is free.
     missed: watch::Sender<()>,

@@ -10,7 +10,9 @@ use crate::backend::postgres::task::{id, uuid};
 
 /// Ends the leases that are held, in the order of their tasks, and deletes the tasks. It waits for
 /// a task that others have locked only for a moment, then it fails, and nothing is recorded. The
-/// leases are joined with that setting, so it is made before they are locked.
+/// leases are joined with that setting, so it is made before they are locked. Rows are found by key
+/// and deleted where they are: whoever changes the row of a leased task ends its lease in the same
+/// transaction, so a task whose lease is there has not moved.
 const DONE: &str = "WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', '50ms', \
                     true)), held AS (SELECT n.token, l.at FROM patience CROSS JOIN \
                     unnest($1::uuid[], $2::bigint[]) AS n(task, token) CROSS JOIN LATERAL (SELECT \

@@ -35,12 +35,14 @@ const LOOK: &str = "WITH m AS MATERIALIZED (SELECT (extract(epoch FROM clock_tim
 /// gone. Sweeps do not depend on it: leases expire too.
 pub(super) async fn gone(shared: &Shared, limit: usize) -> Vec<HeldLease> {
     let Some(due) = shared.presence.due() else { return Vec::new() };
-    match within(PATIENCE, look(shared, due)).await {
+    match look(shared, due).await {
         Ok(look) => shared.presence.look(look, limit),
         Err(fault) => {
             shared.presence.disturb();
             // The session of the listener may be lost as silently.
-            shared.presence.miss();
+            if fault.is_of_connection() {
+                shared.presence.miss();
+            }
             shared.database.heed(&fault);
             if !fault.is_transient() && shared.presence.is_news() {
                 let (place, cause) = (shared.database.place(), fault.cause());
@@ -60,7 +62,8 @@ pub(super) async fn gone(shared: &Shared, limit: usize) -> Vec<HeldLease> {
 
 async fn look(shared: &Shared, Due { own, asked }: Due) -> Result<Look, Fault> {
     let mut connection = shared.database.connection().await?;
-    let rows = shared.database.query(LOOK).fetch_all(&mut *connection).await?;
+    let query = shared.database.query(LOOK);
+    let rows = within(PATIENCE, query.fetch_all(&mut *connection)).await?;
     connection.commit().await?;
     let answered = shared.presence.clock();
     let first = rows.first().ok_or_else(|| Fault::Unreadable("the time".to_owned()))?;
