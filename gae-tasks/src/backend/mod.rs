@@ -24,6 +24,8 @@ mod readers;
 pub(crate) mod record;
 pub(crate) mod refusers;
 mod request;
+#[cfg(any(feature = "cloud-tasks", feature = "postgres"))]
+mod runtime;
 pub(crate) mod settle;
 mod shared;
 mod survey;

@@ -8,15 +8,16 @@ use std::time::Duration;
 use google_cloud_auth::credentials::{Builder as DefaultCredentials, anonymous};
 use google_cloud_gax::retry_policy::NeverRetry;
 use google_cloud_tasks_v2::client::CloudTasks as Google;
+use tokio::runtime::Builder;
 
 use super::CloudTasks;
 use super::error::failed;
-use super::limits::MAX_TASK_BYTES;
+use super::limits::{MAX_TASK_BYTES, NAME};
 use super::name::Location;
-use super::runtime::Runtime;
 use super::shared::Shared;
 use super::target::{Http, Origin, Routing, Target, Token};
 use crate::attributes::problem_of_header;
+use crate::backend::runtime::Runtime;
 use crate::envelope::PREFIX;
 use crate::error::{Error, no_problems};
 
@@ -262,7 +263,7 @@ impl CloudTasksBuilder {
         }
         self.origin = self.origin.or_else(origin);
         no_problems(self.problems())?;
-        let runtime = Runtime::start()?;
+        let runtime = Runtime::start(NAME, "gae-tasks-google", &mut Builder::new_current_thread())?;
         // On the client's own thread: the credentials keep a task running that renews them.
         let google = runtime.run(google(self.endpoint.clone(), self.anonymous)).await?;
         let shared = Shared {

@@ -12,7 +12,6 @@ mod queue;
 mod read;
 mod record;
 mod request;
-mod runtime;
 mod shared;
 mod survey;
 mod target;
@@ -25,9 +24,9 @@ use std::time::{Duration, SystemTime};
 
 pub use self::builder::CloudTasksBuilder;
 use self::limits::{HORIZON, NAME};
-use self::runtime::Runtime;
 use self::shared::Shared;
 use self::target::Target;
+use super::runtime::Runtime;
 use super::{
     Backend, BackendFuture, Bury, Capabilities, CopyTask, DeadLetterCheck, DeleteQueue, Enqueue,
     List, Purged, QueueRecord, RouteStats, Sample, Sampled, Surveyed, TaskRecord, TaskRequest,

@@ -367,7 +367,7 @@ impl Known {
         self.by_key.get(&LaneKey::of(&task.spec)).copied().filter(|_| is_whole)
     }
 
-    /// Whether the schema of a task is stored, or is none that could be.
+    /// Whether the schema of a task is stored, or cannot be stored.
     fn has_schema(&self, task: &NewTask) -> bool {
         task.schema.is_empty()
             || self.stored_schemas.contains(&task.spec.shape)

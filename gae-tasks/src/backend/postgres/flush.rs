@@ -30,8 +30,8 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// What a caller brings: the moment and its tasks.
 pub(super) type Brought = (Now, Vec<NewTask>);
 
-/// Has tasks stored together with those of other callers. Returns them if they are none or many, have
-/// names, or if too many wait.
+/// Stores tasks together with those of other callers. Returns the tasks if there are none or many, if
+/// some have names, or if too many wait already.
 pub(super) fn join(
     shared: &Arc<Shared>,
     runtime: &Handle,

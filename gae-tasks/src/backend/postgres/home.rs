@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::Row;
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
@@ -16,7 +17,7 @@ use super::task::id;
 use crate::backend::NewTask;
 use crate::backend::home::{PostgresSchema, Prepared, Reply};
 use crate::backend::lifecycle;
-use crate::error::Error;
+use crate::backend::runtime;
 use crate::queue::QueueName;
 use crate::task::{TaskId, TaskName};
 use crate::time::Timestamp;
@@ -39,19 +40,7 @@ impl Connections {
         work: impl Future<Output = Result<T, Fault>> + Send + 'static,
     ) -> Reply<T> {
         let shared = Arc::clone(&self.shared);
-        let working = self.runtime.spawn(async move {
-            match work.await {
-                Ok(done) => Ok(done),
-                Err(fault) => {
-                    let fault = shared.database.explain(fault).await;
-                    Err(fault.at(shared.database.place()))
-                }
-            }
-        });
-        Box::pin(async move {
-            let lost = "has lost the threads that its connections run on";
-            working.await.unwrap_or_else(|error| Err(Error::storage(NAME, lost, error)))
-        })
+        Box::pin(runtime::run(&self.runtime, NAME, shared.explained(work)))
     }
 }
 
@@ -122,11 +111,11 @@ async fn holders(
     names: &[TaskName],
 ) -> Result<Vec<Option<TaskId>>, Fault> {
     let mut connection = shared.database.connection().await?;
-    let holders: Vec<Option<Uuid>> = sqlx::query_scalar(shared.database.sql(in_tx::HOLDERS))
-        .persistent(!shared.database.is_pooled())
+    let query = shared
+        .database
+        .prepared(in_tx::HOLDERS)
         .bind(queues.iter().map(QueueName::as_str).collect::<Vec<_>>())
-        .bind(names.iter().map(TaskName::as_str).collect::<Vec<_>>())
-        .fetch_all(&mut *connection)
-        .await?;
-    Ok(holders.into_iter().map(|holder| holder.map(id)).collect())
+        .bind(names.iter().map(TaskName::as_str).collect::<Vec<_>>());
+    let rows = query.fetch_all(&mut *connection).await?;
+    rows.iter().map(|row| Ok(row.try_get::<Option<Uuid>, _>(0)?.map(id))).collect()
 }

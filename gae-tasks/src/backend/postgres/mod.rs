@@ -37,7 +37,6 @@ mod queue;
 mod record;
 mod remove;
 mod rows;
-mod runtime;
 mod sample;
 mod scan;
 mod schemas;
@@ -57,6 +56,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Builder;
 use tokio::sync::watch;
 
 use self::error::{Fault, NAME};
@@ -64,9 +64,9 @@ use self::flush::Brought;
 use self::home::Connections;
 use self::limit::within;
 use self::patience::again;
-use self::runtime::Runtime;
 use self::shared::Shared;
 use super::home::{Home, Place};
+use super::runtime::Runtime;
 use super::{
     Backend, BackendFuture, Bury, Capabilities, DeleteQueue, Enqueue, Extend, Lease, Leased, List,
     Pull, Purged, QueueRecord, RouteStats, Sample, Sampled, Settle, Settled, Sweep, Swept,
@@ -80,6 +80,10 @@ use crate::task::{Deferred, Kind, Shape, TaskId, TaskName};
 use crate::time::Now;
 
 pub use self::tables::migrations;
+
+/// How many threads work for a backend: one encodes and decodes while the other waits for a commit.
+/// No handler that blocks its runtime delays them.
+const THREADS: usize = 2;
 
 /// How long a request of a worker may take. It is made again, or what it was about is recovered
 /// once the leases end.
@@ -134,7 +138,9 @@ impl Postgres {
     /// usable: it does not exist, refuses the role, takes no writes, or has tables that this
     /// program does not know.
     pub async fn open(url: &str) -> Result<Self, Error> {
-        let (runtime, url) = (Runtime::start()?, url.to_owned());
+        let mut threads = Builder::new_multi_thread();
+        let threads = threads.worker_threads(THREADS);
+        let (runtime, url) = (Runtime::start(NAME, "gae-tasks-postgres", threads)?, url.to_owned());
         let opened = runtime.run(async move { open::open(&url).await });
         let shared = Arc::new(opened.await?);
         let home = Home(Place::Schema(Arc::new(Connections::new(&shared, runtime.handle()))));
@@ -147,17 +153,8 @@ impl Postgres {
         T: Send + 'static,
         W: Future<Output = Result<T, Fault>> + Send + 'static,
     {
-        let (work, shared) = (work(Arc::clone(&self.shared)), Arc::clone(&self.shared));
-        let answer = self.runtime.run(async move {
-            match work.await {
-                Ok(answer) => Ok(answer),
-                Err(fault) => {
-                    let fault = shared.database.explain(fault).await;
-                    Err(fault.at(shared.database.place()))
-                }
-            }
-        });
-        Box::pin(answer)
+        let work = work(Arc::clone(&self.shared));
+        Box::pin(self.runtime.run(Arc::clone(&self.shared).explained(work)))
     }
 
     /// Like [`run`](Self::run), for no longer than `limit`.

@@ -174,8 +174,8 @@ async fn listen(ear: Arc<Ear>, options: PgConnectOptions) {
     }
 }
 
-/// Tells other processes, in statements of their own: a notification makes others wait that commit
-/// one, and none of that is to hold up a task.
+/// Notifies other processes, in statements of their own: transactions that notify commit one after
+/// the other, and no task is to wait for that.
 async fn tell(database: Arc<Database>, telling: Arc<Notify>, channel: String, own: String) {
     loop {
         telling.notified().await;

@@ -8,10 +8,12 @@ use super::callers::Callers;
 use super::catalogue::Catalogue;
 use super::committed::Committed;
 use super::database::Database;
+use super::error::Fault;
 use super::looks::Looks;
 use super::news::News;
 use super::presence::Presence;
 use super::stray::Strays;
+use crate::error::Error;
 
 /// What the operations of a backend share.
 #[derive(Debug)]
@@ -41,5 +43,17 @@ impl Shared {
     pub(super) fn wake(&self) {
         self.wakeups.send_modify(|count| *count += 1);
         self.news.tell();
+    }
+
+    /// Does `work`; a fault becomes an error that names the database and says why no connection was
+    /// to be had.
+    pub(super) async fn explained<T>(
+        self: Arc<Self>,
+        work: impl Future<Output = Result<T, Fault>>,
+    ) -> Result<T, Error> {
+        match work.await {
+            Ok(done) => Ok(done),
+            Err(fault) => Err(self.database.explain(fault).await.at(self.database.place())),
+        }
     }
 }

@@ -1,5 +1,8 @@
-//! Passes on the requests of a queue to whichever instances live, each to the next one.
+//! Passes on the requests of a queue to whichever instances live, each to a random one: one after
+//! the other, two tasks that are retried at the same pace would each meet the same instance every
+//! time.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -25,9 +28,10 @@ impl Instances {
         self.0.lock().unwrap().retain(|(id, _)| *id != process);
     }
 
-    fn nth(&self, number: usize) -> Option<String> {
+    fn nth(&self, number: u64) -> Option<String> {
         let instances = self.0.lock().unwrap();
-        let (_, url) = instances.get(number.checked_rem(instances.len())?)?;
+        let place = number.checked_rem(instances.len() as u64)?;
+        let (_, url) = instances.get(usize::try_from(place).ok()?)?;
         Some(url.clone())
     }
 }
@@ -68,8 +72,9 @@ async fn pass(
     mut headers: HeaderMap,
     body: Bytes,
 ) -> StatusCode {
-    let turn = passing.turns.fetch_add(1, Ordering::Relaxed);
-    let Some(url) = passing.instances.nth(turn) else { return StatusCode::BAD_GATEWAY };
+    let mut turn = DefaultHasher::new();
+    passing.turns.fetch_add(1, Ordering::Relaxed).hash(&mut turn);
+    let Some(url) = passing.instances.nth(turn.finish()) else { return StatusCode::BAD_GATEWAY };
     headers.remove(header::HOST);
     headers.insert(SharedSecret::HEADER, SECRET.parse().unwrap());
     let request = passing.http.post(format!("{url}{uri}")).headers(headers).body(body);
