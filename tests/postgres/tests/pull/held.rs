@@ -61,6 +61,21 @@ async fn a_transaction_that_stays_open_delays_the_answer_for_a_moment_only() {
 }
 
 #[tokio::test]
+async fn a_task_that_is_done_while_its_row_is_locked_delays_the_others_for_a_moment_only() {
+    let stage = Stage::new().await;
+    stage.store("q", 1..3).await;
+    let leases = stage.leases(10).await;
+    let lock = "SELECT FROM gae_tasks.task WHERE id = '00000000-0000-0000-0000-000000000001' FOR \
+                UPDATE";
+    let holder = stage.transaction(lock).await;
+    let both = stage.settle(vec![done(leases[0]), done(leases[1])]);
+    let settled = tokio::time::timeout(Duration::from_secs(2), both).await;
+    assert_eq!(settled.expect("the lock is waited for"), [Settled::Locked, Settled::Done]);
+    end(holder, "ROLLBACK").await;
+    assert_eq!(stage.settle(vec![done(leases[0])]).await, [Settled::Done]);
+}
+
+#[tokio::test]
 async fn a_lease_that_was_lost_is_not_waited_for_although_its_task_is_locked() {
     let stage = Stage::new().await;
     stage.store("q", 1..2).await;
