@@ -97,7 +97,7 @@
 //! 2. Deploy the new URL. From then on every `defer` stores there.
 //! 3. Let a worker of the new program empty the old queue meanwhile, and end when nothing is left:
 //!
-//! ```
+//! ```standalone_crate
 //! use std::time::Duration;
 //!
 //! use gae_tasks::{Client, Error};
