@@ -11,6 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 #[cfg(feature = "postgres")]
+use sqlx::SqlStr;
+
+#[cfg(feature = "postgres")]
 use super::request::NewTask;
 #[cfg(feature = "postgres")]
 use crate::error::Error;
@@ -71,6 +74,10 @@ pub(crate) trait PostgresSchema: fmt::Debug + Send + Sync {
 
     /// The schema, as an identifier of SQL.
     fn schema(&self) -> &str;
+
+    /// Returns a statement, which is written for the default schema, for this one. The names of its
+    /// tables are whole, as the connection may be the application's.
+    fn sql(&self, text: &'static str) -> SqlStr;
 
     /// The random number that the tables were given when they were made: no other tables have it,
     /// unless they are a copy.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::Row;
+use sqlx::{Row, SqlStr};
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
@@ -51,6 +51,10 @@ impl PostgresSchema for Connections {
 
     fn schema(&self) -> &str {
         self.shared.database.schema()
+    }
+
+    fn sql(&self, text: &'static str) -> SqlStr {
+        self.shared.database.sql(text)
     }
 
     fn identity(&self) -> i64 {

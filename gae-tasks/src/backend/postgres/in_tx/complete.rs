@@ -52,7 +52,7 @@ pub(super) async fn complete(
         done();
         return Ok(());
     }
-    let is_stored = sqlx::query_scalar(place::statement(&*schema, STATE))
+    let is_stored = sqlx::query_scalar(schema.sql(STATE))
         .persistent(!schema.is_pooled())
         .bind(uuid(order.lease.id))
         .fetch_one(connection)
@@ -73,8 +73,7 @@ async fn remove(
 ) -> Result<u64, sqlx::Error> {
     let CompleteInTx { now, lease, lost_leases, attempts, queue, name, .. } = order;
     let text = if name.is_some() { REMOVE_NAMED } else { REMOVE };
-    let query = sqlx::query(place::statement(schema, text))
-        .persistent(!schema.is_pooled())
+    let query = place::query(schema, text)
         .bind(uuid(lease.id))
         .bind(lease.token.to_bits())
         .bind(i64::from(*lost_leases))

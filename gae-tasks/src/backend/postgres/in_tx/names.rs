@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, raw_sql};
 use uuid::Uuid;
 
-use super::place::{TRIES, prepare_again, statement, wake_after};
+use super::place::{TRIES, prepare_again, query, wake_after};
 use super::refusal;
 use crate::backend::NewTask;
 use crate::backend::home::{PostgresSchema, Prepared};
@@ -201,8 +201,7 @@ impl Call<'_> {
             (task, *lane)
         }))
         .map_err(|_| sqlx::Error::Encode("the retry settings cannot be stored".into()))?;
-        let query = sqlx::query(statement(self.schema, STORE)).persistent(!self.schema.is_pooled());
-        let query = rows.bind(query, self.now);
+        let query = rows.bind(query(self.schema, STORE), self.now);
         let query = query.bind(self.schema.identity()).bind(queues).bind(self.server);
         let row = query.fetch_one(&mut *self.connection).await?;
         if !row.try_get::<bool, _>(1)? {
@@ -251,13 +250,12 @@ impl Call<'_> {
         }
         let queues: Vec<_> = names.iter().map(|(queue, _)| queue.as_str()).collect();
         let texts: Vec<_> = names.iter().map(|(_, name)| name.as_str()).collect();
-        let found: Result<Vec<Option<Uuid>>, _> =
-            sqlx::query_scalar(statement(self.schema, HOLDERS))
-                .persistent(!self.schema.is_pooled())
-                .bind(queues)
-                .bind(texts)
-                .fetch_all(&mut *self.connection)
-                .await;
+        let found: Result<Vec<Option<Uuid>>, _> = sqlx::query_scalar(self.schema.sql(HOLDERS))
+            .persistent(!self.schema.is_pooled())
+            .bind(queues)
+            .bind(texts)
+            .fetch_all(&mut *self.connection)
+            .await;
         let found = found.map_err(|error| refusal::failed(self.name, self.schema, error))?;
         Ok(names.into_iter().zip(found).filter_map(|(name, of)| Some((name, id(of?)))).collect())
     }

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
+use sqlx::Postgres;
+use sqlx::postgres::PgArguments;
+use sqlx::query::Query;
 
 use crate::backend::NewTask;
 use crate::backend::home::{Home, Place, PostgresSchema, Prepared};
 use crate::error::Error;
-
-/// The default schema, as an identifier of SQL.
-const DEFAULT_SCHEMA: &str = "\"gae_tasks\"";
 
 /// How often tasks are prepared for a transaction that is on another server than the client's
 /// connections. Those that have lost theirs find the new one at once.
@@ -35,13 +34,13 @@ pub(super) fn schema(home: &Home, call: &'static str) -> Result<Arc<dyn Postgres
     }
 }
 
-/// Returns a statement, which is written for the default schema, for the schema of the client's
-/// tasks. The connection is the application's, so names of tables are whole.
-pub(super) fn statement(schema: &dyn PostgresSchema, text: &'static str) -> SqlStr {
-    if schema.schema() == DEFAULT_SCHEMA {
-        return text.into_sql_str();
-    }
-    AssertSqlSafe(text.replace("gae_tasks.", &format!("{}.", schema.schema()))).into_sql_str()
+/// Returns a query of a statement, which is written for the default schema, for the schema of the
+/// client's tasks. It is prepared once for each connection of the application.
+pub(super) fn query(
+    schema: &dyn PostgresSchema,
+    text: &'static str,
+) -> Query<'static, Postgres, PgArguments> {
+    sqlx::query(schema.sql(text)).persistent(!schema.is_pooled())
 }
 
 /// Prepares tasks for a transaction that is not on the server that they were prepared on.

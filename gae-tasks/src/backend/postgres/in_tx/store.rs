@@ -2,7 +2,7 @@
 
 use sqlx::{PgConnection, Row};
 
-use super::place::{TRIES, prepare_again, schema, statement, wake_after};
+use super::place::{TRIES, prepare_again, query, schema, wake_after};
 use super::{names, refusal};
 use crate::backend::home::{PostgresSchema, Prepared};
 use crate::backend::postgres::database::moment;
@@ -106,12 +106,11 @@ async fn write(
     now: Now,
 ) -> Result<Result<Written, sqlx::Error>, Error> {
     let tasks = prepared.tasks.iter().map(|(task, lane)| (task, *lane));
-    let query = |text| sqlx::query(statement(schema, text)).persistent(!schema.is_pooled());
     let query = if tasks.clone().all(|(task, _)| is_plain(task)) {
-        bind_plain(query(STORE_PLAIN), now, tasks)
+        bind_plain(query(schema, STORE_PLAIN), now, tasks)
     } else {
         let rows = Rows::of(tasks).map_err(|fault| fault.at(schema.place()))?;
-        rows.bind(query(STORE), now)
+        rows.bind(query(schema, STORE), now)
     };
     let query = query.bind(schema.identity()).bind(prepared.server);
     let read = |row: sqlx::postgres::PgRow| {
