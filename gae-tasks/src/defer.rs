@@ -4,15 +4,12 @@ mod in_tx;
 mod options;
 mod prepare;
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use self::options::Options;
 pub(crate) use self::prepare::Prepared;
 use crate::attributes::Target;
-use crate::backend::BoxFuture;
-use crate::client::Client;
+use crate::client::{Client, boxed_future};
 use crate::error::Error;
 use crate::outcome::Outcome;
 use crate::payload::UnreadableError;
@@ -309,22 +306,9 @@ impl IntoFuture for Defer {
     }
 }
 
-/// The future of a [`Defer`].
-#[must_use = "futures do nothing unless awaited"]
-pub struct DeferFuture(BoxFuture<'static, Result<Deferred, Error>>);
-
-impl Future for DeferFuture {
-    type Output = Result<Deferred, Error>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.as_mut().poll(cx)
-    }
-}
-
-impl std::fmt::Debug for DeferFuture {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("DeferFuture")
-    }
+boxed_future! {
+    /// The future of a [`Defer`].
+    DeferFuture -> Result<Deferred, Error>
 }
 
 /// The backend's answer, in the form that the caller asked for.

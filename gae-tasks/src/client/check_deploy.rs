@@ -6,15 +6,13 @@ mod spilled;
 mod text;
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
 use self::judge::{Stored, Values, judge_route, judge_values};
 pub use self::report::{DeployReport, DeployRoute, DeployValues, DeployVerdict};
 use self::spilled::Loading;
 use super::Client;
-use crate::backend::{BoxFuture, Sample, UnreadQueue};
+use super::future::boxed_future;
+use crate::backend::{Sample, UnreadQueue};
 use crate::error::Error;
 use crate::queue::QueueName;
 
@@ -185,20 +183,7 @@ impl IntoFuture for CheckDeploy {
     }
 }
 
-/// The future of a [`CheckDeploy`].
-#[must_use = "futures do nothing unless awaited"]
-pub struct CheckDeployFuture(BoxFuture<'static, Result<DeployReport, Error>>);
-
-impl Future for CheckDeployFuture {
-    type Output = Result<DeployReport, Error>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.as_mut().poll(cx)
-    }
-}
-
-impl fmt::Debug for CheckDeployFuture {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("CheckDeployFuture")
-    }
+boxed_future! {
+    /// The future of a [`CheckDeploy`].
+    CheckDeployFuture -> Result<DeployReport, Error>
 }

@@ -1,11 +1,7 @@
 //! Defers many tasks in one transaction.
 
-use std::fmt;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
 use super::Client;
-use crate::backend::BoxFuture;
+use super::future::boxed_future;
 use crate::defer::{Defer, Prepared};
 use crate::error::Error;
 use crate::task::Deferred;
@@ -60,20 +56,7 @@ impl Client {
     }
 }
 
-/// The future of [`Client::defer_many`].
-#[must_use = "futures do nothing unless awaited"]
-pub struct DeferManyFuture(BoxFuture<'static, Result<Vec<Deferred>, Error>>);
-
-impl Future for DeferManyFuture {
-    type Output = Result<Vec<Deferred>, Error>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.as_mut().poll(cx)
-    }
-}
-
-impl fmt::Debug for DeferManyFuture {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("DeferManyFuture")
-    }
+boxed_future! {
+    /// The future of [`Client::defer_many`].
+    DeferManyFuture -> Result<Vec<Deferred>, Error>
 }

@@ -1,11 +1,8 @@
 //! Lists stored tasks, page by page.
 
-use std::fmt;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
 use super::Client;
-use crate::backend::{BoxFuture, List, TaskFilter, TaskRecord};
+use super::future::boxed_future;
+use crate::backend::{List, TaskFilter, TaskRecord};
 use crate::error::Error;
 use crate::task::TaskId;
 
@@ -86,20 +83,7 @@ impl IntoFuture for ListTasks {
     }
 }
 
-/// The future of a [`ListTasks`].
-#[must_use = "futures do nothing unless awaited"]
-pub struct ListTasksFuture(BoxFuture<'static, Result<Vec<TaskRecord>, Error>>);
-
-impl Future for ListTasksFuture {
-    type Output = Result<Vec<TaskRecord>, Error>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.as_mut().poll(cx)
-    }
-}
-
-impl fmt::Debug for ListTasksFuture {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ListTasksFuture")
-    }
+boxed_future! {
+    /// The future of a [`ListTasks`].
+    ListTasksFuture -> Result<Vec<TaskRecord>, Error>
 }

@@ -7,6 +7,7 @@ mod current;
 mod defer;
 mod defer_many;
 mod describe;
+mod future;
 mod in_tx;
 mod known_schemas;
 #[cfg(feature = "push")]
@@ -22,6 +23,7 @@ mod serving;
 mod spilling;
 mod storage;
 mod sweep_payloads;
+mod terms;
 mod trace;
 mod unroutable;
 mod url;
@@ -38,6 +40,7 @@ pub use check_deploy::{
 pub use current::ClientGuard;
 pub use defer_many::DeferManyFuture;
 pub use describe::Description;
+pub(crate) use future::boxed_future;
 pub use list::{ListTasks, ListTasksFuture};
 #[cfg(feature = "push")]
 #[cfg_attr(docsrs, doc(cfg(feature = "push")))]

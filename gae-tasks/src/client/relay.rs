@@ -2,14 +2,13 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::Client;
+use super::future::boxed_future;
 use super::serving::{Role, Serving};
-use crate::backend::BoxFuture;
+use super::terms::Terms;
 use crate::error::{Error, no_problems};
 use crate::queue::QueueName;
 use crate::relay::{Carrier, Destination};
@@ -85,10 +84,7 @@ pub struct Relay {
     to: Client,
     queues: Vec<String>,
     concurrency: usize,
-    grace: Duration,
-    lease: Duration,
-    poll_interval: Duration,
-    shutdown: BoxFuture<'static, ()>,
+    terms: Terms,
 }
 
 impl Client {
@@ -102,10 +98,7 @@ impl Client {
             to: to.clone(),
             queues: Vec::new(),
             concurrency: DEFAULT_CONCURRENCY,
-            grace: Duration::from_secs(8),
-            lease: Duration::from_secs(30),
-            poll_interval: Duration::from_secs(1),
-            shutdown: Box::pin(std::future::pending()),
+            terms: Terms::default(),
         }
     }
 }
@@ -148,7 +141,7 @@ impl Relay {
         mut self,
         signal: impl Future<Output = ()> + Send + 'static,
     ) -> Self {
-        self.shutdown = Box::pin(signal);
+        self.terms.shutdown = Box::pin(signal);
         self
     }
 
@@ -156,20 +149,20 @@ impl Relay {
     /// default. A task whose answer did not come is created again under the same name, after its
     /// lease.
     pub fn grace(mut self, grace: Duration) -> Self {
-        self.grace = grace;
+        self.terms.grace = grace;
         self
     }
 
     /// Sets how long a lease lasts unless it is extended; 30 seconds by default, at least 1: as
     /// [`Worker::lease`](crate::Worker::lease).
     pub fn lease(mut self, duration: Duration) -> Self {
-        self.lease = duration.max(Duration::from_secs(1));
+        self.terms.set_lease(duration);
         self
     }
 
     /// Sets how often the relay looks for tasks without a notification; every second by default.
     pub fn poll_interval(mut self, interval: Duration) -> Self {
-        self.poll_interval = interval.max(Duration::from_millis(1));
+        self.terms.set_poll_interval(interval);
         self
     }
 
@@ -248,7 +241,7 @@ impl Relay {
     async fn run(self, set_up: Result<SetUp, Error>) -> Result<(), Error> {
         let SetUp { queues, destination, serving: _serving } = set_up?;
         let settings = self.settings(queues, destination)?;
-        worker::work(settings, std::future::ready(()), self.shutdown, self.grace).await
+        worker::work(settings, std::future::ready(()), self.terms.shutdown, self.terms.grace).await
     }
 
     fn settings(
@@ -265,7 +258,7 @@ impl Relay {
             destination,
             Arc::clone(&registry),
             Arc::clone(clock),
-            self.grace,
+            self.terms.grace,
         );
         // A queue whose tasks cannot be created keeps none of the others waiting.
         let of_each: HashMap<_, _> =
@@ -278,8 +271,8 @@ impl Relay {
             concurrency: self.concurrency.saturating_mul(queues.len()),
             queues: Arc::new(queues),
             queue_concurrency: of_each,
-            lease: self.lease,
-            poll_interval: self.poll_interval,
+            lease: self.terms.lease(),
+            poll_interval: self.terms.poll_interval(),
             retention: client.stated_retention(),
             // Of its own: the tasks of a relay do not run here.
             suspects: Arc::default(),
@@ -334,21 +327,8 @@ impl fmt::Debug for Relay {
     }
 }
 
-/// The future of a [`Relay`]. If it is dropped, tasks that were being created are created again
-/// under the same names, once their leases have expired.
-#[must_use = "futures do nothing unless awaited"]
-pub struct RelayFuture(BoxFuture<'static, Result<(), Error>>);
-
-impl Future for RelayFuture {
-    type Output = Result<(), Error>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.as_mut().poll(cx)
-    }
-}
-
-impl fmt::Debug for RelayFuture {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("RelayFuture")
-    }
+boxed_future! {
+    /// The future of a [`Relay`]. If it is dropped, tasks that were being created are created again
+    /// under the same names, once their leases have expired.
+    RelayFuture -> Result<(), Error>
 }

@@ -1,13 +1,11 @@
 //! Deletes payloads that no stored task needs any more.
 
 use std::collections::{HashMap, HashSet};
-use std::fmt;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::Client;
-use crate::backend::{Backend, BoxFuture};
+use super::future::boxed_future;
+use crate::backend::Backend;
 use crate::error::Error;
 use crate::outcome::BoxError;
 use crate::payload_store::{Shelf, task_of, task_of_letter};
@@ -216,20 +214,7 @@ impl IntoFuture for SweepPayloads {
     }
 }
 
-/// The future of a [`SweepPayloads`]. A dropped sweep has deleted some payloads or none.
-#[must_use = "futures do nothing unless awaited"]
-pub struct SweepPayloadsFuture(BoxFuture<'static, Result<u64, Error>>);
-
-impl Future for SweepPayloadsFuture {
-    type Output = Result<u64, Error>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.as_mut().poll(cx)
-    }
-}
-
-impl fmt::Debug for SweepPayloadsFuture {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SweepPayloadsFuture")
-    }
+boxed_future! {
+    /// The future of a [`SweepPayloads`]. A dropped sweep has deleted some payloads or none.
+    SweepPayloadsFuture -> Result<u64, Error>
 }

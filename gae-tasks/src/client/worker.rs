@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::Client;
+use super::future::boxed_future;
 use super::serving::{Role, Serving};
-use crate::backend::{BoxFuture, Pull};
+use super::terms::Terms;
+use crate::backend::Pull;
 use crate::error::{Error, no_problems};
 use crate::log;
 use crate::queue::QueueName;
@@ -58,10 +58,7 @@ pub struct Worker {
     queues: Option<Vec<String>>,
     concurrency: usize,
     queue_concurrency: Vec<(String, usize)>,
-    grace: Duration,
-    lease: Duration,
-    poll_interval: Duration,
-    shutdown: BoxFuture<'static, ()>,
+    terms: Terms,
 }
 
 impl Client {
@@ -72,10 +69,7 @@ impl Client {
             queues: None,
             concurrency: DEFAULT_CONCURRENCY,
             queue_concurrency: Vec::new(),
-            grace: Duration::from_secs(8),
-            lease: Duration::from_secs(30),
-            poll_interval: Duration::from_secs(1),
-            shutdown: Box::pin(std::future::pending()),
+            terms: Terms::default(),
         }
     }
 }
@@ -137,7 +131,7 @@ impl Worker {
         mut self,
         signal: impl Future<Output = ()> + Send + 'static,
     ) -> Self {
-        self.shutdown = Box::pin(signal);
+        self.terms.shutdown = Box::pin(signal);
         self
     }
 
@@ -151,7 +145,7 @@ impl Worker {
     /// awaiting) keeps its lease and goes on in the background until it returns or the process
     /// ends.
     pub fn grace(mut self, grace: Duration) -> Self {
-        self.grace = grace;
+        self.terms.grace = grace;
         self
     }
 
@@ -166,7 +160,7 @@ impl Worker {
     /// its death is missing, as in a restored backup, a worker must have seen a lease unchanged for
     /// the lease's whole duration: a worker that never lives that long recovers none.
     pub fn lease(mut self, duration: Duration) -> Self {
-        self.lease = duration.max(Duration::from_secs(1));
+        self.terms.set_lease(duration);
         self
     }
 
@@ -176,7 +170,7 @@ impl Worker {
     /// Tasks that this process defers, and schedule times, are known at once, and tasks that other
     /// processes defer within milliseconds; polling only guards against lost wake-ups.
     pub fn poll_interval(mut self, interval: Duration) -> Self {
-        self.poll_interval = interval.max(Duration::from_millis(1));
+        self.terms.set_poll_interval(interval);
         self
     }
 
@@ -188,7 +182,7 @@ impl Worker {
                 Error::Misconfigured { problems: taken.iter().map(is_relayed).collect() }
             })?;
         let first = async move { warn_of_unknown(&self.client, &queues).await };
-        worker::work(settings, first, self.shutdown, self.grace).await
+        worker::work(settings, first, self.terms.shutdown, self.terms.grace).await
     }
 
     /// Checks that all settings fit together, and combines them.
@@ -227,8 +221,8 @@ impl Worker {
             queues: Arc::new(queues),
             concurrency: self.concurrency,
             queue_concurrency,
-            lease: self.lease,
-            poll_interval: self.poll_interval,
+            lease: self.terms.lease(),
+            poll_interval: self.terms.poll_interval(),
             retention: client.stated_retention(),
             suspects: Arc::clone(client.suspects()),
             errand: None,
@@ -320,21 +314,8 @@ impl fmt::Debug for Worker {
     }
 }
 
-/// The future of a [`Worker`]. Dropping it drops its handlers, and their tasks run again once their
-/// leases have expired.
-#[must_use = "futures do nothing unless awaited"]
-pub struct WorkerFuture(BoxFuture<'static, Result<(), Error>>);
-
-impl Future for WorkerFuture {
-    type Output = Result<(), Error>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.as_mut().poll(cx)
-    }
-}
-
-impl fmt::Debug for WorkerFuture {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("WorkerFuture")
-    }
+boxed_future! {
+    /// The future of a [`Worker`]. Dropping it drops its handlers, and their tasks run again once
+    /// their leases have expired.
+    WorkerFuture -> Result<(), Error>
 }
