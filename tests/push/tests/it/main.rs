@@ -7,5 +7,6 @@ mod end_to_end;
 mod object_payloads;
 mod relay;
 mod rolling;
+mod running;
 mod service;
 mod verify;

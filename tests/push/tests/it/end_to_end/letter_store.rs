@@ -15,7 +15,8 @@ use super::shop::{PLACE, Shop, ShopSettings, flaky, refuse};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
-fn store(folder: &TempDir) -> LetterStore {
+/// Returns the letters that are kept in a folder.
+pub(super) fn store(folder: &TempDir) -> LetterStore {
     LetterStore::open(format!("file://{}", folder.path().display())).unwrap()
 }
 

@@ -4,40 +4,29 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gae_tasks::push::LetterStore;
+use gae_tasks::backend::memory::Memory;
+use gae_tasks::payload_store::ObjectPayloads;
 use gae_tasks::testing::{Fault, ManualClock, Operation};
-use gae_tasks::{ClientBuilder, Error, TaskState};
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use gae_tasks::{Client, ClientBuilder, TaskState};
+use tempfile::TempDir;
 
+use super::letter_store;
 use super::payloads::{LARGE, files, markers, with_a_folder};
 use super::shop::{Shop, ShopSettings, refuse, write};
+use crate::running::{Running, until};
 
-/// A relay from the storage of dead letters to the queue.
-struct Relay(oneshot::Sender<()>, JoinHandle<Result<(), Error>>);
-
-impl Relay {
-    fn start(shop: &Shop) -> Self {
-        let (stop, stopped) = oneshot::channel::<()>();
-        let relay = shop.cemetery.relay_to(&shop.tasks).queues(["emails"]);
-        let relay = relay.poll_interval(Duration::from_millis(20));
-        let relay = relay.with_graceful_shutdown(async move { _ = stopped.await });
-        Self(stop, tokio::spawn(relay.into_future()))
-    }
-
-    async fn stop(self) {
-        _ = self.0.send(());
-        self.1.await.unwrap().unwrap();
-    }
+/// Starts a relay from the storage of dead letters to the queue.
+fn relay(shop: &Shop) -> Running {
+    let relay = shop.cemetery.relay_to(&shop.tasks).queues(["emails"]);
+    Running::start(relay.poll_interval(Duration::from_millis(20)))
 }
 
-async fn until(mut is_so: impl AsyncFnMut() -> bool) {
-    let wait = async {
-        while !is_so().await {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), wait).await.expect("it is so in time");
+/// Returns a client that keeps payloads of up to a megabyte with their tasks, beside a store.
+fn roomy(folder: &TempDir, shop: &Shop) -> Client {
+    let url = format!("file://{}", folder.path().display());
+    let tasks = Client::builder().payload_store(ObjectPayloads::open(&url).unwrap());
+    let tasks = tasks.inline_payload(1 << 20).state(Arc::clone(&shop.book));
+    tasks.build(Memory::new()).unwrap()
 }
 
 async fn stored(shop: &Shop) -> u64 {
@@ -47,7 +36,7 @@ async fn stored(shop: &Shop) -> u64 {
 #[tokio::test]
 async fn a_relayed_task_runs_with_all_that_was_said_of_it() {
     let shop = Shop::open(ShopSettings::http()).await;
-    let relay = Relay::start(&shop);
+    let relay = relay(&shop);
     write::defer("hello").named("once").header("X-Tenant", "7").on(&shop.cemetery).await.unwrap();
     assert_eq!(shop.statuses(1).await, [200]);
     let seen = shop.seen().remove(0);
@@ -67,7 +56,7 @@ async fn a_dead_letter_waits_for_the_relay_that_has_not_recorded_the_task() {
     let storage = ShopSettings::http().storage.with(Operation::Settle, 1, Fault::Stall);
     let shop = Shop::open(ShopSettings { storage: storage.clone(), ..ShopSettings::http() }).await;
     let id = refuse::defer("hello").on(&shop.cemetery).await.unwrap().id;
-    let relay = Relay::start(&shop);
+    let relay = relay(&shop);
     let statuses = shop.statuses(2).await;
     assert!(!statuses[..2].contains(&200), "the queue keeps the task: {statuses:?}");
     assert_eq!(shop.cemetery.get(id).await.unwrap().unwrap().state, TaskState::Leased);
@@ -85,7 +74,7 @@ async fn a_dead_letter_is_kept_that_the_relay_overtakes_with_its_record() {
     let storage = storage.with(Operation::Get, 2, Fault::Stall);
     let shop = Shop::open(ShopSettings { storage: storage.clone(), ..ShopSettings::http() }).await;
     let id = refuse::defer("hello").on(&shop.cemetery).await.unwrap().id;
-    let relay = Relay::start(&shop);
+    let relay = relay(&shop);
     // The letter was buried in vain, as the task is stored; now the record deletes the task.
     until(async || storage.stalled() == 2).await;
     assert!(shop.cemetery.delete(id).await.unwrap());
@@ -100,7 +89,7 @@ async fn a_dead_letter_is_kept_that_the_relay_overtakes_with_its_record() {
 async fn a_dead_letter_that_is_replayed_is_created_again_each_time() {
     let shop = Shop::open(ShopSettings::http()).await;
     let id = refuse::defer("hello").on(&shop.cemetery).await.unwrap().id;
-    let relay = Relay::start(&shop);
+    let relay = relay(&shop);
     for replays in 0..4 {
         until(async || shop.dead_letters().await.len() == 1).await;
         until(async || shop.waiting() == 0).await;
@@ -117,11 +106,11 @@ async fn a_dead_letter_that_is_replayed_is_created_again_each_time() {
 #[tokio::test]
 async fn a_letter_that_is_replayed_into_a_relayed_queue_is_created_again_each_time() {
     let folder = tempfile::tempdir().unwrap();
-    let letters = LetterStore::open(format!("file://{}", folder.path().display())).unwrap();
+    let letters = letter_store::store(&folder);
     let settings = ShopSettings { letters: Some(letters.clone()), ..ShopSettings::http() };
     let shop = Shop::open(settings).await;
     let id = refuse::defer("x").on(&shop.cemetery).await.unwrap().id;
-    let relay = Relay::start(&shop);
+    let relay = relay(&shop);
     for count in 1..=3 {
         assert_eq!(shop.statuses(count).await, vec![200; count]);
         assert_eq!(letters.ids().await.unwrap(), [id]);
@@ -137,7 +126,7 @@ async fn a_letter_that_is_replayed_into_a_relayed_queue_is_created_again_each_ti
 #[tokio::test]
 async fn a_letter_is_not_replayed_while_its_relay_would_delete_the_task() {
     let folder = tempfile::tempdir().unwrap();
-    let letters = LetterStore::open(format!("file://{}", folder.path().display())).unwrap();
+    let letters = letter_store::store(&folder);
     let storage = ShopSettings::http().storage.with(Operation::Settle, 1, Fault::Stall);
     let settings = ShopSettings {
         letters: Some(letters.clone()),
@@ -146,7 +135,7 @@ async fn a_letter_is_not_replayed_while_its_relay_would_delete_the_task() {
     };
     let shop = Shop::open(settings).await;
     let id = refuse::defer("x").on(&shop.cemetery).await.unwrap().id;
-    let relay = Relay::start(&shop);
+    let relay = relay(&shop);
     assert_eq!(shop.statuses(1).await, [200]);
     until(async || storage.stalled() == 1).await;
     let refused = letters.replay(id, &shop.cemetery).await.unwrap_err();
@@ -165,7 +154,7 @@ async fn a_large_payload_stays_where_the_push_service_finds_it() {
     let shop = Shop::open(with_a_folder(&folder)).await;
     shop.tasks.pause("emails").await.unwrap();
     write::defer("x".repeat(LARGE)).named("large").on(&shop.cemetery).await.unwrap();
-    let relay = Relay::start(&shop);
+    let relay = relay(&shop);
     until(async || stored(&shop).await == 0).await;
     assert_eq!((files(&folder), markers(&folder), shop.waiting()), (1, 0, 1));
     shop.tasks.resume("emails").await.unwrap();
@@ -183,7 +172,7 @@ async fn the_payload_of_a_task_whose_name_is_taken_is_deleted() {
     write::defer("first").named("once").on(&shop.tasks).await.unwrap();
     write::defer("x".repeat(LARGE)).named("once").on(&shop.cemetery).await.unwrap();
     assert_eq!(files(&folder), 1);
-    let relay = Relay::start(&shop);
+    let relay = relay(&shop);
     until(async || stored(&shop).await == 0).await;
     until(async || files(&folder) == 0).await;
     assert_eq!(shop.waiting(), 1);
@@ -196,10 +185,7 @@ async fn a_large_payload_that_was_stored_with_its_task_is_put_into_the_store_of_
     let plan = with_a_folder(&folder);
     // Above the limit of the queue's client, whose settings are the others.
     let shop = Shop::open(ShopSettings { client: plan.client, ..ShopSettings::http() }).await;
-    let url = format!("file://{}", folder.path().display());
-    let store = gae_tasks::payload_store::ObjectPayloads::open(&url).unwrap();
-    let tasks = gae_tasks::Client::builder().payload_store(store).inline_payload(1 << 20);
-    let tasks = tasks.build(gae_tasks::backend::memory::Memory::new()).unwrap();
+    let tasks = roomy(&folder, &shop);
     write::defer("x".repeat(300_000)).on(&tasks).await.unwrap();
     assert_eq!(files(&folder), 0);
     let relay = tokio::spawn(tasks.relay_to(&shop.tasks).queues(["emails"]).into_future());
@@ -214,11 +200,7 @@ async fn a_large_payload_that_was_stored_with_its_task_is_put_into_the_store_aft
     let folder = tempfile::tempdir().unwrap();
     let plan = with_a_folder(&folder);
     let shop = Shop::open(ShopSettings { client: plan.client, ..ShopSettings::http() }).await;
-    let url = format!("file://{}", folder.path().display());
-    let store = gae_tasks::payload_store::ObjectPayloads::open(&url).unwrap();
-    let tasks = gae_tasks::Client::builder().payload_store(store).inline_payload(1 << 20);
-    let storage = gae_tasks::backend::memory::Memory::new();
-    let tasks = tasks.state(Arc::clone(&shop.book)).build(storage).unwrap();
+    let tasks = roomy(&folder, &shop);
     let id = refuse::defer("x".repeat(300_000)).on(&tasks).await.unwrap().id;
     assert!(tasks.drain().await.is_err(), "it dies here, and is seen once");
     tasks.replay(id).await.unwrap();

@@ -6,13 +6,13 @@ use std::time::Duration;
 use gae_tasks::backend::cloud_tasks::CloudTasks;
 use gae_tasks::backend::memory::Memory;
 use gae_tasks::backend::{Backend, List};
-use gae_tasks::push::LetterStore;
 use gae_tasks::testing::Faulty;
 use gae_tasks::{
     ClientBuilder, Kind, PermanentTaskFailure, Registry, Shape, Task, TaskFailure, TaskFilter,
     TaskState, deferred,
 };
 
+use super::letter_store;
 use super::shop::{Shop, ShopSettings, later, refuse};
 
 /// Fails permanently.
@@ -96,7 +96,7 @@ async fn a_backend_that_keeps_dead_letters_keeps_their_schemas() {
 #[tokio::test]
 async fn a_copy_and_a_letter_in_a_payload_store_have_the_sensitive_paths() {
     let folder = tempfile::tempdir().unwrap();
-    let letters = LetterStore::open(format!("file://{}", folder.path().display())).unwrap();
+    let letters = letter_store::store(&folder);
     let storage = Faulty::new(Memory::new());
     let registry = || Registry::new().with::<refuse_card>().with::<ask_later>();
     let client = Box::new(move |client: ClientBuilder| client.registry(registry()));
@@ -132,7 +132,7 @@ fn ask_later(#[sensitive] card: String) -> Result<(), TaskFailure> {
 #[tokio::test]
 async fn a_letter_in_a_payload_store_takes_the_schema_to_where_it_is_replayed() {
     let folder = tempfile::tempdir().unwrap();
-    let letters = LetterStore::open(format!("file://{}", folder.path().display())).unwrap();
+    let letters = letter_store::store(&folder);
     let storage = Faulty::new(Memory::new());
     let (letters, kept) = (Some(letters.clone()), letters);
     let settings = ShopSettings { letters, storage: storage.clone(), ..ShopSettings::http() };

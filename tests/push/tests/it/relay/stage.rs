@@ -5,11 +5,12 @@ use std::time::Duration;
 use gae_tasks::backend::cloud_tasks::{CloudTasks, CloudTasksBuilder};
 use gae_tasks::backend::memory::Memory;
 use gae_tasks::testing::Faulty;
-use gae_tasks::{Client, ClientBuilder, Error, Registry, Relay, deferred};
-use gae_tasks_tests_push::server::Server;
+use gae_tasks::{Client, ClientBuilder, Registry, Relay, deferred};
+use gae_tasks_tests_push::server::{Fault, Server};
 use serde_json::Value;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+
+pub(super) use crate::running::Running;
+use crate::running::within;
 
 pub(super) const PLACE: &str = "projects/shop/locations/europe-west1";
 
@@ -44,6 +45,16 @@ pub(super) struct Stage {
 impl Stage {
     pub(super) async fn open() -> Self {
         Self::open_with(|client| client, |google| google).await
+    }
+
+    /// Opens both clients; that of Google waits for `patience` for an answer. Its first calls to
+    /// create a task meet this fault.
+    pub(super) async fn open_with_faults(patience: Duration, fault: Fault, calls: usize) -> Self {
+        let stage = Self::open_with(|client| client, |google| google.time_limit(patience)).await;
+        for _ in 0..calls {
+            stage.server.fault("CreateTask", fault);
+        }
+        stage
     }
 
     /// Opens both clients with these settings.
@@ -87,37 +98,7 @@ impl Stage {
     }
 
     /// Waits until `is_so`, for at most `limit`.
-    pub(super) async fn within(&self, limit: Duration, mut is_so: impl AsyncFnMut() -> bool) {
-        let wait = async {
-            while !is_so().await {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        tokio::time::timeout(limit, wait).await.expect("it is so in time");
-    }
-}
-
-/// A relay that runs until it is stopped.
-pub(super) struct Running {
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<Result<(), Error>>,
-}
-
-impl Running {
-    pub(super) fn start(relay: Relay) -> Self {
-        let (stop, stopped) = oneshot::channel::<()>();
-        let relay = relay.with_graceful_shutdown(async move { _ = stopped.await });
-        Self { stop, task: tokio::spawn(relay.into_future()) }
-    }
-
-    pub(super) async fn stop(self) {
-        _ = self.stop.send(());
-        self.task.await.unwrap().unwrap();
-    }
-
-    /// Drops the relay, as if its process were killed.
-    pub(super) async fn kill(self) {
-        self.task.abort();
-        _ = self.task.await;
+    pub(super) async fn within(&self, limit: Duration, is_so: impl AsyncFnMut() -> bool) {
+        within(limit, is_so).await;
     }
 }

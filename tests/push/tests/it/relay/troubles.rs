@@ -11,10 +11,7 @@ use super::stage::{PLACE, Running, Stage, mail, patient, report};
 #[tokio::test]
 async fn an_outage_of_google_is_waited_for_and_is_no_attempt() {
     let quick = Duration::from_millis(100);
-    let stage = Stage::open_with(|client| client, |google| google.time_limit(quick)).await;
-    for _ in 0..3 {
-        stage.server.fault("CreateTask", Fault::Refuse(503));
-    }
+    let stage = Stage::open_with_faults(quick, Fault::Refuse(503), 3).await;
     let id = mail::defer("hello").on(&stage.tasks).await.unwrap().id;
     let relay = Running::start(stage.relay());
     stage.until(async || stage.server.calls("CreateTask") >= 2).await;
@@ -46,10 +43,7 @@ async fn a_queue_that_is_missing_at_google_delays_no_other() {
 #[tokio::test]
 async fn an_answer_that_is_lost_makes_no_second_task() {
     let quick = Duration::from_millis(300);
-    let stage = Stage::open_with(|client| client, |google| google.time_limit(quick)).await;
-    for _ in 0..6 {
-        stage.server.fault("CreateTask", Fault::LoseAnswer);
-    }
+    let stage = Stage::open_with_faults(quick, Fault::LoseAnswer, 6).await;
     stage.tasks.defer_many([mail::defer("a").named("a"), mail::defer("b")]).await.unwrap();
     let relay = Running::start(stage.relay());
     stage.all_relayed().await;
@@ -206,10 +200,7 @@ async fn nothing_but_its_shutdown_ends_a_relay() {
 #[tokio::test]
 async fn a_task_that_is_deleted_during_an_outage_is_not_created() {
     let quick = Duration::from_millis(100);
-    let stage = Stage::open_with(|client| client, |google| google.time_limit(quick)).await;
-    for _ in 0..9 {
-        stage.server.fault("CreateTask", Fault::Refuse(503));
-    }
+    let stage = Stage::open_with_faults(quick, Fault::Refuse(503), 9).await;
     let id = mail::defer("hello").on(&stage.tasks).await.unwrap().id;
     let relay = Running::start(stage.relay());
     stage.until(async || stage.server.calls("CreateTask") > 0).await;
@@ -223,10 +214,7 @@ async fn a_task_that_is_deleted_during_an_outage_is_not_created() {
 #[tokio::test]
 async fn a_relay_that_is_shut_down_during_an_outage_ends_at_once_and_loses_nothing() {
     let quick = Duration::from_millis(100);
-    let stage = Stage::open_with(|client| client, |google| google.time_limit(quick)).await;
-    for _ in 0..4 {
-        stage.server.fault("CreateTask", Fault::Refuse(503));
-    }
+    let stage = Stage::open_with_faults(quick, Fault::Refuse(503), 4).await;
     mail::defer("hello").named("once").on(&stage.tasks).await.unwrap();
     let relay = Running::start(stage.relay());
     stage.until(async || stage.server.calls("CreateTask") == 1).await;
