@@ -97,8 +97,10 @@ impl<'a> Batch<'a> {
             None if self.has_names => database.begin_impatient().await?,
             None => database.begin().await?,
         };
-        // On the server that the transaction is on. Lanes may have been lost with another one.
-        let Some(lanes) = shared.catalogue.known_lanes_of(self.tasks.iter().copied()) else {
+        // On the server that the transaction is on, which may be open since before another one was
+        // met. Lanes may have been lost with another one, or have other numbers there.
+        let known = shared.catalogue.known_lanes_of(self.tasks.iter().copied());
+        let Some(lanes) = known.filter(|lanes| work.is_in(lanes.epoch)) else {
             drop(work);
             shared.catalogue.lanes_of(database, &self.tasks).await?;
             return Err(Fault::Moved);

@@ -34,6 +34,7 @@ pub(super) async fn bury(shared: Arc<Shared>, request: Bury) -> Result<(), Fault
     let mut work = database.begin().await?;
     // On the server that the transaction is on.
     let lanes = catalogue.known_lanes_of([&request.task]);
+    let lanes = lanes.filter(|lanes| work.is_in(lanes.epoch));
     let lane = lanes.and_then(|lanes| lanes.ids.first().copied()).ok_or(Fault::Moved)?;
     if insert(&shared, &mut work, &request, lane, now).await? {
         take_name(&shared, &mut work, &request.task.spec, now).await?;

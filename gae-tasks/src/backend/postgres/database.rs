@@ -149,7 +149,8 @@ impl Database {
         if self.is_pooled {
             return self.begin_on(pool, BEGIN).await;
         }
-        Ok(Work::new(pool.acquire().await?))
+        let server = self.epochs.current().started;
+        Ok(Work::new(pool.acquire().await?, server))
     }
 
     /// Begins a transaction.
@@ -171,8 +172,11 @@ impl Database {
         let mut tries = 0;
         loop {
             tries += 1;
+            // Looked up before the connection is chosen: if another server is met meanwhile, the
+            // work counts as that of the former one, and whoever compares begins once more.
+            let server = self.epochs.current().started;
             // Nothing has happened yet, so a connection that was lost meanwhile costs nothing.
-            match Work::begin(pool.acquire().await?, text).await {
+            match Work::begin(pool.acquire().await?, server, text).await {
                 Err(fault) if fault.is_of_connection() && tries < TRIES => self.suspect(),
                 Err(fault) => return Err(fault),
                 Ok((work, started)) => {

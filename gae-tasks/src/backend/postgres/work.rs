@@ -8,6 +8,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{Connection, PgConnection, Postgres, Row};
 use tokio::runtime::Handle;
 
+use super::epoch::Epoch;
 use super::error::Fault;
 use super::limit::within;
 
@@ -31,25 +32,37 @@ pub(super) struct Work {
     /// Whether the connection is closed once this is dropped.
     is_given_up: bool,
     begun: Instant,
+    /// When the server started that the connection leads to.
+    server: Option<i64>,
 }
 
 impl Work {
-    /// Works without a transaction.
-    pub(super) fn new(connection: PoolConnection<Postgres>) -> Self {
+    /// Works without a transaction, on the server that started at this time.
+    pub(super) fn new(connection: PoolConnection<Postgres>, server: Option<i64>) -> Self {
         let (connection, begun) = (Some(connection), Instant::now());
-        Self { connection, is_open: false, is_given_up: false, begun }
+        Self { connection, is_open: false, is_given_up: false, begun, server }
     }
 
-    /// Begins a transaction, by the statements `text`. Returns the number that they return, if any.
+    /// Begins a transaction, by the statements `text`. If they return when the server started, that
+    /// counts, and is returned.
     pub(super) async fn begin(
         connection: PoolConnection<Postgres>,
+        server: Option<i64>,
         text: &'static str,
     ) -> Result<(Self, Option<i64>), Fault> {
-        let mut work = Self::new(connection);
+        let mut work = Self::new(connection, server);
         work.is_open = true;
         let row = work.execute(text, BEGINNING).await?;
-        let number = row.map(|row| row.try_get(0)).transpose()?;
-        Ok((work, number))
+        let started = row.map(|row| row.try_get(0)).transpose()?;
+        work.server = started.or(server);
+        Ok((work, started))
+    }
+
+    /// Whether the connection leads to the server of an epoch. It does for as long as it lives, while
+    /// the process may have met another server since: a standby that took over, while the former
+    /// primary still runs.
+    pub(super) fn is_in(&self, epoch: Epoch) -> bool {
+        self.server == epoch.started
     }
 
     /// Commits the transaction, if one is open.
@@ -123,5 +136,24 @@ impl Deref for Work {
 impl DerefMut for Work {
     fn deref_mut(&mut self) -> &mut PgConnection {
         self.connection.as_mut().expect("only `drop` takes the connection")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::epoch::Epochs;
+    use super::*;
+
+    #[test]
+    fn work_stays_on_its_server() {
+        let epochs = Epochs::default();
+        epochs.meet(7);
+        let (connection, begun, server) = (None, Instant::now(), epochs.current().started);
+        let work = Work { connection, is_open: true, is_given_up: false, begun, server };
+        assert!(work.is_in(epochs.current()));
+        epochs.end();
+        assert!(work.is_in(epochs.current()), "another connection was lost");
+        epochs.meet(9);
+        assert!(!work.is_in(epochs.current()), "another one leads to another server");
     }
 }

@@ -13,6 +13,7 @@ use crate::backend::postgres::database::Database;
 use crate::backend::postgres::epoch::Epoch;
 use crate::backend::postgres::error::Fault;
 use crate::backend::postgres::lane::{Lane, LaneKey, lane_columns};
+use crate::backend::postgres::work::Work;
 use crate::backend::postgres::{schemas, sensitive};
 use crate::queue::QueueConfig;
 use crate::version;
@@ -31,7 +32,7 @@ impl Catalogue {
         tasks: &[&NewTask],
     ) -> Result<Epoch, Fault> {
         let mut work = database.begin().await?;
-        let epoch = self.epoch();
+        let epoch = self.epoch_of(&work)?;
         make_queues(database, &mut work, tasks).await?;
         make_schemas(database, &mut work, tasks).await?;
         // In the order of the tasks, which is that of the queues' turns.
@@ -59,6 +60,15 @@ impl Catalogue {
         Ok(epoch)
     }
 
+    /// Returns the epoch of a transaction.
+    ///
+    /// # Errors
+    /// [`Fault::Moved`] if it is on another server than the one that connections lead to now: what
+    /// it commits would be taken for stored here.
+    fn epoch_of(&self, work: &Work) -> Result<Epoch, Fault> {
+        Some(self.epoch()).filter(|epoch| work.is_in(*epoch)).ok_or(Fault::Moved)
+    }
+
     /// Makes missing lanes, and remembers them. Returns the epoch in which they are stored.
     pub(super) async fn make_lanes(
         &self,
@@ -66,7 +76,7 @@ impl Catalogue {
         keys: Vec<LaneKey>,
     ) -> Result<Epoch, Fault> {
         let mut work = database.begin().await?;
-        let epoch = self.epoch();
+        let epoch = self.epoch_of(&work)?;
         let lanes = make_lanes(database, &mut work, keys).await?;
         work.commit().await?;
         let mut known = self.known();
