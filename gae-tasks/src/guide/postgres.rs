@@ -60,6 +60,11 @@
 //!   -addext subjectAltName=DNS:db.internal -keyout server.key -out server.crt
 //! ```
 //!
+//! A server that asks for a certificate of the client (`cert`, or `clientcert=verify-full` beside a
+//! password, in `pg_hba.conf`) gets that of `sslcert`, with the key of `sslkey`: files in the form of
+//! PEM, of which the URL has the paths. All connections are made alike, those of the listener too;
+//! a `listen_url` has parameters of its own.
+//!
 //! # Connections
 //!
 //! A client has a pool of up to `max_connections`, which it makes when it needs them, and for its

@@ -54,11 +54,30 @@ impl Cluster {
     ///
     /// As [`shared`](Self::shared).
     pub async fn with_tls(certificate: &Certificate) -> Cluster {
-        let (file, key) = (certificate.file(), certificate.key());
+        Self::create_with_tls(certificate, None).await
+    }
+
+    /// As [`with_tls`](Self::with_tls), and believes the certificates of clients that this authority
+    /// has signed.
+    ///
+    /// # Panics
+    ///
+    /// As [`shared`](Self::shared).
+    pub async fn with_tls_of_clients(server: &Certificate, authority: &Certificate) -> Cluster {
+        Self::create_with_tls(server, Some(authority)).await
+    }
+
+    async fn create_with_tls(server: &Certificate, authority: Option<&Certificate>) -> Cluster {
+        let (file, key) = (server.file(), server.key());
+        let authority = authority.map(Certificate::file).unwrap_or_default();
         blocking(move || {
-            let settings =
-                [("ssl", "on"), ("ssl_cert_file", file.as_str()), ("ssl_key_file", key.as_str())];
-            Self::create(&settings)
+            Self::create(&[
+                ("ssl", "on"),
+                ("ssl_cert_file", file.as_str()),
+                ("ssl_key_file", key.as_str()),
+                // Without one, nobody is asked for a certificate.
+                ("ssl_ca_file", authority.as_str()),
+            ])
         })
         .await
     }

@@ -138,10 +138,16 @@ impl Fault {
 
     fn remedy(&self) -> &'static str {
         match self {
+            Self::Sql(sqlx::Error::Io(error)) if is_of_own_certificate(error) => {
+                ": it does not accept the certificate of this program, or wants one; `sslcert` and \
+                 `sslkey` in the URL name one that an authority has signed which the server \
+                 believes, and its key"
+            }
             Self::Sql(sqlx::Error::Io(error)) => unreached(error.kind()),
             Self::Sql(sqlx::Error::Tls(_)) => {
-                ": it offers no TLS, which `sslmode` in the URL asks for, or there is no \
-                 certificate or key in the files of `sslrootcert`, `sslcert` and `sslkey`"
+                ": it offers no TLS, which `sslmode` in the URL asks for, or the files of \
+                 `sslrootcert`, `sslcert` and `sslkey` have no certificates, or no key that belongs \
+                 to its certificate"
             }
             Self::Sql(sqlx::Error::PoolTimedOut) => {
                 ": all connections of this process were busy for 10 seconds; allow more with \
@@ -158,6 +164,17 @@ fn verb(error: &sqlx::Error) -> &'static str {
         sqlx::Error::PoolTimedOut => "got no connection to",
         _ => "failed at",
     }
+}
+
+/// Whether the server has ended the handshake because of this program's certificate, as an alert of
+/// TLS says, which the driver passes on as text.
+fn is_of_own_certificate(error: &std::io::Error) -> bool {
+    let text = error.to_string();
+    let alert = text.strip_prefix("received fatal alert: ");
+    // Another authority of the same name has another key.
+    let is_meant =
+        |alert| matches!(alert, "UnknownCA" | "DecryptError") || alert.contains("Certificate");
+    alert.is_some_and(is_meant)
 }
 
 fn unreached(kind: ErrorKind) -> &'static str {
@@ -184,8 +201,9 @@ fn unreached(kind: ErrorKind) -> &'static str {
 fn of_code(code: &str) -> &'static str {
     match code {
         "28P01" | "28000" => {
-            ": it refuses the user or the password of the URL; check both, and the server's \
-             `pg_hba.conf`"
+            ": it refuses the user or the password of the URL, or asks for a certificate \
+             (`sslcert`, `sslkey`), which is missing or names another user; check them, and the \
+             server's `pg_hba.conf`"
         }
         "3D000" => {
             ": the database does not exist; create it (`createdb`), or name another in the URL"
@@ -255,6 +273,22 @@ impl std::error::Error for Cause {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_alert_about_the_certificate_of_this_program_is_told_from_others() {
+        let remedy = |alert: &str| {
+            let error = std::io::Error::new(ErrorKind::InvalidData, alert.to_owned());
+            Fault::Sql(sqlx::Error::Io(error)).remedy()
+        };
+        for alert in ["UnknownCA", "DecryptError", "CertificateRequired", "BadCertificate"] {
+            let remedy = remedy(&format!("received fatal alert: {alert}"));
+            assert!(remedy.contains("the certificate of this program"), "{alert}: {remedy}");
+        }
+        for other in ["received fatal alert: ProtocolVersion", "invalid peer certificate: Expired"]
+        {
+            assert!(remedy(other).contains("its certificate is not accepted"), "{other}");
+        }
+    }
 
     #[test]
     fn a_name_that_a_transaction_holds_is_busy() {

@@ -180,7 +180,7 @@ fn pooled(options: PgConnectOptions) -> PgConnectOptions {
     options.extra_float_digits(None).statement_cache_capacity(0)
 }
 
-/// The parameters that are not shown. A key is a file, or what is in one.
+/// The parameters that are not shown. Who does not know that a key is a file writes what is in it.
 const SECRET: [&str; 4] = ["password", "listen_url", "sslkey", "ssl-key"];
 
 /// The URL for errors and logs: without anything that may be part of a password, even if a password
@@ -264,6 +264,7 @@ mod tests {
             ("sslmode=on", "`sslmode=on`: use `disable`"),
             ("port=x", "`port=x`: use a number"),
             ("sslrootcert=%2Fno%2Fsuch%2Ffile", "an `sslrootcert` whose file cannot be read"),
+            ("sslkey=-----BEGIN+KEY-----%0A-----END+KEY-----", "an `sslkey` whose file cannot"),
             ("listen_url=x", "`listen_url` that does not begin with `postgres://`"),
             ("pooler=transaction&options=-cjit%3Don", "combines `options`"),
         ] {

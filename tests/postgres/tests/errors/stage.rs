@@ -61,8 +61,11 @@ pub(crate) struct Worker {
 
 impl Worker {
     pub(crate) fn of(tasks: &Client, queues: &[&str]) -> Self {
+        Self::start(tasks.worker().queues(queues.iter().copied()))
+    }
+
+    pub(crate) fn start(worker: gae_tasks::Worker) -> Self {
         let (stop, stopped) = oneshot::channel::<()>();
-        let worker = tasks.worker().queues(queues.iter().copied());
         let worker = worker.with_graceful_shutdown(async move { _ = stopped.await });
         Self { stop, working: tokio::spawn(worker.into_future()) }
     }

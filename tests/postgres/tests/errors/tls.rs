@@ -1,11 +1,14 @@
 //! Encrypted connections: who is believed, what is said where nobody is.
 
+use std::time::Duration;
+
 use gae_tasks::{Client, Error};
 use gae_tasks_tests_postgres::{Certificate, Cluster, Database};
 use tokio::sync::OnceCell;
 
 use crate::stage::{
-    PASSWORD, ask_for_passwords, assert_says, let_work, nothing, of_ann, refused, texts,
+    PASSWORD, Worker, ask_for_passwords, assert_says, counted, counting, let_work, nothing, of_ann,
+    refused, texts, until,
 };
 
 /// A cluster that lets `ann` in by TLS and her password only.
@@ -69,6 +72,37 @@ async fn a_certificate_is_believed_as_far_as_sslmode_says() {
         assert_works(&database, &url(&database, mode, root)).await;
     }
     assert_works(&database, &by_another_name(&url(&database, "verify-ca", Some(own)))).await;
+}
+
+/// Counts the connections of `ann` that hear of other processes: what a listener asks last, once it
+/// listens, is whether anything waits.
+const LISTENERS: &str = "SELECT count(*) FROM pg_stat_activity JOIN pg_stat_ssl USING (pid) WHERE \
+                         usename = 'ann' AND datname = current_database() AND ssl AND query = \
+                         'SELECT EXISTS (SELECT FROM gae_tasks.waiting)'";
+
+#[tokio::test]
+async fn a_worker_hears_of_other_processes_over_tls() {
+    let Secured { cluster, own, .. } = secured().await;
+    for listens_elsewhere in [false, true] {
+        let database = cluster.database().await;
+        let_work(&database, "ann").await;
+        let mut url = url(&database, "verify-full", Some(own));
+        if listens_elsewhere {
+            url += &format!("&listen_url={}", url.replace('%', "%25").replace('&', "%26"));
+        }
+        let (tasks, runs) = counting(&url).await;
+        // Nothing but what is heard wakes the worker.
+        let worker = tasks.worker().queues(["counted"]).poll_interval(Duration::from_secs(3600));
+        let worker = Worker::start(worker);
+        let first = counted::defer().on(&tasks).await.unwrap().id;
+        runs.all_ran_once(&tasks, &[first]).await;
+        let hears = async || database.value::<i64>(LISTENERS).await.unwrap() == 1;
+        until("a listener over TLS", hears).await;
+        let (other, _) = counting(&url).await;
+        let second = counted::defer().on(&other).await.unwrap().id;
+        runs.all_ran_once(&tasks, &[first, second]).await;
+        worker.end().await;
+    }
 }
 
 #[tokio::test]
