@@ -88,7 +88,8 @@ async fn a_worker_hears_of_other_processes_over_tls() {
         let_work(&database, "ann").await;
         let mut url = url(&database, "verify-full", Some(own));
         if listens_elsewhere {
-            url += &format!("&listen_url={}", url.replace('%', "%25").replace('&', "%26"));
+            let encoded = url.replace('%', "%25").replace('&', "%26");
+            url = format!("{url}&listen_url={encoded}");
         }
         let (tasks, runs) = counting(&url).await;
         // Nothing but what is heard wakes the worker.
