@@ -5,6 +5,7 @@ mod completed;
 mod delayed;
 mod moved;
 mod names;
+mod plans;
 mod shared;
 mod stage;
 mod stored;

@@ -250,8 +250,9 @@ impl Call<'_> {
         }
         let queues: Vec<_> = names.iter().map(|(queue, _)| queue.as_str()).collect();
         let texts: Vec<_> = names.iter().map(|(_, name)| name.as_str()).collect();
+        // Planned anew, at the price of a round trip: names are seldom in use.
         let found: Result<Vec<Option<Uuid>>, _> = sqlx::query_scalar(self.schema.sql(HOLDERS))
-            .persistent(!self.schema.is_pooled())
+            .persistent(false)
             .bind(queues)
             .bind(texts)
             .fetch_all(&mut *self.connection)
