@@ -121,6 +121,7 @@ mod error;
 mod log;
 mod outcome;
 mod payload;
+mod process;
 mod queue;
 mod random;
 mod retention;

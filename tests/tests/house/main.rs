@@ -28,6 +28,7 @@ const FLOORS: &[&[&str]] = &[
         "attributes",
         "envelope",
         "random",
+        "process",
         "text",
     ],
     &[
