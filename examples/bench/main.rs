@@ -26,8 +26,8 @@ use crate::place::Place;
 /// Measures rates and latencies of a queue.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// The queue: `memory:`, `sqlite:FILE` or, with the feature `postgres`, `postgres://..`, without
-    /// tasks; a new file in the temporary folder by default.
+    /// The queue: `memory:`, `sqlite:FILE` or, with the feature `postgres`, `postgres://..`,
+    /// without tasks; a new file in the temporary folder by default.
     #[arg(long)]
     url: Option<String>,
     /// The number of tasks in each measurement of a rate.

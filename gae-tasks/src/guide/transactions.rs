@@ -2,8 +2,8 @@
 //!
 //! A row and a task that belong together are easily torn apart. Deferring after the commit can lose
 //! the task: the process dies in between. Deferring before the commit can run a task for data that
-//! was rolled back. Where the tasks and the data are in one SQLite file, or in one Postgres database,
-//! neither can happen. The example `orders` is a whole program that works so, on both.
+//! was rolled back. Where the tasks and the data are in one SQLite file, or in one Postgres
+//! database, neither can happen. The example `orders` is a whole program that works so, on both.
 //!
 //! # Storing a task
 //!
@@ -47,8 +47,8 @@
 //! options of a call are available: a [name](super::deferring#names) is taken when the transaction
 //! commits, and a name that is in use is an answer with `created: false`, as ever.
 //!
-//! The transactions and connections of `sqlx` 0.9 are accepted too, those of SQLite with the feature
-//! `sqlx-sqlite`, those of Postgres with the feature `postgres`, and the call is awaited:
+//! The transactions and connections of `sqlx` 0.9 are accepted too, those of SQLite with the
+//! feature `sqlx-sqlite`, those of Postgres with the feature `postgres`, and the call is awaited:
 //!
 #![cfg_attr(feature = "sqlx-sqlite", doc = "```")]
 #![cfg_attr(not(feature = "sqlx-sqlite"), doc = "```ignore")]
@@ -116,10 +116,10 @@
 //!
 //! # To Cloud Tasks
 //!
-//! A task at Google cannot be stored in your transaction, but a task in your database can be carried
-//! there. A relay creates each task of the queues that you name at Google, once, however often it
-//! is killed; there the push service runs it as any other. Who has outgrown workers of its own, or
-//! wants to scale to zero, keeps `in_tx`:
+//! A task at Google cannot be stored in your transaction, but a task in your database can be
+//! carried there. A relay creates each task of the queues that you name at Google, once, however
+//! often it is killed; there the push service runs it as any other. Who has outgrown workers of its
+//! own, or wants to scale to zero, keeps `in_tx`:
 //!
 #![cfg_attr(feature = "cloud-tasks", doc = "```no_run")]
 #![cfg_attr(not(feature = "cloud-tasks"), doc = "```ignore")]
